@@ -1,0 +1,110 @@
+// Builds dist/: `tsc` emits the library (one module per file, types and source maps), then esbuild makes
+// the binary: dist/bin.js, which runs one minified bundle with V8's code cache beside it. The bundle
+// exists for start-up time only: hundreds of small ES modules, and compiling them, cost most of it.
+// What is imported lazily in the sources is evaluated lazily in the bundle.
+import { build } from "esbuild"
+import { spawnSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const started = performance.now()
+// Quick tries of the binary do not need the library.
+const bundleOnly = process.argv.includes("--bundle-only")
+// Built aside and moved into place as a whole: nobody ever sees half a dist/.
+const out = `${root}/dist.building-${process.pid}`
+
+const buildLibrary = () => {
+  rmSync(`${root}/node_modules/.cache/build.tsbuildinfo`, { force: true })
+  const tsc = spawnSync(
+    process.execPath,
+    [`${root}/node_modules/typescript/bin/tsc`, "-p", `${root}/tsconfig.build.json`, "--outDir", out],
+    { stdio: "inherit" }
+  )
+  if (tsc.status !== 0) process.exit(tsc.status ?? 1)
+  for (const file of ["bin.js.map", "bin.d.ts", "bin.d.ts.map"]) rmSync(`${out}/${file}`, { force: true })
+}
+
+// The SDK's server imports AJV for elicitation, which this server never uses (and hands it a validator
+// that says so). Loading AJV is a tenth of the start-up.
+const withoutAjv = {
+  name: "without-ajv",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /@modelcontextprotocol[\\/]sdk[\\/].*[\\/]ajv-provider\.js$/ }, () => ({
+      contents: `export class AjvJsonSchemaValidator { constructor() { throw new Error("AJV is not bundled") } }`
+    }))
+}
+
+const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
+  readFileSync(`${root}/package.json`, "utf8")
+)
+// Native drivers stay outside: they find their binaries relative to their own package.
+const bundled = new Set(["@modelcontextprotocol/sdk", "smol-toml"])
+
+const buildBinary = async () => {
+  mkdirSync(`${out}/bundle`, { recursive: true })
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: ["src/bin.ts"],
+    outfile: "dist/bundle/snowguard.cjs",
+    bundle: true,
+    write: false,
+    format: "cjs",
+    platform: "node",
+    target: "node20",
+    // A script that runs from a code cache has no import(): drivers are loaded by require(), as lazily.
+    supported: { "dynamic-import": false },
+    minify: true,
+    legalComments: "none",
+    plugins: [withoutAjv],
+    external: [...Object.keys(dependencies), ...Object.keys(optionalDependencies)].filter(
+      (name) => !bundled.has(name)
+    ),
+    logLevel: "warning"
+  })
+  // The shebang is the launcher's.
+  const code = outputFiles[0].text.replace(/^#!.*\n/, "")
+  // V8 matches a cache to its source by length alone, so the two are matched by name here.
+  const name = `snowguard-${createHash("sha256").update(code).digest("hex").slice(0, 12)}`
+  writeFileSync(`${out}/bundle/${name}.cjs`, code)
+  writeFileSync(
+    `${out}/bin.js`,
+    readFileSync(`${root}/scripts/launcher.mjs`, "utf8").replace("@bundle@", name)
+  )
+  chmodSync(`${out}/bin.js`, 0o755)
+
+  const initialize = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "build", version: "1" } }
+  }
+  const list = { jsonrpc: "2.0", id: 2, method: "tools/list" }
+  const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_")))
+  const warm = spawnSync(process.execPath, [`${out}/bin.js`], {
+    input: [initialize, list].map((message) => `${JSON.stringify(message)}\n`).join(""),
+    env: { ...env, WRITE_SNOWGUARD_CODE_CACHE: name },
+    cwd: out
+  })
+  if (warm.status !== 0) {
+    process.stderr.write(`the built binary does not start:\n${warm.stderr}\n`)
+    process.exit(1)
+  }
+}
+
+const moveIntoPlace = () => {
+  if (bundleOnly && existsSync(`${root}/dist`)) {
+    rmSync(`${root}/dist/bundle`, { recursive: true, force: true })
+    for (const file of ["bundle", "bin.js"]) renameSync(`${out}/${file}`, `${root}/dist/${file}`)
+  } else {
+    rmSync(`${root}/dist`, { recursive: true, force: true })
+    renameSync(out, `${root}/dist`)
+  }
+}
+
+process.on("exit", () => rmSync(out, { recursive: true, force: true }))
+if (!bundleOnly) buildLibrary()
+await buildBinary()
+moveIntoPlace()
+process.stderr.write(`built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s\n`)

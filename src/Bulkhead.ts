@@ -1,0 +1,192 @@
+/**
+ * How many at once: slots for calls and for warehouse statements, handed over first come first served
+ * within a client and round robin between clients (weighted by tier). The queue is bounded and so is
+ * the wait. How a slot changes hands is in `internal/slotPool`, who is next in `core/FairQueue`.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as SlotPool from "./internal/slotPool.js"
+import { withoutStack } from "./internal/withoutStack.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const Pool = Schema.Literal("requests", "statements")
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Pool = typeof Pool.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface PoolOptions {
+  /** Slots, >= 1. */
+  readonly permits: number
+  /** Waiters at most, over all clients; 0 refuses at once. */
+  readonly maxQueue: number
+  /** Waiters of one client at most, so that nobody fills the queue alone. */
+  readonly maxQueuePerClient: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly requests: PoolOptions
+  readonly statements: PoolOptions
+  /** Slots in a row that a tier's client gets per round; 1 when absent. */
+  readonly tierWeights?: { readonly [tier: string]: number } | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly client: string
+  readonly tier: string
+  /** Milliseconds to wait for a slot at most. */
+  readonly maxWaitMs: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface PoolStatus {
+  readonly pool: Pool
+  readonly permits: number
+  readonly inUse: number
+  readonly queued: number
+  /** Milliseconds a new waiter would expect to wait; 0 when a slot is free. */
+  readonly estimatedWaitMs: number
+}
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class Overloaded extends Schema.TaggedError<Overloaded>("snowguard/Overloaded")("Overloaded", {
+  pool: Pool,
+  /** `queue-full`: refused at once. `client-queue-full`: this client alone has too many waiting. */
+  why: Schema.Literal("queue-full", "client-queue-full", "wait-timeout"),
+  permits: Schema.Number,
+  queued: Schema.Number,
+  /** Milliseconds waited before the refusal. */
+  waitedMs: Schema.Number,
+  /** Estimated milliseconds until a slot is free; an estimate, unlike a rate limit's. */
+  retryAfterMs: Schema.Number
+}) {
+  override get message(): string {
+    return `all ${this.permits} ${this.pool} slots are busy and ${this.queued} calls wait (${this.why})`
+  }
+}
+
+/**
+ * The options make no sense; says everything that is wrong with them at once.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidPools extends Schema.TaggedError<InvalidPools>("snowguard/InvalidPools")("InvalidPools", {
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `invalid bulkhead: ${this.problems.join("; ")}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Bulkhead extends Context.Tag("snowguard/Bulkhead")<
+  Bulkhead,
+  {
+    /** Runs the effect in a slot; the slot is freed when the effect has really ended. */
+    readonly withSlot: <A, E, R>(
+      pool: Pool,
+      request: Request,
+      effect: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | Overloaded, R>
+    readonly status: Effect.Effect<ReadonlyArray<PoolStatus>>
+  }
+>() {}
+
+const problems = (options: Options): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const whole = (name: string, value: number, least: number): void => {
+    if (!(Number.isSafeInteger(value) && value >= least))
+      found.push(`${name} must be a whole number of at least ${least}, not ${value}`)
+  }
+  for (const pool of Pool.literals) {
+    whole(`${pool}.permits`, options[pool].permits, 1)
+    whole(`${pool}.maxQueue`, options[pool].maxQueue, 0)
+    whole(`${pool}.maxQueuePerClient`, options[pool].maxQueuePerClient, 0)
+  }
+  for (const [tier, weight] of Object.entries(options.tierWeights ?? {}))
+    whole(`tierWeights.${tier}`, weight, 1)
+  return found
+}
+
+const makePool = (pool: Pool, options: PoolOptions, weights: ReadonlyMap<string, number>) => {
+  const { permits } = options
+  const refuse = (full: SlotPool.Full) =>
+    withoutStack(() => new Overloaded({ pool, permits, ...full }, { disableValidation: true }))
+  return Effect.map(SlotPool.make(options, refuse), (slots) => ({
+    withSlot: <A, E, R>({ client, maxWaitMs, tier }: Request, effect: Effect.Effect<A, E, R>) =>
+      slots.withSlot({ client, weight: weights.get(tier) ?? 1, maxWaitMs }, effect),
+    status: Effect.map(slots.status, (status): PoolStatus => ({ pool, permits, ...status }))
+  }))
+}
+
+/**
+ * A bulkhead with empty pools. The scope is that of the fiber that ends waits which are too long.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options: Options
+): Effect.Effect<Context.Tag.Service<typeof Bulkhead>, InvalidPools, Scope.Scope> =>
+  Effect.gen(function* () {
+    const found = problems(options)
+    if (found.length > 0) return yield* new InvalidPools({ problems: found })
+    const weights = new Map(Object.entries(options.tierWeights ?? {}))
+    const pools = {
+      requests: yield* makePool("requests", options.requests, weights),
+      statements: yield* makePool("statements", options.statements, weights)
+    }
+    return {
+      withSlot: (pool, request, effect) => pools[pool].withSlot(request, effect),
+      status: Effect.all([pools.requests.status, pools.statements.status])
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<Bulkhead, InvalidPools> =>
+  Layer.scoped(Bulkhead, make(options))
+
+/**
+ * Runs everything at once and has no pools.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<Bulkhead> = Layer.succeed(Bulkhead, {
+  withSlot: (_pool, _request, effect) => effect,
+  status: Effect.succeed([])
+})

@@ -1,0 +1,68 @@
+/**
+ * What one call may ask for: rows, bytes, seconds, functions. By tier; the caller can ask for less,
+ * never for more.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TierPolicy {
+  /** Rows a query returns when the caller does not say. */
+  readonly defaultRows: number
+  readonly maxRows: number
+  /** Bytes of JSON that one result may have. */
+  readonly maxResultBytes: number
+  /** Time limit of one attempt of a catalog look-up, milliseconds. */
+  readonly metadataTimeoutMs: number
+  /** Time limit of a query when the caller does not say, milliseconds. */
+  readonly statementTimeoutMs: number
+  readonly maxStatementTimeoutMs: number
+  /** Functions allowed beyond the built-in list. */
+  readonly allowFunctions: ReadonlyArray<string>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const defaults: TierPolicy = {
+  defaultRows: 100,
+  maxRows: 10_000,
+  maxResultBytes: 1024 * 1024,
+  metadataTimeoutMs: 15_000,
+  statementTimeoutMs: 60_000,
+  maxStatementTimeoutMs: 300_000,
+  allowFunctions: []
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class CallPolicy extends Context.Tag("snowguard/CallPolicy")<
+  CallPolicy,
+  {
+    /** The policy of a tier; an unknown tier gets the one of `default`. */
+    readonly of: (tier: string) => TierPolicy
+  }
+>() {}
+
+/**
+ * `tiers` holds what differs from {@link defaults}, by tier; what `default` says holds for all tiers
+ * that do not say otherwise.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  tiers: { readonly [tier: string]: Partial<TierPolicy> } = {}
+): Layer.Layer<CallPolicy> => {
+  const base: TierPolicy = { ...defaults, ...tiers["default"] }
+  const policies = new Map(Object.entries(tiers).map(([name, own]) => [name, { ...base, ...own }]))
+  return Layer.succeed(CallPolicy, { of: (tier) => policies.get(tier) ?? base })
+}

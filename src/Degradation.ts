@@ -1,0 +1,448 @@
+/**
+ * How much is still served when the warehouse or this server is in trouble: who is turned away first,
+ * who is answered from memory, why, and when it will be better.
+ *
+ * The modes and their rules are in `core/DegradationLadder`. The signals are not watched: they are read
+ * when somebody asks, at most once in a while, so that an idle server does nothing and a busy one pays
+ * for a comparison of two numbers.
+ *
+ * | mode | control | metadata | query | batch |
+ * |---|---|---|---|---|
+ * | `normal` | yes | yes | yes | yes |
+ * | `constrained` | yes | yes | shed by chance | no |
+ * | `cache-only` | yes | from the cache | no | no |
+ * | `emergency` | yes | from the cache | no | no |
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as PubSub from "effect/PubSub"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Bulkhead from "./Bulkhead.js"
+import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Ladder from "./core/DegradationLadder.js"
+import * as Text from "./internal/degradationText.js"
+import * as EventLoopDelay from "./internal/eventLoopDelay.js"
+import * as LadderRef from "./internal/ladderRef.js"
+import { withoutStack } from "./internal/withoutStack.js"
+import { Criticality } from "./Operation.js"
+import { WarehouseError } from "./Warehouse.js"
+
+/**
+ * From best to worst: `normal < constrained < cache-only < emergency`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Mode = Schema.Literal(...Ladder.modes)
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Mode = typeof Mode.Type
+
+/**
+ * Which signal it was; `operator` for a pin.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Signal = Schema.Literal(...Ladder.signalNames, "operator")
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Signal = typeof Signal.Type
+
+/**
+ * What the ladder goes by, as far as it is known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Signals = LadderRef.Signals
+
+/**
+ * Where the signals are read. All are asked on the path of a call: they must answer at once.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Sources = LadderRef.Sources
+
+/**
+ * From which value on a signal calls for a mode; `Infinity`: never.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Steps = Ladder.Steps
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Config = LadderRef.Config
+
+/**
+ * What differs from {@link defaults}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Options = Partial<Config>
+
+const never = Number.POSITIVE_INFINITY
+
+/**
+ * - `holdMs`: half a minute is longer than a burst of a few agents and shorter than a person's patience.
+ * - `circuitHoldMs`: none. The breaker has waited already and lets a few probes through by itself; waiting
+ *   on top of it would double every outage and keep the probes from being made.
+ * - `eventLoopMs`: at 0.2 s callers notice; at 1 s time limits are no longer kept; at 3 s the process
+ *   can do no more than say so.
+ * - `slotWaitMs`: 2 s is before callers give up (5 s by default). A minute is a statement's whole time
+ *   limit: slots that stand still for so long are stuck, not busy. Never emergency: a wait costs this
+ *   process nothing.
+ * - `refusalRatio`: at one in five, batch work makes room. Never cache-only: shedding by chance sends no
+ *   more than gets through, whereas serving nobody would leave slots idle.
+ * - `quotaUsed`: the last twentieth of the shared quota is not for batch work. When all is used, the
+ *   quota refuses by itself and knows exactly until when.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const defaults: Config = {
+  holdMs: 30_000,
+  circuitHoldMs: 0,
+  eventLoopMs: { constrained: 200, cacheOnly: 1_000, emergency: 3_000 },
+  slotWaitMs: { constrained: 2_000, cacheOnly: 60_000, emergency: never },
+  refusalRatio: { constrained: 0.2, cacheOnly: never, emergency: never },
+  quotaUsed: { constrained: 0.95, cacheOnly: never, emergency: never },
+  pullMs: 100,
+  windowMs: 15_000,
+  minimumCalls: 10,
+  shedK: 2
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Change {
+  readonly from: Mode
+  readonly to: Mode
+  readonly generation: number
+  /** In words. */
+  readonly why: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Status {
+  readonly mode: Mode
+  /** Counts the changes of the mode. */
+  readonly generation: number
+  /** For how long the mode has been in force, milliseconds. */
+  readonly sinceMs: number
+  /** In words. */
+  readonly why: string
+  /** The signal that called for it, what it read, and from where on that calls for the mode. */
+  readonly signal?: Signal | undefined
+  readonly value?: number | string | undefined
+  readonly threshold?: number | undefined
+  /** The next mode down, what must happen, and how long it takes at least (absent: nobody can say). */
+  readonly wayBack?:
+    { readonly to: Mode; readonly condition: string; readonly inMs?: number | undefined } | undefined
+  /** Share of queries turned away, 0 to 1. */
+  readonly shedding: number
+}
+
+/**
+ * Turned away to keep the rest alive. `cache-only` work fails with it when the cache has nothing.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Degraded extends Schema.TaggedError<Degraded>("snowguard/Degraded")("Degraded", {
+  mode: Mode,
+  criticality: Criticality,
+  /** In words. */
+  why: Schema.String,
+  signal: Signal,
+  /** One of a share of calls turned away by chance: the next one may get through. */
+  shed: Schema.Boolean,
+  /** The earliest moment worth a new try, milliseconds; absent when an operator decides. */
+  retryAfterMs: Schema.optional(Schema.Number)
+}) {
+  override get message(): string {
+    return `${this.mode}: no ${this.criticality} work, because ${this.why}`
+  }
+}
+
+/**
+ * How a call that was let through ended, as far as overload goes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Outcome = "accepted" | "refused"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProtectOptions<A, E> {
+  /** What the end of the call says about overload; {@link defaultOutcome} when absent. */
+  readonly outcome?: ((exit: Exit.Exit<A, E>) => Outcome | undefined) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Degradation extends Context.Tag("snowguard/Degradation")<
+  Degradation,
+  {
+    /** May work of this criticality be done now, or only be answered from memory? */
+    readonly decide: (criticality: Criticality) => Effect.Effect<"admit" | "cache-only", Degraded>
+    /**
+     * `decide`, the effect when it is admitted, `report`. Fails with {@link Degraded} also when only the
+     * cache may answer: who has a cache catches it.
+     */
+    readonly protect: <A, E, R>(
+      criticality: Criticality,
+      effect: Effect.Effect<A, E, R>,
+      options?: ProtectOptions<A, E>
+    ) => Effect.Effect<A, E | Degraded, R>
+    /** A call got through, or was refused because everybody together asks too much. */
+    readonly report: (outcome: Outcome) => Effect.Effect<void>
+    /** Signals for which there is no source: they hold until they are told anew. */
+    readonly observe: (signals: Signals) => Effect.Effect<void>
+    /** Sets the mode until the scope closes, whatever the signals say; of several pins the latest counts. */
+    readonly pin: (mode: Mode, cause: string) => Effect.Effect<void, never, Scope.Scope>
+    readonly status: Effect.Effect<Status>
+    /** Changes as they happen; a slow reader loses the oldest. */
+    readonly changes: Stream.Stream<Change>
+  }
+>() {}
+
+/**
+ * Did the call find room? Only refusals that no single client can bring about alone count, or one
+ * client's flood would degrade the others. `undefined`: says nothing.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const defaultOutcome = <A, E>(exit: Exit.Exit<A, E>): Outcome | undefined => {
+  if (Exit.isSuccess(exit)) return "accepted"
+  const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
+  if (error instanceof Bulkhead.Overloaded) return error.why === "client-queue-full" ? undefined : "refused"
+  if (error instanceof WarehouseError) {
+    return error.reason === "Overloaded" ? "refused" : error.sent === "no" ? undefined : "accepted"
+  }
+  // Ran out of time before it was sent: it waited for room.
+  return Predicate.isTagged(error, "DeadlineExceeded") && Predicate.hasProperty(error, "sent")
+    ? error.sent === true
+      ? "accepted"
+      : "refused"
+    : undefined
+}
+
+/**
+ * Measures how late timers of this process are, while the scope is open: twice a second, the median of
+ * the last five.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const measureEventLoop: Effect.Effect<Effect.Effect<number>, never, Scope.Scope> = EventLoopDelay.make
+
+const admit = Exit.succeed("admit" as const)
+const cacheOnly = Exit.succeed("cache-only" as const)
+
+/** Tried once a second, a shed call gets through after this time over its chance, on average. */
+const SHED_RETRY_MS = 1_000
+
+const evidence = ({ pins, why }: Ladder.State): Pick<Status, "signal" | "value" | "threshold"> => {
+  if (pins.length > 0) return { signal: "operator" }
+  if (why === undefined) return {}
+  return why.signal === "circuit"
+    ? { signal: why.signal, value: why.phase }
+    : { signal: why.signal, value: why.value, threshold: why.threshold }
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  sources: Sources = {},
+  options: Options = {}
+): Effect.Effect<Context.Tag.Service<Degradation>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const config: Config = { ...defaults, ...options }
+    const events = yield* Effect.acquireRelease(PubSub.sliding<Change>(64), PubSub.shutdown)
+
+    const ladder = yield* LadderRef.make(sources, config, ({ from, generation, to }, state) => {
+      const why = Text.describe(state)
+      const log = Ladder.indexOf(to) > Ladder.indexOf(from) ? Effect.logWarning : Effect.logInfo
+      return Effect.zipRight(
+        PubSub.publish(events, { from, to, generation, why }),
+        Effect.annotateLogs(log(`degradation ${to}: ${why}`), { from, to, generation, ...evidence(state) })
+      )
+    })
+
+    const refuse = (criticality: Criticality, shed: boolean, retryAfterMs: number | undefined) => {
+      const state = ladder.current()
+      const why = Text.describe(state)
+      const signal = evidence(state).signal ?? "operator"
+      const fields = { mode: state.mode, criticality, why, signal, shed, retryAfterMs }
+      return Effect.fail(withoutStack(() => new Degraded(fields, true)))
+    }
+
+    const turnAway = (criticality: Criticality, now: number) =>
+      refuse(criticality, false, Ladder.untilAdmitted(ladder.current(), now, criticality, config))
+
+    const shed = (criticality: Criticality, now: number): Effect.Effect<"admit", Degraded> => {
+      const probability = ladder.shedProbability(now)
+      if (probability <= 0) return admit
+      return Effect.flatMap(Random.next, (luck) => {
+        if (luck >= probability) return admit
+        ladder.count(now, "shed")
+        const patience = Math.min(config.windowMs, SHED_RETRY_MS / (1 - probability))
+        return refuse(criticality, true, Math.ceil(patience))
+      })
+    }
+
+    const answer = (
+      criticality: Criticality,
+      now: number
+    ): Effect.Effect<"admit" | "cache-only", Degraded> => {
+      switch (Ladder.verdict(ladder.current().mode, criticality)) {
+        case "admit":
+          return admit
+        case "cache-only":
+          return cacheOnly
+        case "shed":
+          return shed(criticality, now)
+        case "refuse":
+          return turnAway(criticality, now)
+      }
+    }
+
+    const decide = (criticality: Criticality) =>
+      criticality === "control" ? admit : ladder.informed((now) => answer(criticality, now))
+
+    const report = (outcome: Outcome): Effect.Effect<void> =>
+      Effect.clockWith((clock) => {
+        ladder.count(LadderRef.nowOf(clock), outcome)
+        return Effect.void
+      })
+
+    const protect = <A, E, R>(
+      criticality: Criticality,
+      effect: Effect.Effect<A, E, R>,
+      { outcome: outcomeOf = defaultOutcome }: ProtectOptions<A, E> = {}
+    ): Effect.Effect<A, E | Degraded, R> =>
+      Effect.flatMap(decide(criticality), (decision): Effect.Effect<A, E | Degraded, R> => {
+        if (decision === "cache-only") {
+          return Effect.clockWith((clock) => turnAway(criticality, LadderRef.nowOf(clock)))
+        }
+        // Nothing is held here that an interruption could leak, so the region needs no protection.
+        const settle = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
+          const outcome = outcomeOf(exit)
+          return outcome === undefined ? exit : Effect.zipRight(report(outcome), exit)
+        }
+        return Effect.matchCauseEffect(effect, {
+          onFailure: (cause) => settle(Exit.failCause(cause)),
+          onSuccess: (value) => settle(Exit.succeed(value))
+        })
+      })
+
+    const status = ladder.informed((now) => {
+      const state = ladder.current()
+      const { generation, mode, since } = state
+      const next = Text.wayBack(state, config.holdMs)
+      const inMs = Ladder.untilStepDown(state, now, config)
+      return Effect.succeed<Status>({
+        mode,
+        generation,
+        sinceMs: now - since,
+        why: Text.describe(state),
+        ...evidence(state),
+        ...(next === undefined ? {} : { wayBack: inMs === undefined ? next : { ...next, inMs } }),
+        shedding: mode === "normal" ? 0 : mode === "constrained" ? ladder.shedProbability(now) : 1
+      })
+    })
+
+    return Degradation.of({
+      decide,
+      protect,
+      report,
+      observe: ladder.tell,
+      pin: ladder.pin,
+      status,
+      changes: Stream.fromPubSub(events)
+    })
+  })
+
+/**
+ * The ladder that goes by the breaker and the bulkhead it is given, and by `sources`. With
+ * `eventLoop: true` a fiber measures the delay of the event loop too.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = ({
+  eventLoop = false,
+  sources = {},
+  ...options
+}: Options & {
+  readonly eventLoop?: boolean
+  readonly sources?: Sources
+} = {}): Layer.Layer<Degradation, never, CircuitBreaker.CircuitBreaker | Bulkhead.Bulkhead> =>
+  Layer.scoped(
+    Degradation,
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.CircuitBreaker
+      const bulkhead = yield* Bulkhead.Bulkhead
+      const measured = eventLoop ? { eventLoopDelay: yield* measureEventLoop } : {}
+      return yield* make(
+        { breaker: breaker.status, bulkhead: bulkhead.status, ...measured, ...sources },
+        options
+      )
+    })
+  )
+
+/**
+ * Always normal: lets everything through and looks at nothing.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<Degradation> = Layer.succeed(Degradation, {
+  decide: () => admit,
+  protect: (_, effect) => effect,
+  report: () => Effect.void,
+  observe: () => Effect.void,
+  pin: () => Effect.void,
+  status: Effect.succeed<Status>({
+    mode: "normal",
+    generation: 0,
+    sinceMs: 0,
+    why: "degradation is switched off",
+    shedding: 0
+  }),
+  changes: Stream.empty
+})

@@ -1,0 +1,231 @@
+/**
+ * Agents that repeat the same failing statement: the same client and statement that fail the same way
+ * again and again are answered at once, from memory, with what to change. No call reaches the warehouse
+ * until the statement changes or a while has passed.
+ *
+ * A server where nothing fails pays nothing: a statement is only read when there is a failure to
+ * remember or to look for. The rules are in `core/LoopGuard`.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Core from "./core/LoopGuard.js"
+import * as Lru from "./core/Lru.js"
+import { unsafeMonotonicMillis } from "./internal/monotonic.js"
+import { withoutStack } from "./internal/withoutStack.js"
+import { ReadOnly, StatementRejected } from "./ReadOnly.js"
+import * as Dialect from "./sql/Dialect.js"
+import { fingerprint } from "./sql/Fingerprint.js"
+import type { Reason } from "./Warehouse.js"
+import { WarehouseError } from "./Warehouse.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Failures of the same kind after which a statement is not tried again, >= 1. */
+  readonly failures: number
+  /** Within so many milliseconds; and for so long after the last one. */
+  readonly windowMs: number
+  /** Statements remembered at most, over all clients. */
+  readonly maxEntries: number
+  /** Bytes they may take at most. */
+  readonly maxBytes: number
+}
+
+/**
+ * A first failure is a mistake, a second one an accident; a model that has not changed anything by the
+ * third will not do so by the tenth.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const defaults: Options = {
+  failures: 3,
+  windowMs: 60_000,
+  maxEntries: 10_000,
+  maxBytes: 8 * 1024 * 1024
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly client: string
+  /** As the caller wrote it; comments, spacing and the case of unquoted words do not matter. */
+  readonly statement: string
+  /**
+   * All else that decides whether it can work, as one text: default database and schema, time limit.
+   * The same statement with another one is another statement.
+   */
+  readonly variant?: string | undefined
+}
+
+/**
+ * The statement has failed the same way several times, and was not tried again.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RepeatedFailure extends Schema.TaggedError<RepeatedFailure>("snowguard/RepeatedFailure")(
+  "RepeatedFailure",
+  {
+    /** Failures in a row; this one is not among them. */
+    attempts: Schema.Number,
+    /** Code of the failure, as in its own report: `WAREHOUSE_NOT_FOUND`, `STATEMENT_REJECTED`. */
+    code: Schema.String,
+    /** What the failure said the last time. */
+    description: Schema.String,
+    /** Nearest existing names, when a name was not found. */
+    suggestions: Schema.optional(Schema.Array(Schema.String)),
+    /** Exact: until then the unchanged statement is not tried, milliseconds. */
+    retryAfterMs: Schema.Number
+  }
+) {
+  override get message(): string {
+    return `failed ${this.attempts} times with ${this.code}: ${this.description}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class LoopGuard extends Context.Tag("snowguard/LoopGuard")<
+  LoopGuard,
+  {
+    /** Runs the effect unless it is known to fail. Only failures that would come again are remembered. */
+    readonly protect: <A, E, R>(
+      request: Request,
+      effect: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | RepeatedFailure, R>
+    /** Statements in trouble, and calls answered from memory so far. */
+    readonly status: Effect.Effect<{ readonly entries: number; readonly refused: number }>
+  }
+>() {}
+
+interface Failure extends Core.Failure {
+  readonly code: string
+  readonly description: string
+  readonly suggestions?: ReadonlyArray<string> | undefined
+}
+
+/** Failures that come again however often the statement is repeated. */
+const deterministic: { readonly [R in Reason]: string | undefined } = {
+  InvalidStatement: "WAREHOUSE_INVALID_STATEMENT",
+  NotFound: "WAREHOUSE_NOT_FOUND",
+  Permission: "WAREHOUSE_PERMISSION",
+  StatementTimeout: "WAREHOUSE_STATEMENT_TIMEOUT",
+  Cancelled: undefined,
+  ResultExpired: undefined,
+  Authentication: undefined,
+  Configuration: undefined,
+  Unavailable: undefined,
+  Overloaded: undefined,
+  SessionLost: undefined,
+  Unreachable: undefined,
+  Protocol: undefined,
+  ServerFault: undefined,
+  Unknown: undefined
+}
+
+const failureOf = (error: unknown): Failure | undefined => {
+  if (error instanceof StatementRejected) {
+    const description = error.hint === undefined ? error.reason : `${error.reason} ${error.hint}`
+    return { kind: `STATEMENT_REJECTED ${error.code}`, code: "STATEMENT_REJECTED", description }
+  }
+  if (!(error instanceof WarehouseError)) return undefined
+  const code = deterministic[error.reason]
+  return code === undefined
+    ? undefined
+    : { kind: code, code, description: error.description, suggestions: error.suggestions }
+}
+
+const refusal = ({ attempts, failure, retryAfterMs }: Core.Blocked<Failure>): RepeatedFailure => {
+  const { code, description, suggestions } = failure
+  return withoutStack(
+    () => new RepeatedFailure({ attempts, code, description, suggestions, retryAfterMs }, true)
+  )
+}
+
+/** Two bytes a character, and the objects around them. */
+const bytesOf = (key: string, { description, suggestions = [] }: Failure): number =>
+  2 * (key.length + description.length + suggestions.join("").length) + 500
+
+/** Whole milliseconds, so that `retryAfterMs` is exact. */
+const nowOf = (clock: Clock.Clock): number => Math.floor(unsafeMonotonicMillis(clock))
+
+/**
+ * The dialect must be the warehouse's own: what is a comment in one is an operator in another.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  dialect: Dialect.Dialect["name"],
+  options: Partial<Options> = {}
+): Effect.Effect<Context.Tag.Service<LoopGuard>> =>
+  Effect.sync(() => {
+    const config: Options = { ...defaults, ...options }
+    const state = Core.make<Failure>(config)
+    let refused = 0
+
+    const keyOf = ({ client, statement, variant = "" }: Request): string =>
+      JSON.stringify([client, variant, fingerprint(statement, Dialect[dialect])])
+
+    const settle = <A, E>(clock: Clock.Clock, key: () => string, exit: Exit.Exit<A, E>): void => {
+      if (Exit.isSuccess(exit)) {
+        if (Lru.size(state) > 0) Core.succeeded(state, key())
+        return
+      }
+      const failure = failureOf(Option.getOrUndefined(Cause.failureOption(exit.cause)))
+      if (failure !== undefined) {
+        Core.failed(state, nowOf(clock), config, key(), failure, bytesOf(key(), failure))
+      }
+    }
+
+    return {
+      protect: <A, E, R>(request: Request, effect: Effect.Effect<A, E, R>) =>
+        Effect.clockWith((clock): Effect.Effect<A, E | RepeatedFailure, R> => {
+          let known: string | undefined
+          const key = (): string => (known ??= keyOf(request))
+          const blocked = Lru.size(state) === 0 ? undefined : Core.check(state, nowOf(clock), config, key())
+          if (blocked !== undefined) {
+            refused += 1
+            return Effect.fail(refusal(blocked))
+          }
+          return Effect.onExit(effect, (exit) => Effect.sync(() => settle(clock, key, exit)))
+        }),
+      status: Effect.sync(() => ({ entries: Lru.size(state), refused }))
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Partial<Options>): Layer.Layer<LoopGuard, never, ReadOnly> =>
+  Layer.effect(
+    LoopGuard,
+    Effect.flatMap(ReadOnly, ({ dialect }) => make(dialect, options))
+  )
+
+/**
+ * Remembers nothing.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<LoopGuard> = Layer.succeed(LoopGuard, {
+  protect: (_, effect) => effect,
+  status: Effect.succeed({ entries: 0, refused: 0 })
+})

@@ -1,0 +1,299 @@
+/**
+ * How fast: token buckets for the client, its tier, the operation class and the whole server, decided
+ * together in one atomic step. A refusal charges nobody and says exactly how long to wait.
+ *
+ * The state is one `Ref` and every operation one `Ref.modify` of a pure decision (`core/TokenBucket`,
+ * where the algorithm and its invariants are written down). There is no fiber and no timer per client.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
+import * as BucketLimits from "./core/BucketLimits.js"
+import * as TokenBucket from "./core/TokenBucket.js"
+import { monotonicMillis, unsafeMonotonicMillis } from "./internal/monotonic.js"
+import { withoutStack } from "./internal/withoutStack.js"
+import type { OperationClass } from "./Operation.js"
+
+/**
+ * Which bucket refused. `client` is the caller's own; `overflow` is shared by clients that are unknown
+ * while the table of clients is full; all others are shared with everybody.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Scope = Schema.Literal("client", "tier", "class", "global", "overflow")
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Scope = typeof Scope.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Bucket {
+  /** Tokens per second, > 0. */
+  readonly rate: number
+  /** Most tokens the bucket holds, >= 1. */
+  readonly burst: number
+  /** Tokens a new bucket starts with; `burst` when absent. */
+  readonly initial?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** All calls of all clients. */
+  readonly global: Bucket
+  /** All calls of one class, by class; a class without an entry is not limited by class. */
+  readonly classes: { readonly [K in OperationClass]?: Bucket | undefined }
+  /** The bucket each client of a tier gets. Must hold `default`, used for unknown tiers. */
+  readonly tiers: { readonly [tier: string]: TierBuckets }
+  /** Clients tracked at most; 100,000 when absent. */
+  readonly maxClients?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TierBuckets {
+  readonly client: Bucket
+  /** Shared by all clients of the tier, where configured. */
+  readonly total?: Bucket | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly client: string
+  readonly tier: string
+  readonly class: OperationClass
+  /** Tokens; 1 when absent. */
+  readonly cost?: number | undefined
+}
+
+/**
+ * Proof of admission; hand it to `refund` when nothing was sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Admission {
+  readonly client: string
+  readonly tier: string
+  readonly class: OperationClass
+  readonly cost: number
+  /** The bucket that stood for the client: its own, or the shared overflow bucket. */
+  readonly clientScope: "client" | "overflow"
+}
+
+/**
+ * One bucket as a caller may see it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ScopeStatus {
+  readonly scope: Scope
+  /** The class or tier the bucket belongs to, where there are several of its scope. */
+  readonly name?: string | undefined
+  readonly ratePerSecond: number
+  readonly burst: number
+  readonly remaining: number
+  /** Milliseconds until the bucket is full again. */
+  readonly resetMs: number
+}
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class RateLimited extends Schema.TaggedError<RateLimited>("snowguard/RateLimited")("RateLimited", {
+  /** The scope that makes the caller wait longest. */
+  scope: Scope,
+  name: Schema.optional(Schema.String),
+  ratePerSecond: Schema.Number,
+  burst: Schema.Number,
+  remaining: Schema.Number,
+  /** Exact: the same call is admitted then and not one millisecond earlier, if nobody else calls. */
+  retryAfterMs: Schema.Number,
+  /** `retryAfterMs` plus a positive jitter, so that clients refused together do not return together. */
+  retryHintMs: Schema.Number,
+  /** The cost is larger than the bucket: waiting will never help. */
+  never: Schema.Boolean
+}) {
+  override get message(): string {
+    return this.never
+      ? `the call costs more than the ${this.scope} bucket of ${this.burst} can ever hold`
+      : `${this.scope} rate limit of ${this.ratePerSecond}/s (burst ${this.burst}) reached; retry in ${this.retryAfterMs} ms`
+  }
+}
+
+/**
+ * The limits make no sense; says everything that is wrong with them at once.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidLimits extends Schema.TaggedError<InvalidLimits>("snowguard/InvalidLimits")(
+  "InvalidLimits",
+  { problems: Schema.Array(Schema.String) }
+) {
+  override get message(): string {
+    return `invalid rate limits: ${this.problems.join("; ")}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
+  RateLimiter,
+  {
+    /**
+     * Admit now or refuse now. Costs one atomic step, whatever the number of scopes. A caller that means
+     * to `refund` runs this in an uninterruptible region, as with any acquisition.
+     */
+    readonly acquire: (request: Request) => Effect.Effect<Admission, RateLimited>
+    /**
+     * Admit, waiting up to `maxWaitMs` for tokens. The tokens are reserved at once and given back
+     * synchronously when the wait is interrupted. A refusal comes at once and says when the same call,
+     * as patient as now, would be let in.
+     */
+    readonly acquireWithin: (request: Request, maxWaitMs: number) => Effect.Effect<Admission, RateLimited>
+    /**
+     * Give the tokens back: nothing was sent. Never lifts a bucket above its burst; the same admission
+     * given back twice counts once.
+     */
+    readonly refund: (admission: Admission) => Effect.Effect<void>
+    /** `acquire`, then the effect; no refund. For use in front of any Effect of your own. */
+    readonly limit: <A, E, R>(
+      request: Request,
+      effect: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | RateLimited, R>
+    /** The buckets that a call of this client would meet, without charging. */
+    readonly status: (client: string, tier: string) => Effect.Effect<ReadonlyArray<ScopeStatus>>
+  }
+>() {}
+
+/** The hint lies up to this part above the exact wait: never below, or it would be refused again. */
+const HINT_JITTER = 0.2
+
+const refusal = ({ binding, never, retryAfterMs }: TokenBucket.Refused, luck: number): RateLimited => {
+  const { burst, name, ratePerSecond, remaining, scope } = binding
+  const retryHintMs = retryAfterMs + Math.floor(retryAfterMs * HINT_JITTER * luck)
+  const fields = { scope, name, ratePerSecond, burst, remaining, retryAfterMs, retryHintMs, never }
+  return withoutStack(() => new RateLimited(fields, { disableValidation: true }))
+}
+
+const admission = (request: Request, { clientScope }: TokenBucket.Admitted): Admission => ({
+  client: request.client,
+  tier: request.tier,
+  class: request.class,
+  cost: request.cost ?? 1,
+  clientScope
+})
+
+/**
+ * A limiter with a state of its own: every bucket starts with its `initial` tokens.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options: Options
+): Effect.Effect<Context.Tag.Service<typeof RateLimiter>, InvalidLimits> =>
+  Effect.gen(function* () {
+    const problems = BucketLimits.problems(options)
+    if (problems.length > 0) return yield* new InvalidLimits({ problems })
+    const config = BucketLimits.compile(options)
+    const ref = yield* Ref.make(TokenBucket.initial(config, yield* monotonicMillis))
+    const refunded = new WeakSet<Admission>()
+
+    // The clock is read inside the step, so that steps see time in the order in which they happen.
+    const decide = (request: Request, maxWaitMs: number): Effect.Effect<TokenBucket.Decision> =>
+      Clock.clockWith((clock) =>
+        Ref.modify(ref, (state) =>
+          TokenBucket.decide(state, unsafeMonotonicMillis(clock), config, request, maxWaitMs)
+        )
+      )
+
+    const refuse = (refused: TokenBucket.Refused): Effect.Effect<never, RateLimited> =>
+      Effect.flatMap(Random.next, (luck) => Effect.fail(refusal(refused, luck)))
+
+    const refund = (given: Admission): Effect.Effect<void> =>
+      Clock.clockWith((clock) =>
+        Ref.update(ref, (state) => {
+          if (refunded.has(given)) return state
+          refunded.add(given)
+          return TokenBucket.refund(state, unsafeMonotonicMillis(clock), config, given)
+        })
+      )
+
+    const acquire = (request: Request): Effect.Effect<Admission, RateLimited> =>
+      Effect.flatMap(decide(request, 0), (decision) =>
+        decision._tag === "Admitted" ? Effect.succeed(admission(request, decision)) : refuse(decision)
+      )
+
+    const acquireWithin = (request: Request, maxWaitMs: number): Effect.Effect<Admission, RateLimited> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(decide(request, maxWaitMs), (decision) => {
+          if (decision._tag === "Refused") return refuse(decision)
+          const given = admission(request, decision)
+          if (decision.waitMs === 0) return Effect.succeed(given)
+          return restore(Effect.sleep(Math.ceil(decision.waitMs))).pipe(
+            Effect.onInterrupt(() => refund(given)),
+            Effect.as(given)
+          )
+        })
+      )
+
+    return {
+      acquire,
+      acquireWithin,
+      refund,
+      limit: (request, effect) => Effect.zipRight(acquire(request), effect),
+      status: (client, tier) =>
+        Clock.clockWith((clock) =>
+          Effect.map(Ref.get(ref), (state) =>
+            TokenBucket.status(state, unsafeMonotonicMillis(clock), config, client, tier)
+          )
+        )
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<RateLimiter, InvalidLimits> =>
+  Layer.effect(RateLimiter, make(options))
+
+const admittedAtOnce: TokenBucket.Admitted = { _tag: "Admitted", waitMs: 0, clientScope: "client" }
+
+/**
+ * Admits everything and has no buckets.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, {
+  acquire: (request) => Effect.succeed(admission(request, admittedAtOnce)),
+  acquireWithin: (request) => Effect.succeed(admission(request, admittedAtOnce)),
+  refund: () => Effect.void,
+  limit: (_, effect) => effect,
+  status: () => Effect.succeed([])
+})

@@ -1,0 +1,276 @@
+/**
+ * Walks the tree that DuckDB's parser makes of a SELECT and refuses what is not on a list: node kinds,
+ * functions, tables, and shapes whose planning takes exponential time (DuckDB cannot be interrupted while
+ * it plans).
+ *
+ * Invariant: an object of a kind that is not known here is refused, so a new kind of expression in a
+ * later DuckDB is refused until somebody has looked at it.
+ *
+ * @since 0.1.0
+ */
+import * as Functions from "../sql/Functions.js"
+import type { Rejection } from "../sql/Statement.js"
+import { refused } from "./duckDbObjects.js"
+import { isTree, list, literal, spelled, text } from "./duckDbTree.js"
+import type { Tree } from "./duckDbTree.js"
+
+/** A refusal whose position is a byte offset into the parsed text. */
+export interface Problem extends Omit<Rejection, "position"> {
+  readonly location?: number | undefined
+}
+
+export interface Findings {
+  readonly problem: Problem | undefined
+  readonly tables: ReadonlyArray<string>
+  readonly functions: ReadonlyArray<string>
+}
+
+export interface Allowed {
+  /** Names in upper case: `F`, or `DB.SCH.F` for a qualified one. */
+  readonly functions: ReadonlySet<string>
+  readonly nearest: (name: string, kind: "scalar" | "table") => ReadonlyArray<string>
+}
+
+const maxDepth = 200
+const maxJoins = 100
+const maxGroupingSets = 1000
+const maxPivotColumns = 1000
+/** Nodes that the binder may visit once it has unfolded macros, aliases, lambdas and BETWEEN. */
+const maxNodes = 100_000
+/** Nodes that names of earlier columns of the same select list may stand for, and how long their chains are. */
+const maxAliasNodes = 4000
+const maxAliasChain = 40
+/** How often at most the binder was seen to repeat the arguments of a macro, a lambda or BETWEEN. */
+const repeats = 3
+
+const expressions = new Set(
+  (
+    "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA LAMBDA_REF OPERATOR " +
+    "POSITIONAL_REFERENCE STAR SUBQUERY TYPE WINDOW"
+  ).split(" ")
+)
+const others = new Set(
+  (
+    "SELECT_NODE SET_OPERATION_NODE RECURSIVE_CTE_NODE CTE_NODE BASE_TABLE SUBQUERY JOIN TABLE_FUNCTION EMPTY " +
+    "EXPRESSION_LIST PIVOT SHOW_REF LIMIT_MODIFIER LIMIT_PERCENT_MODIFIER ORDER_MODIFIER DISTINCT_MODIFIER " +
+    "ORDER_DEFAULT ASCENDING DESCENDING"
+  ).split(" ")
+)
+
+interface Scope {
+  readonly outer: Scope | undefined
+  readonly ctes: Set<string>
+  /** What an alias of the same select list costs when it is unfolded, and over how many other aliases. */
+  readonly aliases: Map<string, { readonly cost: number; readonly chain: number }>
+}
+
+const child = (outer: Scope | undefined): Scope => ({ outer, ctes: new Set(), aliases: new Map() })
+
+/**
+ * What the statement names, and why it is refused if it is.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const inspect = (statement: unknown, allowed: Allowed): Findings => {
+  const tables = new Set<string>()
+  const functions = new Set<string>()
+  let problem: Problem | undefined
+  let joins = 0
+  let aliasNodes = 0
+  let chain = 0
+
+  const fail = (code: Problem["code"], reason: string, at?: Tree, hint?: string): void => {
+    const location = at?.["query_location"]
+    // An unknown location is written as the largest unsigned integer.
+    const known = typeof location === "number" && location < 1e9 ? location : undefined
+    problem ??= { code, reason, location: known, hint }
+  }
+
+  const checkFunction = (tree: Tree, kind: "scalar" | "table"): Functions.Verdict => {
+    const name = text(tree["function_name"])
+    const qualifiers = [text(tree["catalog"]), text(tree["schema"])].filter(
+      (part) => part !== "" && part !== "main"
+    )
+    if (tree["is_operator"] !== true) functions.add(name)
+    const verdict = kind === "table" ? Functions.tableInDuckDb(name) : Functions.scalarInDuckDb(name)
+    if (verdict === "native" || verdict === "macro") return verdict
+    const full = [...qualifiers, name].join(".").toUpperCase()
+    if (verdict === "unknown" && allowed.functions.has(full)) return "macro"
+    const near = verdict === "unknown" ? allowed.nearest(name, kind) : []
+    fail(
+      "FUNCTION_NOT_ALLOWED",
+      `the function ${full} is not allowed` +
+        (near.length === 0 ? "" : `; allowed and similar: ${near.join(", ")}`),
+      tree,
+      verdict === "never"
+        ? "it can change state or run text as SQL, so it cannot be allowed"
+        : `an operator can allow it by adding ${full} to the allowed functions`
+    )
+    return "unknown"
+  }
+
+  const checkTable = (tree: Tree, scope: Scope): void => {
+    const parts = [tree["catalog_name"], tree["schema_name"], tree["table_name"]]
+      .map(text)
+      .filter((p) => p !== "")
+    const reason = refused(parts)
+    if (reason !== undefined) fail("OBJECT_NOT_ALLOWED", reason, tree)
+    const name = (parts[0] ?? "").toLowerCase()
+    if (parts.length === 1) {
+      for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) if (at.ctes.has(name)) return
+    }
+    tables.add(spelled(parts))
+  }
+
+  const checkPivot = (tree: Tree): void => {
+    let columns = Math.max(list(tree["aggregates"]).length, 1)
+    for (const pivot of list(tree["pivots"])) {
+      if (isTree(pivot)) columns *= Math.max(list(pivot["entries"]).length, 1)
+    }
+    if (columns > maxPivotColumns) fail("TOO_LARGE", `PIVOT makes more than ${maxPivotColumns} columns`, tree)
+  }
+
+  const sum = (values: Iterable<unknown>, scope: Scope, depth: number): number => {
+    let total = 0
+    for (const value of values) if (typeof value === "object") total += walk(value, scope, depth)
+    return total
+  }
+
+  const query = (tree: Tree, outer: Scope, depth: number): number => {
+    const scope = child(outer)
+    let cost = 1
+    const ctes = isTree(tree["cte_map"]) ? list(tree["cte_map"]["map"]) : []
+    for (const entry of ctes) {
+      const value = isTree(entry) ? entry["value"] : undefined
+      if (!isTree(entry) || !isTree(value)) continue
+      if (value["materialized"] === "CTE_MATERIALIZE_NEVER") {
+        fail("TOO_LARGE", "NOT MATERIALIZED repeats the query at every use; leave it out")
+      }
+      cost += walk(value, scope, depth)
+      scope.ctes.add(text(entry["key"]).toLowerCase())
+    }
+    if (tree["type"] === "RECURSIVE_CTE_NODE") scope.ctes.add(text(tree["cte_name"]).toLowerCase())
+    if (list(tree["group_sets"]).length > maxGroupingSets) {
+      fail("TOO_LARGE", `GROUP BY makes more than ${maxGroupingSets} grouping sets`)
+    }
+    cost += sum([tree["from_table"]], scope, depth)
+    for (const item of list(tree["select_list"])) {
+      const outerChain = chain
+      chain = 0
+      const each = walk(item, scope, depth)
+      cost += each
+      const alias = isTree(item) ? text(item["alias"]).toLowerCase() : ""
+      if (alias !== "") scope.aliases.set(alias, { cost: each, chain: chain + 1 })
+      chain = Math.max(outerChain, chain)
+    }
+    const rest = Object.keys(tree).filter((key) => !["cte_map", "from_table", "select_list"].includes(key))
+    return (
+      cost +
+      sum(
+        rest.map((key) => tree[key]),
+        scope,
+        depth
+      )
+    )
+  }
+
+  const columnCost = (tree: Tree, scope: Scope): number => {
+    const names = list(tree["column_names"]).map((name) => text(name).toLowerCase())
+    const last = names[names.length - 1]
+    if (names.length > 1 && (last === "nextval" || last === "currval")) {
+      fail("NOT_A_READ", `${last.toUpperCase()} takes a number from a sequence, which is not a read`, tree)
+    }
+    for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
+      const alias = at.aliases.get(names[0] ?? "")
+      if (alias === undefined) continue
+      aliasNodes += alias.cost
+      chain = Math.max(chain, alias.chain)
+      if (aliasNodes > maxAliasNodes || chain > maxAliasChain) {
+        fail("TOO_LARGE", "columns build on each other too often; compute the first ones in a CTE", tree)
+      }
+      return alias.cost
+    }
+    return 1
+  }
+
+  const expression = (tree: Tree, kind: string, scope: Scope, depth: number): number => {
+    switch (kind) {
+      case "CONSTANT":
+        return 1
+      case "COLUMN_REF":
+        return columnCost(tree, scope)
+      case "FUNCTION":
+      case "WINDOW": {
+        const verdict = checkFunction(tree, "scalar")
+        const grows = Functions.growth(text(tree["function_name"]), list(tree["children"]).map(literal))
+        if (grows !== undefined) fail("TOO_LARGE", grows, tree)
+        return 1 + sum(Object.values(tree), scope, depth + 1) * (verdict === "native" ? 1 : repeats)
+      }
+      case "LAMBDA":
+      case "BETWEEN":
+        return 1 + sum(Object.values(tree), scope, depth + 1) * repeats
+      default:
+        return 1 + sum(Object.values(tree), scope, depth + 1)
+    }
+  }
+
+  const walk = (value: unknown, scope: Scope, depth: number): number => {
+    if (Array.isArray(value)) return sum(value, scope, depth)
+    if (!isTree(value) || problem !== undefined) return 0
+    if (depth > maxDepth) {
+      fail("TOO_LARGE", `expressions are nested deeper than ${maxDepth}; put a part into a CTE`)
+      return 0
+    }
+    const kind = value["class"]
+    if (typeof kind === "string") {
+      if (kind === "PARAMETER")
+        fail("SYNTAX", "parameters (? or $1) are not available; write the value", value)
+      else if (!expressions.has(kind)) fail("NOT_A_READ", `${kind} expressions are not supported`, value)
+      const cost = expression(value, kind, scope, depth)
+      if (cost > maxNodes)
+        fail("TOO_LARGE", "expressions repeat each other too often; put a part into a CTE", value)
+      return cost
+    }
+    const type = value["type"]
+    if (typeof type !== "string" || type.endsWith("_TYPE_INFO"))
+      return sum(Object.values(value), scope, depth)
+    if (!others.has(type)) fail("NOT_A_READ", `${type} is not supported`, value)
+    switch (type) {
+      case "SELECT_NODE":
+      case "SET_OPERATION_NODE":
+      case "RECURSIVE_CTE_NODE":
+      case "CTE_NODE":
+        return query(value, scope, depth + 1)
+      case "BASE_TABLE":
+        checkTable(value, scope)
+        break
+      case "TABLE_FUNCTION": {
+        const call = value["function"]
+        if (!isTree(call)) fail("NOT_A_READ", "a table function without a name", value)
+        else {
+          checkFunction(call, "table")
+          const rest = Object.keys(value).filter((key) => key !== "function")
+          const parts = [...Object.values(call), ...rest.map((key) => value[key])]
+          return 1 + sum(parts, scope, depth + 1)
+        }
+        break
+      }
+      case "JOIN":
+        joins += 1
+        if (joins > maxJoins) fail("TOO_LARGE", `more than ${maxJoins} joins`)
+        break
+      case "PIVOT":
+        checkPivot(value)
+        break
+      case "SHOW_REF":
+        if (!isTree(value["query"])) fail("NOT_A_READ", "SHOW is a statement of its own, not a table", value)
+        break
+    }
+    return 1 + sum(Object.values(value), scope, depth + (type === "JOIN" ? 0 : 1))
+  }
+
+  const cost = walk(statement, child(undefined), 0)
+  if (cost > maxNodes) fail("TOO_LARGE", "the statement is too large; split it")
+  return { problem, tables: [...tables], functions: [...functions] }
+}

@@ -1,0 +1,300 @@
+/**
+ * Tries again, where that helps: the one place in the server that does, so that attempts never
+ * multiply. What may be retried is decided by the error; how often, by the cause and the class of the
+ * call, by the budget that all callers share, and by the caller's deadline.
+ *
+ * A call that succeeds at once pays for one addition and one handler. Everything else (the schedule,
+ * its state, the counters) is made when the first attempt has failed.
+ *
+ * Invariants
+ * 1. No attempt is started at or after the deadline, and a pause that would end there is not begun.
+ * 2. A pause is never shorter than what the warehouse asked for.
+ * 3. Only expected errors are retried, never defects and never interruptions.
+ * 4. A pause holds nothing but its token, ends at once when it is interrupted, and then gives it back.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
+import * as RetryBudget from "./core/RetryBudget.js"
+import * as Backoff from "./internal/backoff.js"
+import { monotonicMillis, unsafeMonotonicMillis } from "./internal/monotonic.js"
+import type { OperationClass } from "./Operation.js"
+import * as RetryPolicy from "./RetryPolicy.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** What differs from `RetryPolicy.interactive` (for `query`: `RetryPolicy.statements`), by class and kind. */
+  readonly policies?:
+    { readonly [K in OperationClass]?: Partial<RetryPolicy.Policies> | undefined } | undefined
+  /** Attempts of a call at most, whatever its faults; 5 when absent. */
+  readonly maxAttempts?: number | undefined
+  /**
+   * Longest pause, milliseconds; 120,000 when absent. When more is asked for, by the warehouse or by a
+   * schedule, the call fails at once: its caller can wait better than a fiber here.
+   */
+  readonly maxPauseMs?: number | undefined
+  /** What differs from the default budget: a fifth of the first attempts and one retry a second. */
+  readonly budget?: Partial<RetryBudget.Options> | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request<E> {
+  readonly class: OperationClass
+  /** Monotonic milliseconds; none when absent. */
+  readonly deadline: number | undefined
+  readonly decide: (error: E) => RetryPolicy.Decision
+  /** Milliseconds an attempt usually takes: a retry that could not end by the deadline is not begun. */
+  readonly expectedMs?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Status {
+  /** Tokens left for retries, and the most there can be. */
+  readonly budget: number
+  readonly budgetCap: number
+  /** Since the start: first attempts, retries, and calls that failed first and succeeded then. */
+  readonly calls: number
+  readonly retries: number
+  readonly recovered: number
+  /** Calls that failed with an error worth retrying and were not retried any more, by what ended it. */
+  readonly exhausted: {
+    readonly attempts: number
+    /** The pause would have lasted beyond the deadline, or beyond the longest pause. */
+    readonly deadline: number
+    readonly budget: number
+  }
+}
+
+/**
+ * The options make no sense; says everything that is wrong with them at once.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidRetry extends Schema.TaggedError<InvalidRetry>("snowguard/InvalidRetry")("InvalidRetry", {
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `invalid retry: ${this.problems.join("; ")}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Retry extends Context.Tag("snowguard/Retry")<
+  Retry,
+  {
+    /**
+     * Runs attempt 1, and 2, 3 ... while they fail and trying again is allowed. Fails with the last
+     * error as it is. Attempts after the first carry the same idempotency key if `attempt` gives them one.
+     */
+    readonly run: <A, E, R>(
+      attempt: (n: number) => Effect.Effect<A, E, R>,
+      request: Request<E>
+    ) => Effect.Effect<A, E, R>
+    readonly status: Effect.Effect<Status>
+  }
+>() {}
+
+/** Retries after a pause that the warehouse asked for are spread over this part more of it. */
+const SERVER_JITTER = 0.2
+
+const DEFAULT_ATTEMPTS = 5
+const DEFAULT_MAX_PAUSE_MS = 120_000
+/** A day: with its jitter well within what a timer of the platform can be set to. */
+const LONGEST_PAUSE_MS = 86_400_000
+
+const classes = {
+  control: RetryPolicy.interactive,
+  metadata: RetryPolicy.interactive,
+  query: RetryPolicy.statements
+}
+
+const resolve = (options: Options) => {
+  const { maxAttempts = DEFAULT_ATTEMPTS, maxPauseMs = DEFAULT_MAX_PAUSE_MS, policies } = options
+  const budget = { ...RetryBudget.defaults, ...options.budget }
+  const of = (name: OperationClass): RetryPolicy.Policies => ({ ...classes[name], ...policies?.[name] })
+  const byClass = { control: of("control"), metadata: of("metadata"), query: of("query") }
+  const found = [...RetryBudget.problems(budget)]
+  const whole = (name: string, value: number): void => {
+    if (!(Number.isSafeInteger(value) && value >= 1))
+      found.push(`${name} must be a whole number of at least 1, not ${value}`)
+  }
+  whole("maxAttempts", maxAttempts)
+  for (const [name, presets] of Object.entries(byClass))
+    for (const [preset, { attempts }] of Object.entries(presets))
+      whole(`policies.${name}.${preset}.attempts`, attempts)
+  if (!(maxPauseMs > 0 && maxPauseMs <= LONGEST_PAUSE_MS))
+    found.push(`maxPauseMs must be between 1 and ${LONGEST_PAUSE_MS}, not ${maxPauseMs}`)
+  return { problems: found, byClass, maxAttempts, maxPauseMs, budget }
+}
+
+/** An expected error to decide about, unless something unexpected happened beside it. */
+const expected = <E>(cause: Cause.Cause<E>): Option.Option<E> =>
+  cause._tag === "Fail"
+    ? Option.some(cause.error)
+    : Cause.isDie(cause)
+      ? Option.none()
+      : Cause.failureOption(cause)
+
+/** How far one call has come with one kind of fault. */
+interface Course {
+  readonly policy: RetryPolicy.Policy
+  readonly next: (now: number, error: unknown) => Effect.Effect<number | undefined>
+  attempts: number
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<typeof Retry>, InvalidRetry> =>
+  Effect.gen(function* () {
+    const { budget: limits, byClass, maxAttempts, maxPauseMs, problems } = resolve(options)
+    if (problems.length > 0) return yield* new InvalidRetry({ problems })
+    const config = RetryBudget.compile(limits)
+    // Every step is synchronous, so that plain variables are as atomic as a Ref.
+    let budget = RetryBudget.initial(config, yield* monotonicMillis)
+    let calls = 0
+    let retries = 0
+    let recovered = 0
+    const exhausted = { attempts: 0, deadline: 0, budget: 0 }
+
+    const giveUp = (why: keyof typeof exhausted): Effect.Effect<false> =>
+      Effect.sync(() => {
+        exhausted[why]++
+        return false
+      })
+
+    /** Pays for a retry and waits; false when there shall be none. */
+    const pause = Effect.fnUntraced(function* <E>(
+      course: Course,
+      n: number,
+      error: E,
+      decision: RetryPolicy.Decision & { _tag: "Retry" },
+      { deadline, expectedMs = 0 }: Request<E>
+    ) {
+      if (n >= maxAttempts || course.attempts >= course.policy.attempts) return yield* giveUp("attempts")
+      const clock = yield* Effect.clock
+      const now = unsafeMonotonicMillis(clock)
+      const backoff = yield* course.next(now, error)
+      if (backoff === undefined) return yield* giveUp("attempts")
+      const asked = Math.max(0, decision.serverDelayMs ?? 0)
+      if (!(Math.max(asked, backoff) <= maxPauseMs)) return yield* giveUp("deadline")
+      // The jitter of the backoff may be zero; what the warehouse asked for is only ever exceeded.
+      const luck = yield* Random.next
+      const ms = Math.max(Math.round(backoff), Math.ceil(asked) + Math.floor(asked * SERVER_JITTER * luck))
+      if (deadline !== undefined && now + ms + expectedMs >= deadline) return yield* giveUp("deadline")
+      const afterTimeout = decision.afterTimeout === true
+      const giveBack = Effect.sync(() => void (budget = RetryBudget.refund(budget, config, afterTimeout)))
+      return yield* Effect.uninterruptibleMask((restore) => {
+        const [admitted, next] = RetryBudget.withdraw(budget, now, config, afterTimeout)
+        budget = next
+        if (!admitted) return giveUp("budget")
+        return Effect.logDebug(`attempt ${n} failed (${decision.preset}); trying again in ${ms} ms`).pipe(
+          Effect.zipRight(Effect.sleep(ms)),
+          restore,
+          Effect.onInterrupt(() => giveBack),
+          // A busy process wakes up late, and may find that the time is over.
+          Effect.flatMap(() =>
+            deadline !== undefined && unsafeMonotonicMillis(clock) >= deadline
+              ? Effect.zipRight(giveBack, giveUp("deadline"))
+              : Effect.succeed(true)
+          )
+        )
+      })
+    })
+
+    /** What happens when attempt 1 has failed; made anew for each call, since it remembers. */
+    const recovery = <A, E, R>(attempt: (n: number) => Effect.Effect<A, E, R>, request: Request<E>) => {
+      const courses = new Map<RetryPolicy.Preset, Course>()
+      let n = 1
+      const courseOf = (preset: RetryPolicy.Preset): Course => {
+        const known = courses.get(preset)
+        if (known !== undefined) return known
+        const policy = byClass[request.class][preset]
+        const course = { policy, next: Backoff.delays(policy.delays), attempts: 1 }
+        courses.set(preset, course)
+        return course
+      }
+      const again = (course: Course): Effect.Effect<A, E, R> =>
+        Effect.suspend(() => {
+          n++
+          course.attempts++
+          retries++
+          return Effect.tap(attempt(n), () => {
+            recovered++
+          })
+        })
+      const recover = (cause: Cause.Cause<E>): Effect.Effect<A, E, R> => {
+        const error = expected(cause)
+        if (Option.isNone(error)) return Effect.failCause(cause)
+        const decision = request.decide(error.value)
+        if (decision._tag === "No") return Effect.failCause(cause)
+        const course = courseOf(decision.preset)
+        return Effect.flatMap(pause(course, n, error.value, decision, request), (go) =>
+          go ? Effect.catchAllCause(again(course), recover) : Effect.failCause(cause)
+        )
+      }
+      return recover
+    }
+
+    return {
+      run: (attempt, request) =>
+        Effect.suspend(() => {
+          calls++
+          budget = RetryBudget.deposit(budget, config)
+          return Effect.catchAllCause(attempt(1), (cause) => recovery(attempt, request)(cause))
+        }),
+      status: Effect.map(monotonicMillis, (now) => ({
+        budget: RetryBudget.left(budget, now, config),
+        budgetCap: limits.cap,
+        calls,
+        retries,
+        recovered,
+        exhausted: { ...exhausted }
+      }))
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options): Layer.Layer<Retry, InvalidRetry> =>
+  Layer.effect(Retry, make(options))
+
+/**
+ * Never tries again.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<Retry> = Layer.succeed(Retry, {
+  run: (attempt) => attempt(1),
+  status: Effect.succeed({
+    budget: 0,
+    budgetCap: 0,
+    calls: 0,
+    retries: 0,
+    recovered: 0,
+    exhausted: { attempts: 0, deadline: 0, budget: 0 }
+  })
+})

@@ -1,0 +1,165 @@
+/**
+ * Which errors are worth another attempt, how many, and how long to wait before each.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import type * as Schedule from "effect/Schedule"
+import * as Backoff from "./internal/backoff.js"
+import { WarehouseError } from "./Warehouse.js"
+import type { Reason } from "./Warehouse.js"
+
+/**
+ * Kinds of faults that want different patience. `transient`: gone in a moment. `connection`: nothing
+ * answers. `overload`: it answers, and asks for less. `once`: a second fault of the kind is no accident.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Preset = "transient" | "connection" | "overload" | "once"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Policy {
+  /** Attempts because of this kind of fault, the first one included, >= 1. */
+  readonly attempts: number
+  /** Pauses between them. Ends the attempts when it ends; it sees the errors and monotonic time. */
+  readonly delays: Schedule.Schedule<unknown, unknown>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Policies = { readonly [P in Preset]: Policy }
+
+/**
+ * What an error says about trying again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Decision =
+  | { readonly _tag: "No" }
+  | {
+      readonly _tag: "Retry"
+      readonly preset: Preset
+      /** Milliseconds the warehouse asked us to wait. */
+      readonly serverDelayMs?: number | undefined
+      /** No answer came, so the failed attempt may still be running there: its retry costs more. */
+      readonly afterTimeout?: boolean | undefined
+    }
+
+/**
+ * For every refusal of our own: limits, quotas, an open circuit and deadlines have decided already, and
+ * trying again behind the caller's back would only push against them.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const never: Decision = { _tag: "No" }
+
+const retry = (preset: Preset): Decision => ({ _tag: "Retry", preset })
+
+const decisions: { readonly [R in Reason]: Decision } = {
+  InvalidStatement: never,
+  NotFound: never,
+  Permission: never,
+  StatementTimeout: never,
+  Cancelled: never,
+  ResultExpired: never,
+  Authentication: never,
+  Configuration: never,
+  Unavailable: never,
+  Overloaded: retry("overload"),
+  SessionLost: retry("once"),
+  Unreachable: retry("connection"),
+  Protocol: retry("once"),
+  ServerFault: retry("once"),
+  Unknown: never
+}
+
+/**
+ * The column "retried" of the table in `Warehouse.ts`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const decisionOf = (reason: Reason): Decision => decisions[reason]
+
+/**
+ * The decision for any error of a guarded call: failures of the warehouse by their reason, everything
+ * else never.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const decide = (error: unknown): Decision => {
+  if (!(error instanceof WarehouseError)) return never
+  const decision = decisionOf(error.reason)
+  return decision._tag === "No"
+    ? decision
+    : { ...decision, serverDelayMs: error.retryAfterMs, afterTimeout: error.sent === "unknown" }
+}
+
+/**
+ * `firstMs`, then `factor` times as long each time up to `capMs`, with full jitter: anything between
+ * zero and that.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const exponential: (options: Backoff.Exponential) => Schedule.Schedule<Duration.Duration> =
+  Backoff.exponential
+
+/**
+ * Anything between `firstMs` and three times the last pause, up to `capMs`: decorrelated jitter. For a
+ * warehouse that is overloaded, since it never comes back at once as full jitter may.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const adaptive: (options: Backoff.Adaptive) => Schedule.Schedule<Duration.Duration> = Backoff.adaptive
+
+/**
+ * For callers with a person or a model waiting, and a deadline of seconds. Most lost connections and
+ * replaced servers are back within tenths of a second: starting at 100 ms, four pauses take 0.75 s on
+ * average; starting at 1 s ({@link patient}) they take 7.5 s, half of the time that a look-up has.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const interactive: Policies = {
+  transient: { attempts: 5, delays: exponential({ firstMs: 100, factor: 2, capMs: 5_000 }) },
+  // Connecting anew is slow in itself, and one that fails three times in a row is not coming back soon.
+  connection: { attempts: 3, delays: exponential({ firstMs: 200, factor: 2, capMs: 5_000 }) },
+  overload: { attempts: 3, delays: adaptive({ firstMs: 500, capMs: 5_000 }) },
+  once: { attempts: 2, delays: exponential({ firstMs: 100, factor: 2, capMs: 5_000 }) }
+}
+
+/**
+ * {@link interactive}, but statements give an overloaded warehouse more time: they are the load.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const statements: Policies = {
+  ...interactive,
+  overload: { attempts: 4, delays: adaptive({ firstMs: 1_000, capMs: 20_000 }) }
+}
+
+/**
+ * For batch work without a deadline, where it matters more to get through than to be told: 1 s doubling
+ * to 60 s, five attempts; connections 2 s, half as long again each time up to 120 s, three attempts.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const patient: Policies = {
+  transient: { attempts: 5, delays: exponential({ firstMs: 1_000, factor: 2, capMs: 60_000 }) },
+  connection: { attempts: 3, delays: exponential({ firstMs: 2_000, factor: 1.5, capMs: 120_000 }) },
+  overload: { attempts: 5, delays: adaptive({ firstMs: 1_000, capMs: 60_000 }) },
+  once: { attempts: 2, delays: exponential({ firstMs: 1_000, factor: 2, capMs: 60_000 }) }
+}

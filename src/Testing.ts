@@ -1,0 +1,93 @@
+/**
+ * The whole server below the transport, in memory, for tests of tools and layers of your own: real
+ * limits, quotas, bulkhead and breaker on whatever clock the test has, in front of a warehouse that
+ * answers from a list.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as Bulkhead from "./Bulkhead.js"
+import * as CallPolicy from "./CallPolicy.js"
+import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Guard from "./Guard.js"
+import * as RequestId from "./internal/requestId.js"
+import * as Quota from "./Quota.js"
+import * as QuotaStore from "./QuotaStore.js"
+import * as RateLimiter from "./RateLimiter.js"
+import { ReadOnly } from "./ReadOnly.js"
+import * as ServerConfig from "./ServerConfig.js"
+import type { Column, Row } from "./Warehouse.js"
+import { Warehouse, WarehouseError } from "./Warehouse.js"
+
+/**
+ * What the warehouse answers to a statement: rows, or an error.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Answer =
+  { readonly columns: ReadonlyArray<Column>; readonly rows: ReadonlyArray<Row> } | WarehouseError
+
+/**
+ * A warehouse that answers the statements it knows, by their exact text; all others are `NotFound`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWarehouse = (answers: { readonly [sql: string]: Answer }): Layer.Layer<Warehouse> =>
+  Layer.effect(
+    Warehouse,
+    Effect.map(RequestId.make, (nextId) => ({
+      dialect: "snowflake" as const,
+      execute: ({ sql }) => {
+        const answer =
+          answers[sql] ??
+          new WarehouseError({
+            reason: "NotFound",
+            description: `The test knows no answer to: ${sql}`,
+            sent: "yes"
+          })
+        return answer instanceof WarehouseError
+          ? Effect.fail(answer)
+          : Effect.succeed({ queryId: nextId(), columns: answer.columns, rows: Stream.make(answer.rows) })
+      }
+    }))
+  )
+
+/**
+ * A read-only guard that accepts every statement as it is. For tests only.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerReadOnlyNoop: Layer.Layer<ReadOnly> = Layer.succeed(ReadOnly, {
+  dialect: "snowflake",
+  check: (sql) => Effect.succeed({ canonical: sql, kind: "select", tables: [], functions: [] })
+})
+
+/**
+ * Everything a tool may ask for, with the server's default limits. Override a part by providing yours
+ * in front of it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (answers: { readonly [sql: string]: Answer } = {}) =>
+  Guard.layer().pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(ServerConfig.defaults))),
+        Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(ServerConfig.defaults))),
+        CircuitBreaker.layer(),
+        Layer.provide(
+          Layer.orDie(Quota.layer(ServerConfig.quotaOptions(ServerConfig.defaults))),
+          QuotaStore.layerMemory
+        ),
+        CallPolicy.layer(),
+        layerReadOnlyNoop,
+        layerWarehouse(answers)
+      )
+    )
+  )

@@ -1,0 +1,215 @@
+/**
+ * PORT: the thing that runs one read statement and streams its rows.
+ *
+ * The contract every adapter keeps (`test/Warehouse.contract.ts`):
+ *  - one statement a call; the text is executed as given (the guard has already decided on it);
+ *  - nothing is contacted before the first `execute` (start-up is free of side effects);
+ *  - interrupting `execute`, or closing its scope before the rows have ended, cancels the statement in
+ *    the warehouse, whether it is queued, running or being fetched;
+ *  - rows arrive in chunks and are pulled: a consumer that stops early never pays for the rest;
+ *  - a cell is a JSON value that loses nothing (see {@link Cell});
+ *  - every failure is a {@link WarehouseError} whose `reason` says whose fault it is.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import * as LazyLayer from "./internal/lazyLayer.js"
+
+/**
+ * One value as JSON, exact: numbers that a double cannot hold (and every fixed-point number with a
+ * scale) are strings, dates and times ISO 8601 strings, binary upper-case hex, semi-structured values
+ * JSON objects and arrays, SQL NULL `null`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Cell = string | number | boolean | null | ReadonlyArray<Cell> | { readonly [key: string]: Cell }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Row = ReadonlyArray<Cell>
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Column {
+  readonly name: string
+  /** Snowflake's name of the type, for example `NUMBER(38,0)` or `TIMESTAMP_NTZ(9)`. */
+  readonly type: string
+  readonly nullable: boolean
+}
+
+/**
+ * A bind for a `?` of the statement, in order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Bind = string | number | boolean | null
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statement {
+  /** Canonical text of one read statement in Snowflake's or the warehouse's own dialect. */
+  readonly sql: string
+  readonly binds?: ReadonlyArray<Bind> | undefined
+  /** Namespace that unqualified names resolve against; the warehouse's default when absent. */
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+  /** Milliseconds after which the warehouse itself ends the statement, as a second line of defence. */
+  readonly timeoutMs: number
+  /** Rows the caller will read at most; a warehouse that can cap on its side does. */
+  readonly maxRows?: number | undefined
+  /** Idempotency key: a retry of the same call carries the same one. */
+  readonly requestId: string
+  /** Who and what this statement is for; recorded beside the statement in the warehouse. */
+  readonly tag?: { readonly tool: string; readonly client: string } | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Result {
+  /** The warehouse's own id of the statement. */
+  readonly queryId: string
+  readonly columns: ReadonlyArray<Column>
+  /** Non-empty chunks of rows, pulled on demand. */
+  readonly rows: Stream.Stream<ReadonlyArray<Row>, WarehouseError>
+}
+
+/**
+ * Why a statement failed, in terms of who can do something about it.
+ *
+ * | reason | meaning | breaker | retried |
+ * |---|---|---|---|
+ * | `InvalidStatement` | the SQL is wrong | alive | no |
+ * | `NotFound` | a named object does not exist or is not visible | alive | no |
+ * | `Permission` | the role may not | alive | no |
+ * | `StatementTimeout` | the statement ran into its own time limit | ignored | no |
+ * | `Cancelled` | we cancelled it | ignored | no |
+ * | `ResultExpired` | a stored result is gone | alive | no |
+ * | `Authentication` | login refused; latched, an operator must act | ignored | no |
+ * | `Configuration` | account, host, key file or TLS are set up wrongly | ignored | no |
+ * | `Unavailable` | no running warehouse, or a resource monitor stopped it | ignored | no |
+ * | `Overloaded` | throttled or queued too long | ignored (feeds the adaptive rate) | yes |
+ * | `SessionLost` | the session expired under us | ignored | once |
+ * | `Unreachable` | network, 5xx | failure | yes |
+ * | `Protocol` | the answer made no sense | failure | once |
+ * | `ServerFault` | the warehouse reported an internal error | failure | once |
+ * | `Unknown` | none of the above | failure | no |
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const Reason = Schema.Literal(
+  "InvalidStatement",
+  "NotFound",
+  "Permission",
+  "StatementTimeout",
+  "Cancelled",
+  "ResultExpired",
+  "Authentication",
+  "Configuration",
+  "Unavailable",
+  "Overloaded",
+  "SessionLost",
+  "Unreachable",
+  "Protocol",
+  "ServerFault",
+  "Unknown"
+)
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export type Reason = typeof Reason.Type
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class WarehouseError extends Schema.TaggedError<WarehouseError>("snowguard/WarehouseError")(
+  "WarehouseError",
+  {
+    reason: Reason,
+    /** One or two sentences for whoever wrote the statement; never a secret, never a stack. */
+    description: Schema.String,
+    /** Did the statement reach the warehouse? Decides refunds and what the caller is told. */
+    sent: Schema.Literal("no", "yes", "unknown"),
+    queryId: Schema.optional(Schema.String),
+    /** The warehouse's own code and SQLSTATE, where it gave them. */
+    code: Schema.optional(Schema.String),
+    sqlState: Schema.optional(Schema.String),
+    /** Milliseconds the warehouse asked us to wait. */
+    retryAfterMs: Schema.optional(Schema.Number),
+    /** Nearest existing names when a name was not found. */
+    suggestions: Schema.optional(Schema.Array(Schema.String)),
+    cause: Schema.optional(Schema.Defect)
+  }
+) {
+  override get message(): string {
+    return `${this.reason}: ${this.description}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Warehouse extends Context.Tag("snowguard/Warehouse")<
+  Warehouse,
+  {
+    /** Which SQL the warehouse speaks; the read-only guard must be of the same dialect. */
+    readonly dialect: "snowflake" | "duckdb"
+    readonly execute: (statement: Statement) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+  }
+>() {}
+
+/**
+ * A warehouse whose layer is loaded with the first statement: start-up pays for no driver, and a client
+ * that only lists the tools never loads one. A failed load fails that call and is tried again.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerLazy = (
+  dialect: "snowflake" | "duckdb",
+  load: Effect.Effect<Layer.Layer<Warehouse, WarehouseError>, WarehouseError>
+): Layer.Layer<Warehouse> =>
+  Layer.scoped(
+    Warehouse,
+    Effect.map(LazyLayer.service(Warehouse, load), (warehouse) => ({
+      dialect,
+      execute: (statement) => Effect.flatMap(warehouse, (_) => _.execute(statement))
+    }))
+  )
+
+/**
+ * For `layerLazy`: a dynamic import whose failure (a missing or broken driver) is the operator's to
+ * mend.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const importAdapter = <A>(driver: string, load: () => Promise<A>): Effect.Effect<A, WarehouseError> =>
+  Effect.tryPromise({
+    try: load,
+    catch: (cause) =>
+      new WarehouseError({
+        reason: "Configuration",
+        description: `The driver ${driver} could not be loaded; reinstall it on the server.`,
+        sent: "no",
+        cause
+      })
+  })

@@ -1,0 +1,93 @@
+#!/usr/bin/env node
+/**
+ * Entry: what the command line asks for, the logger on stderr, exit codes. Nothing else.
+ *
+ * stdout is the protocol's. `--help`, `--version` and `--print-config` write there because nobody speaks
+ * the protocol then; every fault goes to stderr.
+ */
+import "./internal/protectStdout.js"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Cli from "./Cli.js"
+import * as Package from "./internal/package.js"
+import * as StderrLogger from "./internal/stderrLogger.js"
+import * as ServerConfig from "./ServerConfig.js"
+
+const write = (stream: NodeJS.WriteStream, text: string) =>
+  Effect.async<void>((resume) => {
+    stream.write(text.endsWith("\n") ? text : `${text}\n`, () => resume(Effect.void))
+  })
+
+const logger = (settings: ServerConfig.Settings) =>
+  StderrLogger.layer({
+    format: settings.log.format,
+    level: ServerConfig.logLevel(settings),
+    isTerminal: process.stderr.isTTY === true,
+    write: (line) => void process.stderr.write(line)
+  })
+
+/** Runs a command to its exit code. */
+const run = (command: Cli.Command): Effect.Effect<number, ServerConfig.ConfigFaults> => {
+  switch (command._tag) {
+    case "Help":
+      return Effect.as(write(process.stdout, Cli.helpText(command.command)), 0)
+    case "Version":
+      return Effect.as(write(process.stdout, Package.version), 0)
+    case "PrintConfig":
+      return Effect.flatMap(ServerConfig.load(command), (loaded) =>
+        Effect.as(write(process.stdout, ServerConfig.printConfig(loaded)), 0)
+      )
+    case "Run":
+      return Effect.flatMap(ServerConfig.load(command), ({ settings }) =>
+        Effect.flatMap(
+          Effect.promise(() => import("./main.js")),
+          (main) => main[command.command](settings)
+        ).pipe(
+          Effect.as(0),
+          Effect.catchAllDefect((defect) => Effect.as(Effect.logFatal("the server stopped", defect), 1)),
+          Effect.provide(logger(settings))
+        )
+      )
+  }
+}
+
+const command: Effect.Effect<number, ServerConfig.ConfigFaults> = Either.match(
+  Cli.parse(process.argv.slice(2)),
+  {
+    onLeft: (fault) => Effect.as(write(process.stderr, fault.render()), Cli.exitCode),
+    onRight: run
+  }
+)
+
+const program = command.pipe(
+  Effect.catchTag("ConfigFaults", (faults) =>
+    Effect.as(write(process.stderr, faults.render()), ServerConfig.exitCode)
+  ),
+  Effect.catchAllCause((cause) =>
+    Cause.isInterruptedOnly(cause)
+      ? Effect.failCause(cause)
+      : Effect.as(write(process.stderr, Cause.pretty(cause, { renderErrorCause: true })), 1)
+  )
+)
+
+// The driver of a warehouse may reject a promise that nobody holds; that ends no server.
+process.on("unhandledRejection", (reason) => {
+  process.stderr.write(
+    `${JSON.stringify({ level: "ERROR", message: "unhandled rejection", cause: String(reason) })}\n`
+  )
+})
+// A reader of the log that went away is no reason to stop.
+process.stderr.on("error", () => {})
+
+NodeRuntime.runMain(program, {
+  disablePrettyLogger: true,
+  disableErrorReporting: true,
+  // runMain does not end the process by itself, and an idle handle would keep it.
+  teardown: (exit) => {
+    const code = Exit.isSuccess(exit) ? exit.value : Cause.isInterruptedOnly(exit.cause) ? 0 : 1
+    process.exit(typeof code === "number" ? code : 0)
+  }
+})

@@ -1,0 +1,252 @@
+/**
+ * Collects what the operator says: the file first, then the environment over it. Every value is checked
+ * here; what the values mean together is decided in `Resolve`.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import { nearest } from "../core/Nearest.js"
+import type { Fault } from "./Faults.js"
+import type { Path } from "./Key.js"
+import * as Key from "./Key.js"
+import { fromText } from "./Kind.js"
+import type { Fields } from "./Setting.js"
+import * as Setting from "./Setting.js"
+import type { NamedSection, Table } from "./Table.js"
+import { namePattern, reserved } from "./Table.js"
+
+/**
+ * A value somebody set, and under which name they set it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Given {
+  readonly value: unknown
+  readonly source: "file" | "env"
+  /** The key or the variable, as written. */
+  readonly name: string
+}
+
+/**
+ * Filled by {@link fromFile} and {@link fromEnv}, in this order; later values replace earlier ones.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Collected {
+  /** By key, as {@link Key.format} writes it. */
+  readonly values: Map<string, Given>
+  /** Keys whose value was refused: what depends on them is not judged. */
+  readonly broken: Set<string>
+  readonly names: Map<string, Set<string>>
+  /** Names that only the environment knows, with the variable that brought them up. */
+  readonly fromEnvOnly: Map<
+    string,
+    { readonly section: string; readonly name: string; readonly variable: string }
+  >
+  readonly faults: Array<Fault>
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const empty = (table: Table): Collected => ({
+  values: new Map(),
+  broken: new Set(),
+  names: new Map(
+    Object.entries(table.named).map(([section, { base }]) => [
+      section,
+      new Set(base === undefined ? [] : [base])
+    ])
+  ),
+  fromEnvOnly: new Map(),
+  faults: []
+})
+
+const set = (
+  into: Collected,
+  path: Path,
+  setting: Setting.Setting,
+  raw: unknown,
+  source: Given["source"],
+  name: string
+): void => {
+  const key = Key.format(path)
+  Either.match(Setting.decode(setting, raw), {
+    onLeft: (message) => {
+      const meant =
+        setting.kind._tag === "choice" && !setting.secret && typeof raw === "string"
+          ? nearest(raw, setting.kind.values, 1)[0]
+          : undefined
+      into.broken.add(key)
+      into.faults.push({ key: name, source, message, ...(meant === undefined ? {} : { nearest: meant }) })
+    },
+    onRight: (value) => {
+      into.values.set(key, { value, source, name })
+      into.broken.delete(key)
+    }
+  })
+}
+
+const own = <A>(record: { readonly [name: string]: A }, name: string): A | undefined =>
+  Object.hasOwn(record, name) ? record[name] : undefined
+
+const isTable = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
+
+/**
+ * @since 0.1.0
+ * @category collecting
+ */
+export const fromFile = (
+  table: Table,
+  document: { readonly [key: string]: unknown },
+  into: Collected
+): void => {
+  const fault = (path: Path, message: string, meant?: string | undefined) =>
+    into.faults.push({
+      key: Key.format(path),
+      source: "file",
+      message,
+      ...(meant === undefined ? {} : { nearest: meant })
+    })
+  const fields = (path: Path, known: Fields, given: { readonly [key: string]: unknown }) => {
+    for (const [name, value] of Object.entries(given)) {
+      const setting = own(known, name)
+      const at = [...path, name]
+      if (setting !== undefined) set(into, at, setting, value, "file", Key.format(at))
+      else fault(at, "unknown key", Key.nearestKey(table, into.names, at))
+    }
+  }
+  const entries = (section: string, known: NamedSection, given: { readonly [key: string]: unknown }) => {
+    for (const [name, value] of Object.entries(given)) {
+      const at = [section, name]
+      if (!isTable(value)) {
+        const meant = known.base !== undefined && own(known.fields, name) !== undefined
+        fault(
+          at,
+          `expected a table with the settings of one ${known.one}`,
+          meant ? Key.format([section, known.base, name]) : undefined
+        )
+      } else if (!namePattern.test(name)) {
+        fault(at, `expected a ${known.one} whose name is made of letters, digits and . _ @ : - (128 at most)`)
+      } else {
+        into.names.get(section)?.add(name)
+        fields(at, known.fields, value)
+      }
+    }
+  }
+  for (const [name, value] of Object.entries(document)) {
+    const section = own(table.sections, name)
+    const named = own(table.named, name)
+    if (section === undefined && named === undefined) {
+      // A table that nobody knows is one fault, not one for each of its keys.
+      if (isTable(value) && own(table.root, name) === undefined) {
+        fault([name], "unknown section", Key.nearestSection(table, name))
+      } else fields([], table.root, { [name]: value })
+    } else if (!isTable(value)) fault([name], "expected a table")
+    else if (section !== undefined) fields([name], section.fields, value)
+    else if (named !== undefined) entries(name, named, value)
+  }
+}
+
+/** One way to read a variable of a named section. */
+interface Reading {
+  readonly section: string
+  readonly name: string
+  readonly field: string
+  /** The name was known before this variable. */
+  readonly known: boolean
+}
+
+// TIERS_X_TOTAL_BURST is `total_burst` of `x` or `burst` of `x-total`, and `-` and `_` look the same. A
+// name that exists decides; where none does, the longest field name wins and the name is written in
+// lower case with `-`.
+const readings = (table: Table, names: Key.Names, rest: string): ReadonlyArray<Reading> => {
+  for (const [section, { fields }] of Object.entries(table.named)) {
+    const head = `${Key.envPart(section)}_`
+    if (!rest.startsWith(head) || !/^[A-Z0-9_]+$/.test(rest)) continue
+    const splits = Object.keys(fields)
+      .sort((a, b) => b.length - a.length)
+      .flatMap((field) => {
+        const tail = `_${Key.envPart(field)}`
+        const part = rest.slice(head.length, -tail.length)
+        return rest.endsWith(tail) && rest.length > head.length + tail.length ? [{ field, part }] : []
+      })
+    const known = splits.flatMap(({ field, part }) =>
+      [...(names.get(section) ?? [])]
+        .filter((name) => Key.envPart(name) === part)
+        .map((name) => ({ section, name, field, known: true }))
+    )
+    if (known.length > 0) return known
+    const made = splits.map(({ field, part }) => ({
+      section,
+      name: part.toLowerCase().replaceAll("_", "-"),
+      field,
+      known: false
+    }))
+    return made.filter(({ name }) => namePattern.test(name)).slice(0, 1)
+  }
+  return []
+}
+
+/**
+ * @since 0.1.0
+ * @category collecting
+ */
+export const fromEnv = (
+  table: Table,
+  env: { readonly [name: string]: string | undefined },
+  into: Collected
+): void => {
+  const plain = new Map(
+    [
+      [[], table.root] as const,
+      ...Object.entries(table.sections).map(([name, one]) => [[name], one.fields] as const)
+    ]
+      .flatMap(([path, fields]) =>
+        Object.entries(fields).map(([name, setting]) => ({ path: [...path, name], setting }))
+      )
+      .map((one) => [Key.env(one.path), one] as const)
+  )
+  const rest: Array<readonly [variable: string, value: string]> = []
+  // In the order of the alphabet, so that the same environment always makes the same report.
+  for (const [variable, value] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (value === undefined || !variable.startsWith(Key.prefix) || Object.hasOwn(reserved, variable)) continue
+    const known = plain.get(variable)
+    if (known === undefined) rest.push([variable, value])
+    else set(into, known.path, known.setting, fromText(known.setting.kind, value), "env", variable)
+  }
+  // A copy: what one variable means must not depend on which variables were read before it.
+  const names = new Map([...into.names].map(([section, all]) => [section, new Set(all)]))
+  for (const { path, setting } of plain.values()) {
+    const value =
+      setting.names === undefined ? undefined : (into.values.get(Key.format(path))?.value ?? setting.default)
+    if (setting.names !== undefined && typeof value === "string") names.get(setting.names)?.add(value)
+  }
+  for (const [variable, value] of rest) {
+    const found = readings(table, names, variable.slice(Key.prefix.length))
+    const [first] = found
+    const setting = first === undefined ? undefined : table.named[first.section]?.fields[first.field]
+    if (first === undefined || setting === undefined) {
+      const meant = Key.nearestEnv(table, names, variable)
+      const fault: Fault = { key: variable, source: "env", message: "unknown setting" }
+      into.faults.push(meant === undefined ? fault : { ...fault, nearest: meant })
+    } else if (found.length > 1) {
+      const all = found.map(({ field, name, section }) => Key.format([section, name, field]))
+      into.faults.push({
+        key: variable,
+        source: "env",
+        message: `can mean ${all.join(" or ")}; set it in the file, where they differ`
+      })
+    } else {
+      const { field, known, name, section } = first
+      const entry = Key.format([section, name])
+      if (!known && !into.fromEnvOnly.has(entry)) into.fromEnvOnly.set(entry, { section, name, variable })
+      into.names.get(section)?.add(name)
+      set(into, [section, name, field], setting, fromText(setting.kind, value), "env", variable)
+    }
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Settings -> the plain options of each service. Seconds become milliseconds here and nowhere else.
+ *
+ * @since 0.1.0
+ */
+import * as LogLevel from "effect/LogLevel"
+import type * as Bulkhead from "../Bulkhead.js"
+import type { TierPolicy } from "../CallPolicy.js"
+import type * as Quota from "../Quota.js"
+import type * as RateLimiter from "../RateLimiter.js"
+import type { Settings } from "./Settings.js"
+
+type Tier = Settings["tiers"][string]
+
+const ms = (seconds: number): number => Math.round(seconds * 1000)
+
+// No prototype: names are the operator's, and one may be `constructor`.
+const mapValues = <A, B>(
+  self: { readonly [name: string]: A },
+  f: (value: A) => B
+): { readonly [name: string]: B } => {
+  const out: { [name: string]: B } = Object.create(null)
+  for (const [name, value] of Object.entries(self)) out[name] = f(value)
+  return out
+}
+
+/**
+ * The tier whose limits apply to a client: its own, or `default`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const tierOf = (settings: Settings, client: string): string =>
+  settings.clients[client]?.tier ?? "default"
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const rateLimiterOptions = (settings: Settings): RateLimiter.Options => ({
+  global: { rate: settings.limits.requestsPerSecond, burst: settings.limits.burst },
+  classes: { query: { rate: settings.limits.queriesPerSecond, burst: settings.limits.queryBurst } },
+  tiers: mapValues(settings.tiers, (tier) => ({
+    client: { rate: tier.requestsPerSecond, burst: tier.burst, initial: tier.initialTokens },
+    ...(tier.totalRequestsPerSecond === undefined || tier.totalBurst === undefined
+      ? {}
+      : { total: { rate: tier.totalRequestsPerSecond, burst: tier.totalBurst } })
+  })),
+  maxClients: settings.limits.maxClients
+})
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const bulkheadOptions = (settings: Settings): Bulkhead.Options => {
+  const queue = { maxQueue: settings.limits.maxQueued, maxQueuePerClient: settings.limits.maxQueuedPerClient }
+  return {
+    requests: { permits: settings.limits.maxConcurrentRequests, ...queue },
+    statements: { permits: settings.limits.maxConcurrentStatements, ...queue },
+    tierWeights: mapValues(settings.tiers, (tier) => tier.weight)
+  }
+}
+
+// A quota that is not set has no key: limits are laid over one another, and an `undefined` would erase.
+const limits = (from: Settings["globalQuota"]): Quota.Limits => ({
+  ...(from.requestsPerHour === undefined ? {} : { requests_per_hour: from.requestsPerHour }),
+  ...(from.requestsPerDay === undefined ? {} : { requests_per_day: from.requestsPerDay }),
+  ...(from.queriesPerHour === undefined ? {} : { queries_per_hour: from.queriesPerHour }),
+  ...(from.queriesPerDay === undefined ? {} : { queries_per_day: from.queriesPerDay }),
+  ...(from.bytesPerDay === undefined ? {} : { bytes_per_day: from.bytesPerDay })
+})
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const quotaOptions = (settings: Settings): Quota.Options => ({
+  tiers: mapValues(settings.tiers, limits),
+  clients: mapValues(settings.clients, limits),
+  global: limits(settings.globalQuota)
+})
+
+/**
+ * What one call may ask for, by tier; for `CallPolicy.layer`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: TierPolicy } =>
+  mapValues(settings.tiers, (tier: Tier): TierPolicy => {
+    const most = tier.maxStatementSeconds ?? settings.timeouts.maxStatementSeconds
+    return {
+      defaultRows: Math.min(settings.results.defaultRows, tier.maxRows),
+      maxRows: tier.maxRows,
+      maxResultBytes: settings.results.maxBytes,
+      metadataTimeoutMs: ms(settings.timeouts.metadataSeconds),
+      statementTimeoutMs: ms(Math.min(settings.timeouts.statementSeconds, most)),
+      maxStatementTimeoutMs: ms(most),
+      // Unquoted names are upper case to Snowflake, and the guard compares them so.
+      allowFunctions: tier.allowFunctions.map((name) => name.toUpperCase())
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface BreakerOptions {
+  readonly consecutiveFailures: number
+  /** Share of calls, above 0 to 1. */
+  readonly failureRate: number
+  readonly minimumCalls: number
+  readonly windowCalls: number
+  readonly windowMs: number
+  readonly slowCallMs: number
+  readonly slowCallRate: number
+  readonly openMs: number
+  readonly openMaxMs: number
+  readonly probes: number
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const breakerOptions = ({ breaker }: Settings): BreakerOptions => ({
+  consecutiveFailures: breaker.consecutiveFailures,
+  failureRate: breaker.failureRate,
+  minimumCalls: breaker.minimumCalls,
+  windowCalls: breaker.windowCalls,
+  windowMs: ms(breaker.windowSeconds),
+  slowCallMs: ms(breaker.slowCallSeconds),
+  slowCallRate: breaker.slowCallRate,
+  openMs: ms(breaker.openSeconds),
+  openMaxMs: ms(breaker.openMaxSeconds),
+  probes: breaker.probes
+})
+
+const levels = {
+  trace: LogLevel.Trace,
+  debug: LogLevel.Debug,
+  info: LogLevel.Info,
+  warning: LogLevel.Warning,
+  error: LogLevel.Error,
+  none: LogLevel.None
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const logLevel = (settings: Settings): LogLevel.LogLevel => levels[settings.log.level]

@@ -1,0 +1,134 @@
+/**
+ * The settings for people to read: the effective configuration as a file (`--print-config`) and the
+ * README's tables.
+ *
+ * @since 0.1.0
+ */
+import * as Redacted from "effect/Redacted"
+import type { Path } from "./Key.js"
+import * as Key from "./Key.js"
+import { expected, formatNumber, quote } from "./Kind.js"
+import type { Origin, Resolved } from "./Resolve.js"
+import type { Fields, Setting } from "./Setting.js"
+import { camel, redacted } from "./Setting.js"
+import type { Table } from "./Table.js"
+import { reserved } from "./Table.js"
+
+const literal = (value: unknown): string => {
+  if (Redacted.isRedacted(value)) return quote(redacted)
+  if (typeof value === "number") return formatNumber(value)
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`
+  return typeof value === "string" ? quote(value) : String(value)
+}
+
+const whence = (origin: Origin | undefined): string => {
+  if (origin === undefined) return ""
+  const lowered = origin.loweredTo === undefined ? "" : `, lowered to ${origin.loweredTo}`
+  switch (origin.source) {
+    case "env":
+      return ` # env ${origin.name ?? ""}${lowered}`
+    case "inherited":
+      return ` # inherited from ${origin.name ?? ""}${lowered}`
+    default:
+      return ` # ${origin.source}${lowered}`
+  }
+}
+
+type Group = { readonly [name: string]: unknown }
+const group = (value: unknown): Group => (typeof value === "object" && value !== null ? { ...value } : {})
+
+/**
+ * A file that says what is in effect and, behind each value, where it comes from. Loaded again it gives
+ * the same settings; secrets must be filled in first.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const config = <T extends Table>(
+  table: T,
+  resolved: Resolved<T> & { readonly path?: string | undefined }
+): string => {
+  const lines = (path: Path, fields: Fields, values: Group) =>
+    Object.keys(fields).map((name) => {
+      const value = values[camel(name)]
+      if (value === undefined) return `# ${name}: not set`
+      return `${name} = ${literal(value)}${whence(resolved.sources.get(Key.format([...path, name])))}`
+    })
+  const settings = group(resolved.settings)
+  return [
+    `# Configuration in effect. File: ${resolved.path === undefined ? "none" : quote(resolved.path)}`,
+    ...lines([], table.root, settings),
+    ...Object.entries(table.sections).flatMap(([section, { fields }]) => [
+      "",
+      `[${section}]`,
+      ...lines([section], fields, group(settings[camel(section)]))
+    ]),
+    ...Object.entries(table.named).flatMap(([section, { fields }]) =>
+      Object.entries(group(settings[camel(section)])).flatMap(([name, values]) => [
+        "",
+        `[${Key.format([section, name])}]`,
+        ...lines([section, name], fields, group(values))
+      ])
+    ),
+    ""
+  ].join("\n")
+}
+
+const cell = (text: string): string => text.replaceAll("|", "\\|")
+
+const fallback = (setting: Setting): string =>
+  setting.default === undefined ? "" : `\`${literal(setting.default)}\``
+
+const row = (path: Path, variable: string, setting: Setting): string => {
+  const unit = setting.unit === undefined ? "" : `, ${setting.unit}`
+  const cap = setting.atMost === undefined ? "" : `, at most \`${setting.atMost}\``
+  const pair = setting.together === undefined ? "" : `; needs \`${setting.together}\``
+  const cells = [
+    `\`${path.join(".")}\``,
+    `\`${variable}\``,
+    fallback(setting),
+    `${expected(setting.kind)}${unit}${cap}`,
+    `${setting.about}${pair}${setting.secret ? "; never shown" : ""}`
+  ]
+  return `| ${cells.map(cell).join(" | ")} |`
+}
+
+const head = ["| setting | environment | default | value | what it is |", "|---|---|---|---|---|"]
+
+/**
+ * Every setting in Markdown, a table for each section.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const markdown = (table: Table): string => {
+  const rows = (path: Path, fields: Fields) =>
+    Object.entries(fields).map(([name, setting]) => row([...path, name], Key.env([...path, name]), setting))
+  return [
+    ...head,
+    ...rows([], table.root),
+    ...Object.entries(table.sections).flatMap(([section, { about, fields }]) => [
+      "",
+      `**\`[${section}]\`** ${about}`,
+      "",
+      ...head,
+      ...rows([section], fields)
+    ]),
+    ...Object.entries(table.named).flatMap(([section, { about, fields }]) => [
+      "",
+      `**\`[${section}.NAME]\`** ${about}`,
+      "",
+      ...head,
+      ...rows([section, "NAME"], fields)
+    ]),
+    "",
+    "In a variable, NAME is the name in upper case with `_` for every other character: `nightly-report` is",
+    "`NIGHTLY_REPORT`. A name that only the environment knows is read back in lower case with `-`.",
+    "",
+    "Variables that are no settings:",
+    "",
+    "| environment | what it is |",
+    "|---|---|",
+    ...Object.entries(reserved).map(([name, about]) => `| \`${name}\` | ${cell(about)} |`)
+  ].join("\n")
+}

@@ -1,0 +1,204 @@
+/**
+ * What the values mean together: defaults, inheritance between tiers, and the rules that tie one setting
+ * to another. A rule is not judged where a value it needs was refused, so that one mistake makes one
+ * fault.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import { nearest } from "../core/Nearest.js"
+import type { Fault } from "./Faults.js"
+import type { Collected, Given } from "./Given.js"
+import { empty, fromEnv, fromFile } from "./Given.js"
+import type { Path } from "./Key.js"
+import * as Key from "./Key.js"
+import { formatNumber, quote } from "./Kind.js"
+import type { Fields } from "./Setting.js"
+import { camel } from "./Setting.js"
+import type { SettingsOf, Table } from "./Table.js"
+
+/**
+ * Where a value comes from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Origin {
+  readonly source: "default" | "file" | "env" | "inherited"
+  /** The variable, or the key it is inherited from. */
+  readonly name?: string | undefined
+  /** The key of the setting that it was lowered to. */
+  readonly loweredTo?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Resolved<T extends Table> {
+  readonly settings: SettingsOf<T>
+  /** By key (`tiers.default.burst`), for every setting. */
+  readonly sources: ReadonlyMap<string, Origin>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Input {
+  /** The parsed file; absent when there is none. */
+  readonly document?: { readonly [key: string]: unknown } | undefined
+  readonly env?: { readonly [name: string]: string | undefined } | undefined
+  /** The file exists and could not be read: rules between settings are not judged. */
+  readonly incomplete?: boolean | undefined
+}
+
+interface Row {
+  readonly key: string
+  readonly value: unknown
+  readonly origin: Origin
+  readonly given: Given | undefined
+  /** Its value, or the one it is inherited from, was refused. */
+  readonly broken: boolean
+}
+type Rows = ReadonlyMap<string, Row>
+
+const resolveFields = (
+  collected: Collected,
+  faults: Array<Fault>,
+  path: Path,
+  fields: Fields,
+  base?: Rows | undefined
+): Rows => {
+  const rows = new Map<string, Row>()
+  for (const [name, setting] of Object.entries(fields)) {
+    const key = Key.format([...path, name])
+    const given = collected.values.get(key)
+    const inherited = base?.get(name)
+    const broken = collected.broken.has(key)
+    if (given !== undefined) {
+      const origin: Origin = given.source === "env" ? { source: "env", name: given.name } : { source: "file" }
+      rows.set(name, { key, value: given.value, origin, given, broken })
+    } else if (inherited !== undefined) {
+      // What nobody said is a default wherever it ends up.
+      const origin: Origin =
+        inherited.origin.source === "default"
+          ? inherited.origin
+          : { source: "inherited", name: inherited.key }
+      rows.set(name, { key, value: inherited.value, origin, given, broken: broken || inherited.broken })
+    } else rows.set(name, { key, value: setting.default, origin: { source: "default" }, given, broken })
+  }
+  for (const [name, { atMost, references, together }] of Object.entries(fields)) {
+    const row = rows.get(name)
+    if (row === undefined || row.broken) continue
+    const fault = (message: string, meant?: string | undefined) => {
+      faults.push({
+        key: row.given?.name ?? row.key,
+        source: row.given?.source ?? "file",
+        message,
+        ...(meant === undefined ? {} : { nearest: meant })
+      })
+    }
+    const cap = atMost === undefined ? undefined : rows.get(atMost)
+    if (
+      cap !== undefined &&
+      !cap.broken &&
+      typeof row.value === "number" &&
+      typeof cap.value === "number" &&
+      row.value > cap.value
+    ) {
+      if (row.given === undefined) {
+        rows.set(name, { ...row, value: cap.value, origin: { ...row.origin, loweredTo: cap.key } })
+      } else {
+        fault(
+          `expected at most ${cap.key}, which is ${formatNumber(cap.value)}, got ${formatNumber(row.value)}`
+        )
+      }
+    }
+    const partner = together === undefined ? undefined : rows.get(together)
+    if (partner !== undefined && !partner.broken && row.given !== undefined && partner.value === undefined) {
+      fault(`means nothing without ${partner.key}, which is not set`)
+    }
+    const names = references === undefined ? undefined : collected.names.get(references)
+    if (names !== undefined && typeof row.value === "string" && !names.has(row.value)) {
+      fault(`${references} has no ${quote(row.value)}`, nearest(row.value, names, 1)[0])
+    }
+  }
+  return rows
+}
+
+// `team-a` and `team-b`, `gold` and `gold2` differ on purpose; `batch` and `bacth` do not.
+const numbered = (a: string, b: string): boolean =>
+  a.slice(0, -1) === b.slice(0, -1) || a.startsWith(b) || b.startsWith(a)
+
+// A misspelt tier in a variable would quietly make a tier that nobody is in, and leave the one that was
+// meant as it is. So a tier that only the environment knows must be used, or resemble no other.
+const strayNames = (table: Table, collected: Collected, used: ReadonlySet<unknown>, faults: Array<Fault>) => {
+  for (const { name, section, variable } of collected.fromEnvOnly.values()) {
+    const known = table.named[section]
+    if (known?.base === undefined || used.has(name)) continue
+    const others = [...(collected.names.get(section) ?? [])].filter(
+      (other) =>
+        !collected.fromEnvOnly.has(Key.format([section, other])) &&
+        (other === known.base || !numbered(name, other))
+    )
+    const [meant] = nearest(name, others, 1)
+    if (meant === undefined) continue
+    faults.push({
+      key: variable,
+      source: "env",
+      message: `there is no ${known.one} ${quote(name)}, and no client is in it (a new ${known.one} with such a name belongs in the file)`,
+      nearest: `${Key.env([section, meant])}_${variable.slice(`${Key.env([section, name])}_`.length)}`
+    })
+  }
+}
+
+// No prototype: a client may be called `constructor`.
+const record = (entries: Iterable<readonly [string, unknown]>): { readonly [name: string]: unknown } =>
+  Object.assign(Object.create(null) as object, Object.fromEntries(entries))
+
+/**
+ * Defaults < file < environment, checked. Left: everything that is wrong.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const resolve = <T extends Table>(
+  table: T,
+  input: Input
+): Either.Either<Resolved<T>, ReadonlyArray<Fault>> => {
+  const collected = empty(table)
+  if (input.document !== undefined) fromFile(table, input.document, collected)
+  if (input.env !== undefined) fromEnv(table, input.env, collected)
+
+  const faults: Array<Fault> = []
+  const sources = new Map<string, Origin>()
+  const decoded = (rows: Rows) => {
+    for (const { key, origin } of rows.values()) sources.set(key, origin)
+    return [...rows].map(([name, { value }]) => [camel(name), value] as const)
+  }
+  const entries = [...decoded(resolveFields(collected, faults, [], table.root))]
+  for (const [section, { fields }] of Object.entries(table.sections)) {
+    entries.push([camel(section), record(decoded(resolveFields(collected, faults, [section], fields)))])
+  }
+  const used = new Set<unknown>()
+  for (const [section, { base, fields }] of Object.entries(table.named)) {
+    // The base is the first name of its set.
+    let inherited: Rows | undefined
+    const all = [...(collected.names.get(section) ?? [])].map((name) => {
+      const rows = resolveFields(collected, faults, [section, name], fields, inherited)
+      if (name === base) inherited = rows
+      for (const [field, { references }] of Object.entries(fields)) {
+        if (references !== undefined) used.add(rows.get(field)?.value)
+      }
+      return [name, record(decoded(rows))] as const
+    })
+    entries.push([camel(section), record(all)])
+  }
+  strayNames(table, collected, used, faults)
+
+  const found = input.incomplete === true ? collected.faults : [...collected.faults, ...faults]
+  if (found.length > 0 || input.incomplete === true) return Either.left(found)
+  // The keys and the types of the values are the table's: that is what SettingsOf says.
+  return Either.right({ settings: record(entries) as SettingsOf<T>, sources })
+}

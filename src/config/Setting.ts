@@ -1,0 +1,189 @@
+/**
+ * One setting as data: what it may be, what it is when nobody says, and how it is described. Reading,
+ * printing and documenting are all made from these, so that they cannot disagree.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
+import type { Kind } from "./Kind.js"
+import { accepts, expected, show } from "./Kind.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Rules {
+  /** One line for the README and for people who read the source. */
+  readonly about: string
+  /** Unit of the number, as in "seconds". */
+  readonly unit?: string | undefined
+  /** Setting of the same section that this one may not exceed: a fault when said, lowered when not. */
+  readonly atMost?: string | undefined
+  /** Setting of the same section without which this one means nothing. */
+  readonly together?: string | undefined
+  /** Named section (`tiers`) that must hold what this one names. */
+  readonly references?: string | undefined
+  /** Named section (`clients`) that this one's value is a name of, whether or not it has an entry there. */
+  readonly names?: string | undefined
+}
+
+/**
+ * `default` is `undefined` for a setting that may stay unset.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Setting<out A = unknown> extends Rules {
+  readonly kind: Kind
+  readonly default: A
+  /** Decoded to `Redacted`, and shown nowhere: not in faults, not by `--print-config`. */
+  readonly secret: boolean
+}
+
+/**
+ * The settings of one section by their name in the file (`snake_case`).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Fields {
+  readonly [name: string]: Setting
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : S
+
+/**
+ * The settings of one section, decoded: `camelCase`, defaults applied.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Decoded<F extends Fields> = {
+  readonly [K in keyof F & string as Camel<K>]: F[K]["default"]
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const camel = (name: string): string =>
+  name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+
+const setting = <A>(kind: Kind, fallback: A, rules: Rules, secret = false): Setting<A> => ({
+  about: rules.about,
+  unit: rules.unit,
+  atMost: rules.atMost,
+  together: rules.together,
+  references: rules.references,
+  names: rules.names,
+  kind,
+  default: fallback,
+  secret
+})
+
+interface Bounds<D> extends Rules {
+  readonly min: number
+  readonly max: number
+  readonly default?: D
+}
+
+/**
+ * A whole number; unset when it has no default.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const integer = <D extends number | undefined = undefined>(options: Bounds<D>): Setting<number | D> =>
+  setting({ _tag: "integer", min: options.min, max: options.max }, options.default as D, options)
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const number = <D extends number | undefined = undefined>(options: Bounds<D>): Setting<number | D> =>
+  setting({ _tag: "number", min: options.min, max: options.max }, options.default as D, options)
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const boolean = (options: Rules & { readonly default: boolean }): Setting<boolean> =>
+  setting({ _tag: "boolean" }, options.default, options)
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const choice = <const V extends ReadonlyArray<string>>(
+  options: Rules & { readonly values: V; readonly default: V[number] }
+): Setting<V[number]> => setting({ _tag: "choice", values: options.values }, options.default, options)
+
+interface Patterned extends Rules {
+  readonly pattern: RegExp
+  readonly expected: string
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const text = <D extends string | undefined = undefined>(
+  options: Patterned & { readonly default?: D }
+): Setting<string | D> =>
+  setting(
+    { _tag: "text", pattern: options.pattern, expected: options.expected },
+    options.default as D,
+    options
+  )
+
+/**
+ * Strings that all match; comma-separated in the environment.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const list = (options: Patterned): Setting<ReadonlyArray<string>> =>
+  setting({ _tag: "list", pattern: options.pattern, expected: options.expected }, [], options)
+
+/**
+ * A text that nobody may read; unset by default, because a secret in the source is none.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const secret = (options: Patterned): Setting<Redacted.Redacted<string> | undefined> =>
+  setting({ _tag: "text", pattern: options.pattern, expected: options.expected }, undefined, options, true)
+
+/**
+ * What `--print-config` shows in place of a secret. Refused as a value: a printed configuration that is
+ * used as a file must not log in with the placeholder.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const redacted = "<redacted>"
+
+/**
+ * Left: the message of the fault, without a secret's value.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decode = (self: Setting, value: unknown): Either.Either<unknown, string> => {
+  if (self.secret && value === redacted) {
+    return Either.left(`expected the secret itself, got the placeholder that --print-config shows`)
+  }
+  if (!accepts(self.kind, value)) {
+    return Either.left(
+      `expected ${expected(self.kind)}, got ${self.secret ? "something else (not shown)" : show(value)}`
+    )
+  }
+  return Either.right(self.secret ? Redacted.make(value) : Object.is(value, -0) ? 0 : value)
+}

@@ -1,0 +1,71 @@
+/**
+ * The shape of a table of settings, and the type of what it decodes to. Everything that reads, prints or
+ * documents settings takes a table, so that it can be tried on a small one.
+ *
+ * @since 0.1.0
+ */
+import type { Camel, Decoded, Fields } from "./Setting.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Section {
+  readonly about: string
+  readonly fields: Fields
+}
+
+/**
+ * A section of sections, one for each name the operator chooses. With `base`, that name always exists
+ * and the others inherit from it what they do not say.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface NamedSection extends Section {
+  /** What one entry is called: "tier". */
+  readonly one: string
+  readonly base?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Table {
+  /** Settings without a section. */
+  readonly root: Fields
+  readonly sections: { readonly [name: string]: Section }
+  readonly named: { readonly [name: string]: NamedSection }
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SettingsOf<T extends Table> = Decoded<T["root"]> & {
+  readonly [K in keyof T["sections"] & string as Camel<K>]: Decoded<T["sections"][K]["fields"]>
+} & {
+  readonly [K in keyof T["named"] & string as Camel<K>]: {
+    readonly [name: string]: Decoded<T["named"][K]["fields"]>
+  }
+}
+
+/**
+ * How a client or a tier may be called.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/
+
+/**
+ * Environment variables that are no settings: they say where things are before a setting can be read.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const reserved: { readonly [name: string]: string } = {
+  SNOWGUARD_CONFIG: "path of the configuration file; `--config` comes before it",
+  SNOWGUARD_STATE_DIR: "directory for what must survive a restart"
+}

@@ -1,0 +1,111 @@
+/**
+ * The settings of one tier and of one client, and the pieces they share with the other sections.
+ *
+ * @since 0.1.0
+ */
+import { integer, list, number, text } from "./Setting.js"
+import type { NamedSection } from "./Table.js"
+import { namePattern } from "./Table.js"
+
+const count = 1_000_000_000
+const pebibyte = 1024 ** 5
+
+// The same five in a tier, for a client and over all clients.
+const quotas = {
+  requests_per_hour: { max: count, about: "calls", per: "UTC hour" },
+  requests_per_day: { max: count, about: "calls", per: "UTC day" },
+  queries_per_hour: { max: count, about: "queries", per: "UTC hour" },
+  queries_per_day: { max: count, about: "queries", per: "UTC day" },
+  bytes_per_day: { max: pebibyte, about: "result bytes", per: "UTC day" }
+}
+export const quota = <D extends number | undefined = undefined>(
+  name: keyof typeof quotas,
+  whose: string,
+  fallback?: D
+) =>
+  integer<D>({
+    min: 1,
+    max: quotas[name].max,
+    ...(fallback === undefined ? {} : { default: fallback }),
+    unit: name === "bytes_per_day" ? "bytes" : undefined,
+    about: `${quotas[name].about} per ${quotas[name].per}, ${whose}`
+  })
+
+/** Bounds that several settings share. */
+export const rate = { min: 0.001, max: 1_000_000 }
+export const burst = { min: 1, max: 1_000_000 }
+export const seconds = { min: 0.001, max: 86_400, unit: "seconds" }
+
+/** Of a client or a tier. */
+export const name = {
+  pattern: namePattern,
+  expected: "a name of letters, digits and . _ @ : - (128 at most)"
+}
+const dotted = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$/
+
+/**
+ * @since 0.1.0
+ * @category constants
+ */
+export const named = {
+  tiers: {
+    one: "tier",
+    base: "default",
+    about: "What each client of a tier may do. What a tier does not say, it takes from `tiers.default`.",
+    fields: {
+      requests_per_second: number({ ...rate, default: 10, about: "calls per second of one client" }),
+      burst: integer({ ...burst, default: 100, about: "calls of one client that may come at once" }),
+      initial_tokens: integer({
+        min: 0,
+        max: 1_000_000,
+        default: 50,
+        atMost: "burst",
+        about: "calls that a client nobody has seen before may make at once"
+      }),
+      total_requests_per_second: number({
+        ...rate,
+        together: "total_burst",
+        about: "calls per second of all clients of the tier together"
+      }),
+      total_burst: integer({
+        ...burst,
+        together: "total_requests_per_second",
+        about: "calls of all clients of the tier that may come at once"
+      }),
+      requests_per_hour: quota("requests_per_hour", "of one client", 3600),
+      requests_per_day: quota("requests_per_day", "of one client", 86_400),
+      queries_per_hour: quota("queries_per_hour", "of one client", 1800),
+      queries_per_day: quota("queries_per_day", "of one client", 43_200),
+      bytes_per_day: quota("bytes_per_day", "of one client", 1024 ** 3),
+      max_rows: integer({ min: 1, max: 1_000_000, default: 10_000, about: "rows of one result at most" }),
+      max_statement_seconds: number({
+        ...seconds,
+        about: "in place of `timeouts.max_statement_seconds`"
+      }),
+      weight: integer({
+        min: 1,
+        max: 100,
+        default: 1,
+        about: "turns in a row while clients wait for a slot"
+      }),
+      allow_functions: list({
+        pattern: dotted,
+        expected: 'a list of function names such as ["MY_UDF", "DB.SCHEMA.F"]',
+        about: "functions allowed beyond the built-in ones"
+      })
+    }
+  },
+  clients: {
+    one: "client",
+    about:
+      "The tier of a client, and what it has of its own on top. A client that is not named has `default`.",
+    fields: {
+      tier: text({ ...name, default: "default", references: "tiers", about: "name of its tier" }),
+      requests_per_hour: quota("requests_per_hour", "in place of the tier's"),
+      requests_per_day: quota("requests_per_day", "in place of the tier's"),
+      queries_per_hour: quota("queries_per_hour", "in place of the tier's"),
+      queries_per_day: quota("queries_per_day", "in place of the tier's"),
+      bytes_per_day: quota("bytes_per_day", "in place of the tier's")
+    }
+  }
+} satisfies { readonly [name: string]: NamedSection }

@@ -1,0 +1,252 @@
+/**
+ * The state machine of a circuit breaker, as plain functions of (state, now). Time is the milliseconds
+ * of any clock, and is never allowed to run backwards (`now = max(last, now)`).
+ *
+ * ```
+ *             failures in a row | failure rate | slow-call rate
+ *   closed ----------------------------------------------------> open (until, longer each time)
+ *     ^                                                           |  ^
+ *     | enough probes succeeded          first call after `until` |  | a probe failed, or its lease ran out
+ *     +---------------------------- half-open <-------------------+  |
+ *                                       +----------------------------+
+ *   forced-open: while anybody holds it.     disabled: until reset.
+ * ```
+ *
+ * Invariants:
+ *  - every change of phase increments `generation`; a permit carries the generation it was given in,
+ *    and a verdict of another generation changes nothing but the counter `stale`;
+ *  - half-open lets at most `probes` calls run at once, each under a lease: a probe that never comes
+ *    back counts as failed when its lease is over, so half-open always ends;
+ *  - a slot comes back with every verdict, so needing more successes than there are slots cannot lock;
+ *  - transitions are lazy: what time alone changes is computed when somebody looks, as of the moment
+ *    when it was due. There are no timers.
+ *
+ * @since 0.1.0
+ */
+import type {
+  Admission,
+  Config,
+  Evidence,
+  Permit,
+  Phase,
+  Refusal,
+  State,
+  Transitions,
+  Verdict
+} from "./BreakerModel.js"
+import { closed, enter, firstLease, lapse, none, trip, tripsAt, withPhase } from "./BreakerModel.js"
+import * as CallWindow from "./CallWindow.js"
+
+/** Why a call would be refused now, or undefined. Expects a state after `lapse`. */
+const refusalOf = (state: State, now: number, config: Config): Refusal | undefined => {
+  const phase = state.phase
+  switch (phase._tag) {
+    case "closed":
+    case "disabled":
+      return undefined
+    case "open":
+      return Math.max(state.last, now) < phase.until
+        ? {
+            phase: "open",
+            retryAfterMs: Math.max(0, phase.until - now),
+            failures: phase.evidence.failures,
+            calls: phase.evidence.calls,
+            cause: phase.cause
+          }
+        : undefined
+    case "half-open":
+      return phase.leases.length >= config.probes
+        ? {
+            phase: "half-open",
+            retryAfterMs: Math.max(0, firstLease(phase.leases) - now),
+            failures: phase.evidence.failures,
+            calls: phase.evidence.calls,
+            cause: phase.cause
+          }
+        : undefined
+    case "forced-open":
+      return {
+        phase: "forced-open",
+        failures: 0,
+        calls: 0,
+        cause: phase.holders.map((holder) => holder.cause).join("; ")
+      }
+  }
+}
+
+/**
+ * Would a call be refused now? Changes nothing.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const peek = (state: State, now: number, config: Config): Refusal | undefined =>
+  refusalOf(lapse(state, Math.max(state.last, now), config)[1], now, config)
+
+/**
+ * The right to make one call, or why not.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const acquire = (state: State, now: number, config: Config): readonly [Admission, State] => {
+  if (state.phase._tag === "closed" || state.phase._tag === "disabled") {
+    const permit: Permit = { generation: state.generation, startedAt: now }
+    return [{ _tag: "Admitted", permit, transitions: none }, state]
+  }
+  const time = Math.max(state.last, now)
+  let [transitions, current] = lapse(state, time, config)
+  const refusal = refusalOf(current, now, config)
+  if (refusal !== undefined) {
+    return [{ _tag: "Refused", refusal, transitions }, current]
+  }
+  if (current.phase._tag === "open") {
+    const { cause, evidence } = current.phase
+    const phase: Phase = { _tag: "half-open", leases: [], succeeded: 0, cause, evidence }
+    ;[transitions, current] = enter(current, time, phase, "the open time is over", transitions)
+  }
+  const id = current.nextId
+  const phase = current.phase
+  if (phase._tag === "half-open") {
+    const leases = [...phase.leases, { id, until: time + config.probeLeaseMs }]
+    current = { ...current, nextId: id + 1, last: time, phase: { ...phase, leases } }
+  }
+  const permit: Permit = { generation: current.generation, probe: id, startedAt: now }
+  return [{ _tag: "Admitted", permit, transitions }, current]
+}
+
+const triggered = (window: CallWindow.CallWindow, config: Config): string | undefined => {
+  if (window.streak >= config.consecutiveFailures) {
+    return `${window.streak} consecutive failures`
+  }
+  if (window.calls >= config.minimumCalls) {
+    if (window.failures > 0 && window.failures / window.calls >= config.failureRate) {
+      return `${window.failures} of the last ${window.calls} calls failed`
+    }
+    if (window.slow > 0 && window.slow / window.calls >= config.slowCallRate) {
+      return `${window.slow} of the last ${window.calls} calls took ${config.slowCallMs} ms or longer`
+    }
+  }
+  return undefined
+}
+
+const evidenceOf = ({ calls, failures, slow, streak }: CallWindow.CallWindow): Evidence => ({
+  calls,
+  failures,
+  slow,
+  streak
+})
+
+/**
+ * What became of a call. A verdict of another generation is counted as `stale` and changes nothing
+ * else; a second verdict for the same probe changes nothing at all.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const settle = (
+  state: State,
+  now: number,
+  config: Config,
+  permit: Permit,
+  verdict: Verdict
+): readonly [Transitions, State] => {
+  const time = Math.max(state.last, now)
+  if (state.phase._tag === "closed" && permit.generation === state.generation) {
+    return settleCall(state, state.phase, time, config, permit, verdict)
+  }
+  const [transitions, current] = lapse(state, time, config)
+  if (permit.generation !== current.generation) {
+    return [transitions, verdict === "ignored" ? current : { ...current, stale: current.stale + 1 }]
+  }
+  if (current.phase._tag === "half-open" && current.phase.leases.some((lease) => lease.id === permit.probe)) {
+    return settleProbe(current, current.phase, time, config, permit, verdict)
+  }
+  return [transitions, current]
+}
+
+const settleCall = (
+  state: State,
+  phase: Extract<Phase, { readonly _tag: "closed" }>,
+  now: number,
+  config: Config,
+  permit: Permit,
+  verdict: Verdict
+): readonly [Transitions, State] => {
+  if (verdict === "ignored") {
+    return [none, state]
+  }
+  const slow = now - permit.startedAt >= config.slowCallMs
+  const window = CallWindow.add(phase.window, now, verdict === "failure", slow, config)
+  const cause = triggered(window, config)
+  return cause === undefined
+    ? [none, withPhase(state, { _tag: "closed", since: phase.since, window }, now)]
+    : trip(state, now, cause, evidenceOf(window), none)
+}
+
+const settleProbe = (
+  state: State,
+  phase: Extract<Phase, { readonly _tag: "half-open" }>,
+  now: number,
+  config: Config,
+  permit: Permit,
+  verdict: Verdict
+): readonly [Transitions, State] => {
+  if (verdict === "failure") {
+    return trip(state, now, "a probe failed", phase.evidence, none)
+  }
+  const succeeded = verdict === "ignored" ? phase.succeeded : phase.succeeded + 1
+  if (succeeded >= config.probeSuccesses) {
+    return enter(state, now, closed(now), `${succeeded} probes succeeded`, none)
+  }
+  const leases = phase.leases.filter((lease) => lease.id !== permit.probe)
+  return [none, { ...state, last: now, phase: { ...phase, leases, succeeded } }]
+}
+
+const noEvidence: Evidence = { calls: 0, failures: 0, slow: 0, streak: 0 }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Status {
+  readonly phase: Phase["_tag"]
+  readonly generation: number
+  readonly trips: number
+  readonly calls: number
+  readonly failures: number
+  readonly slow: number
+  readonly consecutiveFailures: number
+  readonly retryAfterMs: number
+  readonly stale: number
+  readonly cause?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category combinators
+ */
+export const status = (state: State, now: number, config: Config): Status => {
+  const time = Math.max(state.last, now)
+  const [, current] = lapse(state, time, config)
+  const phase = current.phase
+  const seen: Evidence =
+    phase._tag === "closed"
+      ? CallWindow.prune(phase.window, time, config)
+      : phase._tag === "open" || phase._tag === "half-open"
+        ? phase.evidence
+        : noEvidence
+  const refusal = refusalOf(current, now, config)
+  return {
+    phase: phase._tag,
+    generation: current.generation,
+    trips: tripsAt(current, time),
+    calls: seen.calls,
+    failures: seen.failures,
+    slow: seen.slow,
+    consecutiveFailures: seen.streak,
+    retryAfterMs: refusal?.retryAfterMs ?? 0,
+    stale: current.stale,
+    cause: refusal?.cause ?? (phase._tag === "open" || phase._tag === "half-open" ? phase.cause : undefined)
+  }
+}

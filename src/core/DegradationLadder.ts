@@ -1,0 +1,303 @@
+/**
+ * How much is still served when the warehouse or this process is in trouble: four modes, climbed at
+ * once and left one step at a time.
+ *
+ *     normal ──> constrained ──> cache-only ──> emergency      up: at once, several steps if need be
+ *            <──             <──            <──                down: one step, after `holdMs` clean
+ *
+ * A mode is clean while the signals call for a lower one. An open circuit is no measurement that could
+ * flicker but a fact with a damping of its own (open times that grow, probes that must succeed), so it
+ * has a hold of its own: `circuitHoldMs`.
+ *
+ * Invariants
+ * 1. After an observation the mode is at least what the signals call for.
+ * 2. No mode that a measurement called for is left before `holdMs` have passed without another call for
+ *    it, and between two steps down lie at least `holdMs`.
+ * 3. An idle ladder comes down by itself: what nobody observed counts as clean.
+ * 4. Every change of the mode that is in force, and nothing else, increments the generation.
+ * 5. A pin decides alone, the latest one of several; the signals go on being followed beneath it.
+ * 6. Time never runs backwards: an earlier `now` is taken for the latest one seen.
+ *
+ * @since 0.1.0
+ */
+
+/** From best to worst. */
+export const modes = ["normal", "constrained", "cache-only", "emergency"] as const
+export type Mode = (typeof modes)[number]
+
+export type Criticality = "control" | "metadata" | "query" | "batch"
+
+/** What the ladder goes by. */
+export const signalNames = ["circuit", "event-loop", "slot-wait", "refusals", "quota"] as const
+export type SignalName = (typeof signalNames)[number]
+
+export interface Circuit {
+  readonly phase: "closed" | "open" | "half-open" | "forced-open" | "disabled"
+  /** Milliseconds until a probe is let through. */
+  readonly retryAfterMs: number
+}
+
+/** What is known at one moment; an absent signal calls for nothing. */
+export interface Signals {
+  readonly circuit?: Circuit | undefined
+  /** Milliseconds by which timers of this process are late. */
+  readonly eventLoopMs?: number | undefined
+  /** Milliseconds a call would wait for a slot. */
+  readonly slotWaitMs?: number | undefined
+  /** Share of calls refused for overload, 0 to 1. */
+  readonly refusalRatio?: number | undefined
+  /** Share of the quota of all clients together that is used, 0 to 1. */
+  readonly quotaUsed?: number | undefined
+}
+
+/** From which value on a signal calls for a mode; `Infinity`: never. */
+export interface Steps {
+  readonly constrained: number
+  readonly cacheOnly: number
+  readonly emergency: number
+}
+
+export interface Config {
+  /** Milliseconds for which a mode must be clean before the step down. */
+  readonly holdMs: number
+  /** Milliseconds for which cache-only outlives an open circuit. */
+  readonly circuitHoldMs: number
+  readonly eventLoopMs: Steps
+  readonly slotWaitMs: Steps
+  readonly refusalRatio: Steps
+  readonly quotaUsed: Steps
+}
+
+/** The reading that called for a mode. */
+export type Why =
+  | { readonly signal: "circuit"; readonly mode: Mode; readonly phase: Circuit["phase"] }
+  | {
+      readonly signal: Exclude<SignalName, "circuit">
+      readonly mode: Mode
+      readonly value: number
+      readonly threshold: number
+    }
+
+export interface Pin {
+  readonly token: number
+  readonly mode: Mode
+  readonly cause: string
+}
+
+export interface State {
+  /** The mode in force: the latest pin's, else `base`. */
+  readonly mode: Mode
+  /** Since when. */
+  readonly since: number
+  readonly generation: number
+  /** What the signals ask for, hold included, as an index of {@link modes}. */
+  readonly base: number
+  /** The reading that brought `base` about. */
+  readonly why: Why | undefined
+  /** The signals call for less by now; only the hold keeps `base` up. */
+  readonly recovering: boolean
+  /** When the last step led down; never, when it led up. */
+  readonly steppedAt: number
+  /** By index of the mode: until when measurements hold it. */
+  readonly heldUntil: readonly [number, number, number, number]
+  /** Until when an open circuit holds cache-only; `Infinity` while nobody can say. */
+  readonly circuitUntil: number
+  readonly pins: ReadonlyArray<Pin>
+  readonly last: number
+  readonly nextToken: number
+}
+
+/** A change of the mode in force. */
+export interface Change {
+  readonly from: Mode
+  readonly to: Mode
+  readonly generation: number
+}
+
+type Step = readonly [Change | undefined, State]
+
+const NEVER = Number.NEGATIVE_INFINITY
+const CACHE_ONLY = 2
+
+const modeAt = (index: number): Mode => modes[index] ?? "emergency"
+
+export const indexOf = (mode: Mode): number => modes.indexOf(mode)
+
+export const initial = (now: number): State => ({
+  mode: "normal",
+  since: now,
+  generation: 0,
+  base: 0,
+  why: undefined,
+  recovering: false,
+  steppedAt: NEVER,
+  heldUntil: [NEVER, NEVER, NEVER, NEVER],
+  circuitUntil: NEVER,
+  pins: [],
+  last: now,
+  nextToken: 0
+})
+
+const isOpen = (circuit: Circuit): boolean =>
+  circuit.phase === "forced-open" || (circuit.phase === "open" && circuit.retryAfterMs > 0)
+
+const ofCircuit = (circuit: Circuit | undefined): Why | undefined => {
+  if (circuit === undefined || circuit.phase === "closed" || circuit.phase === "disabled") return undefined
+  // Open, but a probe is due: somebody must be let through to be one.
+  const mode = isOpen(circuit) ? "cache-only" : "constrained"
+  return { signal: "circuit", mode, phase: circuit.phase }
+}
+
+const ofMeasurement = (
+  signal: Exclude<SignalName, "circuit">,
+  value: number | undefined,
+  { cacheOnly, constrained, emergency }: Steps
+): Why | undefined => {
+  if (value === undefined) return undefined
+  if (value >= emergency) return { signal, mode: "emergency", value, threshold: emergency }
+  if (value >= cacheOnly) return { signal, mode: "cache-only", value, threshold: cacheOnly }
+  return value >= constrained ? { signal, mode: "constrained", value, threshold: constrained } : undefined
+}
+
+const worse = (one: Why | undefined, other: Why | undefined): Why | undefined =>
+  one === undefined || (other !== undefined && indexOf(other.mode) > indexOf(one.mode)) ? other : one
+
+const worstMeasurement = (signals: Signals, config: Config): Why | undefined =>
+  [
+    ofMeasurement("event-loop", signals.eventLoopMs, config.eventLoopMs),
+    ofMeasurement("slot-wait", signals.slotWaitMs, config.slotWaitMs),
+    ofMeasurement("refusals", signals.refusalRatio, config.refusalRatio),
+    ofMeasurement("quota", signals.quotaUsed, config.quotaUsed)
+  ].reduce(worse, undefined)
+
+/** When the step down from a mode is due, unless something calls for it before. */
+const leaveAt = (state: State, index: number, steppedAt: number, config: Config): number =>
+  Math.max(
+    state.heldUntil[index] ?? NEVER,
+    index === CACHE_ONLY ? state.circuitUntil : NEVER,
+    steppedAt + config.holdMs
+  )
+
+/** Puts in force what base and pins say. */
+const enforce = (before: State, next: State, since: number): Step => {
+  const mode = next.pins[next.pins.length - 1]?.mode ?? modeAt(next.base)
+  if (mode === before.mode) return [undefined, next]
+  const generation = before.generation + 1
+  return [
+    { from: before.mode, to: mode, generation },
+    { ...next, mode, since, generation }
+  ]
+}
+
+/** Takes note of the signals as they are now. */
+export const observe = (before: State, at: number, signals: Signals, config: Config): Step => {
+  const now = Math.max(before.last, at)
+  const circuit = ofCircuit(signals.circuit)
+  const measured = worstMeasurement(signals, config)
+  // A circuit that lets probes through is as uncertain as a measurement; an open one says how long.
+  const open = signals.circuit !== undefined && isOpen(signals.circuit) ? signals.circuit : undefined
+  const held = Math.max(
+    measured === undefined ? 0 : indexOf(measured.mode),
+    circuit === undefined || open !== undefined ? 0 : indexOf(circuit.mode)
+  )
+  const hold = (index: number, until: number): number => (index <= held ? now + config.holdMs : until)
+  const state: State = {
+    ...before,
+    last: now,
+    heldUntil: [
+      NEVER,
+      hold(1, before.heldUntil[1]),
+      hold(2, before.heldUntil[2]),
+      hold(3, before.heldUntil[3])
+    ],
+    circuitUntil:
+      open === undefined
+        ? Math.min(before.circuitUntil, now + config.circuitHoldMs)
+        : open.phase === "forced-open"
+          ? Number.POSITIVE_INFINITY
+          : now + open.retryAfterMs + config.circuitHoldMs
+  }
+  const why = worse(circuit, measured)
+  const called = why === undefined ? 0 : indexOf(why.mode)
+  if (called > state.base) {
+    return enforce(before, { ...state, base: called, why, recovering: false, steppedAt: NEVER }, now)
+  }
+  let { base, steppedAt } = state
+  let since = now
+  while (base > called) {
+    const due = leaveAt(state, base, steppedAt, config)
+    if (due > now) break
+    steppedAt = since = due
+    base -= 1
+  }
+  const recovering = base > called
+  return enforce(before, { ...state, base, steppedAt, recovering, why: recovering ? state.why : why }, since)
+}
+
+/** An operator decides, until `unpin` with the same token. */
+export const pin = (before: State, at: number, mode: Mode, cause: string): readonly [number, ...Step] => {
+  const now = Math.max(before.last, at)
+  const token = before.nextToken
+  const pins = [...before.pins, { token, mode, cause }]
+  return [token, ...enforce(before, { ...before, last: now, pins, nextToken: token + 1 }, now)]
+}
+
+export const unpin = (before: State, at: number, token: number): Step => {
+  const now = Math.max(before.last, at)
+  const pins = before.pins.filter((pin) => pin.token !== token)
+  return enforce(before, { ...before, last: now, pins }, now)
+}
+
+/**
+ * What becomes of a call. `shed`: admitted unless the dice say otherwise. `cache-only`: may be answered
+ * from memory, not from the warehouse.
+ */
+export type Verdict = "admit" | "shed" | "cache-only" | "refuse"
+
+const table: { readonly [M in Mode]: { readonly [C in Criticality]: Verdict } } = {
+  normal: { control: "admit", metadata: "admit", query: "admit", batch: "admit" },
+  constrained: { control: "admit", metadata: "admit", query: "shed", batch: "refuse" },
+  "cache-only": { control: "admit", metadata: "cache-only", query: "refuse", batch: "refuse" },
+  emergency: { control: "admit", metadata: "cache-only", query: "refuse", batch: "refuse" }
+}
+
+export const verdict = (mode: Mode, criticality: Criticality): Verdict => table[mode][criticality]
+
+const admitted = (index: number, criticality: Criticality): boolean => {
+  const found = verdict(modeAt(index), criticality)
+  return found === "admit" || found === "shed"
+}
+
+/**
+ * Milliseconds until the mode is as low as `modes[to]`, if from now on nothing calls for a higher one: the
+ * earliest moment. Undefined when nobody can say.
+ */
+const untilIndex = (state: State, now: number, to: number, config: Config): number | undefined => {
+  if (state.pins.length > 0) return undefined
+  let due = now
+  let steppedAt = state.steppedAt
+  for (let index = state.base; index > to; index--) {
+    due = steppedAt = leaveAt(state, index, steppedAt, config)
+  }
+  return due === Number.POSITIVE_INFINITY ? undefined : Math.max(0, Math.ceil(due - now))
+}
+
+/** Milliseconds until a call is let through again, at the earliest; undefined when nobody can say. */
+export const untilAdmitted = (
+  state: State,
+  now: number,
+  criticality: Criticality,
+  config: Config
+): number | undefined => {
+  let to = state.base
+  while (to > 0 && !admitted(to, criticality)) to--
+  return untilIndex(state, now, to, config)
+}
+
+/** Milliseconds until the next step down, at the earliest; undefined when nobody can say. */
+export const untilStepDown = (state: State, now: number, config: Config): number | undefined =>
+  state.base === 0 ? undefined : untilIndex(state, now, state.base - 1, config)
+
+/** When an observation is due although the last one is fresh: the moment of the next step down. */
+export const dueAt = (state: State, config: Config): number =>
+  state.base === 0 ? Number.POSITIVE_INFINITY : leaveAt(state, state.base, state.steppedAt, config)

@@ -1,0 +1,231 @@
+/**
+ * What a quota ledger is made of, and what time does to it. The steps are in `QuotaLedger.ts`.
+ *
+ * @since 0.1.0
+ */
+import * as QuotaWindow from "./QuotaWindow.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Charge<Quota extends string = string> {
+  readonly key: string
+  readonly quota: Quota
+  readonly limit: number
+  readonly amount: number
+  readonly postPaid?: boolean | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Actual<Quota extends string = string> {
+  readonly key: string
+  readonly quota: Quota
+  readonly amount: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Usage<Quota extends string = string> {
+  readonly key: string
+  readonly quota: Quota
+  readonly used: number
+  readonly reserved: number
+  readonly resetAt: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Decision<Quota extends string = string> =
+  | {
+      readonly _tag: "Granted"
+      readonly reservation: string
+      readonly usage: ReadonlyArray<Usage<Quota> & { readonly limit: number }>
+    }
+  | {
+      readonly _tag: "Refused"
+      readonly key: string
+      readonly quota: Quota
+      readonly limit: number
+      readonly used: number
+      readonly reserved: number
+      readonly resetAt: number
+    }
+
+/** A charge as it was booked. */
+export interface Entry<Quota extends string> {
+  readonly key: string
+  readonly counter: QuotaWindow.Counter<Quota>
+  readonly slice: number
+  readonly amount: number
+}
+
+export interface Reservation<Quota extends string> {
+  readonly entries: ReadonlyArray<Entry<Quota>>
+  readonly expiresAt: number
+  status: "held" | "submitted" | "expired-free" | "expired-charged"
+}
+
+/** What is known of a key: a handful of counters, found by walking over them. */
+interface Account<Quota extends string> {
+  readonly key: string
+  readonly counters: Array<QuotaWindow.Counter<Quota>>
+  /** It cannot be forgotten before this. */
+  until: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Ledger<Quota extends string = string> {
+  readonly mode: QuotaWindow.Mode
+  /** What ids of this ledger start with. */
+  readonly prefix: string
+  nextId: number
+  /** The latest time seen. */
+  last: number
+  readonly accounts: Map<string, Account<Quota>>
+  /** Not finished, not expired. */
+  readonly open: Map<string, Reservation<Quota>>
+  /** Nothing expires before this. */
+  nextExpiry: number
+  /** Expired while their slices still count: the truth may arrive late. */
+  readonly expired: Map<string, Reservation<Quota>>
+  /** Ids of another ledger that were finished here, and until when that matters. */
+  readonly foreign: Map<string, number>
+  /** Where the sweep over `accounts` has got to. */
+  sweep: IterableIterator<Account<Quota>>
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <Quota extends string>(
+  prefix: string,
+  mode: QuotaWindow.Mode = "fixed"
+): Ledger<Quota> => {
+  const accounts = new Map<string, Account<Quota>>()
+  return {
+    mode,
+    prefix,
+    nextId: 0,
+    last: Number.NEGATIVE_INFINITY,
+    accounts,
+    open: new Map(),
+    nextExpiry: Number.POSITIVE_INFINITY,
+    expired: new Map(),
+    foreign: new Map(),
+    sweep: accounts.values()
+  }
+}
+
+/** The counter of a quota, made if need be. */
+export const counterOf = <Quota extends string>(
+  ledger: Ledger<Quota>,
+  key: string,
+  quota: Quota
+): QuotaWindow.Counter<Quota> => {
+  let account = ledger.accounts.get(key)
+  if (account === undefined) {
+    account = { key, counters: [], until: Number.NEGATIVE_INFINITY }
+    ledger.accounts.set(key, account)
+  }
+  const { counters } = account
+  for (let i = 0; i < counters.length; i++) {
+    if (counters[i]!.quota === quota) {
+      return counters[i]!
+    }
+  }
+  const counter = QuotaWindow.makeCounter(quota, ledger.mode)
+  counters.push(counter)
+  return counter
+}
+
+/** Books `used` and `reserved` in the entry's own slice, unless that is over. Never below zero. */
+export const book = <Quota extends string>(
+  ledger: Ledger<Quota>,
+  { counter, slice }: Entry<Quota>,
+  used: number,
+  reserved: number
+): void => {
+  if (QuotaWindow.isLive(counter.window, slice, ledger.last)) {
+    const bucket = QuotaWindow.bucketOf(counter, slice)
+    // Below zero only after a reset forgot what is now being corrected.
+    bucket.used = Math.max(0, bucket.used + used)
+    bucket.reserved = Math.max(0, bucket.reserved + reserved)
+  }
+}
+
+/** Lets time pass: every step starts with it. */
+export const advance = <Quota extends string>(ledger: Ledger<Quota>, now: number): void => {
+  ledger.last = Math.max(ledger.last, now)
+  if (ledger.last >= ledger.nextExpiry) {
+    expire(ledger)
+  }
+}
+
+const expire = <Quota extends string>(ledger: Ledger<Quota>): void => {
+  let next = Number.POSITIVE_INFINITY
+  for (const [id, reservation] of ledger.open) {
+    if (reservation.expiresAt > ledger.last) {
+      next = Math.min(next, reservation.expiresAt)
+      continue
+    }
+    const charged = reservation.status === "submitted"
+    for (const entry of reservation.entries) {
+      book(ledger, entry, charged ? entry.amount : 0, -entry.amount)
+    }
+    reservation.status = charged ? "expired-charged" : "expired-free"
+    ledger.open.delete(id)
+    ledger.expired.set(id, reservation)
+  }
+  // After its last slice a late truth would change nothing, so nothing is lost by forgetting it.
+  for (const [id, { entries }] of ledger.expired) {
+    if (!entries.some(({ counter, slice }) => QuotaWindow.isLive(counter.window, slice, ledger.last))) {
+      ledger.expired.delete(id)
+    }
+  }
+  for (const [id, until] of ledger.foreign) {
+    if (until <= ledger.last) ledger.foreign.delete(id)
+    else next = Math.min(next, until)
+  }
+  ledger.nextExpiry = next
+}
+
+/** More than a reservation of one client can make new: or the walk would never catch up with its end. */
+const SWEPT_PER_STEP = 1
+
+/** Forgets accounts whose windows are over, a few per reservation: no timer, no pause, no leak. */
+export const sweep = <Quota extends string>(ledger: Ledger<Quota>): void => {
+  for (let i = 0; i < SWEPT_PER_STEP; i++) {
+    const next = ledger.sweep.next()
+    if (next.done === true) {
+      ledger.sweep = ledger.accounts.values()
+      return
+    }
+    const account = next.value
+    if (account.until <= ledger.last) {
+      account.until = endOf(account, ledger.last)
+      if (account.until <= ledger.last) ledger.accounts.delete(account.key)
+    }
+  }
+}
+
+/**
+ * When the last slice of an account is over. An unfinished reservation keeps its slices here while they
+ * count, and once they do not, it has nothing left to book: so no reservation is ever cut off.
+ */
+const endOf = <Quota extends string>(account: Account<Quota>, now: number): number =>
+  account.counters.reduce((end, counter) => {
+    QuotaWindow.prune(counter, now)
+    return counter.buckets.length === 0 ? end : Math.max(end, QuotaWindow.resetAt(counter, now))
+  }, Number.NEGATIVE_INFINITY)

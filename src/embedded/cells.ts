@@ -1,0 +1,205 @@
+/**
+ * DuckDB's values as cells: JSON values that lose nothing (the rule is on `Cell` in `Warehouse.ts`).
+ *
+ * A chunk is read column by column, with the conversion chosen once per column; only values inside
+ * semi-structured ones are converted by what they turn out to be.
+ *
+ * @since 0.1.0
+ */
+import type * as DuckDb from "@duckdb/node-api"
+import type { Cell, Row } from "../Warehouse.js"
+
+type Api = typeof DuckDb
+type Value = DuckDb.DuckDBValue
+type Convert = (value: Value) => Cell
+
+const two = (n: number): string => (n < 10 ? `0${n}` : String(n))
+
+/** `.5` -> `.500`, `.123456` as it is, nothing when zero. */
+const fraction = (value: bigint, digits: number): string => {
+  if (value === 0n) return ""
+  const all = value.toString().padStart(digits, "0").padEnd(9, "0")
+  return `.${all.endsWith("000000") ? all.slice(0, 3) : all.endsWith("000") ? all.slice(0, 6) : all}`
+}
+
+const floorDivide = (value: bigint, by: bigint): bigint =>
+  value < 0n ? -((by - 1n - value) / by) : value / by
+
+/** Beyond this a JavaScript date does not reach. */
+const maxDateMillis = 8_640_000_000_000_000n
+
+const dateOf = (millis: number): string => new Date(millis).toISOString().split("T", 1)[0]!
+
+/** `2025-01-02T03:04:05.678`, or undefined where the year is out of reach (or infinite). */
+const timestamp = (units: bigint, perSecond: bigint, digits: number): string | undefined => {
+  const seconds = floorDivide(units, perSecond)
+  if (seconds * 1000n > maxDateMillis || seconds * 1000n < -maxDateMillis) return undefined
+  return `${new Date(Number(seconds) * 1000).toISOString().slice(0, -5)}${fraction(units - seconds * perSecond, digits)}`
+}
+
+const time = (units: bigint, perSecond: bigint, digits: number): string => {
+  const seconds = Number(units / perSecond)
+  const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
+  return clock + fraction(units % perSecond, digits)
+}
+
+/**
+ * An integer as a number where a double holds it exactly, as a string otherwise.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const integer = (value: bigint | number): number | string => {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value.toString()
+}
+
+const float = (value: number): number | string => {
+  if (Number.isFinite(value)) return value
+  return Number.isNaN(value) ? "NaN" : value > 0 ? "inf" : "-inf"
+}
+
+const jsonParts = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
+
+/**
+ * Parses JSON text; integers that a double cannot hold become strings instead of other integers.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const parseJson = (text: string): Cell => {
+  const exact = /\d{16}/.test(text)
+    ? text.replace(jsonParts, (part) =>
+        /^-?\d{16,}$/.test(part) && !Number.isSafeInteger(Number(part)) ? `"${part}"` : part
+      )
+    : text
+  const parsed: Cell = JSON.parse(exact)
+  return parsed
+}
+
+const hex = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex").toUpperCase()
+
+/**
+ * A JSON object; `__proto__` is a key like any other.
+ */
+const object = (entries: Iterable<readonly [string, Cell]>): Cell => Object.fromEntries(entries)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reader {
+  /** The rows of a chunk of a result whose columns have these types. */
+  readonly rows: (chunk: DuckDb.DuckDBDataChunk) => ReadonlyArray<Row>
+}
+
+/**
+ * Conversions need the driver's classes, and the driver is loaded late.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (api: Api) => {
+  /** A value whose column's type does not say what it is, or that is inside another. */
+  const any: Convert = (value) => {
+    switch (typeof value) {
+      case "string":
+      case "boolean":
+        return value
+      case "number":
+        return float(value)
+      case "bigint":
+        return integer(value)
+    }
+    if (value === null) return null
+    if (value instanceof api.DuckDBVariantValue) return any(value.value)
+    if (value instanceof api.DuckDBStructValue) {
+      return object(Object.entries(value.entries).map(([key, item]) => [key, any(item)]))
+    }
+    if (value instanceof api.DuckDBListValue || value instanceof api.DuckDBArrayValue)
+      return value.items.map(any)
+    if (value instanceof api.DuckDBMapValue) {
+      return object(value.entries.map((entry) => [String(any(entry.key)), any(entry.value)]))
+    }
+    if (value instanceof api.DuckDBUnionValue) return any(value.value)
+    // Inside JSON a fraction is a number, as Snowflake shows it, unless that would change it.
+    if (value instanceof api.DuckDBDecimalValue) return shortest(value.toString())
+    return scalar(value)
+  }
+
+  const shortest = (decimal: string): number | string => {
+    const trimmed = decimal.includes(".") ? decimal.replace(/\.?0+$/, "") : decimal
+    const number = Number(decimal)
+    return String(number) === trimmed ? number : decimal
+  }
+
+  const scalar: Convert = (value) => {
+    if (value instanceof api.DuckDBTimestampValue)
+      return timestamp(value.micros, 1_000_000n, 6) ?? value.toString()
+    if (value instanceof api.DuckDBTimestampTZValue) {
+      const text = timestamp(value.micros, 1_000_000n, 6)
+      return text === undefined ? new api.DuckDBTimestampValue(value.micros).toString() : `${text}Z`
+    }
+    if (value instanceof api.DuckDBDateValue) {
+      const millis = value.days * 86_400_000
+      return Math.abs(millis) <= Number(maxDateMillis) ? dateOf(millis) : value.toString()
+    }
+    if (value instanceof api.DuckDBTimeValue) return time(value.micros, 1_000_000n, 6)
+    if (value instanceof api.DuckDBTimeNSValue) return time(value.nanos, 1_000_000_000n, 9)
+    if (value instanceof api.DuckDBTimestampNanosecondsValue) {
+      return timestamp(value.nanos, 1_000_000_000n, 9) ?? value.toString()
+    }
+    if (value instanceof api.DuckDBTimestampMillisecondsValue) {
+      return timestamp(value.millis, 1000n, 3) ?? value.toString()
+    }
+    if (value instanceof api.DuckDBTimestampSecondsValue)
+      return timestamp(value.seconds, 1n, 1) ?? value.toString()
+    if (value instanceof api.DuckDBBlobValue || value instanceof api.DuckDBGeometryValue)
+      return hex(value.bytes)
+    return String(value)
+  }
+
+  const nullable =
+    (convert: Convert): Convert =>
+    (value) =>
+      value === null ? null : convert(value)
+
+  const decimal = (scale: number): Convert =>
+    scale === 0
+      ? (value) => (value instanceof api.DuckDBDecimalValue ? integer(value.value) : any(value))
+      : (value) => String(value)
+
+  const json: Convert = (value) => (typeof value === "string" ? parseJson(value) : any(value))
+
+  const converter = (type: DuckDb.DuckDBType): Convert => {
+    if (type instanceof api.DuckDBDecimalType) return nullable(decimal(type.scale))
+    if (type instanceof api.DuckDBVarCharType)
+      return type.alias === "JSON" ? nullable(json) : (value) => any(value)
+    return any
+  }
+
+  /**
+   * @since 0.1.0
+   * @category constructors
+   */
+  const reader = (types: ReadonlyArray<DuckDb.DuckDBType>): Reader => {
+    const converters = types.map(converter)
+    return {
+      rows: (chunk) => {
+        const count = chunk.rowCount
+        const rows: Array<Array<Cell>> = Array.from(
+          { length: count },
+          () => new Array<Cell>(converters.length)
+        )
+        for (const [column, convert] of converters.entries()) {
+          const vector = chunk.getColumnVector(column)
+          for (let row = 0; row < count; row++) rows[row]![column] = convert(vector.getItem(row))
+        }
+        return rows
+      }
+    }
+  }
+
+  return { reader, value: any }
+}

@@ -1,0 +1,257 @@
+/**
+ * DuckDB's errors in Snowflake's words, with its code, its SQLSTATE and the reason of the port. Pure.
+ *
+ * DuckDB says what happened only in prose: `<Kind> Error: <text>`, then, on lines of their own, candidates,
+ * an excerpt of the statement and advice on settings. Only the first part says anything to whoever wrote
+ * the statement; the rest, and every name of DuckDB's own, is left out.
+ *
+ * @since 0.1.0
+ */
+import type { Reason } from "../Warehouse.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Failure {
+  readonly reason: Reason
+  readonly code: string
+  readonly sqlState: string
+  readonly description: string
+  /** What was named in vain, as the statement wrote it. */
+  readonly missing?: {
+    readonly kind: "Object" | "Schema" | "Database" | "Column" | "Function"
+    readonly name: string
+    /** Names that DuckDB offered. */
+    readonly candidates: ReadonlyArray<string>
+  }
+}
+
+const candidatesOf = (message: string): ReadonlyArray<string> => {
+  const line = /^Candidate (?:bindings|tables):[ :]*(.*)$/m.exec(message)?.[1] ?? ""
+  return [...line.matchAll(/"((?:[^"]|"")*)"/g)].map((match) => match[1]!.replaceAll('""', '"'))
+}
+
+/** The first paragraph, without what only somebody at DuckDB's console could use. */
+const gist = (text: string): string => {
+  const [first = ""] = text.split(/\n\s*\n|\n(?:LINE \d+:|Did you mean|Candidate|\s*Possible solutions)/, 1)
+  return first
+    .replaceAll(/"?\bmemory"?\."?main"?\./g, "")
+    .replaceAll(/\bHUGEINT\b|\bBIGINT\b|\bINT(?:8|16|32|64|128)\b/g, "NUMBER")
+    .replaceAll(/\bDuckDB\b/g, "the warehouse")
+    .replaceAll(/\s+/g, " ")
+    .replace(/[!.\s]+$/, "")
+}
+
+const sentence = (text: string): string => {
+  const short = gist(text)
+  return `${short.charAt(0).toUpperCase()}${short.slice(1)}.`
+}
+
+interface Rule {
+  readonly kind: RegExp
+  readonly text: RegExp
+  readonly to: (match: RegExpExecArray, message: string) => Failure
+}
+
+const invalid = (code: string, sqlState: string, description: string): Failure => ({
+  reason: "InvalidStatement",
+  code,
+  sqlState,
+  description
+})
+
+const absent = (
+  kind: "Object" | "Schema" | "Database",
+  name: string,
+  sqlState: string = kind === "Object" ? "42S02" : "02000"
+): Failure => ({
+  reason: "NotFound",
+  code: "002003",
+  sqlState,
+  description: `${kind} '${name}' does not exist or not authorized.`,
+  missing: { kind, name, candidates: [] }
+})
+
+const unknownColumn = (name: string, message: string): Failure => ({
+  ...invalid("000904", "42000", `invalid identifier '${name.toUpperCase()}'.`),
+  missing: { kind: "Column", name, candidates: candidatesOf(message) }
+})
+
+const unquoted = (name: string): string => name.replaceAll('"', "")
+
+const rules: ReadonlyArray<Rule> = [
+  {
+    kind: /^Parser$/,
+    text: /syntax error at or near "(.*?)"(?:\n|$)/s,
+    to: ([, near]) => invalid("001003", "42000", `syntax error: unexpected '${near}'.`)
+  },
+  {
+    kind: /^Parser$/,
+    text: /syntax error at end of input/,
+    to: () => invalid("001003", "42000", "syntax error: unexpected end of the statement.")
+  },
+  {
+    kind: /^Parser$/,
+    text: /[^]*/,
+    to: ([text]) => invalid("001003", "42000", `syntax error: ${sentence(text)}`)
+  },
+  {
+    kind: /^(?:Catalog|Binder)$/,
+    text: /(?:because schema|Schema with name) "?([^"\n]+?)"? does not exist/,
+    to: ([, name]) => absent("Schema", unquoted(name!))
+  },
+  {
+    kind: /^Catalog$/,
+    text: /^(?:Table|View) with name "?([^\n]+?)"? does not exist/,
+    to: ([, name]) => absent("Object", unquoted(name!))
+  },
+  {
+    kind: /^(?:Catalog|Binder)$/,
+    text: /^Catalog "([^\n]+?)" does not exist/,
+    to: ([, name]) => absent("Database", name!)
+  },
+  {
+    kind: /^Catalog$/,
+    text: /Function with name "?([^"\n]+?)"? does not exist/,
+    to: ([, name]) => ({
+      ...invalid("002140", "42601", `Unknown function ${name!.toUpperCase()}.`),
+      missing: { kind: "Function", name: name!, candidates: [] }
+    })
+  },
+  {
+    kind: /^Binder$/,
+    text: /^Referenced column "([^\n]+?)" (?:not found|was not found)/,
+    to: ([, name], message) => unknownColumn(name!, message)
+  },
+  {
+    kind: /^Binder$/,
+    text: /^Table "([^\n]+?)" does not have a column named "([^\n]+?)"/,
+    to: ([, relation, name], message) => {
+      const failure = unknownColumn(name!, message)
+      return { ...failure, description: `invalid identifier '${`${relation}.${name}`.toUpperCase()}'.` }
+    }
+  },
+  {
+    kind: /^Binder$/,
+    text: /^Referenced table "([^\n]+?)" not found/,
+    to: ([, name], message) => unknownColumn(name!, message)
+  },
+  {
+    kind: /^Binder$/,
+    text: /^column "?([^\n]+?)"? must appear in the GROUP BY/i,
+    to: ([, name]) =>
+      invalid("000979", "42601", `[${name!.toUpperCase()}] is not a valid group by expression.`)
+  },
+  {
+    kind: /^Binder$/,
+    text: /^No function matches the given name and argument types '([^\n(]+)\(([^\n]*)\)'/,
+    to: ([, name, types]) =>
+      invalid(
+        "001044",
+        "42P13",
+        `Invalid argument types for function '${name!.toUpperCase()}': (${gist(types!)}).`
+      )
+  },
+  { kind: /^Binder$/, text: /[^]*/, to: ([text]) => invalid("001003", "42000", sentence(text)) },
+  { kind: /^Catalog$/, text: /[^]*/, to: ([text]) => invalid("002003", "42000", sentence(text)) },
+  {
+    kind: /^Conversion$/,
+    text: /^Could not convert string '([^]*?)' to (?:U?INT\d+|DOUBLE|FLOAT|DECIMAL)/,
+    to: ([, value]) => invalid("100038", "22018", `Numeric value '${value}' is not recognized.`)
+  },
+  {
+    kind: /^Conversion$/,
+    text: /^Could not convert string '([^]*?)' to BOOL/,
+    to: ([, value]) => invalid("100037", "22018", `Boolean value '${value}' is not recognized.`)
+  },
+  {
+    kind: /^Conversion$/,
+    text: /^invalid (date|timestamp|time) field format: "([^]*?)"/,
+    to: ([, kind, value]) => {
+      const name = `${kind!.charAt(0).toUpperCase()}${kind!.slice(1)}`
+      return invalid(kind === "date" ? "100040" : "100035", "22007", `${name} '${value}' is not recognized.`)
+    }
+  },
+  { kind: /^Conversion$/, text: /[^]*/, to: ([text]) => invalid("100038", "22018", sentence(text)) },
+  { kind: /^Out of Range$/, text: /[^]*/, to: ([text]) => invalid("100039", "22003", sentence(text)) },
+  {
+    kind: /^Invalid Input$/,
+    text: /More than one row returned by a subquery/,
+    to: () => invalid("090150", "22000", "Single-row subquery returns more than one row.")
+  },
+  {
+    kind: /^Invalid Input$/,
+    text: /^(?:Expected \d+ parameters|Values were not provided)/,
+    to: () => invalid("002049", "42601", "A bind variable of the statement is not set.")
+  },
+  {
+    kind: /^Invalid(?: Input| type)?$|^Mismatch Type$|^Syntax$/i,
+    text: /[^]*/,
+    to: ([text]) => invalid("100132", "22000", sentence(text))
+  },
+  {
+    kind: /^Not implemented$/i,
+    text: /[^]*/,
+    to: ([text]) => invalid("000002", "0A000", `Unsupported feature: ${gist(text)}.`)
+  },
+  {
+    kind: /^Permission$/,
+    text: /[^]*/,
+    to: () => ({
+      reason: "Permission",
+      code: "003001",
+      sqlState: "42501",
+      description: "Insufficient privileges: the embedded warehouse reads its own tables only."
+    })
+  },
+  {
+    kind: /^INTERRUPT$/,
+    text: /[^]*/,
+    to: () => ({
+      reason: "Cancelled",
+      code: "000604",
+      sqlState: "57014",
+      description: "SQL execution canceled."
+    })
+  },
+  {
+    // Not a fault of the warehouse: the same statement would fail again, and others still work.
+    kind: /^Out of Memory$/,
+    text: /[^]*/,
+    to: () => ({
+      reason: "Unavailable",
+      code: "000625",
+      sqlState: "57014",
+      description:
+        "The statement needs more memory than the embedded warehouse has. Read fewer rows or columns, or filter before sorting and grouping."
+    })
+  },
+  {
+    kind: /^(?:INTERNAL|FATAL|Serialization|IO|Connection)$/i,
+    text: /[^]*/,
+    to: () => ({
+      reason: "ServerFault",
+      code: "000603",
+      sqlState: "XX000",
+      description: "SQL execution internal error."
+    })
+  }
+]
+
+/**
+ * Reads what DuckDB threw.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const classify = (message: string): Failure => {
+  const [, kind = "", text = message] =
+    /^(?:Failed to extract statements: )?([A-Za-z ]+?) Error: ([^]*)$/.exec(message) ?? []
+  for (const rule of rules) {
+    if (!rule.kind.test(kind)) continue
+    const match = rule.text.exec(text)
+    if (match !== null) return rule.to(match, text)
+  }
+  return { reason: "Unknown", code: "000600", sqlState: "XX000", description: sentence(text) }
+}

@@ -1,0 +1,145 @@
+/**
+ * DuckDB's query plan as the answer to Snowflake's EXPLAIN. Pure.
+ *
+ * The operators are DuckDB's under Snowflake's names; partitions and bytes do not exist here and are 0.
+ *
+ * @since 0.1.0
+ */
+import type { Cell, Column } from "../Warehouse.js"
+import type { Table } from "./show.js"
+
+interface Node {
+  readonly name: string
+  readonly children: ReadonlyArray<Node>
+  readonly info: Readonly<Record<string, string>>
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const node = (value: unknown): Node => {
+  const record = isRecord(value) ? value : {}
+  const info = isRecord(record["extra_info"]) ? record["extra_info"] : {}
+  return {
+    name: typeof record["name"] === "string" ? record["name"].trim() : "",
+    children: Array.isArray(record["children"]) ? record["children"].map(node) : [],
+    info: Object.fromEntries(
+      Object.entries(info).map(([key, item]) => [key, Array.isArray(item) ? item.join(", ") : String(item)])
+    )
+  }
+}
+
+const operators: ReadonlyArray<readonly [RegExp, string]> = [
+  [/^(?:DUMMY_SCAN|COLUMN_DATA_SCAN|RANGE|VALUES)$/, "ValuesClause"],
+  [/SCAN$/, "TableScan"],
+  [/GROUP_BY$|AGGREGATE$/, "Aggregate"],
+  [/JOIN$|^CROSS_PRODUCT$/, "Join"],
+  [/^TOP_N$/, "SortWithLimit"],
+  [/^ORDER_BY$/, "Sort"],
+  [/LIMIT$/, "Limit"],
+  [/^FILTER$/, "Filter"],
+  [/WINDOW$/, "WindowFunction"],
+  [/^UNION$/, "UnionAll"],
+  [/^UNNEST$/, "Flatten"]
+]
+
+const operation = (name: string): string => {
+  const known = operators.find(([pattern]) => pattern.test(name))
+  if (known !== undefined) return known[1]
+  return name
+    .toLowerCase()
+    .split("_")
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("")
+}
+
+/** Projections that only pack and unpack values say nothing about the query. */
+const isNoise = (entry: Node): boolean =>
+  entry.name === "PROJECTION" && (entry.info["Projections"] ?? "").includes("__internal_")
+
+interface Step {
+  readonly id: number
+  readonly parent: number | undefined
+  readonly operation: string
+  readonly object: string | null
+  readonly expressions: string | null
+  readonly rows: string | undefined
+}
+
+const steps = (root: Node): ReadonlyArray<Step> => {
+  const list: Array<Step> = []
+  const walk = (entry: Node, parent: number | undefined): void => {
+    if (isNoise(entry)) return entry.children.forEach((child) => walk(child, parent))
+    const id = list.length
+    const { Table: object, "Estimated Cardinality": rows, Type: _type, ...rest } = entry.info
+    const expressions = Object.values(rest).join(", ").replaceAll("count_star()", "COUNT(*)")
+    list.push({
+      id,
+      parent,
+      operation: operation(entry.name),
+      object: object ?? null,
+      expressions: expressions || null,
+      rows
+    })
+    entry.children.forEach((child) => walk(child, id))
+  }
+  walk(root, undefined)
+  return list
+}
+
+const column = (name: string, type = "VARCHAR(16777216)"): Column => ({ name, type, nullable: true })
+
+const tabular: ReadonlyArray<Column> = [
+  column("step", "NUMBER(38,0)"),
+  column("id", "NUMBER(38,0)"),
+  column("parentOperators", "ARRAY"),
+  column("operation"),
+  column("objects"),
+  column("alias"),
+  column("expressions"),
+  column("partitionsTotal", "NUMBER(38,0)"),
+  column("partitionsAssigned", "NUMBER(38,0)"),
+  column("bytesAssigned", "NUMBER(38,0)")
+]
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const explained = (json: string, format: "TABULAR" | "JSON" | "TEXT"): Table => {
+  const parsed: unknown = JSON.parse(json)
+  const all = Array.isArray(parsed) && parsed.length > 0 ? steps(node(parsed[0])) : []
+  if (format === "TABULAR") {
+    const none: ReadonlyArray<Cell> = [null, null, 0, 0, 0]
+    return {
+      columns: tabular,
+      rows: [
+        [null, null, null, "GlobalStats", ...none],
+        ...all.map((step): ReadonlyArray<Cell> => {
+          const parents = step.parent === undefined ? null : [step.parent]
+          return [1, step.id, parents, step.operation, step.object, null, step.expressions, null, null, null]
+        })
+      ].map((row) => row.slice(0, tabular.length))
+    }
+  }
+  if (format === "JSON") {
+    const operations = all.map((step) => ({
+      id: step.id,
+      operation: step.operation,
+      ...(step.parent === undefined ? {} : { parentOperators: [step.parent] }),
+      ...(step.object === null ? {} : { objects: [step.object] }),
+      ...(step.expressions === null ? {} : { expressions: [step.expressions] })
+    }))
+    const content = {
+      GlobalStats: { partitionsTotal: 0, partitionsAssigned: 0, bytesAssigned: 0 },
+      Operations: [operations]
+    }
+    return { columns: [column("content")], rows: [[JSON.stringify(content)]] }
+  }
+  const depth = (step: Step): number => (step.parent === undefined ? 0 : 1 + depth(all[step.parent]!))
+  const text = all.map((step) => {
+    const detail = [step.object, step.expressions, step.rows === undefined ? null : `~${step.rows} rows`]
+    return `${"  ".repeat(depth(step))}${step.operation}  ${detail.filter((part) => part !== null).join("  ")}`.trimEnd()
+  })
+  return { columns: [column("content")], rows: [[text.join("\n")]] }
+}

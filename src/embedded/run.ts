@@ -1,0 +1,140 @@
+/**
+ * Runs one SELECT on one connection and streams its rows, within the time the statement has.
+ *
+ * DuckDB's own streaming does the work: a chunk (2,048 rows at most) is computed when it is asked for. Two
+ * things it does not tell are found out here. A stream that breaks off ends like one that is complete, so
+ * the result is asked for its type, which is then invalid; and the reason is found by running the
+ * statement once more as a whole, inside an aggregate that keeps no rows.
+ *
+ * @since 0.1.0
+ */
+import type * as DuckDb from "@duckdb/node-api"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { unsafeMonotonicMillis } from "../internal/monotonic.js"
+import type { Bind, Row } from "../Warehouse.js"
+import type { Reader } from "./cells.js"
+import type { DriverError, Session } from "./connections.js"
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export type RunError = DriverError | { readonly _tag: "OutOfTime" }
+
+const outOfTime: RunError = { _tag: "OutOfTime" }
+
+const broken = (message: string): DriverError => ({ _tag: "DriverError", message, cause: undefined })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Running {
+  readonly names: ReadonlyArray<string>
+  readonly types: ReadonlyArray<DuckDb.DuckDBType>
+  /** The next rows; fails with `None` at the end. */
+  readonly pull: (reader: Reader) => Effect.Effect<ReadonlyArray<Row>, Option.Option<RunError>>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Run {
+  readonly sql: string
+  readonly binds: ReadonlyArray<Bind>
+  /** The value of DuckDB's `search_path`. */
+  readonly searchPath: string
+  readonly timeoutMs: number
+  readonly maxRows: number | undefined
+}
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** How long the reason of a broken stream may be looked for. */
+const diagnosisMillis = 2000
+
+/**
+ * @since 0.1.0
+ * @category running
+ */
+export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Effect<Running, RunError> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    let left = run.timeoutMs
+
+    /** Only the time that the warehouse works counts, not the time its rows wait to be read. */
+    const timed = <A>(call: Effect.Effect<A, DriverError>): Effect.Effect<A, RunError> =>
+      Effect.suspend(() => {
+        if (left <= 0) return Effect.fail(outOfTime)
+        const began = unsafeMonotonicMillis(clock)
+        return call.pipe(
+          Effect.timeoutFail({ duration: left, onTimeout: () => outOfTime }),
+          Effect.ensuring(
+            Effect.sync(() => {
+              left -= unsafeMonotonicMillis(clock) - began
+            })
+          )
+        )
+      })
+
+    const execute = (sql: string) =>
+      session.call(async (connection, cancelled) => {
+        if (session.searchPath !== run.searchPath) {
+          await connection.run(`SET search_path = ${literal(run.searchPath)}`)
+          session.searchPath = run.searchPath
+        }
+        const statements = await connection.extractStatements(sql)
+        // The guard has seen to both already; the warehouse does not depend on it.
+        if (statements.count !== 1) throw new Error("Parser Error: one statement at a time.")
+        const statement = await statements.prepare(0)
+        try {
+          const kind = statement.statementType
+          if (kind !== api.StatementType.SELECT && kind !== api.StatementType.EXPLAIN) {
+            throw new Error("Permission Error: the embedded warehouse is read-only.")
+          }
+          if (cancelled()) throw new Error("INTERRUPT Error: Interrupted!")
+          statement.bind([...run.binds])
+          return await statement.stream()
+        } finally {
+          statement.destroySync()
+        }
+      })
+
+    /** Fails with the reason for which the statement broke off. */
+    const diagnose: Effect.Effect<never, DriverError> = execute(
+      `SELECT max(hash(everything)) FROM (${run.sql}\n) AS everything`
+    ).pipe(
+      Effect.timeoutOption(Math.max(1, Math.min(left, diagnosisMillis))),
+      Effect.zipRight(Effect.fail(broken("The statement failed after its first rows.")))
+    )
+
+    const result = yield* timed(execute(run.sql))
+    let rowsLeft = run.maxRows ?? Number.POSITIVE_INFINITY
+    let ended = false
+
+    const pull = (reader: Reader): Effect.Effect<ReadonlyArray<Row>, Option.Option<RunError>> =>
+      Effect.suspend(() => {
+        if (ended || rowsLeft <= 0) return Effect.fail(Option.none())
+        return timed(session.call(() => result.fetchChunk())).pipe(
+          Effect.mapError(Option.some),
+          Effect.flatMap((chunk) => {
+            if (chunk !== null && chunk.rowCount > 0) {
+              const rows = reader.rows(chunk)
+              const kept = rows.length > rowsLeft ? rows.slice(0, rowsLeft) : rows
+              rowsLeft -= kept.length
+              return Effect.succeed(kept)
+            }
+            ended = true
+            if (result.returnType === api.ResultReturnType.INVALID) {
+              return Effect.mapError(diagnose, Option.some)
+            }
+            session.finished()
+            return Effect.fail(Option.none())
+          })
+        )
+      })
+
+    return { names: result.columnNames(), types: result.columnTypes(), pull }
+  })

@@ -1,0 +1,23 @@
+/**
+ * The public modules. Import them by subpath (`snowguard/RateLimiter`) where start-up time matters: this
+ * barrel loads them all.
+ *
+ * @since 0.1.0
+ */
+export * as Bulkhead from "./Bulkhead.js"
+export * as CallPolicy from "./CallPolicy.js"
+export * as CircuitBreaker from "./CircuitBreaker.js"
+export * as ErrorReport from "./ErrorReport.js"
+export * as Guard from "./Guard.js"
+export * as McpServer from "./McpServer.js"
+export * as Operation from "./Operation.js"
+export * as Principal from "./Principal.js"
+export * as Quota from "./Quota.js"
+export * as QuotaStore from "./QuotaStore.js"
+export * as RateLimiter from "./RateLimiter.js"
+export * as ReadOnly from "./ReadOnly.js"
+export * as ServerConfig from "./ServerConfig.js"
+export * as Testing from "./Testing.js"
+export * as Tool from "./Tool.js"
+export * as Toolbox from "./Toolbox.js"
+export * as Warehouse from "./Warehouse.js"

@@ -1,0 +1,101 @@
+/**
+ * Runs one statement inside an attempt of the guard and keeps as much of its result as the caller may
+ * have. Rows are pulled: when enough is there the scope closes, which cancels the rest in the warehouse.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as ResultShape from "../core/ResultShape.js"
+import type { Attempt } from "../Guard.js"
+import type { Cell, Column, Row, Statement, Warehouse, WarehouseError } from "../Warehouse.js"
+
+export interface Request {
+  readonly statement: Omit<Statement, "requestId" | "timeoutMs" | "maxRows">
+  /** Milliseconds the statement may run; less when the attempt has less. */
+  readonly timeoutMs: number
+  /** Rows returned at most; one more is asked for, to know whether there are more. */
+  readonly maxRows: number
+  readonly maxBytes: number
+  /** Bytes of one cell at most; see {@link cellLimit} when absent. */
+  readonly maxCellBytes?: number | undefined
+  /** Keep only these columns, by name and in this order; one that the result does not have is NULL. */
+  readonly pick?: ReadonlyArray<string> | undefined
+  /** Position among the statements of the same attempt, from 0. */
+  readonly part?: number | undefined
+}
+
+export interface Collected {
+  readonly queryId: string
+  readonly columns: ReadonlyArray<Column>
+  readonly rows: ReadonlyArray<Row>
+  readonly cutCells: number
+  /** `quota`: the bytes ended where a quota ends, not where the tier's limit does. */
+  readonly truncated: { readonly reason: "rows" | "bytes" | "quota"; readonly limit: number } | undefined
+}
+
+/** A cell may take a quarter of the result, and never more than fits the attention of a reader. */
+export const cellLimit = (maxBytes: number): number => Math.min(32 * 1024, Math.floor(maxBytes / 4))
+
+/**
+ * The id of the n-th statement of an attempt. Statements of one attempt must not share an id: the
+ * warehouse would answer the second with the result of the first. It stays the same over retries and
+ * cannot meet another call's: those differ in their other digits.
+ */
+export const partId = (requestId: string, part: number): string => {
+  if (part === 0) return requestId
+  const version = 14
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-4/.test(requestId) && part < 12
+    ? requestId.slice(0, version) + (4 + part).toString(16) + requestId.slice(version + 1)
+    : `${requestId}-${part}`
+}
+
+const picker = (columns: ReadonlyArray<Column>, pick: ReadonlyArray<string> | undefined) => {
+  if (pick === undefined) return undefined
+  const names = columns.map((column) => column.name.toLowerCase())
+  const positions = pick.map((name) => names.indexOf(name))
+  return (row: Row): Row => positions.map((at): Cell => (at < 0 ? null : (row[at] ?? null)))
+}
+
+/** `{"name":` takes the name, two quotes and a colon for each row that becomes an object. */
+const keyBytes = (pick: ReadonlyArray<string>): number =>
+  pick.reduce((sum, name) => sum + ResultShape.jsonStringBytes(name) + 1, 0)
+
+const limitsOf = (request: Request, attempt: Attempt): ResultShape.Limits => ({
+  maxRows: request.maxRows,
+  maxBytes: Math.min(request.maxBytes, attempt.bytesLeft),
+  maxCellBytes: request.maxCellBytes ?? cellLimit(request.maxBytes),
+  rowOverheadBytes: request.pick === undefined ? 0 : keyBytes(request.pick)
+})
+
+export const collect = Effect.fnUntraced(function* (
+  warehouse: Context.Tag.Service<Warehouse>,
+  attempt: Attempt,
+  request: Request
+): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
+  yield* attempt.markSent
+  const result = yield* warehouse.execute({
+    ...request.statement,
+    timeoutMs: Math.min(request.timeoutMs, attempt.timeoutMs),
+    maxRows: request.maxRows + 1,
+    requestId: partId(attempt.requestId, request.part ?? 0)
+  })
+  const pick = picker(result.columns, request.pick)
+  const described = result.columns.map(({ name, type }) => ({ name, type }))
+  let shape = ResultShape.start(limitsOf(request, attempt), pick === undefined ? described : [])
+  yield* attempt.addBytes(shape.bytes)
+  yield* Stream.runForEachWhile(result.rows, (chunk) => {
+    const before = shape.bytes
+    shape = ResultShape.push(shape, pick === undefined ? chunk : chunk.map(pick))
+    return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
+  })
+  const { cutCells, truncated } = shape
+  const byQuota = truncated?.reason === "bytes" && attempt.bytesLeft < request.maxBytes
+  return {
+    queryId: result.queryId,
+    columns: result.columns,
+    rows: ResultShape.rows(shape),
+    cutCells,
+    truncated: byQuota ? { reason: "quota", limit: truncated.limit } : truncated
+  }
+}, Effect.scoped)

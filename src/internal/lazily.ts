@@ -1,0 +1,46 @@
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
+import * as Scope from "effect/Scope"
+
+/**
+ * A scoped resource that is acquired when it is first asked for, once, and released with the scope of
+ * whoever called this.
+ *
+ * It is acquired in a fiber of that scope: a caller who is interrupted meanwhile takes nobody else's
+ * resource away (`Effect.cached` would hand the interruption to all who come after). A failure is
+ * forgotten, so that the next caller tries again.
+ */
+export const lazily = <A, E, R>(
+  acquire: Effect.Effect<A, E, R>
+): Effect.Effect<Effect.Effect<A, E>, never, Exclude<R, Scope.Scope> | Scope.Scope> =>
+  Effect.gen(function* () {
+    const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
+    const resources = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    // Added later, so closed earlier: an acquisition has ended before what it acquired is released.
+    const acquisitions = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    const state = yield* Ref.make<Deferred.Deferred<A, E> | undefined>(undefined)
+
+    const start = (deferred: Deferred.Deferred<A, E>) =>
+      acquire.pipe(
+        Scope.extend(resources),
+        Effect.provide(context),
+        Effect.tapErrorCause(() =>
+          Ref.update(state, (current) => (current === deferred ? undefined : current))
+        ),
+        Effect.intoDeferred(deferred),
+        Effect.forkIn(acquisitions)
+      )
+
+    return Effect.flatMap(Deferred.make<A, E>(), (fresh) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(
+          Ref.modify(state, (current) => (current === undefined ? [fresh, fresh] : [current, current])),
+          (current) =>
+            current === fresh
+              ? Effect.zipRight(start(fresh), restore(Deferred.await(fresh)))
+              : restore(Deferred.await(current))
+        )
+      )
+    )
+  })

@@ -1,0 +1,169 @@
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import * as Deadlines from "../core/Deadlines.js"
+import { unsafeMonotonicMillis } from "./monotonic.js"
+
+/**
+ * Time limits for many short-lived calls, without a timer and two fibers for each.
+ *
+ * `Effect.timeoutFail` forks both sides of a race: some 20 us a call, most of what a guarded call costs.
+ * Here the effect runs in one child fiber that is started in place; a call that ends without waiting for
+ * anything never sees a timer, and all others share one sleeping fiber that knows the nearest limit.
+ */
+export interface TimeLimits {
+  /**
+   * Fails with `onTimeout` when the effect has not ended in time. The caller is answered at once; the
+   * effect is interrupted and winds down behind it. Interrupting the caller interrupts the effect and,
+   * like the time-out, does not wait for it.
+   *
+   * `onTimeout` runs before the interruption, so that finalizers of the effect can know the reason.
+   */
+  readonly within: <A, E, R, E2>(
+    ms: number,
+    effect: (limit: Limit) => Effect.Effect<A, E, R>,
+    onTimeout: (limit: Limit) => E2
+  ) => Effect.Effect<A, E | E2, R>
+  /** Limits that are being watched. */
+  readonly size: Effect.Effect<number>
+}
+
+/** The limit of one call, which the call itself may tighten as it goes on. */
+export interface Limit {
+  /** From now on, at most `ms` more; never later than before. */
+  readonly tighten: (ms: number) => void
+  /** Was the limit that counts now set by `tighten`? */
+  readonly tightened: boolean
+}
+
+interface Call extends Limit {
+  at: number
+  watched: boolean
+  tightened: boolean
+  fire: () => void
+}
+
+/** A limit as it was when it was set; one that was tightened since, or whose call is over, does not count. */
+interface Entry {
+  readonly call: Call
+  readonly at: number
+}
+
+const counts = ({ at, call }: Entry): boolean => call.watched && call.at === at
+
+/** Longer sleeps than 24.8 days never end on Node. */
+const LONGEST_SLEEP_MS = 3_600_000
+
+export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(function* () {
+  const clock = yield* Effect.clock
+  const runtime = yield* Effect.runtime<never>()
+  const heap = Deadlines.make<Entry>()
+  let live = 0
+  let sleeper: { readonly until: number; readonly fiber: Fiber.RuntimeFiber<void> } | undefined
+
+  const fireDue = Effect.sync(() => {
+    sleeper = undefined
+    const now = unsafeMonotonicMillis(clock)
+    for (;;) {
+      const due = Deadlines.takeDue(heap, now, counts)
+      if (due === undefined) break
+      due.call.fire()
+    }
+    watch()
+  })
+
+  /** Makes sure that somebody wakes up for the nearest limit. */
+  const watch = (): void => {
+    const next = Deadlines.earliest(heap, counts)
+    if (next === undefined || (sleeper !== undefined && sleeper.until <= next)) return
+    sleeper?.fiber.unsafeInterruptAsFork(sleeper.fiber.id())
+    // Rounded up: a timer that fires a fraction early would only have to sleep again.
+    const ms = Math.min(LONGEST_SLEEP_MS, Math.max(1, Math.ceil(next - unsafeMonotonicMillis(clock))))
+    sleeper = {
+      until: next,
+      fiber: Runtime.runFork(runtime)(Effect.zipRight(clock.sleep(Duration.millis(ms)), fireDue))
+    }
+  }
+
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      sleeper?.fiber.unsafeInterruptAsFork(sleeper.fiber.id())
+      sleeper = { until: -Infinity, fiber: Runtime.runFork(runtime)(Effect.void) }
+    })
+  )
+
+  const watchCall = (call: Call): void => {
+    if (Deadlines.size(heap) > 2 * live + 64) Deadlines.compact(heap, counts)
+    Deadlines.add(heap, call.at, { call, at: call.at })
+    watch()
+  }
+
+  const within = <A, E, R, E2>(
+    ms: number,
+    effect: (limit: Limit) => Effect.Effect<A, E, R>,
+    onTimeout: (limit: Limit) => E2
+  ): Effect.Effect<A, E | E2, R> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime<A, E | E2, R>((parent) => {
+        const call: Call = {
+          at: unsafeMonotonicMillis(clock) + ms,
+          watched: false,
+          tightened: false,
+          fire: () => {},
+          tighten: (most) => {
+            const at = unsafeMonotonicMillis(clock) + most
+            if (at >= call.at) return
+            call.at = at
+            call.tightened = true
+            if (call.watched) watchCall(call)
+          }
+        }
+        const child = Runtime.runFork(
+          Runtime.make<R>({
+            // The effect needs R, and it runs in a fiber that has R.
+            context: parent.currentContext as Context.Context<R>,
+            fiberRefs: parent.getFiberRefs(),
+            runtimeFlags: Runtime.defaultRuntimeFlags
+          })
+        )(effect(call))
+        const done = child.unsafePoll()
+        if (done !== null) return done
+
+        let answer: (exit: Effect.Effect<A, E | E2>) => void = () => {}
+        const unwatch = () => {
+          if (!call.watched) return
+          call.watched = false
+          live -= 1
+        }
+        const observer = (exit: Exit.Exit<A, E>) => {
+          unwatch()
+          answer(exit)
+        }
+        const stop = () => {
+          unwatch()
+          child.removeObserver(observer)
+          child.unsafeInterruptAsFork(parent.id())
+        }
+        call.fire = () => {
+          const error = onTimeout(call)
+          stop()
+          answer(Effect.fail(error))
+        }
+        return restore(
+          Effect.async<A, E | E2>((resume) => {
+            answer = resume
+            call.watched = true
+            live += 1
+            watchCall(call)
+            child.addObserver(observer)
+          })
+        ).pipe(Effect.onInterrupt(() => Effect.sync(stop)))
+      })
+    )
+
+  return { within, size: Effect.sync(() => live) }
+})

@@ -1,0 +1,128 @@
+/**
+ * What the tools that ask the warehouse have in common: the caller's policy, the guard around the work,
+ * and what every answer tells beside its result.
+ */
+import * as Effect from "effect/Effect"
+import { CallPolicy } from "../CallPolicy.js"
+import type { TierPolicy } from "../CallPolicy.js"
+import { Guard } from "../Guard.js"
+import type { Refusal } from "../Guard.js"
+import { CurrentPrincipal } from "../Principal.js"
+import { Warehouse } from "../Warehouse.js"
+import type { WarehouseError } from "../Warehouse.js"
+import { collect } from "./collect.js"
+import type { Collected, Request } from "./collect.js"
+import { monotonicMillis } from "./monotonic.js"
+import { quotaWarning } from "./toolSchemas.js"
+import type { AnswerMeta } from "./toolSchemas.js"
+
+/**
+ * A look-up has time for one attempt that runs into its limit and for another one after it: enough to
+ * wait out a lost session, not enough to keep an agent hanging.
+ */
+const METADATA_ATTEMPTS = 2
+
+/** A query may wait for a slot (5 s by default), log in and fetch beside the statement's own time. */
+const QUERY_GRACE_MS = 10_000
+
+/**
+ * The warehouse ends a long statement itself, and that is the caller's affair. Only when it does not
+ * answer for a while after that has it failed: that verdict counts against its health.
+ */
+const ANSWER_GRACE_MS = 5_000
+
+/** A catalog answer of ordinary size; the truth is settled afterwards. */
+const METADATA_BYTES = 4096
+
+/** A middling row of JSON; the truth is settled afterwards. */
+const ROW_BYTES = 128
+
+/** One statement of the call; time limit, id and label are filled in. */
+export type Run = (
+  request: Omit<Request, "statement" | "timeoutMs"> & {
+    readonly sql: string
+    readonly database?: string | undefined
+    readonly schema?: string | undefined
+  }
+) => Effect.Effect<Collected, WarehouseError>
+
+export interface Answer<A> {
+  readonly value: A
+  readonly meta: AnswerMeta
+}
+
+export interface QueryOptions {
+  readonly tool: string
+  readonly policy: TierPolicy
+  readonly maxRows: number
+  readonly timeoutMs: number
+}
+
+export const make = Effect.gen(function* () {
+  const guard = yield* Guard
+  const policies = yield* CallPolicy
+  const warehouse = yield* Warehouse
+
+  const policy = Effect.map(CurrentPrincipal, (principal) => policies.of(principal.tier))
+
+  const guarded = Effect.fnUntraced(function* <A, E>(
+    operation: Parameters<typeof guard.run>[0],
+    timeoutMs: number,
+    work: (run: Run) => Effect.Effect<A, E | WarehouseError>
+  ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
+    const { client } = yield* CurrentPrincipal
+    const started = yield* monotonicMillis
+    const { value, warnings } = yield* guard.run<A, E, never>(operation, (attempt) =>
+      work(({ database, schema, sql, ...request }) =>
+        collect(warehouse, attempt, {
+          ...request,
+          timeoutMs,
+          statement: { sql, database, schema, tag: { tool: operation.tool, client } }
+        })
+      )
+    )
+    const elapsed_ms = Math.round((yield* monotonicMillis) - started)
+    const quota_warnings = warnings.map(quotaWarning)
+    return { value, meta: quota_warnings.length === 0 ? { elapsed_ms } : { elapsed_ms, quota_warnings } }
+  })
+
+  return {
+    dialect: warehouse.dialect,
+    /** What the current caller may ask for. */
+    policy,
+    /** A look-up in the catalog. */
+    metadata: <A, E>(
+      tool: string,
+      work: (run: Run, policy: TierPolicy) => Effect.Effect<A, E | WarehouseError>
+    ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
+      Effect.flatMap(policy, (limits) =>
+        guarded(
+          {
+            tool,
+            class: "metadata",
+            deadlineMs: limits.metadataTimeoutMs * METADATA_ATTEMPTS,
+            timeoutMs: limits.metadataTimeoutMs,
+            estimatedBytes: METADATA_BYTES
+          },
+          limits.metadataTimeoutMs,
+          (run) => work(run, limits)
+        )
+      ),
+    /** A statement that uses compute. */
+    query: <A, E>(
+      { maxRows, policy, timeoutMs, tool }: QueryOptions,
+      work: (run: Run) => Effect.Effect<A, E | WarehouseError>
+    ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
+      guarded(
+        {
+          tool,
+          class: "query",
+          deadlineMs: timeoutMs + QUERY_GRACE_MS,
+          timeoutMs: timeoutMs + ANSWER_GRACE_MS,
+          estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES)
+        },
+        timeoutMs,
+        work
+      )
+  }
+})

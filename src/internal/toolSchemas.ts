@@ -1,0 +1,150 @@
+/**
+ * Pieces that the schemas of several tools share. Descriptions are short on purpose: a model pays for
+ * every tool's schema in every conversation.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { QuotaStatus } from "../Quota.js"
+import type { Row } from "../Warehouse.js"
+
+const nameRule = `Unquoted means upper case; "in double quotes" is exact.`
+
+// 255 characters is the longest name there is; every one of them may be a doubled quote.
+const name = (description: string) =>
+  Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512)).annotations({
+    description: `${description} ${nameRule}`
+  })
+
+export const Database = name("Database name.")
+export const SchemaName = name("Schema name.")
+export const TableName = name("Table name.")
+export const ViewName = name("View name.")
+
+/** The schema of one object, where there is a usual one. */
+export const SchemaOrPublic = Schema.optionalWith(
+  SchemaName.annotations({ description: `Schema name, PUBLIC by default. ${nameRule}` }),
+  { default: () => "PUBLIC" }
+)
+
+export const Pattern = Schema.optional(
+  Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512)).annotations({
+    description: "Only names like this SQL LIKE pattern (% and _), whatever the case."
+  })
+)
+
+export const limit = (max: number, description: string) =>
+  Schema.Int.pipe(Schema.between(1, max)).annotations({ description })
+
+/**
+ * A mistyped argument is told, not ignored: `schema_name` instead of `schema` would otherwise look up
+ * another schema than the one that was meant.
+ */
+export const closed = <A, I>(schema: Schema.Schema<A, I>): Schema.Schema<A, I> =>
+  schema.annotations({ parseOptions: { onExcessProperty: "error" } })
+
+/** A text that is only there when it says something. */
+export const Text = Schema.optional(Schema.String)
+
+/** A number that JSON can hold. `Schema.Finite` would describe itself to the model each time it is used. */
+export const Num = Schema.Number.pipe(Schema.filter((value) => Number.isFinite(value), { jsonSchema: {} }))
+
+export const Count = Schema.NonNegativeInt
+
+/** JSON has no infinity. */
+export const finite = (value: number): number => Math.min(value, Number.MAX_SAFE_INTEGER)
+
+export const QuotaWarning = Schema.Struct({
+  scope: Schema.Literal("client", "global"),
+  quota: Schema.String,
+  limit: Num,
+  used: Num,
+  remaining: Num,
+  resets_at: Schema.String
+})
+export type QuotaWarning = typeof QuotaWarning.Type
+
+export const quotaWarning = ({
+  limit,
+  quota,
+  remaining,
+  resetAt,
+  scope,
+  used
+}: QuotaStatus): QuotaWarning => ({
+  scope,
+  quota,
+  limit: finite(limit),
+  used: finite(used),
+  remaining: finite(remaining),
+  resets_at: Option.match(DateTime.make(resetAt), { onNone: () => "never", onSome: DateTime.formatIso })
+})
+
+const metaFields = {
+  elapsed_ms: Num.annotations({ description: "Milliseconds the call took, waiting included." }),
+  quota_warnings: Schema.optional(
+    Schema.Array(QuotaWarning).annotations({ description: "Quotas of which less than a fifth is left." })
+  )
+}
+export interface AnswerMeta {
+  readonly elapsed_ms: number
+  readonly quota_warnings?: ReadonlyArray<QuotaWarning> | undefined
+}
+
+export const TruncatedReason = Schema.Literal("rows", "bytes", "quota", "cells")
+
+const truncatedFields = {
+  truncated: Schema.Boolean.annotations({ description: "True when there is more than is shown here." }),
+  truncated_reason: Schema.optional(
+    TruncatedReason.annotations({ description: "What was cut and why: the limit that was reached." })
+  ),
+  next_step: Schema.optional(Schema.String.annotations({ description: "How to get what is missing." }))
+}
+
+export interface Completeness {
+  readonly truncated: boolean
+  readonly truncated_reason?: typeof TruncatedReason.Type
+  readonly next_step?: string
+}
+
+/** Fields of every answer that lists things. */
+export const listFields = {
+  count: Count.annotations({ description: "Entries shown." }),
+  ...truncatedFields,
+  ...metaFields
+}
+
+/**
+ * Rows are passed through as they are: checking a million cells one by one would say nothing that the
+ * warehouse port does not promise already.
+ */
+const Rows = Schema.declare((value: unknown): value is ReadonlyArray<Row> => Array.isArray(value), {
+  identifier: "Rows",
+  description: "One array a row, values in the order of columns.",
+  jsonSchema: { type: "array", items: { type: "array" } },
+  arbitrary: () => (fc) => fc.array(fc.array(fc.oneof(fc.string(), fc.integer(), fc.constant(null))))
+})
+
+// What a reader must not miss stands before the rows: a client may show only the beginning.
+export const QueryResult = Schema.Struct({
+  query_id: Schema.String.annotations({ description: "The warehouse's id of the statement." }),
+  row_count: Count.annotations({ description: "Rows shown." }),
+  ...truncatedFields,
+  truncated_cells: Schema.optional(Count.annotations({ description: "Values cut short." })),
+  ...metaFields,
+  columns: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.String })),
+  rows: Rows
+})
+export type QueryResult = typeof QueryResult.Type
+
+export const ColumnInfo = Schema.Struct({
+  name: Schema.String,
+  type: Schema.String,
+  nullable: Schema.Boolean,
+  default: Text,
+  primary_key: Schema.optional(Schema.Boolean),
+  comment: Text
+})
+
+/** What to do when a call is refused; part of every tool's description. */
+export const whenRefused = "If refused, wait the seconds the error names, then repeat the same call once."

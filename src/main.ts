@@ -1,0 +1,112 @@
+/**
+ * THE WIRING: every choice of an implementation, on one screen. To use another part, build your own
+ * `layer` from the same pieces.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Bulkhead from "./Bulkhead.js"
+import * as CallPolicy from "./CallPolicy.js"
+import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Guard from "./Guard.js"
+import * as Package from "./internal/package.js"
+import * as McpServer from "./McpServer.js"
+import * as Principal from "./Principal.js"
+import * as Quota from "./Quota.js"
+import * as QuotaStore from "./QuotaStore.js"
+import * as RateLimiter from "./RateLimiter.js"
+import * as ReadOnly from "./ReadOnly.js"
+import * as ServerConfig from "./ServerConfig.js"
+import * as Toolbox from "./Toolbox.js"
+import * as Stdio from "./transport/Stdio.js"
+import * as Warehouse from "./Warehouse.js"
+
+/** Adapters are chunks of their own, loaded by the first call that needs them. */
+const warehouse = (settings: ServerConfig.Settings) =>
+  Layer.merge(
+    Warehouse.layerLazy(
+      "duckdb",
+      Effect.map(
+        Warehouse.importAdapter("@duckdb/node-api", () => import("./Warehouse/DuckDb.js")),
+        (adapter) => adapter.layer(settings.duckdb)
+      )
+    ),
+    ReadOnly.layerLazy(
+      "duckdb",
+      Effect.map(
+        Effect.promise(() => import("./ReadOnly/DuckDb.js")),
+        (adapter) => adapter.layer()
+      )
+    )
+  )
+
+/** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
+const DRAIN_SHARE = 0.8
+
+const breaker = (settings: ServerConfig.Settings) => {
+  const { openMaxMs, openMs, ...options } = ServerConfig.breakerOptions(settings)
+  return CircuitBreaker.layer({
+    ...options,
+    probeSuccesses: options.probes,
+    probeLeaseMs: settings.timeouts.maxStatementSeconds * 1000,
+    openTimes: CircuitBreaker.openTimes({ firstMs: openMs, factor: 2, capMs: openMaxMs })
+  })
+}
+
+/**
+ * Everything below a transport.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (settings: ServerConfig.Settings) => {
+  const guards = Layer.mergeAll(
+    RateLimiter.layer(ServerConfig.rateLimiterOptions(settings)),
+    Bulkhead.layer(ServerConfig.bulkheadOptions(settings)),
+    breaker(settings),
+    Layer.provide(Quota.layer(ServerConfig.quotaOptions(settings)), QuotaStore.layerMemory),
+    CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
+  )
+  return McpServer.layer({
+    ...Package,
+    drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE
+  }).pipe(
+    Layer.provide(Toolbox.layerDefault),
+    Layer.provide(Guard.layer({ maxWaitMs: settings.limits.maxWaitSeconds * 1000 })),
+    Layer.provide(guards),
+    Layer.provide(warehouse(settings))
+  )
+}
+
+/**
+ * Serves one client over this process's stdin and stdout until it leaves.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const stdio = (settings: ServerConfig.Settings) =>
+  Effect.zipRight(available(settings), serveStdio(settings))
+
+const available = (settings: ServerConfig.Settings) =>
+  settings.warehouse === "duckdb"
+    ? Effect.void
+    : new ServerConfig.ConfigFaults({
+        faults: [
+          {
+            key: "warehouse",
+            source: "file",
+            message: `"${settings.warehouse}" is not available in this version; use "duckdb"`
+          }
+        ]
+      })
+
+const serveStdio = (settings: ServerConfig.Settings) =>
+  Stdio.serve({
+    stdin: process.stdin,
+    stdout: process.stdout,
+    principal: Principal.make(settings.client, ServerConfig.tierOf(settings, settings.client))
+  }).pipe(
+    // The settings were checked when they were read: options that a service refuses are a defect.
+    Effect.provide(Layer.orDie(layer(settings)))
+  )

@@ -1,0 +1,72 @@
+/**
+ * The lexical differences between the SQL dialects that the lexer reads. Everything else (brackets,
+ * quoted identifiers, `--` comments, what is refused) is the same in all of them.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Dialect {
+  readonly name: "snowflake" | "duckdb"
+  /** `//` starts a comment that ends at LF; where false it is an operator. */
+  readonly slashComments: boolean
+  /** A backslash inside `'...'` escapes the next character. */
+  readonly backslashEscapes: boolean
+  /** `E'...'` is a string with backslash escapes. */
+  readonly escapeStrings: boolean
+  /** `$tag$...$tag$` is a string; where false only `$$...$$` is, and `$tag` is a variable. */
+  readonly taggedDollarStrings: boolean
+  /** `1_000`, `0xFF` and `0b01` are numbers. */
+  readonly extendedNumbers: boolean
+  /** Two strings in a row are one string to some lexers, so they are refused. */
+  readonly adjacentStrings: boolean
+  /** Operators of more than one character, by their first character, longest first. */
+  readonly operators: ReadonlyMap<string, ReadonlyArray<string>>
+}
+
+const byFirst = (operators: ReadonlyArray<string>): ReadonlyMap<string, ReadonlyArray<string>> => {
+  const map = new Map<string, Array<string>>()
+  for (const operator of [...operators].sort((a, b) => b.length - a.length)) {
+    const first = operator.charAt(0)
+    const known = map.get(first)
+    if (known === undefined) map.set(first, [operator])
+    else known.push(operator)
+  }
+  return map
+}
+
+/**
+ * @since 0.1.0
+ * @category dialects
+ */
+export const snowflake: Dialect = {
+  name: "snowflake",
+  slashComments: true,
+  backslashEscapes: true,
+  escapeStrings: false,
+  taggedDollarStrings: false,
+  extendedNumbers: false,
+  adjacentStrings: true,
+  operators: byFirst(["->>", "->", "=>", "::", "||", "<>", "!=", "<=", ">="])
+}
+
+/**
+ * @since 0.1.0
+ * @category dialects
+ */
+export const duckdb: Dialect = {
+  name: "duckdb",
+  slashComments: false,
+  backslashEscapes: false,
+  escapeStrings: true,
+  taggedDollarStrings: true,
+  extendedNumbers: true,
+  adjacentStrings: false,
+  operators: byFirst([
+    ...["->>", "->", "=>", "::", "||", "<>", "!=", "<=", ">=", "==", "//", "**", "<<", ">>"],
+    ...["^@", "@>", "<@", "&&", "!~~*", "~~*", "!~~", "~~", "!~*", "~*", "!~", "<->", "<=>"]
+  ])
+}

@@ -1,0 +1,75 @@
+/**
+ * Writes names and texts that come from a caller into SQL so that nothing can break out of its quotes.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import type { Dialect } from "./Dialect.js"
+
+/**
+ * Why a name or a text cannot be written into SQL.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface InvalidIdentifier {
+  readonly _tag: "InvalidIdentifier"
+  readonly message: string
+}
+
+/** Snowflake's limit, and far above DuckDB's need. */
+const maxLength = 255
+
+const invalid = (message: string): Either.Either<never, InvalidIdentifier> =>
+  Either.left({ _tag: "InvalidIdentifier", message })
+
+const wellFormed = (text: string): boolean =>
+  !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text)
+
+/**
+ * `name` as a quoted identifier: `A"B` becomes `"A""B"`. Case is kept, so the caller has to fold an
+ * unquoted name itself. A name with a control character or a backslash is refused: lexers disagree on
+ * where it ends.
+ *
+ * @since 0.1.0
+ * @category quoting
+ */
+export const quote = (name: string): Either.Either<string, InvalidIdentifier> => {
+  if (name.length === 0) return invalid("a name is empty")
+  if (name.length > maxLength) return invalid(`a name is longer than ${maxLength} characters`)
+  if (/[\u0000-\u001f\u007f\\]/.test(name) || !wellFormed(name)) {
+    return invalid("a name holds a control character, a backslash or half a surrogate pair")
+  }
+  return Either.right(`"${name.replaceAll('"', '""')}"`)
+}
+
+/**
+ * Quoted parts joined by dots: `"DB"."SCHEMA"."TABLE"`.
+ *
+ * @since 0.1.0
+ * @category quoting
+ */
+export const qualified = (...parts: ReadonlyArray<string>): Either.Either<string, InvalidIdentifier> => {
+  if (parts.length === 0) return invalid("a name has no parts")
+  const quoted: Array<string> = []
+  for (const part of parts) {
+    const result = quote(part)
+    if (Either.isLeft(result)) return Either.left(result.left)
+    quoted.push(result.right)
+  }
+  return Either.right(quoted.join("."))
+}
+
+/**
+ * `text` as a string literal. Without a `dialect` the literal reads the same whether or not a backslash
+ * escapes, and a text with a backslash, which cannot, is refused.
+ *
+ * @since 0.1.0
+ * @category quoting
+ */
+export const stringLiteral = (text: string, dialect?: Dialect): Either.Either<string, InvalidIdentifier> => {
+  if (text.includes("\0") || !wellFormed(text)) return invalid("a text holds a NUL or half a surrogate pair")
+  if (dialect === undefined && text.includes("\\")) return invalid("a text holds a backslash")
+  const escaped = dialect?.backslashEscapes === true ? text.replaceAll("\\", "\\\\") : text
+  return Either.right(`'${escaped.replaceAll("'", "''")}'`)
+}

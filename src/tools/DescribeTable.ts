@@ -1,0 +1,49 @@
+/**
+ * `describe_table`: the columns of a table.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Catalog from "../internal/catalog.js"
+import * as Names from "../internal/names.js"
+import * as Fields from "../internal/toolSchemas.js"
+import * as Tool from "../Tool.js"
+
+const name = "describe_table"
+
+const input = Fields.closed(
+  Schema.Struct({ database: Fields.Database, schema: Fields.SchemaOrPublic, table: Fields.TableName })
+)
+
+const output = Schema.Struct({
+  table: Schema.String.annotations({ description: "The name to use in SQL." }),
+  ...Fields.listFields,
+  columns: Schema.Array(Fields.ColumnInfo)
+})
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const catalog = yield* Catalog.make
+  return Tool.make({
+    name,
+    description:
+      "Shows the columns of a table with types, keys and comments. Call it before you write SQL on a table: " +
+      `guessed column names fail. Needs no compute. ${Fields.whenRefused}`,
+    class: "metadata",
+    input,
+    output,
+    annotations: Tool.readOnly("Describe table"),
+    handler: Effect.fnUntraced(function* (input) {
+      const table = yield* Names.qualified(input.database, input.schema, input.table)
+      const { meta, value } = yield* catalog.metadata(name, (run, { maxResultBytes }) =>
+        Catalog.describe(run, `DESCRIBE TABLE ${table}`, maxResultBytes)
+      )
+      const { columns, completeness } = value
+      return { table, count: columns.length, ...completeness, ...meta, columns }
+    })
+  })
+})

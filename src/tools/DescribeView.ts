@@ -1,0 +1,88 @@
+/**
+ * `describe_view`: the columns of a view and the SQL it is made of.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Catalog from "../internal/catalog.js"
+import * as Names from "../internal/names.js"
+import type * as ToolCall from "../internal/toolCall.js"
+import * as Fields from "../internal/toolSchemas.js"
+import * as Tool from "../Tool.js"
+import type { Reason } from "../Warehouse.js"
+
+const name = "describe_view"
+
+const input = Fields.closed(
+  Schema.Struct({ database: Fields.Database, schema: Fields.SchemaOrPublic, view_name: Fields.ViewName })
+)
+
+const output = Schema.Struct({
+  view: Schema.String.annotations({ description: "The name to use in SQL." }),
+  ...Fields.listFields,
+  columns: Schema.Array(Fields.ColumnInfo),
+  definition: Schema.optional(
+    Schema.String.annotations({ description: "The statement that makes the view." })
+  ),
+  definition_note: Schema.optional(
+    Schema.String.annotations({ description: "Why the definition is missing or not complete." })
+  )
+})
+
+/** The columns are worth having even where the text is for the owner's eyes only, as with a secure view. */
+const withheld = new Set<Reason>(["Permission", "NotFound", "InvalidStatement", "Unavailable"])
+
+const definition = (run: ToolCall.Run, sql: string, maxBytes: number) =>
+  // Room is left for the name of the one column, which repeats the whole expression.
+  run({ sql, part: 1, maxRows: 1, maxBytes, maxCellBytes: Math.floor(maxBytes * 0.75) }).pipe(
+    Effect.map(({ cutCells, rows, truncated }) => {
+      const text = Catalog.text(rows[0]?.[0] ?? null)
+      if (text === "") {
+        return {
+          definition_note:
+            truncated === undefined
+              ? "The warehouse gave no definition."
+              : "No room was left for the definition."
+        }
+      }
+      return cutCells === 0
+        ? { definition: text }
+        : { definition: text, definition_note: "The definition is longer than one answer may be." }
+    }),
+    Effect.catchIf(
+      (error) => withheld.has(error.reason),
+      (error) => Effect.succeed({ definition_note: `Not available: ${error.description}` })
+    )
+  )
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const catalog = yield* Catalog.make
+  return Tool.make({
+    name,
+    description:
+      "Shows the columns of a view and its SQL definition. query_view reads its rows. Needs no compute. " +
+      Fields.whenRefused,
+    class: "metadata",
+    input,
+    output,
+    annotations: Tool.readOnly("Describe view"),
+    handler: Effect.fnUntraced(function* ({ database, schema, view_name }) {
+      const view = yield* Names.qualified(database, schema, view_name)
+      const quoted = yield* Names.literal(view, catalog.dialect, "The name")
+      const { meta, value } = yield* catalog.metadata(name, (run, { maxResultBytes }) => {
+        const half = Math.floor(maxResultBytes / 2)
+        return Effect.zip(
+          Catalog.describe(run, `DESCRIBE VIEW ${view}`, half),
+          definition(run, `SELECT GET_DDL('VIEW', ${quoted})`, half)
+        )
+      })
+      const [{ columns, completeness }, ddl] = value
+      return { view, count: columns.length, ...completeness, ...meta, columns, ...ddl }
+    })
+  })
+})

@@ -1,0 +1,85 @@
+/**
+ * `execute_query`: one read-only statement of the caller's own.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Names from "../internal/names.js"
+import * as RowsQuery from "../internal/rowsQuery.js"
+import * as Fields from "../internal/toolSchemas.js"
+import { ReadOnly } from "../ReadOnly.js"
+import * as Tool from "../Tool.js"
+
+const name = "execute_query"
+
+const text = (description: string) => Schema.optional(Schema.String.annotations({ description }))
+
+const input = Fields.closed(
+  Schema.Struct({
+    sql: text("One statement: SELECT, WITH, SHOW, DESCRIBE or EXPLAIN."),
+    query: text("Another name for sql."),
+    statement: text("Another name for sql."),
+    database: Schema.optional(
+      Fields.Database.annotations({ description: "Database that names without one are looked up in." })
+    ),
+    schema: Schema.optional(
+      Fields.SchemaName.annotations({ description: "Schema that names without one are looked up in." })
+    ),
+    limit: Schema.optional(
+      Fields.limit(100_000, "Rows returned at most, 100 by default; your tier may allow less.")
+    ),
+    timeout_seconds: Schema.optional(
+      Schema.Int.pipe(Schema.between(1, 3600)).annotations({
+        description: "Seconds the statement may run; your tier may allow less."
+      })
+    )
+  })
+)
+
+/** Agents that know other servers say `query` or `statement`; an empty one is a blank that was not filled in. */
+const onlyOne = (input: {
+  readonly [K in "sql" | "query" | "statement"]?: string | undefined
+}): Effect.Effect<string, Tool.ToolError> => {
+  const given = (["sql", "query", "statement"] as const).filter((key) => (input[key] ?? "").trim() !== "")
+  const [key] = given
+  if (key === undefined) return Effect.fail(Names.invalidInput("Give the statement to run as `sql`."))
+  return given.length === 1
+    ? Effect.succeed(input[key] ?? "")
+    : Effect.fail(Names.invalidInput(`Give one statement as \`sql\`, not ${given.join(" and ")}.`))
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const query = yield* RowsQuery.make
+  const readOnly = yield* ReadOnly
+  return Tool.make({
+    name,
+    description:
+      "Runs one read-only SQL statement in Snowflake's dialect and returns its rows. Statements that write, " +
+      "and several in one call, are rejected without running. Look up names with describe_table first; " +
+      "aggregate and filter in SQL rather than fetch: `truncated` says when rows are missing. " +
+      Fields.whenRefused,
+    class: "query",
+    input,
+    output: Fields.QueryResult,
+    annotations: Tool.readOnly("Execute query"),
+    handler: Effect.fnUntraced(function* (input, { progress }) {
+      const sql = yield* onlyOne(input)
+      return yield* query({
+        tool: name,
+        limit: input.limit,
+        timeoutSeconds: input.timeout_seconds,
+        database: yield* Names.namespace(input.database),
+        schema: yield* Names.namespace(input.schema),
+        // Inside the guard, so that rejected statements are not free to send by the thousand.
+        sql: (appendLimit, { allowFunctions }) =>
+          Effect.map(readOnly.check(sql, { allowFunctions, appendLimit }), ({ canonical }) => canonical),
+        started: progress("running")
+      })
+    })
+  })
+})

@@ -1,0 +1,148 @@
+/**
+ * `get_limits`: what the caller may still do, and when more. It stands outside the guard: whoever has
+ * been refused must be able to ask why.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Bulkhead from "../Bulkhead.js"
+import { CallPolicy } from "../CallPolicy.js"
+import * as CircuitBreaker from "../CircuitBreaker.js"
+import * as Fields from "../internal/toolSchemas.js"
+import { CurrentPrincipal } from "../Principal.js"
+import { Quota } from "../Quota.js"
+import * as RateLimiter from "../RateLimiter.js"
+import * as Tool from "../Tool.js"
+
+/** A store that does not answer must not take this answer with it. */
+const QUOTA_PATIENCE = Duration.seconds(2)
+
+const input = Fields.closed(Schema.Struct({}))
+
+const output = Schema.Struct({
+  client: Schema.String,
+  tier: Schema.String,
+  rate_limits: Schema.Array(
+    Schema.Struct({
+      scope: RateLimiter.Scope,
+      name: Schema.optional(Schema.String),
+      per_second: Fields.Num,
+      burst: Fields.Num,
+      remaining: Fields.Num.annotations({ description: "Calls possible right now." }),
+      full_in_ms: Fields.Num
+    })
+  ),
+  quotas: Schema.Array(Fields.QuotaWarning),
+  quotas_unavailable: Schema.optional(
+    Schema.String.annotations({ description: "Why quotas is empty although there are quotas." })
+  ),
+  circuit: Schema.Struct({
+    phase: CircuitBreaker.Phase.annotations({ description: "closed: the warehouse is being called." }),
+    calls: Fields.Num,
+    failures: Fields.Num,
+    next_probe_in_ms: Schema.optional(
+      Fields.Num.annotations({ description: "Until then no call reaches the warehouse." })
+    ),
+    cause: Schema.optional(Schema.String)
+  }),
+  concurrency: Schema.Array(
+    Schema.Struct({
+      pool: Bulkhead.Pool,
+      slots: Fields.Num,
+      in_use: Fields.Num,
+      queued: Fields.Num,
+      estimated_wait_ms: Fields.Num
+    })
+  ),
+  caps: Schema.Struct({
+    default_rows: Fields.Num,
+    max_rows: Fields.Num,
+    max_result_bytes: Fields.Num,
+    query_timeout_seconds: Fields.Num,
+    max_query_timeout_seconds: Fields.Num
+  }).annotations({ description: "What one call may ask for." })
+})
+
+const rateLimit = (status: RateLimiter.ScopeStatus) => ({
+  scope: status.scope,
+  ...(status.name === undefined ? {} : { name: status.name }),
+  per_second: Fields.finite(status.ratePerSecond),
+  burst: Fields.finite(status.burst),
+  remaining: Fields.finite(Math.floor(status.remaining)),
+  full_in_ms: Fields.finite(Math.ceil(status.resetMs))
+})
+
+const circuit = ({ calls, cause, failures, phase, retryAfterMs }: CircuitBreaker.Status) => ({
+  phase,
+  calls,
+  failures,
+  ...(retryAfterMs > 0 ? { next_probe_in_ms: Fields.finite(Math.ceil(retryAfterMs)) } : {}),
+  ...(cause === undefined ? {} : { cause })
+})
+
+const concurrency = (status: Bulkhead.PoolStatus) => ({
+  pool: status.pool,
+  slots: Fields.finite(status.permits),
+  in_use: status.inUse,
+  queued: status.queued,
+  estimated_wait_ms: Fields.finite(Math.ceil(status.estimatedWaitMs))
+})
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const limiter = yield* RateLimiter.RateLimiter
+  const quota = yield* Quota
+  const breaker = yield* CircuitBreaker.CircuitBreaker
+  const bulkhead = yield* Bulkhead.Bulkhead
+  const policies = yield* CallPolicy
+
+  const quotas = (client: string, tier: string) =>
+    quota.status(client, tier).pipe(
+      // A store that cannot be interrupted is left behind, not waited for.
+      Effect.disconnect,
+      Effect.timeoutFail({
+        duration: QUOTA_PATIENCE,
+        onTimeout: () => ({ description: "the quota store did not answer in time" })
+      }),
+      Effect.match({
+        onSuccess: (status) => ({ quotas: status.map(Fields.quotaWarning) }),
+        onFailure: ({ description }) => ({ quotas: [], quotas_unavailable: description })
+      })
+    )
+
+  return Tool.make({
+    name: "get_limits",
+    description:
+      "Shows what is left of your rate limits and quotas, when they reset, whether the warehouse is " +
+      "reachable, and what one call may ask for. Always answers and costs nothing. Use it after a refusal, " +
+      "or before a series of calls.",
+    class: "control",
+    input,
+    output,
+    annotations: Tool.readOnly("Get limits"),
+    handler: Effect.fnUntraced(function* () {
+      const { client, tier } = yield* CurrentPrincipal
+      const policy = policies.of(tier)
+      return {
+        client,
+        tier,
+        rate_limits: (yield* limiter.status(client, tier)).map(rateLimit),
+        ...(yield* quotas(client, tier)),
+        circuit: circuit(yield* breaker.status),
+        concurrency: (yield* bulkhead.status).map(concurrency),
+        caps: {
+          default_rows: policy.defaultRows,
+          max_rows: policy.maxRows,
+          max_result_bytes: policy.maxResultBytes,
+          query_timeout_seconds: policy.statementTimeoutMs / 1000,
+          max_query_timeout_seconds: policy.maxStatementTimeoutMs / 1000
+        }
+      }
+    })
+  })
+})

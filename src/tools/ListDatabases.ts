@@ -1,0 +1,52 @@
+/**
+ * `list_databases`: where an agent starts that knows nothing.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Catalog from "../internal/catalog.js"
+import * as Names from "../internal/names.js"
+import * as Fields from "../internal/toolSchemas.js"
+import * as Tool from "../Tool.js"
+
+const name = "list_databases"
+
+const input = Fields.closed(Schema.Struct({ pattern: Fields.Pattern }))
+
+const output = Schema.Struct({
+  ...Fields.listFields,
+  databases: Schema.Array(
+    Schema.Struct({ name: Schema.String, comment: Fields.Text, created_on: Fields.Text })
+  )
+})
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const catalog = yield* Catalog.make
+  return Tool.make({
+    name,
+    description:
+      "Lists the databases you can read. Start here when you do not know where the data is. Needs no " +
+      `compute. Shows at most ${Catalog.LIST_LIMIT}. ${Fields.whenRefused}`,
+    class: "metadata",
+    input,
+    output,
+    annotations: Tool.readOnly("List databases"),
+    handler: Effect.fnUntraced(function* ({ pattern }) {
+      const like = yield* Names.like(pattern, catalog.dialect)
+      const { entries, head } = yield* catalog.list(name, `SHOW DATABASES${like}`, {
+        columns: ["name", "comment", "created_on"],
+        narrower: "Narrow the list with pattern."
+      })
+      const databases = entries.map((entry) => ({
+        name: Catalog.text(entry.name),
+        ...Catalog.texts(entry, ["comment", "created_on"])
+      }))
+      return { ...head, databases }
+    })
+  })
+})

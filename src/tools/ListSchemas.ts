@@ -1,0 +1,51 @@
+/**
+ * `list_schemas`: the schemas of one database.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Catalog from "../internal/catalog.js"
+import * as Names from "../internal/names.js"
+import * as Fields from "../internal/toolSchemas.js"
+import * as Tool from "../Tool.js"
+
+const name = "list_schemas"
+
+const input = Fields.closed(Schema.Struct({ database: Fields.Database, pattern: Fields.Pattern }))
+
+const output = Schema.Struct({
+  ...Fields.listFields,
+  schemas: Schema.Array(Schema.Struct({ name: Schema.String, comment: Fields.Text, created_on: Fields.Text }))
+})
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const catalog = yield* Catalog.make
+  return Tool.make({
+    name,
+    description:
+      "Lists the schemas of a database. Needs no compute. " +
+      `Shows at most ${Catalog.LIST_LIMIT}. ${Fields.whenRefused}`,
+    class: "metadata",
+    input,
+    output,
+    annotations: Tool.readOnly("List schemas"),
+    handler: Effect.fnUntraced(function* ({ database, pattern }) {
+      const like = yield* Names.like(pattern, catalog.dialect)
+      const within = yield* Names.within(database, undefined)
+      const { entries, head } = yield* catalog.list(name, `SHOW SCHEMAS${like}${within}`, {
+        columns: ["name", "comment", "created_on"],
+        narrower: "Narrow the list with pattern."
+      })
+      const schemas = entries.map((entry) => ({
+        name: Catalog.text(entry.name),
+        ...Catalog.texts(entry, ["comment", "created_on"])
+      }))
+      return { ...head, schemas }
+    })
+  })
+})

@@ -1,0 +1,63 @@
+/**
+ * `list_views`: the views of a database or of one schema.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Catalog from "../internal/catalog.js"
+import * as Names from "../internal/names.js"
+import * as Fields from "../internal/toolSchemas.js"
+import * as Tool from "../Tool.js"
+
+const name = "list_views"
+
+const input = Fields.closed(
+  Schema.Struct({ database: Fields.Database, schema: Schema.optional(Fields.SchemaName) })
+)
+
+const output = Schema.Struct({
+  ...Fields.listFields,
+  views: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      schema: Fields.Text,
+      comment: Fields.Text,
+      is_secure: Schema.optional(Schema.Boolean),
+      is_materialized: Schema.optional(Schema.Boolean)
+    })
+  )
+})
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const catalog = yield* Catalog.make
+  return Tool.make({
+    name,
+    description:
+      "Lists the views of a database, or of one schema. describe_view shows the columns and definition of " +
+      `one. Needs no compute. Shows at most ${Catalog.LIST_LIMIT}. ${Fields.whenRefused}`,
+    class: "metadata",
+    input,
+    output,
+    annotations: Tool.readOnly("List views"),
+    handler: Effect.fnUntraced(function* ({ database, schema }) {
+      const within = yield* Names.within(database, schema)
+      const { entries, head } = yield* catalog.list(name, `SHOW VIEWS${within}`, {
+        columns: ["name", "schema_name", "comment", "is_secure", "is_materialized"],
+        narrower: "Narrow the list with schema."
+      })
+      const views = entries.map((entry) => ({
+        name: Catalog.text(entry.name),
+        schema: Catalog.text(entry.schema_name),
+        ...Catalog.texts(entry, ["comment"]),
+        ...(Catalog.flag(entry.is_secure) ? { is_secure: true } : {}),
+        ...(Catalog.flag(entry.is_materialized) ? { is_materialized: true } : {})
+      }))
+      return { ...head, views }
+    })
+  })
+})

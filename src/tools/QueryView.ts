@@ -1,0 +1,53 @@
+/**
+ * `query_view`: the first rows of a view, without SQL.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Names from "../internal/names.js"
+import * as RowsQuery from "../internal/rowsQuery.js"
+import * as Fields from "../internal/toolSchemas.js"
+import * as Tool from "../Tool.js"
+
+const name = "query_view"
+const DEFAULT_LIMIT = 10
+
+const input = Fields.closed(
+  Schema.Struct({
+    database: Fields.Database,
+    schema: Fields.SchemaOrPublic,
+    view_name: Fields.ViewName,
+    limit: Schema.optionalWith(
+      Fields.limit(100_000, `Rows returned at most, ${DEFAULT_LIMIT} by default; your tier may allow less.`),
+      { default: () => DEFAULT_LIMIT }
+    )
+  })
+)
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const query = yield* RowsQuery.make
+  return Tool.make({
+    name,
+    description:
+      "Returns the first rows of a view or table, without SQL, in no particular order. For filters, joins or " +
+      `aggregates use execute_query. \`truncated\` says when there is more. ${Fields.whenRefused}`,
+    class: "query",
+    input,
+    output: Fields.QueryResult,
+    annotations: Tool.readOnly("Query view"),
+    handler: Effect.fnUntraced(function* ({ database, limit, schema, view_name }, { progress }) {
+      const view = yield* Names.qualified(database, schema, view_name)
+      return yield* query({
+        tool: name,
+        limit,
+        sql: (stopAt) => Effect.succeed(`SELECT * FROM ${view} LIMIT ${stopAt}`),
+        started: progress("running")
+      })
+    })
+  })
+})

@@ -1,0 +1,72 @@
+/** What each part of the guard costs: the whole without it, and it alone. */
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as Bulkhead from "../../src/Bulkhead.js"
+import * as CircuitBreaker from "../../src/CircuitBreaker.js"
+import * as TimeLimits from "../../src/internal/timeLimits.js"
+import * as Quota from "../../src/Quota.js"
+import * as RateLimiter from "../../src/RateLimiter.js"
+import type { Case, Samples } from "./harness.js"
+import { interleaved } from "./harness.js"
+import { operation, parts, sent, start, times } from "./stack.js"
+
+const who = { client: "client", tier: "default", class: "query" } as const
+
+const alone = Effect.gen(function* () {
+  const limiter = yield* RateLimiter.RateLimiter
+  const quota = yield* Quota.Quota
+  const bulkhead = yield* Bulkhead.Bulkhead
+  const breaker = yield* CircuitBreaker.CircuitBreaker
+  const limits = yield* TimeLimits.make
+  const slot = { client: "client", tier: "default", maxWaitMs: 1_000 }
+  return {
+    limiter: () => limiter.acquire(who),
+    quota: () =>
+      Effect.flatMap(quota.reserve({ ...who, estimatedBytes: 4_096, deadlineMs: 65_000 }), (reservation) =>
+        Effect.zipRight(quota.submitted(reservation), quota.settle(reservation, { bytes: 0 }))
+      ),
+    "bulkhead (1 of 2)": () => bulkhead.withSlot("requests", slot, Effect.void),
+    breaker: () => Effect.zipRight(breaker.peek, breaker.protect(Effect.void)),
+    "time limit": () =>
+      limits.within(
+        65_000,
+        () => Effect.void,
+        () => "late"
+      )
+  }
+})
+
+export const measureParts = async (rounds: number, ops: number): Promise<Samples> => {
+  const whole = await start()
+  const ablated = await Promise.all(
+    ([undefined, ...parts, "all"] as const).map(async (without) => ({
+      name: without === undefined ? "whole" : `without ${without}`,
+      started: await start({ without })
+    }))
+  )
+  const cases = ablated.map(
+    ({ name, started: { guard, runtime } }): Case => ({
+      name,
+      ops,
+      run: (n) => Runtime.runPromise(runtime)(times(n, () => guard.run(operation, sent)))
+    })
+  )
+  const { stop, runtime } = whole
+  const run = Runtime.runPromise(runtime)
+  const singles = await run(
+    Effect.map(Effect.scope, (scope) => scope).pipe(
+      Effect.zipRight(alone),
+      Effect.map((calls) =>
+        Object.entries(calls).map(
+          ([name, call]): Case => ({ name: `alone ${name}`, ops, run: (n) => run(times(n, call)) })
+        )
+      ),
+      Effect.scoped
+    )
+  )
+  const samples = await interleaved([...cases, ...singles], rounds)
+  await Effect.runPromise(
+    Effect.forEach([{ started: { stop } }, ...ablated], ({ started }) => started.stop, { discard: true })
+  )
+  return samples
+}

@@ -1,0 +1,144 @@
+/**
+ * The stack that is measured: the guard on the services that `src/main.ts` puts under it, with limits so
+ * high that nothing is refused. A service that joins the guard joins here.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import * as Bulkhead from "../../src/Bulkhead.js"
+import * as CircuitBreaker from "../../src/CircuitBreaker.js"
+import * as Guard from "../../src/Guard.js"
+import { CurrentPrincipal, make as makePrincipal } from "../../src/Principal.js"
+import * as Quota from "../../src/Quota.js"
+import * as QuotaStore from "../../src/QuotaStore.js"
+import * as RateLimiter from "../../src/RateLimiter.js"
+
+const PLENTY = 1e9
+
+const bucket: RateLimiter.Bucket = { rate: PLENTY, burst: PLENTY }
+const pool: Bulkhead.PoolOptions = { permits: 1024, maxQueue: 20_000, maxQueuePerClient: 20_000 }
+const quotas: Quota.Limits = {
+  requests_per_hour: PLENTY,
+  requests_per_day: PLENTY,
+  queries_per_hour: PLENTY,
+  queries_per_day: PLENTY,
+  bytes_per_day: 1e15
+}
+
+export const parts = ["limiter", "quota", "bulkhead", "breaker"] as const
+export type Part = (typeof parts)[number]
+
+export interface Options {
+  /** Left out, to see what it costs. */
+  readonly without?: Part | "all" | undefined
+  /** Bucket of a client. */
+  readonly client?: RateLimiter.Bucket | undefined
+  readonly maxClients?: number | undefined
+}
+
+export type Services =
+  | Guard.Guard
+  | RateLimiter.RateLimiter
+  | Bulkhead.Bulkhead
+  | CircuitBreaker.CircuitBreaker
+  | Quota.Quota
+
+export const stack = (options: Options = {}): Layer.Layer<Services> => {
+  const has = (part: Part) => options.without !== part && options.without !== "all"
+  const guards = Layer.mergeAll(
+    has("limiter")
+      ? RateLimiter.layer({
+          global: bucket,
+          classes: { metadata: bucket, query: bucket },
+          tiers: { default: { client: options.client ?? bucket } },
+          maxClients: options.maxClients
+        })
+      : RateLimiter.layerNoop,
+    has("bulkhead") ? Bulkhead.layer({ requests: pool, statements: pool }) : Bulkhead.layerNoop,
+    has("breaker") ? CircuitBreaker.layer() : CircuitBreaker.layerNoop,
+    has("quota")
+      ? Layer.provide(Quota.layer({ tiers: { default: quotas } }), QuotaStore.layerMemory)
+      : Quota.layerNoop
+  )
+  return Layer.orDie(Layer.provideMerge(Guard.layer({ maxWaitMs: 5_000 }), guards))
+}
+
+/** A query as the tools ask for it. */
+export const operation: Guard.Operation = {
+  tool: "execute_query",
+  class: "query",
+  deadlineMs: 65_000,
+  timeoutMs: 60_000,
+  estimatedBytes: 4_096
+}
+
+/** A statement that was sent and answered without waiting: what is left is the guard. */
+export const sent = (attempt: Guard.Attempt): Effect.Effect<void> => attempt.markSent
+
+/** A call that needed no statement. */
+export const unsent = (): Effect.Effect<void> => Effect.void
+
+export interface Started {
+  readonly runtime: Runtime.Runtime<Services>
+  readonly guard: Guard.Guard["Type"]
+  readonly stop: Effect.Effect<void>
+}
+
+export const start = async (options?: Options, clock?: Clock.Clock): Promise<Started> => {
+  const scope = await Effect.runPromise(Scope.make())
+  const built = Layer.toRuntime(stack(options)).pipe(Scope.extend(scope))
+  const runtime = await Effect.runPromise(clock === undefined ? built : Effect.withClock(built, clock))
+  return {
+    runtime,
+    guard: await Runtime.runPromise(runtime)(Guard.Guard),
+    stop: Scope.close(scope, Exit.void)
+  }
+}
+
+/** `ops` times in this fiber, with as little around it as can be. */
+export const times = <E, R>(
+  ops: number,
+  body: (i: number) => Effect.Effect<unknown, E, R>
+): Effect.Effect<void, E, R> => {
+  let i = 0
+  return Effect.whileLoop({ while: () => i < ops, body: () => body(i), step: () => void i++ })
+}
+
+/** The same work by `fibers` clients at once, in a fiber each. */
+export const byClients = <E, R>(
+  fibers: number,
+  ops: number,
+  body: () => Effect.Effect<unknown, E, R>
+): Effect.Effect<void, E, R> =>
+  Effect.forEach(
+    clients(fibers),
+    (client) =>
+      Effect.provideService(times(Math.ceil(ops / fibers), body), CurrentPrincipal, makePrincipal(client)),
+    { concurrency: "unbounded", discard: true }
+  )
+
+export const clients = (count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, i) => `client-${i.toString().padStart(7, "0")}`)
+
+/** A clock that moves only when told to. Nobody sleeps by it. */
+export const makeClock = (): { readonly clock: Clock.Clock; readonly advance: (ms: number) => void } => {
+  let now = 1_750_000_000_000
+  const millis = () => now
+  const nanos = () => BigInt(now) * 1_000_000n
+  return {
+    clock: {
+      [Clock.ClockTypeId]: Clock.ClockTypeId,
+      unsafeCurrentTimeMillis: millis,
+      unsafeCurrentTimeNanos: nanos,
+      currentTimeMillis: Effect.sync(millis),
+      currentTimeNanos: Effect.sync(nanos),
+      sleep: () => Effect.never
+    },
+    advance: (ms) => {
+      now += ms
+    }
+  }
+}

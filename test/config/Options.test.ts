@@ -1,0 +1,128 @@
+import { describe, expect, it } from "@effect/vitest"
+import { LogLevel } from "effect"
+import * as ServerConfig from "../../src/ServerConfig.js"
+import { settingsOf } from "./samples.js"
+
+const settings = settingsOf({
+  document: {
+    log: { level: "warning" },
+    limits: {
+      requests_per_second: 11,
+      burst: 12,
+      queries_per_second: 13,
+      query_burst: 14,
+      max_concurrent_requests: 15,
+      max_concurrent_statements: 16,
+      max_queued: 17,
+      max_queued_per_client: 9,
+      max_clients: 18
+    },
+    breaker: { window_seconds: 1.5, open_seconds: 0.25, probes: 4 },
+    timeouts: { metadata_seconds: 2, statement_seconds: 50, max_statement_seconds: 90 },
+    results: { default_rows: 30, max_bytes: 2048 },
+    global_quota: { bytes_per_day: 99 },
+    tiers: {
+      batch: {
+        requests_per_second: 1,
+        burst: 5,
+        weight: 3,
+        max_rows: 20,
+        max_statement_seconds: 40,
+        allow_functions: ["db.s.f"]
+      },
+      shared: { total_requests_per_second: 6, total_burst: 7 }
+    },
+    clients: { "nightly-report": { tier: "batch", queries_per_hour: 8 }, constructor: {} }
+  }
+})
+
+describe("options made from settings", () => {
+  it("give the limiter its global, class, client and tier buckets", () => {
+    const options = ServerConfig.rateLimiterOptions(settings)
+    expect(options).toEqual({
+      global: { rate: 11, burst: 12 },
+      classes: { query: { rate: 13, burst: 14 } },
+      tiers: {
+        default: { client: { rate: 10, burst: 100, initial: 50 } },
+        batch: { client: { rate: 1, burst: 5, initial: 5 } },
+        shared: { client: { rate: 10, burst: 100, initial: 50 }, total: { rate: 6, burst: 7 } }
+      },
+      maxClients: 18
+    })
+    expect(options.tiers["toString"]).toBeUndefined()
+  })
+
+  it("give the bulkhead its two pools and the tiers' weights", () => {
+    expect(ServerConfig.bulkheadOptions(settings)).toEqual({
+      requests: { permits: 15, maxQueue: 17, maxQueuePerClient: 9 },
+      statements: { permits: 16, maxQueue: 17, maxQueuePerClient: 9 },
+      tierWeights: { default: 1, batch: 3, shared: 1 }
+    })
+  })
+
+  it("give the quotas, with no key where nothing is set", () => {
+    const { clients, global, tiers } = ServerConfig.quotaOptions(settings)
+    expect(tiers["batch"]).toStrictEqual({
+      requests_per_hour: 3600,
+      requests_per_day: 86_400,
+      queries_per_hour: 1800,
+      queries_per_day: 43_200,
+      bytes_per_day: 1_073_741_824
+    })
+    expect(clients?.["nightly-report"]).toStrictEqual({ queries_per_hour: 8 })
+    expect(clients?.["valueOf"]).toBeUndefined()
+    expect(global).toStrictEqual({ bytes_per_day: 99 })
+  })
+
+  it("give each tier's call policy, in milliseconds and never above the tier's most", () => {
+    const tiers = ServerConfig.callPolicyTiers(settings)
+    expect(tiers["default"]).toEqual({
+      defaultRows: 30,
+      maxRows: 10_000,
+      maxResultBytes: 2048,
+      metadataTimeoutMs: 2000,
+      statementTimeoutMs: 50_000,
+      maxStatementTimeoutMs: 90_000,
+      allowFunctions: []
+    })
+    expect(tiers["batch"]).toEqual({
+      ...tiers["default"],
+      defaultRows: 20,
+      maxRows: 20,
+      statementTimeoutMs: 40_000,
+      maxStatementTimeoutMs: 40_000,
+      allowFunctions: ["DB.S.F"]
+    })
+  })
+
+  it("give the breaker its numbers in milliseconds", () => {
+    expect(ServerConfig.breakerOptions(settings)).toEqual({
+      consecutiveFailures: 3,
+      failureRate: 0.3,
+      minimumCalls: 10,
+      windowCalls: 100,
+      windowMs: 1500,
+      slowCallMs: 30_000,
+      slowCallRate: 0.8,
+      openMs: 250,
+      openMaxMs: 300_000,
+      probes: 4
+    })
+  })
+
+  it("put a client in its tier, and every other one in `default`", () => {
+    const clients = ["nightly-report", "constructor", "nobody", "toString", "__proto__"]
+    expect(clients.map((client) => ServerConfig.tierOf(settings, client))).toEqual([
+      "batch",
+      "default",
+      "default",
+      "default",
+      "default"
+    ])
+  })
+
+  it("give the log level", () => {
+    expect(ServerConfig.logLevel(settings)).toBe(LogLevel.Warning)
+    expect(ServerConfig.logLevel(ServerConfig.defaults)).toBe(LogLevel.Info)
+  })
+})

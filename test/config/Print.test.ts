@@ -1,0 +1,162 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either, FastCheck } from "effect"
+import { parse } from "smol-toml"
+import type { Kind } from "../../src/config/Kind.js"
+import * as Print from "../../src/config/Print.js"
+import { resolve } from "../../src/config/Resolve.js"
+import type { Fields } from "../../src/config/Setting.js"
+import { table } from "../../src/config/Settings.js"
+import { everySetting, withSecret } from "./samples.js"
+
+const texts: { readonly [expected: string]: ReadonlyArray<string> } = {
+  names: ["local", "Ann.B", "x@y", "a:b-c_d", "0", "constructor"],
+  sizes: ["1GB", "512MiB", "1.5 GB"]
+}
+
+const valueOf = (kind: Kind): FastCheck.Arbitrary<unknown> => {
+  switch (kind._tag) {
+    case "integer":
+      return FastCheck.integer({ min: kind.min, max: Math.min(kind.max, Number.MAX_SAFE_INTEGER) })
+    case "number":
+      return FastCheck.double({ min: kind.min, max: kind.max, noNaN: true })
+    case "boolean":
+      return FastCheck.boolean()
+    case "choice":
+      return FastCheck.constantFrom(...kind.values)
+    case "text":
+      return FastCheck.constantFrom(
+        ...Object.values(texts)
+          .flat()
+          .filter((text) => kind.pattern.test(text))
+      )
+    case "list":
+      return FastCheck.array(FastCheck.constantFrom("MY_UDF", "db.sch.f", "a.b$1"), { maxLength: 4 })
+  }
+}
+
+const fieldsOf = (fields: Fields) =>
+  FastCheck.record(
+    Object.fromEntries(Object.entries(fields).map(([name, { kind }]) => [name, valueOf(kind)])),
+    {
+      requiredKeys: []
+    }
+  )
+
+/** Any file whose values are in bounds; rules between settings may still refuse it. */
+const document = FastCheck.record(
+  {
+    ...Object.fromEntries(Object.entries(table.root).map(([name, { kind }]) => [name, valueOf(kind)])),
+    ...Object.fromEntries(
+      Object.entries(table.sections).map(([name, { fields }]) => [name, fieldsOf(fields)])
+    ),
+    ...Object.fromEntries(
+      Object.entries(table.named).map(([name, { fields }]) => [
+        name,
+        FastCheck.dictionary(FastCheck.constantFrom("default", ...(texts["names"] ?? [])), fieldsOf(fields), {
+          maxKeys: 4
+        })
+      ])
+    )
+  },
+  { requiredKeys: [] }
+)
+
+type Section = { [name: string]: unknown }
+
+/** Takes away what a rule between settings refuses, so that most of what is tried is valid. */
+const lenient = (value: unknown): Section => {
+  const copy = structuredClone(value) as { [section: string]: Section | undefined } & {
+    tiers?: { [name: string]: Section }
+    clients?: { [name: string]: Section }
+  }
+  const drop = (section: Section | undefined, ...names: ReadonlyArray<string>) => {
+    for (const name of names) delete section?.[name]
+  }
+  drop(copy["limits"], "max_queued_per_client")
+  drop(copy["timeouts"], "statement_seconds")
+  drop(copy["breaker"], "minimum_calls", "open_seconds")
+  for (const tier of Object.values(copy.tiers ?? {})) {
+    drop(tier, "initial_tokens")
+    if (Object.hasOwn(tier, "total_burst") !== Object.hasOwn(tier, "total_requests_per_second")) {
+      drop(tier, "total_burst", "total_requests_per_second")
+    }
+  }
+  for (const client of Object.values(copy.clients ?? {})) {
+    if (!Object.hasOwn(copy.tiers ?? {}, String(client["tier"]))) drop(client, "tier")
+  }
+  return copy
+}
+
+describe("a printed configuration", () => {
+  it.prop(
+    "gives the same settings when it is loaded again",
+    [document],
+    ([given]) => {
+      const first = Either.getOrThrow(resolve(table, { document: lenient(given) }))
+      const printed = Print.config(table, first)
+      const second = Either.getOrThrow(resolve(table, { document: parse(printed) }))
+      expect(second.settings).toEqual(first.settings)
+      // Printed twice, only the origins have changed.
+      const bare = (text: string) => text.replace(/ # (default|file|inherited|env).*/g, "")
+      expect(bare(Print.config(table, second))).toBe(bare(printed))
+    },
+    { fastCheck: { numRuns: 200 } }
+  )
+
+  it("says of each value where it comes from, and of what is not set that it is not", () => {
+    const resolved = Either.getOrThrow(
+      resolve(table, {
+        document: {
+          limits: { burst: 7 },
+          tiers: { default: { weight: 2 }, a: { burst: 3 } },
+          clients: { "a@b": {} }
+        },
+        env: { SNOWGUARD_LIMITS_QUERY_BURST: "8" }
+      })
+    )
+    const lines = Print.config(table, { ...resolved, path: "conf/x\n.toml" }).split("\n")
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        '# Configuration in effect. File: "conf/x\\n.toml"',
+        'warehouse = "duckdb" # default',
+        "burst = 7 # file",
+        "query_burst = 8 # env SNOWGUARD_LIMITS_QUERY_BURST",
+        "[tiers.a]",
+        "weight = 2 # inherited from tiers.default.weight",
+        "initial_tokens = 3 # default, lowered to tiers.a.burst",
+        "# total_burst: not set",
+        '[clients."a@b"]'
+      ])
+    )
+  })
+
+  it("shows no secret", () => {
+    const document = { account: { user: "ann", password: "correct horse" } }
+    const resolved = Either.getOrThrow(resolve(withSecret, { document }))
+    const printed = Print.config(withSecret, resolved)
+    expect(printed).toContain('password = "<redacted>" # file')
+    expect(printed).toContain('user = "ann" # file')
+    expect(printed).not.toContain("horse")
+  })
+})
+
+describe("the README's tables", () => {
+  const markdown = Print.markdown(table)
+  const rows = markdown.split("\n").filter((line) => line.startsWith("| `"))
+
+  it("have a row for every setting, with its variable and its default", () => {
+    for (const [path] of everySetting("NAME")) {
+      expect(rows.filter((line) => line.startsWith(`| \`${path.join(".")}\` |`))).toHaveLength(1)
+    }
+    expect(rows).toContain(
+      "| `limits.burst` | `SNOWGUARD_LIMITS_BURST` | `200` | a whole number from 1 to 1000000 | calls that may come at once after a quiet time |"
+    )
+    expect(markdown).toContain("`SNOWGUARD_STATE_DIR`")
+  })
+
+  it("have no cell that breaks its row", () => {
+    for (const line of rows.filter((one) => !one.startsWith("| `SNOWGUARD"))) {
+      expect(line.replaceAll("\\|", "").split("|")).toHaveLength(7)
+    }
+  })
+})

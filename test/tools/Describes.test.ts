@@ -1,0 +1,213 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { partId } from "../../src/internal/collect.js"
+import * as RequestId from "../../src/internal/requestId.js"
+import * as DescribeTable from "../../src/tools/DescribeTable.js"
+import * as DescribeView from "../../src/tools/DescribeView.js"
+import * as Fakes from "../utils/fakeGuards.js"
+import * as Fake from "../utils/fakeWarehouse.js"
+
+const column = (name: string, more: { readonly [key: string]: string | null } = {}) => ({
+  name,
+  type: "NUMBER(38,0)",
+  kind: "COLUMN",
+  "null?": "Y",
+  default: null,
+  "primary key": "N",
+  comment: null,
+  ...more
+})
+
+describe("describe_table", () => {
+  it.effect("gives the columns of a table in PUBLIC unless another schema is named", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(DescribeTable.make, {
+        rules: [
+          {
+            when: /./,
+            then: Fake.records([
+              column("ID", { "null?": "N", "primary key": "Y", comment: "key" }),
+              column("STATE", { type: "VARCHAR(10)", default: "'new'" })
+            ])
+          }
+        ]
+      })
+      const result = yield* call({ database: "sales", table: "orders" })
+      yield* call({ database: "sales", schema: "raw", table: '"Orders"' })
+      expect(yield* warehouse.sql).toEqual([
+        `DESCRIBE TABLE "SALES"."PUBLIC"."ORDERS"`,
+        `DESCRIBE TABLE "SALES"."RAW"."Orders"`
+      ])
+      expect(result).toMatchObject({ table: `"SALES"."PUBLIC"."ORDERS"`, count: 2, truncated: false })
+      expect(result.columns).toEqual([
+        { name: "ID", type: "NUMBER(38,0)", nullable: false, primary_key: true, comment: "key" },
+        { name: "STATE", type: "VARCHAR(10)", nullable: true, default: "'new'" }
+      ])
+    })
+  )
+
+  it.effect("keeps every part of the name inside its quotes", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(DescribeTable.make, {
+        rules: [{ when: /./, then: Fake.records([column("ID")]) }]
+      })
+      const evil = `x"; DROP TABLE t; --`
+      yield* call({ database: evil, schema: evil, table: evil })
+      const quoted = `"x""; DROP TABLE t; --"`
+      expect(yield* warehouse.sql).toEqual([`DESCRIBE TABLE ${quoted}.${quoted}.${quoted}`])
+    })
+  )
+
+  it.effect("refuses a name that lexers read differently, and asks nobody", () =>
+    Effect.gen(function* () {
+      const { call, guard } = yield* Fakes.harness(DescribeTable.make)
+      expect(yield* Effect.flip(call({ database: "d", table: "a\\b" }))).toMatchObject({
+        code: "INVALID_INPUT"
+      })
+      expect((yield* guard.seen).operations).toEqual([])
+    })
+  )
+
+  it.effect("says where to look when there are more columns than fit", () =>
+    Effect.gen(function* () {
+      const wide = Array.from({ length: 200 }, (_, i) => column(`C${i}`, { comment: "c".repeat(100) }))
+      const { call } = yield* Fakes.harness(DescribeTable.make, {
+        rules: [{ when: /./, then: Fake.records(wide) }],
+        policy: { maxResultBytes: 5000 }
+      })
+      const result = yield* call({ database: "d", table: "t" })
+      expect(result).toMatchObject({ truncated: true, truncated_reason: "bytes" })
+      expect(result.next_step).toContain("INFORMATION_SCHEMA.COLUMNS")
+    })
+  )
+})
+
+const columns = Fake.records([
+  { name: "ID", type: "NUMBER(38,0)", "null?": "Y", default: null, "primary key": "N", comment: null }
+])
+const ddl = (text: string): Fake.Rule => ({
+  when: /GET_DDL/,
+  then: Fake.rows({ GET_DDL: "VARCHAR" }, [[text]])
+})
+const described: Fake.Rule = { when: /^DESCRIBE VIEW/, then: columns }
+
+describe("describe_view", () => {
+  it.effect("gives columns and definition in one call of the guard", () =>
+    Effect.gen(function* () {
+      const { call, guard, warehouse } = yield* Fakes.harness(DescribeView.make, {
+        rules: [described, ddl("create view V as select 1 as ID;")]
+      })
+      const result = yield* call({ database: "sales", view_name: "v" })
+      expect(yield* warehouse.sql).toEqual([
+        `DESCRIBE VIEW "SALES"."PUBLIC"."V"`,
+        `SELECT GET_DDL('VIEW', '"SALES"."PUBLIC"."V"')`
+      ])
+      expect(result).toMatchObject({
+        view: `"SALES"."PUBLIC"."V"`,
+        count: 1,
+        columns: [{ name: "ID", type: "NUMBER(38,0)", nullable: true }],
+        definition: "create view V as select 1 as ID;"
+      })
+      expect(result).not.toHaveProperty("definition_note")
+      expect((yield* guard.seen).operations).toHaveLength(1)
+    })
+  )
+
+  it.effect("gives its two statements two ids, the same ones at every attempt", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(DescribeView.make, { rules: [described, ddl("x")] })
+      yield* call({ database: "d", view_name: "v" })
+      yield* call({ database: "d", view_name: "v" })
+      const ids = (yield* warehouse.statements).map(({ requestId }) => requestId)
+      expect(ids[0]).toBe(Fakes.requestId)
+      expect(ids[1]).not.toBe(ids[0])
+      expect(ids[1]).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+      expect(ids.slice(2)).toEqual(ids.slice(0, 2))
+    })
+  )
+
+  it.effect("quotes a name that has both kinds of quotes", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(DescribeView.make, { rules: [described, ddl("x")] })
+      yield* call({ database: "d", view_name: `it's "v"` })
+      expect((yield* warehouse.sql)[1]).toBe(`SELECT GET_DDL('VIEW', '"D"."PUBLIC"."it''s ""v"""')`)
+    })
+  )
+
+  for (const reason of ["Permission", "NotFound", "InvalidStatement", "Unavailable"] as const) {
+    it.effect(`gives the columns alone, and says why, when the definition fails with ${reason}`, () =>
+      Effect.gen(function* () {
+        const { call } = yield* Fakes.harness(DescribeView.make, {
+          rules: [described, { when: /GET_DDL/, then: Fake.fails(reason) }]
+        })
+        const result = yield* call({ database: "d", view_name: "v" })
+        expect(result.count).toBe(1)
+        expect(result).not.toHaveProperty("definition")
+        expect(result.definition_note).toContain(`scripted ${reason}`)
+      })
+    )
+  }
+
+  it.effect("fails when the warehouse does", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(DescribeView.make, {
+        rules: [described, { when: /GET_DDL/, then: Fake.fails("Unreachable") }]
+      })
+      expect(yield* Effect.flip(call({ database: "d", view_name: "v" }))).toMatchObject({
+        reason: "Unreachable"
+      })
+    })
+  )
+
+  it.effect("does not ask for the definition of a view that does not exist", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(DescribeView.make, {
+        rules: [{ when: /^DESCRIBE/, then: Fake.fails("NotFound", { suggestions: ["V2"] }) }]
+      })
+      expect(yield* Effect.flip(call({ database: "d", view_name: "v" }))).toMatchObject({
+        suggestions: ["V2"]
+      })
+      expect(yield* warehouse.sql).toHaveLength(1)
+    })
+  )
+
+  it.effect("cuts a definition that is longer than an answer may be, and says so", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(DescribeView.make, {
+        rules: [described, ddl("x".repeat(50_000))],
+        policy: { maxResultBytes: 4000 }
+      })
+      const result = yield* call({ database: "d", view_name: "v" })
+      expect(result.definition).toMatch(/^x+…\[truncated \d+ bytes\]$/)
+      expect(JSON.stringify(result).length).toBeLessThan(4000)
+      expect(result.definition_note).toContain("longer")
+    })
+  )
+
+  it.effect("reports a definition that is empty", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(DescribeView.make, { rules: [described, ddl("")] })
+      expect((yield* call({ database: "d", view_name: "v" })).definition_note).toContain("no definition")
+    })
+  )
+})
+
+describe("partId", () => {
+  it.effect("is a UUID that no call and no other part has", () =>
+    Effect.gen(function* () {
+      const next = yield* RequestId.make
+      const calls = [next(), next(), next()]
+      const ids = calls.flatMap((id) => [0, 1, 2].map((part) => partId(id, part)))
+      expect(new Set(ids).size).toBe(9)
+      expect(ids.filter((id) => calls.includes(id))).toEqual(calls)
+      for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+    })
+  )
+
+  it("is distinct for an id of another kind and for more parts than there are digits", () => {
+    expect(partId("call-7", 0)).toBe("call-7")
+    expect(partId("call-7", 1)).toBe("call-7-1")
+    const id = "0f8fad5b-d9cb-469f-a165-708677289501"
+    expect(new Set(Array.from({ length: 20 }, (_, part) => partId(id, part))).size).toBe(20)
+  })
+})

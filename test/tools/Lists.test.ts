@@ -1,0 +1,317 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, TestClock } from "effect"
+import { CircuitOpen } from "../../src/CircuitBreaker.js"
+import * as ListDatabases from "../../src/tools/ListDatabases.js"
+import * as ListSchemas from "../../src/tools/ListSchemas.js"
+import * as ListTables from "../../src/tools/ListTables.js"
+import * as ListViews from "../../src/tools/ListViews.js"
+import * as Fakes from "../utils/fakeGuards.js"
+import * as Fake from "../utils/fakeWarehouse.js"
+
+const answer = Fake.records([
+  { created_on: "2026-01-02T03:04:05Z", name: "SALES", is_default: "N", comment: "orders" },
+  { created_on: null, name: "Raw Data", is_default: "N", comment: "" }
+])
+
+describe("list_databases", () => {
+  it.effect("lists names, and comments and dates where there are any", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListDatabases.make, {
+        rules: [{ when: "SHOW DATABASES", then: answer }]
+      })
+      const result = yield* call({})
+      expect(result.databases).toEqual([
+        { name: "SALES", comment: "orders", created_on: "2026-01-02T03:04:05Z" },
+        { name: "Raw Data" }
+      ])
+      expect(result).toMatchObject({ count: 2, truncated: false })
+      expect(yield* warehouse.counts).toMatchObject({ executed: 1, finished: 1, cancelled: 0 })
+    })
+  )
+
+  it.effect("passes the pattern on as one string, whatever is in it", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListDatabases.make, {
+        rules: [{ when: /./, then: answer }]
+      })
+      yield* call({ pattern: "x'; DROP TABLE t; --" })
+      yield* call({ pattern: "a\\_b" })
+      expect(yield* warehouse.sql).toEqual([
+        "SHOW DATABASES LIKE 'x''; DROP TABLE t; --'",
+        "SHOW DATABASES LIKE 'a\\\\_b'"
+      ])
+    })
+  )
+
+  it.effect("refuses a backslash where the dialect does not say what it means", () =>
+    Effect.gen(function* () {
+      const { call, guard } = yield* Fakes.harness(ListDatabases.make, { dialect: "duckdb" })
+      expect(yield* Effect.flip(call({ pattern: "a\\_b" }))).toMatchObject({
+        _tag: "ToolError",
+        code: "INVALID_INPUT"
+      })
+      expect((yield* guard.seen).operations).toEqual([])
+    })
+  )
+
+  it.effect("shows a thousand and stops reading there", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListDatabases.make, {
+        rules: [{ when: /./, then: Fake.endless({ name: "VARCHAR" }, (i) => [`D${i}`]) }]
+      })
+      const result = yield* call({})
+      expect(result).toMatchObject({ count: 1000, truncated: true, truncated_reason: "rows" })
+      expect(result.next_step).toContain("pattern")
+      expect(yield* warehouse.counts).toMatchObject({ cancelled: 1, finished: 0, pulled: 1100 })
+    })
+  )
+
+  it.effect("tells about quotas that run low and how long the call took", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(ListDatabases.make, {
+        rules: [{ when: /./, then: Fake.slow("3 seconds", answer) }],
+        warnings: [
+          {
+            scope: "client",
+            quota: "requests_per_hour",
+            limit: 3600,
+            used: 3500,
+            remaining: 100,
+            resetAt: Date.UTC(2026, 0, 1, 13)
+          }
+        ]
+      })
+      const fiber = yield* Effect.fork(call({}))
+      yield* TestClock.adjust("3 seconds")
+      const result = yield* fiber
+      expect(result.elapsed_ms).toBe(3000)
+      expect(result.quota_warnings).toEqual([
+        {
+          scope: "client",
+          quota: "requests_per_hour",
+          limit: 3600,
+          used: 3500,
+          remaining: 100,
+          resets_at: "2026-01-01T13:00:00.000Z"
+        }
+      ])
+    })
+  )
+
+  it.effect("hands a refusal of the guard on as it is", () =>
+    Effect.gen(function* () {
+      const refuse = new CircuitOpen({ phase: "open", retryAfterMs: 5, failures: 3, calls: 3, cause: "down" })
+      const { call, warehouse } = yield* Fakes.harness(ListDatabases.make, { refuse })
+      expect(yield* Effect.flip(call({}))).toBe(refuse)
+      expect(yield* warehouse.sql).toEqual([])
+    })
+  )
+
+  it.effect("cancels the statement when the caller goes away", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListDatabases.make, {
+        rules: [{ when: /./, then: Fake.hangs }]
+      })
+      const fiber = yield* Effect.fork(call({}))
+      yield* TestClock.adjust(1)
+      yield* fiber.interruptAsFork(fiber.id())
+      yield* Effect.exit(fiber)
+      expect(yield* warehouse.counts).toMatchObject({ executed: 1, cancelled: 1 })
+    })
+  )
+})
+
+describe("list_schemas", () => {
+  it.effect("lists the schemas of one database", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListSchemas.make, {
+        rules: [
+          {
+            when: /./,
+            then: Fake.records([{ name: "PUBLIC", comment: "c", created_on: "2026-01-01T00:00:00Z" }])
+          }
+        ]
+      })
+      const result = yield* call({ database: "sales", pattern: "pub%" })
+      expect(yield* warehouse.sql).toEqual([`SHOW SCHEMAS LIKE 'pub%' IN DATABASE "SALES"`])
+      expect(result.schemas).toEqual([{ name: "PUBLIC", comment: "c", created_on: "2026-01-01T00:00:00Z" }])
+    })
+  )
+
+  it.effect("hands on the suggestions of the warehouse for a name that does not exist", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(ListSchemas.make, {
+        rules: [{ when: /./, then: Fake.fails("NotFound", { suggestions: ["SALES"], queryId: "q1" }) }]
+      })
+      expect(yield* Effect.flip(call({ database: "sale" }))).toMatchObject({
+        _tag: "WarehouseError",
+        reason: "NotFound",
+        suggestions: ["SALES"],
+        queryId: "q1"
+      })
+    })
+  )
+
+  it.effect("cannot be made to leave the identifier", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListSchemas.make, {
+        rules: [{ when: /./, then: Fake.records([]) }]
+      })
+      yield* call({ database: `x"; DROP TABLE t; --` })
+      expect(yield* warehouse.sql).toEqual([`SHOW SCHEMAS IN DATABASE "x""; DROP TABLE t; --"`])
+    })
+  )
+})
+
+const orders = {
+  created_on: "2026-01-02T03:04:05Z",
+  name: "ORDERS",
+  database_name: "SALES",
+  schema_name: "PUBLIC",
+  kind: "TABLE",
+  comment: "",
+  rows: 12,
+  bytes: "9007199254740993",
+  owner: "ADMIN"
+}
+
+describe("list_tables", () => {
+  it.effect(
+    "asks for the tables of a database, 200 by default and one more to know whether there are more",
+    () =>
+      Effect.gen(function* () {
+        const { call, warehouse } = yield* Fakes.harness(ListTables.make, {
+          rules: [{ when: /./, then: Fake.records([orders]) }]
+        })
+        const result = yield* call({ database: "sales" })
+        expect(yield* warehouse.sql).toEqual([`SHOW TABLES IN DATABASE "SALES" LIMIT 201`])
+        expect(result.tables).toEqual([
+          { name: "ORDERS", schema: "PUBLIC", kind: "TABLE", rows: 12, bytes: 9007199254740992 }
+        ])
+        expect(result).toMatchObject({ count: 1, truncated: false })
+      })
+  )
+
+  it.effect("puts LIKE before IN and IN before LIMIT", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListTables.make, {
+        rules: [{ when: /./, then: Fake.records([orders]) }]
+      })
+      yield* call({ database: "sales", schema: '"Raw"', pattern: "o'%", limit: 5 })
+      expect(yield* warehouse.sql).toEqual([`SHOW TABLES LIKE 'o''%' IN SCHEMA "SALES"."Raw" LIMIT 6`])
+    })
+  )
+
+  it.effect("says that there are more, and how to see them", () =>
+    Effect.gen(function* () {
+      const many = Array.from({ length: 3 }, (_, i) => ({ ...orders, name: `T${i}` }))
+      const { call } = yield* Fakes.harness(ListTables.make, {
+        rules: [{ when: /./, then: Fake.records(many) }]
+      })
+      const result = yield* call({ database: "sales", limit: 2 })
+      expect(result.tables.map(({ name }) => name)).toEqual(["T0", "T1"])
+      expect(result).toMatchObject({ count: 2, truncated: true, truncated_reason: "rows" })
+      expect(result.next_step).toContain("raise limit (at most 1000)")
+      const enough = yield* call({ database: "sales", limit: 3 })
+      expect(enough).toMatchObject({ count: 3, truncated: false })
+      expect(enough).not.toHaveProperty("next_step")
+    })
+  )
+
+  it.effect("stops at the bytes of the tier and counts what the answer really holds", () =>
+    Effect.gen(function* () {
+      const many = Array.from({ length: 500 }, (_, i) => ({
+        ...orders,
+        name: `T${i}`,
+        comment: "c".repeat(100)
+      }))
+      const { call, guard } = yield* Fakes.harness(ListTables.make, {
+        rules: [{ when: /./, then: Fake.records(many) }],
+        policy: { maxResultBytes: 10_000 }
+      })
+      const result = yield* call({ database: "sales", limit: 1000 })
+      expect(result).toMatchObject({ truncated: true, truncated_reason: "bytes" })
+      const bytes = JSON.stringify(result.tables).length
+      expect(bytes).toBeLessThanOrEqual(10_000)
+      expect(bytes).toBeGreaterThan(9_000)
+      expect((yield* guard.seen).bytes).toBeGreaterThanOrEqual(bytes)
+    })
+  )
+
+  it.effect("refuses a limit out of bounds and a misspelt argument", () =>
+    Effect.gen(function* () {
+      const { call, guard } = yield* Fakes.harness(ListTables.make)
+      for (const input of [
+        { database: "d", limit: 0 },
+        { database: "d", limit: 1001 },
+        { database: "d", limit: 1.5 },
+        { database: "" },
+        { database: "d", schema_name: "s" },
+        {}
+      ]) {
+        expect((yield* Effect.flip(call(input)))._tag).toBe("ParseError")
+      }
+      expect((yield* guard.seen).operations).toEqual([])
+    })
+  )
+
+  it.effect("is a metadata operation with time for two attempts", () =>
+    Effect.gen(function* () {
+      const { call, guard, warehouse } = yield* Fakes.harness(ListTables.make, {
+        rules: [{ when: /./, then: Fake.records([]) }],
+        policy: { metadataTimeoutMs: 7000 }
+      })
+      yield* call({ database: "d" })
+      expect((yield* guard.seen).operations).toMatchObject([
+        { tool: "list_tables", class: "metadata", timeoutMs: 7000, deadlineMs: 14_000 }
+      ])
+      expect(yield* warehouse.statements).toMatchObject([
+        {
+          timeoutMs: 7000,
+          maxRows: 201,
+          requestId: Fakes.requestId,
+          tag: { tool: "list_tables", client: "local" }
+        }
+      ])
+    })
+  )
+})
+
+const view = {
+  created_on: "2026-01-01T00:00:00Z",
+  name: "TOP_CUSTOMERS",
+  database_name: "SALES",
+  schema_name: "PUBLIC",
+  comment: "best",
+  text: "create view ...",
+  is_secure: "true",
+  is_materialized: "false"
+}
+
+describe("list_views", () => {
+  it.effect("lists the views of a database or of one schema", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListViews.make, {
+        rules: [{ when: /./, then: Fake.records([view]) }]
+      })
+      const result = yield* call({ database: "sales" })
+      yield* call({ database: "sales", schema: "public" })
+      expect(yield* warehouse.sql).toEqual([
+        `SHOW VIEWS IN DATABASE "SALES"`,
+        `SHOW VIEWS IN SCHEMA "SALES"."PUBLIC"`
+      ])
+      expect(result.views).toEqual([
+        { name: "TOP_CUSTOMERS", schema: "PUBLIC", comment: "best", is_secure: true }
+      ])
+    })
+  )
+
+  it.effect("copes with columns that a warehouse does not have", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(ListViews.make, {
+        rules: [{ when: /./, then: Fake.records([{ schema_name: "S", name: "V" }]) }]
+      })
+      expect((yield* call({ database: "d" })).views).toEqual([{ name: "V", schema: "S" }])
+    })
+  )
+})

@@ -1,0 +1,156 @@
+/**
+ * Guards that let everything through and remember what they were asked, so that a tool can be tested
+ * alone. The real wiring has its own tests.
+ */
+import { Effect, Layer, Ref, Schema } from "effect"
+import { Bulkhead } from "../../src/Bulkhead.js"
+import * as CallPolicy from "../../src/CallPolicy.js"
+import type { Status } from "../../src/CircuitBreaker.js"
+import { CircuitBreaker } from "../../src/CircuitBreaker.js"
+import type { Operation, Refusal } from "../../src/Guard.js"
+import { Guard } from "../../src/Guard.js"
+import * as Principal from "../../src/Principal.js"
+import { CurrentPrincipal } from "../../src/Principal.js"
+import type { QuotaStatus } from "../../src/Quota.js"
+import { Quota } from "../../src/Quota.js"
+import { RateLimiter } from "../../src/RateLimiter.js"
+import type { Policy } from "../../src/ReadOnly.js"
+import { ReadOnly, StatementRejected } from "../../src/ReadOnly.js"
+import type * as Tool from "../../src/Tool.js"
+import type { Warehouse } from "../../src/Warehouse.js"
+import * as FakeWarehouse from "./fakeWarehouse.js"
+import { expectValid } from "./schemas.js"
+
+export interface Seen {
+  readonly operations: ReadonlyArray<Operation>
+  readonly sent: number
+  readonly bytes: number
+}
+
+export interface FakeGuard {
+  readonly layer: Layer.Layer<Guard>
+  readonly seen: Effect.Effect<Seen>
+}
+
+export const requestId = "0f8fad5b-d9cb-469f-a165-708677289501"
+
+export interface GuardOptions {
+  readonly refuse?: Refusal
+  readonly bytesLeft?: number
+  readonly attemptMs?: number
+  readonly warnings?: ReadonlyArray<QuotaStatus>
+}
+
+export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
+  Effect.gen(function* () {
+    const seen = yield* Ref.make<Seen>({ operations: [], sent: 0, bytes: 0 })
+    const layer = Layer.succeed(Guard, {
+      run: (operation, work) =>
+        Effect.gen(function* () {
+          yield* Ref.update(seen, (now) => ({ ...now, operations: [...now.operations, operation] }))
+          if (options.refuse !== undefined) return yield* Effect.fail(options.refuse)
+          const value = yield* work({
+            requestId,
+            timeoutMs: options.attemptMs ?? operation.timeoutMs ?? operation.deadlineMs,
+            bytesLeft: options.bytesLeft ?? Number.MAX_SAFE_INTEGER,
+            markSent: Ref.update(seen, (now) => ({ ...now, sent: now.sent + 1 })),
+            addBytes: (bytes) => Ref.update(seen, (now) => ({ ...now, bytes: now.bytes + bytes }))
+          })
+          return { value, warnings: options.warnings ?? [] }
+        })
+    })
+    return { layer, seen: Ref.get(seen) }
+  })
+
+/** Takes everything that starts with SELECT or WITH, and says so in the canonical text. */
+export const readOnly = (seen?: Ref.Ref<ReadonlyArray<Policy>>): Layer.Layer<ReadOnly> =>
+  Layer.succeed(ReadOnly, {
+    dialect: "snowflake",
+    check: (sql, policy) =>
+      Effect.gen(function* () {
+        if (seen !== undefined) yield* Ref.update(seen, (all) => [...all, policy])
+        if (!/^\s*(select|with)\b/i.test(sql)) {
+          return yield* new StatementRejected({ code: "NOT_A_READ", reason: "only reads are allowed" })
+        }
+        const limit = policy.appendLimit === undefined ? "" : `\nLIMIT ${policy.appendLimit}`
+        return {
+          canonical: `/*canonical*/ ${sql.trim()}${limit}`,
+          kind: "select",
+          tables: [],
+          functions: [],
+          appendedLimit: policy.appendLimit
+        }
+      })
+  })
+
+/** Services that only `get_limits` asks. */
+export const idleServices = Layer.mergeAll(
+  Layer.mock(RateLimiter, { status: () => Effect.succeed([]) }),
+  Layer.mock(Quota, { status: () => Effect.succeed([]) }),
+  Layer.mock(CircuitBreaker, {
+    status: Effect.succeed<Status>({
+      phase: "closed",
+      generation: 0,
+      trips: 0,
+      calls: 0,
+      failures: 0,
+      slow: 0,
+      consecutiveFailures: 0,
+      stale: 0,
+      retryAfterMs: 0
+    })
+  }),
+  Layer.mock(Bulkhead, { status: Effect.succeed([]) })
+)
+
+export const quietContext: Tool.Context = { progress: () => Effect.void }
+
+export type Services =
+  Guard | Warehouse | CallPolicy.CallPolicy | ReadOnly | RateLimiter | Quota | CircuitBreaker | Bulkhead
+
+export interface Options extends GuardOptions {
+  readonly rules?: ReadonlyArray<FakeWarehouse.Rule>
+  readonly dialect?: "snowflake" | "duckdb"
+  readonly policy?: Partial<CallPolicy.TierPolicy>
+  readonly services?: Layer.Layer<RateLimiter | Quota | CircuitBreaker | Bulkhead>
+  readonly readOnly?: Layer.Layer<ReadOnly>
+}
+
+/** Runs a call as this client. */
+export const as = (client: string, tier = "default") =>
+  Effect.provideService(CurrentPrincipal, Principal.make(client, tier))
+
+/** Everything a tool may ask for, as fakes. */
+export const services = (options: Options = {}) =>
+  Effect.gen(function* () {
+    const warehouse = yield* FakeWarehouse.make(options.rules ?? [], {
+      dialect: options.dialect ?? "snowflake"
+    })
+    const guarded = yield* guard(options)
+    const layer = Layer.mergeAll(
+      warehouse.layer,
+      guarded.layer,
+      CallPolicy.layer({ default: options.policy ?? {} }),
+      options.readOnly ?? readOnly(),
+      options.services ?? idleServices
+    )
+    return { warehouse, guard: guarded, layer }
+  })
+
+/**
+ * A tool with fakes around it. `call` takes arguments as JSON and gives back what a client would read:
+ * both pass the tool's schemas, and the answer its JSON Schema too.
+ */
+export const harness = <T extends Tool.Any>(make: Effect.Effect<T, never, Services>, options: Options = {}) =>
+  Effect.gen(function* () {
+    const { guard, layer, warehouse } = yield* services(options)
+    const tool = yield* Effect.provide(make, layer)
+    const call = (input: unknown, context: Tool.Context = quietContext) =>
+      Effect.gen(function* () {
+        const decoded = yield* Schema.decodeUnknown(tool.input)(input, { onExcessProperty: "error" })
+        const value: Schema.Schema.Type<T["output"]> = yield* tool.handler(decoded, context)
+        expectValid(tool.output, yield* Schema.encode(tool.output)(value))
+        return value
+      })
+    return { tool, call, warehouse, guard }
+  })

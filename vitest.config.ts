@@ -1,0 +1,18 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  // The examples import the package as its users do.
+  resolve: { alias: [{ find: /^snowguard\/(.*)$/, replacement: new URL("./src/$1.ts", import.meta.url).pathname }] },
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Two workers fit the smallest machine we support; tests inside a file stay sequential
+    // because a layer shared in a file shares its virtual clock.
+    pool: "forks",
+    maxWorkers: 2,
+    minWorkers: 1,
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    reporters: ["default", "./test/utils/summaryReporter.ts"],
+    globalSetup: ["test/utils/globalSetup.ts"]
+  }
+})
