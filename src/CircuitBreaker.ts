@@ -32,7 +32,7 @@ import { withoutStack } from "./internal/withoutStack.js"
  * @since 0.1.0
  * @category models
  */
-export type Verdict = "success" | "alive" | "failure" | "ignored"
+export type Verdict = BreakerModel.Verdict
 
 /**
  * @since 0.1.0
@@ -52,48 +52,19 @@ export type Phase = typeof Phase.Type
  * @since 0.1.0
  * @category models
  */
-export interface Permit {
-  readonly generation: number
-  /** Id of the probe's lease; absent for an ordinary call. */
-  readonly probe?: number | undefined
-  /** Monotonic milliseconds. */
-  readonly startedAt: number
-}
+export type Permit = BreakerModel.Permit
 
 /**
  * @since 0.1.0
  * @category models
  */
-export interface Status {
-  readonly phase: Phase
-  readonly generation: number
-  /** Opened how often since the last stable closure. */
-  readonly trips: number
-  /** Calls, failures and slow calls in the window. */
-  readonly calls: number
-  readonly failures: number
-  readonly slow: number
-  readonly consecutiveFailures: number
-  /** Milliseconds until the next probe is let through; 0 when calls are, or while it is forced open. */
-  readonly retryAfterMs: number
-  /** Verdicts that came too late to count: their call belonged to an older generation. */
-  readonly stale: number
-  /** Why it is not closed, in words. */
-  readonly cause?: string | undefined
-}
+export type Status = BreakerState.Status
 
 /**
  * @since 0.1.0
  * @category models
  */
-export interface Transition {
-  readonly from: Phase
-  readonly to: Phase
-  readonly generation: number
-  readonly cause: string
-  /** How long it will stay open, where it opened. */
-  readonly openMs?: number | undefined
-}
+export type Transition = BreakerModel.Transition
 
 /**
  * @since 0.1.0

@@ -72,16 +72,22 @@ export interface Config {
   readonly floor: number
 }
 
-export interface State {
+/** What holds from one cut to the next. */
+export interface Epoch {
   /** The time, in the caller's clock, that all times inside are counted from. */
   readonly origin: number
-  /** Latest time seen; microseconds. */
-  readonly last: number
-  readonly debt: number
-  /** The factor at the last cut, in thousandths ... */
+  /** The factor at the cut, in thousandths ... */
   readonly factor: number
   /** ... and when that was, microseconds; `-Infinity` before the first. */
   readonly cutAt: number
+}
+
+/** In two parts, because every call makes a new one. */
+export interface State {
+  readonly epoch: Epoch
+  /** Latest time seen; microseconds. */
+  readonly last: number
+  readonly debt: number
 }
 
 const FULL = 1_000
@@ -117,50 +123,52 @@ export const compile = (options: Options): Config => {
 
 /** A full bucket at factor 1, at `now` milliseconds of any monotonic clock. */
 export const initial = (now: number): State => ({
-  origin: now,
+  epoch: { origin: now, factor: FULL, cutAt: -Infinity },
   last: 0,
-  debt: 0,
-  factor: FULL,
-  cutAt: -Infinity
+  debt: 0
 })
 
-const micros = (state: State, now: number): number => Math.floor((now - state.origin) * 1_000)
+const micros = ({ origin }: Epoch, now: number): number => Math.floor((now - origin) * 1_000)
 
-const monotone = (state: State, now: number): number => Math.max(state.last, micros(state, now))
+const monotone = (state: State, now: number): number => {
+  const at = micros(state.epoch, now)
+  return at > state.last ? at : state.last
+}
 
-const secondsClean = (state: State, at: number): number => Math.floor((at - state.cutAt) / SECOND)
+const secondsClean = (epoch: Epoch, at: number): number => Math.floor((at - epoch.cutAt) / SECOND)
 
-const factorAt = (state: State, at: number, config: Config): number =>
-  state.factor === FULL ? FULL : Math.min(FULL, state.factor + config.raise * secondsClean(state, at))
+const factorAt = (epoch: Epoch, at: number, config: Config): number =>
+  epoch.factor === FULL ? FULL : Math.min(FULL, epoch.factor + config.raise * secondsClean(epoch, at))
 
 /** When the factor next changes. */
-const raiseAfter = (state: State, at: number): number => state.cutAt + (secondsClean(state, at) + 1) * SECOND
+const raiseAfter = (epoch: Epoch, at: number): number => epoch.cutAt + (secondsClean(epoch, at) + 1) * SECOND
 
 /** The debt that leaves room for one more call. */
-const roomAt = (factor: number, config: Config): number =>
-  Math.max(0, Math.floor((config.depth * factor) / FULL) - config.interval)
+const roomAt = (factor: number, { depth, interval }: Config): number =>
+  factor === FULL ? depth - interval : Math.max(0, Math.floor((depth * factor) / FULL) - interval)
 
-const debtAt = (state: State, until: number, config: Config): number => {
-  let { debt, last } = state
-  while (debt > 0 && last < until) {
-    const factor = factorAt(state, last, config)
-    const end = factor === FULL ? until : Math.min(until, raiseAfter(state, last))
-    debt -= (end - last) * factor
-    last = end
+const debtAt = ({ debt, epoch, last }: State, until: number, config: Config): number => {
+  let left = debt
+  let at = last
+  while (left > 0 && at < until) {
+    const factor = factorAt(epoch, at, config)
+    const end = factor === FULL ? until : Math.min(until, raiseAfter(epoch, at))
+    left -= (end - at) * factor
+    at = end
   }
-  return Math.max(0, debt)
+  return left > 0 ? left : 0
 }
 
 /** Whole milliseconds until there is room, when there is none at `now`. */
-const waitOf = (state: State, now: number, owed: number, config: Config): number => {
+const waitOf = (epoch: Epoch, now: number, owed: number, config: Config): number => {
   let debt = owed
   let at = now
   for (;;) {
-    const factor = factorAt(state, at, config)
+    const factor = factorAt(epoch, at, config)
     const rest = Math.ceil((debt - roomAt(factor, config)) / factor)
     // With more room after a raise, the debt may be small enough at once.
     if (rest <= 0) break
-    const end = factor === FULL ? Infinity : raiseAfter(state, at)
+    const end = factor === FULL ? Infinity : raiseAfter(epoch, at)
     if (at + rest <= end) {
       at += rest
       break
@@ -179,15 +187,17 @@ export const acquire = (
 ): readonly [retryAfterMs: number, next: State] => {
   const now = monotone(state, at)
   const debt = debtAt(state, now, config)
-  return debt > roomAt(factorAt(state, now, config), config)
-    ? [waitOf(state, now, debt, config), { ...state, last: now, debt }]
-    : [0, { ...state, last: now, debt: debt + config.interval }]
+  const { epoch } = state
+  return debt > roomAt(factorAt(epoch, now, config), config)
+    ? [waitOf(epoch, now, debt, config), { epoch, last: now, debt }]
+    : [0, { epoch, last: now, debt: debt + config.interval }]
 }
 
 /** A call that was admitted was not sent. */
 export const refund = (state: State, at: number, config: Config): State => {
-  const now = monotone(state, at)
-  return { ...state, last: now, debt: Math.max(0, debtAt(state, now, config) - config.interval) }
+  const last = monotone(state, at)
+  const debt = Math.max(0, debtAt(state, last, config) - config.interval)
+  return { epoch: state.epoch, last, debt }
 }
 
 /**
@@ -200,10 +210,12 @@ export const overloaded = (
   config: Config,
   sentAt: number
 ): readonly [cut: boolean, next: State] => {
-  if (micros(state, sentAt) <= state.cutAt) return [false, state]
+  const { epoch } = state
+  if (micros(epoch, sentAt) <= epoch.cutAt) return [false, state]
   const now = monotone(state, at)
-  const factor = Math.max(config.floor, Math.floor((factorAt(state, now, config) * config.cut) / FULL))
-  return [true, { ...state, last: now, debt: debtAt(state, now, config), factor, cutAt: now }]
+  const factor = Math.max(config.floor, Math.floor((factorAt(epoch, now, config) * config.cut) / FULL))
+  const debt = debtAt(state, now, config)
+  return [true, { epoch: { origin: epoch.origin, factor, cutAt: now }, last: now, debt }]
 }
 
 /** What can be known of the gate at `at`. */
@@ -218,7 +230,7 @@ export interface Reading {
 
 export const read = (state: State, at: number, config: Config): Reading => {
   const now = monotone(state, at)
-  const factor = factorAt(state, now, config)
+  const factor = factorAt(state.epoch, now, config)
   const room = roomAt(factor, config)
   const left = room - debtAt(state, now, config)
   const calls = (debt: number): number => (debt < 0 ? 0 : Math.floor(debt / config.interval) + 1)

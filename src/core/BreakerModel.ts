@@ -7,6 +7,9 @@
 import * as CallWindow from "./CallWindow.js"
 
 /**
+ * What a finished call says about the health of what it called. `alive`: it answered, though with the
+ * caller's own mistake; counts as a success. `ignored`: says nothing.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -97,7 +100,9 @@ export interface State {
  */
 export interface Permit {
   readonly generation: number
+  /** Id of the probe's lease; absent for an ordinary call. */
   readonly probe?: number | undefined
+  /** Monotonic milliseconds. */
   readonly startedAt: number
 }
 
@@ -110,6 +115,7 @@ export interface Transition {
   readonly to: Phase["_tag"]
   readonly generation: number
   readonly cause: string
+  /** How long it will stay open, where it opened. */
   readonly openMs?: number | undefined
 }
 

@@ -212,13 +212,18 @@ const noEvidence: Evidence = { calls: 0, failures: 0, slow: 0, streak: 0 }
 export interface Status {
   readonly phase: Phase["_tag"]
   readonly generation: number
+  /** Opened how often since the last stable closure. */
   readonly trips: number
+  /** Calls, failures and slow calls in the window. */
   readonly calls: number
   readonly failures: number
   readonly slow: number
   readonly consecutiveFailures: number
+  /** Milliseconds until the next probe is let through; 0 when calls are, or while it is forced open. */
   readonly retryAfterMs: number
+  /** Verdicts that came too late to count: their call belonged to an older generation. */
   readonly stale: number
+  /** Why it is not closed, in words. */
   readonly cause?: string | undefined
 }
 

@@ -26,8 +26,8 @@
  *
  * @since 0.1.0
  */
-import type { Actual, Charge, Decision, Entry, Ledger, Reservation, Usage } from "./QuotaModel.js"
-import { advance, book, counterOf, sweep } from "./QuotaModel.js"
+import type { Actual, Charge, Decision, Entry, Ledger, Usage } from "./QuotaModel.js"
+import { advance, book, counterOf, finish, isNews, sweep } from "./QuotaModel.js"
 import * as QuotaWindow from "./QuotaWindow.js"
 
 type Granted<Quota extends string> = Extract<Decision<Quota>, { readonly _tag: "Granted" }>
@@ -143,26 +143,6 @@ export const submitted = <Quota extends string>(ledger: Ledger<Quota>, now: numb
     reservation.status = "expired-charged"
     for (const entry of reservation.entries) book(ledger, entry, entry.amount, 0)
   }
-}
-
-/** Takes the reservation out, so that it is finished once; undefined when there is nothing to finish. */
-const finish = <Quota extends string>(ledger: Ledger<Quota>, id: string): Reservation<Quota> | undefined => {
-  const reservation = ledger.open.get(id) ?? ledger.expired.get(id)
-  ledger.open.delete(id)
-  ledger.expired.delete(id)
-  return reservation
-}
-
-/** An id that is not ours, seen for the first time. Ours were finished if they are in no table. */
-const isNews = <Quota extends string>(ledger: Ledger<Quota>, id: string): boolean => {
-  if (id.startsWith(ledger.prefix) || ledger.foreign.has(id)) {
-    return false
-  }
-  const day = QuotaWindow.windowOf("_per_day", ledger.mode)
-  const until = QuotaWindow.sliceEnd(day, QuotaWindow.sliceAt(day, ledger.last))
-  ledger.foreign.set(id, until)
-  ledger.nextExpiry = Math.min(ledger.nextExpiry, until)
-  return true
 }
 
 const chargeNow = <Quota extends string>(

@@ -165,6 +165,29 @@ export const book = <Quota extends string>(
   }
 }
 
+/** Takes the reservation out, so that it is finished once; undefined when there is nothing to finish. */
+export const finish = <Quota extends string>(
+  ledger: Ledger<Quota>,
+  id: string
+): Reservation<Quota> | undefined => {
+  const reservation = ledger.open.get(id) ?? ledger.expired.get(id)
+  ledger.open.delete(id)
+  ledger.expired.delete(id)
+  return reservation
+}
+
+/** An id that is not ours, seen for the first time. Ours were finished if they are in no table. */
+export const isNews = <Quota extends string>(ledger: Ledger<Quota>, id: string): boolean => {
+  if (id.startsWith(ledger.prefix) || ledger.foreign.has(id)) {
+    return false
+  }
+  const day = QuotaWindow.windowOf("_per_day", ledger.mode)
+  const until = QuotaWindow.sliceEnd(day, QuotaWindow.sliceAt(day, ledger.last))
+  ledger.foreign.set(id, until)
+  ledger.nextExpiry = Math.min(ledger.nextExpiry, until)
+  return true
+}
+
 /** Lets time pass: every step starts with it. */
 export const advance = <Quota extends string>(ledger: Ledger<Quota>, now: number): void => {
   ledger.last = Math.max(ledger.last, now)
@@ -188,21 +211,24 @@ const expire = <Quota extends string>(ledger: Ledger<Quota>): void => {
     ledger.open.delete(id)
     ledger.expired.set(id, reservation)
   }
-  // After its last slice a late truth would change nothing, so nothing is lost by forgetting it.
+  // After its last slice a late truth would change nothing, so nothing is lost by forgetting it. Both
+  // tables are in the order of time, near enough: what is stuck behind a longer window goes with it.
   for (const [id, { entries }] of ledger.expired) {
-    if (!entries.some(({ counter, slice }) => QuotaWindow.isLive(counter.window, slice, ledger.last))) {
-      ledger.expired.delete(id)
-    }
+    if (entries.some(({ counter, slice }) => QuotaWindow.isLive(counter.window, slice, ledger.last))) break
+    ledger.expired.delete(id)
   }
   for (const [id, until] of ledger.foreign) {
-    if (until <= ledger.last) ledger.foreign.delete(id)
-    else next = Math.min(next, until)
+    if (until > ledger.last) {
+      next = Math.min(next, until)
+      break
+    }
+    ledger.foreign.delete(id)
   }
   ledger.nextExpiry = next
 }
 
 /** More than a reservation of one client can make new: or the walk would never catch up with its end. */
-const SWEPT_PER_STEP = 1
+const SWEPT_PER_STEP = 2
 
 /** Forgets accounts whose windows are over, a few per reservation: no timer, no pause, no leak. */
 export const sweep = <Quota extends string>(ledger: Ledger<Quota>): void => {

@@ -77,7 +77,9 @@ const native = <A>(
   Effect.async((resume) => {
     let settled = false
     let cancelled = false
-    use(connection, () => cancelled).then(
+    // Async, so that what is thrown at once arrives like what is thrown later.
+    const run = async () => use(connection, () => cancelled)
+    run().then(
       (value) => {
         settled = true
         resume(Effect.succeed(value))

@@ -24,7 +24,11 @@ export type RunError = DriverError | { readonly _tag: "OutOfTime" }
 
 const outOfTime: RunError = { _tag: "OutOfTime" }
 
-const broken = (message: string): DriverError => ({ _tag: "DriverError", message, cause: undefined })
+const unexplained: DriverError = {
+  _tag: "DriverError",
+  message: "The statement failed after its first rows.",
+  cause: undefined
+}
 
 /**
  * @since 0.1.0
@@ -103,11 +107,15 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
       })
 
     /** Fails with the reason for which the statement broke off. */
-    const diagnose: Effect.Effect<never, DriverError> = execute(
-      `SELECT max(hash(everything)) FROM (${run.sql}\n) AS everything`
-    ).pipe(
-      Effect.timeoutOption(Math.max(1, Math.min(left, diagnosisMillis))),
-      Effect.zipRight(Effect.fail(broken("The statement failed after its first rows.")))
+    const diagnose: Effect.Effect<never, DriverError> = Effect.suspend(() =>
+      execute(`SELECT max(hash(sg_all)) FROM (${run.sql}\n) AS sg_all`).pipe(
+        Effect.timeoutOption(Math.max(1, Math.min(left, diagnosisMillis))),
+        Effect.zipRight(Effect.fail(unexplained)),
+        // Not a reason of the statement's, which had been accepted, but of the text around it.
+        Effect.mapError((error) =>
+          /^(?:Parser|Binder|Catalog) Error/.test(error.message) ? unexplained : error
+        )
+      )
     )
 
     const result = yield* timed(execute(run.sql))

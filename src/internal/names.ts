@@ -30,6 +30,18 @@ const orInvalid = (result: Either.Either<string, Identifier.InvalidIdentifier>, 
 export const qualified = (...names: ReadonlyArray<string>): Effect.Effect<string, ToolError> =>
   orInvalid(Identifier.qualified(...names.map(exact)), `The name ${names.join(".")}`)
 
+const dotted = /^(?:[A-Za-z_][A-Za-z0-9_$]*\.){1,2}[A-Za-z_][A-Za-z0-9_$]*$/
+
+/**
+ * A table or view by its database, schema and name. A plain name with dots (`web.events`,
+ * `shop.web.events`), as agents copy it from SQL or from a suggestion, says its own schema and database;
+ * a name that really holds a dot is written in double quotes.
+ */
+export const object = (database: string, schema: string, name: string): Effect.Effect<string, ToolError> => {
+  const parts = dotted.test(name) ? name.split(".") : [name]
+  return qualified(...[database, schema].slice(0, 3 - parts.length), ...parts)
+}
+
 /** The exact name of a namespace, once it is known that it can be quoted. */
 export const namespace = (name: string | undefined): Effect.Effect<string | undefined, ToolError> =>
   name === undefined ? Effect.succeed(undefined) : Effect.as(qualified(name), exact(name))

@@ -38,7 +38,7 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("Describe table"),
     handler: Effect.fnUntraced(function* (input) {
-      const table = yield* Names.qualified(input.database, input.schema, input.table)
+      const table = yield* Names.object(input.database, input.schema, input.table)
       const { meta, value } = yield* catalog.metadata(name, (run, { maxResultBytes }) =>
         Catalog.describe(run, `DESCRIBE TABLE ${table}`, maxResultBytes)
       )

@@ -72,7 +72,7 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("Describe view"),
     handler: Effect.fnUntraced(function* ({ database, schema, view_name }) {
-      const view = yield* Names.qualified(database, schema, view_name)
+      const view = yield* Names.object(database, schema, view_name)
       const quoted = yield* Names.literal(view, catalog.dialect, "The name")
       const { meta, value } = yield* catalog.metadata(name, (run, { maxResultBytes }) => {
         const half = Math.floor(maxResultBytes / 2)

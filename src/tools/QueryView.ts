@@ -41,7 +41,7 @@ export const make = Effect.gen(function* () {
     output: Fields.QueryResult,
     annotations: Tool.readOnly("Query view"),
     handler: Effect.fnUntraced(function* ({ database, limit, schema, view_name }, { progress }) {
-      const view = yield* Names.qualified(database, schema, view_name)
+      const view = yield* Names.object(database, schema, view_name)
       return yield* query({
         tool: name,
         limit,

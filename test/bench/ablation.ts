@@ -1,6 +1,8 @@
 /** What each part of the guard costs: the whole without it, and it alone. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
 import * as TimeLimits from "../../src/internal/timeLimits.js"
@@ -51,22 +53,16 @@ export const measureParts = async (rounds: number, ops: number): Promise<Samples
       run: (n) => Runtime.runPromise(runtime)(times(n, () => guard.run(operation, sent)))
     })
   )
-  const { stop, runtime } = whole
-  const run = Runtime.runPromise(runtime)
-  const singles = await run(
-    Effect.map(Effect.scope, (scope) => scope).pipe(
-      Effect.zipRight(alone),
-      Effect.map((calls) =>
-        Object.entries(calls).map(
-          ([name, call]): Case => ({ name: `alone ${name}`, ops, run: (n) => run(times(n, call)) })
-        )
-      ),
-      Effect.scoped
-    )
+  const run = Runtime.runPromise(whole.runtime)
+  const scope = await Effect.runPromise(Scope.make())
+  const singles = Object.entries(await run(Scope.extend(alone, scope))).map(
+    ([name, call]): Case => ({ name: `alone ${name}`, ops, run: (n) => run(times(n, call)) })
   )
   const samples = await interleaved([...cases, ...singles], rounds)
   await Effect.runPromise(
-    Effect.forEach([{ started: { stop } }, ...ablated], ({ started }) => started.stop, { discard: true })
+    Effect.all([Scope.close(scope, Exit.void), whole.stop, ...ablated.map(({ started }) => started.stop)], {
+      discard: true
+    })
   )
   return samples
 }

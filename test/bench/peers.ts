@@ -6,8 +6,17 @@
  * They do less: no quota is settled with the truth, a refusal by one limiter leaves the others charged,
  * and there is no fairness between clients.
  */
-import { BulkheadRejectedError, SamplingBreaker, TimeoutStrategy } from "cockatiel"
-import { bulkhead, circuitBreaker, ExponentialBackoff, handleAll, retry, timeout, wrap } from "cockatiel"
+import {
+  bulkhead,
+  circuitBreaker,
+  ExponentialBackoff,
+  handleAll,
+  retry,
+  SamplingBreaker,
+  timeout,
+  TimeoutStrategy,
+  wrap
+} from "cockatiel"
 import Opossum from "opossum"
 import { RateLimiterMemory } from "rate-limiter-flexible"
 
@@ -80,10 +89,4 @@ export const opossumStack = (work: () => Promise<void>): Peer => {
     () => breaker.fire(),
     () => breaker.shutdown()
   )
-}
-
-/** Waiters of cockatiel's bulkhead, for the drain. */
-export const cockatielBulkhead = (queue: number) => {
-  const policy = bulkhead(1, queue)
-  return { execute: (work: () => Promise<void>) => policy.execute(work), BulkheadRejectedError }
 }

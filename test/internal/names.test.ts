@@ -21,6 +21,19 @@ describe("exact", () => {
   })
 })
 
+describe("object", () => {
+  it.effect("lets a dotted name say its own schema and database, and a quoted one be what it is", () =>
+    Effect.gen(function* () {
+      expect(yield* Names.object("db", "public", "orders")).toBe('"DB"."PUBLIC"."ORDERS"')
+      expect(yield* Names.object("db", "public", "web.events")).toBe('"DB"."WEB"."EVENTS"')
+      expect(yield* Names.object("db", "public", "shop.web.events")).toBe('"SHOP"."WEB"."EVENTS"')
+      expect(yield* Names.object("db", "public", '"web.events"')).toBe('"DB"."PUBLIC"."web.events"')
+      expect(yield* Names.object("db", "public", "a.b.c.d")).toBe('"DB"."PUBLIC"."a.b.c.d"')
+      expect(yield* Names.object("db", "public", "a.b; DROP")).toBe('"DB"."PUBLIC"."a.b; DROP"')
+    })
+  )
+})
+
 describe("qualified", () => {
   it.effect("quotes each part", () =>
     Effect.gen(function* () {

@@ -85,9 +85,7 @@ export const isWord = (
  * @since 0.1.0
  * @category predicates
  */
-export const isName = (
-  token: Token | undefined
-): token is Token & { readonly kind: "word" | "quoted" } =>
+export const isName = (token: Token | undefined): token is Token & { readonly kind: "word" | "quoted" } =>
   token?.kind === "word" || token?.kind === "quoted"
 
 /**

@@ -108,7 +108,9 @@ const ordered = (from: Source, index: number): ReadonlyArray<Edit> => {
   const rename = listagg ? [{ start: name.start, end: name.end, text: "string_agg" }] : []
   const separator = listagg && argumentsOf(from, index + 1).length === 1 ? ", ''" : ""
   if (!isWord(tokens[close + 1], "WITHIN") || !isWord(tokens[close + 2], "GROUP") || end === undefined) {
-    return separator === "" ? rename : [...rename, { start: tokens[close]!.start, end: tokens[close]!.start, text: separator }]
+    return separator === ""
+      ? rename
+      : [...rename, { start: tokens[close]!.start, end: tokens[close]!.start, text: separator }]
   }
   const order = from.sql.slice(tokens[group]!.end, tokens[end]!.start)
   return [...rename, { start: tokens[close]!.start, end: tokens[end]!.end, text: `${separator} ${order})` }]
@@ -141,7 +143,9 @@ export const functions = (from: Source): ReadonlyArray<Edit> => {
     if (value === "LAST_DAY") {
       const unit = argumentsOf(from, index + 1)[1]
       const word = unit !== undefined && unit[1] === unit[0] + 1 ? tokens[unit[0]] : undefined
-      return isWord(word) ? [{ start: word.start, end: word.end, text: `'${units.get(word.text.toLowerCase()) ?? word.text}'` }] : []
+      return isWord(word)
+        ? [{ start: word.start, end: word.end, text: `'${units.get(word.text.toLowerCase()) ?? word.text}'` }]
+        : []
     }
     if (value === "POSITION" && argumentsOf(from, index + 1).length > 1) {
       return [{ start: token.start, end: token.end, text: "charindex" }]

@@ -2,7 +2,10 @@
  * Snowflake's functions as DuckDB macros, in `memory.main`: every statement looks there after its own
  * schema and before DuckDB's functions, so a macro of the same name wins. `system.main.x` is DuckDB's own.
  *
- * Names that begin with `sg_` are what `translate.ts` writes for syntax that no macro can stand for.
+ * A macro is pasted into the statement: every name it binds itself (the parameters of lambdas, aliases)
+ * begins with `sg_`, or a table of the caller's with that alias would be read in its place.
+ *
+ * Functions that begin with `sg_` are what `translate.ts` writes for syntax that no macro can stand for.
  *
  * @since 0.1.0
  */
@@ -33,11 +36,16 @@ const elements: ReadonlyArray<readonly [string, string]> = [
 ]
 
 // strftime takes no format from a parameter.
-const shown = elements.reduce((text, [element, value]) => `replace(${text}, '${element}', ${value})`, "upper(f)")
+const shown = elements.reduce(
+  (text, [element, value]) => `replace(${text}, '${element}', ${value})`,
+  "upper(f)"
+)
 
 const dates = [
   `sg_show(t, f) AS ${shown}`,
-  ...["year", "month", "day"].map((unit) => `sg_add_${unit}(n, d) AS cast_to_type(d + to_${unit}s(n::INTEGER), d)`),
+  ...["year", "month", "day"].map(
+    (unit) => `sg_add_${unit}(n, d) AS cast_to_type(d + to_${unit}s(n::INTEGER), d)`
+  ),
   "sg_add_week(n, d) AS cast_to_type(d + to_days(7 * n::INTEGER), d)",
   "sg_add_quarter(n, d) AS cast_to_type(d + to_months(3 * n::INTEGER), d)",
   ...["hour", "minute", "second"].map((unit) => `sg_add_${unit}(n, d) AS d + to_${unit}s(n::BIGINT)`),
@@ -76,7 +84,9 @@ const dates = [
      (source, target, t) AS (t::TIMESTAMP AT TIME ZONE source) AT TIME ZONE target`
 ]
 
-const epoch = /* of text or number */ (x: string) => `CASE WHEN regexp_full_match(${x}::VARCHAR, '-?[0-9]+([.][0-9]+)?')
+const epoch = /* of text or number */ (
+  x: string
+) => `CASE WHEN regexp_full_match(${x}::VARCHAR, '-?[0-9]+([.][0-9]+)?')
     THEN make_timestamp((${x}::VARCHAR::DOUBLE * 1000000)::BIGINT) ELSE ${x}::VARCHAR::TIMESTAMP END`
 
 /** The part of `x` where the format has the element. */
@@ -140,17 +150,20 @@ const conditions = [
         const names = Array.from({ length: pairs }, (_, index) => index)
         const parameters = names.map((index) => `a${index}, b${index}`).join(", ")
         const whens = names.map((index) => `WHEN x IS NOT DISTINCT FROM a${index} THEN b${index}`).join(" ")
-        return [`(x, ${parameters}) AS CASE ${whens} END`, `(x, ${parameters}, z) AS CASE ${whens} ELSE z END`]
+        return [
+          `(x, ${parameters}) AS CASE ${whens} END`,
+          `(x, ${parameters}, z) AS CASE ${whens} ELSE z END`
+        ]
       })
       .join(", "),
   "booland(a, b) AS (a AND b)",
   "boolor(a, b) AS (a OR b)",
   "boolxor(a, b) AS (a <> b)",
   "boolnot(a) AS (NOT a)",
-  "sg_like_any(x, l) AS list_bool_or(list_transform(l, lambda p: x LIKE p))",
-  "sg_like_all(x, l) AS list_bool_and(list_transform(l, lambda p: x LIKE p))",
-  "sg_ilike_any(x, l) AS list_bool_or(list_transform(l, lambda p: x ILIKE p))",
-  "sg_ilike_all(x, l) AS list_bool_and(list_transform(l, lambda p: x ILIKE p))"
+  "sg_like_any(x, l) AS list_bool_or(list_transform(l, lambda sg_p: x LIKE sg_p))",
+  "sg_like_all(x, l) AS list_bool_and(list_transform(l, lambda sg_p: x LIKE sg_p))",
+  "sg_ilike_any(x, l) AS list_bool_or(list_transform(l, lambda sg_p: x ILIKE sg_p))",
+  "sg_ilike_all(x, l) AS list_bool_and(list_transform(l, lambda sg_p: x ILIKE sg_p))"
 ]
 
 const numbers = [
@@ -176,12 +189,13 @@ const texts = [
   "charindex(t, s) AS instr(s, t), (t, s, n) AS CASE WHEN instr(substr(s, n), t) = 0 THEN 0 ELSE instr(substr(s, n), t) + n - 1 END",
   "split(s, d) AS string_split(s, d)",
   "strtok(s) AS nullif(string_split(s, ' ')[1], ''), (s, d) AS nullif(string_split(s, d)[1], ''), (s, d, n) AS nullif(string_split(s, d)[n], '')",
-  "initcap(s) AS list_aggregate(list_transform(string_split(lower(s), ' '), lambda w: upper(w[1]) || w[2:]), 'string_agg', ' ')",
+  "initcap(s) AS list_aggregate(list_transform(string_split(lower(s), ' '), lambda sg_w: upper(sg_w[1]) || sg_w[2:]), 'string_agg', ' ')",
   "space(n) AS repeat(' ', n)",
   "lpad(s, n) AS system.main.lpad(s, n, ' '), (s, n, p) AS system.main.lpad(s, n::INTEGER, p)",
   "rpad(s, n) AS system.main.rpad(s, n, ' '), (s, n, p) AS system.main.rpad(s, n::INTEGER, p)",
   ...["regexp_like", "rlike"].map(
-    (name) => `${name}(s, p) AS regexp_full_match(s, p), (s, p, o) AS regexp_full_match(s, '(?' || o || ')' || p)`
+    (name) =>
+      `${name}(s, p) AS regexp_full_match(s, p), (s, p, o) AS regexp_full_match(s, '(?' || o || ')' || p)`
   ),
   "regexp_substr(s, p) AS nullif(regexp_extract(s, p), '')",
   "regexp_count(s, p) AS len(regexp_extract_all(s, p))",
@@ -224,10 +238,10 @@ const semiStructured = [
   "sg_object(x) AS json_merge_patch('{}', x::VARIANT::JSON)::VARIANT",
   "array_contains(v, x) AS json_contains(x::VARIANT::JSON, v::VARIANT::JSON)",
   `array_to_string(x, s) AS CASE WHEN ${kind("ARRAY")} THEN
-     list_aggregate(list_transform(from_json(${json}, '["JSON"]'), lambda e: json_extract_string(e, '$')), 'string_agg', s) END`,
+     list_aggregate(list_transform(from_json(${json}, '["JSON"]'), lambda sg_e: json_extract_string(sg_e, '$')), 'string_agg', s) END`,
   "array_cat(a, b) AS list_concat(a, b)",
   "array_append(a, b) AS list_append(a, b)",
-  "array_compact(a) AS list_filter(a, lambda e: e IS NOT NULL)",
+  "array_compact(a) AS list_filter(a, lambda sg_e: sg_e IS NOT NULL)",
   "sg_array_slice(a, b, c) AS system.main.array_slice(a, b + 1, c)",
   "is_object(x) AS " + kind("OBJECT"),
   "is_array(x) AS " + kind("ARRAY"),
@@ -235,10 +249,10 @@ const semiStructured = [
   "as_integer(x) AS try_cast(x AS BIGINT)",
   "strip_null_value(x) AS x",
   `sg_flatten(x, keep) AS CASE
-     WHEN ${kind("ARRAY")} AND json_array_length(${json}) > 0 THEN list_transform(from_json(${json}, '["JSON"]'), lambda e, i:
-       {'KEY': NULL::VARCHAR, 'INDEX': i - 1, 'VALUE': e})
-     WHEN ${kind("OBJECT")} AND len(json_keys(${json})) > 0 THEN list_transform(map_entries(${json}::MAP(VARCHAR, JSON)), lambda e:
-       {'KEY': e.key, 'INDEX': NULL::BIGINT, 'VALUE': e.value})
+     WHEN ${kind("ARRAY")} AND json_array_length(${json}) > 0 THEN list_transform(from_json(${json}, '["JSON"]'), lambda sg_e, sg_i:
+       {'KEY': NULL::VARCHAR, 'INDEX': sg_i - 1, 'VALUE': sg_e})
+     WHEN ${kind("OBJECT")} AND len(json_keys(${json})) > 0 THEN list_transform(map_entries(${json}::MAP(VARCHAR, JSON)), lambda sg_e:
+       {'KEY': sg_e.key, 'INDEX': NULL::BIGINT, 'VALUE': sg_e.value})
      WHEN keep THEN [{'KEY': NULL::VARCHAR, 'INDEX': NULL::BIGINT, 'VALUE': NULL::JSON}]
      ELSE [] END`
 ]
@@ -246,9 +260,9 @@ const semiStructured = [
 const tables = [
   // Snowflake counts the input rows in SEQ and repeats the input in THIS; the first is 1 here, the second left out.
   `flatten(input, path := '', keep := false, recursive := false, mode := 'BOTH') AS TABLE
-     SELECT 1::BIGINT AS SEQ, e.KEY AS KEY, coalesce(e.KEY, '[' || e.INDEX || ']') AS PATH, e.INDEX AS INDEX, e.VALUE::JSON::VARIANT AS VALUE
+     SELECT 1::BIGINT AS SEQ, sg_e.KEY AS KEY, coalesce(sg_e.KEY, '[' || sg_e.INDEX || ']') AS PATH, sg_e.INDEX AS INDEX, sg_e.VALUE::JSON::VARIANT AS VALUE
      FROM (SELECT unnest(sg_flatten(CASE WHEN path = '' THEN input::VARIANT
-       ELSE json_extract(input::VARIANT::JSON, '$' || CASE WHEN path = '' THEN '' ELSE '.' || path END)::VARIANT END, keep)) AS e)`
+       ELSE json_extract(input::VARIANT::JSON, '$' || CASE WHEN path = '' THEN '' ELSE '.' || path END)::VARIANT END, keep)) AS sg_e)`
 ]
 
 const aggregates = [
@@ -283,7 +297,16 @@ const session = [
  * @category data
  */
 export const macros: string = [
-  ...[...dates, ...conversions, ...conditions, ...numbers, ...texts, ...semiStructured, ...aggregates, ...session],
+  ...[
+    ...dates,
+    ...conversions,
+    ...conditions,
+    ...numbers,
+    ...texts,
+    ...semiStructured,
+    ...aggregates,
+    ...session
+  ],
   ...tables
 ]
   .map((macro) => `CREATE MACRO memory.main.${macro}`)

@@ -32,13 +32,21 @@ export const paths = (from: Source): ReadonlyArray<Edit> => {
     if (!isName(base) && base?.text !== "]" && base?.text !== ")") return
     const start = operandStart(from, index - 1)
     if (start === undefined) return
-    edits.push({ start: token.start, end: first.end, text: key(first.kind === "quoted" ? first.value : first.text) })
+    edits.push({
+      start: token.start,
+      end: first.end,
+      text: key(first.kind === "quoted" ? first.value : first.text)
+    })
     let at = index + 2
     for (;;) {
       const next = tokens[at]
       const name = tokens[at + 1]
       if (next?.value === "." && isName(name)) {
-        edits.push({ start: next.start, end: name.end, text: key(name.kind === "quoted" ? name.value : name.text) })
+        edits.push({
+          start: next.start,
+          end: name.end,
+          text: key(name.kind === "quoted" ? name.value : name.text)
+        })
         at += 2
       } else if (next?.text === "[" && partner.has(at)) {
         // Snowflake counts from 0, DuckDB from 1.

@@ -146,9 +146,15 @@ const word = (from: Source, index: number): ReadonlyArray<Edit> => {
 export const syntax = (from: Source): ReadonlyArray<Edit> =>
   from.tokens.flatMap((token, index): ReadonlyArray<Edit> => {
     if (token.kind === "word") return word(from, index)
-    if (token.kind === "quoted" && token.value === informationSchema && from.tokens[index + 1]?.text === ".") {
+    if (
+      token.kind === "quoted" &&
+      token.value === informationSchema &&
+      from.tokens[index + 1]?.text === "."
+    ) {
       return [{ start: token.start, end: token.end, text: `"${hiddenInformationSchema}"` }]
     }
     // DuckDB would read a name and a string.
-    return token.kind === "hex" ? [{ start: token.start, end: token.end, text: `unhex('${token.value}')` }] : []
+    return token.kind === "hex"
+      ? [{ start: token.start, end: token.end, text: `unhex('${token.value}')` }]
+      : []
   })

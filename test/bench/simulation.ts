@@ -1,0 +1,91 @@
+/**
+ * Simulated hours per real second, at ten calls a second: how long a day of traffic takes to play back.
+ * `model` steps the pure cores that decide (buckets, ledger of the quotas, breaker); `guard` runs the
+ * whole guard in a fiber on a clock that is moved by hand.
+ */
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as BreakerModel from "../../src/core/BreakerModel.js"
+import * as BreakerState from "../../src/core/BreakerState.js"
+import * as BucketLimits from "../../src/core/BucketLimits.js"
+import * as QuotaLedger from "../../src/core/QuotaLedger.js"
+import { make as makeLedger } from "../../src/core/QuotaModel.js"
+import * as TokenBucket from "../../src/core/TokenBucket.js"
+import * as BreakerOptions from "../../src/internal/breakerOptions.js"
+import { collectGarbage, median } from "./harness.js"
+import { makeClock, operation, sent, start, times } from "./stack.js"
+
+const CALLS_PER_HOUR = 36_000
+const STEP_MS = 100
+
+const timed = async (hours: number, run: () => Promise<unknown> | void): Promise<number> => {
+  collectGarbage()
+  const before = process.cpuUsage()
+  await run()
+  const { system, user } = process.cpuUsage(before)
+  return hours / ((system + user) / 1e6)
+}
+
+const quotas = [
+  ["requests_per_hour", 1],
+  ["requests_per_day", 1],
+  ["queries_per_hour", 1],
+  ["queries_per_day", 1],
+  ["bytes_per_day", 4_096]
+] as const
+
+const modelHours = (breaker: BreakerModel.Config, calls: number): void => {
+  const bucket = { rate: 20, burst: 200 }
+  const limits = BucketLimits.compile({
+    global: bucket,
+    classes: { query: bucket },
+    tiers: { default: { client: bucket } }
+  })
+  const request = { client: "client", tier: "default", class: "query" }
+  const charges = quotas.map(([quota, amount]) => ({
+    key: "client:client",
+    quota,
+    limit: 1e12,
+    amount,
+    postPaid: quota === "bytes_per_day"
+  }))
+  const actual = [{ key: "client:client", quota: "bytes_per_day" as const, amount: 100 }]
+  const ledger = makeLedger<(typeof quotas)[number][0]>("")
+  let buckets = TokenBucket.initial(limits, 0)
+  let health = BreakerModel.make([30_000])
+  for (let i = 0; i < calls; i++) {
+    const now = i * STEP_MS
+    const [decision, next] = TokenBucket.decide(buckets, now, limits, request)
+    buckets = next
+    if (decision._tag === "Refused") throw new Error("the simulated client is within its limits")
+    const reserved = QuotaLedger.reserve(ledger, now, charges, 95_000)
+    if (reserved._tag === "Refused") throw new Error("the simulated client is within its quotas")
+    const [admission, busy] = BreakerState.acquire(health, now, breaker)
+    if (admission._tag === "Refused") throw new Error("the simulated warehouse is healthy")
+    QuotaLedger.submitted(ledger, now, reserved.reservation)
+    QuotaLedger.settle(ledger, now, reserved.reservation, actual)
+    health = BreakerState.settle(busy, now, breaker, admission.permit, "success")[1]
+  }
+}
+
+export const measureSimulation = async (rounds: number, hours: number) => {
+  const breaker = await Effect.runPromise(BreakerOptions.resolve({}))
+  const { advance, clock } = makeClock()
+  const { guard, runtime, stop } = await start({}, clock)
+  const guardHours = (calls: number) =>
+    times(calls, () => {
+      advance(STEP_MS)
+      return guard.run(operation, sent)
+    }).pipe(Effect.withClock(clock), Runtime.runPromise(runtime))
+  const model: Array<number> = []
+  const whole: Array<number> = []
+  for (let round = -2; round < rounds; round++) {
+    const one = await timed(hours * 8, () => modelHours(breaker, hours * 8 * CALLS_PER_HOUR))
+    const other = await timed(hours, () => guardHours(hours * CALLS_PER_HOUR))
+    if (round < 0) continue
+    model.push(one)
+    whole.push(other)
+  }
+  await Effect.runPromise(stop)
+  return { model: median(model), guard: median(whole) }
+}

@@ -1,0 +1,242 @@
+/**
+ * A model of the warehouse: so many statements run at once, the others queue inside it, and it slows
+ * down, refuses, fails or falls silent when its timetable says so. It remembers every statement until it
+ * has really ended: a cancellation is a message, and takes its time to arrive.
+ */
+import { Effect } from "effect"
+import type { Attempt } from "../../src/Guard.js"
+import type { Reason } from "../../src/Warehouse.js"
+import { WarehouseError } from "../../src/Warehouse.js"
+import type { Call } from "./calls.js"
+import type { Stream } from "./Random.js"
+import type { Timer, VirtualClock } from "./VirtualClock.js"
+
+/**
+ * - `refusing`: no connection; what was running is lost.
+ * - `hanging`: nothing is ever answered; what is running stays stuck until it is cancelled.
+ * - `slow`: everything takes ten times as long.
+ * - `brownout`: a part of the statements fails with faults of the warehouse's own.
+ * - `throttling`: half of the statements are turned away as too many.
+ */
+export type Weather = "healthy" | "refusing" | "hanging" | "slow" | "brownout" | "throttling"
+
+export interface Phase {
+  readonly weather: Weather
+  readonly fromMs: number
+  readonly untilMs: number
+}
+
+export interface Options {
+  /** Statements that run at once; more of them queue inside, in order of arrival. */
+  readonly slots: number
+  /** With so many inside, the next one is turned away. */
+  readonly overloadAbove: number
+  /** Median time of a statement that has a slot, and its spread. */
+  readonly queryMs: number
+  readonly metadataMs: number
+  readonly spread: number
+  /** Part of the statements that fails in a brownout. */
+  readonly faultRate: number
+  /** What is not healthy weather, in order and without overlaps. */
+  readonly phases: ReadonlyArray<Phase>
+}
+
+export interface Load {
+  /** Milliseconds of such weather. */
+  ms: number
+  /** Attempts to reach the warehouse in it. */
+  attempts: number
+  /** Things that clients wanted, and calls that they made for them. */
+  wanted: number
+  calls: number
+}
+
+interface Statement {
+  readonly call: Call
+  readonly answer: (exit: Effect.Effect<number, WarehouseError>) => void
+  running: boolean
+  timer: Timer | undefined
+  gone: boolean
+}
+
+export interface Model {
+  /** One attempt of a call; the value is the size of its result in bytes. */
+  readonly execute: (call: Call, attempt: Attempt) => Effect.Effect<number, WarehouseError>
+  readonly weather: () => Weather
+  /** Statements inside: running, queued, or not yet rid of. */
+  readonly inside: () => number
+  readonly mostInside: () => number
+  readonly load: { readonly [W in Weather]: Load }
+  /** Who must look at a statement that is about to reach the warehouse. */
+  onSubmit: (call: Call) => void
+}
+
+const failure = (reason: Reason, sent: "no" | "yes" | "unknown") =>
+  new WarehouseError({ reason, description: `the simulated warehouse says ${reason}`, sent })
+
+const CONNECT_MS = 4
+const ANSWER_MS = 15
+/** Each statement too many makes all of them slower by this part. */
+const CROWDING = 0.05
+
+export const make = (time: VirtualClock, random: Stream, options: Options): Model => {
+  let weather: Weather = "healthy"
+  let since = 0
+  let inside = 0
+  let mostInside = 0
+  let running = 0
+  const queue: Array<Statement> = []
+  const active = new Set<Statement>()
+  const emptyLoad = (): Load => ({ ms: 0, attempts: 0, wanted: 0, calls: 0 })
+  const load: { readonly [W in Weather]: Load } = {
+    healthy: emptyLoad(),
+    refusing: emptyLoad(),
+    hanging: emptyLoad(),
+    slow: emptyLoad(),
+    brownout: emptyLoad(),
+    throttling: emptyLoad()
+  }
+
+  const leave = (statement: Statement): void => {
+    if (statement.gone) return
+    statement.gone = true
+    if (statement.timer !== undefined) time.cancel(statement.timer)
+    active.delete(statement)
+    statement.call.statements -= 1
+    inside -= 1
+    if (statement.running) {
+      running -= 1
+      next()
+    }
+  }
+
+  const next = (): void => {
+    while (running < options.slots && queue.length > 0) {
+      const statement = queue.shift()!
+      if (!statement.gone) start(statement)
+    }
+  }
+
+  const end = (statement: Statement, exit: Effect.Effect<number, WarehouseError>): void => {
+    leave(statement)
+    statement.answer(exit)
+  }
+
+  const outcome = (call: Call): Effect.Effect<number, WarehouseError> => {
+    if (call.mistaken) return Effect.fail(failure(random.pick(["InvalidStatement", "NotFound"]), "yes"))
+    if (weather === "brownout" && random.chance(options.faultRate)) {
+      return random.chance(0.5)
+        ? Effect.fail(failure("ServerFault", "yes"))
+        : Effect.fail(failure(random.pick(["Unreachable", "SessionLost", "Protocol"]), "unknown"))
+    }
+    return Effect.succeed(random.integer(100, 2 * call.estimatedBytes))
+  }
+
+  const start = (statement: Statement): void => {
+    statement.running = true
+    running += 1
+    // What is started in silence stays stuck, and so does what is running when it falls.
+    if (weather === "hanging") return
+    const { call } = statement
+    const crowd = 1 + CROWDING * Math.max(0, inside - options.slots)
+    const median = call.mistaken ? ANSWER_MS : call.class === "query" ? options.queryMs : options.metadataMs
+    const ms = random.logNormal(median, options.spread) * crowd * (weather === "slow" ? 10 : 1)
+    statement.timer = time.after(ms, () => end(statement, outcome(call)))
+  }
+
+  const submit = (call: Call, answer: Statement["answer"]): Statement => {
+    model.onSubmit(call)
+    const statement: Statement = { call, answer, running: false, timer: undefined, gone: false }
+    inside += 1
+    mostInside = Math.max(mostInside, inside)
+    call.statements += 1
+    active.add(statement)
+    const turnedAway =
+      inside > options.overloadAbove || (weather === "throttling" && random.chance(0.5))
+    if (turnedAway) {
+      statement.timer = time.after(ANSWER_MS, () => {
+        call.paid -= 1
+        end(statement, Effect.fail(failure("Overloaded", "no")))
+      })
+    } else if (running < options.slots) start(statement)
+    else queue.push(statement)
+    return statement
+  }
+
+  const connect = (call: Call): Effect.Effect<void, WarehouseError> =>
+    Effect.async((resume) => {
+      load[weather].attempts += 1
+      call.attempts += 1
+      const refused = weather === "refusing"
+      const timer = time.after(CONNECT_MS * (1 + random.next()), () =>
+        resume(refused ? Effect.fail(failure("Unreachable", "no")) : Effect.void)
+      )
+      return Effect.sync(() => time.cancel(timer))
+    })
+
+  const cancellation = (statement: Statement): Effect.Effect<void> =>
+    Effect.async((resume) => {
+      const ms = random.between(5, weather === "hanging" || weather === "refusing" ? 2_000 : 100)
+      time.after(ms, () => {
+        leave(statement)
+        resume(Effect.void)
+      })
+    })
+
+  const execute = (call: Call, attempt: Attempt): Effect.Effect<number, WarehouseError> =>
+    Effect.zipRight(
+      connect(call),
+      Effect.uninterruptibleMask((restore) =>
+        Effect.zipRight(
+          attempt.markSent,
+          Effect.suspend(() => {
+            call.paid += 1
+            let answered: Effect.Effect<number, WarehouseError> | undefined
+            let answer: Statement["answer"] = (exit) => {
+              answered = exit
+            }
+            const statement = submit(call, (exit) => answer(exit))
+            const answerOf = Effect.async<number, WarehouseError>((resume) => {
+              if (answered !== undefined) resume(answered)
+              else answer = resume
+            })
+            return restore(answerOf).pipe(
+              Effect.onInterrupt(() => (statement.gone ? Effect.void : cancellation(statement))),
+              Effect.tap((bytes) => {
+                call.bytes += bytes
+                return attempt.addBytes(bytes)
+              })
+            )
+          })
+        )
+      )
+    )
+
+  const turn = (to: Weather): void => {
+    load[weather].ms += time.now() - since
+    since = time.now()
+    weather = to
+    if (to === "refusing") {
+      for (const statement of [...active]) {
+        if (!statement.gone) end(statement, Effect.fail(failure("Unreachable", "unknown")))
+      }
+      queue.length = 0
+    } else if (to === "hanging") {
+      for (const { timer } of active) if (timer !== undefined) time.cancel(timer)
+    }
+  }
+  for (const phase of options.phases) {
+    time.after(phase.fromMs, () => turn(phase.weather))
+    time.after(phase.untilMs, () => turn("healthy"))
+  }
+
+  const model: Model = {
+    execute,
+    weather: () => weather,
+    inside: () => inside,
+    mostInside: () => mostInside,
+    load,
+    onSubmit: () => {}
+  }
+  return model
+}
