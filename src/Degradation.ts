@@ -27,6 +27,7 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Ladder from "./core/DegradationLadder.js"
@@ -248,6 +249,7 @@ export const defaultOutcome = <A, E>(exit: Exit.Exit<A, E>): Outcome | undefined
   if (Exit.isSuccess(exit)) return "accepted"
   const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
   if (error instanceof Bulkhead.Overloaded) return error.why === "client-queue-full" ? undefined : "refused"
+  if (error instanceof AdaptiveRate.Throttled) return error.factor < 1 ? "refused" : undefined
   if (error instanceof WarehouseError) {
     return error.reason === "Overloaded" ? "refused" : error.sent === "no" ? undefined : "accepted"
   }

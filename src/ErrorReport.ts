@@ -183,6 +183,54 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         limit: error.permits,
         sideEffects: "none"
       }
+    case "Throttled":
+      return {
+        code: "RATE_LIMITED",
+        message:
+          `RATE_LIMITED: the warehouse takes ${error.ratePerSecond} calls per second from this server` +
+          (error.factor < 1 ? ", fewer than usual because it said that it is overloaded" : "") +
+          `. ${ran(false)} ${wait(error.retryAfterMs, now)}`,
+        ...retry(error.retryAfterMs, now),
+        scope: "warehouse",
+        limit: error.burst,
+        remaining: 0,
+        sideEffects: "none"
+      }
+    case "Degraded":
+      return {
+        code: "DEGRADED",
+        message:
+          `DEGRADED: the server is in ${error.mode} mode because ${error.why}` +
+          (error.shed
+            ? `, and turns some ${error.criticality} calls away`
+            : `, and serves no ${error.criticality} work now`) +
+          `. ${ran(false)} ` +
+          (error.retryAfterMs === undefined
+            ? "An operator decides when this ends; tell the user."
+            : `${wait(error.retryAfterMs, now)} get_limits tells the mode and the way back.`),
+        ...(error.retryAfterMs === undefined ? { retryable: false } : retry(error.retryAfterMs, now)),
+        scope: error.mode,
+        sideEffects: "none"
+      }
+    case "RepeatedFailure":
+      return {
+        code: "REPEATED_FAILURE",
+        message:
+          `REPEATED_FAILURE: this statement has failed ${error.attempts} times with ${error.code}: ` +
+          `${sentence(error.description)} It was not sent again. ` +
+          (error.code === "WAREHOUSE_PERMISSION"
+            ? "Tell the user, or change the statement"
+            : "Change the statement") +
+          (error.code === "WAREHOUSE_STATEMENT_TIMEOUT" ? " or ask for a longer timeout_seconds" : "") +
+          (error.suggestions === undefined || error.suggestions.length === 0
+            ? ""
+            : ` (did you mean ${error.suggestions.join(" or ")}?)`) +
+          `; unchanged, it is not tried for another ${seconds(error.retryAfterMs)}.`,
+        retryable: false,
+        scope: error.code,
+        sideEffects: "none",
+        ...optional("suggestions", error.suggestions)
+      }
     case "QuotaExceeded":
       return {
         code: "QUOTA_EXCEEDED",

@@ -3,40 +3,47 @@
  * which order they stand and what happens when one says no.
  *
  * ```
- * rate limit      one atomic decision over all scopes       refused: nobody is charged
- *   quota         reserve requests, queries, bytes           refused: tokens go back
- *     slot        a fair slot for the call
- *       breaker?  open: turn away before queueing
- *         slot    a fair slot for the statement
- *           breaker   a permit, stamped with its generation
- *             timeout   per attempt; the interruption cancels the statement
- *               work
- * settle          breaker verdict, real bytes into the quota, refunds if nothing was sent
+ * degradation       is this kind of work served at all now?        refused: nothing was taken yet
+ *   rate limit      one atomic decision over all scopes             refused: nobody is charged
+ *     quota         reserve requests, queries, bytes                refused: tokens go back
+ *       retry       only here; within its budget and the deadline, holding nothing while it waits
+ *         pace      the warehouse's own rate, cut when it says that it is overloaded
+ *           slot    a fair slot for the call
+ *             breaker?  open: turn away before queueing
+ *               slot    a fair slot for the statement
+ *                 breaker   a permit, stamped with its generation
+ *                   limit   of time; the interruption cancels the statement
+ *                     work
+ * settle            breaker verdict, real bytes into the quota, refunds if nothing was sent
  * ```
  *
  * Whatever way a call ends, what it took is given back or paid, exactly once.
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
+import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
+import { DeadlineExceeded } from "./Deadline.js"
+import * as Degradation from "./Degradation.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
 import * as RequestId from "./internal/requestId.js"
 import * as TimeLimits from "./internal/timeLimits.js"
-import type { OperationClass } from "./Operation.js"
+import * as Verdict from "./internal/verdict.js"
+import type { Criticality, OperationClass } from "./Operation.js"
 import { CurrentPrincipal } from "./Principal.js"
 import * as Quota from "./Quota.js"
 import type { QuotaStoreError } from "./QuotaStore.js"
 import * as RateLimiter from "./RateLimiter.js"
-import type { Reason } from "./Warehouse.js"
-import { WarehouseError } from "./Warehouse.js"
+import * as Retry from "./Retry.js"
+import * as Telemetry from "./Telemetry.js"
+import type { WarehouseError } from "./Warehouse.js"
+
+export { DeadlineExceeded }
 
 /**
  * What a tool asks the guard to let through.
@@ -47,12 +54,14 @@ import { WarehouseError } from "./Warehouse.js"
 export interface Operation {
   readonly tool: string
   readonly class: OperationClass
-  /** Milliseconds the whole call may take, waiting included. */
+  /** Milliseconds the whole call may take, waiting and retries included. */
   readonly deadlineMs: number
   /** Milliseconds one attempt in the warehouse may take; `deadlineMs` when absent. */
   readonly timeoutMs?: number | undefined
   /** Result bytes expected; what was really delivered is settled afterwards. */
   readonly estimatedBytes: number
+  /** Told when the call has to wait for its turn, with what it waits for. */
+  readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -87,38 +96,18 @@ export interface Guarded<A> {
 }
 
 /**
- * The call ran out of time, in a queue or in the warehouse.
- *
- * @since 0.1.0
- * @category errors
- */
-export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snowguard/DeadlineExceeded")(
-  "DeadlineExceeded",
-  {
-    /** The limit that was reached, milliseconds. */
-    limitMs: Schema.Number,
-    /** Was the statement sent? If so it has been cancelled in the warehouse. */
-    sent: Schema.Boolean,
-    /** `attempt`: the warehouse took too long. `call`: what was left of the caller's own time. */
-    of: Schema.Literal("attempt", "call")
-  }
-) {
-  override get message(): string {
-    return `the ${this.of} did not finish within ${this.limitMs} ms`
-  }
-}
-
-/**
  * Everything the guard itself may answer.
  *
  * @since 0.1.0
  * @category errors
  */
 export type Refusal =
+  | Degradation.Degraded
   | RateLimiter.RateLimited
-  | Bulkhead.Overloaded
   | Quota.QuotaExceeded
   | QuotaStoreError
+  | AdaptiveRate.Throttled
+  | Bulkhead.Overloaded
   | CircuitBreaker.CircuitOpen
   | DeadlineExceeded
 
@@ -140,72 +129,60 @@ export class Guard extends Context.Tag("snowguard/Guard")<
  * @since 0.1.0
  * @category models
  */
+export interface TierOptions {
+  /** Milliseconds a call waits for rate-limit tokens before it is refused; 0: not at all. */
+  readonly maxTokenWaitMs: number
+  /** Work that can come later: the first to be turned away when not everybody can be served. */
+  readonly batch: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
 export interface Options {
   /** Milliseconds a call waits for a slot at most; less when its deadline is nearer. */
   readonly maxWaitMs: number
+  /** By tier; a tier without an entry has that of `default`, which is interactive. */
+  readonly tiers: { readonly [tier: string]: TierOptions }
 }
 
 /**
  * @since 0.1.0
  * @category models
  */
-export const defaults: Options = { maxWaitMs: 5_000 }
-
-/**
- * What a failure of the warehouse says about its health. Only faults that are its own count against
- * it: a caller's mistake proves that it answers, and what an operator must mend is not mended by
- * waiting.
- *
- * @since 0.1.0
- * @category models
- */
-export const verdicts: { readonly [R in Reason]: CircuitBreaker.Verdict } = {
-  InvalidStatement: "alive",
-  NotFound: "alive",
-  Permission: "alive",
-  ResultExpired: "alive",
-  StatementTimeout: "ignored",
-  Cancelled: "ignored",
-  Authentication: "ignored",
-  Configuration: "ignored",
-  Unavailable: "ignored",
-  Overloaded: "ignored",
-  SessionLost: "ignored",
-  Unreachable: "failure",
-  Protocol: "failure",
-  ServerFault: "failure",
-  Unknown: "failure"
+export const defaults: Options = {
+  maxWaitMs: 5_000,
+  tiers: { default: { maxTokenWaitMs: 0, batch: false } }
 }
 
-/** Defects count: a driver that crashes is not healthy. A caller's own hurry does not. */
-const verdict = (exit: Exit.Exit<unknown, unknown>): CircuitBreaker.Verdict => {
-  if (Exit.isSuccess(exit)) return "success"
-  const failure = Cause.failureOrCause(exit.cause)
-  if (Either.isRight(failure)) return Cause.isInterruptedOnly(failure.right) ? "ignored" : "failure"
-  const error = failure.left
-  return error instanceof WarehouseError ? verdicts[error.reason] : "ignored"
+/** What a finished call has to say about: the reservation it holds, and what it did. */
+interface Ledger {
+  sent: boolean
+  /** Attempts that were about to send: of several, one has certainly left. */
+  attemptsSent: number
+  bytes: number
 }
 
-/** An error of the work itself (a rejected statement, a tool's own refusal) used our time: its token stays spent. */
-const keepsToken = (exit: Exit.Exit<unknown, unknown>): boolean => {
-  if (Exit.isSuccess(exit)) return true
-  const failure = Cause.failureOrCause(exit.cause)
-  return Either.isLeft(failure) && !isRefusal(failure.left) && !(failure.left instanceof WarehouseError)
-}
-
-const isRefusal = (error: unknown): boolean =>
-  error instanceof Bulkhead.Overloaded ||
-  error instanceof CircuitBreaker.CircuitOpen ||
-  error instanceof DeadlineExceeded
-
-const neverSent = (exit: Exit.Exit<unknown, unknown>): boolean => {
-  if (Exit.isSuccess(exit)) return false
-  const failure = Cause.failureOrCause(exit.cause)
-  return Either.isLeft(failure) && failure.left instanceof WarehouseError && failure.left.sent === "no"
-}
+/** A call that waits less than this is not worth a word to its client. */
+const WORTH_TELLING_MS = 50
 
 const warnings = (reservation: Quota.Reservation) =>
   reservation.status.filter((status) => status.remaining < status.limit / 5)
+
+/**
+ * An error of the work itself (a rejected statement, a tool's own refusal) used our time, so its token
+ * stays spent; what we refused, what was interrupted, and what the warehouse never saw costs nothing.
+ */
+const keepsToken = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  exit._tag === "Success" || (exit.cause._tag === "Fail" && !costsNothing(exit.cause.error))
+
+const costsNothing = (error: unknown): boolean =>
+  error instanceof Bulkhead.Overloaded ||
+  error instanceof CircuitBreaker.CircuitOpen ||
+  error instanceof AdaptiveRate.Throttled ||
+  error instanceof DeadlineExceeded ||
+  (typeof error === "object" && error !== null && "_tag" in error && error._tag === "WarehouseError")
 
 /**
  * @since 0.1.0
@@ -213,13 +190,17 @@ const warnings = (reservation: Quota.Reservation) =>
  */
 export const make = (options: Partial<Options> = {}) =>
   Effect.gen(function* () {
-    const { maxWaitMs } = { ...defaults, ...options }
+    const { maxWaitMs, tiers } = { ...defaults, ...options }
+    const degradation = yield* Degradation.Degradation
     const limiter = yield* RateLimiter.RateLimiter
     const quota = yield* Quota.Quota
+    const retry = yield* Retry.Retry
+    const pace = yield* AdaptiveRate.AdaptiveRate
     const bulkhead = yield* Bulkhead.Bulkhead
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const limits = yield* TimeLimits.make
     const nextRequestId = yield* RequestId.make
+    const interactive: TierOptions = tiers["default"] ?? { maxTokenWaitMs: 0, batch: false }
 
     const run = <A, E, R>(
       operation: Operation,
@@ -230,10 +211,10 @@ export const make = (options: Partial<Options> = {}) =>
           const deadline = unsafeMonotonicMillis(clock) + operation.deadlineMs
           const left = () => Math.max(0, deadline - unsafeMonotonicMillis(clock))
           const who = { client, tier, class: operation.class }
-          // The ledger of this call; only its own fibers see it.
-          let sent = false
-          let bytes = 0
+          const { batch, maxTokenWaitMs } = tiers[tier] ?? interactive
+          const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
           const requestId = nextRequestId()
+          const ledger: Ledger = { sent: false, attemptsSent: 0, bytes: 0 }
 
           const slot =
             (pool: Bulkhead.Pool) =>
@@ -246,41 +227,71 @@ export const make = (options: Partial<Options> = {}) =>
           // really ended, which may be a little later.
           const attempt = (reservation: Quota.Reservation) => {
             let timedOut = false
+            let sentAt: number | undefined
+            let begunAt = 0
             const inWarehouse = (limit: TimeLimits.Limit) =>
               Effect.suspend(() => {
+                begunAt = unsafeMonotonicMillis(clock)
                 const timeoutMs = Math.min(operation.timeoutMs ?? operation.deadlineMs, left())
                 limit.tighten(timeoutMs)
                 return work({
                   requestId,
                   timeoutMs,
-                  bytesLeft: reservation.bytesLeft,
+                  bytesLeft: Math.max(0, reservation.bytesLeft - ledger.bytes),
                   markSent: Effect.suspend(() => {
-                    if (sent) return Effect.void
-                    sent = true
+                    if (sentAt !== undefined) return Effect.void
+                    sentAt = unsafeMonotonicMillis(clock)
+                    ledger.attemptsSent += 1
+                    if (ledger.sent) return Effect.void
+                    ledger.sent = true
                     return Effect.ignoreLogged(quota.submitted(reservation))
                   }),
-                  addBytes: (more) => Effect.sync(() => void (bytes += more))
+                  addBytes: (more) => Effect.sync(() => void (ledger.bytes += more))
                 })
               })
+            const inPace = <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) =>
+              Effect.uninterruptibleMask((restore) =>
+                Effect.zipRight(
+                  pace.acquire,
+                  Effect.onExit(restore(effect), (exit) =>
+                    sentAt === undefined
+                      ? pace.refund
+                      : Verdict.isOverload(exit)
+                        ? pace.overloaded(sentAt)
+                        : Effect.void
+                  )
+                )
+              )
             return limits.within(
               left(),
               (limit) =>
                 breaker
-                  .protect(inWarehouse(limit), { verdict: (exit) => (timedOut ? "failure" : verdict(exit)) })
+                  .protect(inWarehouse(limit), {
+                    verdict: (exit) => {
+                      const verdict = timedOut ? "failure" : Verdict.verdict(exit)
+                      Telemetry.recordAttempt(
+                        operation.class,
+                        verdict,
+                        unsafeMonotonicMillis(clock) - begunAt
+                      )
+                      return verdict
+                    }
+                  })
                   .pipe(
                     slot("statements"),
                     (statement) => Effect.zipRight(breaker.peek, statement),
-                    slot("requests")
+                    slot("requests"),
+                    inPace
                   ),
               (limit) => {
                 timedOut = limit.tightened
                 return limit.tightened
                   ? new DeadlineExceeded({
                       limitMs: operation.timeoutMs ?? operation.deadlineMs,
-                      sent,
+                      sent: ledger.sent,
                       of: "attempt"
                     })
-                  : new DeadlineExceeded({ limitMs: operation.deadlineMs, sent, of: "call" })
+                  : new DeadlineExceeded({ limitMs: operation.deadlineMs, sent: ledger.sent, of: "call" })
               }
             )
           }
@@ -290,35 +301,56 @@ export const make = (options: Partial<Options> = {}) =>
             reservation: Quota.Reservation,
             exit: Exit.Exit<unknown, unknown>
           ) => {
-            if (sent && !neverSent(exit)) return Effect.ignoreLogged(quota.settle(reservation, { bytes }))
+            Telemetry.recordBytes(tier, ledger.bytes)
+            if (ledger.sent && !(ledger.attemptsSent === 1 && Verdict.neverLeft(exit))) {
+              return Effect.ignoreLogged(quota.settle(reservation, { bytes: ledger.bytes }))
+            }
             const release = Effect.ignoreLogged(quota.release(reservation))
             return keepsToken(exit) ? release : Effect.zipRight(limiter.refund(admission), release)
           }
 
-          return Effect.uninterruptibleMask((restore) =>
-            Effect.flatMap(limiter.acquire(who), (admission) =>
-              // Not interruptible: a reservation granted to nobody would be lost. Stores bound their own time.
-              quota
-                .reserve({
-                  ...who,
-                  estimatedBytes: operation.estimatedBytes,
-                  deadlineMs: operation.deadlineMs
-                })
-                .pipe(
-                  Effect.onError(() => limiter.refund(admission)),
-                  Effect.flatMap((reservation) =>
-                    restore(attempt(reservation)).pipe(
-                      Effect.onExit((exit) => settle(admission, reservation, exit)),
-                      Effect.map((value) => ({ value, warnings: warnings(reservation) }))
-                    )
-                  )
+          const reserve = quota.reserve({
+            ...who,
+            estimatedBytes: operation.estimatedBytes,
+            deadlineMs: operation.deadlineMs
+          })
+
+          const path = Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(limiter.reserve(who, Math.min(maxTokenWaitMs, left())), (admission) => {
+              if (admission.waitMs > 0) Telemetry.recordTokenWait(tier, admission.waitMs)
+              const turn = restore(awaitTurn(operation, admission)).pipe(
+                // Not interruptible: a reservation granted to nobody would be lost. Stores bound their own time.
+                Effect.zipRight(reserve),
+                Effect.onError(() => limiter.refund(admission))
+              )
+              return Effect.flatMap(turn, (reservation) =>
+                restore(
+                  retry.run(() => attempt(reservation), {
+                    class: operation.class,
+                    deadline,
+                    decide: Verdict.decide(operation.class)
+                  })
+                ).pipe(
+                  Effect.onExit((exit) => settle(admission, reservation, exit)),
+                  Effect.map((value) => ({ value, warnings: warnings(reservation) }))
                 )
-            )
+              )
+            })
           )
+          return degradation.protect(criticality, path)
         })
       )
     return Guard.of({ run })
   })
+
+/** The tokens are reserved already; this waits until they are due. */
+const awaitTurn = (operation: Operation, { waitMs }: RateLimiter.Admission): Effect.Effect<void> => {
+  if (waitMs === 0) return Effect.void
+  const wait = Effect.sleep(waitMs)
+  return operation.waiting === undefined || waitMs < WORTH_TELLING_MS
+    ? wait
+    : Effect.zipRight(operation.waiting(`waiting ${waitMs} ms for the rate limit`), wait)
+}
 
 /**
  * @since 0.1.0
@@ -329,5 +361,11 @@ export const layer = (
 ): Layer.Layer<
   Guard,
   never,
-  RateLimiter.RateLimiter | Quota.Quota | Bulkhead.Bulkhead | CircuitBreaker.CircuitBreaker
+  | Degradation.Degradation
+  | RateLimiter.RateLimiter
+  | Quota.Quota
+  | Retry.Retry
+  | AdaptiveRate.AdaptiveRate
+  | Bulkhead.Bulkhead
+  | CircuitBreaker.CircuitBreaker
 > => Layer.scoped(Guard, make(options))

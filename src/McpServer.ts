@@ -24,9 +24,11 @@ import type * as Scope from "effect/Scope"
 import * as ErrorReport from "./ErrorReport.js"
 import * as JsonSchema from "./internal/jsonSchema.js"
 import * as RequestId from "./internal/requestId.js"
+import { unsafeMonotonicMillis } from "./internal/monotonic.js"
 import * as RequestRunner from "./internal/requestRunner.js"
 import type { Principal } from "./Principal.js"
 import { CurrentPrincipal } from "./Principal.js"
+import * as Telemetry from "./Telemetry.js"
 import type * as Tool from "./Tool.js"
 import { Toolbox } from "./Toolbox.js"
 
@@ -87,6 +89,11 @@ const errorResult = (report: ErrorReport.ErrorReport): CallToolResult => ({
   _meta: { [ErrorReport.metaKey]: report }
 })
 
+const codeOf = (result: CallToolResult): string => {
+  const report = result._meta?.[ErrorReport.metaKey]
+  return typeof report === "object" && report !== null && "code" in report ? String(report.code) : "INTERNAL"
+}
+
 const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
   name: tool.name,
   title: tool.annotations.title,
@@ -106,7 +113,12 @@ export const make = (options: Options) =>
     const nextReference = yield* RequestId.make
     const listing: ListToolsResult = { tools: toolbox.tools.map(describe) }
 
-    const call = (tool: Tool.Any, input: unknown, context: Tool.Context): Effect.Effect<CallToolResult> => {
+    const run = (
+      tool: Tool.Any,
+      input: unknown,
+      context: Tool.Context,
+      tier: string
+    ): Effect.Effect<CallToolResult> => {
       const decoded = Schema.decodeUnknownEither(tool.input)(input, {
         errors: "all",
         onExcessProperty: "error"
@@ -126,6 +138,9 @@ export const make = (options: Options) =>
         Effect.catchAll((error) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => {
             const report = ErrorReport.fromError(error, now)
+            if (report.sideEffects === "none" && report.scope !== undefined) {
+              Telemetry.recordRefusal(tier, report.code, report.scope)
+            }
             return Effect.as(
               Effect.logInfo("call refused").pipe(
                 Effect.annotateLogs({
@@ -153,6 +168,34 @@ export const make = (options: Options) =>
         Effect.annotateLogs({ tool: tool.name })
       )
     }
+
+    /** The boundary: the span, the count, and the time of a call, however it ends. */
+    const call = (tool: Tool.Any, input: unknown, context: Tool.Context, { client, tier }: Principal) =>
+      Effect.clockWith((clock) => {
+        const started = unsafeMonotonicMillis(clock)
+        const record = (outcome: string) =>
+          Telemetry.recordCall({ tool: tool.name, tier, outcome, ms: unsafeMonotonicMillis(clock) - started })
+        return run(tool, input, context, tier).pipe(
+          Effect.onExit((exit) =>
+            Effect.sync(() =>
+              record(
+                exit._tag === "Failure"
+                  ? "cancelled"
+                  : exit.value.isError === true
+                    ? codeOf(exit.value)
+                    : "ok"
+              )
+            )
+          ),
+          Effect.provideService(CurrentPrincipal, { client, tier }),
+          Effect.annotateLogs({ client }),
+          Effect.withSpan(Telemetry.spans.call, {
+            kind: "server",
+            attributes: { "mcp.tool": tool.name, "snowguard.tier": tier },
+            captureStackTrace: false
+          })
+        )
+      })
 
     const connect = (transport: Transport, principal: Principal) =>
       Effect.gen(function* () {
@@ -192,10 +235,8 @@ export const make = (options: Options) =>
                   )
           }
           return runner.run(
-            call(tool, request.params.arguments ?? {}, context).pipe(
-              Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void)),
-              Effect.provideService(CurrentPrincipal, principal),
-              Effect.annotateLogs({ client: principal.client })
+            call(tool, request.params.arguments ?? {}, context, principal).pipe(
+              Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
             ),
             extra.signal
           )

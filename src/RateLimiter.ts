@@ -97,6 +97,8 @@ export interface Admission {
   readonly cost: number
   /** The bucket that stood for the client: its own, or the shared overflow bucket. */
   readonly clientScope: "client" | "overflow"
+  /** Whole milliseconds until the tokens are due; 0 unless the caller was willing to wait. */
+  readonly waitMs: number
 }
 
 /**
@@ -169,6 +171,11 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
      */
     readonly acquire: (request: Request) => Effect.Effect<Admission, RateLimited>
     /**
+     * Admit now for later: takes the tokens at once, and says how long to wait until they are due, at
+     * most `maxWaitMs`. Who does not wait for them, or does not use them, gives them back.
+     */
+    readonly reserve: (request: Request, maxWaitMs: number) => Effect.Effect<Admission, RateLimited>
+    /**
      * Admit, waiting up to `maxWaitMs` for tokens. The tokens are reserved at once and given back
      * synchronously when the wait is interrupted. A refusal comes at once and says when the same call,
      * as patient as now, would be let in.
@@ -199,12 +206,13 @@ const refusal = ({ binding, never, retryAfterMs }: TokenBucket.Refused, luck: nu
   return withoutStack(() => new RateLimited(fields, { disableValidation: true }))
 }
 
-const admission = (request: Request, { clientScope }: TokenBucket.Admitted): Admission => ({
+const admission = (request: Request, { clientScope, waitMs }: TokenBucket.Admitted): Admission => ({
   client: request.client,
   tier: request.tier,
   class: request.class,
   cost: request.cost ?? 1,
-  clientScope
+  clientScope,
+  waitMs: Math.ceil(waitMs)
 })
 
 /**
@@ -243,26 +251,28 @@ export const make = (
         })
       )
 
-    const acquire = (request: Request): Effect.Effect<Admission, RateLimited> =>
-      Effect.flatMap(decide(request, 0), (decision) =>
+    const reserve = (request: Request, maxWaitMs: number): Effect.Effect<Admission, RateLimited> =>
+      Effect.flatMap(decide(request, maxWaitMs), (decision) =>
         decision._tag === "Admitted" ? Effect.succeed(admission(request, decision)) : refuse(decision)
       )
 
+    const acquire = (request: Request): Effect.Effect<Admission, RateLimited> => reserve(request, 0)
+
     const acquireWithin = (request: Request, maxWaitMs: number): Effect.Effect<Admission, RateLimited> =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(decide(request, maxWaitMs), (decision) => {
-          if (decision._tag === "Refused") return refuse(decision)
-          const given = admission(request, decision)
-          if (decision.waitMs === 0) return Effect.succeed(given)
-          return restore(Effect.sleep(Math.ceil(decision.waitMs))).pipe(
-            Effect.onInterrupt(() => refund(given)),
-            Effect.as(given)
-          )
-        })
+        Effect.flatMap(reserve(request, maxWaitMs), (given) =>
+          given.waitMs === 0
+            ? Effect.succeed(given)
+            : restore(Effect.sleep(given.waitMs)).pipe(
+                Effect.onInterrupt(() => refund(given)),
+                Effect.as(given)
+              )
+        )
       )
 
     return {
       acquire,
+      reserve,
       acquireWithin,
       refund,
       limit: (request, effect) => Effect.zipRight(acquire(request), effect),
@@ -292,6 +302,7 @@ const admittedAtOnce: TokenBucket.Admitted = { _tag: "Admitted", waitMs: 0, clie
  */
 export const layerNoop: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, {
   acquire: (request) => Effect.succeed(admission(request, admittedAtOnce)),
+  reserve: (request) => Effect.succeed(admission(request, admittedAtOnce)),
   acquireWithin: (request) => Effect.succeed(admission(request, admittedAtOnce)),
   refund: () => Effect.void,
   limit: (_, effect) => effect,

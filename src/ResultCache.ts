@@ -72,7 +72,7 @@ export interface Hit {
  */
 export interface Served<A> {
   readonly value: A
-  /** Absent when the warehouse has just said so. */
+  /** Absent when this very call has asked; there when it was told what another one asked. */
   readonly cached?:
     | {
         readonly ageMs: number
@@ -237,11 +237,14 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
           )
         })
 
-      const follow = ({ outcome }: Question): Effect.Effect<Served<A>, E, R> =>
+      const follow = ({ asOf, outcome }: Question): Effect.Effect<Served<A>, E, R> =>
         Effect.flatMap(Deferred.await(outcome), (told) => {
           switch (told._tag) {
             case "answered":
-              return Effect.succeed({ value: told.value as A })
+              return Effect.clockWith((clock) => {
+                const { value } = told
+                return Effect.succeed(from({ asOf, value }, nowOf(clock), { stale: false }))
+              })
             case "outage":
               return Effect.fail(told.error as E)
             case "interrupted":

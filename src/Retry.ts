@@ -102,8 +102,7 @@ export class Retry extends Context.Tag("snowguard/Retry")<
   Retry,
   {
     /**
-     * Runs attempt 1, and 2, 3 ... while they fail and trying again is allowed. Fails with the last
-     * error as it is. Attempts after the first carry the same idempotency key if `attempt` gives them one.
+     * Runs attempt 1, and 2, 3 ... while they fail and trying again is allowed; fails with the last error.
      */
     readonly run: <A, E, R>(
       attempt: (n: number) => Effect.Effect<A, E, R>,

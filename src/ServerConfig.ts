@@ -24,7 +24,9 @@ export type { BreakerOptions } from "./config/Options.js"
 export {
   breakerOptions,
   bulkheadOptions,
+  cacheOptions,
   callPolicyTiers,
+  guardOptions,
   logLevel,
   quotaOptions,
   rateLimiterOptions,

@@ -8,14 +8,19 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as RequestId from "./internal/requestId.js"
+import * as LoopGuard from "./LoopGuard.js"
 import * as Quota from "./Quota.js"
 import * as QuotaStore from "./QuotaStore.js"
 import * as RateLimiter from "./RateLimiter.js"
+import * as ResultCache from "./ResultCache.js"
+import * as Retry from "./Retry.js"
 import { ReadOnly } from "./ReadOnly.js"
 import * as ServerConfig from "./ServerConfig.js"
 import type { Column, Row } from "./Warehouse.js"
@@ -80,6 +85,11 @@ export const layer = (answers: { readonly [sql: string]: Answer } = {}) =>
       Layer.mergeAll(
         Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(ServerConfig.defaults))),
         Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(ServerConfig.defaults))),
+        Retry.layerNoop,
+        AdaptiveRate.layerNoop,
+        LoopGuard.layerNoop,
+        ResultCache.layerNoop,
+        Degradation.layerNoop,
         CircuitBreaker.layer(),
         Layer.provide(
           Layer.orDie(Quota.layer(ServerConfig.quotaOptions(ServerConfig.defaults))),

@@ -7,6 +7,7 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Refusal } from "./Guard.js"
+import type { RepeatedFailure } from "./LoopGuard.js"
 import type { OperationClass } from "./Operation.js"
 import type { StatementRejected } from "./ReadOnly.js"
 import type { WarehouseError } from "./Warehouse.js"
@@ -37,7 +38,7 @@ export class ToolError extends Schema.TaggedError<ToolError>("snowguard/ToolErro
  * @since 0.1.0
  * @category errors
  */
-export type RequestError = Refusal | StatementRejected | WarehouseError | ToolError
+export type RequestError = Refusal | RepeatedFailure | StatementRejected | WarehouseError | ToolError
 
 /**
  * @since 0.1.0

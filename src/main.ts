@@ -6,18 +6,24 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
+import * as LoopGuard from "./LoopGuard.js"
 import * as McpServer from "./McpServer.js"
 import * as Principal from "./Principal.js"
 import * as Quota from "./Quota.js"
 import * as QuotaStore from "./QuotaStore.js"
 import * as RateLimiter from "./RateLimiter.js"
 import * as ReadOnly from "./ReadOnly.js"
+import * as ResultCache from "./ResultCache.js"
+import * as Retry from "./Retry.js"
 import * as ServerConfig from "./ServerConfig.js"
+import * as Telemetry from "./Telemetry.js"
 import * as Toolbox from "./Toolbox.js"
 import * as Stdio from "./transport/Stdio.js"
 import * as Warehouse from "./Warehouse.js"
@@ -44,6 +50,10 @@ const warehouse = (settings: ServerConfig.Settings) =>
 /** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
 const DRAIN_SHARE = 0.8
 
+/** The warehouse's own rate: all that all clients may ask for, until it says that this is too much. */
+const pace = ({ limits }: ServerConfig.Settings) =>
+  AdaptiveRate.layer({ ratePerSecond: limits.requestsPerSecond, burst: limits.burst })
+
 const breaker = (settings: ServerConfig.Settings) => {
   const { openMaxMs, openMs, ...options } = ServerConfig.breakerOptions(settings)
   return CircuitBreaker.layer({
@@ -61,10 +71,13 @@ const breaker = (settings: ServerConfig.Settings) => {
  * @category layers
  */
 export const layer = (settings: ServerConfig.Settings) => {
+  const health = Layer.merge(Bulkhead.layer(ServerConfig.bulkheadOptions(settings)), breaker(settings))
   const guards = Layer.mergeAll(
     RateLimiter.layer(ServerConfig.rateLimiterOptions(settings)),
-    Bulkhead.layer(ServerConfig.bulkheadOptions(settings)),
-    breaker(settings),
+    Layer.provideMerge(Degradation.layer({ eventLoop: true }), health),
+    Retry.layer(),
+    pace(settings),
+    ResultCache.layer(ServerConfig.cacheOptions(settings)),
     Layer.provide(Quota.layer(ServerConfig.quotaOptions(settings)), QuotaStore.layerMemory),
     CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
   )
@@ -73,7 +86,9 @@ export const layer = (settings: ServerConfig.Settings) => {
     drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE
   }).pipe(
     Layer.provide(Toolbox.layerDefault),
-    Layer.provide(Guard.layer({ maxWaitMs: settings.limits.maxWaitSeconds * 1000 })),
+    Layer.provide(Telemetry.layer),
+    Layer.provide(LoopGuard.layer()),
+    Layer.provide(Guard.layer(ServerConfig.guardOptions(settings))),
     Layer.provide(guards),
     Layer.provide(warehouse(settings))
   )

@@ -493,7 +493,7 @@ describe("an interruption at any point", () => {
           for (let turn = 0; turn <= 20; turn++) {
             yield* Effect.gen(function* () {
               const breaker = yield* CircuitBreaker.make({
-                openTimes: tenSeconds,
+                openTimes: Schedule.intersect(tenSeconds, Schedule.recurs(1)),
                 probes: 1,
                 probeSuccesses: 99
               })

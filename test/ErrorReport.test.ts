@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { Throttled } from "../src/AdaptiveRate.js"
 import { Overloaded } from "../src/Bulkhead.js"
 import { CircuitOpen } from "../src/CircuitBreaker.js"
+import { Degraded } from "../src/Degradation.js"
 import * as ErrorReport from "../src/ErrorReport.js"
 import { DeadlineExceeded } from "../src/Guard.js"
+import { RepeatedFailure } from "../src/LoopGuard.js"
 import { QuotaExceeded } from "../src/Quota.js"
 import { QuotaStoreError } from "../src/QuotaStore.js"
 import { RateLimited } from "../src/RateLimiter.js"
@@ -11,6 +14,8 @@ import { StatementRejected } from "../src/ReadOnly.js"
 import type { RequestError } from "../src/Tool.js"
 import { ToolError } from "../src/Tool.js"
 import { Reason, WarehouseError } from "../src/Warehouse.js"
+
+const forced = new CircuitOpen({ phase: "forced-open", failures: 0, calls: 0, cause: "maintenance" })
 
 const now = Date.UTC(2026, 10, 23, 12, 0, 0)
 
@@ -26,6 +31,29 @@ const limited = (retryAfterMs: number, never = false) =>
   })
 
 const errors: ReadonlyArray<RequestError> = [
+  new Throttled({ ratePerSecond: 70, burst: 140, factor: 0.7, retryAfterMs: 12, retryHintMs: 13 }),
+  new Degraded({
+    mode: "constrained",
+    criticality: "query",
+    why: "callers wait 2.4 s for a slot",
+    signal: "slot-wait",
+    shed: true,
+    retryAfterMs: 1_500
+  }),
+  new Degraded({
+    mode: "emergency",
+    criticality: "metadata",
+    why: "an operator said so",
+    signal: "operator",
+    shed: false
+  }),
+  new RepeatedFailure({
+    attempts: 3,
+    code: "WAREHOUSE_NOT_FOUND",
+    description: "Object 'ORDER' does not exist",
+    suggestions: ["ORDERS"],
+    retryAfterMs: 42_000
+  }),
   limited(1_400),
   limited(0, true),
   new Overloaded({
@@ -53,7 +81,7 @@ const errors: ReadonlyArray<RequestError> = [
     calls: 3,
     cause: "3 failures in a row"
   }),
-  new CircuitOpen({ phase: "forced-open", failures: 0, calls: 0, cause: "maintenance" }),
+  forced,
   new DeadlineExceeded({ limitMs: 60_000, sent: true, of: "attempt" }),
   new DeadlineExceeded({ limitMs: 60_000, sent: false, of: "call" }),
   new StatementRejected({ code: "NOT_A_READ", reason: "DROP changes data.", position: 0 }),
@@ -61,11 +89,17 @@ const errors: ReadonlyArray<RequestError> = [
   ...Reason.literals.map((reason) => new WarehouseError({ reason, description: "It failed.", sent: "yes" }))
 ]
 
+const find = (tag: RequestError["_tag"]): RequestError => {
+  const found = errors.find((error) => error._tag === tag)
+  if (found === undefined) throw new Error(`no ${tag} among the errors`)
+  return found
+}
+
 describe("ErrorReport", () => {
   it("every error has a text that begins with its code, and a report that its schema accepts", () => {
     for (const error of errors) {
       const report = ErrorReport.fromError(error, now)
-      assert.isTrue(report.message.startsWith(report.code), report.message)
+      assert.isTrue(report.message.startsWith(`${report.code}`), report.message)
       assert.deepStrictEqual(
         Schema.decodeUnknownSync(ErrorReport.ErrorReport)(JSON.parse(JSON.stringify(report))),
         report
@@ -101,14 +135,14 @@ describe("ErrorReport", () => {
   })
 
   it("a wait of more than a minute is the user's, with the moment it ends", () => {
-    const report = ErrorReport.fromError(errors[3] as RequestError, now)
+    const report = ErrorReport.fromError(find("QuotaExceeded"), now)
     assert.match(report.message, /Do not retry before 2026-11-23T12:50:00.000Z .* Tell the user\./)
     assert.deepInclude(report, { used: 1800, limit: 1800, remaining: 0, resetAt: "2026-11-23T12:50:00.000Z" })
   })
 
   it("what waiting cannot mend is not retryable", () => {
     assert.isFalse(ErrorReport.fromError(limited(0, true), now).retryable)
-    assert.isFalse(ErrorReport.fromError(errors[6] as RequestError, now).retryable)
+    assert.isFalse(ErrorReport.fromError(forced, now).retryable)
     for (const reason of ["InvalidStatement", "NotFound", "Permission", "Authentication"] as const) {
       const report = ErrorReport.fromError(
         new WarehouseError({ reason, description: "No.", sent: "yes" }),
@@ -144,6 +178,6 @@ describe("ErrorReport", () => {
   })
 
   it("what only an operator may know stays out of the text", () => {
-    assert.notMatch(ErrorReport.fromError(errors[4] as RequestError, now).message, /secret/)
+    assert.notMatch(ErrorReport.fromError(find("QuotaStoreError"), now).message, /secret/)
   })
 })

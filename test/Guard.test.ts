@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Ref, TestClock } from "effect"
+import * as AdaptiveRate from "../src/AdaptiveRate.js"
 import * as Bulkhead from "../src/Bulkhead.js"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
+import * as Degradation from "../src/Degradation.js"
 import * as Guard from "../src/Guard.js"
 import * as Quota from "../src/Quota.js"
 import * as QuotaStore from "../src/QuotaStore.js"
 import * as RateLimiter from "../src/RateLimiter.js"
+import * as Retry from "../src/Retry.js"
 import { StatementRejected } from "../src/ReadOnly.js"
 import { WarehouseError } from "../src/Warehouse.js"
 
@@ -27,7 +30,8 @@ const stack = (
       Layer.provide(QuotaStore.layerMemory)
     )
   )
-  return Layer.provideMerge(Guard.layer({ maxWaitMs: 1000 }), guards)
+  const off = Layer.mergeAll(Degradation.layerNoop, Retry.layerNoop, AdaptiveRate.layerNoop)
+  return Layer.provideMerge(Guard.layer({ maxWaitMs: 1000 }), Layer.merge(guards, off))
 }
 
 const operation: Guard.Operation = {

@@ -73,6 +73,8 @@ describe("LoopGuard", () => {
       expect(yield* tried("select a from t where b = 'x  y'")).toBe(true)
       expect(yield* tried("select \"a\" from t where b = 'X  y'")).toBe(true)
       expect(yield* tried("select a from t2 where b = 'X  y'")).toBe(true)
+      expect(yield* tried('select a from t where b = "X  y"')).toBe(true)
+      expect(yield* tried("select 'a' from t where b = 'X  y'")).toBe(true)
     })
   )
 

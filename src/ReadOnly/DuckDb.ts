@@ -44,7 +44,7 @@ export interface Options {
    * output alone.
    */
   readonly translate?: ((sql: string) => string) | undefined
-  /** Functions that the translation or the warehouse brings along, allowed to everybody. */
+  /** Macros that the translation or the warehouse brings along, allowed to everybody. */
   readonly functions?: ReadonlyArray<string> | undefined
   readonly limits?: Limits | undefined
 }
@@ -154,10 +154,11 @@ export const make = (options: Options = {}): Effect.Effect<ReadOnly.ReadOnly["Ty
     const limits = options.limits ?? defaultLimits
     const names = Functions.duckDbScalars()
 
+    const macros = new Set((options.functions ?? []).map((name) => name.toUpperCase()))
+
     const allowedBy = (policy: ReadOnly.Policy): Allowed => ({
-      functions: new Set(
-        [...(options.functions ?? []), ...policy.allowFunctions].map((name) => name.toUpperCase())
-      ),
+      functions: new Set(policy.allowFunctions.map((name) => name.toUpperCase())),
+      macros,
       nearest: (name, kind) => nearest(name, kind === "table" ? Functions.duckDbTables() : names)
     })
 

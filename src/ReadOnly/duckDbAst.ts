@@ -28,11 +28,13 @@ export interface Findings {
 export interface Allowed {
   /** Names in upper case: `F`, or `DB.SCH.F` for a qualified one. */
   readonly functions: ReadonlySet<string>
+  /** Macros of the warehouse, in upper case; they come before DuckDB's functions of the same name. */
+  readonly macros: ReadonlySet<string>
   readonly nearest: (name: string, kind: "scalar" | "table") => ReadonlyArray<string>
 }
 
-const maxDepth = 200
-const maxJoins = 100
+const maxDepth = 150
+const maxJoins = 64
 const maxGroupingSets = 1000
 const maxPivotColumns = 1000
 /** Nodes that the binder may visit once it has unfolded macros, aliases, lambdas and BETWEEN. */
@@ -40,8 +42,9 @@ const maxNodes = 100_000
 /** Nodes that names of earlier columns of the same select list may stand for, and how long their chains are. */
 const maxAliasNodes = 4000
 const maxAliasChain = 40
-/** How often at most the binder was seen to repeat the arguments of a macro, a lambda or BETWEEN. */
-const repeats = 3
+const maxWindows = 250
+/** How often the binder repeats what stands inside. */
+const repeats = { LAMBDA: 2, BETWEEN: 3, macro: 6 }
 
 const expressions = new Set(
   (
@@ -77,6 +80,7 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
   const functions = new Set<string>()
   let problem: Problem | undefined
   let joins = 0
+  let windows = 0
   let aliasNodes = 0
   let chain = 0
 
@@ -94,6 +98,9 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
     )
     if (tree["is_operator"] !== true) functions.add(name)
     const verdict = kind === "table" ? Functions.tableInDuckDb(name) : Functions.scalarInDuckDb(name)
+    if (verdict !== "never" && allowed.macros.has(name.toUpperCase())) {
+      return Functions.unfoldsOnce(name) ? "native" : "macro"
+    }
     if (verdict === "native" || verdict === "macro") return verdict
     const full = [...qualifiers, name].join(".").toUpperCase()
     if (verdict === "unknown" && allowed.functions.has(full)) return "macro"
@@ -203,13 +210,15 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
       case "FUNCTION":
       case "WINDOW": {
         const verdict = checkFunction(tree, "scalar")
+        windows += kind === "WINDOW" ? 1 : 0
+        if (windows > maxWindows) fail("TOO_LARGE", `more than ${maxWindows} window functions`)
         const grows = Functions.growth(text(tree["function_name"]), list(tree["children"]).map(literal))
         if (grows !== undefined) fail("TOO_LARGE", grows, tree)
-        return 1 + sum(Object.values(tree), scope, depth + 1) * (verdict === "native" ? 1 : repeats)
+        return 1 + sum(Object.values(tree), scope, depth + 1) * (verdict === "native" ? 1 : repeats.macro)
       }
       case "LAMBDA":
       case "BETWEEN":
-        return 1 + sum(Object.values(tree), scope, depth + 1) * repeats
+        return 1 + sum(Object.values(tree), scope, depth + 1) * repeats[kind]
       default:
         return 1 + sum(Object.values(tree), scope, depth + 1)
     }

@@ -6,8 +6,10 @@
 import * as LogLevel from "effect/LogLevel"
 import type * as Bulkhead from "../Bulkhead.js"
 import type { TierPolicy } from "../CallPolicy.js"
+import type * as Guard from "../Guard.js"
 import type * as Quota from "../Quota.js"
 import type * as RateLimiter from "../RateLimiter.js"
+import type * as ResultCache from "../ResultCache.js"
 import type { Settings } from "./Settings.js"
 
 type Tier = Settings["tiers"][string]
@@ -135,6 +137,29 @@ export const breakerOptions = ({ breaker }: Settings): BreakerOptions => ({
   openMs: ms(breaker.openSeconds),
   openMaxMs: ms(breaker.openMaxSeconds),
   probes: breaker.probes
+})
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const guardOptions = (settings: Settings): Guard.Options => ({
+  maxWaitMs: ms(settings.limits.maxWaitSeconds),
+  tiers: mapValues(settings.tiers, (tier) => ({
+    maxTokenWaitMs: ms(tier.maxTokenWaitSeconds),
+    batch: tier.lowPriority
+  }))
+})
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const cacheOptions = ({ cache }: Settings): Partial<ResultCache.Options> => ({
+  maxBytes: cache.maxBytes,
+  maxEntries: cache.maxEntries,
+  freshMs: ms(cache.freshSeconds),
+  maxAgeMs: ms(cache.maxAgeSeconds)
 })
 
 const levels = {

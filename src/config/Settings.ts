@@ -178,6 +178,33 @@ export const table = {
         })
       }
     },
+    cache: {
+      about:
+        "Catalog answers that are remembered, to be given with their age when the warehouse is out of reach.",
+      fields: {
+        fresh_seconds: number({
+          ...seconds,
+          min: 0,
+          max: 3600,
+          default: 0,
+          about: "age up to which an answer is given without asking the warehouse; 0: always ask"
+        }),
+        max_age_seconds: number({
+          ...seconds,
+          max: 604_800,
+          default: 86_400,
+          about: "age at which an answer is forgotten"
+        }),
+        max_entries: integer({ min: 1, max: 1_000_000, default: 1_000, about: "answers remembered" }),
+        max_bytes: integer({
+          min: 1024,
+          max: 1024 ** 4,
+          default: 32 * 1024 ** 2,
+          unit: "bytes",
+          about: "memory that they may take"
+        })
+      }
+    },
     duckdb: {
       about: "The embedded warehouse.",
       fields: {

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { integer, list, number, text } from "./Setting.js"
+import { boolean, integer, list, number, text } from "./Setting.js"
 import type { NamedSection } from "./Table.js"
 import { namePattern } from "./Table.js"
 
@@ -81,6 +81,17 @@ export const named = {
       max_statement_seconds: number({
         ...seconds,
         about: "in place of `timeouts.max_statement_seconds`"
+      }),
+      max_token_wait_seconds: number({
+        ...seconds,
+        min: 0,
+        max: 60,
+        default: 2,
+        about: "a call that is too early waits up to this long for its turn instead of being refused"
+      }),
+      low_priority: boolean({
+        default: false,
+        about: "queries of this tier can come later: they are the first to be turned away"
       }),
       weight: integer({
         min: 1,

@@ -47,8 +47,8 @@ export interface Options {
 
 /**
  * The base is the limit of all calls of all clients, so that the gate is invisible until the warehouse
- * complains. Cut and raise are those of TCP-like controllers that halve slowly: 0.7 three times is a
- * third, and 5 % a second brings that third back in 14 s.
+ * complains. Three overloads in a row leave a third of it, and a raise of 5 % a second brings the rest
+ * back in 14 s.
  *
  * @since 0.1.0
  * @category models

@@ -96,10 +96,11 @@ const scope = (at: Cursor): Scope | undefined => {
     return name?.length === 1 ? { _tag: "Database", name } : undefined
   }
   const table = at.word("TABLE") || at.word("VIEW")
-  const schema = !table && at.word("SCHEMA")
+  if (!table) at.word("SCHEMA")
   const name = at.name()
   if (name === undefined) return undefined
-  return table ? { _tag: "Object", name } : schema || name.length < 3 ? { _tag: "Schema", name } : undefined
+  if (table) return { _tag: "Object", name }
+  return name.length < 3 ? { _tag: "Schema", name } : undefined
 }
 
 const show = (at: Cursor): Either.Either<Command, SyntaxProblem> => {

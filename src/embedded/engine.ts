@@ -170,7 +170,7 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
           })
         )
         const running = yield* Run.start(opened.api, session, {
-          sql: prefix + translate(select.sql, select.tokens),
+          sql: prefix + translate(select.sql),
           binds: request.binds,
           searchPath: searchPath(namespace),
           timeoutMs: request.timeoutMs,

@@ -81,6 +81,8 @@ export const resultNames = (
     if (first === undefined || last === undefined) return folded(name)
     if (last.kind === "quoted" && last.value.toUpperCase() === name.toUpperCase()) return last.value
     if (last.kind === "word" && last.value === name.toUpperCase()) return last.value
-    return sql.slice(first.start, last.end).replace(/\s+/g, " ").toUpperCase()
+    const text = sql.slice(first.start, last.end).replace(/\s+/g, " ").toUpperCase()
+    // What a translation before us has made of a call that Snowflake would show as it was written.
+    return text.replace(/\bSG_ADD_([A-Z]+)\(/g, "DATEADD($1, ")
   })
 }

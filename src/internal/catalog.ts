@@ -109,7 +109,7 @@ export const make = Effect.map(ToolCall.make, (call) => {
   ) => {
     const maxRows = options.limit ?? LIST_LIMIT
     return call
-      .metadata(tool, (run, { maxResultBytes }) =>
+      .metadata(tool, `${sql} ${maxRows}`, (run, { maxResultBytes }) =>
         run({ sql, pick: options.columns, maxRows, maxBytes: maxResultBytes })
       )
       .pipe(

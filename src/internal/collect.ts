@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as ResultShape from "../core/ResultShape.js"
 import type { Attempt } from "../Guard.js"
 import type { Cell, Column, Row, Statement, Warehouse, WarehouseError } from "../Warehouse.js"
+import { spans } from "../Telemetry.js"
 
 export interface Request {
   readonly statement: Omit<Statement, "requestId" | "timeoutMs" | "maxRows">
@@ -68,34 +69,38 @@ const limitsOf = (request: Request, attempt: Attempt): ResultShape.Limits => ({
   rowOverheadBytes: request.pick === undefined ? 0 : keyBytes(request.pick)
 })
 
-export const collect = Effect.fnUntraced(function* (
-  warehouse: Context.Tag.Service<Warehouse>,
-  attempt: Attempt,
-  request: Request
-): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
-  yield* attempt.markSent
-  const result = yield* warehouse.execute({
-    ...request.statement,
-    timeoutMs: Math.min(request.timeoutMs, attempt.timeoutMs),
-    maxRows: request.maxRows + 1,
-    requestId: partId(attempt.requestId, request.part ?? 0)
-  })
-  const pick = picker(result.columns, request.pick)
-  const described = result.columns.map(({ name, type }) => ({ name, type }))
-  let shape = ResultShape.start(limitsOf(request, attempt), pick === undefined ? described : [])
-  yield* attempt.addBytes(shape.bytes)
-  yield* Stream.runForEachWhile(result.rows, (chunk) => {
-    const before = shape.bytes
-    shape = ResultShape.push(shape, pick === undefined ? chunk : chunk.map(pick))
-    return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
-  })
-  const { cutCells, truncated } = shape
-  const byQuota = truncated?.reason === "bytes" && attempt.bytesLeft < request.maxBytes
-  return {
-    queryId: result.queryId,
-    columns: result.columns,
-    rows: ResultShape.rows(shape),
-    cutCells,
-    truncated: byQuota ? { reason: "quota", limit: truncated.limit } : truncated
-  }
-}, Effect.scoped)
+export const collect = Effect.fnUntraced(
+  function* (
+    warehouse: Context.Tag.Service<Warehouse>,
+    attempt: Attempt,
+    request: Request
+  ): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
+    yield* attempt.markSent
+    const result = yield* warehouse.execute({
+      ...request.statement,
+      timeoutMs: Math.min(request.timeoutMs, attempt.timeoutMs),
+      maxRows: request.maxRows + 1,
+      requestId: partId(attempt.requestId, request.part ?? 0)
+    })
+    const pick = picker(result.columns, request.pick)
+    const described = result.columns.map(({ name, type }) => ({ name, type }))
+    let shape = ResultShape.start(limitsOf(request, attempt), pick === undefined ? described : [])
+    yield* attempt.addBytes(shape.bytes)
+    yield* Stream.runForEachWhile(result.rows, (chunk) => {
+      const before = shape.bytes
+      shape = ResultShape.push(shape, pick === undefined ? chunk : chunk.map(pick))
+      return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
+    })
+    const { cutCells, truncated } = shape
+    const byQuota = truncated?.reason === "bytes" && attempt.bytesLeft < request.maxBytes
+    return {
+      queryId: result.queryId,
+      columns: result.columns,
+      rows: ResultShape.rows(shape),
+      cutCells,
+      truncated: byQuota ? { reason: "quota", limit: truncated.limit } : truncated
+    }
+  },
+  Effect.scoped,
+  Effect.withSpan(spans.statement, { kind: "client", captureStackTrace: false })
+)

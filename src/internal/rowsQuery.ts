@@ -22,6 +22,8 @@ export interface Options<E> {
   readonly sql: (stopAt: number, policy: TierPolicy) => Effect.Effect<string, E>
   /** The statement was accepted and is about to run. */
   readonly started: Effect.Effect<void>
+  /** Told when the call has to wait for its turn. */
+  readonly waiting: (message: string) => Effect.Effect<void>
 }
 
 const advice = (maxRows: number, policy: TierPolicy): Advice => ({
@@ -53,13 +55,15 @@ export const make = Effect.gen(function* () {
     const wanted =
       options.timeoutSeconds === undefined ? policy.statementTimeoutMs : options.timeoutSeconds * 1000
     const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
-    const { meta, value } = yield* call.query({ tool, policy, maxRows, timeoutMs }, (run) =>
-      Effect.gen(function* () {
-        // One row beyond the limit tells whether there are more.
-        const sql = yield* options.sql(maxRows + 1, policy)
-        yield* options.started
-        return yield* run({ sql, database, schema, maxRows, maxBytes: policy.maxResultBytes })
-      })
+    const { meta, value } = yield* call.query(
+      { tool, policy, maxRows, timeoutMs, waiting: options.waiting },
+      (run) =>
+        Effect.gen(function* () {
+          // One row beyond the limit tells whether there are more.
+          const sql = yield* options.sql(maxRows + 1, policy)
+          yield* options.started
+          return yield* run({ sql, database, schema, maxRows, maxBytes: policy.maxResultBytes })
+        })
     )
     return {
       ...describe(value, maxRows, policy),

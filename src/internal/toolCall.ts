@@ -15,6 +15,9 @@ import type { Collected, Request } from "./collect.js"
 import { monotonicMillis } from "./monotonic.js"
 import { quotaWarning } from "./toolSchemas.js"
 import type { AnswerMeta } from "./toolSchemas.js"
+import { Degradation } from "../Degradation.js"
+import { ResultCache } from "../ResultCache.js"
+import type { Served } from "../ResultCache.js"
 
 /**
  * A look-up has time for one attempt that runs into its limit and for another one after it: enough to
@@ -56,12 +59,28 @@ export interface QueryOptions {
   readonly policy: TierPolicy
   readonly maxRows: number
   readonly timeoutMs: number
+  readonly waiting: (message: string) => Effect.Effect<void>
 }
+
+const cachedMeta = ({ ageMs, reason, stale }: NonNullable<Served<unknown>["cached"]>) => ({
+  age_seconds: Math.round(ageMs / 1000),
+  ...(stale ? { stale: true } : {}),
+  ...(reason === undefined ? {} : { stale_reason: reason })
+})
 
 export const make = Effect.gen(function* () {
   const guard = yield* Guard
+  const cache = yield* ResultCache
+  const degradation = yield* Degradation
   const policies = yield* CallPolicy
   const warehouse = yield* Warehouse
+
+  /** While the server serves less than it could, every answer says so. */
+  const degraded = Effect.map(degradation.status, ({ mode, wayBack, why }): Pick<AnswerMeta, "degraded"> =>
+    mode === "normal"
+      ? {}
+      : { degraded: { mode, why, ...(wayBack === undefined ? {} : { way_back: wayBack.condition }) } }
+  )
 
   const policy = Effect.map(CurrentPrincipal, (principal) => policies.of(principal.tier))
 
@@ -83,34 +102,51 @@ export const make = Effect.gen(function* () {
     )
     const elapsed_ms = Math.round((yield* monotonicMillis) - started)
     const quota_warnings = warnings.map(quotaWarning)
-    return { value, meta: quota_warnings.length === 0 ? { elapsed_ms } : { elapsed_ms, quota_warnings } }
+    const meta = { elapsed_ms, ...(yield* degraded) }
+    return { value, meta: quota_warnings.length === 0 ? meta : { ...meta, quota_warnings } }
   })
 
   return {
     dialect: warehouse.dialect,
     /** What the current caller may ask for. */
     policy,
-    /** A look-up in the catalog. */
+    /**
+     * A look-up in the catalog, by a key that names the tool and all that the answer depends on. The server
+     * has one role in the warehouse, so what one client of a tier was told is true for the others.
+     */
     metadata: <A, E>(
       tool: string,
+      key: string,
       work: (run: Run, policy: TierPolicy) => Effect.Effect<A, E | WarehouseError>
     ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
-      Effect.flatMap(policy, (limits) =>
-        guarded(
+      Effect.gen(function* () {
+        const { tier } = yield* CurrentPrincipal
+        const limits = policies.of(tier)
+        const started = yield* monotonicMillis
+        const { cached, value } = yield* cache.serve(
           {
-            tool,
-            class: "metadata",
-            deadlineMs: limits.metadataTimeoutMs * METADATA_ATTEMPTS,
-            timeoutMs: limits.metadataTimeoutMs,
-            estimatedBytes: METADATA_BYTES
+            key: JSON.stringify([tier, tool, key]),
+            bytes: (answer: Answer<A>) => Buffer.byteLength(JSON.stringify(answer.value))
           },
-          limits.metadataTimeoutMs,
-          (run) => work(run, limits)
+          guarded<A, E>(
+            {
+              tool,
+              class: "metadata",
+              deadlineMs: limits.metadataTimeoutMs * METADATA_ATTEMPTS,
+              timeoutMs: limits.metadataTimeoutMs,
+              estimatedBytes: METADATA_BYTES
+            },
+            limits.metadataTimeoutMs,
+            (run) => work(run, limits)
+          )
         )
-      ),
+        if (cached === undefined) return value
+        const elapsed_ms = Math.round((yield* monotonicMillis) - started)
+        return { value: value.value, meta: { elapsed_ms, ...(yield* degraded), ...cachedMeta(cached) } }
+      }),
     /** A statement that uses compute. */
     query: <A, E>(
-      { maxRows, policy, timeoutMs, tool }: QueryOptions,
+      { maxRows, policy, timeoutMs, tool, waiting }: QueryOptions,
       work: (run: Run) => Effect.Effect<A, E | WarehouseError>
     ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
       guarded(
@@ -119,7 +155,8 @@ export const make = Effect.gen(function* () {
           class: "query",
           deadlineMs: timeoutMs + QUERY_GRACE_MS,
           timeoutMs: timeoutMs + ANSWER_GRACE_MS,
-          estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES)
+          estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES),
+          waiting
         },
         timeoutMs,
         work

@@ -82,12 +82,35 @@ export const quotaWarning = ({
 
 const metaFields = {
   elapsed_ms: Num.annotations({ description: "Milliseconds the call took, waiting included." }),
+  degraded: Schema.optional(
+    Schema.Struct({
+      mode: Schema.String,
+      why: Schema.String,
+      way_back: Schema.optional(Schema.String)
+    })
+  ),
   quota_warnings: Schema.optional(
     Schema.Array(QuotaWarning).annotations({ description: "Quotas of which less than a fifth is left." })
   )
 }
+
+/** Only what is looked up in the catalog is remembered. */
+const cachedFields = {
+  stale: Schema.optional(
+    Schema.Boolean.annotations({
+      description: "True: an older answer, since the warehouse is out of reach."
+    })
+  ),
+  age_seconds: Schema.optional(Num),
+  stale_reason: Schema.optional(Schema.String)
+}
+
 export interface AnswerMeta {
   readonly elapsed_ms: number
+  readonly stale?: boolean
+  readonly age_seconds?: number
+  readonly stale_reason?: string
+  readonly degraded?: { readonly mode: string; readonly why: string; readonly way_back?: string }
   readonly quota_warnings?: ReadonlyArray<QuotaWarning> | undefined
 }
 
@@ -111,6 +134,7 @@ export interface Completeness {
 export const listFields = {
   count: Count.annotations({ description: "Entries shown." }),
   ...truncatedFields,
+  ...cachedFields,
   ...metaFields
 }
 

@@ -105,7 +105,7 @@ export const macros: ReadonlySet<string> = new Set(
     list_max list_median list_min list_mode list_prepend list_product list_reverse list_sem
     list_skewness list_stddev_pop list_stddev_samp list_string_agg list_sum list_var_pop list_var_samp
     map_contains_entry map_contains_value md5_number_lower md5_number_upper nullif regexp_split_to_table
-    round_even roundbankers session_user split_part user wavg weighted_avg
+    session_user split_part user wavg weighted_avg
   `
     .trim()
     .split(/\s+/)

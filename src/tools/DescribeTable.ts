@@ -39,7 +39,7 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("Describe table"),
     handler: Effect.fnUntraced(function* (input) {
       const table = yield* Names.object(input.database, input.schema, input.table)
-      const { meta, value } = yield* catalog.metadata(name, (run, { maxResultBytes }) =>
+      const { meta, value } = yield* catalog.metadata(name, table, (run, { maxResultBytes }) =>
         Catalog.describe(run, `DESCRIBE TABLE ${table}`, maxResultBytes)
       )
       const { columns, completeness } = value

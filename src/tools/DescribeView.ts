@@ -74,7 +74,7 @@ export const make = Effect.gen(function* () {
     handler: Effect.fnUntraced(function* ({ database, schema, view_name }) {
       const view = yield* Names.object(database, schema, view_name)
       const quoted = yield* Names.literal(view, catalog.dialect, "The name")
-      const { meta, value } = yield* catalog.metadata(name, (run, { maxResultBytes }) => {
+      const { meta, value } = yield* catalog.metadata(name, view, (run, { maxResultBytes }) => {
         const half = Math.floor(maxResultBytes / 2)
         return Effect.zip(
           Catalog.describe(run, `DESCRIBE VIEW ${view}`, half),

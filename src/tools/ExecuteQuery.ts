@@ -10,6 +10,8 @@ import * as RowsQuery from "../internal/rowsQuery.js"
 import * as Fields from "../internal/toolSchemas.js"
 import { ReadOnly } from "../ReadOnly.js"
 import * as Tool from "../Tool.js"
+import { LoopGuard } from "../LoopGuard.js"
+import { CurrentPrincipal } from "../Principal.js"
 
 const name = "execute_query"
 
@@ -56,6 +58,7 @@ const onlyOne = (input: {
 export const make = Effect.gen(function* () {
   const query = yield* RowsQuery.make
   const readOnly = yield* ReadOnly
+  const loops = yield* LoopGuard
   return Tool.make({
     name,
     description:
@@ -69,17 +72,24 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("Execute query"),
     handler: Effect.fnUntraced(function* (input, { progress }) {
       const sql = yield* onlyOne(input)
-      return yield* query({
+      const database = yield* Names.namespace(input.database)
+      const schema = yield* Names.namespace(input.schema)
+      const { client } = yield* CurrentPrincipal
+      const run = query({
         tool: name,
         limit: input.limit,
         timeoutSeconds: input.timeout_seconds,
-        database: yield* Names.namespace(input.database),
-        schema: yield* Names.namespace(input.schema),
+        database,
+        schema,
         // Inside the guard, so that rejected statements are not free to send by the thousand.
         sql: (appendLimit, { allowFunctions }) =>
           Effect.map(readOnly.check(sql, { allowFunctions, appendLimit }), ({ canonical }) => canonical),
-        started: progress("running")
+        started: progress("running"),
+        waiting: progress
       })
+      // Outside of it: a statement that is known to fail costs nobody anything.
+      const variant = JSON.stringify([database, schema, input.timeout_seconds])
+      return yield* loops.protect({ client, statement: sql, variant }, run)
     })
   })
 })

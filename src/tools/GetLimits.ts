@@ -7,9 +7,11 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as AdaptiveRate from "../AdaptiveRate.js"
 import * as Bulkhead from "../Bulkhead.js"
 import { CallPolicy } from "../CallPolicy.js"
 import * as CircuitBreaker from "../CircuitBreaker.js"
+import * as Degradation from "../Degradation.js"
 import * as Fields from "../internal/toolSchemas.js"
 import { CurrentPrincipal } from "../Principal.js"
 import { Quota } from "../Quota.js"
@@ -47,6 +49,19 @@ const output = Schema.Struct({
     ),
     cause: Schema.optional(Schema.String)
   }),
+  mode: Schema.Struct({
+    mode: Degradation.Mode.annotations({ description: "normal: everything is served." }),
+    why: Schema.String,
+    way_back: Schema.optional(Schema.String),
+    back_in_ms: Schema.optional(
+      Fields.Num.annotations({ description: "At least, until more is served again." })
+    ),
+    shedding: Fields.Num.annotations({ description: "Share of queries turned away, 0 to 1." })
+  }),
+  warehouse_rate: Schema.Struct({
+    per_second: Fields.Num,
+    factor: Fields.Num.annotations({ description: "Below 1 after the warehouse said it was overloaded." })
+  }),
   concurrency: Schema.Array(
     Schema.Struct({
       pool: Bulkhead.Pool,
@@ -82,6 +97,19 @@ const circuit = ({ calls, cause, failures, phase, retryAfterMs }: CircuitBreaker
   ...(cause === undefined ? {} : { cause })
 })
 
+const mode = ({ mode, shedding, wayBack, why }: Degradation.Status) => ({
+  mode,
+  why,
+  shedding: Math.round(shedding * 1000) / 1000,
+  ...(wayBack === undefined ? {} : { way_back: wayBack.condition }),
+  ...(wayBack?.inMs === undefined ? {} : { back_in_ms: Fields.finite(Math.ceil(wayBack.inMs)) })
+})
+
+const pace = ({ factor, ratePerSecond }: AdaptiveRate.Status) => ({
+  per_second: Fields.finite(ratePerSecond),
+  factor: Math.round(factor * 1000) / 1000
+})
+
 const concurrency = (status: Bulkhead.PoolStatus) => ({
   pool: status.pool,
   slots: Fields.finite(status.permits),
@@ -99,6 +127,8 @@ export const make = Effect.gen(function* () {
   const quota = yield* Quota
   const breaker = yield* CircuitBreaker.CircuitBreaker
   const bulkhead = yield* Bulkhead.Bulkhead
+  const degradation = yield* Degradation.Degradation
+  const adaptive = yield* AdaptiveRate.AdaptiveRate
   const policies = yield* CallPolicy
 
   const quotas = (client: string, tier: string) =>
@@ -134,6 +164,8 @@ export const make = Effect.gen(function* () {
         rate_limits: (yield* limiter.status(client, tier)).map(rateLimit),
         ...(yield* quotas(client, tier)),
         circuit: circuit(yield* breaker.status),
+        mode: mode(yield* degradation.status),
+        warehouse_rate: pace(yield* adaptive.status),
         concurrency: (yield* bulkhead.status).map(concurrency),
         caps: {
           default_rows: policy.defaultRows,

@@ -46,7 +46,8 @@ export const make = Effect.gen(function* () {
         tool: name,
         limit,
         sql: (stopAt) => Effect.succeed(`SELECT * FROM ${view} LIMIT ${stopAt}`),
-        started: progress("running")
+        started: progress("running"),
+        waiting: progress
       })
     })
   })

@@ -212,6 +212,7 @@ describe("the DuckDB gate with a translation", () => {
         ["SELECT 1; DROP TABLE t", "MULTIPLE_STATEMENTS"],
         ["SELECT 1 /*", "SYNTAX"],
         ["SELECT ?", "SYNTAX"],
+        ["SELECT X'AB'", "SYNTAX"],
         ["DROP TABLE t", "NOT_A_READ"],
         ["", "EMPTY"]
       ] as const) {

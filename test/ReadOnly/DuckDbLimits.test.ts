@@ -16,7 +16,7 @@ const bombs: Readonly<Record<string, (n: number) => string>> = {
   lambdas: (n) => `SELECT ${nest(n, "list_transform([1], x -> ", "1", ")")}`,
   "lambdas of the new form": (n) => `SELECT ${nest(n, "list_transform([1], lambda x: ", "1", ")")}`,
   "macros of DuckDB": (n) => `SELECT ${nest(n, "split_part(", "'a'", ", 'x', 1)")}`,
-  "macros of the imitated Snowflake": (n) => `SELECT ${nest(n, "iff(true, ", "1", ", 2)")}`,
+  "macros of the imitated Snowflake": (n) => `SELECT ${nest(n, "div0(1, ", "2", ")")}`,
   BETWEEN: (n) => `SELECT ${nest(n, "(", "1", " BETWEEN 0 AND 2)::INT")}`,
   "columns that build on columns": (n) => `SELECT 1 a0${times(n, (i) => `, a${i} + a${i} a${i + 1}`)}`,
   "CASE with an operand": (n) =>
@@ -27,9 +27,9 @@ layer(DuckDb.layer())("the limits of the DuckDB gate", (it) => {
   for (const [name, bomb] of Object.entries(bombs)) {
     it.effect(`nested ${name} pass when shallow and are refused when deep`, () =>
       Effect.gen(function* () {
-        const shallow = yield* verdict(bomb(6))
+        const shallow = yield* verdict(bomb(5))
         expect(Either.isRight(shallow) ? "accepted" : shallow.left.message).toBe("accepted")
-        for (const depth of [14, 20, 50, 200, 1000]) {
+        for (const depth of [20, 50, 200, 1000]) {
           const deep = yield* verdict(bomb(depth))
           expect([depth, Either.isLeft(deep) && deep.left.code]).toEqual([depth, "TOO_LARGE"])
         }
@@ -47,7 +47,8 @@ layer(DuckDb.layer())("the limits of the DuckDB gate", (it) => {
         unions: `SELECT 1${" UNION ALL SELECT 1".repeat(500)}`,
         whens: `SELECT CASE x${times(150, (i) => ` WHEN ${i} THEN ${i}`)} END FROM t`,
         joins: `SELECT 1 FROM t${times(60, (i) => ` JOIN t t${i} USING (a)`)}`,
-        sum: `SELECT 1${" + 1".repeat(180)}`,
+        "conditions in a chain": `SELECT ${nest(30, "iff(a, 1, ", "2", ")")} FROM t`,
+        sum: `SELECT 1${" + 1".repeat(140)}`,
         ctes: `WITH a0 AS (SELECT 1)${times(100, (i) => `, a${i + 1} AS (SELECT * FROM a${i})`)} SELECT * FROM a100`
       }
       for (const [name, sql] of Object.entries(wide)) {
@@ -66,6 +67,7 @@ layer(DuckDb.layer())("the limits of the DuckDB gate", (it) => {
         brackets: `SELECT ${nest(201, "(", "1", ")")}`,
         sum: `SELECT 1${"+1".repeat(1000)}`,
         joins: `SELECT 1 FROM t${",t".repeat(101)}`,
+        "window functions": `SELECT 1${times(300, (i) => `, sum(x) OVER (ORDER BY y + ${i})`)} FROM t`,
         "columns in a chain": `SELECT 1 a0${times(60, (i) => `, abs(a${i}) a${i + 1}`)}`,
         "grouping sets": "SELECT 1 FROM t GROUP BY CUBE (a, b, c, d, e, f, g, h, i, j)",
         windows: `SELECT 1${", sum(x) OVER w".repeat(3000)} FROM t WINDOW w AS (ORDER BY x${", x".repeat(3000)})`,
@@ -117,10 +119,13 @@ layer(DuckDb.layer(), { excludeTestServices: true })("the time the DuckDB gate t
         })
       yield* verdict("SELECT 1")
       for (const [name, text] of Object.entries(texts)) {
-        const quarter = yield* millis(text(24_000))
-        const whole = yield* millis(text(96_000))
-        // Quadratic is 16 times; the constant forgives a slow moment of the machine.
-        expect([name, whole < 8 * quarter + 400]).toEqual([name, true])
+        let linear = false
+        // Quadratic is 16 times; the constant and the second and third try forgive a slow moment of the machine.
+        for (let attempt = 0; attempt < 3 && !linear; attempt++) {
+          const quarter = yield* millis(text(24_000))
+          linear = (yield* millis(text(96_000))) < 8 * quarter + 400
+        }
+        expect([name, linear]).toEqual([name, true])
       }
     })
   )

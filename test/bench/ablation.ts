@@ -3,16 +3,22 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
+import * as Degradation from "../../src/Degradation.js"
 import * as TimeLimits from "../../src/internal/timeLimits.js"
 import * as Quota from "../../src/Quota.js"
 import * as RateLimiter from "../../src/RateLimiter.js"
+import * as Retry from "../../src/Retry.js"
+import * as RetryPolicy from "../../src/RetryPolicy.js"
 import type { Case, Samples } from "./harness.js"
 import { interleaved } from "./harness.js"
 import { operation, parts, sent, start, times } from "./stack.js"
 
 const who = { client: "client", tier: "default", class: "query" } as const
+
+type Call = () => Effect.Effect<unknown, unknown>
 
 const alone = Effect.gen(function* () {
   const limiter = yield* RateLimiter.RateLimiter
@@ -21,12 +27,19 @@ const alone = Effect.gen(function* () {
   const breaker = yield* CircuitBreaker.CircuitBreaker
   const limits = yield* TimeLimits.make
   const slot = { client: "client", tier: "default", maxWaitMs: 1_000 }
-  return {
+  const degradation = yield* Degradation.Degradation
+  const retry = yield* Retry.Retry
+  const pace = yield* AdaptiveRate.AdaptiveRate
+  const calls: { readonly [part: string]: Call } = {
+    degradation: () => degradation.protect("query", Effect.void),
     limiter: () => limiter.acquire(who),
     quota: () =>
       Effect.flatMap(quota.reserve({ ...who, estimatedBytes: 4_096, deadlineMs: 65_000 }), (reservation) =>
         Effect.zipRight(quota.submitted(reservation), quota.settle(reservation, { bytes: 0 }))
       ),
+    retry: () =>
+      retry.run(() => Effect.void, { class: "query", deadline: undefined, decide: () => RetryPolicy.never }),
+    pace: () => pace.acquire,
     "bulkhead (1 of 2)": () => bulkhead.withSlot("requests", slot, Effect.void),
     breaker: () => Effect.zipRight(breaker.peek, breaker.protect(Effect.void)),
     "time limit": () =>
@@ -36,6 +49,7 @@ const alone = Effect.gen(function* () {
         () => "late"
       )
   }
+  return calls
 })
 
 export const measureParts = async (rounds: number, ops: number): Promise<Samples> => {

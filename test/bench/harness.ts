@@ -1,7 +1,10 @@
 /**
- * Measures cases beside each other on a machine that is shared and noisy: every round runs every case
- * once, in a new order, after a garbage collection; what is reported are medians over rounds, and ratios
- * of the same round. Nothing here may be compared with numbers of another run.
+ * Measures cases beside each other on a machine that is shared and noisy: every round collects garbage
+ * and runs every case once, in a new order; what is reported are medians over rounds, and ratios of the
+ * same round. Nothing here may be compared with numbers of another run.
+ *
+ * Node is run with `--no-flush-bytecode`: else every few collections make V8 forget the code of cases
+ * that did not run in between, and what is measured is the compiler.
  */
 
 /** Runs the operation `ops` times. */
@@ -44,7 +47,6 @@ export const shuffled = <A>(items: ReadonlyArray<A>): Array<A> => {
 }
 
 const measure = async ({ ops, run }: Case): Promise<Sample> => {
-  collectGarbage()
   const cpuBefore = process.cpuUsage()
   const wallBefore = process.hrtime.bigint()
   await run(ops)
@@ -58,6 +60,7 @@ const WARM_UP_ROUNDS = 3
 export const interleaved = async (cases: ReadonlyArray<Case>, rounds: number): Promise<Samples> => {
   const samples = new Map<string, Array<Sample>>(cases.map(({ name }) => [name, []]))
   for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+    collectGarbage()
     for (const one of shuffled(cases)) {
       const sample = await measure(one)
       if (round >= 0) samples.get(one.name)?.push(sample)

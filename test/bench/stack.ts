@@ -8,13 +8,16 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
+import * as Degradation from "../../src/Degradation.js"
 import * as Guard from "../../src/Guard.js"
 import { CurrentPrincipal, make as makePrincipal } from "../../src/Principal.js"
 import * as Quota from "../../src/Quota.js"
 import * as QuotaStore from "../../src/QuotaStore.js"
 import * as RateLimiter from "../../src/RateLimiter.js"
+import * as Retry from "../../src/Retry.js"
 
 const PLENTY = 1e9
 
@@ -28,7 +31,7 @@ const quotas: Quota.Limits = {
   bytes_per_day: 1e15
 }
 
-export const parts = ["limiter", "quota", "bulkhead", "breaker"] as const
+export const parts = ["degradation", "limiter", "quota", "retry", "pace", "bulkhead", "breaker"] as const
 export type Part = (typeof parts)[number]
 
 export interface Options {
@@ -41,14 +44,24 @@ export interface Options {
 
 export type Services =
   | Guard.Guard
+  | Degradation.Degradation
   | RateLimiter.RateLimiter
+  | Quota.Quota
+  | Retry.Retry
+  | AdaptiveRate.AdaptiveRate
   | Bulkhead.Bulkhead
   | CircuitBreaker.CircuitBreaker
-  | Quota.Quota
 
 export const stack = (options: Options = {}): Layer.Layer<Services> => {
   const has = (part: Part) => options.without !== part && options.without !== "all"
+  const health = Layer.merge(
+    has("bulkhead") ? Bulkhead.layer({ requests: pool, statements: pool }) : Bulkhead.layerNoop,
+    has("breaker") ? CircuitBreaker.layer() : CircuitBreaker.layerNoop
+  )
   const guards = Layer.mergeAll(
+    has("degradation")
+      ? Layer.provideMerge(Degradation.layer({ eventLoop: true }), health)
+      : Layer.merge(Degradation.layerNoop, health),
     has("limiter")
       ? RateLimiter.layer({
           global: bucket,
@@ -57,13 +70,13 @@ export const stack = (options: Options = {}): Layer.Layer<Services> => {
           maxClients: options.maxClients
         })
       : RateLimiter.layerNoop,
-    has("bulkhead") ? Bulkhead.layer({ requests: pool, statements: pool }) : Bulkhead.layerNoop,
-    has("breaker") ? CircuitBreaker.layer() : CircuitBreaker.layerNoop,
     has("quota")
       ? Layer.provide(Quota.layer({ tiers: { default: quotas } }), QuotaStore.layerMemory)
-      : Quota.layerNoop
+      : Quota.layerNoop,
+    has("retry") ? Retry.layer() : Retry.layerNoop,
+    has("pace") ? AdaptiveRate.layer({ ratePerSecond: 1e6, burst: 1e5 }) : AdaptiveRate.layerNoop
   )
-  return Layer.orDie(Layer.provideMerge(Guard.layer({ maxWaitMs: 5_000 }), guards))
+  return Layer.orDie(Layer.provideMerge(Guard.layer(), guards))
 }
 
 /** A query as the tools ask for it. */

@@ -39,6 +39,8 @@ describe("tiers", () => {
     expect(Object.keys(tiers)).toEqual(["default"])
     expect(Object.keys(clients)).toEqual([])
     expect(tiers["default"]).toEqual({
+      maxTokenWaitSeconds: 2,
+      lowPriority: false,
       requestsPerSecond: 10,
       burst: 100,
       initialTokens: 50,

@@ -1,12 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Ref, Stream, TestClock } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
+import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CallPolicy from "../../src/CallPolicy.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
+import * as Degradation from "../../src/Degradation.js"
 import * as Guard from "../../src/Guard.js"
+import * as LoopGuard from "../../src/LoopGuard.js"
 import * as Quota from "../../src/Quota.js"
 import * as RateLimiter from "../../src/RateLimiter.js"
+import * as ResultCache from "../../src/ResultCache.js"
+import * as Retry from "../../src/Retry.js"
 import { ReadOnly } from "../../src/ReadOnly.js"
 import * as Toolbox from "../../src/Toolbox.js"
 import { Warehouse } from "../../src/Warehouse.js"
@@ -63,6 +68,11 @@ describe("the examples of the README", () => {
             Bulkhead.layerNoop,
             CircuitBreaker.layerNoop,
             Quota.layerNoop,
+            AdaptiveRate.layerNoop,
+            Degradation.layerNoop,
+            LoopGuard.layerNoop,
+            ResultCache.layerNoop,
+            Retry.layerNoop,
             CallPolicy.layer(),
             Layer.mock(ReadOnly, { dialect: "duckdb" }),
             Layer.succeed(Warehouse, {

@@ -40,8 +40,13 @@ export interface VirtualClock {
   readonly sleepers: () => number
   /** Runs everything that is due until then, and leaves the clock there. `onInstant` after each instant. */
   readonly runUntil: (ms: number, onInstant?: () => void) => void
-  /** Instants and turns so far. */
-  readonly counts: { readonly instants: number; readonly turns: number }
+  /**
+   * Counts every task: two things with the same number happened in one go, without anybody having waited
+   * in between.
+   */
+  readonly moment: () => number
+  /** Instants in which something happened. */
+  readonly instants: () => number
 }
 
 /** Monday, so that hours and days begin with the simulation; milliseconds since 1970. */
@@ -84,7 +89,8 @@ export const make = (): VirtualClock => {
   let now = 0
   let order = 0
   let asleep = 0
-  const counts = { instants: 0, turns: 0 }
+  let moments = 0
+  let instants = 0
 
   const schedule = (at: number, task: () => void): Timer => {
     const timer: Timer = { at, order: order++, task }
@@ -101,8 +107,10 @@ export const make = (): VirtualClock => {
     while (tasks.length > 0) {
       const batch = tasks
       tasks = []
-      counts.turns += 1
-      for (const task of batch) task()
+      for (const task of batch) {
+        moments += 1
+        task()
+      }
     }
   }
 
@@ -152,7 +160,8 @@ export const make = (): VirtualClock => {
       turn(turns)
     },
     sleepers: () => asleep,
-    counts,
+    moment: () => moments,
+    instants: () => instants,
     runUntil: (ms, onInstant) => {
       const end = Math.round(ms * 1000)
       settle()
@@ -166,13 +175,14 @@ export const make = (): VirtualClock => {
             const task = timer.task
             if (task === undefined) continue
             timer.task = undefined
+            moments += 1
             task()
             happened = true
           }
           settle()
         }
         if (!happened) continue
-        counts.instants += 1
+        instants += 1
         onInstant?.()
       }
       now = Math.max(now, end)

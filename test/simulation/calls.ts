@@ -2,7 +2,7 @@
  * The ledger of one call, written by everybody who sees it pass: its client, the guards as they are
  * tapped, the warehouse. What it adds up to is compared when the call has been answered.
  */
-import type { Criticality, OperationClass } from "../../src/Operation.js"
+import type { OperationClass } from "../../src/Operation.js"
 import type { Principal } from "../../src/Principal.js"
 
 export interface Call {
@@ -10,7 +10,6 @@ export interface Call {
   readonly client: string
   readonly tier: string
   readonly class: OperationClass
-  readonly criticality: Criticality
   /** What is asked; the same question has the same answer. */
   readonly question: number
   /** The statement is wrong, and fails wherever it is tried. */
@@ -21,6 +20,11 @@ export interface Call {
   readonly timeoutMs: number
   readonly estimatedBytes: number
 
+  /**
+   * When the guard was asked: at once, or after having waited in vain for the answer to somebody else who
+   * asked the same.
+   */
+  guardedAt: number
   /** Tokens taken from the buckets, and given back. */
   acquired: number
   refunded: number
@@ -29,8 +33,9 @@ export interface Call {
   settled: number
   settledBytes: number
   released: number
-  /** Attempts to reach the warehouse, and those that must be paid for: sent, and not sent back. */
+  /** Attempts to reach the warehouse, statements that were sent, and those of them that must be paid for. */
   attempts: number
+  sent: number
   paid: number
   /** Result bytes delivered. */
   bytes: number
@@ -46,7 +51,6 @@ export type Asked = Pick<
   | "client"
   | "tier"
   | "class"
-  | "criticality"
   | "question"
   | "mistaken"
   | "startedAt"
@@ -57,6 +61,7 @@ export type Asked = Pick<
 
 export const make = (asked: Asked): Call => ({
   ...asked,
+  guardedAt: asked.startedAt,
   acquired: 0,
   refunded: 0,
   reserved: 0,
@@ -64,6 +69,7 @@ export const make = (asked: Asked): Call => ({
   settledBytes: 0,
   released: 0,
   attempts: 0,
+  sent: 0,
   paid: 0,
   bytes: 0,
   slots: 0,

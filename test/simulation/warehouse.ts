@@ -67,8 +67,8 @@ export interface Model {
   readonly inside: () => number
   readonly mostInside: () => number
   readonly load: { readonly [W in Weather]: Load }
-  /** Who must look at a statement that is about to reach the warehouse. */
-  onSubmit: (call: Call) => void
+  /** The last stretch of weather is over. */
+  readonly finish: () => void
 }
 
 const failure = (reason: Reason, sent: "no" | "yes" | "unknown") =>
@@ -145,7 +145,6 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
   }
 
   const submit = (call: Call, answer: Statement["answer"]): Statement => {
-    model.onSubmit(call)
     const statement: Statement = { call, answer, running: false, timer: undefined, gone: false }
     inside += 1
     mostInside = Math.max(mostInside, inside)
@@ -190,6 +189,7 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
         Effect.zipRight(
           attempt.markSent,
           Effect.suspend(() => {
+            call.sent += 1
             call.paid += 1
             let answered: Effect.Effect<number, WarehouseError> | undefined
             let answer: Statement["answer"] = (exit) => {
@@ -230,13 +230,15 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
     time.after(phase.untilMs, () => turn("healthy"))
   }
 
-  const model: Model = {
+  return {
     execute,
     weather: () => weather,
     inside: () => inside,
     mostInside: () => mostInside,
     load,
-    onSubmit: () => {}
+    finish: () => {
+      load[weather].ms += time.now() - since
+      since = time.now()
+    }
   }
-  return model
 }

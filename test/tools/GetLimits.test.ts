@@ -57,6 +57,8 @@ describe("get_limits", () => {
       expect(result).toEqual({
         client: "team",
         tier: "gold",
+        mode: { mode: "normal", why: "degradation is switched off", shedding: 0 },
+        warehouse_rate: { per_second: Number.MAX_SAFE_INTEGER, factor: 1 },
         rate_limits: [
           { scope: "client", per_second: 10, burst: 100, remaining: 49, full_in_ms: 5031 },
           { scope: "class", name: "query", per_second: 20, burst: 50, remaining: 0, full_in_ms: 2500 }

@@ -3,12 +3,15 @@
  * alone. The real wiring has its own tests.
  */
 import { Effect, Layer, Ref, Schema } from "effect"
+import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import { Bulkhead } from "../../src/Bulkhead.js"
 import * as CallPolicy from "../../src/CallPolicy.js"
 import type { Status } from "../../src/CircuitBreaker.js"
 import { CircuitBreaker } from "../../src/CircuitBreaker.js"
+import * as Degradation from "../../src/Degradation.js"
 import type { Operation, Refusal } from "../../src/Guard.js"
 import { Guard } from "../../src/Guard.js"
+import * as LoopGuard from "../../src/LoopGuard.js"
 import * as Principal from "../../src/Principal.js"
 import { CurrentPrincipal } from "../../src/Principal.js"
 import type { QuotaStatus } from "../../src/Quota.js"
@@ -16,6 +19,7 @@ import { Quota } from "../../src/Quota.js"
 import { RateLimiter } from "../../src/RateLimiter.js"
 import type { Policy } from "../../src/ReadOnly.js"
 import { ReadOnly, StatementRejected } from "../../src/ReadOnly.js"
+import * as ResultCache from "../../src/ResultCache.js"
 import type * as Tool from "../../src/Tool.js"
 import type { Warehouse } from "../../src/Warehouse.js"
 import * as FakeWarehouse from "./fakeWarehouse.js"
@@ -103,10 +107,29 @@ export const idleServices = Layer.mergeAll(
   Layer.mock(Bulkhead, { status: Effect.succeed([]) })
 )
 
+/** Services that change nothing while all is well. */
+const quietServices = Layer.mergeAll(
+  AdaptiveRate.layerNoop,
+  Degradation.layerNoop,
+  LoopGuard.layerNoop,
+  ResultCache.layerNoop
+)
+
 export const quietContext: Tool.Context = { progress: () => Effect.void }
 
 export type Services =
-  Guard | Warehouse | CallPolicy.CallPolicy | ReadOnly | RateLimiter | Quota | CircuitBreaker | Bulkhead
+  | Guard
+  | Warehouse
+  | CallPolicy.CallPolicy
+  | ReadOnly
+  | RateLimiter
+  | Quota
+  | CircuitBreaker
+  | Bulkhead
+  | AdaptiveRate.AdaptiveRate
+  | Degradation.Degradation
+  | LoopGuard.LoopGuard
+  | ResultCache.ResultCache
 
 export interface Options extends GuardOptions {
   readonly rules?: ReadonlyArray<FakeWarehouse.Rule>
@@ -132,7 +155,8 @@ export const services = (options: Options = {}) =>
       guarded.layer,
       CallPolicy.layer({ default: options.policy ?? {} }),
       options.readOnly ?? readOnly(),
-      options.services ?? idleServices
+      options.services ?? idleServices,
+      quietServices
     )
     return { warehouse, guard: guarded, layer }
   })

@@ -14,6 +14,9 @@ const newest = (folder: string): number =>
 export default function setup() {
   const bin = join(root, "dist/bin.js")
   if (existsSync(bin) && statSync(bin).mtimeMs >= newest(join(root, "src"))) return
-  const build = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { cwd: root, stdio: "inherit" })
+  const build = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], {
+    cwd: root,
+    stdio: "inherit"
+  })
   if (build.status !== 0) throw new Error("dist/ is older than src/ and could not be built")
 }

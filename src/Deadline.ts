@@ -1,0 +1,28 @@
+/**
+ * The time a call may take, and what it fails with when it took longer.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * The call ran out of time, in a queue or in the warehouse.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snowguard/DeadlineExceeded")(
+  "DeadlineExceeded",
+  {
+    /** The limit that was reached, milliseconds. */
+    limitMs: Schema.Number,
+    /** Was the statement sent? If so it has been cancelled in the warehouse. */
+    sent: Schema.Boolean,
+    /** `attempt`: the warehouse took too long. `call`: what was left of the caller's own time. */
+    of: Schema.Literal("attempt", "call")
+  }
+) {
+  override get message(): string {
+    return `the ${this.of} did not finish within ${this.limitMs} ms`
+  }
+}

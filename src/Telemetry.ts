@@ -1,0 +1,208 @@
+/**
+ * Metric and span names, in one place. Metrics are Effect's own: whoever exports its registry exports
+ * these.
+ *
+ * Labels are bounded by the configuration and the code (tier, tool, class, reason); a client's name or a
+ * statement never becomes one. Handles are made once for each combination and then only updated.
+ *
+ * | metric | labels | |
+ * |---|---|---|
+ * | `snowguard_calls_total` | tool, tier, outcome | calls by how they ended: `ok`, `cancelled`, or an error code |
+ * | `snowguard_call_seconds` | tool | from the client's request to its answer |
+ * | `snowguard_refusals_total` | tier, reason, scope | calls that a guard turned away |
+ * | `snowguard_attempts_total` | class, verdict | attempts in the warehouse, by what the breaker made of them |
+ * | `snowguard_statement_seconds` | class | time of an attempt in the warehouse |
+ * | `snowguard_result_bytes_total` | tier | bytes of results delivered |
+ * | `snowguard_token_wait_seconds` | tier | waits for rate-limit tokens |
+ * | `snowguard_breaker_transitions_total` | to | |
+ * | `snowguard_degradation_changes_total` | to | |
+ * | `snowguard_breaker_phase`, `snowguard_degradation_mode` | phase / mode | 1 for the one in force |
+ * | `snowguard_slots_in_use`, `snowguard_queue_length`, `snowguard_queue_wait_seconds` | pool | |
+ * | `snowguard_retry_budget`, `snowguard_retries`, `snowguard_retries_exhausted` | reason | |
+ * | `snowguard_warehouse_rate_factor` | | below 1 after an overload |
+ * | `snowguard_cache_entries`, `snowguard_cache_bytes`, `snowguard_cache_hits` | kind | |
+ * | `snowguard_loop_guard_refused` | | repeated failures answered from memory |
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import * as AdaptiveRate from "./AdaptiveRate.js"
+import * as Bulkhead from "./Bulkhead.js"
+import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Degradation from "./Degradation.js"
+import { LoopGuard } from "./LoopGuard.js"
+import { ResultCache } from "./ResultCache.js"
+import { Retry } from "./Retry.js"
+
+/**
+ * Names of spans: one at the boundary, one around each statement, no others.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const spans = { call: "snowguard.call", statement: "snowguard.statement" } as const
+
+type Labels = { readonly [label: string]: string }
+
+/** 1 ms to about two minutes, each bound twice the last. */
+const seconds = MetricBoundaries.exponential({ start: 0.001, factor: 2, count: 18 })
+
+/** One handle for each combination of labels, made when it is first needed. */
+const handles = <Type, In, Out>(base: Metric.Metric<Type, In, Out>) => {
+  const made = new Map<string, Metric.Metric<Type, In, Out>>()
+  return (labels: Labels): Metric.Metric<Type, In, Out> => {
+    const key = Object.values(labels).join("\0")
+    let handle = made.get(key)
+    if (handle === undefined) {
+      handle = Object.entries(labels).reduce(
+        (metric, [label, value]) => Metric.tagged(metric, label, value),
+        base
+      )
+      made.set(key, handle)
+    }
+    return handle
+  }
+}
+
+const counter = (name: string) => {
+  const of = handles(Metric.counter(name, { incremental: true }))
+  return (labels: Labels, by = 1): void => of(labels).unsafeUpdate(by, [])
+}
+const gauge = (name: string) => {
+  const of = handles(Metric.gauge(name))
+  return (labels: Labels, value: number): void => of(labels).unsafeUpdate(value, [])
+}
+const histogram = (name: string) => {
+  const of = handles(Metric.histogram(name, seconds))
+  return (labels: Labels, ms: number): void => of(labels).unsafeUpdate(ms / 1000, [])
+}
+
+const calls = counter("snowguard_calls_total")
+const callSeconds = histogram("snowguard_call_seconds")
+const refusals = counter("snowguard_refusals_total")
+const attempts = counter("snowguard_attempts_total")
+const statementSeconds = histogram("snowguard_statement_seconds")
+const resultBytes = counter("snowguard_result_bytes_total")
+const tokenWait = histogram("snowguard_token_wait_seconds")
+const transitions = counter("snowguard_breaker_transitions_total")
+const changes = counter("snowguard_degradation_changes_total")
+const breakerPhase = gauge("snowguard_breaker_phase")
+const mode = gauge("snowguard_degradation_mode")
+const slotsInUse = gauge("snowguard_slots_in_use")
+const queueLength = gauge("snowguard_queue_length")
+const queueWait = gauge("snowguard_queue_wait_seconds")
+const retryBudget = gauge("snowguard_retry_budget")
+const retries = gauge("snowguard_retries")
+const retriesExhausted = gauge("snowguard_retries_exhausted")
+const rateFactor = gauge("snowguard_warehouse_rate_factor")
+const cacheEntries = gauge("snowguard_cache_entries")
+const cacheBytes = gauge("snowguard_cache_bytes")
+const cacheHits = gauge("snowguard_cache_hits")
+const loopGuardRefused = gauge("snowguard_loop_guard_refused")
+
+/**
+ * A call of a tool has ended.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordCall = (call: {
+  readonly tool: string
+  readonly tier: string
+  /** `ok`, `cancelled`, or the code of its error. */
+  readonly outcome: string
+  readonly ms: number
+}): void => {
+  calls({ tool: call.tool, tier: call.tier, outcome: call.outcome })
+  callSeconds({ tool: call.tool }, call.ms)
+}
+
+/**
+ * A guard has turned a call away.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordRefusal = (tier: string, reason: string, scope: string): void =>
+  refusals({ tier, reason, scope })
+
+/**
+ * An attempt in the warehouse has ended.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordAttempt = (operation: string, verdict: CircuitBreaker.Verdict, ms: number): void => {
+  attempts({ class: operation, verdict })
+  statementSeconds({ class: operation }, ms)
+}
+
+/**
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordBytes = (tier: string, bytes: number): void => {
+  if (bytes > 0) resultBytes({ tier }, bytes)
+}
+
+/**
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordTokenWait = (tier: string, ms: number): void => tokenWait({ tier }, ms)
+
+/**
+ * Sets every gauge to what the services say now; for whoever is about to export them.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const sample = Effect.gen(function* () {
+  const circuit = yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, (_) => _.status)
+  for (const phase of CircuitBreaker.Phase.literals) breakerPhase({ phase }, phase === circuit.phase ? 1 : 0)
+  const ladder = yield* Effect.flatMap(Degradation.Degradation, (_) => _.status)
+  for (const name of Degradation.Mode.literals) mode({ mode: name }, name === ladder.mode ? 1 : 0)
+  for (const pool of yield* Effect.flatMap(Bulkhead.Bulkhead, (_) => _.status)) {
+    slotsInUse({ pool: pool.pool }, pool.inUse)
+    queueLength({ pool: pool.pool }, pool.queued)
+    queueWait({ pool: pool.pool }, pool.estimatedWaitMs / 1000)
+  }
+  const retry = yield* Effect.flatMap(Retry, (_) => _.status)
+  retryBudget({}, retry.budget)
+  retries({}, retry.retries)
+  for (const [reason, count] of Object.entries(retry.exhausted)) retriesExhausted({ reason }, count)
+  rateFactor({}, (yield* Effect.flatMap(AdaptiveRate.AdaptiveRate, (_) => _.status)).factor)
+  const cache = yield* Effect.flatMap(ResultCache, (_) => _.status)
+  cacheEntries({}, cache.entries)
+  cacheBytes({}, cache.bytes)
+  cacheHits({ kind: "fresh" }, cache.freshHits)
+  cacheHits({ kind: "stale" }, cache.staleHits)
+  loopGuardRefused({}, (yield* Effect.flatMap(LoopGuard, (_) => _.status)).refused)
+})
+
+const SAMPLE_EVERY = "10 seconds"
+
+/**
+ * Counts transitions as they happen and samples the gauges every ten seconds, while the scope is open.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<never, never, Effect.Effect.Context<typeof sample>> = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const breaker = yield* CircuitBreaker.CircuitBreaker
+    const degradation = yield* Degradation.Degradation
+    yield* Effect.forkScoped(
+      Stream.runForEach(breaker.transitions, ({ to }) => Effect.sync(() => transitions({ to })))
+    )
+    yield* Effect.forkScoped(
+      Stream.runForEach(degradation.changes, ({ to }) => Effect.sync(() => changes({ to })))
+    )
+    yield* Effect.forkScoped(Effect.repeat(sample, Schedule.spaced(SAMPLE_EVERY)))
+  })
+)

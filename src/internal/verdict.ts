@@ -1,0 +1,73 @@
+/** What the end of an attempt says: about the health of the warehouse, about trying again, about money. */
+import * as Cause from "effect/Cause"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import type { Verdict } from "../CircuitBreaker.js"
+import { DeadlineExceeded } from "../Deadline.js"
+import type { OperationClass } from "../Operation.js"
+import * as RetryPolicy from "../RetryPolicy.js"
+import type { Reason } from "../Warehouse.js"
+import { WarehouseError } from "../Warehouse.js"
+
+/**
+ * Only faults that are its own count against the warehouse: a caller's mistake proves that it answers,
+ * and what an operator must mend is not mended by waiting.
+ */
+export const verdicts: { readonly [R in Reason]: Verdict } = {
+  InvalidStatement: "alive",
+  NotFound: "alive",
+  Permission: "alive",
+  ResultExpired: "alive",
+  StatementTimeout: "ignored",
+  Cancelled: "ignored",
+  Authentication: "ignored",
+  Configuration: "ignored",
+  Unavailable: "ignored",
+  Overloaded: "ignored",
+  SessionLost: "ignored",
+  Unreachable: "failure",
+  Protocol: "failure",
+  ServerFault: "failure",
+  Unknown: "failure"
+}
+
+/** Defects count: a driver that crashes is not healthy. A cancelled call says nothing. */
+export const verdict = (exit: Exit.Exit<unknown, unknown>): Verdict => {
+  if (Exit.isSuccess(exit)) return "success"
+  const failure = Cause.failureOrCause(exit.cause)
+  if (Either.isRight(failure)) return Cause.isInterruptedOnly(failure.right) ? "ignored" : "failure"
+  return failure.left instanceof WarehouseError ? verdicts[failure.left.reason] : "ignored"
+}
+
+const errorOf = (exit: Exit.Exit<unknown, unknown>): unknown => {
+  if (Exit.isSuccess(exit)) return undefined
+  const failure = Cause.failureOrCause(exit.cause)
+  return Either.isLeft(failure) ? failure.left : undefined
+}
+
+/** The warehouse turned the attempt away as too much. */
+export const isOverload = (exit: Exit.Exit<unknown, unknown>): boolean => {
+  const error = errorOf(exit)
+  return error instanceof WarehouseError && error.reason === "Overloaded"
+}
+
+/** The driver knows that the statement never left, although it was about to. */
+export const neverLeft = (exit: Exit.Exit<unknown, unknown>): boolean => {
+  const error = errorOf(exit)
+  return error instanceof WarehouseError && error.sent === "no"
+}
+
+const timedOut: RetryPolicy.Decision = { _tag: "Retry", preset: "once", afterTimeout: true }
+
+/**
+ * A look-up that got no answer is asked again, once. A query is not: it may be the reason for the
+ * silence, and would run a second time beside itself.
+ */
+export const decide =
+  (operation: OperationClass) =>
+  (error: unknown): RetryPolicy.Decision =>
+    error instanceof DeadlineExceeded
+      ? error.of === "attempt" && operation === "metadata"
+        ? timedOut
+        : RetryPolicy.never
+      : RetryPolicy.decide(error)

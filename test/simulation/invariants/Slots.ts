@@ -1,0 +1,128 @@
+/**
+ * Who is in a slot and who waits for one.
+ *
+ * Held against it
+ * - never more effects run than there are slots;
+ * - while a client waits, every other client gets one turn in a row at most;
+ * - nobody gets a slot at once while somebody waits who is served later.
+ */
+import { Effect } from "effect"
+import type * as Bulkhead from "../../../src/Bulkhead.js"
+import { CurrentPrincipal } from "../../../src/Principal.js"
+import { callOf } from "../calls.js"
+import type { Call } from "../calls.js"
+import type { Court } from "./Court.js"
+
+type Service = Bulkhead.Bulkhead["Type"]
+
+interface Waiter {
+  readonly client: string
+  /** When somebody who never waited was served before it; microseconds. */
+  overtakenAt: number | undefined
+}
+
+/** The waiters of a client, and how often others were served since its own last turn. */
+interface Lane {
+  readonly waiters: Set<Waiter>
+  readonly turnsOfOthers: Map<string, number>
+}
+
+interface PoolWatch {
+  running: number
+  readonly lanes: Map<string, Lane>
+}
+
+export interface Slots {
+  readonly tap: (inner: Service) => Service
+  readonly held: () => number
+  readonly waiting: () => number
+}
+
+export const make = (court: Court, options: Bulkhead.Options): Slots => {
+  const pools: { readonly [P in Bulkhead.Pool]: PoolWatch } = {
+    requests: { running: 0, lanes: new Map() },
+    statements: { running: 0, lanes: new Map() }
+  }
+  const weightOf = (tier: string): number => options.tierWeights?.[tier] ?? 1
+
+  const join = (watch: PoolWatch, waiter: Waiter): void => {
+    const lane = watch.lanes.get(waiter.client)
+    if (lane === undefined)
+      watch.lanes.set(waiter.client, { waiters: new Set([waiter]), turnsOfOthers: new Map() })
+    else lane.waiters.add(waiter)
+  }
+
+  const leave = (watch: PoolWatch, waiter: Waiter): void => {
+    const lane = watch.lanes.get(waiter.client)
+    if (lane === undefined) return
+    lane.waiters.delete(waiter)
+    if (lane.waiters.size === 0) watch.lanes.delete(waiter.client)
+  }
+
+  const served = (pool: Bulkhead.Pool, waiter: Waiter, tier: string, waited: boolean): void => {
+    const watch = pools[pool]
+    const now = court.nowMicros()
+    const lane = watch.lanes.get(waiter.client)
+    if (waited && lane !== undefined) {
+      for (const [other, turns] of lane.turnsOfOthers)
+        if (turns > 0)
+          court.report(
+            "while a client waits, every other one gets one turn in a row",
+            `${waiter.client} waited for ${pool} while ${other} was served ${turns} times too often`
+          )
+      if (waiter.overtakenAt !== undefined && waiter.overtakenAt < now)
+        court.report("nobody overtakes who waits", `${waiter.client} was overtaken in ${pool}`)
+      lane.turnsOfOthers.clear()
+    }
+    for (const [client, other] of watch.lanes) {
+      if (client === waiter.client) continue
+      const turns = other.turnsOfOthers.get(waiter.client) ?? -weightOf(tier)
+      other.turnsOfOthers.set(waiter.client, turns + 1)
+      if (!waited) for (const each of other.waiters) each.overtakenAt ??= now
+    }
+  }
+
+  const started = (pool: Bulkhead.Pool, call: Call): void => {
+    const watch = pools[pool]
+    watch.running += 1
+    call.slots += 1
+    if (watch.running > options[pool].permits)
+      court.report("no more run than there are slots", `${watch.running} of ${options[pool].permits} ${pool}`)
+  }
+
+  const ended = (pool: Bulkhead.Pool, call: Call): void => {
+    pools[pool].running -= 1
+    call.slots -= 1
+  }
+
+  return {
+    held: () => pools.requests.running + pools.statements.running,
+    waiting: () =>
+      [pools.requests, pools.statements].reduce(
+        (sum, { lanes }) => sum + [...lanes.values()].reduce((own, { waiters }) => own + waiters.size, 0),
+        0
+      ),
+    tap: (inner) => ({
+      ...inner,
+      withSlot: (pool, request, effect) =>
+        Effect.flatMap(CurrentPrincipal, (principal) => {
+          const call = callOf(principal)
+          const waiter: Waiter = { client: request.client, overtakenAt: undefined }
+          const watch = pools[pool]
+          const askedAt = court.moment()
+          const inSlot = Effect.uninterruptibleMask((restore) => {
+            if (court.orderly) {
+              served(pool, waiter, request.tier, court.moment() !== askedAt)
+              leave(watch, waiter)
+            }
+            started(pool, call)
+            return Effect.onExit(restore(effect), () => Effect.sync(() => ended(pool, call)))
+          })
+          const slotted = inner.withSlot(pool, request, inSlot)
+          if (!court.orderly) return slotted
+          join(watch, waiter)
+          return Effect.onExit(slotted, () => Effect.sync(() => leave(watch, waiter)))
+        })
+    })
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Runs a scenario on virtual time, with the real services and any of their layers switched off, and says
+ * what came of it. The same options give the same report, to the byte.
+ */
+import { Cause, Effect, Exit, Layer, Logger, LogLevel, Runtime, Scope } from "effect"
+import * as Clients from "./clients.js"
+import * as Invariants from "./invariants.js"
+import * as CourtRoom from "./invariants/Court.js"
+import type { Violation } from "./invariants/Court.js"
+import * as Random from "./Random.js"
+import type { Report } from "./report.js"
+import * as Reports from "./report.js"
+import type { Scenario } from "./scenarios.js"
+import * as Scenarios from "./scenarios.js"
+import type { Layers, Replacements } from "./server.js"
+import * as Server from "./server.js"
+import * as Statistics from "./statistics.js"
+import * as VirtualClock from "./VirtualClock.js"
+import * as Warehouse from "./warehouse.js"
+
+export interface Options {
+  readonly seed: number
+  readonly hours: number
+  /** Made up from the seed when absent. */
+  readonly scenario?: Scenario | undefined
+  /** All that the guard knows when absent. */
+  readonly layers?: Partial<Layers> | undefined
+  /** Layers that are broken on purpose. */
+  readonly replaced?: ((scenario: Scenario) => Replacements) | undefined
+}
+
+const HOUR = 3_600_000
+/** Longer than any call, any pause before another one, and any timer that outlives them. */
+const AFTERMATH_MS = 2 * HOUR
+
+export const simulate = (options: Options): Report => {
+  const { hours, seed } = options
+  const scenario = options.scenario ?? Scenarios.generate(seed, hours)
+  const layers: Layers = { ...Server.everything, ...options.layers }
+  const time = VirtualClock.make()
+  const model = Warehouse.make(time, Random.stream(seed, "warehouse"), scenario.warehouse)
+  const orderly = scenario.maxOps >= Scenarios.MANY_OPS
+  const court = CourtRoom.make(time, {
+    orderly,
+    atomically: orderly ? (effect) => effect : Effect.withMaxOpsBeforeYield(Scenarios.MANY_OPS)
+  })
+  const watch = Invariants.make(court, time, model, scenario.server, layers)
+  const statistics = Statistics.make(model)
+
+  /** Runs what waits for nothing but its turn. */
+  const settled = <A>(effect: Effect.Effect<A>): A => {
+    const fiber = Effect.runFork(
+      effect.pipe(
+        Effect.withClock(time.clock),
+        Effect.withRandom(Random.service(seed)),
+        Effect.withMaxOpsBeforeYield(scenario.maxOps),
+        Logger.withMinimumLogLevel(LogLevel.None)
+      ),
+      { scheduler: time.scheduler }
+    )
+    time.runUntil(time.now())
+    const exit = fiber.unsafePoll()
+    if (exit === null) throw new Error("a service waits for something before there is anything to wait for")
+    if (Exit.isFailure(exit)) throw new Error(Cause.pretty(exit.cause))
+    return exit.value
+  }
+
+  const scope = settled(Scope.make())
+  const runtime = settled(
+    Layer.toRuntime(Server.layer(scenario.server, layers, watch, options.replaced?.(scenario))).pipe(
+      Scope.extend(scope)
+    )
+  )
+  const fork = Runtime.runFork(runtime)
+
+  let ids = 0
+  const untilMs = hours * HOUR
+  const world: Clients.World = {
+    time,
+    court,
+    tokens: layers.limiter ? watch.tokens : undefined,
+    statistics,
+    nextId: () => ids++,
+    untilMs,
+    call: (call, done) => {
+      const fiber = fork(Server.answer(time, model, layers, call))
+      fiber.addObserver((exit) => {
+        watch.answered(call, exit)
+        done(exit)
+      })
+      return () => fiber.unsafeInterruptAsFork(fiber.id())
+    }
+  }
+  for (const client of scenario.clients) Clients.start(world, client, Random.stream(seed, client.name))
+
+  time.runUntil(untilMs, watch.instant)
+  time.runUntil(untilMs + AFTERMATH_MS, watch.instant)
+  model.finish()
+  fork(
+    watch.ended(
+      scenario.clients.map(({ name, temperament }) => ({ name, tier: temperament.tier }))
+    )
+  )
+  settled(Scope.close(scope, Exit.void))
+  return Reports.make({
+    seed,
+    hours,
+    layers,
+    statistics: statistics.all(),
+    load: model.load,
+    mostInside: model.mostInside(),
+    violations: court.violations as ReadonlyArray<Violation>,
+    violationCount: court.count()
+  })
+}

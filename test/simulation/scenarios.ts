@@ -1,0 +1,211 @@
+/**
+ * What is simulated: a server's limits, a warehouse's timetable, and clients. Made up from a seed, so that
+ * no two are alike, or written by hand, for a table that can be compared from one version to the next.
+ */
+import type { ClientOptions, Temperament } from "./clients.js"
+import * as Random from "./Random.js"
+import type { Options as ServerOptions } from "./server.js"
+import type { Options as WarehouseOptions, Phase, Weather } from "./warehouse.js"
+
+export interface Scenario {
+  readonly server: ServerOptions
+  readonly warehouse: WarehouseOptions
+  readonly clients: ReadonlyArray<ClientOptions>
+  /** Steps that a fiber takes before it lets others go on; few of them make for many interleavings. */
+  readonly maxOps: number
+}
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+/** So seldom that it never happens. */
+export const MANY_OPS = 1_000_000
+
+/** Nothing is as busy as in a table of eight clients; bursts stay what they are, and come less often. */
+const calmer = (temperament: Temperament, factor: number): Temperament => {
+  const { arrivals, episodes } = temperament
+  return {
+    ...temperament,
+    arrivals:
+      arrivals._tag === "loops" ? arrivals : { ...arrivals, everyMs: arrivals.everyMs * factor },
+    episodes: episodes === undefined ? undefined : { ...episodes, everyMs: episodes.everyMs * factor }
+  }
+}
+
+const base: Temperament = {
+  name: "steady",
+  wellBehaved: true,
+  tier: "default",
+  arrivals: { _tag: "steady", everyMs: 20_000 },
+  afterFailure: { _tag: "waits", times: 2, earlyMs: 0 },
+  metadata: 0.5,
+  mistakes: 0.02,
+  deadlineMs: 60_000,
+  timeoutMs: 15_000,
+  questions: 40
+}
+
+/** Every temperament there is, as it behaves in a small world of about one call per second. */
+export const temperaments = {
+  steady: base,
+  polite: {
+    ...base,
+    name: "polite",
+    tier: "gold",
+    arrivals: { _tag: "bursts", everyMs: 5 * MINUTE, size: 12, withinMs: 0 },
+    afterFailure: { _tag: "waits", times: 12, earlyMs: 0 }
+  },
+  impatient: {
+    ...base,
+    name: "impatient",
+    arrivals: { _tag: "bursts", everyMs: 8 * MINUTE, size: 10, withinMs: 100 },
+    afterFailure: { _tag: "waits", times: 12, earlyMs: 1 }
+  },
+  bursty: {
+    ...base,
+    name: "bursty",
+    arrivals: { _tag: "bursts", everyMs: 6 * MINUTE, size: 25, withinMs: 3_000 },
+    afterFailure: { _tag: "waits", times: 3, earlyMs: 0 }
+  },
+  batch: {
+    ...base,
+    name: "batch",
+    tier: "batch",
+    metadata: 0,
+    arrivals: { _tag: "loops", parallel: 2, pauseMs: 4_000 },
+    episodes: { everyMs: 3 * HOUR, lastMs: 20 * MINUTE },
+    deadlineMs: 120_000,
+    timeoutMs: 60_000
+  },
+  cancelling: {
+    ...base,
+    name: "cancelling",
+    wellBehaved: false,
+    arrivals: { _tag: "bursts", everyMs: 4 * MINUTE, size: 8, withinMs: 500 },
+    afterFailure: { _tag: "gives up" },
+    cancels: { part: 0.7, afterMs: 400, turns: 12 }
+  },
+  abusive: {
+    ...base,
+    name: "abusive",
+    wellBehaved: false,
+    metadata: 0.2,
+    arrivals: { _tag: "loops", parallel: 12, pauseMs: 250 },
+    afterFailure: { _tag: "gives up" },
+    episodes: { everyMs: 2 * HOUR, lastMs: 20_000 }
+  },
+  storming: {
+    ...base,
+    name: "storming",
+    wellBehaved: false,
+    arrivals: { _tag: "steady", everyMs: 30_000 },
+    afterFailure: { _tag: "storms", times: 10, pauseMs: 50 }
+  },
+  hurried: {
+    ...base,
+    name: "hurried",
+    wellBehaved: false,
+    arrivals: { _tag: "bursts", everyMs: 7 * MINUTE, size: 6, withinMs: 50 },
+    afterFailure: { _tag: "gives up" },
+    deadlineMs: 1_500,
+    timeoutMs: 1_000
+  }
+} as const satisfies { readonly [name: string]: Temperament }
+
+/** Bad weather now and then; outages of some minutes, long enough for the breaker to open several times. */
+const timetable = (random: Random.Stream, hours: number, everyMs: number): ReadonlyArray<Phase> => {
+  const kinds: ReadonlyArray<Weather> = ["refusing", "hanging", "slow", "brownout", "throttling"]
+  const phases: Array<Phase> = []
+  let at = random.exponential(everyMs / 2)
+  while (at < hours * HOUR) {
+    const untilMs = Math.round(at + random.between(0.5 * MINUTE, 12 * MINUTE))
+    phases.push({ weather: random.pick(kinds), fromMs: Math.round(at), untilMs })
+    at = untilMs + random.exponential(everyMs)
+  }
+  return phases
+}
+
+const bucket = (intervalMs: number, burst: number, initial = burst) => ({
+  rate: 1000 / intervalMs,
+  burst,
+  initial
+})
+
+/** A small world made up from the seed: tight limits, so that every one of them is reached. */
+export const generate = (seed: number, hours: number): Scenario => {
+  const random = Random.stream(seed, "scenario")
+  const permits = random.integer(1, 5)
+  const burst = random.pick([3, 5, 10, 20])
+  const slots = random.integer(1, permits + 2)
+  const hourly = random.pick([60, 150, 400])
+  const statements = { permits, maxQueue: random.integer(2, 20), maxQueuePerClient: random.integer(1, 8) }
+  const calm = random.pick([2, 4, 8])
+  const clients: Array<ClientOptions> = []
+  for (const [name, temperament] of Object.entries(temperaments)) {
+    const count = name === "steady" ? random.integer(1, 3) : random.integer(0, 1)
+    for (let i = 1; i <= count; i++) clients.push({ name: `${name} ${i}`, temperament: calmer(temperament, calm) })
+  }
+  return {
+    server: {
+      limiter: {
+        global: bucket(random.pick([50, 100, 250]), random.pick([10, 20, 40])),
+        classes: random.chance(0.8) ? { query: bucket(random.pick([125, 250, 500]), random.pick([5, 10])) } : {},
+        tiers: {
+          default: { client: bucket(random.pick([250, 500, 1000, 2000]), burst, Math.ceil(burst / 2)) },
+          gold: { client: bucket(200, 20) },
+          batch: { client: bucket(500, 5), total: bucket(1000, 8) }
+        }
+      },
+      quota: {
+        tiers: {
+          default: {
+            requests_per_hour: hourly,
+            requests_per_day: hourly * 20,
+            queries_per_hour: Math.round(hourly * 0.7),
+            bytes_per_day: hourly * 10_000
+          },
+          gold: { requests_per_hour: 500, bytes_per_day: 20_000_000 },
+          batch: { queries_per_hour: 300, bytes_per_day: 1_000_000 }
+        },
+        global: random.chance(0.5) ? { requests_per_hour: hourly * 5, bytes_per_day: 50_000_000 } : {}
+      },
+      bulkhead: {
+        requests: {
+          permits: permits + random.integer(0, 4),
+          maxQueue: random.integer(4, 30),
+          maxQueuePerClient: random.integer(2, 10)
+        },
+        statements,
+        tierWeights: { default: 1, gold: random.integer(1, 3), batch: 1 }
+      },
+      breaker: {
+        consecutiveFailures: random.integer(2, 5),
+        probes: random.integer(1, 3),
+        probeSuccesses: random.integer(1, 3),
+        probeLeaseMs: 60_000,
+        windowMs: 300_000
+      },
+      openTimes: { firstMs: random.pick([5_000, 15_000, 30_000]), factor: 2, capMs: 300_000 },
+      guard: {
+        maxWaitMs: random.pick([500, 2_000, 5_000]),
+        tiers: {
+          default: { maxTokenWaitMs: 0, batch: false },
+          gold: { maxTokenWaitMs: 1_500, batch: false },
+          batch: { maxTokenWaitMs: 30_000, batch: true }
+        }
+      },
+      adaptive: { ratePerSecond: 20, burst: 40 }
+    },
+    warehouse: {
+      slots,
+      overloadAbove: slots + random.integer(1, 10),
+      queryMs: random.pick([300, 1_000, 3_000]),
+      metadataMs: random.pick([30, 120]),
+      spread: random.between(0.2, 1),
+      faultRate: random.between(0.1, 0.8),
+      phases: timetable(random, hours, 2 * HOUR)
+    },
+    clients,
+    maxOps: random.pick([MANY_OPS, MANY_OPS, MANY_OPS, 41, 23])
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The server of a simulation: the real services, each behind its tap, and the real guard in front of the
+ * model of a warehouse. Any layer can be switched off, or replaced by a broken one.
+ */
+import { Effect, Layer } from "effect"
+import * as AdaptiveRate from "../../src/AdaptiveRate.js"
+import * as Bulkhead from "../../src/Bulkhead.js"
+import * as CircuitBreaker from "../../src/CircuitBreaker.js"
+import * as Degradation from "../../src/Degradation.js"
+import * as Guard from "../../src/Guard.js"
+import * as LoopGuard from "../../src/LoopGuard.js"
+import * as Quota from "../../src/Quota.js"
+import * as QuotaStore from "../../src/QuotaStore.js"
+import * as RateLimiter from "../../src/RateLimiter.js"
+import * as ResultCache from "../../src/ResultCache.js"
+import * as Retry from "../../src/Retry.js"
+import { CurrentPrincipal } from "../../src/Principal.js"
+import { Caller } from "./calls.js"
+import type { Call } from "./calls.js"
+import type { Invariants } from "./invariants.js"
+import type { VirtualClock } from "./VirtualClock.js"
+import type { Model } from "./warehouse.js"
+
+export interface Options {
+  readonly limiter: RateLimiter.Options
+  readonly quota: Quota.Options
+  readonly bulkhead: Bulkhead.Options
+  readonly breaker: Omit<CircuitBreaker.Options, "openTimes">
+  readonly openTimes: Parameters<typeof CircuitBreaker.openTimes>[0]
+  readonly guard: Guard.Options
+  /** Attempts a second that all callers together may make, and at once. */
+  readonly adaptive: { readonly ratePerSecond: number; readonly burst: number }
+}
+
+export const layerNames = [
+  "limiter",
+  "quota",
+  "bulkhead",
+  "breaker",
+  "retry",
+  "adaptive",
+  "degradation"
+] as const
+export type LayerName = (typeof layerNames)[number]
+
+/** Which layers are on. */
+export type Layers = { readonly [L in LayerName]: boolean }
+
+export const everything: Layers = {
+  limiter: true,
+  quota: true,
+  bulkhead: true,
+  breaker: true,
+  retry: true,
+  adaptive: true,
+  degradation: true
+}
+
+export const nothing: Layers = {
+  limiter: false,
+  quota: false,
+  bulkhead: false,
+  breaker: false,
+  retry: false,
+  adaptive: false,
+  degradation: false
+}
+
+/** Layers to put in the place of the real ones. */
+export interface Replacements {
+  readonly limiter?: Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimits> | undefined
+  readonly bulkhead?: Layer.Layer<Bulkhead.Bulkhead, Bulkhead.InvalidPools> | undefined
+  readonly breaker?: Layer.Layer<CircuitBreaker.CircuitBreaker> | undefined
+  readonly quota?: Layer.Layer<Quota.Quota, Quota.InvalidQuotas> | undefined
+}
+
+export const breakerLayer = (options: Options): Layer.Layer<CircuitBreaker.CircuitBreaker> =>
+  CircuitBreaker.layer({ ...options.breaker, openTimes: CircuitBreaker.openTimes(options.openTimes) })
+
+export const layer = (options: Options, layers: Layers, watch: Invariants, replaced: Replacements = {}) => {
+  const limiter = Layer.effect(
+    RateLimiter.RateLimiter,
+    Effect.map(RateLimiter.RateLimiter, watch.tokens.tap)
+  ).pipe(Layer.provide(replaced.limiter ?? RateLimiter.layer(options.limiter)))
+  const quota = Layer.effect(Quota.Quota, Effect.map(Quota.Quota, watch.quotas.tap)).pipe(
+    Layer.provide(
+      replaced.quota ?? Layer.provide(Quota.layer(options.quota), QuotaStore.layerMemory)
+    )
+  )
+  const bulkhead = Layer.effect(Bulkhead.Bulkhead, Effect.map(Bulkhead.Bulkhead, watch.slots.tap)).pipe(
+    Layer.provide(replaced.bulkhead ?? Bulkhead.layer(options.bulkhead))
+  )
+  const breaker = Layer.effect(
+    CircuitBreaker.CircuitBreaker,
+    Effect.map(CircuitBreaker.CircuitBreaker, watch.circuit.tap)
+  ).pipe(Layer.provide(replaced.breaker ?? breakerLayer(options)))
+
+  const guards = Layer.mergeAll(
+    layers.limiter ? limiter : RateLimiter.layerNoop,
+    layers.quota ? quota : Quota.layerNoop,
+    layers.bulkhead ? bulkhead : Bulkhead.layerNoop,
+    layers.breaker ? breaker : CircuitBreaker.layerNoop,
+    layers.retry ? Retry.layer() : Retry.layerNoop,
+    layers.adaptive ? AdaptiveRate.layer(options.adaptive) : AdaptiveRate.layerNoop,
+    layers.degradation ? ResultCache.layer() : ResultCache.layerNoop,
+    Layer.effect(LoopGuard.LoopGuard, LoopGuard.make("duckdb"))
+  )
+  const ladder = layers.degradation ? Degradation.layer() : Degradation.layerNoop
+  return Guard.layer(options.guard).pipe(
+    Layer.provideMerge(ladder),
+    Layer.provideMerge(guards),
+    Layer.orDie
+  )
+}
+
+export interface Answer {
+  readonly bytes: number
+  /** Told from memory because the warehouse could not say. */
+  readonly stale: boolean
+}
+
+/** A call as a tool makes it: look-ups may be answered from memory, statements never are. */
+export const answer = (time: VirtualClock, model: Model, layers: Layers, call: Call) => {
+  const operation: Guard.Operation = {
+    tool: call.class === "query" ? "execute_query" : "describe_table",
+    class: call.class,
+    deadlineMs: call.deadlineMs,
+    timeoutMs: call.timeoutMs,
+    estimatedBytes: call.estimatedBytes
+  }
+  const asked = Effect.flatMap(Guard.Guard, (guard) => {
+    call.guardedAt = time.now()
+    return Effect.map(
+      guard.run(operation, (attempt) => model.execute(call, attempt)),
+      ({ value }): Answer => ({ bytes: value, stale: false })
+    )
+  })
+  const remembered =
+    call.class === "metadata" && layers.degradation
+      ? Effect.flatMap(ResultCache.ResultCache, (cache) =>
+          Effect.map(
+            // As in the server: who has other limits of time does not share a question on its way.
+            cache.serve(
+              { key: `${call.tier} ${call.deadlineMs} ${call.question}`, bytes: ({ bytes }) => bytes },
+              asked
+            ),
+            ({ cached, value }): Answer => ({ bytes: value.bytes, stale: cached?.stale === true })
+          )
+        )
+      : asked
+  return Effect.provideService(
+    remembered,
+    CurrentPrincipal,
+    new Caller(call.client, call.tier, call)
+  )
+}
