@@ -51,7 +51,12 @@ const read = (sql: string, options?: Partial<Statement>): Effect.Effect<Read, Wa
 const records = (result: Read) =>
   result.rows.map((row) => Object.fromEntries(result.columns.map((name, index) => [name, row[index]])))
 
-const failure = (sql: string, options?: Partial<Statement>) => Effect.flip(read(sql, options))
+/** The rows of a statement that should have failed may be too many to be shown. */
+const failure = (sql: string, options?: Partial<Statement>) =>
+  read(sql, options).pipe(
+    Effect.flatMap(({ rows }) => Effect.dieMessage(`${sql} succeeded with ${rows.length} rows`)),
+    Effect.flip
+  )
 
 /** Counts for hours. */
 const endless = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"

@@ -135,7 +135,7 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
               return Effect.succeed(kept)
             }
             ended = true
-            if (false) {
+            if (result.returnType === api.ResultReturnType.INVALID) {
               return Effect.mapError(diagnose, Option.some)
             }
             session.finished()

@@ -18,6 +18,12 @@ const read = (warehouse: Warehouse["Type"], sql: string) =>
     )
   )
 
+const failure = (warehouse: Warehouse["Type"], sql: string) =>
+  read(warehouse, sql).pipe(
+    Effect.flatMap((rows) => Effect.dieMessage(`${sql} succeeded with ${rows.length} rows`)),
+    Effect.flip
+  )
+
 const endless = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"
 
 it.scopedLive("opens for the first statement only, and once for many at a time", () =>
@@ -43,7 +49,7 @@ it.scopedLive(
     Effect.gen(function* () {
       const warehouse = yield* DuckDb.make({ sample: false, memoryLimit: "nonsense" })
       for (let attempt = 0; attempt < 2; attempt++) {
-        const error = yield* Effect.flip(read(warehouse, "SELECT 1"))
+        const error = yield* failure(warehouse, "SELECT 1")
         expect([error.reason, error.sent]).toEqual(["Configuration", "no"])
         expect(error.description).toBe("The embedded warehouse could not be opened.")
       }
@@ -107,7 +113,7 @@ it.scopedLive("reaches nothing outside itself, whatever it is asked", () =>
       "FROM sniff_csv('/etc/passwd')"
     ]
     for (const sql of outside) {
-      const error = yield* Effect.flip(read(warehouse, sql))
+      const error = yield* failure(warehouse, sql)
       expect([sql, error.reason]).toEqual([sql, "Permission"])
     }
     const other = [
@@ -123,14 +129,14 @@ it.scopedLive("reaches nothing outside itself, whatever it is asked", () =>
       "WITH x AS (SELECT 1) INSERT INTO y SELECT * FROM x"
     ]
     for (const sql of other) {
-      const error = yield* Effect.flip(read(warehouse, sql))
+      const error = yield* failure(warehouse, sql)
       expect([sql, error.reason]).toEqual([
         sql,
         expect.stringMatching(/^(InvalidStatement|Permission|NotFound)$/)
       ])
     }
     // More than fits into memory fails; it is not put into a file.
-    const error = yield* Effect.flip(read(warehouse, "SELECT len(list(i)) FROM range(50000000) t(i)"))
+    const error = yield* failure(warehouse, "SELECT len(list(i)) FROM range(50000000) t(i)")
     expect(error.reason).toBe("Unavailable")
     expect(yield* read(warehouse, "SELECT 1")).toEqual([[1]])
     expect(readdirSync(process.cwd()).sort()).toEqual(before)

@@ -9,6 +9,8 @@ export interface Call {
   readonly id: number
   readonly client: string
   readonly tier: string
+  /** Made because somebody wanted something, and not because the call before was over. */
+  readonly wanted: boolean
   readonly class: OperationClass
   /** What is asked; the same question has the same answer. */
   readonly question: number
@@ -50,6 +52,7 @@ export type Asked = Pick<
   | "id"
   | "client"
   | "tier"
+  | "wanted"
   | "class"
   | "question"
   | "mistaken"

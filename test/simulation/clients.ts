@@ -27,8 +27,16 @@ export interface Temperament {
     | { readonly _tag: "loops"; readonly parallel: number; readonly pauseMs: number }
   readonly afterFailure:
     | { readonly _tag: "gives up" }
-    /** Comes back after exactly the time it was told, or so many milliseconds early. */
-    | { readonly _tag: "waits"; readonly times: number; readonly earlyMs: number }
+    /**
+     * Comes back after exactly the time it was told, or so many milliseconds early; after `untoldMs`
+     * when it was told nothing, or not at all.
+     */
+    | {
+        readonly _tag: "waits"
+        readonly times: number
+        readonly earlyMs: number
+        readonly untoldMs?: number | undefined
+      }
     /** Comes back at once. */
     | { readonly _tag: "storms"; readonly times: number; readonly pauseMs: number }
   /** Part of the calls that it cancels, and after how long; some within the instant, after a few turns. */
@@ -62,9 +70,8 @@ export interface World {
   readonly untilMs: number
 }
 
-/** Longest that a client waits to come back, and how long where it was not told. */
+/** Longest that a client waits to come back. */
 const PATIENCE_MS = 90_000
-const UNTOLD_MS = 5_000
 
 const retryAfterOf = (error: unknown): number | undefined =>
   Predicate.hasProperty(error, "retryAfterMs") && typeof error.retryAfterMs === "number"
@@ -111,18 +118,18 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
       id: world.nextId(),
       client: name,
       tier: temperament.tier,
+      wanted: arrivals._tag !== "loops",
       startedAt: time.now(),
       deadlineMs: temperament.deadlineMs,
       timeoutMs: temperament.timeoutMs,
       estimatedBytes: 2_000
     })
     wish.tries += 1
-    statistics.called()
     let running = true
     const interrupt = world.call(call, (exit) => {
       running = false
       const code = codeOf(exit)
-      own.answered(code, time.now() - call.startedAt)
+      own.answered(name, code, time.now() - call.startedAt)
       const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
       expectation?.(error)
       if (Exit.isSuccess(exit)) return over(wish, true, then)
@@ -145,12 +152,8 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
       time.after(afterFailure.pauseMs, () => attempt(wish, then))
       return
     }
-    const told = retryAfterOf(error)
-    if (told === undefined || told > PATIENCE_MS) {
-      if (told !== undefined) return over(wish, false, then)
-      time.after(UNTOLD_MS, () => attempt(wish, then))
-      return
-    }
+    const told = retryAfterOf(error) ?? afterFailure.untoldMs
+    if (told === undefined || told > PATIENCE_MS) return over(wish, false, then)
     const moves = tokens?.movesOf(name)
     const ofOwnBucket = error instanceof RateLimited && error.scope === "client"
     const early = Math.min(afterFailure.earlyMs, told - 1)
@@ -167,7 +170,7 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
   const want = (then: () => void): void => {
     const query = !random.chance(temperament.metadata)
     own.wanted += 1
-    statistics.wanted()
+    if (arrivals._tag !== "loops") statistics.wanted()
     attempt(
       {
         since: time.now(),

@@ -30,12 +30,13 @@ export interface Report {
   /** Of the well-behaved clients: the part of what they wanted that they got, and how much that is an hour. */
   readonly goodput: number
   readonly goodputPerHour: number
-  /** Of the well-behaved temperaments, the one that waits longest: p99 of its waits, milliseconds. */
+  /** Of the well-behaved clients, the one that waits longest for answers: p99 of its waits, milliseconds. */
   readonly worstWaitMs: number
-  /** Attempts per minute to reach the warehouse. */
+  /** Attempts per minute to reach the warehouse: in healthy weather, in its busiest minute, in outages. */
   readonly loadNormal: number
+  readonly loadBusiest: number
   readonly loadOutage: number
-  /** Attempts per thing that somebody wanted, during outages. */
+  /** During outages, attempts to reach the warehouse per thing that somebody wanted. */
   readonly amplification: number
   readonly mostStatements: number
   readonly temperaments: ReadonlyArray<TemperamentReport>
@@ -75,6 +76,7 @@ export const make = (input: {
   readonly statistics: ReadonlyArray<Tally>
   readonly load: { readonly [W in Weather]: Load }
   readonly mostInside: number
+  readonly busiestMinute: number
   readonly violations: ReadonlyArray<Violation>
   readonly violationCount: number
 }): Report => {
@@ -92,10 +94,14 @@ export const make = (input: {
     calls: statistics.reduce((total, { calls }) => total + calls, 0),
     goodput: round(ratio(got, wanted), 4),
     goodputPerHour: round(ratio(got, hours), 1),
-    worstWaitMs: Math.max(0, ...temperaments.filter((_) => _.wellBehaved).map(({ wait }) => wait.p99)),
+    worstWaitMs: Math.max(
+      0,
+      ...good.flatMap(({ byClient }) => [...byClient.values()].map((waits) => waits.quantile(0.99)))
+    ),
     loadNormal: round(ratio(load.healthy.attempts, load.healthy.ms / 60_000), 2),
+    loadBusiest: input.busiestMinute,
     loadOutage: round(ratio(sum((_) => _.attempts), sum((_) => _.ms) / 60_000), 2),
-    amplification: round(ratio(sum((_) => _.attempts), sum((_) => _.wanted)), 3),
+    amplification: round(ratio(sum((_) => _.attemptsForWanted), sum((_) => _.wanted)), 3),
     mostStatements: input.mostInside,
     temperaments,
     violations: input.violations,

@@ -109,6 +109,7 @@ export const simulate = (options: Options): Report => {
     statistics: statistics.all(),
     load: model.load,
     mostInside: model.mostInside(),
+    busiestMinute: model.busiestMinute(),
     violations: court.violations as ReadonlyArray<Violation>,
     violationCount: court.count()
   })

@@ -2,6 +2,7 @@
  * What is simulated: a server's limits, a warehouse's timetable, and clients. Made up from a seed, so that
  * no two are alike, or written by hand, for a table that can be compared from one version to the next.
  */
+import * as ServerConfig from "../../src/ServerConfig.js"
 import type { ClientOptions, Temperament } from "./clients.js"
 import * as Random from "./Random.js"
 import type { Options as ServerOptions } from "./server.js"
@@ -37,7 +38,7 @@ const base: Temperament = {
   wellBehaved: true,
   tier: "default",
   arrivals: { _tag: "steady", everyMs: 20_000 },
-  afterFailure: { _tag: "waits", times: 2, earlyMs: 0 },
+  afterFailure: { _tag: "waits", times: 2, earlyMs: 0, untoldMs: 5_000 },
   metadata: 0.5,
   mistakes: 0.02,
   deadlineMs: 60_000,
@@ -53,19 +54,19 @@ export const temperaments = {
     name: "polite",
     tier: "gold",
     arrivals: { _tag: "bursts", everyMs: 5 * MINUTE, size: 12, withinMs: 0 },
-    afterFailure: { _tag: "waits", times: 12, earlyMs: 0 }
+    afterFailure: { _tag: "waits", times: 12, earlyMs: 0, untoldMs: 5_000 }
   },
   impatient: {
     ...base,
     name: "impatient",
     arrivals: { _tag: "bursts", everyMs: 8 * MINUTE, size: 10, withinMs: 100 },
-    afterFailure: { _tag: "waits", times: 12, earlyMs: 1 }
+    afterFailure: { _tag: "waits", times: 12, earlyMs: 1, untoldMs: 5_000 }
   },
   bursty: {
     ...base,
     name: "bursty",
     arrivals: { _tag: "bursts", everyMs: 6 * MINUTE, size: 25, withinMs: 3_000 },
-    afterFailure: { _tag: "waits", times: 3, earlyMs: 0 }
+    afterFailure: { _tag: "waits", times: 3, earlyMs: 0, untoldMs: 5_000 }
   },
   batch: {
     ...base,
@@ -207,5 +208,88 @@ export const generate = (seed: number, hours: number): Scenario => {
     },
     clients,
     maxOps: random.pick([MANY_OPS, MANY_OPS, MANY_OPS, 41, 23])
+  }
+}
+
+const shared = (): ServerOptions => {
+  const settings = ServerConfig.defaults
+  const { openMaxMs, openMs, ...breaker } = ServerConfig.breakerOptions(settings)
+  return {
+    limiter: ServerConfig.rateLimiterOptions(settings),
+    quota: ServerConfig.quotaOptions(settings),
+    bulkhead: ServerConfig.bulkheadOptions(settings),
+    breaker: {
+      ...breaker,
+      probeSuccesses: breaker.probes,
+      probeLeaseMs: settings.timeouts.maxStatementSeconds * 1000
+    },
+    openTimes: { firstMs: openMs, factor: 2, capMs: openMaxMs },
+    guard: ServerConfig.guardOptions(settings),
+    adaptive: { ratePerSecond: settings.limits.requestsPerSecond, burst: settings.limits.burst }
+  }
+}
+
+/**
+ * A server with its default settings on a day when everything happens: two agents in a tight loop now and
+ * then, two that storm when they fail, and every hour two outages, a slow and a faulty warehouse. Twelve
+ * analysts and three busy agents only want their answers.
+ */
+export const badDay = (hours: number): Scenario => {
+  const analyst: Temperament = {
+    ...base,
+    name: "analyst",
+    arrivals: { _tag: "steady", everyMs: 8_000 },
+    afterFailure: { _tag: "waits", times: 2, earlyMs: 0 },
+    deadlineMs: 30_000
+  }
+  const agent: Temperament = {
+    ...analyst,
+    name: "agent",
+    arrivals: { _tag: "bursts", everyMs: 2 * MINUTE, size: 20, withinMs: 4_000 }
+  }
+  const loop: Temperament = {
+    ...analyst,
+    name: "loop",
+    wellBehaved: false,
+    metadata: 0.1,
+    arrivals: { _tag: "loops", parallel: 60, pauseMs: 500 },
+    afterFailure: { _tag: "gives up" },
+    episodes: { everyMs: 20 * MINUTE, lastMs: 2 * MINUTE }
+  }
+  const storm: Temperament = {
+    ...analyst,
+    name: "storm",
+    wellBehaved: false,
+    arrivals: { _tag: "steady", everyMs: 10_000 },
+    afterFailure: { _tag: "storms", times: 10, pauseMs: 50 }
+  }
+  const hourly: ReadonlyArray<readonly [Weather, number, number]> = [
+    ["brownout", 5, 12],
+    ["refusing", 18, 24],
+    ["slow", 30, 34],
+    ["hanging", 40, 46],
+    ["throttling", 52, 56]
+  ]
+  const some = (count: number, temperament: Temperament): ReadonlyArray<ClientOptions> =>
+    Array.from({ length: count }, (_, i) => ({ name: `${temperament.name} ${i + 1}`, temperament }))
+  return {
+    server: shared(),
+    warehouse: {
+      slots: 16,
+      overloadAbove: 80,
+      queryMs: 300,
+      metadataMs: 60,
+      spread: 0.6,
+      faultRate: 0.25,
+      phases: Array.from({ length: Math.ceil(hours) }, (_, hour) =>
+        hourly.map(([weather, from, until]) => ({
+          weather,
+          fromMs: hour * HOUR + from * MINUTE,
+          untilMs: hour * HOUR + until * MINUTE
+        }))
+      ).flat()
+    },
+    clients: [...some(12, analyst), ...some(3, agent), ...some(2, loop), ...some(2, storm)],
+    maxOps: MANY_OPS
   }
 }

@@ -37,16 +37,21 @@ export class Tally {
   got = 0
   calls = 0
   readonly codes = new Map<string, number>()
-  /** From wanting something to having it or giving up, and from a call to its answer. */
+  /** From wanting something to having it or giving up. */
   readonly wishes = new Waits()
+  /** From a call to its answer, whatever it was: of all clients, and of each. */
   readonly answers = new Waits()
+  readonly byClient = new Map<string, Waits>()
 
   constructor(readonly temperament: Temperament) {}
 
-  answered(code: string, ms: number): void {
+  answered(client: string, code: string, ms: number): void {
     this.calls += 1
     this.codes.set(code, (this.codes.get(code) ?? 0) + 1)
     this.answers.add(ms)
+    let own = this.byClient.get(client)
+    if (own === undefined) this.byClient.set(client, (own = new Waits()))
+    own.add(ms)
   }
 
   ended(ms: number, useful: boolean): void {
@@ -58,8 +63,8 @@ export class Tally {
 export interface Statistics {
   readonly of: (temperament: Temperament) => Tally
   readonly all: () => ReadonlyArray<Tally>
+  /** Somebody wants something, now. */
   readonly wanted: () => void
-  readonly called: () => void
 }
 
 export const make = (model: Model): Statistics => {
@@ -73,9 +78,6 @@ export const make = (model: Model): Statistics => {
     all: () => [...tallies.values()],
     wanted: () => {
       model.load[model.weather()].wanted += 1
-    },
-    called: () => {
-      model.load[model.weather()].calls += 1
     }
   }
 }

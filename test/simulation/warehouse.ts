@@ -46,9 +46,9 @@ export interface Load {
   ms: number
   /** Attempts to reach the warehouse in it. */
   attempts: number
-  /** Things that clients wanted, and calls that they made for them. */
+  /** Things that somebody wanted in it, and attempts made for them; those who only loop are left out. */
   wanted: number
-  calls: number
+  attemptsForWanted: number
 }
 
 interface Statement {
@@ -66,6 +66,8 @@ export interface Model {
   /** Statements inside: running, queued, or not yet rid of. */
   readonly inside: () => number
   readonly mostInside: () => number
+  /** Most attempts in any minute of healthy weather. */
+  readonly busiestMinute: () => number
   readonly load: { readonly [W in Weather]: Load }
   /** The last stretch of weather is over. */
   readonly finish: () => void
@@ -85,9 +87,12 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
   let inside = 0
   let mostInside = 0
   let running = 0
+  let minute = 0
+  let thisMinute = 0
+  let busiestMinute = 0
   const queue: Array<Statement> = []
   const active = new Set<Statement>()
-  const emptyLoad = (): Load => ({ ms: 0, attempts: 0, wanted: 0, calls: 0 })
+  const emptyLoad = (): Load => ({ ms: 0, attempts: 0, wanted: 0, attemptsForWanted: 0 })
   const load: { readonly [W in Weather]: Load } = {
     healthy: emptyLoad(),
     refusing: emptyLoad(),
@@ -162,9 +167,18 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
     return statement
   }
 
+  const countMinute = (): void => {
+    const now = Math.floor(time.now() / 60_000)
+    thisMinute = now === minute ? thisMinute + 1 : 1
+    minute = now
+    if (weather === "healthy") busiestMinute = Math.max(busiestMinute, thisMinute)
+  }
+
   const connect = (call: Call): Effect.Effect<void, WarehouseError> =>
     Effect.async((resume) => {
       load[weather].attempts += 1
+      countMinute()
+      if (call.wanted) load[weather].attemptsForWanted += 1
       call.attempts += 1
       const refused = weather === "refusing"
       const timer = time.after(CONNECT_MS * (1 + random.next()), () =>
@@ -235,6 +249,7 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
     weather: () => weather,
     inside: () => inside,
     mostInside: () => mostInside,
+    busiestMinute: () => busiestMinute,
     load,
     finish: () => {
       load[weather].ms += time.now() - since
