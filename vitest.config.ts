@@ -10,8 +10,9 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     minWorkers: 1,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // A limit against hanging only: spawning is slow on a busy machine.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     reporters: ["default", "./test/utils/summaryReporter.ts"],
     globalSetup: ["test/utils/globalSetup.ts"]
   }

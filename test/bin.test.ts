@@ -157,6 +157,31 @@ describe("the binary, spawned", () => {
     })
   )
 
+  it.scopedLive(
+    "a warehouse that does not answer is left alone after a while, and everybody is told until when",
+    () =>
+      Effect.gen(function* () {
+        // It cannot even be opened in a millisecond.
+        const { call } = yield* Server.client({ SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "0.001" })
+        const codes: Array<string> = []
+        for (let i = 0; i < 10 && codes.at(-1) !== "DEGRADED"; i++) {
+          codes.push(Server.report(yield* call("list_databases")).code)
+        }
+        assert.strictEqual(codes[0], "DEADLINE_EXCEEDED")
+        assert.strictEqual(codes.at(-1), "DEGRADED")
+        const refused = Server.report(yield* call("execute_query", { sql: "SELECT 1" }))
+        assert.deepInclude(refused, {
+          code: "DEGRADED",
+          scope: "cache-only",
+          retryable: true,
+          sideEffects: "none"
+        })
+        const limits = Server.structured(yield* call("get_limits"))
+        assert.deepInclude(limits["circuit"], { phase: "open" })
+        assert.deepInclude(limits["mode"], { mode: "cache-only" })
+      })
+  )
+
   it.scopedLive("a cancelled call is stopped in the warehouse, gets no answer, and frees its slot", () =>
     Effect.gen(function* () {
       const server = yield* Server.raw({ env: { SNOWGUARD_LIMITS_MAX_CONCURRENT_STATEMENTS: "1" } })
