@@ -41,8 +41,10 @@ const warehouse = (settings: ServerConfig.Settings) =>
     ReadOnly.layerLazy(
       "duckdb",
       Effect.map(
-        Effect.promise(() => import("./ReadOnly/DuckDb.js")),
-        (adapter) => adapter.layer()
+        Effect.promise(() =>
+          Promise.all([import("./ReadOnly/DuckDb.js"), import("./embedded/dialect/snowflake.js")])
+        ),
+        ([guard, { macros, translate }]) => guard.layer({ translate, macros })
       )
     )
   )

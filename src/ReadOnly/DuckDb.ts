@@ -26,6 +26,7 @@ import { emit, sourceOffset } from "../sql/Emit.js"
 import * as Functions from "../sql/Functions.js"
 import { defaultLimits, tokenize } from "../sql/Lexer.js"
 import type { Limits, Token } from "../sql/Lexer.js"
+import { ofDefinitions } from "../sql/MacroCosts.js"
 import * as Show from "../sql/Show.js"
 import { notARead, reject, single, unfoldsWithin } from "../sql/Statement.js"
 import type { Rejection } from "../sql/Statement.js"
@@ -44,8 +45,11 @@ export interface Options {
    * output alone.
    */
   readonly translate?: ((sql: string) => string) | undefined
-  /** Macros that the translation or the warehouse brings along, allowed to everybody. */
-  readonly functions?: ReadonlyArray<string> | undefined
+  /**
+   * The statements that create the macros of the warehouse (`CREATE MACRO ...; ...`), which everybody may
+   * call. They tell the gate what a call costs.
+   */
+  readonly macros?: string | undefined
   readonly limits?: Limits | undefined
 }
 
@@ -150,11 +154,14 @@ const hasOwnSize = (node: Parser.Tree["node"]): boolean =>
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<ReadOnly.ReadOnly["Type"], never, Scope.Scope> =>
-  Effect.map(Parser.make, (parser) => {
+  Effect.gen(function* () {
+    const parser = yield* Parser.make
+    const definitions = ofDefinitions(options.macros ?? "")
+    if (Either.isLeft(definitions))
+      return yield* Effect.dieMessage(`the macros cannot be read: ${definitions.left}`)
+    const macros = definitions.right
     const limits = options.limits ?? defaultLimits
     const names = Functions.duckDbScalars()
-
-    const macros = new Set((options.functions ?? []).map((name) => name.toUpperCase()))
 
     const allowedBy = (policy: ReadOnly.Policy): Allowed => ({
       functions: new Set(policy.allowFunctions.map((name) => name.toUpperCase())),

@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import * as Functions from "../sql/Functions.js"
+import type { MacroCost } from "../sql/MacroCosts.js"
 import type { Rejection } from "../sql/Statement.js"
 import { refused } from "./duckDbObjects.js"
 import { isTree, list, literal, spelled, text } from "./duckDbTree.js"
@@ -29,7 +30,7 @@ export interface Allowed {
   /** Names in upper case: `F`, or `DB.SCH.F` for a qualified one. */
   readonly functions: ReadonlySet<string>
   /** Macros of the warehouse, in upper case; they come before DuckDB's functions of the same name. */
-  readonly macros: ReadonlySet<string>
+  readonly macros: ReadonlyMap<string, MacroCost>
   readonly nearest: (name: string, kind: "scalar" | "table") => ReadonlyArray<string>
 }
 
@@ -44,7 +45,10 @@ const maxAliasNodes = 4000
 const maxAliasChain = 40
 const maxWindows = 250
 /** How often the binder repeats what stands inside. */
-const repeats = { LAMBDA: 2, BETWEEN: 3, macro: 6 }
+const repeats = { LAMBDA: 2, BETWEEN: 3 }
+/** A macro whose text is not known. */
+const someMacro: MacroCost = { own: 10, times: 6 }
+const notMacro: MacroCost = { own: 1, times: 1 }
 
 const expressions = new Set(
   (
@@ -91,19 +95,19 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
     problem ??= { code, reason, location: known, hint }
   }
 
-  const checkFunction = (tree: Tree, kind: "scalar" | "table"): Functions.Verdict => {
+  /** What the call costs, once it is known to be allowed. */
+  const checkFunction = (tree: Tree, kind: "scalar" | "table"): MacroCost => {
     const name = text(tree["function_name"])
     const qualifiers = [text(tree["catalog"]), text(tree["schema"])].filter(
       (part) => part !== "" && part !== "main"
     )
     if (tree["is_operator"] !== true) functions.add(name)
     const verdict = kind === "table" ? Functions.tableInDuckDb(name) : Functions.scalarInDuckDb(name)
-    if (verdict !== "never" && allowed.macros.has(name.toUpperCase())) {
-      return Functions.unfoldsOnce(name) ? "native" : "macro"
-    }
-    if (verdict === "native" || verdict === "macro") return verdict
+    const macro = allowed.macros.get(name.toUpperCase())
+    if (macro !== undefined && verdict !== "never") return macro
+    if (verdict === "native") return notMacro
     const full = [...qualifiers, name].join(".").toUpperCase()
-    if (verdict === "unknown" && allowed.functions.has(full)) return "macro"
+    if (verdict === "macro" || (verdict === "unknown" && allowed.functions.has(full))) return someMacro
     const near = verdict === "unknown" ? allowed.nearest(name, kind) : []
     fail(
       "FUNCTION_NOT_ALLOWED",
@@ -114,7 +118,7 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
         ? "it can change state or run text as SQL, so it cannot be allowed"
         : `an operator can allow it by adding ${full} to the allowed functions`
     )
-    return "unknown"
+    return notMacro
   }
 
   const checkTable = (tree: Tree, scope: Scope): void => {
@@ -209,12 +213,12 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
         return columnCost(tree, scope)
       case "FUNCTION":
       case "WINDOW": {
-        const verdict = checkFunction(tree, "scalar")
+        const macro = checkFunction(tree, "scalar")
         windows += kind === "WINDOW" ? 1 : 0
         if (windows > maxWindows) fail("TOO_LARGE", `more than ${maxWindows} window functions`)
         const grows = Functions.growth(text(tree["function_name"]), list(tree["children"]).map(literal))
         if (grows !== undefined) fail("TOO_LARGE", grows, tree)
-        return 1 + sum(Object.values(tree), scope, depth + 1) * (verdict === "native" ? 1 : repeats.macro)
+        return macro.own + sum(Object.values(tree), scope, depth + 1) * macro.times
       }
       case "LAMBDA":
       case "BETWEEN":
@@ -258,10 +262,10 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
         const call = value["function"]
         if (!isTree(call)) fail("NOT_A_READ", "a table function without a name", value)
         else {
-          checkFunction(call, "table")
+          const macro = checkFunction(call, "table")
           const rest = Object.keys(value).filter((key) => key !== "function")
           const parts = [...Object.values(call), ...rest.map((key) => value[key])]
-          return 1 + sum(parts, scope, depth + 1)
+          return macro.own + sum(parts, scope, depth + 1) * macro.times
         }
         break
       }

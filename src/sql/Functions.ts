@@ -30,22 +30,8 @@ export const scalarInDuckDb = (name: string): Verdict => {
   const lower = name.toLowerCase()
   if (DuckDb.never.has(lower)) return "never"
   if (DuckDb.native.has(lower) || DuckDb.operators.has(lower)) return "native"
-  if (!DuckDb.macros.has(lower) && !Snowflake.names.has(name.toUpperCase())) return "unknown"
-  return unfoldsOnce(name) ? "native" : "macro"
+  return DuckDb.macros.has(lower) || Snowflake.names.has(name.toUpperCase()) ? "macro" : "unknown"
 }
-
-/** Macros that use each argument once, and are nested in earnest. */
-const once = new Set(
-  "IFF IFNULL NVL NVL2 ZEROIFNULL EQUAL_NULL TO_DATE TO_DOUBLE TO_BOOLEAN TO_VARIANT".split(" ")
-)
-
-/**
- * Whether a macro of that name costs no more than its arguments.
- *
- * @since 0.1.0
- * @category lookups
- */
-export const unfoldsOnce = (name: string): boolean => once.has(name.toUpperCase())
 
 /** Snowflake's table functions that compute from their arguments. */
 const snowflakeTables = new Set(["FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE"])

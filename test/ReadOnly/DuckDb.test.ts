@@ -189,7 +189,9 @@ layer(DuckDb.layer())("the DuckDB gate", (it) => {
 
 describe("the DuckDB gate with a translation", () => {
   const translate = (sql: string) => sql.replaceAll("SNOW(", "main.duck(").replaceAll("BAD(", "getenv(")
-  const withTranslation = Effect.provide(DuckDb.layer({ translate, functions: ["DUCK"] }))
+  const withTranslation = Effect.provide(
+    DuckDb.layer({ translate, macros: "CREATE MACRO main.duck(a) AS a + 1" })
+  )
 
   it.effect("checks and returns what the translation wrote", () =>
     Effect.gen(function* () {
@@ -229,5 +231,36 @@ describe("the DuckDB gate with a translation", () => {
       const accepted = yield* check("SHOW TABLES LIKE 'BAD('")
       expect(accepted.canonical).toBe("SHOW TABLES LIKE 'BAD('")
     }).pipe(withTranslation)
+  )
+})
+
+describe("the DuckDB gate with the macros of the warehouse", () => {
+  const macros = `CREATE MACRO memory.main.cheap(a, b) AS coalesce(a, b), (a) AS a;
+    CREATE MACRO memory.main.dear(a) AS a + a + a + a + a + a + a + a;
+    CREATE MACRO memory.main.lower(a) AS cheap(dear(a), system.main.lower(a))`
+  const nest = (n: number, name: string) => `SELECT ${`${name}(`.repeat(n)}x${")".repeat(n)} FROM t`
+  const outcome = (sql: string) =>
+    Effect.map(Effect.either(check(sql)), (verdict) =>
+      Either.isRight(verdict) ? "accepted" : verdict.left.code
+    )
+
+  it.effect("lets them nest as deep as what they unfold to allows", () =>
+    Effect.gen(function* () {
+      expect(yield* outcome(nest(100, "cheap"))).toBe("accepted")
+      expect(yield* outcome(nest(4, "dear"))).toBe("accepted")
+      expect(yield* outcome(nest(6, "dear"))).toBe("TOO_LARGE")
+      // A macro of the warehouse comes before the function of that name.
+      expect(yield* outcome(nest(6, "lower"))).toBe("TOO_LARGE")
+      expect(yield* outcome(nest(100, "upper"))).toBe("accepted")
+    }).pipe(Effect.provide(DuckDb.layer({ macros })))
+  )
+
+  it.effect("does not start with macros that it cannot read", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(
+        Effect.provide(check("SELECT 1"), DuckDb.layer({ macros: "CREATE MACRO f(a" }))
+      )
+      expect(Exit.isFailure(exit) && exit.cause._tag).toBe("Die")
+    })
   )
 })

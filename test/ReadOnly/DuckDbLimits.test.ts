@@ -47,7 +47,6 @@ layer(DuckDb.layer())("the limits of the DuckDB gate", (it) => {
         unions: `SELECT 1${" UNION ALL SELECT 1".repeat(500)}`,
         whens: `SELECT CASE x${times(150, (i) => ` WHEN ${i} THEN ${i}`)} END FROM t`,
         joins: `SELECT 1 FROM t${times(60, (i) => ` JOIN t t${i} USING (a)`)}`,
-        "conditions in a chain": `SELECT ${nest(30, "iff(a, 1, ", "2", ")")} FROM t`,
         sum: `SELECT 1${" + 1".repeat(140)}`,
         ctes: `WITH a0 AS (SELECT 1)${times(100, (i) => `, a${i + 1} AS (SELECT * FROM a${i})`)} SELECT * FROM a100`
       }

@@ -4,8 +4,8 @@
  */
 import { Cause, Exit, Option, Predicate } from "effect"
 import { RateLimited } from "../../src/RateLimiter.js"
-import type { Asked, Call } from "./calls.js"
-import * as Calls from "./calls.js"
+import type { Asked } from "./calls.js"
+import { Call } from "./calls.js"
 import type { Court } from "./invariants/Court.js"
 import type { Tokens } from "./invariants/Tokens.js"
 import type { Stream } from "./Random.js"
@@ -66,10 +66,13 @@ export interface World {
   /** Starts a call; the result interrupts it. */
   readonly call: (call: Call, done: (exit: Exit.Exit<Answer, unknown>) => void) => () => void
   readonly nextId: () => number
+  readonly working: () => boolean
   /** Nobody begins anything new at or after this, milliseconds. */
   readonly untilMs: number
 }
 
+/** A loop that has nothing to do looks again after this. */
+const LOOK_AGAIN_MS = 30_000
 /** Longest that a client waits to come back. */
 const PATIENCE_MS = 90_000
 
@@ -105,7 +108,8 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
   const shift = random.between(0, episodes?.everyMs ?? 0)
 
   const active = (): boolean =>
-    episodes === undefined || (time.now() + shift) % episodes.everyMs < episodes.lastMs
+    world.working() &&
+    (episodes === undefined || (time.now() + shift) % episodes.everyMs < episodes.lastMs)
 
   const over = (wish: Wish, useful: boolean, then: () => void): void => {
     own.ended(time.now() - wish.since, useful)
@@ -113,8 +117,11 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
   }
 
   const attempt = (wish: Wish, then: () => void, expectation?: (error: unknown) => void): void => {
-    const call = Calls.make({
-      ...wish.asked,
+    const { asked } = wish
+    const call = new Call({
+      class: asked.class,
+      question: asked.question,
+      mistaken: asked.mistaken,
       id: world.nextId(),
       client: name,
       tier: temperament.tier,
@@ -129,12 +136,12 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
     const interrupt = world.call(call, (exit) => {
       running = false
       const code = codeOf(exit)
-      own.answered(name, code, time.now() - call.startedAt)
+      own.answered(name, code, time.now() - call.asked.startedAt)
       const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
       expectation?.(error)
       if (Exit.isSuccess(exit)) return over(wish, true, then)
       // What the client did itself is no failure of the server's.
-      if (code === "cancelled" || ownFault.has(code)) return over(wish, call.mistaken || code === "cancelled", then)
+      if (code === "cancelled" || ownFault.has(code)) return over(wish, call.asked.mistaken || code === "cancelled", then)
       again(wish, error, then)
     })
     if (cancels !== undefined && running && random.chance(cancels.part)) {
@@ -215,8 +222,7 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
       const loop = (): void => {
         if (time.now() >= world.untilMs) return
         if (active()) want(() => soon(arrivals.pauseMs, loop))
-        else if (episodes !== undefined)
-          soon(episodes.everyMs - ((time.now() + shift) % episodes.everyMs) + 1, loop)
+        else soon(LOOK_AGAIN_MS, loop)
       }
       for (let i = 0; i < arrivals.parallel; i++) soon(random.between(1, 1_000), loop)
       return

@@ -48,8 +48,8 @@ export const make = (court: Court, time: VirtualClock, model: Model, options: Op
   })
 
   const answered = (call: Call, exit: Exit.Exit<unknown, unknown>): void => {
-    const who = `call ${call.id} of ${call.client}`
-    const late = court.now() - call.guardedAt - call.deadlineMs
+    const who = `call ${call.asked.id} of ${call.asked.client}`
+    const late = court.now() - call.guardedAt - call.asked.deadlineMs
     if (late >= TIMER_MS)
       court.report("every call is answered by its deadline", `${who} was answered ${late} ms later`)
 

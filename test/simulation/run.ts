@@ -34,6 +34,17 @@ const HOUR = 3_600_000
 const AFTERMATH_MS = 2 * HOUR
 
 export const simulate = (options: Options): Report => {
+  const { stackTraceLimit } = Error
+  // Nobody reads the stacks of simulated failures, and they cost as much as the calls.
+  Error.stackTraceLimit = 0
+  try {
+    return run(options)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+const run = (options: Options): Report => {
   const { hours, seed } = options
   const scenario = options.scenario ?? Scenarios.generate(seed, hours)
   const layers: Layers = { ...Server.everything, ...options.layers }
@@ -82,6 +93,7 @@ export const simulate = (options: Options): Report => {
     statistics,
     nextId: () => ids++,
     untilMs,
+    working: () => time.now() % scenario.work.everyMs < scenario.work.lastMs,
     call: (call, done) => {
       const fiber = fork(Server.answer(time, model, layers, call))
       fiber.addObserver((exit) => {

@@ -12,6 +12,8 @@ export interface Scenario {
   readonly server: ServerOptions
   readonly warehouse: WarehouseOptions
   readonly clients: ReadonlyArray<ClientOptions>
+  /** Nobody wants anything outside of the working time: so long, and so often. */
+  readonly work: { readonly everyMs: number; readonly lastMs: number }
   /** Steps that a fiber takes before it lets others go on; few of them make for many interleavings. */
   readonly maxOps: number
 }
@@ -140,7 +142,7 @@ export const generate = (seed: number, hours: number): Scenario => {
   const slots = random.integer(1, permits + 2)
   const hourly = random.pick([60, 150, 400])
   const statements = { permits, maxQueue: random.integer(2, 20), maxQueuePerClient: random.integer(1, 8) }
-  const calm = random.pick([2, 4, 8])
+  const calm = random.pick([2, 4])
   const clients: Array<ClientOptions> = []
   for (const [name, temperament] of Object.entries(temperaments)) {
     const count = name === "steady" ? random.integer(1, 3) : random.integer(0, 1)
@@ -207,6 +209,7 @@ export const generate = (seed: number, hours: number): Scenario => {
       phases: timetable(random, hours, 2 * HOUR)
     },
     clients,
+    work: { everyMs: 6 * HOUR, lastMs: random.pick([1, 1.5, 3]) * HOUR },
     maxOps: random.pick([MANY_OPS, MANY_OPS, MANY_OPS, 41, 23])
   }
 }
@@ -290,6 +293,7 @@ export const badDay = (hours: number): Scenario => {
       ).flat()
     },
     clients: [...some(12, analyst), ...some(3, agent), ...some(2, loop), ...some(2, storm)],
+    work: { everyMs: HOUR, lastMs: HOUR },
     maxOps: MANY_OPS
   }
 }

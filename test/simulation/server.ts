@@ -122,11 +122,11 @@ export interface Answer {
 /** A call as a tool makes it: look-ups may be answered from memory, statements never are. */
 export const answer = (time: VirtualClock, model: Model, layers: Layers, call: Call) => {
   const operation: Guard.Operation = {
-    tool: call.class === "query" ? "execute_query" : "describe_table",
-    class: call.class,
-    deadlineMs: call.deadlineMs,
-    timeoutMs: call.timeoutMs,
-    estimatedBytes: call.estimatedBytes
+    tool: call.asked.class === "query" ? "execute_query" : "describe_table",
+    class: call.asked.class,
+    deadlineMs: call.asked.deadlineMs,
+    timeoutMs: call.asked.timeoutMs,
+    estimatedBytes: call.asked.estimatedBytes
   }
   const asked = Effect.flatMap(Guard.Guard, (guard) => {
     call.guardedAt = time.now()
@@ -136,12 +136,12 @@ export const answer = (time: VirtualClock, model: Model, layers: Layers, call: C
     )
   })
   const remembered =
-    call.class === "metadata" && layers.degradation
+    call.asked.class === "metadata" && layers.degradation
       ? Effect.flatMap(ResultCache.ResultCache, (cache) =>
           Effect.map(
             // As in the server: who has other limits of time does not share a question on its way.
             cache.serve(
-              { key: `${call.tier} ${call.deadlineMs} ${call.question}`, bytes: ({ bytes }) => bytes },
+              { key: `${call.asked.tier} ${call.asked.deadlineMs} ${call.asked.question}`, bytes: ({ bytes }) => bytes },
               asked
             ),
             ({ cached, value }): Answer => ({ bytes: value.bytes, stale: cached?.stale === true })
@@ -151,6 +151,6 @@ export const answer = (time: VirtualClock, model: Model, layers: Layers, call: C
   return Effect.provideService(
     remembered,
     CurrentPrincipal,
-    new Caller(call.client, call.tier, call)
+    new Caller(call.asked.client, call.asked.tier, call)
   )
 }

@@ -74,7 +74,7 @@ export interface Model {
 }
 
 const failure = (reason: Reason, sent: "no" | "yes" | "unknown") =>
-  new WarehouseError({ reason, description: `the simulated warehouse says ${reason}`, sent })
+  new WarehouseError({ reason, description: `the simulated warehouse says ${reason}`, sent }, true)
 
 const CONNECT_MS = 4
 const ANSWER_MS = 15
@@ -128,13 +128,13 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
   }
 
   const outcome = (call: Call): Effect.Effect<number, WarehouseError> => {
-    if (call.mistaken) return Effect.fail(failure(random.pick(["InvalidStatement", "NotFound"]), "yes"))
+    if (call.asked.mistaken) return Effect.fail(failure(random.pick(["InvalidStatement", "NotFound"]), "yes"))
     if (weather === "brownout" && random.chance(options.faultRate)) {
       return random.chance(0.5)
         ? Effect.fail(failure("ServerFault", "yes"))
         : Effect.fail(failure(random.pick(["Unreachable", "SessionLost", "Protocol"]), "unknown"))
     }
-    return Effect.succeed(random.integer(100, 2 * call.estimatedBytes))
+    return Effect.succeed(random.integer(100, 2 * call.asked.estimatedBytes))
   }
 
   const start = (statement: Statement): void => {
@@ -144,7 +144,7 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
     if (weather === "hanging") return
     const { call } = statement
     const crowd = 1 + CROWDING * Math.max(0, inside - options.slots)
-    const median = call.mistaken ? ANSWER_MS : call.class === "query" ? options.queryMs : options.metadataMs
+    const median = call.asked.mistaken ? ANSWER_MS : call.asked.class === "query" ? options.queryMs : options.metadataMs
     const ms = random.logNormal(median, options.spread) * crowd * (weather === "slow" ? 10 : 1)
     statement.timer = time.after(ms, () => end(statement, outcome(call)))
   }
@@ -178,7 +178,7 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
     Effect.async((resume) => {
       load[weather].attempts += 1
       countMinute()
-      if (call.wanted) load[weather].attemptsForWanted += 1
+      if (call.asked.wanted) load[weather].attemptsForWanted += 1
       call.attempts += 1
       const refused = weather === "refusing"
       const timer = time.after(CONNECT_MS * (1 + random.next()), () =>

@@ -164,7 +164,7 @@ export const make = (court: Court, options: Quota.Options): Quotas => {
               if (spent.bytes !== call.bytes)
                 court.report(
                   "the bytes that were delivered are settled",
-                  `call ${call.id}: ${spent.bytes} of ${call.bytes}`
+                  `call ${call.asked.id}: ${spent.bytes} of ${call.bytes}`
                 )
               finish(reservation, ({ amount, quota }) => (quota === "bytes_per_day" ? spent.bytes : amount))
             })
