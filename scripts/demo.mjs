@@ -128,20 +128,29 @@ GROUP BY ALL ORDER BY REVENUE DESC`
   ok("the error names what there is")
 
   step("7  An agent that goes wild: 120 calls at once")
-  const burst = await Promise.all(Array.from({ length: 120 }, () => call("list_databases")))
-  const admitted = burst.filter((entry) => entry.isError !== true).length
-  const refused = burst.filter((entry) => entry.isError === true).map(refusal)
-  assert.ok(admitted > 0 && refused.length > 0)
+  let comeback
+  const again = async ({ retryAfterMs }) => {
+    await sleep(retryAfterMs)
+    return must("list_databases")
+  }
+  const burst = await Promise.all(
+    Array.from({ length: 120 }, async () => {
+      const result = await call("list_databases")
+      if (result.isError !== true) return undefined
+      const refused = refusal(result)
+      // One of the refused does as it was told; all others give up.
+      comeback ??= again(refused)
+      return refused
+    })
+  )
+  const refused = burst.filter((entry) => entry !== undefined)
+  assert.ok(refused.length > 0 && refused.length < burst.length)
   assert.ok(refused.every((entry) => entry.code === "RATE_LIMITED" && entry.sideEffects === "none"))
-  ok(`${admitted} answered, ${refused.length} refused, none of those sent to the warehouse`)
-
-  let next = await call("list_databases")
-  for (let calls = 0; next.isError !== true && calls < 50; calls++) next = await call("list_databases")
-  const wait = refusal(next)
-  quote(wait.text)
-  await sleep(wait.retryAfterMs)
-  await must("list_databases")
-  ok(`waited the ${wait.retryAfterMs} ms that the refusal named, repeated the call once: it works`)
+  ok(`${burst.length - refused.length} answered, some after a short wait for their turn`)
+  ok(`${refused.length} refused, none of them sent to the warehouse:`)
+  quote(refused[0].text)
+  await comeback
+  ok(`one of the refused waited the ${refused[0].retryAfterMs} ms that it was told, and was answered`)
 
   step("8  What is left?")
   const limits = await must("get_limits")
