@@ -108,8 +108,7 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
   const shift = random.between(0, episodes?.everyMs ?? 0)
 
   const active = (): boolean =>
-    world.working() &&
-    (episodes === undefined || (time.now() + shift) % episodes.everyMs < episodes.lastMs)
+    world.working() && (episodes === undefined || (time.now() + shift) % episodes.everyMs < episodes.lastMs)
 
   const over = (wish: Wish, useful: boolean, then: () => void): void => {
     own.ended(time.now() - wish.since, useful)
@@ -141,7 +140,8 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
       expectation?.(error)
       if (Exit.isSuccess(exit)) return over(wish, true, then)
       // What the client did itself is no failure of the server's.
-      if (code === "cancelled" || ownFault.has(code)) return over(wish, call.asked.mistaken || code === "cancelled", then)
+      if (code === "cancelled" || ownFault.has(code))
+        return over(wish, call.asked.mistaken || code === "cancelled", then)
       again(wish, error, then)
     })
     if (cancels !== undefined && running && random.chance(cancels.part)) {
@@ -213,7 +213,8 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
       const next = (): void =>
         soon(random.exponential(arrivals.everyMs), () => {
           if (active())
-            for (let i = 0; i < arrivals.size; i++) soon(random.between(0, arrivals.withinMs), () => want(nothing))
+            for (let i = 0; i < arrivals.size; i++)
+              soon(random.between(0, arrivals.withinMs), () => want(nothing))
           next()
         })
       return next()

@@ -36,7 +36,13 @@ export interface Invariants {
 /** Time limits are kept by timers of whole milliseconds. */
 const TIMER_MS = 1
 
-export const make = (court: Court, time: VirtualClock, model: Model, options: Options, layers: Layers): Invariants => {
+export const make = (
+  court: Court,
+  time: VirtualClock,
+  model: Model,
+  options: Options,
+  layers: Layers
+): Invariants => {
   const { permits } = options.bulkhead.statements
   const tokens = Tokens.make(court, options.limiter)
   const quotas = Quotas.make(court, options.quota)
@@ -71,7 +77,10 @@ export const make = (court: Court, time: VirtualClock, model: Model, options: Op
     }
     if (layers.quota) {
       if (call.reserved !== call.settled + call.released)
-        court.report("a reservation is settled or released", `${who}: ${call.reserved} made, ${call.settled} settled`)
+        court.report(
+          "a reservation is settled or released",
+          `${who}: ${call.reserved} made, ${call.settled} settled`
+        )
       if (call.settled !== (call.paid > 0 ? 1 : 0))
         court.report(
           "a quota is charged if and only if something was sent",
@@ -79,7 +88,10 @@ export const make = (court: Court, time: VirtualClock, model: Model, options: Op
         )
     }
     if (error instanceof DeadlineExceeded && error.sent !== call.sent > 0)
-      court.report("a caller is told whether its statement was sent", `${who}: ${error.sent}, not ${call.sent > 0}`)
+      court.report(
+        "a caller is told whether its statement was sent",
+        `${who}: ${error.sent}, not ${call.sent > 0}`
+      )
   }
 
   return {

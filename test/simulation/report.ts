@@ -100,8 +100,20 @@ export const make = (input: {
     ),
     loadNormal: round(ratio(load.healthy.attempts, load.healthy.ms / 60_000), 2),
     loadBusiest: input.busiestMinute,
-    loadOutage: round(ratio(sum((_) => _.attempts), sum((_) => _.ms) / 60_000), 2),
-    amplification: round(ratio(sum((_) => _.attemptsForWanted), sum((_) => _.wanted)), 3),
+    loadOutage: round(
+      ratio(
+        sum((_) => _.attempts),
+        sum((_) => _.ms) / 60_000
+      ),
+      2
+    ),
+    amplification: round(
+      ratio(
+        sum((_) => _.attemptsForWanted),
+        sum((_) => _.wanted)
+      ),
+      3
+    ),
     mostStatements: input.mostInside,
     temperaments,
     violations: input.violations,

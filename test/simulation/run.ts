@@ -108,11 +108,7 @@ const run = (options: Options): Report => {
   time.runUntil(untilMs, watch.instant)
   time.runUntil(untilMs + AFTERMATH_MS, watch.instant)
   model.finish()
-  fork(
-    watch.ended(
-      scenario.clients.map(({ name, temperament }) => ({ name, tier: temperament.tier }))
-    )
-  )
+  fork(watch.ended(scenario.clients.map(({ name, temperament }) => ({ name, tier: temperament.tier }))))
   settled(Scope.close(scope, Exit.void))
   return Reports.make({
     seed,

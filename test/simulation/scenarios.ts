@@ -29,8 +29,7 @@ const calmer = (temperament: Temperament, factor: number): Temperament => {
   const { arrivals, episodes } = temperament
   return {
     ...temperament,
-    arrivals:
-      arrivals._tag === "loops" ? arrivals : { ...arrivals, everyMs: arrivals.everyMs * factor },
+    arrivals: arrivals._tag === "loops" ? arrivals : { ...arrivals, everyMs: arrivals.everyMs * factor },
     episodes: episodes === undefined ? undefined : { ...episodes, everyMs: episodes.everyMs * factor }
   }
 }
@@ -146,13 +145,16 @@ export const generate = (seed: number, hours: number): Scenario => {
   const clients: Array<ClientOptions> = []
   for (const [name, temperament] of Object.entries(temperaments)) {
     const count = name === "steady" ? random.integer(1, 3) : random.integer(0, 1)
-    for (let i = 1; i <= count; i++) clients.push({ name: `${name} ${i}`, temperament: calmer(temperament, calm) })
+    for (let i = 1; i <= count; i++)
+      clients.push({ name: `${name} ${i}`, temperament: calmer(temperament, calm) })
   }
   return {
     server: {
       limiter: {
         global: bucket(random.pick([50, 100, 250]), random.pick([10, 20, 40])),
-        classes: random.chance(0.8) ? { query: bucket(random.pick([125, 250, 500]), random.pick([5, 10])) } : {},
+        classes: random.chance(0.8)
+          ? { query: bucket(random.pick([125, 250, 500]), random.pick([5, 10])) }
+          : {},
         tiers: {
           default: { client: bucket(random.pick([250, 500, 1000, 2000]), burst, Math.ceil(burst / 2)) },
           gold: { client: bucket(200, 20) },

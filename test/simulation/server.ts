@@ -83,9 +83,7 @@ export const layer = (options: Options, layers: Layers, watch: Invariants, repla
     Effect.map(RateLimiter.RateLimiter, watch.tokens.tap)
   ).pipe(Layer.provide(replaced.limiter ?? RateLimiter.layer(options.limiter)))
   const quota = Layer.effect(Quota.Quota, Effect.map(Quota.Quota, watch.quotas.tap)).pipe(
-    Layer.provide(
-      replaced.quota ?? Layer.provide(Quota.layer(options.quota), QuotaStore.layerMemory)
-    )
+    Layer.provide(replaced.quota ?? Layer.provide(Quota.layer(options.quota), QuotaStore.layerMemory))
   )
   const bulkhead = Layer.effect(Bulkhead.Bulkhead, Effect.map(Bulkhead.Bulkhead, watch.slots.tap)).pipe(
     Layer.provide(replaced.bulkhead ?? Bulkhead.layer(options.bulkhead))
@@ -106,11 +104,7 @@ export const layer = (options: Options, layers: Layers, watch: Invariants, repla
     Layer.effect(LoopGuard.LoopGuard, LoopGuard.make("duckdb"))
   )
   const ladder = layers.degradation ? Degradation.layer() : Degradation.layerNoop
-  return Guard.layer(options.guard).pipe(
-    Layer.provideMerge(ladder),
-    Layer.provideMerge(guards),
-    Layer.orDie
-  )
+  return Guard.layer(options.guard).pipe(Layer.provideMerge(ladder), Layer.provideMerge(guards), Layer.orDie)
 }
 
 export interface Answer {
@@ -141,7 +135,10 @@ export const answer = (time: VirtualClock, model: Model, layers: Layers, call: C
           Effect.map(
             // As in the server: who has other limits of time does not share a question on its way.
             cache.serve(
-              { key: `${call.asked.tier} ${call.asked.deadlineMs} ${call.asked.question}`, bytes: ({ bytes }) => bytes },
+              {
+                key: `${call.asked.tier} ${call.asked.deadlineMs} ${call.asked.question}`,
+                bytes: ({ bytes }) => bytes
+              },
               asked
             ),
             ({ cached, value }): Answer => ({ bytes: value.bytes, stale: cached?.stale === true })

@@ -36,7 +36,9 @@ export const compare = (options: {
   }
   return [
     row("everything", Server.everything),
-    ...Server.layerNames.map((name) => row(`without ${titles[name]}`, { ...Server.everything, [name]: false })),
+    ...Server.layerNames.map((name) =>
+      row(`without ${titles[name]}`, { ...Server.everything, [name]: false })
+    ),
     row("without any of them", Server.nothing)
   ]
 }
@@ -67,9 +69,5 @@ export const markdown = (rows: ReadonlyArray<Row>): string => {
     String(report.mostStatements)
   ])
   const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
-  return [
-    line(header),
-    line(header.map((_, i) => (i === 0 ? "---" : "---:"))),
-    ...lines.map(line)
-  ].join("\n")
+  return [line(header), line(header.map((_, i) => (i === 0 ? "---" : "---:"))), ...lines.map(line)].join("\n")
 }

@@ -144,7 +144,11 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
     if (weather === "hanging") return
     const { call } = statement
     const crowd = 1 + CROWDING * Math.max(0, inside - options.slots)
-    const median = call.asked.mistaken ? ANSWER_MS : call.asked.class === "query" ? options.queryMs : options.metadataMs
+    const median = call.asked.mistaken
+      ? ANSWER_MS
+      : call.asked.class === "query"
+        ? options.queryMs
+        : options.metadataMs
     const ms = random.logNormal(median, options.spread) * crowd * (weather === "slow" ? 10 : 1)
     statement.timer = time.after(ms, () => end(statement, outcome(call)))
   }
@@ -155,8 +159,7 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
     mostInside = Math.max(mostInside, inside)
     call.statements += 1
     active.add(statement)
-    const turnedAway =
-      inside > options.overloadAbove || (weather === "throttling" && random.chance(0.5))
+    const turnedAway = inside > options.overloadAbove || (weather === "throttling" && random.chance(0.5))
     if (turnedAway) {
       statement.timer = time.after(ANSWER_MS, () => {
         call.paid -= 1

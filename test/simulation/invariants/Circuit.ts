@@ -47,10 +47,16 @@ export const make = (court: Court, rules: Rules): Circuit => {
     running.set(generation, count)
     held += 1
     if (status.phase === "open" || status.phase === "forced-open")
-      court.report("nothing gets through an open circuit", `a call began, ${status.retryAfterMs} ms too early`)
+      court.report(
+        "nothing gets through an open circuit",
+        `a call began, ${status.retryAfterMs} ms too early`
+      )
     // The breaker counts whole milliseconds.
     if (Math.floor(now) < openUntil)
-      court.report("nothing gets through an open circuit", `a call began, although it was open until ${openUntil} ms`)
+      court.report(
+        "nothing gets through an open circuit",
+        `a call began, although it was open until ${openUntil} ms`
+      )
     if (status.phase === "half-open" && count > rules.probes)
       court.report("half-open, only so many probes run at once", `${count} instead of ${rules.probes}`)
     if (status.phase === "closed" && court.orderly) {
@@ -89,21 +95,23 @@ export const make = (court: Court, rules: Rules): Circuit => {
           let of = 0
           const verdictOf = options?.verdict
           const watched = Effect.uninterruptibleMask((restore) =>
-            court.atomically(
-              Effect.map(inner.status, (status) => {
-                begun(status)
-                of = generation
-                call.permits += 1
-              })
-            ).pipe(
-              Effect.zipRight(restore(effect)),
-              Effect.onExit(() =>
-                Effect.sync(() => {
-                  ended(of)
-                  call.permits -= 1
+            court
+              .atomically(
+                Effect.map(inner.status, (status) => {
+                  begun(status)
+                  of = generation
+                  call.permits += 1
                 })
               )
-            )
+              .pipe(
+                Effect.zipRight(restore(effect)),
+                Effect.onExit(() =>
+                  Effect.sync(() => {
+                    ended(of)
+                    call.permits -= 1
+                  })
+                )
+              )
           )
           return inner
             .protect(watched, {

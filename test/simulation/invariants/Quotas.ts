@@ -38,10 +38,7 @@ const isMetered = (quota: QuotaName): boolean => !quota.startsWith("requests") &
 export interface Quotas {
   readonly tap: (inner: Service) => Service
   /** Compares the books when everything has ended. */
-  readonly audit: (
-    client: string,
-    status: ReadonlyArray<Quota.QuotaStatus>
-  ) => void
+  readonly audit: (client: string, status: ReadonlyArray<Quota.QuotaStatus>) => void
   readonly held: () => number
 }
 
@@ -101,7 +98,10 @@ export const make = (court: Court, options: Quota.Options): Quotas => {
   const refused = (request: Quota.Request, error: Quota.QuotaExceeded): void => {
     const full = chargesOf(request).filter(({ room }) => !room)
     if (full.length === 0) {
-      court.report("a refused call charges nobody", `${request.client} has no ${error.quota} left, but should`)
+      court.report(
+        "a refused call charges nobody",
+        `${request.client} has no ${error.quota} left, but should`
+      )
       return
     }
     const resetAt = Math.max(...full.map(({ account, quota }) => (account.slice + 1) * sizeOf(quota)))

@@ -132,7 +132,11 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
     waits.map(({ scope, wait }) => `${scope} in ${wait / 1000} ms`).join(", ")
   const longestOf = (waits: ReturnType<typeof waitsOf>): number => Math.max(...waits.map(({ wait }) => wait))
 
-  const admitted = (request: RateLimiter.Request, maxWaitMs: number, { waitMs }: RateLimiter.Admission): void => {
+  const admitted = (
+    request: RateLimiter.Request,
+    maxWaitMs: number,
+    { waitMs }: RateLimiter.Admission
+  ): void => {
     moved(request.client)
     const waits = waitsOf(request)
     const longest = longestOf(waits)
@@ -142,7 +146,10 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
         `${request.client}, willing to wait ${maxWaitMs} ms, was admitted; tokens: ${inWords(waits)}`
       )
     else if (waitMs !== Math.ceil(longest / 1000))
-      court.report("waits are exact", `${request.client} was told to wait ${waitMs} ms; tokens: ${inWords(waits)}`)
+      court.report(
+        "waits are exact",
+        `${request.client} was told to wait ${waitMs} ms; tokens: ${inWords(waits)}`
+      )
     for (const { bucket } of waits) {
       bucket.take(court.nowMicros())
       const excess = bucket.excess()
@@ -173,7 +180,10 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
 
   const watched =
     (inner: Service) =>
-    (request: RateLimiter.Request, maxWaitMs: number): Effect.Effect<RateLimiter.Admission, RateLimiter.RateLimited> =>
+    (
+      request: RateLimiter.Request,
+      maxWaitMs: number
+    ): Effect.Effect<RateLimiter.Admission, RateLimiter.RateLimited> =>
       Effect.flatMap(CurrentPrincipal, (principal) =>
         court.atomically(
           Effect.matchEffect(inner.reserve(request, maxWaitMs), {
