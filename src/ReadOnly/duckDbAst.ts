@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import * as Functions from "../sql/Functions.js"
+import { someMacro } from "../sql/MacroCosts.js"
 import type { MacroCost } from "../sql/MacroCosts.js"
 import type { Rejection } from "../sql/Statement.js"
 import { refused } from "./duckDbObjects.js"
@@ -46,8 +47,6 @@ const maxAliasChain = 40
 const maxWindows = 250
 /** How often the binder repeats what stands inside. */
 const repeats = { LAMBDA: 2, BETWEEN: 3 }
-/** A macro whose text is not known. */
-const someMacro: MacroCost = { own: 10, times: 6 }
 const notMacro: MacroCost = { own: 1, times: 1 }
 
 const expressions = new Set(

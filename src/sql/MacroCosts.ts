@@ -6,6 +6,7 @@
  */
 import * as Either from "effect/Either"
 import { duckdb } from "./Dialect.js"
+import * as DuckDb from "./DuckDbFunctions.js"
 import { tokenize } from "./Lexer.js"
 import type { Token } from "./Lexer.js"
 
@@ -30,6 +31,19 @@ interface Overload {
 const most = 1e9
 /** How deep macros may use macros; deeper ones are underestimated. */
 const rounds = 12
+
+/**
+ * A macro whose text is not known: no macro of DuckDB's that is allowed repeats an argument more often.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const someMacro: MacroCost = { own: 10, times: 6 }
+
+const ofDuckDb: ReadonlyArray<readonly [string, MacroCost]> = [...DuckDb.macros].map((name) => [
+  name.toUpperCase(),
+  someMacro
+])
 
 const closing = (tokens: ReadonlyArray<Token>, open: number): number => {
   let at = open + 1
@@ -112,12 +126,14 @@ export const ofDefinitions = (sql: string): Either.Either<ReadonlyMap<string, Ma
     while (open < tokens.length && tokens[open]!.text !== "(") open++
     all.push(...overloads(tokens, tokens[open - 1]!.value.toUpperCase(), open))
   }
-  let known: ReadonlyMap<string, MacroCost> = new Map()
+  const builtin = new Map(ofDuckDb)
+  let known = builtin
   for (let round = 0; round < rounds; round++) {
-    const next = new Map<string, MacroCost>()
+    const next = new Map(builtin)
     for (const overload of all) {
       const cost = costOf(overload, known)
-      const other = next.get(overload.name)
+      // A macro of DuckDB's own that is defined anew is no longer used.
+      const other = next.get(overload.name) === builtin.get(overload.name) ? undefined : next.get(overload.name)
       next.set(overload.name, {
         own: Math.max(cost.own, other?.own ?? 0),
         times: Math.max(cost.times, other?.times ?? 0)
@@ -125,5 +141,6 @@ export const ofDefinitions = (sql: string): Either.Either<ReadonlyMap<string, Ma
     }
     known = next
   }
-  return Either.right(known)
+  const defined = new Set(all.map((overload) => overload.name))
+  return Either.right(new Map([...known].filter(([name]) => defined.has(name))))
 }

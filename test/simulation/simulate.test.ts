@@ -60,40 +60,51 @@ describe("the guarded server, simulated", () => {
     assert.deepStrictEqual(wantedBy([newcomer, ...scenario.clients]), wantedBy(scenario.clients))
   })
 
-  it.each(Server.layerNames)("keeps the other invariants without %s", (name) => {
-    for (const seed of [5, 11]) expectClean(simulate({ seed, hours: 3, layers: { [name]: false } }))
-  })
+  it.each(Server.layerNames)("keeps the other invariants without %s", (name) =>
+    expectClean(simulate({ seed: 11, hours: 1, layers: { [name]: false } }))
+  )
 })
 
 describe("an invariant that is broken is seen:", () => {
-  const expectCaught = (options: Partial<Options>, rule: string): void => {
-    const rules = new Set<string>()
-    for (const seed of [4, 13, 25]) {
-      const { violations } = simulate({ seed, hours: 3, ...options })
-      for (const violation of violations) rules.add(violation.rule)
-      if (rules.has(rule)) return
-    }
-    assert.fail(`nobody noticed; broken were only: ${[...rules].join("; ") || "none"}`)
-  }
-
-  const cases: ReadonlyArray<readonly [keyof typeof Broken, string]> = [
-    ["limiterThatSlips", "no call is admitted without a token in every bucket"],
-    ["limiterThatSlips", "in any window w no scope admits more than burst + rate * w"],
-    ["limiterThatChargesRefusals", "a refused call charges nobody"],
-    ["limiterThatKeepsRefunds", "a refused call charges nobody"],
-    ["limiterThatGuesses", "waits are exact"],
-    ["limiterThatGuesses", "who waits for retryAfter is not refused again"],
-    ["bulkheadThatFreesAtTimeout", "no more run than there are slots"],
-    ["bulkheadThatFreesAtTimeout", "no more statements in the warehouse than max_concurrent_statements"],
-    ["bulkheadThatIsUnfair", "while a client waits, every other one gets one turn in a row"],
-    ["breakerThatStampedes", "half-open, only so many probes run at once"],
-    ["breakerThatLeaks", "nothing gets through an open circuit"],
-    ["breakerThatSleeps", "failures in a row open the circuit"],
-    ["quotaThatForgets", "a quota counts what was settled and what is held"],
-    ["quotaThatForgets", "at the end the quotas hold what was settled and nothing else"],
-    ["quotaThatHoards", "a quota counts what was settled and what is held"]
+  const cases: ReadonlyArray<readonly [keyof typeof Broken, number, ReadonlyArray<string>]> = [
+    [
+      "limiterThatSlips",
+      4,
+      [
+        "no call is admitted without a token in every bucket",
+        "in any window w no scope admits more than burst + rate * w"
+      ]
+    ],
+    ["limiterThatChargesRefusals", 4, ["a refused call charges nobody"]],
+    ["limiterThatKeepsRefunds", 4, ["a refused call charges nobody"]],
+    ["limiterThatGuesses", 4, ["waits are exact", "who waits for retryAfter is not refused again"]],
+    [
+      "bulkheadThatFreesAtTimeout",
+      4,
+      [
+        "no more run than there are slots",
+        "no more statements in the warehouse than max_concurrent_statements"
+      ]
+    ],
+    ["bulkheadThatIsUnfair", 4, ["while a client waits, every other one gets one turn in a row"]],
+    ["breakerThatStampedes", 4, ["half-open, only so many probes run at once"]],
+    ["breakerThatLeaks", 4, ["nothing gets through an open circuit"]],
+    ["breakerThatSleeps", 4, ["failures in a row open the circuit"]],
+    [
+      "quotaThatForgets",
+      4,
+      [
+        "a quota counts what was settled and what is held",
+        "at the end the quotas hold what was settled and nothing else"
+      ]
+    ],
+    ["quotaThatHoards", 4, ["a quota counts what was settled and what is held"]]
   ]
-  it.each(cases)("%s: %s", (name, rule) => expectCaught({ replaced: Broken[name] }, rule))
+  it.each(cases)("%s (seed %i): %o", (name, seed, rules) => {
+    const { violations } = simulate({ seed, hours: 1, replaced: Broken[name] })
+    const seen = new Set(violations.map(({ rule }) => rule))
+    for (const rule of rules) assert.include([...seen], rule)
+  })
 
   it("a failing simulation says how to see it again", () => {
     const report = simulate({ seed: 4, hours: 2, replaced: Broken.limiterThatGuesses })

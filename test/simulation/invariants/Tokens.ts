@@ -4,7 +4,8 @@
  *
  * Held against it
  * - a call is admitted if and only if every bucket has a token as soon as the caller is willing to wait:
- *   a refusal that charged somebody, or a refund too many, shows at the next decision;
+ *   a refund too many, or one too few, shows at the next decision;
+ * - after a refusal every bucket holds what it held before;
  * - `waitMs` and `retryAfterMs` are exact in whole milliseconds, and a bucket is named that causes them;
  * - no scope admits more than `burst + rate * w` in any window of 1, 10 and 60 seconds. (What was reserved
  *   counts when its token is due.)
@@ -50,10 +51,17 @@ class Bucket {
     return Math.max(0, this.interval - this.credit)
   }
 
-  take(now: number): void {
-    const due = now + this.waitAt(now)
+  /** Counts when its token is due, but not later than the caller was told. */
+  take(now: number, told: number): void {
+    const due = now + Math.min(told, this.waitAt(now))
     this.credit -= this.interval
     this.note(due, 1)
+  }
+
+  /** Whole tokens. */
+  leftAt(now: number): number {
+    this.waitAt(now)
+    return Math.max(0, Math.floor(this.credit / this.interval))
   }
 
   giveBack(now: number): void {
@@ -151,7 +159,7 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
         `${request.client} was told to wait ${waitMs} ms; tokens: ${inWords(waits)}`
       )
     for (const { bucket } of waits) {
-      bucket.take(court.nowMicros())
+      bucket.take(court.nowMicros(), waitMs * 1000)
       const excess = bucket.excess()
       if (excess !== undefined)
         court.report("in any window w no scope admits more than burst + rate * w", excess)
@@ -178,6 +186,26 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
     }
   }
 
+  /** What the limiter says of its buckets, and what is left in ours. */
+  const compare = (request: RateLimiter.Request, status: ReadonlyArray<RateLimiter.ScopeStatus>): void => {
+    const ours: { readonly [S in RateLimiter.Scope]?: ReadonlyMap<string | undefined, Bucket> } = {
+      client: clients,
+      class: classes,
+      tier: totals
+    }
+    const now = court.nowMicros()
+    for (const { name, remaining, scope } of status) {
+      const bucket =
+        scope === "global" ? global : ours[scope]?.get(scope === "client" ? request.client : name)
+      const left = bucket?.leftAt(now)
+      if (left !== undefined && left !== remaining)
+        court.report(
+          "a refused call charges nobody",
+          `after ${request.client} was refused, ${scope} ${name ?? ""} holds ${remaining} tokens, not ${left}`
+        )
+    }
+  }
+
   const watched =
     (inner: Service) =>
     (
@@ -189,7 +217,10 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
           Effect.matchEffect(inner.reserve(request, maxWaitMs), {
             onFailure: (error) => {
               refused(request, maxWaitMs, error)
-              return Effect.fail(error)
+              return Effect.flatMap(inner.status(request.client, request.tier), (status) => {
+                compare(request, status)
+                return Effect.fail(error)
+              })
             },
             onSuccess: (admission) => {
               callOf(principal).acquired += 1
