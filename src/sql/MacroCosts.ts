@@ -133,7 +133,8 @@ export const ofDefinitions = (sql: string): Either.Either<ReadonlyMap<string, Ma
     for (const overload of all) {
       const cost = costOf(overload, known)
       // A macro of DuckDB's own that is defined anew is no longer used.
-      const other = next.get(overload.name) === builtin.get(overload.name) ? undefined : next.get(overload.name)
+      const other =
+        next.get(overload.name) === builtin.get(overload.name) ? undefined : next.get(overload.name)
       next.set(overload.name, {
         own: Math.max(cost.own, other?.own ?? 0),
         times: Math.max(cost.times, other?.times ?? 0)
