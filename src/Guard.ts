@@ -158,9 +158,12 @@ export const defaults: Options = {
 
 /** What a finished call has to say about: the reservation it holds, and what it did. */
 interface Ledger {
+  /** Was a statement about to be sent, by any attempt? */
   sent: boolean
-  /** Attempts that were about to send: of several, one has certainly left. */
-  attemptsSent: number
+  /** ... by the attempt that is under way, or was the last? */
+  sending: boolean
+  /** Did one of the attempts before it leave the process, as far as anybody knows? */
+  left: boolean
   bytes: number
 }
 
@@ -214,7 +217,7 @@ export const make = (options: Partial<Options> = {}) =>
           const { batch, maxTokenWaitMs } = tiers[tier] ?? interactive
           const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
           const requestId = nextRequestId()
-          const ledger: Ledger = { sent: false, attemptsSent: 0, bytes: 0 }
+          const ledger: Ledger = { sent: false, sending: false, left: false, bytes: 0 }
 
           const slot =
             (pool: Bulkhead.Pool) =>
@@ -241,7 +244,7 @@ export const make = (options: Partial<Options> = {}) =>
                   markSent: Effect.suspend(() => {
                     if (sentAt !== undefined) return Effect.void
                     sentAt = unsafeMonotonicMillis(clock)
-                    ledger.attemptsSent += 1
+                    ledger.sending = true
                     if (ledger.sent) return Effect.void
                     ledger.sent = true
                     return Effect.ignoreLogged(quota.submitted(reservation))
@@ -302,13 +305,14 @@ export const make = (options: Partial<Options> = {}) =>
             exit: Exit.Exit<unknown, unknown>
           ) => {
             Telemetry.recordBytes(tier, ledger.bytes)
-            if (ledger.sent && !(ledger.attemptsSent === 1 && Verdict.neverLeft(exit))) {
+            if (ledger.left || (ledger.sending && !Verdict.neverLeft(exit))) {
               return Effect.ignoreLogged(quota.settle(reservation, { bytes: ledger.bytes }))
             }
             const release = Effect.ignoreLogged(quota.release(reservation))
             return keepsToken(exit) ? release : Effect.zipRight(limiter.refund(admission), release)
           }
 
+          const decide = Verdict.decide(operation.class)
           const reserve = quota.reserve({
             ...who,
             estimatedBytes: operation.estimatedBytes,
@@ -328,7 +332,11 @@ export const make = (options: Partial<Options> = {}) =>
                   retry.run(() => attempt(reservation), {
                     class: operation.class,
                     deadline,
-                    decide: Verdict.decide(operation.class)
+                    decide: (error) => {
+                      if (ledger.sending && !Verdict.saysNotSent(error)) ledger.left = true
+                      ledger.sending = false
+                      return decide(error)
+                    }
                   })
                 ).pipe(
                   Effect.onExit((exit) => settle(admission, reservation, exit)),

@@ -86,6 +86,28 @@ describe("Guard, with every layer", () => {
     }).pipe(Effect.provide(stack))
   )
 
+  it.effect("attempts that the driver says were never sent cost nothing, however many there were", () =>
+    Effect.gen(function* () {
+      const guard = yield* Guard.Guard
+      const attempts = yield* Ref.make(0)
+      const fiber = yield* Effect.fork(
+        guard.run(operation, (attempt) =>
+          attempt.markSent.pipe(
+            Effect.zipRight(Ref.update(attempts, (n) => n + 1)),
+            Effect.zipRight(failing("Unreachable", "no"))
+          )
+        )
+      )
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "WarehouseError")
+      assert.isAbove(yield* Ref.get(attempts), 1)
+      const used = (yield* Effect.flatMap(Quota.Quota, (_) => _.status("local", "default"))).map(
+        ({ used }) => used
+      )
+      assert.deepStrictEqual(new Set(used), new Set([0]))
+    }).pipe(Effect.provide(stack))
+  )
+
   it.effect("no slot is held between attempts", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard

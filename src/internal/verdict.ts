@@ -52,10 +52,9 @@ export const isOverload = (exit: Exit.Exit<unknown, unknown>): boolean => {
 }
 
 /** The driver knows that the statement never left, although it was about to. */
-export const neverLeft = (exit: Exit.Exit<unknown, unknown>): boolean => {
-  const error = errorOf(exit)
-  return error instanceof WarehouseError && error.sent === "no"
-}
+export const saysNotSent = (error: unknown): boolean => error instanceof WarehouseError && error.sent === "no"
+
+export const neverLeft = (exit: Exit.Exit<unknown, unknown>): boolean => saysNotSent(errorOf(exit))
 
 const timedOut: RetryPolicy.Decision = { _tag: "Retry", preset: "once", afterTimeout: true }
 
