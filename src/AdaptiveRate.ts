@@ -104,6 +104,20 @@ export class AdaptiveRate extends Context.Tag("snowguard/AdaptiveRate")<
   }
 >() {}
 
+const clamp = (value: number, { least, most }: { readonly least: number; readonly most: number }): number =>
+  Math.min(most, Math.max(least, value))
+
+/**
+ * The nearest base rate that there can be.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const nearest = (base: { readonly ratePerSecond: number; readonly burst: number }) => ({
+  ratePerSecond: clamp(base.ratePerSecond, Core.bounds.ratePerSecond),
+  burst: clamp(base.burst, Core.bounds.burst)
+})
+
 /** The hint lies up to this part above the exact wait: never below, or it would be refused again. */
 const HINT_JITTER = 0.2
 

@@ -170,8 +170,11 @@ interface Ledger {
 /** A call that waits less than this is not worth a word to its client. */
 const WORTH_TELLING_MS = 50
 
-const warnings = (reservation: Quota.Reservation) =>
-  reservation.status.filter((status) => status.remaining < status.limit / 5)
+const warnings = (tier: string, reservation: Quota.Reservation) => {
+  const low = reservation.status.filter((status) => status.remaining < status.limit / 5)
+  for (const { limit, quota, remaining } of low) Telemetry.recordLowQuota(tier, quota, remaining / limit)
+  return low
+}
 
 /**
  * An error of the work itself (a rejected statement, a tool's own refusal) used our time, so its token
@@ -340,7 +343,7 @@ export const make = (options: Partial<Options> = {}) =>
                   })
                 ).pipe(
                   Effect.onExit((exit) => settle(admission, reservation, exit)),
-                  Effect.map((value) => ({ value, warnings: warnings(reservation) }))
+                  Effect.map((value) => ({ value, warnings: warnings(tier, reservation) }))
                 )
               )
             })

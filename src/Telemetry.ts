@@ -13,6 +13,7 @@
  * | `snowguard_attempts_total` | class, verdict | attempts in the warehouse, by what the breaker made of them |
  * | `snowguard_statement_seconds` | class | time of an attempt in the warehouse |
  * | `snowguard_result_bytes_total` | tier | bytes of results delivered |
+ * | `snowguard_quota_left_ratio` | tier, quota | of the last call that left less than a fifth |
  * | `snowguard_token_wait_seconds` | tier | waits for rate-limit tokens |
  * | `snowguard_breaker_transitions_total` | to | |
  * | `snowguard_degradation_changes_total` | to | |
@@ -88,6 +89,7 @@ const refusals = counter("snowguard_refusals_total")
 const attempts = counter("snowguard_attempts_total")
 const statementSeconds = histogram("snowguard_statement_seconds")
 const resultBytes = counter("snowguard_result_bytes_total")
+const quotaLeft = gauge("snowguard_quota_left_ratio")
 const tokenWait = histogram("snowguard_token_wait_seconds")
 const transitions = counter("snowguard_breaker_transitions_total")
 const changes = counter("snowguard_degradation_changes_total")
@@ -149,6 +151,15 @@ export const recordAttempt = (operation: string, verdict: CircuitBreaker.Verdict
 export const recordBytes = (tier: string, bytes: number): void => {
   if (bytes > 0) resultBytes({ tier }, bytes)
 }
+
+/**
+ * Part of a quota that is left, where that is little.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordLowQuota = (tier: string, quota: string, left: number): void =>
+  quotaLeft({ tier, quota }, left)
 
 /**
  * @since 0.1.0

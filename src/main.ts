@@ -54,7 +54,7 @@ const DRAIN_SHARE = 0.8
 
 /** The warehouse's own rate: all that all clients may ask for, until it says that this is too much. */
 const pace = ({ limits }: ServerConfig.Settings) =>
-  AdaptiveRate.layer({ ratePerSecond: limits.requestsPerSecond, burst: limits.burst })
+  AdaptiveRate.layer(AdaptiveRate.nearest({ ratePerSecond: limits.requestsPerSecond, burst: limits.burst }))
 
 const breaker = (settings: ServerConfig.Settings) => {
   const { openMaxMs, openMs, ...options } = ServerConfig.breakerOptions(settings)

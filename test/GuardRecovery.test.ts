@@ -198,6 +198,80 @@ describe("Guard, with every layer", () => {
   )
 
   it.effect(
+    "no interruption at any yield point, of calls that are retried beside others, leaks anything",
+    () =>
+      Effect.gen(function* () {
+        const guard = yield* Guard.Guard
+        const bulkhead = yield* Bulkhead.Bulkhead
+        const quota = yield* Quota.Quota
+        const limiter = yield* RateLimiter.RateLimiter
+        let sent = 0
+        const call = (n: number) => {
+          let left = false
+          const send = Effect.sync(() => {
+            if (!left) sent += 1
+            left = true
+          })
+          return guard
+            .run({ ...operation, class: n % 2 === 0 ? "query" : "metadata" }, (attempt) =>
+              Effect.yieldNow().pipe(
+                Effect.zipRight(Effect.uninterruptible(Effect.zipRight(send, attempt.markSent))),
+                Effect.zipRight(Effect.yieldNow()),
+                Effect.zipRight(n % 3 === 0 ? failing("Overloaded") : Effect.void)
+              )
+            )
+            .pipe(Effect.exit)
+        }
+        for (let budget = 14; budget <= 64; budget += 2) {
+          for (let turn = 0; turn <= 12; turn++) {
+            // More calls than slots: some are interrupted while they run, wait for a slot, or pause.
+            const fibers = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (n) =>
+              Effect.fork(Effect.withMaxOpsBeforeYield(call(n), budget))
+            )
+            for (let i = 0; i < turn; i++) yield* Effect.yieldNow()
+            yield* Fiber.interruptAll(fibers)
+          }
+        }
+        for (let i = 0; i < 50; i++) yield* Effect.yieldNow()
+        for (const { inUse, queued } of yield* bulkhead.status)
+          assert.deepStrictEqual([inUse, queued], [0, 0])
+        assert.isAbove(sent, 100)
+        const used = yield* quota.status("local", "default")
+        assert.deepStrictEqual(
+          used.map(({ used }) => used),
+          [sent]
+        )
+        const scopes = yield* limiter.status("local", "default")
+        assert.strictEqual(scopes.find(({ scope }) => scope === "client")?.remaining, 100_000 - sent)
+      }).pipe(
+        Effect.provide(
+          Layer.provideMerge(
+            Guard.layer({ maxWaitMs: 1000 }),
+            Layer.mergeAll(
+              Layer.provideMerge(
+                Degradation.layer({ refusalRatio: { constrained: 2, cacheOnly: 2, emergency: 2 } }),
+                Layer.merge(
+                  Bulkhead.layer({ requests: pool, statements: { ...pool, permits: 2 } }),
+                  CircuitBreaker.layer()
+                )
+              ),
+              RateLimiter.layer({
+                global: { rate: 1e5, burst: 1e6 },
+                classes: {},
+                tiers: { default: { client: { rate: 10, burst: 100_000 } } }
+              }),
+              Quota.layer({ tiers: { default: { requests_per_hour: 1e6 } } }).pipe(
+                Layer.provide(QuotaStore.layerMemory)
+              ),
+              Retry.layer(),
+              AdaptiveRate.layer({ ratePerSecond: 1e6, burst: 1e5 })
+            )
+          )
+        )
+      )
+  )
+
+  it.effect(
     "while the warehouse is out of reach, look-ups are answered from memory with their age and the reason",
     () =>
       Effect.gen(function* () {

@@ -94,6 +94,15 @@ const FULL = 1_000
 const SECOND = 1_000_000
 
 /** Everything that is wrong with the options, in words; empty when nothing is. */
+/**
+ * What a base rate can be. A rate outside of it is another guard's business: one this slow does not need
+ * to give way, and one this fast never does.
+ */
+export const bounds = {
+  ratePerSecond: { least: 0.1, most: 1_000_000 },
+  burst: { least: 1, most: 100_000 }
+} as const
+
 export const problems = (options: Options): ReadonlyArray<string> => {
   const found: Array<string> = []
   const between = (name: keyof Options, least: number, most: number): void => {
@@ -101,8 +110,8 @@ export const problems = (options: Options): ReadonlyArray<string> => {
     if (!(value >= least && value <= most))
       found.push(`${name} must be between ${least} and ${most}, not ${value}`)
   }
-  between("ratePerSecond", 0.1, 1_000_000)
-  between("burst", 1, 100_000)
+  between("ratePerSecond", bounds.ratePerSecond.least, bounds.ratePerSecond.most)
+  between("burst", bounds.burst.least, bounds.burst.most)
   between("cut", 0.001, 0.999)
   between("raisePerSecond", 0.001, 1)
   between("floor", 0.001, 1)
