@@ -33,7 +33,10 @@ describe("what macros cost", () => {
 
   it("counts DuckDB's own macros as ones that repeat, unless they are defined anew", () => {
     expect(times("CREATE MACRO f(a) AS nullif(a, 0)")).toEqual({ F: 6 })
-    expect(times("CREATE MACRO f(a) AS nullif(a, 0); CREATE MACRO nullif(a, b) AS a")).toEqual({ F: 1, NULLIF: 1 })
+    expect(times("CREATE MACRO f(a) AS nullif(a, 0); CREATE MACRO nullif(a, b) AS a")).toEqual({
+      F: 1,
+      NULLIF: 1
+    })
   })
 
   it("stays finite for macros that use themselves", () => {

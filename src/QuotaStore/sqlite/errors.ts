@@ -1,0 +1,75 @@
+/**
+ * What SQLite and the file system say, as errors that say what to do.
+ *
+ * @since 0.1.0
+ */
+import { QuotaStoreError } from "../../QuotaStore.js"
+
+const BUSY = 5
+const LOCKED = 6
+
+/** SQLite's result codes, and what an operator can do about them. */
+const advice: { readonly [code: number]: (path: string) => string } = {
+  3: (path) => `no permission for ${path}; make the file and its directory writable for this user`,
+  8: (path) =>
+    `${path} is read-only; make the file and its directory writable, or choose another state directory`,
+  10: (path) => `the disk of ${path} failed to read or write; check the disk and the system's log`,
+  11: (path) =>
+    `${path} is damaged; stop every server that uses it, move it away (a new one is made), restart`,
+  13: (path) => `the disk of ${path} is full; free some space: nothing that was acknowledged is lost`,
+  14: (path) => `${path} cannot be opened; check that its directory exists and is writable for this user`,
+  26: (path) => `${path} is not a SQLite database; move it away, or choose another state directory`
+}
+
+/** Errors of the file system come without a code of SQLite's. */
+const system: { readonly [code: string]: number } = {
+  EACCES: 3,
+  EPERM: 3,
+  EROFS: 8,
+  EIO: 10,
+  ENOSPC: 13,
+  EDQUOT: 13
+}
+
+const codeOf = (cause: unknown): number => {
+  if (typeof cause !== "object" || cause === null) return 0
+  // The low byte is the result code, the rest of it only details.
+  if ("errcode" in cause && typeof cause.errcode === "number") return cause.errcode & 0xff
+  if ("code" in cause && typeof cause.code === "string") return system[cause.code] ?? 0
+  return 0
+}
+
+/** Somebody else holds the lock, for now. */
+export const isBusy = (cause: unknown): boolean => {
+  const code = codeOf(cause)
+  return code === BUSY || code === LOCKED
+}
+
+export const locked = (operation: string, path: string, waitedMs: number): QuotaStoreError =>
+  new QuotaStoreError({
+    operation,
+    description:
+      `${path} has been locked by another process for ${waitedMs} ms; try again, and if it goes on, ` +
+      `look for a stopped server or an open SQLite shell`,
+    retryAfterMs: waitedMs
+  })
+
+export const failed = (operation: string, description: string, cause?: unknown): QuotaStoreError =>
+  new QuotaStoreError({ operation, description, ...(cause === undefined ? {} : { cause }) })
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+/** Whatever was thrown. */
+export const fromCause = (operation: string, path: string, cause: unknown): QuotaStoreError =>
+  cause instanceof QuotaStoreError
+    ? cause
+    : failed(operation, advice[codeOf(cause)]?.(path) ?? `${path}: ${messageOf(cause)}`, cause)
+
+/** For what may fail without harm, and is done again later. */
+export const ignore = (f: () => void): void => {
+  try {
+    f()
+  } catch {
+    // As said.
+  }
+}

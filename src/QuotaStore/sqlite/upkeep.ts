@@ -1,0 +1,101 @@
+/**
+ * Keeps the files small, and what a power cut could take short.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { Database } from "./Driver.js"
+import { prepare, rowOf } from "./Driver.js"
+import * as Errors from "./errors.js"
+import * as Files from "./files.js"
+import type { Transactions } from "./Transactions.js"
+import { spin } from "./Transactions.js"
+
+/** The log is looked at every so many commits, and emptied when it is longer than this. */
+const COMMITS = 64
+export const WAL_LIMIT = 8 * 1024 * 1024
+/** To find the moment at which nobody writes; more of them when the log is far too long. */
+const TRIES = 8
+const MANY_TRIES = 64
+const PRUNE_EVERY = 60
+
+export interface Checkpoints {
+  readonly committed: () => void
+  /** Moves what is in the log to the database. */
+  readonly passive: () => void
+  /** Empties the log, unless somebody is in the way. */
+  readonly truncate: () => void
+  readonly isDirty: () => boolean
+}
+
+export const makeCheckpoints = (database: Database, path: string): Checkpoints => {
+  const passive = prepare(database, "PRAGMA wal_checkpoint(PASSIVE)")
+  const truncating = prepare(database, "PRAGMA wal_checkpoint(TRUNCATE)")
+  let commits = 0
+  let dirty = false
+
+  const truncate = (): void => {
+    // The copying, during which the others can write; emptying the log then keeps them only for a moment.
+    passive.get()
+    const tries = Files.walSize(path) > 2 * WAL_LIMIT ? MANY_TRIES : TRIES
+    for (let i = 0; i < tries; i++) {
+      if (rowOf(truncating.get())?.[0] === 0) return
+      spin()
+    }
+  }
+
+  return {
+    committed: () => {
+      dirty = true
+      commits += 1
+      if (commits % COMMITS === 0 && Files.walSize(path) > WAL_LIMIT) {
+        // What has been committed stays committed: the next round tries again.
+        Errors.ignore(truncate)
+      }
+    },
+    passive: () => {
+      dirty = false
+      passive.get()
+    },
+    truncate,
+    isDirty: () => dirty
+  }
+}
+
+/**
+ * Every second in which something was written: a checkpoint (with `synchronous = NORMAL` it is what
+ * bounds the loss of a power cut) and a look whether the file is still the one we opened. Every minute
+ * of such seconds: rows that no longer count are deleted.
+ */
+export const background = (options: {
+  readonly checkpoints: Checkpoints
+  readonly transactions: Transactions
+  readonly path: string
+}): Effect.Effect<void> => {
+  const { checkpoints, path, transactions } = options
+  const file = Files.identity(path)
+  let seconds = 0
+  const tick = Effect.suspend(() => {
+    if (!checkpoints.isDirty()) return Effect.void
+    if (Files.identity(path) !== file) {
+      transactions.fail(
+        Errors.failed(
+          "watch",
+          `${path} has been removed or replaced while this server was using it; restart the server`
+        )
+      )
+      return Effect.void
+    }
+    checkpoints.passive()
+    seconds += 1
+    return seconds % PRUNE_EVERY === 0
+      ? transactions.submit("prune", true, (page) => page.prune())
+      : Effect.void
+  })
+  return tick.pipe(
+    Effect.catchAllCause((cause) => Effect.logWarning("upkeep of the quota store failed", cause)),
+    Effect.repeat(Schedule.spaced("1 second")),
+    Effect.asVoid
+  )
+}

@@ -1,0 +1,153 @@
+/**
+ * The read-only gate for Snowflake. There is no parser of Snowflake's to ask, so the decision is made on
+ * the tokens, and everything that is not known to be a read is refused.
+ *
+ * ```
+ * text -> limits, tokens -> one statement -> split on ->> -> SHOW | DESCRIBE | EXPLAIN query | query
+ *      -> scan of each query -> canonical text -> LIMIT -> Accepted
+ * ```
+ *
+ * Invariants: what is accepted is the canonical text, never the caller's; checking a canonical text again
+ * gives the same text; the work is linear in the length of the text.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import { snowflake } from "./Dialect.js"
+import { emit } from "./Emit.js"
+import { defaultLimits, tokenize } from "./Lexer.js"
+import type { Limits, Token } from "./Lexer.js"
+import { inspect } from "./SnowflakeScan.js"
+import type { Names } from "./SnowflakeCalls.js"
+import * as Show from "./SnowflakeShow.js"
+import { isKeyword, notARead, reject, single } from "./Statement.js"
+import type { Rejection } from "./Statement.js"
+
+/**
+ * What is allowed beyond reads with built-in functions.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Policy {
+  /** Upper case unless quoted, qualified as they are called: `DB.SCH.F`. */
+  readonly allowFunctions: ReadonlyArray<string>
+  /** Rows; appended as LIMIT where the statement has none and that is safe. */
+  readonly appendLimit?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Accepted {
+  readonly canonical: string
+  readonly kind: "select" | "show" | "describe" | "explain"
+  readonly tables: ReadonlyArray<string>
+  readonly functions: ReadonlyArray<string>
+  readonly appendedLimit?: number | undefined
+}
+
+/** The statements that `->>` chains; only a query may be cut there, never a bracket. */
+const segments = (tokens: ReadonlyArray<Token>): ReadonlyArray<ReadonlyArray<Token>> => {
+  const parts: Array<ReadonlyArray<Token>> = []
+  let start = 0
+  for (let at = 0; at <= tokens.length; at++) {
+    const token = tokens[at]
+    if (token === undefined || (token.text === "->>" && token.kind === "operator" && token.depth === 0)) {
+      parts.push(tokens.slice(start, at))
+      start = at + 1
+    }
+  }
+  return parts
+}
+
+/** The words of EXPLAIN before the query it explains. */
+const explainPrefix = (tokens: ReadonlyArray<Token>): number => {
+  if (tokens[1]?.value !== "USING") return 1
+  return ["TABULAR", "TEXT", "JSON"].includes(tokens[2]?.value ?? "") ? 3 : 1
+}
+
+const segment = (
+  tokens: ReadonlyArray<Token>,
+  allowed: ReadonlySet<string>,
+  names: Names
+): Either.Either<Accepted["kind"], Rejection> => {
+  const first = tokens[0]
+  if (first === undefined) return reject("SYNTAX", "a statement is missing before or after ->>")
+  const metadata = Show.parse(tokens)
+  if (metadata !== undefined) {
+    return Either.map(metadata, ({ kind, tables }) => {
+      for (const table of tables) names.tables.add(table)
+      return kind
+    })
+  }
+  const explains = isKeyword(tokens, 0, "EXPLAIN")
+  const from = explains ? explainPrefix(tokens) : 0
+  const verb = tokens[from]
+  const query = verb?.text === "(" || (verb?.kind === "word" && /^(?:SELECT|WITH|VALUES)$/.test(verb.value))
+  if (!query) {
+    return explains
+      ? reject(
+          "NOT_A_READ",
+          "EXPLAIN takes a query: EXPLAIN [USING TABULAR | TEXT | JSON] SELECT ...",
+          verb?.start ?? first.start
+        )
+      : notARead(first.text, first.start)
+  }
+  const problem = inspect(tokens, from, allowed, names)
+  return problem === undefined ? Either.right(explains ? "explain" : "select") : Either.left(problem)
+}
+
+const sized = new Set(["LIMIT", "FETCH", "OFFSET", "TOP"])
+
+/** Whether a LIMIT may follow: a query that has no size of its own and that plainly has come to its end. */
+const takesLimit = (tokens: ReadonlyArray<Token>): boolean => {
+  const last = tokens[tokens.length - 1]
+  return (
+    tokens[0]?.value !== "VALUES" &&
+    last?.kind !== "operator" &&
+    !tokens.some((token) => token.depth === 0 && token.kind === "word" && sized.has(token.value))
+  )
+}
+
+/**
+ * The statement as it is to be executed, or why it is refused.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const check = (
+  sql: string,
+  policy: Policy,
+  limits: Limits = defaultLimits
+): Either.Either<Accepted, Rejection> => {
+  const read = tokenize(sql, snowflake, limits)
+  if (Either.isLeft(read)) return reject(read.left.code, read.left.message, read.left.position)
+  const statement = single(read.right)
+  if (Either.isLeft(statement)) return Either.left(statement.left)
+  const tokens = statement.right
+  const names: Names = { tables: new Set(), functions: new Set() }
+  const allowed = new Set(policy.allowFunctions)
+  const parts = segments(tokens)
+  let kind: Accepted["kind"] = "select"
+  for (const part of parts) {
+    const decided = segment(part, allowed, names)
+    if (Either.isLeft(decided)) return Either.left(decided.left)
+    kind = decided.right
+  }
+  const canonical = emit(tokens, snowflake)
+  // Spaces and unfolded strings can make it longer than the caller's text, which was within the limits.
+  const again = tokenize(canonical, snowflake, limits)
+  if (Either.isLeft(again)) return reject(again.left.code, again.left.message)
+  const accepted: Accepted = { canonical, kind, tables: [...names.tables], functions: [...names.functions] }
+  const limit = policy.appendLimit
+  if (limit === undefined || kind !== "select" || parts.length > 1 || !takesLimit(tokens))
+    return Either.right(accepted)
+  const limited = `${canonical} LIMIT ${limit}`
+  return Either.right(
+    Either.isRight(tokenize(limited, snowflake, limits))
+      ? { ...accepted, canonical: limited, appendedLimit: limit }
+      : accepted
+  )
+}

@@ -1,0 +1,165 @@
+/**
+ * What the scan of a Snowflake query knows about the brackets around it, and what a bracket that follows
+ * a word is: a call, a clause, a type, or a list of column names.
+ *
+ * Invariant: a bracket that cannot be told apart from a call is a call, whose function has to be allowed.
+ *
+ * @since 0.1.0
+ */
+import type { Token } from "./Lexer.js"
+import { beforeBracket, pairedWords, tableClauses, types } from "./SnowflakeWords.js"
+
+export interface Frame {
+  readonly kind: "group" | "call" | "clause" | "type" | "pattern" | "names" | "row"
+  /** The function or the clause, in upper case. */
+  readonly name: string
+  /** Inside MATCH_RECOGNIZE. */
+  readonly inMatch: boolean
+  /** Stands where a table is due. */
+  readonly isTable: boolean
+  clause: "none" | "select" | "from" | "group" | "other"
+  /** The next token is a table. */
+  wantsTable: boolean
+  /** PATTERN has been seen; there is one in MATCH_RECOGNIZE, so another one is a call. */
+  hasPattern: boolean
+  /** Rows of VALUES follow, separated by commas. */
+  inRows: boolean
+  /** Where an alias of the last table may stand. */
+  aliasAt: number
+  /** Names that WITH has defined here. */
+  ctes: Set<string> | undefined
+}
+
+export const frame = (
+  kind: Frame["kind"],
+  name: string,
+  outer: Frame | undefined,
+  isTable = false
+): Frame => ({
+  kind,
+  name,
+  inMatch: outer?.inMatch === true || name === "MATCH_RECOGNIZE",
+  isTable,
+  clause: "none",
+  // `FROM (a JOIN b ...)`: the bracket holds tables, as long as no SELECT follows.
+  wantsTable: isTable && kind === "group",
+  hasPattern: false,
+  inRows: false,
+  aliasAt: -1,
+  ctes: undefined
+})
+
+export const isName = (token: Token | undefined): boolean =>
+  token?.kind === "word" || token?.kind === "quoted"
+
+/** Words after which an expression stands, so that what looks like a clause there is a call. */
+const introduces = new Set(["COLLATE", "ESCAPE", "FETCH", "INTERVAL", "LIMIT", "OFFSET", "PRIOR", "TOP"])
+
+/** Whether an operand ends with the token, so that no expression can begin after it. */
+const endsOperand = (token: Token | undefined): boolean => {
+  if (token === undefined || token.kind === "open" || token.kind === "operator") return false
+  return token.kind !== "word" || !(beforeBracket.has(token.value) || introduces.has(token.value))
+}
+
+/** Whether `*` at `at` stands for all columns and is no multiplication. */
+const isStar = (tokens: ReadonlyArray<Token>, at: number, from: number): boolean => {
+  const before = at > from ? tokens[at - 1] : undefined
+  if (tokens[at]?.text !== "*" || before === undefined) return false
+  return (
+    before.kind === "open" ||
+    before.text === "," ||
+    before.text === "." ||
+    (before.kind === "word" && ["SELECT", "DISTINCT", "ALL"].includes(before.value))
+  )
+}
+
+/** Whether the bracket at `open` holds names and commas only. */
+const holdsNames = (tokens: ReadonlyArray<Token>, open: number): boolean => {
+  for (let at = open + 1; ; at += 2) {
+    if (!isName(tokens[at])) return false
+    if (tokens[at + 1]?.kind === "close") return true
+    if (tokens[at + 1]?.text !== ",") return false
+  }
+}
+
+/**
+ * The frame that the bracket at `open` opens behind the word at `open - 1`; undefined for a call.
+ *
+ * @since 0.1.0
+ * @category parsing
+ */
+export const afterWord = (
+  tokens: ReadonlyArray<Token>,
+  open: number,
+  from: number,
+  outer: Frame
+): Frame | undefined => {
+  const at = open - 1
+  const token = tokens[at]!
+  const previous = at > from ? tokens[at - 1] : undefined
+  const word = token.kind === "word" ? token.value : undefined
+  // `t.id (+)`: an outer join in the old way.
+  if (tokens[open + 1]?.text === "+" && tokens[open + 2]?.text === ")") return frame("names", "", outer)
+  const aliasAt = tokens[outer.aliasAt]?.value === "AS" ? outer.aliasAt + 1 : outer.aliasAt
+  const isClause = word !== undefined && tableClauses.has(word)
+  if (outer.clause === "from" && at === aliasAt && !isClause && holdsNames(tokens, open)) {
+    return frame("names", "", outer)
+  }
+  if (word === undefined || previous?.text === ".") return undefined
+  if (types.has(word)) {
+    const inCast = outer.kind === "call" && (outer.name === "CAST" || outer.name === "TRY_CAST")
+    if (previous?.text === "::" || outer.kind === "type" || (inCast && previous?.value === "AS")) {
+      return frame("type", word, outer)
+    }
+    if (word === "VARYING" && previous?.kind === "word" && types.has(previous.value))
+      return frame("type", word, outer)
+  }
+  if (beforeBracket.has(word)) {
+    const isTable = outer.wantsTable && (word === "LATERAL" || word === "FROM" || word === "JOIN")
+    if (word === "VALUES") return frame("row", word, outer)
+    if (word === "TABLE") return frame("clause", word, outer)
+    return frame("group", word, outer, isTable)
+  }
+  const paired = pairedWords.get(word)
+  if (
+    paired !== undefined &&
+    previous?.kind === "word" &&
+    paired.has(previous.value) &&
+    (word !== "NULLS" || tokens[at - 2]?.value === "UNPIVOT")
+  )
+    return frame("clause", word === "NULLS" ? "UNPIVOT" : word, outer)
+  if ((word === "CUBE" || word === "ROLLUP") && outer.clause === "group") return frame("clause", word, outer)
+  if (word === "PATTERN" && outer.name === "MATCH_RECOGNIZE" && !outer.hasPattern && endsOperand(previous)) {
+    outer.hasPattern = true
+    return frame("pattern", word, outer)
+  }
+  if (!endsOperand(previous)) {
+    const columns = (word === "EXCLUDE" || word === "RENAME") && isStar(tokens, at - 1, from)
+    return columns ? frame("clause", word, outer) : undefined
+  }
+  if (isClause && outer.clause === "from") return frame("clause", word, outer)
+  if (word === "OVER" && (previous?.kind === "close" || previous?.value === "NULLS"))
+    return frame("clause", word, outer)
+  const seeds = word === "SEED" || word === "REPEATABLE"
+  if (seeds && previous?.kind === "close" && outer.clause === "from") return frame("clause", word, outer)
+  const columns = word === "EXCLUDE" || word === "RENAME" || word === "REPLACE"
+  return columns && (previous?.kind === "close" || previous?.kind === "string" || previous?.kind === "word")
+    ? columnsOfStar(tokens, at, from, outer)
+    : undefined
+}
+
+/** `* EXCLUDE a RENAME (b AS c)`, `* ILIKE 'x' REPLACE (...)`: there is a star before, in the same bracket. */
+const columnsOfStar = (
+  tokens: ReadonlyArray<Token>,
+  at: number,
+  from: number,
+  outer: Frame
+): Frame | undefined => {
+  const depth = tokens[at]!.depth
+  for (let i = at - 1; i > from && at - i < 64; i--) {
+    const token = tokens[i]!
+    if (token.depth === depth && token.text === ",") return undefined
+    if (token.depth === depth && isStar(tokens, i, from)) return frame("clause", tokens[at]!.value, outer)
+  }
+  return undefined
+}

@@ -1,0 +1,127 @@
+/**
+ * Snowflake's words as the gate sees them: what begins a statement that is not a read, what may stand
+ * before a bracket without being a call, and which functions are refused although they are built in.
+ *
+ * @since 0.1.0
+ */
+import * as Builtins from "./SnowflakeBuiltins.js"
+
+const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/))
+
+/**
+ * Reserved words of writes and of scripts: none of them stands in a read but as a part of a name
+ * (`t.delete`, `v:update`) or, for INSERT, as a function.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const writes = words("ALTER CREATE DELETE DROP GRANT INSERT INTO REVOKE UPDATE TRIGGER WHENEVER")
+
+/**
+ * Words that begin a statement and are names elsewhere, so they are refused only where a query is due.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const queryStarts = words("SELECT WITH VALUES")
+
+/**
+ * @since 0.1.0
+ * @category data
+ */
+export const setOperators = words("UNION EXCEPT INTERSECT MINUS")
+
+/** Where the list of tables ends. Reserved, so that no alias can pretend to be one of them. */
+export const endsFrom = words("WHERE GROUP HAVING QUALIFY ORDER CONNECT START UNION EXCEPT INTERSECT MINUS")
+
+/**
+ * Reserved words that a bracket may follow without a call: none of them can name a function.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const beforeBracket = words(
+  `ALL AND ANY AS BETWEEN BY DISTINCT ELSE EXCEPT EXISTS FROM GROUP HAVING ILIKE IN INTERSECT IS JOIN LATERAL
+   LIKE MINUS NOT ON OR QUALIFY REGEXP RLIKE SELECT SOME TABLE THEN UNION USING VALUES WHEN WHERE WITH CASE`
+)
+
+/** Clauses after a table; brackets follow these words. Names elsewhere. */
+export const tableClauses = words(
+  "PIVOT UNPIVOT SAMPLE TABLESAMPLE AT BEFORE END CHANGES MATCH_RECOGNIZE MATCH_CONDITION RESAMPLE"
+)
+
+/** What a word may follow so that the bracket after both belongs to a clause. */
+export const pairedWords: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ["GROUP", words("WITHIN")],
+  ["SETS", words("GROUPING")],
+  ["BERNOULLI", words("SAMPLE TABLESAMPLE")],
+  ["SYSTEM", words("SAMPLE TABLESAMPLE")],
+  ["BLOCK", words("SAMPLE TABLESAMPLE")],
+  ["ROW", words("SAMPLE TABLESAMPLE")],
+  ["NULLS", words("INCLUDE EXCLUDE")],
+  ["NULL", words("ON")]
+])
+
+/**
+ * @since 0.1.0
+ * @category data
+ */
+export const types = words(
+  `ARRAY BIGINT BINARY BOOLEAN BYTEINT CHAR CHARACTER DATE DATETIME DEC DECFLOAT DECIMAL DOUBLE FILE FLOAT
+   FLOAT4 FLOAT8 GEOGRAPHY GEOMETRY INT INTEGER MAP NCHAR NUMBER NUMERIC NVARCHAR NVARCHAR2 OBJECT REAL
+   SMALLINT STRING TEXT TIME TIMESTAMP TIMESTAMP_LTZ TIMESTAMP_NTZ TIMESTAMP_TZ TIMESTAMPLTZ TIMESTAMPNTZ
+   TIMESTAMPTZ TINYINT UUID VARBINARY VARCHAR VARIANT VARYING VECTOR`
+)
+
+/** Functions whose arguments are divided by FROM or FOR. */
+export const fromInside = words("EXTRACT TRIM LTRIM RTRIM SUBSTRING SUBSTR POSITION OVERLAY")
+export const forInside = words("PIVOT UNPIVOT SUBSTRING SUBSTR OVERLAY")
+
+/** Built in, and still not allowed unless an operator says so: files, prompts, and names that prove nothing. */
+const notByDefault = words(
+  `INFER_SCHEMA GET_STAGE_LOCATION GET_ABSOLUTE_PATH GET_RELATIVE_PATH GENERATE_COLUMN_DESCRIPTION TABLE_QUERY
+   NETWORK EXPLODE STAR VALUE FILE_SIZE TEXT_SEARCH SIMILARITY COUNT_DISTINCT CASE VALUES VALIDATE
+   VALIDATE_PIPE_LOAD CURRENT_CONNECTION CURRENT_DOMAIN DATEVALUE`
+)
+
+/** Also built in. */
+const more = words(
+  `BITANDAGG BITORAGG BITXORAGG BIT_AND BIT_ANDAGG BIT_AND_AGG BIT_OR BIT_ORAGG BIT_OR_AGG BIT_XOR
+   BIT_XORAGG BIT_XOR_AGG ST_ISVALID ST_MAKEPOLYGONORIENTED ST_BUFFER ST_TRANSFORM ST_INTERPOLATE ST_UNION_AGG`
+)
+const inMatchRecognize = words("FIRST LAST PREV NEXT MATCH_NUMBER CLASSIFIER")
+
+/**
+ * The functions of `SYSTEM$` that only tell something. The documentation adds new ones all the time, and
+ * many of them act, so everything else is refused.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+const systemReads = words(
+  `TYPEOF CLUSTERING_DEPTH CLUSTERING_INFORMATION CLUSTERING_RATIO STREAM_HAS_DATA STREAM_GET_TABLE_TIMESTAMP
+   STREAM_BACKLOG LAST_CHANGE_COMMIT_TIME PIPE_STATUS GET_TAG GET_TAG_ALLOWED_VALUES GET_TAG_ON_CURRENT_TABLE
+   GET_TAG_ON_CURRENT_COLUMN ESTIMATE_SEARCH_OPTIMIZATION_COSTS ESTIMATE_QUERY_ACCELERATION
+   EXPLAIN_PLAN_JSON EXPLAIN_JSON_TO_TEXT DATABASE_REFRESH_HISTORY DATABASE_REFRESH_PROGRESS
+   DATABASE_REFRESH_PROGRESS_BY_JOB CURRENT_USER_TASK_NAME QUERY_REFERENCE_TYPE BEHAVIOR_CHANGE_BUNDLE_STATUS
+   SHOW_ACTIVE_BEHAVIOR_CHANGE_BUNDLES SHOW_BUDGETS_IN_ACCOUNT TABLE_DDL_HISTORY`
+)
+
+/** Run text as SQL, or take a number from a sequence: refused whatever an operator allows. */
+const never = words("TO_QUERY GETNEXTVAL NEXTVAL EXECUTE_IMMEDIATE SQL_EXECUTE")
+
+export type Verdict = "allowed" | "unknown" | "never"
+
+/**
+ * An unqualified name, as Snowflake resolves it (upper case unless quoted).
+ *
+ * @since 0.1.0
+ * @category lookups
+ */
+export const builtin = (name: string, inMatch: boolean): Verdict => {
+  if (name.startsWith("SYSTEM$")) return systemReads.has(name.slice(7)) ? "allowed" : "never"
+  if (never.has(name)) return "never"
+  if (inMatch && inMatchRecognize.has(name)) return "allowed"
+  if (notByDefault.has(name)) return "unknown"
+  return Builtins.names.has(name) || more.has(name) ? "allowed" : "unknown"
+}
