@@ -28,7 +28,16 @@ const args = process.argv.slice(2)
 const forNode = args.filter((arg) => arg.startsWith("--node=")).map((arg) => arg.slice("--node=".length))
 const { status } = spawnSync(
   process.execPath,
-  ["--expose-gc", "--no-flush-bytecode", "--max-old-space-size=4096", ...forNode, outfile, ...args.filter((arg) => !arg.startsWith("--node="))],
+  [
+    "--expose-gc",
+    "--no-flush-bytecode",
+    // Cockatiel listens to one shared signal for every call that waits; Node warns of it.
+    "--no-warnings",
+    "--max-old-space-size=4096",
+    ...forNode,
+    outfile,
+    ...args.filter((arg) => !arg.startsWith("--node="))
+  ],
   { stdio: "inherit" }
 )
 process.exit(status ?? 1)

@@ -60,18 +60,18 @@ export const measureParts = async (rounds: number, ops: number): Promise<Samples
       started: await start({ without })
     }))
   )
-  const cases = ablated.map(
-    ({ name, started: { guard, runtime } }): Case => ({
-      name,
-      ops,
-      run: (n) => Runtime.runPromise(runtime)(times(n, () => guard.run(operation, sent)))
-    })
-  )
+  const cases = ablated.map(({ name, started: { guard, runtime } }): Case => ({
+    name,
+    ops,
+    run: (n) => Runtime.runPromise(runtime)(times(n, () => guard.run(operation, sent)))
+  }))
   const run = Runtime.runPromise(whole.runtime)
   const scope = await Effect.runPromise(Scope.make())
-  const singles = Object.entries(await run(Scope.extend(alone, scope))).map(
-    ([name, call]): Case => ({ name: `alone ${name}`, ops, run: (n) => run(times(n, call)) })
-  )
+  const singles = Object.entries(await run(Scope.extend(alone, scope))).map(([name, call]): Case => ({
+    name: `alone ${name}`,
+    ops,
+    run: (n) => run(times(n, call))
+  }))
   const samples = await interleaved([...cases, ...singles], rounds)
   await Effect.runPromise(
     Effect.all([Scope.close(scope, Exit.void), whole.stop, ...ablated.map(({ started }) => started.stop)], {

@@ -55,7 +55,7 @@ const measure = async ({ ops, run }: Case): Promise<Sample> => {
   return { cpu: ((user + system) * 1000) / ops, wall: wall / ops }
 }
 
-const WARM_UP_ROUNDS = 3
+const WARM_UP_ROUNDS = 5
 
 export const interleaved = async (cases: ReadonlyArray<Case>, rounds: number): Promise<Samples> => {
   const samples = new Map<string, Array<Sample>>(cases.map(({ name }) => [name, []]))

@@ -1,7 +1,7 @@
 /**
- * Simulated hours per real second, at ten calls a second: how long a day of traffic takes to play back.
- * `model` steps the pure cores that decide (buckets, ledger of the quotas, breaker); `guard` runs the
- * whole guard in a fiber on a clock that is moved by hand.
+ * Simulated hours per second of CPU, at ten calls a second: how long a day of traffic takes to play back.
+ * `buckets` steps the pure rate limiter alone; `model` all the pure cores that a call goes through (buckets,
+ * ledger of the quotas, breaker); `guard` runs the whole guard in a fiber on a clock that is moved by hand.
  */
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
@@ -34,14 +34,24 @@ const quotas = [
   ["bytes_per_day", 4_096]
 ] as const
 
+const bucket = { rate: 20, burst: 200 }
+const limits = BucketLimits.compile({
+  global: bucket,
+  classes: { query: bucket },
+  tiers: { default: { client: bucket } }
+})
+const request = { client: "client", tier: "default", class: "query" }
+
+const bucketHours = (calls: number): void => {
+  let buckets = TokenBucket.initial(limits, 0)
+  for (let i = 0; i < calls; i++) {
+    const [decision, next] = TokenBucket.decide(buckets, i * STEP_MS, limits, request)
+    buckets = next
+    if (decision._tag === "Refused") throw new Error("the simulated client is within its limits")
+  }
+}
+
 const modelHours = (breaker: BreakerModel.Config, calls: number): void => {
-  const bucket = { rate: 20, burst: 200 }
-  const limits = BucketLimits.compile({
-    global: bucket,
-    classes: { query: bucket },
-    tiers: { default: { client: bucket } }
-  })
-  const request = { client: "client", tier: "default", class: "query" }
   const charges = quotas.map(([quota, amount]) => ({
     key: "client:client",
     quota,
@@ -77,15 +87,18 @@ export const measureSimulation = async (rounds: number, hours: number) => {
       advance(STEP_MS)
       return guard.run(operation, sent)
     }).pipe(Effect.withClock(clock), Runtime.runPromise(runtime))
+  const buckets: Array<number> = []
   const model: Array<number> = []
   const whole: Array<number> = []
   for (let round = -2; round < rounds; round++) {
+    const few = await timed(hours * 16, () => bucketHours(hours * 16 * CALLS_PER_HOUR))
     const one = await timed(hours * 8, () => modelHours(breaker, hours * 8 * CALLS_PER_HOUR))
     const other = await timed(hours, () => guardHours(hours * CALLS_PER_HOUR))
     if (round < 0) continue
+    buckets.push(few)
     model.push(one)
     whole.push(other)
   }
   await Effect.runPromise(stop)
-  return { model: median(model), guard: median(whole) }
+  return { buckets: median(buckets), model: median(model), guard: median(whole) }
 }

@@ -108,6 +108,16 @@ export const bulkheadThatIsUnfair: Broken = (scenario) =>
     (real) => (pool, request, effect) => real.withSlot(pool, { ...request, client: "everybody" }, effect)
   )
 
+/** Who is interrupted takes its slot along. */
+export const bulkheadThatLeaks: Broken = (scenario) =>
+  bulkhead(
+    scenario,
+    (real) => (pool, request, effect) =>
+      Effect.onInterrupt(real.withSlot(pool, request, effect), () =>
+        Effect.forkDaemon(real.withSlot(pool, { ...request, maxWaitMs: 1e9 }, Effect.never))
+      )
+  )
+
 /** Half-open lets everybody through, and the warehouse that has just come back is run over. */
 export const breakerThatStampedes: Broken = (scenario) =>
   breaker(scenario, (real) => ({

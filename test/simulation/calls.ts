@@ -27,9 +27,9 @@ export interface Asked {
 export class Call {
   /**
    * When the guard was asked: at once, or after having waited in vain for the answer to somebody else who
-   * asked the same.
+   * asked the same; never, if that answer came.
    */
-  guardedAt: number
+  guardedAt: number | undefined = undefined
   /** Tokens taken from the buckets, and given back. */
   acquired = 0
   refunded = 0
@@ -48,9 +48,7 @@ export class Call {
   permits = 0
   statements = 0
 
-  constructor(readonly asked: Asked) {
-    this.guardedAt = asked.startedAt
-  }
+  constructor(readonly asked: Asked) {}
 }
 
 /** A principal that knows which call it stands for: how a tapped service finds the call's ledger. */

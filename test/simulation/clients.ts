@@ -39,7 +39,7 @@ export interface Temperament {
       }
     /** Comes back at once. */
     | { readonly _tag: "storms"; readonly times: number; readonly pauseMs: number }
-  /** Part of the calls that it cancels, and after how long; some within the instant, after a few turns. */
+  /** Part of the calls that it cancels, and after how long; some in the instant of another event, turns later. */
   readonly cancels?: { readonly part: number; readonly afterMs: number; readonly turns: number } | undefined
   /** Active only for so long, so often. */
   readonly episodes?: { readonly everyMs: number; readonly lastMs: number } | undefined
@@ -65,6 +65,8 @@ export interface World {
   readonly statistics: Statistics
   /** Starts a call; the result interrupts it. */
   readonly call: (call: Call, done: (exit: Exit.Exit<Answer, unknown>) => void) => () => void
+  /** Runs the task when the next statement ends, whoever's it is. */
+  readonly whenStatementEnds: (task: () => void) => void
   readonly nextId: () => number
   readonly working: () => boolean
   /** Nobody begins anything new at or after this, milliseconds. */
@@ -148,8 +150,17 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
       const cancel = () => {
         if (running) interrupt()
       }
-      if (random.chance(0.5)) time.afterTurns(random.integer(0, cancels.turns), cancel)
-      else time.after(Math.round(random.exponential(cancels.afterMs)), cancel)
+      switch (random.integer(1, 3)) {
+        case 1:
+          time.afterTurns(random.integer(0, cancels.turns), cancel)
+          break
+        case 2:
+          time.after(Math.round(random.exponential(cancels.afterMs)), cancel)
+          break
+        // Just when it may be its turn, because somebody else is done.
+        default:
+          world.whenStatementEnds(() => time.afterTurns(random.integer(0, 2), cancel))
+      }
     }
   }
 

@@ -2,12 +2,11 @@
  * The invariants of a simulation: second books beside every guard, and what is compared after each
  * instant, after each call, and when everything has ended.
  */
-import { Effect, Exit } from "effect"
+import { Cause, Effect, Exit, Option } from "effect"
 import { Bulkhead } from "../../src/Bulkhead.js"
 import { DeadlineExceeded } from "../../src/Guard.js"
 import { Quota } from "../../src/Quota.js"
 import { RateLimited } from "../../src/RateLimiter.js"
-import { Cause, Option } from "effect"
 import type { Call } from "./calls.js"
 import * as Circuit from "./invariants/Circuit.js"
 import type { Court } from "./invariants/Court.js"
@@ -55,7 +54,7 @@ export const make = (
 
   const answered = (call: Call, exit: Exit.Exit<unknown, unknown>): void => {
     const who = `call ${call.asked.id} of ${call.asked.client}`
-    const late = court.now() - call.guardedAt - call.asked.deadlineMs
+    const late = court.now() - (call.guardedAt ?? call.asked.startedAt) - call.asked.deadlineMs
     if (late >= TIMER_MS)
       court.report("every call is answered by its deadline", `${who} was answered ${late} ms later`)
 
@@ -64,12 +63,16 @@ export const make = (
     if (Exit.isFailure(exit) && error === undefined && !interrupted)
       court.report("nothing dies", `${who}: ${Cause.pretty(exit.cause)}`)
 
+    const due = call.paid > 0 ? 1 : 0
+    // Whoever stopped waiting before the news arrived cannot know that there was nothing to pay for.
+    const mayPay = call.sent > 0 && (interrupted || error instanceof DeadlineExceeded)
+    const isDue = (paid: number): boolean => paid === due || (mayPay && paid === 1)
+
     if (layers.limiter) {
       const kept = call.acquired - call.refunded
-      const due = call.paid > 0 ? 1 : 0
       if (error instanceof RateLimited && call.acquired > 0)
         court.report("a refused call charges nobody", `${who} was refused and paid ${call.acquired} tokens`)
-      else if (kept !== due)
+      else if (!isDue(kept))
         court.report(
           "tokens are given back if and only if nothing was sent",
           `${who} paid ${kept} tokens for ${call.paid} statements`
@@ -81,13 +84,14 @@ export const make = (
           "a reservation is settled or released",
           `${who}: ${call.reserved} made, ${call.settled} settled`
         )
-      if (call.settled !== (call.paid > 0 ? 1 : 0))
+      if (!isDue(call.settled))
         court.report(
           "a quota is charged if and only if something was sent",
           `${who} settled ${call.settled} times for ${call.paid} statements`
         )
     }
-    if (error instanceof DeadlineExceeded && error.sent !== call.sent > 0)
+    // Who waited for somebody else's answer is told what became of that one's statement.
+    if (call.guardedAt !== undefined && error instanceof DeadlineExceeded && error.sent !== call.sent > 0)
       court.report(
         "a caller is told whether its statement was sent",
         `${who}: ${error.sent}, not ${call.sent > 0}`

@@ -6,7 +6,7 @@ import { Cause, Effect, Exit, Layer, Logger, LogLevel, Runtime, Scope } from "ef
 import * as Clients from "./clients.js"
 import * as Invariants from "./invariants.js"
 import * as CourtRoom from "./invariants/Court.js"
-import type { Violation } from "./invariants/Court.js"
+import type { Court } from "./invariants/Court.js"
 import * as Random from "./Random.js"
 import type { Report } from "./report.js"
 import * as Reports from "./report.js"
@@ -49,12 +49,12 @@ const run = (options: Options): Report => {
   const scenario = options.scenario ?? Scenarios.generate(seed, hours)
   const layers: Layers = { ...Server.everything, ...options.layers }
   const time = VirtualClock.make()
-  const model = Warehouse.make(time, Random.stream(seed, "warehouse"), scenario.warehouse)
   const orderly = scenario.maxOps >= Scenarios.MANY_OPS
-  const court = CourtRoom.make(time, {
-    orderly,
-    atomically: orderly ? (effect) => effect : Effect.withMaxOpsBeforeYield(Scenarios.MANY_OPS)
-  })
+  const atomically: Court["atomically"] = orderly
+    ? (effect) => effect
+    : Effect.withMaxOpsBeforeYield(Scenarios.MANY_OPS)
+  const court = CourtRoom.make(time, { orderly, atomically })
+  const model = Warehouse.make(time, Random.stream(seed, "warehouse"), scenario.warehouse, atomically)
   const watch = Invariants.make(court, time, model, scenario.server, layers)
   const statistics = Statistics.make(model)
 
@@ -92,6 +92,7 @@ const run = (options: Options): Report => {
     tokens: layers.limiter ? watch.tokens : undefined,
     statistics,
     nextId: () => ids++,
+    whenStatementEnds: model.whenStatementEnds,
     untilMs,
     working: () => time.now() % scenario.work.everyMs < scenario.work.lastMs,
     call: (call, done) => {
@@ -118,7 +119,7 @@ const run = (options: Options): Report => {
     load: model.load,
     mostInside: model.mostInside(),
     busiestMinute: model.busiestMinute(),
-    violations: court.violations as ReadonlyArray<Violation>,
+    violations: court.violations,
     violationCount: court.count()
   })
 }

@@ -5,6 +5,7 @@
 import * as ServerConfig from "../../src/ServerConfig.js"
 import type { ClientOptions, Temperament } from "./clients.js"
 import * as Random from "./Random.js"
+import * as Temperaments from "./temperaments.js"
 import type { Options as ServerOptions } from "./server.js"
 import type { Options as WarehouseOptions, Phase, Weather } from "./warehouse.js"
 
@@ -33,86 +34,6 @@ const calmer = (temperament: Temperament, factor: number): Temperament => {
     episodes: episodes === undefined ? undefined : { ...episodes, everyMs: episodes.everyMs * factor }
   }
 }
-
-const base: Temperament = {
-  name: "steady",
-  wellBehaved: true,
-  tier: "default",
-  arrivals: { _tag: "steady", everyMs: 20_000 },
-  afterFailure: { _tag: "waits", times: 2, earlyMs: 0, untoldMs: 5_000 },
-  metadata: 0.5,
-  mistakes: 0.02,
-  deadlineMs: 60_000,
-  timeoutMs: 15_000,
-  questions: 40
-}
-
-/** Every temperament there is, as it behaves in a small world of about one call per second. */
-export const temperaments = {
-  steady: base,
-  polite: {
-    ...base,
-    name: "polite",
-    tier: "gold",
-    arrivals: { _tag: "bursts", everyMs: 5 * MINUTE, size: 12, withinMs: 0 },
-    afterFailure: { _tag: "waits", times: 12, earlyMs: 0, untoldMs: 5_000 }
-  },
-  impatient: {
-    ...base,
-    name: "impatient",
-    arrivals: { _tag: "bursts", everyMs: 8 * MINUTE, size: 10, withinMs: 100 },
-    afterFailure: { _tag: "waits", times: 12, earlyMs: 1, untoldMs: 5_000 }
-  },
-  bursty: {
-    ...base,
-    name: "bursty",
-    arrivals: { _tag: "bursts", everyMs: 6 * MINUTE, size: 25, withinMs: 3_000 },
-    afterFailure: { _tag: "waits", times: 3, earlyMs: 0, untoldMs: 5_000 }
-  },
-  batch: {
-    ...base,
-    name: "batch",
-    tier: "batch",
-    metadata: 0,
-    arrivals: { _tag: "loops", parallel: 2, pauseMs: 4_000 },
-    episodes: { everyMs: 3 * HOUR, lastMs: 20 * MINUTE },
-    deadlineMs: 120_000,
-    timeoutMs: 60_000
-  },
-  cancelling: {
-    ...base,
-    name: "cancelling",
-    wellBehaved: false,
-    arrivals: { _tag: "bursts", everyMs: 4 * MINUTE, size: 8, withinMs: 500 },
-    afterFailure: { _tag: "gives up" },
-    cancels: { part: 0.7, afterMs: 400, turns: 12 }
-  },
-  abusive: {
-    ...base,
-    name: "abusive",
-    wellBehaved: false,
-    metadata: 0.2,
-    arrivals: { _tag: "loops", parallel: 12, pauseMs: 250 },
-    afterFailure: { _tag: "gives up" },
-    episodes: { everyMs: 2 * HOUR, lastMs: 20_000 }
-  },
-  storming: {
-    ...base,
-    name: "storming",
-    wellBehaved: false,
-    arrivals: { _tag: "steady", everyMs: 30_000 },
-    afterFailure: { _tag: "storms", times: 10, pauseMs: 50 }
-  },
-  hurried: {
-    ...base,
-    name: "hurried",
-    wellBehaved: false,
-    arrivals: { _tag: "bursts", everyMs: 7 * MINUTE, size: 6, withinMs: 50 },
-    afterFailure: { _tag: "gives up" },
-    deadlineMs: 1_500,
-    timeoutMs: 1_000
-  }
-} as const satisfies { readonly [name: string]: Temperament }
 
 /** Bad weather now and then; outages of some minutes, long enough for the breaker to open several times. */
 const timetable = (random: Random.Stream, hours: number, everyMs: number): ReadonlyArray<Phase> => {
@@ -143,7 +64,7 @@ export const generate = (seed: number, hours: number): Scenario => {
   const statements = { permits, maxQueue: random.integer(2, 20), maxQueuePerClient: random.integer(1, 8) }
   const calm = random.pick([2, 4])
   const clients: Array<ClientOptions> = []
-  for (const [name, temperament] of Object.entries(temperaments)) {
+  for (const [name, temperament] of Object.entries(Temperaments.all)) {
     const count = name === "steady" ? random.integer(1, 3) : random.integer(0, 1)
     for (let i = 1; i <= count; i++)
       clients.push({ name: `${name} ${i}`, temperament: calmer(temperament, calm) })
@@ -211,10 +132,46 @@ export const generate = (seed: number, hours: number): Scenario => {
       phases: timetable(random, hours, 2 * HOUR)
     },
     clients,
-    work: { everyMs: 6 * HOUR, lastMs: random.pick([1, 1.5, 3]) * HOUR },
+    work: { everyMs: random.pick([6, 12, 12]) * HOUR, lastMs: random.pick([1, 1.5, 3]) * HOUR },
     maxOps: random.pick([MANY_OPS, MANY_OPS, MANY_OPS, 41, 23])
   }
 }
+
+/** An hour with every kind of trouble in it, and steady traffic all the time. */
+export const roughHour = (seed: number): Scenario => {
+  const scenario = generate(seed, 1)
+  const hour: ReadonlyArray<readonly [Weather, number, number]> = [
+    ["refusing", 5, 15],
+    ["hanging", 20, 28],
+    ["brownout", 34, 46],
+    ["throttling", 50, 55]
+  ]
+  return {
+    ...scenario,
+    warehouse: { ...scenario.warehouse, phases: phasesOf(hour, 1) },
+    clients: Object.entries(Temperaments.all).map(([name, temperament]: [string, Temperament]) => ({
+      name,
+      temperament:
+        temperament.episodes === undefined
+          ? temperament
+          : { ...temperament, episodes: { ...temperament.episodes, everyMs: 10 * MINUTE } }
+    })),
+    work: { everyMs: HOUR, lastMs: HOUR },
+    maxOps: MANY_OPS
+  }
+}
+
+const phasesOf = (
+  hourly: ReadonlyArray<readonly [Weather, number, number]>,
+  hours: number
+): ReadonlyArray<Phase> =>
+  Array.from({ length: Math.ceil(hours) }, (_, hour) =>
+    hourly.map(([weather, from, until]) => ({
+      weather,
+      fromMs: hour * HOUR + from * MINUTE,
+      untilMs: hour * HOUR + until * MINUTE
+    }))
+  ).flat()
 
 const shared = (): ServerOptions => {
   const settings = ServerConfig.defaults
@@ -237,11 +194,12 @@ const shared = (): ServerOptions => {
 /**
  * A server with its default settings on a day when everything happens: two agents in a tight loop now and
  * then, two that storm when they fail, and every hour two outages, a slow and a faulty warehouse. Twelve
- * analysts and three busy agents only want their answers.
+ * analysts and three busy agents only want their answers. `parallel`: calls that a loop makes at once;
+ * `slots`: statements that the warehouse runs at once.
  */
-export const badDay = (hours: number): Scenario => {
+export const badDay = (hours: number, { parallel = 60, slots = 16 } = {}): Scenario => {
   const analyst: Temperament = {
-    ...base,
+    ...Temperaments.steady,
     name: "analyst",
     arrivals: { _tag: "steady", everyMs: 8_000 },
     afterFailure: { _tag: "waits", times: 2, earlyMs: 0 },
@@ -257,7 +215,7 @@ export const badDay = (hours: number): Scenario => {
     name: "loop",
     wellBehaved: false,
     metadata: 0.1,
-    arrivals: { _tag: "loops", parallel: 60, pauseMs: 500 },
+    arrivals: { _tag: "loops", parallel, pauseMs: 500 },
     afterFailure: { _tag: "gives up" },
     episodes: { everyMs: 20 * MINUTE, lastMs: 2 * MINUTE }
   }
@@ -280,19 +238,13 @@ export const badDay = (hours: number): Scenario => {
   return {
     server: shared(),
     warehouse: {
-      slots: 16,
+      slots,
       overloadAbove: 80,
       queryMs: 300,
       metadataMs: 60,
       spread: 0.6,
       faultRate: 0.25,
-      phases: Array.from({ length: Math.ceil(hours) }, (_, hour) =>
-        hourly.map(([weather, from, until]) => ({
-          weather,
-          fromMs: hour * HOUR + from * MINUTE,
-          untilMs: hour * HOUR + until * MINUTE
-        }))
-      ).flat()
+      phases: phasesOf(hourly, hours)
     },
     clients: [...some(12, analyst), ...some(3, agent), ...some(2, loop), ...some(2, storm)],
     work: { everyMs: HOUR, lastMs: HOUR },

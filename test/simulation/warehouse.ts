@@ -8,6 +8,7 @@ import type { Attempt } from "../../src/Guard.js"
 import type { Reason } from "../../src/Warehouse.js"
 import { WarehouseError } from "../../src/Warehouse.js"
 import type { Call } from "./calls.js"
+import type { Court } from "./invariants/Court.js"
 import type { Stream } from "./Random.js"
 import type { Timer, VirtualClock } from "./VirtualClock.js"
 
@@ -69,6 +70,8 @@ export interface Model {
   /** Most attempts in any minute of healthy weather. */
   readonly busiestMinute: () => number
   readonly load: { readonly [W in Weather]: Load }
+  /** Runs the task when the next statement is answered. */
+  readonly whenStatementEnds: (task: () => void) => void
   /** The last stretch of weather is over. */
   readonly finish: () => void
 }
@@ -81,7 +84,12 @@ const ANSWER_MS = 15
 /** Each statement too many makes all of them slower by this part. */
 const CROWDING = 0.05
 
-export const make = (time: VirtualClock, random: Stream, options: Options): Model => {
+export const make = (
+  time: VirtualClock,
+  random: Stream,
+  options: Options,
+  atomically: Court["atomically"]
+): Model => {
   let weather: Weather = "healthy"
   let since = 0
   let inside = 0
@@ -91,6 +99,7 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
   let thisMinute = 0
   let busiestMinute = 0
   const queue: Array<Statement> = []
+  const waiting: Array<() => void> = []
   const active = new Set<Statement>()
   const emptyLoad = (): Load => ({ ms: 0, attempts: 0, wanted: 0, attemptsForWanted: 0 })
   const load: { readonly [W in Weather]: Load } = {
@@ -125,6 +134,7 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
   const end = (statement: Statement, exit: Effect.Effect<number, WarehouseError>): void => {
     leave(statement)
     statement.answer(exit)
+    for (const task of waiting.splice(0)) task()
   }
 
   const outcome = (call: Call): Effect.Effect<number, WarehouseError> => {
@@ -161,10 +171,7 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
     active.add(statement)
     const turnedAway = inside > options.overloadAbove || (weather === "throttling" && random.chance(0.5))
     if (turnedAway) {
-      statement.timer = time.after(ANSWER_MS, () => {
-        call.paid -= 1
-        end(statement, Effect.fail(failure("Overloaded", "no")))
-      })
+      statement.timer = time.after(ANSWER_MS, () => end(statement, Effect.fail(failure("Overloaded", "no"))))
     } else if (running < options.slots) start(statement)
     else queue.push(statement)
     return statement
@@ -199,32 +206,49 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
       })
     })
 
+  /** A statement on its way, and its answer. */
+  const send = (call: Call) => {
+    call.sent += 1
+    call.paid += 1
+    let answered: Effect.Effect<number, WarehouseError> | undefined
+    let answer: Statement["answer"] = (exit) => {
+      answered = exit
+    }
+    const statement = submit(call, (exit) => answer(exit))
+    const answerOf = Effect.async<number, WarehouseError>((resume) => {
+      if (answered !== undefined) resume(answered)
+      else answer = resume
+    })
+    return { statement, answerOf }
+  }
+
+  const deliver = (call: Call, attempt: Attempt, bytes: number): Effect.Effect<void> =>
+    atomically(
+      Effect.zipRight(
+        Effect.sync(() => void (call.bytes += bytes)),
+        attempt.addBytes(bytes)
+      )
+    )
+
   const execute = (call: Call, attempt: Attempt): Effect.Effect<number, WarehouseError> =>
     Effect.zipRight(
       connect(call),
       Effect.uninterruptibleMask((restore) =>
-        Effect.zipRight(
-          attempt.markSent,
-          Effect.suspend(() => {
-            call.sent += 1
-            call.paid += 1
-            let answered: Effect.Effect<number, WarehouseError> | undefined
-            let answer: Statement["answer"] = (exit) => {
-              answered = exit
-            }
-            const statement = submit(call, (exit) => answer(exit))
-            const answerOf = Effect.async<number, WarehouseError>((resume) => {
-              if (answered !== undefined) resume(answered)
-              else answer = resume
-            })
-            return restore(answerOf).pipe(
-              Effect.onInterrupt(() => (statement.gone ? Effect.void : cancellation(statement))),
-              Effect.tap((bytes) => {
-                call.bytes += bytes
-                return attempt.addBytes(bytes)
-              })
+        Effect.flatMap(
+          // What the guard notes and what really happens are one step, or they could be told apart.
+          atomically(
+            Effect.zipRight(
+              attempt.markSent,
+              Effect.sync(() => send(call))
             )
-          })
+          ),
+          ({ answerOf, statement }) =>
+            restore(answerOf).pipe(
+              Effect.onInterrupt(() => (statement.gone ? Effect.void : cancellation(statement))),
+              // Who is interrupted before the news arrives cannot know that there is nothing to pay for.
+              Effect.tapError(({ sent }) => Effect.sync(() => void (call.paid -= sent === "no" ? 1 : 0))),
+              Effect.tap((bytes) => deliver(call, attempt, bytes))
+            )
         )
       )
     )
@@ -254,6 +278,7 @@ export const make = (time: VirtualClock, random: Stream, options: Options): Mode
     mostInside: () => mostInside,
     busiestMinute: () => busiestMinute,
     load,
+    whenStatementEnds: (task) => void waiting.push(task),
     finish: () => {
       load[weather].ms += time.now() - since
       since = time.now()
