@@ -30,6 +30,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricKey from "effect/MetricKey"
+import type * as MetricKeyType from "effect/MetricKeyType"
+import * as MetricLabel from "effect/MetricLabel"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as AdaptiveRate from "./AdaptiveRate.js"
@@ -53,35 +56,45 @@ type Labels = { readonly [label: string]: string }
 /** 1 ms to about two minutes, each bound twice the last. */
 const seconds = MetricBoundaries.exponential({ start: 0.001, factor: 2, count: 18 })
 
-/** One handle for each combination of labels, made when it is first needed. */
-const handles = <Type, In, Out>(base: Metric.Metric<Type, In, Out>) => {
+/**
+ * One handle for each combination of labels, made when it is first needed. The labels belong to the
+ * metric's key: `Metric.tagged` would look the metric up anew for each update, at some microseconds.
+ */
+const handles = <Type, In, Out>(
+  handleOf: (tags: ReadonlyArray<MetricLabel.MetricLabel>) => Metric.Metric<Type, In, Out>
+) => {
   const made = new Map<string, Metric.Metric<Type, In, Out>>()
   return (labels: Labels): Metric.Metric<Type, In, Out> => {
-    const key = Object.values(labels).join("\0")
+    let key = ""
+    for (const label in labels) key = key === "" ? (labels[label] ?? "") : `${key}\0${labels[label]}`
     let handle = made.get(key)
     if (handle === undefined) {
-      handle = Object.entries(labels).reduce(
-        (metric, [label, value]) => Metric.tagged(metric, label, value),
-        base
-      )
+      handle = handleOf(Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value)))
       made.set(key, handle)
     }
     return handle
   }
 }
 
+/** The labels become part of the key. */
+const keyed =
+  <Type extends MetricKeyType.MetricKeyType.Untyped>(key: MetricKey.MetricKey<Type>) =>
+  (tags: ReadonlyArray<MetricLabel.MetricLabel>) =>
+    Metric.fromMetricKey(MetricKey.taggedWithLabels(key, tags))
+
 const counter = (name: string) => {
-  const of = handles(Metric.counter(name, { incremental: true }))
-  return (labels: Labels, by = 1): void => of(labels).unsafeUpdate(by, [])
+  const of = handles(keyed(MetricKey.counter(name, { incremental: true })))
+  return (labels: Labels, by = 1): void => of(labels).unsafeUpdate(by, noTags)
 }
 const gauge = (name: string) => {
-  const of = handles(Metric.gauge(name))
-  return (labels: Labels, value: number): void => of(labels).unsafeUpdate(value, [])
+  const of = handles(keyed(MetricKey.gauge(name)))
+  return (labels: Labels, value: number): void => of(labels).unsafeUpdate(value, noTags)
 }
 const histogram = (name: string) => {
-  const of = handles(Metric.histogram(name, seconds))
-  return (labels: Labels, ms: number): void => of(labels).unsafeUpdate(ms / 1000, [])
+  const of = handles(keyed(MetricKey.histogram(name, seconds)))
+  return (labels: Labels, ms: number): void => of(labels).unsafeUpdate(ms / 1000, noTags)
 }
+const noTags: ReadonlyArray<never> = []
 
 const calls = counter("snowguard_calls_total")
 const callSeconds = histogram("snowguard_call_seconds")

@@ -81,7 +81,9 @@ const refusalOf = (state: State, now: number, config: Config): Refusal | undefin
  * @category combinators
  */
 export const peek = (state: State, now: number, config: Config): Refusal | undefined =>
-  refusalOf(lapse(state, Math.max(state.last, now), config)[1], now, config)
+  state.phase._tag === "closed"
+    ? undefined
+    : refusalOf(lapse(state, Math.max(state.last, now), config)[1], now, config)
 
 /**
  * The right to make one call, or why not.

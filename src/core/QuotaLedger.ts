@@ -26,8 +26,8 @@
  *
  * @since 0.1.0
  */
-import type { Actual, Charge, Decision, Entry, Ledger, Usage } from "./QuotaModel.js"
-import { advance, book, counterOf, finish, isNews, sweep } from "./QuotaModel.js"
+import type { Account, Actual, Charge, Decision, Entry, Ledger, Usage } from "./QuotaModel.js"
+import { accountOf, advance, book, counterIn, counterOf, finish, isNews, sweep } from "./QuotaModel.js"
 import * as QuotaWindow from "./QuotaWindow.js"
 
 type Granted<Quota extends string> = Extract<Decision<Quota>, { readonly _tag: "Granted" }>
@@ -44,16 +44,20 @@ const decide = <Quota extends string>(
 ): Refused<Quota> | Granted<Quota>["usage"] => {
   const usage: Array<Usage<Quota> & { readonly limit: number }> = []
   let refused: Refused<Quota> | undefined = undefined
+  let account: Account<Quota> | undefined
   for (const { amount: asked, key, limit, postPaid = false, quota } of charges) {
     const amount = Math.max(0, asked)
-    const counter = counterOf(ledger, key, quota)
+    // Most charges of a call are of one key.
+    if (account?.key !== key) account = accountOf(ledger, key)
+    const counter = counterIn(ledger, account, quota)
     QuotaWindow.prune(counter, ledger.last)
     const used = QuotaWindow.usedOf(counter)
     const reserved = QuotaWindow.reservedOf(counter)
     if (QuotaWindow.admits(used + reserved, amount, limit, postPaid)) {
       const slice = QuotaWindow.sliceAt(counter.window, ledger.last)
-      QuotaWindow.bucketOf(counter, slice).reserved += amount
-      entries.push({ key, counter, slice, amount })
+      const bucket = QuotaWindow.bucketOf(counter, slice)
+      bucket.reserved += amount
+      entries.push({ key, counter, slice, bucket, amount })
       const resetAt = QuotaWindow.sliceEnd(counter.window, slice)
       usage.push({ key, quota, used, reserved: reserved + amount, resetAt, limit })
     } else {

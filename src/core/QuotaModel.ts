@@ -64,6 +64,8 @@ export interface Entry<Quota extends string> {
   readonly key: string
   readonly counter: QuotaWindow.Counter<Quota>
   readonly slice: number
+  /** That of the slice, where known: it stays where it is for as long as the slice counts. */
+  readonly bucket?: QuotaWindow.Bucket | undefined
   readonly amount: number
 }
 
@@ -74,9 +76,9 @@ export interface Reservation<Quota extends string> {
 }
 
 /** What is known of a key: a handful of counters, found by walking over them. */
-interface Account<Quota extends string> {
+export interface Account<Quota extends string> {
   readonly key: string
-  readonly counters: Array<QuotaWindow.Counter<Quota>>
+  counters: ReadonlyArray<QuotaWindow.Counter<Quota>>
   /** It cannot be forgotten before this. */
   until: number
 }
@@ -128,17 +130,27 @@ export const make = <Quota extends string>(
   }
 }
 
-/** The counter of a quota, made if need be. */
-export const counterOf = <Quota extends string>(
-  ledger: Ledger<Quota>,
-  key: string,
-  quota: Quota
-): QuotaWindow.Counter<Quota> => {
+export const accountOf = <Quota extends string>(ledger: Ledger<Quota>, key: string): Account<Quota> => {
   let account = ledger.accounts.get(key)
   if (account === undefined) {
     account = { key, counters: [], until: Number.NEGATIVE_INFINITY }
     ledger.accounts.set(key, account)
   }
+  return account
+}
+
+/** The counter of a quota, made if need be. */
+export const counterOf = <Quota extends string>(
+  ledger: Ledger<Quota>,
+  key: string,
+  quota: Quota
+): QuotaWindow.Counter<Quota> => counterIn(ledger, accountOf(ledger, key), quota)
+
+export const counterIn = <Quota extends string>(
+  ledger: Ledger<Quota>,
+  account: Account<Quota>,
+  quota: Quota
+): QuotaWindow.Counter<Quota> => {
   const { counters } = account
   for (let i = 0; i < counters.length; i++) {
     if (counters[i]!.quota === quota) {
@@ -146,19 +158,21 @@ export const counterOf = <Quota extends string>(
     }
   }
   const counter = QuotaWindow.makeCounter(quota, ledger.mode)
-  counters.push(counter)
+  // Copied, not pushed: a list that grows keeps room for sixteen more, for every client.
+  account.counters = [...account.counters, counter]
   return counter
 }
 
 /** Books `used` and `reserved` in the entry's own slice, unless that is over. Never below zero. */
 export const book = <Quota extends string>(
   ledger: Ledger<Quota>,
-  { counter, slice }: Entry<Quota>,
+  entry: Entry<Quota>,
   used: number,
   reserved: number
 ): void => {
+  const { counter, slice } = entry
   if (QuotaWindow.isLive(counter.window, slice, ledger.last)) {
-    const bucket = QuotaWindow.bucketOf(counter, slice)
+    const bucket = entry.bucket ?? QuotaWindow.bucketOf(counter, slice)
     // Below zero only after a reset forgot what is now being corrected.
     bucket.used = Math.max(0, bucket.used + used)
     bucket.reserved = Math.max(0, bucket.reserved + reserved)

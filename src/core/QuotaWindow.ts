@@ -53,7 +53,7 @@ export interface Counter<Quota extends string = string> {
   readonly quota: Quota
   readonly window: Window
   /** Oldest first, one per slice in which something was charged. */
-  readonly buckets: Array<Bucket>
+  buckets: Array<Bucket>
 }
 
 const HOUR = 3_600_000
@@ -127,7 +127,8 @@ export const prune = ({ buckets, window }: Counter, now: number): void => {
  * @since 0.1.0
  * @category combinators
  */
-export const bucketOf = ({ buckets }: Counter, slice: number): Bucket => {
+export const bucketOf = (counter: Counter, slice: number): Bucket => {
+  const { buckets } = counter
   let index = buckets.length
   while (index > 0 && buckets[index - 1]!.slice >= slice) {
     index -= 1
@@ -136,7 +137,9 @@ export const bucketOf = ({ buckets }: Counter, slice: number): Bucket => {
     }
   }
   const bucket: Bucket = { slice, used: 0, reserved: 0 }
-  buckets.splice(index, 0, bucket)
+  // A list that grows keeps room for sixteen more; most counters never have a second bucket.
+  if (buckets.length === 0) counter.buckets = [bucket]
+  else buckets.splice(index, 0, bucket)
   return bucket
 }
 

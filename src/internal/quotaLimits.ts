@@ -69,6 +69,18 @@ export interface LimitTable {
   readonly chargesOf: (work: Work, runtime: Limits | undefined) => ReadonlyArray<Charge>
 }
 
+/** What a client was charged last. */
+interface Asked {
+  readonly tier: string
+  readonly class: OperationClass
+  readonly bytes: number
+  readonly runtime: Limits | undefined
+  readonly charges: ReadonlyArray<Charge>
+}
+
+/** Clients of whom that is remembered, at most. */
+const REMEMBERED = 1_000
+
 export const makeTable = (options: LimitOptions): LimitTable => {
   // Maps, not records: a tier called "constructor" must not find a limitless function.
   const tiers = new Map(Object.entries(options.tiers))
@@ -85,10 +97,24 @@ export const makeTable = (options: LimitOptions): LimitTable => {
     return { key, quota, limit, amount, postPaid: later }
   }
 
+  // The same client mostly asks for the same kind of work again.
+  const known = new Map<string, Asked>()
+
   return {
     global,
     limitOf,
     chargesOf: (work, runtime) => {
+      const last = known.get(work.client)
+      if (
+        last !== undefined &&
+        last.tier === work.tier &&
+        last.class === work.class &&
+        last.bytes === work.estimatedBytes &&
+        last.runtime === runtime
+      ) {
+        return last.charges
+      }
+      if (known.size >= REMEMBERED) known.clear()
       const charges: Array<Charge> = []
       const key = keyOf(work.client)
       for (const quota of charged[work.class]) {
@@ -99,6 +125,13 @@ export const makeTable = (options: LimitOptions): LimitTable => {
         const limit = global[quota]
         if (limit !== undefined) charges.push(charge(GLOBAL, quota, limit, work))
       }
+      known.set(work.client, {
+        tier: work.tier,
+        class: work.class,
+        bytes: work.estimatedBytes,
+        runtime,
+        charges
+      })
       return charges
     }
   }

@@ -3,6 +3,8 @@ import * as Random from "effect/Random"
 
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0")
 
+const ZEROS = "000000000000"
+
 /**
  * A generator of UUID-shaped ids: 76 random bits chosen once, then a counter. Unique across processes
  * by the random part, cheap per call by the counter.
@@ -14,5 +16,8 @@ export const make: Effect.Effect<() => string> = Effect.gen(function* () {
   const d = yield* Random.nextIntBetween(0, 0x4000)
   const prefix = `${hex(a, 8)}-${hex(b, 4)}-4${hex(c, 3)}-${hex(0x8000 | d, 4)}-`
   let count = 0
-  return () => prefix + hex(++count, 12)
+  return () => {
+    const digits = (++count).toString(16)
+    return prefix + ZEROS.slice(digits.length) + digits
+  }
 })

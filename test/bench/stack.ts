@@ -60,7 +60,8 @@ export const stack = (options: Options = {}): Layer.Layer<Services> => {
   )
   const guards = Layer.mergeAll(
     has("degradation")
-      ? Layer.provideMerge(Degradation.layer({ eventLoop: true }), health)
+      ? // Without the event loop's delay: a benchmark never lets go of it, which would be an emergency.
+        Layer.provideMerge(Degradation.layer(), health)
       : Layer.merge(Degradation.layerNoop, health),
     has("limiter")
       ? RateLimiter.layer({
