@@ -141,7 +141,8 @@ const read = (line: Line, tat: number, now: number): Reading => {
     name: line.name,
     ratePerSecond: line.rate,
     burst: line.burst,
-    remaining: Math.max(Math.floor((line.depth - debt) / line.interval), 0),
+    // The depth of a burst that is no whole number is rounded up to the grid; what is told is not.
+    remaining: Math.max(Math.floor(Math.min((line.depth - debt) / line.interval, line.burst)), 0),
     resetMs: Math.ceil(debt)
   }
 }

@@ -196,6 +196,11 @@ describe("TokenBucket", () => {
     }
   }
 
+  it("never tells more tokens than the burst, although a fractional burst is rounded up to the grid", () => {
+    const limit = { rate: 0.01, burst: 39.99999999984742 }
+    assert.strictEqual(start(only(limit)).status(0, "a")[0]?.remaining, 39)
+  })
+
   it.prop(
     "admits at most burst + rate * w in any window w, less what was given back in it",
     [anyBucket, moments],
