@@ -164,11 +164,14 @@ describe("the binary, spawned", () => {
         // It cannot even be opened in a millisecond.
         const { call } = yield* Server.client({ SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "0.001" })
         const codes: Array<string> = []
-        for (let i = 0; i < 10 && codes.at(-1) !== "DEGRADED"; i++) {
-          codes.push(Server.report(yield* call("list_databases")).code)
-        }
+        // The ladder looks at the breaker ten times a second: until then the breaker answers for itself.
+        while (codes.at(-1) !== "DEGRADED") codes.push(Server.report(yield* call("list_databases")).code)
         assert.strictEqual(codes[0], "DEADLINE_EXCEEDED")
-        assert.strictEqual(codes.at(-1), "DEGRADED")
+        const known = ["DEADLINE_EXCEEDED", "CIRCUIT_OPEN", "DEGRADED"]
+        assert.deepStrictEqual(
+          codes.map((code) => known.indexOf(code)),
+          codes.map((code) => known.indexOf(code)).sort()
+        )
         const refused = Server.report(yield* call("execute_query", { sql: "SELECT 1" }))
         assert.deepInclude(refused, {
           code: "DEGRADED",
