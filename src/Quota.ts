@@ -16,7 +16,7 @@ import * as QuotaLimits from "./internal/quotaLimits.js"
 import { withoutStack } from "./internal/withoutStack.js"
 import type { OperationClass } from "./Operation.js"
 import { QuotaName, QuotaStore } from "./QuotaStore.js"
-import type { Actual, Decision, QuotaStoreError } from "./QuotaStore.js"
+import type { Actual, Decision, OutagePolicy, QuotaStoreError } from "./QuotaStore.js"
 
 /**
  * Limits by quota, at least 1 each; a quota without an entry is not limited.
@@ -42,6 +42,8 @@ export interface Options {
    * 30,000 when absent.
    */
   readonly graceMs?: number | undefined
+  /** What happens to calls of a tier while the store is out of reach; `closed` for those not named. */
+  readonly outage?: { readonly [tier: string]: OutagePolicy } | undefined
 }
 
 /**

@@ -63,7 +63,18 @@ export interface Charge {
   readonly amount: number
   /** A call is admitted while something is left, even if `amount` is more (post-paid, as for bytes). */
   readonly postPaid?: boolean | undefined
+  /** For a store decorated by `QuotaStore/Outage`: what happens while the store is out of reach. */
+  readonly onOutage?: OutagePolicy | undefined
 }
+
+/**
+ * While the store is out of reach: `closed` refuses; `share` admits out of this process's share of what was
+ * left, then refuses. Nothing is ever admitted without a count.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type OutagePolicy = "closed" | "share"
 
 /**
  * @since 0.1.0
@@ -165,6 +176,33 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
     readonly reset: (key: string, quota?: QuotaName) => Effect.Effect<void, QuotaStoreError>
   }
 >() {}
+
+/**
+ * Where quotas are counted at the moment: in the store (`normal`), locally since the store is out of reach
+ * (`outage`) or is just being brought up to date (`recovering`), or in this process's memory because the
+ * store could not be opened (`memory`).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Health {
+  readonly mode: "normal" | "outage" | "recovering" | "memory"
+  /** Wall clock, milliseconds since 1970; absent while it has never been otherwise. */
+  readonly since?: number | undefined
+  readonly reason?: string | undefined
+}
+
+/**
+ * How the store is; `normal` where nobody watches it.
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class StoreHealth extends Context.Reference<StoreHealth>()("snowguard/QuotaStore/StoreHealth", {
+  defaultValue: (): { readonly status: Effect.Effect<Health> } => ({
+    status: Effect.succeed({ mode: "normal" })
+  })
+}) {}
 
 const PAGE_KEYS = 100
 

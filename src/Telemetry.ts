@@ -22,6 +22,8 @@
  * | `snowguard_retry_budget`, `snowguard_retries`, `snowguard_retries_exhausted` | reason | |
  * | `snowguard_warehouse_rate_factor` | | below 1 after an overload |
  * | `snowguard_cache_entries`, `snowguard_cache_bytes`, `snowguard_cache_hits` | kind | |
+ * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
+ * | `snowguard_quota_store_outage_total` | decision | calls decided without the quota store |
  * | `snowguard_loop_guard_refused` | | repeated failures answered from memory |
  *
  * @since 0.1.0
@@ -118,6 +120,8 @@ const rateFactor = gauge("snowguard_warehouse_rate_factor")
 const cacheEntries = gauge("snowguard_cache_entries")
 const cacheBytes = gauge("snowguard_cache_bytes")
 const cacheHits = gauge("snowguard_cache_hits")
+const storeChanges = counter("snowguard_quota_store_changes_total")
+const storeOutage = counter("snowguard_quota_store_outage_total")
 const loopGuardRefused = gauge("snowguard_loop_guard_refused")
 
 /**
@@ -179,6 +183,24 @@ export const recordLowQuota = (tier: string, quota: string, left: number): void 
  * @category recording
  */
 export const recordTokenWait = (tier: string, ms: number): void => tokenWait({ tier }, ms)
+
+/**
+ * The quota store was lost, is being brought up to date, or is back.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordStoreChange = (to: "normal" | "outage" | "recovering" | "memory"): void =>
+  storeChanges({ to })
+
+/**
+ * A call was decided without the quota store: out of the local share, by what was known, or not at all.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordStoreOutage = (decision: "admitted" | "exceeded" | "closed"): void =>
+  storeOutage({ decision })
 
 /**
  * Sets every gauge to what the services say now; for whoever is about to export them.

@@ -1,6 +1,6 @@
 import type { OperationClass } from "../Operation.js"
 import { QuotaName } from "../QuotaStore.js"
-import type { Charge } from "../QuotaStore.js"
+import type { Charge, OutagePolicy } from "../QuotaStore.js"
 
 export type Limits = { readonly [K in QuotaName]?: number | undefined }
 
@@ -8,6 +8,7 @@ export interface LimitOptions {
   readonly tiers: { readonly [tier: string]: Limits }
   readonly clients?: { readonly [client: string]: Limits } | undefined
   readonly global?: Limits | undefined
+  readonly outage?: { readonly [tier: string]: OutagePolicy } | undefined
 }
 
 interface Work {
@@ -87,6 +88,7 @@ export const makeTable = (options: LimitOptions): LimitTable => {
   const clients = new Map(Object.entries(options.clients ?? {}))
   const fallback = tiers.get("default")
   const global = options.global ?? {}
+  const outage = new Map(Object.entries(options.outage ?? {}))
 
   const limitOf: LimitTable["limitOf"] = (quota, client, tier, runtime) =>
     runtime?.[quota] ?? clients.get(client)?.[quota] ?? (tiers.get(tier) ?? fallback)?.[quota]
@@ -94,7 +96,10 @@ export const makeTable = (options: LimitOptions): LimitTable => {
   const charge = (key: string, quota: QuotaName, limit: number, work: Work): Charge => {
     const later = postPaid.has(quota)
     const amount = quota === "bytes_per_day" ? work.estimatedBytes : later ? 0 : 1
-    return { key, quota, limit, amount, postPaid: later }
+    const onOutage = outage.get(tiers.has(work.tier) ? work.tier : "default")
+    return onOutage === undefined
+      ? { key, quota, limit, amount, postPaid: later }
+      : { key, quota, limit, amount, postPaid: later, onOutage }
   }
 
   // The same client mostly asks for the same kind of work again.

@@ -4,8 +4,10 @@
  *
  * @since 0.1.0
  */
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as AdaptiveRate from "../AdaptiveRate.js"
 import * as Bulkhead from "../Bulkhead.js"
@@ -15,6 +17,8 @@ import * as Degradation from "../Degradation.js"
 import * as Fields from "../internal/toolSchemas.js"
 import { CurrentPrincipal } from "../Principal.js"
 import { Quota } from "../Quota.js"
+import type { Health } from "../QuotaStore.js"
+import { StoreHealth } from "../QuotaStore.js"
 import * as RateLimiter from "../RateLimiter.js"
 import * as Tool from "../Tool.js"
 
@@ -39,6 +43,15 @@ const output = Schema.Struct({
   quotas: Schema.Array(Fields.QuotaWarning),
   quotas_unavailable: Schema.optional(
     Schema.String.annotations({ description: "Why quotas is empty although there are quotas." })
+  ),
+  quota_store: Schema.optional(
+    Schema.Struct({
+      mode: Schema.Literal("normal", "outage", "recovering", "memory").annotations({
+        description: "outage: the store is out of reach; a share of what was left may be used, if anything."
+      }),
+      since: Schema.optional(Schema.String),
+      reason: Schema.optional(Schema.String)
+    }).annotations({ description: "Where quotas are counted; absent while that has always been normal." })
   ),
   circuit: Schema.Struct({
     phase: CircuitBreaker.Phase.annotations({ description: "closed: the warehouse is being called." }),
@@ -89,6 +102,20 @@ const rateLimit = (status: RateLimiter.ScopeStatus) => ({
   full_in_ms: Fields.finite(Math.ceil(status.resetMs))
 })
 
+const instant = (ms: number): string =>
+  Option.match(DateTime.make(ms), { onNone: () => "unknown", onSome: DateTime.formatIso })
+
+const quotaStore = ({ mode, reason, since }: Health) =>
+  mode === "normal" && since === undefined
+    ? {}
+    : {
+        quota_store: {
+          mode,
+          ...(since === undefined ? {} : { since: instant(since) }),
+          ...(reason === undefined ? {} : { reason })
+        }
+      }
+
 const circuit = ({ calls, cause, failures, phase, retryAfterMs }: CircuitBreaker.Status) => ({
   phase,
   calls,
@@ -130,6 +157,7 @@ export const make = Effect.gen(function* () {
   const degradation = yield* Degradation.Degradation
   const adaptive = yield* AdaptiveRate.AdaptiveRate
   const policies = yield* CallPolicy
+  const store = yield* StoreHealth
 
   const quotas = (client: string, tier: string) =>
     quota.status(client, tier).pipe(
@@ -163,6 +191,7 @@ export const make = Effect.gen(function* () {
         tier,
         rate_limits: (yield* limiter.status(client, tier)).map(rateLimit),
         ...(yield* quotas(client, tier)),
+        ...quotaStore(yield* store.status),
         circuit: circuit(yield* breaker.status),
         mode: mode(yield* degradation.status),
         warehouse_rate: pace(yield* adaptive.status),

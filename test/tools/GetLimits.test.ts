@@ -6,7 +6,7 @@ import type { Status } from "../../src/CircuitBreaker.js"
 import { CircuitBreaker } from "../../src/CircuitBreaker.js"
 import type { QuotaStatus } from "../../src/Quota.js"
 import { Quota } from "../../src/Quota.js"
-import { QuotaStoreError } from "../../src/QuotaStore.js"
+import { QuotaStoreError, StoreHealth } from "../../src/QuotaStore.js"
 import type { ScopeStatus } from "../../src/RateLimiter.js"
 import { RateLimiter } from "../../src/RateLimiter.js"
 import * as GetLimits from "../../src/tools/GetLimits.js"
@@ -114,6 +114,26 @@ describe("get_limits", () => {
       expect(result).toMatchObject({
         quotas: [],
         quotas_unavailable: "the quota store did not answer in time"
+      })
+    })
+  )
+
+  it.effect("tells where quotas are counted while it is not where they should be", () =>
+    Effect.gen(function* () {
+      const health: Layer.Layer<StoreHealth> = Layer.succeed(StoreHealth, {
+        status: Effect.succeed({
+          mode: "outage",
+          since: Date.UTC(2026, 0, 1, 13),
+          reason: "the cable is cut"
+        })
+      })
+      const { call } = yield* Fakes.harness(GetLimits.make, {
+        services: Layer.merge(services(working), health)
+      })
+      expect((yield* call({})).quota_store).toEqual({
+        mode: "outage",
+        since: "2026-01-01T13:00:00.000Z",
+        reason: "the cable is cut"
       })
     })
   )

@@ -1,0 +1,383 @@
+/**
+ * DECORATOR of any `QuotaStore`: what happens while it is out of reach.
+ *
+ * ```
+ *            a call fails                      a probe succeeds
+ *   normal ---------------> outage ----------------------------> recovering
+ *      ^                      ^   admit from the share, or refuse     |  tell it what was admitted,
+ *      |                      |_______________________________________|  settled and released meanwhile
+ *      |________________________________________________________________ everything told
+ * ```
+ *
+ * Invariants:
+ *  - nothing is admitted without a count: a tier is refused (`closed`), or has this process's share of what
+ *    was left when the store was last heard of (`share`), and is refused after that;
+ *  - a reservation that was asked for and not answered counts as spent, and is never asked for again;
+ *  - what is told to the store carries an id and is told until it is acknowledged: it counts once;
+ *  - what was admitted locally is charged as a whole when the store is back, what unfinished calls hold
+ *    included; less used than held is not given back, more is charged when it is known;
+ *  - a store that comes back with less than it had said before (flushed, or restored from an old copy) is
+ *    charged again with what this process had used, up to what is missing. Who resets a quota while a
+ *    replica is cut off may have to do it again;
+ *  - memory is bounded: beyond the bounds calls are refused, not forgotten.
+ *
+ * Windows are the wall clock's. Replicas that still reach the store do not know of those that do not: until
+ * these are back, the limit can be passed by their shares.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import * as QuotaShare from "../core/QuotaShare.js"
+import * as ShareModel from "../core/QuotaShareModel.js"
+import type * as QuotaWindow from "../core/QuotaWindow.js"
+import type { Charge, Decision, Health, OutagePolicy, QuotaName } from "../QuotaStore.js"
+import { makeMemory, QuotaStore, QuotaStoreError, StoreHealth } from "../QuotaStore.js"
+import * as Telemetry from "../Telemetry.js"
+import * as Outbox from "./outage/Outbox.js"
+import * as Recovery from "./outage/Recovery.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** For charges that do not say; `closed` when absent. */
+  readonly policy?: OutagePolicy | undefined
+  /** Processes that count in the same store now. Asked when the store is lost; 1 when absent. */
+  readonly replicas?: Effect.Effect<number> | undefined
+  /** As in the store. Default `fixed`. */
+  readonly windows?: QuotaWindow.Mode | undefined
+  /** An answer that takes longer counts as lost. `Infinity` for a store that bounds its waits itself. Default 1,000. */
+  readonly timeoutMs?: number | undefined
+  /** Milliseconds to the first probe of a lost store; doubled each time, up to `maxProbeMs`. Default 100. */
+  readonly probeMs?: number | undefined
+  /** Default 5,000. */
+  readonly maxProbeMs?: number | undefined
+  /** Keys, and unfinished reservations, remembered at most. Default 10,000. */
+  readonly capacity?: number | undefined
+}
+
+type Store = Context.Tag.Service<QuotaStore>
+
+/** The number of replicas must not keep anybody waiting. */
+const REPLICAS_PATIENCE = Duration.millis(100)
+
+/**
+ * The decorated store, and how it is. Recovers in the background while the scope is open.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  store: Store,
+  options: Options = {}
+): Effect.Effect<
+  { readonly store: Store; readonly health: Context.Tag.Service<StoreHealth> },
+  never,
+  Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const {
+      capacity = 10_000,
+      maxProbeMs = 5_000,
+      policy = "closed",
+      probeMs = 100,
+      timeoutMs = 1_000
+    } = options
+    const random = (yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)
+    const share = ShareModel.make<QuotaName>({
+      prefix: `share-${random}-`,
+      mode: options.windows,
+      maxKeys: capacity,
+      maxOpen: capacity
+    })
+    const outbox = Outbox.make(`owed-${random}-`, capacity)
+    let health: Health = { mode: "normal" }
+    /** Of the mode: what was asked in an earlier one says nothing about this one. */
+    let epoch = 0
+    let nextProbeAt = 0
+    let replicas = 1
+
+    const change = (mode: Health["mode"], reason: string | undefined) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        epoch += 1
+        health = { mode, since: mode === "recovering" ? health.since : now, reason }
+        Telemetry.recordStoreChange(mode)
+        return mode === "normal"
+          ? Effect.logInfo("the quota store is back; what was admitted meanwhile has been charged to it")
+          : mode === "recovering"
+            ? Effect.logInfo("the quota store answers again")
+            : Effect.logWarning(`the quota store is out of reach: ${reason ?? "it does not answer"}`)
+      })
+
+    const askReplicas = Effect.map(
+      Effect.timeoutOption(Effect.disconnect(options.replicas ?? Effect.succeed(1)), REPLICAS_PATIENCE),
+      (answer) => {
+        if (answer._tag === "Some" && answer.value >= 1) replicas = answer.value
+      }
+    )
+    yield* askReplicas
+
+    /** Something failed that was asked in epoch `since`. */
+    const lose = (since: number, error: QuotaStoreError): Effect.Effect<void> =>
+      since !== epoch || health.mode !== "normal"
+        ? Effect.void
+        : Effect.zipRight(
+            askReplicas,
+            Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              if (since !== epoch || health.mode !== "normal") return Effect.void
+              if (share.local === undefined) QuotaShare.enter(share, now, replicas)
+              nextProbeAt = now + probeMs
+              return Effect.zipRight(change("outage", error.description), recovery.wake)
+            })
+          )
+
+    const bounded = <A>(operation: string, effect: Effect.Effect<A, QuotaStoreError>) =>
+      timeoutMs === Number.POSITIVE_INFINITY
+        ? effect
+        : Effect.timeoutFail(Effect.disconnect(effect), {
+            duration: timeoutMs,
+            onTimeout: () =>
+              new QuotaStoreError({
+                operation,
+                description: `no answer within ${timeoutMs} ms; it may have been counted`
+              })
+          })
+
+    const recovery: Recovery.Recovery = yield* Recovery.make({
+      store: {
+        settle: (id, actual) => bounded("settle", store.settle(id, actual)),
+        release: (id) => bounded("release", store.release(id)),
+        submitted: (id) => bounded("submitted", store.submitted(id)),
+        usage: (key) => bounded("usage", store.usage(key))
+      },
+      share,
+      outbox,
+      probe: { firstMs: probeMs, maxMs: maxProbeMs, id: `probe-${random}-` },
+      probing: (at) => {
+        nextProbeAt = at
+      },
+      recovering: Effect.suspend(() => change("recovering", health.reason)),
+      recovered: Effect.suspend(() => change("normal", undefined)),
+      failed: (error) =>
+        Effect.suspend(() =>
+          health.mode === "recovering" ? change("outage", error.description) : lose(epoch, error)
+        )
+    })
+    yield* Effect.forkScoped(recovery.run)
+
+    const refused = (operation: string, why: string, now: number) =>
+      Effect.suspend(() => {
+        Telemetry.recordStoreOutage("closed")
+        return Effect.fail(
+          new QuotaStoreError({
+            operation,
+            description: `${why} (${health.reason ?? "the store does not answer"})`,
+            retryAfterMs: Math.max(1, nextProbeAt - now)
+          })
+        )
+      })
+
+    const policyOf = (charges: ReadonlyArray<Charge>): OutagePolicy =>
+      charges.every(({ onOutage = policy }) => onOutage === "share") ? "share" : "closed"
+
+    const decideLocally = (
+      operation: string,
+      charges: ReadonlyArray<Charge>,
+      decide: (now: number) => QuotaShare.Outcome<QuotaName>
+    ): Effect.Effect<Decision, QuotaStoreError> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        if (policyOf(charges) === "closed") {
+          return refused(
+            operation,
+            "the quota store is out of reach, and nothing is admitted without it",
+            now
+          )
+        }
+        const outcome = decide(now)
+        if (outcome._tag === "Closed") {
+          return refused(
+            operation,
+            outcome.known
+              ? `the quota store is out of reach, and this server's share of ${outcome.quota} is used up`
+              : `the quota store is out of reach, and what is left of ${outcome.quota} is not known`,
+            now
+          )
+        }
+        Telemetry.recordStoreOutage(outcome._tag === "Granted" ? "admitted" : "exceeded")
+        return Effect.succeed(outcome)
+      })
+
+    const reserve: Store["reserve"] = (charges, ttlMs) =>
+      Effect.suspend(() => {
+        const local = () =>
+          decideLocally("reserve", charges, (now) => QuotaShare.reserve(share, now, charges, ttlMs))
+        if (health.mode !== "normal") return local()
+        const since = epoch
+        return Effect.matchEffect(bounded("reserve", store.reserve(charges, ttlMs)), {
+          onFailure: (error) =>
+            Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              ShareModel.doubtful(share, now, charges)
+              return Effect.zipRight(
+                lose(since, error),
+                Effect.suspend(() => (health.mode === "normal" ? Effect.fail(error) : local()))
+              )
+            }),
+          onSuccess: (decision) =>
+            Effect.map(Clock.currentTimeMillis, (now) => {
+              if (decision._tag === "Granted") {
+                ShareModel.granted(share, now, decision.reservation, charges, decision.usage)
+              }
+              return decision
+            })
+        })
+      })
+
+    /** Tells the store, or keeps it for later: whoever keeps something sees to it that it is told. */
+    const tell = (
+      effect: Effect.Effect<void, QuotaStoreError>,
+      later: Effect.Effect<void, QuotaStoreError>
+    ): Effect.Effect<void, QuotaStoreError> =>
+      Effect.suspend(() =>
+        health.mode === "normal"
+          ? Effect.catchAll(effect, (error) =>
+              Effect.ensuring(
+                later,
+                Effect.suspend(() => lose(epoch, error))
+              )
+            )
+          : later
+      )
+
+    const tellWord = (word: Outbox.Word, effect: Effect.Effect<void, QuotaStoreError>) =>
+      tell(bounded(word._tag, effect), Outbox.keep(outbox, word))
+
+    /** Of a reservation that the share has granted: what it has used beyond what is charged for it. */
+    const finishHere = (id: string, actual: Parameters<Store["settle"]>[1] | undefined) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const more = Outbox.chargesOf(outbox, "truth", QuotaShare.finishLocal(share, now, id, actual))
+        return Effect.forEach(
+          more,
+          (charge) =>
+            tell(
+              bounded("settle", store.settle(charge.id, charge.actual)),
+              Effect.sync(() => Outbox.owe(outbox, [charge]))
+            ),
+          { discard: true }
+        )
+      })
+
+    const decorated = QuotaStore.of({
+      reserve,
+      submitted: (id) =>
+        QuotaShare.isLocal(share, id)
+          ? Effect.map(Clock.currentTimeMillis, (now) => QuotaShare.submitted(share, now, id))
+          : tellWord({ _tag: "submitted", id }, store.submitted(id)),
+      settle: (id, actual) =>
+        QuotaShare.isLocal(share, id)
+          ? finishHere(id, actual)
+          : Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              const all = ShareModel.finished(share, now, id, actual) ?? actual
+              return tellWord({ _tag: "settle", id, actual: all }, store.settle(id, actual))
+            }),
+      release: (id) =>
+        QuotaShare.isLocal(share, id)
+          ? finishHere(id, undefined)
+          : Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              ShareModel.finished(share, now, id, undefined)
+              return tellWord({ _tag: "release", id }, store.release(id))
+            }),
+      check: (charges) =>
+        Effect.suspend(() => {
+          const local = () => decideLocally("check", charges, (now) => QuotaShare.check(share, now, charges))
+          if (health.mode !== "normal") return local()
+          const since = epoch
+          return Effect.catchAll(bounded("check", store.check(charges)), (error) =>
+            Effect.zipRight(
+              lose(since, error),
+              Effect.suspend(() => (health.mode === "normal" ? Effect.fail(error) : local()))
+            )
+          )
+        }),
+      usage: (key) =>
+        Effect.suspend(() => {
+          const known = Effect.map(Clock.currentTimeMillis, (now) => QuotaShare.usage(share, now, key))
+          if (health.mode !== "normal") return known
+          const since = epoch
+          return Effect.catchAll(bounded("usage", store.usage(key)), (error) =>
+            Effect.zipRight(lose(since, error), known)
+          )
+        }),
+      list: (cursor) =>
+        Effect.suspend(() => {
+          const since = epoch
+          return Effect.tapError(bounded("list", store.list(cursor)), (error) => lose(since, error))
+        }),
+      reset: (key, quota) =>
+        Effect.suspend(() => {
+          const since = epoch
+          return bounded("reset", store.reset(key, quota)).pipe(
+            Effect.tapBoth({
+              onFailure: (error) => lose(since, error),
+              onSuccess: () => Effect.sync(() => QuotaShare.reset(share, key, quota))
+            })
+          )
+        })
+    })
+
+    return { store: decorated, health: { status: Effect.sync(() => health) } }
+  })
+
+/**
+ * The store of `inner`, decorated, and how it is.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <E, R>(
+  inner: Layer.Layer<QuotaStore, E, R>,
+  options: Options = {}
+): Layer.Layer<QuotaStore | StoreHealth, E, R> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      const { health, store } = yield* make(yield* QuotaStore, options)
+      return Context.make(QuotaStore, store).pipe(Context.add(StoreHealth, health))
+    })
+  ).pipe(Layer.provide(inner))
+
+/**
+ * A store that cannot be opened: `refuse` fails as it fails, `memory` counts in this process alone, and says
+ * so loudly.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOpened = <E extends QuotaStoreError, R>(
+  inner: Layer.Layer<QuotaStore, E, R>,
+  options: Options & { readonly onUnavailable: "refuse" | "memory" }
+): Layer.Layer<QuotaStore | StoreHealth, E, R> =>
+  options.onUnavailable === "refuse"
+    ? layer(inner, options)
+    : Layer.catchAll(layer(inner, options), (error) =>
+        Layer.effectContext(
+          Effect.gen(function* () {
+            yield* Effect.logError(
+              `QUOTAS ARE NOT KEPT: ${error.description}. They are counted in this process's memory alone: every ` +
+                `other server process has limits of its own, and a restart forgets what was used.`
+            )
+            Telemetry.recordStoreChange("memory")
+            const store = yield* makeMemory({ windows: options.windows })
+            const since = yield* Clock.currentTimeMillis
+            const health: Health = { mode: "memory", since, reason: error.description }
+            return Context.make(QuotaStore, store).pipe(
+              Context.add(StoreHealth, { status: Effect.succeed(health) })
+            )
+          })
+        )
+      )
