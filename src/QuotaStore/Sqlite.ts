@@ -81,11 +81,7 @@ const configure = (database: Driver.Database, path: string, durability: "normal"
   }
   const mode = Driver.valueOf(database, "PRAGMA journal_mode = WAL")
   if (mode !== "wal") {
-    throw Errors.failed(
-      "open",
-      `${path} is on a file system that processes cannot share (journal mode ${String(mode)}); choose ` +
-        `a state directory on a local disk`
-    )
+    throw Errors.remote(path, `journal mode ${String(mode)}`)
   }
   database.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`)
   // Checkpoints are ours to time: SQLite's own come in the middle of somebody's call.
@@ -95,7 +91,7 @@ const configure = (database: Driver.Database, path: string, durability: "normal"
   if (health !== "ok") {
     throw Errors.failed(
       "open",
-      `${path} is damaged (${String(health)}); stop every server that uses it, move it away (a new one ` +
+      `${path} is damaged (${String(health).replaceAll("\n", " ")}); stop every server that uses it, move it away (a new one ` +
         `is made), restart`
     )
   }
@@ -132,7 +128,11 @@ export const make = (
       catch: (cause) =>
         Errors.failed("open", "the SQLite driver (@photostructure/sqlite) does not load here", cause)
     })
-    yield* attempt(path, () => Files.create(path))
+    yield* attempt(path, () => {
+      Files.create(path)
+      const network = Files.networkFileSystem(path)
+      if (network !== undefined) throw Errors.remote(path, network)
+    })
     const database = yield* Effect.acquireRelease(
       attempt(path, () => open(path)),
       (database) => Effect.sync(() => Errors.ignore(() => database.close()))

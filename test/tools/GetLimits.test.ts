@@ -6,6 +6,7 @@ import type { Status } from "../../src/CircuitBreaker.js"
 import { CircuitBreaker } from "../../src/CircuitBreaker.js"
 import type { QuotaStatus } from "../../src/Quota.js"
 import { Quota } from "../../src/Quota.js"
+import type { Health } from "../../src/QuotaStore.js"
 import { QuotaStoreError, StoreHealth } from "../../src/QuotaStore.js"
 import type { ScopeStatus } from "../../src/RateLimiter.js"
 import { RateLimiter } from "../../src/RateLimiter.js"
@@ -121,7 +122,7 @@ describe("get_limits", () => {
   it.effect("tells where quotas are counted while it is not where they should be", () =>
     Effect.gen(function* () {
       const health: Layer.Layer<StoreHealth> = Layer.succeed(StoreHealth, {
-        status: Effect.succeed({
+        status: Effect.succeed<Health>({
           mode: "outage",
           since: Date.UTC(2026, 0, 1, 13),
           reason: "the cable is cut"

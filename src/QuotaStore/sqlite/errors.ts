@@ -57,6 +57,14 @@ export const locked = (operation: string, path: string, waitedMs: number): Quota
 export const failed = (operation: string, description: string, cause?: unknown): QuotaStoreError =>
   new QuotaStoreError({ operation, description, ...(cause === undefined ? {} : { cause }) })
 
+/** The file is where processes cannot share memory. */
+export const remote = (path: string, what: string): QuotaStoreError =>
+  failed(
+    "open",
+    `${path} is on a file system that processes cannot share (${what}); choose a state directory on a ` +
+      `local disk`
+  )
+
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 /** Whatever was thrown. */

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { closeSync, mkdirSync, openSync, statSync } from "node:fs"
+import { closeSync, mkdirSync, openSync, statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 
 const isExisting = (cause: unknown): boolean =>
@@ -28,3 +28,24 @@ export const identity = (path: string): string | undefined => {
 
 /** Bytes of the write-ahead log. */
 export const walSize = (path: string): number => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+
+/** File systems of other machines, by the number Linux gives them. What nobody can tell counts as local. */
+const remote: { readonly [magic: number]: string } = {
+  0x6969: "NFS",
+  0x517b: "SMB",
+  0xff534d42: "CIFS",
+  0xfe534d42: "SMB",
+  0x5346414f: "AFS",
+  0x00c36400: "Ceph",
+  0x0bd00bd0: "Lustre",
+  0x47504653: "GPFS"
+}
+
+export const remoteName = (type: number): string | undefined => remote[type >>> 0]
+
+/**
+ * The name of the network file system that a path is on. SQLite does not notice: on NFS a WAL works, as long
+ * as nobody on another machine opens it.
+ */
+export const networkFileSystem = (path: string): string | undefined =>
+  process.platform === "linux" ? remoteName(statfsSync(path).type) : undefined
