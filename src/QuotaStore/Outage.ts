@@ -28,7 +28,6 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
@@ -36,11 +35,12 @@ import type * as Scope from "effect/Scope"
 import * as QuotaShare from "../core/QuotaShare.js"
 import * as ShareModel from "../core/QuotaShareModel.js"
 import type * as QuotaWindow from "../core/QuotaWindow.js"
-import type { Charge, Decision, Health, OutagePolicy, QuotaName } from "../QuotaStore.js"
-import { makeMemory, QuotaStore, QuotaStoreError, StoreHealth } from "../QuotaStore.js"
+import type { Charge, Decision, OutagePolicy, QuotaName } from "../QuotaStore.js"
+import { QuotaStore, QuotaStoreError, StoreHealth } from "../QuotaStore.js"
 import * as Telemetry from "../Telemetry.js"
 import * as Outbox from "./outage/Outbox.js"
 import * as Recovery from "./outage/Recovery.js"
+import * as Watch from "./outage/Watch.js"
 
 /**
  * @since 0.1.0
@@ -64,9 +64,6 @@ export interface Options {
 }
 
 type Store = Context.Tag.Service<QuotaStore>
-
-/** The number of replicas must not keep anybody waiting. */
-const REPLICAS_PATIENCE = Duration.millis(100)
 
 /**
  * The decorated store, and how it is. Recovers in the background while the scope is open.
@@ -98,46 +95,6 @@ export const make = (
       maxOpen: capacity
     })
     const outbox = Outbox.make(`owed-${random}-`, capacity)
-    let health: Health = { mode: "normal" }
-    /** Of the mode: what was asked in an earlier one says nothing about this one. */
-    let epoch = 0
-    let nextProbeAt = 0
-    let replicas = 1
-
-    const change = (mode: Health["mode"], reason: string | undefined) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        epoch += 1
-        health = { mode, since: mode === "recovering" ? health.since : now, reason }
-        Telemetry.recordStoreChange(mode)
-        return mode === "normal"
-          ? Effect.logInfo("the quota store is back; what was admitted meanwhile has been charged to it")
-          : mode === "recovering"
-            ? Effect.logInfo("the quota store answers again")
-            : Effect.logWarning(`the quota store is out of reach: ${reason ?? "it does not answer"}`)
-      })
-
-    const askReplicas = Effect.map(
-      Effect.timeoutOption(Effect.disconnect(options.replicas ?? Effect.succeed(1)), REPLICAS_PATIENCE),
-      (answer) => {
-        if (answer._tag === "Some" && answer.value >= 1) replicas = answer.value
-      }
-    )
-    yield* askReplicas
-
-    /** Something failed that was asked in epoch `since`. */
-    const lose = (since: number, error: QuotaStoreError): Effect.Effect<void> =>
-      since !== epoch || health.mode !== "normal"
-        ? Effect.void
-        : Effect.zipRight(
-            askReplicas,
-            Effect.flatMap(Clock.currentTimeMillis, (now) => {
-              if (since !== epoch || health.mode !== "normal") return Effect.void
-              if (share.local === undefined) QuotaShare.enter(share, now, replicas)
-              nextProbeAt = now + probeMs
-              return Effect.zipRight(change("outage", error.description), recovery.wake)
-            })
-          )
-
     const bounded = <A>(operation: string, effect: Effect.Effect<A, QuotaStoreError>) =>
       timeoutMs === Number.POSITIVE_INFINITY
         ? effect
@@ -160,15 +117,15 @@ export const make = (
       share,
       outbox,
       probe: { firstMs: probeMs, maxMs: maxProbeMs, id: `probe-${random}-` },
-      probing: (at) => {
-        nextProbeAt = at
+      watch: () => watch
+    })
+    const watch: Watch.Watch = yield* Watch.make({
+      probeMs,
+      replicas: options.replicas ?? Effect.succeed(1),
+      lost: (now, replicas) => {
+        if (share.local === undefined) QuotaShare.enter(share, now, replicas)
       },
-      recovering: Effect.suspend(() => change("recovering", health.reason)),
-      recovered: Effect.suspend(() => change("normal", undefined)),
-      failed: (error) =>
-        Effect.suspend(() =>
-          health.mode === "recovering" ? change("outage", error.description) : lose(epoch, error)
-        )
+      wake: recovery.wake
     })
     yield* Effect.forkScoped(recovery.run)
 
@@ -178,8 +135,8 @@ export const make = (
         return Effect.fail(
           new QuotaStoreError({
             operation,
-            description: `${why} (${health.reason ?? "the store does not answer"})`,
-            retryAfterMs: Math.max(1, nextProbeAt - now)
+            description: `${why} (${watch.health().reason ?? "the store does not answer"})`,
+            retryAfterMs: Math.max(1, watch.nextProbeAt - now)
           })
         )
       })
@@ -214,29 +171,32 @@ export const make = (
         return Effect.succeed(outcome)
       })
 
-    const reserve: Store["reserve"] = (charges, ttlMs) =>
+    /** Asks the store; when that fails, or is known to, decides without it. */
+    const decide = (
+      operation: string,
+      charges: ReadonlyArray<Charge>,
+      asked: Effect.Effect<Decision, QuotaStoreError>,
+      local: (now: number) => QuotaShare.Outcome<QuotaName>
+    ): Effect.Effect<Decision, QuotaStoreError> =>
       Effect.suspend(() => {
-        const local = () =>
-          decideLocally("reserve", charges, (now) => QuotaShare.reserve(share, now, charges, ttlMs))
-        if (health.mode !== "normal") return local()
-        const since = epoch
-        return Effect.matchEffect(bounded("reserve", store.reserve(charges, ttlMs)), {
-          onFailure: (error) =>
-            Effect.flatMap(Clock.currentTimeMillis, (now) => {
-              ShareModel.doubtful(share, now, charges)
-              return Effect.zipRight(
-                lose(since, error),
-                Effect.suspend(() => (health.mode === "normal" ? Effect.fail(error) : local()))
-              )
-            }),
-          onSuccess: (decision) =>
-            Effect.map(Clock.currentTimeMillis, (now) => {
-              if (decision._tag === "Granted") {
-                ShareModel.granted(share, now, decision.reservation, charges, decision.usage)
-              }
-              return decision
-            })
-        })
+        if (!watch.isNormal()) return decideLocally(operation, charges, local)
+        const since = watch.epoch()
+        return Effect.catchAll(bounded(operation, asked), (error) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            if (operation === "reserve") ShareModel.doubtful(share, now, charges)
+            return Effect.flatMap(watch.lose(since, error), () =>
+              watch.isNormal() ? Effect.fail(error) : decideLocally(operation, charges, local)
+            )
+          })
+        )
+      })
+
+    const granted = (charges: ReadonlyArray<Charge>) => (decision: Decision) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        if (decision._tag === "Granted") {
+          ShareModel.granted(share, now, decision.reservation, charges, decision.usage)
+        }
+        return decision
       })
 
     /** Tells the store, or keeps it for later: whoever keeps something sees to it that it is told. */
@@ -245,11 +205,11 @@ export const make = (
       later: Effect.Effect<void, QuotaStoreError>
     ): Effect.Effect<void, QuotaStoreError> =>
       Effect.suspend(() =>
-        health.mode === "normal"
+        watch.isNormal()
           ? Effect.catchAll(effect, (error) =>
               Effect.ensuring(
                 later,
-                Effect.suspend(() => lose(epoch, error))
+                Effect.suspend(() => watch.lose(watch.epoch(), error))
               )
             )
           : later
@@ -274,7 +234,10 @@ export const make = (
       })
 
     const decorated = QuotaStore.of({
-      reserve,
+      reserve: (charges, ttlMs) =>
+        decide("reserve", charges, Effect.flatMap(store.reserve(charges, ttlMs), granted(charges)), (now) =>
+          QuotaShare.reserve(share, now, charges, ttlMs)
+        ),
       submitted: (id) =>
         QuotaShare.isLocal(share, id)
           ? Effect.map(Clock.currentTimeMillis, (now) => QuotaShare.submitted(share, now, id))
@@ -294,44 +257,34 @@ export const make = (
               return tellWord({ _tag: "release", id }, store.release(id))
             }),
       check: (charges) =>
-        Effect.suspend(() => {
-          const local = () => decideLocally("check", charges, (now) => QuotaShare.check(share, now, charges))
-          if (health.mode !== "normal") return local()
-          const since = epoch
-          return Effect.catchAll(bounded("check", store.check(charges)), (error) =>
-            Effect.zipRight(
-              lose(since, error),
-              Effect.suspend(() => (health.mode === "normal" ? Effect.fail(error) : local()))
-            )
-          )
-        }),
+        decide("check", charges, store.check(charges), (now) => QuotaShare.check(share, now, charges)),
       usage: (key) =>
         Effect.suspend(() => {
           const known = Effect.map(Clock.currentTimeMillis, (now) => QuotaShare.usage(share, now, key))
-          if (health.mode !== "normal") return known
-          const since = epoch
+          if (!watch.isNormal()) return known
+          const since = watch.epoch()
           return Effect.catchAll(bounded("usage", store.usage(key)), (error) =>
-            Effect.zipRight(lose(since, error), known)
+            Effect.zipRight(watch.lose(since, error), known)
           )
         }),
       list: (cursor) =>
         Effect.suspend(() => {
-          const since = epoch
-          return Effect.tapError(bounded("list", store.list(cursor)), (error) => lose(since, error))
+          const since = watch.epoch()
+          return Effect.tapError(bounded("list", store.list(cursor)), (error) => watch.lose(since, error))
         }),
       reset: (key, quota) =>
         Effect.suspend(() => {
-          const since = epoch
+          const since = watch.epoch()
           return bounded("reset", store.reset(key, quota)).pipe(
             Effect.tapBoth({
-              onFailure: (error) => lose(since, error),
+              onFailure: (error) => watch.lose(since, error),
               onSuccess: () => Effect.sync(() => QuotaShare.reset(share, key, quota))
             })
           )
         })
     })
 
-    return { store: decorated, health: { status: Effect.sync(() => health) } }
+    return { store: decorated, health: { status: Effect.sync(watch.health) } }
   })
 
 /**
@@ -350,34 +303,3 @@ export const layer = <E, R>(
       return Context.make(QuotaStore, store).pipe(Context.add(StoreHealth, health))
     })
   ).pipe(Layer.provide(inner))
-
-/**
- * A store that cannot be opened: `refuse` fails as it fails, `memory` counts in this process alone, and says
- * so loudly.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layerOpened = <E extends QuotaStoreError, R>(
-  inner: Layer.Layer<QuotaStore, E, R>,
-  options: Options & { readonly onUnavailable: "refuse" | "memory" }
-): Layer.Layer<QuotaStore | StoreHealth, E, R> =>
-  options.onUnavailable === "refuse"
-    ? layer(inner, options)
-    : Layer.catchAll(layer(inner, options), (error) =>
-        Layer.effectContext(
-          Effect.gen(function* () {
-            yield* Effect.logError(
-              `QUOTAS ARE NOT KEPT: ${error.description}. They are counted in this process's memory alone: every ` +
-                `other server process has limits of its own, and a restart forgets what was used.`
-            )
-            Telemetry.recordStoreChange("memory")
-            const store = yield* makeMemory({ windows: options.windows })
-            const since = yield* Clock.currentTimeMillis
-            const health: Health = { mode: "memory", since, reason: error.description }
-            return Context.make(QuotaStore, store).pipe(
-              Context.add(StoreHealth, { status: Effect.succeed(health) })
-            )
-          })
-        )
-      )

@@ -79,6 +79,9 @@ const configure = (database: Driver.Database, path: string, durability: "normal"
   if (!Driver.isSafe(version)) {
     throw Errors.failed("open", `SQLite ${version} can corrupt a file that processes share; update it`)
   }
+  // Of a new file. A call changes a few rows here and there, and writes the page of each: measured, half the
+  // default size takes a tenth off a call and halves the log; a quarter of it splits reservations in two.
+  database.exec("PRAGMA page_size = 2048")
   const mode = Driver.valueOf(database, "PRAGMA journal_mode = WAL")
   if (mode !== "wal") {
     throw Errors.remote(path, `journal mode ${String(mode)}`)

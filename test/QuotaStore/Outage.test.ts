@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Metric, Scope, TestClock } from "effect"
 import * as Quota from "../../src/Quota.js"
 import * as QuotaStore from "../../src/QuotaStore.js"
+import * as Opened from "../../src/QuotaStore/Opened.js"
 import * as Outage from "../../src/QuotaStore/Outage.js"
 import { contract } from "../QuotaStore.contract.js"
 
@@ -350,7 +351,7 @@ describe("a store that cannot be opened", () => {
   const build = (onUnavailable: "refuse" | "memory") =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      return yield* Layer.buildWithScope(Outage.layerOpened(broken, { onUnavailable }), scope)
+      return yield* Layer.buildWithScope(Opened.layer(broken, { onUnavailable }), scope)
     })
 
   it.effect("keeps the server from starting, where it is told to refuse", () =>
@@ -380,7 +381,7 @@ describe("a store that cannot be opened", () => {
       }).pipe(
         Effect.provide(
           Layer.provide(
-            Outage.layerOpened(broken, { onUnavailable: "memory" }),
+            Opened.layer(broken, { onUnavailable: "memory" }),
             Logger.replace(Logger.defaultLogger, logger)
           )
         )

@@ -22,6 +22,7 @@ import {
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import * as QuotaStore from "../../src/QuotaStore.js"
+import * as Opened from "../../src/QuotaStore/Opened.js"
 import * as Outage from "../../src/QuotaStore/Outage.js"
 import * as Sqlite from "../../src/QuotaStore/Sqlite.js"
 import * as Files from "../../src/QuotaStore/sqlite/files.js"
@@ -65,7 +66,7 @@ const charge = (key = "client:a", amount = 1): QuotaStore.Charge => ({
 })
 
 const opened = (path: string, onUnavailable: "refuse" | "memory") =>
-  Layer.build(Outage.layerOpened(Sqlite.layer({ path, lockTimeoutMs: 50 }), { onUnavailable })).pipe(
+  Layer.build(Opened.layer(Sqlite.layer({ path, lockTimeoutMs: 50 }), { onUnavailable })).pipe(
     Effect.provide(quiet)
   )
 

@@ -15,6 +15,7 @@ import * as QuotaShareSync from "../../core/QuotaShareSync.js"
 import type { QuotaName, QuotaStore, QuotaStoreError } from "../../QuotaStore.js"
 import type { Charge, Outbox, Word } from "./Outbox.js"
 import * as Messages from "./Outbox.js"
+import type { Watch } from "./Watch.js"
 
 export interface Recovery {
   /** The store is lost. */
@@ -32,13 +33,8 @@ export const make = (options: {
   readonly share: Share<QuotaName>
   readonly outbox: Outbox
   readonly probe: { readonly firstMs: number; readonly maxMs: number; readonly id: string }
-  /** The next probe comes at this time. */
-  readonly probing: (at: number) => void
-  /** The store answers. */
-  readonly recovering: Effect.Effect<void>
-  /** Everything has been told. */
-  readonly recovered: Effect.Effect<void>
-  readonly failed: (error: QuotaStoreError) => Effect.Effect<void>
+  /** Made after this, for it wakes it. */
+  readonly watch: () => Watch
 }): Effect.Effect<Recovery> =>
   Effect.map(Effect.makeLatch(false), (lost) => {
     const { outbox, share, store } = options
@@ -133,7 +129,7 @@ export const make = (options: {
 
     const attempt = Effect.gen(function* () {
       yield* probe
-      yield* options.recovering
+      yield* options.watch().recovering
       yield* tellWords
       yield* findLosses
       for (let pass = 0; pass < PASSES; pass++) {
@@ -147,17 +143,19 @@ export const make = (options: {
     const recover = Effect.gen(function* () {
       let delayMs = options.probe.firstMs
       for (;;) {
-        options.probing((yield* Clock.currentTimeMillis) + delayMs)
+        options.watch().nextProbeAt = (yield* Clock.currentTimeMillis) + delayMs
         yield* Effect.sleep(delayMs)
         const done = yield* Effect.match(attempt, { onSuccess: () => undefined, onFailure: (error) => error })
         if (done === undefined) break
-        yield* options.failed(done)
+        yield* options.watch().failed(done)
         delayMs = Math.min(delayMs * 2, options.probe.maxMs)
       }
-      yield* options.recovered
+      yield* options.watch().recovered
       yield* harvest(true)
       // What came while the last messages were on their way.
-      yield* Effect.catchAll(Effect.zipRight(tellWords, tellCharges), options.failed)
+      yield* Effect.catchAll(Effect.zipRight(tellWords, tellCharges), (error) =>
+        options.watch().failed(error)
+      )
     })
 
     return {
