@@ -20,8 +20,7 @@
  *    charged again with what this process had used, up to what is missing. Who resets a quota while a
  *    replica is cut off may have to do it again;
  *  - memory is bounded: beyond the bounds calls are refused, not forgotten.
- *
- * Windows are the wall clock's. Replicas that still reach the store do not know of those that do not: until
+ * Replicas that still reach the store do not know of those that do not: until
  * these are back, the limit can be passed by their shares.
  *
  * @since 0.1.0
@@ -53,11 +52,10 @@ export interface Options {
   readonly replicas?: Effect.Effect<number> | undefined
   /** As in the store. Default `fixed`. */
   readonly windows?: QuotaWindow.Mode | undefined
-  /** An answer that takes longer counts as lost. `Infinity` for a store that bounds its waits itself. Default 1,000. */
+  /** An answer that takes longer is lost; `Infinity` where the store bounds its waits. Default 1,000. */
   readonly timeoutMs?: number | undefined
-  /** Milliseconds to the first probe of a lost store; doubled each time, up to `maxProbeMs`. Default 100. */
+  /** Milliseconds to the first probe of a lost store; then twice as long, up to `maxProbeMs`. 100 and 5,000. */
   readonly probeMs?: number | undefined
-  /** Default 5,000. */
   readonly maxProbeMs?: number | undefined
   /** Keys, and unfinished reservations, remembered at most. Default 10,000. */
   readonly capacity?: number | undefined
@@ -288,8 +286,6 @@ export const make = (
   })
 
 /**
- * The store of `inner`, decorated, and how it is.
- *
  * @since 0.1.0
  * @category layers
  */

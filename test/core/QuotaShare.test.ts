@@ -46,7 +46,7 @@ const step = fc.oneof(
     arbitrary: fc.record({ _tag: fc.constant("settle" as const), who: fc.nat(4), less: fc.nat(3) })
   },
   fc.record({ _tag: fc.constant("release" as const), who: fc.nat(4) }),
-  fc.record({ _tag: fc.constant("again" as const), who: fc.nat(4) }),
+  { weight: 2, arbitrary: fc.record({ _tag: fc.constant("again" as const), who: fc.nat(4) }) },
   fc.record({ _tag: fc.constant("tick" as const), ms: fc.nat(90_000) })
 )
 
@@ -125,6 +125,17 @@ describe("the shares of replicas that are cut off", () => {
       _tag: "Closed",
       known: true
     })
+  })
+
+  it("are not renewed by an outage that ends before the store has said anything", () => {
+    const share = shareThatKnows(0)
+    let admitted = 0
+    for (let outage = 0; outage < 5; outage++) {
+      QuotaShare.enter(share, START, 2)
+      while (admit(share, START, 1, 10) !== undefined) admitted += 1
+      Sync.harvest(share, START, true)
+    }
+    expect(admitted).toBe(5)
   })
 
   it("show as remaining what remains here", () => {
