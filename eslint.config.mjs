@@ -1,5 +1,5 @@
 // Boundary rules come first: they are the layout of the project, held by a machine.
-//   core, sql  <-  services  <-  Guard  <-  tools  <-  McpServer  <-  transport  <-  main  <-  bin
+//   core, sql  <-  services  <-  Guard  <-  tools  <-  McpServer  <-  transport  <-  main  <-  commands  <-  bin
 import tseslint from "typescript-eslint"
 
 const clockAndChance = [
@@ -32,7 +32,7 @@ const adapters = {
   message: "Only main.ts chooses an adapter; depend on the port."
 }
 const upward = (...names) => ({ group: names, message: "Imports flow one way; this one goes upward." })
-const outer = ["**/Guard.js", "**/tools/*", "**/Toolbox.js", "**/McpServer.js", "**/transport/*", "**/main.js", "**/bin.js"]
+const outer = ["**/commands/*", "**/Guard.js", "**/tools/*", "**/Toolbox.js", "**/McpServer.js", "**/transport/*", "**/main.js", "**/bin.js"]
 
 const restrict = (patterns, extraPaths = []) => [
   "error",
@@ -62,7 +62,7 @@ export default tseslint.config(
         "error",
         { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: "Use Clock or DateTime." }
       ],
-      "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, upward("**/main.js", "**/bin.js")])
+      "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, upward("**/commands/*", "**/main.js", "**/bin.js")])
     }
   },
   {
@@ -101,17 +101,21 @@ export default tseslint.config(
       "@typescript-eslint/no-restricted-imports": restrict([
         sdk,
         adapters,
-        upward("**/McpServer.js", "**/transport/*", "**/main.js", "**/bin.js")
+        upward("**/McpServer.js", "**/transport/*", "**/commands/*", "**/main.js", "**/bin.js")
       ])
     }
   },
   {
     files: ["src/McpServer.ts", "src/transport/**/*.ts"],
-    rules: { "@typescript-eslint/no-restricted-imports": restrict([adapters, upward("**/main.js", "**/bin.js")]) }
+    rules: { "@typescript-eslint/no-restricted-imports": restrict([adapters, upward("**/commands/*", "**/main.js", "**/bin.js")]) }
   },
   {
     files: ["src/main.ts", "src/bin.ts", "src/Testing.ts"],
     rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk]) }
+  },
+  {
+    files: ["src/commands/**/*.ts"],
+    rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, upward("**/bin.js")]) }
   },
   { files: ["scripts/**/*.mjs", "test/**/*.ts"], rules: { "no-console": "off" } }
 )

@@ -45,7 +45,21 @@ export interface CommandSpec {
  * @category constants
  */
 export const commands = [
-  { name: "stdio", summary: "serve one client over stdin and stdout (the default)", options: [] }
+  { name: "stdio", summary: "serve one client over stdin and stdout (the default)", options: [] },
+  {
+    name: "check-sql",
+    summary: "say whether the read-only gate accepts statements, and why not",
+    operands: ["[SQL]"],
+    options: [
+      {
+        name: "dialect",
+        value: "DIALECT",
+        summary: "snowflake or duckdb; that of the warehouse if not given"
+      },
+      { name: "tier", value: "NAME", summary: "the tier whose policy applies; default if not given" },
+      { name: "json", summary: "one JSON object a line" }
+    ]
+  }
 ] as const satisfies ReadonlyArray<CommandSpec>
 
 /**

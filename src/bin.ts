@@ -12,14 +12,17 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Cli from "./Cli.js"
+import type { Run } from "./commands/Command.js"
+import { write } from "./commands/Command.js"
 import * as Package from "./internal/package.js"
 import * as StderrLogger from "./internal/stderrLogger.js"
 import * as ServerConfig from "./ServerConfig.js"
 
-const write = (stream: NodeJS.WriteStream, text: string) =>
-  Effect.async<void>((resume) => {
-    stream.write(text.endsWith("\n") ? text : `${text}\n`, () => resume(Effect.void))
-  })
+/** Each command is a chunk of its own: nobody pays for those that were not asked for. */
+const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly run: Run }> } = {
+  stdio: () => import("./commands/stdio.js"),
+  "check-sql": () => import("./commands/checkSql.js")
+}
 
 const logger = (settings: ServerConfig.Settings) =>
   StderrLogger.layer({
@@ -30,7 +33,7 @@ const logger = (settings: ServerConfig.Settings) =>
   })
 
 /** Runs a command to its exit code. */
-const run = (command: Cli.Command): Effect.Effect<number, ServerConfig.ConfigFaults> => {
+const run = (command: Cli.Command): Effect.Effect<number, ServerConfig.ConfigFaults | Cli.UsageFault> => {
   switch (command._tag) {
     case "Help":
       return Effect.as(write(process.stdout, Cli.helpText(command.command)), 0)
@@ -43,26 +46,28 @@ const run = (command: Cli.Command): Effect.Effect<number, ServerConfig.ConfigFau
     case "Run":
       return Effect.flatMap(ServerConfig.load(command), ({ settings }) =>
         Effect.flatMap(
-          Effect.promise(() => import("./main.js")),
-          (main) => main[command.command](settings)
+          Effect.promise(() => commands[command.command]()),
+          (module) => module.run({ settings, options: command.options, operands: command.operands })
         ).pipe(
-          Effect.as(0),
-          Effect.catchAllDefect((defect) => Effect.as(Effect.logFatal("the server stopped", defect), 1)),
+          Effect.catchAllDefect((defect) =>
+            Effect.as(Effect.logFatal(`${command.command} stopped`, defect), 1)
+          ),
           Effect.provide(logger(settings))
         )
       )
   }
 }
 
-const command: Effect.Effect<number, ServerConfig.ConfigFaults> = Either.match(
+const command: Effect.Effect<number, ServerConfig.ConfigFaults | Cli.UsageFault> = Either.match(
   Cli.parse(process.argv.slice(2)),
   {
-    onLeft: (fault) => Effect.as(write(process.stderr, fault.render()), Cli.exitCode),
+    onLeft: Effect.fail,
     onRight: run
   }
 )
 
 const program = command.pipe(
+  Effect.catchTag("UsageFault", (fault) => Effect.as(write(process.stderr, fault.render()), Cli.exitCode)),
   Effect.catchTag("ConfigFaults", (faults) =>
     Effect.as(write(process.stderr, faults.render()), ServerConfig.exitCode)
   ),

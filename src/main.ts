@@ -28,7 +28,36 @@ import * as Toolbox from "./Toolbox.js"
 import * as Stdio from "./transport/Stdio.js"
 import * as Warehouse from "./Warehouse.js"
 
-/** Adapters are chunks of their own, loaded by the first call that needs them. */
+/**
+ * The read-only gate of a warehouse. Adapters are chunks of their own, loaded by the first call that
+ * needs them.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const gate = (dialect: ServerConfig.Settings["warehouse"]): Layer.Layer<ReadOnly.ReadOnly> => {
+  switch (dialect) {
+    case "snowflake":
+      return ReadOnly.layerLazy(
+        dialect,
+        Effect.map(
+          Effect.promise(() => import("./ReadOnly/Snowflake.js")),
+          (guard) => guard.layer()
+        )
+      )
+    case "duckdb":
+      return ReadOnly.layerLazy(
+        dialect,
+        Effect.map(
+          Effect.promise(() =>
+            Promise.all([import("./ReadOnly/DuckDb.js"), import("./embedded/dialect/snowflake.js")])
+          ),
+          ([guard, { macros, translate }]) => guard.layer({ translate, macros })
+        )
+      )
+  }
+}
+
 const warehouse = (settings: ServerConfig.Settings) =>
   Layer.merge(
     Warehouse.layerLazy(
@@ -38,15 +67,7 @@ const warehouse = (settings: ServerConfig.Settings) =>
         (adapter) => adapter.layer(settings.duckdb)
       )
     ),
-    ReadOnly.layerLazy(
-      "duckdb",
-      Effect.map(
-        Effect.promise(() =>
-          Promise.all([import("./ReadOnly/DuckDb.js"), import("./embedded/dialect/snowflake.js")])
-        ),
-        ([guard, { macros, translate }]) => guard.layer({ translate, macros })
-      )
-    )
+    gate("duckdb")
   )
 
 /** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
