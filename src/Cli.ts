@@ -301,7 +301,8 @@ export const helpText = (command?: string, specs: ReadonlyArray<CommandSpec> = c
       [`${prefix}*`, "every setting of the file; --print-config shows them all"]
     ]),
     "",
-    "Exit codes: 0 done, 64 the command line is wrong, 78 the configuration is wrong.",
+    "Exit codes: 0 done, 64 the command line is wrong, 74 the quota store cannot be opened, 78 the",
+    "configuration is wrong.",
     ""
   ].join("\n")
 }

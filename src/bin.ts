@@ -13,7 +13,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Cli from "./Cli.js"
 import type { Run } from "./commands/Command.js"
-import { write } from "./commands/Command.js"
+import { storeExitCode, write } from "./commands/Command.js"
 import * as Package from "./internal/package.js"
 import * as StderrLogger from "./internal/stderrLogger.js"
 import * as ServerConfig from "./ServerConfig.js"
@@ -32,8 +32,10 @@ const logger = (settings: ServerConfig.Settings) =>
     write: (line) => void process.stderr.write(line)
   })
 
+type Fault = Effect.Effect.Error<ReturnType<Run>>
+
 /** Runs a command to its exit code. */
-const run = (command: Cli.Command): Effect.Effect<number, ServerConfig.ConfigFaults | Cli.UsageFault> => {
+const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
   switch (command._tag) {
     case "Help":
       return Effect.as(write(process.stdout, Cli.helpText(command.command)), 0)
@@ -58,18 +60,24 @@ const run = (command: Cli.Command): Effect.Effect<number, ServerConfig.ConfigFau
   }
 }
 
-const command: Effect.Effect<number, ServerConfig.ConfigFaults | Cli.UsageFault> = Either.match(
-  Cli.parse(process.argv.slice(2)),
-  {
-    onLeft: Effect.fail,
-    onRight: run
-  }
-)
+const command: Effect.Effect<number, Fault> = Either.match(Cli.parse(process.argv.slice(2)), {
+  onLeft: Effect.fail,
+  onRight: run
+})
 
 const program = command.pipe(
   Effect.catchTag("UsageFault", (fault) => Effect.as(write(process.stderr, fault.render()), Cli.exitCode)),
   Effect.catchTag("ConfigFaults", (faults) =>
     Effect.as(write(process.stderr, faults.render()), ServerConfig.exitCode)
+  ),
+  Effect.catchTag("QuotaStoreError", (error) =>
+    Effect.as(
+      write(
+        process.stderr,
+        `${error.message}\nquota_store.on_unavailable = "memory" would start without it, counting in memory`
+      ),
+      storeExitCode
+    )
   ),
   Effect.catchAllCause((cause) =>
     Cause.isInterruptedOnly(cause)

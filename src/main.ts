@@ -6,6 +6,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { homedir } from "node:os"
+import { join } from "node:path"
 import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
@@ -26,7 +28,11 @@ import * as ServerConfig from "./ServerConfig.js"
 import * as Telemetry from "./Telemetry.js"
 import * as Toolbox from "./Toolbox.js"
 import * as Stdio from "./transport/Stdio.js"
+import { stateDir } from "./QuotaStore/sqlite/stateDir.js"
 import * as Warehouse from "./Warehouse.js"
+
+const stateDirectory = (): string =>
+  stateDir({ platform: process.platform, env: process.env, home: homedir(), cwd: process.cwd() })
 
 /**
  * The read-only gate of a warehouse. Adapters are chunks of their own, loaded by the first call that
@@ -70,6 +76,40 @@ const warehouse = (settings: ServerConfig.Settings) =>
     gate("duckdb")
   )
 
+/** Where the file is, for those who pass a directory of their own and for messages. */
+const quotaFile = (directory: string): string => join(directory, "quota.db")
+
+const quotaStore = (
+  { quotaStore: settings }: ServerConfig.Settings,
+  directory: string
+): Layer.Layer<QuotaStore.QuotaStore, QuotaStore.QuotaStoreError> => {
+  if (settings.kind === "memory") return QuotaStore.layerMemory
+  const sqlite = Layer.unwrapEffect(
+    Effect.map(
+      Effect.promise(() => import("./QuotaStore/Sqlite.js")),
+      (adapter) =>
+        adapter.layer({
+          path: quotaFile(directory),
+          durability: settings.durability,
+          lockTimeoutMs: settings.lockWaitSeconds * 1000
+        })
+    )
+  )
+  return settings.onUnavailable === "refuse"
+    ? sqlite
+    : Layer.catchAll(sqlite, (error) =>
+        Layer.merge(
+          Layer.effectDiscard(
+            Effect.logWarning(
+              "the quota store cannot be opened: this process counts in memory, and forgets when it ends",
+              error
+            )
+          ),
+          QuotaStore.layerMemory
+        )
+      )
+}
+
 /** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
 const DRAIN_SHARE = 0.8
 
@@ -88,12 +128,12 @@ const breaker = (settings: ServerConfig.Settings) => {
 }
 
 /**
- * Everything below a transport.
+ * Everything below a transport. `directory` holds what must survive a restart.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (settings: ServerConfig.Settings) => {
+export const layer = (settings: ServerConfig.Settings, directory: string = stateDirectory()) => {
   const health = Layer.merge(Bulkhead.layer(ServerConfig.bulkheadOptions(settings)), breaker(settings))
   const guards = Layer.mergeAll(
     RateLimiter.layer(ServerConfig.rateLimiterOptions(settings)),
@@ -101,7 +141,7 @@ export const layer = (settings: ServerConfig.Settings) => {
     Retry.layer(),
     pace(settings),
     ResultCache.layer(ServerConfig.cacheOptions(settings)),
-    Layer.provide(Quota.layer(ServerConfig.quotaOptions(settings)), QuotaStore.layerMemory),
+    Quota.layer(ServerConfig.quotaOptions(settings)),
     CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
   )
   return McpServer.layer({
@@ -112,7 +152,9 @@ export const layer = (settings: ServerConfig.Settings) => {
     Layer.provide(Telemetry.layer),
     Layer.provide(LoopGuard.layer()),
     Layer.provide(Guard.layer(ServerConfig.guardOptions(settings))),
-    Layer.provide(guards),
+    // The settings were checked when they were read: options that a service refuses are a defect.
+    Layer.provide(Layer.orDie(guards)),
+    Layer.provide(quotaStore(settings, directory)),
     Layer.provide(warehouse(settings))
   )
 }
@@ -144,7 +186,4 @@ const serveStdio = (settings: ServerConfig.Settings) =>
     stdin: process.stdin,
     stdout: process.stdout,
     principal: Principal.make(settings.client, ServerConfig.tierOf(settings, settings.client))
-  }).pipe(
-    // The settings were checked when they were read: options that a service refuses are a defect.
-    Effect.provide(Layer.orDie(layer(settings)))
-  )
+  }).pipe(Effect.provide(layer(settings)))

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { UsageFault } from "../Cli.js"
+import type { QuotaStoreError } from "../QuotaStore.js"
 import type { ConfigFaults, Settings } from "../ServerConfig.js"
 
 /**
@@ -23,7 +24,15 @@ export interface Input {
  * @since 0.1.0
  * @category models
  */
-export type Run = (input: Input) => Effect.Effect<number, ConfigFaults | UsageFault>
+export type Run = (input: Input) => Effect.Effect<number, ConfigFaults | UsageFault | QuotaStoreError>
+
+/**
+ * Exit code of a process that cannot keep its books (`EX_IOERR` of sysexits.h).
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const storeExitCode = 74
 
 /**
  * Writes a text, with a line end, and waits until it has left the process.

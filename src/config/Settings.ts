@@ -218,6 +218,35 @@ export const table = {
         sample: boolean({ default: true, about: "fill it with the sample databases" })
       }
     },
+    quota_store: {
+      about: "Where it is remembered what was used.",
+      fields: {
+        kind: choice({
+          values: ["sqlite", "memory"],
+          default: "sqlite",
+          about:
+            "a file in the state directory, shared by all servers of this user; or the memory of this process"
+        }),
+        durability: choice({
+          values: ["normal", "full"],
+          default: "normal",
+          about:
+            "`full` also survives a power cut, and waits for the disk at each call; `normal` may lose a second"
+        }),
+        on_unavailable: choice({
+          values: ["refuse", "memory"],
+          default: "refuse",
+          about: "when the store cannot be opened: do not start, or count in memory and say so in the log"
+        }),
+        lock_wait_seconds: number({
+          ...seconds,
+          min: 0.001,
+          max: 60,
+          default: 0.25,
+          about: "longest wait for other servers that use the same file"
+        })
+      }
+    },
     global_quota: {
       about: "What all clients may use together; a quota that is not set is not limited.",
       fields: {
