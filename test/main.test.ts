@@ -95,7 +95,9 @@ describe("the wiring", () => {
       `stands with every setting at its ${name}: what the configuration accepts, the services accept`,
       () =>
         Effect.gen(function* () {
-          const exit = yield* Effect.exit(Effect.scoped(Layer.build(main.layer(settings(document), folder()))))
+          const exit = yield* Effect.exit(
+            Effect.scoped(Layer.build(main.layer(settings(document), folder())))
+          )
           assert.isTrue(Exit.isSuccess(exit), String(exit))
         })
     )
