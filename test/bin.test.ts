@@ -115,7 +115,8 @@ describe("the binary, spawned", () => {
       const { call } = yield* Server.client({
         SNOWGUARD_TIERS_DEFAULT_BURST: "3",
         SNOWGUARD_TIERS_DEFAULT_INITIAL_TOKENS: "3",
-        SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_SECOND: "2",
+        // Slow enough that no token comes back while a busy machine serves the burst.
+        SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_SECOND: "0.4",
         SNOWGUARD_TIERS_DEFAULT_MAX_TOKEN_WAIT_SECONDS: "0"
       })
       const burst = yield* Effect.all(
