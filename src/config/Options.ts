@@ -70,7 +70,11 @@ const limits = (from: Settings["globalQuota"]): Quota.Limits => ({
   ...(from.requestsPerDay === undefined ? {} : { requests_per_day: from.requestsPerDay }),
   ...(from.queriesPerHour === undefined ? {} : { queries_per_hour: from.queriesPerHour }),
   ...(from.queriesPerDay === undefined ? {} : { queries_per_day: from.queriesPerDay }),
-  ...(from.bytesPerDay === undefined ? {} : { bytes_per_day: from.bytesPerDay })
+  ...(from.bytesPerDay === undefined ? {} : { bytes_per_day: from.bytesPerDay }),
+  ...(from.scanBytesPerDay === undefined ? {} : { scan_bytes_per_day: from.scanBytesPerDay }),
+  ...(from.statementSecondsPerDay === undefined
+    ? {}
+    : { statement_seconds_per_day: from.statementSecondsPerDay })
 })
 
 /**

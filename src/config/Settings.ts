@@ -254,7 +254,9 @@ export const table = {
         requests_per_day: quota("requests_per_day", "over all clients"),
         queries_per_hour: quota("queries_per_hour", "over all clients"),
         queries_per_day: quota("queries_per_day", "over all clients"),
-        bytes_per_day: quota("bytes_per_day", "over all clients")
+        bytes_per_day: quota("bytes_per_day", "over all clients"),
+        scan_bytes_per_day: quota("scan_bytes_per_day", "over all clients"),
+        statement_seconds_per_day: quota("statement_seconds_per_day", "over all clients")
       }
     }
   },

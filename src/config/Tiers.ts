@@ -10,26 +10,42 @@ import { namePattern } from "./Table.js"
 const count = 1_000_000_000
 const pebibyte = 1024 ** 5
 
-// The same five in a tier, for a client and over all clients.
+interface Counted {
+  readonly max: number
+  readonly about: string
+  readonly per: string
+  readonly unit?: string
+}
+
+// The same in a tier, for a client and over all clients.
 const quotas = {
   requests_per_hour: { max: count, about: "calls", per: "UTC hour" },
   requests_per_day: { max: count, about: "calls", per: "UTC day" },
   queries_per_hour: { max: count, about: "queries", per: "UTC hour" },
   queries_per_day: { max: count, about: "queries", per: "UTC day" },
-  bytes_per_day: { max: pebibyte, about: "result bytes", per: "UTC day" }
-}
+  bytes_per_day: { max: pebibyte, about: "result bytes", per: "UTC day", unit: "bytes" },
+  scan_bytes_per_day: { max: pebibyte, about: "bytes scanned by queries", per: "UTC day", unit: "bytes" },
+  statement_seconds_per_day: {
+    max: count,
+    about: "seconds that queries run in the warehouse",
+    per: "UTC day",
+    unit: "seconds"
+  }
+} satisfies { readonly [name: string]: Counted }
 export const quota = <D extends number | undefined = undefined>(
   name: keyof typeof quotas,
   whose: string,
   fallback?: D
-) =>
-  integer<D>({
+) => {
+  const { about, max, per, unit }: Counted = quotas[name]
+  return integer<D>({
     min: 1,
-    max: quotas[name].max,
+    max,
     ...(fallback === undefined ? {} : { default: fallback }),
-    unit: name === "bytes_per_day" ? "bytes" : undefined,
-    about: `${quotas[name].about} per ${quotas[name].per}, ${whose}`
+    unit,
+    about: `${about} per ${per}, ${whose}`
   })
+}
 
 /** Bounds that several settings share. */
 export const rate = { min: 0.001, max: 1_000_000 }
@@ -77,6 +93,8 @@ export const named = {
       queries_per_hour: quota("queries_per_hour", "of one client", 1800),
       queries_per_day: quota("queries_per_day", "of one client", 43_200),
       bytes_per_day: quota("bytes_per_day", "of one client", 1024 ** 3),
+      scan_bytes_per_day: quota("scan_bytes_per_day", "of one client"),
+      statement_seconds_per_day: quota("statement_seconds_per_day", "of one client"),
       max_rows: integer({ min: 1, max: 1_000_000, default: 10_000, about: "rows of one result at most" }),
       max_statement_seconds: number({
         ...seconds,
@@ -116,7 +134,9 @@ export const named = {
       requests_per_day: quota("requests_per_day", "in place of the tier's"),
       queries_per_hour: quota("queries_per_hour", "in place of the tier's"),
       queries_per_day: quota("queries_per_day", "in place of the tier's"),
-      bytes_per_day: quota("bytes_per_day", "in place of the tier's")
+      bytes_per_day: quota("bytes_per_day", "in place of the tier's"),
+      scan_bytes_per_day: quota("scan_bytes_per_day", "in place of the tier's"),
+      statement_seconds_per_day: quota("statement_seconds_per_day", "in place of the tier's")
     }
   }
 } satisfies { readonly [name: string]: NamedSection }

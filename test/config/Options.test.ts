@@ -20,7 +20,7 @@ const settings = settingsOf({
     breaker: { window_seconds: 1.5, open_seconds: 0.25, probes: 4 },
     timeouts: { metadata_seconds: 2, statement_seconds: 50, max_statement_seconds: 90 },
     results: { default_rows: 30, max_bytes: 2048 },
-    global_quota: { bytes_per_day: 99 },
+    global_quota: { bytes_per_day: 99, scan_bytes_per_day: 88 },
     tiers: {
       batch: {
         requests_per_second: 1,
@@ -30,9 +30,13 @@ const settings = settingsOf({
         max_statement_seconds: 40,
         allow_functions: ["db.s.f"]
       },
+      paid: { scan_bytes_per_day: 1_000_000, statement_seconds_per_day: 600 },
       shared: { total_requests_per_second: 6, total_burst: 7 }
     },
-    clients: { "nightly-report": { tier: "batch", queries_per_hour: 8 }, constructor: {} }
+    clients: {
+      "nightly-report": { tier: "batch", queries_per_hour: 8, statement_seconds_per_day: 77 },
+      constructor: {}
+    }
   }
 })
 
@@ -45,6 +49,7 @@ describe("options made from settings", () => {
       tiers: {
         default: { client: { rate: 10, burst: 100, initial: 50 } },
         batch: { client: { rate: 1, burst: 5, initial: 5 } },
+        paid: { client: { rate: 10, burst: 100, initial: 50 } },
         shared: { client: { rate: 10, burst: 100, initial: 50 }, total: { rate: 6, burst: 7 } }
       },
       maxClients: 18
@@ -56,7 +61,7 @@ describe("options made from settings", () => {
     expect(ServerConfig.bulkheadOptions(settings)).toEqual({
       requests: { permits: 15, maxQueue: 17, maxQueuePerClient: 9 },
       statements: { permits: 16, maxQueue: 17, maxQueuePerClient: 9 },
-      tierWeights: { default: 1, batch: 3, shared: 1 }
+      tierWeights: { default: 1, batch: 3, paid: 1, shared: 1 }
     })
   })
 
@@ -69,9 +74,10 @@ describe("options made from settings", () => {
       queries_per_day: 43_200,
       bytes_per_day: 1_073_741_824
     })
-    expect(clients?.["nightly-report"]).toStrictEqual({ queries_per_hour: 8 })
+    expect(clients?.["nightly-report"]).toStrictEqual({ queries_per_hour: 8, statement_seconds_per_day: 77 })
+    expect(tiers["paid"]).toMatchObject({ scan_bytes_per_day: 1_000_000, statement_seconds_per_day: 600 })
     expect(clients?.["valueOf"]).toBeUndefined()
-    expect(global).toStrictEqual({ bytes_per_day: 99 })
+    expect(global).toStrictEqual({ bytes_per_day: 99, scan_bytes_per_day: 88 })
   })
 
   it("give each tier's call policy, in milliseconds and never above the tier's most", () => {
