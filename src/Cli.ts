@@ -47,6 +47,16 @@ export interface CommandSpec {
 export const commands = [
   { name: "stdio", summary: "serve one client over stdin and stdout (the default)", options: [] },
   {
+    name: "quota",
+    summary: "show, reset or export what was used; ACTION is show, reset or export",
+    operands: ["ACTION"],
+    options: [
+      { name: "client", value: "NAME", summary: "of this client only" },
+      { name: "quota", value: "QUOTA", summary: "reset this quota only" },
+      { name: "json", summary: "as JSON" }
+    ]
+  },
+  {
     name: "check-sql",
     summary: "say whether the read-only gate accepts statements, and why not",
     operands: ["[SQL]"],

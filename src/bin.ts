@@ -21,6 +21,7 @@ import * as ServerConfig from "./ServerConfig.js"
 /** Each command is a chunk of its own: nobody pays for those that were not asked for. */
 const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly run: Run }> } = {
   stdio: () => import("./commands/stdio.js"),
+  quota: () => import("./commands/quota.js"),
   "check-sql": () => import("./commands/checkSql.js")
 }
 

@@ -76,12 +76,15 @@ const warehouse = (settings: ServerConfig.Settings) =>
     gate("duckdb")
   )
 
-/** Where the file is, for those who pass a directory of their own and for messages. */
-const quotaFile = (directory: string): string => join(directory, "quota.db")
-
-const quotaStore = (
+/**
+ * Where it is remembered what was used.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const quotaStore = (
   { quotaStore: settings }: ServerConfig.Settings,
-  directory: string
+  directory: string = stateDirectory()
 ): Layer.Layer<QuotaStore.QuotaStore, QuotaStore.QuotaStoreError> => {
   if (settings.kind === "memory") return QuotaStore.layerMemory
   const sqlite = Layer.unwrapEffect(
@@ -89,7 +92,7 @@ const quotaStore = (
       Effect.promise(() => import("./QuotaStore/Sqlite.js")),
       (adapter) =>
         adapter.layer({
-          path: quotaFile(directory),
+          path: join(directory, "quota.db"),
           durability: settings.durability,
           lockTimeoutMs: settings.lockWaitSeconds * 1000
         })

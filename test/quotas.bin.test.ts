@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -47,6 +48,41 @@ describe("quotas of the binary, spawned", () => {
         if (process.platform !== "win32") {
           assert.strictEqual(statSync(join(state, "quota.db")).mode & 0o777, 0o600)
         }
+      })
+    )
+  )
+
+  it.scopedLive("`snowguard quota` shows, exports and resets what running servers count", () =>
+    withinOneDay(
+      Effect.gen(function* () {
+        const env = { SNOWGUARD_STATE_DIR: yield* folder, SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_DAY: "2" }
+        const quota = (...args: ReadonlyArray<string>) => {
+          const done = spawnSync(process.execPath, [Server.bin, "quota", ...args], {
+            env: Server.cleanEnv(env),
+            encoding: "utf8"
+          })
+          assert.deepStrictEqual([done.status, done.stderr], [0, ""])
+          return done.stdout
+        }
+        const server = yield* Server.client(env)
+        for (const _ of [1, 2]) Server.structured(yield* server.call("list_databases"))
+        assert.strictEqual(Server.report(yield* server.call("list_databases")).code, "QUOTA_EXCEEDED")
+
+        const day = { client: "local", quota: "requests_per_day", used: 2, held: 0, limit: 2 }
+        const { usage } = JSON.parse(quota("show", "--client", "local", "--json"))
+        assert.deepInclude(
+          usage.find(({ quota }: typeof day) => quota === day.quota),
+          day
+        )
+        assert.match(quota("show"), /^local +requests_per_day +2 +0 +2 +\S+Z$/m)
+        const lines = quota("export").trimEnd().split("\n")
+        assert.isTrue(lines.map((line) => JSON.parse(line)).every(({ client }) => client === "local"))
+
+        assert.include(
+          quota("reset", "--client", "local", "--quota", "requests_per_day"),
+          "requests_per_day 2"
+        )
+        Server.structured(yield* server.call("list_databases"))
       })
     )
   )
