@@ -63,6 +63,8 @@ export interface Options {
   readonly chunkRows?: number | undefined
   /** Statements that run at a time; more are queued. Default 8. */
   readonly concurrency?: number | undefined
+  /** Statements that are remembered after they have ended, with their results. Default 500. */
+  readonly keepStatements?: number | undefined
   /** Of the embedded engine; see the embedded warehouse. */
   readonly sample?: boolean | undefined
   readonly memoryLimit?: string | undefined
@@ -124,7 +126,11 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       roles: options.roles
     }
     const statements = yield* Statements.make(
-      { concurrency: options.concurrency ?? 8, keep: 500, keepBytes: 256 * 1_048_576 },
+      {
+        concurrency: options.concurrency ?? 8,
+        keep: options.keepStatements ?? 500,
+        keepBytes: 256 * 1_048_576
+      },
       environment
     )
     const services: Services = {

@@ -19,7 +19,8 @@ import * as FaultScript from "./FaultScript.js"
 import type { Reply, Request } from "./http.js"
 import * as Http from "./http.js"
 import type { Sessions } from "./sessions.js"
-import type { Counts, Status, Statements } from "./statements.js"
+import type { Counts, Status } from "./statement.js"
+import type { Statements } from "./statements.js"
 
 /**
  * @since 0.1.0

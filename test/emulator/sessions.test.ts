@@ -107,10 +107,13 @@ layer(Shared.layer(options), { excludeTestServices: true })("sessions of the emu
     Effect.gen(function* () {
       const connection = yield* Driver.connect(yield* Shared.Shared)
       yield* Driver.rows(connection, "ALTER SESSION SET STATEMENT_TIMEOUT_IN_SECONDS = 5, QUERY_TAG = 'mine'")
-      const shown = yield* Driver.rows(connection, "SHOW PARAMETERS LIKE 'STATEMENT%' IN SESSION")
-      expect(shown.map((row) => row.slice(0, 2))).toEqual([["STATEMENT_TIMEOUT_IN_SECONDS", "5"]])
+      const timeout = "SHOW PARAMETERS LIKE 'STATEMENT_TIMEOUT%' IN SESSION"
+      const shown = Effect.map(Driver.rows(connection, timeout), (rows) => rows.map((row) => row.slice(0, 4)))
+      expect(yield* shown).toEqual([["STATEMENT_TIMEOUT_IN_SECONDS", "5", "172800", "SESSION"]])
       yield* Driver.rows(connection, "ALTER SESSION UNSET STATEMENT_TIMEOUT_IN_SECONDS")
-      expect(yield* Driver.rows(connection, "SHOW PARAMETERS LIKE 'STATEMENT%'")).toEqual([])
+      expect(yield* shown).toEqual([["STATEMENT_TIMEOUT_IN_SECONDS", "172800", "172800", ""]])
+      const zone = yield* Effect.flip(Driver.rows(connection, "ALTER SESSION SET TIMEZONE = 'Europe/Vienna'"))
+      expect(zone).toMatchObject({ code: "000002", sqlState: "0A000" })
       const error = yield* Effect.flip(
         Driver.rows(connection, "ALTER SESSION SET STATEMENT_TIMEOUT_IN_SECONDS = -1")
       )

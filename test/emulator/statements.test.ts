@@ -36,6 +36,24 @@ layer(Shared.layer({ sample: false, holdMs: 100, concurrency: 2 }), { excludeTes
       })
     )
 
+    it.scoped("that are wrong are refused in Snowflake's words", () =>
+      Effect.gen(function* () {
+        const connection = yield* Driver.connect(yield* Shared.Shared)
+        const refusal = (sql: string) => Effect.flip(Driver.rows(connection, sql))
+        expect(yield* refusal("SELECT * FROM nowhere")).toMatchObject({
+          code: "002003",
+          sqlState: "42S02",
+          message: expect.stringMatching(
+            /^SQL compilation error:\n.*NOWHERE.*does not exist or not authorized/is
+          ),
+          data: { type: "COMPILATION", queryId: expect.any(String) }
+        })
+        expect(yield* refusal("SELECT FROM WHERE")).toMatchObject({ code: "001003", sqlState: "42000" })
+        expect(yield* refusal("SELECT 'x'::NUMBER")).toMatchObject({ code: "100038", sqlState: "22018" })
+        expect(yield* refusal("INSERT INTO t VALUES (1)")).toMatchObject({ code: "001003" })
+      })
+    )
+
     it.scoped("that take longer than one answer are polled for", () =>
       Effect.gen(function* () {
         const emulator = yield* Shared.Shared
