@@ -7,7 +7,19 @@ import * as Faults from "../../src/emulator/faults.js"
 import * as Outage from "../../src/emulator/outage.js"
 
 const query: Request = { where: "query", usesWarehouse: true }
-const wheres = ["login", "query", "chunk", "renew", "heartbeat", "abort", "monitor", "other"] as const
+const wheres = [
+  "query",
+  "query",
+  "query",
+  "login",
+  "query",
+  "chunk",
+  "renew",
+  "heartbeat",
+  "abort",
+  "monitor",
+  "other"
+] as const
 
 const anyRequest: fc.Arbitrary<Request> = fc.record({
   where: fc.constantFrom(...wheres),
@@ -15,10 +27,11 @@ const anyRequest: fc.Arbitrary<Request> = fc.record({
 })
 
 const chance = {
-  probability: fc.double({ min: 0, max: 1, noNaN: true }),
+  // Not fc.double, whose values between 0 and 1 are nearly all next to 0.
+  probability: fc.constantFrom(0, 0.3, 0.7, 1),
   count: fc.integer({ min: 1, max: 5 }),
-  fromMs: fc.integer({ min: 0, max: 500 }),
-  untilMs: fc.integer({ min: 0, max: 1000 })
+  fromMs: fc.integer({ min: 0, max: 200 }),
+  untilMs: fc.integer({ min: 200, max: 1000 })
 }
 const anyFault: fc.Arbitrary<Fault> = fc.oneof(
   fc.record({
@@ -33,7 +46,9 @@ const anyFault: fc.Arbitrary<Fault> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("refused" as const), fromMs: chance.fromMs, untilMs: chance.untilMs })
 )
-const anyScript: fc.Arbitrary<FaultScript> = fc.record({ faults: fc.array(anyFault, { maxLength: 5 }) })
+const anyScript: fc.Arbitrary<FaultScript> = fc.record({
+  faults: fc.array(anyFault, { minLength: 2, maxLength: 6 })
+})
 
 const decideAll = (
   script: FaultScript,
@@ -48,22 +63,47 @@ const decideAll = (
   })
 }
 
-const timeline = fc.array(fc.tuple(fc.integer({ min: 0, max: 1500 }), anyRequest), { maxLength: 40 })
+const timeline = fc.array(fc.tuple(fc.integer({ min: 0, max: 1200 }), anyRequest), {
+  minLength: 30,
+  maxLength: 60
+})
 
 it.prop(
-  "the same seed decides the same, whatever requests of other kinds come in between",
+  "the same seed decides the same",
   [anyScript, fc.integer(), timeline],
   ([script, seed, requests]) => {
     const all = decideAll(script, seed, requests)
     expect(decideAll(script, seed, requests)).toEqual(all)
-    // Telemetry meets only faults without a place of their own; leave those out and it changes nothing.
-    const placed = { faults: script.faults.filter((fault) => "where" in fault && fault.where !== "any") }
-    const others = requests.filter(([, request]) => request.where !== "other")
-    const kept = decideAll(placed, seed, requests).filter((_, index) => requests[index]![1].where !== "other")
-    expect(decideAll(placed, seed, others)).toEqual(kept)
   },
   { fastCheck: { numRuns: 50 } }
 )
+
+it.prop(
+  "what strikes queries does not depend on the logins in between",
+  [
+    fc.integer(),
+    fc.array(fc.constantFrom("query" as const, "login" as const), { minLength: 30, maxLength: 60 })
+  ],
+  ([seed, kinds]) => {
+    const script: FaultScript = {
+      faults: [
+        { kind: "reset", where: "login", probability: 0.5 },
+        { kind: "hang", where: "query", probability: 0.5 }
+      ]
+    }
+    const requests = kinds.map((where) => [0, { where, usesWarehouse: false }] as const)
+    const among = decideAll(script, seed, requests).filter((_, index) => kinds[index] === "query")
+    const alone = decideAll(
+      script,
+      seed,
+      requests.filter(([, { where }]) => where === "query")
+    )
+    expect(among).toEqual(alone)
+  },
+  { fastCheck: { numRuns: 20 } }
+)
+
+let strikes = 0
 
 it.prop(
   "a fault strikes within its window, where it belongs, and not more often than its count",
@@ -74,6 +114,7 @@ it.prop(
       const [elapsed, request] = requests[index]!
       expect(delayMs).toBeGreaterThanOrEqual(0)
       if (fault === undefined) return
+      strikes++
       struck.set(fault, (struck.get(fault) ?? 0) + 1)
       expect(elapsed).toBeGreaterThanOrEqual(fault.fromMs ?? 0)
       expect(elapsed).toBeLessThan(fault.untilMs ?? Number.POSITIVE_INFINITY)
@@ -88,6 +129,10 @@ it.prop(
   },
   { fastCheck: { numRuns: 50 } }
 )
+
+it("faults have struck while that was looked at", () => {
+  expect(strikes).toBeGreaterThan(40)
+})
 
 it.prop(
   "as many requests are struck as the probability says",
