@@ -57,6 +57,17 @@ export const commands = [
     ]
   },
   {
+    name: "emulator",
+    summary: "serve Snowflake's wire protocol from the embedded warehouse, with faults on demand",
+    options: [
+      { name: "port", value: "PORT", summary: "where to listen; any free port if not given" },
+      { name: "control-port", value: "PORT", summary: "where it is controlled, whatever the faults are" },
+      { name: "host", value: "HOST", summary: "the address to listen on; 127.0.0.1 if not given" },
+      { name: "faults", value: "FILE", summary: "a script of faults, in JSON" },
+      { name: "seed", value: "N", summary: "decides what the probabilities of the faults come out as" }
+    ]
+  },
+  {
     name: "check-sql",
     summary: "say whether the read-only gate accepts statements, and why not",
     operands: ["[SQL]"],

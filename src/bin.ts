@@ -22,6 +22,7 @@ import * as ServerConfig from "./ServerConfig.js"
 const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly run: Run }> } = {
   stdio: () => import("./commands/stdio.js"),
   quota: () => import("./commands/quota.js"),
+  emulator: () => import("./commands/emulator.js"),
   "check-sql": () => import("./commands/checkSql.js")
 }
 
