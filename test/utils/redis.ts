@@ -35,8 +35,10 @@ const freePort = (): Promise<number> =>
     })
   })
 
-/** One command in the inline form; the first line of the answer. */
-export const command = (port: number, line: string): Promise<string> =>
+/** One command in the inline form, and what was answered. */
+export const command = (port: number, line: string): Promise<string> => whole(port, line, "\r\n")
+
+const whole = (port: number, line: string, end = "cluster_my_epoch"): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = createConnection(port, "127.0.0.1")
     let said = ""
@@ -45,7 +47,7 @@ export const command = (port: number, line: string): Promise<string> =>
     socket.once("connect", () => socket.write(`${line}\r\n`))
     socket.on("data", (chunk) => {
       said += chunk.toString()
-      if (said.includes("\r\n")) {
+      if (said.includes(end)) {
         socket.destroy()
         resolve(said)
       }
@@ -132,3 +134,43 @@ export const server = (extra: ReadonlyArray<string> = []) =>
       (started) => Effect.promise(() => started.kill())
     )
   )
+
+/** Three servers that are one cluster. */
+export const cluster = Effect.gen(function* () {
+  const paths = yield* Effect.all([directory, directory, directory])
+  const nodes = yield* Effect.forEach(paths, (path) =>
+    Effect.acquireRelease(
+      Effect.promise(() =>
+        launch(path, [
+          "--cluster-enabled",
+          "yes",
+          "--cluster-node-timeout",
+          "2000",
+          "--cluster-require-full-coverage",
+          "no"
+        ])
+      ),
+      (started) => Effect.promise(() => started.kill())
+    )
+  )
+  yield* Effect.promise(async () => {
+    const size = Math.ceil(16_384 / nodes.length)
+    for (const [i, { port }] of nodes.entries()) {
+      await command(port, `CLUSTER ADDSLOTSRANGE ${i * size} ${Math.min(16_383, (i + 1) * size - 1)}`)
+      await command(port, `CLUSTER SET-CONFIG-EPOCH ${i + 1}`)
+      if (i > 0) await command(nodes[0]?.port ?? 0, `CLUSTER MEET 127.0.0.1 ${port}`)
+    }
+    for (let tries = 0; tries < 500; tries++) {
+      const infos = await Promise.all(nodes.map(({ port }) => whole(port, "CLUSTER INFO")))
+      if (
+        infos.every(
+          (info) => info.includes("cluster_state:ok") && info.includes("cluster_slots_assigned:16384")
+        )
+      )
+        return
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    throw new Error("the cluster did not come together")
+  })
+  return { nodes, url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(",")}` }
+})
