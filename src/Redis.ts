@@ -201,9 +201,14 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
 
     // The first connection is waited for, briefly. Later there is one, or operations fail at once.
     const first = yield* Deferred.make<void>()
+    let warm = false
     yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const ready = () => Deferred.unsafeDone(first, Effect.void)
+        const ready = () =>
+          void Connection.warm(client).then(() => {
+            warm = true
+            Deferred.unsafeDone(first, Effect.void)
+          })
         // Reported by the operation that meets it; unheard, the driver would print it.
         const ignore = () => {}
         client.on("error", ignore)
@@ -223,7 +228,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
       })
 
     const connected: Effect.Effect<void, RedisError> = Effect.suspend(() =>
-      client.status === "ready"
+      warm && client.status === "ready"
         ? Effect.void
         : Effect.timeoutFail(Deferred.await(first), {
             duration: commandTimeoutMs,
@@ -302,6 +307,10 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     const beat = Effect.map(
       run(heartbeat, [`${prefix}replicas`], [id, heartbeatMs * 3]),
       (answer) => (replicas = Math.max(1, Number(answer.toString())))
+    )
+    // Who leaves says so: the others' shares grow at once.
+    yield* Effect.addFinalizer(() =>
+      client.status === "ready" ? Effect.ignore(run(heartbeat, [`${prefix}replicas`], [id, 0])) : Effect.void
     )
     yield* Effect.forkScoped(Effect.repeat(Effect.ignore(beat), Schedule.spaced(heartbeatMs)))
 

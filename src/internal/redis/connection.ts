@@ -65,7 +65,12 @@ export const open = async (target: Target, timing: Timing, tls?: Tls): Promise<C
   const { Cluster, Redis } = await import("ioredis")
   const options = optionsOf(target, timing, tls)
   if (target.kind === "cluster") {
-    return new Cluster([...target.hosts], clusterOptionsOf(options))
+    const cluster = new Cluster([...target.hosts], clusterOptionsOf(options))
+    // Left to itself a node is connected by its first command, and those that come meanwhile fail.
+    cluster.on("+node", (node: Redis) => {
+      if (node.status === "wait") node.connect().catch(() => {})
+    })
+    return cluster
   }
   if (target.kind === "sentinel") {
     return new Redis({
@@ -79,6 +84,21 @@ export const open = async (target: Target, timing: Timing, tls?: Tls): Promise<C
   }
   const [host] = target.hosts
   return new Redis({ ...options, ...host, db: target.db })
+}
+
+/** Of a cluster, every node: done when each is connected or has failed. */
+export const warm = async (client: Client): Promise<void> => {
+  if (!("nodes" in client)) return
+  await Promise.all(
+    client.nodes("master").map(
+      (node) =>
+        new Promise<void>((resolve) => {
+          if (node.status === "ready") return resolve()
+          node.once("ready", () => resolve())
+          node.once("end", () => resolve())
+        })
+    )
+  )
 }
 
 /** Loses what is wrong with a command, which could be its password, and keeps what was said about it. */
