@@ -185,7 +185,7 @@ suite("redis", () => {
       )
     )
 
-  it.scopedLive("is built while Redis is down, fails fast, says why, and recovers by itself", () =>
+  it.scopedLive("is built while Redis is down, fails fast, and says why without a secret", () =>
     Effect.gen(function* () {
       const own = yield* TestRedis.server()
       yield* Effect.promise(() => own.kill())
