@@ -47,7 +47,7 @@ suite("redis", () => {
       })
     )
 
-  contract("redis", layer(), { numRuns: 40 })
+  contract("redis", layer(), { numRuns: 25 })
 
   const connect = (options: Partial<Redis.Options> = {}) => {
     prefixes += 1

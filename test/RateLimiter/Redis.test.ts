@@ -105,7 +105,7 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
           }
         }).pipe(Effect.scoped, Effect.withClock(clockOf(time)), Effect.runPromise)
       }),
-      { numRuns: 40 }
+      { numRuns: 20 }
     ))
 
   it.scopedLive("counts the calls of all servers together", () =>
