@@ -22,6 +22,7 @@ import * as BreakerOperator from "./core/BreakerOperator.js"
 import * as BreakerState from "./core/BreakerState.js"
 import * as BreakerOptions from "./internal/breakerOptions.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
+import * as Step from "./internal/step.js"
 import { drawOpenDelays, exponentialOpenTimes } from "./internal/openDelays.js"
 import { withoutStack } from "./internal/withoutStack.js"
 
@@ -92,13 +93,10 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
   {
     /** Fails when a call would be refused now; takes nothing. Lets callers turn away before queueing. */
     readonly peek: Effect.Effect<void, CircuitOpen>
+    /** Run it in an uninterruptible region, or a permit may be lost; {@link protect} does. */
     readonly acquire: Effect.Effect<Permit, CircuitOpen>
+    /** What became of the call: once for each permit, whatever happened. */
     readonly settle: (permit: Permit, verdict: Verdict) => Effect.Effect<void>
-    /** `acquire`, the effect, `settle`: interruption and defects included. */
-    readonly protect: <A, E, R>(
-      effect: Effect.Effect<A, E, R>,
-      options?: { readonly verdict?: ((exit: Exit.Exit<A, E>) => Verdict) | undefined }
-    ) => Effect.Effect<A, E | CircuitOpen, R>
     readonly status: Effect.Effect<Status>
     /** Holds the circuit open until the scope closes; several holders add up. */
     readonly forceOpen: (cause: string) => Effect.Effect<void, never, Scope.Scope>
@@ -149,6 +147,32 @@ const refuse = (refusal: BreakerModel.Refusal): Effect.Effect<never, CircuitOpen
 
 const answer = (admission: BreakerModel.Admission): Effect.Effect<Permit, CircuitOpen> =>
   admission._tag === "Admitted" ? Exit.succeed(admission.permit) : refuse(admission.refusal)
+
+/**
+ * `acquire`, the effect, `settle`: interruption and defects included.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const protect = <A, E, R>(
+  { acquire, settle }: Pick<CircuitBreaker["Type"], "acquire" | "settle">,
+  effect: Effect.Effect<A, E, R>,
+  options: { readonly verdict?: ((exit: Exit.Exit<A, E>) => Verdict) | undefined } = {}
+): Effect.Effect<A, E | CircuitOpen, R> => {
+  const verdictOf = options.verdict ?? defaultVerdict
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(acquire, (permit) =>
+      Effect.onExit(restore(effect), (exit) => {
+        try {
+          return settle(permit, verdictOf(exit))
+        } catch (error) {
+          // A verdict that throws is a bug of the caller's; it must not cost a probe slot as well.
+          return Effect.zipRight(settle(permit, "ignored"), Effect.die(error))
+        }
+      })
+    )
+  )
+}
 
 /**
  * A circuit breaker whose state is one `Ref` and whose every step is one `Ref.modify` on the monotonic
@@ -236,8 +260,8 @@ export const make = (
 
     // The usual step changes no phase, has no news, and so needs no protection from interruption: a
     // step with news is not committed here but taken again under it.
-    const acquire: Effect.Effect<Permit, CircuitOpen> = Effect.clockWith((clock) => {
-      const [admission, next] = BreakerState.acquire(state.current, nowOf(clock), config)
+    const acquire: Effect.Effect<Permit, CircuitOpen> = Step.make((moment) => {
+      const [admission, next] = BreakerState.acquire(state.current, Math.floor(moment.now), config)
       if (admission.transitions.length > 0) {
         return acquireSlowly
       }
@@ -246,13 +270,14 @@ export const make = (
     })
 
     const settle = (permit: Permit, verdict: Verdict): Effect.Effect<void> =>
-      Effect.clockWith((clock) => {
-        const [transitions, next] = BreakerState.settle(state.current, nowOf(clock), config, permit, verdict)
+      Step.make((moment) => {
+        const now = Math.floor(moment.now)
+        const [transitions, next] = BreakerState.settle(state.current, now, config, permit, verdict)
         if (transitions.length > 0) {
           return settleSlowly(permit, verdict)
         }
         state.current = next
-        return Effect.void
+        return Exit.void
       })
 
     const hold = (cause: string): Effect.Effect<number> =>
@@ -263,27 +288,12 @@ export const make = (
       })
 
     return CircuitBreaker.of({
-      peek: Effect.clockWith((clock) => {
-        const refusal = BreakerState.peek(state.current, nowOf(clock), config)
-        return refusal === undefined ? Effect.void : refuse(refusal)
+      peek: Step.make((moment) => {
+        const refusal = BreakerState.peek(state.current, Math.floor(moment.now), config)
+        return refusal === undefined ? Exit.void : refuse(refusal)
       }),
       acquire,
       settle,
-      protect: (effect, protectOptions) => {
-        const verdictOf = protectOptions?.verdict ?? defaultVerdict
-        return Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(acquire, (permit) =>
-            Effect.onExit(restore(effect), (exit) => {
-              try {
-                return settle(permit, verdictOf(exit))
-              } catch (error) {
-                // A verdict that throws is a bug of the caller's; it must not cost a probe slot as well.
-                return Effect.zipRight(settle(permit, "ignored"), Effect.die(error))
-              }
-            })
-          )
-        )
-      },
       status: Effect.clockWith((clock) =>
         Effect.succeed(BreakerState.status(state.current, nowOf(clock), config))
       ),
@@ -319,7 +329,6 @@ export const layerNoop: Layer.Layer<CircuitBreaker> = Layer.succeed(CircuitBreak
   peek: Effect.void,
   acquire: Effect.succeed({ generation: 0, startedAt: 0 }),
   settle: () => Effect.void,
-  protect: (effect) => effect,
   status: Effect.succeed<Status>({
     phase: "closed",
     generation: 0,

@@ -34,6 +34,7 @@ import * as Ladder from "./core/DegradationLadder.js"
 import * as Text from "./internal/degradationText.js"
 import * as EventLoopDelay from "./internal/eventLoopDelay.js"
 import * as LadderRef from "./internal/ladderRef.js"
+import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
 import { Criticality } from "./Operation.js"
 import { WarehouseError } from "./Warehouse.js"
@@ -347,9 +348,9 @@ export const make = (
       criticality === "control" ? admit : ladder.informed((now) => answer(criticality, now))
 
     const report = (outcome: Outcome): Effect.Effect<void> =>
-      Effect.clockWith((clock) => {
-        ladder.count(LadderRef.nowOf(clock), outcome)
-        return Effect.void
+      Step.make(({ now }) => {
+        ladder.count(Math.floor(now), outcome)
+        return Exit.void
       })
 
     const protect = <A, E, R>(
@@ -357,20 +358,17 @@ export const make = (
       effect: Effect.Effect<A, E, R>,
       { outcome: outcomeOf = defaultOutcome }: ProtectOptions<A, E> = {}
     ): Effect.Effect<A, E | Degraded, R> =>
-      Effect.flatMap(decide(criticality), (decision): Effect.Effect<A, E | Degraded, R> => {
-        if (decision === "cache-only") {
-          return Effect.clockWith((clock) => turnAway(criticality, LadderRef.nowOf(clock)))
-        }
-        // Nothing is held here that an interruption could leak, so the region needs no protection.
-        const settle = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
-          const outcome = outcomeOf(exit)
-          return outcome === undefined ? exit : Effect.zipRight(report(outcome), exit)
-        }
-        return Effect.matchCauseEffect(effect, {
-          onFailure: (cause) => settle(Exit.failCause(cause)),
-          onSuccess: (value) => settle(Exit.succeed(value))
+      // Nothing is held here that an interruption could leak, so the region needs no protection.
+      Step.make((moment) =>
+        Step.andThen(moment, decide(criticality), (decision): Effect.Effect<A, E | Degraded, R> => {
+          if (decision === "cache-only") return turnAway(criticality, Math.floor(moment.now))
+          return Step.onExit(moment, effect, (exit) => {
+            const outcome = outcomeOf(exit)
+            if (outcome !== undefined) ladder.count(Math.floor(moment.now), outcome)
+            return exit
+          })
         })
-      })
+      )
 
     const status = ladder.informed((now) => {
       const state = ladder.current()

@@ -23,15 +23,15 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import { DeadlineExceeded } from "./Deadline.js"
 import * as Degradation from "./Degradation.js"
-import { unsafeMonotonicMillis } from "./internal/monotonic.js"
 import * as RequestId from "./internal/requestId.js"
+import * as Step from "./internal/step.js"
 import * as TimeLimits from "./internal/timeLimits.js"
 import * as Verdict from "./internal/verdict.js"
 import type { Criticality, OperationClass } from "./Operation.js"
@@ -167,10 +167,35 @@ interface Ledger {
   bytes: number
 }
 
+/** What an attempt has taken so far. */
+interface Held {
+  paced: boolean
+  request: Bulkhead.Slot | undefined
+  statement: Bulkhead.Slot | undefined
+  permit: CircuitBreaker.Permit | undefined
+}
+
+/** How an attempt went, apart from its end. */
+interface Course {
+  readonly class: OperationClass
+  readonly begunAt: number
+  readonly sentAt: number | undefined
+  readonly timedOut: boolean
+}
+
+/** A store that cannot be told the end of a call must not cost the caller the result. */
+const logged = (moment: Step.Moment, effect: Effect.Effect<void, QuotaStoreError>): Effect.Effect<void> =>
+  Step.onExit(moment, effect, (exit) =>
+    exit._tag === "Success" ? Exit.void : Effect.ignoreLogged(Exit.failCause(exit.cause))
+  )
+
 /** A call that waits less than this is not worth a word to its client. */
 const WORTH_TELLING_MS = 50
 
+const none: ReadonlyArray<Quota.QuotaStatus> = []
+
 const warnings = (tier: string, reservation: Quota.Reservation) => {
+  if (reservation.low === false) return none
   const low = reservation.status.filter((status) => status.remaining < status.limit / 5)
   for (const { limit, quota, remaining } of low) Telemetry.recordLowQuota(tier, quota, remaining / limit)
   return low
@@ -212,145 +237,159 @@ export const make = (options: Partial<Options> = {}) =>
       operation: Operation,
       work: (attempt: Attempt) => Effect.Effect<A, E | WarehouseError, R>
     ): Effect.Effect<Guarded<A>, E | WarehouseError | Refusal, R> =>
-      Effect.clockWith((clock) =>
-        Effect.flatMap(CurrentPrincipal, ({ client, tier }) => {
-          const deadline = unsafeMonotonicMillis(clock) + operation.deadlineMs
-          const left = () => Math.max(0, deadline - unsafeMonotonicMillis(clock))
-          const who = { client, tier, class: operation.class }
-          const { batch, maxTokenWaitMs } = tiers[tier] ?? interactive
-          const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
-          const requestId = nextRequestId()
-          const ledger: Ledger = { sent: false, sending: false, left: false, bytes: 0 }
+      Step.masked((moment) => {
+        const { client, tier } = Context.get(moment.fiber.currentContext, CurrentPrincipal)
+        const { estimatedBytes, deadlineMs } = operation
+        const attemptMs = operation.timeoutMs ?? deadlineMs
+        const deadline = moment.now + deadlineMs
+        const who = { client, tier, class: operation.class, estimatedBytes, deadlineMs }
+        const { batch, maxTokenWaitMs } = tiers[tier] ?? interactive
+        const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
+        const requestId = nextRequestId()
+        const decide = Verdict.decide(operation.class)
+        const ledger: Ledger = { sent: false, sending: false, left: false, bytes: 0 }
 
-          const slot =
-            (pool: Bulkhead.Pool) =>
-            <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) =>
-              Effect.suspend(() =>
-                bulkhead.withSlot(pool, { client, tier, maxWaitMs: Math.min(maxWaitMs, left()) }, effect)
-              )
-
-          // The caller is answered at its deadline; the slots inside are freed only when the attempt has
-          // really ended, which may be a little later.
-          const attempt = (reservation: Quota.Reservation) => {
-            let timedOut = false
-            let sentAt: number | undefined
-            let begunAt = 0
-            const inWarehouse = (limit: TimeLimits.Limit) =>
-              Effect.suspend(() => {
-                begunAt = unsafeMonotonicMillis(clock)
-                const timeoutMs = Math.min(operation.timeoutMs ?? operation.deadlineMs, left())
-                limit.tighten(timeoutMs)
-                return work({
-                  requestId,
-                  timeoutMs,
-                  bytesLeft: Math.max(0, reservation.bytesLeft - ledger.bytes),
-                  markSent: Effect.suspend(() => {
-                    if (sentAt !== undefined) return Effect.void
-                    sentAt = unsafeMonotonicMillis(clock)
-                    ledger.sending = true
-                    if (ledger.sent) return Effect.void
-                    ledger.sent = true
-                    return Effect.ignoreLogged(quota.submitted(reservation))
-                  }),
-                  addBytes: (more) => Effect.sync(() => void (ledger.bytes += more))
-                })
-              })
-            const inPace = <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) =>
-              Effect.uninterruptibleMask((restore) =>
-                Effect.zipRight(
-                  pace.acquire,
-                  Effect.onExit(restore(effect), (exit) =>
-                    sentAt === undefined
-                      ? pace.refund
-                      : Verdict.isOverload(exit)
-                        ? pace.overloaded(sentAt)
-                        : Effect.void
-                  )
-                )
-              )
-            return limits.within(
-              left(),
-              (limit) =>
-                breaker
-                  .protect(inWarehouse(limit), {
-                    verdict: (exit) => {
-                      const verdict = timedOut ? "failure" : Verdict.verdict(exit)
-                      Telemetry.recordAttempt(
-                        operation.class,
-                        verdict,
-                        unsafeMonotonicMillis(clock) - begunAt
-                      )
-                      return verdict
-                    }
-                  })
-                  .pipe(
-                    slot("statements"),
-                    (statement) => Effect.zipRight(breaker.peek, statement),
-                    slot("requests"),
-                    inPace
-                  ),
-              (limit) => {
-                timedOut = limit.tightened
-                return limit.tightened
-                  ? new DeadlineExceeded({
-                      limitMs: operation.timeoutMs ?? operation.deadlineMs,
-                      sent: ledger.sent,
-                      of: "attempt"
-                    })
-                  : new DeadlineExceeded({ limitMs: operation.deadlineMs, sent: ledger.sent, of: "call" })
-              }
-            )
-          }
-
-          const settle = (
-            admission: RateLimiter.Admission,
-            reservation: Quota.Reservation,
-            exit: Exit.Exit<unknown, unknown>
-          ) => {
-            Telemetry.recordBytes(tier, ledger.bytes)
-            if (ledger.left || (ledger.sending && !Verdict.neverLeft(exit))) {
-              return Effect.ignoreLogged(quota.settle(reservation, { bytes: ledger.bytes }))
-            }
-            const release = Effect.ignoreLogged(quota.release(reservation))
-            return keepsToken(exit) ? release : Effect.zipRight(limiter.refund(admission), release)
-          }
-
-          const decide = Verdict.decide(operation.class)
-          const reserve = quota.reserve({
-            ...who,
-            estimatedBytes: operation.estimatedBytes,
-            deadlineMs: operation.deadlineMs
+        // The caller is answered at its deadline; the slots inside are freed only when the attempt has
+        // really ended, which may be a little later.
+        const attempt = (reservation: Quota.Reservation) => {
+          let timedOut = false
+          let sentAt: number | undefined
+          let begunAt = 0
+          const markSent = Step.make((moment) => {
+            if (sentAt !== undefined) return Exit.void
+            sentAt = moment.now
+            ledger.sending = true
+            if (ledger.sent) return Exit.void
+            ledger.sent = true
+            return logged(moment, quota.submitted(reservation))
           })
-
-          const path = Effect.uninterruptibleMask((restore) =>
-            Effect.flatMap(limiter.reserve(who, Math.min(maxTokenWaitMs, left())), (admission) => {
-              if (admission.waitMs > 0) Telemetry.recordTokenWait(tier, admission.waitMs)
-              const turn = restore(awaitTurn(operation, admission)).pipe(
-                // Not interruptible: a reservation granted to nobody would be lost. Stores bound their own time.
-                Effect.zipRight(reserve),
-                Effect.onError(() => limiter.refund(admission))
-              )
-              return Effect.flatMap(turn, (reservation) =>
-                restore(
-                  retry.run(() => attempt(reservation), {
-                    class: operation.class,
-                    deadline,
-                    decide: (error) => {
-                      if (ledger.sending && !Verdict.saysNotSent(error)) ledger.left = true
-                      ledger.sending = false
-                      return decide(error)
-                    }
+          const addBytes = (more: number) => Effect.sync(() => void (ledger.bytes += more))
+          return limits.withinHolding(
+            deadline,
+            (limit, moment) => {
+              const held: Held = { paced: false, request: undefined, statement: undefined, permit: undefined }
+              const slotFor = (pool: Bulkhead.Pool) =>
+                bulkhead.acquire(pool, {
+                  client,
+                  tier,
+                  maxWaitMs: Math.min(maxWaitMs, Math.max(0, deadline - moment.now))
+                })
+              const entered = Step.make(() =>
+                Step.andThen(moment, pace.acquire, () => {
+                  held.paced = true
+                  return Step.andThen(moment, slotFor("requests"), (slot) => {
+                    held.request = slot
+                    return Step.andThen(moment, breaker.peek, () =>
+                      Step.andThen(moment, slotFor("statements"), (slot) => {
+                        held.statement = slot
+                        return Step.andThen(moment, breaker.acquire, (permit) => {
+                          held.permit = permit
+                          begunAt = moment.now
+                          const timeoutMs = Math.min(attemptMs, Math.max(0, deadline - moment.now))
+                          limit.tighten(timeoutMs)
+                          return moment.restore(
+                            work({
+                              requestId,
+                              timeoutMs,
+                              bytesLeft: Math.max(0, reservation.bytesLeft - ledger.bytes),
+                              markSent,
+                              addBytes
+                            })
+                          )
+                        })
+                      })
+                    )
                   })
-                ).pipe(
-                  Effect.onExit((exit) => settle(admission, reservation, exit)),
-                  Effect.map((value) => ({ value, warnings: warnings(tier, reservation) }))
-                )
+                })
               )
-            })
+              return Step.onExit(moment, entered, (exit) =>
+                leave(moment, held, exit, { class: operation.class, begunAt, sentAt, timedOut })
+              )
+            },
+            (limit) => {
+              timedOut = limit.tightened
+              return limit.tightened
+                ? new DeadlineExceeded({ limitMs: attemptMs, sent: ledger.sent, of: "attempt" })
+                : new DeadlineExceeded({ limitMs: deadlineMs, sent: ledger.sent, of: "call" })
+            }
           )
-          return degradation.protect(criticality, path)
+        }
+
+        const settle = (
+          admission: RateLimiter.Admission,
+          reservation: Quota.Reservation,
+          exit: Exit.Exit<unknown, unknown>
+        ): Effect.Effect<void> => {
+          Telemetry.recordBytes(tier, ledger.bytes)
+          if (ledger.left || (ledger.sending && !Verdict.neverLeft(exit))) {
+            return logged(moment, quota.settle(reservation, { bytes: ledger.bytes }))
+          }
+          const release = Step.make((moment) => logged(moment, quota.release(reservation)))
+          return keepsToken(exit) ? release : Step.andThen(moment, limiter.refund(admission), () => release)
+        }
+
+        const path = Step.make((moment) =>
+          Step.andThen(
+            moment,
+            limiter.reserve(who, Math.min(maxTokenWaitMs, Math.max(0, deadline - moment.now))),
+            (admission) => {
+              if (admission.waitMs > 0) Telemetry.recordTokenWait(tier, admission.waitMs)
+              // Not interruptible: a reservation granted to nobody would be lost. Stores bound their own time.
+              const reserve = quota.reserve(who)
+              const turn =
+                admission.waitMs === 0
+                  ? reserve
+                  : Effect.zipRight(moment.restore(awaitTurn(operation, admission)), reserve)
+              const reserved = Step.onExit(
+                moment,
+                turn,
+                (exit): Effect.Effect<Quota.Reservation, Quota.QuotaExceeded | QuotaStoreError> =>
+                  exit._tag === "Success" ? exit : Step.andThen(moment, limiter.refund(admission), () => exit)
+              )
+              return Step.andThen(moment, reserved, (reservation) => {
+                const done = retry.run(() => attempt(reservation), {
+                  class: operation.class,
+                  deadline,
+                  decide: (error) => {
+                    if (ledger.sending && !Verdict.saysNotSent(error)) ledger.left = true
+                    ledger.sending = false
+                    return decide(error)
+                  }
+                })
+                const settled = Step.ensuring(moment, done, (exit) => settle(admission, reservation, exit))
+                return Step.andThen(moment, settled, (value) =>
+                  Exit.succeed({ value, warnings: warnings(tier, reservation) })
+                )
+              })
+            }
+          )
+        )
+        return Step.take(moment, degradation.protect(criticality, path))
+      })
+
+    /** Gives back what an attempt held, last taken first, with what its end says about each. */
+    const leave = <A, E>(
+      moment: Step.Moment,
+      { paced, permit, request, statement }: Held,
+      exit: Exit.Exit<A, E>,
+      { class: operation, begunAt, sentAt, timedOut }: Course
+    ): Effect.Effect<A, E> => {
+      moment.later()
+      let left: Effect.Effect<A, E> = exit
+      if (permit !== undefined) {
+        left = Step.ensuring(moment, left, () => {
+          const verdict = timedOut ? "failure" : Verdict.verdict(exit)
+          Telemetry.recordAttempt(operation, verdict, moment.now - begunAt)
+          return breaker.settle(permit, verdict)
         })
-      )
+      }
+      if (statement !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(statement))
+      if (request !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(request))
+      if (!paced) return left
+      if (sentAt === undefined) return Step.ensuring(moment, left, () => pace.refund)
+      return Verdict.isOverload(exit) ? Step.ensuring(moment, left, () => pace.overloaded(sentAt)) : left
+    }
+
     return Guard.of({ run })
   })
 

@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { sliceAt, sliceEnd, windowOf } from "./core/QuotaWindow.js"
 import * as QuotaLimits from "./internal/quotaLimits.js"
+import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
 import type { OperationClass } from "./Operation.js"
 import { QuotaName, QuotaStore } from "./QuotaStore.js"
@@ -81,6 +82,8 @@ export interface Reservation {
   readonly id: string
   /** The state after the reservation, fullest first: what warnings are made of. */
   readonly status: ReadonlyArray<QuotaStatus>
+  /** False: of every quota at least a fifth is left. */
+  readonly low?: boolean | undefined
   /** Result bytes this call may still deliver before a bytes quota is used up; `Infinity` without one. */
   readonly bytesLeft: number
   /** Whose it is; absent when nothing is held. */
@@ -187,20 +190,36 @@ const statusOf = (
 
 const byFullest = (a: QuotaStatus, b: QuotaStatus): number => a.remaining / a.limit - b.remaining / b.limit
 
-const granted = (
-  decision: Extract<Decision, { readonly _tag: "Granted" }>,
-  request: Request
-): Reservation => {
-  let bytesLeft = Number.POSITIVE_INFINITY
-  const status = decision.usage.map((usage) => {
-    const own = statusOf(usage, QuotaLimits.scopeOf(usage.key), usage.quota, usage.limit)
-    if (usage.quota === "bytes_per_day") {
+type Granting = Extract<Decision, { readonly _tag: "Granted" }>
+
+/** What was reserved, and what can be told of it: nobody reads the status of a call far from its limits. */
+class Granted implements Reservation {
+  private told: ReadonlyArray<QuotaStatus> | undefined
+  readonly id: string
+  readonly client: string
+  readonly bytesLeft: number
+  readonly low: boolean
+  readonly usage: Granting["usage"]
+  constructor({ reservation, usage }: Granting, { client, estimatedBytes }: Request) {
+    let bytesLeft = Number.POSITIVE_INFINITY
+    let low = false
+    for (const { limit, quota, reserved, used } of usage) {
+      const left = limit - used - reserved
+      if (left < limit / 5) low = true
       // What it holds itself is its own to use.
-      bytesLeft = Math.min(bytesLeft, Math.max(0, usage.limit - own.used + request.estimatedBytes))
+      if (quota === "bytes_per_day") bytesLeft = Math.min(bytesLeft, Math.max(0, left + estimatedBytes))
     }
-    return own
-  })
-  return { id: decision.reservation, status: status.sort(byFullest), bytesLeft, client: request.client }
+    this.id = reservation
+    this.client = client
+    this.bytesLeft = bytesLeft
+    this.low = low
+    this.usage = usage
+  }
+  get status(): ReadonlyArray<QuotaStatus> {
+    return (this.told ??= this.usage
+      .map((usage) => statusOf(usage, QuotaLimits.scopeOf(usage.key), usage.quota, usage.limit))
+      .sort(byFullest))
+  }
 }
 
 const refuse = (
@@ -221,21 +240,32 @@ const refuse = (
     )
   )
 
+const amountOf = (quota: QuotaName, spent: Spent): number | undefined => {
+  switch (quota) {
+    case "bytes_per_day":
+      return spent.bytes
+    case "scan_bytes_per_day":
+      return spent.scanBytes
+    case "statement_seconds_per_day":
+      return spent.statementSeconds
+    default:
+      return undefined
+  }
+}
+
 const actualOf = (reservation: Reservation, spent: Spent): ReadonlyArray<Actual> => {
   const actual: Array<Actual> = []
-  for (const { quota, scope } of reservation.status) {
-    const amount =
-      quota === "bytes_per_day"
-        ? spent.bytes
-        : quota === "scan_bytes_per_day"
-          ? spent.scanBytes
-          : quota === "statement_seconds_per_day"
-            ? spent.statementSeconds
-            : undefined
-    if (amount !== undefined) {
-      const key = scope === "global" ? QuotaLimits.GLOBAL : QuotaLimits.keyOf(reservation.client ?? "")
-      actual.push({ key, quota, amount })
+  if (reservation instanceof Granted) {
+    for (const { key, quota } of reservation.usage) {
+      const amount = amountOf(quota, spent)
+      if (amount !== undefined) actual.push({ key, quota, amount })
     }
+    return actual
+  }
+  for (const { quota, scope } of reservation.status) {
+    const amount = amountOf(quota, spent)
+    const key = scope === "global" ? QuotaLimits.GLOBAL : QuotaLimits.keyOf(reservation.client ?? "")
+    if (amount !== undefined) actual.push({ key, quota, amount })
   }
   return actual
 }
@@ -246,7 +276,12 @@ const unused = (quota: QuotaName, now: number) => {
   return { used: 0, reserved: 0, resetAt: sliceEnd(window, sliceAt(window, now)) }
 }
 
-const nothing: Reservation = { id: "", status: [], bytesLeft: Number.POSITIVE_INFINITY }
+const nothing: Reservation = {
+  id: "",
+  status: [],
+  low: false,
+  bytesLeft: Number.POSITIVE_INFINITY
+}
 
 /**
  * @since 0.1.0
@@ -265,13 +300,15 @@ export const make = (
     const table = QuotaLimits.makeTable(options)
 
     const reserve = (request: Request): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
-      Effect.suspend(() => {
+      Step.make((moment) => {
         const charges = table.chargesOf(request, overrides.get(request.client))
-        return charges.length === 0
-          ? Effect.succeed(nothing)
-          : Effect.flatMap(store.reserve(charges, request.deadlineMs + graceMs), (decision) =>
-              decision._tag === "Granted" ? Effect.succeed(granted(decision, request)) : refuse(decision)
-            )
+        if (charges.length === 0) return Exit.succeed(nothing)
+        return Step.andThen(
+          moment,
+          store.reserve(charges, request.deadlineMs + graceMs),
+          (decision): Effect.Effect<Reservation, QuotaExceeded> =>
+            decision._tag === "Granted" ? Exit.succeed(new Granted(decision, request)) : refuse(decision)
+        )
       })
 
     const submitted = ({ id }: Reservation): Effect.Effect<void, QuotaStoreError> =>

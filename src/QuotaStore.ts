@@ -17,15 +17,16 @@
  *
  * @since 0.1.0
  */
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as QuotaLedger from "./core/QuotaLedger.js"
 import { make as makeLedger } from "./core/QuotaModel.js"
 import type * as QuotaWindow from "./core/QuotaWindow.js"
+import * as Step from "./internal/step.js"
 
 /**
  * @since 0.1.0
@@ -185,7 +186,7 @@ export const makeMemory = (options?: {
     // Ids of an earlier process must not be taken for our own.
     const ledger = makeLedger<QuotaName>(`${random.toString(36)}-`, options?.windows ?? "fixed")
     const step = <A>(f: (now: number) => A): Effect.Effect<A> =>
-      Effect.clockWith((clock: Clock.Clock) => Effect.succeed(f(clock.unsafeCurrentTimeMillis())))
+      Step.make((moment) => Exit.succeed(f(moment.wall)))
     return QuotaStore.of({
       reserve: (charges, ttlMs) => step((now) => QuotaLedger.reserve(ledger, now, charges, ttlMs)),
       submitted: (id) => step((now) => QuotaLedger.submitted(ledger, now, id)),

@@ -7,16 +7,16 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
-import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as BucketLimits from "./core/BucketLimits.js"
 import * as TokenBucket from "./core/TokenBucket.js"
-import { monotonicMillis, unsafeMonotonicMillis } from "./internal/monotonic.js"
+import { monotonicMillis } from "./internal/monotonic.js"
+import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
 import type { OperationClass } from "./Operation.js"
 
@@ -228,33 +228,28 @@ export const make = (
     const problems = BucketLimits.problems(options)
     if (problems.length > 0) return yield* new InvalidLimits({ problems })
     const config = BucketLimits.compile(options)
-    const ref = yield* Ref.make(TokenBucket.initial(config, yield* monotonicMillis))
+    // Every step is synchronous, so that a variable is as atomic as a Ref.
+    let state = TokenBucket.initial(config, yield* monotonicMillis)
     const refunded = new WeakSet<Admission>()
-
-    // The clock is read inside the step, so that steps see time in the order in which they happen.
-    const decide = (request: Request, maxWaitMs: number): Effect.Effect<TokenBucket.Decision> =>
-      Clock.clockWith((clock) =>
-        Ref.modify(ref, (state) =>
-          TokenBucket.decide(state, unsafeMonotonicMillis(clock), config, request, maxWaitMs)
-        )
-      )
 
     const refuse = (refused: TokenBucket.Refused): Effect.Effect<never, RateLimited> =>
       Effect.flatMap(Random.next, (luck) => Effect.fail(refusal(refused, luck)))
 
     const refund = (given: Admission): Effect.Effect<void> =>
-      Clock.clockWith((clock) =>
-        Ref.update(ref, (state) => {
-          if (refunded.has(given)) return state
+      Step.make(({ now }) => {
+        if (!refunded.has(given)) {
           refunded.add(given)
-          return TokenBucket.refund(state, unsafeMonotonicMillis(clock), config, given)
-        })
-      )
+          state = TokenBucket.refund(state, now, config, given)
+        }
+        return Exit.void
+      })
 
     const reserve = (request: Request, maxWaitMs: number): Effect.Effect<Admission, RateLimited> =>
-      Effect.flatMap(decide(request, maxWaitMs), (decision) =>
-        decision._tag === "Admitted" ? Effect.succeed(admission(request, decision)) : refuse(decision)
-      )
+      Step.make(({ now }) => {
+        const [decision, next] = TokenBucket.decide(state, now, config, request, maxWaitMs)
+        state = next
+        return decision._tag === "Admitted" ? Exit.succeed(admission(request, decision)) : refuse(decision)
+      })
 
     const acquire = (request: Request): Effect.Effect<Admission, RateLimited> => reserve(request, 0)
 
@@ -277,11 +272,7 @@ export const make = (
       refund,
       limit: (request, effect) => Effect.zipRight(acquire(request), effect),
       status: (client, tier) =>
-        Clock.clockWith((clock) =>
-          Effect.map(Ref.get(ref), (state) =>
-            TokenBucket.status(state, unsafeMonotonicMillis(clock), config, client, tier)
-          )
-        )
+        Effect.map(monotonicMillis, (now) => TokenBucket.status(state, now, config, client, tier))
     }
   })
 

@@ -24,6 +24,7 @@ import * as Schema from "effect/Schema"
 import * as RetryBudget from "./core/RetryBudget.js"
 import * as Backoff from "./internal/backoff.js"
 import { monotonicMillis, unsafeMonotonicMillis } from "./internal/monotonic.js"
+import * as Step from "./internal/step.js"
 import type { OperationClass } from "./Operation.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 
@@ -257,10 +258,12 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<t
 
     return {
       run: (attempt, request) =>
-        Effect.suspend(() => {
+        Step.make((moment) => {
           calls++
           budget = RetryBudget.deposit(budget, config)
-          return Effect.catchAllCause(attempt(1), (cause) => recovery(attempt, request)(cause))
+          return Step.onExit(moment, attempt(1), (exit) =>
+            exit._tag === "Success" ? exit : moment.restore(recovery(attempt, request)(exit.cause))
+          )
         }),
       status: Effect.map(monotonicMillis, (now) => ({
         budget: RetryBudget.left(budget, now, config),

@@ -22,7 +22,7 @@ const withSlot = <A, E, R>(
   more: Partial<Bulkhead.Request> = {}
 ) =>
   Effect.flatMap(Bulkhead.Bulkhead, (bulkhead) =>
-    bulkhead.withSlot("statements", request(client, more), effect)
+    Bulkhead.withSlot(bulkhead, "statements", request(client, more), effect)
   )
 
 const status = Effect.gen(function* () {
@@ -109,7 +109,7 @@ describe("Bulkhead", () => {
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.Bulkhead
       const release = yield* hold()
-      assert.strictEqual(yield* bulkhead.withSlot("requests", request("a"), Effect.succeed(1)), 1)
+      assert.strictEqual(yield* Bulkhead.withSlot(bulkhead, "requests", request("a"), Effect.succeed(1)), 1)
       yield* release
     }).pipe(Effect.provide(layerOf({})))
   )
@@ -438,8 +438,11 @@ describe("Bulkhead", () => {
   it.effect("layerNoop runs everything at once", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.Bulkhead
-      const inside = bulkhead.withSlot("requests", request("a"), Effect.succeed(1))
-      assert.strictEqual(yield* bulkhead.withSlot("requests", request("a", { maxWaitMs: 0 }), inside), 1)
+      const inside = Bulkhead.withSlot(bulkhead, "requests", request("a"), Effect.succeed(1))
+      assert.strictEqual(
+        yield* Bulkhead.withSlot(bulkhead, "requests", request("a", { maxWaitMs: 0 }), inside),
+        1
+      )
       assert.deepStrictEqual(yield* bulkhead.status, [])
     }).pipe(Effect.provide(Bulkhead.layerNoop))
   )
