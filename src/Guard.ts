@@ -287,7 +287,8 @@ export const make = (options: Partial<Options> = {}) =>
                           begunAt = moment.now
                           const timeoutMs = Math.min(attemptMs, Math.max(0, deadline - moment.now))
                           limit.tighten(timeoutMs)
-                          return moment.restore(
+                          return Step.restored(
+                            moment,
                             work({
                               requestId,
                               timeoutMs,

@@ -24,7 +24,9 @@ export class Moment {
   constructor(
     readonly fiber: Fiber.RuntimeFiber<unknown, unknown>,
     /** Makes interruptible what the caller of the step would have been interruptible in. */
-    readonly restore: Restore
+    readonly restore: Restore,
+    /** Is everything that follows a step uninterruptible, but for what is restored? */
+    readonly masked: boolean
   ) {
     this.clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
   }
@@ -35,6 +37,13 @@ export class Moment {
   /** Milliseconds since 1970. */
   get wall(): number {
     return (this.readWall ??= this.clock.unsafeCurrentTimeMillis())
+  }
+  /** The same time, with another way to become interruptible. */
+  branch(restore: Restore, masked: boolean): Moment {
+    const branch = new Moment(this.fiber, restore, masked)
+    branch.read = this.read
+    branch.readWall = this.readWall
+    return branch
   }
   /** The same place, later: after anything that may have taken time. */
   later(): this {
@@ -49,7 +58,7 @@ export class Step<out A, out E = never, out R = never> extends Effectable.Class<
     super()
   }
   override commit(): Effect.Effect<A, E, R> {
-    return Effect.withFiberRuntime<A, E, R>((fiber) => this.take(new Moment(fiber, unchanged)))
+    return Effect.withFiberRuntime<A, E, R>((fiber) => this.take(new Moment(fiber, unchanged, false)))
   }
 }
 
@@ -58,7 +67,7 @@ const unchanged: Restore = (effect) => effect
 class Masked<out A, out E, out R> extends Step<A, E, R> {
   override commit(): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) =>
-      Effect.withFiberRuntime<A, E, R>((fiber) => this.take(new Moment(fiber, restore)))
+      Effect.withFiberRuntime<A, E, R>((fiber) => this.take(new Moment(fiber, restore, true)))
     )
   }
 }
@@ -73,9 +82,9 @@ export const masked = <A, E = never, R = never>(
   take: (moment: Moment) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> => new Masked(take)
 
-/** Takes a step in place; any other effect is left as it is. */
+/** Takes a step in place; any other effect, and one that needs a mask where there is none, is left as it is. */
 export const take = <A, E, R>(moment: Moment, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  if (!(effect instanceof Step)) return effect
+  if (!(effect instanceof Step) || (effect instanceof Masked && !moment.masked)) return effect
   try {
     return effect.take(moment) as Effect.Effect<A, E, R>
   } catch (defect) {
@@ -83,8 +92,17 @@ export const take = <A, E, R>(moment: Moment, effect: Effect.Effect<A, E, R>): E
   }
 }
 
-const isDone = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Exit<A, E> =>
+export const isDone = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Exit<A, E> =>
   "_tag" in effect && (effect._tag === "Success" || effect._tag === "Failure")
+
+/** Interruptible where the caller is, unless it is taken in place. */
+export const restored = <A, E, R>(moment: Moment, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  if (isDone(effect)) return effect
+  if (!(effect instanceof Step)) return moment.restore(effect)
+  // What it leaves to do will not be masked: so it may not hold anything.
+  const taken = take(moment.branch(moment.restore, false), effect)
+  return isDone(taken) ? taken : moment.restore(taken)
+}
 
 /** `Effect.flatMap`, in place as far as it goes. */
 export const andThen = <A, E, R, B, E2, R2>(
@@ -98,7 +116,10 @@ export const andThen = <A, E, R, B, E2, R2>(
 }
 
 /** As a fiber would: what throws is a defect, and whoever cleans up behind it hears of it. */
-const call = <A, B, E, R>(f: (value: A) => Effect.Effect<B, E, R>, value: A): Effect.Effect<B, E, R> => {
+export const call = <A, B, E, R>(
+  f: (value: A) => Effect.Effect<B, E, R>,
+  value: A
+): Effect.Effect<B, E, R> => {
   try {
     return f(value)
   } catch (defect) {

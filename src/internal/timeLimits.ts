@@ -130,70 +130,71 @@ export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(fu
   }
 
   const start = <A, E, R, E2>(
-    endOf: (now: number) => number,
-    effect: (limit: Limit) => Effect.Effect<A, E, R>,
+    moment: Step.Moment,
+    call: Call,
+    effect: Effect.Effect<A, E, R>,
     onTimeout: (limit: Limit) => E2,
     runtimeFlags: RuntimeFlags.RuntimeFlags
-  ): Effect.Effect<A, E | E2, R> =>
-    Step.masked((moment: Step.Moment): Effect.Effect<A, E | E2, R> => {
-      const { fiber: parent } = moment
-      const call = new Call(endOf(moment.now), clock, watchCall)
-      const child = Runtime.runFork(
-        Runtime.make<R>({
-          // The effect needs R, and it runs in a fiber that has R.
-          context: parent.currentContext as Context.Context<R>,
-          fiberRefs: parent.getFiberRefs(),
-          runtimeFlags
-        })
-      )(effect(call))
-      moment.later()
-      const done = child.unsafePoll()
-      if (done !== null) return done
+  ): Effect.Effect<A, E | E2, R> => {
+    const { fiber: parent } = moment
+    const child = Runtime.runFork(
+      Runtime.make<R>({
+        // The effect needs R, and it runs in a fiber that has R.
+        context: parent.currentContext as Context.Context<R>,
+        fiberRefs: parent.getFiberRefs(),
+        runtimeFlags
+      })
+    )(effect)
+    moment.later()
+    const done = child.unsafePoll()
+    if (done !== null) return done
 
-      let answer: (exit: Effect.Effect<A, E | E2>) => void = () => {}
-      const unwatch = () => {
-        if (!call.watched) return
-        call.watched = false
-        live -= 1
-      }
-      const observer = (exit: Exit.Exit<A, E>) => {
-        unwatch()
-        answer(exit)
-      }
-      const stop = () => {
-        unwatch()
-        child.removeObserver(observer)
-        child.unsafeInterruptAsFork(parent.id())
-      }
-      call.fire = () => {
-        const error = onTimeout(call)
-        stop()
-        answer(Effect.fail(error))
-      }
-      return moment
-        .restore(
-          Effect.async<A, E | E2>((resume) => {
-            answer = resume
-            call.watched = true
-            live += 1
-            watchCall(call)
-            child.addObserver(observer)
-          })
-        )
-        .pipe(Effect.onInterrupt(() => Effect.sync(stop)))
-    })
+    let answer: (exit: Effect.Effect<A, E | E2>) => void = () => {}
+    const unwatch = () => {
+      if (!call.watched) return
+      call.watched = false
+      live -= 1
+    }
+    const observer = (exit: Exit.Exit<A, E>) => {
+      unwatch()
+      answer(exit)
+    }
+    const stop = () => {
+      unwatch()
+      child.removeObserver(observer)
+      child.unsafeInterruptAsFork(parent.id())
+    }
+    call.fire = () => {
+      const error = onTimeout(call)
+      stop()
+      answer(Effect.fail(error))
+    }
+    return moment
+      .restore(
+        Effect.async<A, E | E2>((resume) => {
+          answer = resume
+          call.watched = true
+          live += 1
+          watchCall(call)
+          child.addObserver(observer)
+        })
+      )
+      .pipe(Effect.onInterrupt(() => Effect.sync(stop)))
+  }
 
   const within: TimeLimits["within"] = (ms, effect, onTimeout) =>
-    start((now) => now + ms, effect, onTimeout, interruptible)
+    Step.masked((moment) => {
+      const call = new Call(moment.now + ms, clock, watchCall)
+      return start(moment, call, effect(call), onTimeout, interruptible)
+    })
 
+  // As far as it goes in place it needs neither a fiber nor a timer: nothing has been waited for.
   const withinHolding: TimeLimits["withinHolding"] = (deadline, effect, onTimeout) =>
-    start(
-      () => deadline,
-      (limit) =>
-        Effect.withFiberRuntime((fiber) => effect(limit, new Step.Moment(fiber, Effect.interruptible))),
-      onTimeout,
-      uninterruptible
-    )
+    Step.masked((moment) => {
+      const call = new Call(deadline, clock, watchCall)
+      const begun = Step.call((inner) => effect(call, inner), moment.branch(Effect.interruptible, true))
+      return Step.isDone(begun) ? begun : start(moment, call, begun, onTimeout, uninterruptible)
+    })
 
   return { within, withinHolding, size: Effect.sync(() => live) }
 })
