@@ -92,6 +92,11 @@ export interface Request<A, E> {
   readonly key: string
   /** Instead of the cache's own, milliseconds; 0: always ask first. */
   readonly freshMs?: number | undefined
+  /**
+   * How long the caller has for another one's answer, and for its own if that comes to nothing:
+   * milliseconds, and what it fails with when they are over. For ever when absent.
+   */
+  readonly patience?: { readonly ms: number; readonly late: () => E } | undefined
   /** May an old answer stand in for this failure, and how is that explained? {@link unreachable} when absent. */
   readonly allowStale?: ((error: E) => Option.Option<string>) | undefined
   /** Bytes of an answer; those of its JSON when absent. */
@@ -207,7 +212,7 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
       request: Request<A, E>,
       effect: Effect.Effect<A, E, R>
     ): Effect.Effect<Served<A>, E, R> => {
-      const { allowStale = unreachable, bytes = jsonBytes, freshMs = config.freshMs, key } = request
+      const { allowStale = unreachable, bytes = jsonBytes, freshMs = config.freshMs, key, patience } = request
 
       // The type of a value is part of what its key promises.
       const from = ({ asOf, value }: Entry, now: number, why: { stale: boolean; reason?: string }) => ({
@@ -255,6 +260,12 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
           }
         })
 
+      /** Who asks first is bounded by what it asks; the others have time limits of their own. */
+      const inTime = (following: Effect.Effect<Served<A>, E, R>): Effect.Effect<Served<A>, E, R> =>
+        patience === undefined
+          ? following
+          : Effect.timeoutFail(following, { duration: patience.ms, onTimeout: patience.late })
+
       const attempt = (mayFollow: boolean): Effect.Effect<Served<A>, E, R> =>
         Effect.clockWith((clock) => {
           const now = nowOf(clock)
@@ -266,7 +277,9 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
           }
           const question = asked.get(key)
           // An answer on its way is as old as its question.
-          return mayFollow && question !== undefined && isFresh(question) ? follow(question) : ask(now)
+          return mayFollow && question !== undefined && isFresh(question)
+            ? inTime(follow(question))
+            : ask(now)
         })
 
       const instead = (error: E): Effect.Effect<Served<A>, E> =>
