@@ -169,6 +169,9 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
 
 const PAGE_KEYS = 100
 
+/** Keys that are kept ready to be charged; what is known of others is folded to a tenth of the size. */
+const BUSY_KEYS = 1_024
+
 /**
  * A store in this process's memory, on the wall clock. `windows: "rolling"` never lets more than a limit
  * pass in ANY hour or day, at the price of a reset that has no round time.
@@ -184,7 +187,7 @@ export const makeMemory = (options?: {
 }): Effect.Effect<Context.Tag.Service<QuotaStore>> =>
   Effect.map(Random.nextIntBetween(0, 2 ** 31), (random) => {
     // Ids of an earlier process must not be taken for our own.
-    const ledger = makeLedger<QuotaName>(`${random.toString(36)}-`, options?.windows ?? "fixed")
+    const ledger = makeLedger<QuotaName>(`${random.toString(36)}-`, options?.windows ?? "fixed", BUSY_KEYS)
     const step = <A>(f: (now: number) => A): Effect.Effect<A> =>
       Step.make((moment) => Exit.succeed(f(moment.wall)))
     return QuotaStore.of({

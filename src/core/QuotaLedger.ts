@@ -57,7 +57,7 @@ const decide = <Quota extends string>(
       const slice = QuotaWindow.sliceAt(counter.window, ledger.last)
       const bucket = QuotaWindow.bucketOf(counter, slice)
       bucket.reserved += amount
-      entries.push({ key, counter, slice, bucket, amount })
+      entries.push({ key, counter, slice, bucket, account, amount })
       const resetAt = QuotaWindow.sliceEnd(counter.window, slice)
       usage.push({ key, quota, used, reserved: reserved + amount, resetAt, limit })
     } else {
@@ -230,6 +230,9 @@ export const release = <Quota extends string>(ledger: Ledger<Quota>, now: number
   }
 }
 
+const isKnown = <Quota extends string>({ accounts, folded }: Ledger<Quota>, key: string): boolean =>
+  accounts.has(key) || folded.rows.has(key)
+
 /**
  * What is used or held of each quota of a key, by name; quotas of which nothing is are left out.
  *
@@ -242,9 +245,8 @@ export const usage = <Quota extends string>(
   key: string
 ): ReadonlyArray<Usage<Quota>> => {
   advance(ledger, now)
-  const counters = [...(ledger.accounts.get(key)?.counters ?? [])].sort((a, b) =>
-    a.quota < b.quota ? -1 : 1
-  )
+  if (!isKnown(ledger, key)) return []
+  const counters = [...accountOf(ledger, key).counters].sort((a, b) => (a.quota < b.quota ? -1 : 1))
   return counters.flatMap((counter) => {
     QuotaWindow.prune(counter, ledger.last)
     const used = QuotaWindow.usedOf(counter)
@@ -266,7 +268,9 @@ export const list = <Quota extends string>(
   cursor: string | undefined,
   size: number
 ): { readonly usage: ReadonlyArray<Usage<Quota>>; readonly next?: string | undefined } => {
-  const keys = [...ledger.accounts.keys()].filter((key) => cursor === undefined || key > cursor).sort()
+  const keys = [...ledger.accounts.keys(), ...ledger.folded.rows.keys()]
+    .filter((key) => cursor === undefined || key > cursor)
+    .sort()
   const page = keys.slice(0, size)
   return {
     usage: page.flatMap((key) => usage(ledger, now, key)),
@@ -287,7 +291,8 @@ export const reset = <Quota extends string>(
   quota?: Quota
 ): void => {
   advance(ledger, now)
-  for (const counter of ledger.accounts.get(key)?.counters ?? []) {
+  if (!isKnown(ledger, key)) return
+  for (const counter of accountOf(ledger, key).counters) {
     if (quota === undefined || counter.quota === quota) {
       for (const bucket of counter.buckets) bucket.used = 0
     }
