@@ -30,11 +30,13 @@ import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import { DeadlineExceeded } from "./Deadline.js"
 import * as Degradation from "./Degradation.js"
+import * as GuardAttempt from "./internal/guardAttempt.js"
+import type { Attempt, Operation } from "./internal/guardAttempt.js"
 import * as RequestId from "./internal/requestId.js"
 import * as Step from "./internal/step.js"
 import * as TimeLimits from "./internal/timeLimits.js"
 import * as Verdict from "./internal/verdict.js"
-import type { Criticality, OperationClass } from "./Operation.js"
+import type { Criticality } from "./Operation.js"
 import { CurrentPrincipal } from "./Principal.js"
 import * as Quota from "./Quota.js"
 import type { QuotaStoreError } from "./QuotaStore.js"
@@ -44,44 +46,7 @@ import * as Telemetry from "./Telemetry.js"
 import type { WarehouseError } from "./Warehouse.js"
 
 export { DeadlineExceeded }
-
-/**
- * What a tool asks the guard to let through.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Operation {
-  readonly tool: string
-  readonly class: OperationClass
-  /** Milliseconds the whole call may take, waiting and retries included. */
-  readonly deadlineMs: number
-  /** Milliseconds one attempt in the warehouse may take; `deadlineMs` when absent. */
-  readonly timeoutMs?: number | undefined
-  /** Result bytes expected; what was really delivered is settled afterwards. */
-  readonly estimatedBytes: number
-  /** Told when the call has to wait for its turn, with what it waits for. */
-  readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
-}
-
-/**
- * One attempt of an operation, as the work sees it.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Attempt {
-  /** The same for every attempt of a call: the warehouse de-duplicates by it. */
-  readonly requestId: string
-  /** Milliseconds this attempt may take. */
-  readonly timeoutMs: number
-  /** Result bytes that may be delivered before a quota is used up. */
-  readonly bytesLeft: number
-  /** The statement is about to leave the process: from here on it is paid for. */
-  readonly markSent: Effect.Effect<void>
-  /** Result bytes delivered; adds up. */
-  readonly addBytes: (bytes: number) => Effect.Effect<void>
-}
+export type { Attempt, Operation }
 
 /**
  * What the guard adds to a result.
@@ -156,39 +121,6 @@ export const defaults: Options = {
   tiers: { default: { maxTokenWaitMs: 0, batch: false } }
 }
 
-/** What a finished call has to say about: the reservation it holds, and what it did. */
-interface Ledger {
-  /** Was a statement about to be sent, by any attempt? */
-  sent: boolean
-  /** ... by the attempt that is under way, or was the last? */
-  sending: boolean
-  /** Did one of the attempts before it leave the process, as far as anybody knows? */
-  left: boolean
-  bytes: number
-}
-
-/** What an attempt has taken so far. */
-interface Held {
-  paced: boolean
-  request: Bulkhead.Slot | undefined
-  statement: Bulkhead.Slot | undefined
-  permit: CircuitBreaker.Permit | undefined
-}
-
-/** How an attempt went, apart from its end. */
-interface Course {
-  readonly class: OperationClass
-  readonly begunAt: number
-  readonly sentAt: number | undefined
-  readonly timedOut: boolean
-}
-
-/** A store that cannot be told the end of a call must not cost the caller the result. */
-const logged = (moment: Step.Moment, effect: Effect.Effect<void, QuotaStoreError>): Effect.Effect<void> =>
-  Step.onExit(moment, effect, (exit) =>
-    exit._tag === "Success" ? Exit.void : Effect.ignoreLogged(Exit.failCause(exit.cause))
-  )
-
 /** A call that waits less than this is not worth a word to its client. */
 const WORTH_TELLING_MS = 50
 
@@ -230,6 +162,7 @@ export const make = (options: Partial<Options> = {}) =>
     const bulkhead = yield* Bulkhead.Bulkhead
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const limits = yield* TimeLimits.make
+    const attempt = GuardAttempt.make({ quota, pace, bulkhead, breaker, limits, maxWaitMs })
     const nextRequestId = yield* RequestId.make
     const interactive: TierOptions = tiers["default"] ?? { maxTokenWaitMs: 0, batch: false }
 
@@ -240,81 +173,14 @@ export const make = (options: Partial<Options> = {}) =>
       Step.masked((moment) => {
         const { client, tier } = Context.get(moment.fiber.currentContext, CurrentPrincipal)
         const { estimatedBytes, deadlineMs } = operation
-        const attemptMs = operation.timeoutMs ?? deadlineMs
         const deadline = moment.now + deadlineMs
         const who = { client, tier, class: operation.class, estimatedBytes, deadlineMs }
         const { batch, maxTokenWaitMs } = tiers[tier] ?? interactive
         const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
         const requestId = nextRequestId()
         const decide = Verdict.decide(operation.class)
-        const ledger: Ledger = { sent: false, sending: false, left: false, bytes: 0 }
-
-        // The caller is answered at its deadline; the slots inside are freed only when the attempt has
-        // really ended, which may be a little later.
-        const attempt = (reservation: Quota.Reservation) => {
-          let timedOut = false
-          let sentAt: number | undefined
-          let begunAt = 0
-          const markSent = Step.make((moment) => {
-            if (sentAt !== undefined) return Exit.void
-            sentAt = moment.now
-            ledger.sending = true
-            if (ledger.sent) return Exit.void
-            ledger.sent = true
-            return logged(moment, quota.submitted(reservation))
-          })
-          const addBytes = (more: number) => Effect.sync(() => void (ledger.bytes += more))
-          return limits.withinHolding(
-            deadline,
-            (limit, moment) => {
-              const held: Held = { paced: false, request: undefined, statement: undefined, permit: undefined }
-              const slotFor = (pool: Bulkhead.Pool) =>
-                bulkhead.acquire(pool, {
-                  client,
-                  tier,
-                  maxWaitMs: Math.min(maxWaitMs, Math.max(0, deadline - moment.now))
-                })
-              const entered = Step.make(() =>
-                Step.andThen(moment, pace.acquire, () => {
-                  held.paced = true
-                  return Step.andThen(moment, slotFor("requests"), (slot) => {
-                    held.request = slot
-                    return Step.andThen(moment, breaker.peek, () =>
-                      Step.andThen(moment, slotFor("statements"), (slot) => {
-                        held.statement = slot
-                        return Step.andThen(moment, breaker.acquire, (permit) => {
-                          held.permit = permit
-                          begunAt = moment.now
-                          const timeoutMs = Math.min(attemptMs, Math.max(0, deadline - moment.now))
-                          limit.tighten(timeoutMs)
-                          return Step.restored(
-                            moment,
-                            work({
-                              requestId,
-                              timeoutMs,
-                              bytesLeft: Math.max(0, reservation.bytesLeft - ledger.bytes),
-                              markSent,
-                              addBytes
-                            })
-                          )
-                        })
-                      })
-                    )
-                  })
-                })
-              )
-              return Step.onExit(moment, entered, (exit) =>
-                leave(moment, held, exit, { class: operation.class, begunAt, sentAt, timedOut })
-              )
-            },
-            (limit) => {
-              timedOut = limit.tightened
-              return limit.tightened
-                ? new DeadlineExceeded({ limitMs: attemptMs, sent: ledger.sent, of: "attempt" })
-                : new DeadlineExceeded({ limitMs: deadlineMs, sent: ledger.sent, of: "call" })
-            }
-          )
-        }
+        const ledger: GuardAttempt.Ledger = { sent: false, sending: false, left: false, bytes: 0 }
+        const call: GuardAttempt.Call = { operation, client, tier, deadline, requestId, ledger }
 
         const settle = (
           admission: RateLimiter.Admission,
@@ -323,9 +189,9 @@ export const make = (options: Partial<Options> = {}) =>
         ): Effect.Effect<void> => {
           Telemetry.recordBytes(tier, ledger.bytes)
           if (ledger.left || (ledger.sending && !Verdict.neverLeft(exit))) {
-            return logged(moment, quota.settle(reservation, { bytes: ledger.bytes }))
+            return GuardAttempt.logged(moment, quota.settle(reservation, { bytes: ledger.bytes }))
           }
-          const release = Step.make((moment) => logged(moment, quota.release(reservation)))
+          const release = Step.make((moment) => GuardAttempt.logged(moment, quota.release(reservation)))
           return keepsToken(exit) ? release : Step.andThen(moment, limiter.refund(admission), () => release)
         }
 
@@ -348,7 +214,7 @@ export const make = (options: Partial<Options> = {}) =>
                   exit._tag === "Success" ? exit : Step.andThen(moment, limiter.refund(admission), () => exit)
               )
               return Step.andThen(moment, reserved, (reservation) => {
-                const done = retry.run(() => attempt(reservation), {
+                const done = retry.run(() => attempt(call, reservation, work), {
                   class: operation.class,
                   deadline,
                   decide: (error) => {
@@ -367,29 +233,6 @@ export const make = (options: Partial<Options> = {}) =>
         )
         return Step.take(moment, degradation.protect(criticality, path))
       })
-
-    /** Gives back what an attempt held, last taken first, with what its end says about each. */
-    const leave = <A, E>(
-      moment: Step.Moment,
-      { paced, permit, request, statement }: Held,
-      exit: Exit.Exit<A, E>,
-      { class: operation, begunAt, sentAt, timedOut }: Course
-    ): Effect.Effect<A, E> => {
-      moment.later()
-      let left: Effect.Effect<A, E> = exit
-      if (permit !== undefined) {
-        left = Step.ensuring(moment, left, () => {
-          const verdict = timedOut ? "failure" : Verdict.verdict(exit)
-          Telemetry.recordAttempt(operation, verdict, moment.now - begunAt)
-          return breaker.settle(permit, verdict)
-        })
-      }
-      if (statement !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(statement))
-      if (request !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(request))
-      if (!paced) return left
-      if (sentAt === undefined) return Step.ensuring(moment, left, () => pace.refund)
-      return Verdict.isOverload(exit) ? Step.ensuring(moment, left, () => pace.overloaded(sentAt)) : left
-    }
 
     return Guard.of({ run })
   })

@@ -10,136 +10,18 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import { sliceAt, sliceEnd, windowOf } from "./core/QuotaWindow.js"
 import * as QuotaLimits from "./internal/quotaLimits.js"
+import { InvalidQuotas, QuotaExceeded } from "./internal/quotaModel.js"
+import type { Limits, Options, QuotaStatus, Request, Reservation, Spent } from "./internal/quotaModel.js"
+import { actualOf, Granted, statusOf } from "./internal/quotaReservation.js"
 import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
-import type { OperationClass } from "./Operation.js"
-import { QuotaName, QuotaStore } from "./QuotaStore.js"
-import type { Actual, Decision, QuotaStoreError } from "./QuotaStore.js"
+import { QuotaStore } from "./QuotaStore.js"
+import type { Decision, QuotaName, QuotaStoreError } from "./QuotaStore.js"
 
-/**
- * Limits by quota, at least 1 each; a quota without an entry is not limited.
- *
- * @since 0.1.0
- * @category models
- */
-export type Limits = QuotaLimits.Limits
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Options {
-  /** Must hold `default`, used for unknown tiers. */
-  readonly tiers: { readonly [tier: string]: Limits }
-  /** Overrides of single clients, on top of their tier's limits. */
-  readonly clients?: { readonly [client: string]: Limits } | undefined
-  /** Totals over all clients. */
-  readonly global?: Limits | undefined
-  /**
-   * Milliseconds that a reservation outlives the deadline of its call before it counts as abandoned;
-   * 30,000 when absent.
-   */
-  readonly graceMs?: number | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Request {
-  readonly client: string
-  readonly tier: string
-  readonly class: OperationClass
-  /** Result bytes expected; settled with the real number. */
-  readonly estimatedBytes: number
-  /** Milliseconds the call may take at most: an unfinished reservation expires some time after. */
-  readonly deadlineMs: number
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface QuotaStatus {
-  readonly scope: "client" | "global"
-  readonly quota: QuotaName
-  readonly limit: number
-  /** Settled, and held by calls that are not finished. */
-  readonly used: number
-  readonly remaining: number
-  /** Wall clock, milliseconds since 1970. */
-  readonly resetAt: number
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Reservation {
-  readonly id: string
-  /** The state after the reservation, fullest first: what warnings are made of. */
-  readonly status: ReadonlyArray<QuotaStatus>
-  /** False: of every quota at least a fifth is left. */
-  readonly low?: boolean | undefined
-  /** Result bytes this call may still deliver before a bytes quota is used up; `Infinity` without one. */
-  readonly bytesLeft: number
-  /** Whose it is; absent when nothing is held. */
-  readonly client?: string | undefined
-}
-
-/**
- * What a call really used. Bytes scanned and seconds in the warehouse count where they are known and a
- * quota for them is configured.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Spent {
-  /** Result bytes delivered. */
-  readonly bytes: number
-  readonly scanBytes?: number | undefined
-  readonly statementSeconds?: number | undefined
-}
-
-/**
- * @since 0.1.0
- * @category errors
- */
-export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("snowguard/QuotaExceeded")(
-  "QuotaExceeded",
-  {
-    scope: Schema.Literal("client", "global"),
-    quota: QuotaName,
-    limit: Schema.Number,
-    used: Schema.Number,
-    remaining: Schema.Number,
-    /** Wall clock, milliseconds since 1970. */
-    resetAt: Schema.Number,
-    retryAfterMs: Schema.Number
-  }
-) {
-  override get message(): string {
-    return `${this.scope} quota ${this.quota}: ${this.used} of ${this.limit} used`
-  }
-}
-
-/**
- * Limits that make no sense: every problem at once.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidQuotas extends Schema.TaggedError<InvalidQuotas>("snowguard/InvalidQuotas")(
-  "InvalidQuotas",
-  { problems: Schema.Array(Schema.String) }
-) {
-  override get message(): string {
-    return `quotas: ${this.problems.join("; ")}`
-  }
-}
+export { InvalidQuotas, QuotaExceeded }
+export type { Limits, Options, QuotaStatus, Request, Reservation, Spent }
 
 /**
  * @since 0.1.0
@@ -178,50 +60,6 @@ export class Quota extends Context.Tag("snowguard/Quota")<
 const check = (problems: ReadonlyArray<string>): Effect.Effect<void, InvalidQuotas> =>
   problems.length === 0 ? Effect.void : Effect.fail(new InvalidQuotas({ problems }))
 
-const statusOf = (
-  usage: { readonly used: number; readonly reserved: number; readonly resetAt: number },
-  scope: "client" | "global",
-  quota: QuotaName,
-  limit: number
-): QuotaStatus => {
-  const used = usage.used + usage.reserved
-  return { scope, quota, limit, used, remaining: Math.max(0, limit - used), resetAt: usage.resetAt }
-}
-
-const byFullest = (a: QuotaStatus, b: QuotaStatus): number => a.remaining / a.limit - b.remaining / b.limit
-
-type Granting = Extract<Decision, { readonly _tag: "Granted" }>
-
-/** What was reserved, and what can be told of it: nobody reads the status of a call far from its limits. */
-class Granted implements Reservation {
-  private told: ReadonlyArray<QuotaStatus> | undefined
-  readonly id: string
-  readonly client: string
-  readonly bytesLeft: number
-  readonly low: boolean
-  readonly usage: Granting["usage"]
-  constructor({ reservation, usage }: Granting, { client, estimatedBytes }: Request) {
-    let bytesLeft = Number.POSITIVE_INFINITY
-    let low = false
-    for (const { limit, quota, reserved, used } of usage) {
-      const left = limit - used - reserved
-      if (left < limit / 5) low = true
-      // What it holds itself is its own to use.
-      if (quota === "bytes_per_day") bytesLeft = Math.min(bytesLeft, Math.max(0, left + estimatedBytes))
-    }
-    this.id = reservation
-    this.client = client
-    this.bytesLeft = bytesLeft
-    this.low = low
-    this.usage = usage
-  }
-  get status(): ReadonlyArray<QuotaStatus> {
-    return (this.told ??= this.usage
-      .map((usage) => statusOf(usage, QuotaLimits.scopeOf(usage.key), usage.quota, usage.limit))
-      .sort(byFullest))
-  }
-}
-
 const refuse = (
   refused: Extract<Decision, { readonly _tag: "Refused" }>
 ): Effect.Effect<never, QuotaExceeded> =>
@@ -239,36 +77,6 @@ const refuse = (
       )
     )
   )
-
-const amountOf = (quota: QuotaName, spent: Spent): number | undefined => {
-  switch (quota) {
-    case "bytes_per_day":
-      return spent.bytes
-    case "scan_bytes_per_day":
-      return spent.scanBytes
-    case "statement_seconds_per_day":
-      return spent.statementSeconds
-    default:
-      return undefined
-  }
-}
-
-const actualOf = (reservation: Reservation, spent: Spent): ReadonlyArray<Actual> => {
-  const actual: Array<Actual> = []
-  if (reservation instanceof Granted) {
-    for (const { key, quota } of reservation.usage) {
-      const amount = amountOf(quota, spent)
-      if (amount !== undefined) actual.push({ key, quota, amount })
-    }
-    return actual
-  }
-  for (const { quota, scope } of reservation.status) {
-    const amount = amountOf(quota, spent)
-    const key = scope === "global" ? QuotaLimits.GLOBAL : QuotaLimits.keyOf(reservation.client ?? "")
-    if (amount !== undefined) actual.push({ key, quota, amount })
-  }
-  return actual
-}
 
 /** A quota of which nothing has been used: its fixed window, since it has no other yet. */
 const unused = (quota: QuotaName, now: number) => {

@@ -14,7 +14,7 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -23,6 +23,7 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as RetryBudget from "./core/RetryBudget.js"
 import * as Backoff from "./internal/backoff.js"
+import { expected } from "./internal/expected.js"
 import { monotonicMillis, unsafeMonotonicMillis } from "./internal/monotonic.js"
 import * as Step from "./internal/step.js"
 import type { OperationClass } from "./Operation.js"
@@ -145,14 +146,6 @@ const resolve = (options: Options) => {
     found.push(`maxPauseMs must be between 1 and ${LONGEST_PAUSE_MS}, not ${maxPauseMs}`)
   return { problems: found, byClass, maxAttempts, maxPauseMs, budget }
 }
-
-/** An expected error to decide about, unless something unexpected happened beside it. */
-const expected = <E>(cause: Cause.Cause<E>): Option.Option<E> =>
-  cause._tag === "Fail"
-    ? Option.some(cause.error)
-    : Cause.isDie(cause)
-      ? Option.none()
-      : Cause.failureOption(cause)
 
 /** How far one call has come with one kind of fault. */
 interface Course {

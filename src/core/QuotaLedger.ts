@@ -26,8 +26,9 @@
  *
  * @since 0.1.0
  */
+import { advance, sweep } from "./QuotaExpiry.js"
 import type { Account, Actual, Charge, Decision, Entry, Ledger, Usage } from "./QuotaModel.js"
-import { accountOf, advance, book, counterIn, counterOf, finish, isNews, sweep } from "./QuotaModel.js"
+import { accountOf, book, counterIn, counterOf, finish, isKnown, isNews } from "./QuotaModel.js"
 import * as QuotaWindow from "./QuotaWindow.js"
 
 type Granted<Quota extends string> = Extract<Decision<Quota>, { readonly _tag: "Granted" }>
@@ -229,9 +230,6 @@ export const release = <Quota extends string>(ledger: Ledger<Quota>, now: number
       giveBack(ledger, reservation.entries)
   }
 }
-
-const isKnown = <Quota extends string>({ accounts, folded }: Ledger<Quota>, key: string): boolean =>
-  accounts.has(key) || folded.rows.has(key)
 
 /**
  * What is used or held of each quota of a key, by name; quotas of which nothing is are left out.
