@@ -72,6 +72,21 @@ const of = (clients: string, tiers: Record<string, string> = {}) =>
   [...clients].map((client) => [client, tiers[client] ?? "default"] as const)
 
 describe("Bulkhead", () => {
+  it.effect("can be interrupted while it waits, even where nothing else can", () =>
+    Effect.gen(function* () {
+      const release = yield* hold()
+      const bulkhead = yield* Bulkhead.Bulkhead
+      const acquire = bulkhead.acquire("statements", request("a"))
+      const waiter = yield* Effect.fork(Effect.uninterruptible(acquire))
+      yield* settle
+      assert.strictEqual((yield* status).queued, 1)
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(waiter)))
+      assert.strictEqual((yield* status).queued, 0)
+      yield* release
+      assert.strictEqual((yield* status).inUse, 0)
+    }).pipe(Effect.provide(layerOf({})))
+  )
+
   it.effect("runs as many at once as there are slots, and the next one when the first has ended", () =>
     Effect.gen(function* () {
       const first = yield* hold("a")
