@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SlotPool from "./internal/slotPool.js"
+import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
 
 /**
@@ -205,9 +206,9 @@ export const withSlot = <A, E, R>(
   request: Request,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Overloaded, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(bulkhead.acquire(pool, request), (slot) =>
-      Effect.onExit(restore(effect), () => bulkhead.release(slot))
+  Step.masked((moment) =>
+    Step.andThen(moment, bulkhead.acquire(pool, request), (slot) =>
+      Step.ensuring(moment, moment.restore(effect), () => bulkhead.release(slot))
     )
   )
 
