@@ -121,7 +121,7 @@ export const protect = <A, E, R>(
 }
 
 /**
- * A circuit breaker whose state is one `Ref` and whose every step is one `Ref.modify` on the monotonic
+ * A circuit breaker whose state is one reference and whose every step is synchronous, on the monotonic
  * clock. There is no timer and no fiber: what is due happens when somebody looks.
  *
  * The open times are drawn from the schedule as a table BEFORE they are needed, and drawn again after

@@ -2,8 +2,9 @@
  * How fast: token buckets for the client, its tier, the operation class and the whole server, decided
  * together in one atomic step. A refusal charges nobody and says exactly how long to wait.
  *
- * The state is one `Ref` and every operation one `Ref.modify` of a pure decision (`core/TokenBucket`,
- * where the algorithm and its invariants are written down). There is no fiber and no timer per client.
+ * The state is one variable and every operation one synchronous step on it, by a pure decision
+ * (`core/TokenBucket`, where the algorithm and its invariants are written down). There is no fiber and no
+ * timer per client.
  *
  * @since 0.1.0
  */
