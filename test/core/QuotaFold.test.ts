@@ -81,6 +81,25 @@ describe("a ledger that folds idle accounts", () => {
     expect(ledger.folded.rows.size + ledger.accounts.size).toBe(0)
   })
 
+  it("counts what becomes known after the account was folded", () => {
+    const ledger = make("t-", "fixed", 1)
+    const reserve = (key: string, amount: number) => {
+      const granted = QuotaLedger.reserve(
+        ledger,
+        NOON,
+        [{ key, quota: "bytes_per_day", limit: 9, amount }],
+        1_000
+      )
+      if (granted._tag === "Refused") throw new Error("refused")
+      return granted.reservation
+    }
+    const unknown = reserve("client:a", 0)
+    for (let i = 0; i < 20; i++) QuotaLedger.settle(ledger, NOON, reserve(`client:b${i}`, 1), [])
+    expect(ledger.accounts.has("client:a")).toBe(false)
+    QuotaLedger.settle(ledger, NOON, unknown, [{ key: "client:a", quota: "bytes_per_day", amount: 7 }])
+    expect(QuotaLedger.usage(ledger, NOON, "client:a")).toMatchObject([{ used: 7, reserved: 0 }])
+  })
+
   it("folds nobody who holds something", () => {
     const ledger = make("t-", "fixed", 1)
     for (let i = 0; i < 50; i++) {
