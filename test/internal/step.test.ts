@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Clock, Deferred, Effect, Exit, Fiber, TestClock } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, FiberId, TestClock } from "effect"
 import * as Step from "../../src/internal/step.js"
 import * as TimeLimits from "../../src/internal/timeLimits.js"
 
@@ -116,7 +116,11 @@ describe("an attempt that waits for nothing", () => {
           () => "late"
         )
       const fiberOf = Step.make(({ fiber }) => Exit.succeed(fiber.id()))
+      // Fibers are numbered one after the other.
+      const next = () => FiberId.unsafeMake().id
+      const before = next()
       expect(yield* run(fiberOf)).toEqual(here)
+      expect(next()).toBe(before + 1)
       expect(yield* run(Effect.zipRight(Effect.yieldNow(), Effect.fiberId))).not.toEqual(here)
       const waiting = yield* Effect.fork(Effect.flip(run(Effect.never)))
       yield* settle
