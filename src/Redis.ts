@@ -237,7 +237,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     )
 
     const guarded = <A>(effect: Effect.Effect<A, RedisError>): Effect.Effect<A, RedisError> =>
-      Effect.catchTag(breaker.protect(effect), "CircuitOpen", (open) =>
+      Effect.catchTag(CircuitBreaker.protect(breaker, effect), "CircuitOpen", (open) =>
         Effect.fail(
           new RedisError({
             reason: "CircuitOpen",

@@ -38,7 +38,7 @@ import {
   withdraw
 } from "./LeaseModel.js"
 import type { Actual, Charge, Decision, Usage } from "./QuotaModel.js"
-import * as QuotaModel from "./QuotaModel.js"
+import * as QuotaExpiry from "./QuotaExpiry.js"
 import * as QuotaWindow from "./QuotaWindow.js"
 
 export { drain, make } from "./LeaseModel.js"
@@ -71,7 +71,7 @@ export const attempt = <Quota extends string>(
   ttlMs: number | undefined,
   sizes: Sizes
 ): Attempt<Quota> => {
-  QuotaModel.advance(state.ledger, now)
+  QuotaExpiry.advance(state.ledger, now)
   sweep(state)
   const budgets = charges.map(({ key, quota }) => budgetOf(state, key, quota))
   const local = charges.map((charge, i) => ({
@@ -122,7 +122,7 @@ export const leased = <Quota extends string>(
   usage: ReadonlyArray<Usage<Quota>>,
   amounts: ReadonlyArray<number>
 ): boolean => {
-  QuotaModel.advance(state.ledger, now)
+  QuotaExpiry.advance(state.ledger, now)
   const budgets = usage.map(({ key, quota }) => budgetOf(state, key, quota))
   const aligned = budgets.every(
     (budget, i) =>
@@ -157,7 +157,7 @@ export const corrected = <Quota extends string, U extends Usage<Quota>>(
   now: number,
   shared: U
 ): U => {
-  QuotaModel.advance(state.ledger, now)
+  QuotaExpiry.advance(state.ledger, now)
   if (!state.budgets.has(shared.key + SEPARATOR + shared.quota)) return shared
   const budget = budgetOf(state, shared.key, shared.quota)
   const counter = counterOf(state, budget)
@@ -183,7 +183,7 @@ export const foreseen = <Quota extends string>(
   seen: ReadonlyArray<Usage<Quota>>,
   asked: ReadonlyArray<Charge<Quota>>
 ): Decision<Quota> => {
-  QuotaModel.advance(state.ledger, now)
+  QuotaExpiry.advance(state.ledger, now)
   seen.forEach(({ key, quota, reserved, used }, i) => {
     const budget = budgetOf(state, key, quota)
     budget.others = used + reserved - Math.max(0, asked[i]?.amount ?? 0) - leasedOf(state, budget)
@@ -205,7 +205,7 @@ const touched = <Quota extends string>(
   id: string,
   step: () => void
 ): void => {
-  QuotaModel.advance(state.ledger, now)
+  QuotaExpiry.advance(state.ledger, now)
   const reservation = state.ledger.open.get(id) ?? state.ledger.expired.get(id)
   step()
   for (const { counter, key } of reservation?.entries ?? []) budgetOf(state, key, counter.quota)
@@ -246,7 +246,7 @@ export const reset = <Quota extends string>(
 
 /** Gives back all that is left. What is held by calls that are not finished counts as spent. */
 export const close = <Quota extends string>(state: State<Quota>, now: number): void => {
-  QuotaModel.advance(state.ledger, now)
+  QuotaExpiry.advance(state.ledger, now)
   const groups = new Set<Group<Quota>>()
   for (const budget of state.budgets.values()) {
     settleUp(state, budget)
