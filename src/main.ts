@@ -6,7 +6,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { homedir } from "node:os"
+import { join } from "node:path"
 import * as AdaptiveRate from "./AdaptiveRate.js"
+import * as Audit from "./Audit.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
@@ -18,9 +21,11 @@ import * as McpServer from "./McpServer.js"
 import * as Principal from "./Principal.js"
 import * as Quota from "./Quota.js"
 import * as QuotaStore from "./QuotaStore.js"
+import { stateDir } from "./QuotaStore/sqlite/stateDir.js"
 import * as RateLimiter from "./RateLimiter.js"
 import * as ReadOnly from "./ReadOnly.js"
 import * as ResultCache from "./ResultCache.js"
+import * as Readiness from "./Readiness.js"
 import * as Retry from "./Retry.js"
 import * as ServerConfig from "./ServerConfig.js"
 import * as Telemetry from "./Telemetry.js"
@@ -83,11 +88,11 @@ export const layer = (settings: ServerConfig.Settings) => {
     Layer.provide(Quota.layer(ServerConfig.quotaOptions(settings)), QuotaStore.layerMemory),
     CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
   )
-  return McpServer.layer({
+  const server = McpServer.layer({
     ...Package,
     drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE
-  }).pipe(
-    Layer.provide(Toolbox.layerDefault),
+  })
+  return Layer.merge(Layer.provide(server, Toolbox.layerDefault), Readiness.layer).pipe(
     Layer.provide(Telemetry.layer),
     Layer.provide(LoopGuard.layer()),
     Layer.provide(Guard.layer(ServerConfig.guardOptions(settings))),
@@ -127,3 +132,68 @@ const serveStdio = (settings: ServerConfig.Settings) =>
     // The settings were checked when they were read: options that a service refuses are a defect.
     Effect.provide(Layer.orDie(layer(settings)))
   )
+
+/**
+ * Where the keys of the shared server are: for the server, and for the commands that make them.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const keysPath = ({ auth }: ServerConfig.Settings): string =>
+  auth.keysFile ??
+  join(
+    stateDir({ platform: process.platform, env: process.env, home: homedir(), cwd: process.cwd() }),
+    "keys.json"
+  )
+
+/**
+ * The log of who asked what; none when no file is named.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const audit = ({ audit: { file, ...options } }: ServerConfig.Settings) =>
+  file === undefined ? Audit.layerNoop : Audit.layerFile({ ...options, path: file })
+
+/**
+ * Serves many clients over HTTP until it is interrupted.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const http = (
+  settings: ServerConfig.Settings,
+  listen: { readonly host?: string | undefined; readonly port?: number | undefined } = {}
+) =>
+  Effect.gen(function* () {
+    yield* available(settings)
+    // Not on the way of a start over stdio.
+    const [Http, Auth] = yield* Effect.promise(() =>
+      Promise.all([import("./transport/Http.js"), import("./transport/auth/FromSettings.js")])
+    )
+    const given = ServerConfig.httpOptions(settings)
+    const options = { ...given, host: listen.host ?? given.host, port: listen.port ?? given.port }
+    yield* Http.serve(options).pipe(
+      Effect.provide(
+        Layer.merge(
+          Layer.orDie(layer(settings)),
+          Auth.layer(settings, { host: options.host, keysPath: keysPath(settings) })
+        )
+      )
+    )
+  }).pipe(Effect.catchTags(startFaults))
+
+const startFault = (key: string, message: string) =>
+  new ServerConfig.ConfigFaults({ faults: [{ key, source: "file", message }] })
+
+/** What only the start of the server can find out. */
+const startFaults = {
+  AuthMisconfigured: ({ description, key }: { readonly key: string; readonly description: string }) =>
+    startFault(key, description),
+  KeysFileError: ({ message }: { readonly message: string }) => startFault("auth.keys_file", message),
+  ServeError: ({ cause }: { readonly cause: unknown }) =>
+    startFault(
+      "http.port",
+      `cannot listen: ${cause instanceof Error ? cause.message : "the address is not available"}`
+    )
+}

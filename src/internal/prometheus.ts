@@ -77,7 +77,11 @@ const samples = (
   if (MetricState.isSummaryState(state)) {
     return [
       ...state.quantiles.map(([quantile, value]) =>
-        line(name, [...labels, ["quantile", number(quantile)]], Option.getOrElse(value, () => Number.NaN))
+        line(
+          name,
+          [...labels, ["quantile", number(quantile)]],
+          Option.getOrElse(value, () => Number.NaN)
+        )
       ),
       line(`${name}_sum`, labels, state.sum),
       line(`${name}_count`, labels, state.count)

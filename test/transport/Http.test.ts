@@ -40,9 +40,7 @@ describe("MCP over HTTP", () => {
         tools.map(({ name }) => name),
         ["slow", "who"]
       )
-      const result = yield* Effect.promise(
-        () => client.callTool({ name: "who" }) as Promise<CallToolResult>
-      )
+      const result = yield* Effect.promise(() => client.callTool({ name: "who" }) as Promise<CallToolResult>)
       assert.deepStrictEqual(result.structuredContent, { who: "local/default" })
       const notes: Array<string | undefined> = []
       yield* Effect.promise(() =>
@@ -100,7 +98,10 @@ describe("MCP over HTTP", () => {
       assert.strictEqual(yield* status({ body: ping, headers: { accept: "text/html" } }), 406)
       assert.strictEqual(yield* status({ body: ping, headers: { "content-type": "text/plain" } }), 415)
       assert.strictEqual(yield* status({ body: ping, headers: { "content-encoding": "gzip" } }), 415)
-      assert.strictEqual(yield* status({ body: ping, headers: { "mcp-protocol-version": "1999-01-01" } }), 400)
+      assert.strictEqual(
+        yield* status({ body: ping, headers: { "mcp-protocol-version": "1999-01-01" } }),
+        400
+      )
       assert.strictEqual(yield* status({ body: ping }), 200)
       assert.strictEqual((yield* server.ask({ path: "/" })).status, 404)
       assert.strictEqual((yield* server.ask({ path: "/%zz" })).status, 404)
@@ -140,22 +141,24 @@ describe("MCP over HTTP", () => {
   )
 
   for (const id of [0, 9, ""]) {
-    it.scopedLive(`a call that is cancelled (id ${JSON.stringify(id)}) is interrupted, and its stream ends`, () =>
-      Effect.gen(function* () {
-        const { interrupted, started, tool } = yield* gate
-        const server = yield* H.server({ tools: [tool, who] })
-        const session = yield* server.open({ body: H.initialize("init") })
-        const call = server.start({ body: H.toolCall(id, "gate"), session })
-        yield* Deferred.await(started)
-        const cancelled = yield* server.ask({
-          body: H.message(undefined, "notifications/cancelled", { requestId: id }),
-          session
-        })
-        assert.strictEqual(cancelled.status, 202)
-        yield* Deferred.await(interrupted)
-        assert.deepStrictEqual(H.messages(yield* Effect.promise(() => call.answer)), [])
-        assert.strictEqual((yield* server.call(session, id, "who")).status, 200)
-      }).pipe(quiet)
+    it.scopedLive(
+      `a call that is cancelled (id ${JSON.stringify(id)}) is interrupted, and its stream ends`,
+      () =>
+        Effect.gen(function* () {
+          const { interrupted, started, tool } = yield* gate
+          const server = yield* H.server({ tools: [tool, who] })
+          const session = yield* server.open({ body: H.initialize("init") })
+          const call = server.start({ body: H.toolCall(id, "gate"), session })
+          yield* Deferred.await(started)
+          const cancelled = yield* server.ask({
+            body: H.message(undefined, "notifications/cancelled", { requestId: id }),
+            session
+          })
+          assert.strictEqual(cancelled.status, 202)
+          yield* Deferred.await(interrupted)
+          assert.deepStrictEqual(H.messages(yield* Effect.promise(() => call.answer)), [])
+          assert.strictEqual((yield* server.call(session, id, "who")).status, 200)
+        }).pipe(quiet)
     )
   }
 

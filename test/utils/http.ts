@@ -198,7 +198,10 @@ export class Server {
 }
 
 /** The JSON-RPC messages of a stream of events, or the one of a JSON body. */
-export const messages = ({ body, headers }: Answer): ReadonlyArray<{
+export const messages = ({
+  body,
+  headers
+}: Answer): ReadonlyArray<{
   readonly id?: string | number | null
   readonly result?: { readonly [key: string]: unknown }
   readonly error?: { readonly code: number; readonly message: string }

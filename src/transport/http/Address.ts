@@ -95,5 +95,7 @@ export const allowsOrigin = (
   const given = origin.toLowerCase()
   if (origins.includes(given)) return true
   const host = /^https?:\/\/(.+)$/.exec(given)?.[1]
-  return listensOnLoopback && host !== undefined && ["localhost", "127.0.0.1", "[::1]"].includes(hostname(host))
+  return (
+    listensOnLoopback && host !== undefined && ["localhost", "127.0.0.1", "[::1]"].includes(hostname(host))
+  )
 }

@@ -16,7 +16,15 @@ import { withoutStack } from "../../internal/withoutStack.js"
  * @category errors
  */
 export class BodyRefused extends Schema.TaggedError<BodyRefused>("snowguard/BodyRefused")("BodyRefused", {
-  reason: Schema.Literal("encoding", "too-large", "too-slow", "too-many", "not-json", "too-complex", "aborted"),
+  reason: Schema.Literal(
+    "encoding",
+    "too-large",
+    "too-slow",
+    "too-many",
+    "not-json",
+    "too-complex",
+    "aborted"
+  ),
   description: Schema.String
 }) {
   override get message(): string {

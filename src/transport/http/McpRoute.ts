@@ -105,7 +105,8 @@ interface Message {
 
 /** Just enough of JSON-RPC to find the session; the rest is the SDK's. */
 const inspect = (value: unknown): Effect.Effect<Message, Refusal> => {
-  if (Array.isArray(value)) return Effect.fail(invalid("Batches are not accepted: send one message a request."))
+  if (Array.isArray(value))
+    return Effect.fail(invalid("Batches are not accepted: send one message a request."))
   if (typeof value !== "object" || value === null) return Effect.fail(invalid("Expected a JSON-RPC message."))
   const method = "method" in value && typeof value.method === "string" ? value.method : undefined
   const id = "id" in value ? value.id : undefined

@@ -48,7 +48,7 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
           return yield* Effect.fail<Refusal>({
             status: 403,
             reason: "not-admin",
-            message: "Metrics are for administrators: make a key with --admin, or set http.metrics to \"open\"."
+            message: 'Metrics are for administrators: make a key with --admin, or set http.metrics to "open".'
           })
         }
       }

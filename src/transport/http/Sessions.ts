@@ -56,9 +56,7 @@ export interface Sessions {
 
 const SWEEPS_PER_IDLE_TIME = 10
 
-export const make = (
-  bounds: Table.Bounds
-): Effect.Effect<Sessions, never, McpServer | Scope.Scope> =>
+export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpServer | Scope.Scope> =>
   Effect.gen(function* () {
     const server = yield* McpServer
     const clock = yield* Effect.clock
