@@ -347,7 +347,7 @@ describe("OAuth", () => {
     "every other token is refused, with where to get a right one and nothing of what it was",
     () =>
       Effect.gen(function* () {
-        const { auth, token } = yield* issuer
+        const { auth, privateKey, token, url } = yield* issuer
         const server = yield* H.server({ auth: auth(), options: many })
         const other = yield* Effect.promise(() => generateKeyPair("ES256"))
         const now = Math.floor(Date.now() / 1000)
@@ -355,12 +355,17 @@ describe("OAuth", () => {
           JSON.stringify({ iss: "x", aud: "https://snow.example.com/mcp", sub: "root", exp: now + 300 })
         ).toString("base64url")}.`
         const good = yield* token()
+        const endless = Effect.promise(() =>
+          new SignJWT({ iss: url, aud: "https://snow.example.com/mcp", sub: "u", scope: "snowguard:read" })
+            .setProtectedHeader({ alg: "ES256", kid: "one" })
+            .sign(privateKey)
+        )
         const refused: { readonly [what: string]: string } = {
           "another server's": yield* token({ aud: "https://other.example.com/mcp" }),
           "another issuer's": yield* token({ iss: "https://evil.example.com" }),
           expired: yield* token({ exp: now - 60 }),
           "not yet valid": yield* token({ nbf: now + 600 }),
-          "without an end": yield* endless(),
+          "without an end": yield* endless,
           "signed by somebody else": yield* token({}, { key: other.privateKey }),
           "of an unknown key": yield* token({}, { key: other.privateKey, kid: "two" }),
           symmetric: yield* token({}, { alg: "HS256", key: new Uint8Array(32) }),
