@@ -141,13 +141,16 @@ describe("keys", () => {
     Effect.gen(function* () {
       const path = join(yield* folder, "keys.json")
       const first = yield* Keys.create(path, { client: "alice" })
-      const server = yield* H.server({ auth: withKeys(path) })
+      const server = yield* H.server({
+        auth: withKeys(path, { lookEveryMs: 10 }),
+        options: { failedLogins: { burst: 1000, ratePerSecond: 1 } }
+      })
       const session = yield* server.open({ token: first.key })
       const second = yield* Keys.create(path, { client: "bob" })
       const status = (token: string) =>
         Effect.map(server.ask({ body: H.initialize(), token }), (got) => got.status)
       const until = (token: string, wanted: number) =>
-        Effect.repeat(Effect.delay(status(token), 50), { until: (got) => got === wanted })
+        Effect.repeat(Effect.delay(status(token), 10), { until: (got) => got === wanted })
       yield* until(second.key, 200)
       assert.strictEqual((yield* Keys.revoke(path, first.id)).length, 1)
       yield* until(first.key, 401)
@@ -175,7 +178,7 @@ describe("keys", () => {
       assert.match(String(open), /without authentication/)
       yield* Keys.create(path, { client: "alice" })
       const asked = Effect.map(server.ask({ body: H.initialize() }), ({ status }) => status)
-      yield* Effect.repeat(Effect.delay(asked, 50), { until: (status) => status === 401 })
+      yield* Effect.repeat(Effect.delay(asked, 10), { until: (status) => status === 401 })
       assert.strictEqual((yield* server.call(session, 2, "who")).status, 401)
       rmSync(path)
       assert.strictEqual((yield* server.ask({ body: H.initialize() })).status, 401)

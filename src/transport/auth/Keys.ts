@@ -133,9 +133,11 @@ export interface Options {
   readonly isTier: (tier: string) => boolean
   /** Who everybody is while no key was ever made; without it, a key is always asked for. */
   readonly whileNone?: Principal.Principal | undefined
+  /** Milliseconds that may pass until a change of the file is seen; a second when absent. */
+  readonly lookEveryMs?: number | undefined
 }
 
-/** How old the knowledge of the file may be. */
+/** How old the knowledge of the file may be, unless it is said. */
 const LOOK_EVERY_MS = 1_000
 
 /** Proofs that may run at a time: each takes a thread of the pool, and the pool has four. */
@@ -175,7 +177,7 @@ export const make = (options: Options) =>
 
     const refresh = Effect.gen(function* () {
       const at = yield* monotonicMillis
-      if (at - lookedAt < LOOK_EVERY_MS) return
+      if (at - lookedAt < (options.lookEveryMs ?? LOOK_EVERY_MS)) return
       lookedAt = at
       yield* Effect.catchAll(load, (error) =>
         Effect.logError("the keys in memory stay in force").pipe(

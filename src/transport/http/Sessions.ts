@@ -77,7 +77,11 @@ export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpSe
         return closeAll(sessions)
       })
     )
-    yield* Effect.sync(() => Table.sweep(table, now())).pipe(
+    yield* Effect.sync(() => {
+      const expired = Table.sweep(table, now())
+      Metrics.sessions(Table.size(table))
+      return expired
+    }).pipe(
       Effect.tap((expired) =>
         expired.length === 0
           ? Effect.void
