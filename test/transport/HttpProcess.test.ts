@@ -98,8 +98,34 @@ describe("the shared server, spawned", () => {
       query.request.destroy()
       yield* Effect.repeat(statements("b"), { until: (count) => count === 0 })
 
+      // Every tool, through the SDK's client, which holds each answer against the tool's schema.
+      const client = yield* server.client()
+      const { tools } = yield* Effect.promise(() => client.listTools())
+      const shop = { database: "SNOWGUARD_SAMPLE" }
+      const asked: { readonly [tool: string]: Record<string, unknown> } = {
+        list_databases: {},
+        list_schemas: shop,
+        list_tables: shop,
+        list_views: shop,
+        describe_table: { ...shop, schema: "web", table: "events" },
+        execute_query: { ...shop, schema: "PUBLIC", sql: "SELECT count(*) AS N FROM ORDERS" },
+        get_limits: {}
+      }
+      for (const [name, args] of Object.entries(asked)) {
+        assert.include(
+          tools.map((tool) => tool.name),
+          name
+        )
+        const result = yield* Effect.promise(() => client.callTool({ name, arguments: args }))
+        assert.isDefined(result.structuredContent, JSON.stringify(result))
+      }
+      const refused = yield* Effect.promise(() =>
+        client.callTool({ name: "execute_query", arguments: { sql: "DROP TABLE ORDERS" } })
+      )
+      assert.isTrue(refused.isError)
+
       const metrics = yield* server.ask({ path: "/metrics" })
-      assert.match(metrics.body, /^snowguard_calls_total\{.*tool="list_databases".*\} 1$/m)
+      assert.match(metrics.body, /^snowguard_calls_total\{.*tool="list_databases".*\} 2$/m)
       assert.strictEqual((yield* server.ask({ path: "/readyz" })).status, 200)
 
       const last = server.start({ body: H.toolCall(3, "execute_query", { sql: endless }), session })
