@@ -9,12 +9,14 @@ import * as Layer from "effect/Layer"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import * as AdaptiveRate from "./AdaptiveRate.js"
+import * as Audit from "./Audit.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
+import { stateDir } from "./internal/stateDir.js"
 import * as LoopGuard from "./LoopGuard.js"
 import * as McpServer from "./McpServer.js"
 import * as Principal from "./Principal.js"
@@ -23,12 +25,12 @@ import * as QuotaStore from "./QuotaStore.js"
 import * as RateLimiter from "./RateLimiter.js"
 import * as ReadOnly from "./ReadOnly.js"
 import * as ResultCache from "./ResultCache.js"
+import * as Readiness from "./Readiness.js"
 import * as Retry from "./Retry.js"
 import * as ServerConfig from "./ServerConfig.js"
 import * as Telemetry from "./Telemetry.js"
 import * as Toolbox from "./Toolbox.js"
 import * as Stdio from "./transport/Stdio.js"
-import { stateDir } from "./QuotaStore/sqlite/stateDir.js"
 import * as Warehouse from "./Warehouse.js"
 
 const stateDirectory = (): string =>
@@ -147,11 +149,11 @@ export const layer = (settings: ServerConfig.Settings, directory: string = state
     Quota.layer(ServerConfig.quotaOptions(settings)),
     CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
   )
-  return McpServer.layer({
+  const server = McpServer.layer({
     ...Package,
     drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE
-  }).pipe(
-    Layer.provide(Toolbox.layerDefault),
+  })
+  return Layer.merge(Layer.provide(server, Toolbox.layerDefault), Readiness.layer).pipe(
     Layer.provide(Telemetry.layer),
     Layer.provide(LoopGuard.layer()),
     Layer.provide(Guard.layer(ServerConfig.guardOptions(settings))),
@@ -190,3 +192,64 @@ const serveStdio = (settings: ServerConfig.Settings) =>
     stdout: process.stdout,
     principal: Principal.make(settings.client, ServerConfig.tierOf(settings, settings.client))
   }).pipe(Effect.provide(layer(settings)))
+
+/**
+ * Where the keys of the shared server are: for the server, and for the commands that make them.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const keysPath = ({ auth }: ServerConfig.Settings): string =>
+  auth.keysFile ?? join(stateDirectory(), "keys.json")
+
+/**
+ * The log of who asked what; none when no file is named.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const audit = ({ audit: { file, ...options } }: ServerConfig.Settings) =>
+  file === undefined ? Audit.layerNoop : Audit.layerFile({ ...options, path: file })
+
+/**
+ * Serves many clients over HTTP until it is interrupted.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const http = (
+  settings: ServerConfig.Settings,
+  listen: { readonly host?: string | undefined; readonly port?: number | undefined } = {}
+) =>
+  Effect.gen(function* () {
+    yield* available(settings)
+    // Not on the way of a start over stdio.
+    const [Http, Auth] = yield* Effect.promise(() =>
+      Promise.all([import("./transport/Http.js"), import("./transport/auth/FromSettings.js")])
+    )
+    const given = ServerConfig.httpOptions(settings)
+    const options = { ...given, host: listen.host ?? given.host, port: listen.port ?? given.port }
+    yield* Http.serve(options).pipe(
+      Effect.provide(
+        Layer.merge(
+          layer(settings),
+          Auth.layer(settings, { host: options.host, keysPath: keysPath(settings) })
+        )
+      )
+    )
+  }).pipe(Effect.catchTags(startFaults))
+
+const startFault = (key: string, message: string) =>
+  new ServerConfig.ConfigFaults({ faults: [{ key, source: "file", message }] })
+
+/** What only the start of the server can find out. */
+const startFaults = {
+  AuthMisconfigured: ({ description, key }: { readonly key: string; readonly description: string }) =>
+    startFault(key, description),
+  KeysFileError: ({ message }: { readonly message: string }) => startFault("auth.keys_file", message),
+  ServeError: ({ cause }: { readonly cause: unknown }) =>
+    startFault(
+      "http.port",
+      `cannot listen: ${cause instanceof Error ? cause.message : "the address is not available"}`
+    )
+}

@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import { boolean, choice, integer, number, text } from "./Setting.js"
+import { sharedServer } from "./SharedServer.js"
 import type { SettingsOf, Table } from "./Table.js"
 import { burst, name, named, quota, rate, seconds } from "./Tiers.js"
 
@@ -205,6 +206,7 @@ export const table = {
         })
       }
     },
+    ...sharedServer,
     duckdb: {
       about: "The embedded warehouse.",
       fields: {
