@@ -65,6 +65,8 @@ export interface Options {
   readonly concurrency?: number | undefined
   /** Statements that are remembered after they have ended, with their results. Default 500. */
   readonly keepStatements?: number | undefined
+  /** Open the engine at once instead of with the first login, which then waits for it. */
+  readonly warm?: boolean | undefined
   /** Of the embedded engine; see the embedded warehouse. */
   readonly sample?: boolean | undefined
   readonly memoryLimit?: string | undefined
@@ -117,6 +119,7 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
         threads: options.threads ?? 2
       })
     )
+    if (options.warm === true) yield* Effect.forkScoped(Effect.ignore(engine))
     const sessions = Sessions.make(options.sessionTtlMs ?? 3_600_000)
     const environment = {
       engine,

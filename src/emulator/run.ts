@@ -65,7 +65,7 @@ export const run = ({
 }: Options): Effect.Effect<never, Emulator.EmulatorError> =>
   Effect.gen(function* () {
     const faults = faultsPath === undefined ? undefined : yield* readScript(faultsPath)
-    const emulator = yield* Emulator.start({ ...options, faults })
+    const emulator = yield* Emulator.start({ ...options, faults, warm: true })
     const line = announcement(emulator)
     yield* Effect.sync(() => (print === undefined ? void process.stdout.write(`${line}\n`) : print(line)))
     return yield* Effect.never

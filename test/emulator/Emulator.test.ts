@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createConnection } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect, it, vi } from "@effect/vitest"
@@ -8,18 +7,9 @@ import * as Emulator from "../../src/emulator/Emulator.js"
 import type { FaultScript } from "../../src/emulator/FaultScript.js"
 import * as Runner from "../../src/emulator/run.js"
 import * as Driver from "./driver.js"
+import { isListening } from "./raw.js"
 
 const endless = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"
-
-const isListening = (port: number) =>
-  Effect.async<boolean>((resume) => {
-    const socket = createConnection({ host: "127.0.0.1", port })
-    socket.on("connect", () => {
-      socket.destroy()
-      resume(Effect.succeed(true))
-    })
-    socket.on("error", () => resume(Effect.succeed(false)))
-  })
 
 const call = (method: string, url: string, body?: unknown) =>
   Effect.promise(async () => {

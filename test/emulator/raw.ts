@@ -1,5 +1,6 @@
 /** A client of the emulator without the driver, where the bytes themselves matter. */
 import { request } from "node:http"
+import { createConnection } from "node:net"
 import { gunzipSync } from "node:zlib"
 import * as Effect from "effect/Effect"
 import * as Emulator from "../../src/emulator/Emulator.js"
@@ -35,6 +36,16 @@ const send = (
   })
 
 export const get = (url: string, headers: Readonly<Record<string, string>>) => send("GET", url, headers)
+
+export const isListening = (port: number): Effect.Effect<boolean> =>
+  Effect.async((resume) => {
+    const socket = createConnection({ host: "127.0.0.1", port })
+    socket.on("connect", () => {
+      socket.destroy()
+      resume(Effect.succeed(true))
+    })
+    socket.on("error", () => resume(Effect.succeed(false)))
+  })
 
 interface Result {
   readonly chunks: ReadonlyArray<{ readonly url: string; readonly rowCount: number }>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { isSafe } from "../../../src/QuotaStore/sqlite/Driver.js"
+import { isSafe } from "../../src/QuotaStore/sqlite/Driver.js"
 import { stateDir } from "../../src/internal/stateDir.js"
 
 const linux = { platform: "linux", home: "/home/ada", cwd: "/work", env: {} }
