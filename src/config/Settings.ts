@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import * as SnowflakeSettings from "./SnowflakeSettings.js"
 import { boolean, choice, integer, number, text } from "./Setting.js"
 import type { SettingsOf, Table } from "./Table.js"
 import { burst, name, named, quota, rate, seconds } from "./Tiers.js"
@@ -217,6 +218,10 @@ export const table = {
         threads: integer({ min: 1, max: 1024, default: 2, about: "threads it may use" }),
         sample: boolean({ default: true, about: "fill it with the sample databases" })
       }
+    },
+    snowflake: {
+      about: "The Snowflake account, when `warehouse` is `snowflake`.",
+      fields: SnowflakeSettings.fields
     },
     global_quota: {
       about: "What all clients may use together; a quota that is not set is not limited.",
