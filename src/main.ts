@@ -30,6 +30,32 @@ import * as Warehouse from "./Warehouse.js"
 
 /** Adapters are chunks of their own, loaded by the first call that needs them. */
 const warehouse = (settings: ServerConfig.Settings) =>
+  settings.warehouse === "snowflake" ? snowflake(settings) : duckdb(settings)
+
+const snowflake = (settings: ServerConfig.Settings) =>
+  Layer.merge(
+    Warehouse.layerLazy(
+      "snowflake",
+      Effect.gen(function* () {
+        const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
+          Promise.all([import("./Warehouse/Snowflake.js"), import("./Warehouse/snowflake/configure.js")])
+        )
+        return adapter.layer({
+          ...(yield* options(settings.snowflake)),
+          maxPerSession: settings.limits.maxConcurrentStatements
+        })
+      })
+    ),
+    ReadOnly.layerLazy(
+      "snowflake",
+      Effect.map(
+        Effect.promise(() => import("./ReadOnly/Snowflake.js")),
+        (guard) => guard.layer()
+      )
+    )
+  )
+
+const duckdb = (settings: ServerConfig.Settings) =>
   Layer.merge(
     Warehouse.layerLazy(
       "duckdb",
@@ -103,22 +129,6 @@ export const layer = (settings: ServerConfig.Settings) => {
  * @category serving
  */
 export const stdio = (settings: ServerConfig.Settings) =>
-  Effect.zipRight(available(settings), serveStdio(settings))
-
-const available = (settings: ServerConfig.Settings) =>
-  settings.warehouse === "duckdb"
-    ? Effect.void
-    : new ServerConfig.ConfigFaults({
-        faults: [
-          {
-            key: "warehouse",
-            source: "file",
-            message: `"${settings.warehouse}" is not available in this version; use "duckdb"`
-          }
-        ]
-      })
-
-const serveStdio = (settings: ServerConfig.Settings) =>
   Stdio.serve({
     stdin: process.stdin,
     stdout: process.stdout,

@@ -5,6 +5,7 @@
 import { layer as withLayer } from "@effect/vitest"
 import type { Layer, Scope } from "effect"
 import { Chunk, Deferred, Duration, Effect, Either, Exit, Fiber, Option, Stream } from "effect"
+import { randomUUID } from "node:crypto"
 import { expect } from "vitest"
 import type { Result, Row, Statement, WarehouseError } from "../src/Warehouse.js"
 import { Warehouse } from "../src/Warehouse.js"
@@ -12,7 +13,8 @@ import { Warehouse } from "../src/Warehouse.js"
 const statement = (sql: string, options: Partial<Statement> = {}): Statement => ({
   sql,
   timeoutMs: 10_000,
-  requestId: "5f1f9a2e-6f0c-4e53-9d5c-2f2f5a1f7c11",
+  // A warehouse answers a second statement of the same id with the result of the first.
+  requestId: randomUUID(),
   tag: { tool: "test", client: "contract" },
   ...options
 })

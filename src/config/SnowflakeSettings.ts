@@ -52,10 +52,7 @@ export const fields = {
   oauth_client_secret: hidden("its secret", "SNOWFLAKE_OAUTH_CLIENT_SECRET"),
   oauth_token_request_url: word("where its tokens are issued", "SNOWFLAKE_OAUTH_TOKEN_REQUEST_URL"),
   oauth_scope: word("scope of its tokens", "SNOWFLAKE_OAUTH_SCOPE"),
-  workload_identity_provider: word(
-    "`AWS`, `AZURE`, `GCP` or `OIDC`",
-    "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER"
-  ),
+  workload_identity_provider: word("`AWS`, `AZURE`, `GCP` or `OIDC`", "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER"),
   access_url: word("address of a private endpoint instead of the account's own", "SNOWFLAKE_ACCESS_URL"),
   connection: word(
     "connection of `connections.toml` that fills in what is not set",

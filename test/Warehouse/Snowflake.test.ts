@@ -6,9 +6,7 @@ import { optionsFor } from "./snowflakeServer.js"
 
 contract(
   "Snowflake, over its protocol",
-  Layer.unwrapScoped(
-    Effect.map(Emulator.start(), (emulator) => Snowflake.layer(optionsFor(emulator.url)))
-  ),
+  Layer.unwrapScoped(Effect.map(Emulator.start(), (emulator) => Snowflake.layer(optionsFor(emulator.url)))),
   // A result is made whole before its first row is sent.
   { streams: false }
 )

@@ -72,7 +72,7 @@ export const reasonOf = (
   message: string
 ): Reason | undefined => {
   const known = code === undefined ? undefined : byCode[code]
-  // No code is documented for a statement that waited too long in the warehouse's queue.
+  // No code is documented for a statement that waited too long in the warehouse's queue; some share one.
   if (
     (known === undefined || known === "Cancelled") &&
     sqlState === "57014" &&

@@ -14,8 +14,14 @@ import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Lru from "../../core/Lru.js"
-import type { Catalog, CatalogColumn, Relation } from "../../embedded/catalog.js"
-import { written } from "../../embedded/catalog.js"
+import type {
+  Catalog,
+  CatalogColumn,
+  Missing as MissingName,
+  Relation,
+  Schema
+} from "../../embedded/catalog.js"
+import { findDatabase, findSchema, written } from "../../embedded/catalog.js"
 import type { Failure } from "../../embedded/errors.js"
 import { columnsNear, missingIn } from "../../embedded/suggest.js"
 import * as RequestId from "../../internal/requestId.js"
@@ -75,6 +81,9 @@ export const isAboutNames = (error: WarehouseError): boolean =>
   error.suggestions === undefined &&
   (error.reason === "NotFound" || error.reason === "InvalidStatement") &&
   missingOf(error.description) !== undefined
+
+const of = (found: string | Schema | MissingName): ReadonlyArray<string> =>
+  typeof found !== "string" && "_tag" in found ? found.suggestions : []
 
 const nothing: Catalog = { createdOn: "", databases: [], schemas: [], relations: [] }
 
@@ -212,6 +221,9 @@ export const make = ({ run }: Options) =>
           return columnsNear(yield* withColumns(catalog, tokens, place), failure, tokens)
         }
         const namespace = { database: place.database, schema: place.schema ?? "PUBLIC" }
+        const [last = "", before = place.database] = missing.name.split(".").reverse()
+        if (missing.kind === "Database") return of(findDatabase(catalog, last))
+        if (missing.kind === "Schema" && before !== undefined) return of(findSchema(catalog, before, last))
         return missingIn(catalog, failure, namespace, tokens)?.suggestions ?? []
       })
 

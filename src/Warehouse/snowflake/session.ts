@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import { WarehouseError } from "../../Warehouse.js"
 import type { Login } from "./auth.js"
 import { plan } from "./auth.js"
+import { bounded } from "./bounded.js"
 import type { Phase } from "./classify.js"
 import { classify } from "./classify.js"
 import type { Driver, DriverConnection } from "./driver.js"
@@ -142,10 +143,14 @@ export const open = (
  * @category checks
  */
 export const lives = (connection: DriverConnection): Effect.Effect<boolean> =>
-  Effect.async<boolean>((resume) => {
-    if (!connection.isUp()) return resume(Effect.succeed(false))
-    connection.heartbeat((error) => resume(Effect.succeed(error === null || error === undefined)))
-  }).pipe(Effect.timeoutTo({ duration: HEARTBEAT_MS, onTimeout: () => false, onSuccess: (alive) => alive }))
+  bounded(
+    Effect.async<boolean>((resume) => {
+      if (!connection.isUp()) return resume(Effect.succeed(false))
+      connection.heartbeat((error) => resume(Effect.succeed(error === null || error === undefined)))
+    }),
+    HEARTBEAT_MS,
+    false
+  )
 
 /**
  * Ends the session; never fails, never takes long.
@@ -154,10 +159,14 @@ export const lives = (connection: DriverConnection): Effect.Effect<boolean> =>
  * @category destructors
  */
 export const close = (connection: DriverConnection): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    try {
-      connection.destroy(() => resume(Effect.void))
-    } catch {
-      resume(Effect.void)
-    }
-  }).pipe(Effect.timeoutTo({ duration: LEAVE_MS, onTimeout: () => undefined, onSuccess: () => undefined }))
+  bounded(
+    Effect.async<void>((resume) => {
+      try {
+        connection.destroy(() => resume(Effect.void))
+      } catch {
+        resume(Effect.void)
+      }
+    }),
+    LEAVE_MS,
+    undefined
+  )

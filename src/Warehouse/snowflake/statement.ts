@@ -28,6 +28,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Cell, Column, Result, Row } from "../../Warehouse.js"
 import { WarehouseError } from "../../Warehouse.js"
+import { bounded } from "./bounded.js"
 import { converter, typeName } from "./cells.js"
 import type { Convert } from "./cells.js"
 import type { DriverColumn, DriverConnection, DriverStatement } from "./driver.js"
@@ -135,10 +136,12 @@ const cancel = (running: Running): Effect.Effect<boolean> =>
       sendCancel(statement),
       Effect.timeoutTo(ended, { duration: CANCEL_AGAIN_MS, onTimeout: () => false, onSuccess: () => true })
     )
-    return Effect.flatMap(once, (gone) => (gone ? Effect.succeed(true) : once)).pipe(
-      Effect.timeoutTo({ duration: CANCEL_MS, onTimeout: () => false, onSuccess: (gone) => gone })
+    return bounded(
+      Effect.flatMap(once, (gone) => (gone ? Effect.succeed(true) : once)),
+      CANCEL_MS,
+      false
     )
-  }).pipe(Effect.interruptible)
+  })
 
 const stop = (running: Running, request: Request): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -254,6 +257,8 @@ const pull = (running: Running, request: Request, convert: (values: unknown) => 
   const next: Pull = Effect.async<Chunk.Chunk<ReadonlyArray<Row>>, Option.Option<WarehouseError>>(
     (resume) => {
       const look = () => {
+        // Looking takes rows, so nobody may look again once they have been handed over.
+        wake = () => undefined
         if (running.closed) return resume(Effect.fail(Option.some(cancelled)))
         const { statement } = running
         if (statement === undefined) return resume(Effect.fail(none))
