@@ -158,6 +158,8 @@ const fromNetwork = (phase: Phase, error: Fields): Failure => {
       code
     }
   }
+  // The body could not be unpacked.
+  if (code !== undefined && /^Z_/.test(code)) return nonsense(phase)
   if (code === "ERR_CANCELED") {
     return { reason: "Cancelled", description: "The statement was cancelled.", sent: reached(phase) }
   }

@@ -72,14 +72,8 @@ export const reasonOf = (
   message: string
 ): Reason | undefined => {
   const known = code === undefined ? undefined : byCode[code]
-  // No code is documented for a statement that waited too long in the warehouse's queue; some share one.
-  if (
-    (known === undefined || known === "Cancelled") &&
-    sqlState === "57014" &&
-    /\bqueued?\b/i.test(message)
-  ) {
-    return "Overloaded"
-  }
+  // No code of its own is documented for a statement that waited too long in the warehouse's queue.
+  if (sqlState === "57014" && /\bqueued?\b.*\btime-?out\b/i.test(message)) return "Overloaded"
   return known ?? first(bySqlState, sqlState) ?? first(byRange, code)
 }
 

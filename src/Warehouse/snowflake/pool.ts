@@ -162,7 +162,8 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         }
         current.set(key, slot)
         all.add(slot)
-        return Effect.as(Effect.forkIn(logIn(slot, place), scope), slot)
+        // Who claims cannot be interrupted; the login they all wait for must be.
+        return Effect.as(Effect.forkIn(Effect.interruptible(logIn(slot, place)), scope), slot)
       })
 
     const idlest = (): Slot<Session> | undefined => {

@@ -184,9 +184,11 @@ const awaitResult = (running: Running, request: Request): Effect.Effect<DriverSt
         ? Effect.succeed(statement)
         : Effect.zipRight(
             request.abandoned,
-            Effect.flatMap(cancel(running), (answered) =>
-              Effect.fail(outOfTime(request.timeoutMs, answered, running.statement?.getQueryId()))
-            )
+            Effect.flatMap(cancel(running), (answered) => {
+              // What could be done has been done: closing the scope does not cancel it once more.
+              running.completed = true
+              return Effect.fail(outOfTime(request.timeoutMs, answered, running.statement?.getQueryId()))
+            })
           )
     )
   )
