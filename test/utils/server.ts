@@ -17,7 +17,7 @@ export type Env = { readonly [name: string]: string }
 export const cleanEnv = (extra: Env = {}): { [name: string]: string } => {
   const env: { [name: string]: string } = {}
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !name.startsWith("SNOWGUARD_")) env[name] = value
+    if (value !== undefined && !/^SNOW(GUARD|FLAKE)_/.test(name)) env[name] = value
   }
   return { ...env, ...extra }
 }
