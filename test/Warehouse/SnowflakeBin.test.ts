@@ -40,9 +40,9 @@ it.scopedLive("serves every tool from a Snowflake account, each result as its sc
     expect(views).toHaveLength(3)
     const table = yield* ask("describe_table", { ...shop, schema: "web", table: "events" })
     expect(JSON.stringify(table["columns"])).toContain('"VARIANT"')
-    expect(
-      JSON.stringify(yield* ask("describe_view", { ...shop, view_name: "ORDER_SUMMARY" }))
-    ).toMatch(/CREATE OR REPLACE VIEW/i)
+    expect(JSON.stringify(yield* ask("describe_view", { ...shop, view_name: "ORDER_SUMMARY" }))).toMatch(
+      /CREATE OR REPLACE VIEW/i
+    )
     expect(yield* ask("query_view", { ...shop, view_name: "ORDER_SUMMARY", limit: 2 })).toMatchObject({
       row_count: 2,
       truncated: true
@@ -54,11 +54,16 @@ it.scopedLive("serves every tool from a Snowflake account, each result as its sc
       yield* ask("explain_query", { sql: "SELECT STATUS, COUNT(*) FROM ORDERS GROUP BY 1", ...shop })
     ).toMatchObject({ truncated: false, tables: [expect.stringMatching(/ORDERS/)] })
     const wrong = Server.report(yield* call("execute_query", { sql: "SELECT * FROM ORDERZ", ...shop }))
-    expect(wrong).toMatchObject({ code: "WAREHOUSE_NOT_FOUND", suggestions: ["SNOWGUARD_SAMPLE.PUBLIC.ORDERS"] })
+    expect(wrong).toMatchObject({
+      code: "WAREHOUSE_NOT_FOUND",
+      suggestions: ["SNOWGUARD_SAMPLE.PUBLIC.ORDERS"]
+    })
     const refused = Server.report(yield* call("explain_query", { sql: "DROP TABLE ORDERS" }))
     expect(refused.code).toBe("STATEMENT_REJECTED")
     const { tags } = yield* emulator.state
-    expect(Object.keys(tags).some((tag) => tag.includes('"tool":"execute_query","client":"local"'))).toBe(true)
+    expect(Object.keys(tags).some((tag) => tag.includes('"tool":"execute_query","client":"local"'))).toBe(
+      true
+    )
   })
 )
 
@@ -75,24 +80,31 @@ it.scopedLive("explains on the embedded warehouse, too", () =>
   })
 )
 
-it.scopedLive("says that an operator must act when the password is wrong, logs in no more, and prints no secret", () =>
-  Effect.gen(function* () {
-    const emulator = yield* Emulator.start({ sample: false })
-    const folder = yield* home
-    const secret = "not-the-password-4711"
-    const server = yield* Server.raw({
-      env: { ...account(emulator.url), SNOWFLAKE_PASSWORD: secret, HOME: folder, SNOWGUARD_LOG_LEVEL: "trace" }
+it.scopedLive(
+  "says that an operator must act when the password is wrong, logs in no more, and prints no secret",
+  () =>
+    Effect.gen(function* () {
+      const emulator = yield* Emulator.start({ sample: false })
+      const folder = yield* home
+      const secret = "not-the-password-4711"
+      const server = yield* Server.raw({
+        env: {
+          ...account(emulator.url),
+          SNOWFLAKE_PASSWORD: secret,
+          HOME: folder,
+          SNOWGUARD_LOG_LEVEL: "trace"
+        }
+      })
+      yield* Effect.promise(() => server.initialize())
+      for (const id of [1, 2, 3]) {
+        const { result } = yield* Effect.promise(() => server.call(id, "list_databases"))
+        expect(Server.report(result!)).toMatchObject({ code: "WAREHOUSE_AUTHENTICATION", retryable: false })
+      }
+      expect((yield* emulator.state).requests).toEqual({ Login: 1 })
+      server.child.stdin.end()
+      yield* Effect.promise(() => server.exited)
+      expect(server.notJson).toEqual([])
+      expect(server.stderr + JSON.stringify(server.messages)).not.toContain(secret)
+      expect(readdirSync(folder)).not.toContain("snowflake.log")
     })
-    yield* Effect.promise(() => server.initialize())
-    for (const id of [1, 2, 3]) {
-      const { result } = yield* Effect.promise(() => server.call(id, "list_databases"))
-      expect(Server.report(result!)).toMatchObject({ code: "WAREHOUSE_AUTHENTICATION", retryable: false })
-    }
-    expect((yield* emulator.state).requests).toEqual({ Login: 1 })
-    server.child.stdin.end()
-    yield* Effect.promise(() => server.exited)
-    expect(server.notJson).toEqual([])
-    expect(server.stderr + JSON.stringify(server.messages)).not.toContain(secret)
-    expect(readdirSync(folder)).not.toContain("snowflake.log")
-  })
 )
