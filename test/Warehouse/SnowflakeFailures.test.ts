@@ -106,7 +106,9 @@ it.scopedLive(
         )
         const ms = Math.round(Duration.toMillis(took))
         const error = Either.isLeft(outcome) ? outcome.left : undefined
-        rows.push([row.name, row.phase, error?.reason, error?.sent, error?.code, ms, JSON.stringify(sent)].join(" | "))
+        rows.push(
+          [row.name, row.phase, error?.reason, error?.sent, error?.code, ms, JSON.stringify(sent)].join(" | ")
+        )
         found.push([row.name, row.phase, error?.reason, ms < (row.withinMs ?? 3_000) ? "in time" : ms])
         expect(error?.description).not.toMatch(/127\.0\.0\.1|Token/)
         expect([row.name, sent[row.phase === "login" ? "Login" : "Submit"]]).toEqual([row.name, 1])

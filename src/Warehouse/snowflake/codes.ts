@@ -52,7 +52,7 @@ const bySqlState: ReadonlyArray<readonly [pattern: RegExp, reason: Reason]> = [
 ]
 
 const byRange: ReadonlyArray<readonly [pattern: RegExp, reason: Reason]> = [
-  [/^(?:390[1-4]|3944)\d\d$|^3944\d\d$/, "Authentication"],
+  [/^(?:390[1-4]|394[45])\d\d$/, "Authentication"],
   [/^(?:300|370)\d{3}$/, "ServerFault"],
   [/^(?:000|001|002|003|090|091|093|100)\d{3}$/, "InvalidStatement"]
 ]

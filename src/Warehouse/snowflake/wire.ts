@@ -198,8 +198,8 @@ const onError = (error: unknown): Promise<never> => {
   const status = response?.["status"]
   return Promise.reject(
     new Refused("a part of the result", {
-      ...(typeof status === "number" ? { status, headers: response?.["headers"] } : {}),
-      error: { name: failed["name"], code: failed["code"] }
+      ...(typeof status === "number" && status >= 400 ? { status, headers: response?.["headers"] } : {}),
+      error: { name: failed["name"], code: failed["code"] ?? fields(failed["cause"])["code"] }
     })
   )
 }
