@@ -6,9 +6,7 @@ export interface Operation {
   readonly operation: string
   readonly objects?: string
   readonly expressions?: string
-  readonly bytes_assigned?: number
-  readonly partitions_assigned?: number
-  readonly partitions_total?: number
+  readonly bytes?: number
 }
 
 export interface Plan {
@@ -76,9 +74,7 @@ export const read = (cell: Cell): Plan => {
       operation,
       ...some("objects", joined(step["objects"])),
       ...some("expressions", joined(step["expressions"])),
-      ...some("bytes_assigned", number(step["bytesAssigned"])),
-      ...some("partitions_assigned", number(step["partitionsAssigned"])),
-      ...some("partitions_total", number(step["partitionsTotal"]))
+      ...some("bytes", number(step["bytesAssigned"]))
     }
   })
   return {

@@ -19,30 +19,24 @@ const input = Fields.closed(
     sql: Schema.String.pipe(Schema.minLength(1)).annotations({
       description: "One SELECT or WITH statement, without EXPLAIN."
     }),
-    database: Schema.optional(
-      Fields.Database.annotations({ description: "Database that names without one are looked up in." })
-    ),
-    schema: Schema.optional(
-      Fields.SchemaName.annotations({ description: "Schema that names without one are looked up in." })
-    )
+    database: Schema.optional(Fields.Database.annotations({ description: "Database of names without one." })),
+    schema: Schema.optional(Fields.SchemaName.annotations({ description: "Schema of names without one." }))
   })
 )
 
 const output = Schema.Struct({
   ...Fields.listFields,
-  bytes_assigned: Fields.Num.annotations({ description: "Bytes that would be read." }),
-  partitions_assigned: Fields.Num.annotations({ description: "Micro-partitions that would be read." }),
+  bytes_assigned: Fields.Num.annotations({ description: "Bytes to read." }),
+  partitions_assigned: Fields.Num.annotations({ description: "Micro-partitions to read." }),
   partitions_total: Fields.Num,
-  tables: Schema.Array(Schema.String).annotations({ description: "Tables that would be read." }),
+  tables: Schema.Array(Schema.String),
   operations: Schema.Array(
     Schema.Struct({
-      depth: Fields.Count.annotations({ description: "Levels below the result." }),
+      depth: Fields.Count,
       operation: Schema.String,
       objects: Fields.Text,
       expressions: Fields.Text,
-      bytes_assigned: Schema.optional(Fields.Num),
-      partitions_assigned: Schema.optional(Fields.Num),
-      partitions_total: Schema.optional(Fields.Num)
+      bytes: Schema.optional(Fields.Num)
     })
   )
 })
