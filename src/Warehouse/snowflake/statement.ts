@@ -18,20 +18,17 @@
  *
  * @since 0.1.0
  */
-import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import type { Cell, Column, Result, Row } from "../../Warehouse.js"
+import type { Column, Result } from "../../Warehouse.js"
 import { WarehouseError } from "../../Warehouse.js"
 import { bounded } from "./bounded.js"
-import { converter, typeName } from "./cells.js"
-import type { Convert } from "./cells.js"
-import type { DriverColumn, DriverConnection, DriverStatement } from "./driver.js"
+import { typeName } from "./cells.js"
+import type { DriverConnection, DriverStatement } from "./driver.js"
+import { info, rowsOf } from "./rows.js"
 import { failure } from "./session.js"
 import * as Wire from "./wire.js"
 
@@ -61,9 +58,6 @@ const CANCEL_MS = 3_000
 
 /** A cancellation that overtakes its statement finds nothing to cancel; so it is sent again. */
 const CANCEL_AGAIN_MS = 700
-
-/** Rows of one chunk of the stream at most. */
-const CHUNK_ROWS = 1_000
 
 interface Running {
   readonly task: Wire.Task
@@ -192,118 +186,6 @@ const awaitResult = (running: Running, request: Request): Effect.Effect<DriverSt
           )
     )
   )
-
-const info = (column: DriverColumn) => ({
-  type: column.getType(),
-  scale: column.getScale(),
-  precision: column.getPrecision()
-})
-
-/** From here on the driver hands over what it received, and converts nothing. */
-const raw = (columns: ReadonlyArray<DriverColumn>): void => {
-  columns.forEach((column, index) => {
-    column._getRowValue = (row) => row.values[index] ?? null
-  })
-}
-
-const reader =
-  (converters: ReadonlyArray<Convert>) =>
-  (values: unknown): Row =>
-    converters.map((convert, index): Cell => {
-      const value: unknown = Array.isArray(values) ? values[index] : null
-      return typeof value === "string" ? convert(value) : null
-    })
-
-type Pull = Effect.Effect<Chunk.Chunk<ReadonlyArray<Row>>, Option.Option<WarehouseError>>
-
-const cancelled = new WarehouseError({
-  reason: "Cancelled",
-  description: "The statement was cancelled.",
-  sent: "yes"
-})
-
-/**
- * Pulls what is there, or waits for it. The driver swallows some of its own failures, so waiting ends.
- */
-const pull = (running: Running, request: Request, convert: (values: unknown) => Row): Pull => {
-  const { task } = running
-  const none: Option.Option<WarehouseError> = Option.none()
-  let state: "open" | "ended" | WarehouseError = "open"
-  let wake: () => void = () => undefined
-
-  const begin = (statement: DriverStatement) => {
-    const stream = Wire.run(task, () => statement.streamRows())
-    running.stream = stream
-    const settle = (next: typeof state) => () => {
-      if (state === "open") state = next
-      wake()
-    }
-    stream.on("end", settle("ended"))
-    stream.on("close", settle(cancelled))
-    stream.on("error", (error: unknown) => settle(failure(error, "fetch"))())
-    stream.on("readable", () => wake())
-    return stream
-  }
-
-  const take = (stream: NodeJS.ReadableStream): Array<Row> =>
-    Wire.run(task, () => {
-      const rows: Array<Row> = []
-      while (rows.length < CHUNK_ROWS) {
-        const row: unknown = stream.read()
-        if (row === null) break
-        rows.push(convert(row))
-      }
-      return rows
-    })
-
-  const next: Pull = Effect.async<Chunk.Chunk<ReadonlyArray<Row>>, Option.Option<WarehouseError>>(
-    (resume) => {
-      const look = () => {
-        // Looking takes rows, so nobody may look again once they have been handed over.
-        wake = () => undefined
-        if (running.closed) return resume(Effect.fail(Option.some(cancelled)))
-        const { statement } = running
-        if (statement === undefined) return resume(Effect.fail(none))
-        const rows = take(running.stream ?? begin(statement))
-        if (rows.length > 0) return resume(Effect.succeed(Chunk.of(rows)))
-        if (state === "ended") return resume(Effect.fail(none))
-        if (state !== "open") return resume(Effect.fail(Option.some(state)))
-        wake = look
-      }
-      look()
-      return Effect.sync(() => {
-        wake = () => undefined
-      })
-    }
-  )
-  return next.pipe(
-    Effect.timeoutFail({
-      duration: request.fetchMs,
-      onTimeout: () =>
-        Option.some(
-          new WarehouseError({
-            reason: "Unreachable",
-            description: `A part of the result did not arrive within ${request.fetchMs / 1000} seconds.`,
-            sent: "yes",
-            queryId: running.statement?.getQueryId()
-          })
-        )
-    })
-  )
-}
-
-const rowsOf = (running: Running, request: Request, columns: ReadonlyArray<DriverColumn>) => {
-  raw(columns)
-  const convert = reader(columns.map((column) => converter(info(column))))
-  const pulled = Stream.repeatEffectChunkOption(pull(running, request, convert))
-  const { maxRows } = request
-  if (maxRows === undefined) return pulled
-  // Whole chunks are handed on, and the last one is cut.
-  return pulled.pipe(
-    Stream.mapAccum(maxRows, (left, rows) => [left - rows.length, rows.slice(0, Math.max(left, 0))] as const),
-    Stream.takeWhile((rows) => rows.length > 0)
-  )
-}
 
 /**
  * Sends a statement. The result is the driver's until the scope closes.
