@@ -31,6 +31,11 @@ const adapters = {
   group: ["**/QuotaStore/*", "**/Warehouse/*", "**/ReadOnly/*"],
   message: "Only main.ts chooses an adapter; depend on the port."
 }
+// Served from embedded/ and started by the command line only: what is below must work without it.
+const emulator = {
+  group: ["**/emulator/*"],
+  message: "Only main.ts, bin.ts and Testing.ts may start the emulator."
+}
 const upward = (...names) => ({ group: names, message: "Imports flow one way; this one goes upward." })
 const outer = ["**/Guard.js", "**/tools/*", "**/Toolbox.js", "**/McpServer.js", "**/transport/*", "**/main.js", "**/bin.js"]
 
@@ -62,7 +67,7 @@ export default tseslint.config(
         "error",
         { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: "Use Clock or DateTime." }
       ],
-      "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, upward("**/main.js", "**/bin.js")])
+      "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, emulator, upward("**/main.js", "**/bin.js")])
     }
   },
   {
@@ -93,7 +98,7 @@ export default tseslint.config(
       "src/embedded/**/*.ts"
     ],
     ignores: ["src/{Guard,ErrorReport,Tool,Toolbox,McpServer,main,bin,index,Testing}.ts"],
-    rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, upward(...outer)]) }
+    rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, emulator, upward(...outer)]) }
   },
   {
     files: ["src/tools/**/*.ts", "src/Tool.ts", "src/Toolbox.ts"],
@@ -101,13 +106,14 @@ export default tseslint.config(
       "@typescript-eslint/no-restricted-imports": restrict([
         sdk,
         adapters,
+        emulator,
         upward("**/McpServer.js", "**/transport/*", "**/main.js", "**/bin.js")
       ])
     }
   },
   {
     files: ["src/McpServer.ts", "src/transport/**/*.ts"],
-    rules: { "@typescript-eslint/no-restricted-imports": restrict([adapters, upward("**/main.js", "**/bin.js")]) }
+    rules: { "@typescript-eslint/no-restricted-imports": restrict([adapters, emulator, upward("**/main.js", "**/bin.js")]) }
   },
   {
     files: ["src/main.ts", "src/bin.ts", "src/Testing.ts"],

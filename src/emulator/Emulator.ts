@@ -63,6 +63,10 @@ export interface Options {
   readonly chunkRows?: number | undefined
   /** Statements that run at a time; more are queued. Default 8. */
   readonly concurrency?: number | undefined
+  /** Statements that are remembered after they have ended, with their results. Default 500. */
+  readonly keepStatements?: number | undefined
+  /** Open the engine at once instead of with the first login, which then waits for it. */
+  readonly warm?: boolean | undefined
   /** Of the embedded engine; see the embedded warehouse. */
   readonly sample?: boolean | undefined
   readonly memoryLimit?: string | undefined
@@ -115,6 +119,7 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
         threads: options.threads ?? 2
       })
     )
+    if (options.warm === true) yield* Effect.forkScoped(Effect.ignore(engine))
     const sessions = Sessions.make(options.sessionTtlMs ?? 3_600_000)
     const environment = {
       engine,
@@ -124,7 +129,11 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       roles: options.roles
     }
     const statements = yield* Statements.make(
-      { concurrency: options.concurrency ?? 8, keep: 500, keepBytes: 256 * 1_048_576 },
+      {
+        concurrency: options.concurrency ?? 8,
+        keep: options.keepStatements ?? 500,
+        keepBytes: 256 * 1_048_576
+      },
       environment
     )
     const services: Services = {

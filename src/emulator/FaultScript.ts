@@ -87,7 +87,7 @@ export type Delay = typeof Delay.Type
  * | `malformedJson` | carried out, but the JSON breaks off (a chunk's rows too) |
  * | `slowBody` | carried out, the body arrives in pieces over a time |
  * | `corruptGzip` | a chunk whose gzip is damaged |
- * | `expiredSession` | the session token has expired (390112); the client has to renew it |
+ * | `expiredSession` | the session token has expired (390112); the client has to renew it. Give it a `count` or a `probability`: the driver renews and repeats for ever otherwise |
  * | `badPassword` | a login is refused (390100) |
  * | `suspendedWarehouse` | statements that need a warehouse fail with 000608 |
  * | `resourceMonitor` | they fail with 090073 |

@@ -9,6 +9,9 @@
  * | `POST /__emulator/expire` | every session's token has expired |
  * | `POST /__emulator/reset` | no faults, no sessions, no statements, all counters zero |
  *
+ * They are reachable on the control port always, and on the main port while that listens: a script that
+ * begins with `refused` closes the main port at once, and with it the connection that installed it.
+ *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
@@ -19,7 +22,8 @@ import * as FaultScript from "./FaultScript.js"
 import type { Reply, Request } from "./http.js"
 import * as Http from "./http.js"
 import type { Sessions } from "./sessions.js"
-import type { Counts, Status, Statements } from "./statements.js"
+import type { Counts, Status } from "./statement.js"
+import type { Statements } from "./statements.js"
 
 /**
  * @since 0.1.0

@@ -6,40 +6,25 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
-import type { Catalog } from "../embedded/catalog.js"
-import { findDatabase, findSchema } from "../embedded/catalog.js"
 import { apply } from "../embedded/dialect/edits.js"
-import type { Engine } from "../embedded/engine.js"
 import { resultNames } from "../embedded/names.js"
-import { like } from "../embedded/show.js"
+import type { Table } from "../embedded/show.js"
 import { duckdb } from "../sql/Dialect.js"
 import { tokenize } from "../sql/Lexer.js"
-import type { Bind, Column, Row, WarehouseError } from "../Warehouse.js"
+import type { Bind } from "../Warehouse.js"
 import { declaredTypes } from "./declaredTypes.js"
+import type { Environment } from "./environment.js"
+import { version } from "./environment.js"
 import type { Failure } from "./failures.js"
 import * as Failures from "./failures.js"
 import type { Rows, Sizes } from "./results.js"
 import { allJson, builder } from "./results.js"
 import { relation } from "./resultScan.js"
+import * as SessionCommands from "./sessionCommands.js"
 import type { Session } from "./sessions.js"
-import type { Command, Context, Text } from "./sqlText.js"
+import type { Context, Text } from "./sqlText.js"
 import { contextCalls, resultScans } from "./sqlText.js"
 import * as Wire from "./wire.js"
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Environment {
-  readonly engine: Effect.Effect<Engine, WarehouseError>
-  readonly sizes: Sizes
-  readonly account: string
-  /** Warehouses that exist; any name does when undefined. */
-  readonly warehouses: ReadonlyArray<string> | undefined
-  readonly roles: ReadonlyArray<string> | undefined
-  readonly stored: (queryId: string) => Rows | undefined
-  readonly cancel: (queryId: string) => Effect.Effect<boolean>
-}
 
 /**
  * @since 0.1.0
@@ -54,22 +39,12 @@ export interface Run {
   readonly describeOnly: boolean
 }
 
-const varchar = "VARCHAR(16777216)"
-
-const table = (
-  columns: ReadonlyArray<Column>,
-  rows: ReadonlyArray<Row>,
-  typeId: number,
-  sizes: Sizes
-): Rows => {
+const rowsOf = ({ columns, rows }: Table, typeId: number, sizes: Sizes): Rows => {
   const wire = columns.map(Wire.column)
   const result = builder(wire, typeId, sizes)
   result.add(Wire.rows(wire)(rows))
   return result.build()
 }
-
-const texts = (names: ReadonlyArray<string>): ReadonlyArray<Column> =>
-  names.map((name) => ({ name, type: varchar, nullable: true }))
 
 /** What the session's functions answer. */
 const contextOf = ({ account }: Environment, session: Session): Context => {
@@ -94,64 +69,6 @@ const contextOf = ({ account }: Environment, session: Session): Context => {
 }
 
 /**
- * The version of the server that clients are told.
- *
- * @since 0.1.0
- * @category constants
- */
-export const version = "9.30.0"
-
-const chosen = (name: string, known: ReadonlyArray<string> | undefined): boolean =>
-  known === undefined || known.includes(name)
-
-const use = (
-  environment: Environment,
-  session: Session,
-  command: Extract<Command, { readonly _tag: "Use" }>,
-  catalog: Catalog
-): Failure | undefined => {
-  const [last = "", database = session.database] = [...command.name].reverse()
-  switch (command.kind) {
-    case "ROLE":
-      if (!chosen(last, environment.roles)) return Failures.missing("Role", last)
-      session.role = last
-      return undefined
-    case "WAREHOUSE":
-      if (!chosen(last, environment.warehouses)) return Failures.missing("Warehouse", last)
-      session.warehouse = last
-      return undefined
-    case "DATABASE":
-      if (typeof findDatabase(catalog, last) !== "string") return Failures.missing("Database", last)
-      session.database = last
-      session.schema = "PUBLIC"
-      return undefined
-    case "SCHEMA": {
-      const found = findSchema(catalog, database ?? "", last)
-      if ("_tag" in found) return Failures.missing(found.kind, found.name)
-      session.database = found.database
-      session.schema = found.name
-      return undefined
-    }
-  }
-}
-
-const seconds = new Set(["STATEMENT_TIMEOUT_IN_SECONDS", "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS"])
-const counts = new Set(["ROWS_PER_RESULTSET", "MULTI_STATEMENT_COUNT"])
-
-/**
- * Why a session parameter cannot have this value.
- *
- * @since 0.1.0
- * @category decisions
- */
-export const badParameter = (name: string, value: string): Failure | undefined => {
-  if (!seconds.has(name) && !counts.has(name)) return undefined
-  const number = Number(value)
-  const valid = Number.isInteger(number) && number >= 0 && (!seconds.has(name) || number <= 604_800)
-  return valid ? undefined : Failures.badParameter(name, value)
-}
-
-/**
  * @since 0.1.0
  * @category running
  */
@@ -161,83 +78,11 @@ export const run = (
   statement: Run
 ): Effect.Effect<Rows, Failure> => {
   const { parameters, text } = statement
-  const { sizes } = environment
-  const { command } = text
-  const rows = (columns: ReadonlyArray<Column>, cells: ReadonlyArray<Row>) =>
-    table(columns, cells, text.typeId, sizes)
-  const done = rows(texts(["status"]), [["Statement executed successfully."]])
-
-  switch (command._tag) {
-    case "Nothing":
-      return Effect.succeed(done)
-    case "Use":
-      return Effect.flatMap(Effect.mapError(environment.engine, Failures.ofEngine), ({ catalog }) => {
-        const failure = use(environment, session, command, catalog)
-        return failure === undefined ? Effect.succeed(done) : Effect.fail(failure)
-      })
-    case "SetParameters":
-      return Effect.suspend(() => {
-        for (const [name, value] of command.entries) {
-          const failure = badParameter(name, value)
-          if (failure !== undefined) return Effect.fail(failure)
-        }
-        for (const [name, value] of command.entries) session.parameters.set(name, value)
-        return Effect.succeed(done)
-      })
-    case "UnsetParameters":
-      return Effect.sync(() => {
-        for (const name of command.names) session.parameters.delete(name)
-        return done
-      })
-    case "ShowParameters": {
-      const matches = like(command.like ?? "%")
-      const names = [...parameters.keys()].filter(matches).sort()
-      return Effect.succeed(
-        rows(
-          texts(["key", "value", "default", "level", "description", "type"]),
-          names.map((name) => {
-            const level = session.parameters.has(name) ? "SESSION" : ""
-            return [name, parameters.get(name) ?? "", "", level, "", "STRING"]
-          })
-        )
+  return text.command._tag === "Query"
+    ? query(environment, session, statement)
+    : Effect.map(SessionCommands.answer(environment, session, text.command, parameters), (table) =>
+        rowsOf(table, text.typeId, environment.sizes)
       )
-    }
-    case "ShowWarehouses": {
-      const known = environment.warehouses ?? [session.warehouse ?? "COMPUTE_WH"]
-      return Effect.succeed(
-        rows(
-          texts(["name", "state", "type", "size", "is_default", "is_current"]),
-          known
-            .filter(like(command.like ?? "%"))
-            .map((name) => [
-              name,
-              "STARTED",
-              "STANDARD",
-              "X-Small",
-              "N",
-              name === session.warehouse ? "Y" : "N"
-            ])
-        )
-      )
-    }
-    case "Wait":
-      return Effect.as(
-        Effect.sleep(command.seconds * 1000),
-        rows(texts([command.column]), [[`waited ${command.seconds} seconds`]])
-      )
-    case "CancelQuery":
-      return Effect.map(environment.cancel(command.queryId), (cancelled) =>
-        rows(texts([command.column]), [
-          [
-            cancelled
-              ? `query [${command.queryId}] terminated.`
-              : "Identified SQL statement is not currently executing."
-          ]
-        ])
-      )
-    case "Query":
-      return query(environment, session, statement)
-  }
 }
 
 /** The text with what the session knows put into it; `binds` gets what it reads from stored results. */

@@ -215,6 +215,8 @@ export const make = (
 
     const handle = (incoming: IncomingMessage, response: ServerResponse) =>
       Effect.gen(function* () {
+        // What is written to a client that has gone must not end the process either.
+        response.on("error", () => undefined)
         const body = yield* bodyOf(incoming)
         if (body === undefined)
           return yield* send(incoming, response, html(413, "Payload Too Large"), { _tag: "Whole" })

@@ -7,7 +7,7 @@ import type { Failure } from "./failures.js"
 import type { Request as FaultRequest } from "./faults.js"
 import type { Rows } from "./results.js"
 import type { Session } from "./sessions.js"
-import type { Statement } from "./statements.js"
+import type { Statement } from "./statement.js"
 
 /**
  * @since 0.1.0

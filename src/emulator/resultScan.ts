@@ -19,7 +19,8 @@ const typed = (cell: string, column: WireColumn): string => {
     case "boolean":
       return `(${cell} = '1')`
     case "date":
-      return `(DATE '1970-01-01' + ${cell}::INTEGER)`
+      // INT4, not INTEGER, which the dialect widens: a date and a BIGINT cannot be added.
+      return `(DATE '1970-01-01' + ${cell}::INT4)`
     case "time":
       return `make_timestamp(${micros(cell)})::TIME`
     case "timestamp_ntz":

@@ -154,8 +154,9 @@ const alterSession = (at: Cursor): Command | undefined => {
   while (!at.done) {
     const name = at.anyWord()
     if (name === undefined || !at.operator("=")) return undefined
+    const sign = at.operator("-") ? "-" : ""
     const number = at.number()
-    const value = number === undefined ? (at.string() ?? at.anyWord()) : String(number)
+    const value = number === undefined ? (at.string() ?? at.anyWord()) : `${sign}${number}`
     if (value === undefined) return undefined
     entries.push([name, value])
     at.operator(",")

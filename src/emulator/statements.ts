@@ -17,85 +17,16 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import type { Bind } from "../Warehouse.js"
-import type { Environment } from "./execute.js"
+import type { Environment } from "./environment.js"
 import * as Execute from "./execute.js"
-import type { Failure } from "./failures.js"
 import * as Failures from "./failures.js"
 import * as Ids from "./ids.js"
-import type { Rows } from "./results.js"
-import { weight } from "./results.js"
 import type { Session } from "./sessions.js"
+import type { Counts, Outcome, Statement, Status, Submission } from "./statement.js"
 import type { Text } from "./sqlText.js"
 import { split } from "./sqlText.js"
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Outcome =
-  Rows | Failure | { readonly _tag: "Children"; readonly children: ReadonlyArray<Statement> }
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Status = "QUEUED" | "RUNNING" | "SUCCESS" | "FAILED_WITH_ERROR" | "ABORTED"
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Statement {
-  readonly queryId: string
-  readonly requestId: string | undefined
-  readonly session: Session
-  readonly sql: string
-  readonly tag: string
-  readonly isAsync: boolean
-  readonly typeId: number
-  readonly startedAt: number
-  status: Status
-  endedAt: number | undefined
-  result: Outcome | undefined
-  readonly outcome: Deferred.Deferred<Outcome>
-  fiber: Fiber.Fiber<void> | undefined
-}
-
-/**
- * A fault that strikes a statement instead of its request.
- *
- * @since 0.1.0
- * @category models
- */
-export type StatementFault = "suspendedWarehouse" | "resourceMonitor" | "queueTimeout"
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Submission {
-  readonly sql: string
-  readonly requestId: string | undefined
-  readonly binds: ReadonlyArray<Bind>
-  readonly parameters: ReadonlyMap<string, string>
-  readonly describeOnly: boolean
-  readonly isAsync: boolean
-  readonly fault: StatementFault | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Counts {
-  queued: number
-  running: number
-  executed: number
-  succeeded: number
-  failed: number
-  cancelled: number
-}
+import * as Store from "./statementStore.js"
+import * as VirtualWarehouse from "./virtualWarehouse.js"
 
 /**
  * @since 0.1.0
@@ -128,13 +59,8 @@ export interface Options {
   readonly keepBytes: number
 }
 
-const defaultTimeoutSeconds = 172_800
-const maxTimeoutSeconds = 604_800
-
-const secondsOf = (parameters: ReadonlyMap<string, string>, name: string, standard: number): number => {
-  const value = Number(parameters.get(name) ?? standard)
-  return Number.isFinite(value) && value > 0 ? value : standard
-}
+/** What `LAST_QUERY_ID(n)` can look back on. */
+const maxQueryIds = 1000
 
 /**
  * @since 0.1.0
@@ -146,67 +72,45 @@ export const make = (
 ): Effect.Effect<Statements, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    const permits = yield* Effect.makeSemaphore(options.concurrency)
+    const warehouse = yield* VirtualWarehouse.make(options.concurrency)
     // Between looking a request id up and writing it down nobody else may do the same.
     const submitting = yield* Effect.makeSemaphore(1)
-    const statements = new Map<string, Statement>()
-    const requests = new Map<string, Statement>()
-    let keptBytes = 0
-    const totals = { executed: 0, succeeded: 0, failed: 0, cancelled: 0 }
+    const store = Store.make(options.keep, options.keepBytes)
+    const totals = { succeeded: 0, failed: 0, cancelled: 0 }
 
-    const requestKey = (session: Session, requestId: string) => `${session.id} ${requestId}`
-    const bytesOf = (statement: Statement) =>
-      statement.result?._tag === "Rows" ? weight(statement.result) : 0
-
-    const drop = (statement: Statement) => {
-      keptBytes -= bytesOf(statement)
-      statements.delete(statement.queryId)
-      if (statement.requestId !== undefined)
-        requests.delete(requestKey(statement.session, statement.requestId))
-    }
-
-    const evict = () => {
-      for (const statement of statements.values()) {
-        if (statements.size <= options.keep && keptBytes <= options.keepBytes) return
-        if (statement.endedAt !== undefined) drop(statement)
-      }
-    }
-
-    /** The first to come decides. */
-    const settle = (statement: Statement, status: Status, outcome: Outcome) =>
-      Effect.suspend(() => {
-        if (statement.endedAt !== undefined) return Effect.succeed(false)
-        return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          if (statement.endedAt !== undefined) return Effect.succeed(false)
-          statement.endedAt = now
-          statement.status = status
-          statement.result = outcome
-          if (status === "SUCCESS") totals.succeeded++
-          else if (status === "ABORTED") totals.cancelled++
-          else totals.failed++
-          statement.session.queryIds.push(statement.queryId)
-          if (statement.session.queryIds.length > 1000) statement.session.queryIds.shift()
-          keptBytes += bytesOf(statement)
-          evict()
-          return Effect.as(Deferred.succeed(statement.outcome, outcome), true)
-        })
+    /** The first to come decides; whoever waits is told in the same step. */
+    const settle = (statement: Statement, status: Status, outcome: Outcome): Effect.Effect<boolean> =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        if (statement.endedAt !== undefined) return false
+        statement.endedAt = now
+        statement.status = status
+        statement.result = outcome
+        totals[status === "SUCCESS" ? "succeeded" : status === "ABORTED" ? "cancelled" : "failed"]++
+        const { queryIds } = statement.session
+        queryIds.push(statement.queryId)
+        if (queryIds.length > maxQueryIds) queryIds.shift()
+        store.ended(statement)
+        Deferred.unsafeDone(statement.outcome, Effect.succeed(outcome))
+        return true
       })
 
     const cancel = (statement: Statement): Effect.Effect<boolean> =>
-      Effect.flatMap(settle(statement, "ABORTED", Failures.cancelled), (cancelled) =>
-        cancelled && statement.fiber !== undefined
-          ? Effect.as(Fiber.interruptFork(statement.fiber), true)
-          : Effect.succeed(cancelled)
+      Effect.uninterruptible(
+        Effect.flatMap(settle(statement, "ABORTED", Failures.cancelled), (cancelled) =>
+          cancelled && statement.fiber !== undefined
+            ? Effect.as(Fiber.interruptFork(statement.fiber), true)
+            : Effect.succeed(cancelled)
+        )
       )
 
     const whole: Environment = {
       ...environment,
       stored: (queryId) => {
-        const result = statements.get(queryId)?.result
+        const result = store.byQuery(queryId)?.result
         return result?._tag === "Rows" ? result : undefined
       },
       cancel: (queryId) => {
-        const statement = statements.get(queryId)
+        const statement = store.byQuery(queryId)
         return statement === undefined ? Effect.succeed(false) : cancel(statement)
       }
     }
@@ -237,76 +141,30 @@ export const make = (
           outcome: yield* Deferred.make<Outcome>(),
           fiber: undefined
         }
-        statements.set(queryId, statement)
-        if (requestId !== undefined) requests.set(requestKey(session, requestId), statement)
+        store.add(statement)
         return statement
       })
 
-    /** What a warehouse does before and while it runs a statement: queue it, refuse it, end it in time. */
-    const inWarehouse = (
-      statement: Statement,
-      text: Text,
-      submission: Submission,
-      body: Effect.Effect<Rows, Failure>
-    ) =>
-      Effect.suspend(() => {
-        const queueSeconds = secondsOf(submission.parameters, "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS", 0)
-        const seconds = Math.min(
-          secondsOf(submission.parameters, "STATEMENT_TIMEOUT_IN_SECONDS", defaultTimeoutSeconds),
-          maxTimeoutSeconds
-        )
-        const started = Effect.suspend(() => {
-          statement.status = "RUNNING"
-          totals.executed++
-          return Effect.timeoutFail(body, {
-            duration: seconds * 1000,
-            onTimeout: () => Failures.statementTimeout(seconds)
-          })
-        })
-        if (!text.usesWarehouse) return started
-        const { warehouse } = statement.session
-        if (warehouse === undefined) return Effect.fail(Failures.noWarehouse)
-        switch (submission.fault) {
-          case "suspendedWarehouse":
-            return Effect.fail(Failures.suspended(warehouse))
-          case "resourceMonitor":
-            return Effect.fail(Failures.resourceMonitor(warehouse))
-          case "queueTimeout":
-            return Effect.fail(Failures.queueTimeout(queueSeconds || 60))
-          case undefined: {
-            const queued = permits.withPermits(1)(started)
-            return queueSeconds === 0
-              ? queued
-              : Effect.raceFirst(
-                  queued,
-                  Effect.flatMap(Effect.sleep(queueSeconds * 1000), () =>
-                    statement.status === "QUEUED"
-                      ? Effect.fail(Failures.queueTimeout(queueSeconds))
-                      : Effect.never
-                  )
-                )
-          }
-        }
-      })
-
     const execute = (statement: Statement, text: Text, submission: Submission) =>
-      inWarehouse(
-        statement,
-        text,
-        submission,
-        Execute.run(whole, statement.session, {
-          queryId: statement.queryId,
-          text,
-          binds: submission.binds,
-          parameters: submission.parameters,
-          describeOnly: submission.describeOnly
-        })
-      ).pipe(
-        Effect.matchEffect({
-          onFailure: (failure) => Effect.as(settle(statement, "FAILED_WITH_ERROR", failure), false),
-          onSuccess: (rows) => settle(statement, "SUCCESS", rows)
-        })
-      )
+      warehouse
+        .run(
+          statement,
+          text.usesWarehouse,
+          submission,
+          Execute.run(whole, statement.session, {
+            queryId: statement.queryId,
+            text,
+            binds: submission.binds,
+            parameters: submission.parameters,
+            describeOnly: submission.describeOnly
+          })
+        )
+        .pipe(
+          Effect.matchEffect({
+            onFailure: (failure) => Effect.as(settle(statement, "FAILED_WITH_ERROR", failure), false),
+            onSuccess: (rows) => settle(statement, "SUCCESS", rows)
+          })
+        )
 
     /** One after the other; the first that fails fails the whole. */
     const executeAll = (parent: Statement, texts: ReadonlyArray<Text>, submission: Submission) =>
@@ -343,14 +201,11 @@ export const make = (
         : executeAll(statement, texts.right, submission)
     }
 
-    const byRequest = (session: Session, requestId: string | undefined) =>
-      requestId === undefined ? undefined : requests.get(requestKey(session, requestId))
-
     return {
       submit: (session, submission) =>
         Effect.uninterruptible(
           Effect.gen(function* () {
-            const known = byRequest(session, submission.requestId)
+            const known = store.byRequest(session, submission.requestId)
             if (known !== undefined) return known
             const texts = split(submission.sql)
             const typeId = Either.isRight(texts) ? (texts.right[0]?.typeId ?? 0) : 0
@@ -371,32 +226,33 @@ export const make = (
             return statement
           })
         ).pipe(submitting.withPermits(1)),
-      byRequest,
-      byQuery: (queryId) => statements.get(queryId),
+      byRequest: store.byRequest,
+      byQuery: store.byQuery,
       wait: (statement, ms) => Effect.timeoutOption(Deferred.await(statement.outcome), ms),
       cancel,
       cancelAllOf: (session) =>
         Effect.forEach(
-          [...statements.values()].filter(
-            (statement) =>
-              statement.session === session && statement.endedAt === undefined && !statement.isAsync
-          ),
+          store
+            .all()
+            .filter(
+              (statement) =>
+                statement.session === session && statement.endedAt === undefined && !statement.isAsync
+            ),
           cancel,
           { discard: true }
         ),
-      latest: (count) => [...statements.values()].slice(-count),
+      latest: (count) => store.all().slice(-count),
       counts: () => {
-        const open = [...statements.values()].filter((statement) => statement.endedAt === undefined)
+        const open = store.all().filter((statement) => statement.endedAt === undefined)
         const running = open.filter((statement) => statement.status === "RUNNING").length
-        return { ...totals, running, queued: open.length - running }
+        return { ...totals, executed: warehouse.executed(), running, queued: open.length - running }
       },
       forget: Effect.suspend(() =>
-        Effect.forEach([...statements.values()], cancel, { discard: true }).pipe(
+        Effect.forEach(store.all(), cancel, { discard: true }).pipe(
           Effect.tap(() => {
-            statements.clear()
-            requests.clear()
-            keptBytes = 0
-            Object.assign(totals, { executed: 0, succeeded: 0, failed: 0, cancelled: 0 })
+            store.clear()
+            warehouse.clear()
+            Object.assign(totals, { succeeded: 0, failed: 0, cancelled: 0 })
           })
         )
       )

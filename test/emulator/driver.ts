@@ -6,6 +6,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Connection, ConnectionOptions, RowStatement, SnowflakeError } from "snowflake-sdk"
+import { afterAll } from "vitest"
 import * as Emulator from "../../src/emulator/Emulator.js"
 
 export const home = mkdtempSync(join(tmpdir(), "snowguard-emulator-"))
@@ -14,7 +15,7 @@ process.env["SF_OCSP_RESPONSE_CACHE_DIR"] = join(home, "ocsp")
 process.env["SNOWFLAKE_DISABLE_PLATFORM_DETECTION"] = "true"
 process.env["SF_TELEMETRY_DISABLE_CONNECTION_SHAPE"] = "1"
 process.env["SNOWFLAKE_DISABLE_MINICORE"] = "1"
-process.on("exit", () => rmSync(home, { recursive: true, force: true }))
+afterAll(() => rmSync(home, { recursive: true, force: true }))
 
 const { default: snowflake } = await import("snowflake-sdk")
 
