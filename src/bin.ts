@@ -21,6 +21,9 @@ import * as ServerConfig from "./ServerConfig.js"
 /** Each command is a chunk of its own: nobody pays for those that were not asked for. */
 const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly run: Run }> } = {
   stdio: () => import("./commands/stdio.js"),
+  http: () => import("./commands/http.js"),
+  keys: () => import("./commands/keys.js"),
+  check: () => import("./commands/check.js"),
   quota: () => import("./commands/quota.js"),
   emulator: () => import("./commands/emulator.js"),
   "check-sql": () => import("./commands/checkSql.js")

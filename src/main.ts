@@ -67,6 +67,32 @@ export const gate = (dialect: ServerConfig.Settings["warehouse"]): Layer.Layer<R
 }
 
 const warehouse = (settings: ServerConfig.Settings) =>
+  settings.warehouse === "snowflake" ? snowflake(settings) : duckdb(settings)
+
+const snowflake = (settings: ServerConfig.Settings) =>
+  Layer.merge(
+    Warehouse.layerLazy(
+      "snowflake",
+      Effect.gen(function* () {
+        const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
+          Promise.all([import("./Warehouse/Snowflake.js"), import("./Warehouse/snowflake/configure.js")])
+        )
+        return adapter.layer({
+          ...(yield* options(settings.snowflake)),
+          maxPerSession: settings.limits.maxConcurrentStatements
+        })
+      })
+    ),
+    ReadOnly.layerLazy(
+      "snowflake",
+      Effect.map(
+        Effect.promise(() => import("./ReadOnly/Snowflake.js")),
+        (guard) => guard.layer()
+      )
+    )
+  )
+
+const duckdb = (settings: ServerConfig.Settings) =>
   Layer.merge(
     Warehouse.layerLazy(
       "duckdb",
@@ -171,22 +197,6 @@ export const layer = (settings: ServerConfig.Settings, directory: string = state
  * @category serving
  */
 export const stdio = (settings: ServerConfig.Settings) =>
-  Effect.zipRight(available(settings), serveStdio(settings))
-
-const available = (settings: ServerConfig.Settings) =>
-  settings.warehouse === "duckdb"
-    ? Effect.void
-    : new ServerConfig.ConfigFaults({
-        faults: [
-          {
-            key: "warehouse",
-            source: "file",
-            message: `"${settings.warehouse}" is not available in this version; use "duckdb"`
-          }
-        ]
-      })
-
-const serveStdio = (settings: ServerConfig.Settings) =>
   Stdio.serve({
     stdin: process.stdin,
     stdout: process.stdout,
@@ -222,7 +232,6 @@ export const http = (
   listen: { readonly host?: string | undefined; readonly port?: number | undefined } = {}
 ) =>
   Effect.gen(function* () {
-    yield* available(settings)
     // Not on the way of a start over stdio.
     const [Http, Auth] = yield* Effect.promise(() =>
       Promise.all([import("./transport/Http.js"), import("./transport/auth/FromSettings.js")])
@@ -253,3 +262,17 @@ const startFaults = {
       `cannot listen: ${cause instanceof Error ? cause.message : "the address is not available"}`
     )
 }
+
+/**
+ * Who the account says that we are, or what is wrong; never fails.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const checkAccount = (settings: ServerConfig.Settings) =>
+  Effect.gen(function* () {
+    const [{ check }, { options }] = yield* Effect.promise(() =>
+      Promise.all([import("./Warehouse/snowflake/check.js"), import("./Warehouse/snowflake/configure.js")])
+    )
+    return yield* check(options(settings.snowflake))
+  })

@@ -305,14 +305,6 @@ describe("the binary, spawned", () => {
     })
   )
 
-  it.scopedLive("a warehouse that this version cannot serve is refused, not replaced", () =>
-    Effect.gen(function* () {
-      const server = yield* Server.raw({ env: { SNOWGUARD_WAREHOUSE: "snowflake" } })
-      assert.deepStrictEqual(yield* Effect.promise(() => server.exited), { code: 78, signal: null })
-      assert.match(server.stderr, /warehouse.*"snowflake" is not available/)
-    })
-  )
-
   it.scopedLive("a bad command line is told on stderr, with 64 and an empty stdout", () =>
     Effect.gen(function* () {
       const server = yield* Server.raw({ args: ["--confg", "x"] })

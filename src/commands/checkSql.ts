@@ -11,15 +11,14 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { text } from "node:stream/consumers"
 import * as CallPolicy from "../CallPolicy.js"
-import { UsageFault } from "../Cli.js"
+import type { UsageFault } from "../Cli.js"
 import * as Main from "../main.js"
 import { ReadOnly } from "../ReadOnly.js"
 import type { Accepted, StatementRejected } from "../ReadOnly.js"
 import * as ServerConfig from "../ServerConfig.js"
+import * as Arguments from "./arguments.js"
 import type { Run } from "./Command.js"
 import { print } from "./Command.js"
-
-const usage = (argument: string, message: string) => new UsageFault({ faults: [{ argument, message }] })
 
 /** The statement of a line of JSON, or undefined when the line is something else. */
 const statementOf = (line: string): string | undefined => {
@@ -45,7 +44,8 @@ export const statements = (input: string): Either.Either<ReadonlyArray<string>, 
   const out: Array<string> = []
   for (const [i, line] of lines.entries()) {
     const sql = statementOf(line)
-    if (sql === undefined) return Either.left(usage(`line ${i + 1}`, 'expected an object {"sql": "..."}'))
+    if (sql === undefined)
+      return Either.left(Arguments.wrong(`line ${i + 1}`, 'expected an object {"sql": "..."}'))
     out.push(sql)
   }
   return Either.right(out)
@@ -109,11 +109,11 @@ export const run: Run = ({ operands, options, settings }) =>
   Effect.gen(function* () {
     const dialect = options["dialect"] ?? settings.warehouse
     if (dialect !== "snowflake" && dialect !== "duckdb") {
-      return yield* usage("--dialect", `expected snowflake or duckdb, got ${String(dialect)}`)
+      return yield* Arguments.wrong("--dialect", `expected snowflake or duckdb, got ${String(dialect)}`)
     }
     const tier = options["tier"] ?? "default"
     if (typeof tier !== "string" || settings.tiers[tier] === undefined) {
-      return yield* usage("--tier", `there is no tier ${String(tier)}`)
+      return yield* Arguments.wrong("--tier", `there is no tier ${String(tier)}`)
     }
     const input = operands[0] ?? (yield* Effect.promise(() => text(process.stdin)))
     const sqls = yield* operands[0] === undefined ? statements(input) : Either.right([input])

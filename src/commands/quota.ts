@@ -7,16 +7,14 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { UsageFault } from "../Cli.js"
 import * as QuotaLimits from "../internal/quotaLimits.js"
 import * as Main from "../main.js"
 import * as QuotaAdmin from "../QuotaAdmin.js"
 import { QuotaName } from "../QuotaStore.js"
 import * as ServerConfig from "../ServerConfig.js"
+import * as Arguments from "./arguments.js"
 import type { Run } from "./Command.js"
 import { print } from "./Command.js"
-
-const usage = (argument: string, message: string) => new UsageFault({ faults: [{ argument, message }] })
 
 const isQuota = Schema.is(QuotaName)
 
@@ -39,10 +37,10 @@ export const run: Run = ({ operands, options, settings }) =>
   Effect.gen(function* () {
     const [action] = operands
     if (action !== "show" && action !== "reset" && action !== "export") {
-      return yield* usage(action ?? "quota", "expected show, reset or export")
+      return yield* Arguments.wrong(action ?? "quota", "expected show, reset or export")
     }
     if (settings.quotaStore.kind === "memory") {
-      return yield* usage(
+      return yield* Arguments.wrong(
         "quota",
         'quota_store.kind is "memory": each server counts for itself, and nobody else can look'
       )
@@ -51,7 +49,7 @@ export const run: Run = ({ operands, options, settings }) =>
     const client = typeof options["client"] === "string" ? options["client"] : undefined
     const quota = options["quota"]
     if (quota !== undefined && !isQuota(quota)) {
-      return yield* usage("--quota", `expected one of ${QuotaName.literals.join(", ")}`)
+      return yield* Arguments.wrong("--quota", `expected one of ${QuotaName.literals.join(", ")}`)
     }
     const limitOf = limitsOf(settings)
     const work =

@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import * as SnowflakeSettings from "./SnowflakeSettings.js"
 import { boolean, choice, integer, number, text } from "./Setting.js"
 import { sharedServer } from "./SharedServer.js"
 import type { SettingsOf, Table } from "./Table.js"
@@ -248,6 +249,10 @@ export const table = {
           about: "longest wait for other servers that use the same file"
         })
       }
+    },
+    snowflake: {
+      about: "The Snowflake account, when `warehouse` is `snowflake`.",
+      fields: SnowflakeSettings.fields
     },
     global_quota: {
       about: "What all clients may use together; a quota that is not set is not limited.",

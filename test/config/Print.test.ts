@@ -88,6 +88,11 @@ const lenient = (value: unknown): Section => {
   const drop = (section: Section | undefined, ...names: ReadonlyArray<string>) => {
     for (const name of names) delete section?.[name]
   }
+  // What is printed in place of a secret is refused.
+  for (const [section, { fields }] of Object.entries(table.sections)) {
+    const hidden = Object.entries(fields).flatMap(([name, { secret }]) => (secret ? [name] : []))
+    drop(copy[section], ...hidden)
+  }
   drop(copy["limits"], "max_queued_per_client")
   drop(copy["http"], "max_sessions_per_client")
   drop(copy["timeouts"], "statement_seconds")

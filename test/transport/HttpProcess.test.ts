@@ -1,43 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { build } from "esbuild"
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { afterAll, beforeAll } from "vitest"
+import { afterAll } from "vitest"
 import * as H from "../utils/http.js"
-import { cleanEnv } from "../utils/server.js"
-
-const root = fileURLToPath(new URL("../..", import.meta.url))
+import { bin, cleanEnv } from "../utils/server.js"
 
 /** Hours of work for DuckDB, and a statement that every gate accepts. */
 const endless = `SELECT count(*) FROM SNOWGUARD_SAMPLE.WEB.EVENTS a, SNOWGUARD_SAMPLE.WEB.EVENTS b,
   SNOWGUARD_SAMPLE.WEB.EVENTS c WHERE a.EVENT_ID * 3 + b.EVENT_ID = c.EVENT_ID + 1`
 
-let folder = ""
-let entry = ""
-
-beforeAll(async () => {
-  // Below our node_modules, so that the dependencies are found.
-  const cache = join(root, "node_modules/.cache")
-  mkdirSync(cache, { recursive: true })
-  folder = mkdtempSync(join(cache, "http-"))
-  entry = join(folder, "main.mjs")
-  await build({
-    absWorkingDir: root,
-    entryPoints: ["test/utils/httpMain.ts"],
-    outfile: entry,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    packages: "external",
-    logLevel: "warning"
-  })
-})
+const folder = mkdtempSync(join(tmpdir(), "snowguard-http-"))
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -64,7 +41,7 @@ const spawned = (env: { readonly [name: string]: string } = {}) =>
     Effect.sync(
       () =>
         new Process(
-          spawn(process.execPath, [entry], {
+          spawn(process.execPath, [bin, "http"], {
             cwd: folder,
             env: cleanEnv({ SNOWGUARD_HTTP_PORT: "0", SNOWGUARD_STATE_DIR: folder, ...env })
           })

@@ -34,7 +34,7 @@ const freshState = (): string => {
 export const cleanEnv = (extra: Env = {}): { [name: string]: string } => {
   const env: { [name: string]: string } = { SNOWGUARD_STATE_DIR: freshState() }
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !name.startsWith("SNOWGUARD_")) env[name] = value
+    if (value !== undefined && !/^SNOW(GUARD|FLAKE)_/.test(name)) env[name] = value
   }
   return { ...env, ...extra }
 }
