@@ -1,5 +1,5 @@
 // Boundary rules come first: they are the layout of the project, held by a machine.
-//   core, sql  <-  services  <-  Guard  <-  tools  <-  McpServer  <-  transport  <-  main  <-  bin
+//   core, sql  <-  services  <-  Guard  <-  tools  <-  McpServer  <-  transport  <-  main  <-  commands  <-  bin
 import tseslint from "typescript-eslint"
 
 const clockAndChance = [
@@ -31,8 +31,22 @@ const adapters = {
   group: ["**/QuotaStore/*", "**/Warehouse/*", "**/ReadOnly/*"],
   message: "Only main.ts chooses an adapter; depend on the port."
 }
+// Served from embedded/ and started by the command line only: what is below must work without it.
+const emulator = {
+  group: ["**/emulator/*"],
+  message: "Only main.ts, bin.ts and Testing.ts may start the emulator."
+}
 const upward = (...names) => ({ group: names, message: "Imports flow one way; this one goes upward." })
-const outer = ["**/Guard.js", "**/tools/*", "**/Toolbox.js", "**/McpServer.js", "**/transport/*", "**/main.js", "**/bin.js"]
+const outer = [
+  "**/commands/*",
+  "**/Guard.js",
+  "**/tools/*",
+  "**/Toolbox.js",
+  "**/McpServer.js",
+  "**/transport/*",
+  "**/main.js",
+  "**/bin.js"
+]
 
 const restrict = (patterns, extraPaths = []) => [
   "error",
@@ -60,9 +74,17 @@ export default tseslint.config(
       "no-restricted-globals": ["error", ...globalsForbidden],
       "no-restricted-syntax": [
         "error",
-        { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: "Use Clock or DateTime." }
+        {
+          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+          message: "Use Clock or DateTime."
+        }
       ],
-      "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, upward("**/main.js", "**/bin.js")])
+      "@typescript-eslint/no-restricted-imports": restrict([
+        sdk,
+        adapters,
+        emulator,
+        upward("**/commands/*", "**/main.js", "**/bin.js")
+      ])
     }
   },
   {
@@ -77,7 +99,15 @@ export default tseslint.config(
       "@typescript-eslint/no-restricted-imports": restrict([
         { group: ["../*"], message: "core/ and sql/ import nothing of ours outside their folder." },
         {
-          group: ["effect/Effect", "effect/Ref", "effect/Clock", "effect/Layer", "effect/Context", "effect/Runtime", "node:*"],
+          group: [
+            "effect/Effect",
+            "effect/Ref",
+            "effect/Clock",
+            "effect/Layer",
+            "effect/Context",
+            "effect/Runtime",
+            "node:*"
+          ],
           message: "core/ and sql/ are pure: no runtime, no clock, no IO."
         }
       ])
@@ -93,7 +123,9 @@ export default tseslint.config(
       "src/embedded/**/*.ts"
     ],
     ignores: ["src/{Guard,ErrorReport,Tool,Toolbox,McpServer,main,bin,index,Testing}.ts"],
-    rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, upward(...outer)]) }
+    rules: {
+      "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, emulator, upward(...outer)])
+    }
   },
   {
     files: ["src/tools/**/*.ts", "src/Tool.ts", "src/Toolbox.ts"],
@@ -101,17 +133,45 @@ export default tseslint.config(
       "@typescript-eslint/no-restricted-imports": restrict([
         sdk,
         adapters,
-        upward("**/McpServer.js", "**/transport/*", "**/main.js", "**/bin.js")
+        emulator,
+        upward("**/McpServer.js", "**/transport/*", "**/commands/*", "**/main.js", "**/bin.js")
       ])
     }
   },
   {
     files: ["src/McpServer.ts", "src/transport/**/*.ts"],
-    rules: { "@typescript-eslint/no-restricted-imports": restrict([adapters, upward("**/main.js", "**/bin.js")]) }
+    rules: {
+      "@typescript-eslint/no-restricted-imports": restrict([
+        adapters,
+        emulator,
+        upward("**/commands/*", "**/main.js", "**/bin.js")
+      ])
+    }
   },
   {
     files: ["src/main.ts", "src/bin.ts", "src/Testing.ts"],
     rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk]) }
+  },
+  {
+    files: ["src/commands/**/*.ts"],
+    rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, upward("**/bin.js")]) }
+  },
+  {
+    files: ["test/**/*.ts"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        {
+          paths: [
+            {
+              name: "@effect/vitest",
+              importNames: ["layer"],
+              message: "It changes the `it` of every other file in the process; use test/utils/withLayer."
+            }
+          ]
+        }
+      ]
+    }
   },
   { files: ["scripts/**/*.mjs", "test/**/*.ts"], rules: { "no-console": "off" } }
 )

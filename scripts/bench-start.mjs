@@ -2,7 +2,9 @@
 // Both in one interleaved run, so that a busy machine slows both; medians and the median of the ratios.
 //   npm run bench:start [-- --rounds 15] [--json]
 import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 
@@ -24,7 +26,12 @@ const initialize = JSON.stringify({
 })
 const bare = `process.stdin.once("data", () => process.stdout.write('{"jsonrpc":"2.0","id":1,"result":{}}\\n'))`
 
-const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_")))
+const state = mkdtempSync(join(tmpdir(), "snowguard-bench-"))
+process.on("exit", () => rmSync(state, { recursive: true, force: true }))
+const env = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_"))),
+  SNOWGUARD_STATE_DIR: state
+}
 
 const once = (args) =>
   new Promise((resolve, reject) => {

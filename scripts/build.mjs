@@ -84,7 +84,7 @@ const buildBinary = async () => {
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_")))
   const warm = spawnSync(process.execPath, [`${out}/bin.js`], {
     input: [initialize, list].map((message) => `${JSON.stringify(message)}\n`).join(""),
-    env: { ...env, WRITE_SNOWGUARD_CODE_CACHE: name },
+    env: { ...env, SNOWGUARD_STATE_DIR: `${out}/state`, WRITE_SNOWGUARD_CODE_CACHE: name },
     cwd: out
   })
   if (warm.status !== 0) {
@@ -94,6 +94,7 @@ const buildBinary = async () => {
 }
 
 const moveIntoPlace = () => {
+  rmSync(`${out}/state`, { recursive: true, force: true })
   if (bundleOnly && existsSync(`${root}/dist`)) {
     rmSync(`${root}/dist/bundle`, { recursive: true, force: true })
     for (const file of ["bundle", "bin.js"]) renameSync(`${out}/${file}`, `${root}/dist/${file}`)

@@ -4,7 +4,9 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import assert from "node:assert/strict"
-import { existsSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 
@@ -27,7 +29,12 @@ const table = (columns, rows) => {
 }
 
 // Only the settings of this demo: a SNOWGUARD_* variable of the shell would change the story.
-const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_")))
+const state = mkdtempSync(join(tmpdir(), "snowguard-demo-"))
+process.on("exit", () => rmSync(state, { recursive: true, force: true }))
+const env = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_"))),
+  SNOWGUARD_STATE_DIR: state
+}
 // The server's own log goes to stderr; `node dist/bin.js` shows it.
 const transport = new StdioClientTransport({ command: process.execPath, args: [bin], env, stderr: "ignore" })
 const client = new Client({ name: "snowguard-demo", version: "1.0.0" })

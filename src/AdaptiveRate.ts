@@ -10,11 +10,13 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Core from "./core/AdaptiveRate.js"
 import { monotonicMillis, unsafeMonotonicMillis } from "./internal/monotonic.js"
+import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
 
 /**
@@ -155,17 +157,16 @@ export const make = (
       })
 
     return {
-      acquire: Effect.clockWith((clock) => {
-        const now = unsafeMonotonicMillis(clock)
+      acquire: Step.make(({ now }) => {
         const [retryAfterMs, next] = Core.acquire(state, now, config)
         state = next
-        if (retryAfterMs === 0) return Effect.void
+        if (retryAfterMs === 0) return Exit.void
         throttled++
         return refuse(retryAfterMs, now)
       }),
-      refund: Effect.clockWith((clock) => {
-        state = Core.refund(state, unsafeMonotonicMillis(clock), config)
-        return Effect.void
+      refund: Step.make(({ now }) => {
+        state = Core.refund(state, now, config)
+        return Exit.void
       }),
       overloaded: (sentAt) =>
         Effect.clockWith((clock) => {

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SlotPool from "./internal/slotPool.js"
+import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
 
 /**
@@ -57,6 +58,16 @@ export interface Request {
   readonly tier: string
   /** Milliseconds to wait for a slot at most. */
   readonly maxWaitMs: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Slot {
+  readonly pool: Pool
+  /** Monotonic milliseconds. */
+  readonly takenAt: number
 }
 
 /**
@@ -113,12 +124,13 @@ export class InvalidPools extends Schema.TaggedError<InvalidPools>("snowguard/In
 export class Bulkhead extends Context.Tag("snowguard/Bulkhead")<
   Bulkhead,
   {
-    /** Runs the effect in a slot; the slot is freed when the effect has really ended. */
-    readonly withSlot: <A, E, R>(
-      pool: Pool,
-      request: Request,
-      effect: Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | Overloaded, R>
+    /**
+     * A slot, until it is released. Run it in an uninterruptible region, as any acquisition; the wait for
+     * a slot can be interrupted all the same. {@link withSlot} does both.
+     */
+    readonly acquire: (pool: Pool, request: Request) => Effect.Effect<Slot, Overloaded>
+    /** Once for each slot, when its work has really ended. */
+    readonly release: (slot: Slot) => Effect.Effect<void>
     readonly status: Effect.Effect<ReadonlyArray<PoolStatus>>
   }
 >() {}
@@ -143,9 +155,10 @@ const makePool = (pool: Pool, options: PoolOptions, weights: ReadonlyMap<string,
   const { permits } = options
   const refuse = (full: SlotPool.Full) =>
     withoutStack(() => new Overloaded({ pool, permits, ...full }, { disableValidation: true }))
-  return Effect.map(SlotPool.make(options, refuse), (slots) => ({
-    withSlot: <A, E, R>({ client, maxWaitMs, tier }: Request, effect: Effect.Effect<A, E, R>) =>
-      slots.withSlot({ client, weight: weights.get(tier) ?? 1, maxWaitMs }, effect),
+  return Effect.map(SlotPool.make(pool, options, refuse), (slots) => ({
+    acquire: ({ client, maxWaitMs, tier }: Request) =>
+      slots.acquire({ client, weight: weights.get(tier) ?? 1, maxWaitMs }),
+    release: slots.release,
     status: Effect.map(slots.status, (status): PoolStatus => ({ pool, permits, ...status }))
   }))
 }
@@ -168,7 +181,8 @@ export const make = (
       statements: yield* makePool("statements", options.statements, weights)
     }
     return {
-      withSlot: (pool, request, effect) => pools[pool].withSlot(request, effect),
+      acquire: (pool, request) => pools[pool].acquire(request),
+      release: (slot) => pools[slot.pool].release(slot),
       status: Effect.all([pools.requests.status, pools.statements.status])
     }
   })
@@ -181,12 +195,31 @@ export const layer = (options: Options): Layer.Layer<Bulkhead, InvalidPools> =>
   Layer.scoped(Bulkhead, make(options))
 
 /**
+ * Runs the effect in a slot; the slot is freed when the effect has really ended, its finalizers included.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withSlot = <A, E, R>(
+  bulkhead: Bulkhead["Type"],
+  pool: Pool,
+  request: Request,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Overloaded, R> =>
+  Step.masked((moment) =>
+    Step.andThen(moment, bulkhead.acquire(pool, request), (slot) =>
+      Step.ensuring(moment, moment.restore(effect), () => bulkhead.release(slot))
+    )
+  )
+
+/**
  * Runs everything at once and has no pools.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerNoop: Layer.Layer<Bulkhead> = Layer.succeed(Bulkhead, {
-  withSlot: (_pool, _request, effect) => effect,
+  acquire: (pool) => Effect.succeed({ pool, takenAt: 0 }),
+  release: () => Effect.void,
   status: Effect.succeed([])
 })

@@ -13,7 +13,6 @@ import * as Layer from "effect/Layer"
 import * as MutableRef from "effect/MutableRef"
 import * as PubSub from "effect/PubSub"
 import type * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as BreakerModel from "./core/BreakerModel.js"
@@ -21,67 +20,15 @@ import { make as makeState, withOpenDelays } from "./core/BreakerModel.js"
 import * as BreakerOperator from "./core/BreakerOperator.js"
 import * as BreakerState from "./core/BreakerState.js"
 import * as BreakerOptions from "./internal/breakerOptions.js"
+import { CircuitOpen, Phase } from "./internal/circuitModel.js"
+import type { Permit, Status, Transition, Verdict } from "./internal/circuitModel.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
+import * as Step from "./internal/step.js"
 import { drawOpenDelays, exponentialOpenTimes } from "./internal/openDelays.js"
 import { withoutStack } from "./internal/withoutStack.js"
 
-/**
- * What a finished call says about the health of the warehouse. `alive`: it answered, though with the
- * caller's own mistake; counts as a success. `ignored`: says nothing (cancelled, refused by ourselves).
- *
- * @since 0.1.0
- * @category models
- */
-export type Verdict = BreakerModel.Verdict
-
-/**
- * @since 0.1.0
- * @category models
- */
-export const Phase = Schema.Literal("closed", "open", "half-open", "forced-open", "disabled")
-/**
- * @since 0.1.0
- * @category models
- */
-export type Phase = typeof Phase.Type
-
-/**
- * The right to make one call, stamped with the generation it belongs to: a verdict of an older
- * generation never changes the state.
- *
- * @since 0.1.0
- * @category models
- */
-export type Permit = BreakerModel.Permit
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Status = BreakerState.Status
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Transition = BreakerModel.Transition
-
-/**
- * @since 0.1.0
- * @category errors
- */
-export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("snowguard/CircuitOpen")("CircuitOpen", {
-  phase: Schema.Literal("open", "half-open", "forced-open"),
-  /** Milliseconds until a call may get through; absent when an operator holds it open. */
-  retryAfterMs: Schema.optional(Schema.Number),
-  failures: Schema.Number,
-  calls: Schema.Number,
-  cause: Schema.String
-}) {
-  override get message(): string {
-    return `circuit ${this.phase}: ${this.cause}`
-  }
-}
+export { CircuitOpen, Phase }
+export type { Permit, Status, Transition, Verdict }
 
 /**
  * @since 0.1.0
@@ -92,13 +39,10 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
   {
     /** Fails when a call would be refused now; takes nothing. Lets callers turn away before queueing. */
     readonly peek: Effect.Effect<void, CircuitOpen>
+    /** Run it in an uninterruptible region, or a permit may be lost; {@link protect} does. */
     readonly acquire: Effect.Effect<Permit, CircuitOpen>
+    /** What became of the call: once for each permit, whatever happened. */
     readonly settle: (permit: Permit, verdict: Verdict) => Effect.Effect<void>
-    /** `acquire`, the effect, `settle`: interruption and defects included. */
-    readonly protect: <A, E, R>(
-      effect: Effect.Effect<A, E, R>,
-      options?: { readonly verdict?: ((exit: Exit.Exit<A, E>) => Verdict) | undefined }
-    ) => Effect.Effect<A, E | CircuitOpen, R>
     readonly status: Effect.Effect<Status>
     /** Holds the circuit open until the scope closes; several holders add up. */
     readonly forceOpen: (cause: string) => Effect.Effect<void, never, Scope.Scope>
@@ -151,7 +95,33 @@ const answer = (admission: BreakerModel.Admission): Effect.Effect<Permit, Circui
   admission._tag === "Admitted" ? Exit.succeed(admission.permit) : refuse(admission.refusal)
 
 /**
- * A circuit breaker whose state is one `Ref` and whose every step is one `Ref.modify` on the monotonic
+ * `acquire`, the effect, `settle`: interruption and defects included.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const protect = <A, E, R>(
+  { acquire, settle }: Pick<CircuitBreaker["Type"], "acquire" | "settle">,
+  effect: Effect.Effect<A, E, R>,
+  options: { readonly verdict?: ((exit: Exit.Exit<A, E>) => Verdict) | undefined } = {}
+): Effect.Effect<A, E | CircuitOpen, R> => {
+  const verdictOf = options.verdict ?? defaultVerdict
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(acquire, (permit) =>
+      Effect.onExit(restore(effect), (exit) => {
+        try {
+          return settle(permit, verdictOf(exit))
+        } catch (error) {
+          // A verdict that throws is a bug of the caller's; it must not cost a probe slot as well.
+          return Effect.zipRight(settle(permit, "ignored"), Effect.die(error))
+        }
+      })
+    )
+  )
+}
+
+/**
+ * A circuit breaker whose state is one reference and whose every step is synchronous, on the monotonic
  * clock. There is no timer and no fiber: what is due happens when somebody looks.
  *
  * The open times are drawn from the schedule as a table BEFORE they are needed, and drawn again after
@@ -236,8 +206,8 @@ export const make = (
 
     // The usual step changes no phase, has no news, and so needs no protection from interruption: a
     // step with news is not committed here but taken again under it.
-    const acquire: Effect.Effect<Permit, CircuitOpen> = Effect.clockWith((clock) => {
-      const [admission, next] = BreakerState.acquire(state.current, nowOf(clock), config)
+    const acquire: Effect.Effect<Permit, CircuitOpen> = Step.make((moment) => {
+      const [admission, next] = BreakerState.acquire(state.current, Math.floor(moment.now), config)
       if (admission.transitions.length > 0) {
         return acquireSlowly
       }
@@ -246,13 +216,14 @@ export const make = (
     })
 
     const settle = (permit: Permit, verdict: Verdict): Effect.Effect<void> =>
-      Effect.clockWith((clock) => {
-        const [transitions, next] = BreakerState.settle(state.current, nowOf(clock), config, permit, verdict)
+      Step.make((moment) => {
+        const now = Math.floor(moment.now)
+        const [transitions, next] = BreakerState.settle(state.current, now, config, permit, verdict)
         if (transitions.length > 0) {
           return settleSlowly(permit, verdict)
         }
         state.current = next
-        return Effect.void
+        return Exit.void
       })
 
     const hold = (cause: string): Effect.Effect<number> =>
@@ -263,27 +234,12 @@ export const make = (
       })
 
     return CircuitBreaker.of({
-      peek: Effect.clockWith((clock) => {
-        const refusal = BreakerState.peek(state.current, nowOf(clock), config)
-        return refusal === undefined ? Effect.void : refuse(refusal)
+      peek: Step.make((moment) => {
+        const refusal = BreakerState.peek(state.current, Math.floor(moment.now), config)
+        return refusal === undefined ? Exit.void : refuse(refusal)
       }),
       acquire,
       settle,
-      protect: (effect, protectOptions) => {
-        const verdictOf = protectOptions?.verdict ?? defaultVerdict
-        return Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(acquire, (permit) =>
-            Effect.onExit(restore(effect), (exit) => {
-              try {
-                return settle(permit, verdictOf(exit))
-              } catch (error) {
-                // A verdict that throws is a bug of the caller's; it must not cost a probe slot as well.
-                return Effect.zipRight(settle(permit, "ignored"), Effect.die(error))
-              }
-            })
-          )
-        )
-      },
       status: Effect.clockWith((clock) =>
         Effect.succeed(BreakerState.status(state.current, nowOf(clock), config))
       ),
@@ -319,7 +275,6 @@ export const layerNoop: Layer.Layer<CircuitBreaker> = Layer.succeed(CircuitBreak
   peek: Effect.void,
   acquire: Effect.succeed({ generation: 0, startedAt: 0 }),
   settle: () => Effect.void,
-  protect: (effect) => effect,
   status: Effect.succeed<Status>({
     phase: "closed",
     generation: 0,

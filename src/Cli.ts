@@ -1,5 +1,5 @@
 /**
- * The command line as data: what it can say, how it is read, and the help, all from the two tables below.
+ * The command line as data: what it can say, how it is read, and the help, all from two tables.
  * Pure; what a command does is decided by who reads the result.
  *
  * @since 0.1.0
@@ -8,45 +8,14 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { parseArgs } from "node:util"
 import { nearest } from "./core/Nearest.js"
+import type { CommandSpec, OptionSpec } from "./internal/commandSpecs.js"
+import { commands } from "./internal/commandSpecs.js"
 import { prefix } from "./config/Key.js"
 import { printable } from "./config/Kind.js"
 import { reserved } from "./config/Table.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface OptionSpec {
-  /** Without the dashes. */
-  readonly name: string
-  readonly short?: string | undefined
-  /** What the value is called in the help; a flag has none. */
-  readonly value?: string | undefined
-  readonly summary: string
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface CommandSpec {
-  readonly name: string
-  readonly summary: string
-  readonly options: ReadonlyArray<OptionSpec>
-  /** What follows the name, in order; `[NAME]` may be left out. None when absent. */
-  readonly operands?: ReadonlyArray<string> | undefined
-}
-
-/**
- * A new command is a line here and a case where it is run. The first one is what runs when none is
- * named.
- *
- * @since 0.1.0
- * @category constants
- */
-export const commands = [
-  { name: "stdio", summary: "serve one client over stdin and stdout (the default)", options: [] }
-] as const satisfies ReadonlyArray<CommandSpec>
+export { commands }
+export type { CommandSpec, OptionSpec }
 
 /**
  * @since 0.1.0
@@ -287,7 +256,8 @@ export const helpText = (command?: string, specs: ReadonlyArray<CommandSpec> = c
       [`${prefix}*`, "every setting of the file; --print-config shows them all"]
     ]),
     "",
-    "Exit codes: 0 done, 64 the command line is wrong, 78 the configuration is wrong.",
+    "Exit codes: 0 done, 64 the command line is wrong, 74 the quota store cannot be opened, 78 the",
+    "configuration is wrong.",
     ""
   ].join("\n")
 }

@@ -8,10 +8,22 @@
  *
  * @since 0.1.0
  */
-import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
+import {
+  iso,
+  optional,
+  plural,
+  quotaWords,
+  ran,
+  retry,
+  scopeWords,
+  seconds,
+  sentence,
+  wait,
+  warehouseCode,
+  warehouseText
+} from "./internal/errorWords.js"
 import type { RequestError } from "./Tool.js"
-import type { Reason } from "./Warehouse.js"
 
 /**
  * The typed half of a refusal, found in a result's `_meta["dev.snowguard/error"]`.
@@ -55,90 +67,6 @@ export type ErrorReport = typeof ErrorReport.Type
  * @category constants
  */
 export const metaKey = "dev.snowguard/error"
-
-const iso = (millis: number) => DateTime.formatIso(DateTime.unsafeMake(millis))
-
-/** Seconds in words, never rounded down: a model that waits too little is refused again. */
-const seconds = (ms: number): string => {
-  const value = ms < 10_000 ? Math.ceil(ms / 100) / 10 : Math.ceil(ms / 1000)
-  return `${value} ${value === 1 ? "second" : "seconds"}`
-}
-
-/** Above a minute a model cannot be expected to wait by itself. */
-const LONG_MS = 60_000
-
-const wait = (ms: number, now: number): string =>
-  ms > LONG_MS
-    ? `Do not retry before ${iso(now + ms)} (in ${seconds(ms)}); the same call will work then. Tell the user.`
-    : `Wait ${seconds(ms)}, then repeat the same call once.`
-
-const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`
-
-const ran = (sent: boolean) =>
-  sent ? "The statement was sent and has been cancelled." : "Nothing was executed and nothing was charged."
-
-/** Descriptions come from many places; some end their sentence and some do not. */
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
-
-const quotaWords = (quota: string) => quota.replace(/_/g, " ").replace(/ per /, " per ")
-
-const scopeWords: { readonly [scope: string]: string } = {
-  client: "this client's own limit",
-  tier: "the limit shared by all clients of this tier",
-  class: "the limit shared by all clients for this kind of call",
-  global: "the limit shared by all clients of this server",
-  overflow: "the limit shared by clients not seen before (too many clients)"
-}
-
-const warehouseText: { readonly [R in Reason]: (it: string) => string } = {
-  InvalidStatement: (it) =>
-    `The statement is not valid: ${it} Change the statement; repeating it will fail again.`,
-  NotFound: (it) =>
-    `${it} Check the name (list_databases, list_schemas, list_tables); repeating the call will fail again.`,
-  Permission: (it) => `${it} The server's role may not do this; tell the user.`,
-  StatementTimeout: (it) =>
-    `${it} Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds.`,
-  Cancelled: () => "The statement was cancelled.",
-  ResultExpired: (it) => `${it} Run the query again.`,
-  Authentication: (it) =>
-    `The server cannot log in to the warehouse: ${it} Do not retry; tell the user that an operator must act.`,
-  Configuration: (it) =>
-    `The server is set up wrongly: ${it} Do not retry; tell the user that an operator must act.`,
-  Unavailable: (it) => `The warehouse is not available: ${it} Tell the user.`,
-  Overloaded: (it) => `The warehouse is overloaded: ${it}`,
-  SessionLost: (it) => `The session with the warehouse was lost: ${it} Repeat the call once.`,
-  Unreachable: (it) => `The warehouse cannot be reached: ${it} Your statement is not at fault.`,
-  Protocol: (it) => `The warehouse gave an answer that makes no sense: ${it} Your statement is not at fault.`,
-  ServerFault: (it) => `The warehouse reported an internal error: ${it} Your statement may not be at fault.`,
-  Unknown: (it) => `The warehouse failed: ${it}`
-}
-
-const warehouseCode: { readonly [R in Reason]: { readonly code: string; readonly retryable: boolean } } = {
-  InvalidStatement: { code: "WAREHOUSE_INVALID_STATEMENT", retryable: false },
-  NotFound: { code: "WAREHOUSE_NOT_FOUND", retryable: false },
-  Permission: { code: "WAREHOUSE_PERMISSION", retryable: false },
-  StatementTimeout: { code: "WAREHOUSE_STATEMENT_TIMEOUT", retryable: false },
-  Cancelled: { code: "WAREHOUSE_CANCELLED", retryable: true },
-  ResultExpired: { code: "WAREHOUSE_RESULT_EXPIRED", retryable: false },
-  Authentication: { code: "WAREHOUSE_AUTHENTICATION", retryable: false },
-  Configuration: { code: "WAREHOUSE_CONFIGURATION", retryable: false },
-  Unavailable: { code: "WAREHOUSE_UNAVAILABLE", retryable: false },
-  Overloaded: { code: "WAREHOUSE_OVERLOADED", retryable: true },
-  SessionLost: { code: "WAREHOUSE_SESSION_LOST", retryable: true },
-  Unreachable: { code: "WAREHOUSE_UNREACHABLE", retryable: true },
-  Protocol: { code: "WAREHOUSE_PROTOCOL", retryable: true },
-  ServerFault: { code: "WAREHOUSE_SERVER_FAULT", retryable: true },
-  Unknown: { code: "WAREHOUSE_UNKNOWN", retryable: false }
-}
-
-const retry = (ms: number, now: number) => ({
-  retryable: true,
-  retryAfterMs: Math.ceil(ms),
-  retryAt: iso(Math.ceil(now + ms))
-})
-
-const optional = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
-  value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: V })
 
 /**
  * `now` is the wall clock in milliseconds: refusals name the moment at which the wait is over.

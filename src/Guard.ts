@@ -23,18 +23,20 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import { DeadlineExceeded } from "./Deadline.js"
 import * as Degradation from "./Degradation.js"
-import { unsafeMonotonicMillis } from "./internal/monotonic.js"
+import * as GuardAttempt from "./internal/guardAttempt.js"
+import type { Attempt, Operation } from "./internal/guardAttempt.js"
 import * as RequestId from "./internal/requestId.js"
+import * as Step from "./internal/step.js"
 import * as TimeLimits from "./internal/timeLimits.js"
 import * as Verdict from "./internal/verdict.js"
-import type { Criticality, OperationClass } from "./Operation.js"
+import type { Criticality } from "./Operation.js"
 import { CurrentPrincipal } from "./Principal.js"
 import * as Quota from "./Quota.js"
 import type { QuotaStoreError } from "./QuotaStore.js"
@@ -44,44 +46,7 @@ import * as Telemetry from "./Telemetry.js"
 import type { WarehouseError } from "./Warehouse.js"
 
 export { DeadlineExceeded }
-
-/**
- * What a tool asks the guard to let through.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Operation {
-  readonly tool: string
-  readonly class: OperationClass
-  /** Milliseconds the whole call may take, waiting and retries included. */
-  readonly deadlineMs: number
-  /** Milliseconds one attempt in the warehouse may take; `deadlineMs` when absent. */
-  readonly timeoutMs?: number | undefined
-  /** Result bytes expected; what was really delivered is settled afterwards. */
-  readonly estimatedBytes: number
-  /** Told when the call has to wait for its turn, with what it waits for. */
-  readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
-}
-
-/**
- * One attempt of an operation, as the work sees it.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Attempt {
-  /** The same for every attempt of a call: the warehouse de-duplicates by it. */
-  readonly requestId: string
-  /** Milliseconds this attempt may take. */
-  readonly timeoutMs: number
-  /** Result bytes that may be delivered before a quota is used up. */
-  readonly bytesLeft: number
-  /** The statement is about to leave the process: from here on it is paid for. */
-  readonly markSent: Effect.Effect<void>
-  /** Result bytes delivered; adds up. */
-  readonly addBytes: (bytes: number) => Effect.Effect<void>
-}
+export type { Attempt, Operation }
 
 /**
  * What the guard adds to a result.
@@ -156,21 +121,13 @@ export const defaults: Options = {
   tiers: { default: { maxTokenWaitMs: 0, batch: false } }
 }
 
-/** What a finished call has to say about: the reservation it holds, and what it did. */
-interface Ledger {
-  /** Was a statement about to be sent, by any attempt? */
-  sent: boolean
-  /** ... by the attempt that is under way, or was the last? */
-  sending: boolean
-  /** Did one of the attempts before it leave the process, as far as anybody knows? */
-  left: boolean
-  bytes: number
-}
-
 /** A call that waits less than this is not worth a word to its client. */
 const WORTH_TELLING_MS = 50
 
+const none: ReadonlyArray<Quota.QuotaStatus> = []
+
 const warnings = (tier: string, reservation: Quota.Reservation) => {
+  if (reservation.low === false) return none
   const low = reservation.status.filter((status) => status.remaining < status.limit / 5)
   for (const { limit, quota, remaining } of low) Telemetry.recordLowQuota(tier, quota, remaining / limit)
   return low
@@ -205,6 +162,7 @@ export const make = (options: Partial<Options> = {}) =>
     const bulkhead = yield* Bulkhead.Bulkhead
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const limits = yield* TimeLimits.make
+    const attempt = GuardAttempt.make({ quota, pace, bulkhead, breaker, limits, maxWaitMs })
     const nextRequestId = yield* RequestId.make
     const interactive: TierOptions = tiers["default"] ?? { maxTokenWaitMs: 0, batch: false }
 
@@ -212,145 +170,77 @@ export const make = (options: Partial<Options> = {}) =>
       operation: Operation,
       work: (attempt: Attempt) => Effect.Effect<A, E | WarehouseError, R>
     ): Effect.Effect<Guarded<A>, E | WarehouseError | Refusal, R> =>
-      Effect.clockWith((clock) =>
-        Effect.flatMap(CurrentPrincipal, ({ client, tier }) => {
-          const deadline = unsafeMonotonicMillis(clock) + operation.deadlineMs
-          const left = () => Math.max(0, deadline - unsafeMonotonicMillis(clock))
-          const who = { client, tier, class: operation.class }
-          const { batch, maxTokenWaitMs } = tiers[tier] ?? interactive
-          const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
-          const requestId = nextRequestId()
-          const ledger: Ledger = { sent: false, sending: false, left: false, bytes: 0 }
+      Step.masked((moment) => {
+        const { client, tier } = Context.get(moment.fiber.currentContext, CurrentPrincipal)
+        const { estimatedBytes, deadlineMs } = operation
+        const deadline = moment.now + deadlineMs
+        const who = { client, tier, class: operation.class, estimatedBytes, deadlineMs }
+        const { batch, maxTokenWaitMs } = tiers[tier] ?? interactive
+        const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
+        const requestId = nextRequestId()
+        const decide = Verdict.decide(operation.class)
+        const ledger: GuardAttempt.Ledger = {
+          sent: false,
+          sending: false,
+          left: false,
+          bytes: 0,
+          statementMs: 0
+        }
+        const call: GuardAttempt.Call = { operation, client, tier, deadline, requestId, ledger }
 
-          const slot =
-            (pool: Bulkhead.Pool) =>
-            <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) =>
-              Effect.suspend(() =>
-                bulkhead.withSlot(pool, { client, tier, maxWaitMs: Math.min(maxWaitMs, left()) }, effect)
-              )
-
-          // The caller is answered at its deadline; the slots inside are freed only when the attempt has
-          // really ended, which may be a little later.
-          const attempt = (reservation: Quota.Reservation) => {
-            let timedOut = false
-            let sentAt: number | undefined
-            let begunAt = 0
-            const inWarehouse = (limit: TimeLimits.Limit) =>
-              Effect.suspend(() => {
-                begunAt = unsafeMonotonicMillis(clock)
-                const timeoutMs = Math.min(operation.timeoutMs ?? operation.deadlineMs, left())
-                limit.tighten(timeoutMs)
-                return work({
-                  requestId,
-                  timeoutMs,
-                  bytesLeft: Math.max(0, reservation.bytesLeft - ledger.bytes),
-                  markSent: Effect.suspend(() => {
-                    if (sentAt !== undefined) return Effect.void
-                    sentAt = unsafeMonotonicMillis(clock)
-                    ledger.sending = true
-                    if (ledger.sent) return Effect.void
-                    ledger.sent = true
-                    return Effect.ignoreLogged(quota.submitted(reservation))
-                  }),
-                  addBytes: (more) => Effect.sync(() => void (ledger.bytes += more))
-                })
-              })
-            const inPace = <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) =>
-              Effect.uninterruptibleMask((restore) =>
-                Effect.zipRight(
-                  pace.acquire,
-                  Effect.onExit(restore(effect), (exit) =>
-                    sentAt === undefined
-                      ? pace.refund
-                      : Verdict.isOverload(exit)
-                        ? pace.overloaded(sentAt)
-                        : Effect.void
-                  )
-                )
-              )
-            return limits.within(
-              left(),
-              (limit) =>
-                breaker
-                  .protect(inWarehouse(limit), {
-                    verdict: (exit) => {
-                      const verdict = timedOut ? "failure" : Verdict.verdict(exit)
-                      Telemetry.recordAttempt(
-                        operation.class,
-                        verdict,
-                        unsafeMonotonicMillis(clock) - begunAt
-                      )
-                      return verdict
-                    }
-                  })
-                  .pipe(
-                    slot("statements"),
-                    (statement) => Effect.zipRight(breaker.peek, statement),
-                    slot("requests"),
-                    inPace
-                  ),
-              (limit) => {
-                timedOut = limit.tightened
-                return limit.tightened
-                  ? new DeadlineExceeded({
-                      limitMs: operation.timeoutMs ?? operation.deadlineMs,
-                      sent: ledger.sent,
-                      of: "attempt"
-                    })
-                  : new DeadlineExceeded({ limitMs: operation.deadlineMs, sent: ledger.sent, of: "call" })
-              }
-            )
+        const settle = (
+          admission: RateLimiter.Admission,
+          reservation: Quota.Reservation,
+          exit: Exit.Exit<unknown, unknown>
+        ): Effect.Effect<void> => {
+          Telemetry.recordBytes(tier, ledger.bytes)
+          if (ledger.left || (ledger.sending && !Verdict.neverLeft(exit))) {
+            const spent = { bytes: ledger.bytes, statementSeconds: ledger.statementMs / 1000 }
+            return GuardAttempt.logged(moment, quota.settle(reservation, spent))
           }
+          const release = Step.make((moment) => GuardAttempt.logged(moment, quota.release(reservation)))
+          return keepsToken(exit) ? release : Step.andThen(moment, limiter.refund(admission), () => release)
+        }
 
-          const settle = (
-            admission: RateLimiter.Admission,
-            reservation: Quota.Reservation,
-            exit: Exit.Exit<unknown, unknown>
-          ) => {
-            Telemetry.recordBytes(tier, ledger.bytes)
-            if (ledger.left || (ledger.sending && !Verdict.neverLeft(exit))) {
-              return Effect.ignoreLogged(quota.settle(reservation, { bytes: ledger.bytes }))
-            }
-            const release = Effect.ignoreLogged(quota.release(reservation))
-            return keepsToken(exit) ? release : Effect.zipRight(limiter.refund(admission), release)
-          }
-
-          const decide = Verdict.decide(operation.class)
-          const reserve = quota.reserve({
-            ...who,
-            estimatedBytes: operation.estimatedBytes,
-            deadlineMs: operation.deadlineMs
-          })
-
-          const path = Effect.uninterruptibleMask((restore) =>
-            Effect.flatMap(limiter.reserve(who, Math.min(maxTokenWaitMs, left())), (admission) => {
+        const path = Step.make((moment) =>
+          Step.andThen(
+            moment,
+            limiter.reserve(who, Math.min(maxTokenWaitMs, Math.max(0, deadline - moment.now))),
+            (admission) => {
               if (admission.waitMs > 0) Telemetry.recordTokenWait(tier, admission.waitMs)
-              const turn = restore(awaitTurn(operation, admission)).pipe(
-                // Not interruptible: a reservation granted to nobody would be lost. Stores bound their own time.
-                Effect.zipRight(reserve),
-                Effect.onError(() => limiter.refund(admission))
+              // Not interruptible: a reservation granted to nobody would be lost. Stores bound their own time.
+              const reserve = quota.reserve(who)
+              const turn =
+                admission.waitMs === 0
+                  ? reserve
+                  : Effect.zipRight(moment.restore(awaitTurn(operation, admission)), reserve)
+              const reserved = Step.onExit(
+                moment,
+                turn,
+                (exit): Effect.Effect<Quota.Reservation, Quota.QuotaExceeded | QuotaStoreError> =>
+                  exit._tag === "Success" ? exit : Step.andThen(moment, limiter.refund(admission), () => exit)
               )
-              return Effect.flatMap(turn, (reservation) =>
-                restore(
-                  retry.run(() => attempt(reservation), {
-                    class: operation.class,
-                    deadline,
-                    decide: (error) => {
-                      if (ledger.sending && !Verdict.saysNotSent(error)) ledger.left = true
-                      ledger.sending = false
-                      return decide(error)
-                    }
-                  })
-                ).pipe(
-                  Effect.onExit((exit) => settle(admission, reservation, exit)),
-                  Effect.map((value) => ({ value, warnings: warnings(tier, reservation) }))
+              return Step.andThen(moment, reserved, (reservation) => {
+                const done = retry.run(() => attempt(call, reservation, work), {
+                  class: operation.class,
+                  deadline,
+                  decide: (error) => {
+                    if (ledger.sending && !Verdict.saysNotSent(error)) ledger.left = true
+                    ledger.sending = false
+                    return decide(error)
+                  }
+                })
+                const settled = Step.ensuring(moment, done, (exit) => settle(admission, reservation, exit))
+                return Step.andThen(moment, settled, (value) =>
+                  Exit.succeed({ value, warnings: warnings(tier, reservation) })
                 )
-              )
-            })
+              })
+            }
           )
-          return degradation.protect(criticality, path)
-        })
-      )
+        )
+        return Step.take(moment, degradation.protect(criticality, path))
+      })
+
     return Guard.of({ run })
   })
 

@@ -3,8 +3,9 @@
  * again and again are answered at once, from memory, with what to change. No call reaches the warehouse
  * until the statement changes or a while has passed.
  *
- * A server where nothing fails pays nothing: a statement is only read when there is a failure to
- * remember or to look for. The rules are in `core/LoopGuard`.
+ * This stands in front of the rate limit, so what it does for a call is bounded: a statement is only read
+ * while one of the same client is blocked, and a long one is compared as it stands. Who has no failures
+ * pays nothing. The rules are in `core/LoopGuard`.
  *
  * @since 0.1.0
  */
@@ -138,6 +139,19 @@ const deterministic: { readonly [R in Reason]: string | undefined } = {
   Unknown: undefined
 }
 
+/** What is known of a client, without reading its statements. Monotonic milliseconds. */
+interface Client {
+  /** Until then one of its failures may be remembered ... */
+  readonly failedUntil: number
+  /** ... and one of its statements may be blocked. */
+  readonly blockedUntil: number
+}
+
+const innocent: Client = { failedUntil: -Infinity, blockedUntil: -Infinity }
+
+/** Characters; reading more of them in front of the rate limit would be work that nobody limits. */
+const READ_AT_MOST = 16_384
+
 const failureOf = (error: unknown): Failure | undefined => {
   if (error instanceof StatementRejected) {
     const description = error.hint === undefined ? error.reason : `${error.reason} ${error.hint}`
@@ -177,19 +191,46 @@ export const make = (
   Effect.sync(() => {
     const config: Options = { ...defaults, ...options }
     const state = Core.make<Failure>(config)
+    // In the order of their latest failure.
+    const clients = new Map<string, Client>()
     let refused = 0
 
     const keyOf = ({ client, statement, variant = "" }: Request): string =>
-      JSON.stringify([client, variant, fingerprint(statement, Dialect[dialect])])
+      JSON.stringify([
+        client,
+        variant,
+        statement.length > READ_AT_MOST ? statement : fingerprint(statement, Dialect[dialect])
+      ])
 
-    const settle = <A, E>(clock: Clock.Clock, key: () => string, exit: Exit.Exit<A, E>): void => {
+    const hasFailed = (client: string, now: number, blocked: Core.Blocked<Failure> | undefined): void => {
+      const { blockedUntil } = clients.get(client) ?? innocent
+      clients.delete(client)
+      clients.set(client, {
+        failedUntil: now + config.windowMs,
+        blockedUntil:
+          blocked === undefined ? blockedUntil : Math.max(blockedUntil, now + blocked.retryAfterMs)
+      })
+      for (const [oldest, { failedUntil }] of clients) {
+        if (failedUntil > now && clients.size <= config.maxEntries) break
+        clients.delete(oldest)
+      }
+    }
+
+    const settle = <A, E>(
+      clock: Clock.Clock,
+      client: string,
+      key: () => string,
+      exit: Exit.Exit<A, E>
+    ): void => {
+      const now = nowOf(clock)
       if (Exit.isSuccess(exit)) {
-        if (Lru.size(state) > 0) Core.succeeded(state, key())
+        if ((clients.get(client) ?? innocent).failedUntil > now) Core.succeeded(state, key())
         return
       }
       const failure = failureOf(Option.getOrUndefined(Cause.failureOption(exit.cause)))
       if (failure !== undefined) {
-        Core.failed(state, nowOf(clock), config, key(), failure, bytesOf(key(), failure))
+        Core.failed(state, now, config, key(), failure, bytesOf(key(), failure))
+        hasFailed(client, now, Core.check(state, now, config, key()))
       }
     }
 
@@ -198,12 +239,15 @@ export const make = (
         Effect.clockWith((clock): Effect.Effect<A, E | RepeatedFailure, R> => {
           let known: string | undefined
           const key = (): string => (known ??= keyOf(request))
-          const blocked = Lru.size(state) === 0 ? undefined : Core.check(state, nowOf(clock), config, key())
+          const { client } = request
+          const now = nowOf(clock)
+          const mayBeBlocked = (clients.get(client) ?? innocent).blockedUntil > now
+          const blocked = mayBeBlocked ? Core.check(state, now, config, key()) : undefined
           if (blocked !== undefined) {
             refused += 1
             return Effect.fail(refusal(blocked))
           }
-          return Effect.onExit(effect, (exit) => Effect.sync(() => settle(clock, key, exit)))
+          return Effect.onExit(effect, (exit) => Effect.sync(() => settle(clock, client, key, exit)))
         }),
       status: Effect.sync(() => ({ entries: Lru.size(state), refused }))
     }

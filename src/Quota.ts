@@ -10,135 +10,18 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import { sliceAt, sliceEnd, windowOf } from "./core/QuotaWindow.js"
 import * as QuotaLimits from "./internal/quotaLimits.js"
+import { InvalidQuotas, QuotaExceeded } from "./internal/quotaModel.js"
+import type { Limits, Options, QuotaStatus, Request, Reservation, Spent } from "./internal/quotaModel.js"
+import { actualOf, Granted, statusOf } from "./internal/quotaReservation.js"
+import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
-import type { OperationClass } from "./Operation.js"
-import { QuotaName, QuotaStore } from "./QuotaStore.js"
-import type { Actual, Decision, OutagePolicy, QuotaStoreError } from "./QuotaStore.js"
+import { QuotaStore } from "./QuotaStore.js"
+import type { Decision, QuotaName, QuotaStoreError } from "./QuotaStore.js"
 
-/**
- * Limits by quota, at least 1 each; a quota without an entry is not limited.
- *
- * @since 0.1.0
- * @category models
- */
-export type Limits = QuotaLimits.Limits
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Options {
-  /** Must hold `default`, used for unknown tiers. */
-  readonly tiers: { readonly [tier: string]: Limits }
-  /** Overrides of single clients, on top of their tier's limits. */
-  readonly clients?: { readonly [client: string]: Limits } | undefined
-  /** Totals over all clients. */
-  readonly global?: Limits | undefined
-  /**
-   * Milliseconds that a reservation outlives the deadline of its call before it counts as abandoned;
-   * 30,000 when absent.
-   */
-  readonly graceMs?: number | undefined
-  /** What happens to calls of a tier while the store is out of reach; `closed` for those not named. */
-  readonly outage?: { readonly [tier: string]: OutagePolicy } | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Request {
-  readonly client: string
-  readonly tier: string
-  readonly class: OperationClass
-  /** Result bytes expected; settled with the real number. */
-  readonly estimatedBytes: number
-  /** Milliseconds the call may take at most: an unfinished reservation expires some time after. */
-  readonly deadlineMs: number
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface QuotaStatus {
-  readonly scope: "client" | "global"
-  readonly quota: QuotaName
-  readonly limit: number
-  /** Settled, and held by calls that are not finished. */
-  readonly used: number
-  readonly remaining: number
-  /** Wall clock, milliseconds since 1970. */
-  readonly resetAt: number
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Reservation {
-  readonly id: string
-  /** The state after the reservation, fullest first: what warnings are made of. */
-  readonly status: ReadonlyArray<QuotaStatus>
-  /** Result bytes this call may still deliver before a bytes quota is used up; `Infinity` without one. */
-  readonly bytesLeft: number
-  /** Whose it is; absent when nothing is held. */
-  readonly client?: string | undefined
-}
-
-/**
- * What a call really used. Bytes scanned and seconds in the warehouse count where they are known and a
- * quota for them is configured.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Spent {
-  /** Result bytes delivered. */
-  readonly bytes: number
-  readonly scanBytes?: number | undefined
-  readonly statementSeconds?: number | undefined
-}
-
-/**
- * @since 0.1.0
- * @category errors
- */
-export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("snowguard/QuotaExceeded")(
-  "QuotaExceeded",
-  {
-    scope: Schema.Literal("client", "global"),
-    quota: QuotaName,
-    limit: Schema.Number,
-    used: Schema.Number,
-    remaining: Schema.Number,
-    /** Wall clock, milliseconds since 1970. */
-    resetAt: Schema.Number,
-    retryAfterMs: Schema.Number
-  }
-) {
-  override get message(): string {
-    return `${this.scope} quota ${this.quota}: ${this.used} of ${this.limit} used`
-  }
-}
-
-/**
- * Limits that make no sense: every problem at once.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidQuotas extends Schema.TaggedError<InvalidQuotas>("snowguard/InvalidQuotas")(
-  "InvalidQuotas",
-  { problems: Schema.Array(Schema.String) }
-) {
-  override get message(): string {
-    return `quotas: ${this.problems.join("; ")}`
-  }
-}
+export { InvalidQuotas, QuotaExceeded }
+export type { Limits, Options, QuotaStatus, Request, Reservation, Spent }
 
 /**
  * @since 0.1.0
@@ -177,34 +60,6 @@ export class Quota extends Context.Tag("snowguard/Quota")<
 const check = (problems: ReadonlyArray<string>): Effect.Effect<void, InvalidQuotas> =>
   problems.length === 0 ? Effect.void : Effect.fail(new InvalidQuotas({ problems }))
 
-const statusOf = (
-  usage: { readonly used: number; readonly reserved: number; readonly resetAt: number },
-  scope: "client" | "global",
-  quota: QuotaName,
-  limit: number
-): QuotaStatus => {
-  const used = usage.used + usage.reserved
-  return { scope, quota, limit, used, remaining: Math.max(0, limit - used), resetAt: usage.resetAt }
-}
-
-const byFullest = (a: QuotaStatus, b: QuotaStatus): number => a.remaining / a.limit - b.remaining / b.limit
-
-const granted = (
-  decision: Extract<Decision, { readonly _tag: "Granted" }>,
-  request: Request
-): Reservation => {
-  let bytesLeft = Number.POSITIVE_INFINITY
-  const status = decision.usage.map((usage) => {
-    const own = statusOf(usage, QuotaLimits.scopeOf(usage.key), usage.quota, usage.limit)
-    if (usage.quota === "bytes_per_day") {
-      // What it holds itself is its own to use.
-      bytesLeft = Math.min(bytesLeft, Math.max(0, usage.limit - own.used + request.estimatedBytes))
-    }
-    return own
-  })
-  return { id: decision.reservation, status: status.sort(byFullest), bytesLeft, client: request.client }
-}
-
 const refuse = (
   refused: Extract<Decision, { readonly _tag: "Refused" }>
 ): Effect.Effect<never, QuotaExceeded> =>
@@ -223,32 +78,18 @@ const refuse = (
     )
   )
 
-const actualOf = (reservation: Reservation, spent: Spent): ReadonlyArray<Actual> => {
-  const actual: Array<Actual> = []
-  for (const { quota, scope } of reservation.status) {
-    const amount =
-      quota === "bytes_per_day"
-        ? spent.bytes
-        : quota === "scan_bytes_per_day"
-          ? spent.scanBytes
-          : quota === "statement_seconds_per_day"
-            ? spent.statementSeconds
-            : undefined
-    if (amount !== undefined) {
-      const key = scope === "global" ? QuotaLimits.GLOBAL : QuotaLimits.keyOf(reservation.client ?? "")
-      actual.push({ key, quota, amount })
-    }
-  }
-  return actual
-}
-
 /** A quota of which nothing has been used: its fixed window, since it has no other yet. */
 const unused = (quota: QuotaName, now: number) => {
   const window = windowOf(quota, "fixed")
   return { used: 0, reserved: 0, resetAt: sliceEnd(window, sliceAt(window, now)) }
 }
 
-const nothing: Reservation = { id: "", status: [], bytesLeft: Number.POSITIVE_INFINITY }
+const nothing: Reservation = {
+  id: "",
+  status: [],
+  low: false,
+  bytesLeft: Number.POSITIVE_INFINITY
+}
 
 /**
  * @since 0.1.0
@@ -267,13 +108,15 @@ export const make = (
     const table = QuotaLimits.makeTable(options)
 
     const reserve = (request: Request): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
-      Effect.suspend(() => {
+      Step.make((moment) => {
         const charges = table.chargesOf(request, overrides.get(request.client))
-        return charges.length === 0
-          ? Effect.succeed(nothing)
-          : Effect.flatMap(store.reserve(charges, request.deadlineMs + graceMs), (decision) =>
-              decision._tag === "Granted" ? Effect.succeed(granted(decision, request)) : refuse(decision)
-            )
+        if (charges.length === 0) return Exit.succeed(nothing)
+        return Step.andThen(
+          moment,
+          store.reserve(charges, request.deadlineMs + graceMs),
+          (decision): Effect.Effect<Reservation, QuotaExceeded> =>
+            decision._tag === "Granted" ? Exit.succeed(new Granted(decision, request)) : refuse(decision)
+        )
       })
 
     const submitted = ({ id }: Reservation): Effect.Effect<void, QuotaStoreError> =>

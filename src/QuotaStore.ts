@@ -17,15 +17,16 @@
  *
  * @since 0.1.0
  */
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as QuotaLedger from "./core/QuotaLedger.js"
 import { make as makeLedger } from "./core/QuotaModel.js"
 import type * as QuotaWindow from "./core/QuotaWindow.js"
+import * as Step from "./internal/step.js"
 
 /**
  * @since 0.1.0
@@ -206,6 +207,9 @@ export class StoreHealth extends Context.Reference<StoreHealth>()("snowguard/Quo
 
 const PAGE_KEYS = 100
 
+/** Keys that are kept ready to be charged; what is known of others is folded to a tenth of the size. */
+const BUSY_KEYS = 1_024
+
 /**
  * A store in this process's memory, on the wall clock. `windows: "rolling"` never lets more than a limit
  * pass in ANY hour or day, at the price of a reset that has no round time.
@@ -221,9 +225,9 @@ export const makeMemory = (options?: {
 }): Effect.Effect<Context.Tag.Service<QuotaStore>> =>
   Effect.map(Random.nextIntBetween(0, 2 ** 31), (random) => {
     // Ids of an earlier process must not be taken for our own.
-    const ledger = makeLedger<QuotaName>(`${random.toString(36)}-`, options?.windows ?? "fixed")
+    const ledger = makeLedger<QuotaName>(`${random.toString(36)}-`, options?.windows ?? "fixed", BUSY_KEYS)
     const step = <A>(f: (now: number) => A): Effect.Effect<A> =>
-      Effect.clockWith((clock: Clock.Clock) => Effect.succeed(f(clock.unsafeCurrentTimeMillis())))
+      Step.make((moment) => Exit.succeed(f(moment.wall)))
     return QuotaStore.of({
       reserve: (charges, ttlMs) => step((now) => QuotaLedger.reserve(ledger, now, charges, ttlMs)),
       submitted: (id) => step((now) => QuotaLedger.submitted(ledger, now, id)),

@@ -2,161 +2,34 @@
  * How fast: token buckets for the client, its tier, the operation class and the whole server, decided
  * together in one atomic step. A refusal charges nobody and says exactly how long to wait.
  *
- * The state is one `Ref` and every operation one `Ref.modify` of a pure decision (`core/TokenBucket`,
- * where the algorithm and its invariants are written down). There is no fiber and no timer per client.
+ * The state is one variable and every operation one synchronous step on it, by a pure decision
+ * (`core/TokenBucket`, where the algorithm and its invariants are written down). There is no fiber and no
+ * timer per client.
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
-import * as Ref from "effect/Ref"
-import * as Schema from "effect/Schema"
 import * as BucketLimits from "./core/BucketLimits.js"
 import * as TokenBucket from "./core/TokenBucket.js"
-import { monotonicMillis, unsafeMonotonicMillis } from "./internal/monotonic.js"
+import { monotonicMillis } from "./internal/monotonic.js"
+import { InvalidLimits, RateLimited, Scope } from "./internal/rateLimiterModel.js"
+import type {
+  Admission,
+  Bucket,
+  Options,
+  Request,
+  ScopeStatus,
+  TierBuckets
+} from "./internal/rateLimiterModel.js"
+import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
-import type { OperationClass } from "./Operation.js"
 
-/**
- * Which bucket refused. `client` is the caller's own; `overflow` is shared by clients that are unknown
- * while the table of clients is full; all others are shared with everybody.
- *
- * @since 0.1.0
- * @category models
- */
-export const Scope = Schema.Literal("client", "tier", "class", "global", "overflow")
-/**
- * @since 0.1.0
- * @category models
- */
-export type Scope = typeof Scope.Type
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Bucket {
-  /** Tokens per second, > 0. */
-  readonly rate: number
-  /** Most tokens the bucket holds, >= 1. */
-  readonly burst: number
-  /** Tokens a new bucket starts with; `burst` when absent. */
-  readonly initial?: number | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Options {
-  /** All calls of all clients. */
-  readonly global: Bucket
-  /** All calls of one class, by class; a class without an entry is not limited by class. */
-  readonly classes: { readonly [K in OperationClass]?: Bucket | undefined }
-  /** The bucket each client of a tier gets. Must hold `default`, used for unknown tiers. */
-  readonly tiers: { readonly [tier: string]: TierBuckets }
-  /** Clients tracked at most; 100,000 when absent. */
-  readonly maxClients?: number | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface TierBuckets {
-  readonly client: Bucket
-  /** Shared by all clients of the tier, where configured. */
-  readonly total?: Bucket | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Request {
-  readonly client: string
-  readonly tier: string
-  readonly class: OperationClass
-  /** Tokens; 1 when absent. */
-  readonly cost?: number | undefined
-}
-
-/**
- * Proof of admission; hand it to `refund` when nothing was sent.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Admission {
-  readonly client: string
-  readonly tier: string
-  readonly class: OperationClass
-  readonly cost: number
-  /** The bucket that stood for the client: its own, or the shared overflow bucket. */
-  readonly clientScope: "client" | "overflow"
-  /** Whole milliseconds until the tokens are due; 0 unless the caller was willing to wait. */
-  readonly waitMs: number
-}
-
-/**
- * One bucket as a caller may see it.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ScopeStatus {
-  readonly scope: Scope
-  /** The class or tier the bucket belongs to, where there are several of its scope. */
-  readonly name?: string | undefined
-  readonly ratePerSecond: number
-  readonly burst: number
-  readonly remaining: number
-  /** Milliseconds until the bucket is full again. */
-  readonly resetMs: number
-}
-
-/**
- * @since 0.1.0
- * @category errors
- */
-export class RateLimited extends Schema.TaggedError<RateLimited>("snowguard/RateLimited")("RateLimited", {
-  /** The scope that makes the caller wait longest. */
-  scope: Scope,
-  name: Schema.optional(Schema.String),
-  ratePerSecond: Schema.Number,
-  burst: Schema.Number,
-  remaining: Schema.Number,
-  /** Exact: the same call is admitted then and not one millisecond earlier, if nobody else calls. */
-  retryAfterMs: Schema.Number,
-  /** `retryAfterMs` plus a positive jitter, so that clients refused together do not return together. */
-  retryHintMs: Schema.Number,
-  /** The cost is larger than the bucket: waiting will never help. */
-  never: Schema.Boolean
-}) {
-  override get message(): string {
-    return this.never
-      ? `the call costs more than the ${this.scope} bucket of ${this.burst} can ever hold`
-      : `${this.scope} rate limit of ${this.ratePerSecond}/s (burst ${this.burst}) reached; retry in ${this.retryAfterMs} ms`
-  }
-}
-
-/**
- * The limits make no sense; says everything that is wrong with them at once.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidLimits extends Schema.TaggedError<InvalidLimits>("snowguard/InvalidLimits")(
-  "InvalidLimits",
-  { problems: Schema.Array(Schema.String) }
-) {
-  override get message(): string {
-    return `invalid rate limits: ${this.problems.join("; ")}`
-  }
-}
+export { InvalidLimits, RateLimited, Scope }
+export type { Admission, Bucket, Options, Request, ScopeStatus, TierBuckets }
 
 /**
  * @since 0.1.0
@@ -228,33 +101,28 @@ export const make = (
     const problems = BucketLimits.problems(options)
     if (problems.length > 0) return yield* new InvalidLimits({ problems })
     const config = BucketLimits.compile(options)
-    const ref = yield* Ref.make(TokenBucket.initial(config, yield* monotonicMillis))
+    // Every step is synchronous, so that a variable is as atomic as a Ref.
+    let state = TokenBucket.initial(config, yield* monotonicMillis)
     const refunded = new WeakSet<Admission>()
-
-    // The clock is read inside the step, so that steps see time in the order in which they happen.
-    const decide = (request: Request, maxWaitMs: number): Effect.Effect<TokenBucket.Decision> =>
-      Clock.clockWith((clock) =>
-        Ref.modify(ref, (state) =>
-          TokenBucket.decide(state, unsafeMonotonicMillis(clock), config, request, maxWaitMs)
-        )
-      )
 
     const refuse = (refused: TokenBucket.Refused): Effect.Effect<never, RateLimited> =>
       Effect.flatMap(Random.next, (luck) => Effect.fail(refusal(refused, luck)))
 
     const refund = (given: Admission): Effect.Effect<void> =>
-      Clock.clockWith((clock) =>
-        Ref.update(ref, (state) => {
-          if (refunded.has(given)) return state
+      Step.make(({ now }) => {
+        if (!refunded.has(given)) {
           refunded.add(given)
-          return TokenBucket.refund(state, unsafeMonotonicMillis(clock), config, given)
-        })
-      )
+          state = TokenBucket.refund(state, now, config, given)
+        }
+        return Exit.void
+      })
 
     const reserve = (request: Request, maxWaitMs: number): Effect.Effect<Admission, RateLimited> =>
-      Effect.flatMap(decide(request, maxWaitMs), (decision) =>
-        decision._tag === "Admitted" ? Effect.succeed(admission(request, decision)) : refuse(decision)
-      )
+      Step.make(({ now }) => {
+        const [decision, next] = TokenBucket.decide(state, now, config, request, maxWaitMs)
+        state = next
+        return decision._tag === "Admitted" ? Exit.succeed(admission(request, decision)) : refuse(decision)
+      })
 
     const acquire = (request: Request): Effect.Effect<Admission, RateLimited> => reserve(request, 0)
 
@@ -277,11 +145,7 @@ export const make = (
       refund,
       limit: (request, effect) => Effect.zipRight(acquire(request), effect),
       status: (client, tier) =>
-        Clock.clockWith((clock) =>
-          Effect.map(Ref.get(ref), (state) =>
-            TokenBucket.status(state, unsafeMonotonicMillis(clock), config, client, tier)
-          )
-        )
+        Effect.map(monotonicMillis, (now) => TokenBucket.status(state, now, config, client, tier))
     }
   })
 

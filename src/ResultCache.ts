@@ -27,91 +27,11 @@ import * as Option from "effect/Option"
 import * as Lru from "./core/Lru.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
 import { outageOf } from "./internal/outage.js"
+import { defaults } from "./internal/resultCacheModel.js"
+import type { Hit, Options, Request, Served, Status } from "./internal/resultCacheModel.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Options {
-  readonly maxEntries: number
-  readonly maxBytes: number
-  /** An answer younger than this is given instead of asking again, milliseconds; 0: never. */
-  readonly freshMs: number
-  /** An answer older than this is forgotten, milliseconds. */
-  readonly maxAgeMs: number
-}
-
-/**
- * A catalog changes rarely, but somebody who has just created a table looks for it soon: half a minute.
- * A day is as old as an answer can be and still be better than none. 32 MiB hold the catalog of a large
- * account and are a tenth of a small container.
- *
- * @since 0.1.0
- * @category models
- */
-export const defaults: Options = {
-  maxEntries: 1_000,
-  maxBytes: 32 * 1024 * 1024,
-  freshMs: 30_000,
-  maxAgeMs: 86_400_000
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Hit {
-  readonly value: unknown
-  readonly ageMs: number
-  readonly fresh: boolean
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Served<A> {
-  readonly value: A
-  /** Absent when this very call has asked; there when it was told what another one asked. */
-  readonly cached?:
-    | {
-        readonly ageMs: number
-        /** Given instead of a failure, which `reason` explains. */
-        readonly stale: boolean
-        readonly reason?: string | undefined
-      }
-    | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Request<A, E> {
-  /** Names an answer, and with it the type of the answer. */
-  readonly key: string
-  /** Instead of the cache's own, milliseconds; 0: always ask first. */
-  readonly freshMs?: number | undefined
-  /** May an old answer stand in for this failure, and how is that explained? {@link unreachable} when absent. */
-  readonly allowStale?: ((error: E) => Option.Option<string>) | undefined
-  /** Bytes of an answer; those of its JSON when absent. */
-  readonly bytes?: ((value: A) => number) | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Status {
-  readonly entries: number
-  readonly bytes: number
-  /** Answers given without asking, and instead of a failure. */
-  readonly freshHits: number
-  readonly staleHits: number
-  /** Times the effect was run. */
-  readonly misses: number
-  readonly evicted: number
-}
+export { defaults }
+export type { Hit, Options, Request, Served, Status }
 
 /**
  * @since 0.1.0
@@ -207,7 +127,7 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
       request: Request<A, E>,
       effect: Effect.Effect<A, E, R>
     ): Effect.Effect<Served<A>, E, R> => {
-      const { allowStale = unreachable, bytes = jsonBytes, freshMs = config.freshMs, key } = request
+      const { allowStale = unreachable, bytes = jsonBytes, freshMs = config.freshMs, key, patience } = request
 
       // The type of a value is part of what its key promises.
       const from = ({ asOf, value }: Entry, now: number, why: { stale: boolean; reason?: string }) => ({
@@ -255,6 +175,12 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
           }
         })
 
+      /** Who asks first is bounded by what it asks; the others have time limits of their own. */
+      const inTime = (following: Effect.Effect<Served<A>, E, R>): Effect.Effect<Served<A>, E, R> =>
+        patience === undefined
+          ? following
+          : Effect.timeoutFail(following, { duration: patience.ms, onTimeout: patience.late })
+
       const attempt = (mayFollow: boolean): Effect.Effect<Served<A>, E, R> =>
         Effect.clockWith((clock) => {
           const now = nowOf(clock)
@@ -266,7 +192,9 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
           }
           const question = asked.get(key)
           // An answer on its way is as old as its question.
-          return mayFollow && question !== undefined && isFresh(question) ? follow(question) : ask(now)
+          return mayFollow && question !== undefined && isFresh(question)
+            ? inTime(follow(question))
+            : ask(now)
         })
 
       const instead = (error: E): Effect.Effect<Served<A>, E> =>

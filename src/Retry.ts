@@ -14,7 +14,7 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -23,7 +23,9 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as RetryBudget from "./core/RetryBudget.js"
 import * as Backoff from "./internal/backoff.js"
+import { expected } from "./internal/expected.js"
 import { monotonicMillis, unsafeMonotonicMillis } from "./internal/monotonic.js"
+import * as Step from "./internal/step.js"
 import type { OperationClass } from "./Operation.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 
@@ -145,14 +147,6 @@ const resolve = (options: Options) => {
   return { problems: found, byClass, maxAttempts, maxPauseMs, budget }
 }
 
-/** An expected error to decide about, unless something unexpected happened beside it. */
-const expected = <E>(cause: Cause.Cause<E>): Option.Option<E> =>
-  cause._tag === "Fail"
-    ? Option.some(cause.error)
-    : Cause.isDie(cause)
-      ? Option.none()
-      : Cause.failureOption(cause)
-
 /** How far one call has come with one kind of fault. */
 interface Course {
   readonly policy: RetryPolicy.Policy
@@ -257,10 +251,12 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<t
 
     return {
       run: (attempt, request) =>
-        Effect.suspend(() => {
+        Step.make((moment) => {
           calls++
           budget = RetryBudget.deposit(budget, config)
-          return Effect.catchAllCause(attempt(1), (cause) => recovery(attempt, request)(cause))
+          return Step.onExit(moment, attempt(1), (exit) =>
+            exit._tag === "Success" ? exit : moment.restore(recovery(attempt, request)(exit.cause))
+          )
         }),
       status: Effect.map(monotonicMillis, (now) => ({
         budget: RetryBudget.left(budget, now, config),

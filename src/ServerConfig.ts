@@ -27,10 +27,12 @@ export {
   cacheOptions,
   callPolicyTiers,
   guardOptions,
+  httpOptions,
   logLevel,
   quotaOptions,
   rateLimiterOptions,
-  tierOf
+  tierOf,
+  tiersOf
 } from "./config/Options.js"
 export { ConfigFaults }
 export type { Fault, Origin, Settings }

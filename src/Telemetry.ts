@@ -86,7 +86,8 @@ const keyed =
 
 const counter = (name: string) => {
   const of = handles(keyed(MetricKey.counter(name, { incremental: true })))
-  return (labels: Labels, by = 1): void => of(labels).unsafeUpdate(by, noTags)
+  const add = (labels: Labels, by = 1): void => of(labels).unsafeUpdate(by, noTags)
+  return Object.assign(add, { of })
 }
 const gauge = (name: string) => {
   const of = handles(keyed(MetricKey.gauge(name)))
@@ -94,7 +95,8 @@ const gauge = (name: string) => {
 }
 const histogram = (name: string) => {
   const of = handles(keyed(MetricKey.histogram(name, seconds)))
-  return (labels: Labels, ms: number): void => of(labels).unsafeUpdate(ms / 1000, noTags)
+  const add = (labels: Labels, ms: number): void => of(labels).unsafeUpdate(ms / 1000, noTags)
+  return Object.assign(add, { of })
 }
 const noTags: ReadonlyArray<never> = []
 
@@ -157,9 +159,24 @@ export const recordRefusal = (tier: string, reason: string, scope: string): void
  * @category recording
  */
 export const recordAttempt = (operation: string, verdict: CircuitBreaker.Verdict, ms: number): void => {
-  attempts({ class: operation, verdict })
-  statementSeconds({ class: operation }, ms)
+  let handles = attemptHandles.get(operation)
+  if (handles === undefined) {
+    handles = { seconds: statementSeconds.of({ class: operation }), verdicts: {} }
+    attemptHandles.set(operation, handles)
+  }
+  const verdicts = (handles.verdicts[verdict] ??= attempts.of({ class: operation, verdict }))
+  verdicts.unsafeUpdate(1, noTags)
+  handles.seconds.unsafeUpdate(ms / 1000, noTags)
 }
+
+/** By the class of the operation: every call ends here, and making a key of its labels costs more. */
+const attemptHandles = new Map<
+  string,
+  {
+    readonly seconds: ReturnType<typeof statementSeconds.of>
+    readonly verdicts: { [V in CircuitBreaker.Verdict]?: ReturnType<typeof attempts.of> }
+  }
+>()
 
 /**
  * @since 0.1.0

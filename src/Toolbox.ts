@@ -18,6 +18,7 @@ import type * as Tool from "./Tool.js"
 import * as DescribeTable from "./tools/DescribeTable.js"
 import * as DescribeView from "./tools/DescribeView.js"
 import * as ExecuteQuery from "./tools/ExecuteQuery.js"
+import * as ExplainQuery from "./tools/ExplainQuery.js"
 import * as GetLimits from "./tools/GetLimits.js"
 import * as ListDatabases from "./tools/ListDatabases.js"
 import * as ListSchemas from "./tools/ListSchemas.js"
@@ -65,6 +66,7 @@ export const builtin = [
   DescribeTable.make,
   DescribeView.make,
   ExecuteQuery.make,
+  ExplainQuery.make,
   GetLimits.make,
   ListDatabases.make,
   ListSchemas.make,

@@ -12,14 +12,22 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Cli from "./Cli.js"
+import type { Run } from "./commands/Command.js"
+import { storeExitCode, write } from "./commands/Command.js"
 import * as Package from "./internal/package.js"
 import * as StderrLogger from "./internal/stderrLogger.js"
 import * as ServerConfig from "./ServerConfig.js"
 
-const write = (stream: NodeJS.WriteStream, text: string) =>
-  Effect.async<void>((resume) => {
-    stream.write(text.endsWith("\n") ? text : `${text}\n`, () => resume(Effect.void))
-  })
+/** Each command is a chunk of its own: nobody pays for those that were not asked for. */
+const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly run: Run }> } = {
+  stdio: () => import("./commands/stdio.js"),
+  http: () => import("./commands/http.js"),
+  keys: () => import("./commands/keys.js"),
+  check: () => import("./commands/check.js"),
+  quota: () => import("./commands/quota.js"),
+  emulator: () => import("./commands/emulator.js"),
+  "check-sql": () => import("./commands/checkSql.js")
+}
 
 const logger = (settings: ServerConfig.Settings) =>
   StderrLogger.layer({
@@ -29,8 +37,10 @@ const logger = (settings: ServerConfig.Settings) =>
     write: (line) => void process.stderr.write(line)
   })
 
+type Fault = Effect.Effect.Error<ReturnType<Run>>
+
 /** Runs a command to its exit code. */
-const run = (command: Cli.Command): Effect.Effect<number, ServerConfig.ConfigFaults> => {
+const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
   switch (command._tag) {
     case "Help":
       return Effect.as(write(process.stdout, Cli.helpText(command.command)), 0)
@@ -43,28 +53,36 @@ const run = (command: Cli.Command): Effect.Effect<number, ServerConfig.ConfigFau
     case "Run":
       return Effect.flatMap(ServerConfig.load(command), ({ settings }) =>
         Effect.flatMap(
-          Effect.promise(() => import("./main.js")),
-          (main) => main[command.command](settings)
+          Effect.promise(() => commands[command.command]()),
+          (module) => module.run({ settings, options: command.options, operands: command.operands })
         ).pipe(
-          Effect.as(0),
-          Effect.catchAllDefect((defect) => Effect.as(Effect.logFatal("the server stopped", defect), 1)),
+          Effect.catchAllDefect((defect) =>
+            Effect.as(Effect.logFatal(`${command.command} stopped`, defect), 1)
+          ),
           Effect.provide(logger(settings))
         )
       )
   }
 }
 
-const command: Effect.Effect<number, ServerConfig.ConfigFaults> = Either.match(
-  Cli.parse(process.argv.slice(2)),
-  {
-    onLeft: (fault) => Effect.as(write(process.stderr, fault.render()), Cli.exitCode),
-    onRight: run
-  }
-)
+const command: Effect.Effect<number, Fault> = Either.match(Cli.parse(process.argv.slice(2)), {
+  onLeft: Effect.fail,
+  onRight: run
+})
 
 const program = command.pipe(
+  Effect.catchTag("UsageFault", (fault) => Effect.as(write(process.stderr, fault.render()), Cli.exitCode)),
   Effect.catchTag("ConfigFaults", (faults) =>
     Effect.as(write(process.stderr, faults.render()), ServerConfig.exitCode)
+  ),
+  Effect.catchTag("QuotaStoreError", (error) =>
+    Effect.as(
+      write(
+        process.stderr,
+        `${error.message}\nquota_store.on_unavailable = "memory" would start without it, counting in memory`
+      ),
+      storeExitCode
+    )
   ),
   Effect.catchAllCause((cause) =>
     Cause.isInterruptedOnly(cause)

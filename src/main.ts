@@ -6,13 +6,17 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { homedir } from "node:os"
+import { join } from "node:path"
 import * as AdaptiveRate from "./AdaptiveRate.js"
+import * as Audit from "./Audit.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
+import { stateDir } from "./internal/stateDir.js"
 import * as LoopGuard from "./LoopGuard.js"
 import * as McpServer from "./McpServer.js"
 import * as Principal from "./Principal.js"
@@ -21,6 +25,7 @@ import * as QuotaStore from "./QuotaStore.js"
 import * as RateLimiter from "./RateLimiter.js"
 import * as ReadOnly from "./ReadOnly.js"
 import * as ResultCache from "./ResultCache.js"
+import * as Readiness from "./Readiness.js"
 import * as Retry from "./Retry.js"
 import * as ServerConfig from "./ServerConfig.js"
 import * as Telemetry from "./Telemetry.js"
@@ -28,8 +33,66 @@ import * as Toolbox from "./Toolbox.js"
 import * as Stdio from "./transport/Stdio.js"
 import * as Warehouse from "./Warehouse.js"
 
-/** Adapters are chunks of their own, loaded by the first call that needs them. */
+const stateDirectory = (): string =>
+  stateDir({ platform: process.platform, env: process.env, home: homedir(), cwd: process.cwd() })
+
+/**
+ * The read-only gate of a warehouse. Adapters are chunks of their own, loaded by the first call that
+ * needs them.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const gate = (dialect: ServerConfig.Settings["warehouse"]): Layer.Layer<ReadOnly.ReadOnly> => {
+  switch (dialect) {
+    case "snowflake":
+      return ReadOnly.layerLazy(
+        dialect,
+        Effect.map(
+          Effect.promise(() => import("./ReadOnly/Snowflake.js")),
+          (guard) => guard.layer()
+        )
+      )
+    case "duckdb":
+      return ReadOnly.layerLazy(
+        dialect,
+        Effect.map(
+          Effect.promise(() =>
+            Promise.all([import("./ReadOnly/DuckDb.js"), import("./embedded/dialect/snowflake.js")])
+          ),
+          ([guard, { macros, translate }]) => guard.layer({ translate, macros })
+        )
+      )
+  }
+}
+
 const warehouse = (settings: ServerConfig.Settings) =>
+  settings.warehouse === "snowflake" ? snowflake(settings) : duckdb(settings)
+
+const snowflake = (settings: ServerConfig.Settings) =>
+  Layer.merge(
+    Warehouse.layerLazy(
+      "snowflake",
+      Effect.gen(function* () {
+        const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
+          Promise.all([import("./Warehouse/Snowflake.js"), import("./Warehouse/snowflake/configure.js")])
+        )
+        return adapter.layer({
+          ...(yield* options(settings.snowflake)),
+          maxPerSession: settings.limits.maxConcurrentStatements
+        })
+      })
+    ),
+    ReadOnly.layerLazy(
+      "snowflake",
+      Effect.map(
+        Effect.promise(() => import("./ReadOnly/Snowflake.js")),
+        (guard) => guard.layer()
+      )
+    )
+  )
+
+const duckdb = (settings: ServerConfig.Settings) =>
   Layer.merge(
     Warehouse.layerLazy(
       "duckdb",
@@ -38,16 +101,45 @@ const warehouse = (settings: ServerConfig.Settings) =>
         (adapter) => adapter.layer(settings.duckdb)
       )
     ),
-    ReadOnly.layerLazy(
-      "duckdb",
-      Effect.map(
-        Effect.promise(() =>
-          Promise.all([import("./ReadOnly/DuckDb.js"), import("./embedded/dialect/snowflake.js")])
-        ),
-        ([guard, { macros, translate }]) => guard.layer({ translate, macros })
-      )
+    gate("duckdb")
+  )
+
+/**
+ * Where it is remembered what was used.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const quotaStore = (
+  { quotaStore: settings }: ServerConfig.Settings,
+  directory: string = stateDirectory()
+): Layer.Layer<QuotaStore.QuotaStore, QuotaStore.QuotaStoreError> => {
+  if (settings.kind === "memory") return QuotaStore.layerMemory
+  const sqlite = Layer.unwrapEffect(
+    Effect.map(
+      Effect.promise(() => import("./QuotaStore/Sqlite.js")),
+      (adapter) =>
+        adapter.layer({
+          path: join(directory, "quota.db"),
+          durability: settings.durability,
+          lockTimeoutMs: settings.lockWaitSeconds * 1000
+        })
     )
   )
+  return settings.onUnavailable === "refuse"
+    ? sqlite
+    : Layer.catchAll(sqlite, (error) =>
+        Layer.merge(
+          Layer.effectDiscard(
+            Effect.logWarning(
+              "the quota store cannot be opened: this process counts in memory, and forgets when it ends",
+              error
+            )
+          ),
+          QuotaStore.layerMemory
+        )
+      )
+}
 
 /** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
 const DRAIN_SHARE = 0.8
@@ -67,12 +159,12 @@ const breaker = (settings: ServerConfig.Settings) => {
 }
 
 /**
- * Everything below a transport.
+ * Everything below a transport. `directory` holds what must survive a restart.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (settings: ServerConfig.Settings) => {
+export const layer = (settings: ServerConfig.Settings, directory: string = stateDirectory()) => {
   const health = Layer.merge(Bulkhead.layer(ServerConfig.bulkheadOptions(settings)), breaker(settings))
   const guards = Layer.mergeAll(
     RateLimiter.layer(ServerConfig.rateLimiterOptions(settings)),
@@ -80,18 +172,20 @@ export const layer = (settings: ServerConfig.Settings) => {
     Retry.layer(),
     pace(settings),
     ResultCache.layer(ServerConfig.cacheOptions(settings)),
-    Layer.provide(Quota.layer(ServerConfig.quotaOptions(settings)), QuotaStore.layerMemory),
+    Quota.layer(ServerConfig.quotaOptions(settings)),
     CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
   )
-  return McpServer.layer({
+  const server = McpServer.layer({
     ...Package,
     drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE
-  }).pipe(
-    Layer.provide(Toolbox.layerDefault),
+  })
+  return Layer.merge(Layer.provide(server, Toolbox.layerDefault), Readiness.layer).pipe(
     Layer.provide(Telemetry.layer),
     Layer.provide(LoopGuard.layer()),
     Layer.provide(Guard.layer(ServerConfig.guardOptions(settings))),
-    Layer.provide(guards),
+    // The settings were checked when they were read: options that a service refuses are a defect.
+    Layer.provide(Layer.orDie(guards)),
+    Layer.provide(quotaStore(settings, directory)),
     Layer.provide(warehouse(settings))
   )
 }
@@ -103,27 +197,82 @@ export const layer = (settings: ServerConfig.Settings) => {
  * @category serving
  */
 export const stdio = (settings: ServerConfig.Settings) =>
-  Effect.zipRight(available(settings), serveStdio(settings))
-
-const available = (settings: ServerConfig.Settings) =>
-  settings.warehouse === "duckdb"
-    ? Effect.void
-    : new ServerConfig.ConfigFaults({
-        faults: [
-          {
-            key: "warehouse",
-            source: "file",
-            message: `"${settings.warehouse}" is not available in this version; use "duckdb"`
-          }
-        ]
-      })
-
-const serveStdio = (settings: ServerConfig.Settings) =>
   Stdio.serve({
     stdin: process.stdin,
     stdout: process.stdout,
     principal: Principal.make(settings.client, ServerConfig.tierOf(settings, settings.client))
-  }).pipe(
-    // The settings were checked when they were read: options that a service refuses are a defect.
-    Effect.provide(Layer.orDie(layer(settings)))
-  )
+  }).pipe(Effect.provide(layer(settings)))
+
+/**
+ * Where the keys of the shared server are: for the server, and for the commands that make them.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const keysPath = ({ auth }: ServerConfig.Settings): string =>
+  auth.keysFile ?? join(stateDirectory(), "keys.json")
+
+/**
+ * The log of who asked what; none when no file is named.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const audit = ({ audit: { file, ...options } }: ServerConfig.Settings) =>
+  file === undefined ? Audit.layerNoop : Audit.layerFile({ ...options, path: file })
+
+/**
+ * Serves many clients over HTTP until it is interrupted.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const http = (
+  settings: ServerConfig.Settings,
+  listen: { readonly host?: string | undefined; readonly port?: number | undefined } = {}
+) =>
+  Effect.gen(function* () {
+    // Not on the way of a start over stdio.
+    const [Http, Auth] = yield* Effect.promise(() =>
+      Promise.all([import("./transport/Http.js"), import("./transport/auth/FromSettings.js")])
+    )
+    const given = ServerConfig.httpOptions(settings)
+    const options = { ...given, host: listen.host ?? given.host, port: listen.port ?? given.port }
+    yield* Http.serve(options).pipe(
+      Effect.provide(
+        Layer.merge(
+          layer(settings),
+          Auth.layer(settings, { host: options.host, keysPath: keysPath(settings) })
+        )
+      )
+    )
+  }).pipe(Effect.catchTags(startFaults))
+
+const startFault = (key: string, message: string) =>
+  new ServerConfig.ConfigFaults({ faults: [{ key, source: "file", message }] })
+
+/** What only the start of the server can find out. */
+const startFaults = {
+  AuthMisconfigured: ({ description, key }: { readonly key: string; readonly description: string }) =>
+    startFault(key, description),
+  KeysFileError: ({ message }: { readonly message: string }) => startFault("auth.keys_file", message),
+  ServeError: ({ cause }: { readonly cause: unknown }) =>
+    startFault(
+      "http.port",
+      `cannot listen: ${cause instanceof Error ? cause.message : "the address is not available"}`
+    )
+}
+
+/**
+ * Who the account says that we are, or what is wrong; never fails.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const checkAccount = (settings: ServerConfig.Settings) =>
+  Effect.gen(function* () {
+    const [{ check }, { options }] = yield* Effect.promise(() =>
+      Promise.all([import("./Warehouse/snowflake/check.js"), import("./Warehouse/snowflake/configure.js")])
+    )
+    return yield* check(options(settings.snowflake))
+  })

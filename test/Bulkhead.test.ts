@@ -22,7 +22,7 @@ const withSlot = <A, E, R>(
   more: Partial<Bulkhead.Request> = {}
 ) =>
   Effect.flatMap(Bulkhead.Bulkhead, (bulkhead) =>
-    bulkhead.withSlot("statements", request(client, more), effect)
+    Bulkhead.withSlot(bulkhead, "statements", request(client, more), effect)
   )
 
 const status = Effect.gen(function* () {
@@ -72,6 +72,21 @@ const of = (clients: string, tiers: Record<string, string> = {}) =>
   [...clients].map((client) => [client, tiers[client] ?? "default"] as const)
 
 describe("Bulkhead", () => {
+  it.effect("can be interrupted while it waits, even where nothing else can", () =>
+    Effect.gen(function* () {
+      const release = yield* hold()
+      const bulkhead = yield* Bulkhead.Bulkhead
+      const acquire = bulkhead.acquire("statements", request("a"))
+      const waiter = yield* Effect.fork(Effect.uninterruptible(acquire))
+      yield* settle
+      assert.strictEqual((yield* status).queued, 1)
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(waiter)))
+      assert.strictEqual((yield* status).queued, 0)
+      yield* release
+      assert.strictEqual((yield* status).inUse, 0)
+    }).pipe(Effect.provide(layerOf({})))
+  )
+
   it.effect("runs as many at once as there are slots, and the next one when the first has ended", () =>
     Effect.gen(function* () {
       const first = yield* hold("a")
@@ -109,7 +124,7 @@ describe("Bulkhead", () => {
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.Bulkhead
       const release = yield* hold()
-      assert.strictEqual(yield* bulkhead.withSlot("requests", request("a"), Effect.succeed(1)), 1)
+      assert.strictEqual(yield* Bulkhead.withSlot(bulkhead, "requests", request("a"), Effect.succeed(1)), 1)
       yield* release
     }).pipe(Effect.provide(layerOf({})))
   )
@@ -438,8 +453,11 @@ describe("Bulkhead", () => {
   it.effect("layerNoop runs everything at once", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.Bulkhead
-      const inside = bulkhead.withSlot("requests", request("a"), Effect.succeed(1))
-      assert.strictEqual(yield* bulkhead.withSlot("requests", request("a", { maxWaitMs: 0 }), inside), 1)
+      const inside = Bulkhead.withSlot(bulkhead, "requests", request("a"), Effect.succeed(1))
+      assert.strictEqual(
+        yield* Bulkhead.withSlot(bulkhead, "requests", request("a", { maxWaitMs: 0 }), inside),
+        1
+      )
       assert.deepStrictEqual(yield* bulkhead.status, [])
     }).pipe(Effect.provide(Bulkhead.layerNoop))
   )

@@ -27,7 +27,7 @@ const layer = (options: CircuitBreaker.Options = {}) =>
 
 const failing = Effect.fail("boom" as const)
 const trip = Effect.flatMap(CircuitBreaker.CircuitBreaker, (breaker) =>
-  Effect.repeatN(Effect.ignore(breaker.protect(failing)), 2)
+  Effect.repeatN(Effect.ignore(CircuitBreaker.protect(breaker, failing)), 2)
 )
 
 describe("protect", () => {
@@ -35,11 +35,12 @@ describe("protect", () => {
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       for (let i = 0; i < 3; i++) {
-        expect(yield* Effect.flip(breaker.protect(failing))).toBe("boom")
+        expect(yield* Effect.flip(CircuitBreaker.protect(breaker, failing))).toBe("boom")
       }
       let ran = false
       const error = yield* Effect.flip(
-        breaker.protect(
+        CircuitBreaker.protect(
+          breaker,
           Effect.sync(() => {
             ran = true
           })
@@ -65,11 +66,13 @@ describe("protect", () => {
         const breaker = yield* CircuitBreaker.CircuitBreaker
         yield* trip
         yield* TestClock.adjust(Duration.millis(9_999))
-        expect(yield* Effect.flip(breaker.protect(Effect.void))).toMatchObject({ retryAfterMs: 1 })
+        expect(yield* Effect.flip(CircuitBreaker.protect(breaker, Effect.void))).toMatchObject({
+          retryAfterMs: 1
+        })
         yield* TestClock.adjust(Duration.millis(1))
-        yield* breaker.protect(Effect.void)
+        yield* CircuitBreaker.protect(breaker, Effect.void)
         expect(yield* breaker.status).toMatchObject({ phase: "half-open" })
-        yield* breaker.protect(Effect.void)
+        yield* CircuitBreaker.protect(breaker, Effect.void)
         expect(yield* breaker.status).toMatchObject({ phase: "closed", calls: 0 })
       }).pipe(Effect.provide(layer()))
   )
@@ -79,14 +82,14 @@ describe("protect", () => {
     () =>
       Effect.gen(function* () {
         const breaker = yield* CircuitBreaker.CircuitBreaker
-        yield* Effect.exit(breaker.protect(Effect.interrupt))
+        yield* Effect.exit(CircuitBreaker.protect(breaker, Effect.interrupt))
         expect((yield* breaker.status).calls).toBe(0)
-        yield* Effect.ignore(breaker.protect(failing, { verdict: () => "alive" }))
+        yield* Effect.ignore(CircuitBreaker.protect(breaker, failing, { verdict: () => "alive" }))
         expect(yield* breaker.status).toMatchObject({ calls: 1, failures: 0 })
-        yield* Effect.ignore(breaker.protect(failing, { verdict: () => "ignored" }))
+        yield* Effect.ignore(CircuitBreaker.protect(breaker, failing, { verdict: () => "ignored" }))
         expect((yield* breaker.status).calls).toBe(1)
-        yield* Effect.ignore(breaker.protect(failing))
-        yield* Effect.exit(breaker.protect(Effect.dieMessage("bug")))
+        yield* Effect.ignore(CircuitBreaker.protect(breaker, failing))
+        yield* Effect.exit(CircuitBreaker.protect(breaker, Effect.dieMessage("bug")))
         expect(yield* breaker.status).toMatchObject({ phase: "closed", failures: 2 })
       }).pipe(Effect.provide(layer()))
   )
@@ -94,15 +97,19 @@ describe("protect", () => {
   it.effect("returns the effect's own result, whatever the verdict", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
-      expect(yield* breaker.protect(Effect.succeed(42), { verdict: () => "failure" })).toBe(42)
-      expect(yield* Effect.flip(breaker.protect(failing, { verdict: () => "success" }))).toBe("boom")
+      expect(yield* CircuitBreaker.protect(breaker, Effect.succeed(42), { verdict: () => "failure" })).toBe(
+        42
+      )
+      expect(yield* Effect.flip(CircuitBreaker.protect(breaker, failing, { verdict: () => "success" }))).toBe(
+        "boom"
+      )
     }).pipe(Effect.provide(layer()))
   )
 
   it.effect("measures how long a call took", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
-      const fiber = yield* Effect.fork(breaker.protect(Effect.sleep("5 seconds")))
+      const fiber = yield* Effect.fork(CircuitBreaker.protect(breaker, Effect.sleep("5 seconds")))
       yield* TestClock.adjust("5 seconds")
       yield* Fiber.join(fiber)
       expect(yield* breaker.status).toMatchObject({ phase: "open", slow: 1 })
@@ -117,12 +124,12 @@ describe("a probe", () => {
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* halfOpen
-      const fiber = yield* Effect.fork(breaker.protect(Effect.never))
+      const fiber = yield* Effect.fork(CircuitBreaker.protect(breaker, Effect.never))
       yield* Effect.yieldNow()
       expect(yield* Effect.flip(breaker.acquire)).toMatchObject({ phase: "half-open", retryAfterMs: 60_000 })
       yield* Fiber.interrupt(fiber)
       expect(yield* breaker.status).toMatchObject({ phase: "half-open", retryAfterMs: 0 })
-      yield* breaker.protect(Effect.void)
+      yield* CircuitBreaker.protect(breaker, Effect.void)
     }).pipe(Effect.provide(layer({ probes: 1 })))
   )
 
@@ -130,7 +137,7 @@ describe("a probe", () => {
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* halfOpen
-      yield* Effect.exit(breaker.protect(Effect.dieMessage("bug")))
+      yield* Effect.exit(CircuitBreaker.protect(breaker, Effect.dieMessage("bug")))
       expect(yield* breaker.status).toMatchObject({ phase: "open", trips: 2, cause: "a probe failed" })
     }).pipe(Effect.provide(layer()))
   )
@@ -140,7 +147,7 @@ describe("a probe", () => {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* halfOpen
       const exit = yield* Effect.exit(
-        breaker.protect(Effect.void, {
+        CircuitBreaker.protect(breaker, Effect.void, {
           verdict: () => {
             throw new Error("verdict")
           }
@@ -155,11 +162,11 @@ describe("a probe", () => {
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* halfOpen
-      yield* Effect.fork(breaker.protect(Effect.never))
+      yield* Effect.fork(CircuitBreaker.protect(breaker, Effect.never))
       yield* TestClock.adjust("60 seconds")
       expect(yield* breaker.status).toMatchObject({ phase: "open", retryAfterMs: 10_000 })
       yield* TestClock.adjust("10 seconds")
-      yield* breaker.protect(Effect.void)
+      yield* CircuitBreaker.protect(breaker, Effect.void)
       expect(yield* breaker.status).toMatchObject({ phase: "half-open" })
     }).pipe(Effect.provide(layer({ probes: 1 })))
   )
@@ -170,7 +177,8 @@ describe("a probe", () => {
       yield* halfOpen
       const gate = yield* Deferred.make<void>()
       let running = 0
-      const call = breaker.protect(
+      const call = CircuitBreaker.protect(
+        breaker,
         Effect.zipRight(
           Effect.sync(() => {
             running += 1
@@ -197,12 +205,12 @@ describe("a call of an older generation", () => {
       const lateSuccess = yield* breaker.acquire
       yield* trip
       yield* TestClock.adjust("10 seconds")
-      yield* breaker.protect(Effect.void)
+      yield* CircuitBreaker.protect(breaker, Effect.void)
       const before = yield* breaker.status
       yield* breaker.settle(lateFailure, "failure")
       yield* breaker.settle(lateSuccess, "success")
       expect(yield* breaker.status).toEqual({ ...before, stale: 2 })
-      yield* breaker.protect(Effect.void)
+      yield* CircuitBreaker.protect(breaker, Effect.void)
       yield* Effect.repeatN(breaker.settle(lateFailure, "failure"), 9)
       expect(yield* breaker.status).toMatchObject({ phase: "closed", calls: 0, stale: 12 })
     }).pipe(Effect.provide(layer()))
@@ -214,8 +222,8 @@ describe("the window", () => {
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       for (let i = 0; i < 3; i++) {
-        yield* Effect.ignore(breaker.protect(failing))
-        yield* Effect.ignore(breaker.protect(failing))
+        yield* Effect.ignore(CircuitBreaker.protect(breaker, failing))
+        yield* Effect.ignore(CircuitBreaker.protect(breaker, failing))
         yield* TestClock.adjust("1 hour")
       }
       expect(yield* breaker.status).toMatchObject({ phase: "closed", calls: 0, consecutiveFailures: 0 })
@@ -226,7 +234,7 @@ describe("the window", () => {
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       for (let i = 0; i < 3; i++) {
-        const fiber = yield* Effect.fork(breaker.protect(Effect.delay(failing, "60 seconds")))
+        const fiber = yield* Effect.fork(CircuitBreaker.protect(breaker, Effect.delay(failing, "60 seconds")))
         yield* TestClock.adjust("60 seconds")
         yield* Fiber.await(fiber)
       }
@@ -245,7 +253,7 @@ describe("open times", () => {
         const { retryAfterMs } = yield* breaker.status
         times.push(retryAfterMs)
         yield* TestClock.adjust(Duration.millis(retryAfterMs))
-        yield* Effect.ignore(breaker.protect(failing))
+        yield* Effect.ignore(CircuitBreaker.protect(breaker, failing))
       }
       return times
     })
@@ -300,7 +308,7 @@ describe("open times", () => {
   it.effect("begin anew after the circuit has stayed closed for twice the last one", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
-      const recover = Effect.repeatN(breaker.protect(Effect.void), 1)
+      const recover = Effect.repeatN(CircuitBreaker.protect(breaker, Effect.void), 1)
       const cycle = (idle: Duration.DurationInput) =>
         Effect.gen(function* () {
           yield* trip
@@ -351,7 +359,7 @@ describe("operators", () => {
       yield* TestClock.adjust("1 day")
       expect((yield* Effect.flip(breaker.acquire)).cause).toBe("budget")
       yield* Scope.close(two, Exit.void)
-      yield* breaker.protect(Effect.void)
+      yield* CircuitBreaker.protect(breaker, Effect.void)
     }).pipe(Effect.provide(layer()))
   )
 
@@ -393,7 +401,7 @@ describe("transitions", () => {
       yield* Effect.repeatN(Effect.yieldNow(), 5)
       yield* trip
       yield* TestClock.adjust("10 seconds")
-      yield* Effect.repeatN(breaker.protect(Effect.void), 1)
+      yield* Effect.repeatN(CircuitBreaker.protect(breaker, Effect.void), 1)
       expect(Chunk.toArray(yield* Fiber.join(fiber))).toEqual([
         { from: "closed", to: "open", generation: 1, cause: "3 consecutive failures", openMs: 10_000 },
         { from: "open", to: "half-open", generation: 2, cause: "the open time is over", openMs: undefined },
@@ -422,7 +430,7 @@ describe("transitions", () => {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* trip
       yield* TestClock.adjust("10 seconds")
-      yield* Effect.repeatN(breaker.protect(Effect.void), 1)
+      yield* Effect.repeatN(CircuitBreaker.protect(breaker, Effect.void), 1)
       expect(lines.map(([level, message]) => [level, message])).toEqual([
         ["Warning", ["circuit open: 3 consecutive failures"]],
         ["Info", ["circuit half-open: the open time is over"]],
@@ -459,7 +467,7 @@ describe("layerNoop", () => {
   it.effect("lets everything through for ever", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
-      yield* Effect.repeatN(Effect.ignore(breaker.protect(failing)), 20)
+      yield* Effect.repeatN(Effect.ignore(CircuitBreaker.protect(breaker, failing)), 20)
       yield* breaker.peek
       yield* breaker.settle(yield* breaker.acquire, "failure")
       expect((yield* breaker.status).phase).toBe("closed")
@@ -497,10 +505,10 @@ describe("an interruption at any point", () => {
                 probes: 1,
                 probeSuccesses: 99
               })
-              yield* Effect.repeatN(Effect.ignore(breaker.protect(failing)), 2)
+              yield* Effect.repeatN(Effect.ignore(CircuitBreaker.protect(breaker, failing)), 2)
               time.now += 10_000
               const fiber = yield* Effect.fork(
-                breaker.protect(work).pipe(Effect.withMaxOpsBeforeYield(budget))
+                CircuitBreaker.protect(breaker, work).pipe(Effect.withMaxOpsBeforeYield(budget))
               )
               for (let i = 0; i < turn; i++) yield* Effect.yieldNow()
               const exit = yield* Fiber.interrupt(fiber)

@@ -72,7 +72,7 @@ describe("Degradation with a breaker", () => {
         const breaker = yield* CircuitBreaker.make({ consecutiveFailures: 1, probes: 1, probeSuccesses: 1 })
         const degradation = yield* Degradation.make({ breaker: breaker.status })
         expect(yield* degradation.decide("query")).toBe("admit")
-        yield* Effect.exit(breaker.protect(Effect.fail("down")))
+        yield* Effect.exit(CircuitBreaker.protect(breaker, Effect.fail("down")))
         yield* TestClock.adjust(100)
         const { retryAfterMs } = yield* breaker.status
         const refused = yield* Effect.flip(degradation.decide("query"))
@@ -90,7 +90,7 @@ describe("Degradation with a breaker", () => {
         expect(yield* Effect.flip(degradation.decide("query"))).toMatchObject({ retryAfterMs: 1 })
         yield* TestClock.adjust(1)
         expect(yield* degradation.decide("query")).toBe("admit")
-        yield* breaker.protect(degradation.protect("query", Effect.void))
+        yield* CircuitBreaker.protect(breaker, degradation.protect("query", Effect.void))
         expect((yield* breaker.status).phase).toBe("closed")
         expect((yield* degradation.status).mode).toBe("constrained")
         yield* TestClock.adjust(30_000)

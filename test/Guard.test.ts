@@ -96,6 +96,24 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack()))
   )
 
+  it.effect("the seconds that its statements ran in the warehouse are charged, over all attempts", () =>
+    Effect.gen(function* () {
+      const guard = yield* Guard.Guard
+      const seconds = Effect.map(ledger, ({ used }) => used["statement_seconds_per_day"])
+      const before = guard.run(operation, (attempt) =>
+        Effect.zipRight(Effect.sleep(500), Effect.zipRight(attempt.markSent, Effect.sleep(1_500)))
+      )
+      const running = yield* Effect.fork(before)
+      yield* TestClock.adjust(2_000)
+      yield* Fiber.join(running)
+      assert.strictEqual(yield* seconds, 1.5)
+      const hanging = yield* Effect.fork(Effect.exit(guard.run(operation, sentThen(Effect.never))))
+      yield* TestClock.adjust(10_000)
+      yield* Fiber.join(hanging)
+      assert.strictEqual(yield* seconds, 1.5 + 5)
+    }).pipe(Effect.provide(stack({ quota: { statement_seconds_per_day: 100 } })))
+  )
+
   it.effect("a call refused by the rate limit charges nobody, and its wait is exact", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard

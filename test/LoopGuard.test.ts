@@ -186,6 +186,47 @@ describe("LoopGuard", () => {
     })
   )
 
+  it.effect("reads no statement beforehand but of a client of which one is blocked", () =>
+    Effect.gen(function* () {
+      const guard = yield* LoopGuard.make("snowflake")
+      /** How often the statement had been read when the call was tried. */
+      const readBefore = (client: string) => {
+        let read = 0
+        const request = {
+          client,
+          get statement() {
+            read++
+            return "select 1"
+          }
+        }
+        return guard.protect(
+          request,
+          Effect.sync(() => read)
+        )
+      }
+      const fail = guard.protect({ client: "guilty", statement: "x" }, Effect.fail(notFound))
+      yield* Effect.repeatN(Effect.exit(fail), 1)
+      expect(yield* readBefore("guilty")).toBe(0)
+      yield* Effect.exit(fail)
+      expect(yield* readBefore("innocent")).toBe(0)
+      expect(yield* readBefore("guilty")).toBe(1)
+      yield* TestClock.adjust("1 minute")
+      expect(yield* readBefore("guilty")).toBe(0)
+    })
+  )
+
+  it.effect("compares a very long statement as it stands, so that reading it costs little", () =>
+    Effect.gen(function* () {
+      const guard = yield* LoopGuard.make("snowflake")
+      const failing = (statement: string) =>
+        Effect.flip(guard.protect({ client: "me", statement }, Effect.fail(notFound)))
+      const long = `select ${"1 + ".repeat(10_000)} 1`
+      for (let i = 0; i < 3; i++) expect(yield* failing(long)).toBe(notFound)
+      expect(yield* failing(long)).toBeInstanceOf(LoopGuard.RepeatedFailure)
+      expect(yield* failing(`${long} `)).toBe(notFound)
+    })
+  )
+
   it.effect("stays within its bytes, whatever is sent", () =>
     Effect.gen(function* () {
       const { fail, guard } = yield* guarded({ maxBytes: 50_000 })

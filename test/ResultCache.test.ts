@@ -232,6 +232,42 @@ describe("Callers that miss the same key at once", () => {
     })
   )
 
+  it.effect("wait no longer for another one's answer than they have time themselves", () =>
+    Effect.gen(function* () {
+      const cache = yield* ResultCache.make()
+      const { asked, effect, gate } = yield* slow
+      const leader = yield* Effect.fork(cache.serve({ key: "k" }, effect))
+      yield* settle
+      yield* TestClock.adjust(900)
+      const patience = { ms: 1_000, late: () => wrong }
+      const follower = yield* Effect.fork(Effect.exit(cache.serve({ key: "k", patience }, effect)))
+      yield* settle
+      yield* TestClock.adjust(999)
+      expect(follower.unsafePoll()).toBeNull()
+      yield* TestClock.adjust(1)
+      expect(yield* Fiber.join(follower)).toEqual(Exit.fail(wrong))
+      yield* Deferred.succeed(gate, "later")
+      expect(yield* Fiber.join(leader)).toEqual({ value: "later" })
+      expect(yield* Ref.get(asked)).toBe(1)
+    })
+  )
+
+  it.effect("have no more time when they have to ask themselves after having waited", () =>
+    Effect.gen(function* () {
+      const cache = yield* ResultCache.make()
+      const leader = yield* Effect.fork(cache.serve({ key: "k" }, Effect.never))
+      yield* settle
+      const patience = { ms: 1_000, late: () => wrong }
+      const follower = yield* Effect.fork(Effect.exit(cache.serve({ key: "k", patience }, Effect.never)))
+      yield* settle
+      yield* TestClock.adjust(600)
+      yield* Fiber.interrupt(leader)
+      yield* settle
+      yield* TestClock.adjust(400)
+      expect(yield* Fiber.join(follower)).toEqual(Exit.fail(wrong))
+    })
+  )
+
   it.effect("are not kept waiting by an answer that cannot be measured", () =>
     Effect.gen(function* () {
       const cache = yield* ResultCache.make()

@@ -115,7 +115,8 @@ describe("the binary, spawned", () => {
       const { call } = yield* Server.client({
         SNOWGUARD_TIERS_DEFAULT_BURST: "3",
         SNOWGUARD_TIERS_DEFAULT_INITIAL_TOKENS: "3",
-        SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_SECOND: "2",
+        // Slow enough that no token comes back while a busy machine serves the burst.
+        SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_SECOND: "0.4",
         SNOWGUARD_TIERS_DEFAULT_MAX_TOKEN_WAIT_SECONDS: "0"
       })
       const burst = yield* Effect.all(
@@ -301,14 +302,6 @@ describe("the binary, spawned", () => {
       assert.match(server.stderr, /limits\.bursts.*did you mean limits\.burst\?/)
       assert.match(server.stderr, /queries_per_second.*"many"/)
       assert.match(server.stderr, /SNOWGUARD_RESULTS_MAX_BYTES: expected .* got -1/)
-    })
-  )
-
-  it.scopedLive("a warehouse that this version cannot serve is refused, not replaced", () =>
-    Effect.gen(function* () {
-      const server = yield* Server.raw({ env: { SNOWGUARD_WAREHOUSE: "snowflake" } })
-      assert.deepStrictEqual(yield* Effect.promise(() => server.exited), { code: 78, signal: null })
-      assert.match(server.stderr, /warehouse.*"snowflake" is not available/)
     })
   )
 

@@ -1,10 +1,23 @@
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Exit, Layer } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as main from "../src/main.js"
 import * as ServerConfig from "../src/ServerConfig.js"
 
 const settings = (document: { readonly [key: string]: unknown }) =>
   Either.getOrThrow(ServerConfig.decode({ document })).settings
+
+const folders: Array<string> = []
+const folder = (): string => {
+  const made = mkdtempSync(join(tmpdir(), "snowguard-main-"))
+  folders.push(made)
+  return made
+}
+afterAll(() => {
+  for (const made of folders) rmSync(made, { recursive: true })
+})
 
 /** The bounds of the README's table, as far out as they go. */
 const extremes = {
@@ -82,13 +95,15 @@ describe("the wiring", () => {
       `stands with every setting at its ${name}: what the configuration accepts, the services accept`,
       () =>
         Effect.gen(function* () {
-          const exit = yield* Effect.exit(Effect.scoped(Layer.build(main.layer(settings(document)))))
+          const exit = yield* Effect.exit(
+            Effect.scoped(Layer.build(main.layer(settings(document), folder())))
+          )
           assert.isTrue(Exit.isSuccess(exit), String(exit))
         })
     )
   }
 
   it.effect("stands with no setting at all, and opens no warehouse", () =>
-    Effect.scoped(Layer.build(main.layer(ServerConfig.defaults)))
+    Effect.scoped(Layer.build(main.layer(ServerConfig.defaults, folder())))
   )
 })

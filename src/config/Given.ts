@@ -211,6 +211,11 @@ export const fromEnv = (
       )
       .map((one) => [Key.env(one.path), one] as const)
   )
+  for (const { path, setting } of plain.values()) {
+    const alias = setting.aliases?.find((name) => (env[name] ?? "") !== "")
+    if (alias === undefined) continue
+    set(into, path, setting, fromText(setting.kind, env[alias] ?? ""), "env", alias)
+  }
   const rest: Array<readonly [variable: string, value: string]> = []
   // In the order of the alphabet, so that the same environment always makes the same report.
   for (const [variable, value] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {

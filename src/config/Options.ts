@@ -10,6 +10,7 @@ import type * as Guard from "../Guard.js"
 import type * as Quota from "../Quota.js"
 import type * as RateLimiter from "../RateLimiter.js"
 import type * as ResultCache from "../ResultCache.js"
+import type * as Http from "../transport/Http.js"
 import type { Settings } from "./Settings.js"
 
 type Tier = Settings["tiers"][string]
@@ -164,6 +165,41 @@ export const cacheOptions = ({ cache }: Settings): Partial<ResultCache.Options> 
   maxEntries: cache.maxEntries,
   freshMs: ms(cache.freshSeconds),
   maxAgeMs: ms(cache.maxAgeSeconds)
+})
+
+/**
+ * For `Http.serve`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const httpOptions = ({ http }: Settings): Http.Options => ({
+  host: http.host,
+  port: http.port,
+  allowedHosts: http.allowedHosts,
+  allowedOrigins: http.allowedOrigins,
+  trustedProxies: http.trustedProxies,
+  maxBodyBytes: http.maxBodyBytes,
+  maxConcurrentBodies: http.maxConcurrentBodies,
+  requestTimeoutMs: ms(http.requestSeconds),
+  maxConnections: http.maxConnections,
+  maxSessions: http.maxSessions,
+  maxSessionsPerClient: http.maxSessionsPerClient,
+  sessionIdleMs: ms(http.sessionIdleSeconds),
+  failedLogins: { burst: http.failedLoginBurst, ratePerSecond: http.failedLoginsPerSecond },
+  cancelOnDisconnect: http.cancelOnDisconnect,
+  metrics: http.metrics
+})
+
+/**
+ * How a credential's client and tier become those of the configuration.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const tiersOf = (settings: Settings) => ({
+  tierOf: (client: string): string => tierOf(settings, client),
+  isTier: (tier: string): boolean => Object.hasOwn(settings.tiers, tier)
 })
 
 const levels = {

@@ -83,9 +83,10 @@ const row = (path: Path, variable: string, setting: Setting): string => {
   const unit = setting.unit === undefined ? "" : `, ${setting.unit}`
   const cap = setting.atMost === undefined ? "" : `, at most \`${setting.atMost}\``
   const pair = setting.together === undefined ? "" : `; needs \`${setting.together}\``
+  const variables = [variable, ...(setting.aliases ?? [])].map((name) => `\`${name}\``)
   const cells = [
     `\`${path.join(".")}\``,
-    `\`${variable}\``,
+    variables.join(", "),
     fallback(setting),
     `${expected(setting.kind)}${unit}${cap}`,
     `${setting.about}${pair}${setting.secret ? "; never shown" : ""}`

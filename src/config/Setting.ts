@@ -26,6 +26,8 @@ export interface Rules {
   readonly references?: string | undefined
   /** Named section (`clients`) that this one's value is a name of, whether or not it has an entry there. */
   readonly names?: string | undefined
+  /** Variables under other names that say the same; its own comes first, an empty one says nothing. */
+  readonly aliases?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -83,6 +85,7 @@ const setting = <A>(kind: Kind, fallback: A, rules: Rules, secret = false): Sett
   together: rules.together,
   references: rules.references,
   names: rules.names,
+  aliases: rules.aliases,
   kind,
   default: fallback,
   secret

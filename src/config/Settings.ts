@@ -5,7 +5,9 @@
  *
  * @since 0.1.0
  */
+import * as SnowflakeSettings from "./SnowflakeSettings.js"
 import { boolean, choice, integer, number, text } from "./Setting.js"
+import { sharedServer } from "./SharedServer.js"
 import type { SettingsOf, Table } from "./Table.js"
 import { burst, name, named, quota, rate, seconds } from "./Tiers.js"
 
@@ -205,6 +207,7 @@ export const table = {
         })
       }
     },
+    ...sharedServer,
     duckdb: {
       about: "The embedded warehouse.",
       fields: {
@@ -217,6 +220,39 @@ export const table = {
         threads: integer({ min: 1, max: 1024, default: 2, about: "threads it may use" }),
         sample: boolean({ default: true, about: "fill it with the sample databases" })
       }
+    },
+    quota_store: {
+      about: "Where it is remembered what was used.",
+      fields: {
+        kind: choice({
+          values: ["sqlite", "memory"],
+          default: "sqlite",
+          about:
+            "a file in the state directory, shared by all servers of this user; or the memory of this process"
+        }),
+        durability: choice({
+          values: ["normal", "full"],
+          default: "normal",
+          about:
+            "`full` also survives a power cut, and waits for the disk at each call; `normal` may lose a second"
+        }),
+        on_unavailable: choice({
+          values: ["refuse", "memory"],
+          default: "refuse",
+          about: "when the store cannot be opened: do not start, or count in memory and say so in the log"
+        }),
+        lock_wait_seconds: number({
+          ...seconds,
+          min: 0.001,
+          max: 60,
+          default: 0.25,
+          about: "longest wait for other servers that use the same file"
+        })
+      }
+    },
+    snowflake: {
+      about: "The Snowflake account, when `warehouse` is `snowflake`.",
+      fields: SnowflakeSettings.fields
     },
     global_quota: {
       about: "What all clients may use together; a quota that is not set is not limited.",

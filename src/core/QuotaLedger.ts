@@ -26,8 +26,9 @@
  *
  * @since 0.1.0
  */
+import { advance, sweep } from "./QuotaExpiry.js"
 import type { Account, Actual, Charge, Decision, Entry, Ledger, Usage } from "./QuotaModel.js"
-import { accountOf, advance, book, counterIn, counterOf, finish, isNews, sweep } from "./QuotaModel.js"
+import { accountOf, book, counterIn, counterOf, finish, isKnown, isNews } from "./QuotaModel.js"
 import * as QuotaWindow from "./QuotaWindow.js"
 
 type Granted<Quota extends string> = Extract<Decision<Quota>, { readonly _tag: "Granted" }>
@@ -57,7 +58,7 @@ const decide = <Quota extends string>(
       const slice = QuotaWindow.sliceAt(counter.window, ledger.last)
       const bucket = QuotaWindow.bucketOf(counter, slice)
       bucket.reserved += amount
-      entries.push({ key, counter, slice, bucket, amount })
+      entries.push({ key, counter, slice, bucket, account, amount })
       const resetAt = QuotaWindow.sliceEnd(counter.window, slice)
       usage.push({ key, quota, used, reserved: reserved + amount, resetAt, limit })
     } else {
@@ -242,9 +243,8 @@ export const usage = <Quota extends string>(
   key: string
 ): ReadonlyArray<Usage<Quota>> => {
   advance(ledger, now)
-  const counters = [...(ledger.accounts.get(key)?.counters ?? [])].sort((a, b) =>
-    a.quota < b.quota ? -1 : 1
-  )
+  if (!isKnown(ledger, key)) return []
+  const counters = [...accountOf(ledger, key).counters].sort((a, b) => (a.quota < b.quota ? -1 : 1))
   return counters.flatMap((counter) => {
     QuotaWindow.prune(counter, ledger.last)
     const used = QuotaWindow.usedOf(counter)
@@ -266,7 +266,9 @@ export const list = <Quota extends string>(
   cursor: string | undefined,
   size: number
 ): { readonly usage: ReadonlyArray<Usage<Quota>>; readonly next?: string | undefined } => {
-  const keys = [...ledger.accounts.keys()].filter((key) => cursor === undefined || key > cursor).sort()
+  const keys = [...ledger.accounts.keys(), ...ledger.folded.rows.keys()]
+    .filter((key) => cursor === undefined || key > cursor)
+    .sort()
   const page = keys.slice(0, size)
   return {
     usage: page.flatMap((key) => usage(ledger, now, key)),
@@ -287,7 +289,8 @@ export const reset = <Quota extends string>(
   quota?: Quota
 ): void => {
   advance(ledger, now)
-  for (const counter of ledger.accounts.get(key)?.counters ?? []) {
+  if (!isKnown(ledger, key)) return
+  for (const counter of accountOf(ledger, key).counters) {
     if (quota === undefined || counter.quota === quota) {
       for (const bucket of counter.buckets) bucket.used = 0
     }

@@ -1,8 +1,10 @@
 /**
- * What a quota ledger is made of, and what time does to it. The steps are in `QuotaLedger.ts`.
+ * What a quota ledger is made of. The steps are in `QuotaLedger.ts`, what time does to it in
+ * `QuotaExpiry.ts`.
  *
  * @since 0.1.0
  */
+import * as QuotaFold from "./QuotaFold.js"
 import * as QuotaWindow from "./QuotaWindow.js"
 
 /**
@@ -66,6 +68,8 @@ export interface Entry<Quota extends string> {
   readonly slice: number
   /** That of the slice, where known: it stays where it is for as long as the slice counts. */
   readonly bucket?: QuotaWindow.Bucket | undefined
+  /** Whose counter it is, where accounts are folded. */
+  readonly account?: Account<Quota> | undefined
   readonly amount: number
 }
 
@@ -81,6 +85,10 @@ export interface Account<Quota extends string> {
   counters: ReadonlyArray<QuotaWindow.Counter<Quota>>
   /** It cannot be forgotten before this. */
   until: number
+  /** Looked up since room was last looked for. */
+  touched: boolean
+  /** What was in it is in `folded` now, or has been since: whoever holds on to it must look it up again. */
+  away: boolean
 }
 
 /**
@@ -95,6 +103,12 @@ export interface Ledger<Quota extends string = string> {
   /** The latest time seen. */
   last: number
   readonly accounts: Map<string, Account<Quota>>
+  /** All others of which something is known. */
+  readonly folded: QuotaFold.Folded
+  /** Accounts in no order, at most `mostOpen` or as many as have something held; and where room is made next. */
+  readonly unfolded: Array<Account<Quota>>
+  readonly mostOpen: number
+  hand: number
   /** Not finished, not expired. */
   readonly open: Map<string, Reservation<Quota>>
   /** Nothing expires before this. */
@@ -113,7 +127,9 @@ export interface Ledger<Quota extends string = string> {
  */
 export const make = <Quota extends string>(
   prefix: string,
-  mode: QuotaWindow.Mode = "fixed"
+  mode: QuotaWindow.Mode = "fixed",
+  /** Accounts of fixed windows that are kept as objects; others are folded (`QuotaFold`). */
+  mostOpen = Number.POSITIVE_INFINITY
 ): Ledger<Quota> => {
   const accounts = new Map<string, Account<Quota>>()
   return {
@@ -122,6 +138,10 @@ export const make = <Quota extends string>(
     nextId: 0,
     last: Number.NEGATIVE_INFINITY,
     accounts,
+    folded: QuotaFold.make(),
+    unfolded: [],
+    mostOpen: mode === "fixed" ? mostOpen : Number.POSITIVE_INFINITY,
+    hand: 0,
     open: new Map(),
     nextExpiry: Number.POSITIVE_INFINITY,
     expired: new Map(),
@@ -131,12 +151,50 @@ export const make = <Quota extends string>(
 }
 
 export const accountOf = <Quota extends string>(ledger: Ledger<Quota>, key: string): Account<Quota> => {
-  let account = ledger.accounts.get(key)
-  if (account === undefined) {
-    account = { key, counters: [], until: Number.NEGATIVE_INFINITY }
-    ledger.accounts.set(key, account)
+  const known = ledger.accounts.get(key)
+  if (known !== undefined) {
+    known.touched = true
+    return known
   }
+  // Only counters of this ledger are ever folded, so that its quotas are what comes back.
+  const counters = QuotaFold.unfold(ledger.folded, key) as ReadonlyArray<QuotaWindow.Counter<Quota>>
+  const account: Account<Quota> = {
+    key,
+    counters,
+    until: Number.NEGATIVE_INFINITY,
+    // Who comes once is not busy.
+    touched: false,
+    away: false
+  }
+  ledger.accounts.set(key, account)
+  if (ledger.mostOpen < Number.POSITIVE_INFINITY) makeRoom(ledger, account)
   return account
+}
+
+/** Accounts looked at for one that can be folded. */
+const LOOKED_AT = 8
+
+/** Folds others that were not looked up for a while (the clock algorithm), if there are too many. */
+const makeRoom = <Quota extends string>(ledger: Ledger<Quota>, account: Account<Quota>): void => {
+  const { unfolded } = ledger
+  unfolded.push(account)
+  for (let i = 0; i < LOOKED_AT && unfolded.length > ledger.mostOpen; i++) {
+    const at = ledger.hand % unfolded.length
+    ledger.hand = at + 1
+    const other = unfolded[at]!
+    const isBusy = other.touched && !other.away
+    other.touched = false
+    if (isBusy || other === account || !(other.away || leave(ledger, other))) continue
+    const last = unfolded.pop()!
+    if (last !== other) unfolded[at] = last
+  }
+}
+
+const leave = <Quota extends string>(ledger: Ledger<Quota>, account: Account<Quota>): boolean => {
+  if (!QuotaFold.fold(ledger.folded, account.key, account.counters, ledger.last)) return false
+  account.away = true
+  ledger.accounts.delete(account.key)
+  return true
 }
 
 /** The counter of a quota, made if need be. */
@@ -170,9 +228,11 @@ export const book = <Quota extends string>(
   used: number,
   reserved: number
 ): void => {
-  const { counter, slice } = entry
-  if (QuotaWindow.isLive(counter.window, slice, ledger.last)) {
-    const bucket = entry.bucket ?? QuotaWindow.bucketOf(counter, slice)
+  const { slice } = entry
+  if (QuotaWindow.isLive(entry.counter.window, slice, ledger.last)) {
+    const away = entry.account?.away === true
+    const counter = away ? counterOf(ledger, entry.key, entry.counter.quota) : entry.counter
+    const bucket = (away ? undefined : entry.bucket) ?? QuotaWindow.bucketOf(counter, slice)
     // Below zero only after a reset forgot what is now being corrected.
     bucket.used = Math.max(0, bucket.used + used)
     bucket.reserved = Math.max(0, bucket.reserved + reserved)
@@ -202,70 +262,6 @@ export const isNews = <Quota extends string>(ledger: Ledger<Quota>, id: string):
   return true
 }
 
-/** Lets time pass: every step starts with it. */
-export const advance = <Quota extends string>(ledger: Ledger<Quota>, now: number): void => {
-  ledger.last = Math.max(ledger.last, now)
-  if (ledger.last >= ledger.nextExpiry) {
-    expire(ledger)
-  }
-}
-
-const expire = <Quota extends string>(ledger: Ledger<Quota>): void => {
-  let next = Number.POSITIVE_INFINITY
-  for (const [id, reservation] of ledger.open) {
-    if (reservation.expiresAt > ledger.last) {
-      next = Math.min(next, reservation.expiresAt)
-      continue
-    }
-    const charged = reservation.status === "submitted"
-    for (const entry of reservation.entries) {
-      book(ledger, entry, charged ? entry.amount : 0, -entry.amount)
-    }
-    reservation.status = charged ? "expired-charged" : "expired-free"
-    ledger.open.delete(id)
-    ledger.expired.set(id, reservation)
-  }
-  // After its last slice a late truth would change nothing, so nothing is lost by forgetting it. Both
-  // tables are in the order of time, near enough: what is stuck behind a longer window goes with it.
-  for (const [id, { entries }] of ledger.expired) {
-    if (entries.some(({ counter, slice }) => QuotaWindow.isLive(counter.window, slice, ledger.last))) break
-    ledger.expired.delete(id)
-  }
-  for (const [id, until] of ledger.foreign) {
-    if (until > ledger.last) {
-      next = Math.min(next, until)
-      break
-    }
-    ledger.foreign.delete(id)
-  }
-  ledger.nextExpiry = next
-}
-
-/** More than a reservation of one client can make new: or the walk would never catch up with its end. */
-const SWEPT_PER_STEP = 2
-
-/** Forgets accounts whose windows are over, a few per reservation: no timer, no pause, no leak. */
-export const sweep = <Quota extends string>(ledger: Ledger<Quota>): void => {
-  for (let i = 0; i < SWEPT_PER_STEP; i++) {
-    const next = ledger.sweep.next()
-    if (next.done === true) {
-      ledger.sweep = ledger.accounts.values()
-      return
-    }
-    const account = next.value
-    if (account.until <= ledger.last) {
-      account.until = endOf(account, ledger.last)
-      if (account.until <= ledger.last) ledger.accounts.delete(account.key)
-    }
-  }
-}
-
-/**
- * When the last slice of an account is over. An unfinished reservation keeps its slices here while they
- * count, and once they do not, it has nothing left to book: so no reservation is ever cut off.
- */
-const endOf = <Quota extends string>(account: Account<Quota>, now: number): number =>
-  account.counters.reduce((end, counter) => {
-    QuotaWindow.prune(counter, now)
-    return counter.buckets.length === 0 ? end : Math.max(end, QuotaWindow.resetAt(counter, now))
-  }, Number.NEGATIVE_INFINITY)
+/** Is anything known of a key? */
+export const isKnown = <Quota extends string>({ accounts, folded }: Ledger<Quota>, key: string): boolean =>
+  accounts.has(key) || folded.rows.has(key)

@@ -31,7 +31,7 @@ import type { Config, Line, Scope, Tier } from "./BucketLimits.js"
 
 /**
  * The clients' buckets. Updated in place, because a persistent map of 100,000 entries costs more than
- * the whole decision: whoever owns a {@link State} must use it linearly (one `Ref`, one `modify` a call)
+ * the whole decision: whoever owns a {@link State} must use it linearly (one owner, one step a call)
  * and may take a {@link copy}. What is decided depends on nothing but the arguments all the same.
  */
 interface Table {

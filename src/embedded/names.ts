@@ -18,7 +18,7 @@ const afterList = new Set([
 const beforeList = new Set(["DISTINCT", "ALL"])
 
 /** The items of the outermost SELECT list, each as its tokens; undefined where there is none to be seen. */
-const selectList = (tokens: ReadonlyArray<Token>): ReadonlyArray<ReadonlyArray<Token>> | undefined => {
+export const selectList = (tokens: ReadonlyArray<Token>): ReadonlyArray<ReadonlyArray<Token>> | undefined => {
   let depth = 0
   while (tokens[depth]?.kind === "open") depth++
   let at = tokens.findIndex(

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Ladder from "../core/DegradationLadder.js"
 import * as OutcomeWindow from "../core/OutcomeWindow.js"
 import { unsafeMonotonicMillis } from "./monotonic.js"
+import * as Step from "./step.js"
 
 /** Where the signals are read. All are asked on the path of a call: they must answer at once. */
 export interface Sources {
@@ -113,8 +114,8 @@ export const make = (
       return {
         current: () => ladder.current,
         informed: (answer) =>
-          Effect.clockWith((clock) => {
-            const now = nowOf(clock)
+          Step.make((moment) => {
+            const now = Math.floor(moment.now)
             const fresh = now - pulledAt < config.pullMs && now < Ladder.dueAt(ladder.current, config)
             if (fresh) return answer(now)
             // Set before it is done: whoever comes in the meantime does not read as well.

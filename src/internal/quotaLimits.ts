@@ -22,6 +22,9 @@ export const names: ReadonlyArray<QuotaName> = QuotaName.literals
 
 export const GLOBAL = "global"
 export const keyOf = (client: string): string => `client:${client}`
+/** Undefined for the totals over all clients. */
+export const clientOf = (key: string): string | undefined =>
+  key.startsWith("client:") ? key.slice("client:".length) : undefined
 export const scopeOf = (key: string): "client" | "global" => (key === GLOBAL ? "global" : "client")
 
 /** What each class of call is charged with; `control` with nothing. */

@@ -32,7 +32,8 @@ export const make = <R>(drainMs: number): Effect.Effect<RequestRunner<R>, never,
     return {
       run: <A>(effect: Effect.Effect<A, never, R>, signal: AbortSignal) =>
         new Promise<A>((resolve, reject) => {
-          const fiber = fork(effect)
+          // Whoever connects may do so uninterruptibly, and fibers inherit that from the runtime.
+          const fiber = fork(Effect.interruptible(effect))
           const abort = () => fiber.unsafeInterruptAsFork(fiber.id())
           if (signal.aborted) abort()
           else signal.addEventListener("abort", abort, { once: true })

@@ -15,16 +15,16 @@
  *
  * `Effect.Semaphore` is not used here: each release wakes all of its waiters, and a newcomer overtakes.
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import * as Deadlines from "../core/Deadlines.js"
 import * as FairQueue from "../core/FairQueue.js"
 import { unsafeMonotonicMillis } from "./monotonic.js"
+import * as Step from "./step.js"
 
 export interface Options extends FairQueue.Bounds {
   /** Slots, >= 1. */
@@ -46,11 +46,11 @@ export interface Full {
   readonly retryAfterMs: number
 }
 
-export interface SlotPool<Overloaded> {
-  readonly withSlot: <A, E, R>(
-    request: Request,
-    effect: Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | Overloaded, R>
+export interface SlotPool<Pool, Overloaded> {
+  /** A slot, taken for good: run it where it cannot be lost. The wait is interruptible, wherever it is run. */
+  readonly acquire: (request: Request) => Effect.Effect<Slot<Pool>, Overloaded>
+  /** The slot is free, or somebody else's. Once for each. */
+  readonly release: (slot: Slot<Pool>) => Effect.Effect<void>
   readonly status: Effect.Effect<{
     readonly inUse: number
     readonly queued: number
@@ -58,7 +58,12 @@ export interface SlotPool<Overloaded> {
   }>
 }
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+/** A slot in somebody's hands. */
+export interface Slot<Pool = unknown> {
+  readonly pool: Pool
+  /** Monotonic milliseconds. */
+  readonly takenAt: number
+}
 
 interface Waiter {
   readonly client: string
@@ -71,20 +76,19 @@ interface Waiter {
 type Ticket = FairQueue.Ticket<Waiter>
 
 interface Queued {
-  readonly _tag: "Queued"
   readonly ticket: Ticket
   /** When the clock must be watched for this waiter, because nobody watches for an earlier time. */
   readonly watchUntil: number | undefined
 }
 
 interface State {
-  readonly inUse: number
+  inUse: number
   /** Moving average of the time a slot is held, milliseconds; none until one was freed. */
-  readonly serviceMs: number | undefined
+  serviceMs: number | undefined
   /** When a slot last changed hands. */
-  readonly movedAt: number
+  movedAt: number
   /** What the clock is watched for; `Infinity` when nobody watches. */
-  readonly watchedFor: number
+  watchedFor: number
 }
 
 /** Weight of the latest sample in the moving average: ten calls forget nine tenths of the past. */
@@ -97,180 +101,150 @@ const MAX_SLEEP = 2_147_483_647
 const waits = (ticket: Ticket): boolean => ticket.lane !== undefined
 
 /** The scope is that of the fiber that watches the clock; slots and waiters do not depend on it. */
-export const make = <Overloaded>(
+export const make = <Pool, Overloaded>(
+  pool: Pool,
   { permits, ...bounds }: Options,
   refuse: (full: Full) => Overloaded
-): Effect.Effect<SlotPool<Overloaded>, never, Scope.Scope> =>
-  Effect.map(Effect.scope, (scope) => unsafeMake(permits, bounds, refuse, scope))
+): Effect.Effect<SlotPool<Pool, Overloaded>, never, Scope.Scope> =>
+  Effect.map(Effect.scope, (scope) => unsafeMake(pool, permits, bounds, refuse, scope))
 
-const unsafeMake = <Overloaded>(
+const unsafeMake = <Pool, Overloaded>(
+  pool: Pool,
   permits: number,
   bounds: FairQueue.Bounds,
   refuse: (full: Full) => Overloaded,
   scope: Scope.Scope
-): SlotPool<Overloaded> => {
-  const ref = Ref.unsafeMake<State>({ inUse: 0, serviceMs: undefined, movedAt: 0, watchedFor: Infinity })
-  // Updated in place: touched nowhere but in a step of the Ref.
+): SlotPool<Pool, Overloaded> => {
+  // Everything here is touched in synchronous steps only, each at one reading of the clock.
+  const state: State = {
+    inUse: 0,
+    serviceMs: undefined,
+    movedAt: 0,
+    watchedFor: Infinity
+  }
   const queue = FairQueue.make<Waiter>(bounds)
   const deadlines = Deadlines.make<Ticket>()
 
-  /** One atomic step on the state, at one reading of the clock. */
-  const step = <A>(clock: Clock.Clock, f: (state: State, now: number) => readonly [A, State]) =>
-    Ref.modify(ref, (state) => f(state, unsafeMonotonicMillis(clock)))
-
   // What is stuck is not quick because it used to be: never promise less than the pool has stood still.
-  const estimate = (state: State, position: number, now: number): number =>
+  const estimate = (position: number, now: number): number =>
     Math.ceil(Math.max(1, (position * (state.serviceMs ?? FIRST_GUESS)) / permits, now - state.movedAt))
 
-  const full = (state: State, now: number, client: string, why: Full["why"], since = now): Full => ({
+  const full = (now: number, client: string, why: Full["why"], since = now): Full => ({
     why,
     queued: queue.size,
     waitedMs: Math.round(now - since),
-    retryAfterMs: estimate(state, FairQueue.ahead(queue, client) + 1, now)
+    retryAfterMs: estimate(FairQueue.ahead(queue, client) + 1, now)
   })
 
-  /** A slot (the time at which it was taken), a place in the queue, or a refusal. */
-  const enter =
-    ({ client, maxWaitMs, weight }: Request) =>
-    (state: State, now: number): readonly [number | Queued | Full, State] => {
-      const { inUse, movedAt, serviceMs, watchedFor } = state
-      if (inUse < permits) return [now, { inUse: inUse + 1, serviceMs, movedAt: now, watchedFor }]
-      if (!(maxWaitMs > 0)) return [full(state, now, client, "wait-timeout"), state]
-      const waiter = {
-        client,
-        since: now,
-        woken: Deferred.unsafeMake<Full | undefined>(FiberId.none),
-        granted: false
-      }
-      const ticket = FairQueue.enqueue(queue, client, weight, waiter)
-      if (typeof ticket === "string") return [full(state, now, client, ticket), state]
-      if (Deadlines.size(deadlines) > 2 * queue.size + 64) Deadlines.compact(deadlines, waits)
-      const deadline = now + maxWaitMs
-      Deadlines.add(deadlines, deadline, ticket)
-      return deadline < watchedFor
-        ? [
-            { _tag: "Queued", ticket, watchUntil: deadline },
-            { inUse, serviceMs, movedAt, watchedFor: deadline }
-          ]
-        : [{ _tag: "Queued", ticket, watchUntil: undefined }, state]
+  /** A slot, a place in the queue, or a refusal. */
+  const enter = ({ client, maxWaitMs, weight }: Request, now: number): Slot<Pool> | Queued | Full => {
+    if (state.inUse < permits) {
+      state.inUse += 1
+      state.movedAt = now
+      return { pool, takenAt: now }
     }
+    if (!(maxWaitMs > 0)) return full(now, client, "wait-timeout")
+    const waiter = {
+      client,
+      since: now,
+      woken: Deferred.unsafeMake<Full | undefined>(FiberId.none),
+      granted: false
+    }
+    const ticket = FairQueue.enqueue(queue, client, weight, waiter)
+    if (typeof ticket === "string") return full(now, client, ticket)
+    if (Deadlines.size(deadlines) > 2 * queue.size + 64) Deadlines.compact(deadlines, waits)
+    const deadline = now + maxWaitMs
+    Deadlines.add(deadlines, deadline, ticket)
+    if (deadline >= state.watchedFor) return { ticket, watchUntil: undefined }
+    state.watchedFor = deadline
+    return { ticket, watchUntil: deadline }
+  }
 
   /** The slot goes to who is next, or is free. */
-  const pass = (
-    state: State,
-    now: number,
-    serviceMs: number | undefined
-  ): readonly [Waiter | undefined, State] => {
+  const pass = (now: number): void => {
     const next = FairQueue.dequeue(queue)
-    if (next !== undefined) next.granted = true
-    const inUse = next === undefined ? state.inUse - 1 : state.inUse
-    return [next, { inUse, serviceMs, movedAt: now, watchedFor: state.watchedFor }]
+    state.movedAt = now
+    if (next === undefined) {
+      state.inUse -= 1
+    } else {
+      next.granted = true
+      wake(next)
+    }
   }
 
   const wake = (waiter: Waiter, full?: Full): void => Deferred.unsafeDone(waiter.woken, Exit.succeed(full))
 
-  /** The slot is free again; `value` is what comes of it, to save a step on the way out. */
-  const release = <A>(clock: Clock.Clock, takenAt: number, value: A): Effect.Effect<A> =>
-    Effect.map(
-      step(clock, (state, now) => {
-        const held = now - takenAt
-        const average = state.serviceMs ?? held
-        return pass(state, now, average + SMOOTHING * (held - average))
-      }),
-      (next) => {
-        if (next !== undefined) wake(next)
-        return value
-      }
-    )
+  const release = ({ takenAt }: Slot<Pool>): Effect.Effect<void> =>
+    Step.make(({ now }) => {
+      const held = now - takenAt
+      const average = state.serviceMs ?? held
+      state.serviceMs = average + SMOOTHING * (held - average)
+      pass(now)
+      return Exit.void
+    })
 
   /** Interrupted while it waited. */
-  const abandon = (clock: Clock.Clock, ticket: Ticket): Effect.Effect<void> =>
-    Effect.map(
-      step(clock, (state, now) => {
-        if (FairQueue.cancel(queue, ticket) || !ticket.value.granted) return [undefined, state]
-        return pass(state, now, state.serviceMs)
-      }),
-      (next) => {
-        if (next !== undefined) wake(next)
-      }
-    )
+  const abandon = (ticket: Ticket): Effect.Effect<void> =>
+    Step.make(({ now }) => {
+      if (!FairQueue.cancel(queue, ticket) && ticket.value.granted) pass(now)
+      return Exit.void
+    })
 
   /** Sends away who is out of time; says until when to watch next, unless somebody else watches. */
-  const expire = (clock: Clock.Clock, watched: number): Effect.Effect<number | undefined> =>
-    Effect.map(
-      step(clock, (state, now) => {
-        const { inUse, movedAt, serviceMs, watchedFor } = state
-        if (watchedFor !== watched) return [{ late: [], next: undefined }, state]
-        const late: Array<Waiter> = []
-        let ticket: Ticket | undefined
-        while ((ticket = Deadlines.takeDue(deadlines, now, waits)) !== undefined) {
-          FairQueue.cancel(queue, ticket)
-          late.push(ticket.value)
-        }
-        const next = Deadlines.earliest(deadlines, waits)
-        const notices = late.map((waiter) => ({
-          waiter,
-          full: full(state, now, waiter.client, "wait-timeout", waiter.since)
-        }))
-        return [
-          { late: notices, next },
-          { inUse, serviceMs, movedAt, watchedFor: next ?? Infinity }
-        ]
-      }),
-      ({ late, next }) => {
-        for (const { full, waiter } of late) wake(waiter, full)
-        return next
+  const expire = (watched: number): Effect.Effect<number | undefined> =>
+    Step.make(({ now }) => {
+      if (state.watchedFor !== watched) return Exit.succeed(undefined)
+      const late: Array<Waiter> = []
+      let ticket: Ticket | undefined
+      while ((ticket = Deadlines.takeDue(deadlines, now, waits)) !== undefined) {
+        FairQueue.cancel(queue, ticket)
+        late.push(ticket.value)
       }
-    )
+      const next = Deadlines.earliest(deadlines, waits)
+      state.watchedFor = next ?? Infinity
+      const notices = late.map((waiter) => full(now, waiter.client, "wait-timeout", waiter.since))
+      late.forEach((waiter, i) => wake(waiter, notices[i]))
+      return Exit.succeed(next)
+    })
 
   const watch = (clock: Clock.Clock, until: number): Effect.Effect<void> =>
     Effect.suspend(() => {
       const left = Math.ceil(until - unsafeMonotonicMillis(clock))
       return Effect.flatMap(
-        Effect.zipRight(Effect.sleep(Math.min(Math.max(left, 0), MAX_SLEEP)), expire(clock, until)),
+        Effect.zipRight(Effect.sleep(Math.min(Math.max(left, 0), MAX_SLEEP)), expire(until)),
         (next) => (next === undefined ? Effect.void : watch(clock, next))
       )
     })
 
   const wait = (
-    restore: Restore,
-    clock: Clock.Clock,
+    moment: Step.Moment,
     { ticket, watchUntil }: Queued
-  ): Effect.Effect<number, Overloaded> => {
-    const woken = Effect.matchCauseEffect(restore(Deferred.await(ticket.value.woken)), {
-      onFailure: (cause) => Effect.zipRight(abandon(clock, ticket), Effect.failCause(cause)),
-      onSuccess: (full) =>
-        full === undefined ? Effect.sync(() => unsafeMonotonicMillis(clock)) : Effect.fail(refuse(full))
+  ): Effect.Effect<Slot<Pool>, Overloaded> => {
+    const woken = Effect.matchCauseEffect(Effect.interruptible(Deferred.await(ticket.value.woken)), {
+      onFailure: (cause) => Effect.zipRight(abandon(ticket), Effect.failCause(cause)),
+      onSuccess: (full): Effect.Effect<Slot<Pool>, Overloaded> =>
+        full === undefined ? Exit.succeed({ pool, takenAt: moment.later().now }) : Effect.fail(refuse(full))
     })
     if (watchUntil === undefined) return woken
-    return Effect.zipRight(Effect.forkIn(Effect.interruptible(watch(clock, watchUntil)), scope), woken)
+    const watching = Effect.interruptible(watch(moment.clock, watchUntil))
+    return Effect.zipRight(Effect.forkIn(watching, scope), woken)
   }
 
-  const withSlot = <A, E, R>(request: Request, effect: Effect.Effect<A, E, R>) =>
-    Clock.clockWith((clock) =>
-      Effect.uninterruptibleMask((restore) => {
-        const run = (takenAt: number): Effect.Effect<A, E, R> =>
-          Effect.matchCauseEffect(restore(effect), {
-            onFailure: (cause) => Effect.flatMap(release(clock, takenAt, cause), Effect.failCause),
-            onSuccess: (value) => release(clock, takenAt, value)
-          })
-        return Effect.flatMap(step(clock, enter(request)), (entered): Effect.Effect<A, E | Overloaded, R> => {
-          // The common case: a slot was free, and nothing but two steps stands around the effect.
-          if (typeof entered === "number") return run(entered)
-          if ("why" in entered) return Effect.fail(refuse(entered))
-          return Effect.flatMap(wait(restore, clock, entered), run)
-        })
-      })
-    )
+  const acquire = (request: Request): Effect.Effect<Slot<Pool>, Overloaded> =>
+    Step.masked((moment) => {
+      const entered = enter(request, moment.now)
+      if ("takenAt" in entered) return Exit.succeed(entered)
+      if ("why" in entered) return Effect.fail(refuse(entered))
+      return wait(moment, entered)
+    })
 
   return {
-    withSlot,
-    status: Clock.clockWith((clock) =>
-      step(clock, (state, now) => {
-        const { inUse } = state
-        const estimatedWaitMs = inUse < permits ? 0 : estimate(state, queue.size + 1, now)
-        return [{ inUse, queued: queue.size, estimatedWaitMs }, state]
-      })
-    )
+    acquire,
+    release,
+    status: Step.make(({ now }) => {
+      const { inUse } = state
+      const estimatedWaitMs = inUse < permits ? 0 : estimate(queue.size + 1, now)
+      return Exit.succeed({ inUse, queued: queue.size, estimatedWaitMs })
+    })
   }
 }

@@ -1,3 +1,4 @@
+import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,6 +9,7 @@ import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scope from "effect/Scope"
 import * as Deadlines from "../core/Deadlines.js"
 import { unsafeMonotonicMillis } from "./monotonic.js"
+import * as Step from "./step.js"
 
 /**
  * Time limits for many short-lived calls, without a timer and two fibers for each.
@@ -29,6 +31,15 @@ export interface TimeLimits {
     effect: (limit: Limit) => Effect.Effect<A, E, R>,
     onTimeout: (limit: Limit) => E2
   ) => Effect.Effect<A, E | E2, R>
+  /**
+   * The same for an effect that takes steps and holds what they give it: it begins uninterruptible, and
+   * `moment.restore` makes the waiting and the work interruptible. `deadline` in monotonic milliseconds.
+   */
+  readonly withinHolding: <A, E, R, E2>(
+    deadline: number,
+    effect: (limit: Limit, moment: Step.Moment) => Effect.Effect<A, E, R>,
+    onTimeout: (limit: Limit) => E2
+  ) => Effect.Effect<A, E | E2, R>
   /** Limits that are being watched. */
   readonly size: Effect.Effect<number>
 }
@@ -41,11 +52,22 @@ export interface Limit {
   readonly tightened: boolean
 }
 
-interface Call extends Limit {
-  at: number
-  watched: boolean
-  tightened: boolean
-  fire: () => void
+class Call implements Limit {
+  watched = false
+  tightened = false
+  fire: () => void = () => {}
+  constructor(
+    public at: number,
+    private readonly clock: Clock.Clock,
+    private readonly watch: (call: Call) => void
+  ) {}
+  tighten(most: number): void {
+    const at = unsafeMonotonicMillis(this.clock) + most
+    if (at >= this.at) return
+    this.at = at
+    this.tightened = true
+    if (this.watched) this.watch(this)
+  }
 }
 
 /** A limit as it was when it was set; one that was tightened since, or whose call is over, does not count. */
@@ -56,8 +78,9 @@ interface Entry {
 
 const counts = ({ at, call }: Entry): boolean => call.watched && call.at === at
 
-/** Not counted by the fiber metrics: they cost half of what a fiber that lasts as long as one call does. */
-const childFlags = RuntimeFlags.disable(Runtime.defaultRuntimeFlags, RuntimeFlags.RuntimeMetrics)
+/** Counted by nobody: a fiber that lasts as long as one call is not news, and its metrics cost half of it. */
+const interruptible = RuntimeFlags.disable(Runtime.defaultRuntimeFlags, RuntimeFlags.RuntimeMetrics)
+const uninterruptible = RuntimeFlags.disable(interruptible, RuntimeFlags.Interruption)
 
 /** Longer sleeps than 24.8 days never end on Node. */
 const LONGEST_SLEEP_MS = 3_600_000
@@ -106,68 +129,72 @@ export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(fu
     watch()
   }
 
-  const within = <A, E, R, E2>(
-    ms: number,
-    effect: (limit: Limit) => Effect.Effect<A, E, R>,
-    onTimeout: (limit: Limit) => E2
-  ): Effect.Effect<A, E | E2, R> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.withFiberRuntime<A, E | E2, R>((parent) => {
-        const call: Call = {
-          at: unsafeMonotonicMillis(clock) + ms,
-          watched: false,
-          tightened: false,
-          fire: () => {},
-          tighten: (most) => {
-            const at = unsafeMonotonicMillis(clock) + most
-            if (at >= call.at) return
-            call.at = at
-            call.tightened = true
-            if (call.watched) watchCall(call)
-          }
-        }
-        const child = Runtime.runFork(
-          Runtime.make<R>({
-            // The effect needs R, and it runs in a fiber that has R.
-            context: parent.currentContext as Context.Context<R>,
-            fiberRefs: parent.getFiberRefs(),
-            runtimeFlags: childFlags
-          })
-        )(effect(call))
-        const done = child.unsafePoll()
-        if (done !== null) return done
-
-        let answer: (exit: Effect.Effect<A, E | E2>) => void = () => {}
-        const unwatch = () => {
-          if (!call.watched) return
-          call.watched = false
-          live -= 1
-        }
-        const observer = (exit: Exit.Exit<A, E>) => {
-          unwatch()
-          answer(exit)
-        }
-        const stop = () => {
-          unwatch()
-          child.removeObserver(observer)
-          child.unsafeInterruptAsFork(parent.id())
-        }
-        call.fire = () => {
-          const error = onTimeout(call)
-          stop()
-          answer(Effect.fail(error))
-        }
-        return restore(
-          Effect.async<A, E | E2>((resume) => {
-            answer = resume
-            call.watched = true
-            live += 1
-            watchCall(call)
-            child.addObserver(observer)
-          })
-        ).pipe(Effect.onInterrupt(() => Effect.sync(stop)))
+  const start = <A, E, R, E2>(
+    moment: Step.Moment,
+    call: Call,
+    effect: Effect.Effect<A, E, R>,
+    onTimeout: (limit: Limit) => E2,
+    runtimeFlags: RuntimeFlags.RuntimeFlags
+  ): Effect.Effect<A, E | E2, R> => {
+    const { fiber: parent } = moment
+    const child = Runtime.runFork(
+      Runtime.make<R>({
+        // The effect needs R, and it runs in a fiber that has R.
+        context: parent.currentContext as Context.Context<R>,
+        fiberRefs: parent.getFiberRefs(),
+        runtimeFlags
       })
-    )
+    )(effect)
+    moment.later()
+    const done = child.unsafePoll()
+    if (done !== null) return done
 
-  return { within, size: Effect.sync(() => live) }
+    let answer: (exit: Effect.Effect<A, E | E2>) => void = () => {}
+    const unwatch = () => {
+      if (!call.watched) return
+      call.watched = false
+      live -= 1
+    }
+    const observer = (exit: Exit.Exit<A, E>) => {
+      unwatch()
+      answer(exit)
+    }
+    const stop = () => {
+      unwatch()
+      child.removeObserver(observer)
+      child.unsafeInterruptAsFork(parent.id())
+    }
+    call.fire = () => {
+      const error = onTimeout(call)
+      stop()
+      answer(Effect.fail(error))
+    }
+    return moment
+      .restore(
+        Effect.async<A, E | E2>((resume) => {
+          answer = resume
+          call.watched = true
+          live += 1
+          watchCall(call)
+          child.addObserver(observer)
+        })
+      )
+      .pipe(Effect.onInterrupt(() => Effect.sync(stop)))
+  }
+
+  const within: TimeLimits["within"] = (ms, effect, onTimeout) =>
+    Step.masked((moment) => {
+      const call = new Call(moment.now + ms, clock, watchCall)
+      return start(moment, call, effect(call), onTimeout, interruptible)
+    })
+
+  // As far as it goes in place it needs neither a fiber nor a timer: nothing has been waited for.
+  const withinHolding: TimeLimits["withinHolding"] = (deadline, effect, onTimeout) =>
+    Step.masked((moment) => {
+      const call = new Call(deadline, clock, watchCall)
+      const begun = Step.call((inner) => effect(call, inner), moment.branch(Effect.interruptible, true))
+      return Step.isDone(begun) ? begun : start(moment, call, begun, onTimeout, uninterruptible)
+    })
+
+  return { within, withinHolding, size: Effect.sync(() => live) }
 })

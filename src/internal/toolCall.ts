@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { CallPolicy } from "../CallPolicy.js"
 import type { TierPolicy } from "../CallPolicy.js"
-import { Guard } from "../Guard.js"
+import { DeadlineExceeded, Guard } from "../Guard.js"
 import type { Refusal } from "../Guard.js"
 import { CurrentPrincipal } from "../Principal.js"
 import { Warehouse } from "../Warehouse.js"
@@ -123,26 +123,37 @@ export const make = Effect.gen(function* () {
         const { tier } = yield* CurrentPrincipal
         const limits = policies.of(tier)
         const started = yield* monotonicMillis
-        const { cached, value } = yield* cache.serve(
+        const deadlineMs = limits.metadataTimeoutMs * METADATA_ATTEMPTS
+        // What is told beside the value is of this call alone: nobody else is to be told it.
+        let own: AnswerMeta | undefined
+        const asked = guarded<A, E>(
+          {
+            tool,
+            class: "metadata",
+            deadlineMs,
+            timeoutMs: limits.metadataTimeoutMs,
+            estimatedBytes: METADATA_BYTES
+          },
+          limits.metadataTimeoutMs,
+          (run) => work(run, limits)
+        )
+        const { cached, value } = yield* cache.serve<A, E | WarehouseError | Refusal, never>(
           {
             key: JSON.stringify([tier, tool, key]),
-            bytes: (answer: Answer<A>) => Buffer.byteLength(JSON.stringify(answer.value))
+            patience: {
+              ms: deadlineMs,
+              late: () => new DeadlineExceeded({ limitMs: deadlineMs, sent: false, of: "call" })
+            }
           },
-          guarded<A, E>(
-            {
-              tool,
-              class: "metadata",
-              deadlineMs: limits.metadataTimeoutMs * METADATA_ATTEMPTS,
-              timeoutMs: limits.metadataTimeoutMs,
-              estimatedBytes: METADATA_BYTES
-            },
-            limits.metadataTimeoutMs,
-            (run) => work(run, limits)
-          )
+          Effect.map(asked, ({ meta, value }) => {
+            own = meta
+            return value
+          })
         )
-        if (cached === undefined) return value
+        if (cached === undefined && own !== undefined) return { value, meta: own }
         const elapsed_ms = Math.round((yield* monotonicMillis) - started)
-        return { value: value.value, meta: { elapsed_ms, ...(yield* degraded), ...cachedMeta(cached) } }
+        const meta = { elapsed_ms, ...(yield* degraded) }
+        return { value, meta: cached === undefined ? meta : { ...meta, ...cachedMeta(cached) } }
       }),
     /** A statement that uses compute. */
     query: <A, E>(

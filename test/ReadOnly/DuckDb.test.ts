@@ -1,14 +1,15 @@
-import { describe, expect, it, layer } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Exit } from "effect"
 import * as DuckDb from "../../src/ReadOnly/DuckDb.js"
 import * as ReadOnly from "../../src/ReadOnly.js"
+import { withLayer } from "../utils/withLayer.js"
 
 const check = (sql: string, policy: Partial<ReadOnly.Policy> = {}) =>
   Effect.flatMap(ReadOnly.ReadOnly, (gate) => gate.check(sql, { ...ReadOnly.defaultPolicy, ...policy }))
 const rejection = (sql: string, policy: Partial<ReadOnly.Policy> = {}) => Effect.flip(check(sql, policy))
 const allowing = (...allowFunctions: ReadonlyArray<string>) => ({ allowFunctions })
 
-layer(DuckDb.layer())("the DuckDB gate", (it) => {
+withLayer(DuckDb.layer())("the DuckDB gate", (it) => {
   it.effect("says which dialect it checks", () =>
     Effect.map(ReadOnly.ReadOnly, (gate) => expect(gate.dialect).toBe("duckdb"))
   )

@@ -1,7 +1,8 @@
-import { expect, it, layer } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import { Effect, Either } from "effect"
 import * as DuckDb from "../../src/ReadOnly/DuckDb.js"
 import * as ReadOnly from "../../src/ReadOnly.js"
+import { withLayer } from "../utils/withLayer.js"
 
 type Code = ReadOnly.StatementRejected["code"]
 
@@ -361,7 +362,7 @@ const attacks: Partial<Record<Code, ReadonlyArray<string>>> = {
   ]
 }
 
-layer(DuckDb.layer())("what the DuckDB gate refuses", (it) => {
+withLayer(DuckDb.layer())("what the DuckDB gate refuses", (it) => {
   for (const [code, statements] of Object.entries(attacks)) {
     it.effect(`${code}: ${statements.length} statements`, () =>
       Effect.gen(function* () {

@@ -1,10 +1,11 @@
 import { DuckDBInstance } from "@duckdb/node-api"
-import { expect, layer } from "@effect/vitest"
+import { expect } from "@effect/vitest"
 import { Effect, Either } from "effect"
 import { readFileSync } from "node:fs"
 import * as DuckDb from "../../src/ReadOnly/DuckDb.js"
 import * as ReadOnly from "../../src/ReadOnly.js"
 import * as Functions from "../../src/sql/Functions.js"
+import { withLayer } from "../utils/withLayer.js"
 
 const verdict = (sql: string) =>
   Effect.flatMap(ReadOnly.ReadOnly, (gate) => Effect.either(gate.check(sql, ReadOnly.defaultPolicy)))
@@ -23,7 +24,7 @@ const ask = (sql: string) =>
 const allowedScalar = (name: string) => ["native", "macro"].includes(Functions.scalarInDuckDb(name))
 const allowedTable = (name: string) => ["native", "macro"].includes(Functions.tableInDuckDb(name))
 
-layer(DuckDb.layer())("the lists against the DuckDB that is installed", (it) => {
+withLayer(DuckDb.layer())("the lists against the DuckDB that is installed", (it) => {
   it.effect("of its functions with side effects or volatile results only random numbers are allowed", () =>
     Effect.gen(function* () {
       const names = yield* ask(
@@ -113,7 +114,7 @@ interface Row {
   readonly class: string
 }
 
-layer(DuckDb.layer())("the corpus of statements that must be refused", (it) => {
+withLayer(DuckDb.layer())("the corpus of statements that must be refused", (it) => {
   it.effect("has no statement that the gate accepts, but those that are harmless by their class", () =>
     Effect.gen(function* () {
       const rows = readFileSync(new URL("../fixtures/hand_rejects.jsonl", import.meta.url), "utf8")

@@ -1,7 +1,8 @@
-import { expect, layer } from "@effect/vitest"
+import { expect } from "@effect/vitest"
 import { Clock, Effect, Either } from "effect"
 import * as DuckDb from "../../src/ReadOnly/DuckDb.js"
 import * as ReadOnly from "../../src/ReadOnly.js"
+import { withLayer } from "../utils/withLayer.js"
 
 const verdict = (sql: string) =>
   Effect.flatMap(ReadOnly.ReadOnly, (gate) => Effect.either(gate.check(sql, ReadOnly.defaultPolicy)))
@@ -23,7 +24,7 @@ const bombs: Readonly<Record<string, (n: number) => string>> = {
     `SELECT ${nest(n, "CASE ", "x", " WHEN 1 THEN 1 WHEN 2 THEN 2 WHEN 3 THEN 3 END")}`
 }
 
-layer(DuckDb.layer())("the limits of the DuckDB gate", (it) => {
+withLayer(DuckDb.layer())("the limits of the DuckDB gate", (it) => {
   for (const [name, bomb] of Object.entries(bombs)) {
     it.effect(`nested ${name} pass when shallow and are refused when deep`, () =>
       Effect.gen(function* () {
@@ -82,7 +83,7 @@ layer(DuckDb.layer())("the limits of the DuckDB gate", (it) => {
 })
 
 // The real clock: the time of a native parser is what is measured.
-layer(DuckDb.layer(), { excludeTestServices: true })("the time the DuckDB gate takes", (it) => {
+withLayer(DuckDb.layer())("the time the DuckDB gate takes", (it) => {
   it.effect("every text is decided in time that grows with its length, not faster", () =>
     Effect.gen(function* () {
       const texts: Readonly<Record<string, (n: number) => string>> = {

@@ -1,12 +1,13 @@
-import { expect, it, layer } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option } from "effect"
 import * as Snowflake from "../../src/ReadOnly/Snowflake.js"
 import * as ReadOnly from "../../src/ReadOnly.js"
+import { withLayer } from "../utils/withLayer.js"
 
 const check = (sql: string, policy: Partial<ReadOnly.Policy> = {}) =>
   Effect.flatMap(ReadOnly.ReadOnly, (gate) => gate.check(sql, { ...ReadOnly.defaultPolicy, ...policy }))
 
-layer(Snowflake.layer())("the Snowflake gate behind the port", (it) => {
+withLayer(Snowflake.layer())("the Snowflake gate behind the port", (it) => {
   it.effect("says which dialect it checks", () =>
     Effect.map(ReadOnly.ReadOnly, (gate) => expect(gate.dialect).toBe("snowflake"))
   )

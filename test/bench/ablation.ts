@@ -40,8 +40,8 @@ const alone = Effect.gen(function* () {
     retry: () =>
       retry.run(() => Effect.void, { class: "query", deadline: undefined, decide: () => RetryPolicy.never }),
     pace: () => pace.acquire,
-    "bulkhead (1 of 2)": () => bulkhead.withSlot("requests", slot, Effect.void),
-    breaker: () => Effect.zipRight(breaker.peek, breaker.protect(Effect.void)),
+    "bulkhead (1 of 2)": () => Bulkhead.withSlot(bulkhead, "requests", slot, Effect.void),
+    breaker: () => Effect.zipRight(breaker.peek, CircuitBreaker.protect(breaker, Effect.void)),
     "time limit": () =>
       limits.within(
         65_000,

@@ -26,7 +26,9 @@ export const bulkheadDrain = (waiters: number): Promise<number> =>
     const pool = { permits: 1, maxQueue: waiters, maxQueuePerClient: waiters }
     const bulkhead = yield* Bulkhead.make({ requests: pool, statements: pool })
     const slot = { client: "client", tier: "default", maxWaitMs: 600_000 }
-    return yield* drained(waiters, (work) => Effect.orDie(bulkhead.withSlot("requests", slot, work)))
+    return yield* drained(waiters, (work) =>
+      Effect.orDie(Bulkhead.withSlot(bulkhead, "requests", slot, work))
+    )
   }).pipe(Effect.scoped, Effect.runPromise)
 
 /** Milliseconds. Every release wakes all waiters: keep the number small. */

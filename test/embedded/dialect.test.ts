@@ -1,12 +1,13 @@
 /**
  * Everyday queries in Snowflake's SQL, answered by DuckDB through the macros and the translation.
  */
-import { expect, layer } from "@effect/vitest"
+import { expect } from "@effect/vitest"
 import { Chunk, Effect, Stream } from "effect"
 import { names } from "../../src/embedded/dialect/macros.js"
 import type { Cell } from "../../src/Warehouse.js"
 import { Warehouse } from "../../src/Warehouse.js"
 import * as DuckDb from "../../src/Warehouse/DuckDb.js"
+import { withLayer } from "../utils/withLayer.js"
 
 const read = (sql: string) =>
   Effect.scoped(
@@ -214,7 +215,7 @@ const queries: ReadonlyArray<readonly [string, string, ReadonlyArray<ReadonlyArr
   ]
 ]
 
-layer(DuckDb.layer(), { excludeTestServices: true, timeout: "30 seconds" })("dialect", (it) => {
+withLayer(DuckDb.layer())("dialect", (it) => {
   for (const [group, list] of Object.entries(expressions)) {
     it.effect(`computes ${group}`, () =>
       Effect.gen(function* () {

@@ -1,8 +1,9 @@
-import { expect, layer } from "@effect/vitest"
+import { expect } from "@effect/vitest"
 import { Chunk, Effect, Stream } from "effect"
 import * as Sample from "../../src/embedded/sample.js"
 import { Warehouse } from "../../src/Warehouse.js"
 import * as DuckDb from "../../src/Warehouse/DuckDb.js"
+import { withLayer } from "../utils/withLayer.js"
 
 const read = (sql: string) =>
   Effect.scoped(
@@ -37,7 +38,7 @@ const faults: Readonly<Record<string, string>> = {
   "days outside 2025 and 2026": "ORDERS WHERE YEAR(ORDERED_AT) NOT IN (2025, 2026)"
 }
 
-layer(DuckDb.layer(), { excludeTestServices: true, timeout: "30 seconds" })("sample data", (it) => {
+withLayer(DuckDb.layer())("sample data", (it) => {
   for (const [name, from] of Object.entries(faults)) {
     it.effect(`has no ${name}`, () =>
       Effect.map(read(`SELECT COUNT(*) FROM ${from}`), (rows) => expect(rows).toEqual([[0]]))

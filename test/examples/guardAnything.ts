@@ -16,7 +16,7 @@ export const protect = <A, R>(user: string, call: Effect.Effect<A, ApiError, R>)
     const breaker = yield* CircuitBreaker.CircuitBreaker
     return yield* limiter.limit(
       { client: user, tier: "default", class: "query" },
-      breaker.protect(call, {
+      CircuitBreaker.protect(breaker, call, {
         // A 404 is an answer; only the API's own faults count against it.
         verdict: (exit) =>
           exit._tag === "Failure" && exit.cause._tag === "Fail" && exit.cause.error.status < 500

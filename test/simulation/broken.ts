@@ -25,11 +25,11 @@ const limiter = (
 
 const bulkhead = (
   { server }: Scenario,
-  f: (real: Bulkhead.Bulkhead["Type"]) => Bulkhead.Bulkhead["Type"]["withSlot"]
+  f: (real: Bulkhead.Bulkhead["Type"]) => Partial<Bulkhead.Bulkhead["Type"]>
 ): Replacements => ({
   bulkhead: Layer.effect(
     Bulkhead.Bulkhead,
-    Effect.map(Bulkhead.Bulkhead, (real) => ({ ...real, withSlot: f(real) }))
+    Effect.map(Bulkhead.Bulkhead, (real) => ({ ...real, ...f(real) }))
   ).pipe(Layer.provide(Bulkhead.layer(server.bulkhead)))
 })
 
@@ -94,29 +94,43 @@ export const limiterThatGuesses: Broken = (scenario) =>
       )
   }))
 
-/** The slot is free as soon as nobody waits for the result, and not when the work has ended. */
+/** The slot is free when its time is over, and not when the work has ended. */
 export const bulkheadThatFreesAtTimeout: Broken = (scenario) =>
-  bulkhead(
-    scenario,
-    (real) => (pool, request, effect) => real.withSlot(pool, request, Effect.disconnect(effect))
-  )
+  bulkhead(scenario, (real) => {
+    const freed = new WeakSet<Bulkhead.Slot>()
+    const release = (slot: Bulkhead.Slot) =>
+      Effect.suspend(() => {
+        if (freed.has(slot)) return Effect.void
+        freed.add(slot)
+        return real.release(slot)
+      })
+    return {
+      acquire: (pool, request) =>
+        Effect.tap(real.acquire(pool, request), (slot) =>
+          Effect.forkDaemon(Effect.interruptible(Effect.delay(release(slot), HELD_AT_MOST)))
+        ),
+      release
+    }
+  })
+
+const HELD_AT_MOST = "5 seconds"
 
 /** First come first served over all clients together: whoever has the most in the queue is served most. */
 export const bulkheadThatIsUnfair: Broken = (scenario) =>
-  bulkhead(
-    scenario,
-    (real) => (pool, request, effect) => real.withSlot(pool, { ...request, client: "everybody" }, effect)
-  )
+  bulkhead(scenario, (real) => ({
+    acquire: (pool, request) => real.acquire(pool, { ...request, client: "everybody" })
+  }))
 
-/** Who is interrupted takes its slot along. */
+/** One slot in a hundred never comes back. */
 export const bulkheadThatLeaks: Broken = (scenario) =>
-  bulkhead(
-    scenario,
-    (real) => (pool, request, effect) =>
-      Effect.onInterrupt(real.withSlot(pool, request, effect), () =>
-        Effect.forkDaemon(real.withSlot(pool, { ...request, maxWaitMs: 1e9 }, Effect.never))
-      )
-  )
+  bulkhead(scenario, (real) => {
+    let released = 0
+    return { release: (slot) => (++released % 100 === 0 ? Effect.void : real.release(slot)) }
+  })
+
+/** A permit that no breaker has given. */
+const forged = (real: CircuitBreaker["Type"]) =>
+  Effect.map(real.status, ({ generation }) => ({ generation, startedAt: 0 }))
 
 /** Half-open lets everybody through, and the warehouse that has just come back is run over. */
 export const breakerThatStampedes: Broken = (scenario) =>
@@ -124,30 +138,18 @@ export const breakerThatStampedes: Broken = (scenario) =>
     peek: Effect.catchAll(real.peek, (error) =>
       error.phase === "half-open" ? Effect.void : Effect.fail(error)
     ),
-    protect: (effect, options) =>
-      Effect.flatMap(real.status, ({ phase }) =>
-        phase === "half-open" ? effect : real.protect(effect, options)
-      )
+    acquire: Effect.flatMap(real.status, ({ phase }) => (phase === "half-open" ? forged(real) : real.acquire))
   }))
 
 /** It sees no failure at all. */
 export const breakerThatSleeps: Broken = (scenario) =>
-  breaker(scenario, (real) => ({
-    protect: (effect, options) =>
-      real.protect(effect, {
-        verdict: (exit) => {
-          options?.verdict?.(exit)
-          return "ignored"
-        }
-      })
-  }))
+  breaker(scenario, (real) => ({ settle: (permit) => real.settle(permit, "ignored") }))
 
 /** It says that it is open, and lets calls through all the same. */
 export const breakerThatLeaks: Broken = (scenario) =>
   breaker(scenario, (real) => ({
     peek: Effect.void,
-    protect: (effect, options) =>
-      Effect.flatMap(real.status, ({ phase }) => (phase === "open" ? effect : real.protect(effect, options)))
+    acquire: Effect.flatMap(real.status, ({ phase }) => (phase === "open" ? forged(real) : real.acquire))
   }))
 
 /** What was delivered is never charged. */

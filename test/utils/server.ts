@@ -5,6 +5,9 @@ import { Effect } from "effect"
 import type { ChildProcessWithoutNullStreams } from "node:child_process"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { metaKey } from "../../src/ErrorReport.js"
 import type { ErrorReport } from "../../src/ErrorReport.js"
@@ -13,11 +16,25 @@ export const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
 
 export type Env = { readonly [name: string]: string }
 
-/** The shell's own settings would change the tests. */
+let states: string | undefined
+let count = 0
+
+/** A state directory that nobody has used, gone with this process. */
+const freshState = (): string => {
+  if (states === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), "snowguard-state-"))
+    process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
+    states = folder
+  }
+  count += 1
+  return join(states, String(count))
+}
+
+/** The shell's own settings would change the tests, and what other tests used up would. */
 export const cleanEnv = (extra: Env = {}): { [name: string]: string } => {
-  const env: { [name: string]: string } = {}
+  const env: { [name: string]: string } = { SNOWGUARD_STATE_DIR: freshState() }
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !name.startsWith("SNOWGUARD_")) env[name] = value
+    if (value !== undefined && !/^SNOW(GUARD|FLAKE)_/.test(name)) env[name] = value
   }
   return { ...env, ...extra }
 }

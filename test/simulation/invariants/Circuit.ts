@@ -5,12 +5,13 @@
  * - while it is open nothing gets through, and nothing before the time it named;
  * - half-open, no more probes run at once than are allowed;
  * - after so many failures in a row it is not closed any more;
- * - every permit comes back.
+ * - every permit comes back, once.
  */
 import { Effect } from "effect"
 import * as CircuitBreaker from "../../../src/CircuitBreaker.js"
 import { CurrentPrincipal } from "../../../src/Principal.js"
 import { callOf } from "../calls.js"
+import type { Call } from "../calls.js"
 import type { Court } from "./Court.js"
 
 type Service = CircuitBreaker.CircuitBreaker["Type"]
@@ -28,6 +29,7 @@ export interface Circuit {
 
 export const make = (court: Court, rules: Rules): Circuit => {
   const running = new Map<number, number>()
+  const holders = new Map<CircuitBreaker.Permit, { readonly of: number; readonly call: Call }>()
   let held = 0
   let generation = 0
   /** Failures in a row in the current generation, and when the first of them was. */
@@ -89,44 +91,29 @@ export const make = (court: Court, rules: Rules): Circuit => {
     tap: (inner) => ({
       ...inner,
       peek: Effect.tapError(inner.peek, (error) => Effect.sync(() => refused(error))),
-      protect: (effect, options) =>
-        Effect.flatMap(CurrentPrincipal, (principal) => {
-          const call = callOf(principal)
-          let of = 0
-          const verdictOf = options?.verdict
-          const watched = Effect.uninterruptibleMask((restore) =>
-            court
-              .atomically(
-                Effect.map(inner.status, (status) => {
-                  begun(status)
-                  of = generation
-                  call.permits += 1
-                })
-              )
-              .pipe(
-                Effect.zipRight(restore(effect)),
-                Effect.onExit(() =>
-                  Effect.sync(() => {
-                    ended(of)
-                    call.permits -= 1
-                  })
-                )
-              )
-          )
-          return inner
-            .protect(watched, {
-              ...options,
-              ...(verdictOf === undefined
-                ? {}
-                : {
-                    verdict: (exit) => {
-                      const verdict = verdictOf(exit)
-                      judged(of, verdict)
-                      return verdict
-                    }
-                  })
-            })
-            .pipe(Effect.tapError((error) => Effect.sync(() => refused(error))))
+      acquire: Effect.flatMap(CurrentPrincipal, (principal) => {
+        const call = callOf(principal)
+        const noted = Effect.flatMap(inner.acquire, (permit) =>
+          Effect.map(inner.status, (status) => {
+            begun(status)
+            holders.set(permit, { of: generation, call })
+            call.permits += 1
+            return permit
+          })
+        )
+        return Effect.tapError(court.atomically(noted), (error) => Effect.sync(() => refused(error)))
+      }),
+      settle: (permit, verdict) =>
+        Effect.suspend(() => {
+          const holder = holders.get(permit)
+          if (holder === undefined) court.report("a permit comes back once", "it came back again")
+          else {
+            holders.delete(permit)
+            judged(holder.of, verdict)
+            ended(holder.of)
+            holder.call.permits -= 1
+          }
+          return inner.settle(permit, verdict)
         })
     })
   }

@@ -2,7 +2,7 @@
  * Who is in a slot and who waits for one.
  *
  * Held against it
- * - never more effects run than there are slots;
+ * - never more hold a slot than there are, and each slot is freed once;
  * - while a client waits, every other client gets one turn in a row at most;
  * - nobody gets a slot at once while somebody waits who is served later.
  */
@@ -43,6 +43,7 @@ export const make = (court: Court, options: Bulkhead.Options): Slots => {
     requests: { running: 0, lanes: new Map() },
     statements: { running: 0, lanes: new Map() }
   }
+  const holders = new Map<Bulkhead.Slot, Call>()
   const weightOf = (tier: string): number => options.tierWeights?.[tier] ?? 1
 
   const join = (watch: PoolWatch, waiter: Waiter): void => {
@@ -104,24 +105,33 @@ export const make = (court: Court, options: Bulkhead.Options): Slots => {
       ),
     tap: (inner) => ({
       ...inner,
-      withSlot: (pool, request, effect) =>
+      acquire: (pool, request) =>
         Effect.flatMap(CurrentPrincipal, (principal) => {
           const call = callOf(principal)
           const waiter: Waiter = { client: request.client, overtakenAt: undefined }
           const watch = pools[pool]
           const askedAt = court.moment()
-          const inSlot = Effect.uninterruptibleMask((restore) => {
-            if (court.orderly) {
-              served(pool, waiter, request.tier, court.moment() !== askedAt)
-              leave(watch, waiter)
-            }
-            started(pool, call)
-            return Effect.onExit(restore(effect), () => Effect.sync(() => ended(pool, call)))
-          })
-          const slotted = inner.withSlot(pool, request, inSlot)
-          if (!court.orderly) return slotted
-          join(watch, waiter)
-          return Effect.onExit(slotted, () => Effect.sync(() => leave(watch, waiter)))
+          if (court.orderly) join(watch, waiter)
+          return Effect.onExit(inner.acquire(pool, request), (exit) =>
+            Effect.sync(() => {
+              if (court.orderly) {
+                if (exit._tag === "Success") served(pool, waiter, request.tier, court.moment() !== askedAt)
+                leave(watch, waiter)
+              }
+              if (exit._tag === "Success") {
+                holders.set(exit.value, call)
+                started(pool, call)
+              }
+            })
+          )
+        }),
+      release: (slot) =>
+        Effect.suspend(() => {
+          const call = holders.get(slot)
+          if (call === undefined) court.report("a slot is freed once", `${slot.pool} freed by nobody`)
+          else ended(slot.pool, call)
+          holders.delete(slot)
+          return inner.release(slot)
         })
     })
   }

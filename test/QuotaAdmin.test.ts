@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Stream, TestClock } from "effect"
-import * as QuotaStore from "../../src/QuotaStore.js"
-import * as Admin from "../../src/QuotaStore/Admin.js"
+import * as QuotaStore from "../src/QuotaStore.js"
+import * as Admin from "../src/QuotaAdmin.js"
 
 const DAY = 86_400_000
 
@@ -57,7 +57,7 @@ describe("quota administration", () => {
       expect(yield* Admin.show({ client: "eve\u001b[2J" })).toBe("nothing has been used by eve?[2J")
       expect(JSON.parse(yield* Admin.show({ json: true }))).toEqual({ usage: [] })
       expect(Chunk.size(yield* Stream.runCollect(Admin.exportLines()))).toBe(0)
-      expect(yield* Admin.reset({ client: "ada" })).toBe("nothing to forget for ada")
+      expect(yield* Admin.reset({ client: "ada" })).toBe("nothing to forget of ada")
     }).pipe(Effect.provide(QuotaStore.layerMemory))
   )
 
@@ -77,15 +77,17 @@ describe("quota administration", () => {
     Effect.gen(function* () {
       yield* some
       expect(yield* Admin.reset({ client: "ada", quota: "bytes_per_day" })).toBe(
-        "forgotten for ada:\n  bytes_per_day 900"
+        "forgotten:\n  ada bytes_per_day 900"
       )
       expect(JSON.parse(yield* Admin.reset({ client: "ada", json: true }))).toMatchObject({
         reset: [{ client: "ada", quota: "requests_per_hour", used: 12, held: 1 }]
       })
-      expect(yield* Admin.reset({})).toBe("forgotten for all clients together:\n  requests_per_hour 15")
+      expect(yield* Admin.reset({})).toBe(
+        "forgotten:\n  bob requests_per_hour 3\n  (all) requests_per_hour 15"
+      )
       const store = yield* QuotaStore.QuotaStore
       expect(yield* store.usage("client:ada")).toMatchObject([{ used: 0, reserved: 1 }])
-      expect(yield* store.usage("client:bob")).toMatchObject([{ used: 3 }])
+      expect(yield* store.usage("client:bob")).toMatchObject([])
       expect(yield* store.usage("global")).toMatchObject([{ used: 0, reserved: 1 }])
     }).pipe(Effect.provide(QuotaStore.layerMemory))
   )

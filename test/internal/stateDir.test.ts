@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { isSafe } from "../../../src/QuotaStore/sqlite/Driver.js"
-import { stateDir } from "../../../src/QuotaStore/sqlite/stateDir.js"
+import { isSafe } from "../../src/QuotaStore/sqlite/Driver.js"
+import { stateDir } from "../../src/internal/stateDir.js"
 
 const linux = { platform: "linux", home: "/home/ada", cwd: "/work", env: {} }
 const mac = { ...linux, platform: "darwin", home: "/Users/ada" }

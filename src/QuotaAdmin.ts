@@ -11,8 +11,9 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { QuotaName, QuotaStoreError, Usage } from "../QuotaStore.js"
-import { QuotaStore } from "../QuotaStore.js"
+import * as QuotaLimits from "./internal/quotaLimits.js"
+import type { QuotaName, QuotaStoreError, Usage } from "./QuotaStore.js"
+import { QuotaStore } from "./QuotaStore.js"
 
 /**
  * The limit of a quota of a key (`client:NAME` or `global`); undefined where there is none or nobody knows.
@@ -35,6 +36,7 @@ export interface ShowOptions {
 
 /** A line of a table, and of the JSON forms. */
 interface Row {
+  readonly key: string
   readonly client: string | null
   readonly quota: QuotaName
   readonly used: number
@@ -43,14 +45,9 @@ interface Row {
   readonly resets_at: string
 }
 
-const CLIENT = "client:"
-const keyOf = (client: string | undefined): string => (client === undefined ? "global" : CLIENT + client)
-/** Whose a key is; null for the totals over all clients. */
-const clientOf = (key: string): string | null =>
-  key.startsWith(CLIENT) ? key.slice(CLIENT.length) : key === "global" ? null : key
-
 const rowOf = ({ key, quota, reserved, resetAt, used }: Usage, limitOf: LimitOf): Row => ({
-  client: clientOf(key),
+  key,
+  client: QuotaLimits.clientOf(key) ?? null,
   quota,
   used,
   held: reserved,
@@ -76,7 +73,9 @@ const rows = (limitOf: LimitOf): Stream.Stream<Row, QuotaStoreError, QuotaStore>
 /** Of one client, or of the totals over all clients. */
 const rowsOf = (client: string | undefined, limitOf: LimitOf) =>
   Effect.flatMap(QuotaStore, (store) =>
-    Effect.map(store.usage(keyOf(client)), (usage) => usage.map((each) => rowOf(each, limitOf)))
+    Effect.map(store.usage(client === undefined ? QuotaLimits.GLOBAL : QuotaLimits.keyOf(client)), (usage) =>
+      usage.map((each) => rowOf(each, limitOf))
+    )
   )
 
 const everything = (client: string | undefined, limitOf: LimitOf) =>
@@ -84,16 +83,21 @@ const everything = (client: string | undefined, limitOf: LimitOf) =>
     ? Effect.map(Stream.runCollect(rows(limitOf)), Chunk.toReadonlyArray)
     : rowsOf(client, limitOf)
 
+/** As it is printed; the key says no more than the client does. */
+const shown = ({ key: _, ...row }: Row) => row
+
 /** A name comes from outside: what moves a terminal's cursor does not belong on it. */
 const printable = (text: string): string =>
   text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "?")
+
+const nameOf = ({ client }: Row): string => (client === null ? "(all)" : printable(client))
 
 const HEADINGS = ["client", "quota", "used", "held", "limit", "resets at"] as const
 
 /** Columns as wide as they need to be; numbers to the right. */
 const tableOf = (all: ReadonlyArray<Row>): string => {
   const lines = all.map((row) => [
-    row.client === null ? "(all)" : printable(row.client),
+    nameOf(row),
     row.quota,
     String(row.used),
     String(row.held),
@@ -123,7 +127,7 @@ const tableOf = (all: ReadonlyArray<Row>): string => {
 export const show = (options: ShowOptions = {}): Effect.Effect<string, QuotaStoreError, QuotaStore> =>
   Effect.map(everything(options.client, options.limitOf ?? unlimited), (all) =>
     options.json === true
-      ? JSON.stringify({ usage: all })
+      ? JSON.stringify({ usage: all.map(shown) })
       : all.length === 0
         ? options.client === undefined
           ? "nothing has been used"
@@ -143,13 +147,13 @@ export const exportLines = (
   const { client, limitOf = unlimited } = options
   return Stream.map(
     client === undefined ? rows(limitOf) : Stream.fromIterableEffect(rowsOf(client, limitOf)),
-    (row) => JSON.stringify(row)
+    (row) => JSON.stringify(shown(row))
   )
 }
 
 /**
- * Forgets what a client (the totals over all clients when absent) has used, of one quota or of all, and
- * says what that was. What unfinished calls hold stays held.
+ * Forgets what a client has used, of one quota or of all, and says what that was; of every client and of
+ * the totals over them when none is named. What unfinished calls hold stays held.
  *
  * @since 0.1.0
  * @category operations
@@ -161,14 +165,15 @@ export const reset = (options: {
 }): Effect.Effect<string, QuotaStoreError, QuotaStore> =>
   Effect.gen(function* () {
     const { client, json, quota } = options
-    const before = (yield* rowsOf(client, unlimited)).filter(
+    const before = (yield* everything(client, unlimited)).filter(
       (row) => (quota === undefined || row.quota === quota) && row.used > 0
     )
     const store = yield* QuotaStore
-    yield* store.reset(keyOf(client), quota)
-    if (json === true) return JSON.stringify({ reset: before })
-    const whose = client === undefined ? "all clients together" : printable(client)
+    const keys = new Set(before.map((row) => row.key))
+    yield* Effect.forEach(keys, (key) => store.reset(key, quota), { discard: true })
+    if (json === true) return JSON.stringify({ reset: before.map(shown) })
+    const whose = client === undefined ? "any client" : printable(client)
     return before.length === 0
-      ? `nothing to forget for ${whose}`
-      : [`forgotten for ${whose}:`, ...before.map((row) => `  ${row.quota} ${row.used}`)].join("\n")
+      ? `nothing to forget of ${whose}`
+      : `forgotten:\n${before.map((row) => `  ${nameOf(row)} ${row.quota} ${row.used}`).join("\n")}`
   })

@@ -1,0 +1,213 @@
+/**
+ * Who asked what and what became of it: one JSON object a line, append-only, rotated by size.
+ *
+ * `record` never waits for the disk: lines go through a bounded queue to one writer. What does not fit,
+ * or cannot be written, is counted (`snowguard_audit_lost_total`) and said in the log, because a silent
+ * gap is the one thing an audit log must not have. Lines that were taken are written before the scope has
+ * closed.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import { createHash } from "node:crypto"
+import type { FileHandle } from "node:fs/promises"
+import { mkdir, open, rename, rm } from "node:fs/promises"
+import { dirname } from "node:path"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Entry {
+  readonly client: string
+  readonly tier: string
+  readonly tool: string
+  /** Canonical text of the statement; written as the settings say. */
+  readonly statement?: string | undefined
+  /** `ok`, `cancelled`, or the code of the refusal or error. */
+  readonly decision: string
+  readonly rows?: number | undefined
+  readonly bytes?: number | undefined
+  readonly ms: number
+  readonly queryId?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Audit extends Context.Tag("snowguard/Audit")<
+  Audit,
+  { readonly record: (entry: Entry) => Effect.Effect<void> }
+>() {}
+
+/**
+ * Keeps nothing.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<Audit> = Layer.succeed(Audit, { record: () => Effect.void })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface FileOptions {
+  readonly path: string
+  /** Of a statement: its text, the SHA-256 of it, or nothing. */
+  readonly statements: "text" | "hash" | "none"
+  /** Bytes at which the file becomes `PATH.1`, and `PATH.1` becomes `PATH.2`. */
+  readonly maxBytes: number
+  /** Old files that are kept. */
+  readonly keep: number
+}
+
+/**
+ * The file cannot be opened for writing.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AuditError extends Schema.TaggedError<AuditError>("snowguard/AuditError")("AuditError", {
+  path: Schema.String,
+  description: Schema.String
+}) {
+  override get message(): string {
+    return `${this.path}: ${this.description}`
+  }
+}
+
+const lost = Metric.counter("snowguard_audit_lost_total", {
+  description: "Lines of the audit log that could not be written.",
+  incremental: true
+})
+
+/** Lines that may wait for the disk. */
+const QUEUE = 10_000
+
+/** Lines written at once. */
+const BATCH = 1_000
+
+const codeOf = (cause: unknown): string =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
+
+const line = (entry: Entry, timeMs: number, statements: FileOptions["statements"]): string => {
+  const { statement, ...rest } = entry
+  const told =
+    statement === undefined || statements === "none"
+      ? {}
+      : statements === "text"
+        ? { statement }
+        : { statement_sha256: createHash("sha256").update(statement).digest("hex") }
+  // JSON leaves no line break in a value: a statement cannot forge a line.
+  return `${JSON.stringify({ time: DateTime.formatIso(DateTime.unsafeMake(timeMs)), ...rest, ...told })}\n`
+}
+
+/** The open file and how much is in it. */
+interface Current {
+  readonly file: FileHandle
+  readonly size: number
+}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFile = ({
+  keep,
+  maxBytes,
+  path,
+  statements
+}: FileOptions): Layer.Layer<Audit, AuditError> =>
+  Layer.scoped(
+    Audit,
+    Effect.gen(function* () {
+      const io = <A>(what: string, run: () => Promise<A>) =>
+        Effect.tryPromise({
+          try: run,
+          catch: (cause) => new AuditError({ path, description: `cannot ${what}: ${codeOf(cause)}` })
+        })
+      const openFile = io("be opened", async (): Promise<Current> => {
+        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+        const file = await open(path, "a", 0o600)
+        return { file, size: (await file.stat()).size }
+      })
+      const rotate = io("be rotated", async () => {
+        await rm(`${path}.${keep}`, { force: true })
+        for (let i = keep - 1; i >= 0; i--) {
+          const from = i === 0 ? path : `${path}.${i}`
+          if (keep === 0) break
+          await rename(from, `${path}.${i + 1}`).catch((cause: unknown) => {
+            if (codeOf(cause) !== "ENOENT") throw cause
+          })
+        }
+        if (keep === 0) await rm(path, { force: true })
+      })
+
+      let current: Current | undefined = yield* openFile
+      const close = Effect.suspend(() => {
+        const file = current?.file
+        current = undefined
+        return file === undefined ? Effect.void : Effect.promise(() => file.close().catch(() => {}))
+      })
+      yield* Effect.addFinalizer(() => close)
+
+      const write = (lines: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          const text = lines.join("")
+          const bytes = Buffer.byteLength(text)
+          if (current !== undefined && current.size > 0 && current.size + bytes > maxBytes) {
+            yield* close
+            yield* rotate
+          }
+          const { file, size } = current ?? (yield* openFile)
+          current = { file, size }
+          yield* io("be written", () => file.appendFile(text))
+          current = { file, size: size + bytes }
+        }).pipe(
+          Effect.catchAll((error) =>
+            Metric.incrementBy(lost, lines.length).pipe(
+              Effect.zipRight(close),
+              Effect.zipRight(
+                Effect.logError("audit lines are lost").pipe(
+                  Effect.annotateLogs({ lines: lines.length, problem: error.message })
+                )
+              )
+            )
+          )
+        )
+
+      const queue = yield* Queue.dropping<string>(QUEUE)
+      const writer = yield* Effect.forkDaemon(
+        Effect.forever(
+          Effect.flatMap(Queue.takeBetween(queue, 1, BATCH), (lines) =>
+            Effect.uninterruptible(write([...lines]))
+          )
+        )
+      )
+      yield* Effect.addFinalizer(() =>
+        Fiber.interrupt(writer).pipe(
+          Effect.zipRight(Queue.takeAll(queue)),
+          Effect.flatMap((rest) => (rest.length === 0 ? Effect.void : write([...rest])))
+        )
+      )
+
+      return {
+        record: (entry) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            Effect.flatMap(Queue.offer(queue, line(entry, now, statements)), (taken) =>
+              taken ? Effect.void : Metric.increment(lost)
+            )
+          )
+      }
+    })
+  )

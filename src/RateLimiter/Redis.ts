@@ -1,0 +1,321 @@
+/**
+ * The `RateLimiter` of a fleet: its buckets are in Redis, so that a limit is one limit however many servers
+ * there are. One call is one script over all its buckets, on the server's time.
+ *
+ * ```
+ *   acquire --> Redis answers --> admitted | RateLimited, exactly as with buckets in memory
+ *                  | it does not
+ *                  +--> this server's share: buckets in memory of rate / live replicas; never unlimited
+ * ```
+ *
+ * In a Redis cluster the client's bucket and the shared ones are on different nodes: two steps, of which
+ * the first is given back when the second refuses.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as BucketLimits from "../core/BucketLimits.js"
+import { withoutStack } from "../internal/withoutStack.js"
+import type { Admission, Bucket, Options as Limits, Request, ScopeStatus } from "../RateLimiter.js"
+import * as RateLimiter from "../RateLimiter.js"
+import * as Redis from "../Redis.js"
+import * as Script from "./script.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Limits {
+  /** Whose time: the server's, or, for tests, this process's `Clock`. Default `server`. */
+  readonly time?: "server" | "clock" | undefined
+}
+
+/** A bucket in Redis; times in whole microseconds. */
+interface Line {
+  readonly key: string
+  readonly line: BucketLimits.Line
+  readonly interval: number
+  readonly depth: number
+  readonly startDebt: number
+}
+
+const HINT_JITTER = 0.2
+const MAX_WAIT_MS = 2_147_483_647
+
+/** Rounded up, as in memory: never faster than configured. */
+const micros = (ms: number): number => Math.ceil(ms * 1000)
+
+const inRedis = (key: string, line: BucketLimits.Line): Line => {
+  const interval = micros(1000 / line.rate)
+  const depth = micros((line.burst * interval) / 1000)
+  const initial = line.burst - line.startDebt / line.interval
+  return { key, line, interval, depth, startDebt: Math.max(0, depth - Math.floor(initial * interval)) }
+}
+
+const price = ({ interval }: Line, cost: number): number => Math.ceil(cost * interval)
+
+const encoded = (name: string): string => encodeURIComponent(name)
+
+const shareOf = (bucket: Bucket, replicas: number): Bucket => {
+  const burst = Math.max(1, bucket.burst / replicas)
+  const { initial } = bucket
+  return {
+    rate: bucket.rate / replicas,
+    burst,
+    ...(initial === undefined ? {} : { initial: Math.min(burst, initial / replicas) })
+  }
+}
+
+/** What one of `replicas` servers may let through on its own. */
+const shareOfAll = (limits: Limits, replicas: number): Limits => ({
+  global: shareOf(limits.global, replicas),
+  classes: Object.fromEntries(
+    Object.entries(limits.classes).map(([name, bucket]) => [name, bucket && shareOf(bucket, replicas)])
+  ),
+  tiers: Object.fromEntries(
+    Object.entries(limits.tiers).map(([name, { client, total }]) => [
+      name,
+      {
+        client: shareOf(client, replicas),
+        ...(total === undefined ? {} : { total: shareOf(total, replicas) })
+      }
+    ])
+  ),
+  maxClients: limits.maxClients
+})
+
+const statusOf = ({ depth, interval, line }: Line, debt: number): ScopeStatus => ({
+  scope: line.scope,
+  name: line.name,
+  ratePerSecond: line.rate,
+  burst: line.burst,
+  remaining: Math.max(Math.floor(Math.min((depth - debt) / interval, line.burst)), 0),
+  resetMs: Math.ceil(debt / 1000)
+})
+
+const doubleAt = (answer: Buffer, index: number): number => answer.readDoubleLE(8 * index)
+
+type Service = Context.Tag.Service<RateLimiter.RateLimiter>
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Service, RateLimiter.InvalidLimits, Redis.Redis> =>
+  Effect.gen(function* () {
+    const problems = BucketLimits.problems(options)
+    if (problems.length > 0) return yield* new RateLimiter.InvalidLimits({ problems })
+    const redis = yield* Redis.Redis
+    const config = BucketLimits.compile(options)
+    const prefix = `${redis.prefix}b:`
+    const shared = new Map(
+      config.shared.map((line) => [
+        line,
+        inRedis(
+          `${prefix}{global}:${line.scope}${line.name === undefined ? "" : `:${encoded(line.name)}`}`,
+          line
+        )
+      ])
+    )
+    const sharedOf = (lines: ReadonlyArray<BucketLimits.Line>): ReadonlyArray<Line> =>
+      lines.flatMap((line) => shared.get(line) ?? [])
+    const tierOf = (name: string) => config.tiers.get(name) ?? config.fallback
+    const own = (client: string, tier: string): Line =>
+      inRedis(`${prefix}{client:${encoded(client)}}`, tierOf(tier).client)
+    const pathOf = ({ class: name, tier }: { readonly class: string; readonly tier: string }) =>
+      sharedOf(tierOf(tier).paths.get(name) ?? tierOf(tier).classless)
+
+    const at: Effect.Effect<string | number> =
+      options.time === "clock" ? Effect.map(Clock.currentTimeMillis, (ms) => ms * 1000) : Effect.succeed("")
+
+    const finished = new WeakSet<Admission>()
+    /** Admissions of buckets in memory. */
+    const locally = new WeakMap<Admission, Service>()
+    let fallback: { readonly replicas: number; readonly limiter: Service } | undefined
+
+    /** Kept while Redis is away, or every outage of a second would be a fresh burst. */
+    const local: Effect.Effect<Service> = Effect.flatMap(redis.replicas, (replicas) =>
+      fallback?.replicas === replicas
+        ? Effect.succeed(fallback.limiter)
+        : Effect.map(Effect.orDie(RateLimiter.make(shareOfAll(options, replicas))), (limiter) => {
+            fallback = { replicas, limiter }
+            return limiter
+          })
+    )
+
+    const refused = (
+      binding: Line,
+      debt: number,
+      retryAfterMs: number,
+      never: boolean
+    ): Effect.Effect<never, RateLimiter.RateLimited> =>
+      Effect.flatMap(Random.next, (luck) => {
+        const { burst, name, ratePerSecond, remaining, scope } = statusOf(binding, debt)
+        const retryHintMs = retryAfterMs + Math.floor(retryAfterMs * HINT_JITTER * luck)
+        const fields = { scope, name, ratePerSecond, burst, remaining, retryAfterMs, retryHintMs, never }
+        return Effect.fail(
+          withoutStack(() => new RateLimiter.RateLimited(fields, { disableValidation: true }))
+        )
+      })
+
+    const giveBack = (lines: ReadonlyArray<Line>, cost: number): Effect.Effect<void> =>
+      Effect.flatMap(at, (now) =>
+        Effect.ignore(
+          redis.run(
+            Script.refund,
+            lines.map(({ key }) => key),
+            [now, ...lines.map((line) => price(line, cost))]
+          )
+        )
+      )
+
+    interface Answer {
+      readonly wait: number
+      readonly binding: Line
+      readonly debt: number
+    }
+
+    const ask = (lines: ReadonlyArray<Line>, cost: number, patience: number) =>
+      Effect.flatMap(at, (now) =>
+        Effect.map(
+          redis.run(
+            Script.acquire,
+            lines.map(({ key }) => key),
+            [now, patience, ...lines.flatMap((line) => [price(line, cost), line.depth, line.startDebt])]
+          ),
+          (answer): Answer | undefined => {
+            const binding = lines[doubleAt(answer, 1) - 1]
+            return binding && { wait: doubleAt(answer, 0), binding, debt: doubleAt(answer, 2) }
+          }
+        )
+      )
+
+    /** All buckets, or none. */
+    const askAll = (
+      groups: ReadonlyArray<ReadonlyArray<Line>>,
+      cost: number,
+      patience: number
+    ): Effect.Effect<Answer | undefined, Redis.RedisError> =>
+      Effect.gen(function* () {
+        let worst: Answer | undefined
+        const paid: Array<ReadonlyArray<Line>> = []
+        const undo = Effect.suspend(() =>
+          Effect.forEach(paid, (lines) => giveBack(lines, cost), { discard: true })
+        )
+        for (const lines of groups) {
+          const answer = yield* Effect.onError(ask(lines, cost, patience), () => undo)
+          if (answer === undefined || answer.wait < 0) {
+            yield* undo
+            return answer
+          }
+          paid.push(lines)
+          if (worst === undefined || answer.wait > worst.wait) worst = answer
+        }
+        return worst
+      })
+
+    const reserve = (
+      request: Request,
+      maxWaitMs: number
+    ): Effect.Effect<Admission, RateLimiter.RateLimited> =>
+      Effect.suspend(() => {
+        const { class: name, client, cost = 1, tier } = request
+        if (!(cost >= 0 && cost < Infinity)) throw new RangeError(`a call cannot cost ${cost} tokens`)
+        const first = own(client, tier)
+        const path = pathOf(request)
+        const patience = maxWaitMs > 0 ? Math.min(maxWaitMs, MAX_WAIT_MS) * 1000 : 0
+        const tooSmall = [first, ...path].find(({ line }) => cost > line.burst)
+        if (tooSmall !== undefined) return refused(tooSmall, 0, 0, true)
+        const groups = redis.cluster ? [[first], path] : [[first, ...path]]
+        return Effect.matchEffect(askAll(groups, cost, patience), {
+          onFailure: () =>
+            Effect.flatMap(local, (limiter) =>
+              Effect.map(limiter.reserve(request, maxWaitMs), (given) => {
+                locally.set(given, limiter)
+                return given
+              })
+            ),
+          onSuccess: (answer) =>
+            answer === undefined || answer.wait < 0
+              ? refused(
+                  answer?.binding ?? first,
+                  answer?.debt ?? 0,
+                  Math.ceil(-(answer?.wait ?? 0) / 1000),
+                  false
+                )
+              : Effect.succeed<Admission>({
+                  client,
+                  tier,
+                  class: name,
+                  cost,
+                  clientScope: "client",
+                  waitMs: Math.ceil(answer.wait / 1000)
+                })
+        })
+      })
+
+    const refund = (given: Admission): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (finished.has(given)) return Effect.void
+        finished.add(given)
+        const limiter = locally.get(given)
+        if (limiter !== undefined) return limiter.refund(given)
+        const first = own(given.client, given.tier)
+        const groups = redis.cluster ? [[first], pathOf(given)] : [[first, ...pathOf(given)]]
+        return Effect.forEach(groups, (lines) => giveBack(lines, given.cost), { discard: true })
+      })
+
+    const acquire = (request: Request) => reserve(request, 0)
+
+    return RateLimiter.RateLimiter.of({
+      acquire,
+      reserve,
+      acquireWithin: (request, maxWaitMs) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(reserve(request, maxWaitMs), (given) =>
+            given.waitMs === 0
+              ? Effect.succeed(given)
+              : Effect.as(
+                  Effect.onInterrupt(restore(Effect.sleep(given.waitMs)), () => refund(given)),
+                  given
+                )
+          )
+        ),
+      refund,
+      limit: (request, effect) => Effect.zipRight(acquire(request), effect),
+      status: (client, tier) => {
+        const total = tierOf(tier).total
+        const path = sharedOf([...(total === undefined ? [] : [total]), ...config.classes, config.global])
+        const first = own(client, tier)
+        const groups = redis.cluster ? [[first], path] : [[first, ...path]]
+        return Effect.forEach(groups, (lines) =>
+          Effect.flatMap(at, (now) =>
+            Effect.map(
+              redis.run(
+                Script.status,
+                lines.map(({ key }) => key),
+                [now, ...lines.map(({ startDebt }) => startDebt)]
+              ),
+              (answer) => lines.map((line, i) => statusOf(line, doubleAt(answer, i)))
+            )
+          )
+        ).pipe(
+          Effect.map((found) => found.flat()),
+          Effect.catchAll(() => Effect.flatMap(local, (limiter) => limiter.status(client, tier)))
+        )
+      }
+    })
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options
+): Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimits, Redis.Redis> =>
+  Layer.effect(RateLimiter.RateLimiter, make(options))

@@ -1,0 +1,57 @@
+/**
+ * Can this server do its work right now, and if not, why? For load balancers; a caller reads the same in
+ * the refusal it gets.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { CircuitBreaker } from "./CircuitBreaker.js"
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Readiness extends Context.Tag("snowguard/Readiness")<
+  Readiness,
+  {
+    /** Why the server cannot do its work; none when it can. Answers at once and contacts nobody. */
+    readonly problem: Effect.Effect<Option.Option<string>>
+  }
+>() {}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.map(CircuitBreaker, (breaker) =>
+  Readiness.of({
+    problem: Effect.map(breaker.status, ({ phase }) => {
+      switch (phase) {
+        case "open":
+          return Option.some("the warehouse is failing: the circuit is open")
+        case "forced-open":
+          return Option.some("an operator holds the circuit open")
+        default:
+          // Half-open is ready: without calls nobody would find out that the warehouse is back.
+          return Option.none()
+      }
+    })
+  })
+)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Readiness, never, CircuitBreaker> = Layer.effect(Readiness, make)
+
+/**
+ * Always ready.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<Readiness> = Layer.succeed(Readiness, { problem: Effect.succeedNone })

@@ -1,0 +1,331 @@
+/**
+ * One connection to a Redis (or Valkey), shared by everything in this process that counts there: the quota
+ * store and the shared rate limits. Each operation is one script, which Redis runs as one atomic step.
+ *
+ * ```
+ *   run --> circuit closed? --> connected? --> EVALSHA --(NOSCRIPT: was not run)--> EVAL
+ *             |                   |               |
+ *             CircuitOpen         Unreachable     Timeout (may have been run: never sent again), Rejected
+ * ```
+ *
+ * Invariants
+ *  - The layer builds while Redis is down: it connects in the background, and again whenever it has to.
+ *  - An operation is sent once. It is answered or fails within `commandTimeoutMs` or so; once a few have
+ *    failed the circuit is open and the next ones fail in microseconds.
+ *  - No user, password or command is part of an error or of the log.
+ *  - Live replicas are counted by heartbeats on the server's time; while Redis is away, the last number
+ *    known stands.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Connection from "./internal/redis/connection.js"
+import * as Url from "./internal/redis/url.js"
+import { heartbeat } from "./internal/redis/heartbeat.js"
+import type { Script } from "./internal/redis/script.js"
+
+/**
+ * `Missing`: the driver is not installed. `Configuration`: the URL or the prefix makes no sense.
+ * `Unreachable`: not sent. `Timeout`: sent, and nobody knows what became of it. `CircuitOpen`: refused by
+ * ourselves. `Rejected`: Redis answered with an error.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const Reason = Schema.Literal(
+  "Missing",
+  "Configuration",
+  "Unreachable",
+  "Timeout",
+  "CircuitOpen",
+  "Rejected"
+)
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export type Reason = typeof Reason.Type
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class RedisError extends Schema.TaggedError<RedisError>("snowguard/RedisError")("RedisError", {
+  reason: Reason,
+  /** What went wrong and what an operator can do, in a sentence. */
+  description: Schema.String,
+  /** Milliseconds after which a try makes sense, where known. */
+  retryAfterMs: Schema.optional(Schema.Number)
+}) {
+  override get message(): string {
+    return `redis: ${this.description}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** `redis://`, `rediss://`, `redis+sentinel://h:p,h:p/NAME` or `redis+cluster://h:p,h:p`, with or without `user:password@`. */
+  readonly url: string
+  /** What every key starts with; without braces. Default `snowguard:`. */
+  readonly prefix?: string | undefined
+  /** Milliseconds an operation may take. Default 150. */
+  readonly commandTimeoutMs?: number | undefined
+  /** For servers whose certificate the system does not know. */
+  readonly tls?: Connection.Tls | undefined
+  /** Milliseconds between two heartbeats; a replica that missed three is gone. Default 5000. */
+  readonly heartbeatMs?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Redis extends Context.Tag("snowguard/Redis")<
+  Redis,
+  {
+    /** Runs a script; its answer as it came. `keys` of one call share a hash tag when `cluster`. */
+    readonly run: (
+      script: Script,
+      keys: ReadonlyArray<string>,
+      args: ReadonlyArray<string | number>
+    ) => Effect.Effect<Buffer, RedisError>
+    /** Every key that matches, in no order, of all nodes. For rare and patient use. */
+    readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
+    /** Keys live on several nodes: only those of one hash tag can be in one script. */
+    readonly cluster: boolean
+    readonly prefix: string
+    /** Servers that have lately been alive on this Redis, this one included; the last number known. */
+    readonly replicas: Effect.Effect<number>
+    /** The circuit in front of this connection. */
+    readonly circuit: Effect.Effect<CircuitBreaker.Status>
+  }
+>() {}
+
+const DEFAULT_PREFIX = "snowguard:"
+const COMMAND_TIMEOUT_MS = 150
+const HEARTBEAT_MS = 5000
+const SCAN_COUNT = 1000
+
+const breakerOptions: CircuitBreaker.Options = {
+  name: "redis",
+  consecutiveFailures: 3,
+  failureRate: 0.5,
+  // Latency is bounded by the command's own limit.
+  slowCallRate: 2,
+  minimumCalls: 20,
+  windowMs: 10_000,
+  probes: 1,
+  probeSuccesses: 1,
+  probeLeaseMs: 2000,
+  openTimes: CircuitBreaker.openTimes({ firstMs: 250, factor: 2, capMs: 2000 })
+}
+
+const fail = (reason: Reason, description: string): RedisError => new RedisError({ reason, description })
+
+const advice: ReadonlyArray<readonly [RegExp, string]> = [
+  [
+    /^(NOAUTH|WRONGPASS|ERR invalid password|ERR AUTH)/,
+    "Redis refuses the user or password of the Redis URL"
+  ],
+  [
+    /^NOPERM/,
+    "the user of the Redis URL may not run this; it needs EVAL, EVALSHA, SCAN and the keys of the prefix"
+  ],
+  [/^OOM/, "Redis is out of memory; give it more, and use maxmemory-policy noeviction"],
+  [/^READONLY/, "this Redis is a read-only replica; point the Redis URL at the master, or at the sentinels"],
+  [/^(MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|BUSY|TRYAGAIN|NOREPLICAS)/, "Redis cannot serve at the moment"],
+  [/^CROSSSLOT/, "this is a node of a Redis cluster; the Redis URL must start with redis+cluster://"]
+]
+
+/** What the driver threw; `where` are the hosts. */
+const errorOf = (cause: unknown, where: string, limitMs: number): RedisError => {
+  const { message, name } = Connection.sanitized(cause)
+  if (name === "ReplyError") {
+    const known = advice.find(([pattern]) => pattern.test(message))
+    return fail(
+      "Rejected",
+      known === undefined ? `${where} answered: ${message}` : `${known[1]} (${message})`
+    )
+  }
+  if (message === "Command timed out") {
+    return fail("Timeout", `${where} did not answer in ${limitMs} ms; what was asked may have been done`)
+  }
+  // A connection that breaks under a command leaves it unknown; one that is not there has sent nothing.
+  return /isn't (writeable|ready)/.test(message)
+    ? fail("Unreachable", `there is no connection to ${where}`)
+    : fail("Timeout", `the connection to ${where} broke; what was asked may have been done`)
+}
+
+const isNoScript = (cause: unknown): boolean => Connection.sanitized(cause).message.startsWith("NOSCRIPT")
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>, RedisError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const {
+      commandTimeoutMs = COMMAND_TIMEOUT_MS,
+      heartbeatMs = HEARTBEAT_MS,
+      prefix = DEFAULT_PREFIX
+    } = options
+    const target = Url.parse(options.url)
+    if (typeof target === "string") return yield* fail("Configuration", target)
+    if (/[{}*?[\]\\]/.test(prefix)) {
+      return yield* fail("Configuration", "the prefix of the keys must not contain any of {}*?[]\\")
+    }
+    const where = Url.describe(target)
+    const breaker = yield* CircuitBreaker.make(breakerOptions)
+    const client = yield* Effect.acquireRelease(
+      Effect.tryPromise({
+        try: () => Connection.open(target, { commandTimeoutMs }, options.tls),
+        catch: () => fail("Missing", "the Redis driver is not installed; run npm install ioredis")
+      }),
+      (opened) =>
+        Effect.promise(() => (opened.status === "ready" ? opened.quit() : Promise.resolve("OK"))).pipe(
+          Effect.catchAllCause(() => Effect.void),
+          Effect.ensuring(Effect.sync(() => opened.disconnect()))
+        )
+    )
+
+    // The first connection is waited for, briefly. Later there is one, or operations fail at once.
+    const first = yield* Deferred.make<void>()
+    let warm = false
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const ready = () =>
+          void Connection.warm(client).then(() => {
+            warm = true
+            Deferred.unsafeDone(first, Effect.void)
+          })
+        // Reported by the operation that meets it; unheard, the driver would print it.
+        const ignore = () => {}
+        client.on("error", ignore)
+        client.on("ready", ready)
+        return ready
+      }),
+      (ready) => Effect.sync(() => client.off("ready", ready))
+    )
+    client.connect().catch(() => {})
+
+    const send = (command: string, args: Array<string | number>): Effect.Effect<unknown, unknown> =>
+      Effect.async((resume) => {
+        client.callBuffer(command, args).then(
+          (value) => resume(Effect.succeed(value)),
+          (cause: unknown) => resume(Effect.fail(cause))
+        )
+      })
+
+    const connected: Effect.Effect<void, RedisError> = Effect.suspend(() =>
+      warm && client.status === "ready"
+        ? Effect.void
+        : Effect.timeoutFail(Deferred.await(first), {
+            duration: commandTimeoutMs,
+            onTimeout: () => fail("Unreachable", `there is no connection to ${where}`)
+          })
+    )
+
+    const guarded = <A>(effect: Effect.Effect<A, RedisError>): Effect.Effect<A, RedisError> =>
+      Effect.catchTag(CircuitBreaker.protect(breaker, effect), "CircuitOpen", (open) =>
+        Effect.fail(
+          new RedisError({
+            reason: "CircuitOpen",
+            description: `${where} has failed lately; not asked again for a moment`,
+            ...(open.retryAfterMs === undefined ? {} : { retryAfterMs: open.retryAfterMs })
+          })
+        )
+      )
+
+    const run = (
+      script: Script,
+      keys: ReadonlyArray<string>,
+      args: ReadonlyArray<string | number>
+    ): Effect.Effect<Buffer, RedisError> => {
+      const call = Effect.catchAll(
+        send("evalsha", [script.sha, keys.length, ...keys, ...args]),
+        // Refused before it ran: after a restart or SCRIPT FLUSH the script has to be sent along.
+        (cause) =>
+          isNoScript(cause)
+            ? send("eval", [script.source, keys.length, ...keys, ...args])
+            : Effect.fail(cause)
+      )
+      return guarded(
+        Effect.zipRight(
+          connected,
+          Effect.flatMap(
+            Effect.mapError(call, (cause) => errorOf(cause, where, commandTimeoutMs)),
+            (answer) =>
+              Buffer.isBuffer(answer)
+                ? Effect.succeed(answer)
+                : Effect.fail(fail("Rejected", `${where} gave an answer that makes no sense`))
+          )
+        )
+      )
+    }
+
+    const nodes = () => ("nodes" in client ? client.nodes("master") : [client])
+
+    const scan = (pattern: string): Effect.Effect<ReadonlyArray<string>, RedisError> =>
+      Effect.map(
+        Effect.forEach(nodes(), (node) =>
+          Effect.gen(function* () {
+            const found: Array<string> = []
+            let cursor = "0"
+            do {
+              const from = cursor
+              const [next, keys] = yield* guarded(
+                Effect.zipRight(
+                  connected,
+                  Effect.tryPromise({
+                    try: () => node.scan(from, "MATCH", pattern, "COUNT", SCAN_COUNT),
+                    catch: (cause) => errorOf(cause, where, commandTimeoutMs)
+                  })
+                )
+              )
+              found.push(...keys)
+              cursor = next
+            } while (cursor !== "0")
+            return found
+          })
+        ),
+        (found) => found.flat()
+      )
+
+    let replicas = 1
+    const id = (yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)).toString(36)
+    const beat = Effect.map(
+      run(heartbeat, [`${prefix}replicas`], [id, heartbeatMs * 3]),
+      (answer) => (replicas = Math.max(1, Number(answer.toString())))
+    )
+    // Who leaves says so: the others' shares grow at once.
+    yield* Effect.addFinalizer(() =>
+      client.status === "ready" ? Effect.ignore(run(heartbeat, [`${prefix}replicas`], [id, 0])) : Effect.void
+    )
+    yield* Effect.forkScoped(Effect.repeat(Effect.ignore(beat), Schedule.spaced(heartbeatMs)))
+
+    return Redis.of({
+      run,
+      scan,
+      cluster: target.kind === "cluster",
+      prefix,
+      replicas: Effect.sync(() => replicas),
+      circuit: breaker.status
+    })
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<Redis, RedisError> => Layer.scoped(Redis, make(options))

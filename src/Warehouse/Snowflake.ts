@@ -1,0 +1,209 @@
+/**
+ * ADAPTER of the `Warehouse` port: a Snowflake account, through `snowflake-sdk`.
+ *
+ * ```
+ * execute --> place (role, warehouse, database, schema) --> session of the pool --> statement
+ *               | who calls decides the role                  | login, latch, health     | time, cancel, cells
+ * ```
+ *
+ * Invariants
+ * 1. Nothing is loaded and nobody is contacted before the first statement.
+ * 2. A statement runs in a session whose namespace is its own from the login on: no `USE` that another
+ *    statement could meet half-way.
+ * 3. Each statement carries its time limits, its label (`QUERY_TAG`, a JSON text without secrets) and
+ *    `MULTI_STATEMENT_COUNT = 1`.
+ * 4. A retry carries the same request id, and the server answers with the first execution; after a
+ *    statement was given up its id is never used again, since the server would answer that it was cancelled.
+ * 5. Whatever goes wrong is a `WarehouseError`, in bounded time, without a secret in it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Lru from "../core/Lru.js"
+import { CurrentPrincipal } from "../Principal.js"
+import type { Principal } from "../Principal.js"
+import type { Statement, WarehouseError } from "../Warehouse.js"
+import { Warehouse } from "../Warehouse.js"
+import type { Login } from "./snowflake/auth.js"
+import { losesSession } from "./snowflake/classify.js"
+import * as Driver from "./snowflake/driver.js"
+import * as Hints from "./snowflake/hints.js"
+import * as Pool from "./snowflake/pool.js"
+import type { Place } from "./snowflake/session.js"
+import * as Session from "./snowflake/session.js"
+import * as Statements from "./snowflake/statement.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Read anew for each login, so that a key that was exchanged is used. */
+  readonly login: Effect.Effect<Login, WarehouseError>
+  /** Names as in SQL: upper case unless in double quotes. What is absent, Snowflake's user decides. */
+  readonly role?: string | undefined
+  readonly warehouse?: string | undefined
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+  /**
+   * The role for a caller in place of {@link Options.role}. Sessions are never shared between roles;
+   * remembered catalog answers are shared within a tier, so only the tier should decide.
+   */
+  readonly roleOf?: ((principal: Principal) => string | undefined) | undefined
+  /** Sessions at a time. Default 8. */
+  readonly maxSessions?: number | undefined
+  /** Statements in one session at a time. Default 20. */
+  readonly maxPerSession?: number | undefined
+  /** Milliseconds a login may take. Default 15,000. */
+  readonly loginMs?: number | undefined
+  /** Milliseconds between two parts of a result. Default 30,000. */
+  readonly fetchMs?: number | undefined
+  /** Milliseconds a statement may wait in the warehouse's queue; its own time when absent or less. */
+  readonly queuedMs?: number | undefined
+  /** Milliseconds after a refused login before the next one. Default 600,000. */
+  readonly latchMs?: number | undefined
+  /** Idle milliseconds after which a session is asked whether it lives. Default 300,000. */
+  readonly idleMs?: number | undefined
+  /** Let Snowflake stop a result after the rows that will be read (`ROWS_PER_RESULTSET`). Default on. */
+  readonly capRows?: boolean | undefined
+  /** Look for the names that were meant when a name is not found. Default on. */
+  readonly hints?: boolean | undefined
+}
+
+/** Ids of statements that were given up, with how often; the retries of a call come within minutes. */
+const ABANDONED = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
+
+const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
+
+/** As SQL reads a name: plain ones in upper case, quoted ones as they are. */
+const folded = (name: string | undefined): string | undefined => {
+  if (name === undefined || name === "") return undefined
+  const quoted = /^"((?:[^"]|"")+)"$/s.exec(name)?.[1]
+  if (quoted !== undefined) return quoted.replaceAll('""', '"')
+  return /^[A-Za-z_][A-Za-z0-9_$]*$/.test(name) ? name.toUpperCase() : name
+}
+
+/** Snowflake keeps 2,000 characters. */
+const queryTag = ({ requestId, tag }: Statement): string =>
+  JSON.stringify({
+    app: "snowguard",
+    tool: tag?.tool.slice(0, 200),
+    client: tag?.client.slice(0, 200),
+    request_id: requestId
+  })
+
+const parameters = (statement: Statement, options: Options) => ({
+  STATEMENT_TIMEOUT_IN_SECONDS: seconds(statement.timeoutMs),
+  STATEMENT_QUEUED_TIMEOUT_IN_SECONDS: seconds(
+    Math.min(statement.timeoutMs, options.queuedMs ?? statement.timeoutMs)
+  ),
+  MULTI_STATEMENT_COUNT: 1,
+  QUERY_TAG: queryTag(statement),
+  ...(statement.maxRows === undefined || options.capRows === false
+    ? {}
+    : { ROWS_PER_RESULTSET: statement.maxRows })
+})
+
+/** Another id of the same shape for the n-th time that a call has to start anew. */
+const renewed = (requestId: string, times: number): string => {
+  if (times === 0) return requestId
+  const at = requestId.length - 17
+  return /^[0-9a-f-]{36}$/.test(requestId) && times < 16
+    ? // The variant digit of a UUID: nobody else changes it.
+      requestId.slice(0, at) +
+        ((parseInt(requestId.charAt(at), 16) + times) % 16).toString(16) +
+        requestId.slice(at + 1)
+    : `${requestId}-${times}`
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const limits = { loginMs: options.loginMs ?? 15_000 }
+    const abandoned = Lru.make<number>(ABANDONED)
+
+    const pool = yield* Pool.make<Place, Driver.DriverConnection>({
+      key: ({ database, role, schema, warehouse }) => JSON.stringify([role, warehouse, database, schema]),
+      open: (place) =>
+        Effect.flatMap(Effect.zip(Driver.load, options.login), ([driver, login]) =>
+          Session.open(driver, login, place, limits)
+        ),
+      close: Session.close,
+      lives: Session.lives,
+      maxSessions: options.maxSessions ?? 8,
+      maxPerSession: options.maxPerSession ?? 20,
+      idleMs: options.idleMs ?? 300_000,
+      latchMs: options.latchMs ?? 600_000
+    })
+
+    const placeOf = (statement: Statement, principal: Principal): Place => {
+      const database = statement.database ?? folded(options.database)
+      // A schema belongs to its database: the default one is of no use in another.
+      const schema =
+        statement.schema ??
+        (statement.database === undefined || statement.database === folded(options.database)
+          ? folded(options.schema)
+          : undefined)
+      return {
+        role: folded(options.roleOf?.(principal) ?? options.role),
+        warehouse: folded(options.warehouse),
+        database,
+        schema
+      }
+    }
+
+    const attempt = (statement: Statement, place: Place) =>
+      Effect.gen(function* () {
+        const { lost, session } = yield* pool.acquire(place)
+        const { requestId } = statement
+        return yield* Statements.execute(session, {
+          sql: statement.sql,
+          binds: statement.binds ?? [],
+          requestId: renewed(requestId, Lru.get(abandoned, requestId) ?? 0),
+          timeoutMs: statement.timeoutMs,
+          maxRows: statement.maxRows,
+          parameters: parameters(statement, options),
+          fetchMs: options.fetchMs ?? 30_000,
+          abandoned: Effect.sync(() => {
+            Lru.set(abandoned, requestId, (Lru.get(abandoned, requestId) ?? 0) + 1, 1)
+          })
+        }).pipe(Effect.tapError((error) => (losesSession(error.reason) ? lost : Effect.void)))
+      })
+
+    /** A statement that failed gives its place back at once, not when its caller is done with the error. */
+    const run = (statement: Statement, place: Place) =>
+      Effect.gen(function* () {
+        const inner = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+        return yield* attempt(statement, place).pipe(
+          Scope.extend(inner),
+          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void))
+        )
+      })
+
+    const hints = options.hints === false ? undefined : yield* Hints.make({ run })
+
+    return Warehouse.of({
+      dialect: "snowflake",
+      execute: (statement) =>
+        Effect.flatMap(CurrentPrincipal, (principal) => {
+          const place = placeOf(statement, principal)
+          const result = run(statement, place)
+          return hints === undefined
+            ? result
+            : Effect.catchIf(result, Hints.isAboutNames, (error) => hints.explain(error, statement, place))
+        })
+    })
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<Warehouse> => Layer.scoped(Warehouse, make(options))

@@ -1,0 +1,279 @@
+/**
+ * What the driver threw, as a reason of the port: whose fault it is, whether the statement was sent, and
+ * what becomes of the session. Pure.
+ *
+ * The driver's errors are told by `name` and `code`; codes of the server arrive as texts ("000630"), those
+ * of the driver as numbers (401001). Rules are tried from the most to the least certain: what the server
+ * said of itself, then what HTTP said, then what the network said.
+ *
+ * A fault of the network or the warehouse never reads like a mistake in the SQL, nor the other way round;
+ * no description holds a host, a header or a body.
+ *
+ * @since 0.1.0
+ */
+import type { Reason } from "../../Warehouse.js"
+import { isCertificateCode, reasonOf } from "./codes.js"
+
+/**
+ * Where in the life of a statement it failed. `login`: before it was sent. `fetch`: after it ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Phase = "login" | "execute" | "fetch"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Failure {
+  readonly reason: Reason
+  readonly description: string
+  readonly sent: "no" | "yes" | "unknown"
+  readonly code?: string | undefined
+  readonly sqlState?: string | undefined
+  readonly queryId?: string | undefined
+  /** Milliseconds, from a `Retry-After` header. */
+  readonly retryAfterMs?: number | undefined
+}
+
+type Fields = { readonly [key: string]: unknown }
+
+const fields = (value: unknown): Fields =>
+  (typeof value === "object" || typeof value === "function") && value !== null ? (value as Fields) : {}
+
+const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value : typeof value === "number" ? String(value) : undefined
+
+const LONGEST = 600
+
+/** What the server says, on one line and without the headings that only a console shows. */
+export const gist = (message: string): string => {
+  const plain = message
+    .replace(/^(?:SQL (?:compilation|execution) error:?\s*)+/i, "")
+    .replaceAll(/[\p{Cc}\s]+/gu, " ")
+    .trim()
+  const short = plain.length > LONGEST ? `${plain.slice(0, LONGEST)}…` : plain
+  return short === "" || /[.!?…]$/.test(short) ? short : `${short}.`
+}
+
+/** Seconds, as a number; Snowflake sends no dates here. */
+const retryAfter = (response: Fields): number | undefined => {
+  const headers = fields(response["headers"])
+  const get = headers["get"]
+  const raw =
+    headers["retry-after"] ??
+    (typeof get === "function" ? (get.call(headers, "retry-after") as unknown) : undefined)
+  const seconds = Number(text(raw) ?? Number.NaN)
+  return Number.isFinite(seconds) && seconds >= 0 ? Math.ceil(seconds * 1000) : undefined
+}
+
+const unanswered = "The warehouse did not answer in time."
+
+const network: { readonly [code: string]: string } = {
+  ECONNREFUSED: "The connection was refused.",
+  ECONNRESET: "The connection broke.",
+  EPIPE: "The connection broke.",
+  ETIMEDOUT: unanswered,
+  ECONNABORTED: unanswered,
+  ENOTFOUND: "The host of the account cannot be found; is the account's name right?",
+  EAI_AGAIN: "The host of the account cannot be looked up.",
+  EHOSTUNREACH: "The host of the account cannot be reached.",
+  ENETUNREACH: "The network cannot be reached."
+}
+
+/** How far a statement got whose fate the server did not tell. */
+const reached = (phase: Phase, code?: string): Failure["sent"] =>
+  phase === "login" || code === "ECONNREFUSED" || code === "ENOTFOUND" || code === "EAI_AGAIN"
+    ? phase === "fetch"
+      ? "yes"
+      : "no"
+    : phase === "fetch"
+      ? "yes"
+      : "unknown"
+
+const fromStatus = (phase: Phase, status: number, response: Fields): Failure => {
+  const retryAfterMs = retryAfter(response)
+  const at = `HTTP ${status}`
+  if (status === 429) {
+    return {
+      reason: "Overloaded",
+      description: "It asks for fewer requests (HTTP 429).",
+      sent: phase === "fetch" ? "yes" : "no",
+      retryAfterMs
+    }
+  }
+  if (status >= 500 || status === 408) {
+    return { reason: "Unreachable", description: `It answered ${at}.`, sent: reached(phase), retryAfterMs }
+  }
+  if (phase === "fetch") {
+    // The addresses of the parts of a result expire; asking for the result again gives new ones.
+    return { reason: "Unreachable", description: `A part of the result was refused (${at}).`, sent: "yes" }
+  }
+  if (status === 401) {
+    return phase === "login"
+      ? { reason: "Authentication", description: `The login was refused (${at}).`, sent: "no" }
+      : { reason: "SessionLost", description: `The session is not valid any more (${at}).`, sent: "no" }
+  }
+  if (phase === "login" || status === 403) {
+    return {
+      reason: "Configuration",
+      description:
+        `The account's host answered ${at}` +
+        (phase === "login"
+          ? "; check the account's name and its network policy."
+          : "; something on the way refuses."),
+      sent: "no"
+    }
+  }
+  return { reason: "Protocol", description: `It answered ${at}.`, sent: "unknown" }
+}
+
+const nonsense = (phase: Phase): Failure => ({
+  reason: "Protocol",
+  description: "What it answered is not what its interface promises.",
+  sent: reached(phase)
+})
+
+const lost = (phase: Phase): Failure => ({
+  reason: "SessionLost",
+  description: "It ended the session.",
+  sent: phase === "fetch" ? "yes" : "no"
+})
+
+const fromNetwork = (phase: Phase, error: Fields): Failure => {
+  const cause = fields(error["cause"])
+  const chunk = fields(cause["part"])
+  if (typeof chunk["status"] === "number") return fromStatus("fetch", chunk["status"], chunk)
+  const inner = chunk["error"] === undefined ? cause : fields(chunk["error"])
+  if (chunk["malformed"] === true) return nonsense(phase)
+  const name = text(inner["name"]) ?? ""
+  if (/^(?:SyntaxError|TypeError|InternalAssertError)$/.test(name)) return nonsense(phase)
+  const code = text(inner["code"]) ?? text(fields(inner["cause"])["code"])
+  if (code !== undefined && isCertificateCode(code)) {
+    return {
+      reason: "Configuration",
+      description: `The certificate of the account's host cannot be trusted (${code}).`,
+      sent: "no",
+      code
+    }
+  }
+  // The body could not be unpacked.
+  if (code !== undefined && /^Z_/.test(code)) return nonsense(phase)
+  if (code === "ERR_CANCELED") {
+    return { reason: "Cancelled", description: "The statement was cancelled.", sent: reached(phase) }
+  }
+  return {
+    reason: "Unreachable",
+    description: network[code ?? ""] ?? `The connection failed${code === undefined ? "" : ` (${code})`}.`,
+    sent: reached(phase, code),
+    code
+  }
+}
+
+const fromServer = (phase: Phase, error: Fields): Failure => {
+  const data = fields(error["data"])
+  const code = text(error["code"])
+  const sqlState = text(error["sqlState"]) ?? text(data["sqlState"])
+  const queryId = text(data["queryId"])
+  const message = text(error["message"]) ?? ""
+  if (code === undefined) return { ...nonsense(phase), queryId }
+  const reason = reasonOf(code, sqlState, message)
+  // Whatever refuses a login is not the caller's, and everything but a fault of the server is latched.
+  const settled =
+    phase === "login" && (reason === undefined || reason === "InvalidStatement" || reason === "NotFound")
+      ? "Configuration"
+      : (reason ?? "Unknown")
+  return {
+    reason: settled,
+    description: gist(message) || `It refused with code ${code}.`,
+    sent: phase === "login" || settled === "SessionLost" || settled === "Authentication" ? "no" : "yes",
+    code,
+    sqlState,
+    queryId
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category classifying
+ */
+export const classify = (thrown: unknown, phase: Phase): Failure => {
+  const error = fields(thrown)
+  const name = text(error["name"]) ?? ""
+  const code = text(error["code"])
+  // The driver's own view of a session that the server has ended.
+  if (code === "407002" || code === "407001" || code === "405503" || code === "401004") return lost(phase)
+  switch (name) {
+    case "OperationFailedError":
+      return fromServer(phase, error)
+    case "NetworkError":
+      return fromNetwork(phase, error)
+    case "RequestFailedError":
+    case "LargeResultSetError": {
+      const response = fields(error["response"])
+      const status = Number(response["statusCode"] ?? response["status"])
+      return Number.isFinite(status)
+        ? fromStatus(name === "LargeResultSetError" ? "fetch" : phase, status, response)
+        : nonsense(phase)
+    }
+    case "UnexpectedContentError":
+    case "TypeError":
+    case "SyntaxError":
+    case "InternalAssertError":
+      return nonsense(phase)
+    case "MissingParameterError":
+    case "InvalidParameterError":
+      return { reason: "Configuration", description: gist(text(error["message"]) ?? ""), sent: "no", code }
+  }
+  if (code !== undefined && /^40(?:4\d\d\d|550[4-7])$/.test(code)) {
+    return {
+      reason: "Configuration",
+      description: "The driver refuses its settings.",
+      sent: "no",
+      code
+    }
+  }
+  if (code !== undefined && /^ERR_OSSL/.test(code)) {
+    return {
+      reason: "Authentication",
+      description: "The private key cannot be read: wrong format or passphrase.",
+      sent: "no",
+      code
+    }
+  }
+  if (code !== undefined && /^(?:ENOENT|EACCES|EISDIR|EPERM)$/.test(code)) {
+    return {
+      reason: "Configuration",
+      description: `A file that the login needs cannot be read (${code}).`,
+      sent: "no",
+      code
+    }
+  }
+  // An identity provider that the driver asks on the way, through a client of its own.
+  if (code !== undefined && (Object.hasOwn(network, code) || isCertificateCode(code))) {
+    return fromNetwork(phase, { cause: error })
+  }
+  if (phase === "login") {
+    return {
+      reason: "Authentication",
+      description: "The login could not be prepared.",
+      sent: "no",
+      code
+    }
+  }
+  return {
+    reason: "Unknown",
+    description: "The driver failed in a way it does not explain.",
+    sent: reached(phase),
+    code
+  }
+}
+
+/**
+ * After these the session is not used again.
+ *
+ * @since 0.1.0
+ * @category classifying
+ */
+export const losesSession = (reason: Reason): boolean => reason === "SessionLost"

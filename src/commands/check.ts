@@ -1,0 +1,20 @@
+/**
+ * `snowguard check`: connects to the Snowflake account and says who it is, and what is wrong.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Main from "../main.js"
+import type { Run } from "./Command.js"
+import { print } from "./Command.js"
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const run: Run = ({ settings }) =>
+  Effect.gen(function* () {
+    const { exitCode, lines } = yield* Main.checkAccount(settings)
+    yield* print(lines.join("\n"))
+    return exitCode
+  })

@@ -1,0 +1,149 @@
+/**
+ * The endpoints that steer and show the emulator; no fault ever touches them.
+ *
+ * | request | does |
+ * |---|---|
+ * | `GET /__emulator/state` | sessions, statements, requests by kind, tags, the latest statements |
+ * | `GET /__emulator/faults` | the script in force, its age, how often each fault has struck |
+ * | `PUT /__emulator/faults` | puts another script in force, from now on |
+ * | `POST /__emulator/expire` | every session's token has expired |
+ * | `POST /__emulator/reset` | no faults, no sessions, no statements, all counters zero |
+ *
+ * They are reachable on the control port always, and on the main port while that listens: a script that
+ * begins with `refused` closes the main port at once, and with it the connection that installed it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import type { FaultGate } from "./faultGate.js"
+import * as FaultScript from "./FaultScript.js"
+import type { Reply, Request } from "./http.js"
+import * as Http from "./http.js"
+import type { Sessions } from "./sessions.js"
+import type { Counts, Status } from "./statement.js"
+import type { Statements } from "./statements.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface State {
+  readonly sessions: { readonly alive: number; readonly opened: number }
+  readonly statements: Counts
+  /** Requests so far, by what they were. */
+  readonly requests: Readonly<Record<string, number>>
+  readonly connections: number
+  /** Statements by their QUERY_TAG, among those that are remembered. */
+  readonly tags: Readonly<Record<string, number>>
+  readonly latest: ReadonlyArray<{
+    readonly queryId: string
+    readonly session: number
+    readonly sql: string
+    readonly tag: string
+    readonly status: Status
+    readonly errorCode: string | null
+    readonly startedAt: number
+    readonly endedAt: number | null
+  }>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Services {
+  readonly sessions: Sessions
+  readonly statements: Statements
+  readonly gate: FaultGate
+  readonly requests: Map<string, number>
+  readonly connections: () => number
+}
+
+const shown = 50
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const state = ({ connections, requests, sessions, statements }: Services): State => {
+  const remembered = statements.latest(Number.MAX_SAFE_INTEGER)
+  const tags: Record<string, number> = {}
+  for (const { tag } of remembered) if (tag !== "") tags[tag] = (tags[tag] ?? 0) + 1
+  return {
+    sessions: { alive: sessions.all().length, opened: sessions.opened() },
+    statements: statements.counts(),
+    requests: Object.fromEntries(requests),
+    connections: connections(),
+    tags,
+    latest: remembered.slice(-shown).map((statement) => ({
+      queryId: statement.queryId,
+      session: statement.session.id,
+      sql: statement.sql,
+      tag: statement.tag,
+      status: statement.status,
+      errorCode: statement.result?._tag === "Failure" ? statement.result.code : null,
+      startedAt: statement.startedAt,
+      endedAt: statement.endedAt ?? null
+    }))
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category actions
+ */
+export const reset = (services: Services): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    yield* services.gate.install(FaultScript.none)
+    yield* services.statements.forget
+    for (const session of services.sessions.all()) services.sessions.close(session)
+    services.requests.clear()
+  })
+
+const parsed = (text: string): Either.Either<unknown, string> =>
+  Either.try({
+    try: (): unknown => JSON.parse(text),
+    catch: (cause) => (cause instanceof Error ? cause.message : "not JSON")
+  })
+
+/**
+ * A fault script from text, or what is wrong with it in a line or two.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const scriptFrom = (text: string): Either.Either<FaultScript.FaultScript, string> =>
+  Either.flatMap(parsed(text), (value) =>
+    Either.mapLeft(FaultScript.decode(value), (error) => ParseResult.TreeFormatter.formatErrorSync(error))
+  )
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const answer = (services: Services, path: string, request: Request): Effect.Effect<Reply> => {
+  const faults = Effect.map(services.gate.status, (status) => Http.json(status))
+  switch (`${request.method} ${path}`) {
+    case "GET state":
+      return Effect.sync(() => Http.json(state(services)))
+    case "GET faults":
+      return faults
+    case "PUT faults": {
+      const script = scriptFrom(request.body)
+      return Either.isLeft(script)
+        ? Effect.succeed(Http.json({ error: script.left }, 400))
+        : Effect.zipRight(services.gate.install(script.right), faults)
+    }
+    case "POST expire":
+      return Effect.sync(() => {
+        for (const session of services.sessions.all()) services.sessions.expire(session)
+        return Http.json(state(services))
+      })
+    case "POST reset":
+      return Effect.map(reset(services), () => Http.json(state(services)))
+    default:
+      return Effect.succeed(Http.json({ error: `No such endpoint: ${request.method} ${path}` }, 404))
+  }
+}

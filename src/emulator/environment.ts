@@ -1,0 +1,32 @@
+/**
+ * What statements run in.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type { Engine } from "../embedded/engine.js"
+import type { WarehouseError } from "../Warehouse.js"
+import type { Rows, Sizes } from "./results.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Environment {
+  readonly engine: Effect.Effect<Engine, WarehouseError>
+  readonly sizes: Sizes
+  readonly account: string
+  /** Warehouses that exist; any name does when undefined. */
+  readonly warehouses: ReadonlyArray<string> | undefined
+  readonly roles: ReadonlyArray<string> | undefined
+  readonly stored: (queryId: string) => Rows | undefined
+  readonly cancel: (queryId: string) => Effect.Effect<boolean>
+}
+
+/**
+ * The version of the server that clients are told.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const version = "9.30.0"

@@ -1,0 +1,146 @@
+/**
+ * Runs one statement of a session: on the embedded engine, or on the session itself.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Stream from "effect/Stream"
+import { apply } from "../embedded/dialect/edits.js"
+import { resultNames } from "../embedded/names.js"
+import type { Table } from "../embedded/show.js"
+import { duckdb } from "../sql/Dialect.js"
+import { tokenize } from "../sql/Lexer.js"
+import type { Bind } from "../Warehouse.js"
+import { declaredTypes } from "./declaredTypes.js"
+import type { Environment } from "./environment.js"
+import { version } from "./environment.js"
+import type { Failure } from "./failures.js"
+import * as Failures from "./failures.js"
+import type { Rows, Sizes } from "./results.js"
+import { allJson, builder } from "./results.js"
+import { relation } from "./resultScan.js"
+import * as SessionCommands from "./sessionCommands.js"
+import type { Session } from "./sessions.js"
+import type { Context, Text } from "./sqlText.js"
+import { contextCalls, resultScans } from "./sqlText.js"
+import * as Wire from "./wire.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Run {
+  readonly queryId: string
+  readonly text: Text
+  readonly binds: ReadonlyArray<Bind>
+  /** The parameters of the session with those of the statement over them. */
+  readonly parameters: ReadonlyMap<string, string>
+  readonly describeOnly: boolean
+}
+
+const rowsOf = ({ columns, rows }: Table, typeId: number, sizes: Sizes): Rows => {
+  const wire = columns.map(Wire.column)
+  const result = builder(wire, typeId, sizes)
+  result.add(Wire.rows(wire)(rows))
+  return result.build()
+}
+
+/** What the session's functions answer. */
+const contextOf = ({ account }: Environment, session: Session): Context => {
+  const own = session.queryIds
+  return {
+    functions: new Map<string, string | null>([
+      ["CURRENT_ACCOUNT", account],
+      ["CURRENT_ACCOUNT_NAME", account],
+      ["CURRENT_ORGANIZATION_NAME", "SNOWGUARD"],
+      ["CURRENT_REGION", "EMULATOR"],
+      ["CURRENT_USER", session.user],
+      ["CURRENT_ROLE", session.role],
+      ["CURRENT_WAREHOUSE", session.warehouse ?? null],
+      ["CURRENT_DATABASE", session.database ?? null],
+      ["CURRENT_SCHEMA", session.schema ?? null],
+      ["CURRENT_SESSION", String(session.id)],
+      ["CURRENT_CLIENT", session.application],
+      ["CURRENT_VERSION", version]
+    ]),
+    lastQueryId: (n) => (n > 0 ? own[n - 1] : own[own.length + n]) ?? null
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category running
+ */
+export const run = (
+  environment: Environment,
+  session: Session,
+  statement: Run
+): Effect.Effect<Rows, Failure> => {
+  const { parameters, text } = statement
+  return text.command._tag === "Query"
+    ? query(environment, session, statement)
+    : Effect.map(SessionCommands.answer(environment, session, text.command, parameters), (table) =>
+        rowsOf(table, text.typeId, environment.sizes)
+      )
+}
+
+/** The text with what the session knows put into it; `binds` gets what it reads from stored results. */
+const resolved = (environment: Environment, session: Session, text: Text, binds: Array<Bind>) => {
+  const tokens = tokenize(text.sql, duckdb)
+  // The engine reports what cannot be read.
+  if (Either.isLeft(tokens)) return Effect.succeed({ sql: text.sql, tokens: [], isRewritten: false })
+  const edits = contextCalls(tokens.right, contextOf(environment, session))
+  const filled = apply(text.sql, edits)
+  const again = tokenize(filled, duckdb)
+  const scans = Either.isRight(again) ? resultScans(again.right) : []
+  const unknown = scans.find((scan) => environment.stored(scan.queryId) === undefined)
+  if (unknown !== undefined) return Effect.fail(Failures.resultUnknown(unknown.queryId))
+  const sql = apply(
+    filled,
+    scans.map(({ end, queryId, start }) => {
+      const stored = environment.stored(queryId)!
+      binds.push(allJson(stored))
+      return { start, end, text: relation(stored.columns, binds.length) }
+    })
+  )
+  return Effect.succeed({ sql, tokens: tokens.right, isRewritten: sql !== text.sql })
+}
+
+const query = (environment: Environment, session: Session, statement: Run): Effect.Effect<Rows, Failure> =>
+  Effect.gen(function* () {
+    const { text } = statement
+    const binds: Array<Bind> = [...statement.binds]
+    const { isRewritten, sql, tokens } = yield* resolved(environment, session, text, binds)
+    const engine = yield* Effect.mapError(environment.engine, Failures.ofEngine)
+    const limit = Number(statement.parameters.get("ROWS_PER_RESULTSET") ?? 0)
+    const maxRows = statement.describeOnly ? 0 : limit > 0 ? limit : undefined
+    const answer = yield* Effect.mapError(
+      engine.execute({
+        sql,
+        binds,
+        database: session.database,
+        schema: session.schema,
+        // Whoever runs statements bounds them; the engine would count its own time only.
+        timeoutMs: 2_000_000_000,
+        maxRows,
+        queryId: statement.queryId
+      }),
+      Failures.ofEngine
+    )
+    const names = answer.columns.map((column) => column.name)
+    const shown = isRewritten ? resultNames(text.sql, tokens, names) : names
+    const types = declaredTypes(
+      tokens,
+      answer.columns.map((column) => column.type)
+    )
+    const columns = answer.columns.map((column, index) =>
+      Wire.column({ ...column, name: shown[index] ?? column.name, type: types[index] ?? column.type })
+    )
+    const encode = Wire.rows(columns)
+    const result = builder(columns, text.typeId, environment.sizes)
+    yield* Stream.runForEach(answer.rows, (rows) => Effect.sync(() => result.add(encode(rows)))).pipe(
+      Effect.mapError(Failures.ofEngine)
+    )
+    return result.build()
+  }).pipe(Effect.scoped)

@@ -1,0 +1,164 @@
+/**
+ * Decides which fault strikes a request. Pure.
+ *
+ * Chance is a hash of the seed, of the fault's place in the script and of how many requests it has applied
+ * to so far, not a shared stream: the n-th query meets the same fate whatever logins, polls and heartbeats
+ * happen in between, so a run can be repeated although requests race.
+ *
+ * @since 0.1.0
+ */
+import type { Delay, Fault, FaultScript, Where } from "./FaultScript.js"
+
+/**
+ * What a fault may look at.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly where: Exclude<Where, "any"> | "other"
+  /** A statement that is new and needs a running warehouse. */
+  readonly usesWarehouse: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface State {
+  readonly seed: number
+  /** By the place in the script: requests that the fault applied to, and those that it struck. */
+  readonly counters: ReadonlyArray<{ readonly seen: number; readonly struck: number }>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Decision {
+  readonly delayMs: number
+  readonly fault: Exclude<Fault, { readonly kind: "latency" | "refused" }> | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const initial = (script: FaultScript, seed: number): State => ({
+  seed: script.seed ?? seed,
+  counters: script.faults.map(() => ({ seen: 0, struck: 0 }))
+})
+
+/** A number in [0, 1) that depends on every part. */
+const draw = (...parts: ReadonlyArray<number>): number => {
+  let hash = 0x9e3779b9
+  for (const part of parts) {
+    hash = Math.imul(hash ^ (part | 0), 0x85ebca6b)
+    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+    hash = (hash ^ (hash >>> 16)) + 0x6d2b79f5
+  }
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+  hash = Math.imul(hash ^ (hash >>> 12), 0x297a2d39)
+  return ((hash ^ (hash >>> 15)) >>> 0) / 0x1_0000_0000
+}
+
+/** The quantile of the 99th percentile of the standard normal distribution. */
+const z99 = 2.3263478740408408
+
+/**
+ * The delay for two numbers in [0, 1).
+ *
+ * @since 0.1.0
+ * @category sampling
+ */
+export const sample = (delay: Delay, first: number, second: number): number => {
+  if ("ms" in delay) return delay.ms
+  if ("minMs" in delay) return delay.minMs + (delay.maxMs - delay.minMs) * first
+  const normal = Math.sqrt(-2 * Math.log(1 - first)) * Math.cos(2 * Math.PI * second)
+  const sigma = Math.log(delay.p99Ms / delay.medianMs) / z99
+  return delay.medianMs * Math.exp(sigma * normal)
+}
+
+const within = (fault: Fault, elapsedMs: number): boolean =>
+  elapsedMs >= (fault.fromMs ?? 0) && elapsedMs < (fault.untilMs ?? Number.POSITIVE_INFINITY)
+
+const withToken = new Set<Request["where"]>(["query", "heartbeat", "abort", "monitor"])
+
+const applies = (fault: Fault, request: Request): boolean => {
+  switch (fault.kind) {
+    case "refused":
+      return false
+    case "badPassword":
+      return request.where === "login"
+    case "corruptGzip":
+      return request.where === "chunk"
+    case "suspendedWarehouse":
+    case "resourceMonitor":
+    case "queueTimeout":
+      return request.usesWarehouse
+    default: {
+      const where = fault.where ?? "any"
+      if (fault.kind === "expiredSession" && !withToken.has(request.where)) return false
+      return where === "any" || where === request.where
+    }
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category decisions
+ */
+export const decide = (
+  script: FaultScript,
+  state: State,
+  elapsedMs: number,
+  request: Request
+): readonly [Decision, State] => {
+  const counters = [...state.counters]
+  let delayMs = 0
+  let struck: Decision["fault"]
+  script.faults.forEach((fault, index) => {
+    if (fault.kind === "refused" || !within(fault, elapsedMs) || !applies(fault, request)) return
+    if (struck !== undefined && fault.kind !== "latency") return
+    const counter = counters[index] ?? { seen: 0, struck: 0 }
+    if (counter.struck >= (fault.count ?? Number.POSITIVE_INFINITY)) return
+    const chance = fault.probability ?? 1
+    const strikes = chance >= 1 || draw(state.seed, index, counter.seen, 0) < chance
+    counters[index] = { seen: counter.seen + 1, struck: counter.struck + (strikes ? 1 : 0) }
+    if (!strikes) return
+    if (fault.kind === "latency") {
+      delayMs += sample(
+        fault.delay,
+        draw(state.seed, index, counter.seen, 1),
+        draw(state.seed, index, counter.seen, 2)
+      )
+    } else struck = fault
+  })
+  return [
+    { delayMs, fault: struck },
+    { seed: state.seed, counters }
+  ]
+}
+
+/**
+ * Whether somebody listens on the port.
+ *
+ * @since 0.1.0
+ * @category decisions
+ */
+export const listening = (script: FaultScript, elapsedMs: number): boolean =>
+  !script.faults.some((fault) => fault.kind === "refused" && within(fault, elapsedMs))
+
+/**
+ * The next moment at which {@link listening} may change; undefined when it will not.
+ *
+ * @since 0.1.0
+ * @category decisions
+ */
+export const nextChange = (script: FaultScript, elapsedMs: number): number | undefined => {
+  const edges = script.faults
+    .filter((fault) => fault.kind === "refused")
+    .flatMap((fault) => [fault.fromMs ?? 0, fault.untilMs ?? Number.POSITIVE_INFINITY])
+    .filter((edge) => edge > elapsedMs && Number.isFinite(edge))
+  return edges.length === 0 ? undefined : Math.min(...edges)
+}

@@ -1,0 +1,91 @@
+/**
+ * The outage that `snowguard demo --outage` rehearses, as data: what goes wrong in which order.
+ *
+ * @since 0.1.0
+ */
+import type { Fault, FaultScript } from "./FaultScript.js"
+
+/** A fault without the time at which it happens. */
+type Timeless = Fault extends infer F ? (F extends Fault ? Omit<F, "fromMs" | "untilMs"> : never) : never
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Phase {
+  readonly name: string
+  /** One sentence for whoever watches. */
+  readonly description: string
+  readonly lastsMs: number
+  readonly faults: ReadonlyArray<Timeless>
+}
+
+/**
+ * Healthy, struggling, gone, back without a warehouse, healthy: a minute.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const phases: ReadonlyArray<Phase> = [
+  { name: "healthy", description: "Snowflake answers.", lastsMs: 10_000, faults: [] },
+  {
+    name: "struggling",
+    description: "Answers take long, two in five are 503.",
+    lastsMs: 15_000,
+    faults: [
+      { kind: "latency", where: "any", delay: { medianMs: 400, p99Ms: 3000 } },
+      { kind: "status", where: "query", status: 503, probability: 0.4 }
+    ]
+  },
+  {
+    name: "down",
+    description: "Nobody answers: connections are refused.",
+    lastsMs: 12_000,
+    faults: [{ kind: "refused" }]
+  },
+  {
+    name: "suspended",
+    description: "Snowflake is back, the warehouse is not: a resource monitor keeps it suspended.",
+    lastsMs: 10_000,
+    faults: [{ kind: "suspendedWarehouse" }]
+  },
+  { name: "recovered", description: "Everything works again.", lastsMs: 13_000, faults: [] }
+]
+
+/**
+ * The script of the phases, one after the other; what the last one does goes on for ever. With a `speed`
+ * of 10 everything happens in a tenth of the time.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const script = (from: ReadonlyArray<Phase> = phases, speed = 1): FaultScript => {
+  const faults: Array<Fault> = []
+  let fromMs = 0
+  from.forEach((phase, index) => {
+    const untilMs = fromMs + phase.lastsMs / speed
+    const window = index === from.length - 1 ? { fromMs } : { fromMs, untilMs }
+    for (const fault of phase.faults) faults.push({ ...fault, ...window })
+    fromMs = untilMs
+  })
+  return { name: "outage rehearsal", faults }
+}
+
+/**
+ * The phase at a time since the script was installed.
+ *
+ * @since 0.1.0
+ * @category lookups
+ */
+export const phaseAt = (
+  elapsedMs: number,
+  from: ReadonlyArray<Phase> = phases,
+  speed = 1
+): Phase | undefined => {
+  let left = elapsedMs * speed
+  for (const phase of from) {
+    if (left < phase.lastsMs) return phase
+    left -= phase.lastsMs
+  }
+  return from[from.length - 1]
+}

@@ -1,0 +1,298 @@
+/**
+ * The bodies of Snowflake's answers, and which request is which. Pure.
+ *
+ * @since 0.1.0
+ */
+import type { Failure } from "./failures.js"
+import type { Request as FaultRequest } from "./faults.js"
+import type { Rows } from "./results.js"
+import type { Session } from "./sessions.js"
+import type { Statement } from "./statement.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Route =
+  | { readonly _tag: "Login" | "Submit" | "AbortRequest" | "Renew" | "Heartbeat" | "Logout" | "Telemetry" }
+  | { readonly _tag: "Result" | "AbortQuery" | "Monitor"; readonly queryId: string }
+  | { readonly _tag: "Chunk"; readonly queryId: string; readonly index: number }
+  | { readonly _tag: "Control"; readonly path: string }
+  | { readonly _tag: "NotFound" }
+
+const id = "([0-9a-fA-F-]{36})"
+const routes: ReadonlyArray<readonly [string, RegExp, (match: RegExpExecArray) => Route]> = [
+  ["POST", /^\/session\/v1\/login-request$/, () => ({ _tag: "Login" })],
+  ["POST", /^\/queries\/v1\/query-request$/, () => ({ _tag: "Submit" })],
+  ["POST", /^\/queries\/v1\/abort-request$/, () => ({ _tag: "AbortRequest" })],
+  ["POST", /^\/session\/token-request$/, () => ({ _tag: "Renew" })],
+  ["POST", /^\/session\/heartbeat$/, () => ({ _tag: "Heartbeat" })],
+  ["POST", /^\/session$/, () => ({ _tag: "Logout" })],
+  ["POST", /^\/telemetry\/send/, () => ({ _tag: "Telemetry" })],
+  ["GET", new RegExp(`^/queries/${id}/result$`), ([, queryId]) => ({ _tag: "Result", queryId: queryId! })],
+  [
+    "POST",
+    new RegExp(`^/queries/${id}/abort-request$`),
+    ([, queryId]) => ({ _tag: "AbortQuery", queryId: queryId! })
+  ],
+  [
+    "GET",
+    new RegExp(`^/monitoring/queries/${id}$`),
+    ([, queryId]) => ({ _tag: "Monitor", queryId: queryId! })
+  ],
+  [
+    "GET",
+    new RegExp(`^/chunks/${id}/(\\d+)$`),
+    ([, queryId, index]) => ({ _tag: "Chunk", queryId: queryId!, index: Number(index) })
+  ]
+]
+
+/** The prefix of the endpoints that steer the emulator. */
+const controlPrefix = "/__emulator/"
+
+/**
+ * @since 0.1.0
+ * @category parsing
+ */
+export const route = (method: string, path: string): Route => {
+  if (path.startsWith(controlPrefix)) return { _tag: "Control", path: path.slice(controlPrefix.length) }
+  for (const [verb, pattern, to] of routes) {
+    const match = verb === method ? pattern.exec(path) : null
+    if (match !== null) return to(match)
+  }
+  return { _tag: "NotFound" }
+}
+
+/**
+ * What the faults call a request.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const whereOf = (route: Route): FaultRequest["where"] => {
+  switch (route._tag) {
+    case "Login":
+      return "login"
+    case "Submit":
+    case "Result":
+      return "query"
+    case "Chunk":
+      return "chunk"
+    case "Renew":
+      return "renew"
+    case "Heartbeat":
+      return "heartbeat"
+    case "AbortRequest":
+    case "AbortQuery":
+      return "abort"
+    case "Monitor":
+      return "monitor"
+    default:
+      return "other"
+  }
+}
+
+const outputFormats: Readonly<Record<string, string | number | boolean>> = {
+  TIMEZONE: "UTC",
+  BINARY_OUTPUT_FORMAT: "HEX",
+  DATE_OUTPUT_FORMAT: "YYYY-MM-DD",
+  TIME_OUTPUT_FORMAT: "HH24:MI:SS.FF9",
+  TIMESTAMP_OUTPUT_FORMAT: "YYYY-MM-DD HH24:MI:SS.FF9 TZHTZM",
+  TIMESTAMP_NTZ_OUTPUT_FORMAT: "YYYY-MM-DD HH24:MI:SS.FF9",
+  TIMESTAMP_LTZ_OUTPUT_FORMAT: "",
+  TIMESTAMP_TZ_OUTPUT_FORMAT: "",
+  // Above it clients upload binds to a stage instead of sending them.
+  CLIENT_STAGE_ARRAY_BINDING_THRESHOLD: 2_147_483_647,
+  QUERY_CONTEXT_CACHE_SIZE: 5
+}
+
+/** Clients convert values by these: values are always in UTC and binary always hexadecimal. */
+const fixedParameters = new Set(["TIMEZONE", "BINARY_OUTPUT_FORMAT", "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD"])
+
+const parametersOf = (session: Session) =>
+  Object.entries(outputFormats).map(([name, value]) => ({
+    name,
+    value: fixedParameters.has(name) ? value : (session.parameters.get(name) ?? value)
+  }))
+
+const success = (data: unknown, code: string | null = null) => ({ data, code, message: null, success: true })
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const nothing = success(null)
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const refused = (failure: Failure) => ({
+  data: { nextAction: "RETRY_LOGIN", authnMethod: "USERNAME_PASSWORD" },
+  code: failure.code,
+  message: failure.message,
+  success: false
+})
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const failed = (failure: Failure, queryId?: string) => ({
+  data: {
+    internalError: false,
+    errorCode: failure.code,
+    sqlState: failure.sqlState ?? null,
+    line: -1,
+    pos: -1,
+    type: failure.message.startsWith("SQL compilation error") ? "COMPILATION" : "EXECUTION",
+    ...(queryId === undefined ? {} : { queryId })
+  },
+  code: failure.code,
+  message: failure.message,
+  success: false
+})
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const loggedIn = (session: Session, version: string, ttlMs: number) =>
+  success({
+    token: session.token,
+    masterToken: session.master,
+    validityInSeconds: Math.floor(ttlMs / 1000),
+    masterValidityInSeconds: 14_400,
+    sessionId: session.id,
+    displayUserName: session.user,
+    serverVersion: version,
+    firstLogin: false,
+    healthCheckInterval: 45,
+    parameters: parametersOf(session),
+    sessionInfo: {
+      databaseName: session.database ?? null,
+      schemaName: session.schema ?? null,
+      warehouseName: session.warehouse ?? null,
+      roleName: session.role
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const renewed = (session: Session, ttlMs: number) =>
+  success({
+    sessionToken: session.token,
+    validityInSecondsST: Math.floor(ttlMs / 1000),
+    masterToken: session.master,
+    validityInSecondsMT: 14_400,
+    sessionId: session.id
+  })
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const inProgress = ({ isAsync, queryId }: Statement) =>
+  success(
+    {
+      queryId,
+      getResultUrl: `/queries/${queryId}/result`,
+      queryAbortsAfterSecs: 300,
+      progressDesc: null
+    },
+    isAsync ? "333334" : "333333"
+  )
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const rows = (
+  statement: Statement,
+  result: Rows,
+  chunks: ReadonlyArray<{ readonly url: string }>,
+  chunkHeaders: Readonly<Record<string, string>>
+) => {
+  const { session } = statement
+  return success({
+    parameters: parametersOf(session),
+    rowtype: result.columns,
+    rowset: result.inline,
+    total: result.total,
+    returned: result.total,
+    version: 1,
+    queryId: statement.queryId,
+    databaseProvider: null,
+    statementTypeId: result.typeId,
+    finalDatabaseName: session.database ?? null,
+    finalSchemaName: session.schema ?? null,
+    finalWarehouseName: session.warehouse ?? null,
+    finalRoleName: session.role,
+    numberOfBinds: 0,
+    arrayBindSupported: false,
+    queryResultFormat: "json",
+    queryContext: { entries: [] },
+    ...(result.chunks.length === 0
+      ? {}
+      : {
+          chunks: result.chunks.map((chunk, index) => ({
+            url: chunks[index]?.url ?? "",
+            rowCount: chunk.rows,
+            uncompressedSize: chunk.uncompressed,
+            compressedSize: chunk.gzip.byteLength
+          })),
+          chunkHeaders
+        })
+  })
+}
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const children = (statement: Statement, parts: ReadonlyArray<Statement>) =>
+  success({
+    parameters: parametersOf(statement.session),
+    rowtype: [],
+    rowset: [],
+    total: 0,
+    returned: 0,
+    version: 1,
+    queryId: statement.queryId,
+    statementTypeId: 0xa000,
+    resultIds: parts.map((part) => part.queryId).join(","),
+    resultTypes: parts.map((part) => part.typeId).join(","),
+    queryResultFormat: "json",
+    queryContext: { entries: [] }
+  })
+
+/**
+ * @since 0.1.0
+ * @category answers
+ */
+export const monitored = (statement: Statement | undefined) =>
+  success({
+    queries:
+      statement === undefined
+        ? []
+        : [
+            {
+              id: statement.queryId,
+              status: statement.status,
+              state: statement.status,
+              sqlText: statement.sql,
+              sessionId: statement.session.id,
+              userName: statement.session.user,
+              roleName: statement.session.role,
+              warehouseName: statement.session.warehouse ?? null,
+              queryTag: statement.tag,
+              startTime: statement.startedAt,
+              endTime: statement.endedAt ?? 0,
+              ...(statement.result?._tag === "Failure"
+                ? { errorCode: statement.result.code, errorMessage: statement.result.message }
+                : { errorCode: null, errorMessage: null })
+            }
+          ]
+  })

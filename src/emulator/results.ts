@@ -1,0 +1,98 @@
+/**
+ * A result as it is kept and sent: the first rows in the answer itself, the rest in gzipped chunks.
+ *
+ * @since 0.1.0
+ */
+import { gunzipSync, gzipSync } from "node:zlib"
+import type { WireColumn, WireRow } from "./wire.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Chunk {
+  /** Gzipped JSON rows with commas between them and no brackets around them. */
+  readonly gzip: Uint8Array
+  readonly rows: number
+  readonly uncompressed: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Rows {
+  readonly _tag: "Rows"
+  readonly columns: ReadonlyArray<WireColumn>
+  readonly inline: ReadonlyArray<WireRow>
+  readonly chunks: ReadonlyArray<Chunk>
+  readonly total: number
+  readonly typeId: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Sizes {
+  /** Rows in the answer itself. */
+  readonly inlineRows: number
+  /** Rows in a chunk. */
+  readonly chunkRows: number
+}
+
+/**
+ * Collects rows; chunks are packed as they fill up.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const builder = (columns: ReadonlyArray<WireColumn>, typeId: number, sizes: Sizes) => {
+  const inline: Array<WireRow> = []
+  const chunks: Array<Chunk> = []
+  let open: Array<string> = []
+  let total = 0
+
+  const pack = () => {
+    if (open.length === 0) return
+    const text = Buffer.from(open.join(","))
+    chunks.push({ gzip: gzipSync(text, { level: 1 }), rows: open.length, uncompressed: text.length })
+    open = []
+  }
+
+  return {
+    add: (rows: ReadonlyArray<WireRow>): void => {
+      for (const row of rows) {
+        total++
+        if (inline.length < sizes.inlineRows) inline.push(row)
+        else if (open.push(JSON.stringify(row)) >= sizes.chunkRows) pack()
+      }
+    },
+    build: (): Rows => {
+      pack()
+      return { _tag: "Rows", columns, inline, chunks, total, typeId }
+    }
+  }
+}
+
+/**
+ * All rows as one JSON text.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const allJson = (rows: Rows): string =>
+  `[${[
+    ...rows.inline.map((row) => JSON.stringify(row)),
+    ...rows.chunks.map((chunk) => gunzipSync(chunk.gzip).toString("utf8"))
+  ].join(",")}]`
+
+/**
+ * Bytes that a kept result takes, about.
+ *
+ * @since 0.1.0
+ * @category sizes
+ */
+export const weight = (rows: Rows): number =>
+  rows.inline.length * (rows.columns.length + 1) * 24 +
+  rows.chunks.reduce((sum, chunk) => sum + chunk.gzip.byteLength, 0)

@@ -1,0 +1,176 @@
+/**
+ * Statements that a session answers itself: USE, ALTER SESSION, SHOW PARAMETERS, SHOW WAREHOUSES, and the
+ * system functions that wait and cancel.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type { Catalog } from "../embedded/catalog.js"
+import { findDatabase, findSchema } from "../embedded/catalog.js"
+import type { Table } from "../embedded/show.js"
+import { like } from "../embedded/show.js"
+import type { Cell } from "../Warehouse.js"
+import type { Environment } from "./environment.js"
+import type { Failure } from "./failures.js"
+import * as Failures from "./failures.js"
+import type { Session } from "./sessions.js"
+import type { Command } from "./sqlText.js"
+
+const defaults: Readonly<Record<string, string>> = {
+  ABORT_DETACHED_QUERY: "false",
+  BINARY_OUTPUT_FORMAT: "HEX",
+  MULTI_STATEMENT_COUNT: "1",
+  QUERY_TAG: "",
+  ROWS_PER_RESULTSET: "0",
+  STATEMENT_QUEUED_TIMEOUT_IN_SECONDS: "0",
+  STATEMENT_TIMEOUT_IN_SECONDS: "172800",
+  TIMEZONE: "UTC"
+}
+
+/** What can be set to one value only: results are encoded with it. */
+const fixed = new Set(["BINARY_OUTPUT_FORMAT", "TIMEZONE"])
+/** Whole numbers, and the largest that is accepted. */
+const numbers: Readonly<Record<string, number>> = {
+  MULTI_STATEMENT_COUNT: Number.MAX_SAFE_INTEGER,
+  ROWS_PER_RESULTSET: Number.MAX_SAFE_INTEGER,
+  STATEMENT_QUEUED_TIMEOUT_IN_SECONDS: 604_800,
+  STATEMENT_TIMEOUT_IN_SECONDS: 604_800
+}
+
+/**
+ * Why a parameter cannot have this value.
+ *
+ * @since 0.1.0
+ * @category decisions
+ */
+export const badParameter = (name: string, value: string): Failure | undefined => {
+  if (fixed.has(name) && value.toUpperCase() !== defaults[name]) {
+    return Failures.notSupported(`${name} = ${value}`)
+  }
+  const most = numbers[name]
+  if (most === undefined) return undefined
+  const number = Number(value)
+  return Number.isInteger(number) && number >= 0 && number <= most
+    ? undefined
+    : Failures.badParameter(name, value)
+}
+
+const table = (names: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<Cell>>): Table => ({
+  columns: names.map((name) => ({ name, type: "VARCHAR(16777216)", nullable: true })),
+  rows
+})
+
+const done = table(["status"], [["Statement executed successfully."]])
+
+const isKnown = (name: string, known: ReadonlyArray<string> | undefined): boolean =>
+  known === undefined || known.includes(name)
+
+const use = (
+  environment: Environment,
+  session: Session,
+  command: Extract<Command, { readonly _tag: "Use" }>,
+  catalog: Catalog
+): Failure | undefined => {
+  const [last = "", database = session.database] = [...command.name].reverse()
+  switch (command.kind) {
+    case "ROLE":
+      if (!isKnown(last, environment.roles)) return Failures.missing("Role", last)
+      session.role = last
+      return undefined
+    case "WAREHOUSE":
+      if (!isKnown(last, environment.warehouses)) return Failures.missing("Warehouse", last)
+      session.warehouse = last
+      return undefined
+    case "DATABASE":
+      if (typeof findDatabase(catalog, last) !== "string") return Failures.missing("Database", last)
+      session.database = last
+      session.schema = "PUBLIC"
+      return undefined
+    case "SCHEMA": {
+      const found = findSchema(catalog, database ?? "", last)
+      if ("_tag" in found) return Failures.missing(found.kind, found.name)
+      session.database = found.database
+      session.schema = found.name
+      return undefined
+    }
+  }
+}
+
+const showParameters = (session: Session, parameters: ReadonlyMap<string, string>, pattern: string): Table =>
+  table(
+    ["key", "value", "default", "level", "description", "type"],
+    [...new Set([...Object.keys(defaults), ...parameters.keys()])]
+      .filter(like(pattern))
+      .sort()
+      .map((name) => {
+        const standard = defaults[name] ?? ""
+        const level = session.parameters.has(name) ? "SESSION" : ""
+        const type = numbers[name] === undefined ? "STRING" : "NUMBER"
+        return [name, parameters.get(name) ?? standard, standard, level, "", type]
+      })
+  )
+
+const showWarehouses = (environment: Environment, session: Session, pattern: string): Table =>
+  table(
+    ["name", "state", "type", "size", "is_default", "is_current"],
+    (environment.warehouses ?? (session.warehouse === undefined ? [] : [session.warehouse]))
+      .filter(like(pattern))
+      .map((name) => [name, "STARTED", "STANDARD", "X-Small", "N", name === session.warehouse ? "Y" : "N"])
+  )
+
+/**
+ * @since 0.1.0
+ * @category running
+ */
+export const answer = (
+  environment: Environment,
+  session: Session,
+  command: Exclude<Command, { readonly _tag: "Query" }>,
+  parameters: ReadonlyMap<string, string>
+): Effect.Effect<Table, Failure> => {
+  switch (command._tag) {
+    case "Nothing":
+      return Effect.succeed(done)
+    case "Use":
+      return Effect.flatMap(Effect.mapError(environment.engine, Failures.ofEngine), ({ catalog }) => {
+        const failure = use(environment, session, command, catalog)
+        return failure === undefined ? Effect.succeed(done) : Effect.fail(failure)
+      })
+    case "SetParameters":
+      return Effect.suspend(() => {
+        for (const [name, value] of command.entries) {
+          const failure = badParameter(name, value)
+          if (failure !== undefined) return Effect.fail(failure)
+        }
+        for (const [name, value] of command.entries) session.parameters.set(name, value)
+        return Effect.succeed(done)
+      })
+    case "UnsetParameters":
+      return Effect.sync(() => {
+        for (const name of command.names) session.parameters.delete(name)
+        return done
+      })
+    case "ShowParameters":
+      return Effect.sync(() => showParameters(session, parameters, command.like ?? "%"))
+    case "ShowWarehouses":
+      return Effect.sync(() => showWarehouses(environment, session, command.like ?? "%"))
+    case "Wait":
+      return Effect.as(
+        Effect.sleep(command.seconds * 1000),
+        table([command.column], [[`waited ${command.seconds} seconds`]])
+      )
+    case "CancelQuery":
+      return Effect.map(environment.cancel(command.queryId), (cancelled) =>
+        table(
+          [command.column],
+          [
+            [
+              cancelled
+                ? `query [${command.queryId}] terminated.`
+                : "Identified SQL statement is not currently executing."
+            ]
+          ]
+        )
+      )
+  }
+}

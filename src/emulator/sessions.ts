@@ -1,0 +1,136 @@
+/**
+ * Sessions and the tokens they are known by.
+ *
+ *     login -> token live -> expired (answer: renew) -> renewed: a new token, the old one stays expired
+ *                        \-> session removed (answer: gone)
+ *
+ * Invariants: a token that was once given out is never "unknown" (clients drop their connection on that)
+ * until the oldest of many are forgotten; a session has one live token. State changes synchronously.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Ids from "./ids.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Session {
+  readonly id: number
+  readonly user: string
+  readonly application: string
+  role: string
+  warehouse: string | undefined
+  database: string | undefined
+  schema: string | undefined
+  readonly parameters: Map<string, string>
+  readonly queryIds: Array<string>
+  token: string
+  readonly master: string
+  expiresAt: number
+  closed: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Lookup =
+  { readonly _tag: "Live"; readonly session: Session } | { readonly _tag: "Expired" | "Gone" | "Unknown" }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Sessions {
+  readonly open: (
+    fields: Pick<
+      Session,
+      "user" | "application" | "role" | "warehouse" | "database" | "schema" | "parameters"
+    >
+  ) => Effect.Effect<Session>
+  readonly find: (token: string | undefined) => Effect.Effect<Lookup>
+  /** A new token for the master token of a living session. */
+  readonly renew: (master: string | undefined) => Effect.Effect<Session | undefined>
+  readonly expire: (session: Session) => void
+  readonly close: (session: Session) => void
+  readonly all: () => ReadonlyArray<Session>
+  readonly opened: () => number
+  readonly ttlMs: number
+}
+
+const maxTokens = 20_000
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (ttlMs: number): Sessions => {
+  const live = new Map<number, Session>()
+  const tokens = new Map<string, Session>()
+  const masters = new Map<string, Session>()
+  let opened = 0
+
+  const remember = (token: string, session: Session) => {
+    tokens.set(token, session)
+    if (tokens.size <= maxTokens) return
+    for (const [old, of] of tokens) {
+      if (of.token === old && !of.closed) continue
+      tokens.delete(old)
+      return
+    }
+  }
+
+  return {
+    open: (fields) =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const token = yield* Ids.hex(64)
+        const master = yield* Ids.hex(64)
+        const session: Session = {
+          ...fields,
+          id: ++opened,
+          queryIds: [],
+          token,
+          master,
+          expiresAt: now + ttlMs,
+          closed: false
+        }
+        live.set(session.id, session)
+        masters.set(master, session)
+        remember(token, session)
+        return session
+      }),
+    find: (token) =>
+      Effect.map(Clock.currentTimeMillis, (now): Lookup => {
+        const session = token === undefined ? undefined : tokens.get(token)
+        if (session === undefined) return { _tag: "Unknown" }
+        if (session.closed) return { _tag: "Gone" }
+        return session.token === token && now < session.expiresAt
+          ? { _tag: "Live", session }
+          : { _tag: "Expired" }
+      }),
+    renew: (master) =>
+      Effect.gen(function* () {
+        const session = master === undefined ? undefined : masters.get(master)
+        if (session === undefined) return undefined
+        session.token = yield* Ids.hex(64)
+        session.expiresAt = (yield* Clock.currentTimeMillis) + ttlMs
+        remember(session.token, session)
+        return session
+      }),
+    expire: (session) => {
+      session.expiresAt = 0
+    },
+    close: (session) => {
+      session.closed = true
+      live.delete(session.id)
+      masters.delete(session.master)
+    },
+    all: () => [...live.values()],
+    opened: () => opened,
+    ttlMs
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Columns and cells as they travel in Snowflake's JSON result format. Pure.
+ *
+ * Every cell is text or null: numbers as written, booleans `1` and `0`, dates as days since 1970, times and
+ * timestamps as seconds with nine decimals, a TIMESTAMP_TZ followed by its offset in minutes plus 1440,
+ * binary as upper-case hex, semi-structured values as JSON.
+ *
+ * @since 0.1.0
+ */
+import type { Cell, Column, Row } from "../Warehouse.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface WireColumn {
+  readonly name: string
+  readonly database: string
+  readonly schema: string
+  readonly table: string
+  readonly type: string
+  readonly precision: number | null
+  readonly scale: number | null
+  readonly length: number | null
+  readonly byteLength: number | null
+  readonly nullable: boolean
+  readonly collation: null
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type WireRow = ReadonlyArray<string | null>
+
+const declared = /^([A-Z_]+)(?:\((\d+)(?:,(\d+))?\))?$/
+
+/**
+ * @since 0.1.0
+ * @category conversions
+ */
+export const column = ({ name, nullable, type }: Column): WireColumn => {
+  const [, base = "VARCHAR", first, second] = declared.exec(type) ?? []
+  const wire = (
+    type: string,
+    sizes: Partial<Pick<WireColumn, "precision" | "scale" | "length" | "byteLength">> = {}
+  ): WireColumn => ({
+    name,
+    database: "",
+    schema: "",
+    table: "",
+    type,
+    precision: null,
+    scale: null,
+    length: null,
+    byteLength: null,
+    ...sizes,
+    nullable,
+    collation: null
+  })
+  switch (base) {
+    case "NUMBER":
+      return wire("fixed", { precision: Number(first ?? 38), scale: Number(second ?? 0) })
+    case "FLOAT":
+      return wire("real")
+    case "BOOLEAN":
+    case "DATE":
+    case "VARIANT":
+    case "OBJECT":
+    case "ARRAY":
+      return wire(base.toLowerCase())
+    case "TIME":
+    case "TIMESTAMP_NTZ":
+    case "TIMESTAMP_LTZ":
+    case "TIMESTAMP_TZ":
+      // Values are written with nine decimals whatever the declared precision.
+      return wire(base.toLowerCase(), { precision: 0, scale: 9 })
+    case "BINARY": {
+      const length = Number(first ?? 8_388_608)
+      return wire("binary", { length, byteLength: length })
+    }
+    case "GEOGRAPHY":
+      return wire("object")
+    default: {
+      const length = Number(first ?? 16_777_216)
+      return wire("text", { length, byteLength: Math.min(length * 4, 16_777_216) })
+    }
+  }
+}
+
+const nanos = (text: string): bigint => BigInt(text.slice(0, 9).padEnd(9, "0"))
+
+/** Seconds with nine decimals; below zero the fraction counts away from it. */
+const decimalSeconds = (total: bigint): string => {
+  const size = total < 0n ? -total : total
+  const fraction = (size % 1_000_000_000n).toString().padStart(9, "0")
+  return `${total < 0n ? "-" : ""}${size / 1_000_000_000n}.${fraction}`
+}
+
+const clock = (text: string): string | undefined => {
+  const match = /^(\d+):(\d\d):(\d\d)(?:\.(\d+))?/.exec(text)
+  if (match === null) return undefined
+  const [, hours, minutes, seconds, fraction = ""] = match
+  const whole = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
+  return decimalSeconds(BigInt(whole) * 1_000_000_000n + nanos(fraction))
+}
+
+const instant = (text: string): string | undefined => {
+  const match = /^([+-]?\d+-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z?$/.exec(text)
+  const millis = match === null ? Number.NaN : Date.parse(`${match[1]!}Z`)
+  return Number.isNaN(millis)
+    ? undefined
+    : decimalSeconds(BigInt(millis) * 1_000_000n + nanos(match?.[2] ?? ""))
+}
+
+const days = (text: string): string | undefined => {
+  const millis = Date.parse(`${text}T00:00:00Z`)
+  return Number.isNaN(millis) ? undefined : String(Math.floor(millis / 86_400_000))
+}
+
+type Encode = (cell: Exclude<Cell, null>) => string | null
+
+const text: Encode = (cell) => (typeof cell === "object" ? JSON.stringify(cell) : String(cell))
+
+/** What has no place on the wire (infinite dates) arrives as NULL. */
+const textual =
+  (convert: (text: string) => string | undefined): Encode =>
+  (cell) =>
+    convert(String(cell)) ?? null
+
+const encoder = (type: string): Encode => {
+  switch (type) {
+    case "boolean":
+      return (cell) => (cell === true ? "1" : "0")
+    case "date":
+      return textual(days)
+    case "time":
+      return textual(clock)
+    case "timestamp_ntz":
+    case "timestamp_ltz":
+      return textual(instant)
+    case "timestamp_tz":
+      return textual((value) => {
+        const seconds = instant(value)
+        return seconds === undefined ? undefined : `${seconds} 1440`
+      })
+    case "variant":
+    case "object":
+    case "array":
+      return (cell) => JSON.stringify(cell)
+    default:
+      return text
+  }
+}
+
+/**
+ * Encodes rows of these columns.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const rows = (columns: ReadonlyArray<WireColumn>): ((rows: ReadonlyArray<Row>) => Array<WireRow>) => {
+  const encoders = columns.map((column) => encoder(column.type))
+  return (rows) =>
+    rows.map((row) =>
+      encoders.map((encode, index) => {
+        const cell = row[index] ?? null
+        return cell === null ? null : encode(cell)
+      })
+    )
+}

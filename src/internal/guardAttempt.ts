@@ -1,0 +1,214 @@
+/**
+ * One attempt of a guarded call: what it takes on its way to the warehouse, and how that is given back,
+ * last taken first, whatever way the attempt ends.
+ *
+ * The caller is answered at its deadline; what is held is given back only when the attempt has really
+ * ended, which may be a little later.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { AdaptiveRate } from "../AdaptiveRate.js"
+import type * as Bulkhead from "../Bulkhead.js"
+import type * as CircuitBreaker from "../CircuitBreaker.js"
+import { DeadlineExceeded } from "../Deadline.js"
+import type { OperationClass } from "../Operation.js"
+import type * as Quota from "../Quota.js"
+import type { QuotaStoreError } from "../QuotaStore.js"
+import * as Telemetry from "../Telemetry.js"
+import * as Step from "./step.js"
+import type * as TimeLimits from "./timeLimits.js"
+import * as Verdict from "./verdict.js"
+
+/**
+ * What a tool asks the guard to let through.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Operation {
+  readonly tool: string
+  readonly class: OperationClass
+  /** Milliseconds the whole call may take, waiting and retries included. */
+  readonly deadlineMs: number
+  /** Milliseconds one attempt in the warehouse may take; `deadlineMs` when absent. */
+  readonly timeoutMs?: number | undefined
+  /** Result bytes expected; what was really delivered is settled afterwards. */
+  readonly estimatedBytes: number
+  /** Told when the call has to wait for its turn, with what it waits for. */
+  readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * One attempt of an operation, as the work sees it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Attempt {
+  /** The same for every attempt of a call: the warehouse de-duplicates by it. */
+  readonly requestId: string
+  /** Milliseconds this attempt may take. */
+  readonly timeoutMs: number
+  /** Result bytes that may be delivered before a quota is used up. */
+  readonly bytesLeft: number
+  /** The statement is about to leave the process: from here on it is paid for. */
+  readonly markSent: Effect.Effect<void>
+  /** Result bytes delivered; adds up. */
+  readonly addBytes: (bytes: number) => Effect.Effect<void>
+}
+
+/** What a finished call has to say about: the reservation it holds, and what it did. */
+export interface Ledger {
+  /** Was a statement about to be sent, by any attempt? */
+  sent: boolean
+  /** ... by the attempt that is under way, or was the last? */
+  sending: boolean
+  /** Did one of the attempts before it leave the process, as far as anybody knows? */
+  left: boolean
+  bytes: number
+  /** Milliseconds that statements have run in the warehouse, over all attempts. */
+  statementMs: number
+}
+
+/** What an attempt has taken so far. */
+interface Held {
+  paced: boolean
+  request: Bulkhead.Slot | undefined
+  statement: Bulkhead.Slot | undefined
+  permit: CircuitBreaker.Permit | undefined
+}
+
+/** How an attempt went, apart from its end. */
+interface Course {
+  readonly class: OperationClass
+  readonly begunAt: number
+  readonly sentAt: number | undefined
+  readonly timedOut: boolean
+}
+
+/** A store that cannot be told the end of a call must not cost the caller the result. */
+export const logged = (
+  moment: Step.Moment,
+  effect: Effect.Effect<void, QuotaStoreError>
+): Effect.Effect<void> =>
+  Step.onExit(moment, effect, (exit) =>
+    exit._tag === "Success" ? Exit.void : Effect.ignoreLogged(Exit.failCause(exit.cause))
+  )
+
+/** What all attempts of a call have in common. */
+export interface Call {
+  readonly operation: Operation
+  readonly client: string
+  readonly tier: string
+  /** Monotonic milliseconds. */
+  readonly deadline: number
+  readonly requestId: string
+  readonly ledger: Ledger
+}
+
+export interface Guards {
+  readonly quota: Quota.Quota["Type"]
+  readonly pace: AdaptiveRate["Type"]
+  readonly bulkhead: Bulkhead.Bulkhead["Type"]
+  readonly breaker: CircuitBreaker.CircuitBreaker["Type"]
+  readonly limits: TimeLimits.TimeLimits
+  /** Milliseconds a call waits for a slot at most; less when its deadline is nearer. */
+  readonly maxWaitMs: number
+}
+
+export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guards) => {
+  /** Gives back what an attempt held, last taken first, with what its end says about each. */
+  const leave = <A, E>(
+    moment: Step.Moment,
+    { paced, permit, request, statement }: Held,
+    exit: Exit.Exit<A, E>,
+    { class: operation, begunAt, sentAt, timedOut }: Course
+  ): Effect.Effect<A, E> => {
+    moment.later()
+    let left: Effect.Effect<A, E> = exit
+    if (permit !== undefined) {
+      left = Step.ensuring(moment, left, () => {
+        const verdict = timedOut ? "failure" : Verdict.verdict(exit)
+        Telemetry.recordAttempt(operation, verdict, moment.now - begunAt)
+        return breaker.settle(permit, verdict)
+      })
+    }
+    if (statement !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(statement))
+    if (request !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(request))
+    if (!paced) return left
+    if (sentAt === undefined) return Step.ensuring(moment, left, () => pace.refund)
+    return Verdict.isOverload(exit) ? Step.ensuring(moment, left, () => pace.overloaded(sentAt)) : left
+  }
+
+  return <A, E, R>(
+    { client, deadline, ledger, operation, requestId, tier }: Call,
+    reservation: Quota.Reservation,
+    work: (attempt: Attempt) => Effect.Effect<A, E, R>
+  ) => {
+    const attemptMs = operation.timeoutMs ?? operation.deadlineMs
+    let timedOut = false
+    let sentAt: number | undefined
+    let begunAt = 0
+    const held: Held = { paced: false, request: undefined, statement: undefined, permit: undefined }
+    const markSent = Step.make((moment) => {
+      if (sentAt !== undefined) return Exit.void
+      sentAt = moment.now
+      ledger.sending = true
+      if (ledger.sent) return Exit.void
+      ledger.sent = true
+      return logged(moment, quota.submitted(reservation))
+    })
+    const addBytes = (more: number) => Effect.sync(() => void (ledger.bytes += more))
+    const slotFor = (moment: Step.Moment, pool: Bulkhead.Pool) => {
+      const left = Math.max(0, deadline - moment.now)
+      return bulkhead.acquire(pool, { client, tier, maxWaitMs: Math.min(maxWaitMs, left) })
+    }
+
+    const started = (limit: TimeLimits.Limit, moment: Step.Moment) => {
+      begunAt = moment.now
+      const timeoutMs = Math.min(attemptMs, Math.max(0, deadline - begunAt))
+      limit.tighten(timeoutMs)
+      const bytesLeft = Math.max(0, reservation.bytesLeft - ledger.bytes)
+      return Step.restored(moment, work({ requestId, timeoutMs, bytesLeft, markSent, addBytes }))
+    }
+
+    const entered = (limit: TimeLimits.Limit, moment: Step.Moment) =>
+      Step.andThen(moment, pace.acquire, () => {
+        held.paced = true
+        return Step.andThen(moment, slotFor(moment, "requests"), (slot) => {
+          held.request = slot
+          return Step.andThen(moment, breaker.peek, () =>
+            Step.andThen(moment, slotFor(moment, "statements"), (slot) => {
+              held.statement = slot
+              return Step.andThen(moment, breaker.acquire, (permit) => {
+                held.permit = permit
+                return started(limit, moment)
+              })
+            })
+          )
+        })
+      })
+
+    return limits.withinHolding(
+      deadline,
+      (limit, moment) =>
+        // A step, so that what throws on the way is a defect that is cleaned up behind.
+        Step.onExit(
+          moment,
+          Step.make(() => entered(limit, moment)),
+          (exit) => {
+            if (sentAt !== undefined) ledger.statementMs += moment.later().now - sentAt
+            return leave(moment, held, exit, { class: operation.class, begunAt, sentAt, timedOut })
+          }
+        ),
+      ({ tightened }) => {
+        timedOut = tightened
+        return new DeadlineExceeded({
+          limitMs: tightened ? attemptMs : operation.deadlineMs,
+          sent: ledger.sent,
+          of: tightened ? "attempt" : "call"
+        })
+      }
+    )
+  }
+}

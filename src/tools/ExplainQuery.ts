@@ -1,0 +1,107 @@
+/**
+ * `explain_query`: what a query would do, without doing it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Catalog from "../internal/catalog.js"
+import * as Names from "../internal/names.js"
+import * as Plan from "../internal/explainedPlan.js"
+import * as Fields from "../internal/toolSchemas.js"
+import { ReadOnly } from "../ReadOnly.js"
+import * as Tool from "../Tool.js"
+
+const name = "explain_query"
+
+const input = Fields.closed(
+  Schema.Struct({
+    sql: Schema.String.pipe(Schema.minLength(1)).annotations({
+      description: "One SELECT or WITH statement, without EXPLAIN."
+    }),
+    database: Schema.optional(Fields.Database.annotations({ description: "Database of names without one." })),
+    schema: Schema.optional(Fields.SchemaName.annotations({ description: "Schema of names without one." }))
+  })
+)
+
+const output = Schema.Struct({
+  ...Fields.listFields,
+  bytes_assigned: Fields.Num.annotations({ description: "Bytes to read." }),
+  partitions_assigned: Fields.Num.annotations({ description: "Micro-partitions to read." }),
+  partitions_total: Fields.Num,
+  tables: Schema.Array(Schema.String),
+  operations: Schema.Array(
+    Schema.Struct({
+      depth: Fields.Count,
+      operation: Schema.String,
+      objects: Fields.Text,
+      expressions: Fields.Text,
+      bytes: Schema.optional(Fields.Num)
+    })
+  )
+})
+
+/** Operations beyond these would be read by nobody. */
+const MAX_OPERATIONS = 100
+
+/** A plan of a thousand steps, in one cell. */
+const PLAN_BYTES = 512 * 1024
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const catalog = yield* Catalog.make
+  const readOnly = yield* ReadOnly
+  return Tool.make({
+    name,
+    description:
+      "Shows what a query would read (partitions, bytes) and its operations, without running it. Needs no " +
+      `compute: call it before a query on a big table. ${Fields.whenRefused}`,
+    class: "metadata",
+    input,
+    output,
+    annotations: Tool.readOnly("Explain query"),
+    handler: Effect.fnUntraced(function* ({ database, schema, sql }) {
+      const inDatabase = yield* Names.namespace(database)
+      const inSchema = yield* Names.namespace(schema)
+      const key = JSON.stringify([sql, inDatabase, inSchema])
+      const { meta, value } = yield* catalog.metadata(name, key, (run, policy) =>
+        Effect.gen(function* () {
+          const allowed = { allowFunctions: policy.allowFunctions }
+          const inner = yield* readOnly.check(sql, allowed)
+          if (inner.kind !== "select") {
+            return yield* Names.invalidInput("Give a SELECT or WITH statement, without EXPLAIN.")
+          }
+          // Once more as a whole: what is sent is what the gate has seen.
+          const { canonical } = yield* readOnly.check(`EXPLAIN USING JSON ${sql}`, allowed)
+          const { rows } = yield* run({
+            sql: canonical,
+            database: inDatabase,
+            schema: inSchema,
+            maxRows: 1,
+            maxBytes: PLAN_BYTES,
+            maxCellBytes: PLAN_BYTES / 2
+          })
+          return Plan.read(rows[0]?.[0] ?? null)
+        })
+      )
+      const operations = value.operations.slice(0, MAX_OPERATIONS)
+      const cut = operations.length < value.operations.length
+      return {
+        count: operations.length,
+        truncated: cut,
+        ...(cut
+          ? { truncated_reason: "rows" as const, next_step: "Explain a part of the statement by itself." }
+          : {}),
+        ...meta,
+        bytes_assigned: value.bytesAssigned,
+        partitions_assigned: value.partitionsAssigned,
+        partitions_total: value.partitionsTotal,
+        tables: value.tables,
+        operations
+      }
+    })
+  })
+})

@@ -1,0 +1,199 @@
+/**
+ * MCP over Streamable HTTP: one process, many clients, one session each. Serves until it is interrupted.
+ *
+ * ```
+ *   socket -> Edge (host, origin, credentials) -> Body -> Sessions -> SessionTransport -> McpServer
+ * ```
+ *
+ * When it stops: it is not ready any more and takes no new calls; those in flight are answered, or
+ * interrupted when their time is over; sessions close; responses are flushed; then the sockets go.
+ * Closing the listener first would wait for streams that never end by themselves.
+ *
+ * @since 0.1.0
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import * as HttpServer from "@effect/platform/HttpServer"
+import type { ServeError } from "@effect/platform/HttpServerError"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Http from "node:http"
+import type { McpServer } from "../McpServer.js"
+import type { Readiness } from "../Readiness.js"
+import type { AuthMisconfigured } from "./Auth.js"
+import * as Auth from "./Auth.js"
+import * as Body from "./http/Body.js"
+import * as Edge from "./http/Edge.js"
+import * as McpRoute from "./http/McpRoute.js"
+import * as OperatorRoutes from "./http/OperatorRoutes.js"
+import * as Sessions from "./http/Sessions.js"
+import * as Streams from "./http/Streams.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Address to listen on; one that others can reach needs authentication. */
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  /** Names the server may be addressed by, beside those of this machine when it listens on loopback. */
+  readonly allowedHosts: ReadonlyArray<string>
+  /** Origins of pages that may call it. */
+  readonly allowedOrigins: ReadonlyArray<string>
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: ReadonlyArray<string>
+  readonly maxBodyBytes: number
+  readonly maxConcurrentBodies: number
+  /** Milliseconds for the headers, and again for the body. */
+  readonly requestTimeoutMs: number
+  readonly maxConnections: number
+  readonly maxSessions: number
+  readonly maxSessionsPerClient: number
+  /** Milliseconds after which a session without a request is forgotten. */
+  readonly sessionIdleMs: number
+  /** Refused credentials of one address: at once, and per second after that. */
+  readonly failedLogins: { readonly burst: number; readonly ratePerSecond: number }
+  /** Ends the statement of a caller whose connection is gone. */
+  readonly cancelOnDisconnect: boolean
+  readonly metrics: OperatorRoutes.Options["metrics"]
+}
+
+/**
+ * For a server on this machine.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaults: Options = {
+  host: "127.0.0.1",
+  port: 8080,
+  allowedHosts: [],
+  allowedOrigins: [],
+  trustedProxies: [],
+  maxBodyBytes: 1024 ** 2,
+  maxConcurrentBodies: 64,
+  requestTimeoutMs: 10_000,
+  maxConnections: 10_000,
+  maxSessions: 5_000,
+  maxSessionsPerClient: 500,
+  sessionIdleMs: 1_800_000,
+  failedLogins: { burst: 20, ratePerSecond: 1 },
+  cancelOnDisconnect: true,
+  metrics: "protected"
+}
+
+/** Bytes of a request's headers: a token is some kilobytes. */
+const MAX_HEADER_BYTES = 16 * 1024
+
+/** For what is written to reach clients that still read. */
+const FLUSH_MS = 1_000
+
+/** How often node looks for requests that are too slow. */
+const CHECK_EVERY_MS = 1_000
+
+const listener = ({ maxConnections, requestTimeoutMs }: Options) => {
+  const server = Http.createServer({
+    headersTimeout: requestTimeoutMs,
+    // Headers and body together; the body's own limit answers before this one cuts the connection.
+    requestTimeout: requestTimeoutMs * 2 + CHECK_EVERY_MS,
+    connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, requestTimeoutMs),
+    maxHeaderSize: MAX_HEADER_BYTES,
+    keepAliveTimeout: 65_000
+  })
+  server.maxConnections = maxConnections
+  return server
+}
+
+/**
+ * Listens, and serves in the background while the scope is open. Returns the port.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const listen = (
+  options: Options
+): Effect.Effect<
+  { readonly port: number },
+  ServeError | AuthMisconfigured,
+  McpServer | Auth.Authenticator | Readiness | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const { mode } = yield* Auth.Authenticator
+    if (mode === "none") yield* Auth.requireLoopback(options.host)
+
+    let isDraining = false
+    const http = listener(options)
+    const server = yield* NodeHttpServer.make(() => http, { host: options.host, port: options.port })
+    const streams = Streams.make()
+    const calls = yield* Scope.make()
+    const sessions = yield* Scope.extend(
+      Sessions.make({
+        maxSessions: options.maxSessions,
+        maxPerOwner: options.maxSessionsPerClient,
+        idleMs: options.sessionIdleMs
+      }),
+      calls
+    )
+
+    const edge = yield* Edge.make({ ...options, failures: options.failedLogins })
+    const mcp = McpRoute.make({
+      edge,
+      sessions,
+      streams,
+      readBody: Body.make({
+        maxBytes: options.maxBodyBytes,
+        maxConcurrent: options.maxConcurrentBodies,
+        timeoutMs: options.requestTimeoutMs
+      }),
+      isDraining: () => isDraining,
+      cancelOnDisconnect: options.cancelOnDisconnect
+    })
+    const operator = yield* OperatorRoutes.make({
+      edge,
+      isDraining: () => isDraining,
+      metrics: options.metrics
+    })
+    const metadata = "/.well-known/oauth-protected-resource"
+    const router = HttpRouter.empty.pipe(
+      HttpRouter.all("/mcp", mcp),
+      HttpRouter.get("/healthz", operator.health),
+      HttpRouter.get("/readyz", operator.ready),
+      HttpRouter.get("/metrics", operator.metrics),
+      HttpRouter.get(metadata, operator.resourceMetadata),
+      HttpRouter.get(`${metadata}/mcp`, operator.resourceMetadata),
+      Effect.catchTag("RouteNotFound", () => operator.notFound)
+    )
+    yield* HttpServer.serveEffect(router).pipe(
+      Effect.provideService(HttpServer.HttpServer, server),
+      // Its spans would hold headers and session ids; a call has a span of its own.
+      Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true)
+    )
+    // Last in the scope, so first in time: requests are answered until the sockets go.
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        isDraining = true
+        yield* Scope.close(calls, Exit.void)
+        yield* streams.flushed(FLUSH_MS)
+        http.close()
+        http.closeAllConnections()
+      })
+    )
+    const { address } = server
+    const port = address._tag === "TcpAddress" ? address.port : options.port
+    yield* Effect.logInfo("listening").pipe(
+      Effect.annotateLogs({ url: `http://${options.host}:${port}/mcp`, auth: mode })
+    )
+    return { port }
+  })
+
+/**
+ * Serves until it is interrupted.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const serve = (options: Options) => Effect.scoped(Effect.zipRight(listen(options), Effect.never))

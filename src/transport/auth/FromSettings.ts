@@ -1,0 +1,62 @@
+/**
+ * How callers are told apart, by the settings.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Principal from "../../Principal.js"
+import * as ServerConfig from "../../ServerConfig.js"
+import type { Authenticator } from "../Auth.js"
+import * as Auth from "../Auth.js"
+import * as Keys from "./Keys.js"
+import type { KeysFileError } from "./KeysFile.js"
+import * as OAuth from "./OAuth.js"
+
+const required = (key: "issuer" | "resource" | "jwks_url", value: string | undefined) =>
+  value === undefined
+    ? new Auth.AuthMisconfigured({
+        key: `auth.${key}`,
+        description: `auth.mode is "oauth", and auth.${key} is not set`
+      })
+    : Effect.succeed(value)
+
+/**
+ * For a server that listens on `host`, with its keys in the file `keysPath`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  settings: ServerConfig.Settings,
+  { host, keysPath }: { readonly host: string; readonly keysPath: string }
+): Layer.Layer<Authenticator, Auth.AuthMisconfigured | KeysFileError> => {
+  const { auth } = settings
+  const tiers = ServerConfig.tiersOf(settings)
+  const local = Principal.make(settings.client, tiers.tierOf(settings.client))
+  switch (auth.mode) {
+    case "none":
+      return Auth.layerNone(local)
+    case "keys":
+      return Keys.layer({ ...tiers, path: keysPath })
+    case "auto":
+      return Keys.layerAuto({ ...tiers, path: keysPath, host, local })
+    case "oauth":
+      return Layer.unwrapEffect(
+        Effect.gen(function* () {
+          return OAuth.layer({
+            ...tiers,
+            issuer: yield* required("issuer", auth.issuer),
+            resource: yield* required("resource", auth.resource),
+            jwksUrl: yield* required("jwks_url", auth.jwksUrl),
+            audience: auth.audience,
+            algorithms: auth.algorithms,
+            scopes: auth.scopes,
+            adminScope: auth.adminScope,
+            clientClaim: auth.clientClaim,
+            tierClaim: auth.tierClaim
+          })
+        })
+      )
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * The file that holds the API keys: never a key itself, only a salted hash of it (scrypt).
+ *
+ * Written as a whole beside itself and renamed into place, for its owner alone, one writer at a time; a
+ * reader sees the old file or the new one. A revoked key stays in it as revoked: a file without keys
+ * means that nobody ever asked for authentication, and that must not be what revoking the last one does.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { randomBytes, scrypt, timingSafeEqual } from "node:crypto"
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises"
+import { dirname } from "node:path"
+import { namePattern } from "../../config/Table.js"
+
+const Name = Schema.String.pipe(Schema.pattern(namePattern))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const Key = Schema.Struct({
+  /** The public part of the key. */
+  id: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{12}$/)),
+  client: Name,
+  /** The client's own tier when absent. */
+  tier: Schema.optional(Name),
+  /** May read what is the operator's. */
+  admin: Schema.Boolean,
+  salt: Schema.String,
+  hash: Schema.String,
+  createdAt: Schema.String,
+  revokedAt: Schema.optional(Schema.String)
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Key = typeof Key.Type
+
+const Document = Schema.parseJson(Schema.Struct({ version: Schema.Literal(1), keys: Schema.Array(Key) }))
+
+/**
+ * The file cannot be used. The description holds no content of it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class KeysFileError extends Schema.TaggedError<KeysFileError>("snowguard/KeysFileError")(
+  "KeysFileError",
+  { path: Schema.String, description: Schema.String }
+) {
+  override get message(): string {
+    return `${this.path}: ${this.description}`
+  }
+}
+
+const codeOf = (cause: unknown): string =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
+
+const io = <A>(path: string, what: string, run: () => Promise<A>): Effect.Effect<A, KeysFileError> =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) => new KeysFileError({ path, description: `cannot ${what}: ${codeOf(cause)}` })
+  })
+
+/**
+ * Tells one state of the file from another; undefined when there is none.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const version = (path: string): Effect.Effect<string | undefined, KeysFileError> =>
+  io(path, "be looked at", () =>
+    stat(path, { bigint: true }).then(
+      ({ dev, ino, mtimeNs, size }) => `${dev}:${ino}:${mtimeNs}:${size}`,
+      (cause: unknown) => {
+        if (codeOf(cause) === "ENOENT") return undefined
+        throw cause
+      }
+    )
+  )
+
+/**
+ * Can others than its owner read it?
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const isExposed = (path: string): Effect.Effect<boolean> =>
+  Effect.promise(() =>
+    stat(path).then(
+      ({ mode }) => process.platform !== "win32" && (mode & 0o077) !== 0,
+      () => false
+    )
+  )
+
+/**
+ * The keys in the file; none when there is no file.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const read = (path: string): Effect.Effect<ReadonlyArray<Key>, KeysFileError> =>
+  io(path, "be read", () =>
+    readFile(path, "utf8").catch((cause: unknown) => {
+      if (codeOf(cause) === "ENOENT") return undefined
+      throw cause
+    })
+  ).pipe(
+    Effect.flatMap((text) =>
+      text === undefined
+        ? Effect.succeed([])
+        : Either.match(Schema.decodeEither(Document)(text), {
+            // The reason would quote the file.
+            onLeft: () => new KeysFileError({ path, description: "is not a file of keys of this version" }),
+            onRight: ({ keys }) => Effect.succeed(keys)
+          })
+    )
+  )
+
+const write = (path: string, keys: ReadonlyArray<Key>) =>
+  io(path, "be written", async () => {
+    const text = await Effect.runPromise(Schema.encode(Document)({ version: 1, keys }))
+    const aside = `${path}.${process.pid}.new`
+    const file = await open(aside, "w", 0o600)
+    try {
+      await file.writeFile(`${text}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(aside, path)
+  })
+
+/** A writer that died leaves its lock; nobody writes for so long. */
+const STALE_LOCK_MS = 10_000
+
+const lock = (path: string) =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    yield* io(path, "be locked", async () => {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      const file = `${path}.lock`
+      const age = await stat(file).then(
+        ({ mtimeMs }) => now - mtimeMs,
+        () => 0
+      )
+      if (age > STALE_LOCK_MS) await rm(file, { force: true })
+      await (await open(file, "wx", 0o600)).close()
+    })
+  }).pipe(
+    Effect.retry(Schedule.intersect(Schedule.spaced(20), Schedule.recurs(250))),
+    Effect.mapError(() => new KeysFileError({ path, description: "is being written by somebody else" }))
+  )
+
+/**
+ * Changes the keys; nobody else changes them meanwhile.
+ *
+ * @since 0.1.0
+ * @category writing
+ */
+export const modify = <A, E>(
+  path: string,
+  change: (keys: ReadonlyArray<Key>) => Effect.Effect<readonly [A, ReadonlyArray<Key>], E>
+): Effect.Effect<A, E | KeysFileError> =>
+  Effect.acquireUseRelease(
+    lock(path),
+    () =>
+      Effect.flatMap(Effect.flatMap(read(path), change), ([result, keys]) =>
+        Effect.as(write(path, keys), result)
+      ),
+    () => Effect.promise(() => rm(`${path}.lock`, { force: true }))
+  )
+
+/** About 30 ms and 16 MiB each: cheap for us, expensive for whoever has stolen the file. */
+const cost = { N: 2 ** 14, r: 8, p: 1 }
+const HASH_BYTES = 32
+
+const derive = (secret: string, salt: string) =>
+  Effect.async<Buffer>((resume) => {
+    scrypt(secret, Buffer.from(salt, "base64url"), HASH_BYTES, cost, (error, hash) =>
+      resume(error === null ? Effect.succeed(hash) : Effect.die(error))
+    )
+  })
+
+/**
+ * @since 0.1.0
+ * @category hashing
+ */
+export const hash = (secret: string): Effect.Effect<Pick<Key, "salt" | "hash">> =>
+  Effect.suspend(() => {
+    const salt = randomBytes(16).toString("base64url")
+    return Effect.map(derive(secret, salt), (hash) => ({ salt, hash: hash.toString("base64url") }))
+  })
+
+/**
+ * In constant time.
+ *
+ * @since 0.1.0
+ * @category hashing
+ */
+export const matches = (key: Key, secret: string): Effect.Effect<boolean> =>
+  Effect.map(derive(secret, key.salt), (derived) => {
+    const expected = Buffer.from(key.hash, "base64url")
+    return expected.length === derived.length && timingSafeEqual(expected, derived)
+  })

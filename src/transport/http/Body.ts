@@ -1,0 +1,127 @@
+/**
+ * Reads the body of a request, bounded in bytes, in time, in how many are read at once, and in shape,
+ * before anything is made of it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import type { IncomingMessage } from "node:http"
+import * as JsonBounds from "../../core/JsonBounds.js"
+import { withoutStack } from "../../internal/withoutStack.js"
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class BodyRefused extends Schema.TaggedError<BodyRefused>("snowguard/BodyRefused")("BodyRefused", {
+  reason: Schema.Literal(
+    "encoding",
+    "too-large",
+    "too-slow",
+    "too-many",
+    "not-json",
+    "too-complex",
+    "aborted"
+  ),
+  description: Schema.String
+}) {
+  override get message(): string {
+    return this.description
+  }
+}
+
+export interface Options {
+  readonly maxBytes: number
+  readonly timeoutMs: number
+  readonly maxConcurrent: number
+}
+
+/** Deeper than any arguments of a tool, far from where a recursive walk would overflow the stack. */
+const shape: JsonBounds.Bounds = { maxDepth: 64, maxParts: 50_000 }
+
+const refuse = (reason: BodyRefused["reason"], description: string) =>
+  withoutStack(() => new BodyRefused({ reason, description }))
+
+const tooLarge = (maxBytes: number) =>
+  refuse("too-large", `A request may be of ${maxBytes} bytes at most (http.max_body_bytes).`)
+
+const bytes = (request: IncomingMessage, maxBytes: number) =>
+  Effect.async<Buffer, BodyRefused>((resume) => {
+    const chunks: Array<Buffer> = []
+    let size = 0
+    const done = (result: Effect.Effect<Buffer, BodyRefused>) => {
+      off()
+      resume(result)
+    }
+    const onData = (chunk: Buffer) => {
+      size += chunk.length
+      if (size > maxBytes) done(tooLarge(maxBytes))
+      else chunks.push(chunk)
+    }
+    const onEnd = () => done(Effect.succeed(Buffer.concat(chunks)))
+    const onAborted = () => done(refuse("aborted", "The request ended before its body."))
+    const off = () => {
+      request.off("data", onData).off("end", onEnd).off("error", onAborted).off("close", onAborted)
+      // What nobody reads any more is not buffered either.
+      request.pause()
+      request.on("error", () => {})
+    }
+    request.on("data", onData).on("end", onEnd).on("error", onAborted).on("close", onAborted)
+    return Effect.sync(off)
+  })
+
+/** The document, whatever it holds. */
+export const parse = (body: Buffer): Either.Either<unknown, BodyRefused> => {
+  const text = body.toString("utf8")
+  const problem = JsonBounds.check(text, shape)
+  if (problem !== undefined) {
+    return Either.left(
+      refuse(
+        "too-complex",
+        problem === "depth"
+          ? `The JSON is nested more than ${shape.maxDepth} deep.`
+          : `The JSON has more than ${shape.maxParts} parts.`
+      )
+    )
+  }
+  return Either.try({
+    try: (): unknown => JSON.parse(text),
+    // The parser's message quotes the text.
+    catch: () => refuse("not-json", "Parse error: the body is not valid JSON.")
+  })
+}
+
+/** A reader of bodies; all its readings together are bounded. */
+export const make = ({ maxBytes, maxConcurrent, timeoutMs }: Options) => {
+  let reading = 0
+  return (request: IncomingMessage): Effect.Effect<unknown, BodyRefused> =>
+    Effect.suspend(() => {
+      const encoding = request.headers["content-encoding"]
+      if (encoding !== undefined && encoding !== "identity") {
+        return refuse("encoding", "Compressed requests are not accepted.")
+      }
+      if (Number(request.headers["content-length"] ?? 0) > maxBytes) return tooLarge(maxBytes)
+      return Effect.acquireUseRelease(
+        Effect.suspend(() => {
+          if (reading >= maxConcurrent) {
+            return refuse("too-many", `${maxConcurrent} requests are being read at this moment.`)
+          }
+          reading += 1
+          return Effect.void
+        }),
+        () =>
+          bytes(request, maxBytes).pipe(
+            Effect.timeoutFail({
+              duration: timeoutMs,
+              onTimeout: () => refuse("too-slow", "The body did not arrive in time.")
+            })
+          ),
+        () =>
+          Effect.sync(() => {
+            reading -= 1
+          })
+      ).pipe(Effect.flatMap(parse))
+    })
+}

@@ -1,0 +1,71 @@
+/**
+ * What an operator's machines ask: is it alive, is it ready, what does it count, and where do clients get
+ * a token.
+ *
+ * @since 0.1.0
+ */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Prometheus from "../../internal/prometheus.js"
+import { Readiness } from "../../Readiness.js"
+import { Authenticator } from "../Auth.js"
+import type { Edge } from "./Edge.js"
+import type { Refusal, Reply } from "./Replies.js"
+import * as Replies from "./Replies.js"
+
+export interface Options {
+  readonly edge: Edge
+  readonly isDraining: () => boolean
+  /** `protected`: for a caller that may administer; `open`: for everybody; `off`: for nobody. */
+  readonly metrics: "protected" | "open" | "off"
+}
+
+const notFound: Refusal = { status: 404, reason: "path", message: "There is nothing here; MCP is at /mcp." }
+
+export const make = ({ edge, isDraining, metrics }: Options) =>
+  Effect.gen(function* () {
+    const readiness = yield* Readiness
+    const authenticator = yield* Authenticator
+
+    const ready = Effect.map(readiness.problem, (problem): Reply => {
+      const reason = isDraining() ? Option.some("the server is shutting down") : problem
+      return Option.match(reason, {
+        onNone: () => Replies.document(200, { status: "ready" }),
+        onSome: (reason) => Replies.document(503, { status: "not ready", reason })
+      })
+    })
+
+    const scrape = Effect.gen(function* () {
+      const request = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
+      yield* edge.addressed(request)
+      if (metrics === "off") return yield* Effect.fail(notFound)
+      if (metrics === "protected") {
+        const { admin } = yield* edge.identify(request)
+        if (!admin) {
+          return yield* Effect.fail<Refusal>({
+            status: 403,
+            reason: "not-admin",
+            message: 'Metrics are for administrators: make a key with --admin, or set http.metrics to "open".'
+          })
+        }
+      }
+      const snapshot = yield* Metric.snapshot
+      return Replies.text(Prometheus.render(snapshot), Prometheus.contentType)
+    }).pipe(Effect.catchAll((refusal: Refusal) => Effect.succeed(Replies.refuse(refusal))))
+
+    return {
+      health: Effect.succeed(Replies.document(200, { status: "alive" })),
+      ready,
+      metrics: scrape,
+      resourceMetadata: Effect.sync(() =>
+        Option.match(authenticator.resourceMetadata, {
+          onNone: () => Replies.refuse(notFound),
+          onSome: (document) => Replies.document(200, document)
+        })
+      ),
+      notFound: Effect.sync(() => Replies.refuse(notFound))
+    }
+  })

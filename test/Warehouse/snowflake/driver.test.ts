@@ -1,0 +1,46 @@
+import { it } from "@effect/vitest"
+import { Effect } from "effect"
+import { describe, expect } from "vitest"
+import pkg from "../../../package.json" with { type: "json" }
+import * as Driver from "../../../src/Warehouse/snowflake/driver.js"
+
+/** The internals as the driver has them, one of them changed. */
+const parts = Effect.promise(async () => ({
+  sdk: await import("snowflake-sdk"),
+  util: await import("snowflake-sdk/dist/lib/util.js"),
+  axios: await import("snowflake-sdk/dist/lib/http/axios_instance.js"),
+  column: await import("snowflake-sdk/dist/lib/connection/result/column.js"),
+  rowStream: await import("snowflake-sdk/dist/lib/connection/result/row_stream.js")
+}))
+
+describe("the driver", () => {
+  it("is pinned to the version whose internals are known", () => {
+    expect(pkg.dependencies["snowflake-sdk"]).toBe(Driver.version)
+  })
+
+  it.effect("has every internal that is relied on", () =>
+    Effect.gen(function* () {
+      yield* Driver.load
+      expect(Driver.missing(yield* parts)).toEqual([])
+    })
+  )
+
+  it.effect("says which of them has moved", () =>
+    Effect.gen(function* () {
+      const good = yield* parts
+      const found = (changed: object) => Driver.missing({ ...good, ...changed })
+      expect(found({ util: { default: { driverVersion: "3.4.0" } } })).toEqual([
+        "version 3.3.0 (it is 3.4.0)"
+      ])
+      expect(found({ sdk: { default: { createConnection: 1 } } })).toEqual(["createConnection and configure"])
+      expect(found({ axios: undefined })).toEqual(["the HTTP client with interceptors"])
+      expect(
+        found({ axios: { interceptors: { request: { use() {} }, response: { use() {}, handlers: [] } } } })
+      ).toEqual(["the retries as an interceptor of the HTTP client"])
+      expect(found({ column: () => undefined })).toEqual(["columns whose values can be read as they came"])
+      expect(found({ rowStream: () => undefined })).toEqual([
+        "rows that are read through the statement's columns"
+      ])
+    })
+  )
+})

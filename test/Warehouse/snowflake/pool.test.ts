@@ -1,0 +1,171 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Either, Exit, Fiber, Scope, TestClock } from "effect"
+import { WarehouseError } from "../../../src/Warehouse.js"
+import * as Pool from "../../../src/Warehouse/snowflake/pool.js"
+
+interface Session {
+  readonly place: string
+  readonly n: number
+}
+
+const refused = new WarehouseError({ reason: "Authentication", description: "Wrong password.", sent: "no" })
+
+const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
+  Effect.gen(function* () {
+    const opened: Array<string> = []
+    const closed: Array<Session> = []
+    const pool = yield* Pool.make<string, Session>({
+      key: (place) => place,
+      open: (place) =>
+        Effect.sync(() => {
+          opened.push(place)
+          return { place, n: opened.length }
+        }),
+      close: (session) => Effect.sync(() => void closed.push(session)),
+      lives: () => Effect.succeed(true),
+      maxSessions: 2,
+      maxPerSession: 2,
+      idleMs: 1_000,
+      latchMs: 60_000,
+      ...options
+    })
+    const use = (place: string) => Effect.scoped(Effect.map(pool.acquire(place), ({ session }) => session))
+    return { pool, opened, closed, use }
+  })
+
+describe("the sessions", () => {
+  it.scoped("are logged in to once for many who come at the same time, and shared by place alone", () =>
+    Effect.gen(function* () {
+      const { opened, use } = yield* harness({ maxPerSession: 10 })
+      const sessions = yield* Effect.all([use("a"), use("a"), use("b"), use("a"), use("b")], {
+        concurrency: "unbounded"
+      })
+      expect(opened).toEqual(["a", "b"])
+      expect(sessions.map(({ place }) => place)).toEqual(["a", "a", "b", "a", "b"])
+    })
+  )
+
+  it.scoped("are bounded: the one idle for longest leaves, and a busy one is waited for", () =>
+    Effect.gen(function* () {
+      const { closed, opened, pool, use } = yield* harness()
+      yield* use("a")
+      yield* TestClock.adjust("10 millis")
+      yield* use("b")
+      yield* TestClock.adjust("10 millis")
+      yield* use("a")
+      yield* use("c")
+      yield* Effect.yieldNow()
+      expect(closed.map(({ place }) => place)).toEqual(["b"])
+      expect(yield* pool.size).toBe(2)
+      const scope = yield* Scope.make()
+      yield* Scope.extend(pool.acquire("a"), scope)
+      yield* Scope.extend(pool.acquire("c"), scope)
+      const waiting = yield* Effect.fork(use("d"))
+      yield* Effect.yieldNow()
+      yield* Effect.yieldNow()
+      expect(opened).toEqual(["a", "b", "c"])
+      yield* Scope.close(scope, Exit.void)
+      expect((yield* Fiber.join(waiting)).place).toBe("d")
+      expect(yield* pool.size).toBe(2)
+    })
+  )
+
+  it.scoped("take no more statements than they may, and a caller that leaves takes no slot with it", () =>
+    Effect.gen(function* () {
+      const { pool, use } = yield* harness()
+      const scope = yield* Scope.make()
+      yield* Scope.extend(pool.acquire("a"), scope)
+      yield* Scope.extend(pool.acquire("a"), scope)
+      const third = yield* Effect.fork(use("a"))
+      const fourth = yield* Effect.fork(use("a"))
+      for (let turn = 0; turn < 5; turn++) yield* Effect.yieldNow()
+      expect(third.unsafePoll()).toBeNull()
+      yield* Fiber.interrupt(third)
+      yield* Scope.close(scope, Exit.void)
+      expect((yield* Fiber.join(fourth)).place).toBe("a")
+    })
+  )
+
+  it.scoped("are not logged in to again after a refusal, until the pause is over", () =>
+    Effect.gen(function* () {
+      let tries = 0
+      let right = false
+      const { use } = yield* harness({
+        open: (place) =>
+          Effect.suspend(() => {
+            tries += 1
+            return right ? Effect.succeed({ place, n: tries }) : Effect.fail(refused)
+          })
+      })
+      const all = yield* Effect.all(
+        ["a", "b", "a", "b"].map((place) => Effect.either(use(place))),
+        { concurrency: "unbounded" }
+      )
+      expect(all.map((one) => Either.isLeft(one) && one.left)).toEqual([refused, refused, refused, refused])
+      expect(yield* Effect.flip(use("c"))).toBe(refused)
+      expect(tries).toBe(1)
+      right = true
+      yield* TestClock.adjust(59_999)
+      expect(yield* Effect.flip(use("a"))).toBe(refused)
+      yield* TestClock.adjust(1)
+      expect(yield* use("a")).toMatchObject({ place: "a" })
+      expect(tries).toBe(2)
+    })
+  )
+
+  it.scoped("are asked whether they live after a while, and replaced when they do not", () =>
+    Effect.gen(function* () {
+      const asked: Array<number> = []
+      const { closed, opened, use } = yield* harness({
+        lives: ({ n }) => Effect.sync(() => (asked.push(n), n > 1))
+      })
+      yield* use("a")
+      yield* TestClock.adjust(999)
+      yield* use("a")
+      expect(asked).toEqual([])
+      yield* TestClock.adjust(1_000)
+      expect(yield* use("a")).toMatchObject({ n: 2 })
+      yield* Effect.yieldNow()
+      expect([asked, opened, closed.map(({ n }) => n)]).toEqual([[1], ["a", "a"], [1]])
+    })
+  )
+
+  it.scoped("that were lost are not handed out again, and left when their last statement ends", () =>
+    Effect.gen(function* () {
+      const { closed, pool, use } = yield* harness()
+      const scope = yield* Scope.make()
+      const first = yield* Scope.extend(pool.acquire("a"), scope)
+      yield* first.lost
+      expect(yield* use("a")).toMatchObject({ n: 2 })
+      expect(closed).toEqual([])
+      yield* Scope.close(scope, Exit.void)
+      yield* Effect.yieldNow()
+      expect(closed.map(({ n }) => n)).toEqual([1])
+    })
+  )
+
+  it.effect("log in for those who stay when who asked first has left, and are all left at the end", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const gate = yield* Deferred.make<void>()
+      const left: Array<string> = []
+      const { use } = yield* Scope.extend(
+        harness({
+          open: (place) => Effect.as(Deferred.await(gate), { place, n: 1 }),
+          close: ({ place }) => Effect.sync(() => void left.push(place))
+        }),
+        scope
+      )
+      const first = yield* Effect.fork(use("a"))
+      const second = yield* Effect.fork(use("a"))
+      yield* Effect.yieldNow()
+      const [took] = yield* Effect.timed(Fiber.interrupt(first))
+      expect(Duration.toMillis(took)).toBe(0)
+      yield* Deferred.succeed(gate, undefined)
+      expect((yield* Fiber.join(second)).place).toBe("a")
+      yield* Scope.close(scope, Exit.void)
+      expect(left).toEqual(["a"])
+      expect((yield* Effect.flip(use("a"))).reason).toBe("Unreachable")
+    })
+  )
+})
