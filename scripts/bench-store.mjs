@@ -1,6 +1,6 @@
 // What a decision over five limits costs in each quota store, beside rate-limiter-flexible. Bundles
 // test/bench/store.ts as the binary is bundled, and runs it.
-//   npm run bench:store [-- --rounds 5] [--quick] [--json]
+//   npm run bench:store [-- --rounds 5] [--quick] [--json] [--only latency|paced|redis]
 // Arguments of node go in front: --node=--cpu-prof.
 import { build } from "esbuild"
 import { spawnSync } from "node:child_process"

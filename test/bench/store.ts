@@ -33,6 +33,8 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     json: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
+    /** One part alone: `latency`, `paced` or `redis`. */
+    only: { type: "string" },
     /** For the processes of the paced part. */
     worker: { type: "string" }
   }
@@ -128,7 +130,8 @@ const unionMemory = (): Consumer =>
   )
 
 const unionSqlite = async (path: string, wal: boolean): Promise<Consumer> => {
-  const client = new DatabaseSync(path)
+  // Processes wait for each other, as better-sqlite3 does unless it is told otherwise.
+  const client = new DatabaseSync(path, { timeout: 5000 })
   closers.push(() => client.close())
   if (wal) {
     client.exec("PRAGMA journal_mode = WAL")
@@ -209,7 +212,7 @@ const redis = async (rounds: number) => {
     const results: Array<{ readonly ours: number; readonly theirs: number }> = []
     for (let i = -1; i < rounds; i++) {
       const sample = {
-        ours: await throughput(5000, () => runtime.runPromise(store.reserve(chargesOf(anyClient()), 1000))),
+        ours: await throughput(5000, () => runtime.runPromise(store.reserve(chargesOf(anyClient()), DAY))),
         theirs: await throughput(5000, () => union.consume(`client:${anyClient()}`))
       }
       if (i >= 0) results.push(sample)
@@ -330,7 +333,8 @@ const main = async (): Promise<void> => {
       theirs(names.union, await unionSqlite(join(directory, "c.db"), true), 2000 * scale),
       theirs(names.unionDefault, await unionSqlite(join(directory, "d.db"), false), 100 * scale)
     ]
-    const rows = await latencies(cases, rounds)
+    const wanted = (part: string): boolean => (values.only ?? part) === part
+    const rows = await latencies(cases, wanted("latency") ? rounds : 0)
     await Promise.all(closers.splice(0).map((close) => close()))
     const of = (name: string, q: "p50" | "p99") => median((rows.get(name) ?? []).map((row) => row[q]))
     const ratio = (name: string, base: string, q: "p50" | "p99") =>
@@ -353,10 +357,10 @@ const main = async (): Promise<void> => {
           "sqlite p50 / union WAL <= 0.2": ratio(names.sqlite, names.union, "p50"),
           "sqlite p99 / union WAL <= 0.1": ratio(names.sqlite, names.union, "p99")
         },
-        fourPaced: await paced(program.path, "paced", seconds),
-        fourPacedUnion: await paced(program.path, "union", seconds),
-        fourSaturated: await paced(program.path, "saturated", seconds),
-        redis: (await redis(rounds)) ?? "not available"
+        fourPaced: wanted("paced") ? await paced(program.path, "paced", seconds) : null,
+        fourPacedUnion: wanted("paced") ? await paced(program.path, "union", seconds) : null,
+        fourSaturated: wanted("paced") ? await paced(program.path, "saturated", seconds) : null,
+        redis: wanted("redis") ? ((await redis(rounds)) ?? "not available") : null
       }
       console.log(values.json ? JSON.stringify(figures) : JSON.stringify(figures, null, 2))
     } finally {
