@@ -44,7 +44,7 @@ const outer = [
   "**/Toolbox.js",
   "**/McpServer.js",
   "**/transport/*",
-  "**/main.js",
+  "**/main.js", "**/main/*",
   "**/bin.js"
 ]
 
@@ -83,7 +83,7 @@ export default tseslint.config(
         sdk,
         adapters,
         emulator,
-        upward("**/commands/*", "**/main.js", "**/bin.js")
+        upward("**/commands/*", "**/main.js", "**/main/*", "**/bin.js")
       ])
     }
   },
@@ -134,7 +134,7 @@ export default tseslint.config(
         sdk,
         adapters,
         emulator,
-        upward("**/McpServer.js", "**/transport/*", "**/commands/*", "**/main.js", "**/bin.js")
+        upward("**/McpServer.js", "**/transport/*", "**/commands/*", "**/main.js", "**/main/*", "**/bin.js")
       ])
     }
   },
@@ -144,12 +144,12 @@ export default tseslint.config(
       "@typescript-eslint/no-restricted-imports": restrict([
         adapters,
         emulator,
-        upward("**/commands/*", "**/main.js", "**/bin.js")
+        upward("**/commands/*", "**/main.js", "**/main/*", "**/bin.js")
       ])
     }
   },
   {
-    files: ["src/main.ts", "src/bin.ts", "src/Testing.ts"],
+    files: ["src/main.ts", "src/main/**/*.ts", "src/bin.ts", "src/Testing.ts"],
     rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk]) }
   },
   {

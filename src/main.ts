@@ -18,11 +18,10 @@ import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
 import { stateDir } from "./internal/stateDir.js"
 import * as LoopGuard from "./LoopGuard.js"
+import * as Fleet from "./main/Fleet.js"
 import * as McpServer from "./McpServer.js"
 import * as Principal from "./Principal.js"
 import * as Quota from "./Quota.js"
-import * as QuotaStore from "./QuotaStore.js"
-import * as RateLimiter from "./RateLimiter.js"
 import * as ReadOnly from "./ReadOnly.js"
 import * as ResultCache from "./ResultCache.js"
 import * as Readiness from "./Readiness.js"
@@ -110,36 +109,8 @@ const duckdb = (settings: ServerConfig.Settings) =>
  * @since 0.1.0
  * @category layers
  */
-export const quotaStore = (
-  { quotaStore: settings }: ServerConfig.Settings,
-  directory: string = stateDirectory()
-): Layer.Layer<QuotaStore.QuotaStore, QuotaStore.QuotaStoreError> => {
-  if (settings.kind === "memory") return QuotaStore.layerMemory
-  const sqlite = Layer.unwrapEffect(
-    Effect.map(
-      Effect.promise(() => import("./QuotaStore/Sqlite.js")),
-      (adapter) =>
-        adapter.layer({
-          path: join(directory, "quota.db"),
-          durability: settings.durability,
-          lockTimeoutMs: settings.lockWaitSeconds * 1000
-        })
-    )
-  )
-  return settings.onUnavailable === "refuse"
-    ? sqlite
-    : Layer.catchAll(sqlite, (error) =>
-        Layer.merge(
-          Layer.effectDiscard(
-            Effect.logWarning(
-              "the quota store cannot be opened: this process counts in memory, and forgets when it ends",
-              error
-            )
-          ),
-          QuotaStore.layerMemory
-        )
-      )
-}
+export const quotaStore = (settings: ServerConfig.Settings, directory: string = stateDirectory()) =>
+  Fleet.quotaStore(settings, directory)
 
 /** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
 const DRAIN_SHARE = 0.8
@@ -167,7 +138,6 @@ const breaker = (settings: ServerConfig.Settings) => {
 export const layer = (settings: ServerConfig.Settings, directory: string = stateDirectory()) => {
   const health = Layer.merge(Bulkhead.layer(ServerConfig.bulkheadOptions(settings)), breaker(settings))
   const guards = Layer.mergeAll(
-    RateLimiter.layer(ServerConfig.rateLimiterOptions(settings)),
     Layer.provideMerge(Degradation.layer({ eventLoop: true }), health),
     Retry.layer(),
     pace(settings),
@@ -185,7 +155,7 @@ export const layer = (settings: ServerConfig.Settings, directory: string = state
     Layer.provide(Guard.layer(ServerConfig.guardOptions(settings))),
     // The settings were checked when they were read: options that a service refuses are a defect.
     Layer.provide(Layer.orDie(guards)),
-    Layer.provide(quotaStore(settings, directory)),
+    Layer.provide(Fleet.layer(settings, directory)),
     Layer.provide(warehouse(settings))
   )
 }

@@ -84,6 +84,7 @@ const limits = (from: Settings["globalQuota"]): Quota.Limits => ({
  */
 export const quotaOptions = (settings: Settings): Quota.Options => ({
   tiers: mapValues(settings.tiers, limits),
+  outage: mapValues(settings.tiers, (tier) => tier.onQuotaOutage),
   clients: mapValues(settings.clients, limits),
   global: limits(settings.globalQuota)
 })

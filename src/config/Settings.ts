@@ -7,6 +7,7 @@
  */
 import * as SnowflakeSettings from "./SnowflakeSettings.js"
 import { boolean, choice, integer, number, text } from "./Setting.js"
+import { quotaStore } from "./QuotaStoreSettings.js"
 import { sharedServer } from "./SharedServer.js"
 import type { SettingsOf, Table } from "./Table.js"
 import { burst, name, named, quota, rate, seconds } from "./Tiers.js"
@@ -27,6 +28,11 @@ export const table = {
       default: "local",
       names: "clients",
       about: "who the client is when it speaks over stdio"
+    }),
+    rate_limits: choice({
+      values: ["local", "shared"],
+      default: "local",
+      about: "each server has its own buckets, or all share those in the Redis of `quota_store`"
     })
   },
   sections: {
@@ -221,35 +227,7 @@ export const table = {
         sample: boolean({ default: true, about: "fill it with the sample databases" })
       }
     },
-    quota_store: {
-      about: "Where it is remembered what was used.",
-      fields: {
-        kind: choice({
-          values: ["sqlite", "memory"],
-          default: "sqlite",
-          about:
-            "a file in the state directory, shared by all servers of this user; or the memory of this process"
-        }),
-        durability: choice({
-          values: ["normal", "full"],
-          default: "normal",
-          about:
-            "`full` also survives a power cut, and waits for the disk at each call; `normal` may lose a second"
-        }),
-        on_unavailable: choice({
-          values: ["refuse", "memory"],
-          default: "refuse",
-          about: "when the store cannot be opened: do not start, or count in memory and say so in the log"
-        }),
-        lock_wait_seconds: number({
-          ...seconds,
-          min: 0.001,
-          max: 60,
-          default: 0.25,
-          about: "longest wait for other servers that use the same file"
-        })
-      }
-    },
+    quota_store: quotaStore,
     snowflake: {
       about: "The Snowflake account, when `warehouse` is `snowflake`.",
       fields: SnowflakeSettings.fields

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { boolean, integer, list, number, text } from "./Setting.js"
+import { boolean, choice, integer, list, number, text } from "./Setting.js"
 import type { NamedSection } from "./Table.js"
 import { namePattern } from "./Table.js"
 
@@ -106,6 +106,12 @@ export const named = {
         max: 60,
         default: 2,
         about: "a call that is too early waits up to this long for its turn instead of being refused"
+      }),
+      on_quota_outage: choice({
+        values: ["closed", "share"],
+        default: "closed",
+        about:
+          "when the quota store is lost: refuse, or admit this server's share of what was left and then refuse"
       }),
       low_priority: boolean({
         default: false,

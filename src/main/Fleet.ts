@@ -1,0 +1,137 @@
+/**
+ * THE WIRING of what servers share: where quotas are kept, and where the buckets of the rate limits are.
+ *
+ * ```
+ * sqlite   one file in the state directory: all servers of this user
+ * redis    one Redis: all servers of a fleet; optionally with leases, optionally the rate limits too
+ * memory   this process
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { join } from "node:path"
+import { GLOBAL } from "../internal/quotaLimits.js"
+import * as QuotaStore from "../QuotaStore.js"
+import * as Opened from "../QuotaStore/Opened.js"
+import * as RateLimiter from "../RateLimiter.js"
+import type { Redis, RedisError } from "../Redis.js"
+import * as ServerConfig from "../ServerConfig.js"
+
+type Settings = ServerConfig.Settings
+type Stores = QuotaStore.QuotaStore | QuotaStore.StoreHealth
+
+/** Our stores bound their own waits. */
+const BOUNDED = Number.POSITIVE_INFINITY
+
+/** An adapter is a chunk of its own, loaded when it is chosen. */
+const load = <M, A, E, R>(module: () => Promise<M>, layer: (module: M) => Layer.Layer<A, E, R>) =>
+  Layer.unwrapEffect(Effect.map(Effect.promise(module), layer))
+
+const fault = (key: string, message: string) =>
+  new ServerConfig.ConfigFaults({ faults: [{ key, source: "file", message }] })
+
+const sqlite = ({ quotaStore }: Settings, directory: string) =>
+  load(
+    () => import("../QuotaStore/Sqlite.js"),
+    (adapter) =>
+      adapter.layer({
+        path: join(directory, "quota.db"),
+        durability: quotaStore.durability,
+        windows: quotaStore.windows,
+        lockTimeoutMs: quotaStore.lockWaitSeconds * 1000
+      })
+  )
+
+const redisStore = ({ quotaStore }: Settings): Layer.Layer<QuotaStore.QuotaStore, never, Redis> => {
+  const { leased, windows } = quotaStore
+  const direct = load(
+    () => import("../QuotaStore/Redis.js"),
+    (adapter) => adapter.layer({ windows })
+  )
+  if (leased === "off") return direct
+  return Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const { Redis } = yield* Effect.promise(() => import("../Redis.js"))
+      const { replicas } = yield* Redis
+      const Leased = yield* Effect.promise(() => import("../QuotaStore/Leased.js"))
+      const leases = leased === "all" ? undefined : (key: string) => key === GLOBAL
+      return Layer.provide(Leased.layer({ workers: replicas, windows, leases }), direct)
+    })
+  )
+}
+
+/** One connection, under the quotas and the rate limits alike. */
+const connection = ({
+  quotaStore: { redisPrefix, redisTimeoutSeconds, redisUrl }
+}: Settings): Layer.Layer<Redis, ServerConfig.ConfigFaults> =>
+  redisUrl === undefined
+    ? Layer.fail(fault("quota_store.redis_url", "is needed for what is kept in Redis"))
+    : load(
+        () => import("../Redis.js"),
+        (adapter) =>
+          adapter.layer({
+            url: Redacted.value(redisUrl),
+            prefix: redisPrefix,
+            commandTimeoutMs: redisTimeoutSeconds * 1000
+          })
+      ).pipe(
+        Layer.catchAll((error: RedisError) => Layer.fail(fault("quota_store.redis_url", error.description)))
+      )
+
+const inRedis = (settings: Settings): Layer.Layer<Stores, QuotaStore.QuotaStoreError, Redis> =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const { Redis } = yield* Effect.promise(() => import("../Redis.js"))
+      const { replicas } = yield* Redis
+      const { onUnavailable, windows } = settings.quotaStore
+      return Opened.layer(redisStore(settings), { onUnavailable, windows, replicas, timeoutMs: BOUNDED })
+    })
+  )
+
+const here = (settings: Settings, directory: string): Layer.Layer<Stores, QuotaStore.QuotaStoreError> => {
+  const { kind, onUnavailable, windows } = settings.quotaStore
+  if (kind === "sqlite") {
+    return Opened.layer(sqlite(settings, directory), { onUnavailable, windows, timeoutMs: BOUNDED })
+  }
+  const memory = windows === "rolling" ? QuotaStore.layerMemoryRolling : QuotaStore.layerMemory
+  return Layer.merge(
+    memory,
+    Layer.succeed(QuotaStore.StoreHealth, { status: Effect.succeed({ mode: "normal" }) })
+  )
+}
+
+/**
+ * Where it is remembered what was used.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const quotaStore = (
+  settings: Settings,
+  directory: string
+): Layer.Layer<Stores, QuotaStore.QuotaStoreError | ServerConfig.ConfigFaults> =>
+  settings.quotaStore.kind === "redis"
+    ? Layer.provide(inRedis(settings), connection(settings))
+    : here(settings, directory)
+
+/**
+ * The quotas' store and the rate limits, over one connection where both are in Redis.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (settings: Settings, directory: string) => {
+  const options = ServerConfig.rateLimiterOptions(settings)
+  if (settings.rateLimits === "local") {
+    return Layer.merge(quotaStore(settings, directory), Layer.orDie(RateLimiter.layer(options)))
+  }
+  const limiter = load(
+    () => import("../RateLimiter/Redis.js"),
+    (adapter) => Layer.orDie(adapter.layer(options))
+  )
+  const store = settings.quotaStore.kind === "redis" ? inRedis(settings) : here(settings, directory)
+  return Layer.provide(Layer.merge(store, limiter), connection(settings))
+}
