@@ -58,7 +58,8 @@ export const gate = (dialect: ServerConfig.Settings["warehouse"]): Layer.Layer<R
           Effect.promise(() =>
             Promise.all([import("./ReadOnly/DuckDb.js"), import("./embedded/dialect/snowflake.js")])
           ),
-          ([guard, { macros, translate }]) => guard.layer({ translate, macros })
+          ([guard, { macros, translate }]) =>
+            guard.layer({ translate, macros, namespace: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" } })
         )
       )
   }

@@ -22,6 +22,8 @@ export interface Request {
   readonly maxCellBytes?: number | undefined
   /** Keep only these columns, by name and in this order; one that the result does not have is NULL. */
   readonly pick?: ReadonlyArray<string> | undefined
+  /** Leave out the other rows, as picked; they count for nothing. */
+  readonly keep?: ((row: Row) => boolean) | undefined
   /** Position among the statements of the same attempt, from 0. */
   readonly part?: number | undefined
 }
@@ -79,7 +81,8 @@ export const collect = Effect.fnUntraced(
     const result = yield* warehouse.execute({
       ...request.statement,
       timeoutMs: Math.min(request.timeoutMs, attempt.timeoutMs),
-      maxRows: request.maxRows + 1,
+      // How many rows will have to be read for that many to be kept is not known.
+      ...(request.keep === undefined ? { maxRows: request.maxRows + 1 } : {}),
       requestId: partId(attempt.requestId, request.part ?? 0)
     })
     const pick = picker(result.columns, request.pick)
@@ -88,7 +91,8 @@ export const collect = Effect.fnUntraced(
     yield* attempt.addBytes(shape.bytes)
     yield* Stream.runForEachWhile(result.rows, (chunk) => {
       const before = shape.bytes
-      shape = ResultShape.push(shape, pick === undefined ? chunk : chunk.map(pick))
+      const picked = pick === undefined ? chunk : chunk.map(pick)
+      shape = ResultShape.push(shape, request.keep === undefined ? picked : picked.filter(request.keep))
       return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
     })
     const { cutCells, truncated } = shape

@@ -8,6 +8,7 @@ import type { WarehouseError } from "../Warehouse.js"
 import { completeness } from "./catalog.js"
 import type { Advice } from "./catalog.js"
 import type { Collected } from "./collect.js"
+import { rulesOf } from "./objects.js"
 import * as ToolCall from "./toolCall.js"
 import type { QueryResult } from "./toolSchemas.js"
 
@@ -46,7 +47,7 @@ const describe = (result: Collected, maxRows: number, policy: TierPolicy) => {
 export const make = Effect.gen(function* () {
   const call = yield* ToolCall.make
 
-  return Effect.fnUntraced(function* <E>(
+  const run = Effect.fnUntraced(function* <E>(
     options: Options<E>
   ): Effect.fn.Return<QueryResult, E | WarehouseError | Refusal> {
     const { database, schema, tool } = options
@@ -72,4 +73,10 @@ export const make = Effect.gen(function* () {
       rows: value.rows
     }
   })
+
+  return {
+    run,
+    /** What the current caller may see; undefined when that is everything. */
+    rules: Effect.map(call.policy, (policy) => rulesOf(policy, call.dialect))
+  }
 })

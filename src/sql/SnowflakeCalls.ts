@@ -6,14 +6,9 @@
 import type { Token } from "./Lexer.js"
 import { isName } from "./SnowflakeFrame.js"
 import type { Frame } from "./SnowflakeFrame.js"
+import type { Names } from "./SnowflakeNames.js"
 import { builtin } from "./SnowflakeWords.js"
 import type { Rejection } from "./Statement.js"
-
-/** What a query names, as written. */
-export interface Names {
-  readonly tables: Set<string>
-  readonly functions: Set<string>
-}
 
 interface Place {
   readonly tokens: ReadonlyArray<Token>
@@ -92,6 +87,7 @@ export const check = ({ allowed, from, names, tokens, top }: Place, open: number
     )
   }
   names.functions.add(written(parts))
+  names.calls.push({ name: full, token: first })
   const named = full === "IDENTIFIER"
   const argument = tokens[open + 1]
   if (
@@ -114,9 +110,18 @@ export const check = ({ allowed, from, names, tokens, top }: Place, open: number
   return full === "SEMANTIC_VIEW" && isName(argument) ? open + 1 : undefined
 }
 
+/** Whether a call of a function follows, and not a mere name. */
+const isCall = (tokens: ReadonlyArray<Token>, start: number): boolean => {
+  let at = start
+  while (isName(tokens[at]) && tokens[at + 1]?.text === ".") at += 2
+  return isName(tokens[at]) && tokens[at + 1]?.text === "("
+}
+
 /** TABLE( 'name' | $name | function(...) ) */
 export const tableCall = (tokens: ReadonlyArray<Token>, open: number, names: Names): void => {
   const argument = tokens[open + 1]
+  if (!isCall(tokens, open + 1))
+    names.dynamic.push({ form: "TABLE(...) without a function", token: argument })
   if (argument?.kind === "hex" || argument?.kind === "number") {
     refuse("OBJECT_NOT_ALLOWED", "TABLE(...) takes a name or a call of a function", argument)
   }

@@ -110,6 +110,29 @@ const systemReads = words(
 /** Run text as SQL, or take a number from a sequence: refused whatever an operator allows. */
 const never = words("TO_QUERY GETNEXTVAL NEXTVAL EXECUTE_IMMEDIATE SQL_EXECUTE")
 
+/** Built-in functions that take the name of an object, or tell of statements and objects of the account. */
+const byName = words(
+  `IDENTIFIER GET_DDL GET_OBJECT_REFERENCES POLICY_CONTEXT POLICY_REFERENCES TAG_REFERENCES
+   TAG_REFERENCES_ALL_COLUMNS TAG_REFERENCES_WITH_LINEAGE TASK_DEPENDENTS CURRENT_TASK_GRAPHS COMPLETE_TASK_GRAPHS
+   EXTERNAL_TABLE_FILES PIPE_USAGE_HISTORY RESULT_SCAN EXPLAIN_JSON GET_QUERY_OPERATOR_STATS TABLE_QUERY VALIDATE
+   VALIDATE_PIPE_LOAD INFER_SCHEMA EXTRACT_SEMANTIC_CATEGORIES GENERATE_COLUMN_DESCRIPTION
+   ESTIMATE_REMAINING_DML_HISTORY DATABASE_REFRESH_PROGRESS DATABASE_REFRESH_PROGRESS_BY_JOB
+   REPLICATION_GROUP_REFRESH_PROGRESS REPLICATION_GROUP_REFRESH_PROGRESS_BY_JOB`
+)
+
+/**
+ * Whether a function can read what its arguments name in strings, so that rules about objects cannot see
+ * it. Takes the name as it is called, in upper case.
+ *
+ * @since 0.1.0
+ * @category lookups
+ */
+export const mayReadByName = (name: string): boolean =>
+  byName.has(name) ||
+  (name.startsWith("SYSTEM$") && name !== "SYSTEM$TYPEOF") ||
+  name.includes("_HISTORY") ||
+  name.includes(".")
+
 export type Verdict = "allowed" | "unknown" | "never"
 
 /**

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { forGate } from "../CallPolicy.js"
 import * as Names from "../internal/names.js"
 import * as RowsQuery from "../internal/rowsQuery.js"
 import * as Fields from "../internal/toolSchemas.js"
@@ -75,15 +76,18 @@ export const make = Effect.gen(function* () {
       const database = yield* Names.namespace(input.database)
       const schema = yield* Names.namespace(input.schema)
       const { client } = yield* CurrentPrincipal
-      const run = query({
+      const run = query.run({
         tool: name,
         limit: input.limit,
         timeoutSeconds: input.timeout_seconds,
         database,
         schema,
         // Inside the guard, so that rejected statements are not free to send by the thousand.
-        sql: (appendLimit, { allowFunctions }) =>
-          Effect.map(readOnly.check(sql, { allowFunctions, appendLimit }), ({ canonical }) => canonical),
+        sql: (appendLimit, policy) =>
+          Effect.map(
+            readOnly.check(sql, forGate(policy, { appendLimit, database, schema })),
+            ({ canonical }) => canonical
+          ),
         started: progress("running"),
         waiting: progress
       })

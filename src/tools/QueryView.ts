@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Names from "../internal/names.js"
+import * as Objects from "../internal/objects.js"
 import * as RowsQuery from "../internal/rowsQuery.js"
 import * as Fields from "../internal/toolSchemas.js"
 import * as Tool from "../Tool.js"
@@ -41,8 +42,9 @@ export const make = Effect.gen(function* () {
     output: Fields.QueryResult,
     annotations: Tool.readOnly("Query view"),
     handler: Effect.fnUntraced(function* ({ database, limit, schema, view_name }, { progress }) {
+      yield* Objects.mayRead(yield* query.rules, Names.objectName(database, schema, view_name))
       const view = yield* Names.object(database, schema, view_name)
-      return yield* query({
+      return yield* query.run({
         tool: name,
         limit,
         sql: (stopAt) => Effect.succeed(`SELECT * FROM ${view} LIMIT ${stopAt}`),
