@@ -62,9 +62,16 @@ export const defaults: TierPolicy = {
  * @category conversions
  */
 export const forGate = (
-  { allowFlow, allowFunctions, allowStages, objects }: TierPolicy,
+  { allowFlow, allowFunctions, allowStages, maxScanBytes, objects }: TierPolicy,
   call: Pick<Policy, "database" | "schema" | "appendLimit"> = {}
-): Policy => ({ allowFunctions, objects, allowFlow, allowStages, ...call })
+): Policy => ({
+  allowFunctions,
+  objects,
+  // No warehouse can tell what a chain would scan: to explain it is to run all but its first statement.
+  allowFlow: allowFlow && maxScanBytes === undefined,
+  allowStages,
+  ...call
+})
 
 /**
  * @since 0.1.0

@@ -19,6 +19,7 @@ import * as DescribeTable from "./tools/DescribeTable.js"
 import * as DescribeView from "./tools/DescribeView.js"
 import * as ExecuteQuery from "./tools/ExecuteQuery.js"
 import * as GetLimits from "./tools/GetLimits.js"
+import * as GetQueryResults from "./tools/GetQueryResults.js"
 import * as ListDatabases from "./tools/ListDatabases.js"
 import * as ListSchemas from "./tools/ListSchemas.js"
 import * as ListTables from "./tools/ListTables.js"
@@ -66,6 +67,7 @@ export const builtin = [
   DescribeView.make,
   ExecuteQuery.make,
   GetLimits.make,
+  GetQueryResults.make,
   ListDatabases.make,
   ListSchemas.make,
   ListTables.make,

@@ -12,6 +12,7 @@ import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Cursors from "./Cursors.js"
 import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
@@ -72,7 +73,8 @@ const warehouse = (settings: ServerConfig.Settings) =>
       Effect.map(
         Warehouse.importAdapter("@duckdb/node-api", () => import("./Warehouse/DuckDb.js")),
         (adapter) => adapter.layer(settings.duckdb)
-      )
+      ),
+      { keepsResults: true }
     ),
     gate("duckdb")
   )
@@ -146,7 +148,8 @@ export const layer = (settings: ServerConfig.Settings, directory: string = state
     pace(settings),
     ResultCache.layer(ServerConfig.cacheOptions(settings)),
     Quota.layer(ServerConfig.quotaOptions(settings)),
-    CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
+    CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
+    Cursors.layer()
   )
   return McpServer.layer({
     ...Package,

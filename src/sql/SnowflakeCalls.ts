@@ -120,8 +120,10 @@ const isCall = (tokens: ReadonlyArray<Token>, start: number): boolean => {
 /** TABLE( 'name' | $name | function(...) ) */
 export const tableCall = (tokens: ReadonlyArray<Token>, open: number, names: Names): void => {
   const argument = tokens[open + 1]
-  if (!isCall(tokens, open + 1))
+  if (!isCall(tokens, open + 1)) {
+    if (isName(argument)) names.tables.add(argument!.text)
     names.dynamic.push({ form: "TABLE(...) without a function", token: argument })
+  }
   if (argument?.kind === "hex" || argument?.kind === "number") {
     refuse("OBJECT_NOT_ALLOWED", "TABLE(...) takes a name or a call of a function", argument)
   }

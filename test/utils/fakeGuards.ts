@@ -8,6 +8,7 @@ import { Bulkhead } from "../../src/Bulkhead.js"
 import * as CallPolicy from "../../src/CallPolicy.js"
 import type { Status } from "../../src/CircuitBreaker.js"
 import { CircuitBreaker } from "../../src/CircuitBreaker.js"
+import * as Cursors from "../../src/Cursors.js"
 import * as Degradation from "../../src/Degradation.js"
 import type { Operation, Refusal } from "../../src/Guard.js"
 import { Guard } from "../../src/Guard.js"
@@ -110,6 +111,7 @@ export const idleServices = Layer.mergeAll(
 /** Services that change nothing while all is well. */
 const quietServices = Layer.mergeAll(
   AdaptiveRate.layerNoop,
+  Cursors.layer(),
   Degradation.layerNoop,
   LoopGuard.layerNoop,
   ResultCache.layerNoop
@@ -119,6 +121,7 @@ export const quietContext: Tool.Context = { progress: () => Effect.void }
 
 export type Services =
   | Guard
+  | Cursors.Cursors
   | Warehouse
   | CallPolicy.CallPolicy
   | ReadOnly
