@@ -7,7 +7,7 @@ import type { Token } from "./Lexer.js"
 import { isName } from "./SnowflakeFrame.js"
 import type { Frame } from "./SnowflakeFrame.js"
 import type { Names } from "./SnowflakeNames.js"
-import { builtin } from "./SnowflakeWords.js"
+import { beforeBracket, beginsStatement, builtin, endsFrom, ofOthers } from "./SnowflakeWords.js"
 import type { Rejection } from "./Statement.js"
 
 interface Place {
@@ -31,6 +31,19 @@ export const refuse = (
   hint?: string
 ): never => {
   throw new Refused({ code, reason, position: at?.start, hint })
+}
+
+/** Refuses another statement where a table is due: `FROM (CALL p(a))`; and a word that names none. */
+export const refuseStatement = (tokens: ReadonlyArray<Token>, at: number): void => {
+  const [word, next] = [tokens[at], tokens[at + 1]]
+  if (word?.kind !== "word") return
+  const begins = next !== undefined && isName(next) && beginsStatement(word.value, next.value)
+  if (!begins && !beforeBracket.has(word.value) && !endsFrom.has(word.value)) return
+  refuse(
+    begins ? "NOT_A_READ" : "SYNTAX",
+    `${word.text} is no table here; a table of that name is written in double quotes`,
+    word
+  )
 }
 
 const plain = /^[A-Z_][A-Z0-9_$]*$/
@@ -69,7 +82,10 @@ export const check = ({ allowed, from, names, tokens, top }: Place, open: number
   const last = name.value.toUpperCase()
   const own = builtin(name.value, top.inMatch)
   const isSchema =
-    parts.length > 1 && parts.length < 4 && parts[parts.length - 2]?.value === "INFORMATION_SCHEMA"
+    parts.length > 1 &&
+    parts.length < 4 &&
+    parts[parts.length - 2]?.value === "INFORMATION_SCHEMA" &&
+    !ofOthers.has(last)
   if (own === "never" || builtin(last, false) === "never") {
     refuse(
       "FUNCTION_NOT_ALLOWED",
@@ -81,7 +97,10 @@ export const check = ({ allowed, from, names, tokens, top }: Place, open: number
   if (!allowed.has(full) && !(parts.length === 1 ? own === "allowed" && name.kind === "word" : isSchema)) {
     refuse(
       "FUNCTION_NOT_ALLOWED",
-      `the function ${full} is not allowed`,
+      `the function ${full} is not allowed` +
+        (ofOthers.has(last)
+          ? ": it tells what other clients have asked; get_query_results reads on in a result"
+          : ""),
       first,
       `an operator can allow it by adding ${full} to the allowed functions`
     )

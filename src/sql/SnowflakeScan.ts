@@ -9,7 +9,7 @@
  */
 import type { Token } from "./Lexer.js"
 import * as Calls from "./SnowflakeCalls.js"
-import { Refused, refuse, written } from "./SnowflakeCalls.js"
+import { Refused, refuse, refuseStatement, written } from "./SnowflakeCalls.js"
 import type { Names } from "./SnowflakeNames.js"
 import { afterWord, frame, isName } from "./SnowflakeFrame.js"
 import type { Frame } from "./SnowflakeFrame.js"
@@ -105,6 +105,7 @@ export const inspect = (
       end = next
     }
     if (tokens[end + 1]?.text === "(") return at - 1
+    if (end === at) refuseStatement(tokens, at)
     if (tokens[end + 1]?.text === ".")
       names.dynamic.push({ form: "a name with a part missing", token: tokens[at] })
     if (parts.some(({ value }) => value === "NEXTVAL"))
@@ -209,6 +210,9 @@ export const inspect = (
         if (top.clause !== "from" && !top.isTable) return
         top.clause = "from"
         top.wantsTable = true
+        return
+      case "LATERAL":
+        top.wantsTable ||= top.clause === "from"
         return
       case "FOR":
         if (!forInside.has(top.name))

@@ -143,9 +143,9 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection>
   }
   if (kind === "RESULT") {
     const call = parts.length === 1 && parts[0]?.value.toUpperCase() === "LAST_QUERY_ID"
-    return call && tokens[at]?.text === "(" && tokens[at + 1]?.text === ")" && tokens.length === at + 2
-      ? Either.right(undefined)
-      : unexpected(tokens[at], "a query id or LAST_QUERY_ID()")
+    return call
+      ? reject("FUNCTION_NOT_ALLOWED", "LAST_QUERY_ID may mean another client's statement; name the query id")
+      : unexpected(tokens[at], "a query id in quotes")
   }
   if ((kind === "FUNCTION" || kind === "PROCEDURE") && tokens[at]?.text === "(") {
     at++

@@ -77,6 +77,36 @@ export const types = words(
 export const fromInside = words("EXTRACT TRIM LTRIM RTRIM SUBSTRING SUBSTR POSITION OVERLAY")
 export const forInside = words("PIVOT UNPIVOT SUBSTRING SUBSTR OVERLAY")
 
+/**
+ * What clients that share a user or a session have asked and been told: results by id, ids, texts. Each
+ * client reads on in its own results through a tool.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const ofOthers = words(
+  `RESULT_SCAN LAST_QUERY_ID GET_QUERY_OPERATOR_STATS QUERY_HISTORY QUERY_HISTORY_BY_SESSION
+   QUERY_HISTORY_BY_USER QUERY_HISTORY_BY_WAREHOUSE`
+)
+
+/** Words that begin statements; followed by another name they are not the name of a table. */
+const verbs = words(
+  `ALTER BEGIN CALL COMMENT COMMIT COPY DELETE DESC DESCRIBE EXECUTE EXPLAIN GET LIST LS MERGE PUT REMOVE RM
+   ROLLBACK SET SHOW TRUNCATE UNDROP UNSET USE`
+)
+const afterTable = words(
+  "AS ON USING JOIN INNER LEFT RIGHT FULL CROSS NATURAL ASOF LIMIT FETCH OFFSET AT BEFORE CHANGES SAMPLE TABLESAMPLE"
+)
+
+/**
+ * Whether two words where a table is due are the beginning of another statement: `FROM (CALL p(a))`.
+ *
+ * @since 0.1.0
+ * @category lookups
+ */
+export const beginsStatement = (word: string, next: string): boolean =>
+  verbs.has(word) && !afterTable.has(next) && !endsFrom.has(next)
+
 /** Built in, and still not allowed unless an operator says so: files, prompts, and names that prove nothing. */
 const notByDefault = words(
   `INFER_SCHEMA GET_STAGE_LOCATION GET_ABSOLUTE_PATH GET_RELATIVE_PATH GENERATE_COLUMN_DESCRIPTION TABLE_QUERY
@@ -145,6 +175,6 @@ export const builtin = (name: string, inMatch: boolean): Verdict => {
   if (name.startsWith("SYSTEM$")) return systemReads.has(name.slice(7)) ? "allowed" : "never"
   if (never.has(name)) return "never"
   if (inMatch && inMatchRecognize.has(name)) return "allowed"
-  if (notByDefault.has(name)) return "unknown"
+  if (notByDefault.has(name) || ofOthers.has(name)) return "unknown"
   return Builtins.names.has(name) || more.has(name) ? "allowed" : "unknown"
 }
