@@ -207,12 +207,11 @@ export const inspect = (
         top.wantsTable = true
         return
       case "JOIN":
-        if (top.clause !== "from" && !top.isTable) return
         top.clause = "from"
         top.wantsTable = true
         return
       case "LATERAL":
-        top.wantsTable ||= top.clause === "from"
+        top.wantsTable = true
         return
       case "FOR":
         if (!forInside.has(top.name))
@@ -232,6 +231,7 @@ export const inspect = (
       needsQuery(arm, word)
     }
     if (endsFrom.has(word)) {
+      if (top.wantsTable) refuse("SYNTAX", `a table is due before ${token.text}`, token)
       top.clause = word === "GROUP" ? "group" : "other"
       top.wantsTable = false
       top.inRows = false
