@@ -35,6 +35,8 @@ export interface TierPolicy {
   readonly allowStages: boolean
   /** Bytes that a statement may scan by the warehouse's own estimate; not asked for when absent. */
   readonly maxScanBytes?: number | undefined
+  /** Whether that estimate counts against a quota of scanned bytes, so that it is asked for anyway. */
+  readonly chargeScans: boolean
 }
 
 /**
@@ -51,7 +53,8 @@ export const defaults: TierPolicy = {
   allowFunctions: [],
   objects: unrestricted,
   allowFlow: true,
-  allowStages: false
+  allowStages: false,
+  chargeScans: false
 }
 
 /**
@@ -62,13 +65,13 @@ export const defaults: TierPolicy = {
  * @category conversions
  */
 export const forGate = (
-  { allowFlow, allowFunctions, allowStages, maxScanBytes, objects }: TierPolicy,
+  { allowFlow, allowFunctions, allowStages, chargeScans, maxScanBytes, objects }: TierPolicy,
   call: Pick<Policy, "database" | "schema" | "appendLimit"> = {}
 ): Policy => ({
   allowFunctions,
   objects,
   // No warehouse can tell what a chain would scan: to explain it is to run all but its first statement.
-  allowFlow: allowFlow && maxScanBytes === undefined,
+  allowFlow: allowFlow && maxScanBytes === undefined && !chargeScans,
   allowStages,
   ...call
 })

@@ -108,6 +108,7 @@ export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: 
       objects: { allow: tier.allowObjects, deny: tier.denyObjects },
       allowFlow: tier.allowFlow,
       allowStages: tier.allowStages,
+      chargeScans: tier.scanBytesPerDay !== undefined || settings.globalQuota.scanBytesPerDay !== undefined,
       ...(tier.maxScanBytes === undefined ? {} : { maxScanBytes: tier.maxScanBytes })
     }
   })

@@ -28,6 +28,8 @@ export interface Request {
   readonly pick?: ReadonlyArray<string> | undefined
   /** Leave out the other rows, as picked; they count for nothing. */
   readonly keep?: ((row: Row) => boolean) | undefined
+  /** Bytes that the statement will scan, where that is known. */
+  readonly scanBytes?: number | undefined
   /** Position among the statements of the same attempt, from 0. */
   readonly part?: number | undefined
 }
@@ -96,6 +98,7 @@ export const collect = Effect.fnUntraced(
     request: Request
   ): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
     yield* attempt.markSent
+    if (request.scanBytes !== undefined) yield* attempt.addScan?.(request.scanBytes) ?? Effect.void
     const { statement } = request
     const most = Math.max(request.maxRows, "sql" in statement ? (statement.keepRows ?? 0) : 0)
     const bounds = {

@@ -114,13 +114,13 @@ export const make = Effect.gen(function* () {
   /** Asks the warehouse what the statement would scan before it may run. */
   const withinBudget = Effect.fnUntraced(function* (
     run: ToolCall.Run,
-    limit: number,
+    limit: number | undefined,
     statement: {
       readonly sql: string
       readonly database?: string | undefined
       readonly schema?: string | undefined
     }
-  ): Effect.fn.Return<void, WarehouseError | ScanBudgetExceeded> {
+  ): Effect.fn.Return<number | undefined, WarehouseError | ScanBudgetExceeded> {
     const sql = `EXPLAIN USING JSON ${statement.sql}`
     const plan = yield* run({
       ...statement,
@@ -131,9 +131,10 @@ export const make = Effect.gen(function* () {
       maxCellBytes: PLAN_BYTES
     })
     const { bytes, tables } = estimate(plan.rows[0]?.[0])
-    if (bytes === undefined || bytes > limit) {
+    if (limit !== undefined && (bytes === undefined || bytes > limit)) {
       return yield* new ScanBudgetExceeded({ estimate: bytes, limit, tables: tables.slice(0, 5) })
     }
+    return bytes
   })
 
   const run = Effect.fnUntraced(function* <E>(
@@ -153,10 +154,19 @@ export const make = Effect.gen(function* () {
           // One row beyond the limit tells whether there are more.
           const { scans, sql } = yield* options.sql((keepRows ?? maxRows) + 1, policy)
           yield* options.started
-          if (scans && policy.maxScanBytes !== undefined) {
-            yield* withinBudget(run, policy.maxScanBytes, { sql, database, schema })
-          }
-          return yield* run({ sql, database, schema, keepRows, maxRows, maxBytes: policy.maxResultBytes })
+          const scanBytes =
+            scans && (policy.chargeScans || policy.maxScanBytes !== undefined)
+              ? yield* withinBudget(run, policy.maxScanBytes, { sql, database, schema })
+              : undefined
+          return yield* run({
+            sql,
+            database,
+            schema,
+            keepRows,
+            maxRows,
+            maxBytes: policy.maxResultBytes,
+            scanBytes
+          })
         })
     )
     if (keepRows !== undefined) yield* cursors.remember(value.queryId)

@@ -1,8 +1,9 @@
-import { expect, layer } from "@effect/vitest"
+import { expect } from "@effect/vitest"
 import { Effect, Either } from "effect"
 import { macros, translate } from "../../src/embedded/dialect/snowflake.js"
 import * as DuckDb from "../../src/ReadOnly/DuckDb.js"
 import * as ReadOnly from "../../src/ReadOnly.js"
+import { withLayer } from "../utils/withLayer.js"
 
 const policy: ReadOnly.Policy = {
   allowFunctions: [],
@@ -49,7 +50,7 @@ const roads = [
   "SELECT * FROM d.information_schema.databases"
 ]
 
-layer(DuckDb.layer({ macros, translate }))("the DuckDB gate with rules about objects", (it) => {
+withLayer(DuckDb.layer({ macros, translate }))("the DuckDB gate with rules about objects", (it) => {
   const check = (sql: string, own: Partial<ReadOnly.Policy> = {}) =>
     Effect.flatMap(ReadOnly.ReadOnly, (gate) => Effect.either(gate.check(sql, { ...policy, ...own })))
 

@@ -98,7 +98,11 @@ describe("options made from settings", () => {
       allowFunctions: [],
       objects: { allow: [], deny: [] },
       allowFlow: true,
-      allowStages: false
+      allowStages: false,
+      chargeScans: true
+    })
+    expect(ServerConfig.callPolicyTiers(ServerConfig.defaults)["default"]).toMatchObject({
+      chargeScans: false
     })
     expect(tiers["batch"]).toEqual({
       ...tiers["default"],

@@ -1,4 +1,4 @@
-import { expect, layer } from "@effect/vitest"
+import { expect } from "@effect/vitest"
 import { Effect, Exit, Layer, Stream } from "effect"
 import { macros, translate } from "../../src/embedded/dialect/snowflake.js"
 import * as Gate from "../../src/ReadOnly/DuckDb.js"
@@ -6,6 +6,7 @@ import { ReadOnly } from "../../src/ReadOnly.js"
 import * as ExecuteQuery from "../../src/tools/ExecuteQuery.js"
 import { Warehouse } from "../../src/Warehouse.js"
 import * as DuckDb from "../../src/Warehouse/DuckDb.js"
+import { withLayer } from "../utils/withLayer.js"
 import * as Fakes from "../utils/fakeGuards.js"
 
 /** What an engine that can read files and run text would do for whoever asks. */
@@ -66,7 +67,7 @@ const harmlessWithoutGate =
 
 const gate = Gate.layer({ macros, translate })
 
-layer(Layer.merge(DuckDb.layer(), gate))("the embedded warehouse", (it) => {
+withLayer(Layer.merge(DuckDb.layer(), gate))("the embedded warehouse", (it) => {
   it.effect(`behind its gate takes none of ${intrusions.length} intrusions`, () =>
     Effect.gen(function* () {
       const [warehouse, readOnly] = [yield* Warehouse, yield* ReadOnly]

@@ -1,4 +1,4 @@
-import { expect, layer } from "@effect/vitest"
+import { expect } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import type * as CallPolicy from "../../src/CallPolicy.js"
 import { macros, translate } from "../../src/embedded/dialect/snowflake.js"
@@ -9,6 +9,7 @@ import * as GetQueryResults from "../../src/tools/GetQueryResults.js"
 import * as QueryView from "../../src/tools/QueryView.js"
 import { Warehouse } from "../../src/Warehouse.js"
 import * as DuckDb from "../../src/Warehouse/DuckDb.js"
+import { withLayer } from "../utils/withLayer.js"
 import * as Fakes from "../utils/fakeGuards.js"
 
 const gate = Gate.layer({ macros, translate, namespace: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" } })
@@ -40,7 +41,7 @@ const tools = (policy: Partial<CallPolicy.TierPolicy> = {}) =>
 
 const numbers = (count: number) => `SELECT range AS n FROM range(${count}) ORDER BY n`
 
-layer(Layer.merge(DuckDb.layer(), gate))("reading on in a result", (it) => {
+withLayer(Layer.merge(DuckDb.layer(), gate))("reading on in a result", (it) => {
   it.effect("gives every row once, in order, and runs the statement once", () =>
     Effect.gen(function* () {
       const { execute, guard, next } = yield* tools()
@@ -152,6 +153,18 @@ layer(Layer.merge(DuckDb.layer(), gate))("reading on in a result", (it) => {
       expect((yield* guard.seen).operations.every((operation) => operation.class === "query")).toBe(true)
       const wide = yield* tools({ maxScanBytes: 1e9 })
       expect(yield* wide.execute("SELECT COUNT(*) AS c FROM ORDERS")).toMatchObject({ row_count: 1 })
+    })
+  )
+
+  it.effect("charges what a statement would scan, once and only when it runs", () =>
+    Effect.gen(function* () {
+      const { execute, guard } = yield* tools({ chargeScans: true })
+      yield* execute("SELECT COUNT(*) AS c FROM ORDERS")
+      const { scanned } = yield* guard.seen
+      expect(scanned).toBeGreaterThan(20_000)
+      yield* Effect.flip(execute("SELECT NO_SUCH_COLUMN FROM ORDERS"))
+      yield* execute("SELECT COUNT(*) AS c FROM ORDERS a, ORDERS b")
+      expect((yield* guard.seen).scanned).toBe(3 * scanned)
     })
   )
 

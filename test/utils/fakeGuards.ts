@@ -30,6 +30,7 @@ export interface Seen {
   readonly operations: ReadonlyArray<Operation>
   readonly sent: number
   readonly bytes: number
+  readonly scanned: number
 }
 
 export interface FakeGuard {
@@ -48,7 +49,7 @@ export interface GuardOptions {
 
 export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
   Effect.gen(function* () {
-    const seen = yield* Ref.make<Seen>({ operations: [], sent: 0, bytes: 0 })
+    const seen = yield* Ref.make<Seen>({ operations: [], sent: 0, bytes: 0, scanned: 0 })
     const layer = Layer.succeed(Guard, {
       run: (operation, work) =>
         Effect.gen(function* () {
@@ -59,7 +60,8 @@ export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
             timeoutMs: options.attemptMs ?? operation.timeoutMs ?? operation.deadlineMs,
             bytesLeft: options.bytesLeft ?? Number.MAX_SAFE_INTEGER,
             markSent: Ref.update(seen, (now) => ({ ...now, sent: now.sent + 1 })),
-            addBytes: (bytes) => Ref.update(seen, (now) => ({ ...now, bytes: now.bytes + bytes }))
+            addBytes: (bytes) => Ref.update(seen, (now) => ({ ...now, bytes: now.bytes + bytes })),
+            addScan: (bytes) => Ref.update(seen, (now) => ({ ...now, scanned: now.scanned + bytes }))
           })
           return { value, warnings: options.warnings ?? [] }
         })
