@@ -1,11 +1,14 @@
 /**
- * What one call may ask for: rows, bytes, seconds, functions. By tier; the caller can ask for less,
+ * What one call may ask for: rows, bytes, seconds, functions, objects. By tier; the caller can ask for less,
  * never for more.
  *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import type { Policy } from "./ReadOnly.js"
+import type { Rules } from "./sql/ObjectRules.js"
+import { unrestricted } from "./sql/ObjectRules.js"
 
 /**
  * @since 0.1.0
@@ -24,6 +27,16 @@ export interface TierPolicy {
   readonly maxStatementTimeoutMs: number
   /** Functions allowed beyond the built-in list. */
   readonly allowFunctions: ReadonlyArray<string>
+  /** Which databases, schemas and tables may be read; all that the server's role may when there are no rules. */
+  readonly objects: Rules
+  /** Whether statements may be chained with `->>`. */
+  readonly allowFlow: boolean
+  /** Whether files in stages may be read. */
+  readonly allowStages: boolean
+  /** Bytes that a statement may scan by the warehouse's own estimate; not asked for when absent. */
+  readonly maxScanBytes?: number | undefined
+  /** Whether that estimate counts against a quota of scanned bytes, so that it is asked for anyway. */
+  readonly chargeScans: boolean
 }
 
 /**
@@ -37,8 +50,31 @@ export const defaults: TierPolicy = {
   metadataTimeoutMs: 15_000,
   statementTimeoutMs: 60_000,
   maxStatementTimeoutMs: 300_000,
-  allowFunctions: []
+  allowFunctions: [],
+  objects: unrestricted,
+  allowFlow: true,
+  allowStages: false,
+  chargeScans: false
 }
+
+/**
+ * What the read-only gate is told about a statement of this tier, given where the call says that names
+ * are looked up.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const forGate = (
+  { allowFlow, allowFunctions, allowStages, chargeScans, maxScanBytes, objects }: TierPolicy,
+  call: Pick<Policy, "database" | "schema" | "appendLimit"> = {}
+): Policy => ({
+  allowFunctions,
+  objects,
+  // No warehouse can tell what a chain would scan: to explain it is to run all but its first statement.
+  allowFlow: allowFlow && maxScanBytes === undefined && !chargeScans,
+  allowStages,
+  ...call
+})
 
 /**
  * @since 0.1.0

@@ -10,6 +10,7 @@
  */
 import * as Schema from "effect/Schema"
 import {
+  bytes,
   iso,
   optional,
   plural,
@@ -219,6 +220,24 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         scope: error.code,
         sideEffects: "none",
         ...optional("position", error.position)
+      }
+    case "ScanBudgetExceeded":
+      return {
+        code: "SCAN_BUDGET_EXCEEDED",
+        message:
+          "SCAN_BUDGET_EXCEEDED: " +
+          (error.estimate === undefined
+            ? "the warehouse cannot estimate what the statement would scan"
+            : `the statement would scan about ${bytes(error.estimate)}`) +
+          `; this tier's limit is ${bytes(error.limit)} a statement. It did not run. ` +
+          (error.tables.length === 0 ? "" : `It reads ${error.tables.join(", ")}. `) +
+          "Filter on the columns that the tables are clustered or sorted by (often a date), or read fewer or " +
+          "smaller tables; LIMIT alone does not help. Unchanged, it will be refused again.",
+        retryable: false,
+        scope: "max_scan_bytes",
+        limit: error.limit,
+        ...optional("used", error.estimate),
+        sideEffects: "none"
       }
     case "WarehouseError": {
       const { code, retryable } = warehouseCode[error.reason]

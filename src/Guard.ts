@@ -184,6 +184,7 @@ export const make = (options: Partial<Options> = {}) =>
           sending: false,
           left: false,
           bytes: 0,
+          scanBytes: undefined,
           statementMs: 0
         }
         const call: GuardAttempt.Call = { operation, client, tier, deadline, requestId, ledger }
@@ -195,7 +196,8 @@ export const make = (options: Partial<Options> = {}) =>
         ): Effect.Effect<void> => {
           Telemetry.recordBytes(tier, ledger.bytes)
           if (ledger.left || (ledger.sending && !Verdict.neverLeft(exit))) {
-            const spent = { bytes: ledger.bytes, statementSeconds: ledger.statementMs / 1000 }
+            const { bytes, scanBytes, statementMs } = ledger
+            const spent = { bytes, scanBytes, statementSeconds: statementMs / 1000 }
             return GuardAttempt.logged(moment, quota.settle(reservation, spent))
           }
           const release = Step.make((moment) => GuardAttempt.logged(moment, quota.release(reservation)))

@@ -130,11 +130,15 @@ export const make = (options: Options) =>
         return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, `${problems}.`)))
       }
       return tool.handler(decoded.right, context).pipe(
-        Effect.flatMap((value) => Schema.encode(tool.output)(value).pipe(Effect.orDie)),
-        Effect.map((value): CallToolResult => ({
-          content: [{ type: "text", text: JSON.stringify(value) }],
-          structuredContent: value as Record<string, unknown>
-        })),
+        Effect.flatMap((result) =>
+          Effect.map(Effect.orDie(Schema.encode(tool.output)(result)), (value): CallToolResult => {
+            const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]
+            return {
+              content: texts.map((text) => ({ type: "text", text })),
+              structuredContent: value as Record<string, unknown>
+            }
+          })
+        ),
         Effect.catchAll((error) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => {
             const report = ErrorReport.fromError(error, now)

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as LazyLayer from "./internal/lazyLayer.js"
+import type { Rules } from "./sql/ObjectRules.js"
 
 /**
  * What a tier may use beyond plain reads of the built-in kind.
@@ -21,6 +22,15 @@ export interface Policy {
   readonly allowFunctions: ReadonlyArray<string>
   /** Appended as `LIMIT n` where the statement has no limit of its own and that is safe. */
   readonly appendLimit?: number | undefined
+  /** Which databases, schemas and tables may be named; all of them when absent. */
+  readonly objects?: Rules | undefined
+  /** Where the call says that names without a database or a schema are looked up, exact. */
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+  /** Whether statements may be chained with `->>`; they may when absent. */
+  readonly allowFlow?: boolean | undefined
+  /** Whether files in stages may be read, as `FROM '@stage/file'`; they may not when absent. */
+  readonly allowStages?: boolean | undefined
 }
 
 /**

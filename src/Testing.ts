@@ -12,6 +12,7 @@ import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Cursors from "./Cursors.js"
 import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as RequestId from "./internal/requestId.js"
@@ -96,6 +97,7 @@ export const layer = (answers: { readonly [sql: string]: Answer } = {}) =>
           QuotaStore.layerMemory
         ),
         CallPolicy.layer(),
+        Cursors.layer(),
         layerReadOnlyNoop,
         layerWarehouse(answers)
       )

@@ -10,6 +10,7 @@ import type { Refusal } from "./Guard.js"
 import type { RepeatedFailure } from "./LoopGuard.js"
 import type { OperationClass } from "./Operation.js"
 import type { StatementRejected } from "./ReadOnly.js"
+import type { ScanBudgetExceeded } from "./ScanBudget.js"
 import type { WarehouseError } from "./Warehouse.js"
 
 /**
@@ -38,7 +39,8 @@ export class ToolError extends Schema.TaggedError<ToolError>("snowguard/ToolErro
  * @since 0.1.0
  * @category errors
  */
-export type RequestError = Refusal | RepeatedFailure | StatementRejected | WarehouseError | ToolError
+export type RequestError =
+  Refusal | RepeatedFailure | ScanBudgetExceeded | StatementRejected | WarehouseError | ToolError
 
 /**
  * @since 0.1.0
@@ -75,6 +77,11 @@ export interface Tool<Input extends Schema.Schema.AnyNoContext, Output extends S
   readonly input: Input
   readonly output: Output
   readonly annotations: Annotations
+  /** The text of a result, one entry a block, where it is not its JSON; undefined for that. */
+  readonly render?: (
+    result: Schema.Schema.Type<Output>,
+    input: Schema.Schema.Type<Input>
+  ) => ReadonlyArray<string> | undefined
   readonly handler: (
     input: Schema.Schema.Type<Input>,
     context: Context

@@ -20,6 +20,7 @@ import * as DescribeView from "./tools/DescribeView.js"
 import * as ExecuteQuery from "./tools/ExecuteQuery.js"
 import * as ExplainQuery from "./tools/ExplainQuery.js"
 import * as GetLimits from "./tools/GetLimits.js"
+import * as GetQueryResults from "./tools/GetQueryResults.js"
 import * as ListDatabases from "./tools/ListDatabases.js"
 import * as ListSchemas from "./tools/ListSchemas.js"
 import * as ListTables from "./tools/ListTables.js"
@@ -68,6 +69,7 @@ export const builtin = [
   ExecuteQuery.make,
   ExplainQuery.make,
   GetLimits.make,
+  GetQueryResults.make,
   ListDatabases.make,
   ListSchemas.make,
   ListTables.make,

@@ -70,6 +70,8 @@ export interface Statement {
   readonly timeoutMs: number
   /** Rows the caller will read at most; a warehouse that can cap on its side does. */
   readonly maxRows?: number | undefined
+  /** How many rows are to be kept for {@link Stored}; none when absent. */
+  readonly keepRows?: number | undefined
   /** Idempotency key: a retry of the same call carries the same one. */
   readonly requestId: string
   /** Who and what this statement is for; recorded beside the statement in the warehouse. */
@@ -86,6 +88,28 @@ export interface Result {
   readonly columns: ReadonlyArray<Column>
   /** Non-empty chunks of rows, pulled on demand. */
   readonly rows: Stream.Stream<ReadonlyArray<Row>, WarehouseError>
+  /** The rows are kept ones, and there were more than those. */
+  readonly partial?: boolean | undefined
+}
+
+/**
+ * Rows of a statement that has run, from `offset` (counted from 0) on. Nothing is run again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Stored extends Pick<Statement, "timeoutMs" | "maxRows" | "requestId" | "tag"> {
+  readonly queryId: string
+  readonly offset: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Results {
+  /** Fails with `ResultExpired` when the result is not kept (any more). Whose it is, the caller has checked. */
+  readonly fetch: (stored: Stored) => Effect.Effect<Result, WarehouseError, Scope.Scope>
 }
 
 /**
@@ -173,6 +197,8 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
     /** Which SQL the warehouse speaks; the read-only guard must be of the same dialect. */
     readonly dialect: "snowflake" | "duckdb"
     readonly execute: (statement: Statement) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+    /** Absent in a warehouse that keeps no results. */
+    readonly results?: Results | undefined
   }
 >() {}
 
@@ -185,15 +211,57 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
  */
 export const layerLazy = (
   dialect: "snowflake" | "duckdb",
-  load: Effect.Effect<Layer.Layer<Warehouse, WarehouseError>, WarehouseError>
+  load: Effect.Effect<Layer.Layer<Warehouse, WarehouseError>, WarehouseError>,
+  /** Whether the adapter has {@link Results}: asking it would load it. */
+  options: { readonly keepsResults?: boolean } = {}
 ): Layer.Layer<Warehouse> =>
   Layer.scoped(
     Warehouse,
     Effect.map(LazyLayer.service(Warehouse, load), (warehouse) => ({
       dialect,
-      execute: (statement) => Effect.flatMap(warehouse, (_) => _.execute(statement))
+      execute: (statement) => Effect.flatMap(warehouse, (_) => _.execute(statement)),
+      ...(options.keepsResults === true
+        ? { results: { fetch: (stored: Stored) => Effect.flatMap(warehouse, fetch(stored)) } }
+        : {})
     }))
   )
+
+const fetch =
+  (stored: Stored) =>
+  ({ results }: Context.Tag.Service<Warehouse>): Effect.Effect<Result, WarehouseError, Scope.Scope> =>
+    results === undefined
+      ? new WarehouseError({
+          reason: "ResultExpired",
+          description: "This warehouse keeps no results.",
+          sent: "no",
+          queryId: stored.queryId
+        })
+      : results.fetch(stored)
+
+const queryIdPattern = /^[0-9A-Za-z-]{1,64}$/
+
+/**
+ * Stored results of a warehouse that has Snowflake's RESULT_SCAN, for an adapter without a better way.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const resultScan = (execute: Context.Tag.Service<Warehouse>["execute"]): Results => ({
+  fetch: ({ offset, queryId, ...stored }) =>
+    queryIdPattern.test(queryId)
+      ? execute({
+          ...stored,
+          sql:
+            `SELECT * FROM TABLE(RESULT_SCAN('${queryId}'))` +
+            (stored.maxRows === undefined ? "" : ` LIMIT ${stored.maxRows} OFFSET ${offset}`)
+        })
+      : new WarehouseError({
+          reason: "ResultExpired",
+          description: "There is no such result.",
+          sent: "no",
+          queryId
+        })
+})
 
 /**
  * For `layerLazy`: a dynamic import whose failure (a missing or broken driver) is the operator's to

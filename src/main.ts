@@ -13,6 +13,7 @@ import * as Audit from "./Audit.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Cursors from "./Cursors.js"
 import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
@@ -42,14 +43,17 @@ const stateDirectory = (): string =>
  * @since 0.1.0
  * @category layers
  */
-export const gate = (dialect: ServerConfig.Settings["warehouse"]): Layer.Layer<ReadOnly.ReadOnly> => {
+export const gate = (
+  { snowflake }: ServerConfig.Settings,
+  dialect: ServerConfig.Settings["warehouse"]
+): Layer.Layer<ReadOnly.ReadOnly> => {
   switch (dialect) {
     case "snowflake":
       return ReadOnly.layerLazy(
         dialect,
         Effect.map(
           Effect.promise(() => import("./ReadOnly/Snowflake.js")),
-          (guard) => guard.layer()
+          (guard) => guard.layer({ namespace: { database: snowflake.database, schema: snowflake.schema } })
         )
       )
     case "duckdb":
@@ -59,7 +63,8 @@ export const gate = (dialect: ServerConfig.Settings["warehouse"]): Layer.Layer<R
           Effect.promise(() =>
             Promise.all([import("./ReadOnly/DuckDb.js"), import("./embedded/dialect/snowflake.js")])
           ),
-          ([guard, { macros, translate }]) => guard.layer({ translate, macros })
+          ([guard, { macros, translate }]) =>
+            guard.layer({ translate, macros, namespace: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" } })
         )
       )
   }
@@ -82,13 +87,7 @@ const snowflake = (settings: ServerConfig.Settings) =>
         })
       })
     ),
-    ReadOnly.layerLazy(
-      "snowflake",
-      Effect.map(
-        Effect.promise(() => import("./ReadOnly/Snowflake.js")),
-        (guard) => guard.layer()
-      )
-    )
+    gate(settings, "snowflake")
   )
 
 const duckdb = (settings: ServerConfig.Settings) =>
@@ -98,9 +97,10 @@ const duckdb = (settings: ServerConfig.Settings) =>
       Effect.map(
         Warehouse.importAdapter("@duckdb/node-api", () => import("./Warehouse/DuckDb.js")),
         (adapter) => adapter.layer(settings.duckdb)
-      )
+      ),
+      { keepsResults: true }
     ),
-    gate("duckdb")
+    gate(settings, "duckdb")
   )
 
 /**
@@ -143,7 +143,8 @@ export const layer = (settings: ServerConfig.Settings, directory: string = state
     pace(settings),
     ResultCache.layer(ServerConfig.cacheOptions(settings)),
     Quota.layer(ServerConfig.quotaOptions(settings)),
-    CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
+    CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
+    Cursors.layer()
   )
   const server = McpServer.layer({
     ...Package,

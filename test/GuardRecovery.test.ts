@@ -4,6 +4,7 @@ import * as AdaptiveRate from "../src/AdaptiveRate.js"
 import * as Bulkhead from "../src/Bulkhead.js"
 import * as CallPolicy from "../src/CallPolicy.js"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
+import * as Cursors from "../src/Cursors.js"
 import * as Degradation from "../src/Degradation.js"
 import * as Guard from "../src/Guard.js"
 import * as LoopGuard from "../src/LoopGuard.js"
@@ -337,7 +338,7 @@ describe("Guard, with every layer", () => {
             Toolbox.layerDefault.pipe(
               Layer.provide(LoopGuard.layer()),
               Layer.provide(stack),
-              Layer.provide([CallPolicy.layer(), readOnly(), warehouse])
+              Layer.provide([CallPolicy.layer(), Cursors.layer(), readOnly(), warehouse])
             )
           )
         )
@@ -371,7 +372,7 @@ describe("Guard, with every layer", () => {
           Toolbox.layerDefault.pipe(
             Layer.provide(LoopGuard.layer()),
             Layer.provide(stack),
-            Layer.provide([CallPolicy.layer(), readOnly(), fake.layer])
+            Layer.provide([CallPolicy.layer(), Cursors.layer(), readOnly(), fake.layer])
           )
         )
       )

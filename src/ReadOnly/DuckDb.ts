@@ -27,12 +27,14 @@ import * as Functions from "../sql/Functions.js"
 import { defaultLimits, tokenize } from "../sql/Lexer.js"
 import type { Limits, Token } from "../sql/Lexer.js"
 import { ofDefinitions } from "../sql/MacroCosts.js"
+import * as ObjectRules from "../sql/ObjectRules.js"
 import * as Show from "../sql/Show.js"
 import { notARead, reject, single, unfoldsWithin } from "../sql/Statement.js"
 import type { Rejection } from "../sql/Statement.js"
 import { inspect } from "./duckDbAst.js"
 import type { Allowed, Problem } from "./duckDbAst.js"
 import { refused } from "./duckDbObjects.js"
+import * as Rules from "./duckDbRules.js"
 import * as Parser from "./duckDbParser.js"
 
 /**
@@ -51,6 +53,8 @@ export interface Options {
    */
   readonly macros?: string | undefined
   readonly limits?: Limits | undefined
+  /** Where the warehouse looks for names when the call does not say. */
+  readonly namespace?: Rules.Place | undefined
 }
 
 type Verdict = Either.Either<ReadOnly.Accepted, Rejection>
@@ -111,13 +115,21 @@ const ambiguous = (tokens: ReadonlyArray<Token>): Rejection | undefined => {
   return undefined
 }
 
-const metadata = (tokens: ReadonlyArray<Token>): Verdict | undefined => {
+const metadata = (
+  tokens: ReadonlyArray<Token>,
+  rules: ObjectRules.Compiled | undefined,
+  place: Rules.Place
+): Verdict | undefined => {
   const parsed = Show.parse(tokens)
   if (parsed === undefined) return undefined
   return Either.flatMap(parsed, ({ kind, name }) => {
     const parts = name.map((token) => (token.kind === "quoted" ? token.value : token.text))
     const reason = parts.length === 0 ? undefined : refused(parts)
     if (reason !== undefined) return reject("OBJECT_NOT_ALLOWED", reason, name[0]?.start)
+    if (rules !== undefined) {
+      const denied = Rules.metadata(kind, name, rules, place)
+      if (denied !== undefined) return Either.left(denied)
+    }
     const tables = kind === "describe" ? [name.map((token) => token.text).join(".")] : []
     return Either.right({ canonical: emit(tokens, duckdb), kind, tables, functions: [] })
   })
@@ -192,8 +204,17 @@ export const make = (options: Options = {}): Effect.Effect<ReadOnly.ReadOnly["Ty
       if (Either.isLeft(again)) return reject(again.left.code, again.left.message)
       const tree = yield* parser.select(canonical)
       if (Either.isLeft(tree)) return Either.left(place(tree.left))
-      const { functions, problem, tables } = inspect(tree.right.statement, allowedBy(policy))
+      const { ctes, functions, problem, references, tables } = inspect(
+        tree.right.statement,
+        allowedBy(policy)
+      )
       if (problem !== undefined) return Either.left(place(problem))
+      const rules = ObjectRules.compile(policy.objects, true)
+      const denied =
+        rules === undefined
+          ? undefined
+          : Rules.refused(rules, { ctes, references }, Rules.placeOf(policy, options.namespace))
+      if (denied !== undefined) return Either.left(place(denied))
       const accepted: ReadOnly.Accepted = { canonical, kind: "select", tables, functions }
       const limit = policy.appendLimit
       if (limit === undefined || hasOwnSize(tree.right.node)) return Either.right(accepted)
@@ -212,7 +233,8 @@ export const make = (options: Options = {}): Effect.Effect<ReadOnly.ReadOnly["Ty
       const statement = read(sql, limits)
       if (Either.isLeft(statement)) return Either.left(statement.left)
       const tokens = statement.right
-      const known = metadata(tokens)
+      const rules = ObjectRules.compile(policy.objects, true)
+      const known = metadata(tokens, rules, Rules.placeOf(policy, options.namespace))
       if (known !== undefined) return known
       const first = tokens[0]!
       if (first.kind === "word" && first.value === "EXPLAIN") {

@@ -19,7 +19,20 @@ import * as Gate from "../sql/ReadOnly.js"
  */
 export interface Options {
   readonly limits?: Limits | undefined
+  /** Where the warehouse looks for names when the call does not say. */
+  readonly namespace?: Namespace | undefined
 }
+
+interface Namespace {
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+}
+
+/** A schema belongs to its database: the default one is of no use in another. */
+const placeOf = ({ database, schema }: Namespace, standard: Namespace = {}): Namespace => ({
+  database: database ?? standard.database,
+  schema: schema ?? (database === undefined || database === standard.database ? standard.schema : undefined)
+})
 
 /**
  * @since 0.1.0
@@ -33,7 +46,7 @@ export const make = (options: Options = {}): ReadOnly.ReadOnly["Type"] => ({
       if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0)) {
         return Effect.dieMessage(`appendLimit is ${limit}`)
       }
-      const verdict = Gate.check(sql, policy, options.limits)
+      const verdict = Gate.check(sql, { ...policy, ...placeOf(policy, options.namespace) }, options.limits)
       return Either.isRight(verdict)
         ? Effect.succeed(verdict.right)
         : Effect.fail(new ReadOnly.StatementRejected(verdict.left))

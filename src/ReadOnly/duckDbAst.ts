@@ -21,10 +21,18 @@ export interface Problem extends Omit<Rejection, "position"> {
   readonly location?: number | undefined
 }
 
+/** A table that a statement names; the offset counts bytes of the parsed text. */
+export interface Reference {
+  readonly parts: ReadonlyArray<string>
+  readonly location: number | undefined
+}
+
 export interface Findings {
   readonly problem: Problem | undefined
   readonly tables: ReadonlyArray<string>
   readonly functions: ReadonlyArray<string>
+  readonly references: ReadonlyArray<Reference>
+  readonly ctes: ReadonlyArray<string>
 }
 
 export interface Allowed {
@@ -70,6 +78,12 @@ interface Scope {
   readonly aliases: Map<string, { readonly cost: number; readonly chain: number }>
 }
 
+/** An unknown location is written as the largest unsigned integer. */
+const locationOf = (at: Tree | undefined): number | undefined => {
+  const location = at?.["query_location"]
+  return typeof location === "number" && location < 1e9 ? location : undefined
+}
+
 const child = (outer: Scope | undefined): Scope => ({ outer, ctes: new Set(), aliases: new Map() })
 
 /**
@@ -81,6 +95,8 @@ const child = (outer: Scope | undefined): Scope => ({ outer, ctes: new Set(), al
 export const inspect = (statement: unknown, allowed: Allowed): Findings => {
   const tables = new Set<string>()
   const functions = new Set<string>()
+  const references: Array<Reference> = []
+  const cteNames: Array<string> = []
   let problem: Problem | undefined
   let joins = 0
   let windows = 0
@@ -88,10 +104,7 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
   let chain = 0
 
   const fail = (code: Problem["code"], reason: string, at?: Tree, hint?: string): void => {
-    const location = at?.["query_location"]
-    // An unknown location is written as the largest unsigned integer.
-    const known = typeof location === "number" && location < 1e9 ? location : undefined
-    problem ??= { code, reason, location: known, hint }
+    problem ??= { code, reason, location: locationOf(at), hint }
   }
 
   /** What the call costs, once it is known to be allowed. */
@@ -131,6 +144,7 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
       for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) if (at.ctes.has(name)) return
     }
     tables.add(spelled(parts))
+    references.push({ parts, location: locationOf(tree) })
   }
 
   const checkPivot = (tree: Tree): void => {
@@ -159,8 +173,14 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
       }
       cost += walk(value, scope, depth)
       scope.ctes.add(text(entry["key"]).toLowerCase())
+      cteNames.push(text(entry["key"]))
     }
-    if (tree["type"] === "RECURSIVE_CTE_NODE") scope.ctes.add(text(tree["cte_name"]).toLowerCase())
+    const isRecursive = tree["type"] === "RECURSIVE_CTE_NODE"
+    if (isRecursive) {
+      // In the first part the name is not that of the CTE yet.
+      cost += sum([tree["left"]], scope, depth)
+      scope.ctes.add(text(tree["cte_name"]).toLowerCase())
+    }
     if (list(tree["group_sets"]).length > maxGroupingSets) {
       fail("TOO_LARGE", `GROUP BY makes more than ${maxGroupingSets} grouping sets`)
     }
@@ -174,15 +194,10 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
       if (alias !== "") scope.aliases.set(alias, { cost: each, chain: chain + 1 })
       chain = Math.max(outerChain, chain)
     }
-    const rest = Object.keys(tree).filter((key) => !["cte_map", "from_table", "select_list"].includes(key))
-    return (
-      cost +
-      sum(
-        rest.map((key) => tree[key]),
-        scope,
-        depth
-      )
-    )
+    const done = ["cte_map", "from_table", "select_list", ...(isRecursive ? ["left"] : [])]
+    const rest = Object.keys(tree).filter((key) => !done.includes(key))
+    const others = rest.map((key) => tree[key])
+    return cost + sum(others, scope, depth)
   }
 
   const columnCost = (tree: Tree, scope: Scope): number => {
@@ -284,5 +299,5 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
 
   const cost = walk(statement, child(undefined), 0)
   if (cost > maxNodes) fail("TOO_LARGE", "the statement is too large; split it")
-  return { problem, tables: [...tables], functions: [...functions] }
+  return { problem, tables: [...tables], functions: [...functions], references, ctes: cteNames }
 }

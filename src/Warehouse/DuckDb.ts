@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Engines from "../embedded/engine.js"
+import * as Spools from "../embedded/spool.js"
 import { Warehouse } from "../Warehouse.js"
 import { lazily } from "../internal/lazily.js"
 
@@ -51,8 +52,11 @@ export const make = (options: Options = {}): Effect.Effect<Warehouse["Type"], ne
       })
     )
 
+    const spool = Spools.make()
+
     return Warehouse.of({
       dialect: "duckdb",
+      results: { fetch: ({ offset, queryId }) => spool.fetch(queryId, offset) },
       execute: (statement) =>
         Effect.gen(function* () {
           const id = yield* queryId
@@ -67,7 +71,8 @@ export const make = (options: Options = {}): Effect.Effect<Warehouse["Type"], ne
               queryId: id
             })
           )
-          return { queryId: id, columns: answer.columns, rows: answer.rows }
+          const result = { queryId: id, columns: answer.columns, rows: answer.rows }
+          return statement.keepRows === undefined ? result : yield* spool.keep(result, statement.keepRows)
         })
     })
   })

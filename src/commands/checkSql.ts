@@ -117,19 +117,19 @@ export const run: Run = ({ operands, options, settings }) =>
     }
     const input = operands[0] ?? (yield* Effect.promise(() => text(process.stdin)))
     const sqls = yield* operands[0] === undefined ? statements(input) : Either.right([input])
-    const { allowFunctions } = yield* Effect.map(CallPolicy.CallPolicy, (policies) => policies.of(tier)).pipe(
+    const policy = yield* Effect.map(CallPolicy.CallPolicy, (policies) => policies.of(tier)).pipe(
       Effect.provide(CallPolicy.layer(ServerConfig.callPolicyTiers(settings)))
     )
     const refused = yield* Effect.gen(function* () {
       const gate = yield* ReadOnly
       let count = 0
       for (const sql of sqls) {
-        const verdict = yield* Effect.either(gate.check(sql, { allowFunctions }))
+        const verdict = yield* Effect.either(gate.check(sql, CallPolicy.forGate(policy)))
         if (Either.isLeft(verdict)) count += 1
         yield* print(options["json"] === true ? asJson(verdict) : asText(sql, verdict))
       }
       return count
-    }).pipe(Effect.provide(Main.gate(dialect)))
+    }).pipe(Effect.provide(Main.gate(settings, dialect)))
     // With --json the verdicts are the answer, and all of them were given.
     return refused === 0 || options["json"] === true ? 0 : 1
   })

@@ -101,12 +101,17 @@ export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: 
     return {
       defaultRows: Math.min(settings.results.defaultRows, tier.maxRows),
       maxRows: tier.maxRows,
-      maxResultBytes: settings.results.maxBytes,
+      maxResultBytes: tier.maxResultBytes ?? settings.results.maxBytes,
       metadataTimeoutMs: ms(settings.timeouts.metadataSeconds),
       statementTimeoutMs: ms(Math.min(settings.timeouts.statementSeconds, most)),
       maxStatementTimeoutMs: ms(most),
       // Unquoted names are upper case to Snowflake, and the guard compares them so.
-      allowFunctions: tier.allowFunctions.map((name) => name.toUpperCase())
+      allowFunctions: tier.allowFunctions.map((name) => name.toUpperCase()),
+      objects: { allow: tier.allowObjects, deny: tier.denyObjects },
+      allowFlow: tier.allowFlow,
+      allowStages: tier.allowStages,
+      chargeScans: tier.scanBytesPerDay !== undefined || settings.globalQuota.scanBytesPerDay !== undefined,
+      ...(tier.maxScanBytes === undefined ? {} : { maxScanBytes: tier.maxScanBytes })
     }
   })
 

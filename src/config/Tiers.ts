@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { syntax } from "../sql/ObjectRules.js"
 import { boolean, choice, integer, list, number, text } from "./Setting.js"
 import type { NamedSection } from "./Table.js"
 import { namePattern } from "./Table.js"
@@ -59,6 +60,11 @@ export const name = {
 }
 const dotted = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$/
 
+const objects = {
+  pattern: syntax,
+  expected: 'a list of names such as ["SALES", "SALES.PUBLIC", "*.HR", "SALES.PUBLIC.ORDERS"]'
+}
+
 /**
  * @since 0.1.0
  * @category constants
@@ -96,6 +102,18 @@ export const named = {
       scan_bytes_per_day: quota("scan_bytes_per_day", "of one client"),
       statement_seconds_per_day: quota("statement_seconds_per_day", "of one client"),
       max_rows: integer({ min: 1, max: 1_000_000, default: 10_000, about: "rows of one result at most" }),
+      max_result_bytes: integer({
+        min: 1024,
+        max: 1024 ** 3,
+        unit: "bytes",
+        about: "in place of `results.max_bytes`"
+      }),
+      max_scan_bytes: integer({
+        min: 1,
+        max: pebibyte,
+        unit: "bytes",
+        about: "what a statement may scan by the warehouse's own estimate, which is asked for before it runs"
+      }),
       max_statement_seconds: number({
         ...seconds,
         about: "in place of `timeouts.max_statement_seconds`"
@@ -127,6 +145,19 @@ export const named = {
         pattern: dotted,
         expected: 'a list of function names such as ["MY_UDF", "DB.SCHEMA.F"]',
         about: "functions allowed beyond the built-in ones"
+      }),
+      allow_objects: list({
+        ...objects,
+        about: "databases, schemas and tables that may be read; empty: all that the server's role may"
+      }),
+      deny_objects: list({
+        ...objects,
+        about: "... that may not be read, also where `allow_objects` has them"
+      }),
+      allow_flow: boolean({ default: true, about: "statements may be chained with `->>`" }),
+      allow_stages: boolean({
+        default: false,
+        about: "files of named stages may be read, as FROM '@DB.SCHEMA.STAGE/file'"
       })
     }
   },

@@ -201,6 +201,19 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
         }
       }).pipe(Effect.mapError(runError(request, namespace, select)))
 
+    /** `memory.PUBLIC.T`, `DB.PUBLIC.T`: the plan says where a table is, with or without its database. */
+    const bytesOf = (table: string): number => {
+      const parts = table.split(".").map((part) => part.toUpperCase())
+      const [name, schema, database] = parts.reverse()
+      const found = catalog.relations.filter(
+        (relation) =>
+          relation.name.toUpperCase() === name &&
+          (schema === undefined || relation.schema.toUpperCase() === schema) &&
+          (database === undefined || relation.database.toUpperCase() === database)
+      )
+      return found.reduce((most, { bytes }) => Math.max(most, bytes), 0)
+    }
+
     const explain = (
       request: Request,
       namespace: Namespace,
@@ -214,7 +227,7 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
         Effect.map((chunks) => {
           const plan = [...chunks].flat()[0]?.[1]
           return tableAnswer(
-            explained(typeof plan === "string" ? plan : "[]", command.format),
+            explained(typeof plan === "string" ? plan : "[]", command.format, bytesOf),
             request.maxRows
           )
         })

@@ -1,7 +1,8 @@
 /**
  * DuckDB's query plan as the answer to Snowflake's EXPLAIN. Pure.
  *
- * The operators are DuckDB's under Snowflake's names; partitions and bytes do not exist here and are 0.
+ * The operators are DuckDB's under Snowflake's names; partitions do not exist here and are 0, and bytes are
+ * those of the tables that are scanned, as far as they are known.
  *
  * @since 0.1.0
  */
@@ -106,7 +107,11 @@ const tabular: ReadonlyArray<Column> = [
  * @since 0.1.0
  * @category answers
  */
-export const explained = (json: string, format: "TABULAR" | "JSON" | "TEXT"): Table => {
+export const explained = (
+  json: string,
+  format: "TABULAR" | "JSON" | "TEXT",
+  bytesOf: (table: string) => number = () => 0
+): Table => {
   const parsed: unknown = JSON.parse(json)
   const all = Array.isArray(parsed) && parsed.length > 0 ? steps(node(parsed[0])) : []
   if (format === "TABULAR") {
@@ -130,8 +135,14 @@ export const explained = (json: string, format: "TABULAR" | "JSON" | "TEXT"): Ta
       ...(step.object === null ? {} : { objects: [step.object] }),
       ...(step.expressions === null ? {} : { expressions: [step.expressions] })
     }))
+    // Every scan of a table is a scan of all of it: there are no partitions to leave out.
+    const bytesAssigned = all.reduce(
+      (sum, { object, operation }) =>
+        object === null || operation !== "TableScan" ? sum : sum + bytesOf(object),
+      0
+    )
     const content = {
-      GlobalStats: { partitionsTotal: 0, partitionsAssigned: 0, bytesAssigned: 0 },
+      GlobalStats: { partitionsTotal: 0, partitionsAssigned: 0, bytesAssigned },
       Operations: [operations]
     }
     return { columns: [column("content")], rows: [[JSON.stringify(content)]] }

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { Cell, Row } from "../Warehouse.js"
 import type { Collected } from "./collect.js"
+import { rulesOf } from "./objects.js"
 import * as ToolCall from "./toolCall.js"
 import type { AnswerMeta, Completeness } from "./toolSchemas.js"
 
@@ -16,11 +17,13 @@ const COLUMN_LIMIT = 10_000
 /** One row by the names of its columns. */
 export type Entry<Name extends string> = { readonly [K in Name]: Cell }
 
+const toEntry = <Name extends string>(names: ReadonlyArray<Name>, row: Row): Entry<Name> =>
+  Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])) as Entry<Name>
+
 const toEntries = <Name extends string>(
   names: ReadonlyArray<Name>,
   rows: ReadonlyArray<Row>
-): ReadonlyArray<Entry<Name>> =>
-  rows.map((row) => Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])) as Entry<Name>)
+): ReadonlyArray<Entry<Name>> => rows.map((row) => toEntry(names, row))
 
 export const text = (cell: Cell): string =>
   cell === null ? "" : typeof cell === "object" ? JSON.stringify(cell) : String(cell)
@@ -103,18 +106,22 @@ export const make = Effect.map(ToolCall.make, (call) => {
     options: {
       readonly columns: ReadonlyArray<Name>
       readonly limit?: number | undefined
+      /** Leaves out what the caller may not see. */
+      readonly keep?: ((entry: Entry<NoInfer<Name>>) => boolean) | undefined
       /** What to do about a list that is cut. */
       readonly narrower: string
     }
   ) => {
     const maxRows = options.limit ?? LIST_LIMIT
+    const { columns, keep: shown } = options
+    const keep = shown === undefined ? undefined : (row: Row) => shown(toEntry(columns, row))
     return call
       .metadata(tool, `${sql} ${maxRows}`, (run, { maxResultBytes }) =>
-        run({ sql, pick: options.columns, maxRows, maxBytes: maxResultBytes })
+        run({ sql, pick: columns, maxRows, maxBytes: maxResultBytes, keep })
       )
       .pipe(
         Effect.map(({ meta, value }): Listing<Name> => ({
-          entries: toEntries(options.columns, value.rows),
+          entries: toEntries(columns, value.rows),
           head: {
             count: value.rows.length,
             ...completeness(value, listAdvice(maxRows, options.narrower)),
@@ -123,7 +130,9 @@ export const make = Effect.map(ToolCall.make, (call) => {
         }))
       )
   }
-  return { dialect: call.dialect, metadata: call.metadata, list }
+  /** What the current caller may see; undefined when that is everything. */
+  const rules = Effect.map(call.policy, (policy) => rulesOf(policy, call.dialect))
+  return { dialect: call.dialect, metadata: call.metadata, list, rules }
 })
 
 const described = ["name", "type", "null?", "default", "primary key", "comment"] as const

@@ -8,11 +8,15 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ResultShape from "../core/ResultShape.js"
 import type { Attempt } from "../Guard.js"
-import type { Cell, Column, Row, Statement, Warehouse, WarehouseError } from "../Warehouse.js"
+import type { Cell, Column, Result, Row, Statement, Stored, Warehouse } from "../Warehouse.js"
+import { WarehouseError } from "../Warehouse.js"
 import { spans } from "../Telemetry.js"
 
+/** A result that has been made already, to be read on. */
+export type Kept = Pick<Stored, "queryId" | "offset" | "tag">
+
 export interface Request {
-  readonly statement: Omit<Statement, "requestId" | "timeoutMs" | "maxRows">
+  readonly statement: Omit<Statement, "requestId" | "timeoutMs" | "maxRows"> | Kept
   /** Milliseconds the statement may run; less when the attempt has less. */
   readonly timeoutMs: number
   /** Rows returned at most; one more is asked for, to know whether there are more. */
@@ -22,6 +26,10 @@ export interface Request {
   readonly maxCellBytes?: number | undefined
   /** Keep only these columns, by name and in this order; one that the result does not have is NULL. */
   readonly pick?: ReadonlyArray<string> | undefined
+  /** Leave out the other rows, as picked; they count for nothing. */
+  readonly keep?: ((row: Row) => boolean) | undefined
+  /** Bytes that the statement will scan, where that is known. */
+  readonly scanBytes?: number | undefined
   /** Position among the statements of the same attempt, from 0. */
   readonly part?: number | undefined
 }
@@ -31,6 +39,8 @@ export interface Collected {
   readonly columns: ReadonlyArray<Column>
   readonly rows: ReadonlyArray<Row>
   readonly cutCells: number
+  /** There were more rows, of which nobody has kept any. */
+  readonly partial: boolean
   /** `quota`: the bytes ended where a quota ends, not where the tier's limit does. */
   readonly truncated: { readonly reason: "rows" | "bytes" | "quota"; readonly limit: number } | undefined
 }
@@ -69,6 +79,18 @@ const limitsOf = (request: Request, attempt: Attempt): ResultShape.Limits => ({
   rowOverheadBytes: request.pick === undefined ? 0 : keyBytes(request.pick)
 })
 
+const fetch = (
+  { results }: Context.Tag.Service<Warehouse>,
+  stored: Stored
+): Effect.Effect<Result, WarehouseError, Scope.Scope> =>
+  results === undefined
+    ? new WarehouseError({
+        reason: "ResultExpired",
+        description: "This warehouse keeps no results.",
+        sent: "no"
+      })
+    : results.fetch(stored)
+
 export const collect = Effect.fnUntraced(
   function* (
     warehouse: Context.Tag.Service<Warehouse>,
@@ -76,19 +98,26 @@ export const collect = Effect.fnUntraced(
     request: Request
   ): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
     yield* attempt.markSent
-    const result = yield* warehouse.execute({
-      ...request.statement,
+    if (request.scanBytes !== undefined) yield* attempt.addScan?.(request.scanBytes) ?? Effect.void
+    const { statement } = request
+    const most = Math.max(request.maxRows, "sql" in statement ? (statement.keepRows ?? 0) : 0)
+    const bounds = {
       timeoutMs: Math.min(request.timeoutMs, attempt.timeoutMs),
-      maxRows: request.maxRows + 1,
+      // How many rows will have to be read for that many to be kept is not known.
+      ...(request.keep === undefined ? { maxRows: most + 1 } : {}),
       requestId: partId(attempt.requestId, request.part ?? 0)
-    })
+    }
+    const result = yield* "sql" in statement
+      ? warehouse.execute({ ...statement, ...bounds })
+      : fetch(warehouse, { ...statement, ...bounds })
     const pick = picker(result.columns, request.pick)
     const described = result.columns.map(({ name, type }) => ({ name, type }))
     let shape = ResultShape.start(limitsOf(request, attempt), pick === undefined ? described : [])
     yield* attempt.addBytes(shape.bytes)
     yield* Stream.runForEachWhile(result.rows, (chunk) => {
       const before = shape.bytes
-      shape = ResultShape.push(shape, pick === undefined ? chunk : chunk.map(pick))
+      const picked = pick === undefined ? chunk : chunk.map(pick)
+      shape = ResultShape.push(shape, request.keep === undefined ? picked : picked.filter(request.keep))
       return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
     })
     const { cutCells, truncated } = shape
@@ -98,6 +127,7 @@ export const collect = Effect.fnUntraced(
       columns: result.columns,
       rows: ResultShape.rows(shape),
       cutCells,
+      partial: truncated === undefined && result.partial === true,
       truncated: byQuota ? { reason: "quota", limit: truncated.limit } : truncated
     }
   },

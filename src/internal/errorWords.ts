@@ -20,6 +20,14 @@ export const wait = (ms: number, now: number): string =>
 
 export const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`
 
+export const bytes = (count: number): string => {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
+  let value = count
+  let unit = 0
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}
+
 export const ran = (sent: boolean) =>
   sent ? "The statement was sent and has been cancelled." : "Nothing was executed and nothing was charged."
 

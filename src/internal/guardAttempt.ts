@@ -55,6 +55,8 @@ export interface Attempt {
   readonly markSent: Effect.Effect<void>
   /** Result bytes delivered; adds up. */
   readonly addBytes: (bytes: number) => Effect.Effect<void>
+  /** Bytes that a statement scans, as far as the warehouse tells; adds up. */
+  readonly addScan?: ((bytes: number) => Effect.Effect<void>) | undefined
 }
 
 /** What a finished call has to say about: the reservation it holds, and what it did. */
@@ -66,6 +68,8 @@ export interface Ledger {
   /** Did one of the attempts before it leave the process, as far as anybody knows? */
   left: boolean
   bytes: number
+  /** Undefined while nobody has told. */
+  scanBytes: number | undefined
   /** Milliseconds that statements have run in the warehouse, over all attempts. */
   statementMs: number
 }
@@ -159,6 +163,8 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
       return logged(moment, quota.submitted(reservation))
     })
     const addBytes = (more: number) => Effect.sync(() => void (ledger.bytes += more))
+    const addScan = (more: number) =>
+      Effect.sync(() => void (ledger.scanBytes = (ledger.scanBytes ?? 0) + more))
     const slotFor = (moment: Step.Moment, pool: Bulkhead.Pool) => {
       const left = Math.max(0, deadline - moment.now)
       return bulkhead.acquire(pool, { client, tier, maxWaitMs: Math.min(maxWaitMs, left) })
@@ -169,7 +175,7 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
       const timeoutMs = Math.min(attemptMs, Math.max(0, deadline - begunAt))
       limit.tighten(timeoutMs)
       const bytesLeft = Math.max(0, reservation.bytesLeft - ledger.bytes)
-      return Step.restored(moment, work({ requestId, timeoutMs, bytesLeft, markSent, addBytes }))
+      return Step.restored(moment, work({ requestId, timeoutMs, bytesLeft, markSent, addBytes, addScan }))
     }
 
     const entered = (limit: TimeLimits.Limit, moment: Step.Moment) =>

@@ -37,10 +37,17 @@ const dotted = /^(?:[A-Za-z_][A-Za-z0-9_$]*\.){1,2}[A-Za-z_][A-Za-z0-9_$]*$/
  * `shop.web.events`), as agents copy it from SQL or from a suggestion, says its own schema and database;
  * a name that really holds a dot is written in double quotes.
  */
-export const object = (database: string, schema: string, name: string): Effect.Effect<string, ToolError> => {
+export const object = (database: string, schema: string, name: string): Effect.Effect<string, ToolError> =>
+  qualified(...objectParts(database, schema, name))
+
+const objectParts = (database: string, schema: string, name: string): ReadonlyArray<string> => {
   const parts = dotted.test(name) ? name.split(".") : [name]
-  return qualified(...[database, schema].slice(0, 3 - parts.length), ...parts)
+  return [...[database, schema].slice(0, 3 - parts.length), ...parts]
 }
+
+/** The three exact names of the same table or view. */
+export const objectName = (database: string, schema: string, name: string): ReadonlyArray<string> =>
+  objectParts(database, schema, name).map(exact)
 
 /** The exact name of a namespace, once it is known that it can be quoted. */
 export const namespace = (name: string | undefined): Effect.Effect<string | undefined, ToolError> =>

@@ -1,15 +1,29 @@
 /**
- * A query that returns rows to the caller, with the limits of its tier.
+ * A query that returns rows to the caller, with the limits of its tier, and the pages after its first one.
+ *
+ * Where the warehouse keeps results, a statement is given as many rows as the tier allows and the caller
+ * as many as it asked for; the others can be read on without running the statement again.
  */
 import * as Effect from "effect/Effect"
 import type { TierPolicy } from "../CallPolicy.js"
+import { Cursors } from "../Cursors.js"
 import type { Refusal } from "../Guard.js"
+import { ScanBudgetExceeded, estimate } from "../ScanBudget.js"
+import type { ToolError } from "../Tool.js"
 import type { WarehouseError } from "../Warehouse.js"
 import { completeness } from "./catalog.js"
 import type { Advice } from "./catalog.js"
 import type { Collected } from "./collect.js"
+import { rulesOf } from "./objects.js"
 import * as ToolCall from "./toolCall.js"
-import type { QueryResult } from "./toolSchemas.js"
+import type { AnswerMeta, QueryResult } from "./toolSchemas.js"
+
+/** A statement that may run. */
+export interface Checked {
+  readonly sql: string
+  /** Whether it reads tables, so that what it would scan counts. */
+  readonly scans: boolean
+}
 
 export interface Options<E> {
   readonly tool: string
@@ -19,39 +33,117 @@ export interface Options<E> {
   readonly database?: string | undefined
   readonly schema?: string | undefined
   /** The text to execute, given the number of rows after which it may stop. Runs inside the guard. */
-  readonly sql: (stopAt: number, policy: TierPolicy) => Effect.Effect<string, E>
+  readonly sql: (stopAt: number, policy: TierPolicy) => Effect.Effect<Checked, E>
   /** The statement was accepted and is about to run. */
   readonly started: Effect.Effect<void>
   /** Told when the call has to wait for its turn. */
   readonly waiting: (message: string) => Effect.Effect<void>
 }
 
-const advice = (maxRows: number, policy: TierPolicy): Advice => ({
-  rows:
-    `Only the first ${maxRows} rows are here. Filter or aggregate in SQL` +
-    (maxRows < policy.maxRows ? `, or repeat with a larger limit (at most ${policy.maxRows}).` : "."),
-  bytes: "Select fewer columns or rows, or cut long values with LEFT(column, n)."
-})
+const goOn =
+  "get_query_results with this query_id and next_cursor gives the next rows without running it again."
 
-const describe = (result: Collected, maxRows: number, policy: TierPolicy) => {
-  const row_count = result.rows.length
+interface Page {
+  readonly result: Collected
+  readonly policy: TierPolicy
+  /** Rows asked for. */
+  readonly maxRows: number
+  /** Rows before these. */
+  readonly offset: number
+  /** Whether reading on is possible. */
+  readonly more: boolean
+}
+
+const advice = ({ maxRows, more, offset, policy }: Page): Advice => {
+  const first = offset === 0 ? `Only the first ${maxRows} rows are here.` : `There are more rows than these.`
+  if (more) {
+    return {
+      rows: `${first} ${goOn} Better: filter or aggregate in SQL.`,
+      bytes: `${goOn} Better: select fewer columns, or cut long values with LEFT(column, n).`
+    }
+  }
+  const larger = offset === 0 && maxRows < policy.maxRows
   return {
-    query_id: result.queryId,
-    row_count,
-    ...completeness(result, advice(maxRows, policy)),
-    ...(result.cutCells === 0 ? {} : { truncated_cells: result.cutCells })
+    rows:
+      `${first} Filter or aggregate in SQL` +
+      (larger ? `, or repeat with a larger limit (at most ${policy.maxRows}).` : "."),
+    bytes: "Select fewer columns or rows, or cut long values with LEFT(column, n)."
+  }
+}
+
+const describe = (page: Page) => {
+  const { cutCells, partial, queryId, rows } = page.result
+  const told = completeness(page.result, advice(page))
+  const gone = partial && !told.truncated
+  return {
+    query_id: queryId,
+    row_count: rows.length,
+    ...told,
+    ...(gone
+      ? {
+          truncated: true,
+          truncated_reason: "rows" as const,
+          next_step: "No more rows of this result are kept. Filter or aggregate in SQL and run it again."
+        }
+      : {}),
+    ...(cutCells === 0 ? {} : { truncated_cells: cutCells })
   }
 }
 
 export const make = Effect.gen(function* () {
   const call = yield* ToolCall.make
+  const cursors = yield* Cursors
 
-  return Effect.fnUntraced(function* <E>(
+  const answer = Effect.fnUntraced(function* (
+    page: Omit<Page, "more">,
+    meta: AnswerMeta
+  ): Effect.fn.Return<QueryResult> {
+    const { offset, policy, result } = page
+    const next = offset + result.rows.length
+    // A page without a row would lead to itself; beyond the tier's rows nothing is kept.
+    const more = call.keepsResults && result.truncated !== undefined && next > offset && next < policy.maxRows
+    return {
+      ...describe({ ...page, more }),
+      ...(more ? { next_cursor: yield* cursors.issue(result.queryId, next) } : {}),
+      ...meta,
+      columns: result.columns.map(({ name, type }) => ({ name, type })),
+      rows: result.rows
+    }
+  })
+
+  /** Asks the warehouse what the statement would scan before it may run. */
+  const withinBudget = Effect.fnUntraced(function* (
+    run: ToolCall.Run,
+    limit: number | undefined,
+    statement: {
+      readonly sql: string
+      readonly database?: string | undefined
+      readonly schema?: string | undefined
+    }
+  ): Effect.fn.Return<number | undefined, WarehouseError | ScanBudgetExceeded> {
+    const sql = `EXPLAIN USING JSON ${statement.sql}`
+    const plan = yield* run({
+      ...statement,
+      sql,
+      part: 1,
+      maxRows: 1,
+      maxBytes: PLAN_BYTES,
+      maxCellBytes: PLAN_BYTES
+    })
+    const { bytes, tables } = estimate(plan.rows[0]?.[0])
+    if (limit !== undefined && (bytes === undefined || bytes > limit)) {
+      return yield* new ScanBudgetExceeded({ estimate: bytes, limit, tables: tables.slice(0, 5) })
+    }
+    return bytes
+  })
+
+  const run = Effect.fnUntraced(function* <E>(
     options: Options<E>
-  ): Effect.fn.Return<QueryResult, E | WarehouseError | Refusal> {
+  ): Effect.fn.Return<QueryResult, E | WarehouseError | Refusal | ScanBudgetExceeded> {
     const { database, schema, tool } = options
     const policy = yield* call.policy
     const maxRows = Math.min(options.limit ?? policy.defaultRows, policy.maxRows)
+    const keepRows = call.keepsResults ? policy.maxRows : undefined
     const wanted =
       options.timeoutSeconds === undefined ? policy.statementTimeoutMs : options.timeoutSeconds * 1000
     const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
@@ -60,16 +152,50 @@ export const make = Effect.gen(function* () {
       (run) =>
         Effect.gen(function* () {
           // One row beyond the limit tells whether there are more.
-          const sql = yield* options.sql(maxRows + 1, policy)
+          const { scans, sql } = yield* options.sql((keepRows ?? maxRows) + 1, policy)
           yield* options.started
-          return yield* run({ sql, database, schema, maxRows, maxBytes: policy.maxResultBytes })
+          const scanBytes =
+            scans && (policy.chargeScans || policy.maxScanBytes !== undefined)
+              ? yield* withinBudget(run, policy.maxScanBytes, { sql, database, schema })
+              : undefined
+          return yield* run({
+            sql,
+            database,
+            schema,
+            keepRows,
+            maxRows,
+            maxBytes: policy.maxResultBytes,
+            scanBytes
+          })
         })
     )
-    return {
-      ...describe(value, maxRows, policy),
-      ...meta,
-      columns: value.columns.map(({ name, type }) => ({ name, type })),
-      rows: value.rows
-    }
+    if (keepRows !== undefined) yield* cursors.remember(value.queryId)
+    return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta)
   })
+
+  const page = Effect.fnUntraced(function* (
+    tool: string,
+    from: {
+      readonly queryId: string
+      readonly cursor: string | undefined
+      readonly limit: number | undefined
+    }
+  ): Effect.fn.Return<QueryResult, ToolError | WarehouseError | Refusal> {
+    const { queryId } = from
+    const offset = yield* cursors.open(queryId, from.cursor)
+    const policy = yield* call.policy
+    const maxRows = Math.min(from.limit ?? policy.defaultRows, Math.max(0, policy.maxRows - offset))
+    const { meta, value } = yield* call.page(tool, { queryId, offset, maxRows }, policy)
+    return yield* answer({ result: { ...value, queryId }, policy, maxRows, offset }, meta)
+  })
+
+  return {
+    run,
+    page,
+    /** What the current caller may see; undefined when that is everything. */
+    rules: Effect.map(call.policy, (policy) => rulesOf(policy, call.dialect))
+  }
 })
+
+/** Of the answer to EXPLAIN; a plan that is longer is that of a statement nobody should run unseen. */
+const PLAN_BYTES = 4 * 1024 * 1024

@@ -46,7 +46,13 @@ export type Run = (
     readonly sql: string
     readonly database?: string | undefined
     readonly schema?: string | undefined
+    readonly keepRows?: number | undefined
   }
+) => Effect.Effect<Collected, WarehouseError>
+
+/** The next rows of a result that the warehouse keeps. */
+export type Read = (
+  request: Pick<Request, "maxRows" | "maxBytes"> & { readonly queryId: string; readonly offset: number }
 ) => Effect.Effect<Collected, WarehouseError>
 
 export interface Answer<A> {
@@ -87,17 +93,24 @@ export const make = Effect.gen(function* () {
   const guarded = Effect.fnUntraced(function* <A, E>(
     operation: Parameters<typeof guard.run>[0],
     timeoutMs: number,
-    work: (run: Run) => Effect.Effect<A, E | WarehouseError>
+    work: (run: Run, read: Read) => Effect.Effect<A, E | WarehouseError>
   ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
     const { client } = yield* CurrentPrincipal
     const started = yield* monotonicMillis
     const { value, warnings } = yield* guard.run<A, E, never>(operation, (attempt) =>
-      work(({ database, schema, sql, ...request }) =>
-        collect(warehouse, attempt, {
-          ...request,
-          timeoutMs,
-          statement: { sql, database, schema, tag: { tool: operation.tool, client } }
-        })
+      work(
+        ({ database, keepRows, schema, sql, ...request }) =>
+          collect(warehouse, attempt, {
+            ...request,
+            timeoutMs,
+            statement: { sql, database, schema, keepRows, tag: { tool: operation.tool, client } }
+          }),
+        ({ offset, queryId, ...request }) =>
+          collect(warehouse, attempt, {
+            ...request,
+            timeoutMs,
+            statement: { queryId, offset, tag: { tool: operation.tool, client } }
+          })
       )
     )
     const elapsed_ms = Math.round((yield* monotonicMillis) - started)
@@ -155,6 +168,24 @@ export const make = Effect.gen(function* () {
         const meta = { elapsed_ms, ...(yield* degraded) }
         return { value, meta: cached === undefined ? meta : { ...meta, ...cachedMeta(cached) } }
       }),
+    keepsResults: warehouse.results !== undefined,
+    /** Reads on in a result that is kept: a request like any other, but no query. */
+    page: (
+      tool: string,
+      from: { readonly queryId: string; readonly offset: number; readonly maxRows: number },
+      { maxResultBytes, metadataTimeoutMs }: TierPolicy
+    ): Effect.Effect<Answer<Collected>, WarehouseError | Refusal> =>
+      guarded(
+        {
+          tool,
+          class: "metadata",
+          deadlineMs: metadataTimeoutMs * METADATA_ATTEMPTS,
+          timeoutMs: metadataTimeoutMs,
+          estimatedBytes: Math.min(maxResultBytes, from.maxRows * ROW_BYTES)
+        },
+        metadataTimeoutMs,
+        (_, read) => read({ ...from, maxBytes: maxResultBytes })
+      ),
     /** A statement that uses compute. */
     query: <A, E>(
       { maxRows, policy, timeoutMs, tool, waiting }: QueryOptions,

@@ -154,6 +154,9 @@ export const QueryResult = Schema.Struct({
   query_id: Schema.String.annotations({ description: "The warehouse's id of the statement." }),
   row_count: Count.annotations({ description: "Rows shown." }),
   ...truncatedFields,
+  next_cursor: Schema.optional(
+    Schema.String.annotations({ description: "For get_query_results: the rows after these." })
+  ),
   truncated_cells: Schema.optional(Count.annotations({ description: "Values cut short." })),
   ...metaFields,
   columns: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.String })),

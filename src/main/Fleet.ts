@@ -99,7 +99,7 @@ const here = (settings: Settings, directory: string): Layer.Layer<Stores, QuotaS
   const memory = windows === "rolling" ? QuotaStore.layerMemoryRolling : QuotaStore.layerMemory
   return Layer.merge(
     memory,
-    Layer.succeed(QuotaStore.StoreHealth, { status: Effect.succeed({ mode: "normal" }) })
+    Layer.succeed(QuotaStore.StoreHealth, { status: Effect.succeed({ mode: "normal" as const }) })
   )
 }
 

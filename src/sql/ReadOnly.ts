@@ -17,8 +17,10 @@ import { snowflake } from "./Dialect.js"
 import { emit } from "./Emit.js"
 import { defaultLimits, tokenize } from "./Lexer.js"
 import type { Limits, Token } from "./Lexer.js"
+import * as ObjectRules from "./ObjectRules.js"
 import { inspect } from "./SnowflakeScan.js"
-import type { Names } from "./SnowflakeCalls.js"
+import type { Allowed } from "./SnowflakeScan.js"
+import * as Names from "./SnowflakeNames.js"
 import * as Show from "./SnowflakeShow.js"
 import { isKeyword, notARead, reject, single } from "./Statement.js"
 import type { Rejection } from "./Statement.js"
@@ -34,6 +36,14 @@ export interface Policy {
   readonly allowFunctions: ReadonlyArray<string>
   /** Rows; appended as LIMIT where the statement has none and that is safe. */
   readonly appendLimit?: number | undefined
+  readonly objects?: ObjectRules.Rules | undefined
+  /** Where names without a database or a schema are looked up. */
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+  /** `->>`; allowed when absent. */
+  readonly allowFlow?: boolean | undefined
+  /** `FROM '@stage/file'`; not allowed when absent. */
+  readonly allowStages?: boolean | undefined
 }
 
 /**
@@ -68,18 +78,32 @@ const explainPrefix = (tokens: ReadonlyArray<Token>): number => {
   return ["TABULAR", "TEXT", "JSON"].includes(tokens[2]?.value ?? "") ? 3 : 1
 }
 
+/** SHOW, and DESCRIBE of anything but a table or view, tell of more than may be read. */
+const notWhileRestricted = (tokens: ReadonlyArray<Token>): Either.Either<never, Rejection> =>
+  reject(
+    "OBJECT_NOT_ALLOWED",
+    `${tokens[0]?.value} is not available while objects are restricted, but for DESCRIBE TABLE | VIEW`,
+    tokens[0]?.start,
+    "list_databases, list_schemas, list_tables, list_views and describe_table show what may be read"
+  )
+
 const segment = (
   tokens: ReadonlyArray<Token>,
-  allowed: ReadonlySet<string>,
-  names: Names
+  allowed: Allowed,
+  names: Names.Names,
+  restricted: boolean
 ): Either.Either<Accepted["kind"], Rejection> => {
   const first = tokens[0]
   if (first === undefined) return reject("SYNTAX", "a statement is missing before or after ->>")
   const metadata = Show.parse(tokens)
   if (metadata !== undefined) {
-    return Either.map(metadata, ({ kind, tables }) => {
-      for (const table of tables) names.tables.add(table)
-      return kind
+    return Either.flatMap(metadata, ({ kind, table }) => {
+      if (table === undefined && restricted) return notWhileRestricted(tokens)
+      if (table !== undefined) {
+        names.tables.add(table.map((part) => part.text).join("."))
+        names.references.push({ parts: table.map((part) => part.value), token: table[0] })
+      }
+      return Either.right(kind)
     })
   }
   const explains = isKeyword(tokens, 0, "EXPLAIN")
@@ -127,15 +151,29 @@ export const check = (
   const statement = single(read.right)
   if (Either.isLeft(statement)) return Either.left(statement.left)
   const tokens = statement.right
-  const names: Names = { tables: new Set(), functions: new Set() }
-  const allowed = new Set(policy.allowFunctions)
+  const names = Names.none()
+  const allowed: Allowed = {
+    functions: new Set(policy.allowFunctions),
+    stages: policy.allowStages === true
+  }
+  const rules = ObjectRules.compile(policy.objects, false)
   const parts = segments(tokens)
+  if (parts.length > 1 && policy.allowFlow === false) {
+    return reject(
+      "NOT_A_READ",
+      "chains of statements (->>) are not available; send one SELECT, with WITH for its steps",
+      parts[0]?.[parts[0].length - 1]?.end,
+      "an operator can allow them with allow_flow for the tier"
+    )
+  }
   let kind: Accepted["kind"] = "select"
   for (const part of parts) {
-    const decided = segment(part, allowed, names)
+    const decided = segment(part, allowed, names, rules !== undefined)
     if (Either.isLeft(decided)) return Either.left(decided.left)
     kind = decided.right
   }
+  const refused = Names.refused(names, rules, { ...policy, allowed: allowed.functions })
+  if (refused !== undefined) return Either.left(refused)
   const canonical = emit(tokens, snowflake)
   // Spaces and unfolded strings can make it longer than the caller's text, which was within the limits.
   const again = tokenize(canonical, snowflake, limits)

@@ -6,14 +6,9 @@
 import type { Token } from "./Lexer.js"
 import { isName } from "./SnowflakeFrame.js"
 import type { Frame } from "./SnowflakeFrame.js"
-import { builtin } from "./SnowflakeWords.js"
+import type { Names } from "./SnowflakeNames.js"
+import { beforeBracket, beginsStatement, builtin, endsFrom, ofOthers } from "./SnowflakeWords.js"
 import type { Rejection } from "./Statement.js"
-
-/** What a query names, as written. */
-export interface Names {
-  readonly tables: Set<string>
-  readonly functions: Set<string>
-}
 
 interface Place {
   readonly tokens: ReadonlyArray<Token>
@@ -36,6 +31,19 @@ export const refuse = (
   hint?: string
 ): never => {
   throw new Refused({ code, reason, position: at?.start, hint })
+}
+
+/** Refuses another statement where a table is due: `FROM (CALL p(a))`; and a word that names none. */
+export const refuseStatement = (tokens: ReadonlyArray<Token>, at: number): void => {
+  const [word, next] = [tokens[at], tokens[at + 1]]
+  if (word?.kind !== "word") return
+  const begins = next !== undefined && isName(next) && beginsStatement(word.value, next.value)
+  if (!begins && !beforeBracket.has(word.value) && !endsFrom.has(word.value)) return
+  refuse(
+    begins ? "NOT_A_READ" : "SYNTAX",
+    `${word.text} is no table here; a table of that name is written in double quotes`,
+    word
+  )
 }
 
 const plain = /^[A-Z_][A-Z0-9_$]*$/
@@ -74,7 +82,10 @@ export const check = ({ allowed, from, names, tokens, top }: Place, open: number
   const last = name.value.toUpperCase()
   const own = builtin(name.value, top.inMatch)
   const isSchema =
-    parts.length > 1 && parts.length < 4 && parts[parts.length - 2]?.value === "INFORMATION_SCHEMA"
+    parts.length > 1 &&
+    parts.length < 4 &&
+    parts[parts.length - 2]?.value === "INFORMATION_SCHEMA" &&
+    !ofOthers.has(last)
   if (own === "never" || builtin(last, false) === "never") {
     refuse(
       "FUNCTION_NOT_ALLOWED",
@@ -86,12 +97,16 @@ export const check = ({ allowed, from, names, tokens, top }: Place, open: number
   if (!allowed.has(full) && !(parts.length === 1 ? own === "allowed" && name.kind === "word" : isSchema)) {
     refuse(
       "FUNCTION_NOT_ALLOWED",
-      `the function ${full} is not allowed`,
+      `the function ${full} is not allowed` +
+        (ofOthers.has(last)
+          ? ": it tells what other clients have asked; get_query_results reads on in a result"
+          : ""),
       first,
       `an operator can allow it by adding ${full} to the allowed functions`
     )
   }
   names.functions.add(written(parts))
+  names.calls.push({ name: full, token: first })
   const named = full === "IDENTIFIER"
   const argument = tokens[open + 1]
   if (
@@ -114,9 +129,20 @@ export const check = ({ allowed, from, names, tokens, top }: Place, open: number
   return full === "SEMANTIC_VIEW" && isName(argument) ? open + 1 : undefined
 }
 
+/** Whether a call of a function follows, and not a mere name. */
+const isCall = (tokens: ReadonlyArray<Token>, start: number): boolean => {
+  let at = start
+  while (isName(tokens[at]) && tokens[at + 1]?.text === ".") at += 2
+  return isName(tokens[at]) && tokens[at + 1]?.text === "("
+}
+
 /** TABLE( 'name' | $name | function(...) ) */
 export const tableCall = (tokens: ReadonlyArray<Token>, open: number, names: Names): void => {
   const argument = tokens[open + 1]
+  if (!isCall(tokens, open + 1)) {
+    if (isName(argument)) names.tables.add(argument!.text)
+    names.dynamic.push({ form: "TABLE(...) without a function", token: argument })
+  }
   if (argument?.kind === "hex" || argument?.kind === "number") {
     refuse("OBJECT_NOT_ALLOWED", "TABLE(...) takes a name or a call of a function", argument)
   }

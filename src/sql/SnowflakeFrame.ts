@@ -28,6 +28,12 @@ export interface Frame {
   aliasAt: number
   /** Names that WITH has defined here. */
   ctes: Set<string> | undefined
+  /** ... and those that remain of them after the next set operator, when not all do. */
+  outside: Set<string> | undefined
+  /** The recursive CTE that this bracket defines. */
+  recursion: string | undefined
+  /** Where the file of a stage was named last. */
+  stageAt: number
 }
 
 export const frame = (
@@ -46,7 +52,10 @@ export const frame = (
   hasPattern: false,
   inRows: false,
   aliasAt: -1,
-  ctes: undefined
+  ctes: undefined,
+  outside: undefined,
+  recursion: undefined,
+  stageAt: -1
 })
 
 export const isName = (token: Token | undefined): boolean =>
@@ -101,7 +110,8 @@ export const afterWord = (
   // `t.id (+)`: an outer join in the old way.
   if (tokens[open + 1]?.text === "+" && tokens[open + 2]?.text === ")") return frame("names", "", outer)
   const aliasAt = tokens[outer.aliasAt]?.value === "AS" ? outer.aliasAt + 1 : outer.aliasAt
-  const isClause = word !== undefined && tableClauses.has(word)
+  // Reserved words are no aliases: `a JOIN (b)` joins the table b.
+  const isClause = word !== undefined && (tableClauses.has(word) || beforeBracket.has(word))
   if (outer.clause === "from" && at === aliasAt && !isClause && holdsNames(tokens, open)) {
     return frame("names", "", outer)
   }
@@ -137,7 +147,7 @@ export const afterWord = (
     const columns = (word === "EXCLUDE" || word === "RENAME") && isStar(tokens, at - 1, from)
     return columns ? frame("clause", word, outer) : undefined
   }
-  if (isClause && outer.clause === "from") return frame("clause", word, outer)
+  if (word !== undefined && isClause && outer.clause === "from") return frame("clause", word, outer)
   if (word === "OVER" && (previous?.kind === "close" || previous?.value === "NULLS"))
     return frame("clause", word, outer)
   const seeds = word === "SEED" || word === "REPEATABLE"

@@ -9,12 +9,19 @@
  */
 import type { Token } from "./Lexer.js"
 import * as Calls from "./SnowflakeCalls.js"
-import { Refused, refuse, written } from "./SnowflakeCalls.js"
-import type { Names } from "./SnowflakeCalls.js"
+import { Refused, refuse, refuseStatement, written } from "./SnowflakeCalls.js"
+import type { Names } from "./SnowflakeNames.js"
 import { afterWord, frame, isName } from "./SnowflakeFrame.js"
 import type { Frame } from "./SnowflakeFrame.js"
+import { closing, isLiteral, isOperand, opensTable, stageHelp, stagePath } from "./SnowflakeTokens.js"
 import { endsFrom, forInside, fromInside, queryStarts, setOperators, writes } from "./SnowflakeWords.js"
 import type { Rejection } from "./Statement.js"
+
+/** What an operator allows. */
+export interface Allowed {
+  readonly functions: ReadonlySet<string>
+  readonly stages: boolean
+}
 
 /**
  * Why the query at `from` (to the end) is refused; undefined when it is a read. Adds what it names.
@@ -25,7 +32,7 @@ import type { Rejection } from "./Statement.js"
 export const inspect = (
   tokens: ReadonlyArray<Token>,
   from: number,
-  allowed: ReadonlySet<string>,
+  { functions: allowed, stages }: Allowed,
   names: Names
 ): Rejection | undefined => {
   const stack: Array<Frame> = [frame("group", "", undefined)]
@@ -33,6 +40,8 @@ export const inspect = (
   /** CTEs by the bracket that ends their definition, and brackets that hold their column names. */
   const defines = new Map<number, string>()
   const columns = new Set<number>()
+  /** Recursive CTEs by the bracket that begins their definition. */
+  const recursions = new Map<number, string>()
   let top = stack[0]!
 
   const startsQuery = (at: number): boolean => {
@@ -66,8 +75,9 @@ export const inspect = (
       }
       needsQuery(at + 2, "AS (")
       const end = closers[at + 1]!
+      names.ctes.push({ name: name?.value ?? "", token: name })
       defines.set(end, name?.value ?? "")
-      if (recursive) (top.ctes ??= new Set()).add(name?.value ?? "")
+      if (recursive) recursions.set(at + 1, name?.value ?? "")
       at = end + 1
       if (tokens[at]?.text !== ",") break
       at++
@@ -83,17 +93,27 @@ export const inspect = (
   const table = (at: number): number => {
     const parts: Array<Token> = [tokens[at]!]
     let end = at
+    const full = [tokens[at]!.value]
     while (tokens[end + 1]?.text === "." && parts.length < 4) {
       // `db..table`: the schema is PUBLIC.
-      const next = tokens[end + 2]?.text === "." && parts.length === 1 ? end + 3 : end + 2
+      const isPublic = tokens[end + 2]?.text === "." && parts.length === 1
+      const next = isPublic ? end + 3 : end + 2
       if (!isName(tokens[next])) break
+      if (isPublic) full.push("PUBLIC")
+      full.push(tokens[next]!.value)
       parts.push(tokens[next]!)
       end = next
     }
     if (tokens[end + 1]?.text === "(") return at - 1
+    if (end === at) refuseStatement(tokens, at)
+    if (tokens[end + 1]?.text === ".")
+      names.dynamic.push({ form: "a name with a part missing", token: tokens[at] })
     if (parts.some(({ value }) => value === "NEXTVAL"))
       refuse("NOT_A_READ", "NEXTVAL takes a number from a sequence", tokens[at])
-    if (parts.length > 1 || !isCte(parts[0]!.value)) names.tables.add(written(parts))
+    if (parts.length > 1 || !isCte(parts[0]!.value)) {
+      names.tables.add(written(parts))
+      names.references.push({ parts: full, token: tokens[at] })
+    }
     return end
   }
 
@@ -102,13 +122,16 @@ export const inspect = (
     const previous = at > from ? tokens[at - 1] : undefined
     const outer = top
     let next: Frame | undefined
-    if (token.text !== "(") next = frame("group", "", outer)
-    else if (previous?.kind === "close" && !(startsQuery(at) || outer.kind === "pattern")) {
+    if (token.text !== "(") {
+      if (outer.wantsTable) return refuse("SYNTAX", `a table cannot begin with ${token.text}`, token)
+      next = frame("group", "", outer)
+    } else if (previous?.kind === "close" && !(startsQuery(at) || outer.kind === "pattern")) {
       return refuse("FUNCTION_NOT_ALLOWED", "the result of an expression cannot be called", token)
     } else if (previous?.kind === "close" && tokens[at - 1]?.text !== ")") {
       return refuse("SYNTAX", "a bracket cannot follow here", token)
     } else if (previous !== undefined && isLiteral(previous)) {
-      return refuse("SYNTAX", "a bracket cannot follow a literal", token)
+      if (outer.stageAt !== at - 1) return refuse("SYNTAX", "a bracket cannot follow a literal", token)
+      next = frame("clause", "STAGE", outer)
     } else if (columns.has(at)) next = frame("names", "", outer)
     else if (outer.kind === "pattern") next = frame("pattern", "", outer)
     else if (isName(previous)) {
@@ -124,6 +147,7 @@ export const inspect = (
     if (next.name === "VALUES" && next.kind === "row") outer.inRows = true
     if (outer.wantsTable && outer.clause === "none") outer.clause = "from"
     outer.wantsTable = false
+    next.recursion = recursions.get(at)
     stack.push(next)
     top = next
   }
@@ -157,12 +181,12 @@ export const inspect = (
         return
       }
       case "WITH":
-        if (
-          begins ||
-          (previous?.kind === "word" && (setOperators.has(previous.value) || previous.value === "ALL"))
-        )
+        if (begins) withClause(at)
+        else if (previous.kind === "word" && (setOperators.has(previous.value) || previous.value === "ALL")) {
+          // Whether its names reach beyond the next set operator is not documented: here they do not.
+          top.outside = new Set(top.ctes)
           withClause(at)
-        else if (
+        } else if (
           previous?.value !== "START" &&
           next?.value !== "TIME" &&
           next?.value !== "LOCAL" &&
@@ -183,8 +207,10 @@ export const inspect = (
         top.wantsTable = true
         return
       case "JOIN":
-        if (top.clause !== "from" && !top.isTable) return
         top.clause = "from"
+        top.wantsTable = true
+        return
+      case "LATERAL":
         top.wantsTable = true
         return
       case "FOR":
@@ -193,12 +219,19 @@ export const inspect = (
         return
     }
     if (setOperators.has(word)) {
+      if (top.outside !== undefined) {
+        top.ctes = top.outside
+        top.outside = undefined
+      }
+      // The first arm of a recursive CTE cannot mean itself: there its name is a table.
+      if (top.recursion !== undefined) (top.ctes ??= new Set()).add(top.recursion)
       let arm = at + 1
       if (tokens[arm]?.value === "ALL" || tokens[arm]?.value === "DISTINCT") arm++
       if (tokens[arm]?.value === "BY" && tokens[arm + 1]?.value === "NAME") arm += 2
       needsQuery(arm, word)
     }
     if (endsFrom.has(word)) {
+      if (top.wantsTable) refuse("SYNTAX", `a table is due before ${token.text}`, token)
       top.clause = word === "GROUP" ? "group" : "other"
       top.wantsTable = false
       top.inRows = false
@@ -212,7 +245,7 @@ export const inspect = (
     else if (token.kind === "close") leave(at)
     else if (token.kind === "operator") {
       if (token.text === "@")
-        refuse("OBJECT_NOT_ALLOWED", "stages (@...) are not available; query tables and views", token)
+        refuse("OBJECT_NOT_ALLOWED", `stages cannot be named here; ${stageHelp(stages)}`, token)
       if (token.text === "!") refuse("FUNCTION_NOT_ALLOWED", "methods (name!METHOD) are not available", token)
       if (token.text === "->>") refuse("NOT_A_READ", "->> chains statements, and not inside brackets", token)
       if (token.text === "," && top.clause === "from") {
@@ -220,6 +253,8 @@ export const inspect = (
         top.wantsTable = !top.inRows
       }
     } else if (token.kind === "word" || token.kind === "quoted") {
+      // An alias ends the rows of VALUES: what follows the next comma is a table again.
+      top.inRows = false
       if (previous?.text === "." && token.value.toUpperCase() === "NEXTVAL") {
         refuse("NOT_A_READ", "NEXTVAL takes a number from a sequence, which is not a read", token)
       }
@@ -237,13 +272,14 @@ export const inspect = (
         }
       }
     } else if (top.wantsTable) {
-      if (token.kind !== "variable") {
-        refuse(
-          "OBJECT_NOT_ALLOWED",
-          "a table is due here, not a literal; files and stages are not available",
-          token
-        )
-      }
+      const stage = stages && token.kind === "string" ? stagePath.exec(token.value)?.[1] : undefined
+      if (stage !== undefined) {
+        names.references.push({ parts: stage.toUpperCase().split("."), token })
+        top.stageAt = at
+      } else if (token.kind !== "variable") {
+        refuse("OBJECT_NOT_ALLOWED", `a table is due here, not a literal; ${stageHelp(stages)}`, token)
+        // The result of an earlier statement of a chain, which has been checked.
+      } else if (!/^\$\d+$/.test(token.text)) names.dynamic.push({ form: token.text, token })
       top.wantsTable = false
       top.aliasAt = at + 1
     }
@@ -259,29 +295,3 @@ export const inspect = (
     throw thrown
   }
 }
-
-/** Words that stand before a table. */
-const opensTable = (word: string): boolean =>
-  word === "FROM" ||
-  word === "JOIN" ||
-  word === "LATERAL" ||
-  word === "TABLE" ||
-  word === "VALUES" ||
-  queryStarts.has(word)
-
-const isOperand = (token: Token | undefined): boolean =>
-  token?.kind === "close" || isName(token) || token?.kind === "variable"
-
-/** For each opening bracket, where it is closed. */
-const closing = (tokens: ReadonlyArray<Token>): Int32Array => {
-  const closers = new Int32Array(tokens.length)
-  const open: Array<number> = []
-  for (let at = 0; at < tokens.length; at++) {
-    if (tokens[at]!.kind === "open") open.push(at)
-    else if (tokens[at]!.kind === "close") closers[open.pop() ?? 0] = at
-  }
-  return closers
-}
-
-const isLiteral = ({ kind }: Token): boolean =>
-  kind === "string" || kind === "dollar" || kind === "hex" || kind === "number" || kind === "variable"

@@ -77,7 +77,10 @@ const identifierEnd = (tokens: ReadonlyArray<Token>, at: number): number => {
     : at
 }
 
-const show = (tokens: ReadonlyArray<Token>): Either.Either<ReadonlyArray<string>, Rejection> => {
+/** The name of the one table or view that is meant, where it is one and is plainly written. */
+type Table = ReadonlyArray<Token> | undefined
+
+const show = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection> => {
   const first = tokens[1]?.kind === "word" && tokens[1].value === "TERSE" ? 2 : 1
   const length = kindLength(tokens, first, shown)
   if (length === 0) {
@@ -107,10 +110,10 @@ const show = (tokens: ReadonlyArray<Token>): Either.Either<ReadonlyArray<string>
     }
     at++
   }
-  return Either.right([])
+  return Either.right(undefined)
 }
 
-const describe = (tokens: ReadonlyArray<Token>): Either.Either<ReadonlyArray<string>, Rejection> => {
+const describe = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection> => {
   // `DESC TABLE.x` and `DESC user` name an object of the default kind.
   let length = kindLength(tokens, 1, described)
   if (!isName(tokens[1 + length]) && !isText(tokens[1 + length])) length = 0
@@ -121,17 +124,17 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<ReadonlyArray<str
   let at = 1 + length
   if (kind === "RESULT" && isText(tokens[at])) {
     return tokens.length === at + 1
-      ? Either.right([])
+      ? Either.right(undefined)
       : unexpected(tokens[at + 1], "nothing after the query id")
   }
-  const parts: Array<string> = []
+  const parts: Array<Token> = []
   const identifier = identifierEnd(tokens, at)
   if (identifier > at) at = identifier
   else {
     while (isName(tokens[at]) && parts.length < 3) {
       const part = tokens[at]!
       if (part.kind === "word" && writes.has(part.value) && parts.length === 0) break
-      parts.push(part.text)
+      parts.push(part)
       at++
       if (parts.length === 3 || tokens[at]?.text !== "." || !isName(tokens[at + 1])) break
       at++
@@ -139,10 +142,10 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<ReadonlyArray<str
     if (parts.length === 0) return unexpected(tokens[at], "the name of an object")
   }
   if (kind === "RESULT") {
-    const call = parts.length === 1 && parts[0]?.toUpperCase() === "LAST_QUERY_ID"
-    return call && tokens[at]?.text === "(" && tokens[at + 1]?.text === ")" && tokens.length === at + 2
-      ? Either.right([])
-      : unexpected(tokens[at], "a query id or LAST_QUERY_ID()")
+    const call = parts.length === 1 && parts[0]?.value.toUpperCase() === "LAST_QUERY_ID"
+    return call
+      ? reject("FUNCTION_NOT_ALLOWED", "LAST_QUERY_ID may mean another client's statement; name the query id")
+      : unexpected(tokens[at], "a query id in quotes")
   }
   if ((kind === "FUNCTION" || kind === "PROCEDURE") && tokens[at]?.text === "(") {
     at++
@@ -166,22 +169,20 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<ReadonlyArray<str
   }
   if (at < tokens.length) return unexpected(tokens[at], "nothing after the name")
   const isTable = kind === "" || /(?:TABLE|VIEW)$/.test(kind)
-  return Either.right(isTable && parts.length > 0 ? [parts.join(".")] : [])
+  return Either.right(isTable && parts.length > 0 ? parts : undefined)
 }
 
 /**
- * The tables that a metadata read names; undefined when it is none.
+ * The table that a metadata read names; undefined when it is no such read.
  *
  * @since 0.1.0
  * @category parsing
  */
 export const parse = (
   tokens: ReadonlyArray<Token>
-):
-  | Either.Either<{ readonly kind: "show" | "describe"; readonly tables: ReadonlyArray<string> }, Rejection>
-  | undefined => {
+): Either.Either<{ readonly kind: "show" | "describe"; readonly table: Table }, Rejection> | undefined => {
   const verb = tokens[0]?.kind === "word" ? tokens[0].value : ""
-  if (verb === "SHOW") return Either.map(show(tokens), (tables) => ({ kind: "show" as const, tables }))
+  if (verb === "SHOW") return Either.map(show(tokens), (table) => ({ kind: "show" as const, table }))
   if (verb !== "DESC" && verb !== "DESCRIBE") return undefined
-  return Either.map(describe(tokens), (tables) => ({ kind: "describe" as const, tables }))
+  return Either.map(describe(tokens), (table) => ({ kind: "describe" as const, table }))
 }

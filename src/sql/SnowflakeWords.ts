@@ -77,6 +77,36 @@ export const types = words(
 export const fromInside = words("EXTRACT TRIM LTRIM RTRIM SUBSTRING SUBSTR POSITION OVERLAY")
 export const forInside = words("PIVOT UNPIVOT SUBSTRING SUBSTR OVERLAY")
 
+/**
+ * What clients that share a user or a session have asked and been told: results by id, ids, texts. Each
+ * client reads on in its own results through a tool.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const ofOthers = words(
+  `RESULT_SCAN LAST_QUERY_ID GET_QUERY_OPERATOR_STATS QUERY_HISTORY QUERY_HISTORY_BY_SESSION
+   QUERY_HISTORY_BY_USER QUERY_HISTORY_BY_WAREHOUSE`
+)
+
+/** Words that begin statements; followed by another name they are not the name of a table. */
+const verbs = words(
+  `ALTER BEGIN CALL COMMENT COMMIT COPY DELETE DESC DESCRIBE EXECUTE EXPLAIN GET LIST LS MERGE PUT REMOVE RM
+   ROLLBACK SET SHOW TRUNCATE UNDROP UNSET USE`
+)
+const afterTable = words(
+  "AS ON USING JOIN INNER LEFT RIGHT FULL CROSS NATURAL ASOF LIMIT FETCH OFFSET AT BEFORE CHANGES SAMPLE TABLESAMPLE"
+)
+
+/**
+ * Whether two words where a table is due are the beginning of another statement: `FROM (CALL p(a))`.
+ *
+ * @since 0.1.0
+ * @category lookups
+ */
+export const beginsStatement = (word: string, next: string): boolean =>
+  verbs.has(word) && !afterTable.has(next) && !endsFrom.has(next)
+
 /** Built in, and still not allowed unless an operator says so: files, prompts, and names that prove nothing. */
 const notByDefault = words(
   `INFER_SCHEMA GET_STAGE_LOCATION GET_ABSOLUTE_PATH GET_RELATIVE_PATH GENERATE_COLUMN_DESCRIPTION TABLE_QUERY
@@ -110,6 +140,29 @@ const systemReads = words(
 /** Run text as SQL, or take a number from a sequence: refused whatever an operator allows. */
 const never = words("TO_QUERY GETNEXTVAL NEXTVAL EXECUTE_IMMEDIATE SQL_EXECUTE")
 
+/** Built-in functions that take the name of an object, or tell of statements and objects of the account. */
+const byName = words(
+  `IDENTIFIER GET_DDL GET_OBJECT_REFERENCES POLICY_CONTEXT POLICY_REFERENCES TAG_REFERENCES
+   TAG_REFERENCES_ALL_COLUMNS TAG_REFERENCES_WITH_LINEAGE TASK_DEPENDENTS CURRENT_TASK_GRAPHS COMPLETE_TASK_GRAPHS
+   EXTERNAL_TABLE_FILES PIPE_USAGE_HISTORY RESULT_SCAN EXPLAIN_JSON GET_QUERY_OPERATOR_STATS TABLE_QUERY VALIDATE
+   VALIDATE_PIPE_LOAD INFER_SCHEMA EXTRACT_SEMANTIC_CATEGORIES GENERATE_COLUMN_DESCRIPTION
+   ESTIMATE_REMAINING_DML_HISTORY DATABASE_REFRESH_PROGRESS DATABASE_REFRESH_PROGRESS_BY_JOB
+   REPLICATION_GROUP_REFRESH_PROGRESS REPLICATION_GROUP_REFRESH_PROGRESS_BY_JOB`
+)
+
+/**
+ * Whether a function can read what its arguments name in strings, so that rules about objects cannot see
+ * it. Takes the name as it is called, in upper case.
+ *
+ * @since 0.1.0
+ * @category lookups
+ */
+export const mayReadByName = (name: string): boolean =>
+  byName.has(name) ||
+  (name.startsWith("SYSTEM$") && name !== "SYSTEM$TYPEOF") ||
+  name.includes("_HISTORY") ||
+  name.includes(".")
+
 export type Verdict = "allowed" | "unknown" | "never"
 
 /**
@@ -122,6 +175,6 @@ export const builtin = (name: string, inMatch: boolean): Verdict => {
   if (name.startsWith("SYSTEM$")) return systemReads.has(name.slice(7)) ? "allowed" : "never"
   if (never.has(name)) return "never"
   if (inMatch && inMatchRecognize.has(name)) return "allowed"
-  if (notByDefault.has(name)) return "unknown"
+  if (notByDefault.has(name) || ofOthers.has(name)) return "unknown"
   return Builtins.names.has(name) || more.has(name) ? "allowed" : "unknown"
 }

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
+import * as Objects from "../internal/objects.js"
 import * as Fields from "../internal/toolSchemas.js"
 import * as Tool from "../Tool.js"
 
@@ -38,6 +39,10 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("Describe table"),
     handler: Effect.fnUntraced(function* (input) {
+      yield* Objects.mayRead(
+        yield* catalog.rules,
+        Names.objectName(input.database, input.schema, input.table)
+      )
       const table = yield* Names.object(input.database, input.schema, input.table)
       const { meta, value } = yield* catalog.metadata(name, table, (run, { maxResultBytes }) =>
         Catalog.describe(run, `DESCRIBE TABLE ${table}`, maxResultBytes)

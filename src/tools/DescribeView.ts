@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
+import * as Objects from "../internal/objects.js"
 import type * as ToolCall from "../internal/toolCall.js"
 import * as Fields from "../internal/toolSchemas.js"
 import * as Tool from "../Tool.js"
@@ -72,6 +73,7 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("Describe view"),
     handler: Effect.fnUntraced(function* ({ database, schema, view_name }) {
+      yield* Objects.mayRead(yield* catalog.rules, Names.objectName(database, schema, view_name))
       const view = yield* Names.object(database, schema, view_name)
       const quoted = yield* Names.literal(view, catalog.dialect, "The name")
       const { meta, value } = yield* catalog.metadata(name, view, (run, { maxResultBytes }) => {

@@ -5,9 +5,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { forGate } from "../CallPolicy.js"
+import * as Formats from "../internal/formats.js"
 import * as Names from "../internal/names.js"
 import * as RowsQuery from "../internal/rowsQuery.js"
 import * as Fields from "../internal/toolSchemas.js"
+import type { Accepted } from "../ReadOnly.js"
 import { ReadOnly } from "../ReadOnly.js"
 import * as Tool from "../Tool.js"
 import { LoopGuard } from "../LoopGuard.js"
@@ -35,7 +38,8 @@ const input = Fields.closed(
       Schema.Int.pipe(Schema.between(1, 3600)).annotations({
         description: "Seconds the statement may run; your tier may allow less."
       })
-    )
+    ),
+    format: Formats.Format
   })
 )
 
@@ -50,6 +54,11 @@ const onlyOne = (input: {
     ? Effect.succeed(input[key] ?? "")
     : Effect.fail(Names.invalidInput(`Give one statement as \`sql\`, not ${given.join(" and ")}.`))
 }
+
+/** Not the catalog's own views: they hold little, and no warehouse explains them. */
+const scans = ({ kind, tables }: Accepted): boolean =>
+  kind === "select" &&
+  (tables.length === 0 || tables.some((table) => !/(?:^|\.)"?INFORMATION_SCHEMA"?\.[^.]*$/i.test(table)))
 
 /**
  * @since 0.1.0
@@ -70,20 +79,24 @@ export const make = Effect.gen(function* () {
     input,
     output: Fields.QueryResult,
     annotations: Tool.readOnly("Execute query"),
+    render: Formats.render,
     handler: Effect.fnUntraced(function* (input, { progress }) {
       const sql = yield* onlyOne(input)
       const database = yield* Names.namespace(input.database)
       const schema = yield* Names.namespace(input.schema)
       const { client } = yield* CurrentPrincipal
-      const run = query({
+      const run = query.run({
         tool: name,
         limit: input.limit,
         timeoutSeconds: input.timeout_seconds,
         database,
         schema,
         // Inside the guard, so that rejected statements are not free to send by the thousand.
-        sql: (appendLimit, { allowFunctions }) =>
-          Effect.map(readOnly.check(sql, { allowFunctions, appendLimit }), ({ canonical }) => canonical),
+        sql: (appendLimit, policy) =>
+          Effect.map(readOnly.check(sql, forGate(policy, { appendLimit, database, schema })), (accepted) => ({
+            sql: accepted.canonical,
+            scans: scans(accepted)
+          })),
         started: progress("running"),
         waiting: progress
       })

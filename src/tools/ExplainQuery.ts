@@ -9,6 +9,7 @@ import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
 import * as Plan from "../internal/explainedPlan.js"
 import * as Fields from "../internal/toolSchemas.js"
+import { forGate } from "../CallPolicy.js"
 import { ReadOnly } from "../ReadOnly.js"
 import * as Tool from "../Tool.js"
 
@@ -69,7 +70,7 @@ export const make = Effect.gen(function* () {
       const key = JSON.stringify([sql, inDatabase, inSchema])
       const { meta, value } = yield* catalog.metadata(name, key, (run, policy) =>
         Effect.gen(function* () {
-          const allowed = { allowFunctions: policy.allowFunctions }
+          const allowed = forGate(policy, { database: inDatabase, schema: inSchema })
           const inner = yield* readOnly.check(sql, allowed)
           if (inner.kind !== "select") {
             return yield* Names.invalidInput("Give a SELECT or WITH statement, without EXPLAIN.")

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
+import * as Objects from "../internal/objects.js"
 import * as Fields from "../internal/toolSchemas.js"
 import * as Tool from "../Tool.js"
 
@@ -37,10 +38,12 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("List databases"),
     handler: Effect.fnUntraced(function* ({ pattern }) {
+      const rules = yield* catalog.rules
       const like = yield* Names.like(pattern, catalog.dialect)
       const { entries, head } = yield* catalog.list(name, `SHOW DATABASES${like}`, {
         columns: ["name", "comment", "created_on"],
-        narrower: "Narrow the list with pattern."
+        narrower: "Narrow the list with pattern.",
+        keep: rules === undefined ? undefined : (entry) => Objects.shows(rules, Catalog.text(entry.name))
       })
       const databases = entries.map((entry) => ({
         name: Catalog.text(entry.name),

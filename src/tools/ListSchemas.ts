@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
+import * as Objects from "../internal/objects.js"
 import * as Fields from "../internal/toolSchemas.js"
 import * as Tool from "../Tool.js"
 
@@ -35,11 +36,17 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("List schemas"),
     handler: Effect.fnUntraced(function* ({ database, pattern }) {
+      const rules = yield* catalog.rules
+      yield* Objects.mayLookInto(rules, database)
       const like = yield* Names.like(pattern, catalog.dialect)
       const within = yield* Names.within(database, undefined)
       const { entries, head } = yield* catalog.list(name, `SHOW SCHEMAS${like}${within}`, {
         columns: ["name", "comment", "created_on"],
-        narrower: "Narrow the list with pattern."
+        narrower: "Narrow the list with pattern.",
+        keep:
+          rules === undefined
+            ? undefined
+            : (entry) => Objects.shows(rules, Names.exact(database), Catalog.text(entry.name))
       })
       const schemas = entries.map((entry) => ({
         name: Catalog.text(entry.name),

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
+import * as Objects from "../internal/objects.js"
 import * as Fields from "../internal/toolSchemas.js"
 import * as Tool from "../Tool.js"
 
@@ -55,12 +56,26 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("List tables"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema }) {
+      const rules = yield* catalog.rules
+      yield* Objects.mayLookInto(rules, database, schema)
       const like = yield* Names.like(pattern, catalog.dialect)
       const within = yield* Names.within(database, schema)
-      const sql = `SHOW TABLES${like}${within} LIMIT ${limit + 1}`
+      // What may not be seen would take the place of what may.
+      const most = rules === undefined ? ` LIMIT ${limit + 1}` : ""
+      const sql = `SHOW TABLES${like}${within}${most}`
       const { entries, head } = yield* catalog.list(name, sql, {
         columns: ["name", "schema_name", "kind", "rows", "bytes", "comment"],
         limit,
+        keep:
+          rules === undefined
+            ? undefined
+            : (entry) =>
+                Objects.permits(
+                  rules,
+                  Names.exact(database),
+                  Catalog.text(entry.schema_name),
+                  Catalog.text(entry.name)
+                ),
         narrower:
           "Narrow the list with schema or pattern" +
           (limit < Catalog.LIST_LIMIT ? `, or raise limit (at most ${Catalog.LIST_LIMIT}).` : ".")

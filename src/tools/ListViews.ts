@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
+import * as Objects from "../internal/objects.js"
 import * as Fields from "../internal/toolSchemas.js"
 import * as Tool from "../Tool.js"
 
@@ -45,9 +46,21 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("List views"),
     handler: Effect.fnUntraced(function* ({ database, schema }) {
+      const rules = yield* catalog.rules
+      yield* Objects.mayLookInto(rules, database, schema)
       const within = yield* Names.within(database, schema)
       const { entries, head } = yield* catalog.list(name, `SHOW VIEWS${within}`, {
         columns: ["name", "schema_name", "comment", "is_secure", "is_materialized"],
+        keep:
+          rules === undefined
+            ? undefined
+            : (entry) =>
+                Objects.permits(
+                  rules,
+                  Names.exact(database),
+                  Catalog.text(entry.schema_name),
+                  Catalog.text(entry.name)
+                ),
         narrower: "Narrow the list with schema."
       })
       const views = entries.map((entry) => ({

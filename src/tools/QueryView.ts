@@ -5,7 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Formats from "../internal/formats.js"
 import * as Names from "../internal/names.js"
+import * as Objects from "../internal/objects.js"
 import * as RowsQuery from "../internal/rowsQuery.js"
 import * as Fields from "../internal/toolSchemas.js"
 import * as Tool from "../Tool.js"
@@ -21,7 +23,8 @@ const input = Fields.closed(
     limit: Schema.optionalWith(
       Fields.limit(100_000, `Rows returned at most, ${DEFAULT_LIMIT} by default; your tier may allow less.`),
       { default: () => DEFAULT_LIMIT }
-    )
+    ),
+    format: Formats.Format
   })
 )
 
@@ -40,12 +43,14 @@ export const make = Effect.gen(function* () {
     input,
     output: Fields.QueryResult,
     annotations: Tool.readOnly("Query view"),
+    render: Formats.render,
     handler: Effect.fnUntraced(function* ({ database, limit, schema, view_name }, { progress }) {
+      yield* Objects.mayRead(yield* query.rules, Names.objectName(database, schema, view_name))
       const view = yield* Names.object(database, schema, view_name)
-      return yield* query({
+      return yield* query.run({
         tool: name,
         limit,
-        sql: (stopAt) => Effect.succeed(`SELECT * FROM ${view} LIMIT ${stopAt}`),
+        sql: (stopAt) => Effect.succeed({ sql: `SELECT * FROM ${view} LIMIT ${stopAt}`, scans: true }),
         started: progress("running"),
         waiting: progress
       })

@@ -28,7 +28,13 @@ const settings = settingsOf({
         weight: 3,
         max_rows: 20,
         max_statement_seconds: 40,
-        allow_functions: ["db.s.f"]
+        allow_functions: ["db.s.f"],
+        allow_objects: ["SALES", "*.HR"],
+        deny_objects: ['SALES."pay".T'],
+        allow_flow: false,
+        allow_stages: true,
+        max_result_bytes: 4096,
+        max_scan_bytes: 1_000_000
       },
       paid: { scan_bytes_per_day: 1_000_000, statement_seconds_per_day: 600 },
       shared: { total_requests_per_second: 6, total_burst: 7 }
@@ -89,7 +95,14 @@ describe("options made from settings", () => {
       metadataTimeoutMs: 2000,
       statementTimeoutMs: 50_000,
       maxStatementTimeoutMs: 90_000,
-      allowFunctions: []
+      allowFunctions: [],
+      objects: { allow: [], deny: [] },
+      allowFlow: true,
+      allowStages: false,
+      chargeScans: true
+    })
+    expect(ServerConfig.callPolicyTiers(ServerConfig.defaults)["default"]).toMatchObject({
+      chargeScans: false
     })
     expect(tiers["batch"]).toEqual({
       ...tiers["default"],
@@ -97,7 +110,12 @@ describe("options made from settings", () => {
       maxRows: 20,
       statementTimeoutMs: 40_000,
       maxStatementTimeoutMs: 40_000,
-      allowFunctions: ["DB.S.F"]
+      allowFunctions: ["DB.S.F"],
+      objects: { allow: ["SALES", "*.HR"], deny: ['SALES."pay".T'] },
+      allowFlow: false,
+      allowStages: true,
+      maxResultBytes: 4096,
+      maxScanBytes: 1_000_000
     })
   })
 

@@ -54,7 +54,13 @@ describe("tiers", () => {
       maxRows: 10_000,
       maxStatementSeconds: undefined,
       weight: 1,
-      allowFunctions: []
+      allowFunctions: [],
+      allowObjects: [],
+      denyObjects: [],
+      allowFlow: true,
+      allowStages: false,
+      maxResultBytes: undefined,
+      maxScanBytes: undefined
     })
   })
 

@@ -5,6 +5,7 @@ import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CallPolicy from "../../src/CallPolicy.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
+import * as Cursors from "../../src/Cursors.js"
 import * as Degradation from "../../src/Degradation.js"
 import * as Guard from "../../src/Guard.js"
 import * as LoopGuard from "../../src/LoopGuard.js"
@@ -74,6 +75,7 @@ describe("the examples of the README", () => {
             ResultCache.layerNoop,
             Retry.layerNoop,
             CallPolicy.layer(),
+            Cursors.layer(),
             Layer.mock(ReadOnly, { dialect: "duckdb" }),
             Layer.succeed(Warehouse, {
               dialect: "duckdb",

@@ -6,6 +6,7 @@ import { tokenize } from "../../src/sql/Lexer.js"
 import { check } from "../../src/sql/ReadOnly.js"
 import type { Policy } from "../../src/sql/ReadOnly.js"
 import { attacks } from "./ReadOnlyAttacks.js"
+import { intrusions } from "./ReadOnlyIntrusions.js"
 
 const strict: Policy = { allowFunctions: [] }
 
@@ -78,7 +79,7 @@ describe("the Snowflake gate", () => {
     it.skip("is measured on statements of other projects (not measured: they are not beside this checkout)")
   }
 
-  it.each(attacks)("refuses %s", (sql) => {
+  it.each([...attacks, ...intrusions])("refuses %s", (sql) => {
     expect(Either.isLeft(check(sql, strict))).toBe(true)
     expect(Either.isLeft(check(`${sql} ;`, { ...strict, appendLimit: 5 }))).toBe(true)
   })
@@ -89,6 +90,34 @@ describe("the Snowflake gate", () => {
     expect(allowed('SELECT db.sch.f(1), DB.SCH.F(2), "DB".SCH.F(3), g(4), DB."sch".f(5)')).toBe(true)
     for (const call of ["F", "SCH.F", "X.DB.SCH.F", '"db".SCH.F', '"DB.SCH".F', '"g"', "DB.G"]) {
       expect([call, allowed(`SELECT ${call}(1)`)]).toEqual([call, false])
+    }
+  })
+
+  it("lets an operator allow what tells of other clients, and says why it is not allowed by itself", () => {
+    const sql = "SELECT * FROM TABLE(RESULT_SCAN('x'))"
+    expect(check(sql, { allowFunctions: ["RESULT_SCAN"] })).toMatchObject({ _tag: "Right" })
+    expect(check(sql, strict)).toMatchObject({
+      left: {
+        reason:
+          "the function RESULT_SCAN is not allowed: it tells what other clients have asked; get_query_results reads on in a result",
+        hint: "an operator can allow it by adding RESULT_SCAN to the allowed functions"
+      }
+    })
+    expect(check("SELECT * FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY())", strict)).toMatchObject({
+      _tag: "Left"
+    })
+  })
+
+  it("takes a table whose name begins statements elsewhere, quoted or without an alias beside it", () => {
+    for (const from of [
+      '"CALL" p',
+      "comment AS c",
+      "list",
+      "set JOIN show ON TRUE",
+      "a.call p",
+      "copy WHERE TRUE"
+    ]) {
+      expect([from, Either.isRight(check(`SELECT * FROM ${from}`, strict))]).toEqual([from, true])
     }
   })
 

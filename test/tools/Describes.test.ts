@@ -211,3 +211,22 @@ describe("partId", () => {
     expect(new Set(Array.from({ length: 20 }, (_, part) => partId(id, part))).size).toBe(20)
   })
 })
+
+describe("an object that the tier may not read", () => {
+  it.effect("is not described, and nothing is sent", () =>
+    Effect.gen(function* () {
+      const policy = { objects: { allow: ["D.PUBLIC"], deny: ["D.PUBLIC.SECRET"] } }
+      const table = yield* Fakes.harness(DescribeTable.make, { policy })
+      const view = yield* Fakes.harness(DescribeView.make, { policy })
+      const failures = [
+        yield* Effect.flip(table.call({ database: "d", table: "secret" })),
+        yield* Effect.flip(table.call({ database: "d", table: "public.secret" })),
+        yield* Effect.flip(table.call({ database: "d", schema: "other", table: "t" })),
+        yield* Effect.flip(view.call({ database: "x", view_name: '"D".public.secret' })),
+        yield* Effect.flip(view.call({ database: "x", view_name: "d.public.secret" }))
+      ]
+      for (const failure of failures) expect(failure).toMatchObject({ code: "OBJECT_NOT_ALLOWED" })
+      expect([...(yield* table.warehouse.sql), ...(yield* view.warehouse.sql)]).toEqual([])
+    })
+  )
+})

@@ -315,3 +315,62 @@ describe("list_views", () => {
     })
   )
 })
+
+describe("what a tier may not read", () => {
+  const policy = { objects: { allow: ["SALES", "HR.PUBLIC.STAFF"], deny: ["SALES.PAY", "*.*.SECRET"] } }
+
+  it.effect("is not listed, and does not use up the limit", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListTables.make, {
+        policy,
+        rules: [
+          {
+            when: /SHOW TABLES/,
+            then: Fake.records([
+              { name: "SECRET", schema_name: "PUBLIC" },
+              { name: "JANUARY", schema_name: "PAY" },
+              { name: "ORDERS", schema_name: "PUBLIC" },
+              { name: "secret", schema_name: "PUBLIC" }
+            ])
+          }
+        ]
+      })
+      const result = yield* call({ database: "sales", limit: 2 })
+      expect(result.tables.map(({ name }) => name)).toEqual(["ORDERS", "secret"])
+      expect(result).toMatchObject({ count: 2, truncated: false })
+      expect(yield* warehouse.sql).toEqual([`SHOW TABLES IN DATABASE "SALES"`])
+    })
+  )
+
+  it.effect("leaves the databases and schemas in which something may be read", () =>
+    Effect.gen(function* () {
+      const names = Fake.records(["SALES", "HR", "PAY", "PUBLIC", "SNOWFLAKE"].map((name) => ({ name })))
+      const databases = yield* Fakes.harness(ListDatabases.make, {
+        policy,
+        rules: [{ when: /./, then: names }]
+      })
+      expect((yield* databases.call({})).databases.map(({ name }) => name)).toEqual(["SALES", "HR"])
+      const schemas = yield* Fakes.harness(ListSchemas.make, { policy, rules: [{ when: /./, then: names }] })
+      expect((yield* schemas.call({ database: "hr" })).schemas.map(({ name }) => name)).toEqual(["PUBLIC"])
+      expect((yield* schemas.call({ database: "sales" })).schemas).toHaveLength(4)
+    })
+  )
+
+  it.effect("is refused by name before anything is sent", () =>
+    Effect.gen(function* () {
+      const schemas = yield* Fakes.harness(ListSchemas.make, { policy })
+      const views = yield* Fakes.harness(ListViews.make, { policy })
+      const tables = yield* Fakes.harness(ListTables.make, { policy })
+      const failures = [
+        yield* Effect.flip(schemas.call({ database: "other" })),
+        yield* Effect.flip(views.call({ database: "sales", schema: "pay" })),
+        yield* Effect.flip(tables.call({ database: '"sales"' }))
+      ]
+      for (const failure of failures) expect(failure).toMatchObject({ code: "OBJECT_NOT_ALLOWED" })
+      for (const { guard, warehouse } of [schemas, views, tables]) {
+        expect((yield* guard.seen).operations).toEqual([])
+        expect(yield* warehouse.sql).toEqual([])
+      }
+    })
+  )
+})

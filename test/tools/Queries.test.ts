@@ -50,6 +50,26 @@ describe("query_view", () => {
     })
   )
 
+  it.effect("reads nothing that the tier may not, however it is written", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(QueryView.make, {
+        policy: { objects: { allow: [], deny: ["D.S.V"] } }
+      })
+      for (const [schema, view_name] of [
+        ["s", "v"],
+        ['"S"', '"V"'],
+        ["x", "s.v"],
+        ["x", "d.s.v"],
+        ["information_schema", "tables"]
+      ]) {
+        expect(yield* Effect.flip(call({ database: "d", schema, view_name }))).toMatchObject({
+          code: "OBJECT_NOT_ALLOWED"
+        })
+      }
+      expect(yield* warehouse.sql).toEqual([])
+    })
+  )
+
   it.effect("is a query operation", () =>
     Effect.gen(function* () {
       const { call, guard } = yield* Fakes.harness(QueryView.make, { rules: [{ when: /./, then: numbers }] })
@@ -76,7 +96,15 @@ describe("execute_query", () => {
       })
       const result = yield* call({ sql: "  select * from t  " })
       expect(yield* warehouse.sql).toEqual(["/*canonical*/ select * from t\nLIMIT 101"])
-      expect(yield* Ref.get(policies)).toEqual([{ allowFunctions: ["DB.S.F"], appendLimit: 101 }])
+      expect(yield* Ref.get(policies)).toEqual([
+        {
+          allowFunctions: ["DB.S.F"],
+          objects: { allow: [], deny: [] },
+          allowFlow: true,
+          allowStages: false,
+          appendLimit: 101
+        }
+      ])
       expect(result).toMatchObject({
         query_id: "query-1",
         row_count: 2,

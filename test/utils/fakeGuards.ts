@@ -8,6 +8,7 @@ import { Bulkhead } from "../../src/Bulkhead.js"
 import * as CallPolicy from "../../src/CallPolicy.js"
 import type { Status } from "../../src/CircuitBreaker.js"
 import { CircuitBreaker } from "../../src/CircuitBreaker.js"
+import * as Cursors from "../../src/Cursors.js"
 import * as Degradation from "../../src/Degradation.js"
 import type { Operation, Refusal } from "../../src/Guard.js"
 import { Guard } from "../../src/Guard.js"
@@ -29,6 +30,7 @@ export interface Seen {
   readonly operations: ReadonlyArray<Operation>
   readonly sent: number
   readonly bytes: number
+  readonly scanned: number
 }
 
 export interface FakeGuard {
@@ -47,7 +49,7 @@ export interface GuardOptions {
 
 export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
   Effect.gen(function* () {
-    const seen = yield* Ref.make<Seen>({ operations: [], sent: 0, bytes: 0 })
+    const seen = yield* Ref.make<Seen>({ operations: [], sent: 0, bytes: 0, scanned: 0 })
     const layer = Layer.succeed(Guard, {
       run: (operation, work) =>
         Effect.gen(function* () {
@@ -58,7 +60,8 @@ export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
             timeoutMs: options.attemptMs ?? operation.timeoutMs ?? operation.deadlineMs,
             bytesLeft: options.bytesLeft ?? Number.MAX_SAFE_INTEGER,
             markSent: Ref.update(seen, (now) => ({ ...now, sent: now.sent + 1 })),
-            addBytes: (bytes) => Ref.update(seen, (now) => ({ ...now, bytes: now.bytes + bytes }))
+            addBytes: (bytes) => Ref.update(seen, (now) => ({ ...now, bytes: now.bytes + bytes })),
+            addScan: (bytes) => Ref.update(seen, (now) => ({ ...now, scanned: now.scanned + bytes }))
           })
           return { value, warnings: options.warnings ?? [] }
         })
@@ -110,6 +113,7 @@ export const idleServices = Layer.mergeAll(
 /** Services that change nothing while all is well. */
 const quietServices = Layer.mergeAll(
   AdaptiveRate.layerNoop,
+  Cursors.layer(),
   Degradation.layerNoop,
   LoopGuard.layerNoop,
   ResultCache.layerNoop
@@ -119,6 +123,7 @@ export const quietContext: Tool.Context = { progress: () => Effect.void }
 
 export type Services =
   | Guard
+  | Cursors.Cursors
   | Warehouse
   | CallPolicy.CallPolicy
   | ReadOnly

@@ -1,0 +1,66 @@
+/**
+ * What a statement may scan: the warehouse's own estimate, asked for before the statement runs, against
+ * the tier's limit. A client cannot raise it.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * The statement did not run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ScanBudgetExceeded extends Schema.TaggedError<ScanBudgetExceeded>(
+  "snowguard/ScanBudgetExceeded"
+)("ScanBudgetExceeded", {
+  /** Bytes; absent when the warehouse gave no estimate, which counts as too much. */
+  estimate: Schema.optional(Schema.Number),
+  limit: Schema.Number,
+  /** What would be scanned, largest first where that is known. */
+  tables: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `the statement would scan ${this.estimate ?? "an unknown number of"} bytes of ${this.limit} allowed`
+  }
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Estimate {
+  readonly bytes: number | undefined
+  readonly tables: ReadonlyArray<string>
+}
+
+/**
+ * What the answer of EXPLAIN USING JSON says of bytes; the cell is a JSON text, or what it means already.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const estimate = (cell: unknown): Estimate => {
+  let plan: unknown = cell
+  if (typeof cell === "string") {
+    try {
+      plan = JSON.parse(cell)
+    } catch {
+      return { bytes: undefined, tables: [] }
+    }
+  }
+  const stats = isRecord(plan) ? plan["GlobalStats"] : undefined
+  const bytes = isRecord(stats) ? Number(stats["bytesAssigned"] ?? Number.NaN) : Number.NaN
+  const steps = isRecord(plan) && Array.isArray(plan["Operations"]) ? plan["Operations"].flat() : []
+  const objects = steps.flatMap((step: unknown) =>
+    isRecord(step) && Array.isArray(step["objects"]) ? step["objects"].map(String) : []
+  )
+  return {
+    bytes: Number.isFinite(bytes) && bytes >= 0 ? bytes : undefined,
+    tables: [...new Set(objects)]
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Results kept for a while, so that they can be read on without running the statement again: what
+ * Snowflake does on its side. Bounded in bytes, in number and in time.
+ *
+ * A result is pulled into memory before its first row is handed on, as far as it may be kept; what is
+ * beyond that is still streamed to the first reader.
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Lru from "../core/Lru.js"
+import * as ResultShape from "../core/ResultShape.js"
+import { monotonicMillis } from "../internal/monotonic.js"
+import type { Column, Result, Row } from "../Warehouse.js"
+import { WarehouseError } from "../Warehouse.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Bytes of JSON of all results together. */
+  readonly maxBytes: number
+  readonly maxEntries: number
+  /** Bytes of JSON of one result. */
+  readonly maxResultBytes: number
+  readonly lifeMs: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const defaults: Options = {
+  maxBytes: 32 * 1024 * 1024,
+  maxEntries: 100,
+  maxResultBytes: 8 * 1024 * 1024,
+  lifeMs: 600_000
+}
+
+interface Entry {
+  readonly columns: ReadonlyArray<Column>
+  readonly rows: ReadonlyArray<Row>
+  /** Nothing was left out. */
+  readonly complete: boolean
+  readonly expires: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Spool {
+  /** The same result, of which the first `rows` are kept. */
+  readonly keep: (result: Result, rows: number) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+  readonly fetch: (queryId: string, offset: number) => Effect.Effect<Result, WarehouseError>
+}
+
+const expired = (queryId: string, description: string): WarehouseError =>
+  new WarehouseError({ reason: "ResultExpired", description, sent: "no", queryId })
+
+const CHUNK = 2048
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = defaults): Spool => {
+  const entries = Lru.make<Entry>(options)
+
+  const keep: Spool["keep"] = (result, most) =>
+    Effect.gen(function* () {
+      const pull = yield* Stream.toPull(result.rows)
+      const limits = { maxRows: most, maxBytes: options.maxResultBytes, maxCellBytes: options.maxResultBytes }
+      let shape = ResultShape.start(limits)
+      const chunks: Array<ReadonlyArray<Row>> = []
+      let ended = false
+      while (!ended && shape.truncated === undefined) {
+        const next = yield* Effect.either(pull)
+        if (Either.isLeft(next)) {
+          if (Option.isSome(next.left)) return yield* Effect.fail(next.left.value)
+          ended = true
+        } else {
+          const arrived = Chunk.toReadonlyArray(next.right)
+          chunks.push(...arrived)
+          for (const rows of arrived) shape = ResultShape.push(shape, rows)
+        }
+      }
+      const rows = ResultShape.rows(shape)
+      const expires = (yield* monotonicMillis) + options.lifeMs
+      const entry: Entry = { columns: result.columns, rows, complete: shape.truncated === undefined, expires }
+      Lru.set(entries, result.queryId, entry, shape.bytes)
+      const arrived = Stream.fromIterable(chunks)
+      return {
+        ...result,
+        rows: ended ? arrived : Stream.concat(arrived, Stream.repeatEffectChunkOption(pull))
+      }
+    })
+
+  const fetch: Spool["fetch"] = (queryId, offset) =>
+    Effect.flatMap(monotonicMillis, (now) => {
+      const entry = Lru.get(entries, queryId)
+      if (entry === undefined || entry.expires <= now) {
+        Lru.remove(entries, queryId)
+        return expired(queryId, "The result is not kept any more.")
+      }
+      if (offset >= entry.rows.length && !entry.complete) {
+        return expired(queryId, `Only the first ${entry.rows.length} rows of the result were kept.`)
+      }
+      const chunks = function* () {
+        for (let at = offset; at < entry.rows.length; at += CHUNK) yield entry.rows.slice(at, at + CHUNK)
+      }
+      return Effect.succeed({
+        queryId,
+        columns: entry.columns,
+        rows: Stream.fromIterable({ [Symbol.iterator]: chunks }),
+        ...(entry.complete ? {} : { partial: true })
+      })
+    })
+
+  return { keep, fetch }
+}

@@ -1,0 +1,45 @@
+/**
+ * The rules about objects of a tier, for the tools that make their own SQL: what they list is filtered,
+ * and what they are asked for by name is refused before anything is sent.
+ */
+import * as Effect from "effect/Effect"
+import type { TierPolicy } from "../CallPolicy.js"
+import * as ObjectRules from "../sql/ObjectRules.js"
+import { ToolError } from "../Tool.js"
+import { exact } from "./names.js"
+
+export type Rules = ObjectRules.Compiled | undefined
+
+/** DuckDB ignores the case of names, Snowflake does not. */
+export const rulesOf = ({ objects }: TierPolicy, dialect: "snowflake" | "duckdb"): Rules =>
+  ObjectRules.compile(objects, dialect === "duckdb")
+
+const refused = (name: ReadonlyArray<string>): ToolError =>
+  new ToolError({
+    code: "OBJECT_NOT_ALLOWED",
+    description:
+      `${name.join(".")} is not among what this client may read. list_databases, list_schemas and list_tables ` +
+      "show what is; an operator can change allow_objects and deny_objects of the tier. Nothing was executed.",
+    retryable: false
+  })
+
+/** Refuses a table or view, given in full, that may not be read. */
+export const mayRead = (rules: Rules, name: ReadonlyArray<string>): Effect.Effect<void, ToolError> =>
+  rules === undefined || ObjectRules.permits(rules, name) ? Effect.void : refused(name)
+
+/** Refuses a database or a schema in which nothing may be read. */
+export const mayLookInto = (
+  rules: Rules,
+  ...names: ReadonlyArray<string | undefined>
+): Effect.Effect<void, ToolError> => {
+  const name = names.filter((part) => part !== undefined).map(exact)
+  return rules === undefined || ObjectRules.shows(rules, name) ? Effect.void : refused(name)
+}
+
+/** Whether a database or a schema is shown. */
+export const shows = (rules: Rules, ...name: ReadonlyArray<string>): boolean =>
+  rules === undefined || ObjectRules.shows(rules, name)
+
+/** Whether a table or view is shown. */
+export const permits = (rules: Rules, ...name: ReadonlyArray<string>): boolean =>
+  rules === undefined || ObjectRules.permits(rules, name)

@@ -1,0 +1,190 @@
+/**
+ * Which databases, schemas and tables may be named. A rule is a name of one to three parts and means all
+ * that is in it: `SALES`, `SALES.PUBLIC`, `SALES.PUBLIC.ORDERS`; `*` stands for any name in its place.
+ *
+ * Invariants:
+ *  - what a rule denies no other rule allows;
+ *  - with rules that allow, everything else is refused; without rules everything is allowed;
+ *  - Snowflake's own database, whose views tell of everything in the account, needs a rule that names it
+ *    as soon as there is any rule.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * A name as the warehouse compares it, one entry a part; in a rule `undefined` is any name.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Pattern = ReadonlyArray<string | undefined>
+
+/**
+ * As an operator writes them: unquoted parts mean upper case, `"quoted"` ones are exact.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Rules {
+  readonly allow: ReadonlyArray<string>
+  readonly deny: ReadonlyArray<string>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Compiled {
+  readonly allow: ReadonlyArray<Pattern>
+  readonly deny: ReadonlyArray<Pattern>
+  /** Names are the same whatever the case of their letters, also in quotes. */
+  readonly ignoreCase: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category constants
+ */
+export const unrestricted: Rules = { allow: [], deny: [] }
+
+/**
+ * What one rule looks like, for those who read them from a file.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const syntax =
+  /^(?:\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")(?:\.(?:\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")){0,2}$/
+
+const part = /\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+"/g
+
+/** Letters beyond ASCII keep their case: a warehouse that ignores case does not fold those. */
+const fold = (name: string): string => name.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
+
+const parse = (rule: string, ignoreCase: boolean): Pattern =>
+  (rule.match(part) ?? []).map((text) => {
+    if (text === "*") return undefined
+    const name = text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toUpperCase()
+    return ignoreCase ? fold(name) : name
+  })
+
+/**
+ * Undefined where there are no rules. A rule that is not one is a mistake of the program: it throws.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const compile = (rules: Rules | undefined, ignoreCase: boolean): Compiled | undefined => {
+  if (rules === undefined || (rules.allow.length === 0 && rules.deny.length === 0)) return undefined
+  for (const rule of [...rules.allow, ...rules.deny]) {
+    if (!syntax.test(rule)) throw new RangeError(`not the name of an object: ${rule}`)
+  }
+  return {
+    allow: rules.allow.map((rule) => parse(rule, ignoreCase)),
+    deny: rules.deny.map((rule) => parse(rule, ignoreCase)),
+    ignoreCase
+  }
+}
+
+/** Whether the pattern and the name agree as far as both go. */
+const agrees = (pattern: Pattern, name: ReadonlyArray<string>): boolean => {
+  for (let at = 0; at < pattern.length && at < name.length; at++) {
+    if (pattern[at] !== undefined && pattern[at] !== name[at]) return false
+  }
+  return true
+}
+
+/** Whether the pattern means the whole of what the name stands for. */
+const covers = (pattern: Pattern, name: ReadonlyArray<string>): boolean =>
+  pattern.length <= name.length && agrees(pattern, name)
+
+const account = "SNOWFLAKE"
+
+const allowedBy = (
+  { allow }: Compiled,
+  name: ReadonlyArray<string>,
+  test: (pattern: Pattern, name: ReadonlyArray<string>) => boolean
+): boolean =>
+  name[0] === account
+    ? allow.some((pattern) => pattern[0] === account && test(pattern, name))
+    : allow.length === 0 || allow.some((pattern) => test(pattern, name))
+
+const folded = ({ ignoreCase }: Compiled, name: ReadonlyArray<string>): ReadonlyArray<string> =>
+  ignoreCase ? name.map(fold) : name
+
+/**
+ * Whether the view lists what else there is in its database; DATABASES lists the databases of the account.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const tellsOfAll = ([, schema]: ReadonlyArray<string>): boolean =>
+  // Also under the name that the embedded warehouse gives it.
+  schema?.endsWith("INFORMATION_SCHEMA") === true
+
+/**
+ * Whether the table or view, a full name of three parts, may be read.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const permits = (rules: Compiled, name: ReadonlyArray<string>): boolean => {
+  const full = folded(rules, name)
+  if (tellsOfAll(full)) return full[2] !== "DATABASES" && permitsAll(rules, full.slice(0, 1))
+  return !rules.deny.some((pattern) => covers(pattern, full)) && allowedBy(rules, full, covers)
+}
+
+/**
+ * Whether anything in the database or the schema may be read, so that it may be shown.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const shows = (rules: Compiled, name: ReadonlyArray<string>): boolean => {
+  const full = folded(rules, name)
+  return !rules.deny.some((pattern) => covers(pattern, full)) && allowedBy(rules, full, agrees)
+}
+
+/**
+ * Whether everything in the database or the schema may be read.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const permitsAll = (rules: Compiled, name: ReadonlyArray<string>): boolean => {
+  const full = folded(rules, name)
+  return !rules.deny.some((pattern) => agrees(pattern, full)) && allowedBy(rules, full, covers)
+}
+
+/**
+ * Whether a rule denies a table of this name somewhere: no CTE should look like it.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const namesDenied = (rules: Compiled, table: string): boolean => {
+  const name = rules.ignoreCase ? fold(table) : table
+  return rules.deny.some((pattern) => pattern.length === 3 && pattern[2] === name)
+}
+
+/**
+ * A name of one to three parts in full, given where the statement looks for names; undefined where that
+ * is not known. Several answers where the warehouse would look in several places.
+ *
+ * @since 0.1.0
+ * @category resolving
+ */
+export const resolve = (
+  parts: ReadonlyArray<string>,
+  namespace: { readonly database?: string | undefined; readonly schema?: string | undefined },
+  searchesPublic: boolean
+): ReadonlyArray<ReadonlyArray<string>> | undefined => {
+  const { database, schema } = namespace
+  if (parts.length === 3) return [parts]
+  if (database === undefined) return undefined
+  if (parts.length === 2) return [[database, ...parts]]
+  if (schema === undefined || parts.length !== 1) return undefined
+  const here = [database, schema, ...parts]
+  // Snowflake's SEARCH_PATH is the current schema and then PUBLIC, of which the second is easily forgotten.
+  return searchesPublic && schema !== "PUBLIC" ? [here, [database, "PUBLIC", ...parts]] : [here]
+}

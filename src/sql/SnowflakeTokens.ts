@@ -1,0 +1,42 @@
+/**
+ * What the scan of a Snowflake query asks about single tokens.
+ *
+ * @since 0.1.0
+ */
+import type { Token } from "./Lexer.js"
+import { isName } from "./SnowflakeFrame.js"
+import { queryStarts } from "./SnowflakeWords.js"
+
+/** A file or a folder of a named stage; those of users and tables stay closed. */
+export const stagePath = /^@((?:[A-Za-z_][\w$]*\.){0,2}[A-Za-z_][\w$]*)(?:\/[\w$./=:+-]*)?$/
+
+export const stageHelp = (stages: boolean): string =>
+  stages
+    ? "a file of a named stage is written as FROM '@DB.SCHEMA.STAGE/path/file'"
+    : "query tables and views; files and stages are not available unless an operator sets allow_stages for the tier"
+
+/** Words that stand before a table. */
+export const opensTable = (word: string): boolean =>
+  word === "FROM" ||
+  word === "JOIN" ||
+  word === "LATERAL" ||
+  word === "TABLE" ||
+  word === "VALUES" ||
+  queryStarts.has(word)
+
+export const isOperand = (token: Token | undefined): boolean =>
+  token?.kind === "close" || isName(token) || token?.kind === "variable"
+
+/** For each opening bracket, where it is closed. */
+export const closing = (tokens: ReadonlyArray<Token>): Int32Array => {
+  const closers = new Int32Array(tokens.length)
+  const open: Array<number> = []
+  for (let at = 0; at < tokens.length; at++) {
+    if (tokens[at]!.kind === "open") open.push(at)
+    else if (tokens[at]!.kind === "close") closers[open.pop() ?? 0] = at
+  }
+  return closers
+}
+
+export const isLiteral = ({ kind }: Token): boolean =>
+  kind === "string" || kind === "dollar" || kind === "hex" || kind === "number" || kind === "variable"

@@ -1,0 +1,48 @@
+/**
+ * `get_query_results`: more rows of a result that the warehouse has kept.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Formats from "../internal/formats.js"
+import * as RowsQuery from "../internal/rowsQuery.js"
+import * as Fields from "../internal/toolSchemas.js"
+import * as Tool from "../Tool.js"
+
+const name = "get_query_results"
+
+const input = Fields.closed(
+  Schema.Struct({
+    query_id: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(128)).annotations({
+      description: "Of the earlier answer."
+    }),
+    cursor: Schema.optional(
+      Schema.String.pipe(Schema.maxLength(1024)).annotations({
+        description: "next_cursor of the answer before; the first rows when absent."
+      })
+    ),
+    limit: Schema.optional(Fields.limit(100_000, "Rows returned at most, 100 by default.")),
+    format: Formats.Format
+  })
+)
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const query = yield* RowsQuery.make
+  return Tool.make({
+    name,
+    description:
+      "Returns the next rows of an earlier result, kept for some minutes, without running it again. Counts as " +
+      "a request, not as a query.",
+    class: "metadata",
+    input,
+    output: Fields.QueryResult,
+    annotations: Tool.readOnly("Get query results"),
+    render: Formats.render,
+    handler: ({ cursor, limit, query_id }) => query.page(name, { queryId: query_id, cursor, limit })
+  })
+})

@@ -1,0 +1,79 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Chunk, Effect, Ref, Stream, TestClock } from "effect"
+import * as Spool from "../../src/embedded/spool.js"
+import type { Result, Row } from "../../src/Warehouse.js"
+import { WarehouseError } from "../../src/Warehouse.js"
+
+const columns = [{ name: "N", type: "NUMBER(38,0)", nullable: true }]
+const counted = (queryId: string, size: number, chunk = 10) =>
+  Effect.gen(function* () {
+    const pulled = yield* Ref.make(0)
+    const rows = Stream.range(0, size - 1).pipe(
+      Stream.rechunk(chunk),
+      Stream.chunks,
+      Stream.map((all): ReadonlyArray<Row> => Chunk.toReadonlyArray(all).map((n) => [n])),
+      Stream.tap((all) => Ref.update(pulled, (n) => n + all.length))
+    )
+    const result: Result = { queryId, columns, rows }
+    return { result, pulled }
+  })
+const all = ({ rows }: Result) =>
+  Effect.map(Stream.runCollect(rows), (chunks) => Chunk.toReadonlyArray(chunks).flat().flat())
+const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
+
+describe("the spool", () => {
+  it.scoped("gives the rows of a result again, from any of them on", () =>
+    Effect.gen(function* () {
+      const spool = Spool.make()
+      const { result } = yield* counted("q", 25)
+      expect(yield* all(yield* spool.keep(result, 100))).toEqual(upTo(0, 25))
+      expect(yield* all(yield* spool.fetch("q", 0))).toEqual(upTo(0, 25))
+      const rest = yield* spool.fetch("q", 20)
+      expect([yield* all(rest), rest.partial]).toEqual([upTo(20, 25), undefined])
+      expect(yield* all(yield* spool.fetch("q", 25))).toEqual([])
+    })
+  )
+
+  it.scoped(
+    "keeps as many rows as it is told, and says so at their end; the first reader gets them all",
+    () =>
+      Effect.gen(function* () {
+        const spool = Spool.make()
+        const { pulled, result } = yield* counted("q", 1000)
+        const kept = yield* spool.keep(result, 15)
+        expect(yield* Ref.get(pulled)).toBe(20)
+        expect(yield* all(kept)).toEqual(upTo(0, 1000))
+        const again = yield* spool.fetch("q", 10)
+        expect([yield* all(again), again.partial]).toEqual([upTo(10, 15), true])
+        expect(yield* Effect.flip(spool.fetch("q", 15))).toMatchObject({
+          reason: "ResultExpired",
+          sent: "no"
+        })
+      })
+  )
+
+  it.scoped("is bounded in bytes and in number, and forgets in time", () =>
+    Effect.gen(function* () {
+      const spool = Spool.make({ maxBytes: 200, maxEntries: 2, maxResultBytes: 100, lifeMs: 1000 })
+      const { pulled, result } = yield* counted("big", 1000)
+      yield* spool.keep(result, 1000)
+      expect(yield* Ref.get(pulled)).toBeLessThan(50)
+      for (const id of ["a", "b"]) yield* spool.keep((yield* counted(id, 3)).result, 10)
+      expect(yield* Effect.flip(spool.fetch("big", 0))).toMatchObject({ reason: "ResultExpired" })
+      expect(yield* all(yield* spool.fetch("b", 0))).toEqual([0, 1, 2])
+      yield* TestClock.adjust(1000)
+      expect(yield* Effect.flip(spool.fetch("b", 0))).toMatchObject({ reason: "ResultExpired" })
+    })
+  )
+
+  it.scoped("keeps nothing of a statement that fails half-way", () =>
+    Effect.gen(function* () {
+      const spool = Spool.make()
+      const error = new WarehouseError({ reason: "ServerFault", description: "x", sent: "yes" })
+      const first: ReadonlyArray<Row> = [[1]]
+      const rows = Stream.concat(Stream.succeed(first), Stream.fail(error))
+      expect(yield* Effect.flip(spool.keep({ queryId: "q", columns, rows }, 10))).toBe(error)
+      expect(yield* Effect.flip(spool.fetch("q", 0))).toMatchObject({ reason: "ResultExpired" })
+    })
+  )
+})
