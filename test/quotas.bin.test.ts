@@ -108,7 +108,7 @@ describe("quotas of the binary, spawned", () => {
         server.child.stdin.end()
         await server.exited
       })
-      assert.include(server.stderr, "counts in memory")
+      assert.include(server.stderr, "QUOTAS ARE NOT KEPT")
     })
   )
 })

@@ -73,7 +73,8 @@ it.scopedLive("explains on the embedded warehouse, too", () =>
     const plan = Server.structured(
       yield* call("explain_query", { sql: "SELECT STATUS, COUNT(*) FROM ORDERS GROUP BY 1", ...shop })
     )
-    expect(plan).toMatchObject({ bytes_assigned: 0, tables: [expect.stringMatching(/ORDERS/)] })
+    expect(plan).toMatchObject({ tables: [expect.stringMatching(/ORDERS/)] })
+    expect(plan["bytes_assigned"]).toBeGreaterThan(0)
     expect(JSON.stringify(plan["operations"])).toMatch(/TableScan/)
     const refused = Server.report(yield* call("explain_query", { sql: "SHOW TABLES" }))
     expect(refused.code).toBe("INVALID_INPUT")

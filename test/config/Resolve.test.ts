@@ -40,6 +40,9 @@ describe("tiers", () => {
     expect(Object.keys(clients)).toEqual([])
     expect(tiers["default"]).toEqual({
       maxTokenWaitSeconds: 2,
+      onQuotaOutage: "closed",
+      scanBytesPerDay: undefined,
+      statementSecondsPerDay: undefined,
       lowPriority: false,
       requestsPerSecond: 10,
       burst: 100,
