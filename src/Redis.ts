@@ -98,7 +98,7 @@ export class Redis extends Context.Tag("snowguard/Redis")<
     readonly run: (
       script: Script,
       keys: ReadonlyArray<string>,
-      args: ReadonlyArray<string | number>
+      args: ReadonlyArray<string | number | Buffer>
     ) => Effect.Effect<Buffer, RedisError>
     /** Every key that matches, in no order, of all nodes. For rare and patient use. */
     readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
@@ -219,7 +219,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     )
     client.connect().catch(() => {})
 
-    const send = (command: string, args: Array<string | number>): Effect.Effect<unknown, unknown> =>
+    const send = (command: string, args: Array<string | number | Buffer>): Effect.Effect<unknown, unknown> =>
       Effect.async((resume) => {
         client.callBuffer(command, args).then(
           (value) => resume(Effect.succeed(value)),
@@ -250,7 +250,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     const run = (
       script: Script,
       keys: ReadonlyArray<string>,
-      args: ReadonlyArray<string | number>
+      args: ReadonlyArray<string | number | Buffer>
     ): Effect.Effect<Buffer, RedisError> => {
       const call = Effect.catchAll(
         send("evalsha", [script.sha, keys.length, ...keys, ...args]),

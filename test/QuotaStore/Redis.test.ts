@@ -116,11 +116,11 @@ suite("redis", () => {
       yield* store.settle("unknown", [{ key: "c", quota: "queries_per_day", amount: 1 }])
       yield* store.reserve([charge("a")], 1000)
       const keys = yield* redis.scan("ttl:*")
-      expect(keys.length).toBeGreaterThan(5)
+      expect(keys.length).toBeGreaterThanOrEqual(5)
       for (const key of keys) {
         const said = yield* Effect.promise(() => TestRedis.command(shared.port, `PTTL ${key}`))
         expect(Number(said.slice(1)), key).toBeGreaterThan(0)
-        expect(Number(said.slice(1)), key).toBeLessThan(DAY + 120_000)
+        expect(Number(said.slice(1)), key).toBeLessThanOrEqual(3 * DAY)
       }
     })
   )

@@ -1,0 +1,133 @@
+/**
+ * Puts the operations that are asked for in one turn of the event loop into one script, in their order:
+ * what a script costs to send, to start and to answer is then shared by all of them. An operation that is
+ * alone is sent at once all the same; none waits for another turn.
+ *
+ * ```
+ *   submit --> waiting, by group --(end of the turn)--> scripts of up to BATCH operations --> each its answer
+ * ```
+ *
+ * Each is still decided by itself. They only fail together, when there is no answer. One whose caller has
+ * gone before it was sent is not sent.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Runtime from "effect/Runtime"
+import type * as QuotaWindow from "../../core/QuotaWindow.js"
+import type * as Context from "effect/Context"
+import * as Redis from "../../Redis.js"
+import * as Bytes from "./bytes.js"
+import * as Codec from "./codec.js"
+import type { Operation } from "./operations.js"
+import { steps } from "./scripts.js"
+
+/** Redis does nothing else meanwhile: some 10 microseconds each. */
+const BATCH = 32
+
+interface Waiting {
+  readonly now: number | undefined
+  readonly keys: ReadonlyArray<string>
+  readonly encode: Operation<unknown>["encode"]
+  /** Reads the answer and hands it to the caller. */
+  readonly answered: (from: Bytes.Reader, now: number, sent: Buffer) => void
+  readonly failed: (cause: Cause.Cause<Redis.RedisError>) => void
+  gone: boolean
+}
+
+export interface Options {
+  readonly redis: Context.Tag.Service<Redis.Redis>
+  readonly mode: QuotaWindow.Mode
+  readonly time: "server" | "clock"
+}
+
+/** All keys of one group can be in one script: `undefined`, or in a cluster one of their names. */
+export type Submit = <A>(
+  group: string | undefined,
+  operation: Operation<A>
+) => Effect.Effect<A, Redis.RedisError>
+
+export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
+  Effect.map(Effect.runtime(), (runtime) => {
+    const run = Runtime.runFork(runtime)
+    const rolling = mode === "rolling" ? 1 : 0
+    const waiting = new Map<string | undefined, Array<Waiting>>()
+
+    const send = (group: string | undefined, batch: ReadonlyArray<Waiting>): Effect.Effect<void> => {
+      const keys: Array<string> = [...Codec.journalOf(redis.prefix, group)]
+      const numbers = new Map<string, number>()
+      const numberOf = (key: string): number => {
+        let number = numbers.get(key)
+        if (number === undefined) {
+          number = keys.push(Codec.countersOf(redis.prefix, key))
+          numbers.set(key, number)
+        }
+        return number
+      }
+      const to = Bytes.make()
+      let now: number | undefined = undefined
+      for (const each of batch) {
+        for (const key of each.keys) numberOf(key)
+        each.encode(to, numberOf)
+        if (each.now !== undefined) now = Math.max(now ?? each.now, each.now)
+      }
+      const args = [now ?? "", rolling, redis.prefix, to.bytes.subarray(0, to.at)]
+      return Effect.matchCause(redis.run(steps, keys, args), {
+        onFailure: (cause) => {
+          for (const { failed } of batch) failed(cause)
+        },
+        onSuccess: (answer) => {
+          const from: Bytes.Reader = { answer, at: 0 }
+          const at = Bytes.next(from)
+          for (const { answered } of batch) answered(from, at, to.bytes)
+        }
+      })
+    }
+
+    const flush = Effect.sync(() => {
+      const groups = [...waiting]
+      waiting.clear()
+      for (const [group, all] of groups) {
+        const wanted = all.filter(({ gone }) => !gone)
+        for (let i = 0; i < wanted.length; i += BATCH) run(send(group, wanted.slice(i, i + BATCH)))
+      }
+    })
+    // Whoever is ready in this turn has submitted by then.
+    const flushSoon = Effect.zipRight(Effect.yieldNow(), flush)
+
+    const submitAt = <A>(
+      group: string | undefined,
+      { decode, encode, keys }: Operation<A>,
+      now: number | undefined
+    ): Effect.Effect<A, Redis.RedisError> =>
+      Effect.async((resume) => {
+        const each: Waiting = {
+          now,
+          keys,
+          encode,
+          answered: (from, at, sent) => {
+            // The others can still read theirs, or fail by themselves.
+            try {
+              resume(Exit.succeed(decode(from, at, sent)))
+            } catch (cause) {
+              resume(Exit.die(cause))
+            }
+          },
+          failed: (cause) => resume(Exit.failCause(cause)),
+          gone: false
+        }
+        if (waiting.size === 0) run(flushSoon)
+        const others = waiting.get(group)
+        if (others === undefined) waiting.set(group, [each])
+        else others.push(each)
+        return Effect.sync(() => {
+          each.gone = true
+        })
+      })
+
+    return (group, operation) =>
+      time === "clock"
+        ? Effect.flatMap(Clock.currentTimeMillis, (now) => submitAt(group, operation, now))
+        : submitAt(group, operation, undefined)
+  })
