@@ -10,14 +10,14 @@
  * Each is still decided by itself. They only fail together, when there is no answer. One whose caller has
  * gone before it was sent is not sent.
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import type * as QuotaWindow from "../../core/QuotaWindow.js"
 import type * as Context from "effect/Context"
-import * as Redis from "../../Redis.js"
+import type * as Redis from "../../Redis.js"
 import * as Bytes from "./bytes.js"
 import * as Codec from "./codec.js"
 import type { Operation } from "./operations.js"
