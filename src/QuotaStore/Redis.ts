@@ -23,10 +23,12 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as QuotaWindow from "../core/QuotaWindow.js"
 import type { Actual, Charge, Decision, Usage } from "../QuotaStore.js"
-import { QuotaStore, QuotaStoreError } from "../QuotaStore.js"
+import type { QuotaStoreError } from "../QuotaStore.js"
+import { QuotaStore } from "../QuotaStore.js"
 import * as Redis from "../Redis.js"
 import * as Batches from "./redis/batches.js"
 import * as Codec from "./redis/codec.js"
+import { errorIn } from "./redis/errors.js"
 import * as Operations from "./redis/operations.js"
 
 /**
@@ -40,27 +42,11 @@ export interface Options {
   readonly time?: "server" | "clock" | undefined
 }
 
+type Granted = Extract<Decision, { readonly _tag: "Granted" }>
 type Refused = Extract<Decision, { readonly _tag: "Refused" }>
 
 const PAGE_KEYS = 100
 const SNAPSHOT_MS = 60_000
-
-const described: ReadonlyArray<readonly [said: string, description: string]> = [
-  ["SNOWGUARD newer", "a newer version of this server counts under this prefix; update this server"],
-  [
-    "SNOWGUARD windows",
-    "other servers count in other windows under this prefix; use the same windows in all of them, or another prefix"
-  ]
-]
-
-const errorIn =
-  (operation: string) =>
-  ({ description, retryAfterMs }: Redis.RedisError): QuotaStoreError =>
-    new QuotaStoreError({
-      operation,
-      description: described.find(([said]) => description.includes(said))?.[1] ?? description,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs })
-    })
 
 /** By the slots of a cluster: all together where there is only one node. */
 const grouped = <A>(
@@ -95,59 +81,52 @@ export const make = (
     /** All keys where they are: in a cluster, those of one script share one. */
     const groupOf = (key: string): string | undefined => (redis.cluster ? key : undefined)
 
-    const decide = (charges: ReadonlyArray<Charge>, ttlMs: number | undefined) =>
-      Effect.suspend(() => {
+    const decide = (
+      operation: string,
+      charges: ReadonlyArray<Charge>,
+      ttlMs: number | undefined
+    ): Effect.Effect<Decision, QuotaStoreError> =>
+      submit(operation, groupOf(charges[0]?.key ?? ""), () => {
         if (ttlMs !== undefined) serial += 1
-        return submit(
-          groupOf(charges[0]?.key ?? ""),
-          Operations.reserve(charges, ttlMs, mode, server, serial)
-        )
+        return Operations.reserve(charges, ttlMs, mode, server, serial)
       })
 
     /** One group after the other; when one is refused or fails, what was taken before is given back. */
     const decideApart = (
+      operation: string,
       charges: ReadonlyArray<Charge>,
       groups: ReadonlyArray<ReadonlyArray<Charge>>,
       ttlMs: number | undefined
-    ): Effect.Effect<Decision, Redis.RedisError> => {
-      const parts: Array<Codec.Part> = []
-      const usage: Array<Operations.Granted["usage"][number]> = []
-      return Effect.gen(function* () {
-        let refused: Refused | undefined = undefined
-        for (const group of groups) {
-          // After a refusal the others are only asked: which of them takes longest to clear?
-          const held: number | undefined = refused === undefined ? ttlMs : undefined
-          const decided: Operations.Granted | Refused = yield* decide(group, held)
-          if (decided._tag === "Refused") {
-            if (refused === undefined || decided.resetAt > refused.resetAt) refused = decided
-          } else {
-            if (held !== undefined) parts.push(decided.part)
-            usage.push(...decided.usage)
-          }
-        }
-        if (refused !== undefined) {
-          yield* giveBack(parts)
-          return refused
-        }
-        const inOrder = charges.flatMap(
-          ({ key, quota }) => usage.find((own) => own.key === key && own.quota === quota) ?? []
+    ): Effect.Effect<Decision, QuotaStoreError> =>
+      Effect.suspend(() => {
+        const ids: Array<string> = []
+        const usage: Array<Granted["usage"][number]> = []
+        const giveBack = Effect.suspend(() =>
+          Effect.forEach(ids, (id) => Effect.ignore(finish("release", id, [])), { discard: true })
         )
-        return granted(parts, inOrder, ttlMs)
-      }).pipe(Effect.onError(() => giveBack(parts)))
-    }
-
-    const giveBack = (parts: ReadonlyArray<Codec.Part>) =>
-      Effect.forEach(parts, (part) => Effect.ignore(finish("release", part, [])), { discard: true })
-
-    const granted = (
-      parts: ReadonlyArray<Codec.Part>,
-      usage: Operations.Granted["usage"],
-      ttlMs: number | undefined
-    ): Decision => ({
-      _tag: "Granted",
-      reservation: ttlMs === undefined ? "" : Codec.encode(parts),
-      usage
-    })
+        return Effect.gen(function* () {
+          let refused: Refused | undefined = undefined
+          for (const group of groups) {
+            // After a refusal the others are only asked: which of them takes longest to clear?
+            const held: number | undefined = refused === undefined ? ttlMs : undefined
+            const decided: Decision = yield* decide(operation, group, held)
+            if (decided._tag === "Refused") {
+              if (refused === undefined || decided.resetAt > refused.resetAt) refused = decided
+            } else {
+              if (held !== undefined) ids.push(decided.reservation)
+              usage.push(...decided.usage)
+            }
+          }
+          if (refused !== undefined) {
+            yield* giveBack
+            return refused
+          }
+          const inOrder = charges.flatMap(
+            ({ key, quota }) => usage.find((own) => own.key === key && own.quota === quota) ?? []
+          )
+          return { _tag: "Granted" as const, reservation: Codec.joined(ids), usage: inOrder }
+        }).pipe(Effect.onError(() => giveBack))
+      })
 
     const decideAll = (
       operation: string,
@@ -155,73 +134,64 @@ export const make = (
       ttlMs: number | undefined
     ): Effect.Effect<Decision, QuotaStoreError> => {
       if (charges.length === 0) return Effect.succeed(nothing)
-      const groups = redis.cluster ? grouped(charges, ({ key }) => key) : [charges]
-      return Effect.mapError(
-        groups.length === 1
-          ? Effect.map(decide(charges, ttlMs), (decided) =>
-              decided._tag === "Refused" ? decided : granted([decided.part], decided.usage, ttlMs)
-            )
-          : decideApart(charges, groups, ttlMs),
-        errorIn(operation)
-      )
+      if (!redis.cluster) return decide(operation, charges, ttlMs)
+      const groups = grouped(charges, ({ key }) => key)
+      return groups.length === 1
+        ? decide(operation, charges, ttlMs)
+        : decideApart(operation, charges, groups, ttlMs)
     }
 
-    const finish = (
-      operation: "submitted" | "settle" | "release",
-      part: Codec.Part,
-      actual: ReadonlyArray<Actual>
-    ): Effect.Effect<boolean, Redis.RedisError> =>
-      submit(groupOf(part.keys[0] ?? actual[0]?.key ?? ""), Operations.finish(operation, part, actual))
+    type Finish = "submitted" | "settle" | "release"
 
-    const finishAll = (
-      operation: "submitted" | "settle" | "release",
+    const finishPart = (operation: Finish, part: Codec.Part, actual: ReadonlyArray<Actual>, group?: string) =>
+      submit(operation, groupOf(group ?? part.keys[0] ?? ""), () =>
+        Operations.finish(operation, part, actual)
+      )
+
+    const finish = (
+      operation: Finish,
       id: string,
       actual: ReadonlyArray<Actual>
     ): Effect.Effect<void, QuotaStoreError> => {
       if (id === "") return Effect.void
       const parts = Codec.decode(id)
-      const [only] = parts ?? []
-      const done: Effect.Effect<unknown, Redis.RedisError> =
-        parts === undefined
-          ? finishUnknown(operation, Codec.unknown(id), actual)
-          : !redis.cluster && parts.length === 1 && only !== undefined
-            ? finish(operation, only, actual)
-            : Effect.forEach(
-                parts,
-                (part) =>
-                  finish(
-                    operation,
-                    part,
-                    actual.filter(({ key }) => part.keys.includes(key))
-                  ),
-                { concurrency: "unbounded", discard: true }
-              )
-      return Effect.asVoid(Effect.mapError(done, errorIn(operation)))
+      if (parts === undefined) return finishUnknown(operation, id, actual)
+      const [only] = parts
+      if (!redis.cluster && parts.length === 1 && only !== undefined) {
+        return Effect.asVoid(finishPart(operation, only, actual))
+      }
+      return Effect.forEach(
+        parts,
+        (part) => {
+          const own = actual.filter(({ key }) => part.keys.includes(key))
+          return finishPart(operation, part, own)
+        },
+        { concurrency: "unbounded", discard: true }
+      )
     }
 
-    /** Each group remembers by itself that it has heard of it. */
     const finishUnknown = (
-      operation: "submitted" | "settle" | "release",
-      part: Codec.Part,
+      operation: Finish,
+      id: string,
       actual: ReadonlyArray<Actual>
-    ) => {
+    ): Effect.Effect<void, QuotaStoreError> => {
       if (operation === "submitted") return Effect.void
-      if (!redis.cluster) return finish(operation, part, actual)
-      // The one that is asked of all: who settles after a release names other keys, or none.
-      const home = `~${part.record.toString("base64url")}`
-      return Effect.flatMap(submit(home, Operations.finish("release", part, [])), (known) =>
+      const part = Codec.unknown(id)
+      if (!redis.cluster) return Effect.asVoid(finishPart(operation, part, actual))
+      // There is one place that has heard of it, whatever keys it names this time.
+      return Effect.flatMap(finishPart("release", part, [], `~${Codec.idOf(part.record)}`), (known) =>
         known
           ? Effect.void
           : Effect.forEach(
               grouped(actual, ({ key }) => key),
-              (group) => finish(operation, part, group),
+              (own) => finishPart(operation, part, own, own[0]?.key),
               { discard: true }
             )
       )
     }
 
     const usageOf = (operation: string, key: string): Effect.Effect<ReadonlyArray<Usage>, QuotaStoreError> =>
-      Effect.mapError(submit(groupOf(key), Operations.usage(key)), errorIn(operation))
+      submit(operation, groupOf(key), () => Operations.usage(key))
 
     /** Redis has no order among its keys: those of the first page are kept for the pages after it. */
     let snapshot: { readonly at: number; readonly keys: ReadonlyArray<string> } | undefined
@@ -239,9 +209,9 @@ export const make = (
     return QuotaStore.of({
       reserve: (charges, ttlMs) => decideAll("reserve", charges, ttlMs),
       check: (charges) => decideAll("check", charges, undefined),
-      submitted: (id) => finishAll("submitted", id, []),
-      settle: (id, actual) => finishAll("settle", id, actual),
-      release: (id) => finishAll("release", id, []),
+      submitted: (id) => finish("submitted", id, []),
+      settle: (id, actual) => finish("settle", id, actual),
+      release: (id) => finish("release", id, []),
       usage: (key) => usageOf("usage", key),
       list: (cursor) =>
         Effect.flatMap(sortedKeys(cursor === undefined), (all) => {
@@ -255,8 +225,7 @@ export const make = (
             })
           )
         }),
-      reset: (key, quota) =>
-        Effect.mapError(submit(groupOf(key), Operations.reset(key, quota)), errorIn("reset"))
+      reset: (key, quota) => submit("reset", groupOf(key), () => Operations.reset(key, quota))
     })
   })
 

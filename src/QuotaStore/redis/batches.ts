@@ -10,7 +10,7 @@
  * Each is still decided by itself. They only fail together, when there is no answer. One whose caller has
  * gone before it was sent is not sent.
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -18,20 +18,24 @@ import * as Runtime from "effect/Runtime"
 import type * as QuotaWindow from "../../core/QuotaWindow.js"
 import type * as Context from "effect/Context"
 import type * as Redis from "../../Redis.js"
+import type { QuotaStoreError } from "../../QuotaStore.js"
 import * as Bytes from "./bytes.js"
 import * as Codec from "./codec.js"
+import { errorIn } from "./errors.js"
 import type { Operation } from "./operations.js"
 import { steps } from "./scripts.js"
 
 /** Redis does nothing else meanwhile: some 10 microseconds each. */
 const BATCH = 32
+/** Buffers that are kept for the next scripts. */
+const SPARE = 8
 
 interface Waiting {
   readonly now: number | undefined
   readonly keys: ReadonlyArray<string>
   readonly encode: Operation<unknown>["encode"]
   /** Reads the answer and hands it to the caller. */
-  readonly answered: (from: Bytes.Reader, now: number, sent: Buffer) => void
+  readonly answered: (from: Bytes.Reader, now: number, sent: Bytes.Writer) => void
   readonly failed: (cause: Cause.Cause<Redis.RedisError>) => void
   gone: boolean
 }
@@ -44,15 +48,18 @@ export interface Options {
 
 /** All keys of one group can be in one script: `undefined`, or in a cluster one of their names. */
 export type Submit = <A>(
+  name: string,
   group: string | undefined,
-  operation: Operation<A>
-) => Effect.Effect<A, Redis.RedisError>
+  operation: () => Operation<A>
+) => Effect.Effect<A, QuotaStoreError>
 
 export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
   Effect.map(Effect.runtime(), (runtime) => {
     const run = Runtime.runFork(runtime)
     const rolling = mode === "rolling" ? 1 : 0
     const waiting = new Map<string | undefined, Array<Waiting>>()
+
+    const spare: Array<Bytes.Writer> = []
 
     const send = (group: string | undefined, batch: ReadonlyArray<Waiting>): Effect.Effect<void> => {
       const keys: Array<string> = [...Codec.journalOf(redis.prefix, group)]
@@ -65,7 +72,8 @@ export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
         }
         return number
       }
-      const to = Bytes.make()
+      const to = spare.pop() ?? Bytes.make()
+      to.at = 0
       let now: number | undefined = undefined
       for (const each of batch) {
         for (const key of each.keys) numberOf(key)
@@ -78,9 +86,11 @@ export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
           for (const { failed } of batch) failed(cause)
         },
         onSuccess: (answer) => {
-          const from: Bytes.Reader = { answer, at: 0 }
+          const from = Bytes.read(answer)
           const at = Bytes.next(from)
-          for (const { answered } of batch) answered(from, at, to.bytes)
+          for (const { answered } of batch) answered(from, at, to)
+          // Never after a failure: the driver may still hold it.
+          if (spare.length < SPARE) spare.push(to)
         }
       })
     }
@@ -97,11 +107,13 @@ export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
     const flushSoon = Effect.zipRight(Effect.yieldNow(), flush)
 
     const submitAt = <A>(
+      name: string,
       group: string | undefined,
-      { decode, encode, keys }: Operation<A>,
+      operation: () => Operation<A>,
       now: number | undefined
-    ): Effect.Effect<A, Redis.RedisError> =>
+    ): Effect.Effect<A, QuotaStoreError> =>
       Effect.async((resume) => {
+        const { decode, encode, keys } = operation()
         const each: Waiting = {
           now,
           keys,
@@ -114,7 +126,7 @@ export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
               resume(Exit.die(cause))
             }
           },
-          failed: (cause) => resume(Exit.failCause(cause)),
+          failed: (cause) => resume(Exit.failCause(Cause.map(cause, errorIn(name)))),
           gone: false
         }
         if (waiting.size === 0) run(flushSoon)
@@ -126,8 +138,8 @@ export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
         })
       })
 
-    return (group, operation) =>
+    return (name, group, operation) =>
       time === "clock"
-        ? Effect.flatMap(Clock.currentTimeMillis, (now) => submitAt(group, operation, now))
-        : submitAt(group, operation, undefined)
+        ? Effect.flatMap(Clock.currentTimeMillis, (now) => submitAt(name, group, operation, now))
+        : submitAt(name, group, operation, undefined)
   })

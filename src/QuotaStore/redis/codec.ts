@@ -52,19 +52,19 @@ export interface Part {
 const VERSION = "r2:"
 const NAMES_AT = 26
 
-const recordId = (record: Buffer): string => VERSION + record.toString("base64url")
+/** The id of the reservation whose record is there. */
+export const idOf = (bytes: Buffer, start = 0, stop = bytes.length): string =>
+  VERSION + bytes.toString("base64url", start, stop)
 
-export const encode = (parts: ReadonlyArray<Part>): string =>
-  parts.length === 1 && parts[0] !== undefined
-    ? recordId(parts[0].record)
-    : parts.map(({ record }) => recordId(record)).join("|")
+/** One id for reservations in several groups. */
+export const joined = (ids: ReadonlyArray<string>): string => ids.join("|")
 
 const ENTRY_BYTES = 11
 
 const decodePart = (text: string): Part | undefined => {
   if (!text.startsWith(VERSION)) return undefined
   const record = Buffer.from(text.slice(VERSION.length), "base64url")
-  if (recordId(record) !== text || record.length < NAMES_AT + 2) return undefined
+  if (idOf(record) !== text || record.length < NAMES_AT + 2) return undefined
   const stop = NAMES_AT + record.readUInt16LE(NAMES_AT - 2)
   if (stop + 2 > record.length) return undefined
   const keys: Array<string> = []

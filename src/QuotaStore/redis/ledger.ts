@@ -60,6 +60,16 @@ if raws[1] then
 end
 local hour, day = floor(now / HOURS), floor(now / DAYS)
 local K, byKey, dirty, changed = {}, {}, {}, false
+-- Most calls of a script look alike: their formats are put together once.
+local formats = {}
+local function format(unit, n)
+  local all = formats[unit]
+  if not all then all = {}; formats[unit] = all end
+  local known = all[n]
+  if not known then known = '<' .. rep(unit, n); all[n] = known end
+  return known
+end
+
 
 local function ends(code, slice)
   if code < 64 then return (slice + SLICES) * HOURS end
@@ -71,7 +81,7 @@ local function load(key, raw)
   local k
   if raw then
     local n, soonest = unpack1('<Hd', raw)
-    k = {key = key, t = {unpack1('<' .. rep('BI4dd', n), raw, 11)}, n = 4 * n, soonest = soonest, length = #raw}
+    k = {key = key, t = {unpack1(format('BI4dd', n), raw, 11)}, n = 4 * n, soonest = soonest, length = #raw, dirty = false, grown = false}
     if soonest <= now then
       local t, kept, left = k.t, {}, 0
       soonest = INF
@@ -86,7 +96,7 @@ local function load(key, raw)
       k.t, k.n, k.soonest = kept, left, soonest
     end
   else
-    k = {key = key, t = {}, n = 0, soonest = INF, length = 0}
+    k = {key = key, t = {}, n = 0, soonest = INF, length = 0, dirty = false, grown = false}
   end
   byKey[key] = k
   return k
@@ -120,7 +130,7 @@ end
 -- The entries of a record, flat: number of the key, code, amount; and when the last of its slices is over.
 local function entriesOf(record)
   local n, pos = unpack1('<H', record, unpack1('<H', record, 25) + 27)
-  local e, over = {unpack1('<' .. rep('HBd', n), record, pos)}, -INF
+  local e, over = {unpack1(format('HBd', n), record, pos)}, -INF
   local since = unpack1('<d', record)
   for i = 2, 3 * n, 3 do over = max(over, ends(e[i], floor(since / (e[i] < 64 and HOURS or DAYS)))) end
   if n == 0 then over = INF end
@@ -171,7 +181,7 @@ end
 export const save = `
 for _, k in ipairs(dirty) do
   local n = k.n / 4
-  local raw = pack('<Hd' .. rep('BI4dd', n), n, k.soonest, unpack(k.t, 1, k.n))
+  local raw = pack('<Hd', n, k.soonest) .. pack(format('BI4dd', n), unpack(k.t, 1, k.n))
   if k.length == #raw and not k.grown then
     call('SETRANGE', k.key, 0, raw)
   else

@@ -11,20 +11,12 @@ export interface Operation<A> {
   readonly keys: ReadonlyArray<string>
   /** `numberOf` a key: where it is among the keys of the script. */
   readonly encode: (to: Bytes.Writer, numberOf: (key: string) => number) => void
-  /** Reads exactly its own answer; `sent` is what was sent. */
-  readonly decode: (from: Bytes.Reader, now: number, sent: Buffer) => A
+  /** Reads exactly its own answer, at once; `sent` is what was sent, and soon used for something else. */
+  readonly decode: (from: Bytes.Reader, now: number, sent: Bytes.Writer) => A
 }
 
-type Usages = Extract<Decision, { readonly _tag: "Granted" }>["usage"]
-type Refused = Extract<Decision, { readonly _tag: "Refused" }>
-
-export interface Granted {
-  readonly _tag: "Granted"
-  readonly usage: Usages
-  readonly part: Codec.Part
-}
-
-const CHARGE_BYTES = 20
+const CHARGE_BYTES = 19
+const POST_PAID = 128
 const ENTRY_BYTES = 11
 const HEAD_BYTES = 64
 
@@ -41,7 +33,7 @@ export const reserve = (
   mode: QuotaWindow.Mode,
   server: number,
   serial: number
-): Operation<Granted | Refused> => {
+): Operation<Decision> => {
   const keys = distinct(charges)
   let start = 0
   let stop = 0
@@ -57,10 +49,9 @@ export const reserve = (
       Bytes.short(to, charges.length)
       for (const { amount, key, limit, postPaid, quota } of charges) {
         Bytes.short(to, numberOf(key))
-        Bytes.byte(to, Codec.codeOf(quota))
+        Bytes.byte(to, Codec.codeOf(quota) + (postPaid === true ? POST_PAID : 0))
         Bytes.double(to, Math.max(0, amount))
         Bytes.double(to, limit)
-        Bytes.byte(to, postPaid === true ? 1 : 0)
       }
       if (ttlMs === undefined) return Bytes.short(to, 0)
       const length = to.at
@@ -72,14 +63,14 @@ export const reserve = (
       const before = to.at
       to.at += 2
       for (const name of names) Bytes.text(to, name)
-      lengthAt(to, before)
+      Bytes.lengthAt(to, before)
       Bytes.short(to, charges.length)
       for (const { amount, key, quota } of charges) {
         Bytes.short(to, keys.indexOf(key) + 1)
         Bytes.byte(to, Codec.codeOf(quota))
         Bytes.double(to, Math.max(0, amount))
       }
-      lengthAt(to, length)
+      Bytes.lengthAt(to, length)
       stop = to.at
     },
     decode: (from, now, sent) => {
@@ -91,9 +82,9 @@ export const reserve = (
           const resetAt = QuotaWindow.sliceEnd(window, QuotaWindow.sliceAt(window, now))
           return { key, quota, used, reserved, resetAt, limit }
         })
-        const record = sent.subarray(start, stop)
-        if (ttlMs !== undefined) record.writeDoubleLE(now)
-        return { _tag: "Granted", usage, part: { record, keys } }
+        if (ttlMs === undefined) return { _tag: "Granted", reservation: "", usage }
+        sent.view.setFloat64(start, now, true)
+        return { _tag: "Granted", reservation: Codec.idOf(sent.bytes, start, stop), usage }
       }
       const charge = charges[Bytes.next(from)]
       if (charge === undefined) throw new Error("a refusal that names no charge")
@@ -103,14 +94,6 @@ export const reserve = (
       return { _tag: "Refused", key, quota, limit, used, reserved, resetAt: Bytes.next(from) }
     }
   }
-}
-
-/** Writes at `position` how many bytes have been written since. */
-const lengthAt = (to: Bytes.Writer, position: number): void => {
-  const { at } = to
-  to.at = position
-  Bytes.short(to, at - position - 2)
-  to.at = at
 }
 
 /** Answers whether the reservation, or that it was finished, was known. */

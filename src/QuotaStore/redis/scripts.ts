@@ -11,21 +11,25 @@ import { ledger, save } from "./ledger.js"
 export const Op = { reserve: 1, check: 2, submitted: 3, settle: 4, release: 5, usage: 6, reset: 7 } as const
 
 /**
- * `reserve`, `check`: ttl d, n H, n x (key H, code B, amount d, limit d, post-paid B), then the record as
- * Hc0; `since` is put in here. Granted: 1, then used and reserved of each charge. Refused: 0, number of the
+ * `reserve`, `check`: ttl d, n H, n x (key H, code B, amount d, limit d), then the record as Hc0;
+ * `since` is put in here. The code of what is post-paid is 128 more. Granted: 1, then used and reserved of each charge. Refused: 0, number of the
  * charge, used, reserved, resetAt.
  */
 const reserve = `
-local members, z, undo = {}, 0, {}
+local members, z, undo, stamp = {}, 0, {}, 'h' .. pack('<d', now)
+-- Numbers become text slowly, and calls of one moment mostly expire in one moment.
+local scored, score = nil, nil
 local function reserve(pos, held)
   local ttl, n, length
   ttl, n, pos = unpack1('<dH', blob, pos)
-  local e = {unpack1('<' .. rep('HBddB', n), blob, pos)}
-  length, pos = unpack1('<H', blob, e[5 * n + 1])
+  local e = {unpack1(format('HBdd', n), blob, pos)}
+  length, pos = unpack1('<H', blob, e[4 * n + 1])
   local first, u, refused, over = m, 0, INF, 0
   m = m + 1
-  for c = 1, 5 * n, 5 do
+  for c = 1, 4 * n, 4 do
     local k, code, amount, limit = K[e[c]], e[c + 1], e[c + 2], e[c + 3]
+    local bare = amount == 0
+    if code >= 128 then code, bare = code - 128, true end
     local slice = code < 64 and hour or day
     local t, used, reserved, at = k.t, 0, 0, nil
     for i = 1, k.n, 4 do
@@ -35,7 +39,7 @@ local function reserve(pos, held)
         if t[i + 1] == slice then at = i end
       end
     end
-    local taken, bare = used + reserved, amount == 0 or e[c + 4] == 1
+    local taken = used + reserved
     if bare and taken < limit or not bare and taken + amount <= limit then
       at = (at or append(k, code, slice)) + 3
       undo[u + 1], undo[u + 2], undo[u + 3] = k, at, t[at]
@@ -60,17 +64,18 @@ local function reserve(pos, held)
       resetAt = resetAt or ends(code, newest or slice)
       if refused == INF or resetAt > refused then
         refused = resetAt
-        out[first + 1], out[first + 2], out[first + 3], out[first + 4] = (c - 1) / 5, used, reserved, resetAt
+        out[first + 1], out[first + 2], out[first + 3], out[first + 4] = (c - 1) / 4, used, reserved, resetAt
       end
     end
   end
   if refused == INF and held then
     out[first] = 1
     for i = 1, u, 3 do touch(undo[i]) end
-    local score = min(now + ttl, over)
-    members[z + 1], members[z + 2] = score, 'h' .. pack('<d', now) .. sub(blob, pos + 8, pos + length - 1)
+    local expiry = min(now + ttl, over)
+    if expiry ~= scored then scored, score = expiry, string.format('%.17g', expiry) end
+    members[z + 1], members[z + 2] = score, stamp .. sub(blob, pos + 8, pos + length - 1)
     z = z + 2
-    due = min(due, score)
+    due = min(due, expiry)
   else
     for i = u, 1, -3 do undo[i - 2].t[undo[i - 1]] = undo[i] end
     if refused == INF then out[first] = 1 else out[first], m = 0, first + 5 end
@@ -88,9 +93,9 @@ const finish = `
 local function finish(pos, op)
   local record, n
   record, n, pos = unpack1('<Hc0H', blob, pos)
-  local ids = {unpack1('<' .. rep('H', n), blob, pos)}
+  local ids = {unpack1(format('H', n), blob, pos)}
   n, pos = unpack1('<H', blob, ids[n + 1])
-  local truth = {unpack1('<' .. rep('HBd', n), blob, pos)}
+  local truth = {unpack1(format('HBd', n), blob, pos)}
   local stop = 3 * n
   pos = truth[stop + 1]
   out[m] = 1
