@@ -118,29 +118,32 @@ local function append(k, code, slice)
 end
 
 local function book(k, code, slice, used, reserved)
-  if now >= ends(code, slice) then return end
+  if now >= (slice + SLICES) * (code < 64 and HOURS or DAYS) then return end
   local t, i = k.t, 1
   while i <= k.n and not (t[i] == code and t[i + 1] == slice) do i = i + 4 end
   if i > k.n then i = append(k, code, slice) end
   t[i + 2] = max(0, t[i + 2] + used)
   t[i + 3] = max(0, t[i + 3] + reserved)
-  touch(k)
+  if not k.dirty then touch(k) end
 end
 
--- The entries of a record, flat: number of the key, code, amount; and when the last of its slices is over.
+-- The entries of a record, flat: number of the key, code, amount; and the hour and day they are booked in.
 local function entriesOf(record)
   local n, pos = unpack1('<H', record, unpack1('<H', record, 25) + 27)
-  local e, over = {unpack1(format('HBd', n), record, pos)}, -INF
   local since = unpack1('<d', record)
-  for i = 2, 3 * n, 3 do over = max(over, ends(e[i], floor(since / (e[i] < 64 and HOURS or DAYS)))) end
-  if n == 0 then over = INF end
-  return e, 3 * n, since, over
+  return {unpack1(format('HBd', n), record, pos)}, 3 * n, since, floor(since / HOURS), floor(since / DAYS)
 end
 
-local function bookAll(keys, e, n, since, used, reserved)
+local function overOf(e, n, hours, days)
+  local over = -INF
+  for i = 2, n, 3 do over = max(over, ends(e[i], e[i] < 64 and hours or days)) end
+  return n == 0 and INF or over
+end
+
+local function bookAll(keys, e, n, hours, days, used, reserved)
   for i = 1, n, 3 do
     local code, amount = e[i + 1], e[i + 2]
-    book(keys[e[i]], code, floor(since / (code < 64 and HOURS or DAYS)), used * amount, reserved * amount)
+    book(keys[e[i]], code, code < 64 and hours or days, used * amount, reserved * amount)
   end
 end
 
@@ -165,8 +168,9 @@ if due <= now then
         local key = prefix .. 'q:{' .. name .. '}'
         keys[#keys + 1] = byKey[key] or load(key, call('GET', key))
       end
-      local e, n, since, over = entriesOf(record)
-      bookAll(keys, e, n, since, state == 's' and 1 or 0, -1)
+      local e, n, _, hours, days = entriesOf(record)
+      local over = overOf(e, n, hours, days)
+      bookAll(keys, e, n, hours, days, state == 's' and 1 or 0, -1)
       if now < over then journal(over, state == 's' and 'c' or 'f', record) end
     end
   end
@@ -179,7 +183,8 @@ end
 
 /** Writes what has changed. */
 export const save = `
-for _, k in ipairs(dirty) do
+for j = 1, #dirty do
+  local k = dirty[j]
   local n = k.n / 4
   local raw = pack('<Hd', n, k.soonest) .. pack(format('BI4dd', n), unpack(k.t, 1, k.n))
   if k.length == #raw and not k.grown then

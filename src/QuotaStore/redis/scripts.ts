@@ -37,6 +37,7 @@ local function reserve(pos, held)
         used = used + t[i + 2]
         reserved = reserved + t[i + 3]
         if t[i + 1] == slice then at = i end
+        if SLICES == 1 then break end
       end
     end
     local taken = used + reserved
@@ -70,7 +71,9 @@ local function reserve(pos, held)
   end
   if refused == INF and held then
     out[first] = 1
-    for i = 1, u, 3 do touch(undo[i]) end
+    for i = 1, u, 3 do
+      if not undo[i].dirty then touch(undo[i]) end
+    end
     local expiry = min(now + ttl, over)
     if expiry ~= scored then scored, score = expiry, string.format('%.17g', expiry) end
     members[z + 1], members[z + 2] = score, stamp .. sub(blob, pos + 8, pos + length - 1)
@@ -100,7 +103,7 @@ local function finish(pos, op)
   pos = truth[stop + 1]
   out[m] = 1
   m = m + 1
-  local e, size, since, over = entriesOf(record)
+  local e, size, since, hours, days = entriesOf(record)
   local keys = {}
   for i = 1, #ids - 1 do keys[i] = K[ids[i]] end
   if op == ${Op.submitted} then
@@ -110,8 +113,8 @@ local function finish(pos, op)
       journal(tonumber(score), 's', record)
     elseif call('ZREM', JOURNAL, 'f' .. record) == 1 then
       -- What has expired meanwhile is charged after all.
-      bookAll(keys, e, size, since, 1, 0)
-      journal(over, 'c', record)
+      bookAll(keys, e, size, hours, days, 1, 0)
+      journal(overOf(e, size, hours, days), 'c', record)
     end
     return pos
   end
@@ -120,6 +123,7 @@ local function finish(pos, op)
     held = 0
     if call('ZREM', JOURNAL, 'c' .. record) == 1 then charged = 1
     elseif call('ZREM', JOURNAL, 'f' .. record) == 0 then
+      local over = overOf(e, size, hours, days)
       if now >= over or born <= since or call('ZSCORE', JOURNAL, 'x' .. record) then return pos end
       out[m - 1] = 0
       if op == ${Op.settle} then
@@ -145,7 +149,7 @@ local function finish(pos, op)
         end
       end
     end
-    book(k, code, floor(since / (code < 64 and HOURS or DAYS)), used - charged * amount, -held * amount)
+    book(k, code, code < 64 and hours or days, used - charged * amount, -held * amount)
   end
   return pos
 end
