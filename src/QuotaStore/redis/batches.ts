@@ -7,8 +7,7 @@
  *   submit --> waiting, by group --(end of the turn)--> scripts of up to BATCH operations --> each its answer
  * ```
  *
- * Each is still decided by itself. They only fail together, when there is no answer. One whose caller has
- * gone before it was sent is not sent.
+ * Each is still decided by itself. They only fail together, when there is no answer.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -37,7 +36,6 @@ interface Waiting {
   /** Reads the answer and hands it to the caller. */
   readonly answered: (from: Bytes.Reader, now: number, sent: Bytes.Writer) => void
   readonly failed: (cause: Cause.Cause<Redis.RedisError>) => void
-  gone: boolean
 }
 
 export interface Options {
@@ -99,8 +97,7 @@ export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
       const groups = [...waiting]
       waiting.clear()
       for (const [group, all] of groups) {
-        const wanted = all.filter(({ gone }) => !gone)
-        for (let i = 0; i < wanted.length; i += BATCH) run(send(group, wanted.slice(i, i + BATCH)))
+        for (let i = 0; i < all.length; i += BATCH) run(send(group, all.slice(i, i + BATCH)))
       }
     })
     // Whoever is ready in this turn has submitted by then.
@@ -126,16 +123,12 @@ export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
               resume(Exit.die(cause))
             }
           },
-          failed: (cause) => resume(Exit.failCause(Cause.map(cause, errorIn(name)))),
-          gone: false
+          failed: (cause) => resume(Exit.failCause(Cause.map(cause, errorIn(name))))
         }
         if (waiting.size === 0) run(flushSoon)
         const others = waiting.get(group)
         if (others === undefined) waiting.set(group, [each])
         else others.push(each)
-        return Effect.sync(() => {
-          each.gone = true
-        })
       })
 
     return (name, group, operation) =>
