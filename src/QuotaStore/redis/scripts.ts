@@ -24,20 +24,30 @@ local function reserve(pos, held)
   ttl, n, pos = unpack1('<dH', blob, pos)
   local e = {unpack1(format('HBdd', n), blob, pos)}
   length, pos = unpack1('<H', blob, e[4 * n + 1])
-  local first, u, refused, over = m, 0, INF, 0
+  local first, u, refused, daily, last, hint = m, 0, INF, false, nil, 1
   m = m + 1
   for c = 1, 4 * n, 4 do
     local k, code, amount, limit = K[e[c]], e[c + 1], e[c + 2], e[c + 3]
     local bare = amount == 0
     if code >= 128 then code, bare = code - 128, true end
     local slice = code < 64 and hour or day
-    local t, used, reserved, at = k.t, 0, 0, nil
-    for i = 1, k.n, 4 do
-      if t[i] == code then
-        used = used + t[i + 2]
-        reserved = reserved + t[i + 3]
-        if t[i + 1] == slice then at = i end
-        if SLICES == 1 then break end
+    local t, size, used, reserved, at = k.t, k.n, 0, 0, nil
+    if k ~= last then last, hint = k, 1 end
+    if SLICES == 1 then
+      -- One bucket at most, and mostly in the order of the charges.
+      local i = hint
+      if i > size or t[i] ~= code then
+        i = 1
+        while i <= size and t[i] ~= code do i = i + 4 end
+      end
+      if i <= size then used, reserved, at, hint = t[i + 2], t[i + 3], i, i + 4 end
+    else
+      for i = 1, size, 4 do
+        if t[i] == code then
+          used = used + t[i + 2]
+          reserved = reserved + t[i + 3]
+          if t[i + 1] == slice then at = i end
+        end
       end
     end
     local taken = used + reserved
@@ -46,7 +56,7 @@ local function reserve(pos, held)
       undo[u + 1], undo[u + 2], undo[u + 3] = k, at, t[at]
       u = u + 3
       t[at] = t[at] + amount
-      over = max(over, (slice + SLICES) * (code < 64 and HOURS or DAYS))
+      if code >= 64 then daily = true end
       if refused == INF then
         out[m], out[m + 1] = used, reserved + amount
         m = m + 2
@@ -74,7 +84,7 @@ local function reserve(pos, held)
     for i = 1, u, 3 do
       if not undo[i].dirty then touch(undo[i]) end
     end
-    local expiry = min(now + ttl, over)
+    local expiry = min(now + ttl, daily and ends(64, day) or ends(1, hour))
     if expiry ~= scored then scored, score = expiry, string.format('%.17g', expiry) end
     members[z + 1], members[z + 2] = score, stamp .. sub(blob, pos + 8, pos + length - 1)
     z = z + 2
