@@ -156,31 +156,4 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
       }
     })
   )
-
-  it.scopedLive("counts in a cluster too, and gives back what the client had paid for a refusal", () =>
-    Effect.gen(function* () {
-      const { url } = yield* TestRedis.cluster
-      const options = {
-        global: { rate: 0.01, burst: 30 },
-        classes: {},
-        tiers: { default: { client: { rate: 0.01, burst: 20 } } }
-      }
-      const servers = yield* Effect.all(
-        Array.from({ length: 2 }, () =>
-          Effect.flatMap(Redis.make({ url, prefix: "cluster:", commandTimeoutMs: 2000 }), (redis) =>
-            limiter(options, redis)
-          )
-        )
-      )
-      const exits = yield* Effect.forEach(
-        Array.from({ length: 60 }, (_, i) => i),
-        (i) => Effect.exit(servers[i % 2]!.acquire(request({ client: `c${i % 5}` }))),
-        { concurrency: 16 }
-      )
-      expect(exits.filter(Exit.isSuccess).length).toBe(30)
-      const left = yield* Effect.forEach([0, 1, 2, 3, 4], (i) => servers[0]!.status(`c${i}`, "default"))
-      const spent = left.map((lines) => 20 - (lines.find(({ scope }) => scope === "client")?.remaining ?? 0))
-      expect(spent.reduce((sum, n) => sum + n, 0)).toBe(30)
-    })
-  )
 })

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { afterAll, beforeAll } from "vitest"
-import * as QuotaStore from "../../src/QuotaStore.js"
-import * as Leased from "../../src/QuotaStore/Leased.js"
-import * as RedisStore from "../../src/QuotaStore/Redis.js"
-import * as Redis from "../../src/Redis.js"
-import { contract } from "../QuotaStore.contract.js"
-import * as TestRedis from "../utils/redis.js"
+import * as QuotaStore from "../src/QuotaStore.js"
+import * as Leased from "../src/QuotaStore/Leased.js"
+import * as RedisStore from "../src/QuotaStore/Redis.js"
+import * as RedisLimiter from "../src/RateLimiter/Redis.js"
+import * as Redis from "../src/Redis.js"
+import { contract } from "./QuotaStore.contract.js"
+import * as TestRedis from "./utils/redis.js"
 
 const DAY = 86_400_000
 const charge = (key: string, overrides: Partial<QuotaStore.Charge> = {}): QuotaStore.Charge => ({
@@ -78,6 +79,32 @@ describe.runIf(TestRedis.available())("redis cluster", () => {
         workers[0]!.usage(`client:${i}`)
       )
       expect(used.flat().reduce((sum, { reserved }) => sum + reserved, 0)).toBe(limit)
+    })
+  )
+
+  it.scopedLive("limits rates in a cluster too, and gives back what the client had paid for a refusal", () =>
+    Effect.gen(function* () {
+      const options = {
+        global: { rate: 0.01, burst: 30 },
+        classes: {},
+        tiers: { default: { client: { rate: 0.01, burst: 20 } } }
+      }
+      const servers = yield* Effect.all(
+        Array.from({ length: 2 }, () =>
+          Effect.flatMap(Redis.make({ url, prefix: "cluster:", commandTimeoutMs: 2000 }), (redis) =>
+            Effect.provideService(RedisLimiter.make(options), Redis.Redis, redis)
+          )
+        )
+      )
+      const exits = yield* Effect.forEach(
+        Array.from({ length: 60 }, (_, i) => i),
+        (i) => Effect.exit(servers[i % 2]!.acquire({ client: `c${i % 5}`, tier: "default", class: "query" })),
+        { concurrency: 16 }
+      )
+      expect(exits.filter(Exit.isSuccess).length).toBe(30)
+      const left = yield* Effect.forEach([0, 1, 2, 3, 4], (i) => servers[0]!.status(`c${i}`, "default"))
+      const spent = left.map((lines) => 20 - (lines.find(({ scope }) => scope === "client")?.remaining ?? 0))
+      expect(spent.reduce((sum, n) => sum + n, 0)).toBe(30)
     })
   )
 })
