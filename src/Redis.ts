@@ -24,51 +24,26 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Connection from "./internal/redis/connection.js"
 import * as Url from "./internal/redis/url.js"
+import { errorOf, fail, isNoScript, RedisError, troubleIn } from "./internal/redis/errors.js"
 import { heartbeat } from "./internal/redis/heartbeat.js"
 import type { Script } from "./internal/redis/script.js"
 
-/**
- * `Missing`: the driver is not installed. `Configuration`: the URL or the prefix makes no sense.
- * `Unreachable`: not sent. `Timeout`: sent, and nobody knows what became of it. `CircuitOpen`: refused by
- * ourselves. `Rejected`: Redis answered with an error.
- *
- * @since 0.1.0
- * @category errors
- */
-export const Reason = Schema.Literal(
-  "Missing",
-  "Configuration",
-  "Unreachable",
-  "Timeout",
-  "CircuitOpen",
-  "Rejected"
-)
-/**
- * @since 0.1.0
- * @category errors
- */
-export type Reason = typeof Reason.Type
-
-/**
- * @since 0.1.0
- * @category errors
- */
-export class RedisError extends Schema.TaggedError<RedisError>("snowguard/RedisError")("RedisError", {
-  reason: Reason,
-  /** What went wrong and what an operator can do, in a sentence. */
-  description: Schema.String,
-  /** Milliseconds after which a try makes sense, where known. */
-  retryAfterMs: Schema.optional(Schema.Number)
-}) {
-  override get message(): string {
-    return `redis: ${this.description}`
-  }
-}
+export {
+  /**
+   * @since 0.1.0
+   * @category errors
+   */
+  Reason,
+  /**
+   * @since 0.1.0
+   * @category errors
+   */
+  RedisError
+} from "./internal/redis/errors.js"
 
 /**
  * @since 0.1.0
@@ -98,7 +73,7 @@ export class Redis extends Context.Tag("snowguard/Redis")<
     readonly run: (
       script: Script,
       keys: ReadonlyArray<string>,
-      args: ReadonlyArray<string | number>
+      args: ReadonlyArray<string | number | Buffer>
     ) => Effect.Effect<Buffer, RedisError>
     /** Every key that matches, in no order, of all nodes. For rare and patient use. */
     readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
@@ -130,44 +105,6 @@ const breakerOptions: CircuitBreaker.Options = {
   probeLeaseMs: 2000,
   openTimes: CircuitBreaker.openTimes({ firstMs: 250, factor: 2, capMs: 2000 })
 }
-
-const fail = (reason: Reason, description: string): RedisError => new RedisError({ reason, description })
-
-const advice: ReadonlyArray<readonly [RegExp, string]> = [
-  [
-    /^(NOAUTH|WRONGPASS|ERR invalid password|ERR AUTH)/,
-    "Redis refuses the user or password of the Redis URL"
-  ],
-  [
-    /^NOPERM/,
-    "the user of the Redis URL may not run this; it needs EVAL, EVALSHA, SCAN and the keys of the prefix"
-  ],
-  [/^OOM/, "Redis is out of memory; give it more, and use maxmemory-policy noeviction"],
-  [/^READONLY/, "this Redis is a read-only replica; point the Redis URL at the master, or at the sentinels"],
-  [/^(MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|BUSY|TRYAGAIN|NOREPLICAS)/, "Redis cannot serve at the moment"],
-  [/^CROSSSLOT/, "this is a node of a Redis cluster; the Redis URL must start with redis+cluster://"]
-]
-
-/** What the driver threw; `where` are the hosts. */
-const errorOf = (cause: unknown, where: string, limitMs: number): RedisError => {
-  const { message, name } = Connection.sanitized(cause)
-  if (name === "ReplyError") {
-    const known = advice.find(([pattern]) => pattern.test(message))
-    return fail(
-      "Rejected",
-      known === undefined ? `${where} answered: ${message}` : `${known[1]} (${message})`
-    )
-  }
-  if (message === "Command timed out") {
-    return fail("Timeout", `${where} did not answer in ${limitMs} ms; what was asked may have been done`)
-  }
-  // A connection that breaks under a command leaves it unknown; one that is not there has sent nothing.
-  return /isn't (writeable|ready)/.test(message)
-    ? fail("Unreachable", `there is no connection to ${where}`)
-    : fail("Timeout", `the connection to ${where} broke; what was asked may have been done`)
-}
-
-const isNoScript = (cause: unknown): boolean => Connection.sanitized(cause).message.startsWith("NOSCRIPT")
 
 /**
  * @since 0.1.0
@@ -202,16 +139,21 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     // The first connection is waited for, briefly. Later there is one, or operations fail at once.
     const first = yield* Deferred.make<void>()
     let warm = false
+    /** Why Redis does not let us in, where it has said so. */
+    let trouble: string | undefined
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         const ready = () =>
           void Connection.warm(client).then(() => {
             warm = true
+            trouble = undefined
             Deferred.unsafeDone(first, Effect.void)
           })
         // Reported by the operation that meets it; unheard, the driver would print it.
-        const ignore = () => {}
-        client.on("error", ignore)
+        const remember = (cause: unknown) => {
+          trouble = troubleIn(cause) ?? trouble
+        }
+        client.on("error", remember)
         client.on("ready", ready)
         return ready
       }),
@@ -219,7 +161,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     )
     client.connect().catch(() => {})
 
-    const send = (command: string, args: Array<string | number>): Effect.Effect<unknown, unknown> =>
+    const send = (command: string, args: Array<string | number | Buffer>): Effect.Effect<unknown, unknown> =>
       Effect.async((resume) => {
         client.callBuffer(command, args).then(
           (value) => resume(Effect.succeed(value)),
@@ -232,7 +174,11 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
         ? Effect.void
         : Effect.timeoutFail(Deferred.await(first), {
             duration: commandTimeoutMs,
-            onTimeout: () => fail("Unreachable", `there is no connection to ${where}`)
+            onTimeout: () =>
+              fail(
+                "Unreachable",
+                `there is no connection to ${where}${trouble === undefined ? "" : `: ${trouble}`}`
+              )
           })
     )
 
@@ -250,7 +196,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     const run = (
       script: Script,
       keys: ReadonlyArray<string>,
-      args: ReadonlyArray<string | number>
+      args: ReadonlyArray<string | number | Buffer>
     ): Effect.Effect<Buffer, RedisError> => {
       const call = Effect.catchAll(
         send("evalsha", [script.sha, keys.length, ...keys, ...args]),

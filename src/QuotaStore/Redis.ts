@@ -22,12 +22,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as QuotaWindow from "../core/QuotaWindow.js"
-import type { Script } from "../internal/redis/script.js"
 import type { Actual, Charge, Decision, Usage } from "../QuotaStore.js"
-import { QuotaStore, QuotaStoreError } from "../QuotaStore.js"
+import type { QuotaStoreError } from "../QuotaStore.js"
+import { QuotaStore } from "../QuotaStore.js"
 import * as Redis from "../Redis.js"
+import * as Batches from "./redis/batches.js"
 import * as Codec from "./redis/codec.js"
-import * as Scripts from "./redis/scripts.js"
+import { errorIn } from "./redis/errors.js"
+import * as Operations from "./redis/operations.js"
 
 /**
  * @since 0.1.0
@@ -40,29 +42,11 @@ export interface Options {
   readonly time?: "server" | "clock" | undefined
 }
 
-type Answer = ReadonlyArray<number>
 type Granted = Extract<Decision, { readonly _tag: "Granted" }>
 type Refused = Extract<Decision, { readonly _tag: "Refused" }>
 
 const PAGE_KEYS = 100
 const SNAPSHOT_MS = 60_000
-
-const described: ReadonlyArray<readonly [said: string, description: string]> = [
-  ["SNOWGUARD newer", "a newer version of this server counts under this prefix; update this server"],
-  [
-    "SNOWGUARD windows",
-    "other servers count in other windows under this prefix; use the same windows in all of them, or another prefix"
-  ]
-]
-
-const errorIn =
-  (operation: string) =>
-  ({ description, retryAfterMs }: Redis.RedisError): QuotaStoreError =>
-    new QuotaStoreError({
-      operation,
-      description: described.find(([said]) => description.includes(said))?.[1] ?? description,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs })
-    })
 
 /** By the slots of a cluster: all together where there is only one node. */
 const grouped = <A>(
@@ -78,7 +62,7 @@ const grouped = <A>(
   return [...groups.values()]
 }
 
-const at = (answer: Answer, index: number): number => answer[index] ?? Number.NaN
+const nothing: Decision = { _tag: "Granted", reservation: "", usage: [] }
 
 /**
  * @since 0.1.0
@@ -88,211 +72,126 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<Context.Tag.Service<QuotaStore>, never, Redis.Redis> =>
   Effect.gen(function* () {
+    const { time = "server", windows: mode = "fixed" } = options
     const redis = yield* Redis.Redis
-    const rolling = options.windows === "rolling" ? 1 : 0
-    const unique = (yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)).toString(36)
-    let nextId = 0
+    const submit = yield* Batches.make({ redis, mode, time })
+    const server = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
+    let serial = 0
 
-    /** One script over these scope keys. */
-    const run = (
-      operation: string,
-      script: Script,
-      keys: ReadonlyArray<string>,
-      args: ReadonlyArray<string | number>
-    ): Effect.Effect<Answer, QuotaStoreError> => {
-      const redisKeys = keys.flatMap((key) => Codec.redisKeys(redis.prefix, key))
-      const call = (now: string | number) =>
-        Effect.mapBoth(redis.run(script, redisKeys, [now, rolling, ...args]), {
-          onSuccess: Codec.doubles,
-          onFailure: errorIn(operation)
-        })
-      return options.time === "clock" ? Effect.flatMap(Clock.currentTimeMillis, call) : call("")
-    }
+    /** All keys where they are: in a cluster, those of one script share one. */
+    const groupOf = (key: string): string | undefined => (redis.cluster ? key : undefined)
 
-    /** The charges of one script. */
     const decide = (
       operation: string,
       charges: ReadonlyArray<Charge>,
-      field: string,
-      ttlMs: number
-    ): Effect.Effect<readonly [Granted["usage"], Codec.Part] | Refused, QuotaStoreError> => {
-      const keys = [...new Set(charges.map(({ key }) => key))]
-      const args: Array<string | number> = [field, Codec.numeral(ttlMs)]
-      for (const { amount, key, limit, postPaid, quota } of charges) {
-        args.push(
-          keys.indexOf(key) + 1,
-          Codec.codeOf(quota),
-          Codec.numeral(limit),
-          Codec.numeral(amount),
-          postPaid === true ? 1 : 0
-        )
-      }
-      return Effect.map(run(operation, Scripts.reserve, keys, args), (answer) => {
-        if (at(answer, 0) === 1) {
-          const usage = charges.map(({ key, limit, quota }, i) => ({
-            key,
-            quota,
-            used: at(answer, 3 * i + 3),
-            reserved: at(answer, 3 * i + 4),
-            resetAt: at(answer, 3 * i + 5),
-            limit
-          }))
-          return [usage, { field, keys, since: at(answer, 1), until: at(answer, 2) }]
-        }
-        const charge = charges[at(answer, 2)]
-        if (charge === undefined) throw new Error("a refusal that names no charge")
-        const { key, limit, quota } = charge
-        const [used, reserved, resetAt] = [at(answer, 3), at(answer, 4), at(answer, 5)]
-        return { _tag: "Refused", key, quota, limit, used, reserved, resetAt }
+      ttlMs: number | undefined
+    ): Effect.Effect<Decision, QuotaStoreError> =>
+      submit(operation, groupOf(charges[0]?.key ?? ""), () => {
+        if (ttlMs !== undefined) serial += 1
+        return Operations.reserve(charges, ttlMs, mode, server, serial)
       })
-    }
-
-    const finish = (
-      operation: string,
-      part: Codec.Part,
-      actual: ReadonlyArray<Actual>,
-      settles: boolean
-    ): Effect.Effect<boolean, QuotaStoreError> => {
-      const keys = [...new Set([...part.keys, ...actual.map(({ key }) => key)])]
-      const args = [
-        part.field,
-        Codec.numeral(part.since),
-        Codec.numeral(part.until),
-        part.keys.length,
-        settles ? 1 : 0,
-        ...actual.flatMap(({ amount, key, quota }) => [
-          keys.indexOf(key) + 1,
-          Codec.codeOf(quota),
-          Codec.numeral(amount)
-        ])
-      ]
-      return Effect.map(run(operation, Scripts.finish, keys, args), (answer) => at(answer, 0) === 1)
-    }
-
-    /** An id that is none of ours has a place of its own, where it is remembered that it was seen. */
-    const partsOf = (id: string): ReadonlyArray<Codec.Part> =>
-      Codec.decode(id) ?? [
-        { field: "id", keys: [`~${id}`], since: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY }
-      ]
-
-    const finishAll = (
-      operation: "settle" | "release",
-      id: string,
-      actual: ReadonlyArray<Actual>
-    ): Effect.Effect<void, QuotaStoreError> =>
-      Effect.forEach(
-        partsOf(id),
-        (part) => {
-          const settles = operation === "settle"
-          if (!redis.cluster) return finish(operation, part, actual, settles)
-          const [own, foreign] = [
-            actual.filter(({ key }) => part.keys.includes(key)),
-            Codec.decode(id) === undefined ? actual : []
-          ]
-          return Effect.flatMap(finish(operation, part, own, settles), (known) =>
-            known
-              ? Effect.void
-              : Effect.forEach(
-                  grouped(foreign, ({ key }) => key),
-                  (group) =>
-                    finish(operation, { ...part, keys: [group[0]?.key ?? ""], field: id }, group, settles)
-                )
-          )
-        },
-        { concurrency: "unbounded", discard: true }
-      )
-
-    const slots = (charges: ReadonlyArray<Charge>): ReadonlyArray<ReadonlyArray<Charge>> =>
-      redis.cluster ? grouped(charges, ({ key }) => key) : [charges]
 
     /** One group after the other; when one is refused or fails, what was taken before is given back. */
+    const decideApart = (
+      operation: string,
+      charges: ReadonlyArray<Charge>,
+      groups: ReadonlyArray<ReadonlyArray<Charge>>,
+      ttlMs: number | undefined
+    ): Effect.Effect<Decision, QuotaStoreError> =>
+      Effect.suspend(() => {
+        const ids: Array<string> = []
+        const usage: Array<Granted["usage"][number]> = []
+        const giveBack = Effect.suspend(() =>
+          Effect.forEach(ids, (id) => Effect.ignore(finish("release", id, [])), { discard: true })
+        )
+        return Effect.gen(function* () {
+          let refused: Refused | undefined = undefined
+          for (const group of groups) {
+            // After a refusal the others are only asked: which of them takes longest to clear?
+            const held: number | undefined = refused === undefined ? ttlMs : undefined
+            const decided: Decision = yield* decide(operation, group, held)
+            if (decided._tag === "Refused") {
+              if (refused === undefined || decided.resetAt > refused.resetAt) refused = decided
+            } else {
+              if (held !== undefined) ids.push(decided.reservation)
+              usage.push(...decided.usage)
+            }
+          }
+          if (refused !== undefined) {
+            yield* giveBack
+            return refused
+          }
+          const inOrder = charges.flatMap(
+            ({ key, quota }) => usage.find((own) => own.key === key && own.quota === quota) ?? []
+          )
+          return { _tag: "Granted" as const, reservation: Codec.joined(ids), usage: inOrder }
+        }).pipe(Effect.onError(() => giveBack))
+      })
+
     const decideAll = (
       operation: string,
       charges: ReadonlyArray<Charge>,
-      field: string,
-      ttlMs: number
+      ttlMs: number | undefined
     ): Effect.Effect<Decision, QuotaStoreError> => {
-      const groups = slots(charges)
-      const [only] = groups
-      if (groups.length === 1 && only !== undefined) {
-        return Effect.map(decide(operation, only, field, ttlMs), (decided) =>
-          "_tag" in decided ? decided : granted(charges, decided[0], [decided[1]], field)
-        )
-      }
-      const parts: Array<Codec.Part> = []
-      const usage: Array<Granted["usage"][number]> = []
-      return Effect.gen(function* () {
-        let refused: Refused | undefined = undefined
-        for (const group of groups) {
-          // After a refusal the others are only asked: which of them takes longest to clear?
-          const held: string = refused === undefined ? field : ""
-          const decided: readonly [Granted["usage"], Codec.Part] | Refused = yield* decide(
-            operation,
-            group,
-            held,
-            ttlMs
-          )
-          if ("_tag" in decided) {
-            if (refused === undefined || decided.resetAt > refused.resetAt) refused = decided
-          } else {
-            if (held !== "") parts.push(decided[1])
-            usage.push(...decided[0])
-          }
-        }
-        if (refused !== undefined) {
-          yield* giveBack(parts)
-          return refused
-        }
-        return granted(charges, usage, parts, field)
-      }).pipe(Effect.onError(() => giveBack(parts)))
+      if (charges.length === 0) return Effect.succeed(nothing)
+      if (!redis.cluster) return decide(operation, charges, ttlMs)
+      const groups = grouped(charges, ({ key }) => key)
+      return groups.length === 1
+        ? decide(operation, charges, ttlMs)
+        : decideApart(operation, charges, groups, ttlMs)
     }
 
-    const giveBack = (parts: ReadonlyArray<Codec.Part>) =>
-      Effect.forEach(parts, (part) => Effect.ignore(finish("release", part, [], false)), { discard: true })
+    type Finish = "submitted" | "settle" | "release"
 
-    const granted = (
-      charges: ReadonlyArray<Charge>,
-      usage: Granted["usage"],
-      parts: ReadonlyArray<Codec.Part>,
-      field: string
-    ): Granted => ({
-      _tag: "Granted",
-      reservation: field === "" ? "" : Codec.encode(parts),
-      usage:
-        usage.length === charges.length && redis.cluster
-          ? charges.flatMap(
-              ({ key, quota }) => usage.find((own) => own.key === key && own.quota === quota) ?? []
+    const finishPart = (operation: Finish, part: Codec.Part, actual: ReadonlyArray<Actual>, group?: string) =>
+      submit(operation, groupOf(group ?? part.keys[0] ?? ""), () =>
+        Operations.finish(operation, part, actual)
+      )
+
+    const finish = (
+      operation: Finish,
+      id: string,
+      actual: ReadonlyArray<Actual>
+    ): Effect.Effect<void, QuotaStoreError> => {
+      if (id === "") return Effect.void
+      const parts = Codec.decode(id)
+      if (parts === undefined) return finishUnknown(operation, id, actual)
+      const [only] = parts
+      if (!redis.cluster && parts.length === 1 && only !== undefined) {
+        return Effect.asVoid(finishPart(operation, only, actual))
+      }
+      return Effect.forEach(
+        parts,
+        (part) => {
+          const own = actual.filter(({ key }) => part.keys.includes(key))
+          return finishPart(operation, part, own)
+        },
+        { concurrency: "unbounded", discard: true }
+      )
+    }
+
+    const finishUnknown = (
+      operation: Finish,
+      id: string,
+      actual: ReadonlyArray<Actual>
+    ): Effect.Effect<void, QuotaStoreError> => {
+      if (operation === "submitted") return Effect.void
+      const part = Codec.unknown(id)
+      if (!redis.cluster) return Effect.asVoid(finishPart(operation, part, actual))
+      // There is one place that has heard of it, whatever keys it names this time.
+      return Effect.flatMap(finishPart("release", part, [], `~${Codec.idOf(part.record)}`), (known) =>
+        known
+          ? Effect.void
+          : Effect.forEach(
+              grouped(actual, ({ key }) => key),
+              (own) => finishPart(operation, part, own, own[0]?.key),
+              { discard: true }
             )
-          : usage
-    })
+      )
+    }
 
-    const nothing: Granted = { _tag: "Granted", reservation: "", usage: [] }
-
-    const usageIn = (
-      operation: string,
-      keys: ReadonlyArray<string>
-    ): Effect.Effect<ReadonlyArray<Usage>, QuotaStoreError> =>
-      keys.length === 0
-        ? Effect.succeed([])
-        : Effect.map(run(operation, Scripts.usage, keys, []), (answer) => {
-            let next = 0
-            return keys.flatMap((key) => {
-              const count = at(answer, next)
-              next += 1
-              const found: Array<Usage> = []
-              for (let i = 0; i < count; i++, next += 4) {
-                const quota = Codec.quotaOf(at(answer, next))
-                if (quota === undefined) continue
-                const [used, reserved, resetAt] = [
-                  at(answer, next + 1),
-                  at(answer, next + 2),
-                  at(answer, next + 3)
-                ]
-                found.push({ key, quota, used, reserved, resetAt })
-              }
-              return found.sort((a, b) => (a.quota < b.quota ? -1 : 1))
-            })
-          })
+    const usageOf = (operation: string, key: string): Effect.Effect<ReadonlyArray<Usage>, QuotaStoreError> =>
+      submit(operation, groupOf(key), () => Operations.usage(key))
 
     /** Redis has no order among its keys: those of the first page are kept for the pages after it. */
     let snapshot: { readonly at: number; readonly keys: ReadonlyArray<string> } | undefined
@@ -301,47 +200,32 @@ export const make = (
         !fresh && snapshot !== undefined && Math.abs(now - snapshot.at) < SNAPSHOT_MS
           ? Effect.succeed(snapshot.keys)
           : Effect.map(Effect.mapError(redis.scan(`${redis.prefix}q:*`), errorIn("list")), (found) => {
-              const keys = [...new Set(found.map((key) => Codec.scopeKeyOf(redis.prefix, key)))]
-                .filter((key) => !key.startsWith("~"))
-                .sort()
+              const keys = [...new Set(found.map((key) => Codec.scopeKeyOf(redis.prefix, key)))].sort()
               snapshot = { at: now, keys }
               return keys
             })
       )
 
     return QuotaStore.of({
-      reserve: (charges, ttlMs) =>
-        Effect.suspend(() => {
-          if (charges.length === 0) return Effect.succeed(nothing)
-          nextId += 1
-          return decideAll("reserve", charges, `${unique}-${nextId.toString(36)}`, ttlMs)
-        }),
-      check: (charges) =>
-        charges.length === 0 ? Effect.succeed(nothing) : decideAll("check", charges, "", 0),
-      submitted: (id) =>
-        Effect.forEach(
-          Codec.decode(id) ?? [],
-          (part) => run("submitted", Scripts.submitted, part.keys, [part.field]),
-          { concurrency: "unbounded", discard: true }
-        ),
-      settle: (id, actual) => (id === "" ? Effect.void : finishAll("settle", id, actual)),
-      release: (id) => (id === "" ? Effect.void : finishAll("release", id, [])),
-      usage: (key) => usageIn("usage", [key]),
+      reserve: (charges, ttlMs) => decideAll("reserve", charges, ttlMs),
+      check: (charges) => decideAll("check", charges, undefined),
+      submitted: (id) => finish("submitted", id, []),
+      settle: (id, actual) => finish("settle", id, actual),
+      release: (id) => finish("release", id, []),
+      usage: (key) => usageOf("usage", key),
       list: (cursor) =>
         Effect.flatMap(sortedKeys(cursor === undefined), (all) => {
           const keys = cursor === undefined ? all : all.filter((key) => key > cursor)
           const page = keys.slice(0, PAGE_KEYS)
-          const pages = redis.cluster ? page.map((key) => [key]) : [page]
           return Effect.map(
-            Effect.forEach(pages, (own) => usageIn("list", own), { concurrency: "unbounded" }),
+            Effect.forEach(page, (key) => usageOf("list", key), { concurrency: "unbounded" }),
             (usage) => ({
               usage: usage.flat(),
               next: keys.length > PAGE_KEYS ? page[PAGE_KEYS - 1] : undefined
             })
           )
         }),
-      reset: (key, quota) =>
-        Effect.asVoid(run("reset", Scripts.reset, [key], [quota === undefined ? "" : Codec.codeOf(quota)]))
+      reset: (key, quota) => submit("reset", groupOf(key), () => Operations.reset(key, quota))
     })
   })
 

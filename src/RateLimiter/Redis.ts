@@ -20,9 +20,11 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as BucketLimits from "../core/BucketLimits.js"
 import { withoutStack } from "../internal/withoutStack.js"
-import type { Admission, Bucket, Options as Limits, Request, ScopeStatus } from "../RateLimiter.js"
+import type { Admission, Options as Limits, Request } from "../RateLimiter.js"
 import * as RateLimiter from "../RateLimiter.js"
 import * as Redis from "../Redis.js"
+import type { Line } from "./redisLines.js"
+import { encoded, inRedis, price, shareOfAll, statusOf } from "./redisLines.js"
 import * as Script from "./script.js"
 
 /**
@@ -34,68 +36,8 @@ export interface Options extends Limits {
   readonly time?: "server" | "clock" | undefined
 }
 
-/** A bucket in Redis; times in whole microseconds. */
-interface Line {
-  readonly key: string
-  readonly line: BucketLimits.Line
-  readonly interval: number
-  readonly depth: number
-  readonly startDebt: number
-}
-
 const HINT_JITTER = 0.2
 const MAX_WAIT_MS = 2_147_483_647
-
-/** Rounded up, as in memory: never faster than configured. */
-const micros = (ms: number): number => Math.ceil(ms * 1000)
-
-const inRedis = (key: string, line: BucketLimits.Line): Line => {
-  const interval = micros(1000 / line.rate)
-  const depth = micros((line.burst * interval) / 1000)
-  const initial = line.burst - line.startDebt / line.interval
-  return { key, line, interval, depth, startDebt: Math.max(0, depth - Math.floor(initial * interval)) }
-}
-
-const price = ({ interval }: Line, cost: number): number => Math.ceil(cost * interval)
-
-const encoded = (name: string): string => encodeURIComponent(name)
-
-const shareOf = (bucket: Bucket, replicas: number): Bucket => {
-  const burst = Math.max(1, bucket.burst / replicas)
-  const { initial } = bucket
-  return {
-    rate: bucket.rate / replicas,
-    burst,
-    ...(initial === undefined ? {} : { initial: Math.min(burst, initial / replicas) })
-  }
-}
-
-/** What one of `replicas` servers may let through on its own. */
-const shareOfAll = (limits: Limits, replicas: number): Limits => ({
-  global: shareOf(limits.global, replicas),
-  classes: Object.fromEntries(
-    Object.entries(limits.classes).map(([name, bucket]) => [name, bucket && shareOf(bucket, replicas)])
-  ),
-  tiers: Object.fromEntries(
-    Object.entries(limits.tiers).map(([name, { client, total }]) => [
-      name,
-      {
-        client: shareOf(client, replicas),
-        ...(total === undefined ? {} : { total: shareOf(total, replicas) })
-      }
-    ])
-  ),
-  maxClients: limits.maxClients
-})
-
-const statusOf = ({ depth, interval, line }: Line, debt: number): ScopeStatus => ({
-  scope: line.scope,
-  name: line.name,
-  ratePerSecond: line.rate,
-  burst: line.burst,
-  remaining: Math.max(Math.floor(Math.min((depth - debt) / interval, line.burst)), 0),
-  resetMs: Math.ceil(debt / 1000)
-})
 
 const doubleAt = (answer: Buffer, index: number): number => answer.readDoubleLE(8 * index)
 

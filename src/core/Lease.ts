@@ -236,12 +236,15 @@ export const reset = <Quota extends string>(
   quota?: Quota
 ): void => {
   QuotaLedger.reset(state.ledger, now, key, quota)
-  for (const budget of state.budgets.values()) {
-    if (budget.key !== key || (quota !== undefined && budget.quota !== quota)) continue
+  const concerned = [...state.budgets.values()].filter(
+    (budget) => budget.key === key && (quota === undefined || budget.quota === quota)
+  )
+  for (const budget of concerned) {
     for (const held of [budget.now, ...budget.earlier]) held.leased = held.open?.part.amount ?? 0
     budget.others = 0
-    settleUp(state, budget)
   }
+  // Only now: this can close a lease that others of them are part of.
+  for (const budget of concerned) settleUp(state, budget)
 }
 
 /** Gives back all that is left. What is held by calls that are not finished counts as spent. */

@@ -157,4 +157,16 @@ describe("leases", () => {
       expect(trips.count).toBe(10)
     })
   )
+
+  it.scoped("that cover several quotas leave nothing used behind when all of them are forgotten", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(Date.UTC(2031, 4, 5, 12, 30))
+      const store = yield* worker(yield* QuotaStore.makeMemory(), { workers: 1, skewMs: 0 })
+      yield* store.reserve([charge(0, 5)], DAY)
+      yield* store.reserve([charge(2, 5), charge(0, 5, { quota: "bytes_per_day" })], DAY)
+      yield* store.reset("global")
+      const used = (yield* store.usage("global")).map(({ used }) => used)
+      expect(used.every((amount) => amount === 0)).toBe(true)
+    })
+  )
 })

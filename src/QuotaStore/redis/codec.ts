@@ -2,6 +2,7 @@
  * How quotas are named in Redis, where their names would be repeated a million times; and the ids of
  * reservations, which say where a reservation is.
  */
+import { createHash } from "node:crypto"
 import { QuotaName } from "../../QuotaStore.js"
 
 /** Below 64: counted by the hour. From 64 on: by the day. Never used for anything else again. */
@@ -20,66 +21,84 @@ export const codeOf = (quota: QuotaName): number => codes[quota]
 /** A quota of a later version has a code that nobody here knows. */
 export const quotaOf = (code: number): QuotaName | undefined => names.get(code)
 
-/** As Lua reads it. */
-export const numeral = (value: number): string | number =>
-  Number.isFinite(value) ? value : value > 0 ? "1e999" : "-1e999"
-
 /** A client may be called anything; braces would cut its hash tag short. */
 export const tagOf = (key: string): string =>
-  key.replace(/[%{}]/g, (character) => encodeURIComponent(character))
-const keyOf = (tag: string): string => decodeURIComponent(tag.replace(/%(?!25|7B|7D)/g, "%25"))
+  /[%{}]/.test(key) ? key.replace(/[%{}]/g, (character) => encodeURIComponent(character)) : key
+const keyOf = (tag: string): string =>
+  tag.includes("%") ? decodeURIComponent(tag.replace(/%(?!25|7B|7D)/g, "%25")) : tag
 
-/** The two Redis keys of a scope key. */
-export const redisKeys = (prefix: string, key: string): readonly [counters: string, reservations: string] => {
-  const tag = tagOf(key)
-  return [`${prefix}q:{${tag}}`, `${prefix}r:{${tag}}`]
-}
+/** The Redis key with the counters of a scope key. */
+export const countersOf = (prefix: string, key: string): string => `${prefix}q:{${tagOf(key)}}`
+
+/** What knows the reservations of a group of scope keys: all, or in a cluster those of one hash tag. */
+export const journalOf = (
+  prefix: string,
+  group: string | undefined
+): readonly [meta: string, journal: string] =>
+  group === undefined
+    ? [`${prefix}meta`, `${prefix}journal`]
+    : [`${prefix}m:{${tagOf(group)}}`, `${prefix}r:{${tagOf(group)}}`]
 
 /** The scope key of a Redis key with counters. */
 export const scopeKeyOf = (prefix: string, redisKey: string): string =>
   keyOf(redisKey.slice(prefix.length + 3, -1))
 
-/** What is known of one part of a reservation: its keys are in one script. */
+/** A reservation over the keys of one group, as it is remembered in Redis (`ledger.ts`). */
 export interface Part {
-  readonly field: string
+  readonly record: Buffer
   readonly keys: ReadonlyArray<string>
-  /** When it was reserved, and when the last of its slices is over. */
-  readonly since: number
-  readonly until: number
 }
 
-const VERSION = "r1"
+const VERSION = "r2:"
+const NAMES_AT = 26
 
-const encodePart = ({ field, keys, since, until }: Part): string =>
-  [VERSION, field, since.toString(36), until.toString(36), ...keys.map(encodeURIComponent)].join(":")
+/** The id of the reservation whose record is there. */
+export const idOf = (bytes: Buffer, start = 0, stop = bytes.length): string =>
+  VERSION + bytes.toString("base64url", start, stop)
 
-export const encode = (parts: ReadonlyArray<Part>): string => parts.map(encodePart).join("|")
+/** One id for reservations in several groups. */
+export const joined = (ids: ReadonlyArray<string>): string => ids.join("|")
+
+const ENTRY_BYTES = 11
 
 const decodePart = (text: string): Part | undefined => {
-  const [version, field, since, until, ...keys] = text.split(":")
-  if (version !== VERSION || field === undefined || keys.length === 0) return undefined
-  const times = [parseInt(since ?? "", 36), parseInt(until ?? "", 36)]
-  const [from, to] = times
-  if (from === undefined || to === undefined || !Number.isSafeInteger(from) || !Number.isSafeInteger(to)) {
-    return undefined
+  if (!text.startsWith(VERSION)) return undefined
+  const record = Buffer.from(text.slice(VERSION.length), "base64url")
+  if (record.length < NAMES_AT + 2) return undefined
+  const stop = NAMES_AT + record.readUInt16LE(NAMES_AT - 2)
+  if (stop + 2 > record.length) return undefined
+  const keys: Array<string> = []
+  let at = NAMES_AT
+  while (at + 2 <= stop) {
+    const next = at + 2 + record.readUInt16LE(at)
+    keys.push(keyOf(record.toString("utf8", at + 2, next)))
+    at = next
   }
-  try {
-    return { field, since: from, until: to, keys: keys.map(decodeURIComponent) }
-  } catch {
-    return undefined
+  const entries = record.readUInt16LE(stop)
+  if (at !== stop || keys.length === 0 || record.length !== stop + 2 + entries * ENTRY_BYTES) return undefined
+  for (let i = 0; i < entries; i++) {
+    const key = record.readUInt16LE(stop + 2 + i * ENTRY_BYTES)
+    if (key < 1 || key > keys.length) return undefined
   }
+  return { record, keys }
 }
 
 /** The parts of an id of ours; undefined when it is not. */
 export const decode = (id: string): ReadonlyArray<Part> | undefined => {
-  const parts = id.split("|").map(decodePart)
-  const known = parts.filter((part) => part !== undefined)
-  return known.length === parts.length ? known : undefined
+  if (!id.startsWith(VERSION)) return undefined
+  const parts: Array<Part> = []
+  for (const text of id.includes("|") ? id.split("|") : [id]) {
+    const part = decodePart(text)
+    if (part === undefined) return undefined
+    parts.push(part)
+  }
+  return parts
 }
 
-/** The doubles of an answer. */
-export const doubles = (answer: Buffer): ReadonlyArray<number> => {
-  const values: Array<number> = []
-  for (let at = 0; at + 8 <= answer.length; at += 8) values.push(answer.readDoubleLE(at))
-  return values
+/** What stands for a reservation that is none of ours: nothing was charged, before any time we know. */
+export const unknown = (id: string): Part => {
+  const record = Buffer.alloc(NAMES_AT + 2)
+  record.writeDoubleLE(Number.NEGATIVE_INFINITY)
+  createHash("sha1").update(id).digest().copy(record, 8, 0, 16)
+  return { record, keys: [] }
 }

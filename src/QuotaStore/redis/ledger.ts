@@ -1,179 +1,208 @@
 /**
- * The rules of quotas (`core/QuotaLedger.ts`) in Lua, where Redis can run them as one step. What every
- * script begins with; `scripts.ts` has the steps themselves.
- *
- * For each scope key two Redis keys with one hash tag: `KEYS[2i-1]` is a string, the counters; `KEYS[2i]`
- * is a hash, the reservations that are not finished or may still be corrected.
+ * The rules of quotas (`core/QuotaLedger.ts`) in Lua, where Redis can run them as one step: what is kept,
+ * and what time does to it. `scripts.ts` has the steps themselves.
  *
  * ```
- * counters     version B, rolling B, last d, birth d, due d, until d, records I4, n H,
- *              n x (code B, slice I4, used d, reserved d)
- * reservation  state c (h held, s submitted, f expired and freed, c expired and charged, x finished),
- *              expiry d, n B, n x (code B, slice I4, amount d)
+ * KEYS[1]  meta      string  version B, rolling B, last d, birth d, due d, till d
+ * KEYS[2]  journal   zset    every reservation that is not finished or may still be corrected:
+ *                            state c1, record; by the time at which something happens to it.
+ *                            h held, s submitted: expires. f freed, c charged by expiry, x finished though
+ *                            unknown: is forgotten
+ * KEYS[3]..  counters  string  n H, soonest d, n x (code B, slice I4, used d, reserved d)
+ *
+ * record   since d, unique c16, bytes H, (length H, name) x keys, n H, n x (key H, code B, amount d)
  * ```
+ *
+ * There is one meta and one journal, which know all reservations; in a cluster, one for each hash tag. The
+ * record is also what the id of the reservation says, so that whoever finishes it names the member of the
+ * journal itself and brings along what was charged: a reservation costs one member, whatever it is over.
  *
  * Invariants
- *  - a key knows all that concerns it, so that a reservation over several keys is as many parts, each of
- *    which expires by the same rule at the same time;
- *  - `last` is the latest time a key was changed: its time never runs backwards;
- *  - `birth` is when a key was first seen: what was reserved before has been lost (FLUSHALL), and `due` is
- *    a time before which no reservation of it expires or can be forgotten;
- *  - both Redis keys live until the last slice in them is over, and a little longer;
- *  - numbers are doubles from end to end, packed as such: no text, no rounding, exact to 2^53.
+ *  - `last` is the latest time anything was changed: time never runs backwards;
+ *  - `birth` is when meta was first written: what was reserved before has been lost (FLUSHALL);
+ *  - nothing in the journal is due before `due`;
+ *  - counters live until the last slice in them is over, meta and journal for days longer than any slice,
+ *    and a member that is never due keeps the journal from being emptied, which would end its time to live;
+ *  - counters whose slices are the same as before are overwritten in place;
+ *  - numbers are doubles from end to end, packed as such: no text, no rounding, exact to 2^53;
+ *  - expiry reaches counters that no key of the call names. One server, or one hash tag, has them all.
  *
- * `ARGV[1]` is the time in milliseconds, or empty for the server's; `ARGV[2]` is 1 for rolling windows.
+ * `ARGV`: the time in milliseconds, or empty for the server's; 1 for rolling windows; the prefix; the steps.
  */
 const GRACE_MS = 60_000
+const META_MS = 3 * 86_400_000
+/** More than a call makes: who comes after an idle night does not pay for it alone. */
+const REAPED = 100
 
 export const ledger = `
-local floor, max, min, pack, unpack1 = math.floor, math.max, math.min, struct.pack, struct.unpack
+local floor, max, min, INF = math.floor, math.max, math.min, math.huge
+local pack, unpack1, rep, sub, call = struct.pack, struct.unpack, string.rep, string.sub, redis.call
+local JOURNAL, prefix, blob = KEYS[2], ARGV[3], ARGV[4]
 local rolling = tonumber(ARGV[2])
-local HOURS = rolling == 1 and 60000 or 3600000
-local DAYS = rolling == 1 and 1440000 or 86400000
-local SLICES = rolling == 1 and 61 or 1
-local INF = math.huge
+local HOURS, DAYS, SLICES = 3600000, 86400000, 1
+if rolling == 1 then HOURS, DAYS, SLICES = 60000, 1440000, 61 end
 local now
 if ARGV[1] == '' then
-  local t = redis.call('TIME')
+  local t = call('TIME')
   now = t[1] * 1000 + floor(t[2] / 1000)
 else
   now = tonumber(ARGV[1])
 end
+local raws = call('MGET', unpack(KEYS))
+local born, birth, due, till = INF, now, -INF, -INF
+if raws[1] then
+  local version, mode, last
+  version, mode, last, birth, due, till = unpack1('<BBdddd', raws[1])
+  if version ~= 1 then return redis.error_reply('SNOWGUARD newer') end
+  if mode ~= rolling then return redis.error_reply('SNOWGUARD windows') end
+  if last > now then now = last end
+  born = birth
+end
+local hour, day = floor(now / HOURS), floor(now / DAYS)
+local K, byKey, dirty, changed = {}, {}, {}, false
+-- Most calls of a script look alike: their formats are put together once.
+local formats = {}
+local function format(unit, n)
+  local all = formats[unit]
+  if not all then all = {}; formats[unit] = all end
+  local known = all[n]
+  if not known then known = '<' .. rep(unit, n); all[n] = known end
+  return known
+end
 
-local function width(code) if code < 64 then return HOURS end return DAYS end
-local function ends(code, slice) return (slice + SLICES) * width(code) end
 
-local function bucketOf(k, code, slice)
-  local b = k.b
-  for i = #b, 1, -1 do
-    local x = b[i]
-    if x[1] == code and x[2] == slice then return x end
+local function ends(code, slice)
+  if code < 64 then return (slice + SLICES) * HOURS end
+  return (slice + SLICES) * DAYS
+end
+
+-- t is flat: code, slice, used, reserved of each bucket, oldest first.
+local function load(key, raw)
+  local k
+  if raw then
+    local n, soonest = unpack1('<Hd', raw)
+    k = {key = key, t = {unpack1(format('BI4dd', n), raw, 11)}, n = 4 * n, soonest = soonest, length = #raw, dirty = false, grown = false}
+    if soonest <= now then
+      local t, kept, left = k.t, {}, 0
+      soonest = INF
+      for i = 1, k.n, 4 do
+        local over = ends(t[i], t[i + 1])
+        if now < over then
+          kept[left + 1], kept[left + 2], kept[left + 3], kept[left + 4] = t[i], t[i + 1], t[i + 2], t[i + 3]
+          left = left + 4
+          soonest = min(soonest, over)
+        end
+      end
+      k.t, k.n, k.soonest = kept, left, soonest
+    end
+  else
+    k = {key = key, t = {}, n = 0, soonest = INF, length = 0, dirty = false, grown = false}
   end
-  local x = {code, slice, 0, 0}
-  b[#b + 1] = x
-  return x
+  byKey[key] = k
+  return k
+end
+
+local function touch(k)
+  if not k.dirty then
+    k.dirty = true
+    dirty[#dirty + 1] = k
+  end
+end
+
+local function append(k, code, slice)
+  local t, i = k.t, k.n + 1
+  t[i], t[i + 1], t[i + 2], t[i + 3] = code, slice, 0, 0
+  k.n, k.grown = i + 3, true
+  k.soonest = min(k.soonest, ends(code, slice))
+  return i
 end
 
 local function book(k, code, slice, used, reserved)
-  if now < ends(code, slice) then
-    local x = bucketOf(k, code, slice)
-    x[3] = max(0, x[3] + used)
-    x[4] = max(0, x[4] + reserved)
+  if now >= (slice + SLICES) * (code < 64 and HOURS or DAYS) then return end
+  local t, i = k.t, 1
+  while i <= k.n and not (t[i] == code and t[i + 1] == slice) do i = i + 4 end
+  if i > k.n then i = append(k, code, slice) end
+  t[i + 2] = max(0, t[i + 2] + used)
+  t[i + 3] = max(0, t[i + 3] + reserved)
+  if not k.dirty then touch(k) end
+end
+
+-- The entries of a record, flat: number of the key, code, amount; and the hour and day they are booked in.
+local function entriesOf(record)
+  local n, pos = unpack1('<H', record, unpack1('<H', record, 25) + 27)
+  local since = unpack1('<d', record)
+  return {unpack1(format('HBd', n), record, pos)}, 3 * n, since, floor(since / HOURS), floor(since / DAYS)
+end
+
+local function overOf(e, n, hours, days)
+  local over = -INF
+  for i = 2, n, 3 do over = max(over, ends(e[i], e[i] < 64 and hours or days)) end
+  return n == 0 and INF or over
+end
+
+local function bookAll(keys, e, n, hours, days, used, reserved)
+  for i = 1, n, 3 do
+    local code, amount = e[i + 1], e[i + 2]
+    book(keys[e[i]], code, code < 64 and hours or days, used * amount, reserved * amount)
   end
 end
 
--- A hash that becomes empty is gone, and with it the time it was to live: hence the count.
-local function drop(k, id)
-  k.count = k.count - redis.call('HDEL', KEYS[2 * k.i], id)
+local function journal(score, state, record)
+  call('ZADD', JOURNAL, score, state .. record)
+  due = min(due, score)
+  changed = true
 end
 
--- To be said of each reservation after it has been written.
-local function lives(k, till)
-  if till > k.till or k.count == 0 then
-    k.till = max(till, k.till)
-    redis.call('PEXPIRE', KEYS[2 * k.i], string.format('%.0f', max(k.till - now, 0) + ${GRACE_MS}))
-  end
-  k.count = k.count + 1
-end
-
-local function save(k)
-  local parts, till = {''}, k.till
-  for i, x in ipairs(k.b) do
-    parts[i + 1] = pack('<BI4dd', x[1], x[2], x[3], x[4])
-    till = max(till, ends(x[1], x[2]))
-  end
-  parts[1] = pack('<BBddddI4H', 1, rolling, now, k.birth, k.due, k.till, k.count, #k.b)
-  local ttl = string.format('%.0f', max(till, now) - now + ${GRACE_MS})
-  redis.call('SET', KEYS[2 * k.i - 1], table.concat(parts), 'PX', ttl)
-end
-
-local function entriesOf(raw)
-  local state, expiry, n, pos = unpack1('<c1dB', raw)
-  local entries, over = {}, -INF
-  for i = 1, n do
-    local code, slice, amount
-    code, slice, amount, pos = unpack1('<BI4d', raw, pos)
-    entries[i] = {code, slice, amount}
-    over = max(over, ends(code, slice))
-  end
-  return state, expiry, entries, over
-end
+for i = 3, #KEYS do K[i] = byKey[KEYS[i]] or load(KEYS[i], raws[i]) end
 
 -- Frees or charges what has expired, and forgets what no longer matters.
-local function expire(k)
-  local all, due, r = redis.call('HGETALL', KEYS[2 * k.i]), INF, KEYS[2 * k.i]
-  for i = 1, #all, 2 do
-    local state, expiry, entries, over = entriesOf(all[i + 1])
-    if (state == 'h' or state == 's') and expiry <= now then
-      local charged = state == 's'
-      for _, e in ipairs(entries) do book(k, e[1], e[2], charged and e[3] or 0, -e[3]) end
-      state = charged and 'c' or 'f'
-      redis.call('HSET', r, all[i], state .. string.sub(all[i + 1], 2))
-    end
-    local next = expiry
-    if state == 'f' or state == 'c' then next = over end
-    if next <= now then drop(k, all[i]) else due = min(due, next) end
-  end
-  k.due = due
-  save(k)
-end
-
-local function prune(k)
-  local kept = k.b
-  for i = 1, #kept do
-    if now >= ends(kept[i][1], kept[i][2]) then
-      kept = {}
-      for _, x in ipairs(k.b) do
-        if now < ends(x[1], x[2]) then kept[#kept + 1] = x end
+if due <= now then
+  local found = call('ZRANGEBYSCORE', JOURNAL, '-inf', now, 'LIMIT', 0, ${REAPED})
+  for _, member in ipairs(found) do
+    local state, record = sub(member, 1, 1), sub(member, 2)
+    if state == 'h' or state == 's' then
+      local keys, pos, stop = {}, 27, 27 + unpack1('<H', record, 25)
+      while pos < stop do
+        local name
+        name, pos = unpack1('<Hc0', record, pos)
+        local key = prefix .. 'q:{' .. name .. '}'
+        keys[#keys + 1] = byKey[key] or load(key, call('GET', key))
       end
-      k.b = kept
-      return
+      local e, n, _, hours, days = entriesOf(record)
+      local over = overOf(e, n, hours, days)
+      bookAll(keys, e, n, hours, days, state == 's' and 1 or 0, -1)
+      if now < over then journal(over, state == 's' and 'c' or 'f', record) end
     end
   end
+  if #found > 0 then call('ZREM', JOURNAL, unpack(found)) end
+  local first = call('ZRANGE', JOURNAL, 0, 0, 'WITHSCORES')[2]
+  due = first and first ~= 'inf' and tonumber(first) or INF
+  changed = true
 end
+`
 
-local function load()
-  local keys = {}
-  for i = 1, #KEYS / 2 do keys[i] = KEYS[2 * i - 1] end
-  local raws = redis.call('MGET', unpack(keys))
-  for i = 1, #keys do
-    local raw = raws[i]
-    local k = {i = i, b = {}, due = INF, till = -INF, count = 0, birth = false}
-    if raw then
-      local version, mode, last, n, pos
-      version, mode, last, k.birth, k.due, k.till, k.count, n, pos = unpack1('<BBddddI4H', raw)
-      if version ~= 1 then return nil, 'SNOWGUARD newer' end
-      if mode ~= rolling then return nil, 'SNOWGUARD windows' end
-      if last > now then now = last end
-      for j = 1, n do
-        local code, slice, used, reserved
-        code, slice, used, reserved, pos = unpack1('<BI4dd', raw, pos)
-        k.b[j] = {code, slice, used, reserved}
-      end
-    end
-    keys[i] = k
+/** Writes what has changed. */
+export const save = `
+for j = 1, #dirty do
+  local k = dirty[j]
+  local n = k.n / 4
+  local raw = pack('<Hd', n, k.soonest) .. pack(format('BI4dd', n), unpack(k.t, 1, k.n))
+  if k.length == #raw and not k.grown then
+    call('SETRANGE', k.key, 0, raw)
+  else
+    local over = now
+    for i = 1, k.n, 4 do over = max(over, ends(k.t[i], k.t[i + 1])) end
+    call('SET', k.key, raw, 'PX', string.format('%.0f', over - now + ${GRACE_MS}))
   end
-  for i = 1, #keys do
-    local k = keys[i]
-    k.born = k.birth
-    if not k.birth then k.birth = now end
-    prune(k)
-    if k.due <= now then expire(k) end
-  end
-  return keys
 end
-
-local function sums(k, code)
-  local used, reserved, newest = 0, 0, false
-  for _, x in ipairs(k.b) do
-    if x[1] == code then
-      used = used + x[3]
-      reserved = reserved + x[4]
-      newest = x[2]
-    end
+if changed or #dirty > 0 then
+  if till - now < ${META_MS - 86_400_000} then
+    till = now + ${META_MS}
+    call('ZADD', JOURNAL, 'inf', '')
+    call('PEXPIRE', JOURNAL, ${META_MS})
+    call('SET', KEYS[1], pack('<BBdddd', 1, rolling, now, birth, due, till), 'PX', ${META_MS})
+  else
+    call('SETRANGE', KEYS[1], 0, pack('<BBdddd', 1, rolling, now, birth, due, till))
   end
-  return used, reserved, newest
 end
-
-local function doubles(values) return pack('<' .. string.rep('d', #values), unpack(values)) end
 `
