@@ -8,8 +8,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ResultShape from "../core/ResultShape.js"
 import type { Attempt } from "../Guard.js"
-import type { Cell, Column, Row, Statement, Warehouse, WarehouseError } from "../Warehouse.js"
 import { spans } from "../Telemetry.js"
+import type { Cell, Column, Row, Statement, Warehouse, WarehouseError } from "../Warehouse.js"
+import { CurrentNotes } from "./callNotes.js"
 
 export interface Request {
   readonly statement: Omit<Statement, "requestId" | "timeoutMs" | "maxRows">
@@ -75,12 +76,15 @@ export const collect = Effect.fnUntraced(
     attempt: Attempt,
     request: Request
   ): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
+    const notes = yield* CurrentNotes
+    const part = request.part ?? 0
+    notes.sent(part, request.statement.sql)
     yield* attempt.markSent
     const result = yield* warehouse.execute({
       ...request.statement,
       timeoutMs: Math.min(request.timeoutMs, attempt.timeoutMs),
       maxRows: request.maxRows + 1,
-      requestId: partId(attempt.requestId, request.part ?? 0)
+      requestId: partId(attempt.requestId, part)
     })
     const pick = picker(result.columns, request.pick)
     const described = result.columns.map(({ name, type }) => ({ name, type }))
@@ -92,11 +96,13 @@ export const collect = Effect.fnUntraced(
       return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
     })
     const { cutCells, truncated } = shape
+    const rows = ResultShape.rows(shape)
+    notes.received(part, { queryId: result.queryId, rows: rows.length, bytes: shape.bytes })
     const byQuota = truncated?.reason === "bytes" && attempt.bytesLeft < request.maxBytes
     return {
       queryId: result.queryId,
       columns: result.columns,
-      rows: ResultShape.rows(shape),
+      rows,
       cutCells,
       truncated: byQuota ? { reason: "quota", limit: truncated.limit } : truncated
     }

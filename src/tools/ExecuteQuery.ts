@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { CurrentNotes } from "../internal/callNotes.js"
 import * as Names from "../internal/names.js"
 import * as RowsQuery from "../internal/rowsQuery.js"
 import * as Fields from "../internal/toolSchemas.js"
@@ -72,6 +73,8 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("Execute query"),
     handler: Effect.fnUntraced(function* (input, { progress }) {
       const sql = yield* onlyOne(input)
+      const notes = yield* CurrentNotes
+      notes.asked(sql)
       const database = yield* Names.namespace(input.database)
       const schema = yield* Names.namespace(input.schema)
       const { client } = yield* CurrentPrincipal
