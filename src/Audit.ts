@@ -30,6 +30,8 @@ export interface Entry {
   readonly client: string
   readonly tier: string
   readonly tool: string
+  /** Of an operator's action: to whom or what it was done. */
+  readonly target?: string | undefined
   /** Canonical text of the statement; written as the settings say. */
   readonly statement?: string | undefined
   /** `ok`, `cancelled`, or the code of the refusal or error. */
@@ -100,13 +102,18 @@ const BATCH = 1_000
 const codeOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
 
+/** Characters of a statement that are written: what waits for the disk is bounded by lines. */
+const MAX_TEXT = 16_384
+
+const cut = (text: string): string => (text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`)
+
 const line = (entry: Entry, timeMs: number, statements: FileOptions["statements"]): string => {
   const { statement, ...rest } = entry
   const told =
     statement === undefined || statements === "none"
       ? {}
       : statements === "text"
-        ? { statement }
+        ? { statement: cut(statement) }
         : { statement_sha256: createHash("sha256").update(statement).digest("hex") }
   // JSON leaves no line break in a value: a statement cannot forge a line.
   return `${JSON.stringify({ time: DateTime.formatIso(DateTime.unsafeMake(timeMs)), ...rest, ...told })}\n`

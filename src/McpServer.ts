@@ -21,7 +21,9 @@ import * as ParseResult from "effect/ParseResult"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { Audit } from "./Audit.js"
 import * as ErrorReport from "./ErrorReport.js"
+import { CallNotes, CurrentNotes } from "./internal/callNotes.js"
 import * as JsonSchema from "./internal/jsonSchema.js"
 import * as RequestId from "./internal/requestId.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
@@ -89,9 +91,11 @@ const errorResult = (report: ErrorReport.ErrorReport): CallToolResult => ({
   _meta: { [ErrorReport.metaKey]: report }
 })
 
-const codeOf = (result: CallToolResult): string => {
+const isReport = Schema.is(ErrorReport.ErrorReport)
+
+const reportOf = (result: CallToolResult): ErrorReport.ErrorReport | undefined => {
   const report = result._meta?.[ErrorReport.metaKey]
-  return typeof report === "object" && report !== null && "code" in report ? String(report.code) : "INTERNAL"
+  return isReport(report) ? report : undefined
 }
 
 const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
@@ -110,6 +114,7 @@ const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
 export const make = (options: Options) =>
   Effect.gen(function* () {
     const toolbox = yield* Toolbox
+    const audit = yield* Audit
     const nextReference = yield* RequestId.make
     const listing: ListToolsResult = { tools: toolbox.tools.map(describe) }
 
@@ -173,24 +178,36 @@ export const make = (options: Options) =>
       )
     }
 
-    /** The boundary: the span, the count, and the time of a call, however it ends. */
+    /** The boundary: the span, the count, the time and the audit of a call, however it ends. */
     const call = (tool: Tool.Any, input: unknown, context: Tool.Context, { client, tier }: Principal) =>
       Effect.clockWith((clock) => {
         const started = unsafeMonotonicMillis(clock)
-        const record = (outcome: string) =>
-          Telemetry.recordCall({ tool: tool.name, tier, outcome, ms: unsafeMonotonicMillis(clock) - started })
+        const notes = new CallNotes()
+        const ended = (decision: string, failedQuery?: string) => {
+          const ms = unsafeMonotonicMillis(clock) - started
+          Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
+          const { bytes, queryId = failedQuery, rows, statement } = notes.all
+          const took = Math.round(ms * 1000) / 1000
+          return audit.record({
+            client,
+            tier,
+            tool: tool.name,
+            statement,
+            decision,
+            rows,
+            bytes,
+            ms: took,
+            queryId
+          })
+        }
         return run(tool, input, context, tier).pipe(
-          Effect.onExit((exit) =>
-            Effect.sync(() =>
-              record(
-                exit._tag === "Failure"
-                  ? "cancelled"
-                  : exit.value.isError === true
-                    ? codeOf(exit.value)
-                    : "ok"
-              )
-            )
-          ),
+          Effect.onExit((exit) => {
+            if (exit._tag === "Failure") return ended("cancelled")
+            if (exit.value.isError !== true) return ended("ok")
+            const report = reportOf(exit.value)
+            return ended(report?.code ?? "INTERNAL", report?.queryId)
+          }),
+          Effect.provideService(CurrentNotes, notes),
           Effect.provideService(CurrentPrincipal, { client, tier }),
           Effect.annotateLogs({ client }),
           Effect.withSpan(Telemetry.spans.call, {
@@ -259,5 +276,5 @@ export const make = (options: Options) =>
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<McpServer, never, Toolbox> =>
+export const layer = (options: Options): Layer.Layer<McpServer, never, Audit | Toolbox> =>
   Layer.effect(McpServer, make(options))

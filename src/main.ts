@@ -17,6 +17,7 @@ import * as Cursors from "./Cursors.js"
 import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
+import * as QuotaSignal from "./internal/quotaSignal.js"
 import { stateDir } from "./internal/stateDir.js"
 import * as LoopGuard from "./LoopGuard.js"
 import * as Fleet from "./main/Fleet.js"
@@ -129,13 +130,8 @@ const breaker = (settings: ServerConfig.Settings) => {
   })
 }
 
-/**
- * Everything below a transport. `directory` holds what must survive a restart.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layer = (settings: ServerConfig.Settings, directory: string = stateDirectory()) => {
+/** The guards of all calls, on the stores and the warehouse that they need. */
+const services = (settings: ServerConfig.Settings, directory: string) => {
   const health = Layer.merge(Bulkhead.layer(ServerConfig.bulkheadOptions(settings)), breaker(settings))
   const guards = Layer.mergeAll(
     Layer.provideMerge(Degradation.layer({ eventLoop: true }), health),
@@ -146,20 +142,58 @@ export const layer = (settings: ServerConfig.Settings, directory: string = state
     CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
     Cursors.layer()
   )
-  const server = McpServer.layer({
-    ...Package,
-    drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE
-  })
-  return Layer.merge(Layer.provide(server, Toolbox.layerDefault), Readiness.layer).pipe(
-    Layer.provide(Telemetry.layer),
-    Layer.provide(LoopGuard.layer()),
-    Layer.provide(Guard.layer(ServerConfig.guardOptions(settings))),
+  return LoopGuard.layer().pipe(
+    Layer.provideMerge(Guard.layer(ServerConfig.guardOptions(settings))),
+    Layer.provideMerge(QuotaSignal.layer),
     // The settings were checked when they were read: options that a service refuses are a defect.
-    Layer.provide(Layer.orDie(guards)),
-    Layer.provide(Fleet.layer(settings, directory)),
-    Layer.provide(warehouse(settings))
+    Layer.provideMerge(Layer.orDie(guards)),
+    Layer.provideMerge(Fleet.layer(settings, directory)),
+    Layer.provideMerge(warehouse(settings))
   )
 }
+
+const mcpServer = (settings: ServerConfig.Settings) =>
+  Layer.provide(
+    McpServer.layer({
+      ...Package,
+      drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE
+    }),
+    Toolbox.layerDefault
+  )
+
+/**
+ * Everything below a transport. `directory` holds what must survive a restart.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (settings: ServerConfig.Settings, directory: string = stateDirectory()) =>
+  Layer.merge(mcpServer(settings), Readiness.layer).pipe(
+    Layer.provide(Telemetry.layer),
+    Layer.provide(services(settings, directory)),
+    Layer.provide(audit(settings))
+  )
+
+/**
+ * The same for many clients, and for those who operate it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerShared = (settings: ServerConfig.Settings, directory: string = stateDirectory()) =>
+  Layer.unwrapEffect(
+    // Not on the way of a start over stdio.
+    Effect.map(
+      Effect.promise(() => Promise.all([import("./Activity.js"), import("./Operator.js")])),
+      ([Activity, Operator]) =>
+        Layer.mergeAll(mcpServer(settings), Readiness.layer, Operator.layer()).pipe(
+          Layer.provide(Telemetry.layer),
+          Layer.provide(services(settings, directory)),
+          Layer.provide(Activity.layer),
+          Layer.provide(audit(settings))
+        )
+    )
+  )
 
 /**
  * Serves one client over this process's stdin and stdout until it leaves.
@@ -172,7 +206,7 @@ export const stdio = (settings: ServerConfig.Settings) =>
     stdin: process.stdin,
     stdout: process.stdout,
     principal: Principal.make(settings.client, ServerConfig.tierOf(settings, settings.client))
-  }).pipe(Effect.provide(layer(settings)))
+  }).pipe(Effect.provide(layer(settings)), Effect.catchTag("AuditError", startFaults.AuditError))
 
 /**
  * Where the keys of the shared server are: for the server, and for the commands that make them.
@@ -212,7 +246,7 @@ export const http = (
     yield* Http.serve(options).pipe(
       Effect.provide(
         Layer.merge(
-          layer(settings),
+          layerShared(settings),
           Auth.layer(settings, { host: options.host, keysPath: keysPath(settings) })
         )
       )
@@ -226,6 +260,8 @@ const startFault = (key: string, message: string) =>
 const startFaults = {
   AuthMisconfigured: ({ description, key }: { readonly key: string; readonly description: string }) =>
     startFault(key, description),
+  AuditError: ({ description, path }: { readonly path: string; readonly description: string }) =>
+    startFault("audit.file", `${path} ${description}`),
   KeysFileError: ({ message }: { readonly message: string }) => startFault("auth.keys_file", message),
   ServeError: ({ cause }: { readonly cause: unknown }) =>
     startFault(

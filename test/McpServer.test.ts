@@ -4,6 +4,7 @@ import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Effect, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope } from "effect"
 import { metaKey } from "../src/ErrorReport.js"
+import * as Audit from "../src/Audit.js"
 import * as McpServer from "../src/McpServer.js"
 import * as Principal from "../src/Principal.js"
 import { RateLimited } from "../src/RateLimiter.js"
@@ -47,7 +48,7 @@ const connect = (tools: ReadonlyArray<Tool.Any>, drainMs = 1_000) =>
     Effect.provide(
       Layer.provide(
         McpServer.layer({ name: "snowguard", version: "1.2.3", drainMs }),
-        Layer.orDie(Toolbox.layer(tools.map((tool) => Effect.succeed(tool))))
+        Layer.merge(Audit.layerNoop, Layer.orDie(Toolbox.layer(tools.map((tool) => Effect.succeed(tool)))))
       )
     )
   )

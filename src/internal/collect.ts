@@ -8,9 +8,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ResultShape from "../core/ResultShape.js"
 import type { Attempt } from "../Guard.js"
+import { spans } from "../Telemetry.js"
 import type { Cell, Column, Result, Row, Statement, Stored, Warehouse } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
-import { spans } from "../Telemetry.js"
+import { CurrentNotes } from "./callNotes.js"
 
 /** A result that has been made already, to be read on. */
 export type Kept = Pick<Stored, "queryId" | "offset" | "tag">
@@ -97,6 +98,9 @@ export const collect = Effect.fnUntraced(
     attempt: Attempt,
     request: Request
   ): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
+    const notes = yield* CurrentNotes
+    const part = request.part ?? 0
+    if ("sql" in request.statement) notes.sent(part, request.statement.sql)
     yield* attempt.markSent
     if (request.scanBytes !== undefined) yield* attempt.addScan?.(request.scanBytes) ?? Effect.void
     const { statement } = request
@@ -105,7 +109,7 @@ export const collect = Effect.fnUntraced(
       timeoutMs: Math.min(request.timeoutMs, attempt.timeoutMs),
       // How many rows will have to be read for that many to be kept is not known.
       ...(request.keep === undefined ? { maxRows: most + 1 } : {}),
-      requestId: partId(attempt.requestId, request.part ?? 0)
+      requestId: partId(attempt.requestId, part)
     }
     const result = yield* "sql" in statement
       ? warehouse.execute({ ...statement, ...bounds })
@@ -121,11 +125,13 @@ export const collect = Effect.fnUntraced(
       return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
     })
     const { cutCells, truncated } = shape
+    const rows = ResultShape.rows(shape)
+    notes.received(part, { queryId: result.queryId, rows: rows.length, bytes: shape.bytes })
     const byQuota = truncated?.reason === "bytes" && attempt.bytesLeft < request.maxBytes
     return {
       queryId: result.queryId,
       columns: result.columns,
-      rows: ResultShape.rows(shape),
+      rows,
       cutCells,
       partial: truncated === undefined && result.partial === true,
       truncated: byQuota ? { reason: "quota", limit: truncated.limit } : truncated

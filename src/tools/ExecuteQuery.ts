@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { forGate } from "../CallPolicy.js"
 import * as Formats from "../internal/formats.js"
+import { CurrentNotes } from "../internal/callNotes.js"
 import * as Names from "../internal/names.js"
 import * as RowsQuery from "../internal/rowsQuery.js"
 import * as Fields from "../internal/toolSchemas.js"
@@ -82,6 +83,8 @@ export const make = Effect.gen(function* () {
     render: Formats.render,
     handler: Effect.fnUntraced(function* (input, { progress }) {
       const sql = yield* onlyOne(input)
+      const notes = yield* CurrentNotes
+      notes.asked(sql)
       const database = yield* Names.namespace(input.database)
       const schema = yield* Names.namespace(input.schema)
       const { client } = yield* CurrentPrincipal

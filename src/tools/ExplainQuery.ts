@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { CurrentNotes } from "../internal/callNotes.js"
 import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
 import * as Plan from "../internal/explainedPlan.js"
@@ -65,6 +66,8 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("Explain query"),
     handler: Effect.fnUntraced(function* ({ database, schema, sql }) {
+      const notes = yield* CurrentNotes
+      notes.asked(sql)
       const inDatabase = yield* Names.namespace(database)
       const inSchema = yield* Names.namespace(schema)
       const key = JSON.stringify([sql, inDatabase, inSchema])

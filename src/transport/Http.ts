@@ -16,19 +16,23 @@ import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
 import type { ServeError } from "@effect/platform/HttpServerError"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import type { McpServer } from "../McpServer.js"
+import type { Operator } from "../Operator.js"
 import type { Readiness } from "../Readiness.js"
 import type { AuthMisconfigured } from "./Auth.js"
 import * as Auth from "./Auth.js"
+import * as AdminRoutes from "./http/AdminRoutes.js"
 import * as Body from "./http/Body.js"
 import * as Edge from "./http/Edge.js"
 import * as McpRoute from "./http/McpRoute.js"
 import * as OperatorRoutes from "./http/OperatorRoutes.js"
 import * as Sessions from "./http/Sessions.js"
+import * as StatusRoutes from "./http/StatusRoutes.js"
 import * as Streams from "./http/Streams.js"
 
 /**
@@ -119,13 +123,14 @@ export const listen = (
 ): Effect.Effect<
   { readonly port: number },
   ServeError | AuthMisconfigured,
-  McpServer | Auth.Authenticator | Readiness | Scope.Scope
+  McpServer | Auth.Authenticator | Operator | Readiness | Scope.Scope
 > =>
   Effect.gen(function* () {
     const { mode } = yield* Auth.Authenticator
     if (mode === "none") yield* Auth.requireLoopback(options.host)
 
     let isDraining = false
+    const draining = yield* Deferred.make<void>()
     const http = listener(options)
     const server = yield* NodeHttpServer.make(() => http, { host: options.host, port: options.port })
     const streams = Streams.make()
@@ -157,12 +162,18 @@ export const listen = (
       isDraining: () => isDraining,
       metrics: options.metrics
     })
+    const status = yield* StatusRoutes.make({ edge, streams, draining: Deferred.await(draining) })
+    const admin = yield* AdminRoutes.make({ edge, changed: status.changed })
     const metadata = "/.well-known/oauth-protected-resource"
     const router = HttpRouter.empty.pipe(
       HttpRouter.all("/mcp", mcp),
       HttpRouter.get("/healthz", operator.health),
       HttpRouter.get("/readyz", operator.ready),
       HttpRouter.get("/metrics", operator.metrics),
+      HttpRouter.get("/status", status.page),
+      HttpRouter.get("/status/data", status.data),
+      HttpRouter.get("/status/events", status.events),
+      HttpRouter.post("/admin/:part/:verb", admin),
       HttpRouter.get(metadata, operator.resourceMetadata),
       HttpRouter.get(`${metadata}/mcp`, operator.resourceMetadata),
       Effect.catchTag("RouteNotFound", () => operator.notFound)
@@ -176,6 +187,8 @@ export const listen = (
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         isDraining = true
+        // Who only watches has nothing to wait for.
+        yield* Deferred.succeed(draining, undefined)
         yield* Scope.close(calls, Exit.void)
         yield* streams.flushed(FLUSH_MS)
         http.close()

@@ -5,7 +5,9 @@ import { Effect, Layer, Schema } from "effect"
 import type { IncomingHttpHeaders } from "node:http"
 import * as NodeHttp from "node:http"
 import { connect } from "node:net"
+import * as Audit from "../../src/Audit.js"
 import * as McpServer from "../../src/McpServer.js"
+import * as Operator from "../../src/Operator.js"
 import * as Principal from "../../src/Principal.js"
 import { CurrentPrincipal } from "../../src/Principal.js"
 import * as Readiness from "../../src/Readiness.js"
@@ -41,14 +43,20 @@ export interface ServerOptions {
   readonly auth?: Layer.Layer<Auth.Authenticator> | undefined
   readonly ready?: Layer.Layer<Readiness.Readiness> | undefined
   readonly drainMs?: number | undefined
+  readonly audit?: Layer.Layer<Audit.Audit> | undefined
+  readonly operator?: Layer.Layer<Operator.Operator> | undefined
 }
 
-export const layers = ({ auth, drainMs, ready, tools }: ServerOptions) =>
+export const layers = ({ audit, auth, drainMs, operator, ready, tools }: ServerOptions) =>
   Layer.mergeAll(
     Layer.provide(
       McpServer.layer({ name: "snowguard", version: "1.2.3", drainMs: drainMs ?? 1_000 }),
-      Layer.orDie(Toolbox.layer((tools ?? [tool("who", () => whoAmI)]).map((one) => Effect.succeed(one))))
+      Layer.merge(
+        audit ?? Audit.layerNoop,
+        Layer.orDie(Toolbox.layer((tools ?? [tool("who", () => whoAmI)]).map((one) => Effect.succeed(one))))
+      )
     ),
+    operator ?? Operator.layerNoop,
     auth ?? Auth.layerNone(Principal.make("local")),
     ready ?? Readiness.layerNoop
   )

@@ -49,7 +49,8 @@ const bodyStatus: { readonly [R in BodyRefused["reason"]]: readonly [status: num
   aborted: [400, -32700]
 }
 
-const fromBody = ({ description, reason }: BodyRefused): Refusal => {
+/** What a body that was refused is answered with. */
+export const fromBody = ({ description, reason }: BodyRefused): Refusal => {
   const [status, code] = bodyStatus[reason]
   return {
     status,

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Prometheus from "../../internal/prometheus.js"
+import { Operator } from "../../Operator.js"
 import { Readiness } from "../../Readiness.js"
 import { Authenticator } from "../Auth.js"
 import type { Edge } from "./Edge.js"
@@ -29,6 +30,7 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
   Effect.gen(function* () {
     const readiness = yield* Readiness
     const authenticator = yield* Authenticator
+    const operator = yield* Operator
 
     const ready = Effect.map(readiness.problem, (problem): Reply => {
       const reason = isDraining() ? Option.some("the server is shutting down") : problem
@@ -52,6 +54,8 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
           })
         }
       }
+      // As of now: the gauges are only set every few seconds otherwise.
+      yield* operator.sampleMetrics
       const snapshot = yield* Metric.snapshot
       return Replies.text(Prometheus.render(snapshot), Prometheus.contentType)
     }).pipe(Effect.catchAll((refusal: Refusal) => Effect.succeed(Replies.refuse(refusal))))

@@ -1,0 +1,127 @@
+/**
+ * What the calls of this process are coming to: counts by outcome, times, and the clients seen last. Fed by
+ * the audit of calls, which it passes on: whatever is written down is counted, and the other way round.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Entry } from "./Audit.js"
+import { Audit } from "./Audit.js"
+import * as CallStats from "./core/CallStats.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Outcome = CallStats.Outcome
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Counts = CallStats.Counts
+
+/**
+ * Times are upper bounds, at most twice the true ones.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Interval = CallStats.Interval
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Client = CallStats.Client
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Activity extends Context.Tag("snowguard/Activity")<
+  Activity,
+  {
+    readonly record: (entry: Entry) => Effect.Effect<void>
+    /** Since the start. */
+    readonly totals: Effect.Effect<{ readonly counts: Counts; readonly bytes: number }>
+    /** What has happened since this was asked last; for one reader. */
+    readonly take: Effect.Effect<Interval>
+    /** Who called last comes first. */
+    readonly clients: (atMost: number) => Effect.Effect<ReadonlyArray<Client>>
+  }
+>() {}
+
+const refusals = new Set([
+  "RATE_LIMITED",
+  "OVERLOADED",
+  "QUOTA_EXCEEDED",
+  "CIRCUIT_OPEN",
+  "DEGRADED",
+  "DEADLINE_EXCEEDED",
+  "REPEATED_FAILURE"
+])
+
+/** Mistakes of the caller that the warehouse finds. */
+const mistakes = new Set([
+  "STATEMENT_REJECTED",
+  "INVALID_INPUT",
+  "WAREHOUSE_INVALID_STATEMENT",
+  "WAREHOUSE_NOT_FOUND",
+  "WAREHOUSE_PERMISSION",
+  "WAREHOUSE_RESULT_EXPIRED",
+  "WAREHOUSE_STATEMENT_TIMEOUT"
+])
+
+/**
+ * What kind of end a decision of the audit log is.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const outcomeOf = (decision: string): Outcome =>
+  decision === "ok" || decision === "cancelled"
+    ? decision
+    : refusals.has(decision)
+      ? "refused"
+      : mistakes.has(decision)
+        ? "rejected"
+        : "failed"
+
+/** More than anybody looks at; some hundred bytes each. */
+const MAX_CLIENTS = 1_000
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<Context.Tag.Service<Activity>> = Effect.sync(() => {
+  const stats = CallStats.make(MAX_CLIENTS)
+  return Activity.of({
+    record: ({ bytes = 0, client, decision, ms, tier }) =>
+      Effect.map(Clock.currentTimeMillis, (now) =>
+        CallStats.record(stats, now, { client, tier, outcome: outcomeOf(decision), decision, ms, bytes })
+      ),
+    totals: Effect.sync(() => ({ counts: { ...stats.total }, bytes: stats.totalBytes })),
+    take: Effect.sync(() => CallStats.take(stats)),
+    clients: (atMost) => Effect.sync(() => CallStats.clients(stats, atMost))
+  })
+})
+
+/**
+ * Counts what is given to the audit, and gives it to the one that is provided.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Activity | Audit, never, Audit> = Layer.effectContext(
+  Effect.gen(function* () {
+    const audit = yield* Audit
+    const activity = yield* make
+    const record = (entry: Entry) => Effect.zipRight(activity.record(entry), audit.record(entry))
+    return Context.make(Activity, activity).pipe(Context.add(Audit, { record }))
+  })
+)

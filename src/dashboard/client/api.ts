@@ -1,0 +1,94 @@
+/** The server, as the page talks to it. The key stays in this tab. */
+import type { Done, Snapshot } from "../../internal/operatorModel.js"
+import type { Samples } from "../../Operator.js"
+
+export interface Everything {
+  readonly admin: boolean
+  readonly now: number
+  readonly snapshot: Snapshot
+  readonly history: Samples
+}
+
+export interface Tick {
+  readonly snapshot: Snapshot
+  readonly history: Samples
+}
+
+/** `status` 0: the server was not reached. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string
+  ) {
+    super(message)
+  }
+}
+
+const STORED = "snowguard-key"
+
+export const key = {
+  get: (): string | undefined => sessionStorage.getItem(STORED) ?? undefined,
+  set: (value: string): void => sessionStorage.setItem(STORED, value),
+  forget: (): void => sessionStorage.removeItem(STORED)
+}
+
+const headers = (): { [name: string]: string } => {
+  const known = key.get()
+  return known === undefined ? {} : { authorization: `Bearer ${known}` }
+}
+
+const messageOf = async (response: Response): Promise<string> => {
+  try {
+    const body: unknown = await response.json()
+    if (typeof body === "object" && body !== null && "error" in body) {
+      const { error } = body
+      if (typeof error === "object" && error !== null && "message" in error) return String(error.message)
+    }
+  } catch {
+    // Not ours: the status is all there is to say.
+  }
+  return `The server answered ${response.status}.`
+}
+
+const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
+  let response: Response
+  try {
+    response = await fetch(path, {
+      ...init,
+      cache: "no-store",
+      credentials: "omit",
+      headers: { ...headers(), ...init.headers }
+    })
+  } catch {
+    throw new Refused(0, "The server cannot be reached.")
+  }
+  if (!response.ok) throw new Refused(response.status, await messageOf(response))
+  return response
+}
+
+export const everything = async (): Promise<Everything> =>
+  (await request("/status/data")).json() as Promise<Everything>
+
+export const act = async (action: string, body: object = {}): Promise<Done> =>
+  (
+    await request(`/admin/${action}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body)
+    })
+  ).json() as Promise<Done>
+
+/** Until the server or the network ends it. An `EventSource` could not send the key. */
+export const watch = async (onTick: (tick: Tick) => void, signal: AbortSignal): Promise<void> => {
+  const { body } = await request("/status/events", { signal })
+  if (body === null) return
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ""
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return
+    const events = (rest + value).split("\n\n")
+    rest = events.pop() ?? ""
+    for (const event of events) if (event.startsWith("data: ")) onTick(JSON.parse(event.slice(6)) as Tick)
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What becomes known of a call on its way, for whoever writes it down when it has ended.
+ *
+ * One object for each call, in the context of its fiber. A call whose answer somebody else's fiber makes
+ * (a look-up that several wait for) keeps what it knew itself.
+ */
+import * as Context from "effect/Context"
+
+interface Part {
+  readonly statement: string
+  readonly queryId?: string
+  readonly rows: number
+  readonly bytes: number
+}
+
+export interface Notes {
+  readonly statement: string | undefined
+  readonly queryId: string | undefined
+  /** Undefined while nothing was read. */
+  readonly rows: number | undefined
+  readonly bytes: number | undefined
+}
+
+export class CallNotes {
+  private text: string | undefined
+  private readonly parts: Array<Part | undefined> = []
+
+  /** The statement as the caller wrote it; what is really sent takes its place. */
+  asked(statement: string): void {
+    this.text = statement
+  }
+
+  /** Another attempt sends the same part again: the last one counts. */
+  sent(part: number, statement: string): void {
+    this.parts[part] = { statement, rows: 0, bytes: 0 }
+  }
+
+  received(part: number, got: { readonly queryId: string; readonly rows: number; readonly bytes: number }) {
+    this.parts[part] = { statement: this.parts[part]?.statement ?? "", ...got }
+  }
+
+  get all(): Notes {
+    const parts = this.parts.filter((part) => part !== undefined)
+    const sum = (of: (part: Part) => number) =>
+      parts.length === 0 ? undefined : parts.reduce((total, part) => total + of(part), 0)
+    return {
+      statement: parts[0]?.statement ?? this.text,
+      queryId: parts[0]?.queryId,
+      rows: sum((part) => part.rows),
+      bytes: sum((part) => part.bytes)
+    }
+  }
+}
+
+/** The notes of the current call; outside of one, notes that nobody reads. */
+export class CurrentNotes extends Context.Reference<CurrentNotes>()("snowguard/CallNotes", {
+  defaultValue: () => new CallNotes()
+}) {}

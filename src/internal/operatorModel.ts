@@ -1,0 +1,200 @@
+/** What an operator sees and does. These are also the JSON of `/status/data` and `/admin`. */
+import * as Schema from "effect/Schema"
+import { Mode, Signal } from "../Degradation.js"
+import { Phase } from "./circuitModel.js"
+import { QuotaName } from "../QuotaStore.js"
+
+const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+
+const Counts = Schema.Struct({
+  ok: Schema.Number,
+  refused: Schema.Number,
+  rejected: Schema.Number,
+  failed: Schema.Number,
+  cancelled: Schema.Number
+})
+
+const QuotaUse = Schema.Struct({
+  quota: QuotaName,
+  used: Schema.Number,
+  /** Absent: nobody can say, or there is none. */
+  limit: optional(Schema.Number),
+  resets_at: Schema.String
+})
+
+/**
+ * A client as an administrator sees it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ClientRow = Schema.Struct({
+  client: Schema.String,
+  tier: Schema.String,
+  calls: Counts,
+  bytes: Schema.Number,
+  last_call_ms_ago: Schema.Number,
+  last_decision: Schema.String,
+  quotas: Schema.Array(QuotaUse)
+})
+
+/**
+ * An action of the last ones, as an administrator sees it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ActionRow = Schema.Struct({
+  at: Schema.Number,
+  by: Schema.String,
+  action: Schema.String,
+  target: optional(Schema.String),
+  result: Schema.String
+})
+
+/**
+ * Everything at one moment. Times are milliseconds; `at` is the wall clock.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Snapshot = Schema.Struct({
+  at: Schema.Number,
+  uptime_ms: Schema.Number,
+  version: Schema.String,
+  circuit: Schema.Struct({
+    phase: Phase,
+    trips: Schema.Number,
+    calls: Schema.Number,
+    failures: Schema.Number,
+    slow: Schema.Number,
+    next_probe_in_ms: optional(Schema.Number),
+    cause: optional(Schema.String),
+    /** Held open from here; others may hold it too. */
+    held: Schema.Boolean
+  }),
+  mode: Schema.Struct({
+    mode: Mode,
+    since_ms: Schema.Number,
+    why: Schema.String,
+    signal: optional(Signal),
+    way_back: optional(Schema.String),
+    back_in_ms: optional(Schema.Number),
+    shedding: Schema.Number,
+    /** Pinned from here. */
+    pinned: Schema.Boolean
+  }),
+  pools: Schema.Array(
+    Schema.Struct({
+      pool: Schema.String,
+      slots: Schema.Number,
+      in_use: Schema.Number,
+      queued: Schema.Number,
+      estimated_wait_ms: Schema.Number
+    })
+  ),
+  warehouse_rate: Schema.Struct({
+    per_second: Schema.Number,
+    factor: Schema.Number,
+    cuts: Schema.Number,
+    throttled: Schema.Number
+  }),
+  rate_limits: Schema.Array(
+    Schema.Struct({
+      scope: Schema.String,
+      name: optional(Schema.String),
+      per_second: Schema.Number,
+      burst: Schema.Number,
+      remaining: Schema.Number
+    })
+  ),
+  /** Of all clients together. */
+  quotas: Schema.Array(QuotaUse),
+  quotas_unavailable: optional(Schema.String),
+  retries: Schema.Struct({ budget: Schema.Number, retries: Schema.Number }),
+  cache: Schema.Struct({
+    entries: Schema.Number,
+    bytes: Schema.Number,
+    fresh_hits: Schema.Number,
+    stale_hits: Schema.Number
+  }),
+  calls: Schema.Struct({ ...Counts.fields, bytes: Schema.Number }),
+  /** For administrators. */
+  clients: optional(Schema.Array(ClientRow)),
+  actions: optional(Schema.Array(ActionRow))
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Snapshot = typeof Snapshot.Type
+
+/**
+ * What is remembered of the last hour. Rates are per second; `breaker` and `mode` are how bad it is: 0 is
+ * good.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const columns = [
+  "ok",
+  "refused",
+  "rejected",
+  "failed",
+  "cancelled",
+  "p50_ms",
+  "p95_ms",
+  "requests_in_use",
+  "statements_in_use",
+  "queued",
+  "breaker",
+  "mode",
+  "shedding",
+  "rate_factor",
+  "quota_used"
+] as const
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Column = (typeof columns)[number]
+
+/**
+ * What an operator can do.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Action = Schema.Union(
+  Schema.Struct({
+    action: Schema.Literal("breaker/open", "breaker/release", "breaker/reset", "ladder/unpin")
+  }),
+  Schema.Struct({ action: Schema.Literal("ladder/pin"), mode: Mode }),
+  Schema.Struct({
+    action: Schema.Literal("quota/reset"),
+    client: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512)),
+    quota: Schema.optional(QuotaName)
+  })
+)
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Action = typeof Action.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const Done = Schema.Struct({
+  /** False: it was so already. */
+  changed: Schema.Boolean,
+  /** In words. */
+  result: Schema.String
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Done = typeof Done.Type

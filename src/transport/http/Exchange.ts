@@ -1,0 +1,43 @@
+/**
+ * What the routes beside `/mcp` have in common: the request as node has it, after the checks of the edge,
+ * and refusals as answers.
+ *
+ * @since 0.1.0
+ */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Effect from "effect/Effect"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Identity } from "../Auth.js"
+import type { Edge } from "./Edge.js"
+import type { Refusal, Reply } from "./Replies.js"
+import * as Replies from "./Replies.js"
+
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
+
+/** Of a request that was meant for this server. */
+export const make = (
+  edge: Edge,
+  answer: (exchange: Exchange) => Effect.Effect<Reply, Refusal>
+): Effect.Effect<Reply, never, HttpServerRequest.HttpServerRequest> =>
+  Effect.gen(function* () {
+    const incoming = yield* HttpServerRequest.HttpServerRequest
+    const request = NodeHttpServerRequest.toIncomingMessage(incoming)
+    yield* edge.addressed(request)
+    return yield* answer({ request, response: NodeHttpServerRequest.toServerResponse(incoming) })
+  }).pipe(Effect.catchAll((refusal: Refusal) => Effect.succeed(Replies.refuse(refusal))))
+
+/** Somebody who may operate the server. */
+export const administrator = (edge: Edge, request: IncomingMessage): Effect.Effect<Identity, Refusal> =>
+  Effect.flatMap(edge.identify(request), (identity) =>
+    identity.admin
+      ? Effect.succeed(identity)
+      : Effect.fail({
+          status: 403,
+          reason: "not-admin",
+          message: "This is for administrators: make a key with `snowguard keys create NAME --admin`."
+        })
+  )
