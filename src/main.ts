@@ -159,7 +159,8 @@ const breaker = (settings: ServerConfig.Settings) => {
 }
 
 /**
- * Everything below a transport. `directory` holds what must survive a restart.
+ * Everything below a transport, and the two services that tell how it fares with the warehouse. `directory`
+ * holds what must survive a restart.
  *
  * @since 0.1.0
  * @category layers
@@ -179,7 +180,8 @@ export const layer = (settings: ServerConfig.Settings, directory: string = state
     ...Package,
     drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE
   })
-  return Layer.merge(Layer.provide(server, Toolbox.layerDefault), Readiness.layer).pipe(
+  const watched = Layer.merge(Layer.service(CircuitBreaker.CircuitBreaker), Layer.service(Retry.Retry))
+  return Layer.mergeAll(Layer.provide(server, Toolbox.layerDefault), Readiness.layer, watched).pipe(
     Layer.provide(Telemetry.layer),
     Layer.provide(LoopGuard.layer()),
     Layer.provide(Guard.layer(ServerConfig.guardOptions(settings))),
