@@ -42,15 +42,23 @@ const query = (sql: string): Call => ({
 
 /** Different each time: what fails over and over unchanged is answered from memory. */
 const broken = (n: number): Call =>
-  query(n % 2 === 0 ? `SELECT NO_SUCH_COLUMN_${n} FROM ORDERS` : `SELECT COUNT(* FROM ORDERS LIMIT ${n + 1}`)
+  query(n % 2 === 0 ? `SELECT NO_SUCH_COLUMN_${n} FROM ORDERS` : `SELECT CAST('${n} apples' AS INTEGER) AS N`)
 
 const several = (calls: number, call: (i: number) => Call): ReadonlyArray<Call> =>
   Array.from({ length: calls }, (_, i) => call(i))
 
-/** More than either of the breaker's rules needs, at once. */
-const FIRST_MISTAKES = 12
+/** More than either of the breaker's rules needs. */
+const MISTAKES = 12
 
-const FLOOD = 60
+/**
+ * Made before anything else goes wrong, so that nothing but them can open the breaker.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const mistakes = { name: "confused", calls: several(MISTAKES, broken) }
+
+const FLOOD = 40
 
 /**
  * @since 0.1.0
@@ -65,14 +73,10 @@ export const agents: ReadonlyArray<Agent> = [
   },
   {
     name: "flood",
-    everyMs: 3_000,
+    everyMs: 2_000,
     calls: (n) => several(FLOOD, (i) => query(`SELECT ${n * FLOOD + i} AS ANYTHING FROM PRODUCTS LIMIT 1`))
   },
-  {
-    name: "confused",
-    everyMs: 1_000,
-    calls: (n) => (n === 0 ? several(FIRST_MISTAKES, broken) : [broken(FIRST_MISTAKES + n)])
-  }
+  { name: mistakes.name, everyMs: 1_000, calls: (n) => [broken(MISTAKES + n)] }
 ]
 
 /**

@@ -15,6 +15,14 @@ type Transport = Parameters<McpServer["Type"]["connect"]>[0]
 type Fields = { readonly [key: string]: unknown }
 
 /**
+ * The structured content of an answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Content = Fields
+
+/**
  * How a call ended.
  *
  * @since 0.1.0

@@ -52,6 +52,16 @@ export interface Ledger {
   readonly news: () => ReadonlyArray<{ readonly code: string; readonly text: string }>
 }
 
+/**
+ * The warehouse was asked, and the statement was at fault.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isMistake = (answer: Answer): boolean =>
+  answer._tag === "Refused" &&
+  (answer.code === "WAREHOUSE_INVALID_STATEMENT" || answer.code === "WAREHOUSE_NOT_FOUND")
+
 const count = (counts: Counts, answer: Answer): void => {
   if (answer._tag === "Answered") {
     if (answer.content["stale"] === true) counts.stale += 1

@@ -13,9 +13,6 @@
  *
  * @since 0.1.0
  */
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
@@ -34,6 +31,7 @@ import * as Client from "./client.js"
 import * as Ledger from "./ledger.js"
 import type { Figures } from "./summary.js"
 import * as Summary from "./summary.js"
+import { temporaryDirectory } from "./temporary.js"
 
 /**
  * What there is to see, as it happens.
@@ -112,11 +110,6 @@ const settings = (url: string, speed: number): ServerConfig.Settings => ({
   }
 })
 
-const temporaryDirectory = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "snowguard-demo-"))),
-  (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
-)
-
 const fields = (value: unknown): { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null ? (value as { readonly [key: string]: unknown }) : {}
 
@@ -128,9 +121,11 @@ const stateOf = (answer: Client.Answer) => {
   const circuit = fields(content["circuit"])
   const pools = Array.isArray(content["concurrency"]) ? content["concurrency"] : []
   const nextProbeMs = circuit["next_probe_in_ms"]
+  const breaker = String(circuit["phase"] ?? "unknown")
   return {
-    breaker: String(circuit["phase"] ?? "unknown"),
-    nextProbeMs: typeof nextProbeMs === "number" ? nextProbeMs : undefined,
+    breaker,
+    // Half-open, the probes are under way: what is told then is when they are given up.
+    nextProbeMs: breaker === "open" && typeof nextProbeMs === "number" ? nextProbeMs : undefined,
     mode: String(fields(content["mode"])["mode"] ?? "unknown"),
     queued: pools.reduce((sum: number, pool: unknown) => sum + numberOf(fields(pool)["queued"]), 0)
   }
@@ -165,21 +160,18 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
     )
     yield* Effect.yieldNow()
 
-    const calls = yield* FiberSet.make<void>()
+    const calls = yield* FiberSet.make<Client.Answer>()
     const clients = yield* Effect.forEach(Agents.agents, (agent) =>
       Effect.map(Client.connect(agent.name), (client) => ({ agent, client }))
     )
+    const ask = (client: Client.Client, { input, tool }: Agents.Call) =>
+      Effect.suspend(() => {
+        const ended = ledger.begin(phase)
+        return Effect.tap(client.call(tool, input), (answer) => Effect.sync(() => ended(answer)))
+      })
     const driven = clients.map(({ agent, client }) =>
-      Agents.drive(agent, Math.min(speed, MOST_HURRY), ({ input, tool }) =>
-        Effect.asVoid(
-          FiberSet.run(
-            calls,
-            Effect.suspend(() => {
-              const ended = ledger.begin(phase)
-              return Effect.map(client.call(tool, input), ended)
-            })
-          )
-        )
+      Agents.drive(agent, Math.min(speed, MOST_HURRY), (call) =>
+        Effect.asVoid(FiberSet.run(calls, ask(client, call)))
       )
     )
 
@@ -202,6 +194,16 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
       before = now
       for (const one of ledger.news()) yield* tell({ _tag: "Refusal", ...one })
     })
+    const wrong = yield* Effect.forEach(
+      clients.filter(({ client }) => client.name === Agents.mistakes.name),
+      ({ client }) =>
+        Effect.forEach(Agents.mistakes.calls, (call) => ask(client, call), { concurrency: "unbounded" })
+    )
+    const mistakes = {
+      made: wrong.flat().filter(Ledger.isMistake).length,
+      closed: (yield* breaker.status).phase === "closed"
+    }
+
     const agents = yield* Effect.forkScoped(Effect.all(driven, { concurrency: "unbounded", discard: true }))
     const ticks = yield* Effect.forkScoped(
       Effect.schedule(moment, Schedule.fixed(Math.round(1_000 / Math.min(speed, MOST_HURRY))))
@@ -231,6 +233,7 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
     const { statements } = yield* emulator.state
     return Summary.make({
       ledger,
+      mistakes,
       transitions,
       arrivals,
       retries: (yield* retry.status).retries,

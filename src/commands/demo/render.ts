@@ -8,7 +8,13 @@ import type { Figures } from "./summary.js"
 
 const WIDTH = 100
 
-const wrapped = (text: string, indent: string): string => {
+/**
+ * A text in lines, each behind `indent`.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const wrapped = (text: string, indent: string): string => {
   const lines: Array<string> = []
   let line = ""
   for (const word of text.split(" ")) {
