@@ -62,10 +62,12 @@ export interface Blackout {
   readonly arrived: number
 }
 
-const PACE_MS = 60
+const PACE_MS = 30
+/** A fault that strikes nobody is in force for so many times as long. */
+const PATIENCE = 5
 const METADATA_SECONDS = 2
 const STATEMENT_SECONDS = 3
-const SESSIONS = 3
+const SESSIONS = 2
 const GRACE_MS = 15_000
 const metadata = { deadlineMs: METADATA_SECONDS * 2_000 }
 const query = { deadlineMs: STATEMENT_SECONDS * 1_000 + 10_000 }
@@ -85,8 +87,8 @@ const settings = (url: string) => ({
   SNOWGUARD_SNOWFLAKE_MAX_SESSIONS: String(SESSIONS),
   SNOWGUARD_TIMEOUTS_METADATA_SECONDS: String(METADATA_SECONDS),
   SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: String(STATEMENT_SECONDS),
-  SNOWGUARD_BREAKER_OPEN_SECONDS: "0.4",
-  SNOWGUARD_BREAKER_OPEN_MAX_SECONDS: "0.8",
+  SNOWGUARD_BREAKER_OPEN_SECONDS: "0.3",
+  SNOWGUARD_BREAKER_OPEN_MAX_SECONDS: "0.6",
   // Faults are to be met, not to be kept out by limits.
   SNOWGUARD_LIMITS_QUERIES_PER_SECOND: "1000",
   SNOWGUARD_LIMITS_QUERY_BURST: "1000",
@@ -218,14 +220,21 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
     check(breaker.phase === "closed", `the breaker did not close: ${breaker.phase}`)
   }
   const install = (faults: Card["faults"]) => run(emulator.setFaults({ faults }))
-  const strike = async (card: Card): Promise<void> => {
-    await install(card.faults)
-    await sleep(faultMs)
+  const times = async (card: Card): Promise<number> => {
+    if (card.name === "refused") return 1
     const status = fields(await (await fetch(`${emulator.controlUrl}/__emulator/faults`)).json())
     const counts = Array.isArray(status["struck"]) ? status["struck"].map(numberOf) : []
-    const times = card.name === "refused" ? 1 : counts.reduce((sum, count) => sum + count, 0)
-    struck[card.name] = (struck[card.name] ?? 0) + times
-    if (card.orphans === "struck") orphansAllowed += times
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+  /** Longer where it has not met a request yet: the breaker may be open. */
+  const strike = async (card: Card): Promise<void> => {
+    await install(card.faults)
+    const until = performance.now() + PATIENCE * faultMs
+    do await sleep(faultMs)
+    while ((await times(card)) === 0 && performance.now() < until)
+    const count = await times(card)
+    struck[card.name] = (struck[card.name] ?? 0) + count
+    if (card.orphans === "struck") orphansAllowed += count
     if (card.orphans === "sessions") orphansAllowed += SESSIONS
   }
 
@@ -280,7 +289,7 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
     const asked: Array<Promise<unknown>> = []
     for (let i = 0; i < calls; i++) {
       asked.push(
-        client.call(i % 2 === 0 ? small(++n) : catalog("list_tables", { database, limit: ++n % 97 }))
+        client.call(i % 2 === 0 ? small(++n) : catalog("list_tables", { database, limit: 1 + (++n % 96) }))
       )
       if (i % 5 === 0) await look()
       await sleep(25)
