@@ -25,6 +25,7 @@ const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly r
   keys: () => import("./commands/keys.js"),
   check: () => import("./commands/check.js"),
   quota: () => import("./commands/quota.js"),
+  demo: () => import("./commands/demo.js"),
   emulator: () => import("./commands/emulator.js"),
   "check-sql": () => import("./commands/checkSql.js")
 }

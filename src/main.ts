@@ -161,14 +161,17 @@ const mcpServer = (settings: ServerConfig.Settings) =>
     Toolbox.layerDefault
   )
 
+const watched = Layer.merge(Layer.service(CircuitBreaker.CircuitBreaker), Layer.service(Retry.Retry))
+
 /**
- * Everything below a transport. `directory` holds what must survive a restart.
+ * Everything below a transport, and the two services that tell how it fares with the warehouse. `directory`
+ * holds what must survive a restart.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (settings: ServerConfig.Settings, directory: string = stateDirectory()) =>
-  Layer.merge(mcpServer(settings), Readiness.layer).pipe(
+  Layer.mergeAll(mcpServer(settings), Readiness.layer, watched).pipe(
     Layer.provide(Telemetry.layer),
     Layer.provide(services(settings, directory)),
     Layer.provide(audit(settings))

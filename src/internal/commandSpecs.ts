@@ -64,6 +64,15 @@ export const commands = [
     ]
   },
   {
+    name: "demo",
+    summary: "a short tour on the embedded warehouse, or the rehearsal of an outage of Snowflake",
+    options: [
+      { name: "outage", summary: "rehearse an outage: a minute, with an emulated account" },
+      { name: "speed", value: "N", summary: "so many times faster; 1 if not given" },
+      { name: "json", summary: "one JSON object a line" }
+    ]
+  },
+  {
     name: "emulator",
     summary: "serve Snowflake's wire protocol from the embedded warehouse, with faults on demand",
     options: [

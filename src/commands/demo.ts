@@ -1,0 +1,68 @@
+/**
+ * `snowguard demo`: a short tour on the embedded warehouse; `snowguard demo --outage`: an outage of
+ * Snowflake, rehearsed on this machine with everything real but the account.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Arguments from "./arguments.js"
+import type { Run } from "./Command.js"
+import { print, write } from "./Command.js"
+import * as Rehearsal from "./demo/rehearsal.js"
+import { render, wrapped } from "./demo/render.js"
+import * as Tour from "./demo/tour.js"
+
+const MOST_SPEED = 100
+
+const introduction = (speed: number): string =>
+  [
+    "An outage of Snowflake, rehearsed: the complete server with Snowflake's driver, an emulated account on",
+    "this machine, and four agents: two that behave, one that floods, one whose SQL is wrong. Limits are the",
+    `defaults; the breaker opens for ${Rehearsal.breakerSeconds.open / speed} s at first, not for 30.`,
+    "ok, stale: answers, and answers from memory. sent: statements that reached Snowflake. | refusals, by code."
+  ].join("\n")
+
+const rehearse = (speed: number, json: boolean) =>
+  Effect.gen(function* () {
+    if (!json) yield* print(introduction(speed))
+    const { invariants } = yield* Rehearsal.run({
+      speed,
+      tell: (event) => print(json ? JSON.stringify(event) : render(event))
+    })
+    return invariants.every(({ held }) => held)
+  })
+
+const tour = (json: boolean) =>
+  Effect.gen(function* () {
+    const fine = yield* Tour.run((title, text, fine) =>
+      print(json ? JSON.stringify({ title, text, fine }) : `\n${title}\n${wrapped(text, "  > ")}`)
+    )
+    if (!json)
+      yield* print("\nNext: snowguard demo --outage rehearses an outage of Snowflake; it takes a minute.")
+    return fine
+  })
+
+/**
+ * Exit code 1 when it did not go as it must.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const run: Run = ({ options }) =>
+  Effect.gen(function* () {
+    const outage = options["outage"] === true
+    const speed = yield* Arguments.whole(options, "speed", MOST_SPEED)
+    if (speed === 0)
+      return yield* Arguments.wrong("--speed", `expected a whole number from 1 to ${MOST_SPEED}`)
+    if (speed !== undefined && !outage) return yield* Arguments.wrong("--speed", "is of --outage only")
+    const json = options["json"] === true
+    return (yield* outage ? rehearse(speed ?? 1, json) : tour(json)) ? 0 : 1
+  }).pipe(
+    Effect.catchTag("EmulatorError", (error) => Effect.as(write(process.stderr, error.message), 1)),
+    // The demo's own settings name no audit log.
+    Effect.catchTag("AuditError", Effect.die),
+    // Each refusal is on the screen already.
+    Logger.withMinimumLogLevel(LogLevel.Error)
+  )

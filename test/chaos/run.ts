@@ -1,0 +1,404 @@
+/**
+ * The built server over stdio, with Snowflake's driver, in front of the emulator, while seeded faults come
+ * and go and an agent calls, errs and cancels.
+ *
+ * ```
+ * warm-up --> mistakes --> [ chaos --> blackout --> cancellations ] x rounds --> farewell
+ * ```
+ *
+ * What must hold throughout is collected as violations; what happened, as figures.
+ */
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { setTimeout as sleep } from "node:timers/promises"
+import * as Emulator from "../../src/emulator/Emulator.js"
+import { stream } from "../simulation/Random.js"
+import type { Stream } from "../simulation/Random.js"
+import { cleanEnv, RawServer } from "../utils/server.js"
+import type { Answer, Call } from "./client.js"
+import { ChaosClient } from "./client.js"
+import type { Card } from "./faults.js"
+import { deck } from "./faults.js"
+
+export interface Options {
+  /** The built binary. */
+  readonly bin: string
+  readonly seed: number
+  /** Milliseconds of chaos over all rounds. */
+  readonly chaosMs: number
+  readonly rounds: number
+  /** Milliseconds that a fault is in force. */
+  readonly faultMs: number
+  readonly tell?: ((line: string) => void) | undefined
+}
+
+export interface Report {
+  readonly seed: number
+  readonly seconds: number
+  readonly calls: number
+  readonly cancelled: number
+  readonly codes: Readonly<Record<string, number>>
+  /** How often each fault has struck. */
+  readonly struck: Readonly<Record<string, number>>
+  /** Time beyond the deadline of the latest answer; negative: in time. */
+  readonly worstLateMs: number
+  readonly breaker: { readonly opened: number; readonly closed: number }
+  readonly blackouts: ReadonlyArray<Blackout>
+  /** Statements that arrived in blackouts for each call of them that was let through. */
+  readonly amplification: number
+  readonly sessions: { readonly opened: number; readonly alive: number; readonly orphansAllowed: number }
+  /** Milliseconds until the statements of cancelled calls were gone, at worst. */
+  readonly cancelledGoneMs: number
+  readonly rssMb: ReadonlyArray<number>
+  readonly violations: ReadonlyArray<string>
+}
+
+export interface Blackout {
+  readonly calls: number
+  /** Calls that something was sent for, as the quota counts them. */
+  readonly charged: number
+  readonly arrived: number
+}
+
+const PACE_MS = 30
+/** A fault that strikes nobody is in force for so many times as long. */
+const PATIENCE = 5
+const METADATA_SECONDS = 2
+const STATEMENT_SECONDS = 3
+const SESSIONS = 2
+const GRACE_MS = 15_000
+const metadata = { deadlineMs: METADATA_SECONDS * 2_000 }
+const query = { deadlineMs: STATEMENT_SECONDS * 1_000 + 10_000 }
+
+const settings = (url: string) => ({
+  SNOWGUARD_WAREHOUSE: "snowflake",
+  SNOWFLAKE_ACCOUNT: "emulator",
+  SNOWFLAKE_ACCESS_URL: url,
+  SNOWFLAKE_USERNAME: Emulator.defaultUser,
+  SNOWFLAKE_PASSWORD: Emulator.defaultPassword,
+  SNOWFLAKE_WAREHOUSE: "COMPUTE_WH",
+  SNOWGUARD_LOG_FORMAT: "json",
+  SNOWGUARD_SNOWFLAKE_LOGIN_SECONDS: "2",
+  SNOWGUARD_SNOWFLAKE_FETCH_SECONDS: "2",
+  SNOWGUARD_SNOWFLAKE_LATCH_SECONDS: "1",
+  // Fewer than there are places, so that sessions come and go.
+  SNOWGUARD_SNOWFLAKE_MAX_SESSIONS: String(SESSIONS),
+  SNOWGUARD_TIMEOUTS_METADATA_SECONDS: String(METADATA_SECONDS),
+  SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: String(STATEMENT_SECONDS),
+  SNOWGUARD_BREAKER_OPEN_SECONDS: "0.3",
+  SNOWGUARD_BREAKER_OPEN_MAX_SECONDS: "0.6",
+  // Faults are to be met, not to be kept out by limits.
+  SNOWGUARD_LIMITS_QUERIES_PER_SECOND: "1000",
+  SNOWGUARD_LIMITS_QUERY_BURST: "1000",
+  SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_SECOND: "1000",
+  SNOWGUARD_TIERS_DEFAULT_BURST: "1000",
+  SNOWGUARD_TIERS_DEFAULT_INITIAL_TOKENS: "1000",
+  SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_HOUR: "10000000",
+  SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_DAY: "10000000",
+  SNOWGUARD_TIERS_DEFAULT_QUERIES_PER_HOUR: "10000000",
+  SNOWGUARD_TIERS_DEFAULT_QUERIES_PER_DAY: "10000000",
+  SNOWGUARD_TIERS_DEFAULT_BYTES_PER_DAY: "100000000000"
+})
+
+const database = "SNOWGUARD_SAMPLE"
+const sql = (text: string, more: object = {}): Call => ({
+  tool: "execute_query",
+  args: { sql: text, database, schema: "PUBLIC", ...more },
+  ...query
+})
+const catalog = (tool: string, args: Call["args"] = {}): Call => ({ tool, args, ...metadata })
+const broken = (n: number): Call => sql(`SELECT NO_SUCH_COLUMN_${n} FROM ORDERS`)
+/** Longer than any time limit. */
+const endless = (n: number): Call =>
+  sql(`SELECT COUNT(*) FROM ORDERS A, ORDERS B, ORDERS C WHERE A.ORDER_ID * B.ORDER_ID + C.ORDER_ID = -${n}`)
+const parts = (n: number): Call =>
+  sql(`SELECT EVENT_ID, ${n} AS N FROM WEB.EVENTS ORDER BY EVENT_ID`, { limit: 1_500, schema: "WEB" })
+const small = (n: number): Call =>
+  sql(`SELECT STATUS, COUNT(*) AS N FROM ORDERS WHERE ORDER_ID > ${n} GROUP BY STATUS`)
+
+const anyCall = (dice: Stream, n: number): Call => {
+  const cancelAfterMs = dice.chance(0.15) ? dice.between(20, 700) : undefined
+  const chosen = dice.next()
+  const call =
+    chosen < 0.12
+      ? catalog("list_databases", { pattern: `${"%".repeat(1 + (n % 5))}SAMPLE` })
+      : chosen < 0.25
+        ? catalog("list_tables", { database, schema: "PUBLIC", limit: 1 + (n % 40) })
+        : chosen < 0.35
+          ? catalog("describe_table", { database, schema: "WEB", table: "EVENTS" })
+          : chosen < 0.65
+            ? small(n)
+            : chosen < 0.85
+              ? parts(n)
+              : chosen < 0.93
+                ? broken(n)
+                : chosen < 0.97
+                  ? sql(`SELECT ${n}`, { database: undefined, schema: undefined })
+                  : endless(n)
+  return chosen >= 0.97
+    ? { ...call, cancelAfterMs: dice.between(100, 700) }
+    : cancelAfterMs === undefined
+      ? call
+      : { ...call, cancelAfterMs }
+}
+
+const rssMb = (pid: number | undefined): number => {
+  try {
+    const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+    return Math.round(Number(kb) / 1024)
+  } catch {
+    return Number.NaN
+  }
+}
+
+const fields = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
+
+const numberOf = (value: unknown): number => (typeof value === "number" ? value : Number.NaN)
+
+/** The same order for the same seed. */
+const shuffled = (dice: Stream): Array<Card> => {
+  const cards = [...deck]
+  for (let i = cards.length - 1; i > 0; i--) {
+    const j = dice.integer(0, i)
+    ;[cards[i], cards[j]] = [cards[j]!, cards[i]!]
+  }
+  return cards
+}
+
+const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Report> => {
+  const { faultMs, rounds, seed } = options
+  const tell = options.tell ?? (() => undefined)
+  const began = performance.now()
+  const dice = stream(seed, "chaos")
+  const violations: Array<string> = []
+  const struck: Record<string, number> = {}
+  const blackouts: Array<Blackout> = []
+  const rss: Array<number> = []
+  let orphansAllowed = 0
+  let cancelledGoneMs = 0
+  let n = 0
+
+  const run = <A>(effect: Effect.Effect<A>): Promise<A> => Effect.runPromise(effect)
+  const child = spawn(process.execPath, [options.bin], { env: cleanEnv(settings(emulator.url)) })
+  const server = new RawServer(child)
+  const client = new ChaosClient(server, GRACE_MS)
+  const check = (holds: boolean, what: string): void => {
+    if (!holds && !violations.includes(what)) violations.push(what)
+  }
+  const state = () => run(emulator.state)
+  const submitted = async () => (await state()).requests["Submit"] ?? 0
+
+  const breaker = { opened: 0, closed: 0, phase: "closed", failures: 0 }
+  const look = async (): Promise<Answer["content"]> => {
+    const answer = await client.call({ tool: "get_limits", ...metadata })
+    const circuit = fields(answer?.content["circuit"])
+    const phase = String(circuit["phase"])
+    if (phase === "open" && breaker.phase !== "open") breaker.opened += 1
+    if (phase === "closed" && breaker.phase !== "closed") breaker.closed += 1
+    breaker.phase = phase
+    breaker.failures = numberOf(circuit["failures"])
+    return answer?.content ?? {}
+  }
+  const charged = async (): Promise<number> => {
+    const { quotas } = await look()
+    const daily = (Array.isArray(quotas) ? quotas : []).find(
+      (quota) => fields(quota)["quota"] === "requests_per_day"
+    )
+    return numberOf(fields(daily)["used"])
+  }
+  const closed = async (): Promise<void> => {
+    const until = performance.now() + 30_000
+    await look()
+    while (breaker.phase !== "closed" && performance.now() < until) {
+      await client.call(catalog("list_databases"))
+      await sleep(50)
+      await look()
+    }
+    check(breaker.phase === "closed", `the breaker did not close: ${breaker.phase}`)
+  }
+  const install = (faults: Card["faults"]) => run(emulator.setFaults({ faults }))
+  const times = async (card: Card): Promise<number> => {
+    if (card.name === "refused") return 1
+    const status = fields(await (await fetch(`${emulator.controlUrl}/__emulator/faults`)).json())
+    const counts = Array.isArray(status["struck"]) ? status["struck"].map(numberOf) : []
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+  /** Longer where it has not met a request yet: the breaker may be open. */
+  const strike = async (card: Card): Promise<void> => {
+    await install(card.faults)
+    const until = performance.now() + PATIENCE * faultMs
+    do await sleep(faultMs)
+    while ((await times(card)) === 0 && performance.now() < until)
+    const count = await times(card)
+    struck[card.name] = (struck[card.name] ?? 0) + count
+    if (card.orphans === "struck") orphansAllowed += count
+    if (card.orphans === "sessions") orphansAllowed += SESSIONS
+  }
+
+  /** Calls at a pace until it is told to stop. */
+  const load = (): (() => Promise<void>) => {
+    let going = true
+    const loop = (async () => {
+      while (going) {
+        void client.call(anyCall(dice, ++n))
+        if (n % 4 === 0) void look()
+        await sleep(PACE_MS)
+      }
+    })()
+    return async () => {
+      going = false
+      await loop
+    }
+  }
+
+  const mistakes = async (): Promise<void> => {
+    const answers = await Promise.all(Array.from({ length: 15 }, () => client.call(broken(++n))))
+    const codes = new Set(answers.map((answer) => answer?.code))
+    check(codes.size === 1 && codes.has("WAREHOUSE_INVALID_STATEMENT"), `mistakes: ${[...codes].join()}`)
+    await look()
+    check(breaker.phase === "closed" && breaker.failures === 0, "mistakes in SQL counted as failures")
+  }
+
+  let cards: Array<Card> = []
+  const storm = async (ms: number): Promise<void> => {
+    const stop = load()
+    const until = performance.now() + ms
+    while (performance.now() < until) {
+      if (cards.length === 0) cards = shuffled(dice)
+      const card = cards.pop()!
+      await strike(card)
+      if (dice.chance(0.25)) {
+        await install([])
+        await sleep(faultMs / 2)
+      }
+    }
+    await install([])
+    await stop()
+    await client.drain()
+  }
+
+  /** Every statement is refused for a while: how much of what is asked for arrives? */
+  const blackout = async (): Promise<void> => {
+    await closed()
+    const [before, paid] = [await submitted(), await charged()]
+    await install([{ kind: "status", where: "query", status: 503 }])
+    const calls = 60
+    const asked: Array<Promise<unknown>> = []
+    for (let i = 0; i < calls; i++) {
+      asked.push(
+        client.call(i % 2 === 0 ? small(++n) : catalog("list_tables", { database, limit: 1 + (++n % 96) }))
+      )
+      if (i % 5 === 0) await look()
+      await sleep(25)
+    }
+    await Promise.all(asked)
+    blackouts.push({
+      calls,
+      charged: (await charged()) - paid,
+      arrived: (await submitted()) - before
+    })
+    check(breaker.opened > 0, "the breaker did not open in a blackout")
+    await install([])
+    await closed()
+  }
+
+  /** Slow statements whose callers lose patience. */
+  const cancellations = async (): Promise<void> => {
+    await Promise.all(
+      Array.from({ length: 4 }, () => client.call({ ...endless(++n), cancelAfterMs: dice.between(150, 500) }))
+    )
+    const from = performance.now()
+    const running = async () => {
+      const { statements } = await state()
+      return statements.running + statements.queued
+    }
+    while ((await running()) > 0 && performance.now() - from < 10_000) await sleep(10)
+    cancelledGoneMs = Math.max(cancelledGoneMs, performance.now() - from)
+    check((await running()) === 0, "statements of cancelled calls are still running")
+  }
+
+  try {
+    await server.initialize()
+    for (const call of [catalog("list_databases"), small(0), parts(0)]) {
+      check((await client.call(call))?.code === "ok", `${call.tool} does not work before anything is broken`)
+    }
+    await mistakes()
+    for (let round = 0; round < rounds; round++) {
+      await storm(options.chaosMs / rounds)
+      await blackout()
+      await cancellations()
+      await mistakes()
+      rss.push(rssMb(child.pid))
+      const { sessions } = await state()
+      tell(
+        `round ${round + 1}/${rounds}: ${client.sent} calls, ${JSON.stringify(client.codes)}, ` +
+          `sessions ${sessions.alive} alive of ${sessions.opened}, RSS ${rss.at(-1)} MB, ` +
+          `blackout ${JSON.stringify(blackouts.at(-1))}`
+      )
+    }
+    await client.drain()
+    check(client.overdue.length === 0, `calls too late: ${client.overdue.slice(0, 5).join("; ")}`)
+    check(child.exitCode === null, `the server ended by itself with ${child.exitCode}`)
+    child.stdin.end()
+    await Promise.race([server.exited, sleep(15_000)])
+    check(child.exitCode === 0, `the server ended with ${child.exitCode}`)
+    check(server.notJson.length === 0, `not JSON-RPC on stdout: ${server.notJson[0]}`)
+    const faulty = server.stderr
+      .split("\n")
+      .filter((line) => /unhandled rejection|"(?:ERROR|FATAL)"/.test(line))
+    check(faulty.length === 0, `${faulty.length} errors in the log: ${faulty[0]?.slice(0, 1_000)}`)
+    for (const code of Object.keys(client.codes)) {
+      check(!/^(?:INTERNAL|WAREHOUSE_UNKNOWN|JSON-RPC)/.test(code), `somebody was answered ${code}`)
+    }
+    const { sessions } = await state()
+    check(
+      sessions.alive <= orphansAllowed,
+      `${sessions.alive} sessions were left behind, ${orphansAllowed} could not be helped`
+    )
+    const [first, last] = [rss[0] ?? 0, rss.at(-1) ?? 0]
+    check(!(last > first * 1.5 + 60), `memory grew from ${first} to ${last} MB`)
+    const sum = (of: (one: Blackout) => number) => blackouts.reduce((total, one) => total + of(one), 0)
+    const amplification =
+      sum((one) => one.arrived) /
+      Math.max(
+        1,
+        sum((one) => one.charged)
+      )
+    check(amplification <= 1.5, `amplification ${amplification.toFixed(2)}`)
+    check(sum((one) => one.arrived) <= 0.6 * sum((one) => one.calls), "the breaker kept too little out")
+    return {
+      seed,
+      seconds: Math.round((performance.now() - began) / 1000),
+      calls: client.sent,
+      cancelled: client.cancelled,
+      codes: client.codes,
+      struck,
+      worstLateMs: Math.round(client.worstLateMs),
+      breaker: { opened: breaker.opened, closed: breaker.closed },
+      blackouts,
+      amplification,
+      sessions: { opened: sessions.opened, alive: sessions.alive, orphansAllowed },
+      cancelledGoneMs: Math.round(cancelledGoneMs),
+      rssMb: rss,
+      violations
+    }
+  } finally {
+    child.kill("SIGKILL")
+    await server.exited
+  }
+}
+
+export const run = (options: Options): Effect.Effect<Report, Emulator.EmulatorError, Scope.Scope> =>
+  Effect.flatMap(
+    Emulator.start({
+      seed: options.seed,
+      inlineRows: 200,
+      chunkRows: 500,
+      threads: 1,
+      warm: true
+    }),
+    (emulator) => Effect.promise(() => chaos(emulator, options))
+  )
