@@ -69,6 +69,7 @@ const METADATA_SECONDS = 2
 const STATEMENT_SECONDS = 3
 const SESSIONS = 2
 const GRACE_MS = 15_000
+const MANY = 50
 const metadata = { deadlineMs: METADATA_SECONDS * 2_000 }
 const query = { deadlineMs: STATEMENT_SECONDS * 1_000 + 10_000 }
 
@@ -367,7 +368,9 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
         1,
         sum((one) => one.charged)
       )
-    check(amplification <= 1.5, `amplification ${amplification.toFixed(2)}`)
+    // Of a few calls, more than a fifth may be tried again: the retry budget has savings.
+    const most = sum((one) => one.charged) >= MANY ? 1.2 : 2
+    check(amplification <= most, `amplification ${amplification.toFixed(2)}`)
     check(sum((one) => one.arrived) <= 0.6 * sum((one) => one.calls), "the breaker kept too little out")
     return {
       seed,
