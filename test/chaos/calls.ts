@@ -46,10 +46,18 @@ const sql = (text: string, more: object = {}): Call => ({
   ...query
 })
 export const catalog = (tool: string, args: Call["args"] = {}): Call => ({ tool, args, ...metadata })
-export const broken = (n: number): Call => sql(`SELECT NO_SUCH_COLUMN_${n} FROM ORDERS`)
-/** Longer than any time limit. */
-export const endless = (n: number): Call =>
-  sql(`SELECT COUNT(*) FROM ORDERS A, ORDERS B, ORDERS C WHERE A.ORDER_ID * B.ORDER_ID + C.ORDER_ID = -${n}`)
+export const broken = (n: number, more: object = {}): Call =>
+  sql(`SELECT NO_SUCH_COLUMN_${n} FROM ORDERS`, more)
+/** With time enough on any machine. */
+export const mistake = (n: number): Call => ({ ...broken(n, { timeout_seconds: 30 }), deadlineMs: 40_000 })
+/** Longer than anybody waits; ends only if it is cancelled. */
+export const endless = (n: number): Call => ({
+  ...sql(
+    `SELECT COUNT(*) FROM ORDERS A, ORDERS B, ORDERS C WHERE A.ORDER_ID * B.ORDER_ID + C.ORDER_ID = -${n}`,
+    { timeout_seconds: 60 }
+  ),
+  deadlineMs: 70_000
+})
 export const parts = (n: number): Call =>
   sql(`SELECT EVENT_ID, ${n} AS N FROM WEB.EVENTS ORDER BY EVENT_ID`, { limit: 1_500, schema: "WEB" })
 export const small = (n: number): Call =>

@@ -1,4 +1,6 @@
 /** What became of a chaotic run. */
+import { readFileSync } from "node:fs"
+
 export interface Report {
   readonly seed: number
   readonly seconds: number
@@ -25,4 +27,14 @@ export interface Blackout {
   /** Calls that something was sent for, as the quota counts them. */
   readonly charged: number
   readonly arrived: number
+}
+
+/** Memory of a process; not a number where nobody tells. */
+export const rssMb = (pid: number | undefined): number => {
+  try {
+    const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+    return Math.round(Number(kb) / 1024)
+  } catch {
+    return Number.NaN
+  }
 }

@@ -11,18 +11,17 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { stream } from "../simulation/Random.js"
-import type { Stream } from "../simulation/Random.js"
 import { cleanEnv, RawServer } from "../utils/server.js"
 import type { Answer } from "./client.js"
 import * as Calls from "./calls.js"
 import { ChaosClient } from "./client.js"
 import type { Card } from "./faults.js"
-import { deck } from "./faults.js"
+import { shuffled } from "./faults.js"
 import type { Blackout, Report } from "./report.js"
+import { rssMb } from "./report.js"
 
 export interface Options {
   /** The built binary. */
@@ -41,29 +40,10 @@ const PACE_MS = 30
 const PATIENCE = 5
 const GRACE_MS = 15_000
 const MANY = 50
-const rssMb = (pid: number | undefined): number => {
-  try {
-    const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
-    return Math.round(Number(kb) / 1024)
-  } catch {
-    return Number.NaN
-  }
-}
-
 const fields = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
 
 const numberOf = (value: unknown): number => (typeof value === "number" ? value : Number.NaN)
-
-/** The same order for the same seed. */
-const shuffled = (dice: Stream): Array<Card> => {
-  const cards = [...deck]
-  for (let i = cards.length - 1; i > 0; i--) {
-    const j = dice.integer(0, i)
-    ;[cards[i], cards[j]] = [cards[j]!, cards[i]!]
-  }
-  return cards
-}
 
 const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Report> => {
   const { faultMs, rounds, seed } = options
@@ -152,11 +132,16 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
   }
 
   const mistakes = async (): Promise<void> => {
-    const answers = await Promise.all(Array.from({ length: 15 }, () => client.call(Calls.broken(++n))))
-    const codes = new Set(answers.map((answer) => answer?.code))
-    check(codes.size === 1 && codes.has("WAREHOUSE_INVALID_STATEMENT"), `mistakes: ${[...codes].join()}`)
+    await closed()
+    const { failures } = breaker
+    const answers = await Promise.all(Array.from({ length: 15 }, () => client.call(Calls.mistake(++n))))
+    const codes = answers.map((answer) => answer?.code ?? "cancelled")
+    const told = codes.filter((code) => code === "WAREHOUSE_INVALID_STATEMENT").length
+    // Right after a storm some are still shed.
+    const others = codes.filter((code) => code.startsWith("WAREHOUSE_")).length - told
+    check(told > 3 && others === 0, `mistakes were answered with ${codes.join()}`)
     await look()
-    check(breaker.phase === "closed" && breaker.failures === 0, "mistakes in SQL counted as failures")
+    check(breaker.phase === "closed" && breaker.failures <= failures, "mistakes in SQL counted as failures")
   }
 
   let cards: Array<Card> = []
@@ -180,7 +165,7 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
   /** Every statement is refused for a while: how much of what is asked for arrives? */
   const blackout = async (): Promise<void> => {
     await closed()
-    const [before, paid] = [await submitted(), await charged()]
+    const [before, paid, opened] = [await submitted(), await charged(), breaker.opened]
     await install([{ kind: "status", where: "query", status: 503 }])
     const calls = 60
     const asked: Array<Promise<unknown>> = []
@@ -196,12 +181,13 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
       await sleep(25)
     }
     await Promise.all(asked)
+    await look()
     blackouts.push({
       calls,
       charged: (await charged()) - paid,
       arrived: (await submitted()) - before
     })
-    check(breaker.opened > 0, "the breaker did not open in a blackout")
+    check(breaker.opened > opened, "the breaker did not open in a blackout")
     await install([])
     await closed()
   }
@@ -225,8 +211,15 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
 
   try {
     await server.initialize()
+    // The engine behind the emulator may still be opening.
     for (const call of [Calls.catalog("list_databases"), Calls.small(0), Calls.parts(0)]) {
-      check((await client.call(call))?.code === "ok", `${call.tool} does not work before anything is broken`)
+      const until = performance.now() + 60_000
+      let code: string | undefined
+      do {
+        if (code !== undefined) await sleep(50)
+        code = (await client.call(call))?.code
+      } while (code !== "ok" && performance.now() < until)
+      check(code === "ok", `${call.tool} answers ${code} before anything is broken`)
     }
     await mistakes()
     for (let round = 0; round < rounds; round++) {
