@@ -119,3 +119,20 @@ it.scopedLive(
     }),
   60_000
 )
+
+it.scopedLive("calls a damaged part what it is, however large it is and however much of it was good", () =>
+  Effect.gen(function* () {
+    const emulator = yield* Emulator.start({ chunkRows: 20_000, inlineRows: 500 })
+    const warehouse = yield* Snowflake.make(optionsFor(emulator.url, { hints: false }))
+    const large = "SELECT ORDER_ID, MD5(ORDER_ID::VARCHAR) AS A, SHA2(ORDER_ID::VARCHAR) AS B FROM ORDERS"
+    const statement = { sql: large, maxRows: 20_000, timeoutMs: 20_000 }
+    yield* emulator.setFaults({ faults: [{ kind: "corruptGzip" }] })
+    const outcome = yield* warehouse.execute({ ...statement, requestId: randomUUID() }).pipe(
+      Effect.flatMap(({ rows }) => Stream.runDrain(rows)),
+      Effect.scoped,
+      Effect.either
+    )
+    expect(Either.getLeft(outcome)).toMatchObject({ value: { reason: "Protocol", sent: "yes" } })
+    expect((yield* emulator.state).requests).toMatchObject({ Submit: 1, Chunk: 1 })
+  })
+)

@@ -2,7 +2,7 @@
  * `npm run chaos -- --minutes 5 --seed 1 --json`
  */
 import { Effect } from "effect"
-import type { Report } from "./run.js"
+import type { Report } from "./report.js"
 import { run } from "./run.js"
 
 const help = `usage: npm run chaos -- [options]

@@ -1,5 +1,6 @@
 /** Everything that goes wrong between the server and Snowflake, as a deck to be shuffled. */
 import type { Fault } from "../../src/emulator/FaultScript.js"
+import type { Stream } from "../simulation/Random.js"
 
 /** What goes wrong at a time. */
 export interface Card {
@@ -59,3 +60,13 @@ export const deck: ReadonlyArray<Card> = [
   card("resource monitor", { kind: "resourceMonitor", ...half }),
   card("queue timeout", { kind: "queueTimeout", ...half })
 ]
+
+/** The same order for the same seed. */
+export const shuffled = (dice: Stream): Array<Card> => {
+  const cards = [...deck]
+  for (let i = cards.length - 1; i > 0; i--) {
+    const j = dice.integer(0, i)
+    ;[cards[i], cards[j]] = [cards[j]!, cards[i]!]
+  }
+  return cards
+}

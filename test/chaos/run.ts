@@ -11,16 +11,17 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { stream } from "../simulation/Random.js"
-import type { Stream } from "../simulation/Random.js"
 import { cleanEnv, RawServer } from "../utils/server.js"
-import type { Answer, Call } from "./client.js"
+import type { Answer } from "./client.js"
+import * as Calls from "./calls.js"
 import { ChaosClient } from "./client.js"
 import type { Card } from "./faults.js"
-import { deck } from "./faults.js"
+import { shuffled } from "./faults.js"
+import type { Blackout, Report } from "./report.js"
+import { rssMb } from "./report.js"
 
 export interface Options {
   /** The built binary. */
@@ -34,139 +35,15 @@ export interface Options {
   readonly tell?: ((line: string) => void) | undefined
 }
 
-export interface Report {
-  readonly seed: number
-  readonly seconds: number
-  readonly calls: number
-  readonly cancelled: number
-  readonly codes: Readonly<Record<string, number>>
-  /** How often each fault has struck. */
-  readonly struck: Readonly<Record<string, number>>
-  /** Time beyond the deadline of the latest answer; negative: in time. */
-  readonly worstLateMs: number
-  readonly breaker: { readonly opened: number; readonly closed: number }
-  readonly blackouts: ReadonlyArray<Blackout>
-  /** Statements that arrived in blackouts for each call of them that was let through. */
-  readonly amplification: number
-  readonly sessions: { readonly opened: number; readonly alive: number; readonly orphansAllowed: number }
-  /** Milliseconds until the statements of cancelled calls were gone, at worst. */
-  readonly cancelledGoneMs: number
-  readonly rssMb: ReadonlyArray<number>
-  readonly violations: ReadonlyArray<string>
-}
-
-export interface Blackout {
-  readonly calls: number
-  /** Calls that something was sent for, as the quota counts them. */
-  readonly charged: number
-  readonly arrived: number
-}
-
 const PACE_MS = 30
 /** A fault that strikes nobody is in force for so many times as long. */
 const PATIENCE = 5
-const METADATA_SECONDS = 2
-const STATEMENT_SECONDS = 3
-const SESSIONS = 2
 const GRACE_MS = 15_000
-const metadata = { deadlineMs: METADATA_SECONDS * 2_000 }
-const query = { deadlineMs: STATEMENT_SECONDS * 1_000 + 10_000 }
-
-const settings = (url: string) => ({
-  SNOWGUARD_WAREHOUSE: "snowflake",
-  SNOWFLAKE_ACCOUNT: "emulator",
-  SNOWFLAKE_ACCESS_URL: url,
-  SNOWFLAKE_USERNAME: Emulator.defaultUser,
-  SNOWFLAKE_PASSWORD: Emulator.defaultPassword,
-  SNOWFLAKE_WAREHOUSE: "COMPUTE_WH",
-  SNOWGUARD_LOG_FORMAT: "json",
-  SNOWGUARD_SNOWFLAKE_LOGIN_SECONDS: "2",
-  SNOWGUARD_SNOWFLAKE_FETCH_SECONDS: "2",
-  SNOWGUARD_SNOWFLAKE_LATCH_SECONDS: "1",
-  // Fewer than there are places, so that sessions come and go.
-  SNOWGUARD_SNOWFLAKE_MAX_SESSIONS: String(SESSIONS),
-  SNOWGUARD_TIMEOUTS_METADATA_SECONDS: String(METADATA_SECONDS),
-  SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: String(STATEMENT_SECONDS),
-  SNOWGUARD_BREAKER_OPEN_SECONDS: "0.3",
-  SNOWGUARD_BREAKER_OPEN_MAX_SECONDS: "0.6",
-  // Faults are to be met, not to be kept out by limits.
-  SNOWGUARD_LIMITS_QUERIES_PER_SECOND: "1000",
-  SNOWGUARD_LIMITS_QUERY_BURST: "1000",
-  SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_SECOND: "1000",
-  SNOWGUARD_TIERS_DEFAULT_BURST: "1000",
-  SNOWGUARD_TIERS_DEFAULT_INITIAL_TOKENS: "1000",
-  SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_HOUR: "10000000",
-  SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_DAY: "10000000",
-  SNOWGUARD_TIERS_DEFAULT_QUERIES_PER_HOUR: "10000000",
-  SNOWGUARD_TIERS_DEFAULT_QUERIES_PER_DAY: "10000000",
-  SNOWGUARD_TIERS_DEFAULT_BYTES_PER_DAY: "100000000000"
-})
-
-const database = "SNOWGUARD_SAMPLE"
-const sql = (text: string, more: object = {}): Call => ({
-  tool: "execute_query",
-  args: { sql: text, database, schema: "PUBLIC", ...more },
-  ...query
-})
-const catalog = (tool: string, args: Call["args"] = {}): Call => ({ tool, args, ...metadata })
-const broken = (n: number): Call => sql(`SELECT NO_SUCH_COLUMN_${n} FROM ORDERS`)
-/** Longer than any time limit. */
-const endless = (n: number): Call =>
-  sql(`SELECT COUNT(*) FROM ORDERS A, ORDERS B, ORDERS C WHERE A.ORDER_ID * B.ORDER_ID + C.ORDER_ID = -${n}`)
-const parts = (n: number): Call =>
-  sql(`SELECT EVENT_ID, ${n} AS N FROM WEB.EVENTS ORDER BY EVENT_ID`, { limit: 1_500, schema: "WEB" })
-const small = (n: number): Call =>
-  sql(`SELECT STATUS, COUNT(*) AS N FROM ORDERS WHERE ORDER_ID > ${n} GROUP BY STATUS`)
-
-const anyCall = (dice: Stream, n: number): Call => {
-  const cancelAfterMs = dice.chance(0.15) ? dice.between(20, 700) : undefined
-  const chosen = dice.next()
-  const call =
-    chosen < 0.12
-      ? catalog("list_databases", { pattern: `${"%".repeat(1 + (n % 5))}SAMPLE` })
-      : chosen < 0.25
-        ? catalog("list_tables", { database, schema: "PUBLIC", limit: 1 + (n % 40) })
-        : chosen < 0.35
-          ? catalog("describe_table", { database, schema: "WEB", table: "EVENTS" })
-          : chosen < 0.65
-            ? small(n)
-            : chosen < 0.85
-              ? parts(n)
-              : chosen < 0.93
-                ? broken(n)
-                : chosen < 0.97
-                  ? sql(`SELECT ${n}`, { database: undefined, schema: undefined })
-                  : endless(n)
-  return chosen >= 0.97
-    ? { ...call, cancelAfterMs: dice.between(100, 700) }
-    : cancelAfterMs === undefined
-      ? call
-      : { ...call, cancelAfterMs }
-}
-
-const rssMb = (pid: number | undefined): number => {
-  try {
-    const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
-    return Math.round(Number(kb) / 1024)
-  } catch {
-    return Number.NaN
-  }
-}
-
+const MANY = 50
 const fields = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
 
 const numberOf = (value: unknown): number => (typeof value === "number" ? value : Number.NaN)
-
-/** The same order for the same seed. */
-const shuffled = (dice: Stream): Array<Card> => {
-  const cards = [...deck]
-  for (let i = cards.length - 1; i > 0; i--) {
-    const j = dice.integer(0, i)
-    ;[cards[i], cards[j]] = [cards[j]!, cards[i]!]
-  }
-  return cards
-}
 
 const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Report> => {
   const { faultMs, rounds, seed } = options
@@ -182,7 +59,7 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
   let n = 0
 
   const run = <A>(effect: Effect.Effect<A>): Promise<A> => Effect.runPromise(effect)
-  const child = spawn(process.execPath, [options.bin], { env: cleanEnv(settings(emulator.url)) })
+  const child = spawn(process.execPath, [options.bin], { env: cleanEnv(Calls.settings(emulator.url)) })
   const server = new RawServer(child)
   const client = new ChaosClient(server, GRACE_MS)
   const check = (holds: boolean, what: string): void => {
@@ -193,7 +70,7 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
 
   const breaker = { opened: 0, closed: 0, phase: "closed", failures: 0 }
   const look = async (): Promise<Answer["content"]> => {
-    const answer = await client.call({ tool: "get_limits", ...metadata })
+    const answer = await client.call({ tool: "get_limits", ...Calls.metadata })
     const circuit = fields(answer?.content["circuit"])
     const phase = String(circuit["phase"])
     if (phase === "open" && breaker.phase !== "open") breaker.opened += 1
@@ -213,7 +90,7 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
     const until = performance.now() + 30_000
     await look()
     while (breaker.phase !== "closed" && performance.now() < until) {
-      await client.call(catalog("list_databases"))
+      await client.call(Calls.catalog("list_databases"))
       await sleep(50)
       await look()
     }
@@ -235,7 +112,7 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
     const count = await times(card)
     struck[card.name] = (struck[card.name] ?? 0) + count
     if (card.orphans === "struck") orphansAllowed += count
-    if (card.orphans === "sessions") orphansAllowed += SESSIONS
+    if (card.orphans === "sessions") orphansAllowed += Calls.SESSIONS
   }
 
   /** Calls at a pace until it is told to stop. */
@@ -243,7 +120,7 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
     let going = true
     const loop = (async () => {
       while (going) {
-        void client.call(anyCall(dice, ++n))
+        void client.call(Calls.anyCall(dice, ++n))
         if (n % 4 === 0) void look()
         await sleep(PACE_MS)
       }
@@ -255,11 +132,16 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
   }
 
   const mistakes = async (): Promise<void> => {
-    const answers = await Promise.all(Array.from({ length: 15 }, () => client.call(broken(++n))))
-    const codes = new Set(answers.map((answer) => answer?.code))
-    check(codes.size === 1 && codes.has("WAREHOUSE_INVALID_STATEMENT"), `mistakes: ${[...codes].join()}`)
+    await closed()
+    const { failures } = breaker
+    const answers = await Promise.all(Array.from({ length: 15 }, () => client.call(Calls.mistake(++n))))
+    const codes = answers.map((answer) => answer?.code ?? "cancelled")
+    const told = codes.filter((code) => code === "WAREHOUSE_INVALID_STATEMENT").length
+    // Right after a storm some are still shed.
+    const others = codes.filter((code) => code.startsWith("WAREHOUSE_")).length - told
+    check(told > 3 && others === 0, `mistakes were answered with ${codes.join()}`)
     await look()
-    check(breaker.phase === "closed" && breaker.failures === 0, "mistakes in SQL counted as failures")
+    check(breaker.phase === "closed" && breaker.failures <= failures, "mistakes in SQL counted as failures")
   }
 
   let cards: Array<Card> = []
@@ -283,24 +165,29 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
   /** Every statement is refused for a while: how much of what is asked for arrives? */
   const blackout = async (): Promise<void> => {
     await closed()
-    const [before, paid] = [await submitted(), await charged()]
+    const [before, paid, opened] = [await submitted(), await charged(), breaker.opened]
     await install([{ kind: "status", where: "query", status: 503 }])
     const calls = 60
     const asked: Array<Promise<unknown>> = []
     for (let i = 0; i < calls; i++) {
       asked.push(
-        client.call(i % 2 === 0 ? small(++n) : catalog("list_tables", { database, limit: 1 + (++n % 96) }))
+        client.call(
+          i % 2 === 0
+            ? Calls.small(++n)
+            : Calls.catalog("list_tables", { database: Calls.database, limit: 1 + (++n % 96) })
+        )
       )
       if (i % 5 === 0) await look()
       await sleep(25)
     }
     await Promise.all(asked)
+    await look()
     blackouts.push({
       calls,
       charged: (await charged()) - paid,
       arrived: (await submitted()) - before
     })
-    check(breaker.opened > 0, "the breaker did not open in a blackout")
+    check(breaker.opened > opened, "the breaker did not open in a blackout")
     await install([])
     await closed()
   }
@@ -308,7 +195,9 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
   /** Slow statements whose callers lose patience. */
   const cancellations = async (): Promise<void> => {
     await Promise.all(
-      Array.from({ length: 4 }, () => client.call({ ...endless(++n), cancelAfterMs: dice.between(150, 500) }))
+      Array.from({ length: 4 }, () =>
+        client.call({ ...Calls.endless(++n), cancelAfterMs: dice.between(150, 500) })
+      )
     )
     const from = performance.now()
     const running = async () => {
@@ -322,8 +211,15 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
 
   try {
     await server.initialize()
-    for (const call of [catalog("list_databases"), small(0), parts(0)]) {
-      check((await client.call(call))?.code === "ok", `${call.tool} does not work before anything is broken`)
+    // The engine behind the emulator may still be opening.
+    for (const call of [Calls.catalog("list_databases"), Calls.small(0), Calls.parts(0)]) {
+      const until = performance.now() + 60_000
+      let code: string | undefined
+      do {
+        if (code !== undefined) await sleep(50)
+        code = (await client.call(call))?.code
+      } while (code !== "ok" && performance.now() < until)
+      check(code === "ok", `${call.tool} answers ${code} before anything is broken`)
     }
     await mistakes()
     for (let round = 0; round < rounds; round++) {
@@ -367,7 +263,9 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
         1,
         sum((one) => one.charged)
       )
-    check(amplification <= 1.5, `amplification ${amplification.toFixed(2)}`)
+    // Of a few calls, more than a fifth may be tried again: the retry budget has savings.
+    const most = sum((one) => one.charged) >= MANY ? 1.2 : 2
+    check(amplification <= most, `amplification ${amplification.toFixed(2)}`)
     check(sum((one) => one.arrived) <= 0.6 * sum((one) => one.calls), "the breaker kept too little out")
     return {
       seed,
