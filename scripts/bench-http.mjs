@@ -36,7 +36,7 @@ await build({
 const start = async (kind) => {
   const child = spawn(process.execPath, [...forNode, outfile, kind], {
     cwd: root,
-    stdio: ["ignore", "pipe", "inherit"]
+    stdio: ["ignore", "pipe", "inherit", "ipc"]
   })
   let said = ""
   const port = await new Promise((resolve, reject) => {
@@ -102,7 +102,16 @@ const open = async (server) => {
   server.nextId = 1
 }
 
+/** Microseconds of CPU: of wall clock time, a busy machine takes what it likes. */
+const cpu = async ({ child }) => {
+  const answer = once(child, "message")
+  child.send("cpu")
+  const [{ system, user }] = await answer
+  return system + user
+}
+
 const measure = async (server, forMs) => {
+  const cpuBefore = await cpu(server)
   const until = performance.now() + forMs
   const started = performance.now()
   const times = []
@@ -116,9 +125,11 @@ const measure = async (server, forMs) => {
       }
     })
   )
+  const tookMs = performance.now() - started
   times.sort((a, b) => a - b)
   return {
-    perSecond: (times.length * 1000) / (performance.now() - started),
+    perSecond: (times.length * 1000) / tookMs,
+    cpuMicros: ((await cpu(server)) - cpuBefore) / times.length,
     p50: times[Math.floor(times.length * 0.5)],
     p99: times[Math.floor(times.length * 0.99)]
   }
@@ -145,12 +156,15 @@ try {
     p50Ms: round(median(found.map(({ p50 }) => p50)), 2),
     p99Ms: round(median(found.map(({ p99 }) => p99)), 2),
     // Of neighbours in time, which met the same machine.
-    ofBare: round(median(found.map(({ perSecond }, turn) => perSecond / bare.found[turn].perSecond)), 2)
+    ofBare: round(median(found.map(({ perSecond }, turn) => perSecond / bare.found[turn].perSecond)), 2),
+    cpuMicros: round(median(found.map(({ cpuMicros }) => cpuMicros)))
   }))
   if (args.includes("--json")) process.stdout.write(`${JSON.stringify({ rounds, seconds, width, rows })}\n`)
   else {
     process.stdout.write(`${width} sessions, ${rounds} rounds of ${seconds} s, medians\n\n`)
-    process.stdout.write("server | calls/s | p50 ms | p99 ms | of bare\n--- | ---: | ---: | ---: | ---:\n")
+    process.stdout.write(
+      "server | calls/s | p50 ms | p99 ms | of bare | CPU us a call\n--- | ---: | ---: | ---: | ---: | ---:\n"
+    )
     for (const row of rows) process.stdout.write(`${Object.values(row).join(" | ")}\n`)
   }
 } finally {

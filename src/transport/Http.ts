@@ -129,6 +129,7 @@ export const listen = (
     const http = listener(options)
     const server = yield* NodeHttpServer.make(() => http, { host: options.host, port: options.port })
     const streams = Streams.make()
+    yield* Effect.forkScoped(streams.keepAlive)
     const calls = yield* Scope.make()
     const sessions = yield* Scope.extend(
       Sessions.make({

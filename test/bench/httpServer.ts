@@ -93,5 +93,8 @@ const bare = () => {
   })
 }
 
+// What it has cost so far, told when asked.
+process.on("message", () => process.send?.(process.cpuUsage()))
+
 if (process.argv[2] === "bare") bare()
 else ours(process.argv[2] === "keys")
