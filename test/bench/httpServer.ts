@@ -88,6 +88,8 @@ const bare = () => {
       await transport?.handleRequest(request, response)
     })()
   })
+  // As ours: a connection that is closed in between would be an error of the measurement.
+  http.keepAliveTimeout = 65_000
   http.listen(0, "127.0.0.1", () => {
     process.stdout.write(`port ${(http.address() as AddressInfo).port}\n`)
   })
