@@ -3,7 +3,7 @@
  *
  * A client that asked within the last second is a contender. Each admitted call of one of `n` contenders
  * costs its client `n` times the bucket's interval of debt, which time works off: whoever takes more than
- * one n-th of the rate falls behind, and while he is more than a second behind, he has to leave the
+ * one n-th of the rate falls behind, and while he is more than five seconds of his share ahead of it, he has to leave the
  * `reserve` of the bucket to the others. So the others find tokens however fast he asks, and what nobody
  * else wants is still his: no token is lost.
  *
@@ -33,9 +33,9 @@ export interface Shares {
 /** Milliseconds: a refused client that is still interested asks again within this time. */
 const PRESENT_MS = 1_000
 /** Milliseconds of its share that a client may be ahead. */
-const SLACK_MS = 1_000
+const SLACK_MS = 5_000
 /** Milliseconds that it can be behind at most: old sins are forgiven. */
-const MEMORY_MS = 4_000
+const MEMORY_MS = 5_000
 const SWEEP_PER_CALL = 2
 
 export const make = (): Shares => ({ contenders: new Map(), cursor: undefined })

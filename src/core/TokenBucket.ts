@@ -142,25 +142,31 @@ const waitOf = (line: Line, tat: number, now: number, cost: number): number =>
   cost > line.burst ? Infinity : Math.max(tat, now) + price(line, cost) - line.depth - now
 
 /**
- * The wait at a shared bucket. Who is behind waits until its reserve is left over, or until he is not
- * behind any more, whichever comes first.
+ * The wait at a shared bucket. Who is behind gets what is there beyond the reserve, or waits until he is
+ * not behind any more, whichever comes first; he cannot reserve what has still to flow in, or the line of
+ * his reservations would be what the others wait for.
  */
 const sharedWait = (
   state: State,
   line: Line,
   now: number,
-  cost: number,
-  { client, maxClients }: { readonly client: string; readonly maxClients: number }
+  { client, cost, maxClients, patience }: Asking
 ): number => {
   const wait = waitOf(line, state.shared[line.slot] ?? now, now, cost)
   const shares = state.shares[line.slot]
   if (shares === undefined || line.reserve === 0 || wait === Infinity) return wait
-  // Far from empty there is enough for everybody.
-  if (wait <= -line.reserve) return wait
+  if (wait + line.reserve <= 0) return wait
   const behindMs = FairShare.behindMs(shares, now, client, maxClients)
   if (behindMs === 0) return wait
-  const withReserve = price(line, cost) + line.reserve > line.depth ? Infinity : wait + line.reserve
-  return Math.min(withReserve, Math.max(behindMs, wait))
+  const fits = price(line, cost) + line.reserve <= line.depth
+  return Math.min(fits ? wait + line.reserve + patience : Infinity, Math.max(behindMs, wait))
+}
+
+interface Asking {
+  readonly client: string
+  readonly cost: number
+  readonly patience: number
+  readonly maxClients: number
 }
 
 const read = (line: Line, tat: number, now: number): Reading => {
@@ -240,13 +246,11 @@ export const decide = (
   sweep(state.table, now, config)
   const own = ownBucket(state, now, config, request.client, tier)
 
+  const asking = { client: request.client, cost, patience, maxClients: config.maxClients }
   let binding = own.line
   let wait = waitOf(own.line, own.tat, now, cost)
   for (const line of path) {
-    const other = sharedWait(state, line, now, cost, {
-      client: request.client,
-      maxClients: config.maxClients
-    })
+    const other = sharedWait(state, line, now, asking)
     if (other > wait) {
       wait = other
       binding = line

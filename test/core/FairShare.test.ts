@@ -14,14 +14,16 @@ const limits: BucketLimits.Limits = {
 const query = (client: string) => ({ client, tier: "default", class: "query" })
 
 /** One that asks every millisecond among nine who ask 1.5 times a second; what each was given in 30 s. */
-const contest = (reserved: number) => {
+const contest = (reserved: number, patience = 0) => {
   const config = BucketLimits.compile({ ...limits, reserved })
   let state = TokenBucket.initial(config, 0)
   const served = new Map<string, number>()
   let refused = 0
+  let waited = 0
   const ask = (client: string, now: number) => {
-    const [decision, next] = TokenBucket.decide(state, now, config, query(client))
+    const [decision, next] = TokenBucket.decide(state, now, config, query(client), patience)
     state = next
+    if (decision._tag === "Admitted" && client !== "abuser") waited = Math.max(waited, decision.waitMs)
     if (decision._tag === "Admitted") served.set(client, (served.get(client) ?? 0) + 1)
     else if (client !== "abuser") refused += 1
   }
@@ -31,11 +33,12 @@ const contest = (reserved: number) => {
     if (now === 10_000) {
       served.clear()
       refused = 0
+      waited = 0
     }
     for (let turn = 0; turn < 2; turn++) ask("abuser", now)
     for (let i = 0; i < 9; i++) if ((now + i * 71) % everyMs === 0) ask(`good${i}`, now)
   }
-  return { served, refused, ofAll: [...served.values()].reduce((sum, n) => sum + n, 0) }
+  return { served, refused, waited, ofAll: [...served.values()].reduce((sum, n) => sum + n, 0) }
 }
 
 const request = fc.record({
@@ -54,6 +57,11 @@ describe("a share of a bucket", () => {
     // What the others leave is still served: 20 a second.
     assert.isAtLeast(fair.ofAll, 590)
     assert.isAtMost(fair.ofAll, 20 * 30 + 50)
+  })
+
+  it("is not behind a line of reservations of whoever is willing to wait", () => {
+    assert.isAbove(contest(0, 2_000).waited, 1_000)
+    assert.strictEqual(contest(0.25, 2_000).waited, 0)
   })
 
   it("does not bind a client that is alone: it has the whole burst", () => {
