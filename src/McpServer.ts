@@ -107,6 +107,11 @@ const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
   annotations: { ...tool.annotations }
 })
 
+const codec = (tool: Tool.Any) => ({
+  decode: Schema.decodeUnknownEither(tool.input, { errors: "all", onExcessProperty: "error" }),
+  encode: Schema.encode(tool.output)
+})
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -118,16 +123,17 @@ export const make = (options: Options) =>
     const nextReference = yield* RequestId.make
     const listing: ListToolsResult = { tools: toolbox.tools.map(describe) }
 
+    // Built once: what a schema compiles to is not free.
+    const codecs = new Map(toolbox.tools.map((tool) => [tool.name, codec(tool)]))
+
     const run = (
       tool: Tool.Any,
       input: unknown,
       context: Tool.Context,
       tier: string
     ): Effect.Effect<CallToolResult> => {
-      const decoded = Schema.decodeUnknownEither(tool.input)(input, {
-        errors: "all",
-        onExcessProperty: "error"
-      })
+      const { decode, encode } = codecs.get(tool.name) ?? codec(tool)
+      const decoded = decode(input)
       if (Either.isLeft(decoded)) {
         const problems = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
           .map(({ message, path }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
@@ -136,7 +142,7 @@ export const make = (options: Options) =>
       }
       return tool.handler(decoded.right, context).pipe(
         Effect.flatMap((result) =>
-          Effect.map(Effect.orDie(Schema.encode(tool.output)(result)), (value): CallToolResult => {
+          Effect.map(Effect.orDie(encode(result)), (value): CallToolResult => {
             const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]
             return {
               content: texts.map((text) => ({ type: "text", text })),

@@ -69,6 +69,9 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
   }
 >() {}
 
+/** Of a shared bucket, for those who use less than their share of it. */
+const RESERVED = 0.25
+
 /** The hint lies up to this part above the exact wait: never below, or it would be refused again. */
 const HINT_JITTER = 0.2
 
@@ -98,9 +101,10 @@ export const make = (
   options: Options
 ): Effect.Effect<Context.Tag.Service<typeof RateLimiter>, InvalidLimits> =>
   Effect.gen(function* () {
-    const problems = BucketLimits.problems(options)
+    const limits = { ...options, reserved: options.reserved ?? RESERVED }
+    const problems = BucketLimits.problems(limits)
     if (problems.length > 0) return yield* new InvalidLimits({ problems })
-    const config = BucketLimits.compile(options)
+    const config = BucketLimits.compile(limits)
     // Every step is synchronous, so that a variable is as atomic as a Ref.
     let state = TokenBucket.initial(config, yield* monotonicMillis)
     const refunded = new WeakSet<Admission>()

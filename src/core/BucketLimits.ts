@@ -23,6 +23,8 @@ export interface Limits {
     readonly [tier: string]: { readonly client: Bucket; readonly total?: Bucket | undefined }
   }
   readonly maxClients?: number | undefined
+  /** Part (0 to 0.9) of each shared bucket kept for clients who have less than their share; 0 when absent. */
+  readonly reserved?: number | undefined
 }
 
 export type Scope = "client" | "tier" | "class" | "global" | "overflow"
@@ -37,6 +39,8 @@ export interface Line {
   readonly depth: number
   /** Debt that a new bucket starts with, because it holds `initial` tokens and not `burst`. */
   readonly startDebt: number
+  /** Of a shared bucket: what a client that has more than its share has to leave to the others. */
+  readonly reserve: number
   /** Index into the state's `shared`; -1 for a client's own bucket. */
   readonly slot: number
 }
@@ -92,6 +96,8 @@ export const problems = (limits: Limits): ReadonlyArray<string> => {
   const { maxClients = DEFAULT_MAX_CLIENTS } = limits
   if (!(Number.isSafeInteger(maxClients) && maxClients >= 1))
     found.push(`maxClients must be a whole number of at least 1, not ${maxClients}`)
+  const { reserved = 0 } = limits
+  if (!(reserved >= 0 && reserved <= 0.9)) found.push(`reserved must be between 0 and 0.9, not ${reserved}`)
   return found
 }
 
@@ -106,7 +112,8 @@ export const compile = (limits: Limits): Config => {
     const { burst, initial = burst, rate } = bucket
     const depth = roundUp(burst * interval)
     const startDebt = depth - roundDown(initial * interval)
-    return { scope, name, rate, burst, interval, depth, startDebt, slot }
+    const reserve = roundDown(Math.max(0, Math.min(depth * (limits.reserved ?? 0), depth - interval)))
+    return { scope, name, rate, burst, interval, depth, startDebt, reserve, slot }
   }
   const share = (scope: Scope, name: string | undefined, bucket: Bucket): Line => {
     const made = line(scope, name, bucket, shared.length)

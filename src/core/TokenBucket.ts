@@ -17,7 +17,9 @@
  *    `burst + rate * w / 1000`. (A call that was reserved counts when its tokens are due.)
  * 4. A refund never lifts a bucket above `burst`, and revives no bucket that was forgotten.
  * 5. Time never runs backwards: an earlier `now` is taken for the latest one seen.
- * 6. The table of clients never holds more than `maxClients`; only clients whose bucket is full, hence
+ * 6. A client who takes more than its share of a bucket that others want too leaves a part of it to them
+ *    (`FairShare`), however often it asks.
+ * 7. The table of clients never holds more than `maxClients`; only clients whose bucket is full, hence
  *    without a debt or a reservation, are ever forgotten.
  *
  * Every time inside is a multiple of 2^-16 ms counted from the creation of the state, so that sums are
@@ -27,6 +29,7 @@
  */
 
 import { roundDown, roundUp } from "./BucketLimits.js"
+import * as FairShare from "./FairShare.js"
 import type { Config, Line, Scope, Tier } from "./BucketLimits.js"
 
 /**
@@ -49,6 +52,8 @@ export interface State {
   readonly last: number
   /** `tat` of each shared bucket. */
   readonly shared: ReadonlyArray<number>
+  /** Who uses each shared bucket. */
+  readonly shares: ReadonlyArray<FairShare.Shares>
   readonly table: Table
 }
 
@@ -100,12 +105,14 @@ export const initial = (config: Config, now: number): State => ({
   origin: now,
   last: 0,
   shared: config.shared.map((line) => line.startDebt),
+  shares: config.shared.map(() => FairShare.make()),
   table: { tats: new Map(), cursor: undefined, forgetful: false }
 })
 
 /** An independent copy, for asking "what if". */
 export const copy = (state: State): State => ({
   ...state,
+  shares: state.shares.map(FairShare.copy),
   table: { tats: new Map(state.table.tats), cursor: undefined, forgetful: state.table.forgetful }
 })
 
@@ -133,6 +140,34 @@ const price = (line: Line, cost: number): number =>
 
 const waitOf = (line: Line, tat: number, now: number, cost: number): number =>
   cost > line.burst ? Infinity : Math.max(tat, now) + price(line, cost) - line.depth - now
+
+/**
+ * The wait at a shared bucket. Who is behind gets what is there beyond the reserve, or waits until he is
+ * not behind any more, whichever comes first; he cannot reserve what has still to flow in, or the line of
+ * his reservations would be what the others wait for.
+ */
+const sharedWait = (
+  state: State,
+  line: Line,
+  now: number,
+  { client, cost, maxClients, patience }: Asking
+): number => {
+  const wait = waitOf(line, state.shared[line.slot] ?? now, now, cost)
+  const shares = state.shares[line.slot]
+  if (shares === undefined || line.reserve === 0 || wait === Infinity) return wait
+  if (wait + line.reserve <= 0) return wait
+  const behindMs = FairShare.behindMs(shares, now, client, maxClients)
+  if (behindMs === 0) return wait
+  const fits = price(line, cost) + line.reserve <= line.depth
+  return Math.min(fits ? wait + line.reserve + patience : Infinity, Math.max(behindMs, wait))
+}
+
+interface Asking {
+  readonly client: string
+  readonly cost: number
+  readonly patience: number
+  readonly maxClients: number
+}
 
 const read = (line: Line, tat: number, now: number): Reading => {
   const debt = Math.max(tat - now, 0)
@@ -211,17 +246,25 @@ export const decide = (
   sweep(state.table, now, config)
   const own = ownBucket(state, now, config, request.client, tier)
 
+  const asking = { client: request.client, cost, patience, maxClients: config.maxClients }
   let binding = own.line
   let wait = waitOf(own.line, own.tat, now, cost)
   for (const line of path) {
-    const other = waitOf(line, state.shared[line.slot] ?? now, now, cost)
+    const other = sharedWait(state, line, now, asking)
     if (other > wait) {
       wait = other
       binding = line
     }
   }
 
+  const note = (line: Line, charged: number): void => {
+    const shares = state.shares[line.slot]
+    if (shares !== undefined) FairShare.note(shares, now, request.client, charged, config.maxClients)
+  }
+
   if (wait > patience) {
+    // He is told to wait here; whoever comes first at this bucket is to know that he wants some.
+    if (binding.slot >= 0) note(binding, 0)
     const never = wait === Infinity
     // A client seen for the first time fills up from now on, or what it was told to wait for never comes.
     if (!own.known && own.line.slot < 0 && own.tat > now) state.table.tats.set(request.client, own.tat)
@@ -229,12 +272,16 @@ export const decide = (
     const retryAfterMs = never ? 0 : Math.ceil(wait - patience)
     return [
       { _tag: "Refused", binding: read(binding, tat, now), retryAfterMs, never },
-      { origin: state.origin, last: now, shared: state.shared, table: state.table }
+      { ...state, last: now }
     ]
   }
 
   const shared = state.shared.slice()
-  for (const line of path) shared[line.slot] = Math.max(shared[line.slot] ?? now, now) + price(line, cost)
+  for (const line of path) {
+    const charged = price(line, cost)
+    shared[line.slot] = Math.max(shared[line.slot] ?? now, now) + charged
+    note(line, charged)
+  }
   const paid = Math.max(own.tat, now) + price(own.line, cost)
   if (own.line.slot < 0) state.table.tats.set(request.client, paid)
   else shared[own.line.slot] = paid
@@ -244,7 +291,7 @@ export const decide = (
       waitMs: wait > 0 ? wait : 0,
       clientScope: own.line.slot < 0 ? "client" : "overflow"
     },
-    { origin: state.origin, last: now, shared, table: state.table }
+    { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
   ]
 }
 
@@ -264,6 +311,8 @@ export const refund = (
   const shared = state.shared.slice()
   const giveBack = (line: Line): void => {
     shared[line.slot] = (shared[line.slot] ?? now) - price(line, cost)
+    const shares = state.shares[line.slot]
+    if (shares !== undefined) FairShare.giveBack(shares, admission.client, price(line, cost))
   }
   for (const line of pathOf(tier, admission.class)) giveBack(line)
   if (admission.clientScope === "overflow") {
@@ -273,7 +322,7 @@ export const refund = (
     // A client that was forgotten in the meantime was full: there is nothing to give back.
     if (tat !== undefined) state.table.tats.set(admission.client, tat - price(tier.client, cost))
   }
-  return { origin: state.origin, last: now, shared, table: state.table }
+  return { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
 }
 
 /** The buckets that a call of this client would meet, its own first. */

@@ -42,6 +42,11 @@ export interface Options {
   readonly tiers: { readonly [tier: string]: TierBuckets }
   /** Clients tracked at most; 100,000 when absent. */
   readonly maxClients?: number | undefined
+  /**
+   * Part (0 to 0.9) of each shared bucket that is kept for clients who use less than their share of it,
+   * while others want some too; a quarter when absent.
+   */
+  readonly reserved?: number | undefined
 }
 
 /**

@@ -14,7 +14,6 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
-import * as HttpServer from "@effect/platform/HttpServer"
 import type { ServeError } from "@effect/platform/HttpServerError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -134,6 +133,7 @@ export const listen = (
     const http = listener(options)
     const server = yield* NodeHttpServer.make(() => http, { host: options.host, port: options.port })
     const streams = Streams.make()
+    yield* Effect.forkScoped(streams.keepAlive)
     const calls = yield* Scope.make()
     const sessions = yield* Scope.extend(
       Sessions.make({
@@ -166,7 +166,6 @@ export const listen = (
     const admin = yield* AdminRoutes.make({ edge, changed: status.changed })
     const metadata = "/.well-known/oauth-protected-resource"
     const router = HttpRouter.empty.pipe(
-      HttpRouter.all("/mcp", mcp),
       HttpRouter.get("/healthz", operator.health),
       HttpRouter.get("/readyz", operator.ready),
       HttpRouter.get("/metrics", operator.metrics),
@@ -178,10 +177,17 @@ export const listen = (
       HttpRouter.get(`${metadata}/mcp`, operator.resourceMetadata),
       Effect.catchTag("RouteNotFound", () => operator.notFound)
     )
-    yield* HttpServer.serveEffect(router).pipe(
-      Effect.provideService(HttpServer.HttpServer, server),
+    // Nearly everything is for one path: that is found without a router.
+    const [onMcp, onOther] = yield* Effect.all([
+      NodeHttpServer.makeHandler(mcp),
+      NodeHttpServer.makeHandler(router)
       // Its spans would hold headers and session ids; a call has a span of its own.
-      Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true)
+    ]).pipe(Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true))
+    const onRequest: Http.RequestListener = (request, response) =>
+      /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => http.on("request", onRequest)),
+      () => Effect.sync(() => http.off("request", onRequest))
     )
     // Last in the scope, so first in time: requests are answered until the sockets go.
     yield* Effect.addFinalizer(() =>

@@ -149,7 +149,7 @@ describe("the edge", () => {
           yield* server.call(session, 2, "who", { [evil]: 1 }, { token })
           yield* server.ask({ body: H.message(3, evil), session, token })
           yield* server.ask({ body: H.message(undefined, evil), session, token })
-          yield* server.ask({ body: { jsonrpc: "2.0", id: 9, result: evil }, session, token })
+          yield* server.ask({ body: { jsonrpc: "2.0", id: 9, result: { evil } }, session, token })
           yield* server.ask({ path: `/${encodeURIComponent(evil)}`, token })
         }).pipe(Effect.scoped, Effect.provide(Layer.merge(capture, Logger.minimumLogLevel(LogLevel.All))))
         const all = yield* Ref.get(lines)

@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
 import { namePattern } from "../../config/Table.js"
-import { monotonicMillis } from "../../internal/monotonic.js"
+import { monotonicMillis, unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import * as Principal from "../../Principal.js"
 import type { AuthMisconfigured, Credentials, Identity } from "../Auth.js"
 import { Authenticator, AuthRefused, bearer, isLoopback, requireLoopback } from "../Auth.js"
@@ -175,16 +175,22 @@ export const make = (options: Options) =>
     })
     yield* load
 
-    const refresh = Effect.gen(function* () {
+    const lookEveryMs = options.lookEveryMs ?? LOOK_EVERY_MS
+    const look = Effect.gen(function* () {
       const at = yield* monotonicMillis
-      if (at - lookedAt < (options.lookEveryMs ?? LOOK_EVERY_MS)) return
-      lookedAt = at
+      if (at - lookedAt < lookEveryMs) return
       yield* Effect.catchAll(load, (error) =>
         Effect.logError("the keys in memory stay in force").pipe(
           Effect.annotateLogs({ problem: error.message })
         )
       )
+      // Last: whoever comes while it is read waits for what it says.
+      lookedAt = at
     }).pipe(looking.withPermits(1))
+    // Nearly every request finds the knowledge fresh, and takes no turn for that.
+    const refresh = Effect.clockWith((clock) =>
+      unsafeMonotonicMillis(clock) - lookedAt < lookEveryMs ? Effect.void : look
+    )
 
     const identity = ({ admin, client, tier }: KeysFile.Key): Identity => {
       const named = tier ?? options.tierOf(client)

@@ -14,6 +14,7 @@ const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.\
 
 /** `10.0.0.0/8`, `::1`: is an address among them? */
 export const matcher = (networks: ReadonlyArray<string>): ((address: string) => boolean) => {
+  if (networks.length === 0) return () => false
   const list = new BlockList()
   for (const network of networks) {
     const [address = "", prefix] = network.split("/")

@@ -8,6 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type { IncomingMessage } from "node:http"
+// Of these nothing is timed: they are the end of the turn.
+import { clearImmediate, setImmediate } from "node:timers"
 import * as JsonBounds from "../../core/JsonBounds.js"
 import { withoutStack } from "../../internal/withoutStack.js"
 
@@ -47,29 +49,61 @@ const refuse = (reason: BodyRefused["reason"], description: string) =>
 const tooLarge = (maxBytes: number) =>
   refuse("too-large", `A request may be of ${maxBytes} bytes at most (http.max_body_bytes).`)
 
-const bytes = (request: IncomingMessage, maxBytes: number) =>
-  Effect.async<Buffer, BodyRefused>((resume) => {
-    const chunks: Array<Buffer> = []
-    let size = 0
-    const done = (result: Effect.Effect<Buffer, BodyRefused>) => {
-      off()
-      resume(result)
+/** Bytes as they come in, until the last one or the one that is too many. */
+const gather = (request: IncomingMessage, maxBytes: number) => {
+  const chunks: Array<Buffer> = []
+  let size = 0
+  let result: Effect.Effect<Buffer, BodyRefused> | undefined
+  let waiting: (() => void) | undefined
+  const stop = () => {
+    request.off("data", onData).off("end", onEnd).off("error", onAborted).off("close", onAborted)
+    // What nobody reads any more is not buffered either.
+    request.pause()
+    request.on("error", () => {})
+  }
+  const done = (end: Effect.Effect<Buffer, BodyRefused>) => {
+    stop()
+    result = end
+    waiting?.()
+  }
+  const onData = (chunk: Buffer) => {
+    size += chunk.length
+    if (size > maxBytes) done(tooLarge(maxBytes))
+    else chunks.push(chunk)
+  }
+  const onEnd = () => done(Effect.succeed(Buffer.concat(chunks)))
+  const onAborted = () => done(refuse("aborted", "The request ended before its body."))
+  request.on("data", onData).on("end", onEnd).on("error", onAborted).on("close", onAborted)
+
+  /** Until it is all there, or until the turn is over. */
+  const atOnce = Effect.async<boolean>((resume) => {
+    const turn = setImmediate(() => {
+      waiting = undefined
+      resume(Effect.succeed(false))
+    })
+    waiting = () => {
+      clearImmediate(turn)
+      resume(Effect.succeed(true))
     }
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
-      if (size > maxBytes) done(tooLarge(maxBytes))
-      else chunks.push(chunk)
-    }
-    const onEnd = () => done(Effect.succeed(Buffer.concat(chunks)))
-    const onAborted = () => done(refuse("aborted", "The request ended before its body."))
-    const off = () => {
-      request.off("data", onData).off("end", onEnd).off("error", onAborted).off("close", onAborted)
-      // What nobody reads any more is not buffered either.
-      request.pause()
-      request.on("error", () => {})
-    }
-    request.on("data", onData).on("end", onEnd).on("error", onAborted).on("close", onAborted)
-    return Effect.sync(off)
+    return Effect.sync(stop)
+  })
+  const all = Effect.async<Buffer, BodyRefused>((resume) => {
+    if (result !== undefined) return resume(result)
+    waiting = () => resume(result ?? Effect.never)
+    return Effect.sync(stop)
+  })
+  return { atOnce, all }
+}
+
+/** A small body comes with its headers: only what has to be waited for is worth a timer. */
+const bytes = (request: IncomingMessage, maxBytes: number, timeoutMs: number) =>
+  Effect.suspend(() => {
+    const { all, atOnce } = gather(request, maxBytes)
+    const late = Effect.timeoutFail(all, {
+      duration: timeoutMs,
+      onTimeout: () => refuse("too-slow", "The body did not arrive in time.")
+    })
+    return Effect.flatMap(atOnce, (isDone) => (isDone ? all : late))
   })
 
 /** The document, whatever it holds. */
@@ -111,13 +145,7 @@ export const make = ({ maxBytes, maxConcurrent, timeoutMs }: Options) => {
           reading += 1
           return Effect.void
         }),
-        () =>
-          bytes(request, maxBytes).pipe(
-            Effect.timeoutFail({
-              duration: timeoutMs,
-              onTimeout: () => refuse("too-slow", "The body did not arrive in time.")
-            })
-          ),
+        () => bytes(request, maxBytes, timeoutMs),
         () =>
           Effect.sync(() => {
             reading -= 1

@@ -12,7 +12,12 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import type { RequestId } from "@modelcontextprotocol/sdk/types.js"
+import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.js"
+import {
+  isInitializeRequest,
+  JSONRPCMessageSchema,
+  SUPPORTED_PROTOCOL_VERSIONS
+} from "@modelcontextprotocol/sdk/types.js"
 import * as Effect from "effect/Effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Identity } from "../Auth.js"
@@ -98,42 +103,92 @@ const draining: Refusal = {
 }
 
 interface Message {
-  readonly value: unknown
+  readonly value: JSONRPCMessage
   readonly method: string | undefined
   /** Of a request; a notification and a response have none to answer to. */
   readonly id: RequestId | undefined
 }
 
-/** Just enough of JSON-RPC to find the session; the rest is the SDK's. */
+/** JSON-RPC as the protocol has it, one message, with an id that can be given back as it was. */
 const inspect = (value: unknown): Effect.Effect<Message, Refusal> => {
   if (Array.isArray(value))
     return Effect.fail(invalid("Batches are not accepted: send one message a request."))
-  if (typeof value !== "object" || value === null) return Effect.fail(invalid("Expected a JSON-RPC message."))
-  const method = "method" in value && typeof value.method === "string" ? value.method : undefined
-  const id = "id" in value ? value.id : undefined
-  if (method === undefined || id === undefined) return Effect.succeed({ value, method, id: undefined })
-  if (typeof id === "number" && Number.isSafeInteger(id)) return Effect.succeed({ value, method, id })
-  if (typeof id === "string" && id.length <= MAX_ID_LENGTH) return Effect.succeed({ value, method, id })
-  return Effect.fail(
-    invalid(`The id of a request is a whole number or a text of ${MAX_ID_LENGTH} characters at most.`)
-  )
+  const parsed = JSONRPCMessageSchema.safeParse(value)
+  if (!parsed.success) return Effect.fail(invalid("Expected a JSON-RPC message."))
+  const message = parsed.data
+  if (!("method" in message)) return Effect.succeed({ value: message, method: undefined, id: undefined })
+  const { method } = message
+  if (!("id" in message)) return Effect.succeed({ value: message, method, id: undefined })
+  const { id } = message
+  if (typeof id === "string" ? id.length > MAX_ID_LENGTH : !Number.isSafeInteger(id)) {
+    return Effect.fail(
+      invalid(`The id of a request is a whole number or a text of ${MAX_ID_LENGTH} characters at most.`)
+    )
+  }
+  return Effect.succeed({ value: message, method, id })
 }
 
-/** What the SDK's transport looks at. The credentials stay here. */
-const webRequest = (request: IncomingMessage, sessionId: string | undefined): Request => {
-  const headers = new Headers()
-  for (const name of ["accept", "content-type", "mcp-protocol-version"]) {
-    const value = request.headers[name]
-    if (typeof value === "string") headers.set(name, value)
+/** What a client of this transport has to say in its headers. */
+const negotiated = ({ headers }: IncomingMessage): Refusal | undefined => {
+  const { accept = "", "content-type": type = "" } = headers
+  if (!accept.includes("application/json") || !accept.includes("text/event-stream")) {
+    return {
+      status: 406,
+      code: -32000,
+      reason: "accept",
+      message: "Not Acceptable: Client must accept both application/json and text/event-stream"
+    }
   }
-  if (sessionId !== undefined) headers.set("mcp-session-id", sessionId)
-  return new Request("http://localhost/mcp", { method: "POST", headers })
+  if (!/^\s*application\/json\s*(;|$)/i.test(type)) {
+    return {
+      status: 415,
+      code: -32000,
+      reason: "content-type",
+      message: "Unsupported Media Type: Content-Type must be application/json"
+    }
+  }
+  return undefined
+}
+
+/** After `initialize` the revision is settled; a client may repeat it. */
+const unknownRevision = ({ headers }: IncomingMessage): boolean => {
+  const revision = headers["mcp-protocol-version"]
+  return revision !== undefined && !SUPPORTED_PROTOCOL_VERSIONS.includes(String(revision))
 }
 
 const sessionIdOf = ({ headers }: IncomingMessage): string | undefined => {
   const id = headers["mcp-session-id"]
   return typeof id === "string" && id !== "" ? id : undefined
 }
+
+const unknownSession = (id?: RequestId): Refusal => ({
+  status: 404,
+  code: -32001,
+  reason: "unknown-session",
+  message: "Session not found. Send initialize to open a new one.",
+  id
+})
+
+interface Dispatched {
+  readonly ok: boolean
+  /** Undefined where the response is written to as the call goes on. */
+  readonly reply: Reply | undefined
+}
+
+const accepted: Dispatched = { ok: true, reply: HttpServerResponse.empty({ status: 202 }) }
+const streaming: Dispatched = { ok: true, reply: undefined }
+
+/** For the router, which looks whether the response was sent already. */
+const written = HttpServerResponse.empty({ status: 200 })
+
+/** Waits until nothing more will be written to a response that others write to. */
+const sent = (response: ServerResponse): Effect.Effect<Reply> =>
+  Effect.async<Reply>((resume) => {
+    const done = () => resume(Effect.succeed(written))
+    if (response.writableEnded || response.destroyed) return done()
+    response.once("finish", done).once("close", done)
+    return Effect.sync(() => response.off("finish", done).off("close", done))
+  })
 
 export const make = ({
   cancelOnDisconnect,
@@ -159,51 +214,59 @@ export const make = ({
       })
     }
     const found = sessions.find(sessionId, identity)
-    return found === undefined
-      ? Effect.fail({
-          status: 404,
-          code: -32001,
-          reason: "unknown-session",
-          message: "Session not found. Send initialize to open a new one.",
-          id
-        })
-      : Effect.succeed(found)
+    return found === undefined ? Effect.fail(unknownSession(id)) : Effect.succeed(found)
   }
 
+  /** The answer comes on the response, or none does. */
   const dispatch = (
     transport: SessionTransport,
-    request: IncomingMessage,
     response: ServerResponse,
-    { id, value }: Message,
-    sessionId: string | undefined
-  ): Effect.Effect<Response, Refusal> =>
+    { id, value }: Message
+  ): Effect.Effect<Dispatched, Refusal> =>
     Effect.suspend(() => {
-      if (id !== undefined && transport.isInFlight(id)) {
+      if (id === undefined || !("method" in value)) {
+        return transport.notify(value) ? Effect.succeed(accepted) : Effect.fail(unknownSession())
+      }
+      if (transport.isInFlight(id)) {
         return Effect.fail(invalid("A request with this id is still in flight in this session.", id))
       }
-      if (id !== undefined) {
-        streams.opened(response, () => {
-          if (cancelOnDisconnect) transport.cancel(id, "the client disconnected")
-        })
-      }
       // In the same turn as the look above: nobody else gets in between with the same id.
-      return Effect.promise(() => transport.handle(webRequest(request, sessionId), value))
+      if (!transport.request({ ...value, id }, response)) return Effect.fail(unknownSession(id))
+      streams.opened(response, () => {
+        if (cancelOnDisconnect) transport.cancel(id, "the client disconnected")
+      })
+      return Effect.succeed(streaming)
     })
 
   const post = (request: IncomingMessage, response: ServerResponse) =>
     Effect.gen(function* () {
       const identity = yield* edge.identify(request)
       const message = yield* Effect.flatMap(Effect.mapError(readBody(request), fromBody), inspect)
+      const { id, method, value } = message
+      const problem = negotiated(request)
+      if (problem !== undefined) return yield* Effect.fail({ ...problem, id })
       // Cancelling always works.
-      if (message.id !== undefined && isDraining()) return yield* Effect.fail({ ...draining, id: message.id })
-      if (message.method === "initialize" && message.id !== undefined) {
-        return yield* sessions
-          .open(identity, (transport) => dispatch(transport, request, response, message, undefined))
-          .pipe(Effect.catchTag("SessionsFull", (full) => Effect.fail(fromFull(full, message.id))))
+      if (id !== undefined && isDraining()) return yield* Effect.fail({ ...draining, id })
+      if (method === "initialize" && id !== undefined) {
+        if (!isInitializeRequest(value)) return yield* Effect.fail(invalid("Not a valid initialize.", id))
+        const { reply } = yield* sessions
+          .open(identity, (transport) => dispatch(transport, response, message))
+          .pipe(Effect.catchTag("SessionsFull", (full) => Effect.fail(fromFull(full, id))))
+        return reply ?? (yield* sent(response))
       }
-      const transport = yield* session(request, identity, message.id)
-      return yield* dispatch(transport, request, response, message, transport.sessionId)
-    }).pipe(Effect.map(HttpServerResponse.fromWeb))
+      const transport = yield* session(request, identity, id)
+      if (unknownRevision(request)) {
+        return yield* Effect.fail<Refusal>({
+          status: 400,
+          code: -32000,
+          reason: "revision",
+          message: `Bad Request: Unsupported protocol version (supported versions: ${SUPPORTED_PROTOCOL_VERSIONS.join(", ")})`,
+          id
+        })
+      }
+      const { reply } = yield* dispatch(transport, response, message)
+      return reply ?? (yield* sent(response))
+    })
 
   const end = (request: IncomingMessage) =>
     Effect.gen(function* () {

@@ -1,30 +1,32 @@
 /**
- * The SDK's web-standard transport with its known gaps closed, as the transport of one session.
+ * The transport of one session: requests come in over HTTP one at a time, each is answered on the response
+ * it came with, as a stream of events.
  *
  * ```
- *   request --> handle --> [SDK transport] --onmessage--> [this] --onmessage--> SDK server
- *   stream  <---------------------------------- send <---- [this] <---- send ----'
+ *   POST --> accept --onmessage--> SDK server
+ *   its response  <-- send -- the server's answer, and what it says before that
  * ```
+ *
+ * Written to node's responses directly: the SDK's own transport goes through web streams, keeps the stream
+ * and the bookkeeping of a cancelled call for ever, and hangs the first of two callers with the same id.
  *
  * - Ids are rewritten on the way in and restored on the way out (`0` -> `"n:0"`): the SDK's server takes
  *   an id of 0 or "" for none and would not cancel it.
- * - A call that is cancelled has its stream closed and its bookkeeping dropped: the SDK would keep both,
- *   and write keep-alives into the stream for ever.
- * - `inFlight` holds the ids that have no answer yet, so that the same id is not dispatched twice (the
- *   first caller would never be answered).
+ * - `inFlight` holds a request from the moment it is dispatched until it is answered, is cancelled, or the
+ *   session ends; in each of these cases its stream is ended. An id in flight must not be accepted again.
+ * - What the server says of no request has no stream to go to, and is dropped: it never speaks unasked.
  *
  * @since 0.1.0
  */
 import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js"
-import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js"
 import type { JSONRPCMessage, MessageExtraInfo, RequestId } from "@modelcontextprotocol/sdk/types.js"
+import type { ServerResponse } from "node:http"
 
 const inside = (id: RequestId): string => (typeof id === "number" ? `n:${id}` : `s:${id}`)
 
-const outside = (id: RequestId): RequestId => {
-  const text = String(id)
-  return text.startsWith("n:") ? Number(text.slice(2)) : text.slice(2)
-}
+const outside = (id: string): RequestId => (id.startsWith("n:") ? Number(id.slice(2)) : id.slice(2))
+
+const event = (message: JSONRPCMessage): string => `event: message\ndata: ${JSON.stringify(message)}\n\n`
 
 export interface Options {
   readonly sessionId: string
@@ -40,27 +42,24 @@ export class SessionTransport implements Transport {
   onmessage?: (<T extends JSONRPCMessage>(message: T, extra?: MessageExtraInfo) => void) | undefined
 
   readonly sessionId: string
-  readonly inFlight = new Set<string>()
-  private readonly web: WebStandardStreamableHTTPServerTransport
+  private readonly inFlight = new Map<string, ServerResponse>()
+  private isClosed = false
 
   constructor(private readonly options: Options) {
-    const { sessionId } = options
-    this.sessionId = sessionId
-    this.web = new WebStandardStreamableHTTPServerTransport({ sessionIdGenerator: () => sessionId })
-    this.web.onmessage = (message) => this.receive(message)
-    this.web.onerror = (error) => this.onerror?.(error)
-    this.web.onclose = () => {
-      for (const id of [...this.inFlight]) this.settle(id)
-      this.onclose?.()
-    }
+    this.sessionId = options.sessionId
   }
 
   start(): Promise<void> {
-    return this.web.start()
+    return Promise.resolve()
   }
 
   close(): Promise<void> {
-    return this.web.close()
+    if (!this.isClosed) {
+      this.isClosed = true
+      for (const id of [...this.inFlight.keys()]) this.settle(id)?.end()
+      this.onclose?.()
+    }
+    return Promise.resolve()
   }
 
   /** Is a call with this id still without an answer? */
@@ -68,59 +67,66 @@ export class SessionTransport implements Transport {
     return this.inFlight.has(inside(id))
   }
 
-  /** The response's body is the stream on which the answer will come. The body was read and parsed before. */
-  handle(request: Request, message: unknown): Promise<Response> {
-    return this.web.handleRequest(request, { parsedBody: message })
-  }
-
-  /** Ends a call whose caller does not wait any more; false when there is none of this id. */
-  cancel(id: RequestId, reason: string): boolean {
-    if (!this.isInFlight(id)) return false
-    this.cancelled(id, reason)
-    return true
-  }
-
-  async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
-    const related = options?.relatedRequestId
-    const sent = related === undefined ? undefined : { relatedRequestId: outside(related) }
-    if ("method" in message || !("id" in message) || message.id === undefined) {
-      return this.web.send(message, sent)
-    }
-    const { id } = message
-    const wasInFlight = this.settle(String(id))
-    // The answer to a call that was cancelled meanwhile has no stream left to go to.
-    if (wasInFlight) await this.web.send({ ...message, id: outside(id) }, sent)
-  }
-
-  // Without headers: the Authorization header goes no further than the edge.
-  private receive(message: JSONRPCMessage): void {
+  /** A message that asks for nothing. False: the session is over. */
+  notify(message: JSONRPCMessage): boolean {
+    if (this.isClosed) return false
     if ("method" in message && message.method === "notifications/cancelled") {
       const id = message.params?.["requestId"]
       if (typeof id === "string" || typeof id === "number") {
         const reason = message.params?.["reason"]
-        this.cancelled(id, typeof reason === "string" ? reason : "cancelled by the client")
+        this.cancel(id, typeof reason === "string" ? reason : "cancelled by the client")
       }
-    } else if ("method" in message && "id" in message) {
-      const id = inside(message.id)
-      this.inFlight.add(id)
-      this.options.onStarted()
-      this.onmessage?.({ ...message, id })
     } else this.onmessage?.(message)
+    return true
   }
 
-  private cancelled(id: RequestId, reason: string): void {
+  /**
+   * A request whose id is not in flight, to be answered on the response. False: the session is over, and
+   * the response untouched.
+   */
+  request(message: JSONRPCMessage & { readonly id: RequestId }, response: ServerResponse): boolean {
+    if (this.isClosed) return false
+    const id = inside(message.id)
+    this.inFlight.set(id, response)
+    this.options.onStarted()
+    response.writeHead(200, {
+      "content-type": "text/event-stream",
+      "cache-control": "no-cache, no-transform",
+      connection: "keep-alive",
+      "x-accel-buffering": "no",
+      "mcp-session-id": this.sessionId
+    })
+    // Without headers: the Authorization header goes no further than the edge.
+    this.onmessage?.({ ...message, id })
+    return true
+  }
+
+  /** Ends a call whose caller does not wait any more; nothing when there is none of this id. */
+  cancel(id: RequestId, reason: string): void {
     const requestId = inside(id)
     if (!this.inFlight.has(requestId)) return
     this.onmessage?.({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, reason } })
-    this.web.closeSSEStream(id)
-    // With the stream gone this sends nothing; it makes the SDK forget the id, and then complains.
-    this.web.send({ jsonrpc: "2.0", id, error: { code: -32600, message: "cancelled" } }).catch(() => {})
-    this.settle(requestId)
+    this.settle(requestId)?.end()
   }
 
-  private settle(id: string): boolean {
-    if (!this.inFlight.delete(id)) return false
+  send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
+    if ("method" in message) {
+      const stream = this.inFlight.get(String(options?.relatedRequestId))
+      if (stream !== undefined && !stream.destroyed) stream.write(event(message))
+    } else if (message.id !== undefined) {
+      const id = String(message.id)
+      // The answer to a call that was cancelled meanwhile has no stream left to go to.
+      const stream = this.settle(id)
+      if (stream !== undefined && !stream.destroyed) stream.end(event({ ...message, id: outside(id) }))
+    }
+    return Promise.resolve()
+  }
+
+  private settle(id: string): ServerResponse | undefined {
+    const response = this.inFlight.get(id)
+    if (response === undefined) return undefined
+    this.inFlight.delete(id)
     this.options.onSettled()
-    return true
+    return response
   }
 }

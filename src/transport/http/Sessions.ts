@@ -43,10 +43,10 @@ export interface Handle {
 
 export interface Sessions {
   /** A new session of the caller's; it is kept if its first request is accepted. */
-  readonly open: <E>(
+  readonly open: <A extends { readonly ok: boolean }, E>(
     identity: Identity,
-    first: (transport: SessionTransport) => Effect.Effect<Response, E>
-  ) => Effect.Effect<Response, E | SessionsFull>
+    first: (transport: SessionTransport) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | SessionsFull>
   /** Undefined for a session that does not exist, which somebody else's does not. */
   readonly find: (id: string, identity: Identity) => SessionTransport | undefined
   /** Ends a session and whatever runs in it. */

@@ -1,21 +1,30 @@
 /**
- * The responses that are still being sent: who hears of a client that went away, and what a server that
- * stops has to wait for.
+ * The streams of events that are still being sent: who hears of a client that went away, what a server that
+ * stops has to wait for, and the signs of life that keep a silent one from being taken for dead.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
+// Of this one nothing is timed: it is the end of the turn.
+import { setImmediate } from "node:timers"
 import * as Metrics from "./Metrics.js"
 
 export interface Streams {
   /** `onDropped` is called when the connection ends before the response does. */
   readonly opened: (response: ServerResponse, onDropped: () => void) => void
+  /** Writes a comment to all of them every now and then, for ever. */
+  readonly keepAlive: Effect.Effect<never>
   /** Waits until all are sent, at most so many milliseconds. */
   readonly flushed: (atMostMs: number) => Effect.Effect<void>
 }
 
 const LOOK_EVERY_MS = 5
+
+/** Proxies and clients give up on a connection that has been silent for a minute or so. */
+const KEEP_ALIVE_MS = 15_000
+
+const ignore = () => {}
 
 export const make = (): Streams => {
   const open = new Set<ServerResponse>()
@@ -23,12 +32,25 @@ export const make = (): Streams => {
     opened: (response, onDropped) => {
       open.add(response)
       Metrics.streams(open.size)
+      // A client that is gone is no fault of ours; without a listener it would end the process.
+      response.on("error", ignore)
+      // What is answered at once leaves in one piece; who has to wait sees now that he was let in.
+      setImmediate(() => {
+        if (!response.headersSent || response.writableEnded || response.destroyed) return
+        response.flushHeaders()
+      })
       response.once("close", () => {
         open.delete(response)
         Metrics.streams(open.size)
         if (!response.writableFinished) onDropped()
       })
     },
+    keepAlive: Effect.sync(() => {
+      for (const response of open) {
+        // A client that does not read what it was sent is not sent more.
+        if (!response.writableEnded && !response.writableNeedDrain) response.write(": still here\n\n")
+      }
+    }).pipe(Effect.delay(KEEP_ALIVE_MS), Effect.forever),
     flushed: (atMostMs) =>
       Effect.sleep(LOOK_EVERY_MS).pipe(
         Effect.repeat({ until: () => open.size === 0 }),

@@ -1,0 +1,106 @@
+/**
+ * A server over HTTP with one tool that does nothing, for measuring what a request costs: `ours` with all
+ * that stands in front of a tool, or `bare`, the SDK's own transport on node's server. Says its port on
+ * stdout.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Server } from "@modelcontextprotocol/sdk/server/index.js"
+import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js"
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
+import { CallToolRequestSchema } from "@modelcontextprotocol/sdk/types.js"
+import { Console, Effect, Layer, Logger, LogLevel, Schema } from "effect"
+import { randomUUID } from "node:crypto"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Audit from "../../src/Audit.js"
+import * as Operator from "../../src/Operator.js"
+import * as McpServer from "../../src/McpServer.js"
+import * as Principal from "../../src/Principal.js"
+import * as Readiness from "../../src/Readiness.js"
+import * as Tool from "../../src/Tool.js"
+import * as Toolbox from "../../src/Toolbox.js"
+import * as Auth from "../../src/transport/Auth.js"
+import * as Keys from "../../src/transport/auth/Keys.js"
+import * as Http from "../../src/transport/Http.js"
+
+const payload = { text: "x".repeat(200) }
+
+const ours = (withKeys: boolean) => {
+  const tool = Tool.make({
+    name: "nothing",
+    description: "Does nothing.",
+    class: "control",
+    input: Schema.Struct({ text: Schema.String }),
+    output: Schema.Struct({ text: Schema.String }),
+    annotations: Tool.readOnly("Nothing"),
+    handler: () => Effect.succeed(payload)
+  })
+  const path = join(tmpdir(), `snowguard-bench-${process.pid}.json`)
+  const auth = withKeys
+    ? Layer.unwrapEffect(
+        Effect.gen(function* () {
+          const { key } = yield* Keys.create(path, { client: "bench" })
+          yield* Console.log(`key ${key}`)
+          return Keys.layer({ path, tierOf: () => "default", isTier: () => true })
+        })
+      )
+    : Auth.layerNone(Principal.make("local"))
+  const layers = Layer.mergeAll(
+    Layer.provide(
+      McpServer.layer({ name: "bench", version: "1", drainMs: 100 }),
+      Layer.orDie(Toolbox.layer([Effect.succeed(tool)]))
+    ),
+    auth,
+    Readiness.layerNoop,
+    Audit.layerNoop,
+    Operator.layerNoop
+  )
+  NodeRuntime.runMain(
+    Http.listen({ ...Http.defaults, port: 0 }).pipe(
+      Effect.tap(({ port }) => Console.log(`port ${port}`)),
+      Effect.zipRight(Effect.never),
+      Effect.provide(layers),
+      Effect.scoped,
+      Logger.withMinimumLogLevel(LogLevel.Error)
+    ),
+    { disablePrettyLogger: true }
+  )
+}
+
+const bare = () => {
+  const sessions = new Map<string, StreamableHTTPServerTransport>()
+  const answer: CallToolResult = {
+    content: [{ type: "text", text: JSON.stringify(payload) }],
+    structuredContent: payload
+  }
+  const opened = async () => {
+    const transport = new StreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      onsessioninitialized: (id) => void sessions.set(id, transport)
+    })
+    const server = new Server({ name: "bench", version: "1" }, { capabilities: { tools: {} } })
+    server.setRequestHandler(CallToolRequestSchema, () => answer)
+    await server.connect(transport)
+    return transport
+  }
+  const http = createServer((request, response) => {
+    void (async () => {
+      const id = request.headers["mcp-session-id"]
+      const transport = typeof id === "string" ? sessions.get(id) : await opened()
+      await transport?.handleRequest(request, response)
+    })()
+  })
+  // As ours: a connection that is closed in between would be an error of the measurement.
+  http.keepAliveTimeout = 65_000
+  http.listen(0, "127.0.0.1", () => {
+    process.stdout.write(`port ${(http.address() as AddressInfo).port}\n`)
+  })
+}
+
+// What it has cost so far, told when asked.
+process.on("message", () => process.send?.(process.cpuUsage()))
+
+if (process.argv[2] === "bare") bare()
+else ours(process.argv[2] === "keys")
