@@ -3,9 +3,9 @@
  *
  * A client that asked within the last second is a contender. Each admitted call of one of `n` contenders
  * costs its client `n` times the bucket's interval of debt, which time works off: whoever takes more than
- * one n-th of the rate falls behind, and while he is more than five seconds of his share ahead of it, he has to leave the
- * `reserve` of the bucket to the others. So the others find tokens however fast he asks, and what nobody
- * else wants is still his: no token is lost.
+ * one n-th of the rate gets ahead of his share, and once he is five seconds of it ahead he is `behind`
+ * with what he owes the others, and has to leave them the `reserve` of the bucket. So they find tokens
+ * however fast he asks, and what nobody else wants is still his: no token is lost.
  *
  * Invariants
  * 1. A client that is alone is never behind.
@@ -32,7 +32,7 @@ export interface Shares {
 
 /** Milliseconds: a refused client that is still interested asks again within this time. */
 const PRESENT_MS = 1_000
-/** Milliseconds of its share that a client may be ahead. */
+/** Milliseconds of its share that a client may be ahead: several people at once are no abuse. */
 const SLACK_MS = 5_000
 /** Milliseconds that it can be behind at most: old sins are forgiven. */
 const MEMORY_MS = 5_000

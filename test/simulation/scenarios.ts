@@ -177,7 +177,8 @@ const shared = (): ServerOptions => {
   const settings = ServerConfig.defaults
   const { openMaxMs, openMs, ...breaker } = ServerConfig.breakerOptions(settings)
   return {
-    limiter: ServerConfig.rateLimiterOptions(settings),
+    // The invariants count the tokens of buckets; what is kept for others has a property of its own.
+    limiter: { ...ServerConfig.rateLimiterOptions(settings), reserved: 0 },
     quota: ServerConfig.quotaOptions(settings),
     bulkhead: ServerConfig.bulkheadOptions(settings),
     breaker: {

@@ -162,6 +162,20 @@ describe("MCP over HTTP", () => {
     )
   }
 
+  it.scopedLive("a call that has to wait has its headers at once", () =>
+    Effect.gen(function* () {
+      const { go, tool } = yield* gate
+      const server = yield* H.server({ tools: [tool] })
+      const session = yield* server.open()
+      const call = server.start({ body: H.toolCall(1, "gate"), session })
+      const { headers, statusCode } = yield* Effect.promise(() => call.began)
+      assert.strictEqual(statusCode, 200)
+      assert.strictEqual(headers["content-type"], "text/event-stream")
+      yield* Deferred.succeed(go, undefined)
+      assert.isDefined(H.messages(yield* Effect.promise(() => call.answer))[0]?.result)
+    }).pipe(quiet)
+  )
+
   it.scopedLive("a connection that is dropped ends the call", () =>
     Effect.gen(function* () {
       const { interrupted, started, tool } = yield* gate

@@ -50,6 +50,32 @@ describe("the edge", () => {
     }).pipe(quiet)
   )
 
+  it.scopedLive("a page of an origin on the list may ask first, and may read the answer", () =>
+    Effect.gen(function* () {
+      const origin = "https://app.example.com"
+      const server = yield* H.server({ options: { allowedOrigins: [origin] } })
+      const preflight = (origin: string) =>
+        server.ask({
+          method: "OPTIONS",
+          headers: { origin, "access-control-request-method": "POST", accept: undefined }
+        })
+      const asked = yield* preflight(origin)
+      assert.strictEqual(asked.status, 204)
+      assert.strictEqual(asked.headers["access-control-allow-origin"], origin)
+      assert.match(String(asked.headers["access-control-allow-headers"]), /mcp-session-id/)
+      const answer = yield* server.ask({ body: H.initialize(), headers: { origin } })
+      assert.strictEqual(answer.headers["access-control-allow-origin"], origin)
+      assert.match(String(answer.headers["access-control-expose-headers"]), /mcp-session-id/)
+      const session = String(answer.headers["mcp-session-id"])
+      const refused = yield* server.ask({ body: "{", session, headers: { origin } })
+      assert.deepInclude(refused.headers, { "access-control-allow-origin": origin, vary: "origin" })
+      const evil = yield* preflight("https://evil.example.com")
+      assert.strictEqual(evil.status, 403)
+      assert.notProperty(evil.headers, "access-control-allow-origin")
+      assert.notProperty((yield* server.call(session, 1, "who")).headers, "access-control-allow-origin")
+    }).pipe(quiet)
+  )
+
   it.scopedLive("a body that is too large is refused before it is read, said or not", () =>
     Effect.gen(function* () {
       const server = yield* H.server({ options: { maxBodyBytes: 2048 } })

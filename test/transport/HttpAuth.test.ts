@@ -407,11 +407,19 @@ describe("OAuth", () => {
     () =>
       Effect.gen(function* () {
         const { auth, state, token } = yield* issuer
-        const server = yield* H.server({ auth: auth(), options: many })
+        const server = yield* H.server({ auth: auth({ fetchRetryMs: 0 }), options: many })
         state.down = true
         const down = yield* server.ask({ body: H.initialize(), token: yield* token() })
         assert.strictEqual(down.status, 503)
         assert.isDefined(down.headers["retry-after"])
+        // While it is down, not every request goes and sees.
+        const patient = yield* H.server({ auth: auth(), options: many })
+        const asked = state.fetched
+        for (let i = 0; i < 10; i++) {
+          const answer = yield* patient.ask({ body: H.initialize(), token: yield* token({ jti: `${i}` }) })
+          assert.strictEqual(answer.status, 503)
+        }
+        assert.strictEqual(state.fetched, asked + 1)
         state.down = false
         const good = yield* token()
         yield* server.open({ token: good })

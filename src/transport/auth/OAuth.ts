@@ -17,6 +17,7 @@ import * as Option from "effect/Option"
 import type { JWTPayload } from "jose"
 import { createHash } from "node:crypto"
 import { namePattern } from "../../config/Table.js"
+import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import * as Principal from "../../Principal.js"
 import type { Credentials, Identity } from "../Auth.js"
 import { AuthMisconfigured, Authenticator, AuthRefused, bearer } from "../Auth.js"
@@ -47,6 +48,8 @@ export interface Options {
   readonly isTier: (tier: string) => boolean
   readonly fetchTimeoutMs?: number | undefined
   readonly fetchCooldownMs?: number | undefined
+  /** Milliseconds for which a failed fetch of the keys is taken to last. */
+  readonly fetchRetryMs?: number | undefined
 }
 
 /**
@@ -142,7 +145,22 @@ export const make = (options: Options) =>
       })
     }
     const jose = yield* Effect.promise(() => import("jose"))
+    const clock = yield* Effect.clock
+    let downUntil = Number.NEGATIVE_INFINITY
+    /** After a failure nothing is asked for a while: every request would wait for the same answer. */
+    const fetchKeys = async (...asked: Parameters<typeof fetch>): Promise<Response> => {
+      if (unsafeMonotonicMillis(clock) < downUntil) throw new Error("failed a moment ago")
+      let isDown = true
+      try {
+        const response = await fetch(...asked)
+        isDown = response.status !== 200
+        return response
+      } finally {
+        if (isDown) downUntil = unsafeMonotonicMillis(clock) + (options.fetchRetryMs ?? UNAVAILABLE_MS)
+      }
+    }
     const jwks = jose.createRemoteJWKSet(jwksUrl, {
+      [jose.customFetch]: fetchKeys,
       timeoutDuration: options.fetchTimeoutMs ?? 5_000,
       cooldownDuration: options.fetchCooldownMs ?? 30_000
     })

@@ -33,6 +33,8 @@ const MAX_ADDRESSES = 10_000
 export interface Edge {
   /** Is it meant for this server? */
   readonly addressed: (request: IncomingMessage) => Either.Either<void, Refusal>
+  /** Headers with which a page of the request's origin may read the answer; none for who is no page. */
+  readonly crossOrigin: (request: IncomingMessage) => { readonly [name: string]: string }
   readonly identify: (request: IncomingMessage) => Effect.Effect<Auth.Identity, Refusal>
 }
 
@@ -96,6 +98,23 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
               message: "Pages of this origin may not call this server (http.allowed_origins)."
             })
       },
+      crossOrigin: ({ headers: { origin }, method }) =>
+        origin === undefined
+          ? {}
+          : {
+              "access-control-allow-origin": origin,
+              "access-control-expose-headers":
+                "mcp-session-id, www-authenticate, retry-after, ratelimit, ratelimit-policy",
+              vary: "origin",
+              ...(method === "OPTIONS"
+                ? {
+                    "access-control-allow-methods": "POST, DELETE",
+                    "access-control-allow-headers":
+                      "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id",
+                    "access-control-max-age": "600"
+                  }
+                : {})
+            },
       identify: (request) => {
         const address = Address.client(
           request.socket.remoteAddress ?? "",

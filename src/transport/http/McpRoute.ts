@@ -5,6 +5,7 @@
  * |---|---|
  * | `POST` | one JSON-RPC message; requests are answered on a stream of events |
  * | `DELETE` | ends the session |
+ * | `OPTIONS` | what a page of an origin on the list may send |
  * | `GET` | 405: this server never speaks unasked |
  *
  * @since 0.1.0
@@ -281,7 +282,11 @@ export const make = ({
     const request = NodeHttpServerRequest.toIncomingMessage(incoming)
     const response = NodeHttpServerRequest.toServerResponse(incoming)
     yield* edge.addressed(request)
+    for (const [name, value] of Object.entries(edge.crossOrigin(request))) response.setHeader(name, value)
     switch (request.method) {
+      case "OPTIONS":
+        // A browser asks before it lets a page send anything; credentials come with the request itself.
+        return HttpServerResponse.empty({ status: 204, headers: { allow: "POST, DELETE" } })
       case "POST":
         return yield* post(request, response)
       case "DELETE":
