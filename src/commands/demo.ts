@@ -20,7 +20,7 @@ const introduction = (speed: number): string =>
   [
     "An outage of Snowflake, rehearsed: the complete server with Snowflake's driver, an emulated account on",
     "this machine, and four agents: two that behave, one that floods, one whose SQL is wrong. Limits are the",
-    `defaults; the breaker opens for ${Rehearsal.breakerSeconds.open / speed} s at first, not for 30.`,
+    `defaults; the breaker opens for ${(Rehearsal.breakerSeconds.open / speed).toFixed(2)} s at first, not for 30.`,
     "ok, stale: answers, and answers from memory. sent: statements that reached Snowflake. | refusals, by code."
   ].join("\n")
 
@@ -44,6 +44,12 @@ const tour = (json: boolean) =>
     return fine
   })
 
+/** Who reads along may leave (`| head`): then everything is put away and it ends. */
+const readerLeft = Effect.async<number>((resume) => {
+  // It stays: a write that is under way may fail later.
+  process.stdout.on("error", () => resume(Effect.succeed(1)))
+})
+
 /**
  * Exit code 1 when it did not go as it must.
  *
@@ -58,7 +64,11 @@ export const run: Run = ({ options }) =>
       return yield* Arguments.wrong("--speed", `expected a whole number from 1 to ${MOST_SPEED}`)
     if (speed !== undefined && !outage) return yield* Arguments.wrong("--speed", "is of --outage only")
     const json = options["json"] === true
-    return (yield* outage ? rehearse(speed ?? 1, json) : tour(json)) ? 0 : 1
+    const shown = outage ? rehearse(speed ?? 1, json) : tour(json)
+    return yield* Effect.raceFirst(
+      Effect.map(shown, (fine) => (fine ? 0 : 1)),
+      readerLeft
+    )
   }).pipe(
     Effect.catchTag("EmulatorError", (error) => Effect.as(write(process.stderr, error.message), 1)),
     // The demo's own settings name no audit log.

@@ -11,6 +11,7 @@ export const metadata = { deadlineMs: METADATA_SECONDS * 2_000 }
 const query = { deadlineMs: STATEMENT_SECONDS * 1_000 + 10_000 }
 
 export const settings = (url: string) => ({
+  NO_PROXY: "127.0.0.1",
   SNOWGUARD_WAREHOUSE: "snowflake",
   SNOWFLAKE_ACCOUNT: "emulator",
   SNOWFLAKE_ACCESS_URL: url,

@@ -38,3 +38,8 @@ export const rssMb = (pid: number | undefined): number => {
     return Number.NaN
   }
 }
+
+export const fields = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
+
+export const numberOf = (value: unknown): number => (typeof value === "number" ? value : Number.NaN)

@@ -21,7 +21,7 @@ import { ChaosClient } from "./client.js"
 import type { Card } from "./faults.js"
 import { shuffled } from "./faults.js"
 import type { Blackout, Report } from "./report.js"
-import { rssMb } from "./report.js"
+import { fields, numberOf, rssMb } from "./report.js"
 
 export interface Options {
   /** The built binary. */
@@ -39,11 +39,8 @@ const PACE_MS = 30
 /** A fault that strikes nobody is in force for so many times as long. */
 const PATIENCE = 5
 const GRACE_MS = 15_000
+/** Calls from which on an average means something. */
 const MANY = 50
-const fields = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
-
-const numberOf = (value: unknown): number => (typeof value === "number" ? value : Number.NaN)
 
 const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Report> => {
   const { faultMs, rounds, seed } = options
@@ -257,16 +254,15 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
     const [first, last] = [rss[0] ?? 0, rss.at(-1) ?? 0]
     check(!(last > first * 1.5 + 60), `memory grew from ${first} to ${last} MB`)
     const sum = (of: (one: Blackout) => number) => blackouts.reduce((total, one) => total + of(one), 0)
-    const amplification =
-      sum((one) => one.arrived) /
-      Math.max(
-        1,
-        sum((one) => one.charged)
-      )
+    const sent = Math.max(
+      1,
+      sum(({ charged }) => charged)
+    )
+    const amplification = sum(({ arrived }) => arrived) / sent
     // Of a few calls, more than a fifth may be tried again: the retry budget has savings.
-    const most = sum((one) => one.charged) >= MANY ? 1.2 : 2
+    const most = sent >= MANY ? 1.2 : 2
     check(amplification <= most, `amplification ${amplification.toFixed(2)}`)
-    check(sum((one) => one.arrived) <= 0.6 * sum((one) => one.calls), "the breaker kept too little out")
+    check(sum(({ arrived }) => arrived) <= 0.6 * sum(({ calls }) => calls), "the breaker kept too little out")
     return {
       seed,
       seconds: Math.round((performance.now() - began) / 1000),

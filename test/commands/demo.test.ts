@@ -46,12 +46,12 @@ it.scopedLive("rehearses an outage: the breaker opens and closes, nobody is left
       "suspended",
       "recovered"
     ])
-    expect(events.filter((event) => event._tag === "Moment").length).toBeGreaterThan(5)
+    expect(events.filter((event) => event._tag === "Moment").length).toBeGreaterThan(0)
     const told = events.flatMap((event) => (event._tag === "Refusal" ? [event.code] : []))
     expect(told).toContain("WAREHOUSE_INVALID_STATEMENT")
-    expect(told.includes("CIRCUIT_OPEN") || told.includes("DEGRADED")).toBe(true)
     expect(new Set(told).size).toBe(told.length)
     expect(summary).toMatchObject({ unanswered: 0, leftRunning: 0 })
+    expect(summary.phases.some(({ refused, stale }) => refused + stale > 0)).toBe(true)
     expect(readdirSync(TMPDIR)).toEqual([])
   })
 )
@@ -61,6 +61,23 @@ it.scopedLive("shows around in a few seconds, and says how to see more", () =>
     const { code, stderr, stdout } = yield* demo([])
     expect([code, stderr]).toEqual([0, ""])
     expect(stdout).toMatch(/ORDERS[\s\S]+STATEMENT_REJECTED[\s\S]+RATE_LIMITED[\s\S]+demo --outage/)
+  })
+)
+
+it.scopedLive("puts everything away when nobody reads any more", () =>
+  Effect.gen(function* () {
+    const TMPDIR = yield* folder
+    const stderr = yield* Effect.promise(async (signal) => {
+      const options = { env: Server.cleanEnv({ TMPDIR }), signal }
+      const child = spawn(process.execPath, [Server.bin, "demo", "--json"], options)
+      let stderr = ""
+      child.stderr.setEncoding("utf8").on("data", (text: string) => void (stderr += text))
+      child.stdout.once("data", () => child.stdout.destroy())
+      await once(child, "close")
+      return stderr
+    })
+    expect(stderr).toBe("")
+    expect(readdirSync(TMPDIR)).toEqual([])
   })
 )
 

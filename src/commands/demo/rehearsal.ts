@@ -110,6 +110,24 @@ const settings = (url: string, speed: number): ServerConfig.Settings => ({
   }
 })
 
+/** The driver would send even what is meant for this machine through the proxy of the environment. */
+const withoutProxy = Effect.acquireRelease(
+  Effect.sync(() =>
+    ["NO_PROXY", "no_proxy"].map((name) => {
+      const before = process.env[name]
+      process.env[name] = "127.0.0.1"
+      return { name, before }
+    })
+  ),
+  (kept) =>
+    Effect.sync(() => {
+      for (const { before, name } of kept) {
+        if (before === undefined) delete process.env[name]
+        else process.env[name] = before
+      }
+    })
+)
+
 const fields = (value: unknown): { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null ? (value as { readonly [key: string]: unknown }) : {}
 
@@ -249,6 +267,7 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
  */
 export const run = (options: Options) =>
   Effect.gen(function* () {
+    yield* withoutProxy
     const directory = yield* temporaryDirectory
     const emulator = yield* Emulator.start({ warm: true })
     const server = Main.layer(settings(emulator.url, options.speed), directory)
