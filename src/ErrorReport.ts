@@ -11,10 +11,12 @@
 import * as Schema from "effect/Schema"
 import {
   bytes,
+  fitsLater,
   iso,
+  narrower,
   optional,
   plural,
-  quotaWords,
+  quotaText,
   ran,
   retry,
   scopeWords,
@@ -163,11 +165,8 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
     case "QuotaExceeded":
       return {
         code: "QUOTA_EXCEEDED",
-        message:
-          `QUOTA_EXCEEDED: ${error.scope === "client" ? "this client has" : "all clients together have"} used ` +
-          `${error.used} of ${error.limit} ${quotaWords(error.quota)}. ${ran(false)} ` +
-          `It resets at ${iso(error.resetAt)}. ${wait(error.retryAfterMs, now)}`,
-        ...retry(error.retryAfterMs, now),
+        message: `QUOTA_EXCEEDED: ${quotaText(error, now)}`,
+        ...(fitsLater(error) ? retry(error.retryAfterMs, now) : { retryable: false }),
         scope: `${error.scope}:${error.quota}`,
         limit: error.limit,
         used: error.used,
@@ -229,13 +228,14 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
           (error.estimate === undefined
             ? "the warehouse cannot estimate what the statement would scan"
             : `the statement would scan about ${bytes(error.estimate)}`) +
-          `; this tier's limit is ${bytes(error.limit)} a statement. It did not run. ` +
+          (error.limit === undefined
+            ? "; here all that is scanned counts. It did not run. "
+            : `; this tier's limit is ${bytes(error.limit)} a statement. It did not run. `) +
           (error.tables.length === 0 ? "" : `It reads ${error.tables.join(", ")}. `) +
-          "Filter on the columns that the tables are clustered or sorted by (often a date), or read fewer or " +
-          "smaller tables; LIMIT alone does not help. Unchanged, it will be refused again.",
+          `${narrower} Unchanged, it will be refused again.`,
         retryable: false,
         scope: "max_scan_bytes",
-        limit: error.limit,
+        ...optional("limit", error.limit),
         ...optional("used", error.estimate),
         sideEffects: "none"
       }

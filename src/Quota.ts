@@ -13,7 +13,15 @@ import * as Layer from "effect/Layer"
 import { sliceAt, sliceEnd, windowOf } from "./core/QuotaWindow.js"
 import * as QuotaLimits from "./internal/quotaLimits.js"
 import { InvalidQuotas, QuotaExceeded } from "./internal/quotaModel.js"
-import type { Limits, Options, QuotaStatus, Request, Reservation, Spent } from "./internal/quotaModel.js"
+import type {
+  Limits,
+  Options,
+  QuotaStatus,
+  Request,
+  Reservation,
+  ScanRequest,
+  Spent
+} from "./internal/quotaModel.js"
 import { actualOf, Granted, statusOf } from "./internal/quotaReservation.js"
 import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
@@ -21,7 +29,7 @@ import { QuotaStore } from "./QuotaStore.js"
 import type { Decision, QuotaName, QuotaStoreError } from "./QuotaStore.js"
 
 export { InvalidQuotas, QuotaExceeded }
-export type { Limits, Options, QuotaStatus, Request, Reservation, Spent }
+export type { Limits, Options, QuotaStatus, Request, Reservation, ScanRequest, Spent }
 
 /**
  * @since 0.1.0
@@ -31,6 +39,14 @@ export class Quota extends Context.Tag("snowguard/Quota")<
   Quota,
   {
     readonly reserve: (request: Request) => Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError>
+    /**
+     * Holds the bytes that a statement is expected to scan, beside the reservation of its call and before
+     * it runs: all that are admitted stay within `scan_bytes_per_day` together. Settled or released like
+     * any other; holds nothing where there is no such quota.
+     */
+    readonly reserveScan: (
+      request: ScanRequest
+    ) => Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError>
     /** The work has reached the warehouse: from here on it is paid for. */
     readonly submitted: (reservation: Reservation) => Effect.Effect<void, QuotaStoreError>
     readonly settle: (reservation: Reservation, actual: Spent) => Effect.Effect<void, QuotaStoreError>
@@ -61,7 +77,8 @@ const check = (problems: ReadonlyArray<string>): Effect.Effect<void, InvalidQuot
   problems.length === 0 ? Effect.void : Effect.fail(new InvalidQuotas({ problems }))
 
 const refuse = (
-  refused: Extract<Decision, { readonly _tag: "Refused" }>
+  refused: Extract<Decision, { readonly _tag: "Refused" }>,
+  estimate?: number
 ): Effect.Effect<never, QuotaExceeded> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Effect.fail(
@@ -70,7 +87,8 @@ const refuse = (
           new QuotaExceeded(
             {
               ...statusOf(refused, QuotaLimits.scopeOf(refused.key), refused.quota, refused.limit),
-              retryAfterMs: Math.max(0, refused.resetAt - now)
+              retryAfterMs: Math.max(0, refused.resetAt - now),
+              ...(estimate === undefined ? {} : { estimate })
             },
             true
           )
@@ -119,6 +137,20 @@ export const make = (
         )
       })
 
+    const reserveScan = (request: ScanRequest): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
+      Effect.suspend(() => {
+        const charges = table.scanChargesOf(request, overrides.get(request.client))
+        return charges.length === 0
+          ? Exit.succeed(nothing)
+          : Effect.flatMap(
+              store.reserve(charges, request.deadlineMs + graceMs),
+              (decision): Effect.Effect<Reservation, QuotaExceeded> =>
+                decision._tag === "Granted"
+                  ? Exit.succeed(new Granted(decision, request))
+                  : refuse(decision, request.estimatedBytes)
+            )
+      })
+
     const submitted = ({ id }: Reservation): Effect.Effect<void, QuotaStoreError> =>
       id === nothing.id ? Effect.void : store.submitted(id)
 
@@ -132,6 +164,7 @@ export const make = (
 
     return Quota.of({
       reserve,
+      reserveScan,
       submitted,
       settle,
       release,
@@ -193,6 +226,7 @@ export const layer = (options: Options): Layer.Layer<Quota, InvalidQuotas, Quota
  */
 export const layerNoop: Layer.Layer<Quota> = Layer.succeed(Quota, {
   reserve: () => Effect.succeed(nothing),
+  reserveScan: () => Effect.succeed(nothing),
   submitted: () => Effect.void,
   settle: () => Effect.void,
   release: () => Effect.void,

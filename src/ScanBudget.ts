@@ -17,12 +17,14 @@ export class ScanBudgetExceeded extends Schema.TaggedError<ScanBudgetExceeded>(
 )("ScanBudgetExceeded", {
   /** Bytes; absent when the warehouse gave no estimate, which counts as too much. */
   estimate: Schema.optional(Schema.Number),
-  limit: Schema.Number,
+  /** Absent where only what is left of a day counts. */
+  limit: Schema.optional(Schema.Number),
   /** What would be scanned, largest first where that is known. */
   tables: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `the statement would scan ${this.estimate ?? "an unknown number of"} bytes of ${this.limit} allowed`
+    const limit = this.limit === undefined ? "" : ` of ${this.limit} allowed`
+    return `the statement would scan ${this.estimate ?? "an unknown number of"} bytes${limit}`
   }
 }
 

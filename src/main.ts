@@ -86,7 +86,8 @@ const snowflake = (settings: ServerConfig.Settings) =>
           ...(yield* options(settings.snowflake)),
           maxPerSession: settings.limits.maxConcurrentStatements
         })
-      })
+      }),
+      { keepsResults: true }
     ),
     gate(settings, "snowflake")
   )

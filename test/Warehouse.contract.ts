@@ -6,7 +6,7 @@ import type { Layer, Scope } from "effect"
 import { Chunk, Deferred, Duration, Effect, Either, Exit, Fiber, Option, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import { expect } from "vitest"
-import type { Result, Row, Statement, WarehouseError } from "../src/Warehouse.js"
+import type { Result, Row, Statement, Stored, WarehouseError } from "../src/Warehouse.js"
 import { Warehouse } from "../src/Warehouse.js"
 import { withLayer } from "./utils/withLayer.js"
 
@@ -44,6 +44,28 @@ const read = (sql: string, options?: Partial<Statement>): Effect.Effect<Read, Wa
         types: result.columns.map((column) => column.type),
         rows: chunks.flat(),
         chunks,
+        queryId: result.queryId
+      }
+    })
+  )
+
+/** Rows of a result that is kept, from there on. */
+const readOn = (
+  queryId: string,
+  offset: number,
+  options: Partial<Stored> = {}
+): Effect.Effect<Omit<Read, "chunks">, WarehouseError, Warehouse> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { results } = yield* Warehouse
+      if (results === undefined) return yield* Effect.dieMessage("keeps no results")
+      const stored = { queryId, offset, timeoutMs: 10_000, requestId: randomUUID(), ...options }
+      const result = yield* results.fetch(stored)
+      const chunks = Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows))
+      return {
+        columns: result.columns.map((column) => column.name),
+        types: result.columns.map((column) => column.type),
+        rows: chunks.flat(),
         queryId: result.queryId
       }
     })
@@ -397,6 +419,62 @@ export const contract = (
           expect([sql, error.suggestions?.[0]]).toEqual([sql, nearest])
           expect(error.suggestions!.length).toBeLessThanOrEqual(3)
         }
+      })
+    )
+
+    it.effect("keeps the rows that it was asked to, in their order, for whoever reads on", () =>
+      Effect.gen(function* () {
+        const kept = { keepRows: 4_000, maxRows: 4_001 }
+        const sql =
+          "SELECT EVENT_ID, OCCURRED_AT, PAYLOAD FROM SNOWGUARD_SAMPLE.WEB.EVENTS ORDER BY EVENT_ID DESC"
+        const whole = yield* read(sql, { maxRows: 4_000 })
+        // The caller stops early.
+        const { columns, head, queryId } = yield* Effect.scoped(
+          Effect.flatMap(open(sql, kept), ({ rows, ...result }) =>
+            Effect.map(Stream.runHead(rows), (chunk) => ({ ...result, head: Option.getOrThrow(chunk) }))
+          )
+        )
+        expect(head.slice(0, 100)).toEqual(whole.rows.slice(0, 100))
+        const seen: Array<Row> = []
+        while (seen.length < 4_000) {
+          const page = yield* readOn(queryId, seen.length, { maxRows: Math.min(700, 4_000 - seen.length) })
+          expect(page).toMatchObject({
+            queryId,
+            columns: columns.map(({ name }) => name),
+            types: whole.types
+          })
+          expect(page.rows.length).toBeGreaterThan(0)
+          seen.push(...page.rows.slice(0, 700))
+        }
+        expect(seen.slice(0, 4_000)).toEqual(whole.rows)
+        // Several may read in it at a time, from anywhere, and again.
+        const parts = yield* Effect.all(
+          [3_990, 0, 2_500].map((offset) => readOn(queryId, offset, { maxRows: 10 })),
+          { concurrency: "unbounded" }
+        )
+        expect(parts.map(({ rows }) => rows[0])).toEqual([
+          whole.rows[3_990],
+          whole.rows[0],
+          whole.rows[2_500]
+        ])
+      })
+    )
+
+    it.effect("has nothing after the last row of a result that is kept", () =>
+      Effect.gen(function* () {
+        const { queryId } = yield* read("SELECT range AS N FROM range(5)", { keepRows: 10, maxRows: 11 })
+        expect((yield* readOn(queryId, 3)).rows).toEqual([[3], [4]])
+        expect((yield* readOn(queryId, 5)).rows).toEqual([])
+      })
+    )
+
+    it.effect("says so when a result is not kept, whatever its id looks like", () =>
+      Effect.gen(function* () {
+        for (const id of [randomUUID(), "", "../../session", "01b00000-0000-0000-0000-0000000000zz"]) {
+          const error = yield* Effect.flip(readOn(id, 0))
+          expect([id, error.reason]).toEqual([id, "ResultExpired"])
+        }
+        yield* stillAnswers
       })
     )
 

@@ -14,7 +14,8 @@
  *    `MULTI_STATEMENT_COUNT = 1`.
  * 4. A retry carries the same request id, and the server answers with the first execution; after a
  *    statement was given up its id is never used again, since the server would answer that it was cancelled.
- * 5. Whatever goes wrong is a `WarehouseError`, in bounded time, without a secret in it.
+ * 5. A result that is kept is read on by its id, by the role that made it; no statement runs for it.
+ * 6. Whatever goes wrong is a `WarehouseError`, in bounded time, without a secret in it.
  *
  * @since 0.1.0
  */
@@ -26,7 +27,7 @@ import * as Scope from "effect/Scope"
 import * as Lru from "../core/Lru.js"
 import { CurrentPrincipal } from "../Principal.js"
 import type { Principal } from "../Principal.js"
-import type { Statement, WarehouseError } from "../Warehouse.js"
+import type { Result, Statement, Stored, WarehouseError } from "../Warehouse.js"
 import { Warehouse } from "../Warehouse.js"
 import type { Login } from "./snowflake/auth.js"
 import { losesSession } from "./snowflake/classify.js"
@@ -36,6 +37,7 @@ import * as Pool from "./snowflake/pool.js"
 import type { Place } from "./snowflake/session.js"
 import * as Session from "./snowflake/session.js"
 import * as Statements from "./snowflake/statement.js"
+import * as StoredResults from "./snowflake/stored.js"
 
 /**
  * @since 0.1.0
@@ -76,6 +78,9 @@ export interface Options {
 
 /** Ids of statements that were given up, with how often; the retries of a call come within minutes. */
 const ABANDONED = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
+
+/** Where the statements ran whose results are kept. */
+const KEPT = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
 const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
 
@@ -120,6 +125,8 @@ const renewed = (requestId: string, times: number): string => {
     : `${requestId}-${times}`
 }
 
+type Use = (session: Driver.DriverConnection) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -128,6 +135,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
   Effect.gen(function* () {
     const limits = { loginMs: options.loginMs ?? 15_000 }
     const abandoned = Lru.make<number>(ABANDONED)
+    const kept = Lru.make<Place>(KEPT)
 
     const pool = yield* Pool.make<Place, Driver.DriverConnection>({
       key: ({ database, role, schema, warehouse }) => JSON.stringify([role, warehouse, database, schema]),
@@ -143,7 +151,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
       latchMs: options.latchMs ?? 600_000
     })
 
-    const placeOf = (statement: Statement, principal: Principal): Place => {
+    const placeOf = (statement: Pick<Statement, "database" | "schema">, principal: Principal): Place => {
       const database = statement.database ?? folded(options.database)
       // A schema belongs to its database: the default one is of no use in another.
       const schema =
@@ -159,31 +167,57 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
       }
     }
 
-    const attempt = (statement: Statement, place: Place) =>
-      Effect.gen(function* () {
-        const { lost, session } = yield* pool.acquire(place)
-        const { requestId } = statement
-        return yield* Statements.execute(session, {
+    const fetchMs = options.fetchMs ?? 30_000
+
+    const execute = (statement: Statement) => {
+      const { requestId } = statement
+      return (session: Driver.DriverConnection) =>
+        Statements.execute(session, {
           sql: statement.sql,
           binds: statement.binds ?? [],
           requestId: renewed(requestId, Lru.get(abandoned, requestId) ?? 0),
           timeoutMs: statement.timeoutMs,
           maxRows: statement.maxRows,
           parameters: parameters(statement, options),
-          fetchMs: options.fetchMs ?? 30_000,
+          fetchMs,
           abandoned: Effect.sync(() => {
             Lru.set(abandoned, requestId, (Lru.get(abandoned, requestId) ?? 0) + 1, 1)
           })
-        }).pipe(Effect.tapError((error) => (losesSession(error.reason) ? lost : Effect.void)))
-      })
+        })
+    }
+
+    const attempt = (use: Use, place: Place) =>
+      Effect.flatMap(pool.acquire(place), ({ lost, session }) =>
+        Effect.tapError(use(session), (error) => (losesSession(error.reason) ? lost : Effect.void))
+      )
 
     /** A statement that failed gives its place back at once, not when its caller is done with the error. */
-    const run = (statement: Statement, place: Place) =>
+    const within = (use: Use, place: Place) =>
       Effect.gen(function* () {
         const inner = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-        return yield* attempt(statement, place).pipe(
+        return yield* attempt(use, place).pipe(
           Scope.extend(inner),
           Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void))
+        )
+      })
+
+    const run = (statement: Statement, place: Place) =>
+      statement.keepRows === undefined
+        ? within(execute(statement), place)
+        : Effect.tap(within(execute(statement), place), ({ queryId }) => {
+            Lru.set(kept, queryId, place, 1)
+          })
+
+    /** In a session like the one that made it; this process may not have made it. */
+    const fetch = ({ maxRows, offset, queryId, requestId, timeoutMs }: Stored, principal: Principal) =>
+      Effect.flatMap(StoredResults.checked(queryId), () => {
+        const { role } = placeOf({}, principal)
+        const known = Lru.get(kept, queryId)
+        return within(
+          (session) =>
+            StoredResults.fetch(session, { queryId, offset, maxRows, requestId, timeoutMs, fetchMs }),
+          // What a role was shown, no other one is.
+          known?.role === role && known !== undefined ? known : placeOf({}, principal)
         )
       })
 
@@ -191,6 +225,9 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
 
     return Warehouse.of({
       dialect: "snowflake",
+      results: {
+        fetch: (stored) => Effect.flatMap(CurrentPrincipal, (principal) => fetch(stored, principal))
+      },
       execute: (statement) =>
         Effect.flatMap(CurrentPrincipal, (principal) => {
           const place = placeOf(statement, principal)

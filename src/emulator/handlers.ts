@@ -227,9 +227,10 @@ export const answer = (
     case "Submit":
       return inSession((session) => submit(services, request, session, fault))
     case "Result":
-      return inSession(() => {
+      return inSession(({ user }) => {
         const statement = statements.byQuery(route.queryId)
-        return statement === undefined
+        // In any session, but only by whoever ran it.
+        return statement === undefined || statement.session.user !== user
           ? Effect.succeed(Http.json(Protocol.failed(Failures.resultUnknown(route.queryId), route.queryId)))
           : awaited(services, request, statement, services.holdMs)
       })

@@ -29,8 +29,8 @@ export interface Request {
   readonly pick?: ReadonlyArray<string> | undefined
   /** Leave out the other rows, as picked; they count for nothing. */
   readonly keep?: ((row: Row) => boolean) | undefined
-  /** Bytes that the statement will scan, where that is known. */
-  readonly scanBytes?: number | undefined
+  /** What the statement will scan is held for it. */
+  readonly scans?: boolean | undefined
   /** Position among the statements of the same attempt, from 0. */
   readonly part?: number | undefined
 }
@@ -102,7 +102,7 @@ export const collect = Effect.fnUntraced(
     const part = request.part ?? 0
     if ("sql" in request.statement) notes.sent(part, request.statement.sql)
     yield* attempt.markSent
-    if (request.scanBytes !== undefined) yield* attempt.addScan?.(request.scanBytes) ?? Effect.void
+    if (request.scans === true) yield* attempt.beginScan ?? Effect.void
     const { statement } = request
     const most = Math.max(request.maxRows, "sql" in statement ? (statement.keepRows ?? 0) : 0)
     const bounds = {

@@ -1,5 +1,6 @@
 /** The words that refusals are made of. */
 import * as DateTime from "effect/DateTime"
+import type { QuotaExceeded } from "../Quota.js"
 import type { Reason } from "../Warehouse.js"
 
 export const iso = (millis: number) => DateTime.formatIso(DateTime.unsafeMake(millis))
@@ -34,7 +35,32 @@ export const ran = (sent: boolean) =>
 /** Descriptions come from many places; some end their sentence and some do not. */
 export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
 
-export const quotaWords = (quota: string) => quota.replace(/_/g, " ").replace(/ per /, " per ")
+const quotaWords = (quota: string) => quota.replace(/_/g, " ").replace(/ per /, " per ")
+
+/** What is more than the whole limit never fits, however long it waits. */
+export const fitsLater = ({ estimate = 0, limit }: QuotaExceeded): boolean => estimate <= limit
+
+/** How a statement scans less. */
+export const narrower =
+  "Filter on the columns that the tables are clustered or sorted by (often a date), or read fewer or smaller " +
+  "tables; LIMIT alone does not help."
+
+export const quotaText = (error: QuotaExceeded, now: number): string => {
+  const { estimate, limit, quota, remaining, resetAt, retryAfterMs, scope, used } = error
+  const whose = scope === "client" ? "this client has" : "all clients together have"
+  if (estimate === undefined) {
+    return (
+      `${whose} used ${used} of ${limit} ${quotaWords(quota)}. ${ran(false)} ` +
+      `It resets at ${iso(resetAt)}. ${wait(retryAfterMs, now)}`
+    )
+  }
+  const would =
+    `the statement would scan about ${bytes(estimate)}, and ${whose} used ${bytes(used)} of ${bytes(limit)} ` +
+    `(${quotaWords(quota)}), so ${bytes(remaining)} are left. It did not run. ${narrower} `
+  return fitsLater(error)
+    ? `${would}It resets at ${iso(resetAt)}. ${wait(retryAfterMs, now)}`
+    : `${would}It is more than the whole limit: unchanged, it will always be refused.`
+}
 
 export const scopeWords: { readonly [scope: string]: string } = {
   client: "this client's own limit",

@@ -15,6 +15,7 @@ import type { OperationClass } from "../Operation.js"
 import type * as Quota from "../Quota.js"
 import type { QuotaStoreError } from "../QuotaStore.js"
 import * as Telemetry from "../Telemetry.js"
+import * as GuardScan from "./guardScan.js"
 import * as Step from "./step.js"
 import type * as TimeLimits from "./timeLimits.js"
 import * as Verdict from "./verdict.js"
@@ -55,7 +56,15 @@ export interface Attempt {
   readonly markSent: Effect.Effect<void>
   /** Result bytes delivered; adds up. */
   readonly addBytes: (bytes: number) => Effect.Effect<void>
-  /** Bytes that a statement scans, as far as the warehouse tells; adds up. */
+  /**
+   * Holds what a statement is expected to scan, until the attempt has ended; refused when the quotas have
+   * not that much left, and then the statement is not to run.
+   */
+  readonly holdScan?:
+    ((bytes: number) => Effect.Effect<void, Quota.QuotaExceeded | QuotaStoreError>) | undefined
+  /** The statement for which that is held is about to run. */
+  readonly beginScan?: Effect.Effect<void> | undefined
+  /** Bytes that a statement has scanned, as the warehouse tells; adds up, and replaces what is held. */
   readonly addScan?: ((bytes: number) => Effect.Effect<void>) | undefined
 }
 
@@ -163,8 +172,14 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
       return logged(moment, quota.submitted(reservation))
     })
     const addBytes = (more: number) => Effect.sync(() => void (ledger.bytes += more))
+    const scans: GuardScan.Scans = { held: [] }
+    const holdScan = (estimatedBytes: number) =>
+      GuardScan.hold(scans, quota, { client, tier, estimatedBytes, deadlineMs: operation.deadlineMs })
+    const beginScan = Step.make((moment) => logged(moment, GuardScan.begin(scans, quota)))
     const addScan = (more: number) =>
-      Effect.sync(() => void (ledger.scanBytes = (ledger.scanBytes ?? 0) + more))
+      Effect.sync(() => {
+        if (!GuardScan.told(scans, more)) ledger.scanBytes = (ledger.scanBytes ?? 0) + more
+      })
     const slotFor = (moment: Step.Moment, pool: Bulkhead.Pool) => {
       const left = Math.max(0, deadline - moment.now)
       return bulkhead.acquire(pool, { client, tier, maxWaitMs: Math.min(maxWaitMs, left) })
@@ -175,7 +190,10 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
       const timeoutMs = Math.min(attemptMs, Math.max(0, deadline - begunAt))
       limit.tighten(timeoutMs)
       const bytesLeft = Math.max(0, reservation.bytesLeft - ledger.bytes)
-      return Step.restored(moment, work({ requestId, timeoutMs, bytesLeft, markSent, addBytes, addScan }))
+      return Step.restored(
+        moment,
+        work({ requestId, timeoutMs, bytesLeft, markSent, addBytes, holdScan, beginScan, addScan })
+      )
     }
 
     const entered = (limit: TimeLimits.Limit, moment: Step.Moment) =>
@@ -204,7 +222,10 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
           Step.make(() => entered(limit, moment)),
           (exit) => {
             if (sentAt !== undefined) ledger.statementMs += moment.later().now - sentAt
-            return leave(moment, held, exit, { class: operation.class, begunAt, sentAt, timedOut })
+            const left = leave(moment, held, exit, { class: operation.class, begunAt, sentAt, timedOut })
+            return scans.held.length === 0
+              ? left
+              : Step.ensuring(moment, left, () => GuardScan.end(scans, quota, exit))
           }
         ),
       ({ tightened }) => {

@@ -71,6 +71,8 @@ export interface LimitTable {
     runtime: Limits | undefined
   ) => number | undefined
   readonly chargesOf: (work: Work, runtime: Limits | undefined) => ReadonlyArray<Charge>
+  /** What is held of the quotas of bytes scanned, to the byte: once it is known, it need not be post-paid. */
+  readonly scanChargesOf: (work: Omit<Work, "class">, runtime: Limits | undefined) => ReadonlyArray<Charge>
 }
 
 /** What a client was charged last. */
@@ -99,6 +101,17 @@ export const makeTable = (options: LimitOptions): LimitTable => {
   const charge = (key: string, quota: QuotaName, limit: number, work: Work): Charge => {
     const later = postPaid.has(quota)
     const amount = quota === "bytes_per_day" ? work.estimatedBytes : later ? 0 : 1
+    return chargeOf(key, quota, limit, amount, later, work)
+  }
+
+  const chargeOf = (
+    key: string,
+    quota: QuotaName,
+    limit: number,
+    amount: number,
+    later: boolean,
+    work: Pick<Work, "tier">
+  ): Charge => {
     const onOutage = outage.get(tiers.has(work.tier) ? work.tier : "default")
     return onOutage === undefined
       ? { key, quota, limit, amount, postPaid: later }
@@ -111,6 +124,14 @@ export const makeTable = (options: LimitOptions): LimitTable => {
   return {
     global,
     limitOf,
+    scanChargesOf: (work, runtime) => {
+      const quota = "scan_bytes_per_day"
+      const own = limitOf(quota, work.client, work.tier, runtime)
+      const total = global[quota]
+      const of = (key: string, limit: number | undefined) =>
+        limit === undefined ? [] : [chargeOf(key, quota, limit, work.estimatedBytes, false, work)]
+      return [...of(keyOf(work.client), own), ...of(GLOBAL, total)]
+    },
     chargesOf: (work, runtime) => {
       const last = known.get(work.client)
       if (

@@ -48,6 +48,16 @@ export interface Request {
 }
 
 /**
+ * What a statement is expected to scan.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ScanRequest extends Pick<Request, "client" | "tier" | "deadlineMs"> {
+  readonly estimatedBytes: number
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -106,7 +116,9 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("snowguard/
     remaining: Schema.Number,
     /** Wall clock, milliseconds since 1970. */
     resetAt: Schema.Number,
-    retryAfterMs: Schema.Number
+    retryAfterMs: Schema.Number,
+    /** What it was asked for, where that is more than a unit; above the limit waiting does not help. */
+    estimate: Schema.optional(Schema.Number)
   }
 ) {
   override get message(): string {

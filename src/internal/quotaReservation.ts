@@ -1,7 +1,7 @@
 /** A reservation as its holder has it: what was granted, and what to tell the store when it is used. */
 import type { Actual, Decision, QuotaName } from "../QuotaStore.js"
 import * as QuotaLimits from "./quotaLimits.js"
-import type { QuotaStatus, Request, Reservation, Spent } from "./quotaModel.js"
+import type { QuotaStatus, Request, Reservation, ScanRequest, Spent } from "./quotaModel.js"
 
 export const statusOf = (
   usage: { readonly used: number; readonly reserved: number; readonly resetAt: number },
@@ -25,7 +25,7 @@ export class Granted implements Reservation {
   readonly bytesLeft: number
   readonly low: boolean
   readonly usage: Granting["usage"]
-  constructor({ reservation, usage }: Granting, { client, estimatedBytes }: Request) {
+  constructor({ reservation, usage }: Granting, { client, estimatedBytes }: Request | ScanRequest) {
     let bytesLeft = Number.POSITIVE_INFINITY
     let low = false
     for (const { limit, quota, reserved, used } of usage) {

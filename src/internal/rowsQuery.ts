@@ -111,16 +111,17 @@ export const make = Effect.gen(function* () {
     }
   })
 
-  /** Asks the warehouse what the statement would scan before it may run. */
+  /** Asks the warehouse what the statement would scan before it may run, and holds that much. */
   const withinBudget = Effect.fnUntraced(function* (
     run: ToolCall.Run,
-    limit: number | undefined,
+    holdScan: ToolCall.HoldScan,
+    { chargeScans, maxScanBytes: limit }: TierPolicy,
     statement: {
       readonly sql: string
       readonly database?: string | undefined
       readonly schema?: string | undefined
     }
-  ): Effect.fn.Return<number | undefined, WarehouseError | ScanBudgetExceeded> {
+  ): Effect.fn.Return<void, WarehouseError | Refusal | ScanBudgetExceeded> {
     const sql = `EXPLAIN USING JSON ${statement.sql}`
     const plan = yield* run({
       ...statement,
@@ -131,10 +132,10 @@ export const make = Effect.gen(function* () {
       maxCellBytes: PLAN_BYTES
     })
     const { bytes, tables } = estimate(plan.rows[0]?.[0])
-    if (limit !== undefined && (bytes === undefined || bytes > limit)) {
+    if (bytes === undefined || (limit !== undefined && bytes > limit)) {
       return yield* new ScanBudgetExceeded({ estimate: bytes, limit, tables: tables.slice(0, 5) })
     }
-    return bytes
+    if (chargeScans) yield* holdScan(bytes)
   })
 
   const run = Effect.fnUntraced(function* <E>(
@@ -149,15 +150,14 @@ export const make = Effect.gen(function* () {
     const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
     const { meta, value } = yield* call.query(
       { tool, policy, maxRows, timeoutMs, waiting: options.waiting },
-      (run) =>
+      (run, holdScan) =>
         Effect.gen(function* () {
           // One row beyond the limit tells whether there are more.
           const { scans, sql } = yield* options.sql((keepRows ?? maxRows) + 1, policy)
           yield* options.started
-          const scanBytes =
-            scans && (policy.chargeScans || policy.maxScanBytes !== undefined)
-              ? yield* withinBudget(run, policy.maxScanBytes, { sql, database, schema })
-              : undefined
+          if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
+            yield* withinBudget(run, holdScan, policy, { sql, database, schema })
+          }
           return yield* run({
             sql,
             database,
@@ -165,7 +165,7 @@ export const make = Effect.gen(function* () {
             keepRows,
             maxRows,
             maxBytes: policy.maxResultBytes,
-            scanBytes
+            scans
           })
         })
     )

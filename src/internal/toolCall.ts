@@ -50,6 +50,9 @@ export type Run = (
   }
 ) => Effect.Effect<Collected, WarehouseError>
 
+/** Holds what a statement is expected to scan, or says that there is not that much left. */
+export type HoldScan = (bytes: number) => Effect.Effect<void, Refusal>
+
 /** The next rows of a result that the warehouse keeps. */
 export type Read = (
   request: Pick<Request, "maxRows" | "maxBytes"> & { readonly queryId: string; readonly offset: number }
@@ -93,7 +96,7 @@ export const make = Effect.gen(function* () {
   const guarded = Effect.fnUntraced(function* <A, E>(
     operation: Parameters<typeof guard.run>[0],
     timeoutMs: number,
-    work: (run: Run, read: Read) => Effect.Effect<A, E | WarehouseError>
+    work: (run: Run, read: Read, holdScan: HoldScan) => Effect.Effect<A, E | WarehouseError>
   ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
     const { client } = yield* CurrentPrincipal
     const started = yield* monotonicMillis
@@ -110,7 +113,8 @@ export const make = Effect.gen(function* () {
             ...request,
             timeoutMs,
             statement: { queryId, offset, tag: { tool: operation.tool, client } }
-          })
+          }),
+        attempt.holdScan ?? (() => Effect.void)
       )
     )
     const elapsed_ms = Math.round((yield* monotonicMillis) - started)
@@ -189,7 +193,7 @@ export const make = Effect.gen(function* () {
     /** A statement that uses compute. */
     query: <A, E>(
       { maxRows, policy, timeoutMs, tool, waiting }: QueryOptions,
-      work: (run: Run) => Effect.Effect<A, E | WarehouseError>
+      work: (run: Run, holdScan: HoldScan) => Effect.Effect<A, E | WarehouseError>
     ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
       guarded(
         {
@@ -201,7 +205,7 @@ export const make = Effect.gen(function* () {
           waiting
         },
         timeoutMs,
-        work
+        (run, _, holdScan) => work(run, holdScan)
       )
   }
 })

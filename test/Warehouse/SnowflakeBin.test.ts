@@ -67,6 +67,56 @@ it.scopedLive("serves every tool from a Snowflake account, each result as its sc
   })
 )
 
+it.scopedLive("reads on in a result of the account without running its statement again", () =>
+  Effect.gen(function* () {
+    const emulator = yield* Emulator.start()
+    const env = { ...account(emulator.url), HOME: yield* home }
+    const { call } = yield* Server.client(env)
+    const ask = (args: Record<string, unknown>) =>
+      Effect.map(call("get_query_results", args), Server.structured)
+    const rowsOf = (page: Record<string, unknown>) => page["rows"] as ReadonlyArray<ReadonlyArray<unknown>>
+    const used = Effect.map(
+      call("get_limits"),
+      (result) => JSON.stringify(Server.structured(result)).match(/"queries_per_hour"[^}]*?"used":(\d+)/)?.[1]
+    )
+    const first = Server.structured(
+      yield* call("execute_query", {
+        sql: "SELECT EVENT_ID, PAYLOAD FROM WEB.EVENTS WHERE EVENT_ID <= 1000 ORDER BY EVENT_ID DESC",
+        ...shop,
+        limit: 100
+      })
+    )
+    expect(first).toMatchObject({ row_count: 100, truncated: true })
+    const query_id = first["query_id"]
+    const seen = [...rowsOf(first)]
+    let cursor = first["next_cursor"]
+    let pages = 1
+    while (cursor !== undefined) {
+      const page = yield* ask({ query_id, cursor, limit: 300 })
+      expect(page).toMatchObject({ query_id, columns: first["columns"] })
+      seen.push(...rowsOf(page))
+      cursor = page["next_cursor"]
+      pages += 1
+    }
+    expect(pages).toBe(4)
+    expect(seen.map(([id]) => id)).toEqual(Array.from({ length: 1000 }, (_, n) => 1000 - n))
+    expect(rowsOf(yield* ask({ query_id, limit: 1000 }))).toEqual(seen)
+    expect(yield* used).toBe("1")
+    const { requests, statements } = yield* emulator.state
+    expect(statements).toMatchObject({ executed: 1, cancelled: 0 })
+    expect(requests).toMatchObject({ Submit: 1, Result: 4 })
+
+    const other = yield* Server.client(env)
+    for (const foreign of [undefined, first["next_cursor"]]) {
+      const refused = Server.report(yield* other.call("get_query_results", { query_id, cursor: foreign }))
+      expect(refused.code).toBe("RESULT_NOT_AVAILABLE")
+    }
+    yield* emulator.reset
+    const gone = yield* call("get_query_results", { query_id, cursor: first["next_cursor"] })
+    expect(Server.report(gone)).toMatchObject({ code: "WAREHOUSE_RESULT_EXPIRED", retryable: false })
+  })
+)
+
 it.scopedLive("explains on the embedded warehouse, too", () =>
   Effect.gen(function* () {
     const { call } = yield* Server.client()

@@ -50,6 +50,7 @@ export interface GuardOptions {
 export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
   Effect.gen(function* () {
     const seen = yield* Ref.make<Seen>({ operations: [], sent: 0, bytes: 0, scanned: 0 })
+    const held = yield* Ref.make(0)
     const layer = Layer.succeed(Guard, {
       run: (operation, work) =>
         Effect.gen(function* () {
@@ -61,7 +62,10 @@ export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
             bytesLeft: options.bytesLeft ?? Number.MAX_SAFE_INTEGER,
             markSent: Ref.update(seen, (now) => ({ ...now, sent: now.sent + 1 })),
             addBytes: (bytes) => Ref.update(seen, (now) => ({ ...now, bytes: now.bytes + bytes })),
-            addScan: (bytes) => Ref.update(seen, (now) => ({ ...now, scanned: now.scanned + bytes }))
+            holdScan: (bytes) => Ref.set(held, bytes),
+            beginScan: Effect.flatMap(Ref.get(held), (bytes) =>
+              Ref.update(seen, (now) => ({ ...now, scanned: now.scanned + bytes }))
+            )
           })
           return { value, warnings: options.warnings ?? [] }
         })

@@ -49,7 +49,11 @@ export interface DriverColumn {
 export interface DriverStatement {
   readonly getColumns: () => ReadonlyArray<DriverColumn> | undefined
   readonly getQueryId: () => string | undefined
-  readonly streamRows: () => NodeJS.ReadableStream & { readonly destroy: () => void }
+  /** All rows, or those from `start` to `end`, counted from 0, both included. */
+  readonly streamRows: (range?: {
+    readonly start: number
+    readonly end?: number
+  }) => NodeJS.ReadableStream & { readonly destroy: () => void }
   readonly cancel: (done: Callback) => void
 }
 
@@ -64,6 +68,12 @@ export interface DriverConnection {
     readonly binds?: ReadonlyArray<unknown> | undefined
     readonly requestId: string
     readonly parameters: { readonly [name: string]: string | number }
+    readonly streamResult: true
+    readonly complete: (error: unknown, statement: DriverStatement) => void
+  }) => DriverStatement
+  /** The result of a statement that has ended, of any session that this user had. */
+  readonly fetchResult: (options: {
+    readonly queryId: string
     readonly streamResult: true
     readonly complete: (error: unknown, statement: DriverStatement) => void
   }) => DriverStatement

@@ -11,9 +11,9 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Cell, Row } from "../../Warehouse.js"
+import type { Cell, Column, Result, Row } from "../../Warehouse.js"
 import { WarehouseError } from "../../Warehouse.js"
-import { converter } from "./cells.js"
+import { converter, typeName } from "./cells.js"
 import type { Convert } from "./cells.js"
 import type { DriverColumn, DriverStatement } from "./driver.js"
 import { failure } from "./session.js"
@@ -44,9 +44,11 @@ export interface Limits {
   /** Milliseconds between two parts, at most. */
   readonly fetchMs: number
   readonly maxRows: number | undefined
+  /** The first row that is wanted, counted from 0; parts before it are not fetched. */
+  readonly offset?: number | undefined
 }
 
-export const info = (column: DriverColumn) => ({
+const info = (column: DriverColumn) => ({
   type: column.getType(),
   scale: column.getScale(),
   precision: column.getPrecision()
@@ -86,7 +88,15 @@ const pull = (source: Source, limits: Limits, convert: (values: unknown) => Row)
   let wake: () => void = () => undefined
 
   const begin = (statement: DriverStatement) => {
-    const stream = Wire.run(task, () => statement.streamRows())
+    const { maxRows, offset } = limits
+    const stream = Wire.run(task, () =>
+      offset === undefined
+        ? statement.streamRows()
+        : statement.streamRows({
+            start: offset,
+            ...(maxRows === undefined ? {} : { end: offset + Math.max(maxRows, 1) - 1 })
+          })
+    )
     source.stream = stream
     const settle = (next: typeof state) => () => {
       if (state === "open") state = next
@@ -146,13 +156,7 @@ const pull = (source: Source, limits: Limits, convert: (values: unknown) => Row)
   )
 }
 
-/**
- * The rows of a statement that has ended, as they are pulled.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const rowsOf = (source: Source, limits: Limits, columns: ReadonlyArray<DriverColumn>) => {
+const rowsOf = (source: Source, limits: Limits, columns: ReadonlyArray<DriverColumn>) => {
   raw(columns)
   const convert = reader(columns.map((column) => converter(info(column))))
   const pulled = Stream.repeatEffectChunkOption(pull(source, limits, convert))
@@ -163,4 +167,33 @@ export const rowsOf = (source: Source, limits: Limits, columns: ReadonlyArray<Dr
     Stream.mapAccum(maxRows, (left, rows) => [left - rows.length, rows.slice(0, Math.max(left, 0))] as const),
     Stream.takeWhile((rows) => rows.length > 0)
   )
+}
+
+/**
+ * The result of a statement that has ended: its rows come as they are pulled.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const resultOf = (
+  statement: DriverStatement,
+  source: Source,
+  limits: Limits
+): Effect.Effect<Result, WarehouseError> => {
+  const queryId = statement.getQueryId()
+  const driverColumns = statement.getColumns()
+  if (driverColumns === undefined) {
+    return new WarehouseError({
+      reason: "Protocol",
+      description: "It answered without a result.",
+      sent: "yes",
+      queryId
+    })
+  }
+  const columns = driverColumns.map((column): Column => ({
+    name: column.getName(),
+    type: typeName(info(column)),
+    nullable: column.isNullable()
+  }))
+  return Effect.succeed({ queryId: queryId ?? "", columns, rows: rowsOf(source, limits, driverColumns) })
 }

@@ -23,12 +23,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
-import type { Column, Result } from "../../Warehouse.js"
+import type { Result } from "../../Warehouse.js"
 import { WarehouseError } from "../../Warehouse.js"
 import { bounded } from "./bounded.js"
-import { typeName } from "./cells.js"
 import type { DriverConnection, DriverStatement } from "./driver.js"
-import { info, rowsOf } from "./rows.js"
+import { resultOf } from "./rows.js"
 import { failure } from "./session.js"
 import * as Wire from "./wire.js"
 
@@ -200,19 +199,5 @@ export const execute = (
   Effect.gen(function* () {
     const running = yield* Effect.acquireRelease(start(connection, request), (one) => stop(one, request))
     const statement = yield* awaitResult(running, request)
-    const driverColumns = statement.getColumns()
-    if (driverColumns === undefined) {
-      return yield* new WarehouseError({
-        reason: "Protocol",
-        description: "It answered without a result.",
-        sent: "yes",
-        queryId: statement.getQueryId()
-      })
-    }
-    const columns = driverColumns.map((column): Column => ({
-      name: column.getName(),
-      type: typeName(info(column)),
-      nullable: column.isNullable()
-    }))
-    return { queryId: statement.getQueryId() ?? "", columns, rows: rowsOf(running, request, driverColumns) }
+    return yield* resultOf(statement, running, request)
   })

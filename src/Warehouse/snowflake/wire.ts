@@ -129,6 +129,9 @@ const owner = (config: Config): Task | undefined => {
   if (byRequest !== undefined) return byRequest
   const queryId = /^\/queries\/([0-9a-fA-F-]{36})\/result/.exec(at)?.[1]
   if (queryId !== undefined) {
+    // Several may read in one result at a time, each with a task of its own.
+    const own = context.getStore()
+    if (own?.queryId() === queryId) return own
     for (const one of statements.values()) if (one.queryId() === queryId) return one
   }
   return context.getStore()
