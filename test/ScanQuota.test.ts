@@ -18,7 +18,7 @@ const DAY = 24 * HOUR
 
 const quotas = (limit: number, global?: number) =>
   Quota.layer({
-    tiers: { default: { scan_bytes_per_day: limit, queries_per_hour: 100 } },
+    tiers: { default: { scan_bytes_per_day: limit, queries_per_hour: 100_000 } },
     ...(global === undefined ? {} : { global: { scan_bytes_per_day: global } })
   }).pipe(Layer.provideMerge(QuotaStore.layerMemory))
 
@@ -29,9 +29,9 @@ const guarded = (limit: number) =>
     Guard.layer(),
     Layer.mergeAll(
       RateLimiter.layer({
-        global: { rate: 1000, burst: 1000 },
+        global: { rate: 1000, burst: 100_000 },
         classes: {},
-        tiers: { default: { client: { rate: 100, burst: 100 } } }
+        tiers: { default: { client: { rate: 100, burst: 100_000 } } }
       }),
       Bulkhead.layer({ requests: pool, statements: pool }),
       CircuitBreaker.layer(),
@@ -175,6 +175,47 @@ describe("bytes to be scanned", () => {
       yield* Effect.exit(Fiber.join(second.fiber))
       expect(yield* used()).toBe(500)
     }).pipe(Effect.provide(guarded(1000)))
+  )
+
+  it.effect("are held by nobody after an interruption at any point, and paid only where one had begun", () =>
+    Effect.gen(function* () {
+      const guard = yield* Guard.Guard
+      const store = yield* QuotaStore.QuotaStore
+      let begun = 0
+      let held = 0
+      for (let budget = 10; budget <= 40; budget++) {
+        for (let turn = 0; turn <= 12; turn++) {
+          let began = false
+          const fiber = yield* guard
+            .run<void, Quota.QuotaExceeded | QuotaStore.QuotaStoreError, never>(operation, (attempt) =>
+              Effect.gen(function* () {
+                yield* attempt.markSent
+                yield* Effect.yieldNow()
+                yield* attempt.holdScan?.(10) ?? Effect.void
+                held += 1
+                yield* Effect.yieldNow()
+                yield* Effect.sync(() => {
+                  began = true
+                })
+                yield* attempt.beginScan ?? Effect.void
+                yield* Effect.yieldNow()
+              }).pipe(Effect.zipRight(Effect.yieldNow()))
+            )
+            .pipe(Effect.withMaxOpsBeforeYield(budget), Effect.fork)
+          for (let i = 0; i < turn; i++) yield* Effect.yieldNow()
+          yield* Fiber.interrupt(fiber)
+          if (began) begun += 1
+        }
+      }
+      expect(begun).toBeGreaterThan(20)
+      expect(held).toBeGreaterThan(begun)
+      const usage = yield* store.usage("client:local")
+      const scanned = usage.find(({ quota }) => quota === "scan_bytes_per_day")
+      expect(scanned?.reserved).toBe(0)
+      // One that was interrupted between the mark and the hand-over never began.
+      expect(scanned?.used).toBeLessThanOrEqual(begun * 10)
+      expect(scanned?.used).toBeGreaterThan(begun * 5)
+    }).pipe(Effect.provide(guarded(1e9)))
   )
 
   it.effect("of a process that died are charged once they had begun, and free otherwise", () =>
