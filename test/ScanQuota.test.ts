@@ -1,6 +1,6 @@
 /** What statements are expected to scan, held against a daily quota before they run. */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, FastCheck as fc, Fiber, Layer, Logger, TestClock } from "effect"
+import { Context, Deferred, Effect, Exit, FastCheck as fc, Fiber, Layer, Logger, TestClock } from "effect"
 import * as AdaptiveRate from "../src/AdaptiveRate.js"
 import * as Bulkhead from "../src/Bulkhead.js"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
@@ -16,26 +16,38 @@ import { WarehouseError } from "../src/Warehouse.js"
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 
-const quotas = (limit: number, global?: number) =>
+/** A store whose answers are a while on their way. */
+const distant = Layer.map(QuotaStore.layerMemory, (context) => {
+  const store = Context.get(context, QuotaStore.QuotaStore)
+  const slow = <A, E>(effect: Effect.Effect<A, E>) => Effect.tap(effect, Effect.sleep("1 second"))
+  return Context.make(QuotaStore.QuotaStore, {
+    ...store,
+    reserve: (charges, ttlMs) => slow(store.reserve(charges, ttlMs)),
+    settle: (id, actual) => slow(store.settle(id, actual)),
+    release: (id) => slow(store.release(id))
+  })
+})
+
+const quotas = (limit: number, global?: number, store = QuotaStore.layerMemory) =>
   Quota.layer({
-    tiers: { default: { scan_bytes_per_day: limit, queries_per_hour: 100 } },
+    tiers: { default: { scan_bytes_per_day: limit, queries_per_hour: 100_000 } },
     ...(global === undefined ? {} : { global: { scan_bytes_per_day: global } })
-  }).pipe(Layer.provideMerge(QuotaStore.layerMemory))
+  }).pipe(Layer.provideMerge(store))
 
 const pool = { permits: 10, maxQueue: 4, maxQueuePerClient: 4 }
 
-const guarded = (limit: number) =>
+const guarded = (limit: number, store = QuotaStore.layerMemory) =>
   Layer.provideMerge(
     Guard.layer(),
     Layer.mergeAll(
       RateLimiter.layer({
-        global: { rate: 1000, burst: 1000 },
+        global: { rate: 1000, burst: 100_000 },
         classes: {},
-        tiers: { default: { client: { rate: 100, burst: 100 } } }
+        tiers: { default: { client: { rate: 100, burst: 100_000 } } }
       }),
       Bulkhead.layer({ requests: pool, statements: pool }),
       CircuitBreaker.layer(),
-      quotas(limit),
+      quotas(limit, undefined, store),
       Degradation.layerNoop,
       Retry.layerNoop,
       AdaptiveRate.layerNoop,
@@ -175,6 +187,60 @@ describe("bytes to be scanned", () => {
       yield* Effect.exit(Fiber.join(second.fiber))
       expect(yield* used()).toBe(500)
     }).pipe(Effect.provide(guarded(1000)))
+  )
+
+  it.effect("are held by nobody after an interruption at any point, and paid only where one had begun", () =>
+    Effect.gen(function* () {
+      const guard = yield* Guard.Guard
+      const store = yield* QuotaStore.QuotaStore
+      let begun = 0
+      let held = 0
+      for (let budget = 10; budget <= 40; budget++) {
+        for (let turn = 0; turn <= 12; turn++) {
+          let began = false
+          const fiber = yield* guard
+            .run<void, Quota.QuotaExceeded | QuotaStore.QuotaStoreError, never>(operation, (attempt) =>
+              Effect.gen(function* () {
+                yield* attempt.markSent
+                yield* Effect.yieldNow()
+                yield* attempt.holdScan?.(10) ?? Effect.void
+                held += 1
+                yield* Effect.yieldNow()
+                yield* Effect.sync(() => {
+                  began = true
+                })
+                yield* attempt.beginScan ?? Effect.void
+                yield* Effect.yieldNow()
+              }).pipe(Effect.zipRight(Effect.yieldNow()))
+            )
+            .pipe(Effect.withMaxOpsBeforeYield(budget), Effect.fork)
+          for (let i = 0; i < turn; i++) yield* Effect.yieldNow()
+          yield* Fiber.interrupt(fiber)
+          if (began) begun += 1
+        }
+      }
+      expect(begun).toBeGreaterThan(20)
+      expect(held).toBeGreaterThan(begun)
+      const usage = yield* store.usage("client:local")
+      const scanned = usage.find(({ quota }) => quota === "scan_bytes_per_day")
+      expect(scanned?.reserved).toBe(0)
+      // One that was interrupted between the mark and the hand-over never began.
+      expect(scanned?.used).toBeLessThanOrEqual(begun * 10)
+      expect(scanned?.used).toBeGreaterThan(begun * 5)
+    }).pipe(Effect.provide(guarded(1e9)))
+  )
+
+  it.effect("are not lost when the caller leaves while a store far away is granting them", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.fork(statement(500, Effect.void))
+      // The call's own reservation takes the first second.
+      yield* TestClock.adjust("1500 millis")
+      expect(yield* used()).toBe(500)
+      const interrupting = yield* Effect.fork(Fiber.interrupt(fiber))
+      yield* TestClock.adjust("5 seconds")
+      expect(Exit.isInterrupted(yield* Fiber.join(interrupting))).toBe(true)
+      expect(yield* used()).toBe(0)
+    }).pipe(Effect.provide(guarded(1000, distant)))
   )
 
   it.effect("of a process that died are charged once they had begun, and free otherwise", () =>

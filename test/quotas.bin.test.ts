@@ -52,6 +52,35 @@ describe("quotas of the binary, spawned", () => {
     )
   )
 
+  it.scopedLive("a statement that would scan more than is left of the day does not run", () =>
+    withinOneDay(
+      Effect.gen(function* () {
+        const { call } = yield* Server.client({
+          SNOWGUARD_TIERS_DEFAULT_SCAN_BYTES_PER_DAY: "2000000"
+        })
+        const count = (table: string) =>
+          call("execute_query", { sql: `SELECT COUNT(*) AS N FROM SNOWGUARD_SAMPLE.PUBLIC.${table}` })
+        const left = Effect.map(call("get_limits"), (limits) =>
+          /"quota":"scan_bytes_per_day"[^}]*"remaining":(\d+)/.exec(JSON.stringify(Server.structured(limits)))
+        )
+        Server.structured(yield* call("execute_query", { sql: "SELECT 1 AS N" }))
+        Server.structured(yield* count("ORDERS"))
+        const after = yield* left
+        const refusal = Server.report(yield* count("ORDERS"))
+        assert.deepInclude(refusal, {
+          code: "QUOTA_EXCEEDED",
+          scope: "client:scan_bytes_per_day",
+          limit: 2_000_000
+        })
+        assert.match(refusal.message, /would scan about .* are left\. It did not run\. Filter on/)
+        assert.match(refusal.resetAt ?? "", /T00:00:00\.000Z$/)
+        assert.deepStrictEqual(yield* left, after)
+        // What scans nothing runs all the same.
+        Server.structured(yield* call("execute_query", { sql: "SELECT 2 AS N" }))
+      })
+    )
+  )
+
   it.scopedLive("`snowguard quota` shows, exports and resets what running servers count", () =>
     withinOneDay(
       Effect.gen(function* () {
