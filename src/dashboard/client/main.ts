@@ -50,7 +50,7 @@ const drawHistory = () => {
   })
   charts.time.update({
     at,
-    series: [series("slowest 5 % from", "k-other", "p95_ms"), series("half within", "k-main", "p50_ms")]
+    series: [series("95 % within", "k-other", "p95_ms"), series("half within", "k-main", "p50_ms")]
   })
   charts.load.update({
     at,
@@ -127,6 +127,7 @@ const showAge = () => {
       `No news from the server: these figures are ${Format.duration(age)} old. Trying again…`
     )
     byId("overall").className = "pill unknown"
+    setText(byId("overall"), "No news")
     announce("The connection is lost; the figures are old.")
   }
 }
