@@ -214,7 +214,7 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
         yield* audit.record({
           client: by.client,
           tier: by.tier,
-          tool: `operator:${action.action}`,
+          tool: `${Audit.operatorPrefix}${action.action}`,
           target,
           decision,
           ms
