@@ -17,6 +17,7 @@ import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
 import * as QuotaSignal from "./internal/quotaSignal.js"
+import { startFaults } from "./internal/startFaults.js"
 import { stateDir } from "./internal/stateDir.js"
 import * as LoopGuard from "./LoopGuard.js"
 import * as McpServer from "./McpServer.js"
@@ -281,23 +282,6 @@ export const http = (
       )
     )
   }).pipe(Effect.catchTags(startFaults))
-
-const startFault = (key: string, message: string) =>
-  new ServerConfig.ConfigFaults({ faults: [{ key, source: "file", message }] })
-
-/** What only the start of the server can find out. */
-const startFaults = {
-  AuthMisconfigured: ({ description, key }: { readonly key: string; readonly description: string }) =>
-    startFault(key, description),
-  AuditError: ({ description, path }: { readonly path: string; readonly description: string }) =>
-    startFault("audit.file", `${path} ${description}`),
-  KeysFileError: ({ message }: { readonly message: string }) => startFault("auth.keys_file", message),
-  ServeError: ({ cause }: { readonly cause: unknown }) =>
-    startFault(
-      "http.port",
-      `cannot listen: ${cause instanceof Error ? cause.message : "the address is not available"}`
-    )
-}
 
 /**
  * Who the account says that we are, or what is wrong; never fails.
