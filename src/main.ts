@@ -225,6 +225,18 @@ export const layerShared = (settings: ServerConfig.Settings, directory: string =
     )
   )
 
+/** Outermost: what goes on below is traced. Not loaded where nobody asks for it. */
+const otlp = Layer.suspend(() =>
+  process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] === undefined
+    ? Layer.empty
+    : Layer.unwrapEffect(
+        Effect.map(
+          Effect.promise(() => import("./Otlp.js")),
+          ({ layerConfig }) => layerConfig(Package)
+        )
+      )
+)
+
 /**
  * Serves one client over this process's stdin and stdout until it leaves.
  *
@@ -236,7 +248,11 @@ export const stdio = (settings: ServerConfig.Settings) =>
     stdin: process.stdin,
     stdout: process.stdout,
     principal: Principal.make(settings.client, ServerConfig.tierOf(settings, settings.client))
-  }).pipe(Effect.provide(layer(settings)), Effect.catchTag("AuditError", startFaults.AuditError))
+  }).pipe(
+    Effect.provide(layer(settings)),
+    Effect.provide(otlp),
+    Effect.catchTag("AuditError", startFaults.AuditError)
+  )
 
 /**
  * Where the keys of the shared server are: for the server, and for the commands that make them.
@@ -279,7 +295,8 @@ export const http = (
           layerShared(settings),
           Auth.layer(settings, { host: options.host, keysPath: keysPath(settings) })
         )
-      )
+      ),
+      Effect.provide(otlp)
     )
   }).pipe(Effect.catchTags(startFaults))
 
