@@ -1,6 +1,6 @@
 /**
  * What the calls of this process are coming to: counts by outcome, times, and the clients seen last. Fed by
- * the audit of calls, which it passes on: whatever is written down is counted, and the other way round.
+ * the audit of calls, which it passes on: every call that is written down is counted, and the other way round.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Entry } from "./Audit.js"
-import { Audit } from "./Audit.js"
+import { Audit, operatorPrefix } from "./Audit.js"
 import * as CallStats from "./core/CallStats.js"
 
 /**
@@ -112,7 +112,7 @@ export const make: Effect.Effect<Context.Tag.Service<Activity>> = Effect.sync(()
 })
 
 /**
- * Counts what is given to the audit, and gives it to the one that is provided.
+ * Counts the calls that are given to the audit, and gives all to the one that is provided.
  *
  * @since 0.1.0
  * @category layers
@@ -121,7 +121,10 @@ export const layer: Layer.Layer<Activity | Audit, never, Audit> = Layer.effectCo
   Effect.gen(function* () {
     const audit = yield* Audit
     const activity = yield* make
-    const record = (entry: Entry) => Effect.zipRight(activity.record(entry), audit.record(entry))
+    const record = (entry: Entry) =>
+      entry.tool.startsWith(operatorPrefix)
+        ? audit.record(entry)
+        : Effect.zipRight(activity.record(entry), audit.record(entry))
     return Context.make(Activity, activity).pipe(Context.add(Audit, { record }))
   })
 )

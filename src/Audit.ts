@@ -43,6 +43,14 @@ export interface Entry {
 }
 
 /**
+ * What an operator does is written down as a tool whose name begins so; no tool's own name can.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const operatorPrefix = "operator:"
+
+/**
  * @since 0.1.0
  * @category context
  */

@@ -180,7 +180,7 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
           return Effect.as(breaker.reset, done(true, "the circuit starts afresh"))
         case "ladder/pin":
           return Effect.as(
-            ladder.take(degradation.pin(action.mode, "an operator")),
+            ladder.take(degradation.pin(action.mode, "until it is unpinned")),
             done(true, `the mode is ${action.mode}, whatever the signals say`)
           )
         case "ladder/unpin":
@@ -214,7 +214,7 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
         yield* audit.record({
           client: by.client,
           tier: by.tier,
-          tool: `operator:${action.action}`,
+          tool: `${Audit.operatorPrefix}${action.action}`,
           target,
           decision,
           ms

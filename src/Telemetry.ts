@@ -25,6 +25,8 @@
  * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
  * | `snowguard_quota_store_outage_total` | decision | calls decided without the quota store |
  * | `snowguard_loop_guard_refused` | | repeated failures answered from memory |
+ * | `mcp.server.operation.duration` | mcp.method.name, gen_ai.tool.name, error.type | seconds, as OpenTelemetry names it |
+ * | `mcp.server.session.duration` | | seconds that a session over HTTP lasted |
  *
  * @since 0.1.0
  */
@@ -84,47 +86,96 @@ const keyed =
   (tags: ReadonlyArray<MetricLabel.MetricLabel>) =>
     Metric.fromMetricKey(MetricKey.taggedWithLabels(key, tags))
 
-const counter = (name: string) => {
-  const of = handles(keyed(MetricKey.counter(name, { incremental: true })))
+const counter = (name: string, description: string) => {
+  const of = handles(keyed(MetricKey.counter(name, { description, incremental: true })))
   const add = (labels: Labels, by = 1): void => of(labels).unsafeUpdate(by, noTags)
   return Object.assign(add, { of })
 }
-const gauge = (name: string) => {
-  const of = handles(keyed(MetricKey.gauge(name)))
+const gauge = (name: string, description: string) => {
+  const of = handles(keyed(MetricKey.gauge(name, { description })))
   return (labels: Labels, value: number): void => of(labels).unsafeUpdate(value, noTags)
 }
-const histogram = (name: string) => {
-  const of = handles(keyed(MetricKey.histogram(name, seconds)))
+const histogram = (name: string, description: string, boundaries = seconds) => {
+  const of = handles(keyed(MetricKey.histogram(name, boundaries, description)))
   const add = (labels: Labels, ms: number): void => of(labels).unsafeUpdate(ms / 1000, noTags)
   return Object.assign(add, { of })
 }
 const noTags: ReadonlyArray<never> = []
 
-const calls = counter("snowguard_calls_total")
-const callSeconds = histogram("snowguard_call_seconds")
-const refusals = counter("snowguard_refusals_total")
-const attempts = counter("snowguard_attempts_total")
-const statementSeconds = histogram("snowguard_statement_seconds")
-const resultBytes = counter("snowguard_result_bytes_total")
-const quotaLeft = gauge("snowguard_quota_left_ratio")
-const tokenWait = histogram("snowguard_token_wait_seconds")
-const transitions = counter("snowguard_breaker_transitions_total")
-const changes = counter("snowguard_degradation_changes_total")
-const breakerPhase = gauge("snowguard_breaker_phase")
-const mode = gauge("snowguard_degradation_mode")
-const slotsInUse = gauge("snowguard_slots_in_use")
-const queueLength = gauge("snowguard_queue_length")
-const queueWait = gauge("snowguard_queue_wait_seconds")
-const retryBudget = gauge("snowguard_retry_budget")
-const retries = gauge("snowguard_retries")
-const retriesExhausted = gauge("snowguard_retries_exhausted")
-const rateFactor = gauge("snowguard_warehouse_rate_factor")
-const cacheEntries = gauge("snowguard_cache_entries")
-const cacheBytes = gauge("snowguard_cache_bytes")
-const cacheHits = gauge("snowguard_cache_hits")
-const storeChanges = counter("snowguard_quota_store_changes_total")
-const storeOutage = counter("snowguard_quota_store_outage_total")
-const loopGuardRefused = gauge("snowguard_loop_guard_refused")
+const calls = counter(
+  "snowguard_calls_total",
+  "Calls of tools by how they ended: ok, cancelled, or an error code."
+)
+const callSeconds = histogram("snowguard_call_seconds", "Time from a client's request to its answer.")
+const refusals = counter("snowguard_refusals_total", "Calls that a guard turned away.")
+const attempts = counter(
+  "snowguard_attempts_total",
+  "Attempts in the warehouse by what the circuit breaker made of them."
+)
+const statementSeconds = histogram("snowguard_statement_seconds", "Time of an attempt in the warehouse.")
+const resultBytes = counter("snowguard_result_bytes_total", "Bytes of results delivered.")
+const quotaLeft = gauge(
+  "snowguard_quota_left_ratio",
+  "Part of a quota that the last call left, where that was less than a fifth."
+)
+const tokenWait = histogram("snowguard_token_wait_seconds", "Waits for rate-limit tokens.")
+const transitions = counter("snowguard_breaker_transitions_total", "Changes of the circuit breaker's phase.")
+const changes = counter("snowguard_degradation_changes_total", "Changes of the degradation mode.")
+const breakerPhase = gauge("snowguard_breaker_phase", "1 for the phase that the circuit breaker is in.")
+const mode = gauge("snowguard_degradation_mode", "1 for the degradation mode in force.")
+const slotsInUse = gauge("snowguard_slots_in_use", "Slots that are taken.")
+const queueLength = gauge("snowguard_queue_length", "Calls that wait for a slot.")
+const queueWait = gauge("snowguard_queue_wait_seconds", "Time a new call would expect to wait for a slot.")
+const retryBudget = gauge("snowguard_retry_budget", "Retries that the budget has left.")
+const retries = gauge("snowguard_retries", "Attempts that were retries, since the start.")
+const retriesExhausted = gauge(
+  "snowguard_retries_exhausted",
+  "Calls that were not retried any more, since the start."
+)
+const rateFactor = gauge(
+  "snowguard_warehouse_rate_factor",
+  "Part of the full rate that the warehouse is called with."
+)
+const cacheEntries = gauge("snowguard_cache_entries", "Answers that are remembered.")
+const cacheBytes = gauge("snowguard_cache_bytes", "Bytes of the answers that are remembered.")
+const cacheHits = gauge("snowguard_cache_hits", "Calls answered from memory, since the start.")
+const storeChanges = counter(
+  "snowguard_quota_store_changes_total",
+  "Changes of the quota store: lost, found again, counted in memory."
+)
+const storeOutage = counter(
+  "snowguard_quota_store_outage_total",
+  "Reservations decided while the quota store was lost."
+)
+const loopGuardRefused = gauge(
+  "snowguard_loop_guard_refused",
+  "Repeated failures answered from memory, since the start."
+)
+
+/** As the convention has them. */
+const conventional = MetricBoundaries.fromIterable([
+  0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300
+])
+const operationSeconds = histogram(
+  "mcp.server.operation.duration",
+  "Time of an MCP request as the server sees it.",
+  conventional
+)
+const sessionSeconds = histogram(
+  "mcp.server.session.duration",
+  "Time from the beginning of an MCP session to its end.",
+  conventional
+)
+/** A label of this name is the unit: exporters make of it what is usual with them. */
+const inSeconds = { unit: "s" }
+
+/**
+ * A session has ended.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordSession = (ms: number): void => sessionSeconds(inSeconds, ms)
 
 /**
  * A call of a tool has ended.
@@ -141,6 +192,8 @@ export const recordCall = (call: {
 }): void => {
   calls({ tool: call.tool, tier: call.tier, outcome: call.outcome })
   callSeconds({ tool: call.tool }, call.ms)
+  const operation = { "mcp.method.name": "tools/call", "gen_ai.tool.name": call.tool, ...inSeconds }
+  operationSeconds(call.outcome === "ok" ? operation : { ...operation, "error.type": call.outcome }, call.ms)
 }
 
 /**

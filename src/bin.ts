@@ -23,6 +23,7 @@ const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly r
   stdio: () => import("./commands/stdio.js"),
   http: () => import("./commands/http.js"),
   keys: () => import("./commands/keys.js"),
+  admin: () => import("./commands/admin.js"),
   check: () => import("./commands/check.js"),
   quota: () => import("./commands/quota.js"),
   demo: () => import("./commands/demo.js"),

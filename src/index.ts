@@ -4,7 +4,9 @@
  *
  * @since 0.1.0
  */
+export * as Activity from "./Activity.js"
 export * as AdaptiveRate from "./AdaptiveRate.js"
+export * as Audit from "./Audit.js"
 export * as Bulkhead from "./Bulkhead.js"
 export * as CallPolicy from "./CallPolicy.js"
 export * as CircuitBreaker from "./CircuitBreaker.js"
@@ -16,6 +18,8 @@ export * as Guard from "./Guard.js"
 export * as LoopGuard from "./LoopGuard.js"
 export * as McpServer from "./McpServer.js"
 export * as Operation from "./Operation.js"
+export * as Operator from "./Operator.js"
+export * as Otlp from "./Otlp.js"
 export * as Principal from "./Principal.js"
 export * as Quota from "./Quota.js"
 export * as QuotaAdmin from "./QuotaAdmin.js"

@@ -18,6 +18,7 @@ import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
 import * as QuotaSignal from "./internal/quotaSignal.js"
+import { startFaults } from "./internal/startFaults.js"
 import { stateDir } from "./internal/stateDir.js"
 import * as LoopGuard from "./LoopGuard.js"
 import * as Fleet from "./main/Fleet.js"
@@ -199,6 +200,18 @@ export const layerShared = (settings: ServerConfig.Settings, directory: string =
     )
   )
 
+/** Outermost: what goes on below is traced. Not loaded where nobody asks for it. */
+const otlp = Layer.suspend(() =>
+  process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] === undefined
+    ? Layer.empty
+    : Layer.unwrapEffect(
+        Effect.map(
+          Effect.promise(() => import("./Otlp.js")),
+          ({ layerConfig }) => layerConfig(Package)
+        )
+      )
+)
+
 /**
  * Serves one client over this process's stdin and stdout until it leaves.
  *
@@ -210,7 +223,11 @@ export const stdio = (settings: ServerConfig.Settings) =>
     stdin: process.stdin,
     stdout: process.stdout,
     principal: Principal.make(settings.client, ServerConfig.tierOf(settings, settings.client))
-  }).pipe(Effect.provide(layer(settings)), Effect.catchTag("AuditError", startFaults.AuditError))
+  }).pipe(
+    Effect.provide(layer(settings)),
+    Effect.provide(otlp),
+    Effect.catchTag("AuditError", startFaults.AuditError)
+  )
 
 /**
  * Where the keys of the shared server are: for the server, and for the commands that make them.
@@ -253,26 +270,10 @@ export const http = (
           layerShared(settings),
           Auth.layer(settings, { host: options.host, keysPath: keysPath(settings) })
         )
-      )
+      ),
+      Effect.provide(otlp)
     )
   }).pipe(Effect.catchTags(startFaults))
-
-const startFault = (key: string, message: string) =>
-  new ServerConfig.ConfigFaults({ faults: [{ key, source: "file", message }] })
-
-/** What only the start of the server can find out. */
-const startFaults = {
-  AuthMisconfigured: ({ description, key }: { readonly key: string; readonly description: string }) =>
-    startFault(key, description),
-  AuditError: ({ description, path }: { readonly path: string; readonly description: string }) =>
-    startFault("audit.file", `${path} ${description}`),
-  KeysFileError: ({ message }: { readonly message: string }) => startFault("auth.keys_file", message),
-  ServeError: ({ cause }: { readonly cause: unknown }) =>
-    startFault(
-      "http.port",
-      `cannot listen: ${cause instanceof Error ? cause.message : "the address is not available"}`
-    )
-}
 
 /**
  * Who the account says that we are, or what is wrong; never fails.

@@ -67,5 +67,6 @@ export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/
  */
 export const reserved: { readonly [name: string]: string } = {
   SNOWGUARD_CONFIG: "path of the configuration file; `--config` comes before it",
-  SNOWGUARD_STATE_DIR: "directory for what must survive a restart"
+  SNOWGUARD_STATE_DIR: "directory for what must survive a restart",
+  SNOWGUARD_ADMIN_KEY: "key with which `snowguard admin` calls a running server"
 }

@@ -52,6 +52,17 @@ export const commands = [
       { name: "json", summary: "as JSON" }
     ]
   },
+  {
+    name: "admin",
+    summary:
+      "look at a running server, or operate it; WHAT is status, breaker open|release|reset, ladder pin MODE, ladder unpin, or quota reset CLIENT",
+    operands: ["WHAT", "[VERB]", "[NAME]"],
+    options: [
+      { name: "url", value: "URL", summary: "of the server; http.host and http.port if not given" },
+      { name: "quota", value: "QUOTA", summary: "reset this quota only" },
+      { name: "json", summary: "as JSON" }
+    ]
+  },
   { name: "check", summary: "connect to the Snowflake account and say what is wrong", options: [] },
   {
     name: "quota",

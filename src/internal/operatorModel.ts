@@ -160,6 +160,11 @@ export const columns = [
  */
 export type Column = (typeof columns)[number]
 
+const oneOf = (words: ReadonlyArray<string>) => ({
+  message: `expected one of ${words.join(", ")}`,
+  override: true
+})
+
 /**
  * What an operator can do.
  *
@@ -170,11 +175,14 @@ export const Action = Schema.Union(
   Schema.Struct({
     action: Schema.Literal("breaker/open", "breaker/release", "breaker/reset", "ladder/unpin")
   }),
-  Schema.Struct({ action: Schema.Literal("ladder/pin"), mode: Mode }),
+  Schema.Struct({
+    action: Schema.Literal("ladder/pin"),
+    mode: Mode.annotations({ message: () => oneOf(Mode.literals) })
+  }),
   Schema.Struct({
     action: Schema.Literal("quota/reset"),
     client: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512)),
-    quota: Schema.optional(QuotaName)
+    quota: Schema.optional(QuotaName.annotations({ message: () => oneOf(QuotaName.literals) }))
   })
 )
 /**

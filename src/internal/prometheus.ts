@@ -7,10 +7,20 @@ import * as Option from "effect/Option"
 /**
  * Effect's metrics in Prometheus' text format 0.0.4. Pure.
  *
- * Names become valid ones, counters end in `_total`, histograms are cumulative with `le`, `_sum` and
+ * Names become valid ones, a label `unit` becomes part of them, counters end in `_total`, histograms are cumulative with `le`, `_sum` and
  * `_count`, and the lines of one metric stand together whatever the order of the snapshot.
  */
 export const contentType = "text/plain; version=0.0.4; charset=utf-8"
+
+/** What a metric is measured in is said by this label. */
+const unitLabel = "unit"
+
+const unitSuffixes: { readonly [unit: string]: string } = { s: "_seconds", By: "_bytes" }
+
+const suffixOf = (tags: Iterable<MetricLabel.MetricLabel>): string => {
+  for (const { key, value } of tags) if (key === unitLabel) return unitSuffixes[value] ?? ""
+  return ""
+}
 
 type Type = "counter" | "gauge" | "histogram" | "summary"
 type Labels = ReadonlyArray<readonly [string, string]>
@@ -42,6 +52,7 @@ const line = (name: string, labels: Labels, value: number | bigint): string => {
 const labelsOf = (tags: Iterable<MetricLabel.MetricLabel>): Labels => {
   const labels = new Map<string, string>()
   for (const { key, value } of tags) {
+    if (key === unitLabel) continue
     const name = labelName(key)
     if (!labels.has(name)) labels.set(name, value)
   }
@@ -104,7 +115,7 @@ export const render = (snapshot: ReadonlyArray<MetricPair.MetricPair.Untyped>): 
   const families = new Map<string, Family>()
   for (const { metricKey, metricState } of snapshot) {
     const type = typeOf(metricState, metricKey.keyType)
-    const valid = metricName(metricKey.name)
+    const valid = `${metricName(metricKey.name)}${suffixOf(metricKey.tags)}`
     const name = type === "counter" && !valid.endsWith("_total") ? `${valid}_total` : valid
     let family = families.get(name)
     if (family === undefined) {

@@ -22,6 +22,22 @@ describe("metrics as Prometheus reads them", () => {
     )
   })
 
+  it("what it is measured in belongs to the name", () => {
+    const seconds = MetricKey.taggedWithLabels(MetricKey.gauge("mcp.age"), [
+      label("unit", "s"),
+      label("a", "b")
+    ])
+    const other = MetricKey.taggedWithLabels(MetricKey.gauge("size"), [label("unit", "elephants")])
+    const text = Prometheus.render([
+      MetricPair.unsafeMake(seconds, MetricState.gauge(2)),
+      MetricPair.unsafeMake(other, MetricState.gauge(3))
+    ])
+    assert.deepStrictEqual(
+      text.split("\n").filter((line) => line !== "" && !line.startsWith("#")),
+      ['mcp_age_seconds{a="b"} 2', "size 3"]
+    )
+  })
+
   it("one metric is one block, whatever the order, and one name is one type", () => {
     const calls = MetricKey.counter("calls_total", { incremental: true })
     const gauge = MetricKey.gauge("load")

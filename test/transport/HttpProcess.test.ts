@@ -102,6 +102,18 @@ describe("the shared server, spawned", () => {
       assert.isTrue(refused.isError)
 
       const metrics = yield* server.ask({ path: "/metrics" })
+      assert.match(
+        metrics.body,
+        /^mcp_server_operation_duration_seconds_count\{gen_ai_tool_name="list_databases",mcp_method_name="tools\/call"\} 2$/m
+      )
+      assert.match(
+        metrics.body,
+        /^mcp_server_operation_duration_seconds_count\{error_type="STATEMENT_REJECTED"/m
+      )
+      // Every metric of ours says what it is.
+      for (const [, name, help] of metrics.body.matchAll(/^# HELP ((?:snowguard|mcp)_\w+) (.*)$/gm)) {
+        assert.notStrictEqual(help, `${name?.replaceAll("_", " ")}.`)
+      }
       assert.match(metrics.body, /^snowguard_calls_total\{.*tool="list_databases".*\} 2$/m)
       assert.strictEqual((yield* server.ask({ path: "/readyz" })).status, 200)
 

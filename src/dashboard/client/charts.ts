@@ -1,5 +1,5 @@
-/** Charts of the last hour: time from left to right, the newest at the right edge. */
-import { h, setText, svg } from "./dom.js"
+/** Charts of the last hour, or of the minutes since the start: time from left to right, the newest at the right edge. */
+import { fill, h, setText, svg } from "./dom.js"
 import * as Format from "./format.js"
 
 export interface Series {
@@ -26,17 +26,37 @@ const WIDTH = 720
 const HEIGHT = 120
 export const SPAN_MS = 3_600_000
 
-/** 1, 2 or 5 times a power of ten. */
+/** Minutes that a chart may show: the least that holds everything. */
+const SPANS = [5, 10, 15, 30, 60] as const
+
+const spanOf = (at: ReadonlyArray<number>): number => {
+  const needed = ((at[at.length - 1] ?? 0) - (at[0] ?? 0)) / 60_000
+  return (SPANS.find((minutes) => needed <= minutes) ?? 60) * 60_000
+}
+
+/** A round number, not far above. */
 const niceAbove = (value: number): number => {
   const power = 10 ** Math.floor(Math.log10(value))
-  for (const step of [1, 2, 5]) if (value <= step * power) return step * power
+  for (const step of [1, 2, 3, 4, 5, 6, 8]) if (value <= step * power) return step * power
   return 10 * power
 }
 
 /** A longer silence is a gap: nobody knows what was in it. */
 const GAP_MS = 20_000
 
-const x = (at: number, end: number): number => WIDTH - ((end - at) / SPAN_MS) * WIDTH
+const x = (at: number, end: number, span: number): number => WIDTH - ((end - at) / span) * WIDTH
+
+const makeAxis = () => {
+  const root = h("div", { class: "axis", "aria-hidden": "true" })
+  const update = (span: number) => {
+    const minutes = span / 60_000
+    fill(root, String(minutes), () => [
+      ...[1, 0.5].map((part) => h("span", {}, `−${Format.count(minutes * part)} min`)),
+      h("span", {}, "now")
+    ])
+  }
+  return { root, update }
+}
 
 const runs = (at: ReadonlyArray<number>): ReadonlyArray<readonly [number, number]> => {
   const found: Array<readonly [number, number]> = []
@@ -61,10 +81,8 @@ export const makeChart = (options: ChartOptions) => {
   const cursor = h("div", { class: "cursor", "aria-hidden": "true" })
   cursor.hidden = true
   const plot = h("div", { class: "plot" }, top, drawing, cursor)
-  const axis = h("div", { class: "axis", "aria-hidden": "true" })
-  for (const minutes of [60, 45, 30, 15]) axis.append(h("span", {}, `−${minutes} min`))
-  axis.append(h("span", {}, "now"))
-  const root = h("figure", { class: "chart" }, h("figcaption", {}, options.title), legend, plot, axis)
+  const axis = makeAxis()
+  const root = h("figure", { class: "chart" }, h("figcaption", {}, options.title), legend, plot, axis.root)
   let data: Data = { at: [], series: [] }
   let pointed: number | undefined
 
@@ -85,6 +103,8 @@ export const makeChart = (options: ChartOptions) => {
 
   const draw = () => {
     const end = data.at[data.at.length - 1] ?? 0
+    const span = spanOf(data.at)
+    axis.update(span)
     const count = data.at.length
     const base = new Array<number>(count).fill(0)
     const layers = data.series.map((series) => {
@@ -103,14 +123,13 @@ export const makeChart = (options: ChartOptions) => {
     for (const { high, kind, low } of layers) {
       for (const [from, to] of runs(data.at)) {
         const point = (values: ReadonlyArray<number>) => (i: number) =>
-          `${x(data.at[i] ?? 0, end).toFixed(1)} ${y(values[i] ?? 0).toFixed(1)}`
+          `${x(data.at[i] ?? 0, end, span).toFixed(1)} ${y(values[i] ?? 0).toFixed(1)}`
         const along = Array.from({ length: to - from }, (_, i) => from + i)
         const line = along.map(point(high))
         if (options.stacked) {
           const back = along.map(point(low)).reverse()
           shapes.push(svg("path", { class: `area ${kind}`, d: `M${[...line, ...back].join("L")}Z` }))
-        }
-        shapes.push(svg("path", { class: `line ${kind}`, d: `M${line.join("L")}` }))
+        } else shapes.push(svg("path", { class: `line ${kind}`, d: `M${line.join("L")}` }))
       }
     }
     drawing.replaceChildren(...shapes)
@@ -130,14 +149,15 @@ export const makeChart = (options: ChartOptions) => {
     const box = plot.getBoundingClientRect()
     const end = data.at[data.at.length - 1]
     if (end === undefined || box.width === 0) return
-    const at = end - (1 - (clientX - box.left) / box.width) * SPAN_MS
+    const span = spanOf(data.at)
+    const at = end - (1 - (clientX - box.left) / box.width) * span
     let nearest = 0
     data.at.forEach((time, i) => {
       if (Math.abs(time - at) < Math.abs((data.at[nearest] ?? 0) - at)) nearest = i
     })
     pointed = nearest
     cursor.hidden = false
-    cursor.style.left = `${(x(data.at[nearest] ?? end, end) / WIDTH) * 100}%`
+    cursor.style.left = `${(x(data.at[nearest] ?? end, end, span) / WIDTH) * 100}%`
     describe(nearest)
   })
   plot.addEventListener("pointerleave", () => {
@@ -166,14 +186,14 @@ export interface Strip {
 /** When something was in which state: a line of coloured spans. */
 export const makeStrips = (title: string) => {
   const rows = h("div", { class: "strips" })
-  const axis = h("div", { class: "axis", "aria-hidden": "true" })
-  for (const minutes of [60, 45, 30, 15]) axis.append(h("span", {}, `−${minutes} min`))
-  axis.append(h("span", {}, "now"))
-  const root = h("figure", { class: "chart" }, h("figcaption", {}, title), rows, axis)
+  const axis = makeAxis()
+  const root = h("figure", { class: "chart" }, h("figcaption", {}, title), rows, axis.root)
   return {
     root,
     update: (at: ReadonlyArray<number>, strips: ReadonlyArray<Strip>) => {
       const end = at[at.length - 1] ?? 0
+      const span = spanOf(at)
+      axis.update(span)
       rows.replaceChildren(
         ...strips.map(({ name, states, values }) => {
           const drawing = svg("svg", {
@@ -182,16 +202,21 @@ export const makeStrips = (title: string) => {
             role: "img"
           })
           const spent = new Map<string, number>()
+          let begun = 0
           for (let i = 0; i < at.length; i++) {
-            const from = at[i - 1] ?? at[i] ?? 0
             const to = at[i] ?? 0
-            const known = to - from > GAP_MS ? to - GAP_MS / 4 : from
-            const [kind, word] = states[values[i] ?? 0] ?? ["unknown", "unknown"]
-            spent.set(word, (spent.get(word) ?? 0) + to - known)
-            const left = x(known, end)
-            drawing.append(
-              svg("rect", { class: kind, x: left, y: 0, width: x(to, end) - left + 0.6, height: 10 })
-            )
+            const before = at[i - 1] ?? to
+            const gap = to - before > GAP_MS
+            if (i === 0 || gap) begun = gap ? to : before
+            const [kind, word] = states[values[i] ?? 0] ?? ["k-none", "unknown"]
+            spent.set(word, (spent.get(word) ?? 0) + (gap ? 0 : to - before))
+            // One span for as long as nothing changes.
+            const next = at[i + 1]
+            if (next !== undefined && next - to <= GAP_MS && values[i + 1] === values[i]) continue
+            const left = x(begun, end, span)
+            const width = Math.max(1, x(to, end, span) - left)
+            drawing.append(svg("rect", { class: kind, x: left, y: 0, width, height: 10 }))
+            begun = to
           }
           const told = [...spent].map(([word, ms]) => `${word} ${Format.duration(ms)}`).join(", ")
           drawing.setAttribute("aria-label", `${name}, last hour: ${told === "" ? "nothing known" : told}`)

@@ -6,6 +6,8 @@ import type { Column } from "../../internal/operatorModel.js"
 import type { Samples } from "../../Operator.js"
 import * as Api from "./api.js"
 import * as Charts from "./charts.js"
+import type { Question } from "./confirm.js"
+import { confirmed } from "./confirm.js"
 import { byId, setText, show } from "./dom.js"
 import * as Format from "./format.js"
 import * as View from "./view.js"
@@ -50,7 +52,7 @@ const drawHistory = () => {
   })
   charts.time.update({
     at,
-    series: [series("slowest 5 % from", "k-other", "p95_ms"), series("half within", "k-main", "p50_ms")]
+    series: [series("95 % within", "k-other", "p95_ms"), series("half within", "k-main", "p50_ms")]
   })
   charts.load.update({
     at,
@@ -127,6 +129,7 @@ const showAge = () => {
       `No news from the server: these figures are ${Format.duration(age)} old. Trying again…`
     )
     byId("overall").className = "pill unknown"
+    setText(byId("overall"), "No news")
     announce("The connection is lost; the figures are old.")
   }
 }
@@ -195,19 +198,8 @@ const start = () => {
 }
 
 /** Asks, does it, and says what came of it. */
-const perform = async (
-  question: { readonly title: string; readonly text: string; readonly yes: string },
-  action: string,
-  body: object = {}
-) => {
-  const dialog = byId<HTMLDialogElement>("confirm")
-  setText(byId("confirm-title"), question.title)
-  setText(byId("confirm-text"), question.text)
-  setText(byId("confirm-yes"), question.yes)
-  dialog.returnValue = "no"
-  dialog.showModal()
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }))
-  if (dialog.returnValue !== "yes") return
+const perform = async (question: Question, action: string, body: object = {}) => {
+  if (!(await confirmed(question))) return
   try {
     const done = await Api.act(action, body)
     setText(byId("news"), done.result)

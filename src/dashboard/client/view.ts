@@ -70,7 +70,8 @@ const mode = ({ back_in_ms, mode, pinned, shedding, since_ms, way_back, why }: S
     `${why} (for ${Format.duration(since_ms)}).`,
     shedding > 0 ? `${Format.percent(shedding)} of queries are turned away.` : "",
     way_back === undefined ? "" : `Better when ${way_back}`,
-    back_in_ms === undefined ? "" : `, in ${Format.duration(back_in_ms)} at the earliest`
+    back_in_ms === undefined ? "" : `, in ${Format.duration(back_in_ms)} at the earliest`,
+    way_back === undefined ? "" : "."
   ]
   setText(byId("mode-why"), `${parts.slice(0, 2).join(" ")} ${parts.slice(2).join("")}`.trim())
   byId<HTMLButtonElement>("ladder-unpin").disabled = !pinned

@@ -19,6 +19,7 @@ import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import { withoutStack } from "../../internal/withoutStack.js"
 import type { Connection } from "../../McpServer.js"
 import { McpServer } from "../../McpServer.js"
+import * as Telemetry from "../../Telemetry.js"
 import type { Identity } from "../Auth.js"
 import * as Metrics from "./Metrics.js"
 import { SessionTransport } from "./SessionTransport.js"
@@ -120,6 +121,12 @@ export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpSe
           onSettled: () => Table.end(table, now(), id)
         })
         const scope = yield* Scope.make()
+        const openedAt = now()
+        // However it ends, it ends with its scope.
+        yield* Scope.addFinalizer(
+          scope,
+          Effect.sync(() => Telemetry.recordSession(now() - openedAt))
+        )
         const connection = yield* Scope.extend(server.connect(transport, identity.principal), scope)
         const opening = Table.open(table, now(), {
           id,

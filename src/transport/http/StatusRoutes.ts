@@ -132,10 +132,10 @@ export const make = ({ draining, edge, streams }: Options) =>
     )
 
     /** One look for all who watch; nobody watches, nobody looks. */
-    const looks = yield* Stream.repeatEffectWithSchedule(
-      Effect.all([snapshot, operator.history(1)]),
-      Schedule.spaced(EVERY_MS)
-    ).pipe(Stream.share({ capacity: 1, strategy: "sliding", replay: 1 }))
+    const look = Effect.all([snapshot, operator.history(1)])
+    const looks = yield* Stream.repeatEffectWithSchedule(look, Schedule.spaced(EVERY_MS)).pipe(
+      Stream.share({ capacity: 1, strategy: "sliding" })
+    )
 
     const data = Exchange.make(edge, ({ request }) =>
       Effect.gen(function* () {
@@ -154,7 +154,7 @@ export const make = ({ draining, edge, streams }: Options) =>
         const identity = yield* edge.identify(request)
         if (!watch(response, identity)) return yield* Effect.fail(tooMany)
         streams.opened(response, () => {})
-        const body = looks.pipe(
+        const body = Stream.concat(Stream.fromEffect(look), looks).pipe(
           Stream.map(([look, history]) => event({ snapshot: seenBy(identity, look), history })),
           Stream.interruptAfter(STREAM_LASTS),
           Stream.interruptWhen(draining)

@@ -1,0 +1,202 @@
+/**
+ * `snowguard admin ...`: looks at a server that runs, and operates it, over HTTP. The key is read from
+ * `SNOWGUARD_ADMIN_KEY`: an argument would be in the list of processes for all to read.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Redacted from "effect/Redacted"
+import * as Config from "effect/Config"
+import * as Schema from "effect/Schema"
+import type { UsageFault } from "../Cli.js"
+import { Action, Done, Snapshot } from "../internal/operatorModel.js"
+import { withoutStack } from "../internal/withoutStack.js"
+import * as ServerConfig from "../ServerConfig.js"
+import * as Arguments from "./arguments.js"
+import type { Input, Run } from "./Command.js"
+import { print, write } from "./Command.js"
+
+/**
+ * The server did not do it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AdminFault extends Schema.TaggedError<AdminFault>("snowguard/AdminFault")("AdminFault", {
+  description: Schema.String
+}) {
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * What the operands ask for; undefined: to look.
+ *
+ * @since 0.1.0
+ * @category parsing
+ */
+export const actionOf = (
+  [part, verb, what, ...rest]: ReadonlyArray<string>,
+  quota?: string
+): Either.Either<Action | undefined, UsageFault> => {
+  if (part === "status" && verb === undefined) return Either.right(undefined)
+  const action = `${part ?? ""}/${verb ?? ""}`
+  const given = {
+    action,
+    ...(what === undefined ? {} : action === "ladder/pin" ? { mode: what } : { client: what }),
+    ...(quota === undefined ? {} : { quota })
+  }
+  const decoded =
+    rest.length > 0
+      ? Either.left(undefined)
+      : Schema.decodeUnknownEither(Action, { onExcessProperty: "error" })(given)
+  return Either.mapLeft(decoded, (error) => {
+    const known = Action.members.some((member) =>
+      member.fields.action.literals.some((literal) => literal === action)
+    )
+    const why =
+      error !== undefined && known
+        ? ParseResult.ArrayFormatter.formatErrorSync(error).find(({ path }) => path[0] !== "action")
+        : undefined
+    return Arguments.wrong(
+      ["admin", part, verb].filter((word) => word !== undefined).join(" "),
+      why === undefined
+        ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, or quota reset CLIENT"
+        : `${why.path.join(".")}: ${why.message}`
+    )
+  })
+}
+
+/** As it is typed: the address to listen on may be one that nobody can call. */
+const defaultUrl = ({ host, port }: { readonly host: string; readonly port: number }): string => {
+  const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host
+  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`
+}
+
+const TIMEOUT = "30 seconds"
+
+const fault = (description: string) => withoutStack(() => new AdminFault({ description }))
+
+const ErrorBody = Schema.Struct({ error: Schema.Struct({ message: Schema.String }) })
+
+const why = (status: number, body: unknown): string =>
+  Option.match(Schema.decodeUnknownOption(ErrorBody)(body), {
+    onNone: () => `the server answered ${status}`,
+    onSome: ({ error }) => error.message
+  })
+
+/** One request; what it is answered, decoded. */
+const ask = <A, I>(
+  base: string,
+  path: string,
+  key: string | undefined,
+  schema: Schema.Schema<A, I>,
+  body?: object
+): Effect.Effect<A, AdminFault> =>
+  Effect.gen(function* () {
+    const url = yield* Effect.try({
+      try: () => new URL(path, base),
+      catch: () => fault(`${base} is no URL`)
+    })
+    const { json, ok, status } = yield* Effect.tryPromise({
+      try: async (signal) => {
+        const response = await fetch(url, {
+          signal,
+          redirect: "error",
+          headers: {
+            ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+            ...(body === undefined ? {} : { "content-type": "application/json" })
+          },
+          ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) })
+        })
+        const json: unknown = await response.json().catch(() => undefined)
+        return { json, ok: response.ok, status: response.status }
+      },
+      catch: () => fault(`no server answers at ${url.origin}`)
+    }).pipe(
+      Effect.timeoutFail({
+        duration: TIMEOUT,
+        onTimeout: () => fault(`${url.origin} does not answer in time`)
+      })
+    )
+    if (!ok) {
+      const hint =
+        status === 401 && key === undefined ? "; set SNOWGUARD_ADMIN_KEY to the key of an administrator" : ""
+      return yield* fault(`${why(status, json)}${hint}`)
+    }
+    return yield* Effect.mapError(Schema.decodeUnknown(schema)(json), () =>
+      fault(`what answers at ${url.origin} is no snowguard of this version`)
+    )
+  })
+
+const Seen = Schema.Struct({ admin: Schema.Boolean, snapshot: Snapshot })
+
+const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`
+
+/**
+ * For people, a line each.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const asText = ({
+  calls,
+  circuit,
+  clients = [],
+  mode,
+  pools,
+  quotas,
+  warehouse_rate
+}: Snapshot): string =>
+  [
+    `circuit    ${circuit.phase}${circuit.held ? " (held from here)" : ""}: ${circuit.failures} of ${circuit.calls} calls failed` +
+      (circuit.next_probe_in_ms === undefined ? "" : `; next try in ${seconds(circuit.next_probe_in_ms)}`) +
+      (circuit.cause === undefined ? "" : `; ${circuit.cause}`),
+    `mode       ${mode.mode}${mode.pinned ? " (pinned from here)" : ""}: ${mode.why}`,
+    `warehouse  ${warehouse_rate.per_second} calls/s, ${Math.round(warehouse_rate.factor * 100)} % of full`,
+    ...pools.map(
+      ({ in_use, pool, queued, slots }) => `slots      ${pool}: ${in_use} of ${slots}, ${queued} wait`
+    ),
+    ...quotas.map(({ limit, quota, used }) => `quota      ${quota}: ${used} of ${limit ?? "-"}`),
+    `calls      ${calls.ok} answered, ${calls.refused} refused, ${calls.rejected} rejected, ${calls.failed} failed, ${calls.cancelled} cancelled`,
+    ...clients.map(
+      ({ calls, client, last_decision, tier }) =>
+        `client     ${client.replace(/[\p{Cc}\p{Cf}]/gu, "?")} (${tier}): ${calls.ok} answered, ${calls.refused} refused; last: ${last_decision}`
+    )
+  ].join("\n")
+
+const adminKey = Config.option(Config.redacted("SNOWGUARD_ADMIN_KEY")).pipe(
+  Effect.orElseSucceed(Option.none<Redacted.Redacted>),
+  Effect.map(Option.map(Redacted.value)),
+  Effect.map(Option.getOrUndefined)
+)
+
+const work = ({ operands, options, settings }: Input) =>
+  Effect.gen(function* () {
+    const json = options["json"] === true
+    const base = Arguments.text(options, "url") ?? defaultUrl(ServerConfig.httpOptions(settings))
+    const action = yield* actionOf(operands, Arguments.text(options, "quota"))
+    const key = yield* adminKey
+    if (action === undefined) {
+      const { snapshot } = yield* ask(base, "/status/data", key, Seen)
+      yield* print(json ? JSON.stringify(snapshot) : asText(snapshot))
+      return 0
+    }
+    const { action: path, ...body } = action
+    const done = yield* ask(base, `/admin/${path}`, key, Done, body)
+    yield* print(json ? JSON.stringify(done) : done.result)
+    return 0
+  })
+
+/**
+ * Exit code 1 when the server was not reached or refused.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const run: Run = (input) =>
+  Effect.catchTag(work(input), "AdminFault", ({ message }) => Effect.as(write(process.stderr, message), 1))

@@ -1,0 +1,136 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
+import { Deferred, Effect, Layer, Logger, LogLevel, Queue, Schema, Stream } from "effect"
+import type { Entry } from "../src/Audit.js"
+import { Audit } from "../src/Audit.js"
+import * as McpServer from "../src/McpServer.js"
+import * as Principal from "../src/Principal.js"
+import * as Testing from "../src/Testing.js"
+import * as Tool from "../src/Tool.js"
+import * as Toolbox from "../src/Toolbox.js"
+import * as ExecuteQuery from "../src/tools/ExecuteQuery.js"
+import { Warehouse, WarehouseError } from "../src/Warehouse.js"
+import * as FakeGuards from "./utils/fakeGuards.js"
+
+const columns = [{ name: "N", type: "NUMBER", nullable: true }]
+const unreachable = new WarehouseError({
+  reason: "Unreachable",
+  description: "no route",
+  sent: "unknown",
+  queryId: "q-lost"
+})
+
+/** Two rows for what begins with SELECT 1; nothing ever for SELECT 2; no way there for SELECT 3. */
+const warehouse = (started: Deferred.Deferred<void>) =>
+  Layer.succeed(Warehouse, {
+    dialect: "snowflake",
+    execute: ({ sql }) =>
+      sql.includes("SELECT 2")
+        ? Effect.zipRight(Deferred.succeed(started, undefined), Effect.never)
+        : sql.includes("SELECT 3")
+          ? Effect.fail(unreachable)
+          : Effect.succeed({ queryId: "q-1", columns, rows: Stream.make([[1], [2]]) })
+  })
+
+const buggy = Tool.make({
+  name: "buggy",
+  description: "buggy",
+  class: "control",
+  input: Schema.Struct({}),
+  output: Schema.Struct({}),
+  annotations: Tool.readOnly("buggy"),
+  handler: () => Effect.die("a bug")
+})
+
+/** A client, and the entries in the order in which calls end. */
+const connect = Effect.gen(function* () {
+  const entries = yield* Queue.unbounded<Entry>()
+  const started = yield* Deferred.make<void>()
+  const tools = Layer.provide(
+    Layer.orDie(Toolbox.layer([ExecuteQuery.make, Effect.succeed(buggy)])),
+    // The later ones win.
+    Layer.mergeAll(Testing.layer(), warehouse(started), FakeGuards.readOnly())
+  )
+  const context = yield* Layer.build(
+    Layer.provide(
+      McpServer.layer({ name: "snowguard", version: "1", drainMs: 100 }),
+      Layer.merge(
+        Layer.succeed(Audit, { record: (entry) => Effect.asVoid(Queue.offer(entries, entry)) }),
+        tools
+      )
+    )
+  )
+  const server = yield* Effect.provide(McpServer.McpServer, context)
+  const [ours, theirs] = InMemoryTransport.createLinkedPair()
+  yield* server.connect(theirs, Principal.make("ana", "gold"))
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new Client({ name: "test", version: "1" })
+      await client.connect(ours)
+      return client
+    }),
+    (client) => Effect.promise(() => client.close())
+  )
+  const call = (name: string, args: Record<string, unknown> = {}, signal?: AbortSignal) =>
+    Effect.promise(() =>
+      client
+        .callTool({ name, arguments: args }, undefined, signal === undefined ? {} : { signal })
+        .catch(() => undefined)
+    )
+  return { call, next: Queue.take(entries), left: Queue.size(entries), started }
+})
+
+const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
+
+describe("the audit of calls", () => {
+  it.scopedLive("says who asked what, and what it came to", () =>
+    Effect.gen(function* () {
+      const { call, next } = yield* connect
+      yield* call("execute_query", { sql: "SELECT 1" })
+      const { ms, ...entry } = yield* next
+      assert.isAtLeast(ms, 0)
+      assert.deepStrictEqual(entry, {
+        client: "ana",
+        tier: "gold",
+        tool: "execute_query",
+        // The statement that was sent, not the one that was asked for.
+        statement: "/*canonical*/ SELECT 1\nLIMIT 101",
+        decision: "ok",
+        rows: 2,
+        bytes: entry.bytes,
+        queryId: "q-1"
+      })
+      assert.isAbove(entry.bytes ?? 0, 0)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("one entry for every end: refused, mistaken, failed, broken, cancelled", () =>
+    Effect.gen(function* () {
+      const { call, left, next, started } = yield* connect
+      yield* call("execute_query", { sql: "DROP TABLE x" })
+      assert.deepInclude(yield* next, { decision: "STATEMENT_REJECTED", statement: "DROP TABLE x" })
+      yield* call("execute_query", { sql: "SELECT 1", limt: 5 })
+      assert.deepInclude(yield* next, { decision: "INVALID_INPUT", statement: undefined })
+      yield* call("execute_query", { sql: "SELECT 3" })
+      assert.deepInclude(yield* next, {
+        decision: "WAREHOUSE_UNREACHABLE",
+        statement: "/*canonical*/ SELECT 3\nLIMIT 101",
+        queryId: "q-lost",
+        rows: 0
+      })
+      yield* call("buggy")
+      assert.deepInclude(yield* next, { tool: "buggy", decision: "INTERNAL", statement: undefined })
+      const abort = new AbortController()
+      const cancelled = yield* Effect.fork(call("execute_query", { sql: "SELECT 2" }, abort.signal))
+      yield* Deferred.await(started)
+      abort.abort()
+      assert.deepInclude(yield* next, {
+        decision: "cancelled",
+        statement: "/*canonical*/ SELECT 2\nLIMIT 101"
+      })
+      yield* cancelled.await
+      assert.strictEqual(yield* left, 0)
+    }).pipe(quiet)
+  )
+})

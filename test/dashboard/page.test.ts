@@ -1,0 +1,46 @@
+import { assert, describe, it } from "@effect/vitest"
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import * as Page from "../../src/dashboard/page.js"
+
+const between = (open: string, close: string): string => {
+  const from = Page.html.indexOf(open)
+  const to = Page.html.indexOf(close, from)
+  assert.isTrue(from >= 0 && to > from, open)
+  return Page.html.slice(from + open.length, to)
+}
+
+const hash = (text: string) => `sha256-${createHash("sha256").update(text).digest("base64")}`
+
+describe("the status page", () => {
+  it("is what its sources make", async () => {
+    const script: { readonly make: () => Promise<string> } = await import(
+      new URL("../../scripts/dashboard.mjs", import.meta.url).href
+    )
+    const page = new URL("../../src/dashboard/page.ts", import.meta.url)
+    assert.isTrue((await script.make()) === readFileSync(page, "utf8"), "run `node scripts/dashboard.mjs`")
+  })
+
+  it("has one script and one style, and their hashes are the ones that the policy names", () => {
+    assert.strictEqual(hash(between('<script type="module">', "</script>")), Page.scriptHash)
+    assert.strictEqual(hash(between("<style>", "</style>")), Page.styleHash)
+    assert.strictEqual(Page.html.split("<script").length, 2)
+    assert.notMatch(Page.html, /\sstyle="/)
+    assert.notMatch(Page.html, /\son[a-z]+="/)
+  })
+
+  it("asks no other host for anything", () => {
+    const addresses = Page.html.match(/(https?:)?\/\/[a-z0-9.-]+\.[a-z]{2,}[^\s"'`)]*/gi) ?? []
+    assert.deepStrictEqual([...new Set(addresses)], ["http://www.w3.org/2000/svg"])
+    assert.notMatch(Page.html, /innerHTML|outerHTML|insertAdjacentHTML|\beval\(/)
+  })
+
+  it("every field has a label, and every id is there once", () => {
+    const ids = [...Page.html.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id)
+    assert.strictEqual(new Set(ids).size, ids.length)
+    for (const [, id] of Page.html.matchAll(/<(?:input|select)[^>]*\sid="([^"]+)"/g)) {
+      assert.include(Page.html, `<label for="${id}"`)
+    }
+    assert.include(Page.html, 'aria-live="polite"')
+  })
+})
