@@ -16,6 +16,7 @@ import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Cursors from "./Cursors.js"
 import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
+import * as LazyOtlp from "./internal/lazyOtlp.js"
 import * as Package from "./internal/package.js"
 import * as QuotaSignal from "./internal/quotaSignal.js"
 import { startFaults } from "./internal/startFaults.js"
@@ -200,17 +201,8 @@ export const layerShared = (settings: ServerConfig.Settings, directory: string =
     )
   )
 
-/** Outermost: what goes on below is traced. Not loaded where nobody asks for it. */
-const otlp = Layer.suspend(() =>
-  process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] === undefined
-    ? Layer.empty
-    : Layer.unwrapEffect(
-        Effect.map(
-          Effect.promise(() => import("./Otlp.js")),
-          ({ layerConfig }) => layerConfig(Package)
-        )
-      )
-)
+/** Outermost: what goes on below is traced. */
+const otlp = LazyOtlp.layer(process.env, Package)
 
 /**
  * Serves one client over this process's stdin and stdout until it leaves.

@@ -27,8 +27,10 @@ export const layer: Layer.Layer<never, never, Degradation | Quota> = Layer.scope
       Effect.catchAll((error) => Effect.as(Effect.logDebug("the quota signal is not known", error), 0)),
       Effect.map((quotaUsed) => quotaUsed !== undefined)
     )
-    yield* Effect.forkScoped(
-      Effect.repeat(tell, { schedule: Schedule.spaced(SAMPLE_EVERY), while: (goesOn) => goesOn })
+    yield* Effect.repeat(tell, { schedule: Schedule.spaced(SAMPLE_EVERY), while: (goesOn) => goesOn }).pipe(
+      // Not on the way of a start.
+      Effect.delay(SAMPLE_EVERY),
+      Effect.forkScoped
     )
   })
 )

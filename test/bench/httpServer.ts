@@ -54,9 +54,8 @@ const ours = (withKeys: boolean) => {
     ),
     auth,
     Readiness.layerNoop,
-    Audit.layerNoop,
     Operator.layerNoop
-  )
+  ).pipe(Layer.provideMerge(Audit.layerNoop))
   NodeRuntime.runMain(
     Http.listen({ ...Http.defaults, port: 0 }).pipe(
       Effect.tap(({ port }) => Console.log(`port ${port}`)),

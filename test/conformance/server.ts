@@ -58,9 +58,8 @@ export const layers = Layer.mergeAll(
   ),
   Auth.layerNone(Principal.make("local")),
   Readiness.layerNoop,
-  Audit.layerNoop,
   Operator.layerNoop
-)
+).pipe(Layer.provideMerge(Audit.layerNoop))
 
 NodeRuntime.runMain(
   Http.listen({ ...Http.defaults, port: 0 }).pipe(
