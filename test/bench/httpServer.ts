@@ -10,6 +10,7 @@ import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
 import { CallToolRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Console, Effect, Layer, Logger, LogLevel, Schema } from "effect"
 import { randomUUID } from "node:crypto"
+import { rmSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -38,6 +39,7 @@ const ours = (withKeys: boolean) => {
     handler: () => Effect.succeed(payload)
   })
   const path = join(tmpdir(), `snowguard-bench-${process.pid}.json`)
+  process.on("exit", () => rmSync(path, { force: true }))
   const auth = withKeys
     ? Layer.unwrapEffect(
         Effect.gen(function* () {

@@ -72,6 +72,7 @@ export const generate = (seed: number, hours: number): Scenario => {
   return {
     server: {
       limiter: {
+        reserved: 0,
         global: bucket(random.pick([50, 100, 250]), random.pick([10, 20, 40])),
         classes: random.chance(0.8)
           ? { query: bucket(random.pick([125, 250, 500]), random.pick([5, 10])) }
