@@ -35,7 +35,7 @@ describe("the audit log of the binary", () => {
           ["execute_query", "STATEMENT_REJECTED", undefined]
         ]
       )
-      assert.match(String(lines[0]?.["statement"]), /^SELECT 1 AS N LIMIT 101$/i)
+      assert.match(String(lines[0]?.["statement"]), /^SELECT 1 AS N LIMIT 10001$/i)
       assert.strictEqual(lines[1]?.["statement"], "drop table t")
       assert.isString(lines[0]?.["queryId"])
     })

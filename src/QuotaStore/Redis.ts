@@ -101,6 +101,11 @@ export const make = (
       Effect.suspend(() => {
         const ids: Array<string> = []
         const usage: Array<Granted["usage"][number]> = []
+        const index = (refused: Refused) =>
+          charges.findIndex(({ key, quota }) => key === refused.key && quota === refused.quota)
+        /** Of several in the way: the one that takes longest to clear, or the first of them. */
+        const isNamedBefore = (a: Refused, b: Refused): boolean =>
+          a.resetAt > b.resetAt || (a.resetAt === b.resetAt && index(a) < index(b))
         const giveBack = Effect.suspend(() =>
           Effect.forEach(ids, (id) => Effect.ignore(finish("release", id, [])), { discard: true })
         )
@@ -111,7 +116,7 @@ export const make = (
             const held: number | undefined = refused === undefined ? ttlMs : undefined
             const decided: Decision = yield* decide(operation, group, held)
             if (decided._tag === "Refused") {
-              if (refused === undefined || decided.resetAt > refused.resetAt) refused = decided
+              if (refused === undefined || isNamedBefore(decided, refused)) refused = decided
             } else {
               if (held !== undefined) ids.push(decided.reservation)
               usage.push(...decided.usage)

@@ -295,14 +295,17 @@ describe("when the store is back", () => {
       const logger = Logger.make(({ logLevel, message }) => {
         lines.push(`${logLevel.label} ${String(message)}`)
       })
+      // By its name: the description is a part of a metric's key.
       const count = (to: string) =>
-        Effect.map(
-          Metric.value(
-            Metric.counter("snowguard_quota_store_changes_total", { incremental: true }).pipe(
-              Metric.tagged("to", to)
+        Effect.map(Metric.snapshot, (pairs) =>
+          pairs
+            .filter(({ metricKey: { name, tags } }) => {
+              return name === "snowguard_quota_store_changes_total" && tags.some(({ value }) => value === to)
+            })
+            .reduce(
+              (sum, { metricState }) => sum + ("count" in metricState ? Number(metricState.count) : 0),
+              0
             )
-          ),
-          ({ count }) => count
         )
       const before = yield* Effect.all([count("outage"), count("normal")])
       const { control, store: inner } = yield* makeFragile
