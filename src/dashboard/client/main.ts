@@ -147,6 +147,7 @@ const askForKey = (why: string) => {
   byId("key").focus()
 }
 
+// The browser's own timers: this page runs without Effect, which would be many times its size.
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 let current = new AbortController()
