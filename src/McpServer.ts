@@ -25,6 +25,7 @@ import { Audit } from "./Audit.js"
 import * as ErrorReport from "./ErrorReport.js"
 import { CallNotes, CurrentNotes } from "./internal/callNotes.js"
 import * as JsonSchema from "./internal/jsonSchema.js"
+import * as RefusalLog from "./internal/refusalLog.js"
 import * as RequestId from "./internal/requestId.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
 import * as RequestRunner from "./internal/requestRunner.js"
@@ -121,6 +122,7 @@ export const make = (options: Options) =>
     const toolbox = yield* Toolbox
     const audit = yield* Audit
     const nextReference = yield* RequestId.make
+    const log = yield* RefusalLog.make
     const listing: ListToolsResult = { tools: toolbox.tools.map(describe) }
 
     // Built once: what a schema compiles to is not free.
@@ -130,7 +132,7 @@ export const make = (options: Options) =>
       tool: Tool.Any,
       input: unknown,
       context: Tool.Context,
-      tier: string
+      { client, tier }: Principal
     ): Effect.Effect<CallToolResult> => {
       const { decode, encode } = codecs.get(tool.name) ?? codec(tool)
       const decoded = decode(input)
@@ -156,16 +158,10 @@ export const make = (options: Options) =>
             if (report.sideEffects === "none" && report.scope !== undefined) {
               Telemetry.recordRefusal(tier, report.code, report.scope)
             }
+            const { code, retryAfterMs, scope } = report
+            const cause = "cause" in error && error.cause instanceof Error ? error.cause.message : undefined
             return Effect.as(
-              Effect.logInfo("call refused").pipe(
-                Effect.annotateLogs({
-                  code: report.code,
-                  retryAfterMs: report.retryAfterMs,
-                  scope: report.scope,
-                  // For the operator; the client reads the description only.
-                  cause: "cause" in error && error.cause instanceof Error ? error.cause.message : undefined
-                })
-              ),
+              log.refused({ client, tool: tool.name, code, scope, retryAfterMs, cause }),
               errorResult(report)
             )
           })
@@ -206,7 +202,7 @@ export const make = (options: Options) =>
             queryId
           })
         }
-        return run(tool, input, context, tier).pipe(
+        return run(tool, input, context, { client, tier }).pipe(
           Effect.onExit((exit) => {
             if (exit._tag === "Failure") return ended("cancelled")
             if (exit.value.isError !== true) return ended("ok")
@@ -283,4 +279,4 @@ export const make = (options: Options) =>
  * @category layers
  */
 export const layer = (options: Options): Layer.Layer<McpServer, never, Audit | Toolbox> =>
-  Layer.effect(McpServer, make(options))
+  Layer.scoped(McpServer, make(options))

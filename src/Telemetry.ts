@@ -25,6 +25,8 @@
  * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
  * | `snowguard_quota_store_outage_total` | decision | calls decided without the quota store |
  * | `snowguard_loop_guard_refused` | | repeated failures answered from memory |
+ * | `snowguard_fibers` | | requests in flight and background work: a leak would grow it |
+ * | `process_resident_memory_bytes`, `nodejs_heap_size_used_bytes`, `process_cpu_seconds_total` | | of the process |
  * | `mcp.server.operation.duration` | mcp.method.name, gen_ai.tool.name, error.type | seconds, as OpenTelemetry names it |
  * | `mcp.server.session.duration` | | seconds that a session over HTTP lasted |
  *
@@ -43,6 +45,7 @@ import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Degradation from "./Degradation.js"
+import * as ProcessMetrics from "./internal/processMetrics.js"
 import { LoopGuard } from "./LoopGuard.js"
 import { ResultCache } from "./ResultCache.js"
 import { Retry } from "./Retry.js"
@@ -299,6 +302,7 @@ export const sample = Effect.gen(function* () {
   cacheHits({ kind: "fresh" }, cache.freshHits)
   cacheHits({ kind: "stale" }, cache.staleHits)
   loopGuardRefused({}, (yield* Effect.flatMap(LoopGuard, (_) => _.status)).refused)
+  yield* ProcessMetrics.sample
 })
 
 const SAMPLE_EVERY = "10 seconds"

@@ -193,6 +193,7 @@ export const httpOptions = ({ http }: Settings): Http.Options => ({
   maxSessionsPerClient: http.maxSessionsPerClient,
   sessionIdleMs: ms(http.sessionIdleSeconds),
   failedLogins: { burst: http.failedLoginBurst, ratePerSecond: http.failedLoginsPerSecond },
+  clientRequests: { burst: http.clientRequestBurst, ratePerSecond: http.clientRequestsPerSecond },
   cancelOnDisconnect: http.cancelOnDisconnect,
   metrics: http.metrics
 })

@@ -33,7 +33,7 @@ export const sharedServer = {
         default: "127.0.0.1",
         about: "address to listen on; one that others can reach needs authentication"
       }),
-      port: integer({ min: 0, max: 65_535, default: 8080, about: "port to listen on; 0: any free one" }),
+      port: integer({ min: 0, max: 65_535, default: 8787, about: "port to listen on; 0: any free one" }),
       allowed_hosts: list({
         pattern: /^([A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?$/,
         expected: 'a list of host names such as ["snowguard.example.com"]',
@@ -94,6 +94,18 @@ export const sharedServer = {
         max: 1_000_000,
         default: 20,
         about: "refused credentials of one address that may come at once"
+      }),
+      client_requests_per_second: number({
+        min: 0.001,
+        max: 1_000_000,
+        default: 100,
+        about: "requests per second of one client, whatever they ask for; beyond that they are not even read"
+      }),
+      client_request_burst: integer({
+        min: 1,
+        max: 1_000_000,
+        default: 1000,
+        about: "requests of one client that may come at once"
       }),
       cancel_on_disconnect: boolean({
         default: true,

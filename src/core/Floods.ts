@@ -1,19 +1,19 @@
 /**
- * How often each of many unknown addresses may fail: a virtual-schedule bucket (GCRA) for each, in a
- * table of bounded size.
+ * How often something may happen to each of many keys, known or not (an address fails, a client asks): a
+ * virtual-schedule bucket (GCRA) for each, in a table of bounded size.
  *
  * Invariants
- * 1. `size <= maxAddresses`, however many addresses there are.
- * 2. An address never gains by being pushed out of the table: when nobody in it can be forgotten without
+ * 1. `size <= maxKeys`, however many keys there are.
+ * 2. A key never gains by being pushed out of the table: when nobody in it can be forgotten without
  *    loss, newcomers share one bucket.
  *
- * One number an address: the time at which its bucket is full again. Updated in place.
+ * One number a key: the time at which its bucket is full again. Updated in place.
  *
  * @since 0.1.0
  */
 
 export interface Options {
-  readonly maxAddresses: number
+  readonly maxKeys: number
   readonly burst: number
   readonly ratePerSecond: number
 }
@@ -26,26 +26,26 @@ export interface Floods {
 
 const SHARED = ""
 
-/** Addresses looked at, at most, to find one that can be forgotten. */
+/** Keys looked at, at most, to find one that can be forgotten. */
 const LOOKED_AT = 8
 
 export const make = (options: Options): Floods => ({ options, fullAt: new Map() })
 
 const intervalMs = ({ ratePerSecond }: Options): number => 1000 / ratePerSecond
 
-const known = ({ fullAt }: Floods, address: string): string =>
-  fullAt.has(address) || !fullAt.has(SHARED) ? address : SHARED
+const known = ({ fullAt }: Floods, key: string): string =>
+  fullAt.has(key) || !fullAt.has(SHARED) ? key : SHARED
 
-/** Milliseconds until the address may fail once more; 0: now. */
-export const waitMs = (floods: Floods, nowMs: number, address: string): number => {
+/** Milliseconds until it may happen once more; 0: now. */
+export const waitMs = (floods: Floods, nowMs: number, key: string): number => {
   const interval = intervalMs(floods.options)
-  const fullAt = floods.fullAt.get(known(floods, address)) ?? nowMs
+  const fullAt = floods.fullAt.get(known(floods, key)) ?? nowMs
   return Math.max(0, Math.max(fullAt, nowMs) + interval - nowMs - floods.options.burst * interval)
 }
 
-/** Failures that are left to the address. */
-export const remaining = (floods: Floods, nowMs: number, address: string): number => {
-  const fullAt = floods.fullAt.get(known(floods, address)) ?? nowMs
+/** How often it may still happen now. */
+export const remaining = (floods: Floods, nowMs: number, key: string): number => {
+  const fullAt = floods.fullAt.get(known(floods, key)) ?? nowMs
   return Math.max(
     0,
     Math.floor(floods.options.burst - Math.max(0, fullAt - nowMs) / intervalMs(floods.options))
@@ -53,11 +53,11 @@ export const remaining = (floods: Floods, nowMs: number, address: string): numbe
 }
 
 const makeRoom = (floods: Floods, nowMs: number): boolean => {
-  if (floods.fullAt.size < floods.options.maxAddresses - 1) return true
+  if (floods.fullAt.size < floods.options.maxKeys - 1) return true
   let looked = 0
-  for (const [address, fullAt] of floods.fullAt) {
+  for (const [key, fullAt] of floods.fullAt) {
     if (fullAt <= nowMs) {
-      floods.fullAt.delete(address)
+      floods.fullAt.delete(key)
       return true
     }
     if (++looked === LOOKED_AT) break
@@ -65,13 +65,13 @@ const makeRoom = (floods: Floods, nowMs: number): boolean => {
   return false
 }
 
-/** The address has failed once. */
-export const charge = (floods: Floods, nowMs: number, address: string): void => {
-  const key = floods.fullAt.has(address) || makeRoom(floods, nowMs) ? address : SHARED
+/** It has happened once. */
+export const charge = (floods: Floods, nowMs: number, key: string): void => {
+  const charged = floods.fullAt.has(key) || makeRoom(floods, nowMs) ? key : SHARED
   const interval = intervalMs(floods.options)
-  const before = floods.fullAt.get(key) ?? nowMs
+  const before = floods.fullAt.get(charged) ?? nowMs
   // A bucket that is empty stays empty: what comes on top of a refusal does not lengthen the wait.
   const after = Math.min(Math.max(before, nowMs) + interval, nowMs + floods.options.burst * interval)
-  floods.fullAt.delete(key)
-  floods.fullAt.set(key, after)
+  floods.fullAt.delete(charged)
+  floods.fullAt.set(charged, after)
 }

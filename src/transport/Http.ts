@@ -60,6 +60,8 @@ export interface Options {
   readonly sessionIdleMs: number
   /** Refused credentials of one address: at once, and per second after that. */
   readonly failedLogins: { readonly burst: number; readonly ratePerSecond: number }
+  /** Requests of one client, whatever they ask for: at once, and per second after that. */
+  readonly clientRequests: { readonly burst: number; readonly ratePerSecond: number }
   /** Ends the statement of a caller whose connection is gone. */
   readonly cancelOnDisconnect: boolean
   readonly metrics: OperatorRoutes.Options["metrics"]
@@ -73,7 +75,7 @@ export interface Options {
  */
 export const defaults: Options = {
   host: "127.0.0.1",
-  port: 8080,
+  port: 8787,
   allowedHosts: [],
   allowedOrigins: [],
   trustedProxies: [],
@@ -85,6 +87,7 @@ export const defaults: Options = {
   maxSessionsPerClient: 500,
   sessionIdleMs: 1_800_000,
   failedLogins: { burst: 20, ratePerSecond: 1 },
+  clientRequests: { burst: 1_000, ratePerSecond: 100 },
   cancelOnDisconnect: true,
   metrics: "protected"
 }
@@ -144,7 +147,11 @@ export const listen = (
       calls
     )
 
-    const edge = yield* Edge.make({ ...options, failures: options.failedLogins })
+    const edge = yield* Edge.make({
+      ...options,
+      failures: options.failedLogins,
+      requests: options.clientRequests
+    })
     const mcp = McpRoute.make({
       edge,
       sessions,

@@ -59,7 +59,12 @@ const ours = (withKeys: boolean) => {
     Operator.layerNoop
   ).pipe(Layer.provideMerge(Audit.layerNoop))
   NodeRuntime.runMain(
-    Http.listen({ ...Http.defaults, port: 0 }).pipe(
+    // What is measured is what a request costs, not that a flood is turned away.
+    Http.listen({
+      ...Http.defaults,
+      port: 0,
+      clientRequests: { burst: 1_000_000, ratePerSecond: 1_000_000 }
+    }).pipe(
       Effect.tap(({ port }) => Console.log(`port ${port}`)),
       Effect.zipRight(Effect.never),
       Effect.provide(layers),

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Floods from "../../src/core/Floods.js"
 
-const options = { maxAddresses: 10, burst: 3, ratePerSecond: 2 }
+const options = { maxKeys: 10, burst: 3, ratePerSecond: 2 }
 
 describe("floods", () => {
   it("allows a burst, then names the exact wait", () => {
@@ -28,7 +28,7 @@ describe("floods", () => {
     const floods = Floods.make(options)
     for (let i = 0; i < 3; i++) Floods.charge(floods, 0, "old")
     for (let i = 0; i < 1000; i++) Floods.charge(floods, 0, `address-${i}`)
-    assert.isAtMost(floods.fullAt.size, options.maxAddresses)
+    assert.isAtMost(floods.fullAt.size, options.maxKeys)
     assert.isAbove(Floods.waitMs(floods, 0, "never seen"), 0)
     // Nobody gets out of the table, and so a new start, by a crowd.
     assert.isAbove(Floods.waitMs(floods, 0, "old"), 0)

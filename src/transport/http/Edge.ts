@@ -1,6 +1,6 @@
 /**
  * What a request has to pass before anybody reads its body: it was meant for this server, its address is
- * not guessing credentials, and it says who is calling.
+ * not guessing credentials, it says who is calling, and that client is not flooding.
  *
  * The limits here are against floods, far above what a client that works ever meets. What a client may do
  * is decided behind it, call by call.
@@ -25,10 +25,15 @@ export interface Options {
   readonly trustedProxies: ReadonlyArray<string>
   /** Refused credentials of one address: at once, and per second after that. */
   readonly failures: { readonly burst: number; readonly ratePerSecond: number }
+  /** Requests of one client, whatever they ask for: at once, and per second after that. */
+  readonly requests: { readonly burst: number; readonly ratePerSecond: number }
 }
 
 /** Addresses that are remembered for their refused credentials. */
 const MAX_ADDRESSES = 10_000
+
+/** Clients whose requests are counted one by one; they are known, so they are few. */
+const MAX_CLIENTS = 100_000
 
 export interface Edge {
   /** Is it meant for this server? */
@@ -51,17 +56,41 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
       hosts: options.allowedHosts,
       origins: options.allowedOrigins
     })
-    const { burst, ratePerSecond } = options.failures
-    const floods = Floods.make({ maxAddresses: MAX_ADDRESSES, burst, ratePerSecond })
+    const failures = Floods.make({ maxKeys: MAX_ADDRESSES, ...options.failures })
+    const requests = Floods.make({ maxKeys: MAX_CLIENTS, ...options.requests })
 
-    const limits = (remaining: number, resetMs: number) =>
-      Replies.rateLimit({
-        name: "failed-logins",
+    const flooding = (
+      reason: "failed-logins" | "requests",
+      message: string,
+      { options: { burst, ratePerSecond } }: Floods.Floods,
+      waitMs: number
+    ): Refusal => ({
+      status: 429,
+      reason,
+      message,
+      retryAfterMs: waitMs,
+      headers: Replies.rateLimit({
+        name: reason,
         quota: burst,
         windowSeconds: Math.max(1, Math.ceil(burst / ratePerSecond)),
-        remaining,
-        resetMs
+        remaining: 0,
+        resetMs: waitMs
       })
+    })
+
+    /** Whoever was proven, unless he asks faster than anybody who works could. */
+    const unflooded = (identity: Auth.Identity): Effect.Effect<Auth.Identity, Refusal> => {
+      const now = unsafeMonotonicMillis(clock)
+      const { client } = identity.principal
+      const wait = Floods.waitMs(requests, now, client)
+      if (wait > 0) {
+        const { ratePerSecond } = options.requests
+        const message = `This client sends more than ${ratePerSecond} requests per second; the request was not read.`
+        return Effect.fail(flooding("requests", message, requests, wait))
+      }
+      Floods.charge(requests, now, client)
+      return Effect.succeed(identity)
+    }
 
     const refusal = (refused: Auth.AuthRefused): Refusal => {
       const challenge = authenticator.challenge(refused)
@@ -125,30 +154,27 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
         const credentials: Auth.Credentials = { authorization: request.headers.authorization, address }
         return Effect.suspend(() => {
           const now = unsafeMonotonicMillis(clock)
-          const wait = Floods.waitMs(floods, now, block)
+          const wait = Floods.waitMs(failures, now, block)
           if (wait === 0) {
-            return Effect.mapError(authenticator.authenticate(credentials), (refused): Refusal => {
-              if (refused.reason === "unavailable" || refused.reason === "insufficient-scope") {
-                return refusal(refused)
+            return Effect.matchEffect(authenticator.authenticate(credentials), {
+              onSuccess: unflooded,
+              onFailure: (refused) => {
+                if (refused.reason !== "unavailable" && refused.reason !== "insufficient-scope") {
+                  Floods.charge(failures, unsafeMonotonicMillis(clock), block)
+                }
+                return Effect.fail(refusal(refused))
               }
-              const at = unsafeMonotonicMillis(clock)
-              Floods.charge(floods, at, block)
-              return refusal(refused)
             })
           }
           // Somebody behind the same address guesses; whoever has been proven is not made to pay for it.
           return Effect.flatMap(
             authenticator.remembered(credentials),
             Option.match({
-              onSome: (identity) => Effect.succeed(identity),
+              onSome: unflooded,
               onNone: () =>
-                Effect.fail<Refusal>({
-                  status: 429,
-                  reason: "failed-logins",
-                  message: "Too many refused credentials from this address.",
-                  retryAfterMs: wait,
-                  headers: limits(0, wait)
-                })
+                Effect.fail(
+                  flooding("failed-logins", "Too many refused credentials from this address.", failures, wait)
+                )
             })
           )
         })
