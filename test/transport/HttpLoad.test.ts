@@ -20,7 +20,19 @@ interface Report {
 describe("many clients at once", () => {
   it.effect("are served beside one who asks as fast as it can, and leave nothing behind", () =>
     Effect.sync(() => {
-      const few = ["--seconds", "1", "--sessions", "6", "--tenants", "3", "--abuse", "100", "--json"]
+      const few = [
+        "--minutes",
+        "0.06",
+        "--slice",
+        "0.6",
+        "--sessions",
+        "6",
+        "--tenants",
+        "3",
+        "--abuse",
+        "100",
+        "--json"
+      ]
       const { stderr, stdout } = spawnSync(process.execPath, ["scripts/load-http.mjs", ...few], {
         cwd: root,
         encoding: "utf8"
@@ -30,7 +42,7 @@ describe("many clients at once", () => {
       assert.strictEqual(othersWithout.served, 1, stdout)
       assert.isAtLeast(othersWith.served, 0.8, stdout)
       assert.isAbove(abuser.callsPerSecond, 0)
-      assert.deepStrictEqual(left, { sessions: 0, streams: 0, permits: 0, waiting: 0 })
+      assert.deepStrictEqual(left, { sessions: 0, streams: 0, fibers: 0, permits: 0, waiting: 0 })
     })
   )
 })
