@@ -147,9 +147,12 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   const flags = tokens.flatMap((token) => (token.kind === "option" ? [token] : []))
   const [named, ...operands] = tokens.flatMap((token, i) => {
     if (token.kind !== "positional") return []
-    // `--confg my.toml`: the path is part of the mistake before it, not a command.
+    // `--confg my.toml`: the path is part of the mistake before it, not a command. An option that is known
+    // has its value already.
     const before = tokens[i - 1]
-    return before?.kind === "option" && takesValue(closest(before.name, all)) ? [] : [token.value]
+    const isLost =
+      before?.kind === "option" && before.value === undefined && takesValue(closest(before.name, all))
+    return isLost ? [] : [token.value]
   })
   const spec: Specs[number] | undefined =
     named === undefined ? specs[0] : specs.find((candidate) => candidate.name === named)

@@ -17,7 +17,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as ParseResult from "effect/ParseResult"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -31,6 +30,7 @@ import { unsafeMonotonicMillis } from "./internal/monotonic.js"
 import * as RequestRunner from "./internal/requestRunner.js"
 import type { Principal } from "./Principal.js"
 import { CurrentPrincipal } from "./Principal.js"
+import * as ToolInput from "./internal/toolInput.js"
 import * as Telemetry from "./Telemetry.js"
 import type * as Tool from "./Tool.js"
 import { Toolbox } from "./Toolbox.js"
@@ -109,7 +109,7 @@ const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
 })
 
 const codec = (tool: Tool.Any) => ({
-  decode: Schema.decodeUnknownEither(tool.input, { errors: "all", onExcessProperty: "error" }),
+  decode: ToolInput.make(tool),
   encode: Schema.encode(tool.output)
 })
 
@@ -130,17 +130,14 @@ export const make = (options: Options) =>
 
     const run = (
       tool: Tool.Any,
-      input: unknown,
+      input: { readonly [name: string]: unknown },
       context: Tool.Context,
       { client, tier }: Principal
     ): Effect.Effect<CallToolResult> => {
       const { decode, encode } = codecs.get(tool.name) ?? codec(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
-        const problems = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
-          .map(({ message, path }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
-          .join("; ")
-        return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, `${problems}.`)))
+        return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, decoded.left)))
       }
       return tool.handler(decoded.right, context).pipe(
         Effect.flatMap((result) =>
@@ -181,7 +178,12 @@ export const make = (options: Options) =>
     }
 
     /** The boundary: the span, the count, the time and the audit of a call, however it ends. */
-    const call = (tool: Tool.Any, input: unknown, context: Tool.Context, { client, tier }: Principal) =>
+    const call = (
+      tool: Tool.Any,
+      input: { readonly [name: string]: unknown },
+      context: Tool.Context,
+      { client, tier }: Principal
+    ) =>
       Effect.clockWith((clock) => {
         const started = unsafeMonotonicMillis(clock)
         const notes = new CallNotes()

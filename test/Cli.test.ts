@@ -67,6 +67,20 @@ describe("the command line", () => {
     expect(parsed("quota", "show", "--", "-ann")).toMatchObject({ operands: ["show", "-ann"] })
   })
 
+  it("takes options in front of the command and of operands", () => {
+    expect(parsed("-c", "x.toml", "http", "--quiet")).toMatchObject({
+      command: "http",
+      configPath: "x.toml",
+      options: { quiet: true }
+    })
+    expect(parsed("--config", "x.toml", "quota", "show", "ann")).toMatchObject({
+      command: "quota",
+      configPath: "x.toml",
+      operands: ["show", "ann"]
+    })
+    expect(parsed("quota", "-c", "x.toml", "show", "ann")).toMatchObject({ operands: ["show", "ann"] })
+  })
+
   it("names what it does not know, and what was probably meant", () => {
     expect(faults("htp")).toEqual(["htp: unknown command; did you mean http?"])
     expect(faults("frobnicate")).toEqual(["frobnicate: unknown command"])
