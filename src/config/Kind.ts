@@ -61,7 +61,10 @@ export const printable = (value: string): string =>
  * @since 0.1.0
  * @category rendering
  */
-export const quote = (value: string): string => printable(JSON.stringify(value))
+export const quote = (value: string): string => printable(JSON.stringify(withoutUserInfo(value)))
+
+/** A URL may hold a password where nobody expects one. */
+const withoutUserInfo = (value: string): string => value.replace(/(:\/\/)[^\s/@]*@/g, "$1***@")
 
 const longest = 60
 

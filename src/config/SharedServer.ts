@@ -8,8 +8,8 @@ import type { Section } from "./Table.js"
 import { seconds } from "./Tiers.js"
 
 const httpUrl = {
-  pattern: /^https?:\/\/[^\s"'<>\\]{1,500}$/,
-  expected: 'a URL such as "https://login.example.com"'
+  pattern: /^https?:\/\/[^\s"'<>\\/@]{1,255}(\/[^\s"'<>\\]{0,500})?$/,
+  expected: 'a URL such as "https://login.example.com", without a user or password'
 }
 const filePath = { pattern: /^[^\p{Cc}]{1,4096}$/u, expected: "the path of a file" }
 // As RFC 6749 has it: no quotes, no backslash.

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
 import { parse } from "smol-toml"
 import type { Kind } from "../../src/config/Kind.js"
+import { show } from "../../src/config/Kind.js"
 import * as Print from "../../src/config/Print.js"
 import { resolve } from "../../src/config/Resolve.js"
 import type { Fields } from "../../src/config/Setting.js"
@@ -159,6 +160,15 @@ describe("a printed configuration", () => {
     expect(printed).toContain('password = "<redacted>" # file')
     expect(printed).toContain('user = "ann" # file')
     expect(printed).not.toContain("horse")
+  })
+})
+
+describe("a password inside a URL", () => {
+  it("is shown neither in the printed configuration nor in a fault", () => {
+    const document = { account: { user: "https://ann:horse@example.com/x" } }
+    const resolved = Either.getOrThrow(resolve(withSecret, { document }))
+    expect(Print.config(withSecret, resolved)).toContain('user = "https://***@example.com/x" # file')
+    expect(show("https://ann:horse@example.com")).toBe('"https://***@example.com"')
   })
 })
 
