@@ -165,9 +165,9 @@ describe("a printed configuration", () => {
 
 describe("a password inside a URL", () => {
   it("is shown neither in the printed configuration nor in a fault", () => {
-    const document = { account: { user: "https://ann:horse@example.com/x" } }
-    const resolved = Either.getOrThrow(resolve(withSecret, { document }))
-    expect(Print.config(withSecret, resolved)).toContain('user = "https://***@example.com/x" # file')
+    const document = { snowflake: { access_url: "https://ann:horse@example.com/x" } }
+    const resolved = Either.getOrThrow(resolve(table, { document }))
+    expect(Print.config(table, resolved)).toContain('access_url = "https://***@example.com/x" # file')
     expect(show("https://ann:horse@example.com")).toBe('"https://***@example.com"')
   })
 })
