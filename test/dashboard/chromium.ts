@@ -44,7 +44,9 @@ export class Browser {
   visit(url: string, options: BrowserContextOptions = {}) {
     return Effect.map(
       Effect.acquireRelease(
-        Effect.promise(() => this.chromium.newContext({ viewport: { width: 1280, height: 900 }, ...options })),
+        Effect.promise(() =>
+          this.chromium.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+        ),
         (context) => Effect.promise(() => context.close())
       ).pipe(Effect.flatMap((context) => Effect.promise(() => context.newPage()))),
       (page): Visit => {
