@@ -2,7 +2,7 @@
  * A headless Chromium for tests of the page: the one of this machine, nothing is downloaded. Without one the
  * tests are skipped, loudly, or fail when `SNOWGUARD_TEST_REQUIRE_CHROMIUM=1`.
  */
-import { Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
@@ -76,7 +76,7 @@ const home = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }))
 )
 
-export const launch = Effect.gen(function* () {
+const launch = Effect.gen(function* () {
   const { chromium } = yield* Effect.promise(() => import("playwright-core"))
   const folder = yield* home
   const launched = yield* Effect.acquireRelease(
@@ -94,3 +94,8 @@ export const launch = Effect.gen(function* () {
   )
   return new Browser(launched)
 })
+
+/** One for as long as the layer is there. */
+export class Chrome extends Context.Tag("test/Chrome")<Chrome, Browser>() {}
+
+export const layer = Layer.scoped(Chrome, launch)

@@ -98,9 +98,9 @@ if (Chromium.available()) {
     Effect.scoped(
       Effect.gen(function* () {
         const { url } = yield* site
-        const browser = yield* Chromium.launch
+        const browser = yield* Chromium.Chrome
         for (const [name, shot] of Object.entries(shots)) yield* take(browser, url, name, shot)
       })
-    )
+    ).pipe(Effect.provide(Chromium.layer))
   )
 }
