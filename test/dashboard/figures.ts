@@ -100,7 +100,7 @@ const snapshot = (condition: Condition, now: number): Snapshot => {
           failures: 14,
           slow: 2,
           next_probe_in_ms: 41_000,
-          cause: "3 failures in a row, the last one: Unreachable",
+          cause: "3 consecutive failures",
           held: false
         }
       : { phase: "closed", trips: 1, calls: fresh ? 0 : 100, failures: fresh ? 0 : 1, slow: 0, held: false },

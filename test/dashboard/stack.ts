@@ -22,10 +22,10 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-const end = async (child: ChildProcess, signal: NodeJS.Signals): Promise<void> => {
+const end = async (child: ChildProcess): Promise<void> => {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, "exit")
-  child.kill(signal)
+  child.kill("SIGKILL")
   await ended
 }
 
@@ -48,7 +48,7 @@ const emulator = Effect.gen(function* () {
     Effect.sync(() =>
       spawn(process.execPath, [bin, "emulator", "--port", "0", "--control-port", "0"], { env: cleanEnv() })
     ),
-    (child) => Effect.promise(() => end(child, "SIGKILL"))
+    (child) => Effect.promise(() => end(child))
   )
   const [, url = "", control = ""] = yield* Effect.promise(() =>
     announced(child, /emulator at (\S+) .*control at (\S+)\/__emulator/)
@@ -93,9 +93,10 @@ export const start = ({ toml }: Options) =>
     const audit = join(home, "audit.log")
     const env = (port: number) =>
       cleanEnv({ SNOWGUARD_STATE_DIR: home, SNOWGUARD_CONFIG: config, SNOWGUARD_HTTP_PORT: String(port) })
-    writeFileSync(
-      config,
-      `warehouse = "snowflake"
+    const configure = (toml: string) =>
+      writeFileSync(
+        config,
+        `warehouse = "snowflake"
 ${toml}
 [audit]
 file = ${JSON.stringify(audit)}
@@ -106,7 +107,8 @@ user = ${JSON.stringify(Emulator.defaultUser)}
 password = ${JSON.stringify(Emulator.defaultPassword)}
 warehouse = "compute_wh"
 `
-    )
+      )
+    configure(toml)
     const key = async (name: string, ...more: ReadonlyArray<string>): Promise<string> => {
       const { stdout } = await run(process.execPath, [bin, "keys", "create", name, "--json", ...more], {
         env: env(0)
@@ -120,8 +122,8 @@ warehouse = "compute_wh"
 
     let child: ChildProcess | undefined
     let port = 0
-    const stop = async (signal: NodeJS.Signals = "SIGKILL") => {
-      if (child !== undefined) await end(child, signal)
+    const stop = async () => {
+      if (child !== undefined) await end(child)
     }
     /** The first time on a free port, then on the same one. */
     const begin = async () => {
@@ -138,7 +140,8 @@ warehouse = "compute_wh"
       keys,
       stop,
       begin,
-      signal: (signal: NodeJS.Signals) => child?.kill(signal),
+      /** From the next start on. */
+      configure,
       server: new H.Server(port),
       status: `http://127.0.0.1:${port}/status`,
       /** Who did what, in the order of the audit log. */
