@@ -146,7 +146,7 @@ const snapshot = (condition: Condition, now: number): Snapshot => {
     },
     rate_limits: [
       { scope: "class", name: "query", per_second: 20, burst: 50, remaining: failing ? 6 : 50 },
-      { scope: "global", per_second: 100, burst: 200, remaining: failing ? 151 : 193 }
+      { scope: "global", per_second: 100, burst: 200, remaining: failing ? 151 : fresh ? 200 : 193 }
     ],
     quotas: fresh
       ? []
@@ -207,7 +207,9 @@ export const data = (condition: Condition, now: number) => {
       values: Object.fromEntries(
         columns.map((column) => [
           column,
-          indices.map((i) => (condition === "fresh" ? 0 : value(condition, column, i)))
+          indices.map((i) =>
+            condition === "fresh" ? Number(column === "rate_factor") : value(condition, column, i)
+          )
         ])
       )
     }

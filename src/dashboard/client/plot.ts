@@ -12,8 +12,8 @@ export const SPAN_MS = 3_600_000
 /** A longer silence is a gap: nobody knows what was in it. */
 export const GAP_MS = 20_000
 
-/** Minutes that a chart may show: the least that holds everything. */
-const SPANS = [5, 10, 15, 30, 60] as const
+/** Minutes that a chart may show: the least that holds everything. A quarter is a whole number of minutes. */
+const SPANS = [4, 8, 20, 40, 60] as const
 
 /** Samples in a minute. */
 const PAGE = 12

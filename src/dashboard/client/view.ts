@@ -23,18 +23,28 @@ const nextTry = ({ next_probe_in_ms, phase }: Snapshot["circuit"], age: number):
   return ms < 1000 ? "The next call is a try." : `Next try in ${Format.duration(ms)}.`
 }
 
-const circuit = ({ calls, cause, failures, held, phase, slow }: Snapshot["circuit"]) => {
+const circuit = (
+  { calls, cause, failures, held, phase, slow }: Snapshot["circuit"],
+  { factor, per_second }: Snapshot["warehouse_rate"]
+) => {
   const [feeling, words] = Headline.phases[phase]
   const state = byId("circuit")
   mood(state, "state", feeling)
   setText(state, words)
   setText(byId("circuit-why"), cause === undefined ? "No trouble known." : `${Format.sentence(cause)}.`)
-  fill(byId("circuit-facts"), `${calls} ${failures} ${slow}`, () => [
+  fill(byId("circuit-facts"), `${calls} ${failures} ${slow} ${factor} ${per_second}`, () => [
     meter(
       "Failed, of the last calls",
       calls === 0 ? "no calls yet" : `${Format.count(failures)} of ${Format.count(calls)}`,
       calls === 0 ? 0 : failures / calls,
-      slow === 0 ? undefined : `${Format.count(slow)} of them slow`
+      slow === 0 ? "none of them slow" : `${Format.count(slow)} of them slow`
+    ),
+    h(
+      "p",
+      { class: factor < 1 ? "note warn" : "note quiet" },
+      `At most ${Format.count(per_second)} calls a second: ${
+        factor < 1 ? `slowed to ${Format.percent(factor)}` : "full speed"
+      }.`
     )
   ])
   setEnabled(byId("breaker-open"), !held)
@@ -65,7 +75,7 @@ const mode = ({ mode, pinned, shedding, way_back, why }: Snapshot["mode"]) => {
   setEnabled(byId("ladder-unpin"), pinned)
 }
 
-const lists = ({ at, pools, quotas, quotas_unavailable, rate_limits, warehouse_rate }: Snapshot) => {
+const lists = ({ at, pools, quotas, quotas_unavailable, rate_limits }: Snapshot) => {
   fill(byId("pools"), JSON.stringify(pools), () =>
     pools.map(({ estimated_wait_ms, in_use, pool, queued, slots }) =>
       meter(
@@ -78,8 +88,8 @@ const lists = ({ at, pools, quotas, quotas_unavailable, rate_limits, warehouse_r
       )
     )
   )
-  fill(byId("rates"), JSON.stringify([rate_limits, warehouse_rate]), () => [
-    ...rate_limits.map(({ burst, name, per_second, remaining, scope }) =>
+  fill(byId("rates"), JSON.stringify(rate_limits), () =>
+    rate_limits.map(({ burst, name, per_second, remaining, scope }) =>
       meter(
         name === undefined
           ? "All calls"
@@ -88,15 +98,8 @@ const lists = ({ at, pools, quotas, quotas_unavailable, rate_limits, warehouse_r
         1 - remaining / burst,
         `${Format.count(per_second)} more each second`
       )
-    ),
-    h(
-      "p",
-      { class: warehouse_rate.factor < 1 ? "note warn" : "note quiet" },
-      warehouse_rate.factor < 1
-        ? `The warehouse is called ${Format.count(warehouse_rate.per_second)} times a second at most: slowed to ${Format.percent(warehouse_rate.factor)}.`
-        : `The warehouse is called ${Format.count(warehouse_rate.per_second)} times a second at most: full speed.`
     )
-  ])
+  )
   const minute = Math.floor(at / 60_000)
   fill(byId("quotas"), JSON.stringify([quotas, quotas_unavailable, minute]), () =>
     quotas_unavailable !== undefined
@@ -142,7 +145,7 @@ export const tick = (age: number): void => {
   const back = left(back_in_ms, age)
   setText(
     byId("mode-since"),
-    `For ${Format.duration(since_ms + age)}.` +
+    `In this mode for ${Format.duration(since_ms + age)}.` +
       (back === undefined || back < 1000 ? "" : ` Better in ${Format.duration(back)} at the earliest.`)
   )
 }
@@ -164,6 +167,8 @@ export const renderLost = (age: number): void => {
   mood(byId("headline"), "headline", "unknown")
   setText(byId("headline-words"), `No news for ${Format.duration(age)}`)
   document.title = "No news · Snowguard status"
+  // What was foretold may have come to pass.
+  for (const id of ["circuit-next", "mode-since"]) setText(byId(id), "")
   const last = latest === undefined ? "" : Headline.headline(latest).words
   setText(byId("headline-more"), `The last that was known: ${last.charAt(0).toLowerCase()}${last.slice(1)}.`)
 }
@@ -171,7 +176,7 @@ export const renderLost = (age: number): void => {
 export const render = (snapshot: Snapshot, onReset: (client: string) => void): void => {
   latest = snapshot
   top(snapshot)
-  circuit(snapshot.circuit)
+  circuit(snapshot.circuit, snapshot.warehouse_rate)
   mode(snapshot.mode)
   tick(0)
   lists(snapshot)
