@@ -13,9 +13,15 @@ import { promisify } from "node:util"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import type { Fault } from "../../src/emulator/FaultScript.js"
 import * as H from "../utils/http.js"
-import { bin, cleanEnv } from "../utils/server.js"
+import { bin } from "../utils/server.js"
 
 const run = promisify(execFile)
+
+/** The shell's own settings would change the story. */
+const environment = (extra: { readonly [name: string]: string }) => ({
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^SNOW(GUARD|FLAKE)_/.test(name))),
+  ...extra
+})
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-page-"))),
@@ -43,27 +49,30 @@ const announced = (child: ChildProcess, pattern: RegExp): Promise<RegExpExecArra
     child.once("exit", () => reject(new Error(`ended before it said where it is: ${text}`)))
   })
 
-const emulator = Effect.gen(function* () {
-  const child = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      spawn(process.execPath, [bin, "emulator", "--port", "0", "--control-port", "0"], { env: cleanEnv() })
-    ),
-    (child) => Effect.promise(() => end(child))
-  )
-  const [, url = "", control = ""] = yield* Effect.promise(() =>
-    announced(child, /emulator at (\S+) .*control at (\S+)\/__emulator/)
-  )
-  return {
-    url,
-    faults: async (faults: ReadonlyArray<Fault>): Promise<void> => {
-      const { status } = await fetch(`${control}/__emulator/faults`, {
-        method: "PUT",
-        body: JSON.stringify({ faults })
-      })
-      if (status !== 200) throw new Error(`the emulator answered ${status}`)
+const emulator = (home: string) =>
+  Effect.gen(function* () {
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(process.execPath, [bin, "emulator", "--port", "0", "--control-port", "0"], {
+          env: environment({ SNOWGUARD_STATE_DIR: home })
+        })
+      ),
+      (child) => Effect.promise(() => end(child))
+    )
+    const [, url = "", control = ""] = yield* Effect.promise(() =>
+      announced(child, /emulator at (\S+) .*control at (\S+)\/__emulator/)
+    )
+    return {
+      url,
+      faults: async (faults: ReadonlyArray<Fault>): Promise<void> => {
+        const { status } = await fetch(`${control}/__emulator/faults`, {
+          method: "PUT",
+          body: JSON.stringify({ faults })
+        })
+        if (status !== 200) throw new Error(`the emulator answered ${status}`)
+      }
     }
-  }
-})
+  })
 
 export interface Options {
   /** Lines of the configuration file. */
@@ -88,11 +97,11 @@ export const agent = (server: H.Server, key: string) =>
 export const start = ({ toml }: Options) =>
   Effect.gen(function* () {
     const home = yield* folder
-    const account = yield* emulator
+    const account = yield* emulator(home)
     const config = join(home, "snowguard.toml")
     const audit = join(home, "audit.log")
     const env = (port: number) =>
-      cleanEnv({ SNOWGUARD_STATE_DIR: home, SNOWGUARD_CONFIG: config, SNOWGUARD_HTTP_PORT: String(port) })
+      environment({ SNOWGUARD_STATE_DIR: home, SNOWGUARD_CONFIG: config, SNOWGUARD_HTTP_PORT: String(port) })
     const configure = (toml: string) =>
       writeFileSync(
         config,

@@ -4,6 +4,7 @@
  */
 import * as Actions from "./actions.js"
 import * as Api from "./api.js"
+import { dismiss } from "./confirm.js"
 import { byId, setText, show } from "./dom.js"
 import * as Format from "./format.js"
 import { headline } from "./headline.js"
@@ -61,7 +62,7 @@ const showSnapshot = (snapshot: Api.Tick["snapshot"]) => {
 }
 
 const askForKey = (why: string, isWrong: boolean) => {
-  byId<HTMLDialogElement>("confirm").close()
+  dismiss()
   show(byId("status"), false)
   show(byId("login"), true)
   show(byId("forget"), false)
