@@ -63,7 +63,7 @@ export class Browser {
           if (["error", "warning"].includes(message.type()) && !isOfNetwork) complaints.push(message.text())
         })
         // A limit against hanging only.
-        page.setDefaultTimeout(30_000)
+        page.setDefaultTimeout(45_000)
         return { page, strangers, complaints }
       }
     )
