@@ -236,7 +236,7 @@ describe.skipIf(!Chromium.available())("the status page for everybody, in a brow
     )
 
     it.effect(
-      "says that it hears nothing when the server falls silent, and moves nothing for who minds",
+      "says that it hears nothing when the server falls silent, and asks again; nothing moves for who minds",
       () =>
         visit(
           async (page) => {
@@ -250,6 +250,12 @@ describe.skipIf(!Chromium.available())("the status page for everybody, in a brow
             await seen(page, "The last that was known: serving normally.")
             assert.strictEqual(await page.getByText("Serving normally", { exact: true }).count(), 0)
             assert.match(await page.title(), /No news/)
+            // A connection that died says nothing of it: another one is made.
+            await pretend(page, "failing")
+            await later(page, 10_000)
+            await later(page, 2_500)
+            await seen(page, "The warehouse fails and is not called")
+            assert.isFalse(await page.getByText(/Trying again/).isVisible())
             const moving =
               await page.evaluate<number>(`[...document.querySelectorAll("*")].filter((element) => {
             const { animationName, transitionDuration } = getComputedStyle(element)

@@ -28,6 +28,19 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
+const children = new Set<ChildProcess>()
+// A run that is given up leaves nobody behind.
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL")
+})
+
+const node = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): ChildProcess => {
+  const child = spawn(process.execPath, [bin, ...args], { env, stdio: ["ignore", "pipe", "pipe"] })
+  children.add(child)
+  child.once("exit", () => children.delete(child))
+  return child
+}
+
 const end = async (child: ChildProcess): Promise<void> => {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, "exit")
@@ -53,9 +66,7 @@ const emulator = (home: string) =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(process.execPath, [bin, "emulator", "--port", "0", "--control-port", "0"], {
-          env: environment({ SNOWGUARD_STATE_DIR: home })
-        })
+        node(["emulator", "--port", "0", "--control-port", "0"], environment({ SNOWGUARD_STATE_DIR: home }))
       ),
       (child) => Effect.promise(() => end(child))
     )
@@ -136,10 +147,7 @@ warehouse = "compute_wh"
     }
     /** The first time on a free port, then on the same one. */
     const begin = async () => {
-      const started = spawn(process.execPath, [bin, "http"], {
-        env: env(port),
-        stdio: ["ignore", "ignore", "pipe"]
-      })
+      const started = node(["http"], env(port))
       child = started
       port = Number((await announced(started, /127\.0\.0\.1:(\d+)\/mcp/))[1])
     }

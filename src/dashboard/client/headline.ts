@@ -74,6 +74,15 @@ export const until = (resetsAt: string, now: number): string => {
   return Number.isFinite(ms) ? `in ${Format.duration(Math.max(0, ms))}` : ""
 }
 
+/** Of the last calls, and at least of so many: fewer mean nothing. */
+const MANY_FAILED = 0.1
+const ENOUGH_CALLS = 10
+
+const failureConcern = ({ calls, failures }: Snapshot["circuit"]): ReadonlyArray<Concern> =>
+  calls < ENOUGH_CALLS || failures < calls * MANY_FAILED
+    ? []
+    : [["warn", `${Format.count(failures)} of the last ${Format.count(calls)} calls of the warehouse failed`]]
+
 const quotaConcerns = ({ at, clients = [], quotas }: Snapshot): ReadonlyArray<Concern> => [
   ...quotas.flatMap(({ limit, quota, resets_at, used }): ReadonlyArray<Concern> => {
     if (limit === undefined) return []
@@ -100,7 +109,7 @@ const LISTED = 6
 
 /** The worst first. */
 export const concerns = (snapshot: Snapshot): ReadonlyArray<Concern> => {
-  const { pools, quotas_unavailable, rate_limits, warehouse_rate } = snapshot
+  const { circuit, pools, quotas_unavailable, rate_limits, warehouse_rate } = snapshot
   const found: ReadonlyArray<Concern> = [
     ...(quotas_unavailable === undefined
       ? []
@@ -110,6 +119,7 @@ export const concerns = (snapshot: Snapshot): ReadonlyArray<Concern> => {
       if (in_use >= slots) return [["bad", `All ${slots} slots for ${pool} are taken${waiting}`]]
       return queued === 0 ? [] : [["warn", `${Format.count(queued)} wait for a slot for ${pool}`]]
     }),
+    ...failureConcern(circuit),
     ...(warehouse_rate.factor < 1
       ? [
           [

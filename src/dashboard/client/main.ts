@@ -153,7 +153,11 @@ const actions = Actions.make({
     if (error instanceof Api.Refused && error.status === 401) {
       current.abort()
       goesOn(error)
-    } else notify("bad", `It was not done. ${messageOf(error)}`)
+    } else {
+      // Without an answer nobody knows what became of the question.
+      const known = error instanceof Api.Refused && error.status !== 0
+      notify("bad", `${known ? "It was not done." : "Perhaps it was done, perhaps not."} ${messageOf(error)}`)
+    }
   }
 })
 
