@@ -74,7 +74,7 @@ const shots: { readonly [name: string]: Shot } = {
     prepare: async (page) => {
       await showing("failing")(page)
       const plot = page.locator(".plot").first()
-      await plot.scrollIntoViewIfNeeded()
+      await page.locator(".plot").last().scrollIntoViewIfNeeded()
       await plot.hover({ position: { x: 340, y: 60 } })
     }
   }
