@@ -50,10 +50,14 @@ const messageOf = async (response: Response): Promise<string> => {
   return `The server answered ${response.status}.`
 }
 
+/** Whoever does not answer within this time, or says nothing for so long, is asked again. */
+const PATIENCE_MS = 10_000
+
 const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
   let response: Response
   try {
     response = await fetch(path, {
+      signal: AbortSignal.timeout(PATIENCE_MS),
       ...init,
       cache: "no-store",
       credentials: "omit",
@@ -78,8 +82,11 @@ export const act = async (action: string, body: object = {}): Promise<Done> =>
     })
   ).json() as Promise<Done>
 
-/** Until the server or the network ends it. An `EventSource` could not send the key. */
-export const watch = async (onTick: (tick: Tick) => void, signal: AbortSignal): Promise<void> => {
+const listen = async (
+  onTick: (tick: Tick) => void,
+  signal: AbortSignal,
+  heard: () => void
+): Promise<void> => {
   const { body } = await request("/status/events", { signal })
   if (body === null) return
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
@@ -87,8 +94,31 @@ export const watch = async (onTick: (tick: Tick) => void, signal: AbortSignal): 
   for (;;) {
     const { done, value } = await reader.read()
     if (done) return
+    heard()
     const events = (rest + value).split("\n\n")
     rest = events.pop() ?? ""
     for (const event of events) if (event.startsWith("data: ")) onTick(JSON.parse(event.slice(6)) as Tick)
+  }
+}
+
+/**
+ * Until the server or the network ends it, or nothing is heard any more: a connection that died on its way
+ * does not say so. An `EventSource` could not send the key.
+ */
+export const watch = async (onTick: (tick: Tick) => void, signal: AbortSignal): Promise<void> => {
+  const listening = new AbortController()
+  const stop = () => listening.abort()
+  signal.addEventListener("abort", stop)
+  let alarm = setTimeout(stop, PATIENCE_MS)
+  try {
+    await listen(onTick, listening.signal, () => {
+      clearTimeout(alarm)
+      alarm = setTimeout(stop, PATIENCE_MS)
+    })
+  } catch (error) {
+    throw listening.signal.aborted ? new Refused(0, "The server is silent.") : error
+  } finally {
+    clearTimeout(alarm)
+    signal.removeEventListener("abort", stop)
   }
 }

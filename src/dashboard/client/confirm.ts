@@ -7,14 +7,23 @@ export interface Question {
   readonly yes: string
 }
 
+const dialog = byId<HTMLDialogElement>("confirm")
+const form = byId<HTMLFormElement>("confirm-form")
+
 /** The dialog keeps the focus, and gives it back; Escape is no. */
-export const confirmed = async ({ text, title, yes }: Question): Promise<boolean> => {
-  const dialog = byId<HTMLDialogElement>("confirm")
+export const confirmed = ({ text, title, yes }: Question): Promise<boolean> => {
   setText(byId("confirm-title"), title)
   setText(byId("confirm-text"), text)
   setText(byId("confirm-yes"), yes)
-  dialog.returnValue = "no"
-  dialog.showModal()
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }))
-  return dialog.returnValue === "yes"
+  return new Promise((resolve) => {
+    // The answer is what was pressed. `close` comes later: by then, the next question may have been asked.
+    form.onsubmit = ({ submitter }) => resolve(submitter === byId("confirm-yes"))
+    dialog.onclose = () => {
+      if (!dialog.open) resolve(false)
+    }
+    dialog.showModal()
+  })
 }
+
+/** Nobody is asked any more. */
+export const dismiss = (): void => dialog.close()

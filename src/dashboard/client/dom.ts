@@ -34,18 +34,34 @@ export const show = (element: HTMLElement, visible: boolean): void => {
   element.hidden = !visible
 }
 
-/** A bar with words on it: how much of something is used. */
-export const meter = (label: string, value: string, share: number): HTMLElement => {
-  const fill = h("div", { class: `fill ${share >= 0.95 ? "bad" : share >= 0.8 ? "warn" : ""}` })
+export type Mood = "good" | "warn" | "bad"
+
+/** How bad it is that so much is used. */
+export const fullness = (share: number): Mood => (share >= 0.95 ? "bad" : share >= 0.8 ? "warn" : "good")
+
+/** Full is used up, whatever it shows. */
+export const bar = (share: number): HTMLElement => {
+  const fill = h("div", { class: `fill ${fullness(share)}` })
   fill.style.width = `${Math.max(0, Math.min(1, share)) * 100}%`
-  return h(
+  return h("div", { class: "track", "aria-hidden": "true" }, fill)
+}
+
+/** A bar with words on it: how much of something is used. */
+export const meter = (label: string, value: string, share: number, note?: string): HTMLElement =>
+  h(
     "div",
     { class: "meter" },
     h("span", { class: "meter-label" }, label),
     h("span", { class: "meter-value" }, value),
-    h("div", { class: "track", "aria-hidden": "true" }, fill)
+    bar(share),
+    note === undefined ? undefined : h("span", { class: "meter-note quiet" }, note)
   )
-}
+
+/** What looks disabled but keeps its place in the order of focus, and the focus itself. */
+export const setEnabled = (button: HTMLElement, enabled: boolean): void =>
+  button.setAttribute("aria-disabled", String(!enabled))
+
+export const isEnabled = (button: HTMLElement): boolean => button.getAttribute("aria-disabled") !== "true"
 
 /** Rewritten only when it says something else than before. */
 export const fill = (element: Element, key: string, children: () => ReadonlyArray<Node>): void => {

@@ -7,15 +7,17 @@ const units = [
   ["s", 1000]
 ] as const
 
-/** The two largest units: `2 h 5 min`. */
+/** The two largest units: `2 h 5 min`. A number and its unit stay on one line. */
 export const duration = (ms: number): string => {
-  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 1000) return `${Math.round(ms)}\u00a0ms`
   const first = units.findIndex(([, size]) => ms >= size)
   const [name, size] = units[first] ?? units[3]
   const whole = Math.floor(ms / size)
   const next = units[first + 1]
   const rest = next === undefined ? 0 : Math.floor((ms % size) / next[1])
-  return next === undefined || rest === 0 ? `${whole} ${name}` : `${whole} ${name} ${rest} ${next[0]}`
+  return next === undefined || rest === 0
+    ? `${whole}\u00a0${name}`
+    : `${whole}\u00a0${name} ${rest}\u00a0${next[0]}`
 }
 
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 })
@@ -37,8 +39,32 @@ export const bytes = (value: number): string => {
 
 export const percent = (share: number): string => `${Math.round(share * 100)} %`
 
-export const time = (at: number): string =>
-  new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })
+const short = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" })
+const exact = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" })
+const dated = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit"
+})
+
+/** `10:32` */
+export const time = (at: number): string => short.format(at)
+
+/** `10:32:05` */
+export const seconds = (at: number): string => exact.format(at)
+
+/** With the day when it was another one. */
+export const when = (at: number, now: number): string =>
+  new Date(at).toDateString() === new Date(now).toDateString() ? time(at) : dated.format(at)
 
 /** `requests_per_hour` as words. */
 export const words = (name: string): string => name.replaceAll("_", " ")
+
+export const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+/** `3,602 of 7,200`, in the unit of the quota. */
+export const used = (quota: string, amount: number, limit: number): string => {
+  const unit = quota.includes("bytes") ? bytes : count
+  return `${unit(amount)} of ${unit(limit)}`
+}

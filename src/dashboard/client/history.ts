@@ -1,0 +1,113 @@
+/** The last hour: what the server remembers of it, and what has come since. */
+import type { Column } from "../../internal/operatorModel.js"
+import type { Samples } from "../../Operator.js"
+import * as Charts from "./charts.js"
+import { byId } from "./dom.js"
+import * as Format from "./format.js"
+import { SPAN_MS } from "./plot.js"
+import * as Strips from "./strips.js"
+
+let history: { at: Array<number>; values: { [C in Column]: Array<number> } } | undefined
+
+const perSecond = (value: number) => `${Format.count(value)}/s`
+const charts = {
+  calls: Charts.makeChart({ title: "Calls", stacked: true, format: perSecond, atLeast: 1 }),
+  time: Charts.makeChart({
+    title: "Time of a call",
+    stacked: false,
+    format: (ms) => Format.duration(ms),
+    atLeast: 10
+  }),
+  load: Charts.makeChart({ title: "Slots and queue", stacked: false, format: Format.count, atLeast: 5 }),
+  states: Strips.makeStrips("Health")
+}
+
+export const mount = (): void =>
+  byId("history").append(charts.calls.root, charts.time.root, charts.load.root, charts.states.root)
+
+const draw = () => {
+  if (history === undefined) return
+  const { at, values } = history
+  const series = (name: string, kind: string, column: Column) => ({ name, kind, values: values[column] })
+  charts.calls.update({
+    at,
+    series: [
+      series("answered", "k-ok", "ok"),
+      series("refused", "k-refused", "refused"),
+      series("failed", "k-failed", "failed"),
+      series("callers' mistakes", "k-other", "rejected")
+    ]
+  })
+  charts.time.update({
+    at,
+    series: [series("95 % within", "k-other", "p95_ms"), series("half within", "k-main", "p50_ms")]
+  })
+  charts.load.update({
+    at,
+    series: [
+      series("calls", "k-main", "requests_in_use"),
+      series("statements", "k-ok", "statements_in_use"),
+      series("waiting", "k-refused", "queued")
+    ]
+  })
+  charts.states.update(at, [
+    {
+      name: "Warehouse",
+      values: values.breaker,
+      states: [
+        ["good", "called"],
+        ["warn", "tried again"],
+        ["bad", "not called"]
+      ]
+    },
+    {
+      name: "Service level",
+      values: values.mode,
+      states: [
+        ["good", "normal"],
+        ["warn", "constrained"],
+        ["bad", "cache only"],
+        ["bad", "emergency"]
+      ]
+    },
+    {
+      name: "Rate of the warehouse",
+      values: values.rate_factor.map((factor) => (factor >= 1 ? 0 : 1)),
+      states: [
+        ["good", "full"],
+        ["warn", "slowed down"]
+      ]
+    }
+  ])
+}
+
+export const replace = (samples: Samples): void => {
+  history = {
+    at: [...samples.at],
+    values: Object.fromEntries(
+      Object.entries(samples.values).map(([column, values]) => [column, [...values]])
+    ) as { [C in Column]: Array<number> }
+  }
+  draw()
+}
+
+/** What is new of it, at the end; what is over an hour old goes. */
+export const append = (samples: Samples): void => {
+  if (history === undefined) return
+  const { at, values } = history
+  const last = at[at.length - 1] ?? 0
+  let added = false
+  samples.at.forEach((time, i) => {
+    if (time <= last) return
+    at.push(time)
+    for (const [column, news] of Object.entries(samples.values)) values[column as Column].push(news[i] ?? 0)
+    added = true
+  })
+  if (!added) return
+  const oldest = (at[at.length - 1] ?? 0) - SPAN_MS
+  while ((at[0] ?? oldest) < oldest) {
+    at.shift()
+    for (const column of Object.values(values)) column.shift()
+  }
+  draw()
+}

@@ -1,0 +1,137 @@
+/** Who calls, and what operators did. */
+import type { Snapshot } from "../../internal/operatorModel.js"
+import { bar, byId, fill, h, setText, show } from "./dom.js"
+import * as Format from "./format.js"
+import { until } from "./headline.js"
+
+type ClientRow = NonNullable<Snapshot["clients"]>[number]
+
+/** The quota that is nearest to its end. */
+const fullest = ({ quotas }: ClientRow) => {
+  const [first] = quotas
+    .flatMap(({ limit, quota, resets_at, used }) =>
+      limit === undefined ? [] : [{ quota, used, limit, resets_at, share: used / limit }]
+    )
+    .sort((a, b) => b.share - a.share)
+  return first
+}
+
+const names = ["Tier", "Calls", "Refused", "Failed", "Bytes", "Fullest quota", "Last call"] as const
+const isNumber = (name: string) => ["Calls", "Refused", "Failed", "Bytes"].includes(name)
+
+const rows = new Map<string, HTMLTableRowElement>()
+
+const makeRow = (client: string, onReset: (client: string) => void): HTMLTableRowElement => {
+  const button = h("button", { type: "button", "aria-label": `Reset quotas of ${client}` }, "Reset quotas")
+  button.addEventListener("click", () => onReset(client))
+  // On a phone a row is a card, and only roles that are said aloud keep it a row.
+  return h(
+    "tr",
+    { role: "row" },
+    h("th", { scope: "row", role: "rowheader" }, client),
+    ...names.map((name) =>
+      h("td", { role: "cell", "data-name": name, ...(isNumber(name) ? { class: "num" } : {}) })
+    ),
+    h("td", { role: "cell" }, button)
+  )
+}
+
+/** Rows stay where and what they are, so that the focus does. */
+export const clients = (
+  all: ReadonlyArray<ClientRow>,
+  now: number,
+  onReset: (client: string) => void
+): void => {
+  const present = new Set(all.map(({ client }) => client))
+  for (const [name, row] of rows) {
+    if (present.has(name)) continue
+    row.remove()
+    rows.delete(name)
+  }
+  const body = byId("client-rows")
+  for (const one of [...all].sort((a, b) => (a.client < b.client ? -1 : 1))) {
+    const { bytes, calls, client, last_call_ms_ago, last_decision, tier } = one
+    let row = rows.get(client)
+    if (row === undefined) {
+      row = makeRow(client, onReset)
+      const after = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).find(([name]) => name > client)?.[1]
+      body.insertBefore(row, after ?? null)
+      rows.set(client, row)
+    }
+    const ended = calls.ok + calls.refused + calls.rejected + calls.failed + calls.cancelled
+    const quota = fullest(one)
+    const texts: ReadonlyArray<string> = [
+      tier,
+      Format.count(ended),
+      Format.count(calls.refused),
+      Format.count(calls.failed),
+      Format.bytes(bytes)
+    ]
+    texts.forEach((text, i) => {
+      const cell = row.cells[i + 1]
+      if (cell !== undefined) setText(cell, text)
+    })
+    const quotaCell = row.cells[6]
+    if (quotaCell !== undefined) {
+      const minute = quota === undefined ? "" : until(quota.resets_at, now)
+      fill(quotaCell, JSON.stringify([quota, minute]), () =>
+        quota === undefined
+          ? [h("span", { class: "quiet" }, "none")]
+          : [
+              h(
+                "div",
+                { class: "quota" },
+                h(
+                  "span",
+                  {},
+                  `${Format.used(quota.quota, quota.used, quota.limit)} ${Format.words(quota.quota)}`
+                ),
+                bar(quota.share),
+                quota.share < 1 ? undefined : h("span", { class: "quiet" }, `used up, resets ${minute}`)
+              )
+            ]
+      )
+    }
+    const lastCell = row.cells[7]
+    if (lastCell !== undefined) {
+      setText(lastCell, `${Format.duration(last_call_ms_ago)} ago: ${last_decision}`)
+      lastCell.className = last_decision === "ok" ? "" : "warn"
+    }
+  }
+  show(byId("no-clients"), all.length === 0)
+  show(byId("client-table"), all.length > 0)
+}
+
+type ActionRow = NonNullable<Snapshot["actions"]>[number]
+
+const deeds: { readonly [action: string]: string } = {
+  "breaker/open": "held the circuit open",
+  "breaker/release": "released the circuit",
+  "breaker/reset": "reset the breaker",
+  "ladder/pin": "pinned the mode",
+  "ladder/unpin": "unpinned the mode",
+  "quota/reset": "reset the quotas of"
+}
+
+const deed = ({ action, target }: ActionRow): string =>
+  ` ${deeds[action] ?? action}${target === undefined ? "" : ` ${target}`}`
+
+export const actions = (all: ReadonlyArray<ActionRow>, now: number): void => {
+  show(byId("no-actions"), all.length === 0)
+  fill(byId("action-rows"), JSON.stringify(all), () =>
+    all.map((row) =>
+      h(
+        "li",
+        {},
+        h(
+          "time",
+          { datetime: new Date(row.at).toISOString(), class: "quiet" },
+          `${Format.when(row.at, now)} `
+        ),
+        h("b", {}, row.by),
+        `${deed(row)}. `,
+        h("span", { class: "quiet" }, `${Format.sentence(Format.words(row.result))}.`)
+      )
+    )
+  )
+}

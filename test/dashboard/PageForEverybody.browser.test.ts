@@ -1,0 +1,270 @@
+/** The page for people who see little, use no mouse, or hold a phone: in a browser, in all its states. */
+import { assert, describe } from "@effect/vitest"
+import { Effect, Layer, Logger, LogLevel } from "effect"
+import type { BrowserContextOptions, Page } from "playwright-core"
+import * as H from "../utils/http.js"
+import { withLayer } from "../utils/withLayer.js"
+import * as Axe from "./axe.js"
+import * as Chromium from "./chromium.js"
+import { pretend } from "./pretend.js"
+
+const quiet = Logger.minimumLogLevel(LogLevel.None)
+
+const site = Effect.map(H.server(), ({ port }) => `http://127.0.0.1:${port}/status`)
+
+const schemes = ["light", "dark"] as const
+const screens = [
+  { width: 1280, height: 900 },
+  { width: 390, height: 844 }
+] as const
+/** Narrower than any phone of today; what a page at 400 % on a desktop has, too. */
+const narrowest = { width: 320, height: 700 }
+
+const seen = (page: Page, text: string | RegExp) => page.getByText(text).first().waitFor()
+
+/** The page asks again, or knows that it heard nothing, without anybody waiting for it. */
+const later = (page: Page, ms: number) => page.clock.fastForward(ms)
+
+/** How to get there, from wherever the page is. */
+const states: { readonly [name: string]: (page: Page) => Promise<void> } = {
+  "asks for a key": async (page) => {
+    await pretend(page, "stranger")
+    await page.reload()
+    await page.getByLabel("API key").waitFor()
+  },
+  "has nothing to show yet": async (page) => {
+    await pretend(page, "fresh")
+    await page.reload()
+    await seen(page, "Nobody has called yet.")
+  },
+  "shows a server in health": async (page) => {
+    await pretend(page, "healthy")
+    await page.reload()
+    await seen(page, "Serving normally")
+  },
+  "asks back before it acts": async (page) => {
+    await pretend(page, "healthy")
+    await page.reload()
+    await page.getByRole("button", { name: "Hold open" }).click()
+    await page.getByRole("dialog").waitFor()
+  },
+  "shows a server in trouble": async (page) => {
+    await pretend(page, "failing")
+    await page.reload()
+    await seen(page, "The warehouse fails and is not called")
+  },
+  "has lost the server": async (page) => {
+    await pretend(page, "failing")
+    await page.reload()
+    await seen(page, "The warehouse fails and is not called")
+    await pretend(page, "gone")
+    await later(page, 2_500)
+    await seen(page, /cannot be reached.*Trying again/)
+  }
+}
+
+const scrollWidth = (page: Page) => page.evaluate<number>("document.documentElement.scrollWidth")
+
+/** A page that has done nothing wrong in the end. */
+const visit = (test: (page: Page) => Promise<void>, options: BrowserContextOptions = {}) =>
+  Effect.gen(function* () {
+    const chrome = yield* Chromium.Chrome
+    const url = yield* site
+    const { complaints, page, strangers } = yield* chrome.visit(url, options)
+    yield* Effect.promise(async () => {
+      await page.clock.install()
+      await page.goto(url)
+      await test(page)
+    })
+    assert.deepStrictEqual(complaints, [])
+    assert.deepStrictEqual(strangers, [])
+  })
+
+interface Focused {
+  readonly name: string
+  readonly inDialog: boolean
+  /** Pixels of the outline. */
+  readonly outline: number
+}
+
+/** Who has the focus, as it is called aloud. */
+const focused = (page: Page) =>
+  page.evaluate<Focused>(`(() => {
+    const { activeElement: it } = document
+    const label = it.labels?.[0]?.textContent
+    return {
+      name: it === document.body ? "" : it.getAttribute("aria-label") ?? label ?? it.textContent,
+      inDialog: it.closest("dialog") !== null,
+      outline: getComputedStyle(it).outlineStyle === "none" ? 0 : parseFloat(getComputedStyle(it).outlineWidth)
+    }
+  })()`)
+
+const nameOfFocused = async (page: Page) => (await focused(page)).name
+
+const tabTo = async (page: Page, name: string) => {
+  for (let i = 0; i < 40; i++) {
+    await page.keyboard.press("Tab")
+    if ((await nameOfFocused(page)) === name) return
+  }
+  throw new Error(`no way to ${name} by Tab`)
+}
+
+const charts = ["Calls", "Time of a call", "Slots and queue", "Health"].map((title) => `${title}: moment`)
+const resets = ["analytics-agents", "billing", "data-platform-team-with-a-name-that-does-not-end"]
+  .concat("nightly-report")
+  .map((client) => `Reset quotas of ${client}`)
+
+describe.skipIf(!Chromium.available())("the status page for everybody, in a browser", () => {
+  withLayer(Layer.merge(Chromium.layer, quiet))("", (it) => {
+    for (const [state, enter] of Object.entries(states)) {
+      it.effect(`breaks no rule of accessibility, light and dark, wide and narrow, when it ${state}`, () =>
+        visit(async (page) => {
+          await enter(page)
+          for (const screen of screens) {
+            await page.setViewportSize(screen)
+            for (const colorScheme of schemes) {
+              await page.emulateMedia({ colorScheme })
+              const found = await Axe.violations(page)
+              assert.strictEqual(found.join("\n"), "", `${colorScheme}, ${screen.width}`)
+            }
+          }
+          await page.setViewportSize(narrowest)
+          assert.isAtMost(await scrollWidth(page), narrowest.width)
+        })
+      )
+    }
+
+    it.effect("leads the Tab key to every control, from top to bottom, and shows where it is", () =>
+      visit(async (page) => {
+        await page.evaluate("sessionStorage.setItem('snowguard-key', 'any')")
+        await states["shows a server in health"]?.(page)
+        const names: Array<string> = []
+        for (;;) {
+          await page.keyboard.press("Tab")
+          const { name, outline } = await focused(page)
+          if (name === "") break
+          assert.isAtLeast(outline, 2, name)
+          names.push(name)
+        }
+        assert.deepStrictEqual(names, [
+          "Forget the key",
+          ...["Hold open", "Release", "Reset"],
+          ...["Mode to pin", "Pin", "Unpin"],
+          ...charts,
+          ...resets
+        ])
+      })
+    )
+
+    it.effect("keeps the focus in a dialog, and gives it back, whatever the answer was", () =>
+      visit(async (page) => {
+        const asked: Array<string> = []
+        await states["shows a server in health"]?.(page)
+        await page.route(/\/admin\//, (route) => {
+          asked.push(new URL(route.request().url()).pathname)
+          return route.fulfill({ json: { changed: true, result: "so it is" } })
+        })
+        await tabTo(page, "Hold open")
+        await page.keyboard.press("Enter")
+        // What does no harm is what a hasty Enter chooses.
+        assert.strictEqual(await nameOfFocused(page), "Cancel")
+        const within: Array<string> = []
+        for (let i = 0; i < 6; i++) {
+          await page.keyboard.press("Tab")
+          const { inDialog, name } = await focused(page)
+          assert.isTrue(inDialog || name === "", name)
+          within.push(name)
+        }
+        assert.includeMembers(within, ["Cancel", "Hold open"])
+        await page.keyboard.press("Escape")
+        assert.strictEqual(await page.getByRole("dialog").count(), 0)
+        assert.strictEqual(await nameOfFocused(page), "Hold open")
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Enter")
+        assert.strictEqual(await page.getByRole("dialog").count(), 0)
+        assert.strictEqual(await nameOfFocused(page), "Hold open")
+        assert.deepStrictEqual(asked, [])
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await seen(page, "Done: so it is.")
+        assert.strictEqual(await nameOfFocused(page), "Hold open")
+        assert.deepStrictEqual(asked, ["/admin/breaker/open"])
+        await page.keyboard.press("Shift+Tab")
+        assert.strictEqual(await nameOfFocused(page), "Close")
+        await page.keyboard.press("Enter")
+        assert.strictEqual(await page.getByText("Done: so it is.").count(), 1)
+        assert.isFalse(await page.locator("#notice").isVisible())
+        // What is of no use now can be found, and does nothing.
+        await tabTo(page, "Release")
+        await page.keyboard.press("Enter")
+        assert.strictEqual(await page.getByRole("dialog").count(), 0)
+      })
+    )
+
+    it.effect("reads the values of any moment to keys and pointers, the same one on all charts", () =>
+      visit(async (page) => {
+        await states["shows a server in trouble"]?.(page)
+        const calls = page.getByRole("slider", { name: "Calls: moment" })
+        const legend = page.locator("figure", { hasText: "Time of a call" }).locator("b").first()
+        const valueOf = () => calls.getAttribute("aria-valuetext")
+        assert.match(String(await valueOf()), /^\d\d:\d\d:\d\d, now: answered 1\/s, refused .*, failed /)
+        assert.strictEqual(await legend.innerText(), "4\u00a0ms")
+        await calls.focus()
+        await page.keyboard.press("Home")
+        assert.match(String(await valueOf()), /, 59\smin 55\ss ago: answered 1\d/)
+        assert.match(await legend.innerText(), /^(600\sms|1\ss)$/)
+        const shown = await page.getByText(/^59\smin 55\ss ago$/).count()
+        assert.strictEqual(shown, 4)
+        await page.keyboard.press("PageUp")
+        await page.keyboard.press("ArrowRight")
+        await page.keyboard.press("ArrowLeft")
+        assert.match(String(await valueOf()), /, 58\smin 55\ss ago/)
+        await page.keyboard.press("Escape")
+        assert.match(String(await valueOf()), /, now: /)
+        const box = await page.locator(".plot").nth(1).boundingBox()
+        if (box === null) throw new Error("no chart")
+        await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
+        await page
+          .getByText(/^(30\smin|29\smin 5\d\ss|30\smin \ds) ago$/)
+          .first()
+          .waitFor()
+        assert.match(String(await valueOf()), /, (30|29)\smin/)
+        await page.mouse.move(0, 0)
+        assert.match(String(await valueOf()), /, now: /)
+      })
+    )
+
+    it.effect(
+      "says that it hears nothing when the server falls silent, and asks again; nothing moves for who minds",
+      () =>
+        visit(
+          async (page) => {
+            await pretend(page, "silent")
+            await page.reload()
+            await seen(page, "Serving normally")
+            await later(page, 5_000)
+            assert.isFalse(await page.getByText(/Trying again/).isVisible())
+            await later(page, 3_000)
+            await seen(page, /The server is silent. These figures are \d\ss old/)
+            await seen(page, "The last that was known: serving normally.")
+            assert.strictEqual(await page.getByText("Serving normally", { exact: true }).count(), 0)
+            assert.match(await page.title(), /No news/)
+            // A connection that died says nothing of it: another one is made.
+            await pretend(page, "failing")
+            await later(page, 10_000)
+            await later(page, 2_500)
+            await seen(page, "The warehouse fails and is not called")
+            assert.isFalse(await page.getByText(/Trying again/).isVisible())
+            const moving =
+              await page.evaluate<number>(`[...document.querySelectorAll("*")].filter((element) => {
+            const { animationName, transitionDuration } = getComputedStyle(element)
+            return animationName !== "none" || transitionDuration.split(", ").some((time) => time !== "0s")
+          }).length + document.getAnimations().length`)
+            assert.strictEqual(moving, 0)
+          },
+          { reducedMotion: "reduce" }
+        )
+    )
+  })
+})

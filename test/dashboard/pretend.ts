@@ -1,0 +1,30 @@
+/** Puts the page into states that a real server is in only sometimes. */
+import type { Page } from "playwright-core"
+import type { Condition } from "./figures.js"
+import { data } from "./figures.js"
+
+const refused = { status: 401, json: { error: { message: "A key is needed." } } }
+
+/**
+ * From now on the server's figures are these; `silent`: a healthy one that says nothing more; `gone`: nobody
+ * is there; `stranger`: a key is asked for. The page comes back for more as soon as the stream of events has
+ * ended, which it does at once.
+ */
+export const pretend = async (
+  page: Page,
+  what: Condition | "silent" | "gone" | "stranger"
+): Promise<void> => {
+  await page.unrouteAll({ behavior: "ignoreErrors" })
+  await page.route(/\/status\/(data|events)$/, async (route) => {
+    if (what === "gone") return route.abort("connectionrefused")
+    if (what === "stranger") return route.fulfill(refused)
+    const all = data(what === "silent" ? "healthy" : what, Date.now())
+    if (route.request().url().endsWith("data")) return route.fulfill({ json: all })
+    return what === "silent"
+      ? undefined
+      : route.fulfill({
+          contentType: "text/event-stream",
+          body: `data: ${JSON.stringify({ snapshot: all.snapshot, history: all.history })}\n\n`
+        })
+  })
+}
