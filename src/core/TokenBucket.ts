@@ -62,6 +62,8 @@ export interface Reading {
   readonly remaining: number
   /** Milliseconds until the bucket is full. */
   readonly resetMs: number
+  /** Tokens that a client ahead of its share leaves to the others, where it has to. */
+  readonly reserved?: number
 }
 
 export interface Admitted {
@@ -158,7 +160,8 @@ const read = (line: Line, tat: number, now: number): Reading => {
     burst: line.burst,
     // The depth of a burst that is no whole number is rounded up to the grid; what is told is not.
     remaining: Math.max(Math.floor(Math.min((line.depth - debt) / line.interval, line.burst)), 0),
-    resetMs: Math.ceil(debt)
+    resetMs: Math.ceil(debt),
+    ...(line.reserve > 0 ? { reserved: line.reserve / line.interval } : {})
   }
 }
 
