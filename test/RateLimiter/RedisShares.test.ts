@@ -208,6 +208,39 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
     })
   )
 
+  it.live("forget who has left, a few with each call", () => {
+    const time = { now: START_MS }
+    return Effect.gen(function* () {
+      const { prefix, servers } = yield* fleet({ ...limits, time: "clock" })
+      const asking = (client: string) => Effect.exit(servers[0].acquire(query(client)))
+      for (let i = 0; i < 50; i++) yield* asking(`client${i}`)
+      time.now += 11_000
+      for (let i = 0; i < 10; i++) yield* asking("late")
+      const size = yield* Effect.promise(() =>
+        TestRedis.command(server.port, `ZCARD ${prefix}b:{global}:class:query:asking`)
+      )
+      expect(size.trim()).toBe(":1")
+    }).pipe(Effect.withClock(clockOf(time)))
+  })
+
+  it.live("count whoever comes back among those who share", () => {
+    const time = { now: START_MS }
+    return Effect.gen(function* () {
+      const { servers } = yield* fleet({
+        ...limits,
+        global: { rate: 0.1, burst: 2 },
+        classes: {},
+        reserved: 0.5,
+        time: "clock"
+      })
+      yield* servers[0].acquire({ ...query("other"), cost: 0 })
+      yield* servers[0].acquire(query("greedy"))
+      // One of two took what they get in twenty seconds: the second token is the other's.
+      yield* Effect.flip(servers[1].acquire(query("greedy")))
+      yield* servers[1].acquire(query("other"))
+    }).pipe(Effect.withClock(clockOf(time)))
+  })
+
   it.scopedLive("hold in a cluster, where the client's bucket is on another node", () =>
     Effect.gen(function* () {
       const { url } = yield* TestRedis.cluster
