@@ -40,7 +40,7 @@ const output = Schema.Struct({
       full_in_ms: Fields.Num,
       reserved: Schema.optional(
         Fields.Num.annotations({
-          description: "Of a rate that all share: calls kept for clients that use less than their share."
+          description: "Kept for clients below their share."
         })
       )
     })

@@ -240,37 +240,4 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
       yield* servers[1].acquire(query("other"))
     }).pipe(Effect.withClock(clockOf(time)))
   })
-
-  it.scopedLive("hold in a cluster, where the client's bucket is on another node", () =>
-    Effect.gen(function* () {
-      const { url } = yield* TestRedis.cluster
-      const slow = { rate: 0.01, burst: 12 }
-      const servers = yield* Effect.forEach([1, 2], () =>
-        Effect.flatMap(Redis.make({ url, commandTimeoutMs: 10_000 }), (redis) =>
-          Effect.provideService(
-            RedisLimiter.make({ ...limits, global: slow, classes: { query: slow } }),
-            Redis.Redis,
-            redis
-          )
-        )
-      )
-      const [first, second] = servers
-      if (first === undefined || second === undefined) return
-      const ask = (limiter: Limiter, client: string, times: number) =>
-        Effect.map(
-          Effect.forEach(Array.from({ length: times }), () => Effect.exit(limiter.acquire(query(client)))),
-          (exits) => exits.filter(Exit.isSuccess).length
-        )
-      expect(yield* ask(second, "modest", 1)).toBe(1)
-      // Were it counted in memory, a half of the bucket would be all that one server lets through.
-      expect(yield* ask(first, "greedy", 20)).toBe(8)
-      expect(yield* ask(second, "greedy", 5)).toBe(0)
-      expect(yield* ask(second, "third", 1)).toBe(1)
-      const given = yield* second.acquire(query("fourth"))
-      yield* second.refund(given)
-      expect((yield* second.status("fourth", "default")).map(({ remaining }) => remaining)).toEqual([
-        1_000, 2, 2
-      ])
-    })
-  )
 })
