@@ -11,8 +11,9 @@
  *
  * Microseconds since 1970 are exact in a double until the year 2255, and sums of whole ones stay so.
  * A bucket that has been full for an hour is forgotten; clients in the sets when they are no contenders any
- * more, a few with each call, and the sets themselves when nobody has asked for longer than anybody can
- * owe something. They hold `maxClients` at most; the others are one client together, whose name is empty.
+ * more, a few whenever another one stays, and the sets themselves when nobody has asked for longer than
+ * anybody can owe something. They hold `maxClients` at most; the others are one client together, whose name
+ * is empty.
  */
 import { MEMORY_MS, PRESENT_MS, SLACK_MS, TICK_MS } from "../core/FairShare.js"
 import * as Script from "../internal/redis/script.js"
@@ -42,10 +43,6 @@ local tats = redis.call('MGET', unpack(KEYS, 1, ${count}))
 const contenders = `
 local function score(key, member) return tonumber(redis.call('ZSCORE', key, member) or 0) end
 local function present(share) return redis.call('ZCOUNT', share.asking, '(' .. text(now), '+inf') end
-local function put(key, member, at)
-  redis.call('ZADD', key, text(at), member)
-  redis.call('PEXPIRE', key, ${SHARES_MS})
-end
 `
 
 /**
@@ -67,23 +64,33 @@ local function shareOf(first)
   return share
 end
 
-local function note(share, price)
+local function stay(share, leaves)
+  redis.call('ZADD', share.asking, text(leaves), share.who)
   local gone = redis.call('ZRANGEBYSCORE', share.asking, '-inf', text(now), 'LIMIT', 0, ${FORGOTTEN_PER_CALL})
   if #gone > 0 then
     redis.call('ZREM', share.asking, unpack(gone))
     redis.call('ZREM', share.owing, unpack(gone))
   end
-  local paid = score(share.owing, share.who)
+  redis.call('PEXPIRE', share.asking, ${SHARES_MS})
+  redis.call('PEXPIRE', share.owing, ${SHARES_MS})
+end
+
+local function note(share, price)
+  local paid = share.paid or score(share.owing, share.who)
   if price > 0 then
     local all = present(share)
     if share.leaves <= now then all = all + 1 end
     if all > 1 then
       paid = math.min(math.max(paid, now) + price * all, now + ${(SLACK_MS + MEMORY_MS) * 1000})
-      put(share.owing, share.who, paid)
+      -- A set that is new lives as long as whoever has just been put into it.
+      if redis.call('ZADD', share.owing, text(paid), share.who) == 1 then
+        redis.call('PEXPIRE', share.owing, ${SHARES_MS})
+      end
     end
   end
-  local stays = math.max(paid, now + ${PRESENT_MS * 1000})
-  put(share.asking, share.who, math.ceil(stays / ${TICK_MS * 1000}) * ${TICK_MS * 1000})
+  local leaves = math.ceil(math.max(paid, now + ${PRESENT_MS * 1000}) / ${TICK_MS * 1000}) * ${TICK_MS * 1000}
+  -- Several times in a tick, it is known already.
+  if leaves ~= share.leaves then stay(share, leaves) end
 end
 
 local wait, binding, shares, key = -math.huge, 1, {}, count + 1
@@ -96,7 +103,8 @@ for i = 1, count do
     local share = shareOf(key)
     shares[i], key = share, key + 2
     if own + reserve > 0 then
-      local behind = score(share.owing, share.who) - ${SLACK_MS * 1000} - now
+      share.paid = score(share.owing, share.who)
+      local behind = share.paid - ${SLACK_MS * 1000} - now
       if behind > 0 then
         local beyond = price + reserve <= depth and own + reserve + patience or math.huge
         own = math.min(beyond, math.max(behind + patience, own))
@@ -138,7 +146,7 @@ for i = 1, count do
     local share = { owing = KEYS[key], asking = KEYS[key + 1] }
     key = key + 2
     local paid = score(share.owing, ARGV[2])
-    if paid > now then put(share.owing, ARGV[2], paid - price * present(share)) end
+    if paid > now then redis.call('ZADD', share.owing, text(paid - price * present(share)), ARGV[2]) end
   end
 end
 return '1'
