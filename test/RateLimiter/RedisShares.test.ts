@@ -208,6 +208,20 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
     })
   )
 
+  it.live("are forgotten also where the first debt comes to be in the middle of a tick", () => {
+    const time = { now: START_MS }
+    return Effect.gen(function* () {
+      const { prefix, servers } = yield* fleet({ ...limits, time: "clock" })
+      yield* servers[0].acquire(query("a"))
+      yield* servers[0].acquire({ ...query("b"), cost: 0 })
+      yield* servers[0].acquire(query("a"))
+      const left = yield* Effect.promise(() =>
+        TestRedis.command(server.port, `PTTL ${prefix}b:{global}:class:query:owing`)
+      )
+      expect(Number(left.slice(1))).toBeGreaterThan(0)
+    }).pipe(Effect.withClock(clockOf(time)))
+  })
+
   it.live("forget who has left, a few whenever somebody stays", () => {
     const time = { now: START_MS }
     return Effect.gen(function* () {
