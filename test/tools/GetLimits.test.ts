@@ -62,7 +62,15 @@ describe("get_limits", () => {
         warehouse_rate: { per_second: Number.MAX_SAFE_INTEGER, factor: 1 },
         rate_limits: [
           { scope: "client", per_second: 10, burst: 100, remaining: 49, full_in_ms: 5031 },
-          { scope: "class", name: "query", per_second: 20, burst: 50, remaining: 0, full_in_ms: 2500, reserved: 12 }
+          {
+            scope: "class",
+            name: "query",
+            per_second: 20,
+            burst: 50,
+            remaining: 0,
+            full_in_ms: 2500,
+            reserved: 12
+          }
         ],
         quotas: [
           {

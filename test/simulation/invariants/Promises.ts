@@ -45,7 +45,10 @@ export const make = (court: Court, shares: ReadonlyMap<Bucket, Shares>): Promise
     const sinceMs = before === undefined || now > before.dueMs + LATE_MS ? now : before.sinceMs
     waiting.set(client, { sinceMs, dueMs: now + retryAfterMs })
     if (now - sinceMs > STARVED_MS)
-      court.report("nobody starves", `for ${now - sinceMs} ms ${client} has had nothing of ${bucket.scope}: ${inWords}`)
+      court.report(
+        "nobody starves",
+        `for ${now - sinceMs} ms ${client} has had nothing of ${bucket.scope}: ${inWords}`
+      )
   }
 
   return {
