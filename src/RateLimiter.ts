@@ -16,7 +16,7 @@ import * as Random from "effect/Random"
 import * as BucketLimits from "./core/BucketLimits.js"
 import * as TokenBucket from "./core/TokenBucket.js"
 import { monotonicMillis } from "./internal/monotonic.js"
-import { InvalidLimits, RateLimited, Scope } from "./internal/rateLimiterModel.js"
+import { InvalidLimits, RateLimited, RESERVED, Scope } from "./internal/rateLimiterModel.js"
 import type {
   Admission,
   Bucket,
@@ -68,9 +68,6 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
     readonly status: (client: string, tier: string) => Effect.Effect<ReadonlyArray<ScopeStatus>>
   }
 >() {}
-
-/** Of a shared bucket, for those who use less than their share of it. */
-const RESERVED = 0.25
 
 /** The hint lies up to this part above the exact wait: never below, or it would be refused again. */
 const HINT_JITTER = 0.2

@@ -254,9 +254,20 @@ describe("RateLimiter", () => {
       const status = yield* limiter.status("a", "gold")
       assert.deepStrictEqual(status, [
         { scope: "client", name: undefined, ratePerSecond: 2, burst: 4, remaining: 3, resetMs: 500 },
-        { scope: "tier", name: "gold", ratePerSecond: 4, burst: 8, remaining: 7, resetMs: 250 },
-        { scope: "class", name: "query", ratePerSecond: 5, burst: 9, remaining: 8, resetMs: 200 },
-        { scope: "global", name: undefined, ratePerSecond: 10, burst: 20, remaining: 19, resetMs: 100 }
+        { scope: "tier", name: "gold", ratePerSecond: 4, burst: 8, remaining: 7, resetMs: 250, reserved: 2 },
+        {
+          scope: "class",
+          name: "query",
+          ratePerSecond: 5,
+          burst: 9,
+          remaining: 8,
+          resetMs: 200,
+          reserved: 2.25
+        },
+        {
+          ...{ scope: "global", name: undefined, ratePerSecond: 10, burst: 20 },
+          ...{ remaining: 19, resetMs: 100, reserved: 5 }
+        }
       ])
       assert.deepStrictEqual(yield* limiter.status("a", "gold"), status)
     }).pipe(

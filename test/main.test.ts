@@ -32,7 +32,8 @@ const extremes = {
       max_queued: 0,
       max_queued_per_client: 0,
       max_wait_seconds: 0,
-      max_clients: 1
+      max_clients: 1,
+      reserved_share: 0
     },
     breaker: {
       consecutive_failures: 1,
@@ -65,7 +66,8 @@ const extremes = {
       max_queued: 1_000_000,
       max_queued_per_client: 1_000_000,
       max_wait_seconds: 3600,
-      max_clients: 10_000_000
+      max_clients: 10_000_000,
+      reserved_share: 0.9
     },
     breaker: {
       consecutive_failures: 10_000,

@@ -8,8 +8,14 @@
  *                  +--> this server's share: buckets in memory of rate / live replicas; never unlimited
  * ```
  *
+ * Who takes more than its share of a bucket that others want too leaves a part of it to them, as with
+ * buckets in memory (`core/FairShare`), whichever servers it and they ask. The differences: the clients of
+ * all servers together are counted, at most `maxClients` of them; a bucket of one's own needs no room; and
+ * what was taken in the share of those who found no room is not given back to it.
+ *
  * In a Redis cluster the client's bucket and the shared ones are on different nodes: two steps, of which
- * the first is given back when the second refuses.
+ * the first is given back when the second refuses. Whoever is refused by its own bucket has not asked for
+ * any of the shared ones then, even where it would have had to wait longer for those.
  *
  * @since 0.1.0
  */
@@ -19,12 +25,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as BucketLimits from "../core/BucketLimits.js"
+import { RESERVED } from "../internal/rateLimiterModel.js"
 import { withoutStack } from "../internal/withoutStack.js"
 import type { Admission, Options as Limits, Request } from "../RateLimiter.js"
 import * as RateLimiter from "../RateLimiter.js"
 import * as Redis from "../Redis.js"
 import type { Line } from "./redisLines.js"
-import { encoded, inRedis, price, shareOfAll, statusOf } from "./redisLines.js"
+import { encoded, inRedis, keysOf, price, shareOfAll, statusOf } from "./redisLines.js"
 import * as Script from "./script.js"
 
 /**
@@ -49,10 +56,11 @@ type Service = Context.Tag.Service<RateLimiter.RateLimiter>
  */
 export const make = (options: Options): Effect.Effect<Service, RateLimiter.InvalidLimits, Redis.Redis> =>
   Effect.gen(function* () {
-    const problems = BucketLimits.problems(options)
+    const limits = { ...options, reserved: options.reserved ?? RESERVED }
+    const problems = BucketLimits.problems(limits)
     if (problems.length > 0) return yield* new RateLimiter.InvalidLimits({ problems })
     const redis = yield* Redis.Redis
-    const config = BucketLimits.compile(options)
+    const config = BucketLimits.compile(limits)
     const prefix = `${redis.prefix}b:`
     const shared = new Map(
       config.shared.map((line) => [
@@ -83,7 +91,7 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
     const local: Effect.Effect<Service> = Effect.flatMap(redis.replicas, (replicas) =>
       fallback?.replicas === replicas
         ? Effect.succeed(fallback.limiter)
-        : Effect.map(Effect.orDie(RateLimiter.make(shareOfAll(options, replicas))), (limiter) => {
+        : Effect.map(Effect.orDie(RateLimiter.make(shareOfAll(limits, replicas))), (limiter) => {
             fallback = { replicas, limiter }
             return limiter
           })
@@ -104,14 +112,15 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
         )
       })
 
-    const giveBack = (lines: ReadonlyArray<Line>, cost: number): Effect.Effect<void> =>
+    const giveBack = (lines: ReadonlyArray<Line>, client: string, cost: number): Effect.Effect<void> =>
       Effect.flatMap(at, (now) =>
         Effect.ignore(
-          redis.run(
-            Script.refund,
-            lines.map(({ key }) => key),
-            [now, ...lines.map((line) => price(line, cost))]
-          )
+          redis.run(Script.refund, keysOf(lines), [
+            now,
+            client,
+            lines.length,
+            ...lines.flatMap((line) => [price(line, cost), line.reserve])
+          ])
         )
       )
 
@@ -121,14 +130,13 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
       readonly debt: number
     }
 
-    const ask = (lines: ReadonlyArray<Line>, cost: number, patience: number) =>
+    const ask = (lines: ReadonlyArray<Line>, client: string, cost: number, patience: number) =>
       Effect.flatMap(at, (now) =>
         Effect.map(
-          redis.run(
-            Script.acquire,
-            lines.map(({ key }) => key),
-            [now, patience, ...lines.flatMap((line) => [price(line, cost), line.depth, line.startDebt])]
-          ),
+          redis.run(Script.acquire, keysOf(lines), [
+            ...[now, patience, client, config.maxClients, lines.length],
+            ...lines.flatMap((line) => [price(line, cost), line.depth, line.startDebt, line.reserve])
+          ]),
           (answer): Answer | undefined => {
             const binding = lines[doubleAt(answer, 1) - 1]
             return binding && { wait: doubleAt(answer, 0), binding, debt: doubleAt(answer, 2) }
@@ -139,6 +147,7 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
     /** All buckets, or none. */
     const askAll = (
       groups: ReadonlyArray<ReadonlyArray<Line>>,
+      client: string,
       cost: number,
       patience: number
     ): Effect.Effect<Answer | undefined, Redis.RedisError> =>
@@ -146,10 +155,10 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
         let worst: Answer | undefined
         const paid: Array<ReadonlyArray<Line>> = []
         const undo = Effect.suspend(() =>
-          Effect.forEach(paid, (lines) => giveBack(lines, cost), { discard: true })
+          Effect.forEach(paid, (lines) => giveBack(lines, client, cost), { discard: true })
         )
         for (const lines of groups) {
-          const answer = yield* Effect.onError(ask(lines, cost, patience), () => undo)
+          const answer = yield* Effect.onError(ask(lines, client, cost, patience), () => undo)
           if (answer === undefined || answer.wait < 0) {
             yield* undo
             return answer
@@ -173,7 +182,7 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
         const tooSmall = [first, ...path].find(({ line }) => cost > line.burst)
         if (tooSmall !== undefined) return refused(tooSmall, 0, 0, true)
         const groups = redis.cluster ? [[first], path] : [[first, ...path]]
-        return Effect.matchEffect(askAll(groups, cost, patience), {
+        return Effect.matchEffect(askAll(groups, client, cost, patience), {
           onFailure: () =>
             Effect.flatMap(local, (limiter) =>
               Effect.map(limiter.reserve(request, maxWaitMs), (given) => {
@@ -208,7 +217,7 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
         if (limiter !== undefined) return limiter.refund(given)
         const first = own(given.client, given.tier)
         const groups = redis.cluster ? [[first], pathOf(given)] : [[first, ...pathOf(given)]]
-        return Effect.forEach(groups, (lines) => giveBack(lines, given.cost), { discard: true })
+        return Effect.forEach(groups, (lines) => giveBack(lines, given.client, given.cost), { discard: true })
       })
 
     const acquire = (request: Request) => reserve(request, 0)

@@ -12,6 +12,8 @@ export interface Line {
   readonly interval: number
   readonly depth: number
   readonly startDebt: number
+  /** What a client that is ahead of its share leaves to the others; 0 where there are no shares. */
+  readonly reserve: number
 }
 
 /** Rounded up, as in memory: never faster than configured. */
@@ -21,10 +23,17 @@ export const inRedis = (key: string, line: BucketLimits.Line): Line => {
   const interval = micros(1000 / line.rate)
   const depth = micros((line.burst * interval) / 1000)
   const initial = line.burst - line.startDebt / line.interval
-  return { key, line, interval, depth, startDebt: Math.max(0, depth - Math.floor(initial * interval)) }
+  const startDebt = Math.max(0, depth - Math.floor(initial * interval))
+  return { key, line, interval, depth, startDebt, reserve: Math.floor(line.reserve * 1000) }
 }
 
 export const price = ({ interval }: Line, cost: number): number => Math.ceil(cost * interval)
+
+/** The buckets, then of each that has shares who owes what and who asked. */
+export const keysOf = (lines: ReadonlyArray<Line>): ReadonlyArray<string> => [
+  ...lines.map(({ key }) => key),
+  ...lines.flatMap(({ key, reserve }) => (reserve > 0 ? [`${key}:owing`, `${key}:asking`] : []))
+]
 
 export const encoded = (name: string): string => encodeURIComponent(name)
 
@@ -53,7 +62,8 @@ export const shareOfAll = (limits: Limits, replicas: number): Limits => ({
       }
     ])
   ),
-  maxClients: limits.maxClients
+  maxClients: limits.maxClients,
+  reserved: limits.reserved
 })
 
 export const statusOf = ({ depth, interval, line }: Line, debt: number): ScopeStatus => ({
@@ -62,5 +72,6 @@ export const statusOf = ({ depth, interval, line }: Line, debt: number): ScopeSt
   ratePerSecond: line.rate,
   burst: line.burst,
   remaining: Math.max(Math.floor(Math.min((depth - debt) / interval, line.burst)), 0),
-  resetMs: Math.ceil(debt / 1000)
+  resetMs: Math.ceil(debt / 1000),
+  ...(line.reserve > 0 ? { reserved: line.reserve / line.interval } : {})
 })

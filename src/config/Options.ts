@@ -49,7 +49,8 @@ export const rateLimiterOptions = (settings: Settings): RateLimiter.Options => (
       ? {}
       : { total: { rate: tier.totalRequestsPerSecond, burst: tier.totalBurst } })
   })),
-  maxClients: settings.limits.maxClients
+  maxClients: settings.limits.maxClients,
+  reserved: settings.limits.reservedShare
 })
 
 /**

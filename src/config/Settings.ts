@@ -95,6 +95,13 @@ export const table = {
           max: 10_000_000,
           default: 100_000,
           about: "clients tracked at a time; those beyond share one bucket"
+        }),
+        reserved_share: number({
+          min: 0,
+          max: 0.9,
+          default: 0.25,
+          about:
+            "part of each shared rate that clients who take more than their share of it leave to the others; 0: none"
         })
       }
     },

@@ -39,7 +39,7 @@ export interface Line {
   readonly depth: number
   /** Debt that a new bucket starts with, because it holds `initial` tokens and not `burst`. */
   readonly startDebt: number
-  /** Of a shared bucket: what a client that has more than its share has to leave to the others. */
+  /** What a client that has more than its share has to leave to the others; 0 where there are no shares. */
   readonly reserve: number
   /** Index into the state's `shared`; -1 for a client's own bucket. */
   readonly slot: number
@@ -112,7 +112,8 @@ export const compile = (limits: Limits): Config => {
     const { burst, initial = burst, rate } = bucket
     const depth = roundUp(burst * interval)
     const startDebt = depth - roundDown(initial * interval)
-    const reserve = roundDown(Math.max(0, Math.min(depth * (limits.reserved ?? 0), depth - interval)))
+    const part = scope === "client" || scope === "overflow" ? 0 : (limits.reserved ?? 0)
+    const reserve = roundDown(Math.max(0, Math.min(depth * part, depth - interval)))
     return { scope, name, rate, burst, interval, depth, startDebt, reserve, slot }
   }
   const share = (scope: Scope, name: string | undefined, bucket: Bucket): Line => {

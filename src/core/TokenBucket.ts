@@ -19,8 +19,7 @@
  * 5. Time never runs backwards: an earlier `now` is taken for the latest one seen.
  * 6. A client who takes more than its share of a bucket that others want too leaves a part of it to them
  *    (`FairShare`), however often it asks.
- * 7. The table of clients never holds more than `maxClients`; only clients whose bucket is full, hence
- *    without a debt or a reservation, are ever forgotten.
+ * 7. The table of clients (`ClientTable`) never holds more than `maxClients`.
  *
  * Every time inside is a multiple of 2^-16 ms counted from the creation of the state, so that sums are
  * exact in a double and invariants 2 and 3 hold without a tolerance.
@@ -29,22 +28,11 @@
  */
 
 import { roundDown, roundUp } from "./BucketLimits.js"
-import * as FairShare from "./FairShare.js"
 import type { Config, Line, Scope, Tier } from "./BucketLimits.js"
+import * as ClientTable from "./ClientTable.js"
+import * as FairShare from "./FairShare.js"
 
-/**
- * The clients' buckets. Updated in place, because a persistent map of 100,000 entries costs more than
- * the whole decision: whoever owns a {@link State} must use it linearly (one owner, one step a call)
- * and may take a {@link copy}. What is decided depends on nothing but the arguments all the same.
- */
-interface Table {
-  readonly tats: Map<string, number>
-  /** Where the sweep stands; none while there is room, since an idle iterator keeps old tables alive. */
-  cursor: Iterator<[string, number]> | undefined
-  /** Whether a client was ever forgotten. */
-  forgetful: boolean
-}
-
+/** The tables in it are updated in place: whoever owns a state uses it linearly, or takes a {@link copy}. */
 export interface State {
   /** The time, in the caller's clock, that all times inside are counted from. */
   readonly origin: number
@@ -54,7 +42,7 @@ export interface State {
   readonly shared: ReadonlyArray<number>
   /** Who uses each shared bucket. */
   readonly shares: ReadonlyArray<FairShare.Shares>
-  readonly table: Table
+  readonly table: ClientTable.Table
 }
 
 export interface Request {
@@ -74,6 +62,8 @@ export interface Reading {
   readonly remaining: number
   /** Milliseconds until the bucket is full. */
   readonly resetMs: number
+  /** Tokens that a client ahead of its share leaves to the others, where it has to. */
+  readonly reserved?: number
 }
 
 export interface Admitted {
@@ -95,8 +85,6 @@ export interface Refused {
 
 export type Decision = Admitted | Refused
 
-/** A sweep of four a call frees room four times faster than new clients can take it. */
-const SWEEP_PER_CALL = 4
 /** Longest delay a timer of the platform can be set to; a longer wait would never end. */
 const MAX_WAIT_MS = 2_147_483_647
 
@@ -106,18 +94,18 @@ export const initial = (config: Config, now: number): State => ({
   last: 0,
   shared: config.shared.map((line) => line.startDebt),
   shares: config.shared.map(() => FairShare.make()),
-  table: { tats: new Map(), cursor: undefined, forgetful: false }
+  table: ClientTable.make()
 })
 
 /** An independent copy, for asking "what if". */
 export const copy = (state: State): State => ({
   ...state,
   shares: state.shares.map(FairShare.copy),
-  table: { tats: new Map(state.table.tats), cursor: undefined, forgetful: state.table.forgetful }
+  table: ClientTable.copy(state.table)
 })
 
 /** Clients in the table. */
-export const size = (state: State): number => state.table.tats.size
+export const size = (state: State): number => state.table.rows.size
 
 const monotone = (state: State, now: number): number => {
   const passed = roundDown(now - state.origin)
@@ -141,32 +129,26 @@ const price = (line: Line, cost: number): number =>
 const waitOf = (line: Line, tat: number, now: number, cost: number): number =>
   cost > line.burst ? Infinity : Math.max(tat, now) + price(line, cost) - line.depth - now
 
-/**
- * The wait at a shared bucket. Who is behind gets what is there beyond the reserve, or waits until he is
- * not behind any more, whichever comes first; he cannot reserve what has still to flow in, or the line of
- * his reservations would be what the others wait for.
- */
-const sharedWait = (
-  state: State,
-  line: Line,
-  now: number,
-  { client, cost, maxClients, patience }: Asking
-): number => {
-  const wait = waitOf(line, state.shared[line.slot] ?? now, now, cost)
-  const shares = state.shares[line.slot]
-  if (shares === undefined || line.reserve === 0 || wait === Infinity) return wait
-  if (wait + line.reserve <= 0) return wait
-  const behindMs = FairShare.behindMs(shares, now, client, maxClients)
-  if (behindMs === 0) return wait
-  const fits = price(line, cost) + line.reserve <= line.depth
-  return Math.min(fits ? wait + line.reserve + patience : Infinity, Math.max(behindMs, wait))
-}
-
 interface Asking {
-  readonly client: string
+  readonly row: number | undefined
   readonly cost: number
   readonly patience: number
-  readonly maxClients: number
+}
+
+/**
+ * The wait at a shared bucket. Who is behind gets what is there beyond the reserve, or waits until he is
+ * not behind any more, whichever comes first; he cannot reserve what has still to flow in, however patient
+ * he is, or the line of his reservations would be what the others wait for.
+ */
+const sharedWait = (state: State, line: Line, now: number, { cost, patience, row }: Asking): number => {
+  const wait = waitOf(line, state.shared[line.slot] ?? now, now, cost)
+  const shares = state.shares[line.slot]
+  if (shares === undefined || row === undefined || line.reserve === 0 || wait === Infinity) return wait
+  if (wait + line.reserve <= 0) return wait
+  const behindMs = FairShare.behindMs(shares, now, row)
+  if (behindMs === 0) return wait
+  const fits = price(line, cost) + line.reserve <= line.depth
+  return Math.min(fits ? wait + line.reserve + patience : Infinity, Math.max(behindMs + patience, wait))
 }
 
 const read = (line: Line, tat: number, now: number): Reading => {
@@ -178,53 +160,15 @@ const read = (line: Line, tat: number, now: number): Reading => {
     burst: line.burst,
     // The depth of a burst that is no whole number is rounded up to the grid; what is told is not.
     remaining: Math.max(Math.floor(Math.min((line.depth - debt) / line.interval, line.burst)), 0),
-    resetMs: Math.ceil(debt)
+    resetMs: Math.ceil(debt),
+    ...(line.reserve > 0 ? { reserved: line.reserve / line.interval } : {})
   }
 }
 
-/**
- * The bucket that stands for a client. One that is not in the table starts with its `initial` tokens,
- * until the table has forgotten somebody for want of room: from then on a newcomer may be an old
- * client whose bucket was full when it was forgotten, so unknown clients start full. Nobody loses by
- * having been forgotten, and nobody ever holds more than `burst`.
- */
-const ownBucket = (
-  state: State,
-  now: number,
-  config: Config,
-  client: string,
-  tier: Tier
-): { readonly line: Line; readonly tat: number; readonly known: boolean } => {
-  const { forgetful, tats } = state.table
-  const tat = tats.get(client)
-  if (tat !== undefined) return { line: tier.client, tat, known: true }
-  if (tats.size < config.maxClients)
-    return { line: tier.client, tat: forgetful ? now : now + tier.client.startDebt, known: false }
-  return { line: config.overflow, tat: state.shared[config.overflow.slot] ?? now, known: false }
-}
-
-/**
- * Looks at a few clients, where the last call stopped looking, and forgets those whose bucket is full.
- * Once begun it goes on until a half of the room is free: to begin anew is to pass over all the gaps
- * that were left at the front of the table.
- */
-const sweep = (table: Table, now: number, config: Config): void => {
-  const { size } = table.tats
-  if (size <= (table.cursor === undefined ? config.sweepAbove : config.sweepAbove / 2)) {
-    table.cursor = undefined
-    return
-  }
-  for (let left = SWEEP_PER_CALL; left > 0; left--) {
-    table.cursor ??= table.tats.entries()
-    const next = table.cursor.next()
-    if (next.done === true) {
-      table.cursor = undefined
-    } else if (next.value[1] <= now) {
-      table.tats.delete(next.value[0])
-      table.forgetful = true
-    }
-  }
-}
+const idle =
+  ({ shares }: State) =>
+  (row: number, now: number): boolean =>
+    shares.every((one) => FairShare.idle(one, now, row))
 
 /**
  * Admits the call when no scope makes it wait longer than `maxWaitMs` (0: now or never), and charges
@@ -243,10 +187,10 @@ export const decide = (
   const patience = maxWaitMs > 0 ? Math.min(maxWaitMs, MAX_WAIT_MS) : 0
   const tier = tierOf(config, request.tier)
   const path = pathOf(tier, request.class)
-  sweep(state.table, now, config)
-  const own = ownBucket(state, now, config, request.client, tier)
+  ClientTable.sweep(state.table, now, config, idle(state))
+  const own = ClientTable.find(state.table, state.shared, now, config, request.client, tier)
 
-  const asking = { client: request.client, cost, patience, maxClients: config.maxClients }
+  const asking = { row: own.row, cost, patience }
   let binding = own.line
   let wait = waitOf(own.line, own.tat, now, cost)
   for (const line of path) {
@@ -257,17 +201,19 @@ export const decide = (
     }
   }
 
-  const note = (line: Line, charged: number): void => {
+  const note = (line: Line, row: number, charged: number): void => {
     const shares = state.shares[line.slot]
-    if (shares !== undefined) FairShare.note(shares, now, request.client, charged, config.maxClients)
+    if (shares !== undefined && line.reserve > 0) FairShare.note(shares, now, row, charged)
   }
 
   if (wait > patience) {
-    // He is told to wait here; whoever comes first at this bucket is to know that he wants some.
-    if (binding.slot >= 0) note(binding, 0)
     const never = wait === Infinity
+    const wants = binding !== own.line && !never
     // A client seen for the first time fills up from now on, or what it was told to wait for never comes.
-    if (!own.known && own.line.slot < 0 && own.tat > now) state.table.tats.set(request.client, own.tat)
+    const row =
+      own.row ?? (wants || own.tat > now ? ClientTable.add(state.table, request.client, own.tat) : undefined)
+    // He is told to wait here; whoever comes first at this bucket is to know that he wants some.
+    if (wants && row !== undefined) note(binding, row, 0)
     const tat = binding.slot < 0 ? own.tat : (state.shared[binding.slot] ?? now)
     const retryAfterMs = never ? 0 : Math.ceil(wait - patience)
     return [
@@ -276,14 +222,15 @@ export const decide = (
     ]
   }
 
+  const row = own.row ?? ClientTable.add(state.table, request.client, own.tat)
   const shared = state.shared.slice()
   for (const line of path) {
     const charged = price(line, cost)
     shared[line.slot] = Math.max(shared[line.slot] ?? now, now) + charged
-    note(line, charged)
+    note(line, row, charged)
   }
   const paid = Math.max(own.tat, now) + price(own.line, cost)
-  if (own.line.slot < 0) state.table.tats.set(request.client, paid)
+  if (own.line.slot < 0) state.table.tats[row] = paid
   else shared[own.line.slot] = paid
   return [
     {
@@ -308,20 +255,21 @@ export const refund = (
   const now = monotone(state, at)
   const cost = costOf(admission)
   const tier = tierOf(config, admission.tier)
+  const { rows, tats } = state.table
   const shared = state.shared.slice()
-  const giveBack = (line: Line): void => {
-    shared[line.slot] = (shared[line.slot] ?? now) - price(line, cost)
+  const overflown = admission.clientScope === "overflow"
+  // A client that was forgotten in the meantime was full: there is nothing to give back to it.
+  const row = overflown ? ClientTable.OVERFLOW_ROW : rows.get(admission.client)
+  for (const line of pathOf(tier, admission.class)) {
+    const paid = price(line, cost)
+    shared[line.slot] = (shared[line.slot] ?? now) - paid
     const shares = state.shares[line.slot]
-    if (shares !== undefined) FairShare.giveBack(shares, admission.client, price(line, cost))
+    if (shares !== undefined && row !== undefined) FairShare.giveBack(shares, now, row, paid)
   }
-  for (const line of pathOf(tier, admission.class)) giveBack(line)
-  if (admission.clientScope === "overflow") {
-    giveBack(config.overflow)
-  } else {
-    const tat = state.table.tats.get(admission.client)
-    // A client that was forgotten in the meantime was full: there is nothing to give back.
-    if (tat !== undefined) state.table.tats.set(admission.client, tat - price(tier.client, cost))
-  }
+  if (overflown) {
+    const { overflow } = config
+    shared[overflow.slot] = (shared[overflow.slot] ?? now) - price(overflow, cost)
+  } else if (row !== undefined) tats[row] = (tats[row] ?? now) - price(tier.client, cost)
   return { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
 }
 
@@ -335,7 +283,7 @@ export const status = (
 ): ReadonlyArray<Reading> => {
   const now = monotone(state, at)
   const tier = tierOf(config, tierName)
-  const own = ownBucket(state, now, config, client, tier)
+  const own = ClientTable.find(state.table, state.shared, now, config, client, tier)
   const shared = [...(tier.total === undefined ? [] : [tier.total]), ...config.classes, config.global]
   return [
     read(own.line, own.tat, now),

@@ -49,6 +49,9 @@ export interface Options {
   readonly reserved?: number | undefined
 }
 
+/** Of a shared bucket, for those who use less than their share of it; where nobody says. */
+export const RESERVED = 0.25
+
 /**
  * @since 0.1.0
  * @category models
@@ -103,6 +106,8 @@ export interface ScopeStatus {
   readonly remaining: number
   /** Milliseconds until the bucket is full again. */
   readonly resetMs: number
+  /** Tokens that a client who takes more than its share leaves to the others, where it has to. */
+  readonly reserved?: number | undefined
 }
 
 /**

@@ -37,7 +37,12 @@ const output = Schema.Struct({
       per_second: Fields.Num,
       burst: Fields.Num,
       remaining: Fields.Num.annotations({ description: "Calls possible right now." }),
-      full_in_ms: Fields.Num
+      full_in_ms: Fields.Num,
+      reserved: Schema.optional(
+        Fields.Num.annotations({
+          description: "Kept for clients below their share."
+        })
+      )
     })
   ),
   quotas: Schema.Array(Fields.QuotaWarning),
@@ -99,7 +104,8 @@ const rateLimit = (status: RateLimiter.ScopeStatus) => ({
   per_second: Fields.finite(status.ratePerSecond),
   burst: Fields.finite(status.burst),
   remaining: Fields.finite(Math.floor(status.remaining)),
-  full_in_ms: Fields.finite(Math.ceil(status.resetMs))
+  full_in_ms: Fields.finite(Math.ceil(status.resetMs)),
+  ...(status.reserved === undefined ? {} : { reserved: Fields.finite(Math.floor(status.reserved)) })
 })
 
 const instant = (ms: number): string =>

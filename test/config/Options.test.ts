@@ -15,7 +15,8 @@ const settings = settingsOf({
       max_concurrent_statements: 16,
       max_queued: 17,
       max_queued_per_client: 9,
-      max_clients: 18
+      max_clients: 18,
+      reserved_share: 0.4
     },
     breaker: { window_seconds: 1.5, open_seconds: 0.25, probes: 4 },
     timeouts: { metadata_seconds: 2, statement_seconds: 50, max_statement_seconds: 90 },
@@ -58,7 +59,8 @@ describe("options made from settings", () => {
         paid: { client: { rate: 10, burst: 100, initial: 50 } },
         shared: { client: { rate: 10, burst: 100, initial: 50 }, total: { rate: 6, burst: 7 } }
       },
-      maxClients: 18
+      maxClients: 18,
+      reserved: 0.4
     })
     expect(options.tiers["toString"]).toBeUndefined()
   })

@@ -48,6 +48,13 @@ const request = fc.record({
   patience: fc.constantFrom(0, 0, 120)
 })
 
+const step = fc.record({
+  advance: fc.constantFrom(0, 1, 5, 100, 256, 700, 3_000, 20_000),
+  price: fc.constantFrom(0, 50, 100, 1_000),
+  refund: fc.boolean(),
+  row: fc.nat(4)
+})
+
 describe("a share of a bucket", () => {
   it("is there for those who ask for less, however fast somebody asks for more", () => {
     const fair = contest(0.25)
@@ -117,11 +124,64 @@ describe("a share of a bucket", () => {
     )
   })
 
-  it("is kept of so many clients at most, and forgotten when they are gone", () => {
-    const shares = FairShare.make()
-    for (let i = 0; i < 100_000; i++) FairShare.note(shares, i / 100, `client-${i}`, 10, 1_000)
-    assert.isAtMost(shares.contenders.size, 1_000)
-    for (let i = 0; i < 2_000; i++) FairShare.note(shares, 1e6, "late", 10, 1_000)
-    assert.deepStrictEqual([...shares.contenders.keys()], ["late"])
+  it("is not behind the reservations of somebody who would wait for longer than his debt can last", () => {
+    assert.strictEqual(contest(0.25, 30_000).waited, 0)
+  })
+
+  it.prop(
+    "counts who asked within a second or owes something, to the tick, and charges n times the price",
+    [fc.array(step, { maxLength: 80 })],
+    ([steps]) => {
+      const shares = FairShare.make()
+      const model = new Map<number, { paidAt: number; leavesAt: number }>()
+      let now = 0
+      for (const { advance, price, refund, row } of steps) {
+        now += advance
+        const here = () => [...model.values()].filter(({ leavesAt }) => leavesAt > now).length
+        const own = model.get(row) ?? { paidAt: 0, leavesAt: 0 }
+        model.set(row, own)
+        if (refund) {
+          FairShare.giveBack(shares, now, row, price)
+          if (own.paidAt > now) own.paidAt -= price * here()
+        } else {
+          FairShare.note(shares, now, row, price)
+          own.leavesAt = Infinity
+          if (here() > 1 && price > 0)
+            own.paidAt = Math.min(now + 10_000, Math.max(now, own.paidAt) + price * here())
+          own.leavesAt = Math.ceil(Math.max(now + 1_000, own.paidAt) / 256) * 256
+          assert.strictEqual(shares.present, here())
+        }
+        for (const [each, { leavesAt, paidAt }] of model) {
+          assert.strictEqual(FairShare.behindMs(shares, now, each), Math.max(0, paidAt - 5_000 - now))
+          assert.strictEqual(FairShare.idle(shares, now, each), leavesAt <= now)
+        }
+      }
+    },
+    { fastCheck: { numRuns: 150 } }
+  )
+
+  it("is one share for all who find no room in the table", () => {
+    const config = BucketLimits.compile({
+      ...limits,
+      global: { rate: 1e3, burst: 1e3 },
+      tiers: { default: { client: { rate: 1e3, burst: 1e3 } } },
+      maxClients: 2
+    })
+    let state = TokenBucket.initial(config, 0)
+    const served = { known: 0, strangers: 0 }
+    const ask = (client: string, now: number): number => {
+      const [decision, next] = TokenBucket.decide(state, now, config, query(client))
+      state = next
+      return decision._tag === "Admitted" ? 1 : 0
+    }
+    for (const client of ["known", "other"]) ask(client, 0)
+    for (let now = 1; now < 30_000; now++) {
+      // Two who fill the table, one of them with little to ask for; and a new name every time.
+      if (now % 250 === 0) served.known += ask("known", now)
+      if (now % 20 === 0) ask("other", now)
+      served.strangers += ask(`stranger${now}`, now)
+    }
+    assert.strictEqual(served.known, 119)
+    assert.isAbove(served.strangers, 100)
   })
 })

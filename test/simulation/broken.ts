@@ -6,6 +6,10 @@ import * as Bulkhead from "../../src/Bulkhead.js"
 import { CircuitBreaker } from "../../src/CircuitBreaker.js"
 import * as Quota from "../../src/Quota.js"
 import * as QuotaStore from "../../src/QuotaStore.js"
+import * as BucketLimits from "../../src/core/BucketLimits.js"
+import * as FairShare from "../../src/core/FairShare.js"
+import * as TokenBucket from "../../src/core/TokenBucket.js"
+import { monotonicMillis } from "../../src/internal/monotonic.js"
 import * as RateLimiter from "../../src/RateLimiter.js"
 import type { Scenario } from "./scenarios.js"
 import * as Server from "./server.js"
@@ -93,6 +97,109 @@ export const limiterThatGuesses: Broken = (scenario) =>
           })
       )
   }))
+
+/** To be on the safe side, it tells twice the time and some more. */
+export const limiterThatExaggerates: Broken = (scenario) =>
+  limiter(scenario, (real) => ({
+    reserve: (request, maxWaitMs) =>
+      Effect.mapError(
+        real.reserve(request, maxWaitMs),
+        (error) => new RateLimiter.RateLimited({ ...error, retryAfterMs: 2 * error.retryAfterMs + 4_000 })
+      )
+  }))
+
+/** One client never finds a token in the bucket that all share. */
+export const limiterThatStarves: Broken = (scenario) =>
+  limiter(scenario, (real) => ({
+    reserve: (request, maxWaitMs) =>
+      request.client === "greedy 1"
+        ? Effect.fail(
+            new RateLimiter.RateLimited({
+              ...{ scope: "class", name: request.class, ratePerSecond: 1, burst: 1, remaining: 0 },
+              ...{ retryAfterMs: 500, retryHintMs: 500, never: false }
+            })
+          )
+        : real.reserve(request, maxWaitMs)
+  }))
+
+/** Nothing is kept for anybody. */
+export const limiterThatKeepsNoShares: Broken = ({ server }) => ({
+  limiter: RateLimiter.layer({ ...server.limiter, reserved: 0 })
+})
+
+/** The real decisions, on tables that somebody has been at. */
+const limiterOnTables = (
+  { server }: Scenario,
+  tamper: {
+    readonly before?: (state: TokenBucket.State, now: number) => void
+    readonly after?: (state: TokenBucket.State, now: number, client: string) => void
+  }
+): Replacements => ({
+  limiter: Layer.effect(
+    RateLimiter.RateLimiter,
+    Effect.gen(function* () {
+      const config = BucketLimits.compile({ reserved: 0.25, ...server.limiter })
+      let state = TokenBucket.initial(config, yield* monotonicMillis)
+      const reserve = (request: RateLimiter.Request, maxWaitMs: number) =>
+        Effect.flatMap(
+          monotonicMillis,
+          (now): Effect.Effect<RateLimiter.Admission, RateLimiter.RateLimited> => {
+            tamper.before?.(state, now)
+            const [decision, next] = TokenBucket.decide(state, now, config, request, maxWaitMs)
+            state = next
+            tamper.after?.(state, now, request.client)
+            if (decision._tag === "Admitted")
+              return Effect.succeed({
+                ...request,
+                cost: 1,
+                clientScope: decision.clientScope,
+                waitMs: Math.ceil(decision.waitMs)
+              })
+            const { binding, never, retryAfterMs } = decision
+            return Effect.fail(
+              new RateLimiter.RateLimited({ ...binding, retryAfterMs, retryHintMs: retryAfterMs, never })
+            )
+          }
+        )
+      return {
+        reserve,
+        acquire: (request) => reserve(request, 0),
+        acquireWithin: reserve,
+        limit: (_, effect) => effect,
+        refund: (admission) =>
+          Effect.map(monotonicMillis, (now) => {
+            state = TokenBucket.refund(state, now, config, admission)
+          }),
+        status: (client, tier) =>
+          Effect.map(monotonicMillis, (now) => TokenBucket.status(state, now, config, client, tier))
+      }
+    })
+  )
+})
+
+/** Who has asked once wants his share for ever: those who are left have less and less of it. */
+export const limiterThatNeverLetsGo: Broken = (scenario) =>
+  limiterOnTables(scenario, {
+    before: ({ shares, table }, now) => {
+      for (const each of shares)
+        for (const row of table.rows.values())
+          if ((each.until[row] ?? 0) > 0) FairShare.note(each, now, row, 0)
+    }
+  })
+
+/** Who is ahead of his share lets somebody else owe it, and has the reserve for himself. */
+export const limiterThatServesTheGreedy: Broken = (scenario) =>
+  limiterOnTables(scenario, {
+    after: ({ shares, table }, now, client) => {
+      const own = table.rows.get(client) ?? 0
+      for (const { paidAt, until } of shares) {
+        const other = until.findIndex((tick, row) => row !== own && tick * FairShare.TICK_MS > now)
+        if (other < 0 || !((paidAt[own] ?? 0) > now + FairShare.SLACK_MS)) continue
+        paidAt[other] = paidAt[own] ?? 0
+        paidAt[own] = 0
+      }
+    }
+  })
 
 /** The slot is free when its time is over, and not when the work has ended. */
 export const bulkheadThatFreesAtTimeout: Broken = (scenario) =>

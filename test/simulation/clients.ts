@@ -41,8 +41,9 @@ export interface Temperament {
     | { readonly _tag: "storms"; readonly times: number; readonly pauseMs: number }
   /** Part of the calls that it cancels, and after how long; some in the instant of another event, turns later. */
   readonly cancels?: { readonly part: number; readonly afterMs: number; readonly turns: number } | undefined
-  /** Active only for so long, so often. */
-  readonly episodes?: { readonly everyMs: number; readonly lastMs: number } | undefined
+  /** Active only for so long, so often; each client when it likes, or all `together`. */
+  readonly episodes?:
+    { readonly everyMs: number; readonly lastMs: number; readonly together?: boolean } | undefined
   /** Part of what it wants that is metadata, and part of its statements that is wrong. */
   readonly metadata: number
   readonly mistakes: number
@@ -107,7 +108,8 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
   const { arrivals, afterFailure, cancels, episodes } = temperament
   const own = statistics.of(temperament)
   own.clients += 1
-  const shift = random.between(0, episodes?.everyMs ?? 0)
+  const dice = random.between(0, episodes?.everyMs ?? 0)
+  const shift = episodes?.together === true ? 0 : dice
 
   const active = (): boolean =>
     world.working() && (episodes === undefined || (time.now() + shift) % episodes.everyMs < episodes.lastMs)

@@ -3,7 +3,9 @@
  * no two are alike, or written by hand, for a table that can be compared from one version to the next.
  */
 import * as ServerConfig from "../../src/ServerConfig.js"
+import { bucket } from "./buckets.js"
 import type { ClientOptions, Temperament } from "./clients.js"
+import * as Crowd from "./crowd.js"
 import * as Random from "./Random.js"
 import * as Temperaments from "./temperaments.js"
 import type { Options as ServerOptions } from "./server.js"
@@ -48,14 +50,14 @@ const timetable = (random: Random.Stream, hours: number, everyMs: number): Reado
   return phases
 }
 
-const bucket = (intervalMs: number, burst: number, initial = burst) => ({
-  rate: 1000 / intervalMs,
-  burst,
-  initial
-})
-
 /** A small world made up from the seed: tight limits, so that every one of them is reached. */
 export const generate = (seed: number, hours: number): Scenario => {
+  const random = Random.stream(seed, "crowd")
+  const world = anyWorld(seed, hours)
+  return random.chance(0.3) ? Crowd.join(world, random) : world
+}
+
+const anyWorld = (seed: number, hours: number): Scenario => {
   const random = Random.stream(seed, "scenario")
   const permits = random.integer(1, 5)
   const burst = random.pick([3, 5, 10, 20])
@@ -72,7 +74,6 @@ export const generate = (seed: number, hours: number): Scenario => {
   return {
     server: {
       limiter: {
-        reserved: 0,
         global: bucket(random.pick([50, 100, 250]), random.pick([10, 20, 40])),
         classes: random.chance(0.8)
           ? { query: bucket(random.pick([125, 250, 500]), random.pick([5, 10])) }
@@ -162,6 +163,13 @@ export const roughHour = (seed: number): Scenario => {
   }
 }
 
+/** An hour in which several ask for more than there is most of the time, in fair weather. */
+export const crowdedHour = (seed: number, lastMs = 30_000): Scenario => {
+  const scenario = roughHour(seed)
+  const fair = { ...scenario, warehouse: { ...scenario.warehouse, phases: [] } }
+  return Crowd.join(fair, Random.stream(seed, "crowd"), { everyMs: 3 * MINUTE, lastMs })
+}
+
 const phasesOf = (
   hourly: ReadonlyArray<readonly [Weather, number, number]>,
   hours: number
@@ -178,8 +186,7 @@ const shared = (): ServerOptions => {
   const settings = ServerConfig.defaults
   const { openMaxMs, openMs, ...breaker } = ServerConfig.breakerOptions(settings)
   return {
-    // The invariants count the tokens of buckets; what is kept for others has a property of its own.
-    limiter: { ...ServerConfig.rateLimiterOptions(settings), reserved: 0 },
+    limiter: ServerConfig.rateLimiterOptions(settings),
     quota: ServerConfig.quotaOptions(settings),
     bulkhead: ServerConfig.bulkheadOptions(settings),
     breaker: {

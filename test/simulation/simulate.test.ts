@@ -115,6 +115,36 @@ describe("an invariant that is broken is seen:", () => {
     assert.fail(`nobody noticed: ${[...missing].join("; ")}`)
   })
 
+  const unfair: ReadonlyArray<readonly [keyof typeof Broken, ReadonlyArray<string>]> = [
+    ["limiterThatKeepsNoShares", ["who is ahead of its share leaves the reserve to the others"]],
+    [
+      "limiterThatServesTheGreedy",
+      [
+        "who is ahead of its share leaves the reserve to the others",
+        "a client that uses less than its share is refused no token that is there"
+      ]
+    ],
+    ["limiterThatNeverLetsGo", ["waits are exact"]],
+    ["limiterThatGuesses", ["who comes back as told, and before whom nobody came, is admitted"]],
+    ["limiterThatExaggerates", ["nobody is told to wait for longer than it takes"]],
+    ["limiterThatStarves", ["nobody starves"]]
+  ]
+  it.each(unfair)("%s", (name, rules) => {
+    const missing = new Set(rules)
+    for (const seed of seeds) {
+      const scenario = Scenarios.crowdedHour(seed, 90_000)
+      const { violations } = simulate({ seed, hours: 0.15, scenario, replaced: Broken[name] })
+      for (const { rule } of violations) missing.delete(rule)
+      if (missing.size === 0) return
+    }
+    assert.fail(`nobody noticed: ${[...missing].join("; ")}`)
+  })
+
+  it("no invariant is broken by those who are only many", () => {
+    for (const seed of seeds)
+      expectClean(simulate({ seed, hours: 0.15, scenario: Scenarios.crowdedHour(seed) }))
+  })
+
   it("a failing simulation says how to see it again", () => {
     const report = simulate({ seed: 4, hours: 2, replaced: Broken.limiterThatGuesses })
     assert.include(inWords(report), "npm run simulate -- --seed 4 --hours 2")

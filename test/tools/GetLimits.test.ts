@@ -15,7 +15,7 @@ import * as Fakes from "../utils/fakeGuards.js"
 
 const scopes: ReadonlyArray<ScopeStatus> = [
   { scope: "client", ratePerSecond: 10, burst: 100, remaining: 49.7, resetMs: 5030.2 },
-  { scope: "class", name: "query", ratePerSecond: 20, burst: 50, remaining: 0, resetMs: 2500 }
+  { scope: "class", name: "query", ratePerSecond: 20, burst: 50, remaining: 0, resetMs: 2500, reserved: 12.5 }
 ]
 const hourly: QuotaStatus = {
   scope: "client",
@@ -62,7 +62,15 @@ describe("get_limits", () => {
         warehouse_rate: { per_second: Number.MAX_SAFE_INTEGER, factor: 1 },
         rate_limits: [
           { scope: "client", per_second: 10, burst: 100, remaining: 49, full_in_ms: 5031 },
-          { scope: "class", name: "query", per_second: 20, burst: 50, remaining: 0, full_in_ms: 2500 }
+          {
+            scope: "class",
+            name: "query",
+            per_second: 20,
+            burst: 50,
+            remaining: 0,
+            full_in_ms: 2500,
+            reserved: 12
+          }
         ],
         quotas: [
           {

@@ -1,103 +1,36 @@
 /**
  * What the rate limiter does, beside what it should: a second set of buckets, kept in whole microseconds
- * of refill, says of every decision what it must be; and the admissions of the last seconds are counted.
+ * of refill, and of shares in them, says of every decision what it must be; and the admissions of the last
+ * seconds are counted.
  *
  * Held against it
- * - a call is admitted if and only if every bucket has a token as soon as the caller is willing to wait:
- *   a refund too many, or one too few, shows at the next decision;
+ * - a call is admitted if and only if every bucket has a token as soon as the caller is willing to wait,
+ *   and the reserve stays, where the caller is ahead of its share: a refund too many, or one too few, shows
+ *   at the next decision;
  * - after a refusal every bucket holds what it held before;
  * - `waitMs` and `retryAfterMs` are exact in whole milliseconds, and a bucket is named that causes them;
  * - no scope admits more than `burst + rate * w` in any window of 1, 10 and 60 seconds. (What was reserved
  *   counts when its token is due.)
+ *
+ * And, from nothing but what was admitted and what was told
+ * - a client that uses less than its share is refused no token that is there;
+ * - who comes back as told, and before whom nobody came, is admitted;
+ * - nobody is told to wait for longer than the tokens take, and five seconds;
+ * - nobody who keeps asking is refused by a shared bucket for a minute on end.
  */
 import { Effect } from "effect"
 import { CurrentPrincipal } from "../../../src/Principal.js"
 import type * as RateLimiter from "../../../src/RateLimiter.js"
 import { callOf } from "../calls.js"
+import { Bucket } from "./Bucket.js"
 import type { Court } from "./Court.js"
+import * as Promises from "./Promises.js"
+import { Shares } from "./Shares.js"
 
 type Service = RateLimiter.RateLimiter["Type"]
 
-const WINDOWS_MS = [1_000, 10_000, 60_000]
-
-class Bucket {
-  /** Microseconds for one token, and of a full bucket. */
-  readonly interval: number
-  readonly capacity: number
-  private credit: number
-  private at: number
-  /** Admissions (+1) and refunds (-1) of the longest window, oldest first. */
-  private readonly times: Array<number> = []
-  private readonly amounts: Array<number> = []
-  /** For each window its first event, and the sum from there on. */
-  private readonly firsts = WINDOWS_MS.map(() => 0)
-  private readonly sums = WINDOWS_MS.map(() => 0)
-
-  constructor(
-    readonly scope: string,
-    readonly options: RateLimiter.Bucket,
-    now: number
-  ) {
-    this.interval = Math.round(1_000_000 / options.rate)
-    this.capacity = options.burst * this.interval
-    this.credit = (options.initial ?? options.burst) * this.interval
-    this.at = now
-  }
-
-  /** Microseconds until there is a token. */
-  waitAt(now: number): number {
-    this.credit = Math.min(this.capacity, this.credit + now - this.at)
-    this.at = now
-    return Math.max(0, this.interval - this.credit)
-  }
-
-  /** Counts when its token is due, but not later than the caller was told. */
-  take(now: number, told: number): void {
-    const due = now + Math.min(told, this.waitAt(now))
-    this.credit -= this.interval
-    this.note(due, 1)
-  }
-
-  /** Whole tokens. */
-  leftAt(now: number): number {
-    this.waitAt(now)
-    return Math.max(0, Math.floor(this.credit / this.interval))
-  }
-
-  giveBack(now: number): void {
-    this.credit = Math.min(this.capacity, this.credit + now - this.at + this.interval)
-    this.at = now
-    this.note(now, -1)
-  }
-
-  private note(at: number, amount: number): void {
-    const now = Math.max(at, this.times[this.times.length - 1] ?? 0)
-    this.times.push(now)
-    this.amounts.push(amount)
-    for (let i = 0; i < WINDOWS_MS.length; i++) {
-      let first = this.firsts[i]!
-      let sum = this.sums[i]! + amount
-      while (this.times[first]! < now - WINDOWS_MS[i]! * 1000) sum -= this.amounts[first++]!
-      this.firsts[i] = first
-      this.sums[i] = sum
-    }
-    const drop = this.firsts[WINDOWS_MS.length - 1]!
-    if (drop < 256 || drop * 2 < this.times.length) return
-    this.times.splice(0, drop)
-    this.amounts.splice(0, drop)
-    for (let i = 0; i < WINDOWS_MS.length; i++) this.firsts[i]! -= drop
-  }
-
-  /** The window in which too much was admitted, in words. */
-  excess(): string | undefined {
-    for (let i = 0; i < WINDOWS_MS.length; i++) {
-      const most = this.options.burst + (this.options.rate * WINDOWS_MS[i]!) / 1000
-      if (this.sums[i]! > most)
-        return `${this.scope}: ${this.sums[i]} in ${WINDOWS_MS[i]} ms, of ${most} at most`
-    }
-    return undefined
-  }
-}
+/** What is kept for others where nobody says. */
+const SHIPPED = 0.25
 
 export interface Tokens {
   readonly tap: (inner: Service) => Service
@@ -106,13 +39,21 @@ export interface Tokens {
 }
 
 export const make = (court: Court, options: RateLimiter.Options): Tokens => {
-  const global = new Bucket("global", options.global, 0)
+  const shares = new Map<Bucket, Shares>()
+  const shared = (scope: RateLimiter.Scope, name: string | undefined, limits: RateLimiter.Bucket): Bucket => {
+    const bucket = new Bucket(scope, name, limits, 0)
+    const reserved = options.reserved ?? SHIPPED
+    if (reserved > 0 && limits.burst > 1) shares.set(bucket, new Shares(bucket, reserved))
+    return bucket
+  }
+  const promises = Promises.make(court, shares)
+  const global = shared("global", undefined, options.global)
   const classes = new Map<string, Bucket>()
   for (const [name, limits] of Object.entries(options.classes))
-    if (limits !== undefined) classes.set(name, new Bucket("class", limits, 0))
+    if (limits !== undefined) classes.set(name, shared("class", name, limits))
   const totals = new Map<string, Bucket>()
   for (const [name, { total }] of Object.entries(options.tiers))
-    if (total !== undefined) totals.set(name, new Bucket("tier", total, 0))
+    if (total !== undefined) totals.set(name, shared("tier", name, total))
   const clients = new Map<string, Bucket>()
   const moves = new Map<string, number>()
 
@@ -120,7 +61,7 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
     let own = clients.get(request.client)
     if (own === undefined) {
       const tier = options.tiers[request.tier] ?? options.tiers["default"]!
-      clients.set(request.client, (own = new Bucket("client", tier.client, court.nowMicros())))
+      clients.set(request.client, (own = new Bucket("client", undefined, tier.client, court.nowMicros())))
     }
     const buckets = [own, global]
     const ofClass = classes.get(request.class)
@@ -132,58 +73,86 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
 
   const moved = (client: string): void => void moves.set(client, (moves.get(client) ?? 0) + 1)
 
-  const waitsOf = (request: RateLimiter.Request) => {
+  /**
+   * Of every bucket: when its token is due, and when a caller as willing to wait as this one is let in. Who
+   * is ahead of its share takes what is beyond the reserve, at once and not in advance; or it is let in when
+   * it is ahead no more.
+   */
+  const waitsOf = (request: RateLimiter.Request, maxWaitMs: number) => {
     const now = court.nowMicros()
-    return bucketsOf(request).map((bucket) => ({ bucket, scope: bucket.scope, wait: bucket.waitAt(now) }))
+    return bucketsOf(request).map((bucket) => {
+      const share = shares.get(bucket)
+      const wait = bucket.waitAt(now)
+      const plain = Math.max(0, wait - maxWaitMs * 1000)
+      const ahead = share?.aheadAt(now, request.client) ?? 0
+      const entry = ahead === 0 ? plain : Math.min(bucket.waitAt(now, share?.reserve), Math.max(ahead, plain))
+      return { bucket, scope: bucket.scope, wait, plain, ahead, entry }
+    })
   }
-  const inWords = (waits: ReturnType<typeof waitsOf>): string =>
-    waits.map(({ scope, wait }) => `${scope} in ${wait / 1000} ms`).join(", ")
-  const longestOf = (waits: ReturnType<typeof waitsOf>): number => Math.max(...waits.map(({ wait }) => wait))
+  type Waits = ReturnType<typeof waitsOf>
+  const inWords = (waits: Waits): string =>
+    waits
+      .map(
+        ({ ahead, scope, wait }) =>
+          `${scope} in ${wait / 1000} ms${ahead === 0 ? "" : ` (ahead of its share for ${ahead / 1000} ms)`}`
+      )
+      .join(", ")
 
   const admitted = (
     request: RateLimiter.Request,
     maxWaitMs: number,
     { waitMs }: RateLimiter.Admission
   ): void => {
-    moved(request.client)
-    const waits = waitsOf(request)
-    const longest = longestOf(waits)
-    if (longest > maxWaitMs * 1000)
-      court.report(
-        "no call is admitted without a token in every bucket",
-        `${request.client}, willing to wait ${maxWaitMs} ms, was admitted; tokens: ${inWords(waits)}`
-      )
-    else if (waitMs !== Math.ceil(longest / 1000))
-      court.report(
-        "waits are exact",
-        `${request.client} was told to wait ${waitMs} ms; tokens: ${inWords(waits)}`
-      )
+    const { client } = request
+    moved(client)
+    const now = court.nowMicros()
+    const waits = waitsOf(request, maxWaitMs)
+    const who = `${client}, willing to wait ${maxWaitMs} ms, was admitted; tokens: ${inWords(waits)}`
+    if (waits.some(({ plain }) => plain > 0))
+      court.report("no call is admitted without a token in every bucket", who)
+    else if (waits.some(({ entry }) => entry > 0))
+      court.report("who is ahead of its share leaves the reserve to the others", who)
+    else if (waitMs !== Math.ceil(Math.max(...waits.map(({ wait }) => wait)) / 1000))
+      court.report("waits are exact", `${client} was told to wait ${waitMs} ms; tokens: ${inWords(waits)}`)
     for (const { bucket } of waits) {
-      bucket.take(court.nowMicros(), waitMs * 1000)
+      bucket.take(now, waitMs * 1000)
+      shares.get(bucket)?.took(now, client)
       const excess = bucket.excess()
       if (excess !== undefined)
         court.report("in any window w no scope admits more than burst + rate * w", excess)
     }
+    promises.admitted(
+      client,
+      waits.map(({ bucket }) => bucket)
+    )
   }
 
   const refused = (request: RateLimiter.Request, maxWaitMs: number, error: RateLimiter.RateLimited): void => {
-    const waits = waitsOf(request)
-    const longest = longestOf(waits)
-    const tooLong = longest - maxWaitMs * 1000
-    if (tooLong <= 0) {
+    const { client } = request
+    const { retryAfterMs, scope } = error
+    const waits = waitsOf(request, maxWaitMs)
+    const longest = Math.max(...waits.map(({ entry }) => entry))
+    const told = `${client} was told ${retryAfterMs} ms by ${scope}; tokens: ${inWords(waits)}`
+    if (longest <= 0) {
       court.report(
         "a refused call charges nobody",
-        `${request.client}, willing to wait ${maxWaitMs} ms, was refused by ${error.scope}; tokens: ${inWords(waits)}`
+        `${client}, willing to wait ${maxWaitMs} ms, was refused by ${scope}; tokens: ${inWords(waits)}`
       )
     } else if (
-      error.retryAfterMs !== Math.ceil(tooLong / 1000) ||
-      !waits.some(({ scope, wait }) => scope === error.scope && wait === longest)
+      retryAfterMs !== Math.ceil(longest / 1000) ||
+      !waits.some((each) => each.scope === scope && each.entry === longest)
     ) {
-      court.report(
-        "waits are exact",
-        `${request.client} was told ${error.retryAfterMs} ms by ${error.scope}; tokens: ${inWords(waits)}`
-      )
+      court.report("waits are exact", told)
     }
+    const plain = Math.max(...waits.map((each) => each.plain))
+    const binding = waits.find(({ bucket }) => bucket.scope === scope && bucket.name === error.name)
+    promises.refused(request, maxWaitMs, retryAfterMs, {
+      path: waits.map(({ bucket }) => bucket),
+      binding: binding?.bucket,
+      plainMs: plain / 1000,
+      inWords: told
+    })
+    if (binding !== undefined) shares.get(binding.bucket)?.asked(court.nowMicros(), client)
   }
 
   /** What the limiter says of its buckets, and what is left in ours. */
@@ -243,7 +212,10 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
             Effect.map(inner.refund(admission), () => {
               callOf(principal).refunded += 1
               moved(admission.client)
-              for (const bucket of bucketsOf(admission)) bucket.giveBack(court.nowMicros())
+              for (const bucket of bucketsOf(admission)) {
+                bucket.giveBack(court.nowMicros())
+                shares.get(bucket)?.gaveBack(court.nowMicros(), admission.client)
+              }
             })
           )
         )
