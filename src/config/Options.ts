@@ -194,7 +194,8 @@ export const httpOptions = ({ http }: Settings): Http.Options => ({
   sessionIdleMs: ms(http.sessionIdleSeconds),
   failedLogins: { burst: http.failedLoginBurst, ratePerSecond: http.failedLoginsPerSecond },
   cancelOnDisconnect: http.cancelOnDisconnect,
-  metrics: http.metrics
+  metrics: http.metrics,
+  status: http.status
 })
 
 /**

@@ -103,6 +103,10 @@ export const sharedServer = {
         values: ["protected", "open", "off"],
         default: "protected",
         about: "who may read `/metrics`: callers with an administrator's credential, everybody, or nobody"
+      }),
+      status: boolean({
+        default: true,
+        about: "serves the page `/status` and its events; without it administrators alone read its data"
       })
     }
   },

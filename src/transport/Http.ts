@@ -63,6 +63,8 @@ export interface Options {
   /** Ends the statement of a caller whose connection is gone. */
   readonly cancelOnDisconnect: boolean
   readonly metrics: OperatorRoutes.Options["metrics"]
+  /** Serves the page for people; without it administrators alone read what it shows. */
+  readonly status: boolean
 }
 
 /**
@@ -86,7 +88,8 @@ export const defaults: Options = {
   sessionIdleMs: 1_800_000,
   failedLogins: { burst: 20, ratePerSecond: 1 },
   cancelOnDisconnect: true,
-  metrics: "protected"
+  metrics: "protected",
+  status: true
 }
 
 /** Bytes of a request's headers: a token is some kilobytes. */
@@ -162,7 +165,12 @@ export const listen = (
       isDraining: () => isDraining,
       metrics: options.metrics
     })
-    const status = yield* StatusRoutes.make({ edge, streams, draining: Deferred.await(draining) })
+    const status = yield* StatusRoutes.make({
+      edge,
+      streams,
+      hasPage: options.status,
+      draining: Deferred.await(draining)
+    })
     const admin = yield* AdminRoutes.make({ edge, changed: status.changed })
     const metadata = "/.well-known/oauth-protected-resource"
     const router = HttpRouter.empty.pipe(

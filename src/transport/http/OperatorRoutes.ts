@@ -24,8 +24,6 @@ export interface Options {
   readonly metrics: "protected" | "open" | "off"
 }
 
-const notFound: Refusal = { status: 404, reason: "path", message: "There is nothing here; MCP is at /mcp." }
-
 export const make = ({ edge, isDraining, metrics }: Options) =>
   Effect.gen(function* () {
     const readiness = yield* Readiness
@@ -43,7 +41,7 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
     const scrape = Effect.gen(function* () {
       const request = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
       yield* edge.addressed(request)
-      if (metrics === "off") return yield* Effect.fail(notFound)
+      if (metrics === "off") return yield* Effect.fail(Replies.notFound)
       if (metrics === "protected") {
         const { admin } = yield* edge.identify(request)
         if (!admin) {
@@ -66,10 +64,10 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
       metrics: scrape,
       resourceMetadata: Effect.sync(() =>
         Option.match(authenticator.resourceMetadata, {
-          onNone: () => Replies.refuse(notFound),
+          onNone: () => Replies.refuse(Replies.notFound),
           onSome: (document) => Replies.document(200, document)
         })
       ),
-      notFound: Effect.sync(() => Replies.refuse(notFound))
+      notFound: Effect.sync(() => Replies.refuse(Replies.notFound))
     }
   })
