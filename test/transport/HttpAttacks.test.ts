@@ -102,7 +102,7 @@ describe("the edge", () => {
       const body = yield* Effect.promise(() =>
         server.raw("POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n", "{")
       )
-      assert.match(body, /^HTTP\/1\.1 408 /)
+      assert.match(body, /^HTTP\/1\.1 408 [^]*did not arrive in time/)
       const headers = yield* Effect.promise(() => server.raw("POST /mcp HTTP/1.1\r\nhost: loc"))
       assert.match(headers, /^HTTP\/1\.1 408 /)
     }).pipe(quiet)
