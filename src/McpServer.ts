@@ -17,16 +17,18 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as ParseResult from "effect/ParseResult"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
 import { Audit } from "./Audit.js"
 import * as ErrorReport from "./ErrorReport.js"
 import { CallNotes, CurrentNotes } from "./internal/callNotes.js"
 import * as JsonSchema from "./internal/jsonSchema.js"
-import * as RequestId from "./internal/requestId.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
+import * as ToolCodec from "./internal/toolCodec.js"
+import * as ParentSpan from "./internal/parentSpan.js"
+import * as RequestId from "./internal/requestId.js"
 import * as RequestRunner from "./internal/requestRunner.js"
 import type { Principal } from "./Principal.js"
 import { CurrentPrincipal } from "./Principal.js"
@@ -69,6 +71,8 @@ export class McpServer extends Context.Tag("snowguard/McpServer")<
       transport: Transport,
       principal: Principal
     ) => Effect.Effect<Connection, never, Scope.Scope>
+    /** Names of the tools there are. */
+    readonly tools?: ReadonlySet<string>
   }
 >() {}
 
@@ -107,11 +111,6 @@ const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
   annotations: { ...tool.annotations }
 })
 
-const codec = (tool: Tool.Any) => ({
-  decode: Schema.decodeUnknownEither(tool.input, { errors: "all", onExcessProperty: "error" }),
-  encode: Schema.encode(tool.output)
-})
-
 /**
  * @since 0.1.0
  * @category constructors
@@ -124,7 +123,7 @@ export const make = (options: Options) =>
     const listing: ListToolsResult = { tools: toolbox.tools.map(describe) }
 
     // Built once: what a schema compiles to is not free.
-    const codecs = new Map(toolbox.tools.map((tool) => [tool.name, codec(tool)]))
+    const codecs = new Map(toolbox.tools.map((tool) => [tool.name, ToolCodec.make(tool)]))
 
     const run = (
       tool: Tool.Any,
@@ -132,13 +131,10 @@ export const make = (options: Options) =>
       context: Tool.Context,
       tier: string
     ): Effect.Effect<CallToolResult> => {
-      const { decode, encode } = codecs.get(tool.name) ?? codec(tool)
+      const { decode, encode } = codecs.get(tool.name) ?? ToolCodec.make(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
-        const problems = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
-          .map(({ message, path }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
-          .join("; ")
-        return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, `${problems}.`)))
+        return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, `${decoded.left}.`)))
       }
       return tool.handler(decoded.right, context).pipe(
         Effect.flatMap((result) =>
@@ -185,7 +181,13 @@ export const make = (options: Options) =>
     }
 
     /** The boundary: the span, the count, the time and the audit of a call, however it ends. */
-    const call = (tool: Tool.Any, input: unknown, context: Tool.Context, { client, tier }: Principal) =>
+    const call = (
+      tool: Tool.Any,
+      input: unknown,
+      context: Tool.Context,
+      { client, tier }: Principal,
+      parent: Tracer.ExternalSpan | undefined
+    ) =>
       Effect.clockWith((clock) => {
         const started = unsafeMonotonicMillis(clock)
         const notes = new CallNotes()
@@ -218,8 +220,15 @@ export const make = (options: Options) =>
           Effect.annotateLogs({ client }),
           Effect.withSpan(Telemetry.spans.call, {
             kind: "server",
-            attributes: { "mcp.tool": tool.name, "snowguard.tier": tier },
-            captureStackTrace: false
+            attributes: {
+              "mcp.tool": tool.name,
+              "mcp.method.name": "tools/call",
+              "gen_ai.operation.name": "execute_tool",
+              "gen_ai.tool.name": tool.name,
+              "snowguard.tier": tier
+            },
+            captureStackTrace: false,
+            ...(parent === undefined ? {} : { parent })
           })
         )
       })
@@ -262,7 +271,7 @@ export const make = (options: Options) =>
                   )
           }
           return runner.run(
-            call(tool, request.params.arguments ?? {}, context, principal).pipe(
+            call(tool, request.params.arguments ?? {}, context, principal, ParentSpan.of(extra)).pipe(
               Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
             ),
             extra.signal
@@ -275,7 +284,7 @@ export const make = (options: Options) =>
         yield* Effect.promise(() => server.connect(transport))
         return { abandon: runner.interruptAll }
       })
-    return McpServer.of({ connect })
+    return McpServer.of({ connect, tools: new Set(codecs.keys()) })
   })
 
 /**

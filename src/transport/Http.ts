@@ -29,6 +29,7 @@ import * as AdminRoutes from "./http/AdminRoutes.js"
 import * as Body from "./http/Body.js"
 import * as Edge from "./http/Edge.js"
 import * as McpRoute from "./http/McpRoute.js"
+import * as Observed from "./http/Observed.js"
 import * as OperatorRoutes from "./http/OperatorRoutes.js"
 import * as Sessions from "./http/Sessions.js"
 import * as StatusRoutes from "./http/StatusRoutes.js"
@@ -111,6 +112,7 @@ const listener = ({ maxConnections, requestTimeoutMs }: Options) => {
     keepAliveTimeout: 65_000
   })
   server.maxConnections = maxConnections
+  Observed.unreadable(server)
   return server
 }
 
@@ -147,7 +149,7 @@ export const listen = (
       calls
     )
 
-    const edge = yield* Edge.make({ ...options, failures: options.failedLogins })
+    const edge = Observed.edge(yield* Edge.make({ ...options, failures: options.failedLogins }))
     const mcp = McpRoute.make({
       edge,
       sessions,
@@ -191,8 +193,9 @@ export const listen = (
       NodeHttpServer.makeHandler(router)
       // Its spans would hold headers and session ids; a call has a span of its own.
     ]).pipe(Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true))
-    const onRequest: Http.RequestListener = (request, response) =>
+    const onRequest = Observed.listener((request, response) =>
       /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
+    )
     yield* Effect.acquireRelease(
       Effect.sync(() => http.on("request", onRequest)),
       () => Effect.sync(() => http.off("request", onRequest))

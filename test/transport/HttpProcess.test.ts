@@ -104,11 +104,11 @@ describe("the shared server, spawned", () => {
       const metrics = yield* server.ask({ path: "/metrics" })
       assert.match(
         metrics.body,
-        /^mcp_server_operation_duration_seconds_count\{gen_ai_tool_name="list_databases",mcp_method_name="tools\/call"\} 2$/m
+        /^mcp_server_operation_duration_seconds_count\{[^}]*gen_ai_tool_name="list_databases",mcp_method_name="tools\/call",[^}]*network_transport="tcp"\} 2$/m
       )
       assert.match(
         metrics.body,
-        /^mcp_server_operation_duration_seconds_count\{error_type="STATEMENT_REJECTED"/m
+        /^mcp_server_operation_duration_seconds_count\{error_type="tool_error"[^}]*gen_ai_tool_name="execute_query"/m
       )
       // Every metric of ours says what it is.
       for (const [, name, help] of metrics.body.matchAll(/^# HELP ((?:snowguard|mcp)_\w+) (.*)$/gm)) {

@@ -232,6 +232,7 @@ export const make = (options: Options) =>
           Effect.option,
           Effect.map(Option.flatMapNullable((found) => found))
         ),
+      entries: proven.size,
       challenge: ({ description, reason }) => {
         const error =
           reason === "missing"

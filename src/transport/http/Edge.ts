@@ -36,6 +36,8 @@ export interface Edge {
   /** Headers with which a page of the request's origin may read the answer; none for who is no page. */
   readonly crossOrigin: (request: IncomingMessage) => { readonly [name: string]: string }
   readonly identify: (request: IncomingMessage) => Effect.Effect<Auth.Identity, Refusal>
+  /** Addresses that are remembered for their refused credentials. */
+  readonly remembered: () => number
 }
 
 const single = (value: string | ReadonlyArray<string> | undefined): string | undefined =>
@@ -82,6 +84,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
     }
 
     return {
+      remembered: () => floods.fullAt.size,
       addressed: ({ headers }) => {
         if (!Address.allowsHost(names, headers.host)) {
           return Either.left({

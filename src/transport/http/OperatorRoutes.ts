@@ -14,6 +14,7 @@ import { Operator } from "../../Operator.js"
 import { Readiness } from "../../Readiness.js"
 import { Authenticator } from "../Auth.js"
 import type { Edge } from "./Edge.js"
+import * as Metrics from "./Metrics.js"
 import type { Refusal, Reply } from "./Replies.js"
 import * as Replies from "./Replies.js"
 
@@ -54,6 +55,8 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
       }
       // As of now: the gauges are only set every few seconds otherwise.
       yield* operator.sampleMetrics
+      Metrics.remembered("addresses", edge.remembered())
+      Metrics.remembered("credentials", authenticator.entries?.() ?? 0)
       const snapshot = yield* Metric.snapshot
       return Replies.text(Prometheus.render(snapshot), Prometheus.contentType)
     }).pipe(Effect.catchAll((refusal: Refusal) => Effect.succeed(Replies.refuse(refusal))))

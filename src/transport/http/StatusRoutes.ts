@@ -156,7 +156,7 @@ export const make = ({ draining, edge, hasPage, streams }: Options) =>
         if (!hasPage) return yield* Effect.fail(Replies.notFound)
         const identity = yield* edge.identify(request)
         if (!watch(response, identity)) return yield* Effect.fail(tooMany)
-        streams.opened(response, () => {})
+        streams.opened(response, "status", () => {})
         const body = Stream.concat(Stream.fromEffect(look), looks).pipe(
           Stream.map(([look, history]) => event({ snapshot: seenBy(identity, look), history })),
           Stream.interruptAfter(STREAM_LASTS),
