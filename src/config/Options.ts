@@ -179,7 +179,7 @@ export const cacheOptions = ({ cache }: Settings): Partial<ResultCache.Options> 
  * @since 0.1.0
  * @category options
  */
-export const httpOptions = ({ http }: Settings): Http.Options => ({
+export const httpOptions = ({ http, timeouts }: Settings): Http.Options => ({
   host: http.host,
   port: http.port,
   allowedHosts: http.allowedHosts,
@@ -195,7 +195,8 @@ export const httpOptions = ({ http }: Settings): Http.Options => ({
   failedLogins: { burst: http.failedLoginBurst, ratePerSecond: http.failedLoginsPerSecond },
   cancelOnDisconnect: http.cancelOnDisconnect,
   metrics: http.metrics,
-  status: http.status
+  status: http.status,
+  stopMs: ms(timeouts.shutdownSeconds)
 })
 
 /**

@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Http from "node:http"
+import { monotonicMillis } from "../internal/monotonic.js"
 import type { McpServer } from "../McpServer.js"
 import type { Operator } from "../Operator.js"
 import type { Readiness } from "../Readiness.js"
@@ -66,6 +67,8 @@ export interface Options {
   readonly metrics: OperatorRoutes.Options["metrics"]
   /** Serves the page for people; without it administrators alone read what it shows. */
   readonly status: boolean
+  /** Milliseconds, from being told to stop, in which answers must have reached who reads them. */
+  readonly stopMs: number
 }
 
 /**
@@ -90,13 +93,14 @@ export const defaults: Options = {
   failedLogins: { burst: 20, ratePerSecond: 1 },
   cancelOnDisconnect: true,
   metrics: "protected",
-  status: true
+  status: true,
+  stopMs: 5_000
 }
 
 /** Bytes of a request's headers: a token is some kilobytes. */
 const MAX_HEADER_BYTES = 16 * 1024
 
-/** For what is written to reach clients that still read. */
+/** At least, for what is written to reach clients that still read. */
 const FLUSH_MS = 1_000
 
 /** How often node looks for requests that are too slow. */
@@ -203,11 +207,13 @@ export const listen = (
     // Last in the scope, so first in time: requests are answered until the sockets go.
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
+        const began = yield* monotonicMillis
         isDraining = true
         // Who only watches has nothing to wait for.
         yield* Deferred.succeed(draining, undefined)
         yield* Scope.close(calls, Exit.void)
-        yield* streams.flushed(FLUSH_MS)
+        const left = began + options.stopMs - (yield* monotonicMillis)
+        yield* streams.flushed(Math.max(FLUSH_MS, left))
         http.close()
         http.closeAllConnections()
       })
