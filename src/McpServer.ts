@@ -28,6 +28,7 @@ import * as JsonSchema from "./internal/jsonSchema.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
 import * as ToolCodec from "./internal/toolCodec.js"
 import * as ParentSpan from "./internal/parentSpan.js"
+import { quoted } from "./internal/quoted.js"
 import * as RequestId from "./internal/requestId.js"
 import * as RequestRunner from "./internal/requestRunner.js"
 import type { Principal } from "./Principal.js"
@@ -279,7 +280,7 @@ export const make = (options: Options) =>
         })
         const runtime = yield* Effect.runtime<never>()
         server.onerror = (error) => {
-          Runtime.runFork(runtime)(Effect.logWarning("protocol error", error.message))
+          Runtime.runFork(runtime)(Effect.logWarning("protocol error", quoted(error.message)))
         }
         yield* Effect.promise(() => server.connect(transport))
         return { abandon: runner.interruptAll }

@@ -85,7 +85,10 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
 
     return {
       remembered: () => floods.fullAt.size,
-      addressed: ({ headers }) => {
+      addressed: ({ headers, rawHeaders }) => {
+        if (!Address.hasOneHost(rawHeaders)) {
+          return Either.left({ status: 400, reason: "host", message: "There is more than one host." })
+        }
         if (!Address.allowsHost(names, headers.host)) {
           return Either.left({
             status: 403,
