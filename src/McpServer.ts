@@ -20,17 +20,20 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
 import { Audit } from "./Audit.js"
 import * as ErrorReport from "./ErrorReport.js"
 import { CallNotes, CurrentNotes } from "./internal/callNotes.js"
 import * as JsonSchema from "./internal/jsonSchema.js"
 import * as RefusalLog from "./internal/refusalLog.js"
-import * as RequestId from "./internal/requestId.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
+import * as ToolCodec from "./internal/toolCodec.js"
+import * as ParentSpan from "./internal/parentSpan.js"
+import { quoted } from "./internal/quoted.js"
+import * as RequestId from "./internal/requestId.js"
 import * as RequestRunner from "./internal/requestRunner.js"
 import type { Principal } from "./Principal.js"
 import { CurrentPrincipal } from "./Principal.js"
-import * as ToolInput from "./internal/toolInput.js"
 import * as Telemetry from "./Telemetry.js"
 import type * as Tool from "./Tool.js"
 import { Toolbox } from "./Toolbox.js"
@@ -70,6 +73,8 @@ export class McpServer extends Context.Tag("snowguard/McpServer")<
       transport: Transport,
       principal: Principal
     ) => Effect.Effect<Connection, never, Scope.Scope>
+    /** Names of the tools there are. */
+    readonly tools?: ReadonlySet<string>
   }
 >() {}
 
@@ -108,11 +113,6 @@ const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
   annotations: { ...tool.annotations }
 })
 
-const codec = (tool: Tool.Any) => ({
-  decode: ToolInput.make(tool),
-  encode: Schema.encode(tool.output)
-})
-
 /**
  * @since 0.1.0
  * @category constructors
@@ -126,7 +126,7 @@ export const make = (options: Options) =>
     const listing: ListToolsResult = { tools: toolbox.tools.map(describe) }
 
     // Built once: what a schema compiles to is not free.
-    const codecs = new Map(toolbox.tools.map((tool) => [tool.name, codec(tool)]))
+    const codecs = new Map(toolbox.tools.map((tool) => [tool.name, ToolCodec.make(tool)]))
 
     const run = (
       tool: Tool.Any,
@@ -134,7 +134,7 @@ export const make = (options: Options) =>
       context: Tool.Context,
       { client, tier }: Principal
     ): Effect.Effect<CallToolResult> => {
-      const { decode, encode } = codecs.get(tool.name) ?? codec(tool)
+      const { decode, encode } = codecs.get(tool.name) ?? ToolCodec.make(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
         return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, decoded.left)))
@@ -182,7 +182,8 @@ export const make = (options: Options) =>
       tool: Tool.Any,
       input: { readonly [name: string]: unknown },
       context: Tool.Context,
-      { client, tier }: Principal
+      { client, tier }: Principal,
+      parent: Tracer.ExternalSpan | undefined
     ) =>
       Effect.clockWith((clock) => {
         const started = unsafeMonotonicMillis(clock)
@@ -216,8 +217,15 @@ export const make = (options: Options) =>
           Effect.annotateLogs({ client }),
           Effect.withSpan(Telemetry.spans.call, {
             kind: "server",
-            attributes: { "mcp.tool": tool.name, "snowguard.tier": tier },
-            captureStackTrace: false
+            attributes: {
+              "mcp.tool": tool.name,
+              "mcp.method.name": "tools/call",
+              "gen_ai.operation.name": "execute_tool",
+              "gen_ai.tool.name": tool.name,
+              "snowguard.tier": tier
+            },
+            captureStackTrace: false,
+            ...(parent === undefined ? {} : { parent })
           })
         )
       })
@@ -260,7 +268,7 @@ export const make = (options: Options) =>
                   )
           }
           return runner.run(
-            call(tool, request.params.arguments ?? {}, context, principal).pipe(
+            call(tool, request.params.arguments ?? {}, context, principal, ParentSpan.of(extra)).pipe(
               Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
             ),
             extra.signal
@@ -268,12 +276,12 @@ export const make = (options: Options) =>
         })
         const runtime = yield* Effect.runtime<never>()
         server.onerror = (error) => {
-          Runtime.runFork(runtime)(Effect.logWarning("protocol error", error.message))
+          Runtime.runFork(runtime)(Effect.logWarning("protocol error", quoted(error.message)))
         }
         yield* Effect.promise(() => server.connect(transport))
         return { abandon: runner.interruptAll }
       })
-    return McpServer.of({ connect })
+    return McpServer.of({ connect, tools: new Set(codecs.keys()) })
   })
 
 /**

@@ -17,6 +17,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -163,7 +164,10 @@ export const layer = (options: Options): Layer.Layer<never> =>
         span: (...args) => {
           const span = native.span(...args)
           const end = span.end.bind(span)
+          const [, parent] = args
           return Object.assign(span, {
+            // Who began the trace says whether it is recorded; a trace that begins here is.
+            sampled: Option.match(parent, { onNone: () => true, onSome: ({ sampled }) => sampled }),
             end: (...ended: Parameters<typeof end>) => {
               end(...ended)
               if (span.sampled && !queue.unsafeOffer(span)) dropped.unsafeUpdate(1, [])

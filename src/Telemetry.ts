@@ -27,18 +27,21 @@
  * | `snowguard_loop_guard_refused` | | repeated failures answered from memory |
  * | `snowguard_fibers` | | requests in flight and background work: a leak would grow it |
  * | `process_resident_memory_bytes`, `nodejs_heap_size_used_bytes`, `process_cpu_seconds_total` | | of the process |
- * | `mcp.server.operation.duration` | mcp.method.name, gen_ai.tool.name, error.type | seconds, as OpenTelemetry names it |
- * | `mcp.server.session.duration` | | seconds that a session over HTTP lasted |
+ * | `snowguard_http_requests_total` | method, status | requests over HTTP by class of status: `2xx`, `4xx` |
+ * | `snowguard_http_refusals_total` | reason | requests that the edge refused before any tool ran |
+ * | `snowguard_http_auth_total` | result | credentials that held, and why others did not |
+ * | `snowguard_http_edge_seconds` | to | from the headers until the call was handed on, or refused |
+ * | `snowguard_http_sessions_total` | event | sessions that were opened, closed, expired, or made room |
+ * | `snowguard_http_streams_total` | event | answers that were begun, sent, cancelled, or left by the client |
+ * | `snowguard_http_sessions`, `snowguard_http_streams` | | that are open now |
+ * | `snowguard_http_remembered` | table | entries of the bounded tables at the edge |
+ * | `mcp.server.operation.duration` | mcp.method.name, gen_ai.tool.name, error.type, rpc.response.status_code, mcp.protocol.version, network.transport | seconds of every request and notification, as OpenTelemetry names it |
+ * | `mcp.server.session.duration` | mcp.protocol.version, network.transport | seconds that a session lasted |
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
-import * as MetricBoundaries from "effect/MetricBoundaries"
-import * as MetricKey from "effect/MetricKey"
-import type * as MetricKeyType from "effect/MetricKeyType"
-import * as MetricLabel from "effect/MetricLabel"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as AdaptiveRate from "./AdaptiveRate.js"
@@ -46,6 +49,7 @@ import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Degradation from "./Degradation.js"
 import * as ProcessMetrics from "./internal/processMetrics.js"
+import { counter, gauge, histogram, noTags } from "./internal/metricHandles.js"
 import { LoopGuard } from "./LoopGuard.js"
 import { ResultCache } from "./ResultCache.js"
 import { Retry } from "./Retry.js"
@@ -57,53 +61,6 @@ import { Retry } from "./Retry.js"
  * @category constants
  */
 export const spans = { call: "snowguard.call", statement: "snowguard.statement" } as const
-
-type Labels = { readonly [label: string]: string }
-
-/** 1 ms to about two minutes, each bound twice the last. */
-const seconds = MetricBoundaries.exponential({ start: 0.001, factor: 2, count: 18 })
-
-/**
- * One handle for each combination of labels, made when it is first needed. The labels belong to the
- * metric's key: `Metric.tagged` would look the metric up anew for each update, at some microseconds.
- */
-const handles = <Type, In, Out>(
-  handleOf: (tags: ReadonlyArray<MetricLabel.MetricLabel>) => Metric.Metric<Type, In, Out>
-) => {
-  const made = new Map<string, Metric.Metric<Type, In, Out>>()
-  return (labels: Labels): Metric.Metric<Type, In, Out> => {
-    let key = ""
-    for (const label in labels) key = key === "" ? (labels[label] ?? "") : `${key}\0${labels[label]}`
-    let handle = made.get(key)
-    if (handle === undefined) {
-      handle = handleOf(Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value)))
-      made.set(key, handle)
-    }
-    return handle
-  }
-}
-
-/** The labels become part of the key. */
-const keyed =
-  <Type extends MetricKeyType.MetricKeyType.Untyped>(key: MetricKey.MetricKey<Type>) =>
-  (tags: ReadonlyArray<MetricLabel.MetricLabel>) =>
-    Metric.fromMetricKey(MetricKey.taggedWithLabels(key, tags))
-
-const counter = (name: string, description: string) => {
-  const of = handles(keyed(MetricKey.counter(name, { description, incremental: true })))
-  const add = (labels: Labels, by = 1): void => of(labels).unsafeUpdate(by, noTags)
-  return Object.assign(add, { of })
-}
-const gauge = (name: string, description: string) => {
-  const of = handles(keyed(MetricKey.gauge(name, { description })))
-  return (labels: Labels, value: number): void => of(labels).unsafeUpdate(value, noTags)
-}
-const histogram = (name: string, description: string, boundaries = seconds) => {
-  const of = handles(keyed(MetricKey.histogram(name, boundaries, description)))
-  const add = (labels: Labels, ms: number): void => of(labels).unsafeUpdate(ms / 1000, noTags)
-  return Object.assign(add, { of })
-}
-const noTags: ReadonlyArray<never> = []
 
 const calls = counter(
   "snowguard_calls_total",
@@ -155,31 +112,6 @@ const loopGuardRefused = gauge(
   "Repeated failures answered from memory, since the start."
 )
 
-/** As the convention has them. */
-const conventional = MetricBoundaries.fromIterable([
-  0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300
-])
-const operationSeconds = histogram(
-  "mcp.server.operation.duration",
-  "Time of an MCP request as the server sees it.",
-  conventional
-)
-const sessionSeconds = histogram(
-  "mcp.server.session.duration",
-  "Time from the beginning of an MCP session to its end.",
-  conventional
-)
-/** A label of this name is the unit: exporters make of it what is usual with them. */
-const inSeconds = { unit: "s" }
-
-/**
- * A session has ended.
- *
- * @since 0.1.0
- * @category recording
- */
-export const recordSession = (ms: number): void => sessionSeconds(inSeconds, ms)
-
 /**
  * A call of a tool has ended.
  *
@@ -195,8 +127,6 @@ export const recordCall = (call: {
 }): void => {
   calls({ tool: call.tool, tier: call.tier, outcome: call.outcome })
   callSeconds({ tool: call.tool }, call.ms)
-  const operation = { "mcp.method.name": "tools/call", "gen_ai.tool.name": call.tool, ...inSeconds }
-  operationSeconds(call.outcome === "ok" ? operation : { ...operation, "error.type": call.outcome }, call.ms)
 }
 
 /**

@@ -123,10 +123,9 @@ describe("OTLP", () => {
   it.scopedLive("sends metrics as the convention names them", () =>
     Effect.gen(function* () {
       const at = yield* collector()
-      const Telemetry = yield* Effect.promise(() => import("../src/Telemetry.js"))
-      const call = Effect.sync(() =>
-        Telemetry.recordCall({ tool: "otlp_test", tier: "default", outcome: "ok", ms: 150 })
-      )
+      const { operation } = yield* Effect.promise(() => import("../src/internal/mcpMetrics.js"))
+      const of = { version: undefined, via: "pipe" } as const
+      const call = Effect.sync(() => operation({ ...of, method: "tools/call", tool: "otlp_test" }, 150))
       yield* exported(call, { endpoint: at.endpoint })
       const [sent] = at.bodies.filter(({ path }) => path === "/v1/metrics")
       const metrics = JSON.parse(sent?.body ?? "").resourceMetrics[0].scopeMetrics[0]

@@ -83,7 +83,7 @@ const extremes = {
       metadata_seconds: 86_400,
       statement_seconds: 86_400,
       max_statement_seconds: 86_400,
-      shutdown_seconds: 300
+      shutdown_seconds: 8
     },
     tiers: {
       default: { requests_per_second: 1_000_000, burst: 1_000_000, initial_tokens: 1_000_000, weight: 100 }

@@ -180,7 +180,7 @@ export const cacheOptions = ({ cache }: Settings): Partial<ResultCache.Options> 
  * @since 0.1.0
  * @category options
  */
-export const httpOptions = ({ http }: Settings): Http.Options => ({
+export const httpOptions = ({ http, timeouts }: Settings): Http.Options => ({
   host: http.host,
   port: http.port,
   allowedHosts: http.allowedHosts,
@@ -196,7 +196,9 @@ export const httpOptions = ({ http }: Settings): Http.Options => ({
   failedLogins: { burst: http.failedLoginBurst, ratePerSecond: http.failedLoginsPerSecond },
   clientRequests: { burst: http.clientRequestBurst, ratePerSecond: http.clientRequestsPerSecond },
   cancelOnDisconnect: http.cancelOnDisconnect,
-  metrics: http.metrics
+  metrics: http.metrics,
+  status: http.status,
+  stopMs: ms(timeouts.shutdownSeconds)
 })
 
 /**

@@ -169,9 +169,10 @@ export const table = {
         shutdown_seconds: number({
           ...seconds,
           min: 0,
-          max: 300,
+          max: 8,
           default: 5,
-          about: "calls that are running when the server is told to stop"
+          about:
+            "calls that are running when the server is told to stop; the process ends within ten in any case"
         })
       }
     },

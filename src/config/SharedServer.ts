@@ -115,6 +115,10 @@ export const sharedServer = {
         values: ["protected", "open", "off"],
         default: "protected",
         about: "who may read `/metrics`: callers with an administrator's credential, everybody, or nobody"
+      }),
+      status: boolean({
+        default: true,
+        about: "serves the page `/status` and its events; without it administrators alone read its data"
       })
     }
   },
@@ -137,7 +141,11 @@ export const sharedServer = {
         expected: "an audience without spaces",
         about: "what tokens must be for, in place of `auth.resource`"
       }),
-      jwks_url: text({ ...httpUrl, about: "where the authorization server publishes its signing keys" }),
+      jwks_url: text({
+        ...httpUrl,
+        about:
+          "where the authorization server publishes its signing keys; found through `auth.issuer` when not set"
+      }),
       algorithms: list({
         pattern: /^((RS|PS|ES)(256|384|512)|EdDSA|Ed25519)$/,
         expected: 'a list of asymmetric algorithms such as ["RS256"]',

@@ -93,6 +93,8 @@ export class Authenticator extends Context.Tag("snowguard/Authenticator")<
      * still answers when an address is not allowed any more attempts.
      */
     readonly remembered: (credentials: Credentials) => Effect.Effect<Option.Option<Identity>>
+    /** Credentials that are remembered, whether they held or not: bounded. */
+    readonly entries?: () => number
     /** `WWW-Authenticate` for a refusal; undefined where credentials are not asked for. */
     readonly challenge: (refused: AuthRefused) => string | undefined
     /** The document at `/.well-known/oauth-protected-resource`, where there is one. */

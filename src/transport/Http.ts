@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Http from "node:http"
+import { monotonicMillis } from "../internal/monotonic.js"
 import type { McpServer } from "../McpServer.js"
 import type { Operator } from "../Operator.js"
 import type { Readiness } from "../Readiness.js"
@@ -29,6 +30,7 @@ import * as AdminRoutes from "./http/AdminRoutes.js"
 import * as Body from "./http/Body.js"
 import * as Edge from "./http/Edge.js"
 import * as McpRoute from "./http/McpRoute.js"
+import * as Observed from "./http/Observed.js"
 import * as OperatorRoutes from "./http/OperatorRoutes.js"
 import * as Sessions from "./http/Sessions.js"
 import * as StatusRoutes from "./http/StatusRoutes.js"
@@ -65,6 +67,10 @@ export interface Options {
   /** Ends the statement of a caller whose connection is gone. */
   readonly cancelOnDisconnect: boolean
   readonly metrics: OperatorRoutes.Options["metrics"]
+  /** Serves the page for people; without it administrators alone read what it shows. */
+  readonly status: boolean
+  /** Milliseconds, from being told to stop, in which answers must have reached who reads them. */
+  readonly stopMs: number
 }
 
 /**
@@ -89,13 +95,15 @@ export const defaults: Options = {
   failedLogins: { burst: 20, ratePerSecond: 1 },
   clientRequests: { burst: 1_000, ratePerSecond: 100 },
   cancelOnDisconnect: true,
-  metrics: "protected"
+  metrics: "protected",
+  status: true,
+  stopMs: 5_000
 }
 
 /** Bytes of a request's headers: a token is some kilobytes. */
 const MAX_HEADER_BYTES = 16 * 1024
 
-/** For what is written to reach clients that still read. */
+/** At least, for what is written to reach clients that still read. */
 const FLUSH_MS = 1_000
 
 /** How often node looks for requests that are too slow. */
@@ -111,6 +119,7 @@ const listener = ({ maxConnections, requestTimeoutMs }: Options) => {
     keepAliveTimeout: 65_000
   })
   server.maxConnections = maxConnections
+  Observed.unreadable(server)
   return server
 }
 
@@ -147,11 +156,9 @@ export const listen = (
       calls
     )
 
-    const edge = yield* Edge.make({
-      ...options,
-      failures: options.failedLogins,
-      requests: options.clientRequests
-    })
+    const edge = Observed.edge(
+      yield* Edge.make({ ...options, failures: options.failedLogins, requests: options.clientRequests })
+    )
     const mcp = McpRoute.make({
       edge,
       sessions,
@@ -169,7 +176,12 @@ export const listen = (
       isDraining: () => isDraining,
       metrics: options.metrics
     })
-    const status = yield* StatusRoutes.make({ edge, streams, draining: Deferred.await(draining) })
+    const status = yield* StatusRoutes.make({
+      edge,
+      streams,
+      hasPage: options.status,
+      draining: Deferred.await(draining)
+    })
     const admin = yield* AdminRoutes.make({ edge, changed: status.changed })
     const metadata = "/.well-known/oauth-protected-resource"
     const router = HttpRouter.empty.pipe(
@@ -190,8 +202,9 @@ export const listen = (
       NodeHttpServer.makeHandler(router)
       // Its spans would hold headers and session ids; a call has a span of its own.
     ]).pipe(Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true))
-    const onRequest: Http.RequestListener = (request, response) =>
+    const onRequest = Observed.listener((request, response) =>
       /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
+    )
     yield* Effect.acquireRelease(
       Effect.sync(() => http.on("request", onRequest)),
       () => Effect.sync(() => http.off("request", onRequest))
@@ -199,11 +212,13 @@ export const listen = (
     // Last in the scope, so first in time: requests are answered until the sockets go.
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
+        const began = yield* monotonicMillis
         isDraining = true
         // Who only watches has nothing to wait for.
         yield* Deferred.succeed(draining, undefined)
         yield* Scope.close(calls, Exit.void)
-        yield* streams.flushed(FLUSH_MS)
+        const left = began + options.stopMs - (yield* monotonicMillis)
+        yield* streams.flushed(Math.max(FLUSH_MS, left))
         http.close()
         http.closeAllConnections()
       })

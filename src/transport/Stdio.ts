@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import type { Readable, Writable } from "node:stream"
 import { McpServer } from "../McpServer.js"
 import type { Principal } from "../Principal.js"
+import * as Observed from "./Observed.js"
 
 /**
  * @since 0.1.0
@@ -56,7 +57,8 @@ export const serve = ({ principal, stdin, stdout }: Options): Effect.Effect<void
     )
 
     const transport = new StdioServerTransport(stdin, stdout)
-    const connection = yield* server.connect(transport, principal)
+    const observed = yield* Observed.make(transport, { via: "pipe", tools: server.tools })
+    const connection = yield* server.connect(observed, principal)
     const sdkClosed = transport.onclose
     // The SDK closes by itself after a line that is too long; a server without input has to end.
     transport.onclose = () => {

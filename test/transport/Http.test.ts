@@ -264,6 +264,29 @@ describe("MCP over HTTP", () => {
     }).pipe(quiet)
   )
 
+  it.scopedLive("stopping delivers an answer to the end to who reads it slowly", () =>
+    Effect.gen(function* () {
+      const big = "x".repeat(8 * 1024 * 1024)
+      const scope = yield* Scope.make()
+      const tool = H.tool("big", () => Effect.succeed({ who: big }))
+      const server = yield* Scope.extend(
+        H.server({ tools: [tool], drainMs: 50, options: { stopMs: 30_000 } }),
+        scope
+      )
+      const session = yield* server.open()
+      const call = server.start({ body: H.toolCall(1, "big"), session })
+      const response = yield* Effect.promise(() => call.began)
+      response.pause()
+      const stopping = yield* Effect.fork(Scope.close(scope, Exit.void))
+      // Longer than everything but the time to stop.
+      yield* Effect.sleep(1_300)
+      response.resume()
+      const [answer] = H.messages(yield* Effect.promise(() => call.answer))
+      assert.deepInclude(answer?.result, { structuredContent: { who: big } })
+      yield* stopping.await
+    }).pipe(quiet)
+  )
+
   it.scopedLive("stopping does not wait for ever: what does not end is interrupted", () =>
     Effect.gen(function* () {
       const { interrupted, started, tool } = yield* gate

@@ -102,7 +102,7 @@ describe("the edge", () => {
       const body = yield* Effect.promise(() =>
         server.raw("POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n", "{")
       )
-      assert.match(body, /^HTTP\/1\.1 408 /)
+      assert.match(body, /^HTTP\/1\.1 408 [^]*did not arrive in time/)
       const headers = yield* Effect.promise(() => server.raw("POST /mcp HTTP/1.1\r\nhost: loc"))
       assert.match(headers, /^HTTP\/1\.1 408 /)
     }).pipe(quiet)
@@ -169,19 +169,29 @@ describe("the edge", () => {
           const server = yield* H.server({ tools: [buggy, H.tool("who", () => H.whoAmI)] })
           const token = "sg_secret-token-0123456789"
           const session = yield* server.open({ token })
-          const evil = 'x\n{"level":"ERROR","message":"forged"}'
+          // A line of its own, colours, a new title for the terminal, text that runs backwards.
+          const evil = 'x\n{"level":"ERROR","message":"forged"}\r\u001b[2J\u001b]0;owned\u0007\u009b31m\u202e'
+          const named = { protocolVersion: evil, capabilities: {}, clientInfo: { name: evil, version: evil } }
+          yield* server.open({ token, body: H.message(evil, "initialize", named) })
+          const meta = { _meta: { progressToken: evil, traceparent: evil }, name: "who", arguments: {} }
+          yield* server.ask({ body: H.message(4, "tools/call", meta), session, token })
+          const hostile = { "user-agent": "\u009b2J", "x-forwarded-for": "\u009b1m" }
+          yield* server.ask({ body: H.message(5, "ping"), session, token, headers: hostile })
           yield* server.call(session, 1, evil, {}, { token })
           yield* server.call(session, evil, "buggy", {}, { token })
           yield* server.call(session, 2, "who", { [evil]: 1 }, { token })
           yield* server.ask({ body: H.message(3, evil), session, token })
           yield* server.ask({ body: H.message(undefined, evil), session, token })
           yield* server.ask({ body: { jsonrpc: "2.0", id: 9, result: { evil } }, session, token })
+          const long = { evil: "e".repeat(500_000) }
+          yield* server.ask({ body: { jsonrpc: "2.0", id: 9, result: long }, session, token })
           yield* server.ask({ path: `/${encodeURIComponent(evil)}`, token })
         }).pipe(Effect.scoped, Effect.provide(Layer.merge(capture, Logger.minimumLogLevel(LogLevel.All))))
         const all = yield* Ref.get(lines)
         assert.isAbove(all.length, 2)
         for (const line of all) {
-          assert.notInclude(line, "\n")
+          assert.notMatch(line, /[\p{Cc}\u202e\u2028\u2029]/u)
+          assert.isBelow(line.length, 2_000)
           assert.notInclude(line, "secret-token")
           assert.notStrictEqual((JSON.parse(line) as { message: unknown }).message, "forged")
         }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Layer, Logger, LogLevel, Ref } from "effect"
 import type { CryptoKey, JWTPayload } from "jose"
-import { exportJWK, generateKeyPair, SignJWT } from "jose"
+import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose"
 import {
   chmodSync,
   existsSync,
@@ -319,7 +319,7 @@ const issuer = Effect.gen(function* () {
         ...options
       })
     )
-  return { url, token, auth, state, privateKey: pair.privateKey }
+  return { url, token, auth, state, privateKey: pair.privateKey, publicKey: pair.publicKey }
 })
 
 describe("OAuth", () => {
@@ -350,7 +350,7 @@ describe("OAuth", () => {
     "every other token is refused, with where to get a right one and nothing of what it was",
     () =>
       Effect.gen(function* () {
-        const { auth, privateKey, token, url } = yield* issuer
+        const { auth, privateKey, publicKey, token, url } = yield* issuer
         const server = yield* H.server({ auth: auth(), options: many })
         const other = yield* Effect.promise(() => generateKeyPair("ES256"))
         const now = Math.floor(Date.now() / 1000)
@@ -363,7 +363,37 @@ describe("OAuth", () => {
             .setProtectedHeader({ alg: "ES256", kid: "one" })
             .sign(privateKey)
         )
+        const jwk = yield* Effect.promise(() => exportJWK(publicKey))
+        const pem = yield* Effect.promise(() => exportSPKI(publicKey))
+        const own = yield* Effect.promise(() => exportJWK(other.publicKey))
+        const claims = { iss: url, aud: "https://snow.example.com/mcp", sub: "root", exp: now + 300 }
+        /** Claims of the right kind under a header that nobody should follow. */
+        const headed = (header: object, key: CryptoKey | Uint8Array = other.privateKey) =>
+          Effect.promise(() =>
+            new SignJWT({ ...claims, scope: "snowguard:read" })
+              .setProtectedHeader({ alg: "ES256", kid: "one", ...header })
+              .sign(key)
+          )
+        const unsigned = (alg: string) =>
+          [JSON.stringify({ alg, kid: "one" }), JSON.stringify(claims)]
+            .map((part) => Buffer.from(part).toString("base64url"))
+            .concat("")
+            .join(".")
+        const bytes = (text: string) => new TextEncoder().encode(text)
         const refused: { readonly [what: string]: string } = {
+          "with the public key as a secret (PEM)": yield* token({}, { alg: "HS256", key: bytes(pem) }),
+          "with the public key as a secret (JWK)": yield* token(
+            {},
+            { alg: "HS256", key: bytes(JSON.stringify(jwk)) }
+          ),
+          "with a key of its own in the header": yield* headed({ jwk: own }),
+          "with a place for its key in the header": yield* headed({ jku: `${url}/jwks`, kid: "mine" }),
+          "with a key that is a path": yield* headed({ kid: "../../../../dev/null" }),
+          "of no algorithm, in other words": unsigned("None"),
+          "of no algorithm and a known key": unsigned("none"),
+          "for several servers, and not for this one": yield* token({ aud: ["https://a.example", "mcp"] }),
+          "for a part of this server": yield* token({ aud: "https://snow.example.com/mcp/x" }),
+          "of the issuer with a slash": yield* token({ iss: `${url}/` }),
           "another server's": yield* token({ aud: "https://other.example.com/mcp" }),
           "another issuer's": yield* token({ iss: "https://evil.example.com" }),
           expired: yield* token({ exp: now - 60 }),

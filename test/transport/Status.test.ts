@@ -37,7 +37,7 @@ const auth = Layer.succeed(Auth.Authenticator, {
 })
 
 /** A server whose breaker and ladder are real, and what was audited. */
-const start = (mode: "keys" | "none" = "keys") =>
+const start = (mode: "keys" | "none" = "keys", options: H.ServerOptions["options"] = {}) =>
   Effect.gen(function* () {
     const written = yield* Ref.make<ReadonlyArray<Entry>>([])
     const record = (entry: Entry) => Ref.update(written, (all) => [...all, entry])
@@ -56,6 +56,7 @@ const start = (mode: "keys" | "none" = "keys") =>
     const server = yield* H.server({
       operator: Layer.succeedContext(context),
       audit: Layer.succeedContext(context),
+      options,
       ...(mode === "keys" ? { auth } : {})
     })
     return { server, context, written: Ref.get(written) }
@@ -94,6 +95,21 @@ describe("what operators see over HTTP", () => {
       assert.strictEqual(headers["x-frame-options"], "DENY")
       const elsewhere = yield* server.ask({ path: "/status", headers: { host: "evil.example" } })
       assert.strictEqual(elsewhere.status, 403)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("an operator may have no page: then there is nothing to see but for administrators", () =>
+    Effect.gen(function* () {
+      const { server } = yield* start("keys", { status: false })
+      const status = (path: string, token?: string) =>
+        Effect.map(server.ask({ path, token }), (got) => got.status)
+      assert.strictEqual(yield* status("/status"), 404)
+      assert.strictEqual(yield* status("/status/events", "root"), 404)
+      assert.strictEqual(yield* status("/status/data"), 401)
+      assert.strictEqual(yield* status("/status/data", "ana"), 403)
+      assert.strictEqual(yield* status("/status/data", "root"), 200)
+      const open = yield* server.ask({ path: "/admin/breaker/open", token: "root", body: {} })
+      assert.strictEqual(open.status, 200)
     }).pipe(quiet)
   )
 

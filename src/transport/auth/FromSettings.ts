@@ -13,7 +13,7 @@ import * as Keys from "./Keys.js"
 import type { KeysFileError } from "./KeysFile.js"
 import * as OAuth from "./OAuth.js"
 
-const required = (key: "issuer" | "resource" | "jwks_url", value: string | undefined) =>
+const required = (key: "issuer" | "resource", value: string | undefined) =>
   value === undefined
     ? new Auth.AuthMisconfigured({
         key: `auth.${key}`,
@@ -48,7 +48,7 @@ export const layer = (
             ...tiers,
             issuer: yield* required("issuer", auth.issuer),
             resource: yield* required("resource", auth.resource),
-            jwksUrl: yield* required("jwks_url", auth.jwksUrl),
+            jwksUrl: auth.jwksUrl,
             audience: auth.audience,
             algorithms: auth.algorithms,
             scopes: auth.scopes,

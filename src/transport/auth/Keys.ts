@@ -242,6 +242,7 @@ export const make = (options: Options) =>
           Effect.option,
           Effect.map(Option.flatMapNullable((found) => found))
         ),
+      entries: proven.size,
       challenge: ({ reason }) =>
         `Bearer realm="snowguard"${reason === "missing" ? "" : `, error="invalid_token"`}`,
       resourceMetadata: Option.none()

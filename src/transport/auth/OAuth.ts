@@ -5,8 +5,7 @@
  * resource (audience), it is in its time, and it has the scopes. It is never passed on. Clients find the
  * authorization server by the metadata document (RFC 9728) that every refusal points to.
  *
- * Signing keys are fetched with a time limit, kept, and fetched anew for a key nobody knows at most once
- * in a while: a forged token cannot make us hammer the authorization server.
+ * Nothing is fetched at start: whose tokens these are is asked when the first one comes.
  *
  * @since 0.1.0
  */
@@ -17,11 +16,12 @@ import * as Option from "effect/Option"
 import type { JWTPayload } from "jose"
 import { createHash } from "node:crypto"
 import { namePattern } from "../../config/Table.js"
-import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import * as Principal from "../../Principal.js"
 import type { Credentials, Identity } from "../Auth.js"
 import { AuthMisconfigured, Authenticator, AuthRefused, bearer } from "../Auth.js"
+import * as Discovery from "./Discovery.js"
 import * as Proven from "./Proven.js"
+import * as SigningKeys from "./SigningKeys.js"
 
 /**
  * @since 0.1.0
@@ -34,7 +34,8 @@ export interface Options {
   readonly resource: string
   /** What tokens must be for; the resource when absent. */
   readonly audience?: string | undefined
-  readonly jwksUrl: string
+  /** Found through the issuer (RFC 8414, OpenID Connect Discovery) when absent. */
+  readonly jwksUrl?: string | undefined
   readonly algorithms: ReadonlyArray<string>
   /** All of them are needed. */
   readonly scopes: ReadonlyArray<string>
@@ -135,8 +136,16 @@ const url = (key: string, value: string): Effect.Effect<URL, AuthMisconfigured> 
 export const make = (options: Options) =>
   Effect.gen(function* () {
     const resource = yield* url("auth.resource", options.resource)
-    const jwksUrl = yield* url("auth.jwks_url", options.jwksUrl)
-    yield* url("auth.issuer", options.issuer)
+    const issuer = yield* url("auth.issuer", options.issuer)
+    const jwksUrl = options.jwksUrl === undefined ? undefined : yield* url("auth.jwks_url", options.jwksUrl)
+    if (jwksUrl === undefined && !Discovery.isSafe(issuer)) {
+      return yield* new AuthMisconfigured({
+        key: "auth.jwks_url",
+        description:
+          "auth.jwks_url is not set, and keys are only looked for at an https issuer: what comes over http " +
+          "may be changed on the way"
+      })
+    }
     const allowed = options.algorithms.length === 0 ? algorithms : options.algorithms
     if (!allowed.every((algorithm) => algorithms.includes(algorithm))) {
       return yield* new AuthMisconfigured({
@@ -145,24 +154,12 @@ export const make = (options: Options) =>
       })
     }
     const jose = yield* Effect.promise(() => import("jose"))
-    const clock = yield* Effect.clock
-    let downUntil = Number.NEGATIVE_INFINITY
-    /** After a failure nothing is asked for a while: every request would wait for the same answer. */
-    const fetchKeys = async (...asked: Parameters<typeof fetch>): Promise<Response> => {
-      if (unsafeMonotonicMillis(clock) < downUntil) throw new Error("failed a moment ago")
-      let isDown = true
-      try {
-        const response = await fetch(...asked)
-        isDown = response.status !== 200
-        return response
-      } finally {
-        if (isDown) downUntil = unsafeMonotonicMillis(clock) + (options.fetchRetryMs ?? UNAVAILABLE_MS)
-      }
-    }
-    const jwks = jose.createRemoteJWKSet(jwksUrl, {
-      [jose.customFetch]: fetchKeys,
-      timeoutDuration: options.fetchTimeoutMs ?? 5_000,
-      cooldownDuration: options.fetchCooldownMs ?? 30_000
+    const keys = yield* SigningKeys.make({
+      issuer: options.issuer,
+      jwksUrl,
+      timeoutMs: options.fetchTimeoutMs ?? 5_000,
+      cooldownMs: options.fetchCooldownMs ?? 30_000,
+      retryMs: options.fetchRetryMs ?? UNAVAILABLE_MS
     })
     const proven = Proven.make<{ readonly identity: Identity; readonly expiresMs: number }>(REMEMBERED)
 
@@ -212,7 +209,7 @@ export const make = (options: Options) =>
           const now = yield* Clock.currentTimeMillis
           const { payload } = yield* Effect.tryPromise({
             try: () =>
-              jose.jwtVerify(token, jwks, {
+              jose.jwtVerify(token, keys, {
                 issuer: options.issuer,
                 audience: options.audience ?? options.resource,
                 algorithms: [...allowed],
@@ -232,6 +229,7 @@ export const make = (options: Options) =>
           Effect.option,
           Effect.map(Option.flatMapNullable((found) => found))
         ),
+      entries: proven.size,
       challenge: ({ description, reason }) => {
         const error =
           reason === "missing"

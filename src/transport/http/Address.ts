@@ -80,6 +80,15 @@ export const names = (host: string, given: Names): Names => ({
   origins: given.origins.map((origin) => origin.toLowerCase())
 })
 
+/** Two are for two servers, and a proxy may have believed the other one. */
+export const hasOneHost = (rawHeaders: ReadonlyArray<string>): boolean => {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === "host") hosts += 1
+  }
+  return hosts < 2
+}
+
 export const allowsHost = ({ hosts }: Names, host: string | undefined): boolean => {
   if (hosts.length === 0) return true
   const given = host?.toLowerCase() ?? ""

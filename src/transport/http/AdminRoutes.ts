@@ -24,7 +24,7 @@ import { Action, Operator } from "../../Operator.js"
 import * as Body from "./Body.js"
 import type { Edge } from "./Edge.js"
 import * as Exchange from "./Exchange.js"
-import { fromBody } from "./McpRoute.js"
+import { fromBody } from "./Refusals.js"
 import type { Refusal } from "./Replies.js"
 import * as Replies from "./Replies.js"
 

@@ -99,7 +99,8 @@ const gather = (request: IncomingMessage, maxBytes: number) => {
 const bytes = (request: IncomingMessage, maxBytes: number, timeoutMs: number) =>
   Effect.suspend(() => {
     const { all, atOnce } = gather(request, maxBytes)
-    const late = Effect.timeoutFail(all, {
+    // A request is handled without being interruptible, and what cannot be interrupted has no time limit.
+    const late = Effect.timeoutFail(Effect.interruptible(all), {
       duration: timeoutMs,
       onTimeout: () => refuse("too-slow", "The body did not arrive in time.")
     })

@@ -41,6 +41,8 @@ export interface Edge {
   /** Headers with which a page of the request's origin may read the answer; none for who is no page. */
   readonly crossOrigin: (request: IncomingMessage) => { readonly [name: string]: string }
   readonly identify: (request: IncomingMessage) => Effect.Effect<Auth.Identity, Refusal>
+  /** Addresses that are remembered for their refused credentials. */
+  readonly remembered: () => number
 }
 
 const single = (value: string | ReadonlyArray<string> | undefined): string | undefined =>
@@ -111,7 +113,11 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
     }
 
     return {
-      addressed: ({ headers }) => {
+      remembered: () => failures.fullAt.size,
+      addressed: ({ headers, rawHeaders }) => {
+        if (!Address.hasOneHost(rawHeaders)) {
+          return Either.left({ status: 400, reason: "host", message: "There is more than one host." })
+        }
         if (!Address.allowsHost(names, headers.host)) {
           return Either.left({
             status: 403,

@@ -14,6 +14,7 @@ import { Operator } from "../../Operator.js"
 import { Readiness } from "../../Readiness.js"
 import { Authenticator } from "../Auth.js"
 import type { Edge } from "./Edge.js"
+import * as Metrics from "./Metrics.js"
 import type { Refusal, Reply } from "./Replies.js"
 import * as Replies from "./Replies.js"
 
@@ -23,8 +24,6 @@ export interface Options {
   /** `protected`: for a caller that may administer; `open`: for everybody; `off`: for nobody. */
   readonly metrics: "protected" | "open" | "off"
 }
-
-const notFound: Refusal = { status: 404, reason: "path", message: "There is nothing here; MCP is at /mcp." }
 
 export const make = ({ edge, isDraining, metrics }: Options) =>
   Effect.gen(function* () {
@@ -43,7 +42,7 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
     const scrape = Effect.gen(function* () {
       const request = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
       yield* edge.addressed(request)
-      if (metrics === "off") return yield* Effect.fail(notFound)
+      if (metrics === "off") return yield* Effect.fail(Replies.notFound)
       if (metrics === "protected") {
         const { admin } = yield* edge.identify(request)
         if (!admin) {
@@ -56,6 +55,8 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
       }
       // As of now: the gauges are only set every few seconds otherwise.
       yield* operator.sampleMetrics
+      Metrics.remembered("addresses", edge.remembered())
+      Metrics.remembered("credentials", authenticator.entries?.() ?? 0)
       const snapshot = yield* Metric.snapshot
       return Replies.text(Prometheus.render(snapshot), Prometheus.contentType)
     }).pipe(Effect.catchAll((refusal: Refusal) => Effect.succeed(Replies.refuse(refusal))))
@@ -66,10 +67,10 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
       metrics: scrape,
       resourceMetadata: Effect.sync(() =>
         Option.match(authenticator.resourceMetadata, {
-          onNone: () => Replies.refuse(notFound),
+          onNone: () => Replies.refuse(Replies.notFound),
           onSome: (document) => Replies.document(200, document)
         })
       ),
-      notFound: Effect.sync(() => Replies.refuse(notFound))
+      notFound: Effect.sync(() => Replies.refuse(Replies.notFound))
     }
   })

@@ -25,6 +25,12 @@ export interface Refusal {
   readonly headers?: { readonly [name: string]: string } | undefined
 }
 
+export const notFound: Refusal = {
+  status: 404,
+  reason: "path",
+  message: "There is nothing here; MCP is at /mcp."
+}
+
 const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
 
 const json = "application/json; charset=utf-8"

@@ -21,6 +21,7 @@
 import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js"
 import type { JSONRPCMessage, MessageExtraInfo, RequestId } from "@modelcontextprotocol/sdk/types.js"
 import type { ServerResponse } from "node:http"
+import * as Metrics from "./Metrics.js"
 
 const inside = (id: RequestId): string => (typeof id === "number" ? `n:${id}` : `s:${id}`)
 
@@ -73,6 +74,7 @@ export class SessionTransport implements Transport {
     if ("method" in message && message.method === "notifications/cancelled") {
       const id = message.params?.["requestId"]
       if (typeof id === "string" || typeof id === "number") {
+        if (this.isInFlight(id)) Metrics.stream("cancelled", "call")
         const reason = message.params?.["reason"]
         this.cancel(id, typeof reason === "string" ? reason : "cancelled by the client")
       }
@@ -84,7 +86,11 @@ export class SessionTransport implements Transport {
    * A request whose id is not in flight, to be answered on the response. False: the session is over, and
    * the response untouched.
    */
-  request(message: JSONRPCMessage & { readonly id: RequestId }, response: ServerResponse): boolean {
+  request(
+    message: JSONRPCMessage & { readonly id: RequestId },
+    response: ServerResponse,
+    traceparent?: string | undefined
+  ): boolean {
     if (this.isClosed) return false
     const id = inside(message.id)
     this.inFlight.set(id, response)
@@ -96,8 +102,9 @@ export class SessionTransport implements Transport {
       "x-accel-buffering": "no",
       "mcp-session-id": this.sessionId
     })
-    // Without headers: the Authorization header goes no further than the edge.
-    this.onmessage?.({ ...message, id })
+    // Of the headers this one alone: the Authorization header goes no further than the edge.
+    const extra = traceparent === undefined ? undefined : { requestInfo: { headers: { traceparent } } }
+    this.onmessage?.({ ...message, id }, extra)
     return true
   }
 

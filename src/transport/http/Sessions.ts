@@ -19,8 +19,8 @@ import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import { withoutStack } from "../../internal/withoutStack.js"
 import type { Connection } from "../../McpServer.js"
 import { McpServer } from "../../McpServer.js"
-import * as Telemetry from "../../Telemetry.js"
 import type { Identity } from "../Auth.js"
+import * as Observed from "../Observed.js"
 import * as Metrics from "./Metrics.js"
 import { SessionTransport } from "./SessionTransport.js"
 
@@ -75,11 +75,14 @@ export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpSe
       Effect.suspend(() => {
         const sessions = [...table.all.values()]
         for (const { id } of sessions) Table.remove(table, id)
+        Metrics.session("closed", sessions.length)
+        Metrics.sessions(0)
         return closeAll(sessions)
       })
     )
     yield* Effect.sync(() => {
       const expired = Table.sweep(table, now())
+      Metrics.session("expired", expired.length)
       Metrics.sessions(Table.size(table))
       return expired
     }).pipe(
@@ -121,13 +124,10 @@ export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpSe
           onSettled: () => Table.end(table, now(), id)
         })
         const scope = yield* Scope.make()
-        const openedAt = now()
-        // However it ends, it ends with its scope.
-        yield* Scope.addFinalizer(
-          scope,
-          Effect.sync(() => Telemetry.recordSession(now() - openedAt))
+        const connection = yield* Observed.make(transport, { via: "tcp", tools: server.tools }).pipe(
+          Effect.flatMap((observed) => server.connect(observed, identity.principal)),
+          Scope.extend(scope)
         )
-        const connection = yield* Scope.extend(server.connect(transport, identity.principal), scope)
         const opening = Table.open(table, now(), {
           id,
           owner: identity.owner,
@@ -139,7 +139,10 @@ export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpSe
           return yield* withoutStack(() => new SessionsFull({ bound: opening.bound, limit }))
         }
         Metrics.sessions(Table.size(table))
-        if (opening.evicted !== undefined) yield* Effect.forkIn(closeAll([opening.evicted]), background)
+        if (opening.evicted !== undefined) {
+          Metrics.session("evicted")
+          yield* Effect.forkIn(closeAll([opening.evicted]), background)
+        }
         return transport
       })
 
@@ -147,7 +150,10 @@ export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpSe
       open: (identity, first) =>
         Effect.acquireUseRelease(register(identity), first, ({ sessionId }, exit) =>
           Exit.isSuccess(exit) && exit.value.ok
-            ? Effect.sync(() => Table.end(table, now(), sessionId))
+            ? Effect.sync(() => {
+                Metrics.session("opened")
+                Table.end(table, now(), sessionId)
+              })
             : Effect.suspend(() => closeAll(take(sessionId)))
         ),
       find: (id, identity) => {
@@ -160,6 +166,7 @@ export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpSe
           const session = Table.find(table, id, identity.owner)
           if (session === undefined) return Effect.succeed(false)
           take(id)
+          Metrics.session("closed")
           return session.value.connection.abandon.pipe(
             Effect.zipRight(Scope.close(session.value.scope, Exit.void)),
             Effect.uninterruptible,

@@ -33,6 +33,8 @@ import type { Streams } from "./Streams.js"
 export interface Options {
   readonly edge: Edge
   readonly streams: Streams
+  /** Without the page there are no events, and its data is for administrators alone. */
+  readonly hasPage: boolean
   /** Ends when the server begins to stop. */
   readonly draining: Effect.Effect<void>
 }
@@ -115,7 +117,7 @@ const encoder = new TextEncoder()
 
 const event = (data: object): Uint8Array => encoder.encode(`data: ${JSON.stringify(data)}\n\n`)
 
-export const make = ({ draining, edge, streams }: Options) =>
+export const make = ({ draining, edge, hasPage, streams }: Options) =>
   Effect.gen(function* () {
     const operator = yield* Operator
     const watch = makeWatchers()
@@ -139,7 +141,7 @@ export const make = ({ draining, edge, streams }: Options) =>
 
     const data = Exchange.make(edge, ({ request }) =>
       Effect.gen(function* () {
-        const identity = yield* edge.identify(request)
+        const identity = yield* hasPage ? edge.identify(request) : Exchange.administrator(edge, request)
         return Replies.document(200, {
           admin: identity.admin,
           now: yield* Clock.currentTimeMillis,
@@ -151,9 +153,10 @@ export const make = ({ draining, edge, streams }: Options) =>
 
     const events = Exchange.make(edge, ({ request, response }) =>
       Effect.gen(function* () {
+        if (!hasPage) return yield* Effect.fail(Replies.notFound)
         const identity = yield* edge.identify(request)
         if (!watch(response, identity)) return yield* Effect.fail(tooMany)
-        streams.opened(response, () => {})
+        streams.opened(response, "status", () => {})
         const body = Stream.concat(Stream.fromEffect(look), looks).pipe(
           Stream.map(([look, history]) => event({ snapshot: seenBy(identity, look), history })),
           Stream.interruptAfter(STREAM_LASTS),
@@ -164,7 +167,7 @@ export const make = ({ draining, edge, streams }: Options) =>
     )
 
     return {
-      page: Exchange.make(edge, () => Effect.succeed(page)),
+      page: Exchange.make(edge, () => (hasPage ? Effect.succeed(page) : Effect.fail(Replies.notFound))),
       data,
       events,
       /** What was seen is not true any more. */

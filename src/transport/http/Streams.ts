@@ -12,7 +12,7 @@ import * as Metrics from "./Metrics.js"
 
 export interface Streams {
   /** `onDropped` is called when the connection ends before the response does. */
-  readonly opened: (response: ServerResponse, onDropped: () => void) => void
+  readonly opened: (response: ServerResponse, of: Metrics.StreamOf, onDropped: () => void) => void
   /** Writes a comment to all of them every now and then, for ever. */
   readonly keepAlive: Effect.Effect<never>
   /** Waits until all are sent, at most so many milliseconds. */
@@ -29,8 +29,9 @@ const ignore = () => {}
 export const make = (): Streams => {
   const open = new Set<ServerResponse>()
   return {
-    opened: (response, onDropped) => {
+    opened: (response, of, onDropped) => {
       open.add(response)
+      Metrics.stream("opened", of)
       Metrics.streams(open.size)
       // A client that is gone is no fault of ours; without a listener it would end the process.
       response.on("error", ignore)
@@ -42,7 +43,9 @@ export const make = (): Streams => {
       response.once("close", () => {
         open.delete(response)
         Metrics.streams(open.size)
-        if (!response.writableFinished) onDropped()
+        if (response.writableFinished) return
+        Metrics.stream("disconnected", of)
+        onDropped()
       })
     },
     keepAlive: Effect.sync(() => {

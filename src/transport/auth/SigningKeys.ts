@@ -1,0 +1,91 @@
+/**
+ * The keys an authorization server signs with: fetched when the first token comes, kept, fetched anew for a
+ * key nobody knows at most once in a while.
+ *
+ * ```
+ *   no location --discovery--> location --fetch--> keys     (either fails: nothing is asked for a while,
+ *        ^                        |                          keys that are there stay in use)
+ *        '------- fetch failed ---'
+ * ```
+ *
+ * A location that was configured is never looked for; one that was discovered is looked for again when
+ * nothing comes from there. A forged token cannot make us hammer the authorization server.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import type { JWTVerifyGetKey } from "jose"
+import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
+import * as Discovery from "./Discovery.js"
+import { FetchFault, json } from "./Fetched.js"
+
+export interface Options {
+  readonly issuer: string
+  /** Where the keys are; found through the issuer when absent. */
+  readonly jwksUrl: URL | undefined
+  /** Milliseconds for one request. */
+  readonly timeoutMs: number
+  /** Milliseconds between two fetches for keys that nobody knows. */
+  readonly cooldownMs: number
+  /** Milliseconds for which a failure is taken to last. */
+  readonly retryMs: number
+}
+
+const isKeySet = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && Array.isArray(Reflect.get(value, "keys"))
+
+const keysFrom = async (url: URL, timeoutMs: number): Promise<unknown> => {
+  try {
+    const found = await json(url, timeoutMs)
+    if (!isKeySet(found)) throw new FetchFault("it is no set of keys")
+    return found
+  } catch (cause) {
+    const why = cause instanceof FetchFault ? cause.message : "?"
+    throw new FetchFault(`no keys from ${url.href}: ${why}`)
+  }
+}
+
+export const make = ({ cooldownMs, issuer, jwksUrl, retryMs, timeoutMs }: Options) =>
+  Effect.gen(function* () {
+    const jose = yield* Effect.promise(() => import("jose"))
+    const clock = yield* Effect.clock
+    const runtime = yield* Effect.runtime<never>()
+    const log = (line: Effect.Effect<void>) => void Runtime.runFork(runtime)(line)
+
+    let location = jwksUrl
+    let downUntil = Number.NEGATIVE_INFINITY
+    let problem: string | undefined
+
+    const failed = (cause: unknown): void => {
+      downUntil = unsafeMonotonicMillis(clock) + retryMs
+      location = jwksUrl
+      const now = cause instanceof FetchFault ? cause.message : "?"
+      // Said once, and not with every token.
+      if (now !== problem) log(Effect.logWarning(now))
+      problem = now
+    }
+
+    const fetched = async (): Promise<Response> => {
+      // Every request would wait for the same answer.
+      if (unsafeMonotonicMillis(clock) < downUntil) throw new FetchFault("failed a moment ago")
+      try {
+        location ??= await Discovery.find(issuer, timeoutMs)
+        const keys = await keysFrom(location, timeoutMs)
+        if (problem !== undefined) log(Effect.logInfo("the keys of the authorization server are there again"))
+        problem = undefined
+        return Response.json(keys)
+      } catch (cause) {
+        failed(cause)
+        throw cause
+      }
+    }
+
+    const keys: JWTVerifyGetKey = jose.createRemoteJWKSet(jwksUrl ?? new URL(issuer), {
+      [jose.customFetch]: fetched,
+      // Each request has a time limit of its own; this is for all of them.
+      timeoutDuration: timeoutMs * 3,
+      cooldownDuration: cooldownMs
+    })
+    return keys
+  })

@@ -1,0 +1,103 @@
+/**
+ * What the MCP route turns away, and how it says so.
+ *
+ * @since 0.1.0
+ */
+import type { RequestId } from "@modelcontextprotocol/sdk/types.js"
+import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js"
+import type { BodyRefused } from "./Body.js"
+import type { Refusal } from "./Replies.js"
+import * as Replies from "./Replies.js"
+import type { SessionsFull } from "./Sessions.js"
+
+/** How long a client that finds no room is told to wait: a call may end at any moment. */
+const ROOM_MS = 1_000
+
+const bodyStatus: { readonly [R in BodyRefused["reason"]]: readonly [status: number, code?: number] } = {
+  encoding: [415],
+  "too-large": [413],
+  "too-slow": [408],
+  "too-many": [503],
+  "not-json": [400, -32700],
+  "too-complex": [400, -32600],
+  aborted: [400, -32700]
+}
+
+/** What a body that was refused is answered with. */
+export const fromBody = ({ description, reason }: BodyRefused): Refusal => {
+  const [status, code] = bodyStatus[reason]
+  return {
+    status,
+    code,
+    reason: `body-${reason}`,
+    message: description,
+    ...(reason === "too-many" ? { retryAfterMs: ROOM_MS } : {}),
+    // The rest of a body that nobody reads must not be taken for the next request.
+    ...(reason === "not-json" || reason === "too-complex" ? {} : { headers: { connection: "close" } })
+  }
+}
+
+export const fromFull = ({ bound, limit }: SessionsFull, id: RequestId | undefined): Refusal => ({
+  status: bound === "owner" ? 429 : 503,
+  reason: `sessions-${bound}`,
+  message:
+    bound === "owner"
+      ? `All ${limit} sessions of this client have a call in flight.`
+      : `All ${limit} sessions of this server have a call in flight.`,
+  id,
+  retryAfterMs: ROOM_MS,
+  headers: Replies.rateLimit({
+    name: "sessions",
+    quota: limit,
+    unit: "concurrent-sessions",
+    remaining: 0,
+    resetMs: ROOM_MS
+  })
+})
+
+export const invalid = (message: string, id?: RequestId): Refusal => ({
+  status: 400,
+  code: -32600,
+  reason: "invalid-request",
+  message,
+  id
+})
+
+export const draining: Refusal = {
+  status: 503,
+  reason: "draining",
+  message: "This server is shutting down.",
+  retryAfterMs: ROOM_MS,
+  headers: { connection: "close" }
+}
+
+export const unknownSession = (id?: RequestId): Refusal => ({
+  status: 404,
+  code: -32001,
+  reason: "unknown-session",
+  message: "Session not found. Send initialize to open a new one.",
+  id
+})
+
+export const noSession = (id?: RequestId): Refusal => ({
+  status: 400,
+  code: -32000,
+  reason: "no-session",
+  message: "Bad Request: Mcp-Session-Id header is required. Send initialize first.",
+  id
+})
+
+export const revision = (id?: RequestId): Refusal => ({
+  status: 400,
+  code: -32000,
+  reason: "revision",
+  message: `Bad Request: Unsupported protocol version (supported versions: ${SUPPORTED_PROTOCOL_VERSIONS.join(", ")})`,
+  id
+})
+
+export const method: Refusal = {
+  status: 405,
+  reason: "method",
+  message: "POST a message, or DELETE the session. This server sends nothing unasked.",
+  headers: { allow: "POST, DELETE" }
+}
