@@ -1,0 +1,153 @@
+/**
+ * THE WIRING of the cursors: where the keys come from that sign them.
+ *
+ * ```
+ * results.cursor_key, results.cursor_key_file   the operator's: for a fleet
+ * sqlite      the file `cursor.key` in the state directory: outlives a restart, shared as the quotas are
+ * otherwise   random: of this process
+ * ```
+ *
+ * The file is written beside its place and linked into it: of several processes that start at once one wins,
+ * the others read what it wrote, and nobody ever sees half a key. Whatever is wrong with it costs the
+ * cursors of other processes and nothing else, so the server starts all the same and says so.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { randomBytes } from "node:crypto"
+import { link, mkdir, open, readFile, rm, stat } from "node:fs/promises"
+import { join } from "node:path"
+import * as Cursors from "../Cursors.js"
+import * as ServerConfig from "../ServerConfig.js"
+
+type Keys = ReadonlyArray<Uint8Array>
+
+const codeOf = (cause: unknown): string =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
+
+const reasons: { readonly [code: string]: string } = {
+  ENOENT: "there is no such file",
+  EISDIR: "it is a directory",
+  EACCES: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full"
+}
+
+const reasonOf = (cause: unknown): string => reasons[codeOf(cause)] ?? codeOf(cause)
+
+const warnIfExposed = (path: string): Effect.Effect<void> =>
+  Effect.flatMap(
+    Effect.promise(() => stat(path).catch(() => undefined)),
+    (found) =>
+      found !== undefined && process.platform !== "win32" && (found.mode & 0o077) !== 0
+        ? Effect.annotateLogs(
+            Effect.logWarning("others can read the file of the cursors' keys: chmod 600, and change the key"),
+            { path }
+          )
+        : Effect.void
+  )
+
+const fault = (key: string, message: string) =>
+  new ServerConfig.ConfigFaults({ faults: [{ key, source: "file", message }] })
+
+const configured = ({
+  results: { cursorKey, cursorKeyFile: path }
+}: ServerConfig.Settings): Effect.Effect<Keys | undefined, ServerConfig.ConfigFaults> =>
+  Effect.gen(function* () {
+    if (path === undefined) {
+      return cursorKey === undefined
+        ? undefined
+        : yield* Either.mapLeft(Cursors.keysFromText(Redacted.value(cursorKey)), (problem) =>
+            fault("results.cursor_key", problem)
+          )
+    }
+    const key = "results.cursor_key_file"
+    if (cursorKey !== undefined) return yield* fault(key, "and results.cursor_key are both set; keep one")
+    const text = yield* Effect.tryPromise({
+      try: () => readFile(path, "utf8"),
+      catch: (cause) => fault(key, `cannot read ${path}: ${reasonOf(cause)}`)
+    })
+    const keys = yield* Either.mapLeft(Cursors.keysFromText(text), (problem) =>
+      fault(key, `${path} ${problem}`)
+    )
+    yield* warnIfExposed(path)
+    return keys
+  })
+
+/** The text of the file; made first, by whoever comes first. */
+const readOrMake = async (path: string, directory: string): Promise<string> => {
+  const read = () =>
+    readFile(path, "utf8").catch((cause: unknown) => {
+      if (codeOf(cause) === "ENOENT") return undefined
+      throw cause
+    })
+  const found = await read()
+  if (found !== undefined) return found
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const aside = `${path}.${randomBytes(6).toString("hex")}.new`
+  try {
+    const file = await open(aside, "wx", 0o600)
+    try {
+      await file.writeFile(`${randomBytes(32).toString("base64")}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await link(aside, path).catch((cause: unknown) => {
+      if (codeOf(cause) !== "EEXIST") throw cause
+    })
+  } finally {
+    await rm(aside, { force: true })
+  }
+  return readFile(path, "utf8")
+}
+
+/**
+ * The keys of the servers that share a state directory; none when its file cannot be used.
+ *
+ * @since 0.1.0
+ * @category keys
+ */
+export const inDirectory = (directory: string): Effect.Effect<Keys | undefined> => {
+  const path = join(directory, "cursor.key")
+  return Effect.tryPromise({ try: () => readOrMake(path, directory), catch: reasonOf }).pipe(
+    Effect.flatMap(Cursors.keysFromText),
+    Effect.zipLeft(warnIfExposed(path)),
+    Effect.catchAll((problem) =>
+      Effect.as(
+        Effect.annotateLogs(
+          Effect.logWarning(
+            "cursors are of this process alone: the file of their key cannot be used; remove it, and a new one is made"
+          ),
+          { path, problem }
+        ),
+        undefined
+      )
+    )
+  )
+}
+
+const keys = (settings: ServerConfig.Settings, directory: string) =>
+  Effect.gen(function* () {
+    const given = yield* configured(settings)
+    if (given !== undefined) return given
+    const { kind } = settings.quotaStore
+    if (kind === "sqlite") return yield* inDirectory(directory)
+    if (kind === "redis") {
+      yield* Effect.logInfo("cursors are of this process alone: results.cursor_key is not set")
+    }
+    return undefined
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  settings: ServerConfig.Settings,
+  directory: string
+): Layer.Layer<Cursors.Cursors, ServerConfig.ConfigFaults> =>
+  Layer.unwrapEffect(Effect.map(keys(settings, directory), (keys) => Cursors.layer({ keys })))
