@@ -17,7 +17,6 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import { createHash } from "node:crypto"
 import type { FileHandle } from "node:fs/promises"
 import { mkdir, open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
@@ -115,14 +114,19 @@ const MAX_TEXT = 16_384
 
 const cut = (text: string): string => (text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`)
 
-const line = (entry: Entry, timeMs: number, statements: FileOptions["statements"]): string => {
+const lineOf = (
+  entry: Entry,
+  timeMs: number,
+  statements: FileOptions["statements"],
+  sha256: (text: string) => string
+): string => {
   const { statement, ...rest } = entry
   const told =
     statement === undefined || statements === "none"
       ? {}
       : statements === "text"
         ? { statement: cut(statement) }
-        : { statement_sha256: createHash("sha256").update(statement).digest("hex") }
+        : { statement_sha256: sha256(statement) }
   // JSON leaves no line break in a value: a statement cannot forge a line.
   return `${JSON.stringify({ time: DateTime.formatIso(DateTime.unsafeMake(timeMs)), ...rest, ...told })}\n`
 }
@@ -168,6 +172,9 @@ export const layerFile = ({
         if (keep === 0) await rm(path, { force: true })
       })
 
+      // Not at the top: it takes milliseconds to load, and most servers over stdio write no such log.
+      const { createHash } = yield* Effect.promise(() => import("node:crypto"))
+      const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
       let current: Current | undefined = yield* openFile
       const close = Effect.suspend(() => {
         const file = current?.file
@@ -219,7 +226,7 @@ export const layerFile = ({
       return {
         record: (entry) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            Effect.flatMap(Queue.offer(queue, line(entry, now, statements)), (taken) =>
+            Effect.flatMap(Queue.offer(queue, lineOf(entry, now, statements, sha256)), (taken) =>
               taken ? Effect.void : Metric.increment(lost)
             )
           )

@@ -21,8 +21,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import * as Lru from "./core/Lru.js"
+import type { Seal } from "./internal/seal.js"
 import type { Principal } from "./Principal.js"
 import { CurrentPrincipal } from "./Principal.js"
 import { ToolError } from "./Tool.js"
@@ -91,7 +91,8 @@ export const keysFromText = (text: string): Either.Either<ReadonlyArray<Uint8Arr
     return Either.left(`holds a key that is too short or not base64; ${howToMake}`)
   }
   if (keys.some(repeats)) return Either.left(`holds a key that is easy to guess; ${howToMake}`)
-  return Either.right(keys.map((key) => createHash("sha256").update(`snowguard cursors ${key}`).digest()))
+  // With a word of what it is for: the same text may be the key of something else.
+  return Either.right(keys.map((key) => Buffer.from(`snowguard cursors ${key}`)))
 }
 
 /**
@@ -100,9 +101,6 @@ export const keysFromText = (text: string): Either.Either<ReadonlyArray<Uint8Arr
  */
 export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<Cursors>> =>
   Effect.sync(() => {
-    const given = options.keys ?? []
-    const signing = given[0] ?? randomBytes(32)
-    const accepted = given.length === 0 ? [signing] : given
     const lifeMs = options.lifeMs ?? 3_600_000
     const known = Lru.make<number>({
       maxEntries: options.maxEntries ?? 10_000,
@@ -110,20 +108,22 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
     })
     const keyOf = ({ client, tier }: Principal, queryId: string) => JSON.stringify([client, tier, queryId])
 
-    const signature = (key: Uint8Array, { client, tier }: Principal, payload: string): Buffer =>
-      createHmac("sha256", key)
-        .update(JSON.stringify([client, tier, payload]))
-        .digest()
+    const signed = ({ client, tier }: Principal, payload: string) => JSON.stringify([client, tier, payload])
 
-    const read = (principal: Principal, cursor: string, queryId: string, now: number): number | undefined => {
+    let made: Seal | undefined
+    const seal = Effect.suspend(() =>
+      made === undefined
+        ? Effect.map(
+            Effect.promise(() => import("./internal/seal.js")),
+            ({ make }) => (made ??= make(options.keys ?? []))
+          )
+        : Effect.succeed(made)
+    )
+
+    const read = (seal: Seal, principal: Principal, cursor: string, queryId: string, now: number) => {
       const [payload, mac, ...more] = cursor.split(".")
       if (payload === undefined || mac === undefined || more.length > 0) return undefined
-      const given = Buffer.from(mac, "base64url")
-      const isOf = (key: Uint8Array): boolean => {
-        const expected = signature(key, principal, payload)
-        return given.length === expected.length && timingSafeEqual(given, expected)
-      }
-      if (!accepted.some(isOf)) return undefined
+      if (!seal.holds(signed(principal, payload), mac)) return undefined
       const decoded = decodePayload(Buffer.from(payload, "base64url").toString("utf8"))
       if (Either.isLeft(decoded)) return undefined
       const [id, offset, expires] = decoded.right
@@ -136,16 +136,21 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
           Lru.set(known, keyOf(principal, queryId), now + lifeMs, 1)
         }),
       issue: (queryId, offset) =>
-        Effect.zipWith(CurrentPrincipal, Clock.currentTimeMillis, (principal, now) => {
-          const payload = Buffer.from(JSON.stringify([queryId, offset, now + lifeMs])).toString("base64url")
-          return `${payload}.${signature(signing, principal, payload).toString("base64url")}`
+        Effect.gen(function* () {
+          const principal = yield* CurrentPrincipal
+          const expires = (yield* Clock.currentTimeMillis) + lifeMs
+          const payload = Buffer.from(JSON.stringify([queryId, offset, expires])).toString("base64url")
+          return `${payload}.${(yield* seal).sign(signed(principal, payload))}`
         }),
       open: (queryId, cursor) =>
-        Effect.flatMap(Effect.zip(CurrentPrincipal, Clock.currentTimeMillis), ([principal, now]) => {
-          const expires = Lru.get(known, keyOf(principal, queryId)) ?? 0
-          const offset =
-            cursor === undefined ? (now < expires ? 0 : undefined) : read(principal, cursor, queryId, now)
-          return offset === undefined ? unavailable : Effect.succeed(offset)
+        Effect.gen(function* () {
+          const principal = yield* CurrentPrincipal
+          const now = yield* Clock.currentTimeMillis
+          if (cursor === undefined) {
+            const expires = Lru.get(known, keyOf(principal, queryId)) ?? 0
+            return now < expires ? 0 : yield* unavailable
+          }
+          return read(yield* seal, principal, cursor, queryId, now) ?? (yield* unavailable)
         })
     })
   })

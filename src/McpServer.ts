@@ -121,10 +121,16 @@ export const make = (options: Options) =>
     const toolbox = yield* Toolbox
     const audit = yield* Audit
     const nextReference = yield* RequestId.make
-    const listing: ListToolsResult = { tools: toolbox.tools.map(describe) }
-
-    // Built once: what a schema compiles to is not free.
-    const codecs = new Map(toolbox.tools.map((tool) => [tool.name, codec(tool)]))
+    // Built once, and not before a client asks: what a schema compiles to is not free, and nobody should
+    // wait for it who only says hello.
+    let listing: ListToolsResult | undefined
+    const list = (): ListToolsResult => (listing ??= { tools: toolbox.tools.map(describe) })
+    const codecs = new Map<string, ReturnType<typeof codec>>()
+    const codecOf = (tool: Tool.Any): ReturnType<typeof codec> => {
+      const made = codecs.get(tool.name) ?? codec(tool)
+      codecs.set(tool.name, made)
+      return made
+    }
 
     const run = (
       tool: Tool.Any,
@@ -132,7 +138,7 @@ export const make = (options: Options) =>
       context: Tool.Context,
       tier: string
     ): Effect.Effect<CallToolResult> => {
-      const { decode, encode } = codecs.get(tool.name) ?? codec(tool)
+      const { decode, encode } = codecOf(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
         const problems = ParseResult.ArrayFormatter.formatErrorSync(decoded.left)
@@ -239,7 +245,7 @@ export const make = (options: Options) =>
         // After the server, so that it is finalized before it: answers still find their transport.
         const runner = yield* RequestRunner.make<never>(options.drainMs)
 
-        server.setRequestHandler(ListToolsRequestSchema, () => listing)
+        server.setRequestHandler(ListToolsRequestSchema, list)
         server.setRequestHandler(CallToolRequestSchema, (request, extra) => {
           const tool = toolbox.get(request.params.name)
           if (tool === undefined) {

@@ -95,7 +95,7 @@ describe("the keys of a fleet", () => {
     expect(read(`${made.join("\n")}\n`)).toEqual(made.flatMap(read))
     expect(read(made.join(", "))).toEqual(made.flatMap(read))
     expect(new Set(made.flatMap(read).map((key) => Buffer.from(key).toString("hex"))).size).toBe(3)
-    expect(read(made[0] ?? "")[0]).toHaveLength(32)
+    for (const bytes of made.flatMap(read)) expect(bytes.length).toBeGreaterThanOrEqual(32)
   })
 
   it("are refused when they are short or easy to guess, and are not shown", () => {

@@ -17,8 +17,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { randomBytes } from "node:crypto"
-import { link, mkdir, open, readFile, rm, stat } from "node:fs/promises"
+import { readFileSync, statSync } from "node:fs"
+import { link, mkdir, open, rm } from "node:fs/promises"
 import { join } from "node:path"
 import * as Cursors from "../Cursors.js"
 import * as ServerConfig from "../ServerConfig.js"
@@ -39,16 +39,15 @@ const reasons: { readonly [code: string]: string } = {
 const reasonOf = (cause: unknown): string => reasons[codeOf(cause)] ?? codeOf(cause)
 
 const warnIfExposed = (path: string): Effect.Effect<void> =>
-  Effect.flatMap(
-    Effect.promise(() => stat(path).catch(() => undefined)),
-    (found) =>
-      found !== undefined && process.platform !== "win32" && (found.mode & 0o077) !== 0
-        ? Effect.annotateLogs(
-            Effect.logWarning("others can read the file of the cursors' keys: chmod 600, and change the key"),
-            { path }
-          )
-        : Effect.void
-  )
+  Effect.suspend(() => {
+    const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
+    return process.platform !== "win32" && (mode & 0o077) !== 0
+      ? Effect.annotateLogs(
+          Effect.logWarning("others can read the file of the cursors' keys: chmod 600, and change the key"),
+          { path }
+        )
+      : Effect.void
+  })
 
 const fault = (key: string, message: string) =>
   new ServerConfig.ConfigFaults({ faults: [{ key, source: "file", message }] })
@@ -66,8 +65,8 @@ const configured = ({
     }
     const key = "results.cursor_key_file"
     if (cursorKey !== undefined) return yield* fault(key, "and results.cursor_key are both set; keep one")
-    const text = yield* Effect.tryPromise({
-      try: () => readFile(path, "utf8"),
+    const text = yield* Effect.try({
+      try: () => readFileSync(path, "utf8"),
       catch: (cause) => fault(key, `cannot read ${path}: ${reasonOf(cause)}`)
     })
     const keys = yield* Either.mapLeft(Cursors.keysFromText(text), (problem) =>
@@ -77,15 +76,19 @@ const configured = ({
     return keys
   })
 
-/** The text of the file; made first, by whoever comes first. */
-const readOrMake = async (path: string, directory: string): Promise<string> => {
-  const read = () =>
-    readFile(path, "utf8").catch((cause: unknown) => {
-      if (codeOf(cause) === "ENOENT") return undefined
-      throw cause
-    })
-  const found = await read()
-  if (found !== undefined) return found
+/** The text of the file, if there is one. Without waiting: this is on the way of every start. */
+const read = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8")
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return undefined
+    throw cause
+  }
+}
+
+/** Makes the file, if nobody else does. */
+const make = async (path: string, directory: string): Promise<void> => {
+  const { randomBytes } = await import("node:crypto")
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const aside = `${path}.${randomBytes(6).toString("hex")}.new`
   try {
@@ -102,7 +105,18 @@ const readOrMake = async (path: string, directory: string): Promise<string> => {
   } finally {
     await rm(aside, { force: true })
   }
-  return readFile(path, "utf8")
+}
+
+const readOrMake = (path: string, directory: string): Effect.Effect<string, string> => {
+  const found = Effect.try({ try: () => read(path), catch: reasonOf })
+  return Effect.flatMap(found, (text) =>
+    text !== undefined
+      ? Effect.succeed(text)
+      : Effect.zipRight(
+          Effect.tryPromise({ try: () => make(path, directory), catch: reasonOf }),
+          Effect.map(found, (made) => made ?? "")
+        )
+  )
 }
 
 /**
@@ -113,7 +127,7 @@ const readOrMake = async (path: string, directory: string): Promise<string> => {
  */
 export const inDirectory = (directory: string): Effect.Effect<Keys | undefined> => {
   const path = join(directory, "cursor.key")
-  return Effect.tryPromise({ try: () => readOrMake(path, directory), catch: reasonOf }).pipe(
+  return readOrMake(path, directory).pipe(
     Effect.flatMap(Cursors.keysFromText),
     Effect.zipLeft(warnIfExposed(path)),
     Effect.catchAll((problem) =>
