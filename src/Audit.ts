@@ -18,8 +18,10 @@ import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type { FileHandle } from "node:fs/promises"
-import { mkdir, open, rename, rm } from "node:fs/promises"
+import { open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
+import * as Directories from "./internal/directories.js"
+import { codeOf, reasonOf } from "./internal/fileReasons.js"
 
 /**
  * @since 0.1.0
@@ -106,9 +108,6 @@ const QUEUE = 10_000
 /** Lines written at once. */
 const BATCH = 1_000
 
-const codeOf = (cause: unknown): string =>
-  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
-
 /** Characters of a statement that are written: what waits for the disk is bounded by lines. */
 const MAX_TEXT = 16_384
 
@@ -153,10 +152,10 @@ export const layerFile = ({
       const io = <A>(what: string, run: () => Promise<A>) =>
         Effect.tryPromise({
           try: run,
-          catch: (cause) => new AuditError({ path, description: `cannot ${what}: ${codeOf(cause)}` })
+          catch: (cause) => new AuditError({ path, description: `cannot ${what}: ${reasonOf(cause)}` })
         })
       const openFile = io("be opened", async (): Promise<Current> => {
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+        Directories.make(dirname(path))
         const file = await open(path, "a", 0o600)
         return { file, size: (await file.stat()).size }
       })

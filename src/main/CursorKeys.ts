@@ -18,25 +18,14 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { readFileSync, statSync } from "node:fs"
-import { link, mkdir, open, rm } from "node:fs/promises"
+import { link, open, rm } from "node:fs/promises"
 import { join } from "node:path"
 import * as Cursors from "../Cursors.js"
+import * as Directories from "../internal/directories.js"
+import { codeOf, reasonOf } from "../internal/fileReasons.js"
 import * as ServerConfig from "../ServerConfig.js"
 
 type Keys = ReadonlyArray<Uint8Array>
-
-const codeOf = (cause: unknown): string =>
-  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
-
-const reasons: { readonly [code: string]: string } = {
-  ENOENT: "there is no such file",
-  EISDIR: "it is a directory",
-  EACCES: "permission denied",
-  EROFS: "the file system is read-only",
-  ENOSPC: "the disk is full"
-}
-
-const reasonOf = (cause: unknown): string => reasons[codeOf(cause)] ?? codeOf(cause)
 
 const warnIfExposed = (path: string): Effect.Effect<void> =>
   Effect.suspend(() => {
@@ -89,7 +78,7 @@ const read = (path: string): string | undefined => {
 /** Makes the file, if nobody else does. */
 const make = async (path: string, directory: string): Promise<void> => {
   const { randomBytes } = await import("node:crypto")
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  Directories.make(directory)
   const aside = `${path}.${randomBytes(6).toString("hex")}.new`
   try {
     const file = await open(aside, "wx", 0o600)
@@ -128,14 +117,14 @@ const readOrMake = (path: string, directory: string): Effect.Effect<string, stri
 export const inDirectory = (directory: string): Effect.Effect<Keys | undefined> => {
   const path = join(directory, "cursor.key")
   return readOrMake(path, directory).pipe(
-    Effect.flatMap(Cursors.keysFromText),
+    Effect.flatMap((text) =>
+      Either.mapLeft(Cursors.keysFromText(text), (problem) => `${problem}, or remove it: a new one is made`)
+    ),
     Effect.zipLeft(warnIfExposed(path)),
     Effect.catchAll((problem) =>
       Effect.as(
         Effect.annotateLogs(
-          Effect.logWarning(
-            "cursors are of this process alone: the file of their key cannot be used; remove it, and a new one is made"
-          ),
+          Effect.logWarning("cursors are of this process alone: the file of their key cannot be used"),
           { path, problem }
         ),
         undefined
