@@ -103,7 +103,9 @@ describe("servers with the quotas in a file", () => {
       writeFileSync(file, "")
       const { cursors, log } = yield* start({}, join(file, "state"))
       expect(yield* reads(cursors, cursors)).toBe(true)
-      expect(log).toEqual([expect.stringMatching(/^WARN cursors are of this process alone.*a part of the path is a file/)])
+      expect(log).toEqual([
+        expect.stringMatching(/^WARN cursors are of this process alone.*a part of the path is a file/)
+      ])
     })
   )
 
