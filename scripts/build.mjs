@@ -63,8 +63,9 @@ const buildBinary = async () => {
     ),
     logLevel: "warning"
   })
-  // The shebang is the launcher's.
-  const code = outputFiles[0].text.replace(/^#!.*\n/, "")
+  // The shebang is the launcher's, and so is the call of this function.
+  const body = outputFiles[0].text.replace(/^#!.*\n/, "")
+  const code = `(function(exports,require,module,__filename,__dirname){${body}\n})`
   // V8 matches a cache to its source by length alone, so the two are matched by name here.
   const name = `snowguard-${createHash("sha256").update(code).digest("hex").slice(0, 12)}`
   writeFileSync(`${out}/bundle/${name}.cjs`, code)

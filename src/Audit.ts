@@ -17,10 +17,11 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import { createHash } from "node:crypto"
 import type { FileHandle } from "node:fs/promises"
-import { mkdir, open, rename, rm } from "node:fs/promises"
+import { open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
+import * as Directories from "./internal/directories.js"
+import { codeOf, reasonOf } from "./internal/fileReasons.js"
 
 /**
  * @since 0.1.0
@@ -107,22 +108,24 @@ const QUEUE = 10_000
 /** Lines written at once. */
 const BATCH = 1_000
 
-const codeOf = (cause: unknown): string =>
-  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
-
 /** Characters of a statement that are written: what waits for the disk is bounded by lines. */
 const MAX_TEXT = 16_384
 
 const cut = (text: string): string => (text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`)
 
-const line = (entry: Entry, timeMs: number, statements: FileOptions["statements"]): string => {
+const lineOf = (
+  entry: Entry,
+  timeMs: number,
+  statements: FileOptions["statements"],
+  sha256: (text: string) => string
+): string => {
   const { statement, ...rest } = entry
   const told =
     statement === undefined || statements === "none"
       ? {}
       : statements === "text"
         ? { statement: cut(statement) }
-        : { statement_sha256: createHash("sha256").update(statement).digest("hex") }
+        : { statement_sha256: sha256(statement) }
   // JSON leaves no line break in a value: a statement cannot forge a line.
   return `${JSON.stringify({ time: DateTime.formatIso(DateTime.unsafeMake(timeMs)), ...rest, ...told })}\n`
 }
@@ -149,10 +152,10 @@ export const layerFile = ({
       const io = <A>(what: string, run: () => Promise<A>) =>
         Effect.tryPromise({
           try: run,
-          catch: (cause) => new AuditError({ path, description: `cannot ${what}: ${codeOf(cause)}` })
+          catch: (cause) => new AuditError({ path, description: `cannot ${what}: ${reasonOf(cause)}` })
         })
       const openFile = io("be opened", async (): Promise<Current> => {
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+        Directories.make(dirname(path))
         const file = await open(path, "a", 0o600)
         return { file, size: (await file.stat()).size }
       })
@@ -168,6 +171,9 @@ export const layerFile = ({
         if (keep === 0) await rm(path, { force: true })
       })
 
+      // Not at the top: it takes milliseconds to load, and most servers over stdio write no such log.
+      const { createHash } = yield* Effect.promise(() => import("node:crypto"))
+      const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
       let current: Current | undefined = yield* openFile
       const close = Effect.suspend(() => {
         const file = current?.file
@@ -219,7 +225,7 @@ export const layerFile = ({
       return {
         record: (entry) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            Effect.flatMap(Queue.offer(queue, line(entry, now, statements)), (taken) =>
+            Effect.flatMap(Queue.offer(queue, lineOf(entry, now, statements, sha256)), (taken) =>
               taken ? Effect.void : Metric.increment(lost)
             )
           )

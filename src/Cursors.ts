@@ -9,7 +9,8 @@
  *
  * Invariants
  * 1. Unknown, foreign, forged and expired cursors are refused with the same words.
- * 2. A cursor outlives the memory of the process: servers that share a key read each other's.
+ * 2. A cursor outlives the memory of the process: servers that share a key read each other's. Whether the
+ *    rows are still to be had is the warehouse's affair.
  * 3. What is remembered is bounded in number and in time.
  *
  * @since 0.1.0
@@ -20,8 +21,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import * as Lru from "./core/Lru.js"
+import type { Seal } from "./internal/seal.js"
 import type { Principal } from "./Principal.js"
 import { CurrentPrincipal } from "./Principal.js"
 import { ToolError } from "./Tool.js"
@@ -31,8 +32,11 @@ import { ToolError } from "./Tool.js"
  * @category models
  */
 export interface Options {
-  /** Signs the cursors; at least 32 bytes. Random, and so of this process alone, when absent. */
-  readonly key?: Uint8Array | undefined
+  /**
+   * Of at least 32 bytes each: the first signs, each is believed. A random one, and so of this process
+   * alone, when absent or empty.
+   */
+  readonly keys?: ReadonlyArray<Uint8Array> | undefined
   /** Milliseconds after which a cursor is of no use. Default 3,600,000. */
   readonly lifeMs?: number | undefined
   /** Results that are opened by their id alone, over all clients. Default 10,000. */
@@ -65,13 +69,38 @@ const unavailable = new ToolError({
   retryable: false
 })
 
+/** Hardly any four characters of a random text stand in it twice; those of `changeme-changeme` do. */
+const repeats = (key: string): boolean => {
+  const parts = new Set(Array.from({ length: key.length - 3 }, (_, at) => key.slice(at, at + 4)))
+  return parts.size < (key.length - 3) * 0.75
+}
+
+const howToMake = "make one with: openssl rand -base64 32"
+
+/**
+ * The keys in a text: base64 or hexadecimal, 43 characters or more each, separated by commas or white
+ * space. Left: what is wrong with it, without a word of it.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const keysFromText = (text: string): Either.Either<ReadonlyArray<Uint8Array>, string> => {
+  const keys = text.split(/[\s,]+/).filter((key) => key !== "")
+  if (keys.length === 0) return Either.left(`holds no key; ${howToMake}`)
+  if (!keys.every((key) => /^[\w+/=-]{43,512}$/.test(key))) {
+    return Either.left(`holds a key that is too short or not base64; ${howToMake}`)
+  }
+  if (keys.some(repeats)) return Either.left(`holds a key that is easy to guess; ${howToMake}`)
+  // With a word of what it is for: the same text may be the key of something else.
+  return Either.right(keys.map((key) => Buffer.from(`snowguard cursors ${key}`)))
+}
+
 /**
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<Cursors>> =>
   Effect.sync(() => {
-    const key = options.key ?? randomBytes(32)
     const lifeMs = options.lifeMs ?? 3_600_000
     const known = Lru.make<number>({
       maxEntries: options.maxEntries ?? 10_000,
@@ -79,17 +108,22 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
     })
     const keyOf = ({ client, tier }: Principal, queryId: string) => JSON.stringify([client, tier, queryId])
 
-    const signature = ({ client, tier }: Principal, payload: string): Buffer =>
-      createHmac("sha256", key)
-        .update(JSON.stringify([client, tier, payload]))
-        .digest()
+    const signed = ({ client, tier }: Principal, payload: string) => JSON.stringify([client, tier, payload])
 
-    const read = (principal: Principal, cursor: string, queryId: string, now: number): number | undefined => {
+    let made: Seal | undefined
+    const seal = Effect.suspend(() =>
+      made === undefined
+        ? Effect.map(
+            Effect.promise(() => import("./internal/seal.js")),
+            ({ make }) => (made ??= make(options.keys ?? []))
+          )
+        : Effect.succeed(made)
+    )
+
+    const read = (seal: Seal, principal: Principal, cursor: string, queryId: string, now: number) => {
       const [payload, mac, ...more] = cursor.split(".")
       if (payload === undefined || mac === undefined || more.length > 0) return undefined
-      const given = Buffer.from(mac, "base64url")
-      const expected = signature(principal, payload)
-      if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined
+      if (!seal.holds(signed(principal, payload), mac)) return undefined
       const decoded = decodePayload(Buffer.from(payload, "base64url").toString("utf8"))
       if (Either.isLeft(decoded)) return undefined
       const [id, offset, expires] = decoded.right
@@ -102,16 +136,21 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
           Lru.set(known, keyOf(principal, queryId), now + lifeMs, 1)
         }),
       issue: (queryId, offset) =>
-        Effect.zipWith(CurrentPrincipal, Clock.currentTimeMillis, (principal, now) => {
-          const payload = Buffer.from(JSON.stringify([queryId, offset, now + lifeMs])).toString("base64url")
-          return `${payload}.${signature(principal, payload).toString("base64url")}`
+        Effect.gen(function* () {
+          const principal = yield* CurrentPrincipal
+          const expires = (yield* Clock.currentTimeMillis) + lifeMs
+          const payload = Buffer.from(JSON.stringify([queryId, offset, expires])).toString("base64url")
+          return `${payload}.${(yield* seal).sign(signed(principal, payload))}`
         }),
       open: (queryId, cursor) =>
-        Effect.flatMap(Effect.zip(CurrentPrincipal, Clock.currentTimeMillis), ([principal, now]) => {
-          const expires = Lru.get(known, keyOf(principal, queryId)) ?? 0
-          const offset =
-            cursor === undefined ? (now < expires ? 0 : undefined) : read(principal, cursor, queryId, now)
-          return offset === undefined ? unavailable : Effect.succeed(offset)
+        Effect.gen(function* () {
+          const principal = yield* CurrentPrincipal
+          const now = yield* Clock.currentTimeMillis
+          if (cursor === undefined) {
+            const expires = Lru.get(known, keyOf(principal, queryId)) ?? 0
+            return now < expires ? 0 : yield* unavailable
+          }
+          return read(yield* seal, principal, cursor, queryId, now) ?? (yield* unavailable)
         })
     })
   })

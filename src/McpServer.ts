@@ -123,10 +123,16 @@ export const make = (options: Options) =>
     const audit = yield* Audit
     const nextReference = yield* RequestId.make
     const log = yield* RefusalLog.make
-    const listing: ListToolsResult = { tools: toolbox.tools.map(describe) }
-
-    // Built once: what a schema compiles to is not free.
-    const codecs = new Map(toolbox.tools.map((tool) => [tool.name, ToolCodec.make(tool)]))
+    // Built once, and not before a client asks: what a schema compiles to is not free, and nobody should
+    // wait for it who only says hello.
+    let listing: ListToolsResult | undefined
+    const list = (): ListToolsResult => (listing ??= { tools: toolbox.tools.map(describe) })
+    const codecs = new Map<string, ReturnType<typeof ToolCodec.make>>()
+    const codecOf = (tool: Tool.Any): ReturnType<typeof ToolCodec.make> => {
+      const made = codecs.get(tool.name) ?? ToolCodec.make(tool)
+      codecs.set(tool.name, made)
+      return made
+    }
 
     const run = (
       tool: Tool.Any,
@@ -134,7 +140,7 @@ export const make = (options: Options) =>
       context: Tool.Context,
       { client, tier }: Principal
     ): Effect.Effect<CallToolResult> => {
-      const { decode, encode } = codecs.get(tool.name) ?? ToolCodec.make(tool)
+      const { decode, encode } = codecOf(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
         return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, decoded.left)))
@@ -245,7 +251,7 @@ export const make = (options: Options) =>
         // After the server, so that it is finalized before it: answers still find their transport.
         const runner = yield* RequestRunner.make<never>(options.drainMs)
 
-        server.setRequestHandler(ListToolsRequestSchema, () => listing)
+        server.setRequestHandler(ListToolsRequestSchema, list)
         server.setRequestHandler(CallToolRequestSchema, (request, extra) => {
           const tool = toolbox.get(request.params.name)
           if (tool === undefined) {

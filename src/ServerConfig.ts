@@ -19,6 +19,7 @@ import type { Input, Origin } from "./config/Resolve.js"
 import { resolve } from "./config/Resolve.js"
 import type { Settings } from "./config/Settings.js"
 import { table } from "./config/Settings.js"
+import { codeOf, reasonOf } from "./internal/fileReasons.js"
 
 export type { BreakerOptions } from "./config/Options.js"
 export {
@@ -134,15 +135,6 @@ const namedFile = (options: LoadOptions, env: NonNullable<LoadOptions["env"]>): 
   return path === undefined ? { path: defaultPath } : { path, by: { key: "SNOWGUARD_CONFIG", source: "env" } }
 }
 
-const errorCode = (error: unknown): string =>
-  typeof error === "object" && error !== null && "code" in error ? String(error.code) : "unknown error"
-
-const reasons: { readonly [code: string]: string } = {
-  ENOENT: "there is no such file",
-  EISDIR: "it is a directory",
-  EACCES: "permission denied"
-}
-
 const parse = (path: string, text: string): Effect.Effect<Document, Fault> =>
   // Loaded only when there is something to parse: it is on the way of every start over stdio.
   Effect.flatMap(
@@ -174,13 +166,13 @@ const readDocument = Effect.fnUntraced(function* (
       message: 'expected the path of a configuration file, got ""'
     })
   }
-  const text = yield* Effect.tryPromise({ try: () => read(file.path), catch: errorCode }).pipe(
-    Effect.catchAll((code) =>
-      code === "ENOENT" && file.by === undefined
+  const text = yield* Effect.tryPromise({ try: () => read(file.path), catch: (cause) => cause }).pipe(
+    Effect.catchAll((cause) =>
+      codeOf(cause) === "ENOENT" && file.by === undefined
         ? Effect.succeed(undefined)
         : Effect.fail<Fault>({
             ...(file.by ?? { key: file.path, source: "file" }),
-            message: `cannot read ${file.path}: ${reasons[code] ?? code}`
+            message: `cannot read ${file.path}: ${reasonOf(cause)}`
           })
     )
   )

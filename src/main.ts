@@ -13,7 +13,6 @@ import * as Audit from "./Audit.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
-import * as Cursors from "./Cursors.js"
 import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as LazyOtlp from "./internal/lazyOtlp.js"
@@ -22,6 +21,7 @@ import * as QuotaSignal from "./internal/quotaSignal.js"
 import { startFaults } from "./internal/startFaults.js"
 import { stateDir } from "./internal/stateDir.js"
 import * as LoopGuard from "./LoopGuard.js"
+import * as CursorKeys from "./main/CursorKeys.js"
 import * as Fleet from "./main/Fleet.js"
 import * as McpServer from "./McpServer.js"
 import * as Principal from "./Principal.js"
@@ -142,14 +142,14 @@ const services = (settings: ServerConfig.Settings, directory: string) => {
     pace(settings),
     ResultCache.layer(ServerConfig.cacheOptions(settings)),
     Quota.layer(ServerConfig.quotaOptions(settings)),
-    CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
-    Cursors.layer()
+    CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
   )
   return LoopGuard.layer().pipe(
     Layer.provideMerge(Guard.layer(ServerConfig.guardOptions(settings))),
     Layer.provideMerge(QuotaSignal.layer),
     // The settings were checked when they were read: options that a service refuses are a defect.
     Layer.provideMerge(Layer.orDie(guards)),
+    Layer.provideMerge(CursorKeys.layer(settings, directory)),
     Layer.provideMerge(Fleet.layer(settings, directory)),
     Layer.provideMerge(warehouse(settings))
   )

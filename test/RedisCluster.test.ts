@@ -7,16 +7,8 @@ import * as RedisStore from "../src/QuotaStore/Redis.js"
 import * as RedisLimiter from "../src/RateLimiter/Redis.js"
 import * as Redis from "../src/Redis.js"
 import { contract } from "./QuotaStore.contract.js"
+import { charge, DAY } from "./utils/charges.js"
 import * as TestRedis from "./utils/redis.js"
-
-const DAY = 86_400_000
-const charge = (key: string, overrides: Partial<QuotaStore.Charge> = {}): QuotaStore.Charge => ({
-  key,
-  quota: "requests_per_hour",
-  limit: 10,
-  amount: 1,
-  ...overrides
-})
 
 describe.runIf(TestRedis.available())("redis cluster", () => {
   let prefixes = 0

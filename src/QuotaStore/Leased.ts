@@ -21,12 +21,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Lease from "../core/Lease.js"
 import * as QuotaWindow from "../core/QuotaWindow.js"
-import type { Actual, Charge, Decision, QuotaName, QuotaStoreError } from "../QuotaStore.js"
+import type { Charge, Decision, QuotaName, QuotaStoreError } from "../QuotaStore.js"
 import { QuotaStore } from "../QuotaStore.js"
+import * as Mixed from "./leased/Mixed.js"
+import * as Reports from "./leased/Reports.js"
 
 /**
  * @since 0.1.0
@@ -69,40 +70,14 @@ export const make = (
     const state = Lease.make<QuotaName>(unique, windows)
     const scope = yield* Effect.scope
     const now = Clock.currentTimeMillis
-    let debts = 0
-
-    const tell = ({ actual, id }: Lease.Closing<QuotaName>): Effect.Effect<void, QuotaStoreError> =>
-      Effect.suspend(() => {
-        debts += id === undefined ? 1 : 0
-        const told = id ?? `${unique}debt-${debts}`
-        return shared.settle(told, actual)
-      })
-
-    const untold = new Set<Lease.Closing<QuotaName>>()
-    const later = Schedule.union(Schedule.exponential("200 millis"), Schedule.spaced("10 seconds"))
-    /** What the shared store has to know. What it cannot be told now it is told later. */
-    const report: Effect.Effect<void> = Effect.suspend(() =>
-      Effect.forEach(
-        Lease.drain(state),
-        (closing) =>
-          Effect.catchAll(tell(closing), () => {
-            untold.add(closing)
-            const told = Effect.sync(() => untold.delete(closing))
-            return Effect.forkIn(
-              Effect.zipRight(Effect.ignore(Effect.retry(tell(closing), later)), told),
-              scope
-            )
-          }),
-        { discard: true }
-      )
-    )
+    const reports = yield* Reports.make({ shared, state, unique })
 
     /** One step on the leases, and what follows from it for the shared store. */
     const step = <A>(f: (now: number) => A): Effect.Effect<A> =>
       Effect.uninterruptible(
         Effect.flatMap(now, (at) => {
           const result = f(at)
-          return state.closings.length === 0 ? Effect.succeed(result) : Effect.as(report, result)
+          return state.closings.length === 0 ? Effect.succeed(result) : Effect.as(reports.send, result)
         })
       )
 
@@ -215,103 +190,29 @@ export const make = (
         refused.limit
     })
 
-    /** Charges of both kinds: first those on leases, since that can be undone without a trip. */
-    const both = (
-      charges: ReadonlyArray<Charge>,
-      ttlMs: number | undefined
-    ): Effect.Effect<Decision, QuotaStoreError> => {
-      const own = charges.filter(({ key }) => leases(key))
-      const others = charges.filter(({ key }) => !leases(key))
-      const ask = (direct: ReadonlyArray<Charge>) =>
-        ttlMs === undefined ? shared.check(direct) : shared.reserve(direct, ttlMs)
-      if (own.length === 0) return ask(others)
-      if (others.length === 0) return decide(own, ttlMs)
-      return Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(decide(own, ttlMs)), (first) => {
-          if (first._tag === "Refused") {
-            // Which of all that are in the way takes longest to clear?
-            const index = (refused: Refused) =>
-              charges.findIndex(({ key, quota }) => key === refused.key && quota === refused.quota)
-            return Effect.map(restore(shared.check(others)), (second) =>
-              second._tag === "Refused" &&
-              (second.resetAt > first.resetAt ||
-                (second.resetAt === first.resetAt && index(second) < index(first)))
-                ? second
-                : first
-            )
-          }
-          const undo =
-            ttlMs === undefined ? Effect.void : Effect.ignore(finishOne("release", first.reservation, []))
-          return Effect.flatMap(
-            Effect.onError(restore(ask(others)), () => undo),
-            (second) => {
-              if (second._tag === "Refused") return Effect.as(undo, second)
-              const usage = charges.flatMap(
-                ({ key, quota }) =>
-                  [...first.usage, ...second.usage].find(
-                    (seen) => seen.key === key && seen.quota === quota
-                  ) ?? []
-              )
-              const reservation = ttlMs === undefined ? "" : `${first.reservation} ${second.reservation}`
-              return Effect.succeed<Decision>({ _tag: "Granted", reservation, usage })
-            }
-          )
-        })
-      )
-    }
-
-    const finishOne = (
-      operation: "submitted" | "settle" | "release",
-      id: string,
-      actual: ReadonlyArray<Actual>
-    ): Effect.Effect<void, QuotaStoreError> => {
-      if (!Lease.isOwn(state, id)) {
-        return operation === "settle" ? shared.settle(id, actual) : shared[operation](id)
-      }
-      return step((at) =>
-        operation === "settle" ? Lease.settle(state, at, id, actual) : Lease[operation](state, at, id)
-      )
-    }
-
-    const finish = (
-      operation: "submitted" | "settle" | "release",
-      id: string,
-      actual: ReadonlyArray<Actual>
-    ): Effect.Effect<void, QuotaStoreError> => {
-      const [first = "", second] = Lease.isOwn(state, id) || id.includes(" ") ? id.split(" ") : [id]
-      return second === undefined
-        ? finishOne(operation, first, actual)
-        : Effect.zipRight(
-            finishOne(
-              operation,
-              first,
-              actual.filter(({ key }) => leases(key))
-            ),
-            finishOne(
-              operation,
-              second,
-              actual.filter(({ key }) => !leases(key))
-            )
-          )
-    }
+    const mixed = Mixed.make(shared, {
+      leases,
+      decide,
+      isOwn: (id) => Lease.isOwn(state, id),
+      finish: (operation, id, actual) =>
+        step((at) =>
+          operation === "settle" ? Lease.settle(state, at, id, actual) : Lease[operation](state, at, id)
+        )
+    })
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         Lease.close(state, yield* now)
-        const left = [...untold, ...Lease.drain(state)]
-        yield* Effect.forEach(left, (closing) => Effect.ignore(tell(closing)), {
-          concurrency: 32,
-          discard: true
-        })
+        yield* reports.flush
       }).pipe(Effect.timeoutOption("2 seconds"))
     )
 
     return QuotaStore.of({
-      reserve: both,
-      check: (charges) => both(charges, undefined),
-      submitted: (id) => finish("submitted", id, []),
-      settle: (id, actual) => finish("settle", id, actual),
-      release: (id) => finish("release", id, []),
+      reserve: mixed.decide,
+      check: (charges) => mixed.decide(charges, undefined),
+      submitted: (id) => mixed.finish("submitted", id, []),
+      settle: (id, actual) => mixed.finish("settle", id, actual),
+      release: (id) => mixed.finish("release", id, []),
       usage: (key) =>
         Effect.flatMap(shared.usage(key), (usage) =>
           step((at) => usage.map((own) => Lease.corrected(state, at, own)))

@@ -36,7 +36,7 @@ import * as ShareModel from "../core/QuotaShareModel.js"
 import type * as QuotaWindow from "../core/QuotaWindow.js"
 import type { Charge, Decision, OutagePolicy, QuotaName } from "../QuotaStore.js"
 import { QuotaStore, QuotaStoreError, StoreHealth } from "../QuotaStore.js"
-import * as Telemetry from "../Telemetry.js"
+import * as Local from "./outage/Local.js"
 import * as Outbox from "./outage/Outbox.js"
 import * as Recovery from "./outage/Recovery.js"
 import * as Watch from "./outage/Watch.js"
@@ -127,47 +127,7 @@ export const make = (
     })
     yield* Effect.forkScoped(recovery.run)
 
-    const refused = (operation: string, why: string, now: number) =>
-      Effect.suspend(() => {
-        Telemetry.recordStoreOutage("closed")
-        return Effect.fail(
-          new QuotaStoreError({
-            operation,
-            description: `${why} (${watch.health().reason ?? "the store does not answer"})`,
-            retryAfterMs: Math.max(1, watch.nextProbeAt - now)
-          })
-        )
-      })
-
-    const policyOf = (charges: ReadonlyArray<Charge>): OutagePolicy =>
-      charges.every(({ onOutage = policy }) => onOutage === "share") ? "share" : "closed"
-
-    const decideLocally = (
-      operation: string,
-      charges: ReadonlyArray<Charge>,
-      decide: (now: number) => QuotaShare.Outcome<QuotaName>
-    ): Effect.Effect<Decision, QuotaStoreError> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        if (policyOf(charges) === "closed") {
-          return refused(
-            operation,
-            "the quota store is out of reach, and nothing is admitted without it",
-            now
-          )
-        }
-        const outcome = decide(now)
-        if (outcome._tag === "Closed") {
-          return refused(
-            operation,
-            outcome.known
-              ? `the quota store is out of reach, and this server's share of ${outcome.quota} is used up`
-              : `the quota store is out of reach, and what is left of ${outcome.quota} is not known`,
-            now
-          )
-        }
-        Telemetry.recordStoreOutage(outcome._tag === "Granted" ? "admitted" : "exceeded")
-        return Effect.succeed(outcome)
-      })
+    const decideLocally = Local.make(watch, policy)
 
     /** Asks the store; when that fails, or is known to, decides without it. */
     const decide = (

@@ -9,11 +9,9 @@
  * @since 0.1.0
  */
 import * as Functions from "../sql/Functions.js"
-import { someMacro } from "../sql/MacroCosts.js"
-import type { MacroCost } from "../sql/MacroCosts.js"
 import type { Rejection } from "../sql/Statement.js"
-import { refused } from "./duckDbObjects.js"
-import { isTree, list, literal, spelled, text } from "./duckDbTree.js"
+import * as Names from "./duckDbNames.js"
+import { isTree, list, literal, locationOf, text } from "./duckDbTree.js"
 import type { Tree } from "./duckDbTree.js"
 
 /** A refusal whose position is a byte offset into the parsed text. */
@@ -21,26 +19,12 @@ export interface Problem extends Omit<Rejection, "position"> {
   readonly location?: number | undefined
 }
 
-/** A table that a statement names; the offset counts bytes of the parsed text. */
-export interface Reference {
-  readonly parts: ReadonlyArray<string>
-  readonly location: number | undefined
-}
-
 export interface Findings {
   readonly problem: Problem | undefined
   readonly tables: ReadonlyArray<string>
   readonly functions: ReadonlyArray<string>
-  readonly references: ReadonlyArray<Reference>
+  readonly references: ReadonlyArray<Names.Reference>
   readonly ctes: ReadonlyArray<string>
-}
-
-export interface Allowed {
-  /** Names in upper case: `F`, or `DB.SCH.F` for a qualified one. */
-  readonly functions: ReadonlySet<string>
-  /** Macros of the warehouse, in upper case; they come before DuckDB's functions of the same name. */
-  readonly macros: ReadonlyMap<string, MacroCost>
-  readonly nearest: (name: string, kind: "scalar" | "table") => ReadonlyArray<string>
 }
 
 const maxDepth = 150
@@ -55,7 +39,6 @@ const maxAliasChain = 40
 const maxWindows = 250
 /** How often the binder repeats what stands inside. */
 const repeats = { LAMBDA: 2, BETWEEN: 3 }
-const notMacro: MacroCost = { own: 1, times: 1 }
 
 const expressions = new Set(
   (
@@ -78,12 +61,6 @@ interface Scope {
   readonly aliases: Map<string, { readonly cost: number; readonly chain: number }>
 }
 
-/** An unknown location is written as the largest unsigned integer. */
-const locationOf = (at: Tree | undefined): number | undefined => {
-  const location = at?.["query_location"]
-  return typeof location === "number" && location < 1e9 ? location : undefined
-}
-
 const child = (outer: Scope | undefined): Scope => ({ outer, ctes: new Set(), aliases: new Map() })
 
 /**
@@ -92,10 +69,7 @@ const child = (outer: Scope | undefined): Scope => ({ outer, ctes: new Set(), al
  * @since 0.1.0
  * @category checks
  */
-export const inspect = (statement: unknown, allowed: Allowed): Findings => {
-  const tables = new Set<string>()
-  const functions = new Set<string>()
-  const references: Array<Reference> = []
+export const inspect = (statement: unknown, allowed: Names.Allowed): Findings => {
   const cteNames: Array<string> = []
   let problem: Problem | undefined
   let joins = 0
@@ -103,49 +77,18 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
   let aliasNodes = 0
   let chain = 0
 
-  const fail = (code: Problem["code"], reason: string, at?: Tree, hint?: string): void => {
+  const fail: Names.Fail = (code, reason, at, hint) => {
     problem ??= { code, reason, location: locationOf(at), hint }
   }
+  const names = Names.make(allowed, fail)
 
-  /** What the call costs, once it is known to be allowed. */
-  const checkFunction = (tree: Tree, kind: "scalar" | "table"): MacroCost => {
-    const name = text(tree["function_name"])
-    const qualifiers = [text(tree["catalog"]), text(tree["schema"])].filter(
-      (part) => part !== "" && part !== "main"
-    )
-    if (tree["is_operator"] !== true) functions.add(name)
-    const verdict = kind === "table" ? Functions.tableInDuckDb(name) : Functions.scalarInDuckDb(name)
-    const macro = allowed.macros.get(name.toUpperCase())
-    if (macro !== undefined && verdict !== "never") return macro
-    if (verdict === "native") return notMacro
-    const full = [...qualifiers, name].join(".").toUpperCase()
-    if (verdict === "macro" || (verdict === "unknown" && allowed.functions.has(full))) return someMacro
-    const near = verdict === "unknown" ? allowed.nearest(name, kind) : []
-    fail(
-      "FUNCTION_NOT_ALLOWED",
-      `the function ${full} is not allowed` +
-        (near.length === 0 ? "" : `; allowed and similar: ${near.join(", ")}`),
-      tree,
-      verdict === "never"
-        ? "it can change state or run text as SQL, so it cannot be allowed"
-        : `an operator can allow it by adding ${full} to the allowed functions`
-    )
-    return notMacro
-  }
-
-  const checkTable = (tree: Tree, scope: Scope): void => {
-    const parts = [tree["catalog_name"], tree["schema_name"], tree["table_name"]]
-      .map(text)
-      .filter((p) => p !== "")
-    const reason = refused(parts)
-    if (reason !== undefined) fail("OBJECT_NOT_ALLOWED", reason, tree)
-    const name = (parts[0] ?? "").toLowerCase()
-    if (parts.length === 1) {
-      for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) if (at.ctes.has(name)) return
+  const isCte =
+    (scope: Scope) =>
+    (name: string): boolean => {
+      for (let at: Scope | undefined = scope; at !== undefined; at = at.outer)
+        if (at.ctes.has(name)) return true
+      return false
     }
-    tables.add(spelled(parts))
-    references.push({ parts, location: locationOf(tree) })
-  }
 
   const checkPivot = (tree: Tree): void => {
     let columns = Math.max(list(tree["aggregates"]).length, 1)
@@ -227,7 +170,7 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
         return columnCost(tree, scope)
       case "FUNCTION":
       case "WINDOW": {
-        const macro = checkFunction(tree, "scalar")
+        const macro = names.call(tree, "scalar")
         windows += kind === "WINDOW" ? 1 : 0
         if (windows > maxWindows) fail("TOO_LARGE", `more than ${maxWindows} window functions`)
         const grows = Functions.growth(text(tree["function_name"]), list(tree["children"]).map(literal))
@@ -270,13 +213,13 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
       case "CTE_NODE":
         return query(value, scope, depth + 1)
       case "BASE_TABLE":
-        checkTable(value, scope)
+        names.table(value, isCte(scope))
         break
       case "TABLE_FUNCTION": {
         const call = value["function"]
         if (!isTree(call)) fail("NOT_A_READ", "a table function without a name", value)
         else {
-          const macro = checkFunction(call, "table")
+          const macro = names.call(call, "table")
           const rest = Object.keys(value).filter((key) => key !== "function")
           const parts = [...Object.values(call), ...rest.map((key) => value[key])]
           return macro.own + sum(parts, scope, depth + 1) * macro.times
@@ -299,5 +242,6 @@ export const inspect = (statement: unknown, allowed: Allowed): Findings => {
 
   const cost = walk(statement, child(undefined), 0)
   if (cost > maxNodes) fail("TOO_LARGE", "the statement is too large; split it")
+  const { functions, references, tables } = names
   return { problem, tables: [...tables], functions: [...functions], references, ctes: cteNames }
 }

@@ -9,7 +9,8 @@ import type { Policy } from "../ReadOnly.js"
 import type { Token } from "../sql/Lexer.js"
 import * as ObjectRules from "../sql/ObjectRules.js"
 import type { Rejection } from "../sql/Statement.js"
-import type { Problem, Reference } from "./duckDbAst.js"
+import type { Problem } from "./duckDbAst.js"
+import type { Reference } from "./duckDbNames.js"
 import { spelled } from "./duckDbTree.js"
 
 export interface Place {

@@ -36,3 +36,9 @@ export const literal = (value: unknown): string | number | undefined => {
   }
   return undefined
 }
+
+/** Where it stands in the text, in bytes; an unknown location is written as the largest unsigned integer. */
+export const locationOf = (at: Tree | undefined): number | undefined => {
+  const location = at?.["query_location"]
+  return typeof location === "number" && location < 1e9 ? location : undefined
+}

@@ -15,6 +15,12 @@ import { print } from "./Command.js"
 export const run: Run = ({ settings }) =>
   Effect.gen(function* () {
     const { exitCode, lines } = yield* Main.checkAccount(settings)
-    yield* print(lines.join("\n"))
+    const unused =
+      settings.warehouse === "snowflake"
+        ? []
+        : [
+            `note: the server answers from its embedded warehouse; warehouse = "snowflake" makes it use an account`
+          ]
+    yield* print([...lines, ...unused].join("\n"))
     return exitCode
   })

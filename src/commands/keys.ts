@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { startFaults } from "../internal/startFaults.js"
 import * as Main from "../main.js"
 import * as Keys from "../transport/auth/Keys.js"
 import * as Arguments from "./arguments.js"
@@ -67,6 +68,6 @@ export const run: Run = ({ operands: [action, name], options, settings }) =>
   }).pipe(
     Effect.catchTags({
       KeysFault: (fault) => Arguments.wrong("keys", fault.message),
-      KeysFileError: (fault) => Arguments.wrong("keys", fault.message)
+      KeysFileError: startFaults.KeysFileError
     })
   )

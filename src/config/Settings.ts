@@ -7,6 +7,7 @@
  */
 import * as SnowflakeSettings from "./SnowflakeSettings.js"
 import { boolean, choice, integer, number, text } from "./Setting.js"
+import { cursorKeys } from "./CursorSettings.js"
 import { quotaStore } from "./QuotaStoreSettings.js"
 import { sharedServer } from "./SharedServer.js"
 import type { SettingsOf, Table } from "./Table.js"
@@ -191,7 +192,8 @@ export const table = {
           default: 1024 ** 2,
           unit: "bytes",
           about: "JSON of one result at most"
-        })
+        }),
+        ...cursorKeys
       }
     },
     cache: {

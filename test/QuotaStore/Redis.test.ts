@@ -1,27 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Layer, Scope, TestClock } from "effect"
 import { afterAll, beforeAll } from "vitest"
-import type * as QuotaStore from "../../src/QuotaStore.js"
 import * as RedisStore from "../../src/QuotaStore/Redis.js"
 import * as Redis from "../../src/Redis.js"
 import { contract } from "../QuotaStore.contract.js"
+import { charge, DAY, reserved } from "../utils/charges.js"
 import * as TestRedis from "../utils/redis.js"
 import * as Torture from "../utils/redisTorture.js"
 
-const DAY = 86_400_000
 /** The machine of the tests may be busy; that a call ends in time is another test's business. */
 const PATIENT_MS = 5000
-const charge = (key: string, overrides: Partial<QuotaStore.Charge> = {}): QuotaStore.Charge => ({
-  key,
-  quota: "requests_per_hour",
-  limit: 10,
-  amount: 1,
-  ...overrides
-})
-const reserved = (decision: QuotaStore.Decision): string => {
-  if (decision._tag === "Refused") throw new Error("refused")
-  return decision.reservation
-}
 const suite = describe.runIf(TestRedis.available())
 
 suite("redis", () => {

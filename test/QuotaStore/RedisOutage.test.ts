@@ -5,20 +5,9 @@ import { afterAll, beforeEach } from "vitest"
 import type * as QuotaStore from "../../src/QuotaStore.js"
 import * as RedisStore from "../../src/QuotaStore/Redis.js"
 import * as Redis from "../../src/Redis.js"
+import { charge, DAY, reserved } from "../utils/charges.js"
 import * as TestRedis from "../utils/redis.js"
 
-const DAY = 86_400_000
-const charge = (key: string, overrides: Partial<QuotaStore.Charge> = {}): QuotaStore.Charge => ({
-  key,
-  quota: "requests_per_hour",
-  limit: 10,
-  amount: 1,
-  ...overrides
-})
-const reserved = (decision: QuotaStore.Decision): string => {
-  if (decision._tag === "Refused") throw new Error("refused")
-  return decision.reservation
-}
 /** A machine that is busy with something else stops this process now and then: that is no fault of ours. */
 const delay = monitorEventLoopDelay({ resolution: 5 })
 const paused = (): number => delay.max / 1e6

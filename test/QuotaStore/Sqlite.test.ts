@@ -20,15 +20,13 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll } from "vitest"
 import * as QuotaLedger from "../../src/core/QuotaLedger.js"
-import type * as QuotaStore from "../../src/QuotaStore.js"
 import * as Sqlite from "../../src/QuotaStore/Sqlite.js"
 import type { Database } from "../../src/QuotaStore/sqlite/Driver.js"
 import * as Pages from "../../src/QuotaStore/sqlite/Page.js"
 import { migrate } from "../../src/QuotaStore/sqlite/schema.js"
 import * as Transactions from "../../src/QuotaStore/sqlite/Transactions.js"
 import { contract } from "../QuotaStore.contract.js"
-
-const DAY = 86_400_000
+import { charge, DAY, reserved } from "../utils/charges.js"
 
 const temporary = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-quota-"))),
@@ -44,19 +42,6 @@ contract(
   Layer.unwrapScoped(Effect.map(temporaryPath, (path) => Sqlite.layer({ path, durability: "full" }))),
   { numRuns: 10 }
 )
-
-const charge = (key: string, overrides: Partial<QuotaStore.Charge> = {}): QuotaStore.Charge => ({
-  key,
-  quota: "requests_per_hour",
-  limit: 10,
-  amount: 1,
-  ...overrides
-})
-
-const reserved = (decision: QuotaStore.Decision): string => {
-  if (decision._tag === "Refused") throw new Error("refused")
-  return decision.reservation
-}
 
 /** Asks the file, as somebody at a shell would. */
 const query = (path: string, sql: string): ReadonlyArray<unknown> => {

@@ -1,6 +1,7 @@
 /** The built binary with a Snowflake account behind it, as an MCP client runs it. */
 import { it } from "@effect/vitest"
 import { Effect } from "effect"
+import { randomBytes } from "node:crypto"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -115,6 +116,87 @@ it.scopedLive("reads on in a result of the account without running its statement
     const gone = yield* call("get_query_results", { query_id, cursor: first["next_cursor"] })
     expect(Server.report(gone)).toMatchObject({ code: "WAREHOUSE_RESULT_EXPIRED", retryable: false })
   })
+)
+
+/** Two servers in front of one account, and one page of a result that the first of them gave. */
+const twoServers = (one: Server.Env, other: Server.Env) =>
+  Effect.gen(function* () {
+    const emulator = yield* Emulator.start()
+    const common = { ...account(emulator.url), HOME: yield* home }
+    const first = yield* Server.client({ ...common, ...one })
+    const second = yield* Server.client({ ...common, ...other })
+    const { next_cursor, query_id } = Server.structured(
+      yield* first.call("execute_query", { sql: "SELECT ORDER_ID FROM ORDERS ORDER BY 1", ...shop, limit: 5 })
+    )
+    const page = yield* second.call("get_query_results", { query_id, cursor: next_cursor, limit: 5 })
+    return { emulator, page, byIdAlone: yield* second.call("get_query_results", { query_id }) }
+  })
+
+const cursorKey = () => randomBytes(32).toString("base64")
+
+it.scopedLive("a cursor is taken by another server with the same key, and gives the account's rows", () =>
+  Effect.gen(function* () {
+    const [old, fresh] = [cursorKey(), cursorKey()]
+    const { byIdAlone, emulator, page } = yield* twoServers(
+      { SNOWGUARD_RESULTS_CURSOR_KEY: old },
+      { SNOWGUARD_RESULTS_CURSOR_KEY: `${fresh}, ${old}` }
+    )
+    expect(Server.structured(page)).toMatchObject({ row_count: 5, rows: [[6], [7], [8], [9], [10]] })
+    expect((yield* emulator.state).statements).toMatchObject({ executed: 1 })
+    expect(Server.report(byIdAlone).code).toBe("RESULT_NOT_AVAILABLE")
+  })
+)
+
+it.scopedLive(
+  "a cursor is refused by a server with another key, or for another client, with what to do",
+  () =>
+    Effect.gen(function* () {
+      const key = cursorKey()
+      const others = [
+        { SNOWGUARD_RESULTS_CURSOR_KEY: cursorKey() },
+        { SNOWGUARD_RESULTS_CURSOR_KEY: key, SNOWGUARD_CLIENT: "somebody-else" }
+      ]
+      for (const other of others) {
+        const { page } = yield* twoServers({ SNOWGUARD_RESULTS_CURSOR_KEY: key }, other)
+        const { code, message, retryable, sideEffects } = Server.report(page)
+        expect([code, retryable, sideEffects]).toEqual(["RESULT_NOT_AVAILABLE", false, "none"])
+        expect(message).toContain("Run the query again")
+      }
+    })
+)
+
+it.scopedLive("a cursor outlives its server, when the next one has the same state directory", () =>
+  Effect.gen(function* () {
+    const emulator = yield* Emulator.start()
+    const env = { ...account(emulator.url), HOME: yield* home, SNOWGUARD_STATE_DIR: yield* home }
+    const { next_cursor, query_id } = Server.structured(
+      yield* Effect.scoped(
+        Effect.flatMap(Server.client(env), ({ call }) =>
+          call("execute_query", { sql: "SELECT ORDER_ID FROM ORDERS ORDER BY 1", ...shop, limit: 5 })
+        )
+      )
+    )
+    const { call } = yield* Server.client(env)
+    const page = yield* call("get_query_results", { query_id, cursor: next_cursor, limit: 1 })
+    expect(Server.structured(page)).toMatchObject({ rows: [[6]] })
+  })
+)
+
+it.scopedLive(
+  "the embedded warehouse's rows stay with the server that has them, which the other one says",
+  () =>
+    Effect.gen(function* () {
+      const env = { SNOWGUARD_STATE_DIR: yield* home }
+      const [one, other] = [yield* Server.client(env), yield* Server.client(env)]
+      const { next_cursor, query_id } = Server.structured(
+        yield* one.call("execute_query", { sql: "SELECT ORDER_ID FROM ORDERS ORDER BY 1", ...shop, limit: 5 })
+      )
+      const page = { query_id, cursor: next_cursor, limit: 1 }
+      const gone = Server.report(yield* other.call("get_query_results", page))
+      expect(gone).toMatchObject({ code: "WAREHOUSE_RESULT_EXPIRED", retryable: false, sideEffects: "none" })
+      expect(gone.message).toMatch(/run the query again/i)
+      expect(Server.structured(yield* one.call("get_query_results", page))).toMatchObject({ rows: [[6]] })
+    })
 )
 
 it.scopedLive("explains on the embedded warehouse, too", () =>

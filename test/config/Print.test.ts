@@ -13,7 +13,8 @@ const texts: { readonly [expected: string]: ReadonlyArray<string> } = {
   names: ["local", "Ann.B", "x@y", "a:b-c_d", "0", "constructor"],
   sizes: ["1GB", "512MiB", "1.5 GB"],
   paths: ["/var/lib/snow guard/keys.json", "C:\\x\\keys.json"],
-  urls: ["https://login.example.com/a?b=c#d"]
+  urls: ["https://login.example.com/a?b=c#d"],
+  keys: [`${"ab+/".repeat(11)}, ${"0f-_".repeat(16)}`]
 }
 
 const items = [

@@ -6,11 +6,11 @@ import { DatabaseSync } from "@photostructure/sqlite"
 import type { ChildProcessWithoutNullStreams } from "node:child_process"
 import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Bundle } from "./build.js"
 import { bundle, hasRedisStore } from "./build.js"
+import { freePort } from "../utils/freePort.js"
 
 export interface Figures {
   readonly rounds: number
@@ -65,16 +65,6 @@ const sqlite = (): Target => {
     stop: () => rmSync(directory, { recursive: true, force: true })
   }
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
 
 /** A Redis of its own on a free port; undefined where there is no binary. */
 export const redis = async (): Promise<Target | undefined> => {

@@ -8,41 +8,17 @@
  *    let through.
  *  - `usage KEY...`: says what is used and held of each.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { writeSync } from "node:fs"
 import { createInterface } from "node:readline"
 import * as QuotaStore from "../../src/QuotaStore.js"
+import { clock, DAY, say } from "../utils/worker.js"
 import { layerOf } from "./stores.js"
 
 const [store = "", target = "", task = "", ...rest] = process.argv.slice(2)
-const NOW = Date.UTC(2031, 4, 5, 12, 30)
-const DAY = 86_400_000
 const CALLERS = 4
 /** As in `run.ts`. */
 const CAP = 300
-const live = Clock.make()
-const clock: Clock.Clock = {
-  [Clock.ClockTypeId]: Clock.ClockTypeId,
-  unsafeCurrentTimeMillis: () => NOW,
-  unsafeCurrentTimeNanos: () => live.unsafeCurrentTimeNanos(),
-  currentTimeMillis: Effect.succeed(NOW),
-  currentTimeNanos: live.currentTimeNanos,
-  sleep: (duration) => live.sleep(duration)
-}
-
-/** Synchronously: what has been acknowledged has been said, whatever happens next. */
-const say = (text: string): void => {
-  for (;;) {
-    try {
-      writeSync(1, text)
-      return
-    } catch (cause) {
-      if (!String(cause).includes("EAGAIN")) throw cause
-    }
-  }
-}
-
 const charge = (key: string, limit: number): QuotaStore.Charge => ({
   key,
   quota: "queries_per_day",

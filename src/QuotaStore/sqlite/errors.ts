@@ -7,6 +7,8 @@ import { QuotaStoreError } from "../../QuotaStore.js"
 
 const BUSY = 5
 const LOCKED = 6
+/** Beyond SQLite's own. */
+const NO_DIRECTORY = 256
 
 /** SQLite's result codes, and what an operator can do about them. */
 const advice: { readonly [code: number]: (path: string) => string } = {
@@ -18,6 +20,9 @@ const advice: { readonly [code: number]: (path: string) => string } = {
     `${path} is damaged; stop every server that uses it, move it away (a new one is made), restart`,
   13: (path) => `the disk of ${path} is full; free some space: nothing that was acknowledged is lost`,
   14: (path) => `${path} cannot be opened; check that its directory exists and is writable for this user`,
+  [NO_DIRECTORY]: (path) =>
+    `there is no directory for ${path}, and none can be made (is a part of its path a file?); name another ` +
+    `one in SNOWGUARD_STATE_DIR`,
   26: (path) => `${path} is not a SQLite database; move it away, or choose another state directory`
 }
 
@@ -28,7 +33,10 @@ const system: { readonly [code: string]: number } = {
   EROFS: 8,
   EIO: 10,
   ENOSPC: 13,
-  EDQUOT: 13
+  EDQUOT: 13,
+  ENOENT: NO_DIRECTORY,
+  ENOTDIR: NO_DIRECTORY,
+  EEXIST: NO_DIRECTORY
 }
 
 const codeOf = (cause: unknown): number => {

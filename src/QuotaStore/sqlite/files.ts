@@ -4,15 +4,16 @@
  *
  * @since 0.1.0
  */
-import { closeSync, mkdirSync, openSync, statfsSync, statSync } from "node:fs"
+import { closeSync, openSync, statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
+import * as Directories from "../../internal/directories.js"
 
 const isExisting = (cause: unknown): boolean =>
   typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EEXIST"
 
 /** Makes the file, for its owner alone, if there is none; SQLite gives its other files the same mode. */
 export const create = (path: string): void => {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  Directories.make(dirname(path))
   try {
     closeSync(openSync(path, "wx", 0o600))
   } catch (cause) {

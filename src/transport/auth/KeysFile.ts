@@ -117,7 +117,12 @@ export const read = (path: string): Effect.Effect<ReadonlyArray<Key>, KeysFileEr
         ? Effect.succeed([])
         : Either.match(Schema.decodeEither(Document)(text), {
             // The reason would quote the file.
-            onLeft: () => new KeysFileError({ path, description: "is not a file of keys of this version" }),
+            onLeft: () =>
+              new KeysFileError({
+                path,
+                description:
+                  "is not a file of keys of this version; restore it, or move it away and make new keys"
+              }),
             onRight: ({ keys }) => Effect.succeed(keys)
           })
     )

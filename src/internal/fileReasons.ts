@@ -1,0 +1,20 @@
+/** What the file system says, in words for whoever named the file. */
+
+export const codeOf = (cause: unknown): string =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
+
+const reasons: { readonly [code: string]: string } = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "a part of the path is a file",
+  EISDIR: "it is a directory",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full"
+}
+
+/** The code where there are no words for it. */
+export const reasonOf = (cause: unknown): string => {
+  const code = codeOf(cause)
+  return reasons[code] ?? code
+}
