@@ -6,7 +6,7 @@ const readme = new URL("../README.md", import.meta.url)
 const examples = [
   ["Your own `QuotaStore`", "ownQuotaStore"],
   ["Your own tool beside ours", "ownTool"],
-  ["Our limiter and breaker in front of somebody else's Effect", "guardAnything"]
+  ["Our breaker and limiter in front of somebody else's Effect", "guardAnything"]
 ]
 const section = examples
   .map(([title, file]) => {

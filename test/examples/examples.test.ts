@@ -87,7 +87,7 @@ describe("the examples of the README", () => {
     )
   )
 
-  it.effect("our limiter and breaker stand in front of somebody else's effect", () =>
+  it.effect("our breaker and limiter stand in front of somebody else's effect; a refusal costs nothing", () =>
     Effect.gen(function* () {
       const ok = GuardAnything.protect("ann", Effect.succeed("body"))
       const missing = GuardAnything.protect("bob", Effect.fail(new GuardAnything.ApiError(404)))
@@ -99,8 +99,18 @@ describe("the examples of the README", () => {
       assert.strictEqual(yield* ok, "body")
       for (let i = 0; i < 3; i++) assert.strictEqual((yield* Effect.flip(missing))._tag, "ApiError")
       for (let i = 0; i < 3; i++) assert.strictEqual((yield* Effect.flip(broken))._tag, "ApiError")
+      yield* TestClock.adjust("10 seconds")
+      // More refusals than there are tokens: the open circuit charges none of them ...
+      for (let i = 0; i < 9; i++) assert.strictEqual((yield* Effect.flip(ok))._tag, "CircuitOpen")
+      const limiter = yield* RateLimiter.RateLimiter
+      const [bucket] = yield* limiter.status("ann", "default")
+      assert.strictEqual(bucket?.remaining, 3)
+      // ... and our own refusals say nothing of the API.
+      yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, ({ reset }) => reset)
+      for (let i = 0; i < 3; i++) assert.strictEqual(yield* ok, "body")
+      for (let i = 0; i < 9; i++) assert.strictEqual((yield* Effect.flip(ok))._tag, "RateLimited")
       yield* TestClock.adjust("1 second")
-      assert.strictEqual((yield* Effect.flip(ok))._tag, "CircuitOpen")
+      assert.strictEqual(yield* ok, "body")
     }).pipe(Effect.provide(GuardAnything.layer))
   )
 })
