@@ -99,7 +99,8 @@ export type Parts<E = never, R = never> = {
 }
 
 /**
- * Parts in place of others; those that are absent stay as they are.
+ * Parts in place of others; those that are absent stay as they are. A layer is to give the service of its name:
+ * what else it gives may come to stand in front of another part.
  *
  * @since 0.1.0
  * @category models
