@@ -122,7 +122,7 @@ export default tseslint.config(
       "src/ReadOnly/**/*.ts",
       "src/embedded/**/*.ts"
     ],
-    ignores: ["src/{Guard,ErrorReport,Tool,Toolbox,McpServer,main,bin,index,Testing}.ts"],
+    ignores: ["src/{Guard,ErrorReport,Tool,Toolbox,McpServer,Server,Stack,main,bin,index,Testing}.ts"],
     rules: {
       "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, emulator, upward(...outer)])
     }
@@ -149,7 +149,7 @@ export default tseslint.config(
     }
   },
   {
-    files: ["src/main.ts", "src/main/**/*.ts", "src/bin.ts", "src/Testing.ts"],
+    files: ["src/main.ts", "src/main/**/*.ts", "src/Server.ts", "src/bin.ts", "src/Testing.ts"],
     rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk]) }
   },
   {

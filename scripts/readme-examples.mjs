@@ -4,9 +4,10 @@ import { readFileSync, writeFileSync } from "node:fs"
 
 const readme = new URL("../README.md", import.meta.url)
 const examples = [
-  ["Your own `QuotaStore`", "ownQuotaStore"],
+  ["The whole server with a part of your own", "ownStore"],
   ["Your own tool beside ours", "ownTool"],
-  ["Our limiter and breaker in front of somebody else's Effect", "guardAnything"]
+  ["A test of it, without a warehouse and without waiting", "ownToolTest"],
+  ["Our breaker and limiter in front of somebody else's Effect", "guardAnything"]
 ]
 const section = examples
   .map(([title, file]) => {

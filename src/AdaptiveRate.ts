@@ -1,7 +1,7 @@
 /**
  * How fast the warehouse can be called at all: one gate for all clients together, whose rate gives way
- * when the warehouse says that it is overloaded and comes back by itself. The algorithm and its
- * invariants are in `core/AdaptiveRate`.
+ * when the warehouse says that it is overloaded and comes back by itself: additive increase, multiplicative
+ * decrease, as TCP does (Chiu and Jain, 1989). The algorithm and its invariants are in `core/AdaptiveRate`.
  *
  * It stands in front of every attempt, retries included. While the warehouse is content it admits what
  * the base rate admits, and is not noticed. There is no timer and no fiber.
@@ -91,7 +91,7 @@ export class InvalidAdaptiveRate extends Schema.TaggedError<InvalidAdaptiveRate>
 export class AdaptiveRate extends Context.Tag("snowguard/AdaptiveRate")<
   AdaptiveRate,
   {
-    /** Admit one attempt now or refuse it now; a refusal charges nothing. */
+    /** Admit one attempt now, or fail with how many milliseconds to wait; a refusal charges nothing. */
     readonly acquire: Effect.Effect<void, Throttled>
     /** Gives an admitted attempt back that was never sent. Once for each. */
     readonly refund: Effect.Effect<void>
@@ -189,6 +189,8 @@ export const make = (
   })
 
 /**
+ * Fails when the options make no sense, with all that is wrong with them.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -39,6 +39,7 @@ export interface Entry {
   readonly decision: string
   readonly rows?: number | undefined
   readonly bytes?: number | undefined
+  /** Milliseconds from the call to its end. */
   readonly ms: number
   readonly queryId?: string | undefined
 }
@@ -57,7 +58,10 @@ export const operatorPrefix = "operator:"
  */
 export class Audit extends Context.Tag("snowguard/Audit")<
   Audit,
-  { readonly record: (entry: Entry) => Effect.Effect<void> }
+  {
+    /** Takes the entry of a call that has ended. Never fails and never waits: a call must not pay for it. */
+    readonly record: (entry: Entry) => Effect.Effect<void>
+  }
 >() {}
 
 /**
@@ -137,6 +141,9 @@ interface Current {
 }
 
 /**
+ * A file, made with its folder for its owner alone. Fails when it cannot be opened at the start; what fails
+ * later is counted, logged, and tried again with the next lines.
+ *
  * @since 0.1.0
  * @category layers
  */

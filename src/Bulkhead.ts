@@ -188,6 +188,8 @@ export const make = (
   })
 
 /**
+ * Two pools in this process. Fails when the options make no sense, with all that is wrong with them.
+ *
  * @since 0.1.0
  * @category layers
  */

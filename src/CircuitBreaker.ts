@@ -1,6 +1,7 @@
 /**
  * Is the warehouse healthy? A state machine that stops calling a warehouse that fails, probes it after
- * a while with a few calls, and lets everybody back in when the probes succeed.
+ * a while with a few calls, and lets everybody back in when the probes succeed. The pattern is that of
+ * Nygard's "Release It!"; the machine, with its invariants, is in `core/BreakerState`.
  *
  * @since 0.1.0
  */
@@ -56,12 +57,18 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
 >() {}
 
 /**
+ * Every one may be absent: {@link defaults}. Times are milliseconds, rates shares of the calls in the window;
+ * options that make no sense are a defect of {@link make}.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Options = BreakerOptions.Options
 
 /**
+ * Opens on 3 failures in a row, or 30 % failed of 10 to 100 calls of the last five minutes, or 90 % of them
+ * slow; for 30 s, doubled with each trip in a row to at most 300 s.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -130,6 +130,9 @@ const evidence = ({ pins, why }: Ladder.State): Pick<Status, "signal" | "value" 
 }
 
 /**
+ * The ladder over `sources`: effects that tell how the breaker, the bulkhead and the event loop are. What has
+ * no source is told by `observe`, or stays unknown and calls for nothing.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -83,6 +83,11 @@ export type Refusal =
 export class Guard extends Context.Tag("snowguard/Guard")<
   Guard,
   {
+    /**
+     * The work behind every guard, once for each attempt. Fails with what the work fails with or with a
+     * refusal of a guard; the work calls `attempt.markSent` before anything leaves the process, for until
+     * then the call is free. Interrupting it gives back what it holds before it returns.
+     */
     readonly run: <A, E, R>(
       operation: Operation,
       work: (attempt: Attempt) => Effect.Effect<A, E | WarehouseError, R>
@@ -256,6 +261,8 @@ const awaitTurn = (operation: Operation, { waitMs }: RateLimiter.Admission): Eff
 }
 
 /**
+ * The path over the guards that are provided; it holds no limits of its own.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -63,7 +63,10 @@ export class Operator extends Context.Tag("snowguard/Operator")<
     readonly snapshot: (see: "all" | "totals") => Effect.Effect<Snapshot>
     /** The latest `atMost` samples; all that there are when absent. */
     readonly history: (atMost?: number) => Effect.Effect<Samples>
-    /** Does it, as this operator. Waits for the actions before it. */
+    /**
+     * Does it, as this operator. Waits for the actions before it. Fails when the quota store cannot be
+     * reached; what was tried is in the audit log either way.
+     */
     readonly act: (action: Action, by: Principal) => Effect.Effect<Done, QuotaStore.QuotaStoreError>
     /** Sets the gauges of the metrics to what is true now. */
     readonly sampleMetrics: Effect.Effect<void>
@@ -262,6 +265,8 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
   })
 
 /**
+ * Over the services that are provided; samples them while the scope is open.
+ *
  * @since 0.1.0
  * @category layers
  */

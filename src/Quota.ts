@@ -38,6 +38,10 @@ export type { Limits, Options, QuotaStatus, Request, Reservation, ScanRequest, S
 export class Quota extends Context.Tag("snowguard/Quota")<
   Quota,
   {
+    /**
+     * All quotas of the call, or none. Fails with the one that takes longest to clear, or with the store's
+     * error when nobody could tell: then nothing is admitted.
+     */
     readonly reserve: (request: Request) => Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError>
     /**
      * Holds the bytes that a statement is expected to scan, beside the reservation of its call and before
@@ -49,7 +53,9 @@ export class Quota extends Context.Tag("snowguard/Quota")<
     ) => Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError>
     /** The work has reached the warehouse: from here on it is paid for. */
     readonly submitted: (reservation: Reservation) => Effect.Effect<void, QuotaStoreError>
+    /** What was really used, in place of what was reserved. Once for each; a second time changes nothing. */
     readonly settle: (reservation: Reservation, actual: Spent) => Effect.Effect<void, QuotaStoreError>
+    /** Nothing was used. Once for each, instead of `settle`. */
     readonly release: (reservation: Reservation) => Effect.Effect<void, QuotaStoreError>
     /**
      * Reserve, run, settle with what `bytes` says of the result; no bytes when there is none. Released
@@ -61,6 +67,7 @@ export class Quota extends Context.Tag("snowguard/Quota")<
       effect: Effect.Effect<A, E, R>,
       bytes: (result: A) => number
     ) => Effect.Effect<A, E | QuotaExceeded | QuotaStoreError, R>
+    /** What is used and left of the client's quotas and of those of all clients; consumes nothing. */
     readonly status: (
       client: string,
       tier: string
@@ -212,6 +219,8 @@ export const make = (
   })
 
 /**
+ * Quotas on the store that is provided. Fails when the options make no sense, with all that is wrong with them.
+ *
  * @since 0.1.0
  * @category layers
  */

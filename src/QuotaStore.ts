@@ -123,6 +123,8 @@ export interface Actual {
 }
 
 /**
+ * The store cannot be reached, or did not answer in time: whether the operation took place is not known.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -149,7 +151,7 @@ export class QuotaStoreError extends Schema.TaggedError<QuotaStoreError>("snowgu
 export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
   QuotaStore,
   {
-    /** `ttlMs`: how long the holder may take before the reservation counts as abandoned. */
+    /** All charges or none, in one step. `ttlMs`: how long the holder may take before the reservation counts as abandoned. */
     readonly reserve: (
       charges: ReadonlyArray<Charge>,
       ttlMs: number
@@ -161,6 +163,7 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
       reservation: string,
       actual: ReadonlyArray<Actual>
     ) => Effect.Effect<void, QuotaStoreError>
+    /** Nothing was used. */
     readonly release: (reservation: string) => Effect.Effect<void, QuotaStoreError>
     /** Would `reserve` grant this now? Consumes nothing. */
     readonly check: (charges: ReadonlyArray<Charge>) => Effect.Effect<Decision, QuotaStoreError>
@@ -241,12 +244,16 @@ export const makeMemory = (options?: {
   })
 
 /**
+ * In this process, with fixed windows: UTC hours and days. Gone with the process.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layerMemory: Layer.Layer<QuotaStore> = Layer.effect(QuotaStore, makeMemory())
 
 /**
+ * In this process, with rolling windows. Gone with the process.
+ *
  * @since 0.1.0
  * @category layers
  */

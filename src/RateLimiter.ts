@@ -1,6 +1,7 @@
 /**
  * How fast: token buckets for the client, its tier, the operation class and the whole server, decided
- * together in one atomic step. A refusal charges nobody and says exactly how long to wait.
+ * together in one atomic step. A refusal charges nobody and says exactly how long to wait. The algorithm is
+ * GCRA (ITU-T I.371, annex A).
  *
  * The state is one variable and every operation one synchronous step on it, by a pure decision
  * (`core/TokenBucket`, where the algorithm and its invariants are written down). There is no fiber and no
@@ -39,7 +40,7 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
   RateLimiter,
   {
     /**
-     * Admit now or refuse now. Costs one atomic step, whatever the number of scopes. A caller that means
+     * Admit now, or fail with the scope that makes the caller wait longest. Costs one atomic step, whatever the number of scopes. A caller that means
      * to `refund` runs this in an uninterruptible region, as with any acquisition.
      */
     readonly acquire: (request: Request) => Effect.Effect<Admission, RateLimited>
@@ -59,12 +60,15 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
      * given back twice counts once.
      */
     readonly refund: (admission: Admission) => Effect.Effect<void>
-    /** `acquire`, then the effect; no refund. For use in front of any Effect of your own. */
+    /**
+     * `acquire`, then the effect; no refund, whatever becomes of it. For use in front of any Effect of your
+     * own. A breaker belongs outside of it, or every call that the breaker refuses costs a token.
+     */
     readonly limit: <A, E, R>(
       request: Request,
       effect: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | RateLimited, R>
-    /** The buckets that a call of this client would meet, without charging. */
+    /** The buckets that calls of this client meet, its own first, without charging. */
     readonly status: (client: string, tier: string) => Effect.Effect<ReadonlyArray<ScopeStatus>>
   }
 >() {}
@@ -151,6 +155,8 @@ export const make = (
   })
 
 /**
+ * Buckets in this process. Fails when the options make no sense, with all that is wrong with them.
+ *
  * @since 0.1.0
  * @category layers
  */

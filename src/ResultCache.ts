@@ -40,6 +40,7 @@ export type { Hit, Options, Request, Served, Status }
 export class ResultCache extends Context.Tag("snowguard/ResultCache")<
   ResultCache,
   {
+    /** What is remembered and not too old, with its age in milliseconds; asks nobody. */
     readonly lookup: (key: string) => Effect.Effect<Option.Option<Hit>>
     /** Remembers a value as of now. One that is too large is not remembered, nor is what it replaces. */
     readonly store: (key: string, value: unknown, bytes: number) => Effect.Effect<void>
@@ -234,6 +235,8 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
   })
 
 /**
+ * In this process, bounded in entries and bytes: what was used longest ago goes first.
+ *
  * @since 0.1.0
  * @category layers
  */

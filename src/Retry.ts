@@ -104,7 +104,8 @@ export class Retry extends Context.Tag("snowguard/Retry")<
   Retry,
   {
     /**
-     * Runs attempt 1, and 2, 3 ... while they fail and trying again is allowed; fails with the last error.
+     * Runs attempt 1, and 2, 3 ... while they fail and trying again is allowed; fails with the last error,
+     * as it was. How long it pauses is said by the policy of the class and kind of fault (`RetryPolicy`).
      */
     readonly run: <A, E, R>(
       attempt: (n: number) => Effect.Effect<A, E, R>,
@@ -270,6 +271,8 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<t
   })
 
 /**
+ * Fails when the options make no sense, with all that is wrong with them.
+ *
  * @since 0.1.0
  * @category layers
  */

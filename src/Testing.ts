@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as AdaptiveRate from "./AdaptiveRate.js"
+import * as Audit from "./Audit.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
@@ -24,6 +25,8 @@ import * as ResultCache from "./ResultCache.js"
 import * as Retry from "./Retry.js"
 import { ReadOnly } from "./ReadOnly.js"
 import * as ServerConfig from "./ServerConfig.js"
+import * as Stack from "./Stack.js"
+import * as Toolbox from "./Toolbox.js"
 import type { Column, Row } from "./Warehouse.js"
 import { Warehouse, WarehouseError } from "./Warehouse.js"
 
@@ -74,32 +77,45 @@ export const layerReadOnlyNoop: Layer.Layer<ReadOnly> = Layer.succeed(ReadOnly, 
 })
 
 /**
- * Everything a tool may ask for, with the server's default limits. Override a part by providing yours
- * in front of it.
+ * The parts of a stack in memory: the server's default limits, quotas, bulkhead and breaker, and no retries,
+ * no cache, no degradation.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (answers: { readonly [sql: string]: Answer } = {}) =>
-  Guard.layer().pipe(
-    Layer.provideMerge(
-      Layer.mergeAll(
-        Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(ServerConfig.defaults))),
-        Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(ServerConfig.defaults))),
-        Retry.layerNoop,
-        AdaptiveRate.layerNoop,
-        LoopGuard.layerNoop,
-        ResultCache.layerNoop,
-        Degradation.layerNoop,
-        CircuitBreaker.layer(),
-        Layer.provide(
-          Layer.orDie(Quota.layer(ServerConfig.quotaOptions(ServerConfig.defaults))),
-          QuotaStore.layerMemory
-        ),
-        CallPolicy.layer(),
-        Cursors.layer(),
-        layerReadOnlyNoop,
-        layerWarehouse(answers)
-      )
-    )
-  )
+export const parts = (answers: { readonly [sql: string]: Answer } = {}): Stack.Parts => ({
+  audit: Audit.layerNoop,
+  rateLimiter: Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(ServerConfig.defaults))),
+  adaptiveRate: AdaptiveRate.layerNoop,
+  bulkhead: Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(ServerConfig.defaults))),
+  circuitBreaker: CircuitBreaker.layer(),
+  retry: Retry.layerNoop,
+  quotaStore: QuotaStore.layerMemory,
+  resultCache: ResultCache.layerNoop,
+  callPolicy: CallPolicy.layer(),
+  cursors: Cursors.layer(),
+  warehouse: layerWarehouse(answers),
+  readOnly: layerReadOnlyNoop,
+  quota: Layer.orDie(Quota.layer(ServerConfig.quotaOptions(ServerConfig.defaults))),
+  degradation: Degradation.layerNoop,
+  loopGuard: LoopGuard.layerNoop,
+  guard: Guard.layer(),
+  toolbox: Toolbox.layerDefault
+})
+
+/**
+ * The whole server below the protocol, with the tools on top. Every part can be replaced by its name, and
+ * what is replaced is what the others use:
+ *
+ * ```ts
+ * Testing.layer(answers, { rateLimiter: RateLimiter.layerNoop, toolbox: Toolbox.layer([myTool]) })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <P extends Stack.Overrides = {}>(
+  answers: { readonly [sql: string]: Answer } = {},
+  overrides?: Stack.Only<P>
+): Layer.Layer<Stack.Service, Stack.ErrorOf<P>, Stack.ContextOf<P>> =>
+  Stack.layer(Stack.replace<never, never, P>(parts(answers), overrides))

@@ -196,6 +196,7 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
   {
     /** Which SQL the warehouse speaks; the read-only guard must be of the same dialect. */
     readonly dialect: "snowflake" | "duckdb"
+    /** Runs it until the scope closes; a scope that closes early cancels it in the warehouse. */
     readonly execute: (statement: Statement) => Effect.Effect<Result, WarehouseError, Scope.Scope>
     /** Absent in a warehouse that keeps no results. */
     readonly results?: Results | undefined

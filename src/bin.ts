@@ -15,8 +15,8 @@ import * as Cli from "./Cli.js"
 import type { Run } from "./commands/Command.js"
 import { storeExitCode, write } from "./commands/Command.js"
 import * as Package from "./internal/package.js"
-import * as StderrLogger from "./internal/stderrLogger.js"
 import * as ServerConfig from "./ServerConfig.js"
+import * as StderrLogger from "./StderrLogger.js"
 
 /** Each command is a chunk of its own: nobody pays for those that were not asked for. */
 const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly run: Run }> } = {
@@ -32,12 +32,7 @@ const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly r
 }
 
 const logger = (settings: ServerConfig.Settings) =>
-  StderrLogger.layer({
-    format: settings.log.format,
-    level: ServerConfig.logLevel(settings),
-    isTerminal: process.stderr.isTTY === true,
-    write: (line) => void process.stderr.write(line)
-  })
+  StderrLogger.layer({ format: settings.log.format, level: ServerConfig.logLevel(settings) })
 
 type Fault = Effect.Effect.Error<ReturnType<Run>>
 

@@ -98,7 +98,7 @@ describe("the wiring", () => {
       () =>
         Effect.gen(function* () {
           const exit = yield* Effect.exit(
-            Effect.scoped(Layer.build(main.layer(settings(document), folder())))
+            Effect.scoped(Layer.build(main.layer(settings(document), {}, folder())))
           )
           assert.isTrue(Exit.isSuccess(exit), String(exit))
         })
@@ -106,6 +106,6 @@ describe("the wiring", () => {
   }
 
   it.effect("stands with no setting at all, and opens no warehouse", () =>
-    Effect.scoped(Layer.build(main.layer(ServerConfig.defaults, folder())))
+    Effect.scoped(Layer.build(main.layer(ServerConfig.defaults, {}, folder())))
   )
 })

@@ -1,6 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { spawn } from "node:child_process"
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll } from "vitest"
@@ -8,26 +18,59 @@ import { cleanEnv } from "./utils/server.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-const run = (command: string, args: ReadonlyArray<string>, cwd: string, input = "") =>
-  spawnSync(command, [...args], { cwd, input, encoding: "utf8", env: cleanEnv() })
+interface Ended {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Not `spawnSync`: while that waits, this process answers nobody, the test runner included. */
+const run = (
+  command: string,
+  args: ReadonlyArray<string>,
+  cwd: string,
+  input = "",
+  env: { readonly [name: string]: string } = {}
+): Promise<Ended> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(command, [...args], { cwd, env: { ...cleanEnv(), ...env } })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
+    child.once("error", reject).once("close", (status) => resolve({ status, stdout, stderr }))
+    child.stdin.end(input)
+  })
+
+const manifest: { readonly exports: { readonly [subpath: string]: string } } = JSON.parse(
+  readFileSync(join(root, "package.json"), "utf8")
+)
+
+const initialize = {
+  protocolVersion: "2025-11-25",
+  capabilities: {},
+  clientInfo: { name: "npx", version: "1" }
+}
 
 /**
- * A consumer's folder with the packed package in its node_modules. It lies below ours, so that the
- * dependencies are found where `npm ci` has put them and nothing is fetched.
+ * A consumer's folder with the packed package in its node_modules. What the package depends on is found where
+ * `npm ci` has put it, through the link in the folder above, and nothing is fetched.
  */
 describe("the packed package", () => {
+  let home = ""
   let consumer = ""
 
-  beforeAll(() => {
-    const cache = join(root, "node_modules/.cache")
-    mkdirSync(cache, { recursive: true })
-    consumer = mkdtempSync(join(cache, "consumer-"))
-    const packed = run("npm", ["pack", "--ignore-scripts", "--pack-destination", consumer], root)
+  beforeAll(async () => {
+    home = mkdtempSync(join(tmpdir(), "snowguard-consumer-"))
+    symlinkSync(realpathSync(join(root, "node_modules")), join(home, "node_modules"), "junction")
+    consumer = join(home, "app")
+    mkdirSync(consumer)
+    const packed = await run("npm", ["pack", "--ignore-scripts", "--pack-destination", consumer], root)
     assert.strictEqual(packed.status, 0, packed.stderr)
     const tarball = readdirSync(consumer).find((file) => file.endsWith(".tgz")) ?? ""
     const target = join(consumer, "node_modules/snowguard")
     mkdirSync(target, { recursive: true })
-    const unpacked = run(
+    const unpacked = await run(
       "tar",
       ["-xzf", join(consumer, tarball), "-C", target, "--strip-components=1"],
       consumer
@@ -39,7 +82,7 @@ describe("the packed package", () => {
     )
   })
 
-  afterAll(() => rmSync(consumer, { recursive: true, force: true }))
+  afterAll(() => rmSync(home, { recursive: true, force: true }))
 
   it("holds the built library, its sources and types, and names no registry", () => {
     const files = readdirSync(join(consumer, "node_modules/snowguard"), { recursive: true }).map(String)
@@ -59,68 +102,147 @@ describe("the packed package", () => {
     assert.notMatch(lock, /"resolved"/)
   })
 
-  it("its modules are imported by subpath, and what is internal is closed", () => {
-    writeFileSync(
-      join(consumer, "use.mjs"),
-      `import * as RateLimiter from "snowguard/RateLimiter"
-import * as QuotaStore from "snowguard/QuotaStore"
-import { Guard, Testing } from "snowguard"
-const closed = await Promise.all(["internal/monotonic", "bin", "main", "bundle/x"].map((path) =>
-  import("snowguard/" + path).then(() => path, (error) => error.code)))
-console.log(JSON.stringify([typeof RateLimiter.layer, typeof QuotaStore.layerMemory, typeof Guard.layer, typeof Testing.layer, closed]))`
-    )
-    const used = run(process.execPath, ["use.mjs"], consumer)
+  /** Subpaths as they are written after `snowguard/`. */
+  const publicModules = Object.keys(manifest.exports)
+    .map((subpath) => subpath.slice(2))
+    .filter((subpath) => subpath !== "" && subpath !== "package.json")
+
+  const use = async (program: string, input = ""): Promise<string> => {
+    writeFileSync(join(consumer, "use.mjs"), program)
+    const used = await run(process.execPath, ["use.mjs"], consumer, input)
     assert.strictEqual(used.status, 0, used.stderr)
-    assert.deepStrictEqual(JSON.parse(used.stdout), [
-      "function",
-      "object",
-      "function",
-      "function",
-      Array.from({ length: 4 }, () => "ERR_PACKAGE_PATH_NOT_EXPORTED")
-    ])
+    return used.stdout
+  }
+
+  it("every public module is imported by subpath, and every other one is closed", async () => {
+    const closed = readdirSync(join(consumer, "node_modules/snowguard/dist"), { recursive: true })
+      .map((file) => String(file).replaceAll("\\", "/"))
+      .filter((file) => file.endsWith(".js"))
+      .map((file) => file.slice(0, -".js".length))
+      .filter((file) => file !== "index" && !publicModules.includes(file))
+    assert.isAbove(closed.length, 100)
+    const found = await use(`
+const opened = []
+for (const path of ${JSON.stringify(publicModules)}) {
+  const module = await import("snowguard/" + path)
+  if (Object.keys(module).length === 0) opened.push(path + " is empty")
+}
+for (const path of ${JSON.stringify(closed)}) {
+  try {
+    opened.push(import.meta.resolve("snowguard/" + path))
+  } catch (error) {
+    if (error.code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw error
+  }
+}
+console.log(JSON.stringify(opened))`)
+    assert.deepStrictEqual(JSON.parse(found), [])
   })
 
-  it("its types are found by subpath, and the examples compile against them", () => {
-    const examples = readdirSync(join(root, "test/examples")).filter((file) => !file.endsWith(".test.ts"))
-    for (const file of examples) {
-      writeFileSync(join(consumer, file), readFileSync(join(root, "test/examples", file), "utf8"))
-    }
-    writeFileSync(
-      join(consumer, "tsconfig.json"),
-      JSON.stringify({
-        compilerOptions: {
-          module: "NodeNext",
-          target: "ES2022",
-          lib: ["ES2023"],
-          types: ["node"],
-          strict: true,
-          exactOptionalPropertyTypes: true,
-          skipLibCheck: true,
-          noEmit: true
-        },
-        files: examples
-      })
+  it("its barrel has every public module of the first level, and the README names public modules only", async () => {
+    const names = JSON.parse(
+      await use(`import * as all from "snowguard"; console.log(JSON.stringify(Object.keys(all)))`)
     )
-    const compiled = run(
+    assert.deepStrictEqual([...names].sort(), publicModules.filter((path) => !path.includes("/")).sort())
+    const readme = readFileSync(join(root, "README.md"), "utf8")
+    const named = [...readme.matchAll(/[`"]snowguard\/([A-Za-z/]+)[`"]/g)].map(([, path]) => path ?? "")
+    assert.isAbove(named.length, 5)
+    assert.deepStrictEqual(
+      named.filter((path) => !publicModules.includes(path)),
+      []
+    )
+  })
+
+  it(
+    "the examples compile against its types as strictly as can be, and so do programs that name them",
+    { timeout: 240_000 },
+    async () => {
+      const examples = readdirSync(join(root, "test/examples")).filter((file) => !file.endsWith(".test.ts"))
+      for (const file of examples) {
+        writeFileSync(join(consumer, file), readFileSync(join(root, "test/examples", file), "utf8"))
+      }
+      writeFileSync(
+        join(consumer, "everything.ts"),
+        publicModules.map((path, i) => `export * as M${i} from "snowguard/${path}"\n`).join("")
+      )
+      writeFileSync(
+        join(consumer, "tsconfig.json"),
+        JSON.stringify({
+          compilerOptions: {
+            module: "NodeNext",
+            target: "ES2022",
+            lib: ["ES2023"],
+            types: ["node"],
+            strict: true,
+            exactOptionalPropertyTypes: true,
+            noUncheckedIndexedAccess: true,
+            skipLibCheck: false,
+            // What is inferred has to have a name that a consumer may write.
+            declaration: true,
+            outDir: "out"
+          },
+          files: [...examples, "everything.ts"]
+        })
+      )
+      const compiled = await run(
+        process.execPath,
+        [join(root, "node_modules/typescript/bin/tsc"), "-p", "."],
+        consumer
+      )
+      // Other packages' types are theirs.
+      const ours = compiled.stdout
+        .split("\n")
+        .filter((line) => !/^(\.\.\/)+(@|[a-z])/.test(line) && line !== "")
+      assert.deepStrictEqual(ours, [])
+    }
+  )
+
+  it("the compiled examples run: a server with a store of its own, and a test on virtual time", async () => {
+    const call = (id: number, method: string, params: object) =>
+      `${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`
+    const served = await run(
       process.execPath,
-      [join(root, "node_modules/typescript/bin/tsc"), "-p", "."],
-      consumer
+      ["out/ownStore.js"],
+      consumer,
+      call(1, "initialize", initialize) +
+        call(2, "tools/call", { name: "list_schemas", arguments: { database: "SNOWGUARD_SAMPLE" } }),
+      { SNOWGUARD_STATE_DIR: join(consumer, "state") }
     )
-    const ours = compiled.stdout
+    assert.strictEqual(served.status, 0, served.stderr)
+    const answers = served.stdout
+      .trimEnd()
       .split("\n")
-      .filter((line) => !/^(\.\.\/)+(@|[a-z])/.test(line) && line !== "")
-    assert.deepStrictEqual(ours, [])
+      .map((line) => JSON.parse(line))
+    assert.deepStrictEqual(
+      answers.map(({ id }) => id),
+      [1, 2]
+    )
+    assert.isUndefined(answers[1].result.isError, JSON.stringify(answers[1]))
+    const ledger = readFileSync(join(consumer, "ledger.jsonl"), "utf8").trimEnd().split("\n")
+    assert.deepInclude(JSON.parse(ledger[0] ?? ""), { decision: "Granted" })
+    const tested = await use(`import { Effect } from "effect"
+import { test } from "./out/ownToolTest.js"
+await Effect.runPromise(test)
+console.log("passed")`)
+    assert.strictEqual(tested, "passed\n")
   })
 
-  it("its binary answers initialize", () => {
-    const request = {
-      jsonrpc: "2.0",
-      id: 1,
-      method: "initialize",
-      params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "npx", version: "1" } }
-    }
+  it("a server of one's own keeps stdout for the protocol, whatever logs there and with whichever logger", async () => {
+    const stdout = await use(
+      `import { NodeRuntime } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import { Server, ServerConfig, Toolbox } from "snowguard"
+const noisy = Effect.tap(Effect.logInfo("a layer is built"), () => Effect.sync(() => console.log("a library")))
+const toolbox = Layer.tap(Toolbox.layerDefault, () => noisy)
+NodeRuntime.runMain(Server.stdio(ServerConfig.defaults, { toolbox }, ${JSON.stringify(join(consumer, "noisy"))}))`,
+      `${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: initialize })}\n`
+    )
+    assert.strictEqual(JSON.parse(stdout).id, 1)
+  })
+
+  it("its binary answers initialize", async () => {
+    const request = { jsonrpc: "2.0", id: 1, method: "initialize", params: initialize }
     const bin = join(consumer, "node_modules/snowguard/dist/bin.js")
-    const answered = run(process.execPath, [bin], consumer, `${JSON.stringify(request)}\n`)
+    const answered = await run(process.execPath, [bin], consumer, `${JSON.stringify(request)}\n`)
     assert.strictEqual(answered.status, 0, answered.stderr)
     assert.deepInclude(JSON.parse(answered.stdout).result.serverInfo, { name: "snowguard" })
   })

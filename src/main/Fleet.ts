@@ -104,34 +104,28 @@ const here = (settings: Settings, directory: string): Layer.Layer<Stores, QuotaS
 }
 
 /**
- * Where it is remembered what was used.
+ * Where it is remembered what was used, and the rate limits: over one connection where both are in Redis,
+ * since it is one layer in both.
  *
  * @since 0.1.0
  * @category layers
  */
-export const quotaStore = (
-  settings: Settings,
-  directory: string
-): Layer.Layer<Stores, QuotaStore.QuotaStoreError | ServerConfig.ConfigFaults> =>
-  settings.quotaStore.kind === "redis"
-    ? Layer.provide(inRedis(settings), connection(settings))
-    : here(settings, directory)
-
-/**
- * The quotas' store and the rate limits, over one connection where both are in Redis.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layer = (settings: Settings, directory: string) => {
+export const parts = (settings: Settings, directory: string) => {
+  const shared = connection(settings)
   const options = ServerConfig.rateLimiterOptions(settings)
-  if (settings.rateLimits === "local") {
-    return Layer.merge(quotaStore(settings, directory), Layer.orDie(RateLimiter.layer(options)))
-  }
-  const limiter = load(
-    () => import("../RateLimiter/Redis.js"),
-    (adapter) => Layer.orDie(adapter.layer(options))
-  )
-  const store = settings.quotaStore.kind === "redis" ? inRedis(settings) : here(settings, directory)
-  return Layer.provide(Layer.merge(store, limiter), connection(settings))
+  const quotaStore: Layer.Layer<Stores, QuotaStore.QuotaStoreError | ServerConfig.ConfigFaults> =
+    settings.quotaStore.kind === "redis"
+      ? Layer.provide(inRedis(settings), shared)
+      : here(settings, directory)
+  const rateLimiter: Layer.Layer<RateLimiter.RateLimiter, ServerConfig.ConfigFaults> =
+    settings.rateLimits === "local"
+      ? Layer.orDie(RateLimiter.layer(options))
+      : Layer.provide(
+          load(
+            () => import("../RateLimiter/Redis.js"),
+            (adapter) => Layer.orDie(adapter.layer(options))
+          ),
+          shared
+        )
+  return { quotaStore, rateLimiter }
 }

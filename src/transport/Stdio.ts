@@ -2,12 +2,19 @@
  * MCP over this process's stdin and stdout: one process, one client. Ends when stdin ends, when stdout
  * is closed under us, or when it is interrupted (a signal).
  *
+ * **stdout belongs to the protocol.** One line of anything else there and the client gives up, and Effect's
+ * default logger, `runMain`'s pretty one and `console.log` all write there. So all that goes through
+ * `console` goes to stderr while {@link serve} or {@link reserveStdout} runs; what a program logs before
+ * that, or writes to `process.stdout` by itself, is its own to keep away. `StderrLogger` is the logger for it.
+ *
  * @since 0.1.0
  */
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Readable, Writable } from "node:stream"
+import { consoleToStderr } from "../internal/consoleToStderr.js"
 import { McpServer } from "../McpServer.js"
 import type { Principal } from "../Principal.js"
 import * as Observed from "./Observed.js"
@@ -17,9 +24,11 @@ import * as Observed from "./Observed.js"
  * @category models
  */
 export interface Options {
-  readonly stdin: Readable
-  readonly stdout: Writable
+  /** Who the client is: the limits of its tier apply. */
   readonly principal: Principal
+  /** The process's own when absent. */
+  readonly stdin?: Readable | undefined
+  readonly stdout?: Writable | undefined
 }
 
 /** How it ended: `eof`: the client may still read answers. `gone`: nobody does. */
@@ -33,11 +42,29 @@ const flush = (stdout: Writable) =>
   }).pipe(Effect.interruptible, Effect.timeoutOption(1_000), Effect.asVoid)
 
 /**
+ * While the scope is open, everything that would go to stdout through `console` (and so through Effect's own
+ * loggers) goes to stderr. For what runs before {@link serve}: layers that log while they are built.
+ *
  * @since 0.1.0
  * @category serving
  */
-export const serve = ({ principal, stdin, stdout }: Options): Effect.Effect<void, never, McpServer> =>
+export const reserveStdout: Effect.Effect<void, never, Scope.Scope> = Effect.asVoid(
+  Effect.acquireRelease(Effect.sync(consoleToStderr), (undo) => Effect.sync(undo))
+)
+
+/**
+ * Serves one client until it leaves. On the process's own stdout, `console` writes to stderr meanwhile.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const serve = ({
+  principal,
+  stdin = process.stdin,
+  stdout = process.stdout
+}: Options): Effect.Effect<void, never, McpServer> =>
   Effect.gen(function* () {
+    if (stdout === process.stdout) yield* reserveStdout
     const server = yield* McpServer
     const ended = yield* Deferred.make<End>()
 

@@ -1,5 +1,5 @@
 /**
- * The stack that is measured: the guard on the services that `src/main.ts` puts under it, with limits so
+ * The stack that is measured: the guard on the services that `src/Server.ts` puts under it, with limits so
  * high that nothing is refused. A service that joins the guard joins here.
  */
 import * as Clock from "effect/Clock"

@@ -270,7 +270,7 @@ export const run = (options: Options) =>
     yield* withoutProxy
     const directory = yield* temporaryDirectory
     const emulator = yield* Emulator.start({ warm: true })
-    const server = Main.layer(settings(emulator.url, options.speed), directory)
+    const server = Main.layer(settings(emulator.url, options.speed), {}, directory)
     const figures = yield* Effect.scoped(rehearse(emulator, options)).pipe(Effect.provide(server))
     yield* options.tell({ _tag: "Summary", ...figures })
     return figures

@@ -103,5 +103,5 @@ export const run = (tell: (title: string, text: string, fine: boolean) => Effect
         yield* tell(step.title, shown.text, shown.fine)
       }
       return fine
-    }).pipe(Effect.scoped, Effect.provide(Main.layer(ServerConfig.defaults, directory)))
+    }).pipe(Effect.scoped, Effect.provide(Main.layer(ServerConfig.defaults, {}, directory)))
   }).pipe(Effect.scoped)
