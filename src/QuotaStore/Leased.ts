@@ -303,7 +303,8 @@ export const make = (
           concurrency: 32,
           discard: true
         })
-      }).pipe(Effect.timeoutOption("2 seconds"))
+        // Nothing is interruptible in a finalizer, and a time-out has to interrupt.
+      }).pipe(Effect.disconnect, Effect.interruptible, Effect.timeoutOption("2 seconds"))
     )
 
     return QuotaStore.of({
