@@ -224,7 +224,7 @@ export const make = (options: Partial<Options> = {}) =>
                   : Step.andThen(moment, told(moment, limiter.refund(admission)), () => exit)
               )
               return Step.andThen(moment, reserved, (reservation) => {
-                const done = retry.run(() => attempt(call, reservation, work), {
+                const tries = retry.run(() => attempt(call, reservation, work), {
                   class: operation.class,
                   deadline,
                   decide: (error) => {
@@ -233,6 +233,8 @@ export const make = (options: Partial<Options> = {}) =>
                     return decide(error)
                   }
                 })
+                // A retry of one's own that is no step: it holds nothing, and what it waits for can be left.
+                const done = tries instanceof Step.Step ? tries : moment.restore(tries)
                 const settled = Step.ensuring(moment, done, (exit) =>
                   settlements.settle(moment, ledger, (moment) =>
                     told(moment, settle(moment, admission, reservation, exit))
