@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js"
+import { serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js"
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { Readable, Writable } from "node:stream"
@@ -32,6 +34,29 @@ const flush = (stdout: Writable) =>
   }).pipe(Effect.interruptible, Effect.timeoutOption(1_000), Effect.asVoid)
 
 /**
+ * The SDK's transport, but for how it waits for a client that reads slowly: all answers that wait, wait for
+ * the same turn. One listener for each of them would be as many as the client has calls.
+ */
+class Transport extends StdioServerTransport {
+  private drained: Promise<void> | undefined
+  constructor(
+    stdin: Readable,
+    private readonly stdout: Writable
+  ) {
+    super(stdin, stdout)
+  }
+  override send(message: JSONRPCMessage): Promise<void> {
+    if (this.stdout.write(serializeMessage(message))) return Promise.resolve()
+    return (this.drained ??= new Promise((resolve) => {
+      this.stdout.once("drain", () => {
+        this.drained = undefined
+        resolve()
+      })
+    }))
+  }
+}
+
+/**
  * @since 0.1.0
  * @category serving
  */
@@ -55,7 +80,7 @@ export const serve = ({ principal, stdin, stdout }: Options): Effect.Effect<void
       ({ eof }) => Effect.sync(() => void stdin.off("end", eof).off("close", eof))
     )
 
-    const transport = new StdioServerTransport(stdin, stdout)
+    const transport = new Transport(stdin, stdout)
     const connection = yield* server.connect(transport, principal)
     const sdkClosed = transport.onclose
     // The SDK closes by itself after a line that is too long; a server without input has to end.
