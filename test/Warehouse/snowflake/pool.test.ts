@@ -188,20 +188,18 @@ describe("the sessions", () => {
         currentTimeNanos: test.currentTimeNanos,
         sleep: (duration) => test.sleep(duration)
       }
-      yield* Effect.gen(function* () {
-        const { use } = yield* harness({ open })
-        const attempt = Effect.exit(use("a"))
-        yield* attempt
-        yield* attempt
-        expect(logins).toBe(1)
-        stepped = 3_600_000
-        yield* attempt
-        expect(logins).toBe(1)
-        stepped = -3_600_000
-        yield* TestClock.adjust("60 seconds")
-        yield* attempt
-        expect(logins).toBe(2)
-      }).pipe(Effect.withClock(clock))
+      const { use } = yield* harness({ open })
+      const attempt = Effect.withClock(Effect.exit(use("a")), clock)
+      yield* attempt
+      yield* attempt
+      expect(logins).toBe(1)
+      stepped = 3_600_000
+      yield* attempt
+      expect(logins).toBe(1)
+      stepped = -3_600_000
+      yield* TestClock.adjust("60 seconds")
+      yield* attempt
+      expect(logins).toBe(2)
     })
   )
 })
