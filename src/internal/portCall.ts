@@ -27,7 +27,10 @@ const flags = RuntimeFlags.disable(
   RuntimeFlags.Interruption
 )
 
-const runtimeOf = <R>({ fiber }: Step.Moment): Runtime.Runtime<R> =>
+type Running = Fiber.RuntimeFiber<unknown, unknown>
+
+/** That of the fiber that asks now: the one in which a moment began may have gone on to something else. */
+const runtimeOf = <R>(fiber: Running): Runtime.Runtime<R> =>
   Runtime.make<R>({
     // The effect needs R, and it is asked for in a fiber that has R.
     context: fiber.currentContext as Context.Context<R>,
@@ -40,8 +43,8 @@ type Begun<A, E> =
   | { readonly exit?: undefined; readonly child: Fiber.RuntimeFiber<A, E> }
 
 /** In a fiber of its own, as far as it goes without waiting. */
-const begin = <A, E, R>(moment: Step.Moment, effect: Effect.Effect<A, E, R>): Begun<A, E> => {
-  const child = Runtime.runFork(runtimeOf<R>(moment))(effect)
+const begin = <A, E, R>(fiber: Running, moment: Step.Moment, effect: Effect.Effect<A, E, R>): Begun<A, E> => {
+  const child = Runtime.runFork(runtimeOf<R>(fiber))(effect)
   moment.later()
   const exit = child.unsafePoll()
   return exit === null ? { child } : { exit }
@@ -79,29 +82,30 @@ const acquireUntil = <A, E, R, E2>(
   giveBack: (granted: A) => Effect.Effect<void, unknown>,
   alarm: (ring: () => void) => () => void,
   late: Effect.Effect<never, E2>
-): Effect.Effect<A, E | E2, R> => {
-  const { child, exit } = begin(moment, effect)
-  if (child === undefined) return exit
-  const runtime = runtimeOf<never>(moment)
-  const { stop, wait } = ended(child, alarm)
-  const leave = () => {
-    stop()
-    child.addObserver((exit) => {
-      if (exit._tag === "Success") Runtime.runFork(runtime)(Effect.ignoreLogged(giveBack(exit.value)))
-    })
-  }
-  return Effect.matchCauseEffect(moment.restore(wait), {
-    onFailure: (cause) => {
-      leave()
-      return Effect.failCause(cause)
-    },
-    onSuccess: (exit): Effect.Effect<A, E | E2> => {
-      if (exit !== undefined) return exit
-      leave()
-      return late
+): Effect.Effect<A, E | E2, R> =>
+  Effect.withFiberRuntime<A, E | E2, R>((fiber) => {
+    const { child, exit } = begin(fiber, moment, effect)
+    if (child === undefined) return exit
+    const runtime = runtimeOf<never>(fiber)
+    const { stop, wait } = ended(child, alarm)
+    const leave = () => {
+      stop()
+      child.addObserver((exit) => {
+        if (exit._tag === "Success") Runtime.runFork(runtime)(Effect.ignoreLogged(giveBack(exit.value)))
+      })
     }
+    return Effect.matchCauseEffect(moment.restore(wait), {
+      onFailure: (cause) => {
+        leave()
+        return Effect.failCause(cause)
+      },
+      onSuccess: (exit): Effect.Effect<A, E | E2> => {
+        if (exit !== undefined) return exit
+        leave()
+        return late
+      }
+    })
   })
-}
 
 /**
  * What the effect gives, if it does by `at` (monotonic milliseconds), or else `late`. The wait can be
@@ -144,8 +148,10 @@ export const tell = <R>(
 ): Effect.Effect<void, never, R> => {
   const taken = Step.take(moment, effect)
   if (Step.isDone(taken)) return taken
-  const { child, exit } = begin(moment, taken)
-  if (child === undefined) return exit
-  const at = moment.now + ms
-  return Effect.flatMap(ended(child, (ring) => limits.alarm(at, ring)).wait, (exit) => exit ?? Exit.void)
+  return Effect.withFiberRuntime<void, never, R>((fiber) => {
+    const { child, exit } = begin(fiber, moment, taken)
+    if (child === undefined) return exit
+    const at = moment.now + ms
+    return Effect.flatMap(ended(child, (ring) => limits.alarm(at, ring)).wait, (exit) => exit ?? Exit.void)
+  })
 }
