@@ -96,9 +96,10 @@ export const make = (
     if (Exit.isFailure(exit) && error === undefined && !interrupted)
       court.report("nothing dies", `${who}: ${Cause.pretty(exit.cause)}`)
 
-    // Whoever has left is answered before its statement has ended, and accounts are settled after that.
+    // A call may be answered before its statements have ended, and accounts are settled after that.
     const left = interrupted || error instanceof DeadlineExceeded
-    if (left) unsettled.push(() => accounts(call, who, error, true))
+    if (left || call.reserved !== call.settled + call.released)
+      unsettled.push(() => accounts(call, who, error, true))
     else accounts(call, who, error, false)
 
     // Who waited for somebody else's answer is told what became of that one's statement.
