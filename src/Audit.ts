@@ -15,7 +15,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type { FileHandle } from "node:fs/promises"
 import { open, rename, rm } from "node:fs/promises"
@@ -214,28 +213,35 @@ export const layerFile = ({
           )
         )
 
-      const queue = yield* Queue.dropping<string>(QUEUE)
+      // The writer is told to end and never interrupted: what it has taken is written or counted.
+      const waiting: Array<string> = []
+      const wake = yield* Effect.makeLatch(false)
+      let isClosing = false
       const writer = yield* Effect.forkDaemon(
-        Effect.forever(
-          Effect.flatMap(Queue.takeBetween(queue, 1, BATCH), (lines) =>
-            Effect.uninterruptible(write([...lines]))
-          )
-        )
+        Effect.gen(function* () {
+          for (;;) {
+            while (waiting.length > 0) yield* write(waiting.splice(0, BATCH))
+            if (isClosing) return
+            yield* wake.close
+            // Lines may have come before the latch was closed, and nobody would open it again for them.
+            if (waiting.length === 0 && !isClosing) yield* wake.await
+          }
+        }).pipe(Effect.uninterruptible)
       )
       yield* Effect.addFinalizer(() =>
-        Fiber.interrupt(writer).pipe(
-          Effect.zipRight(Queue.takeAll(queue)),
-          Effect.flatMap((rest) => (rest.length === 0 ? Effect.void : write([...rest])))
-        )
+        Effect.suspend(() => {
+          isClosing = true
+          return Effect.zipRight(wake.open, Fiber.await(writer))
+        })
       )
 
       return {
         record: (entry) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            Effect.flatMap(Queue.offer(queue, lineOf(entry, now, statements, sha256)), (taken) =>
-              taken ? Effect.void : Metric.increment(lost)
-            )
-          )
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            if (isClosing || waiting.length >= QUEUE) return Metric.increment(lost)
+            waiting.push(lineOf(entry, now, statements, sha256))
+            return wake.open
+          })
       }
     })
   )

@@ -30,8 +30,10 @@ import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import { DeadlineExceeded } from "./Deadline.js"
 import * as Degradation from "./Degradation.js"
+import * as CallLedger from "./internal/callLedger.js"
 import * as GuardAttempt from "./internal/guardAttempt.js"
 import type { Attempt, Operation } from "./internal/guardAttempt.js"
+import * as PortCall from "./internal/portCall.js"
 import * as RequestId from "./internal/requestId.js"
 import * as Step from "./internal/step.js"
 import * as TimeLimits from "./internal/timeLimits.js"
@@ -139,20 +141,6 @@ const warnings = (tier: string, reservation: Quota.Reservation) => {
 }
 
 /**
- * An error of the work itself (a rejected statement, a tool's own refusal) used our time, so its token
- * stays spent; what we refused, what was interrupted, and what the warehouse never saw costs nothing.
- */
-const keepsToken = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  exit._tag === "Success" || (exit.cause._tag === "Fail" && !costsNothing(exit.cause.error))
-
-const costsNothing = (error: unknown): boolean =>
-  error instanceof Bulkhead.Overloaded ||
-  error instanceof CircuitBreaker.CircuitOpen ||
-  error instanceof AdaptiveRate.Throttled ||
-  error instanceof DeadlineExceeded ||
-  (typeof error === "object" && error !== null && "_tag" in error && error._tag === "WarehouseError")
-
-/**
  * @since 0.1.0
  * @category constructors
  */
@@ -167,6 +155,7 @@ export const make = (options: Partial<Options> = {}) =>
     const bulkhead = yield* Bulkhead.Bulkhead
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const limits = yield* TimeLimits.make
+    const settlements = yield* CallLedger.make
     const attempt = GuardAttempt.make({ quota, pace, bulkhead, breaker, limits, maxWaitMs })
     const nextRequestId = yield* RequestId.make
     const interactive: TierOptions = tiers["default"] ?? { maxTokenWaitMs: 0, batch: false }
@@ -184,51 +173,63 @@ export const make = (options: Partial<Options> = {}) =>
         const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
         const requestId = nextRequestId()
         const decide = Verdict.decide(operation.class)
-        const ledger: GuardAttempt.Ledger = {
-          sent: false,
-          sending: false,
-          left: false,
-          bytes: 0,
-          scanBytes: undefined,
-          statementMs: 0
-        }
+        const ledger = new CallLedger.CallLedger()
         const call: GuardAttempt.Call = { operation, client, tier, deadline, requestId, ledger }
 
+        const tooLate = () => new DeadlineExceeded({ limitMs: deadlineMs, sent: false, of: "call" })
+
         const settle = (
+          moment: Step.Moment,
           admission: RateLimiter.Admission,
           reservation: Quota.Reservation,
           exit: Exit.Exit<unknown, unknown>
         ): Effect.Effect<void> => {
           Telemetry.recordBytes(tier, ledger.bytes)
           if (ledger.left || (ledger.sending && !Verdict.neverLeft(exit))) {
-            const { bytes, scanBytes, statementMs } = ledger
-            const spent = { bytes, scanBytes, statementSeconds: statementMs / 1000 }
+            const { bytes, scanBytes } = ledger
+            const spent = {
+              bytes,
+              scanBytes,
+              statementSeconds: ledger.statementMs(moment) / 1000
+            }
             return GuardAttempt.logged(moment, quota.settle(reservation, spent))
           }
           const release = Step.make((moment) => GuardAttempt.logged(moment, quota.release(reservation)))
-          return keepsToken(exit) ? release : Step.andThen(moment, limiter.refund(admission), () => release)
+          return Verdict.keepsToken(exit)
+            ? release
+            : Step.andThen(moment, limiter.refund(admission), () => release)
         }
 
-        const path = Step.make((moment) =>
-          Step.andThen(
+        // Who does not hear of the end of a call must not keep its caller.
+        const told = (moment: Step.Moment, telling: Effect.Effect<void>) =>
+          PortCall.tell(limits, moment, GuardAttempt.TELL_MS, telling)
+
+        const reserve = () =>
+          PortCall.acquireBy(limits, moment, deadline, quota.reserve(who), quota.release, tooLate)
+
+        const path = Step.make((inner) => {
+          if (inner !== moment) moment.later()
+          const maxWaitMs = Math.min(maxTokenWaitMs, Math.max(0, deadline - moment.now))
+          const tokens = limiter.reserve(who, maxWaitMs)
+          return Step.andThen(
             moment,
-            limiter.reserve(who, Math.min(maxTokenWaitMs, Math.max(0, deadline - moment.now))),
+            PortCall.acquireBy(limits, moment, deadline, tokens, limiter.refund, tooLate),
             (admission) => {
               if (admission.waitMs > 0) Telemetry.recordTokenWait(tier, admission.waitMs)
-              // Not interruptible: a reservation granted to nobody would be lost. Stores bound their own time.
-              const reserve = quota.reserve(who)
               const turn =
                 admission.waitMs === 0
-                  ? reserve
-                  : Effect.zipRight(moment.restore(awaitTurn(operation, admission)), reserve)
-              const reserved = Step.onExit(
-                moment,
-                turn,
-                (exit): Effect.Effect<Quota.Reservation, Quota.QuotaExceeded | QuotaStoreError> =>
-                  exit._tag === "Success" ? exit : Step.andThen(moment, limiter.refund(admission), () => exit)
+                  ? reserve()
+                  : Effect.flatMap(moment.restore(awaitTurn(operation, admission)), () => {
+                      moment.later()
+                      return reserve()
+                    })
+              const reserved = Step.onExit(moment, turn, (exit): typeof turn =>
+                exit._tag === "Success"
+                  ? exit
+                  : Step.andThen(moment, told(moment, limiter.refund(admission)), () => exit)
               )
               return Step.andThen(moment, reserved, (reservation) => {
-                const done = retry.run(() => attempt(call, reservation, work), {
+                const tries = retry.run(() => attempt(call, reservation, work), {
                   class: operation.class,
                   deadline,
                   decide: (error) => {
@@ -237,14 +238,20 @@ export const make = (options: Partial<Options> = {}) =>
                     return decide(error)
                   }
                 })
-                const settled = Step.ensuring(moment, done, (exit) => settle(admission, reservation, exit))
+                // A retry of one's own that is no step: it holds nothing, and what it waits for can be left.
+                const done = tries instanceof Step.Step ? tries : moment.restore(tries)
+                const settled = Step.ensuring(moment, done, (exit) =>
+                  settlements.settle(moment, ledger, (moment) =>
+                    told(moment, settle(moment, admission, reservation, exit))
+                  )
+                )
                 return Step.andThen(moment, settled, (value) =>
                   Exit.succeed({ value, warnings: warnings(tier, reservation) })
                 )
               })
             }
           )
-        )
+        })
         return Step.take(moment, degradation.protect(criticality, path))
       })
 

@@ -28,6 +28,7 @@ import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as History from "./core/History.js"
 import * as Degradation from "./Degradation.js"
+import { monotonicMillis } from "./internal/monotonic.js"
 import { Action, columns, Done, Snapshot } from "./internal/operatorModel.js"
 import type { ActionRow, Column } from "./internal/operatorModel.js"
 import * as OperatorSnapshot from "./internal/operatorSnapshot.js"
@@ -151,12 +152,12 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
     const history = History.make(columns, samples)
     const actions: Array<typeof ActionRow.Type> = []
 
-    let sampledAt = yield* Clock.currentTimeMillis
+    let sampledAt = yield* monotonicMillis
     const sample = Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* monotonicMillis
       const elapsed = now - sampledAt
       sampledAt = now
-      History.add(history, now, yield* view.sample(elapsed))
+      History.add(history, yield* Clock.currentTimeMillis, yield* view.sample(elapsed))
     })
     yield* sample.pipe(
       Effect.catchAllCause((cause) => Effect.logWarning("a sample of the history is missing", cause)),
@@ -229,8 +230,8 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
 
     const act = (action: Action, by: Principal) =>
       Effect.gen(function* () {
-        const started = yield* Clock.currentTimeMillis
-        const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - started)
+        const started = yield* monotonicMillis
+        const elapsed = Effect.map(monotonicMillis, (now) => Math.round(now - started))
         return yield* perform(action).pipe(
           Effect.tap(({ result }) => Effect.flatMap(elapsed, (ms) => recorded(action, by, "ok", result, ms))),
           Effect.tapError((error) =>

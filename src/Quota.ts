@@ -39,8 +39,12 @@ export class Quota extends Context.Tag("snowguard/Quota")<
   Quota,
   {
     /**
-     * All quotas of the call, or none. Fails with the one that takes longest to clear, or with the store's
-     * error when nobody could tell: then nothing is admitted.
+     * Holds one request, one query if it is one, and the estimated bytes, of every quota that the client and
+     * the server have: all of them or none. Fails with `QuotaExceeded`, which names the quota that takes
+     * longest to clear, and charges nothing then; with `QuotaStoreError` when the store does not answer, and
+     * what it may have granted in that case expires. A caller that means to `settle` or `release` runs this in
+     * an uninterruptible region, as with any acquisition: if it is interrupted, a grant on its way belongs to
+     * nobody, and counts until it expires, `deadlineMs` and a grace of half a minute (`graceMs`) later.
      */
     readonly reserve: (request: Request) => Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError>
     /**

@@ -12,6 +12,11 @@
  *    otherwise. The first `settle` or `release` after that still corrects it;
  *  - a `settle` charges nothing that was not reserved; but that of a reservation nobody knows charges
  *    what it names to the current window, once;
+ *  - every operation ends within a bounded time, with `QuotaStoreError` when there is no answer, although it is
+ *    run in uninterruptible regions: a time limit of its own must not depend on being interrupted there. What
+ *    ends in that error may have been counted;
+ *  - an operation that is interrupted all the same was carried out as a whole or not at all. A reservation
+ *    that was granted then belongs to nobody and expires;
  *  - of several quotas in the way, a refusal names the one that takes longest to clear, the first of
  *    them if they take equally long.
  *
@@ -151,7 +156,10 @@ export class QuotaStoreError extends Schema.TaggedError<QuotaStoreError>("snowgu
 export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
   QuotaStore,
   {
-    /** All charges or none, in one step. `ttlMs`: how long the holder may take before the reservation counts as abandoned. */
+    /**
+     * All charges or none, in one step. `ttlMs`: how long the holder may take before the reservation counts
+     * as abandoned. Run it in an uninterruptible region, or a grant may be nobody's until then.
+     */
     readonly reserve: (
       charges: ReadonlyArray<Charge>,
       ttlMs: number

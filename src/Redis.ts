@@ -172,7 +172,8 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     const connected: Effect.Effect<void, RedisError> = Effect.suspend(() =>
       warm && client.status === "ready"
         ? Effect.void
-        : Effect.timeoutFail(Deferred.await(first), {
+        : // Whoever counts here does so where nothing can be interrupted, and a time-out has to interrupt.
+          Effect.timeoutFail(Effect.interruptible(Deferred.await(first)), {
             duration: commandTimeoutMs,
             onTimeout: () =>
               fail(

@@ -14,6 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Cli from "./Cli.js"
 import type { Run } from "./commands/Command.js"
 import { storeExitCode, write } from "./commands/Command.js"
+import * as HardEnd from "./internal/hardEnd.js"
 import * as Package from "./internal/package.js"
 import * as ServerConfig from "./ServerConfig.js"
 import * as StderrLogger from "./StderrLogger.js"
@@ -34,6 +35,19 @@ const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly r
 const logger = (settings: ServerConfig.Settings) =>
   StderrLogger.layer({ format: settings.log.format, level: ServerConfig.logLevel(settings) })
 
+/** What tells a command to stop; that over stdio, its client's leaving too. */
+const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
+  const signals = [[process, "SIGTERM"] as const, [process, "SIGINT"] as const]
+  return command === "stdio"
+    ? [
+        ...signals,
+        [process.stdin, "end"] as const,
+        [process.stdin, "close"] as const,
+        [process.stdout, "error"] as const
+      ]
+    : signals
+}
+
 type Fault = Effect.Effect.Error<ReturnType<Run>>
 
 /** Runs a command to its exit code. */
@@ -50,7 +64,13 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
     case "Run":
       return Effect.flatMap(ServerConfig.load(command), ({ settings }) =>
         Effect.flatMap(
-          Effect.promise(() => commands[command.command]()),
+          Effect.zipRight(
+            HardEnd.arm(endsOf(command), {
+              shutdownMs: settings.timeouts.shutdownSeconds * 1000,
+              exit: (code) => process.exit(code)
+            }),
+            Effect.promise(() => commands[command.command]())
+          ),
           (module) => module.run({ settings, options: command.options, operands: command.operands })
         ).pipe(
           Effect.catchAllDefect((defect) =>

@@ -94,4 +94,24 @@ describe("the audit log", () => {
       assert.match(String(built), /cannot be opened/)
     }).pipe(Effect.provide(Logger.minimumLogLevel(LogLevel.None)))
   )
+
+  it.scopedLive("loses no line, at whatever moment it is closed", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "audit.jsonl")
+      const options = { path, statements: "hash", maxBytes: 1_000_000, keep: 1 } as const
+      let expected = 0
+      for (let round = 0; round < 60; round++) {
+        yield* Effect.gen(function* () {
+          const { record } = yield* Audit.Audit
+          for (let i = 0; i < round % 7; i++) yield* Effect.yieldNow()
+          for (let i = 0; i <= round % 3; i++) {
+            yield* record(entry)
+            expected += 1
+            for (let turn = 0; turn < round % 5; turn++) yield* Effect.yieldNow()
+          }
+        }).pipe(Effect.provide(Audit.layerFile(options)))
+        assert.strictEqual(lines(path).length, expected, `round ${round}`)
+      }
+    })
+  )
 })

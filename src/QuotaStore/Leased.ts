@@ -204,7 +204,8 @@ export const make = (
       Effect.gen(function* () {
         Lease.close(state, yield* now)
         yield* reports.flush
-      }).pipe(Effect.timeoutOption("2 seconds"))
+        // Nothing is interruptible in a finalizer, and a time-out has to interrupt.
+      }).pipe(Effect.disconnect, Effect.interruptible, Effect.timeoutOption("2 seconds"))
     )
 
     return QuotaStore.of({

@@ -96,7 +96,8 @@ export const make = (
     const bounded = <A>(operation: string, effect: Effect.Effect<A, QuotaStoreError>) =>
       timeoutMs === Number.POSITIVE_INFINITY
         ? effect
-        : Effect.timeoutFail(Effect.disconnect(effect), {
+        : // The callers are not interruptible, and what is left behind has to be.
+          Effect.timeoutFail(Effect.interruptible(Effect.disconnect(effect)), {
             duration: timeoutMs,
             onTimeout: () =>
               new QuotaStoreError({

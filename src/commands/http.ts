@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { STOP_MS, stopWithin } from "../internal/stopWithin.js"
 import * as Main from "../main.js"
 import * as Arguments from "./arguments.js"
 import type { Run } from "./Command.js"
@@ -16,6 +15,6 @@ import type { Run } from "./Command.js"
 export const run: Run = ({ options, settings }) =>
   Effect.gen(function* () {
     const port = yield* Arguments.whole(options, "port", 65_535)
-    yield* stopWithin(STOP_MS)(Main.http(settings, { host: Arguments.text(options, "host"), port }))
+    yield* Main.http(settings, { host: Arguments.text(options, "host"), port })
     return 0
   })

@@ -15,7 +15,9 @@ import type { OperationClass } from "../Operation.js"
 import type * as Quota from "../Quota.js"
 import type { QuotaStoreError } from "../QuotaStore.js"
 import * as Telemetry from "../Telemetry.js"
+import type { CallLedger } from "./callLedger.js"
 import * as GuardScan from "./guardScan.js"
+import * as PortCall from "./portCall.js"
 import * as Step from "./step.js"
 import type * as TimeLimits from "./timeLimits.js"
 import * as Verdict from "./verdict.js"
@@ -68,21 +70,6 @@ export interface Attempt {
   readonly addScan?: ((bytes: number) => Effect.Effect<void>) | undefined
 }
 
-/** What a finished call has to say about: the reservation it holds, and what it did. */
-export interface Ledger {
-  /** Was a statement about to be sent, by any attempt? */
-  sent: boolean
-  /** ... by the attempt that is under way, or was the last? */
-  sending: boolean
-  /** Did one of the attempts before it leave the process, as far as anybody knows? */
-  left: boolean
-  bytes: number
-  /** Undefined while nobody has told. */
-  scanBytes: number | undefined
-  /** Milliseconds that statements have run in the warehouse, over all attempts. */
-  statementMs: number
-}
-
 /** What an attempt has taken so far. */
 interface Held {
   paced: boolean
@@ -108,6 +95,12 @@ export const logged = (
     exit._tag === "Success" ? Exit.void : Effect.ignoreLogged(Exit.failCause(exit.cause))
   )
 
+/**
+ * Milliseconds that a call, at its end, waits for those who have to hear of it. They do hear of it, however
+ * long it takes them.
+ */
+export const TELL_MS = 1_000
+
 /** What all attempts of a call have in common. */
 export interface Call {
   readonly operation: Operation
@@ -116,7 +109,7 @@ export interface Call {
   /** Monotonic milliseconds. */
   readonly deadline: number
   readonly requestId: string
-  readonly ledger: Ledger
+  readonly ledger: CallLedger
 }
 
 export interface Guards {
@@ -166,6 +159,7 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
     const markSent = Step.make((moment) => {
       if (sentAt !== undefined) return Exit.void
       sentAt = moment.now
+      ledger.statementBegun(sentAt)
       ledger.sending = true
       if (ledger.sent) return Exit.void
       ledger.sent = true
@@ -215,19 +209,28 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
 
     return limits.withinHolding(
       deadline,
-      (limit, moment) =>
+      (limit, moment) => {
+        ledger.open += 1
         // A step, so that what throws on the way is a defect that is cleaned up behind.
-        Step.onExit(
+        return Step.onExit(
           moment,
           Step.make(() => entered(limit, moment)),
           (exit) => {
-            if (sentAt !== undefined) ledger.statementMs += moment.later().now - sentAt
-            const left = leave(moment, held, exit, { class: operation.class, begunAt, sentAt, timedOut })
-            return scans.held.length === 0
+            moment.later()
+            ledger.open -= 1
+            if (sentAt !== undefined) ledger.statementEnded(moment.now)
+            let left = leave(moment, held, exit, { class: operation.class, begunAt, sentAt, timedOut })
+            if (scans.held.length > 0) {
+              const end = Step.make(() => GuardScan.end(scans, quota, exit))
+              left = Step.ensuring(moment, left, () => PortCall.tell(limits, moment, TELL_MS, end))
+            }
+            const { deferred } = ledger
+            return deferred === undefined || ledger.open > 0
               ? left
-              : Step.ensuring(moment, left, () => GuardScan.end(scans, quota, exit))
+              : Step.ensuring(moment, left, () => deferred(moment))
           }
-        ),
+        )
+      },
       ({ tightened }) => {
         timedOut = tightened
         return new DeadlineExceeded({

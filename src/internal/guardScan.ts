@@ -13,9 +13,11 @@
  * An attempt that asks for nothing costs nothing.
  */
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Quota from "../Quota.js"
 import type { QuotaStoreError } from "../QuotaStore.js"
+import * as PortCall from "./portCall.js"
+import * as Step from "./step.js"
 import * as Verdict from "./verdict.js"
 
 interface Held {
@@ -30,16 +32,21 @@ export interface Scans {
   held: Array<Held>
 }
 
-/** Not to be interrupted between the grant and the note of it. */
+/** Nothing is lost between the grant and the note of it; who leaves before the grant gives it back. */
 export const hold = (
   scans: Scans,
   quota: Quota.Quota["Type"],
   request: Quota.ScanRequest
 ): Effect.Effect<void, Quota.QuotaExceeded | QuotaStoreError> =>
-  Effect.uninterruptible(
-    Effect.map(quota.reserveScan(request), (reservation) => {
-      scans.held.push({ reservation, estimate: request.estimatedBytes, begun: false, scanned: undefined })
-    })
+  Step.masked((moment) =>
+    Step.andThen(
+      moment,
+      PortCall.acquire(moment, quota.reserveScan(request), quota.release),
+      (reservation) => {
+        scans.held.push({ reservation, estimate: request.estimatedBytes, begun: false, scanned: undefined })
+        return Exit.void
+      }
+    )
   )
 
 /** From here on the estimates are paid, even if this process does not live to settle them. */

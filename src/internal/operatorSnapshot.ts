@@ -39,6 +39,7 @@ const iso = (ms: number): string =>
 const patiently = <A, E extends { readonly description: string }>(asked: Effect.Effect<A, E>) =>
   asked.pipe(
     Effect.disconnect,
+    Effect.interruptible,
     Effect.timeoutFail({
       duration: STORE_PATIENCE,
       onTimeout: () => ({ description: "the quota store did not answer in time" })

@@ -47,7 +47,10 @@ export interface Full {
 }
 
 export interface SlotPool<Pool, Overloaded> {
-  /** A slot, taken for good: run it where it cannot be lost. The wait is interruptible, wherever it is run. */
+  /**
+   * A slot, taken for good: run it where it cannot be lost. The wait is interruptible wherever it is run, but
+   * where it is a step of something larger: there, where that is.
+   */
   readonly acquire: (request: Request) => Effect.Effect<Slot<Pool>, Overloaded>
   /** The slot is free, or somebody else's. Once for each. */
   readonly release: (slot: Slot<Pool>) => Effect.Effect<void>
@@ -220,7 +223,7 @@ const unsafeMake = <Pool, Overloaded>(
     moment: Step.Moment,
     { ticket, watchUntil }: Queued
   ): Effect.Effect<Slot<Pool>, Overloaded> => {
-    const woken = Effect.matchCauseEffect(Effect.interruptible(Deferred.await(ticket.value.woken)), {
+    const woken = Effect.matchCauseEffect(moment.restore(Deferred.await(ticket.value.woken)), {
       onFailure: (cause) => Effect.zipRight(abandon(ticket), Effect.failCause(cause)),
       onSuccess: (full): Effect.Effect<Slot<Pool>, Overloaded> =>
         full === undefined ? Exit.succeed({ pool, takenAt: moment.later().now }) : Effect.fail(refuse(full))
@@ -231,7 +234,7 @@ const unsafeMake = <Pool, Overloaded>(
   }
 
   const acquire = (request: Request): Effect.Effect<Slot<Pool>, Overloaded> =>
-    Step.masked((moment) => {
+    Step.acquisition((moment) => {
       const entered = enter(request, moment.now)
       if ("takenAt" in entered) return Exit.succeed(entered)
       if ("why" in entered) return Effect.fail(refuse(entered))

@@ -72,6 +72,14 @@ class Masked<out A, out E, out R> extends Step<A, E, R> {
   }
 }
 
+class Acquisition<out A, out E, out R> extends Masked<A, E, R> {
+  override commit(): Effect.Effect<A, E, R> {
+    return Effect.uninterruptible(
+      Effect.withFiberRuntime<A, E, R>((fiber) => this.take(new Moment(fiber, Effect.interruptible, true)))
+    )
+  }
+}
+
 /** A step that holds nothing for longer than it lasts. */
 export const make = <A, E = never, R = never>(
   take: (moment: Moment) => Effect.Effect<A, E, R>
@@ -81,6 +89,14 @@ export const make = <A, E = never, R = never>(
 export const masked = <A, E = never, R = never>(
   take: (moment: Moment) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> => new Masked(take)
+
+/**
+ * The same for an acquisition, which is run in an uninterruptible region: run by itself, it can be left
+ * while it waits all the same; taken in place, wherever the one who takes it can.
+ */
+export const acquisition = <A, E = never, R = never>(
+  take: (moment: Moment) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => new Acquisition(take)
 
 /** Takes a step in place; any other effect, and one that needs a mask where there is none, is left as it is. */
 export const take = <A, E, R>(moment: Moment, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {

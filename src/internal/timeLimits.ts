@@ -40,6 +40,8 @@ export interface TimeLimits {
     effect: (limit: Limit, moment: Step.Moment) => Effect.Effect<A, E, R>,
     onTimeout: (limit: Limit) => E2
   ) => Effect.Effect<A, E | E2, R>
+  /** Calls back at this time (monotonic milliseconds), unless what it returns is called before. */
+  readonly alarm: (at: number, ring: () => void) => () => void
   /** Limits that are being watched. */
   readonly size: Effect.Effect<number>
 }
@@ -129,6 +131,18 @@ export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(fu
     watch()
   }
 
+  const unwatch = (call: Call): void => {
+    if (!call.watched) return
+    call.watched = false
+    live -= 1
+  }
+
+  const begin = (call: Call): void => {
+    call.watched = true
+    live += 1
+    watchCall(call)
+  }
+
   const start = <A, E, R, E2>(
     moment: Step.Moment,
     call: Call,
@@ -150,17 +164,12 @@ export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(fu
     if (done !== null) return done
 
     let answer: (exit: Effect.Effect<A, E | E2>) => void = () => {}
-    const unwatch = () => {
-      if (!call.watched) return
-      call.watched = false
-      live -= 1
-    }
     const observer = (exit: Exit.Exit<A, E>) => {
-      unwatch()
+      unwatch(call)
       answer(exit)
     }
     const stop = () => {
-      unwatch()
+      unwatch(call)
       child.removeObserver(observer)
       child.unsafeInterruptAsFork(parent.id())
     }
@@ -173,9 +182,7 @@ export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(fu
       .restore(
         Effect.async<A, E | E2>((resume) => {
           answer = resume
-          call.watched = true
-          live += 1
-          watchCall(call)
+          begin(call)
           child.addObserver(observer)
         })
       )
@@ -196,5 +203,16 @@ export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(fu
       return Step.isDone(begun) ? begun : start(moment, call, begun, onTimeout, uninterruptible)
     })
 
-  return { within, withinHolding, size: Effect.sync(() => live) }
+  const alarm: TimeLimits["alarm"] = (at, ring) => {
+    const call = new Call(at, clock, watchCall)
+    const stop = () => unwatch(call)
+    call.fire = () => {
+      stop()
+      ring()
+    }
+    begin(call)
+    return stop
+  }
+
+  return { within, withinHolding, alarm, size: Effect.sync(() => live) }
 })

@@ -2,7 +2,10 @@
 import * as Cause from "effect/Cause"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import { Throttled } from "../AdaptiveRate.js"
+import { Overloaded } from "../Bulkhead.js"
 import type { Verdict } from "../CircuitBreaker.js"
+import { CircuitOpen } from "../CircuitBreaker.js"
 import { DeadlineExceeded } from "../Deadline.js"
 import type { OperationClass } from "../Operation.js"
 import * as RetryPolicy from "../RetryPolicy.js"
@@ -70,3 +73,17 @@ export const decide =
         ? timedOut
         : RetryPolicy.never
       : RetryPolicy.decide(error)
+
+/**
+ * An error of the work itself (a rejected statement, a tool's own refusal) used our time, so its token
+ * stays spent; what we refused, what was interrupted, and what the warehouse never saw costs nothing.
+ */
+export const keepsToken = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  exit._tag === "Success" || (exit.cause._tag === "Fail" && !costsNothing(exit.cause.error))
+
+const costsNothing = (error: unknown): boolean =>
+  error instanceof Overloaded ||
+  error instanceof CircuitOpen ||
+  error instanceof Throttled ||
+  error instanceof DeadlineExceeded ||
+  (typeof error === "object" && error !== null && "_tag" in error && error._tag === "WarehouseError")

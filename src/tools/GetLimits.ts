@@ -169,6 +169,7 @@ export const make = Effect.gen(function* () {
     quota.status(client, tier).pipe(
       // A store that cannot be interrupted is left behind, not waited for.
       Effect.disconnect,
+      Effect.interruptible,
       Effect.timeoutFail({
         duration: QUOTA_PATIENCE,
         onTimeout: () => ({ description: "the quota store did not answer in time" })

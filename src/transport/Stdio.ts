@@ -10,6 +10,8 @@
  * @since 0.1.0
  */
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js"
+import { serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js"
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -40,6 +42,29 @@ const flush = (stdout: Writable) =>
     if (stdout.destroyed || stdout.writableLength === 0) resume(Effect.void)
     else stdout.write("", () => resume(Effect.void))
   }).pipe(Effect.interruptible, Effect.timeoutOption(1_000), Effect.asVoid)
+
+/**
+ * The SDK's transport, but for how it waits for a client that reads slowly: all answers that wait, wait for
+ * the same turn. One listener for each of them would be as many as the client has calls.
+ */
+class Transport extends StdioServerTransport {
+  private drained: Promise<void> | undefined
+  constructor(
+    stdin: Readable,
+    private readonly stdout: Writable
+  ) {
+    super(stdin, stdout)
+  }
+  override send(message: JSONRPCMessage): Promise<void> {
+    if (this.stdout.write(serializeMessage(message))) return Promise.resolve()
+    return (this.drained ??= new Promise((resolve) => {
+      this.stdout.once("drain", () => {
+        this.drained = undefined
+        resolve()
+      })
+    }))
+  }
+}
 
 /**
  * While the scope is open, everything that would go to stdout through `console` (and so through Effect's own
@@ -83,7 +108,7 @@ export const serve = ({
       ({ eof }) => Effect.sync(() => void stdin.off("end", eof).off("close", eof))
     )
 
-    const transport = new StdioServerTransport(stdin, stdout)
+    const transport = new Transport(stdin, stdout)
     const observed = yield* Observed.make(transport, { via: "pipe", tools: server.tools })
     const connection = yield* server.connect(observed, principal)
     const sdkClosed = transport.onclose

@@ -52,20 +52,13 @@ export const make = (
     windowMs: options.breaker.windowMs ?? 300_000
   })
 
-  const answered = (call: Call, exit: Exit.Exit<unknown, unknown>): void => {
-    const who = `call ${call.asked.id} of ${call.asked.client}`
-    const late = court.now() - (call.guardedAt ?? call.asked.startedAt) - call.asked.deadlineMs
-    if (late >= TIMER_MS)
-      court.report("every call is answered by its deadline", `${who} was answered ${late} ms later`)
+  /** What is to be looked at when everything has ended. */
+  const unsettled: Array<() => void> = []
 
-    const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
-    const interrupted = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
-    if (Exit.isFailure(exit) && error === undefined && !interrupted)
-      court.report("nothing dies", `${who}: ${Cause.pretty(exit.cause)}`)
-
+  const accounts = (call: Call, who: string, error: unknown, left: boolean): void => {
     const due = call.paid > 0 ? 1 : 0
     // Whoever stopped waiting before the news arrived cannot know that there was nothing to pay for.
-    const mayPay = call.sent > 0 && (interrupted || error instanceof DeadlineExceeded)
+    const mayPay = call.sent > 0 && left
     const isDue = (paid: number): boolean => paid === due || (mayPay && paid === 1)
 
     if (layers.limiter) {
@@ -90,6 +83,25 @@ export const make = (
           `${who} settled ${call.settled} times for ${call.paid} statements`
         )
     }
+  }
+
+  const answered = (call: Call, exit: Exit.Exit<unknown, unknown>): void => {
+    const who = `call ${call.asked.id} of ${call.asked.client}`
+    const late = court.now() - (call.guardedAt ?? call.asked.startedAt) - call.asked.deadlineMs
+    if (late >= TIMER_MS)
+      court.report("every call is answered by its deadline", `${who} was answered ${late} ms later`)
+
+    const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
+    const interrupted = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+    if (Exit.isFailure(exit) && error === undefined && !interrupted)
+      court.report("nothing dies", `${who}: ${Cause.pretty(exit.cause)}`)
+
+    // A call may be answered before its statements have ended, and accounts are settled after that.
+    const left = interrupted || error instanceof DeadlineExceeded
+    if (left || call.reserved !== call.settled + call.released)
+      unsettled.push(() => accounts(call, who, error, true))
+    else accounts(call, who, error, false)
+
     // Who waited for somebody else's answer is told what became of that one's statement.
     if (call.guardedAt !== undefined && error instanceof DeadlineExceeded && error.sent !== call.sent > 0)
       court.report(
@@ -113,6 +125,7 @@ export const make = (
     },
     ended: (clients) =>
       Effect.gen(function* () {
+        for (const look of unsettled) look()
         const left = {
           "slots taken": slots.held(),
           "calls in a queue": slots.waiting(),

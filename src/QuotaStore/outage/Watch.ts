@@ -56,7 +56,7 @@ export const make = (options: {
       })
 
     const askReplicas = Effect.map(
-      Effect.timeoutOption(Effect.disconnect(options.replicas), PATIENCE),
+      Effect.timeoutOption(Effect.interruptible(Effect.disconnect(options.replicas)), PATIENCE),
       (answer) => {
         if (answer._tag === "Some" && answer.value >= 1) replicas = answer.value
       }

@@ -8,7 +8,6 @@
  * @since 0.1.0
  */
 import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
@@ -24,6 +23,7 @@ import type {
 import { findDatabase, findSchema, written } from "../../embedded/catalog.js"
 import type { Failure } from "../../embedded/errors.js"
 import { columnsNear, missingIn } from "../../embedded/suggest.js"
+import { monotonicMillis } from "../../internal/monotonic.js"
 import * as RequestId from "../../internal/requestId.js"
 import { snowflake } from "../../sql/Dialect.js"
 import type { Token } from "../../sql/Lexer.js"
@@ -107,7 +107,7 @@ export const make = ({ run }: Options) =>
     const look = (sql: string, place: Place) =>
       Effect.gen(function* () {
         const key = JSON.stringify([place.role, sql])
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonicMillis
         const found = Lru.get(seen, key)
         if (found !== undefined && now - found.at < REMEMBERED_MS) return found.rows
         const rows = yield* Effect.scoped(

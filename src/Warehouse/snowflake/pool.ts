@@ -17,16 +17,17 @@
  *    account locks after a few. Then one is.
  * 4. A session that was lost is not handed out again, and is closed when its last statement ends.
  * 5. A caller that leaves takes nobody else's login away.
- * 6. When the scope has closed there is no session left, or it did not answer in time.
+ * 6. Times are those of the monotonic clock: the latch neither ends early nor lasts when the wall clock steps.
+ * 7. When the scope has closed there is no session left, or it did not answer in time.
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Scope from "effect/Scope"
+import { monotonicMillis } from "../../internal/monotonic.js"
 import { WarehouseError } from "../../Warehouse.js"
 
 /**
@@ -113,12 +114,12 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           : Effect.zipRight(Effect.forkIn(Effect.uninterruptible(detach(slot)), scope), wake)
       })
 
-    const latched = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    const latched = Effect.flatMap(monotonicMillis, (now) =>
       latch !== undefined && now < latch.until ? Effect.fail(latch.error) : Effect.void
     )
 
     const remember = (error: WarehouseError) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
+      Effect.map(monotonicMillis, (now) => {
         const held = latch !== undefined && now < latch.until
         if (error.reason === "Authentication" && !held) latch = { error, until: now + options.latchMs }
       })
@@ -129,7 +130,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         // One at a time, so that a password that is wrong is tried once and not once for each place.
         logins.withPermits(1),
         Effect.onExit((exit) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          Effect.flatMap(monotonicMillis, (now) => {
             if (Exit.isSuccess(exit)) {
               latch = undefined
               slot.session = exit.value
@@ -176,7 +177,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
 
     /** The slot for a place, counted as used; waits while every session is busy elsewhere. */
     const claim = (place: Place): Effect.Effect<Slot<Session>, WarehouseError> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.flatMap(monotonicMillis, (now) => {
         if (closed) return Effect.fail(gone)
         const key = options.key(place)
         const found = current.get(key)
@@ -208,7 +209,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       })
 
     const release = (slot: Slot<Session>): Effect.Effect<void> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.flatMap(monotonicMillis, (now) => {
         slot.users -= 1
         slot.usedAt = now
         if (slot.users > 0) return Effect.void
@@ -217,7 +218,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
 
     /** Idle for long: the server may have ended it. Only the first to come back asks. */
     const fresh = (slot: Slot<Session>, session: Session): Effect.Effect<boolean> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.flatMap(monotonicMillis, (now) => {
         if (slot.lost) return Effect.succeed(false)
         if (now - slot.usedAt < options.idleMs) return Effect.succeed(true)
         slot.usedAt = now

@@ -145,23 +145,83 @@ const write = (path: string, keys: ReadonlyArray<Key>) =>
 /** A writer that died leaves its lock; nobody writes for so long. */
 const STALE_LOCK_MS = 10_000
 
-const lock = (path: string) =>
-  Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    yield* io(path, "be locked", async () => {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      const file = `${path}.lock`
-      const age = await stat(file).then(
-        ({ mtimeMs }) => now - mtimeMs,
-        () => 0
-      )
-      if (age > STALE_LOCK_MS) await rm(file, { force: true })
-      await (await open(file, "wx", 0o600)).close()
+/** Somebody else writes: worth waiting for. */
+class Busy {
+  readonly _tag = "Busy"
+}
+
+const unlessMissing = (cause: unknown) => {
+  if (codeOf(cause) !== "ENOENT") throw cause
+}
+
+/** Fails with `EEXIST` when somebody has it. */
+const create = async (file: string, owner: string): Promise<void> => {
+  const handle = await open(file, "wx", 0o600)
+  try {
+    await handle.writeFile(owner)
+  } finally {
+    await handle.close()
+  }
+}
+
+const ownerOf = (file: string) => readFile(file, "utf8").catch(unlessMissing)
+
+/**
+ * Takes away the lock of a writer that died. Whoever renames it has it alone; and if what he has is another
+ * than the one that he looked at, because a new writer was quicker than he, he puts it back.
+ */
+const clearStale = async (file: string, mine: string, now: number): Promise<void> => {
+  const found = await stat(file).catch(unlessMissing)
+  if (found === undefined || now - found.mtimeMs <= STALE_LOCK_MS) return
+  const seen = await ownerOf(file)
+  const aside = `${file}.${mine}`
+  await rename(file, aside).catch(unlessMissing)
+  const taken = await ownerOf(aside)
+  if (taken !== undefined && taken !== seen) await create(file, taken).catch(() => {})
+  await rm(aside, { force: true })
+}
+
+/** Gives the name under which the lock is held. */
+const lock = (path: string): Effect.Effect<string, KeysFileError> => {
+  const file = `${path}.lock`
+  const mine = `${process.pid}.${randomBytes(8).toString("hex")}`
+  const attempt = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.tryPromise({
+      try: async () => {
+        await clearStale(file, mine, now)
+        await create(file, mine)
+        return mine
+      },
+      catch: (cause) =>
+        codeOf(cause) === "EEXIST"
+          ? new Busy()
+          : new KeysFileError({ path, description: `cannot be locked: ${codeOf(cause)}` })
     })
-  }).pipe(
-    Effect.retry(Schedule.intersect(Schedule.spaced(20), Schedule.recurs(250))),
-    Effect.mapError(() => new KeysFileError({ path, description: "is being written by somebody else" }))
   )
+  return Effect.zipRight(
+    io(path, "be locked", () => mkdir(dirname(path), { recursive: true, mode: 0o700 })),
+    Effect.retry(attempt, {
+      schedule: Schedule.intersect(Schedule.spaced(20), Schedule.recurs(250)),
+      while: (error) => error._tag === "Busy"
+    })
+  ).pipe(Effect.catchTag("Busy", () => Effect.fail(takenAway(path))))
+}
+
+const takenAway = (path: string) =>
+  new KeysFileError({ path, description: "is being written by somebody else" })
+
+/** A writer that was asleep for so long that its lock was taken away does not write. */
+const stillMine = (path: string, mine: string): Effect.Effect<void, KeysFileError> =>
+  Effect.flatMap(
+    io(path, "be locked", () => ownerOf(`${path}.lock`)),
+    (owner) => (owner === mine ? Effect.void : Effect.fail(takenAway(path)))
+  )
+
+const unlock = (path: string, mine: string): Effect.Effect<void> =>
+  Effect.zipRight(
+    stillMine(path, mine),
+    io(path, "be unlocked", () => rm(`${path}.lock`, { force: true }))
+  ).pipe(Effect.ignore)
 
 /**
  * Changes the keys; nobody else changes them meanwhile.
@@ -175,11 +235,11 @@ export const modify = <A, E>(
 ): Effect.Effect<A, E | KeysFileError> =>
   Effect.acquireUseRelease(
     lock(path),
-    () =>
+    (mine) =>
       Effect.flatMap(Effect.flatMap(read(path), change), ([result, keys]) =>
-        Effect.as(write(path, keys), result)
+        Effect.as(Effect.zipRight(stillMine(path, mine), write(path, keys)), result)
       ),
-    () => Effect.promise(() => rm(`${path}.lock`, { force: true }))
+    (mine) => unlock(path, mine)
   )
 
 /** About 30 ms and 16 MiB each: cheap for us, expensive for whoever has stolen the file. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Either, Exit, Fiber, Scope, TestClock } from "effect"
+import { Clock, Deferred, Duration, Effect, Either, Exit, Fiber, Scope, TestClock } from "effect"
 import { WarehouseError } from "../../../src/Warehouse.js"
 import * as Pool from "../../../src/Warehouse/snowflake/pool.js"
 
@@ -166,6 +166,40 @@ describe("the sessions", () => {
       yield* Scope.close(scope, Exit.void)
       expect(left).toEqual(["a"])
       expect((yield* Effect.flip(use("a"))).reason).toBe("Unreachable")
+    })
+  )
+
+  it.scoped("are tried again when the time of the latch is over, whatever the wall clock does", () =>
+    Effect.gen(function* () {
+      let logins = 0
+      const open = () =>
+        Effect.suspend(() => {
+          logins += 1
+          return Effect.fail(refused)
+        })
+      const test = yield* Effect.clock
+      let stepped = 0
+      const wall = () => test.unsafeCurrentTimeMillis() + stepped
+      const clock: Clock.Clock = {
+        [Clock.ClockTypeId]: Clock.ClockTypeId,
+        unsafeCurrentTimeMillis: wall,
+        currentTimeMillis: Effect.sync(wall),
+        unsafeCurrentTimeNanos: () => test.unsafeCurrentTimeNanos(),
+        currentTimeNanos: test.currentTimeNanos,
+        sleep: (duration) => test.sleep(duration)
+      }
+      const { use } = yield* harness({ open })
+      const attempt = Effect.withClock(Effect.exit(use("a")), clock)
+      yield* attempt
+      yield* attempt
+      expect(logins).toBe(1)
+      stepped = 3_600_000
+      yield* attempt
+      expect(logins).toBe(1)
+      stepped = -3_600_000
+      yield* TestClock.adjust("60 seconds")
+      yield* attempt
+      expect(logins).toBe(2)
     })
   )
 })
