@@ -176,6 +176,7 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
           timeoutMs: request.timeoutMs,
           maxRows: request.maxRows
         })
+        yield* Effect.addFinalizer(() => Effect.sync(running.close))
         const names = resultNames(select.sql, select.tokens, running.names)
         const columns = names.map((name, index): Column => {
           const type = running.types[index]!

@@ -1,9 +1,10 @@
 /**
  * Runs one SELECT on one connection and streams its rows, within the time the statement has.
  *
- * DuckDB's own streaming does the work: a chunk (2,048 rows at most) is computed when it is asked for. Two
- * things it does not tell are found out here. A stream that breaks off ends like one that is complete, so
- * the result is asked for its type, which is then invalid; and the reason is found by running the
+ * DuckDB's own streaming does the work: a chunk (2,048 rows at most) is computed when it is asked for, and
+ * handed on in parts, so that of wide rows no more become JavaScript than somebody reads. Two things it does
+ * not tell are found out here. A stream that breaks off ends like one that is complete, so the result is
+ * asked for its type, which is then invalid; and the reason is found by running the
  * statement once more as a whole, inside an aggregate that keeps no rows.
  *
  * @since 0.1.0
@@ -37,8 +38,10 @@ const unexplained: DriverError = {
 export interface Running {
   readonly names: ReadonlyArray<string>
   readonly types: ReadonlyArray<DuckDb.DuckDBType>
-  /** The next rows; fails with `None` at the end. */
+  /** The next rows, few where they are wide; fails with `None` at the end. */
   readonly pull: (reader: Reader) => Effect.Effect<ReadonlyArray<Row>, Option.Option<RunError>>
+  /** Nothing more will be pulled. */
+  readonly close: () => void
 }
 
 /**
@@ -55,6 +58,9 @@ export interface Run {
 }
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** What is handed on at once weighs about this much, or is one row. */
+const batchBytes = 128 * 1024
 
 /** How long the reason of a broken stream may be looked for. */
 const diagnosisMillis = 2000
@@ -121,18 +127,34 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
     const result = yield* timed(execute(run.sql))
     let rowsLeft = run.maxRows ?? Number.POSITIVE_INFINITY
     let ended = false
+    let chunk: DuckDb.DuckDBDataChunk | undefined
+    let at = 0
+
+    /** What a chunk holds is outside of what the collector sees: it would be kept for long. */
+    const close = () => {
+      chunk?.reset()
+      chunk = undefined
+    }
+
+    const batch = (reader: Reader, from: DuckDb.DuckDBDataChunk): ReadonlyArray<Row> => {
+      const rows = reader.some(from, at, rowsLeft, batchBytes)
+      at += rows.length
+      rowsLeft -= rows.length
+      if (at >= from.rowCount || rowsLeft <= 0) close()
+      return rows
+    }
 
     const pull = (reader: Reader): Effect.Effect<ReadonlyArray<Row>, Option.Option<RunError>> =>
       Effect.suspend(() => {
+        if (chunk !== undefined) return Effect.succeed(batch(reader, chunk))
         if (ended || rowsLeft <= 0) return Effect.fail(Option.none())
         return timed(session.call(() => result.fetchChunk())).pipe(
           Effect.mapError(Option.some),
-          Effect.flatMap((chunk) => {
-            if (chunk !== null && chunk.rowCount > 0) {
-              const rows = reader.rows(chunk)
-              const kept = rows.length > rowsLeft ? rows.slice(0, rowsLeft) : rows
-              rowsLeft -= kept.length
-              return Effect.succeed(kept)
+          Effect.flatMap((next) => {
+            if (next !== null && next.rowCount > 0) {
+              chunk = next
+              at = 0
+              return Effect.succeed(batch(reader, next))
             }
             ended = true
             if (result.returnType === api.ResultReturnType.INVALID) {
@@ -144,5 +166,5 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
         )
       })
 
-    return { names: result.columnNames(), types: result.columnTypes(), pull }
+    return { names: result.columnNames(), types: result.columnTypes(), pull, close }
   })
