@@ -16,6 +16,7 @@ import { unsafeMonotonicMillis } from "../internal/monotonic.js"
 import type { Bind, Row } from "../Warehouse.js"
 import type { Reader } from "./cells.js"
 import type { DriverError, Session } from "./connections.js"
+import * as Widths from "./widths.js"
 
 /**
  * @since 0.1.0
@@ -55,6 +56,8 @@ export interface Run {
   readonly searchPath: string
   readonly timeoutMs: number
   readonly maxRows: number | undefined
+  /** Bytes that a call may make when there are so many columns; undefined: it may not run. */
+  readonly textBytes?: ((columns: number) => number | undefined) | undefined
 }
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
@@ -89,16 +92,34 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
         )
       })
 
+    const prepare = async (connection: DuckDb.DuckDBConnection, sql: string) => {
+      const statements = await connection.extractStatements(sql)
+      // The guard has seen to both already; the warehouse does not depend on it.
+      if (statements.count !== 1) throw new Error("Parser Error: one statement at a time.")
+      return statements.prepare(0)
+    }
+
+    /** What calls may make depends on how many columns there are, which is known once it is prepared. */
+    const bound = async (
+      connection: DuckDb.DuckDBConnection,
+      sql: string,
+      textBytes: NonNullable<Run["textBytes"]>
+    ) => {
+      const statement = await prepare(connection, sql)
+      const most = textBytes(statement.columnCount)
+      statement.destroySync()
+      if (most === undefined) throw new Error(`Invalid Input Error: ${Widths.complaint}`)
+      await connection.run(`SET VARIABLE ${Widths.variable} = ${most}`)
+    }
+
     const execute = (sql: string) =>
       session.call(async (connection, cancelled) => {
         if (session.searchPath !== run.searchPath) {
           await connection.run(`SET search_path = ${literal(run.searchPath)}`)
           session.searchPath = run.searchPath
         }
-        const statements = await connection.extractStatements(sql)
-        // The guard has seen to both already; the warehouse does not depend on it.
-        if (statements.count !== 1) throw new Error("Parser Error: one statement at a time.")
-        const statement = await statements.prepare(0)
+        if (run.textBytes !== undefined) await bound(connection, sql, run.textBytes)
+        const statement = await prepare(connection, sql)
         try {
           const kind = statement.statementType
           if (kind !== api.StatementType.SELECT && kind !== api.StatementType.EXPLAIN) {

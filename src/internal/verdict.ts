@@ -19,6 +19,7 @@ export const verdicts: { readonly [R in Reason]: Verdict } = {
   Permission: "alive",
   ResultExpired: "alive",
   StatementTimeout: "ignored",
+  ResourcesExceeded: "ignored",
   Cancelled: "ignored",
   Authentication: "ignored",
   Configuration: "ignored",
