@@ -54,6 +54,8 @@ export interface Attempt {
   readonly bytesLeft: number
   /** The statement is about to leave the process: from here on it is paid for. */
   readonly markSent: Effect.Effect<void>
+  /** Holds result bytes that are about to be delivered; answers with how many of them may be. */
+  readonly holdBytes?: ((bytes: number) => Effect.Effect<number>) | undefined
   /** Result bytes delivered; adds up. */
   readonly addBytes: (bytes: number) => Effect.Effect<void>
   /**
@@ -172,6 +174,12 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
       return logged(moment, quota.submitted(reservation))
     })
     const addBytes = (more: number) => Effect.sync(() => void (ledger.bytes += more))
+    const holdBytes = (bytes: number) =>
+      quota.holdBytes === undefined
+        ? Effect.succeed(bytes)
+        : Effect.map(quota.holdBytes(reservation, ledger.bytes + bytes), (all) =>
+            Math.max(0, all - ledger.bytes)
+          )
     const scans: GuardScan.Scans = { held: [] }
     const holdScan = (estimatedBytes: number) =>
       GuardScan.hold(scans, quota, { client, tier, estimatedBytes, deadlineMs: operation.deadlineMs })
@@ -192,7 +200,7 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
       const bytesLeft = Math.max(0, reservation.bytesLeft - ledger.bytes)
       return Step.restored(
         moment,
-        work({ requestId, timeoutMs, bytesLeft, markSent, addBytes, holdScan, beginScan, addScan })
+        work({ requestId, timeoutMs, bytesLeft, markSent, holdBytes, addBytes, holdScan, beginScan, addScan })
       )
     }
 
