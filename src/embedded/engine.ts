@@ -27,6 +27,7 @@ import * as Instance from "./instance.js"
 import { resultNames } from "./names.js"
 import { columnsNear, missingIn } from "./suggest.js"
 import { explained } from "./plan.js"
+import * as Pressures from "./pressure.js"
 import type { RunError } from "./run.js"
 import * as Run from "./run.js"
 import type { Table } from "./show.js"
@@ -140,6 +141,8 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
     const cells = Cells.make(opened.api)
     const { catalog } = opened
 
+    // DuckDB keeps to its limit where it counts; the rest may take half as much again.
+    const pressure = Pressures.make(1.5 * Widths.bytesOf(options.memoryLimit))
     const rowBytes = Widths.rowBytes(options)
     const turns = yield* Effect.makeSemaphore(1)
     /** Holds the turn of a statement that makes long texts, until its scope closes. */
@@ -197,6 +200,7 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
           searchPath: searchPath(namespace),
           timeoutMs: request.timeoutMs - waited,
           maxRows: request.maxRows,
+          pressure,
           textBytes: texts === undefined ? undefined : (columns) => Widths.textBytes(texts, columns, rowBytes)
         })
         yield* Effect.addFinalizer(() => Effect.sync(running.close))

@@ -16,6 +16,7 @@ import { unsafeMonotonicMillis } from "../internal/monotonic.js"
 import type { Bind, Row } from "../Warehouse.js"
 import type { Reader } from "./cells.js"
 import type { DriverError, Session } from "./connections.js"
+import type { Pressure } from "./pressure.js"
 import * as Widths from "./widths.js"
 
 /**
@@ -56,6 +57,7 @@ export interface Run {
   readonly searchPath: string
   readonly timeoutMs: number
   readonly maxRows: number | undefined
+  readonly pressure: Pressure
   /** Bytes that a call may make when there are so many columns; undefined: it may not run. */
   readonly textBytes?: ((columns: number) => number | undefined) | undefined
 }
@@ -82,7 +84,7 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
       Effect.suspend(() => {
         if (left <= 0) return Effect.fail(outOfTime)
         const began = unsafeMonotonicMillis(clock)
-        return call.pipe(
+        return run.pressure.watch(call).pipe(
           Effect.timeoutFail({ duration: left, onTimeout: () => outOfTime }),
           Effect.ensuring(
             Effect.sync(() => {
