@@ -104,8 +104,13 @@ export interface Reader {
   ) => ReadonlyArray<Row>
 }
 
-/** About what a cell takes of memory, in bytes. */
-const weight = (cell: Cell): number => {
+/**
+ * About what a cell takes of memory, in bytes.
+ *
+ * @since 0.1.0
+ * @category sizes
+ */
+export const weight = (cell: Cell): number => {
   if (typeof cell === "string") return 16 + cell.length
   if (typeof cell !== "object" || cell === null) return 8
   let sum = 16

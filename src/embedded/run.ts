@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import { unsafeMonotonicMillis } from "../internal/monotonic.js"
 import type { Bind, Row } from "../Warehouse.js"
 import type { Reader } from "./cells.js"
+import { weight } from "./cells.js"
 import type { DriverError, Session } from "./connections.js"
 import type { Pressure } from "./pressure.js"
 import * as Widths from "./widths.js"
@@ -66,6 +67,11 @@ const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** What is handed on at once weighs about this much, or is one row. */
 const batchBytes = 128 * 1024
+
+/** Of each result, as measured with two threads: a chunk or two for each, and one that was fetched. */
+const rowsWaiting = 5 * 2048
+const worthCollecting = 8 * 1024 * 1024
+const mostShown = 256 * 1024 * 1024
 
 /** How long the reason of a broken stream may be looked for. */
 const diagnosisMillis = 2000
@@ -153,17 +159,30 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
     let chunk: DuckDb.DuckDBDataChunk | undefined
     let at = 0
 
-    /** What a chunk holds is outside of what the collector sees: it would be kept for long. */
-    const close = () => {
+    let rowBytes = 0
+
+    const drop = () => {
       chunk?.reset()
       chunk = undefined
+    }
+
+    /**
+     * What DuckDB has computed and nobody has read goes with the result, which only the collector frees, and
+     * which weighs nothing as far as that can see. So it is shown something of the same weight.
+     */
+    const close = () => {
+      drop()
+      const unread = ended ? 0 : rowBytes * rowsWaiting
+      ended = true
+      if (unread > worthCollecting) new ArrayBuffer(Math.min(unread, mostShown))
     }
 
     const batch = (reader: Reader, from: DuckDb.DuckDBDataChunk): ReadonlyArray<Row> => {
       const rows = reader.some(from, at, rowsLeft, batchBytes)
       at += rows.length
       rowsLeft -= rows.length
-      if (at >= from.rowCount || rowsLeft <= 0) close()
+      rowBytes = rows.at(-1)?.reduce<number>((sum, cell) => sum + weight(cell), 0) ?? 0
+      if (at >= from.rowCount || rowsLeft <= 0) drop()
       return rows
     }
 

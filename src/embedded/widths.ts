@@ -130,7 +130,8 @@ const bytes = (value: string): string => `strlen((${value})::VARCHAR)::DOUBLE`
  * @category data
  */
 export const macros: ReadonlyArray<string> = [
-  `repeat(s, n) AS ${once("s", checked(`(n)::DOUBLE * ${bytes("sg_t")}`, "system.main.repeat(sg_t, (n)::BIGINT)"))}`,
+  // Hardly ever one in another, and the longest: not worth the copies of a list.
+  `repeat(s, n) AS ${checked(`(n)::DOUBLE * ${bytes("s")}`, "system.main.repeat((s)::VARCHAR, (n)::BIGINT)")}`,
   `space(n) AS ${checked("(n)::DOUBLE", "system.main.repeat(' ', (n)::BIGINT)")}`,
   ...["lpad", "rpad"].map(
     (name) =>
