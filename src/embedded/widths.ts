@@ -1,14 +1,14 @@
 /**
  * How long the texts of a statement may become. Pure.
  *
- * DuckDB computes 2,048 rows at a time, several times over (per thread, and once more for what waits to be
- * read), and its memory limit counts none of that. So functions that make long texts out of short ones are
- * held to what a row may take, shared between all that may stand in it. Statements that use one take turns,
- * which lets each have all of it.
+ * DuckDB computes 2,048 rows at a time, and what waits to be read is copied several times over (per thread,
+ * and once more), which its memory limit does not count. So functions that make long texts out of short
+ * ones, and texts that are written in the statement, are held to what a row may take, shared between all
+ * that may stand in it. Statements that have such texts take turns, which lets each have all of it.
  *
- * What is bounded is a call, and how often its result can be repeated in a row. Texts that are joined with
- * themselves level after level are not seen here: those grow operator by operator, which the watch over the
- * memory of the process ends (`pressure.ts`).
+ * What is bounded is a text, and how often it can be repeated in a row. Texts that are joined with
+ * themselves level after level are not seen here: DuckDB counts those while it computes them, and the watch
+ * over the memory of the process (`pressure.ts`) ends what neither sees.
  *
  * @since 0.1.0
  */
@@ -33,8 +33,8 @@ const joiners = new Set(["CONCAT", "CONCAT_WS", "LIST_CONCAT", "LISTAGG", "STRIN
 
 /** Elements that a list is taken to have. */
 const someElements = 256
-/** Shorter texts need no turn. */
-const long = 4096
+/** Texts of the statement that make no more, however often it names them, need no turn. */
+const little = 8192
 
 const rowsAtATime = 2048
 const quote = (text: string): string => text.replaceAll("'", "''")
@@ -98,7 +98,7 @@ export const textsOf = (tokens: ReadonlyArray<Token>): Texts | undefined => {
       else if (joiners.has(name)) joins += 2
     }
   })
-  return calls > 0 || longest > long ? { places: calls + joins, longest, lists } : undefined
+  return calls > 0 || longest * tokens.length > little ? { places: calls + joins, longest, lists } : undefined
 }
 
 /**
@@ -110,7 +110,7 @@ export const textsOf = (tokens: ReadonlyArray<Token>): Texts | undefined => {
  */
 export const textBytes = (texts: Texts, columns: number, row: number): number | undefined => {
   const places = Math.max(1, columns + texts.places)
-  if (texts.longest > long && texts.longest * places > row) return undefined
+  if (texts.longest * places > row) return undefined
   return Math.floor(row / places / (texts.lists ? someElements : 1))
 }
 

@@ -23,7 +23,7 @@ describe("the watch over memory", () => {
     })
   )
 
-  it.scopedLive("ends a statement whose texts double from operator to operator", () =>
+  it.scopedLive("is not the only bound: texts that double from level to level fail, however it comes", () =>
     Effect.gen(function* () {
       const warehouse = yield* DuckDb.make({ sample: false, memoryLimit: "200MB" })
       const levels = Array.from({ length: 14 }, (_, n) => `t${n + 1} AS (SELECT x || x AS x FROM t${n})`)

@@ -47,6 +47,7 @@ describe("how long texts may become", () => {
         "SELECT replace(repeat('x', 2000), 'x', repeat('y', 2000)) FROM range(5)",
         "SELECT regexp_replace(repeat('x', 2000), 'x', repeat('y', 2000)) FROM range(5)",
         `SELECT ${Array.from({ length: 200 }, (_, n) => `a AS a${n}`).join(", ")} FROM (SELECT repeat('x', 2000) AS a FROM range(5))`,
+        `WITH t AS (SELECT '${"x".repeat(200)}' AS a FROM range(5)) SELECT ${Array.from({ length: 200 }, (_, n) => `a AS a${n}`).join(", ")} FROM t`,
         `SELECT a, a, a FROM (SELECT '${"x".repeat(5000)}' AS a FROM range(5))`,
         "SELECT list_transform(range(1000), x -> repeat('x', 2000)) FROM range(5)"
       ]) {
