@@ -117,16 +117,21 @@ export const collect = Effect.fnUntraced(
     const pick = picker(result.columns, request.pick)
     const described = result.columns.map(({ name, type }) => ({ name, type }))
     let shape = ResultShape.start(limitsOf(request, attempt), pick === undefined ? described : [])
+    yield* attempt.addBytes(shape.bytes)
     yield* Stream.runForEachWhile(result.rows, (chunk) => {
+      const before = shape.bytes
       const picked = pick === undefined ? chunk : chunk.map(pick)
       shape = ResultShape.push(shape, request.keep === undefined ? picked : picked.filter(request.keep))
-      return Effect.succeed(shape.truncated === undefined)
+      return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
     })
     // Others have used the same quota meanwhile: nothing is delivered that is not held.
     const held = yield* attempt.holdBytes?.(shape.bytes) ?? Effect.succeed(shape.bytes)
     const fits = held >= shape.bytes
-    if (!fits) shape = ResultShape.refit(shape, held, pick === undefined ? described : [])
-    yield* attempt.addBytes(Math.min(held, shape.bytes))
+    if (!fits) {
+      const arrived = shape.bytes
+      shape = ResultShape.refit(shape, held, pick === undefined ? described : [])
+      yield* attempt.addBytes(Math.min(held, shape.bytes) - arrived)
+    }
     const { cutCells, truncated } = shape
     const rows = ResultShape.rows(shape)
     notes.received(part, { queryId: result.queryId, rows: rows.length, bytes: shape.bytes })

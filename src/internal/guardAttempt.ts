@@ -54,9 +54,9 @@ export interface Attempt {
   readonly bytesLeft: number
   /** The statement is about to leave the process: from here on it is paid for. */
   readonly markSent: Effect.Effect<void>
-  /** Holds result bytes that are about to be delivered; answers with how many of them may be. */
+  /** Holds the last result bytes that were added, to deliver them; answers with how many of them may be. */
   readonly holdBytes?: ((bytes: number) => Effect.Effect<number>) | undefined
-  /** Result bytes delivered; adds up. */
+  /** Result bytes that have arrived, or (below zero) are not delivered after all; adds up. */
   readonly addBytes: (bytes: number) => Effect.Effect<void>
   /**
    * Holds what a statement is expected to scan, until the attempt has ended; refused when the quotas have
@@ -177,8 +177,8 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
     const holdBytes = (bytes: number) =>
       quota.holdBytes === undefined
         ? Effect.succeed(bytes)
-        : Effect.map(quota.holdBytes(reservation, ledger.bytes + bytes), (all) =>
-            Math.max(0, all - ledger.bytes)
+        : Effect.map(quota.holdBytes(reservation, ledger.bytes), (held) =>
+            Math.max(0, bytes - (ledger.bytes - held))
           )
     const scans: GuardScan.Scans = { held: [] }
     const holdScan = (estimatedBytes: number) =>
