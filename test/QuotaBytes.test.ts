@@ -1,8 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck as fc, Layer } from "effect"
+import { Effect, FastCheck as fc, Layer, Stream } from "effect"
+import { collect } from "../src/internal/collect.js"
 import * as Quota from "../src/Quota.js"
 import * as QuotaStore from "../src/QuotaStore.js"
 import * as Leased from "../src/QuotaStore/Leased.js"
+import type { Row } from "../src/Warehouse.js"
 
 const request = (client: string, estimatedBytes: number): Quota.Request => ({
   client,
@@ -135,4 +137,40 @@ describe("result bytes", () => {
       )
     )
   )
+
+  for (const [may, rows, columns] of [
+    [1000, 4, 1],
+    [50, 2, 1],
+    [10, 0, 0]
+  ] as const) {
+    it.effect(`an answer that may have ${may} bytes has ${rows} of its 4 rows, and says so`, () =>
+      Effect.gen(function* () {
+        let counted = 0
+        const arrived: ReadonlyArray<Row> = [["aaaa"], ["bbbb"], ["cccc"], ["dddd"]]
+        const answer = yield* collect(
+          {
+            dialect: "duckdb",
+            execute: () =>
+              Effect.succeed({
+                queryId: "q",
+                columns: [{ name: "N", type: "VARCHAR", nullable: true }],
+                rows: Stream.succeed(arrived)
+              })
+          },
+          {
+            requestId: "r",
+            timeoutMs: 1000,
+            bytesLeft: 1000,
+            markSent: Effect.void,
+            addBytes: (bytes) => Effect.sync(() => void (counted += bytes)),
+            holdBytes: (bytes) => Effect.succeed(Math.min(bytes, may))
+          },
+          { statement: { sql: "SELECT 1" }, timeoutMs: 1000, maxRows: 10, maxBytes: 1000 }
+        )
+        expect([answer.rows.length, answer.columns.length]).toEqual([rows, columns])
+        expect(answer.truncated?.reason).toBe(rows === 4 ? undefined : "quota")
+        expect(counted).toBeLessThanOrEqual(may)
+      })
+    )
+  }
 })
