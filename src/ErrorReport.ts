@@ -10,6 +10,7 @@
  */
 import * as Schema from "effect/Schema"
 import {
+  busy,
   bytes,
   fitsLater,
   iso,
@@ -105,7 +106,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
       return {
         code: "OVERLOADED",
         message:
-          `OVERLOADED: all ${plural(error.permits, `${error.pool.slice(0, -1)} slot`)} are busy and ` +
+          `OVERLOADED: ${busy(error.permits, `${error.pool.slice(0, -1)} slot`)} and ` +
           `${plural(error.queued, "call")} wait${error.queued === 1 ? "s" : ""}` +
           (error.why === "client-queue-full" ? ", too many of them from this client" : "") +
           `. ${ran(false)} ${wait(error.retryAfterMs, now)} Send fewer calls at once.`,

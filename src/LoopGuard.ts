@@ -126,6 +126,8 @@ const deterministic: { readonly [R in Reason]: string | undefined } = {
   NotFound: "WAREHOUSE_NOT_FOUND",
   Permission: "WAREHOUSE_PERMISSION",
   StatementTimeout: "WAREHOUSE_STATEMENT_TIMEOUT",
+  // Together with others it may have been too much, and alone it is not.
+  ResourcesExceeded: undefined,
   Cancelled: undefined,
   ResultExpired: undefined,
   Authentication: undefined,

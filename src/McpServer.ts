@@ -25,6 +25,7 @@ import { Audit } from "./Audit.js"
 import * as ErrorReport from "./ErrorReport.js"
 import { CallNotes, CurrentNotes } from "./internal/callNotes.js"
 import * as JsonSchema from "./internal/jsonSchema.js"
+import { logCause } from "./internal/logCause.js"
 import * as RefusalLog from "./internal/refusalLog.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
 import * as ToolCodec from "./internal/toolCodec.js"
@@ -162,7 +163,7 @@ export const make = (options: Options) =>
               Telemetry.recordRefusal(tier, report.code, report.scope)
             }
             const { code, retryAfterMs, scope } = report
-            const cause = "cause" in error && error.cause instanceof Error ? error.cause.message : undefined
+            const cause = logCause(error)
             return Effect.as(
               log.refused({ client, tool: tool.name, code, scope, retryAfterMs, cause }),
               errorResult(report)

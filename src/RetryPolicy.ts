@@ -68,6 +68,7 @@ const decisions: { readonly [R in Reason]: Decision } = {
   NotFound: never,
   Permission: never,
   StatementTimeout: never,
+  ResourcesExceeded: never,
   Cancelled: never,
   ResultExpired: never,
   Authentication: never,

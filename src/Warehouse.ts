@@ -121,6 +121,7 @@ export interface Results {
  * | `NotFound` | a named object does not exist or is not visible | alive | no |
  * | `Permission` | the role may not | alive | no |
  * | `StatementTimeout` | the statement ran into its own time limit | ignored | no |
+ * | `ResourcesExceeded` | the statement needs more memory than one may have | ignored | no |
  * | `Cancelled` | we cancelled it | ignored | no |
  * | `ResultExpired` | a stored result is gone | alive | no |
  * | `Authentication` | login refused; latched, an operator must act | ignored | no |
@@ -141,6 +142,7 @@ export const Reason = Schema.Literal(
   "NotFound",
   "Permission",
   "StatementTimeout",
+  "ResourcesExceeded",
   "Cancelled",
   "ResultExpired",
   "Authentication",

@@ -180,4 +180,31 @@ describe("ErrorReport", () => {
   it("what only an operator may know stays out of the text", () => {
     assert.notMatch(ErrorReport.fromError(find("QuotaStoreError"), now).message, /secret/)
   })
+
+  it("a pool of one slot is told of as one", () => {
+    const full = (permits: number) =>
+      ErrorReport.fromError(
+        new Overloaded({
+          pool: "statements",
+          why: "wait-timeout",
+          permits,
+          queued: 1,
+          waitedMs: 5_000,
+          retryAfterMs: 800
+        }),
+        now
+      ).message
+    assert.include(full(1), "the only statement slot is busy and 1 call waits.")
+    assert.include(full(2), "all 2 statement slots are busy and 1 call waits.")
+  })
+
+  it("a statement that needs too much memory is told to change, not to tell the user", () => {
+    const report = ErrorReport.fromError(
+      new WarehouseError({ reason: "ResourcesExceeded", description: "Too much.", sent: "yes" }),
+      now
+    )
+    assert.deepInclude(report, { code: "WAREHOUSE_RESOURCES_EXCEEDED", retryable: false })
+    assert.match(report.message, /Read fewer rows or columns/)
+    assert.notMatch(report.message, /[Tt]ell the user/)
+  })
 })

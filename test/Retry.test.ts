@@ -86,6 +86,7 @@ describe("Retry", () => {
           NotFound: 1,
           Permission: 1,
           StatementTimeout: 1,
+          ResourcesExceeded: 1,
           Cancelled: 1,
           ResultExpired: 1,
           Authentication: 1,

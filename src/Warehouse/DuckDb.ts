@@ -72,7 +72,9 @@ export const make = (options: Options = {}): Effect.Effect<Warehouse["Type"], ne
             })
           )
           const result = { queryId: id, columns: answer.columns, rows: answer.rows }
-          return statement.keepRows === undefined ? result : yield* spool.keep(result, statement.keepRows)
+          return statement.keepRows === undefined
+            ? result
+            : yield* spool.keep(result, statement.keepRows, statement.tag?.client)
         })
     })
   })

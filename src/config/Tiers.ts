@@ -24,7 +24,12 @@ const quotas = {
   requests_per_day: { max: count, about: "calls", per: "UTC day" },
   queries_per_hour: { max: count, about: "queries", per: "UTC hour" },
   queries_per_day: { max: count, about: "queries", per: "UTC day" },
-  bytes_per_day: { max: pebibyte, about: "result bytes", per: "UTC day", unit: "bytes" },
+  bytes_per_day: {
+    max: pebibyte,
+    about: "result bytes (the JSON of columns and rows, once an answer)",
+    per: "UTC day",
+    unit: "bytes"
+  },
   scan_bytes_per_day: { max: pebibyte, about: "bytes scanned by queries", per: "UTC day", unit: "bytes" },
   statement_seconds_per_day: {
     max: count,

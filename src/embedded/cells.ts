@@ -1,8 +1,8 @@
 /**
  * DuckDB's values as cells: JSON values that lose nothing (the rule is on `Cell` in `Warehouse.ts`).
  *
- * A chunk is read column by column, with the conversion chosen once per column; only values inside
- * semi-structured ones are converted by what they turn out to be.
+ * The conversion is chosen once per column; only values inside semi-structured ones are converted by what
+ * they turn out to be. A chunk is read row by row, so that reading can stop wherever there is enough.
  *
  * @since 0.1.0
  */
@@ -92,6 +92,31 @@ const object = (entries: Iterable<readonly [string, Cell]>): Cell => Object.from
 export interface Reader {
   /** The rows of a chunk of a result whose columns have these types. */
   readonly rows: (chunk: DuckDb.DuckDBDataChunk) => ReadonlyArray<Row>
+  /**
+   * Some of them, from `from` on: at least one, at most `most`, and no more once they weigh `maxBytes`. A
+   * chunk of wide rows is many times as large as what is read of it.
+   */
+  readonly some: (
+    chunk: DuckDb.DuckDBDataChunk,
+    from: number,
+    most: number,
+    maxBytes: number
+  ) => ReadonlyArray<Row>
+}
+
+/**
+ * About what a cell takes of memory, in bytes.
+ *
+ * @since 0.1.0
+ * @category sizes
+ */
+export const weight = (cell: Cell): number => {
+  if (typeof cell === "string") return 16 + cell.length
+  if (typeof cell !== "object" || cell === null) return 8
+  let sum = 16
+  if (Array.isArray(cell)) for (const item of cell as ReadonlyArray<Cell>) sum += weight(item)
+  else for (const [key, item] of Object.entries(cell)) sum += 16 + key.length + weight(item)
+  return sum
 }
 
 /**
@@ -185,19 +210,21 @@ export const make = (api: Api) => {
    */
   const reader = (types: ReadonlyArray<DuckDb.DuckDBType>): Reader => {
     const converters = types.map(converter)
-    return {
-      rows: (chunk) => {
-        const count = chunk.rowCount
-        const rows: Array<Array<Cell>> = Array.from(
-          { length: count },
-          () => new Array<Cell>(converters.length)
-        )
-        for (const [column, convert] of converters.entries()) {
-          const vector = chunk.getColumnVector(column)
-          for (let row = 0; row < count; row++) rows[row]![column] = convert(vector.getItem(row))
-        }
-        return rows
+    const some: Reader["some"] = (chunk, from, most, maxBytes) => {
+      const end = Math.min(chunk.rowCount, from + most)
+      const vectors = converters.map((_, column) => chunk.getColumnVector(column))
+      const rows: Array<Row> = []
+      let bytes = 0
+      for (let at = from; at < end && (bytes < maxBytes || rows.length === 0); at++) {
+        const row = converters.map((convert, column) => convert(vectors[column]!.getItem(at)))
+        for (const cell of row) bytes += weight(cell)
+        rows.push(row)
       }
+      return rows
+    }
+    return {
+      some,
+      rows: (chunk) => some(chunk, 0, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)
     }
   }
 

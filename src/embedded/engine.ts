@@ -27,11 +27,14 @@ import * as Instance from "./instance.js"
 import { resultNames } from "./names.js"
 import { columnsNear, missingIn } from "./suggest.js"
 import { explained } from "./plan.js"
+import * as Pressures from "./pressure.js"
 import type { RunError } from "./run.js"
 import * as Run from "./run.js"
 import type { Table } from "./show.js"
 import * as Show from "./show.js"
 import { snowflakeType } from "./types.js"
+import * as Widths from "./widths.js"
+import { monotonicMillis } from "../internal/monotonic.js"
 
 /**
  * @since 0.1.0
@@ -138,6 +141,24 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
     const cells = Cells.make(opened.api)
     const { catalog } = opened
 
+    // DuckDB keeps to its limit where it counts; the rest may take half as much again.
+    const pressure = Pressures.make(1.5 * Widths.bytesOf(options.memoryLimit))
+    const rowBytes = Widths.rowBytes(options)
+    const turns = yield* Effect.makeSemaphore(1)
+    /** Holds the turn of a statement that makes long texts, until its scope closes. */
+    const turn = (timeoutMs: number): Effect.Effect<void, RunError, Scope.Scope> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.zipRight(
+          restore(
+            Effect.timeoutFail(turns.take(1), {
+              duration: timeoutMs,
+              onTimeout: (): RunError => ({ _tag: "OutOfTime" })
+            })
+          ),
+          Effect.addFinalizer(() => turns.release(1))
+        )
+      )
+
     const runError =
       (request: Request, namespace: Namespace, select: Select) =>
       (error: RunError): WarehouseError => {
@@ -162,6 +183,10 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
 
     const query = (request: Request, namespace: Namespace, select: Select, prefix = "") =>
       Effect.gen(function* () {
+        const began = yield* monotonicMillis
+        const texts = Widths.textsOf(select.tokens)
+        if (texts !== undefined) yield* turn(request.timeoutMs)
+        const waited = (yield* monotonicMillis) - began
         const session = yield* connections.acquire
         let open = true
         yield* Effect.addFinalizer(() =>
@@ -173,9 +198,12 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
           sql: prefix + translate(select.sql),
           binds: request.binds,
           searchPath: searchPath(namespace),
-          timeoutMs: request.timeoutMs,
-          maxRows: request.maxRows
+          timeoutMs: request.timeoutMs - waited,
+          maxRows: request.maxRows,
+          pressure,
+          textBytes: texts === undefined ? undefined : (columns) => Widths.textBytes(texts, columns, rowBytes)
         })
+        yield* Effect.addFinalizer(() => Effect.sync(running.close))
         const names = resultNames(select.sql, select.tokens, running.names)
         const columns = names.map((name, index): Column => {
           const type = running.types[index]!

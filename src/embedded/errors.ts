@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Widths from "./widths.js"
 import type { Reason } from "../Warehouse.js"
 
 /**
@@ -76,6 +77,13 @@ const absent = (
 const unknownColumn = (name: string, message: string): Failure => ({
   ...invalid("000904", "42000", `invalid identifier '${name.toUpperCase()}'.`),
   missing: { kind: "Column", name, candidates: candidatesOf(message) }
+})
+
+const tooLarge = (description: string): Failure => ({
+  reason: "ResourcesExceeded",
+  code: "000625",
+  sqlState: "53200",
+  description
 })
 
 const unquoted = (name: string): string => name.replaceAll('"', "")
@@ -177,6 +185,11 @@ const rules: ReadonlyArray<Rule> = [
   { kind: /^Out of Range$/, text: /[^]*/, to: ([text]) => invalid("100039", "22003", sentence(text)) },
   {
     kind: /^Invalid Input$/,
+    text: new RegExp(Widths.complaint),
+    to: () => tooLarge(`${Widths.complaint} for the memory of the embedded warehouse.`)
+  },
+  {
+    kind: /^Invalid Input$/,
     text: /More than one row returned by a subquery/,
     to: () => invalid("090150", "22000", "Single-row subquery returns more than one row.")
   },
@@ -219,13 +232,7 @@ const rules: ReadonlyArray<Rule> = [
     // Not a fault of the warehouse: the same statement would fail again, and others still work.
     kind: /^Out of Memory$/,
     text: /[^]*/,
-    to: () => ({
-      reason: "Unavailable",
-      code: "000625",
-      sqlState: "57014",
-      description:
-        "The statement needs more memory than the embedded warehouse has. Read fewer rows or columns, or filter before sorting and grouping."
-    })
+    to: () => tooLarge("The statement needs more memory than the embedded warehouse has.")
   },
   {
     kind: /^(?:INTERNAL|FATAL|Serialization|IO|Connection)$/i,

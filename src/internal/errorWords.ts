@@ -21,6 +21,9 @@ export const wait = (ms: number, now: number): string =>
 
 export const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`
 
+export const busy = (count: number, noun: string) =>
+  count === 1 ? `the only ${noun} is busy` : `all ${count} ${noun}s are busy`
+
 export const bytes = (count: number): string => {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
   let value = count
@@ -78,6 +81,8 @@ export const warehouseText: { readonly [R in Reason]: (it: string) => string } =
   Permission: (it) => `${it} The server's role may not do this; tell the user.`,
   StatementTimeout: (it) =>
     `${it} Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds.`,
+  ResourcesExceeded: (it) =>
+    `${it} Read fewer rows or columns, shorten long texts with LEFT(column, n), or filter before sorting and grouping.`,
   Cancelled: () => "The statement was cancelled.",
   ResultExpired: (it) => `${it} Run the query again.`,
   Authentication: (it) =>
@@ -100,6 +105,7 @@ export const warehouseCode: {
   NotFound: { code: "WAREHOUSE_NOT_FOUND", retryable: false },
   Permission: { code: "WAREHOUSE_PERMISSION", retryable: false },
   StatementTimeout: { code: "WAREHOUSE_STATEMENT_TIMEOUT", retryable: false },
+  ResourcesExceeded: { code: "WAREHOUSE_RESOURCES_EXCEEDED", retryable: false },
   Cancelled: { code: "WAREHOUSE_CANCELLED", retryable: true },
   ResultExpired: { code: "WAREHOUSE_RESULT_EXPIRED", retryable: false },
   Authentication: { code: "WAREHOUSE_AUTHENTICATION", retryable: false },

@@ -56,7 +56,9 @@ export interface Attempt {
   readonly bytesLeft: number
   /** The statement is about to leave the process: from here on it is paid for. */
   readonly markSent: Effect.Effect<void>
-  /** Result bytes delivered; adds up. */
+  /** Holds the last result bytes that were added, to deliver them; answers with how many of them may be. */
+  readonly holdBytes?: ((bytes: number) => Effect.Effect<number>) | undefined
+  /** Result bytes that have arrived, or (below zero) are not delivered after all; adds up. */
   readonly addBytes: (bytes: number) => Effect.Effect<void>
   /**
    * Holds what a statement is expected to scan, until the attempt has ended; refused when the quotas have
@@ -166,6 +168,12 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
       return logged(moment, quota.submitted(reservation))
     })
     const addBytes = (more: number) => Effect.sync(() => void (ledger.bytes += more))
+    const holdBytes = (bytes: number) =>
+      quota.holdBytes === undefined
+        ? Effect.succeed(bytes)
+        : Effect.map(quota.holdBytes(reservation, ledger.bytes), (held) =>
+            Math.max(0, bytes - (ledger.bytes - held))
+          )
     const scans: GuardScan.Scans = { held: [] }
     const holdScan = (estimatedBytes: number) =>
       GuardScan.hold(scans, quota, { client, tier, estimatedBytes, deadlineMs: operation.deadlineMs })
@@ -186,7 +194,7 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
       const bytesLeft = Math.max(0, reservation.bytesLeft - ledger.bytes)
       return Step.restored(
         moment,
-        work({ requestId, timeoutMs, bytesLeft, markSent, addBytes, holdScan, beginScan, addScan })
+        work({ requestId, timeoutMs, bytesLeft, markSent, holdBytes, addBytes, holdScan, beginScan, addScan })
       )
     }
 

@@ -13,6 +13,7 @@ const outages: { readonly [R in Reason]: string | undefined } = {
   NotFound: undefined,
   Permission: undefined,
   StatementTimeout: undefined,
+  ResourcesExceeded: undefined,
   Cancelled: undefined,
   ResultExpired: undefined,
   Authentication: undefined,

@@ -22,6 +22,7 @@ export const verdicts: { readonly [R in Reason]: Verdict } = {
   Permission: "alive",
   ResultExpired: "alive",
   StatementTimeout: "ignored",
+  ResourcesExceeded: "ignored",
   Cancelled: "ignored",
   Authentication: "ignored",
   Configuration: "ignored",

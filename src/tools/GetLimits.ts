@@ -45,7 +45,9 @@ const output = Schema.Struct({
       )
     })
   ),
-  quotas: Schema.Array(Fields.QuotaWarning),
+  quotas: Schema.Array(Fields.QuotaWarning).annotations({
+    description: "bytes_per_day counts the JSON of columns and rows once, though an answer holds them twice."
+  }),
   quotas_unavailable: Schema.optional(
     Schema.String.annotations({ description: "Why quotas is empty although there are quotas." })
   ),

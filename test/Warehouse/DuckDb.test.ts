@@ -139,7 +139,7 @@ it.scopedLive("reaches nothing outside itself, whatever it is asked", () =>
     }
     // More than fits into memory fails; it is not put into a file.
     const error = yield* failure(warehouse, "SELECT len(list(i)) FROM range(50000000) t(i)")
-    expect(error.reason).toBe("Unavailable")
+    expect(error.reason).toBe("ResourcesExceeded")
     expect(yield* read(warehouse, "SELECT 1")).toEqual([[1]])
     expect(readdirSync(process.cwd()).sort()).toEqual(before)
     expect(readdirSync(join(process.cwd(), "src")).includes(".tmp")).toBe(false)

@@ -81,7 +81,7 @@ it.each([
   ["INTERRUPT Error: Interrupted!", "Cancelled", "000604", "SQL execution canceled."],
   [
     "Out of Memory Error: failed to allocate data of size 16.0 MiB (947.0 MiB/953.6 MiB used)\nDatabase is launched in in-memory mode",
-    "Unavailable",
+    "ResourcesExceeded",
     "000625",
     "needs more memory"
   ],

@@ -76,4 +76,49 @@ describe("the spool", () => {
       expect(yield* Effect.flip(spool.fetch("q", 0))).toMatchObject({ reason: "ResultExpired" })
     })
   )
+
+  it.scoped("takes room from whoever takes most of it: who keeps little loses nothing", () =>
+    Effect.gen(function* () {
+      const spool = Spool.make({ maxBytes: 1000, maxEntries: 100, maxResultBytes: 300, lifeMs: 1000 })
+      const keep = (id: string, size: number, owner: string) =>
+        Effect.scoped(Effect.flatMap(counted(id, size), ({ result }) => spool.keep(result, 1000, owner)))
+      yield* keep("small", 3, "bob")
+      for (let n = 0; n < 50; n++) yield* keep(`large-${n}`, 50, "eve")
+      expect(yield* all(yield* spool.fetch("small", 0))).toEqual([0, 1, 2])
+      expect((yield* all(yield* spool.fetch("large-49", 0))).length).toBe(50)
+      expect(yield* Effect.flip(spool.fetch("large-40", 0))).toMatchObject({ reason: "ResultExpired" })
+      // A newcomer gets room as well, from the same one.
+      yield* keep("other", 50, "ann")
+      expect((yield* all(yield* spool.fetch("other", 0))).length).toBe(50)
+      expect(yield* all(yield* spool.fetch("small", 0))).toEqual([0, 1, 2])
+    })
+  )
+
+  it.scoped("holds what is pulled at the same time within its bytes; the readers still get all", () =>
+    Effect.gen(function* () {
+      const spool = Spool.make({ maxBytes: 1000, maxEntries: 100, maxResultBytes: 800, lifeMs: 1000 })
+      let held = 0
+      let most = 0
+      const measured = ({ rows, ...result }: Result): Result => ({
+        ...result,
+        rows: Stream.tap(rows, (all) =>
+          Effect.zipRight(
+            Effect.yieldNow(),
+            Effect.sync(() => {
+              held += all.length * 5
+              most = Math.max(most, held)
+            })
+          )
+        )
+      })
+      const results = yield* Effect.forEach(
+        Array.from({ length: 10 }, (_, n) => `q${n}`),
+        (id) => Effect.flatMap(counted(id, 400), ({ result }) => spool.keep(measured(result), 1000, id)),
+        { concurrency: "unbounded" }
+      )
+      // Each has at most one chunk beyond the bound.
+      expect(most).toBeLessThan(1000 + 10 * 60)
+      for (const result of results) expect(yield* all(result)).toEqual(upTo(0, 400))
+    })
+  )
 })

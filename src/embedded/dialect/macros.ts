@@ -10,6 +10,7 @@
  * @since 0.1.0
  */
 
+import * as Widths from "../widths.js"
 import { conversions, dates } from "./dateMacros.js"
 import { semiStructured, tables } from "./variantMacros.js"
 
@@ -66,16 +67,13 @@ const texts = [
   "split(s, d) AS string_split(s, d)",
   "strtok(s) AS nullif(string_split(s, ' ')[1], ''), (s, d) AS nullif(string_split(s, d)[1], ''), (s, d, n) AS nullif(string_split(s, d)[n], '')",
   "initcap(s) AS list_aggregate(list_transform(string_split(lower(s), ' '), lambda sg_w: upper(sg_w[1]) || sg_w[2:]), 'string_agg', ' ')",
-  "space(n) AS repeat(' ', n)",
-  "lpad(s, n) AS system.main.lpad(s, n, ' '), (s, n, p) AS system.main.lpad(s, n::INTEGER, p)",
-  "rpad(s, n) AS system.main.rpad(s, n, ' '), (s, n, p) AS system.main.rpad(s, n::INTEGER, p)",
+  ...Widths.macros,
   ...["regexp_like", "rlike"].map(
     (name) =>
       `${name}(s, p) AS regexp_full_match(s, p), (s, p, o) AS regexp_full_match(s, '(?' || o || ')' || p)`
   ),
   "regexp_substr(s, p) AS nullif(regexp_extract(s, p), '')",
   "regexp_count(s, p) AS len(regexp_extract_all(s, p))",
-  "regexp_replace(s, p) AS system.main.regexp_replace(s, p, '', 'g'), (s, p, r) AS system.main.regexp_replace(s, p, r, 'g')",
   "sha2(s) AS sha256(s), (s, n) AS sha256(s)",
   "sha2_hex(s) AS sha256(s)",
   "sha1_hex(s) AS sha1(s)",
