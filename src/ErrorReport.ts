@@ -105,8 +105,12 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
       return {
         code: "OVERLOADED",
         message:
-          `OVERLOADED: all ${plural(error.permits, `${error.pool.slice(0, -1)} slot`)} are busy and ` +
-          `${plural(error.queued, "call")} wait${error.queued === 1 ? "s" : ""}` +
+          "OVERLOADED: " +
+          (error.held === undefined
+            ? `all ${plural(error.permits, `${error.pool.slice(0, -1)} slot`)} are busy`
+            : `this client has ${error.held} of ${plural(error.permits, `${error.pool.slice(0, -1)} slot`)}, of ` +
+              "which the last are kept for clients that have none,") +
+          ` and ${plural(error.queued, "call")} wait${error.queued === 1 ? "s" : ""}` +
           (error.why === "client-queue-full" ? ", too many of them from this client" : "") +
           `. ${ran(false)} ${wait(error.retryAfterMs, now)} Send fewer calls at once.`,
         ...retry(error.retryAfterMs, now),
@@ -204,7 +208,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
           `DEADLINE_EXCEEDED: the call did not finish within ${seconds(error.limitMs)}. ${ran(error.sent)} ` +
           (error.sent
             ? "Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds."
-            : "It was still waiting for its turn; repeat it once later."),
+            : "It was still waiting for its turn, or for a session with the warehouse; repeat it once later."),
         retryable: !error.sent,
         sideEffects: error.sent ? "unknown" : "none"
       }

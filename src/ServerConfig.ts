@@ -24,6 +24,7 @@ export type { BreakerOptions } from "./config/Options.js"
 export {
   breakerOptions,
   bulkheadOptions,
+  concurrentStatements,
   cacheOptions,
   callPolicyTiers,
   guardOptions,

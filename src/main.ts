@@ -35,6 +35,7 @@ import * as Telemetry from "./Telemetry.js"
 import * as Toolbox from "./Toolbox.js"
 import * as Stdio from "./transport/Stdio.js"
 import * as Warehouse from "./Warehouse.js"
+import * as WarehouseHealth from "./WarehouseHealth.js"
 
 const stateDirectory = (): string =>
   stateDir({ platform: process.platform, env: process.env, home: homedir(), cwd: process.cwd() })
@@ -77,22 +78,36 @@ const warehouse = (settings: ServerConfig.Settings) =>
   settings.warehouse === "snowflake" ? snowflake(settings) : duckdb(settings)
 
 const snowflake = (settings: ServerConfig.Settings) =>
-  Layer.merge(
-    Warehouse.layerLazy(
-      "snowflake",
-      Effect.gen(function* () {
-        const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
-          Promise.all([import("./Warehouse/Snowflake.js"), import("./Warehouse/snowflake/configure.js")])
-        )
-        return adapter.layer({
-          ...(yield* options(settings.snowflake)),
-          maxPerSession: settings.limits.maxConcurrentStatements
-        })
-      }),
-      { keepsResults: true }
-    ),
-    gate(settings, "snowflake")
-  )
+  Layer.unwrapEffect(
+    Effect.map(WarehouseHealth.WarehouseHealth, (health) =>
+      Layer.merge(
+        Warehouse.layerLazy(
+          "snowflake",
+          Effect.gen(function* () {
+            const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
+              Promise.all([import("./Warehouse/Snowflake.js"), import("./Warehouse/snowflake/configure.js")])
+            )
+            const statements = ServerConfig.concurrentStatements(settings)
+            const wanted = settings.limits.maxConcurrentStatements
+            if (statements < wanted) {
+              yield* Effect.logWarning(
+                `at most ${statements} statements run at a time: snowflake.max_sessions is less than ` +
+                  `limits.max_concurrent_statements, which is ${wanted}`
+              )
+            }
+            return adapter.layer({
+              ...(yield* options(settings.snowflake)),
+              maxSessions: settings.snowflake.maxSessions ?? statements,
+              maxPerSession: statements,
+              health
+            })
+          }),
+          { keepsResults: true, reportsSubmit: true }
+        ),
+        gate(settings, "snowflake")
+      )
+    )
+  ).pipe(Layer.provideMerge(WarehouseHealth.layer({ latchMs: settings.snowflake.latchSeconds * 1000 })))
 
 const duckdb = (settings: ServerConfig.Settings) =>
   Layer.merge(
@@ -134,8 +149,9 @@ const breaker = (settings: ServerConfig.Settings) => {
 }
 
 /** The guards of all calls, on the stores and the warehouse that they need. */
-const services = (settings: ServerConfig.Settings, directory: string) => {
-  const health = Layer.merge(Bulkhead.layer(ServerConfig.bulkheadOptions(settings)), breaker(settings))
+const services = (settings: ServerConfig.Settings, directory: string, shared = false) => {
+  const bulkhead = Bulkhead.layer(ServerConfig.bulkheadOptions(settings, { shared }))
+  const health = Layer.merge(bulkhead, breaker(settings))
   const guards = Layer.mergeAll(
     Layer.provideMerge(Degradation.layer({ eventLoop: true }), health),
     Retry.layer(),
@@ -194,7 +210,7 @@ export const layerShared = (settings: ServerConfig.Settings, directory: string =
       ([Activity, Operator]) =>
         Layer.mergeAll(mcpServer(settings), Readiness.layer, Operator.layer()).pipe(
           Layer.provide(Telemetry.layer),
-          Layer.provide(services(settings, directory)),
+          Layer.provide(services(settings, directory, true)),
           Layer.provide(Activity.layer),
           Layer.provide(audit(settings))
         )

@@ -2,6 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Either, Exit, Fiber, Scope, TestClock } from "effect"
 import { WarehouseError } from "../../../src/Warehouse.js"
 import * as Pool from "../../../src/Warehouse/snowflake/pool.js"
+import type { Request } from "../../../src/Warehouse/snowflake/turns.js"
+import * as WarehouseHealth from "../../../src/WarehouseHealth.js"
 
 interface Session {
   readonly place: string
@@ -9,6 +11,8 @@ interface Session {
 }
 
 const refused = new WarehouseError({ reason: "Authentication", description: "Wrong password.", sent: "no" })
+
+const somebody: Request = { client: "somebody", maxWaitMs: 5_000 }
 
 const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
   Effect.gen(function* () {
@@ -26,10 +30,11 @@ const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
       maxSessions: 2,
       maxPerSession: 2,
       idleMs: 1_000,
-      latchMs: 60_000,
+      latch: yield* WarehouseHealth.make({ latchMs: 60_000 }),
       ...options
     })
-    const use = (place: string) => Effect.scoped(Effect.map(pool.acquire(place), ({ session }) => session))
+    const use = (place: string, who: Partial<Request> = {}) =>
+      Effect.scoped(Effect.map(pool.acquire(place, { ...somebody, ...who }), ({ session }) => session))
     return { pool, opened, closed, use }
   })
 
@@ -58,8 +63,8 @@ describe("the sessions", () => {
       expect(closed.map(({ place }) => place)).toEqual(["b"])
       expect(yield* pool.size).toBe(2)
       const scope = yield* Scope.make()
-      yield* Scope.extend(pool.acquire("a"), scope)
-      yield* Scope.extend(pool.acquire("c"), scope)
+      yield* Scope.extend(pool.acquire("a", somebody), scope)
+      yield* Scope.extend(pool.acquire("c", somebody), scope)
       const waiting = yield* Effect.fork(use("d"))
       yield* Effect.yieldNow()
       yield* Effect.yieldNow()
@@ -74,8 +79,8 @@ describe("the sessions", () => {
     Effect.gen(function* () {
       const { pool, use } = yield* harness()
       const scope = yield* Scope.make()
-      yield* Scope.extend(pool.acquire("a"), scope)
-      yield* Scope.extend(pool.acquire("a"), scope)
+      yield* Scope.extend(pool.acquire("a", somebody), scope)
+      yield* Scope.extend(pool.acquire("a", somebody), scope)
       const third = yield* Effect.fork(use("a"))
       const fourth = yield* Effect.fork(use("a"))
       for (let turn = 0; turn < 5; turn++) yield* Effect.yieldNow()
@@ -134,7 +139,7 @@ describe("the sessions", () => {
     Effect.gen(function* () {
       const { closed, pool, use } = yield* harness()
       const scope = yield* Scope.make()
-      const first = yield* Scope.extend(pool.acquire("a"), scope)
+      const first = yield* Scope.extend(pool.acquire("a", somebody), scope)
       yield* first.lost
       expect(yield* use("a")).toMatchObject({ n: 2 })
       expect(closed).toEqual([])
