@@ -175,6 +175,21 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
 const noted = ({ code, reason }: WarehouseError) => ({ reason, ...(code === undefined ? {} : { code }) })
 
 /**
+ * Lets every login be tried and tells nobody: for one that is made to see how it goes.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const silent: Context.Tag.Service<WarehouseHealth> = {
+  login: Effect.void,
+  loginFailed: () => Effect.void,
+  loginAccepted: Effect.void,
+  failed: () => Effect.void,
+  status: Effect.succeed({}),
+  unlatch: Effect.succeed(false)
+}
+
+/**
  * What it says where there is one: an embedded warehouse has no login.
  *
  * @since 0.1.0

@@ -25,7 +25,7 @@ interface World {
 
 const others = ["bob", "carol", "dave"]
 
-/** How long each quick statement waited for its session, by client, over five minutes; or why it was refused. */
+/** How long each quick statement waited for its session, by client, or a defect where one was refused. */
 const waits = ({ patienceMs, places, sessions, statementMs }: World) =>
   Effect.gen(function* () {
     const settings = settingsOf({
@@ -71,18 +71,20 @@ const waits = ({ patienceMs, places, sessions, statementMs }: World) =>
       let round = n
       const call = Effect.suspend(() => statement("evil", `place ${round++ % places}`, statementMs))
       return Effect.forever(
-        Effect.zipRight(Effect.ignore(Effect.timeout(call, patienceMs)), Effect.sleep(100))
+        Effect.zipRight(Effect.ignore(Effect.timeout(call, patienceMs)), Effect.sleep(500))
       )
     }
     yield* Effect.forEach(
-      Array.from({ length: 40 }, (_, n) => n),
+      Array.from({ length: 24 }, (_, n) => n),
       (n) => Effect.fork(abuser(n * 7))
     )
     yield* TestClock.adjust("10 seconds")
+    const all: Array<Array<number>> = []
     const quick = (client: string) =>
       Effect.gen(function* () {
         const found: Array<number> = []
-        for (let n = 0; n < 20; n++) {
+        all.push(found)
+        for (let n = 0; n < 3; n++) {
           const asked = yield* Clock.currentTimeMillis
           const began = yield* Effect.either(statement(client, "home", QUICK_MS))
           if (Either.isLeft(began)) return yield* Effect.die(`${client} ${n}: ${began.left.message}`)
@@ -92,7 +94,11 @@ const waits = ({ patienceMs, places, sessions, statementMs }: World) =>
         return found
       })
     const asking = yield* Effect.forEach(others, (client) => Effect.fork(quick(client)))
-    yield* Effect.repeatN(TestClock.adjust("2 seconds"), 60)
+    let rounds = 0
+    while (asking.some((fiber) => fiber.unsafePoll() === null)) {
+      yield* TestClock.adjust("1 seconds")
+      if (++rounds > 60) return yield* Effect.dieMessage(`too slow: ${JSON.stringify(all)}`)
+    }
     const found = yield* Fiber.joinAll(asking)
     return { worst: Math.max(...found.flat()), count: found.flat().length, most, maxSessions }
   }).pipe(Effect.scoped)
@@ -113,7 +119,7 @@ describe("a client that takes all it can get", () => {
     ],
     [
       "calls that it gives up during the login",
-      { places: 1_000, statementMs: 2_000, patienceMs: 500, sessions: 8 }
+      { places: 1_000, statementMs: 20_000, patienceMs: 500, sessions: 8 }
     ],
     [
       "slow statements where only two run at a time",
@@ -124,7 +130,7 @@ describe("a client that takes all it can get", () => {
     it.effect(`does not keep the others from a session: ${name}`, () =>
       Effect.gen(function* () {
         const { count, most, maxSessions, worst } = yield* waits(world)
-        expect(count).toBe(60)
+        expect(count).toBe(9)
         expect(worst).toBeLessThanOrEqual(BOUND_MS)
         // One may still be leaving while the next one logs in.
         expect(most).toBeLessThanOrEqual(maxSessions + 1)
