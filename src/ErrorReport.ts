@@ -11,17 +11,18 @@
 import * as Schema from "effect/Schema"
 import {
   bytes,
+  circuitText,
   fitsLater,
   iso,
   narrower,
   optional,
-  plural,
   quotaText,
   ran,
   retry,
   scopeWords,
   seconds,
   sentence,
+  slotsText,
   wait,
   warehouseCode,
   warehouseText
@@ -105,13 +106,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
       return {
         code: "OVERLOADED",
         message:
-          "OVERLOADED: " +
-          (error.held === undefined
-            ? `all ${plural(error.permits, `${error.pool.slice(0, -1)} slot`)} are busy`
-            : `this client has ${error.held} of ${plural(error.permits, `${error.pool.slice(0, -1)} slot`)}, of ` +
-              "which the last are kept for clients that have none,") +
-          ` and ${plural(error.queued, "call")} wait${error.queued === 1 ? "s" : ""}` +
-          (error.why === "client-queue-full" ? ", too many of them from this client" : "") +
+          `OVERLOADED: ${slotsText(error)}` +
           `. ${ran(false)} ${wait(error.retryAfterMs, now)} Send fewer calls at once.`,
         ...retry(error.retryAfterMs, now),
         scope: error.pool,
@@ -192,11 +187,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
     case "CircuitOpen":
       return {
         code: "CIRCUIT_OPEN",
-        message:
-          `CIRCUIT_OPEN: the warehouse is failing (${error.cause}), so no call is sent to it. ${ran(false)} ` +
-          (error.retryAfterMs === undefined
-            ? "An operator holds it open; tell the user."
-            : `${wait(error.retryAfterMs, now)} If it fails again, tell the user.`),
+        message: `CIRCUIT_OPEN: ${circuitText(error, now)}`,
         ...(error.retryAfterMs === undefined ? { retryable: false } : retry(error.retryAfterMs, now)),
         scope: "warehouse",
         sideEffects: "none"

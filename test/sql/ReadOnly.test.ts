@@ -103,6 +103,13 @@ describe("the Snowflake gate", () => {
         hint: "an operator can allow it by adding RESULT_SCAN to the allowed functions"
       }
     })
+    expect(check("describe result 'x'", strict)).toMatchObject({
+      left: {
+        reason:
+          "DESCRIBE RESULT is not available: it tells what other clients have asked; get_query_results reads on in a result"
+      }
+    })
+    expect(Either.isRight(check("DESC result", strict)), "a table of that name").toBe(true)
     expect(check("SELECT * FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY())", strict)).toMatchObject({
       _tag: "Left"
     })

@@ -173,4 +173,55 @@ describe("the sessions", () => {
       expect((yield* Effect.flip(use("a"))).reason).toBe("Unreachable")
     })
   )
+
+  it.scoped(
+    "are waited for by each client in turn, and not for long: nothing was sent, nothing is charged",
+    () =>
+      Effect.gen(function* () {
+        const { pool, use } = yield* harness({ maxSessions: 1 })
+        const scope = yield* Scope.make()
+        yield* Scope.extend(pool.acquire("a", somebody), scope)
+        const refused = yield* Effect.fork(Effect.flip(use("b", { maxWaitMs: 1_000 })))
+        const order: Array<string> = []
+        const waiters = yield* Effect.forEach(["evil 1", "evil 2", "evil 3", "bob 1"], (place) =>
+          Effect.fork(
+            Effect.tap(use(place, { client: place.split(" ")[0] ?? "" }), () =>
+              Effect.sync(() => order.push(place))
+            )
+          )
+        )
+        yield* TestClock.adjust(999)
+        expect(refused.unsafePoll()).toBeNull()
+        yield* TestClock.adjust(1)
+        expect(yield* Fiber.join(refused)).toMatchObject({ reason: "Overloaded", sent: "no" })
+        yield* Scope.close(scope, Exit.void)
+        for (const one of waiters) yield* Fiber.join(one)
+        expect(order.indexOf("bob 1")).toBeLessThanOrEqual(1)
+        expect(yield* pool.size).toBe(1)
+      })
+  )
+
+  it.scoped("are logged in to by each client in turn, and not for those who have gone", () =>
+    Effect.gen(function* () {
+      const opened: Array<string> = []
+      const { use } = yield* harness({
+        maxSessions: 10,
+        open: (place) =>
+          Effect.delay(
+            Effect.sync(() => (opened.push(place), { place, n: 1 })),
+            "1 second"
+          )
+      })
+      const ask = (place: string, client: string) => Effect.fork(use(place, { client }))
+      yield* ask("evil 1", "evil")
+      const gone = yield* ask("evil 2", "evil")
+      yield* ask("evil 3", "evil")
+      const bob = yield* ask("bob", "bob")
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.interrupt(gone)
+      yield* TestClock.adjust("10 seconds")
+      expect((yield* Fiber.join(bob)).place).toBe("bob")
+      expect(opened).toEqual(["evil 1", "bob", "evil 3"])
+    })
+  )
 })
