@@ -43,8 +43,9 @@ const measure = (name: string, reads: URL, rejects: URL) => {
         `${missed.length - others.length} missed for a function, ${others.length} for something else`
     )
     expect(1 - missed.length / all.length).toBeGreaterThanOrEqual(0.97)
-    // One read has an anchor ($) in a row pattern, which the lexer does not take.
-    expect(others.filter(({ reason }) => reason !== "$ without a name")).toEqual([])
+    // One read has an anchor ($) in a row pattern, which the lexer does not take; some tell of other clients.
+    const known = /^\$ without a name$|it tells what other clients have asked/
+    expect(others.filter(({ reason }) => !known.test(reason))).toEqual([])
   })
 
   it(`refuses every one of the ${name} statements that are no reads`, () => {
