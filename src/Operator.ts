@@ -1,7 +1,7 @@
 /**
  * What an operator sees of a running server, and what he can do to it: everything that limits calls as it is
- * now and as it was in the last hour; and holding the circuit open, starting it afresh, letting the next login
- * be tried, pinning the degradation ladder, setting a client's quotas back.
+ * now and as it was in the last hour; and holding the circuit open, starting it afresh, trying the next login,
+ * pinning the degradation ladder, setting a client's quotas back.
  *
  * ```
  *   one fiber, every 5 s ──> History (a ring of an hour)        actions ──> one at a time, audited, logged
@@ -194,9 +194,7 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
           return Option.match(health, {
             onNone: () => Effect.succeed(done(false, "this warehouse has no login")),
             onSome: ({ unlatch }) =>
-              Effect.map(unlatch, (was) =>
-                done(was, was ? "the next call logs in" : "logins were not held back")
-              )
+              Effect.map(unlatch, (was) => done(was, was ? "the next call logs in" : "no login is held back"))
           })
         case "quota/reset": {
           const key = QuotaLimits.keyOf(action.client)

@@ -44,10 +44,7 @@ export interface Options {
    * schedule, the call fails at once: its caller can wait better than a fiber here.
    */
   readonly maxPauseMs?: number | undefined
-  /**
-   * Longest pause that the warehouse may ask for, milliseconds; 3,000 when absent. When it asks for more, the
-   * call fails at once and tells its caller how long: who waits there can do something else meanwhile.
-   */
+  /** The same for a pause that the warehouse asks for; 3,000 when absent. */
   readonly maxAskedMs?: number | undefined
   /** What differs from the default budget: a fifth of the first attempts and one retry a second. */
   readonly budget?: Partial<RetryBudget.Options> | undefined
@@ -135,12 +132,8 @@ const classes = {
 }
 
 const resolve = (options: Options) => {
-  const {
-    maxAskedMs = DEFAULT_MAX_ASKED_MS,
-    maxAttempts = DEFAULT_ATTEMPTS,
-    maxPauseMs = DEFAULT_MAX_PAUSE_MS,
-    policies
-  } = options
+  const { maxAttempts = DEFAULT_ATTEMPTS, maxPauseMs = DEFAULT_MAX_PAUSE_MS, policies } = options
+  const { maxAskedMs = DEFAULT_MAX_ASKED_MS } = options
   const budget = { ...RetryBudget.defaults, ...options.budget }
   const of = (name: OperationClass): RetryPolicy.Policies => ({ ...classes[name], ...policies?.[name] })
   const byClass = { control: of("control"), metadata: of("metadata"), query: of("query") }
