@@ -1,7 +1,7 @@
 /**
  * How many at once: slots for calls and for warehouse statements, handed over first come first served
  * within a client and round robin between clients (weighted by tier). The queue is bounded and so is
- * the wait. How a slot changes hands is in `internal/slotPool`, who is next in `core/FairQueue`.
+ * the wait, and the last slots can be kept for clients that have none. How a slot changes hands is in `internal/slotPool`, who is next in `core/FairQueue`.
  *
  * @since 0.1.0
  */
@@ -32,6 +32,11 @@ export type Pool = typeof Pool.Type
 export interface PoolOptions {
   /** Slots, >= 1. */
   readonly permits: number
+  /**
+   * Slots that only a client without one may take, so that one client alone never has them all; 0 when
+   * absent. Less than `permits`.
+   */
+  readonly reserve?: number | undefined
   /** Waiters at most, over all clients; 0 refuses at once. */
   readonly maxQueue: number
   /** Waiters of one client at most, so that nobody fills the queue alone. */
@@ -68,6 +73,8 @@ export interface Slot {
   readonly pool: Pool
   /** Monotonic milliseconds. */
   readonly takenAt: number
+  /** Whose it is, where that counts. */
+  readonly client?: string | undefined
 }
 
 /**
@@ -96,9 +103,14 @@ export class Overloaded extends Schema.TaggedError<Overloaded>("snowguard/Overlo
   /** Milliseconds waited before the refusal. */
   waitedMs: Schema.Number,
   /** Estimated milliseconds until a slot is free; an estimate, unlike a rate limit's. */
-  retryAfterMs: Schema.Number
+  retryAfterMs: Schema.Number,
+  /** Slots that the client has itself, where the free ones are kept for clients that have none. */
+  held: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
+    if (this.held !== undefined) {
+      return `the client has ${this.held} of ${this.permits} ${this.pool} slots, and the free ones are kept for others (${this.why})`
+    }
     return `all ${this.permits} ${this.pool} slots are busy and ${this.queued} calls wait (${this.why})`
   }
 }
@@ -145,6 +157,9 @@ const problems = (options: Options): ReadonlyArray<string> => {
     whole(`${pool}.permits`, options[pool].permits, 1)
     whole(`${pool}.maxQueue`, options[pool].maxQueue, 0)
     whole(`${pool}.maxQueuePerClient`, options[pool].maxQueuePerClient, 0)
+    const { permits, reserve = 0 } = options[pool]
+    whole(`${pool}.reserve`, reserve, 0)
+    if (reserve >= permits && reserve > 0) found.push(`${pool}.reserve must be less than permits`)
   }
   for (const [tier, weight] of Object.entries(options.tierWeights ?? {}))
     whole(`tierWeights.${tier}`, weight, 1)

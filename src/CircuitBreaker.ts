@@ -42,8 +42,11 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
     readonly peek: Effect.Effect<void, CircuitOpen>
     /** Run it in an uninterruptible region, or a permit may be lost; {@link protect} does. */
     readonly acquire: Effect.Effect<Permit, CircuitOpen>
-    /** What became of the call: once for each permit, whatever happened. */
-    readonly settle: (permit: Permit, verdict: Verdict) => Effect.Effect<void>
+    /**
+     * What became of the call: once for each permit, whatever happened. `why` it failed, in a few words that
+     * all callers may read: part of the cause when it opens.
+     */
+    readonly settle: (permit: Permit, verdict: Verdict, why?: string) => Effect.Effect<void>
     readonly status: Effect.Effect<Status>
     /** Holds the circuit open until the scope closes; several holders add up. */
     readonly forceOpen: (cause: string) => Effect.Effect<void, never, Scope.Scope>
@@ -158,13 +161,14 @@ export const make = (
     }
     const state = MutableRef.make(makeState(openDelays))
     const events = yield* Effect.acquireRelease(PubSub.sliding<Transition>(64), PubSub.shutdown)
-    const annotations = { circuit: options.name ?? defaults.name }
+    const name = options.name ?? defaults.name
+    const annotations = { circuit: name }
 
     const announce = (transition: Transition): Effect.Effect<void> =>
       Effect.zipRight(
         PubSub.publish(events, transition),
         (transition.to === "open" || transition.to === "forced-open" ? Effect.logWarning : Effect.logInfo)(
-          `circuit ${transition.to}: ${transition.cause}`
+          `${name} circuit ${transition.to}: ${transition.cause}`
         ).pipe(
           Effect.annotateLogs({
             ...annotations,
@@ -208,8 +212,8 @@ export const make = (
       })
     )
 
-    const settleSlowly = (permit: Permit, verdict: Verdict): Effect.Effect<void> =>
-      step((current, now) => BreakerState.settle(current, now, config, permit, verdict))
+    const settleSlowly = (permit: Permit, verdict: Verdict, why: string | undefined): Effect.Effect<void> =>
+      step((current, now) => BreakerState.settle(current, now, config, permit, verdict, why))
 
     // The usual step changes no phase, has no news, and so needs no protection from interruption: a
     // step with news is not committed here but taken again under it.
@@ -222,12 +226,12 @@ export const make = (
       return answer(admission)
     })
 
-    const settle = (permit: Permit, verdict: Verdict): Effect.Effect<void> =>
+    const settle = (permit: Permit, verdict: Verdict, why?: string): Effect.Effect<void> =>
       Step.make((moment) => {
         const now = Math.floor(moment.now)
-        const [transitions, next] = BreakerState.settle(state.current, now, config, permit, verdict)
+        const [transitions, next] = BreakerState.settle(state.current, now, config, permit, verdict, why)
         if (transitions.length > 0) {
-          return settleSlowly(permit, verdict)
+          return settleSlowly(permit, verdict, why)
         }
         state.current = next
         return Exit.void

@@ -93,17 +93,18 @@ export class Degradation extends Context.Tag("snowguard/Degradation")<
 export const defaultOutcome = <A, E>(exit: Exit.Exit<A, E>): Outcome | undefined => {
   if (Exit.isSuccess(exit)) return "accepted"
   const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
-  if (error instanceof Bulkhead.Overloaded) return error.why === "client-queue-full" ? undefined : "refused"
+  if (error instanceof Bulkhead.Overloaded) {
+    return error.why === "client-queue-full" || error.held !== undefined ? undefined : "refused"
+  }
   if (error instanceof AdaptiveRate.Throttled) return error.factor < 1 ? "refused" : undefined
   if (error instanceof WarehouseError) {
     return error.reason === "Overloaded" ? "refused" : error.sent === "no" ? undefined : "accepted"
   }
-  // Ran out of time before it was sent: it waited for room.
-  return Predicate.isTagged(error, "DeadlineExceeded") && Predicate.hasProperty(error, "sent")
-    ? error.sent === true
-      ? "accepted"
-      : "refused"
-    : undefined
+  if (!Predicate.isTagged(error, "DeadlineExceeded") || !Predicate.hasProperty(error, "sent"))
+    return undefined
+  // An attempt has room: it waited for the warehouse, be it for a login. Else it waited for room.
+  const hadRoom = error.sent === true || (Predicate.hasProperty(error, "of") && error.of === "attempt")
+  return hadRoom ? "accepted" : "refused"
 }
 
 /**

@@ -10,19 +10,19 @@
  */
 import * as Schema from "effect/Schema"
 import {
-  busy,
   bytes,
+  circuitText,
   fitsLater,
   iso,
   narrower,
   optional,
-  plural,
   quotaText,
   ran,
   retry,
   scopeWords,
   seconds,
   sentence,
+  slotsText,
   wait,
   warehouseCode,
   warehouseText
@@ -106,9 +106,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
       return {
         code: "OVERLOADED",
         message:
-          `OVERLOADED: ${busy(error.permits, `${error.pool.slice(0, -1)} slot`)} and ` +
-          `${plural(error.queued, "call")} wait${error.queued === 1 ? "s" : ""}` +
-          (error.why === "client-queue-full" ? ", too many of them from this client" : "") +
+          `OVERLOADED: ${slotsText(error)}` +
           `. ${ran(false)} ${wait(error.retryAfterMs, now)} Send fewer calls at once.`,
         ...retry(error.retryAfterMs, now),
         scope: error.pool,
@@ -189,11 +187,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
     case "CircuitOpen":
       return {
         code: "CIRCUIT_OPEN",
-        message:
-          `CIRCUIT_OPEN: the warehouse is failing (${error.cause}), so no call is sent to it. ${ran(false)} ` +
-          (error.retryAfterMs === undefined
-            ? "An operator holds it open; tell the user."
-            : `${wait(error.retryAfterMs, now)} If it fails again, tell the user.`),
+        message: `CIRCUIT_OPEN: ${circuitText(error, now)}`,
         ...(error.retryAfterMs === undefined ? { retryable: false } : retry(error.retryAfterMs, now)),
         scope: "warehouse",
         sideEffects: "none"
@@ -205,7 +199,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
           `DEADLINE_EXCEEDED: the call did not finish within ${seconds(error.limitMs)}. ${ran(error.sent)} ` +
           (error.sent
             ? "Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds."
-            : "It was still waiting for its turn; repeat it once later."),
+            : "It was still waiting for its turn, or for a session with the warehouse; repeat it once later."),
         retryable: !error.sent,
         sideEffects: error.sent ? "unknown" : "none"
       }

@@ -1,7 +1,7 @@
 /**
  * What an operator sees of a running server, and what he can do to it: everything that limits calls as it is
- * now and as it was in the last hour; and holding the circuit open, starting it afresh, pinning the
- * degradation ladder, setting a client's quotas back.
+ * now and as it was in the last hour; and holding the circuit open, starting it afresh, trying the next login,
+ * pinning the degradation ladder, setting a client's quotas back.
  *
  * ```
  *   one fiber, every 5 s ──> History (a ring of an hour)        actions ──> one at a time, audited, logged
@@ -19,6 +19,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Activity from "./Activity.js"
@@ -41,6 +42,7 @@ import * as RateLimiter from "./RateLimiter.js"
 import * as ResultCache from "./ResultCache.js"
 import * as Retry from "./Retry.js"
 import * as Telemetry from "./Telemetry.js"
+import { WarehouseHealth } from "./WarehouseHealth.js"
 
 export { Action, Done, Snapshot }
 export type { Column }
@@ -141,6 +143,7 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const degradation = yield* Degradation.Degradation
     const store = yield* QuotaStore.QuotaStore
+    const health = yield* Effect.serviceOption(WarehouseHealth)
     const view = yield* OperatorSnapshot.make
     const sampleMetrics = Effect.provide(
       Telemetry.sample,
@@ -191,6 +194,12 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
           return Effect.map(ladder.release, (released) =>
             done(released, released ? "the signals decide again" : "the mode was not pinned from here")
           )
+        case "warehouse/unlatch":
+          return Option.match(health, {
+            onNone: () => Effect.succeed(done(false, "this warehouse has no login")),
+            onSome: ({ unlatch }) =>
+              Effect.map(unlatch, (was) => done(was, was ? "the next call logs in" : "no login is held back"))
+          })
         case "quota/reset": {
           const key = QuotaLimits.keyOf(action.client)
           return Effect.gen(function* () {

@@ -8,7 +8,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { CircuitBreaker } from "./CircuitBreaker.js"
+import * as CircuitBreaker from "./CircuitBreaker.js"
+import { sentence } from "./internal/errorWords.js"
+import * as WarehouseHealth from "./WarehouseHealth.js"
 
 /**
  * @since 0.1.0
@@ -22,31 +24,48 @@ export class Readiness extends Context.Tag("snowguard/Readiness")<
   }
 >() {}
 
+/** The circuit's word goes last: while no login is tried, nothing that it counts happens. */
+const problemOf = (
+  { latched }: WarehouseHealth.Status,
+  { cause, phase }: CircuitBreaker.Status
+): Option.Option<string> => {
+  if (latched !== undefined) {
+    const seconds = Math.ceil(latched.nextLoginInMs / 1000)
+    return Option.some(
+      `the login to the warehouse was refused: ${sentence(latched.reason)} The next one is tried in ${seconds} seconds`
+    )
+  }
+  switch (phase) {
+    case "open":
+      return Option.some(
+        `the warehouse is failing: the circuit is open${cause === undefined ? "" : ` (${cause})`}`
+      )
+    case "forced-open":
+      return Option.some("an operator holds the circuit open")
+    default:
+      // Half-open is ready: without calls nobody would find out that the warehouse is back.
+      return Option.none()
+  }
+}
+
 /**
  * @since 0.1.0
  * @category constructors
  */
-export const make = Effect.map(CircuitBreaker, (breaker) =>
-  Readiness.of({
-    problem: Effect.map(breaker.status, ({ phase }) => {
-      switch (phase) {
-        case "open":
-          return Option.some("the warehouse is failing: the circuit is open")
-        case "forced-open":
-          return Option.some("an operator holds the circuit open")
-        default:
-          // Half-open is ready: without calls nobody would find out that the warehouse is back.
-          return Option.none()
-      }
-    })
-  })
-)
+export const make = Effect.gen(function* () {
+  const breaker = yield* CircuitBreaker.CircuitBreaker
+  const health = yield* WarehouseHealth.statusIfAny
+  return Readiness.of({ problem: Effect.zipWith(health, breaker.status, problemOf) })
+})
 
 /**
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Readiness, never, CircuitBreaker> = Layer.effect(Readiness, make)
+export const layer: Layer.Layer<Readiness, never, CircuitBreaker.CircuitBreaker> = Layer.effect(
+  Readiness,
+  make
+)
 
 /**
  * Always ready.

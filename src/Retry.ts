@@ -8,7 +8,7 @@
  *
  * Invariants
  * 1. No attempt is started at or after the deadline, and a pause that would end there is not begun.
- * 2. A pause is never shorter than what the warehouse asked for.
+ * 2. A pause is never shorter than what the warehouse asked for; where it asks for long, none is begun.
  * 3. Only expected errors are retried, never defects and never interruptions.
  * 4. A pause holds nothing but its token, ends at once when it is interrupted, and then gives it back.
  *
@@ -44,6 +44,8 @@ export interface Options {
    * schedule, the call fails at once: its caller can wait better than a fiber here.
    */
   readonly maxPauseMs?: number | undefined
+  /** The same for a pause that the warehouse asks for; 3,000 when absent. */
+  readonly maxAskedMs?: number | undefined
   /** What differs from the default budget: a fifth of the first attempts and one retry a second. */
   readonly budget?: Partial<RetryBudget.Options> | undefined
 }
@@ -76,7 +78,7 @@ export interface Status {
   /** Calls that failed with an error worth retrying and were not retried any more, by what ended it. */
   readonly exhausted: {
     readonly attempts: number
-    /** The pause would have lasted beyond the deadline, or beyond the longest pause. */
+    /** The pause would have lasted beyond the deadline, or beyond the longest pause, or that one asked for. */
     readonly deadline: number
     readonly budget: number
   }
@@ -120,6 +122,7 @@ const SERVER_JITTER = 0.2
 
 const DEFAULT_ATTEMPTS = 5
 const DEFAULT_MAX_PAUSE_MS = 120_000
+const DEFAULT_MAX_ASKED_MS = 3_000
 /** A day: with its jitter well within what a timer of the platform can be set to. */
 const LONGEST_PAUSE_MS = 86_400_000
 
@@ -131,6 +134,7 @@ const classes = {
 
 const resolve = (options: Options) => {
   const { maxAttempts = DEFAULT_ATTEMPTS, maxPauseMs = DEFAULT_MAX_PAUSE_MS, policies } = options
+  const { maxAskedMs = DEFAULT_MAX_ASKED_MS } = options
   const budget = { ...RetryBudget.defaults, ...options.budget }
   const of = (name: OperationClass): RetryPolicy.Policies => ({ ...classes[name], ...policies?.[name] })
   const byClass = { control: of("control"), metadata: of("metadata"), query: of("query") }
@@ -145,7 +149,8 @@ const resolve = (options: Options) => {
       whole(`policies.${name}.${preset}.attempts`, attempts)
   if (!(maxPauseMs > 0 && maxPauseMs <= LONGEST_PAUSE_MS))
     found.push(`maxPauseMs must be between 1 and ${LONGEST_PAUSE_MS}, not ${maxPauseMs}`)
-  return { problems: found, byClass, maxAttempts, maxPauseMs, budget }
+  if (!(maxAskedMs >= 0)) found.push(`maxAskedMs must not be negative: ${maxAskedMs}`)
+  return { problems: found, byClass, maxAskedMs, maxAttempts, maxPauseMs, budget }
 }
 
 /** How far one call has come with one kind of fault. */
@@ -161,7 +166,7 @@ interface Course {
  */
 export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<typeof Retry>, InvalidRetry> =>
   Effect.gen(function* () {
-    const { budget: limits, byClass, maxAttempts, maxPauseMs, problems } = resolve(options)
+    const { budget: limits, byClass, maxAskedMs, maxAttempts, maxPauseMs, problems } = resolve(options)
     if (problems.length > 0) return yield* new InvalidRetry({ problems })
     const config = RetryBudget.compile(limits)
     // Every step is synchronous, so that plain variables are as atomic as a Ref.
@@ -191,7 +196,7 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<t
       const backoff = yield* course.next(now, error)
       if (backoff === undefined) return yield* giveUp("attempts")
       const asked = Math.max(0, decision.serverDelayMs ?? 0)
-      if (!(Math.max(asked, backoff) <= maxPauseMs)) return yield* giveUp("deadline")
+      if (!(Math.max(asked, backoff) <= maxPauseMs) || asked > maxAskedMs) return yield* giveUp("deadline")
       // The jitter of the backoff may be zero; what the warehouse asked for is only ever exceeded.
       const luck = yield* Random.next
       const ms = Math.max(Math.round(backoff), Math.ceil(asked) + Math.floor(asked * SERVER_JITTER * luck))

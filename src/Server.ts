@@ -83,18 +83,20 @@ const audit = ({ audit: { file, ...options } }: ServerConfig.Settings) =>
 export type PartError = Audit.AuditError | QuotaStoreError | ServerConfig.ConfigFaults
 
 /**
- * The part of each name, as the settings want it. `directory` holds what must survive a restart.
+ * The part of each name, as the settings want it. `directory` holds what must survive a restart; `shared`: for
+ * many clients, none of which may take all there is.
  *
  * @since 0.1.0
  * @category wiring
  */
 export const parts = (
   settings: ServerConfig.Settings,
-  directory: string = stateDirectory()
+  directory: string = stateDirectory(),
+  shared = false
 ): Stack.Parts<PartError> => ({
   ...Fleet.parts(settings, directory),
   audit: audit(settings),
-  bulkhead: Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(settings))),
+  bulkhead: Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(settings, { shared }))),
   circuitBreaker: breaker(settings),
   // The settings were checked when they were read: options that a service refuses are a defect.
   retry: Layer.orDie(Retry.layer()),
@@ -161,7 +163,7 @@ export const layerShared = <P extends Stack.Overrides = {}>(
     Effect.map(
       Effect.promise(() => Promise.all([import("./Activity.js"), import("./Operator.js")])),
       ([Activity, Operator]) => {
-        const given = Stack.replace<PartError, never, P>(parts(settings, directory), overrides)
+        const given = Stack.replace<PartError, never, P>(parts(settings, directory, true), overrides)
         const audit = Layer.provide(Activity.layer, given.audit)
         return Layer.merge(server(settings), Operator.layer()).pipe(
           Layer.provideMerge(Layer.merge(Stack.layer({ ...given, audit }), audit))

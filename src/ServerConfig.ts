@@ -25,6 +25,7 @@ export type { BreakerOptions } from "./config/Options.js"
 export {
   breakerOptions,
   bulkheadOptions,
+  concurrentStatements,
   cacheOptions,
   callPolicyTiers,
   guardOptions,

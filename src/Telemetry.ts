@@ -21,6 +21,7 @@
  * | `snowguard_slots_in_use`, `snowguard_queue_length`, `snowguard_queue_wait_seconds` | pool | |
  * | `snowguard_retry_budget`, `snowguard_retries`, `snowguard_retries_exhausted` | reason | |
  * | `snowguard_warehouse_rate_factor` | | below 1 after an overload |
+ * | `snowguard_warehouse_login_latched` | | 1 while no login is tried, because the last one was refused |
  * | `snowguard_cache_entries`, `snowguard_cache_bytes`, `snowguard_cache_hits` | kind | |
  * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
  * | `snowguard_quota_store_outage_total` | decision | calls decided without the quota store |
@@ -53,6 +54,7 @@ import { counter, gauge, histogram, noTags } from "./internal/metricHandles.js"
 import { LoopGuard } from "./LoopGuard.js"
 import { ResultCache } from "./ResultCache.js"
 import { Retry } from "./Retry.js"
+import * as WarehouseHealth from "./WarehouseHealth.js"
 
 /**
  * Names of spans: one at the boundary, one around each statement, no others.
@@ -95,6 +97,10 @@ const retriesExhausted = gauge(
 const rateFactor = gauge(
   "snowguard_warehouse_rate_factor",
   "Part of the full rate that the warehouse is called with."
+)
+const loginLatched = gauge(
+  "snowguard_warehouse_login_latched",
+  "1 while no login is tried, because the last one was refused."
 )
 const cacheEntries = gauge("snowguard_cache_entries", "Answers that are remembered.")
 const cacheBytes = gauge("snowguard_cache_bytes", "Bytes of the answers that are remembered.")
@@ -226,6 +232,8 @@ export const sample = Effect.gen(function* () {
   retries({}, retry.retries)
   for (const [reason, count] of Object.entries(retry.exhausted)) retriesExhausted({ reason }, count)
   rateFactor({}, (yield* Effect.flatMap(AdaptiveRate.AdaptiveRate, (_) => _.status)).factor)
+  const { latched } = yield* Effect.flatten(WarehouseHealth.statusIfAny)
+  loginLatched({}, latched === undefined ? 0 : 1)
   const cache = yield* Effect.flatMap(ResultCache, (_) => _.status)
   cacheEntries({}, cache.entries)
   cacheBytes({}, cache.bytes)

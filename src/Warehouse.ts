@@ -76,6 +76,11 @@ export interface Statement {
   readonly requestId: string
   /** Who and what this statement is for; recorded beside the statement in the warehouse. */
   readonly tag?: { readonly tool: string; readonly client: string } | undefined
+  /**
+   * Run at the moment when the statement leaves this process, by a warehouse that `reportsSubmit`: from there
+   * on it is paid for. Until then the call waits for us, and nothing has been sent.
+   */
+  readonly onSubmit?: Effect.Effect<void> | undefined
 }
 
 /**
@@ -98,7 +103,7 @@ export interface Result {
  * @since 0.1.0
  * @category models
  */
-export interface Stored extends Pick<Statement, "timeoutMs" | "maxRows" | "requestId" | "tag"> {
+export interface Stored extends Pick<Statement, "timeoutMs" | "maxRows" | "requestId" | "tag" | "onSubmit"> {
   readonly queryId: string
   readonly offset: number
 }
@@ -202,6 +207,8 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
     readonly execute: (statement: Statement) => Effect.Effect<Result, WarehouseError, Scope.Scope>
     /** Absent in a warehouse that keeps no results. */
     readonly results?: Results | undefined
+    /** Runs each statement's `onSubmit`; of one that does not, a statement counts as sent when it is asked. */
+    readonly reportsSubmit?: boolean | undefined
   }
 >() {}
 
@@ -215,14 +222,15 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
 export const layerLazy = (
   dialect: "snowflake" | "duckdb",
   load: Effect.Effect<Layer.Layer<Warehouse, WarehouseError>, WarehouseError>,
-  /** Whether the adapter has {@link Results}: asking it would load it. */
-  options: { readonly keepsResults?: boolean } = {}
+  /** Whether the adapter has {@link Results}, and reports: asking it would load it. */
+  options: { readonly keepsResults?: boolean; readonly reportsSubmit?: boolean } = {}
 ): Layer.Layer<Warehouse> =>
   Layer.scoped(
     Warehouse,
     Effect.map(LazyLayer.service(Warehouse, load), (warehouse) => ({
       dialect,
       execute: (statement) => Effect.flatMap(warehouse, (_) => _.execute(statement)),
+      ...(options.reportsSubmit === true ? { reportsSubmit: true } : {}),
       ...(options.keepsResults === true
         ? { results: { fetch: (stored: Stored) => Effect.flatMap(warehouse, fetch(stored)) } }
         : {})

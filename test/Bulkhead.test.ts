@@ -120,6 +120,41 @@ describe("Bulkhead", () => {
     }).pipe(Effect.provide(layerOf({}, { gold: 2 })))
   )
 
+  it.effect("keeps the last slots for clients that have none, whoever waited first", () =>
+    Effect.gen(function* () {
+      const evil = yield* Effect.forEach([1, 2], () => hold("evil"))
+      const more = yield* Effect.fork(withSlot("evil", Effect.succeed("evil")))
+      yield* settle
+      assert.deepInclude(yield* status, { inUse: 2, queued: 1 })
+      const refused = yield* Effect.flip(withSlot("evil", Effect.void, { maxWaitMs: 0 }))
+      assert.deepInclude(refused, { _tag: "Overloaded", held: 2, why: "wait-timeout" })
+      assert.match(refused.message, /the client has 2 of 4/)
+      assert.strictEqual(yield* withSlot("bob", Effect.succeed("bob")), "bob")
+      assert.isNull(more.unsafePoll())
+      // Two others have the last ones: a third is next, although another has waited for longer.
+      const bob = yield* hold("bob")
+      const carol = yield* hold("carol")
+      const dave = yield* Effect.fork(withSlot("dave", Effect.succeed("dave")))
+      yield* settle
+      assert.deepInclude(yield* status, { inUse: 4, queued: 2 })
+      yield* carol
+      assert.strictEqual(yield* Fiber.join(dave), "dave")
+      assert.isNull(more.unsafePoll())
+      yield* bob
+      assert.isNull(more.unsafePoll())
+      yield* Effect.all(evil)
+      assert.strictEqual(yield* Fiber.join(more), "evil")
+      assert.deepInclude(yield* status, { inUse: 0, queued: 0 })
+    }).pipe(Effect.provide(layerOf({ permits: 4, reserve: 2 })))
+  )
+
+  it.effect("takes no reserve that leaves nothing", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layerOf({ permits: 2, reserve: 2 }))))
+      assert.match(error.message, /statements.reserve must be less than permits/)
+    })
+  )
+
   it.effect("keeps the pools apart", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.Bulkhead

@@ -126,7 +126,7 @@ describe("a probe", () => {
       yield* halfOpen
       const fiber = yield* Effect.fork(CircuitBreaker.protect(breaker, Effect.never))
       yield* Effect.yieldNow()
-      expect(yield* Effect.flip(breaker.acquire)).toMatchObject({ phase: "half-open", retryAfterMs: 60_000 })
+      expect(yield* Effect.flip(breaker.acquire)).toMatchObject({ phase: "half-open", retryAfterMs: 1_000 })
       yield* Fiber.interrupt(fiber)
       expect(yield* breaker.status).toMatchObject({ phase: "half-open", retryAfterMs: 0 })
       yield* CircuitBreaker.protect(breaker, Effect.void)
@@ -432,9 +432,9 @@ describe("transitions", () => {
       yield* TestClock.adjust("10 seconds")
       yield* Effect.repeatN(CircuitBreaker.protect(breaker, Effect.void), 1)
       expect(lines.map(([level, message]) => [level, message])).toEqual([
-        ["Warning", ["circuit open: 3 consecutive failures"]],
-        ["Info", ["circuit half-open: the open time is over"]],
-        ["Info", ["circuit closed: 2 probes succeeded"]]
+        ["Warning", ["prod circuit open: 3 consecutive failures"]],
+        ["Info", ["prod circuit half-open: the open time is over"]],
+        ["Info", ["prod circuit closed: 2 probes succeeded"]]
       ])
       expect(lines[0]?.[2]).toEqual({
         circuit: "prod",

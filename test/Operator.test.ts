@@ -11,6 +11,8 @@ import * as LoopGuard from "../src/LoopGuard.js"
 import * as Operator from "../src/Operator.js"
 import * as Principal from "../src/Principal.js"
 import * as Quota from "../src/Quota.js"
+import { WarehouseError } from "../src/Warehouse.js"
+import * as WarehouseHealth from "../src/WarehouseHealth.js"
 import * as QuotaStore from "../src/QuotaStore.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import * as ResultCache from "../src/ResultCache.js"
@@ -31,9 +33,10 @@ const stack = (
   Effect.gen(function* () {
     const written = yield* Ref.make<ReadonlyArray<Entry>>([])
     const audit = Layer.succeed(Audit, { record: (one) => Ref.update(written, (all) => [...all, one]) })
-    const health = Layer.merge(
+    const health = Layer.mergeAll(
       Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(ServerConfig.defaults))),
-      CircuitBreaker.layer()
+      CircuitBreaker.layer(),
+      WarehouseHealth.layer()
     )
     const layer = Operator.layer(options).pipe(
       Layer.provideMerge(
@@ -99,6 +102,36 @@ describe("Operator", () => {
         assert.isTrue(values.ok.every((rate) => rate === 0))
         assert.deepStrictEqual((yield* operator.history(1)).at, [100_000])
       }).pipe(Effect.provide(context))
+      yield* close
+    }).pipe(quiet)
+  )
+
+  it.effect("tells of a refused login, and lets the next one be tried", () =>
+    Effect.gen(function* () {
+      const { close, context, written } = yield* stack()
+      yield* Effect.gen(function* () {
+        const operator = yield* Operator.Operator
+        const health = yield* WarehouseHealth.WarehouseHealth
+        const unlatch = operator.act({ action: "warehouse/unlatch" }, ana)
+        assert.deepStrictEqual((yield* operator.snapshot("totals")).login, { latched: false })
+        assert.isFalse((yield* unlatch).changed)
+        yield* health.loginFailed(
+          new WarehouseError({ reason: "Authentication", description: "Wrong password.", sent: "no" })
+        )
+        yield* TestClock.adjust("1 minute")
+        const { login } = yield* operator.snapshot("totals")
+        assert.deepStrictEqual(login, { latched: true, reason: "Wrong password.", next_login_in_ms: 540_000 })
+        assert.isTrue((yield* unlatch).changed)
+        assert.deepStrictEqual((yield* operator.snapshot("totals")).login, { latched: false })
+        yield* health.login
+      }).pipe(Effect.provide(context))
+      assert.deepStrictEqual(
+        (yield* written).map(({ client, tool }) => [client, tool]),
+        [
+          ["ana", "operator:warehouse/unlatch"],
+          ["ana", "operator:warehouse/unlatch"]
+        ]
+      )
       yield* close
     }).pipe(quiet)
   )

@@ -446,7 +446,7 @@ describe("Retry", () => {
     it.effect("gets its token back from a pause that is interrupted, which ends at once", () =>
       Effect.gen(function* () {
         const retry = yield* Retry.make({ budget: { ratio: 0, floorPerSecond: 0 } })
-        const { at, attempt } = always(failure("Unreachable", { retryAfterMs: 30_000, sent: "unknown" }))
+        const { at, attempt } = always(failure("Unreachable", { retryAfterMs: 3_000, sent: "unknown" }))
         const fiber = yield* Effect.fork(retry.run(attempt, request()))
         yield* TestClock.adjust("1 second")
         expect((yield* retry.status).budget).toBe(8)
@@ -460,6 +460,21 @@ describe("Retry", () => {
       })
     )
   })
+
+  it.effect("fails at once when the warehouse asks for a longer pause than a caller waits for", () =>
+    Effect.gen(function* () {
+      const retry = yield* Retry.make()
+      const { at, attempt } = always(failure("Overloaded", { retryAfterMs: 7_000 }))
+      const error = yield* Effect.flip(retry.run(attempt, request()))
+      expect(error).toMatchObject({ reason: "Overloaded", retryAfterMs: 7_000 })
+      expect([at.length, yield* monotonicMillis]).toEqual([1, 0])
+      expect((yield* retry.status).exhausted).toMatchObject({ deadline: 1, attempts: 0 })
+      const patient = yield* Retry.make({ maxAskedMs: 7_000 })
+      const later = script([failure("Overloaded", { retryAfterMs: 7_000 })])
+      yield* finish(patient.run(later.attempt, request()))
+      expect((yield* patient.status).recovered).toBe(1)
+    })
+  )
 
   it.effect("draws from no schedule and takes no token while calls succeed at once", () =>
     Effect.gen(function* () {

@@ -132,6 +132,18 @@ export const contract = (
       })
     )
 
+    it.effect("tells when a statement leaves, once for each, if it says that it does", () =>
+      Effect.gen(function* () {
+        const { reportsSubmit = false } = yield* Warehouse
+        const times = { execute: 0, fetch: 0 }
+        const counting = (what: keyof typeof times) => ({ onSubmit: Effect.sync(() => void times[what]++) })
+        const { queryId } = yield* read("SELECT 1 AS A", { keepRows: 10, ...counting("execute") })
+        yield* readOn(queryId, 0, counting("fetch"))
+        const expected = reportsSubmit ? 1 : 0
+        expect(times).toEqual({ execute: expected, fetch: expected })
+      })
+    )
+
     it.effect("filters a listing without regard to case, and limits it", () =>
       Effect.gen(function* () {
         const like = yield* read(`SHOW TABLES LIKE 'order%' IN DATABASE "SNOWGUARD_SAMPLE"`)

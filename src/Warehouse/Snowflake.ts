@@ -15,7 +15,8 @@
  * 4. A retry carries the same request id, and the server answers with the first execution; after a
  *    statement was given up its id is never used again, since the server would answer that it was cancelled.
  * 5. A result that is kept is read on by its id, by the role that made it; no statement runs for it.
- * 6. Whatever goes wrong is a `WarehouseError`, in bounded time, without a secret in it.
+ * 6. A statement is reported as sent when it is: what is waited for before (a session, a login) is our own.
+ * 7. Whatever goes wrong is a `WarehouseError`, in bounded time, without a secret in it.
  *
  * @since 0.1.0
  */
@@ -29,6 +30,7 @@ import { CurrentPrincipal } from "../Principal.js"
 import type { Principal } from "../Principal.js"
 import type { Result, Statement, Stored, WarehouseError } from "../Warehouse.js"
 import { Warehouse } from "../Warehouse.js"
+import * as WarehouseHealth from "../WarehouseHealth.js"
 import type { Login } from "./snowflake/auth.js"
 import { losesSession } from "./snowflake/classify.js"
 import * as Driver from "./snowflake/driver.js"
@@ -38,6 +40,7 @@ import type { Place } from "./snowflake/session.js"
 import * as Session from "./snowflake/session.js"
 import * as Statements from "./snowflake/statement.js"
 import * as StoredResults from "./snowflake/stored.js"
+import type { Request } from "./snowflake/turns.js"
 
 /**
  * @since 0.1.0
@@ -68,6 +71,8 @@ export interface Options {
   readonly queuedMs?: number | undefined
   /** Milliseconds after a refused login before the next one. Default 600,000. */
   readonly latchMs?: number | undefined
+  /** Told of what an operator must mend, and asked before a login; one of its own when absent. */
+  readonly health?: WarehouseHealth.WarehouseHealth["Type"] | undefined
   /** Idle milliseconds after which a session is asked whether it lives. Default 300,000. */
   readonly idleMs?: number | undefined
   /** Let Snowflake stop a result after the rows that will be read (`ROWS_PER_RESULTSET`). Default on. */
@@ -78,6 +83,13 @@ export interface Options {
 
 /** Ids of statements that were given up, with how often; the retries of a call come within minutes. */
 const ABANDONED = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
+
+/**
+ * Milliseconds a statement waits for a session that others keep busy, and the part of its own time that this
+ * may be: then it is refused, before its time is up and looks like a warehouse that does not answer.
+ */
+const SESSION_WAIT_MS = 5_000
+const SESSION_WAIT_PART = 0.8
 
 /** Where the statements ran whose results are kept. */
 const KEPT = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
@@ -127,6 +139,12 @@ const renewed = (requestId: string, times: number): string => {
 
 type Use = (session: Driver.DriverConnection) => Effect.Effect<Result, WarehouseError, Scope.Scope>
 
+/** Reported when there is a session to send it in. */
+const submitted =
+  ({ onSubmit }: Pick<Statement, "onSubmit">, use: Use): Use =>
+  (session) =>
+    onSubmit === undefined ? use(session) : Effect.zipRight(onSubmit, use(session))
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -136,6 +154,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
     const limits = { loginMs: options.loginMs ?? 15_000 }
     const abandoned = Lru.make<number>(ABANDONED)
     const kept = Lru.make<Place>(KEPT)
+    const health = options.health ?? (yield* WarehouseHealth.make({ latchMs: options.latchMs }))
 
     const pool = yield* Pool.make<Place, Driver.DriverConnection>({
       key: ({ database, role, schema, warehouse }) => JSON.stringify([role, warehouse, database, schema]),
@@ -148,7 +167,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
       maxSessions: options.maxSessions ?? 8,
       maxPerSession: options.maxPerSession ?? 20,
       idleMs: options.idleMs ?? 300_000,
-      latchMs: options.latchMs ?? 600_000
+      latch: health
     })
 
     const placeOf = (statement: Pick<Statement, "database" | "schema">, principal: Principal): Place => {
@@ -171,7 +190,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
 
     const execute = (statement: Statement) => {
       const { requestId } = statement
-      return (session: Driver.DriverConnection) =>
+      return submitted(statement, (session) =>
         Statements.execute(session, {
           sql: statement.sql,
           binds: statement.binds ?? [],
@@ -184,18 +203,23 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
             Lru.set(abandoned, requestId, (Lru.get(abandoned, requestId) ?? 0) + 1, 1)
           })
         })
+      )
     }
 
-    const attempt = (use: Use, place: Place) =>
-      Effect.flatMap(pool.acquire(place), ({ lost, session }) =>
-        Effect.tapError(use(session), (error) => (losesSession(error.reason) ? lost : Effect.void))
+    const attempt = (use: Use, place: Place, who: Request) =>
+      Effect.flatMap(pool.acquire(place, who), ({ lost, session }) =>
+        Effect.tapError(use(session), (error) =>
+          losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
+        )
       )
 
     /** A statement that failed gives its place back at once, not when its caller is done with the error. */
-    const within = (use: Use, place: Place) =>
+    const within = (use: Use, place: Place, timeoutMs: number) =>
       Effect.gen(function* () {
         const inner = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-        return yield* attempt(use, place).pipe(
+        const { client } = yield* CurrentPrincipal
+        const maxWaitMs = Math.min(SESSION_WAIT_MS, timeoutMs * SESSION_WAIT_PART)
+        return yield* attempt(use, place, { client, maxWaitMs }).pipe(
           Scope.extend(inner),
           Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void))
         )
@@ -203,28 +227,33 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
 
     const run = (statement: Statement, place: Place) =>
       statement.keepRows === undefined
-        ? within(execute(statement), place)
-        : Effect.tap(within(execute(statement), place), ({ queryId }) => {
+        ? within(execute(statement), place, statement.timeoutMs)
+        : Effect.tap(within(execute(statement), place, statement.timeoutMs), ({ queryId }) => {
             Lru.set(kept, queryId, place, 1)
           })
 
     /** In a session like the one that made it; this process may not have made it. */
-    const fetch = ({ maxRows, offset, queryId, requestId, timeoutMs }: Stored, principal: Principal) =>
-      Effect.flatMap(StoredResults.checked(queryId), () => {
+    const fetch = (stored: Stored, principal: Principal) => {
+      const { maxRows, offset, queryId, requestId, timeoutMs } = stored
+      return Effect.flatMap(StoredResults.checked(queryId), () => {
         const { role } = placeOf({}, principal)
         const known = Lru.get(kept, queryId)
         return within(
-          (session) =>
-            StoredResults.fetch(session, { queryId, offset, maxRows, requestId, timeoutMs, fetchMs }),
+          submitted(stored, (session) =>
+            StoredResults.fetch(session, { queryId, offset, maxRows, requestId, timeoutMs, fetchMs })
+          ),
           // What a role was shown, no other one is.
-          known?.role === role && known !== undefined ? known : placeOf({}, principal)
+          known?.role === role && known !== undefined ? known : placeOf({}, principal),
+          timeoutMs
         )
       })
+    }
 
     const hints = options.hints === false ? undefined : yield* Hints.make({ run })
 
     return Warehouse.of({
       dialect: "snowflake",
+      reportsSubmit: true,
       results: {
         fetch: (stored) => Effect.flatMap(CurrentPrincipal, (principal) => fetch(stored, principal))
       },

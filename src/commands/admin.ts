@@ -65,7 +65,7 @@ export const actionOf = (
     return Arguments.wrong(
       ["admin", part, verb].filter((word) => word !== undefined).join(" "),
       why === undefined
-        ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, or quota reset CLIENT"
+        ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, or warehouse unlatch"
         : `${why.path.join(".")}: ${why.message}`
     )
   })
@@ -135,6 +135,9 @@ const ask = <A, I>(
 
 const Seen = Schema.Struct({ admin: Schema.Boolean, snapshot: Snapshot })
 
+/** What others have written cannot steer a terminal. */
+const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, "?")
+
 const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`
 
 /**
@@ -147,15 +150,25 @@ export const asText = ({
   calls,
   circuit,
   clients = [],
+  login,
   mode,
   pools,
   quotas,
+  trouble,
   warehouse_rate
 }: Snapshot): string =>
   [
     `circuit    ${circuit.phase}${circuit.held ? " (held from here)" : ""}: ${circuit.failures} of ${circuit.calls} calls failed` +
       (circuit.next_probe_in_ms === undefined ? "" : `; next try in ${seconds(circuit.next_probe_in_ms)}`) +
       (circuit.cause === undefined ? "" : `; ${circuit.cause}`),
+    ...(login?.latched === true
+      ? [
+          `login      refused: ${plain(login.reason ?? "")} Next login in ${seconds(login.next_login_in_ms ?? 0)}, or after: snowguard admin warehouse unlatch`
+        ]
+      : []),
+    ...(trouble === undefined
+      ? []
+      : [`trouble    ${trouble.reason}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`]),
     `mode       ${mode.mode}${mode.pinned ? " (pinned from here)" : ""}: ${mode.why}`,
     `warehouse  ${warehouse_rate.per_second} calls/s, ${Math.round(warehouse_rate.factor * 100)} % of full`,
     ...pools.map(
@@ -165,7 +178,7 @@ export const asText = ({
     `calls      ${calls.ok} answered, ${calls.refused} refused, ${calls.rejected} rejected, ${calls.failed} failed, ${calls.cancelled} cancelled`,
     ...clients.map(
       ({ calls, client, last_decision, tier }) =>
-        `client     ${client.replace(/[\p{Cc}\p{Cf}]/gu, "?")} (${tier}): ${calls.ok} answered, ${calls.refused} refused; last: ${last_decision}`
+        `client     ${plain(client)} (${tier}): ${calls.ok} answered, ${calls.refused} refused; last: ${last_decision}`
     )
   ].join("\n")
 

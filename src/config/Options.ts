@@ -54,14 +54,39 @@ export const rateLimiterOptions = (settings: Settings): RateLimiter.Options => (
 })
 
 /**
+ * Statements at a time. In a Snowflake account each may need a session of its own, so that there are no more
+ * than sessions: who has a slot never waits for a session that others keep busy.
+ *
  * @since 0.1.0
  * @category options
  */
-export const bulkheadOptions = (settings: Settings): Bulkhead.Options => {
+export const concurrentStatements = ({ limits, snowflake, warehouse }: Settings): number =>
+  warehouse === "snowflake"
+    ? Math.min(limits.maxConcurrentStatements, snowflake.maxSessions ?? Infinity)
+    : limits.maxConcurrentStatements
+
+/** Slots that only clients without one may take: a quarter, so that nobody has all of them alone. */
+const reserveOf = (permits: number): number => (permits < 2 ? 0 : Math.max(1, Math.floor(permits / 4)))
+
+/**
+ * `shared`: for a server of several clients.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const bulkheadOptions = (
+  settings: Settings,
+  { shared = false }: { readonly shared?: boolean } = {}
+): Bulkhead.Options => {
+  const pool = (permits: number): Bulkhead.PoolOptions => ({
+    permits,
+    ...queue,
+    ...(shared ? { reserve: reserveOf(permits) } : {})
+  })
   const queue = { maxQueue: settings.limits.maxQueued, maxQueuePerClient: settings.limits.maxQueuedPerClient }
   return {
-    requests: { permits: settings.limits.maxConcurrentRequests, ...queue },
-    statements: { permits: settings.limits.maxConcurrentStatements, ...queue },
+    requests: pool(settings.limits.maxConcurrentRequests),
+    statements: pool(concurrentStatements(settings)),
     tierWeights: mapValues(settings.tiers, (tier) => tier.weight)
   }
 }

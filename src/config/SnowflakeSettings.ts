@@ -68,8 +68,9 @@ export const fields = {
   max_sessions: integer({
     min: 1,
     max: 1000,
-    default: 8,
-    about: "sessions at a time; one for each role and namespace in use"
+    about:
+      "sessions at a time, one for each role and namespace in use, and statements at a time; " +
+      "as many as `limits.max_concurrent_statements` when unset"
   }),
   latch_seconds: number({
     ...seconds,

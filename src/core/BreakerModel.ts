@@ -92,6 +92,8 @@ export interface State {
   readonly last: number
   /** Next id of a lease or of a holder. */
   readonly nextId: number
+  /** Milliseconds that calls took lately, those that worked; a moving average. */
+  readonly typicalMs: number
 }
 
 /**
@@ -134,7 +136,7 @@ export type Transitions = ReadonlyArray<Transition>
 export interface Refusal {
   readonly phase: "open" | "half-open" | "forced-open"
   /**
-   * Open: exact. Half-open: until the first lease is over, at the latest. Absent while forced open.
+   * Open: exact. Half-open: an estimate of when the first probe will have ended. Absent while forced open.
    */
   readonly retryAfterMs?: number | undefined
   readonly failures: number
@@ -153,6 +155,9 @@ export type Admission =
 /** Nothing happened; shared, because that is the usual case. */
 export const none: Transitions = []
 
+/** How long a probe takes, while nothing has been seen. */
+const FIRST_GUESS_MS = 1_000
+
 /**
  * Closed, with nothing seen. `openDelays` must not be empty.
  *
@@ -167,7 +172,8 @@ export const make = (openDelays: ReadonlyArray<number>): State => ({
   openDelays,
   stale: 0,
   last: Number.NEGATIVE_INFINITY,
-  nextId: 0
+  nextId: 0,
+  typicalMs: FIRST_GUESS_MS
 })
 
 /**
@@ -182,7 +188,7 @@ export const withOpenDelays = (state: State, openDelays: ReadonlyArray<number>):
 })
 
 /** Written out because it is on the path of every call, where a spread costs five times as much. */
-export const withPhase = (state: State, phase: Phase, last: number): State => ({
+export const withPhase = (state: State, phase: Phase, last: number, typicalMs: number): State => ({
   phase,
   generation: state.generation,
   trips: state.trips,
@@ -190,7 +196,8 @@ export const withPhase = (state: State, phase: Phase, last: number): State => ({
   openDelays: state.openDelays,
   stale: state.stale,
   last,
-  nextId: state.nextId
+  nextId: state.nextId,
+  typicalMs
 })
 
 /** The only place where the phase's tag changes. */

@@ -37,6 +37,36 @@ import type {
 import { closed, enter, firstLease, lapse, none, trip, tripsAt, withPhase } from "./BreakerModel.js"
 import * as CallWindow from "./CallWindow.js"
 
+/** What is told of a probe is between these, however long calls took: who asks again in vain asks soon. */
+const SHORTEST_MS = 250
+const LONGEST_MS = 5_000
+
+/** Weight of the latest call in the moving average. */
+const SMOOTHING = 0.2
+
+const averaged = ({ typicalMs }: State, ms: number): number =>
+  typicalMs + SMOOTHING * (Math.max(0, ms) - typicalMs)
+
+const because = (cause: string, which: string | undefined, why: string | undefined): string =>
+  why === undefined ? cause : `${cause}${which === undefined ? "" : `; ${which}`}: ${why}`
+
+/**
+ * Milliseconds until the first probe has probably ended. One that takes longer than usual is expected to take
+ * as long again; its lease is how long it may take, which says nothing about how long it will.
+ */
+const untilProbed = (
+  leases: ReadonlyArray<{ readonly until: number }>,
+  now: number,
+  { typicalMs }: State,
+  { probeLeaseMs }: Config
+): number => {
+  const until = firstLease(leases)
+  const spent = Math.max(0, now - (until - probeLeaseMs))
+  const left = spent < typicalMs ? typicalMs - spent : spent
+  const told = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, Math.ceil(left)))
+  return Math.max(0, Math.min(told, until - now))
+}
+
 /** Why a call would be refused now, or undefined. Expects a state after `lapse`. */
 const refusalOf = (state: State, now: number, config: Config): Refusal | undefined => {
   const phase = state.phase
@@ -58,7 +88,7 @@ const refusalOf = (state: State, now: number, config: Config): Refusal | undefin
       return phase.leases.length >= config.probes
         ? {
             phase: "half-open",
-            retryAfterMs: Math.max(0, firstLease(phase.leases) - now),
+            retryAfterMs: untilProbed(phase.leases, now, state, config),
             failures: phase.evidence.failures,
             calls: phase.evidence.calls,
             cause: phase.cause
@@ -141,7 +171,8 @@ const evidenceOf = ({ calls, failures, slow, streak }: CallWindow.CallWindow): E
 
 /**
  * What became of a call. A verdict of another generation is counted as `stale` and changes nothing
- * else; a second verdict for the same probe changes nothing at all.
+ * else; a second verdict for the same probe changes nothing at all. `why` it failed, in words, becomes part
+ * of the cause when it opens.
  *
  * @since 0.1.0
  * @category combinators
@@ -151,18 +182,19 @@ export const settle = (
   now: number,
   config: Config,
   permit: Permit,
-  verdict: Verdict
+  verdict: Verdict,
+  why?: string
 ): readonly [Transitions, State] => {
   const time = Math.max(state.last, now)
   if (state.phase._tag === "closed" && permit.generation === state.generation) {
-    return settleCall(state, state.phase, time, config, permit, verdict)
+    return settleCall(state, state.phase, time, config, permit, verdict, why)
   }
   const [transitions, current] = lapse(state, time, config)
   if (permit.generation !== current.generation) {
     return [transitions, verdict === "ignored" ? current : { ...current, stale: current.stale + 1 }]
   }
   if (current.phase._tag === "half-open" && current.phase.leases.some((lease) => lease.id === permit.probe)) {
-    return settleProbe(current, current.phase, time, config, permit, verdict)
+    return settleProbe(current, current.phase, time, config, permit, verdict, why)
   }
   return [transitions, current]
 }
@@ -173,7 +205,8 @@ const settleCall = (
   now: number,
   config: Config,
   permit: Permit,
-  verdict: Verdict
+  verdict: Verdict,
+  why: string | undefined
 ): readonly [Transitions, State] => {
   if (verdict === "ignored") {
     return [none, state]
@@ -181,9 +214,9 @@ const settleCall = (
   const slow = now - permit.startedAt >= config.slowCallMs
   const window = CallWindow.add(phase.window, now, verdict === "failure", slow, config)
   const cause = triggered(window, config)
-  return cause === undefined
-    ? [none, withPhase(state, { _tag: "closed", since: phase.since, window }, now)]
-    : trip(state, now, cause, evidenceOf(window), none)
+  if (cause !== undefined) return trip(state, now, because(cause, "the last", why), evidenceOf(window), none)
+  const typicalMs = verdict === "failure" ? state.typicalMs : averaged(state, now - permit.startedAt)
+  return [none, withPhase(state, { _tag: "closed", since: phase.since, window }, now, typicalMs)]
 }
 
 const settleProbe = (
@@ -192,17 +225,19 @@ const settleProbe = (
   now: number,
   config: Config,
   permit: Permit,
-  verdict: Verdict
+  verdict: Verdict,
+  why: string | undefined
 ): readonly [Transitions, State] => {
   if (verdict === "failure") {
-    return trip(state, now, "a probe failed", phase.evidence, none)
+    return trip(state, now, because("a probe failed", undefined, why), phase.evidence, none)
   }
   const succeeded = verdict === "ignored" ? phase.succeeded : phase.succeeded + 1
   if (succeeded >= config.probeSuccesses) {
     return enter(state, now, closed(now), `${succeeded} probes succeeded`, none)
   }
   const leases = phase.leases.filter((lease) => lease.id !== permit.probe)
-  return [none, { ...state, last: now, phase: { ...phase, leases, succeeded } }]
+  const typicalMs = verdict === "ignored" ? state.typicalMs : averaged(state, now - permit.startedAt)
+  return [none, { ...state, last: now, typicalMs, phase: { ...phase, leases, succeeded } }]
 }
 
 const noEvidence: Evidence = { calls: 0, failures: 0, slow: 0, streak: 0 }

@@ -155,6 +155,22 @@ export const dequeue = <A>(queue: FairQueue<A>): A | undefined => {
   return ticket.value
 }
 
+/**
+ * Takes out who is next of the clients that are accepted; the others keep their places and lose this turn.
+ * Unlike the rest it looks at each lane that it passes over.
+ */
+export const dequeueFrom = <A>(queue: FairQueue<A>, accepts: (client: string) => boolean): A | undefined => {
+  let lane = queue.turn
+  for (let passed = 0; lane !== undefined && passed < queue.lanes.size; passed++) {
+    if (accepts(lane.client)) {
+      if (lane !== queue.turn) passTurn(queue, lane)
+      return dequeue(queue)
+    }
+    lane = lane.after
+  }
+  return undefined
+}
+
 /** Takes a ticket out of the middle; false when it has left before. */
 export const cancel = <A>(queue: FairQueue<A>, ticket: Ticket<A>): boolean => {
   if (ticket.lane === undefined) return false

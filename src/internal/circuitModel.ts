@@ -50,7 +50,10 @@ export type Transition = BreakerModel.Transition
  */
 export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("snowguard/CircuitOpen")("CircuitOpen", {
   phase: Schema.Literal("open", "half-open", "forced-open"),
-  /** Milliseconds until a call may get through; absent when an operator holds it open. */
+  /**
+   * Milliseconds until a call may get through: exact while it is open, an estimate while it is tried; absent
+   * when an operator holds it open.
+   */
   retryAfterMs: Schema.optional(Schema.Number),
   failures: Schema.Number,
   calls: Schema.Number,

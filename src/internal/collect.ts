@@ -101,15 +101,18 @@ export const collect = Effect.fnUntraced(
     const notes = yield* CurrentNotes
     const part = request.part ?? 0
     if ("sql" in request.statement) notes.sent(part, request.statement.sql)
-    yield* attempt.markSent
-    if (request.scans === true) yield* attempt.beginScan ?? Effect.void
+    const { beginScan = Effect.void, markSent } = attempt
+    const onSubmit = request.scans === true ? Effect.zipRight(markSent, beginScan) : markSent
+    // A warehouse that does not say when the statement leaves may be sending it from here on.
+    if (warehouse.reportsSubmit !== true) yield* onSubmit
     const { statement } = request
     const most = Math.max(request.maxRows, "sql" in statement ? (statement.keepRows ?? 0) : 0)
     const bounds = {
       timeoutMs: Math.min(request.timeoutMs, attempt.timeoutMs),
       // How many rows will have to be read for that many to be kept is not known.
       ...(request.keep === undefined ? { maxRows: most + 1 } : {}),
-      requestId: partId(attempt.requestId, part)
+      requestId: partId(attempt.requestId, part),
+      ...(warehouse.reportsSubmit === true ? { onSubmit } : {})
     }
     const result = yield* "sql" in statement
       ? warehouse.execute({ ...statement, ...bounds })

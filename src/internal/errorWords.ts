@@ -1,6 +1,8 @@
 /** The words that refusals are made of. */
 import * as DateTime from "effect/DateTime"
+import type { Overloaded } from "../Bulkhead.js"
 import type { QuotaExceeded } from "../Quota.js"
+import type { CircuitOpen } from "./circuitModel.js"
 import type { Reason } from "../Warehouse.js"
 
 export const iso = (millis: number) => DateTime.formatIso(DateTime.unsafeMake(millis))
@@ -63,6 +65,30 @@ export const quotaText = (error: QuotaExceeded, now: number): string => {
   return fitsLater(error)
     ? `${would}It resets at ${iso(resetAt)}. ${wait(retryAfterMs, now)}`
     : `${would}It is more than the whole limit: unchanged, it will always be refused.`
+}
+
+export const slotsText = ({ held, permits, pool, queued, why }: Overloaded): string => {
+  const slot = `${pool.slice(0, -1)} slot`
+  return (
+    (held === undefined
+      ? busy(permits, slot)
+      : `this client has ${held} of ${plural(permits, slot)}, of which the last are kept for clients that have none,`) +
+    ` and ${plural(queued, "call")} wait${queued === 1 ? "s" : ""}` +
+    (why === "client-queue-full" ? ", too many of them from this client" : "")
+  )
+}
+
+export const circuitText = ({ cause, phase, retryAfterMs }: CircuitOpen, now: number): string => {
+  const what =
+    phase === "half-open"
+      ? `the warehouse was failing (${cause}) and is being tried again right now by other calls, so this one is ` +
+        `not sent. ${ran(false)}`
+      : `the warehouse is failing (${cause}), so no call is sent to it. ${ran(false)}`
+  if (retryAfterMs === undefined) return `${what} An operator holds it open; tell the user.`
+  // How long others will take is a guess.
+  const when =
+    phase === "half-open" ? `Try again in about ${seconds(retryAfterMs)}.` : wait(retryAfterMs, now)
+  return `${what} ${when} If it fails again, tell the user.`
 }
 
 export const scopeWords: { readonly [scope: string]: string } = {

@@ -137,8 +137,11 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
     if (permit !== undefined) {
       left = Step.ensuring(moment, left, () => {
         const verdict = timedOut ? "failure" : Verdict.verdict(exit)
-        Telemetry.recordAttempt(operation, verdict, moment.now - begunAt)
-        return breaker.settle(permit, verdict)
+        const ms = moment.now - begunAt
+        Telemetry.recordAttempt(operation, verdict, ms)
+        return verdict === "failure"
+          ? breaker.settle(permit, verdict, Verdict.whyOf(exit, timedOut, ms))
+          : breaker.settle(permit, verdict)
       })
     }
     if (statement !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(statement))

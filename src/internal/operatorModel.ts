@@ -73,6 +73,18 @@ export const Snapshot = Schema.Struct({
     /** Held open from here; others may hold it too. */
     held: Schema.Boolean
   }),
+  /** Absent where there is none to mend. */
+  login: optional(
+    Schema.Struct({
+      latched: Schema.Boolean,
+      reason: optional(Schema.String),
+      next_login_in_ms: optional(Schema.Number)
+    })
+  ),
+  /** What an operator has to mend, while it is fresh. */
+  trouble: optional(
+    Schema.Struct({ reason: Schema.String, description: Schema.String, ms_ago: Schema.Number })
+  ),
   mode: Schema.Struct({
     mode: Mode,
     since_ms: Schema.Number,
@@ -173,7 +185,13 @@ const oneOf = (words: ReadonlyArray<string>) => ({
  */
 export const Action = Schema.Union(
   Schema.Struct({
-    action: Schema.Literal("breaker/open", "breaker/release", "breaker/reset", "ladder/unpin")
+    action: Schema.Literal(
+      "breaker/open",
+      "breaker/release",
+      "breaker/reset",
+      "ladder/unpin",
+      "warehouse/unlatch"
+    )
   }),
   Schema.Struct({
     action: Schema.Literal("ladder/pin"),

@@ -15,6 +15,7 @@ import { QuotaStore } from "../QuotaStore.js"
 import { RateLimiter } from "../RateLimiter.js"
 import { ResultCache } from "../ResultCache.js"
 import { Retry } from "../Retry.js"
+import * as WarehouseHealth from "../WarehouseHealth.js"
 import * as QuotaLimits from "./quotaLimits.js"
 import { finite } from "./toolSchemas.js"
 import * as Package from "./package.js"
@@ -55,6 +56,18 @@ const circuitOf = ({ calls, cause, failures, phase, retryAfterMs, slow, trips }:
   slow,
   ...(retryAfterMs > 0 ? { next_probe_in_ms: whole(retryAfterMs) } : {}),
   ...(cause === undefined ? {} : { cause })
+})
+
+type Health = Pick<Snapshot, "login" | "trouble">
+
+const healthOf = ({ latched, trouble }: WarehouseHealth.Status): Health => ({
+  login:
+    latched === undefined
+      ? { latched: false }
+      : { latched: true, reason: latched.reason, next_login_in_ms: whole(latched.nextLoginInMs) },
+  ...(trouble === undefined
+    ? {}
+    : { trouble: { reason: trouble.reason, description: trouble.description, ms_ago: whole(trouble.agoMs) } })
 })
 
 const modeOf = ({ mode, shedding, signal, sinceMs, wayBack, why }: Degradation.Status) => ({
@@ -102,6 +115,13 @@ export const make = Effect.gen(function* () {
   const store = yield* QuotaStore
   const retry = yield* Retry
   const cache = yield* ResultCache
+  const health: Effect.Effect<Health> = Option.match(
+    yield* Effect.serviceOption(WarehouseHealth.WarehouseHealth),
+    {
+      onNone: () => Effect.succeed({}),
+      onSome: ({ status }) => Effect.map(status, healthOf)
+    }
+  )
   const clock = yield* Effect.clock
   const startedAt = clock.unsafeCurrentTimeMillis()
 
@@ -147,6 +167,7 @@ export const make = Effect.gen(function* () {
       uptime_ms: at - startedAt,
       version: Package.version,
       circuit: circuitOf(yield* breaker.status),
+      ...(yield* health),
       mode: modeOf(yield* degradation.status),
       pools: yield* pools,
       warehouse_rate: {

@@ -2,13 +2,15 @@
  * A fair semaphore: slots, a queue for them that is fair between clients, and a bound on the wait.
  *
  * Invariants
- * 1. Somebody waits only while all slots are taken, and a freed slot goes straight to who is next: a
- *    newcomer never overtakes, and one release wakes one waiter.
+ * 1. Somebody waits only while there is no slot that he may have, and a freed slot goes straight to who is
+ *    next: a newcomer never overtakes, and one release wakes one waiter.
  * 2. Only the wait and the work are interruptible. Who is interrupted while it waits leaves the queue or,
  *    if it was handed a slot in the meantime, hands it on: a slot is never lost, nor given twice.
  * 3. A waiter leaves the queue exactly once, in one step: with a slot, out of time, or interrupted.
  * 4. A slot is freed when the effect has ended, its own finalizers included, and not when somebody
  *    stopped waiting for it.
+ * 5. The last `reserve` slots go to clients that have none: one client never has them all, however long it
+ *    keeps what it has.
  *
  * One fiber watches the clock for all waiters, and only while there are some: a timer for each of them
  * would cost more than all the rest of the wait.
@@ -29,6 +31,8 @@ import * as Step from "./step.js"
 export interface Options extends FairQueue.Bounds {
   /** Slots, >= 1. */
   readonly permits: number
+  /** Slots that only a client without one may take, < permits; 0 when absent. */
+  readonly reserve?: number | undefined
 }
 
 export interface Request {
@@ -44,6 +48,8 @@ export interface Full {
   readonly queued: number
   readonly waitedMs: number
   readonly retryAfterMs: number
+  /** Slots of the client itself, where others are free but kept for clients that have none. */
+  readonly held?: number | undefined
 }
 
 export interface SlotPool<Pool, Overloaded> {
@@ -66,6 +72,8 @@ export interface Slot<Pool = unknown> {
   readonly pool: Pool
   /** Monotonic milliseconds. */
   readonly takenAt: number
+  /** Whose it is. */
+  readonly client?: string | undefined
 }
 
 interface Waiter {
@@ -106,15 +114,14 @@ const waits = (ticket: Ticket): boolean => ticket.lane !== undefined
 /** The scope is that of the fiber that watches the clock; slots and waiters do not depend on it. */
 export const make = <Pool, Overloaded>(
   pool: Pool,
-  { permits, ...bounds }: Options,
+  options: Options,
   refuse: (full: Full) => Overloaded
 ): Effect.Effect<SlotPool<Pool, Overloaded>, never, Scope.Scope> =>
-  Effect.map(Effect.scope, (scope) => unsafeMake(pool, permits, bounds, refuse, scope))
+  Effect.map(Effect.scope, (scope) => unsafeMake(pool, options, refuse, scope))
 
 const unsafeMake = <Pool, Overloaded>(
   pool: Pool,
-  permits: number,
-  bounds: FairQueue.Bounds,
+  { permits, reserve = 0, ...bounds }: Options,
   refuse: (full: Full) => Overloaded,
   scope: Scope.Scope
 ): SlotPool<Pool, Overloaded> => {
@@ -127,6 +134,25 @@ const unsafeMake = <Pool, Overloaded>(
   }
   const queue = FairQueue.make<Waiter>(bounds)
   const deadlines = Deadlines.make<Ticket>()
+  /** Slots by client; kept only where it matters who has how many. */
+  const held = new Map<string, number>()
+
+  const hasNone = (client: string): boolean => !held.has(client)
+  const mayTake = (client: string): boolean => {
+    const free = permits - state.inUse
+    return free > reserve || (free > 0 && hasNone(client))
+  }
+  const take = (client: string): void => {
+    state.inUse += 1
+    if (reserve > 0) held.set(client, (held.get(client) ?? 0) + 1)
+  }
+  const giveBack = (client: string | undefined): void => {
+    state.inUse -= 1
+    if (reserve === 0 || client === undefined) return
+    const left = (held.get(client) ?? 1) - 1
+    if (left === 0) held.delete(client)
+    else held.set(client, left)
+  }
 
   // What is stuck is not quick because it used to be: never promise less than the pool has stood still.
   const estimate = (position: number, now: number): number =>
@@ -136,15 +162,16 @@ const unsafeMake = <Pool, Overloaded>(
     why,
     queued: queue.size,
     waitedMs: Math.round(now - since),
-    retryAfterMs: estimate(FairQueue.ahead(queue, client) + 1, now)
+    retryAfterMs: estimate(FairQueue.ahead(queue, client) + 1, now),
+    ...(state.inUse < permits ? { held: held.get(client) ?? 0 } : {})
   })
 
   /** A slot, a place in the queue, or a refusal. */
   const enter = ({ client, maxWaitMs, weight }: Request, now: number): Slot<Pool> | Queued | Full => {
-    if (state.inUse < permits) {
-      state.inUse += 1
+    if (mayTake(client)) {
+      take(client)
       state.movedAt = now
-      return { pool, takenAt: now }
+      return { pool, takenAt: now, client }
     }
     if (!(maxWaitMs > 0)) return full(now, client, "wait-timeout")
     const waiter = {
@@ -163,13 +190,16 @@ const unsafeMake = <Pool, Overloaded>(
     return { ticket, watchUntil: deadline }
   }
 
-  /** The slot goes to who is next, or is free. */
-  const pass = (now: number): void => {
-    const next = FairQueue.dequeue(queue)
+  /** The slot goes to who is next of those who may have it, or is free. */
+  const pass = (now: number, client: string | undefined): void => {
     state.movedAt = now
-    if (next === undefined) {
-      state.inUse -= 1
-    } else {
+    giveBack(client)
+    while (queue.size > 0) {
+      const free = permits - state.inUse
+      if (free <= 0) return
+      const next = free > reserve ? FairQueue.dequeue(queue) : FairQueue.dequeueFrom(queue, hasNone)
+      if (next === undefined) return
+      take(next.client)
       next.granted = true
       wake(next)
     }
@@ -177,19 +207,19 @@ const unsafeMake = <Pool, Overloaded>(
 
   const wake = (waiter: Waiter, full?: Full): void => Deferred.unsafeDone(waiter.woken, Exit.succeed(full))
 
-  const release = ({ takenAt }: Slot<Pool>): Effect.Effect<void> =>
+  const release = ({ client, takenAt }: Slot<Pool>): Effect.Effect<void> =>
     Step.make(({ now }) => {
-      const held = now - takenAt
-      const average = state.serviceMs ?? held
-      state.serviceMs = average + SMOOTHING * (held - average)
-      pass(now)
+      const spent = now - takenAt
+      const average = state.serviceMs ?? spent
+      state.serviceMs = average + SMOOTHING * (spent - average)
+      pass(now, client)
       return Exit.void
     })
 
   /** Interrupted while it waited. */
   const abandon = (ticket: Ticket): Effect.Effect<void> =>
     Step.make(({ now }) => {
-      if (!FairQueue.cancel(queue, ticket) && ticket.value.granted) pass(now)
+      if (!FairQueue.cancel(queue, ticket) && ticket.value.granted) pass(now, ticket.value.client)
       return Exit.void
     })
 
@@ -226,7 +256,9 @@ const unsafeMake = <Pool, Overloaded>(
     const woken = Effect.matchCauseEffect(moment.restore(Deferred.await(ticket.value.woken)), {
       onFailure: (cause) => Effect.zipRight(abandon(ticket), Effect.failCause(cause)),
       onSuccess: (full): Effect.Effect<Slot<Pool>, Overloaded> =>
-        full === undefined ? Exit.succeed({ pool, takenAt: moment.later().now }) : Effect.fail(refuse(full))
+        full === undefined
+          ? Exit.succeed({ pool, takenAt: moment.later().now, client: ticket.value.client })
+          : Effect.fail(refuse(full))
     })
     if (watchUntil === undefined) return woken
     const watching = Effect.interruptible(watch(moment.clock, watchUntil))

@@ -43,6 +43,29 @@ export const verdict = (exit: Exit.Exit<unknown, unknown>): Verdict => {
   return failure.left instanceof WarehouseError ? verdicts[failure.left.reason] : "ignored"
 }
 
+const LONGEST_WHY = 160
+
+/** What the descriptions of these say is ours, or the network's; others' may quote somebody's statement. */
+const isOurs = (reason: Reason): boolean => reason === "Unreachable" || reason === "Protocol"
+
+/** Why an attempt counts against the warehouse, in words that everybody may read. */
+export const whyOf = (
+  exit: Exit.Exit<unknown, unknown>,
+  timedOut: boolean,
+  ms: number
+): string | undefined => {
+  if (timedOut) return `no answer within ${Math.round(ms / 100) / 10} s`
+  const error = errorOf(exit)
+  if (!(error instanceof WarehouseError)) return "the driver failed in a way that is not expected"
+  const code = error.code === undefined ? "" : ` [${error.code.slice(0, 40)}]`
+  const what = isOurs(error.reason)
+    ? error.description.replace(/\.$/, "").slice(0, LONGEST_WHY)
+    : error.reason === "ServerFault"
+      ? "it reported an internal error"
+      : "it failed without an explanation"
+  return `${what}${code}`
+}
+
 const errorOf = (exit: Exit.Exit<unknown, unknown>): unknown => {
   if (Exit.isSuccess(exit)) return undefined
   const failure = Cause.failureOrCause(exit.cause)

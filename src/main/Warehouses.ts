@@ -5,10 +5,11 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as ReadOnly from "../ReadOnly.js"
-import type * as ServerConfig from "../ServerConfig.js"
+import * as ServerConfig from "../ServerConfig.js"
 import * as Warehouse from "../Warehouse.js"
+import * as WarehouseHealth from "../WarehouseHealth.js"
 
 /**
  * The read-only gate of a warehouse. Adapters are chunks of their own, loaded by the first call that
@@ -54,19 +55,33 @@ export const layer = (settings: ServerConfig.Settings): Layer.Layer<Warehouse.Wa
   settings.warehouse === "snowflake" ? snowflake(settings) : duckdb(settings)
 
 const snowflake = (settings: ServerConfig.Settings) =>
-  Warehouse.layerLazy(
-    "snowflake",
-    Effect.gen(function* () {
-      const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
-        Promise.all([import("../Warehouse/Snowflake.js"), import("../Warehouse/snowflake/configure.js")])
+  Layer.unwrapEffect(
+    Effect.map(WarehouseHealth.WarehouseHealth, (health) =>
+      Warehouse.layerLazy(
+        "snowflake",
+        Effect.gen(function* () {
+          const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
+            Promise.all([import("../Warehouse/Snowflake.js"), import("../Warehouse/snowflake/configure.js")])
+          )
+          const statements = ServerConfig.concurrentStatements(settings)
+          const wanted = settings.limits.maxConcurrentStatements
+          if (statements < wanted) {
+            yield* Effect.logWarning(
+              `at most ${statements} statements run at a time: snowflake.max_sessions is less than ` +
+                `limits.max_concurrent_statements, which is ${wanted}`
+            )
+          }
+          return adapter.layer({
+            ...(yield* options(settings.snowflake)),
+            maxSessions: settings.snowflake.maxSessions ?? statements,
+            maxPerSession: statements,
+            health
+          })
+        }),
+        { keepsResults: true, reportsSubmit: true }
       )
-      return adapter.layer({
-        ...(yield* options(settings.snowflake)),
-        maxPerSession: settings.limits.maxConcurrentStatements
-      })
-    }),
-    { keepsResults: true }
-  )
+    )
+  ).pipe(Layer.provideMerge(WarehouseHealth.layer({ latchMs: settings.snowflake.latchSeconds * 1000 })))
 
 const duckdb = (settings: ServerConfig.Settings) =>
   Warehouse.layerLazy(

@@ -22,13 +22,13 @@ const shown = lines(`
   EXTERNAL FUNCTIONS, EXTERNAL TABLES, EXTERNAL VOLUMES, FAILOVER GROUPS, FEATURE POLICIES, FILE FORMATS, FUNCTIONS,
   FUTURE GRANTS, GATEWAYS, GIT BRANCHES, GIT REPOSITORIES, GIT TAGS, GLOBAL ACCOUNTS, GRANTS, HYBRID TABLES,
   ICEBERG TABLES, IMAGE REPOSITORIES, IMAGES, IMPORTED KEYS, INDEXES, INTEGRATIONS, JOB SERVICES, JOIN POLICIES,
-  LISTINGS, LOCKS, MANAGED ACCOUNTS, MASKING POLICIES, MATERIALIZED VIEWS, MODEL MONITORS, MODELS, NETWORK POLICIES,
+  LISTINGS, MANAGED ACCOUNTS, MASKING POLICIES, MATERIALIZED VIEWS, MODEL MONITORS, MODELS, NETWORK POLICIES,
   NETWORK RULES, NOTEBOOKS, NOTIFICATION INTEGRATIONS, OBJECTS, ORGANIZATION ACCOUNTS, ORGANIZATION USERS,
   PACKAGES POLICIES, PARAMETERS, PASSWORD POLICIES, PIPES, PRIMARY KEYS, PRIVACY POLICIES, PROCEDURES,
   PROJECTION POLICIES, REGIONS, REPLICATION ACCOUNTS, REPLICATION DATABASES, REPLICATION GROUPS, RESOURCE MONITORS,
   ROLES, ROW ACCESS POLICIES, SCHEMAS, SECRETS, SECURITY INTEGRATIONS, SEMANTIC DIMENSIONS, SEMANTIC FACTS,
   SEMANTIC METRICS, SEMANTIC VIEWS, SEQUENCES, SERVICE CONTAINERS, SERVICE INSTANCES, SERVICES, SESSION POLICIES,
-  SHARES, STAGES, STORAGE INTEGRATIONS, STREAMLITS, STREAMS, TABLES, TAGS, TASKS, TRANSACTIONS, TYPES, UNIQUE KEYS,
+  SHARES, STAGES, STORAGE INTEGRATIONS, STREAMLITS, STREAMS, TABLES, TAGS, TASKS, TYPES, UNIQUE KEYS,
   USER FUNCTIONS, USER PROCEDURES, USERS, VARIABLES, VERSIONS, VIEWS, WAREHOUSES, WORKSPACES`)
 
 /** What DESCRIBE describes. */
@@ -43,6 +43,16 @@ const described = lines(`
   STREAMLIT, TABLE, TASK, TYPE, USER, VIEW, WAREHOUSE`)
 
 const clauses = new Set(["FOR", "FROM", "HISTORY", "IN", "LIKE", "LIMIT", "OF", "ON", "STARTS", "TO", "WITH"])
+
+/** Kinds that tell what other users have asked, or are asking: query ids of theirs. */
+const aboutOthers = lines("LOCKS, TRANSACTIONS")
+
+const ofOthers = (what: string, token: Token | undefined): Either.Either<never, Rejection> =>
+  reject(
+    "NOT_A_READ",
+    `${what} is not available: it tells what other clients have asked; get_query_results reads on in a result`,
+    token?.start
+  )
 
 const unexpected = (token: Token | undefined, wanted: string): Either.Either<never, Rejection> =>
   reject(
@@ -83,6 +93,8 @@ type Table = ReadonlyArray<Token> | undefined
 const show = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection> => {
   const first = tokens[1]?.kind === "word" && tokens[1].value === "TERSE" ? 2 : 1
   const length = kindLength(tokens, first, shown)
+  const hidden = kindLength(tokens, first, aboutOthers)
+  if (hidden > 0) return ofOthers(`SHOW ${tokens[first]!.value}`, tokens[first])
   if (length === 0) {
     const named = tokens.slice(first, first + 3).map((token) => token.text)
     return reject(
@@ -122,11 +134,7 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection>
     .map((token) => token.value)
     .join(" ")
   let at = 1 + length
-  if (kind === "RESULT" && isText(tokens[at])) {
-    return tokens.length === at + 1
-      ? Either.right(undefined)
-      : unexpected(tokens[at + 1], "nothing after the query id")
-  }
+  if (kind === "RESULT") return ofOthers("DESCRIBE RESULT", tokens[1])
   const parts: Array<Token> = []
   const identifier = identifierEnd(tokens, at)
   if (identifier > at) at = identifier
@@ -140,12 +148,6 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection>
       at++
     }
     if (parts.length === 0) return unexpected(tokens[at], "the name of an object")
-  }
-  if (kind === "RESULT") {
-    const call = parts.length === 1 && parts[0]?.value.toUpperCase() === "LAST_QUERY_ID"
-    return call
-      ? reject("FUNCTION_NOT_ALLOWED", "LAST_QUERY_ID may mean another client's statement; name the query id")
-      : unexpected(tokens[at], "a query id in quotes")
   }
   if ((kind === "FUNCTION" || kind === "PROCEDURE") && tokens[at]?.text === "(") {
     at++

@@ -55,6 +55,7 @@ describe("snowguard admin", () => {
       [["breaker", "reset"], { action: "breaker/reset" }],
       [["ladder", "pin", "cache-only"], { action: "ladder/pin", mode: "cache-only" }],
       [["ladder", "unpin"], { action: "ladder/unpin" }],
+      [["warehouse", "unlatch"], { action: "warehouse/unlatch" }],
       [["quota", "reset", "ana"], { action: "quota/reset", client: "ana" }]
     ]
     for (const [operands, action] of cases) {

@@ -65,6 +65,27 @@ describe("options made from settings", () => {
     expect(options.tiers["toString"]).toBeUndefined()
   })
 
+  it("give a shared server a reserve of its slots, and a Snowflake account no more statements than sessions", () => {
+    const of = (statements: number, sessions?: number) =>
+      ServerConfig.bulkheadOptions(
+        settingsOf({
+          document: {
+            warehouse: "snowflake",
+            limits: { max_concurrent_statements: statements },
+            snowflake: sessions === undefined ? {} : { max_sessions: sessions }
+          }
+        }),
+        { shared: true }
+      )
+    expect(of(20).statements).toMatchObject({ permits: 20, reserve: 5 })
+    expect(of(20).requests).toMatchObject({ permits: 50, reserve: 12 })
+    expect(of(20, 8).statements).toMatchObject({ permits: 8, reserve: 2 })
+    expect(of(4, 100).statements).toMatchObject({ permits: 4, reserve: 1 })
+    expect(of(2).statements).toMatchObject({ permits: 2, reserve: 1 })
+    expect(of(1).statements).toMatchObject({ permits: 1, reserve: 0 })
+    expect(ServerConfig.bulkheadOptions(settings).statements.reserve).toBeUndefined()
+  })
+
   it("give the bulkhead its two pools and the tiers' weights", () => {
     expect(ServerConfig.bulkheadOptions(settings)).toEqual({
       requests: { permits: 15, maxQueue: 17, maxQueuePerClient: 9 },

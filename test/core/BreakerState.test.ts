@@ -47,8 +47,8 @@ const breaker = (overrides: Partial<Config> = {}, table: ReadonlyArray<number> =
       if (admission._tag !== "Admitted") throw new Error(`refused: ${admission.refusal.cause}`)
       return admission.permit
     },
-    settle: (permit: Permit, verdict: Verdict) => {
-      const [transitions, next] = settle(state, self.now, own, permit, verdict)
+    settle: (permit: Permit, verdict: Verdict, why?: string) => {
+      const [transitions, next] = settle(state, self.now, own, permit, verdict, why)
       state = next
       log.push(...transitions)
     },
@@ -227,6 +227,44 @@ describe("half-open", () => {
     expect(admitted.length).toBe(2)
     b.now += 100
     expect(b.acquire()).toMatchObject({ _tag: "Refused", refusal: { phase: "half-open", retryAfterMs: 400 } })
+  })
+
+  it("tells callers when a probe has probably ended, not when its lease has", () => {
+    const b = halfOpen({ probes: 1, probeLeaseMs: 300_000, consecutiveFailures: 50, slowCallMs: 1e9 })
+    const told = () => b.status().retryAfterMs
+    b.permit()
+    expect(told()).toBe(1_000)
+    b.now += 600
+    expect(told()).toBe(400)
+    // As long again as it has taken, and never long.
+    b.now += 1_400
+    expect(told()).toBe(2_000)
+    b.now += 60_000
+    expect(told()).toBe(5_000)
+    b.now += 237_900
+    expect(told()).toBe(100)
+  })
+
+  it("learns from the calls that worked how long a probe takes", () => {
+    const b = breaker({ probes: 1, probeLeaseMs: 300_000, slowCallMs: 1e9 })
+    for (let n = 0; n < 40; n++) b.call("success", 3_000)
+    b.trip()
+    b.now += 200
+    b.permit()
+    const told = b.status().retryAfterMs
+    expect(told).toBeGreaterThan(2_900)
+    expect(told).toBeLessThanOrEqual(3_000)
+  })
+
+  it("says why the last call failed that opened it", () => {
+    const b = breaker()
+    b.call("failure")
+    b.call("failure")
+    b.settle(b.permit(), "failure", "It answered HTTP 503")
+    expect(b.status().cause).toBe("3 consecutive failures; the last: It answered HTTP 503")
+    b.now += 200
+    b.settle(b.permit(), "failure", "The connection was refused")
+    expect(b.status().cause).toBe("a probe failed: The connection was refused")
   })
 
   it("closes after enough successes, even when more are needed than may run at once", () => {

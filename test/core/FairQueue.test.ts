@@ -18,6 +18,32 @@ const drain = (queue: FairQueue.FairQueue<string>): Array<string> => {
   return out
 }
 
+describe("taking from some clients only", () => {
+  it("passes over the others, who keep their places, and gives each its turn", () => {
+    const queue = fill([
+      ["evil", 1, 3],
+      ["b", 1, 2],
+      ["c", 1, 2]
+    ])
+    const but = (client: string) => client !== "evil"
+    const taken = [1, 2, 3, 4, 5].map(() => FairQueue.dequeueFrom(queue, but))
+    assert.deepStrictEqual(taken, ["b1", "c1", "b2", "c2", undefined])
+    assert.deepStrictEqual(drain(queue), ["evil1", "evil2", "evil3"])
+    assert.isUndefined(FairQueue.dequeueFrom(queue, () => true))
+  })
+
+  it("is the usual order when all are accepted", () => {
+    const lanes: ReadonlyArray<readonly [string, number, number]> = [
+      ["a", 2, 5],
+      ["b", 1, 3],
+      ["c", 3, 4]
+    ]
+    const queue = fill(lanes)
+    const taken = Array.from({ length: 12 }, () => FairQueue.dequeueFrom(queue, () => true))
+    assert.deepStrictEqual(taken, drain(fill(lanes)))
+  })
+})
+
 /** The same rules with arrays, and no regard for time or memory. */
 class Model {
   lanes: Array<{ client: string; weight: number; items: Array<number> }> = []

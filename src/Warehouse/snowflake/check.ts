@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as RequestId from "../../internal/requestId.js"
 import * as Stream from "effect/Stream"
 import type { Cell, Warehouse, WarehouseError } from "../../Warehouse.js"
+import * as WarehouseHealth from "../../WarehouseHealth.js"
 import type { Options } from "../Snowflake.js"
 import * as Snowflake from "../Snowflake.js"
 import { where } from "./auth.js"
@@ -120,7 +121,9 @@ export const check = (options: Effect.Effect<Options, WarehouseError>): Effect.E
     Effect.gen(function* () {
       const given = yield* options
       const lines: Array<string> = [`account host: ${where(yield* given.login)}`]
-      const warehouse = yield* Snowflake.make({ ...given, hints: false, maxSessions: 1 })
+      // What goes wrong is in the report.
+      const health = WarehouseHealth.silent
+      const warehouse = yield* Snowflake.make({ ...given, hints: false, maxSessions: 1, health })
       const id = yield* RequestId.make
       const answer = yield* Effect.either(look(warehouse, id, who))
       if (Either.isLeft(answer)) {

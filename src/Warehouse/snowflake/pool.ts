@@ -10,14 +10,18 @@
  *    +-- none, no room -----------------> the idle one used longest ago leaves; all busy: wait for one
  * ```
  *
+ * Whatever is waited for here (a session, the turn to log in, a slot of a session) is waited for fairly between
+ * clients and not for long: who waited in vain is refused, and nothing was sent for him. A login that is under
+ * way takes as long as it takes.
+ *
  * Invariants
  * 1. At most `maxSessions` sessions and logins; at most `maxPerSession` statements in each.
  * 2. Statements share a session only if their whole place is the same: no role ever borrows another's.
  * 3. After a login that was refused for who we are, no other login is tried before `latchMs` have passed: an
  *    account locks after a few. Then one is.
  * 4. A session that was lost is not handed out again, and is closed when its last statement ends.
- * 5. A caller that leaves takes nobody else's login away.
- * 6. Times are those of the monotonic clock: the latch neither ends early nor lasts when the wall clock steps.
+ * 5. A caller that leaves takes nobody else's login away; a login that nobody waits for any more is not begun.
+ * 6. Between two logins of one client each other client that wants one gets a turn.
  * 7. When the scope has closed there is no session left, or it did not answer in time.
  *
  * @since 0.1.0
@@ -28,7 +32,10 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Scope from "effect/Scope"
 import { monotonicMillis } from "../../internal/monotonic.js"
+import * as SlotPool from "../../internal/slotPool.js"
 import { WarehouseError } from "../../Warehouse.js"
+import type { Request } from "./turns.js"
+import * as Turns from "./turns.js"
 
 /**
  * @since 0.1.0
@@ -43,7 +50,20 @@ export interface Options<Place, Session> {
   readonly maxSessions: number
   readonly maxPerSession: number
   readonly idleMs: number
-  readonly latchMs: number
+  readonly latch: Latch
+}
+
+/**
+ * Whether logins are tried, and who is told how they end.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Latch {
+  /** Fails while none is to be tried. */
+  readonly login: Effect.Effect<void, WarehouseError>
+  readonly loginFailed: (error: WarehouseError) => Effect.Effect<void>
+  readonly loginAccepted: Effect.Effect<void>
 }
 
 /**
@@ -59,13 +79,16 @@ export interface Lease<Session> {
 interface Slot<Session> {
   readonly key: string
   readonly opened: Deferred.Deferred<Session, WarehouseError>
-  readonly slots: Effect.Semaphore
+  readonly slots: SlotPool.SlotPool<"session", WarehouseError>
   /** Leases, and callers that wait for the login or for a slot. */
   users: number
   usedAt: number
   lost: boolean
   session: Session | undefined
 }
+
+/** A guess at when somebody is done, milliseconds. */
+const BUSY_RETRY_MS = 2_000
 
 /**
  * @since 0.1.0
@@ -75,16 +98,12 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
   Effect.gen(function* () {
     const current = new Map<string, Slot<Session>>()
     const all = new Set<Slot<Session>>()
-    const logins = yield* Effect.makeSemaphore(1)
-    let latch: { readonly error: WarehouseError; readonly until: number } | undefined
-    let waiting: Array<Deferred.Deferred<void>> = []
+    const { latch } = options
     let closed = false
 
-    const wake = Effect.suspend(() => {
-      const woken = waiting
-      waiting = []
-      return Effect.forEach(woken, (one) => Deferred.succeed(one, undefined), { discard: true })
-    })
+    const { wait, wake } = Turns.make(
+      Turns.busy(`All ${options.maxSessions} sessions are busy with other statements`, BUSY_RETRY_MS)
+    )
 
     /** Out of the count at once; leaving the server is what is returned. */
     const detach = (slot: Slot<Session>): Effect.Effect<void> => {
@@ -103,6 +122,15 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       })
     )
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    const slots = <Pool>(pool: Pool, permits: number, what: string) =>
+      Scope.extend(
+        SlotPool.make(pool, { permits, ...Turns.unbounded }, ({ retryAfterMs }) =>
+          Turns.busy(what, retryAfterMs)
+        ),
+        scope
+      )
+    // One at a time, so that a password that is wrong is tried once and not once for each place.
+    const logins = yield* slots("login", 1, "Others are logging in, one after another")
 
     /** Nobody has to wait for the farewell; a session that is in use is left by its last user. */
     const remove = (slot: Slot<Session>): Effect.Effect<void> =>
@@ -114,25 +142,22 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           : Effect.zipRight(Effect.forkIn(Effect.uninterruptible(detach(slot)), scope), wake)
       })
 
-    const latched = Effect.flatMap(monotonicMillis, (now) =>
-      latch !== undefined && now < latch.until ? Effect.fail(latch.error) : Effect.void
-    )
+    const tryLogin = (slot: Slot<Session>, place: Place) =>
+      // Those who wanted it have gone while others logged in.
+      Effect.suspend(() => (slot.users === 0 ? Effect.fail(gone) : latch.login)).pipe(
+        Effect.zipRight(options.open(place)),
+        Effect.tapBoth({ onFailure: latch.loginFailed, onSuccess: () => latch.loginAccepted })
+      )
 
-    const remember = (error: WarehouseError) =>
-      Effect.map(monotonicMillis, (now) => {
-        const held = latch !== undefined && now < latch.until
-        if (error.reason === "Authentication" && !held) latch = { error, until: now + options.latchMs }
-      })
-
-    const logIn = (slot: Slot<Session>, place: Place): Effect.Effect<void> =>
-      Effect.zipRight(latched, options.open(place)).pipe(
-        Effect.tapError(remember),
-        // One at a time, so that a password that is wrong is tried once and not once for each place.
-        logins.withPermits(1),
+    const logIn = (slot: Slot<Session>, place: Place, who: Request): Effect.Effect<void> =>
+      Effect.acquireUseRelease(
+        logins.acquire({ ...who, weight: 1 }),
+        () => tryLogin(slot, place),
+        logins.release
+      ).pipe(
         Effect.onExit((exit) =>
           Effect.flatMap(monotonicMillis, (now) => {
             if (Exit.isSuccess(exit)) {
-              latch = undefined
               slot.session = exit.value
               slot.usedAt = now
               const opened = Deferred.succeed(slot.opened, exit.value)
@@ -150,12 +175,12 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         Effect.asVoid
       )
 
-    const add = (place: Place, key: string, now: number): Effect.Effect<Slot<Session>> =>
-      Effect.suspend(() => {
+    const add = (place: Place, key: string, now: number, who: Request): Effect.Effect<Slot<Session>> =>
+      Effect.flatMap(slots("session" as const, options.maxPerSession, "Its session is busy"), (slots) => {
         const slot: Slot<Session> = {
           key,
           opened: Deferred.unsafeMake(FiberId.none),
-          slots: Effect.unsafeMakeSemaphore(options.maxPerSession),
+          slots,
           users: 1,
           usedAt: now,
           lost: false,
@@ -164,7 +189,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         current.set(key, slot)
         all.add(slot)
         // Who claims cannot be interrupted; the login they all wait for must be.
-        return Effect.as(Effect.forkIn(Effect.interruptible(logIn(slot, place)), scope), slot)
+        return Effect.as(Effect.forkIn(Effect.interruptible(logIn(slot, place, who)), scope), slot)
       })
 
     const idlest = (): Slot<Session> | undefined => {
@@ -176,7 +201,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     }
 
     /** The slot for a place, counted as used; waits while every session is busy elsewhere. */
-    const claim = (place: Place): Effect.Effect<Slot<Session>, WarehouseError> =>
+    const claim = (place: Place, who: Request, until: number): Effect.Effect<Slot<Session>, WarehouseError> =>
       Effect.flatMap(monotonicMillis, (now) => {
         if (closed) return Effect.fail(gone)
         const key = options.key(place)
@@ -185,26 +210,13 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           found.users += 1
           return Effect.succeed(found)
         }
-        if (all.size < options.maxSessions) return add(place, key, now)
+        const left = { ...who, maxWaitMs: until - now }
+        if (all.size < options.maxSessions) return add(place, key, now, left)
         const oldest = idlest()
-        if (oldest === undefined) return wait(place)
+        if (oldest === undefined) return Effect.zipRight(wait(left), claim(place, who, until))
         return Effect.zipRight(
           Effect.forkIn(Effect.uninterruptible(detach(oldest)), scope),
-          add(place, key, now)
-        )
-      })
-
-    const wait = (place: Place): Effect.Effect<Slot<Session>, WarehouseError> =>
-      Effect.suspend(() => {
-        const turn = Deferred.unsafeMake<void>(FiberId.none)
-        waiting.push(turn)
-        return Effect.interruptible(Deferred.await(turn)).pipe(
-          Effect.onInterrupt(() =>
-            Effect.sync(() => {
-              waiting = waiting.filter((one) => one !== turn)
-            })
-          ),
-          Effect.zipRight(Effect.suspend(() => claim(place)))
+          add(place, key, now, left)
         )
       })
 
@@ -233,15 +245,19 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     /**
      * A session for the place and one of its slots, until the scope closes.
      */
-    const acquire = (place: Place): Effect.Effect<Lease<Session>, WarehouseError, Scope.Scope> =>
+    const acquire = (
+      place: Place,
+      who: Request
+    ): Effect.Effect<Lease<Session>, WarehouseError, Scope.Scope> =>
       Effect.zipRight(
-        latched,
+        latch.login,
         Effect.gen(function* () {
-          const slot = yield* Effect.acquireRelease(claim(place), release)
+          const until = (yield* monotonicMillis) + who.maxWaitMs
+          const slot = yield* Effect.acquireRelease(claim(place, who, until), release)
           const leased = yield* Effect.interruptible(lease(slot))
           // It had died of age: one more time, with a session that is new.
-          if (leased === undefined) return yield* Effect.suspend(() => acquire(place))
-          yield* Effect.acquireRelease(Effect.interruptible(slot.slots.take(1)), () => slot.slots.release(1))
+          if (leased === undefined) return yield* Effect.suspend(() => acquire(place, who))
+          yield* Effect.acquireRelease(slot.slots.acquire({ ...who, weight: 1 }), slot.slots.release)
           return { session: leased.session, lost: remove(slot) }
         })
       )
@@ -249,11 +265,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     return {
       acquire,
       /** Sessions open or being opened. */
-      size: Effect.sync(() => all.size),
-      /** A new configuration was read: what was refused may be tried again. */
-      unlatch: Effect.sync(() => {
-        latch = undefined
-      })
+      size: Effect.sync(() => all.size)
     }
   })
 

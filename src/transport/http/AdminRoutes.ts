@@ -6,6 +6,7 @@
  * | `/admin/breaker/open`, `/admin/breaker/release`, `/admin/breaker/reset` | `{}` |
  * | `/admin/ladder/pin` | `{ "mode": MODE }` |
  * | `/admin/ladder/unpin` | `{}` |
+ * | `/admin/warehouse/unlatch` | `{}` |
  * | `/admin/quota/reset` | `{ "client": NAME, "quota"?: QUOTA }` |
  *
  * A page of somebody else's cannot do it in an operator's browser: credentials travel in the `Authorization`

@@ -2,6 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Either, Exit, Fiber, Scope, TestClock } from "effect"
 import { WarehouseError } from "../../../src/Warehouse.js"
 import * as Pool from "../../../src/Warehouse/snowflake/pool.js"
+import type { Request } from "../../../src/Warehouse/snowflake/turns.js"
+import * as WarehouseHealth from "../../../src/WarehouseHealth.js"
 
 interface Session {
   readonly place: string
@@ -9,6 +11,8 @@ interface Session {
 }
 
 const refused = new WarehouseError({ reason: "Authentication", description: "Wrong password.", sent: "no" })
+
+const somebody: Request = { client: "somebody", maxWaitMs: 5_000 }
 
 const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
   Effect.gen(function* () {
@@ -26,10 +30,11 @@ const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
       maxSessions: 2,
       maxPerSession: 2,
       idleMs: 1_000,
-      latchMs: 60_000,
+      latch: yield* WarehouseHealth.make({ latchMs: 60_000 }),
       ...options
     })
-    const use = (place: string) => Effect.scoped(Effect.map(pool.acquire(place), ({ session }) => session))
+    const use = (place: string, who: Partial<Request> = {}) =>
+      Effect.scoped(Effect.map(pool.acquire(place, { ...somebody, ...who }), ({ session }) => session))
     return { pool, opened, closed, use }
   })
 
@@ -58,8 +63,8 @@ describe("the sessions", () => {
       expect(closed.map(({ place }) => place)).toEqual(["b"])
       expect(yield* pool.size).toBe(2)
       const scope = yield* Scope.make()
-      yield* Scope.extend(pool.acquire("a"), scope)
-      yield* Scope.extend(pool.acquire("c"), scope)
+      yield* Scope.extend(pool.acquire("a", somebody), scope)
+      yield* Scope.extend(pool.acquire("c", somebody), scope)
       const waiting = yield* Effect.fork(use("d"))
       yield* Effect.yieldNow()
       yield* Effect.yieldNow()
@@ -74,8 +79,8 @@ describe("the sessions", () => {
     Effect.gen(function* () {
       const { pool, use } = yield* harness()
       const scope = yield* Scope.make()
-      yield* Scope.extend(pool.acquire("a"), scope)
-      yield* Scope.extend(pool.acquire("a"), scope)
+      yield* Scope.extend(pool.acquire("a", somebody), scope)
+      yield* Scope.extend(pool.acquire("a", somebody), scope)
       const third = yield* Effect.fork(use("a"))
       const fourth = yield* Effect.fork(use("a"))
       for (let turn = 0; turn < 5; turn++) yield* Effect.yieldNow()
@@ -134,7 +139,7 @@ describe("the sessions", () => {
     Effect.gen(function* () {
       const { closed, pool, use } = yield* harness()
       const scope = yield* Scope.make()
-      const first = yield* Scope.extend(pool.acquire("a"), scope)
+      const first = yield* Scope.extend(pool.acquire("a", somebody), scope)
       yield* first.lost
       expect(yield* use("a")).toMatchObject({ n: 2 })
       expect(closed).toEqual([])
@@ -200,6 +205,57 @@ describe("the sessions", () => {
       yield* TestClock.adjust("60 seconds")
       yield* attempt
       expect(logins).toBe(2)
+    })
+  )
+
+  it.scoped(
+    "are waited for by each client in turn, and not for long: nothing was sent, nothing is charged",
+    () =>
+      Effect.gen(function* () {
+        const { pool, use } = yield* harness({ maxSessions: 1 })
+        const scope = yield* Scope.make()
+        yield* Scope.extend(pool.acquire("a", somebody), scope)
+        const refused = yield* Effect.fork(Effect.flip(use("b", { maxWaitMs: 1_000 })))
+        const order: Array<string> = []
+        const waiters = yield* Effect.forEach(["evil 1", "evil 2", "evil 3", "bob 1"], (place) =>
+          Effect.fork(
+            Effect.tap(use(place, { client: place.split(" ")[0] ?? "" }), () =>
+              Effect.sync(() => order.push(place))
+            )
+          )
+        )
+        yield* TestClock.adjust(999)
+        expect(refused.unsafePoll()).toBeNull()
+        yield* TestClock.adjust(1)
+        expect(yield* Fiber.join(refused)).toMatchObject({ reason: "Overloaded", sent: "no" })
+        yield* Scope.close(scope, Exit.void)
+        for (const one of waiters) yield* Fiber.join(one)
+        expect(order.indexOf("bob 1")).toBeLessThanOrEqual(1)
+        expect(yield* pool.size).toBe(1)
+      })
+  )
+
+  it.scoped("are logged in to by each client in turn, and not for those who have gone", () =>
+    Effect.gen(function* () {
+      const opened: Array<string> = []
+      const { use } = yield* harness({
+        maxSessions: 10,
+        open: (place) =>
+          Effect.delay(
+            Effect.sync(() => (opened.push(place), { place, n: 1 })),
+            "1 second"
+          )
+      })
+      const ask = (place: string, client: string) => Effect.fork(use(place, { client }))
+      yield* ask("evil 1", "evil")
+      const gone = yield* ask("evil 2", "evil")
+      yield* ask("evil 3", "evil")
+      const bob = yield* ask("bob", "bob")
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.interrupt(gone)
+      yield* TestClock.adjust("10 seconds")
+      expect((yield* Fiber.join(bob)).place).toBe("bob")
+      expect(opened).toEqual(["evil 1", "bob", "evil 3"])
     })
   )
 })

@@ -1,0 +1,124 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Logger, Option, TestClock } from "effect"
+import * as CircuitBreaker from "../src/CircuitBreaker.js"
+import * as Readiness from "../src/Readiness.js"
+import type { Reason } from "../src/Warehouse.js"
+import { WarehouseError } from "../src/Warehouse.js"
+import * as WarehouseHealth from "../src/WarehouseHealth.js"
+
+const error = (reason: Reason, description: string) =>
+  new WarehouseError({ reason, description, sent: "no", code: "390100" })
+
+const refused = error("Authentication", "Incorrect username or password was specified.")
+
+/** What is logged meanwhile, as [level, message]. */
+const logging = <A, E, R>(effect: (lines: Array<readonly [string, string]>) => Effect.Effect<A, E, R>) => {
+  const lines: Array<readonly [string, string]> = []
+  const logger = Logger.make(({ logLevel, message }) => {
+    lines.push([logLevel.label, String(message)])
+  })
+  return Effect.provide(effect(lines), Logger.replace(Logger.defaultLogger, logger))
+}
+
+describe("the health of the warehouse", () => {
+  it.effect(
+    "tries no login after a refusal, and tells it once: why, what to do, and when the next one is",
+    () =>
+      logging((lines) =>
+        Effect.gen(function* () {
+          const health = yield* WarehouseHealth.make({ latchMs: 60_000 })
+          yield* health.login
+          yield* health.loginFailed(refused)
+          yield* health.loginFailed(refused)
+          expect(yield* Effect.flip(health.login)).toBe(refused)
+          expect(lines).toEqual([
+            [
+              "ERROR",
+              "the login to the warehouse was refused: Incorrect username or password was specified. " +
+                "Next login at 1970-01-01T00:01:00.000Z, so that the account is not locked. " +
+                "Mend the credentials, then run: snowguard admin warehouse unlatch"
+            ]
+          ])
+          yield* TestClock.adjust("59999 millis")
+          expect(yield* health.status).toMatchObject({
+            latched: { reason: refused.description, nextLoginInMs: 1 }
+          })
+          yield* TestClock.adjust("1 millis")
+          expect(yield* health.status).toEqual({})
+          yield* health.login
+          yield* health.loginAccepted
+          yield* health.loginAccepted
+          expect(lines.slice(1)).toEqual([["INFO", "the login to the warehouse works again"]])
+        })
+      )
+  )
+
+  it.effect("tries the next login when an operator says so", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        const health = yield* WarehouseHealth.make()
+        expect(yield* health.unlatch).toBe(false)
+        yield* health.loginFailed(refused)
+        expect(yield* health.unlatch).toBe(true)
+        expect(yield* health.unlatch).toBe(false)
+        yield* health.login
+        yield* health.loginFailed(refused)
+        expect(yield* Effect.flip(health.login)).toBe(refused)
+        expect(lines.map(([level]) => level)).toEqual(["ERROR", "ERROR"])
+      })
+    )
+  )
+
+  it.effect("tells of a stopped warehouse with advice, once a minute", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        const health = yield* WarehouseHealth.make()
+        const suspended = error("Unavailable", "Warehouse 'W' is suspended")
+        for (let n = 0; n < 5; n++) yield* health.failed(suspended)
+        yield* health.failed(error("Configuration", "The certificate cannot be trusted."))
+        yield* health.failed(error("NotFound", "no"))
+        expect(lines.map(([level]) => level)).toEqual(["WARN", "WARN"])
+        expect(lines[0]?.[1]).toMatch(
+          /^the warehouse is not available: Warehouse 'W' is suspended\. .*ALTER WAREHOUSE/
+        )
+        expect(lines[1]?.[1]).toMatch(/^the warehouse is set up wrongly: The certificate/)
+        yield* TestClock.adjust("1 minute")
+        yield* health.failed(suspended)
+        expect(lines).toHaveLength(3)
+        yield* health.login
+        expect(yield* health.status).toMatchObject({ trouble: { reason: "Unavailable", agoMs: 0 } })
+        yield* TestClock.adjust("6 minutes")
+        expect(yield* health.status).toEqual({})
+      })
+    )
+  )
+
+  it.effect("is part of what makes a server ready", () =>
+    Effect.gen(function* () {
+      const readiness = yield* Readiness.Readiness
+      const health = yield* WarehouseHealth.WarehouseHealth
+      expect(yield* readiness.problem).toEqual(Option.none())
+      yield* health.loginFailed(refused)
+      expect(yield* readiness.problem).toEqual(
+        Option.some(
+          "the login to the warehouse was refused: Incorrect username or password was specified. " +
+            "The next one is tried in 600 seconds"
+        )
+      )
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* readiness.problem).toEqual(Option.none())
+    }).pipe(
+      Effect.provide(
+        Layer.provideMerge(Readiness.layer, Layer.merge(CircuitBreaker.layer(), WarehouseHealth.layer()))
+      ),
+      Effect.provide(Logger.remove(Logger.defaultLogger))
+    )
+  )
+
+  it.effect("does not matter where there is no login", () =>
+    Effect.gen(function* () {
+      const { problem } = yield* Readiness.Readiness
+      expect(yield* problem).toEqual(Option.none())
+    }).pipe(Effect.provide(Layer.provide(Readiness.layer, CircuitBreaker.layer())))
+  )
+})
