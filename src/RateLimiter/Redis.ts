@@ -10,8 +10,9 @@
  *
  * Who takes more than its share of a bucket that others want too leaves a part of it to them, as with
  * buckets in memory (`core/FairShare`), whichever servers it and they ask. The differences: the clients of
- * all servers together are counted, at most `maxClients` of them; a bucket of one's own needs no room; and
- * what was taken in the share of those who found no room is not given back to it.
+ * all servers together are counted, at most `maxClients` of them; a bucket of one's own needs no room;
+ * what was taken in the share of those who found no room is not given back to it; and a client that was new
+ * and refused comes to another tier as new again.
  *
  * In a Redis cluster the client's bucket and the shared ones are on different nodes: two steps, of which
  * the first is given back when the second refuses. Whoever is refused by its own bucket has not asked for

@@ -46,19 +46,19 @@ const output = Schema.Struct({
     })
   ),
   quotas: Schema.Array(Fields.QuotaWarning).annotations({
-    description: "bytes_per_day counts the JSON of columns and rows once, though an answer holds them twice."
+    description: "bytes_per_day counts the JSON of columns and rows once."
   }),
   quotas_unavailable: Schema.optional(
-    Schema.String.annotations({ description: "Why quotas is empty although there are quotas." })
+    Schema.String.annotations({ description: "Why quotas could not be read." })
   ),
   quota_store: Schema.optional(
     Schema.Struct({
       mode: Schema.Literal("normal", "outage", "recovering", "memory").annotations({
-        description: "outage: the store is out of reach; a share of what was left may be used, if anything."
+        description: "outage: out of reach; a share of what was left may be used."
       }),
       since: Schema.optional(Schema.String),
       reason: Schema.optional(Schema.String)
-    }).annotations({ description: "Where quotas are counted; absent while that has always been normal." })
+    }).annotations({ description: "Where quotas are counted; absent while normal." })
   ),
   circuit: Schema.Struct({
     phase: CircuitBreaker.Phase.annotations({ description: "closed: the warehouse is being called." }),

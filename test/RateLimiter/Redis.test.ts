@@ -26,8 +26,13 @@ const commands = fc.array(
       weight: 6,
       arbitrary: fc.record({
         _tag: fc.constant("acquire" as const),
-        client: fc.constantFrom("a", "b"),
-        tier: fc.constantFrom("default", "team"),
+        // In one tier each: what somebody who is new in one brings to another is not the same in both.
+        who: fc.constantFrom(
+          { client: "a", tier: "default" },
+          { client: "b", tier: "default" },
+          { client: "c", tier: "team" },
+          { client: "d", tier: "team" }
+        ),
         class: fc.constantFrom("query" as const, "metadata" as const),
         cost: fc.constantFrom(1, 2, 4),
         patience: fc.constantFrom(0, 300)
@@ -91,7 +96,8 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
               yield* shared.refund(pair[0])
               yield* memory.refund(pair[1])
             } else {
-              const { _tag, patience, ...asked } = command
+              const { _tag, patience, who, ...rest } = command
+              const asked = { ...rest, ...who }
               const actual = yield* Effect.exit(shared.reserve(asked, patience))
               const expected = yield* Effect.exit(memory.reserve(asked, patience))
               const [one, two] = [answerOf(actual), answerOf(expected)]
