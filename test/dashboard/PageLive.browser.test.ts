@@ -226,7 +226,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await says(warehouse, "Called normally")
         await stack.account.faults(failing)
         await callUntil(agent, heading(page, "The warehouse fails and is not called"))
-        await says(warehouse, /consecutive failures\./)
+        await says(warehouse, /consecutive failures; the last: .*HTTP 503/)
         // It runs down under one's eyes.
         const next = warehouse.getByText(/^Next try in \d/)
         const first = await next.innerText()

@@ -107,7 +107,7 @@ describe("rules about objects", () => {
       const verdict = check(sql, rules)
       if (Either.isLeft(verdict)) return
       expect(verdict.right.canonical).not.toMatch(
-        /(?<!\.)\b(?:FROM|JOIN|LATERAL)\s*\(*\s*(?:d\.)?(?:s\.)?secret\b(?!\s*\.)/i
+        /(?<!\.\s*)\b(?:FROM|JOIN|LATERAL)\s*\(*\s*(?:d\.)?(?:s\.)?secret\b(?!\s*\.)/i
       )
       expect(check(verdict.right.canonical, rules)).toMatchObject({
         right: { canonical: verdict.right.canonical }
