@@ -1,17 +1,12 @@
 // Many clients at once against `snowguard http`, and one of them asks as fast as it can: what do the others
 // notice? They go on all the time; the abuser comes and goes, slice by slice, so that both halves of the
 // comparison meet the same machine. Memory is read all along; at the end, what the server still holds.
-//   npm run load:http [-- --minutes 2] [--slice 15] [--sessions 200] [--tenants 10] [--abuse 400] [--json]
-import { spawn, spawnSync } from "node:child_process"
-import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+//   npm run load:http [-- --minutes 2] [--slice 15] [--sessions 200] [--tenants 10] [--abuse 400] [--emulated] [--json]
+import { readFileSync } from "node:fs"
 import * as Http from "node:http"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
+import * as Servers from "./load-servers.mjs"
 
-const bin = fileURLToPath(new URL("../dist/bin.js", import.meta.url))
 const args = process.argv.slice(2)
 const given = (name, value) => (args.includes(name) ? Number(args[args.indexOf(name) + 1]) : value)
 const sliceMs = given("--slice", 15) * 1000
@@ -23,24 +18,8 @@ const tenants = given("--tenants", 10)
 const abuse = given("--abuse", 400)
 const each = (20 * 0.67) / (tenants - 1)
 
-const folder = mkdtempSync(join(tmpdir(), "snowguard-load-"))
-const env = {
-  ...Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(SNOW(GUARD|FLAKE)_|NODE_OPTIONS$)/.test(name))
-  ),
-  SNOWGUARD_STATE_DIR: folder,
-  SNOWGUARD_HTTP_PORT: "0"
-}
-
-const key = (client, ...more) => {
-  const { status, stderr, stdout } = spawnSync(process.execPath, [bin, "keys", "create", client, ...more], {
-    env,
-    encoding: "utf8"
-  })
-  const found = /sg_[0-9a-f]{12}_[A-Za-z0-9_-]{43}/.exec(stdout)?.[0]
-  if (status !== 0 || found === undefined) throw new Error(`no key: ${stdout}${stderr}`)
-  return found
-}
+/** `embedded`: in the server's own process; `emulated`: in another, as slow as Snowflake is. */
+const warehouse = args.includes("--emulated") ? "emulated" : "embedded"
 
 const agent = new Http.Agent({ keepAlive: true })
 let port = 0
@@ -217,25 +196,20 @@ const load = async (keys, pid) => {
   }
 }
 
-let child
+const { env, remove } = Servers.surroundings()
+let child, emulator
 try {
-  const admin = key("operator", "--admin")
-  const keys = Array.from({ length: tenants }, (_, tenant) => key(`tenant-${tenant}`))
+  const admin = Servers.key(env, "operator", "--admin")
+  const keys = Array.from({ length: tenants }, (_, tenant) => Servers.key(env, `tenant-${tenant}`))
+  if (warehouse === "emulated") emulator = await Servers.emulator(env, { medianMs: 120, p99Ms: 250 })
   // Long enough that nobody who still calls, or comes back with the next slice, is forgotten.
   const idleSeconds = Math.ceil(Math.max((2 * Math.floor(count / tenants)) / each, (2 * sliceMs) / 1000)) + 2
-  child = spawn(process.execPath, [bin, "http"], {
-    env: { ...env, SNOWGUARD_HTTP_SESSION_IDLE_SECONDS: String(idleSeconds) },
-    stdio: ["ignore", "ignore", "pipe"]
+  child = await Servers.server({
+    ...env,
+    ...emulator?.env,
+    SNOWGUARD_HTTP_SESSION_IDLE_SECONDS: String(idleSeconds)
   })
-  port = await new Promise((resolve, reject) => {
-    let said = ""
-    child.stderr.setEncoding("utf8").on("data", (text) => {
-      said = (said + text).slice(-10_000)
-      const found = /127\.0\.0\.1:(\d+)\/mcp/.exec(said)?.[1]
-      if (found !== undefined) resolve(Number(found))
-    })
-    child.once("exit", (code) => reject(new Error(`the server ended with ${code}: ${said}`)))
-  })
+  port = child.port
   // The warehouse is opened by the first call.
   const first = await opened(admin)
   await call(admin, first, "execute_query", { sql: "SELECT 1 AS one" })
@@ -270,7 +244,7 @@ try {
   // The first quarter is the warehouse filling its buffers.
   const settled = figures.rssMb.slice(Math.floor(slices / 4))
   const report = {
-    ...{ sessions: count, tenants, seconds: (slices * sliceMs) / 1000, ...figures },
+    ...{ sessions: count, tenants, warehouse, seconds: (slices * sliceMs) / 1000, ...figures },
     rssMbPerMinute: Number(((slope(settled) * 60_000) / sliceMs).toFixed(2)),
     left
   }
@@ -278,7 +252,7 @@ try {
   else {
     const { othersWith, othersWithout, serverCpu } = report
     process.stdout.write(
-      `${count} sessions of ${tenants} tenants for ${report.seconds} s, the abuser in every other ${sliceMs / 1000} s\n\n`
+      `${count} sessions of ${tenants} tenants for ${report.seconds} s, warehouse ${warehouse}, the abuser in every other ${sliceMs / 1000} s\n\n`
     )
     process.stdout.write(
       "| | calls/s | served/s | served | p50 ms | p99 ms | refused |\n|---|---:|---:|---:|---:|---:|---|\n"
@@ -303,9 +277,7 @@ try {
   }
 } finally {
   agent.destroy()
-  if (child !== undefined && child.exitCode === null) {
-    child.kill("SIGTERM")
-    await once(child, "exit")
-  }
-  rmSync(folder, { recursive: true, force: true })
+  await child?.stop()
+  await emulator?.stop()
+  remove()
 }

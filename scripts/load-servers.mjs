@@ -1,0 +1,86 @@
+// The processes of the load: the server under test, its keys, and an emulated warehouse beside it.
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const bin = fileURLToPath(new URL("../dist/bin.js", import.meta.url))
+
+/** A server's environment: nothing of ours but what is given, and a state directory of its own. */
+export const surroundings = () => {
+  const folder = mkdtempSync(join(tmpdir(), "snowguard-load-"))
+  const env = {
+    ...Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !/^(SNOW(GUARD|FLAKE)_|NODE_OPTIONS$)/.test(name))
+    ),
+    SNOWGUARD_STATE_DIR: folder,
+    SNOWGUARD_HTTP_PORT: "0"
+  }
+  return { env, remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+/** An API key for a client. */
+export const key = (env, client, ...more) => {
+  const { status, stderr, stdout } = spawnSync(process.execPath, [bin, "keys", "create", client, ...more], {
+    env,
+    encoding: "utf8"
+  })
+  const found = /sg_[0-9a-f]{12}_[A-Za-z0-9_-]{43}/.exec(stdout)?.[0]
+  if (status !== 0 || found === undefined) throw new Error(`no key: ${stdout}${stderr}`)
+  return found
+}
+
+const says = (child, what) =>
+  new Promise((resolve, reject) => {
+    let said = ""
+    const listen = (stream) =>
+      stream?.setEncoding("utf8").on("data", (text) => {
+        said = (said + text).slice(-10_000)
+        const found = what.exec(said)
+        if (found !== null) resolve(found)
+      })
+    listen(child.stdout)
+    listen(child.stderr)
+    child.once("exit", (code) => reject(new Error(`it ended with ${code}: ${said}`)))
+  })
+
+const ended = async (child) => {
+  if (child.exitCode !== null) return
+  child.kill("SIGTERM")
+  await once(child, "exit")
+}
+
+/** `snowguard http`, when it listens. */
+export const server = async (env) => {
+  const child = spawn(process.execPath, [bin, "http"], { env, stdio: ["ignore", "ignore", "pipe"] })
+  const [, port] = await says(child, /127\.0\.0\.1:(\d+)\/mcp/)
+  return { pid: child.pid, port: Number(port), stop: () => ended(child) }
+}
+
+/** Snowflake's protocol in a process of its own, with the time that a warehouse takes for a statement. */
+export const emulator = async (env, { medianMs, p99Ms }) => {
+  const child = spawn(process.execPath, [bin, "emulator", "--port", "0"], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  const found = await says(
+    child,
+    /at (\S+) \(any account, user (\S+), password (\S+)\); control at (\S+)state/
+  )
+  const [, url, user, password, control] = found
+  const faults = [{ kind: "latency", where: "query", delay: { medianMs, p99Ms } }]
+  const put = await fetch(`${control}faults`, { method: "PUT", body: JSON.stringify({ faults }) })
+  if (!put.ok) throw new Error(`the emulator takes no latency: ${put.status} ${await put.text()}`)
+  return {
+    env: {
+      SNOWGUARD_WAREHOUSE: "snowflake",
+      SNOWFLAKE_ACCESS_URL: url,
+      SNOWFLAKE_ACCOUNT: "any",
+      SNOWFLAKE_USER: user,
+      SNOWFLAKE_PASSWORD: password
+    },
+    stop: () => ended(child)
+  }
+}
