@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
-import { Deferred, Effect, Layer, Logger, LogLevel, Queue, Schema, Stream } from "effect"
+import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js"
+import { Deferred, Effect, Layer, Logger, LogLevel, Metric, Queue, Schema, Stream } from "effect"
 import type { Entry } from "../src/Audit.js"
 import { Audit } from "../src/Audit.js"
 import * as McpServer from "../src/McpServer.js"
@@ -78,8 +79,28 @@ const connect = Effect.gen(function* () {
         .callTool({ name, arguments: args }, undefined, signal === undefined ? {} : { signal })
         .catch(() => undefined)
     )
-  return { call, next: Queue.take(entries), left: Queue.size(entries), started }
+  /** As it is, past what the client would correct; the code and the text of the error. */
+  const raw = (params: unknown) =>
+    Effect.promise(async () => {
+      const request = { method: "tools/call", params: params as Record<string, unknown> }
+      const answer = await client.request(request, CallToolResultSchema).then(
+        () => undefined,
+        (error: unknown) => error as { readonly code: number; readonly message: string }
+      )
+      return { code: answer?.code, message: answer?.message ?? "" }
+    })
+  return { call, client, raw, next: Queue.take(entries), left: Queue.size(entries), started }
 })
+
+/** Counted calls of the tool that were none. */
+const strays = (tool: string): number =>
+  Metric.unsafeSnapshot()
+    .filter(({ metricKey }) => metricKey.name === "snowguard_calls_total")
+    .filter(({ metricKey: { tags } }) => {
+      const label = (name: string) => tags.find(({ key }) => key === name)?.value ?? ""
+      return label("tool") === tool && ["UNKNOWN_TOOL", "INVALID_PARAMS"].includes(label("outcome"))
+    })
+    .reduce((sum, { metricState }) => sum + Number(Reflect.get(metricState, "count")), 0)
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
@@ -130,6 +151,50 @@ describe("the audit of calls", () => {
         statement: "/*canonical*/ SELECT 2\nLIMIT 101"
       })
       yield* cancelled.await
+      assert.strictEqual(yield* left, 0)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("has a request for no tool, or that is none, and counts it under one name", () =>
+    Effect.gen(function* () {
+      const { left, next, raw } = yield* connect
+      const before = { unknown: strays("(unknown)"), known: strays("execute_query") }
+      const unknown = { client: "ana", tier: "gold", tool: "(unknown)", decision: "UNKNOWN_TOOL", ms: 0 }
+      const malformed = { ...unknown, decision: "INVALID_PARAMS" }
+
+      const answer = yield* raw({ name: "operator:reset\u202e\n", arguments: {} })
+      assert.strictEqual(answer.code, -32602)
+      assert.match(answer.message, /There is no tool/)
+      assert.deepStrictEqual(yield* next, { ...unknown, asked: "operator:reset??" })
+      yield* raw({ name: "x".repeat(10_000) })
+      assert.deepStrictEqual(yield* next, { ...unknown, asked: `${"x".repeat(64)}…` })
+
+      const list = yield* raw({ name: "execute_query", arguments: [1] })
+      assert.strictEqual(list.code, -32602)
+      assert.match(list.message, /params\.arguments: .*expected record/)
+      assert.deepStrictEqual(yield* next, { ...malformed, tool: "execute_query", asked: undefined })
+      assert.strictEqual((yield* raw({ arguments: {} })).code, -32602)
+      assert.deepStrictEqual(yield* next, { ...malformed, asked: undefined })
+      assert.strictEqual((yield* raw(undefined)).code, -32602)
+      assert.deepStrictEqual(yield* next, { ...malformed, asked: undefined })
+      const task = yield* raw({ name: "execute_query", arguments: { sql: "SELECT 1" }, task: { ttl: 1 } })
+      assert.match(task.message, /makes no tasks/)
+      assert.deepStrictEqual(yield* next, { ...malformed, tool: "execute_query", asked: undefined })
+
+      assert.strictEqual(yield* left, 0)
+      assert.strictEqual(strays("(unknown)") - before.unknown, 4)
+      assert.strictEqual(strays("execute_query") - before.known, 2)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("other methods that there are not are answered as such, and are no calls", () =>
+    Effect.gen(function* () {
+      const { client, left } = yield* connect
+      const answer = yield* Effect.promise(() =>
+        client.request({ method: "tools/made_up" }, CallToolResultSchema).catch((error: unknown) => error)
+      )
+      assert.deepInclude(answer, { code: -32601 })
+      assert.match(String(answer), /Method not found/)
       assert.strictEqual(yield* left, 0)
     }).pipe(quiet)
   )
