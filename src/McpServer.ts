@@ -142,7 +142,7 @@ export const make = (options: Options) =>
       if (Either.isLeft(decoded)) {
         return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, decoded.left)))
       }
-      return tool.handler(decoded.right, context).pipe(
+      return Effect.suspend(() => tool.handler(decoded.right, context)).pipe(
         Effect.flatMap((result) =>
           Effect.map(Effect.orDie(encode(result)), (value): CallToolResult => {
             const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]

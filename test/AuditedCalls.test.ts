@@ -7,6 +7,7 @@ import type { Entry } from "../src/Audit.js"
 import { Audit } from "../src/Audit.js"
 import * as McpServer from "../src/McpServer.js"
 import * as Principal from "../src/Principal.js"
+import { QuotaStoreError } from "../src/QuotaStore.js"
 import * as Testing from "../src/Testing.js"
 import * as Tool from "../src/Tool.js"
 import * as Toolbox from "../src/Toolbox.js"
@@ -44,12 +45,33 @@ const buggy = Tool.make({
   handler: () => Effect.die("a bug")
 })
 
+const storeless = Tool.make({
+  ...buggy,
+  name: "storeless",
+  handler: () => Effect.fail(new QuotaStoreError({ operation: "reserve", description: "no route" }))
+})
+
+const throwing = Tool.make({
+  ...buggy,
+  name: "throwing",
+  handler: () => {
+    throw new Error("a bug")
+  }
+})
+
 /** A client, and the entries in the order in which calls end. */
 const connect = Effect.gen(function* () {
   const entries = yield* Queue.unbounded<Entry>()
   const started = yield* Deferred.make<void>()
   const tools = Layer.provide(
-    Layer.orDie(Toolbox.layer([ExecuteQuery.make, Effect.succeed(buggy)])),
+    Layer.orDie(
+      Toolbox.layer([
+        ExecuteQuery.make,
+        Effect.succeed(buggy),
+        Effect.succeed(storeless),
+        Effect.succeed(throwing)
+      ])
+    ),
     // The later ones win.
     Layer.mergeAll(Testing.layer(), warehouse(started), FakeGuards.readOnly())
   )
@@ -94,12 +116,15 @@ const connect = Effect.gen(function* () {
 
 /** Counted calls of the tool that were none. */
 const strays = (tool: string): number =>
+  counted(
+    "snowguard_calls_total",
+    (label) => label("tool") === tool && ["UNKNOWN_TOOL", "INVALID_PARAMS"].includes(label("outcome"))
+  )
+
+const counted = (metric: string, counts: (label: (name: string) => string) => boolean): number =>
   Metric.unsafeSnapshot()
-    .filter(({ metricKey }) => metricKey.name === "snowguard_calls_total")
-    .filter(({ metricKey: { tags } }) => {
-      const label = (name: string) => tags.find(({ key }) => key === name)?.value ?? ""
-      return label("tool") === tool && ["UNKNOWN_TOOL", "INVALID_PARAMS"].includes(label("outcome"))
-    })
+    .filter(({ metricKey }) => metricKey.name === metric)
+    .filter(({ metricKey: { tags } }) => counts((name) => tags.find(({ key }) => key === name)?.value ?? ""))
     .reduce((sum, { metricState }) => sum + Number(Reflect.get(metricState, "count")), 0)
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
@@ -142,6 +167,8 @@ describe("the audit of calls", () => {
       })
       yield* call("buggy")
       assert.deepInclude(yield* next, { tool: "buggy", decision: "INTERNAL", statement: undefined })
+      yield* call("throwing")
+      assert.deepInclude(yield* next, { tool: "throwing", decision: "INTERNAL" })
       const abort = new AbortController()
       const cancelled = yield* Effect.fork(call("execute_query", { sql: "SELECT 2" }, abort.signal))
       yield* Deferred.await(started)
@@ -152,6 +179,18 @@ describe("the audit of calls", () => {
       })
       yield* cancelled.await
       assert.strictEqual(yield* left, 0)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("a call without the quota store counts as refused", () =>
+    Effect.gen(function* () {
+      const { call, next } = yield* connect
+      const refused = () =>
+        counted("snowguard_refusals_total", (label) => label("reason") === "QUOTA_STORE_UNAVAILABLE")
+      const before = refused()
+      yield* call("storeless")
+      assert.deepInclude(yield* next, { tool: "storeless", decision: "QUOTA_STORE_UNAVAILABLE" })
+      assert.strictEqual(refused() - before, 1)
     }).pipe(quiet)
   )
 
