@@ -171,6 +171,30 @@ describe("the file of the audit log", () => {
       })
   )
 
+  it.scopedLive("is written on when it cannot be put aside, and that is said once", () =>
+    Effect.gen(function* () {
+      const log = yield* logged
+      const path = join(yield* folder, "audit.log")
+      // Old, and nothing that a file could take the place of.
+      fs.mkdirSync(`${path}.lock`)
+      fs.utimesSync(`${path}.lock`, new Date(0), new Date(0))
+      const before = yield* lost
+      yield* Effect.gen(function* () {
+        const { close, record } = yield* writer(options(path, { maxBytes: 300 }))
+        for (let i = 0; i < 20; i++) {
+          yield* record("line")
+          yield* Effect.sleep(1)
+        }
+        yield* close
+      }).pipe(Effect.provide(log.layer))
+      const written = fs.readFileSync(path, "utf8").trimEnd().split("\n")
+      assert.strictEqual(written.length, 20)
+      assert.strictEqual(yield* lost, before)
+      const said = log.lines.filter(({ text }) => text.startsWith("ERROR"))
+      assert.match(said.map(({ text }) => text).join("|"), /^[^|]*cannot be put aside[^|]*$/)
+    })
+  )
+
   it.scopedLive("is put aside within a batch too, and what is thrown away is counted and said", () =>
     Effect.gen(function* () {
       const log = yield* logged
