@@ -65,10 +65,12 @@ const refusals = new Set([
   "REPEATED_FAILURE"
 ])
 
-/** Mistakes of the caller that the warehouse finds. */
+/** Mistakes of the caller: its own, and those that the warehouse finds. */
 const mistakes = new Set([
   "STATEMENT_REJECTED",
   "INVALID_INPUT",
+  "INVALID_PARAMS",
+  "UNKNOWN_TOOL",
   "WAREHOUSE_INVALID_STATEMENT",
   "WAREHOUSE_NOT_FOUND",
   "WAREHOUSE_PERMISSION",

@@ -4,7 +4,7 @@
  * `record` never waits for the disk: lines go through a bounded queue to one writer. What does not fit,
  * or cannot be written, is counted (`snowguard_audit_lost_total`) and said in the log, because a silent
  * gap is the one thing an audit log must not have. Lines that were taken are written before the scope has
- * closed.
+ * closed. Several processes may write one file, and others may move it or remove it.
  *
  * @since 0.1.0
  */
@@ -14,13 +14,9 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
-import type { FileHandle } from "node:fs/promises"
-import { open, rename, rm } from "node:fs/promises"
-import { dirname } from "node:path"
-import * as Directories from "./internal/directories.js"
-import { codeOf, reasonOf } from "./internal/fileReasons.js"
+import * as AuditWatch from "./internal/auditWatch.js"
+import { reasonOf } from "./internal/fileReasons.js"
 
 /**
  * @since 0.1.0
@@ -30,6 +26,8 @@ export interface Entry {
   readonly client: string
   readonly tier: string
   readonly tool: string
+  /** The name that was asked for, in part, where there is no such tool. */
+  readonly asked?: string | undefined
   /** Of an operator's action: to whom or what it was done. */
   readonly target?: string | undefined
   /** Canonical text of the statement; written as the settings say. */
@@ -100,11 +98,6 @@ export class AuditError extends Schema.TaggedError<AuditError>("snowguard/AuditE
   }
 }
 
-const lost = Metric.counter("snowguard_audit_lost_total", {
-  description: "Lines of the audit log that could not be written.",
-  incremental: true
-})
-
 /** Lines that may wait for the disk. */
 const QUEUE = 10_000
 
@@ -114,7 +107,17 @@ const BATCH = 1_000
 /** Characters of a statement that are written: what waits for the disk is bounded by lines. */
 const MAX_TEXT = 16_384
 
-const cut = (text: string): string => (text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`)
+/**
+ * The same of a call that sent nothing. Such a call costs its client nothing: with as much to write as others,
+ * a few thousand of them would push out of the files what was executed before.
+ */
+const MAX_REFUSED_TEXT = 1_024
+
+/** Nothing is read of what was never sent; an answer from memory is an answer. */
+const isAnswered = ({ decision, queryId, rows }: Entry): boolean =>
+  decision === "ok" || rows !== undefined || queryId !== undefined
+
+const cut = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most)}…`)
 
 const lineOf = (
   entry: Entry,
@@ -127,16 +130,10 @@ const lineOf = (
     statement === undefined || statements === "none"
       ? {}
       : statements === "text"
-        ? { statement: cut(statement) }
+        ? { statement: cut(statement, isAnswered(entry) ? MAX_TEXT : MAX_REFUSED_TEXT) }
         : { statement_sha256: sha256(statement) }
   // JSON leaves no line break in a value: a statement cannot forge a line.
   return `${JSON.stringify({ time: DateTime.formatIso(DateTime.unsafeMake(timeMs)), ...rest, ...told })}\n`
-}
-
-/** The open file and how much is in it. */
-interface Current {
-  readonly file: FileHandle
-  readonly size: number
 }
 
 /**
@@ -155,62 +152,23 @@ export const layerFile = ({
   Layer.scoped(
     Audit,
     Effect.gen(function* () {
-      const io = <A>(what: string, run: () => Promise<A>) =>
-        Effect.tryPromise({
-          try: run,
-          catch: (cause) => new AuditError({ path, description: `cannot ${what}: ${reasonOf(cause)}` })
-        })
-      const openFile = io("be opened", async (): Promise<Current> => {
-        Directories.make(dirname(path))
-        const file = await open(path, "a", 0o600)
-        return { file, size: (await file.stat()).size }
-      })
-      const rotate = io("be rotated", async () => {
-        await rm(`${path}.${keep}`, { force: true })
-        for (let i = keep - 1; i >= 0; i--) {
-          const from = i === 0 ? path : `${path}.${i}`
-          if (keep === 0) break
-          await rename(from, `${path}.${i + 1}`).catch((cause: unknown) => {
-            if (codeOf(cause) !== "ENOENT") throw cause
-          })
-        }
-        if (keep === 0) await rm(path, { force: true })
-      })
-
+      const watch = yield* AuditWatch.make
       // Not at the top: it takes milliseconds to load, and most servers over stdio write no such log.
-      const { createHash } = yield* Effect.promise(() => import("node:crypto"))
+      const [{ createHash }, { AuditFile }] = yield* Effect.promise(() =>
+        Promise.all([import("node:crypto"), import("./internal/auditFile.js")])
+      )
       const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
-      let current: Current | undefined = yield* openFile
-      const close = Effect.suspend(() => {
-        const file = current?.file
-        current = undefined
-        return file === undefined ? Effect.void : Effect.promise(() => file.close().catch(() => {}))
-      })
-      yield* Effect.addFinalizer(() => close)
-
+      const file = yield* Effect.acquireRelease(
+        Effect.tryPromise({
+          try: () => AuditFile.open({ path, maxBytes, keep }),
+          catch: (cause) => new AuditError({ path, description: `cannot be opened: ${reasonOf(cause)}` })
+        }),
+        (file) => Effect.promise(() => file.close())
+      )
       const write = (lines: ReadonlyArray<string>) =>
-        Effect.gen(function* () {
-          const text = lines.join("")
-          const bytes = Buffer.byteLength(text)
-          if (current !== undefined && current.size > 0 && current.size + bytes > maxBytes) {
-            yield* close
-            yield* rotate
-          }
-          const { file, size } = current ?? (yield* openFile)
-          current = { file, size }
-          yield* io("be written", () => file.appendFile(text))
-          current = { file, size: size + bytes }
-        }).pipe(
-          Effect.catchAll((error) =>
-            Metric.incrementBy(lost, lines.length).pipe(
-              Effect.zipRight(close),
-              Effect.zipRight(
-                Effect.logError("audit lines are lost").pipe(
-                  Effect.annotateLogs({ lines: lines.length, problem: error.message })
-                )
-              )
-            )
-          )
+        Effect.flatMap(
+          Effect.promise(() => file.append(lines)),
+          (report) => watch.wrote(path, lines.length, report)
         )
 
       // The writer is told to end and never interrupted: what it has taken is written or counted.
@@ -238,7 +196,8 @@ export const layerFile = ({
       return {
         record: (entry) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            if (isClosing || waiting.length >= QUEUE) return Metric.increment(lost)
+            if (isClosing) return watch.lost(1, "the server is closing")
+            if (waiting.length >= QUEUE) return watch.lost(1, "too many lines wait for the disk")
             waiting.push(lineOf(entry, now, statements, sha256))
             return wake.open
           })

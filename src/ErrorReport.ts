@@ -181,6 +181,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
           `QUOTA_STORE_UNAVAILABLE: the server cannot read its quota records, so it admits nothing. ${ran(false)} ` +
           `${wait(ms, now)} If it fails again, tell the user that an operator must act.`,
         ...retry(ms, now),
+        scope: "quota_store",
         sideEffects: "none"
       }
     }

@@ -1,16 +1,14 @@
 /**
- * Tools <-> the MCP SDK. The only file that knows the SDK's server; it knows no transport.
+ * Tools <-> the MCP SDK. It alone, with `SdkServer`, knows the SDK's server; it knows no transport.
  *
  * One SDK server per connection: a server shared by connections answers the wrong one. A handler never
  * rejects but by interruption: typed errors and defects become results that the model can read.
  *
  * @since 0.1.0
  */
-import { Server } from "@modelcontextprotocol/sdk/server/index.js"
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js"
 import type { CallToolResult, ListToolsResult } from "@modelcontextprotocol/sdk/types.js"
-import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js"
-import type { jsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/types.js"
+import { ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -33,11 +31,13 @@ import * as ParentSpan from "./internal/parentSpan.js"
 import { quoted } from "./internal/quoted.js"
 import * as RequestId from "./internal/requestId.js"
 import * as RequestRunner from "./internal/requestRunner.js"
+import * as StrayCalls from "./internal/strayCalls.js"
 import type { Principal } from "./Principal.js"
 import { CurrentPrincipal } from "./Principal.js"
 import * as Telemetry from "./Telemetry.js"
 import type * as Tool from "./Tool.js"
 import { Toolbox } from "./Toolbox.js"
+import * as SdkServer from "./transport/SdkServer.js"
 
 /**
  * @since 0.1.0
@@ -84,11 +84,6 @@ const instructions =
   "describe_table before you write SQL for execute_query. Calls are rate limited and counted against quotas: " +
   "a refused call says how many seconds to wait; wait that long, then repeat it once. get_limits is always free."
 
-/** Elicitation is never used, so nothing is ever validated; the SDK's default would build an AJV per connection. */
-const noValidator: jsonSchemaValidator = {
-  getValidator: () => () => ({ valid: false, data: undefined, errorMessage: "not supported" })
-}
-
 /** A client that is handed a progress note and the result in one turn loses the note. */
 const PROGRESS_GAP_MS = 5
 
@@ -124,6 +119,7 @@ export const make = (options: Options) =>
     const audit = yield* Audit
     const nextReference = yield* RequestId.make
     const log = yield* RefusalLog.make
+    const stray = StrayCalls.make(audit, (name) => toolbox.get(name) !== undefined)
     // Built once, and not before a client asks: what a schema compiles to is not free, and nobody should
     // wait for it who only says hello.
     let listing: ListToolsResult | undefined
@@ -146,7 +142,7 @@ export const make = (options: Options) =>
       if (Either.isLeft(decoded)) {
         return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, decoded.left)))
       }
-      return tool.handler(decoded.right, context).pipe(
+      return Effect.suspend(() => tool.handler(decoded.right, context)).pipe(
         Effect.flatMap((result) =>
           Effect.map(Effect.orDie(encode(result)), (value): CallToolResult => {
             const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]
@@ -242,9 +238,9 @@ export const make = (options: Options) =>
         const server = yield* Effect.acquireRelease(
           Effect.sync(
             () =>
-              new Server(
+              new SdkServer.SdkServer(
                 { name: options.name, version: options.version },
-                { capabilities: { tools: {} }, instructions, jsonSchemaValidator: noValidator }
+                { capabilities: { tools: {} }, instructions }
               )
           ),
           (server) => Effect.promise(() => server.close()).pipe(Effect.ignoreLogged)
@@ -253,11 +249,14 @@ export const make = (options: Options) =>
         const runner = yield* RequestRunner.make<never>(options.drainMs)
 
         server.setRequestHandler(ListToolsRequestSchema, list)
-        server.setRequestHandler(CallToolRequestSchema, (request, extra) => {
-          const tool = toolbox.get(request.params.name)
+        const runtime = yield* Effect.runtime<never>()
+        const turnAway = (name: string, decision: "UNKNOWN_TOOL" | "INVALID_PARAMS") =>
+          void Runtime.runFork(runtime)(stray(name, decision, principal))
+        const answer: SdkServer.Calls["call"] = (params, extra) => {
+          const tool = toolbox.get(params.name)
           if (tool === undefined) {
-            // A plain object: McpError would put its own prefix in front of the message.
-            throw { code: -32602, message: toolbox.unknown(request.params.name) }
+            turnAway(params.name, "UNKNOWN_TOOL")
+            throw SdkServer.invalidParams(toolbox.unknown(params.name))
           }
           const token = extra._meta?.progressToken
           let count = 0
@@ -275,13 +274,13 @@ export const make = (options: Options) =>
                   )
           }
           return runner.run(
-            call(tool, request.params.arguments ?? {}, context, principal, ParentSpan.of(extra)).pipe(
+            call(tool, params.arguments ?? {}, context, principal, ParentSpan.of(extra)).pipe(
               Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
             ),
             extra.signal
           )
-        })
-        const runtime = yield* Effect.runtime<never>()
+        }
+        server.serve({ call: answer, malformed: (name) => turnAway(name, "INVALID_PARAMS") })
         server.onerror = (error) => {
           Runtime.runFork(runtime)(Effect.logWarning("protocol error", quoted(error.message)))
         }

@@ -7,7 +7,7 @@
  *
  * | metric | labels | |
  * |---|---|---|
- * | `snowguard_calls_total` | tool, tier, outcome | calls by how they ended: `ok`, `cancelled`, or an error code |
+ * | `snowguard_calls_total` | tool, tier, outcome | calls by how they ended: `ok`, `cancelled`, or an error code; `(unknown)` stands for every name that is no tool's |
  * | `snowguard_call_seconds` | tool | from the client's request to its answer |
  * | `snowguard_refusals_total` | tier, reason, scope | calls that a guard turned away |
  * | `snowguard_attempts_total` | class, verdict | attempts in the warehouse, by what the breaker made of them |
@@ -25,6 +25,8 @@
  * | `snowguard_cache_entries`, `snowguard_cache_bytes`, `snowguard_cache_hits` | kind | |
  * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
  * | `snowguard_quota_store_outage_total` | decision | calls decided without the quota store |
+ * | `snowguard_audit_lost_total` | | lines of the audit log that could not be written |
+ * | `snowguard_audit_rotated_away_total`, `snowguard_audit_rotated_away_bytes_total` | | files of it that were removed because so many are kept, and their bytes |
  * | `snowguard_loop_guard_refused` | | repeated failures answered from memory |
  * | `snowguard_fibers` | | requests in flight and background work: a leak would grow it |
  * | `process_resident_memory_bytes`, `nodejs_heap_size_used_bytes`, `process_cpu_seconds_total` | | of the process |
@@ -118,6 +120,9 @@ const loopGuardRefused = gauge(
   "Repeated failures answered from memory, since the start."
 )
 
+const storeStates = ["normal", "outage", "recovering", "memory"] as const
+const storeDecisions = ["admitted", "exceeded", "closed"] as const
+
 /**
  * A call of a tool has ended.
  *
@@ -199,8 +204,7 @@ export const recordTokenWait = (tier: string, ms: number): void => tokenWait({ t
  * @since 0.1.0
  * @category recording
  */
-export const recordStoreChange = (to: "normal" | "outage" | "recovering" | "memory"): void =>
-  storeChanges({ to })
+export const recordStoreChange = (to: (typeof storeStates)[number]): void => storeChanges({ to })
 
 /**
  * A call was decided without the quota store: out of the local share, by what was known, or not at all.
@@ -208,7 +212,7 @@ export const recordStoreChange = (to: "normal" | "outage" | "recovering" | "memo
  * @since 0.1.0
  * @category recording
  */
-export const recordStoreOutage = (decision: "admitted" | "exceeded" | "closed"): void =>
+export const recordStoreOutage = (decision: (typeof storeDecisions)[number]): void =>
   storeOutage({ decision })
 
 /**
@@ -243,6 +247,14 @@ export const sample = Effect.gen(function* () {
   yield* ProcessMetrics.sample
 })
 
+/** A counter that begins with its first event hides it: an increase is seen between two values only. */
+const begin = Effect.sync(() => {
+  for (const to of CircuitBreaker.Phase.literals) transitions({ to }, 0)
+  for (const to of Degradation.Mode.literals) changes({ to }, 0)
+  for (const to of storeStates) storeChanges({ to }, 0)
+  for (const decision of storeDecisions) storeOutage({ decision }, 0)
+})
+
 const SAMPLE_EVERY = "10 seconds"
 
 /**
@@ -255,6 +267,7 @@ export const layer: Layer.Layer<never, never, Effect.Effect.Context<typeof sampl
   Effect.gen(function* () {
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const degradation = yield* Degradation.Degradation
+    yield* begin
     yield* Effect.forkScoped(
       Stream.runForEach(breaker.transitions, ({ to }) => Effect.sync(() => transitions({ to })))
     )

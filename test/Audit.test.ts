@@ -72,7 +72,7 @@ describe("the audit log", () => {
         Array.from({ length: last.length }, (_, i) => 12 - last.length + i)
       )
       for (const file of readdirSync(dir)) assert.isAtMost(statSync(join(dir, file)).size, 500)
-    })
+    }).pipe(Effect.provide(Logger.minimumLogLevel(LogLevel.None)))
   )
 
   it.scopedLive("a place that cannot be written stops the start", () =>

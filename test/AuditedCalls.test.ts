@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
-import { Deferred, Effect, Layer, Logger, LogLevel, Queue, Schema, Stream } from "effect"
+import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js"
+import { Deferred, Effect, Layer, Logger, LogLevel, Metric, Queue, Schema, Stream } from "effect"
 import type { Entry } from "../src/Audit.js"
 import { Audit } from "../src/Audit.js"
 import * as McpServer from "../src/McpServer.js"
 import * as Principal from "../src/Principal.js"
+import { QuotaStoreError } from "../src/QuotaStore.js"
 import * as Testing from "../src/Testing.js"
 import * as Tool from "../src/Tool.js"
 import * as Toolbox from "../src/Toolbox.js"
@@ -43,12 +45,33 @@ const buggy = Tool.make({
   handler: () => Effect.die("a bug")
 })
 
+const storeless = Tool.make({
+  ...buggy,
+  name: "storeless",
+  handler: () => Effect.fail(new QuotaStoreError({ operation: "reserve", description: "no route" }))
+})
+
+const throwing = Tool.make({
+  ...buggy,
+  name: "throwing",
+  handler: () => {
+    throw new Error("a bug")
+  }
+})
+
 /** A client, and the entries in the order in which calls end. */
 const connect = Effect.gen(function* () {
   const entries = yield* Queue.unbounded<Entry>()
   const started = yield* Deferred.make<void>()
   const tools = Layer.provide(
-    Layer.orDie(Toolbox.layer([ExecuteQuery.make, Effect.succeed(buggy)])),
+    Layer.orDie(
+      Toolbox.layer([
+        ExecuteQuery.make,
+        Effect.succeed(buggy),
+        Effect.succeed(storeless),
+        Effect.succeed(throwing)
+      ])
+    ),
     // The later ones win.
     Layer.mergeAll(Testing.layer(), warehouse(started), FakeGuards.readOnly())
   )
@@ -78,8 +101,31 @@ const connect = Effect.gen(function* () {
         .callTool({ name, arguments: args }, undefined, signal === undefined ? {} : { signal })
         .catch(() => undefined)
     )
-  return { call, next: Queue.take(entries), left: Queue.size(entries), started }
+  /** As it is, past what the client would correct; the code and the text of the error. */
+  const raw = (params: unknown) =>
+    Effect.promise(async () => {
+      const request = { method: "tools/call", params: params as Record<string, unknown> }
+      const answer = await client.request(request, CallToolResultSchema).then(
+        () => undefined,
+        (error: unknown) => error as { readonly code: number; readonly message: string }
+      )
+      return { code: answer?.code, message: answer?.message ?? "" }
+    })
+  return { call, client, raw, next: Queue.take(entries), left: Queue.size(entries), started }
 })
+
+/** Counted calls of the tool that were none. */
+const strays = (tool: string): number =>
+  counted(
+    "snowguard_calls_total",
+    (label) => label("tool") === tool && ["UNKNOWN_TOOL", "INVALID_PARAMS"].includes(label("outcome"))
+  )
+
+const counted = (metric: string, counts: (label: (name: string) => string) => boolean): number =>
+  Metric.unsafeSnapshot()
+    .filter(({ metricKey }) => metricKey.name === metric)
+    .filter(({ metricKey: { tags } }) => counts((name) => tags.find(({ key }) => key === name)?.value ?? ""))
+    .reduce((sum, { metricState }) => sum + Number(Reflect.get(metricState, "count")), 0)
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
@@ -121,6 +167,8 @@ describe("the audit of calls", () => {
       })
       yield* call("buggy")
       assert.deepInclude(yield* next, { tool: "buggy", decision: "INTERNAL", statement: undefined })
+      yield* call("throwing")
+      assert.deepInclude(yield* next, { tool: "throwing", decision: "INTERNAL" })
       const abort = new AbortController()
       const cancelled = yield* Effect.fork(call("execute_query", { sql: "SELECT 2" }, abort.signal))
       yield* Deferred.await(started)
@@ -130,6 +178,62 @@ describe("the audit of calls", () => {
         statement: "/*canonical*/ SELECT 2\nLIMIT 101"
       })
       yield* cancelled.await
+      assert.strictEqual(yield* left, 0)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("a call without the quota store counts as refused", () =>
+    Effect.gen(function* () {
+      const { call, next } = yield* connect
+      const refused = () =>
+        counted("snowguard_refusals_total", (label) => label("reason") === "QUOTA_STORE_UNAVAILABLE")
+      const before = refused()
+      yield* call("storeless")
+      assert.deepInclude(yield* next, { tool: "storeless", decision: "QUOTA_STORE_UNAVAILABLE" })
+      assert.strictEqual(refused() - before, 1)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("has a request for no tool, or that is none, and counts it under one name", () =>
+    Effect.gen(function* () {
+      const { left, next, raw } = yield* connect
+      const before = { unknown: strays("(unknown)"), known: strays("execute_query") }
+      const unknown = { client: "ana", tier: "gold", tool: "(unknown)", decision: "UNKNOWN_TOOL", ms: 0 }
+      const malformed = { ...unknown, decision: "INVALID_PARAMS" }
+
+      const answer = yield* raw({ name: "operator:reset\u202e\n", arguments: {} })
+      assert.strictEqual(answer.code, -32602)
+      assert.match(answer.message, /There is no tool/)
+      assert.deepStrictEqual(yield* next, { ...unknown, asked: "operator:reset??" })
+      yield* raw({ name: "x".repeat(10_000) })
+      assert.deepStrictEqual(yield* next, { ...unknown, asked: `${"x".repeat(64)}…` })
+
+      const list = yield* raw({ name: "execute_query", arguments: [1] })
+      assert.strictEqual(list.code, -32602)
+      assert.match(list.message, /params\.arguments: .*expected record/)
+      assert.deepStrictEqual(yield* next, { ...malformed, tool: "execute_query", asked: undefined })
+      assert.strictEqual((yield* raw({ arguments: {} })).code, -32602)
+      assert.deepStrictEqual(yield* next, { ...malformed, asked: undefined })
+      assert.strictEqual((yield* raw(undefined)).code, -32602)
+      assert.deepStrictEqual(yield* next, { ...malformed, asked: undefined })
+      const task = yield* raw({ name: "execute_query", arguments: { sql: "SELECT 1" }, task: { ttl: 1 } })
+      assert.match(task.message, /makes no tasks/)
+      assert.deepStrictEqual(yield* next, { ...malformed, tool: "execute_query", asked: undefined })
+
+      assert.strictEqual(yield* left, 0)
+      assert.strictEqual(strays("(unknown)") - before.unknown, 4)
+      assert.strictEqual(strays("execute_query") - before.known, 2)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("other methods that there are not are answered as such, and are no calls", () =>
+    Effect.gen(function* () {
+      const { client, left } = yield* connect
+      const answer = yield* Effect.promise(() =>
+        client.request({ method: "tools/made_up" }, CallToolResultSchema).catch((error: unknown) => error)
+      )
+      assert.deepInclude(answer, { code: -32601 })
+      assert.match(String(answer), /Method not found/)
       assert.strictEqual(yield* left, 0)
     }).pipe(quiet)
   )

@@ -26,15 +26,15 @@ export interface Untold<A> {
 
 export const make = <A>(maxKeys: number): Repeats<A> => ({ maxKeys, counts: new Map(), others: 0 })
 
-/** True: this one is to be told. */
-export const isFirst = <A>(repeats: Repeats<A>, key: string, about: A): boolean => {
+/** True: this one is to be told. `times` when it stands for several. */
+export const isFirst = <A>(repeats: Repeats<A>, key: string, about: A, times = 1): boolean => {
   const known = repeats.counts.get(key)
   if (known !== undefined) {
-    known.untold += 1
+    known.untold += times
     return false
   }
   if (repeats.counts.size >= repeats.maxKeys) {
-    repeats.others += 1
+    repeats.others += times
     return false
   }
   repeats.counts.set(key, { about, untold: 0 })

@@ -18,6 +18,14 @@ describe("repeats", () => {
     assert.isTrue(Repeats.isFirst(repeats, "a", "about a"))
   })
 
+  it("counts as many as one stands for", () => {
+    const repeats = Repeats.make<string>(1)
+    assert.isTrue(Repeats.isFirst(repeats, "a", "about a", 5))
+    assert.isFalse(Repeats.isFirst(repeats, "a", "about a", 7))
+    assert.isFalse(Repeats.isFirst(repeats, "b", "about b", 3))
+    assert.deepStrictEqual(Repeats.take(repeats), { repeated: [{ about: "about a", times: 7 }], others: 3 })
+  })
+
   it("keeps few apart, and counts the others together", () => {
     const repeats = Repeats.make<number>(3)
     const told = Array.from({ length: 1000 }, (_, i) => Repeats.isFirst(repeats, `key ${i}`, i))
