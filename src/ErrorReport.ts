@@ -72,6 +72,9 @@ export type ErrorReport = typeof ErrorReport.Type
  */
 export const metaKey = "dev.snowguard/error"
 
+/** A lost quota store is looked for every few seconds; one that an operator has to mend takes longer. */
+const STORE_BACK_MS = { passing: 5_000, lasting: 60_000 } as const
+
 /**
  * `now` is the wall clock in milliseconds: refusals name the moment at which the wait is over.
  *
@@ -174,12 +177,17 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         sideEffects: "none"
       }
     case "QuotaStoreError": {
-      const ms = error.retryAfterMs ?? 5_000
+      const ms = Math.max(
+        STORE_BACK_MS[error.lasting === true ? "lasting" : "passing"],
+        error.retryAfterMs ?? 0
+      )
       return {
         code: "QUOTA_STORE_UNAVAILABLE",
         message:
           `QUOTA_STORE_UNAVAILABLE: the server cannot read its quota records, so it admits nothing. ${ran(false)} ` +
-          `${wait(ms, now)} If it fails again, tell the user that an operator must act.`,
+          (error.lasting === true
+            ? `It does not mend by itself: tell the user that an operator must act, and repeat the call after that.`
+            : `${wait(ms, now)} If it fails again, tell the user that an operator must act.`),
         ...retry(ms, now),
         sideEffects: "none"
       }

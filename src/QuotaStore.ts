@@ -141,6 +141,8 @@ export class QuotaStoreError extends Schema.TaggedError<QuotaStoreError>("snowgu
     description: Schema.String,
     /** Milliseconds after which a try makes sense, where known. */
     retryAfterMs: Schema.optional(Schema.Number),
+    /** Waiting does not mend it: an operator has to. */
+    lasting: Schema.optional(Schema.Boolean),
     cause: Schema.optional(Schema.Defect)
   }
 ) {
@@ -190,6 +192,17 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
 >() {}
 
 /**
+ * @since 0.1.0
+ * @category models
+ */
+export const StoreMode = Schema.Literal("normal", "outage", "recovering", "memory")
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type StoreMode = typeof StoreMode.Type
+
+/**
  * Where quotas are counted at the moment: in the store (`normal`), locally since the store is out of reach
  * (`outage`) or is just being brought up to date (`recovering`), or in this process's memory because the
  * store could not be opened (`memory`).
@@ -198,10 +211,14 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
  * @category models
  */
 export interface Health {
-  readonly mode: "normal" | "outage" | "recovering" | "memory"
+  readonly mode: StoreMode
   /** Wall clock, milliseconds since 1970; absent while it has never been otherwise. */
   readonly since?: number | undefined
   readonly reason?: string | undefined
+  /** Calls are refused because of it: nobody has a share of what was left, or it is used up. */
+  readonly refusing?: boolean | undefined
+  /** It is not expected to come back before an operator has mended it. */
+  readonly lasting?: boolean | undefined
 }
 
 /**
