@@ -72,9 +72,6 @@ export type ErrorReport = typeof ErrorReport.Type
  */
 export const metaKey = "dev.snowguard/error"
 
-/** A lost quota store is looked for every few seconds; one that an operator has to mend takes longer. */
-const STORE_BACK_MS = { passing: 5_000, lasting: 60_000 } as const
-
 /**
  * `now` is the wall clock in milliseconds: refusals name the moment at which the wait is over.
  *
@@ -177,10 +174,8 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         sideEffects: "none"
       }
     case "QuotaStoreError": {
-      const ms = Math.max(
-        STORE_BACK_MS[error.lasting === true ? "lasting" : "passing"],
-        error.retryAfterMs ?? 0
-      )
+      // A lost store is looked for every few seconds: who comes back sooner finds nothing changed.
+      const ms = Math.max(error.lasting === true ? 60_000 : 5_000, error.retryAfterMs ?? 0)
       return {
         code: "QUOTA_STORE_UNAVAILABLE",
         message:
