@@ -7,7 +7,8 @@
  *  - used plus reserved never exceeds a limit by an admission;
  *  - `settle` and `release` are idempotent by reservation id, whichever comes first wins;
  *  - what is settled is counted in the window in which it was reserved;
- *  - windows are fixed UTC hours and days, and time never runs backwards for a key;
+ *  - windows are fixed UTC hours and days, and time does not run backwards for a key; a clock that was set back by
+ *    more than a minute may be followed, and what was used by the wrong time then counts in the current windows;
  *  - a reservation nobody finished expires: released if nothing was submitted, charged at its estimate
  *    otherwise. The first `settle` or `release` after that still corrects it;
  *  - a `settle` charges nothing that was not reserved; but that of a reservation nobody knows charges
@@ -31,6 +32,7 @@ import * as Schema from "effect/Schema"
 import * as QuotaLedger from "./core/QuotaLedger.js"
 import { make as makeLedger } from "./core/QuotaModel.js"
 import type * as QuotaWindow from "./core/QuotaWindow.js"
+import { toldOfClock } from "./internal/setBack.js"
 import * as Step from "./internal/step.js"
 
 /**
@@ -255,7 +257,13 @@ export const makeMemory = (options?: {
     // Ids of an earlier process must not be taken for our own.
     const ledger = makeLedger<QuotaName>(`${random.toString(36)}-`, options?.windows ?? "fixed", BUSY_KEYS)
     const step = <A>(f: (now: number) => A): Effect.Effect<A> =>
-      Step.make((moment) => Exit.succeed(f(moment.wall)))
+      Step.make((moment) => {
+        const answer = f(moment.wall)
+        if (ledger.setBackMs === 0) return Exit.succeed(answer)
+        const byMs = ledger.setBackMs
+        ledger.setBackMs = 0
+        return Effect.as(toldOfClock(byMs), answer)
+      })
     return QuotaStore.of({
       reserve: (charges, ttlMs) => step((now) => QuotaLedger.reserve(ledger, now, charges, ttlMs)),
       submitted: (id) => step((now) => QuotaLedger.submitted(ledger, now, id)),
