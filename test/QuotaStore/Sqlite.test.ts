@@ -335,6 +335,7 @@ describe("sqlite, in trouble", () => {
         Effect.forever(Effect.zipRight(store.reserve([charge("a", { amount: 0 })], DAY), Effect.sleep(50)))
       )
       expect(error.description).toContain("removed or replaced")
+      expect(error.lasting).toBe(true)
     })
   )
 })
