@@ -174,12 +174,15 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         sideEffects: "none"
       }
     case "QuotaStoreError": {
-      const ms = error.retryAfterMs ?? 5_000
+      // A lost store is looked for every few seconds: who comes back sooner finds nothing changed.
+      const ms = Math.max(error.lasting === true ? 60_000 : 5_000, error.retryAfterMs ?? 0)
       return {
         code: "QUOTA_STORE_UNAVAILABLE",
         message:
           `QUOTA_STORE_UNAVAILABLE: the server cannot read its quota records, so it admits nothing. ${ran(false)} ` +
-          `${wait(ms, now)} If it fails again, tell the user that an operator must act.`,
+          (error.lasting === true
+            ? `It does not mend by itself: tell the user that an operator must act, and repeat the call after that.`
+            : `${wait(ms, now)} If it fails again, tell the user that an operator must act.`),
         ...retry(ms, now),
         scope: "quota_store",
         sideEffects: "none"

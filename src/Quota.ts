@@ -259,8 +259,10 @@ export const make = (
         Effect.gen(function* () {
           const runtime = overrides.get(client)
           const now = yield* Clock.currentTimeMillis
+          const anyOf = (limitOf: (quota: QuotaName) => number | undefined) =>
+            QuotaLimits.names.some((quota) => limitOf(quota) !== undefined)
           const statusIn = (key: string, limitOf: (quota: QuotaName) => number | undefined) =>
-            Effect.map(store.usage(key), (usage) =>
+            Effect.map(anyOf(limitOf) ? store.usage(key) : Effect.succeed([]), (usage) =>
               QuotaLimits.names.flatMap((quota) => {
                 const limit = limitOf(quota)
                 const found = usage.find((entry) => entry.quota === quota) ?? unused(quota, now)

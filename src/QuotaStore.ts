@@ -7,7 +7,8 @@
  *  - used plus reserved never exceeds a limit by an admission;
  *  - `settle` and `release` are idempotent by reservation id, whichever comes first wins;
  *  - what is settled is counted in the window in which it was reserved;
- *  - windows are fixed UTC hours and days, and time never runs backwards for a key;
+ *  - windows are fixed UTC hours and days, and time does not run backwards for a key; a clock that was set back by
+ *    more than a minute may be followed, and what was used by the wrong time then counts in the current windows;
  *  - a reservation nobody finished expires: released if nothing was submitted, charged at its estimate
  *    otherwise. The first `settle` or `release` after that still corrects it;
  *  - a `settle` charges nothing that was not reserved; but that of a reservation nobody knows charges
@@ -31,6 +32,7 @@ import * as Schema from "effect/Schema"
 import * as QuotaLedger from "./core/QuotaLedger.js"
 import { make as makeLedger } from "./core/QuotaModel.js"
 import type * as QuotaWindow from "./core/QuotaWindow.js"
+import { toldOfClock } from "./internal/setBack.js"
 import * as Step from "./internal/step.js"
 
 /**
@@ -141,6 +143,8 @@ export class QuotaStoreError extends Schema.TaggedError<QuotaStoreError>("snowgu
     description: Schema.String,
     /** Milliseconds after which a try makes sense, where known. */
     retryAfterMs: Schema.optional(Schema.Number),
+    /** Waiting does not mend it: an operator has to. */
+    lasting: Schema.optional(Schema.Boolean),
     cause: Schema.optional(Schema.Defect)
   }
 ) {
@@ -190,6 +194,17 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
 >() {}
 
 /**
+ * @since 0.1.0
+ * @category models
+ */
+export const StoreMode = Schema.Literal("normal", "outage", "recovering", "memory")
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type StoreMode = typeof StoreMode.Type
+
+/**
  * Where quotas are counted at the moment: in the store (`normal`), locally since the store is out of reach
  * (`outage`) or is just being brought up to date (`recovering`), or in this process's memory because the
  * store could not be opened (`memory`).
@@ -198,10 +213,14 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
  * @category models
  */
 export interface Health {
-  readonly mode: "normal" | "outage" | "recovering" | "memory"
+  readonly mode: StoreMode
   /** Wall clock, milliseconds since 1970; absent while it has never been otherwise. */
   readonly since?: number | undefined
   readonly reason?: string | undefined
+  /** Calls are refused because of it: nobody has a share of what was left, or it is used up. */
+  readonly refusing?: boolean | undefined
+  /** It is not expected to come back before an operator has mended it. */
+  readonly lasting?: boolean | undefined
 }
 
 /**
@@ -238,7 +257,13 @@ export const makeMemory = (options?: {
     // Ids of an earlier process must not be taken for our own.
     const ledger = makeLedger<QuotaName>(`${random.toString(36)}-`, options?.windows ?? "fixed", BUSY_KEYS)
     const step = <A>(f: (now: number) => A): Effect.Effect<A> =>
-      Step.make((moment) => Exit.succeed(f(moment.wall)))
+      Step.make((moment) => {
+        const answer = f(moment.wall)
+        if (ledger.setBackMs === 0) return Exit.succeed(answer)
+        const byMs = ledger.setBackMs
+        ledger.setBackMs = 0
+        return Effect.as(toldOfClock(byMs), answer)
+      })
     return QuotaStore.of({
       reserve: (charges, ttlMs) => step((now) => QuotaLedger.reserve(ledger, now, charges, ttlMs)),
       submitted: (id) => step((now) => QuotaLedger.submitted(ledger, now, id)),

@@ -9,7 +9,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Degradation from "./Degradation.js"
 import { sentence } from "./internal/errorWords.js"
+import type { Health } from "./QuotaStore.js"
+import { StoreHealth } from "./QuotaStore.js"
 import * as WarehouseHealth from "./WarehouseHealth.js"
 
 /**
@@ -24,8 +27,26 @@ export class Readiness extends Context.Tag("snowguard/Readiness")<
   }
 >() {}
 
+/** A store that is lost and of which calls still have a share is no reason to go elsewhere. */
+const storeProblem = ({ lasting, reason, refusing }: Health): Option.Option<string> =>
+  refusing === true
+    ? Option.some(
+        "the quota store is out of reach, and calls are refused without it: " +
+          `${sentence(reason ?? "it does not answer")} ` +
+          (lasting === true ? "An operator has to mend it" : "It is tried again every few seconds")
+      )
+    : Option.none()
+
+/** Only what somebody has decided: a mode that the signals ask for may be over before anybody has gone elsewhere. */
+const pinProblem = ({ mode, signal }: Degradation.Status): Option.Option<string> =>
+  signal === "operator" && (mode === "cache-only" || mode === "emergency")
+    ? Option.some(
+        `an operator has pinned the mode ${mode}, in which every query is refused; to end it: snowguard admin ladder unpin`
+      )
+    : Option.none()
+
 /** The circuit's word goes last: while no login is tried, nothing that it counts happens. */
-const problemOf = (
+const warehouseProblem = (
   { latched }: WarehouseHealth.Status,
   { cause, phase }: CircuitBreaker.Status
 ): Option.Option<string> => {
@@ -54,18 +75,24 @@ const problemOf = (
  */
 export const make = Effect.gen(function* () {
   const breaker = yield* CircuitBreaker.CircuitBreaker
+  const degradation = yield* Degradation.Degradation
   const health = yield* WarehouseHealth.statusIfAny
-  return Readiness.of({ problem: Effect.zipWith(health, breaker.status, problemOf) })
+  const store = yield* StoreHealth
+  return Readiness.of({
+    problem: Effect.gen(function* () {
+      const ofWarehouse = warehouseProblem(yield* health, yield* breaker.status)
+      const ofStore = storeProblem(yield* store.status)
+      return Option.firstSomeOf([ofWarehouse, ofStore, pinProblem(yield* degradation.status)])
+    })
+  })
 })
 
 /**
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Readiness, never, CircuitBreaker.CircuitBreaker> = Layer.effect(
-  Readiness,
-  make
-)
+export const layer: Layer.Layer<Readiness, never, CircuitBreaker.CircuitBreaker | Degradation.Degradation> =
+  Layer.effect(Readiness, make)
 
 /**
  * Always ready.

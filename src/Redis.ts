@@ -9,7 +9,8 @@
  * ```
  *
  * Invariants
- *  - The layer builds while Redis is down: it connects in the background, and again whenever it has to.
+ *  - The layer builds while Redis is down: it connects in the background, and again whenever it has to. Who must
+ *    not start without it asks `check`.
  *  - An operation is sent once. It is answered or fails within `commandTimeoutMs` or so; once a few have
  *    failed the circuit is open and the next ones fail in microseconds.
  *  - No user, password or command is part of an error or of the log.
@@ -28,7 +29,7 @@ import type * as Scope from "effect/Scope"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Connection from "./internal/redis/connection.js"
 import * as Url from "./internal/redis/url.js"
-import { errorOf, fail, isNoScript, RedisError, troubleIn } from "./internal/redis/errors.js"
+import { errorOf, fail, isNoScript, isRefusal, RedisError, troubleIn } from "./internal/redis/errors.js"
 import { heartbeat } from "./internal/redis/heartbeat.js"
 import type { Script } from "./internal/redis/script.js"
 
@@ -82,6 +83,8 @@ export class Redis extends Context.Tag("snowguard/Redis")<
     readonly prefix: string
     /** Servers that have lately been alive on this Redis, this one included; the last number known. */
     readonly replicas: Effect.Effect<number>
+    /** Is it there, and does it let this server count? Waits a little for the first connection. */
+    readonly check: Effect.Effect<void, RedisError>
     /** The circuit in front of this connection. */
     readonly circuit: Effect.Effect<CircuitBreaker.Status>
   }
@@ -91,6 +94,8 @@ const DEFAULT_PREFIX = "snowguard:"
 const COMMAND_TIMEOUT_MS = 150
 const HEARTBEAT_MS = 5000
 const SCAN_COUNT = 1000
+/** For `check`: a Redis that starts together with this server is there by then. */
+const FIRST_CONNECTION_MS = 2000
 
 const breakerOptions: CircuitBreaker.Options = {
   name: "redis",
@@ -138,6 +143,8 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
 
     // The first connection is waited for, briefly. Later there is one, or operations fail at once.
     const first = yield* Deferred.make<void>()
+    /** Told that it never will be while nothing is changed. */
+    const refused = yield* Deferred.make<void>()
     let warm = false
     /** Why Redis does not let us in, where it has said so. */
     let trouble: string | undefined
@@ -152,6 +159,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
         // Reported by the operation that meets it; unheard, the driver would print it.
         const remember = (cause: unknown) => {
           trouble = troubleIn(cause) ?? trouble
+          if (isRefusal(cause)) Deferred.unsafeDone(refused, Effect.void)
         }
         client.on("error", remember)
         client.on("ready", ready)
@@ -169,17 +177,16 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
         )
       })
 
+    const unconnected = () =>
+      fail("Unreachable", `there is no connection to ${where}${trouble === undefined ? "" : `: ${trouble}`}`)
+
     const connected: Effect.Effect<void, RedisError> = Effect.suspend(() =>
       warm && client.status === "ready"
         ? Effect.void
         : // Whoever counts here does so where nothing can be interrupted, and a time-out has to interrupt.
           Effect.timeoutFail(Effect.interruptible(Deferred.await(first)), {
             duration: commandTimeoutMs,
-            onTimeout: () =>
-              fail(
-                "Unreachable",
-                `there is no connection to ${where}${trouble === undefined ? "" : `: ${trouble}`}`
-              )
+            onTimeout: unconnected
           })
     )
 
@@ -255,6 +262,17 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
       run(heartbeat, [`${prefix}replicas`], [id, heartbeatMs * 3]),
       (answer) => (replicas = Math.max(1, Number(answer.toString())))
     )
+    const check = Effect.zipRight(
+      Effect.raceFirst(
+        Deferred.await(first),
+        Effect.flatMap(Deferred.await(refused), () => Effect.suspend(() => unconnected()))
+      ).pipe(
+        Effect.interruptible,
+        Effect.timeoutFail({ duration: FIRST_CONNECTION_MS, onTimeout: unconnected })
+      ),
+      // Connected is not allowed: this writes, as all that counts does.
+      Effect.asVoid(beat)
+    )
     // Who leaves says so: the others' shares grow at once.
     yield* Effect.addFinalizer(() =>
       client.status === "ready" ? Effect.ignore(run(heartbeat, [`${prefix}replicas`], [id, 0])) : Effect.void
@@ -267,6 +285,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
       cluster: target.kind === "cluster",
       prefix,
       replicas: Effect.sync(() => replicas),
+      check,
       circuit: breaker.status
     })
   })

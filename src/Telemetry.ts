@@ -24,6 +24,7 @@
  * | `snowguard_warehouse_login_latched` | | 1 while no login is tried, because the last one was refused |
  * | `snowguard_cache_entries`, `snowguard_cache_bytes`, `snowguard_cache_hits` | kind | |
  * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
+ * | `snowguard_quota_store_state` | state | 1 for the one in force: `normal`, `outage`, `recovering`, `memory` |
  * | `snowguard_quota_store_outage_total` | decision | calls decided without the quota store |
  * | `snowguard_audit_lost_total` | | lines of the audit log that could not be written |
  * | `snowguard_audit_rotated_away_total`, `snowguard_audit_rotated_away_bytes_total` | | files of it that were removed because so many are kept, and their bytes |
@@ -54,6 +55,7 @@ import * as Degradation from "./Degradation.js"
 import * as ProcessMetrics from "./internal/processMetrics.js"
 import { counter, gauge, histogram, noTags } from "./internal/metricHandles.js"
 import { LoopGuard } from "./LoopGuard.js"
+import * as QuotaStore from "./QuotaStore.js"
 import { ResultCache } from "./ResultCache.js"
 import { Retry } from "./Retry.js"
 import * as WarehouseHealth from "./WarehouseHealth.js"
@@ -111,6 +113,7 @@ const storeChanges = counter(
   "snowguard_quota_store_changes_total",
   "Changes of the quota store: lost, found again, counted in memory."
 )
+const storeState = gauge("snowguard_quota_store_state", "1 for how the quota store is.")
 const storeOutage = counter(
   "snowguard_quota_store_outage_total",
   "Reservations decided while the quota store was lost."
@@ -204,7 +207,7 @@ export const recordTokenWait = (tier: string, ms: number): void => tokenWait({ t
  * @since 0.1.0
  * @category recording
  */
-export const recordStoreChange = (to: (typeof storeStates)[number]): void => storeChanges({ to })
+export const recordStoreChange = (to: QuotaStore.StoreMode): void => storeChanges({ to })
 
 /**
  * A call was decided without the quota store: out of the local share, by what was known, or not at all.
@@ -238,6 +241,8 @@ export const sample = Effect.gen(function* () {
   rateFactor({}, (yield* Effect.flatMap(AdaptiveRate.AdaptiveRate, (_) => _.status)).factor)
   const { latched } = yield* Effect.flatten(WarehouseHealth.statusIfAny)
   loginLatched({}, latched === undefined ? 0 : 1)
+  const store = yield* Effect.flatMap(QuotaStore.StoreHealth, (_) => _.status)
+  for (const state of QuotaStore.StoreMode.literals) storeState({ state }, state === store.mode ? 1 : 0)
   const cache = yield* Effect.flatMap(ResultCache, (_) => _.status)
   cacheEntries({}, cache.entries)
   cacheBytes({}, cache.bytes)

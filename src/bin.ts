@@ -82,10 +82,14 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
   }
 }
 
-const command: Effect.Effect<number, Fault> = Either.match(Cli.parse(process.argv.slice(2)), {
-  onLeft: Effect.fail,
-  onRight: run
-})
+const parsed = Cli.parse(process.argv.slice(2))
+const command: Effect.Effect<number, Fault> = Either.match(parsed, { onLeft: Effect.fail, onRight: run })
+
+/** Only a server has something else to count in. */
+const serves =
+  Either.isRight(parsed) &&
+  parsed.right._tag === "Run" &&
+  (parsed.right.command === "stdio" || parsed.right.command === "http")
 
 const program = command.pipe(
   Effect.catchTag("UsageFault", (fault) => Effect.as(write(process.stderr, fault.render()), Cli.exitCode)),
@@ -96,7 +100,9 @@ const program = command.pipe(
     Effect.as(
       write(
         process.stderr,
-        `${error.message}\nquota_store.on_unavailable = "memory" would start without it, counting in memory`
+        serves
+          ? `${error.message}\nquota_store.on_unavailable = "memory" would start without it, counting in memory`
+          : error.message
       ),
       storeExitCode
     )

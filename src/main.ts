@@ -19,13 +19,17 @@ export { keysPath, layer } from "./Server.js"
 const otlp = LazyOtlp.layer(process.env, Package)
 
 /**
- * Where it is remembered what was used.
+ * Where it is remembered what was used, for who looks at it or mends it: memory in its place would have nothing
+ * to show.
  *
  * @since 0.1.0
  * @category layers
  */
 export const quotaStore = (settings: ServerConfig.Settings) =>
-  Fleet.parts(settings, Server.stateDirectory()).quotaStore
+  Fleet.parts(
+    { ...settings, quotaStore: { ...settings.quotaStore, onUnavailable: "refuse" } },
+    Server.stateDirectory()
+  ).quotaStore
 
 /**
  * Serves one client over this process's stdin and stdout until it leaves.

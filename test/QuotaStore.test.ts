@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Effect, Logger, TestClock } from "effect"
 import * as QuotaStore from "../src/QuotaStore.js"
 import { contract } from "./QuotaStore.contract.js"
 
@@ -22,6 +22,25 @@ describe("memory", () => {
       )
       const names = ids.map((d) => (d._tag === "Granted" ? d.reservation : "refused"))
       expect(new Set(names).size).toBe(3)
+    })
+  )
+
+  it.effect("says once that the clock was set back, and which windows count since", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        lines.push(`${logLevel.label} ${String(message)}`)
+      })
+      yield* Effect.gen(function* () {
+        const store = yield* QuotaStore.makeMemory()
+        yield* TestClock.setTime(30 * 3_600_000)
+        yield* store.reserve([{ ...charge("client:a"), amount: 4 }], 1000)
+        yield* TestClock.setTime(3_600_000)
+        yield* store.reserve([charge("client:a")], 1000)
+        yield* store.reserve([charge("client:a")], 1000)
+      }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+      expect(lines).toHaveLength(1)
+      expect(lines[0]).toMatch(/^WARN the clock was set back by 104400 seconds: /)
     })
   )
 

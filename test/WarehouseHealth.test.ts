@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Option, TestClock } from "effect"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
+import * as Degradation from "../src/Degradation.js"
 import * as Readiness from "../src/Readiness.js"
 import type { Reason } from "../src/Warehouse.js"
 import { WarehouseError } from "../src/Warehouse.js"
@@ -109,7 +110,10 @@ describe("the health of the warehouse", () => {
       expect(yield* readiness.problem).toEqual(Option.none())
     }).pipe(
       Effect.provide(
-        Layer.provideMerge(Readiness.layer, Layer.merge(CircuitBreaker.layer(), WarehouseHealth.layer()))
+        Layer.provideMerge(
+          Readiness.layer,
+          Layer.mergeAll(CircuitBreaker.layer(), Degradation.layerNoop, WarehouseHealth.layer())
+        )
       ),
       Effect.provide(Logger.remove(Logger.defaultLogger))
     )
@@ -119,6 +123,10 @@ describe("the health of the warehouse", () => {
     Effect.gen(function* () {
       const { problem } = yield* Readiness.Readiness
       expect(yield* problem).toEqual(Option.none())
-    }).pipe(Effect.provide(Layer.provide(Readiness.layer, CircuitBreaker.layer())))
+    }).pipe(
+      Effect.provide(
+        Layer.provide(Readiness.layer, Layer.merge(CircuitBreaker.layer(), Degradation.layerNoop))
+      )
+    )
   )
 })

@@ -120,6 +120,7 @@ export const make = (
     })
     const watch: Watch.Watch = yield* Watch.make({
       probeMs,
+      policy,
       replicas: options.replicas ?? Effect.succeed(1),
       lost: (now, replicas) => {
         if (share.local === undefined) QuotaShare.enter(share, now, replicas)
@@ -128,7 +129,7 @@ export const make = (
     })
     yield* Effect.forkScoped(recovery.run)
 
-    const decideLocally = Local.make(watch, policy)
+    const decideLocally = Local.make(watch, policy, maxProbeMs)
 
     /** Asks the store; when that fails, or is known to, decides without it. */
     const decide = (
@@ -219,7 +220,12 @@ export const make = (
         decide("check", charges, store.check(charges), (now) => QuotaShare.check(share, now, charges)),
       usage: (key) =>
         Effect.suspend(() => {
-          const known = Effect.map(Clock.currentTimeMillis, (now) => QuotaShare.usage(share, now, key))
+          const known = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            if (QuotaShare.isKnown(share, now, key)) return Effect.succeed(QuotaShare.usage(share, now, key))
+            const { lasting, reason = "it does not answer" } = watch.health()
+            const description = `the quota store is out of reach, and what is used is not known (${reason})`
+            return Effect.fail(new QuotaStoreError({ operation: "usage", description, lasting }))
+          })
           if (!watch.isNormal()) return known
           const since = watch.epoch()
           return Effect.catchAll(bounded("usage", store.usage(key)), (error) =>

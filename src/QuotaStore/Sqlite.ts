@@ -7,8 +7,8 @@
  *  - Acknowledged means committed: `kill -9` loses nothing. A power cut can lose the last second, or
  *    nothing with `durability: "full"`.
  *  - The file says what it holds: `sqlite3 quota.db 'SELECT * FROM usage'`.
- *  - Time never runs backwards: the latest time seen is in the file. Should a clock that was far ahead
- *    have written it, delete the row `clock` of `meta` while nobody is running.
+ *  - Time does not run backwards: the latest time seen is in the file. A clock that was set back by more than a
+ *    minute is followed, which the log tells.
  *
  * It must be a local disk. Trouble with the file is a `QuotaStoreError` that says what to do, when the
  * layer is built or when a call needs the file.
@@ -19,10 +19,12 @@ import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as QuotaLedger from "../core/QuotaLedger.js"
 import type * as QuotaWindow from "../core/QuotaWindow.js"
+import { toldOfClock } from "../internal/setBack.js"
 import type { Charge, QuotaStoreError } from "../QuotaStore.js"
 import { QuotaStore } from "../QuotaStore.js"
 import * as Driver from "./sqlite/Driver.js"
@@ -150,12 +152,14 @@ export const make = (
     )
 
     const checkpoints = yield* attempt(path, () => Upkeep.makeCheckpoints(database, path))
+    const setBack = yield* Queue.unbounded<number>()
+    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(setBack), toldOfClock)))
     const transactions = yield* attempt(path, () =>
       Transactions.make({
         database,
         path,
         lockTimeoutMs,
-        pages: Pages.make(database, identity, windows),
+        pages: Pages.make(database, identity, windows, (byMs) => void setBack.unsafeOffer(byMs)),
         committed: checkpoints.committed
       })
     )

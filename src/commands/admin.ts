@@ -140,6 +140,21 @@ const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, "?")
 
 const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`
 
+/** Nothing while quotas are counted where they belong. */
+const storeLines = (store: Snapshot["quota_store"]): ReadonlyArray<string> => {
+  if (store === undefined || store.mode === "normal") return []
+  const becomes = store.refusing
+    ? "CALLS ARE REFUSED"
+    : store.mode === "memory"
+      ? "quotas are counted in this process's memory alone"
+      : "calls get this server's share of what was left"
+  const since = store.since === undefined ? "" : ` since ${store.since}`
+  return [
+    `store      ${store.mode}${since}; ${becomes}: ${plain(store.reason ?? "it does not answer")}` +
+      (store.lasting ? " (an operator has to mend it)" : "")
+  ]
+}
+
 /**
  * For people, a line each.
  *
@@ -153,7 +168,9 @@ export const asText = ({
   login,
   mode,
   pools,
+  quota_store,
   quotas,
+  quotas_unavailable,
   trouble,
   warehouse_rate
 }: Snapshot): string =>
@@ -169,11 +186,13 @@ export const asText = ({
     ...(trouble === undefined
       ? []
       : [`trouble    ${trouble.reason}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`]),
+    ...storeLines(quota_store),
     `mode       ${mode.mode}${mode.pinned ? " (pinned from here)" : ""}: ${mode.why}`,
     `warehouse  ${warehouse_rate.per_second} calls/s, ${Math.round(warehouse_rate.factor * 100)} % of full`,
     ...pools.map(
       ({ in_use, pool, queued, slots }) => `slots      ${pool}: ${in_use} of ${slots}, ${queued} wait`
     ),
+    ...(quotas_unavailable === undefined ? [] : [`quota      not known: ${plain(quotas_unavailable)}`]),
     ...quotas.map(({ limit, quota, used }) => `quota      ${quota}: ${used} of ${limit ?? "-"}`),
     `calls      ${calls.ok} answered, ${calls.refused} refused, ${calls.rejected} rejected, ${calls.failed} failed, ${calls.cancelled} cancelled`,
     ...clients.map(

@@ -24,7 +24,10 @@ export const quotaStore = {
     on_unavailable: choice({
       values: ["refuse", "memory"],
       default: "refuse",
-      about: "when the store cannot be opened: do not start, or count in memory and say so in the log"
+      about:
+        "when the store cannot be opened, or Redis is not reached within seconds of the start: end with exit code " +
+        "74, so that a supervisor tries again; or count in memory until the next start, and say so in the log. " +
+        "A store that is lost later is looked for, and `on_quota_outage` decides meanwhile"
     }),
     windows: choice({
       values: ["fixed", "rolling"],

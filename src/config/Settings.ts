@@ -33,7 +33,8 @@ export const table = {
     rate_limits: choice({
       values: ["local", "shared"],
       default: "local",
-      about: "each server has its own buckets, or all share those in the Redis of `quota_store`"
+      about:
+        "each server has its own buckets, or all share those in the Redis of `quota_store`; while that is not reached, each applies the limits by itself"
     })
   },
   sections: {

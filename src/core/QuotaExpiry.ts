@@ -9,8 +9,33 @@ import type { Account, Ledger } from "./QuotaModel.js"
 import { book } from "./QuotaModel.js"
 import * as QuotaWindow from "./QuotaWindow.js"
 
+/**
+ * A clock that steps back by less is waited for: the windows that it has seen are not left. One that steps back
+ * further was wrong before, and clients would be kept waiting for the end of windows that have not begun.
+ */
+export const SET_BACK_MS = 60_000
+
+/**
+ * Lets the ledger follow a clock that was set back. Nobody gets anything anew: what was used in windows that are
+ * in the future now counts in the current ones, and what is held is held for as long as it would have been.
+ */
+const rewind = <Quota extends string>(ledger: Ledger<Quota>, now: number): void => {
+  const byMs = ledger.last - now
+  ledger.last = now
+  ledger.setBackMs += byMs
+  for (const account of ledger.accounts.values()) {
+    account.until = Number.NEGATIVE_INFINITY
+    for (const counter of account.counters) QuotaWindow.rewind(counter, now)
+  }
+  QuotaFold.rewind(ledger.folded, now)
+  for (const reservation of ledger.open.values()) reservation.expiresAt -= byMs
+  for (const [id, until] of ledger.foreign) ledger.foreign.set(id, until - byMs)
+  ledger.nextExpiry = Number.NEGATIVE_INFINITY
+}
+
 /** Lets time pass: every step starts with it. */
 export const advance = <Quota extends string>(ledger: Ledger<Quota>, now: number): void => {
+  if (now < ledger.last - SET_BACK_MS) rewind(ledger, now)
   ledger.last = Math.max(ledger.last, now)
   if (ledger.last >= ledger.nextExpiry) {
     expire(ledger)

@@ -119,6 +119,20 @@ export const unfold = (folded: Folded, key: string): ReadonlyArray<QuotaWindow.C
   return counters
 }
 
+/**
+ * Time has gone back: what was folded later than `now` was used now.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const rewind = (folded: Folded, now: number): void => {
+  for (const row of folded.rows.values()) {
+    const block = blockOf(folded, row)
+    const offset = offsetOf(row)
+    block[offset] = Math.min(block[offset] ?? now, now)
+  }
+}
+
 /** When nothing counts any more of what is in a row. */
 const endOf = (folded: Folded, row: number): number => {
   const block = blockOf(folded, row)

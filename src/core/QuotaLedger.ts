@@ -18,7 +18,8 @@
  *  - what is charged stays in the slice in which it was reserved: settled late, it is not charged to a
  *    window that never saw the call;
  *  - the first settle or release of a reservation counts, every later one is ignored;
- *  - time never runs backwards: `now = max(last, now)`.
+ *  - time does not run backwards: `now = max(last, now)`; but a clock that was set back by more than a minute is
+ *    followed, and what was used by the wrong time counts in the windows of the right one (`QuotaExpiry`).
  *
  * A ledger is CONSUMED by every step: the step changes its maps in place and nobody may keep an older
  * one. Steps are otherwise pure (no clock, no chance, no IO). Persistent maps were measured at five

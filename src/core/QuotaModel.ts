@@ -75,7 +75,7 @@ export interface Entry<Quota extends string> {
 
 export interface Reservation<Quota extends string> {
   readonly entries: ReadonlyArray<Entry<Quota>>
-  readonly expiresAt: number
+  expiresAt: number
   status: "held" | "submitted" | "expired-free" | "expired-charged"
 }
 
@@ -100,8 +100,10 @@ export interface Ledger<Quota extends string = string> {
   /** What ids of this ledger start with. */
   readonly prefix: string
   nextId: number
-  /** The latest time seen. */
+  /** The latest time seen; an earlier one only after the clock was set back by more than a minute. */
   last: number
+  /** Milliseconds by which it was, until whoever owns the ledger has told of it. */
+  setBackMs: number
   readonly accounts: Map<string, Account<Quota>>
   /** All others of which something is known. */
   readonly folded: QuotaFold.Folded
@@ -137,6 +139,7 @@ export const make = <Quota extends string>(
     prefix,
     nextId: 0,
     last: Number.NEGATIVE_INFINITY,
+    setBackMs: 0,
     accounts,
     folded: QuotaFold.make(),
     unfolded: [],

@@ -202,6 +202,16 @@ export const reset = <Quota extends string>(
 }
 
 /**
+ * Has this process heard what is used of a key in windows that are not over? Else nothing can be said of it, not
+ * even that nothing is used.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const isKnown = <Quota extends string>(share: Share<Quota>, now: number, key: string): boolean =>
+  (share.keys.get(key) ?? []).some(({ resetAt }) => now < resetAt && resetAt < Number.POSITIVE_INFINITY)
+
+/**
  * What is used as far as this process knows.
  *
  * @since 0.1.0

@@ -122,6 +122,25 @@ export const prune = ({ buckets, window }: Counter, now: number): void => {
 }
 
 /**
+ * Time has gone back to `now`: what was used in slices that have not begun yet counts in the current one, where it
+ * would have been counted by the right time. Until they are finished, reservations stay in the slice they know.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const rewind = (counter: Counter, now: number): void => {
+  const current = sliceAt(counter.window, now)
+  let ahead = 0
+  for (const bucket of counter.buckets) {
+    if (bucket.slice <= current) continue
+    ahead += bucket.used
+    bucket.used = 0
+  }
+  counter.buckets = counter.buckets.filter(({ reserved, slice }) => slice <= current || reserved > 0)
+  if (ahead > 0) bucketOf(counter, current).used += ahead
+}
+
+/**
  * The bucket of a slice, made if need be.
  *
  * @since 0.1.0

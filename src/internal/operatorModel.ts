@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import { Mode, Signal } from "../Degradation.js"
 import { Phase } from "./circuitModel.js"
-import { QuotaName } from "../QuotaStore.js"
+import { QuotaName, StoreMode } from "../QuotaStore.js"
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
@@ -123,6 +123,18 @@ export const Snapshot = Schema.Struct({
   /** Of all clients together. */
   quotas: Schema.Array(QuotaUse),
   quotas_unavailable: optional(Schema.String),
+  /** Where they are counted. */
+  quota_store: optional(
+    Schema.Struct({
+      mode: StoreMode,
+      since: optional(Schema.String),
+      reason: optional(Schema.String),
+      /** Calls are refused because of it. */
+      refusing: Schema.Boolean,
+      /** Waiting does not mend it. */
+      lasting: Schema.Boolean
+    })
+  ),
   retries: Schema.Struct({ budget: Schema.Number, retries: Schema.Number }),
   cache: Schema.Struct({
     entries: Schema.Number,

@@ -10,8 +10,7 @@ import * as CircuitBreaker from "../CircuitBreaker.js"
 import * as Degradation from "../Degradation.js"
 import type { QuotaStatus } from "../Quota.js"
 import { Quota } from "../Quota.js"
-import type { Usage } from "../QuotaStore.js"
-import { QuotaStore } from "../QuotaStore.js"
+import * as Store from "../QuotaStore.js"
 import { RateLimiter } from "../RateLimiter.js"
 import { ResultCache } from "../ResultCache.js"
 import { Retry } from "../Retry.js"
@@ -87,10 +86,18 @@ const quotaOf = ({ limit, quota, resetAt, used }: QuotaStatus) => ({
   resets_at: iso(resetAt)
 })
 
-const usageOf = ({ quota, reserved, resetAt, used }: Usage) => ({
+const usageOf = ({ quota, reserved, resetAt, used }: Store.Usage) => ({
   quota,
   used: finite(used + reserved),
   resets_at: iso(resetAt)
+})
+
+const storeOf = ({ lasting = false, mode, reason, refusing = false, since }: Store.Health) => ({
+  mode,
+  ...(since === undefined ? {} : { since: iso(since) }),
+  ...(reason === undefined ? {} : { reason }),
+  refusing,
+  lasting
 })
 
 type Globals = Pick<Snapshot, "quotas" | "quotas_unavailable">
@@ -112,7 +119,8 @@ export const make = Effect.gen(function* () {
   const adaptive = yield* AdaptiveRate
   const limiter = yield* RateLimiter
   const quota = yield* Quota
-  const store = yield* QuotaStore
+  const store = yield* Store.QuotaStore
+  const storeHealth = yield* Store.StoreHealth
   const retry = yield* Retry
   const cache = yield* ResultCache
   const health: Effect.Effect<Health> = Option.match(
@@ -178,6 +186,7 @@ export const make = Effect.gen(function* () {
       },
       rate_limits: yield* rateLimits,
       ...(yield* globals),
+      quota_store: storeOf(yield* storeHealth.status),
       retries: { budget: thousandths(budget), retries },
       cache: { entries, bytes, fresh_hits: freshHits, stale_hits: staleHits },
       calls: { ...totals.counts, bytes: totals.bytes }
@@ -197,6 +206,12 @@ export const make = Effect.gen(function* () {
             const others = usage.filter((one) => !known.some((other) => other.quota === one.quota))
             return [...known.map(quotaOf), ...others.map(usageOf)]
           }
+        ).pipe(
+          // Of one that was not heard of before the store was lost nothing is known; of others it is.
+          Effect.catchIf(
+            ({ operation }) => operation === "usage",
+            () => Effect.succeed([])
+          )
         )
       )
     ).pipe(Effect.orElseSucceed(() => seen.map(() => [])))

@@ -13,9 +13,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { join } from "node:path"
+import { sentence } from "../internal/errorWords.js"
 import { GLOBAL } from "../internal/quotaLimits.js"
 import * as QuotaStore from "../QuotaStore.js"
 import * as Opened from "../QuotaStore/Opened.js"
+import { errorIn } from "../QuotaStore/redis/errors.js"
 import * as RateLimiter from "../RateLimiter.js"
 import type { Redis, RedisError } from "../Redis.js"
 import * as ServerConfig from "../ServerConfig.js"
@@ -81,13 +83,41 @@ const connection = ({
         Layer.catchAll((error: RedisError) => Layer.fail(fault("quota_store.redis_url", error.description)))
       )
 
+/** One that is not there when a server starts is one that cannot be opened; one that is lost later is looked for. */
+const present = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const { Redis } = yield* Effect.promise(() => import("../Redis.js"))
+      const { check } = yield* Redis
+      return yield* Effect.as(Effect.mapError(check, errorIn("open")), layer)
+    })
+  )
+
+/** Rate limits keep no books: a server starts without the others' buckets, and says so. */
+const toldWhenAlone = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const { Redis } = yield* Effect.promise(() => import("../Redis.js"))
+    const { check } = yield* Redis
+    const tell = ({ description }: RedisError) =>
+      Effect.logWarning(
+        `the rate limits are not shared: ${sentence(description)} Until Redis answers, this server applies them by itself`
+      )
+    yield* Effect.forkScoped(Effect.catchAll(check, tell))
+  })
+)
+
 const inRedis = (settings: Settings): Layer.Layer<Stores, QuotaStore.QuotaStoreError, Redis> =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const { Redis } = yield* Effect.promise(() => import("../Redis.js"))
       const { replicas } = yield* Redis
       const { onUnavailable, windows } = settings.quotaStore
-      return Opened.layer(redisStore(settings), { onUnavailable, windows, replicas, timeoutMs: BOUNDED })
+      return Opened.layer(present(redisStore(settings)), {
+        onUnavailable,
+        windows,
+        replicas,
+        timeoutMs: BOUNDED
+      })
     })
   )
 
@@ -123,7 +153,7 @@ export const parts = (settings: Settings, directory: string) => {
       : Layer.provide(
           load(
             () => import("../RateLimiter/Redis.js"),
-            (adapter) => Layer.orDie(adapter.layer(options))
+            (adapter) => Layer.merge(Layer.orDie(adapter.layer(options)), toldWhenAlone)
           ),
           shared
         )

@@ -18,7 +18,7 @@ import * as Fields from "../internal/toolSchemas.js"
 import { CurrentPrincipal } from "../Principal.js"
 import { Quota } from "../Quota.js"
 import type { Health } from "../QuotaStore.js"
-import { StoreHealth } from "../QuotaStore.js"
+import { StoreHealth, StoreMode } from "../QuotaStore.js"
 import * as RateLimiter from "../RateLimiter.js"
 import * as Tool from "../Tool.js"
 
@@ -53,7 +53,7 @@ const output = Schema.Struct({
   ),
   quota_store: Schema.optional(
     Schema.Struct({
-      mode: Schema.Literal("normal", "outage", "recovering", "memory").annotations({
+      mode: StoreMode.annotations({
         description: "outage: out of reach; a share of what was left may be used."
       }),
       since: Schema.optional(Schema.String),

@@ -82,13 +82,18 @@ describe("while the store is out of reach", () => {
       yield* spend(store, 1)
       control.state = "down"
       const error = yield* Effect.flip(store.reserve([charge(1, { onOutage: "closed" })], DAY))
-      expect(error).toMatchObject({ _tag: "QuotaStoreError", operation: "reserve", retryAfterMs: 100 })
+      expect(error).toMatchObject({ _tag: "QuotaStoreError", operation: "reserve", retryAfterMs: 5000 })
       expect(error.description).toContain("the cable is cut")
       const { calls } = control
       yield* Effect.flip(store.reserve([charge(1, { onOutage: undefined })], DAY))
       yield* Effect.flip(store.check([charge(1), charge(1, { key: "global", onOutage: "closed" })]))
       expect(control.calls).toBe(calls)
-      expect(yield* health.status).toEqual({ mode: "outage", since: 0, reason: "the cable is cut" })
+      expect(yield* health.status).toEqual({
+        mode: "outage",
+        since: 0,
+        reason: "the cable is cut",
+        refusing: true
+      })
     }).pipe(Effect.provide(quiet))
   )
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { DatabaseSync } from "@photostructure/sqlite"
-import { Effect, Either, Exit, Fiber, Layer, Option, Scope, TestClock } from "effect"
+import { Effect, Either, Exit, Fiber, Layer, Logger, Option, Scope, TestClock } from "effect"
 import { build } from "esbuild"
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
@@ -102,6 +102,44 @@ describe("sqlite", () => {
       })
       // Nothing tells of this key how late it was.
       expect(yield* store.reserve([charge("b")], DAY)).toMatchObject({ usage: [{ resetAt: 2 * hour }] })
+    })
+  )
+
+  it.scoped("follows a clock that is set right again, for all processes on the file, and says so once", () =>
+    Effect.gen(function* () {
+      const path = yield* temporaryPath
+      const lines: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        lines.push(`${logLevel.label} ${String(message)}`)
+      })
+      yield* Effect.gen(function* () {
+        const now = Date.UTC(2031, 4, 5, 10, 30)
+        const hour = 3_600_000
+        yield* TestClock.setTime(now + 26 * hour)
+        const one = yield* Sqlite.make({ path })
+        const two = yield* Sqlite.make({ path })
+        yield* two.settle(reserved(yield* two.reserve([charge("b")], DAY)), [])
+        yield* one.settle(reserved(yield* one.reserve([charge("a", { amount: 8 })], DAY)), [])
+        const held = reserved(yield* one.reserve([charge("a", { amount: 2 })], 60_000))
+        yield* TestClock.setTime(now)
+        for (const store of [one, two]) {
+          expect(yield* store.reserve([charge("a")], DAY)).toMatchObject({
+            _tag: "Refused",
+            used: 8,
+            reserved: 2,
+            resetAt: now + hour / 2
+          })
+          expect(yield* store.usage("b")).toMatchObject([{ used: 1, resetAt: now + hour / 2 }])
+        }
+        yield* two.settle(held, [{ key: "a", quota: "requests_per_hour", amount: 1 }])
+        expect(yield* one.reserve([charge("a")], DAY)).toMatchObject({ _tag: "Granted" })
+        yield* TestClock.setTime(now + hour / 2)
+        expect(yield* two.reserve([charge("a", { amount: 9 })], DAY)).toMatchObject({ _tag: "Granted" })
+      }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+      expect(lines).toEqual([
+        "WARN the clock was set back by 93600 seconds: what was used of quotas in windows that have not begun yet " +
+          "counts in the current ones"
+      ])
     })
   )
 
@@ -297,6 +335,7 @@ describe("sqlite, in trouble", () => {
         Effect.forever(Effect.zipRight(store.reserve([charge("a", { amount: 0 })], DAY), Effect.sleep(50)))
       )
       expect(error.description).toContain("removed or replaced")
+      expect(error.lasting).toBe(true)
     })
   )
 })

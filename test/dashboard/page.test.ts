@@ -43,4 +43,41 @@ describe("the status page", () => {
     }
     assert.include(Page.html, 'aria-live="polite"')
   })
+
+  it("says first that the quota store is lost, and what becomes of calls", async () => {
+    type Told = readonly [mood: string, words: string]
+    const Headline: {
+      readonly headline: (snapshot: object) => {
+        readonly mood: string
+        readonly words: string
+        readonly served: string
+      }
+      readonly concerns: (snapshot: object) => ReadonlyArray<Told>
+    } = await import(new URL("../../src/dashboard/client/headline.ts", import.meta.url).href)
+    const snapshot = (quota_store: object) => ({
+      circuit: { phase: "closed", calls: 0, failures: 0 },
+      mode: { mode: "normal" },
+      pools: [],
+      quotas: [],
+      quotas_unavailable: "the same again",
+      quota_store,
+      rate_limits: [],
+      warehouse_rate: { factor: 1 }
+    })
+    const lost = snapshot({ mode: "outage", reason: "the file is damaged", refusing: true, lasting: true })
+    assert.deepStrictEqual(Headline.headline(lost), {
+      mood: "bad",
+      words: "The quota store is out of reach",
+      served: "Calls are refused: what is used cannot be counted."
+    })
+    assert.deepStrictEqual(Headline.concerns(lost), [
+      ["bad", "The quota store is out of reach: the file is damaged (an operator has to mend it)"]
+    ])
+    const memory = snapshot({ mode: "memory", reason: "no disk", refusing: false, lasting: false })
+    assert.strictEqual(Headline.headline(memory).mood, "good")
+    assert.deepStrictEqual(Headline.concerns(memory), [
+      ["warn", "Quotas are counted in this process's memory alone: no disk"]
+    ])
+    assert.lengthOf(Headline.concerns(snapshot({ mode: "normal", refusing: false, lasting: false })), 1)
+  })
 })

@@ -23,20 +23,24 @@ export type Decide = (
 ) => Effect.Effect<Decision, QuotaStoreError>
 
 /**
- * `policy` is that of charges that do not say.
+ * `policy` is that of charges that do not say; `probeMs` the longest time between two probes, before which
+ * it makes no sense to come back.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (watch: Watch, policy: OutagePolicy): Decide => {
+export const make = (watch: Watch, policy: OutagePolicy, probeMs: number): Decide => {
   const refused = (operation: string, why: string, now: number) =>
     Effect.suspend(() => {
       Telemetry.recordStoreOutage("closed")
+      watch.decided(now, false)
+      const { lasting, reason } = watch.health()
       return Effect.fail(
         new QuotaStoreError({
           operation,
-          description: `${why} (${watch.health().reason ?? "the store does not answer"})`,
-          retryAfterMs: Math.max(1, watch.nextProbeAt - now)
+          description: `${why} (${reason ?? "the store does not answer"})`,
+          retryAfterMs: Math.max(probeMs, watch.nextProbeAt - now),
+          ...(lasting === true ? { lasting } : {})
         })
       )
     })
@@ -59,6 +63,7 @@ export const make = (watch: Watch, policy: OutagePolicy): Decide => {
           now
         )
       }
+      if (outcome._tag === "Granted") watch.decided(now, true)
       Telemetry.recordStoreOutage(outcome._tag === "Granted" ? "admitted" : "exceeded")
       return Effect.succeed(outcome)
     })

@@ -9,7 +9,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Health, QuotaStoreError } from "../../QuotaStore.js"
+import type { Health, OutagePolicy, QuotaStoreError } from "../../QuotaStore.js"
 import * as Telemetry from "../../Telemetry.js"
 
 export interface Watch {
@@ -23,9 +23,14 @@ export interface Watch {
   readonly lose: (epoch: number, error: QuotaStoreError) => Effect.Effect<void>
   readonly recovering: Effect.Effect<void>
   readonly recovered: Effect.Effect<void>
+  /** A call was admitted without the store, or refused. */
+  readonly decided: (now: number, admitted: boolean) => void
   /** Recovering has failed. */
   readonly failed: (error: QuotaStoreError) => Effect.Effect<void>
 }
+
+/** Some calls of a share are refused while others are admitted: refusing is when none has been for so long. */
+const REFUSING_MS = 10_000
 
 /** The number of replicas must not keep anybody waiting. */
 const PATIENCE = Duration.millis(100)
@@ -33,6 +38,8 @@ const PATIENCE = Duration.millis(100)
 export const make = (options: {
   readonly probeMs: number
   readonly replicas: Effect.Effect<number>
+  /** What is expected to become of calls before one has come. */
+  readonly policy: OutagePolicy
   /** The store was there, and is not any more; `wake` its recovery. */
   readonly lost: (now: number, replicas: number) => void
   readonly wake: Effect.Effect<void>
@@ -41,12 +48,25 @@ export const make = (options: {
     let health: Health = { mode: "normal" }
     let epoch = 0
     let replicas = 1
+    let admittedAt: number | undefined
+    let refusedAt: number | undefined
     const isNormal = (): boolean => health.mode === "normal"
 
-    const change = (mode: Health["mode"], reason: string | undefined) =>
+    const isRefusing = (): boolean =>
+      refusedAt === undefined
+        ? admittedAt === undefined && options.policy === "closed"
+        : admittedAt === undefined || refusedAt - admittedAt > REFUSING_MS
+
+    const change = (
+      mode: Health["mode"],
+      why: Pick<QuotaStoreError, "description" | "lasting"> | undefined
+    ) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         epoch += 1
-        health = { mode, since: mode === "recovering" ? health.since : now, reason }
+        if (isNormal()) admittedAt = refusedAt = undefined
+        const since = mode === "recovering" ? health.since : now
+        const reason = why?.description
+        health = { mode, since, reason, ...(why?.lasting === true ? { lasting: true } : {}) }
         Telemetry.recordStoreChange(mode)
         return mode === "normal"
           ? Effect.logInfo("the quota store is back; what was admitted meanwhile has been charged to it")
@@ -74,23 +94,27 @@ export const make = (options: {
                 if (since !== epoch || !isNormal()) return Effect.void
                 options.lost(now, replicas)
                 watch.nextProbeAt = now + options.probeMs
-                return Effect.zipRight(change("outage", error.description), options.wake)
+                return Effect.zipRight(change("outage", error), options.wake)
               })
             )
           )
 
     const watch: Watch = {
-      health: () => health,
+      health: () => (isNormal() ? health : { ...health, refusing: isRefusing() }),
       isNormal,
       epoch: () => epoch,
       nextProbeAt: 0,
       lose,
-      recovering: Effect.suspend(() => change("recovering", health.reason)),
+      recovering: Effect.suspend(() =>
+        change("recovering", { description: health.reason ?? "it did not answer", lasting: undefined })
+      ),
+      decided: (now, admitted) => {
+        if (admitted) admittedAt = now
+        else refusedAt = now
+      },
       recovered: Effect.suspend(() => change("normal", undefined)),
       failed: (error) =>
-        Effect.suspend(() =>
-          health.mode === "recovering" ? change("outage", error.description) : lose(epoch, error)
-        )
+        Effect.suspend(() => (health.mode === "recovering" ? change("outage", error) : lose(epoch, error)))
     }
     return watch
   })

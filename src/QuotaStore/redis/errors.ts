@@ -12,9 +12,12 @@ const described: ReadonlyArray<readonly [said: string, description: string]> = [
 /** What the store's caller is told, and which operation it was. */
 export const errorIn =
   (operation: string) =>
-  ({ description, retryAfterMs }: RedisError): QuotaStoreError =>
-    new QuotaStoreError({
+  ({ description, retryAfterMs }: RedisError): QuotaStoreError => {
+    const known = described.find(([said]) => description.includes(said))
+    return new QuotaStoreError({
       operation,
-      description: described.find(([said]) => description.includes(said))?.[1] ?? description,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs })
+      description: known?.[1] ?? description,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(known === undefined ? {} : { lasting: true })
     })
+  }

@@ -7,16 +7,19 @@
  *  - a page lives inside one transaction, and nothing of it is used after;
  *  - what a step may touch is loaded before the step: the keys it charges, the reservation it finishes,
  *    and every reservation that is due;
- *  - `now` is never less than the latest time that any process has stored.
+ *  - `now` is never less than the latest time that any process has stored; but a clock that was set back by more
+ *    than a minute is followed by the next transaction that writes (`rewind.ts`).
  *
  * @since 0.1.0
  */
 import type { Ledger, Reservation } from "../../core/QuotaModel.js"
+import { SET_BACK_MS } from "../../core/QuotaExpiry.js"
 import * as QuotaModel from "../../core/QuotaModel.js"
 import * as QuotaWindow from "../../core/QuotaWindow.js"
 import { QuotaName } from "../../QuotaStore.js"
 import type { Database } from "./Driver.js"
 import { prepare, rowOf } from "./Driver.js"
+import { rewind } from "./rewind.js"
 import type { Identity } from "./schema.js"
 
 export interface Page {
@@ -61,7 +64,9 @@ const safe = (millis: number): number => Math.min(Math.ceil(millis), Number.MAX_
 export const make = (
   database: Database,
   { firstId, prefix }: Identity,
-  mode: QuotaWindow.Mode
+  mode: QuotaWindow.Mode,
+  /** The clock was set back by so many milliseconds. */
+  setBack: (byMs: number) => void = () => {}
 ): ((clock: number, writes: boolean) => Page) => {
   const sql = {
     clock: prepare(database, "SELECT value FROM meta WHERE name = 'clock'"),
@@ -116,6 +121,13 @@ export const make = (
 
   return (clock, writes) => {
     let stored = Number(rowOf(sql.clock.get())?.[0] ?? 0)
+    // Of what this process remembers, somebody else may have cleared the file already.
+    if (writes && clock < last - SET_BACK_MS) last = clock
+    if (writes && clock < stored - SET_BACK_MS) {
+      rewind(database, mode, clock, stored - clock)
+      setBack(stored - clock)
+      stored = clock
+    }
     last = Math.max(last, clock, stored)
     const now = last
     const ledger = QuotaModel.make<QuotaName>(prefix, mode)

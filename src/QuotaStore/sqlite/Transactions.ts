@@ -17,6 +17,7 @@
  *
  * @since 0.1.0
  */
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { monotonicMillis } from "../../internal/monotonic.js"
@@ -106,6 +107,7 @@ export const make = (options: {
   const rollback = database.prepare("ROLLBACK")
 
   const queue: Array<Job> = []
+  let clock: Clock.Clock | undefined = undefined
   let wake: (() => void) | undefined = undefined
   let broken: QuotaStoreError | undefined = undefined
 
@@ -126,7 +128,9 @@ export const make = (options: {
     const writes = jobs.some((job) => job.writes)
     try {
       ;(writes ? beginImmediate : begin).run()
-      const now = jobs.reduce((latest, job) => Math.max(latest, job.now), Number.NEGATIVE_INFINITY)
+      // As of now too: jobs that have waited, in a process that was stopped say, are no clock that was set back.
+      const latest = clock?.unsafeCurrentTimeMillis() ?? Number.NEGATIVE_INFINITY
+      const now = jobs.reduce((latest, job) => Math.max(latest, job.now), latest)
       const page = pages(now, writes)
       for (const job of jobs) job.run(page)
       page.save()
@@ -169,8 +173,9 @@ export const make = (options: {
 
   return {
     submit: <A>(operation: string, writes: boolean, step: (page: Page) => A) =>
-      Effect.clockWith((clock) =>
+      Effect.clockWith((current) =>
         Effect.async<A, QuotaStoreError>((resume) => {
+          clock = current
           if (broken !== undefined) {
             resume(Effect.fail(broken))
             return
@@ -179,7 +184,7 @@ export const make = (options: {
           const job: Job = {
             operation,
             writes,
-            now: clock.unsafeCurrentTimeMillis(),
+            now: current.unsafeCurrentTimeMillis(),
             run: (page) => {
               answer = Effect.succeed(step(page))
             },

@@ -26,6 +26,9 @@ const advice: { readonly [code: number]: (path: string) => string } = {
   26: (path) => `${path} is not a SQLite database; move it away, or choose another state directory`
 }
 
+/** What waiting never mends: the file, or the right to it, has to be put in order. */
+const lasting: ReadonlySet<number> = new Set([3, 8, 11, 14, NO_DIRECTORY, 26])
+
 /** Errors of the file system come without a code of SQLite's. */
 const system: { readonly [code: string]: number } = {
   EACCES: 3,
@@ -79,7 +82,12 @@ const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.me
 export const fromCause = (operation: string, path: string, cause: unknown): QuotaStoreError =>
   cause instanceof QuotaStoreError
     ? cause
-    : failed(operation, advice[codeOf(cause)]?.(path) ?? `${path}: ${messageOf(cause)}`, cause)
+    : new QuotaStoreError({
+        operation,
+        description: advice[codeOf(cause)]?.(path) ?? `${path}: ${messageOf(cause)}`,
+        ...(lasting.has(codeOf(cause)) ? { lasting: true } : {}),
+        cause
+      })
 
 /** For what may fail without harm, and is done again later. */
 export const ignore = (f: () => void): void => {

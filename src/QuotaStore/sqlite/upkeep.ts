@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { QuotaStoreError } from "../../QuotaStore.js"
 import type { Database } from "./Driver.js"
 import { prepare, rowOf } from "./Driver.js"
 import * as Errors from "./errors.js"
@@ -80,10 +81,11 @@ export const background = (options: {
     if (!checkpoints.isDirty()) return Effect.void
     if (Files.identity(path) !== file) {
       transactions.fail(
-        Errors.failed(
-          "watch",
-          `${path} has been removed or replaced while this server was using it; restart the server`
-        )
+        new QuotaStoreError({
+          operation: "watch",
+          description: `${path} has been removed or replaced while this server was using it; restart the server`,
+          lasting: true
+        })
       )
       return Effect.void
     }

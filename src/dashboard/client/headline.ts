@@ -36,7 +36,8 @@ const ofPhase: { readonly [P in Phase]: string } = {
   disabled: "The circuit breaker is switched off"
 }
 
-const served = ({ circuit, mode }: Snapshot): string => {
+const served = ({ circuit, mode, quota_store }: Snapshot): string => {
+  if (quota_store?.refusing === true) return "Calls are refused: what is used cannot be counted."
   switch (mode.mode) {
     case "normal":
       return circuit.phase === "open" || circuit.phase === "forced-open"
@@ -57,6 +58,9 @@ export const headline = (snapshot: Snapshot): Headline => {
   const [circuitMood] = phases[circuit.phase]
   const [modeMood, modeWords] = modes[mode.mode]
   const more = served(snapshot)
+  if (snapshot.quota_store?.refusing === true && circuitMood !== "bad") {
+    return { mood: "bad", words: "The quota store is out of reach", served: more }
+  }
   if (circuitMood === "good" && modeMood === "good") {
     return { mood: "good", words: "Serving normally", served: more }
   }
@@ -104,14 +108,25 @@ const quotaConcerns = ({ at, clients = [], quotas }: Snapshot): ReadonlyArray<Co
   })
 ]
 
+const storeConcern = (store: Snapshot["quota_store"]): ReadonlyArray<Concern> => {
+  if (store === undefined || store.mode === "normal") return []
+  const { lasting, mode, reason = "it does not answer", refusing } = store
+  const where =
+    mode === "memory"
+      ? "Quotas are counted in this process's memory alone"
+      : "The quota store is out of reach"
+  return [[refusing ? "bad" : "warn", `${where}: ${reason}${lasting ? " (an operator has to mend it)" : ""}`]]
+}
+
 /** Concerns that are listed; the cards have them all. */
 const LISTED = 6
 
 /** The worst first. */
 export const concerns = (snapshot: Snapshot): ReadonlyArray<Concern> => {
-  const { circuit, pools, quotas_unavailable, rate_limits, warehouse_rate } = snapshot
+  const { circuit, pools, quota_store, quotas_unavailable, rate_limits, warehouse_rate } = snapshot
   const found: ReadonlyArray<Concern> = [
-    ...(quotas_unavailable === undefined
+    ...storeConcern(quota_store),
+    ...(quotas_unavailable === undefined || (quota_store !== undefined && quota_store.mode !== "normal")
       ? []
       : [["bad", `Quotas are not known: ${quotas_unavailable}`] as const]),
     ...pools.flatMap(({ in_use, pool, queued, slots }): ReadonlyArray<Concern> => {

@@ -102,7 +102,13 @@ export const warm = async (client: Client): Promise<void> => {
 }
 
 /** Loses what is wrong with a command, which could be its password, and keeps what was said about it. */
-export const sanitized = (cause: unknown): { readonly name: string; readonly message: string } =>
+export const sanitized = (
+  cause: unknown
+): { readonly name: string; readonly message: string; readonly code?: string | undefined } =>
   cause instanceof Error
-    ? { name: cause.name, message: cause.message }
+    ? {
+        name: cause.name,
+        message: cause.message,
+        code: "code" in cause && typeof cause.code === "string" ? cause.code : undefined
+      }
     : { name: "Error", message: "unknown" }

@@ -63,10 +63,28 @@ const advised = (message: string): string | undefined => {
   return known && `${known[1]} (${message})`
 }
 
-/** What Redis answered to a connection that it did not accept; undefined when it did not say. */
+/** Of the system and of TLS; through a sentinel they come as a part of its message. */
+const obstacles: ReadonlyArray<readonly [RegExp, string]> = [
+  [/ECONNREFUSED/, "the connection was refused, nothing listens there"],
+  [/ENOTFOUND|EAI_AGAIN/, "its host name is not known (DNS)"],
+  [/EHOSTUNREACH|ENETUNREACH/, "there is no way to the host"],
+  [/ETIMEDOUT/, "the host does not answer, or not as the URL says: TLS with rediss://, none with redis://"],
+  [/ECONNRESET|EPIPE/, "the other side closed the connection; does it want TLS (rediss://)?"],
+  [/TLS|SSL|CERT|SELF_SIGNED|UNABLE_TO_|ERR_OSSL/, "TLS failed"]
+]
+
+/** Why there is no connection, as far as Redis or the system have said; undefined when they have not. */
 export const troubleIn = (cause: unknown): string | undefined => {
+  const { code, message, name } = Connection.sanitized(cause)
+  if (name === "ReplyError") return advised(message) ?? message
+  const known = obstacles.find(([pattern]) => pattern.test(code ?? message))
+  return known && (known[1] === "TLS failed" ? `${known[1]} (${code ?? message})` : known[1])
+}
+
+/** Redis will say the same again while the user, its password and its rights stay as they are. */
+export const isRefusal = (cause: unknown): boolean => {
   const { message, name } = Connection.sanitized(cause)
-  return name === "ReplyError" ? (advised(message) ?? message) : undefined
+  return name === "ReplyError" && /^(NOAUTH|WRONGPASS|NOPERM|ERR invalid password|ERR AUTH)/.test(message)
 }
 
 /** What the driver threw; `where` are the hosts. */
