@@ -288,7 +288,7 @@ export const make = (options: Options) =>
         yield* Effect.promise(() => server.connect(transport))
         return { abandon: runner.interruptAll }
       })
-    return McpServer.of({ connect, tools: new Set(codecs.keys()) })
+    return McpServer.of({ connect, tools: new Set(toolbox.tools.map(({ name }) => name)) })
   })
 
 /**
