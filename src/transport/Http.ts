@@ -21,11 +21,12 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import { monotonicMillis } from "../internal/monotonic.js"
-import type { McpServer } from "../McpServer.js"
+import { McpServer } from "../McpServer.js"
 import type { Operator } from "../Operator.js"
 import type { Readiness } from "../Readiness.js"
 import type { AuthMisconfigured } from "./Auth.js"
 import * as Auth from "./Auth.js"
+import * as Draining from "./Draining.js"
 import * as AdminRoutes from "./http/AdminRoutes.js"
 import * as Body from "./http/Body.js"
 import * as Edge from "./http/Edge.js"
@@ -143,6 +144,7 @@ export const listen = (
     let isDraining = false
     const draining = yield* Deferred.make<void>()
     const http = listener(options)
+    const { calls: tally } = yield* McpServer
     const server = yield* NodeHttpServer.make(() => http, { host: options.host, port: options.port })
     const streams = Streams.make()
     yield* Effect.forkScoped(streams.keepAlive)
@@ -216,7 +218,8 @@ export const listen = (
         isDraining = true
         // Who only watches has nothing to wait for.
         yield* Deferred.succeed(draining, undefined)
-        yield* Scope.close(calls, Exit.void)
+        const open = { sessions: yield* sessions.size }
+        yield* Draining.logged(tally, open)(Scope.close(calls, Exit.void))
         const left = began + options.stopMs - (yield* monotonicMillis)
         yield* streams.flushed(Math.max(FLUSH_MS, left))
         http.close()

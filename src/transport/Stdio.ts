@@ -14,11 +14,12 @@ import { serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js"
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { Readable, Writable } from "node:stream"
 import { consoleToStderr } from "../internal/consoleToStderr.js"
 import { McpServer } from "../McpServer.js"
 import type { Principal } from "../Principal.js"
+import * as Draining from "./Draining.js"
 import * as Observed from "./Observed.js"
 
 /**
@@ -110,7 +111,13 @@ export const serve = ({
 
     const transport = new Transport(stdin, stdout)
     const observed = yield* Observed.make(transport, { via: "pipe", tools: server.tools })
-    const connection = yield* server.connect(observed, principal)
+    const { calls } = server
+    const serving = yield* Effect.acquireRelease(Scope.make(), (serving, exit) => {
+      const close = Scope.close(serving, exit)
+      // A client that leaves with nothing in flight is not worth a word.
+      return (calls?.inFlight ?? 0) === 0 ? close : Draining.logged(calls)(close)
+    })
+    const connection = yield* Scope.extend(server.connect(observed, principal), serving)
     const sdkClosed = transport.onclose
     // The SDK closes by itself after a line that is too long; a server without input has to end.
     transport.onclose = () => {
