@@ -1,18 +1,19 @@
 /** A report as the result of a call, and back. */
-import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
 import * as Schema from "effect/Schema"
 import * as ErrorReport from "../ErrorReport.js"
 import { ran, retry, wait } from "./errorWords.js"
 
-export const errorResult = (report: ErrorReport.ErrorReport): CallToolResult => ({
+export const errorResult = (report: ErrorReport.ErrorReport) => ({
   isError: true,
-  content: [{ type: "text", text: report.message }],
+  content: [{ type: "text" as const, text: report.message }],
   _meta: { [ErrorReport.metaKey]: report }
 })
 
 const isReport = Schema.is(ErrorReport.ErrorReport)
 
-export const reportOf = (result: CallToolResult): ErrorReport.ErrorReport | undefined => {
+export const reportOf = (result: {
+  readonly _meta?: { readonly [key: string]: unknown } | undefined
+}): ErrorReport.ErrorReport | undefined => {
   const report = result._meta?.[ErrorReport.metaKey]
   return isReport(report) ? report : undefined
 }
