@@ -30,6 +30,7 @@ import * as Draining from "./Draining.js"
 import * as AdminRoutes from "./http/AdminRoutes.js"
 import * as Body from "./http/Body.js"
 import * as Edge from "./http/Edge.js"
+import * as EdgeLog from "./http/EdgeLog.js"
 import * as McpRoute from "./http/McpRoute.js"
 import * as Observed from "./http/Observed.js"
 import * as OperatorRoutes from "./http/OperatorRoutes.js"
@@ -161,13 +162,17 @@ export const listen = (
     const edge = Observed.edge(
       yield* Edge.make({ ...options, failures: options.failedLogins, requests: options.clientRequests })
     )
+    const log = yield* EdgeLog.make
     const mcp = McpRoute.make({
       edge,
+      log,
       sessions,
       streams,
       readBody: Body.make({
         maxBytes: options.maxBodyBytes,
         maxConcurrent: options.maxConcurrentBodies,
+        // Where nobody is asked who he is, there is nobody to leave room for.
+        maxEach: mode === "none" ? options.maxConcurrentBodies : Body.shareOf(options.maxConcurrentBodies),
         timeoutMs: options.requestTimeoutMs
       }),
       isDraining: () => isDraining,
