@@ -37,6 +37,7 @@ import * as OperatorRoutes from "./http/OperatorRoutes.js"
 import * as Sessions from "./http/Sessions.js"
 import * as StatusRoutes from "./http/StatusRoutes.js"
 import * as Streams from "./http/Streams.js"
+import * as Unread from "./http/Unread.js"
 
 /**
  * @since 0.1.0
@@ -73,6 +74,10 @@ export interface Options {
   readonly status: boolean
   /** Milliseconds, from being told to stop, in which answers must have reached who reads them. */
   readonly stopMs: number
+  /** Milliseconds after which an answer is dropped of which its client takes nothing. */
+  readonly stallMs?: number | undefined
+  /** Bytes of all answers together that wait for their clients to read them. */
+  readonly maxUnreadBytes?: number | undefined
 }
 
 /**
@@ -81,7 +86,7 @@ export interface Options {
  * @since 0.1.0
  * @category constants
  */
-export const defaults: Options = {
+export const defaults: Options & { readonly stallMs: number; readonly maxUnreadBytes: number } = {
   host: "127.0.0.1",
   port: 8787,
   allowedHosts: [],
@@ -99,7 +104,9 @@ export const defaults: Options = {
   cancelOnDisconnect: true,
   metrics: "protected",
   status: true,
-  stopMs: 5_000
+  stopMs: 5_000,
+  stallMs: 30_000,
+  maxUnreadBytes: 128 * 1024 ** 2
 }
 
 /** Bytes of a request's headers: a token is some kilobytes. */
@@ -163,11 +170,15 @@ export const listen = (
       yield* Edge.make({ ...options, failures: options.failedLogins, requests: options.clientRequests })
     )
     const log = yield* EdgeLog.make
+    const { maxUnreadBytes = defaults.maxUnreadBytes, stallMs = defaults.stallMs } = options
+    const unread = yield* Unread.make({ log, maxBytes: maxUnreadBytes, stallMs })
+    yield* Effect.forkScoped(unread.look)
     const mcp = McpRoute.make({
       edge,
       log,
       sessions,
       streams,
+      unread,
       readBody: Body.make({
         maxBytes: options.maxBodyBytes,
         maxConcurrent: options.maxConcurrentBodies,
@@ -209,9 +220,10 @@ export const listen = (
       NodeHttpServer.makeHandler(router)
       // Its spans would hold headers and session ids; a call has a span of its own.
     ]).pipe(Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true))
-    const onRequest = Observed.listener((request, response) =>
-      /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
-    )
+    const onRequest = Observed.listener((request, response) => {
+      unread.watch(response)
+      return /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
+    })
     yield* Effect.acquireRelease(
       Effect.sync(() => http.on("request", onRequest)),
       () => Effect.sync(() => http.off("request", onRequest))

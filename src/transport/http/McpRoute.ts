@@ -30,6 +30,7 @@ import * as Replies from "./Replies.js"
 import type { Sessions } from "./Sessions.js"
 import type { SessionTransport } from "./SessionTransport.js"
 import type { Streams } from "./Streams.js"
+import type { Unread } from "./Unread.js"
 
 export interface Options {
   readonly edge: Edge
@@ -37,6 +38,7 @@ export interface Options {
   readonly streams: Streams
   readonly readBody: ReturnType<typeof Body.make>
   readonly log: EdgeLog
+  readonly unread: Unread
   readonly isDraining: () => boolean
   readonly cancelOnDisconnect: boolean
 }
@@ -76,7 +78,8 @@ export const make = ({
   log,
   readBody,
   sessions,
-  streams
+  streams,
+  unread
 }: Options): Effect.Effect<Reply, never, HttpServerRequest.HttpServerRequest> => {
   const session = (
     request: IncomingMessage,
@@ -127,6 +130,7 @@ export const make = ({
     Effect.gen(function* () {
       const passage: Passage = { traceparent: Message.traceparentOf(request), passed }
       const identity = yield* edge.identify(request)
+      unread.belongs(response, identity.principal.client)
       const message = yield* Effect.flatMap(body(request, identity), Message.inspect)
       const { id, method, value } = message
       const problem = Message.negotiated(request)
