@@ -106,7 +106,7 @@ export const defaults: Options & { readonly stallMs: number; readonly maxUnreadB
   status: true,
   stopMs: 5_000,
   stallMs: 30_000,
-  maxUnreadBytes: 128 * 1024 ** 2
+  maxUnreadBytes: 64 * 1024 ** 2
 }
 
 /** Bytes of a request's headers: a token is some kilobytes. */
