@@ -12,17 +12,17 @@ const LARGE = 16 * 1024 ** 2
 const large = H.tool("large", () => Effect.succeed({ who: "x".repeat(LARGE) }))
 
 /** A client that asks and does not read before it is told to; how many bytes it got in all when it was cut. */
-const deaf = (server: H.Server, session: string, body: object) =>
+const deaf = (server: H.Server, session: string, ...bodies: ReadonlyArray<object>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const payload = JSON.stringify(body)
       const socket: Socket = connect(server.port, "127.0.0.1")
       socket.on("error", () => {})
       socket.pause()
-      socket.write(
-        "POST /mcp HTTP/1.1\r\nhost: localhost\r\naccept: application/json, text/event-stream\r\n" +
-          `content-type: application/json\r\nmcp-session-id: ${session}\r\ncontent-length: ${payload.length}\r\n\r\n${payload}`
-      )
+      for (const payload of bodies.map((body) => JSON.stringify(body)))
+        socket.write(
+          "POST /mcp HTTP/1.1\r\nhost: localhost\r\naccept: application/json, text/event-stream\r\n" +
+            `content-type: application/json\r\nmcp-session-id: ${session}\r\ncontent-length: ${payload.length}\r\n\r\n${payload}`
+        )
       let got = 0
       const closed = new Promise<number>((resolve) => socket.on("close", () => resolve(got)))
       socket.on("data", (chunk: Buffer) => (got += chunk.length))
@@ -86,6 +86,26 @@ describe("an answer that is not read", () => {
         assert.strictEqual(H.messages(yield* Effect.promise(() => waiting.answer)).length, 1)
         assert.strictEqual(yield* dropped(server, "stalled"), before)
       }).pipe(quiet)
+  )
+
+  it.scopedLive("is forgotten with its connection, and so are those that wait behind it", () =>
+    Effect.gen(function* () {
+      const server = yield* H.server({ tools: [large], options: { metrics: "open" } })
+      const session = yield* server.open()
+      const streams = Effect.map(server.ask({ path: "/metrics" }), ({ body }) =>
+        Number(/^snowguard_http_streams (\d+)$/m.exec(body)?.[1])
+      )
+      const client = yield* deaf(
+        server,
+        session,
+        H.toolCall(1, "large"),
+        H.toolCall(2, "large"),
+        H.message(3, "ping")
+      )
+      yield* Effect.repeat(Effect.delay(streams, 5), { until: (open) => open === 3 })
+      client.socket.destroy()
+      yield* Effect.repeat(Effect.delay(streams, 5), { until: (open) => open === 0 })
+    }).pipe(quiet)
   )
 
   it.scopedLive("is dropped when all together are too many, those that wait longest first", () =>

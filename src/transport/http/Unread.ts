@@ -17,6 +17,7 @@
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type { ServerResponse } from "node:http"
+import type { Socket } from "node:net"
 import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import type { EdgeLog } from "./EdgeLog.js"
 import * as Metrics from "./Metrics.js"
@@ -52,6 +53,33 @@ const LOOKS = 10
 /** Less than this is not looked at before the next turn. */
 const LARGE = 64 * 1024
 
+/**
+ * Node tells only the response whose turn it is that the connection is gone; those that wait behind it on the
+ * same connection would never hear of it, and would be kept for ever.
+ */
+const makeConnections = () => {
+  const open = new WeakMap<Socket, Set<ServerResponse>>()
+  return (response: ServerResponse): void => {
+    const { socket } = response.req
+    let responses = open.get(socket)
+    if (responses === undefined) {
+      const here = new Set<ServerResponse>()
+      responses = here
+      open.set(socket, here)
+      socket.once("close", () => {
+        for (const one of here) {
+          if (one.socket !== null) continue
+          one.destroy()
+          one.emit("close")
+        }
+      })
+    }
+    const of = responses
+    of.add(response)
+    response.once("close", () => of.delete(response))
+  }
+}
+
 /** What the kernel has not taken of the piece that it was given last; node has no public name for it. */
 const inKernelQueue = ({ socket }: ServerResponse): number => {
   const handle: unknown = socket === null ? undefined : Reflect.get(socket, "_handle")
@@ -65,6 +93,7 @@ export const make = ({ log, maxBytes, stallMs }: Options): Effect.Effect<Unread>
     const clock = yield* Effect.clock
     const runtime = yield* Effect.runtime<never>()
     const all = new Map<ServerResponse, Watched>()
+    const connected = makeConnections()
     // Since the last look: what came after it is added as it was written.
     let total = 0
 
@@ -90,6 +119,7 @@ export const make = ({ log, maxBytes, stallMs }: Options): Effect.Effect<Unread>
         total -= watched.waiting
         Metrics.unread(why)
         watched.response.destroy()
+        watched.response.req.socket.destroy()
         return log.told({
           message: `an answer that its client did not read was dropped (${why})`,
           client: watched.client
@@ -118,6 +148,7 @@ export const make = ({ log, maxBytes, stallMs }: Options): Effect.Effect<Unread>
       watch: (response) => {
         const watched: Watched = { response, client: undefined, waiting: 0, queued: 0, since: 0 }
         all.set(response, watched)
+        connected(response)
         response.once("close", () => all.delete(response))
         response.once("prefinish", () => {
           const waiting = response.writableLength
