@@ -25,7 +25,9 @@ const RESTART_MS = 10_000
 export const shuttingDown = (sent: boolean, now: number): ErrorReport.ErrorReport => ({
   code: "SHUTTING_DOWN",
   message:
-    `SHUTTING_DOWN: the server is shutting down and could not wait for this call to end. ${ran(sent)} ` +
+    `SHUTTING_DOWN: the server is shutting down and could not wait for this call to end. ` +
+    // Told before it is done: the caller may be gone by then.
+    `${sent ? "The statement was sent and is being cancelled." : ran(false)} ` +
     `Open a new session. ${wait(RESTART_MS, now)}`,
   ...retry(RESTART_MS, now),
   sideEffects: sent ? "unknown" : "none"
