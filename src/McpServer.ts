@@ -16,11 +16,11 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import { Audit } from "./Audit.js"
 import * as ErrorReport from "./ErrorReport.js"
+import { errorResult, reportOf, shuttingDown } from "./internal/errorResult.js"
 import { CallNotes, CurrentNotes } from "./internal/callNotes.js"
 import * as JsonSchema from "./internal/jsonSchema.js"
 import { logCause } from "./internal/logCause.js"
@@ -74,6 +74,8 @@ export class McpServer extends Context.Tag("snowguard/McpServer")<
       transport: Transport,
       principal: Principal
     ) => Effect.Effect<Connection, never, Scope.Scope>
+    /** Of all connections together; `cut`: told that the server is shutting down. */
+    readonly calls?: Readonly<RequestRunner.Tally>
     /** Names of the tools there are. */
     readonly tools?: ReadonlySet<string>
   }
@@ -86,19 +88,6 @@ const instructions =
 
 /** A client that is handed a progress note and the result in one turn loses the note. */
 const PROGRESS_GAP_MS = 5
-
-const errorResult = (report: ErrorReport.ErrorReport): CallToolResult => ({
-  isError: true,
-  content: [{ type: "text", text: report.message }],
-  _meta: { [ErrorReport.metaKey]: report }
-})
-
-const isReport = Schema.is(ErrorReport.ErrorReport)
-
-const reportOf = (result: CallToolResult): ErrorReport.ErrorReport | undefined => {
-  const report = result._meta?.[ErrorReport.metaKey]
-  return isReport(report) ? report : undefined
-}
 
 const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
   name: tool.name,
@@ -120,6 +109,8 @@ export const make = (options: Options) =>
     const nextReference = yield* RequestId.make
     const log = yield* RefusalLog.make
     const stray = StrayCalls.make(audit, (name) => toolbox.get(name) !== undefined)
+    const calls = RequestRunner.tally()
+    const clock = yield* Effect.clock
     // Built once, and not before a client asks: what a schema compiles to is not free, and nobody should
     // wait for it who only says hello.
     let listing: ListToolsResult | undefined
@@ -186,11 +177,11 @@ export const make = (options: Options) =>
       input: { readonly [name: string]: unknown },
       context: Tool.Context,
       { client, tier }: Principal,
-      parent: Tracer.ExternalSpan | undefined
+      parent: Tracer.ExternalSpan | undefined,
+      notes: CallNotes
     ) =>
       Effect.clockWith((clock) => {
         const started = unsafeMonotonicMillis(clock)
-        const notes = new CallNotes()
         const ended = (decision: string, failedQuery?: string) => {
           const ms = unsafeMonotonicMillis(clock) - started
           Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
@@ -246,7 +237,7 @@ export const make = (options: Options) =>
           (server) => Effect.promise(() => server.close()).pipe(Effect.ignoreLogged)
         )
         // After the server, so that it is finalized before it: answers still find their transport.
-        const runner = yield* RequestRunner.make<never>(options.drainMs)
+        const runner = yield* RequestRunner.make<never>({ drainMs: options.drainMs, tally: calls })
 
         server.setRequestHandler(ListToolsRequestSchema, list)
         const runtime = yield* Effect.runtime<never>()
@@ -273,11 +264,15 @@ export const make = (options: Options) =>
                     )
                   )
           }
+          const notes = new CallNotes()
           return runner.run(
-            call(tool, params.arguments ?? {}, context, principal, ParentSpan.of(extra)).pipe(
+            call(tool, params.arguments ?? {}, context, principal, ParentSpan.of(extra), notes).pipe(
               Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
             ),
-            extra.signal
+            {
+              signal: extra.signal,
+              onCut: () => errorResult(shuttingDown(notes.wasSubmitted, clock.unsafeCurrentTimeMillis()))
+            }
           )
         }
         server.serve({ call: answer, malformed: (name) => turnAway(name, "INVALID_PARAMS") })
@@ -287,7 +282,7 @@ export const make = (options: Options) =>
         yield* Effect.promise(() => server.connect(transport))
         return { abandon: runner.interruptAll }
       })
-    return McpServer.of({ connect, tools: new Set(toolbox.tools.map(({ name }) => name)) })
+    return McpServer.of({ connect, calls, tools: new Set(toolbox.tools.map(({ name }) => name)) })
   })
 
 /**

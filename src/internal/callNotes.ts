@@ -24,6 +24,7 @@ export interface Notes {
 export class CallNotes {
   private text: string | undefined
   private readonly parts: Array<Part | undefined> = []
+  private hasLeft = false
 
   /** The statement as the caller wrote it; what is really sent takes its place. */
   asked(statement: string): void {
@@ -33,6 +34,15 @@ export class CallNotes {
   /** Another attempt sends the same part again: the last one counts. */
   sent(part: number, statement: string): void {
     this.parts[part] = { statement, rows: 0, bytes: 0 }
+  }
+
+  /** From here on the warehouse may be working on it. */
+  submitted(): void {
+    this.hasLeft = true
+  }
+
+  get wasSubmitted(): boolean {
+    return this.hasLeft
   }
 
   received(part: number, got: { readonly queryId: string; readonly rows: number; readonly bytes: number }) {

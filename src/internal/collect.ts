@@ -102,7 +102,11 @@ export const collect = Effect.fnUntraced(
     const part = request.part ?? 0
     if ("sql" in request.statement) notes.sent(part, request.statement.sql)
     const { beginScan = Effect.void, markSent } = attempt
-    const onSubmit = request.scans === true ? Effect.zipRight(markSent, beginScan) : markSent
+    const sent = Effect.zipRight(
+      Effect.sync(() => notes.submitted()),
+      markSent
+    )
+    const onSubmit = request.scans === true ? Effect.zipRight(sent, beginScan) : sent
     // A warehouse that does not say when the statement leaves may be sending it from here on.
     if (warehouse.reportsSubmit !== true) yield* onSubmit
     const { statement } = request

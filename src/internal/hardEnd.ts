@@ -4,6 +4,9 @@
  * Once it was told to stop, or its client has gone, a server has its shutdown time to answer, cancel and
  * close. Something that hangs in there (a disk, a peer, somebody else's layer) must not keep the process:
  * nobody would see it, and every restart would leave one more behind.
+ *
+ * Nothing listens once the end has begun: a second signal finds no listener, and ends the process at once,
+ * as it would without any of this.
  */
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
@@ -19,23 +22,21 @@ const EXIT_CODE = 1
 
 /** What can tell that the end has begun. */
 export interface Source {
-  readonly once: (event: string, listener: () => void) => unknown
+  readonly on: (event: string, listener: () => void) => unknown
+  readonly off: (event: string, listener: () => void) => unknown
 }
 
 /**
  * From the first of these events on the process has `shutdownMs` and a grace, ten seconds together at most,
- * and is ended then. Costs
- * nothing before.
+ * and is ended then. Costs nothing before.
  */
 export const arm = (
   events: ReadonlyArray<readonly [Source, string]>,
   { exit, shutdownMs }: { readonly shutdownMs: number; readonly exit: (code: number) => void }
 ): Effect.Effect<void> =>
   Effect.map(Effect.runtime<never>(), (runtime) => {
-    let isEnding = false
     const begin = () => {
-      if (isEnding) return
-      isEnding = true
+      for (const [source, event] of events) source.off(event, begin)
       const end = Effect.sleep(Math.min(shutdownMs + GRACE_MS, AT_MOST_MS)).pipe(
         Effect.zipRight(
           Effect.logFatal(
@@ -46,5 +47,5 @@ export const arm = (
       )
       Runtime.runFork(runtime)(end)
     }
-    for (const [source, event] of events) source.once(event, begin)
+    for (const [source, event] of events) source.on(event, begin)
   })

@@ -6,45 +6,94 @@ import type * as Scope from "effect/Scope"
  * The bridge from callbacks to fibers: each call of `run` is a fiber of the scope's.
  *
  *  - aborting the signal interrupts the fiber, and with it the statement it waits for;
- *  - closing the scope waits `drainMs` for calls in flight, then interrupts what is left. Nothing the
- *    calls depend on may be closed before that, so the runner lives in the innermost scope.
+ *  - closing the scope waits `drainMs` for calls in flight; what is left is cut: it is answered by what its
+ *    caller has for that, and interrupted then. Answered first, because who cancels a statement waits for
+ *    the warehouse, and nobody knows how long. Nothing the calls depend on may be closed before that, so the
+ *    runner lives in the innermost scope.
+ *
+ * ```
+ *   in flight --> answered    it came to its end
+ *             --> cancelled   its caller left, or took it back: nobody reads an answer
+ *             --> cut         the scope closed: its caller reads why
+ * ```
  */
 export interface RequestRunner<R> {
-  readonly run: <A>(effect: Effect.Effect<A, never, R>, signal: AbortSignal) => Promise<A>
-  readonly inFlight: Effect.Effect<number>
+  readonly run: <A>(
+    effect: Effect.Effect<A, never, R>,
+    options: { readonly signal: AbortSignal; readonly onCut: () => A }
+  ) => Promise<A>
   /** Interrupts every call at once: there is nobody left to answer. */
   readonly interruptAll: Effect.Effect<void>
 }
 
-export const make = <R>(drainMs: number): Effect.Effect<RequestRunner<R>, never, R | Scope.Scope> =>
+/** Calls, by how they ended; those of several runners may be counted together. */
+export interface Tally {
+  inFlight: number
+  answered: number
+  cancelled: number
+  cut: number
+}
+
+export const tally = (): Tally => ({ inFlight: 0, answered: 0, cancelled: 0, cut: 0 })
+
+export const make = <R>({
+  drainMs,
+  tally
+}: {
+  readonly drainMs: number
+  readonly tally: Tally
+}): Effect.Effect<RequestRunner<R>, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const fibers = yield* FiberSet.make<unknown, never>()
     const fork = yield* FiberSet.runtime(fibers)<R>()
+    const cuts = new Set<() => void>()
+    let isCut = false
     yield* Effect.addFinalizer(() =>
       FiberSet.awaitEmpty(fibers).pipe(
         Effect.interruptible,
         Effect.timeoutOption(drainMs),
-        // Answers are handed to the transport one turn after their fiber has ended.
+        Effect.zipRight(
+          Effect.sync(() => {
+            isCut = true
+            for (const cut of cuts) cut()
+          })
+        ),
+        // Answers are handed to the transport one turn after they were made.
         Effect.zipRight(Effect.yieldNow()),
         Effect.zipRight(Effect.sleep(1))
       )
     )
     return {
-      run: <A>(effect: Effect.Effect<A, never, R>, signal: AbortSignal) =>
+      run: <A>(
+        effect: Effect.Effect<A, never, R>,
+        { onCut, signal }: { readonly signal: AbortSignal; readonly onCut: () => A }
+      ) =>
         new Promise<A>((resolve, reject) => {
+          tally.inFlight += 1
           // Whoever connects may do so uninterruptibly, and fibers inherit that from the runtime.
           const fiber = fork(Effect.interruptible(effect))
           const abort = () => fiber.unsafeInterruptAsFork(fiber.id())
+          let isOver = false
+          const over = (how: "answered" | "cancelled" | "cut", answer: () => void) => {
+            if (isOver) return
+            isOver = true
+            tally.inFlight -= 1
+            tally[how] += 1
+            signal.removeEventListener("abort", abort)
+            cuts.delete(cut)
+            answer()
+          }
+          const cut = () => over("cut", () => resolve(onCut()))
+          cuts.add(cut)
           if (signal.aborted) abort()
           else signal.addEventListener("abort", abort, { once: true })
           fiber.addObserver((exit) => {
-            signal.removeEventListener("abort", abort)
-            if (exit._tag === "Success") resolve(exit.value)
+            if (exit._tag === "Success") over("answered", () => resolve(exit.value))
             // Only interruption gets here: the effect has no typed error and catches its defects.
-            else reject(exit.cause)
+            else over("cancelled", () => reject(exit.cause))
           })
+          if (isCut) cut()
         }),
-      inFlight: FiberSet.size(fibers),
       interruptAll: FiberSet.clear(fibers)
     }
   })

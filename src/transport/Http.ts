@@ -21,20 +21,23 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import { monotonicMillis } from "../internal/monotonic.js"
-import type { McpServer } from "../McpServer.js"
+import { McpServer } from "../McpServer.js"
 import type { Operator } from "../Operator.js"
 import type { Readiness } from "../Readiness.js"
 import type { AuthMisconfigured } from "./Auth.js"
 import * as Auth from "./Auth.js"
+import * as Draining from "./Draining.js"
 import * as AdminRoutes from "./http/AdminRoutes.js"
 import * as Body from "./http/Body.js"
 import * as Edge from "./http/Edge.js"
+import * as EdgeLog from "./http/EdgeLog.js"
 import * as McpRoute from "./http/McpRoute.js"
 import * as Observed from "./http/Observed.js"
 import * as OperatorRoutes from "./http/OperatorRoutes.js"
 import * as Sessions from "./http/Sessions.js"
 import * as StatusRoutes from "./http/StatusRoutes.js"
 import * as Streams from "./http/Streams.js"
+import * as Unread from "./http/Unread.js"
 
 /**
  * @since 0.1.0
@@ -71,6 +74,10 @@ export interface Options {
   readonly status: boolean
   /** Milliseconds, from being told to stop, in which answers must have reached who reads them. */
   readonly stopMs: number
+  /** Milliseconds after which an answer is dropped of which its client takes nothing. */
+  readonly stallMs?: number | undefined
+  /** Bytes of all answers together that wait for their clients to read them. */
+  readonly maxUnreadBytes?: number | undefined
 }
 
 /**
@@ -79,7 +86,7 @@ export interface Options {
  * @since 0.1.0
  * @category constants
  */
-export const defaults: Options = {
+export const defaults: Options & { readonly stallMs: number; readonly maxUnreadBytes: number } = {
   host: "127.0.0.1",
   port: 8787,
   allowedHosts: [],
@@ -97,7 +104,9 @@ export const defaults: Options = {
   cancelOnDisconnect: true,
   metrics: "protected",
   status: true,
-  stopMs: 5_000
+  stopMs: 5_000,
+  stallMs: 30_000,
+  maxUnreadBytes: 64 * 1024 ** 2
 }
 
 /** Bytes of a request's headers: a token is some kilobytes. */
@@ -143,6 +152,7 @@ export const listen = (
     let isDraining = false
     const draining = yield* Deferred.make<void>()
     const http = listener(options)
+    const { calls: tally } = yield* McpServer
     const server = yield* NodeHttpServer.make(() => http, { host: options.host, port: options.port })
     const streams = Streams.make()
     yield* Effect.forkScoped(streams.keepAlive)
@@ -159,13 +169,21 @@ export const listen = (
     const edge = Observed.edge(
       yield* Edge.make({ ...options, failures: options.failedLogins, requests: options.clientRequests })
     )
+    const log = yield* EdgeLog.make
+    const { maxUnreadBytes = defaults.maxUnreadBytes, stallMs = defaults.stallMs } = options
+    const unread = yield* Unread.make({ log, maxBytes: maxUnreadBytes, stallMs })
+    yield* Effect.forkScoped(unread.look)
     const mcp = McpRoute.make({
       edge,
+      log,
       sessions,
       streams,
+      unread,
       readBody: Body.make({
         maxBytes: options.maxBodyBytes,
         maxConcurrent: options.maxConcurrentBodies,
+        // Where nobody is asked who he is, there is nobody to leave room for.
+        maxEach: mode === "none" ? options.maxConcurrentBodies : Body.shareOf(options.maxConcurrentBodies),
         timeoutMs: options.requestTimeoutMs
       }),
       isDraining: () => isDraining,
@@ -202,9 +220,10 @@ export const listen = (
       NodeHttpServer.makeHandler(router)
       // Its spans would hold headers and session ids; a call has a span of its own.
     ]).pipe(Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true))
-    const onRequest = Observed.listener((request, response) =>
-      /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
-    )
+    const onRequest = Observed.listener((request, response) => {
+      unread.watch(response)
+      return /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
+    })
     yield* Effect.acquireRelease(
       Effect.sync(() => http.on("request", onRequest)),
       () => Effect.sync(() => http.off("request", onRequest))
@@ -216,7 +235,8 @@ export const listen = (
         isDraining = true
         // Who only watches has nothing to wait for.
         yield* Deferred.succeed(draining, undefined)
-        yield* Scope.close(calls, Exit.void)
+        const open = { sessions: yield* sessions.size }
+        yield* Draining.logged(tally, open)(Scope.close(calls, Exit.void))
         const left = began + options.stopMs - (yield* monotonicMillis)
         yield* streams.flushed(Math.max(FLUSH_MS, left))
         http.close()

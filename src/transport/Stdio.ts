@@ -14,11 +14,12 @@ import { serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js"
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { Readable, Writable } from "node:stream"
 import { consoleToStderr } from "../internal/consoleToStderr.js"
 import { McpServer } from "../McpServer.js"
 import type { Principal } from "../Principal.js"
+import * as Draining from "./Draining.js"
 import * as Observed from "./Observed.js"
 
 /**
@@ -43,23 +44,37 @@ const flush = (stdout: Writable) =>
     else stdout.write("", () => resume(Effect.void))
   }).pipe(Effect.interruptible, Effect.timeoutOption(1_000), Effect.asVoid)
 
+/** Of answers that wait for the client to read them; what is in flight then still comes on top. */
+const MAX_UNREAD = 8 * 1024 ** 2
+
 /**
- * The SDK's transport, but for how it waits for a client that reads slowly: all answers that wait, wait for
- * the same turn. One listener for each of them would be as many as the client has calls.
+ * The SDK's transport, but for how it waits for a client that reads slowly:
+ *
+ *  - all answers that wait, wait for the same turn; one listener for each of them would be as many as the
+ *    client has calls;
+ *  - who does not read is not read from: more calls would only make more answers that wait.
  */
 class Transport extends StdioServerTransport {
   private drained: Promise<void> | undefined
+  private isHeld = false
   constructor(
-    stdin: Readable,
+    private readonly stdin: Readable,
     private readonly stdout: Writable
   ) {
     super(stdin, stdout)
   }
   override send(message: JSONRPCMessage): Promise<void> {
     if (this.stdout.write(serializeMessage(message))) return Promise.resolve()
+    if (this.stdout.writableLength > MAX_UNREAD && !this.isHeld) {
+      this.isHeld = true
+      this.stdin.pause()
+    }
     return (this.drained ??= new Promise((resolve) => {
       this.stdout.once("drain", () => {
         this.drained = undefined
+        // Unless it was closed meanwhile, and nobody listens any more.
+        if (this.isHeld && this.stdin.listenerCount("data") > 0) this.stdin.resume()
+        this.isHeld = false
         resolve()
       })
     }))
@@ -110,7 +125,13 @@ export const serve = ({
 
     const transport = new Transport(stdin, stdout)
     const observed = yield* Observed.make(transport, { via: "pipe", tools: server.tools })
-    const connection = yield* server.connect(observed, principal)
+    const { calls } = server
+    const serving = yield* Effect.acquireRelease(Scope.make(), (serving, exit) => {
+      const close = Scope.close(serving, exit)
+      // A client that leaves with nothing in flight is not worth a word.
+      return (calls?.inFlight ?? 0) === 0 ? close : Draining.logged(calls)(close)
+    })
+    const connection = yield* Scope.extend(server.connect(observed, principal), serving)
     const sdkClosed = transport.onclose
     // The SDK closes by itself after a line that is too long; a server without input has to end.
     transport.onclose = () => {

@@ -29,6 +29,20 @@ describe("the end of a process that does not close", () => {
     })
   )
 
+  it.effect("does not listen any more once it has begun, so that a second signal ends the process", () =>
+    Effect.gen(function* () {
+      const process = new EventEmitter()
+      const events = ["SIGTERM", "SIGINT"]
+      yield* HardEnd.arm(
+        events.map((event) => [process, event] as const),
+        { shutdownMs: 1_000, exit: () => {} }
+      )
+      assert.deepStrictEqual(process.eventNames(), events)
+      process.emit("SIGINT")
+      assert.deepStrictEqual(process.eventNames(), [])
+    })
+  )
+
   it.effect("comes within ten seconds, whatever the shutdown time", () =>
     Effect.gen(function* () {
       const process = new EventEmitter()
@@ -53,14 +67,19 @@ describe("the end of a process that does not close", () => {
   it.scopedLive("is said in the log, and is the exit code of a failure", () =>
     Effect.gen(function* () {
       const path = yield* directory
-      // A disk that never closes a file.
+      // A disk that never closes this one file: the server starts, and answers, and cannot end.
       const hang = join(path, "hang.mjs")
       writeFileSync(
         hang,
         `import fs from "node:fs/promises"
 import { syncBuiltinESMExports } from "node:module"
 const { open } = fs
-fs.open = async (...args) => Object.assign(await open(...args), { close: () => new Promise(() => {}) })
+fs.open = async (...args) => {
+  const file = await open(...args)
+  return String(args[0]).endsWith("audit.log")
+    ? Object.assign(file, { close: () => new Promise(() => {}) })
+    : file
+}
 syncBuiltinESMExports()
 `
       )

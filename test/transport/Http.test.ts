@@ -6,6 +6,7 @@ import * as Readiness from "../../src/Readiness.js"
 import * as Auth from "../../src/transport/Auth.js"
 import * as Http from "../../src/transport/Http.js"
 import * as H from "../utils/http.js"
+import { report } from "../utils/server.js"
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
@@ -326,5 +327,27 @@ describe("MCP over HTTP", () => {
       assert.strictEqual((yield* server.ask({ path: "/healthz" })).status, 200)
       assert.strictEqual((yield* (yield* H.server()).ask({ path: "/readyz" })).status, 200)
     }).pipe(quiet)
+  )
+
+  it.scopedLive(
+    "what the end of the server cuts is told so, and that nothing was executed where nothing was",
+    () =>
+      Effect.gen(function* () {
+        const { started, tool } = yield* gate
+        const scope = yield* Scope.make()
+        const server = yield* Scope.extend(H.server({ tools: [tool], drainMs: 20 }), scope)
+        const session = yield* server.open()
+        const call = server.start({ body: H.toolCall("a", "gate"), session })
+        yield* Deferred.await(started)
+        yield* Scope.close(scope, Exit.void)
+        const [message] = H.messages(yield* Effect.promise(() => call.answer))
+        assert.strictEqual(message?.id, "a")
+        const { code, message: text, retryable, sideEffects } = report(message?.result as CallToolResult)
+        assert.deepStrictEqual(
+          { code, retryable, sideEffects },
+          { code: "SHUTTING_DOWN", retryable: true, sideEffects: "none" }
+        )
+        assert.match(text, /Nothing was executed.*Open a new session\. Wait 10 seconds/)
+      }).pipe(quiet)
   )
 })

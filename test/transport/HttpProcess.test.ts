@@ -1,8 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
 import { Effect } from "effect"
+import { readFileSync } from "node:fs"
 import { connect } from "node:net"
+import { join } from "node:path"
 import * as H from "../utils/http.js"
-import { endless, serving, spawned, statements } from "../utils/httpProcess.js"
+import { endless, folder, serving, spawned, statements } from "../utils/httpProcess.js"
+import { report } from "../utils/server.js"
 
 const until = (server: H.Server, session: string, wanted: number) =>
   Effect.repeat(statements(server, session, `until-${wanted}`), { until: (count) => count === wanted })
@@ -51,7 +55,11 @@ describe("the shared server, spawned", () => {
     "SIGTERM answers what ends in time, cancels what does not, and ends it all, whoever holds on",
     () =>
       Effect.gen(function* () {
-        const { process, server } = yield* serving({ SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "2" })
+        const path = yield* folder
+        const { process, server } = yield* serving({
+          SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "2",
+          SNOWGUARD_AUDIT_FILE: join(path, "audit.log")
+        })
         const session = yield* server.open()
         const other = yield* server.open()
         // Nobody of these ends by himself.
@@ -71,14 +79,30 @@ describe("the shared server, spawned", () => {
         assert.deepInclude(H.messages(answer)[0], { id: 2 })
         assert.isDefined(H.messages(answer)[0]?.result?.["structuredContent"], answer.body)
         assert.deepStrictEqual(yield* Effect.promise(() => process.exited), { code: 0, signal: null })
-        // What was cut off was told nothing that looks like an answer.
-        const cut = yield* Effect.promise(() => last.answer.catch(() => undefined))
-        assert.isTrue(cut === undefined || H.messages(cut).length === 0)
+        // What was cut off was told so, before its stream ended.
+        const [cut] = H.messages(yield* Effect.promise(() => last.answer))
+        assert.deepInclude(cut, { id: 1 })
+        assert.deepInclude(report(cut?.result as CallToolResult), {
+          code: "SHUTTING_DOWN",
+          retryable: true,
+          retryAfterMs: 10_000,
+          sideEffects: "unknown"
+        })
         assert.match(yield* Effect.promise(() => kept), /alive/)
         assert.notMatch((yield* Effect.promise(() => slow)) + (yield* Effect.promise(() => headers)), / 200 /)
         yield* Effect.promise(() => watching.answer.catch(() => undefined))
         assert.strictEqual(process.stdout, "")
-        for (const line of process.stderr.trimEnd().split("\n")) JSON.parse(line)
+        const lines = process.stderr.trimEnd().split("\n")
+        const logged = lines.map((line) => JSON.parse(line) as { message: string; annotations: object })
+        const about = (text: string) => logged.find(({ message }) => message.startsWith(text))?.annotations
+        assert.deepInclude(about("shutting down"), { sessions: 2 })
+        assert.deepInclude(about("calls have ended"), { cut: 1, cancelled: 0 })
+        const audited = readFileSync(join(path, "audit.log"), "utf8").trimEnd().split("\n")
+        const decisions = audited.map((line) => (JSON.parse(line) as { decision: string }).decision)
+        assert.deepStrictEqual(
+          decisions.filter((decision) => decision !== "ok"),
+          ["cancelled"]
+        )
       })
   )
 

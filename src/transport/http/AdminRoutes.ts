@@ -35,7 +35,7 @@ export interface Options {
   readonly changed: Effect.Effect<void>
 }
 
-const bodies: Body.Options = { maxBytes: 16 * 1024, timeoutMs: 5_000, maxConcurrent: 8 }
+const bodies: Body.Options = { maxBytes: 16 * 1024, timeoutMs: 5_000, maxConcurrent: 8, maxEach: 4 }
 
 const decode = Schema.decodeUnknownEither(Action, { onExcessProperty: "error" })
 
@@ -97,7 +97,10 @@ export const make = ({ changed, edge }: Options) =>
           const path = `${part}/${verb}`
           if (!known.has(path)) return yield* Effect.fail(unknown)
           if (!isJson(request)) return yield* Effect.fail(invalid("Send application/json.", 415))
-          const action = yield* actionOf(path, yield* Effect.mapError(readBody(request), fromBody))
+          const action = yield* actionOf(
+            path,
+            yield* Effect.mapError(readBody(request, identity.principal.client), fromBody)
+          )
           const done = yield* Effect.mapError(
             operator.act(action, identity.principal),
             ({ description, retryAfterMs }): Refusal => ({

@@ -1,6 +1,7 @@
 /**
  * Reads the body of a request, bounded in bytes, in time, in how many are read at once, and in shape,
- * before anything is made of it.
+ * before anything is made of it. One client has a share of those that are read at once: whoever sends
+ * halves of bodies, and waits, keeps nobody out but himself.
  *
  * @since 0.1.0
  */
@@ -23,11 +24,14 @@ export class BodyRefused extends Schema.TaggedError<BodyRefused>("snowguard/Body
     "too-large",
     "too-slow",
     "too-many",
+    "too-many-own",
     "not-json",
     "too-complex",
     "aborted"
   ),
-  description: Schema.String
+  description: Schema.String,
+  /** Which one it is, of a bound on a number. */
+  limit: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
     return this.description
@@ -38,13 +42,46 @@ export interface Options {
   readonly maxBytes: number
   readonly timeoutMs: number
   readonly maxConcurrent: number
+  /** Of them, of one client. */
+  readonly maxEach: number
 }
 
 /** Deeper than any arguments of a tool, far from where a recursive walk would overflow the stack. */
 const shape: JsonBounds.Bounds = { maxDepth: 64, maxParts: 50_000 }
 
-const refuse = (reason: BodyRefused["reason"], description: string) =>
-  withoutStack(() => new BodyRefused({ reason, description }))
+const refuse = (reason: BodyRefused["reason"], description: string, limit?: number) =>
+  withoutStack(() => new BodyRefused({ reason, description, limit }))
+
+/** What one client may have of so many, where there are others. */
+export const shareOf = (maxConcurrent: number): number => Math.max(1, Math.floor(maxConcurrent / 4))
+
+/** Counts what is being read, of all and of each. */
+const makeSlots = ({ maxConcurrent, maxEach }: Options) => {
+  const each = new Map<string, number>()
+  let all = 0
+  return {
+    take: (client: string): Effect.Effect<void, BodyRefused> => {
+      const own = each.get(client) ?? 0
+      if (all >= maxConcurrent) {
+        const text = `${maxConcurrent} requests are being read at this moment.`
+        return refuse("too-many", text, maxConcurrent)
+      }
+      if (own >= maxEach) {
+        const text = `${maxEach} requests of this client are being read at this moment.`
+        return refuse("too-many-own", text, maxEach)
+      }
+      all += 1
+      each.set(client, own + 1)
+      return Effect.void
+    },
+    release: (client: string): void => {
+      all -= 1
+      const own = (each.get(client) ?? 1) - 1
+      if (own === 0) each.delete(client)
+      else each.set(client, own)
+    }
+  }
+}
 
 const tooLarge = (maxBytes: number) =>
   refuse("too-large", `A request may be of ${maxBytes} bytes at most (http.max_body_bytes).`)
@@ -129,9 +166,10 @@ export const parse = (body: Buffer): Either.Either<unknown, BodyRefused> => {
 }
 
 /** A reader of bodies; all its readings together are bounded. */
-export const make = ({ maxBytes, maxConcurrent, timeoutMs }: Options) => {
-  let reading = 0
-  return (request: IncomingMessage): Effect.Effect<unknown, BodyRefused> =>
+export const make = (options: Options) => {
+  const { maxBytes, timeoutMs } = options
+  const slots = makeSlots(options)
+  return (request: IncomingMessage, client: string): Effect.Effect<unknown, BodyRefused> =>
     Effect.suspend(() => {
       const encoding = request.headers["content-encoding"]
       if (encoding !== undefined && encoding !== "identity") {
@@ -139,18 +177,9 @@ export const make = ({ maxBytes, maxConcurrent, timeoutMs }: Options) => {
       }
       if (Number(request.headers["content-length"] ?? 0) > maxBytes) return tooLarge(maxBytes)
       return Effect.acquireUseRelease(
-        Effect.suspend(() => {
-          if (reading >= maxConcurrent) {
-            return refuse("too-many", `${maxConcurrent} requests are being read at this moment.`)
-          }
-          reading += 1
-          return Effect.void
-        }),
+        Effect.suspend(() => slots.take(client)),
         () => bytes(request, maxBytes, timeoutMs),
-        () =>
-          Effect.sync(() => {
-            reading -= 1
-          })
+        () => Effect.sync(() => slots.release(client))
       ).pipe(Effect.flatMap(parse))
     })
 }

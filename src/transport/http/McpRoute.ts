@@ -21,6 +21,7 @@ import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import type { Identity } from "../Auth.js"
 import type * as Body from "./Body.js"
 import type { Edge } from "./Edge.js"
+import type { EdgeLog } from "./EdgeLog.js"
 import * as Metrics from "./Metrics.js"
 import * as Message from "./Message.js"
 import * as Refusals from "./Refusals.js"
@@ -29,12 +30,15 @@ import * as Replies from "./Replies.js"
 import type { Sessions } from "./Sessions.js"
 import type { SessionTransport } from "./SessionTransport.js"
 import type { Streams } from "./Streams.js"
+import type { Unread } from "./Unread.js"
 
 export interface Options {
   readonly edge: Edge
   readonly sessions: Sessions
   readonly streams: Streams
   readonly readBody: ReturnType<typeof Body.make>
+  readonly log: EdgeLog
+  readonly unread: Unread
   readonly isDraining: () => boolean
   readonly cancelOnDisconnect: boolean
 }
@@ -71,9 +75,11 @@ export const make = ({
   cancelOnDisconnect,
   edge,
   isDraining,
+  log,
   readBody,
   sessions,
-  streams
+  streams,
+  unread
 }: Options): Effect.Effect<Reply, never, HttpServerRequest.HttpServerRequest> => {
   const session = (
     request: IncomingMessage,
@@ -110,14 +116,22 @@ export const make = ({
       return Effect.succeed(streaming)
     })
 
+  const body = (request: IncomingMessage, { principal: { client } }: Identity) =>
+    readBody(request, client).pipe(
+      Effect.tapError(({ reason }) =>
+        reason === "too-many" || reason === "too-many-own"
+          ? log.told({ message: `requests were not read (${reason})`, client })
+          : Effect.void
+      ),
+      Effect.mapError(Refusals.fromBody)
+    )
+
   const post = (request: IncomingMessage, response: ServerResponse, passed: () => void) =>
     Effect.gen(function* () {
       const passage: Passage = { traceparent: Message.traceparentOf(request), passed }
       const identity = yield* edge.identify(request)
-      const message = yield* Effect.flatMap(
-        Effect.mapError(readBody(request), Refusals.fromBody),
-        Message.inspect
-      )
+      unread.belongs(response, identity.principal.client)
+      const message = yield* Effect.flatMap(body(request, identity), Message.inspect)
       const { id, method, value } = message
       const problem = Message.negotiated(request)
       if (problem !== undefined) return yield* Effect.fail({ ...problem, id })

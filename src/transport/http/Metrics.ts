@@ -61,6 +61,15 @@ export type StreamOf = "call" | "status"
 export const stream = (event: "opened" | "cancelled" | "disconnected", of: StreamOf): void =>
   streamEvents({ event, of })
 
+const unreads = counter(
+  "snowguard_http_unread_total",
+  "Answers that were dropped because their clients did not read them: for too long (stalled), or too many together (overflow)."
+)
+
+export type Unread = "stalled" | "overflow"
+
+export const unread = (reason: Unread): void => unreads({ reason })
+
 const sessionsGauge = gauge("snowguard_http_sessions", "Sessions that are open.")
 export const sessions = (count: number): void => sessionsGauge({}, count)
 

@@ -18,22 +18,34 @@ const bodyStatus: { readonly [R in BodyRefused["reason"]]: readonly [status: num
   "too-large": [413],
   "too-slow": [408],
   "too-many": [503],
+  "too-many-own": [429],
   "not-json": [400, -32700],
   "too-complex": [400, -32600],
   aborted: [400, -32700]
 }
 
 /** What a body that was refused is answered with. */
-export const fromBody = ({ description, reason }: BodyRefused): Refusal => {
+export const fromBody = ({ description, limit, reason }: BodyRefused): Refusal => {
   const [status, code] = bodyStatus[reason]
+  // The rest of a body that nobody reads must not be taken for the next request.
+  const close = reason === "not-json" || reason === "too-complex" ? {} : { connection: "close" }
+  const room =
+    limit === undefined
+      ? {}
+      : Replies.rateLimit({
+          name: "bodies",
+          quota: limit,
+          unit: "concurrent-bodies",
+          remaining: 0,
+          resetMs: ROOM_MS
+        })
   return {
     status,
     code,
     reason: `body-${reason}`,
     message: description,
-    ...(reason === "too-many" ? { retryAfterMs: ROOM_MS } : {}),
-    // The rest of a body that nobody reads must not be taken for the next request.
-    ...(reason === "not-json" || reason === "too-complex" ? {} : { headers: { connection: "close" } })
+    ...(limit === undefined ? {} : { retryAfterMs: ROOM_MS }),
+    headers: { ...close, ...room }
   }
 }
 
