@@ -60,8 +60,9 @@ export const sharedServer = {
       max_concurrent_bodies: integer({
         min: 1,
         max: 100_000,
-        default: 64,
-        about: "requests that are read at a time; those beyond are told to come back"
+        default: 256,
+        about:
+          "requests that are read at a time, a quarter of them of one client; those beyond are told to come back"
       }),
       request_seconds: number({
         ...seconds,

@@ -93,7 +93,7 @@ export const defaults: Options & { readonly stallMs: number; readonly maxUnreadB
   allowedOrigins: [],
   trustedProxies: [],
   maxBodyBytes: 1024 ** 2,
-  maxConcurrentBodies: 64,
+  maxConcurrentBodies: 256,
   requestTimeoutMs: 10_000,
   maxConnections: 10_000,
   maxSessions: 5_000,
