@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, statSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { spawnSync } from "node:child_process"
@@ -11,12 +12,20 @@ const newest = (folder: string): number =>
     .reduce((latest, entry) => Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs), 0)
 
 /** Tests spawn the built binary: a dist/ older than src/ would test yesterday's code. */
-export default function setup() {
+const build = () => {
   const bin = join(root, "dist/bin.js")
   if (existsSync(bin) && statSync(bin).mtimeMs >= newest(join(root, "src"))) return
-  const build = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], {
+  const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], {
     cwd: root,
     stdio: "inherit"
   })
-  if (build.status !== 0) throw new Error("dist/ is older than src/ and could not be built")
+  if (built.status !== 0) throw new Error("dist/ is older than src/ and could not be built")
+}
+
+/** Whatever tests and the processes they kill leave in the directory for temporary files is gone with the run. */
+export default function setup() {
+  build()
+  const folder = mkdtempSync(join(tmpdir(), "snowguard-test-"))
+  process.env["TMPDIR"] = folder
+  return () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
 }
