@@ -1,9 +1,7 @@
 /** Directories for what must survive a restart. */
 import { mkdirSync, statSync } from "node:fs"
 import { dirname } from "node:path"
-
-const codeOf = (cause: unknown): unknown =>
-  typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
+import { codeOf } from "./fileReasons.js"
 
 /** What cannot be looked at is none. */
 const isDirectory = (path: string): boolean => {

@@ -109,6 +109,7 @@ export const watch = async (onTick: (tick: Tick) => void, signal: AbortSignal): 
   const listening = new AbortController()
   const stop = () => listening.abort()
   signal.addEventListener("abort", stop)
+  // A timer of the browser's: this page runs without Effect, and has no clock of its own.
   let alarm = setTimeout(stop, PATIENCE_MS)
   try {
     await listen(onTick, listening.signal, () => {

@@ -83,7 +83,8 @@ const askForKey = (why: string, isWrong: boolean) => {
   announce(why)
 }
 
-// The browser's own timers: this page runs without Effect, which would be many times its size.
+// The browser's own timers and clock, here and below: this page runs without Effect, which would be many times
+// its size.
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 let current = new AbortController()

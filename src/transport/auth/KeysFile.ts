@@ -13,9 +13,11 @@ import * as Either from "effect/Either"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto"
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises"
+import { open, readFile, rename, rm, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 import { namePattern } from "../../config/Table.js"
+import * as Directories from "../../internal/directories.js"
+import { codeOf } from "../../internal/fileReasons.js"
 
 const Name = Schema.String.pipe(Schema.pattern(namePattern))
 
@@ -58,9 +60,6 @@ export class KeysFileError extends Schema.TaggedError<KeysFileError>("snowguard/
     return `${this.path}: ${this.description}`
   }
 }
-
-const codeOf = (cause: unknown): string =>
-  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
 
 const io = <A>(path: string, what: string, run: () => Promise<A>): Effect.Effect<A, KeysFileError> =>
   Effect.tryPromise({
@@ -199,7 +198,7 @@ const lock = (path: string): Effect.Effect<string, KeysFileError> => {
     })
   )
   return Effect.zipRight(
-    io(path, "be locked", () => mkdir(dirname(path), { recursive: true, mode: 0o700 })),
+    io(path, "be locked", async () => Directories.make(dirname(path))),
     Effect.retry(attempt, {
       schedule: Schedule.intersect(Schedule.spaced(20), Schedule.recurs(250)),
       while: (error) => error._tag === "Busy"
