@@ -2,14 +2,14 @@
 // name of his own, while one real client works: how are they answered, what does the server keep of them, and
 // what does the client notice?
 //   node scripts/flood-http.mjs [--count 100000] [--connections 32] [--json]
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import * as Http from "node:http"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import * as Servers from "./load-servers.mjs"
 
 const bin = fileURLToPath(new URL("../dist/bin.js", import.meta.url))
 const args = process.argv.slice(2)
@@ -20,13 +20,9 @@ const connections = given("--connections", 32)
 const CALLS_PER_SECOND = 20
 const ALONE_MS = 5_000
 
-const folder = mkdtempSync(join(tmpdir(), "snowguard-flood-"))
+const { env: clean, folder, remove } = Servers.surroundings()
 const env = {
-  ...Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(SNOW(GUARD|FLAKE)_|NODE_OPTIONS$)/.test(name))
-  ),
-  SNOWGUARD_STATE_DIR: folder,
-  SNOWGUARD_HTTP_PORT: "0",
+  ...clean,
   // The strangers come through a proxy, each from an address of his own.
   SNOWGUARD_HTTP_TRUSTED_PROXIES: "127.0.0.1",
   SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_SECOND: "1000",
@@ -42,16 +38,6 @@ const initialize = (name) => ({
   method: "initialize",
   params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name, version: "1" } }
 })
-
-const key = () => {
-  const made = spawnSync(process.execPath, [bin, "keys", "create", "real", "--admin"], {
-    env,
-    encoding: "utf8"
-  })
-  const found = /sg_[0-9a-f]{12}_[A-Za-z0-9_-]{43}/.exec(made.stdout)?.[0]
-  if (made.status !== 0 || found === undefined) throw new Error(`no key: ${made.stdout}${made.stderr}`)
-  return found
-}
 
 let port = 0
 const agents = {
@@ -158,7 +144,7 @@ const residentMb = (pid) =>
   Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024)
 
 const main = async () => {
-  const token = key()
+  const token = Servers.key(env, "real", "--admin")
   let log = ""
   const server = spawn(process.execPath, [bin, "http"], { env, stdio: ["ignore", "ignore", "pipe"] })
   server.stderr.setEncoding("utf8")
@@ -228,7 +214,7 @@ const main = async () => {
     for (const agent of Object.values(agents)) agent.destroy()
     server.kill("SIGTERM")
     await once(server, "close")
-    rmSync(folder, { recursive: true, force: true })
+    remove()
   }
 }
 

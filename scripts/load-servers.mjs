@@ -18,7 +18,7 @@ export const surroundings = () => {
     SNOWGUARD_STATE_DIR: folder,
     SNOWGUARD_HTTP_PORT: "0"
   }
-  return { env, remove: () => rmSync(folder, { recursive: true, force: true }) }
+  return { env, folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
 /** An API key for a client. */

@@ -4,7 +4,8 @@
 import * as Effect from "effect/Effect"
 import type { Cell, Row } from "../Warehouse.js"
 import type { Collected } from "./collect.js"
-import { rulesOf } from "./objects.js"
+import { exact } from "./names.js"
+import * as Objects from "./objects.js"
 import * as ToolCall from "./toolCall.js"
 import type { AnswerMeta, Completeness } from "./toolSchemas.js"
 
@@ -47,6 +48,15 @@ const present = <Name extends string, A>(
   }
   return out
 }
+
+/** Which tables or views of a listing of the database are shown; undefined: all. */
+export const permitted = (
+  rules: Objects.Rules,
+  database: string
+): ((entry: Entry<"name" | "schema_name">) => boolean) | undefined =>
+  rules === undefined
+    ? undefined
+    : ({ name, schema_name }) => Objects.permits(rules, exact(database), text(schema_name), text(name))
 
 /** The fields of an entry that say something, as texts: an empty comment would be a token for nothing. */
 export const texts = <Name extends string>(entry: Entry<NoInfer<Name>>, names: ReadonlyArray<Name>) =>
@@ -131,7 +141,7 @@ export const make = Effect.map(ToolCall.make, (call) => {
       )
   }
   /** What the current caller may see; undefined when that is everything. */
-  const rules = Effect.map(call.policy, (policy) => rulesOf(policy, call.dialect))
+  const rules = Effect.map(call.policy, (policy) => Objects.rulesOf(policy, call.dialect))
   return { dialect: call.dialect, metadata: call.metadata, list, rules }
 })
 

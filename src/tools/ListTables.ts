@@ -66,16 +66,7 @@ export const make = Effect.gen(function* () {
       const { entries, head } = yield* catalog.list(name, sql, {
         columns: ["name", "schema_name", "kind", "rows", "bytes", "comment"],
         limit,
-        keep:
-          rules === undefined
-            ? undefined
-            : (entry) =>
-                Objects.permits(
-                  rules,
-                  Names.exact(database),
-                  Catalog.text(entry.schema_name),
-                  Catalog.text(entry.name)
-                ),
+        keep: Catalog.permitted(rules, database),
         narrower:
           "Narrow the list with schema or pattern" +
           (limit < Catalog.LIST_LIMIT ? `, or raise limit (at most ${Catalog.LIST_LIMIT}).` : ".")

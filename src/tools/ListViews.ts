@@ -51,16 +51,7 @@ export const make = Effect.gen(function* () {
       const within = yield* Names.within(database, schema)
       const { entries, head } = yield* catalog.list(name, `SHOW VIEWS${within}`, {
         columns: ["name", "schema_name", "comment", "is_secure", "is_materialized"],
-        keep:
-          rules === undefined
-            ? undefined
-            : (entry) =>
-                Objects.permits(
-                  rules,
-                  Names.exact(database),
-                  Catalog.text(entry.schema_name),
-                  Catalog.text(entry.name)
-                ),
+        keep: Catalog.permitted(rules, database),
         narrower: "Narrow the list with schema."
       })
       const views = entries.map((entry) => ({
