@@ -7,12 +7,18 @@
  *
  * @since 0.1.0
  */
-import type * as Either from "effect/Either"
-import type * as ParseResult from "effect/ParseResult"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 
+const oneOf = (names: ReadonlyArray<string>) => ({
+  message: `is none of ${names.join(", ")}`,
+  override: true
+})
+
 /**
- * Kinds of requests. `query` is the submission of a statement and the reading of its result.
+ * Kinds of requests. `query` is the submission of a statement and the reading of its result; `poll` is the
+ * latter alone.
  *
  * @since 0.1.0
  * @category models
@@ -20,13 +26,14 @@ import * as Schema from "effect/Schema"
 export const Where = Schema.Literal(
   "login",
   "query",
+  "poll",
   "chunk",
   "renew",
   "heartbeat",
   "abort",
   "monitor",
   "any"
-)
+).annotations({ message: () => oneOf(Where.literals) })
 /**
  * @since 0.1.0
  * @category models
@@ -43,7 +50,9 @@ const window = {
 const chance = {
   ...window,
   probability: Schema.optionalWith(Schema.Number.pipe(Schema.between(0, 1)), { exact: true }),
-  count: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { exact: true })
+  count: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { exact: true }),
+  /** Only requests of statements whose text contains this, whatever its case. */
+  sql: Schema.optionalWith(Schema.String, { exact: true })
 }
 
 const anywhere = { ...chance, where: Schema.optionalWith(Where, { exact: true }) }
@@ -66,12 +75,64 @@ export const Delay = Schema.Union(
   Schema.Struct({ medianMs: Millis.pipe(Schema.positive()), p99Ms: Millis.pipe(Schema.positive()) }).pipe(
     Schema.filter(({ medianMs, p99Ms }) => medianMs <= p99Ms || "medianMs must not be above p99Ms")
   )
-)
+).annotations({
+  message: () => ({
+    message: "is none of { ms }, { minMs, maxMs } in this order and { medianMs, p99Ms } in this order",
+    override: true
+  })
+})
 /**
  * @since 0.1.0
  * @category models
  */
 export type Delay = typeof Delay.Type
+
+/**
+ * | defect | what a part holds |
+ * |---|---|
+ * | `short`, `long` | one row less or more than declared |
+ * | `narrow`, `wide` | rows of one cell less or more than there are columns |
+ * | `shapeless` | values that are no rows |
+ * | `json` | the right rows, but with the content type of JSON |
+ * | `truncatedGzip` | the gzip ends half-way |
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const PartDefect = Schema.Literal(
+  "short",
+  "long",
+  "narrow",
+  "wide",
+  "shapeless",
+  "json",
+  "truncatedGzip"
+).annotations({ message: () => oneOf(PartDefect.literals) })
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type PartDefect = typeof PartDefect.Type
+
+/**
+ * | defect | what the answer holds |
+ * |---|---|
+ * | `noRowset` | no `rowset`, as when all rows are in parts |
+ * | `noRowtype` | no `rowtype` |
+ * | `total` | a `total` and `returned` of one row too many |
+ * | `noData` | `data` is null |
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const AnswerDefect = Schema.Literal("noRowset", "noRowtype", "total", "noData").annotations({
+  message: () => oneOf(AnswerDefect.literals)
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type AnswerDefect = typeof AnswerDefect.Type
 
 /**
  * | kind | what the client sees |
@@ -92,6 +153,11 @@ export type Delay = typeof Delay.Type
  * | `suspendedWarehouse` | statements that need a warehouse fail with 000608 |
  * | `resourceMonitor` | they fail with 090073 |
  * | `queueTimeout` | they fail because they were queued too long |
+ * | `refusal` | a login, a statement, a poll, a renewal, ... is refused with a `code`, and the text and SQLSTATE that Snowflake gives it unless `message` and `sqlState` say others; {@link refusalCodes} have a text |
+ * | `inProgress` | carried out, but answered at once that it is still running (333333) |
+ * | `part` | a part of a result is not what was declared: see {@link PartDefect} |
+ * | `answer` | the answer that holds a result is not what it should be: see {@link AnswerDefect} |
+ * | `largeParts` | parts are as large as `CLIENT_RESULT_CHUNK_SIZE` allows (160 MB unless it is set) |
  *
  * @since 0.1.0
  * @category models
@@ -117,7 +183,17 @@ export const Fault = Schema.Union(
   kind("badPassword", chance),
   kind("suspendedWarehouse", chance),
   kind("resourceMonitor", chance),
-  kind("queueTimeout", chance)
+  kind("queueTimeout", chance),
+  kind("refusal", {
+    ...anywhere,
+    code: Schema.String.pipe(Schema.pattern(/^\d{6}$/, { message: () => "is not a text of six digits" })),
+    message: Schema.optionalWith(Schema.String, { exact: true }),
+    sqlState: Schema.optionalWith(Schema.String, { exact: true })
+  }),
+  kind("inProgress", anywhere),
+  kind("part", { ...chance, defect: PartDefect }),
+  kind("answer", { ...chance, defect: AnswerDefect }),
+  kind("largeParts", chance)
 )
 /**
  * @since 0.1.0
@@ -149,11 +225,75 @@ export type FaultScript = typeof FaultScript.Type
  */
 export const none: FaultScript = { faults: [] }
 
+/** By the name of the kind. */
+const kinds = new Map(Fault.members.map((member) => [member.fields.kind.literals[0] as string, member]))
+
+const record = (value: unknown): { readonly [key: string]: unknown } | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value))
+    : undefined
+
+const unknownKeys = (value: object, known: ReadonlyArray<string>): ReadonlyArray<string> =>
+  Object.keys(value).filter((key) => !known.includes(key))
+
+const listed = (names: Iterable<string>): string => [...names].join(", ")
+
+const problemIn = (at: string, error: ParseResult.ParseError): string => {
+  // The last one belongs to the alternative that came closest.
+  const issue = ParseResult.ArrayFormatter.formatErrorSync(error).at(-1)
+  const path = issue === undefined ? "" : issue.path.map(String).join(".")
+  return `${at}${path === "" ? "" : `.${path}`}: ${issue?.message ?? "not valid"}`
+}
+
+const strict = { onExcessProperty: "error" } as const
+
+const decodeFault = Schema.decodeUnknownEither(Fault, strict)
+
+const problemOfFault = (value: unknown, index: number): string | undefined => {
+  const at = `faults[${index}]`
+  const fault = record(value)
+  const name = fault?.["kind"]
+  if (fault === undefined || typeof name !== "string") {
+    return `${at}: a fault is an object with a "kind"; known kinds: ${listed(kinds.keys())}`
+  }
+  const schema = kinds.get(name)
+  if (schema === undefined) return `${at}: unknown kind "${name}"; known kinds: ${listed(kinds.keys())}`
+  const known = Object.keys(schema.fields)
+  const [unknown] = unknownKeys(fault, known)
+  if (unknown !== undefined)
+    return `${at}: unknown key "${unknown}"; known keys of "${name}": ${listed(known)}`
+  const decoded = decodeFault(fault)
+  return Either.isLeft(decoded) ? problemIn(at, decoded.left) : undefined
+}
+
+/** Why this is no script, in a line for each mistake. */
+const problemOf = (input: unknown): string | undefined => {
+  const script = record(input)
+  const faults = script?.["faults"]
+  if (script === undefined || !Array.isArray(faults)) {
+    return 'a script is an object with a list "faults"'
+  }
+  const known = Object.keys(FaultScript.fields)
+  const problems = [
+    ...unknownKeys(script, known).map(
+      (key) => `unknown key "${key}"; known keys of a script: ${listed(known)}`
+    ),
+    ...faults.flatMap((fault: unknown, index) => problemOfFault(fault, index) ?? [])
+  ]
+  return problems.length === 0 ? undefined : problems.join("\n")
+}
+
 /**
- * Unknown fields are mistakes: a misspelt `untilMs` would be an outage without an end.
+ * The script, or what is wrong with it: a line for each mistake, with what is known in its place. Unknown
+ * keys are mistakes: a misspelt `untilMs` would be an outage without an end.
  *
  * @since 0.1.0
  * @category decoding
  */
-export const decode: (input: unknown) => Either.Either<FaultScript, ParseResult.ParseError> =
-  Schema.decodeUnknownEither(FaultScript, { onExcessProperty: "error" })
+export const decode = (input: unknown): Either.Either<FaultScript, string> => {
+  const problem = problemOf(input)
+  if (problem !== undefined) return Either.left(problem)
+  return Either.mapLeft(Schema.decodeUnknownEither(FaultScript, strict)(input), (error) =>
+    problemIn("script", error)
+  )
+}

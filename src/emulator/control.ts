@@ -16,7 +16,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
 import type { FaultGate } from "./faultGate.js"
 import * as FaultScript from "./FaultScript.js"
 import type { Reply, Request } from "./http.js"
@@ -115,9 +114,7 @@ const parsed = (text: string): Either.Either<unknown, string> =>
  * @category decoding
  */
 export const scriptFrom = (text: string): Either.Either<FaultScript.FaultScript, string> =>
-  Either.flatMap(parsed(text), (value) =>
-    Either.mapLeft(FaultScript.decode(value), (error) => ParseResult.TreeFormatter.formatErrorSync(error))
-  )
+  Either.flatMap(parsed(text), FaultScript.decode)
 
 /**
  * @since 0.1.0

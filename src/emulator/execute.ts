@@ -37,7 +37,19 @@ export interface Run {
   /** The parameters of the session with those of the statement over them. */
   readonly parameters: ReadonlyMap<string, string>
   readonly describeOnly: boolean
+  /** Bytes decide alone how much a part holds. */
+  readonly largeParts: boolean
 }
+
+/** Megabytes of a part at most, as Snowflake's default has it. */
+const partMegabytes = 160
+
+/** Parts end with their rows, and with the bytes that the session allows at the latest. */
+const sizesOf = ({ sizes }: Environment, { largeParts, parameters }: Run): Sizes => ({
+  ...sizes,
+  ...(largeParts ? { chunkRows: Number.POSITIVE_INFINITY } : {}),
+  chunkBytes: Number(parameters.get("CLIENT_RESULT_CHUNK_SIZE") ?? partMegabytes) * 1_048_576
+})
 
 const rowsOf = ({ columns, rows }: Table, typeId: number, sizes: Sizes): Rows => {
   const wire = columns.map(Wire.column)
@@ -138,7 +150,7 @@ const query = (environment: Environment, session: Session, statement: Run): Effe
       Wire.column({ ...column, name: shown[index] ?? column.name, type: types[index] ?? column.type })
     )
     const encode = Wire.rows(columns)
-    const result = builder(columns, text.typeId, environment.sizes)
+    const result = builder(columns, text.typeId, sizesOf(environment, statement))
     yield* Stream.runForEach(answer.rows, (rows) => Effect.sync(() => result.add(encode(rows)))).pipe(
       Effect.mapError(Failures.ofEngine)
     )

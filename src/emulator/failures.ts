@@ -24,6 +24,156 @@ const failure = (code: string, message: string, sqlState?: string): Failure => (
 })
 
 /**
+ * Refusals that the emulator gives on demand: by code, the SQLSTATE and the text. Snowflake publishes no list
+ * of them. Most texts are those that users have reported; those of 000607, 000612, 000613, 300xxx, 3901[123]x
+ * and 3943xx are written after the meaning of the code.
+ */
+const texts: Readonly<Record<string, readonly [sqlState: string | undefined, message: string]>> = {
+  "000603": [
+    "XX000",
+    "SQL execution internal error:\nProcessing aborted by error 300010:1234567890; incident 1234567."
+  ],
+  "000604": ["57014", "SQL execution canceled"],
+  "000605": ["02000", "Identified SQL statement is not currently executing."],
+  "000606": [
+    "57P03",
+    "No active warehouse selected in the current session.  Select an active warehouse with the 'use warehouse' command.\n"
+  ],
+  "000607": ["57014", "SQL execution was stopped because the session is being closed."],
+  "000608": [
+    "57P03",
+    "Warehouse 'COMPUTE_WH' is suspended. Use 'alter warehouse COMPUTE_WH resume;' command if you need to use it again."
+  ],
+  "000610": [
+    "57014",
+    "SQL execution error: The number of concurrent statements of user 'SNOWGUARD' exceeds the limit. Please try again later."
+  ],
+  "000612": ["02000", "The result of the statement is not available yet."],
+  "000613": ["02000", "The result of the statement is not available any more."],
+  "000625": [
+    "57014",
+    "Statement '01b1c2d3-0000-0000-0000-000000000001' has locked table 'ORDERS' in transaction 1742288905053000000 and this lock has not yet been released.\nYour statement '01b1c2d3-0000-0000-0000-000000000002' was aborted because the number of waiters for this lock exceeds the 20 statements limit."
+  ],
+  "000630": [
+    "57014",
+    "Statement reached its statement or warehouse timeout of 60 second(s) and was canceled."
+  ],
+  "000709": ["02000", "Statement 01b1c2d3-0000-0000-0000-000000000001 not found"],
+  "000710": ["02000", "Result of statement 01b1c2d3-0000-0000-0000-000000000001 has expired."],
+  "000904": [
+    "42000",
+    "SQL compilation error: error line 1 at position 7\ninvalid identifier 'NO_SUCH_COLUMN'"
+  ],
+  "001003": ["42000", "SQL compilation error:\nsyntax error line 1 at position 0 unexpected 'SELEC'."],
+  "002003": ["42S02", "SQL compilation error:\nObject 'NO_SUCH_TABLE' does not exist or not authorized."],
+  "002043": ["02000", "SQL compilation error:\nObject does not exist, or operation cannot be performed."],
+  "003001": ["42501", "SQL access control error:\nInsufficient privileges to operate on schema 'PRIVATE'"],
+  "090073": [
+    "22000",
+    "Warehouse 'COMPUTE_WH' cannot be resumed because resource monitor 'LIMIT' has exceeded its quota."
+  ],
+  "100038": ["22018", "Numeric value 'abc' is not recognized"],
+  "100051": ["22012", "Division by zero"],
+  "100132": ["P0000", "JavaScript execution error: Uncaught Error in F at 'throw' position 0"],
+  "300002": ["XX000", "Internal error: the service is temporarily unavailable."],
+  "370001": ["XX000", "Internal error."],
+  "390100": [undefined, "Incorrect username or password was specified."],
+  "390101": [undefined, "User access disabled. Contact your local system administrator."],
+  "390102": [
+    undefined,
+    "User temporarily locked. Try again later, or contact your local system administrator."
+  ],
+  "390103": [undefined, "Session token not found in the request data."],
+  "390104": [undefined, "Authentication token is invalid."],
+  "390106": [
+    undefined,
+    "Specified password has expired.  Password must be changed using the Snowflake web console."
+  ],
+  "390110": [undefined, "The specified ID token has expired. Please re-authenticate."],
+  "390111": [undefined, "Session no longer exists.  New login required to access the service."],
+  "390112": [undefined, "Authentication token has expired.  The user must authenticate again."],
+  "390113": [undefined, "Master token not found in the request data."],
+  "390114": [undefined, "Authentication token has expired.  The user must authenticate again."],
+  "390115": [undefined, "Master token is invalid."],
+  "390120": [undefined, "Duo Security: authentication denied."],
+  "390122": [undefined, "Duo Security: the user is not enrolled."],
+  "390123": [undefined, "Duo Security: the user is locked."],
+  "390127": [undefined, "Duo Security: the passcode is not valid."],
+  "390129": [undefined, "Duo Security: authentication failed."],
+  "390132": [undefined, "MFA authentication timed out."],
+  "390144": [undefined, "JWT token is invalid."],
+  "390186": [undefined, "Role 'NO_SUCH_ROLE' is not granted to this user."],
+  "390189": [
+    undefined,
+    "Role 'NO_SUCH_ROLE' specified in the connect string does not exist or not authorized. Contact your local system administrator, or attempt to login with another role, e.g. PUBLIC."
+  ],
+  "390190": [undefined, "There was an error related to the SAML Identity Provider account parameter."],
+  "390191": [
+    undefined,
+    "The user you were trying to authenticate as differs from the user currently logged in at the IDP."
+  ],
+  "390195": [undefined, "The provided ID Token is invalid."],
+  "390197": [
+    undefined,
+    "Multi-factor authentication is required for this account. Log in to Snowsight to enroll."
+  ],
+  "390201": [undefined, "The requested database does not exist or not authorized."],
+  "390303": [undefined, "Invalid OAuth access token."],
+  "390318": [undefined, "OAuth access token expired."],
+  "390400": [undefined, "Bad request."],
+  "390420": [
+    undefined,
+    "Incoming request is not allowed to access Snowflake. Contact your local security administrator."
+  ],
+  "390422": [
+    undefined,
+    "Incoming request with IP/Token 192.0.2.1 is not allowed to access Snowflake. Contact your local security administrator."
+  ],
+  "390429": [undefined, "Failed to connect to DB: too many login attempts."],
+  "390432": [undefined, "Network policy is required."],
+  "390511": [undefined, "The authentication method is not allowed by the authentication policy."],
+  "390913": [undefined, "Your free trial has ended and all of your virtual warehouses have been suspended."],
+  "394300": [undefined, "JWT token is invalid: it cannot be read."],
+  "394301": [undefined, "JWT token is invalid: the user does not exist."],
+  "394302": [undefined, "JWT token is invalid: the user has no such key."],
+  "394303": [undefined, "JWT token is invalid: it was issued in the future."],
+  "394304": [undefined, "JWT token is invalid: public key fingerprint mismatch."],
+  "394305": [undefined, "JWT token is invalid: wrong issuer."],
+  "394306": [undefined, "JWT token is invalid: it has expired."],
+  "394307": [undefined, "JWT token is invalid: wrong signature."],
+  "394400": [undefined, "Programmatic access token is invalid."],
+  "394633": [undefined, "Workload identity is not configured for this user."]
+}
+
+/**
+ * The codes that {@link refusal} has a text for.
+ *
+ * @since 0.1.0
+ * @category refusals
+ */
+export const refusalCodes: ReadonlyArray<string> = Object.keys(texts)
+
+/**
+ * A refusal with that code; a code without a text of its own says so.
+ *
+ * @since 0.1.0
+ * @category refusals
+ */
+export const refusal = (code: string, message?: string, sqlState?: string): Failure => {
+  const [state, text] = texts[code] ?? [undefined, `Refused with code ${code}.`]
+  return failure(code, message ?? text, sqlState ?? state)
+}
+
+/** Tells a refusal of the session, which no statement is made for. */
+const ofSession = /^39/
+
+/**
+ * @since 0.1.0
+ * @category refusals
+ */
+export const refusesSession = ({ code }: Failure): boolean => ofSession.test(code)
+
+/**
  * @since 0.1.0
  * @category login
  */

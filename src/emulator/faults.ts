@@ -19,6 +19,8 @@ export interface Request {
   readonly where: Exclude<Where, "any"> | "other"
   /** A statement that is new and needs a running warehouse. */
   readonly usesWarehouse: boolean
+  /** The statement's text, when the request belongs to one. */
+  readonly sql?: string | undefined
 }
 
 /**
@@ -82,24 +84,36 @@ export const sample = (delay: Delay, first: number, second: number): number => {
 const within = (fault: Fault, elapsedMs: number): boolean =>
   elapsedMs >= (fault.fromMs ?? 0) && elapsedMs < (fault.untilMs ?? Number.POSITIVE_INFINITY)
 
-const withToken = new Set<Request["where"]>(["query", "heartbeat", "abort", "monitor"])
+const isQuery = (where: Request["where"]): boolean => where === "query" || where === "poll"
 
-const applies = (fault: Fault, request: Request): boolean => {
+const withToken = new Set<Request["where"]>(["query", "poll", "heartbeat", "abort", "monitor"])
+
+const isRefusable = (where: Request["where"]): boolean => where !== "chunk" && where !== "other"
+
+const isAbout = (sql: string | undefined, request: Request): boolean =>
+  sql === undefined || request.sql?.toUpperCase().includes(sql.toUpperCase()) === true
+
+const applies = (fault: Exclude<Fault, { readonly kind: "refused" }>, request: Request): boolean => {
+  if (!isAbout(fault.sql, request)) return false
   switch (fault.kind) {
-    case "refused":
-      return false
     case "badPassword":
       return request.where === "login"
     case "corruptGzip":
+    case "part":
       return request.where === "chunk"
+    case "answer":
+      return isQuery(request.where)
     case "suspendedWarehouse":
     case "resourceMonitor":
     case "queueTimeout":
+    case "largeParts":
       return request.usesWarehouse
     default: {
       const where = fault.where ?? "any"
       if (fault.kind === "expiredSession" && !withToken.has(request.where)) return false
-      return where === "any" || where === request.where
+      if (fault.kind === "refusal" && !isRefusable(request.where)) return false
+      if (fault.kind === "inProgress" && !isQuery(request.where)) return false
+      return where === "any" || where === request.where || (where === "query" && request.where === "poll")
     }
   }
 }

@@ -123,16 +123,26 @@ const outcome = (services: Services, request: Request, statement: Statement, res
     }
   })
 
+/**
+ * In the place of {@link Services.holdMs}: answered that the statement is running, whether or not it is.
+ *
+ * @since 0.1.0
+ * @category answers
+ */
+export const AT_ONCE = -1
+
 const awaited = (
   services: Services,
   request: Request,
   statement: Statement,
   ms: number
 ): Effect.Effect<Reply> =>
-  Effect.flatMap(services.statements.wait(statement, ms), (result) =>
-    Option.isNone(result)
-      ? Effect.succeed(Http.json(Protocol.inProgress(statement)))
-      : outcome(services, request, statement, result.value)
+  Effect.flatMap(
+    ms === AT_ONCE ? Effect.succeedNone : services.statements.wait(statement, ms),
+    Option.match({
+      onNone: () => Effect.succeed(Http.json(Protocol.inProgress(statement))),
+      onSome: (result) => outcome(services, request, statement, result)
+    })
   )
 
 const submit = (services: Services, request: Request, session: Session, fault: StatementFault | undefined) =>

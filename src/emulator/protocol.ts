@@ -74,8 +74,9 @@ export const whereOf = (route: Route): FaultRequest["where"] => {
     case "Login":
       return "login"
     case "Submit":
-    case "Result":
       return "query"
+    case "Result":
+      return "poll"
     case "Chunk":
       return "chunk"
     case "Renew":

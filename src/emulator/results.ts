@@ -39,6 +39,8 @@ export interface Sizes {
   readonly inlineRows: number
   /** Rows in a chunk. */
   readonly chunkRows: number
+  /** Bytes in a chunk, unpacked; rows alone decide when absent. */
+  readonly chunkBytes?: number | undefined
 }
 
 /**
@@ -50,7 +52,9 @@ export interface Sizes {
 export const builder = (columns: ReadonlyArray<WireColumn>, typeId: number, sizes: Sizes) => {
   const inline: Array<WireRow> = []
   const chunks: Array<Chunk> = []
+  const { chunkBytes = Number.POSITIVE_INFINITY, chunkRows, inlineRows } = sizes
   let open: Array<string> = []
+  let openBytes = 0
   let total = 0
 
   const pack = () => {
@@ -58,14 +62,21 @@ export const builder = (columns: ReadonlyArray<WireColumn>, typeId: number, size
     const text = Buffer.from(open.join(","))
     chunks.push({ gzip: gzipSync(text, { level: 1 }), rows: open.length, uncompressed: text.length })
     open = []
+    openBytes = 0
+  }
+
+  const push = (row: string) => {
+    open.push(row)
+    openBytes += row.length
+    if (open.length >= chunkRows || openBytes >= chunkBytes) pack()
   }
 
   return {
     add: (rows: ReadonlyArray<WireRow>): void => {
       for (const row of rows) {
         total++
-        if (inline.length < sizes.inlineRows) inline.push(row)
-        else if (open.push(JSON.stringify(row)) >= sizes.chunkRows) pack()
+        if (inline.length < inlineRows) inline.push(row)
+        else push(JSON.stringify(row))
       }
     },
     build: (): Rows => {

@@ -49,7 +49,8 @@ export interface Statement {
  * @since 0.1.0
  * @category models
  */
-export type StatementFault = "suspendedWarehouse" | "resourceMonitor" | "queueTimeout"
+export type StatementFault =
+  "suspendedWarehouse" | "resourceMonitor" | "queueTimeout" | "largeParts" | Failure
 
 /**
  * @since 0.1.0

@@ -156,7 +156,8 @@ export const make = (
             text,
             binds: submission.binds,
             parameters: submission.parameters,
-            describeOnly: submission.describeOnly
+            describeOnly: submission.describeOnly,
+            largeParts: submission.fault === "largeParts"
           })
         )
         .pipe(

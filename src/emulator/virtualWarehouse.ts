@@ -56,6 +56,7 @@ export const make = (concurrency: number): Effect.Effect<VirtualWarehouse> =>
             onTimeout: () => Failures.statementTimeout(seconds)
           })
         })
+        if (typeof fault === "object") return Effect.fail(fault)
         if (!usesWarehouse) return started
         const { warehouse } = statement.session
         if (warehouse === undefined) return Effect.fail(Failures.noWarehouse)

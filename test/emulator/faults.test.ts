@@ -191,16 +191,55 @@ it("the listener is closed in the windows of refused, and the next change is kno
   expect([0, 100, 160, 300].map((at) => Faults.nextChange(script, at))).toEqual([100, 150, 200, undefined])
 })
 
-it("a script that makes no sense is refused with what is wrong with it", () => {
+it("a script that makes no sense is refused with what is wrong with it and what is known, in a line each", () => {
   const problem = (value: unknown) =>
     Either.getOrElse(Either.flip(Control.scriptFrom(JSON.stringify(value))), () => "")
-  expect(problem({ faults: [{ kind: "reset", untillMs: 5 }] })).toContain("untillMs")
-  expect(problem({ faults: [{ kind: "refused", probability: 0.5 }] })).toContain("probability")
-  expect(problem({ faults: [{ kind: "status", status: 200 }] })).toContain("200")
-  expect(problem({ faults: [{ kind: "latency", delay: { minMs: 5, maxMs: 1 } }] })).toContain("minMs")
-  expect(problem({ faults: [{ kind: "reset", probability: 2 }] })).toContain("probability")
+  const keys = "kind, fromMs, untilMs, probability, count, sql, where"
+  expect(problem([])).toBe('a script is an object with a list "faults"')
+  expect(problem({ faults: [], seeds: 1 })).toBe(
+    'unknown key "seeds"; known keys of a script: name, seed, faults'
+  )
+  expect(problem({ faults: [3] })).toMatch(
+    /^faults\[0\]: a fault is an object.*known kinds: refused, reset, /
+  )
+  expect(problem({ faults: [{ kind: "resett" }] })).toMatch(
+    /^faults\[0\]: unknown kind "resett"; known kinds: /
+  )
+  expect(problem({ faults: [{ kind: "reset", untillMs: 5 }] })).toBe(
+    `faults[0]: unknown key "untillMs"; known keys of "reset": ${keys}`
+  )
+  expect(problem({ faults: [{ kind: "refused", probability: 0.5 }] })).toContain('"probability"')
+  expect(problem({ faults: [{ kind: "status", status: 200 }, { kind: "status" }] })).toMatch(
+    /^faults\[0\]\.status: .*200.*\nfaults\[1\]\.status: is missing$/
+  )
+  const delays = /^faults\[0\]\.delay: .*\{ ms \}/
+  expect(problem({ faults: [{ kind: "latency", delay: { minMs: 5, maxMs: 1 } }] })).toMatch(delays)
+  expect(problem({ faults: [{ kind: "latency", delay: { minMs: 5 } }] })).toMatch(delays)
+  expect(problem({ faults: [{ kind: "latency", delay: { ms: 5, more: 1 } }] })).toMatch(delays)
+  expect(problem({ faults: [{ kind: "reset", probability: 2 }] })).toMatch(/^faults\[0\]\.probability: /)
+  expect(problem({ faults: [{ kind: "reset", where: "here" }] })).toMatch(
+    /^faults\[0\]\.where: is none of login, query, /
+  )
+  expect(problem({ faults: [{ kind: "refusal", code: "610" }] })).toBe(
+    "faults[0].code: is not a text of six digits"
+  )
+  expect(problem({ faults: [{ kind: "part", defect: "odd" }] })).toContain("is none of short, long, ")
   expect(Either.isLeft(Control.scriptFrom("{"))).toBe(true)
   expect(problem({ faults: [{ kind: "reset", where: "query", probability: 0.5, count: 3 }] })).toBe("")
+})
+
+it("a fault of a statement's text strikes its requests alone, and one of queries strikes polls too", () => {
+  const struck = (fault: Fault, request: Request) =>
+    Faults.decide({ faults: [fault] }, Faults.initial({ faults: [fault] }, 1), 0, request)[0].fault !==
+    undefined
+  const poll: Request = { where: "poll", usesWarehouse: false, sql: "SELECT * FROM orders" }
+  expect(struck({ kind: "reset", where: "query", sql: "ORDERS" }, poll)).toBe(true)
+  expect(struck({ kind: "reset", where: "query", sql: "items" }, poll)).toBe(false)
+  expect(struck({ kind: "reset", where: "poll" }, query)).toBe(false)
+  expect(
+    struck({ kind: "refusal", code: "390104", where: "any" }, { where: "chunk", usesWarehouse: false })
+  ).toBe(false)
+  expect(struck({ kind: "inProgress" }, { where: "heartbeat", usesWarehouse: false })).toBe(false)
 })
 
 it("the rehearsal is a valid script that goes from healthy to healthy", () => {

@@ -1,7 +1,8 @@
 import { expect } from "@effect/vitest"
 import { Duration, Effect, Schedule } from "effect"
 import type { ConnectionOptions } from "snowflake-sdk"
-import type { Fault } from "../../src/emulator/FaultScript.js"
+import * as Failures from "../../src/emulator/failures.js"
+import type { AnswerDefect, Fault, PartDefect } from "../../src/emulator/FaultScript.js"
 import * as Driver from "./driver.js"
 import * as Raw from "./raw.js"
 import * as Shared from "./shared.js"
@@ -222,6 +223,106 @@ withLayer(Shared.layer({ sample: false, inlineRows: 10, chunkRows: 100 }))(
           yield* install({ kind: "hang", where: "chunk" })
           expect(yield* Effect.timeoutOption(get(), "100 millis")).toMatchObject({ _tag: "None" })
         })
+    )
+
+    it.effect("refusal: of a statement, a poll, a login and a renewal, with its own text or another", () =>
+      Effect.gen(function* () {
+        const emulator = yield* Shared.Shared
+        for (const code of Failures.refusalCodes.filter((code) => !code.startsWith("39"))) {
+          const { message, sqlState } = Failures.refusal(code)
+          const error = yield* seen({ kind: "refusal", where: "query", code })
+          expect(error).toMatchObject({ code, sqlState, message, data: { queryId: expect.any(String) } })
+          expect((yield* emulator.state).latest.at(-1)).toMatchObject({ errorCode: code, sql: "SELECT 1" })
+        }
+        const before = (yield* emulator.state).statements.executed
+        expect(
+          yield* seen({ kind: "refusal", where: "query", code: "390115", message: "No.", sqlState: "08001" })
+        ).toMatchObject({ code: "390115", message: "No.", sqlState: "08001" })
+        // The driver takes these for the end of its connection.
+        for (const code of ["390104", "390111"]) {
+          expect(yield* seen({ kind: "refusal", where: "query", code })).toMatchObject({ code: 407002 })
+        }
+        expect((yield* emulator.state).statements.executed).toBe(before)
+        yield* install({ kind: "refusal", where: "login", code: "390113" })
+        const login = yield* Effect.flip(Effect.asVoid(Driver.connect(emulator)))
+        expect(login).toMatchObject({
+          code: "390113",
+          message: "Master token not found in the request data."
+        })
+        yield* install({ kind: "refusal", where: "query", code: "000610", sql: "select 2" })
+        const connection = yield* Driver.connect(emulator)
+        expect(yield* Driver.rows(connection, "SELECT 1")).toEqual([[1]])
+        expect(yield* Effect.flip(Driver.rows(connection, "SELECT 2"))).toMatchObject({ code: "000610" })
+      })
+    )
+
+    it.effect("inProgress: a statement is carried out while its polls are answered at once", () =>
+      Effect.gen(function* () {
+        const emulator = yield* Shared.Shared
+        const connection = yield* Driver.connect(emulator)
+        const before = (yield* emulator.state).requests["Result"] ?? 0
+        yield* install({ kind: "inProgress", count: 6 })
+        expect(yield* Driver.rows(connection, "SELECT 7")).toEqual([[7]])
+        expect((yield* emulator.state).requests["Result"]).toBe(before + 6)
+        yield* install(
+          { kind: "inProgress", count: 2 },
+          { kind: "refusal", where: "poll", code: "000612", count: 1 }
+        )
+        expect(yield* Effect.flip(Driver.rows(connection, "SELECT 8"))).toMatchObject({ code: "000612" })
+      })
+    )
+
+    it.effect("part: holds something else than what was declared", () =>
+      Effect.gen(function* () {
+        const client = yield* Raw.login(yield* Shared.Shared)
+        const { chunkHeaders, chunks } = yield* client.query("SELECT RANGE, 'x' FROM range(130)")
+        const url = chunks[0]!.url
+        const part = (defect: PartDefect) =>
+          Effect.gen(function* () {
+            yield* install({ kind: "part", defect })
+            return yield* Raw.get(url, chunkHeaders)
+          })
+        const rows = (defect: PartDefect) =>
+          Effect.map(part(defect), (answer): ReadonlyArray<unknown> =>
+            "body" in answer ? JSON.parse(`[${answer.body}]`) : [answer.error]
+          )
+        expect(yield* rows("short")).toHaveLength(99)
+        expect(yield* rows("long")).toHaveLength(101)
+        expect((yield* rows("narrow"))[0]).toEqual(["10"])
+        expect((yield* rows("wide"))[0]).toEqual(["10", "x", "more"])
+        expect((yield* rows("shapeless"))[0]).toEqual({ row: ["10", "x"] })
+        expect((yield* rows("json"))[0]).toEqual(["10", "x"])
+        expect(yield* part("truncatedGzip")).toMatchObject({ error: "Z_BUF_ERROR" })
+      })
+    )
+
+    it.effect("answer: declares something else than what there is", () =>
+      Effect.gen(function* () {
+        const client = yield* Raw.login(yield* Shared.Shared)
+        const answer = (defect: AnswerDefect) =>
+          Effect.gen(function* () {
+            yield* install({ kind: "answer", defect })
+            return yield* client.query("SELECT 1")
+          })
+        expect(yield* answer("noRowset")).not.toHaveProperty("rowset")
+        expect(yield* answer("noRowtype")).not.toHaveProperty("rowtype")
+        expect(yield* answer("total")).toMatchObject({ total: 2, returned: 2, rowset: [["1"]] })
+        expect(yield* answer("noData")).toBe(null)
+      })
+    )
+
+    it.effect("largeParts: parts end where CLIENT_RESULT_CHUNK_SIZE says", () =>
+      Effect.gen(function* () {
+        const client = yield* Raw.login(yield* Shared.Shared)
+        const sizes = Effect.map(client.query("SELECT REPEAT('x', 1000) FROM range(5000)"), ({ chunks }) =>
+          chunks.map(({ rowCount }) => rowCount)
+        )
+        expect(yield* sizes).toHaveLength(50)
+        yield* install({ kind: "largeParts" })
+        expect(yield* sizes).toEqual([4990])
+        yield* client.query("ALTER SESSION SET CLIENT_RESULT_CHUNK_SIZE = 1")
+        expect(yield* sizes).toEqual([1045, 1045, 1045, 1045, 810])
+      })
     )
 
     it.effect("of a login: what could not be answered is told apart from what was refused", () =>
