@@ -37,7 +37,11 @@ const rehearse = (speed: number, json: boolean) =>
 const tour = (json: boolean) =>
   Effect.gen(function* () {
     const fine = yield* Tour.run((title, text, fine) =>
-      print(json ? JSON.stringify({ title, text, fine }) : `\n${title}\n${wrapped(text, "  > ")}`)
+      print(
+        json
+          ? JSON.stringify({ title, text, fine })
+          : `\n${title}\n${wrapped(text, "  > ")}${fine ? "" : "\nFAILED: not what this step should show"}`
+      )
     )
     if (!json)
       yield* print("\nNext: snowguard demo --outage rehearses an outage of Snowflake; it takes a minute.")

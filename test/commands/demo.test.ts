@@ -3,9 +3,10 @@ import { it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { expect } from "vitest"
 import type { Event } from "../../src/commands/demo/rehearsal.js"
 import * as Server from "../utils/server.js"
@@ -77,6 +78,46 @@ it.scopedLive("puts everything away when nobody reads any more", () =>
       return stderr
     })
     expect(stderr).toBe("")
+    expect(readdirSync(TMPDIR)).toEqual([])
+  })
+)
+
+/** A server with a tool that is not read-only. */
+const wrongServer = `
+import { createInterface } from "node:readline"
+const result = {
+  initialize: { protocolVersion: "2025-11-25", capabilities: { tools: {} }, serverInfo: { name: "wrong", version: "1" } },
+  "tools/list": { tools: [{ name: "drop_table", inputSchema: { type: "object" } }] }
+}
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, method } = JSON.parse(line)
+  if (id !== undefined) console.log(JSON.stringify({ jsonrpc: "2.0", id, result: result[method] }))
+}`
+
+it.scopedLive("npm run demo says which step failed and why, without a stack, and leaves nothing", () =>
+  Effect.gen(function* () {
+    const TMPDIR = yield* folder
+    const server = join(yield* folder, "wrong.mjs")
+    const script = fileURLToPath(new URL("../../scripts/demo.mjs", import.meta.url))
+    const run = (...args: ReadonlyArray<string>) =>
+      Effect.promise(async (signal) => {
+        const options = { env: Server.cleanEnv({ TMPDIR }), signal }
+        const child = spawn(process.execPath, [script, ...args], options)
+        let stderr = ""
+        child.stdout.resume()
+        child.stderr.setEncoding("utf8").on("data", (text: string) => void (stderr += text))
+        const [code] = (await once(child, "close")) as [number | null]
+        return { code, stderr }
+      })
+    writeFileSync(server, wrongServer)
+    expect(yield* run(server)).toEqual({
+      code: 1,
+      stderr: "\nfailed in step 2  What can it do?\n  drop_table is not read-only\n"
+    })
+    writeFileSync(server, 'console.error("no such account"); process.exit(78)')
+    const ended = yield* run(server)
+    expect(ended.code).toBe(1)
+    expect(ended.stderr).toMatch(/^\nfailed in step 1 .*\n {2}.*\n {2}The server's log:\nno such account\n$/)
     expect(readdirSync(TMPDIR)).toEqual([])
   })
 )

@@ -47,7 +47,8 @@ export interface Ledger {
   readonly phases: ReadonlyMap<string, Counts>
   /** What has ended since the last time this was asked. */
   readonly take: () => Counts
-  readonly inFlight: () => number
+  /** Calls without an answer yet: all of them, or those that began in a phase. */
+  readonly inFlight: (phase?: string) => number
   /** The first text of each code, once. */
   readonly news: () => ReadonlyArray<{ readonly code: string; readonly text: string }>
 }
@@ -82,15 +83,16 @@ export const make = (): Ledger => {
   const told = new Set<string>()
   let news: Array<{ readonly code: string; readonly text: string }> = []
   let moment = empty()
-  let inFlight = 0
+  const inFlight = new Map<string, number>()
+  const add = (phase: string, by: number) => inFlight.set(phase, (inFlight.get(phase) ?? 0) + by)
   return {
     begin: (phase) => {
       const counts = phases.get(phase) ?? empty()
       phases.set(phase, counts)
       counts.issued += 1
-      inFlight += 1
+      add(phase, 1)
       return (answer) => {
-        inFlight -= 1
+        add(phase, -1)
         count(counts, answer)
         count(moment, answer)
         if (answer._tag === "Refused" && !told.has(answer.code)) {
@@ -105,7 +107,10 @@ export const make = (): Ledger => {
       moment = empty()
       return taken
     },
-    inFlight: () => inFlight,
+    inFlight: (phase) =>
+      phase === undefined
+        ? [...inFlight.values()].reduce((sum, calls) => sum + calls, 0)
+        : (inFlight.get(phase) ?? 0),
     news: () => {
       const taken = news
       news = []

@@ -171,9 +171,11 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
     const startedAt = yield* monotonicMillis
     const elapsed = Effect.map(monotonicMillis, (now) => now - startedAt)
     let phase = Outage.phases[0]?.name ?? ""
+    // What a call met in a phase with faults may change the breaker after that phase.
+    let settled = phase
     yield* Effect.forkScoped(
       Stream.runForEach(breaker.transitions, ({ cause, to }) =>
-        Effect.map(elapsed, (atMs) => void transitions.push({ to, cause, phase, atMs }))
+        Effect.map(elapsed, (atMs) => void transitions.push({ to, cause, phase: settled, atMs }))
       )
     )
     yield* Effect.yieldNow()
@@ -227,10 +229,23 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
       Effect.schedule(moment, Schedule.fixed(Math.round(1_000 / Math.min(speed, MOST_HURRY))))
     )
 
+    const settledBefore = (phase: Outage.Phase) =>
+      Outage.phases
+        .slice(0, Outage.phases.indexOf(phase))
+        .every((earlier) => ledger.inFlight(earlier.name) === 0)
     const arrivals: Array<Summary.Arrived> = []
     for (const one of Outage.phases) {
       phase = one.name
       const [from, already] = [yield* elapsed, yield* submitted]
+      if (one.faults.length > 0) settled = one.name
+      else {
+        yield* Effect.forkScoped(
+          Effect.map(
+            until(() => settledBefore(one)),
+            () => void (settled = one.name)
+          )
+        )
+      }
       yield* emulator.setFaults(Outage.script([one], speed))
       yield* tell({ _tag: "Phase", name: one.name, description: one.description, atMs: from })
       yield* Effect.sleep(one.lastsMs / speed)

@@ -16,10 +16,13 @@ FROM ORDERS o JOIN CUSTOMERS c USING (CUSTOMER_ID) JOIN ORDER_LINES l USING (ORD
 GROUP BY ALL ORDER BY REVENUE DESC`
 
 const FLOOD = 120
+const MOST_WAVES = 10
 
 interface Step {
   readonly title: string
   readonly calls: ReadonlyArray<readonly [tool: string, input?: { readonly [name: string]: unknown }]>
+  /** Made again until one is refused: what a busy machine needs for all of them brings tokens back. */
+  readonly untilRefused?: boolean
   /** What to show of the answers, and whether they were what the title says. */
   readonly shown: (answers: ReadonlyArray<Client.Answer>) => { readonly text: string; readonly fine: boolean }
 }
@@ -34,15 +37,20 @@ const content = (answers: ReadonlyArray<Client.Answer>, show: (of: Client.Conten
     : { text: answer?.text ?? "no answer", fine: false }
 }
 
-const refusal = (answers: ReadonlyArray<Client.Answer>, code: string) => {
-  const refused = answers.flatMap((answer) => (answer._tag === "Refused" ? [answer] : []))
+const refusedOf = (answers: ReadonlyArray<Client.Answer>) =>
+  answers.flatMap((answer) => (answer._tag === "Refused" ? [answer] : []))
+
+/** Refused with this code; others of many calls may be refused with those of `also`. */
+const refusal = (answers: ReadonlyArray<Client.Answer>, code: string, ...also: ReadonlyArray<string>) => {
+  const refused = refusedOf(answers)
+  const shown = refused.find((one) => one.code === code) ?? refused[0]
   return {
     text:
       (answers.length === 1
         ? ""
         : `${answers.length - refused.length} answered, ${refused.length} refused: `) +
-      (refused[0]?.text ?? "not refused"),
-    fine: refused.length > 0 && refused.every((one) => one.code === code)
+      (shown?.text ?? "not refused"),
+    fine: shown?.code === code && refused.every((one) => one.code === code || also.includes(one.code))
   }
 }
 
@@ -70,7 +78,9 @@ const steps: ReadonlyArray<Step> = [
   {
     title: `An agent that goes wild: ${FLOOD} calls at once`,
     calls: Array.from({ length: FLOOD }, () => ["list_databases"] as const),
-    shown: (answers) => refusal(answers, "RATE_LIMITED")
+    untilRefused: true,
+    // A machine that is slow to answer what was let in may also run out of places to wait.
+    shown: (answers) => refusal(answers, "RATE_LIMITED", "OVERLOADED")
   },
   {
     title: "What is left? get_limits",
@@ -95,9 +105,14 @@ export const run = (tell: (title: string, text: string, fine: boolean) => Effect
       const client = yield* Client.connect("visitor")
       let fine = true
       for (const step of steps) {
-        const answers = yield* Effect.forEach(step.calls, ([tool, input]) => client.call(tool, input), {
+        const wave = Effect.forEach(step.calls, ([tool, input]) => client.call(tool, input), {
           concurrency: "unbounded"
         })
+        let answers = yield* wave
+        for (let waves = 1; step.untilRefused === true && waves < MOST_WAVES; waves++) {
+          if (refusedOf(answers).length > 0) break
+          answers = [...answers, ...(yield* wave)]
+        }
         const shown = step.shown(answers)
         fine = fine && shown.fine
         yield* tell(step.title, shown.text, shown.fine)
