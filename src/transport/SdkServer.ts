@@ -19,6 +19,7 @@ import type {
 } from "@modelcontextprotocol/sdk/types.js"
 import { CallToolRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import type { jsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/types.js"
+import * as JsonRpc from "./JsonRpc.js"
 
 export type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>
 
@@ -56,10 +57,8 @@ export class SdkServer extends Server {
       const parsed = CallToolRequestSchema.safeParse(request)
       if (parsed.success && parsed.data.params.task === undefined) return call(parsed.data.params, extra)
       malformed(nameIn(request.params))
-      const problem = parsed.success
-        ? "this server makes no tasks"
-        : parsed.error.issues.map(({ message, path }) => `${path.join(".")}: ${message}`).join("; ")
-      throw invalidParams(`Invalid ${METHOD} request: ${problem}`)
+      const problem = parsed.success ? "this server makes no tasks" : JsonRpc.problem(parsed.error.issues)
+      throw invalidParams(`Invalid ${METHOD}: ${problem}`)
     }
   }
 

@@ -9,9 +9,6 @@
  *
  * @since 0.1.0
  */
-import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js"
-import { serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js"
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
@@ -21,6 +18,7 @@ import { McpServer } from "../McpServer.js"
 import type { Principal } from "../Principal.js"
 import * as Draining from "./Draining.js"
 import * as Observed from "./Observed.js"
+import { StdioTransport } from "./StdioTransport.js"
 
 /**
  * @since 0.1.0
@@ -32,6 +30,8 @@ export interface Options {
   /** The process's own when absent. */
   readonly stdin?: Readable | undefined
   readonly stdout?: Writable | undefined
+  /** Calls in flight at once, others wait for their turn; as many as fit into the heap when absent. */
+  readonly maxCalls?: number | undefined
 }
 
 /** How it ended: `eof`: the client may still read answers. `gone`: nobody does. */
@@ -43,43 +43,6 @@ const flush = (stdout: Writable) =>
     if (stdout.destroyed || stdout.writableLength === 0) resume(Effect.void)
     else stdout.write("", () => resume(Effect.void))
   }).pipe(Effect.interruptible, Effect.timeoutOption(1_000), Effect.asVoid)
-
-/** Of answers that wait for the client to read them; what is in flight then still comes on top. */
-const MAX_UNREAD = 8 * 1024 ** 2
-
-/**
- * The SDK's transport, but for how it waits for a client that reads slowly:
- *
- *  - all answers that wait, wait for the same turn; one listener for each of them would be as many as the
- *    client has calls;
- *  - who does not read is not read from: more calls would only make more answers that wait.
- */
-class Transport extends StdioServerTransport {
-  private drained: Promise<void> | undefined
-  private isHeld = false
-  constructor(
-    private readonly stdin: Readable,
-    private readonly stdout: Writable
-  ) {
-    super(stdin, stdout)
-  }
-  override send(message: JSONRPCMessage): Promise<void> {
-    if (this.stdout.write(serializeMessage(message))) return Promise.resolve()
-    if (this.stdout.writableLength > MAX_UNREAD && !this.isHeld) {
-      this.isHeld = true
-      this.stdin.pause()
-    }
-    return (this.drained ??= new Promise((resolve) => {
-      this.stdout.once("drain", () => {
-        this.drained = undefined
-        // Unless it was closed meanwhile, and nobody listens any more.
-        if (this.isHeld && this.stdin.listenerCount("data") > 0) this.stdin.resume()
-        this.isHeld = false
-        resolve()
-      })
-    }))
-  }
-}
 
 /**
  * While the scope is open, everything that would go to stdout through `console` (and so through Effect's own
@@ -99,6 +62,7 @@ export const reserveStdout: Effect.Effect<void, never, Scope.Scope> = Effect.asV
  * @category serving
  */
 export const serve = ({
+  maxCalls,
   principal,
   stdin = process.stdin,
   stdout = process.stdout
@@ -109,21 +73,22 @@ export const serve = ({
     const ended = yield* Deferred.make<End>()
 
     yield* Effect.addFinalizer(() => flush(stdout))
+    const end = (how: End) => () => Deferred.unsafeDone(ended, Effect.succeed(how))
+    const eof = end("eof")
+    const gone = end("gone")
+    // What was destroyed before its end has no more to say.
+    const closed = () => (stdin.readableEnded ? undefined : eof())
     yield* Effect.acquireRelease(
+      // Without a listener, a client that went away (EPIPE) would end the process with no finalizer run.
+      // It stays until the process ends: the last write may fail at any time.
       Effect.sync(() => {
-        const end = (how: End) => () => Deferred.unsafeDone(ended, Effect.succeed(how))
-        const eof = end("eof")
-        const gone = end("gone")
-        stdin.once("end", eof).once("close", eof)
-        // Without a listener, a client that went away (EPIPE) would end the process with no finalizer run.
-        // It stays until the process ends: the last write may fail at any time.
+        stdin.once("close", closed)
         stdout.on("error", gone).once("close", gone)
-        return { eof, gone }
       }),
-      ({ eof }) => Effect.sync(() => void stdin.off("end", eof).off("close", eof))
+      () => Effect.sync(() => stdin.off("close", closed))
     )
 
-    const transport = new Transport(stdin, stdout)
+    const transport = new StdioTransport({ stdin, stdout, maxCalls, onEnd: eof })
     const observed = yield* Observed.make(transport, { via: "pipe", tools: server.tools })
     const { calls } = server
     const serving = yield* Effect.acquireRelease(Scope.make(), (serving, exit) => {
@@ -132,13 +97,6 @@ export const serve = ({
       return (calls?.inFlight ?? 0) === 0 ? close : Draining.logged(calls)(close)
     })
     const connection = yield* Scope.extend(server.connect(observed, principal), serving)
-    const sdkClosed = transport.onclose
-    // The SDK closes by itself after a line that is too long; a server without input has to end.
-    transport.onclose = () => {
-      sdkClosed?.()
-      Deferred.unsafeDone(ended, Effect.succeed("eof"))
-    }
-
     const how = yield* Deferred.await(ended)
     if (how === "gone") yield* connection.abandon
     yield* Effect.logDebug("client disconnected").pipe(Effect.annotateLogs({ how }))

@@ -11,20 +11,6 @@ import { report } from "../utils/server.js"
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
 /** A tool that says when it has started and when it was interrupted, and answers when it is told to. */
-const gate = Effect.gen(function* () {
-  const started = yield* Deferred.make<void>()
-  const interrupted = yield* Deferred.make<void>()
-  const go = yield* Deferred.make<void>()
-  const tool = H.tool("gate", () =>
-    Deferred.succeed(started, undefined).pipe(
-      Effect.zipRight(Deferred.await(go)),
-      Effect.zipRight(H.whoAmI),
-      Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
-    )
-  )
-  return { tool, started, interrupted, go }
-})
-
 const who = H.tool("who", () => H.whoAmI)
 
 describe("MCP over HTTP", () => {
@@ -109,6 +95,89 @@ describe("MCP over HTTP", () => {
     }).pipe(quiet)
   )
 
+  const forms: { readonly [accept: string]: "events" | "json" | 406 } = {
+    "": "json",
+    "*/*": "json",
+    "application/*": "json",
+    "application/json": "json",
+    "Application/JSON": "json",
+    "application/json; charset=utf-8": "json",
+    "application/json, text/plain, */*": "json",
+    "application/json, text/event-stream;q=0.5": "json",
+    "text/event-stream;q=0, */*": "json",
+    "text/html, application/json;q=0.1": "json",
+    "text/event-stream": "events",
+    "TEXT/Event-Stream": "events",
+    "text/*": "events",
+    "application/json, text/event-stream": "events",
+    "text/event-stream,application/json": "events",
+    "  application/json ;q=0.9 ,text/event-stream ; q = 0.9": "events",
+    "text/event-stream, */*": "events",
+    "application/json;q=0, */*": "events",
+    "text/html": 406,
+    "*/*;q=0": 406,
+    "application/json;q=0": 406,
+    "application/jsonx, text/event-streams": 406,
+    "text/html, application/json;q=0, text/event-stream;q=0.0, */*": 406,
+    "__proto__, constructor": 406
+  }
+  for (const [accept, form] of Object.entries(forms))
+    it.scopedLive(`answers ${form} to "Accept: ${accept}"`, () =>
+      Effect.gen(function* () {
+        const server = yield* H.server()
+        const session = yield* server.open()
+        const headers = { accept: accept === "" ? undefined : accept }
+        for (const body of [H.initialize(), H.toolCall(1, "who")]) {
+          const answer = yield* server.ask({ body, session, headers })
+          if (form === 406) assert.strictEqual(answer.status, 406)
+          else {
+            assert.strictEqual(answer.status, 200)
+            const type = form === "json" ? /^application\/json/ : /^text\/event-stream/
+            assert.match(answer.headers["content-type"] ?? "", type)
+            const [message] = H.messages(answer)
+            assert.strictEqual(message?.id, body.id)
+            assert.isDefined(message?.result)
+            assert.isString(answer.headers["mcp-session-id"])
+          }
+        }
+        const notification = H.message(undefined, "notifications/initialized")
+        const { status } = yield* server.ask({ body: notification, session, headers })
+        assert.strictEqual(status, form === 406 ? 406 : 202)
+      }).pipe(quiet)
+    )
+
+  for (const type of [
+    "application/json",
+    "Application/JSON;charset=UTF-8",
+    "application/json ; charset=utf-8"
+  ])
+    it.scopedLive(`reads "Content-Type: ${type}"`, () =>
+      Effect.gen(function* () {
+        const server = yield* H.server()
+        yield* server.open({ headers: { "content-type": type } })
+      }).pipe(quiet)
+    )
+
+  it.scopedLive("a JSON answer tells no progress, and says so when its call is cancelled", () =>
+    Effect.gen(function* () {
+      const told = H.tool("told", (_, { progress }) => Effect.zipRight(progress("running"), H.whoAmI))
+      const { interrupted, started, tool } = yield* H.gate
+      const server = yield* H.server({ tools: [told, tool] })
+      const session = yield* server.open()
+      const headers = { accept: "application/json" }
+      const params = { name: "told", arguments: {}, _meta: { progressToken: 1 } }
+      const answer = yield* server.ask({ body: H.message(1, "tools/call", params), session, headers })
+      assert.deepInclude(JSON.parse(answer.body), { id: 1 })
+      const call = server.start({ body: H.toolCall("c", "gate"), session, headers })
+      yield* Deferred.await(started)
+      const cancel = H.message(undefined, "notifications/cancelled", { requestId: "c" })
+      yield* server.ask({ body: cancel, session })
+      yield* Deferred.await(interrupted)
+      const cancelled = yield* Effect.promise(() => call.answer)
+      assert.match(JSON.parse(cancelled.body).error.message, /cancelled/)
+    }).pipe(quiet)
+  )
+
   it.scopedLive("a request that is refused at the door leaves no session behind", () =>
     Effect.gen(function* () {
       const server = yield* H.server({ options: { maxSessions: 1, maxSessionsPerClient: 1 } })
@@ -122,7 +191,7 @@ describe("MCP over HTTP", () => {
 
   it.scopedLive("an id that is in flight is refused, and the first caller is answered", () =>
     Effect.gen(function* () {
-      const { go, started, tool } = yield* gate
+      const { go, started, tool } = yield* H.gate
       const server = yield* H.server({ tools: [tool, who] })
       const session = yield* server.open()
       const first = server.start({ body: H.toolCall(5, "gate"), session })
@@ -146,7 +215,7 @@ describe("MCP over HTTP", () => {
       `a call that is cancelled (id ${JSON.stringify(id)}) is interrupted, and its stream ends`,
       () =>
         Effect.gen(function* () {
-          const { interrupted, started, tool } = yield* gate
+          const { interrupted, started, tool } = yield* H.gate
           const server = yield* H.server({ tools: [tool, who] })
           const session = yield* server.open({ body: H.initialize("init") })
           const call = server.start({ body: H.toolCall(id, "gate"), session })
@@ -165,7 +234,7 @@ describe("MCP over HTTP", () => {
 
   it.scopedLive("a call that has to wait has its headers at once", () =>
     Effect.gen(function* () {
-      const { go, tool } = yield* gate
+      const { go, tool } = yield* H.gate
       const server = yield* H.server({ tools: [tool] })
       const session = yield* server.open()
       const call = server.start({ body: H.toolCall(1, "gate"), session })
@@ -179,7 +248,7 @@ describe("MCP over HTTP", () => {
 
   it.scopedLive("a connection that is dropped ends the call", () =>
     Effect.gen(function* () {
-      const { interrupted, started, tool } = yield* gate
+      const { interrupted, started, tool } = yield* H.gate
       const server = yield* H.server({ tools: [tool] })
       const session = yield* server.open()
       const call = server.start({ body: H.toolCall(1, "gate"), session })
@@ -191,7 +260,7 @@ describe("MCP over HTTP", () => {
 
   it.scopedLive("unless it is told to let it run", () =>
     Effect.gen(function* () {
-      const { go, interrupted, started, tool } = yield* gate
+      const { go, interrupted, started, tool } = yield* H.gate
       const server = yield* H.server({ tools: [tool, who], options: { cancelOnDisconnect: false } })
       const session = yield* server.open()
       const call = server.start({ body: H.toolCall(1, "gate"), session })
@@ -208,7 +277,7 @@ describe("MCP over HTTP", () => {
 
   it.scopedLive("ending a session ends what runs in it", () =>
     Effect.gen(function* () {
-      const { interrupted, started, tool } = yield* gate
+      const { interrupted, started, tool } = yield* H.gate
       const server = yield* H.server({ tools: [tool], drainMs: 60_000 })
       const session = yield* server.open()
       const call = server.start({ body: H.toolCall(1, "gate"), session })
@@ -221,7 +290,7 @@ describe("MCP over HTTP", () => {
 
   it.scopedLive("full of busy sessions it says when to come again; an idle one makes room", () =>
     Effect.gen(function* () {
-      const { go, started, tool } = yield* gate
+      const { go, started, tool } = yield* H.gate
       const server = yield* H.server({
         tools: [tool, who],
         options: { maxSessionsPerClient: 1, maxSessions: 2 }
@@ -245,7 +314,7 @@ describe("MCP over HTTP", () => {
 
   it.scopedLive("stopping answers what is in flight, and refuses what comes meanwhile", () =>
     Effect.gen(function* () {
-      const { go, started, tool } = yield* gate
+      const { go, started, tool } = yield* H.gate
       const scope = yield* Scope.make()
       const server = yield* Scope.extend(H.server({ tools: [tool, who], drainMs: 30_000 }), scope)
       const session = yield* server.open()
@@ -290,7 +359,7 @@ describe("MCP over HTTP", () => {
 
   it.scopedLive("stopping does not wait for ever: what does not end is interrupted", () =>
     Effect.gen(function* () {
-      const { interrupted, started, tool } = yield* gate
+      const { interrupted, started, tool } = yield* H.gate
       const scope = yield* Scope.make()
       const server = yield* Scope.extend(H.server({ tools: [tool], drainMs: 20 }), scope)
       const session = yield* server.open()
@@ -333,7 +402,7 @@ describe("MCP over HTTP", () => {
     "what the end of the server cuts is told so, and that nothing was executed where nothing was",
     () =>
       Effect.gen(function* () {
-        const { started, tool } = yield* gate
+        const { started, tool } = yield* H.gate
         const scope = yield* Scope.make()
         const server = yield* Scope.extend(H.server({ tools: [tool], drainMs: 20 }), scope)
         const session = yield* server.open()

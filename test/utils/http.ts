@@ -1,7 +1,7 @@
 /** The shared server on a free port of this machine, with tools made for the test, and raw requests to it. */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
-import { Effect, Layer, Schema } from "effect"
+import { Deferred, Effect, Layer, Schema } from "effect"
 import type { IncomingHttpHeaders } from "node:http"
 import * as NodeHttp from "node:http"
 import { connect } from "node:net"
@@ -36,6 +36,21 @@ export const tool = (
   })
 
 export const whoAmI = Effect.map(CurrentPrincipal, ({ client, tier }) => ({ who: `${client}/${tier}` }))
+
+/** A tool that begins, and goes on when it is told to. */
+export const gate = Effect.gen(function* () {
+  const started = yield* Deferred.make<void>()
+  const interrupted = yield* Deferred.make<void>()
+  const go = yield* Deferred.make<void>()
+  const gated = tool("gate", () =>
+    Deferred.succeed(started, undefined).pipe(
+      Effect.zipRight(Deferred.await(go)),
+      Effect.zipRight(whoAmI),
+      Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+    )
+  )
+  return { tool: gated, started, interrupted, go }
+})
 
 export interface ServerOptions {
   readonly options?: Partial<Http.Options> | undefined
@@ -79,7 +94,7 @@ export interface Ask {
   readonly method?: string
   readonly path?: string
   readonly headers?: { readonly [name: string]: string | undefined }
-  readonly body?: string | object
+  readonly body?: string | Buffer | object
   readonly token?: string | undefined
   readonly session?: string | undefined
 }
@@ -117,7 +132,8 @@ export class Server {
     readonly answer: Promise<Answer>
     readonly began: Promise<NodeHttp.IncomingMessage>
   } {
-    const payload = body === undefined || typeof body === "string" ? body : JSON.stringify(body)
+    const payload =
+      body === undefined || typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body)
     const all: { [name: string]: string } = {
       accept: "application/json, text/event-stream",
       ...(payload === undefined

@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { isUtf8 } from "node:buffer"
 import type { IncomingMessage } from "node:http"
 // Of these nothing is timed: they are the end of the turn.
 import { clearImmediate, setImmediate } from "node:timers"
@@ -25,6 +26,7 @@ export class BodyRefused extends Schema.TaggedError<BodyRefused>("snowguard/Body
     "too-slow",
     "too-many",
     "too-many-own",
+    "not-utf8",
     "not-json",
     "too-complex",
     "aborted"
@@ -144,9 +146,10 @@ const bytes = (request: IncomingMessage, maxBytes: number, timeoutMs: number) =>
     return Effect.flatMap(atOnce, (isDone) => (isDone ? all : late))
   })
 
-/** The document, whatever it holds. */
+/** The document, whatever it holds; a byte order mark before it is left out. */
 export const parse = (body: Buffer): Either.Either<unknown, BodyRefused> => {
-  const text = body.toString("utf8")
+  if (!isUtf8(body)) return Either.left(refuse("not-utf8", "Parse error: not valid UTF-8."))
+  const text = body.toString("utf8").replace(/^\uFEFF/, "")
   const problem = JsonBounds.check(text, shape)
   if (problem !== undefined) {
     return Either.left(
@@ -161,7 +164,7 @@ export const parse = (body: Buffer): Either.Either<unknown, BodyRefused> => {
   return Either.try({
     try: (): unknown => JSON.parse(text),
     // The parser's message quotes the text.
-    catch: () => refuse("not-json", "Parse error: the body is not valid JSON.")
+    catch: () => refuse("not-json", "Parse error: not valid JSON.")
   })
 }
 

@@ -3,7 +3,7 @@
  *
  * | method | |
  * |---|---|
- * | `POST` | one JSON-RPC message; requests are answered on a stream of events |
+ * | `POST` | one JSON-RPC message; requests are answered on a stream of events, or with JSON |
  * | `DELETE` | ends the session |
  * | `OPTIONS` | what a page of an origin on the list may send |
  * | `GET` | 405: this server never speaks unasked |
@@ -13,17 +13,17 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import type { RequestId } from "@modelcontextprotocol/sdk/types.js"
-import { isInitializeRequest } from "@modelcontextprotocol/sdk/types.js"
 import * as Effect from "effect/Effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import type { Identity } from "../Auth.js"
+import * as JsonRpc from "../JsonRpc.js"
 import type * as Body from "./Body.js"
 import type { Edge } from "./Edge.js"
 import type { EdgeLog } from "./EdgeLog.js"
+import type { Form } from "./Headers.js"
+import * as Headers from "./Headers.js"
 import * as Metrics from "./Metrics.js"
-import * as Message from "./Message.js"
 import * as Refusals from "./Refusals.js"
 import type { Refusal, Reply } from "./Replies.js"
 import * as Replies from "./Replies.js"
@@ -52,6 +52,7 @@ interface Dispatched {
 /** Of one request, what goes with it to its session. */
 interface Passage {
   readonly traceparent: string | undefined
+  readonly form: Form
   /** The edge has no part in it any more. */
   readonly passed: () => void
 }
@@ -84,9 +85,9 @@ export const make = ({
   const session = (
     request: IncomingMessage,
     identity: Identity,
-    id?: RequestId
+    id?: JsonRpc.Id
   ): Effect.Effect<SessionTransport, Refusal> => {
-    const sessionId = Message.sessionIdOf(request)
+    const sessionId = Headers.sessionIdOf(request)
     if (sessionId === undefined) return Effect.fail(Refusals.noSession(id))
     const found = sessions.find(sessionId, identity)
     return found === undefined ? Effect.fail(Refusals.unknownSession(id)) : Effect.succeed(found)
@@ -96,23 +97,24 @@ export const make = ({
   const dispatch = (
     transport: SessionTransport,
     response: ServerResponse,
-    { id, value }: Message.Message,
-    { traceparent, passed }: Passage
+    { id, value }: JsonRpc.Message,
+    { form, traceparent, passed }: Passage
   ): Effect.Effect<Dispatched, Refusal> =>
     Effect.suspend(() => {
       passed()
-      if (id === undefined || !("method" in value)) {
+      if (id === undefined) {
         return transport.notify(value) ? Effect.succeed(accepted) : Effect.fail(Refusals.unknownSession())
       }
       if (transport.isInFlight(id)) {
         return Effect.fail(Refusals.invalid("A request with this id is still in flight in this session.", id))
       }
       // In the same turn as the look above: nobody else gets in between with the same id.
-      if (!transport.request({ ...value, id }, response, traceparent))
+      if (!transport.request(value, { form, id, response, traceparent }))
         return Effect.fail(Refusals.unknownSession(id))
-      streams.opened(response, "call", () => {
+      const onDropped = () => {
         if (cancelOnDisconnect) transport.cancel(id, "the client disconnected")
-      })
+      }
+      streams.opened(response, "call", onDropped, form)
       return Effect.succeed(streaming)
     })
 
@@ -128,25 +130,24 @@ export const make = ({
 
   const post = (request: IncomingMessage, response: ServerResponse, passed: () => void) =>
     Effect.gen(function* () {
-      const passage: Passage = { traceparent: Message.traceparentOf(request), passed }
       const identity = yield* edge.identify(request)
       unread.belongs(response, identity.principal.client)
-      const message = yield* Effect.flatMap(body(request, identity), Message.inspect)
-      const { id, method, value } = message
-      const problem = Message.negotiated(request)
-      if (problem !== undefined) return yield* Effect.fail({ ...problem, id })
+      const message = yield* Effect.flatMap(body(request, identity), (value) =>
+        Effect.mapError(JsonRpc.read(value), Refusals.malformed)
+      )
+      const { id, method } = message
+      const form = yield* Effect.mapError(Headers.negotiated(request), (refusal) => ({ ...refusal, id }))
+      const passage: Passage = { traceparent: Headers.traceparentOf(request), form, passed }
       // Cancelling always works.
       if (id !== undefined && isDraining()) return yield* Effect.fail({ ...Refusals.draining, id })
       if (method === "initialize" && id !== undefined) {
-        if (!isInitializeRequest(value))
-          return yield* Effect.fail(Refusals.invalid("Not a valid initialize.", id))
         const { reply } = yield* sessions
           .open(identity, (transport) => dispatch(transport, response, message, passage))
           .pipe(Effect.catchTag("SessionsFull", (full) => Effect.fail(Refusals.fromFull(full, id))))
         return reply ?? (yield* sent(response))
       }
       const transport = yield* session(request, identity, id)
-      if (Message.unknownRevision(request)) return yield* Effect.fail(Refusals.revision(id))
+      if (Headers.unknownRevision(request)) return yield* Effect.fail(Refusals.revision(id))
       const { reply } = yield* dispatch(transport, response, message, passage)
       return reply ?? (yield* sent(response))
     })

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { RequestId } from "@modelcontextprotocol/sdk/types.js"
 import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js"
+import type { Id, Malformed } from "../JsonRpc.js"
 import type { BodyRefused } from "./Body.js"
 import type { Refusal } from "./Replies.js"
 import * as Replies from "./Replies.js"
@@ -19,6 +19,7 @@ const bodyStatus: { readonly [R in BodyRefused["reason"]]: readonly [status: num
   "too-slow": [408],
   "too-many": [503],
   "too-many-own": [429],
+  "not-utf8": [400, -32700],
   "not-json": [400, -32700],
   "too-complex": [400, -32600],
   aborted: [400, -32700]
@@ -28,7 +29,8 @@ const bodyStatus: { readonly [R in BodyRefused["reason"]]: readonly [status: num
 export const fromBody = ({ description, limit, reason }: BodyRefused): Refusal => {
   const [status, code] = bodyStatus[reason]
   // The rest of a body that nobody reads must not be taken for the next request.
-  const close = reason === "not-json" || reason === "too-complex" ? {} : { connection: "close" }
+  const wasRead = reason === "not-utf8" || reason === "not-json" || reason === "too-complex"
+  const close = wasRead ? {} : { connection: "close" }
   const room =
     limit === undefined
       ? {}
@@ -49,7 +51,7 @@ export const fromBody = ({ description, limit, reason }: BodyRefused): Refusal =
   }
 }
 
-export const fromFull = ({ bound, limit }: SessionsFull, id: RequestId | undefined): Refusal => ({
+export const fromFull = ({ bound, limit }: SessionsFull, id: Id | undefined): Refusal => ({
   status: bound === "owner" ? 429 : 503,
   reason: `sessions-${bound}`,
   message:
@@ -67,10 +69,19 @@ export const fromFull = ({ bound, limit }: SessionsFull, id: RequestId | undefin
   })
 })
 
-export const invalid = (message: string, id?: RequestId): Refusal => ({
+export const invalid = (message: string, id?: Id): Refusal => ({
   status: 400,
   code: -32600,
   reason: "invalid-request",
+  message,
+  id
+})
+
+/** What is no message of the protocol's. */
+export const malformed = ({ code, id, message }: Malformed): Refusal => ({
+  status: 400,
+  code,
+  reason: code === -32602 ? "invalid-params" : "invalid-request",
   message,
   id
 })
@@ -83,7 +94,7 @@ export const draining: Refusal = {
   headers: { connection: "close" }
 }
 
-export const unknownSession = (id?: RequestId): Refusal => ({
+export const unknownSession = (id?: Id): Refusal => ({
   status: 404,
   code: -32001,
   reason: "unknown-session",
@@ -91,7 +102,7 @@ export const unknownSession = (id?: RequestId): Refusal => ({
   id
 })
 
-export const noSession = (id?: RequestId): Refusal => ({
+export const noSession = (id?: Id): Refusal => ({
   status: 400,
   code: -32000,
   reason: "no-session",
@@ -99,7 +110,7 @@ export const noSession = (id?: RequestId): Refusal => ({
   id
 })
 
-export const revision = (id?: RequestId): Refusal => ({
+export const revision = (id?: Id): Refusal => ({
   status: 400,
   code: -32000,
   reason: "revision",

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import type { RequestId } from "@modelcontextprotocol/sdk/types.js"
+import * as JsonRpc from "../JsonRpc.js"
 import * as Metrics from "./Metrics.js"
 
 export type Reply = HttpServerResponse.HttpServerResponse
@@ -20,7 +20,7 @@ export interface Refusal {
   readonly message: string
   /** As JSON-RPC says; the status where it has no number for it (numbers around -32000 are reserved). */
   readonly code?: number | undefined
-  readonly id?: RequestId | undefined
+  readonly id?: JsonRpc.Id | undefined
   readonly retryAfterMs?: number | undefined
   readonly headers?: { readonly [name: string]: string } | undefined
 }
@@ -42,15 +42,12 @@ export const refuse = ({ code, headers, id, message, reason, retryAfterMs, statu
   Metrics.refused(reason)
   const wait = retryAfterMs === undefined ? "" : ` Wait ${seconds(retryAfterMs)} s, then try again.`
   return HttpServerResponse.text(
-    JSON.stringify({
-      jsonrpc: "2.0",
-      error: {
-        code: code ?? status,
-        message: `${message}${wait}`,
-        ...(retryAfterMs === undefined ? {} : { data: { retryAfterMs: Math.ceil(retryAfterMs) } })
-      },
-      id: id ?? null
-    }),
+    JsonRpc.errorText(
+      code ?? status,
+      `${message}${wait}`,
+      id,
+      retryAfterMs === undefined ? undefined : { retryAfterMs: Math.ceil(retryAfterMs) }
+    ),
     {
       status,
       contentType: json,

@@ -1,6 +1,6 @@
 /**
  * The transport of one session: requests come in over HTTP one at a time, each is answered on the response
- * it came with, as a stream of events.
+ * it came with: as a stream of events, or, for a client that takes no such stream, as one JSON document.
  *
  * ```
  *   POST --> accept --onmessage--> SDK server
@@ -10,24 +10,33 @@
  * Written to node's responses directly: the SDK's own transport goes through web streams, keeps the stream
  * and the bookkeeping of a cancelled call for ever, and hangs the first of two callers with the same id.
  *
- * - Ids are rewritten on the way in and restored on the way out (`0` -> `"n:0"`): the SDK's server takes
- *   an id of 0 or "" for none and would not cancel it.
  * - `inFlight` holds a request from the moment it is dispatched until it is answered, is cancelled, or the
- *   session ends; in each of these cases its stream is ended. An id in flight must not be accepted again.
+ *   session ends; in each of these cases its response is ended. An id in flight must not be accepted again.
+ * - Before its answer a document has no room for anything but white space: progress is not told there.
  * - What the server says of no request has no stream to go to, and is dropped: it never speaks unasked.
  *
  * @since 0.1.0
  */
 import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js"
-import type { JSONRPCMessage, MessageExtraInfo, RequestId } from "@modelcontextprotocol/sdk/types.js"
+import type { JSONRPCMessage, MessageExtraInfo } from "@modelcontextprotocol/sdk/types.js"
 import type { ServerResponse } from "node:http"
+import type { Id } from "../JsonRpc.js"
+import * as JsonRpc from "../JsonRpc.js"
+import type { Form } from "./Headers.js"
 import * as Metrics from "./Metrics.js"
 
-const inside = (id: RequestId): string => (typeof id === "number" ? `n:${id}` : `s:${id}`)
+const event = (text: string): string => `event: message\ndata: ${text}\n\n`
 
-const outside = (id: string): RequestId => (id.startsWith("n:") ? Number(id.slice(2)) : id.slice(2))
+/** A request that is being answered. */
+interface Answering {
+  readonly response: ServerResponse
+  readonly form: Form
+}
 
-const event = (message: JSONRPCMessage): string => `event: message\ndata: ${JSON.stringify(message)}\n\n`
+const types: { readonly [F in Form]: string } = {
+  events: "text/event-stream",
+  json: "application/json; charset=utf-8"
+}
 
 export interface Options {
   readonly sessionId: string
@@ -43,7 +52,7 @@ export class SessionTransport implements Transport {
   onmessage?: (<T extends JSONRPCMessage>(message: T, extra?: MessageExtraInfo) => void) | undefined
 
   readonly sessionId: string
-  private readonly inFlight = new Map<string, ServerResponse>()
+  private readonly inFlight = new Map<Id, Answering>()
   private isClosed = false
 
   constructor(private readonly options: Options) {
@@ -57,28 +66,26 @@ export class SessionTransport implements Transport {
   close(): Promise<void> {
     if (!this.isClosed) {
       this.isClosed = true
-      for (const id of [...this.inFlight.keys()]) this.settle(id)?.end()
+      for (const id of [...this.inFlight.keys()]) this.end(id)
       this.onclose?.()
     }
     return Promise.resolve()
   }
 
   /** Is a call with this id still without an answer? */
-  isInFlight(id: RequestId): boolean {
-    return this.inFlight.has(inside(id))
+  isInFlight(id: Id): boolean {
+    return this.inFlight.has(id)
   }
 
   /** A message that asks for nothing. False: the session is over. */
   notify(message: JSONRPCMessage): boolean {
     if (this.isClosed) return false
-    if ("method" in message && message.method === "notifications/cancelled") {
-      const id = message.params?.["requestId"]
-      if (typeof id === "string" || typeof id === "number") {
-        if (this.isInFlight(id)) Metrics.stream("cancelled", "call")
-        const reason = message.params?.["reason"]
-        this.cancel(id, typeof reason === "string" ? reason : "cancelled by the client")
-      }
-    } else this.onmessage?.(message)
+    const cancels = JsonRpc.cancels(message)
+    if (cancels === undefined) this.onmessage?.(message)
+    else if (cancels.id !== undefined && this.isInFlight(cancels.id)) {
+      Metrics.stream("cancelled", "call")
+      this.cancel(cancels.id, cancels.reason)
+    }
     return true
   }
 
@@ -87,16 +94,22 @@ export class SessionTransport implements Transport {
    * the response untouched.
    */
   request(
-    message: JSONRPCMessage & { readonly id: RequestId },
-    response: ServerResponse,
-    traceparent?: string | undefined
+    message: JSONRPCMessage,
+    {
+      form,
+      id,
+      response,
+      traceparent
+    }: Answering & {
+      readonly id: Id
+      readonly traceparent: string | undefined
+    }
   ): boolean {
     if (this.isClosed) return false
-    const id = inside(message.id)
-    this.inFlight.set(id, response)
+    this.inFlight.set(id, { response, form })
     this.options.onStarted()
     response.writeHead(200, {
-      "content-type": "text/event-stream",
+      "content-type": types[form],
       "cache-control": "no-cache, no-transform",
       connection: "keep-alive",
       "x-accel-buffering": "no",
@@ -104,36 +117,47 @@ export class SessionTransport implements Transport {
     })
     // Of the headers this one alone: the Authorization header goes no further than the edge.
     const extra = traceparent === undefined ? undefined : { requestInfo: { headers: { traceparent } } }
-    this.onmessage?.({ ...message, id }, extra)
+    this.onmessage?.(message, extra)
     return true
   }
 
   /** Ends a call whose caller does not wait any more; nothing when there is none of this id. */
-  cancel(id: RequestId, reason: string): void {
-    const requestId = inside(id)
-    if (!this.inFlight.has(requestId)) return
-    this.onmessage?.({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, reason } })
-    this.settle(requestId)?.end()
+  cancel(id: Id, reason: string): void {
+    if (!this.inFlight.has(id)) return
+    this.onmessage?.(JsonRpc.cancelled(id, reason))
+    this.end(id)
   }
 
   send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     if ("method" in message) {
-      const stream = this.inFlight.get(String(options?.relatedRequestId))
-      if (stream !== undefined && !stream.destroyed) stream.write(event(message))
+      const found = this.inFlight.get(String(options?.relatedRequestId))
+      if (found?.form === "events" && !found.response.destroyed) {
+        found.response.write(event(JsonRpc.text(message)))
+      }
     } else if (message.id !== undefined) {
-      const id = String(message.id)
-      // The answer to a call that was cancelled meanwhile has no stream left to go to.
-      const stream = this.settle(id)
-      if (stream !== undefined && !stream.destroyed) stream.end(event({ ...message, id: outside(id) }))
+      // The answer to a call that was cancelled meanwhile has no response left to go to.
+      const found = this.settle(String(message.id))
+      if (found !== undefined && !found.response.destroyed) {
+        const text = JsonRpc.text(message)
+        found.response.end(found.form === "events" ? event(text) : text)
+      }
     }
     return Promise.resolve()
   }
 
-  private settle(id: string): ServerResponse | undefined {
-    const response = this.inFlight.get(id)
-    if (response === undefined) return undefined
+  /** Without an answer: a stream just ends, a document has to say something. */
+  private end(id: Id): void {
+    const found = this.settle(id)
+    if (found === undefined) return
+    if (found.form === "events") found.response.end()
+    else found.response.end(JsonRpc.errorText(-32000, "The call was cancelled.", id))
+  }
+
+  private settle(id: Id): Answering | undefined {
+    const found = this.inFlight.get(id)
+    if (found === undefined) return undefined
     this.inFlight.delete(id)
     this.options.onSettled()
-    return response
+    return found
   }
 }

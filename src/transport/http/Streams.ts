@@ -1,5 +1,5 @@
 /**
- * The streams of events that are still being sent: who hears of a client that went away, what a server that
+ * The streams of events, and the documents, that are still being sent: who hears of a client that went away, what a server that
  * stops has to wait for, and the signs of life that keep a silent one from being taken for dead.
  *
  * @since 0.1.0
@@ -8,12 +8,18 @@ import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
 // Of this one nothing is timed: it is the end of the turn.
 import { setImmediate } from "node:timers"
+import type { Form } from "./Headers.js"
 import * as Metrics from "./Metrics.js"
 
 export interface Streams {
   /** `onDropped` is called when the connection ends before the response does. */
-  readonly opened: (response: ServerResponse, of: Metrics.StreamOf, onDropped: () => void) => void
-  /** Writes a comment to all of them every now and then, for ever. */
+  readonly opened: (
+    response: ServerResponse,
+    of: Metrics.StreamOf,
+    onDropped: () => void,
+    form?: Form
+  ) => void
+  /** Writes what means nothing to all of them every now and then, for ever. */
   readonly keepAlive: Effect.Effect<never>
   /** Waits until all are sent, at most so many milliseconds. */
   readonly flushed: (atMostMs: number) => Effect.Effect<void>
@@ -24,13 +30,16 @@ const LOOK_EVERY_MS = 5
 /** Proxies and clients give up on a connection that has been silent for a minute or so. */
 const KEEP_ALIVE_MS = 15_000
 
+/** A comment of a stream; before a JSON document there may be white space. */
+const signs: { readonly [F in Form]: string } = { events: ": still here\n\n", json: " " }
+
 const ignore = () => {}
 
 export const make = (): Streams => {
-  const open = new Set<ServerResponse>()
+  const open = new Map<ServerResponse, Form>()
   return {
-    opened: (response, of, onDropped) => {
-      open.add(response)
+    opened: (response, of, onDropped, form = "events") => {
+      open.set(response, form)
       Metrics.stream("opened", of)
       Metrics.streams(open.size)
       // A client that is gone is no fault of ours; without a listener it would end the process.
@@ -49,9 +58,9 @@ export const make = (): Streams => {
       })
     },
     keepAlive: Effect.sync(() => {
-      for (const response of open) {
+      for (const [response, form] of open) {
         // A client that does not read what it was sent is not sent more.
-        if (!response.writableEnded && !response.writableNeedDrain) response.write(": still here\n\n")
+        if (!response.writableEnded && !response.writableNeedDrain) response.write(signs[form])
       }
     }).pipe(Effect.delay(KEEP_ALIVE_MS), Effect.forever),
     flushed: (atMostMs) =>

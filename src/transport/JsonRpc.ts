@@ -1,0 +1,217 @@
+/**
+ * One JSON-RPC message as MCP has it, read leniently where that is safe and refused with words where it is not.
+ * The same for both transports.
+ *
+ * | what came | |
+ * |---|---|
+ * | `null` for an optional member, anywhere in `params` but inside `arguments` | taken as absent |
+ * | a batch, an unknown member, no `jsonrpc`, an id that is none | -32600 |
+ * | `params` that are not what the method asks for | -32602 |
+ *
+ * An id travels inside as its JSON text (`0` -> `"0"`, `"a"` -> `"\"a\""`): the SDK's server takes an id of 0
+ * or "" for none, and would not cancel it.
+ *
+ * @since 0.1.0
+ */
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
+import {
+  InitializeRequestSchema,
+  JSONRPCMessageSchema,
+  ListToolsRequestSchema,
+  PingRequestSchema
+} from "@modelcontextprotocol/sdk/types.js"
+import * as Either from "effect/Either"
+
+/** The JSON text of an id. */
+export type Id = string
+
+export interface Message {
+  /** A request has its {@link Id} for an id. */
+  readonly value: JSONRPCMessage
+  readonly method: string | undefined
+  /** Of a request; a notification and a response have none to answer to. */
+  readonly id: Id | undefined
+}
+
+export type Code = -32700 | -32600 | -32602
+
+export interface Malformed {
+  readonly code: Code
+  readonly message: string
+  /** Of the request, where it can be read. */
+  readonly id: Id | undefined
+  /** A notification: nothing of it is ever answered, where that can be left out. */
+  readonly isNotification: boolean
+  /** Of the requests in a batch, which are refused one by one where each is waited for. */
+  readonly batch?: ReadonlyArray<Id>
+}
+
+type Members = { [name: string]: unknown }
+
+const MAX_ID_LENGTH = 256
+
+/** Of a batch that is refused; more than anybody ever sent. */
+const MAX_BATCH = 1_000
+
+const MAX_DETAIL = 300
+
+const members: ReadonlySet<string> = new Set(["jsonrpc", "id", "method", "params", "result", "error"])
+
+/** Those that the SDK would answer with its validator's own words. */
+const requests = new Map<string, { readonly safeParse: (value: unknown) => Parsed }>([
+  ["initialize", InitializeRequestSchema],
+  ["ping", PingRequestSchema],
+  ["tools/list", ListToolsRequestSchema]
+])
+
+interface Issue {
+  readonly path: ReadonlyArray<PropertyKey>
+  readonly message: string
+}
+
+interface Parsed {
+  readonly success: boolean
+  readonly error?: { readonly issues: ReadonlyArray<Issue> } | undefined
+}
+
+/** What a schema of the SDK has against a value, in one line. */
+export const problem = (issues: ReadonlyArray<Issue> = []): string =>
+  issues
+    .slice(0, 3)
+    .map(({ message, path }) => {
+      const what = message.replace(/^Invalid input: /, "")
+      return path.length === 0 ? what : `${path.map(String).join(".")}: ${what}`
+    })
+    .join("; ")
+    .slice(0, MAX_DETAIL)
+
+const isMembers = (value: unknown): value is Members =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** In place: the value was just parsed, and is nobody else's. */
+const dropNulls = (of: Members): void => {
+  for (const [name, value] of Object.entries(of)) {
+    if (value === null) Reflect.deleteProperty(of, name)
+    else if (isMembers(value)) dropNulls(value)
+  }
+}
+
+/** What a tool is given is the tool's to read. */
+const withoutNulls = (params: Members): Members => {
+  const { arguments: given, ...rest } = params
+  dropNulls(rest)
+  return given === undefined || given === null ? rest : { ...rest, arguments: given }
+}
+
+const idOf = (value: unknown): Id | undefined => {
+  const id = isMembers(value) ? value["id"] : undefined
+  return typeof id === "string" || (typeof id === "number" && Number.isFinite(id))
+    ? JSON.stringify(id)
+    : undefined
+}
+
+const isId = (id: unknown): boolean =>
+  typeof id === "string" ? id.length <= MAX_ID_LENGTH : Number.isSafeInteger(id)
+
+/** What is wrong with the frame of a message. */
+const frameProblem = (value: Members): string | undefined => {
+  const unknown = Object.keys(value).find((name) => !members.has(name))
+  if (unknown !== undefined) {
+    return `Unknown member ${JSON.stringify(unknown.slice(0, 40))}: a message has jsonrpc, id, method and params.`
+  }
+  if (value["jsonrpc"] !== "2.0") return `Expected "jsonrpc": "2.0".`
+  const isAnswer = "result" in value || "error" in value
+  if (!("method" in value)) return isAnswer ? undefined : "Expected a method."
+  if (typeof value["method"] !== "string") return "Expected a method that is a text."
+  if (isAnswer) return "A message is a request or a response, not both."
+  return "id" in value && !isId(value["id"])
+    ? `The id of a request is a whole number or a text of ${MAX_ID_LENGTH} characters at most.`
+    : undefined
+}
+
+/** A parsed document as one message; what is read of it may be changed in place. */
+export const read = (value: unknown): Either.Either<Message, Malformed> => {
+  const refuse = (code: Code, message: string, id = idOf(value)) =>
+    Either.left({ code, message, id, isNotification: false })
+  if (Array.isArray(value)) {
+    const batch = value
+      .slice(0, MAX_BATCH)
+      .flatMap((one) => (isMembers(one) && "method" in one ? (idOf(one) ?? []) : []))
+    return Either.left({
+      code: -32600,
+      message: "Batches are not accepted: send one message at a time.",
+      id: undefined,
+      isNotification: false,
+      batch
+    })
+  }
+  if (!isMembers(value)) return refuse(-32600, "Expected a JSON-RPC message: an object.")
+  const wrong = frameProblem(value)
+  if (wrong !== undefined) return refuse(-32600, wrong)
+
+  const { method, params } = value
+  if (typeof method !== "string") {
+    const response = JSONRPCMessageSchema.safeParse(value)
+    // Nobody waits for an answer to an answer.
+    return response.success
+      ? Either.right({ value: response.data, method: undefined, id: undefined })
+      : Either.left({ code: -32600, message: "Not a response.", id: undefined, isNotification: true })
+  }
+  const key = idOf(value)
+  const isNotification = key === undefined
+  const badParams = (why: string) =>
+    Either.left({
+      code: -32602 as const,
+      message: `Invalid ${method.slice(0, 100)}: ${why}`,
+      id: key,
+      isNotification
+    })
+  if (params !== undefined && params !== null && !isMembers(params)) {
+    return badParams("params: expected an object")
+  }
+  const message = {
+    jsonrpc: "2.0",
+    ...(isNotification ? {} : { id: key }),
+    method,
+    ...(isMembers(params) ? { params: withoutNulls(params) } : {})
+  }
+  const asked = isNotification ? undefined : requests.get(method)?.safeParse(message)
+  if (asked?.success === false) return badParams(problem(asked.error?.issues))
+  const parsed = JSONRPCMessageSchema.safeParse(message)
+  return parsed.success
+    ? Either.right({ value: parsed.data, method, id: key })
+    : badParams("params._meta: not valid (a progressToken is a text or a whole number)")
+}
+
+/** The request that a notification cancels; undefined where it names none. */
+export const cancels = (
+  message: JSONRPCMessage
+): { readonly id: Id | undefined; readonly reason: string } | undefined => {
+  if (!("method" in message) || message.method !== "notifications/cancelled") return undefined
+  const id = message.params?.["requestId"]
+  const reason = message.params?.["reason"]
+  return {
+    id: typeof id === "string" || typeof id === "number" ? JSON.stringify(id) : undefined,
+    reason: typeof reason === "string" ? reason : "cancelled by the client"
+  }
+}
+
+/** What cancels a request, as the server inside knows it. */
+export const cancelled = (requestId: Id, reason: string): JSONRPCMessage => ({
+  jsonrpc: "2.0",
+  method: "notifications/cancelled",
+  params: { requestId, reason }
+})
+
+/** The text of a message of the server's; an answer goes out with the id that its request came with. */
+export const text = (message: JSONRPCMessage): string => {
+  if ("method" in message) return JSON.stringify(message)
+  const id = message.id === undefined ? "null" : String(message.id)
+  return "result" in message
+    ? `{"result":${JSON.stringify(message.result)},"jsonrpc":"2.0","id":${id}}`
+    : `{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify(message.error)}}`
+}
+
+/** The text of an error that the transport itself answers with. */
+export const errorText = (code: number, message: string, id: Id | undefined, data?: object): string =>
+  `{"jsonrpc":"2.0","error":${JSON.stringify({ code, message, ...(data === undefined ? {} : { data }) })},"id":${id ?? "null"}}`
