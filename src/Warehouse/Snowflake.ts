@@ -104,6 +104,9 @@ const folded = (name: string | undefined): string | undefined => {
   return /^[A-Za-z_][A-Za-z0-9_$]*$/.test(name) ? name.toUpperCase() : name
 }
 
+/** Megabytes of one part of a result: the least that Snowflake takes. Parts are streamed, and so abandoned early. */
+const PART_MEGABYTES = 16
+
 /** Snowflake keeps 2,000 characters. */
 const queryTag = ({ requestId, tag }: Statement): string =>
   JSON.stringify({
@@ -119,6 +122,7 @@ const parameters = (statement: Statement, options: Options) => ({
     Math.min(statement.timeoutMs, options.queuedMs ?? statement.timeoutMs)
   ),
   MULTI_STATEMENT_COUNT: 1,
+  CLIENT_RESULT_CHUNK_SIZE: PART_MEGABYTES,
   QUERY_TAG: queryTag(statement),
   ...(statement.maxRows === undefined || options.capRows === false
     ? {}

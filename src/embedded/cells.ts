@@ -59,22 +59,89 @@ const float = (value: number): number | string => {
   return Number.isNaN(value) ? "NaN" : value > 0 ? "inf" : "-inf"
 }
 
-const jsonParts = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
+/** A string, a number, or a word that is none of JSON's. */
+const jsonParts =
+  /"[^"\\]*(?:\\[^][^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|undefined|NaN|[+-]?inf(?:inity)?/gi
+
+/** The digits without zeros at either end, and where the point is: the same for the same value. */
+const valueOf = (number: string): string => {
+  const [, sign = "", whole = "", part = "", exponent = "0"] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(number) ?? []
+  const digits = `${whole}${part}`.replace(/^0+/, "")
+  const trimmed = digits.replace(/0+$/, "")
+  if (trimmed === "") return "0"
+  return `${sign}${trimmed}e${BigInt(exponent) - BigInt(part.length) + BigInt(digits.length - trimmed.length)}`
+}
+
+/** A number that JSON would change is a string; so is every integer beyond those that are safe. */
+const exactPart = (text: string): string => {
+  switch (text.charAt(text.startsWith("-") || text.startsWith("+") ? 1 : 0)) {
+    case '"':
+      return text
+    case "u":
+      return "null"
+    case "N":
+    case "n":
+      return '"NaN"'
+    case "I":
+    case "i":
+      return text.startsWith("-") ? '"-inf"' : '"inf"'
+  }
+  const number = Number(text)
+  const isExact = /^-?\d+$/.test(text)
+    ? Number.isSafeInteger(number)
+    : Number.isFinite(number) && valueOf(String(number)) === valueOf(text)
+  return isExact ? text : `"${text}"`
+}
+
+/** More digits than every double keeps, or an exponent beyond it. */
+const mayLose = /\d[\d.]{15}|\d[eE][+-]?\d{3}/
+
+/** Deeper ones cannot be written again without running out of stack. */
+const MAX_DEPTH = 1_000
+
+const hasMany = (text: string, bracket: string): boolean => {
+  let at = -1
+  for (let count = 0; count <= MAX_DEPTH / 2; count++) {
+    at = text.indexOf(bracket, at + 1)
+    if (at < 0) return false
+  }
+  return true
+}
+
+const isTooDeep = (text: string): boolean => {
+  if (text.length < MAX_DEPTH || !(hasMany(text, "[") || hasMany(text, "{"))) return false
+  let depth = 0
+  for (const [part] of text.matchAll(/"[^"\\]*(?:\\[^][^"\\]*)*"|[[\]{}]/g)) {
+    if (part === "[" || part === "{") depth++
+    else if (part === "]" || part === "}") depth--
+    if (depth > MAX_DEPTH) return true
+  }
+  return false
+}
+
+const parsed = (text: string): Cell => {
+  const value: Cell = JSON.parse(text)
+  return value
+}
 
 /**
- * Parses JSON text; integers that a double cannot hold become strings instead of other integers.
+ * Parses JSON as it stands in a semi-structured value: `undefined` is null, NaN and the infinities are strings,
+ * and so is each number that a double does not hold. What is nested too deep stays the text that it is.
  *
  * @since 0.1.0
  * @category conversions
  */
 export const parseJson = (text: string): Cell => {
-  const exact = /\d{16}/.test(text)
-    ? text.replace(jsonParts, (part) =>
-        /^-?\d{16,}$/.test(part) && !Number.isSafeInteger(Number(part)) ? `"${part}"` : part
-      )
-    : text
-  const parsed: Cell = JSON.parse(exact)
-  return parsed
+  if (isTooDeep(text)) return text
+  if (!mayLose.test(text)) {
+    try {
+      return parsed(text)
+    } catch {
+      // Not JSON, or one of the words.
+    }
+  }
+  return parsed(text.replace(jsonParts, exactPart))
 }
 
 const hex = (bytes: Uint8Array): string =>

@@ -19,6 +19,7 @@ import type { Command } from "./sqlText.js"
 const defaults: Readonly<Record<string, string>> = {
   ABORT_DETACHED_QUERY: "false",
   BINARY_OUTPUT_FORMAT: "HEX",
+  CLIENT_RESULT_CHUNK_SIZE: "160",
   MULTI_STATEMENT_COUNT: "1",
   QUERY_TAG: "",
   ROWS_PER_RESULTSET: "0",
@@ -31,11 +32,15 @@ const defaults: Readonly<Record<string, string>> = {
 const fixed = new Set(["BINARY_OUTPUT_FORMAT", "TIMEZONE"])
 /** Whole numbers, and the largest that is accepted. */
 const numbers: Readonly<Record<string, number>> = {
+  CLIENT_RESULT_CHUNK_SIZE: 160,
   MULTI_STATEMENT_COUNT: Number.MAX_SAFE_INTEGER,
   ROWS_PER_RESULTSET: Number.MAX_SAFE_INTEGER,
   STATEMENT_QUEUED_TIMEOUT_IN_SECONDS: 604_800,
   STATEMENT_TIMEOUT_IN_SECONDS: 604_800
 }
+
+/** And the smallest, where that is not 0. */
+const least: Readonly<Record<string, number>> = { CLIENT_RESULT_CHUNK_SIZE: 16 }
 
 /**
  * Why a parameter cannot have this value.
@@ -50,7 +55,7 @@ export const badParameter = (name: string, value: string): Failure | undefined =
   const most = numbers[name]
   if (most === undefined) return undefined
   const number = Number(value)
-  return Number.isInteger(number) && number >= 0 && number <= most
+  return Number.isInteger(number) && number >= (least[name] ?? 0) && number <= most
     ? undefined
     : Failures.badParameter(name, value)
 }

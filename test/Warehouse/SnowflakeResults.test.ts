@@ -2,7 +2,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Duration, Effect, Fiber, Option, Redacted, Stream } from "effect"
 import { randomUUID } from "node:crypto"
-import { PassThrough } from "node:stream"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import * as Principal from "../../src/Principal.js"
 import * as Snowflake from "../../src/Warehouse/Snowflake.js"
@@ -179,9 +178,7 @@ describe("a result that is kept", () => {
           )
         )
       const statement: DriverStatement = {
-        getColumns: () => undefined,
         getQueryId: () => "q",
-        streamRows: () => new PassThrough(),
         cancel: () => undefined
       }
       const known: ReadonlyArray<readonly [string, string, string]> = [

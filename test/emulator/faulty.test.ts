@@ -314,14 +314,14 @@ withLayer(Shared.layer({ sample: false, inlineRows: 10, chunkRows: 100 }))(
     it.effect("largeParts: parts end where CLIENT_RESULT_CHUNK_SIZE says", () =>
       Effect.gen(function* () {
         const client = yield* Raw.login(yield* Shared.Shared)
-        const sizes = Effect.map(client.query("SELECT REPEAT('x', 1000) FROM range(5000)"), ({ chunks }) =>
+        const sizes = Effect.map(client.query("SELECT REPEAT('x', 10000) FROM range(4000)"), ({ chunks }) =>
           chunks.map(({ rowCount }) => rowCount)
         )
-        expect(yield* sizes).toHaveLength(50)
+        expect(yield* sizes).toHaveLength(40)
         yield* install({ kind: "largeParts" })
-        expect(yield* sizes).toEqual([4990])
-        yield* client.query("ALTER SESSION SET CLIENT_RESULT_CHUNK_SIZE = 1")
-        expect(yield* sizes).toEqual([1045, 1045, 1045, 1045, 810])
+        expect(yield* sizes).toEqual([3990])
+        yield* client.query("ALTER SESSION SET CLIENT_RESULT_CHUNK_SIZE = 16")
+        expect(yield* sizes).toEqual([1678, 1678, 634])
       })
     )
 

@@ -9,19 +9,7 @@
  */
 import { integer, parseJson } from "../../embedded/cells.js"
 import type { Cell } from "../../Warehouse.js"
-
-/**
- * What the server says of a column.
- *
- * @since 0.1.0
- * @category models
- */
-export interface ColumnInfo {
-  /** As on the wire: `fixed`, `text`, `timestamp_ntz`, ... */
-  readonly type: string
-  readonly scale: number | null | undefined
-  readonly precision: number | null | undefined
-}
+import type { WireType } from "./answer.js"
 
 /**
  * @since 0.1.0
@@ -118,14 +106,51 @@ const date: Convert = (value) => {
 
 const real: Convert = (value) => {
   const number = Number(value)
-  return Number.isFinite(number) && value !== "" ? number : value
+  if (Number.isFinite(number) && value.trim() !== "") return number
+  const infinite = /^([+-]?)inf(?:inity)?$/i.exec(value)
+  return infinite === null ? value : infinite[1] === "-" ? "-inf" : "inf"
 }
+
+const boolean: Convert = (value) => {
+  if (/^(?:1|true)$/i.test(value)) return true
+  return /^(?:0|false)$/i.test(value) ? false : value
+}
+
+/** Months and nanoseconds, as durations of ISO 8601: `-P1Y2M`, `P1DT2H3M4.500S`. */
+const months: Convert = (value) => {
+  const match = /^([+-]?)(\d+)$/.exec(value)
+  if (match === null) return value
+  const all = BigInt(match[2] ?? "0")
+  const text = `${part(all / 12n, "Y")}${part(all % 12n, "M")}`
+  return `${match[1] === "-" && all > 0n ? "-" : ""}P${text === "" ? "0M" : text}`
+}
+
+const NANOS = 1_000_000_000n
+
+const nanoseconds: Convert = (value) => {
+  const match = /^([+-]?)(\d+)$/.exec(value)
+  if (match === null) return value
+  const all = BigInt(match[2] ?? "0")
+  const seconds = all / NANOS
+  const rest = fraction(Number(all % NANOS))
+  const clock = seconds % 86_400n
+  const second = clock % 60n
+  const time =
+    part(clock / 3600n, "H") +
+    part((clock / 60n) % 60n, "M") +
+    (second === 0n && rest === "" ? "" : `${second}${rest}S`)
+  const day = part(seconds / 86_400n, "D")
+  const text = `${day}${time === "" ? "" : `T${time}`}`
+  return `${match[1] === "-" && all > 0n ? "-" : ""}P${text === "" ? "T0S" : text}`
+}
+
+const part = (amount: bigint, unit: string): string => (amount === 0n ? "" : `${amount}${unit}`)
 
 const fixed: Convert = (value) => (/^-?\d{1,15}$/.test(value) ? Number(value) : safe(value))
 
 const safe = (value: string): Cell => (/^-?\d+$/.test(value) ? integer(BigInt(value)) : value)
 
-// XML and the few values that have no JSON (`undefined`) stay what the server wrote.
+// XML, and text that is no JSON, stay what the server wrote.
 const json: Convert = (value) => {
   try {
     return parseJson(value)
@@ -136,20 +161,25 @@ const json: Convert = (value) => {
 
 const verbatim: Convert = (value) => value
 
+/** The types whose values are JSON. */
+const isJson = (type: string): boolean =>
+  /^(?:variant|object|array|map|vector|geography|geometry|file)$/.test(type)
+
 /**
  * The conversion for a column's values; NULL never reaches it.
  *
  * @since 0.1.0
  * @category conversions
  */
-export const converter = ({ scale, type }: ColumnInfo): Convert => {
-  switch (type.toLowerCase()) {
+export const converter = ({ scale, type: declared }: WireType): Convert => {
+  const type = declared.toLowerCase()
+  switch (type) {
     case "fixed":
       return (scale ?? 0) > 0 ? verbatim : fixed
     case "real":
       return real
     case "boolean":
-      return (value) => value === "1" || value.toLowerCase() === "true"
+      return boolean
     case "date":
       return date
     case "time":
@@ -160,41 +190,66 @@ export const converter = ({ scale, type }: ColumnInfo): Convert => {
       return timestamp("Z")
     case "timestamp_tz":
       return zoned(scale ?? 9)
-    case "variant":
-    case "object":
-    case "array":
-    case "map":
-    case "vector":
-    case "geography":
-    case "geometry":
-      return json
-    default:
-      return verbatim
   }
+  if (/^interval.*month/.test(type)) return months
+  if (/^interval/.test(type)) return nanoseconds
+  return isJson(type) ? json : verbatim
 }
 
-const scaled = (name: string, scale: ColumnInfo["scale"]) => `${name}(${scale ?? 9})`
+const scaled = (name: string, scale: WireType["scale"]) => `${name}(${scale ?? 9})`
+
+const fieldName = (name: string | null | undefined): string =>
+  name !== null && name !== undefined && /^[A-Z_][A-Z0-9_$]*$/.test(name)
+    ? name
+    : `"${(name ?? "").replaceAll('"', '""')}"`
+
+const inner = (type: WireType): string => `${typeName(type)}${type.nullable === false ? " NOT NULL" : ""}`
+
+const structured = (name: string, { fields }: WireType): string => {
+  if (fields === null || fields === undefined || fields.length === 0) return name
+  const parts =
+    name === "OBJECT" ? fields.map((field) => `${fieldName(field.name)} ${inner(field)}`) : fields.map(inner)
+  return `${name}(${parts.join(", ")})`
+}
+
+const vector = ({ fields, vectorDimension }: WireType): string => {
+  const element = fields?.[0]?.type.toLowerCase() === "fixed" ? "INT" : "FLOAT"
+  return vectorDimension === null || vectorDimension === undefined
+    ? "VECTOR"
+    : `VECTOR(${element}, ${vectorDimension})`
+}
 
 /**
- * The declared type, as DESCRIBE writes it. How long a text may be is not told with a result.
+ * The declared type, as DESCRIBE writes it. How long a text may be is not said.
  *
  * @since 0.1.0
  * @category conversions
  */
-export const typeName = ({ precision, scale, type }: ColumnInfo): string => {
-  switch (type.toLowerCase()) {
-    case "fixed":
+export const typeName = (column: WireType): string => {
+  const { extTypeName, precision, scale, type } = column
+  const name = type.toUpperCase()
+  // A geography travels as an object, a text or a binary, whatever the session's format is.
+  if (extTypeName !== null && extTypeName !== undefined && extTypeName !== "")
+    return extTypeName.toUpperCase()
+  switch (name) {
+    case "FIXED":
       return `NUMBER(${precision ?? 38},${scale ?? 0})`
-    case "real":
+    case "REAL":
       return "FLOAT"
-    case "text":
+    case "TEXT":
       return "VARCHAR"
-    case "time":
-    case "timestamp_ntz":
-    case "timestamp_ltz":
-    case "timestamp_tz":
-      return scaled(type.toUpperCase(), scale)
-    default:
-      return type.toUpperCase()
+    case "TIME":
+    case "TIMESTAMP_NTZ":
+    case "TIMESTAMP_LTZ":
+    case "TIMESTAMP_TZ":
+      return scaled(name, scale)
+    case "ARRAY":
+    case "OBJECT":
+    case "MAP":
+      return structured(name, column)
+    case "VECTOR":
+      return vector(column)
   }
+  if (/^INTERVAL.*MONTH/.test(name)) return "INTERVAL YEAR TO MONTH"
+  return name.startsWith("INTERVAL") ? "INTERVAL DAY TO SECOND" : name
 }

@@ -143,12 +143,11 @@ const lost = (phase: Phase): Failure => ({
 
 const fromNetwork = (phase: Phase, error: Fields): Failure => {
   const cause = fields(error["cause"])
-  const chunk = fields(cause["part"])
-  if (typeof chunk["status"] === "number") return fromStatus("fetch", chunk["status"], chunk)
-  const inner = chunk["error"] === undefined ? cause : fields(chunk["error"])
-  if (chunk["malformed"] === true) return nonsense(phase)
-  const name = text(inner["name"]) ?? ""
-  if (/^(?:SyntaxError|TypeError|InternalAssertError)$/.test(name)) return nonsense(phase)
+  const why = fields(cause["why"])
+  if (why["malformed"] === true) return nonsense(phase)
+  const inner = why["error"] === undefined ? cause : fields(why["error"])
+  if (/^(?:SyntaxError|TypeError|InternalAssertError)$/.test(text(inner["name"]) ?? ""))
+    return nonsense(phase)
   const code = text(inner["code"]) ?? text(fields(inner["cause"])["code"])
   if (code !== undefined && isCertificateCode(code)) {
     return {
@@ -268,6 +267,34 @@ export const classify = (thrown: unknown, phase: Phase): Failure => {
     sent: reached(phase),
     code
   }
+}
+
+/**
+ * What a request for a part of a result ended with.
+ *
+ * @since 0.1.0
+ * @category classifying
+ */
+export const classifyPart = (thrown: unknown): Failure => {
+  const response = fields(fields(thrown)["response"])
+  const status = response["status"]
+  return typeof status === "number"
+    ? fromStatus("fetch", status, response)
+    : fromNetwork("fetch", { cause: thrown })
+}
+
+const mistakes = /^(?:TypeError|RangeError|ReferenceError|InternalAssertError)$/
+
+/**
+ * A mistake in the driver's code or ours, thrown while an answer was read, and not something that was answered.
+ *
+ * @since 0.1.0
+ * @category classifying
+ */
+export const isDefect = (thrown: unknown): boolean => {
+  const error = fields(thrown)
+  const name = text(error["name"]) ?? ""
+  return mistakes.test(name === "NetworkError" ? (text(fields(error["cause"])["name"]) ?? "") : name)
 }
 
 /**

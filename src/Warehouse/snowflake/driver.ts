@@ -14,7 +14,7 @@
  */
 import * as Effect from "effect/Effect"
 import { WarehouseError } from "../../Warehouse.js"
-import type { Axios } from "./wire.js"
+import type { Agents, Axios } from "./wire.js"
 import { install } from "./wire.js"
 
 /**
@@ -32,28 +32,8 @@ type Callback = (error: unknown) => void
  * @since 0.1.0
  * @category models
  */
-export interface DriverColumn {
-  readonly getName: () => string
-  readonly getType: () => string
-  readonly getScale: () => number | null | undefined
-  readonly getPrecision: () => number | null | undefined
-  readonly isNullable: () => boolean
-  /** Replaced by us: the driver's own conversions lose digits, run code and crash the process. */
-  _getRowValue: (row: { readonly values: ReadonlyArray<string | null> }) => unknown
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
 export interface DriverStatement {
-  readonly getColumns: () => ReadonlyArray<DriverColumn> | undefined
   readonly getQueryId: () => string | undefined
-  /** All rows, or those from `start` to `end`, counted from 0, both included. */
-  readonly streamRows: (range?: {
-    readonly start: number
-    readonly end?: number
-  }) => NodeJS.ReadableStream & { readonly destroy: () => void }
   readonly cancel: (done: Callback) => void
 }
 
@@ -109,10 +89,16 @@ const isSdk = (value: unknown): value is Fields & Sdk =>
   hasFunctions(value, ["createConnection", "configure"])
 
 const isAxios = (value: unknown): value is Axios =>
-  isFields(value) &&
+  hasFunctions(value, ["request"]) &&
   isFields(value["interceptors"]) &&
   hasFunctions(value["interceptors"]["request"], ["use"]) &&
   hasFunctions(value["interceptors"]["response"], ["use"])
+
+const isAgents = (value: unknown): value is Agents =>
+  typeof value === "function" && hasFunctions(value.prototype, ["getAgent"])
+
+const namesAgents = (value: unknown): value is { readonly NodeHttpClient: Agents } =>
+  isFields(value) && isAgents(value["NodeHttpClient"])
 
 const isUtil = (value: unknown): value is { readonly driverVersion: string } =>
   isFields(value) && typeof value["driverVersion"] === "string"
@@ -137,8 +123,7 @@ export const missing = (parts: {
   readonly util: unknown
   readonly sdk: unknown
   readonly axios: unknown
-  readonly column: unknown
-  readonly rowStream: unknown
+  readonly http: unknown
 }): ReadonlyArray<string> => {
   const found: Array<string> = []
   const installed = unwrap(parts.util, isUtil)?.driverVersion
@@ -151,14 +136,7 @@ export const missing = (parts: {
   if (axios !== undefined && (!Array.isArray(handlers) || handlers.length < 1)) {
     found.push("the retries as an interceptor of the HTTP client")
   }
-  const column = unwrap(parts.column, (value) => typeof value === "function")
-  if (typeof column !== "function" || !String(column).includes("this._getRowValue = ")) {
-    found.push("columns whose values can be read as they came")
-  }
-  const rowStream = unwrap(parts.rowStream, (value) => typeof value === "function")
-  if (typeof rowStream !== "function" || !String(rowStream).includes("statement.getColumns()")) {
-    found.push("rows that are read through the statement's columns")
-  }
+  if (unwrap(parts.http, namesAgents) === undefined) found.push("the agents for an address")
   return found
 }
 
@@ -192,13 +170,12 @@ const configuration = (description: string): WarehouseError =>
 /** The internals. One that is not there any more is reported with the others that are missing. */
 const internals = async () => {
   const found = (module: Promise<unknown>): Promise<unknown> => module.catch(() => undefined)
-  const [util, axios, column, rowStream] = await Promise.all([
+  const [util, axios, http] = await Promise.all([
     found(import("snowflake-sdk/dist/lib/util.js")),
     found(import("snowflake-sdk/dist/lib/http/axios_instance.js")),
-    found(import("snowflake-sdk/dist/lib/connection/result/column.js")),
-    found(import("snowflake-sdk/dist/lib/connection/result/row_stream.js"))
+    found(import("snowflake-sdk/dist/lib/http/node_untyped.js"))
   ])
-  return { util, axios, column, rowStream }
+  return { util, axios, http }
 }
 
 let loaded: Promise<Driver> | undefined
@@ -209,8 +186,9 @@ const start = async (): Promise<Driver> => {
   const parts = { sdk: sdkModule, ...(await internals()) }
   const sdk = unwrap(parts.sdk, isSdk)
   const axios = unwrap(parts.axios, isAxios)
+  const agents = unwrap(parts.http, namesAgents)?.NodeHttpClient
   const absent = missing(parts)
-  if (absent.length > 0 || sdk === undefined || axios === undefined) {
+  if (absent.length > 0 || sdk === undefined || axios === undefined || agents === undefined) {
     throw configuration(
       `The installed Snowflake driver is not the one this server is made for; it lacks ${absent.join(", ")}.` +
         ` Install snowflake-sdk ${version}.`
@@ -219,7 +197,7 @@ const start = async (): Promise<Driver> => {
   const silence = () => sdk.configure(silent)
   silence()
   sdk.configure({ disableOCSPChecks: true, jsonColumnVariantParser: inert })
-  install(axios)
+  install(axios, agents)
   return { createConnection: (options) => sdk.createConnection({ ...options }), silence }
 }
 

@@ -6,12 +6,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import { WarehouseError } from "../../Warehouse.js"
 import type { Login } from "./auth.js"
 import { plan } from "./auth.js"
 import { bounded } from "./bounded.js"
 import type { Phase } from "./classify.js"
-import { classify } from "./classify.js"
+import { classify, isDefect } from "./classify.js"
 import type { Driver, DriverConnection } from "./driver.js"
 import * as Wire from "./wire.js"
 
@@ -62,6 +63,16 @@ const identifier = (name: string): string =>
 export const failure = (thrown: unknown, phase: Phase): WarehouseError =>
   thrown instanceof WarehouseError ? thrown : new WarehouseError({ ...classify(thrown, phase) })
 
+/**
+ * The same as the end of an effect. What the driver throws because of a mistake in it, or in us, is a defect:
+ * the warehouse has no part in it.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const failed = (thrown: unknown, phase: Phase): Exit.Exit<never, WarehouseError> =>
+  isDefect(thrown) ? Exit.die(thrown) : Exit.fail(failure(thrown, phase))
+
 const faulty = (faults: ReadonlyArray<{ readonly setting: string; readonly message: string }>) =>
   new WarehouseError({
     reason: "Configuration",
@@ -103,8 +114,6 @@ export const open = (
           timeout: REQUEST_MS,
           sfRetryMaxLoginRetries: 0,
           streamResult: true,
-          rowMode: "array",
-          rowStreamHighWaterMark: 1_000,
           clientSessionKeepAlive: false,
           browserActionTimeout: BROWSER_MS
         })

@@ -14,7 +14,8 @@
  * 1. `execute` ends within the statement's time and a grace, whatever the server does, and a pull for rows
  *    within `fetchMs`.
  * 2. When the scope has closed, the server has confirmed the cancellation or {@link CANCEL_MS} have passed.
- * 3. Cells are made from what the server sent; the driver converts nothing.
+ * 3. Rows are read from what the server sent (`rows.ts`); the driver sees none of them.
+ * 4. What the driver throws at us for a reason of its own is a defect, not a failure of the warehouse.
  *
  * @since 0.1.0
  */
@@ -28,7 +29,7 @@ import { WarehouseError } from "../../Warehouse.js"
 import { bounded } from "./bounded.js"
 import type { DriverConnection, DriverStatement } from "./driver.js"
 import { resultOf } from "./rows.js"
-import { failure } from "./session.js"
+import { failed } from "./session.js"
 import * as Wire from "./wire.js"
 
 /**
@@ -63,9 +64,7 @@ interface Running {
   readonly untrack: () => void
   readonly done: Deferred.Deferred<DriverStatement, WarehouseError>
   statement: DriverStatement | undefined
-  stream: ReturnType<DriverStatement["streamRows"]> | undefined
   completed: boolean
-  closed: boolean
 }
 
 const start = (connection: DriverConnection, request: Request): Effect.Effect<Running> =>
@@ -76,19 +75,15 @@ const start = (connection: DriverConnection, request: Request): Effect.Effect<Ru
       untrack: Wire.track(task),
       done: Deferred.unsafeMake(FiberId.none),
       statement: undefined,
-      stream: undefined,
-      completed: false,
-      closed: false
+      completed: false
     }
     const settle = (error: unknown, statement: DriverStatement | undefined) => {
       running.completed = true
       Deferred.unsafeDone(
         running.done,
-        error !== null && error !== undefined
-          ? Exit.fail(failure(error, "execute"))
-          : statement === undefined
-            ? Exit.fail(failure(undefined, "execute"))
-            : Exit.succeed(statement)
+        statement === undefined || (error !== null && error !== undefined)
+          ? failed(error, "execute")
+          : Exit.succeed(statement)
       )
     }
     try {
@@ -142,8 +137,6 @@ const stop = (running: Running, request: Request): Effect.Effect<void> =>
       yield* request.abandoned
       yield* cancel(running)
     }
-    running.closed = true
-    running.stream?.destroy()
     running.task.abort()
     running.untrack()
   })
@@ -199,5 +192,5 @@ export const execute = (
   Effect.gen(function* () {
     const running = yield* Effect.acquireRelease(start(connection, request), (one) => stop(one, request))
     const statement = yield* awaitResult(running, request)
-    return yield* resultOf(statement, running, request)
+    return yield* resultOf(statement, running.task, request)
   })

@@ -19,9 +19,8 @@ import type * as Scope from "effect/Scope"
 import type { Reason, Result } from "../../Warehouse.js"
 import { WarehouseError } from "../../Warehouse.js"
 import type { DriverConnection, DriverStatement } from "./driver.js"
-import type { Source } from "./rows.js"
 import { resultOf } from "./rows.js"
-import { failure } from "./session.js"
+import * as Session from "./session.js"
 import * as Wire from "./wire.js"
 
 /**
@@ -51,16 +50,15 @@ const expired = (queryId: string, sent: "no" | "yes"): WarehouseError =>
     queryId
   })
 
-const failed = (error: unknown, queryId: string): WarehouseError => {
-  const known = failure(error, "execute")
-  return known.reason === "ResultExpired" || refusals.has(known.reason) ? expired(queryId, "yes") : known
-}
+const failed = (error: unknown, queryId: string): Exit.Exit<never, WarehouseError> =>
+  Exit.mapError(Session.failed(error, "execute"), (known) =>
+    known.reason === "ResultExpired" || refusals.has(known.reason) ? expired(queryId, "yes") : known
+  )
 
-interface Reading extends Source {
+interface Reading {
+  readonly task: Wire.Task
   readonly untrack: () => void
   readonly done: Deferred.Deferred<DriverStatement, WarehouseError>
-  statement: DriverStatement | undefined
-  closed: boolean
 }
 
 const start = (connection: DriverConnection, { queryId, requestId }: Request): Effect.Effect<Reading> =>
@@ -69,22 +67,17 @@ const start = (connection: DriverConnection, { queryId, requestId }: Request): E
     const reading: Reading = {
       task,
       untrack: Wire.track(task),
-      done: Deferred.unsafeMake(FiberId.none),
-      statement: undefined,
-      stream: undefined,
-      closed: false
+      done: Deferred.unsafeMake(FiberId.none)
     }
     const settle = (error: unknown, statement: DriverStatement | undefined) =>
       Deferred.unsafeDone(
         reading.done,
         (error === null || error === undefined) && statement !== undefined
           ? Exit.succeed(statement)
-          : Exit.fail(failed(error, queryId))
+          : failed(error, queryId)
       )
     try {
-      reading.statement = Wire.run(task, () =>
-        connection.fetchResult({ queryId, streamResult: true, complete: settle })
-      )
+      Wire.run(task, () => connection.fetchResult({ queryId, streamResult: true, complete: settle }))
     } catch (error) {
       settle(error, undefined)
     }
@@ -93,8 +86,6 @@ const start = (connection: DriverConnection, { queryId, requestId }: Request): E
 
 const stop = (reading: Reading): Effect.Effect<void> =>
   Effect.sync(() => {
-    reading.closed = true
-    reading.stream?.destroy()
     reading.task.abort()
     reading.untrack()
   })
@@ -124,7 +115,7 @@ export const fetch = (
           })
       })
     )
-    return yield* resultOf(statement, reading, { fetchMs, maxRows, offset })
+    return yield* resultOf(statement, reading.task, { fetchMs, maxRows, offset })
   })
 
 /**

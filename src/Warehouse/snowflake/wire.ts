@@ -1,11 +1,12 @@
 /**
  * The driver's HTTP, under our control: no retries of its own, one signal for each statement that ends
- * everything it still has under way, and parts of a result that are not rows are refused at once.
+ * everything it still has under way. A result is taken out of its answer before the driver reads that, and
+ * its parts are fetched here, as streams, through the driver's own connections (proxy, certificates).
  *
  * ```
  * statement --run--> driver --request--> [ours: no retries, signal, limits] --> [driver's] --> network
  *                                                                                               |
- *           <-------------- [ours: is it a part of a result?] <-- [driver's: would retry] <-----+
+ *           <------------------- [ours: the result is ours] <--- [driver's: would retry] <------+
  * ```
  *
  * A request is matched to its statement by the request id in its address, then by the query id, then by
@@ -15,6 +16,11 @@
  * @since 0.1.0
  */
 import { AsyncLocalStorage } from "node:async_hooks"
+import { Readable } from "node:stream"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type { Answer } from "./answer.js"
+import * as Answers from "./answer.js"
 
 interface Config {
   readonly url?: string
@@ -28,7 +34,7 @@ interface Config {
 interface Response {
   readonly status?: number
   readonly headers?: unknown
-  readonly data?: unknown
+  data?: unknown
   readonly config?: Config
 }
 
@@ -41,12 +47,20 @@ interface Response {
 export interface Axios {
   readonly interceptors: {
     readonly request: { readonly use: (onRequest: (config: Config) => Config) => unknown }
-    readonly response: {
-      readonly use: (
-        onResponse: (response: Response) => Response,
-        onError: (error: unknown) => Promise<never>
-      ) => unknown
-    }
+    readonly response: { readonly use: (onResponse: (response: Response) => Response) => unknown }
+  }
+  readonly request: (config: Config & { readonly [option: string]: unknown }) => Promise<Response>
+}
+
+/**
+ * What makes the driver's requests: it knows the proxy and the certificates for each address.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Agents {
+  readonly prototype: {
+    getAgent: (this: object, url: URL, proxy: unknown, mock: unknown) => unknown
   }
 }
 
@@ -65,6 +79,16 @@ export interface Task {
   readonly signal: AbortSignal
   /** How often its statement has been sent, since the driver repeats it without pause when it cannot renew a token. */
   sends: number
+  /** The result, once the statement has ended. */
+  answer: Answer | undefined
+  /** How the driver would connect to an address. */
+  agent: ((url: URL) => unknown) | undefined
+  /** The body of a part of the result. */
+  readonly open: (part: {
+    readonly url: string
+    readonly headers: { readonly [name: string]: string }
+    readonly signal: AbortSignal
+  }) => Promise<Readable>
 }
 
 /** The driver sends a statement again after it renewed the token: more than this is a loop. */
@@ -79,7 +103,36 @@ const statements = new Map<string, Task>()
  */
 export const task = (requestId: string | undefined, queryId: () => string | undefined): Task => {
   const controller = new AbortController()
-  return { requestId, queryId, signal: controller.signal, abort: () => controller.abort(), sends: 0 }
+  const self: Task = {
+    requestId,
+    queryId,
+    signal: controller.signal,
+    abort: () => controller.abort(),
+    sends: 0,
+    answer: undefined,
+    agent: undefined,
+    open: (part) => run(self, () => openPart(self, part))
+  }
+  return self
+}
+
+/** The driver's HTTP client, of which a process has one. */
+let client: Axios | undefined
+
+const openPart = async (self: Task, { headers, signal, url }: Parameters<Task["open"]>[0]) => {
+  const agent = self.agent?.(new URL(url))
+  const response = await client?.request({
+    method: "GET",
+    url,
+    headers,
+    signal,
+    httpAgent: agent,
+    httpsAgent: agent,
+    proxy: false,
+    responseType: "stream"
+  })
+  if (!(response?.data instanceof Readable)) throw new TypeError("the HTTP client gives no stream")
+  return response.data
 }
 
 /**
@@ -114,13 +167,9 @@ const path = (config: Config): string => {
 const isApi = (at: string): boolean =>
   /^\/(?:queries|session|monitoring|telemetry|oauth)\b/.test(at) || at.includes("/login-request")
 
-/** A part of a large result, from the store that Snowflake keeps results in. */
-const isPart = (config: Config | undefined): boolean =>
-  config !== undefined &&
-  config.useSnowflakeRetryMiddleware !== true &&
-  (config.method ?? "get").toLowerCase() === "get" &&
-  !isApi(path(config)) &&
-  context.getStore()?.requestId !== undefined
+/** Answered with the result of a statement, sooner or later. */
+const isStatement = (at: string): boolean =>
+  /^\/queries\/(?:v1\/query-request|[0-9a-fA-F-]{36}\/result)\b/.test(at)
 
 const owner = (config: Config): Task | undefined => {
   const at = path(config)
@@ -151,12 +200,7 @@ class Refused extends Error {
   readonly code = "ERR_CANCELED"
   constructor(
     message: string,
-    readonly part?: {
-      readonly status?: number | undefined
-      readonly headers?: unknown
-      readonly malformed?: boolean
-      readonly error?: unknown
-    }
+    readonly why: { readonly malformed?: boolean; readonly error?: unknown }
   ) {
     super(message)
     this.name = "Refused"
@@ -179,32 +223,33 @@ const onRequest = (config: Config): Config => {
   return config
 }
 
-const looksLikeRows = (data: unknown): boolean =>
-  typeof data === "string" && (data === "" || (/^\s*\[/.test(data) && /\]\s*$/.test(data)))
+const isJson = (headers: unknown): boolean =>
+  Answers.isFields(headers) && /\bapplication\/json\b/i.test(String(headers["content-type"] ?? ""))
 
+const parsed = (text: string): Option.Option<unknown> =>
+  Option.liftThrowable((): unknown => JSON.parse(text))()
+
+/** The driver reads the rest of an answer: tokens, refusals, statements that go on. */
 const onResponse = (response: Response): Response => {
-  if (isPart(response.config) && !looksLikeRows(response.data)) {
-    throw new Refused("not rows", { malformed: true })
+  const { config, data, headers } = response
+  const at = config === undefined ? "" : path(config)
+  if (config === undefined || typeof data !== "string" || !isApi(at) || !isJson(headers)) return response
+  const body = parsed(data)
+  // The driver says what is wrong with it.
+  if (Option.isNone(body)) return response
+  const self = isStatement(at) ? owner(config) : undefined
+  const answer = Answers.read(body.value)
+  if (
+    !Answers.isFields(body.value) ||
+    (self !== undefined && Either.isLeft(answer) && answer.left === "malformed")
+  ) {
+    throw new Refused("not an answer", { malformed: true })
+  }
+  if (self !== undefined && Either.isRight(answer)) {
+    self.answer = answer.right
+    response.data = Answers.withoutResult(body.value)
   }
   return response
-}
-
-type Fields = { readonly [key: string]: unknown }
-const fields = (value: unknown): Fields =>
-  typeof value === "object" && value !== null ? (value as Fields) : {}
-
-const onError = (error: unknown): Promise<never> => {
-  const failed = fields(error)
-  const config = failed["config"] as Config | undefined
-  if (error instanceof Refused || !isPart(config)) return Promise.reject(error)
-  const response = failed["response"] === undefined ? undefined : fields(failed["response"])
-  const status = response?.["status"]
-  return Promise.reject(
-    new Refused("a part of the result", {
-      ...(typeof status === "number" && status >= 400 ? { status, headers: response?.["headers"] } : {}),
-      error: { name: failed["name"], code: failed["code"] ?? fields(failed["cause"])["code"] }
-    })
-  )
 }
 
 const installed = new WeakSet<Axios>()
@@ -215,9 +260,17 @@ const installed = new WeakSet<Axios>()
  * @since 0.1.0
  * @category constructors
  */
-export const install = (axios: Axios): void => {
+export const install = (axios: Axios, agents: Agents): void => {
   if (installed.has(axios)) return
   installed.add(axios)
+  client = axios
   axios.interceptors.request.use(onRequest)
-  axios.interceptors.response.use(onResponse, onError)
+  axios.interceptors.response.use(onResponse)
+  const { prototype } = agents
+  const getAgent = prototype.getAgent
+  prototype.getAgent = function (url, proxy, mock) {
+    const self = context.getStore()
+    if (self !== undefined) self.agent = (to) => getAgent.call(this, to, proxy, mock)
+    return getAgent.call(this, url, proxy, mock)
+  }
 }

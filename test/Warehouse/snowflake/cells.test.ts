@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { WireType } from "../../../src/Warehouse/snowflake/answer.js"
 import { converter, typeName } from "../../../src/Warehouse/snowflake/cells.js"
 
 const cell = (type: string, value: string, scale?: number) =>
@@ -31,12 +32,93 @@ describe("a value on the wire", () => {
     ["timestamp_tz", 3, "1735689600.250 1440", "2025-01-01T00:00:00.250Z"],
     ["variant", undefined, '{"a":[1,12345678901234567890]}', { a: [1, "12345678901234567890"] }],
     ["array", undefined, "[]", []],
-    ["variant", undefined, "undefined", "undefined"],
+    ["variant", undefined, "undefined", null],
+    ["variant", undefined, "NaN", "NaN"],
+    ["variant", undefined, "-Infinity", "-inf"],
+    ["variant", undefined, '"undefined"', "undefined"],
+    ["variant", undefined, '"NaN [undefined, 1e400] \\" \\\\"', 'NaN [undefined, 1e400] " \\'],
+    ["array", undefined, "[\n  1,\n  undefined,\n  2\n]", [1, null, 2]],
+    ["array", undefined, "[NaN, Infinity, -Infinity, -1e400]", ["NaN", "inf", "-inf", "-1e400"]],
+    [
+      "object",
+      undefined,
+      '{"a":undefined,"undefined":[undefined],"b":"NaN"}',
+      { a: null, undefined: [null], b: "NaN" }
+    ],
+    ["variant", undefined, "1e+400", "1e+400"],
+    [
+      "variant",
+      undefined,
+      "[1.10, 0.1, -0.0, 1e5, 2.5E-7, 1e300, 1e308]",
+      [1.1, 0.1, -0, 1e5, 2.5e-7, 1e300, 1e308]
+    ],
+    ["variant", undefined, "1.000000000000000e+20", 1e20],
+    ["variant", undefined, "100000000000000000000", "100000000000000000000"],
+    ["variant", undefined, "0.1234567890123456789012345678", "0.1234567890123456789012345678"],
+    [
+      "variant",
+      undefined,
+      '{"n":[12345678901234567890.12345678,-12345678901234567890123456789012345678,0.30000000000000004]}',
+      { n: ["12345678901234567890.12345678", "-12345678901234567890123456789012345678", 0.30000000000000004] }
+    ],
+    ["variant", undefined, "9007199254740991", 9007199254740991],
+    ["variant", undefined, "1e-400", "1e-400"],
+    ["object", undefined, '{"a":1,"a":2}', { a: 2 }],
+    ["variant", undefined, '"\\u0041\\n\\ud83d\\ude00"', "A\n😀"],
+    [
+      "geography",
+      undefined,
+      '{"coordinates":[-122.35,37.55],"type":"Point"}',
+      { coordinates: [-122.35, 37.55], type: "Point" }
+    ],
+    ["geometry", undefined, "POINT(1 2)", "POINT(1 2)"],
+    ["vector", undefined, "[1.000000,2.500000]", [1, 2.5]],
+    ["map", undefined, '{"k":1.25}', { k: 1.25 }],
+    ["interval_year_month", 0, "14", "P1Y2M"],
+    ["interval_year_month", 0, "-14", "-P1Y2M"],
+    ["interval_year_month", 0, "0", "P0M"],
+    ["interval_year_month", 0, "+1-02", "+1-02"],
+    ["interval_day_time", 9, "93784500000000", "P1DT2H3M4.500S"],
+    ["interval_day_time", 9, "-1", "-PT0.000000001S"],
+    ["interval_day_time", 9, "86400000000000", "P1D"],
+    ["interval_day_time", 9, "0", "PT0S"],
+    [
+      "decfloat",
+      undefined,
+      "1.2345678901234567890123456789012345678E+300",
+      "1.2345678901234567890123456789012345678E+300"
+    ],
+    ["uuid", undefined, "7c9e6679-7425-40de-944b-e07fc1f90ae7", "7c9e6679-7425-40de-944b-e07fc1f90ae7"],
+    ["real", undefined, "-inf", "-inf"],
+    ["real", undefined, "Infinity", "inf"],
+    ["real", undefined, "1.7976931348623157e+308", 1.7976931348623157e308],
+    ["boolean", undefined, "TRUE", true],
+    ["boolean", undefined, "false", false],
+    ["fixed", 37, "-0.1234567890123456789012345678901234567", "-0.1234567890123456789012345678901234567"],
+    ["date", undefined, "-719529", "-000001-12-31"],
+    ["date", undefined, "2932897", "+010000-01-01"],
+    ["time", 3, "86399.999", "23:59:59.999"],
+    ["timestamp_ntz", 0, "-62135596801", "0000-12-31T23:59:59"],
+    ["timestamp_ntz", 1, "253402300800.5", "+010000-01-01T00:00:00.500"],
+    ["timestamp_ltz", 6, "1735689600.123456", "2025-01-01T00:00:00.123456Z"],
     ["variant", undefined, "<a>1</a>", "<a>1</a>"],
     ["variant", undefined, "(globalThis.PWNED='yes',1)", "(globalThis.PWNED='yes',1)"]
   ] as const)("%s(%s) %s", (type, scale, value, expected) => {
     expect(cell(type, value, scale)).toEqual(expected)
     expect("PWNED" in globalThis).toBe(false)
+  })
+
+  it("keeps keys that objects have, as keys of its own", () => {
+    const value = cell("object", '{"__proto__":{"a":1},"constructor":2}')
+    expect(JSON.stringify(value)).toBe('{"__proto__":{"a":1},"constructor":2}')
+    expect(Object.getPrototypeOf(value)).toBe(Object.prototype)
+  })
+
+  it("is nested as deep as it was, or the text that it was, and can be written either way", () => {
+    const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`
+    expect(JSON.stringify(cell("array", nested(900)))).toBe(nested(900))
+    expect(cell("array", nested(20_000))).toBe(nested(20_000))
+    expect(cell("variant", `"${"[".repeat(5_000)}"`)).toBe("[".repeat(5_000))
   })
 
   it("is what the server wrote where it is not what its type promises", () => {
@@ -54,12 +136,34 @@ describe("a value on the wire", () => {
 })
 
 it("names types as DESCRIBE does", () => {
-  expect(
+  const named: ReadonlyArray<readonly [WireType, string]> = [
+    [{ type: "fixed", precision: 12, scale: 2 }, "NUMBER(12,2)"],
+    [{ type: "real", precision: null, scale: null }, "FLOAT"],
+    [{ type: "timestamp_ltz", precision: 0, scale: 9 }, "TIMESTAMP_LTZ(9)"],
+    [{ type: "variant" }, "VARIANT"],
+    [{ type: "object", extTypeName: "GEOGRAPHY" }, "GEOGRAPHY"],
+    [{ type: "text", extTypeName: "GEOMETRY" }, "GEOMETRY"],
+    [{ type: "interval_year_month", scale: 0 }, "INTERVAL YEAR TO MONTH"],
+    [{ type: "interval_day_time", scale: 9 }, "INTERVAL DAY TO SECOND"],
+    [{ type: "decfloat", precision: 38 }, "DECFLOAT"],
+    [{ type: "vector", vectorDimension: 3, fields: [{ type: "real" }] }, "VECTOR(FLOAT, 3)"],
     [
-      { type: "fixed", precision: 12, scale: 2 },
-      { type: "real", precision: null, scale: null },
-      { type: "timestamp_ltz", precision: 0, scale: 9 },
-      { type: "variant", precision: null, scale: null }
-    ].map(typeName)
-  ).toEqual(["NUMBER(12,2)", "FLOAT", "TIMESTAMP_LTZ(9)", "VARIANT"])
+      { type: "array", fields: [{ type: "fixed", precision: 38, scale: 0, nullable: false }] },
+      "ARRAY(NUMBER(38,0) NOT NULL)"
+    ],
+    [{ type: "map", fields: [{ type: "text" }, { type: "variant" }] }, "MAP(VARCHAR, VARIANT)"],
+    [
+      {
+        type: "object",
+        fields: [
+          { name: "A", type: "date" },
+          { name: "b c", type: "array", fields: [{ type: "real" }] }
+        ]
+      },
+      'OBJECT(A DATE, "b c" ARRAY(FLOAT))'
+    ],
+    [{ type: "array", fields: [] }, "ARRAY"],
+    [{ type: "file" }, "FILE"]
+  ]
+  expect(named.map(([type]) => typeName(type))).toEqual(named.map(([, name]) => name))
 })

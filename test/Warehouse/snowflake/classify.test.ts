@@ -1,10 +1,12 @@
+import { Cause, Exit, Option } from "effect"
 import { describe, expect, it } from "vitest"
 import { decide } from "../../../src/RetryPolicy.js"
 import { verdicts } from "../../../src/internal/verdict.js"
 import type { Reason } from "../../../src/Warehouse.js"
 import { WarehouseError } from "../../../src/Warehouse.js"
 import type { Phase } from "../../../src/Warehouse/snowflake/classify.js"
-import { classify, gist } from "../../../src/Warehouse/snowflake/classify.js"
+import { classify, gist, isDefect } from "../../../src/Warehouse/snowflake/classify.js"
+import { failed } from "../../../src/Warehouse/snowflake/session.js"
 
 const server = (code: string, sqlState?: string, message = "no") => ({
   name: "OperationFailedError",
@@ -178,5 +180,29 @@ describe("what the driver throws", () => {
     )
     expect(gist(`a\u001b[31m${"x".repeat(5_000)}`).length).toBeLessThan(620)
     expect(classify(server("002003", "42S02"), "execute")).toMatchObject({ code: "002003", queryId: "01b2" })
+  })
+
+  it("tells a mistake in the driver or in us from everything that was answered", () => {
+    const network = (cause: object) => ({ name: "NetworkError", code: 401001, cause })
+    const broken = [
+      new TypeError("mapColumnNameToIndices[column.getName(...)].push is not a function"),
+      new RangeError("Invalid string length"),
+      network(new TypeError("Cannot read properties of undefined")),
+      network({ name: "InternalAssertError", code: 400001 })
+    ]
+    for (const thrown of broken) {
+      expect(isDefect(thrown)).toBe(true)
+      expect(Option.map(Exit.causeOption(failed(thrown, "execute")), Cause.isDie)).toEqual(Option.some(true))
+    }
+    const answered = [
+      server("000603", "XX000"),
+      http(503),
+      network({ code: "ECONNRESET" }),
+      network(new SyntaxError("x"))
+    ]
+    for (const thrown of answered) {
+      expect(isDefect(thrown)).toBe(false)
+      expect(Option.map(Exit.causeOption(failed(thrown, "execute")), Cause.isDie)).toEqual(Option.some(false))
+    }
   })
 })

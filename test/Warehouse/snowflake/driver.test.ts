@@ -9,8 +9,7 @@ const parts = Effect.promise(async () => ({
   sdk: await import("snowflake-sdk"),
   util: await import("snowflake-sdk/dist/lib/util.js"),
   axios: await import("snowflake-sdk/dist/lib/http/axios_instance.js"),
-  column: await import("snowflake-sdk/dist/lib/connection/result/column.js"),
-  rowStream: await import("snowflake-sdk/dist/lib/connection/result/row_stream.js")
+  http: await import("snowflake-sdk/dist/lib/http/node_untyped.js")
 }))
 
 describe("the driver", () => {
@@ -35,12 +34,14 @@ describe("the driver", () => {
       expect(found({ sdk: { default: { createConnection: 1 } } })).toEqual(["createConnection and configure"])
       expect(found({ axios: undefined })).toEqual(["the HTTP client with interceptors"])
       expect(
-        found({ axios: { interceptors: { request: { use() {} }, response: { use() {}, handlers: [] } } } })
+        found({
+          axios: {
+            request() {},
+            interceptors: { request: { use() {} }, response: { use() {}, handlers: [] } }
+          }
+        })
       ).toEqual(["the retries as an interceptor of the HTTP client"])
-      expect(found({ column: () => undefined })).toEqual(["columns whose values can be read as they came"])
-      expect(found({ rowStream: () => undefined })).toEqual([
-        "rows that are read through the statement's columns"
-      ])
+      expect(found({ http: { NodeHttpClient: () => undefined } })).toEqual(["the agents for an address"])
     })
   )
 })

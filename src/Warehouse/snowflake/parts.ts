@@ -1,0 +1,120 @@
+/**
+ * The text of one part of a result, cut into rows while it arrives: `["1","a"],["2","b"]`, without the brackets
+ * around it (with them it is read too). Pure.
+ *
+ * Only what is not yet a whole row is kept, so that a part of any size is read in the memory of a few rows.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * The text is not what a part holds.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Malformed extends Error {
+  override readonly name = "Malformed"
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Splitter {
+  /** The rows that end in this piece of the text; throws {@link Malformed}. */
+  readonly push: (piece: string) => ReadonlyArray<unknown>
+  /** Throws {@link Malformed} when the text ended in the middle of something. */
+  readonly end: () => void
+}
+
+const QUOTE = 34
+const isSpace = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9
+const opens = (code: number): boolean => code === 91 || code === 123
+const closes = (code: number): boolean => code === 93 || code === 125
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const splitter = (): Splitter => {
+  let pending: Array<string> = []
+  let inString = false
+  let escaped = false
+  let depth = 0
+  /** How deep a row lies: 0, or 1 inside brackets around all rows. Known with the second bracket. */
+  let base: number | undefined
+  let isFirst = true
+
+  /** The index behind the last row that ends in the piece; 0 when none does. */
+  const scan = (piece: string): number => {
+    let lastEnd = 0
+    let at = 0
+    let backslash = piece.indexOf("\\")
+    while (at < piece.length) {
+      if (escaped) {
+        escaped = false
+        at++
+        continue
+      }
+      if (inString) {
+        const quote = piece.indexOf('"', at)
+        if (backslash >= 0 && backslash < at) backslash = piece.indexOf("\\", at)
+        if (backslash >= 0 && (quote < 0 || backslash < quote)) {
+          at = backslash + 1
+          escaped = true
+          continue
+        }
+        if (quote < 0) break
+        inString = false
+        at = quote + 1
+        continue
+      }
+      const code = piece.charCodeAt(at)
+      at++
+      if (isSpace(code)) continue
+      if (depth === 0 && base === undefined && code !== 91)
+        throw new Malformed("no row where one should begin")
+      if (depth === 1 && base === undefined) base = code === 91 ? 1 : 0
+      if (code === QUOTE) inString = true
+      else if (opens(code)) depth++
+      else if (closes(code)) {
+        depth--
+        if (depth < 0) throw new Malformed("a bracket too many")
+        if (depth === base) lastEnd = at
+      }
+    }
+    return lastEnd
+  }
+
+  const parse = (text: string): ReadonlyArray<unknown> => {
+    const from = isFirst ? (base === 1 ? text.indexOf("[") + 1 : 0) : text.indexOf(",") + 1
+    if (!isFirst && (from === 0 || text.slice(0, from - 1).trim() !== "")) {
+      throw new Malformed("rows without a comma between them")
+    }
+    isFirst = false
+    try {
+      const rows: ReadonlyArray<unknown> = JSON.parse(`[${text.slice(from)}]`)
+      return rows
+    } catch {
+      throw new Malformed("rows that are not JSON")
+    }
+  }
+
+  return {
+    push: (piece) => {
+      const end = scan(piece)
+      if (end === 0) {
+        pending.push(piece)
+        return []
+      }
+      const text = pending.join("") + piece.slice(0, end)
+      pending = end === piece.length ? [] : [piece.slice(end)]
+      return parse(text)
+    },
+    end: () => {
+      const rest = pending.join("").trim()
+      if (inString || rest !== (base === 1 ? "]" : "")) throw new Malformed("the last row breaks off")
+    }
+  }
+}
