@@ -11,11 +11,14 @@ const newest = (folder: string): number =>
     .filter((entry) => entry.isFile())
     .reduce((latest, entry) => Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs), 0)
 
-/** Tests spawn the built binary: a dist/ older than src/ would test yesterday's code. */
+/**
+ * Tests spawn the built binary: a bundle older than src/ would test yesterday's code. The library is built by those
+ * who test the package, when they pack it.
+ */
 const build = () => {
   const bin = join(root, "dist/bin.js")
   if (existsSync(bin) && statSync(bin).mtimeMs >= newest(join(root, "src"))) return
-  const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], {
+  const built = spawnSync(process.execPath, [join(root, "scripts/build.mjs"), "--bundle-only"], {
     cwd: root,
     stdio: "inherit"
   })
