@@ -48,7 +48,7 @@ export const defaults: TierPolicy = {
   maxRows: 10_000,
   maxResultBytes: 1024 * 1024,
   metadataTimeoutMs: 15_000,
-  statementTimeoutMs: 60_000,
+  statementTimeoutMs: 45_000,
   maxStatementTimeoutMs: 300_000,
   allowFunctions: [],
   objects: unrestricted,

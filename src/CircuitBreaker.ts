@@ -22,14 +22,15 @@ import * as BreakerOperator from "./core/BreakerOperator.js"
 import * as BreakerState from "./core/BreakerState.js"
 import * as BreakerOptions from "./internal/breakerOptions.js"
 import { CircuitOpen, Phase } from "./internal/circuitModel.js"
-import type { Permit, Status, Transition, Verdict } from "./internal/circuitModel.js"
+import type { Failure, Permit, Status, Transition, Verdict } from "./internal/circuitModel.js"
 import { unsafeMonotonicMillis } from "./internal/monotonic.js"
 import * as Step from "./internal/step.js"
 import { drawOpenDelays, exponentialOpenTimes } from "./internal/openDelays.js"
 import { withoutStack } from "./internal/withoutStack.js"
+import { CurrentPrincipal } from "./Principal.js"
 
 export { CircuitOpen, Phase }
-export type { Permit, Status, Transition, Verdict }
+export type { Failure, Permit, Status, Transition, Verdict }
 
 /**
  * @since 0.1.0
@@ -40,13 +41,16 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
   {
     /** Fails when a call would be refused now; takes nothing. Lets callers turn away before queueing. */
     readonly peek: Effect.Effect<void, CircuitOpen>
-    /** Run it in an uninterruptible region, or a permit may be lost; {@link protect} does. */
+    /**
+     * For the current principal. Run it in an uninterruptible region, or a permit may be lost; {@link protect}
+     * does.
+     */
     readonly acquire: Effect.Effect<Permit, CircuitOpen>
     /**
-     * What became of the call: once for each permit, whatever happened. `why` it failed, in a few words that
-     * all callers may read: part of the cause when it opens.
+     * What became of the call: once for each permit, whatever happened. Of a failure `failure` tells whether
+     * anything answered and which call and statement it was; without it, it counts as a silence.
      */
-    readonly settle: (permit: Permit, verdict: Verdict, why?: string) => Effect.Effect<void>
+    readonly settle: (permit: Permit, verdict: Verdict, failure?: Failure) => Effect.Effect<void>
     readonly status: Effect.Effect<Status>
     /** Holds the circuit open until the scope closes; several holders add up. */
     readonly forceOpen: (cause: string) => Effect.Effect<void, never, Scope.Scope>
@@ -70,7 +74,8 @@ export type Options = BreakerOptions.Options
 
 /**
  * Opens on 3 failures in a row, or 30 % failed of 10 to 100 calls of the last five minutes, or 90 % of them
- * slow; for 30 s, doubled with each trip in a row to at most 300 s.
+ * slow; for 30 s, doubled with each trip in a row to at most 300 s. The settings of the server have these
+ * values too: `config/Settings` takes them from here.
  *
  * @since 0.1.0
  * @category models
@@ -90,13 +95,14 @@ export const openTimes: (options: {
 }) => Schedule.Schedule<unknown> = exponentialOpenTimes
 
 /**
- * Success counts, a typed failure or a defect counts against, an interruption says nothing.
+ * Success counts, a typed failure counts against. An interruption says nothing, and neither does a defect: it
+ * is the program's own.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const defaultVerdict = <A, E>(exit: Exit.Exit<A, E>): Verdict =>
-  Exit.isSuccess(exit) ? "success" : Cause.isInterruptedOnly(exit.cause) ? "ignored" : "failure"
+  Exit.isSuccess(exit) ? "success" : Cause.isFailure(exit.cause) ? "failure" : "ignored"
 
 const refuse = (refusal: BreakerModel.Refusal): Effect.Effect<never, CircuitOpen> =>
   Effect.fail(withoutStack(() => new CircuitOpen(refusal, true)))
@@ -205,20 +211,23 @@ export const make = (
       )
 
     const acquireSlowly: Effect.Effect<Permit, CircuitOpen> = Effect.uninterruptible(
-      Effect.clockWith((clock) => {
-        const [admission, next] = BreakerState.acquire(state.current, nowOf(clock), config)
-        state.current = next
-        return Effect.zipRight(changed(admission.transitions), answer(admission))
-      })
+      Effect.flatMap(CurrentPrincipal, ({ client }) =>
+        Effect.clockWith((clock) => {
+          const [admission, next] = BreakerState.acquire(state.current, nowOf(clock), config, client)
+          state.current = next
+          return Effect.zipRight(changed(admission.transitions), answer(admission))
+        })
+      )
     )
 
-    const settleSlowly = (permit: Permit, verdict: Verdict, why: string | undefined): Effect.Effect<void> =>
-      step((current, now) => BreakerState.settle(current, now, config, permit, verdict, why))
+    const settleSlowly = (permit: Permit, verdict: Verdict, failure?: Failure): Effect.Effect<void> =>
+      step((current, now) => BreakerState.settle(current, now, config, permit, verdict, failure))
 
     // The usual step changes no phase, has no news, and so needs no protection from interruption: a
     // step with news is not committed here but taken again under it.
     const acquire: Effect.Effect<Permit, CircuitOpen> = Step.make((moment) => {
-      const [admission, next] = BreakerState.acquire(state.current, Math.floor(moment.now), config)
+      const { client } = Context.get(moment.fiber.currentContext, CurrentPrincipal)
+      const [admission, next] = BreakerState.acquire(state.current, Math.floor(moment.now), config, client)
       if (admission.transitions.length > 0) {
         return acquireSlowly
       }
@@ -226,12 +235,12 @@ export const make = (
       return answer(admission)
     })
 
-    const settle = (permit: Permit, verdict: Verdict, why?: string): Effect.Effect<void> =>
+    const settle = (permit: Permit, verdict: Verdict, failure?: Failure): Effect.Effect<void> =>
       Step.make((moment) => {
         const now = Math.floor(moment.now)
-        const [transitions, next] = BreakerState.settle(state.current, now, config, permit, verdict, why)
+        const [transitions, next] = BreakerState.settle(state.current, now, config, permit, verdict, failure)
         if (transitions.length > 0) {
-          return settleSlowly(permit, verdict, why)
+          return settleSlowly(permit, verdict, failure)
         }
         state.current = next
         return Exit.void

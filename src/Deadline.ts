@@ -19,7 +19,9 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snow
     /** Was the statement sent? If so it has been cancelled in the warehouse. */
     sent: Schema.Boolean,
     /** `attempt`: the warehouse took too long. `call`: what was left of the caller's own time. */
-    of: Schema.Literal("attempt", "call")
+    of: Schema.Literal("attempt", "call"),
+    /** Milliseconds until the warehouse is called again, when it is not called now. */
+    retryAfterMs: Schema.optional(Schema.Number)
   }
 ) {
   override get message(): string {

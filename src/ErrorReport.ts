@@ -201,10 +201,12 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         code: "DEADLINE_EXCEEDED",
         message:
           `DEADLINE_EXCEEDED: the call did not finish within ${seconds(error.limitMs)}. ${ran(error.sent)} ` +
-          (error.sent
-            ? "Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds."
-            : "It was still waiting for its turn, or for a session with the warehouse; repeat it once later."),
-        retryable: !error.sent,
+          (error.retryAfterMs !== undefined
+            ? `The warehouse does not answer. ${wait(error.retryAfterMs, now)}`
+            : error.sent
+              ? "Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds."
+              : "It was still waiting for its turn, or for a session with the warehouse; repeat it once later."),
+        ...(error.retryAfterMs === undefined ? { retryable: !error.sent } : retry(error.retryAfterMs, now)),
         sideEffects: error.sent ? "unknown" : "none"
       }
     case "StatementRejected":

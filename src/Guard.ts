@@ -125,7 +125,7 @@ export interface Options {
  */
 export const defaults: Options = {
   maxWaitMs: 5_000,
-  tiers: { default: { maxTokenWaitMs: 0, batch: false } }
+  tiers: { default: { maxTokenWaitMs: 2_000, batch: false } }
 }
 
 /** A call that waits less than this is not worth a word to its client. */
@@ -207,6 +207,14 @@ export const make = (options: Partial<Options> = {}) =>
         const reserve = () =>
           PortCall.acquireBy(limits, moment, deadline, quota.reserve(who), quota.release, tooLate)
 
+        /** Who opened the circuit, or met its opening, is told when to come back like those that it turns away. */
+        const withWait = <B, E2>(moment: Step.Moment, exit: Exit.Exit<B, E2>) =>
+          Step.onExit(moment, breaker.peek, (peeked) =>
+            peeked._tag === "Failure" && peeked.cause._tag === "Fail"
+              ? Verdict.comeBack(exit, peeked.cause.error.retryAfterMs)
+              : exit
+          )
+
         const path = Step.make((inner) => {
           if (inner !== moment) moment.later()
           const maxWaitMs = Math.min(maxTokenWaitMs, Math.max(0, deadline - moment.now))
@@ -239,14 +247,17 @@ export const make = (options: Partial<Options> = {}) =>
                   }
                 })
                 // A retry of one's own that is no step: it holds nothing, and what it waits for can be left.
-                const done = tries instanceof Step.Step ? tries : moment.restore(tries)
-                const settled = Step.ensuring(moment, done, (exit) =>
+                const tried = tries instanceof Step.Step ? tries : moment.restore(tries)
+                const settled = Step.ensuring(moment, tried, (exit) =>
                   settlements.settle(moment, ledger, (moment) =>
                     told(moment, settle(moment, admission, reservation, exit))
                   )
                 )
-                return Step.andThen(moment, settled, (value) =>
+                const done = Step.andThen(moment, settled, (value) =>
                   Exit.succeed({ value, warnings: warnings(tier, reservation) })
+                )
+                return Step.onExit(moment, done, (exit): typeof done =>
+                  Verdict.mayOpen(exit) ? withWait(moment, exit) : exit
                 )
               })
             }

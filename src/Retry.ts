@@ -197,7 +197,7 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<t
       if (backoff === undefined) return yield* giveUp("attempts")
       const asked = Math.max(0, decision.serverDelayMs ?? 0)
       if (!(Math.max(asked, backoff) <= maxPauseMs) || asked > maxAskedMs) return yield* giveUp("deadline")
-      // The jitter of the backoff may be zero; what the warehouse asked for is only ever exceeded.
+      // What the warehouse asked for is only ever exceeded.
       const luck = yield* Random.next
       const ms = Math.max(Math.round(backoff), Math.ceil(asked) + Math.floor(asked * SERVER_JITTER * luck))
       if (deadline !== undefined && now + ms + expectedMs >= deadline) return yield* giveUp("deadline")

@@ -106,8 +106,8 @@ export const decide = (error: unknown): Decision => {
 }
 
 /**
- * `firstMs`, then `factor` times as long each time up to `capMs`, with full jitter: anything between
- * zero and that.
+ * `firstMs`, then `factor` times as long each time up to `capMs`, with equal jitter: anything between half of
+ * that and all of it.
  *
  * @since 0.1.0
  * @category constructors
@@ -117,7 +117,7 @@ export const exponential: (options: Backoff.Exponential) => Schedule.Schedule<Du
 
 /**
  * Anything between `firstMs` and three times the last pause, up to `capMs`: decorrelated jitter. For a
- * warehouse that is overloaded, since it never comes back at once as full jitter may.
+ * warehouse that is overloaded, since what it waits grows with what it has waited.
  *
  * @since 0.1.0
  * @category constructors
@@ -126,8 +126,8 @@ export const adaptive: (options: Backoff.Adaptive) => Schedule.Schedule<Duration
 
 /**
  * For callers with a person or a model waiting, and a deadline of seconds. Most lost connections and
- * replaced servers are back within tenths of a second: starting at 100 ms, four pauses take 0.75 s on
- * average; starting at 1 s ({@link patient}) they take 7.5 s, half of the time that a look-up has.
+ * replaced servers are back within tenths of a second: starting at 100 ms, four pauses take 1.1 s on
+ * average; starting at 1 s ({@link patient}) they take 11 s, most of the time that a look-up has.
  *
  * @since 0.1.0
  * @category models

@@ -59,12 +59,20 @@ export const stateDirectory = (): string =>
 const pace = ({ limits }: ServerConfig.Settings) =>
   AdaptiveRate.layer(AdaptiveRate.nearest({ ratePerSecond: limits.requestsPerSecond, burst: limits.burst }))
 
+/** A probe is an attempt, and its lease must not be over before the attempt is. */
+const PROBE_GRACE_MS = 5_000
+
+const longestStatementMs = ({ tiers, timeouts }: ServerConfig.Settings): number => {
+  const seconds = Object.values(tiers).map((tier) => tier.maxStatementSeconds ?? 0)
+  return Math.max(timeouts.maxStatementSeconds, timeouts.metadataSeconds, ...seconds) * 1000
+}
+
 const breaker = (settings: ServerConfig.Settings) => {
   const { openMaxMs, openMs, ...options } = ServerConfig.breakerOptions(settings)
   return CircuitBreaker.layer({
     ...options,
     probeSuccesses: options.probes,
-    probeLeaseMs: settings.timeouts.maxStatementSeconds * 1000,
+    probeLeaseMs: longestStatementMs(settings) + PROBE_GRACE_MS,
     openTimes: CircuitBreaker.openTimes({ firstMs: openMs, factor: 2, capMs: openMaxMs })
   })
 }

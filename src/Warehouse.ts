@@ -139,6 +139,9 @@ export interface Results {
  * | `ServerFault` | the warehouse reported an internal error | failure | once |
  * | `Unknown` | none of the above | failure | no |
  *
+ * A failure counts once a call. `Unreachable` is silence unless something `answered`; every other failure was
+ * reported: it counts once a client and statement, and two clients have to see it, unless only one calls.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -184,6 +187,8 @@ export class WarehouseError extends Schema.TaggedError<WarehouseError>("snowguar
     sqlState: Schema.optional(Schema.String),
     /** Milliseconds the warehouse asked us to wait. */
     retryAfterMs: Schema.optional(Schema.Number),
+    /** Of `Unreachable`: something did answer, a gateway perhaps, though only that it cannot serve. */
+    answered: Schema.optional(Schema.Boolean),
     /** Nearest existing names when a name was not found. */
     suggestions: Schema.optional(Schema.Array(Schema.String)),
     cause: Schema.optional(Schema.Defect)

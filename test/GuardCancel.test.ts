@@ -52,7 +52,10 @@ const guards = Layer.mergeAll(
   retriesTimeouts,
   AdaptiveRate.layerNoop
 )
-const stack = Layer.provideMerge(Guard.layer({ maxWaitMs: 1000 }), guards)
+const stack = Layer.provideMerge(
+  Guard.layer({ maxWaitMs: 1000, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }),
+  guards
+)
 
 const used = Effect.flatMap(QuotaStore.QuotaStore, (store) =>
   Effect.map(store.usage("client:local"), (all) => ({

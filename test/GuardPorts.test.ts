@@ -49,7 +49,10 @@ const stack = (parts: {
     Retry.layerNoop,
     AdaptiveRate.layerNoop
   )
-  return Layer.provideMerge(Guard.layer({ maxWaitMs: 1000 }), guards)
+  return Layer.provideMerge(
+    Guard.layer({ maxWaitMs: 1000, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }),
+    guards
+  )
 }
 
 const operation: Guard.Operation = {

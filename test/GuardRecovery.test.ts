@@ -247,7 +247,7 @@ describe("Guard, with every layer", () => {
       }).pipe(
         Effect.provide(
           Layer.provideMerge(
-            Guard.layer({ maxWaitMs: 1000 }),
+            Guard.layer({ maxWaitMs: 1000, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }),
             Layer.mergeAll(
               Layer.provideMerge(
                 Degradation.layer({ refusalRatio: { constrained: 2, cacheOnly: 2, emergency: 2 } }),
@@ -324,7 +324,13 @@ describe("Guard, with every layer", () => {
           )
           assert.property(stale, "stale_reason")
 
-          // The breaker has opened by now: nobody even tries, and the answer says why and until when.
+          // The tries of one call are one failure: two calls more, and the breaker has opened.
+          for (let n = 0; n < 2; n++) {
+            const again = yield* Effect.fork(call("list_databases", {}))
+            yield* TestClock.adjust("10 seconds")
+            assert.deepInclude(yield* Fiber.join(again), { stale: true })
+          }
+          // Nobody even tries now, and the answer says why and until when.
           const degraded = yield* call("list_databases", {})
           assert.deepInclude(degraded, { stale: true })
           assert.deepInclude((degraded as { degraded: object }).degraded, { mode: "cache-only" })

@@ -29,7 +29,7 @@ const settle = Effect.yieldNow().pipe(Effect.repeatN(20))
 describe("ResultCache.serve", () => {
   it.effect("answers from memory while an answer is fresh, and asks again from then on", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const count = yield* Ref.make(0)
       const ask = cache.serve(
         { key: "k" },
@@ -46,7 +46,7 @@ describe("ResultCache.serve", () => {
 
   it.effect("answers with an old value, its age and the reason when the warehouse cannot be reached", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       yield* cache.serve({ key: "k" }, Effect.succeed("tables"))
       yield* TestClock.adjust(3_600_000)
       expect(yield* cache.serve({ key: "k" }, Effect.fail(down))).toEqual({
@@ -70,7 +70,7 @@ describe("ResultCache.serve", () => {
 
   it.effect("counts an age from before the question, not from the answer", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       yield* Effect.fork(cache.serve({ key: "k" }, Effect.delay(Effect.succeed(1), 10_000)))
       yield* TestClock.adjust(12_000)
       const again = yield* cache.serve({ key: "k" }, Effect.succeed(2))
@@ -92,7 +92,7 @@ describe("ResultCache.serve", () => {
 
   it.effect("asks first where nothing is fresh enough, and still has the old answer to fall back on", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const request = { key: "k", freshMs: 0 }
       yield* cache.serve(request, Effect.succeed(1))
       expect(yield* cache.serve(request, Effect.succeed(2))).toEqual({ value: 2 })
@@ -130,7 +130,7 @@ describe("ResultCache.serve", () => {
 describe("Callers that miss the same key at once", () => {
   it.effect("share one question and its answer", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const { asked, effect, gate } = yield* slow
       const all = yield* Effect.fork(
         Effect.all(
@@ -150,7 +150,7 @@ describe("Callers that miss the same key at once", () => {
 
   it.effect("ask anew when the one that asked is interrupted, one of them only", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const { asked, effect, ended, gate } = yield* slow
       const leader = yield* Effect.fork(cache.serve({ key: "k" }, effect))
       yield* settle
@@ -169,7 +169,7 @@ describe("Callers that miss the same key at once", () => {
 
   it.effect("leave the one that asks alone when they are interrupted themselves", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const { asked, effect, gate } = yield* slow
       const leader = yield* Effect.fork(cache.serve({ key: "k" }, effect))
       yield* settle
@@ -184,7 +184,7 @@ describe("Callers that miss the same key at once", () => {
 
   it.effect("share an outage, but each asks for itself when the one that asked was refused", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const outage = yield* slow
       const all = (effect: Effect.Effect<string, WarehouseError>) =>
         Effect.fork(
@@ -220,7 +220,7 @@ describe("Callers that miss the same key at once", () => {
 
   it.effect("do not wait for an answer that will not be fresh enough for them", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const { effect } = yield* slow
       const leader = yield* Effect.fork(cache.serve({ key: "k" }, effect))
       yield* TestClock.adjust(30_000)
@@ -234,7 +234,7 @@ describe("Callers that miss the same key at once", () => {
 
   it.effect("wait no longer for another one's answer than they have time themselves", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const { asked, effect, gate } = yield* slow
       const leader = yield* Effect.fork(cache.serve({ key: "k" }, effect))
       yield* settle
@@ -254,7 +254,7 @@ describe("Callers that miss the same key at once", () => {
 
   it.effect("have no more time when they have to ask themselves after having waited", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const leader = yield* Effect.fork(cache.serve({ key: "k" }, Effect.never))
       yield* settle
       const patience = { ms: 1_000, late: () => wrong }
@@ -270,7 +270,7 @@ describe("Callers that miss the same key at once", () => {
 
   it.effect("are not kept waiting by an answer that cannot be measured", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const gate = yield* Deferred.make<bigint>()
       const leader = yield* Effect.fork(cache.serve({ key: "k" }, Deferred.await(gate)))
       yield* settle
@@ -300,7 +300,7 @@ describe("Callers that miss the same key at once", () => {
 
   it.effect("a slow answer does not replace a later one", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const { effect, gate } = yield* slow
       const leader = yield* Effect.fork(cache.serve({ key: "k", freshMs: 0 }, effect))
       yield* TestClock.adjust(1)

@@ -205,12 +205,12 @@ describe("Retry", () => {
   })
 
   describe("how long it waits", () => {
-    it.effect("draws every pause anew between zero and the exponential delay", () =>
+    it.effect("draws every pause anew between half of the exponential delay and all of it", () =>
       Effect.gen(function* () {
         const schedule = RetryPolicy.exponential({ firstMs: 100, factor: 2, capMs: 1_000 })
         expect(yield* luck(1)(draw(schedule, 6))).toEqual([100, 200, 400, 800, 1_000, 1_000])
-        expect(yield* luck(0.25)(draw(schedule, 3))).toEqual([25, 50, 100])
-        expect(yield* luck(0)(draw(schedule, 3))).toEqual([0, 0, 0])
+        expect(yield* luck(0.25)(draw(schedule, 3))).toEqual([63, 125, 250])
+        expect(yield* luck(0)(draw(schedule, 3))).toEqual([50, 100, 200])
       })
     )
 

@@ -1,10 +1,13 @@
 /**
  * THE TABLE: every setting of the server, once. The decoded `Settings`, the faults, `--print-config` and
  * the README's tables of settings are made from it; to add a setting is to add an entry here (or, for a
- * tier or a client, in `Tiers`).
+ * tier or a client, in `Tiers`). A value that a service has by itself is taken from the service's `defaults`.
  *
  * @since 0.1.0
  */
+import { defaults as policy } from "../CallPolicy.js"
+import { defaults as breaker } from "../internal/breakerOptions.js"
+import { defaults as cache } from "../internal/resultCacheModel.js"
 import * as SnowflakeSettings from "./SnowflakeSettings.js"
 import { boolean, choice, integer, number, text } from "./Setting.js"
 import { cursorKeys } from "./CursorSettings.js"
@@ -113,61 +116,82 @@ export const table = {
         consecutive_failures: integer({
           min: 1,
           max: 10_000,
-          default: 3,
-          about: "failures in a row that open it"
+          default: breaker.consecutiveFailures,
+          about: "calls that failed in a row that open it"
         }),
         failure_rate: number({
           min: 0.01,
           max: 1,
-          default: 0.3,
+          default: breaker.failureRate,
           about: "share of failed calls that opens it"
         }),
         minimum_calls: integer({
           min: 1,
           max: 10_000,
-          default: 10,
+          default: breaker.minimumCalls,
           atMost: "window_calls",
           about: "calls in the window before a rate means anything"
         }),
         window_calls: integer({
           min: 1,
           max: 10_000,
-          default: 100,
+          default: breaker.windowCalls,
           about: "latest calls that are looked at"
         }),
         window_seconds: number({
           ...seconds,
-          default: 60,
+          default: breaker.windowMs / 1000,
           about: "age at which a call is no longer looked at"
         }),
-        slow_call_seconds: number({ ...seconds, default: 30, about: "a call that takes longer is slow" }),
+        slow_call_seconds: number({
+          ...seconds,
+          default: breaker.slowCallMs / 1000,
+          about: "a call that takes longer is slow"
+        }),
         slow_call_rate: number({
           min: 0.01,
           max: 1,
-          default: 0.8,
+          default: breaker.slowCallRate,
           about: "share of slow calls that opens it"
         }),
         open_seconds: number({
           ...seconds,
-          default: 30,
+          default: breaker.firstOpenMs / 1000,
           atMost: "open_max_seconds",
           about: "how long it stays open the first time; doubles each time after"
         }),
-        open_max_seconds: number({ ...seconds, default: 300, about: "how long it stays open at most" }),
-        probes: integer({ min: 1, max: 100, default: 2, about: "successful trial calls that close it" })
+        open_max_seconds: number({
+          ...seconds,
+          default: breaker.maxOpenMs / 1000,
+          about: "how long it stays open at most"
+        }),
+        probes: integer({
+          min: 1,
+          max: 100,
+          default: breaker.probeSuccesses,
+          about: "successful trial calls that close it"
+        })
       }
     },
     timeouts: {
       about: "How long things may take.",
       fields: {
-        metadata_seconds: number({ ...seconds, default: 15, about: "one attempt of a catalog look-up" }),
+        metadata_seconds: number({
+          ...seconds,
+          default: policy.metadataTimeoutMs / 1000,
+          about: "one attempt of a catalog look-up"
+        }),
         statement_seconds: number({
           ...seconds,
-          default: 60,
+          default: policy.statementTimeoutMs / 1000,
           atMost: "max_statement_seconds",
           about: "a query whose caller does not say"
         }),
-        max_statement_seconds: number({ ...seconds, default: 300, about: "the most a caller can ask for" }),
+        max_statement_seconds: number({
+          ...seconds,
+          default: policy.maxStatementTimeoutMs / 1000,
+          about: "the most a caller can ask for"
+        }),
         shutdown_seconds: number({
           ...seconds,
           min: 0,
@@ -184,13 +208,13 @@ export const table = {
         default_rows: integer({
           min: 1,
           max: 1_000_000,
-          default: 100,
+          default: policy.defaultRows,
           about: "rows of a query whose caller does not say; never more than the tier's `max_rows`"
         }),
         max_bytes: integer({
           min: 1024,
           max: 1024 ** 3,
-          default: 1024 ** 2,
+          default: policy.maxResultBytes,
           unit: "bytes",
           about: "JSON of one result at most"
         }),
@@ -205,20 +229,25 @@ export const table = {
           ...seconds,
           min: 0,
           max: 3600,
-          default: 0,
+          default: cache.freshMs / 1000,
           about: "age up to which an answer is given without asking the warehouse; 0: always ask"
         }),
         max_age_seconds: number({
           ...seconds,
           max: 604_800,
-          default: 86_400,
+          default: cache.maxAgeMs / 1000,
           about: "age at which an answer is forgotten"
         }),
-        max_entries: integer({ min: 1, max: 1_000_000, default: 1_000, about: "answers remembered" }),
+        max_entries: integer({
+          min: 1,
+          max: 1_000_000,
+          default: cache.maxEntries,
+          about: "answers remembered"
+        }),
         max_bytes: integer({
           min: 1024,
           max: 1024 ** 4,
-          default: 32 * 1024 ** 2,
+          default: cache.maxBytes,
           unit: "bytes",
           about: "memory that they may take"
         })

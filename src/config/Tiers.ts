@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { defaults as policy } from "../CallPolicy.js"
 import { syntax } from "../sql/ObjectRules.js"
 import { boolean, choice, integer, list, number, text } from "./Setting.js"
 import type { NamedSection } from "./Table.js"
@@ -106,7 +107,12 @@ export const named = {
       bytes_per_day: quota("bytes_per_day", "of one client", 1024 ** 3),
       scan_bytes_per_day: quota("scan_bytes_per_day", "of one client"),
       statement_seconds_per_day: quota("statement_seconds_per_day", "of one client"),
-      max_rows: integer({ min: 1, max: 1_000_000, default: 10_000, about: "rows of one result at most" }),
+      max_rows: integer({
+        min: 1,
+        max: 1_000_000,
+        default: policy.maxRows,
+        about: "rows of one result at most"
+      }),
       max_result_bytes: integer({
         min: 1024,
         max: 1024 ** 3,
@@ -159,9 +165,9 @@ export const named = {
         ...objects,
         about: "... that may not be read, also where `allow_objects` has them"
       }),
-      allow_flow: boolean({ default: true, about: "statements may be chained with `->>`" }),
+      allow_flow: boolean({ default: policy.allowFlow, about: "statements may be chained with `->>`" }),
       allow_stages: boolean({
-        default: false,
+        default: policy.allowStages,
         about: "files of named stages may be read, as FROM '@DB.SCHEMA.STAGE/file'"
       })
     }

@@ -62,6 +62,8 @@ export type Phase =
       readonly _tag: "half-open"
       readonly leases: ReadonlyArray<{ readonly id: number; readonly until: number }>
       readonly succeeded: number
+      /** The client whose probe failed in a way that was reported: another one must see the same. */
+      readonly doubter?: string | undefined
       readonly cause: string
       readonly evidence: Evidence
     }
@@ -94,7 +96,35 @@ export interface State {
   readonly nextId: number
   /** Milliseconds that calls took lately, those that worked; a moving average. */
   readonly typicalMs: number
+  /** The two clients that called last, and when. */
+  readonly callers: Callers
 }
+
+interface Caller {
+  readonly client: string
+  readonly at: number
+}
+
+interface Callers {
+  readonly latest?: Caller | undefined
+  readonly other?: Caller | undefined
+}
+
+/** A client calls. */
+export const called = ({ latest, other }: Callers, client: string, at: number): Callers => ({
+  latest: { client, at },
+  other: latest === undefined || latest.client === client ? other : latest
+})
+
+/** The same clients, as if the time in which nobody was let through had not passed. */
+export const resumed = ({ latest, other }: Callers, ms: number): Callers => ({
+  latest: latest && { ...latest, at: latest.at + ms },
+  other: other && { ...other, at: other.at + ms }
+})
+
+/** Has only one client called within the window? */
+export const isAlone = ({ other }: Callers, now: number, { windowMs }: Config): boolean =>
+  other === undefined || now - other.at >= windowMs
 
 /**
  * @since 0.1.0
@@ -106,6 +136,19 @@ export interface Permit {
   readonly probe?: number | undefined
   /** Monotonic milliseconds. */
   readonly startedAt: number
+  /** Who makes the call. */
+  readonly client?: string | undefined
+}
+
+/**
+ * What is known of a failure. Without it a failure is a silence, and like no other.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Failure extends Partial<Omit<CallWindow.Witness, "client">> {
+  /** In a few words that all callers may read: part of the cause when it opens. */
+  readonly why?: string | undefined
 }
 
 /**
@@ -173,7 +216,8 @@ export const make = (openDelays: ReadonlyArray<number>): State => ({
   stale: 0,
   last: Number.NEGATIVE_INFINITY,
   nextId: 0,
-  typicalMs: FIRST_GUESS_MS
+  typicalMs: FIRST_GUESS_MS,
+  callers: {}
 })
 
 /**
@@ -188,7 +232,13 @@ export const withOpenDelays = (state: State, openDelays: ReadonlyArray<number>):
 })
 
 /** Written out because it is on the path of every call, where a spread costs five times as much. */
-export const withPhase = (state: State, phase: Phase, last: number, typicalMs: number): State => ({
+export const withPhase = (
+  state: State,
+  phase: Phase,
+  last: number,
+  typicalMs: number,
+  callers = state.callers
+): State => ({
   phase,
   generation: state.generation,
   trips: state.trips,
@@ -197,7 +247,8 @@ export const withPhase = (state: State, phase: Phase, last: number, typicalMs: n
   stale: state.stale,
   last,
   nextId: state.nextId,
-  typicalMs
+  typicalMs,
+  callers
 })
 
 /** The only place where the phase's tag changes. */

@@ -17,6 +17,9 @@
  *    and a verdict of another generation changes nothing but the counter `stale`;
  *  - half-open lets at most `probes` calls run at once, each under a lease: a probe that never comes
  *    back counts as failed when its lease is over, so half-open always ends;
+ *  - one client alone opens it, or fails a probe, with silence only, unless no other client has called within
+ *    the window;
+ *  - the attempts of one call are one failure;
  *  - a slot comes back with every verdict, so needing more successes than there are slots cannot lock;
  *  - transitions are lazy: what time alone changes is computed when somebody looks, as of the moment
  *    when it was due. There are no timers.
@@ -27,6 +30,7 @@ import type {
   Admission,
   Config,
   Evidence,
+  Failure,
   Permit,
   Phase,
   Refusal,
@@ -34,7 +38,19 @@ import type {
   Transitions,
   Verdict
 } from "./BreakerModel.js"
-import { closed, enter, firstLease, lapse, none, trip, tripsAt, withPhase } from "./BreakerModel.js"
+import {
+  called,
+  closed,
+  enter,
+  firstLease,
+  isAlone,
+  lapse,
+  none,
+  resumed,
+  trip,
+  tripsAt,
+  withPhase
+} from "./BreakerModel.js"
 import * as CallWindow from "./CallWindow.js"
 
 /** What is told of a probe is between these, however long calls took: who asks again in vain asks soon. */
@@ -116,15 +132,24 @@ export const peek = (state: State, now: number, config: Config): Refusal | undef
     : refusalOf(lapse(state, Math.max(state.last, now), config)[1], now, config)
 
 /**
- * The right to make one call, or why not.
+ * The right to make one call, or why not. `client`: who makes it.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const acquire = (state: State, now: number, config: Config): readonly [Admission, State] => {
+export const acquire = (
+  state: State,
+  now: number,
+  config: Config,
+  client = ""
+): readonly [Admission, State] => {
   if (state.phase._tag === "closed" || state.phase._tag === "disabled") {
-    const permit: Permit = { generation: state.generation, startedAt: now }
-    return [{ _tag: "Admitted", permit, transitions: none }, state]
+    const permit: Permit = { generation: state.generation, startedAt: now, client }
+    const callers = called(state.callers, client, Math.max(state.last, now))
+    return [
+      { _tag: "Admitted", permit, transitions: none },
+      withPhase(state, state.phase, state.last, state.typicalMs, callers)
+    ]
   }
   const time = Math.max(state.last, now)
   let [transitions, current] = lapse(state, time, config)
@@ -135,31 +160,44 @@ export const acquire = (state: State, now: number, config: Config): readonly [Ad
   if (current.phase._tag === "open") {
     const { cause, evidence } = current.phase
     const phase: Phase = { _tag: "half-open", leases: [], succeeded: 0, cause, evidence }
-    ;[transitions, current] = enter(current, time, phase, "the open time is over", transitions)
+    // Who called before it opened has been turned away since, and is still there.
+    const callers = resumed(current.callers, Math.max(0, time - (current.phase.until - current.lastOpenMs)))
+    ;[transitions, current] = enter(
+      { ...current, callers },
+      time,
+      phase,
+      "the open time is over",
+      transitions
+    )
   }
   const id = current.nextId
   const phase = current.phase
   if (phase._tag === "half-open") {
     const leases = [...phase.leases, { id, until: time + config.probeLeaseMs }]
-    current = { ...current, nextId: id + 1, last: time, phase: { ...phase, leases } }
+    const callers = called(current.callers, client, time)
+    current = { ...current, nextId: id + 1, last: time, callers, phase: { ...phase, leases } }
   }
-  const permit: Permit = { generation: current.generation, probe: id, startedAt: now }
+  const permit: Permit = { generation: current.generation, probe: id, startedAt: now, client }
   return [{ _tag: "Admitted", permit, transitions }, current]
 }
 
-const triggered = (window: CallWindow.CallWindow, config: Config): string | undefined => {
-  if (window.streak >= config.consecutiveFailures) {
-    return `${window.streak} consecutive failures`
+/** What the counts of the window allow at most; the evidence is looked at only when that is enough. */
+const triggered = (window: CallWindow.CallWindow, config: Config, alone: boolean): string | undefined => {
+  const judged = window.calls >= config.minimumCalls
+  const rate = (count: number, least: number) => judged && count > 0 && count / window.calls >= least
+  if (
+    window.streak < config.consecutiveFailures &&
+    !rate(window.failures, config.failureRate) &&
+    !rate(window.slow, config.slowCallRate)
+  ) {
+    return undefined
   }
-  if (window.calls >= config.minimumCalls) {
-    if (window.failures > 0 && window.failures / window.calls >= config.failureRate) {
-      return `${window.failures} of the last ${window.calls} calls failed`
-    }
-    if (window.slow > 0 && window.slow / window.calls >= config.slowCallRate) {
-      return `${window.slow} of the last ${window.calls} calls took ${config.slowCallMs} ms or longer`
-    }
-  }
-  return undefined
+  const { failures, slow, streak } = CallWindow.evidence(window, alone)
+  if (streak >= config.consecutiveFailures) return `${streak} consecutive failures`
+  if (rate(failures, config.failureRate)) return `${failures} of the last ${window.calls} calls failed`
+  return rate(slow, config.slowCallRate)
+    ? `${slow} of the last ${window.calls} calls took ${config.slowCallMs} ms or longer`
+    : undefined
 }
 
 const evidenceOf = ({ calls, failures, slow, streak }: CallWindow.CallWindow): Evidence => ({
@@ -171,8 +209,11 @@ const evidenceOf = ({ calls, failures, slow, streak }: CallWindow.CallWindow): E
 
 /**
  * What became of a call. A verdict of another generation is counted as `stale` and changes nothing
- * else; a second verdict for the same probe changes nothing at all. `why` it failed, in words, becomes part
- * of the cause when it opens.
+ * else; a second verdict for the same probe changes nothing at all.
+ *
+ * A failure counts once a call, and a reported one once a client and statement. Reported failures of one
+ * client alone, or its slow calls, do not open the circuit while another client calls: they may be what its
+ * statements do.
  *
  * @since 0.1.0
  * @category combinators
@@ -183,21 +224,28 @@ export const settle = (
   config: Config,
   permit: Permit,
   verdict: Verdict,
-  why?: string
+  failure?: Failure
 ): readonly [Transitions, State] => {
   const time = Math.max(state.last, now)
   if (state.phase._tag === "closed" && permit.generation === state.generation) {
-    return settleCall(state, state.phase, time, config, permit, verdict, why)
+    return settleCall(state, state.phase, time, config, permit, verdict, failure)
   }
   const [transitions, current] = lapse(state, time, config)
   if (permit.generation !== current.generation) {
     return [transitions, verdict === "ignored" ? current : { ...current, stale: current.stale + 1 }]
   }
   if (current.phase._tag === "half-open" && current.phase.leases.some((lease) => lease.id === permit.probe)) {
-    return settleProbe(current, current.phase, time, config, permit, verdict, why)
+    return settleProbe(current, current.phase, time, config, permit, verdict, failure)
   }
   return [transitions, current]
 }
+
+const witnessOf = (client: string, { call, silent = true, statement }: Failure = {}): CallWindow.Witness => ({
+  silent,
+  client,
+  call,
+  statement
+})
 
 const settleCall = (
   state: State,
@@ -206,15 +254,22 @@ const settleCall = (
   config: Config,
   permit: Permit,
   verdict: Verdict,
-  why: string | undefined
+  failure: Failure | undefined
 ): readonly [Transitions, State] => {
   if (verdict === "ignored") {
     return [none, state]
   }
   const slow = now - permit.startedAt >= config.slowCallMs
-  const window = CallWindow.add(phase.window, now, verdict === "failure", slow, config)
-  const cause = triggered(window, config)
-  if (cause !== undefined) return trip(state, now, because(cause, "the last", why), evidenceOf(window), none)
+  const { client = "" } = permit
+  const witness = verdict === "failure" ? witnessOf(client, failure) : undefined
+  if (witness !== undefined && CallWindow.hasSeen(phase.window, now, witness, config)) {
+    return [none, state]
+  }
+  const window = CallWindow.add(phase.window, now, { client, witness, slow }, config)
+  const cause = triggered(window, config, isAlone(state.callers, now, config))
+  if (cause !== undefined) {
+    return trip(state, now, because(cause, "the last", failure?.why), evidenceOf(window), none)
+  }
   const typicalMs = verdict === "failure" ? state.typicalMs : averaged(state, now - permit.startedAt)
   return [none, withPhase(state, { _tag: "closed", since: phase.since, window }, now, typicalMs)]
 }
@@ -226,16 +281,20 @@ const settleProbe = (
   config: Config,
   permit: Permit,
   verdict: Verdict,
-  why: string | undefined
+  failure: Failure | undefined
 ): readonly [Transitions, State] => {
+  const leases = phase.leases.filter((lease) => lease.id !== permit.probe)
   if (verdict === "failure") {
-    return trip(state, now, because("a probe failed", undefined, why), phase.evidence, none)
+    const { client, silent } = witnessOf(permit.client ?? "", failure)
+    const { doubter = client } = phase
+    return silent || doubter !== client || isAlone(state.callers, now, config)
+      ? trip(state, now, because("a probe failed", undefined, failure?.why), phase.evidence, none)
+      : [none, { ...state, last: now, phase: { ...phase, leases, doubter } }]
   }
   const succeeded = verdict === "ignored" ? phase.succeeded : phase.succeeded + 1
   if (succeeded >= config.probeSuccesses) {
     return enter(state, now, closed(now), `${succeeded} probes succeeded`, none)
   }
-  const leases = phase.leases.filter((lease) => lease.id !== permit.probe)
   const typicalMs = verdict === "ignored" ? state.typicalMs : averaged(state, now - permit.startedAt)
   return [none, { ...state, last: now, typicalMs, phase: { ...phase, leases, succeeded } }]
 }

@@ -18,9 +18,9 @@ export interface Adaptive {
 }
 
 /**
- * "Full jitter": anything between zero and the exponential delay. Of the jitters it spreads callers that
- * failed together the widest and makes the fewest calls until they are done (M. Brooker, "Exponential
- * Backoff And Jitter", 2015).
+ * "Equal jitter": between half of the exponential delay and all of it (M. Brooker, "Exponential Backoff And
+ * Jitter", 2015). Full jitter, from zero on, spreads callers a little wider, but a pause of nothing is no
+ * pause: the tries of one call would all meet the same moment of a warehouse that restarts.
  */
 export const exponential = ({
   capMs,
@@ -30,7 +30,7 @@ export const exponential = ({
   const cap = Duration.millis(capMs)
   return Schedule.exponential(Duration.millis(firstMs), factor).pipe(
     Schedule.modifyDelay((_, delay) => Duration.min(delay, cap)),
-    Schedule.jitteredWith({ min: 0, max: 1 })
+    Schedule.jitteredWith({ min: 0.5, max: 1 })
   )
 }
 

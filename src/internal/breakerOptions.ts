@@ -36,15 +36,16 @@ export interface Options {
 }
 
 /**
- * The window spans five minutes, so that even calls that each fail by a time-out of a minute can add
- * up to three in a row. Slow calls open it only when nearly all are slow: long queries are normal.
+ * The window spans five minutes, so that even calls one after another that each get no answer within the 50
+ * seconds that a call may take add up to three in a row. Slow calls open it only when nearly all are slow, and
+ * none is slow that ends within those 50 seconds: long queries are normal.
  */
 export const defaults = {
   name: "warehouse",
   consecutiveFailures: 3,
   failureRate: 0.3,
   slowCallRate: 0.9,
-  slowCallMs: 30_000,
+  slowCallMs: 60_000,
   minimumCalls: 10,
   windowCalls: 100,
   windowMs: 300_000,

@@ -33,6 +33,15 @@ export type Phase = typeof Phase.Type
 export type Permit = BreakerModel.Permit
 
 /**
+ * What is known of a failure. Silence, where nothing answered at all, counts once a call. What was reported
+ * counts once a client and statement, and opens the circuit when two clients have seen it or only one calls.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Failure = BreakerModel.Failure
+
+/**
  * @since 0.1.0
  * @category models
  */

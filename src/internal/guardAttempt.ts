@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { createHash } from "node:crypto"
 import type { AdaptiveRate } from "../AdaptiveRate.js"
 import type * as Bulkhead from "../Bulkhead.js"
 import type * as CircuitBreaker from "../CircuitBreaker.js"
@@ -37,6 +38,11 @@ export interface Operation {
   readonly timeoutMs?: number | undefined
   /** Result bytes expected; what was really delivered is settled afterwards. */
   readonly estimatedBytes: number
+  /**
+   * What is asked, as one text; read when it failed. The same statement of one client that fails again is no
+   * further reason to stop calling the warehouse.
+   */
+  readonly statement?: (() => string) | undefined
   /** Told when the call has to wait for its turn, with what it waits for. */
   readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
 }
@@ -82,11 +88,15 @@ interface Held {
 
 /** How an attempt went, apart from its end. */
 interface Course {
-  readonly class: OperationClass
+  readonly operation: Operation
+  readonly requestId: string
   readonly begunAt: number
   readonly sentAt: number | undefined
   readonly timedOut: boolean
 }
+
+/** Of a statement of any length, to be kept for a while. */
+const fingerprint = (statement: string): string => createHash("sha256").update(statement).digest("base64")
 
 /** A store that cannot be told the end of a call must not cost the caller the result. */
 export const logged = (
@@ -130,7 +140,7 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
     moment: Step.Moment,
     { paced, permit, request, statement }: Held,
     exit: Exit.Exit<A, E>,
-    { class: operation, begunAt, sentAt, timedOut }: Course
+    { begunAt, operation, requestId, sentAt, timedOut }: Course
   ): Effect.Effect<A, E> => {
     moment.later()
     let left: Effect.Effect<A, E> = exit
@@ -138,10 +148,11 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
       left = Step.ensuring(moment, left, () => {
         const verdict = timedOut ? "failure" : Verdict.verdict(exit)
         const ms = moment.now - begunAt
-        Telemetry.recordAttempt(operation, verdict, ms)
-        return verdict === "failure"
-          ? breaker.settle(permit, verdict, Verdict.whyOf(exit, timedOut, ms))
-          : breaker.settle(permit, verdict)
+        Telemetry.recordAttempt(operation.class, verdict, ms)
+        if (verdict !== "failure") return breaker.settle(permit, verdict)
+        const { statement } = operation
+        const asked = statement === undefined ? undefined : () => fingerprint(statement())
+        return breaker.settle(permit, verdict, Verdict.failureOf(exit, timedOut, ms, requestId, asked))
       })
     }
     if (statement !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(statement))
@@ -230,7 +241,7 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
             moment.later()
             ledger.open -= 1
             if (sentAt !== undefined) ledger.statementEnded(moment.now)
-            let left = leave(moment, held, exit, { class: operation.class, begunAt, sentAt, timedOut })
+            let left = leave(moment, held, exit, { operation, requestId, begunAt, sentAt, timedOut })
             if (scans.held.length > 0) {
               const end = Step.make(() => GuardScan.end(scans, quota, exit))
               left = Step.ensuring(moment, left, () => PortCall.tell(limits, moment, TELL_MS, end))

@@ -15,8 +15,7 @@ export interface Options {
 }
 
 /**
- * A catalog changes rarely, but somebody who has just created a table looks for it soon: half a minute.
- * A day is as old as an answer can be and still be better than none. 32 MiB hold the catalog of a large
+ * Somebody who has just created a table looks for it, so that the warehouse is always asked first. A day is as old as an answer can be and still be better than none. 32 MiB hold the catalog of a large
  * account and are a tenth of a small container.
  *
  * @since 0.1.0
@@ -25,7 +24,7 @@ export interface Options {
 export const defaults: Options = {
   maxEntries: 1_000,
   maxBytes: 32 * 1024 * 1024,
-  freshMs: 30_000,
+  freshMs: 0,
   maxAgeMs: 86_400_000
 }
 

@@ -34,6 +34,8 @@ export interface Options<E> {
   readonly schema?: string | undefined
   /** The text to execute, given the number of rows after which it may stop. Runs inside the guard. */
   readonly sql: (stopAt: number, policy: TierPolicy) => Effect.Effect<Checked, E>
+  /** What the caller asks: see `Operation.statement`. */
+  readonly statement: () => string
   /** The statement was accepted and is about to run. */
   readonly started: Effect.Effect<void>
   /** Told when the call has to wait for its turn. */
@@ -149,7 +151,7 @@ export const make = Effect.gen(function* () {
       options.timeoutSeconds === undefined ? policy.statementTimeoutMs : options.timeoutSeconds * 1000
     const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
     const { meta, value } = yield* call.query(
-      { tool, policy, maxRows, timeoutMs, waiting: options.waiting },
+      { tool, policy, maxRows, timeoutMs, statement: options.statement, waiting: options.waiting },
       (run, holdScan) =>
         Effect.gen(function* () {
           // One row beyond the limit tells whether there are more.

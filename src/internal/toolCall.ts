@@ -68,6 +68,8 @@ export interface QueryOptions {
   readonly policy: TierPolicy
   readonly maxRows: number
   readonly timeoutMs: number
+  /** What is asked: see `Operation.statement`. */
+  readonly statement: () => string
   readonly waiting: (message: string) => Effect.Effect<void>
 }
 
@@ -149,7 +151,8 @@ export const make = Effect.gen(function* () {
             class: "metadata",
             deadlineMs,
             timeoutMs: limits.metadataTimeoutMs,
-            estimatedBytes: METADATA_BYTES
+            estimatedBytes: METADATA_BYTES,
+            statement: () => `${tool} ${key}`
           },
           limits.metadataTimeoutMs,
           (run) => work(run, limits)
@@ -185,14 +188,15 @@ export const make = Effect.gen(function* () {
           class: "metadata",
           deadlineMs: metadataTimeoutMs * METADATA_ATTEMPTS,
           timeoutMs: metadataTimeoutMs,
-          estimatedBytes: Math.min(maxResultBytes, from.maxRows * ROW_BYTES)
+          estimatedBytes: Math.min(maxResultBytes, from.maxRows * ROW_BYTES),
+          statement: () => `${tool} ${from.queryId}`
         },
         metadataTimeoutMs,
         (_, read) => read({ ...from, maxBytes: maxResultBytes })
       ),
     /** A statement that uses compute. */
     query: <A, E>(
-      { maxRows, policy, timeoutMs, tool, waiting }: QueryOptions,
+      { maxRows, policy, statement, timeoutMs, tool, waiting }: QueryOptions,
       work: (run: Run, holdScan: HoldScan) => Effect.Effect<A, E | WarehouseError>
     ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
       guarded(
@@ -202,6 +206,7 @@ export const make = Effect.gen(function* () {
           deadlineMs: timeoutMs + QUERY_GRACE_MS,
           timeoutMs: timeoutMs + ANSWER_GRACE_MS,
           estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES),
+          statement,
           waiting
         },
         timeoutMs,

@@ -4,7 +4,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import { Throttled } from "../AdaptiveRate.js"
 import { Overloaded } from "../Bulkhead.js"
-import type { Verdict } from "../CircuitBreaker.js"
+import type { Failure, Verdict } from "../CircuitBreaker.js"
 import { CircuitOpen } from "../CircuitBreaker.js"
 import { DeadlineExceeded } from "../Deadline.js"
 import type { OperationClass } from "../Operation.js"
@@ -35,12 +35,52 @@ export const verdicts: { readonly [R in Reason]: Verdict } = {
   Unknown: "failure"
 }
 
-/** Defects count: a driver that crashes is not healthy. A cancelled call says nothing. */
+/** A cancelled call says nothing, and neither does a defect: it is ours. */
 export const verdict = (exit: Exit.Exit<unknown, unknown>): Verdict => {
   if (Exit.isSuccess(exit)) return "success"
-  const failure = Cause.failureOrCause(exit.cause)
-  if (Either.isRight(failure)) return Cause.isInterruptedOnly(failure.right) ? "ignored" : "failure"
-  return failure.left instanceof WarehouseError ? verdicts[failure.left.reason] : "ignored"
+  const error = errorOf(exit)
+  return error instanceof WarehouseError ? verdicts[error.reason] : "ignored"
+}
+
+/** What the breaker is told of an attempt that counts against the warehouse. `statement`: told only if it matters. */
+export const failureOf = (
+  exit: Exit.Exit<unknown, unknown>,
+  timedOut: boolean,
+  ms: number,
+  call: string,
+  statement: (() => string) | undefined
+): Failure => {
+  const why = whyOf(exit, timedOut, ms)
+  const error = errorOf(exit)
+  if (timedOut || !(error instanceof WarehouseError)) return { why, call, silent: true }
+  if (error.reason === "Unreachable") {
+    // A result that breaks off was begun: something answered.
+    return { why, call, silent: error.answered !== true && error.sent !== "yes" }
+  }
+  return { why, call, silent: false, statement: statement?.() }
+}
+
+/** Did the call fail in a way that may have opened the circuit? */
+export const mayOpen = (exit: Exit.Exit<unknown, unknown>): boolean => {
+  const error = errorOf(exit)
+  return (
+    error instanceof DeadlineExceeded ||
+    (error instanceof WarehouseError && verdicts[error.reason] === "failure")
+  )
+}
+
+/** The same failure, with the wait that the open circuit asks of everybody. */
+export const comeBack = <A, E>(
+  exit: Exit.Exit<A, E>,
+  waitMs: number | undefined
+): Exit.Exit<A, E | WarehouseError | DeadlineExceeded> => {
+  const error = errorOf(exit)
+  if (waitMs === undefined) return exit
+  if (error instanceof DeadlineExceeded)
+    return Exit.fail(new DeadlineExceeded({ ...error, retryAfterMs: waitMs }))
+  return error instanceof WarehouseError
+    ? Exit.fail(new WarehouseError({ ...error, retryAfterMs: Math.max(waitMs, error.retryAfterMs ?? 0) }))
+    : exit
 }
 
 const LONGEST_WHY = 160
@@ -56,7 +96,7 @@ export const whyOf = (
 ): string | undefined => {
   if (timedOut) return `no answer within ${Math.round(ms / 100) / 10} s`
   const error = errorOf(exit)
-  if (!(error instanceof WarehouseError)) return "the driver failed in a way that is not expected"
+  if (!(error instanceof WarehouseError)) return undefined
   const code = error.code === undefined ? "" : ` [${error.code.slice(0, 40)}]`
   const what = isOurs(error.reason)
     ? error.description.replace(/\.$/, "").slice(0, LONGEST_WHY)

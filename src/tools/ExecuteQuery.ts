@@ -11,6 +11,8 @@ import { CurrentNotes } from "../internal/callNotes.js"
 import * as Names from "../internal/names.js"
 import * as RowsQuery from "../internal/rowsQuery.js"
 import * as Fields from "../internal/toolSchemas.js"
+import * as Dialect from "../sql/Dialect.js"
+import { fingerprint } from "../sql/Fingerprint.js"
 import type { Accepted } from "../ReadOnly.js"
 import { ReadOnly } from "../ReadOnly.js"
 import * as Tool from "../Tool.js"
@@ -100,6 +102,7 @@ export const make = Effect.gen(function* () {
             sql: accepted.canonical,
             scans: scans(accepted)
           })),
+        statement: () => fingerprint(sql, Dialect[readOnly.dialect]),
         started: progress("running"),
         waiting: progress
       })

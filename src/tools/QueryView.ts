@@ -51,6 +51,7 @@ export const make = Effect.gen(function* () {
         tool: name,
         limit,
         sql: (stopAt) => Effect.succeed({ sql: `SELECT * FROM ${view} LIMIT ${stopAt}`, scans: true }),
+        statement: () => view,
         started: progress("running"),
         waiting: progress
       })

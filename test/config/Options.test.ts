@@ -1,5 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { LogLevel } from "effect"
+import * as CallPolicy from "../../src/CallPolicy.js"
+import * as CircuitBreaker from "../../src/CircuitBreaker.js"
+import * as Guard from "../../src/Guard.js"
+import * as ResultCache from "../../src/ResultCache.js"
+import * as Http from "../../src/transport/Http.js"
 import * as ServerConfig from "../../src/ServerConfig.js"
 import { settingsOf } from "./samples.js"
 
@@ -149,8 +154,8 @@ describe("options made from settings", () => {
       minimumCalls: 10,
       windowCalls: 100,
       windowMs: 1500,
-      slowCallMs: 30_000,
-      slowCallRate: 0.8,
+      slowCallMs: 60_000,
+      slowCallRate: 0.9,
       openMs: 250,
       openMaxMs: 300_000,
       probes: 4
@@ -171,5 +176,40 @@ describe("options made from settings", () => {
   it("give the log level", () => {
     expect(ServerConfig.logLevel(settings)).toBe(LogLevel.Warning)
     expect(ServerConfig.logLevel(ServerConfig.defaults)).toBe(LogLevel.Info)
+  })
+})
+
+describe("the settings and the services", () => {
+  const given = ServerConfig.defaults
+  const ms = (seconds: number) => seconds * 1000
+
+  it("have the same defaults", () => {
+    const { defaults: breaker } = CircuitBreaker
+    expect(ServerConfig.breakerOptions(given)).toEqual({
+      consecutiveFailures: breaker.consecutiveFailures,
+      failureRate: breaker.failureRate,
+      minimumCalls: breaker.minimumCalls,
+      windowCalls: breaker.windowCalls,
+      windowMs: breaker.windowMs,
+      slowCallMs: breaker.slowCallMs,
+      slowCallRate: breaker.slowCallRate,
+      openMs: breaker.firstOpenMs,
+      openMaxMs: breaker.maxOpenMs,
+      probes: breaker.probeSuccesses
+    })
+    expect(ServerConfig.callPolicyTiers(given)["default"]).toEqual({
+      ...CallPolicy.defaults,
+      objects: { allow: [], deny: [] }
+    })
+    expect(ServerConfig.cacheOptions(given)).toEqual(ResultCache.defaults)
+    expect(ServerConfig.guardOptions(given)).toEqual(Guard.defaults)
+    expect(Http.defaults).toMatchObject(ServerConfig.httpOptions(given))
+  })
+
+  it("leave a call that is never answered time to be counted before the window is over", () => {
+    const { breaker, timeouts } = given
+    const calls = breaker.consecutiveFailures * Math.max(timeouts.statementSeconds + 2, 50)
+    expect(ms(breaker.windowSeconds)).toBeGreaterThan(ms(calls))
+    expect(breaker.slowCallSeconds).toBeGreaterThan(timeouts.statementSeconds)
   })
 })

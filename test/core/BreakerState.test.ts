@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import type { Config, Permit, State, Transitions, Verdict } from "../../src/core/BreakerModel.js"
+import type { Config, Failure, Permit, State, Transitions, Verdict } from "../../src/core/BreakerModel.js"
 import { make, withOpenDelays } from "../../src/core/BreakerModel.js"
 import { disable, forceOpen, release, reset } from "../../src/core/BreakerOperator.js"
 import { acquire, peek, settle, status } from "../../src/core/BreakerState.js"
@@ -36,19 +36,19 @@ const breaker = (overrides: Partial<Config> = {}, table: ReadonlyArray<number> =
     },
     status: () => status(state, self.now, own),
     peek: () => peek(state, self.now, own),
-    acquire: () => {
-      const [admission, next] = acquire(state, self.now, own)
+    acquire: (client?: string) => {
+      const [admission, next] = acquire(state, self.now, own, client)
       state = next
       log.push(...admission.transitions)
       return admission
     },
-    permit: (): Permit => {
-      const admission = self.acquire()
+    permit: (client?: string): Permit => {
+      const admission = self.acquire(client)
       if (admission._tag !== "Admitted") throw new Error(`refused: ${admission.refusal.cause}`)
       return admission.permit
     },
-    settle: (permit: Permit, verdict: Verdict, why?: string) => {
-      const [transitions, next] = settle(state, self.now, own, permit, verdict, why)
+    settle: (permit: Permit, verdict: Verdict, failure?: Failure) => {
+      const [transitions, next] = settle(state, self.now, own, permit, verdict, failure)
       state = next
       log.push(...transitions)
     },
@@ -57,6 +57,13 @@ const breaker = (overrides: Partial<Config> = {}, table: ReadonlyArray<number> =
       self.now += durationMs
       self.settle(permit, verdict)
     },
+    /** A call of this client that fails, in each of its tries. */
+    fails: (client: string, failure: Failure, tries = 1) => {
+      for (let n = 0; n < tries && self.peek() === undefined; n++) {
+        self.settle(self.permit(client), "failure", failure)
+      }
+    },
+    works: (client: string) => self.settle(self.permit(client), "success"),
     operate: <A>(f: (state: State, now: number) => readonly [A, State]): A => {
       const [value, next] = f(state, self.now)
       state = next
@@ -149,6 +156,149 @@ describe("closed", () => {
     }
     expect(b.status()).toMatchObject({ phase: "closed", calls: 0, consecutiveFailures: 0 })
   })
+})
+
+describe("who has seen a failure", () => {
+  const silence = (call: string): Failure => ({ silent: true, call })
+  const report = (call: string, statement?: string): Failure => ({ silent: false, call, statement })
+  const patient = { failureRate: 2, windowCalls: 100 }
+
+  it("counts once a call, however often it was tried", () => {
+    const b = breaker(patient)
+    b.fails("ana", silence("1"), 5)
+    b.fails("ana", silence("2"), 5)
+    expect(b.status()).toMatchObject({ phase: "closed", failures: 2, calls: 2 })
+    b.fails("ana", silence("3"))
+    expect(b.status()).toMatchObject({ phase: "open", cause: "3 consecutive failures" })
+  })
+
+  it("counts what was reported once for a client and statement", () => {
+    const b = breaker(patient)
+    for (let n = 0; n < 20; n++) b.fails("ana", report(`${n}`, "SELECT 1 / 0"))
+    expect(b.status()).toMatchObject({ phase: "closed", failures: 1 })
+    b.now += 1000
+    b.fails("ana", report("later", "SELECT 1 / 0"))
+    expect(b.status().failures).toBe(1)
+  })
+
+  it("is opened by one client's silent calls, whoever else calls", () => {
+    const b = breaker(patient)
+    b.works("bob")
+    for (const call of ["1", "2", "3"]) b.fails("ana", silence(call))
+    expect(b.status().phase).toBe("open")
+  })
+
+  it("is not opened by what is reported to one client while another one calls", () => {
+    const b = breaker({ ...patient, failureRate: 0.3 })
+    b.works("bob")
+    for (let n = 0; n < 50; n++) b.fails("ana", report(`${n}`, `SELECT ${n}`))
+    expect(b.status().phase).toBe("closed")
+    b.fails("bob", report("b", "SELECT 1"))
+    expect(b.status().phase).toBe("open")
+  })
+
+  it("does not take one client's many failures for more because another one has seen one", () => {
+    const b = breaker({ consecutiveFailures: 99, failureRate: 0.3, minimumCalls: 10, windowCalls: 100 })
+    for (let n = 0; n < 20; n++) b.works("bob")
+    b.fails("bob", report("b", "SELECT 1"))
+    for (let n = 0; n < 60; n++) {
+      b.works("bob")
+      b.fails("eve", report(`${n}`, `SELECT ${n}`))
+    }
+    expect(b.status()).toMatchObject({ phase: "closed" })
+  })
+
+  it("is opened by what is reported to the only client", () => {
+    const b = breaker(patient)
+    b.works("bob")
+    b.now += 1000
+    for (let n = 0; n < 3; n++) b.fails("ana", report(`${n}`, `SELECT ${n}`))
+    expect(b.status().phase).toBe("open")
+  })
+
+  it("is not opened by one client's slow calls while another one calls", () => {
+    const slow = (b: ReturnType<typeof breaker>, client: string) => {
+      const permit = b.permit(client)
+      b.now += 100
+      b.settle(permit, "success")
+    }
+    const b = breaker({ slowCallRate: 0.5, windowMs: 1e6 })
+    b.works("bob")
+    for (let n = 0; n < 20; n++) slow(b, "ana")
+    expect(b.status().phase).toBe("closed")
+    slow(b, "bob")
+    expect(b.status().phase).toBe("open")
+  })
+
+  it("fails a probe for one client's report only when another one sees the same, or none calls", () => {
+    const opened = () => {
+      const b = breaker(patient)
+      b.works("bob")
+      for (const call of ["1", "2", "3"]) b.fails("ana", silence(call))
+      b.now += 200
+      return b
+    }
+    const doubted = opened()
+    for (let n = 0; n < 9; n++) doubted.fails("ana", report(`${n}`, `SELECT ${n}`))
+    expect(doubted.status().phase).toBe("half-open")
+    doubted.fails("bob", report("b", "SELECT 1"))
+    expect(doubted.status()).toMatchObject({ phase: "open", cause: "a probe failed" })
+    const silent = opened()
+    silent.fails("ana", silence("4"))
+    expect(silent.status().phase).toBe("open")
+    const alone = opened()
+    alone.fails("ana", report("5", "SELECT 5"))
+    alone.now += 1000
+    alone.fails("ana", report("6", "SELECT 6"))
+    expect(alone.status().phase).toBe("open")
+  })
+
+  const reports = fc.array(
+    fc.record({
+      client: fc.constantFrom("ana", "bob", "eve"),
+      call: fc.nat(5),
+      outcome: fc.constantFrom<"silent" | "reported" | "success">("silent", "reported", "success"),
+      ms: fc.nat(400)
+    }),
+    { maxLength: 40 }
+  )
+  it.prop(
+    "reported failures of one client alone never open it while another one works",
+    [reports],
+    ([script]) => {
+      const b = breaker({ failureRate: 0.3 })
+      for (const { call, client, ms, outcome } of script) {
+        b.now += ms
+        b.works("bob")
+        if (outcome === "success") b.works("ana")
+        else b.fails("ana", report(`${client}${call}`, `${call}`))
+        expect(b.status().phase).toBe("closed")
+      }
+    },
+    { fastCheck: { numRuns: 300 } }
+  )
+
+  it.prop(
+    "further tries of a call change nothing",
+    [reports, fc.integer({ min: 2, max: 4 })],
+    ([script, tries]) => {
+      const [once, often] = [breaker({ windowMs: 1e9 }), breaker({ windowMs: 1e9 })]
+      script.forEach(({ client, ms, outcome }, n) => {
+        for (const [b, times] of [
+          [once, 1],
+          [often, tries]
+        ] as const) {
+          b.now += ms
+          if (b.peek() !== undefined) continue
+          if (outcome === "success") b.works(client)
+          else b.fails(client, outcome === "silent" ? silence(`${n}`) : report(`${n}`), times)
+        }
+        const { calls, failures, phase } = once.status()
+        expect(often.status()).toMatchObject({ calls, failures, phase })
+      })
+    },
+    { fastCheck: { numRuns: 300 } }
+  )
 })
 
 describe("open", () => {
@@ -260,10 +410,10 @@ describe("half-open", () => {
     const b = breaker()
     b.call("failure")
     b.call("failure")
-    b.settle(b.permit(), "failure", "It answered HTTP 503")
+    b.settle(b.permit(), "failure", { why: "It answered HTTP 503" })
     expect(b.status().cause).toBe("3 consecutive failures; the last: It answered HTTP 503")
     b.now += 200
-    b.settle(b.permit(), "failure", "The connection was refused")
+    b.settle(b.permit(), "failure", { why: "The connection was refused" })
     expect(b.status().cause).toBe("a probe failed: The connection was refused")
   })
 

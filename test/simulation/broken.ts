@@ -252,6 +252,10 @@ export const breakerThatStampedes: Broken = (scenario) =>
 export const breakerThatSleeps: Broken = (scenario) =>
   breaker(scenario, (real) => ({ settle: (permit) => real.settle(permit, "ignored") }))
 
+/** Each try of a call is a failure of its own, and what one client's statements do is everybody's. */
+export const breakerThatBelievesEverybody: Broken = (scenario) =>
+  breaker(scenario, (real) => ({ settle: (permit, verdict) => real.settle(permit, verdict) }))
+
 /** It says that it is open, and lets calls through all the same. */
 export const breakerThatLeaks: Broken = (scenario) =>
   breaker(scenario, (real) => ({

@@ -49,7 +49,11 @@ export const make = (
   const circuit = Circuit.make(court, {
     probes: options.breaker.probes ?? 2,
     consecutiveFailures: options.breaker.consecutiveFailures ?? 3,
-    windowMs: options.breaker.windowMs ?? 300_000
+    windowMs: options.breaker.windowMs ?? 300_000,
+    failureRate: options.breaker.failureRate ?? 0.3,
+    minimumCalls: options.breaker.minimumCalls ?? 10,
+    slowCallRate: options.breaker.slowCallRate ?? 0.9,
+    slowCallMs: options.breaker.slowCallMs ?? 60_000
   })
 
   /** What is to be looked at when everything has ended. */

@@ -100,7 +100,7 @@ export const layer = (options: Options, layers: Layers, watch: Invariants, repla
     layers.breaker ? breaker : CircuitBreaker.layerNoop,
     layers.retry ? Retry.layer() : Retry.layerNoop,
     layers.adaptive ? AdaptiveRate.layer(options.adaptive) : AdaptiveRate.layerNoop,
-    layers.degradation ? ResultCache.layer() : ResultCache.layerNoop,
+    layers.degradation ? ResultCache.layer({ freshMs: 30_000 }) : ResultCache.layerNoop,
     Layer.effect(LoopGuard.LoopGuard, LoopGuard.make("duckdb"))
   )
   const ladder = layers.degradation ? Degradation.layer() : Degradation.layerNoop
@@ -120,7 +120,8 @@ export const answer = (time: VirtualClock, model: Model, layers: Layers, call: C
     class: call.asked.class,
     deadlineMs: call.asked.deadlineMs,
     timeoutMs: call.asked.timeoutMs,
-    estimatedBytes: call.asked.estimatedBytes
+    estimatedBytes: call.asked.estimatedBytes,
+    statement: () => `${call.asked.class} ${call.asked.question}`
   }
   const asked = Effect.flatMap(Guard.Guard, (guard) => {
     call.guardedAt = time.now()

@@ -91,6 +91,7 @@ describe("an invariant that is broken is seen:", () => {
     ["breakerThatStampedes", ["half-open, only so many probes run at once"]],
     ["breakerThatLeaks", ["nothing gets through an open circuit"]],
     ["breakerThatSleeps", ["failures in a row open the circuit"]],
+    ["breakerThatBelievesEverybody", ["a circuit opens for enough witnesses"]],
     [
       "quotaThatForgets",
       [

@@ -35,6 +35,8 @@ export interface Failure {
   readonly queryId?: string | undefined
   /** Milliseconds, from a `Retry-After` header. */
   readonly retryAfterMs?: number | undefined
+  /** Of `Unreachable`: something did answer. */
+  readonly answered?: boolean | undefined
 }
 
 type Fields = { readonly [key: string]: unknown }
@@ -104,11 +106,13 @@ const fromStatus = (phase: Phase, status: number, response: Fields): Failure => 
     }
   }
   if (status >= 500 || status === 408) {
-    return { reason: "Unreachable", description: `It answered ${at}.`, sent: reached(phase), retryAfterMs }
+    const description = `It answered ${at}.`
+    return { reason: "Unreachable", description, sent: reached(phase), retryAfterMs, answered: true }
   }
   if (phase === "fetch") {
     // The addresses of the parts of a result expire; asking for the result again gives new ones.
-    return { reason: "Unreachable", description: `A part of the result was refused (${at}).`, sent: "yes" }
+    const description = `A part of the result was refused (${at}).`
+    return { reason: "Unreachable", description, sent: "yes", answered: true }
   }
   if (status === 401) {
     return phase === "login"

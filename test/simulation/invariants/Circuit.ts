@@ -4,7 +4,10 @@
  * Held against it
  * - while it is open nothing gets through, and nothing before the time it named;
  * - half-open, no more probes run at once than are allowed;
- * - after so many failures in a row it is not closed any more;
+ * - after so many failures in a row it is not closed any more, if each is another call's and nothing answered
+ *   or two clients have seen them;
+ * - it opens for no less: the attempts of one call are one failure, and what was reported to one client alone
+ *   is none while another one calls;
  * - every permit comes back, once.
  */
 import { Effect } from "effect"
@@ -20,6 +23,31 @@ export interface Rules {
   readonly probes: number
   readonly consecutiveFailures: number
   readonly windowMs: number
+  readonly failureRate: number
+  readonly minimumCalls: number
+  readonly slowCallRate: number
+  readonly slowCallMs: number
+}
+
+/** A call that was judged, in the books of the oracle. */
+interface Judged {
+  readonly at: number
+  readonly call: number
+  readonly client: string
+  readonly verdict: CircuitBreaker.Verdict
+  readonly silent: boolean
+  readonly asked: string
+  readonly slow: boolean
+}
+
+const witnesses = (seen: ReadonlyArray<Judged>) => {
+  const failed = seen.filter(({ verdict }) => verdict === "failure")
+  const reported = failed.filter(({ silent }) => !silent)
+  return {
+    silent: failed.length - reported.length,
+    reported: reported.length,
+    reporters: new Set(reported.map(({ client }) => client)).size
+  }
 }
 
 export interface Circuit {
@@ -30,17 +58,25 @@ export interface Circuit {
 export const make = (court: Court, rules: Rules): Circuit => {
   const running = new Map<number, number>()
   const holders = new Map<CircuitBreaker.Permit, { readonly of: number; readonly call: Call }>()
+  /** When each client called last. */
+  const callers = new Map<string, number>()
   let held = 0
   let generation = 0
-  /** Failures in a row in the current generation, and when the first of them was. */
-  let streak: Array<number> = []
+  /** Of the current generation, oldest first. */
+  let judged: Array<Judged> = []
   let openUntil = 0
 
   const enter = (now: number): void => {
     if (now === generation) return
     generation = now
-    streak = []
+    judged = []
   }
+
+  const recent = (now: number) => judged.filter(({ at }) => now - at < rules.windowMs)
+
+  /** For certain: the circuit's window is as long as twice that. */
+  const othersCall = (client: string, now: number): boolean =>
+    [...callers].some(([other, at]) => other !== client && now - at < rules.windowMs / 2)
 
   const begun = (status: CircuitBreaker.Status): void => {
     const now = court.now()
@@ -62,9 +98,12 @@ export const make = (court: Court, rules: Rules): Circuit => {
     if (status.phase === "half-open" && count > rules.probes)
       court.report("half-open, only so many probes run at once", `${count} instead of ${rules.probes}`)
     if (status.phase === "closed" && court.orderly) {
-      const recent = streak.filter((at) => now - at < rules.windowMs).length
-      if (recent >= rules.consecutiveFailures)
-        court.report("failures in a row open the circuit", `closed after ${recent} of them`)
+      const seen = recent(now)
+      const row = seen.slice(seen.findLastIndex(({ verdict }) => verdict !== "failure") + 1)
+      const { reported, reporters, silent } = witnesses(row)
+      // One client's many do not count with another's one, but two of them do.
+      if (silent + (reporters > 1 ? Math.min(reported, 3) : 0) >= rules.consecutiveFailures)
+        court.report("failures in a row open the circuit", `closed after ${silent} and ${reported} of them`)
     }
   }
 
@@ -75,10 +114,42 @@ export const make = (court: Court, rules: Rules): Circuit => {
     else running.set(of, count)
   }
 
-  const judged = (of: number, verdict: CircuitBreaker.Verdict): void => {
+  const judge = (
+    of: number,
+    permit: CircuitBreaker.Permit,
+    call: Call,
+    verdict: CircuitBreaker.Verdict,
+    { silent = true, statement }: CircuitBreaker.Failure = {}
+  ): void => {
     if (of !== generation || verdict === "ignored") return
-    if (verdict === "failure") streak.push(court.now())
-    else streak = []
+    const { client, id } = call.asked
+    const slow = Math.floor(court.now()) - permit.startedAt >= rules.slowCallMs
+    const asked = statement ?? `call ${id}`
+    const known = (other: Judged): boolean =>
+      other.verdict === "failure" &&
+      (other.call === id || (!silent && !other.silent && other.client === client && other.asked === asked))
+    // Once a call, and once a client and statement where it was reported.
+    if (verdict === "failure" && recent(court.now()).some(known)) return
+    judged.push({ at: court.now(), call: id, client, verdict, silent, asked, slow })
+    if (judged.length > 10_000) judged = recent(court.now())
+  }
+
+  /** It has opened just now: were there enough witnesses? */
+  const opened = (from: CircuitBreaker.Phase, client: string): void => {
+    const now = court.now()
+    const seen = recent(now)
+    const { reported, reporters, silent } = witnesses(seen)
+    const trusted = silent + (reporters > 1 || !othersCall(client, now) ? reported : 0)
+    const needed =
+      from === "half-open"
+        ? 1
+        : Math.min(rules.consecutiveFailures, Math.ceil(rules.failureRate * rules.minimumCalls))
+    const slow = seen.filter((one) => one.slow).length
+    if (trusted < needed && slow < rules.slowCallRate * rules.minimumCalls)
+      court.report(
+        "a circuit opens for enough witnesses",
+        `${from} until ${silent} silences and ${reported} reports to ${reporters} clients`
+      )
   }
 
   const refused = (error: unknown): void => {
@@ -97,23 +168,37 @@ export const make = (court: Court, rules: Rules): Circuit => {
           Effect.map(inner.status, (status) => {
             begun(status)
             holders.set(permit, { of: generation, call })
+            callers.set(call.asked.client, court.now())
             call.permits += 1
             return permit
           })
         )
         return Effect.tapError(court.atomically(noted), (error) => Effect.sync(() => refused(error)))
       }),
-      settle: (permit, verdict) =>
+      settle: (permit, verdict, failure) =>
         Effect.suspend(() => {
           const holder = holders.get(permit)
-          if (holder === undefined) court.report("a permit comes back once", "it came back again")
-          else {
-            holders.delete(permit)
-            judged(holder.of, verdict)
-            ended(holder.of)
-            holder.call.permits -= 1
+          if (holder === undefined) {
+            court.report("a permit comes back once", "it came back again")
+            return inner.settle(permit, verdict, failure)
           }
-          return inner.settle(permit, verdict)
+          holders.delete(permit)
+          judge(holder.of, permit, holder.call, verdict, failure)
+          ended(holder.of)
+          holder.call.permits -= 1
+          return court.atomically(
+            Effect.flatMap(inner.status, (before) =>
+              Effect.zipRight(
+                inner.settle(permit, verdict, failure),
+                Effect.map(inner.status, ({ generation: after, phase }) => {
+                  const from = before.phase
+                  // A lease that ran out before anybody looked opens it too.
+                  if (phase === "open" && after > before.generation && holder.of === before.generation)
+                    opened(from, holder.call.asked.client)
+                })
+              )
+            )
+          )
         })
     })
   }
