@@ -1,10 +1,11 @@
 // Many clients at once against `snowguard http`, and one of them asks as fast as it can: what do the others
 // notice? They go on all the time; the abuser comes and goes, slice by slice, so that both halves of the
 // comparison meet the same machine. Memory is read all along; at the end, what the server still holds.
+// With `--attack` one client does as badly as it can, see load-attacks.mjs.
 //   npm run load:http [-- --minutes 2] [--slice 15] [--sessions 200] [--tenants 10] [--abuse 400] [--emulated] [--json]
 import { readFileSync } from "node:fs"
-import * as Http from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
+import * as Attacks from "./load-attacks.mjs"
 import * as Servers from "./load-servers.mjs"
 
 const args = process.argv.slice(2)
@@ -21,47 +22,7 @@ const each = (20 * 0.67) / (tenants - 1)
 /** `embedded`: in the server's own process; `emulated`: in another, as slow as Snowflake is. */
 const warehouse = args.includes("--emulated") ? "emulated" : "embedded"
 
-const agent = new Http.Agent({ keepAlive: true })
-let port = 0
-
-const ask = (token, { body, method = "POST", path = "/mcp", session }) =>
-  new Promise((resolve, reject) => {
-    const text = body === undefined ? undefined : JSON.stringify({ jsonrpc: "2.0", ...body })
-    const request = Http.request(
-      {
-        ...{ host: "127.0.0.1", port, path, method, agent },
-        headers: {
-          authorization: `Bearer ${token}`,
-          accept: "application/json, text/event-stream",
-          ...(text === undefined
-            ? {}
-            : { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
-          ...(session === undefined ? {} : { "mcp-session-id": session })
-        }
-      },
-      (response) => {
-        let text = ""
-        response.setEncoding("utf8").on("data", (chunk) => (text += chunk))
-        response.on("error", reject)
-        response.on("end", () => resolve({ text, status: response.statusCode, headers: response.headers }))
-      }
-    )
-    request.on("error", reject)
-    request.end(text)
-  })
-
-let nextId = 1
-const call = (token, session, name, args = {}) =>
-  ask(token, { session, body: { id: nextId++, method: "tools/call", params: { name, arguments: args } } })
-
-const opened = async (token) => {
-  const clientInfo = { name: "load", version: "1" }
-  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo }
-  const { headers, text } = await ask(token, { body: { id: 0, method: "initialize", params } })
-  const session = headers["mcp-session-id"]
-  if (session === undefined) throw new Error(`no session: ${text}`)
-  return session
-}
+let agent, call, opened, ask
 
 /** One session's calls, `everyMs` apart, and what became of them. */
 const client = async ({ everyMs, resultOf, session, token, until }) => {
@@ -196,6 +157,11 @@ const load = async (keys, pid) => {
   }
 }
 
+if (args.includes("--attack")) {
+  await Attacks.run(args)
+  process.exit()
+}
+
 const { env, remove } = Servers.surroundings()
 let child, emulator
 try {
@@ -209,7 +175,7 @@ try {
     ...emulator?.env,
     SNOWGUARD_HTTP_SESSION_IDLE_SECONDS: String(idleSeconds)
   })
-  port = child.port
+  ;({ agent, ask, call, opened } = Servers.client(child.port))
   // The warehouse is opened by the first call.
   const first = await opened(admin)
   await call(admin, first, "execute_query", { sql: "SELECT 1 AS one" })
@@ -276,7 +242,7 @@ try {
     )
   }
 } finally {
-  agent.destroy()
+  agent?.destroy()
   await child?.stop()
   await emulator?.stop()
   remove()

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
+import * as Http from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -53,8 +54,11 @@ const ended = async (child) => {
 }
 
 /** `snowguard http`, when it listens. */
-export const server = async (env) => {
-  const child = spawn(process.execPath, [bin, "http"], { env, stdio: ["ignore", "ignore", "pipe"] })
+export const server = async (env, forNode = []) => {
+  const child = spawn(process.execPath, [...forNode, bin, "http"], {
+    env,
+    stdio: ["ignore", "ignore", "pipe"]
+  })
   const [, port] = await says(child, /127\.0\.0\.1:(\d+)\/mcp/)
   return { pid: child.pid, port: Number(port), stop: () => ended(child) }
 }
@@ -83,4 +87,48 @@ export const emulator = async (env, { medianMs, p99Ms }) => {
     },
     stop: () => ended(child)
   }
+}
+
+/** A client of the server at this port, over connections that are kept. */
+export const client = (port) => {
+  const agent = new Http.Agent({ keepAlive: true })
+  /** `body`: a message, or its text. */
+  const ask = (token, { body, method = "POST", path = "/mcp", session }) =>
+    new Promise((resolve, reject) => {
+      const text = typeof body === "object" ? JSON.stringify({ jsonrpc: "2.0", ...body }) : body
+      const request = Http.request(
+        {
+          ...{ host: "127.0.0.1", port, path, method, agent },
+          headers: {
+            authorization: `Bearer ${token}`,
+            accept: "application/json, text/event-stream",
+            ...(text === undefined
+              ? {}
+              : { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
+            ...(session === undefined ? {} : { "mcp-session-id": session })
+          }
+        },
+        (response) => {
+          let text = ""
+          response.setEncoding("utf8").on("data", (chunk) => (text += chunk))
+          response.on("error", reject)
+          response.on("end", () => resolve({ text, status: response.statusCode, headers: response.headers }))
+        }
+      )
+      request.on("error", reject)
+      request.end(text)
+    })
+  let nextId = 1
+  const call = (token, session, name, args = {}) =>
+    ask(token, { session, body: { id: nextId++, method: "tools/call", params: { name, arguments: args } } })
+  const clientInfo = { name: "load", version: "1" }
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo }
+  const initialize = { id: 0, method: "initialize", params }
+  const opened = async (token) => {
+    const { headers, text } = await ask(token, { body: initialize })
+    const session = headers["mcp-session-id"]
+    if (session === undefined) throw new Error(`no session: ${text}`)
+    return session
+  }
+  return { agent, ask, call, opened, initialize }
 }

@@ -220,6 +220,7 @@ export const httpOptions = ({ http, timeouts }: Settings): Http.Options => ({
   sessionIdleMs: ms(http.sessionIdleSeconds),
   failedLogins: { burst: http.failedLoginBurst, ratePerSecond: http.failedLoginsPerSecond },
   clientRequests: { burst: http.clientRequestBurst, ratePerSecond: http.clientRequestsPerSecond },
+  clientBytes: { burst: http.clientByteBurst, ratePerSecond: http.clientBytesPerSecond },
   cancelOnDisconnect: http.cancelOnDisconnect,
   metrics: http.metrics,
   status: http.status,

@@ -100,13 +100,26 @@ export const sharedServer = {
         min: 0.001,
         max: 1_000_000,
         default: 100,
-        about: "requests per second of one client, whatever they ask for; beyond that they are not even read"
+        about:
+          "requests per second of one client, whatever they ask for; beyond that they wait, and are then not read"
       }),
       client_request_burst: integer({
         min: 1,
         max: 1_000_000,
         default: 1000,
         about: "requests of one client that may come at once"
+      }),
+      client_bytes_per_second: integer({
+        min: 1024,
+        max: 1024 ** 3,
+        default: 2 * 1024 ** 2,
+        about: "bytes per second of one client's requests; beyond that they wait, and are then not read"
+      }),
+      client_byte_burst: integer({
+        min: 1024,
+        max: 1024 ** 3,
+        default: 16 * 1024 ** 2,
+        about: "bytes of one client's requests that may come at once"
       }),
       cancel_on_disconnect: boolean({
         default: true,

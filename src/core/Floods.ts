@@ -36,20 +36,12 @@ const intervalMs = ({ ratePerSecond }: Options): number => 1000 / ratePerSecond
 const known = ({ fullAt }: Floods, key: string): string =>
   fullAt.has(key) || !fullAt.has(SHARED) ? key : SHARED
 
-/** Milliseconds until it may happen once more; 0: now. */
-export const waitMs = (floods: Floods, nowMs: number, key: string): number => {
+/** Milliseconds until something of this cost may happen; 0: now. */
+export const waitMs = (floods: Floods, nowMs: number, key: string, cost = 1): number => {
   const interval = intervalMs(floods.options)
+  const { burst } = floods.options
   const fullAt = floods.fullAt.get(known(floods, key)) ?? nowMs
-  return Math.max(0, Math.max(fullAt, nowMs) + interval - nowMs - floods.options.burst * interval)
-}
-
-/** How often it may still happen now. */
-export const remaining = (floods: Floods, nowMs: number, key: string): number => {
-  const fullAt = floods.fullAt.get(known(floods, key)) ?? nowMs
-  return Math.max(
-    0,
-    Math.floor(floods.options.burst - Math.max(0, fullAt - nowMs) / intervalMs(floods.options))
-  )
+  return Math.max(0, Math.max(fullAt, nowMs) + (Math.min(cost, burst) - burst) * interval - nowMs)
 }
 
 const makeRoom = (floods: Floods, nowMs: number): boolean => {
@@ -63,6 +55,39 @@ const makeRoom = (floods: Floods, nowMs: number): boolean => {
     if (++looked === LOOKED_AT) break
   }
   return false
+}
+
+/**
+ * Something of this cost is about to happen, and may have to wait for it: the milliseconds are taken, and
+ * whoever comes next waits behind them. Undefined: it would have to wait longer than that, and nothing is
+ * taken.
+ */
+export const reserve = (
+  floods: Floods,
+  nowMs: number,
+  key: string,
+  cost: number,
+  patienceMs: number
+): number | undefined => {
+  const { burst } = floods.options
+  const interval = intervalMs(floods.options)
+  const charged = floods.fullAt.has(key) || makeRoom(floods, nowMs) ? key : SHARED
+  // What is larger than all that there can be takes that.
+  const after = Math.max(floods.fullAt.get(charged) ?? nowMs, nowMs) + Math.min(cost, burst) * interval
+  const wait = Math.max(0, after - nowMs - burst * interval)
+  if (wait > patienceMs) return undefined
+  floods.fullAt.delete(charged)
+  floods.fullAt.set(charged, after)
+  return wait
+}
+
+/** How often it may still happen now. */
+export const remaining = (floods: Floods, nowMs: number, key: string): number => {
+  const fullAt = floods.fullAt.get(known(floods, key)) ?? nowMs
+  return Math.max(
+    0,
+    Math.floor(floods.options.burst - Math.max(0, fullAt - nowMs) / intervalMs(floods.options))
+  )
 }
 
 /** It has happened once. */

@@ -1,5 +1,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 
@@ -15,6 +16,8 @@ export const lazily = <A, E, R>(
   acquire: Effect.Effect<A, E, R>
 ): Effect.Effect<Effect.Effect<A, E>, never, Exclude<R, Scope.Scope> | Scope.Scope> =>
   Effect.gen(function* () {
+    // Others wait for it too, so it does not wait for the turns of the one who was first.
+    const scheduler = yield* FiberRef.get(FiberRef.currentScheduler)
     const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
     const resources = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     // Added later, so closed earlier: an acquisition has ended before what it acquired is released.
@@ -29,7 +32,8 @@ export const lazily = <A, E, R>(
           Ref.update(state, (current) => (current === deferred ? undefined : current))
         ),
         Effect.intoDeferred(deferred),
-        Effect.forkIn(acquisitions)
+        Effect.forkIn(acquisitions),
+        Effect.withScheduler(scheduler)
       )
 
     return Effect.flatMap(Deferred.make<A, E>(), (fresh) =>

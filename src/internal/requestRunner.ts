@@ -70,8 +70,9 @@ export const make = <R>({
       ) =>
         new Promise<A>((resolve, reject) => {
           tally.inFlight += 1
-          // Whoever connects may do so uninterruptibly, and fibers inherit that from the runtime.
-          const fiber = fork(Effect.interruptible(effect))
+          // Whoever connects may do so uninterruptibly, and fibers inherit that from the runtime. Its scheduler
+          // says when the call begins: what came in with it does not wait until it stops for the first time.
+          const fiber = fork(Effect.interruptible(effect), { immediate: false })
           const abort = () => fiber.unsafeInterruptAsFork(fiber.id())
           let isOver = false
           const over = (how: "answered" | "cancelled" | "cut", answer: () => void) => {

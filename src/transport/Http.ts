@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Http from "node:http"
+import * as FairTurns from "../internal/fairTurns.js"
 import { monotonicMillis } from "../internal/monotonic.js"
 import { McpServer } from "../McpServer.js"
 import type { Operator } from "../Operator.js"
@@ -67,6 +68,8 @@ export interface Options {
   readonly failedLogins: { readonly burst: number; readonly ratePerSecond: number }
   /** Requests of one client, whatever they ask for: at once, and per second after that. */
   readonly clientRequests: { readonly burst: number; readonly ratePerSecond: number }
+  /** Bytes of the bodies of one client: at once, and per second after that. */
+  readonly clientBytes: { readonly burst: number; readonly ratePerSecond: number }
   /** Ends the statement of a caller whose connection is gone. */
   readonly cancelOnDisconnect: boolean
   readonly metrics: OperatorRoutes.Options["metrics"]
@@ -101,6 +104,7 @@ export const defaults: Options & { readonly stallMs: number; readonly maxUnreadB
   sessionIdleMs: 1_800_000,
   failedLogins: { burst: 20, ratePerSecond: 1 },
   clientRequests: { burst: 1_000, ratePerSecond: 100 },
+  clientBytes: { burst: 16 * 1024 ** 2, ratePerSecond: 2 * 1024 ** 2 },
   cancelOnDisconnect: true,
   metrics: "protected",
   status: true,
@@ -156,18 +160,25 @@ export const listen = (
     const server = yield* NodeHttpServer.make(() => http, { host: options.host, port: options.port })
     const streams = Streams.make()
     yield* Effect.forkScoped(streams.keepAlive)
+    const turns = FairTurns.onNode(yield* Effect.clock)
     const calls = yield* Scope.make()
     const sessions = yield* Scope.extend(
       Sessions.make({
         maxSessions: options.maxSessions,
         maxPerOwner: options.maxSessionsPerClient,
-        idleMs: options.sessionIdleMs
+        idleMs: options.sessionIdleMs,
+        turns
       }),
       calls
     )
 
     const edge = Observed.edge(
-      yield* Edge.make({ ...options, failures: options.failedLogins, requests: options.clientRequests })
+      yield* Edge.make({
+        ...options,
+        failures: options.failedLogins,
+        requests: options.clientRequests,
+        bytes: options.clientBytes
+      })
     )
     const log = yield* EdgeLog.make
     const { maxUnreadBytes = defaults.maxUnreadBytes, stallMs = defaults.stallMs } = options
@@ -178,13 +189,15 @@ export const listen = (
       log,
       sessions,
       streams,
+      turns,
       unread,
       readBody: Body.make({
         maxBytes: options.maxBodyBytes,
         maxConcurrent: options.maxConcurrentBodies,
         // Where nobody is asked who he is, there is nobody to leave room for.
         maxEach: mode === "none" ? options.maxConcurrentBodies : Body.shareOf(options.maxConcurrentBodies),
-        timeoutMs: options.requestTimeoutMs
+        timeoutMs: options.requestTimeoutMs,
+        unannounced: edge.unannounced
       }),
       isDraining: () => isDraining,
       cancelOnDisconnect: options.cancelOnDisconnect

@@ -80,7 +80,8 @@ const edgeOf = (auth: Layer.Layer<Auth.Authenticator>) =>
         trustedProxies: ["10.0.0.0/8"],
         // So slowly that no address is forgotten before the flood is over.
         failures: { burst: 20, ratePerSecond: 0.0001 },
-        requests: Http.defaults.clientRequests
+        requests: Http.defaults.clientRequests,
+        bytes: Http.defaults.clientBytes
       }),
       context
     )

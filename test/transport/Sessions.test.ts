@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Layer, Ref, TestClock } from "effect"
+import * as FairTurns from "../../src/internal/fairTurns.js"
 import { McpServer } from "../../src/McpServer.js"
 import * as Principal from "../../src/Principal.js"
 import type { Identity } from "../../src/transport/Auth.js"
@@ -29,7 +30,10 @@ const counting = Effect.map(Ref.make({ opened: 0, closed: 0 }), (counts) => ({
   })
 }))
 
-const bounds = { maxSessions: 10, maxPerOwner: 3, idleMs: 60_000 }
+/** Nobody has to wait. */
+const turns = FairTurns.make({ now: () => 0, soon: queueMicrotask, later: queueMicrotask })
+
+const bounds = { maxSessions: 10, maxPerOwner: 3, idleMs: 60_000, turns }
 
 const opened = (sessions: Sessions.Sessions, by = alice) =>
   Effect.gen(function* () {

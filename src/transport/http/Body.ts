@@ -46,10 +46,21 @@ export interface Options {
   readonly maxConcurrent: number
   /** Of them, of one client. */
   readonly maxEach: number
+  /** Told how large a body was whose headers did not say so. */
+  readonly unannounced?: (client: string, bytes: number) => void
 }
 
-/** Deeper than any arguments of a tool, far from where a recursive walk would overflow the stack. */
-const shape: JsonBounds.Bounds = { maxDepth: 64, maxParts: 50_000 }
+/**
+ * Deeper than any arguments of a tool, far from where a recursive walk would overflow the stack; and with more
+ * members than any message has, a call has about a dozen.
+ */
+const shape: JsonBounds.Bounds = { maxDepth: 64, maxParts: 50_000, maxMembers: 1_000 }
+
+const told: { readonly [P in JsonBounds.Problem]: string } = {
+  depth: `The JSON is nested more than ${shape.maxDepth} deep.`,
+  parts: `The JSON has more than ${shape.maxParts} parts.`,
+  members: `The objects in the JSON have more than ${shape.maxMembers} members together.`
+}
 
 const refuse = (reason: BodyRefused["reason"], description: string, limit?: number) =>
   withoutStack(() => new BodyRefused({ reason, description, limit }))
@@ -152,14 +163,7 @@ export const parse = (body: Buffer): Either.Either<unknown, BodyRefused> => {
   const text = body.toString("utf8").replace(/^\uFEFF/, "")
   const problem = JsonBounds.check(text, shape)
   if (problem !== undefined) {
-    return Either.left(
-      refuse(
-        "too-complex",
-        problem === "depth"
-          ? `The JSON is nested more than ${shape.maxDepth} deep.`
-          : `The JSON has more than ${shape.maxParts} parts.`
-      )
-    )
+    return Either.left(refuse("too-complex", told[problem]))
   }
   return Either.try({
     try: (): unknown => JSON.parse(text),
@@ -174,15 +178,20 @@ export const make = (options: Options) => {
   const slots = makeSlots(options)
   return (request: IncomingMessage, client: string): Effect.Effect<unknown, BodyRefused> =>
     Effect.suspend(() => {
-      const encoding = request.headers["content-encoding"]
+      const { "content-encoding": encoding, "content-length": length } = request.headers
       if (encoding !== undefined && encoding !== "identity") {
         return refuse("encoding", "Compressed requests are not accepted.")
       }
-      if (Number(request.headers["content-length"] ?? 0) > maxBytes) return tooLarge(maxBytes)
+      if (Number(length ?? 0) > maxBytes) return tooLarge(maxBytes)
       return Effect.acquireUseRelease(
         Effect.suspend(() => slots.take(client)),
         () => bytes(request, maxBytes, timeoutMs),
         () => Effect.sync(() => slots.release(client))
-      ).pipe(Effect.flatMap(parse))
+      ).pipe(
+        Effect.flatMap((body) => {
+          if (length === undefined) options.unannounced?.(client, body.length)
+          return parse(body)
+        })
+      )
     })
 }

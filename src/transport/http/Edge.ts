@@ -27,7 +27,15 @@ export interface Options {
   readonly failures: { readonly burst: number; readonly ratePerSecond: number }
   /** Requests of one client, whatever they ask for: at once, and per second after that. */
   readonly requests: { readonly burst: number; readonly ratePerSecond: number }
+  /** Bytes of the bodies of one client: at once, and per second after that. */
+  readonly bytes: { readonly burst: number; readonly ratePerSecond: number }
 }
+
+/**
+ * Milliseconds that a client which is too fast waits before it is read. Clients that are refused here take
+ * the whole server for broken, and those that do not care only ask again.
+ */
+const PATIENCE_MS = 1_000
 
 /** Addresses that are remembered for their refused credentials. */
 const MAX_ADDRESSES = 10_000
@@ -41,6 +49,8 @@ export interface Edge {
   /** Headers with which a page of the request's origin may read the answer; none for who is no page. */
   readonly crossOrigin: (request: IncomingMessage) => { readonly [name: string]: string }
   readonly identify: (request: IncomingMessage) => Effect.Effect<Auth.Identity, Refusal>
+  /** Bytes that a body turned out to have, of which its headers did not say. */
+  readonly unannounced: (client: string, bytes: number) => void
   /** Addresses that are remembered for their refused credentials. */
   readonly remembered: () => number
 }
@@ -60,9 +70,10 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
     })
     const failures = Floods.make({ maxKeys: MAX_ADDRESSES, ...options.failures })
     const requests = Floods.make({ maxKeys: MAX_CLIENTS, ...options.requests })
+    const bytes = Floods.make({ maxKeys: MAX_CLIENTS, ...options.bytes })
 
     const flooding = (
-      reason: "failed-logins" | "requests",
+      reason: "failed-logins" | "requests" | "bytes",
       message: string,
       { options: { burst, ratePerSecond } }: Floods.Floods,
       waitMs: number
@@ -74,24 +85,38 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
       headers: Replies.rateLimit({
         name: reason,
         quota: burst,
+        ...(reason === "bytes" ? { unit: "content-bytes" } : {}),
         windowSeconds: Math.max(1, Math.ceil(burst / ratePerSecond)),
         remaining: 0,
         resetMs: waitMs
       })
     })
 
-    /** Whoever was proven, unless he asks faster than anybody who works could. */
-    const unflooded = (identity: Auth.Identity): Effect.Effect<Auth.Identity, Refusal> => {
+    const tooFast = (
+      reason: "requests" | "bytes",
+      floods: Floods.Floods,
+      now: number,
+      client: string,
+      cost: number
+    ): Effect.Effect<never, Refusal> => {
+      const { ratePerSecond } = floods.options
+      const what = reason === "bytes" ? "bytes" : "requests"
+      const message = `This client sends more than ${ratePerSecond} ${what} per second; the request was not read.`
+      const refused = flooding(reason, message, floods, Floods.waitMs(floods, now, client, cost))
+      // At once, it would be asked for again at once.
+      return Effect.delay(Effect.fail(refused), PATIENCE_MS)
+    }
+
+    /** Whoever was proven, not faster than its requests and their bytes may come. */
+    const paced = (identity: Auth.Identity, length: number): Effect.Effect<Auth.Identity, Refusal> => {
       const now = unsafeMonotonicMillis(clock)
       const { client } = identity.principal
-      const wait = Floods.waitMs(requests, now, client)
-      if (wait > 0) {
-        const { ratePerSecond } = options.requests
-        const message = `This client sends more than ${ratePerSecond} requests per second; the request was not read.`
-        return Effect.fail(flooding("requests", message, requests, wait))
-      }
-      Floods.charge(requests, now, client)
-      return Effect.succeed(identity)
+      const first = Floods.reserve(requests, now, client, 1, PATIENCE_MS)
+      if (first === undefined) return tooFast("requests", requests, now, client, 1)
+      const second = length === 0 ? 0 : Floods.reserve(bytes, now, client, length, PATIENCE_MS)
+      if (second === undefined) return tooFast("bytes", bytes, now, client, length)
+      const wait = Math.max(first, second)
+      return wait === 0 ? Effect.succeed(identity) : Effect.delay(Effect.succeed(identity), wait)
     }
 
     const refusal = (refused: Auth.AuthRefused): Refusal => {
@@ -114,6 +139,10 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
 
     return {
       remembered: () => failures.fullAt.size,
+      unannounced: (client, length) => {
+        // It was read already: what comes next waits for it, however long.
+        Floods.reserve(bytes, unsafeMonotonicMillis(clock), client, length, Infinity)
+      },
       addressed: ({ headers, rawHeaders }) => {
         if (!Address.hasOneHost(rawHeaders)) {
           return Either.left({ status: 400, reason: "host", message: "There is more than one host." })
@@ -157,13 +186,14 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
           isTrusted
         )
         const block = Address.block(address)
+        const length = Number(request.headers["content-length"] ?? 0)
         const credentials: Auth.Credentials = { authorization: request.headers.authorization, address }
         return Effect.suspend(() => {
           const now = unsafeMonotonicMillis(clock)
           const wait = Floods.waitMs(failures, now, block)
           if (wait === 0) {
             return Effect.matchEffect(authenticator.authenticate(credentials), {
-              onSuccess: unflooded,
+              onSuccess: (identity) => paced(identity, length),
               onFailure: (refused) => {
                 if (refused.reason !== "unavailable" && refused.reason !== "insufficient-scope") {
                   Floods.charge(failures, unsafeMonotonicMillis(clock), block)
@@ -176,7 +206,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
           return Effect.flatMap(
             authenticator.remembered(credentials),
             Option.match({
-              onSome: unflooded,
+              onSome: (identity) => paced(identity, length),
               onNone: () =>
                 Effect.fail(
                   flooding("failed-logins", "Too many refused credentials from this address.", failures, wait)

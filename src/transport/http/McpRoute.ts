@@ -15,6 +15,7 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import * as FairTurns from "../../internal/fairTurns.js"
 import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import type { Identity } from "../Auth.js"
 import * as JsonRpc from "../JsonRpc.js"
@@ -38,6 +39,7 @@ export interface Options {
   readonly streams: Streams
   readonly readBody: ReturnType<typeof Body.make>
   readonly log: EdgeLog
+  readonly turns: FairTurns.FairTurns
   readonly unread: Unread
   readonly isDraining: () => boolean
   readonly cancelOnDisconnect: boolean
@@ -80,6 +82,7 @@ export const make = ({
   readBody,
   sessions,
   streams,
+  turns,
   unread
 }: Options): Effect.Effect<Reply, never, HttpServerRequest.HttpServerRequest> => {
   const session = (
@@ -128,37 +131,45 @@ export const make = ({
       Effect.mapError(Refusals.fromBody)
     )
 
+  /** What is done for a client, from the reading of its request on, is done in its turns. */
+  const inTurns = <A, E>(request: IncomingMessage, work: (identity: Identity) => Effect.Effect<A, E>) =>
+    Effect.flatMap(edge.identify(request), (identity) =>
+      FairTurns.of(turns, identity.principal.client)(work(identity))
+    )
+
   const post = (request: IncomingMessage, response: ServerResponse, passed: () => void) =>
-    Effect.gen(function* () {
-      const identity = yield* edge.identify(request)
-      unread.belongs(response, identity.principal.client)
-      const message = yield* Effect.flatMap(body(request, identity), (value) =>
-        Effect.mapError(JsonRpc.read(value), Refusals.malformed)
-      )
-      const { id, method } = message
-      const form = yield* Effect.mapError(Headers.negotiated(request), (refusal) => ({ ...refusal, id }))
-      const passage: Passage = { traceparent: Headers.traceparentOf(request), form, passed }
-      // Cancelling always works.
-      if (id !== undefined && isDraining()) return yield* Effect.fail({ ...Refusals.draining, id })
-      if (method === "initialize" && id !== undefined) {
-        const { reply } = yield* sessions
-          .open(identity, (transport) => dispatch(transport, response, message, passage))
-          .pipe(Effect.catchTag("SessionsFull", (full) => Effect.fail(Refusals.fromFull(full, id))))
+    inTurns(request, (identity) =>
+      Effect.gen(function* () {
+        unread.belongs(response, identity.principal.client)
+        const message = yield* Effect.flatMap(body(request, identity), (value) =>
+          Effect.mapError(JsonRpc.read(value), Refusals.malformed)
+        )
+        const { id, method } = message
+        const form = yield* Effect.mapError(Headers.negotiated(request), (refusal) => ({ ...refusal, id }))
+        const passage: Passage = { traceparent: Headers.traceparentOf(request), form, passed }
+        // Cancelling always works.
+        if (id !== undefined && isDraining()) return yield* Effect.fail({ ...Refusals.draining, id })
+        if (method === "initialize" && id !== undefined) {
+          const { reply } = yield* sessions
+            .open(identity, (transport) => dispatch(transport, response, message, passage))
+            .pipe(Effect.catchTag("SessionsFull", (full) => Effect.fail(Refusals.fromFull(full, id))))
+          return reply ?? (yield* sent(response))
+        }
+        const transport = yield* session(request, identity, id)
+        if (Headers.unknownRevision(request)) return yield* Effect.fail(Refusals.revision(id))
+        const { reply } = yield* dispatch(transport, response, message, passage)
         return reply ?? (yield* sent(response))
-      }
-      const transport = yield* session(request, identity, id)
-      if (Headers.unknownRevision(request)) return yield* Effect.fail(Refusals.revision(id))
-      const { reply } = yield* dispatch(transport, response, message, passage)
-      return reply ?? (yield* sent(response))
-    })
+      })
+    )
 
   const end = (request: IncomingMessage) =>
-    Effect.gen(function* () {
-      const identity = yield* edge.identify(request)
-      const { sessionId } = yield* session(request, identity)
-      yield* sessions.close(sessionId, identity)
-      return HttpServerResponse.empty({ status: 200 })
-    })
+    inTurns(request, (identity) =>
+      Effect.gen(function* () {
+        const { sessionId } = yield* session(request, identity)
+        yield* sessions.close(sessionId, identity)
+        return HttpServerResponse.empty({ status: 200 })
+      })
+    )
 
   const route = (passed: () => void) =>
     Effect.gen(function* () {

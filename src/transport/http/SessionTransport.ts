@@ -44,6 +44,8 @@ export interface Options {
   readonly onStarted: () => void
   /** It has no answer to wait for any more: it was answered, or cancelled. */
   readonly onSettled: () => void
+  /** Encoding an answer is work too, and waits for its client's turn. */
+  readonly turn: (work: () => void) => void
 }
 
 export class SessionTransport implements Transport {
@@ -131,15 +133,17 @@ export class SessionTransport implements Transport {
   send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     if ("method" in message) {
       const found = this.inFlight.get(String(options?.relatedRequestId))
-      if (found?.form === "events" && !found.response.destroyed) {
-        found.response.write(event(JsonRpc.text(message)))
+      if (found?.form === "events") {
+        this.write(found.response, () => found.response.write(event(JsonRpc.text(message))))
       }
     } else if (message.id !== undefined) {
       // The answer to a call that was cancelled meanwhile has no response left to go to.
       const found = this.settle(String(message.id))
-      if (found !== undefined && !found.response.destroyed) {
-        const text = JsonRpc.text(message)
-        found.response.end(found.form === "events" ? event(text) : text)
+      if (found !== undefined) {
+        this.write(found.response, () => {
+          const text = JsonRpc.text(message)
+          found.response.end(found.form === "events" ? event(text) : text)
+        })
       }
     }
     return Promise.resolve()
@@ -151,6 +155,13 @@ export class SessionTransport implements Transport {
     if (found === undefined) return
     if (found.form === "events") found.response.end()
     else found.response.end(JsonRpc.errorText(-32000, "The call was cancelled.", id))
+  }
+
+  /** In order: what is said later is written later. */
+  private write(response: ServerResponse, work: () => void): void {
+    this.options.turn(() => {
+      if (!response.destroyed && !response.writableEnded) work()
+    })
   }
 
   private settle(id: Id): Answering | undefined {

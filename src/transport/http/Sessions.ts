@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
 import * as Table from "../../core/SessionTable.js"
+import type { FairTurns } from "../../internal/fairTurns.js"
 import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import { withoutStack } from "../../internal/withoutStack.js"
 import type { Connection } from "../../McpServer.js"
@@ -57,7 +58,14 @@ export interface Sessions {
 
 const SWEEPS_PER_IDLE_TIME = 10
 
-export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpServer | Scope.Scope> =>
+export interface Options extends Table.Bounds {
+  readonly turns: FairTurns
+}
+
+export const make = ({
+  turns,
+  ...bounds
+}: Options): Effect.Effect<Sessions, never, McpServer | Scope.Scope> =>
   Effect.gen(function* () {
     const server = yield* McpServer
     const clock = yield* Effect.clock
@@ -121,7 +129,8 @@ export const make = (bounds: Table.Bounds): Effect.Effect<Sessions, never, McpSe
             const session = Table.find(table, id, identity.owner)
             if (session !== undefined) Table.begin(table, now(), session)
           },
-          onSettled: () => Table.end(table, now(), id)
+          onSettled: () => Table.end(table, now(), id),
+          turn: (work) => turns.run(identity.principal.client, work)
         })
         const scope = yield* Scope.make()
         const connection = yield* Observed.make(transport, { via: "tcp", tools: server.tools }).pipe(
