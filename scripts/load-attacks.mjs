@@ -1,6 +1,7 @@
 // One client at full speed against `snowguard http`, and what another one notices: the calls of the other
 // go on all the time, the attacker comes and goes slice by slice, so that both halves of the comparison meet
-// the same machine. Attacker, server and warehouse are processes of their own.
+// the same machine. Attacker, server and warehouse are processes of their own, and the warehouse is as good as
+// idle: it answers from memory after 10 ms. LOAD_BIN=path/to/dist/bin.js measures another build.
 //   npm run load:http -- --attack KIND|all [--rounds 3] [--slice 5] [--connections 50] [--json]
 import { fork } from "node:child_process"
 import { once } from "node:events"
@@ -174,7 +175,7 @@ export const run = async (args) => {
   let server, emulator, attacker, client
   try {
     const keys = { victim: Servers.key(env, "victim"), attacker: Servers.key(env, "attacker") }
-    emulator = await Servers.emulator(env, { medianMs: 10, p99Ms: 20 })
+    emulator = await Servers.replayed(env, 10)
     attacker = fork(fileURLToPath(import.meta.url), ["--attacker"])
     const isAlone = !args.includes("--json")
     if (isAlone)

@@ -7,7 +7,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-const bin = fileURLToPath(new URL("../dist/bin.js", import.meta.url))
+/** Of another build, to be compared with this one. */
+const bin = process.env.LOAD_BIN ?? fileURLToPath(new URL("../dist/bin.js", import.meta.url))
 
 /** A server's environment: nothing of ours but what is given, and a state directory of its own. */
 export const surroundings = () => {
@@ -48,7 +49,7 @@ const says = (child, what) =>
   })
 
 const ended = async (child) => {
-  if (child.exitCode !== null) return
+  if (child.exitCode !== null || child.signalCode !== null) return
   child.kill("SIGTERM")
   await once(child, "exit")
 }
@@ -65,6 +66,28 @@ export const server = async (env, forNode = []) => {
 
 /** Snowflake's protocol in a process of its own, with the time that a warehouse takes for a statement. */
 export const emulator = async (env, { medianMs, p99Ms }) => {
+  const { control, stop, url, ...rest } = await emulated(env)
+  const faults = [{ kind: "latency", where: "query", delay: { medianMs, p99Ms } }]
+  const put = await fetch(`${control}faults`, { method: "PUT", body: JSON.stringify({ faults }) })
+  if (!put.ok) throw new Error(`the emulator takes no latency: ${put.status} ${await put.text()}`)
+  return { env: rest.env(url), stop }
+}
+
+/** The same, but what costs time there was done before, see load-replay.mjs. */
+export const replayed = async (env, delayMs) => {
+  const behind = await emulated(env)
+  const script = fileURLToPath(new URL("load-replay.mjs", import.meta.url))
+  const child = spawn(process.execPath, [script, behind.url, String(delayMs)], {
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+  const [, port] = await says(child, /at (\d+)/)
+  return {
+    env: behind.env(`http://127.0.0.1:${port}`),
+    stop: () => Promise.all([ended(child), behind.stop()])
+  }
+}
+
+const emulated = async (env) => {
   const child = spawn(process.execPath, [bin, "emulator", "--port", "0"], {
     env,
     stdio: ["ignore", "pipe", "pipe"]
@@ -74,17 +97,16 @@ export const emulator = async (env, { medianMs, p99Ms }) => {
     /at (\S+) \(any account, user (\S+), password (\S+)\); control at (\S+)state/
   )
   const [, url, user, password, control] = found
-  const faults = [{ kind: "latency", where: "query", delay: { medianMs, p99Ms } }]
-  const put = await fetch(`${control}faults`, { method: "PUT", body: JSON.stringify({ faults }) })
-  if (!put.ok) throw new Error(`the emulator takes no latency: ${put.status} ${await put.text()}`)
   return {
-    env: {
+    url,
+    control,
+    env: (at) => ({
       SNOWGUARD_WAREHOUSE: "snowflake",
-      SNOWFLAKE_ACCESS_URL: url,
+      SNOWFLAKE_ACCESS_URL: at,
       SNOWFLAKE_ACCOUNT: "any",
       SNOWFLAKE_USER: user,
       SNOWFLAKE_PASSWORD: password
-    },
+    }),
     stop: () => ended(child)
   }
 }

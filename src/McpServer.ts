@@ -134,6 +134,8 @@ export const make = (options: Options) =>
         return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, decoded.left)))
       }
       return Effect.suspend(() => tool.handler(decoded.right, context)).pipe(
+        // What is large takes long to encode: others come first.
+        Effect.zipLeft(Effect.yieldNow()),
         Effect.flatMap((result) =>
           Effect.map(Effect.orDie(encode(result)), (value): CallToolResult => {
             const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]

@@ -37,8 +37,8 @@ export interface Turns<A> {
   now: number
 }
 
-/** Work that took no time that a clock could tell is still a turn. */
-const LEAST = 0.001
+/** To be charged at least: work that took no time that a clock could tell is still a turn. */
+export const LEAST = 0.001
 
 /** Moving what is left to the front is worth it. */
 const COMPACT_AT = 1024
@@ -60,12 +60,15 @@ export const add = <A>(turns: Turns<A>, client: string, work: A): void => {
   flow.waiting.push(work)
 }
 
-/** The next piece; it is over, and its time charged, before another one is taken. */
-export const take = <A>(turns: Turns<A>): { readonly client: string; readonly work: A } | undefined => {
+/** The next piece of a client that may go on; it is over, and its time charged, before another one is taken. */
+export const take = <A>(
+  turns: Turns<A>,
+  mayGoOn: (client: string) => boolean
+): { readonly client: string; readonly work: A } | undefined => {
   let client: string | undefined
   let least: Flow<A> | undefined
   for (const [name, flow] of turns.active) {
-    if (least !== undefined && flow.at >= least.at) continue
+    if ((least !== undefined && flow.at >= least.at) || !mayGoOn(name)) continue
     client = name
     least = flow
   }
@@ -90,7 +93,7 @@ export const take = <A>(turns: Turns<A>): { readonly client: string; readonly wo
 
 export const charge = <A>(turns: Turns<A>, client: string, took: number): void => {
   const flow = turns.flows.get(client)
-  if (flow !== undefined) flow.at += Math.max(LEAST, took)
+  if (flow !== undefined) flow.at += took
   if (turns.active.size > 0) return
   // Nobody waits: there is nobody whom anybody is ahead of.
   turns.flows.clear()

@@ -36,43 +36,52 @@ export interface FairTurns {
   readonly run: (client: string, work: () => void) => void
 }
 
-/** Milliseconds of work between two looks at the sockets: what somebody waits who has just asked. */
-const TURN_MS = 2
+/** Milliseconds of work between two looks at the sockets, for one client and for all together. */
+const TURN_MS = 1
+const ALL_TURNS_MS = 4
 
 export const make = ({ later, now, soon }: Host): FairTurns => {
   const turns = Turns.make<() => void>()
   let isScheduled = false
   let isAwaited = false
   let spent = 0
+  const spentBy = new Map<string, number>()
+  const hasTime = (client: string): boolean => (spentBy.get(client) ?? 0) < TURN_MS
 
   const drain = (): void => {
-    isScheduled = false
+    isScheduled = true
     if (!isAwaited) {
       isAwaited = true
       later(() => {
         isAwaited = false
         spent = 0
+        spentBy.clear()
         if (!Turns.isEmpty(turns)) drain()
       })
     }
-    while (spent < TURN_MS) {
-      const next = Turns.take(turns)
-      if (next === undefined) return
-      const began = now()
-      try {
-        next.work()
-      } finally {
-        const took = now() - began
-        spent += took
-        Turns.charge(turns, next.client, took)
+    try {
+      while (spent < ALL_TURNS_MS) {
+        const next = Turns.take(turns, hasTime)
+        if (next === undefined) return
+        const began = now()
+        try {
+          next.work()
+        } finally {
+          const took = Math.max(Turns.LEAST, now() - began)
+          spent += took
+          spentBy.set(next.client, (spentBy.get(next.client) ?? 0) + took)
+          Turns.charge(turns, next.client, took)
+        }
       }
+    } finally {
+      isScheduled = false
     }
   }
 
   const run = (client: string, work: () => void): void => {
     Turns.add(turns, client, work)
     // What does not fit into this turn of the loop is awaited already.
-    if (isScheduled || (isAwaited && spent >= TURN_MS)) return
+    if (isScheduled || spent >= ALL_TURNS_MS || !hasTime(client)) return
     isScheduled = true
     soon(drain)
   }

@@ -24,6 +24,27 @@ describe("floods", () => {
     assert.strictEqual(Floods.waitMs(floods, 0, "a"), 500)
   })
 
+  it("lets what is a little too fast wait for its turn, one behind the other, and refuses what would wait long", () => {
+    const floods = Floods.make({ maxKeys: 10, burst: 10, ratePerSecond: 10 })
+    const reserve = (cost: number, key = "a") => Floods.reserve(floods, 0, key, cost, 1_000)
+    assert.strictEqual(reserve(8), 0)
+    assert.strictEqual(reserve(6), 400)
+    assert.strictEqual(reserve(6), 1_000)
+    // It is refused without being charged.
+    assert.isUndefined(reserve(1))
+    assert.isUndefined(reserve(1))
+    assert.strictEqual(Floods.waitMs(floods, 0, "a", 1), 1_100)
+    assert.strictEqual(Floods.reserve(floods, 100, "a", 1, 1_000), 1_000)
+    assert.strictEqual(reserve(1, "b"), 0)
+  })
+
+  it("charges what is larger than a whole bucket as one, so that it gets through", () => {
+    const floods = Floods.make({ maxKeys: 10, burst: 10, ratePerSecond: 10 })
+    assert.strictEqual(Floods.reserve(floods, 0, "a", 1_000, 0), 0)
+    assert.isUndefined(Floods.reserve(floods, 0, "a", 1_000, 999))
+    assert.strictEqual(Floods.waitMs(floods, 0, "a", 1_000), 1_000)
+  })
+
   it("stays bounded under any number of addresses, which then share one bucket", () => {
     const floods = Floods.make(options)
     for (let i = 0; i < 3; i++) Floods.charge(floods, 0, "old")

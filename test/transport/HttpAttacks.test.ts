@@ -148,6 +148,14 @@ describe("the edge", () => {
         assert.strictEqual(got.status, 400)
         assert.isBelow(got.body.length, 500)
       }
+      // Fewer would be enough to keep what checks a message busy: each member is looked at several times.
+      const members = (count: number) =>
+        `{"jsonrpc":"2.0","id":1,"method":"ping","params":{${Array.from({ length: count }, (_, i) => `"k${i}":1`).join()}}}`
+      const crowded = yield* server.ask({ body: members(1_000), session })
+      assert.strictEqual(crowded.status, 400)
+      assert.include(crowded.body, "more than 1000 members")
+      assert.strictEqual(H.messages(crowded)[0]?.error?.code, -32600)
+      assert.strictEqual((yield* server.ask({ body: members(900), session })).status, 200)
       const proto = `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"__proto__","arguments":{"__proto__":{"who":1}}}}`
       const [answer] = H.messages(yield* server.ask({ body: proto, session }))
       assert.strictEqual(answer?.error?.code, -32602)

@@ -1,11 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, LogLevel } from "effect"
+import { Effect, Either, Fiber, Layer, Logger, LogLevel, Option, TestClock } from "effect"
+import type { IncomingMessage } from "node:http"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import type { Socket } from "node:net"
 import { connect } from "node:net"
 import { join } from "node:path"
 import * as Keys from "../../src/transport/auth/Keys.js"
+import * as Principal from "../../src/Principal.js"
+import * as Auth from "../../src/transport/Auth.js"
+import * as Edge from "../../src/transport/http/Edge.js"
+import * as Http from "../../src/transport/Http.js"
 import * as H from "../utils/http.js"
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
@@ -14,6 +19,131 @@ const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-flood-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
+
+const edgeWith = (options: Partial<Pick<Edge.Options, "requests" | "bytes">>) =>
+  Effect.map(
+    Effect.provide(
+      Edge.make({
+        ...Http.defaults,
+        failures: Http.defaults.failedLogins,
+        requests: Http.defaults.clientRequests,
+        bytes: Http.defaults.clientBytes,
+        ...options
+      }),
+      Auth.layerNone(Principal.make("local"))
+    ),
+    (edge) => ({
+      edge,
+      /** A request with so many bytes to come. */
+      comes: (length?: number) => {
+        const headers = {
+          host: "localhost",
+          ...(length === undefined ? {} : { "content-length": `${length}` })
+        }
+        const request = { headers, socket: { remoteAddress: "127.0.0.1" } } as IncomingMessage
+        return Effect.fork(Effect.either(edge.identify(request)))
+      }
+    })
+  )
+
+type Coming = Fiber.Fiber<Either.Either<Auth.Identity, { readonly status: number; readonly message: string }>>
+
+/** "waits", "read", or why it was refused. */
+const fateOf = (coming: Coming) =>
+  Effect.map(Fiber.poll(coming), (exit) => {
+    if (Option.isNone(exit)) return "waits"
+    if (exit.value._tag === "Failure") return "failed"
+    return Either.match(exit.value.value, {
+      onLeft: ({ message, status }) => `${status} ${message}`,
+      onRight: () => "read"
+    })
+  })
+
+describe("a client that is too fast", () => {
+  it.scoped("waits for its turn, request by request", () =>
+    Effect.gen(function* () {
+      const { comes } = yield* edgeWith({ requests: { burst: 1, ratePerSecond: 1 } })
+      const coming = yield* Effect.forEach([1, 2, 3], () => comes())
+      const fates = Effect.forEach(coming, fateOf)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(yield* fates, ["read", "waits", "waits"])
+      yield* TestClock.adjust(999)
+      assert.deepStrictEqual(yield* fates, ["read", "waits", "waits"])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(yield* fates, ["read", "read", "waits"])
+      yield* TestClock.adjust(1_000)
+      assert.deepStrictEqual(yield* fates, ["read", "read", "read"])
+    })
+  )
+
+  it.scoped("waits for its bytes, announced or not, and is refused late when it would wait too long", () =>
+    Effect.gen(function* () {
+      const { comes, edge } = yield* edgeWith({ bytes: { burst: 4_000, ratePerSecond: 1_000 } })
+      assert.strictEqual(
+        yield* Effect.zipRight(TestClock.adjust(0), Effect.flatMap(comes(3_000), Fiber.await)).pipe(
+          Effect.map((exit) => exit._tag)
+        ),
+        "Success"
+      )
+      // Of a body in pieces nobody knows the length before its end.
+      edge.unannounced("local", 3_000)
+      const small = yield* comes(1_000)
+      const large = yield* comes(4_000)
+      const empty = yield* comes()
+      yield* TestClock.adjust(999)
+      assert.deepStrictEqual(yield* Effect.forEach([small, large, empty], fateOf), ["waits", "waits", "read"])
+      yield* TestClock.adjust(1)
+      assert.match(yield* fateOf(large), /^429 .*more than 1000 bytes per second/)
+      assert.strictEqual(yield* fateOf(small), "waits")
+      yield* TestClock.adjust(2_000)
+      assert.strictEqual(yield* fateOf(small), "read")
+    })
+  )
+
+  it.scopedLive("has its turns, and others have theirs, however many calls it has under way", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "keys.json")
+      const busy = yield* Keys.create(path, { client: "busy" })
+      const rare = yield* Keys.create(path, { client: "rare" })
+      const steps = { busy: 0, rare: 0 }
+      const work = (client: keyof typeof steps, count: number) =>
+        H.tool(client, () =>
+          Effect.as(
+            Effect.repeatN(
+              Effect.suspend(() => {
+                steps[client] += 1
+                return Effect.yieldNow()
+              }),
+              count
+            ),
+            { who: client }
+          )
+        )
+      const server = yield* H.server({
+        auth: Layer.orDie(Keys.layer({ path, tierOf: () => "default", isTier: () => true })),
+        tools: [work("busy", 1_000_000), work("rare", 5_000)]
+      })
+      const mine = yield* server.open({ token: rare.key })
+      const theirs = yield* server.open({ token: busy.key })
+      const calls = Array.from({ length: 50 }, (_, id) =>
+        server.start({ body: H.toolCall(id, "busy"), session: theirs, token: busy.key })
+      )
+      yield* Effect.repeat(
+        Effect.delay(
+          Effect.sync(() => steps.busy),
+          1
+        ),
+        { until: (count) => count > 1_000 }
+      )
+      const before = steps.busy
+      const { status } = yield* server.call(mine, 1, "rare", {}, { token: rare.key })
+      assert.strictEqual(status, 200)
+      // Fiber by fiber it would have been 50 to 1.
+      assert.isBelow((steps.busy - before) / steps.rare, 15)
+      for (const { request } of calls) request.destroy()
+    }).pipe(quiet)
+  )
+})
 
 describe("a client that floods", () => {
   it.scopedLive("is told to wait before its requests are read, in each of its sessions; others are not", () =>

@@ -32,10 +32,13 @@ export interface Options {
 }
 
 /**
- * Milliseconds that a client which is too fast waits before it is read. Clients that are refused here take
- * the whole server for broken, and those that do not care only ask again.
+ * Milliseconds that a request of a client which is too fast may wait before it is read: many clients take one
+ * that is refused here for a server that is broken.
  */
-const PATIENCE_MS = 1_000
+const PATIENCE_MS = 5_000
+
+/** Milliseconds until it is refused; at once, some would ask again at once. */
+const REFUSAL_MS = 1_000
 
 /** Addresses that are remembered for their refused credentials. */
 const MAX_ADDRESSES = 10_000
@@ -103,8 +106,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
       const what = reason === "bytes" ? "bytes" : "requests"
       const message = `This client sends more than ${ratePerSecond} ${what} per second; the request was not read.`
       const refused = flooding(reason, message, floods, Floods.waitMs(floods, now, client, cost))
-      // At once, it would be asked for again at once.
-      return Effect.delay(Effect.fail(refused), PATIENCE_MS)
+      return Effect.delay(Effect.fail(refused), REFUSAL_MS)
     }
 
     /** Whoever was proven, not faster than its requests and their bytes may come. */

@@ -160,7 +160,14 @@ export class SessionTransport implements Transport {
   /** In order: what is said later is written later. */
   private write(response: ServerResponse, work: () => void): void {
     this.options.turn(() => {
-      if (!response.destroyed && !response.writableEnded) work()
+      if (response.destroyed || response.writableEnded) return
+      try {
+        work()
+      } catch (error) {
+        // What is no JSON has nobody above it who would be told.
+        response.end()
+        this.onerror?.(error instanceof Error ? error : new Error(String(error)))
+      }
     })
   }
 
