@@ -15,14 +15,19 @@ const read = async (stream) => {
   return Buffer.concat(chunks)
 }
 
+const without = (headers, ...names) =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)))
+
 const ask = async ({ headers, method, url }, body) => {
-  // As it is, so that it can be rewritten.
-  const { "accept-encoding": _, ...rest } = headers
-  const request = Http.request(new URL(url, origin), { agent, method, headers: rest })
+  // Not packed, so that it can be rewritten.
+  const request = Http.request(new URL(url, origin), {
+    ...{ agent, method },
+    headers: without(headers, "accept-encoding")
+  })
   request.end(body)
   const [response] = await once(request, "response")
   const text = await read(response)
-  const { "content-length": __, "transfer-encoding": ___, ...given } = response.headers
+  const given = without(response.headers, "content-length", "transfer-encoding")
   return { status: response.statusCode, headers: given, body: text }
 }
 
