@@ -75,6 +75,11 @@ export interface Tool<Input extends Schema.Schema.AnyNoContext, Output extends S
   readonly description: string
   readonly class: OperationClass
   readonly input: Input
+  /**
+   * Other names of arguments, by the name in `input`. They are taken and not advertised: what agents know
+   * from other servers.
+   */
+  readonly aliases?: { readonly [argument: string]: ReadonlyArray<string> }
   readonly output: Output
   readonly annotations: Annotations
   /** The text of a result, one entry a block, where it is not its JSON; undefined for that. */

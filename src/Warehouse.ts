@@ -19,6 +19,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as LazyLayer from "./internal/lazyLayer.js"
+import type { Rules } from "./sql/ObjectRules.js"
 
 /**
  * One value as JSON, exact: numbers that a double cannot hold (and every fixed-point number with a
@@ -74,6 +75,8 @@ export interface Statement {
   readonly keepRows?: number | undefined
   /** Idempotency key: a retry of the same call carries the same one. */
   readonly requestId: string
+  /** What the caller may see, where that is not everything: nothing else is suggested to it. */
+  readonly objects?: Rules | undefined
   /** Who and what this statement is for; recorded beside the statement in the warehouse. */
   readonly tag?: { readonly tool: string; readonly client: string } | undefined
   /**

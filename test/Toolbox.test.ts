@@ -137,6 +137,52 @@ describe("the schemas of the built-in tools", () => {
     )
   )
 
+  it.effect("take arguments in words that strict function calling accepts", () =>
+    withTools(
+      Effect.gen(function* () {
+        // What OpenAI's structured outputs support, of what a tool may need.
+        const words = new Set([
+          ...["type", "properties", "required", "additionalProperties", "description", "enum", "items"],
+          ...["minimum", "maximum"]
+        ])
+        for (const { inputSchema } of (yield* Toolbox.Toolbox).tools.map(listed)) {
+          expect(inputSchema).toMatchObject({ type: "object", additionalProperties: false })
+          for (const node of nodes(inputSchema)) {
+            expect(Object.keys(node).filter((word) => !words.has(word))).toEqual([])
+          }
+        }
+      })
+    )
+  )
+
+  it.effect("name the statement once, as sql, and require it", () =>
+    withTools(
+      Effect.gen(function* () {
+        const list = (yield* Toolbox.Toolbox).tools.map(listed)
+        for (const { inputSchema } of list.filter(({ name }) => /^(execute|explain)_query$/.test(name))) {
+          expect(inputSchema.required).toEqual(["sql"])
+          expect(Object.keys(inputSchema.properties ?? {})).not.toContain("query")
+          expect(Object.keys(inputSchema.properties ?? {})).not.toContain("statement")
+        }
+      })
+    )
+  )
+
+  it.effect("let whatever lists or describes be narrowed and bounded", () =>
+    withTools(
+      Effect.gen(function* () {
+        const list = (yield* Toolbox.Toolbox).tools.map(listed)
+        const catalog = list.filter(({ name }) => /^(list|describe)_/.test(name))
+        expect(catalog).toHaveLength(6)
+        for (const { inputSchema } of catalog) {
+          expect(Object.keys(inputSchema.properties ?? {})).toEqual(
+            expect.arrayContaining(["pattern", "limit"])
+          )
+        }
+      })
+    )
+  )
+
   it.effect("stay small: every conversation pays for them", () =>
     withTools(
       Effect.gen(function* () {

@@ -68,6 +68,7 @@ export const make = (options: Options = {}): Effect.Effect<Warehouse["Type"], ne
               schema: statement.schema,
               timeoutMs: statement.timeoutMs,
               maxRows: statement.maxRows,
+              objects: statement.objects,
               queryId: id
             })
           )

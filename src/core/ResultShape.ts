@@ -35,6 +35,8 @@ export interface Limits {
   readonly maxBytes: number
   /** Bytes of JSON of one cell; a smaller number than 64 counts as 64, so that the marker fits. */
   readonly maxCellBytes: number
+  /** The same of one column where it differs, by its position. */
+  readonly columnBytes?: ReadonlyArray<number | undefined> | undefined
   /** Bytes a row has beside its cells and brackets, for example the keys when it is sent as an object. */
   readonly rowOverheadBytes?: number | undefined
 }
@@ -199,7 +201,7 @@ export const start = (limits: Limits, columns: Json = []): Shape => ({
 export const push = (shape: Shape, chunk: ReadonlyArray<Row>): Shape => {
   if (shape.truncated !== undefined || chunk.length === 0) return shape
   const { maxBytes, maxRows, rowOverheadBytes = 0 } = shape.limits
-  const maxCellBytes = Math.max(shape.limits.maxCellBytes, SMALLEST_CELL)
+  const { columnBytes, maxCellBytes } = shape.limits
   const rows: Array<Row> = []
   let { bytes, cutCells, rowCount } = shape
   let truncated: Truncated | undefined
@@ -215,11 +217,12 @@ export const push = (shape: Shape, chunk: ReadonlyArray<Row>): Shape => {
     for (let i = 0; i < row.length; i++) {
       const cell = row[i]!
       const size = jsonBytes(cell)
-      if (size <= maxCellBytes) {
+      const most = Math.max(columnBytes?.[i] ?? maxCellBytes, SMALLEST_CELL)
+      if (size <= most) {
         rowBytes += size
         continue
       }
-      const short = cut(typeof cell === "string" ? cell : JSON.stringify(cell), maxCellBytes)
+      const short = cut(typeof cell === "string" ? cell : JSON.stringify(cell), most)
       cutHere ??= row.slice()
       cutHere[i] = short
       cuts++

@@ -9,6 +9,8 @@
  */
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { nearest } from "../core/Nearest.js"
+import { written } from "../sql/Identifier.js"
+import * as ObjectRules from "../sql/ObjectRules.js"
 import type { Name } from "./command.js"
 import { averageWidth, snowflakeType } from "./types.js"
 
@@ -67,6 +69,8 @@ export interface Catalog {
   readonly databases: ReadonlyArray<{ readonly name: string; readonly comment: string }>
   readonly schemas: ReadonlyArray<Schema>
   readonly relations: ReadonlyArray<Relation>
+  /** What may be suggested to whom this is for; everything when absent. */
+  readonly visible?: ((name: Name) => boolean) | undefined
 }
 
 /**
@@ -192,25 +196,35 @@ export const read = async (
   }
 }
 
-/**
- * A name written so that it means the same again: quoted only where it has to be.
- *
- * @since 0.1.0
- * @category conversions
- */
-export const written = (...parts: ReadonlyArray<string>): string =>
-  parts.map((part) => (/^[A-Z_][A-Z0-9_$]*$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`)).join(".")
-
 const missing = (
   kind: Missing["kind"],
   name: ReadonlyArray<string>,
   suggestions: ReadonlyArray<string>
 ): Missing => ({ _tag: "Missing", kind, name: written(...name), suggestions })
 
+/**
+ * The same catalog for a client that may see a part of it: nothing else is suggested.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const seenBy = (catalog: Catalog, rules: ObjectRules.Compiled | undefined): Catalog =>
+  rules === undefined
+    ? catalog
+    : {
+        ...catalog,
+        visible: (name) =>
+          name.length === 3 ? ObjectRules.permits(rules, name) : ObjectRules.shows(rules, name)
+      }
+
 /** The candidates nearest to `name` by their last part, fully qualified; at most three. */
-const alike = (name: string, candidates: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+const alike = (
+  { visible = () => true }: Catalog,
+  name: string,
+  candidates: ReadonlyArray<Name>
+): ReadonlyArray<string> => {
   const byLast = new Map<string, Array<string>>()
-  for (const parts of candidates) {
+  for (const parts of candidates.filter(visible)) {
     const last = parts[parts.length - 1]!
     byLast.set(last, [...(byLast.get(last) ?? []), written(...parts)])
   }
@@ -230,6 +244,7 @@ export const findDatabase = (catalog: Catalog, name: string): string | Missing =
         "Database",
         [name],
         alike(
+          catalog,
           name,
           catalog.databases.map((database) => [database.name])
         )
@@ -250,6 +265,7 @@ export const findSchema = (catalog: Catalog, database: string, name: string): Sc
     "Schema",
     [database, name],
     alike(
+      catalog,
       name,
       here.map((entry) => [entry.database, entry.name])
     )
@@ -258,8 +274,8 @@ export const findSchema = (catalog: Catalog, database: string, name: string): Sc
 
 const relationsAlike = (catalog: Catalog, name: string, relations: ReadonlyArray<Relation>) => {
   const qualified = (relation: Relation) => [relation.database, relation.schema, relation.name]
-  const here = alike(name, relations.map(qualified))
-  return here.length > 0 ? here : alike(name, catalog.relations.map(qualified))
+  const here = alike(catalog, name, relations.map(qualified))
+  return here.length > 0 ? here : alike(catalog, name, catalog.relations.map(qualified))
 }
 
 /**

@@ -14,8 +14,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Bind, Column, Row } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
+import * as ObjectRules from "../sql/ObjectRules.js"
 import type { Catalog, Missing, Namespace } from "./catalog.js"
-import { findRelation, findSchema } from "./catalog.js"
+import { findRelation, findSchema, seenBy } from "./catalog.js"
 import * as Cells from "./cells.js"
 import type { Command, Select } from "./command.js"
 import { parse } from "./command.js"
@@ -36,6 +37,9 @@ import { snowflakeType } from "./types.js"
 import * as Widths from "./widths.js"
 import { monotonicMillis } from "../internal/monotonic.js"
 
+/** DuckDB's names are the same in any case. */
+const IGNORES_CASE = true
+
 /**
  * @since 0.1.0
  * @category models
@@ -47,6 +51,8 @@ export interface Request {
   readonly schema: string | undefined
   readonly timeoutMs: number
   readonly maxRows: number | undefined
+  /** What the caller may see: nothing else is suggested. */
+  readonly objects?: ObjectRules.Rules | undefined
   /** Goes into the errors. */
   readonly queryId: string
 }
@@ -139,7 +145,9 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
     const opened = yield* Instance.open(options)
     const connections = yield* Connections.make(opened.connect)
     const cells = Cells.make(opened.api)
-    const { catalog } = opened
+    const whole = opened.catalog
+    const catalogFor = ({ objects }: Request): Catalog =>
+      seenBy(whole, ObjectRules.compile(objects, IGNORES_CASE))
 
     // DuckDB keeps to its limit where it counts; the rest may take half as much again.
     const pressure = Pressures.make(1.5 * Widths.bytesOf(options.memoryLimit))
@@ -175,6 +183,7 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
           )
         }
         const failure = classify(error.message)
+        const catalog = catalogFor(request)
         const missing = missingIn(catalog, failure, namespace, select.tokens)
         return missing === undefined
           ? fail(request, failure, columnsNear(catalog, failure, select.tokens), error.cause)
@@ -233,7 +242,7 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
     const bytesOf = (table: string): number => {
       const parts = table.split(".").map((part) => part.toUpperCase())
       const [name, schema, database] = parts.reverse()
-      const found = catalog.relations.filter(
+      const found = whole.relations.filter(
         (relation) =>
           relation.name.toUpperCase() === name &&
           (schema === undefined || relation.schema.toUpperCase() === schema) &&
@@ -262,6 +271,7 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
       )
 
     const execute = (request: Request): Effect.Effect<Answer, WarehouseError, Scope.Scope> => {
+      const catalog = catalogFor(request)
       const parsed = parse(request.sql)
       if (Either.isLeft(parsed)) return Effect.fail(syntaxError(request, parsed.left.message))
       const namespace = namespaceOf(catalog, opened.namespace, request)
@@ -289,5 +299,5 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
       }
     }
 
-    return { catalog, execute }
+    return { catalog: whole, execute }
   })

@@ -5,7 +5,9 @@
  */
 import type { Cell, Column, Row } from "../Warehouse.js"
 import type { Catalog, CatalogColumn, Missing, Namespace, Relation } from "./catalog.js"
-import { findDatabase, findRelation, findSchema, informationSchema, written } from "./catalog.js"
+import { written } from "../sql/Identifier.js"
+import { like } from "../sql/Like.js"
+import { findDatabase, findRelation, findSchema, informationSchema } from "./catalog.js"
 import type { Command, Scope } from "./command.js"
 
 /**
@@ -33,27 +35,6 @@ const table = (names: ReadonlyArray<string>, entries: ReadonlyArray<Entry>): Tab
   columns: names.map((name) => ({ name, type: types[name] ?? text, nullable: true })),
   rows: entries.map((entry) => names.map((name) => entry[name] ?? null))
 })
-
-/**
- * SHOW ... LIKE: `%` any run, `_` any character, a backslash makes the next one itself, case does not matter.
- *
- * @since 0.1.0
- * @category predicates
- */
-export const like = (pattern: string): ((name: string) => boolean) => {
-  let source = ""
-  for (let at = 0; at < pattern.length; at++) {
-    const char = pattern.charAt(at)
-    if (char === "%") source += ".*"
-    else if (char === "_") source += "."
-    else {
-      const literal = char === "\\" && at + 1 < pattern.length ? pattern.charAt(++at) : char
-      source += literal.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")
-    }
-  }
-  const regex = new RegExp(`^${source.replace(/(?:\.\*)+/g, ".*")}$`, "isu")
-  return (name) => regex.test(name)
-}
 
 type Show = Extract<Command, { readonly _tag: "Show" }>
 

@@ -58,8 +58,9 @@ export const columnsNear = (
 ): ReadonlyArray<string> => {
   if (failure.missing?.kind !== "Column") return []
   const words = new Set(tokens.map((token) => token.value))
+  const { visible = () => true } = catalog
   const columns = catalog.relations
-    .filter((relation) => words.has(relation.name))
+    .filter(({ database, name, schema }) => words.has(name) && visible([database, schema, name]))
     .flatMap((relation) => relation.columns.map((column) => column.name))
   return nearest(failure.missing.name, [...columns, ...failure.missing.candidates])
 }

@@ -29,10 +29,19 @@ export interface Request {
   readonly pick?: ReadonlyArray<string> | undefined
   /** Leave out the other rows, as picked; they count for nothing. */
   readonly keep?: ((row: Row) => boolean) | undefined
+  /** What is made of a picked row, and the names and bounds of what it then holds. */
+  readonly into?: Into | undefined
   /** What the statement will scan is held for it. */
   readonly scans?: boolean | undefined
   /** Position among the statements of the same attempt, from 0. */
   readonly part?: number | undefined
+}
+
+export interface Into {
+  readonly names: ReadonlyArray<string>
+  readonly row: (row: Row) => Row
+  /** Bytes of a cell at most, where a column has less than the others. */
+  readonly columnBytes?: ReadonlyArray<number | undefined>
 }
 
 export interface Collected {
@@ -40,6 +49,11 @@ export interface Collected {
   readonly columns: ReadonlyArray<Column>
   readonly rows: ReadonlyArray<Row>
   readonly cutCells: number
+  /** Bytes of JSON of the rows. */
+  readonly bytes: number
+  /** Rows that arrived, also those that were left out, and the last of them as picked. */
+  readonly arrived: number
+  readonly last: Row | undefined
   /** There were more rows, of which nobody has kept any. */
   readonly partial: boolean
   /** `quota`: the bytes ended where a quota ends, not where the tier's limit does. */
@@ -77,7 +91,8 @@ const limitsOf = (request: Request, attempt: Attempt): ResultShape.Limits => ({
   maxRows: request.maxRows,
   maxBytes: Math.min(request.maxBytes, attempt.bytesLeft),
   maxCellBytes: request.maxCellBytes ?? cellLimit(request.maxBytes),
-  rowOverheadBytes: request.pick === undefined ? 0 : keyBytes(request.pick)
+  columnBytes: request.into?.columnBytes,
+  rowOverheadBytes: request.pick === undefined ? 0 : keyBytes(request.into?.names ?? request.pick)
 })
 
 const fetch = (
@@ -124,20 +139,25 @@ export const collect = Effect.fnUntraced(
     const pick = picker(result.columns, request.pick)
     const described = result.columns.map(({ name, type }) => ({ name, type }))
     let shape = ResultShape.start(limitsOf(request, attempt), pick === undefined ? described : [])
+    let arrived = 0
+    let last: Row | undefined
     yield* attempt.addBytes(shape.bytes)
     yield* Stream.runForEachWhile(result.rows, (chunk) => {
       const before = shape.bytes
       const picked = pick === undefined ? chunk : chunk.map(pick)
-      shape = ResultShape.push(shape, request.keep === undefined ? picked : picked.filter(request.keep))
+      arrived += picked.length
+      last = picked.at(-1)
+      const kept = request.keep === undefined ? picked : picked.filter(request.keep)
+      shape = ResultShape.push(shape, request.into === undefined ? kept : kept.map(request.into.row))
       return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
     })
     // Others have used the same quota meanwhile: nothing is delivered that is not held.
     const held = yield* attempt.holdBytes?.(shape.bytes) ?? Effect.succeed(shape.bytes)
     const fits = held >= shape.bytes
     if (!fits) {
-      const arrived = shape.bytes
+      const whole = shape.bytes
       shape = ResultShape.refit(shape, held, pick === undefined ? described : [])
-      yield* attempt.addBytes(Math.min(held, shape.bytes) - arrived)
+      yield* attempt.addBytes(Math.min(held, shape.bytes) - whole)
     }
     const { cutCells, truncated } = shape
     const rows = ResultShape.rows(shape)
@@ -148,6 +168,9 @@ export const collect = Effect.fnUntraced(
       columns: shape.bytes > held ? [] : result.columns,
       rows,
       cutCells,
+      bytes: shape.bytes,
+      arrived,
+      last,
       partial: truncated === undefined && result.partial === true,
       truncated: byQuota && truncated !== undefined ? { reason: "quota", limit: truncated.limit } : truncated
     }

@@ -6,19 +6,20 @@ import * as Effect from "effect/Effect"
 import type { TierPolicy } from "../CallPolicy.js"
 import * as ObjectRules from "../sql/ObjectRules.js"
 import { ToolError } from "../Tool.js"
-import { exact } from "./names.js"
+import { WarehouseError } from "../Warehouse.js"
+import * as Names from "./names.js"
 
 export type Rules = ObjectRules.Compiled | undefined
 
 /** DuckDB ignores the case of names, Snowflake does not. */
-export const rulesOf = ({ objects }: TierPolicy, dialect: "snowflake" | "duckdb"): Rules =>
+export const rulesOf = ({ objects }: Pick<TierPolicy, "objects">, dialect: "snowflake" | "duckdb"): Rules =>
   ObjectRules.compile(objects, dialect === "duckdb")
 
 const refused = (name: ReadonlyArray<string>): ToolError =>
   new ToolError({
     code: "OBJECT_NOT_ALLOWED",
     description:
-      `${name.join(".")} is not among what this client may read. list_databases, list_schemas and list_tables ` +
+      `${Names.written(...name)} is not among what this client may read. list_databases, list_schemas and list_tables ` +
       "show what is; an operator can change allow_objects and deny_objects of the tier. Nothing was executed.",
     retryable: false
   })
@@ -28,13 +29,8 @@ export const mayRead = (rules: Rules, name: ReadonlyArray<string>): Effect.Effec
   rules === undefined || ObjectRules.permits(rules, name) ? Effect.void : refused(name)
 
 /** Refuses a database or a schema in which nothing may be read. */
-export const mayLookInto = (
-  rules: Rules,
-  ...names: ReadonlyArray<string | undefined>
-): Effect.Effect<void, ToolError> => {
-  const name = names.filter((part) => part !== undefined).map(exact)
-  return rules === undefined || ObjectRules.shows(rules, name) ? Effect.void : refused(name)
-}
+export const mayLookInto = (rules: Rules, name: ReadonlyArray<string>): Effect.Effect<void, ToolError> =>
+  rules === undefined || ObjectRules.shows(rules, name) ? Effect.void : refused(name)
 
 /** Whether a database or a schema is shown. */
 export const shows = (rules: Rules, ...name: ReadonlyArray<string>): boolean =>
@@ -43,3 +39,36 @@ export const shows = (rules: Rules, ...name: ReadonlyArray<string>): boolean =>
 /** Whether a table or view is shown. */
 export const permits = (rules: Rules, ...name: ReadonlyArray<string>): boolean =>
   rules === undefined || ObjectRules.permits(rules, name)
+
+const fullName =
+  /(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")(?:\.(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")){2}/g
+
+/**
+ * The errors of a warehouse without the full names of what may not be read, as of the tables behind a view
+ * that may: unless the statement itself names them.
+ */
+export const withoutDenied =
+  (rules: Rules) =>
+  (sql: string) =>
+  (error: WarehouseError): WarehouseError => {
+    if (rules === undefined) return error
+    const statement = sql.toUpperCase()
+    const description = error.description.replace(fullName, (name) =>
+      ObjectRules.permits(rules, Names.partsOf(name)) || statement.includes(name.toUpperCase())
+        ? name
+        : "(an object that this client may not read)"
+    )
+    return description === error.description
+      ? error
+      : new WarehouseError({
+          reason: error.reason,
+          description,
+          sent: error.sent,
+          queryId: error.queryId,
+          code: error.code,
+          sqlState: error.sqlState,
+          retryAfterMs: error.retryAfterMs,
+          suggestions: error.suggestions,
+          cause: error.cause
+        })
+  }

@@ -13,6 +13,7 @@ import type { WarehouseError } from "../Warehouse.js"
 import { collect } from "./collect.js"
 import type { Collected, Request } from "./collect.js"
 import { monotonicMillis } from "./monotonic.js"
+import * as Objects from "./objects.js"
 import { quotaWarning } from "./toolSchemas.js"
 import type { AnswerMeta } from "./toolSchemas.js"
 import { Degradation } from "../Degradation.js"
@@ -100,7 +101,9 @@ export const make = Effect.gen(function* () {
     timeoutMs: number,
     work: (run: Run, read: Read, holdScan: HoldScan) => Effect.Effect<A, E | WarehouseError>
   ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
-    const { client } = yield* CurrentPrincipal
+    const { client, tier } = yield* CurrentPrincipal
+    const { objects } = policies.of(tier)
+    const unseen = Objects.withoutDenied(Objects.rulesOf({ objects }, warehouse.dialect))
     const started = yield* monotonicMillis
     const { value, warnings } = yield* guard.run<A, E, never>(operation, (attempt) =>
       work(
@@ -108,8 +111,8 @@ export const make = Effect.gen(function* () {
           collect(warehouse, attempt, {
             ...request,
             timeoutMs,
-            statement: { sql, database, schema, keepRows, tag: { tool: operation.tool, client } }
-          }),
+            statement: { sql, database, schema, keepRows, objects, tag: { tool: operation.tool, client } }
+          }).pipe(Effect.mapError(unseen(sql))),
         ({ offset, queryId, ...request }) =>
           collect(warehouse, attempt, {
             ...request,

@@ -8,33 +8,59 @@ import * as Schema from "effect/Schema"
 import type { QuotaStatus } from "../Quota.js"
 import type { Row } from "../Warehouse.js"
 
-const nameRule = `Unquoted means upper case; "in double quotes" is exact.`
+/** Names are told in this form too, so that they can be copied from one answer into the next call. */
+const nameRule = `As listed: plain is upper case, "in double quotes" exact.`
+
+/**
+ * A text of 1 to `max` characters. The bounds are checked and not advertised: strict function calling of
+ * model providers refuses schemas with `minLength` or `maxLength`.
+ */
+export const text = (max: number, description: string) =>
+  Schema.String.annotations({ description }).pipe(
+    Schema.filter(
+      (value) => (value.length > 0 && value.length <= max) || `expected a text of 1 to ${max} characters`,
+      {
+        jsonSchema: {},
+        description
+      }
+    )
+  )
 
 // 255 characters is the longest name there is; every one of them may be a doubled quote.
-const name = (description: string) =>
-  Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512)).annotations({
-    description: `${description} ${nameRule}`
-  })
+const name = (description: string) => text(512, description)
 
-export const Database = name("Database name.")
+// The rule is told once for each tool: the others have the same.
+export const Database = name(`Database name. ${nameRule}`)
 export const SchemaName = name("Schema name.")
 export const TableName = name("Table name.")
 export const ViewName = name("View name.")
 
 /** The schema of one object, where there is a usual one. */
 export const SchemaOrPublic = Schema.optionalWith(
-  SchemaName.annotations({ description: `Schema name, PUBLIC by default. ${nameRule}` }),
+  SchemaName.annotations({ description: "Schema name, PUBLIC by default." }),
   { default: () => "PUBLIC" }
 )
 
-export const Pattern = Schema.optional(
-  Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512)).annotations({
-    description: "Only names like this SQL LIKE pattern (% and _), whatever the case."
-  })
+/** Its length is for the gate to judge. */
+export const Sql = Schema.String.pipe(
+  Schema.filter((value) => value.length > 0 || "expected a statement", { jsonSchema: {} })
 )
+
+/** What other servers call it; models know those. */
+export const sqlAliases = { sql: ["query", "statement"] }
+
+const pattern = (of: string) =>
+  Schema.optional(text(512, `${of} like this LIKE pattern (% and _), in any case.`))
+
+export const Pattern = pattern("Only names")
+export const ColumnPattern = pattern("Only columns")
 
 export const limit = (max: number, description: string) =>
   Schema.Int.pipe(Schema.between(1, max)).annotations({ description })
+
+/** How many entries at most; undefined leaves it to the tool. */
+export const atMost = (max: number, standard: number) =>
+  Schema.optional(limit(max, `Shown at most, ${standard} by default.`))
 
 /**
  * A mistyped argument is told, not ignored: `schema_name` instead of `schema` would otherwise look up
@@ -134,6 +160,7 @@ export interface Completeness {
 export const listFields = {
   count: Count.annotations({ description: "Entries shown." }),
   ...truncatedFields,
+  truncated_cells: Schema.optional(Count),
   ...cachedFields,
   ...metaFields
 }
@@ -170,6 +197,7 @@ export const ColumnInfo = Schema.Struct({
   nullable: Schema.Boolean,
   default: Text,
   primary_key: Schema.optional(Schema.Boolean),
+  masking_policy: Text,
   comment: Text
 })
 

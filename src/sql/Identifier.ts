@@ -60,6 +60,32 @@ export const qualified = (...parts: ReadonlyArray<string>): Either.Either<string
   return Either.right(quoted.join("."))
 }
 
+/** Words that Snowflake takes for a part of the statement where a name may stand. */
+const reserved: ReadonlySet<string> = new Set(
+  (
+    "ACCOUNT ALL ALTER AND ANY AS BETWEEN BY CASE CAST CHECK COLUMN CONNECT CONNECTION CONSTRAINT CREATE CROSS " +
+    "CURRENT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER DATABASE DELETE DISTINCT DROP ELSE EXISTS " +
+    "FALSE FOLLOWING FOR FROM FULL GRANT GROUP GSCLUSTER HAVING ILIKE IN INCREMENT INNER INSERT INTERSECT INTO IS " +
+    "ISSUE JOIN LATERAL LEFT LIKE LOCALTIME LOCALTIMESTAMP MINUS NATURAL NOT NULL OF ON OR ORDER ORGANIZATION " +
+    "QUALIFY REGEXP REVOKE RIGHT RLIKE ROW ROWS SAMPLE SCHEMA SELECT SET SOME START TABLE TABLESAMPLE THEN TO " +
+    "TRIGGER TRUE TRY_CAST UNION UNIQUE UPDATE USING VALUES VIEW WHEN WHENEVER WHERE WITH"
+  ).split(" ")
+)
+
+/**
+ * A name written so that SQL reads the same name again: in double quotes only where it has to be. Without
+ * the checks of {@link quote}: for names that the warehouse itself has told.
+ *
+ * @since 0.1.0
+ * @category quoting
+ */
+export const written = (...parts: ReadonlyArray<string>): string =>
+  parts
+    .map((part) =>
+      /^[A-Z_][A-Z0-9_$]*$/.test(part) && !reserved.has(part) ? part : `"${part.replaceAll('"', '""')}"`
+    )
+    .join(".")
+
 /**
  * `text` as a string literal. Without a `dialect` the literal reads the same whether or not a backslash
  * escapes, and a text with a backslash, which cannot, is refused.

@@ -14,7 +14,13 @@ import * as Tool from "../Tool.js"
 const name = "describe_table"
 
 const input = Fields.closed(
-  Schema.Struct({ database: Fields.Database, schema: Fields.SchemaOrPublic, table: Fields.TableName })
+  Schema.Struct({
+    database: Fields.Database,
+    schema: Fields.SchemaOrPublic,
+    table: Fields.TableName,
+    pattern: Fields.ColumnPattern,
+    limit: Fields.atMost(Catalog.COLUMN_LIMIT, Catalog.COLUMN_DEFAULT)
+  })
 )
 
 const output = Schema.Struct({
@@ -38,17 +44,16 @@ export const make = Effect.gen(function* () {
     input,
     output,
     annotations: Tool.readOnly("Describe table"),
-    handler: Effect.fnUntraced(function* (input) {
-      yield* Objects.mayRead(
-        yield* catalog.rules,
-        Names.objectName(input.database, input.schema, input.table)
+    handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema, table }) {
+      const object = Names.object(database, schema, table)
+      yield* Objects.mayRead(yield* catalog.rules, object)
+      const sql = `DESCRIBE TABLE ${yield* Names.quoted(object)}`
+      const which = { limit, pattern }
+      const { meta, value } = yield* catalog.metadata(name, JSON.stringify([sql, which]), (run, policy) =>
+        Catalog.describe(run, sql, policy, which)
       )
-      const table = yield* Names.object(input.database, input.schema, input.table)
-      const { meta, value } = yield* catalog.metadata(name, table, (run, { maxResultBytes }) =>
-        Catalog.describe(run, `DESCRIBE TABLE ${table}`, maxResultBytes)
-      )
-      const { columns, completeness } = value
-      return { table, count: columns.length, ...completeness, ...meta, columns }
+      const { columns, head } = Catalog.columns(value, which, meta)
+      return { table: Names.written(...object), ...head, columns }
     })
   })
 })

@@ -16,7 +16,13 @@ import type { Reason } from "../Warehouse.js"
 const name = "describe_view"
 
 const input = Fields.closed(
-  Schema.Struct({ database: Fields.Database, schema: Fields.SchemaOrPublic, view_name: Fields.ViewName })
+  Schema.Struct({
+    database: Fields.Database,
+    schema: Fields.SchemaOrPublic,
+    view_name: Fields.ViewName,
+    pattern: Fields.ColumnPattern,
+    limit: Fields.atMost(Catalog.COLUMN_LIMIT, Catalog.COLUMN_DEFAULT)
+  })
 )
 
 const output = Schema.Struct({
@@ -34,9 +40,12 @@ const output = Schema.Struct({
 /** The columns are worth having even where the text is for the owner's eyes only, as with a secure view. */
 const withheld = new Set<Reason>(["Permission", "NotFound", "InvalidStatement", "Unavailable"])
 
+/** Of the definition in one answer. */
+const DEFINITION_BYTES = 16 * 1024
+
 const definition = (run: ToolCall.Run, sql: string, maxBytes: number) =>
   // Room is left for the name of the one column, which repeats the whole expression.
-  run({ sql, part: 1, maxRows: 1, maxBytes, maxCellBytes: Math.floor(maxBytes * 0.75) }).pipe(
+  run({ sql, part: 1, maxRows: 1, maxBytes: maxBytes + 4096, maxCellBytes: maxBytes }).pipe(
     Effect.map(({ cutCells, rows, truncated }) => {
       const text = Catalog.text(rows[0]?.[0] ?? null)
       if (text === "") {
@@ -49,7 +58,10 @@ const definition = (run: ToolCall.Run, sql: string, maxBytes: number) =>
       }
       return cutCells === 0
         ? { definition: text }
-        : { definition: text, definition_note: "The definition is longer than one answer may be." }
+        : {
+            definition: text,
+            definition_note: `The definition is longer than one answer may be. execute_query with ${sql} shows more.`
+          }
     }),
     Effect.catchIf(
       (error) => withheld.has(error.reason),
@@ -72,19 +84,26 @@ export const make = Effect.gen(function* () {
     input,
     output,
     annotations: Tool.readOnly("Describe view"),
-    handler: Effect.fnUntraced(function* ({ database, schema, view_name }) {
-      yield* Objects.mayRead(yield* catalog.rules, Names.objectName(database, schema, view_name))
-      const view = yield* Names.object(database, schema, view_name)
+    handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema, view_name }) {
+      const object = Names.object(database, schema, view_name)
+      yield* Objects.mayRead(yield* catalog.rules, object)
+      const view = yield* Names.quoted(object)
       const quoted = yield* Names.literal(view, catalog.dialect, "The name")
-      const { meta, value } = yield* catalog.metadata(name, view, (run, { maxResultBytes }) => {
-        const half = Math.floor(maxResultBytes / 2)
+      const which = { limit, pattern }
+      const { meta, value } = yield* catalog.metadata(name, JSON.stringify([view, which]), (run, policy) => {
+        const half = Math.floor(policy.maxResultBytes / 2)
         return Effect.zip(
-          Catalog.describe(run, `DESCRIBE VIEW ${view}`, half),
-          definition(run, `SELECT GET_DDL('VIEW', ${quoted})`, half)
+          Catalog.describe(run, `DESCRIBE VIEW ${view}`, { ...policy, maxResultBytes: half }, which),
+          definition(
+            run,
+            `SELECT GET_DDL('VIEW', ${quoted})`,
+            Math.min(DEFINITION_BYTES, Math.floor(half * 0.75))
+          )
         )
       })
-      const [{ columns, completeness }, ddl] = value
-      return { view, count: columns.length, ...completeness, ...meta, columns, ...ddl }
+      const [described, ddl] = value
+      const { columns, head } = Catalog.columns(described, which, meta)
+      return { view: Names.written(...object), ...head, columns, ...ddl }
     })
   })
 })

@@ -21,13 +21,9 @@ import { CurrentPrincipal } from "../Principal.js"
 
 const name = "execute_query"
 
-const text = (description: string) => Schema.optional(Schema.String.annotations({ description }))
-
 const input = Fields.closed(
   Schema.Struct({
-    sql: text("One statement: SELECT, WITH, SHOW, DESCRIBE or EXPLAIN."),
-    query: text("Another name for sql."),
-    statement: text("Another name for sql."),
+    sql: Fields.Sql.annotations({ description: "One statement: SELECT, WITH, SHOW, DESCRIBE or EXPLAIN." }),
     database: Schema.optional(
       Fields.Database.annotations({ description: "Database that names without one are looked up in." })
     ),
@@ -45,18 +41,6 @@ const input = Fields.closed(
     format: Formats.Format
   })
 )
-
-/** Agents that know other servers say `query` or `statement`; an empty one is a blank that was not filled in. */
-const onlyOne = (input: {
-  readonly [K in "sql" | "query" | "statement"]?: string | undefined
-}): Effect.Effect<string, Tool.ToolError> => {
-  const given = (["sql", "query", "statement"] as const).filter((key) => (input[key] ?? "").trim() !== "")
-  const [key] = given
-  if (key === undefined) return Effect.fail(Names.invalidInput("Give the statement to run as `sql`."))
-  return given.length === 1
-    ? Effect.succeed(input[key] ?? "")
-    : Effect.fail(Names.invalidInput(`Give one statement as \`sql\`, not ${given.join(" and ")}.`))
-}
 
 /** Not the catalog's own views: they hold little, and no warehouse explains them. */
 const scans = ({ kind, tables }: Accepted): boolean =>
@@ -80,15 +64,15 @@ export const make = Effect.gen(function* () {
       Fields.whenRefused,
     class: "query",
     input,
+    aliases: Fields.sqlAliases,
     output: Fields.QueryResult,
     annotations: Tool.readOnly("Execute query"),
     render: Formats.render,
     handler: Effect.fnUntraced(function* (input, { progress }) {
-      const sql = yield* onlyOne(input)
+      const { sql } = input
       const notes = yield* CurrentNotes
       notes.asked(sql)
-      const database = yield* Names.namespace(input.database)
-      const schema = yield* Names.namespace(input.schema)
+      const { database, schema } = yield* Names.place(input.database, input.schema)
       const { client } = yield* CurrentPrincipal
       const run = query.run({
         tool: name,

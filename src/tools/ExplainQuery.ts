@@ -18,16 +18,16 @@ const name = "explain_query"
 
 const input = Fields.closed(
   Schema.Struct({
-    sql: Schema.String.pipe(Schema.minLength(1)).annotations({
-      description: "One SELECT or WITH statement, without EXPLAIN."
-    }),
+    sql: Fields.Sql.annotations({ description: "One SELECT or WITH statement, without EXPLAIN." }),
     database: Schema.optional(Fields.Database.annotations({ description: "Database of names without one." })),
     schema: Schema.optional(Fields.SchemaName.annotations({ description: "Schema of names without one." }))
   })
 )
 
+const { truncated_cells: _, ...head } = Fields.listFields
+
 const output = Schema.Struct({
-  ...Fields.listFields,
+  ...head,
   bytes_assigned: Fields.Num.annotations({ description: "Bytes to read." }),
   partitions_assigned: Fields.Num.annotations({ description: "Micro-partitions to read." }),
   partitions_total: Fields.Num,
@@ -63,13 +63,13 @@ export const make = Effect.gen(function* () {
       `compute: call it before a query on a big table. ${Fields.whenRefused}`,
     class: "metadata",
     input,
+    aliases: Fields.sqlAliases,
     output,
     annotations: Tool.readOnly("Explain query"),
     handler: Effect.fnUntraced(function* ({ database, schema, sql }) {
       const notes = yield* CurrentNotes
       notes.asked(sql)
-      const inDatabase = yield* Names.namespace(database)
-      const inSchema = yield* Names.namespace(schema)
+      const { database: inDatabase, schema: inSchema } = yield* Names.place(database, schema)
       const key = JSON.stringify([sql, inDatabase, inSchema])
       const { meta, value } = yield* catalog.metadata(name, key, (run, policy) =>
         Effect.gen(function* () {

@@ -14,13 +14,9 @@ const name = "get_query_results"
 
 const input = Fields.closed(
   Schema.Struct({
-    query_id: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(128)).annotations({
-      description: "Of the earlier answer."
-    }),
+    query_id: Fields.text(128, "Of the earlier answer."),
     cursor: Schema.optional(
-      Schema.String.pipe(Schema.maxLength(1024)).annotations({
-        description: "next_cursor of the answer before; the first rows when absent."
-      })
+      Fields.text(1024, "next_cursor of the answer before; the first rows when absent.")
     ),
     limit: Schema.optional(Fields.limit(100_000, "Rows returned at most, 100 by default.")),
     format: Formats.Format

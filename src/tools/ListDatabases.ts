@@ -13,7 +13,12 @@ import * as Tool from "../Tool.js"
 
 const name = "list_databases"
 
-const input = Fields.closed(Schema.Struct({ pattern: Fields.Pattern }))
+const input = Fields.closed(
+  Schema.Struct({
+    pattern: Fields.Pattern,
+    limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
+  })
+)
 
 const output = Schema.Struct({
   ...Fields.listFields,
@@ -32,18 +37,23 @@ export const make = Effect.gen(function* () {
     name,
     description:
       "Lists the databases you can read. Start here when you do not know where the data is. Needs no " +
-      `compute. Shows at most ${Catalog.LIST_LIMIT}. ${Fields.whenRefused}`,
+      `compute. ${Fields.whenRefused}`,
     class: "metadata",
     input,
     output,
     annotations: Tool.readOnly("List databases"),
-    handler: Effect.fnUntraced(function* ({ pattern }) {
+    handler: Effect.fnUntraced(function* ({ limit, pattern }) {
       const rules = yield* catalog.rules
-      const like = yield* Names.like(pattern, catalog.dialect)
-      const { entries, head } = yield* catalog.list(name, `SHOW DATABASES${like}`, {
+      const { entries, head } = yield* catalog.list(name, {
+        kind: "DATABASES",
+        namespace: [],
+        pattern,
+        limit,
         columns: ["name", "comment", "created_on"],
-        narrower: "Narrow the list with pattern.",
-        keep: rules === undefined ? undefined : (entry) => Objects.shows(rules, Catalog.text(entry.name))
+        keep: rules === undefined ? undefined : (entry) => Objects.shows(rules, Catalog.text(entry.name)),
+        fields: ["name", "comment", "created_on"],
+        entry: (entry) => ({ ...entry, name: Names.written(Catalog.text(entry.name)) }),
+        narrower: "Narrow the list with pattern"
       })
       const databases = entries.map((entry) => ({
         name: Catalog.text(entry.name),

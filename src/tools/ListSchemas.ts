@@ -13,7 +13,13 @@ import * as Tool from "../Tool.js"
 
 const name = "list_schemas"
 
-const input = Fields.closed(Schema.Struct({ database: Fields.Database, pattern: Fields.Pattern }))
+const input = Fields.closed(
+  Schema.Struct({
+    database: Fields.Database,
+    pattern: Fields.Pattern,
+    limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
+  })
+)
 
 const output = Schema.Struct({
   ...Fields.listFields,
@@ -28,25 +34,28 @@ export const make = Effect.gen(function* () {
   const catalog = yield* Catalog.make
   return Tool.make({
     name,
-    description:
-      "Lists the schemas of a database. Needs no compute. " +
-      `Shows at most ${Catalog.LIST_LIMIT}. ${Fields.whenRefused}`,
+    description: `Lists the schemas of a database. Needs no compute. ${Fields.whenRefused}`,
     class: "metadata",
     input,
     output,
     annotations: Tool.readOnly("List schemas"),
-    handler: Effect.fnUntraced(function* ({ database, pattern }) {
+    handler: Effect.fnUntraced(function* ({ database, limit, pattern }) {
       const rules = yield* catalog.rules
-      yield* Objects.mayLookInto(rules, database)
-      const like = yield* Names.like(pattern, catalog.dialect)
-      const within = yield* Names.within(database, undefined)
-      const { entries, head } = yield* catalog.list(name, `SHOW SCHEMAS${like}${within}`, {
+      const namespace = Names.namespace(database, undefined)
+      yield* Objects.mayLookInto(rules, namespace)
+      const { entries, head } = yield* catalog.list(name, {
+        kind: "SCHEMAS",
+        namespace,
+        pattern,
+        limit,
         columns: ["name", "comment", "created_on"],
-        narrower: "Narrow the list with pattern.",
         keep:
           rules === undefined
             ? undefined
-            : (entry) => Objects.shows(rules, Names.exact(database), Catalog.text(entry.name))
+            : (entry) => Objects.shows(rules, ...namespace, Catalog.text(entry.name)),
+        fields: ["name", "comment", "created_on"],
+        entry: (entry) => ({ ...entry, name: Names.written(Catalog.text(entry.name)) }),
+        narrower: "Narrow the list with pattern"
       })
       const schemas = entries.map((entry) => ({
         name: Catalog.text(entry.name),

@@ -10,19 +10,16 @@ import * as Names from "../internal/names.js"
 import * as Objects from "../internal/objects.js"
 import * as Fields from "../internal/toolSchemas.js"
 import * as Tool from "../Tool.js"
+import type { Cell } from "../Warehouse.js"
 
 const name = "list_tables"
-const DEFAULT_LIMIT = 200
 
 const input = Fields.closed(
   Schema.Struct({
     database: Fields.Database,
     schema: Schema.optional(Fields.SchemaName),
     pattern: Fields.Pattern,
-    limit: Schema.optionalWith(
-      Fields.limit(Catalog.LIST_LIMIT, `Tables shown at most, ${DEFAULT_LIMIT} by default.`),
-      { default: () => DEFAULT_LIMIT }
-    )
+    limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
   })
 )
 
@@ -40,6 +37,18 @@ const output = Schema.Struct({
   )
 })
 
+/** Snowflake calls all of these TABLE, and says which they are in columns of their own. */
+const flags = ["is_dynamic", "is_hybrid", "is_external", "is_event", "is_iceberg"] as const
+
+type Flagged = Catalog.Entry<"kind" | (typeof flags)[number]>
+
+const kindOf = (entry: Flagged): Cell => {
+  const set = flags.filter((flag) => Catalog.flag(entry[flag]))
+  return set.length === 0
+    ? entry.kind
+    : `${set.map((flag) => flag.slice("is_".length).toUpperCase()).join(" ")} TABLE`
+}
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -49,7 +58,7 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name,
     description:
-      "Lists the tables of a database, or of one schema, with row counts and sizes. For views use " +
+      "Lists the tables of a database, or of one schema, with kinds, row counts and sizes. For views use " +
       `list_views. Needs no compute. ${Fields.whenRefused}`,
     class: "metadata",
     input,
@@ -57,23 +66,27 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("List tables"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema }) {
       const rules = yield* catalog.rules
-      yield* Objects.mayLookInto(rules, database, schema)
-      const like = yield* Names.like(pattern, catalog.dialect)
-      const within = yield* Names.within(database, schema)
-      // What may not be seen would take the place of what may.
-      const most = rules === undefined ? ` LIMIT ${limit + 1}` : ""
-      const sql = `SHOW TABLES${like}${within}${most}`
-      const { entries, head } = yield* catalog.list(name, sql, {
-        columns: ["name", "schema_name", "kind", "rows", "bytes", "comment"],
+      const namespace = Names.namespace(database, schema)
+      yield* Objects.mayLookInto(rules, namespace)
+      const { entries, head } = yield* catalog.list(name, {
+        kind: "TABLES",
+        namespace,
+        pattern,
         limit,
-        keep: Catalog.permitted(rules, database),
-        narrower:
-          "Narrow the list with schema or pattern" +
-          (limit < Catalog.LIST_LIMIT ? `, or raise limit (at most ${Catalog.LIST_LIMIT}).` : ".")
+        columns: ["name", "schema_name", "kind", "rows", "bytes", "comment", ...flags],
+        keep: Catalog.permitted(rules, namespace),
+        fields: ["name", "schema", "kind", "rows", "bytes", "comment"],
+        entry: (entry) => ({
+          ...entry,
+          name: Names.written(Catalog.text(entry.name)),
+          schema: Names.written(Catalog.text(entry.schema_name)),
+          kind: kindOf(entry)
+        }),
+        narrower: Catalog.narrower(namespace)
       })
       const tables = entries.map((entry) => ({
         name: Catalog.text(entry.name),
-        schema: Catalog.text(entry.schema_name),
+        schema: Catalog.text(entry.schema),
         ...Catalog.texts(entry, ["kind", "comment"]),
         ...Catalog.counts(entry, ["rows", "bytes"])
       }))

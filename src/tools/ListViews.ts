@@ -14,7 +14,12 @@ import * as Tool from "../Tool.js"
 const name = "list_views"
 
 const input = Fields.closed(
-  Schema.Struct({ database: Fields.Database, schema: Schema.optional(Fields.SchemaName) })
+  Schema.Struct({
+    database: Fields.Database,
+    schema: Schema.optional(Fields.SchemaName),
+    pattern: Fields.Pattern,
+    limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
+  })
 )
 
 const output = Schema.Struct({
@@ -40,23 +45,33 @@ export const make = Effect.gen(function* () {
     name,
     description:
       "Lists the views of a database, or of one schema. describe_view shows the columns and definition of " +
-      `one. Needs no compute. Shows at most ${Catalog.LIST_LIMIT}. ${Fields.whenRefused}`,
+      `one. Needs no compute. ${Fields.whenRefused}`,
     class: "metadata",
     input,
     output,
     annotations: Tool.readOnly("List views"),
-    handler: Effect.fnUntraced(function* ({ database, schema }) {
+    handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema }) {
       const rules = yield* catalog.rules
-      yield* Objects.mayLookInto(rules, database, schema)
-      const within = yield* Names.within(database, schema)
-      const { entries, head } = yield* catalog.list(name, `SHOW VIEWS${within}`, {
+      const namespace = Names.namespace(database, schema)
+      yield* Objects.mayLookInto(rules, namespace)
+      const { entries, head } = yield* catalog.list(name, {
+        kind: "VIEWS",
+        namespace,
+        pattern,
+        limit,
         columns: ["name", "schema_name", "comment", "is_secure", "is_materialized"],
-        keep: Catalog.permitted(rules, database),
-        narrower: "Narrow the list with schema."
+        keep: Catalog.permitted(rules, namespace),
+        fields: ["name", "schema", "comment", "is_secure", "is_materialized"],
+        entry: (entry) => ({
+          ...entry,
+          name: Names.written(Catalog.text(entry.name)),
+          schema: Names.written(Catalog.text(entry.schema_name))
+        }),
+        narrower: Catalog.narrower(namespace)
       })
       const views = entries.map((entry) => ({
         name: Catalog.text(entry.name),
-        schema: Catalog.text(entry.schema_name),
+        schema: Catalog.text(entry.schema),
         ...Catalog.texts(entry, ["comment"]),
         ...(Catalog.flag(entry.is_secure) ? { is_secure: true } : {}),
         ...(Catalog.flag(entry.is_materialized) ? { is_materialized: true } : {})

@@ -45,8 +45,9 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("Query view"),
     render: Formats.render,
     handler: Effect.fnUntraced(function* ({ database, limit, schema, view_name }, { progress }) {
-      yield* Objects.mayRead(yield* query.rules, Names.objectName(database, schema, view_name))
-      const view = yield* Names.object(database, schema, view_name)
+      const object = Names.object(database, schema, view_name)
+      yield* Objects.mayRead(yield* query.rules, object)
+      const view = yield* Names.quoted(object)
       return yield* query.run({
         tool: name,
         limit,

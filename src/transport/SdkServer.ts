@@ -40,6 +40,13 @@ const nameIn = (params: JSONRPCRequest["params"]): string => {
   return typeof name === "string" ? name : ""
 }
 
+/** `arguments: null` is how some clients write that there are none. */
+const withoutNull = (request: JSONRPCRequest): JSONRPCRequest => {
+  if (request.params?.["arguments"] !== null) return request
+  const { arguments: _, ...params } = request.params
+  return { ...request, params }
+}
+
 /** Elicitation is never used, so nothing is ever validated; the SDK's default would build an AJV per connection. */
 const noValidator: jsonSchemaValidator = {
   getValidator: () => () => ({ valid: false, data: undefined, errorMessage: "not supported" })
@@ -54,7 +61,7 @@ export class SdkServer extends Server {
   serve({ call, malformed }: Calls): void {
     this.fallbackRequestHandler = async (request, extra) => {
       if (request.method !== METHOD) throw methodNotFound
-      const parsed = CallToolRequestSchema.safeParse(request)
+      const parsed = CallToolRequestSchema.safeParse(withoutNull(request))
       if (parsed.success && parsed.data.params.task === undefined) return call(parsed.data.params, extra)
       malformed(nameIn(request.params))
       const problem = parsed.success ? "this server makes no tasks" : JsonRpc.problem(parsed.error.issues)

@@ -4,6 +4,7 @@ import type { Catalog, Relation } from "../../src/embedded/catalog.js"
 import { findRelation } from "../../src/embedded/catalog.js"
 import type { Command } from "../../src/embedded/command.js"
 import { parse } from "../../src/embedded/command.js"
+import { like } from "../../src/sql/Like.js"
 import * as Show from "../../src/embedded/show.js"
 
 const relation = (
@@ -110,7 +111,7 @@ describe("SHOW", () => {
   it("names what is not there and what is like it", () => {
     expect(() => show("SHOW TABLES IN DATABASE D3")).toThrow("Database D3: D1,D2")
     expect(() => show("SHOW TABLES IN SCHEMA D1.PUBLC")).toThrow("Schema D1.PUBLC: D1.PUBLIC")
-    expect(() => show("SHOW COLUMNS IN TABLE ORDER")).toThrow("Object D1.PUBLIC.ORDER: D1.PUBLIC.ORDERS")
+    expect(() => show("SHOW COLUMNS IN TABLE ORDER")).toThrow('Object D1.PUBLIC."ORDER": D1.PUBLIC.ORDERS')
   })
 })
 
@@ -127,8 +128,8 @@ describe("LIKE", () => {
     "finds every name by itself when its wildcards are escaped",
     [FastCheck.string({ unit: "grapheme" })],
     ([name]) => {
-      expect(Show.like(name.replace(/[%_\\]/g, "\\$&"))(name)).toBe(true)
-      expect(Show.like(`%${name.replace(/[%_\\]/g, "\\$&")}%`)(`before${name}after`)).toBe(true)
+      expect(like(name.replace(/[%_\\]/g, "\\$&"))(name)).toBe(true)
+      expect(like(`%${name.replace(/[%_\\]/g, "\\$&")}%`)(`before${name}after`)).toBe(true)
     }
   )
 })

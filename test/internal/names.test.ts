@@ -22,38 +22,75 @@ describe("exact", () => {
 })
 
 describe("object", () => {
-  it.effect("lets a dotted name say its own schema and database, and a quoted one be what it is", () =>
+  it("lets a dotted name say its own schema and database, and a quoted one be what it is", () => {
+    expect(Names.object("db", "public", "orders")).toEqual(["DB", "PUBLIC", "ORDERS"])
+    expect(Names.object("db", "public", "web.events")).toEqual(["DB", "WEB", "EVENTS"])
+    expect(Names.object("db", "public", "shop.web.events")).toEqual(["SHOP", "WEB", "EVENTS"])
+    expect(Names.object("db", "public", 'SHOP."Web"."a.b"')).toEqual(["SHOP", "Web", "a.b"])
+    expect(Names.object("db", "public", '"web.events"')).toEqual(["DB", "PUBLIC", "web.events"])
+    expect(Names.object("db", "public", "a.b.c.d")).toEqual(["DB", "PUBLIC", "a.b.c.d"])
+    expect(Names.object("db", "public", "a.b; DROP")).toEqual(["DB", "PUBLIC", "a.b; DROP"])
+    expect(Names.object("db", "shop.web", "events")).toEqual(["SHOP", "WEB", "EVENTS"])
+  })
+})
+
+describe("namespace", () => {
+  it("lets a schema say its own database", () => {
+    expect(Names.namespace("db", undefined)).toEqual(["DB"])
+    expect(Names.namespace("db", "web")).toEqual(["DB", "WEB"])
+    expect(Names.namespace("db", 'shop."web"')).toEqual(["SHOP", "web"])
+    expect(Names.namespace("a.b", "a.b.c")).toEqual(["a.b", "a.b.c"])
+  })
+})
+
+describe("place", () => {
+  it.effect("is what a statement is told of where it looks for names", () =>
     Effect.gen(function* () {
-      expect(yield* Names.object("db", "public", "orders")).toBe('"DB"."PUBLIC"."ORDERS"')
-      expect(yield* Names.object("db", "public", "web.events")).toBe('"DB"."WEB"."EVENTS"')
-      expect(yield* Names.object("db", "public", "shop.web.events")).toBe('"SHOP"."WEB"."EVENTS"')
-      expect(yield* Names.object("db", "public", '"web.events"')).toBe('"DB"."PUBLIC"."web.events"')
-      expect(yield* Names.object("db", "public", "a.b.c.d")).toBe('"DB"."PUBLIC"."a.b.c.d"')
-      expect(yield* Names.object("db", "public", "a.b; DROP")).toBe('"DB"."PUBLIC"."a.b; DROP"')
+      expect(yield* Names.place(undefined, undefined)).toEqual({ database: undefined, schema: undefined })
+      expect(yield* Names.place("db", "web")).toEqual({ database: "DB", schema: "WEB" })
+      expect(yield* Names.place(undefined, "shop.web")).toEqual({ database: "SHOP", schema: "WEB" })
+      expect(yield* Effect.flip(Names.place("a\\b", undefined))).toMatchObject({ code: "INVALID_INPUT" })
     })
   )
 })
 
-describe("qualified", () => {
-  it.effect("quotes each part", () =>
-    Effect.gen(function* () {
-      expect(yield* Names.qualified("db", '"Mixed"', "my table")).toBe('"DB"."Mixed"."my table"')
-    })
+const awkward = fc.string({
+  unit: fc.constantFrom('"', "'", ";", "-", ".", " ", "a", "A", "_", "$", "1", "é", "名", "😀", "\n", "\\"),
+  minLength: 1,
+  maxLength: 20
+})
+const words = fc.constantFrom("ORDER", "SELECT", "select", "ORDERS", "orders", "Table")
+
+describe("written", () => {
+  it.prop(
+    "is read as the same name again, alone and as a part of a name with dots",
+    [fc.array(fc.oneof(awkward, words), { minLength: 3, maxLength: 3 })],
+    ([[database, schema, name]]) => {
+      const [d, s, n] = [database!, schema!, name!]
+      for (const one of [d, s, n]) expect(Names.exact(Names.written(one))).toBe(one)
+      expect(Names.namespace(Names.written(d), Names.written(s))).toEqual([d, s])
+      expect(Names.namespace("other", Names.written(d, s))).toEqual([d, s])
+      expect(Names.object(Names.written(d), Names.written(s), Names.written(n))).toEqual([d, s, n])
+      expect(Names.object("other", "other", Names.written(d, s, n))).toEqual([d, s, n])
+    }
   )
 
+  it("quotes what SQL would read as something else, and nothing more", () => {
+    const cases = ["ORDERS", "A_1$", "orders", "ORDER", "1ST", "a b", 'say "hi"', "ÉTÉ"]
+    expect(cases.map((name) => Names.written(name))).toEqual([
+      ...'ORDERS|A_1$|"orders"|"ORDER"|"1ST"|"a b"'.split("|"),
+      '"say ""hi"""',
+      '"ÉTÉ"'
+    ])
+  })
+})
+
+describe("quoted", () => {
   it.prop(
     "gives exactly as many identifiers as it was given names, whatever is in them",
-    [
-      fc.array(
-        fc.string({ unit: fc.constantFrom('"', "'", ";", "-", ".", " ", "a", "\n", "\\"), minLength: 1 }),
-        {
-          minLength: 1,
-          maxLength: 3
-        }
-      )
-    ],
+    [fc.array(awkward, { minLength: 1, maxLength: 3 })],
     ([names]) => {
-      const result = Effect.runSync(Effect.either(Names.qualified(...names)))
+      const result = Effect.runSync(Effect.either(Names.quoted(names)))
       if (result._tag === "Left") {
         expect(result.left.code).toBe("INVALID_INPUT")
         return
@@ -62,23 +99,24 @@ describe("qualified", () => {
       const parts = [...result.right.matchAll(/"((?:[^"]|"")*)"(?:\.|$)/gy)].map(([, inner]) =>
         inner!.replaceAll('""', '"')
       )
-      expect(parts).toEqual(names.map(Names.exact))
+      expect(parts).toEqual(names)
     }
   )
 
   it.effect("says which name cannot be used and why", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Names.qualified("d", "a\\b"))
-      expect(error.message).toContain("d.a\\b cannot be used: a name holds")
+      const error = yield* Effect.flip(Names.quoted(["D", "a\\b"]))
+      expect(error.message).toContain("D.a\\b cannot be used: a name holds")
     })
   )
 })
 
 describe("within", () => {
-  it.effect("means the database, or the schema where there is one", () =>
+  it.effect("means the account, a database, or a schema", () =>
     Effect.gen(function* () {
-      expect(yield* Names.within("d", undefined)).toBe(' IN DATABASE "D"')
-      expect(yield* Names.within("d", "s")).toBe(' IN SCHEMA "D"."S"')
+      expect(yield* Names.within([])).toBe("")
+      expect(yield* Names.within(["D"])).toBe(' IN DATABASE "D"')
+      expect(yield* Names.within(["D", "S"])).toBe(' IN SCHEMA "D"."S"')
     })
   )
 })

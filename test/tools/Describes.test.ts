@@ -38,7 +38,7 @@ describe("describe_table", () => {
         `DESCRIBE TABLE "SALES"."PUBLIC"."ORDERS"`,
         `DESCRIBE TABLE "SALES"."RAW"."Orders"`
       ])
-      expect(result).toMatchObject({ table: `"SALES"."PUBLIC"."ORDERS"`, count: 2, truncated: false })
+      expect(result).toMatchObject({ table: "SALES.PUBLIC.ORDERS", count: 2, truncated: false })
       expect(result.columns).toEqual([
         { name: "ID", type: "NUMBER(38,0)", nullable: false, primary_key: true, comment: "key" },
         { name: "STATE", type: "VARCHAR(10)", nullable: true, default: "'new'" }
@@ -77,7 +77,7 @@ describe("describe_table", () => {
       })
       const result = yield* call({ database: "d", table: "t" })
       expect(result).toMatchObject({ truncated: true, truncated_reason: "bytes" })
-      expect(result.next_step).toContain("INFORMATION_SCHEMA.COLUMNS")
+      expect(result.next_step).toContain("Narrow the columns with pattern")
     })
   )
 })
@@ -103,7 +103,7 @@ describe("describe_view", () => {
         `SELECT GET_DDL('VIEW', '"SALES"."PUBLIC"."V"')`
       ])
       expect(result).toMatchObject({
-        view: `"SALES"."PUBLIC"."V"`,
+        view: "SALES.PUBLIC.V",
         count: 1,
         columns: [{ name: "ID", type: "NUMBER(38,0)", nullable: true }],
         definition: "create view V as select 1 as ID;"

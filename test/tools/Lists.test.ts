@@ -17,12 +17,12 @@ describe("list_databases", () => {
   it.effect("lists names, and comments and dates where there are any", () =>
     Effect.gen(function* () {
       const { call, warehouse } = yield* Fakes.harness(ListDatabases.make, {
-        rules: [{ when: "SHOW DATABASES", then: answer }]
+        rules: [{ when: "SHOW DATABASES LIMIT 201", then: answer }]
       })
       const result = yield* call({})
       expect(result.databases).toEqual([
         { name: "SALES", comment: "orders", created_on: "2026-01-02T03:04:05Z" },
-        { name: "Raw Data" }
+        { name: '"Raw Data"' }
       ])
       expect(result).toMatchObject({ count: 2, truncated: false })
       expect(yield* warehouse.counts).toMatchObject({ executed: 1, finished: 1, cancelled: 0 })
@@ -37,8 +37,8 @@ describe("list_databases", () => {
       yield* call({ pattern: "x'; DROP TABLE t; --" })
       yield* call({ pattern: "a\\_b" })
       expect(yield* warehouse.sql).toEqual([
-        "SHOW DATABASES LIKE 'x''; DROP TABLE t; --'",
-        "SHOW DATABASES LIKE 'a\\\\_b'"
+        "SHOW DATABASES LIKE 'x''; DROP TABLE t; --' LIMIT 201",
+        "SHOW DATABASES LIKE 'a\\\\_b' LIMIT 201"
       ])
     })
   )
@@ -54,12 +54,12 @@ describe("list_databases", () => {
     })
   )
 
-  it.effect("shows a thousand and stops reading there", () =>
+  it.effect("shows as many as are asked for and stops reading there", () =>
     Effect.gen(function* () {
       const { call, warehouse } = yield* Fakes.harness(ListDatabases.make, {
         rules: [{ when: /./, then: Fake.endless({ name: "VARCHAR" }, (i) => [`D${i}`]) }]
       })
-      const result = yield* call({})
+      const result = yield* call({ limit: 1000 })
       expect(result).toMatchObject({ count: 1000, truncated: true, truncated_reason: "rows" })
       expect(result.next_step).toContain("pattern")
       expect(yield* warehouse.counts).toMatchObject({ cancelled: 1, finished: 0, pulled: 1100 })
@@ -133,7 +133,7 @@ describe("list_schemas", () => {
         ]
       })
       const result = yield* call({ database: "sales", pattern: "pub%" })
-      expect(yield* warehouse.sql).toEqual([`SHOW SCHEMAS LIKE 'pub%' IN DATABASE "SALES"`])
+      expect(yield* warehouse.sql).toEqual([`SHOW SCHEMAS LIKE 'pub%' IN DATABASE "SALES" LIMIT 201`])
       expect(result.schemas).toEqual([{ name: "PUBLIC", comment: "c", created_on: "2026-01-01T00:00:00Z" }])
     })
   )
@@ -158,7 +158,7 @@ describe("list_schemas", () => {
         rules: [{ when: /./, then: Fake.records([]) }]
       })
       yield* call({ database: `x"; DROP TABLE t; --` })
-      expect(yield* warehouse.sql).toEqual([`SHOW SCHEMAS IN DATABASE "x""; DROP TABLE t; --"`])
+      expect(yield* warehouse.sql).toEqual([`SHOW SCHEMAS IN DATABASE "x""; DROP TABLE t; --" LIMIT 201`])
     })
   )
 })
@@ -249,7 +249,7 @@ describe("list_tables", () => {
         { database: "d", schema_name: "s" },
         {}
       ]) {
-        expect((yield* Effect.flip(call(input)))._tag).toBe("ParseError")
+        expect(yield* Effect.flip(call(input))).toMatchObject({ code: "INVALID_INPUT" })
       }
       expect((yield* guard.seen).operations).toEqual([])
     })
@@ -295,10 +295,10 @@ describe("list_views", () => {
         rules: [{ when: /./, then: Fake.records([view]) }]
       })
       const result = yield* call({ database: "sales" })
-      yield* call({ database: "sales", schema: "public" })
+      yield* call({ database: "sales", schema: "public", pattern: "top%", limit: 2 })
       expect(yield* warehouse.sql).toEqual([
-        `SHOW VIEWS IN DATABASE "SALES"`,
-        `SHOW VIEWS IN SCHEMA "SALES"."PUBLIC"`
+        `SHOW VIEWS IN DATABASE "SALES" LIMIT 201`,
+        `SHOW VIEWS LIKE 'top%' IN SCHEMA "SALES"."PUBLIC" LIMIT 3`
       ])
       expect(result.views).toEqual([
         { name: "TOP_CUSTOMERS", schema: "PUBLIC", comment: "best", is_secure: true }
@@ -336,7 +336,7 @@ describe("what a tier may not read", () => {
         ]
       })
       const result = yield* call({ database: "sales", limit: 2 })
-      expect(result.tables.map(({ name }) => name)).toEqual(["ORDERS", "secret"])
+      expect(result.tables.map(({ name }) => name)).toEqual(["ORDERS", '"secret"'])
       expect(result).toMatchObject({ count: 2, truncated: false })
       expect(yield* warehouse.sql).toEqual([`SHOW TABLES IN DATABASE "SALES"`])
     })

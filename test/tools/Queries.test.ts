@@ -156,12 +156,12 @@ describe("execute_query", () => {
         _tag: "ToolError",
         code: "INVALID_INPUT",
         retryable: false,
-        message: "Give the statement to run as `sql`."
+        message: "sql: missing, it is required."
       })
       expect(yield* Effect.flip(call({ sql: " \n" }))).toMatchObject({ code: "INVALID_INPUT" })
       expect(yield* Effect.flip(call({ sql: "select 1", query: "select 2" }))).toMatchObject({
         code: "INVALID_INPUT",
-        message: "Give one statement as `sql`, not sql and query."
+        message: "sql and query are two names of sql and differ: give sql alone."
       })
       expect((yield* guard.seen).operations).toEqual([])
     })

@@ -2,7 +2,7 @@
  * Guards that let everything through and remember what they were asked, so that a tool can be tested
  * alone. The real wiring has its own tests.
  */
-import { Effect, Layer, Ref, Schema } from "effect"
+import { Effect, Either, Layer, Ref, Schema } from "effect"
 import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import { Bulkhead } from "../../src/Bulkhead.js"
 import * as CallPolicy from "../../src/CallPolicy.js"
@@ -21,7 +21,9 @@ import { RateLimiter } from "../../src/RateLimiter.js"
 import type { Policy } from "../../src/ReadOnly.js"
 import { ReadOnly, StatementRejected } from "../../src/ReadOnly.js"
 import * as ResultCache from "../../src/ResultCache.js"
+import * as ToolInput from "../../src/internal/toolInput.js"
 import type * as Tool from "../../src/Tool.js"
+import { ToolError } from "../../src/Tool.js"
 import type { Warehouse } from "../../src/Warehouse.js"
 import * as FakeWarehouse from "./fakeWarehouse.js"
 import { expectValid } from "./schemas.js"
@@ -143,6 +145,8 @@ export type Services =
 export interface Options extends GuardOptions {
   readonly rules?: ReadonlyArray<FakeWarehouse.Rule>
   readonly dialect?: "snowflake" | "duckdb"
+  /** In the place of the scripted one. */
+  readonly warehouse?: Layer.Layer<Warehouse>
   readonly policy?: Partial<CallPolicy.TierPolicy>
   readonly services?: Layer.Layer<RateLimiter | Quota | CircuitBreaker | Bulkhead>
   readonly readOnly?: Layer.Layer<ReadOnly>
@@ -160,7 +164,7 @@ export const services = (options: Options = {}) =>
     })
     const guarded = yield* guard(options)
     const layer = Layer.mergeAll(
-      warehouse.layer,
+      options.warehouse ?? warehouse.layer,
       guarded.layer,
       CallPolicy.layer({ default: options.policy ?? {} }),
       options.readOnly ?? readOnly(),
@@ -178,10 +182,18 @@ export const harness = <T extends Tool.Any>(make: Effect.Effect<T, never, Servic
   Effect.gen(function* () {
     const { guard, layer, warehouse } = yield* services(options)
     const tool = yield* Effect.provide(make, layer)
-    const call = (input: unknown, context: Tool.Context = quietContext) =>
+    const decode = ToolInput.make(tool)
+    const call = (input: object, context: Tool.Context = quietContext) =>
       Effect.gen(function* () {
-        const decoded = yield* Schema.decodeUnknown(tool.input)(input, { onExcessProperty: "error" })
-        const value: Schema.Schema.Type<T["output"]> = yield* tool.handler(decoded, context)
+        const decoded = yield* decode(input as Record<string, unknown>).pipe(
+          Either.mapLeft(
+            (description) => new ToolError({ code: "INVALID_INPUT", description, retryable: false })
+          )
+        )
+        const value: Schema.Schema.Type<T["output"]> = yield* tool.handler(
+          decoded as Schema.Schema.Type<T["input"]>,
+          context
+        )
         expectValid(tool.output, yield* Schema.encode(tool.output)(value))
         return value
       })

@@ -20,14 +20,18 @@ import type {
   Relation,
   Schema
 } from "../../embedded/catalog.js"
-import { findDatabase, findSchema, written } from "../../embedded/catalog.js"
+import { findDatabase, findRelation, findSchema, seenBy } from "../../embedded/catalog.js"
+import type { Name } from "../../embedded/command.js"
+import { cursor } from "../../embedded/cursor.js"
 import type { Failure } from "../../embedded/errors.js"
 import { columnsNear, missingIn } from "../../embedded/suggest.js"
 import { monotonicMillis } from "../../internal/monotonic.js"
 import * as RequestId from "../../internal/requestId.js"
 import { snowflake } from "../../sql/Dialect.js"
+import { written } from "../../sql/Identifier.js"
 import type { Token } from "../../sql/Lexer.js"
 import { tokenize } from "../../sql/Lexer.js"
+import * as ObjectRules from "../../sql/ObjectRules.js"
 import type { Result, Statement } from "../../Warehouse.js"
 import { WarehouseError } from "../../Warehouse.js"
 import type { Place } from "./session.js"
@@ -73,6 +77,12 @@ export const missingOf = (description: string): Missing | undefined => {
   return undefined
 }
 
+/** "Object does not exist, or operation cannot be performed": what SHOW says of a database or a schema. */
+const unnamed = /\bobject does not exist, or operation cannot be performed/i
+
+/** "This session does not have a current database": the one that it was opened in is not there. */
+const noPlace: ReadonlySet<string | undefined> = new Set(["090105", "090106"])
+
 /**
  * @since 0.1.0
  * @category conversions
@@ -80,10 +90,38 @@ export const missingOf = (description: string): Missing | undefined => {
 export const isAboutNames = (error: WarehouseError): boolean =>
   error.suggestions === undefined &&
   (error.reason === "NotFound" || error.reason === "InvalidStatement") &&
-  missingOf(error.description) !== undefined
+  (missingOf(error.description) !== undefined || unnamed.test(error.description) || noPlace.has(error.code))
 
-const of = (found: string | Schema | MissingName): ReadonlyArray<string> =>
-  typeof found !== "string" && "_tag" in found ? found.suggestions : []
+/** The name in `SHOW ... IN DATABASE name` or `DESCRIBE TABLE name`: what such an error is about. */
+const asked = (
+  tokens: ReadonlyArray<Token>
+): { readonly kind: Missing["kind"]; readonly name: Name } | undefined => {
+  const at = cursor(tokens, 0)
+  if (at.word("DESC") || at.word("DESCRIBE")) {
+    if (!at.word("TABLE")) at.word("VIEW")
+    const name = at.name()
+    return name === undefined ? undefined : { kind: "Object", name }
+  }
+  const within = tokens.findIndex(({ kind, value }) => kind === "word" && value === "IN")
+  if (!at.word("SHOW") || within < 0) return undefined
+  const inside = cursor(tokens, within + 1)
+  const kind = inside.word("DATABASE")
+    ? "Database"
+    : inside.word("TABLE") || inside.word("VIEW")
+      ? "Object"
+      : "Schema"
+  if (kind === "Schema") inside.word("SCHEMA")
+  const name = inside.name()
+  return name === undefined ? undefined : { kind, name }
+}
+
+/** What is missing, and what resembles it. */
+type Found = Pick<MissingName, "suggestions"> & Partial<Pick<MissingName, "kind" | "name">>
+
+const nothingFound: Found = { suggestions: [] }
+
+const of = (found: string | Schema | Relation | MissingName): Found =>
+  typeof found !== "string" && "_tag" in found ? found : nothingFound
 
 const nothing: Catalog = { createdOn: "", databases: [], schemas: [], relations: [] }
 
@@ -178,7 +216,10 @@ export const make = ({ run }: Options) =>
     const withColumns = (catalog: Catalog, tokens: ReadonlyArray<Token>, place: Place) =>
       Effect.gen(function* () {
         const words = mentioned(tokens)
-        const named = catalog.relations.filter(({ name }) => words.has(name))
+        const { visible = () => true } = catalog
+        const named = catalog.relations.filter(
+          ({ database, name, schema }) => words.has(name) && visible([database, schema, name])
+        )
         const here = named.filter(({ schema }) => words.has(schema) || schema === (place.schema ?? "PUBLIC"))
         const relations = yield* Effect.forEach(
           (here.length > 0 ? here : named).slice(0, MAX_TABLES),
@@ -202,14 +243,35 @@ export const make = ({ run }: Options) =>
         return { ...catalog, relations }
       })
 
-    const suggestions = (error: WarehouseError, missing: Missing, statement: Statement, place: Place) =>
+    /** What the error names, or the statement where the error names nothing. */
+    const find = (error: WarehouseError, statement: Statement, place: Place) =>
       Effect.gen(function* () {
         const lexed = tokenize(statement.sql, snowflake)
         const tokens = Either.isRight(lexed) ? lexed.right : []
         const words = mentioned(tokens)
         const all = (yield* names("SHOW DATABASES", place)).map((row) => text(row["name"]))
-        const databases = new Set(all.filter((name) => name === place.database || words.has(name)))
-        const catalog = yield* catalogOf([...databases], place)
+        // A catalog that could not be read does not show what is not there.
+        if (all.length === 0) return nothingFound
+        const databases = all.filter((name) => name === place.database || words.has(name))
+        const rules = ObjectRules.compile(statement.objects, false)
+        const catalog = seenBy(yield* catalogOf(databases, place), rules)
+        const namespace = { database: place.database, schema: place.schema ?? "PUBLIC" }
+        const lookUp = (kind: Missing["kind"], name: Name): Found => {
+          const [last = "", before = place.database] = [...name].reverse()
+          if (kind === "Database") return of(findDatabase(catalog, last))
+          if (kind === "Object") return of(findRelation(catalog, name, namespace))
+          return before === undefined ? nothingFound : of(findSchema(catalog, before, last))
+        }
+        const missing = missingOf(error.description)
+        if (missing === undefined) {
+          const named = noPlace.has(error.code)
+            ? {
+                kind: "Schema" as const,
+                name: [...(place.database === undefined ? [] : [place.database]), namespace.schema]
+              }
+            : asked(tokens)
+          return named === undefined ? nothingFound : lookUp(named.kind, named.name)
+        }
         const failure: Failure = {
           reason: "NotFound",
           code: error.code ?? "",
@@ -217,43 +279,46 @@ export const make = ({ run }: Options) =>
           description: error.description,
           missing
         }
-        if (missing.kind === "Column") {
-          return columnsNear(yield* withColumns(catalog, tokens, place), failure, tokens)
-        }
-        const namespace = { database: place.database, schema: place.schema ?? "PUBLIC" }
-        const [last = "", before = place.database] = missing.name.split(".").reverse()
-        if (missing.kind === "Database") return of(findDatabase(catalog, last))
-        if (missing.kind === "Schema" && before !== undefined) return of(findSchema(catalog, before, last))
-        return missingIn(catalog, failure, namespace, tokens)?.suggestions ?? []
+        const { suggestions } =
+          missing.kind === "Column"
+            ? { suggestions: columnsNear(yield* withColumns(catalog, tokens, place), failure, tokens) }
+            : missing.kind === "Database" || missing.kind === "Schema"
+              ? lookUp(missing.kind, missing.name.split("."))
+              : (missingIn(catalog, failure, namespace, tokens) ?? nothingFound)
+        return { suggestions }
       })
 
     return {
-      /** The error with the names that may have been meant. */
+      /** The error with the names that may have been meant, and the one that is missing where it names none. */
       explain: (
         error: WarehouseError,
         statement: Statement,
         place: Place
-      ): Effect.Effect<never, WarehouseError> => {
-        const missing = missingOf(error.description)
-        if (missing === undefined) return Effect.fail(error)
-        return suggestions(error, missing, statement, place).pipe(
-          Effect.timeoutTo({ duration: PATIENCE_MS, onTimeout: () => [], onSuccess: (found) => found }),
-          Effect.flatMap((found) =>
+      ): Effect.Effect<never, WarehouseError> =>
+        find(error, statement, place).pipe(
+          Effect.timeoutTo({
+            duration: PATIENCE_MS,
+            onTimeout: () => nothingFound,
+            onSuccess: (found: Found) => found
+          }),
+          Effect.flatMap(({ kind, name, suggestions }) =>
             Effect.fail(
-              found.length === 0
+              suggestions.length === 0 && name === undefined
                 ? error
                 : new WarehouseError({
-                    reason: error.reason,
-                    description: error.description,
+                    reason: name === undefined ? error.reason : "NotFound",
+                    description:
+                      name === undefined
+                        ? error.description
+                        : `${kind} '${name}' does not exist or not authorized.`,
                     sent: error.sent,
                     queryId: error.queryId,
                     code: error.code,
                     sqlState: error.sqlState,
-                    suggestions: found
+                    ...(suggestions.length === 0 ? {} : { suggestions })
                   })
             )
           )
         )
-      }
     }
   })
