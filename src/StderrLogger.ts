@@ -8,9 +8,14 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
+import * as HashMap from "effect/HashMap"
+import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import { inspect } from "node:util"
+import { escaped, escapedLine } from "./internal/quoted.js"
 
 /**
  * @since 0.1.0
@@ -25,6 +30,35 @@ export interface Options {
   readonly isTerminal?: boolean | undefined
   /** Takes the lines of JSON; stderr when absent. */
   readonly write?: ((line: string) => void) | undefined
+}
+
+/** The text that would be written, without what a terminal would obey in it. */
+const shown = (value: unknown): string =>
+  escaped(typeof value === "string" ? value : inspect(Inspectable.redact(value), { depth: 4 }))
+
+/**
+ * For a terminal. Statements and names come from clients, and get into messages, annotations and the texts of
+ * errors; colours are put around them after that.
+ */
+const prettyFor = (isTerminal: boolean): Logger.Logger<unknown, void> => {
+  const pretty = Logger.prettyLogger({ stderr: true, colors: isTerminal, mode: "tty" })
+  return Logger.make((entry) => {
+    const [first, ...rest]: ReadonlyArray<unknown> = Array.isArray(entry.message)
+      ? entry.message
+      : [entry.message]
+    const failure = Cause.isEmpty(entry.cause) ? [] : [Cause.pretty(entry.cause, { renderErrorCause: true })]
+    pretty.log({
+      ...entry,
+      message: [
+        ...(first === undefined ? [] : [typeof first === "string" ? escapedLine(first) : shown(first)]),
+        ...[...failure, ...rest].map(shown)
+      ],
+      cause: Cause.empty,
+      annotations: HashMap.fromIterable(
+        Array.from(entry.annotations, ([name, value]) => [escapedLine(name), shown(value)] as const)
+      )
+    })
+  })
 }
 
 /**
@@ -42,8 +76,9 @@ export const layer = ({
 }: Options = {}): Layer.Layer<never> => {
   const pretty = format === "pretty" || (format === "auto" && isTerminal)
   const logger = pretty
-    ? Logger.prettyLogger({ stderr: true, colors: isTerminal, mode: "tty" })
-    : Logger.map(Logger.jsonLogger, (line) => write(`${line}\n`))
+    ? prettyFor(isTerminal)
+    : // JSON itself leaves C1 and the marks of direction as they are.
+      Logger.map(Logger.jsonLogger, (line) => write(`${escapedLine(line)}\n`))
   return Layer.mergeAll(
     Logger.remove(Logger.prettyLoggerDefault),
     Logger.replace(Logger.defaultLogger, logger),

@@ -15,6 +15,7 @@ import * as Cli from "./Cli.js"
 import type { Run } from "./commands/Command.js"
 import { storeExitCode, write } from "./commands/Command.js"
 import * as HardEnd from "./internal/hardEnd.js"
+import { escaped, escapedLine } from "./internal/quoted.js"
 import * as Package from "./internal/package.js"
 import * as ServerConfig from "./ServerConfig.js"
 import * as StderrLogger from "./StderrLogger.js"
@@ -47,6 +48,9 @@ const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
       ]
     : signals
 }
+
+/** Faults quote arguments, files and what others answered. */
+const tell = (text: string) => write(process.stderr, escaped(text))
 
 type Fault = Effect.Effect.Error<ReturnType<Run>>
 
@@ -92,14 +96,11 @@ const serves =
   (parsed.right.command === "stdio" || parsed.right.command === "http")
 
 const program = command.pipe(
-  Effect.catchTag("UsageFault", (fault) => Effect.as(write(process.stderr, fault.render()), Cli.exitCode)),
-  Effect.catchTag("ConfigFaults", (faults) =>
-    Effect.as(write(process.stderr, faults.render()), ServerConfig.exitCode)
-  ),
+  Effect.catchTag("UsageFault", (fault) => Effect.as(tell(fault.render()), Cli.exitCode)),
+  Effect.catchTag("ConfigFaults", (faults) => Effect.as(tell(faults.render()), ServerConfig.exitCode)),
   Effect.catchTag("QuotaStoreError", (error) =>
     Effect.as(
-      write(
-        process.stderr,
+      tell(
         serves
           ? `${error.message}\nquota_store.on_unavailable = "memory" would start without it, counting in memory`
           : error.message
@@ -110,14 +111,14 @@ const program = command.pipe(
   Effect.catchAllCause((cause) =>
     Cause.isInterruptedOnly(cause)
       ? Effect.failCause(cause)
-      : Effect.as(write(process.stderr, Cause.pretty(cause, { renderErrorCause: true })), 1)
+      : Effect.as(tell(Cause.pretty(cause, { renderErrorCause: true })), 1)
   )
 )
 
 // The driver of a warehouse may reject a promise that nobody holds; that ends no server.
 process.on("unhandledRejection", (reason) => {
   process.stderr.write(
-    `${JSON.stringify({ level: "ERROR", message: "unhandled rejection", cause: String(reason) })}\n`
+    `${escapedLine(JSON.stringify({ level: "ERROR", message: "unhandled rejection", cause: String(reason) }))}\n`
   )
 })
 // A reader of the log that went away is no reason to stop.

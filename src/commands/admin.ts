@@ -13,6 +13,7 @@ import * as Config from "effect/Config"
 import * as Schema from "effect/Schema"
 import type { UsageFault } from "../Cli.js"
 import { Action, Done, Snapshot } from "../internal/operatorModel.js"
+import { escaped } from "../internal/quoted.js"
 import { withoutStack } from "../internal/withoutStack.js"
 import * as ServerConfig from "../ServerConfig.js"
 import * as Arguments from "./arguments.js"
@@ -215,12 +216,12 @@ const work = ({ operands, options, settings }: Input) =>
     const key = yield* adminKey
     if (action === undefined) {
       const { snapshot } = yield* ask(base, "/status/data", key, Seen)
-      yield* print(json ? JSON.stringify(snapshot) : asText(snapshot))
+      yield* print(escaped(json ? JSON.stringify(snapshot) : asText(snapshot)))
       return 0
     }
     const { action: path, ...body } = action
     const done = yield* ask(base, `/admin/${path}`, key, Done, body)
-    yield* print(json ? JSON.stringify(done) : done.result)
+    yield* print(escaped(json ? JSON.stringify(done) : done.result))
     return 0
   })
 
@@ -231,4 +232,6 @@ const work = ({ operands, options, settings }: Input) =>
  * @category commands
  */
 export const run: Run = (input) =>
-  Effect.catchTag(work(input), "AdminFault", ({ message }) => Effect.as(write(process.stderr, message), 1))
+  Effect.catchTag(work(input), "AdminFault", ({ message }) =>
+    Effect.as(write(process.stderr, escaped(message)), 1)
+  )

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { escaped } from "../internal/quoted.js"
 import * as Main from "../main.js"
 import type { Run } from "./Command.js"
 import { print } from "./Command.js"
@@ -21,6 +22,6 @@ export const run: Run = ({ settings }) =>
         : [
             `note: the server answers from its embedded warehouse; warehouse = "snowflake" makes it use an account`
           ]
-    yield* print([...lines, ...unused].join("\n"))
+    yield* print(escaped([...lines, ...unused].join("\n")))
     return exitCode
   })

@@ -12,6 +12,7 @@ import * as Either from "effect/Either"
 import { text } from "node:stream/consumers"
 import * as CallPolicy from "../CallPolicy.js"
 import type { UsageFault } from "../Cli.js"
+import { escaped, escapedLine } from "../internal/quoted.js"
 import * as Main from "../main.js"
 import { ReadOnly } from "../ReadOnly.js"
 import type { Accepted, StatementRejected } from "../ReadOnly.js"
@@ -126,7 +127,7 @@ export const run: Run = ({ operands, options, settings }) =>
       for (const sql of sqls) {
         const verdict = yield* Effect.either(gate.check(sql, CallPolicy.forGate(policy)))
         if (Either.isLeft(verdict)) count += 1
-        yield* print(options["json"] === true ? asJson(verdict) : asText(sql, verdict))
+        yield* print(options["json"] === true ? escapedLine(asJson(verdict)) : escaped(asText(sql, verdict)))
       }
       return count
     }).pipe(Effect.provide(Main.gate(settings, dialect)))

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { escapedLine } from "../internal/quoted.js"
 import { startFaults } from "../internal/startFaults.js"
 import * as Main from "../main.js"
 import * as Keys from "../transport/auth/Keys.js"
@@ -46,7 +47,9 @@ export const run: Run = ({ operands: [action, name], options, settings }) =>
               ? "there are no keys"
               : keys
                   .map(({ admin, client, createdAt, id, tier }) =>
-                    [id, client, tier ?? "", admin ? "admin" : "", createdAt].join("  ").trimEnd()
+                    escapedLine(
+                      [id, client, tier ?? "", admin ? "admin" : "", createdAt].join("  ").trimEnd()
+                    )
                   )
                   .join("\n")
         )

@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { escaped } from "../internal/quoted.js"
 import * as QuotaLimits from "../internal/quotaLimits.js"
 import * as Main from "../main.js"
 import * as QuotaAdmin from "../QuotaAdmin.js"
@@ -15,6 +16,9 @@ import * as ServerConfig from "../ServerConfig.js"
 import * as Arguments from "./arguments.js"
 import type { Run } from "./Command.js"
 import { print } from "./Command.js"
+
+/** Names of clients are as they were given, by whoever writes to the store. */
+const shown = (text: string) => print(escaped(text))
 
 const isQuota = Schema.is(QuotaName)
 
@@ -54,9 +58,9 @@ export const run: Run = ({ operands, options, settings }) =>
     const limitOf = limitsOf(settings)
     const work =
       action === "show"
-        ? Effect.flatMap(QuotaAdmin.show({ client, json, limitOf }), print)
+        ? Effect.flatMap(QuotaAdmin.show({ client, json, limitOf }), shown)
         : action === "reset"
-          ? Effect.flatMap(QuotaAdmin.reset({ client, json, quota }), print)
-          : Stream.runForEach(QuotaAdmin.exportLines({ client, limitOf }), print)
+          ? Effect.flatMap(QuotaAdmin.reset({ client, json, quota }), shown)
+          : Stream.runForEach(QuotaAdmin.exportLines({ client, limitOf }), shown)
     return yield* Effect.as(Effect.provide(work, Main.quotaStore(settings)), 0)
   })

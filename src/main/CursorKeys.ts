@@ -23,6 +23,7 @@ import { join } from "node:path"
 import * as Cursors from "../Cursors.js"
 import * as Directories from "../internal/directories.js"
 import { codeOf, reasonOf } from "../internal/fileReasons.js"
+import * as OtherWriters from "../internal/otherWriters.js"
 import * as ServerConfig from "../ServerConfig.js"
 
 type Keys = ReadonlyArray<Uint8Array>
@@ -58,6 +59,8 @@ const configured = ({
       try: () => readFileSync(path, "utf8"),
       catch: (cause) => fault(key, `cannot read ${path}: ${reasonOf(cause)}`)
     })
+    const problem = OtherWriters.problem(path)
+    if (problem !== undefined) return yield* fault(key, `what ${path} holds is not used: ${problem}`)
     const keys = yield* Either.mapLeft(Cursors.keysFromText(text), (problem) =>
       fault(key, `${path} ${problem}`)
     )
@@ -116,7 +119,11 @@ const readOrMake = (path: string, directory: string): Effect.Effect<string, stri
  */
 export const inDirectory = (directory: string): Effect.Effect<Keys | undefined> => {
   const path = join(directory, "cursor.key")
-  return readOrMake(path, directory).pipe(
+  const written = Effect.suspend(() => {
+    const problem = OtherWriters.problem(path)
+    return problem === undefined ? readOrMake(path, directory) : Effect.fail(problem)
+  })
+  return written.pipe(
     Effect.flatMap((text) =>
       Either.mapLeft(Cursors.keysFromText(text), (problem) => `${problem}, or remove it: a new one is made`)
     ),

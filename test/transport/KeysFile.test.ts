@@ -86,4 +86,21 @@ describe("the file of keys", () => {
       assert.match(failed.message, /cannot be locked: (?:ENOTDIR|EEXIST)/)
     })
   )
+
+  it.scopedLive("is not believed where everybody may write, neither read nor added to", () =>
+    Effect.gen(function* () {
+      const directory = yield* folder
+      const path = join(directory, "keys.json")
+      yield* add(path, 1)
+      chmodSync(directory, 0o777)
+      for (const failed of [yield* Effect.flip(KeysFile.read(path)), yield* Effect.flip(add(path, 2))]) {
+        assert.include(failed.message, `chmod 700 ${directory}`)
+      }
+      chmodSync(directory, 0o700)
+      chmodSync(path, 0o666)
+      assert.include((yield* Effect.flip(KeysFile.read(path))).message, `chmod 600 ${path}`)
+      chmodSync(path, 0o600)
+      assert.strictEqual((yield* KeysFile.read(path)).length, 1)
+    })
+  )
 })

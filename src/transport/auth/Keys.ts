@@ -17,6 +17,7 @@ import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
 import { namePattern } from "../../config/Table.js"
 import { monotonicMillis, unsafeMonotonicMillis } from "../../internal/monotonic.js"
+import * as OtherWriters from "../../internal/otherWriters.js"
 import * as Principal from "../../Principal.js"
 import type { AuthMisconfigured, Credentials, Identity } from "../Auth.js"
 import { Authenticator, AuthRefused, bearer, isLoopback, requireLoopback } from "../Auth.js"
@@ -170,7 +171,13 @@ export const make = (options: Options) =>
       seen = version
       anyEver ||= found.length > 0
       if (yield* KeysFile.isExposed(path)) {
-        yield* Effect.logWarning("others can read the file of keys").pipe(Effect.annotateLogs({ path }))
+        yield* Effect.logWarning(`others can read the file of keys; run: chmod 600 ${path}`).pipe(
+          Effect.annotateLogs({ path })
+        )
+      }
+      const doubt = OtherWriters.doubt(path)
+      if (doubt !== undefined) {
+        yield* Effect.annotateLogs(Effect.logWarning("others can make keys"), { path, problem: doubt })
       }
     })
     yield* load

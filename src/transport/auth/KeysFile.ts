@@ -18,6 +18,7 @@ import { dirname } from "node:path"
 import { namePattern } from "../../config/Table.js"
 import * as Directories from "../../internal/directories.js"
 import { codeOf } from "../../internal/fileReasons.js"
+import * as OtherWriters from "../../internal/otherWriters.js"
 
 const Name = Schema.String.pipe(Schema.pattern(namePattern))
 
@@ -98,18 +99,31 @@ export const isExposed = (path: string): Effect.Effect<boolean> =>
     )
   )
 
+/** A key that somebody else has put there would let him in. */
+const trusted = (path: string): Effect.Effect<void, KeysFileError> =>
+  Effect.suspend(() => {
+    const problem = OtherWriters.problem(path)
+    return problem === undefined
+      ? Effect.void
+      : new KeysFileError({ path, description: `its keys are not taken: ${problem}` })
+  })
+
 /**
- * The keys in the file; none when there is no file.
+ * The keys in the file; none when there is no file. Those that another user of the machine could have put
+ * there are not taken.
  *
  * @since 0.1.0
  * @category reading
  */
 export const read = (path: string): Effect.Effect<ReadonlyArray<Key>, KeysFileError> =>
-  io(path, "be read", () =>
-    readFile(path, "utf8").catch((cause: unknown) => {
-      if (codeOf(cause) === "ENOENT") return undefined
-      throw cause
-    })
+  Effect.zipRight(
+    trusted(path),
+    io(path, "be read", () =>
+      readFile(path, "utf8").catch((cause: unknown) => {
+        if (codeOf(cause) === "ENOENT") return undefined
+        throw cause
+      })
+    )
   ).pipe(
     Effect.flatMap((text) =>
       text === undefined
