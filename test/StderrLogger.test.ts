@@ -6,7 +6,6 @@ import * as StderrLogger from "../src/StderrLogger.js"
 const hostile =
   "SELECT '\u001b[2J\u001b]0;owned\u0007\u009b31m\u0000\r\b\u007f\u0085\u202egnp\u2066\u2028' -- end"
 
-// eslint-disable-next-line no-control-regex
 const obeyed = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/
 
 const levels = [Effect.logDebug, Effect.logInfo, Effect.logWarning, Effect.logError, Effect.logFatal]

@@ -14,7 +14,6 @@ const run = (args: ReadonlyArray<string>, env: { readonly [name: string]: string
     input
   })
 
-// eslint-disable-next-line no-control-regex
 const obeyed = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/
 
 describe("what the commands print", () => {
