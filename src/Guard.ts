@@ -6,6 +6,7 @@
  * degradation       is this kind of work served at all now?        refused: nothing was taken yet
  *   rate limit      one atomic decision over all scopes             refused: nobody is charged
  *     quota         reserve requests, queries, bytes                refused: tokens go back
+ *       prepare     the SQL gate: once, before anything is waited for; a rejected statement keeps its token
  *       retry       only here; within its budget and the deadline, holding nothing while it waits
  *         pace      the warehouse's own rate, cut when it says that it is overloaded
  *           slot    a fair slot for the call
@@ -79,6 +80,14 @@ export type Refusal =
   | DeadlineExceeded
 
 /**
+ * What is done in each attempt.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Work<A, E, R> = (attempt: Attempt) => Effect.Effect<A, E, R>
+
+/**
  * @since 0.1.0
  * @category context
  */
@@ -86,13 +95,15 @@ export class Guard extends Context.Tag("snowguard/Guard")<
   Guard,
   {
     /**
-     * The work behind every guard, once for each attempt. Fails with what the work fails with or with a
+     * The work behind every guard, once for each attempt; or an effect that prepares the work, once, when the
+     * call is metered and before it waits for anything: what it refuses has used a token and no quota. Fails with what the work fails with or with a
      * refusal of a guard; the work calls `attempt.markSent` before anything leaves the process, for until
      * then the call is free. Interrupting it gives back what it holds before it returns.
      */
     readonly run: <A, E, R>(
       operation: Operation,
-      work: (attempt: Attempt) => Effect.Effect<A, E | WarehouseError, R>
+      work:
+        Work<A, E | WarehouseError, R> | Effect.Effect<Work<A, E | WarehouseError, R>, E | WarehouseError, R>
     ) => Effect.Effect<Guarded<A>, E | WarehouseError | Refusal, R>
   }
 >() {}
@@ -162,7 +173,8 @@ export const make = (options: Partial<Options> = {}) =>
 
     const run = <A, E, R>(
       operation: Operation,
-      work: (attempt: Attempt) => Effect.Effect<A, E | WarehouseError, R>
+      given:
+        Work<A, E | WarehouseError, R> | Effect.Effect<Work<A, E | WarehouseError, R>, E | WarehouseError, R>
     ): Effect.Effect<Guarded<A>, E | WarehouseError | Refusal, R> =>
       Step.masked((moment) => {
         const { client, tier } = Context.get(moment.fiber.currentContext, CurrentPrincipal)
@@ -215,6 +227,11 @@ export const make = (options: Partial<Options> = {}) =>
               : exit
           )
 
+        const prepared = (moment: Step.Moment) =>
+          Effect.isEffect(given)
+            ? limits.within(Math.max(0, deadline - moment.now), () => given, tooLate)
+            : Exit.succeed(given)
+
         const path = Step.make((inner) => {
           if (inner !== moment) moment.later()
           const maxWaitMs = Math.min(maxTokenWaitMs, Math.max(0, deadline - moment.now))
@@ -237,17 +254,19 @@ export const make = (options: Partial<Options> = {}) =>
                   : Step.andThen(moment, told(moment, limiter.refund(admission)), () => exit)
               )
               return Step.andThen(moment, reserved, (reservation) => {
-                const tries = retry.run(() => attempt(call, reservation, work), {
-                  class: operation.class,
-                  deadline,
-                  decide: (error) => {
-                    if (ledger.sending && !Verdict.saysNotSent(error)) ledger.left = true
-                    ledger.sending = false
-                    return decide(error)
-                  }
+                const tried = Step.andThen(moment, prepared(moment), (work) => {
+                  const tries = retry.run(() => attempt(call, reservation, work), {
+                    class: operation.class,
+                    deadline,
+                    decide: (error) => {
+                      if (ledger.sending && !Verdict.saysNotSent(error)) ledger.left = true
+                      ledger.sending = false
+                      return decide(error)
+                    }
+                  })
+                  // A retry of one's own that is no step: it holds nothing, and what it waits for can be left.
+                  return tries instanceof Step.Step ? tries : moment.restore(tries)
                 })
-                // A retry of one's own that is no step: it holds nothing, and what it waits for can be left.
-                const tried = tries instanceof Step.Step ? tries : moment.restore(tries)
                 const settled = Step.ensuring(moment, tried, (exit) =>
                   settlements.settle(moment, ledger, (moment) =>
                     told(moment, settle(moment, admission, reservation, exit))

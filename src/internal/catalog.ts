@@ -253,7 +253,7 @@ export const make = Effect.map(ToolCall.make, (call) => {
   })
   /** What the current caller may see; undefined when that is everything. */
   const rules = Effect.map(call.policy, (policy) => Objects.rulesOf(policy, call.dialect))
-  return { dialect: call.dialect, metadata: call.metadata, list, rules }
+  return { dialect: call.dialect, metadata: call.metadata, policy: call.policy, list, rules }
 })
 
 const described = ["name", "type", "null?", "default", "primary key", "comment", "policy name"] as const

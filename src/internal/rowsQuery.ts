@@ -32,7 +32,7 @@ export interface Options<E> {
   readonly timeoutSeconds?: number | undefined
   readonly database?: string | undefined
   readonly schema?: string | undefined
-  /** The text to execute, given the number of rows after which it may stop. Runs inside the guard. */
+  /** The text to execute, given the number of rows after which it may stop. Metered, and done once. */
   readonly sql: (stopAt: number, policy: TierPolicy) => Effect.Effect<Checked, E>
   /** What the caller asks: see `Operation.statement`. */
   readonly statement: () => string
@@ -150,26 +150,29 @@ export const make = Effect.gen(function* () {
     const wanted =
       options.timeoutSeconds === undefined ? policy.statementTimeoutMs : options.timeoutSeconds * 1000
     const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
-    const { meta, value } = yield* call.query(
+    const { meta, value } = yield* call.query<Collected, E | Refusal | ScanBudgetExceeded>(
       { tool, policy, maxRows, timeoutMs, statement: options.statement, waiting: options.waiting },
-      (run, holdScan) =>
-        Effect.gen(function* () {
-          // One row beyond the limit tells whether there are more.
-          const { scans, sql } = yield* options.sql((keepRows ?? maxRows) + 1, policy)
-          yield* options.started
-          if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
-            yield* withinBudget(run, holdScan, policy, { sql, database, schema })
-          }
-          return yield* run({
-            sql,
-            database,
-            schema,
-            keepRows,
-            maxRows,
-            maxBytes: policy.maxResultBytes,
-            scans
-          })
-        })
+      // One row beyond the limit tells whether there are more.
+      Effect.map(
+        options.sql((keepRows ?? maxRows) + 1, policy),
+        ({ scans, sql }) =>
+          (run: ToolCall.Run, holdScan: ToolCall.HoldScan) =>
+            Effect.gen(function* () {
+              yield* options.started
+              if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
+                yield* withinBudget(run, holdScan, policy, { sql, database, schema })
+              }
+              return yield* run({
+                sql,
+                database,
+                schema,
+                keepRows,
+                maxRows,
+                maxBytes: policy.maxResultBytes,
+                scans
+              })
+            })
+      )
     )
     if (keepRows !== undefined) yield* cursors.remember(value.queryId)
     return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta)

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { CallPolicy } from "../CallPolicy.js"
 import type { TierPolicy } from "../CallPolicy.js"
 import { DeadlineExceeded, Guard } from "../Guard.js"
-import type { Refusal } from "../Guard.js"
+import type { Attempt, Refusal } from "../Guard.js"
 import { CurrentPrincipal } from "../Principal.js"
 import { Warehouse } from "../Warehouse.js"
 import type { WarehouseError } from "../Warehouse.js"
@@ -50,6 +50,9 @@ export type Run = (
     readonly keepRows?: number | undefined
   }
 ) => Effect.Effect<Collected, WarehouseError>
+
+/** What a look-up does in each attempt. */
+export type LookUp<A, E> = (run: Run, policy: TierPolicy) => Effect.Effect<A, E | WarehouseError>
 
 /** Holds what a statement is expected to scan, or says that there is not that much left. */
 export type HoldScan = (bytes: number) => Effect.Effect<void, Refusal>
@@ -99,27 +102,35 @@ export const make = Effect.gen(function* () {
   const guarded = Effect.fnUntraced(function* <A, E>(
     operation: Parameters<typeof guard.run>[0],
     timeoutMs: number,
-    work: (run: Run, read: Read, holdScan: HoldScan) => Effect.Effect<A, E | WarehouseError>
+    prepare: Effect.Effect<
+      (run: Run, read: Read, holdScan: HoldScan) => Effect.Effect<A, E | WarehouseError>,
+      E | WarehouseError
+    >
   ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
     const { client, tier } = yield* CurrentPrincipal
     const { objects } = policies.of(tier)
     const unseen = Objects.withoutDenied(Objects.rulesOf({ objects }, warehouse.dialect))
     const started = yield* monotonicMillis
-    const { value, warnings } = yield* guard.run<A, E, never>(operation, (attempt) =>
-      work(
-        ({ database, keepRows, schema, sql, ...request }) =>
-          collect(warehouse, attempt, {
-            ...request,
-            timeoutMs,
-            statement: { sql, database, schema, keepRows, objects, tag: { tool: operation.tool, client } }
-          }).pipe(Effect.mapError(unseen(sql))),
-        ({ offset, queryId, ...request }) =>
-          collect(warehouse, attempt, {
-            ...request,
-            timeoutMs,
-            statement: { queryId, offset, tag: { tool: operation.tool, client } }
-          }),
-        attempt.holdScan ?? (() => Effect.void)
+    const { value, warnings } = yield* guard.run<A, E, never>(
+      operation,
+      Effect.map(
+        prepare,
+        (work) => (attempt: Attempt) =>
+          work(
+            ({ database, keepRows, schema, sql, ...request }) =>
+              collect(warehouse, attempt, {
+                ...request,
+                timeoutMs,
+                statement: { sql, database, schema, keepRows, objects, tag: { tool: operation.tool, client } }
+              }).pipe(Effect.mapError(unseen(sql))),
+            ({ offset, queryId, ...request }) =>
+              collect(warehouse, attempt, {
+                ...request,
+                timeoutMs,
+                statement: { queryId, offset, tag: { tool: operation.tool, client } }
+              }),
+            attempt.holdScan ?? (() => Effect.void)
+          )
       )
     )
     const elapsed_ms = Math.round((yield* monotonicMillis) - started)
@@ -139,7 +150,7 @@ export const make = Effect.gen(function* () {
     metadata: <A, E>(
       tool: string,
       key: string,
-      work: (run: Run, policy: TierPolicy) => Effect.Effect<A, E | WarehouseError>
+      work: LookUp<A, E> | Effect.Effect<LookUp<A, E>, E>
     ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
       Effect.gen(function* () {
         const { tier } = yield* CurrentPrincipal
@@ -158,7 +169,10 @@ export const make = Effect.gen(function* () {
             statement: () => `${tool} ${key}`
           },
           limits.metadataTimeoutMs,
-          (run) => work(run, limits)
+          Effect.map(
+            Effect.isEffect(work) ? work : Effect.succeed(work),
+            (work) => (run: Run) => work(run, limits)
+          )
         )
         const { cached, value } = yield* cache.serve<A, E | WarehouseError | Refusal, never>(
           {
@@ -195,12 +209,12 @@ export const make = Effect.gen(function* () {
           statement: () => `${tool} ${from.queryId}`
         },
         metadataTimeoutMs,
-        (_, read) => read({ ...from, maxBytes: maxResultBytes })
+        Effect.succeed((_: Run, read: Read) => read({ ...from, maxBytes: maxResultBytes }))
       ),
-    /** A statement that uses compute. */
+    /** A statement that uses compute; `prepare` decides, before it waits for anything, whether it may run. */
     query: <A, E>(
       { maxRows, policy, statement, timeoutMs, tool, waiting }: QueryOptions,
-      work: (run: Run, holdScan: HoldScan) => Effect.Effect<A, E | WarehouseError>
+      prepare: Effect.Effect<(run: Run, holdScan: HoldScan) => Effect.Effect<A, E | WarehouseError>, E>
     ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
       guarded(
         {
@@ -213,7 +227,7 @@ export const make = Effect.gen(function* () {
           waiting
         },
         timeoutMs,
-        (run, _, holdScan) => work(run, holdScan)
+        Effect.map(prepare, (work) => (run: Run, _: Read, holdScan: HoldScan) => work(run, holdScan))
       )
   }
 })

@@ -80,7 +80,7 @@ export const make = Effect.gen(function* () {
         timeoutSeconds: input.timeout_seconds,
         database,
         schema,
-        // Inside the guard, so that rejected statements are not free to send by the thousand.
+        // Metered, so that rejected statements are not free to send by the thousand.
         sql: (appendLimit, policy) =>
           Effect.map(readOnly.check(sql, forGate(policy, { appendLimit, database, schema })), (accepted) => ({
             sql: accepted.canonical,

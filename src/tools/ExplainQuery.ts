@@ -9,6 +9,7 @@ import { CurrentNotes } from "../internal/callNotes.js"
 import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
 import * as Plan from "../internal/explainedPlan.js"
+import type { Run } from "../internal/toolCall.js"
 import * as Fields from "../internal/toolSchemas.js"
 import { forGate } from "../CallPolicy.js"
 import { ReadOnly } from "../ReadOnly.js"
@@ -71,25 +72,33 @@ export const make = Effect.gen(function* () {
       notes.asked(sql)
       const { database: inDatabase, schema: inSchema } = yield* Names.place(database, schema)
       const key = JSON.stringify([sql, inDatabase, inSchema])
-      const { meta, value } = yield* catalog.metadata(name, key, (run, policy) =>
-        Effect.gen(function* () {
-          const allowed = forGate(policy, { database: inDatabase, schema: inSchema })
-          const inner = yield* readOnly.check(sql, allowed)
-          if (inner.kind !== "select") {
-            return yield* Names.invalidInput("Give a SELECT or WITH statement, without EXPLAIN.")
-          }
-          // Once more as a whole: what is sent is what the gate has seen.
-          const { canonical } = yield* readOnly.check(`EXPLAIN USING JSON ${sql}`, allowed)
-          const { rows } = yield* run({
-            sql: canonical,
-            database: inDatabase,
-            schema: inSchema,
-            maxRows: 1,
-            maxBytes: PLAN_BYTES,
-            maxCellBytes: PLAN_BYTES / 2
-          })
-          return Plan.read(rows[0]?.[0] ?? null)
-        })
+      const allowed = forGate(yield* catalog.policy, { database: inDatabase, schema: inSchema })
+      const gate = Effect.gen(function* () {
+        const inner = yield* readOnly.check(sql, allowed)
+        if (inner.kind !== "select") {
+          return yield* Names.invalidInput("Give a SELECT or WITH statement, without EXPLAIN.")
+        }
+        // Once more as a whole: what is sent is what the gate has seen.
+        return (yield* readOnly.check(`EXPLAIN USING JSON ${sql}`, allowed)).canonical
+      })
+      const { meta, value } = yield* catalog.metadata(
+        name,
+        key,
+        Effect.map(
+          gate,
+          (canonical) => (run: Run) =>
+            Effect.map(
+              run({
+                sql: canonical,
+                database: inDatabase,
+                schema: inSchema,
+                maxRows: 1,
+                maxBytes: PLAN_BYTES,
+                maxCellBytes: PLAN_BYTES / 2
+              }),
+              ({ rows }) => Plan.read(rows[0]?.[0] ?? null)
+            )
+        )
       )
       const operations = value.operations.slice(0, MAX_OPERATIONS)
       const cut = operations.length < value.operations.length

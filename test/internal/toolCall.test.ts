@@ -16,7 +16,7 @@ const low = {
 describe("a look-up in the catalog", () => {
   it.effect("shares its value with others and keeps to itself what it was told beside it", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const { layer } = yield* Fakes.services({ warnings: [low] })
       const calls = yield* Effect.provide(
         ToolCall.make,
@@ -35,7 +35,7 @@ describe("a look-up in the catalog", () => {
 
   it.effect("waits no longer for another client's look-up than its own deadline", () =>
     Effect.gen(function* () {
-      const cache = yield* ResultCache.make()
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
       const { layer } = yield* Fakes.services({ policy: { metadataTimeoutMs: 1_000 } })
       const calls = yield* Effect.provide(
         ToolCall.make,

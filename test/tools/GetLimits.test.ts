@@ -94,7 +94,7 @@ describe("get_limits", () => {
           default_rows: 100,
           max_rows: 10_000,
           max_result_bytes: 1024 * 1024,
-          query_timeout_seconds: 60,
+          query_timeout_seconds: 45,
           max_query_timeout_seconds: 300
         }
       })

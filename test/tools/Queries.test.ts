@@ -255,7 +255,7 @@ describe("execute_query", () => {
       yield* call({ sql: "select 1", timeout_seconds: 5 })
       yield* call({ sql: "select 1", timeout_seconds: 3600 })
       expect((yield* warehouse.statements).map(({ timeoutMs }) => timeoutMs)).toEqual([
-        60_000, 5_000, 300_000
+        45_000, 5_000, 300_000
       ])
       // The guard waits longer than the warehouse: a slow statement is not a broken warehouse.
       expect((yield* guard.seen).operations).toMatchObject([

@@ -54,10 +54,11 @@ export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
     const seen = yield* Ref.make<Seen>({ operations: [], sent: 0, bytes: 0, scanned: 0 })
     const held = yield* Ref.make(0)
     const layer = Layer.succeed(Guard, {
-      run: (operation, work) =>
+      run: (operation, given) =>
         Effect.gen(function* () {
           yield* Ref.update(seen, (now) => ({ ...now, operations: [...now.operations, operation] }))
           if (options.refuse !== undefined) return yield* Effect.fail(options.refuse)
+          const work = Effect.isEffect(given) ? yield* given : given
           const value = yield* work({
             requestId,
             timeoutMs: options.attemptMs ?? operation.timeoutMs ?? operation.deadlineMs,
