@@ -259,7 +259,7 @@ describe("execute_query", () => {
       ])
       // The guard waits longer than the warehouse: a slow statement is not a broken warehouse.
       expect((yield* guard.seen).operations).toMatchObject([
-        { class: "query", timeoutMs: 65_000, deadlineMs: 70_000 },
+        { class: "query", timeoutMs: 50_000, deadlineMs: 55_000 },
         { timeoutMs: 10_000, deadlineMs: 15_000 },
         { timeoutMs: 305_000, deadlineMs: 310_000 }
       ])
