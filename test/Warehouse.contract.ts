@@ -156,7 +156,8 @@ export const contract = (
     it.effect("describes a table and a view under Snowflake's type names", () =>
       Effect.gen(function* () {
         const table = yield* read('DESCRIBE TABLE "SNOWGUARD_SAMPLE"."WEB"."EVENTS"')
-        expect(table.columns).toEqual([
+        // Snowflake has more of them behind these.
+        expect(table.columns.slice(0, 10)).toEqual([
           "name",
           "type",
           "kind",

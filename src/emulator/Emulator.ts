@@ -25,6 +25,8 @@ import type { Services } from "./handlers.js"
 import type { EmulatorError, Handler, HttpServer } from "./http.js"
 import * as Http from "./http.js"
 import * as Ids from "./ids.js"
+import type { Traits } from "./listings.js"
+import { SHOW_ROWS } from "./listings.js"
 import * as Protocol from "./protocol.js"
 import * as Sessions from "./sessions.js"
 import * as Statements from "./statements.js"
@@ -51,6 +53,10 @@ export interface Options {
   /** Warehouses and roles that exist. Default: any. */
   readonly warehouses?: ReadonlyArray<string> | undefined
   readonly roles?: ReadonlyArray<string> | undefined
+  /** Kinds and masking policies of tables, by `DATABASE.SCHEMA.TABLE`. */
+  readonly tables?: Traits | undefined
+  /** Rows of a SHOW at most. Default 10,000. */
+  readonly showRows?: number | undefined
   /** What `CURRENT_ACCOUNT()` answers. Default `EMULATOR`. */
   readonly account?: string | undefined
   /** How long the answer to a running statement is held back before the client has to poll. Default 45 s. */
@@ -126,7 +132,9 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       sizes: { inlineRows: options.inlineRows ?? 1000, chunkRows: options.chunkRows ?? 5000 },
       account: options.account ?? "EMULATOR",
       warehouses: options.warehouses,
-      roles: options.roles
+      roles: options.roles,
+      traits: options.tables ?? {},
+      showRows: options.showRows ?? SHOW_ROWS
     }
     const statements = yield* Statements.make(
       {

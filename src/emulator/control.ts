@@ -22,6 +22,7 @@ import type { Reply, Request } from "./http.js"
 import * as Http from "./http.js"
 import type { Sessions } from "./sessions.js"
 import type { Counts, Status } from "./statement.js"
+import type { SecondaryRoles } from "./sqlText.js"
 import type { Statements } from "./statements.js"
 
 /**
@@ -41,6 +42,8 @@ export interface State {
     readonly session: number
     readonly sql: string
     readonly tag: string
+    readonly role: string
+    readonly secondaryRoles: SecondaryRoles
     readonly status: Status
     readonly errorCode: string | null
     readonly startedAt: number
@@ -81,6 +84,8 @@ export const state = ({ connections, requests, sessions, statements }: Services)
       session: statement.session.id,
       sql: statement.sql,
       tag: statement.tag,
+      role: statement.role,
+      secondaryRoles: statement.secondaryRoles,
       status: statement.status,
       errorCode: statement.result?._tag === "Failure" ? statement.result.code : null,
       startedAt: statement.startedAt,

@@ -6,6 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type { Engine } from "../embedded/engine.js"
 import type { WarehouseError } from "../Warehouse.js"
+import type { Traits } from "./listings.js"
 import type { Rows, Sizes } from "./results.js"
 
 /**
@@ -19,6 +20,10 @@ export interface Environment {
   /** Warehouses that exist; any name does when undefined. */
   readonly warehouses: ReadonlyArray<string> | undefined
   readonly roles: ReadonlyArray<string> | undefined
+  /** What tables are that the engine knows as tables only. */
+  readonly traits: Traits
+  /** Rows of a SHOW at most. */
+  readonly showRows: number
   readonly stored: (queryId: string) => Rows | undefined
   readonly cancel: (queryId: string) => Effect.Effect<boolean>
 }

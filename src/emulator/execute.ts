@@ -20,6 +20,7 @@ import * as Failures from "./failures.js"
 import type { Rows, Sizes } from "./results.js"
 import { allJson, builder } from "./results.js"
 import { relation } from "./resultScan.js"
+import * as Listings from "./listings.js"
 import * as SessionCommands from "./sessionCommands.js"
 import type { Session } from "./sessions.js"
 import type { Context, Text } from "./sqlText.js"
@@ -51,6 +52,9 @@ const sizesOf = ({ sizes }: Environment, { largeParts, parameters }: Run): Sizes
   chunkBytes: Number(parameters.get("CLIENT_RESULT_CHUNK_SIZE") ?? partMegabytes) * 1_048_576
 })
 
+/** The kind of statement that lists objects. */
+const SHOW = 0x4400
+
 const rowsOf = ({ columns, rows }: Table, typeId: number, sizes: Sizes): Rows => {
   const wire = columns.map(Wire.column)
   const result = builder(wire, typeId, sizes)
@@ -58,8 +62,16 @@ const rowsOf = ({ columns, rows }: Table, typeId: number, sizes: Sizes): Rows =>
   return result.build()
 }
 
+/** JSON, with the roles as one text; those that are active by `ALL` are the others that exist. */
+const secondaryRoles = (session: Session, known: Environment["roles"]): string => {
+  const chosen = session.secondaryRoles
+  if (chosen === "NONE") return JSON.stringify({ roles: "", value: "" })
+  const all = chosen === "ALL" ? (known ?? []).filter((role) => role !== session.role) : chosen
+  return JSON.stringify({ roles: all.join(","), value: chosen === "ALL" ? "ALL" : all.join(",") })
+}
+
 /** What the session's functions answer. */
-const contextOf = ({ account }: Environment, session: Session): Context => {
+const contextOf = ({ account, roles }: Environment, session: Session): Context => {
   const own = session.queryIds
   return {
     functions: new Map<string, string | null>([
@@ -69,6 +81,7 @@ const contextOf = ({ account }: Environment, session: Session): Context => {
       ["CURRENT_REGION", "EMULATOR"],
       ["CURRENT_USER", session.user],
       ["CURRENT_ROLE", session.role],
+      ["CURRENT_SECONDARY_ROLES", secondaryRoles(session, roles)],
       ["CURRENT_WAREHOUSE", session.warehouse ?? null],
       ["CURRENT_DATABASE", session.database ?? null],
       ["CURRENT_SCHEMA", session.schema ?? null],
@@ -125,8 +138,11 @@ const query = (environment: Environment, session: Session, statement: Run): Effe
     const binds: Array<Bind> = [...statement.binds]
     const { isRewritten, sql, tokens } = yield* resolved(environment, session, text, binds)
     const engine = yield* Effect.mapError(environment.engine, Failures.ofEngine)
+    const isShow = text.typeId === SHOW
     const limit = Number(statement.parameters.get("ROWS_PER_RESULTSET") ?? 0)
-    const maxRows = statement.describeOnly ? 0 : limit > 0 ? limit : undefined
+    const most = isShow ? environment.showRows : Number.POSITIVE_INFINITY
+    const capped = Math.min(limit > 0 ? limit : Number.POSITIVE_INFINITY, most)
+    const maxRows = statement.describeOnly ? 0 : Number.isFinite(capped) ? capped : undefined
     const answer = yield* Effect.mapError(
       engine.execute({
         sql,
@@ -138,7 +154,7 @@ const query = (environment: Environment, session: Session, statement: Run): Effe
         maxRows,
         queryId: statement.queryId
       }),
-      Failures.ofEngine
+      (error) => (isShow && error.reason === "NotFound" ? Failures.missing : Failures.ofEngine(error))
     )
     const names = answer.columns.map((column) => column.name)
     const shown = isRewritten ? resultNames(text.sql, tokens, names) : names
@@ -149,10 +165,12 @@ const query = (environment: Environment, session: Session, statement: Run): Effe
     const columns = answer.columns.map((column, index) =>
       Wire.column({ ...column, name: shown[index] ?? column.name, type: types[index] ?? column.type })
     )
-    const encode = Wire.rows(columns)
-    const result = builder(columns, text.typeId, sizesOf(environment, statement))
-    yield* Stream.runForEach(answer.rows, (rows) => Effect.sync(() => result.add(encode(rows)))).pipe(
-      Effect.mapError(Failures.ofEngine)
-    )
+    const more = Listings.more(tokens, environment.traits, session, answer.columns)
+    const wire = [...columns, ...more.columns.map(Wire.column)]
+    const encode = Wire.rows(wire)
+    const result = builder(wire, text.typeId, sizesOf(environment, statement))
+    yield* Stream.runForEach(answer.rows, (rows) =>
+      Effect.sync(() => result.add(encode(rows.map((row) => [...row, ...more.cells(row)]))))
+    ).pipe(Effect.mapError(Failures.ofEngine))
     return result.build()
   }).pipe(Effect.scoped)

@@ -246,11 +246,26 @@ export const syntax = (problem: string): Failure =>
 export const notSupported = (what: string): Failure =>
   failure("000002", `Unsupported feature '${what}'.`, "0A000")
 /**
+ * USE and SHOW do not say which one.
+ *
  * @since 0.1.0
  * @category statements
  */
-export const missing = (kind: string, name: string): Failure =>
-  failure("002043", `SQL compilation error:\n${kind} '${name}' does not exist or not authorized.`, "02000")
+export const missing = failure(
+  "002043",
+  "SQL compilation error:\nObject does not exist, or operation cannot be performed.",
+  "02000"
+)
+/**
+ * @since 0.1.0
+ * @category statements
+ */
+export const roleNotAssigned = (role: string): Failure =>
+  failure(
+    "003013",
+    `SQL access control error:\nRequested role '${role}' is not assigned to the executing user. Specify another role to activate.`,
+    "42501"
+  )
 /**
  * @since 0.1.0
  * @category statements

@@ -33,8 +33,10 @@ const typed = (cell: string, column: WireColumn): string => {
       return `unhex(${cell})`
     case "variant":
     case "object":
-    case "array":
       return `${cell}::JSON`
+    case "array":
+      // No text has a line break in it there.
+      return `system.main.regexp_replace(${cell}, '(\\n\\s*)undefined', '\\1null', 'g')::JSON`
     default:
       return cell
   }

@@ -22,6 +22,7 @@ const defaults: Readonly<Record<string, string>> = {
   CLIENT_RESULT_CHUNK_SIZE: "160",
   MULTI_STATEMENT_COUNT: "1",
   QUERY_TAG: "",
+  QUOTED_IDENTIFIERS_IGNORE_CASE: "false",
   ROWS_PER_RESULTSET: "0",
   STATEMENT_QUEUED_TIMEOUT_IN_SECONDS: "0",
   STATEMENT_TIMEOUT_IN_SECONDS: "172800",
@@ -52,6 +53,7 @@ export const badParameter = (name: string, value: string): Failure | undefined =
   if (fixed.has(name) && value.toUpperCase() !== defaults[name]) {
     return Failures.notSupported(`${name} = ${value}`)
   }
+  if (booleans.has(name) && !/^(?:true|false)$/i.test(value)) return Failures.badParameter(name, value)
   const most = numbers[name]
   if (most === undefined) return undefined
   const number = Number(value)
@@ -59,6 +61,17 @@ export const badParameter = (name: string, value: string): Failure | undefined =
     ? undefined
     : Failures.badParameter(name, value)
 }
+
+const booleans = new Set(["ABORT_DETACHED_QUERY", "QUOTED_IDENTIFIERS_IGNORE_CASE"])
+
+/**
+ * Whether statements of these parameters read quoted names in upper case.
+ *
+ * @since 0.1.0
+ * @category decisions
+ */
+export const ignoresCase = (parameters: ReadonlyMap<string, string>): boolean =>
+  parameters.get("QUOTED_IDENTIFIERS_IGNORE_CASE")?.toLowerCase() === "true"
 
 const table = (names: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<Cell>>): Table => ({
   columns: names.map((name) => ({ name, type: "VARCHAR(16777216)", nullable: true })),
@@ -79,21 +92,21 @@ const use = (
   const [last = "", database = session.database] = [...command.name].reverse()
   switch (command.kind) {
     case "ROLE":
-      if (!isKnown(last, environment.roles)) return Failures.missing("Role", last)
+      if (!isKnown(last, environment.roles)) return Failures.roleNotAssigned(last)
       session.role = last
       return undefined
     case "WAREHOUSE":
-      if (!isKnown(last, environment.warehouses)) return Failures.missing("Warehouse", last)
+      if (!isKnown(last, environment.warehouses)) return Failures.missing
       session.warehouse = last
       return undefined
     case "DATABASE":
-      if (typeof findDatabase(catalog, last) !== "string") return Failures.missing("Database", last)
+      if (typeof findDatabase(catalog, last) !== "string") return Failures.missing
       session.database = last
       session.schema = "PUBLIC"
       return undefined
     case "SCHEMA": {
       const found = findSchema(catalog, database ?? "", last)
-      if ("_tag" in found) return Failures.missing(found.kind, found.name)
+      if ("_tag" in found) return Failures.missing
       session.database = found.database
       session.schema = found.name
       return undefined
@@ -110,7 +123,7 @@ const showParameters = (session: Session, parameters: ReadonlyMap<string, string
       .map((name) => {
         const standard = defaults[name] ?? ""
         const level = session.parameters.has(name) ? "SESSION" : ""
-        const type = numbers[name] === undefined ? "STRING" : "NUMBER"
+        const type = booleans.has(name) ? "BOOLEAN" : numbers[name] === undefined ? "STRING" : "NUMBER"
         return [name, parameters.get(name) ?? standard, standard, level, "", type]
       })
   )
@@ -140,6 +153,15 @@ export const answer = (
       return Effect.flatMap(Effect.mapError(environment.engine, Failures.ofEngine), ({ catalog }) => {
         const failure = use(environment, session, command, catalog)
         return failure === undefined ? Effect.succeed(done) : Effect.fail(failure)
+      })
+    case "UseSecondary":
+      return Effect.suspend(() => {
+        const { roles } = command
+        const unknown =
+          typeof roles === "string" ? undefined : roles.find((role) => !isKnown(role, environment.roles))
+        if (unknown !== undefined) return Effect.fail(Failures.roleNotAssigned(unknown))
+        session.secondaryRoles = roles
+        return Effect.succeed(done)
       })
     case "SetParameters":
       return Effect.suspend(() => {

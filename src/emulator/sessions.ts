@@ -12,6 +12,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Ids from "./ids.js"
+import type { SecondaryRoles } from "./sqlText.js"
 
 /**
  * @since 0.1.0
@@ -22,6 +23,8 @@ export interface Session {
   readonly user: string
   readonly application: string
   role: string
+  /** Where a user's default was never set, all of them are active. */
+  secondaryRoles: SecondaryRoles
   warehouse: string | undefined
   database: string | undefined
   schema: string | undefined
@@ -92,6 +95,7 @@ export const make = (ttlMs: number): Sessions => {
         const session: Session = {
           ...fields,
           id: ++opened,
+          secondaryRoles: "ALL",
           queryIds: [],
           token,
           master,

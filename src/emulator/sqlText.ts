@@ -11,12 +11,21 @@ import * as Either from "effect/Either"
 import { cursor } from "../embedded/cursor.js"
 import type { Cursor } from "../embedded/cursor.js"
 import type { Edit } from "../embedded/dialect/edits.js"
+import { apply } from "../embedded/dialect/edits.js"
 import { snowflake } from "../sql/Dialect.js"
 import type { Limits, Token } from "../sql/Lexer.js"
 import { tokenize } from "../sql/Lexer.js"
 
 /** Snowflake takes a megabyte; the engine has its own, smaller limit and says so. */
 const limits: Limits = { bytes: 1_048_576, tokens: 500_000, depth: 200 }
+
+/**
+ * All roles that the user has, none of them, or those that are named.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type SecondaryRoles = "ALL" | "NONE" | ReadonlyArray<string>
 
 /**
  * @since 0.1.0
@@ -28,6 +37,7 @@ export type Command =
       readonly kind: "ROLE" | "WAREHOUSE" | "DATABASE" | "SCHEMA"
       readonly name: ReadonlyArray<string>
     }
+  | { readonly _tag: "UseSecondary"; readonly roles: SecondaryRoles }
   | { readonly _tag: "SetParameters"; readonly entries: ReadonlyArray<readonly [string, string]> }
   | { readonly _tag: "UnsetParameters"; readonly names: ReadonlyArray<string> }
   | { readonly _tag: "ShowParameters"; readonly like: string | undefined }
@@ -127,8 +137,21 @@ const system = (tokens: ReadonlyArray<Token>, source: string): Command | undefin
     : { _tag: "Wait", seconds: amount * unit, column: column(tokens, source, 1) }
 }
 
+const secondary = (at: Cursor): Command | undefined => {
+  if (!at.word("ROLES")) return undefined
+  const whole = (["ALL", "NONE"] as const).find((word) => at.word(word))
+  if (whole !== undefined) return at.done ? { _tag: "UseSecondary", roles: whole } : undefined
+  const roles: Array<string> = []
+  do {
+    const name = at.name()
+    if (name?.length !== 1) return undefined
+    roles.push(name[0]!)
+  } while (at.operator(","))
+  return at.done ? { _tag: "UseSecondary", roles } : undefined
+}
+
 const use = (at: Cursor): Command | undefined => {
-  if (at.word("SECONDARY")) return { _tag: "Nothing", message: "Statement executed successfully." }
+  if (at.word("SECONDARY")) return secondary(at)
   const kinds = ["ROLE", "WAREHOUSE", "DATABASE", "SCHEMA"] as const
   const kind = kinds.find((kind) => at.word(kind))
   const name = at.name()
@@ -229,6 +252,23 @@ export const split = (source: string): Either.Either<ReadonlyArray<Text>, string
       }
     })
   return texts.length === 0 ? Either.left("the statement is empty") : Either.right(texts)
+}
+
+/**
+ * The text as a session reads it that ignores the case of quoted names: they are in upper case.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const withFoldedNames = (source: string): string => {
+  const tokenized = tokenize(source, snowflake, limits)
+  if (Either.isLeft(tokenized)) return source
+  return apply(
+    source,
+    tokenized.right
+      .filter((token) => token.kind === "quoted")
+      .map(({ end, start }) => ({ start, end, text: source.slice(start, end).toUpperCase() }))
+  )
 }
 
 /**

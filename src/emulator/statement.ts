@@ -9,6 +9,7 @@ import type { Bind } from "../Warehouse.js"
 import type { Failure } from "./failures.js"
 import type { Rows } from "./results.js"
 import type { Session } from "./sessions.js"
+import type { SecondaryRoles } from "./sqlText.js"
 
 /**
  * @since 0.1.0
@@ -33,6 +34,9 @@ export interface Statement {
   readonly session: Session
   readonly sql: string
   readonly tag: string
+  /** As they were when it was submitted. */
+  readonly role: string
+  readonly secondaryRoles: SecondaryRoles
   readonly isAsync: boolean
   readonly typeId: number
   readonly startedAt: number

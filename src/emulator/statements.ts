@@ -24,7 +24,8 @@ import * as Ids from "./ids.js"
 import type { Session } from "./sessions.js"
 import type { Counts, Outcome, Statement, Status, Submission } from "./statement.js"
 import type { Text } from "./sqlText.js"
-import { split } from "./sqlText.js"
+import { split, withFoldedNames } from "./sqlText.js"
+import { ignoresCase } from "./sessionCommands.js"
 import * as Store from "./statementStore.js"
 import * as VirtualWarehouse from "./virtualWarehouse.js"
 
@@ -132,6 +133,8 @@ export const make = (
           session,
           sql,
           tag: submission.parameters.get("QUERY_TAG") ?? "",
+          role: session.role,
+          secondaryRoles: session.secondaryRoles,
           isAsync: submission.isAsync,
           typeId,
           startedAt: now,
@@ -187,11 +190,12 @@ export const make = (
       })
 
     const planned = (statement: Statement, submission: Submission): Effect.Effect<unknown> => {
-      const texts = split(submission.sql)
+      const { parameters, sql } = submission
+      const texts = split(ignoresCase(parameters) ? withFoldedNames(sql) : sql)
       if (Either.isLeft(texts)) {
         return settle(statement, "FAILED_WITH_ERROR", Failures.syntax(texts.left))
       }
-      const desired = Number(submission.parameters.get("MULTI_STATEMENT_COUNT") ?? 1)
+      const desired = Number(parameters.get("MULTI_STATEMENT_COUNT") ?? 1)
       const actual = texts.right.length
       const [first] = texts.right
       if (desired !== 0 && actual !== desired) {

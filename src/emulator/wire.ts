@@ -3,7 +3,7 @@
  *
  * Every cell is text or null: numbers as written, booleans `1` and `0`, dates as days since 1970, times and
  * timestamps as seconds with nine decimals, a TIMESTAMP_TZ followed by its offset in minutes plus 1440,
- * binary as upper-case hex, semi-structured values as JSON.
+ * binary as upper-case hex, semi-structured values as JSON, in which an SQL NULL in an array is `undefined`.
  *
  * @since 0.1.0
  */
@@ -19,6 +19,8 @@ export interface WireColumn {
   readonly schema: string
   readonly table: string
   readonly type: string
+  /** Of a type that travels as another one. */
+  readonly extTypeName?: string
   readonly precision: number | null
   readonly scale: number | null
   readonly length: number | null
@@ -80,7 +82,7 @@ export const column = ({ name, nullable, type }: Column): WireColumn => {
       return wire("binary", { length, byteLength: length })
     }
     case "GEOGRAPHY":
-      return wire("object")
+      return { ...wire("object"), extTypeName: base }
     default: {
       const length = Number(first ?? 16_777_216)
       return wire("text", { length, byteLength: Math.min(length * 4, 16_777_216) })
@@ -128,6 +130,15 @@ const textual =
   (cell) =>
     convert(String(cell)) ?? null
 
+/** Snowflake writes semi-structured values over several lines. */
+const pretty: Encode = (cell) => JSON.stringify(cell, null, 2)
+
+/** An SQL NULL that became an element is not JSON's null. */
+const array: Encode = (cell) =>
+  Array.isArray(cell) && cell.length > 0
+    ? `[\n  ${cell.map((item: Cell) => (item === null ? "undefined" : JSON.stringify(item, null, 2).replaceAll("\n", "\n  "))).join(",\n  ")}\n]`
+    : pretty(cell)
+
 const encoder = (type: string): Encode => {
   switch (type) {
     case "boolean":
@@ -146,8 +157,9 @@ const encoder = (type: string): Encode => {
       })
     case "variant":
     case "object":
+      return pretty
     case "array":
-      return (cell) => JSON.stringify(cell)
+      return array
     default:
       return text
   }

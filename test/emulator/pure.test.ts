@@ -33,7 +33,11 @@ it("cells become text as Snowflake writes it", () => {
   expect(encode("TIMESTAMP_TZ(9)", "1970-01-01T00:00:00Z")).toBe("0.000000000 1440")
   expect(encode("BINARY(8388608)", "00FF")).toBe("00FF")
   expect(encode("VARIANT", "text")).toBe('"text"')
-  expect(encode("OBJECT", { a: [1, null] })).toBe('{"a":[1,null]}')
+  expect(encode("OBJECT", { a: [1, null] })).toBe('{\n  "a": [\n    1,\n    null\n  ]\n}')
+  expect(encode("ARRAY", [])).toBe("[]")
+  expect(encode("ARRAY", [1, null, [null], "undefined"])).toBe(
+    '[\n  1,\n  undefined,\n  [\n    null\n  ],\n  "undefined"\n]'
+  )
   expect(encode("VARCHAR(16777216)", null)).toBe(null)
 })
 
@@ -59,7 +63,10 @@ it("what the session answers is told from what the engine answers", () => {
   const command = (sql: string) => split(sql)[0]!.command
   expect(command('use schema a."b"')).toEqual({ _tag: "Use", kind: "SCHEMA", name: ["A", "b"] })
   expect(command("USE demo")).toEqual({ _tag: "Use", kind: "DATABASE", name: ["DEMO"] })
-  expect(command("USE SECONDARY ROLES ALL")._tag).toBe("Nothing")
+  expect(command("USE SECONDARY ROLES ALL")).toEqual({ _tag: "UseSecondary", roles: "ALL" })
+  expect(command("use secondary roles none")).toEqual({ _tag: "UseSecondary", roles: "NONE" })
+  expect(command('USE SECONDARY ROLES a, "b"')).toEqual({ _tag: "UseSecondary", roles: ["A", "b"] })
+  expect(command("USE SECONDARY ROLES")._tag).toBe("Query")
   expect(command("ALTER SESSION SET A = 1 B='x', C = true")).toEqual({
     _tag: "SetParameters",
     entries: [

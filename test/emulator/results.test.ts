@@ -69,6 +69,20 @@ withLayer(Shared.layer({ inlineRows: 100, chunkRows: 1000 }))(
       })
     )
 
+    it.effect("can be scanned again, NULLs in arrays and all", () =>
+      Effect.gen(function* () {
+        const connection = yield* Driver.connect(yield* Shared.Shared)
+        const sql = "SELECT ARRAY_CONSTRUCT(1, NULL, 'undefined') AS A"
+        const first = yield* Driver.query(connection, sql)
+        expect(first.rows).toEqual([['[\n  1,\n  undefined,\n  "undefined"\n]']])
+        const again = yield* Driver.query(
+          connection,
+          "SELECT A[0], A[2] FROM TABLE(RESULT_SCAN(LAST_QUERY_ID()))"
+        )
+        expect(again.rows.map((row) => row.map(String))).toEqual([["1", "undefined"]])
+      })
+    )
+
     it.effect("arrive complete and in order over several gzipped chunks", () =>
       Effect.gen(function* () {
         const emulator = yield* Shared.Shared

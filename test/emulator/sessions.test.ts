@@ -83,6 +83,50 @@ withLayer(Shared.layer(options))("sessions of the emulator", (it) => {
     })
   )
 
+  it.effect("have all secondary roles until they are told otherwise", () =>
+    Effect.gen(function* () {
+      const emulator = yield* Shared.Shared
+      const connection = yield* Driver.connect(emulator, { role: "SYSADMIN" })
+      const active = Effect.map(
+        Driver.rows(connection, "SELECT CURRENT_SECONDARY_ROLES()"),
+        (rows): unknown => JSON.parse(String(rows[0]?.[0]))
+      )
+      expect(yield* active).toMatchObject({ value: "ALL" })
+      yield* Driver.rows(connection, "USE SECONDARY ROLES NONE")
+      expect(yield* active).toEqual({ roles: "", value: "" })
+      expect((yield* emulator.state).latest.at(-1)).toMatchObject({
+        role: "SYSADMIN",
+        secondaryRoles: "NONE"
+      })
+      yield* Driver.rows(connection, 'USE SECONDARY ROLES analyst, "SYSADMIN"')
+      expect(yield* active).toEqual({ roles: "ANALYST,SYSADMIN", value: "ANALYST,SYSADMIN" })
+      yield* Driver.rows(connection, "USE SECONDARY ROLES ALL")
+      expect(yield* active).toMatchObject({ value: "ALL" })
+    })
+  )
+
+  it.effect("read quoted names in upper case when they are told to", () =>
+    Effect.gen(function* () {
+      const connection = yield* Driver.connect(yield* Shared.Shared)
+      const names = (parameters = {}) =>
+        Effect.map(
+          Driver.query(connection, `SELECT 1 AS "one", 'it''s "x"' AS "Two"`, { parameters }),
+          ({ rows, statement }) => [statement.getColumns()?.map((column) => column.getName()), rows]
+        )
+      expect(yield* names()).toEqual([["one", "Two"], [[1, 'it\'s "x"']]])
+      expect(yield* names({ QUOTED_IDENTIFIERS_IGNORE_CASE: true })).toEqual([
+        ["ONE", "TWO"],
+        [[1, 'it\'s "x"']]
+      ])
+      yield* Driver.rows(connection, "ALTER SESSION SET QUOTED_IDENTIFIERS_IGNORE_CASE = TRUE")
+      expect((yield* names())[0]).toEqual(["ONE", "TWO"])
+      expect((yield* names({ QUOTED_IDENTIFIERS_IGNORE_CASE: false }))[0]).toEqual(["one", "Two"])
+      expect(
+        yield* Effect.flip(Driver.rows(connection, "ALTER SESSION SET QUOTED_IDENTIFIERS_IGNORE_CASE = 3"))
+      ).toMatchObject({ code: "001008" })
+    })
+  )
+
   it.effect("do not share where they are", () =>
     Effect.gen(function* () {
       const emulator = yield* Shared.Shared
