@@ -63,7 +63,8 @@ export const options = (
   username: Emulator.defaultUser,
   password: Emulator.defaultPassword,
   application: "tests",
-  timeout: 5000,
+  // The first login waits for the engine, on a busy machine for long.
+  timeout: 30_000,
   ...{ sfRetryMaxLoginRetries: 0, rowMode: "array", representNullAsStringNull: false },
   ...more
 })
