@@ -1,7 +1,7 @@
 import { Cause, Exit, Option } from "effect"
 import { describe, expect, it } from "vitest"
 import { decide } from "../../../src/RetryPolicy.js"
-import { verdicts } from "../../../src/internal/verdict.js"
+import { verdict, verdicts } from "../../../src/internal/verdict.js"
 import type { Reason } from "../../../src/Warehouse.js"
 import { WarehouseError } from "../../../src/Warehouse.js"
 import type { Phase } from "../../../src/Warehouse/snowflake/classify.js"
@@ -193,6 +193,7 @@ describe("what the driver throws", () => {
     for (const thrown of broken) {
       expect(isDefect(thrown)).toBe(true)
       expect(Option.map(Exit.causeOption(failed(thrown, "execute")), Cause.isDie)).toEqual(Option.some(true))
+      expect(verdict(failed(thrown, "execute"))).toBe("ignored")
     }
     const answered = [
       server("000603", "XX000"),
