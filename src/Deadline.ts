@@ -16,7 +16,7 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snow
   {
     /** The limit that was reached, milliseconds. */
     limitMs: Schema.Number,
-    /** Was the statement sent? If so it has been cancelled in the warehouse. */
+    /** Was the statement sent? If so its cancellation has been requested. */
     sent: Schema.Boolean,
     /** `attempt`: the warehouse took too long. `call`: what was left of the caller's own time. */
     of: Schema.Literal("attempt", "call"),

@@ -131,6 +131,7 @@ const deterministic: { readonly [R in Reason]: string | undefined } = {
   Cancelled: undefined,
   ResultExpired: undefined,
   Authentication: undefined,
+  LoginUnavailable: undefined,
   Configuration: undefined,
   Unavailable: undefined,
   Overloaded: undefined,

@@ -72,6 +72,7 @@ const decisions: { readonly [R in Reason]: Decision } = {
   Cancelled: never,
   ResultExpired: never,
   Authentication: never,
+  LoginUnavailable: retry("connection"),
   Configuration: never,
   Unavailable: never,
   Overloaded: retry("overload"),
@@ -90,6 +91,10 @@ const decisions: { readonly [R in Reason]: Decision } = {
  */
 export const decisionOf = (reason: Reason): Decision => decisions[reason]
 
+/** HTTP's 403 is set up wrongly when it stays; what is on the way may refuse one request and pass the next. */
+const isRefusedOnTheWay = ({ code, reason }: WarehouseError): boolean =>
+  reason === "Configuration" && code === "403"
+
 /**
  * The decision for any error of a guarded call: failures of the warehouse by their reason, everything
  * else never.
@@ -99,7 +104,7 @@ export const decisionOf = (reason: Reason): Decision => decisions[reason]
  */
 export const decide = (error: unknown): Decision => {
   if (!(error instanceof WarehouseError)) return never
-  const decision = decisionOf(error.reason)
+  const decision = isRefusedOnTheWay(error) ? retry("connection") : decisionOf(error.reason)
   return decision._tag === "No"
     ? decision
     : { ...decision, serverDelayMs: error.retryAfterMs, afterTimeout: error.sent === "unknown" }

@@ -84,6 +84,8 @@ export interface Statement {
    * on it is paid for. Until then the call waits for us, and nothing has been sent.
    */
   readonly onSubmit?: Effect.Effect<void> | undefined
+  /** Told what has to be waited for before the statement can leave, where that may take long. */
+  readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -106,7 +108,10 @@ export interface Result {
  * @since 0.1.0
  * @category models
  */
-export interface Stored extends Pick<Statement, "timeoutMs" | "maxRows" | "requestId" | "tag" | "onSubmit"> {
+export interface Stored extends Pick<
+  Statement,
+  "timeoutMs" | "maxRows" | "requestId" | "tag" | "onSubmit" | "waiting"
+> {
   readonly queryId: string
   readonly offset: number
 }
@@ -133,6 +138,7 @@ export interface Results {
  * | `Cancelled` | we cancelled it | ignored | no |
  * | `ResultExpired` | a stored result is gone | alive | no |
  * | `Authentication` | login refused; latched, an operator must act | ignored | no |
+ * | `LoginUnavailable` | a person or an identity provider is waited for | ignored | yes |
  * | `Configuration` | account, host, key file or TLS are set up wrongly | ignored | no |
  * | `Unavailable` | no running warehouse, or a resource monitor stopped it | ignored | no |
  * | `Overloaded` | throttled or queued too long | ignored (feeds the adaptive rate) | yes |
@@ -157,6 +163,7 @@ export const Reason = Schema.Literal(
   "Cancelled",
   "ResultExpired",
   "Authentication",
+  "LoginUnavailable",
   "Configuration",
   "Unavailable",
   "Overloaded",

@@ -115,15 +115,18 @@ describe("Operator", () => {
         const unlatch = operator.act({ action: "warehouse/unlatch" }, ana)
         assert.deepStrictEqual((yield* operator.snapshot("totals")).login, { latched: false })
         assert.isFalse((yield* unlatch).changed)
+        const attempt = { identity: "me", role: "R", place: "P" }
         yield* health.loginFailed(
-          new WarehouseError({ reason: "Authentication", description: "Wrong password.", sent: "no" })
+          attempt,
+          new WarehouseError({ reason: "Authentication", description: "Wrong password.", sent: "no" }),
+          "identity"
         )
         yield* TestClock.adjust("1 minute")
         const { login } = yield* operator.snapshot("totals")
         assert.deepStrictEqual(login, { latched: true, reason: "Wrong password.", next_login_in_ms: 540_000 })
         assert.isTrue((yield* unlatch).changed)
         assert.deepStrictEqual((yield* operator.snapshot("totals")).login, { latched: false })
-        yield* health.login
+        yield* health.login(attempt)
       }).pipe(Effect.provide(context))
       assert.deepStrictEqual(
         (yield* written).map(({ client, tool }) => [client, tool]),

@@ -90,6 +90,7 @@ describe("Retry", () => {
           Cancelled: 1,
           ResultExpired: 1,
           Authentication: 1,
+          LoginUnavailable: 3,
           Configuration: 1,
           Unavailable: 1,
           Overloaded: 3,

@@ -12,6 +12,8 @@ const error = (reason: Reason, description: string) =>
 
 const refused = error("Authentication", "Incorrect username or password was specified.")
 
+const me: WarehouseHealth.Attempt = { identity: "me", role: "READER", place: "DB" }
+
 /** What is logged meanwhile, as [level, message]. */
 const logging = <A, E, R>(effect: (lines: Array<readonly [string, string]>) => Effect.Effect<A, E, R>) => {
   const lines: Array<readonly [string, string]> = []
@@ -28,10 +30,10 @@ describe("the health of the warehouse", () => {
       logging((lines) =>
         Effect.gen(function* () {
           const health = yield* WarehouseHealth.make({ latchMs: 60_000 })
-          yield* health.login
-          yield* health.loginFailed(refused)
-          yield* health.loginFailed(refused)
-          expect(yield* Effect.flip(health.login)).toBe(refused)
+          yield* health.login(me)
+          yield* health.loginFailed(me, refused, "identity")
+          yield* health.loginFailed(me, refused, "identity")
+          expect(yield* Effect.flip(health.login(me))).toBe(refused)
           expect(lines).toEqual([
             [
               "ERROR",
@@ -46,9 +48,9 @@ describe("the health of the warehouse", () => {
           })
           yield* TestClock.adjust("1 millis")
           expect(yield* health.status).toEqual({})
-          yield* health.login
-          yield* health.loginAccepted
-          yield* health.loginAccepted
+          yield* health.login(me)
+          yield* health.loginAccepted(me)
+          yield* health.loginAccepted(me)
           expect(lines.slice(1)).toEqual([["INFO", "the login to the warehouse works again"]])
         })
       )
@@ -59,12 +61,12 @@ describe("the health of the warehouse", () => {
       Effect.gen(function* () {
         const health = yield* WarehouseHealth.make()
         expect(yield* health.unlatch).toBe(false)
-        yield* health.loginFailed(refused)
+        yield* health.loginFailed(me, refused, "identity")
         expect(yield* health.unlatch).toBe(true)
         expect(yield* health.unlatch).toBe(false)
-        yield* health.login
-        yield* health.loginFailed(refused)
-        expect(yield* Effect.flip(health.login)).toBe(refused)
+        yield* health.login(me)
+        yield* health.loginFailed(me, refused, "identity")
+        expect(yield* Effect.flip(health.login(me))).toBe(refused)
         expect(lines.map(([level]) => level)).toEqual(["ERROR", "ERROR"])
       })
     )
@@ -86,7 +88,7 @@ describe("the health of the warehouse", () => {
         yield* TestClock.adjust("1 minute")
         yield* health.failed(suspended)
         expect(lines).toHaveLength(3)
-        yield* health.login
+        yield* health.login(me)
         expect(yield* health.status).toMatchObject({ trouble: { reason: "Unavailable", agoMs: 0 } })
         yield* TestClock.adjust("6 minutes")
         expect(yield* health.status).toEqual({})
@@ -99,7 +101,7 @@ describe("the health of the warehouse", () => {
       const readiness = yield* Readiness.Readiness
       const health = yield* WarehouseHealth.WarehouseHealth
       expect(yield* readiness.problem).toEqual(Option.none())
-      yield* health.loginFailed(refused)
+      yield* health.loginFailed(me, refused, "identity")
       expect(yield* readiness.problem).toEqual(
         Option.some(
           "the login to the warehouse was refused: Incorrect username or password was specified. " +

@@ -8,8 +8,8 @@
  *
  * Invariants
  * 1. Nothing is loaded and nobody is contacted before the first statement.
- * 2. A statement runs in a session whose namespace is its own from the login on: no `USE` that another
- *    statement could meet half-way.
+ * 2. A statement runs in a session whose namespace is its own: from the login on, or, where a login costs a
+ *    person an effort, by a `USE` while no statement runs in it.
  * 3. Each statement carries its time limits, its label (`QUERY_TAG`, a JSON text without secrets) and
  *    `MULTI_STATEMENT_COUNT = 1`.
  * 4. A retry carries the same request id, and the server answers with the first execution; after a
@@ -24,15 +24,20 @@ import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import * as Lru from "../core/Lru.js"
 import { CurrentPrincipal } from "../Principal.js"
 import type { Principal } from "../Principal.js"
-import type { Result, Statement, Stored, WarehouseError } from "../Warehouse.js"
-import { Warehouse } from "../Warehouse.js"
+import type { Result, Statement, Stored } from "../Warehouse.js"
+import { Warehouse, WarehouseError } from "../Warehouse.js"
 import * as WarehouseHealth from "../WarehouseHealth.js"
+import * as RequestId from "../internal/requestId.js"
 import type { Login } from "./snowflake/auth.js"
+import { identityOf, priceOf } from "./snowflake/auth.js"
 import { losesSession } from "./snowflake/classify.js"
+import { refusedOf } from "./snowflake/codes.js"
 import * as Driver from "./snowflake/driver.js"
 import * as Hints from "./snowflake/hints.js"
 import * as Pool from "./snowflake/pool.js"
@@ -40,7 +45,6 @@ import type { Place } from "./snowflake/session.js"
 import * as Session from "./snowflake/session.js"
 import * as Statements from "./snowflake/statement.js"
 import * as StoredResults from "./snowflake/stored.js"
-import type { Request } from "./snowflake/turns.js"
 
 /**
  * @since 0.1.0
@@ -65,6 +69,8 @@ export interface Options {
   readonly maxPerSession?: number | undefined
   /** Milliseconds a login may take. Default 15,000. */
   readonly loginMs?: number | undefined
+  /** Milliseconds for a login that a person has to approve. Default 120,000. */
+  readonly approvalMs?: number | undefined
   /** Milliseconds between two parts of a result. Default 30,000. */
   readonly fetchMs?: number | undefined
   /** Milliseconds a statement may wait in the warehouse's queue; its own time when absent or less. */
@@ -90,6 +96,49 @@ const ABANDONED = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
  */
 const SESSION_WAIT_MS = 5_000
 const SESSION_WAIT_PART = 0.8
+
+/** Milliseconds after which a caller may look whether a person has approved the login. */
+const APPROVAL_AGAIN_MS = 10_000
+
+/** Milliseconds for a change of the namespace, which needs no warehouse. */
+const MOVE_MS = 10_000
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** What takes a session to a place of the same role and warehouse. */
+const moves = ({ database, schema }: Place): ReadonlyArray<string> =>
+  database === undefined
+    ? []
+    : [
+        `USE DATABASE ${quoted(database)}`,
+        ...(schema === undefined ? [] : [`USE SCHEMA ${quoted(database)}.${quoted(schema)}`])
+      ]
+
+const passcodeUsed = new WarehouseError({
+  reason: "Authentication",
+  description:
+    "The one-time passcode has been used for a session that has ended. Set a new one (snowflake.passcode) and " +
+    "restart, or use an authenticator without a person, such as a key pair.",
+  sent: "no"
+})
+
+const approvalPending = new WarehouseError({
+  reason: "LoginUnavailable",
+  description:
+    "A person has to approve the login first, on the user's phone (push notification) or in the browser; the login " +
+    "goes on waiting. Tell the user.",
+  sent: "no",
+  retryAfterMs: APPROVAL_AGAIN_MS
+})
+
+/** There is no `USE` that takes a session back to no database. */
+const noWayBack = new WarehouseError({
+  reason: "Configuration",
+  description:
+    "This login (passcode, push notification or browser) has one session for all, which cannot change the database and " +
+    "come back, since snowflake.database is not set. Name objects in full (database.schema.table), or set it.",
+  sent: "no"
+})
 
 /** Where the statements ran whose results are kept. */
 const KEPT = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
@@ -155,23 +204,77 @@ const submitted =
  */
 export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, Scope.Scope> =>
   Effect.gen(function* () {
-    const limits = { loginMs: options.loginMs ?? 15_000 }
+    const limits = { loginMs: options.loginMs ?? 15_000, approvalMs: options.approvalMs ?? 120_000 }
+    const fetchMs = options.fetchMs ?? 30_000
     const abandoned = Lru.make<number>(ABANDONED)
     const kept = Lru.make<Place>(KEPT)
     const health = options.health ?? (yield* WarehouseHealth.make({ latchMs: options.latchMs }))
 
+    const id = yield* RequestId.make
+    const keyOf = ({ database, role, schema, warehouse }: Place) =>
+      JSON.stringify([role, warehouse, database, schema])
+    const attemptOf = (login: Login, place: Place): WarehouseHealth.Attempt => ({
+      identity: identityOf(login),
+      role: place.role ?? "",
+      place: keyOf(place)
+    })
+    // What is wrong with it is told by the login.
+    const price = Option.match(yield* Effect.option(options.login), { onNone: () => "none", onSome: priceOf })
+    /** The credential whose passcode has been used. */
+    const used = yield* Ref.make<string | undefined>(undefined)
+
+    const logIn = (place: Place) =>
+      Effect.gen(function* () {
+        const [driver, login] = yield* Effect.zip(Driver.load, options.login)
+        const attempt = attemptOf(login, place)
+        yield* health.login(attempt)
+        const isUsed = priceOf(login) === "passcode" && (yield* Ref.get(used)) === attempt.identity
+        const opened = isUsed ? Effect.fail(passcodeUsed) : Session.open(driver, login, place, limits)
+        return yield* (priceOf(login) === "person" ? awaited(opened) : opened).pipe(
+          Effect.tapBoth({
+            onFailure: (error) => health.loginFailed(attempt, error, isUsed ? "identity" : refusedOf(error)),
+            onSuccess: () => Effect.zipRight(Ref.set(used, attempt.identity), health.loginAccepted(attempt))
+          })
+        )
+      })
+
+    const awaited = <A, E>(login: Effect.Effect<A, E>) =>
+      Effect.acquireUseRelease(
+        health.awaitApproval,
+        () => login,
+        (over) => over
+      )
+
+    const move = (session: Driver.DriverConnection, place: Place) =>
+      Effect.forEach(
+        moves(place),
+        (sql) =>
+          Effect.scoped(
+            Statements.execute(session, {
+              sql,
+              binds: [],
+              requestId: id(),
+              timeoutMs: MOVE_MS,
+              maxRows: undefined,
+              parameters: { MULTI_STATEMENT_COUNT: 1, QUERY_TAG: JSON.stringify({ app: "snowguard" }) },
+              fetchMs,
+              abandoned: Effect.void
+            })
+          ),
+        { discard: true }
+      )
+
     const pool = yield* Pool.make<Place, Driver.DriverConnection>({
-      key: ({ database, role, schema, warehouse }) => JSON.stringify([role, warehouse, database, schema]),
-      open: (place) =>
-        Effect.flatMap(Effect.zip(Driver.load, options.login), ([driver, login]) =>
-          Session.open(driver, login, place, limits)
-        ),
+      key: keyOf,
+      open: logIn,
+      mayOpen: (place) => Effect.flatMap(options.login, (login) => health.login(attemptOf(login, place))),
+      lanes: price === "none" ? undefined : { of: ({ role }) => role ?? "", move },
+      outOfPatience: price === "person" ? Effect.fail(approvalPending) : undefined,
       close: Session.close,
       lives: Session.lives,
       maxSessions: options.maxSessions ?? 8,
       maxPerSession: options.maxPerSession ?? 20,
-      idleMs: options.idleMs ?? 300_000,
-      latch: health
+      idleMs: options.idleMs ?? 300_000
     })
 
     const placeOf = (statement: Pick<Statement, "database" | "schema">, principal: Principal): Place => {
@@ -189,8 +292,6 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
         schema
       }
     }
-
-    const fetchMs = options.fetchMs ?? 30_000
 
     const execute = (statement: Statement) => {
       const { requestId } = statement
@@ -210,7 +311,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
       )
     }
 
-    const attempt = (use: Use, place: Place, who: Request) =>
+    const attempt = (use: Use, place: Place, who: Pool.Caller) =>
       Effect.flatMap(pool.acquire(place, who), ({ lost, session }) =>
         Effect.tapError(use(session), (error) =>
           losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
@@ -218,12 +319,21 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
       )
 
     /** A statement that failed gives its place back at once, not when its caller is done with the error. */
-    const within = (use: Use, place: Place, timeoutMs: number) =>
+    const within = (
+      use: Use,
+      place: Place,
+      { timeoutMs, waiting }: Pick<Statement, "timeoutMs" | "waiting">
+    ) =>
       Effect.gen(function* () {
+        if (price !== "none" && options.database === undefined && place.database !== undefined) {
+          return yield* noWayBack
+        }
         const inner = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
         const { client } = yield* CurrentPrincipal
         const maxWaitMs = Math.min(SESSION_WAIT_MS, timeoutMs * SESSION_WAIT_PART)
-        return yield* attempt(use, place, { client, maxWaitMs }).pipe(
+        const onWait = waiting?.("waiting until a person has approved the login to the warehouse")
+        const who = { client, maxWaitMs, patienceMs: timeoutMs * SESSION_WAIT_PART, onWait }
+        return yield* attempt(use, place, who).pipe(
           Scope.extend(inner),
           Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void))
         )
@@ -231,8 +341,8 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
 
     const run = (statement: Statement, place: Place) =>
       statement.keepRows === undefined
-        ? within(execute(statement), place, statement.timeoutMs)
-        : Effect.tap(within(execute(statement), place, statement.timeoutMs), ({ queryId }) => {
+        ? within(execute(statement), place, statement)
+        : Effect.tap(within(execute(statement), place, statement), ({ queryId }) => {
             Lru.set(kept, queryId, place, 1)
           })
 
@@ -248,7 +358,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
           ),
           // What a role was shown, no other one is.
           known?.role === role && known !== undefined ? known : placeOf({}, principal),
-          timeoutMs
+          stored
         )
       })
     }

@@ -34,7 +34,10 @@ export const fields = {
     "SNOWFLAKE_AUTHENTICATOR"
   ),
   password: hidden("password of the user", "SNOWFLAKE_PASSWORD"),
-  passcode: hidden("one-time code of the second factor", "SNOWFLAKE_PASSCODE"),
+  passcode: hidden(
+    "one-time code of the second factor; good for one session, which serves all databases of one role",
+    "SNOWFLAKE_PASSCODE"
+  ),
   private_key: hidden("private key of the user in PEM form", "SNOWFLAKE_PRIVATE_KEY"),
   private_key_file: path(
     "file with the private key; read at each login",
@@ -59,6 +62,13 @@ export const fields = {
     "SNOWFLAKE_DEFAULT_CONNECTION_NAME"
   ),
   login_seconds: number({ ...seconds, default: 15, about: "a login" }),
+  approval_seconds: number({
+    ...seconds,
+    default: 120,
+    about:
+      "a login that a person approves (push notification, browser); there is one for each role, and its session " +
+      "serves all databases"
+  }),
   fetch_seconds: number({ ...seconds, default: 30, about: "wait for the next part of a result" }),
   queued_seconds: number({
     ...seconds,
@@ -76,7 +86,9 @@ export const fields = {
     ...seconds,
     max: 86_400,
     default: 600,
-    about: "pause after a refused login, so that the account is not locked"
+    about:
+      "pause after a refused login, so that the account is not locked; shorter where the refusal may pass, and over " +
+      "when the credential has changed"
   }),
   cap_rows: boolean({
     default: true,

@@ -14,7 +14,7 @@ import { WarehouseError } from "../Warehouse.js"
 import { CurrentNotes } from "./callNotes.js"
 
 /** A result that has been made already, to be read on. */
-export type Kept = Pick<Stored, "queryId" | "offset" | "tag">
+export type Kept = Pick<Stored, "queryId" | "offset" | "tag" | "waiting">
 
 export interface Request {
   readonly statement: Omit<Statement, "requestId" | "timeoutMs" | "maxRows"> | Kept

@@ -35,7 +35,10 @@ export const bytes = (count: number): string => {
 }
 
 export const ran = (sent: boolean) =>
-  sent ? "The statement was sent and has been cancelled." : "Nothing was executed and nothing was charged."
+  // Told at the deadline, when the warehouse has not answered yet.
+  sent
+    ? "The statement was sent; its cancellation was requested, and is not confirmed."
+    : "Nothing was executed and nothing was charged."
 
 /** Descriptions come from many places; some end their sentence and some do not. */
 export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
@@ -113,6 +116,7 @@ export const warehouseText: { readonly [R in Reason]: (it: string) => string } =
   ResultExpired: (it) => `${it} Run the query again.`,
   Authentication: (it) =>
     `The server cannot log in to the warehouse: ${it} Do not retry; tell the user that an operator must act.`,
+  LoginUnavailable: (it) => `The server cannot log in to the warehouse now: ${it}`,
   Configuration: (it) =>
     `The server is set up wrongly: ${it} Do not retry; tell the user that an operator must act.`,
   Unavailable: (it) => `The warehouse is not available: ${it} Tell the user.`,
@@ -135,6 +139,7 @@ export const warehouseCode: {
   Cancelled: { code: "WAREHOUSE_CANCELLED", retryable: true },
   ResultExpired: { code: "WAREHOUSE_RESULT_EXPIRED", retryable: false },
   Authentication: { code: "WAREHOUSE_AUTHENTICATION", retryable: false },
+  LoginUnavailable: { code: "WAREHOUSE_LOGIN_UNAVAILABLE", retryable: true },
   Configuration: { code: "WAREHOUSE_CONFIGURATION", retryable: false },
   Unavailable: { code: "WAREHOUSE_UNAVAILABLE", retryable: false },
   Overloaded: { code: "WAREHOUSE_OVERLOADED", retryable: true },

@@ -12,7 +12,12 @@ import type { Reason } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
 
 /** Of these the warehouse has not seen the statement, or not read it. */
-const outside: ReadonlySet<Reason> = new Set<Reason>(["Unreachable", "Configuration", "Authentication"])
+const outside: ReadonlySet<Reason> = new Set<Reason>([
+  "Unreachable",
+  "Configuration",
+  "Authentication",
+  "LoginUnavailable"
+])
 
 const LONGEST = 120
 

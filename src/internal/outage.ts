@@ -9,6 +9,7 @@ const outages: { readonly [R in Reason]: string | undefined } = {
   Protocol: "the warehouse gave an answer that makes no sense",
   ServerFault: "the warehouse reported an internal error",
   SessionLost: "the session with the warehouse was lost",
+  LoginUnavailable: "the login to the warehouse cannot be made now",
   InvalidStatement: undefined,
   NotFound: undefined,
   Permission: undefined,

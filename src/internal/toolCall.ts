@@ -121,13 +121,26 @@ export const make = Effect.gen(function* () {
               collect(warehouse, attempt, {
                 ...request,
                 timeoutMs,
-                statement: { sql, database, schema, keepRows, objects, tag: { tool: operation.tool, client } }
+                statement: {
+                  sql,
+                  database,
+                  schema,
+                  keepRows,
+                  objects,
+                  tag: { tool: operation.tool, client },
+                  waiting: operation.waiting
+                }
               }).pipe(Effect.mapError(unseen(sql))),
             ({ offset, queryId, ...request }) =>
               collect(warehouse, attempt, {
                 ...request,
                 timeoutMs,
-                statement: { queryId, offset, tag: { tool: operation.tool, client } }
+                statement: {
+                  queryId,
+                  offset,
+                  tag: { tool: operation.tool, client },
+                  waiting: operation.waiting
+                }
               }),
             attempt.holdScan ?? (() => Effect.void)
           )

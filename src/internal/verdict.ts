@@ -25,6 +25,7 @@ export const verdicts: { readonly [R in Reason]: Verdict } = {
   ResourcesExceeded: "ignored",
   Cancelled: "ignored",
   Authentication: "ignored",
+  LoginUnavailable: "ignored",
   Configuration: "ignored",
   Unavailable: "ignored",
   Overloaded: "ignored",

@@ -10,7 +10,7 @@
  */
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import { createPrivateKey } from "node:crypto"
+import { createHash, createPrivateKey } from "node:crypto"
 import { nearest } from "../../core/Nearest.js"
 
 /**
@@ -18,7 +18,7 @@ import { nearest } from "../../core/Nearest.js"
  * @category models
  */
 export interface Login {
-  /** `orgname-account`, a legacy locator with its region, or the whole address. */
+  /** `orgname-account`, a legacy locator with its region, or an address of the account: see {@link addressOf}. */
   readonly account?: string | undefined
   /** A private endpoint, a proxy or an emulator in place of the account's public address. */
   readonly accessUrl?: string | undefined
@@ -81,13 +81,93 @@ const providers = ["AWS", "AZURE", "GCP", "OIDC"]
 const isAuthenticator = (name: string): name is Authenticator =>
   authenticators.some((known) => known === name)
 
-/** `https://XY12345.eu-central-1.snowflakecomputing.com/` is what a browser shows, and a fine account. */
-const accountOf = (given: string): string =>
-  given
-    .trim()
-    .replace(/^https?:\/\//i, "")
-    .replace(/[/?#].*$/, "")
-    .replace(/\.snowflakecomputing\.(?:com|cn)$/i, "")
+/** Where an account is reached, and its name in a login. */
+interface Address {
+  readonly account: string
+  readonly host: string
+}
+
+const label = /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?$/
+
+/** Regions have a hyphen, and names of accounts and organizations have none. */
+const region = /^[a-z]+(?:-[a-z0-9]+)+$/i
+
+const afterRegion = /^(?:aws|azure|gcp|fhplus|dod)$/i
+
+const howToFind =
+  "expected an account identifier such as orgname-account (in Snowsight: the account menu, View account details)"
+
+/** Names may have underscores, which hosts must not have. */
+const hostOf = (labels: ReadonlyArray<string>, domain: string): string =>
+  `${labels.map((one) => one.replaceAll("_", "-")).join(".")}.${domain}`.toLowerCase()
+
+/** `account`, `account.region`, `account.region.cloud`, `organization.account`; each may be `.privatelink`. */
+const addressOfLabels = (labels: ReadonlyArray<string>): Address | undefined => {
+  const [account = "", ...rest] = labels
+  const [second, third, ...more] = rest.filter((one) => !/^(?:privatelink|global)$/i.test(one))
+  if (!labels.every((one) => label.test(one)) || more.length > 0) return undefined
+  if (second === undefined) {
+    return { account, host: hostOf(labels, "snowflakecomputing.com") }
+  }
+  if (region.test(second) && (third === undefined || afterRegion.test(third))) {
+    const domain = /^cn-/i.test(second) ? "snowflakecomputing.cn" : "snowflakecomputing.com"
+    // The first of all regions is not part of an address.
+    const shown = third === undefined ? labels.filter((one) => one.toLowerCase() !== "us-west-2") : labels
+    return { account, host: hostOf(shown, domain) }
+  }
+  return third === undefined && !second.includes("-") && !account.includes("-") && !afterRegion.test(second)
+    ? addressOfLabels([`${account}-${second}`, ...rest.slice(1)])
+    : undefined
+}
+
+/** Snowsight's address names the account in its path: `/organization/account` or `/region/account`. */
+const addressOfApp = (domain: string, path: ReadonlyArray<string>): Address | undefined => {
+  const [first = "", account = ""] = path
+  const address = addressOfLabels(
+    region.test(first.split(".")[0] ?? "") ? [account, ...first.split(".")] : [`${first}-${account}`]
+  )
+  if (address === undefined || first === "" || account === "") return undefined
+  return domain === "cn" ? { ...address, host: address.host.replace(/\.com$/, ".cn") } : address
+}
+
+/**
+ * The account that is meant by what people copy into the setting: an identifier in any of its forms, a host,
+ * an address of the account or of Snowsight, a JDBC address. Left: what is wrong with it.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const addressOf = (given: string): Either.Either<Address, string> => {
+  const text = given.trim().replace(/^(?:jdbc:snowflake:|https?:)\/\//i, "")
+  const [authority = "", ...path] = text.replace(/[?#].*$/s, "").split("/")
+  const host = authority.replace(/:443$/, "").replace(/\.$/, "")
+  const app = /^app\.snowflake\.(com|cn)$/i.exec(host)?.[1]
+  const full = /^(.+)\.(snowflakecomputing\.(?:com|cn|mil))$/i.exec(host)
+  const labels = (full?.[1] ?? host).split(".")
+  const found =
+    app !== undefined
+      ? addressOfApp(app.toLowerCase(), path)
+      : full === null
+        ? addressOfLabels(labels)
+        : labels.every((one) => label.test(one))
+          ? addressOfHost(labels, full[2] ?? "")
+          : undefined
+  if (found !== undefined) return Either.right(found)
+  return Either.left(
+    host.includes(":") || (full === null && app === undefined && labels.length > 2)
+      ? `${howToFind}; another host belongs into access_url`
+      : howToFind
+  )
+}
+
+/** Snowsight has a host of its own at a private endpoint. */
+const addressOfHost = (labels: ReadonlyArray<string>, domain: string): Address | undefined => {
+  const [first = "", ...rest] = labels
+  if (/^app$/i.test(first)) return undefined
+  const isPrivate = rest.some((one) => one.toLowerCase() === "privatelink")
+  const account = isPrivate ? first.replace(/^app-(?=.*-)/i, "") : first
+  return { account, host: hostOf([account, ...rest], domain) }
+}
 
 const inferred = (login: Login): Authenticator | undefined => {
   if (login.privateKey !== undefined) return "snowflake_jwt"
@@ -118,6 +198,76 @@ const pkcs8 = (pem: string, passphrase: string | undefined): Either.Either<strin
   }
 }
 
+/** A secret is sent there. */
+const tokenUrlProblem = (text: string): string | undefined => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url?.protocol === "https:" ||
+    (url?.protocol === "http:" && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname))
+    ? undefined
+    : "expected an address such as https://login.example.com/oauth2/token"
+}
+
+const authenticatorOf = (login: Login): string | undefined =>
+  login.authenticator?.toLowerCase() ?? inferred(login)
+
+/**
+ * What a login costs: nothing but time; a person who approves it (`person`); or a code that is good for one
+ * login (`passcode`).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Price = "none" | "person" | "passcode"
+
+/**
+ * @since 0.1.0
+ * @category decisions
+ */
+export const priceOf = (login: Login): Price => {
+  switch (authenticatorOf(login)) {
+    case "externalbrowser":
+      return "person"
+    case "username_password_mfa":
+      return login.passcode === undefined ? "person" : "passcode"
+    case "snowflake":
+      return login.passcode === undefined ? "none" : "passcode"
+    default:
+      return "none"
+  }
+}
+
+/**
+ * Tells one credential from another without holding it.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const identityOf = (login: Login): string =>
+  createHash("sha256")
+    .update(
+      JSON.stringify(
+        Object.entries(login)
+          .map(([name, value]) => [name, Redacted.isRedacted(value) ? Redacted.value(value) : value])
+          .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))
+      )
+    )
+    .digest("hex")
+
+/**
+ * The text without the secrets of the login: what others say may quote them.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const withoutSecrets = (login: Login, text: string): string =>
+  Object.values(login).reduce<string>(
+    (left, value) =>
+      Redacted.isRedacted(value) && typeof Redacted.value(value) === "string" && Redacted.value(value) !== ""
+        ? left.replaceAll(String(Redacted.value(value)), "***")
+        : left,
+    text
+  )
+
 /**
  * Left: everything that is wrong.
  *
@@ -138,12 +288,13 @@ export const plan = (login: Login): Either.Either<DriverLogin, ReadonlyArray<Fau
   const reveal = (value: Redacted.Redacted<string> | undefined) =>
     value === undefined ? undefined : Redacted.value(value)
 
-  const account = login.account === undefined ? undefined : accountOf(login.account)
-  if (account === undefined && login.accessUrl === undefined) fault("account", "is needed")
-  else if (account !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(account)) {
-    fault("account", "expected an account identifier such as orgname-account")
+  const address = login.account === undefined ? undefined : addressOf(login.account)
+  if (address === undefined && login.accessUrl === undefined) fault("account", "is needed")
+  if (address !== undefined && Either.isLeft(address)) fault("account", address.left)
+  if (address !== undefined && Either.isRight(address)) {
+    put("account", address.right.account)
+    put("accessUrl", `https://${address.right.host}`)
   }
-  put("account", account)
   if (login.accessUrl !== undefined) {
     const url = URL.canParse(login.accessUrl) ? new URL(login.accessUrl) : undefined
     if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
@@ -151,12 +302,11 @@ export const plan = (login: Login): Either.Either<DriverLogin, ReadonlyArray<Fau
     } else {
       put("accessUrl", url.origin)
       // The driver wants one even where the address says everything.
-      if (account === undefined) put("account", url.hostname.split(".")[0])
+      if (login.account === undefined) put("account", url.hostname.split(".")[0])
     }
   }
 
-  const named = login.authenticator?.toLowerCase()
-  const authenticator = named ?? inferred(login)
+  const authenticator = authenticatorOf(login)
   if (authenticator === undefined) {
     fault("authenticator", `is needed beside a token: "oauth" or "programmatic_access_token"`)
     return Either.left(faults)
@@ -201,6 +351,12 @@ export const plan = (login: Login): Either.Either<DriverLogin, ReadonlyArray<Fau
       put("oauthClientId", need("oauth_client_id", login.oauthClientId, why))
       put("oauthClientSecret", reveal(need("oauth_client_secret", login.oauthClientSecret, why)))
       put("oauthTokenRequestUrl", need("oauth_token_request_url", login.oauthTokenRequestUrl, why))
+      if (login.oauthTokenRequestUrl !== undefined) {
+        const problem = tokenUrlProblem(login.oauthTokenRequestUrl)
+        if (problem !== undefined) fault("oauth_token_request_url", problem)
+        // Of an identity provider on this machine; the driver refuses it otherwise.
+        else if (login.oauthTokenRequestUrl.startsWith("http:")) out["oauthHttpAllowed"] = true
+      }
       put("oauthScope", login.oauthScope)
       break
     case "externalbrowser":
@@ -229,4 +385,7 @@ export const where = (login: Login): string =>
     ? new URL(login.accessUrl).host
     : login.account === undefined
       ? "no account"
-      : `${accountOf(login.account)}.snowflakecomputing.com`
+      : Either.getOrElse(
+          Either.map(addressOf(login.account), ({ host }) => host),
+          () => "no account"
+        )

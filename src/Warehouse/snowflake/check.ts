@@ -9,11 +9,12 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as RequestId from "../../internal/requestId.js"
 import * as Stream from "effect/Stream"
-import type { Cell, Warehouse, WarehouseError } from "../../Warehouse.js"
+import type { Cell, Reason, Warehouse, WarehouseError } from "../../Warehouse.js"
 import * as WarehouseHealth from "../../WarehouseHealth.js"
 import type { Options } from "../Snowflake.js"
 import * as Snowflake from "../Snowflake.js"
-import { where } from "./auth.js"
+import { priceOf, where } from "./auth.js"
+import { FORBIDDEN, PROXY } from "./classify.js"
 
 /**
  * @since 0.1.0
@@ -30,6 +31,9 @@ const systemRoles = ["ACCOUNTADMIN", "ORGADMIN", "GLOBALORGADMIN", "SECURITYADMI
 
 const TIMEOUT_MS = 15_000
 
+/** Beyond the time that a person gets to approve a login. */
+const APPROVAL_TIMEOUT_MS = 600_000
+
 const advice = (error: WarehouseError): string => {
   switch (error.code) {
     case "390100":
@@ -38,18 +42,36 @@ const advice = (error: WarehouseError): string => {
       return "the key pair is refused: is the public key set for this user, and is this machine's clock right?"
     case "390186":
     case "390189":
+    case "390317":
       return "the role does not exist or is not granted to the user"
     case "390201":
       return "the warehouse, database or schema of the login does not exist or is not visible to the role"
     case "390420":
     case "390422":
+    case "390432":
       return "a network policy does not let this machine in"
+    case "394633":
+      return "no workload identity is set for this user"
+    case "invalid_client":
+    case "unauthorized_client":
+      return "the identity provider does not accept the client id and secret"
+    case "invalid_scope":
+      return "the identity provider does not grant the scope (oauth_scope, or the role)"
+    case PROXY:
+      return "the proxy cannot be used: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+    case FORBIDDEN:
+      return "the account's host, or a proxy, refuses this machine: check the account identifier and its network policy"
     case "ENOTFOUND":
       return "the account's host does not exist: check the account identifier (orgname-account)"
     case "ECONNREFUSED":
       return "nothing listens at the account's address: check account or access_url"
   }
+  if (error.code?.startsWith("3943") === true) {
+    return "the key pair is refused: is the public key set for this user, and is this machine's clock right?"
+  }
   switch (error.reason) {
+    case "LoginUnavailable":
+      return "the login cannot be made now"
     case "Authentication":
       return "the login is refused"
     case "Unreachable":
@@ -59,8 +81,14 @@ const advice = (error: WarehouseError): string => {
   }
 }
 
-const failed = (error: WarehouseError): Report["exitCode"] =>
-  error.reason === "Unreachable" || error.reason === "Overloaded" || error.reason === "ServerFault" ? 69 : 78
+const passing: ReadonlySet<Reason> = new Set<Reason>([
+  "Unreachable",
+  "Overloaded",
+  "ServerFault",
+  "LoginUnavailable"
+])
+
+const failed = (error: WarehouseError): Report["exitCode"] => (passing.has(error.reason) ? 69 : 78)
 
 const text = (cell: Cell | undefined): string | undefined =>
   cell === null || cell === undefined ? undefined : String(cell)
@@ -68,13 +96,14 @@ const text = (cell: Cell | undefined): string | undefined =>
 const look = (
   warehouse: Warehouse["Type"],
   id: () => string,
-  sql: string
+  sql: string,
+  timeoutMs = TIMEOUT_MS
 ): Effect.Effect<ReadonlyArray<{ readonly [column: string]: Cell }>, WarehouseError> =>
   Effect.scoped(
     Effect.flatMap(
       warehouse.execute({
         sql,
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs,
         requestId: id(),
         tag: { tool: "check", client: "operator" }
       }),
@@ -120,12 +149,15 @@ export const check = (options: Effect.Effect<Options, WarehouseError>): Effect.E
   Effect.scoped(
     Effect.gen(function* () {
       const given = yield* options
-      const lines: Array<string> = [`account host: ${where(yield* given.login)}`]
+      const login = yield* given.login
+      const lines: Array<string> = [`account host: ${where(login)}`]
       // What goes wrong is in the report.
       const health = WarehouseHealth.silent
       const warehouse = yield* Snowflake.make({ ...given, hints: false, maxSessions: 1, health })
       const id = yield* RequestId.make
-      const answer = yield* Effect.either(look(warehouse, id, who))
+      const answer = yield* Effect.either(
+        look(warehouse, id, who, priceOf(login) === "person" ? APPROVAL_TIMEOUT_MS : TIMEOUT_MS)
+      )
       if (Either.isLeft(answer)) {
         const error = answer.left
         const code = error.code === undefined ? "" : ` [${error.code}]`

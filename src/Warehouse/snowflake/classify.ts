@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import type { Reason } from "../../Warehouse.js"
-import { isCertificateCode, reasonOf } from "./codes.js"
+import { isCertificateCode, loginReasonOf, reasonOf } from "./codes.js"
 
 /**
  * Where in the life of a statement it failed. `login`: before it was sent. `fetch`: after it ended.
@@ -84,6 +84,26 @@ const network: { readonly [code: string]: string } = {
   ENETUNREACH: "The network cannot be reached."
 }
 
+/** Before there was a connection, so that the proxy is meant where there is one. */
+const connecting = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/
+
+/**
+ * The code of a proxy that cannot be used.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const PROXY = "ERR_PROXY"
+
+const proxyAsks = (phase: Phase): Failure => ({
+  reason: "Configuration",
+  description:
+    "The proxy on the way asks for a user and a password (HTTP 407): put them into HTTPS_PROXY (or HTTP_PROXY), " +
+    "or exclude the account's host with NO_PROXY.",
+  sent: phase === "fetch" ? "yes" : "no",
+  code: PROXY
+})
+
 /** How far a statement got whose fate the server did not tell. */
 const reached = (phase: Phase, code?: string): Failure["sent"] =>
   phase === "login" || code === "ECONNREFUSED" || code === "ENOTFOUND" || code === "EAI_AGAIN"
@@ -93,6 +113,15 @@ const reached = (phase: Phase, code?: string): Failure["sent"] =>
     : phase === "fetch"
       ? "yes"
       : "unknown"
+
+/**
+ * The code of HTTP's 403: Snowflake's drivers try such a request again, since what is on the way may refuse one
+ * and let the next one pass.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const FORBIDDEN = "403"
 
 const fromStatus = (phase: Phase, status: number, response: Fields): Failure => {
   const retryAfterMs = retryAfter(response)
@@ -109,6 +138,7 @@ const fromStatus = (phase: Phase, status: number, response: Fields): Failure => 
     const description = `It answered ${at}.`
     return { reason: "Unreachable", description, sent: reached(phase), retryAfterMs, answered: true }
   }
+  if (status === 407) return proxyAsks(phase)
   if (phase === "fetch") {
     // The addresses of the parts of a result expire; asking for the result again gives new ones.
     const description = `A part of the result was refused (${at}).`
@@ -126,8 +156,10 @@ const fromStatus = (phase: Phase, status: number, response: Fields): Failure => 
         `The account's host answered ${at}` +
         (phase === "login"
           ? "; check the account's name and its network policy."
-          : "; something on the way refuses."),
-      sent: "no"
+          : "; a network policy or something on the way refuses this server."),
+      sent: "no",
+      // Told apart, since it may pass.
+      ...(status === 403 ? { code: FORBIDDEN } : {})
     }
   }
   return { reason: "Protocol", description: `It answered ${at}.`, sent: "unknown" }
@@ -166,12 +198,94 @@ const fromNetwork = (phase: Phase, error: Fields): Failure => {
   if (code === "ERR_CANCELED") {
     return { reason: "Cancelled", description: "The statement was cancelled.", sent: reached(phase) }
   }
+  const proxy = text(inner["proxy"])
+  if (proxy !== undefined && code !== undefined && connecting.test(code)) {
+    return {
+      reason: "Unreachable",
+      description: `The proxy that ${proxy} names cannot be reached (${code}).`,
+      sent: reached(phase, "ECONNREFUSED"),
+      code: PROXY
+    }
+  }
   return {
     reason: "Unreachable",
-    description: network[code ?? ""] ?? `The connection failed${code === undefined ? "" : ` (${code})`}.`,
+    description:
+      (network[code ?? ""] ?? `The connection failed${code === undefined ? "" : ` (${code})`}.`) +
+      (proxy === undefined ? "" : ` It goes through the proxy that ${proxy} names.`),
     sent: reached(phase, code),
     code
   }
+}
+
+const provider = (
+  reason: Failure["reason"],
+  description: string,
+  more: Pick<Failure, "code" | "retryAfterMs"> = {}
+): Failure => ({ reason, description, sent: "no", ...more })
+
+const json = (body: unknown): Fields => {
+  if (typeof body !== "string") return fields(body)
+  try {
+    return fields(JSON.parse(body))
+  } catch {
+    return {}
+  }
+}
+
+/** Of RFC 6749 and those that build on it: the provider will answer again. */
+const passing = /^(?:temporarily_unavailable|server_error|slow_down)$/
+
+/** What an identity provider says with an error of OAuth. */
+const fromOAuthError = (body: Fields): Failure | undefined => {
+  const error = text(body["error"])
+  if (error === undefined || !/^[\w.-]{1,80}$/.test(error)) return undefined
+  const detail = gist(text(body["error_description"]) ?? "")
+  const said = `${error}${detail === "" ? "." : `: ${detail}`}`
+  return passing.test(error)
+    ? provider("LoginUnavailable", `The identity provider cannot answer now: ${said}`)
+    : provider("Authentication", `The identity provider refuses the login: ${said}`, { code: error })
+}
+
+/**
+ * What an identity provider answered, or that it did not. Only what it says of the client itself is a refusal;
+ * everything else passes, and says nothing about the account.
+ */
+const fromProvider = (error: Fields): Failure | undefined => {
+  const name = text(error["name"]) ?? ""
+  const code = text(error["code"])
+  const response = fields(error["response"])
+  const status = Number(response["status"])
+  if (Number.isFinite(status)) {
+    if (status === 407) return proxyAsks("login")
+    const retryAfterMs = retryAfter(response)
+    const refusal = status < 500 && status !== 429 ? fromOAuthError(json(response["data"])) : undefined
+    if (refusal !== undefined) return refusal
+    if (status === 401) {
+      return provider("Authentication", "The identity provider refuses the login (HTTP 401).")
+    }
+    if (status < 500 && ![403, 408, 425, 429].includes(status)) {
+      return provider(
+        "Configuration",
+        `The identity provider answered HTTP ${status}; is snowflake.oauth_token_request_url right?`,
+        { code: String(status) }
+      )
+    }
+    return provider("LoginUnavailable", `The identity provider answered HTTP ${status}.`, { retryAfterMs })
+  }
+  if (code !== undefined && code.startsWith("OAUTH_")) {
+    const cause = fields(error["cause"])
+    return (
+      fromOAuthError(json(cause["body"])) ??
+      provider("LoginUnavailable", "The identity provider's answer holds no token.")
+    )
+  }
+  if (name !== "AxiosError" && (code === undefined || !Object.hasOwn(network, code))) return undefined
+  const failure = fromNetwork("login", { cause: error })
+  if (failure.reason !== "Unreachable" || failure.code === PROXY) return failure
+  return provider(
+    "LoginUnavailable",
+    `The identity provider did not answer${code === undefined ? "" : ` (${code})`}.`
+  )
 }
 
 const fromServer = (phase: Phase, error: Fields): Failure => {
@@ -181,16 +295,13 @@ const fromServer = (phase: Phase, error: Fields): Failure => {
   const queryId = text(data["queryId"])
   const message = text(error["message"]) ?? ""
   if (code === undefined) return { ...nonsense(phase), queryId }
-  const reason = reasonOf(code, sqlState, message)
-  // Whatever refuses a login is not the caller's, and everything but a fault of the server is latched.
   const settled =
-    phase === "login" && (reason === undefined || reason === "InvalidStatement" || reason === "NotFound")
-      ? "Configuration"
-      : (reason ?? "Unknown")
+    phase === "login" ? loginReasonOf(code, message) : (reasonOf(code, sqlState, message) ?? "Unknown")
   return {
     reason: settled,
     description: gist(message) || `It refused with code ${code}.`,
-    sent: phase === "login" || settled === "SessionLost" || settled === "Authentication" ? "no" : "yes",
+    // A session is refused before its statement is looked at.
+    sent: phase === "login" || (settled === "SessionLost" && phase === "execute") ? "no" : "yes",
     code,
     sqlState,
     queryId
@@ -198,11 +309,15 @@ const fromServer = (phase: Phase, error: Fields): Failure => {
 }
 
 /**
+ * `byProvider`: an identity provider is asked for a token before the login.
+ *
  * @since 0.1.0
  * @category classifying
  */
-export const classify = (thrown: unknown, phase: Phase): Failure => {
+export const classify = (thrown: unknown, phase: Phase, byProvider = false): Failure => {
   const error = fields(thrown)
+  const ofProvider = byProvider && phase === "login" ? fromProvider(error) : undefined
+  if (ofProvider !== undefined) return ofProvider
   const name = text(error["name"]) ?? ""
   const code = text(error["code"])
   // The driver's own view of a session that the server has ended.
@@ -212,9 +327,11 @@ export const classify = (thrown: unknown, phase: Phase): Failure => {
       return fromServer(phase, error)
     case "NetworkError":
       return fromNetwork(phase, error)
+    case "AxiosError":
     case "RequestFailedError":
     case "LargeResultSetError": {
       const response = fields(error["response"])
+      if (name === "AxiosError" && response["status"] === undefined) break
       const status = Number(response["statusCode"] ?? response["status"])
       return Number.isFinite(status)
         ? fromStatus(name === "LargeResultSetError" ? "fetch" : phase, status, response)
@@ -253,7 +370,7 @@ export const classify = (thrown: unknown, phase: Phase): Failure => {
       code
     }
   }
-  // An identity provider that the driver asks on the way, through a client of its own.
+  // Asked on the way by the driver, with its HTTP client alone.
   if (code !== undefined && (Object.hasOwn(network, code) || isCertificateCode(code))) {
     return fromNetwork(phase, { cause: error })
   }

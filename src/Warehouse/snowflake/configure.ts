@@ -178,6 +178,7 @@ export const options = (
       schema: one(given.schema, "schema"),
       maxSessions: given.maxSessions,
       loginMs: given.loginSeconds * 1000,
+      approvalMs: given.approvalSeconds * 1000,
       fetchMs: given.fetchSeconds * 1000,
       queuedMs: given.queuedSeconds * 1000,
       latchMs: given.latchSeconds * 1000,

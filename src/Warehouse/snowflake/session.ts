@@ -9,11 +9,12 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import { WarehouseError } from "../../Warehouse.js"
 import type { Login } from "./auth.js"
-import { plan } from "./auth.js"
+import { plan, priceOf, withoutSecrets } from "./auth.js"
 import { bounded } from "./bounded.js"
 import type { Phase } from "./classify.js"
 import { classify, isDefect } from "./classify.js"
 import type { Driver, DriverConnection } from "./driver.js"
+import * as Proxy from "./proxy.js"
 import * as Wire from "./wire.js"
 
 /**
@@ -35,12 +36,30 @@ export interface Place {
  * @category models
  */
 export interface Limits {
-  /** Milliseconds a login may take; people at a browser get {@link BROWSER_MS}. */
+  /** Milliseconds a login may take. */
   readonly loginMs: number
+  /** Milliseconds for one that a person has to approve, in a browser or on a phone. */
+  readonly approvalMs: number
 }
 
-/** Long enough to find the window, the password and the second factor. */
-const BROWSER_MS = 120_000
+/**
+ * Parameters of every session: what our answers depend on does not depend on what an account or a user has set.
+ * Formats of dates and the time zone are left alone, since values arrive as numbers, and conversions in SQL are
+ * the user's own.
+ */
+const parameters = {
+  // Object rules compare names as they are written.
+  QUOTED_IDENTIFIERS_IGNORE_CASE: false,
+  // A statement whose session is gone ends, although nothing can cancel it any more.
+  ABORT_DETACHED_QUERY: true,
+  // A read must not leave a transaction open.
+  AUTOCOMMIT: true,
+  BINARY_OUTPUT_FORMAT: "HEX",
+  GEOGRAPHY_OUTPUT_FORMAT: "GeoJSON",
+  GEOMETRY_OUTPUT_FORMAT: "GeoJSON",
+  // Semi-structured values without the white space that they would be shown with.
+  JSON_INDENT: 0
+}
 
 /** Milliseconds that leaving may take: a server that does not answer forgets the session by itself. */
 const LEAVE_MS = 2_000
@@ -73,12 +92,11 @@ export const failure = (thrown: unknown, phase: Phase): WarehouseError =>
 export const failed = (thrown: unknown, phase: Phase): Exit.Exit<never, WarehouseError> =>
   isDefect(thrown) ? Exit.die(thrown) : Exit.fail(failure(thrown, phase))
 
+const configuration = (description: string) =>
+  new WarehouseError({ reason: "Configuration", description, sent: "no" })
+
 const faulty = (faults: ReadonlyArray<{ readonly setting: string; readonly message: string }>) =>
-  new WarehouseError({
-    reason: "Configuration",
-    description: `${faults.map(({ message, setting }) => `snowflake.${setting} ${message}`).join("; ")}.`,
-    sent: "no"
-  })
+  configuration(`${faults.map(({ message, setting }) => `snowflake.${setting} ${message}`).join("; ")}.`)
 
 const optional = (options: { readonly [name: string]: string | undefined }) =>
   Object.fromEntries(
@@ -86,6 +104,36 @@ const optional = (options: { readonly [name: string]: string | undefined }) =>
       value === undefined ? [] : [[name, identifier(value)] as const]
     )
   )
+
+/** A proxy that the driver cannot make sense of: it would fail in the middle of a request, or not at all. */
+const proxyProblem = (addresses: ReadonlyArray<unknown>): string | undefined =>
+  addresses
+    .map((address) => (typeof address === "string" ? Proxy.problem(address, process.env) : undefined))
+    .find((problem) => problem !== undefined)
+
+const unanswered = (limitMs: number, waitsFor: "person" | "provider" | "server"): WarehouseError => {
+  const within = `within ${Math.round(limitMs / 100) / 10} seconds`
+  switch (waitsFor) {
+    case "person":
+      return new WarehouseError({
+        reason: "Authentication",
+        description: `The login was not approved ${within}, on the user's device or in the browser.`,
+        sent: "no"
+      })
+    case "provider":
+      return new WarehouseError({
+        reason: "LoginUnavailable",
+        description: `The identity provider did not answer ${within}.`,
+        sent: "no"
+      })
+    case "server":
+      return new WarehouseError({
+        reason: "Unreachable",
+        description: `The login was not answered ${within}.`,
+        sent: "no"
+      })
+  }
+}
 
 /**
  * Logs in. Interruption and time-out end the request.
@@ -99,13 +147,21 @@ export const open = (
   place: Place,
   limits: Limits
 ): Effect.Effect<DriverConnection, WarehouseError> =>
-  Effect.suspend(() => {
+  Effect.gen(function* () {
     const options = plan(login)
-    if (Either.isLeft(options)) return Effect.fail(faulty(options.left))
-    const browser = options.right["authenticator"] === "EXTERNALBROWSER"
-    const limitMs = browser ? Math.max(BROWSER_MS, limits.loginMs) : limits.loginMs
-    return Effect.async<DriverConnection, WarehouseError>((resume) => {
-      const task = Wire.task(undefined, () => undefined)
+    if (Either.isLeft(options)) return yield* faulty(options.left)
+    const { accessUrl, authenticator, oauthTokenRequestUrl } = options.right
+    const problem = proxyProblem([accessUrl, oauthTokenRequestUrl])
+    if (problem !== undefined) return yield* configuration(`${problem}.`)
+    const price = priceOf(login)
+    const byProvider = authenticator === "OAUTH_CLIENT_CREDENTIALS"
+    const limitMs = price === "person" ? Math.max(limits.approvalMs, limits.loginMs) : limits.loginMs
+    const task = yield* Wire.task(undefined, () => undefined, { parameters, timeoutMs: limitMs })
+    const failed = (thrown: unknown) => {
+      const known = classify(thrown, "login", byProvider)
+      return new WarehouseError({ ...known, description: withoutSecrets(login, known.description) })
+    }
+    return yield* Effect.async<DriverConnection, WarehouseError>((resume) => {
       try {
         const connection = driver.createConnection({
           ...options.right,
@@ -114,33 +170,31 @@ export const open = (
           timeout: REQUEST_MS,
           sfRetryMaxLoginRetries: 0,
           streamResult: true,
-          clientSessionKeepAlive: false,
-          browserActionTimeout: BROWSER_MS
+          // A session that cost somebody an effort is kept for as long as the server runs.
+          clientSessionKeepAlive: price !== "none",
+          browserActionTimeout: limitMs
         })
         Wire.run(task, () =>
           // With the callback: the promise is fulfilled even where the login failed.
           connection.connect((error) => {
             driver.silence()
             resume(
-              error === null || error === undefined
-                ? Effect.succeed(connection)
-                : Effect.fail(failure(error, "login"))
+              error === null || error === undefined ? Effect.succeed(connection) : Effect.fail(failed(error))
             )
           })
         )
       } catch (error) {
-        resume(Effect.fail(failure(error, "login")))
+        resume(Effect.fail(failed(error)))
       }
       return Effect.sync(task.abort)
     }).pipe(
       Effect.timeoutFail({
         duration: limitMs,
         onTimeout: () =>
-          new WarehouseError({
-            reason: "Unreachable",
-            description: `The login was not answered within ${Math.round(limitMs / 100) / 10} seconds.`,
-            sent: "no"
-          })
+          unanswered(
+            limitMs,
+            price === "person" ? "person" : byProvider && !task.loginSent ? "provider" : "server"
+          )
       })
     )
   })

@@ -67,9 +67,15 @@ interface Running {
   completed: boolean
 }
 
+/** The server had taken the statement before it refused a question about it. */
+const begun = (error: WarehouseError, queryId: string | undefined): WarehouseError =>
+  queryId === undefined || error.sent === "yes"
+    ? error
+    : new WarehouseError({ ...error, sent: "yes", queryId: error.queryId ?? queryId })
+
 const start = (connection: DriverConnection, request: Request): Effect.Effect<Running> =>
-  Effect.sync(() => {
-    const task: Wire.Task = Wire.task(request.requestId, () => running.statement?.getQueryId())
+  Effect.gen(function* () {
+    const task: Wire.Task = yield* Wire.task(request.requestId, () => running.statement?.getQueryId())
     const running: Running = {
       task,
       untrack: Wire.track(task),
@@ -82,7 +88,7 @@ const start = (connection: DriverConnection, request: Request): Effect.Effect<Ru
       Deferred.unsafeDone(
         running.done,
         statement === undefined || (error !== null && error !== undefined)
-          ? failed(error, "execute")
+          ? Exit.mapError(failed(error, "execute"), (known) => begun(known, running.statement?.getQueryId()))
           : Exit.succeed(statement)
       )
     }
@@ -113,21 +119,28 @@ const sendCancel = (statement: DriverStatement): Effect.Effect<boolean> =>
   })
 
 /**
- * Ends a statement that runs: true when the server has confirmed it.
+ * Ends a statement that runs: true when the server has confirmed it, by ending the statement or in its answer to
+ * the cancellation.
  */
 const cancel = (running: Running): Effect.Effect<boolean> =>
   Effect.suspend(() => {
     const { statement } = running
     if (statement === undefined || running.completed) return Effect.succeed(true)
+    let confirmed = false
     const ended = Effect.as(Effect.exit(Deferred.await(running.done)), true)
     const once = Effect.zipRight(
-      sendCancel(statement),
+      Effect.map(sendCancel(statement), (taken) => {
+        confirmed ||= taken
+      }),
       Effect.timeoutTo(ended, { duration: CANCEL_AGAIN_MS, onTimeout: () => false, onSuccess: () => true })
     )
-    return bounded(
-      Effect.flatMap(once, (gone) => (gone ? Effect.succeed(true) : once)),
-      CANCEL_MS,
-      false
+    return Effect.map(
+      bounded(
+        Effect.flatMap(once, (gone) => (gone ? Effect.succeed(true) : once)),
+        CANCEL_MS,
+        false
+      ),
+      (gone) => gone || confirmed
     )
   })
 

@@ -52,7 +52,12 @@ const expired = (queryId: string, sent: "no" | "yes"): WarehouseError =>
 
 const failed = (error: unknown, queryId: string): Exit.Exit<never, WarehouseError> =>
   Exit.mapError(Session.failed(error, "execute"), (known) =>
-    known.reason === "ResultExpired" || refusals.has(known.reason) ? expired(queryId, "yes") : known
+    // "No data": of a result, there is none any more.
+    known.sqlState?.startsWith("02") === true ||
+    known.reason === "ResultExpired" ||
+    refusals.has(known.reason)
+      ? expired(queryId, "yes")
+      : known
   )
 
 interface Reading {
@@ -62,8 +67,8 @@ interface Reading {
 }
 
 const start = (connection: DriverConnection, { queryId, requestId }: Request): Effect.Effect<Reading> =>
-  Effect.sync(() => {
-    const task = Wire.task(requestId, () => queryId)
+  Effect.gen(function* () {
+    const task = yield* Wire.task(requestId, () => queryId)
     const reading: Reading = {
       task,
       untrack: Wire.track(task),

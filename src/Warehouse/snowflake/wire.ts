@@ -1,6 +1,7 @@
 /**
  * The driver's HTTP, under our control: no retries of its own, one signal for each statement that ends
- * everything it still has under way. A result is taken out of its answer before the driver reads that, and
+ * everything it still has under way. Logins carry our parameters of the session, and a server that answers polls
+ * at once is not asked without a pause. A result is taken out of its answer before the driver reads that, and
  * its parts are fetched here, as streams, through the driver's own connections (proxy, certificates).
  *
  * ```
@@ -15,12 +16,16 @@
  *
  * @since 0.1.0
  */
-import { AsyncLocalStorage } from "node:async_hooks"
-import { Readable } from "node:stream"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import { AsyncLocalStorage } from "node:async_hooks"
+import { Readable } from "node:stream"
 import type { Answer } from "./answer.js"
 import * as Answers from "./answer.js"
+import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
+import * as Proxy from "./proxy.js"
 
 interface Config {
   readonly url?: string
@@ -28,6 +33,7 @@ interface Config {
   readonly useSnowflakeRetryMiddleware?: boolean
   signal?: AbortSignal | undefined
   timeout?: number
+  readonly data?: unknown
   snowflakeRetryConfig?: unknown
 }
 
@@ -46,8 +52,13 @@ interface Response {
  */
 export interface Axios {
   readonly interceptors: {
-    readonly request: { readonly use: (onRequest: (config: Config) => Config) => unknown }
-    readonly response: { readonly use: (onResponse: (response: Response) => Response) => unknown }
+    readonly request: { readonly use: (onRequest: (config: Config) => Config | Promise<Config>) => unknown }
+    readonly response: {
+      readonly use: (
+        onResponse: (response: Response) => Response,
+        onError: (error: unknown) => Promise<never>
+      ) => unknown
+    }
   }
   readonly request: (config: Config & { readonly [option: string]: unknown }) => Promise<Response>
 }
@@ -89,6 +100,34 @@ export interface Task {
     readonly headers: { readonly [name: string]: string }
     readonly signal: AbortSignal
   }) => Promise<Readable>
+
+  readonly clock: PollClock
+  /** When its result was last asked for, and the pause before it was. */
+  askedAt: number | undefined
+  pauseMs: number
+  readonly login: LoginRequest | undefined
+  /** The login has left, so that what was waited for until then is over. */
+  loginSent: boolean
+}
+
+/** Time for pauses between polls, as the fiber has it that sends the statement. */
+interface PollClock {
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  /** Ends early when the signal says so. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+/**
+ * What a login request carries beside the driver's own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LoginRequest {
+  readonly parameters: { readonly [name: string]: string | number | boolean }
+  /** Milliseconds it may take. */
+  readonly timeoutMs: number
 }
 
 /** The driver sends a statement again after it renewed the token: more than this is a loop. */
@@ -101,20 +140,34 @@ const statements = new Map<string, Task>()
  * @since 0.1.0
  * @category constructors
  */
-export const task = (requestId: string | undefined, queryId: () => string | undefined): Task => {
-  const controller = new AbortController()
-  const self: Task = {
-    requestId,
-    queryId,
-    signal: controller.signal,
-    abort: () => controller.abort(),
-    sends: 0,
-    answer: undefined,
-    agent: undefined,
-    open: (part) => run(self, () => openPart(self, part))
-  }
-  return self
-}
+export const task = (
+  requestId: string | undefined,
+  queryId: () => string | undefined,
+  login?: LoginRequest
+): Effect.Effect<Task> =>
+  Effect.map(Effect.zip(Effect.runtime<never>(), Effect.clock), ([runtime, clock]) => {
+    const controller = new AbortController()
+    const self: Task = {
+      requestId,
+      queryId,
+      signal: controller.signal,
+      abort: () => controller.abort(),
+      sends: 0,
+      answer: undefined,
+      agent: undefined,
+      open: (part) => run(self, () => openPart(self, part)),
+      clock: {
+        now: () => unsafeMonotonicMillis(clock),
+        sleep: (ms, signal) =>
+          Runtime.runPromise(runtime)(Effect.sleep(ms), { signal }).catch(() => undefined)
+      },
+      askedAt: undefined,
+      pauseMs: 0,
+      login,
+      loginSent: false
+    }
+    return self
+  })
 
 /** The driver's HTTP client, of which a process has one. */
 let client: Axios | undefined
@@ -157,6 +210,10 @@ export const track = (self: Task): (() => void) => {
  * @category tracking
  */
 export const run = <A>(self: Task, f: () => A): A => context.run(self, f)
+
+type Fields = { readonly [key: string]: unknown }
+const fields = (value: unknown): Fields =>
+  typeof value === "object" && value !== null ? (value as Fields) : {}
 
 const path = (config: Config): string => {
   const url = config.url ?? ""
@@ -207,7 +264,33 @@ class Refused extends Error {
   }
 }
 
-const onRequest = (config: Config): Config => {
+/** Milliseconds: the server holds a poll back for much longer, so one that was answered sooner was not held. */
+const HELD_MS = 1_000
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 2_000
+
+/** Longer each time that the server answers at once that it has nothing yet. */
+const paused = (self: Task, config: Config): Config | Promise<Config> => {
+  const { askedAt, clock } = self
+  const isPoll = /^\/queries\/[0-9a-fA-F-]{36}\/result/.test(path(config))
+  self.askedAt = clock.now()
+  if (!isPoll || askedAt === undefined) return config
+  if (self.askedAt - askedAt >= HELD_MS + self.pauseMs) {
+    self.pauseMs = 0
+    return config
+  }
+  self.pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, self.pauseMs * 2))
+  return clock.sleep(self.pauseMs, self.signal).then(() => config)
+}
+
+/** The driver has no option for parameters of the session, and one time-out for all requests. */
+const asLogin = ({ parameters, timeoutMs }: LoginRequest, config: Config): void => {
+  config.timeout = timeoutMs
+  const given = fields(fields(config.data)["data"])["SESSION_PARAMETERS"]
+  if (typeof given === "object" && given !== null) Object.assign(given, parameters)
+}
+
+const onRequest = (config: Config): Config | Promise<Config> => {
   config.snowflakeRetryConfig = { maxRetries: 0 }
   const at = path(config)
   const limit = limits.find(([pattern]) => pattern.test(at))?.[1]
@@ -216,11 +299,15 @@ const onRequest = (config: Config): Config => {
   if (limit !== undefined) return config
   const self = owner(config)
   if (self === undefined) return config
+  if (self.login !== undefined && at.startsWith("/session/v1/login-request")) {
+    self.loginSent = true
+    asLogin(self.login, config)
+  }
   if (at.startsWith("/queries/v1/query-request") && ++self.sends > MOST_SENDS) {
     throw new Refused("sent too often", { error: { code: "ECONNRESET" } })
   }
   config.signal = config.signal === undefined ? self.signal : AbortSignal.any([config.signal, self.signal])
-  return config
+  return isApi(at) && self.requestId !== undefined ? paused(self, config) : config
 }
 
 const isJson = (headers: unknown): boolean =>
@@ -252,6 +339,15 @@ const onResponse = (response: Response): Response => {
   return response
 }
 
+/** What fails on the way fails at the proxy, where there is one. */
+const onError = (error: unknown): Promise<never> => {
+  const config = fields(error)["config"]
+  const url = fields(config)["url"]
+  const proxy = typeof url === "string" ? Proxy.variableFor(url, process.env) : undefined
+  if (proxy !== undefined && typeof error === "object" && error !== null) Object.assign(error, { proxy })
+  return Promise.reject(error)
+}
+
 const installed = new WeakSet<Axios>()
 
 /**
@@ -265,7 +361,7 @@ export const install = (axios: Axios, agents: Agents): void => {
   installed.add(axios)
   client = axios
   axios.interceptors.request.use(onRequest)
-  axios.interceptors.response.use(onResponse)
+  axios.interceptors.response.use(onResponse, onError)
   const { prototype } = agents
   const getAgent = prototype.getAgent
   prototype.getAgent = function (url, proxy, mock) {

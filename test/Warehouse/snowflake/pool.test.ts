@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Either, Exit, Fiber, Scope, TestClock } from "effect"
 import { WarehouseError } from "../../../src/Warehouse.js"
+import { refusedOf } from "../../../src/Warehouse/snowflake/codes.js"
 import * as Pool from "../../../src/Warehouse/snowflake/pool.js"
-import type { Request } from "../../../src/Warehouse/snowflake/turns.js"
 import * as WarehouseHealth from "../../../src/WarehouseHealth.js"
 
 interface Session {
@@ -10,30 +10,46 @@ interface Session {
   readonly n: number
 }
 
-const refused = new WarehouseError({ reason: "Authentication", description: "Wrong password.", sent: "no" })
+const refused = new WarehouseError({
+  reason: "Authentication",
+  description: "Wrong password.",
+  sent: "no",
+  code: "390100"
+})
 
-const somebody: Request = { client: "somebody", maxWaitMs: 5_000 }
+const somebody: Pool.Caller = { client: "somebody", maxWaitMs: 5_000, patienceMs: 10_000 }
 
 const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
   Effect.gen(function* () {
     const opened: Array<string> = []
     const closed: Array<Session> = []
-    const pool = yield* Pool.make<string, Session>({
-      key: (place) => place,
-      open: (place) =>
+    const health = yield* WarehouseHealth.make({ latchMs: 60_000 })
+    const attempt = (place: string) => ({ identity: "me", role: "", place })
+    const open =
+      options.open ??
+      ((place) =>
         Effect.sync(() => {
           opened.push(place)
           return { place, n: opened.length }
-        }),
+        }))
+    const pool = yield* Pool.make<string, Session>({
+      key: (place) => place,
+      mayOpen: (place) => health.login(attempt(place)),
       close: (session) => Effect.sync(() => void closed.push(session)),
       lives: () => Effect.succeed(true),
       maxSessions: 2,
       maxPerSession: 2,
       idleMs: 1_000,
-      latch: yield* WarehouseHealth.make({ latchMs: 60_000 }),
-      ...options
+      ...options,
+      open: (place) =>
+        Effect.zipRight(health.login(attempt(place)), open(place)).pipe(
+          Effect.tapBoth({
+            onFailure: (error) => health.loginFailed(attempt(place), error, refusedOf(error)),
+            onSuccess: () => health.loginAccepted(attempt(place))
+          })
+        )
     })
-    const use = (place: string, who: Partial<Request> = {}) =>
+    const use = (place: string, who: Partial<Pool.Caller> = {}) =>
       Effect.scoped(Effect.map(pool.acquire(place, { ...somebody, ...who }), ({ session }) => session))
     return { pool, opened, closed, use }
   })

@@ -7,7 +7,6 @@ import { Clock, Effect, Either, Fiber, TestClock } from "effect"
 import * as Bulkhead from "../../../src/Bulkhead.js"
 import * as ServerConfig from "../../../src/ServerConfig.js"
 import * as Pool from "../../../src/Warehouse/snowflake/pool.js"
-import * as WarehouseHealth from "../../../src/WarehouseHealth.js"
 import { settingsOf } from "../../config/samples.js"
 
 const LOGIN_MS = 800
@@ -51,7 +50,7 @@ const waits = ({ patienceMs, places, sessions, statementMs }: World) =>
       maxSessions,
       maxPerSession: ServerConfig.concurrentStatements(settings),
       idleMs: 1_000_000,
-      latch: yield* WarehouseHealth.make()
+      mayOpen: () => Effect.void
     })
     const statement = (client: string, place: string, ms: number) =>
       Bulkhead.withSlot(
@@ -60,7 +59,7 @@ const waits = ({ patienceMs, places, sessions, statementMs }: World) =>
         { client, tier: "default", maxWaitMs: QUEUE_MS },
         Effect.scoped(
           Effect.gen(function* () {
-            yield* pool.acquire(place, { client, maxWaitMs: QUEUE_MS })
+            yield* pool.acquire(place, { client, maxWaitMs: QUEUE_MS, patienceMs: QUEUE_MS })
             const began = yield* Clock.currentTimeMillis
             yield* Effect.sleep(ms)
             return began
