@@ -72,6 +72,84 @@ describe("the health of the warehouse", () => {
     )
   )
 
+  const unknown = new WarehouseError({
+    reason: "Authentication",
+    description: "Refused.",
+    sent: "no",
+    code: "399999"
+  })
+  const at = (place: string, more: Partial<WarehouseHealth.Attempt> = {}) => ({ ...me, place, ...more })
+
+  it.effect("holds a credential back for longer each time that it is refused for an unknown reason", () =>
+    Effect.gen(function* () {
+      const health = yield* WarehouseHealth.make({ latchMs: 100_000 })
+      for (const seconds of [15, 30, 60, 100, 100]) {
+        yield* health.login(me)
+        yield* health.loginFailed(me, unknown, "unknown")
+        expect(yield* Effect.flip(health.login(at("ELSEWHERE")))).toBe(unknown)
+        yield* TestClock.adjust(seconds * 1_000 - 1)
+        expect(yield* Effect.flip(health.login(me))).toBe(unknown)
+        yield* TestClock.adjust(1)
+      }
+      yield* health.loginAccepted(me)
+      yield* health.loginFailed(me, unknown, "unknown")
+      yield* TestClock.adjust("15 seconds")
+      yield* health.login(me)
+    }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
+  )
+
+  it.effect(
+    "does not hold a credential back that is known to be good, until nothing works with it any more",
+    () =>
+      Effect.gen(function* () {
+        const health = yield* WarehouseHealth.make()
+        yield* health.loginAccepted(at("A"))
+        for (const place of ["B", "C"]) {
+          yield* health.loginFailed(at(place), unknown, "unknown")
+          expect(yield* Effect.flip(health.login(at(place)))).toBe(unknown)
+          yield* health.login(at("A"))
+        }
+        yield* health.loginFailed(at("D"), unknown, "unknown")
+        expect(yield* Effect.flip(health.login(at("A")))).toBe(unknown)
+        expect((yield* health.status).latched).toBeDefined()
+      }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
+  )
+
+  it.effect(
+    "remembers a refused role, and a refused namespace, for themselves; another credential starts anew",
+    () =>
+      Effect.gen(function* () {
+        const health = yield* WarehouseHealth.make()
+        yield* health.loginFailed(at("A", { role: "X" }), unknown, "role")
+        yield* health.loginFailed(at("B"), unknown, "place")
+        expect(yield* Effect.flip(health.login(at("C", { role: "X" })))).toBe(unknown)
+        expect(yield* Effect.flip(health.login(at("B")))).toBe(unknown)
+        yield* health.login(at("A"))
+        expect((yield* health.status).latched).toBeUndefined()
+        yield* health.loginFailed(me, refused, "identity")
+        expect(yield* Effect.flip(health.login(at("A")))).toBe(refused)
+        yield* health.login(at("B", { identity: "another" }))
+        // What ends late is the former credential's.
+        yield* health.loginFailed(me, refused, "identity")
+        yield* health.login(at("A", { identity: "another", role: "X" }))
+        expect(yield* health.status).toEqual({})
+      }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
+  )
+
+  it.effect("tells that a person is waited for, and for how long", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        const health = yield* WarehouseHealth.make()
+        const over = yield* health.awaitApproval
+        yield* TestClock.adjust("7 seconds")
+        expect(yield* health.status).toEqual({ approvalForMs: 7_000 })
+        yield* over
+        expect(yield* health.status).toEqual({})
+        expect(lines).toEqual([["WARN", expect.stringMatching(/^a person has to approve the login/)]])
+      })
+    )
+  )
+
   it.effect("tells of a stopped warehouse with advice, once a minute", () =>
     logging((lines) =>
       Effect.gen(function* () {

@@ -22,6 +22,7 @@ import type { FaultScript } from "./FaultScript.js"
 import { none } from "./FaultScript.js"
 import * as Faulty from "./faulty.js"
 import type { Services } from "./handlers.js"
+import type { Accepted } from "./login.js"
 import type { EmulatorError, Handler, HttpServer } from "./http.js"
 import * as Http from "./http.js"
 import * as Ids from "./ids.js"
@@ -37,7 +38,7 @@ export { EmulatorError } from "./http.js"
  * @since 0.1.0
  * @category models
  */
-export interface Options {
+export interface Options extends Pick<Partial<Accepted>, "secondFactors" | "refusals" | "clients"> {
   /** 0 (the default) takes any that is free. */
   readonly port?: number | undefined
   readonly host?: string | undefined
@@ -144,11 +145,21 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       },
       environment
     )
+    const requests = new Map<string, number>()
     const services: Services = {
       sessions,
       statements,
       chunkUrls: ChunkUrls.make(yield* Ids.hex(64)),
-      accepted: { users: options.users ?? { [defaultUser]: defaultPassword }, tokens: options.tokens },
+      accepted: {
+        ...options,
+        users: options.users ?? { [defaultUser]: defaultPassword },
+        tokens: options.tokens
+      },
+      logins: {
+        usedPasscodes: new Set(),
+        issued: new Set(),
+        pushed: () => void requests.set("Push", (requests.get("Push") ?? 0) + 1)
+      },
       environment,
       holdMs: options.holdMs ?? 45_000,
       defaults: { role: "SYSADMIN", warehouse: options.warehouses?.[0] ?? "COMPUTE_WH" }
@@ -159,7 +170,7 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       sessions,
       statements,
       gate,
-      requests: new Map(),
+      requests,
       connections: () => servers[0]?.connections() ?? 0
     }
 

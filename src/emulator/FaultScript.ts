@@ -17,7 +17,7 @@ const oneOf = (names: ReadonlyArray<string>) => ({
 })
 
 /**
- * Kinds of requests. `query` is the submission of a statement and the reading of its result; `poll` is the
+ * Kinds of requests. `token` asks the identity provider for one, before a login. `query` is the submission of a statement and the reading of its result; `poll` is the
  * latter alone.
  *
  * @since 0.1.0
@@ -25,6 +25,7 @@ const oneOf = (names: ReadonlyArray<string>) => ({
  */
 export const Where = Schema.Literal(
   "login",
+  "token",
   "query",
   "poll",
   "chunk",

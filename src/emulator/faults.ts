@@ -88,7 +88,8 @@ const isQuery = (where: Request["where"]): boolean => where === "query" || where
 
 const withToken = new Set<Request["where"]>(["query", "poll", "heartbeat", "abort", "monitor"])
 
-const isRefusable = (where: Request["where"]): boolean => where !== "chunk" && where !== "other"
+const isRefusable = (where: Request["where"]): boolean =>
+  where !== "chunk" && where !== "token" && where !== "other"
 
 const isAbout = (sql: string | undefined, request: Request): boolean =>
   sql === undefined || request.sql?.toUpperCase().includes(sql.toUpperCase()) === true

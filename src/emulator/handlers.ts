@@ -16,8 +16,8 @@ import type { Failure } from "./failures.js"
 import * as Failures from "./failures.js"
 import type { Reply, Request } from "./http.js"
 import * as Http from "./http.js"
-import type { Accepted } from "./login.js"
-import { authenticate, LoginBody } from "./login.js"
+import type { Accepted, Logins } from "./login.js"
+import { authenticate, LoginBody, secondFactor, tokenFor } from "./login.js"
 import type { Route } from "./protocol.js"
 import * as Protocol from "./protocol.js"
 import { badParameter } from "./sessionCommands.js"
@@ -34,6 +34,7 @@ export interface Services {
   readonly statements: Statements
   readonly chunkUrls: ChunkUrls
   readonly accepted: Accepted
+  readonly logins: Logins
   readonly environment: Pick<Environment, "engine" | "warehouses" | "roles">
   /** How long an answer is held back for a statement that is still running. */
   readonly holdMs: number
@@ -84,11 +85,13 @@ const namespaceOf = (services: Services, url: URL) =>
 
 const login = (services: Services, request: Request): Effect.Effect<Reply> =>
   Effect.gen(function* () {
-    const { accepted, defaults, environment, sessions } = services
+    const { accepted, defaults, environment, logins, sessions } = services
     const body = decodeLogin(request.body)
     if (Option.isNone(body)) return Http.json(Protocol.refused(Failures.badPassword))
-    const user = authenticate(body.value, accepted, yield* Clock.currentTimeMillis)
+    const user = authenticate(body.value, accepted, logins.issued, yield* Clock.currentTimeMillis)
     if (user._tag === "Failure") return Http.json(Protocol.refused(user))
+    const refused = yield* secondFactor(body.value, accepted, logins)
+    if (refused !== undefined) return Http.json(Protocol.refused(refused))
     const { searchParams } = request.url
     const role = folded(searchParams.get("roleName")) ?? defaults.role
     if (environment.roles?.includes(role) === false)
@@ -234,6 +237,8 @@ export const answer = (
   switch (route._tag) {
     case "Login":
       return login(services, request)
+    case "Token":
+      return tokenFor(request.body, services.accepted, services.logins)
     case "Submit":
       return inSession((session) => submit(services, request, session, fault))
     case "Result":

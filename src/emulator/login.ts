@@ -1,15 +1,19 @@
 /**
- * Who may log in: the checks of a login request. Pure.
+ * Who may log in: the checks of a login request, the second factor, and the tokens of an identity provider.
  *
  * Passwords are compared with the users the emulator was given; key-pair and OAuth tokens are checked for
  * their form only (whoever holds a key is not known here), unless the accepted tokens are listed.
  *
  * @since 0.1.0
  */
-import * as Schema from "effect/Schema"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type { Failure } from "./failures.js"
 import * as Failures from "./failures.js"
+import type { Reply } from "./http.js"
+import * as Http from "./http.js"
+import * as Ids from "./ids.js"
 
 const Text = Schema.optional(Schema.NullOr(Schema.String))
 
@@ -23,6 +27,7 @@ export const LoginBody = Schema.Struct({
     PASSWORD: Text,
     TOKEN: Text,
     AUTHENTICATOR: Text,
+    PASSCODE: Text,
     CLIENT_APP_ID: Text,
     CLIENT_ENVIRONMENT: Schema.optional(Schema.Struct({ APPLICATION: Text })),
     SESSION_PARAMETERS: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
@@ -43,6 +48,51 @@ export interface Accepted {
   readonly users: Readonly<Record<string, string>>
   /** OAuth and programmatic access tokens; any that is not empty when undefined. */
   readonly tokens: ReadonlyArray<string> | undefined
+  /** By the name of the user. */
+  readonly secondFactors?: Readonly<Record<string, SecondFactor>> | undefined
+  /** The code that a user's logins are refused with, whatever they carry. */
+  readonly refusals?: Readonly<Record<string, string>> | undefined
+  /** Clients of the identity provider, by their id. */
+  readonly clients?: Readonly<Record<string, OAuthClient>> | undefined
+}
+
+/**
+ * What a user's password is not enough without: a code, or a notification that is confirmed on a phone.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SecondFactor {
+  /** Codes that are good for one login each. */
+  readonly passcodes?: ReadonlyArray<string> | undefined
+  /** What the person does with a notification; nobody looks at it when absent. */
+  readonly push?: { readonly answer: "approve" | "deny"; readonly afterMs: number } | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface OAuthClient {
+  readonly secret: string
+  /** Any when absent. */
+  readonly scopes?: ReadonlyArray<string> | undefined
+  /** The error that it is refused with, although its secret is right. */
+  readonly refusedWith?: string | undefined
+}
+
+/**
+ * What logins leave behind.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Logins {
+  readonly usedPasscodes: Set<string>
+  /** Tokens that the identity provider has given out. */
+  readonly issued: Set<string>
+  /** A notification was sent. */
+  readonly pushed: () => void
 }
 
 const Claims = Schema.parseJson(Schema.Struct({ iss: Schema.String, sub: Schema.String, exp: Schema.Number }))
@@ -63,6 +113,9 @@ const userOfJwt = (jwt: string, nowMs: number): string | undefined => {
   return sub.split(".").pop()
 }
 
+const valueOf = <A>(byName: Readonly<Record<string, A>> | undefined, name: string): A | undefined =>
+  Object.entries(byName ?? {}).find(([known]) => known.toUpperCase() === name)?.[1]
+
 /**
  * The user of a session, or why there will be none.
  *
@@ -72,13 +125,16 @@ const userOfJwt = (jwt: string, nowMs: number): string | undefined => {
 export const authenticate = (
   { data }: LoginBody,
   accepted: Accepted,
+  issued: ReadonlySet<string>,
   nowMs: number
 ): Failure | { readonly _tag: "User"; readonly name: string } => {
   const name = (data.LOGIN_NAME ?? "").toUpperCase()
   const user = (name: string) => ({ _tag: "User" as const, name: name === "" ? "SNOWGUARD" : name })
   const token = data.TOKEN ?? ""
+  const refused = valueOf(accepted.refusals, name)
+  if (refused !== undefined) return Failures.refusal(refused)
   const isKnownToken = (token: string) =>
-    token !== "" && (accepted.tokens === undefined || accepted.tokens.includes(token))
+    token !== "" && (issued.has(token) || accepted.tokens === undefined || accepted.tokens.includes(token))
   switch ((data.AUTHENTICATOR ?? "SNOWFLAKE").toUpperCase()) {
     case "SNOWFLAKE_JWT": {
       const signer = userOfJwt(token, nowMs)
@@ -90,10 +146,76 @@ export const authenticate = (
       return isKnownToken(token) ? user(name) : Failures.badAccessToken
     default: {
       const password = data.PASSWORD ?? ""
-      const expected = Object.entries(accepted.users).find(([known]) => known.toUpperCase() === name)?.[1]
+      const expected = valueOf(accepted.users, name)
       // An access token may stand where a password is asked for.
       const asToken = accepted.tokens?.includes(password) === true
       return (expected !== undefined && expected === password) || asToken ? user(name) : Failures.badPassword
     }
   }
 }
+
+/** Milliseconds that a notification is good for. */
+const PUSH_MS = 60_000
+
+/**
+ * Waits for the second factor of a user whose password is right; undefined when it is given, or not asked for.
+ *
+ * @since 0.1.0
+ * @category decisions
+ */
+export const secondFactor = (
+  { data }: LoginBody,
+  accepted: Accepted,
+  logins: Logins
+): Effect.Effect<Failure | undefined> =>
+  Effect.suspend((): Effect.Effect<Failure | undefined> => {
+    const asked = valueOf(accepted.secondFactors, (data.LOGIN_NAME ?? "").toUpperCase())
+    const byPassword = /^(?:SNOWFLAKE|USERNAME_PASSWORD_MFA)$/i.test(data.AUTHENTICATOR ?? "SNOWFLAKE")
+    if (asked === undefined || !byPassword) return Effect.succeed(undefined)
+    const { PASSCODE: passcode } = data
+    if (passcode !== undefined && passcode !== null && passcode !== "") {
+      const isGood = asked.passcodes?.includes(passcode) === true && !logins.usedPasscodes.has(passcode)
+      logins.usedPasscodes.add(passcode)
+      return Effect.succeed(isGood ? undefined : Failures.refusal("390127"))
+    }
+    logins.pushed()
+    const { push } = asked
+    return push === undefined
+      ? Effect.delay(Effect.succeed(Failures.refusal("390132")), PUSH_MS)
+      : Effect.delay(
+          Effect.succeed(push.answer === "approve" ? undefined : Failures.refusal("390120")),
+          push.afterMs
+        )
+  })
+
+const refusedByProvider = (status: number, error: string, description: string): Reply =>
+  Http.json({ error, error_description: description }, status)
+
+/**
+ * The identity provider's endpoint for tokens: the grant `client_credentials` of RFC 6749, 4.4.
+ *
+ * @since 0.1.0
+ * @category answers
+ */
+export const tokenFor = (body: string, accepted: Accepted, logins: Logins): Effect.Effect<Reply> =>
+  Effect.gen(function* () {
+    const form = new URLSearchParams(body)
+    if (form.get("grant_type") !== "client_credentials") {
+      return refusedByProvider(400, "unsupported_grant_type", "Only client_credentials is offered.")
+    }
+    const id = form.get("client_id") ?? ""
+    const client = Object.entries(accepted.clients ?? {}).find(([known]) => known === id)?.[1]
+    if (client === undefined || client.secret !== form.get("client_secret")) {
+      return refusedByProvider(401, "invalid_client", "The client id or its secret is not valid.")
+    }
+    if (client.refusedWith !== undefined) {
+      return refusedByProvider(400, client.refusedWith, `The client is refused with ${client.refusedWith}.`)
+    }
+    const scope = form.get("scope") ?? ""
+    if (scope !== "" && client.scopes !== undefined && !client.scopes.includes(scope)) {
+      return refusedByProvider(400, "invalid_scope", `The scope ${scope} is not granted to the client.`)
+    }
+    const token = yield* Ids.hex(64)
+    logins.issued.add(token)
+    return Http.json({ access_token: token, token_type: "Bearer", expires_in: 3600 })
+  })

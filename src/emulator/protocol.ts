@@ -14,7 +14,10 @@ import type { Statement } from "./statement.js"
  * @category models
  */
 export type Route =
-  | { readonly _tag: "Login" | "Submit" | "AbortRequest" | "Renew" | "Heartbeat" | "Logout" | "Telemetry" }
+  | {
+      readonly _tag:
+        "Login" | "Token" | "Submit" | "AbortRequest" | "Renew" | "Heartbeat" | "Logout" | "Telemetry"
+    }
   | { readonly _tag: "Result" | "AbortQuery" | "Monitor"; readonly queryId: string }
   | { readonly _tag: "Chunk"; readonly queryId: string; readonly index: number }
   | { readonly _tag: "Control"; readonly path: string }
@@ -23,6 +26,7 @@ export type Route =
 const id = "([0-9a-fA-F-]{36})"
 const routes: ReadonlyArray<readonly [string, RegExp, (match: RegExpExecArray) => Route]> = [
   ["POST", /^\/session\/v1\/login-request$/, () => ({ _tag: "Login" })],
+  ["POST", /^\/oauth\/token-request$/, () => ({ _tag: "Token" })],
   ["POST", /^\/queries\/v1\/query-request$/, () => ({ _tag: "Submit" })],
   ["POST", /^\/queries\/v1\/abort-request$/, () => ({ _tag: "AbortRequest" })],
   ["POST", /^\/session\/token-request$/, () => ({ _tag: "Renew" })],
@@ -73,6 +77,8 @@ export const whereOf = (route: Route): FaultRequest["where"] => {
   switch (route._tag) {
     case "Login":
       return "login"
+    case "Token":
+      return "token"
     case "Submit":
       return "query"
     case "Result":

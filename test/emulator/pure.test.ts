@@ -139,6 +139,7 @@ it("a key pair's token has to be whole, of its user, and not expired", () => {
     authenticate(
       { data: { AUTHENTICATOR: "SNOWFLAKE_JWT", TOKEN, LOGIN_NAME } },
       { users: {}, tokens: undefined },
+      new Set(),
       1_800_000_000_000
     )
   const claims = { iss: "ACC.ME.SHA256:abc", sub: "ACC.ME", exp: 1_800_000_001 }

@@ -279,6 +279,9 @@ const fromProvider = (error: Fields): Failure | undefined => {
       provider("LoginUnavailable", "The identity provider's answer holds no token.")
     )
   }
+  if (name === "SyntaxError") {
+    return provider("LoginUnavailable", "The identity provider's answer cannot be read.")
+  }
   if (name !== "AxiosError" && (code === undefined || !Object.hasOwn(network, code))) return undefined
   const failure = fromNetwork("login", { cause: error })
   if (failure.reason !== "Unreachable" || failure.code === PROXY) return failure

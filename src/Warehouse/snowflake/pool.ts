@@ -284,11 +284,13 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       Effect.acquireUseRelease(
         Effect.sync(() => movers.set(lane, (movers.get(lane) ?? 0) + 1)),
         () => wait(left),
-        () =>
-          Effect.sync(() => {
+        (_, exit) =>
+          Effect.suspend(() => {
             const others = (movers.get(lane) ?? 1) - 1
             if (others > 0) movers.set(lane, others)
             else movers.delete(lane)
+            // The others may have waited for this one.
+            return Exit.isSuccess(exit) ? Effect.void : wake
           })
       )
 
@@ -303,19 +305,25 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     }
 
     /** The slot for a place, counted as used; waits while every session is busy elsewhere. */
-    const claim = (place: Place, who: Caller, until: number): Effect.Effect<Slot<Session>, WarehouseError> =>
+    const claim = (
+      place: Place,
+      who: Caller,
+      until: number,
+      woken = false
+    ): Effect.Effect<Slot<Session>, WarehouseError> =>
       Effect.flatMap(monotonicMillis, (now) => {
         if (closed) return Effect.fail(gone)
         const key = options.key(place)
         const found = current.get(key)
         const left = { ...who, maxWaitMs: until - now }
         const lane = options.lanes?.of(place)
-        const mustWait = lane !== undefined && found !== undefined && found.users > 0 && movers.has(lane)
+        const another = lane === undefined ? undefined : lanes.get(lane)
+        // Who comes does not overtake those who wait for the session; who was woken has it when it is free.
+        const mustWait = another !== undefined && movers.has(lane ?? "") && !(woken && another.users === 0)
         if (found !== undefined && !found.lost && !mustWait) {
           found.users += 1
           return Effect.succeed(found)
         }
-        const another = lane === undefined ? undefined : lanes.get(lane)
         if (options.lanes !== undefined && lane !== undefined && another !== undefined) {
           const next =
             another.session === undefined
@@ -324,7 +332,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
               : waitToMove(lane, left)
           return (
             (mustWait ? undefined : takeOver(place, key, now, another, options.lanes)) ??
-            Effect.zipRight(next, claim(place, who, until))
+            Effect.zipRight(next, claim(place, who, until, true))
           )
         }
         const logInFor = (slot: Slot<Session>) => logIn(slot, place, left)

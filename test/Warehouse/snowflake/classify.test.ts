@@ -86,6 +86,55 @@ const cases: ReadonlyArray<Case> = [
     "no"
   ],
   ["invalid token by HTTP", { name: "RequestFailedError", code: 401004 }, "execute", "SessionLost", "no"],
+  ["too many statements of the user", server("000610", "57014"), "execute", "Overloaded", "yes"],
+  ["too many that wait for a lock", server("000625", "57014"), "execute", "Overloaded", "yes"],
+  [
+    "a queue that is full",
+    server("000699", "57014", "Too many queued statements"),
+    "execute",
+    "Overloaded",
+    "yes"
+  ],
+  [
+    "a service that takes no more",
+    server("000603", "XX000", "Exceeded maximum number of inbound queries allowed for this instance: 36"),
+    "execute",
+    "Overloaded",
+    "yes"
+  ],
+  ["too few resources", server("009999", "53200"), "execute", "Overloaded", "yes"],
+  ["a result that is not there yet", server("000612", "02000"), "execute", "ServerFault", "yes"],
+  ["a session that is closing", server("000607", "57014"), "execute", "ServerFault", "yes"],
+  ["an unknown trouble of the service", server("000688"), "execute", "ServerFault", "yes"],
+  [
+    "a statement that speaks of queues",
+    server("001003", "42000", "unexpected 'too many queued statements'"),
+    "execute",
+    "InvalidStatement",
+    "yes"
+  ],
+  ["an ID token that has expired", server("390110", "08001"), "execute", "SessionLost", "no"],
+  ["no master token", server("390113"), "execute", "SessionLost", "no"],
+  ["a master token that is wrong", server("390115"), "execute", "SessionLost", "no"],
+  ["an ID token that is wrong", server("390195", "08001"), "execute", "SessionLost", "no"],
+  ["a session refused in an unknown way", server("390987"), "execute", "SessionLost", "no"],
+  ["an address that is not let in any more", server("390422"), "execute", "Configuration", "yes"],
+  ["a key pair that is refused in detail", server("394304", "08001"), "login", "Authentication", "no"],
+  ["no workload identity", server("394633", "08001"), "login", "Authentication", "no"],
+  ["an authentication policy", server("390511"), "login", "Authentication", "no"],
+  ["a login refused in an unknown way", server("399999", "08001"), "login", "Authentication", "no"],
+  ["a login that the service cannot take", server("300002", "XX000"), "login", "ServerFault", "no"],
+  ["too many logins", server("390429"), "login", "LoginUnavailable", "no"],
+  ["a proxy that asks for a password", http(407), "login", "Configuration", "no"],
+  ["a proxy that asks for a password later", http(407), "execute", "Configuration", "no"],
+  [
+    "a proxy that is dead",
+    { name: "NetworkError", cause: { code: "ECONNREFUSED", proxy: "HTTPS_PROXY" } },
+    "execute",
+    "Unreachable",
+    "no"
+  ],
+  ["HTTP 403", http(403), "execute", "Configuration", "no"],
   ["wrong password", server("390100"), "login", "Authentication", "no"],
   ["wrong key", server("390144"), "login", "Authentication", "no"],
   ["expired OAuth token", server("390318"), "login", "Authentication", "no"],
@@ -167,6 +216,22 @@ describe("what the driver throws", () => {
         expect(classify(http(status), phase).reason).not.toMatch(/^(InvalidStatement|NotFound|Permission)$/)
       }
     }
+  })
+
+  it("tries a request again that was refused on the way, as other drivers do, and advises about a proxy", () => {
+    for (const phase of ["login", "execute"] as const) {
+      const refused = new WarehouseError({ ...classify(http(403), phase) })
+      expect(decide(refused)).toMatchObject({ _tag: "Retry", preset: "connection" })
+      expect(verdicts[refused.reason]).toBe("ignored")
+      expect(decide(new WarehouseError({ ...classify(http(404), "login") }))._tag).toBe("No")
+      expect(classify(http(407), phase).description).toMatch(/HTTPS_PROXY/)
+    }
+    const dead = classify(
+      { name: "NetworkError", cause: { code: "ECONNREFUSED", proxy: "HTTPS_PROXY" } },
+      "login"
+    )
+    expect(dead.description).toMatch(/proxy that HTTPS_PROXY names/)
+    expect(dead.description).not.toMatch(/account/)
   })
 
   it("passes on how long the server wants to be left alone", () => {
