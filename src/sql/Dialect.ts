@@ -23,6 +23,10 @@ export interface Dialect {
   readonly extendedNumbers: boolean
   /** Two strings in a row are one string to some lexers, so they are refused. */
   readonly adjacentStrings: boolean
+  /** Words that may touch the quote after them; to no lexer are they the prefix of a literal. */
+  readonly beforeQuote: ReadonlySet<string>
+  /** `$` alone is an operator, as at the end of a row pattern. */
+  readonly dollarOperator: boolean
   /** Operators of more than one character, by their first character, longest first. */
   readonly operators: ReadonlyMap<string, ReadonlyArray<string>>
 }
@@ -50,6 +54,14 @@ export const snowflake: Dialect = {
   taggedDollarStrings: false,
   extendedNumbers: false,
   adjacentStrings: true,
+  beforeQuote: new Set(
+    (
+      "DATE TIME TIMESTAMP TIMESTAMP_NTZ TIMESTAMP_LTZ TIMESTAMP_TZ TIMESTAMPNTZ TIMESTAMPLTZ TIMESTAMPTZ DATETIME " +
+      "INTERVAL ALL AND AS BETWEEN BY CASE COLLATE DISTINCT ELSE ESCAPE FROM HAVING ILIKE IN IS JOIN LIKE NOT ON OR " +
+      "REGEXP RLIKE SELECT THEN UNION USING WHEN WHERE"
+    ).split(" ")
+  ),
+  dollarOperator: true,
   operators: byFirst(["->>", "->", "=>", "::", "||", "<>", "!=", "<=", ">="])
 }
 
@@ -65,6 +77,8 @@ export const duckdb: Dialect = {
   taggedDollarStrings: true,
   extendedNumbers: true,
   adjacentStrings: false,
+  beforeQuote: new Set(),
+  dollarOperator: false,
   operators: byFirst([
     ...["->>", "->", "=>", "::", "||", "<>", "!=", "<=", ">=", "==", "//", "**", "<<", ">>"],
     ...["^@", "@>", "<@", "&&", "!~~*", "~~*", "!~~", "~~", "!~*", "~*", "!~", "<->", "<=>"]

@@ -31,12 +31,24 @@ const written = (token: Token, dialect: Dialect): string => {
 const isName = (token: Token): boolean => token.kind === "word" || token.kind === "quoted"
 const isOperand = (token: Token): boolean => token.kind !== "operator" && token.kind !== "open"
 
+/** The quantifiers of a row pattern, as in `a+? b{2,3}`: their parts stay together where they were. */
+const quantifies = (previous: Token, next: Token, beforePrevious: Token | undefined): boolean => {
+  if (next.text === "?") {
+    const ends = /^[*+?}]$/.test(previous.text) && previous.kind !== "quoted"
+    return ends || previous.kind === "word" || previous.text === ")"
+  }
+  if (next.text === "{") return previous.kind === "word" || previous.text === ")"
+  if (previous.text === "{") return next.kind === "number"
+  return next.text === "}" && previous.kind === "number" && beforePrevious?.text !== ":"
+}
+
 /**
  * Whether two neighbours may touch. Only brackets, commas, dots and casts, which no lexer joins with what
  * stands beside them; everything else gets a space, so that no two operators ever become a third one.
  */
 const touches = (previous: Token, next: Token, beforePrevious: Token | undefined): boolean => {
   const adjacent = previous.end === next.start
+  if (adjacent && quantifies(previous, next, beforePrevious)) return true
   if (previous.kind === "open" && previous.text !== "{") return true
   if (next.kind === "close" && next.text !== "}") return true
   if (next.kind === "open")

@@ -77,6 +77,8 @@ const extendedNumber =
   /0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|0[bB][01]+(?:_[01]+)*|(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+(?:_\d+)*)?/y
 const dollarTag = /\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$/y
 const variableName = /\$[A-Za-z0-9_]+/y
+/** `$` as the anchor of a row pattern. */
+const patternEnd = /\$[ \t\r\n]*[)|]/y
 const closers: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}" }
 const operatorCharacters = "+-*/%<>=!~^&|@.,:;"
 
@@ -125,7 +127,8 @@ export const tokenize = (
     const isString = kind === "string" || kind === "dollar" || kind === "hex"
     const last = tokens[tokens.length - 1]
     if (last !== undefined && (isString || kind === "quoted") && last.end === at) {
-      if (last.kind === "word" || last.kind === "number" || last.kind === "variable") {
+      const glued = last.kind === "word" && !dialect.beforeQuote.has(last.value)
+      if (glued || last.kind === "number" || last.kind === "variable") {
         return error(`put a space between ${last.text} and the quote`, at)
       }
       // U&'...' is a string with escapes to some lexers.
@@ -274,7 +277,11 @@ export const tokenize = (
     if (tag !== "")
       return error(`${tag} is neither a variable nor a string; strings are '...' or $$...$$`, at)
     const name = stickyMatch(variableName, sql, at)
-    if (name === "") return error("$ without a name", at)
+    if (name === "") {
+      return dialect.dollarOperator && stickyMatch(patternEnd, sql, at) !== ""
+        ? push("operator", at + 1)
+        : error("$ without a name", at)
+    }
     return sql.charAt(at + name.length) === "$"
       ? error(`${name}$ is neither a variable nor a string`, at)
       : push("variable", at + name.length)

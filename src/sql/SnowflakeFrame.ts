@@ -7,14 +7,21 @@
  * @since 0.1.0
  */
 import type { Token } from "./Lexer.js"
-import { beforeBracket, pairedWords, tableClauses, types } from "./SnowflakeWords.js"
+import {
+  beforeBracket,
+  introduces,
+  pairedWords,
+  reservedInFrom,
+  tableClauses,
+  types
+} from "./SnowflakeWords.js"
 
 export interface Frame {
   readonly kind: "group" | "call" | "clause" | "type" | "pattern" | "names" | "row"
   /** The function or the clause, in upper case. */
   readonly name: string
-  /** Inside MATCH_RECOGNIZE. */
-  readonly inMatch: boolean
+  /** Inside MEASURES or DEFINE of MATCH_RECOGNIZE, where FIRST, LAST, PREV and NEXT are functions. */
+  inMatch: boolean
   /** Stands where a table is due. */
   readonly isTable: boolean
   clause: "none" | "select" | "from" | "group" | "other"
@@ -24,8 +31,10 @@ export interface Frame {
   hasPattern: boolean
   /** Rows of VALUES follow, separated by commas. */
   inRows: boolean
-  /** Where an alias of the last table may stand. */
+  /** Where an alias of the last table may stand; no bracket of a condition (ON, USING) moves it. */
   aliasAt: number
+  /** CASE that has not come to its END. */
+  cases: number
   /** Names that WITH has defined here. */
   ctes: Set<string> | undefined
   /** ... and those that remain of them after the next set operator, when not all do. */
@@ -44,7 +53,7 @@ export const frame = (
 ): Frame => ({
   kind,
   name,
-  inMatch: outer?.inMatch === true || name === "MATCH_RECOGNIZE",
+  inMatch: outer?.inMatch === true && kind !== "pattern",
   isTable,
   clause: "none",
   // `FROM (a JOIN b ...)`: the bracket holds tables, as long as no SELECT follows.
@@ -52,6 +61,7 @@ export const frame = (
   hasPattern: false,
   inRows: false,
   aliasAt: -1,
+  cases: 0,
   ctes: undefined,
   outside: undefined,
   recursion: undefined,
@@ -61,17 +71,17 @@ export const frame = (
 export const isName = (token: Token | undefined): boolean =>
   token?.kind === "word" || token?.kind === "quoted"
 
-/** Words after which an expression stands, so that what looks like a clause there is a call. */
-const introduces = new Set(["COLLATE", "ESCAPE", "FETCH", "INTERVAL", "LIMIT", "OFFSET", "PRIOR", "TOP"])
+export const isWord = (token: Token | undefined, value: string): boolean =>
+  token?.kind === "word" && token.value === value
 
 /** Whether an operand ends with the token, so that no expression can begin after it. */
-const endsOperand = (token: Token | undefined): boolean => {
+export const endsOperand = (token: Token | undefined): boolean => {
   if (token === undefined || token.kind === "open" || token.kind === "operator") return false
   return token.kind !== "word" || !(beforeBracket.has(token.value) || introduces.has(token.value))
 }
 
 /** Whether `*` at `at` stands for all columns and is no multiplication. */
-const isStar = (tokens: ReadonlyArray<Token>, at: number, from: number): boolean => {
+export const isStar = (tokens: ReadonlyArray<Token>, at: number, from: number): boolean => {
   const before = at > from ? tokens[at - 1] : undefined
   if (tokens[at]?.text !== "*" || before === undefined) return false
   return (
@@ -83,7 +93,7 @@ const isStar = (tokens: ReadonlyArray<Token>, at: number, from: number): boolean
 }
 
 /** Whether the bracket at `open` holds names and commas only. */
-const holdsNames = (tokens: ReadonlyArray<Token>, open: number): boolean => {
+export const holdsNames = (tokens: ReadonlyArray<Token>, open: number): boolean => {
   for (let at = open + 1; ; at += 2) {
     if (!isName(tokens[at])) return false
     if (tokens[at + 1]?.kind === "close") return true
@@ -106,10 +116,11 @@ export const afterWord = (
   const at = open - 1
   const token = tokens[at]!
   const previous = at > from ? tokens[at - 1] : undefined
+  const after = (value: string): boolean => isWord(previous, value)
   const word = token.kind === "word" ? token.value : undefined
   // `t.id (+)`: an outer join in the old way.
   if (tokens[open + 1]?.text === "+" && tokens[open + 2]?.text === ")") return frame("names", "", outer)
-  const aliasAt = tokens[outer.aliasAt]?.value === "AS" ? outer.aliasAt + 1 : outer.aliasAt
+  const aliasAt = isWord(tokens[outer.aliasAt], "AS") ? outer.aliasAt + 1 : outer.aliasAt
   // Reserved words are no aliases: `a JOIN (b)` joins the table b.
   const isClause = word !== undefined && (tableClauses.has(word) || beforeBracket.has(word))
   if (outer.clause === "from" && at === aliasAt && !isClause && holdsNames(tokens, open)) {
@@ -118,11 +129,20 @@ export const afterWord = (
   if (word === undefined || previous?.text === ".") return undefined
   if (types.has(word)) {
     const inCast = outer.kind === "call" && (outer.name === "CAST" || outer.name === "TRY_CAST")
-    if (previous?.text === "::" || outer.kind === "type" || (inCast && previous?.value === "AS")) {
+    if (previous?.text === "::" || outer.kind === "type" || (inCast && after("AS"))) {
       return frame("type", word, outer)
     }
     if (word === "VARYING" && previous?.kind === "word" && types.has(previous.value))
       return frame("type", word, outer)
+  }
+  if (reservedInFrom.has(word) && outer.clause !== "from" && !outer.wantsTable) {
+    // `METRICS (a.b USING (c) AS ...)` of a semantic view that WITH defines.
+    return word === "USING" &&
+      outer.kind === "clause" &&
+      outer.name === "SEMANTIC" &&
+      holdsNames(tokens, open)
+      ? frame("names", "", outer)
+      : undefined
   }
   if (beforeBracket.has(word)) {
     const isTable = outer.wantsTable && (word === "LATERAL" || word === "FROM" || word === "JOIN")
@@ -135,24 +155,31 @@ export const afterWord = (
     paired !== undefined &&
     previous?.kind === "word" &&
     paired.has(previous.value) &&
-    (word !== "NULLS" || tokens[at - 2]?.value === "UNPIVOT")
+    (word !== "NULLS" || isWord(tokens[at - 2], "UNPIVOT")) &&
+    (word !== "SYNONYMS" || outer.name === "SEMANTIC")
   )
     return frame("clause", word === "NULLS" ? "UNPIVOT" : word, outer)
-  if ((word === "CUBE" || word === "ROLLUP") && outer.clause === "group") return frame("clause", word, outer)
-  if (word === "PATTERN" && outer.name === "MATCH_RECOGNIZE" && !outer.hasPattern && endsOperand(previous)) {
+  const listed = previous?.text === "," || after("BY")
+  if ((word === "CUBE" || word === "ROLLUP") && outer.clause === "group" && listed) {
+    return frame("clause", word, outer)
+  }
+  const inMatch = outer.kind === "clause" && outer.name === "MATCH_RECOGNIZE"
+  if (word === "PATTERN" && inMatch && !outer.hasPattern && endsOperand(previous)) {
     outer.hasPattern = true
     return frame("pattern", word, outer)
   }
-  if (!endsOperand(previous)) {
+  // `FROM next AT(...)`: where a table or its alias stands, these are names.
+  const named = (after("FIRST") || after("NEXT")) && (at === outer.aliasAt || at - 1 === outer.aliasAt)
+  if (!endsOperand(previous) && !named) {
     const columns = (word === "EXCLUDE" || word === "RENAME") && isStar(tokens, at - 1, from)
     return columns ? frame("clause", word, outer) : undefined
   }
   if (word !== undefined && isClause && outer.clause === "from") return frame("clause", word, outer)
-  if (word === "OVER" && (previous?.kind === "close" || previous?.value === "NULLS"))
-    return frame("clause", word, outer)
+  if (word === "OVER" && (previous?.kind === "close" || after("NULLS"))) return frame("clause", word, outer)
   const seeds = word === "SEED" || word === "REPEATABLE"
   if (seeds && previous?.kind === "close" && outer.clause === "from") return frame("clause", word, outer)
   const columns = word === "EXCLUDE" || word === "RENAME" || word === "REPLACE"
+  if (outer.clause === "from" || outer.clause === "group" || outer.clause === "other") return undefined
   return columns && (previous?.kind === "close" || previous?.kind === "string" || previous?.kind === "word")
     ? columnsOfStar(tokens, at, from, outer)
     : undefined

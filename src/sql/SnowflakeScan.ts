@@ -9,12 +9,21 @@
  */
 import type { Token } from "./Lexer.js"
 import * as Calls from "./SnowflakeCalls.js"
-import { Refused, refuse, refuseStatement, written } from "./SnowflakeCalls.js"
+import { Refused, refuse, refuseClause, refuseVerb, written } from "./SnowflakeCalls.js"
 import type { Names } from "./SnowflakeNames.js"
-import { afterWord, frame, isName } from "./SnowflakeFrame.js"
+import { afterWord, frame, holdsNames, isName, isWord } from "./SnowflakeFrame.js"
 import type { Frame } from "./SnowflakeFrame.js"
 import { closing, isLiteral, isOperand, opensTable, stageHelp, stagePath } from "./SnowflakeTokens.js"
-import { endsFrom, forInside, fromInside, queryStarts, setOperators, writes } from "./SnowflakeWords.js"
+import {
+  clausePairs,
+  endsFrom,
+  forInside,
+  fromInside,
+  queryStarts,
+  setOperators,
+  verbs,
+  writes
+} from "./SnowflakeWords.js"
 import type { Rejection } from "./Statement.js"
 
 /** What an operator allows. */
@@ -42,6 +51,9 @@ export const inspect = (
   const columns = new Set<number>()
   /** Recursive CTEs by the bracket that begins their definition. */
   const recursions = new Map<number, string>()
+  /** Brackets of semantic views that WITH defines: read already, up to where; or with expressions inside. */
+  const read = new Set<number>()
+  const semantic = new Set<number>()
   let top = stack[0]!
 
   const startsQuery = (at: number): boolean => {
@@ -61,20 +73,31 @@ export const inspect = (
     const recursive =
       tokens[at]?.value === "RECURSIVE" && isName(tokens[at + 1]) && tokens[at + 1]?.value !== "AS"
     if (recursive) at++
+    const defined = new Set<string>()
     for (;;) {
       const name = tokens[at]
       if (!isName(name)) refuse("SYNTAX", "WITH needs a name", name ?? tokens[start])
       at++
       if (tokens[at]?.text === "(") {
+        if (!holdsNames(tokens, at)) refuse("SYNTAX", "a CTE has the names of its columns there", tokens[at])
         columns.add(at)
         at = closers[at]! + 1
       }
       const as = tokens[at]
+      if (isWord(as, "AS") && isWord(tokens[at + 1], "SEMANTIC") && isWord(tokens[at + 2], "VIEW")) {
+        names.ctes.push({ name: name?.value ?? "", token: name })
+        at = semanticView(at + 3, name?.value ?? "", defined)
+        defined.add(name?.value ?? "")
+        if (tokens[at]?.text !== ",") break
+        at++
+        continue
+      }
       if (as?.kind !== "word" || as.value !== "AS" || tokens[at + 1]?.text !== "(") {
         refuse("NOT_A_READ", `WITH defines queries only: ${name?.text ?? ""} AS (SELECT ...)`, as ?? name)
       }
       needsQuery(at + 2, "AS (")
       const end = closers[at + 1]!
+      defined.add(name?.value ?? "")
       names.ctes.push({ name: name?.value ?? "", token: name })
       defines.set(end, name?.value ?? "")
       if (recursive) recursions.set(at + 1, name?.value ?? "")
@@ -85,6 +108,128 @@ export const inspect = (
     if (tokens[at]?.value === "WITH" || tokens[at]?.value === "VALUES" || !startsQuery(at)) {
       refuse("NOT_A_READ", "only SELECT can follow WITH ... AS (...)", tokens[at] ?? tokens[at - 1])
     }
+  }
+
+  /** One name of up to four parts at `at`; answers where it ends, `at` where there is none. */
+  const nameEnd = (at: number): number => {
+    if (!isName(tokens[at])) return at
+    let end = at
+    while (tokens[end + 1]?.text === "." && isName(tokens[end + 2])) end += 2
+    return end + 1
+  }
+
+  /**
+   * `[alias AS] table [PRIMARY KEY (a)] [UNIQUE (b)] [WITH SYNONYMS (...)] [COMMENT = '...'], ...` between the
+   * brackets, of which nothing can be a call; answers where the tables are named.
+   */
+  const logicalTables = (open: number): ReadonlyArray<number> => {
+    const close = closers[open]!
+    const found: Array<number> = []
+    let at = open + 1
+    for (;;) {
+      if (isWord(tokens[nameEnd(at)], "AS") && nameEnd(at) > at) at = nameEnd(at) + 1
+      const end = nameEnd(at)
+      if (end === at) break
+      found.push(at)
+      at = end
+      for (;;) {
+        if (isWord(tokens[at], "PRIMARY") && isWord(tokens[at + 1], "KEY") && tokens[at + 2]?.text === "(") {
+          if (!holdsNames(tokens, at + 2)) return []
+          at = closers[at + 2]! + 1
+        } else if (isWord(tokens[at], "UNIQUE") && tokens[at + 1]?.text === "(") {
+          if (!holdsNames(tokens, at + 1)) return []
+          at = closers[at + 1]! + 1
+        } else if (isWord(tokens[at], "WITH") && isWord(tokens[at + 1], "SYNONYMS")) {
+          const open = tokens[at + 2]?.text === "=" ? at + 3 : at + 2
+          const close = tokens[open]?.text === "(" ? closers[open]! : open
+          for (let i = open + 1; i < close; i++)
+            if (tokens[i]!.kind !== "string" && tokens[i]!.text !== ",") return []
+          if (close === open) return []
+          at = close + 1
+        } else if (
+          isWord(tokens[at], "COMMENT") &&
+          tokens[at + 1]?.text === "=" &&
+          tokens[at + 2]?.kind === "string"
+        ) {
+          at += 3
+        } else break
+      }
+      if (tokens[at]?.text !== ",") break
+      at++
+    }
+    return at === close ? found : []
+  }
+
+  /** `[name AS] table (columns) REFERENCES table [(columns)], ...` between the brackets, and nothing else. */
+  const holdsRelationships = (open: number): boolean => {
+    let at = open + 1
+    for (;;) {
+      if (isName(tokens[at]) && isWord(tokens[at + 1], "AS")) at += 2
+      const begin = at
+      at = nameEnd(at)
+      if (at === begin || tokens[at]?.text !== "(" || !holdsNames(tokens, at)) return false
+      at = closers[at]! + 1
+      if (!isWord(tokens[at], "REFERENCES")) return false
+      const end = nameEnd(at + 1)
+      if (end === at + 1) return false
+      at = end
+      if (tokens[at]?.text === "(") {
+        if (!holdsNames(tokens, at)) return false
+        at = closers[at]! + 1
+      }
+      if (tokens[at]?.text !== ",") return at === closers[open]
+      at++
+    }
+  }
+
+  /** `name AS SEMANTIC VIEW TABLES (...) ...`, from its TABLES on; answers where it ends. */
+  const semanticView = (start: number, name: string, defined: ReadonlySet<string>): number => {
+    let at = start
+    let last = -1
+    const wanted = ["TABLES", "RELATIONSHIPS", "FACTS", "DIMENSIONS", "METRICS"]
+    while (
+      tokens[at]?.kind === "word" &&
+      wanted.includes(tokens[at]!.value) &&
+      tokens[at + 1]?.text === "("
+    ) {
+      const kind = tokens[at]!.value
+      const open = at + 1
+      if (kind === "TABLES") {
+        const tables = logicalTables(open)
+        if (tables.length === 0)
+          refuse("SYNTAX", "TABLES of a semantic view holds tables and their keys", tokens[open])
+        for (const place of tables) {
+          if (nameEnd(place) - place > 1 || !defined.has(tokens[place]!.value)) table(place)
+        }
+      } else if (kind === "RELATIONSHIPS") {
+        if (!holdsRelationships(open))
+          refuse("SYNTAX", "RELATIONSHIPS holds table (column) REFERENCES table", tokens[open])
+      }
+      if (kind === "TABLES" || kind === "RELATIONSHIPS") read.add(open)
+      else semantic.add(open)
+      at = closers[open]! + 1
+      last = closers[open]!
+    }
+    if (last < 0 || tokens[start]?.value !== "TABLES")
+      refuse(
+        "NOT_A_READ",
+        "AS SEMANTIC VIEW defines TABLES (...), DIMENSIONS (...) and METRICS (...)",
+        tokens[start]
+      )
+    defines.set(last, name)
+    return at
+  }
+
+  /** A row of VALUES without brackets: a plain literal, and no text that could be read as a stage or a file. */
+  const isPlain = (start: number): boolean => {
+    const signed = tokens[start]?.text === "-" || tokens[start]?.text === "+"
+    const at = signed ? start + 1 : start
+    const token = tokens[at]
+    const literal =
+      token?.kind === "number" ||
+      (token?.kind === "word" && ["TRUE", "FALSE", "NULL"].includes(token.value)) ||
+      (token?.kind === "string" && !/^\s*@|:\/\//.test(token.value))
+    return literal && tokens[at + 1]?.text !== "(" && tokens[at + 1]?.text !== "."
   }
 
   const isCte = (name: string): boolean => stack.some((each) => each.ctes?.has(name) === true)
@@ -105,7 +250,7 @@ export const inspect = (
       end = next
     }
     if (tokens[end + 1]?.text === "(") return at - 1
-    if (end === at) refuseStatement(tokens, at)
+    if (end === at) refuseClause(tokens, at)
     if (tokens[end + 1]?.text === ".")
       names.dynamic.push({ form: "a name with a part missing", token: tokens[at] })
     if (parts.some(({ value }) => value === "NEXTVAL"))
@@ -122,18 +267,23 @@ export const inspect = (
     const previous = at > from ? tokens[at - 1] : undefined
     const outer = top
     let next: Frame | undefined
-    if (token.text !== "(") {
+    if (outer.kind === "pattern" && token.text !== "[") next = frame("pattern", "", outer)
+    else if (token.text !== "(") {
       if (outer.wantsTable) return refuse("SYNTAX", `a table cannot begin with ${token.text}`, token)
+      // An object begins with a text, a star or a table; `{call f()}` is a statement of ODBC's.
+      const word = token.text === "{" && tokens[at + 2]?.text !== "." ? tokens[at + 1] : undefined
+      const isEscape =
+        isWord(word, "FN") || (/^(?:D|T|TS)$/.test(word?.value ?? "") && tokens[at + 2]?.kind === "string")
+      if (isName(word) && !isEscape) return refuse("SYNTAX", "an object is written as {'key': value}", token)
       next = frame("group", "", outer)
-    } else if (previous?.kind === "close" && !(startsQuery(at) || outer.kind === "pattern")) {
+    } else if (previous?.kind === "close" && !(defines.has(at - 1) && startsQuery(at))) {
+      // Above all no bracket behind IDENTIFIER('f'): that is a call of f.
       return refuse("FUNCTION_NOT_ALLOWED", "the result of an expression cannot be called", token)
-    } else if (previous?.kind === "close" && tokens[at - 1]?.text !== ")") {
-      return refuse("SYNTAX", "a bracket cannot follow here", token)
     } else if (previous !== undefined && isLiteral(previous)) {
       if (outer.stageAt !== at - 1) return refuse("SYNTAX", "a bracket cannot follow a literal", token)
       next = frame("clause", "STAGE", outer)
     } else if (columns.has(at)) next = frame("names", "", outer)
-    else if (outer.kind === "pattern") next = frame("pattern", "", outer)
+    else if (semantic.has(at)) next = frame("clause", "SEMANTIC", outer)
     else if (isName(previous)) {
       next = afterWord(tokens, at, from, outer)
       if (next === undefined) {
@@ -143,7 +293,9 @@ export const inspect = (
         next = frame("call", name, outer, outer.wantsTable)
       }
     } else next = outer.inRows ? frame("row", "", outer) : frame("group", "", outer, outer.wantsTable)
-    if (next.name === "TABLE" && next.kind === "clause") Calls.tableCall(tokens, at, names)
+    if (outer.kind === "type" && next.kind !== "type")
+      refuse("SYNTAX", "a type takes numbers and types", token)
+    if (next.name === "TABLE" && next.kind === "clause") Calls.tableCall(tokens, at, closers, names)
     if (next.name === "VALUES" && next.kind === "row") outer.inRows = true
     if (outer.wantsTable && outer.clause === "none") outer.clause = "from"
     outer.wantsTable = false
@@ -152,11 +304,21 @@ export const inspect = (
     top = next
   }
 
-  const leave = (at: number): void => {
-    const closed = stack.pop()!
-    top = stack[stack.length - 1]!
+  /** Where its definition ends a CTE begins to hide tables of its name. */
+  const define = (at: number): void => {
     const cte = defines.get(at)
     if (cte !== undefined) (top.ctes ??= new Set()).add(cte)
+  }
+
+  const unfinished = ({ cases }: Frame, at: number): void => {
+    if (cases > 0) refuse("SYNTAX", "a CASE has no END", tokens[at] ?? tokens[at - 1])
+  }
+
+  const leave = (at: number): void => {
+    const closed = stack.pop()!
+    unfinished(closed, at)
+    top = stack[stack.length - 1]!
+    define(at)
     if (top.clause === "from" && closed.kind !== "names" && top.aliasAt < at) top.aliasAt = at + 1
   }
 
@@ -169,7 +331,27 @@ export const inspect = (
       refuse("NOT_A_READ", `${token.text} is not part of a read`, token)
     }
     const begins = previous === undefined || previous.kind === "open"
+    const pair = clausePairs.get(word)
+    const isClause = endsFrom.has(word) && (pair === undefined || isWord(next, pair))
+    if ((verbs.has(word) || (word === "DESC" && top.wantsTable)) && !isClause) {
+      const place = top.wantsTable ? "table" : top.clause === "select" ? "list" : "expression"
+      refuseVerb(tokens, at, from, place)
+    }
     switch (word) {
+      case "CASE":
+        top.cases++
+        break
+      case "END":
+        if (top.cases > 0) top.cases--
+        break
+      case "MEASURES":
+      case "DEFINE":
+        if (top.kind === "clause" && top.name === "MATCH_RECOGNIZE") top.inMatch = true
+        break
+      case "ON":
+      case "USING":
+        top.aliasAt = Infinity
+        break
       case "SELECT": {
         const joined =
           previous?.kind === "word" &&
@@ -178,6 +360,7 @@ export const inspect = (
           refuse("SYNTAX", "SELECT does not belong here", token)
         top.clause = "select"
         top.wantsTable = false
+        top.inMatch = false
         return
       }
       case "WITH":
@@ -190,7 +373,8 @@ export const inspect = (
           previous?.value !== "START" &&
           next?.value !== "TIME" &&
           next?.value !== "LOCAL" &&
-          next?.value !== "UNMATCHED"
+          next?.value !== "UNMATCHED" &&
+          !(top.name === "SEMANTIC" && isWord(next, "SYNONYMS"))
         )
           refuse("SYNTAX", "WITH does not belong here", token)
         top.wantsTable = false
@@ -205,13 +389,26 @@ export const inspect = (
         if (top.kind === "call" && fromInside.has(top.name) && top.clause === "none") return
         top.clause = "from"
         top.wantsTable = true
+        top.aliasAt = -1
+        return
+      case "VALUES":
+        // `FROM VALUES 1, 2`: rows of one column.
+        if (top.wantsTable && isPlain(at + 1)) {
+          top.clause = "from"
+          top.inRows = true
+          top.wantsTable = false
+        }
         return
       case "JOIN":
+        if (top.clause !== "from") refuse("SYNTAX", "JOIN does not belong here", token)
         top.clause = "from"
         top.wantsTable = true
+        top.aliasAt = -1
         return
       case "LATERAL":
+        if (top.clause !== "from" && !top.wantsTable) refuse("SYNTAX", "LATERAL does not belong here", token)
         top.wantsTable = true
+        top.aliasAt = -1
         return
       case "FOR":
         if (!forInside.has(top.name))
@@ -230,7 +427,7 @@ export const inspect = (
       if (tokens[arm]?.value === "BY" && tokens[arm + 1]?.value === "NAME") arm += 2
       needsQuery(arm, word)
     }
-    if (endsFrom.has(word)) {
+    if (isClause) {
       if (top.wantsTable) refuse("SYNTAX", `a table is due before ${token.text}`, token)
       top.clause = word === "GROUP" ? "group" : "other"
       top.wantsTable = false
@@ -241,20 +438,44 @@ export const inspect = (
   const step = (at: number): number => {
     const token = tokens[at]!
     const previous = at > from ? tokens[at - 1] : undefined
+    if (read.has(at)) {
+      define(closers[at]!)
+      return closers[at]!
+    }
     if (token.kind === "open") enter(at)
     else if (token.kind === "close") leave(at)
-    else if (token.kind === "operator") {
+    else if (top.kind === "type") {
+      if (!isName(token) && token.kind !== "number" && token.text !== ",")
+        refuse("SYNTAX", "a type takes numbers and types", token)
+    } else if (top.kind === "clause" && (top.name === "EXCLUDE" || top.name === "RENAME")) {
+      if (!isName(token) && token.text !== "," && token.text !== ".")
+        refuse("SYNTAX", `${top.name} takes the names of columns`, token)
+    } else if (top.kind === "pattern") {
+      if (!isName(token) && token.kind !== "number" && !/^[|*+?,^$-]$/.test(token.text))
+        refuse("SYNTAX", "a row pattern holds names and quantifiers", token)
+    } else if (token.kind === "operator") {
       if (token.text === "@")
         refuse("OBJECT_NOT_ALLOWED", `stages cannot be named here; ${stageHelp(stages)}`, token)
       if (token.text === "!") refuse("FUNCTION_NOT_ALLOWED", "methods (name!METHOD) are not available", token)
       if (token.text === "->>") refuse("NOT_A_READ", "->> chains statements, and not inside brackets", token)
+      if (token.text === "$") refuse("SYNTAX", "$ without a name", token)
+      if (top.wantsTable) {
+        // A client that substitutes variables writes &name; the warehouse refuses what is left of it.
+        if (token.text === "&") return at
+        if (token.text !== ":") refuse("SYNTAX", `a table cannot begin with ${token.text}`, token)
+        names.dynamic.push({ form: "a bind variable", token })
+        top.wantsTable = false
+        top.aliasAt = at + 2
+        return at + 1
+      }
       if (token.text === "," && top.clause === "from") {
-        top.inRows = top.inRows && tokens[at + 1]?.text === "("
+        top.inRows = top.inRows && (tokens[at + 1]?.text === "(" || isPlain(at + 1))
         top.wantsTable = !top.inRows
+        top.aliasAt = -1
       }
     } else if (token.kind === "word" || token.kind === "quoted") {
       // An alias ends the rows of VALUES: what follows the next comma is a table again.
-      top.inRows = false
+      if (!isPlain(at)) top.inRows = false
       if (previous?.text === "." && token.value.toUpperCase() === "NEXTVAL") {
         refuse("NOT_A_READ", "NEXTVAL takes a number from a sequence, which is not a read", token)
       }
@@ -281,14 +502,16 @@ export const inspect = (
         // The result of an earlier statement of a chain, which has been checked.
       } else if (!/^\$\d+$/.test(token.text)) names.dynamic.push({ form: token.text, token })
       top.wantsTable = false
+      if (top.clause === "none") top.clause = "from"
       top.aliasAt = at + 1
-    }
+    } else if (top.inRows) top.aliasAt = at + 1
     return at
   }
 
   try {
     needsQuery(from, tokens[from - 1]?.text ?? "the beginning")
     for (let at = from; at < tokens.length; at++) at = step(at)
+    unfinished(top, tokens.length)
     return undefined
   } catch (thrown) {
     if (thrown instanceof Refused) return thrown.rejection

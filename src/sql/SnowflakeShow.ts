@@ -5,7 +5,10 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
+import { nearest } from "../core/Nearest.js"
 import type { Token } from "./Lexer.js"
+import { identified } from "./SnowflakeCalls.js"
+import { isName, isWord } from "./SnowflakeFrame.js"
 import { types, writes } from "./SnowflakeWords.js"
 import { reject } from "./Statement.js"
 import type { Rejection } from "./Statement.js"
@@ -13,39 +16,74 @@ import type { Rejection } from "./Statement.js"
 const lines = (text: string): ReadonlySet<string> =>
   new Set(text.split(",").map((line) => line.trim().replace(/\s+/g, " ")))
 
-/** What SHOW lists. A kind that is not here is refused until somebody has looked at it. */
+/** What SHOW lists, as its documentation has it. A kind that is not here is refused. */
 const shown = lines(`
-  ACCOUNTS, AGENTS, AGGREGATION POLICIES, ALERTS, API INTEGRATIONS, APPLICATION PACKAGES, APPLICATION ROLES,
-  APPLICATIONS, AUTHENTICATION POLICIES, BACKUP POLICIES, BACKUP SETS, CATALOG INTEGRATIONS, CHANNELS, CLASSES,
-  COLUMNS, COMPUTE POOLS, CONNECTIONS, CONTACTS, CORTEX SEARCH SERVICES, DATA METRIC FUNCTIONS, DATABASE ROLES,
-  DATABASES, DATASETS, DELEGATED AUTHORIZATIONS, DYNAMIC TABLES, ENDPOINTS, EVENT TABLES, EXTERNAL ACCESS INTEGRATIONS,
-  EXTERNAL FUNCTIONS, EXTERNAL TABLES, EXTERNAL VOLUMES, FAILOVER GROUPS, FEATURE POLICIES, FILE FORMATS, FUNCTIONS,
-  FUTURE GRANTS, GATEWAYS, GIT BRANCHES, GIT REPOSITORIES, GIT TAGS, GLOBAL ACCOUNTS, GRANTS, HYBRID TABLES,
-  ICEBERG TABLES, IMAGE REPOSITORIES, IMAGES, IMPORTED KEYS, INDEXES, INTEGRATIONS, JOB SERVICES, JOIN POLICIES,
-  LISTINGS, MANAGED ACCOUNTS, MASKING POLICIES, MATERIALIZED VIEWS, MODEL MONITORS, MODELS, NETWORK POLICIES,
-  NETWORK RULES, NOTEBOOKS, NOTIFICATION INTEGRATIONS, OBJECTS, ORGANIZATION ACCOUNTS, ORGANIZATION USERS,
-  PACKAGES POLICIES, PARAMETERS, PASSWORD POLICIES, PIPES, PRIMARY KEYS, PRIVACY POLICIES, PROCEDURES,
-  PROJECTION POLICIES, REGIONS, REPLICATION ACCOUNTS, REPLICATION DATABASES, REPLICATION GROUPS, RESOURCE MONITORS,
-  ROLES, ROW ACCESS POLICIES, SCHEMAS, SECRETS, SECURITY INTEGRATIONS, SEMANTIC DIMENSIONS, SEMANTIC FACTS,
-  SEMANTIC METRICS, SEMANTIC VIEWS, SEQUENCES, SERVICE CONTAINERS, SERVICE INSTANCES, SERVICES, SESSION POLICIES,
-  SHARES, STAGES, STORAGE INTEGRATIONS, STREAMLITS, STREAMS, TABLES, TAGS, TASKS, TYPES, UNIQUE KEYS,
-  USER FUNCTIONS, USER PROCEDURES, USERS, VARIABLES, VERSIONS, VIEWS, WAREHOUSES, WORKSPACES`)
+  ACCOUNTS, AGENTS, AGGREGATION POLICIES, ALERTS, API INTEGRATIONS, APPLICATION PACKAGES,
+  APPLICATION ROLES, APPLICATION SERVICES, APPLICATION SPECIFICATIONS, APPLICATIONS,
+  ARTIFACT REPOSITORIES, AUTHENTICATION POLICIES, AVAILABLE LISTINGS, AVAILABLE OFFERS,
+  AVAILABLE ORGANIZATION PROFILES, BACKUP POLICIES, BACKUP SETS, BACKUPS, BUDGETS, CATALOG INTEGRATIONS,
+  CHANNELS, CLASSES, CODE BUNDLES, COLUMNS, COMPUTE POOL INSTANCE FAMILIES, COMPUTE POOLS, CONFIGURATIONS,
+  CONNECTIONS, CONTACTS, CORTEX BASE MODELS, CORTEX SEARCH SERVICES, DATA METRIC FUNCTIONS,
+  DATA MOVEMENT POLICIES, DATA MOVEMENT RULES, DATABASE ROLES, DATABASES, DATASETS, DBT PROJECTS,
+  DCM PROJECTS, DELEGATED AUTHORIZATIONS, DEPLOYMENTS, DYNAMIC TABLES, ENDPOINTS, ENTITIES, EVENT TABLES,
+  EXPERIMENTS, EXTERNAL ACCESS INTEGRATIONS, EXTERNAL AGENTS, EXTERNAL FUNCTIONS, EXTERNAL TABLES,
+  EXTERNAL VOLUMES, FAILOVER GROUPS, FEATURE POLICIES, FILE FORMATS, FUNCTIONS, FUTURE GRANTS, GATEWAYS,
+  GIT BRANCHES, GIT REPOSITORIES, GIT TAGS, GLOBAL ACCOUNTS, GRANTS, HYBRID TABLES, ICEBERG TABLES,
+  IMAGE REPOSITORIES, IMAGES, IMPORTED KEYS, INDEXES, INTEGRATIONS, INTERACTIVE TABLES, JOB SERVICES,
+  JOIN POLICIES, LISTINGS, MAINTENANCE POLICIES, MANAGED ACCOUNTS, MASKING POLICIES, MATERIALIZATIONS,
+  MATERIALIZED VIEWS, MCP SERVERS, MFA METHODS, MODEL MONITORS, MODELS, NETWORK POLICIES, NETWORK RULES,
+  NODES, NOTEBOOK PROJECTS, NOTEBOOKS, NOTIFICATION INTEGRATIONS, OBJECTS, OBJECTS OWNED,
+  OFFERS, ONLINE FEATURE TABLES, OPENFLOW DATA PLANE INTEGRATIONS, ORGANIZATION ACCOUNTS,
+  ORGANIZATION PROFILES, ORGANIZATION USER GROUPS, ORGANIZATION USERS, PACKAGES POLICIES, PARAMETERS,
+  PASSWORD POLICIES, PIPES, POSTGRES INSTANCES, PRICING PLANS, PRIMARY KEYS, PRIVACY POLICIES, PRIVILEGES,
+  PROCEDURES, PROJECTION POLICIES, REFERENCES, REGIONS, RELEASE CHANNELS, RELEASE DIRECTIVES,
+  REPLICATION ACCOUNTS, REPLICATION DATABASES, REPLICATION GROUPS, RESOURCE MONITORS,
+  RESTRICTED SESSION SCOPES, ROLES, ROW ACCESS POLICIES, RUN METRICS, RUN PARAMETERS, RUNS, SCHEMAS,
+  SECRETS, SECURITY INTEGRATIONS, SEMANTIC DIMENSIONS, SEMANTIC FACTS, SEMANTIC METRICS, SEMANTIC VIEWS,
+  SEQUENCES, SERVICE CONTAINERS, SERVICE INSTANCES, SERVICE VOLUMES, SERVICES, SESSION POLICIES, SHARES,
+  SNAPSHOT POLICIES, SNAPSHOT SETS, SNAPSHOTS, SPECIFICATIONS, STAGES, STORAGE INTEGRATIONS,
+  STORAGE LIFECYCLE POLICIES, STREAMLITS, STREAMS, TABLES, TAGS, TASKS, TELEMETRY EVENT DEFINITIONS,
+  TYPES, UNIQUE KEYS, USER FUNCTIONS, USER PROCEDURES, USER PROGRAMMATIC ACCESS TOKENS,
+  USER WORKLOAD IDENTITY AUTHENTICATION METHODS, USERS, VARIABLES, VERSIONS, VIEWS, WAREHOUSES,
+  WORKSPACES, ZEROCOPY CONNECTORS`)
 
 /** What DESCRIBE describes. */
 const described = lines(`
-  AGENT, AGGREGATION POLICY, ALERT, API INTEGRATION, APPLICATION, APPLICATION PACKAGE, AUTHENTICATION POLICY,
-  CATALOG INTEGRATION, COMPUTE POOL, CORTEX SEARCH SERVICE, DATABASE, DYNAMIC TABLE, EVENT TABLE,
-  EXTERNAL ACCESS INTEGRATION, EXTERNAL TABLE, EXTERNAL VOLUME, FILE FORMAT, FUNCTION, GIT REPOSITORY,
-  ICEBERG TABLE, INTEGRATION, JOIN POLICY, LISTING, MASKING POLICY, MATERIALIZED VIEW, MODEL MONITOR,
-  NETWORK POLICY, NETWORK RULE, NOTEBOOK, NOTIFICATION INTEGRATION, PACKAGES POLICY, PASSWORD POLICY, PIPE,
-  PRIVACY POLICY, PROCEDURE, PROJECTION POLICY, RESULT, ROW ACCESS POLICY, SCHEMA, SEARCH OPTIMIZATION ON, SECRET,
-  SECURITY INTEGRATION, SEMANTIC VIEW, SEQUENCE, SERVICE, SESSION POLICY, SHARE, STAGE, STORAGE INTEGRATION, STREAM,
-  STREAMLIT, TABLE, TASK, TYPE, USER, VIEW, WAREHOUSE`)
+  AGENT, AGGREGATION POLICY, ALERT, API INTEGRATION, APPLICATION, APPLICATION PACKAGE,
+  APPLICATION SERVICE, AUTHENTICATION POLICY, AVAILABLE LISTING, AVAILABLE ORGANIZATION PROFILE,
+  BACKUP POLICY, BACKUP SET, CATALOG INTEGRATION, COMPUTE POOL, CONFIGURATION, CONTACT,
+  CORTEX SEARCH SERVICE, DATA MOVEMENT POLICY, DATA MOVEMENT RULE, DATABASE, DBT PROJECT, DCM PROJECT,
+  DYNAMIC TABLE, EVENT TABLE, EXTERNAL ACCESS INTEGRATION, EXTERNAL AGENT, EXTERNAL TABLE,
+  EXTERNAL VOLUME, FEATURE POLICY, FILE FORMAT, FUNCTION, GATEWAY, GIT REPOSITORY, HYBRID TABLE,
+  ICEBERG TABLE, INTEGRATION, INTERACTIVE TABLE, JOIN POLICY, LISTING, MAINTENANCE POLICY, MASKING POLICY,
+  MATERIALIZED VIEW, MCP SERVER, MODEL MONITOR, NETWORK POLICY, NETWORK RULE, NOTEBOOK,
+  NOTIFICATION INTEGRATION, OFFER, ONLINE FEATURE TABLE, OPENFLOW DATA PLANE INTEGRATION,
+  ORGANIZATION PROFILE, PACKAGES POLICY, PASSWORD POLICY, PIPE, POSTGRES INSTANCE, PRICING PLAN,
+  PRIVACY POLICY, PROCEDURE, PROJECTION POLICY, RESTRICTED SESSION SCOPE, RESULT, ROW ACCESS POLICY,
+  SCHEMA, SEARCH OPTIMIZATION ON, SECRET, SECURITY INTEGRATION, SEMANTIC VIEW, SEQUENCE, SERVICE,
+  SESSION POLICY, SHARE, SNAPSHOT, SNAPSHOT POLICY, SNAPSHOT SET, SPECIFICATION, STAGE,
+  STORAGE INTEGRATION, STORAGE LIFECYCLE POLICY, STREAM, STREAMLIT, TABLE, TASK, TRANSACTION, TYPE, USER,
+  VIEW, WAREHOUSE, WORKSPACE, ZEROCOPY CONNECTOR`)
 
-const clauses = new Set(["FOR", "FROM", "HISTORY", "IN", "LIKE", "LIMIT", "OF", "ON", "STARTS", "TO", "WITH"])
+/** Where SHOW looks, beside what can be described: IN, ON, TO, OF or FOR one of these. */
+const containers = new Set([
+  ...described,
+  ...lines(`
+  ACCOUNT, APPLICATION ROLE, ARTIFACT REPOSITORY, BACKUP SET, CLASS, CONNECTION, DATA EXCHANGE,
+  DATABASE ROLE, DATASET, EXPERIMENT, FAILOVER GROUP, IMAGE REPOSITORY, INSTANCE, METRIC, MODEL,
+  ORGANIZATION, ORGANIZATION ACCOUNT, RELEASE CHANNEL, REPLICATION GROUP, RESOURCE MONITOR, ROLE, SESSION, TAG`)
+])
+
+/** Those that mean the current one without a name. */
+const nameless = lines("ACCOUNT, ORGANIZATION, SESSION, DATABASE, SCHEMA, TABLE, VIEW, USER, WAREHOUSE")
 
 /** Kinds that tell what other users have asked, or are asking: query ids of theirs. */
 const aboutOthers = lines("LOCKS, TRANSACTIONS")
+
+/** What WITH PRIVILEGES asks for. */
+const privileges = lines(
+  `APPLYBUDGET, CREATE SCHEMA, IMPORTED PRIVILEGES, MODIFY, MONITOR, OPERATE, OWNERSHIP, USAGE`
+)
 
 const ofOthers = (what: string, token: Token | undefined): Either.Either<never, Rejection> =>
   reject(
@@ -65,62 +103,167 @@ const unexpected = (token: Token | undefined, wanted: string): Either.Either<nev
 const kindLength = (tokens: ReadonlyArray<Token>, at: number, kinds: ReadonlySet<string>): number => {
   let text = ""
   let length = 0
-  for (let i = at; i < at + 4 && tokens[i]?.kind === "word"; i++) {
+  for (let i = at; i < at + 6 && tokens[i]?.kind === "word"; i++) {
     text = text === "" ? tokens[i]!.value : `${text} ${tokens[i]!.value}`
     if (kinds.has(text)) length = i - at + 1
   }
   return length
 }
 
-const isName = (token: Token | undefined): boolean => token?.kind === "word" || token?.kind === "quoted"
 const isText = (token: Token | undefined): boolean => token?.kind === "string" || token?.kind === "dollar"
 
 /** Offset after `IDENTIFIER('...')` at `at`, or `at` where there is none. */
 const identifierEnd = (tokens: ReadonlyArray<Token>, at: number): number => {
-  const argument = tokens[at + 2]
-  return tokens[at]?.kind === "word" &&
-    tokens[at]?.value === "IDENTIFIER" &&
-    tokens[at + 1]?.text === "(" &&
-    (isText(argument) || argument?.kind === "variable") &&
-    tokens[at + 3]?.text === ")"
-    ? at + 4
-    : at
+  const isCall = isWord(tokens[at], "IDENTIFIER") && tokens[at + 1]?.text === "("
+  const found = isCall ? identified(tokens, at + 1) : undefined
+  return found === undefined ? at : found.close + 1
+}
+
+/** Offset after the name of one object, also `db..table`, at `at`, or `at` where there is none. */
+const nameEnd = (tokens: ReadonlyArray<Token>, at: number): number => {
+  if (isWord(tokens[at], "IDENTIFIER") && tokens[at + 1]?.text === "(") return identifierEnd(tokens, at)
+  if (!isName(tokens[at])) return at
+  let end = at + 1
+  for (let parts = 1; parts < 5 && tokens[end]?.text === "."; parts++) {
+    const next = tokens[end + 1]?.text === "." ? end + 2 : end + 1
+    if (!isName(tokens[next])) return at
+    end = next + 1
+  }
+  return end
+}
+
+/** Offset after the types that a signature holds, at the bracket `at`; -1 where it holds something else. */
+const signatureEnd = (tokens: ReadonlyArray<Token>, at: number): number => {
+  let depth = 0
+  for (let i = at; i < tokens.length; i++) {
+    const token = tokens[i]!
+    if (token.text === "(") depth++
+    else if (token.text === ")") {
+      depth--
+      if (depth === 0) return i + 1
+    } else if (
+      !(token.kind === "word" && types.has(token.value)) &&
+      token.text !== "," &&
+      token.kind !== "number"
+    )
+      return -1
+    // `NUMBER(10, 2)`, and no bracket behind anything else.
+    if (token.text === "(" && i > at && !isName(tokens[i - 1])) return -1
+  }
+  return -1
 }
 
 /** The name of the one table or view that is meant, where it is one and is plainly written. */
 type Table = ReadonlyArray<Token> | undefined
 
+const clauseNames = lines("BY, FOR, FROM, HISTORY, IN, LIKE, LIMIT, OF, ON, RUN, STARTS, TO, VERSION, WITH")
+
+/** The kinds to name beside one that does not exist: those that share a word with it, or are spelled alike. */
+const alike = (asked: string): ReadonlyArray<string> => {
+  const [first = ""] = asked.split(" ")
+  const sharing = [...shown].filter((kind) => kind.split(" ").some((word) => asked.split(" ").includes(word)))
+  return [...new Set([...nearest(asked, [...shown]), ...nearest(first, [...shown]), ...sharing])].slice(0, 6)
+}
+
+const unknownKind = (tokens: ReadonlyArray<Token>, first: number): Either.Either<never, Rejection> => {
+  const words: Array<string> = []
+  for (let at = first; tokens[at]?.kind === "word" && words.length < 3; at++) {
+    if (clauseNames.has(tokens[at]!.value)) break
+    words.push(tokens[at]!.value)
+  }
+  const near = alike(words.join(" "))
+  return reject(
+    "NOT_A_READ",
+    `SHOW ${words.join(" ")} is not available; ` +
+      (near.length > 0 ? `the nearest kinds are ${near.join(", ")}; ` : "") +
+      `SHOW takes the ${shown.size} documented kinds of objects, such as DATABASES, SCHEMAS, TABLES, VIEWS, COLUMNS, ` +
+      "FUNCTIONS, STAGES, TASKS, WAREHOUSES, ROLES, GRANTS and PARAMETERS",
+    tokens[first]?.start
+  )
+}
+
+/** The instances of a class: `SHOW SNOWFLAKE.ML.FORECAST`. */
+const classEnd = (tokens: ReadonlyArray<Token>, at: number): number => {
+  const end = isWord(tokens[at], "SNOWFLAKE") && tokens[at + 1]?.text === "." ? nameEnd(tokens, at) : at
+  return end > at && isWord(tokens[end], "INSTANCES") ? end + 1 : end
+}
+
 const show = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection> => {
-  const first = tokens[1]?.kind === "word" && tokens[1].value === "TERSE" ? 2 : 1
+  const terse = isWord(tokens[1], "TERSE") ? 2 : 1
+  const first = isWord(tokens[terse], "AS") && isWord(tokens[terse + 1], "RESOURCE") ? terse + 2 : terse
   const length = kindLength(tokens, first, shown)
   const hidden = kindLength(tokens, first, aboutOthers)
   if (hidden > 0) return ofOthers(`SHOW ${tokens[first]!.value}`, tokens[first])
-  if (length === 0) {
-    const named = tokens.slice(first, first + 3).map((token) => token.text)
-    return reject(
-      "NOT_A_READ",
-      `SHOW ${named.join(" ")} is not available; SHOW lists objects, as in SHOW TABLES, VIEWS, SCHEMAS, COLUMNS or GRANTS`,
-      tokens[first]?.start
-    )
-  }
-  let at = first + length
-  const clause = tokens[at]
-  if (clause !== undefined && (clause.kind !== "word" || !clauses.has(clause.value))) {
-    return unexpected(clause, "LIKE, IN, ON, TO, STARTS WITH or LIMIT")
-  }
+  let at = length > 0 ? first + length : classEnd(tokens, first)
+  if (at === first) return unknownKind(tokens, first)
+  const seen = new Set<string>()
   while (at < tokens.length) {
-    const end = identifierEnd(tokens, at)
-    if (end > at) {
-      at = end
-      continue
+    const clause = tokens[at]!
+    const name = clause.kind === "word" ? clause.value : ""
+    if (!clauseNames.has(name) || seen.has(name) || (name === "FROM" && !seen.has("LIMIT"))) {
+      return unexpected(clause, "LIKE, IN, ON, TO, STARTS WITH or LIMIT")
     }
-    const token = tokens[at]!
-    const known =
-      isName(token) || isText(token) || token.kind === "number" || token.text === "." || token.text === ","
-    if (!known || (token.kind === "word" && writes.has(token.value) && tokens[at - 1]?.text !== ",")) {
-      return unexpected(token, "a name, a pattern or a number")
-    }
+    seen.add(name)
     at++
+    switch (name) {
+      case "HISTORY":
+        break
+      case "LIKE":
+      case "FROM":
+        if (!isText(tokens[at])) return unexpected(tokens[at], "a pattern in quotes")
+        at++
+        break
+      case "VERSION":
+        if (!isText(tokens[at]) && !isName(tokens[at])) return unexpected(tokens[at], "a version")
+        at++
+        break
+      case "STARTS":
+        if (!isWord(tokens[at], "WITH") || !isText(tokens[at + 1]))
+          return unexpected(tokens[at], "WITH '...'")
+        at += 2
+        break
+      case "LIMIT":
+        if (tokens[at]?.kind !== "number") return unexpected(tokens[at], "a number of rows")
+        at++
+        break
+      case "WITH": {
+        if (isWord(tokens[at], "PRIMARY")) {
+          const end = nameEnd(tokens, at + 1)
+          if (end === at + 1) return unexpected(tokens[end], "the name of an object")
+          at = end
+          break
+        }
+        if (!isWord(tokens[at], "PRIVILEGES")) return unexpected(tokens[at], "PRIVILEGES")
+        do {
+          const words = kindLength(tokens, at + 1, privileges)
+          if (words === 0) return unexpected(tokens[at + 1], "a privilege")
+          at += words + 1
+        } while (tokens[at]?.text === ",")
+        break
+      }
+      default: {
+        const words = kindLength(tokens, at, containers)
+        const bare = kindLength(tokens, at, nameless)
+        const dotted = tokens[at + words]?.text === "."
+        const after = dotted ? at : at + words
+        const next = tokens[after]
+        const ends = next === undefined || (next.kind === "word" && clauseNames.has(next.value))
+        // `IN SCHEMA` means the current one; a name follows otherwise, also where it looks like a clause.
+        if (ends && bare > 0 && bare === words && !dotted) {
+          at = after
+          break
+        }
+        let end = nameEnd(tokens, after)
+        // `IN table` where the kind is the name.
+        if (end === after && words > 0 && !dotted && ends) end = after
+        else if (end === after) return unexpected(tokens[after], "the name of an object")
+        if (tokens[end]?.text === "(" && /(?:FUNCTION|PROCEDURE)$/.test(tokens[after - 1]?.value ?? "")) {
+          end = signatureEnd(tokens, end)
+          if (end < 0) return unexpected(tokens[after], "types between the brackets")
+        }
+        at = end
+      }
+    }
   }
   return Either.right(undefined)
 }
@@ -134,7 +277,7 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection>
     .map((token) => token.value)
     .join(" ")
   let at = 1 + length
-  if (kind === "RESULT") return ofOthers("DESCRIBE RESULT", tokens[1])
+  if (kind === "RESULT" || kind === "TRANSACTION") return ofOthers(`DESCRIBE ${kind}`, tokens[1])
   const parts: Array<Token> = []
   const identifier = identifierEnd(tokens, at)
   if (identifier > at) at = identifier
@@ -150,15 +293,9 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection>
     if (parts.length === 0) return unexpected(tokens[at], "the name of an object")
   }
   if ((kind === "FUNCTION" || kind === "PROCEDURE") && tokens[at]?.text === "(") {
-    at++
-    // Signatures hold type names, and commas and lengths between them.
-    while (at < tokens.length && tokens[at]?.text !== ")") {
-      const token = tokens[at]!
-      const ok = (token.kind === "word" && types.has(token.value)) || token.text === ","
-      if (!ok) return unexpected(token, "a type")
-      at++
-    }
-    at++
+    const end = signatureEnd(tokens, at)
+    if (end < 0) return unexpected(tokens[at + 1], "types between the brackets")
+    at = end
   }
   if (kind.endsWith("TABLE") || kind === "") {
     const type = tokens[at + 2]?.value

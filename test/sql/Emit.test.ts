@@ -26,13 +26,17 @@ describe("the canonical text", () => {
     ["a- -1", "a - -1"],
     ["a/ /b", "a / / b"],
     ["a/ *b", "a / * b"],
-    ["'x'OR'y'", undefined],
+    ["'x'OR'y'", "'x' OR 'y'"],
+    ["date'2024-01-31'", "date '2024-01-31'"],
+    ["n'x'", undefined],
     ["'x'OR 'y'", "'x' OR 'y'"],
     ["'it\\'s' $$it's \\d$$", "'it''s' 'it''s \\\\d'"],
     ["'\\\\' '\\n'", "'\\\\' '\\n'"],
     ["x'0a'", "X'0A'"],
     ["t.*, t.$1", "t.*, t.$1"],
-    ["t1.id = t2.id (+)", "t1.id = t2.id (+)"]
+    ["t1.id = t2.id (+)", "t1.id = t2.id (+)"],
+    ["(^ a+? b{2,3} (c|d)? $ )", "(^ a+? b{2, 3} (c | d)? $)"],
+    ["(a + ? b { 2 })", "(a + ? b { 2 })"]
   ]
   for (const [sql, text] of cases)
     it(`of ${sql.replaceAll("\n", "\\n")}`, () => expect(canonical(sql)).toBe(text))
