@@ -256,7 +256,7 @@ export const make = (options: Options = {}): Effect.Effect<ReadOnly.ReadOnly["Ty
           kind: "explain"
         }))
       }
-      return isQuery(first) ? yield* query(tokens, policy) : notARead(first.text, first.start)
+      return isQuery(first) ? yield* query(tokens, policy) : notARead(first.text, first.start, "duckdb")
     })
 
     return {

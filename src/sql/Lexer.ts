@@ -66,9 +66,18 @@ export interface Limits {
 
 /**
  * @since 0.1.0
- * @category models
+ * @category limits
  */
 export const defaultLimits: Limits = { bytes: 100_000, tokens: 50_000, depth: 200 }
+
+/**
+ * For Snowflake, which itself takes statements of one megabyte; generated ones with long lists of values get
+ * near it. The work is linear: some 100 ms at the bound.
+ *
+ * @since 0.1.0
+ * @category limits
+ */
+export const snowflakeLimits: Limits = { bytes: 1_000_000, tokens: 200_000, depth: 200 }
 
 const wordStart = /[A-Za-z_]/
 const wordRest = /[A-Za-z0-9_$]*/y
@@ -87,8 +96,13 @@ const stickyMatch = (pattern: RegExp, sql: string, at: number): string => {
   return pattern.exec(sql)?.[0] ?? ""
 }
 
-/** True when the UTF-8 form is longer; stops counting as soon as it is. */
-const exceedsBytes = (sql: string, limit: number): boolean => {
+/**
+ * True when the UTF-8 form is longer; stops counting as soon as it is.
+ *
+ * @since 0.1.0
+ * @category limits
+ */
+export const exceedsBytes = (sql: string, limit: number): boolean => {
   if (sql.length > limit) return true
   if (sql.length * 3 <= limit) return false
   let bytes = 0

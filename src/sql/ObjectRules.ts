@@ -4,6 +4,8 @@
  *
  * Invariants:
  *  - what a rule denies no other rule allows;
+ *  - denying ignores the case of names, also in quotes: a session may be told to ignore it, and then `"hr"`
+ *    reads HR. Allowing is exact where the warehouse is, so that doubt never permits anything;
  *  - with rules that allow, everything else is refused; without rules everything is allowed;
  *  - Snowflake's own database, whose views tell of everything in the account, needs a rule that names it
  *    as soon as there is any rule.
@@ -20,7 +22,8 @@
 export type Pattern = ReadonlyArray<string | undefined>
 
 /**
- * As an operator writes them: unquoted parts mean upper case, `"quoted"` ones are exact.
+ * As an operator writes them: unquoted parts mean upper case, `"quoted"` ones are exact, but for the case of
+ * what is denied.
  *
  * @since 0.1.0
  * @category models
@@ -36,6 +39,7 @@ export interface Rules {
  */
 export interface Compiled {
   readonly allow: ReadonlyArray<Pattern>
+  /** Folded. */
   readonly deny: ReadonlyArray<Pattern>
   /** Names are the same whatever the case of their letters, also in quotes. */
   readonly ignoreCase: boolean
@@ -61,11 +65,17 @@ const part = /\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+"/g
 /** Letters beyond ASCII keep their case: a warehouse that ignores case does not fold those. */
 const fold = (name: string): string => name.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
 
-const parse = (rule: string, ignoreCase: boolean): Pattern =>
+const exact = (name: string): string => name
+const upper = (name: string): string => name.toUpperCase()
+
+/** How names are compared with what is allowed, and with what is denied. */
+const forAllow = (ignoreCase: boolean): ((name: string) => string) => (ignoreCase ? fold : exact)
+const forDeny = (ignoreCase: boolean): ((name: string) => string) => (ignoreCase ? fold : upper)
+
+const parse = (rule: string, compared: (name: string) => string): Pattern =>
   (rule.match(part) ?? []).map((text) => {
     if (text === "*") return undefined
-    const name = text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toUpperCase()
-    return ignoreCase ? fold(name) : name
+    return compared(text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text.toUpperCase())
   })
 
 /**
@@ -80,8 +90,8 @@ export const compile = (rules: Rules | undefined, ignoreCase: boolean): Compiled
     if (!syntax.test(rule)) throw new RangeError(`not the name of an object: ${rule}`)
   }
   return {
-    allow: rules.allow.map((rule) => parse(rule, ignoreCase)),
-    deny: rules.deny.map((rule) => parse(rule, ignoreCase)),
+    allow: rules.allow.map((rule) => parse(rule, forAllow(ignoreCase))),
+    deny: rules.deny.map((rule) => parse(rule, forDeny(ignoreCase))),
     ignoreCase
   }
 }
@@ -100,17 +110,19 @@ const covers = (pattern: Pattern, name: ReadonlyArray<string>): boolean =>
 
 const account = "SNOWFLAKE"
 
-const allowedBy = (
-  { allow }: Compiled,
-  name: ReadonlyArray<string>,
-  test: (pattern: Pattern, name: ReadonlyArray<string>) => boolean
-): boolean =>
-  name[0] === account
-    ? allow.some((pattern) => pattern[0] === account && test(pattern, name))
-    : allow.length === 0 || allow.some((pattern) => test(pattern, name))
+type Test = (pattern: Pattern, name: ReadonlyArray<string>) => boolean
 
-const folded = ({ ignoreCase }: Compiled, name: ReadonlyArray<string>): ReadonlyArray<string> =>
-  ignoreCase ? name.map(fold) : name
+const allowedBy = ({ allow, ignoreCase }: Compiled, name: ReadonlyArray<string>, test: Test): boolean => {
+  const compared = name.map(forAllow(ignoreCase))
+  return name[0]?.toUpperCase() === account
+    ? allow.some((pattern) => pattern[0] === account && test(pattern, compared))
+    : allow.length === 0 || allow.some((pattern) => test(pattern, compared))
+}
+
+const deniedBy = ({ deny, ignoreCase }: Compiled, name: ReadonlyArray<string>, test: Test): boolean => {
+  const compared = name.map(forDeny(ignoreCase))
+  return deny.some((pattern) => test(pattern, compared))
+}
 
 /**
  * Whether the view lists what else there is in its database; DATABASES lists the databases of the account.
@@ -120,7 +132,7 @@ const folded = ({ ignoreCase }: Compiled, name: ReadonlyArray<string>): Readonly
  */
 export const tellsOfAll = ([, schema]: ReadonlyArray<string>): boolean =>
   // Also under the name that the embedded warehouse gives it.
-  schema?.endsWith("INFORMATION_SCHEMA") === true
+  schema?.toUpperCase().endsWith("INFORMATION_SCHEMA") === true
 
 /**
  * Whether the table or view, a full name of three parts, may be read.
@@ -128,11 +140,10 @@ export const tellsOfAll = ([, schema]: ReadonlyArray<string>): boolean =>
  * @since 0.1.0
  * @category checks
  */
-export const permits = (rules: Compiled, name: ReadonlyArray<string>): boolean => {
-  const full = folded(rules, name)
-  if (tellsOfAll(full)) return full[2] !== "DATABASES" && permitsAll(rules, full.slice(0, 1))
-  return !rules.deny.some((pattern) => covers(pattern, full)) && allowedBy(rules, full, covers)
-}
+export const permits = (rules: Compiled, name: ReadonlyArray<string>): boolean =>
+  tellsOfAll(name)
+    ? name[2]?.toUpperCase() !== "DATABASES" && permitsAll(rules, name.slice(0, 1))
+    : !deniedBy(rules, name, covers) && allowedBy(rules, name, covers)
 
 /**
  * Whether anything in the database or the schema may be read, so that it may be shown.
@@ -140,10 +151,8 @@ export const permits = (rules: Compiled, name: ReadonlyArray<string>): boolean =
  * @since 0.1.0
  * @category checks
  */
-export const shows = (rules: Compiled, name: ReadonlyArray<string>): boolean => {
-  const full = folded(rules, name)
-  return !rules.deny.some((pattern) => covers(pattern, full)) && allowedBy(rules, full, agrees)
-}
+export const shows = (rules: Compiled, name: ReadonlyArray<string>): boolean =>
+  !deniedBy(rules, name, covers) && allowedBy(rules, name, agrees)
 
 /**
  * Whether everything in the database or the schema may be read.
@@ -151,10 +160,8 @@ export const shows = (rules: Compiled, name: ReadonlyArray<string>): boolean => 
  * @since 0.1.0
  * @category checks
  */
-export const permitsAll = (rules: Compiled, name: ReadonlyArray<string>): boolean => {
-  const full = folded(rules, name)
-  return !rules.deny.some((pattern) => agrees(pattern, full)) && allowedBy(rules, full, covers)
-}
+export const permitsAll = (rules: Compiled, name: ReadonlyArray<string>): boolean =>
+  !deniedBy(rules, name, agrees) && allowedBy(rules, name, covers)
 
 /**
  * Whether a rule denies a table of this name somewhere: no CTE should look like it.
@@ -163,7 +170,7 @@ export const permitsAll = (rules: Compiled, name: ReadonlyArray<string>): boolea
  * @category checks
  */
 export const namesDenied = (rules: Compiled, table: string): boolean => {
-  const name = rules.ignoreCase ? fold(table) : table
+  const name = forDeny(rules.ignoreCase)(table)
   return rules.deny.some((pattern) => pattern.length === 3 && pattern[2] === name)
 }
 

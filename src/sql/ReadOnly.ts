@@ -15,7 +15,7 @@
 import * as Either from "effect/Either"
 import { snowflake } from "./Dialect.js"
 import { emit } from "./Emit.js"
-import { defaultLimits, tokenize } from "./Lexer.js"
+import { exceedsBytes, snowflakeLimits, tokenize } from "./Lexer.js"
 import type { Limits, Token } from "./Lexer.js"
 import * as ObjectRules from "./ObjectRules.js"
 import { inspect } from "./SnowflakeScan.js"
@@ -117,7 +117,7 @@ const segment = (
           "EXPLAIN takes a query: EXPLAIN [USING TABULAR | TEXT | JSON] SELECT ...",
           verb?.start ?? first.start
         )
-      : notARead(first.text, first.start)
+      : notARead(first.text, first.start, "snowflake")
   }
   const problem = inspect(tokens, from, allowed, names)
   return problem === undefined ? Either.right(explains ? "explain" : "select") : Either.left(problem)
@@ -144,7 +144,7 @@ const takesLimit = (tokens: ReadonlyArray<Token>): boolean => {
 export const check = (
   sql: string,
   policy: Policy,
-  limits: Limits = defaultLimits
+  limits: Limits = snowflakeLimits
 ): Either.Either<Accepted, Rejection> => {
   const read = tokenize(sql, snowflake, limits)
   if (Either.isLeft(read)) return reject(read.left.code, read.left.message, read.left.position)
@@ -176,16 +176,13 @@ export const check = (
   if (refused !== undefined) return Either.left(refused)
   const canonical = emit(tokens, snowflake)
   // Spaces and unfolded strings can make it longer than the caller's text, which was within the limits.
-  const again = tokenize(canonical, snowflake, limits)
-  if (Either.isLeft(again)) return reject(again.left.code, again.left.message)
+  if (exceedsBytes(canonical, limits.bytes))
+    return reject("TOO_LARGE", `the statement is longer than ${limits.bytes} bytes`)
   const accepted: Accepted = { canonical, kind, tables: [...names.tables], functions: [...names.functions] }
   const limit = policy.appendLimit
   if (limit === undefined || kind !== "select" || parts.length > 1 || !takesLimit(tokens))
     return Either.right(accepted)
   const limited = `${canonical} LIMIT ${limit}`
-  return Either.right(
-    Either.isRight(tokenize(limited, snowflake, limits))
-      ? { ...accepted, canonical: limited, appendedLimit: limit }
-      : accepted
-  )
+  const fits = !exceedsBytes(limited, limits.bytes) && tokens.length + 2 <= limits.tokens
+  return Either.right(fits ? { ...accepted, canonical: limited, appendedLimit: limit } : accepted)
 }

@@ -38,16 +38,25 @@ export const reject = (
   hint?: string
 ): Either.Either<never, Rejection> => Either.left({ code, reason, position, hint })
 
-const readsAllowed =
-  "allowed are SELECT, WITH ... SELECT, VALUES, SHOW DATABASES | SCHEMAS | TABLES | VIEWS | COLUMNS | OBJECTS, " +
-  "DESCRIBE TABLE | VIEW and EXPLAIN of a query"
+const readsAllowed = {
+  duckdb:
+    "SELECT, WITH ... SELECT, VALUES, SHOW DATABASES | SCHEMAS | TABLES | VIEWS | COLUMNS | OBJECTS, " +
+    "DESCRIBE TABLE | VIEW and EXPLAIN of a query",
+  snowflake:
+    "SELECT, WITH ... SELECT, VALUES, SHOW and DESCRIBE of every kind of object (SHOW TABLES, DESCRIBE VIEW, " +
+    "SHOW GRANTS, SHOW WAREHOUSES, ...) and EXPLAIN of a query"
+}
 
 /**
  * @since 0.1.0
  * @category messages
  */
-export const notARead = (verb: string, position: number): Either.Either<never, Rejection> =>
-  reject("NOT_A_READ", `${verb} is not a read; ${readsAllowed}`, position)
+export const notARead = (
+  verb: string,
+  position: number,
+  dialect: keyof typeof readsAllowed
+): Either.Either<never, Rejection> =>
+  reject("NOT_A_READ", `${verb} is not a read; allowed are ${readsAllowed[dialect]}`, position)
 
 /**
  * The tokens of the one statement, without the semicolons that end it.

@@ -35,7 +35,7 @@ describe("the canonical text", () => {
     ["x'0a'", "X'0A'"],
     ["t.*, t.$1", "t.*, t.$1"],
     ["t1.id = t2.id (+)", "t1.id = t2.id (+)"],
-    ["(^ a+? b{2,3} (c|d)? $ )", "(^ a+? b{2, 3} (c | d)? $)"],
+    ["(^ a+? b{2,3} (c|d)? $ )", "(^ a +? b{2, 3} (c | d)? $)"],
     ["(a + ? b { 2 })", "(a + ? b { 2 })"]
   ]
   for (const [sql, text] of cases)

@@ -58,6 +58,23 @@ describe("rules about objects", () => {
     expect(ObjectRules.permits(compiled([], ['a."ſ".t'], true), ["A", "S", "T"])).toBe(true)
   })
 
+  it("deny whatever the case, and allow exactly, where the warehouse tells names by case", () => {
+    const rules = compiled(["D", '"Mixed"', "E"], ['D."Hr"', '"é".s', 'D.S."straße"'])
+    const may = (...name: Array<string>) => ObjectRules.permits(rules, name)
+    for (const schema of ["HR", "Hr", "hr"]) expect([schema, may("D", schema, "T")]).toEqual([schema, false])
+    expect(ObjectRules.shows(rules, ["D", "hR"])).toBe(false)
+    expect(ObjectRules.permitsAll(rules, ["D"])).toBe(false)
+    expect(may("D", "S", "STRASSE")).toBe(false)
+    expect(may("D", "SALES", "T")).toBe(true)
+    expect(may("Mixed", "S", "T")).toBe(true)
+    for (const database of ["MIXED", "mixed", "d", "e"]) {
+      expect([database, may(database, "S", "T")]).toEqual([database, false])
+    }
+    expect(ObjectRules.namesDenied(compiled([], ["D.S.SECRET"]), "Secret")).toBe(true)
+    expect(ObjectRules.permits(compiled([], ["A.B"]), ["snowflake", "ACCOUNT_USAGE", "X"])).toBe(false)
+    expect(ObjectRules.permits(compiled([], ["A.B.C"]), ["A", "information_schema", "TABLES"])).toBe(false)
+  })
+
   it("refuse to be built from what is no name", () => {
     for (const rule of ["", "a.", "a.b.c.d", 'a"b', "a-b", "a b", "a..b", '""']) {
       expect(() => ObjectRules.compile({ allow: [rule], deny: [] }, false)).toThrow(RangeError)
@@ -95,6 +112,16 @@ const roads = [
   "SELECT * FROM secret",
   "SELECT * FROM d.s.secret",
   'SELECT * FROM "D"."S"."SECRET"',
+  'SELECT * FROM "secret"',
+  'SELECT * FROM "d"."s"."Secret"',
+  "SELECT * FROM :x",
+  "SELECT * FROM TABLE(:x)",
+  "SELECT * FROM IDENTIFIER($d || '.s.secret')",
+  "WITH v AS SEMANTIC VIEW TABLES (x AS secret) SELECT 1",
+  "WITH v AS SEMANTIC VIEW TABLES (orders, d.s.secret) SELECT 1",
+  "SELECT ALL_USER_NAMES()",
+  "SELECT * FROM TABLE(CORTEX_SEARCH_DATA_SCAN(SERVICE_NAME => 'secret'))",
+  "SELECT * FROM TABLE(SNOWFLAKE.CORE.GET_LINEAGE('d.s.secret', 'TABLE', 'UPSTREAM'))",
   "SELECT * FROM s.secret",
   "SELECT * FROM d..secret",
   "SELECT * FROM D . S . Secret",
@@ -206,7 +233,6 @@ const beside = [
   "SELECT * FROM orders",
   "SELECT secret FROM orders",
   "SELECT o.secret FROM d.s.orders o",
-  'SELECT * FROM "secret"',
   "SELECT * FROM s2.secret",
   "SELECT * FROM d2.s.secret",
   "WITH x AS (SELECT 1) SELECT * FROM x",
@@ -277,8 +303,10 @@ describe("the Snowflake gate with rules about objects", () => {
   })
 
   it("does not let a CTE take the name of a denied table", () => {
-    const sql = "WITH secret AS (SELECT 1) SELECT * FROM secret"
-    expect(check(sql, denyOne)).toMatchObject({ left: { hint: "name the CTE otherwise" } })
+    for (const name of ["secret", '"Secret"']) {
+      const sql = `WITH ${name} AS (SELECT 1) SELECT * FROM ${name}`
+      expect(check(sql, denyOne)).toMatchObject({ left: { hint: "name the CTE otherwise" } })
+    }
   })
 })
 

@@ -30,7 +30,7 @@ import * as RequestId from "../../internal/requestId.js"
 import { snowflake } from "../../sql/Dialect.js"
 import { written } from "../../sql/Identifier.js"
 import type { Token } from "../../sql/Lexer.js"
-import { tokenize } from "../../sql/Lexer.js"
+import { snowflakeLimits, tokenize } from "../../sql/Lexer.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
 import type { Result, Statement } from "../../Warehouse.js"
 import { WarehouseError } from "../../Warehouse.js"
@@ -246,7 +246,7 @@ export const make = ({ run }: Options) =>
     /** What the error names, or the statement where the error names nothing. */
     const find = (error: WarehouseError, statement: Statement, place: Place) =>
       Effect.gen(function* () {
-        const lexed = tokenize(statement.sql, snowflake)
+        const lexed = tokenize(statement.sql, snowflake, snowflakeLimits)
         const tokens = Either.isRight(lexed) ? lexed.right : []
         const words = mentioned(tokens)
         const all = (yield* names("SHOW DATABASES", place)).map((row) => text(row["name"]))
