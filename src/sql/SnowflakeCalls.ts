@@ -75,14 +75,16 @@ export const refuseVerb = (
         : `${word.text} begins another statement; a name like that is written in double quotes`,
       word
     )
-  if (place === "table" || place === "argument") {
-    if (previous?.text === "(" && (next === undefined || next.text === ")")) return refused()
-    return begins(next) && !(place === "table" && continues(next, afterTable)) ? refused() : undefined
-  }
   // COMMENT ON <kind> <name> IS
   const kind =
     isWord(next, "ON") && isName(second) && (isWord(second, "TABLE") || !continues(second, beforeBracket))
   if (kind && isName(tokens[at + 3]) && !continues(tokens[at + 3], afterName)) return refused()
+  if (place === "table" || place === "argument") {
+    if (previous?.text === "(" && (next === undefined || next.text === ")")) return refused()
+    return begins(next) && !(place === "table" && continues(next, afterTable)) ? refused() : undefined
+  }
+  // `FROM t SET (a, b) = ...`: an alias of that name has no columns.
+  if (next?.text === "(" && endsOperand(previous)) return refused()
   if (!begins(next) || continues(next, afterName)) return
   const isColumn = place === "list" && !endsOperand(previous) && !isStar(tokens, at - 1, from)
   if (!isColumn || !isName(next)) return refused()

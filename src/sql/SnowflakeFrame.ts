@@ -7,14 +7,7 @@
  * @since 0.1.0
  */
 import type { Token } from "./Lexer.js"
-import {
-  beforeBracket,
-  introduces,
-  pairedWords,
-  reservedInFrom,
-  tableClauses,
-  types
-} from "./SnowflakeWords.js"
+import { beforeBracket, introduces, pairedWords, tableClauses, types } from "./SnowflakeWords.js"
 
 export interface Frame {
   readonly kind: "group" | "call" | "clause" | "type" | "pattern" | "names" | "row"
@@ -80,6 +73,13 @@ export const endsOperand = (token: Token | undefined): boolean => {
   return token.kind !== "word" || !(beforeBracket.has(token.value) || introduces.has(token.value))
 }
 
+/** Whether a table, an alias or an operand ends with the token, whatever their names, so that JOIN can follow. */
+export const endsTable = (token: Token | undefined): boolean =>
+  token !== undefined &&
+  token.kind !== "open" &&
+  token.kind !== "operator" &&
+  !(token.kind === "word" && beforeBracket.has(token.value))
+
 /** Whether `*` at `at` stands for all columns and is no multiplication. */
 export const isStar = (tokens: ReadonlyArray<Token>, at: number, from: number): boolean => {
   const before = at > from ? tokens[at - 1] : undefined
@@ -135,14 +135,11 @@ export const afterWord = (
     if (word === "VARYING" && previous?.kind === "word" && types.has(previous.value))
       return frame("type", word, outer)
   }
-  if (reservedInFrom.has(word) && outer.clause !== "from" && !outer.wantsTable) {
+  // The scan has seen JOIN and LATERAL where they may stand; USING has to follow a table.
+  if (word === "USING" && (outer.clause !== "from" || !endsTable(previous))) {
     // `METRICS (a.b USING (c) AS ...)` of a semantic view that WITH defines.
-    return word === "USING" &&
-      outer.kind === "clause" &&
-      outer.name === "SEMANTIC" &&
-      holdsNames(tokens, open)
-      ? frame("names", "", outer)
-      : undefined
+    const isRelation = outer.kind === "clause" && outer.name === "SEMANTIC" && endsTable(previous)
+    return isRelation && holdsNames(tokens, open) ? frame("names", "", outer) : undefined
   }
   if (beforeBracket.has(word)) {
     const isTable = outer.wantsTable && (word === "LATERAL" || word === "FROM" || word === "JOIN")

@@ -11,9 +11,17 @@ import type { Token } from "./Lexer.js"
 import * as Calls from "./SnowflakeCalls.js"
 import { Refused, refuse, refuseClause, refuseVerb, written } from "./SnowflakeCalls.js"
 import type { Names } from "./SnowflakeNames.js"
-import { afterWord, frame, holdsNames, isName, isWord } from "./SnowflakeFrame.js"
+import { afterWord, endsTable, frame, holdsNames, isName, isWord } from "./SnowflakeFrame.js"
 import type { Frame } from "./SnowflakeFrame.js"
-import { closing, isLiteral, isOperand, opensTable, stageHelp, stagePath } from "./SnowflakeTokens.js"
+import {
+  closing,
+  isLiteral,
+  isOperand,
+  opensTable,
+  partOfType,
+  stageHelp,
+  stagePath
+} from "./SnowflakeTokens.js"
 import {
   clausePairs,
   endsFrom,
@@ -280,8 +288,11 @@ export const inspect = (
       // Above all no bracket behind IDENTIFIER('f'): that is a call of f.
       return refuse("FUNCTION_NOT_ALLOWED", "the result of an expression cannot be called", token)
     } else if (previous !== undefined && isLiteral(previous)) {
-      if (outer.stageAt !== at - 1) return refuse("SYNTAX", "a bracket cannot follow a literal", token)
-      next = frame("clause", "STAGE", outer)
+      const isTop =
+        previous.kind === "number" && isWord(tokens[at - 2], "TOP") && isWord(tokens[at - 3], "SELECT")
+      if (outer.stageAt !== at - 1 && !isTop)
+        return refuse("SYNTAX", "a bracket cannot follow a literal", token)
+      next = isTop ? frame("group", "", outer) : frame("clause", "STAGE", outer)
     } else if (columns.has(at)) next = frame("names", "", outer)
     else if (semantic.has(at)) next = frame("clause", "SEMANTIC", outer)
     else if (isName(previous)) {
@@ -293,8 +304,9 @@ export const inspect = (
         next = frame("call", name, outer, outer.wantsTable)
       }
     } else next = outer.inRows ? frame("row", "", outer) : frame("group", "", outer, outer.wantsTable)
-    if (outer.kind === "type" && next.kind !== "type")
-      refuse("SYNTAX", "a type takes numbers and types", token)
+    const isNested = outer.kind === "type" && next.kind !== "type"
+    if (isNested || (next.kind === "type" && tokens[at + 1]?.kind === "close"))
+      return refuse("SYNTAX", "a type takes numbers and types", token)
     if (next.name === "TABLE" && next.kind === "clause") Calls.tableCall(tokens, at, closers, names)
     if (next.name === "VALUES" && next.kind === "row") outer.inRows = true
     if (outer.wantsTable && outer.clause === "none") outer.clause = "from"
@@ -400,13 +412,15 @@ export const inspect = (
         }
         return
       case "JOIN":
-        if (top.clause !== "from") refuse("SYNTAX", "JOIN does not belong here", token)
+        if (top.clause !== "from" || !endsTable(previous))
+          refuse("SYNTAX", "JOIN does not belong here", token)
         top.clause = "from"
         top.wantsTable = true
         top.aliasAt = -1
         return
       case "LATERAL":
-        if (top.clause !== "from" && !top.wantsTable) refuse("SYNTAX", "LATERAL does not belong here", token)
+        if (!top.wantsTable && !(top.clause === "from" && endsTable(previous)))
+          refuse("SYNTAX", "LATERAL does not belong here", token)
         top.wantsTable = true
         top.aliasAt = -1
         return
@@ -445,8 +459,7 @@ export const inspect = (
     if (token.kind === "open") enter(at)
     else if (token.kind === "close") leave(at)
     else if (top.kind === "type") {
-      if (!isName(token) && token.kind !== "number" && token.text !== ",")
-        refuse("SYNTAX", "a type takes numbers and types", token)
+      if (!partOfType(tokens, at, top.name)) refuse("SYNTAX", "a type takes numbers and types", token)
     } else if (top.kind === "clause" && (top.name === "EXCLUDE" || top.name === "RENAME")) {
       if (!isName(token) && token.text !== "," && token.text !== ".")
         refuse("SYNTAX", `${top.name} takes the names of columns`, token)

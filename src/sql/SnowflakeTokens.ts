@@ -5,7 +5,7 @@
  */
 import type { Token } from "./Lexer.js"
 import { isName } from "./SnowflakeFrame.js"
-import { queryStarts } from "./SnowflakeWords.js"
+import { beforeBracket, queryStarts, types } from "./SnowflakeWords.js"
 
 /** A file or a folder of a named stage; those of users and tables stay closed. */
 export const stagePath = /^@((?:[A-Za-z_][\w$]*\.){0,2}[A-Za-z_][\w$]*)(?:\/[\w$./=:+-]*)?$/
@@ -40,3 +40,22 @@ export const closing = (tokens: ReadonlyArray<Token>): Int32Array => {
 
 export const isLiteral = ({ kind }: Token): boolean =>
   kind === "string" || kind === "dollar" || kind === "hex" || kind === "number" || kind === "variable"
+
+const inTypes = new Set(["NOT", "NULL", "PRECISION", "VARYING"])
+const nested = new Set(["ARRAY", "MAP", "VECTOR"])
+
+/**
+ * Whether the token at `at` can stand in the brackets of the type `name`: numbers and commas in most, types in
+ * ARRAY, MAP and VECTOR, names and types in OBJECT. Nothing that is evaluated.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const partOfType = (tokens: ReadonlyArray<Token>, at: number, name: string): boolean => {
+  const token = tokens[at]!
+  if (token.kind === "number" || token.text === ",") return true
+  const isType = token.kind === "word" && (types.has(token.value) || inTypes.has(token.value))
+  if (name === "OBJECT" && (tokens[at - 1]?.kind === "open" || tokens[at - 1]?.text === ","))
+    return isName(token) && !(token.kind === "word" && beforeBracket.has(token.value))
+  return isType && (nested.has(name) || name === "OBJECT")
+}

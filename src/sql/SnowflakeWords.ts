@@ -43,7 +43,8 @@ export const clausePairs: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * Reserved words that a bracket may follow without a call: none of them can name a function.
+ * Reserved words that a bracket may follow without a call: none of them can name a function, but for JOIN,
+ * LATERAL and USING, which are reserved in a FROM clause alone and so are taken only there.
  *
  * @since 0.1.0
  */
@@ -51,13 +52,6 @@ export const beforeBracket = words(
   `ALL AND ANY AS BETWEEN BY DISTINCT ELSE EXCEPT EXISTS FROM GROUP HAVING ILIKE IN INTERSECT JOIN LATERAL
    LIKE MINUS NOT ON OR QUALIFY REGEXP RLIKE SELECT SOME TABLE THEN UNION USING VALUES WHEN WHERE WITH CASE`
 )
-
-/**
- * Of those, the ones that are reserved in a FROM clause alone: elsewhere a function can have their name.
- *
- * @since 0.1.0
- */
-export const reservedInFrom = words("JOIN LATERAL USING")
 
 /**
  * Further words after which an expression begins, so that a name and a bracket behind them are a call.
