@@ -180,14 +180,17 @@ const isQueryId = (token: Token | undefined): boolean => !isText(token) || !/\s/
  * @category checks
  */
 export const check = ({ allowed, from, names, tokens, top }: Place, open: number): number | undefined => {
-  const parts: Array<Token> = [tokens[open - 1]!]
+  const name = tokens[open - 1]!
+  const parts: Array<Token> = [name]
   let at = open - 1
   while (at - 2 >= from && tokens[at - 1]?.text === "." && isName(tokens[at - 2])) {
-    parts.unshift(tokens[at - 2]!)
+    parts.push(tokens[at - 2]!)
     at -= 2
+    if (parts.length > 4)
+      refuse("FUNCTION_NOT_ALLOWED", "the name of a function has three parts at most", name)
   }
+  parts.reverse()
   const first = parts[0]!
-  const name = parts[parts.length - 1]!
   const full = resolved(parts)
   const before = at > from ? tokens[at - 1] : undefined
   // `x:f(1)`, `:f(1)`, `x::f(1)`; in an object a value follows the text of its key.

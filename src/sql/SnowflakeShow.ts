@@ -5,7 +5,6 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import { nearest } from "../core/Nearest.js"
 import type { Token } from "./Lexer.js"
 import { identified } from "./SnowflakeCalls.js"
 import { isName, isWord } from "./SnowflakeFrame.js"
@@ -158,11 +157,21 @@ type Table = ReadonlyArray<Token> | undefined
 
 const clauseNames = lines("BY, FOR, FROM, HISTORY, IN, LIKE, LIMIT, OF, ON, RUN, STARTS, TO, VERSION, WITH")
 
-/** The kinds to name beside one that does not exist: those that share a word with it, or are spelled alike. */
-const alike = (asked: string): ReadonlyArray<string> => {
-  const [first = ""] = asked.split(" ")
-  const sharing = [...shown].filter((kind) => kind.split(" ").some((word) => asked.split(" ").includes(word)))
-  return [...new Set([...nearest(asked, [...shown]), ...nearest(first, [...shown]), ...sharing])].slice(0, 6)
+/** The kinds to name beside one that does not exist: those that share a word with it, or how a word begins. */
+const alike = (asked: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const begins = (word: string): string => word.slice(0, 3)
+  const likeness = (kind: string): number => {
+    const words = kind.split(" ")
+    if (words.some((word) => asked.includes(word))) return 3
+    if (words.some((word) => asked.includes(word.replace(/S$/, "")))) return 2
+    return words.some((word) => asked.some((each) => begins(each) === begins(word))) ? 1 : 0
+  }
+  return [...shown]
+    .map((kind) => ({ kind, score: likeness(kind) * 10 - kind.split(" ").length }))
+    .filter(({ score }) => score > 0)
+    .sort((a, b) => b.score - a.score)
+    .slice(0, 6)
+    .map(({ kind }) => kind)
 }
 
 const unknownKind = (tokens: ReadonlyArray<Token>, first: number): Either.Either<never, Rejection> => {
@@ -171,7 +180,7 @@ const unknownKind = (tokens: ReadonlyArray<Token>, first: number): Either.Either
     if (clauseNames.has(tokens[at]!.value)) break
     words.push(tokens[at]!.value)
   }
-  const near = alike(words.join(" "))
+  const near = alike(words)
   return reject(
     "NOT_A_READ",
     `SHOW ${words.join(" ")} is not available; ` +
