@@ -291,7 +291,7 @@ export const builtin = (name: string, inMatch: boolean): Verdict => {
   if (never.has(name)) return "never"
   if (inMatch && inMatchRecognize.has(name)) return "allowed"
   if (notByDefault.has(name) || ofOthers.has(name)) return "unknown"
-  return Builtins.names.has(name) ? "allowed" : "unknown"
+  return Builtins.names.has(name) || Builtins.further.has(name) ? "allowed" : "unknown"
 }
 
 /**
