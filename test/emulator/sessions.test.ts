@@ -5,6 +5,7 @@ import { expect } from "@effect/vitest"
 import { Effect } from "effect"
 import type { ConnectionOptions } from "snowflake-sdk"
 import * as Driver from "./driver.js"
+import * as Emulator from "../../src/emulator/Emulator.js"
 import * as Shared from "./shared.js"
 import { withLayer } from "../utils/withLayer.js"
 
@@ -49,6 +50,78 @@ withLayer(Shared.layer(options))("sessions of the emulator", (it) => {
       expect(yield* code({ authenticator: "PROGRAMMATIC_ACCESS_TOKEN", token: "forged" })).toBe("394400")
       expect(yield* code({ role: "NO_SUCH_ROLE" })).toBe("390189")
     })
+  )
+
+  it.effect("are refused to a user with any code, and cost a second factor where one is set", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const emulator = yield* Emulator.start({
+          sample: false,
+          users: { PLAIN: "p", BARRED: "p", PUSHED: "p", CODED: "p" },
+          refusals: { barred: "394304" },
+          secondFactors: {
+            PUSHED: { push: { answer: "approve", afterMs: 10 } },
+            CODED: { passcodes: ["111111"], push: { answer: "deny", afterMs: 10 } }
+          }
+        })
+        const login = (username: string, more: Partial<ConnectionOptions> = {}) =>
+          Driver.connect(emulator, { username, password: "p", ...more }).pipe(
+            Effect.as("in"),
+            Effect.catchAll((error) => Effect.succeed("code" in error ? String(error.code) : "?"))
+          )
+        expect(yield* login("PLAIN")).toBe("in")
+        expect(yield* login("BARRED")).toBe("394304")
+        expect(yield* login("PUSHED")).toBe("in")
+        expect(yield* login("PUSHED", { password: "wrong" })).toBe("390100")
+        const coded = (passcode: string) =>
+          login("CODED", { authenticator: "USERNAME_PASSWORD_MFA", passcode })
+        expect(yield* coded("222222")).toBe("390127")
+        expect(yield* coded("111111")).toBe("in")
+        expect(yield* coded("111111")).toBe("390127")
+        expect(yield* login("CODED")).toBe("390120")
+        expect((yield* emulator.state).requests).toMatchObject({ Push: 2 })
+      })
+    )
+  )
+
+  it.effect("are opened with tokens of the identity provider, which refuses as RFC 6749 has it", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const emulator = yield* Emulator.start({
+          sample: false,
+          tokens: [],
+          clients: {
+            app: { secret: "s", scopes: ["read"] },
+            off: { secret: "s", refusedWith: "access_denied" }
+          }
+        })
+        const ask = (form: Record<string, string>) =>
+          Effect.promise(async () => {
+            const response = await fetch(`${emulator.url}/oauth/token-request`, {
+              method: "POST",
+              body: new URLSearchParams({ grant_type: "client_credentials", ...form })
+            })
+            const body = (await response.json()) as { error?: string; access_token?: string }
+            return [response.status, body.error, body.access_token] as const
+          })
+        const right = { client_id: "app", client_secret: "s" }
+        expect((yield* ask({ ...right, client_secret: "x" })).slice(0, 2)).toEqual([401, "invalid_client"])
+        expect((yield* ask({ client_id: "off", client_secret: "s" })).slice(0, 2)).toEqual([
+          400,
+          "access_denied"
+        ])
+        expect((yield* ask({ ...right, scope: "write" })).slice(0, 2)).toEqual([400, "invalid_scope"])
+        expect((yield* ask({ ...right, grant_type: "password" })).slice(0, 2)).toEqual([
+          400,
+          "unsupported_grant_type"
+        ])
+        const [status, , token = ""] = yield* ask({ ...right, scope: "read" })
+        expect(status).toBe(200)
+        const login = (token: string) => Driver.connect(emulator, { authenticator: "OAUTH", token })
+        expect(yield* Effect.flip(login("forged"))).toMatchObject({ code: "390303" })
+        yield* login(token)
+      })
+    )
   )
 
   it.effect("know where they are and can be moved", () =>

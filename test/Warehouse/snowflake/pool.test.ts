@@ -251,6 +251,75 @@ describe("the sessions", () => {
       })
   )
 
+  it.scoped("of a lane serve one place at a time, every place, and nobody for ever", () =>
+    Effect.gen(function* () {
+      let at = ""
+      let moves = 0
+      const running = new Map<string, number>()
+      const { opened, pool, use } = yield* harness({
+        maxPerSession: 3,
+        lanes: {
+          of: (place) => place.charAt(0),
+          move: (_, place) =>
+            Effect.gen(function* () {
+              moves += 1
+              expect([...running.values()].every((count) => count === 0)).toBe(true)
+              yield* Effect.sleep("50 millis")
+              if (place === "a missing")
+                return yield* new WarehouseError({ reason: "NotFound", description: "No.", sent: "yes" })
+              at = place
+            })
+        }
+      })
+      at = "a 0"
+      yield* use("a 0")
+      const statement = (n: number, place: string, ms: number) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            yield* pool.acquire(place, { client: `c${n % 4}`, maxWaitMs: 60_000, patienceMs: 1_000 })
+            expect(at).toBe(place)
+            running.set(place, (running.get(place) ?? 0) + 1)
+            yield* Effect.sleep(ms)
+            running.set(place, (running.get(place) ?? 0) - 1)
+          })
+        )
+      const places = ["a 0", "a 1", "a 2", "a missing"]
+      const fibers = yield* Effect.forEach(
+        Array.from({ length: 60 }, (_, n) => n),
+        (n) =>
+          Effect.fork(
+            Effect.exit(
+              Effect.delay(statement(n, places[(n * 7) % 4] ?? "", 100 + ((n * 37) % 200)), (n * 13) % 500)
+            )
+          )
+      )
+      // Some leave while they wait, or while their session is moved.
+      yield* TestClock.adjust("300 millis")
+      for (const n of [3, 11, 17, 22, 35]) yield* Fiber.interruptFork(fibers[n]!)
+      yield* TestClock.adjust("60 seconds")
+      const exits = yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber).pipe(Effect.exit))
+      const ends = exits.map((exit, n) => {
+        const end = Exit.isSuccess(exit) ? exit.value : exit
+        return `${places[(n * 7) % 4]}: ${Exit.isSuccess(end) ? "served" : Exit.isInterrupted(end) ? "left" : "refused"}`
+      })
+      expect(new Set(ends)).toEqual(
+        new Set([
+          "a 0: served",
+          "a 1: served",
+          "a 2: served",
+          "a missing: refused",
+          ...ends.filter((end) => end.endsWith("left"))
+        ])
+      )
+      expect(opened).toEqual(["a 0"])
+      expect(moves).toBeGreaterThan(3)
+      expect(yield* pool.size).toBe(1)
+      // Another role has a login of its own.
+      yield* use("b 0")
+      expect(opened).toEqual(["a 0", "b 0"])
+    })
+  )
+
   it.scoped("are logged in to by each client in turn, and not for those who have gone", () =>
     Effect.gen(function* () {
       const opened: Array<string> = []
