@@ -493,7 +493,10 @@ describe("a second factor", () => {
 describe("a proxy", () => {
   const through = <A, E, R>(value: string, effect: Effect.Effect<A, E, R>) =>
     Effect.acquireUseRelease(
-      Effect.sync(() => {
+      Effect.promise(async () => {
+        // Other tests of the process may have told the driver to leave it alone.
+        const { default: sdk } = await import("snowflake-sdk")
+        sdk.configure({ useEnvProxy: true })
         const before = process.env["http_proxy"]
         process.env["http_proxy"] = value
         return before

@@ -218,7 +218,7 @@ it("a script that makes no sense is refused with what is wrong with it and what 
   expect(problem({ faults: [{ kind: "latency", delay: { ms: 5, more: 1 } }] })).toMatch(delays)
   expect(problem({ faults: [{ kind: "reset", probability: 2 }] })).toMatch(/^faults\[0\]\.probability: /)
   expect(problem({ faults: [{ kind: "reset", where: "here" }] })).toMatch(
-    /^faults\[0\]\.where: is none of login, query, /
+    /^faults\[0\]\.where: is none of login, token, query, /
   )
   expect(problem({ faults: [{ kind: "refusal", code: "610" }] })).toBe(
     "faults[0].code: is not a text of six digits"
