@@ -50,7 +50,9 @@ const parsed = (cell: Cell): unknown => {
 const some = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
   value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: V })
 
-export const read = (cell: Cell): Plan => {
+/** `visible`: which tables may be named; a view is read together with tables behind it that may not. */
+export const read = (cell: Cell, visible: (table: string) => boolean): Plan => {
+  const objectsOf = (step: Fields): ReadonlyArray<string> => list(step["objects"]).map(String).filter(visible)
   const plan = fields(parsed(cell))
   const stats = fields(plan["GlobalStats"])
   const steps = list(plan["Operations"]).flatMap(list).map(fields)
@@ -68,11 +70,11 @@ export const read = (cell: Cell): Plan => {
   const tables = new Set<string>()
   const operations = steps.map((step): Operation => {
     const operation = String(step["operation"] ?? "Unknown")
-    if (/TableScan$/i.test(operation)) for (const one of list(step["objects"])) tables.add(String(one))
+    if (/TableScan$/i.test(operation)) for (const one of objectsOf(step)) tables.add(one)
     return {
       depth: depthOf(number(step["id"])),
       operation,
-      ...some("objects", joined(step["objects"])),
+      ...some("objects", joined(objectsOf(step))),
       ...some("expressions", joined(step["expressions"])),
       ...some("bytes", number(step["bytesAssigned"]))
     }

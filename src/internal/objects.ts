@@ -40,6 +40,16 @@ export const shows = (rules: Rules, ...name: ReadonlyArray<string>): boolean =>
 export const permits = (rules: Rules, ...name: ReadonlyArray<string>): boolean =>
   rules === undefined || ObjectRules.permits(rules, name)
 
+/** Whether a table or view may be named to the caller, as the warehouse writes it; all of a name has to be known. */
+export const mayName = (rules: Rules, name: string): boolean => {
+  if (rules === undefined) return true
+  // Plans write names without quotes, whatever their case is.
+  return [Names.partsOf(name), name.split(".")].every(
+    (parts) =>
+      parts.length !== 3 || parts.some((part) => part.includes('"')) || ObjectRules.permits(rules, parts)
+  )
+}
+
 const fullName =
   /(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")(?:\.(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")){2}/g
 
@@ -54,11 +64,12 @@ export const withoutDenied =
     if (rules === undefined) return error
     const statement = sql.toUpperCase()
     const description = error.description.replace(fullName, (name) =>
-      ObjectRules.permits(rules, Names.partsOf(name)) || statement.includes(name.toUpperCase())
+      mayName(rules, name) || statement.includes(name.toUpperCase())
         ? name
         : "(an object that this client may not read)"
     )
-    return description === error.description
+    const suggestions = error.suggestions?.filter((name) => mayName(rules, name))
+    return description === error.description && suggestions?.length === error.suggestions?.length
       ? error
       : new WarehouseError({
           reason: error.reason,
@@ -68,7 +79,7 @@ export const withoutDenied =
           code: error.code,
           sqlState: error.sqlState,
           retryAfterMs: error.retryAfterMs,
-          suggestions: error.suggestions,
+          suggestions,
           cause: error.cause
         })
   }

@@ -14,7 +14,7 @@ import type { WarehouseError } from "../Warehouse.js"
 import { completeness } from "./catalog.js"
 import type { Advice } from "./catalog.js"
 import type { Collected } from "./collect.js"
-import { rulesOf } from "./objects.js"
+import { mayName, rulesOf } from "./objects.js"
 import * as ToolCall from "./toolCall.js"
 import type { AnswerMeta, QueryResult } from "./toolSchemas.js"
 
@@ -117,7 +117,7 @@ export const make = Effect.gen(function* () {
   const withinBudget = Effect.fnUntraced(function* (
     run: ToolCall.Run,
     holdScan: ToolCall.HoldScan,
-    { chargeScans, maxScanBytes: limit }: TierPolicy,
+    { chargeScans, maxScanBytes: limit, objects }: TierPolicy,
     statement: {
       readonly sql: string
       readonly database?: string | undefined
@@ -135,7 +135,9 @@ export const make = Effect.gen(function* () {
     })
     const { bytes, tables } = estimate(plan.rows[0]?.[0])
     if (bytes === undefined || (limit !== undefined && bytes > limit)) {
-      return yield* new ScanBudgetExceeded({ estimate: bytes, limit, tables: tables.slice(0, 5) })
+      const rules = rulesOf({ objects }, call.dialect)
+      const named = tables.filter((table) => mayName(rules, table)).slice(0, 5)
+      return yield* new ScanBudgetExceeded({ estimate: bytes, limit, tables: named })
     }
     if (chargeScans) yield* holdScan(bytes)
   })

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { CurrentNotes } from "../internal/callNotes.js"
 import * as Catalog from "../internal/catalog.js"
 import * as Names from "../internal/names.js"
+import * as Objects from "../internal/objects.js"
 import * as Plan from "../internal/explainedPlan.js"
 import type { Run } from "../internal/toolCall.js"
 import * as Fields from "../internal/toolSchemas.js"
@@ -73,6 +74,7 @@ export const make = Effect.gen(function* () {
       const { database: inDatabase, schema: inSchema } = yield* Names.place(database, schema)
       const key = JSON.stringify([sql, inDatabase, inSchema])
       const allowed = forGate(yield* catalog.policy, { database: inDatabase, schema: inSchema })
+      const rules = yield* catalog.rules
       const gate = Effect.gen(function* () {
         const inner = yield* readOnly.check(sql, allowed)
         if (inner.kind !== "select") {
@@ -96,7 +98,7 @@ export const make = Effect.gen(function* () {
                 maxBytes: PLAN_BYTES,
                 maxCellBytes: PLAN_BYTES / 2
               }),
-              ({ rows }) => Plan.read(rows[0]?.[0] ?? null)
+              ({ rows }) => Plan.read(rows[0]?.[0] ?? null, (table) => Objects.mayName(rules, table))
             )
         )
       )

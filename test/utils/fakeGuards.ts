@@ -43,6 +43,8 @@ export interface FakeGuard {
 export const requestId = "0f8fad5b-d9cb-469f-a165-708677289501"
 
 export interface GuardOptions {
+  /** Of each call; the same one for all when absent, which a real warehouse takes for one call. */
+  readonly nextId?: () => string
   readonly refuse?: Refusal
   readonly bytesLeft?: number
   readonly attemptMs?: number
@@ -60,7 +62,7 @@ export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
           if (options.refuse !== undefined) return yield* Effect.fail(options.refuse)
           const work = Effect.isEffect(given) ? yield* given : given
           const value = yield* work({
-            requestId,
+            requestId: options.nextId?.() ?? requestId,
             timeoutMs: options.attemptMs ?? operation.timeoutMs ?? operation.deadlineMs,
             bytesLeft: options.bytesLeft ?? Number.MAX_SAFE_INTEGER,
             markSent: Ref.update(seen, (now) => ({ ...now, sent: now.sent + 1 })),
