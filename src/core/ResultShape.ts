@@ -38,7 +38,7 @@ export interface Limits {
   /** The same of one column where it differs, by its position. */
   readonly columnBytes?: ReadonlyArray<number | undefined> | undefined
   /** Bytes a row has beside its cells and brackets, for example the keys when it is sent as an object. */
-  readonly rowOverheadBytes?: number | undefined
+  readonly rowOverheadBytes?: ((row: Row) => number) | undefined
 }
 
 /**
@@ -200,7 +200,7 @@ export const start = (limits: Limits, columns: Json = []): Shape => ({
  */
 export const push = (shape: Shape, chunk: ReadonlyArray<Row>): Shape => {
   if (shape.truncated !== undefined || chunk.length === 0) return shape
-  const { maxBytes, maxRows, rowOverheadBytes = 0 } = shape.limits
+  const { maxBytes, maxRows, rowOverheadBytes } = shape.limits
   const { columnBytes, maxCellBytes } = shape.limits
   const rows: Array<Row> = []
   let { bytes, cutCells, rowCount } = shape
@@ -211,7 +211,7 @@ export const push = (shape: Shape, chunk: ReadonlyArray<Row>): Shape => {
       break
     }
     // Brackets, the commas inside, and the comma that separates the row from the one before.
-    let rowBytes = 2 + rowOverheadBytes + Math.max(0, row.length - 1) + (rowCount > 0 ? 1 : 0)
+    let rowBytes = 2 + (rowOverheadBytes?.(row) ?? 0) + Math.max(0, row.length - 1) + (rowCount > 0 ? 1 : 0)
     let cutHere: Array<Json> | undefined
     let cuts = 0
     for (let i = 0; i < row.length; i++) {

@@ -165,6 +165,9 @@ export const permitted = (
 export const narrower = (namespace: Names.Name): string =>
   `Narrow the list with ${namespace.length === 1 ? "schema or pattern" : "pattern"}`
 
+/** An empty text is left out of the answer, as NULL is. */
+const filled = (cell: Cell): Cell => (cell === "" ? null : cell)
+
 /** A comment is cut; a name never is. */
 const columnBytes = (fields: ReadonlyArray<string>) =>
   fields.map((field) => (field === "comment" || field === "default" ? COMMENT_BYTES : undefined))
@@ -186,7 +189,7 @@ export const make = Effect.map(ToolCall.make, (call) => {
       columnBytes: columnBytes(fields),
       row: (row: Row): Row => {
         const entry = listing.entry(toEntry(pick, row))
-        return fields.map((field) => entry[field])
+        return fields.map((field) => filled(entry[field]))
       }
     }
 
@@ -293,10 +296,10 @@ export const describe = (run: ToolCall.Run, sql: string, policy: TierPolicy, { l
           Names.written(text(entry.name)),
           entry.type,
           flag(entry["null?"]),
-          entry.default,
-          flag(entry["primary key"]),
-          entry["policy name"],
-          entry.comment
+          filled(entry.default),
+          flag(entry["primary key"]) ? true : null,
+          filled(entry["policy name"]),
+          filled(entry.comment)
         ]
       }
     }

@@ -83,16 +83,19 @@ const picker = (columns: ReadonlyArray<Column>, pick: ReadonlyArray<string> | un
   return (row: Row): Row => positions.map((at): Cell => (at < 0 ? null : (row[at] ?? null)))
 }
 
-/** `{"name":` takes the name, two quotes and a colon for each row that becomes an object. */
-const keyBytes = (pick: ReadonlyArray<string>): number =>
-  pick.reduce((sum, name) => sum + ResultShape.jsonStringBytes(name) + 1, 0)
+/** `"name":` for each cell of a row that becomes an object; a NULL is left out of it, with its comma. */
+const keyBytes = (names: ReadonlyArray<string>): ((row: Row) => number) => {
+  const bytes = names.map((name) => ResultShape.jsonStringBytes(name) + 1)
+  const omitted = -"null,".length
+  return (row) => row.reduce<number>((sum, cell, at) => sum + (cell === null ? omitted : (bytes[at] ?? 0)), 0)
+}
 
 const limitsOf = (request: Request, attempt: Attempt): ResultShape.Limits => ({
   maxRows: request.maxRows,
   maxBytes: Math.min(request.maxBytes, attempt.bytesLeft),
   maxCellBytes: request.maxCellBytes ?? cellLimit(request.maxBytes),
   columnBytes: request.into?.columnBytes,
-  rowOverheadBytes: request.pick === undefined ? 0 : keyBytes(request.into?.names ?? request.pick)
+  rowOverheadBytes: request.pick === undefined ? undefined : keyBytes(request.into?.names ?? request.pick)
 })
 
 const fetch = (

@@ -48,7 +48,7 @@ const naive = (
     )
   )
   const total = (n: number) =>
-    size(columns) + size(shortened.slice(0, n)) + n * (limits.rowOverheadBytes ?? 0)
+    size(columns) + size(shortened.slice(0, n)) + n * (limits.rowOverheadBytes?.([]) ?? 0)
   let n = 0
   while (n < data.length && n < limits.maxRows && total(n + 1) <= limits.maxBytes) n++
   const reason = n === data.length ? undefined : n === limits.maxRows ? "rows" : "bytes"
@@ -59,7 +59,7 @@ const arbitraryLimits = fc.record({
   maxRows: fc.nat(30),
   maxBytes: fc.nat(3000),
   maxCellBytes: fc.integer({ min: 0, max: 400 }),
-  rowOverheadBytes: fc.nat(40)
+  rowOverheadBytes: fc.nat(40).map((bytes) => () => bytes)
 })
 const anyColumns = fc.array(fc.record({ name: text, type: fc.constant("TEXT") }), { maxLength: 3 })
 
