@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
+import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Effect, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope } from "effect"
 import { metaKey } from "../src/ErrorReport.js"
 import * as Audit from "../src/Audit.js"
@@ -117,6 +118,24 @@ describe("McpServer", () => {
       const result = yield* call(client, "strict", { limt: 5 })
       assert.isTrue(result.isError)
       assert.match(text(result), /^INVALID_INPUT: .*limt/)
+    })
+  )
+
+  it.scopedLive("arguments that are null are none, and those that only the client knows are left out", () =>
+    Effect.gen(function* () {
+      const { client } = yield* connect([tool("plain", () => whoAmI)])
+      const request = { method: "tools/call", params: { name: "plain", arguments: null } }
+      const none = yield* Effect.promise(() => client.request(request as never, CallToolResultSchema))
+      assert.isNotTrue(none.isError)
+      const n8n = {
+        sessionId: "s",
+        action: "sendMessage",
+        chatInput: "hi",
+        tool: "plain",
+        toolCallId: "call_1"
+      }
+      assert.isNotTrue((yield* call(client, "plain", n8n)).isError)
+      assert.match(text(yield* call(client, "plain", { ...n8n, toolId: 1 })), /toolId: no such argument/)
     })
   )
 
