@@ -5,6 +5,7 @@
 //   npm run load:http -- --attack KIND|all [--rounds 3] [--slice 5] [--connections 50] [--json]
 import { fork } from "node:child_process"
 import { once } from "node:events"
+import { connect } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import * as Servers from "./load-servers.mjs"
@@ -30,8 +31,39 @@ const kinds = {
   arguments: () => tool("execute_query", large),
   keys: () => tool("execute_query", many),
   sessions: undefined,
+  pipelined: () => tool("get_limits", {}),
   limits: () => tool("get_limits", {}),
   rows: (nth) => tool("execute_query", { sql: tenThousand(nth), limit: 10_000 })
+}
+
+/** Many requests at once on each connection, and the next ones without waiting for the answers. */
+const flood = async ({ connections, isOn, port, session, token, told }) => {
+  const body = JSON.stringify({ jsonrpc: "2.0", ...kinds.pipelined() })
+  const head =
+    `POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\nmcp-session-id: ${session}\r\n` +
+    `accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n`
+  const batch = `${head}content-length: ${body.length}\r\n\r\n${body}`.repeat(100)
+  const one = async () => {
+    while (isOn()) {
+      const socket = connect(port, "127.0.0.1")
+      socket.setEncoding("latin1").on("data", (text) => {
+        for (const [, status] of text.matchAll(/HTTP\/1\.1 (\d+)/g)) {
+          told.statuses[status] = (told.statuses[status] ?? 0) + 1
+          told.requests += 1
+        }
+      })
+      socket.on("error", () => {})
+      const closed = new Promise((resolve) => socket.once("close", resolve))
+      while (isOn() && !socket.destroyed) {
+        if (!socket.write(batch)) await Promise.race([sleep(5), closed])
+        else await sleep(0)
+      }
+      socket.destroy()
+      await closed
+      told.statuses.closed = (told.statuses.closed ?? 0) + 1
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, one))
 }
 
 /** In a process of its own: every connection asks again as soon as it was answered. */
@@ -67,7 +99,10 @@ const attack = () => {
         told.requests += 1
       }
     }
-    await Promise.all(Array.from({ length: connections }, one))
+    if (kind === "pipelined") {
+      const session = await opened(token)
+      await flood({ ...{ connections, port, session, token, told }, isOn: () => isOn })
+    } else await Promise.all(Array.from({ length: connections }, one))
     agent.destroy()
     process.send({ ...told })
     told.requests = 0
@@ -89,15 +124,18 @@ const victim = async (client, token, into) => {
     // Not after the one before: who waits for an answer does not keep the next one from being asked for.
     const one = client.call(token, session, "execute_query", { sql: `SELECT ${nth++} AS mine` })
     pending.push(
-      one.then(({ status, text }) => {
-        if (typeof slice !== "object") return
-        if (status === 200 && text.includes('"structuredContent"')) {
-          slice.times.push(performance.now() - started)
-          return
-        }
-        const code = /"code":"([A-Z_]+)"/.exec(text)?.[1] ?? `HTTP ${status}`
-        slice.refused[code] = (slice.refused[code] ?? 0) + 1
-      })
+      // A server that is gone is what is measured too.
+      one
+        .catch(({ code }) => ({ status: code, text: "" }))
+        .then(({ status, text }) => {
+          if (typeof slice !== "object") return
+          if (status === 200 && text.includes('"structuredContent"')) {
+            slice.times.push(performance.now() - started)
+            return
+          }
+          const code = /"code":"([A-Z_]+)"/.exec(text)?.[1] ?? `HTTP ${status}`
+          slice.refused[code] = (slice.refused[code] ?? 0) + 1
+        })
     )
   }
   await Promise.all(pending)
@@ -130,7 +168,8 @@ const measure = async ({ attacker, client, connections, keys, kind, port, rounds
     await sleep(sliceMs)
     slice = undefined
     attacker.send({ stop: true })
-    const [told] = await once(attacker, "message")
+    const [told] = await Promise.race([once(attacker, "message"), once(attacker, "exit")])
+    if (typeof told !== "object" || told === null) throw new Error(`the attacker ended with ${told}`)
     sent.requests += told.requests
     sent.ms += performance.now() - began
     for (const [status, count] of Object.entries(told.statuses))

@@ -233,10 +233,11 @@ export const listen = (
       NodeHttpServer.makeHandler(router)
       // Its spans would hold headers and session ids; a call has a span of its own.
     ]).pipe(Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true))
-    const onRequest = Observed.listener((request, response) => {
-      unread.watch(response)
-      return /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
-    })
+    const answer = Observed.listener((request, response) =>
+      /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
+    )
+    const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) =>
+      unread.watch(response, () => answer(request, response))
     yield* Effect.acquireRelease(
       Effect.sync(() => http.on("request", onRequest)),
       () => Effect.sync(() => http.off("request", onRequest))

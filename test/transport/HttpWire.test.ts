@@ -221,6 +221,40 @@ describe("what is no request, or another one than it seems", () => {
     }).pipe(quiet)
   )
 
+  it.scopedLive("requests that come in one go are begun one after the other, and only so many may wait", () =>
+    Effect.gen(function* () {
+      let running = 0
+      let most = 0
+      const slow = H.tool("slow", () =>
+        Effect.sync(() => (most = Math.max(most, ++running))).pipe(
+          Effect.zipRight(Effect.yieldNow()),
+          Effect.ensuring(Effect.sync(() => running--)),
+          Effect.as({ who: "x" })
+        )
+      )
+      const server = yield* H.server({ tools: [slow], options: { metrics: "open" } })
+      const session = yield* server.open()
+      const calls = (count: number) =>
+        Array.from({ length: count }, (_, id) => {
+          const body = JSON.stringify(H.toolCall(id, "slow"))
+          const last = id === count - 1 && count < 10 ? [close] : []
+          const lines = [json, accept, `mcp-session-id: ${session}`, `content-length: ${body.length}`]
+          return head("POST /mcp HTTP/1.1", ...lines, ...last) + body
+        }).join("")
+      const few = yield* Effect.promise(() => server.raw(calls(9)))
+      assert.deepStrictEqual(
+        statuses(few),
+        Array.from({ length: 9 }, () => "200")
+      )
+      assert.strictEqual(most, 1)
+      // The connection is closed; nobody else is.
+      yield* Effect.promise(() => server.raw(calls(200)))
+      const { body } = yield* server.ask({ path: "/metrics" })
+      assert.match(body, /snowguard_http_refusals_total\{[^}]*reason="pipelined"[^}]*\} 1$/m)
+      assert.strictEqual((yield* server.call(session, 1, "slow")).status, 200)
+    }).pipe(quiet)
+  )
+
   it.scopedLive("headers that come a byte at a time are cut off all the same", () =>
     Effect.gen(function* () {
       const server = yield* H.server({ options: { requestTimeoutMs: 200, maxConnections: 4 } })

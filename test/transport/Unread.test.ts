@@ -88,9 +88,16 @@ describe("an answer that is not read", () => {
       }).pipe(quiet)
   )
 
-  it.scopedLive("is forgotten with its connection, and so are those that wait behind it", () =>
+  it.scopedLive("is forgotten with its connection, and those that wait behind it never begin", () =>
     Effect.gen(function* () {
-      const server = yield* H.server({ tools: [large], options: { metrics: "open" } })
+      const begun: Array<string> = []
+      const next = H.tool("next", ({ text = "" }) =>
+        Effect.sync(() => {
+          begun.push(text)
+          return { who: text }
+        })
+      )
+      const server = yield* H.server({ tools: [large, next], options: { metrics: "open" } })
       const session = yield* server.open()
       const streams = Effect.map(server.ask({ path: "/metrics" }), ({ body }) =>
         Number(/^snowguard_http_streams (\d+)$/m.exec(body)?.[1])
@@ -99,12 +106,14 @@ describe("an answer that is not read", () => {
         server,
         session,
         H.toolCall(1, "large"),
-        H.toolCall(2, "large"),
+        H.toolCall(2, "next", { text: "behind" }),
         H.message(3, "ping")
       )
-      yield* Effect.repeat(Effect.delay(streams, 5), { until: (open) => open === 3 })
+      yield* Effect.repeat(Effect.delay(streams, 5), { until: (open) => open === 1 })
       client.socket.destroy()
       yield* Effect.repeat(Effect.delay(streams, 5), { until: (open) => open === 0 })
+      yield* server.call(session, 4, "next", { text: "later" })
+      assert.deepStrictEqual(begun, ["later"])
     }).pipe(quiet)
   )
 

@@ -113,7 +113,6 @@ export class SessionTransport implements Transport {
     response.writeHead(200, {
       "content-type": types[form],
       "cache-control": "no-cache, no-transform",
-      connection: "keep-alive",
       "x-accel-buffering": "no",
       "mcp-session-id": this.sessionId
     })

@@ -30,8 +30,11 @@ export interface Options {
 }
 
 export interface Unread {
-  /** From now on until the response is over. */
-  readonly watch: (response: ServerResponse) => void
+  /**
+   * Begins it when those before it on the same connection are over, and watches it until it is over itself. It is
+   * not begun at all when too many wait there already: the connection is closed.
+   */
+  readonly watch: (response: ServerResponse, begin: () => void) => void
   /** Whose it is, for the log. */
   readonly belongs: (response: ServerResponse, client: string) => void
   /** Looks at all of them every now and then, for ever. */
@@ -54,29 +57,46 @@ const LOOKS = 10
 const LARGE = 64 * 1024
 
 /**
- * Node tells only the response whose turn it is that the connection is gone; those that wait behind it on the
- * same connection would never hear of it, and would be kept for ever.
+ * Requests on one connection that wait for the answer to the one before. Node takes any number of them, and
+ * clients of this protocol send the next one when they have read the answer, or on another connection.
+ */
+const MAX_BEHIND = 8
+
+interface Connection {
+  isBusy: boolean
+  /** What is to be begun when the one before is answered. */
+  readonly behind: Array<() => void>
+}
+
+/**
+ * Requests of one connection are begun one after the other, so that many of them at once cost no more than
+ * one. Node tells only the response whose turn it is that the connection is gone, so no other may have begun.
  */
 const makeConnections = () => {
-  const open = new WeakMap<Socket, Set<ServerResponse>>()
-  return (response: ServerResponse): void => {
+  const open = new WeakMap<Socket, Connection>()
+  const made = (socket: Socket): Connection => {
+    const connection: Connection = { isBusy: false, behind: [] }
+    open.set(socket, connection)
+    return connection
+  }
+  return (response: ServerResponse, begin: () => void): void => {
     const { socket } = response.req
-    let responses = open.get(socket)
-    if (responses === undefined) {
-      const here = new Set<ServerResponse>()
-      responses = here
-      open.set(socket, here)
-      socket.once("close", () => {
-        for (const one of here) {
-          if (one.socket !== null) continue
-          one.destroy()
-          one.emit("close")
-        }
-      })
+    // What was read together with the one that was too many.
+    if (socket.destroyed) return
+    const connection = open.get(socket) ?? made(socket)
+    if (connection.behind.length >= MAX_BEHIND) {
+      Metrics.refused("pipelined")
+      socket.destroy()
+      return
     }
-    const of = responses
-    of.add(response)
-    response.once("close", () => of.delete(response))
+    response.once("close", () => {
+      const next = socket.destroyed ? undefined : connection.behind.shift()
+      connection.isBusy = next !== undefined
+      next?.()
+    })
+    if (connection.isBusy) return void connection.behind.push(begin)
+    connection.isBusy = true
+    begin()
   }
 }
 
@@ -103,10 +123,7 @@ export const make = ({ log, maxBytes, stallMs }: Options): Effect.Effect<Unread>
         const waiting = watched.response.writableLength
         const queued = inKernelQueue(watched.response)
         const hasMoved = waiting < watched.waiting || queued < watched.queued
-        // One behind another on the same connection waits for that one, not for its client.
-        if (waiting === 0 || watched.waiting === 0 || hasMoved || watched.response.socket === null) {
-          watched.since = now
-        }
+        if (waiting === 0 || watched.waiting === 0 || hasMoved) watched.since = now
         watched.waiting = waiting
         watched.queued = queued
         total += waiting
@@ -145,18 +162,19 @@ export const make = ({ log, maxBytes, stallMs }: Options): Effect.Effect<Unread>
     })
 
     return {
-      watch: (response) => {
-        const watched: Watched = { response, client: undefined, waiting: 0, queued: 0, since: 0 }
-        all.set(response, watched)
-        connected(response)
-        response.once("close", () => all.delete(response))
-        response.once("prefinish", () => {
-          const waiting = response.writableLength
-          if (waiting < LARGE) return
-          total += waiting
-          if (total > maxBytes) Runtime.runFork(runtime)(check)
-        })
-      },
+      watch: (response, begin) =>
+        connected(response, () => {
+          const watched: Watched = { response, client: undefined, waiting: 0, queued: 0, since: 0 }
+          all.set(response, watched)
+          response.once("close", () => all.delete(response))
+          response.once("prefinish", () => {
+            const waiting = response.writableLength
+            if (waiting < LARGE) return
+            total += waiting
+            if (total > maxBytes) Runtime.runFork(runtime)(check)
+          })
+          begin()
+        }),
       belongs: (response, client) => {
         const watched = all.get(response)
         if (watched !== undefined) watched.client = client
