@@ -17,6 +17,7 @@ import { storeExitCode, write } from "./commands/Command.js"
 import * as HardEnd from "./internal/hardEnd.js"
 import { escaped, escapedLine } from "./internal/quoted.js"
 import * as Package from "./internal/package.js"
+import * as Signals from "./internal/signals.js"
 import * as ServerConfig from "./ServerConfig.js"
 import * as StderrLogger from "./StderrLogger.js"
 
@@ -52,6 +53,10 @@ const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
 /** Faults quote arguments, files and what others answered. */
 const tell = (text: string) => write(process.stderr, escaped(text))
 
+/** A shared server without a terminal outlives whoever started it. */
+const endsOnHangup = ({ command }: { readonly command: Cli.CommandName }): boolean =>
+  command !== "http" || process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
+
 type Fault = Effect.Effect.Error<ReturnType<Run>>
 
 /** Runs a command to its exit code. */
@@ -68,13 +73,13 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
     case "Run":
       return Effect.flatMap(ServerConfig.load(command), ({ settings }) =>
         Effect.flatMap(
-          Effect.zipRight(
+          Effect.all([
             HardEnd.arm(endsOf(command), {
               shutdownMs: settings.timeouts.shutdownSeconds * 1000,
               exit: (code) => process.exit(code)
             }),
-            Effect.promise(() => commands[command.command]())
-          ),
+            Signals.arm(process, { endsOnHangup: endsOnHangup(command) })
+          ]).pipe(Effect.zipRight(Effect.promise(() => commands[command.command]()))),
           (module) => module.run({ settings, options: command.options, operands: command.operands })
         ).pipe(
           Effect.catchAllDefect((defect) =>

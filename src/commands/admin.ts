@@ -74,7 +74,8 @@ export const actionOf = (
 
 /** As it is typed: the address to listen on may be one that nobody can call. */
 const defaultUrl = ({ host, port }: { readonly host: string; readonly port: number }): string => {
-  const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host
+  const name = host.replace(/^\[(.*)\]$/, "$1")
+  const reachable = name === "0.0.0.0" || name === "::" ? "127.0.0.1" : name
   return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`
 }
 

@@ -218,6 +218,7 @@ export const httpOptions = ({ http, timeouts }: Settings): Http.Options => ({
   maxSessions: http.maxSessions,
   maxSessionsPerClient: http.maxSessionsPerClient,
   sessionIdleMs: ms(http.sessionIdleSeconds),
+  strictSessions: http.strictSessions,
   failedLogins: { burst: http.failedLoginBurst, ratePerSecond: http.failedLoginsPerSecond },
   clientRequests: { burst: http.clientRequestBurst, ratePerSecond: http.clientRequestsPerSecond },
   clientBytes: { burst: http.clientByteBurst, ratePerSecond: http.clientBytesPerSecond },

@@ -28,7 +28,7 @@ export const sharedServer = {
     about: "The shared server (`snowguard http`).",
     fields: {
       host: text({
-        pattern: /^([A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45})$/,
+        pattern: /^([A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}|\[[0-9A-Fa-f:.]{2,45}\])$/,
         expected: 'a host name or an address such as "127.0.0.1"',
         default: "127.0.0.1",
         about: "address to listen on; one that others can reach needs authentication"
@@ -83,6 +83,11 @@ export const sharedServer = {
         ...seconds,
         default: 1800,
         about: "time without a request after which a session is forgotten"
+      }),
+      strict_sessions: boolean({
+        default: false,
+        about:
+          "404 for a session that this process did not open; else one of a process before it goes on under its id"
       }),
       failed_logins_per_second: number({
         min: 0.001,

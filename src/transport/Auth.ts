@@ -120,8 +120,11 @@ export const bearer = ({ authorization }: Credentials): Effect.Effect<string, Au
 
 /**
  * Without the brackets of an IPv6 address in a URL, and in lower case.
+ *
+ * @since 0.1.0
+ * @category combinators
  */
-const bare = (host: string): string => host.toLowerCase().replace(/^\[(.*)\]$/, "$1")
+export const bare = (host: string): string => host.toLowerCase().replace(/^\[(.*)\]$/, "$1")
 
 /**
  * Is this an address that only this machine can reach?

@@ -28,6 +28,7 @@ import type { Readiness } from "../Readiness.js"
 import type { AuthMisconfigured } from "./Auth.js"
 import * as Auth from "./Auth.js"
 import * as Draining from "./Draining.js"
+import * as Address from "./http/Address.js"
 import * as AdminRoutes from "./http/AdminRoutes.js"
 import * as Body from "./http/Body.js"
 import * as Edge from "./http/Edge.js"
@@ -64,6 +65,8 @@ export interface Options {
   readonly maxSessionsPerClient: number
   /** Milliseconds after which a session without a request is forgotten. */
   readonly sessionIdleMs: number
+  /** Answers 404 to a session that this process did not open, also where it was a process before it. */
+  readonly strictSessions?: boolean | undefined
   /** Refused credentials of one address: at once, and per second after that. */
   readonly failedLogins: { readonly burst: number; readonly ratePerSecond: number }
   /** Requests of one client, whatever they ask for: at once, and per second after that. */
@@ -152,12 +155,13 @@ export const listen = (
   Effect.gen(function* () {
     const { mode } = yield* Auth.Authenticator
     if (mode === "none") yield* Auth.requireLoopback(options.host)
+    const host = Auth.bare(options.host)
 
     let isDraining = false
     const draining = yield* Deferred.make<void>()
     const http = listener(options)
     const { calls: tally } = yield* McpServer
-    const server = yield* NodeHttpServer.make(() => http, { host: options.host, port: options.port })
+    const server = yield* NodeHttpServer.make(() => http, { host, port: options.port })
     const streams = Streams.make()
     yield* Effect.forkScoped(streams.keepAlive)
     const turns = FairTurns.onNode(yield* Effect.clock)
@@ -167,7 +171,8 @@ export const listen = (
         maxSessions: options.maxSessions,
         maxPerOwner: options.maxSessionsPerClient,
         idleMs: options.sessionIdleMs,
-        turns
+        turns,
+        strict: options.strictSessions
       }),
       calls
     )
@@ -214,7 +219,7 @@ export const listen = (
       draining: Deferred.await(draining)
     })
     const admin = yield* AdminRoutes.make({ edge, changed: status.changed })
-    const metadata = "/.well-known/oauth-protected-resource"
+    const metadata = [OperatorRoutes.metadataPath, `${OperatorRoutes.metadataPath}/*`] as const
     const router = HttpRouter.empty.pipe(
       HttpRouter.get("/healthz", operator.health),
       HttpRouter.get("/readyz", operator.ready),
@@ -223,8 +228,10 @@ export const listen = (
       HttpRouter.get("/status/data", status.data),
       HttpRouter.get("/status/events", status.events),
       HttpRouter.post("/admin/:part/:verb", admin),
-      HttpRouter.get(metadata, operator.resourceMetadata),
-      HttpRouter.get(`${metadata}/mcp`, operator.resourceMetadata),
+      HttpRouter.get(metadata[0], operator.resourceMetadata),
+      HttpRouter.get(metadata[1], operator.resourceMetadata),
+      HttpRouter.options(metadata[0], operator.resourceMetadata),
+      HttpRouter.options(metadata[1], operator.resourceMetadata),
       Effect.catchTag("RouteNotFound", () => operator.notFound)
     )
     // Nearly everything is for one path: that is found without a router.
@@ -260,7 +267,7 @@ export const listen = (
     const { address } = server
     const port = address._tag === "TcpAddress" ? address.port : options.port
     yield* Effect.logInfo("listening").pipe(
-      Effect.annotateLogs({ url: `http://${options.host}:${port}/mcp`, auth: mode })
+      Effect.annotateLogs({ url: `http://${Address.inUrl(host)}:${port}/mcp`, auth: mode })
     )
     return { port }
   })

@@ -49,21 +49,70 @@ describe("MCP over HTTP", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("has no session for whoever names none (400) or one that does not exist (404)", () =>
+  it.scopedLive("has no session for whoever names none (400) or one that has ended (404)", () =>
     Effect.gen(function* () {
       const server = yield* H.server()
       const none = yield* server.ask({ body: H.toolCall(1, "who") })
       assert.strictEqual(none.status, 400)
       assert.deepInclude(H.messages(none)[0], { id: 1 })
-      const unknown = yield* server.ask({ body: H.toolCall(2, "who"), session: "nobody" })
-      assert.strictEqual(unknown.status, 404)
-      assert.strictEqual(H.messages(unknown)[0]?.error?.code, -32001)
       // The probe of a newer protocol revision falls back on this.
       assert.strictEqual((yield* server.ask({ body: H.message(1, "server/discover") })).status, 400)
       const session = yield* server.open()
       assert.strictEqual((yield* server.ask({ method: "DELETE", session })).status, 200)
       assert.strictEqual((yield* server.call(session, 3, "who")).status, 404)
       assert.strictEqual((yield* server.ask({ method: "DELETE", session })).status, 404)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("a session of an earlier server goes on under its id, within the same bounds", () =>
+    Effect.gen(function* () {
+      const options = { maxSessions: 2, maxSessionsPerClient: 2 }
+      const before = yield* H.server({ options })
+      const session = yield* before.open()
+      const server = yield* H.server({ options })
+      const status = (ask: H.Ask) => Effect.map(server.ask(ask), (answer) => answer.status)
+      const initialized = H.message(undefined, "notifications/initialized")
+      assert.strictEqual(yield* status({ body: initialized, session }), 202)
+      const [first, second] = yield* Effect.all(
+        [1, 2].map((id) => server.call(session, id, "who")),
+        { concurrency: "unbounded" }
+      )
+      for (const got of [first, second]) {
+        assert.strictEqual(got?.status, 200)
+        assert.strictEqual(got?.headers["mcp-session-id"], session)
+      }
+      // Two others make it the one that was unused longest: it has ended, and stays so.
+      for (const other of ["a", "b"]) assert.strictEqual((yield* server.call(other, 1, "who")).status, 200)
+      const ended = yield* server.call(session, 3, "who")
+      assert.strictEqual(ended.status, 404)
+      assert.strictEqual(H.messages(ended)[0]?.error?.code, -32001)
+      assert.strictEqual(yield* status({ method: "DELETE", session: "b" }), 200)
+      assert.strictEqual(yield* status({ body: H.toolCall(4, "who"), session: "b" }), 404)
+      assert.strictEqual(yield* status({ method: "DELETE", session: "never" }), 404)
+      for (const id of ["with space", "x".repeat(129), "\u00e9"]) {
+        assert.strictEqual(yield* status({ body: H.toolCall(5, "who"), session: id }), 404, id)
+      }
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("one request at a time, or many: an unknown session is opened once", () =>
+    Effect.gen(function* () {
+      const server = yield* H.server({ options: { maxSessions: 1, maxSessionsPerClient: 1 } })
+      const answers = yield* Effect.all(
+        Array.from({ length: 20 }, (_, id) => server.call("old", id, "who")),
+        { concurrency: "unbounded" }
+      )
+      for (const { status } of answers) assert.strictEqual(status, 200)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("a strict server has no session that it did not open (404)", () =>
+    Effect.gen(function* () {
+      const server = yield* H.server({ options: { strictSessions: true } })
+      const unknown = yield* server.call("nobody", 2, "who")
+      assert.strictEqual(unknown.status, 404)
+      assert.strictEqual(H.messages(unknown)[0]?.error?.code, -32001)
+      yield* server.call(yield* server.open(), 3, "who")
     }).pipe(quiet)
   )
 

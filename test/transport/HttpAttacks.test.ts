@@ -62,7 +62,12 @@ describe("the edge", () => {
       const asked = yield* preflight(origin)
       assert.strictEqual(asked.status, 204)
       assert.strictEqual(asked.headers["access-control-allow-origin"], origin)
-      assert.match(String(asked.headers["access-control-allow-headers"]), /mcp-session-id/)
+      assert.sameMembers(String(asked.headers["access-control-allow-headers"]).split(", "), [
+        ...["authorization", "content-type", "accept", "last-event-id", "mcp-session-id"],
+        ...["mcp-protocol-version", "mcp-method", "mcp-name", "traceparent", "tracestate", "baggage"]
+      ])
+      const exposed = String(asked.headers["access-control-expose-headers"]).split(", ")
+      assert.includeMembers(exposed, ["mcp-session-id", "www-authenticate", "retry-after"])
       const answer = yield* server.ask({ body: H.initialize(), headers: { origin } })
       assert.strictEqual(answer.headers["access-control-allow-origin"], origin)
       assert.match(String(answer.headers["access-control-expose-headers"]), /mcp-session-id/)

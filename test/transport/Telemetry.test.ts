@@ -169,7 +169,9 @@ describe("what is counted at the edge", () => {
 
   it.scopedLive("requests by method and status, and why some were refused", () =>
     Effect.gen(function* () {
-      const server = yield* H.server({ options: { maxBodyBytes: 2048, requestTimeoutMs: 150 } })
+      const server = yield* H.server({
+        options: { maxBodyBytes: 2048, requestTimeoutMs: 150, strictSessions: true }
+      })
       const session = yield* server.open()
       const requests = yield* counted(
         at("requests_total"),

@@ -93,6 +93,13 @@ const codeOf = (error: unknown): string =>
 
 /** Whose fault it is: the token's, or of where the keys are. Texts name a claim, never its value. */
 const fromJose = (error: unknown): AuthRefused => {
+  if (error instanceof SigningKeys.KeyNotFetched) {
+    return new AuthRefused({
+      reason: "unavailable",
+      description: "The key of the access token is not known yet; the keys are fetched again in a while.",
+      retryAfterMs: error.retryAfterMs
+    })
+  }
   switch (codeOf(error)) {
     case "ERR_JWT_EXPIRED":
       return new AuthRefused({ reason: "expired", description: "The access token has expired." })

@@ -8,6 +8,9 @@
  *        '------- fetch failed ---'
  * ```
  *
+ * A token whose key is not among them is refused once they were fetched after that key was named for the first
+ * time. Before that nobody can tell: the authorization server may have begun to sign with it a moment ago.
+ *
  * A location that was configured is never looked for; one that was discovered is looked for again when
  * nothing comes from there. A forged token cannot make us hammer the authorization server.
  *
@@ -19,6 +22,7 @@ import type { JWTVerifyGetKey } from "jose"
 import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import * as Discovery from "./Discovery.js"
 import { FetchFault, json } from "./Fetched.js"
+import * as Lru from "../../core/Lru.js"
 
 export interface Options {
   readonly issuer: string
@@ -31,6 +35,26 @@ export interface Options {
   /** Milliseconds for which a failure is taken to last. */
   readonly retryMs: number
 }
+
+/** Nobody can tell right now whether the authorization server has this key. */
+export class KeyNotFetched extends Error {
+  override readonly name = "KeyNotFetched"
+  constructor(readonly retryAfterMs: number) {
+    super("the key is not known yet")
+  }
+}
+
+/** Keys that were asked for and not found. */
+const MAX_MISSING = 1_000
+
+/**
+ * Between two fetches, keys of which it is believed that they may be new. An authorization server changes one or
+ * two at a time; whoever names more makes them up, and is refused for it.
+ */
+const MAX_DOUBTS = 8
+
+const codeOf = (error: unknown): unknown =>
+  typeof error === "object" && error !== null ? Reflect.get(error, "code") : undefined
 
 const isKeySet = (value: unknown): boolean =>
   typeof value === "object" && value !== null && Array.isArray(Reflect.get(value, "keys"))
@@ -56,6 +80,10 @@ export const make = ({ cooldownMs, issuer, jwksUrl, retryMs, timeoutMs }: Option
     let location = jwksUrl
     let downUntil = Number.NEGATIVE_INFINITY
     let problem: string | undefined
+    let fetchedAt = Number.NEGATIVE_INFINITY
+    let doubts = 0
+    /** When each was named for the first time. */
+    const missing = Lru.make<number>({ maxEntries: MAX_MISSING, maxBytes: MAX_MISSING })
 
     const failed = (cause: unknown): void => {
       downUntil = unsafeMonotonicMillis(clock) + retryMs
@@ -74,6 +102,8 @@ export const make = ({ cooldownMs, issuer, jwksUrl, retryMs, timeoutMs }: Option
         const keys = await keysFrom(location, timeoutMs)
         if (problem !== undefined) log(Effect.logInfo("the keys of the authorization server are there again"))
         problem = undefined
+        fetchedAt = unsafeMonotonicMillis(clock)
+        doubts = 0
         return Response.json(keys)
       } catch (cause) {
         failed(cause)
@@ -81,11 +111,27 @@ export const make = ({ cooldownMs, issuer, jwksUrl, retryMs, timeoutMs }: Option
       }
     }
 
-    const keys: JWTVerifyGetKey = jose.createRemoteJWKSet(jwksUrl ?? new URL(issuer), {
+    const remote = jose.createRemoteJWKSet(jwksUrl ?? new URL(issuer), {
       [jose.customFetch]: fetched,
       // Each request has a time limit of its own; this is for all of them.
       timeoutDuration: timeoutMs * 3,
       cooldownDuration: cooldownMs
     })
+    const keys: JWTVerifyGetKey = async (header, token) => {
+      const askedAt = unsafeMonotonicMillis(clock)
+      try {
+        return await remote(header, token)
+      } catch (cause) {
+        if (codeOf(cause) !== "ERR_JWKS_NO_MATCHING_KEY") throw cause
+        const key = JSON.stringify([header?.alg, header?.kid])
+        const since = Lru.get(missing, key)
+        if (fetchedAt >= (since ?? askedAt) || (since === undefined && doubts >= MAX_DOUBTS)) throw cause
+        if (since === undefined) {
+          Lru.set(missing, key, askedAt, 1)
+          doubts += 1
+        }
+        throw new KeyNotFetched(Math.max(1, fetchedAt + cooldownMs - askedAt))
+      }
+    }
     return keys
   })

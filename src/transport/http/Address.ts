@@ -29,6 +29,9 @@ export const matcher = (networks: ReadonlyArray<string>): ((address: string) => 
   }
 }
 
+/** As a URL has it: an IPv6 address stands in brackets there. */
+export const inUrl = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host)
+
 /** The last hop that is not a trusted proxy. */
 export const client = (
   peer: string,

@@ -58,6 +58,15 @@ export interface Edge {
   readonly remembered: () => number
 }
 
+/** What clients of the protocol's revisions send beside what a page may send anyway. */
+const requestHeaders = [
+  ...["authorization", "content-type", "accept"],
+  ...["mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name", "last-event-id"],
+  ...["traceparent", "tracestate", "baggage"]
+].join(", ")
+
+const exposedHeaders = "mcp-session-id, www-authenticate, retry-after, ratelimit, ratelimit-policy"
+
 const single = (value: string | ReadonlyArray<string> | undefined): string | undefined =>
   typeof value === "string" ? value : value?.join(",")
 
@@ -169,14 +178,12 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
           ? {}
           : {
               "access-control-allow-origin": origin,
-              "access-control-expose-headers":
-                "mcp-session-id, www-authenticate, retry-after, ratelimit, ratelimit-policy",
+              "access-control-expose-headers": exposedHeaders,
               vary: "origin",
               ...(method === "OPTIONS"
                 ? {
                     "access-control-allow-methods": "POST, DELETE",
-                    "access-control-allow-headers":
-                      "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id",
+                    "access-control-allow-headers": requestHeaders,
                     "access-control-max-age": "600"
                   }
                 : {})

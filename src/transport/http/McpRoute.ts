@@ -85,17 +85,6 @@ export const make = ({
   turns,
   unread
 }: Options): Effect.Effect<Reply, never, HttpServerRequest.HttpServerRequest> => {
-  const session = (
-    request: IncomingMessage,
-    identity: Identity,
-    id?: JsonRpc.Id
-  ): Effect.Effect<SessionTransport, Refusal> => {
-    const sessionId = Headers.sessionIdOf(request)
-    if (sessionId === undefined) return Effect.fail(Refusals.noSession(id))
-    const found = sessions.find(sessionId, identity)
-    return found === undefined ? Effect.fail(Refusals.unknownSession(id)) : Effect.succeed(found)
-  }
-
   /** The answer comes on the response, or none does. */
   const dispatch = (
     transport: SessionTransport,
@@ -155,9 +144,19 @@ export const make = ({
             .pipe(Effect.catchTag("SessionsFull", (full) => Effect.fail(Refusals.fromFull(full, id))))
           return reply ?? (yield* sent(response))
         }
-        const transport = yield* session(request, identity, id)
+        const sessionId = Headers.sessionIdOf(request)
+        if (sessionId === undefined) return yield* Effect.fail(Refusals.noSession(id))
         if (Headers.unknownRevision(request)) return yield* Effect.fail(Refusals.revision(id))
-        const { reply } = yield* dispatch(transport, response, message, passage)
+        const found = sessions.find(sessionId, identity)
+        const first = (transport: SessionTransport) => dispatch(transport, response, message, passage)
+        const { reply } = yield* found === undefined
+          ? sessions.resume(sessionId, identity, first).pipe(
+              Effect.catchTags({
+                SessionsFull: (full) => Effect.fail(Refusals.fromFull(full, id)),
+                SessionUnknown: () => Effect.fail(Refusals.unknownSession(id))
+              })
+            )
+          : first(found)
         return reply ?? (yield* sent(response))
       })
     )
@@ -165,9 +164,12 @@ export const make = ({
   const end = (request: IncomingMessage) =>
     inTurns(request, (identity) =>
       Effect.gen(function* () {
-        const { sessionId } = yield* session(request, identity)
-        yield* sessions.close(sessionId, identity)
-        return HttpServerResponse.empty({ status: 200 })
+        const sessionId = Headers.sessionIdOf(request)
+        if (sessionId === undefined) return yield* Effect.fail(Refusals.noSession())
+        const wasOpen = yield* sessions.close(sessionId, identity)
+        return wasOpen
+          ? HttpServerResponse.empty({ status: 200 })
+          : yield* Effect.fail(Refusals.unknownSession())
       })
     )
 

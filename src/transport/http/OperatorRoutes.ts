@@ -6,6 +6,7 @@
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
@@ -23,6 +24,28 @@ export interface Options {
   readonly isDraining: () => boolean
   /** `protected`: for a caller that may administer; `open`: for everybody; `off`: for nobody. */
   readonly metrics: "protected" | "open" | "off"
+}
+
+/** Where RFC 9728 looks for the metadata of a resource; the path of the resource follows. */
+export const metadataPath = "/.well-known/oauth-protected-resource"
+
+/**
+ * The paths at which the metadata is found: with the resource's path behind it, as clients derive it, and with
+ * what is left of that by a proxy that takes a prefix away.
+ */
+const metadataPaths = (resource: unknown): ReadonlySet<string> => {
+  const path = typeof resource === "string" && URL.canParse(resource) ? new URL(resource).pathname : ""
+  const parts = path.split("/").filter((part) => part !== "")
+  const rests = parts.map((_, i) => `/${parts.slice(i).join("/")}`)
+  return new Set(["", "/mcp", ...rests].map((rest) => metadataPath + rest))
+}
+
+/** Public, for every page: it holds no secret, and a page reads it before it has a credential. */
+const forEveryPage = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-methods": "GET",
+  "access-control-allow-headers": "mcp-protocol-version",
+  "access-control-max-age": "600"
 }
 
 export const make = ({ edge, isDraining, metrics }: Options) =>
@@ -65,12 +88,19 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
       health: Effect.succeed(Replies.document(200, { status: "alive" })),
       ready,
       metrics: scrape,
-      resourceMetadata: Effect.sync(() =>
-        Option.match(authenticator.resourceMetadata, {
-          onNone: () => Replies.refuse(Replies.notFound),
-          onSome: (document) => Replies.document(200, document)
-        })
-      ),
+      resourceMetadata: Effect.map(HttpServerRequest.HttpServerRequest, (incoming): Reply => {
+        const { method, url = "" } = NodeHttpServerRequest.toIncomingMessage(incoming)
+        const path = url.replace(/\?.*$/, "").replace(/\/$/, "")
+        const found = Option.filter(authenticator.resourceMetadata, ({ resource }) =>
+          metadataPaths(resource).has(path)
+        )
+        if (Option.isNone(found)) return Replies.refuse(Replies.notFound)
+        const reply =
+          method === "OPTIONS"
+            ? HttpServerResponse.empty({ status: 204, headers: { allow: "GET" } })
+            : Replies.document(200, found.value)
+        return HttpServerResponse.setHeaders(reply, forEveryPage)
+      }),
       notFound: Effect.sync(() => Replies.refuse(Replies.notFound))
     }
   })

@@ -3,8 +3,15 @@
  * `initialize`, ended by `DELETE`, by being idle for too long, by making room for a younger one, or with
  * the scope of this registry, which first lets the calls in flight answer.
  *
- * A session carries no rights: it is found only by the caller it was opened by, who proves who he is with
- * every request.
+ * ```
+ *   id of a request --> known: its session, for its owner alone
+ *                   --> ended here, or somebody else's: none
+ *                   --> unknown (of a server before this one): a session of that id, unless `strict`
+ * ```
+ *
+ * A session carries no rights and holds no state: it is found only by the caller it was opened by, who proves
+ * who he is with every request. So one that an earlier server knew goes on, within the same bounds; its client
+ * would not come out of a 404.
  *
  * @since 0.1.0
  */
@@ -14,6 +21,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
+import * as Lru from "../../core/Lru.js"
 import * as Table from "../../core/SessionTable.js"
 import type { FairTurns } from "../../internal/fairTurns.js"
 import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
@@ -36,6 +44,23 @@ export class SessionsFull extends Schema.TaggedError<SessionsFull>("snowguard/Se
   limit: Schema.Number
 }) {}
 
+/**
+ * An id that is known already, and not as this caller's.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SessionUnknown extends Schema.TaggedError<SessionUnknown>("snowguard/SessionUnknown")(
+  "SessionUnknown",
+  {}
+) {}
+
+export interface Options extends Table.Bounds {
+  /** A session that this server did not open does not exist. */
+  readonly strict?: boolean | undefined
+  readonly turns: FairTurns
+}
+
 /** What the registry keeps of a session. */
 export interface Handle {
   readonly transport: SessionTransport
@@ -49,6 +74,12 @@ export interface Sessions {
     identity: Identity,
     first: (transport: SessionTransport) => Effect.Effect<A, E>
   ) => Effect.Effect<A, E | SessionsFull>
+  /** The same with an id that the caller has from an earlier server. */
+  readonly resume: <A extends { readonly ok: boolean }, E>(
+    id: string,
+    identity: Identity,
+    first: (transport: SessionTransport) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | SessionsFull | SessionUnknown>
   /** Undefined for a session that does not exist, which somebody else's does not. */
   readonly find: (id: string, identity: Identity) => SessionTransport | undefined
   /** Ends a session and whatever runs in it. */
@@ -58,11 +89,14 @@ export interface Sessions {
 
 const SWEEPS_PER_IDLE_TIME = 10
 
-export interface Options extends Table.Bounds {
-  readonly turns: FairTurns
-}
+/** Sessions that ended here; of one that is forgotten, the client may begin anew. */
+const MAX_ENDED = 20_000
+
+/** As the protocol has it: visible ASCII. */
+const idPattern = /^[\x21-\x7e]{1,128}$/
 
 export const make = ({
+  strict = false,
   turns,
   ...bounds
 }: Options): Effect.Effect<Sessions, never, McpServer | Scope.Scope> =>
@@ -70,6 +104,8 @@ export const make = ({
     const server = yield* McpServer
     const clock = yield* Effect.clock
     const table = Table.make<Handle>(bounds)
+    const ended = Lru.make<true>({ maxEntries: MAX_ENDED, maxBytes: MAX_ENDED })
+    const remember = (id: string): void => void Lru.set(ended, id, true, 1)
     const now = () => unsafeMonotonicMillis(clock)
 
     const closeAll = (sessions: Iterable<Table.Session<Handle>>) =>
@@ -90,6 +126,7 @@ export const make = ({
     )
     yield* Effect.sync(() => {
       const expired = Table.sweep(table, now())
+      for (const { id } of expired) remember(id)
       Metrics.session("expired", expired.length)
       Metrics.sessions(Table.size(table))
       return expired
@@ -120,9 +157,8 @@ export const make = ({
       return session === undefined ? [] : [session]
     }
 
-    const register = (identity: Identity) =>
+    const register = (identity: Identity, id: string) =>
       Effect.gen(function* () {
-        const id = randomUUID()
         const transport: SessionTransport = new SessionTransport({
           sessionId: id,
           onStarted: () => {
@@ -137,6 +173,11 @@ export const make = ({
           Effect.flatMap((observed) => server.connect(observed, identity.principal)),
           Scope.extend(scope)
         )
+        // Somebody may have come with the same id meanwhile.
+        if (table.all.has(id) || Lru.get(ended, id) !== undefined) {
+          yield* Scope.close(scope, Exit.void)
+          return undefined
+        }
         const opening = Table.open(table, now(), {
           id,
           owner: identity.owner,
@@ -149,32 +190,63 @@ export const make = ({
         }
         Metrics.sessions(Table.size(table))
         if (opening.evicted !== undefined) {
+          remember(opening.evicted.id)
           Metrics.session("evicted")
           yield* Effect.forkIn(closeAll([opening.evicted]), background)
         }
         return transport
       })
 
+    const find: Sessions["find"] = (id, identity) => {
+      const session = Table.find(table, id, identity.owner)
+      touch(session)
+      return session?.value.transport
+    }
+
+    /** Undefined for an id that is known. */
+    const openAs = <A extends { readonly ok: boolean }, E>(
+      id: string,
+      identity: Identity,
+      first: (transport: SessionTransport) => Effect.Effect<A, E>
+    ) =>
+      Effect.acquireUseRelease(
+        register(identity, id),
+        (transport) => (transport === undefined ? Effect.succeed(undefined) : first(transport)),
+        (transport, exit) =>
+          transport === undefined
+            ? Effect.void
+            : Exit.isSuccess(exit) && exit.value?.ok === true
+              ? Effect.sync(() => {
+                  Metrics.session("opened")
+                  Table.end(table, now(), id)
+                })
+              : Effect.suspend(() => closeAll(take(id)))
+      )
+
     return {
       open: (identity, first) =>
-        Effect.acquireUseRelease(register(identity), first, ({ sessionId }, exit) =>
-          Exit.isSuccess(exit) && exit.value.ok
-            ? Effect.sync(() => {
-                Metrics.session("opened")
-                Table.end(table, now(), sessionId)
-              })
-            : Effect.suspend(() => closeAll(take(sessionId)))
+        Effect.flatMap(
+          Effect.suspend(() => openAs(randomUUID(), identity, first)),
+          (answer) =>
+            answer === undefined
+              ? Effect.dieMessage("a new session had an id that was known")
+              : Effect.succeed(answer)
         ),
-      find: (id, identity) => {
-        const session = Table.find(table, id, identity.owner)
-        touch(session)
-        return session?.value.transport
-      },
+      resume: (id, identity, first) =>
+        Effect.gen(function* () {
+          if (strict || !idPattern.test(id)) return yield* new SessionUnknown()
+          const answer = yield* openAs(id, identity, first)
+          if (answer !== undefined) return answer
+          const transport = find(id, identity)
+          return yield* transport === undefined ? new SessionUnknown() : first(transport)
+        }),
+      find,
       close: (id, identity) =>
         Effect.suspend(() => {
           const session = Table.find(table, id, identity.owner)
           if (session === undefined) return Effect.succeed(false)
           take(id)
+          remember(id)
           Metrics.session("closed")
           return session.value.connection.abandon.pipe(
             Effect.zipRight(Scope.close(session.value.scope, Exit.void)),
