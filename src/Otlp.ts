@@ -23,6 +23,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import * as Encoding from "./internal/otlp.js"
+import * as Outbound from "./internal/outbound.js"
 
 /**
  * @since 0.1.0
@@ -90,7 +91,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
       const post = (path: string, body: object) =>
         Effect.tryPromise({
           try: async (signal) => {
-            const response = await fetch(`${base}${path}`, {
+            const response = await Outbound.request(new URL(`${base}${path}`), {
               method: "POST",
               signal,
               headers: { ...options.headers, "content-type": "application/json" },
@@ -100,7 +101,14 @@ export const layer = (options: Options): Layer.Layer<never> =>
             if (!response.ok) throw new OtlpError({ description: `it answers ${response.status}` })
           },
           catch: (cause) =>
-            cause instanceof OtlpError ? cause : new OtlpError({ description: "it cannot be reached" })
+            cause instanceof OtlpError
+              ? cause
+              : new OtlpError({
+                  description:
+                    cause instanceof Outbound.ProxyFault
+                      ? `it cannot be reached (${cause.message})`
+                      : "it cannot be reached"
+                })
         }).pipe(
           Effect.timeoutFail({
             duration: TIMEOUT,

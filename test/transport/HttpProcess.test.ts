@@ -106,9 +106,28 @@ describe("the shared server, spawned", () => {
       })
   )
 
+  it.scopedLive(
+    "SIGHUP is ignored without a terminal, and SIGQUIT ends it with its statement cancelled",
+    () =>
+      Effect.gen(function* () {
+        const { process, server } = yield* serving({ SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "1" })
+        const session = yield* server.open()
+        const call = server.start({ body: H.toolCall(1, "execute_query", { sql: endless }), session })
+        yield* until(server, session, 1)
+        process.child.kill("SIGHUP")
+        yield* Effect.repeat(Effect.sleep(5), { until: () => process.stderr.includes("SIGHUP is ignored") })
+        assert.strictEqual((yield* server.ask({ path: "/readyz" })).status, 200)
+        process.child.kill("SIGQUIT")
+        assert.deepStrictEqual(yield* Effect.promise(() => process.exited), { code: 0, signal: null })
+        const [cut] = H.messages(yield* Effect.promise(() => call.answer))
+        assert.strictEqual(report(cut?.result as CallToolResult).code, "SHUTTING_DOWN")
+      })
+  )
+
   for (const [first, second] of [
     ["SIGINT", "SIGTERM"],
-    ["SIGTERM", "SIGINT"]
+    ["SIGTERM", "SIGINT"],
+    ["SIGQUIT", "SIGQUIT"]
   ] as const) {
     it.scopedLive(`a ${second} after a ${first} ends it at once`, () =>
       Effect.gen(function* () {
@@ -126,6 +145,19 @@ describe("the shared server, spawned", () => {
       })
     )
   }
+
+  it.scopedLive("listens on IPv6, with and without brackets, and says so as a URL", () =>
+    Effect.gen(function* () {
+      for (const host of ["::1", "[::1]"]) {
+        const process = yield* spawned({ SNOWGUARD_HTTP_HOST: host })
+        const url = () => /"url":"(http:[^"]+)"/.exec(process.stderr)?.[1]
+        yield* Effect.repeat(Effect.sleep(5), { until: () => url() !== undefined })
+        assert.match(url() ?? "", /^http:\/\/\[::1\]:\d+\/mcp$/)
+        const { status } = yield* Effect.promise(() => fetch(new URL("/healthz", url())))
+        assert.strictEqual(status, 200)
+      }
+    })
+  )
 
   it.scopedLive("refuses to start where others could reach it and nobody is asked", () =>
     Effect.gen(function* () {

@@ -7,7 +7,7 @@ import { endless, folder } from "../utils/httpProcess.js"
 import * as Server from "../utils/server.js"
 
 describe("the server over stdio, spawned", () => {
-  for (const signal of ["SIGTERM", "SIGINT"] as const)
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const)
     it.scopedLive(`tells a call that ${signal} cuts that the server is shutting down`, () =>
       Effect.gen(function* () {
         const path = yield* folder

@@ -1,9 +1,10 @@
 /**
  * A small JSON document from a server that may be slow, wrong, or somebody else's: bounded in time and in
- * bytes, and only from where it was asked for (a redirect is not followed).
+ * bytes, and only from where it was asked for (a redirect is not followed). Through the proxy, where there is one.
  *
  * @since 0.1.0
  */
+import * as Outbound from "../../internal/outbound.js"
 
 /** What is wrong; in words of ours, for the operator. */
 export class FetchFault extends Error {
@@ -15,7 +16,7 @@ const MAX_BYTES = 256 * 1024
 
 const tooLarge = () => new FetchFault(`it is larger than ${MAX_BYTES} bytes`)
 
-const bytes = async (body: ReadableStream<Uint8Array>): Promise<Buffer> => {
+const bytes = async (body: AsyncIterable<Uint8Array>): Promise<Buffer> => {
   const chunks: Array<Uint8Array> = []
   let size = 0
   // Leaving the loop cancels the stream, and with it the connection.
@@ -31,7 +32,7 @@ const bytes = async (body: ReadableStream<Uint8Array>): Promise<Buffer> => {
 export const json = async (url: URL, timeoutMs: number): Promise<unknown> => {
   const signal = AbortSignal.timeout(timeoutMs)
   try {
-    const response = await fetch(url, {
+    const response = await Outbound.request(url, {
       signal,
       redirect: "manual",
       headers: { accept: "application/json" }
@@ -53,6 +54,7 @@ export const json = async (url: URL, timeoutMs: number): Promise<unknown> => {
     }
   } catch (cause) {
     if (cause instanceof FetchFault) throw cause
+    if (cause instanceof Outbound.ProxyFault) throw new FetchFault(cause.message)
     throw new FetchFault(signal.aborted ? "it does not answer in time" : "it cannot be reached")
   }
 }
