@@ -105,6 +105,7 @@ export const defaults: Options & { readonly stallMs: number; readonly maxUnreadB
   maxSessions: 5_000,
   maxSessionsPerClient: 500,
   sessionIdleMs: 1_800_000,
+  strictSessions: false,
   failedLogins: { burst: 20, ratePerSecond: 1 },
   clientRequests: { burst: 1_000, ratePerSecond: 100 },
   clientBytes: { burst: 16 * 1024 ** 2, ratePerSecond: 2 * 1024 ** 2 },
