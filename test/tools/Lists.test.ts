@@ -330,13 +330,14 @@ describe("what a tier may not read", () => {
               { name: "SECRET", schema_name: "PUBLIC" },
               { name: "JANUARY", schema_name: "PAY" },
               { name: "ORDERS", schema_name: "PUBLIC" },
-              { name: "secret", schema_name: "PUBLIC" }
+              { name: "secret", schema_name: "PUBLIC" },
+              { name: "lower", schema_name: "PUBLIC" }
             ])
           }
         ]
       })
       const result = yield* call({ database: "sales", limit: 2 })
-      expect(result.tables.map(({ name }) => name)).toEqual(["ORDERS", '"secret"'])
+      expect(result.tables.map(({ name }) => name)).toEqual(["ORDERS", '"lower"'])
       expect(result).toMatchObject({ count: 2, truncated: false })
       expect(yield* warehouse.sql).toEqual([`SHOW TABLES IN DATABASE "SALES"`])
     })
