@@ -157,25 +157,28 @@ GROUP BY ALL ORDER BY REVENUE DESC`
   quote(missing.text)
   ok("the error names what there is")
 
-  step("7  An agent that goes wild: hundreds of calls at once, until some are refused")
+  step("7  An agent that goes wild: hundreds of calls at once, until its rate is refused")
   let calls = 0
   const refused = []
+  const limited = []
   // What a busy machine needs for a wave brings tokens back, so that one wave may not be enough.
-  for (let wave = 1; refused.length === 0 && wave <= 10; wave++) {
+  for (let wave = 1; limited.length === 0 && wave <= 10; wave++) {
     const results = await Promise.all(
       Array.from({ length: 200 }, async () => ({ ...(await call("list_databases")), at: performance.now() }))
     )
     calls += results.length
-    for (const result of results)
-      if (result.isError === true) refused.push({ ...refusal(result), at: result.at })
+    for (const result of results) {
+      if (result.isError !== true) continue
+      const { at } = result
+      const one = { ...refusal(result), at }
+      refused.push(one)
+      if (one.code === "RATE_LIMITED") limited.push(one)
+      // A machine that is slow to answer what was let in may also run out of places to wait.
+      expect((limited.includes(one) || one.code === "OVERLOADED") && one.sideEffects === "none", one.text)
+    }
   }
-  expect(refused.length > 0, `none of ${calls} calls was refused`)
+  expect(limited.length > 0, `the rate of ${calls} calls was never refused`)
   expect(refused.length < calls, `all of ${calls} calls were refused`)
-  // A machine that is slow to answer what was let in may also run out of places to wait.
-  for (const { code, sideEffects, text } of refused)
-    expect((code === "RATE_LIMITED" || code === "OVERLOADED") && sideEffects === "none", text)
-  const limited = refused.filter(({ code }) => code === "RATE_LIMITED")
-  expect(limited.length > 0, `expected RATE_LIMITED, got ${refused[0].text}`)
   ok(`${calls - refused.length} answered, some after a short wait for their turn`)
   ok(`${refused.length} refused, none of them sent to the warehouse:`)
   quote(limited[0].text)

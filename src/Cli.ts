@@ -31,6 +31,11 @@ export type CommandName = (typeof commands)[number]["name"]
  */
 export const options = [
   { name: "config", short: "c", value: "PATH", summary: "read this configuration file" },
+  {
+    name: "connection",
+    value: "NAME",
+    summary: "use this connection of Snowflake's connections.toml or config.toml"
+  },
   { name: "print-config", summary: "print the configuration in effect, without secrets, and exit" },
   { name: "version", short: "V", summary: "print the version and exit" },
   { name: "help", short: "h", summary: "print this help and exit" }
@@ -51,15 +56,20 @@ export const exitCode = 64
 export type Command<Name extends string = CommandName> =
   | { readonly _tag: "Help"; readonly command: Name | undefined }
   | { readonly _tag: "Version" }
-  | { readonly _tag: "PrintConfig"; readonly configPath: string | undefined }
-  | {
+  | ({ readonly _tag: "PrintConfig" } & From)
+  | ({
       readonly _tag: "Run"
       readonly command: Name
-      readonly configPath: string | undefined
       /** The command's own options; a flag that was given is `true`. */
       readonly options: { readonly [name: string]: string | true }
       readonly operands: ReadonlyArray<string>
-    }
+    } & From)
+
+/** Where the settings come from. */
+interface From {
+  readonly configPath: string | undefined
+  readonly connection: string | undefined
+}
 
 /**
  * Everything that is wrong with a command line.
@@ -200,12 +210,15 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   }
   if (faults.length > 0 || spec === undefined) return Either.left(new UsageFault({ faults }))
   if (values["version"] === true) return Either.right({ _tag: "Version" })
-  const { config, "print-config": print, ...own } = values
-  const configPath = typeof config === "string" ? config : undefined
+  const { config, connection, "print-config": print, ...own } = values
+  const from: From = {
+    configPath: typeof config === "string" ? config : undefined,
+    connection: typeof connection === "string" ? connection : undefined
+  }
   return Either.right(
     print === true
-      ? { _tag: "PrintConfig", configPath }
-      : { _tag: "Run", command: spec.name, configPath, options: own, operands }
+      ? { _tag: "PrintConfig", ...from }
+      : { _tag: "Run", command: spec.name, ...from, options: own, operands }
   )
 }
 
@@ -262,5 +275,25 @@ export const helpText = (command?: string, specs: ReadonlyArray<CommandSpec> = c
     "Exit codes: 0 done, 64 the command line is wrong, 74 the quota store cannot be opened, 78 the",
     "configuration is wrong.",
     ""
+  ].join("\n")
+}
+
+/**
+ * For who starts the server by hand: what it waits for, and what to do instead. `script`: what node was started
+ * with.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const terminalText = (script: string | undefined): string => {
+  const program = script === undefined || !/\.js$/.test(script) ? "snowguard" : `node ${script}`
+  return [
+    "This is an MCP server: it waits on stdin for the JSON-RPC messages of an MCP client, which starts it by itself.",
+    ...columns([
+      [`${program} demo`, "a short tour of what it does"],
+      [`${program} http`, "a server that clients reach over HTTP"],
+      [`${program} --help`, "what else there is"]
+    ]),
+    "Ctrl-C ends it."
   ].join("\n")
 }

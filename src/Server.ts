@@ -13,8 +13,8 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import { homedir } from "node:os"
 import { join } from "node:path"
 import type * as Activity from "./Activity.js"
 import * as AdaptiveRate from "./AdaptiveRate.js"
@@ -26,7 +26,7 @@ import * as Degradation from "./Degradation.js"
 import * as Guard from "./Guard.js"
 import * as Package from "./internal/package.js"
 import * as QuotaSignal from "./internal/quotaSignal.js"
-import { stateDir } from "./internal/stateDir.js"
+import * as UserDirs from "./internal/userDirs.js"
 import * as LoopGuard from "./LoopGuard.js"
 import * as CursorKeys from "./main/CursorKeys.js"
 import * as Fleet from "./main/Fleet.js"
@@ -47,13 +47,15 @@ import * as Stdio from "./transport/Stdio.js"
 
 /**
  * Where what must survive a restart is kept when nobody says otherwise: `SNOWGUARD_STATE_DIR`, or the place of
- * the platform.
+ * the platform. Left: why there is no such place; only what is kept in it then fails.
  *
  * @since 0.1.0
  * @category wiring
  */
-export const stateDirectory = (): string =>
-  stateDir({ platform: process.platform, env: process.env, home: homedir(), cwd: process.cwd() })
+export const stateDirectory = (): Either.Either<string, string> => UserDirs.stateDir(UserDirs.current())
+
+const directoryOf = (given: string | undefined): Either.Either<string, string> =>
+  given === undefined ? stateDirectory() : Either.right(given)
 
 /** The warehouse's own rate: all that all clients may ask for, until it says that this is too much. */
 const pace = ({ limits }: ServerConfig.Settings) =>
@@ -99,10 +101,10 @@ export type PartError = Audit.AuditError | QuotaStoreError | ServerConfig.Config
  */
 export const parts = (
   settings: ServerConfig.Settings,
-  directory: string = stateDirectory(),
+  directory?: string,
   shared = false
 ): Stack.Parts<PartError> => ({
-  ...Fleet.parts(settings, directory),
+  ...Fleet.parts(settings, directoryOf(directory)),
   audit: audit(settings),
   bulkhead: Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(settings, { shared }))),
   circuitBreaker: breaker(settings),
@@ -111,7 +113,7 @@ export const parts = (
   adaptiveRate: Layer.orDie(pace(settings)),
   resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
   callPolicy: CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
-  cursors: CursorKeys.layer(settings, directory),
+  cursors: CursorKeys.layer(settings, directoryOf(directory)),
   warehouse: Warehouses.layer(settings),
   readOnly: Warehouses.gate(settings, settings.warehouse),
   quota: Layer.orDie(Quota.layer(ServerConfig.quotaOptions(settings))),
@@ -210,8 +212,21 @@ export const stdio = <P extends Stack.Overrides = {}>(
  * @since 0.1.0
  * @category wiring
  */
-export const keysPath = ({ auth }: ServerConfig.Settings, directory: string = stateDirectory()): string =>
-  auth.keysFile ?? join(directory, "keys.json")
+export const keysPath = (
+  { auth }: ServerConfig.Settings,
+  directory?: string
+): Effect.Effect<string, ServerConfig.ConfigFaults> =>
+  auth.keysFile !== undefined
+    ? Effect.succeed(auth.keysFile)
+    : Either.mapBoth(directoryOf(directory), {
+        onLeft: (why) =>
+          new ServerConfig.ConfigFaults({
+            faults: [
+              { key: "auth.keys_file", source: "file", message: `there is no place for the API keys: ${why}` }
+            ]
+          }),
+        onRight: (path) => join(path, "keys.json")
+      })
 
 /**
  * Serves many clients over HTTP until it is interrupted. For callers who are told apart in your own way, use
@@ -223,7 +238,7 @@ export const keysPath = ({ auth }: ServerConfig.Settings, directory: string = st
 export const http = <P extends Stack.Overrides = {}>(
   settings: ServerConfig.Settings,
   overrides?: Stack.Only<P>,
-  directory: string = stateDirectory()
+  directory?: string
 ) =>
   Effect.gen(function* () {
     // Not on the way of a start over stdio.

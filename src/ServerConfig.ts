@@ -1,6 +1,11 @@
 /**
- * Every setting of the server: defaults < `snowguard.toml` < environment (`SNOWGUARD_*`), read once at
- * start. Wrong settings are all reported at once and none is guessed at.
+ * Every setting of the server, read once at start: defaults < a connection of Snowflake's own files < the
+ * configuration file < environment (`SNOWGUARD_*`) < command line. Wrong settings are all reported at once and
+ * none is guessed at.
+ *
+ * The configuration file is the one that is named, or `snowguard.toml` in the user's own configuration directory.
+ * Nothing is taken from the working directory: clients start servers in the project that is open, and a file
+ * there could send the login elsewhere.
  *
  * The settings themselves are in `config/Settings.ts`. Services take plain options and know nothing of this
  * module; `rateLimiterOptions` and its like make their options from the settings.
@@ -11,7 +16,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import { statSync } from "node:fs"
 import { readFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import * as Connections from "./config/Connections.js"
 import type { Fault } from "./config/Faults.js"
 import { ConfigFaults } from "./config/Faults.js"
 import * as Print from "./config/Print.js"
@@ -19,7 +27,9 @@ import type { Input, Origin } from "./config/Resolve.js"
 import { resolve } from "./config/Resolve.js"
 import type { Settings } from "./config/Settings.js"
 import { table } from "./config/Settings.js"
+import { quote } from "./config/Kind.js"
 import { codeOf, reasonOf } from "./internal/fileReasons.js"
+import * as UserDirs from "./internal/userDirs.js"
 
 export type { BreakerOptions } from "./config/Options.js"
 export {
@@ -61,6 +71,8 @@ export interface Loaded {
   readonly sources: ReadonlyMap<string, Origin>
   /** The file that was read, where there was one. */
   readonly path: string | undefined
+  /** What an operator should know of where the settings come from; for the log. */
+  readonly notes: ReadonlyArray<string>
 }
 
 /**
@@ -70,10 +82,18 @@ export interface Loaded {
 export interface LoadOptions {
   /** From the command line; comes before `SNOWGUARD_CONFIG`. */
   readonly configPath?: string | undefined
+  /** A connection from the command line; with it the account is the warehouse, unless another one is set. */
+  readonly connection?: string | undefined
+  /** Whether the account is needed, and so a connection read; as the warehouse says when absent. */
+  readonly account?: boolean | undefined
   /** The environment of the process when absent. */
   readonly env?: { readonly [name: string]: string | undefined } | undefined
   /** Rejects as `node:fs` does; reads the disk when absent. */
   readonly readFile?: ((path: string) => Promise<string>) | undefined
+  /** The mode bits of what is there; looks at the disk when absent. */
+  readonly mode?: ((path: string) => number | undefined) | undefined
+  /** What is not said is that of the process. */
+  readonly user?: Partial<Pick<UserDirs.Environment, "platform" | "home" | "cwd">> | undefined
 }
 
 /**
@@ -85,12 +105,12 @@ export interface LoadOptions {
 export const exitCode = 78
 
 /**
- * Read when no file is named, if it is there.
+ * The name of the file in the user's own configuration directory that is read when no other is named.
  *
  * @since 0.1.0
  * @category constants
  */
-export const defaultPath = "snowguard.toml"
+export const fileName = "snowguard.toml"
 
 /**
  * @since 0.1.0
@@ -109,7 +129,7 @@ export const decode = (
 ): Either.Either<Loaded, ConfigFaults> =>
   Either.mapBoth(resolve(table, input), {
     onLeft: (faults) => new ConfigFaults({ faults, path: input.path }),
-    onRight: (resolved) => ({ ...resolved, path: input.path })
+    onRight: (resolved) => ({ ...resolved, path: input.path, notes: [] })
   })
 
 /**
@@ -124,16 +144,43 @@ type Document = { readonly [key: string]: unknown }
 
 interface NamedFile {
   readonly path: string
-  /** Who named it; nobody when it is the default. */
+  /** Who named it; nobody when it is the user's own. */
   readonly by?: Pick<Fault, "key" | "source"> | undefined
 }
 
-const namedFile = (options: LoadOptions, env: NonNullable<LoadOptions["env"]>): NamedFile => {
-  if (options.configPath !== undefined) {
-    return { path: options.configPath, by: { key: "--config", source: "args" } }
+/** What cannot be looked at is not there. */
+const modeOf = (path: string): number | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.mode
+  } catch {
+    return undefined
   }
-  const path = env["SNOWGUARD_CONFIG"]
-  return path === undefined ? { path: defaultPath } : { path, by: { key: "SNOWGUARD_CONFIG", source: "env" } }
+}
+
+/** What is empty is not set. */
+const set = (value: string | undefined): string | undefined => (value === "" ? undefined : value)
+
+const namedFile = (
+  options: LoadOptions,
+  environment: UserDirs.Environment
+): Either.Either<NamedFile | undefined, Fault> => {
+  const { configPath } = options
+  const written = configPath ?? set(environment.env["SNOWGUARD_CONFIG"])
+  if (written === undefined) {
+    const directory = UserDirs.configDir(environment)
+    return Either.right(directory === undefined ? undefined : { path: join(directory, fileName) })
+  }
+  const by: NonNullable<NamedFile["by"]> =
+    configPath === undefined
+      ? { key: "SNOWGUARD_CONFIG", source: "env" }
+      : { key: "--config", source: "args" }
+  if (written === "") {
+    return Either.left({ ...by, message: 'expected the path of a configuration file, got ""' })
+  }
+  return Either.mapBoth(UserDirs.resolvePath(environment, environment.cwd, written), {
+    onLeft: (why) => ({ ...by, message: `${quote(written)} ${why}` }),
+    onRight: (path) => ({ path, by })
+  })
 }
 
 const parse = (path: string, text: string): Effect.Effect<Document, Fault> =>
@@ -161,15 +208,9 @@ const readDocument = Effect.fnUntraced(function* (
   file: NamedFile,
   read: NonNullable<LoadOptions["readFile"]>
 ) {
-  if (file.path === "") {
-    return yield* Effect.fail<Fault>({
-      ...(file.by ?? { key: defaultPath, source: "file" }),
-      message: 'expected the path of a configuration file, got ""'
-    })
-  }
   const text = yield* Effect.tryPromise({ try: () => read(file.path), catch: (cause) => cause }).pipe(
     Effect.catchAll((cause) =>
-      codeOf(cause) === "ENOENT" && file.by === undefined
+      file.by === undefined && (codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR")
         ? Effect.succeed(undefined)
         : Effect.fail<Fault>({
             ...(file.by ?? { key: file.path, source: "file" }),
@@ -180,9 +221,60 @@ const readDocument = Effect.fnUntraced(function* (
   return text === undefined ? undefined : yield* parse(file.path, text)
 })
 
+/** A file of the working directory that looks like ours: it may be anybody's, and is not read. */
+const strayNote = (
+  { cwd, ...environment }: UserDirs.Environment,
+  read: string | undefined,
+  mode: NonNullable<LoadOptions["mode"]>
+): ReadonlyArray<string> => {
+  if (cwd === undefined) return []
+  const stray = join(cwd, fileName)
+  if (stray === read || mode(stray) === undefined) return []
+  const directory = UserDirs.configDir({ cwd, ...environment })
+  const own = directory === undefined ? "" : `, or move it to ${quote(join(directory, fileName))}`
+  return [
+    `${quote(stray)} is not read: a file of the working directory may be anybody's. To use it, name it with ` +
+      `--config or SNOWGUARD_CONFIG${own}`
+  ]
+}
+
+/** What of the environment leads into whatever directory the process was started in. */
+const relativeNotes = (
+  { env, home, platform }: UserDirs.Environment,
+  names: ReadonlyArray<string>
+): ReadonlyArray<string> =>
+  names.flatMap((name) => {
+    const value = set(env[name])
+    if (value === undefined || Either.isRight(UserDirs.resolvePath({ home, platform }, undefined, value)))
+      return []
+    return name === "SNOWFLAKE_HOME"
+      ? [`${name} is not used: expected an absolute path, got ${quote(value)}`]
+      : [
+          `${name} is ${quote(value)}, which depends on the directory the server is started in; use an absolute path`
+        ]
+  })
+
+const connectionOf = (
+  { settings, sources }: Loaded,
+  environment: UserDirs.Environment,
+  files: Connections.Files
+) => {
+  const { accessUrl, account, connection } = settings.snowflake
+  if (connection === undefined && (account !== undefined || accessUrl !== undefined)) {
+    return Effect.succeed(undefined)
+  }
+  const origin = sources.get("snowflake.connection")
+  const by: Connections.Named["by"] = {
+    key: origin?.name ?? "snowflake.connection",
+    source: origin?.source === "env" || origin?.source === "args" ? origin.source : "file"
+  }
+  const named = connection === undefined ? undefined : { name: connection, by }
+  return Connections.read(named, { account, accessUrl }, environment, files)
+}
+
 /**
- * Reads the file, if one is named or `./snowguard.toml` is there, and the environment. Fails with
- * everything that is wrong in both.
+ * Reads the file that is named, or the user's own if it is there, the environment, and a connection of Snowflake's
+ * own files where the account is needed and not said elsewhere. Fails with everything that is wrong.
  *
  * @since 0.1.0
  * @category loading
@@ -190,19 +282,60 @@ const readDocument = Effect.fnUntraced(function* (
 export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults> = Effect.fnUntraced(
   function* (options: LoadOptions = {}) {
     const env = options.env ?? process.env
-    const file = namedFile(options, env)
-    const document = yield* Effect.either(
-      readDocument(file, options.readFile ?? ((path) => readFile(path, "utf8")))
-    )
+    const environment: UserDirs.Environment = { ...UserDirs.current(env), ...options.user }
+    const files: Connections.Files = {
+      readFile: options.readFile ?? ((path) => readFile(path, "utf8")),
+      mode: options.mode ?? modeOf
+    }
+    const named = namedFile(options, environment)
+    const file = Either.getOrUndefined(named)
+    const document = Either.isLeft(named)
+      ? Either.left(named.left)
+      : file === undefined
+        ? Either.right(undefined)
+        : yield* Effect.either(readDocument(file, files.readFile))
+    const places = { ...environment, file: file === undefined ? undefined : dirname(file.path) }
     if (Either.isLeft(document)) {
-      const others = Either.match(resolve(table, { env, incomplete: true }), {
+      const others = Either.match(resolve(table, { env, places, incomplete: true }), {
         onLeft: (faults) => faults,
         onRight: () => []
       })
-      return yield* new ConfigFaults({ faults: [document.left, ...others], path: file.path })
+      return yield* new ConfigFaults({ faults: [document.left, ...others], path: file?.path })
     }
-    const path = document.right === undefined ? undefined : file.path
-    return yield* decode({ document: document.right, env, path })
+    const path = document.right === undefined ? undefined : file?.path
+    const input = { document: document.right, env, path, places }
+    const args =
+      options.connection === undefined
+        ? []
+        : [{ path: ["snowflake", "connection"], value: options.connection, option: "--connection" }]
+    const said = yield* decode({ ...input, args })
+    // Who names a connection wants it used.
+    const all =
+      options.connection !== undefined && said.sources.get("warehouse")?.source === "default"
+        ? [...args, { path: ["warehouse"], value: "snowflake", option: "--connection" }]
+        : args
+    const loaded = all === args ? said : yield* decode({ ...input, args: all })
+    const notes = [
+      ...strayNote(environment, path, files.mode),
+      ...relativeNotes(environment, [
+        ...(options.configPath === undefined ? ["SNOWGUARD_CONFIG"] : []),
+        "SNOWGUARD_STATE_DIR"
+      ])
+    ]
+    if (!(options.account ?? loaded.settings.warehouse === "snowflake")) return { ...loaded, notes }
+
+    const failed = (faults: ReadonlyArray<Fault>) => new ConfigFaults({ faults, path })
+    const found = yield* Effect.mapError(connectionOf(loaded, environment, files), (fault) => failed([fault]))
+    const more = [...notes, ...relativeNotes(environment, ["SNOWFLAKE_HOME"]), ...(found?.notes ?? [])]
+    if (found === undefined) return { ...loaded, notes: more }
+    const { values } = yield* Either.mapLeft(Connections.checked(found), failed)
+    const complete = yield* decode({
+      ...input,
+      args: all,
+      connection: { name: Connections.title(found), values },
+      places: { ...places, connection: dirname(found.path) }
+    })
+    return { ...complete, notes: more }
   }
 )
 
@@ -224,12 +357,13 @@ export const layerFromEnv = (options?: LoadOptions): Layer.Layer<ServerConfig, C
 
 /**
  * What `--print-config` prints: a file that says what is in effect and where each value comes from, with
- * secrets redacted.
+ * secrets redacted. `remarks`: lines of comment at its head.
  *
  * @since 0.1.0
  * @category rendering
  */
-export const printConfig = (loaded: Loaded): string => Print.config(table, loaded)
+export const printConfig = (loaded: Loaded, remarks: ReadonlyArray<string> = []): string =>
+  Print.config(table, { ...loaded, remarks: [...remarks, ...loaded.notes] })
 
 /**
  * The README's tables of settings, in Markdown.

@@ -18,6 +18,7 @@ import * as HardEnd from "./internal/hardEnd.js"
 import { escaped, escapedLine } from "./internal/quoted.js"
 import * as Package from "./internal/package.js"
 import * as Signals from "./internal/signals.js"
+import * as Server from "./Server.js"
 import * as ServerConfig from "./ServerConfig.js"
 import * as StderrLogger from "./StderrLogger.js"
 
@@ -50,6 +51,54 @@ const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
     : signals
 }
 
+/** Only a server has something else to count in, and something to say of itself. */
+const serves = ({ command }: { readonly command: Cli.CommandName }): boolean =>
+  command === "stdio" || command === "http"
+
+const stateDirectory = () => Either.merge(Server.stateDirectory())
+
+/** Commands that have to do with the account; the others run whatever is wrong with a connection. */
+const readsConnection: { readonly [Name in Cli.CommandName]?: boolean } = {
+  stdio: true,
+  http: true,
+  check: true,
+  "check-sql": true
+}
+
+const load = ({ command, configPath, connection }: Extract<Cli.Command, { readonly _tag: "Run" }>) =>
+  ServerConfig.load({
+    configPath,
+    connection,
+    account: command === "check" ? true : readsConnection[command] === true ? undefined : false
+  })
+
+/** What is served, and where it is configured: on the first lines, since clients start servers out of sight. */
+const announce = (
+  { notes, path, settings }: ServerConfig.Loaded,
+  command: Extract<Cli.Command, { readonly _tag: "Run" }>
+) =>
+  Effect.gen(function* () {
+    for (const note of notes) yield* Effect.logWarning(note)
+    if (!serves(command)) return
+    const { accessUrl, account, role, user } = settings.snowflake
+    yield* Effect.logInfo("starting").pipe(
+      Effect.annotateLogs({
+        version: Package.version,
+        warehouse:
+          settings.warehouse === "duckdb"
+            ? "the embedded sample warehouse"
+            : `the Snowflake account ${account ?? accessUrl ?? "that is not set"}` +
+              (user === undefined ? "" : `, user ${user}`) +
+              (role === undefined ? "" : `, role ${role}`),
+        config: path ?? "none",
+        state: stateDirectory()
+      })
+    )
+    if (command.command === "stdio" && process.stdin.isTTY) {
+      yield* write(process.stderr, Cli.terminalText(process.argv[1]))
+    }
+  })
+
 /** Faults quote arguments, files and what others answered. */
 const tell = (text: string) => write(process.stderr, escaped(text))
 
@@ -68,17 +117,22 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
       return Effect.as(write(process.stdout, Package.version), 0)
     case "PrintConfig":
       return Effect.flatMap(ServerConfig.load(command), (loaded) =>
-        Effect.as(write(process.stdout, ServerConfig.printConfig(loaded)), 0)
+        Effect.as(
+          write(process.stdout, ServerConfig.printConfig(loaded, [`State directory: ${stateDirectory()}`])),
+          0
+        )
       )
     case "Run":
-      return Effect.flatMap(ServerConfig.load(command), ({ settings }) =>
-        Effect.flatMap(
+      return Effect.flatMap(load(command), (loaded) => {
+        const { settings } = loaded
+        return Effect.flatMap(
           Effect.all([
             HardEnd.arm(endsOf(command), {
               shutdownMs: settings.timeouts.shutdownSeconds * 1000,
               exit: (code) => process.exit(code)
             }),
-            Signals.arm(process, { endsOnHangup: endsOnHangup(command) })
+            Signals.arm(process, { endsOnHangup: endsOnHangup(command) }),
+            announce(loaded, command)
           ]).pipe(Effect.zipRight(Effect.promise(() => commands[command.command]()))),
           (module) => module.run({ settings, options: command.options, operands: command.operands })
         ).pipe(
@@ -87,18 +141,12 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
           ),
           Effect.provide(logger(settings))
         )
-      )
+      })
   }
 }
 
 const parsed = Cli.parse(process.argv.slice(2))
 const command: Effect.Effect<number, Fault> = Either.match(parsed, { onLeft: Effect.fail, onRight: run })
-
-/** Only a server has something else to count in. */
-const serves =
-  Either.isRight(parsed) &&
-  parsed.right._tag === "Run" &&
-  (parsed.right.command === "stdio" || parsed.right.command === "http")
 
 const program = command.pipe(
   Effect.catchTag("UsageFault", (fault) => Effect.as(tell(fault.render()), Cli.exitCode)),
@@ -106,7 +154,7 @@ const program = command.pipe(
   Effect.catchTag("QuotaStoreError", (error) =>
     Effect.as(
       tell(
-        serves
+        Either.isRight(parsed) && parsed.right._tag === "Run" && serves(parsed.right)
           ? `${error.message}\nquota_store.on_unavailable = "memory" would start without it, counting in memory`
           : error.message
       ),

@@ -13,7 +13,7 @@ import * as Server from "./Server.js"
 import type * as ServerConfig from "./ServerConfig.js"
 
 export { gate } from "./main/Warehouses.js"
-export { keysPath, layer } from "./Server.js"
+export { keysPath, layer, stateDirectory } from "./Server.js"
 
 /** Outermost: what goes on below is traced. */
 const otlp = LazyOtlp.layer(process.env, Package)

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import type { DuckDBConnection } from "@duckdb/node-api"
+import { leaveRemovedDirectory } from "../internal/userDirs.js"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
@@ -93,6 +94,7 @@ const ask = async (connection: DuckDBConnection, sql: string): Promise<Either.Ei
 }
 
 const open: Effect.Effect<DuckDBConnection, never, Scope.Scope> = Effect.gen(function* () {
+  yield* Effect.sync(leaveRemovedDirectory)
   const api = yield* Effect.promise(() => import("@duckdb/node-api"))
   const instance = yield* Effect.acquireRelease(
     Effect.promise(() => api.DuckDBInstance.create(":memory:", config)),

@@ -206,6 +206,7 @@ export const asText = ({
 const adminKey = Config.option(Config.redacted("SNOWGUARD_ADMIN_KEY")).pipe(
   Effect.orElseSucceed(Option.none<Redacted.Redacted>),
   Effect.map(Option.map(Redacted.value)),
+  Effect.map(Option.filter((key) => key !== "")),
   Effect.map(Option.getOrUndefined)
 )
 

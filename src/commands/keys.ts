@@ -21,7 +21,7 @@ import { print } from "./Command.js"
  */
 export const run: Run = ({ operands: [action, name], options, settings }) =>
   Effect.gen(function* () {
-    const path = Main.keysPath(settings)
+    const path = yield* Main.keysPath(settings)
     const json = options["json"] === true
     switch (action) {
       case "create": {

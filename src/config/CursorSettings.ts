@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { secret, text } from "./Setting.js"
+import { path, secret } from "./Setting.js"
 
 /**
  * @since 0.1.0
@@ -23,9 +23,7 @@ export const cursorKeys = {
       "its own process, and another one says that they are gone. Not set, with `quota_store.kind` `sqlite`: a key " +
       "made once in the state directory; with `redis` or `memory`: one of each process"
   }),
-  cursor_key_file: text({
-    pattern: /^[^\p{Cc}]{1,4096}$/u,
-    expected: "the path of a file",
+  cursor_key_file: path({
     about: "file with the same, read at the start; in place of `results.cursor_key`"
   })
 } as const

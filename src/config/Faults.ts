@@ -13,7 +13,7 @@ import { printable } from "./Kind.js"
 export const Fault = Schema.Struct({
   /** As the operator wrote it: a key of the file, an environment variable, a flag, or the file itself. */
   key: Schema.String,
-  source: Schema.Literal("file", "env", "args"),
+  source: Schema.Literal("connection", "file", "env", "args"),
   message: Schema.String,
   /** What was probably meant. */
   nearest: Schema.optional(Schema.String),

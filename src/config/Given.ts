@@ -1,15 +1,18 @@
 /**
- * Collects what the operator says: the file first, then the environment over it. Every value is checked
- * here; what the values mean together is decided in `Resolve`.
+ * Collects what the operator says: a connection of Snowflake's own files first, the file over it, then the
+ * environment, then the command line. Every value is checked here; what the values mean together is decided in
+ * `Resolve`.
  *
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import { nearest } from "../core/Nearest.js"
+import type { Environment } from "../internal/userDirs.js"
+import { resolvePath } from "../internal/userDirs.js"
 import type { Fault } from "./Faults.js"
 import type { Path } from "./Key.js"
 import * as Key from "./Key.js"
-import { fromText } from "./Kind.js"
+import { fromText, quote } from "./Kind.js"
 import type { Fields } from "./Setting.js"
 import * as Setting from "./Setting.js"
 import type { NamedSection, Table } from "./Table.js"
@@ -23,13 +26,27 @@ import { namePattern, reserved } from "./Table.js"
  */
 export interface Given {
   readonly value: unknown
-  readonly source: "file" | "env"
+  readonly source: "connection" | "file" | "env" | "args"
   /** The key or the variable, as written. */
   readonly name: string
 }
 
 /**
- * Filled by {@link fromFile} and {@link fromEnv}, in this order; later values replace earlier ones.
+ * Where relative paths start.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Places extends Pick<Environment, "platform" | "home" | "cwd"> {
+  /** The directory of the file. */
+  readonly file?: string | undefined
+  /** The directory of the connection's file. */
+  readonly connection?: string | undefined
+}
+
+/**
+ * Filled by {@link fromConnection}, {@link fromFile}, {@link fromEnv} and {@link fromArgs}, in this order; later
+ * values replace earlier ones.
  *
  * @since 0.1.0
  * @category models
@@ -46,13 +63,16 @@ export interface Collected {
     { readonly section: string; readonly name: string; readonly variable: string }
   >
   readonly faults: Array<Fault>
+  /** Without it paths stay as they are written. */
+  readonly places?: Places | undefined
 }
 
 /**
  * @since 0.1.0
  * @category constructors
  */
-export const empty = (table: Table): Collected => ({
+export const empty = (table: Table, places?: Places | undefined): Collected => ({
+  places,
   values: new Map(),
   broken: new Set(),
   names: new Map(
@@ -65,23 +85,42 @@ export const empty = (table: Table): Collected => ({
   faults: []
 })
 
+const locate = (
+  places: Places | undefined,
+  source: Given["source"],
+  value: unknown
+): Either.Either<unknown, string> => {
+  if (places === undefined || typeof value !== "string") return Either.right(value)
+  const base = source === "file" || source === "connection" ? places[source] : places.cwd
+  return Either.mapLeft(resolvePath(places, base, value), (why) => `${quote(value)} ${why}`)
+}
+
 const set = (
   into: Collected,
   path: Path,
   setting: Setting.Setting,
   raw: unknown,
   source: Given["source"],
-  name: string
+  name: string,
+  faultKey: string = name
 ): void => {
   const key = Key.format(path)
-  Either.match(Setting.decode(setting, raw), {
+  const decoded = Setting.decode(setting, raw)
+  const located =
+    setting.isPath === true ? Either.flatMap(decoded, (value) => locate(into.places, source, value)) : decoded
+  Either.match(located, {
     onLeft: (message) => {
       const meant =
         setting.kind._tag === "choice" && !setting.secret && typeof raw === "string"
           ? nearest(raw, setting.kind.values, 1)[0]
           : undefined
       into.broken.add(key)
-      into.faults.push({ key: name, source, message, ...(meant === undefined ? {} : { nearest: meant }) })
+      into.faults.push({
+        key: faultKey,
+        source,
+        message,
+        ...(meant === undefined ? {} : { nearest: meant })
+      })
     },
     onRight: (value) => {
       into.values.set(key, { value, source, name })
@@ -193,6 +232,44 @@ const readings = (table: Table, names: Key.Names, rest: string): ReadonlyArray<R
 }
 
 /**
+ * What a connection says of the account, by the names of `[snowflake]`. `name`: the connection, for people.
+ *
+ * @since 0.1.0
+ * @category collecting
+ */
+export const fromConnection = (
+  table: Table,
+  { name, values }: { readonly name: string; readonly values: { readonly [field: string]: unknown } },
+  into: Collected
+): void => {
+  for (const [field, value] of Object.entries(values)) {
+    const setting = table.sections["snowflake"]?.fields[field]
+    if (setting !== undefined)
+      set(into, ["snowflake", field], setting, value, "connection", name, `${name}: ${field}`)
+  }
+}
+
+/**
+ * Settings that an option of the command line sets, by their keys.
+ *
+ * @since 0.1.0
+ * @category collecting
+ */
+export const fromArgs = (
+  table: Table,
+  args: ReadonlyArray<{ readonly path: Path; readonly value: string; readonly option: string }>,
+  into: Collected
+): void => {
+  for (const { option, path, value } of args) {
+    const [section = "", field = ""] = path
+    const setting = path.length === 1 ? table.root[section] : table.sections[section]?.fields[field]
+    if (setting !== undefined) set(into, path, setting, value, "args", option)
+  }
+}
+
+/**
+ * An empty variable is one that is not set.
+ *
  * @since 0.1.0
  * @category collecting
  */
@@ -219,7 +296,8 @@ export const fromEnv = (
   const rest: Array<readonly [variable: string, value: string]> = []
   // In the order of the alphabet, so that the same environment always makes the same report.
   for (const [variable, value] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (value === undefined || !variable.startsWith(Key.prefix) || Object.hasOwn(reserved, variable)) continue
+    if (value === undefined || value === "") continue
+    if (!variable.startsWith(Key.prefix) || Object.hasOwn(reserved, variable)) continue
     const known = plain.get(variable)
     if (known === undefined) rest.push([variable, value])
     else set(into, known.path, known.setting, fromText(known.setting.kind, value), "env", variable)

@@ -104,8 +104,11 @@ export const fromText = (kind: Kind, value: string): unknown => {
       return decimal.test(value) ? Number(value) : value
     case "boolean":
       return value === "true" ? true : value === "false" ? false : value
-    case "list":
-      return value === "" ? [] : value.split(",").map((item) => item.trim())
+    case "list": {
+      const items = value.split(",").map((item) => item.trim())
+      // An empty variable is not set: a lone comma is how to say that there are none.
+      return items.every((item) => item === "") ? [] : items
+    }
     default:
       return value
   }

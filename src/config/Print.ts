@@ -7,7 +7,7 @@
 import * as Redacted from "effect/Redacted"
 import type { Path } from "./Key.js"
 import * as Key from "./Key.js"
-import { expected, formatNumber, quote } from "./Kind.js"
+import { expected, formatNumber, printable, quote } from "./Kind.js"
 import type { Origin, Resolved } from "./Resolve.js"
 import type { Fields, Setting } from "./Setting.js"
 import { camel, redacted } from "./Setting.js"
@@ -27,6 +27,9 @@ const whence = (origin: Origin | undefined): string => {
   switch (origin.source) {
     case "env":
       return ` # env ${origin.name ?? ""}${lowered}`
+    case "args":
+    case "connection":
+      return ` # ${printable(origin.name ?? "")}${lowered}`
     case "inherited":
       return ` # inherited from ${origin.name ?? ""}${lowered}`
     default:
@@ -46,7 +49,11 @@ const group = (value: unknown): Group => (typeof value === "object" && value !==
  */
 export const config = <T extends Table>(
   table: T,
-  resolved: Resolved<T> & { readonly path?: string | undefined }
+  resolved: Resolved<T> & {
+    readonly path?: string | undefined
+    /** What else there is to know, a line each. */
+    readonly remarks?: ReadonlyArray<string> | undefined
+  }
 ): string => {
   const lines = (path: Path, fields: Fields, values: Group) =>
     Object.keys(fields).map((name) => {
@@ -57,6 +64,7 @@ export const config = <T extends Table>(
   const settings = group(resolved.settings)
   return [
     `# Configuration in effect. File: ${resolved.path === undefined ? "none" : quote(resolved.path)}`,
+    ...(resolved.remarks ?? []).map((remark) => `# ${printable(remark)}`),
     ...lines([], table.root, settings),
     ...Object.entries(table.sections).flatMap(([section, { fields }]) => [
       "",

@@ -8,8 +8,8 @@
 import * as Either from "effect/Either"
 import { nearest } from "../core/Nearest.js"
 import type { Fault } from "./Faults.js"
-import type { Collected, Given } from "./Given.js"
-import { empty, fromEnv, fromFile } from "./Given.js"
+import type { Collected, Given, Places } from "./Given.js"
+import { empty, fromArgs, fromConnection, fromEnv, fromFile } from "./Given.js"
 import type { Path } from "./Key.js"
 import * as Key from "./Key.js"
 import { formatNumber, quote } from "./Kind.js"
@@ -24,8 +24,8 @@ import type { SettingsOf, Table } from "./Table.js"
  * @category models
  */
 export interface Origin {
-  readonly source: "default" | "file" | "env" | "inherited"
-  /** The variable, or the key it is inherited from. */
+  readonly source: "default" | "connection" | "file" | "env" | "args" | "inherited"
+  /** The variable, the option, the connection, or the key it is inherited from. */
   readonly name?: string | undefined
   /** The key of the setting that it was lowered to. */
   readonly loweredTo?: string | undefined
@@ -49,6 +49,10 @@ export interface Input {
   /** The parsed file; absent when there is none. */
   readonly document?: { readonly [key: string]: unknown } | undefined
   readonly env?: { readonly [name: string]: string | undefined } | undefined
+  /** A connection of Snowflake's own files, for what nothing else says of the account. */
+  readonly connection?: Parameters<typeof fromConnection>[1] | undefined
+  readonly args?: Parameters<typeof fromArgs>[1] | undefined
+  readonly places?: Places | undefined
   /** The file exists and could not be read: rules between settings are not judged. */
   readonly incomplete?: boolean | undefined
 }
@@ -77,7 +81,8 @@ const resolveFields = (
     const inherited = base?.get(name)
     const broken = collected.broken.has(key)
     if (given !== undefined) {
-      const origin: Origin = given.source === "env" ? { source: "env", name: given.name } : { source: "file" }
+      const origin: Origin =
+        given.source === "file" ? { source: "file" } : { source: given.source, name: given.name }
       rows.set(name, { key, value: given.value, origin, given, broken })
     } else if (inherited !== undefined) {
       // What nobody said is a default wherever it ends up.
@@ -158,7 +163,7 @@ const record = (entries: Iterable<readonly [string, unknown]>): { readonly [name
   Object.assign(Object.create(null) as object, Object.fromEntries(entries))
 
 /**
- * Defaults < file < environment, checked. Left: everything that is wrong.
+ * Defaults < connection < file < environment < command line, checked. Left: everything that is wrong.
  *
  * @since 0.1.0
  * @category decoding
@@ -167,9 +172,11 @@ export const resolve = <T extends Table>(
   table: T,
   input: Input
 ): Either.Either<Resolved<T>, ReadonlyArray<Fault>> => {
-  const collected = empty(table)
+  const collected = empty(table, input.places)
+  if (input.connection !== undefined) fromConnection(table, input.connection, collected)
   if (input.document !== undefined) fromFile(table, input.document, collected)
   if (input.env !== undefined) fromEnv(table, input.env, collected)
+  if (input.args !== undefined) fromArgs(table, input.args, collected)
 
   const faults: Array<Fault> = []
   const sources = new Map<string, Origin>()

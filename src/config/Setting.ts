@@ -41,6 +41,8 @@ export interface Setting<out A = unknown> extends Rules {
   readonly default: A
   /** Decoded to `Redacted`, and shown nowhere: not in faults, not by `--print-config`. */
   readonly secret: boolean
+  /** Names a file: what is relative starts where it was said, see `Given`. */
+  readonly isPath?: boolean | undefined
 }
 
 /**
@@ -145,6 +147,18 @@ export const text = <D extends string | undefined = undefined>(
     options.default as D,
     options
   )
+
+/**
+ * The path of a file; `~/` is the home directory. In a file it is relative to that file, in a variable to the
+ * working directory.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const path = (rules: Rules): Setting<string | undefined> => ({
+  ...text({ ...rules, pattern: /^[^\p{Cc}]{1,4096}$/u, expected: "the path of a file" }),
+  isPath: true
+})
 
 /**
  * Strings that all match; comma-separated in the environment.

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { boolean, choice, integer, list, number, text } from "./Setting.js"
+import { boolean, choice, integer, list, number, path, text } from "./Setting.js"
 import type { Section } from "./Table.js"
 import { seconds } from "./Tiers.js"
 
@@ -11,7 +11,6 @@ const httpUrl = {
   pattern: /^https?:\/\/[^\s"'<>\\/@]{1,255}(\/[^\s"'<>\\]{0,500})?$/,
   expected: 'a URL such as "https://login.example.com", without a user or password'
 }
-const filePath = { pattern: /^[^\p{Cc}]{1,4096}$/u, expected: "the path of a file" }
 // As RFC 6749 has it: no quotes, no backslash.
 const scope = {
   pattern: /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/,
@@ -149,10 +148,7 @@ export const sharedServer = {
         default: "auto",
         about: "`auto`: keys as soon as one was made, until then nobody is asked on this machine"
       }),
-      keys_file: text({
-        ...filePath,
-        about: "file of the API keys; `keys.json` in the state directory when not set"
-      }),
+      keys_file: path({ about: "file of the API keys; `keys.json` in the state directory when not set" }),
       issuer: text({ ...httpUrl, about: "the authorization server, exactly as in the tokens' `iss`" }),
       resource: text({ ...httpUrl, about: "URL of `/mcp` as clients know it; tokens must be for it" }),
       audience: text({
@@ -184,7 +180,7 @@ export const sharedServer = {
   audit: {
     about: "The log of who asked what.",
     fields: {
-      file: text({ ...filePath, about: "where it is written; nowhere when not set" }),
+      file: path({ about: "where it is written; nowhere when not set" }),
       statements: choice({
         values: ["hash", "text", "none"],
         default: "hash",

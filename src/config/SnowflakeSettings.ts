@@ -1,18 +1,17 @@
 /**
  * The settings of a Snowflake account. Each is also read under the names that Snowflake's own tools and
- * other servers use (`SNOWFLAKE_ACCOUNT`), after the server's own; what neither says may be in the
- * `connections.toml` that those tools share.
+ * other servers use (`SNOWFLAKE_ACCOUNT`), after the server's own; what neither says may be in a connection
+ * of the files that those tools share (`Connections`).
  *
  * @since 0.1.0
  */
-import { boolean, integer, number, secret, text } from "./Setting.js"
+import { boolean, integer, number, path, secret, text } from "./Setting.js"
 import { seconds } from "./Tiers.js"
 
 const word = (about: string, ...aliases: ReadonlyArray<string>) =>
   text({ pattern: /^[^\p{Cc}]{1,512}$/u, expected: "a text on one line", about, aliases })
 
-const path = (about: string, ...aliases: ReadonlyArray<string>) =>
-  text({ pattern: /^[^\p{Cc}]{1,4096}$/u, expected: "a path", about, aliases })
+const file = (about: string, ...aliases: ReadonlyArray<string>) => path({ about, aliases })
 
 const hidden = (about: string, ...aliases: ReadonlyArray<string>) =>
   secret({ pattern: /^[^\0]{1,100000}$/s, expected: "a text", about, aliases })
@@ -39,7 +38,7 @@ export const fields = {
     "SNOWFLAKE_PASSCODE"
   ),
   private_key: hidden("private key of the user in PEM form", "SNOWFLAKE_PRIVATE_KEY"),
-  private_key_file: path(
+  private_key_file: file(
     "file with the private key; read at each login",
     "SNOWFLAKE_PRIVATE_KEY_FILE",
     "SNOWFLAKE_PRIVATE_KEY_PATH"
@@ -50,7 +49,7 @@ export const fields = {
     "SNOWFLAKE_PRIVATE_KEY_FILE_PWD"
   ),
   token: hidden("OAuth or programmatic access token", "SNOWFLAKE_TOKEN"),
-  token_file: path("file with the token; read at each login", "SNOWFLAKE_TOKEN_FILE_PATH"),
+  token_file: file("file with the token; read at each login", "SNOWFLAKE_TOKEN_FILE_PATH"),
   oauth_client_id: word("client id for `oauth_client_credentials`", "SNOWFLAKE_OAUTH_CLIENT_ID"),
   oauth_client_secret: hidden("its secret", "SNOWFLAKE_OAUTH_CLIENT_SECRET"),
   oauth_token_request_url: word("where its tokens are issued", "SNOWFLAKE_OAUTH_TOKEN_REQUEST_URL"),
@@ -58,7 +57,8 @@ export const fields = {
   workload_identity_provider: word("`AWS`, `AZURE`, `GCP` or `OIDC`", "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER"),
   access_url: word("address of a private endpoint instead of the account's own", "SNOWFLAKE_ACCESS_URL"),
   connection: word(
-    "connection of `connections.toml` that fills in what is not set",
+    "connection of Snowflake's `connections.toml` or `config.toml` that fills in what is not set; `--connection` " +
+      "comes before it",
     "SNOWFLAKE_DEFAULT_CONNECTION_NAME"
   ),
   login_seconds: number({ ...seconds, default: 15, about: "a login" }),

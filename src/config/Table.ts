@@ -66,7 +66,13 @@ export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/
  * @category constants
  */
 export const reserved: { readonly [name: string]: string } = {
-  SNOWGUARD_CONFIG: "path of the configuration file; `--config` comes before it",
-  SNOWGUARD_STATE_DIR: "directory for what must survive a restart",
+  SNOWGUARD_CONFIG:
+    "absolute path of the configuration file; `--config` comes before it. Neither is given: `snowguard.toml` in " +
+    "`$XDG_CONFIG_HOME/snowguard` or `~/.config/snowguard`, on macOS in `~/Library/Application Support/snowguard`, " +
+    "on Windows in `%APPDATA%\\snowguard`",
+  SNOWGUARD_STATE_DIR:
+    "directory for what must survive a restart (quotas, API keys), on a local disk. Not set: `$XDG_STATE_HOME/snowguard` " +
+    "or `~/.local/state/snowguard`, on macOS `~/Library/Application Support/snowguard`, on Windows " +
+    "`%LOCALAPPDATA%\\snowguard`",
   SNOWGUARD_ADMIN_KEY: "key with which `snowguard admin` calls a running server"
 }

@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import type * as DuckDb from "@duckdb/node-api"
+import { leaveRemovedDirectory } from "../internal/userDirs.js"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -104,6 +105,7 @@ const failure = (cause: unknown): WarehouseError =>
 export const open = (options: Options): Effect.Effect<Opened, WarehouseError, Scope.Scope> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
+    yield* Effect.sync(leaveRemovedDirectory)
     const api = yield* Effect.tryPromise({ try: () => import("@duckdb/node-api"), catch: failure })
     const instance = yield* Effect.acquireRelease(
       Effect.tryPromise({

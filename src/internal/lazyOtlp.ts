@@ -7,7 +7,7 @@ export const layer = (
   own: { readonly name: string; readonly version: string }
 ): Layer.Layer<never> =>
   Layer.suspend(() =>
-    env["OTEL_EXPORTER_OTLP_ENDPOINT"] === undefined
+    (env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "") === ""
       ? Layer.empty
       : Layer.unwrapEffect(
           Effect.map(

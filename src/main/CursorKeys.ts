@@ -140,12 +140,15 @@ export const inDirectory = (directory: string): Effect.Effect<Keys | undefined> 
   )
 }
 
-const keys = (settings: ServerConfig.Settings, directory: string) =>
+const keys = (settings: ServerConfig.Settings, directory: Either.Either<string, string>) =>
   Effect.gen(function* () {
     const given = yield* configured(settings)
     if (given !== undefined) return given
     const { kind } = settings.quotaStore
-    if (kind === "sqlite") return yield* inDirectory(directory)
+    if (kind === "sqlite") {
+      if (Either.isRight(directory)) return yield* inDirectory(directory.right)
+      yield* Effect.logWarning(`cursors are of this process alone: ${directory.left}`)
+    }
     if (kind === "redis") {
       yield* Effect.logInfo("cursors are of this process alone: results.cursor_key is not set")
     }
@@ -153,11 +156,13 @@ const keys = (settings: ServerConfig.Settings, directory: string) =>
   })
 
 /**
+ * `directory`: for what must survive a restart, or why there is none.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (
   settings: ServerConfig.Settings,
-  directory: string
+  directory: Either.Either<string, string>
 ): Layer.Layer<Cursors.Cursors, ServerConfig.ConfigFaults> =>
   Layer.unwrapEffect(Effect.map(keys(settings, directory), (keys) => Cursors.layer({ keys })))

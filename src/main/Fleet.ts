@@ -10,6 +10,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { join } from "node:path"
@@ -35,17 +36,25 @@ const load = <M, A, E, R>(module: () => Promise<M>, layer: (module: M) => Layer.
 const fault = (key: string, message: string) =>
   new ServerConfig.ConfigFaults({ faults: [{ key, source: "file", message }] })
 
-const sqlite = ({ quotaStore }: Settings, directory: string) =>
-  load(
-    () => import("../QuotaStore/Sqlite.js"),
-    (adapter) =>
-      adapter.layer({
-        path: join(directory, "quota.db"),
-        durability: quotaStore.durability,
-        windows: quotaStore.windows,
-        lockTimeoutMs: quotaStore.lockWaitSeconds * 1000
-      })
-  )
+/** Of the process: the directory for what must survive a restart, or why there is none. */
+type Directory = Either.Either<string, string>
+
+const sqlite = ({ quotaStore }: Settings, directory: Directory) =>
+  Either.match(directory, {
+    onLeft: (description) =>
+      Layer.fail(new QuotaStore.QuotaStoreError({ operation: "open", description, lasting: true })),
+    onRight: (path) =>
+      load(
+        () => import("../QuotaStore/Sqlite.js"),
+        (adapter) =>
+          adapter.layer({
+            path: join(path, "quota.db"),
+            durability: quotaStore.durability,
+            windows: quotaStore.windows,
+            lockTimeoutMs: quotaStore.lockWaitSeconds * 1000
+          })
+      )
+  })
 
 const redisStore = ({ quotaStore }: Settings): Layer.Layer<QuotaStore.QuotaStore, never, Redis> => {
   const { leased, windows } = quotaStore
@@ -121,7 +130,7 @@ const inRedis = (settings: Settings): Layer.Layer<Stores, QuotaStore.QuotaStoreE
     })
   )
 
-const here = (settings: Settings, directory: string): Layer.Layer<Stores, QuotaStore.QuotaStoreError> => {
+const here = (settings: Settings, directory: Directory): Layer.Layer<Stores, QuotaStore.QuotaStoreError> => {
   const { kind, onUnavailable, windows } = settings.quotaStore
   if (kind === "sqlite") {
     return Opened.layer(sqlite(settings, directory), { onUnavailable, windows, timeoutMs: BOUNDED })
@@ -140,7 +149,7 @@ const here = (settings: Settings, directory: string): Layer.Layer<Stores, QuotaS
  * @since 0.1.0
  * @category layers
  */
-export const parts = (settings: Settings, directory: string) => {
+export const parts = (settings: Settings, directory: Directory) => {
   const shared = connection(settings)
   const options = ServerConfig.rateLimiterOptions(settings)
   const quotaStore: Layer.Layer<Stores, QuotaStore.QuotaStoreError | ServerConfig.ConfigFaults> =

@@ -51,8 +51,39 @@ export const gate = (
  * @since 0.1.0
  * @category layers
  */
-export const layer = (settings: ServerConfig.Settings): Layer.Layer<Warehouse.Warehouse> =>
-  settings.warehouse === "snowflake" ? snowflake(settings) : duckdb(settings)
+export const layer = (
+  settings: ServerConfig.Settings
+): Layer.Layer<Warehouse.Warehouse, ServerConfig.ConfigFaults> =>
+  settings.warehouse === "snowflake"
+    ? Layer.unwrapEffect(Effect.as(loginIsComplete(settings), snowflake(settings)))
+    : duckdb(settings)
+
+/** What is missing is said at the start, and all of it: the first call may come much later, from a model. */
+const loginIsComplete = ({ snowflake }: ServerConfig.Settings) =>
+  Effect.flatMap(
+    Effect.promise(() => import("../Warehouse/snowflake/configure.js")),
+    ({ faults }) => {
+      const found = faults(snowflake)
+      return found.length === 0
+        ? Effect.void
+        : new ServerConfig.ConfigFaults({
+            faults: found.map(({ message, setting }) => ({
+              key: `snowflake.${setting}`,
+              source: "env",
+              message: message.startsWith("is needed") ? `${message}${howToSet[setting] ?? ""}` : message
+            }))
+          })
+    }
+  )
+
+/** How what is missing is usually said. */
+const howToSet: { readonly [setting: string]: string | undefined } = {
+  account: ": set SNOWFLAKE_ACCOUNT, or name a connection of Snowflake's own files (--connection NAME)",
+  user: ": set SNOWFLAKE_USER",
+  password:
+    ": set SNOWFLAKE_PASSWORD, or SNOWFLAKE_PRIVATE_KEY_FILE for a key pair, or SNOWFLAKE_TOKEN and " +
+    "SNOWFLAKE_AUTHENTICATOR"
+}
 
 const snowflake = (settings: ServerConfig.Settings) =>
   Layer.unwrapEffect(

@@ -149,7 +149,7 @@ describe("all faults", () => {
   })
 
   it("of rules between settings are left out while the file cannot be read", () => {
-    const env = { SNOWGUARD_CLIENTS_A_TIER: "in-the-file", SNOWGUARD_LIMITS_BURST: "" }
+    const env = { SNOWGUARD_CLIENTS_A_TIER: "in-the-file", SNOWGUARD_LIMITS_BURST: "x" }
     const found = resolve(table, { env, incomplete: true })
     expect(Either.isLeft(found) && found.left.map(({ key }) => key)).toEqual(["SNOWGUARD_LIMITS_BURST"])
   })

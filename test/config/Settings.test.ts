@@ -87,7 +87,7 @@ describe("the table of settings", () => {
         expect(found).toHaveLength(1)
         expect(found[0]).toContain(`${key} (snowguard.toml): expected `)
       }
-      const text = setting.kind._tag === "list" ? "a b" : ""
+      const text = setting.kind._tag === "list" ? "a b" : "\0"
       const found = faultsOf({ env: { [Key.env(path)]: text } })
       expect(found).toHaveLength(1)
       const got = setting.secret ? "something else \\(not shown\\)$" : '\\[?"'
@@ -133,7 +133,7 @@ describe("the table of settings", () => {
 })
 
 describe("a value as text", () => {
-  it.each(["", " 1", "1 ", "0x10", "1_000", "Infinity", "NaN", "1e", "one", "1,5", "--1"])(
+  it.each([" 1", "1 ", "0x10", "1_000", "Infinity", "NaN", "1e", "one", "1,5", "--1"])(
     "%j is not a number",
     (text) => {
       const found = faultsOf({ env: { SNOWGUARD_LIMITS_REQUESTS_PER_SECOND: text } })
@@ -149,14 +149,15 @@ describe("a value as text", () => {
     expect(["2", "0.5", "1e3", "+7", "2.50"].map(rate)).toEqual([2, 0.5, 1000, 7, 2.5])
   })
 
-  it("reads a list between commas, and nothing as the empty list", () => {
+  it("reads a list between commas, a lone comma as the empty list, and nothing as not set", () => {
     const list = (text: string) =>
       settingsOf({
         document: { tiers: { default: { allow_functions: ["F"] } } },
         env: { SNOWGUARD_TIERS_DEFAULT_ALLOW_FUNCTIONS: text }
       }).tiers["default"]?.allowFunctions
     expect(list("MY_UDF, db.sch.f")).toEqual(["MY_UDF", "db.sch.f"])
-    expect(list("")).toEqual([])
+    expect(list(",")).toEqual([])
+    expect(list("")).toEqual(["F"])
   })
 
   it("is shown on one line and cut when it is long", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, HashMap, Layer, Logger, Option } from "effect"
+import { Effect, Either, HashMap, Layer, Logger, Option } from "effect"
 import { randomBytes } from "node:crypto"
 import {
   chmodSync,
@@ -38,7 +38,7 @@ const start = (document: { readonly [key: string]: unknown }, directory: string)
     // Not built in the test's scope, where the logger would stay for the servers that come after.
     const cursors = yield* Effect.provide(
       Cursors.Cursors,
-      Layer.provide(CursorKeys.layer(settingsOf({ document }), directory), logger)
+      Layer.provide(CursorKeys.layer(settingsOf({ document }), Either.right(directory)), logger)
     )
     return { log, cursors }
   })

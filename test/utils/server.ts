@@ -30,13 +30,14 @@ const freshState = (): string => {
   return join(states, String(count))
 }
 
-/** The shell's own settings would change the tests, and what other tests used up would. */
+/** The shell's and the user's own settings would change the tests, and what other tests used up would. */
 export const cleanEnv = (extra: Env = {}): { [name: string]: string } => {
-  const env: { [name: string]: string } = { SNOWGUARD_STATE_DIR: freshState() }
+  const state = freshState()
+  const env: { [name: string]: string } = { SNOWGUARD_STATE_DIR: state }
   for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined && !/^SNOW(GUARD|FLAKE)_/.test(name)) env[name] = value
   }
-  return { ...env, ...extra }
+  return { ...env, XDG_CONFIG_HOME: state, APPDATA: state, ...extra }
 }
 
 /** The built binary behind the SDK's client, as an MCP client runs it. */

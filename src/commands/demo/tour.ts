@@ -21,8 +21,8 @@ const MOST_WAVES = 10
 interface Step {
   readonly title: string
   readonly calls: ReadonlyArray<readonly [tool: string, input?: { readonly [name: string]: unknown }]>
-  /** Made again until one is refused: what a busy machine needs for all of them brings tokens back. */
-  readonly untilRefused?: boolean
+  /** Made again until one is refused so: what a busy machine needs for all of them brings tokens back. */
+  readonly until?: string
   /** What to show of the answers, and whether they were what the title says. */
   readonly shown: (answers: ReadonlyArray<Client.Answer>) => { readonly text: string; readonly fine: boolean }
 }
@@ -78,7 +78,7 @@ const steps: ReadonlyArray<Step> = [
   {
     title: `An agent that goes wild: ${FLOOD} calls at once`,
     calls: Array.from({ length: FLOOD }, () => ["list_databases"] as const),
-    untilRefused: true,
+    until: "RATE_LIMITED",
     // A machine that is slow to answer what was let in may also run out of places to wait.
     shown: (answers) => refusal(answers, "RATE_LIMITED", "OVERLOADED")
   },
@@ -109,8 +109,8 @@ export const run = (tell: (title: string, text: string, fine: boolean) => Effect
           concurrency: "unbounded"
         })
         let answers = yield* wave
-        for (let waves = 1; step.untilRefused === true && waves < MOST_WAVES; waves++) {
-          if (refusedOf(answers).length > 0) break
+        for (let waves = 1; step.until !== undefined && waves < MOST_WAVES; waves++) {
+          if (refusedOf(answers).some((one) => one.code === step.until)) break
           answers = [...answers, ...(yield* wave)]
         }
         const shown = step.shown(answers)

@@ -29,8 +29,11 @@ const required = (key: "issuer" | "resource", value: string | undefined) =>
  */
 export const layer = (
   settings: ServerConfig.Settings,
-  { host, keysPath }: { readonly host: string; readonly keysPath: string }
-): Layer.Layer<Authenticator, Auth.AuthMisconfigured | KeysFileError> => {
+  {
+    host,
+    keysPath
+  }: { readonly host: string; readonly keysPath: Effect.Effect<string, ServerConfig.ConfigFaults> }
+): Layer.Layer<Authenticator, Auth.AuthMisconfigured | KeysFileError | ServerConfig.ConfigFaults> => {
   const { auth } = settings
   const tiers = ServerConfig.tiersOf(settings)
   const local = Principal.make(settings.client, tiers.tierOf(settings.client))
@@ -38,9 +41,11 @@ export const layer = (
     case "none":
       return Auth.layerNone(local)
     case "keys":
-      return Keys.layer({ ...tiers, path: keysPath })
+      return Layer.unwrapEffect(Effect.map(keysPath, (path) => Keys.layer({ ...tiers, path })))
     case "auto":
-      return Keys.layerAuto({ ...tiers, path: keysPath, host, local })
+      return Layer.unwrapEffect(
+        Effect.map(keysPath, (path) => Keys.layerAuto({ ...tiers, path, host, local }))
+      )
     case "oauth":
       return Layer.unwrapEffect(
         Effect.gen(function* () {
