@@ -167,14 +167,15 @@ export const make = (
     }
     const state = MutableRef.make(makeState(openDelays))
     const events = yield* Effect.acquireRelease(PubSub.sliding<Transition>(64), PubSub.shutdown)
-    const name = options.name ?? defaults.name
-    const annotations = { circuit: name }
+    const { name } = options
+    const called = name === undefined ? "circuit" : `${name} circuit`
+    const annotations = name === undefined ? {} : { circuit: name }
 
     const announce = (transition: Transition): Effect.Effect<void> =>
       Effect.zipRight(
         PubSub.publish(events, transition),
         (transition.to === "open" || transition.to === "forced-open" ? Effect.logWarning : Effect.logInfo)(
-          `${name} circuit ${transition.to}: ${transition.cause}`
+          `${called} ${transition.to}: ${transition.cause}`
         ).pipe(
           Effect.annotateLogs({
             ...annotations,

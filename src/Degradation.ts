@@ -221,8 +221,8 @@ export const make = (
     const status = ladder.informed((now) => {
       const state = ladder.current()
       const { generation, mode, since } = state
-      const next = Text.wayBack(state, config.holdMs)
       const inMs = Ladder.untilStepDown(state, now, config)
+      const next = Text.wayBack(state, config.holdMs, inMs)
       return Effect.succeed<Status>({
         mode,
         generation,

@@ -72,6 +72,7 @@ const longestStatementMs = ({ tiers, timeouts }: ServerConfig.Settings): number 
 const breaker = (settings: ServerConfig.Settings) => {
   const { openMaxMs, openMs, ...options } = ServerConfig.breakerOptions(settings)
   return CircuitBreaker.layer({
+    name: "warehouse",
     ...options,
     probeSuccesses: options.probes,
     probeLeaseMs: longestStatementMs(settings) + PROBE_GRACE_MS,

@@ -88,7 +88,7 @@ export const parts = (answers: { readonly [sql: string]: Answer } = {}): Stack.P
   rateLimiter: Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(ServerConfig.defaults))),
   adaptiveRate: AdaptiveRate.layerNoop,
   bulkhead: Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(ServerConfig.defaults))),
-  circuitBreaker: CircuitBreaker.layer(),
+  circuitBreaker: CircuitBreaker.layer({ name: "warehouse" }),
   retry: Retry.layerNoop,
   quotaStore: QuotaStore.layerMemory,
   resultCache: ResultCache.layerNoop,

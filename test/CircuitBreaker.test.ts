@@ -421,6 +421,20 @@ describe("transitions", () => {
     })
   )
 
+  it.effect("are logged without a name when the breaker has none", () => {
+    const lines: Array<readonly [unknown, boolean]> = []
+    const logger = Logger.make(({ annotations, message }) => {
+      lines.push([message, HashMap.has(annotations, "circuit")])
+    })
+    return Effect.gen(function* () {
+      yield* trip
+      expect(lines).toEqual([[["circuit open: 3 consecutive failures"], false]])
+    }).pipe(
+      Effect.provide(CircuitBreaker.layer({ openTimes: tenSeconds })),
+      Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+    )
+  })
+
   it.effect("are logged in one line each: a warning when it opens, news otherwise", () => {
     const lines: Array<readonly [string, unknown, unknown]> = []
     const logger = Logger.make(({ annotations, logLevel, message }) => {

@@ -75,6 +75,11 @@ describe("Degradation with a breaker", () => {
         yield* Effect.exit(CircuitBreaker.protect(breaker, Effect.fail("down")))
         yield* TestClock.adjust(100)
         const { retryAfterMs } = yield* breaker.status
+        expect((yield* degradation.status).wayBack).toEqual({
+          to: "constrained",
+          condition: `in ${Math.ceil(retryAfterMs / 1000)} s a call is let through as a probe`,
+          inMs: retryAfterMs
+        })
         const refused = yield* Effect.flip(degradation.decide("query"))
         expect(refused).toMatchObject({
           mode: "cache-only",
@@ -88,6 +93,10 @@ describe("Degradation with a breaker", () => {
         expect(yield* degradation.decide("control")).toBe("admit")
         yield* TestClock.adjust(retryAfterMs - 1)
         expect(yield* Effect.flip(degradation.decide("query"))).toMatchObject({ retryAfterMs: 1 })
+        expect((yield* degradation.status).wayBack).toMatchObject({
+          condition: "in 1 s a call is let through as a probe",
+          inMs: 1
+        })
         yield* TestClock.adjust(1)
         expect(yield* degradation.decide("query")).toBe("admit")
         yield* CircuitBreaker.protect(breaker, degradation.protect("query", Effect.void))
@@ -181,7 +190,7 @@ describe("Degradation by measurements", () => {
         signal: "slot-wait",
         value: 61_234.5,
         threshold: 60_000,
-        wayBack: { to: "constrained", condition: "nothing may call for cache-only until then", inMs: 25_000 },
+        wayBack: { to: "constrained", condition: "nothing may call for cache-only for another 25 s", inMs: 25_000 },
         shedding: 1
       })
     })

@@ -3,7 +3,7 @@ import type * as Schedule from "effect/Schedule"
 import type * as BreakerModel from "../core/BreakerModel.js"
 
 export interface Options {
-  /** Appears in the log lines. */
+  /** What it stands in front of, for the log lines: `orders` makes them "orders circuit open". */
   readonly name?: string | undefined
   /** Opens after this many failures in a row, >= 1; `Infinity` turns the trigger off. */
   readonly consecutiveFailures?: number | undefined
@@ -41,7 +41,6 @@ export interface Options {
  * none is slow that ends within those 50 seconds: long queries are normal.
  */
 export const defaults = {
-  name: "warehouse",
   consecutiveFailures: 3,
   failureRate: 0.3,
   slowCallRate: 0.9,

@@ -5,6 +5,7 @@ import type { Mode, State, Why } from "../core/DegradationLadder.js"
 import { indexOf, modes } from "../core/DegradationLadder.js"
 
 const ms = (value: number): string => `${Math.ceil(value)} ms`
+const seconds = (value: number): string => `${Math.ceil(value / 1000)} s`
 const percent = (share: number): string => `${Math.round(share * 100)} %`
 
 const reading = (why: Why): string => {
@@ -34,23 +35,32 @@ export const describe = (state: State): string => {
   return state.recovering ? `recovering; at worst ${reading(state.why)}` : reading(state.why)
 }
 
-const needs = (why: Why, holdMs: number): string => {
+const probe = (inMs: number): string =>
+  inMs > 0
+    ? `in ${seconds(inMs)} a call is let through as a probe`
+    : "the next call is let through as a probe"
+
+const needs = (why: Why, holdMs: number, inMs: number | undefined): string => {
   switch (why.signal) {
     case "circuit":
-      return why.phase === "forced-open"
+      return why.phase === "forced-open" || inMs === undefined
         ? "an operator must release the circuit"
         : why.mode === "cache-only"
-          ? "a probe of the circuit must be due"
+          ? probe(inMs)
           : "probes must succeed and the circuit close"
     default:
-      return `the ${why.signal} signal must stay below its threshold for ${ms(holdMs)}`
+      return `the ${why.signal} signal must stay below its threshold for ${seconds(holdMs)}`
   }
 }
 
-/** What must happen before the next step down, and where it leads. */
+/**
+ * What must happen before the next step down, and where it leads. `inMs`: milliseconds until that step, at the
+ * earliest; undefined when it has no time.
+ */
 export const wayBack = (
   state: State,
-  holdMs: number
+  holdMs: number,
+  inMs: number | undefined
 ): { readonly to: Mode; readonly condition: string } | undefined => {
   if (state.pins.length > 0) {
     return { to: modes[state.base] ?? "normal", condition: "an operator must release the pin" }
@@ -58,7 +68,7 @@ export const wayBack = (
   if (state.base === 0) return undefined
   const condition =
     state.recovering || state.why === undefined
-      ? `nothing may call for ${modes[state.base]} until then`
-      : needs(state.why, holdMs)
+      ? `nothing may call for ${modes[state.base]} for another ${seconds(inMs ?? holdMs)}`
+      : needs(state.why, holdMs, inMs)
   return { to: modes[indexOf(state.mode) - 1] ?? "normal", condition }
 }

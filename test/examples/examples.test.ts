@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Effect, Layer, Logger, TestClock } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
 import * as RateLimiter from "../../src/RateLimiter.js"
@@ -55,4 +55,16 @@ describe("the examples of the README", () => {
       assert.strictEqual(yield* ok, "body")
     }).pipe(Effect.provide(GuardAnything.layer))
   )
+
+  it.effect("... and the log names what the breaker stands in front of, which is no warehouse", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => void lines.push(String(message)))
+    const broken = GuardAnything.protect("cem", Effect.fail(new GuardAnything.ApiError(503)))
+    return Effect.gen(function* () {
+      for (let i = 0; i < 3; i++) yield* Effect.flip(broken)
+      assert.deepStrictEqual(lines, ["api circuit open: 3 consecutive failures"])
+    }).pipe(
+      Effect.provide(Layer.merge(GuardAnything.layer, Logger.replace(Logger.defaultLogger, logger)))
+    )
+  })
 })

@@ -36,5 +36,5 @@ export const layer = Layer.merge(
     classes: {},
     tiers: { default: { client: { rate: 2, burst: 3 } } }
   }),
-  CircuitBreaker.layer({ consecutiveFailures: 3 })
+  CircuitBreaker.layer({ name: "api", consecutiveFailures: 3 })
 )
