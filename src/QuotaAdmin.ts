@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as QuotaLimits from "./internal/quotaLimits.js"
+import { textTable } from "./internal/textTable.js"
 import type { QuotaName, QuotaStoreError, Usage } from "./QuotaStore.js"
 import { QuotaStore } from "./QuotaStore.js"
 
@@ -93,6 +94,7 @@ const printable = (text: string): string =>
 const nameOf = ({ client }: Row): string => (client === null ? "(all)" : printable(client))
 
 const HEADINGS = ["client", "quota", "used", "held", "limit", "resets at"] as const
+const NUMBERS = new Set([2, 3, 4])
 
 /** Columns as wide as they need to be; numbers to the right. */
 const tableOf = (all: ReadonlyArray<Row>): string => {
@@ -104,18 +106,7 @@ const tableOf = (all: ReadonlyArray<Row>): string => {
     row.limit === null ? "-" : String(row.limit),
     row.resets_at
   ])
-  const widths = HEADINGS.map((heading, i) =>
-    lines.reduce((width, line) => Math.max(width, line[i]?.length ?? 0), heading.length)
-  )
-  const isNumber = (i: number): boolean => i >= 2 && i <= 4
-  return [HEADINGS, ...lines]
-    .map((line) =>
-      line
-        .map((cell, i) => (isNumber(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
-        .join("  ")
-        .trimEnd()
-    )
-    .join("\n")
+  return textTable([HEADINGS, ...lines], NUMBERS).join("\n")
 }
 
 /**

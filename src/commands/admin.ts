@@ -1,6 +1,6 @@
 /**
- * `snowguard admin ...`: looks at a server that runs, and operates it, over HTTP. The key is read from
- * `SNOWGUARD_ADMIN_KEY`: an argument would be in the list of processes for all to read.
+ * `snowguard admin ...`: looks at a server that runs, and operates it, over HTTP. The API key, or the access
+ * token, of an administrator is read from `SNOWGUARD_ADMIN_KEY`: an argument would be in the list of processes for all to read.
  *
  * @since 0.1.0
  */
@@ -126,8 +126,7 @@ const ask = <A, I>(
       })
     )
     if (!ok) {
-      const hint =
-        status === 401 && key === undefined ? "; set SNOWGUARD_ADMIN_KEY to the key of an administrator" : ""
+      const hint = status === 401 && key === undefined ? " Set SNOWGUARD_ADMIN_KEY to it." : ""
       return yield* fault(`${why(status, json)}${hint}`)
     }
     return yield* Effect.mapError(Schema.decodeUnknown(schema)(json), () =>

@@ -6,12 +6,29 @@
  */
 import * as Effect from "effect/Effect"
 import { escapedLine } from "../internal/quoted.js"
+import { textTable } from "../internal/textTable.js"
 import { startFaults } from "../internal/startFaults.js"
 import * as Main from "../main.js"
 import * as Keys from "../transport/auth/Keys.js"
 import * as Arguments from "./arguments.js"
 import type { Run } from "./Command.js"
-import { print } from "./Command.js"
+import { print, write } from "./Command.js"
+
+/** Of a key without a tier its client decides. */
+const tableOf = (keys: ReadonlyArray<Keys.Listed>): string =>
+  textTable([
+    ["id", "client", "tier", "admin", "created", "state"],
+    ...keys.map(({ admin, client, createdAt, id, revokedAt, tier }) => [
+      id,
+      client,
+      tier ?? "-",
+      admin ? "yes" : "-",
+      createdAt,
+      revokedAt === undefined ? "active" : `revoked ${revokedAt}`
+    ])
+  ])
+    .map(escapedLine)
+    .join("\n")
 
 /**
  * A key is printed once, when it is made; what is stored cannot be turned back into it.
@@ -31,27 +48,17 @@ export const run: Run = ({ operands: [action, name], options, settings }) =>
           return yield* Arguments.wrong("--tier", `there is no tier ${tier} in the configuration`)
         }
         const made = yield* Keys.create(path, { client: name, tier, admin: options["admin"] === true })
-        yield* print(
-          json
-            ? JSON.stringify(made)
-            : `${made.key}\n\nThis is the key ${made.id} of ${made.client}. It is not shown again.`
-        )
+        // Alone on stdout, so that `K=$(snowguard keys create ada)` is the key.
+        yield* print(json ? JSON.stringify(made) : made.key)
+        if (!json) {
+          yield* write(process.stderr, `This is the key ${made.id} of ${made.client}. It is not shown again.`)
+        }
         return 0
       }
       case "list": {
         const keys = yield* Keys.list(path)
         yield* print(
-          json
-            ? JSON.stringify({ keys })
-            : keys.length === 0
-              ? "there are no keys"
-              : keys
-                  .map(({ admin, client, createdAt, id, tier }) =>
-                    escapedLine(
-                      [id, client, tier ?? "", admin ? "admin" : "", createdAt].join("  ").trimEnd()
-                    )
-                  )
-                  .join("\n")
+          json ? JSON.stringify({ keys }) : keys.length === 0 ? "there are no keys" : tableOf(keys)
         )
         return 0
       }

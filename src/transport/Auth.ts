@@ -57,11 +57,36 @@ export interface Identity {
 export class AuthRefused extends Schema.TaggedError<AuthRefused>("snowguard/AuthRefused")("AuthRefused", {
   reason: Schema.Literal("missing", "invalid", "expired", "insufficient-scope", "unavailable"),
   description: Schema.String,
-  retryAfterMs: Schema.optional(Schema.Number)
+  retryAfterMs: Schema.optional(Schema.Number),
+  /** What the request needs, of `insufficient-scope`; what every request needs when absent. */
+  scope: Schema.optional(Schema.String)
 }) {
   override get message(): string {
     return this.description
   }
+}
+
+/**
+ * What people who operate the server show of themselves, in words.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SignIn {
+  readonly credential: "API key" | "access token"
+  /** One that may operate the server. */
+  readonly admin: string
+  /** The scopes that one has, where there are scopes. */
+  readonly scope?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category constants
+ */
+export const signInWithKey: SignIn = {
+  credential: "API key",
+  admin: "an API key made with `snowguard keys create NAME --admin`"
 }
 
 /**
@@ -87,6 +112,12 @@ export class Authenticator extends Context.Tag("snowguard/Authenticator")<
   Authenticator,
   {
     readonly mode: "none" | "keys" | "oauth"
+    /** How callers are told apart right now, for the log; `mode` when absent. */
+    readonly about?: Effect.Effect<string>
+    /** {@link signInWithKey} when absent. */
+    readonly signIn?: SignIn
+    /** Why credentials cannot be checked right now; none when they can, or when nobody has tried. */
+    readonly problem?: Effect.Effect<Option.Option<string>>
     readonly authenticate: (credentials: Credentials) => Effect.Effect<Identity, AuthRefused>
     /**
      * The same for a credential that was proven before, without work that could be used against us: it
@@ -164,6 +195,7 @@ export const layerNone = (principal: Principal): Layer.Layer<Authenticator> => {
   const identity: Identity = { principal, owner: "local", admin: true }
   return Layer.succeed(Authenticator, {
     mode: "none",
+    about: Effect.succeed("none (loopback only: every caller is the same client)"),
     authenticate: () => Effect.succeed(identity),
     remembered: () => Effect.succeedSome(identity),
     challenge: () => undefined,

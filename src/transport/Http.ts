@@ -154,7 +154,7 @@ export const listen = (
   McpServer | Auth.Authenticator | Operator | Readiness | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { mode } = yield* Auth.Authenticator
+    const { about, mode } = yield* Auth.Authenticator
     if (mode === "none") yield* Auth.requireLoopback(options.host)
     const host = Auth.bare(options.host)
 
@@ -178,15 +178,16 @@ export const listen = (
       calls
     )
 
+    const log = yield* EdgeLog.make
     const edge = Observed.edge(
       yield* Edge.make({
         ...options,
+        refused: log.refused,
         failures: options.failedLogins,
         requests: options.clientRequests,
         bytes: options.clientBytes
       })
     )
-    const log = yield* EdgeLog.make
     const { maxUnreadBytes = defaults.maxUnreadBytes, stallMs = defaults.stallMs } = options
     const unread = yield* Unread.make({ log, maxBytes: maxUnreadBytes, stallMs })
     yield* Effect.forkScoped(unread.look)
@@ -268,7 +269,10 @@ export const listen = (
     const { address } = server
     const port = address._tag === "TcpAddress" ? address.port : options.port
     yield* Effect.logInfo("listening").pipe(
-      Effect.annotateLogs({ url: `http://${Address.inUrl(host)}:${port}/mcp`, auth: mode })
+      Effect.annotateLogs({
+        url: `http://${Address.inUrl(host)}:${port}/mcp`,
+        auth: yield* about ?? Effect.succeed(mode)
+      })
     )
     return { port }
   })

@@ -94,9 +94,13 @@ describe("snowguard admin", () => {
       assert.match(text.stdout, /^circuit {4}closed: /m)
       const nobody = yield* run(server, ["breaker", "open"])
       assert.strictEqual(nobody.code, 1)
-      assert.match(nobody.stderr, /set SNOWGUARD_ADMIN_KEY/)
+      assert.match(
+        nobody.stderr,
+        /Use an API key made with `snowguard keys create NAME --admin`\. Set SNOWGUARD_ADMIN_KEY to it\.\n$/
+      )
       const guessed = yield* run(server, ["breaker", "open"], "guess")
-      assert.deepInclude(guessed, { code: 1, stdout: "", stderr: "Unknown key.\n" })
+      assert.deepInclude(guessed, { code: 1, stdout: "" })
+      assert.match(guessed.stderr, /^Unknown key\. Use an API key [^\n]+--admin`\.\n$/)
     }).pipe(quiet)
   )
 })

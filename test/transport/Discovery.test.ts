@@ -202,8 +202,8 @@ describe("the keys of an issuer whose location nobody configured", () => {
           Logger.map(Logger.logfmtLogger, (line) => void lines.push(line))
         )
         const patient = yield* Effect.provide(guarded({ fetchRetryMs: 60_000 }), logger)
-        const eager = yield* Effect.provide(guarded(), logger)
-        const warnings = () => lines.filter((line) => line.includes("WARN"))
+        // Tokens are refused as well, which is none of this test's.
+        const warnings = () => lines.filter((line) => line.includes("no new access token can be checked"))
         for (let i = 0; i < 5; i++) assert.strictEqual((yield* opened(patient)).status, 503)
         assert.deepStrictEqual(asked.sort(), [rfc8414, oidc].sort())
         // The operator reads which places were asked, and what they said; once.
@@ -212,6 +212,7 @@ describe("the keys of an issuer whose location nobody configured", () => {
           warnings()[0] ?? "",
           /oauth-authorization-server: it answers 404; .*openid-configuration/
         )
+        const eager = yield* Effect.provide(guarded(), logger)
         for (let i = 0; i < 3; i++) assert.strictEqual((yield* opened(eager)).status, 503)
         assert.strictEqual(warnings().length, 2)
         answers.set(oidc, document()).set("/jwks", keys)
@@ -255,6 +256,37 @@ describe("the keys of an issuer whose location nobody configured", () => {
     }).pipe(quiet)
   )
 
+  it.scopedLive(
+    "are asked for at the start: an issuer that is out of reach is logged, and readiness says so",
+    () =>
+      Effect.gen(function* () {
+        const { answers, document, guarded, keys, opened } = yield* authorizationServer()
+        const lines: Array<string> = []
+        const logger = Logger.replace(
+          Logger.defaultLogger,
+          Logger.map(Logger.logfmtLogger, (line) => void lines.push(line))
+        )
+        const snowguard = yield* Effect.provide(guarded(), logger)
+        const ready = Effect.map(snowguard.ask({ path: "/readyz" }), ({ body, status }) => ({
+          status,
+          body: JSON.parse(body) as { readonly status: string; readonly details?: { readonly auth: string } }
+        }))
+        // Nobody has shown a token.
+        const { body, status } = yield* Effect.repeat(ready, {
+          until: ({ body }) => body.details !== undefined
+        })
+        assert.deepInclude([status, body.status], 200)
+        assert.match(
+          body.details?.auth ?? "",
+          /cannot be found: .*oauth-authorization-server: it answers 404/
+        )
+        assert.match(lines.find((line) => line.includes("WARN")) ?? "", /no new access token can be checked/)
+        answers.set(oidc, document()).set("/jwks", keys)
+        assert.strictEqual((yield* opened(snowguard)).status, 200)
+        assert.deepStrictEqual(yield* ready, { status: 200, body: { status: "ready" } })
+      })
+  )
+
   it.effect("are not looked for at an issuer that others could speak for", () =>
     Effect.gen(function* () {
       const options = {
@@ -267,7 +299,7 @@ describe("the keys of an issuer whose location nobody configured", () => {
         clientClaim: "sub"
       }
       const made = (issuer: string, jwksUrl?: string) =>
-        Effect.either(OAuth.make({ ...options, issuer, jwksUrl }))
+        Effect.either(Effect.scoped(OAuth.make({ ...options, issuer, jwksUrl })))
       const refused = yield* made("http://login.example.com")
       assert.isTrue(Either.isLeft(refused))
       if (Either.isLeft(refused)) assert.strictEqual(refused.left.key, "auth.jwks_url")

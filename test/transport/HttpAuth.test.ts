@@ -185,6 +185,79 @@ describe("keys", () => {
     }).pipe(quiet)
   )
 
+  it.scopedLive("the log says who is asked for a key: nobody before there is one, all from then on", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "keys.json")
+      const lines: Array<string> = []
+      const logger = Logger.replace(
+        Logger.defaultLogger,
+        Logger.map(Logger.logfmtLogger, (line) => void lines.push(line))
+      )
+      const auto = Keys.layerAuto({
+        ...tiers,
+        path,
+        host: "127.0.0.1",
+        local: Principal.make("local"),
+        lookEveryMs: 0
+      })
+      const listening = (auth: Layer.Layer<Auth.Authenticator>) =>
+        Effect.map(Effect.provide(H.server({ auth }), logger), (server) => ({
+          server,
+          line: lines.findLast((line) => line.includes("listening")) ?? ""
+        }))
+      const before = yield* listening(Layer.orDie(auto))
+      assert.include(before.line, 'auth="none (loopback only, no key was made yet)"')
+      assert.include((yield* listening(withKeys(path))).line, 'auth="keys (none was made yet')
+      assert.include((yield* listening(Auth.layerNone(Principal.make("local")))).line, 'auth="none (loopback')
+      const { id } = yield* Keys.create(path, { client: "alice" })
+      assert.strictEqual((yield* before.server.ask({ body: H.initialize() })).status, 401)
+      assert.isTrue(lines.some((line) => line.includes("every request is asked for one")))
+      // One that was revoked was there: nobody gets in without.
+      yield* Keys.revoke(path, id)
+      assert.match((yield* listening(Layer.orDie(auto))).line, /auth=keys$/)
+    })
+  )
+
+  it.scopedLive("refused credentials are in the log by address and reason, once and then counted", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "keys.json")
+      const { key } = yield* Keys.create(path, { client: "alice" })
+      const lines: Array<string> = []
+      const logger = Logger.replace(
+        Logger.defaultLogger,
+        Logger.map(Logger.logfmtLogger, (line) => void lines.push(line))
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const server = yield* H.server({
+            auth: withKeys(path),
+            options: { failedLogins: { burst: 6, ratePerSecond: 0.01 }, trustedProxies: ["127.0.0.1"] }
+          })
+          const from = (address: string, token?: string) =>
+            server.ask({ body: H.initialize(), token, headers: { "x-forwarded-for": address } })
+          yield* from("192.0.2.7")
+          for (let i = 0; i < 9; i++) yield* from("192.0.2.7", `${key.slice(0, -1)}${i}`)
+          yield* from("192.0.2.8", "guess")
+          yield* from("192.0.2.9", key)
+        })
+      ).pipe(Effect.provide(logger))
+      const told = lines.filter((line) => line.includes("credentials"))
+      const found = told.map((line) =>
+        [/level=(\w+)/, /address=(\S+)/, /reason=(\S+)/, /times=(\d+)/].map((part) => part.exec(line)?.[1])
+      )
+      assert.sameDeepMembers(found, [
+        ["INFO", "192.0.2.7", "missing", "1"],
+        ["WARN", "192.0.2.7", "invalid", "1"],
+        ["WARN", "192.0.2.7", "invalid", "4"],
+        ["WARN", "192.0.2.7", "too-many", "1"],
+        ["WARN", "192.0.2.7", "too-many", "3"],
+        ["WARN", "192.0.2.8", "invalid", "1"]
+      ])
+      for (const line of lines) assert.notInclude(line, key.slice(16, -1))
+      assert.notInclude(lines.join(), "guess")
+    })
+  )
+
   it.scopedLive("who guesses is held off by address, and who holds a key is not made to pay for it", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "keys.json")
@@ -447,8 +520,8 @@ describe("OAuth", () => {
     () =>
       Effect.gen(function* () {
         const { auth, state, token } = yield* issuer
-        const server = yield* H.server({ auth: auth({ fetchRetryMs: 0 }), options: many })
         state.down = true
+        const server = yield* H.server({ auth: auth({ fetchRetryMs: 0 }), options: many })
         const down = yield* server.ask({ body: H.initialize(), token: yield* token() })
         assert.strictEqual(down.status, 503)
         assert.isDefined(down.headers["retry-after"])
@@ -482,7 +555,7 @@ describe("OAuth", () => {
     Effect.gen(function* () {
       const { auth, publish, state, token } = yield* issuer
       const server = yield* H.server({
-        auth: auth({ fetchCooldownMs: 500 }),
+        auth: auth({ fetchCooldownMs: 1_000 }),
         options: { failedLogins: { burst: 1, ratePerSecond: 0.001 } }
       })
       yield* server.open({ token: yield* token() })
@@ -508,6 +581,39 @@ describe("OAuth", () => {
       assert.strictEqual(judged.status, 401)
       assert.strictEqual((yield* server.ask({ body: H.initialize(), token: made })).status, 429)
     }).pipe(quiet)
+  )
+
+  it.scopedLive(
+    "people who operate the server are asked for a token with the scope for it, not for a key",
+    () =>
+      Effect.gen(function* () {
+        const { auth, token } = yield* issuer
+        const server = yield* H.server({ auth: auth(), options: many })
+        const messageOf = (got: H.Answer) => H.messages(got)[0]?.error?.message ?? ""
+        const missing = yield* server.ask({ path: "/status/data" })
+        assert.strictEqual(missing.status, 401)
+        assert.match(
+          messageOf(missing),
+          /Use an access token with the scopes snowguard:read snowguard:admin\.$/
+        )
+        assert.notMatch(missing.body, /API key|snowguard keys/)
+        assert.deepInclude(JSON.parse(missing.body).error.data.signIn, { credential: "access token" })
+        const plain = yield* token()
+        const admin = yield* token({ scope: "snowguard:read snowguard:admin" })
+        for (const [path, method] of [
+          ["/metrics", "GET"],
+          ["/admin/breaker/reset", "POST"]
+        ] as const) {
+          const refused = yield* server.ask({ path, method, token: plain })
+          assert.strictEqual(refused.status, 403, path)
+          assert.match(messageOf(refused), /an access token with the scopes snowguard:read snowguard:admin\./)
+          const challenge = String(refused.headers["www-authenticate"])
+          assert.match(challenge, /error="insufficient_scope"/)
+          assert.match(challenge, /, scope="snowguard:read snowguard:admin"$/)
+        }
+        assert.strictEqual((yield* server.ask({ path: "/metrics", token: admin })).status, 200)
+        assert.strictEqual((yield* server.ask({ path: "/status/data", token: plain })).status, 200)
+      }).pipe(quiet)
   )
 
   it.scopedLive("two people of one client do not share a session", () =>
@@ -613,7 +719,7 @@ describe("OAuth", () => {
         { jwksUrl: "file:///etc/passwd" },
         { resource: "mcp" }
       ]) {
-        const made = yield* Effect.either(OAuth.make({ ...options, ...wrong }))
+        const made = yield* Effect.either(Effect.scoped(OAuth.make({ ...options, ...wrong })))
         assert.isTrue(Either.isLeft(made), JSON.stringify(wrong))
       }
     })

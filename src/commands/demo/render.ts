@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Event } from "./rehearsal.js"
+import { textTable } from "../../internal/textTable.js"
 import type { Figures } from "./summary.js"
 
 const WIDTH = 100
@@ -49,20 +50,12 @@ const moment = (event: Event & { readonly _tag: "Moment" }): string =>
     `retries ${event.retries}`
   ].join("  ") + (Object.keys(event.codes).length === 0 ? "" : `  | ${codesOf(event.codes)}`)
 
-const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
-    .map((line) => `  ${line.trimEnd()}`)
-    .join("\n")
-}
-
 const summary = (figures: Figures): string => {
   const { amplification, leftRunning, load, recoveredAfterMs, retries, transitions, unanswered } = figures
   const opened = transitions.filter(({ to }) => to === "open").length
   return [
     "",
-    table([
+    ...textTable([
       ["phase", "calls", "answered", "stale", "refused", "failed", "sent", "by code"],
       ...figures.phases.map(({ answered, codes, failed, issued, name, refused, stale, statements }) => [
         name,

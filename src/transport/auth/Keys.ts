@@ -186,11 +186,15 @@ export const make = (options: Options) =>
     const look = Effect.gen(function* () {
       const at = yield* monotonicMillis
       if (at - lookedAt < lookEveryMs) return
+      const wasOpen = open() !== undefined
       yield* Effect.catchAll(load, (error) =>
         Effect.logError("the keys in memory stay in force").pipe(
           Effect.annotateLogs({ problem: error.message })
         )
       )
+      if (wasOpen && open() === undefined) {
+        yield* Effect.logInfo("there are keys now: every request is asked for one")
+      }
       // Last: whoever comes while it is read waits for what it says.
       lookedAt = at
     }).pipe(looking.withPermits(1))
@@ -209,6 +213,14 @@ export const make = (options: Options) =>
       options.whileNone === undefined || anyEver
         ? undefined
         : { principal: options.whileNone, owner: "local", admin: true }
+
+    const about = Effect.sync(() =>
+      open() !== undefined
+        ? "none (loopback only, no key was made yet)"
+        : anyEver
+          ? "keys"
+          : "keys (none was made yet: every request is refused; run: snowguard keys create NAME)"
+    )
 
     /** What is remembered of a token, if the key is still what it was. */
     const recall = (token: string) => {
@@ -238,6 +250,7 @@ export const make = (options: Options) =>
 
     return Authenticator.of({
       mode: "keys",
+      about,
       authenticate,
       remembered: (credentials) =>
         refresh.pipe(

@@ -5,7 +5,7 @@
  * resource (audience), it is in its time, and it has the scopes. It is never passed on. Clients find the
  * authorization server by the metadata document (RFC 9728) that every refusal points to.
  *
- * Nothing is fetched at start: whose tokens these are is asked when the first one comes.
+ * The issuer's keys are fetched in the background: the server starts without them, and says what is wrong.
  *
  * @since 0.1.0
  */
@@ -161,7 +161,7 @@ export const make = (options: Options) =>
       })
     }
     const jose = yield* Effect.promise(() => import("jose"))
-    const keys = yield* SigningKeys.make({
+    const { keys, problem } = yield* SigningKeys.make({
       issuer: options.issuer,
       jwksUrl,
       timeoutMs: options.fetchTimeoutMs ?? 5_000,
@@ -204,10 +204,18 @@ export const make = (options: Options) =>
       })
 
     const metadataUrl = `${resource.origin}/.well-known/oauth-protected-resource${resource.pathname === "/" ? "" : resource.pathname}`
-    const scopes = options.scopes.length === 0 ? "" : `, scope="${options.scopes.join(" ")}"`
+    const scopes = options.scopes.join(" ")
+    const adminScopes = [...new Set([...options.scopes, options.adminScope])]
 
     return Authenticator.of({
       mode: "oauth",
+      about: Effect.succeed(`oauth (access tokens of ${options.issuer})`),
+      signIn: {
+        credential: "access token",
+        admin: `an access token with the ${adminScopes.length === 1 ? "scope" : "scopes"} ${adminScopes.join(" ")}`,
+        scope: adminScopes.join(" ")
+      },
+      problem,
       authenticate: (credentials: Credentials) =>
         Effect.gen(function* () {
           const token = yield* bearer(credentials)
@@ -237,12 +245,12 @@ export const make = (options: Options) =>
           Effect.map(Option.flatMapNullable((found) => found))
         ),
       entries: proven.size,
-      challenge: ({ description, reason }) => {
+      challenge: ({ description, reason, scope = scopes }) => {
         const error =
           reason === "missing"
             ? ""
             : `, error="${reason === "insufficient-scope" ? "insufficient_scope" : "invalid_token"}", error_description="${description.replaceAll(/["\\]/g, "'")}"`
-        return `Bearer resource_metadata="${metadataUrl}"${error}${scopes}`
+        return `Bearer resource_metadata="${metadataUrl}"${error}${scope === "" ? "" : `, scope="${scope}"`}`
       },
       resourceMetadata: Option.some({
         resource: options.resource,
@@ -259,4 +267,4 @@ export const make = (options: Options) =>
  * @category layers
  */
 export const layer = (options: Options): Layer.Layer<Authenticator, AuthMisconfigured> =>
-  Layer.effect(Authenticator, make(options))
+  Layer.scoped(Authenticator, make(options))

@@ -1,6 +1,6 @@
 /**
- * The keys an authorization server signs with: fetched when the first token comes, kept, fetched anew for a
- * key nobody knows at most once in a while.
+ * The keys an authorization server signs with: fetched in the background from the start on, kept, fetched anew
+ * for a key nobody knows at most once in a while.
  *
  * ```
  *   no location --discovery--> location --fetch--> keys     (either fails: nothing is asked for a while,
@@ -17,7 +17,10 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import type { JWTVerifyGetKey } from "jose"
 import { unsafeMonotonicMillis } from "../../internal/monotonic.js"
 import * as Discovery from "./Discovery.js"
@@ -56,6 +59,15 @@ const MAX_DOUBTS = 8
 const codeOf = (error: unknown): unknown =>
   typeof error === "object" && error !== null ? Reflect.get(error, "code") : undefined
 
+export interface SigningKeys {
+  readonly keys: JWTVerifyGetKey
+  /** Why there are none to be had, as far as it was tried. */
+  readonly problem: Effect.Effect<Option.Option<string>>
+}
+
+/** Between two tries in the background: a token that comes may try sooner. */
+const TRY_AGAIN = "30 seconds"
+
 const isKeySet = (value: unknown): boolean =>
   typeof value === "object" && value !== null && Array.isArray(Reflect.get(value, "keys"))
 
@@ -70,7 +82,13 @@ const keysFrom = async (url: URL, timeoutMs: number): Promise<unknown> => {
   }
 }
 
-export const make = ({ cooldownMs, issuer, jwksUrl, retryMs, timeoutMs }: Options) =>
+export const make = ({
+  cooldownMs,
+  issuer,
+  jwksUrl,
+  retryMs,
+  timeoutMs
+}: Options): Effect.Effect<SigningKeys, never, Scope.Scope> =>
   Effect.gen(function* () {
     const jose = yield* Effect.promise(() => import("jose"))
     const clock = yield* Effect.clock
@@ -90,7 +108,7 @@ export const make = ({ cooldownMs, issuer, jwksUrl, retryMs, timeoutMs }: Option
       location = jwksUrl
       const now = cause instanceof FetchFault ? cause.message : "?"
       // Said once, and not with every token.
-      if (now !== problem) log(Effect.logWarning(now))
+      if (now !== problem) log(Effect.logWarning(`no new access token can be checked: ${now}`))
       problem = now
     }
 
@@ -133,5 +151,11 @@ export const make = ({ cooldownMs, issuer, jwksUrl, retryMs, timeoutMs }: Option
         throw new KeyNotFetched(Math.max(1, fetchedAt + cooldownMs - askedAt))
       }
     }
-    return keys
+    // An issuer that is out of reach, or none, is noticed now and not by the first client.
+    yield* Effect.tryPromise(() => remote.reload()).pipe(
+      Effect.retry(Schedule.spaced(TRY_AGAIN)),
+      Effect.ignore,
+      Effect.forkScoped
+    )
+    return { keys, problem: Effect.sync(() => Option.fromNullable(problem)) }
   })

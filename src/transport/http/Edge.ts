@@ -29,6 +29,14 @@ export interface Options {
   readonly requests: { readonly burst: number; readonly ratePerSecond: number }
   /** Bytes of the bodies of one client: at once, and per second after that. */
   readonly bytes: { readonly burst: number; readonly ratePerSecond: number }
+  /** Told of each credential that was refused; it gets to see where from, and never what. */
+  readonly refused?: ((login: RefusedLogin) => Effect.Effect<void>) | undefined
+}
+
+export interface RefusedLogin {
+  readonly address: string
+  /** A reason of `AuthRefused`, or `too-many`: not looked at any more. */
+  readonly reason: string
 }
 
 /**
@@ -52,6 +60,10 @@ export interface Edge {
   /** Headers with which a page of the request's origin may read the answer; none for who is no page. */
   readonly crossOrigin: (request: IncomingMessage) => { readonly [name: string]: string }
   readonly identify: (request: IncomingMessage) => Effect.Effect<Auth.Identity, Refusal>
+  /** What people who operate the server show of themselves. */
+  readonly signIn: Auth.SignIn
+  /** For who is known and may not operate the server. */
+  readonly notAdmin: Refusal
   /** Bytes that a body turned out to have, of which its headers did not say. */
   readonly unannounced: (client: string, bytes: number) => void
   /** Addresses that are remembered for their refused credentials. */
@@ -83,6 +95,19 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
     const failures = Floods.make({ maxKeys: MAX_ADDRESSES, ...options.failures })
     const requests = Floods.make({ maxKeys: MAX_CLIENTS, ...options.requests })
     const bytes = Floods.make({ maxKeys: MAX_CLIENTS, ...options.bytes })
+
+    const { signIn = Auth.signInWithKey } = authenticator
+    const lacksScope =
+      signIn.scope === undefined
+        ? undefined
+        : authenticator.challenge(
+            new Auth.AuthRefused({
+              reason: "insufficient-scope",
+              description: `This needs the scopes ${signIn.scope}.`,
+              scope: signIn.scope
+            })
+          )
+    const told = (address: string, reason: string) => options.refused?.({ address, reason }) ?? Effect.void
 
     const flooding = (
       reason: "failed-logins" | "requests" | "bytes",
@@ -149,6 +174,14 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
     }
 
     return {
+      signIn,
+      notAdmin: {
+        status: 403,
+        reason: "not-admin",
+        message: `This is for administrators: use ${signIn.admin}.`,
+        data: { signIn },
+        ...(lacksScope === undefined ? {} : { headers: { "www-authenticate": lacksScope } })
+      },
       remembered: () => failures.fullAt.size,
       unannounced: (client, length) => {
         // It was read already: what comes next waits for it, however long.
@@ -207,7 +240,9 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
                 if (refused.reason !== "unavailable" && refused.reason !== "insufficient-scope") {
                   Floods.charge(failures, unsafeMonotonicMillis(clock), block)
                 }
-                return Effect.fail(refusal(refused))
+                // Where the authorization server cannot be asked, the log says so once for all.
+                const line = refused.reason === "unavailable" ? Effect.void : told(address, refused.reason)
+                return Effect.zipRight(line, Effect.fail(refusal(refused)))
               }
             })
           }
@@ -217,8 +252,16 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
             Option.match({
               onSome: (identity) => paced(identity, length),
               onNone: () =>
-                Effect.fail(
-                  flooding("failed-logins", "Too many refused credentials from this address.", failures, wait)
+                Effect.zipRight(
+                  told(address, "too-many"),
+                  Effect.fail(
+                    flooding(
+                      "failed-logins",
+                      "Too many refused credentials from this address.",
+                      failures,
+                      wait
+                    )
+                  )
                 )
             })
           )

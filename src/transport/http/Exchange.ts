@@ -30,14 +30,20 @@ export const make = (
     return yield* answer({ request, response: NodeHttpServerRequest.toServerResponse(incoming) })
   }).pipe(Effect.catchAll((refusal: Refusal) => Effect.succeed(Replies.refuse(refusal))))
 
+/** Who looks at the server; refused, a person is told what to show. */
+export const person = (edge: Edge, request: IncomingMessage): Effect.Effect<Identity, Refusal> =>
+  Effect.mapError(edge.identify(request), (refusal) =>
+    refusal.status === 401
+      ? {
+          ...refusal,
+          message: `${refusal.message} Use ${edge.signIn.admin}.`,
+          data: { signIn: edge.signIn }
+        }
+      : refusal
+  )
+
 /** Somebody who may operate the server. */
 export const administrator = (edge: Edge, request: IncomingMessage): Effect.Effect<Identity, Refusal> =>
-  Effect.flatMap(edge.identify(request), (identity) =>
-    identity.admin
-      ? Effect.succeed(identity)
-      : Effect.fail({
-          status: 403,
-          reason: "not-admin",
-          message: "This is for administrators: make a key with `snowguard keys create NAME --admin`."
-        })
+  Effect.flatMap(person(edge, request), (identity) =>
+    identity.admin ? Effect.succeed(identity) : Effect.fail(edge.notAdmin)
   )

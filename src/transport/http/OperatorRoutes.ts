@@ -15,8 +15,9 @@ import { Operator } from "../../Operator.js"
 import { Readiness } from "../../Readiness.js"
 import { Authenticator } from "../Auth.js"
 import type { Edge } from "./Edge.js"
+import * as Exchange from "./Exchange.js"
 import * as Metrics from "./Metrics.js"
-import type { Refusal, Reply } from "./Replies.js"
+import type { Refusal } from "./Replies.js"
 import * as Replies from "./Replies.js"
 
 export interface Options {
@@ -54,11 +55,18 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
     const authenticator = yield* Authenticator
     const operator = yield* Operator
 
-    const ready = Effect.map(readiness.problem, (problem): Reply => {
+    const ready = Effect.gen(function* () {
+      const problem = yield* readiness.problem
       const reason = isDraining() ? Option.some("the server is shutting down") : problem
+      // Callers whose token is known are served: another replica would do no better.
+      const auth = yield* authenticator.problem ?? Effect.succeedNone
+      const details = Option.match(auth, {
+        onNone: () => ({}),
+        onSome: (problem) => ({ details: { auth: `no new access token can be checked: ${problem}` } })
+      })
       return Option.match(reason, {
-        onNone: () => Replies.document(200, { status: "ready" }),
-        onSome: (reason) => Replies.document(503, { status: "not ready", reason })
+        onNone: () => Replies.document(200, { status: "ready", ...details }),
+        onSome: (reason) => Replies.document(503, { status: "not ready", reason, ...details })
       })
     })
 
@@ -67,14 +75,11 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
       yield* edge.addressed(request)
       if (metrics === "off") return yield* Effect.fail(Replies.notFound)
       if (metrics === "protected") {
-        const { admin } = yield* edge.identify(request)
-        if (!admin) {
-          return yield* Effect.fail<Refusal>({
-            status: 403,
-            reason: "not-admin",
-            message: 'Metrics are for administrators: make a key with --admin, or set http.metrics to "open".'
-          })
-        }
+        yield* Effect.mapError(Exchange.administrator(edge, request), (refusal) =>
+          refusal.reason === "not-admin"
+            ? { ...refusal, message: `${refusal.message} Or set http.metrics to "open".` }
+            : refusal
+        )
       }
       // As of now: the gauges are only set every few seconds otherwise.
       yield* operator.sampleMetrics

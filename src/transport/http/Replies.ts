@@ -23,6 +23,8 @@ export interface Refusal {
   readonly id?: JsonRpc.Id | undefined
   readonly retryAfterMs?: number | undefined
   readonly headers?: { readonly [name: string]: string } | undefined
+  /** What programs read beside the message. */
+  readonly data?: { readonly [key: string]: unknown } | undefined
 }
 
 export const notFound: Refusal = {
@@ -38,15 +40,20 @@ const json = "application/json; charset=utf-8"
 /** Never kept by anybody on the way, never taken for anything else. */
 const always = { "cache-control": "no-store", "x-content-type-options": "nosniff" }
 
-export const refuse = ({ code, headers, id, message, reason, retryAfterMs, status }: Refusal): Reply => {
+export const refuse = (refusal: Refusal): Reply => {
+  const { code, headers, id, message, reason, retryAfterMs, status } = refusal
   Metrics.refused(reason)
   const wait = retryAfterMs === undefined ? "" : ` Wait ${seconds(retryAfterMs)} s, then try again.`
+  const data = {
+    ...refusal.data,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(retryAfterMs) })
+  }
   return HttpServerResponse.text(
     JsonRpc.errorText(
       code ?? status,
       `${message}${wait}`,
       id,
-      retryAfterMs === undefined ? undefined : { retryAfterMs: Math.ceil(retryAfterMs) }
+      Object.keys(data).length === 0 ? undefined : data
     ),
     {
       status,

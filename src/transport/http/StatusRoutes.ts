@@ -141,7 +141,9 @@ export const make = ({ draining, edge, hasPage, streams }: Options) =>
 
     const data = Exchange.make(edge, ({ request }) =>
       Effect.gen(function* () {
-        const identity = yield* hasPage ? edge.identify(request) : Exchange.administrator(edge, request)
+        const identity = yield* hasPage
+          ? Exchange.person(edge, request)
+          : Exchange.administrator(edge, request)
         return Replies.document(200, {
           admin: identity.admin,
           now: yield* Clock.currentTimeMillis,
@@ -154,7 +156,7 @@ export const make = ({ draining, edge, hasPage, streams }: Options) =>
     const events = Exchange.make(edge, ({ request, response }) =>
       Effect.gen(function* () {
         if (!hasPage) return yield* Effect.fail(Replies.notFound)
-        const identity = yield* edge.identify(request)
+        const identity = yield* Exchange.person(edge, request)
         if (!watch(response, identity)) return yield* Effect.fail(tooMany)
         streams.opened(response, "status", () => {})
         const body = Stream.concat(Stream.fromEffect(look), looks).pipe(
