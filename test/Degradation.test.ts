@@ -190,7 +190,11 @@ describe("Degradation by measurements", () => {
         signal: "slot-wait",
         value: 61_234.5,
         threshold: 60_000,
-        wayBack: { to: "constrained", condition: "nothing may call for cache-only for another 25 s", inMs: 25_000 },
+        wayBack: {
+          to: "constrained",
+          condition: "nothing may call for cache-only for another 25 s",
+          inMs: 25_000
+        },
         shedding: 1
       })
     })

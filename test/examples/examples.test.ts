@@ -63,8 +63,6 @@ describe("the examples of the README", () => {
     return Effect.gen(function* () {
       for (let i = 0; i < 3; i++) yield* Effect.flip(broken)
       assert.deepStrictEqual(lines, ["api circuit open: 3 consecutive failures"])
-    }).pipe(
-      Effect.provide(Layer.merge(GuardAnything.layer, Logger.replace(Logger.defaultLogger, logger)))
-    )
+    }).pipe(Effect.provide(Layer.merge(GuardAnything.layer, Logger.replace(Logger.defaultLogger, logger))))
   })
 })
