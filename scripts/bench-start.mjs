@@ -30,7 +30,9 @@ const state = mkdtempSync(join(tmpdir(), "snowguard-bench-"))
 process.on("exit", () => rmSync(state, { recursive: true, force: true }))
 const env = {
   ...Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_"))),
-  SNOWGUARD_STATE_DIR: state
+  SNOWGUARD_STATE_DIR: state,
+  XDG_CONFIG_HOME: state,
+  APPDATA: state
 }
 
 const once = (args) =>

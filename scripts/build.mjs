@@ -85,7 +85,14 @@ const buildBinary = async () => {
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_")))
   const warm = spawnSync(process.execPath, [`${out}/bin.js`], {
     input: [initialize, list].map((message) => `${JSON.stringify(message)}\n`).join(""),
-    env: { ...env, SNOWGUARD_STATE_DIR: `${out}/state`, WRITE_SNOWGUARD_CODE_CACHE: name },
+    // Not with the settings of whoever builds.
+    env: {
+      ...env,
+      SNOWGUARD_STATE_DIR: `${out}/state`,
+      XDG_CONFIG_HOME: `${out}/state`,
+      APPDATA: `${out}/state`,
+      WRITE_SNOWGUARD_CODE_CACHE: name
+    },
     cwd: out
   })
   if (warm.status !== 0) {

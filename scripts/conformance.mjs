@@ -97,7 +97,7 @@ const fixtures = async () => {
 const shipped = () =>
   started(
     [join(root, "dist", "bin.js"), "http"],
-    { SNOWGUARD_HTTP_PORT: "0", SNOWGUARD_STATE_DIR: folder },
+    { SNOWGUARD_HTTP_PORT: "0", SNOWGUARD_STATE_DIR: folder, XDG_CONFIG_HOME: folder, APPDATA: folder },
     "stderr",
     /127\.0\.0\.1:(\d+)\/mcp/
   )

@@ -18,6 +18,8 @@ export const surroundings = () => {
       Object.entries(process.env).filter(([name]) => !/^(SNOW(GUARD|FLAKE)_|NODE_OPTIONS$)/.test(name))
     ),
     SNOWGUARD_STATE_DIR: folder,
+    XDG_CONFIG_HOME: folder,
+    APPDATA: folder,
     SNOWGUARD_HTTP_PORT: "0"
   }
   return { env, folder, remove: () => rmSync(folder, { recursive: true, force: true }) }

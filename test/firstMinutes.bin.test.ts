@@ -290,6 +290,14 @@ describe("the binary, wherever it is started", () => {
         const nowhere = yield* homeless([], {}, ["SNOWGUARD_STATE_DIR"])
         assert.strictEqual(nowhere.code, 74)
         assert.match(nowhere.stderr, /no home directory: set SNOWGUARD_STATE_DIR/)
+        // The driver looks for the home directory while it is loaded.
+        const account = {
+          SNOWFLAKE_ACCESS_URL: "http://127.0.0.1:1",
+          SNOWFLAKE_USER: "u",
+          SNOWFLAKE_PASSWORD: "hunter2",
+          SNOWGUARD_STATE_DIR: state
+        }
+        assert.match((yield* homeless(["check"], account)).stdout, /nothing listens at the account's address/)
         const memory = yield* homeless([], { SNOWGUARD_QUOTA_STORE_KIND: "memory" }, ["SNOWGUARD_STATE_DIR"])
         assert.strictEqual(memory.code, 0)
         for (const args of [

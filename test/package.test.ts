@@ -42,9 +42,11 @@ const run = (
     child.stdin.end(input)
   })
 
-const manifest: { readonly exports: { readonly [subpath: string]: string } } = JSON.parse(
-  readFileSync(join(root, "package.json"), "utf8")
-)
+const manifest: {
+  readonly exports: { readonly [subpath: string]: string }
+  readonly peerDependencies: { readonly [name: string]: string }
+  readonly allowScripts: { readonly [name: string]: boolean }
+} = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
 const initialize = {
   protocolVersion: "2025-11-25",
@@ -100,6 +102,33 @@ describe("the packed package", () => {
     assert.isTrue(files.every((file) => !file.startsWith("test") && !file.includes("tsbuildinfo")))
     const lock = readFileSync(join(root, "package-lock.json"), "utf8")
     assert.notMatch(lock, /"resolved"/)
+  })
+
+  it("is installed as a library by the README's line, whose versions are those of the peers", () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8")
+    const [, named = ""] = /npm install \S*snowguard-\S+\.tgz (effect@.*)/.exec(readme) ?? []
+    const versions = named.split(" ").map((one) => one.split(/(?<=.)@/))
+    const peers = Object.entries(manifest.peerDependencies).map(([name, range]) => {
+      const [major = "", minor = ""] = range.replace("^", "").split(".")
+      return [name, major === "0" ? `0.${minor}` : major]
+    })
+    assert.deepStrictEqual(versions.sort(), peers.sort())
+  })
+
+  it("says of every dependency with an install script whether it may run: none needs to", () => {
+    const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+      readonly packages: {
+        readonly [path: string]: { readonly hasInstallScript?: boolean; readonly os?: ReadonlyArray<string> }
+      }
+    }
+    const scripted = Object.entries(lock.packages).flatMap(([path, { hasInstallScript, os }]) =>
+      // What is for another system is not installed here, and npm would take its entry for a stale one.
+      hasInstallScript === true && (os === undefined || os.includes(process.platform))
+        ? [path.replace(/^.*node_modules\//, "")]
+        : []
+    )
+    assert.includeMembers(Object.keys(manifest.allowScripts), scripted)
+    assert.isTrue(Object.values(manifest.allowScripts).every((allowed) => !allowed))
   })
 
   /** Subpaths as they are written after `snowguard/`. */

@@ -2,7 +2,7 @@
 import { it } from "@effect/vitest"
 import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect } from "vitest"
@@ -66,6 +66,37 @@ it.scopedLive("serves every tool from a Snowflake account, each result as its sc
       true
     )
   })
+)
+
+it.scopedLive(
+  "logs in by a connection of the command line tool's config.toml, at its host, port and protocol",
+  () =>
+    Effect.gen(function* () {
+      const emulator = yield* Emulator.start({ sample: false })
+      const { hostname, port } = new URL(emulator.url)
+      const folder = yield* home
+      const entries = {
+        account: "emulator",
+        host: hostname,
+        port: Number(port),
+        protocol: "http",
+        user: Emulator.defaultUser,
+        password: Emulator.defaultPassword
+      }
+      const toml = Object.entries(entries).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+      writeFileSync(
+        join(folder, "config.toml"),
+        `default_connection_name = "emu"\n[connections.emu]\n${toml.join("\n")}\n`,
+        { mode: 0o600 }
+      )
+      for (const args of [[], ["--connection", "emu"]]) {
+        const server = yield* Server.raw({ args: ["check", ...args], env: { SNOWFLAKE_HOME: folder } })
+        yield* Effect.promise(() => server.exited)
+        expect(server.notJson).toContain(`account host: ${hostname}:${port}`)
+        expect(server.notJson).toContain(`user: ${Emulator.defaultUser}`)
+      }
+      expect((yield* emulator.state).requests).toMatchObject({ Login: 2 })
+    })
 )
 
 it.scopedLive("reads on in a result of the account without running its statement again", () =>

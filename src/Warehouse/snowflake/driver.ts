@@ -13,6 +13,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { homeOf } from "../../internal/userDirs.js"
 import { WarehouseError } from "../../Warehouse.js"
 import type { Agents, Axios } from "./wire.js"
 import { install } from "./wire.js"
@@ -180,7 +181,17 @@ const internals = async () => {
 
 let loaded: Promise<Driver> | undefined
 
+/**
+ * The driver asks for the home directory while it is imported, fails for a user without one, and looks into it for a
+ * configuration of its own: it must not be the working directory.
+ */
+const homeForDriver = (): void => {
+  if (process.platform === "win32") return
+  process.env["HOME"] = homeOf(process.env, process.platform) ?? "/nonexistent"
+}
+
 const start = async (): Promise<Driver> => {
+  homeForDriver()
   for (const [name, value] of Object.entries(switches)) process.env[name] ??= value
   const sdkModule: unknown = await import("snowflake-sdk")
   const parts = { sdk: sdkModule, ...(await internals()) }
