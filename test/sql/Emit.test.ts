@@ -168,9 +168,10 @@ const ours = (tokens: ReadonlyArray<Token>): string =>
     })
     .join(" ")
 
-const agrees = (dialect: Dialect, lexers: ReadonlyArray<Variant>) => (sql: string) => {
+/** Whether the text could be read at all; throws where its canonical form is another one to some lexer. */
+const agrees = (dialect: Dialect, lexers: ReadonlyArray<Variant>, sql: string): boolean => {
   const first = tokenize(sql, dialect)
-  if (Either.isLeft(first)) return
+  if (Either.isLeft(first)) return false
   const text = emit(first.right, dialect)
   const second = Either.getOrThrowWith(
     tokenize(text, dialect),
@@ -182,16 +183,27 @@ const agrees = (dialect: Dialect, lexers: ReadonlyArray<Variant>) => (sql: strin
   const expected = ours(second)
   for (const lexer of lexers)
     if (scan(text, lexer) !== expected) expect([text, lexer, scan(text, lexer)]).toEqual(expected)
+  return true
+}
+
+/** How many of 2,000 texts could be read. */
+const readable = (dialect: Dialect, lexers: ReadonlyArray<Variant>): number => {
+  let count = 0
+  const property = fc.property(fc.oneof(text, statement), (sql) => {
+    if (agrees(dialect, lexers, sql)) count++
+  })
+  fc.assert(property, { numRuns: 2000 })
+  return count
 }
 
 describe("the canonical text, whatever the lexer that reads it", () => {
   it("of Snowflake has the same literals, no comment and the same statements for 128 lexers", () => {
-    fc.assert(fc.property(fc.oneof(text, statement), agrees(snowflake, variants({}))), { numRuns: 2000 })
+    expect(readable(snowflake, variants({}))).toBeGreaterThan(200)
   })
 
   it("of DuckDB has them for every lexer without backslash escapes", () => {
     const lexers = variants({ backslash: false, slashes: false })
-    fc.assert(fc.property(fc.oneof(text, statement), agrees(duckdb, lexers)), { numRuns: 2000 })
+    expect(readable(duckdb, lexers)).toBeGreaterThan(200)
   })
 
   it("of every statement that is known to be a read keeps its tokens", () => {
@@ -200,8 +212,7 @@ describe("the canonical text, whatever the lexer that reads it", () => {
       .split("\n")
     for (const row of rows) {
       const { sql } = JSON.parse(row) as { readonly sql: string }
-      expect(tokenize(sql, snowflake)._tag).toBe("Right")
-      agrees(snowflake, variants({}))(sql)
+      expect([sql, agrees(snowflake, variants({}), sql)]).toEqual([sql, true])
     }
   })
 })

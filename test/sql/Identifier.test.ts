@@ -31,6 +31,7 @@ describe("names and texts of callers", () => {
   })
 
   it("are one token with their own value, in every dialect", () => {
+    let count = 0
     fc.assert(
       fc.property(anything, (name) => {
         for (const dialect of [snowflake, duckdb]) {
@@ -40,6 +41,7 @@ describe("names and texts of callers", () => {
             Identifier.stringLiteral(name, dialect)
           ]) {
             if (Either.isLeft(written)) continue
+            count++
             const tokens = Either.getOrThrow(tokenize(written.right, dialect))
             expect(tokens.map((token) => token.value)).toEqual([name])
           }
@@ -47,5 +49,6 @@ describe("names and texts of callers", () => {
       }),
       { numRuns: 1000 }
     )
+    expect(count).toBeGreaterThan(1000)
   })
 })

@@ -100,19 +100,22 @@ const word = fc.constantFrom(
 const statement = fc.array(word, { maxLength: 14 }).map((words) => `SELECT * FROM ${words.join(" ")}`)
 
 describe("rules about objects", () => {
-  it.prop(
-    "hold for every statement that is put together at random: what directly follows FROM or JOIN is checked",
-    [statement],
-    ([sql]) => {
-      const verdict = check(sql, rules)
-      if (Either.isLeft(verdict)) return
-      expect(verdict.right.canonical).not.toMatch(
-        /(?<!\.\s*)\b(?:FROM|JOIN|LATERAL)\s*\(*\s*(?:d\.)?(?:s\.)?secret\b(?!\s*\.)/i
-      )
-      expect(check(verdict.right.canonical, rules)).toMatchObject({
-        right: { canonical: verdict.right.canonical }
-      })
-    },
-    { fastCheck: { numRuns: 4000 } }
-  )
+  it("hold for every statement that is put together at random: what directly follows FROM or JOIN is checked", () => {
+    let accepted = 0
+    fc.assert(
+      fc.property(statement, (sql) => {
+        const verdict = check(sql, rules)
+        if (Either.isLeft(verdict)) return
+        accepted++
+        expect(verdict.right.canonical).not.toMatch(
+          /(?<!\.\s*)\b(?:FROM|JOIN|LATERAL)\s*\(*\s*(?:d\.)?(?:s\.)?secret\b(?!\s*\.)/i
+        )
+        expect(check(verdict.right.canonical, rules)).toMatchObject({
+          right: { canonical: verdict.right.canonical }
+        })
+      }),
+      { numRuns: 4000 }
+    )
+    expect(accepted).toBeGreaterThan(200)
+  })
 })
