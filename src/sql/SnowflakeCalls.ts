@@ -169,8 +169,11 @@ const identifier = (tokens: ReadonlyArray<Token>, open: number, wantsTable: bool
   else names.dynamic.push({ form: "IDENTIFIER(...)", token: argument })
 }
 
-/** A query id, as SYSTEM$EXPLAIN_PLAN_JSON takes it in place of a statement. */
-const isQueryId = (token: Token | undefined): boolean => !isText(token) || !/\s/.test(token!.value.trim())
+/** Whether SYSTEM$EXPLAIN_PLAN_JSON is given more than the text of a statement: it takes query ids as well. */
+const mayBeQueryId = (tokens: ReadonlyArray<Token>, open: number): boolean => {
+  const text = tokens[open + 1]
+  return !isText(text) || !/\s/.test(text!.value.trim()) || tokens[open + 2]?.kind !== "close"
+}
 
 /**
  * Refuses the call whose bracket is at `open` unless its function is allowed. Answers where the name of a
@@ -214,7 +217,7 @@ export const check = ({ allowed, from, names, tokens, top }: Place, open: number
       ? own === "allowed" && name.kind === "word"
       : shipped(parts.map(({ value }) => value)) && !ofOthers.has(last)
   const tellsOfOthers =
-    ofOthers.has(last) || (full === "SYSTEM$EXPLAIN_PLAN_JSON" && isQueryId(tokens[open + 1]))
+    ofOthers.has(last) || (full === "SYSTEM$EXPLAIN_PLAN_JSON" && mayBeQueryId(tokens, open))
   if (!allowed.has(full) && (!known || tellsOfOthers)) {
     refuse(
       "FUNCTION_NOT_ALLOWED",
@@ -248,8 +251,9 @@ export const tableCall = (
   while (isName(tokens[end]) && tokens[end + 1]?.text === ".") end += 2
   const isCall = isName(tokens[end]) && tokens[end + 1]?.text === "("
   const after = tokens[isCall ? closers[end + 1]! + 1 : end + 1]
-  if (argument?.kind === "word" && (queryStarts.has(argument.value) || argument.value === "TABLE")) return
-  if (argument?.text === "(") return
+  let query = open + 1
+  while (tokens[query]?.text === "(") query++
+  if (continues(tokens[query], queryStarts)) return
   if (continues(argument, verbs)) refuseVerb(tokens, open + 1, open, "argument")
   if (argument?.text === ":") {
     names.dynamic.push({ form: "TABLE(...) without a function", token: argument })

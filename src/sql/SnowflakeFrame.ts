@@ -92,10 +92,11 @@ export const isStar = (tokens: ReadonlyArray<Token>, at: number, from: number): 
   )
 }
 
-/** Whether the bracket at `open` holds names and commas only. */
+/** Whether the bracket at `open` holds names and commas only, and no reserved word among the names. */
 export const holdsNames = (tokens: ReadonlyArray<Token>, open: number): boolean => {
   for (let at = open + 1; ; at += 2) {
-    if (!isName(tokens[at])) return false
+    const name = tokens[at]
+    if (!isName(name) || (name?.kind === "word" && beforeBracket.has(name.value))) return false
     if (tokens[at + 1]?.kind === "close") return true
     if (tokens[at + 1]?.text !== ",") return false
   }
@@ -161,7 +162,12 @@ export const afterWord = (
     return frame("clause", word, outer)
   }
   const inMatch = outer.kind === "clause" && outer.name === "MATCH_RECOGNIZE"
-  if (word === "PATTERN" && inMatch && !outer.hasPattern && endsOperand(previous)) {
+  if (
+    word === "PATTERN" &&
+    inMatch &&
+    !outer.hasPattern &&
+    (endsOperand(previous) || previous?.kind === "open")
+  ) {
     outer.hasPattern = true
     return frame("pattern", word, outer)
   }

@@ -16,13 +16,14 @@ import type { Frame } from "./SnowflakeFrame.js"
 import {
   closing,
   isLiteral,
-  isOperand,
+  operandBefore,
   opensTable,
   partOfType,
   stageHelp,
   stagePath
 } from "./SnowflakeTokens.js"
 import {
+  beforeBracket,
   clausePairs,
   endsFrom,
   forInside,
@@ -257,8 +258,8 @@ export const inspect = (
       parts.push(tokens[next]!)
       end = next
     }
-    if (tokens[end + 1]?.text === "(") return at - 1
     if (end === at) refuseClause(tokens, at)
+    if (tokens[end + 1]?.text === "(") return at - 1
     if (tokens[end + 1]?.text === ".")
       names.dynamic.push({ form: "a name with a part missing", token: tokens[at] })
     if (parts.some(({ value }) => value === "NEXTVAL"))
@@ -275,6 +276,8 @@ export const inspect = (
     const previous = at > from ? tokens[at - 1] : undefined
     const outer = top
     let next: Frame | undefined
+    if (outer.kind === "clause" && (outer.name === "EXCLUDE" || outer.name === "RENAME"))
+      return refuse("SYNTAX", `${outer.name} takes the names of columns`, token)
     if (outer.kind === "pattern" && token.text !== "[") next = frame("pattern", "", outer)
     else if (token.text !== "(") {
       if (outer.wantsTable) return refuse("SYNTAX", `a table cannot begin with ${token.text}`, token)
@@ -392,12 +395,10 @@ export const inspect = (
         top.wantsTable = false
         return
       case "FROM":
-        if (
-          previous?.kind === "word" &&
-          previous.value === "DISTINCT" &&
-          /^(?:IS|NOT)$/.test(tokens[at - 2]?.value ?? "")
-        )
-          return
+        if (isWord(previous, "DISTINCT") && tokens[at - 3]?.text !== ".") {
+          const before = tokens[at - 2]
+          if (isWord(before, "IS") || isWord(before, "NOT")) return
+        }
         if (top.kind === "call" && fromInside.has(top.name) && top.clause === "none") return
         top.clause = "from"
         top.wantsTable = true
@@ -449,6 +450,22 @@ export const inspect = (
     }
   }
 
+  /** `.` and `:` between names: nothing else may hide behind them a word that is none. */
+  const punctuation = (at: number): void => {
+    const token = tokens[at]!
+    const next = tokens[at + 1]
+    if (token.text === ".") {
+      const goesOn = operandBefore(tokens, at, from) || tokens[at - 1]?.text === "."
+      const named = isName(next) || next?.kind === "variable" || next?.text === "*" || next?.text === "."
+      if (!goesOn || !named) refuse("SYNTAX", "a name is missing beside the dot", token)
+    }
+    const key = tokens[at - 1]?.kind
+    if (token.text === ":" && !operandBefore(tokens, at, from) && key !== "string" && key !== "dollar") {
+      const bind = isName(next) && !(next?.kind === "word" && beforeBracket.has(next.value))
+      if (!bind && next?.kind !== "number") refuse("SYNTAX", "a bind variable has a name", token)
+    }
+  }
+
   const step = (at: number): number => {
     const token = tokens[at]!
     const previous = at > from ? tokens[at - 1] : undefined
@@ -472,10 +489,12 @@ export const inspect = (
       if (token.text === "!") refuse("FUNCTION_NOT_ALLOWED", "methods (name!METHOD) are not available", token)
       if (token.text === "->>") refuse("NOT_A_READ", "->> chains statements, and not inside brackets", token)
       if (token.text === "$") refuse("SYNTAX", "$ without a name", token)
+      punctuation(at)
       if (top.wantsTable) {
         // A client that substitutes variables writes &name; the warehouse refuses what is left of it.
         if (token.text === "&") return at
-        if (token.text !== ":") refuse("SYNTAX", `a table cannot begin with ${token.text}`, token)
+        const isBind = token.text === ":" && (isName(tokens[at + 1]) || tokens[at + 1]?.kind === "number")
+        if (!isBind) refuse("SYNTAX", `a table cannot begin with ${token.text}`, token)
         names.dynamic.push({ form: "a bind variable", token })
         top.wantsTable = false
         top.aliasAt = at + 2
@@ -489,11 +508,11 @@ export const inspect = (
     } else if (token.kind === "word" || token.kind === "quoted") {
       // An alias ends the rows of VALUES: what follows the next comma is a table again.
       if (!isPlain(at)) top.inRows = false
+      else if (top.inRows) top.aliasAt = at + 1
       if (previous?.text === "." && token.value.toUpperCase() === "NEXTVAL") {
         refuse("NOT_A_READ", "NEXTVAL takes a number from a sequence, which is not a read", token)
       }
-      const part =
-        previous?.text === "." || (previous?.text === ":" && at - 2 >= from && isOperand(tokens[at - 2]))
+      const part = previous?.text === "." || (previous?.text === ":" && operandBefore(tokens, at - 1, from))
       const bare = token.kind === "word" && !part
       if (bare) keyword(at)
       if (top.wantsTable && !(bare && opensTable(token.value))) {

@@ -24,8 +24,14 @@ export const opensTable = (word: string): boolean =>
   word === "VALUES" ||
   queryStarts.has(word)
 
-export const isOperand = (token: Token | undefined): boolean =>
-  token?.kind === "close" || isName(token) || token?.kind === "variable"
+/** Whether an operand ends before `at`, so that `.` and `:` there go on into it. A reserved word is none. */
+export const operandBefore = (tokens: ReadonlyArray<Token>, at: number, from: number): boolean => {
+  const token = at > from ? tokens[at - 1] : undefined
+  if (token?.kind !== "word")
+    return token?.kind === "close" || token?.kind === "quoted" || token?.kind === "variable"
+  const before = at - 1 > from ? tokens[at - 2]?.text : undefined
+  return !beforeBracket.has(token.value) || before === "." || before === ":"
+}
 
 /** For each opening bracket, where it is closed. */
 export const closing = (tokens: ReadonlyArray<Token>): Int32Array => {

@@ -49,10 +49,12 @@ const measure = (name: string, reads: URL, rejects: URL, floor: number) => {
     expect(others.filter(({ reason }) => !/it tells what other clients have asked/.test(reason))).toEqual([])
   })
 
-  it(`refuses the reads of the ${name} statements that need an operator's word`, () => {
-    const asked = rows(reads).filter(isPolicy)
-    expect(asked.filter(({ sql }) => Either.isRight(check(sql, strict)))).toEqual([])
-  })
+  const asked = rows(reads).filter(isPolicy)
+  const refuses = `refuses the reads of the ${name} statements that need an operator's word`
+  if (asked.length > 0)
+    it(refuses, () => {
+      expect(asked.filter(({ sql }) => Either.isRight(check(sql, strict)))).toEqual([])
+    })
 
   it(`refuses every one of the ${name} statements that are no reads`, () => {
     const all = rows(rejects)

@@ -483,3 +483,346 @@ describe("a statement that is no read", () => {
     expect(missed).toEqual([])
   })
 })
+
+/**
+ * What the scan does not take for a call or a statement although it looks like one, what makes it safe, and
+ * what stands right beside it.
+ */
+const exemptions: ReadonlyArray<{
+  readonly what: string
+  readonly takes: ReadonlyArray<string>
+  readonly refuses: ReadonlyArray<string>
+}> = [
+  {
+    what: "a list of columns behind an alias: names alone, directly behind a table, never in a condition",
+    takes: [
+      "SELECT * FROM t x (a, b)",
+      "SELECT * FROM t AS x (a)",
+      "SELECT * FROM (SELECT 1) x (a)",
+      "SELECT * FROM TABLE(FLATTEN(a)) x (a), u y (b)",
+      "SELECT * FROM t JOIN u x (a) ON TRUE JOIN v y (b) ON TRUE"
+    ],
+    refuses: [
+      "SELECT * FROM t x (1)",
+      "SELECT * FROM t x (a + 1)",
+      "SELECT * FROM t x ((SELECT 1))",
+      "SELECT * FROM t x (SELECT)",
+      "SELECT * FROM t, x (a)",
+      "SELECT * FROM t JOIN x (a)",
+      "SELECT * FROM t JOIN u ON (a) x (a)",
+      "SELECT * FROM t JOIN u USING (a) x (a)",
+      "SELECT * FROM t JOIN u ON TRUE AND x (a)",
+      "SELECT * FROM t x (a) (b)",
+      "SELECT a x (b) FROM t",
+      "SELECT * FROM t WHERE a x (b)"
+    ]
+  },
+  {
+    what: "the columns of a CTE: names alone",
+    takes: ["WITH x (a, b) AS (SELECT 1, 2) SELECT * FROM x"],
+    refuses: ["WITH x (a + 1) AS (SELECT 1) SELECT 1", "WITH x (f(1)) AS (SELECT 1) SELECT 1"]
+  },
+  {
+    what: "the query behind WITH in brackets: only directly behind the definition",
+    takes: ["WITH x AS (SELECT 1) (SELECT * FROM x)", "WITH x AS (SELECT 1), y AS (SELECT 2) ((SELECT 1))"],
+    refuses: [
+      "WITH x AS (SELECT (SELECT 1) (SELECT 2)) SELECT 1",
+      "WITH x AS (SELECT 1) (SELECT 1) (SELECT 2)",
+      "SELECT (1) (SELECT 2)",
+      "SELECT * FROM (t) (SELECT 1)"
+    ]
+  },
+  {
+    what: "types: numbers, and types in ARRAY, MAP, OBJECT and VECTOR",
+    takes: [
+      "SELECT a::NUMBER(10, 2), a::VARCHAR(5), a::TIMESTAMP_NTZ(9)",
+      "SELECT a::ARRAY(NUMBER(3, 0) NOT NULL), a::MAP(VARCHAR(3), INT), a::VECTOR(FLOAT, 256)",
+      'SELECT CAST(a AS OBJECT(x VARCHAR, "y" ARRAY(INT) NOT NULL))'
+    ],
+    refuses: [
+      "SELECT a::OBJECT(x)::f(1)",
+      "SELECT a::OBJECT(x f(1))",
+      "SELECT a::ARRAY(b)",
+      "SELECT a::VARCHAR(b)",
+      "SELECT a::VECTOR(FLOAT, (SELECT 1))",
+      "SELECT a::ARRAY(UPPER(1))",
+      "SELECT VARCHAR(1)",
+      "SELECT f(1 AS VARCHAR(1))"
+    ]
+  },
+  {
+    what: "the outer join in the old way: a plus sign alone",
+    takes: ["SELECT * FROM t, u WHERE t.a = u.a (+)"],
+    refuses: ["SELECT * FROM t, u WHERE t.a = u.a (+1)", "SELECT * FROM t, u WHERE f(+ 1)", "SELECT f(+)(1)"]
+  },
+  {
+    what: "columns of a star: names alone, behind a star, before FROM",
+    takes: [
+      "SELECT * EXCLUDE (a, b) RENAME (c AS d) FROM t",
+      "SELECT t.* EXCLUDE (a), COUNT(* EXCLUDE (b)) FROM t"
+    ],
+    refuses: [
+      "SELECT * EXCLUDE (f(a)) FROM t",
+      "SELECT * EXCLUDE ((SELECT 1)) FROM t",
+      "SELECT * RENAME (1) FROM t",
+      "SELECT a EXCLUDE (b) FROM t",
+      "SELECT a * EXCLUDE (b) FROM t",
+      "SELECT *, EXCLUDE (b) FROM t",
+      "SELECT * FROM t WHERE (a) RENAME (b)"
+    ]
+  },
+  {
+    what: "clauses of a table: in FROM, behind a table or a condition, with checked contents",
+    takes: [
+      "SELECT * FROM t AT(OFFSET => -60) SAMPLE (10) SEED (1)",
+      "SELECT * FROM t PIVOT (SUM(a) FOR b IN ('x')) UNPIVOT (c FOR d IN (e, f))",
+      "SELECT * FROM t JOIN u ON t.a = u.a PIVOT (SUM(a) FOR b IN ('x'))"
+    ],
+    refuses: [
+      "SELECT AT(1) FROM t",
+      "SELECT * FROM t WHERE PIVOT(1)",
+      "SELECT * FROM t JOIN u ON AT(1)",
+      "SELECT * FROM t JOIN u ON a = AT(1)",
+      "SELECT * FROM t JOIN u ON CONNECT_BY_ROOT AT(1)",
+      "SELECT * FROM t FETCH FIRST AT(1) ROWS ONLY",
+      "SELECT * FROM t LIMIT AT(1)",
+      "SELECT * FROM t AT(TIMESTAMP => f())"
+    ]
+  },
+  {
+    what: "row patterns: names and quantifiers, once in MATCH_RECOGNIZE",
+    takes: [
+      "SELECT * FROM t MATCH_RECOGNIZE (PATTERN (^ a? (b | c)* d{2,3}? {- e -} $) DEFINE a AS TRUE)",
+      "SELECT * FROM t MATCH_RECOGNIZE (PATTERN (PERMUTE(a, b+?)) DEFINE a AS TRUE)"
+    ],
+    refuses: [
+      "SELECT * FROM t MATCH_RECOGNIZE (PATTERN (a 'x') DEFINE a AS TRUE)",
+      "SELECT * FROM t MATCH_RECOGNIZE (PATTERN (a.b) DEFINE a AS TRUE)",
+      "SELECT * FROM t MATCH_RECOGNIZE (PATTERN (a = 1) DEFINE a AS TRUE)",
+      "SELECT * FROM t MATCH_RECOGNIZE (PATTERN (a[1]) DEFINE a AS TRUE)",
+      "SELECT * FROM t MATCH_RECOGNIZE (PATTERN (a $x) DEFINE a AS TRUE)",
+      "SELECT * FROM t MATCH_RECOGNIZE (PATTERN (a) DEFINE a AS PATTERN (b))",
+      "SELECT * FROM t MATCH_RECOGNIZE (MEASURES PATTERN (b) AS c PATTERN (a) DEFINE a AS TRUE)",
+      "SELECT PATTERN (a) FROM t",
+      "SELECT a $ ) FROM t",
+      "SELECT (a $) FROM t"
+    ]
+  },
+  {
+    what: "functions of row patterns: in MEASURES and DEFINE alone",
+    takes: ["SELECT * FROM t MATCH_RECOGNIZE (MEASURES FIRST(a) AS b PATTERN (x) DEFINE x AS a > PREV(a))"],
+    refuses: [
+      "SELECT FIRST(a) FROM t",
+      "SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY FIRST(a) PATTERN (x) DEFINE x AS TRUE)",
+      "SELECT * FROM t MATCH_RECOGNIZE (ORDER BY NEXT(a) PATTERN (x) DEFINE x AS TRUE)",
+      "SELECT * FROM t MATCH_RECOGNIZE (PATTERN (x) DEFINE x AS a > (SELECT FIRST(a) FROM u))"
+    ]
+  },
+  {
+    what: "OVER, WITHIN GROUP, GROUPING SETS, CUBE and ROLLUP: behind what they belong to",
+    takes: [
+      "SELECT SUM(a) OVER (ORDER BY b), FIRST_VALUE(a) IGNORE NULLS OVER (ORDER BY b) FROM t",
+      "SELECT LISTAGG(a) WITHIN GROUP (ORDER BY a) OVER () FROM t GROUP BY CUBE (a), ROLLUP (b), GROUPING SETS ((c))"
+    ],
+    refuses: [
+      "SELECT OVER (a)",
+      "SELECT a + OVER (1)",
+      "SELECT SETS (1)",
+      "SELECT CUBE (1) FROM t GROUP BY a",
+      "SELECT a FROM t GROUP BY a + ROLLUP (1)",
+      "SELECT a FROM t GROUP BY a HAVING CUBE (1)",
+      "SELECT LISTAGG(a) WITHIN GROUP (ORDER BY a), CUBE (1) FROM t"
+    ]
+  },
+  {
+    what: "JOIN, LATERAL and USING: in FROM, behind a table",
+    takes: [
+      "SELECT * FROM t JOIN (u) USING (a)",
+      "SELECT * FROM t, LATERAL (SELECT 1) x",
+      "SELECT * FROM next JOIN u"
+    ],
+    refuses: [
+      "SELECT USING (1)",
+      "SELECT JOIN ((SELECT 1))",
+      "SELECT LATERAL (SELECT 1)",
+      "SELECT * FROM t JOIN u ON USING (a)",
+      "SELECT * FROM t JOIN u ON a = LATERAL (SELECT 1)",
+      "SELECT * FROM t WHERE a = JOIN (b)"
+    ]
+  },
+  {
+    what: "semantic views: a name, and in WITH tables, keys and checked expressions",
+    takes: [
+      "SELECT * FROM SEMANTIC_VIEW(db.s.v METRICS a.b DIMENSIONS c WHERE a.d = 'x')",
+      "WITH v AS SEMANTIC VIEW TABLES (o AS db.s.t PRIMARY KEY (a) UNIQUE (b, c) COMMENT = 'x', u) " +
+        "RELATIONSHIPS (r AS o (a) REFERENCES u (a)) FACTS (o.f AS a + 1) METRICS (o.m USING (r) AS SUM(o.f)) " +
+        "SELECT * FROM SEMANTIC_VIEW(v METRICS o.m)"
+    ],
+    refuses: [
+      "SELECT * FROM SEMANTIC_VIEW('v' METRICS a)",
+      "SELECT * FROM SEMANTIC_VIEW(v METRICS f(a))",
+      "WITH v AS SEMANTIC VIEW SELECT 1",
+      "WITH v AS SEMANTIC VIEW METRICS (a AS 1) SELECT 1",
+      "WITH v AS SEMANTIC VIEW TABLES () SELECT 1",
+      "WITH v AS SEMANTIC VIEW TABLES (f(1)) SELECT 1",
+      "WITH v AS SEMANTIC VIEW TABLES ('x') SELECT 1",
+      "WITH v AS SEMANTIC VIEW TABLES ((SELECT 1)) SELECT 1",
+      "WITH v AS SEMANTIC VIEW TABLES (t PRIMARY KEY (f(1))) SELECT 1",
+      "WITH v AS SEMANTIC VIEW TABLES (t WITH SYNONYMS (f(1))) SELECT 1",
+      "WITH v AS SEMANTIC VIEW TABLES (t) RELATIONSHIPS (t REFERENCES u) SELECT 1",
+      "WITH v AS SEMANTIC VIEW TABLES (t) METRICS (t.m AS f(1)) SELECT 1",
+      "WITH v AS SEMANTIC VIEW TABLES (t) DROP TABLE t",
+      "WITH v AS SEMANTIC VIEW TABLES (t), p AS PROCEDURE () RETURNS INT AS $$ $$ CALL p()",
+      "SELECT METRICS (t.m USING (a)) FROM t"
+    ]
+  },
+  {
+    what: "IDENTIFIER: one name, of texts and variables, and no bracket behind it",
+    takes: [
+      "SELECT IDENTIFIER('a.b') FROM IDENTIFIER('db.s.t') x",
+      "SELECT * FROM IDENTIFIER($x), TABLE($y), IDENTIFIER($db || '.s.' || $t)"
+    ],
+    refuses: [
+      "SELECT IDENTIFIER('f')(1)",
+      "SELECT IDENTIFIER('@s')",
+      "SELECT * FROM IDENTIFIER('a' || '@s/x')",
+      "SELECT * FROM IDENTIFIER($x || ' (1)')",
+      "SELECT IDENTIFIER('s.' || 'nextval')",
+      "SELECT IDENTIFIER('s.' || $$nextval$$)",
+      "SELECT IDENTIFIER(UPPER('f'))",
+      "SELECT IDENTIFIER('f', 1)",
+      "SELECT IDENTIFIER(f)",
+      "SELECT IDENTIFIER()"
+    ]
+  },
+  {
+    what: "TABLE(...): a name or one call, and nothing behind it",
+    takes: ["SELECT * FROM TABLE(FLATTEN(a)), TABLE('db.s.t'), TABLE(db.s.t), TABLE(?)"],
+    refuses: [
+      "SELECT * FROM TABLE(t u)",
+      "SELECT * FROM TABLE(t, u)",
+      "SELECT * FROM TABLE(FLATTEN(a) FLATTEN(b))",
+      "SELECT * FROM TABLE('@s/x')",
+      "SELECT * FROM TABLE(('@s/x'))",
+      "SELECT * FROM TABLE(COMMIT)",
+      "SELECT * FROM TABLE()"
+    ]
+  },
+  {
+    what: "paths and objects: what follows a colon or a dot is a name there, no call and no clause",
+    takes: [
+      "SELECT a:from.order['x'][0]::INT, {'from': 1, 'b': UPPER('x')}, {*}, {t.*}, {ts '2020-01-01'} FROM t"
+    ],
+    refuses: [
+      "SELECT a:f(1)",
+      "SELECT :f(1)",
+      "SELECT a.b:c.f(1)",
+      "SELECT {a: f(1)}",
+      "SELECT {call f(1)}",
+      "SELECT {fn f(1)}",
+      "SELECT . FROM t",
+      "SELECT 1 . a",
+      "SELECT * FROM :from, '@s/x'"
+    ]
+  },
+  {
+    what: "rows of VALUES without brackets: plain literals, no text that could be a file",
+    takes: ["SELECT * FROM VALUES 1, -2.5, 'x', NULL, TRUE AS v (a), t"],
+    refuses: [
+      "SELECT * FROM VALUES 1, '@s/x'",
+      "SELECT * FROM VALUES 's3://b/x'",
+      "SELECT * FROM VALUES 1, f(1)",
+      "SELECT * FROM VALUES 1 v, 'x'",
+      "SELECT * FROM t, 'x'"
+    ]
+  },
+  {
+    what: "words before a quote: those of clauses and dates, no prefix of a literal",
+    takes: ["SELECT DATE'2024-01-31', CASE WHEN a LIKE'x'THEN'y'ELSE'z'END FROM t WHERE b IN('x')"],
+    refuses: [
+      "SELECT N'x'",
+      "SELECT E'x'",
+      "SELECT r'x'",
+      "SELECT q'x'",
+      "SELECT _utf8'x'",
+      "SELECT b'1'",
+      "SELECT f'x'"
+    ]
+  },
+  {
+    what: "SHOW and DESCRIBE: kinds, names, patterns, numbers and types in a fixed order",
+    takes: [
+      "SHOW TABLES LIKE 'x' IN SCHEMA db.s STARTS WITH 'a' LIMIT 5 FROM 'b'",
+      "SHOW GRANTS ON FUNCTION db.s.f(NUMBER(10, 2), VARCHAR)",
+      "SHOW TABLES IN SCHEMA IDENTIFIER($a || '.b')",
+      "DESC FUNCTION f(NUMBER(10, 2))"
+    ],
+    refuses: [
+      "SHOW TABLES IN SCHEMA a b",
+      "SHOW TABLES IN SCHEMA a.b.c.d.e.f",
+      "SHOW TABLES LIKE x",
+      "SHOW TABLES LIKE 'x' LIKE 'y'",
+      "SHOW TABLES LIMIT 1 2",
+      "SHOW TABLES IN SCHEMA a, b",
+      "SHOW GRANTS ON FUNCTION f((SELECT 1))",
+      "SHOW GRANTS ON TABLE f(INT)",
+      "SHOW WAREHOUSES WITH PRIVILEGES DROP",
+      "SHOW SNOWFLAKE.ML.FORECAST!f()",
+      "SHOW OTHER.ML.FORECAST",
+      "DESC FUNCTION f(g(1))"
+    ]
+  }
+]
+
+describe("an exemption of the scan", () => {
+  it.each(exemptions)("is bounded: $what", ({ refuses, takes }) => {
+    expect(takes.filter((sql) => !accepted(sql))).toEqual([])
+    expect(wrong(refuses)).toEqual([])
+  })
+})
+
+describe("functions of SYSTEM$", () => {
+  const acting = (
+    "ABORT_SESSION ABORT_TRANSACTION ADD_REFERENCE AUTHORIZE_PRIVATELINK CANCEL_ALL_QUERIES CANCEL_QUERY " +
+    "CONVERT_PIPES_SQS_TO_SNS CREATE_BILLING_EVENT DISABLE_DATABASE_REPLICATION ENABLE_BEHAVIOR_CHANGE_BUNDLE " +
+    "EXECUTE_CATALOG_OPERATION EVALUATE_DATA_QUALITY_EXPECTATIONS_PERSIST_RESULT FETCH_EXTERNAL_SECRET_FROM_INTEGRATION " +
+    "FINISH_OAUTH_FLOW GENERATE_SCIM_ACCESS_TOKEN GLOBAL_ACCOUNT_SET_PARAMETER ISSUE_WORKLOAD_IDENTITY_FEDERATION_TOKEN " +
+    "LOG_INFO PIPE_FORCE_RESUME QUERY_REFERENCE REFERENCE REGISTER_PRIVATELINK_ENDPOINT REMOVE_REFERENCE SEND_EMAIL " +
+    "SEND_SNOWFLAKE_NOTIFICATION SET_REFERENCE SET_RETURN_VALUE SHOW_OAUTH_CLIENT_SECRETS START_OAUTH_FLOW " +
+    "TASK_DEPENDENTS_ENABLE TRIGGER_LISTING_REFRESH USER_TASK_CANCEL_ONGOING_EXECUTIONS WAIT WAIT_FOR_SERVICES"
+  ).split(" ")
+  const telling = (
+    "ALLOWLIST AUTO_REFRESH_STATUS CATALOG_LINK_STATUS DESC_ICEBERG_ACCESS_IDENTITY EXPLAIN_SEMANTIC_QUERY GET_CMK_INFO " +
+    "GET_PRIVATELINK_CONFIG GET_SNOWFLAKE_PLATFORM_INFO ICEBERG_METADATA IS_LISTING_TRIAL LIST_NAMESPACES_FROM_CATALOG " +
+    "READ_YAML_FROM_SEMANTIC_VIEW SHOW_EVENT_SHARING_ACCOUNTS STREAM_HAS_DATA TASK_RUNTIME_INFO VERIFY_EXTERNAL_VOLUME"
+  ).split(" ")
+
+  it("that act or reveal secrets are refused whatever an operator allows", () => {
+    const wrongly = acting.filter((name) =>
+      Either.isRight(check(`SELECT SYSTEM$${name}('x')`, { allowFunctions: [`SYSTEM$${name}`] }))
+    )
+    expect(wrongly).toEqual([])
+  })
+
+  it("that tell of the account are refused until an operator allows them by name", () => {
+    const verdicts = telling.map((name) => {
+      const sql = `SELECT SYSTEM$${name}('x')`
+      return [name, accepted(sql), Either.isRight(check(sql, { allowFunctions: [`SYSTEM$${name}`] }))]
+    })
+    expect(verdicts).toEqual(telling.map((name) => [name, false, true]))
+  })
+
+  it("that explain a statement do not explain another client's by its id", () => {
+    expect(accepted("SELECT SYSTEM$EXPLAIN_PLAN_JSON('SELECT 1')")).toBe(true)
+    expect(
+      wrong([
+        "SELECT SYSTEM$EXPLAIN_PLAN_JSON('01b2c3d4-0000-0000-0000-000000000001')",
+        "SELECT SYSTEM$EXPLAIN_PLAN_JSON(' 01b2c3d4-0000-0000-0000-000000000001 ')",
+        "SELECT SYSTEM$EXPLAIN_PLAN_JSON('01b2' || ' ' || a) FROM t",
+        "SELECT SYSTEM$EXPLAIN_PLAN_JSON('a b' || a) FROM t",
+        "SELECT SYSTEM$EXPLAIN_PLAN_JSON(LAST_QUERY_ID())",
+        "SELECT SYSTEM$EXPLAIN_PLAN_JSON($x)"
+      ])
+    ).toEqual([])
+  })
+})
