@@ -278,8 +278,10 @@ export const inspect = (
     let next: Frame | undefined
     if (outer.kind === "clause" && (outer.name === "EXCLUDE" || outer.name === "RENAME"))
       return refuse("SYNTAX", `${outer.name} takes the names of columns`, token)
-    if (outer.kind === "pattern" && token.text !== "[") next = frame("pattern", "", outer)
-    else if (token.text !== "(") {
+    if (outer.kind === "pattern") {
+      if (token.text === "[") return refuse("SYNTAX", "a row pattern holds names and quantifiers", token)
+      next = frame("pattern", "", outer)
+    } else if (token.text !== "(") {
       if (outer.wantsTable) return refuse("SYNTAX", `a table cannot begin with ${token.text}`, token)
       // An object begins with a text, a star or a table; `{call f()}` is a statement of ODBC's.
       const word = token.text === "{" && tokens[at + 2]?.text !== "." ? tokens[at + 1] : undefined

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
 import { snowflake } from "../../src/sql/Dialect.js"
 import { emit } from "../../src/sql/Emit.js"
-import { defaultLimits, tokenize } from "../../src/sql/Lexer.js"
+import { snowflakeLimits, tokenize } from "../../src/sql/Lexer.js"
 import type { Token } from "../../src/sql/Lexer.js"
 import { check } from "../../src/sql/ReadOnly.js"
 import type { Policy } from "../../src/sql/ReadOnly.js"
@@ -74,21 +74,20 @@ describe("the work of the Snowflake gate", () => {
   it("is printed for the longest of these texts that the limits take", () => {
     const longest = hostile.map(([name, text]) => {
       let n = 25
-      while (Buffer.byteLength(text(n * 2)) <= defaultLimits.bytes && n < 40_000) n *= 2
+      const fits = (sql: string) =>
+        Buffer.byteLength(sql) <= snowflakeLimits.bytes &&
+        Either.isRight(tokenize(sql, snowflake, snowflakeLimits))
+      while (n < 100_000 && fits(text(n * 2))) n *= 2
       const sql = text(n)
-      let best = Infinity
-      for (let i = 0; i < 2; i++) {
-        const start = performance.now()
-        check(sql, { ...rules, appendLimit: 9 })
-        best = Math.min(best, performance.now() - start)
-      }
-      return { name, ms: best, bytes: Buffer.byteLength(sql) }
+      const start = performance.now()
+      check(sql, { ...rules, appendLimit: 9 })
+      return { name, ms: performance.now() - start, bytes: Buffer.byteLength(sql) }
     })
     longest.sort((a, b) => b.ms - a.ms)
     for (const { bytes, ms, name } of longest.slice(0, 3)) {
-      console.log(`slowest at the limit: ${name}, ${bytes} bytes, ${ms.toFixed(1)} ms (goal: 50 ms)`)
+      console.log(`slowest at the limit: ${name}, ${bytes} bytes, ${ms.toFixed(1)} ms (goal: 1 ms for 2 kB)`)
     }
-    expect(longest.every(({ bytes }) => bytes <= defaultLimits.bytes)).toBe(true)
+    expect(longest.some(({ bytes }) => bytes > 400_000)).toBe(true)
   })
 })
 
