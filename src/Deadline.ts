@@ -3,7 +3,19 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
+
+/**
+ * When the request of the current call was received, in monotonic milliseconds: deadlines count from then.
+ * Undefined outside of a request; then they count from when the guard is asked.
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class Received extends Context.Reference<Received>()("snowguard/Deadline/Received", {
+  defaultValue: (): number | undefined => undefined
+}) {}
 
 /**
  * The call ran out of time, in a queue or in the warehouse.
@@ -18,6 +30,8 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snow
     limitMs: Schema.Number,
     /** Was the statement sent? If so its cancellation has been requested. */
     sent: Schema.Boolean,
+    /** Has the warehouse confirmed that? */
+    cancelled: Schema.optional(Schema.Boolean),
     /** `attempt`: the warehouse took too long. `call`: what was left of the caller's own time. */
     of: Schema.Literal("attempt", "call"),
     /** Milliseconds until the warehouse is called again, when it is not called now. */

@@ -200,7 +200,8 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
       return {
         code: "DEADLINE_EXCEEDED",
         message:
-          `DEADLINE_EXCEEDED: the call did not finish within ${seconds(error.limitMs)}. ${ran(error.sent)} ` +
+          `DEADLINE_EXCEEDED: the call did not finish within ${seconds(error.limitMs)}. ` +
+          `${error.cancelled === true ? "The statement was sent and has been cancelled." : ran(error.sent)} ` +
           (error.retryAfterMs !== undefined
             ? `The warehouse does not answer. ${wait(error.retryAfterMs, now)}`
             : error.sent

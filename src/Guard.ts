@@ -29,7 +29,7 @@ import * as Layer from "effect/Layer"
 import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
-import { DeadlineExceeded } from "./Deadline.js"
+import { DeadlineExceeded, Received } from "./Deadline.js"
 import * as Degradation from "./Degradation.js"
 import * as CallLedger from "./internal/callLedger.js"
 import * as GuardAttempt from "./internal/guardAttempt.js"
@@ -179,7 +179,8 @@ export const make = (options: Partial<Options> = {}) =>
       Step.masked((moment) => {
         const { client, tier } = Context.get(moment.fiber.currentContext, CurrentPrincipal)
         const { estimatedBytes, deadlineMs } = operation
-        const deadline = moment.now + deadlineMs
+        const received = Context.get(moment.fiber.currentContext, Received)
+        const deadline = (received ?? moment.now) + deadlineMs
         const who = { client, tier, class: operation.class, estimatedBytes, deadlineMs }
         const { batch, maxTokenWaitMs } = tiers[tier] ?? interactive
         const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
@@ -214,7 +215,7 @@ export const make = (options: Partial<Options> = {}) =>
 
         // Who does not hear of the end of a call must not keep its caller.
         const told = (moment: Step.Moment, telling: Effect.Effect<void>) =>
-          PortCall.tell(limits, moment, GuardAttempt.TELL_MS, telling)
+          PortCall.tell(limits, moment, GuardAttempt.tellMs(moment, deadline), telling)
 
         const reserve = () =>
           PortCall.acquireBy(limits, moment, deadline, quota.reserve(who), quota.release, tooLate)

@@ -19,6 +19,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import { Audit } from "./Audit.js"
+import { Received } from "./Deadline.js"
 import * as ErrorReport from "./ErrorReport.js"
 import { errorResult, reportOf, shuttingDown } from "./internal/errorResult.js"
 import { CallNotes, CurrentNotes } from "./internal/callNotes.js"
@@ -85,6 +86,9 @@ const instructions =
   "Read-only access to a Snowflake warehouse. Explore with list_databases, list_schemas, list_tables and " +
   "describe_table before you write SQL for execute_query. Calls are rate limited and counted against quotas: " +
   "a refused call says how many seconds to wait; wait that long, then repeat it once. get_limits is always free."
+
+/** Clients give up after a minute without a word, and each word starts the minute anew. */
+const PROGRESS_EVERY = "10 seconds"
 
 /** A client that is handed a progress note and the result in one turn loses the note. */
 const PROGRESS_GAP_MS = 5
@@ -180,10 +184,10 @@ export const make = (options: Options) =>
       context: Tool.Context,
       { client, tier }: Principal,
       parent: Tracer.ExternalSpan | undefined,
-      notes: CallNotes
+      notes: CallNotes,
+      started: number
     ) =>
-      Effect.clockWith((clock) => {
-        const started = unsafeMonotonicMillis(clock)
+      Effect.suspend(() => {
         const ended = (decision: string, failedQuery?: string) => {
           const ms = unsafeMonotonicMillis(clock) - started
           Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
@@ -209,6 +213,7 @@ export const make = (options: Options) =>
             return ended(report?.code ?? "INTERNAL", report?.queryId)
           }),
           Effect.provideService(CurrentNotes, notes),
+          Effect.provideService(Received, started),
           Effect.provideService(CurrentPrincipal, { client, tier }),
           Effect.annotateLogs({ client }),
           Effect.withSpan(Telemetry.spans.call, {
@@ -252,23 +257,51 @@ export const make = (options: Options) =>
             throw SdkServer.invalidParams(toolbox.unknown(params.name))
           }
           const token = extra._meta?.progressToken
+          const received = unsafeMonotonicMillis(clock)
           let count = 0
+          let latest = "waiting"
+          const tell = (message: string) =>
+            token === undefined
+              ? Effect.void
+              : Effect.ignore(
+                  Effect.tryPromise(() =>
+                    extra.sendNotification({
+                      method: "notifications/progress",
+                      params: { progressToken: token, progress: ++count, message }
+                    })
+                  )
+                )
           const context: Tool.Context = {
             progress: (message) =>
-              token === undefined
-                ? Effect.void
-                : Effect.ignore(
-                    Effect.tryPromise(() =>
-                      extra.sendNotification({
-                        method: "notifications/progress",
-                        params: { progressToken: token, progress: ++count, message }
-                      })
-                    )
-                  )
+              Effect.suspend(() => {
+                latest = message
+                return tell(message)
+              })
           }
+          const again = Effect.suspend(() => {
+            const seconds = Math.round((unsafeMonotonicMillis(clock) - received) / 1000)
+            return tell(`${latest} (${seconds} s)`)
+          })
+          /** Says again and again that the call goes on, whatever it does. */
+          const audibly = <A>(running: Effect.Effect<A>): Effect.Effect<A> =>
+            token === undefined
+              ? running
+              : Effect.zipRight(
+                  Effect.forkScoped(Effect.forever(Effect.delay(again, PROGRESS_EVERY))),
+                  running
+                ).pipe(Effect.scoped)
           const notes = new CallNotes()
           return runner.run(
-            call(tool, params.arguments ?? {}, context, principal, ParentSpan.of(extra), notes).pipe(
+            call(
+              tool,
+              params.arguments ?? {},
+              context,
+              principal,
+              ParentSpan.of(extra),
+              notes,
+              received
+            ).pipe(
+              audibly,
               Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
             ),
             {

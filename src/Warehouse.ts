@@ -86,6 +86,11 @@ export interface Statement {
   readonly onSubmit?: Effect.Effect<void> | undefined
   /** Told what has to be waited for before the statement can leave, where that may take long. */
   readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
+  /**
+   * Run when the warehouse has confirmed that it has cancelled the statement. Of one whose caller ran out of
+   * time, this tells a slow warehouse from a silent one.
+   */
+  readonly onCancelled?: Effect.Effect<void> | undefined
 }
 
 /**
@@ -110,7 +115,7 @@ export interface Result {
  */
 export interface Stored extends Pick<
   Statement,
-  "timeoutMs" | "maxRows" | "requestId" | "tag" | "onSubmit" | "waiting"
+  "timeoutMs" | "maxRows" | "requestId" | "tag" | "onSubmit" | "onCancelled" | "waiting"
 > {
   readonly queryId: string
   readonly offset: number

@@ -2,6 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, Option, TestClock } from "effect"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
+import * as Bulkhead from "../src/Bulkhead.js"
+import { Received } from "../src/Deadline.js"
 import * as ErrorReport from "../src/ErrorReport.js"
 import * as Principal from "../src/Principal.js"
 import * as Server from "../src/Server.js"
@@ -24,11 +26,14 @@ const stack = (execute: (statement: Statement) => Effect.Effect<never, Warehouse
 const failing = (reason: Reason, more: Partial<WarehouseError> = {}) =>
   Effect.fail(new WarehouseError({ reason, description: "It failed.", sent: "unknown", ...more }))
 
-const ask = (client: string, sql: string) =>
+const ask = (client: string, sql: string) => use(client, "execute_query", { sql })
+
+/** The failure that the client reads. */
+const use = (client: string, name: string, input: object) =>
   Effect.gen(function* () {
-    const tool = (yield* Toolbox.Toolbox).get("execute_query")
+    const tool = (yield* Toolbox.Toolbox).get(name)
     if (tool === undefined) return yield* Effect.die("no tool")
-    return yield* Effect.flip(tool.handler({ sql }, { progress: () => Effect.void }))
+    return yield* Effect.flip(tool.handler(input, { progress: () => Effect.void }))
   }).pipe(Effect.provideService(Principal.CurrentPrincipal, Principal.make(client)))
 
 /** Its answer, and the milliseconds until it came, in whole seconds: each step of a test's clock is slow. */
@@ -52,7 +57,9 @@ describe("the shipped breaker", () => {
     Effect.gen(function* () {
       for (let n = 0; n < 3; n++) {
         assert.strictEqual(yield* phase, "closed")
-        assert.strictEqual((yield* timed(ask("ana", "SELECT 1"))).error._tag, "DeadlineExceeded")
+        const { error, ms } = yield* timed(ask("ana", "SELECT 1"))
+        assert.strictEqual(error._tag, "DeadlineExceeded")
+        assert.isAtMost(ms, 50_000)
       }
       const { error, ms } = yield* timed(ask("ana", "SELECT 1"))
       assert.strictEqual(error._tag, "CircuitOpen")
@@ -113,5 +120,104 @@ describe("the shipped breaker", () => {
       for (let n = 0; n < 20; n++) yield* Effect.exit(ask("eve", `SELECT ${n}`))
       assert.strictEqual(yield* phase, "closed")
     }).pipe(Effect.provide(stack(() => Effect.die("a bug of the driver"))))
+  )
+})
+
+const sent = ({ onSubmit = Effect.void }: Statement) => onSubmit
+
+/** Takes every statement, and answers nothing but, after a while, that it is cancelled. */
+const slow = (cancelMs: number) => (statement: Statement) =>
+  Effect.zipRight(
+    sent(statement),
+    Effect.onInterrupt(Effect.never, () =>
+      Effect.zipRight(Effect.sleep(cancelMs), statement.onCancelled ?? Effect.void)
+    )
+  )
+
+describe("a statement that does not end in time", () => {
+  it.effect("says nothing against a warehouse that confirms the cancellation, and its caller is told", () =>
+    Effect.gen(function* () {
+      for (let n = 0; n < 10; n++) {
+        const { error } = yield* timed(ask("ana", `SELECT ${n}`))
+        assert.deepInclude(error, { _tag: "DeadlineExceeded", cancelled: true })
+        assert.include(ErrorReport.fromError(error, 0).message, "has been cancelled")
+      }
+      assert.strictEqual(yield* phase, "closed")
+    }).pipe(Effect.provide(stack(slow(100))))
+  )
+
+  it.effect("keeps its caller no longer because its cancellation is slow", () =>
+    Effect.gen(function* () {
+      const { error, ms } = yield* timed(use("ana", "execute_query", { sql: "SELECT 1", timeout_seconds: 3 }))
+      assert.deepInclude(error, { _tag: "DeadlineExceeded", cancelled: false })
+      assert.isAtMost(ms, 5_000)
+      assert.include(ErrorReport.fromError(error, 0).message, "is not confirmed")
+    }).pipe(Effect.provide(stack(slow(60_000))))
+  )
+})
+
+describe("the time of a call", () => {
+  const silent = stack(() => Effect.never)
+  const bounds: ReadonlyArray<readonly [string, object, number]> = [
+    ["execute_query", { sql: "SELECT 1" }, 50_000],
+    ["execute_query", { sql: "SELECT 1", timeout_seconds: 1 }, 3_000],
+    ["execute_query", { sql: "SELECT 1", timeout_seconds: 3 }, 5_000],
+    ["execute_query", { sql: "SELECT 1", timeout_seconds: 120 }, 122_000],
+    ["query_view", { database: "d", view_name: "v" }, 50_000],
+    ["list_databases", {}, 50_000],
+    ["list_tables", { database: "d" }, 50_000],
+    ["describe_table", { database: "d", schema: "s", table: "t" }, 50_000],
+    ["describe_view", { database: "d", view_name: "v" }, 50_000],
+    ["explain_query", { sql: "SELECT 1" }, 50_000]
+  ]
+  for (const [tool, input, most] of bounds) {
+    it.effect(`is bounded before a silent warehouse: ${tool} ${JSON.stringify(input)} in ${most} ms`, () =>
+      Effect.gen(function* () {
+        const { error, ms } = yield* timed(use("ana", tool, input))
+        assert.strictEqual(error._tag, "DeadlineExceeded")
+        assert.isAtMost(ms, most)
+      }).pipe(Effect.provide(silent))
+    )
+  }
+
+  it.effect("counts from the receipt of the request", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("20 seconds")
+      const { ms } = yield* timed(ask("ana", "SELECT 1").pipe(Effect.provideService(Received, 0)))
+      assert.isAtMost(ms, 30_000)
+      const { ms: look } = yield* timed(
+        use("ana", "list_databases", {}).pipe(Effect.provideService(Received, 30_000))
+      )
+      assert.isAtMost(look, 20_000)
+    }).pipe(Effect.provide(silent))
+  )
+
+  it.effect("is the warehouse's too: it gets less where the call has waited", () =>
+    Effect.gen(function* () {
+      const limits: Array<number> = []
+      const { guard } = Server.parts(ServerConfig.defaults)
+      const one = { permits: 1, maxQueue: 10, maxQueuePerClient: 10 }
+      const parts = {
+        guard,
+        bulkhead: Layer.orDie(Bulkhead.layer({ requests: one, statements: one })),
+        warehouse: Layer.succeed(Warehouse, {
+          dialect: "snowflake",
+          execute: ({ timeoutMs }) =>
+            Effect.suspend(() => {
+              limits.push(timeoutMs)
+              return Effect.zipRight(Effect.sleep("4 seconds"), failing("NotFound"))
+            })
+        })
+      }
+      const call = use("ana", "execute_query", { sql: "SELECT 1", timeout_seconds: 10 })
+      const calls = yield* Effect.fork(
+        Effect.all([call, call], { concurrency: 2 }).pipe(Effect.provide(Testing.layer({}, parts)))
+      )
+      yield* TestClock.adjust("20 seconds")
+      yield* Fiber.join(calls)
+      // The call has 11.5 s, of which it waited 4, and the warehouse a second to say that its time is over.
+      assert.strictEqual(limits[0], 10_000)
+      assert.closeTo(limits[1] ?? 0, 6_200, 10)
+    })
   )
 })

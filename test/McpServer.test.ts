@@ -3,7 +3,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope } from "effect"
+import { Deferred, Effect, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope, TestClock } from "effect"
 import { metaKey } from "../src/ErrorReport.js"
 import * as Audit from "../src/Audit.js"
 import * as McpServer from "../src/McpServer.js"
@@ -212,6 +212,42 @@ describe("McpServer", () => {
       )
       assert.deepStrictEqual(notes, ["queued", "running"])
     })
+  )
+
+  it.scoped(
+    "says every ten seconds that a call goes on, whatever it waits for, and no more when it has ended",
+    () =>
+      Effect.gen(function* () {
+        // What the SDK does takes turns of the event loop.
+        const turns = Effect.promise(async () => {
+          for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve))
+        })
+        const { client } = yield* connect([
+          tool("slow", (_, { progress }) =>
+            Effect.sleep("25 seconds").pipe(
+              Effect.zipRight(progress("running")),
+              Effect.zipRight(Effect.sleep("20 seconds")),
+              Effect.zipRight(whoAmI)
+            )
+          )
+        ])
+        const notes: Array<string | undefined> = []
+        const pending = client.callTool({ name: "slow" }, undefined, {
+          onprogress: ({ message }) => notes.push(message)
+        })
+        yield* turns
+        for (let n = 0; n < 10; n++) {
+          yield* TestClock.adjust("5 seconds")
+          yield* turns
+        }
+        const { structuredContent } = yield* Effect.promise(() => pending)
+        assert.deepStrictEqual(structuredContent, { who: "alice/gold" })
+        const expected = ["waiting (10 s)", "waiting (20 s)", "running", "running (30 s)", "running (40 s)"]
+        assert.deepStrictEqual(notes, expected)
+        yield* TestClock.adjust("1 minute")
+        yield* turns
+        assert.deepStrictEqual(notes, expected)
+      })
   )
 
   it.scopedLive("closing a connection lets a call in flight answer first", () =>

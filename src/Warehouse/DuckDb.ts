@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
@@ -59,6 +60,10 @@ export const make = (options: Options = {}): Effect.Effect<Warehouse["Type"], ne
       results: { fetch: ({ offset, queryId }) => spool.fetch(queryId, offset) },
       execute: (statement) =>
         Effect.gen(function* () {
+          // Run last, when the engine has let go.
+          yield* Effect.addFinalizer((exit) =>
+            Exit.isInterrupted(exit) ? (statement.onCancelled ?? Effect.void) : Effect.void
+          )
           const id = yield* queryId
           const answer = yield* Effect.flatMap(engine, (opened) =>
             opened.execute({

@@ -10,8 +10,8 @@
  * 1. Nothing is loaded and nobody is contacted before the first statement.
  * 2. A statement runs in a session whose namespace is its own: from the login on, or, where a login costs a
  *    person an effort, by a `USE` while no statement runs in it.
- * 3. Each statement carries its time limits, its label (`QUERY_TAG`, a JSON text without secrets) and
- *    `MULTI_STATEMENT_COUNT = 1`.
+ * 3. Each statement carries its time limits (what is left of its time when it is sent), its label (`QUERY_TAG`,
+ *    a JSON text without secrets) and `MULTI_STATEMENT_COUNT = 1`.
  * 4. A retry carries the same request id, and the server answers with the first execution; after a
  *    statement was given up its id is never used again, since the server would answer that it was cancelled.
  * 5. A result that is kept is read on by its id, by the role that made it; no statement runs for it.
@@ -28,6 +28,7 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import * as Lru from "../core/Lru.js"
+import { monotonicMillis } from "../internal/monotonic.js"
 import { CurrentPrincipal } from "../Principal.js"
 import type { Principal } from "../Principal.js"
 import type { Result, Statement, Stored } from "../Warehouse.js"
@@ -143,7 +144,8 @@ const noWayBack = new WarehouseError({
 /** Where the statements ran whose results are kept. */
 const KEPT = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
-const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
+/** Rounded: who asks has a second beyond it, and some milliseconds have always passed. */
+const seconds = (ms: number): number => Math.max(1, Math.round(ms / 1000))
 
 /** As SQL reads a name: plain ones in upper case, quoted ones as they are. */
 const folded = (name: string | undefined): string | undefined => {
@@ -165,11 +167,9 @@ const queryTag = ({ requestId, tag }: Statement): string =>
     request_id: requestId
   })
 
-const parameters = (statement: Statement, options: Options) => ({
-  STATEMENT_TIMEOUT_IN_SECONDS: seconds(statement.timeoutMs),
-  STATEMENT_QUEUED_TIMEOUT_IN_SECONDS: seconds(
-    Math.min(statement.timeoutMs, options.queuedMs ?? statement.timeoutMs)
-  ),
+const parameters = (statement: Statement, timeoutMs: number, options: Options) => ({
+  STATEMENT_TIMEOUT_IN_SECONDS: seconds(timeoutMs),
+  STATEMENT_QUEUED_TIMEOUT_IN_SECONDS: seconds(Math.min(timeoutMs, options.queuedMs ?? timeoutMs)),
   MULTI_STATEMENT_COUNT: 1,
   CLIENT_RESULT_CHUNK_SIZE: PART_MEGABYTES,
   QUERY_TAG: queryTag(statement),
@@ -190,13 +190,17 @@ const renewed = (requestId: string, times: number): string => {
     : `${requestId}-${times}`
 }
 
-type Use = (session: Driver.DriverConnection) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+/** `leftMs`: of the statement's time, when it has a session. */
+type Use = (
+  session: Driver.DriverConnection,
+  leftMs: number
+) => Effect.Effect<Result, WarehouseError, Scope.Scope>
 
 /** Reported when there is a session to send it in. */
 const submitted =
   ({ onSubmit }: Pick<Statement, "onSubmit">, use: Use): Use =>
-  (session) =>
-    onSubmit === undefined ? use(session) : Effect.zipRight(onSubmit, use(session))
+  (session, leftMs) =>
+    onSubmit === undefined ? use(session, leftMs) : Effect.zipRight(onSubmit, use(session, leftMs))
 
 /**
  * @since 0.1.0
@@ -258,7 +262,8 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
               maxRows: undefined,
               parameters: { MULTI_STATEMENT_COUNT: 1, QUERY_TAG: JSON.stringify({ app: "snowguard" }) },
               fetchMs,
-              abandoned: Effect.void
+              abandoned: Effect.void,
+              cancelled: Effect.void
             })
           ),
         { discard: true }
@@ -295,26 +300,29 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
 
     const execute = (statement: Statement) => {
       const { requestId } = statement
-      return submitted(statement, (session) =>
+      return submitted(statement, (session, leftMs) =>
         Statements.execute(session, {
           sql: statement.sql,
           binds: statement.binds ?? [],
           requestId: renewed(requestId, Lru.get(abandoned, requestId) ?? 0),
-          timeoutMs: statement.timeoutMs,
+          timeoutMs: leftMs,
           maxRows: statement.maxRows,
-          parameters: parameters(statement, options),
+          parameters: parameters(statement, leftMs, options),
           fetchMs,
           abandoned: Effect.sync(() => {
             Lru.set(abandoned, requestId, (Lru.get(abandoned, requestId) ?? 0) + 1, 1)
-          })
+          }),
+          cancelled: statement.onCancelled ?? Effect.void
         })
       )
     }
 
-    const attempt = (use: Use, place: Place, who: Pool.Caller) =>
+    const attempt = (use: Use, place: Place, who: Pool.Caller, until: number) =>
       Effect.flatMap(pool.acquire(place, who), ({ lost, session }) =>
-        Effect.tapError(use(session), (error) =>
-          losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
+        Effect.flatMap(monotonicMillis, (now) => use(session, Math.max(1, until - now))).pipe(
+          Effect.tapError((error) =>
+            losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
+          )
         )
       )
 
@@ -333,7 +341,8 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
         const maxWaitMs = Math.min(SESSION_WAIT_MS, timeoutMs * SESSION_WAIT_PART)
         const onWait = waiting?.("waiting until a person has approved the login to the warehouse")
         const who = { client, maxWaitMs, patienceMs: timeoutMs * SESSION_WAIT_PART, onWait }
-        return yield* attempt(use, place, who).pipe(
+        const until = (yield* monotonicMillis) + timeoutMs
+        return yield* attempt(use, place, who, until).pipe(
           Scope.extend(inner),
           Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void))
         )

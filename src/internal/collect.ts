@@ -20,6 +20,8 @@ export interface Request {
   readonly statement: Omit<Statement, "requestId" | "timeoutMs" | "maxRows"> | Kept
   /** Milliseconds the statement may run; less when the attempt has less. */
   readonly timeoutMs: number
+  /** Milliseconds of the attempt that are left for the warehouse to say that the time is over; 0 when absent. */
+  readonly graceMs?: number | undefined
   /** Rows returned at most; one more is asked for, to know whether there are more. */
   readonly maxRows: number
   readonly maxBytes: number
@@ -130,11 +132,13 @@ export const collect = Effect.fnUntraced(
     const { statement } = request
     const most = Math.max(request.maxRows, "sql" in statement ? (statement.keepRows ?? 0) : 0)
     const bounds = {
-      timeoutMs: Math.min(request.timeoutMs, attempt.timeoutMs),
+      // It is the warehouse that ends a statement which takes too long: it says more about it than we can.
+      timeoutMs: Math.max(1, Math.min(request.timeoutMs, attempt.timeoutMs - (request.graceMs ?? 0))),
       // How many rows will have to be read for that many to be kept is not known.
       ...(request.keep === undefined ? { maxRows: most + 1 } : {}),
       requestId: partId(attempt.requestId, part),
-      ...(warehouse.reportsSubmit === true ? { onSubmit } : {})
+      ...(warehouse.reportsSubmit === true ? { onSubmit } : {}),
+      ...(attempt.cancelled === undefined ? {} : { onCancelled: attempt.cancelled })
     }
     const result = yield* "sql" in statement
       ? warehouse.execute({ ...statement, ...bounds })

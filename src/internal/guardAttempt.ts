@@ -2,11 +2,13 @@
  * One attempt of a guarded call: what it takes on its way to the warehouse, and how that is given back,
  * last taken first, whatever way the attempt ends.
  *
- * The caller is answered at its deadline; what is held is given back only when the attempt has really
- * ended, which may be a little later.
+ * The caller is answered at its deadline, or a moment later, when the warehouse has confirmed that the
+ * statement is cancelled; what is held is given back only when the attempt has really ended.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import { createHash } from "node:crypto"
 import type { AdaptiveRate } from "../AdaptiveRate.js"
 import type * as Bulkhead from "../Bulkhead.js"
@@ -32,7 +34,7 @@ import * as Verdict from "./verdict.js"
 export interface Operation {
   readonly tool: string
   readonly class: OperationClass
-  /** Milliseconds the whole call may take, waiting and retries included. */
+  /** Milliseconds the whole call may take from the receipt of its request on, waiting and retries included. */
   readonly deadlineMs: number
   /** Milliseconds one attempt in the warehouse may take; `deadlineMs` when absent. */
   readonly timeoutMs?: number | undefined
@@ -62,6 +64,8 @@ export interface Attempt {
   readonly bytesLeft: number
   /** The statement is about to leave the process: from here on it is paid for. */
   readonly markSent: Effect.Effect<void>
+  /** The warehouse has confirmed that it has cancelled the statement: it is slow, and there. */
+  readonly cancelled?: Effect.Effect<void> | undefined
   /** Holds the last result bytes that were added, to deliver them; answers with how many of them may be. */
   readonly holdBytes?: ((bytes: number) => Effect.Effect<number>) | undefined
   /** Result bytes that have arrived, or (below zero) are not delivered after all; adds up. */
@@ -86,14 +90,32 @@ interface Held {
   permit: CircuitBreaker.Permit | undefined
 }
 
-/** How an attempt went, apart from its end. */
+/** How an attempt goes. */
 interface Course {
   readonly operation: Operation
   readonly requestId: string
-  readonly begunAt: number
-  readonly sentAt: number | undefined
-  readonly timedOut: boolean
+  begunAt: number
+  sentAt: number | undefined
+  /** Has it less time than it should, because of the call's deadline? */
+  short: boolean
+  /** Its time was over. */
+  cut: boolean
+  /** The warehouse has confirmed, after that, that the statement is cancelled. */
+  confirmed: boolean
 }
+
+/** Neither does a session open, nor a statement end at a limit of its own, much sooner. */
+const LASTING_MS = 10_000
+
+/**
+ * What ended by a limit met silence, unless the warehouse confirmed the cancellation. What had less than its
+ * time, or had not been sent yet, counts if it has lasted.
+ */
+const isSilence = ({ begunAt, confirmed, sentAt, short }: Course, now: number): boolean =>
+  !confirmed && ((!short && sentAt !== undefined) || now - begunAt >= LASTING_MS)
+
+const wasCut = ({ cut }: Course, exit: Exit.Exit<unknown, unknown>): boolean =>
+  cut && exit._tag === "Failure" && Cause.isInterrupted(exit.cause)
 
 /** Of a statement of any length, to be kept for a while. */
 const fingerprint = (statement: string): string => createHash("sha256").update(statement).digest("base64")
@@ -108,10 +130,19 @@ export const logged = (
   )
 
 /**
- * Milliseconds that a call, at its end, waits for those who have to hear of it. They do hear of it, however
- * long it takes them.
+ * Milliseconds that a call, at its end, waits for those who have to hear of it; not beyond its deadline. They
+ * do hear of it, however long it takes them.
  */
-export const TELL_MS = 1_000
+const TELL_MS = 1_000
+
+export const tellMs = (moment: Step.Moment, deadline: number): number =>
+  Math.min(TELL_MS, Math.max(0, deadline - moment.later().now))
+
+/**
+ * Milliseconds that a caller waits, when an attempt is out of time, for the warehouse to confirm that it has
+ * cancelled; a tenth of what is left where that is less.
+ */
+const CANCEL_MS = 300
 
 /** What all attempts of a call have in common. */
 export interface Call {
@@ -135,25 +166,40 @@ export interface Guards {
 }
 
 export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guards) => {
+  /** What an attempt says about the warehouse, once. */
+  const judge = (
+    moment: Step.Moment,
+    held: Held,
+    exit: Exit.Exit<unknown, unknown>,
+    course: Course
+  ): Effect.Effect<void> => {
+    const { permit } = held
+    if (permit === undefined) return Exit.void
+    held.permit = undefined
+    const { begunAt, operation, requestId } = course
+    const ms = moment.now - begunAt
+    const silent = wasCut(course, exit) && isSilence(course, moment.now)
+    const verdict = silent ? "failure" : Verdict.verdict(exit)
+    Telemetry.recordAttempt(operation.class, verdict, ms)
+    if (verdict !== "failure") return breaker.settle(permit, verdict)
+    const { statement } = operation
+    const asked = statement === undefined ? undefined : () => fingerprint(statement())
+    return breaker.settle(permit, verdict, Verdict.failureOf(exit, silent, ms, requestId, asked))
+  }
+
   /** Gives back what an attempt held, last taken first, with what its end says about each. */
   const leave = <A, E>(
     moment: Step.Moment,
-    { paced, permit, request, statement }: Held,
+    held: Held,
     exit: Exit.Exit<A, E>,
-    { begunAt, operation, requestId, sentAt, timedOut }: Course
+    course: Course
   ): Effect.Effect<A, E> => {
     moment.later()
+    const { paced, request, statement } = held
+    const { sentAt } = course
     let left: Effect.Effect<A, E> = exit
-    if (permit !== undefined) {
-      left = Step.ensuring(moment, left, () => {
-        const verdict = timedOut ? "failure" : Verdict.verdict(exit)
-        const ms = moment.now - begunAt
-        Telemetry.recordAttempt(operation.class, verdict, ms)
-        if (verdict !== "failure") return breaker.settle(permit, verdict)
-        const { statement } = operation
-        const asked = statement === undefined ? undefined : () => fingerprint(statement())
-        return breaker.settle(permit, verdict, Verdict.failureOf(exit, timedOut, ms, requestId, asked))
-      })
+    if (held.permit !== undefined) {
+      left = Step.ensuring(moment, left, () => judge(moment, held, exit, course))
     }
     if (statement !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(statement))
     if (request !== undefined) left = Step.ensuring(moment, left, () => bulkhead.release(request))
@@ -168,18 +214,28 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
     work: (attempt: Attempt) => Effect.Effect<A, E, R>
   ) => {
     const attemptMs = operation.timeoutMs ?? operation.deadlineMs
-    let timedOut = false
-    let sentAt: number | undefined
-    let begunAt = 0
+    const course: Course = {
+      operation,
+      requestId,
+      begunAt: 0,
+      sentAt: undefined,
+      short: false,
+      cut: false,
+      confirmed: false
+    }
+    let ownLimit = false
     const held: Held = { paced: false, request: undefined, statement: undefined, permit: undefined }
     const markSent = Step.make((moment) => {
-      if (sentAt !== undefined) return Exit.void
-      sentAt = moment.now
-      ledger.statementBegun(sentAt)
+      if (course.sentAt !== undefined) return Exit.void
+      course.sentAt = moment.now
+      ledger.statementBegun(moment.now)
       ledger.sending = true
       if (ledger.sent) return Exit.void
       ledger.sent = true
       return logged(moment, quota.submitted(reservation))
+    })
+    const cancelled = Effect.sync(() => {
+      if (course.cut) course.confirmed = true
     })
     const addBytes = (more: number) => Effect.sync(() => void (ledger.bytes += more))
     const holdBytes = (bytes: number) =>
@@ -202,13 +258,28 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
     }
 
     const started = (limit: TimeLimits.Limit, moment: Step.Moment) => {
-      begunAt = moment.now
-      const timeoutMs = Math.min(attemptMs, Math.max(0, deadline - begunAt))
+      course.begunAt = moment.now
+      const left = Math.max(0, deadline - moment.now)
+      // The caller is told by its deadline how the attempt ended.
+      const most = left - Math.min(CANCEL_MS, left / 10)
+      course.short = most < attemptMs
+      const timeoutMs = Math.min(attemptMs, most)
       limit.tighten(timeoutMs)
       const bytesLeft = Math.max(0, reservation.bytesLeft - ledger.bytes)
       return Step.restored(
         moment,
-        work({ requestId, timeoutMs, bytesLeft, markSent, holdBytes, addBytes, holdScan, beginScan, addScan })
+        work({
+          requestId,
+          timeoutMs,
+          bytesLeft,
+          markSent,
+          cancelled,
+          holdBytes,
+          addBytes,
+          holdScan,
+          beginScan,
+          addScan
+        })
       )
     }
 
@@ -240,11 +311,13 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
           (exit) => {
             moment.later()
             ledger.open -= 1
-            if (sentAt !== undefined) ledger.statementEnded(moment.now)
-            let left = leave(moment, held, exit, { operation, requestId, begunAt, sentAt, timedOut })
+            if (course.sentAt !== undefined) ledger.statementEnded(moment.now)
+            let left = leave(moment, held, exit, course)
             if (scans.held.length > 0) {
               const end = Step.make(() => GuardScan.end(scans, quota, exit))
-              left = Step.ensuring(moment, left, () => PortCall.tell(limits, moment, TELL_MS, end))
+              left = Step.ensuring(moment, left, () =>
+                PortCall.tell(limits, moment, tellMs(moment, deadline), end)
+              )
             }
             const { deferred } = ledger
             return deferred === undefined || ledger.open > 0
@@ -253,13 +326,20 @@ export const make = ({ quota, pace, bulkhead, breaker, limits, maxWaitMs }: Guar
           }
         )
       },
-      ({ tightened }) => {
-        timedOut = tightened
-        return new DeadlineExceeded({
-          limitMs: tightened ? attemptMs : operation.deadlineMs,
-          sent: ledger.sent,
-          of: tightened ? "attempt" : "call"
-        })
+      {
+        begin: ({ tightened }, now) => {
+          course.cut = true
+          ownLimit = tightened && !course.short
+          return Math.min(deadline, now + CANCEL_MS)
+        },
+        late: Step.make((moment) => judge(moment, held, Exit.interrupt(FiberId.none), course)),
+        error: () =>
+          new DeadlineExceeded({
+            limitMs: ownLimit ? attemptMs : operation.deadlineMs,
+            sent: ledger.sent,
+            cancelled: course.confirmed,
+            of: ownLimit ? "attempt" : "call"
+          })
       }
     )
   }

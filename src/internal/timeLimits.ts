@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -34,11 +35,13 @@ export interface TimeLimits {
   /**
    * The same for an effect that takes steps and holds what they give it: it begins uninterruptible, and
    * `moment.restore` makes the waiting and the work interruptible. `deadline` in monotonic milliseconds.
+   *
+   * Its caller is answered when it has wound down, and no later than `cut` says.
    */
   readonly withinHolding: <A, E, R, E2>(
     deadline: number,
     effect: (limit: Limit, moment: Step.Moment) => Effect.Effect<A, E, R>,
-    onTimeout: (limit: Limit) => E2
+    cut: Cut<E2>
   ) => Effect.Effect<A, E | E2, R>
   /** Calls back at this time (monotonic milliseconds), unless what it returns is called before. */
   readonly alarm: (at: number, ring: () => void) => () => void
@@ -52,6 +55,16 @@ export interface Limit {
   readonly tighten: (ms: number) => void
   /** Was the limit that counts now set by `tighten`? */
   readonly tightened: boolean
+}
+
+/** What becomes of an effect that reaches its limit. */
+export interface Cut<E> {
+  /** Before the interruption; until when the caller waits for it to wind down, in monotonic milliseconds. */
+  readonly begin: (limit: Limit, now: number) => number
+  /** Run for a caller that has waited in vain. */
+  readonly late: Effect.Effect<void>
+  /** What the caller is answered. */
+  readonly error: () => E
 }
 
 class Call implements Limit {
@@ -147,7 +160,7 @@ export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(fu
     moment: Step.Moment,
     call: Call,
     effect: Effect.Effect<A, E, R>,
-    onTimeout: (limit: Limit) => E2,
+    cut: Cut<E2>,
     runtimeFlags: RuntimeFlags.RuntimeFlags
   ): Effect.Effect<A, E | E2, R> => {
     const { fiber: parent } = moment
@@ -163,20 +176,35 @@ export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(fu
     const done = child.unsafePoll()
     if (done !== null) return done
 
+    const error = Effect.failSync(cut.error)
     let answer: (exit: Effect.Effect<A, E | E2>) => void = () => {}
+    let isCut = false
+    let stopWaiting = () => {}
     const observer = (exit: Exit.Exit<A, E>) => {
       unwatch(call)
-      answer(exit)
+      stopWaiting()
+      // One that came to its own end all the same has something to say.
+      answer(isCut && exit._tag === "Failure" && Cause.isInterrupted(exit.cause) ? error : exit)
+    }
+    const leave = (answered: Effect.Effect<A, E | E2>) => {
+      child.removeObserver(observer)
+      answer(answered)
+    }
+    call.fire = () => {
+      unwatch(call)
+      const now = unsafeMonotonicMillis(clock)
+      const until = cut.begin(call, now)
+      isCut = true
+      if (until > now) {
+        stopWaiting = alarm(until, () => leave(Effect.zipRight(cut.late, error)))
+      } else leave(Effect.zipRight(cut.late, error))
+      child.unsafeInterruptAsFork(parent.id())
     }
     const stop = () => {
       unwatch(call)
+      stopWaiting()
       child.removeObserver(observer)
       child.unsafeInterruptAsFork(parent.id())
-    }
-    call.fire = () => {
-      const error = onTimeout(call)
-      stop()
-      answer(Effect.fail(error))
     }
     return moment
       .restore(
@@ -192,15 +220,16 @@ export const make: Effect.Effect<TimeLimits, never, Scope.Scope> = Effect.gen(fu
   const within: TimeLimits["within"] = (ms, effect, onTimeout) =>
     Step.masked((moment) => {
       const call = new Call(moment.now + ms, clock, watchCall)
-      return start(moment, call, effect(call), onTimeout, interruptible)
+      const cut = { begin: () => -Infinity, late: Effect.void, error: () => onTimeout(call) }
+      return start(moment, call, effect(call), cut, interruptible)
     })
 
   // As far as it goes in place it needs neither a fiber nor a timer: nothing has been waited for.
-  const withinHolding: TimeLimits["withinHolding"] = (deadline, effect, onTimeout) =>
+  const withinHolding: TimeLimits["withinHolding"] = (deadline, effect, cut) =>
     Step.masked((moment) => {
       const call = new Call(deadline, clock, watchCall)
       const begun = Step.call((inner) => effect(call, inner), moment.branch(Effect.interruptible, true))
-      return Step.isDone(begun) ? begun : start(moment, call, begun, onTimeout, uninterruptible)
+      return Step.isDone(begun) ? begun : start(moment, call, begun, cut, uninterruptible)
     })
 
   const alarm: TimeLimits["alarm"] = (at, ring) => {

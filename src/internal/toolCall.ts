@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import { CallPolicy } from "../CallPolicy.js"
 import type { TierPolicy } from "../CallPolicy.js"
+import { Received } from "../Deadline.js"
 import { DeadlineExceeded, Guard } from "../Guard.js"
 import type { Attempt, Refusal } from "../Guard.js"
 import { CurrentPrincipal } from "../Principal.js"
@@ -26,14 +27,18 @@ import type { Served } from "../ResultCache.js"
  */
 const METADATA_ATTEMPTS = 2
 
-/** A query may wait for a slot (5 s by default), log in and fetch beside the statement's own time. */
-const QUERY_GRACE_MS = 10_000
+/**
+ * The warehouse ends a long statement itself, and that is the caller's affair. Only when it does not answer for
+ * a while after that has it failed: that verdict counts against its health.
+ */
+const ANSWER_GRACE_MS = 1_000
 
 /**
- * The warehouse ends a long statement itself, and that is the caller's affair. Only when it does not
- * answer for a while after that has it failed: that verdict counts against its health.
+ * What a call may take beside its statement's own time, from its receipt on; what it waits is taken from that
+ * time. Its caller is answered within two seconds after it: the default of 45 s is well within the minute that
+ * clients wait.
  */
-const ANSWER_GRACE_MS = 5_000
+const QUERY_GRACE_MS = 1_500
 
 /** A catalog answer of ordinary size; the truth is settled afterwards. */
 const METADATA_BYTES = 4096
@@ -43,7 +48,7 @@ const ROW_BYTES = 128
 
 /** One statement of the call; time limit, id and label are filled in. */
 export type Run = (
-  request: Omit<Request, "statement" | "timeoutMs"> & {
+  request: Omit<Request, "statement" | "timeoutMs" | "graceMs"> & {
     readonly sql: string
     readonly database?: string | undefined
     readonly schema?: string | undefined
@@ -101,7 +106,7 @@ export const make = Effect.gen(function* () {
 
   const guarded = Effect.fnUntraced(function* <A, E>(
     operation: Parameters<typeof guard.run>[0],
-    timeoutMs: number,
+    { graceMs, timeoutMs }: Pick<Request, "graceMs" | "timeoutMs">,
     prepare: Effect.Effect<
       (run: Run, read: Read, holdScan: HoldScan) => Effect.Effect<A, E | WarehouseError>,
       E | WarehouseError
@@ -121,6 +126,7 @@ export const make = Effect.gen(function* () {
               collect(warehouse, attempt, {
                 ...request,
                 timeoutMs,
+                graceMs,
                 statement: {
                   sql,
                   database,
@@ -135,6 +141,7 @@ export const make = Effect.gen(function* () {
               collect(warehouse, attempt, {
                 ...request,
                 timeoutMs,
+                graceMs,
                 statement: {
                   queryId,
                   offset,
@@ -169,6 +176,7 @@ export const make = Effect.gen(function* () {
         const { tier } = yield* CurrentPrincipal
         const limits = policies.of(tier)
         const started = yield* monotonicMillis
+        const waited = started - ((yield* Received) ?? started)
         const deadlineMs = limits.metadataTimeoutMs * METADATA_ATTEMPTS
         // What is told beside the value is of this call alone: nobody else is to be told it.
         let own: AnswerMeta | undefined
@@ -181,7 +189,7 @@ export const make = Effect.gen(function* () {
             estimatedBytes: METADATA_BYTES,
             statement: () => `${tool} ${key}`
           },
-          limits.metadataTimeoutMs,
+          { timeoutMs: limits.metadataTimeoutMs },
           Effect.map(
             Effect.isEffect(work) ? work : Effect.succeed(work),
             (work) => (run: Run) => work(run, limits)
@@ -191,7 +199,7 @@ export const make = Effect.gen(function* () {
           {
             key: JSON.stringify([tier, tool, key]),
             patience: {
-              ms: deadlineMs,
+              ms: Math.max(0, deadlineMs - waited),
               late: () => new DeadlineExceeded({ limitMs: deadlineMs, sent: false, of: "call" })
             }
           },
@@ -221,7 +229,7 @@ export const make = Effect.gen(function* () {
           estimatedBytes: Math.min(maxResultBytes, from.maxRows * ROW_BYTES),
           statement: () => `${tool} ${from.queryId}`
         },
-        metadataTimeoutMs,
+        { timeoutMs: metadataTimeoutMs },
         Effect.succeed((_: Run, read: Read) => read({ ...from, maxBytes: maxResultBytes }))
       ),
     /** A statement that uses compute; `prepare` decides, before it waits for anything, whether it may run. */
@@ -239,7 +247,7 @@ export const make = Effect.gen(function* () {
           statement,
           waiting
         },
-        timeoutMs,
+        { timeoutMs, graceMs: ANSWER_GRACE_MS },
         Effect.map(prepare, (work) => (run: Run, _: Read, holdScan: HoldScan) => work(run, holdScan))
       )
   }

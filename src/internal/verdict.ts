@@ -46,14 +46,14 @@ export const verdict = (exit: Exit.Exit<unknown, unknown>): Verdict => {
 /** What the breaker is told of an attempt that counts against the warehouse. `statement`: told only if it matters. */
 export const failureOf = (
   exit: Exit.Exit<unknown, unknown>,
-  timedOut: boolean,
+  silent: boolean,
   ms: number,
   call: string,
   statement: (() => string) | undefined
 ): Failure => {
-  const why = whyOf(exit, timedOut, ms)
+  const why = whyOf(exit, silent, ms)
   const error = errorOf(exit)
-  if (timedOut || !(error instanceof WarehouseError)) return { why, call, silent: true }
+  if (silent || !(error instanceof WarehouseError)) return { why, call, silent: true }
   if (error.reason === "Unreachable") {
     // A result that breaks off was begun: something answered.
     return { why, call, silent: error.answered !== true && error.sent !== "yes" }

@@ -3,6 +3,8 @@ import { it } from "@effect/vitest"
 import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import type { AddressInfo, Server as NetServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect } from "vitest"
@@ -97,6 +99,39 @@ it.scopedLive(
       }
       expect((yield* emulator.state).requests).toMatchObject({ Login: 2 })
     })
+)
+
+/** Accepts connections and never answers. */
+const silence = Effect.acquireRelease(
+  Effect.async<NetServer>((resume) => {
+    const server = createServer((socket) => void socket.on("error", () => undefined))
+    server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+  }),
+  (server) => Effect.sync(() => server.close())
+)
+
+it.scopedLive("answers in time while the account does not answer at all", () =>
+  Effect.gen(function* () {
+    const { port } = (yield* silence).address() as AddressInfo
+    const { call } = yield* Server.client({
+      ...account(`http://127.0.0.1:${port}`),
+      HOME: yield* home,
+      SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: "2",
+      SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "1"
+    })
+    // The driver is loaded by the first call: a busy machine takes its time for that.
+    const slack = 1_000
+    const told = (name: string, args: Record<string, unknown>, mostMs: number) =>
+      Effect.gen(function* () {
+        const since = performance.now()
+        const result = yield* call(name, args)
+        expect(performance.now() - since).toBeLessThan(mostMs)
+        expect(Server.report(result)).toMatchObject({ code: "DEADLINE_EXCEEDED", sideEffects: "none" })
+      })
+    yield* told("execute_query", { sql: "SELECT 1", timeout_seconds: 3 }, 5_000 + slack)
+    yield* told("execute_query", { sql: "SELECT 1" }, 4_000 + slack)
+    yield* told("list_databases", {}, 2_000 + slack)
+  })
 )
 
 it.scopedLive("reads on in a result of the account without running its statement again", () =>

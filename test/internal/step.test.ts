@@ -113,7 +113,7 @@ describe("an attempt that waits for nothing", () => {
         limits.withinHolding(
           1_000,
           (_, moment) => Step.restored(moment, work),
-          () => "late"
+          { begin: () => 0, late: Effect.void, error: () => "late" }
         )
       const fiberOf = Step.make(({ fiber }) => Exit.succeed(fiber.id()))
       // Fibers are numbered one after the other.

@@ -23,6 +23,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Result } from "../../Warehouse.js"
 import { WarehouseError } from "../../Warehouse.js"
@@ -48,6 +49,8 @@ export interface Request {
   readonly fetchMs: number
   /** Told when the statement was given up before it ended: its id must not be used again. */
   readonly abandoned: Effect.Effect<void>
+  /** Told when the server has confirmed that a statement which was given up is cancelled, or had ended before. */
+  readonly cancelled: Effect.Effect<void>
 }
 
 /** Beyond its own time: the server ends it itself, in whole seconds, and has to say so. */
@@ -144,12 +147,21 @@ const cancel = (running: Running): Effect.Effect<boolean> =>
     )
   })
 
+/** It ended, but because nothing answered any more. */
+const isLost = (running: Running): Effect.Effect<boolean> =>
+  Effect.flatMap(Deferred.poll(running.done), (done) =>
+    Option.isNone(done)
+      ? Effect.succeed(false)
+      : Effect.match(done.value, {
+          onFailure: ({ reason }) => reason === "Unreachable",
+          onSuccess: () => false
+        })
+  )
+
 const stop = (running: Running, request: Request): Effect.Effect<void> =>
   Effect.gen(function* () {
-    if (!running.completed) {
-      yield* request.abandoned
-      yield* cancel(running)
-    }
+    if (!running.completed) yield* request.abandoned
+    if ((yield* cancel(running)) && !(yield* isLost(running))) yield* request.cancelled
     running.task.abort()
     running.untrack()
   })
