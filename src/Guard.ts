@@ -144,10 +144,10 @@ const WORTH_TELLING_MS = 50
 
 const none: ReadonlyArray<Quota.QuotaStatus> = []
 
-const warnings = (tier: string, reservation: Quota.Reservation) => {
+const warnings = (tier: string, client: string, reservation: Quota.Reservation) => {
   if (reservation.low === false) return none
   const low = reservation.status.filter((status) => status.remaining < status.limit / 5)
-  for (const { limit, quota, remaining } of low) Telemetry.recordLowQuota(tier, quota, remaining / limit)
+  for (const status of low) Telemetry.recordLowQuota(tier, client, status)
   return low
 }
 
@@ -274,7 +274,7 @@ export const make = (options: Partial<Options> = {}) =>
                   )
                 )
                 const done = Step.andThen(moment, settled, (value) =>
-                  Exit.succeed({ value, warnings: warnings(tier, reservation) })
+                  Exit.succeed({ value, warnings: warnings(tier, client, reservation) })
                 )
                 return Step.onExit(moment, done, (exit): typeof done =>
                   Verdict.mayOpen(exit) ? withWait(moment, exit) : exit

@@ -1,6 +1,9 @@
 /**
- * Can this server do its work right now, and if not, why? For load balancers; a caller reads the same in
- * the refusal it gets.
+ * Can this server answer right now, and if not, why? For load balancers; a caller reads the same in the
+ * refusal it gets.
+ *
+ * A warehouse that fails, or refuses the login, is no reason to go elsewhere: every server of a fleet has the
+ * same one, and all would be taken out at once, with the answers that they remember. It is told beside.
  *
  * @since 0.1.0
  */
@@ -22,8 +25,10 @@ import * as WarehouseHealth from "./WarehouseHealth.js"
 export class Readiness extends Context.Tag("snowguard/Readiness")<
   Readiness,
   {
-    /** Why the server cannot do its work; none when it can. Answers at once and contacts nobody. */
+    /** Why the server cannot answer; none when it can. Answers at once and contacts nobody. */
     readonly problem: Effect.Effect<Option.Option<string>>
+    /** Why the warehouse is not called, although the server answers. */
+    readonly impaired?: Effect.Effect<Option.Option<string>> | undefined
   }
 >() {}
 
@@ -64,7 +69,6 @@ const warehouseProblem = (
     case "forced-open":
       return Option.some("an operator holds the circuit open")
     default:
-      // Half-open is ready: without calls nobody would find out that the warehouse is back.
       return Option.none()
   }
 }
@@ -80,9 +84,11 @@ export const make = Effect.gen(function* () {
   const store = yield* StoreHealth
   return Readiness.of({
     problem: Effect.gen(function* () {
-      const ofWarehouse = warehouseProblem(yield* health, yield* breaker.status)
       const ofStore = storeProblem(yield* store.status)
-      return Option.firstSomeOf([ofWarehouse, ofStore, pinProblem(yield* degradation.status)])
+      return Option.firstSomeOf([ofStore, pinProblem(yield* degradation.status)])
+    }),
+    impaired: Effect.gen(function* () {
+      return warehouseProblem(yield* health, yield* breaker.status)
     })
   })
 })

@@ -13,22 +13,22 @@
  * | `snowguard_attempts_total` | class, verdict | attempts in the warehouse, by what the breaker made of them |
  * | `snowguard_statement_seconds` | class | time of an attempt in the warehouse |
  * | `snowguard_result_bytes_total` | tier | bytes of results delivered |
- * | `snowguard_quota_left_ratio` | tier, quota | of the last call that left less than a fifth |
+ * | `snowguard_quota_left_ratio` | tier, quota | of the client that has the least, once that was less than a fifth; it rises again when the quota does |
  * | `snowguard_token_wait_seconds` | tier | waits for rate-limit tokens |
  * | `snowguard_breaker_transitions_total` | to | |
  * | `snowguard_degradation_changes_total` | to | |
  * | `snowguard_breaker_phase`, `snowguard_degradation_mode` | phase / mode | 1 for the one in force |
  * | `snowguard_slots_in_use`, `snowguard_queue_length`, `snowguard_queue_wait_seconds` | pool | |
- * | `snowguard_retry_budget`, `snowguard_retries`, `snowguard_retries_exhausted` | reason | |
+ * | `snowguard_retry_budget`, `snowguard_retries_total`, `snowguard_retries_exhausted_total` | reason | |
  * | `snowguard_warehouse_rate_factor` | | below 1 after an overload |
  * | `snowguard_warehouse_login_latched` | | 1 while no login is tried, because the last one was refused |
- * | `snowguard_cache_entries`, `snowguard_cache_bytes`, `snowguard_cache_hits` | kind | |
+ * | `snowguard_cache_entries`, `snowguard_cache_bytes`, `snowguard_cache_hits_total` | kind | |
  * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
  * | `snowguard_quota_store_state` | state | 1 for the one in force: `normal`, `outage`, `recovering`, `memory` |
  * | `snowguard_quota_store_outage_total` | decision | calls decided without the quota store |
  * | `snowguard_audit_lost_total` | | lines of the audit log that could not be written |
  * | `snowguard_audit_rotated_away_total`, `snowguard_audit_rotated_away_bytes_total` | | files of it that were removed because so many are kept, and their bytes |
- * | `snowguard_loop_guard_refused` | | repeated failures answered from memory |
+ * | `snowguard_loop_guard_refused_total` | | repeated failures answered from memory |
  * | `snowguard_fibers` | | requests in flight and background work: a leak would grow it |
  * | `process_resident_memory_bytes`, `nodejs_heap_size_used_bytes`, `process_cpu_seconds_total` | | of the process |
  * | `snowguard_http_requests_total` | method, status | requests over HTTP by class of status: `2xx`, `4xx` |
@@ -53,8 +53,9 @@ import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Degradation from "./Degradation.js"
 import * as ProcessMetrics from "./internal/processMetrics.js"
-import { counter, gauge, histogram, noTags } from "./internal/metricHandles.js"
+import { counter, gauge, histogram, noTags, total } from "./internal/metricHandles.js"
 import { LoopGuard } from "./LoopGuard.js"
+import * as Quota from "./Quota.js"
 import * as QuotaStore from "./QuotaStore.js"
 import { ResultCache } from "./ResultCache.js"
 import { Retry } from "./Retry.js"
@@ -82,7 +83,7 @@ const statementSeconds = histogram("snowguard_statement_seconds", "Time of an at
 const resultBytes = counter("snowguard_result_bytes_total", "Bytes of results delivered.")
 const quotaLeft = gauge(
   "snowguard_quota_left_ratio",
-  "Part of a quota that the last call left, where that was less than a fifth."
+  "Part of a quota that is left to the client of the tier that has the least, once that was less than a fifth."
 )
 const tokenWait = histogram("snowguard_token_wait_seconds", "Waits for rate-limit tokens.")
 const transitions = counter("snowguard_breaker_transitions_total", "Changes of the circuit breaker's phase.")
@@ -93,11 +94,8 @@ const slotsInUse = gauge("snowguard_slots_in_use", "Slots that are taken.")
 const queueLength = gauge("snowguard_queue_length", "Calls that wait for a slot.")
 const queueWait = gauge("snowguard_queue_wait_seconds", "Time a new call would expect to wait for a slot.")
 const retryBudget = gauge("snowguard_retry_budget", "Retries that the budget has left.")
-const retries = gauge("snowguard_retries", "Attempts that were retries, since the start.")
-const retriesExhausted = gauge(
-  "snowguard_retries_exhausted",
-  "Calls that were not retried any more, since the start."
-)
+const retries = total("snowguard_retries_total", "Attempts that were retries.")
+const retriesExhausted = total("snowguard_retries_exhausted_total", "Calls that were not retried any more.")
 const rateFactor = gauge(
   "snowguard_warehouse_rate_factor",
   "Part of the full rate that the warehouse is called with."
@@ -108,7 +106,7 @@ const loginLatched = gauge(
 )
 const cacheEntries = gauge("snowguard_cache_entries", "Answers that are remembered.")
 const cacheBytes = gauge("snowguard_cache_bytes", "Bytes of the answers that are remembered.")
-const cacheHits = gauge("snowguard_cache_hits", "Calls answered from memory, since the start.")
+const cacheHits = total("snowguard_cache_hits_total", "Calls answered from memory.")
 const storeChanges = counter(
   "snowguard_quota_store_changes_total",
   "Changes of the quota store: lost, found again, counted in memory."
@@ -118,9 +116,9 @@ const storeOutage = counter(
   "snowguard_quota_store_outage_total",
   "Reservations decided while the quota store was lost."
 )
-const loopGuardRefused = gauge(
-  "snowguard_loop_guard_refused",
-  "Repeated failures answered from memory, since the start."
+const loopGuardRefused = total(
+  "snowguard_loop_guard_refused_total",
+  "Repeated failures answered from memory."
 )
 
 const storeStates = ["normal", "outage", "recovering", "memory"] as const
@@ -186,14 +184,45 @@ export const recordBytes = (tier: string, bytes: number): void => {
   if (bytes > 0) resultBytes({ tier }, bytes)
 }
 
+/** The client of each tier that has the least left of a quota, while that is little. */
+const low = new Map<
+  string,
+  { readonly tier: string; readonly client: string; readonly status: Quota.QuotaStatus }
+>()
+
+const LOW = 1 / 5
+
+const leftOf = ({ limit, remaining }: Quota.QuotaStatus): number => remaining / limit
+
 /**
- * Part of a quota that is left, where that is little.
+ * A quota of which a client has little left.
  *
  * @since 0.1.0
  * @category recording
  */
-export const recordLowQuota = (tier: string, quota: string, left: number): void =>
-  quotaLeft({ tier, quota }, left)
+export const recordLowQuota = (tier: string, client: string, status: Quota.QuotaStatus): void => {
+  const key = `${tier}\0${status.quota}`
+  const known = low.get(key)
+  if (known !== undefined && known.client !== client && leftOf(known.status) < leftOf(status)) return
+  low.set(key, { tier, client, status })
+  quotaLeft({ tier, quota: status.quota }, leftOf(status))
+}
+
+/** A scrape does not wait longer for a store: the gauge stays as it is. */
+const STORE_MS = 500
+
+/** What was low may have been reset since, by time or by an operator, and nobody may have called. */
+const sampleLowQuotas = Effect.gen(function* () {
+  const quota = yield* Quota.Quota
+  for (const [key, { client, status, tier }] of [...low]) {
+    const now = yield* quota.status(client, tier)
+    const found = now.find((one) => one.quota === status.quota && one.scope === status.scope)
+    const left = found === undefined ? 1 : leftOf(found)
+    quotaLeft({ tier, quota: status.quota }, left)
+    if (found === undefined || left >= LOW) low.delete(key)
+    else low.set(key, { tier, client, status: found })
+  }
+}).pipe(Effect.timeout(STORE_MS), Effect.ignore)
 
 /**
  * @since 0.1.0
@@ -249,6 +278,7 @@ export const sample = Effect.gen(function* () {
   cacheHits({ kind: "fresh" }, cache.freshHits)
   cacheHits({ kind: "stale" }, cache.staleHits)
   loopGuardRefused({}, (yield* Effect.flatMap(LoopGuard, (_) => _.status)).refused)
+  yield* sampleLowQuotas
   yield* ProcessMetrics.sample
 })
 

@@ -214,3 +214,28 @@ describe("a mode that an operator has pinned", () => {
     }).pipe(quiet)
   )
 })
+
+describe("a circuit that is open", () => {
+  it.scoped("is told, and no reason to take the server out: it has its remembered answers", () =>
+    Effect.gen(function* () {
+      const { context, problem } = yield* stack()
+      const breaker = yield* Effect.provide(CircuitBreaker.CircuitBreaker, context)
+      const { impaired = Effect.die("not told") } = yield* Effect.provide(Readiness.Readiness, context)
+      assert.deepStrictEqual(yield* impaired, Option.none())
+      const failing = CircuitBreaker.protect(breaker, Effect.fail("no"))
+      for (let n = 0; n < 3; n++) yield* Effect.ignore(failing)
+      assert.deepStrictEqual(yield* problem, Option.none())
+      assert.deepStrictEqual(
+        yield* impaired,
+        Option.some("the warehouse is failing: the circuit is open (3 consecutive failures)")
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* breaker.forceOpen("maintenance")
+          assert.deepStrictEqual(yield* problem, Option.none())
+          assert.deepStrictEqual(yield* impaired, Option.some("an operator holds the circuit open"))
+        })
+      )
+    }).pipe(quiet)
+  )
+})

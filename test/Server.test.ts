@@ -1,7 +1,7 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Layer, Logger, LogLevel, Ref } from "effect"
+import { Effect, Either, Layer, Logger, LogLevel, Option, Ref } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -102,7 +102,9 @@ describe("the server as a layer", () => {
         assert.strictEqual(yield* call("list_databases"), "CIRCUIT_OPEN")
         const breaker = yield* CircuitBreaker.CircuitBreaker
         assert.strictEqual((yield* breaker.status).phase, "forced-open")
-        assert.isTrue((yield* (yield* Readiness).problem)._tag === "Some")
+        const { impaired = Effect.die("not told"), problem } = yield* Readiness
+        assert.deepStrictEqual(yield* problem, Option.none())
+        assert.deepStrictEqual(yield* impaired, Option.some("an operator holds the circuit open"))
         assert.strictEqual((yield* (yield* Activity.Activity).totals).counts.refused, 1)
       }).pipe(Effect.provide(Server.layerShared(ServerConfig.defaults, parts, folder)))
       assert.deepStrictEqual(

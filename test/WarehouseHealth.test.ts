@@ -174,20 +174,21 @@ describe("the health of the warehouse", () => {
     )
   )
 
-  it.effect("is part of what makes a server ready", () =>
+  it.effect("is told beside the readiness of a server, which can answer from memory", () =>
     Effect.gen(function* () {
-      const readiness = yield* Readiness.Readiness
+      const { impaired = Effect.die("not told"), problem } = yield* Readiness.Readiness
       const health = yield* WarehouseHealth.WarehouseHealth
-      expect(yield* readiness.problem).toEqual(Option.none())
+      expect(yield* impaired).toEqual(Option.none())
       yield* health.loginFailed(me, refused, "identity")
-      expect(yield* readiness.problem).toEqual(
+      expect(yield* problem).toEqual(Option.none())
+      expect(yield* impaired).toEqual(
         Option.some(
           "the login to the warehouse was refused: Incorrect username or password was specified. " +
             "The next one is tried in 600 seconds"
         )
       )
       yield* TestClock.adjust("10 minutes")
-      expect(yield* readiness.problem).toEqual(Option.none())
+      expect(yield* impaired).toEqual(Option.none())
     }).pipe(
       Effect.provide(
         Layer.provideMerge(

@@ -46,6 +46,21 @@ export const counter = (name: string, description: string) => {
   return Object.assign(add, { of })
 }
 
+/**
+ * A counter of what a service counts itself, given its total. A total that is less than the last one is that of
+ * another service, which began at nothing.
+ */
+export const total = (name: string, description: string) => {
+  const of = handles(keyed(MetricKey.counter(name, { description, incremental: true })))
+  const last = new Map<object, number>()
+  return (labels: Labels, count: number): void => {
+    const handle = of(labels)
+    const before = last.get(handle) ?? 0
+    last.set(handle, count)
+    handle.unsafeUpdate(count < before ? count : count - before, noTags)
+  }
+}
+
 export const gauge = (name: string, description: string) => {
   const of = handles(keyed(MetricKey.gauge(name, { description })))
   return (labels: Labels, value: number): void => of(labels).unsafeUpdate(value, noTags)

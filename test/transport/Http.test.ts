@@ -436,14 +436,29 @@ describe("MCP over HTTP", () => {
   it.scopedLive("is ready unless it says why not", () =>
     Effect.gen(function* () {
       const broken = Layer.succeed(Readiness.Readiness, {
-        problem: Effect.succeed(Option.some("the circuit is open"))
+        problem: Effect.succeed(Option.some("the quota store is out of reach"))
       })
       const server = yield* H.server({ ready: broken })
       const answer = yield* server.ask({ path: "/readyz" })
       assert.strictEqual(answer.status, 503)
-      assert.deepInclude(JSON.parse(answer.body), { reason: "the circuit is open" })
+      assert.deepInclude(JSON.parse(answer.body), { reason: "the quota store is out of reach" })
       assert.strictEqual((yield* server.ask({ path: "/healthz" })).status, 200)
       assert.strictEqual((yield* (yield* H.server()).ask({ path: "/readyz" })).status, 200)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("is ready while the warehouse is not called, and says so", () =>
+    Effect.gen(function* () {
+      const impaired = Layer.succeed(Readiness.Readiness, {
+        problem: Effect.succeedNone,
+        impaired: Effect.succeed(Option.some("the warehouse is failing: the circuit is open"))
+      })
+      const answer = yield* (yield* H.server({ ready: impaired })).ask({ path: "/readyz" })
+      assert.strictEqual(answer.status, 200)
+      assert.deepStrictEqual(JSON.parse(answer.body), {
+        status: "ready",
+        details: { warehouse: "the warehouse is failing: the circuit is open" }
+      })
     }).pipe(quiet)
   )
 

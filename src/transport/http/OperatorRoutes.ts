@@ -17,7 +17,7 @@ import { Authenticator } from "../Auth.js"
 import type { Edge } from "./Edge.js"
 import * as Exchange from "./Exchange.js"
 import * as Metrics from "./Metrics.js"
-import type { Refusal, Reply } from "./Replies.js"
+import type { Refusal } from "./Replies.js"
 import * as Replies from "./Replies.js"
 
 export interface Options {
@@ -58,12 +58,14 @@ export const make = ({ edge, isDraining, metrics }: Options) =>
     const ready = Effect.gen(function* () {
       const problem = yield* readiness.problem
       const reason = isDraining() ? Option.some("the server is shutting down") : problem
-      // Callers whose token is known are served: another replica would do no better.
+      // What another replica would do no better is told, and no reason to go there.
       const auth = yield* authenticator.problem ?? Effect.succeedNone
-      const details = Option.match(auth, {
-        onNone: () => ({}),
-        onSome: (problem) => ({ details: { auth: `no new access token can be checked: ${problem}` } })
-      })
+      const warehouse = yield* readiness.impaired ?? Effect.succeedNone
+      const found = {
+        ...(Option.isSome(auth) ? { auth: `no new access token can be checked: ${auth.value}` } : {}),
+        ...(Option.isSome(warehouse) ? { warehouse: warehouse.value } : {})
+      }
+      const details = Object.keys(found).length === 0 ? {} : { details: found }
       return Option.match(reason, {
         onNone: () => Replies.document(200, { status: "ready", ...details }),
         onSome: (reason) => Replies.document(503, { status: "not ready", reason, ...details })
