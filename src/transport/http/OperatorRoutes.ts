@@ -17,7 +17,7 @@ import { Authenticator } from "../Auth.js"
 import type { Edge } from "./Edge.js"
 import * as Exchange from "./Exchange.js"
 import * as Metrics from "./Metrics.js"
-import type { Refusal } from "./Replies.js"
+import type { Refusal, Reply } from "./Replies.js"
 import * as Replies from "./Replies.js"
 
 export interface Options {
