@@ -110,11 +110,11 @@ describe("an attempt that waits for nothing", () => {
       const limits = yield* TimeLimits.make
       const here = yield* Effect.fiberId
       const run = (work: Effect.Effect<unknown>) =>
-        limits.withinHolding(
-          1_000,
-          (_, moment) => Step.restored(moment, work),
-          { begin: () => 0, late: Effect.void, error: () => "late" }
-        )
+        limits.withinHolding(1_000, (_, moment) => Step.restored(moment, work), {
+          begin: () => 0,
+          late: Effect.void,
+          error: () => "late"
+        })
       const fiberOf = Step.make(({ fiber }) => Exit.succeed(fiber.id()))
       // Fibers are numbered one after the other.
       const next = () => FiberId.unsafeMake().id
