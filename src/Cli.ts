@@ -8,6 +8,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { parseArgs } from "node:util"
 import { nearest } from "./core/Nearest.js"
+import * as Layout from "./internal/layout.js"
 import type { CommandSpec, OptionSpec } from "./internal/commandSpecs.js"
 import { commands } from "./internal/commandSpecs.js"
 import { prefix } from "./config/Key.js"
@@ -36,10 +37,24 @@ export const options = [
     value: "NAME",
     summary: "use this connection of Snowflake's connections.toml or config.toml"
   },
-  { name: "print-config", summary: "print the configuration in effect, without secrets, and exit" },
+  {
+    name: "print-config",
+    summary: "print the configuration in effect, without secrets, and exit; with --json as JSON"
+  },
   { name: "version", short: "V", summary: "print the version and exit" },
   { name: "help", short: "h", summary: "print this help and exit" }
 ] as const satisfies ReadonlyArray<OptionSpec>
+
+/** Answered here: there is nothing to run. */
+const help = {
+  name: "help",
+  summary: "print this help, or that of a command",
+  operands: ["[COMMAND]"],
+  options: []
+} as const satisfies CommandSpec
+
+/** Beside `--print-config`. */
+const asJson: OptionSpec = { name: "json", summary: "as JSON" }
 
 /**
  * Exit code of a command line that cannot be understood (`EX_USAGE` of sysexits.h).
@@ -50,13 +65,29 @@ export const options = [
 export const exitCode = 64
 
 /**
+ * What the process ends with.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const exitCodes: ReadonlyArray<readonly [code: number, meaning: string]> = [
+  [0, "done; a server: ended as it was asked to"],
+  [1, "it failed, or the answer is no (check-sql: a statement is refused; admin: no server answers)"],
+  [64, "the command line is wrong"],
+  [69, "the Snowflake account cannot be reached right now (check)"],
+  [74, "the quota store cannot be opened, or the output cannot be written"],
+  [78, "the configuration is wrong, or the account does not accept it (check)"],
+  [141, "the reader of the output went away before its end"]
+]
+
+/**
  * @since 0.1.0
  * @category models
  */
 export type Command<Name extends string = CommandName> =
   | { readonly _tag: "Help"; readonly command: Name | undefined }
   | { readonly _tag: "Version" }
-  | ({ readonly _tag: "PrintConfig" } & From)
+  | ({ readonly _tag: "PrintConfig"; readonly json: boolean } & From)
   | ({
       readonly _tag: "Run"
       readonly command: Name
@@ -164,17 +195,32 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
       before?.kind === "option" && before.value === undefined && takesValue(closest(before.name, all))
     return isLost ? [] : [token.value]
   })
+  const faults: Faults = []
+  const fault = (argument: string, message: string, meant?: string | undefined) =>
+    faults.push({ argument, message, ...(meant === undefined ? {} : { nearest: meant }) })
+  if (named === help.name) {
+    const [asked, ...more] = operands
+    const about = specs.find(({ name }) => name === asked)
+    if (asked !== undefined && asked !== help.name && about === undefined) {
+      fault(asked, "unknown command", closest(asked, specs)?.name)
+    }
+    for (const extra of more) fault(extra, "unexpected argument")
+    return faults.length > 0
+      ? Either.left(new UsageFault({ faults }))
+      : Either.right({ _tag: "Help", command: about?.name })
+  }
   const spec: Specs[number] | undefined =
     named === undefined ? specs[0] : specs.find((candidate) => candidate.name === named)
   if (flags.some(({ name }) => name === "help")) {
     return Either.right({ _tag: "Help", command: named === undefined ? undefined : spec?.name })
   }
 
-  const faults: Faults = []
-  const fault = (argument: string, message: string, meant?: string | undefined) =>
-    faults.push({ argument, message, ...(meant === undefined ? {} : { nearest: meant }) })
   if (spec === undefined) {
-    fault(named ?? "", "unknown command", closest(named ?? "", specs)?.name)
+    fault(
+      named ?? "",
+      "unknown command",
+      closest(named ?? "", named?.startsWith("-") === true ? specs : [...specs, help])?.name
+    )
   } else {
     const wanted = spec.operands ?? []
     const missing = wanted.slice(operands.length).find(isRequired)
@@ -183,13 +229,15 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   }
 
   // Of an unknown command nobody knows the options.
-  const known: ReadonlyArray<OptionSpec> = spec === undefined ? all : [...options, ...spec.options]
+  const printed = flags.some(({ name }) => name === "print-config")
+  const known: ReadonlyArray<OptionSpec> =
+    spec === undefined ? all : [...options, ...spec.options, ...(printed ? [asJson] : [])]
   const values: { [name: string]: string | true } = {}
   for (const { inlineValue, name, rawName, value } of flags) {
     const option = known.find((candidate) => candidate.name === name)
-    const owner = specs.find((candidate) => candidate.options.some((own) => own.name === name))
-    if (option === undefined && owner !== undefined) {
-      fault(rawName, `an option of ${owner.name} only`)
+    const owners = specs.filter((candidate) => candidate.options.some((own) => own.name === name))
+    if (option === undefined && owners.length > 0) {
+      fault(rawName, `an option of ${owners.map((owner) => owner.name).join(", ")} only`)
     } else if (option === undefined) {
       const meant = closest(name, known)
       fault(rawName, "unknown option", meant === undefined ? undefined : `--${meant.name}`)
@@ -217,83 +265,102 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   }
   return Either.right(
     print === true
-      ? { _tag: "PrintConfig", ...from }
+      ? { _tag: "PrintConfig", json: own["json"] === true, ...from }
       : { _tag: "Run", command: spec.name, ...from, options: own, operands }
   )
 }
 
-const columns = (rows: ReadonlyArray<readonly [string, string]>): ReadonlyArray<string> => {
-  const width = Math.max(0, ...rows.map(([left]) => left.length))
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
-}
-
-const optionRows = (specs: ReadonlyArray<OptionSpec>) =>
-  columns(
+const optionRows = (specs: ReadonlyArray<OptionSpec>, width: number) =>
+  Layout.definitions(
     specs.map(({ name, short, summary, value }) => [
       `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`,
       summary
-    ])
+    ]),
+    width
   )
 
+const commandRow = ({ name, operands = [], summary }: CommandSpec) =>
+  [[name, ...operands].join(" "), summary] as const
+
 /**
- * The help, for stdout: of everything, or of one command.
+ * The help, for stdout: of everything, or of one command. `width`: characters of a line.
  *
  * @since 0.1.0
  * @category rendering
  */
-export const helpText = (command?: string, specs: ReadonlyArray<CommandSpec> = commands): string => {
+export const helpText = (
+  command?: string,
+  specs: ReadonlyArray<CommandSpec> = commands,
+  width: number = Layout.widthOf({})
+): string => {
   const spec = specs.find(({ name }) => name === command)
   if (spec !== undefined) {
     const operands = (spec.operands ?? []).map((operand) => ` ${operand}`).join("")
     return [
-      `Usage: snowguard ${spec.name}${operands} [OPTIONS]`,
+      ...Layout.wrapped(`Usage: snowguard ${spec.name}${operands} [OPTIONS]`, width),
       "",
-      spec.summary,
+      ...Layout.wrapped(spec.summary, width),
       "",
       "Options:",
-      ...optionRows([...spec.options, ...options]),
+      ...optionRows([...spec.options, ...options], width),
       ""
     ].join("\n")
   }
   return [
     "Usage: snowguard [COMMAND] [OPTIONS]",
     "",
-    "An MCP server for Snowflake that keeps serving when agents misbehave and when Snowflake does.",
+    ...Layout.wrapped(
+      "An MCP server for Snowflake that keeps serving when agents misbehave and when Snowflake does.",
+      width
+    ),
     "",
     "Commands:",
-    ...columns(specs.map(({ name, operands = [], summary }) => [[name, ...operands].join(" "), summary])),
+    ...Layout.definitions([...specs, help].map(commandRow), width),
     "",
     "Options:",
-    ...optionRows(options),
+    ...optionRows(options, width),
     "",
     "Environment:",
-    ...columns([
-      ...Object.entries(reserved).map(([name, about]) => [name, about.replaceAll("`", "")] as const),
-      [`${prefix}*`, "every setting of the file; --print-config shows them all"]
-    ]),
+    ...Layout.definitions(
+      [
+        ...Object.entries(reserved).map(([name, about]) => [name, about.replaceAll("`", "")] as const),
+        [`${prefix}*`, "every setting of the file; --print-config shows them all"],
+        ["NO_COLOR, FORCE_COLOR", "no colours, or colours, whatever the output is"]
+      ],
+      width
+    ),
     "",
-    "Exit codes: 0 done, 64 the command line is wrong, 74 the quota store cannot be opened, 78 the",
-    "configuration is wrong.",
+    "Exit codes:",
+    ...Layout.definitions(
+      exitCodes.map(([code, meaning]) => [String(code), meaning]),
+      width
+    ),
     ""
   ].join("\n")
 }
 
 /**
  * For who starts the server by hand: what it waits for, and what to do instead. `script`: what node was started
- * with.
+ * with; `width`: characters of a line.
  *
  * @since 0.1.0
  * @category rendering
  */
-export const terminalText = (script: string | undefined): string => {
+export const terminalText = (script: string | undefined, width: number = Layout.widthOf({})): string => {
   const program = script === undefined || !/\.js$/.test(script) ? "snowguard" : `node ${script}`
   return [
-    "This is an MCP server: it waits on stdin for the JSON-RPC messages of an MCP client, which starts it by itself.",
-    ...columns([
-      [`${program} demo`, "a short tour of what it does"],
-      [`${program} http`, "a server that clients reach over HTTP"],
-      [`${program} --help`, "what else there is"]
-    ]),
+    ...Layout.wrapped(
+      "This is an MCP server: it waits on stdin for the JSON-RPC messages of an MCP client, which starts it by itself.",
+      width
+    ),
+    ...Layout.definitions(
+      [
+        [`${program} demo`, "a short tour of what it does"],
+        [`${program} http`, "a server that clients reach over HTTP"],
+        [`${program} --help`, "what else there is"]
+      ],
+      width
+    ),
     "Ctrl-C ends it."
   ].join("\n")
 }

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as QuotaLimits from "./internal/quotaLimits.js"
-import { textTable } from "./internal/textTable.js"
+import { textTable } from "./internal/layout.js"
 import type { QuotaName, QuotaStoreError, Usage } from "./QuotaStore.js"
 import { QuotaStore } from "./QuotaStore.js"
 

@@ -366,6 +366,15 @@ export const printConfig = (loaded: Loaded, remarks: ReadonlyArray<string> = [])
   Print.config(table, { ...loaded, remarks: [...remarks, ...loaded.notes] })
 
 /**
+ * The same as JSON: each setting with its value and where that comes from.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const printConfigJson = (loaded: Loaded, remarks: ReadonlyArray<string> = []): string =>
+  Print.configJson(table, { ...loaded, remarks: [...remarks, ...loaded.notes] })
+
+/**
  * The README's tables of settings, in Markdown.
  *
  * @since 0.1.0

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { inspect } from "node:util"
+import { hasColors } from "./internal/colors.js"
 import { escaped, escapedLine } from "./internal/quoted.js"
 
 /**
@@ -28,6 +29,8 @@ export interface Options {
   readonly level?: LogLevel.LogLevel | undefined
   /** Asks stderr when absent. */
   readonly isTerminal?: boolean | undefined
+  /** In the pretty format; asks stderr, `NO_COLOR` and `FORCE_COLOR` when absent. */
+  readonly colors?: boolean | undefined
   /** Takes the lines of JSON; stderr when absent. */
   readonly write?: ((line: string) => void) | undefined
 }
@@ -40,8 +43,8 @@ const shown = (value: unknown): string =>
  * For a terminal. Statements and names come from clients, and get into messages, annotations and the texts of
  * errors; colours are put around them after that.
  */
-const prettyFor = (isTerminal: boolean): Logger.Logger<unknown, void> => {
-  const pretty = Logger.prettyLogger({ stderr: true, colors: isTerminal, mode: "tty" })
+const prettyFor = (colors: boolean): Logger.Logger<unknown, void> => {
+  const pretty = Logger.prettyLogger({ stderr: true, colors, mode: "tty" })
   return Logger.make((entry) => {
     const [first, ...rest]: ReadonlyArray<unknown> = Array.isArray(entry.message)
       ? entry.message
@@ -69,6 +72,7 @@ const prettyFor = (isTerminal: boolean): Logger.Logger<unknown, void> => {
  * @category layers
  */
 export const layer = ({
+  colors = hasColors(process.stderr, process.env),
   format = "auto",
   isTerminal = process.stderr.isTTY === true,
   level = LogLevel.Info,
@@ -76,7 +80,7 @@ export const layer = ({
 }: Options = {}): Layer.Layer<never> => {
   const pretty = format === "pretty" || (format === "auto" && isTerminal)
   const logger = pretty
-    ? prettyFor(isTerminal)
+    ? prettyFor(colors)
     : // JSON itself leaves C1 and the marks of direction as they are.
       Logger.map(Logger.jsonLogger, (line) => write(`${escapedLine(line)}\n`))
   return Layer.mergeAll(

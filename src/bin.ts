@@ -11,10 +11,12 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Cli from "./Cli.js"
 import type { Run } from "./commands/Command.js"
-import { storeExitCode, write } from "./commands/Command.js"
+import { OutputLost, storeExitCode, write } from "./commands/Command.js"
 import * as HardEnd from "./internal/hardEnd.js"
+import * as Layout from "./internal/layout.js"
 import { escaped, escapedLine } from "./internal/quoted.js"
 import * as Package from "./internal/package.js"
 import * as Signals from "./internal/signals.js"
@@ -95,7 +97,7 @@ const announce = (
       })
     )
     if (command.command === "stdio" && process.stdin.isTTY) {
-      yield* write(process.stderr, Cli.terminalText(process.argv[1]))
+      yield* write(process.stderr, Cli.terminalText(process.argv[1], Layout.widthOf(process.stderr)))
     }
   })
 
@@ -112,13 +114,21 @@ type Fault = Effect.Effect.Error<ReturnType<Run>>
 const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
   switch (command._tag) {
     case "Help":
-      return Effect.as(write(process.stdout, Cli.helpText(command.command)), 0)
+      return Effect.as(
+        write(process.stdout, Cli.helpText(command.command, Cli.commands, Layout.widthOf(process.stdout))),
+        0
+      )
     case "Version":
       return Effect.as(write(process.stdout, Package.version), 0)
     case "PrintConfig":
       return Effect.flatMap(ServerConfig.load(command), (loaded) =>
         Effect.as(
-          write(process.stdout, ServerConfig.printConfig(loaded, [`State directory: ${stateDirectory()}`])),
+          write(
+            process.stdout,
+            (command.json ? ServerConfig.printConfigJson : ServerConfig.printConfig)(loaded, [
+              `State directory: ${stateDirectory()}`
+            ])
+          ),
           0
         )
       )
@@ -137,7 +147,9 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
           (module) => module.run({ settings, options: command.options, operands: command.operands })
         ).pipe(
           Effect.catchAllDefect((defect) =>
-            Effect.as(Effect.logFatal(`${command.command} stopped`, defect), 1)
+            defect instanceof OutputLost
+              ? Effect.die(defect)
+              : Effect.as(Effect.logFatal(`${command.command} stopped`, defect), 1)
           ),
           Effect.provide(logger(settings))
         )
@@ -161,6 +173,16 @@ const program = command.pipe(
       storeExitCode
     )
   ),
+  Effect.catchSomeDefect((defect) =>
+    defect instanceof OutputLost
+      ? Option.some(
+          Effect.as(
+            defect.hasReader ? tell(`the output cannot be written: ${defect.code}`) : Effect.void,
+            defect.exitCode
+          )
+        )
+      : Option.none()
+  ),
   Effect.catchAllCause((cause) =>
     Cause.isInterruptedOnly(cause)
       ? Effect.failCause(cause)
@@ -174,8 +196,9 @@ process.on("unhandledRejection", (reason) => {
     `${escapedLine(JSON.stringify({ level: "ERROR", message: "unhandled rejection", cause: String(reason) }))}\n`
   )
 })
-// A reader of the log that went away is no reason to stop.
+// A reader of the log that went away is no reason to stop; who writes to stdout is told by each write.
 process.stderr.on("error", () => {})
+process.stdout.on("error", () => {})
 
 NodeRuntime.runMain(program, {
   disablePrettyLogger: true,

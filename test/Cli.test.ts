@@ -42,11 +42,25 @@ describe("the command line", () => {
   })
 
   it("knows --print-config, --version and --help", () => {
-    expect(parsed("--print-config", "--config", "x")).toEqual({ _tag: "PrintConfig", configPath: "x" })
+    expect(parsed("--print-config", "--config", "x")).toEqual({
+      _tag: "PrintConfig",
+      json: false,
+      configPath: "x"
+    })
+    expect(parsed("--print-config", "--json")).toMatchObject({ _tag: "PrintConfig", json: true })
     expect(parsed("--version")).toEqual({ _tag: "Version" })
     expect(parsed("-V")).toEqual({ _tag: "Version" })
     expect(parsed("-h")).toEqual({ _tag: "Help", command: undefined })
     expect(parsed("http", "--help")).toEqual({ _tag: "Help", command: "http" })
+  })
+
+  it("helps as a command too, and knows which help is not there", () => {
+    expect(parsed("help")).toEqual({ _tag: "Help", command: undefined })
+    expect(parsed("help", "quota")).toEqual({ _tag: "Help", command: "quota" })
+    expect(parsed("help", "help")).toEqual({ _tag: "Help", command: undefined })
+    expect(faults("help", "htp")).toEqual(["htp: unknown command; did you mean http?"])
+    expect(faults("help", "http", "now")).toEqual(["now: unexpected argument"])
+    expect(faults("hlp")).toEqual(["hlp: unknown command; did you mean help?"])
   })
 
   it("helps whatever else is wrong", () => {
@@ -96,6 +110,15 @@ describe("the command line", () => {
   it("refuses options of other commands", () => {
     expect(faults("stdio", "--port", "80")).toEqual(["--port: an option of http only"])
     expect(faults("--quiet")).toEqual(["--quiet: an option of http only"])
+    const [json = ""] = Either.match(Cli.parse(["--json"]), {
+      onLeft: (fault) => fault.render().split("\n"),
+      onRight: () => []
+    })
+    const owners = Cli.commands.filter(({ options }) =>
+      options.some(({ name }: Cli.OptionSpec) => name === "json")
+    )
+    expect(owners.length).toBeGreaterThan(2)
+    expect(json).toBe(`--json: an option of ${owners.map(({ name }) => name).join(", ")} only`)
   })
 
   it("refuses values that are missing, empty, lost, given twice or not asked for", () => {
@@ -162,7 +185,7 @@ describe("the command line", () => {
 
 describe("the help", () => {
   it("shows every command and every option", () => {
-    const text = Cli.helpText(undefined, specs)
+    const text = Cli.helpText(undefined, specs, 200)
     for (const { name, summary } of [...specs, ...Cli.options]) {
       expect(text).toContain(name)
       expect(text).toContain(summary)
@@ -178,5 +201,26 @@ describe("the help", () => {
       /^Usage: snowguard http \[OPTIONS\]\n[^]*-p, --port PORT[^]*--config/
     )
     expect(Cli.helpText("stdio")).toContain("Usage: snowguard stdio")
+  })
+
+  it("fits the width of the terminal, between words", () => {
+    for (const width of [40, 60, 80, 100, 132]) {
+      for (const command of [undefined, ...Cli.commands.map(({ name }) => name)]) {
+        for (const line of Cli.helpText(command, Cli.commands, width).split("\n")) {
+          // A name that has no blank in it is not broken.
+          if (line.trim().includes(" ")) expect(line.length, line).toBeLessThanOrEqual(width)
+        }
+      }
+      const words = (text: string) => text.split(/\s+/).filter((word) => word !== "")
+      expect(words(Cli.helpText(undefined, Cli.commands, width))).toEqual(
+        words(Cli.helpText(undefined, Cli.commands, 500))
+      )
+    }
+    expect(Cli.helpText("admin")).toBe(Cli.helpText("admin", Cli.commands, 80))
+  })
+
+  it("says what each exit code means", () => {
+    const text = Cli.helpText(undefined, Cli.commands, 200)
+    for (const code of [0, 1, 64, 69, 74, 78, 141]) expect(text).toMatch(new RegExp(`^  ${code} +\\S`, "m"))
   })
 })

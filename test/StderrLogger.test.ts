@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Console, Effect, LogLevel } from "effect"
+import { hasColors } from "../src/internal/colors.js"
 import * as StderrLogger from "../src/StderrLogger.js"
 
 /** Clears, titles, moves, colours, rings, C1, and letters in another order. */
@@ -37,6 +38,20 @@ const written: Effect.Effect<ReadonlyArray<unknown>> = Effect.gen(function* () {
     { ...base, unsafe: { ...base.unsafe, error, group: () => {}, groupEnd: () => {} } }
   )
   return lines
+})
+
+describe("colours", () => {
+  const terminal = { isTTY: true }
+  it("are for terminals, unless NO_COLOR or FORCE_COLOR says otherwise", () => {
+    assert.isTrue(hasColors(terminal, { TERM: "xterm" }))
+    assert.isTrue(hasColors(terminal, { NO_COLOR: "" }))
+    assert.isFalse(hasColors({}, {}))
+    assert.isFalse(hasColors(terminal, { TERM: "dumb" }))
+    for (const value of ["1", "0", "yes"]) assert.isFalse(hasColors(terminal, { NO_COLOR: value }))
+    for (const value of ["1", "true", "3"])
+      assert.isTrue(hasColors({}, { FORCE_COLOR: value, NO_COLOR: "1" }))
+    for (const value of ["0", "false"]) assert.isFalse(hasColors(terminal, { FORCE_COLOR: value }))
+  })
 })
 
 describe("the log at a terminal", () => {

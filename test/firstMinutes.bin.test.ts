@@ -105,7 +105,7 @@ describe("the binary, when something is wrong from the start", () => {
     Effect.gen(function* () {
       const { code, stdout } = yield* run(["check"], { HOME: yield* folder })
       assert.strictEqual(code, 78)
-      assert.match(stdout, /no account is set[\s\S]*embedded warehouse/)
+      assert.match(stdout, /no account is set[\s\S]*embedded warehouse[^\n]*\nto do: [^\n]+$/)
     })
   )
 })

@@ -4,6 +4,8 @@ import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { PassThrough } from "node:stream"
+import { confirmed } from "../src/commands/Command.js"
 import * as Server from "./utils/server.js"
 
 const folder = Effect.acquireRelease(
@@ -112,9 +114,39 @@ describe("quotas of the binary, spawned", () => {
           "requests_per_day 2"
         )
         Server.structured(yield* server.call("list_databases"))
+
+        // What everybody has used is not forgotten by a slip.
+        const refused = spawnSync(process.execPath, [Server.bin, "quota", "reset"], {
+          env: Server.cleanEnv(env),
+          encoding: "utf8"
+        })
+        assert.deepInclude(refused, { status: 64, stdout: "" })
+        assert.match(refused.stderr, /^quota reset: expected --client NAME, or --all /)
+        assert.match(quota("show"), /^local +requests_per_day +1 /m)
+        assert.include(quota("reset", "--all"), "requests_per_day 1")
+        assert.match(quota("show"), /^(nothing has been used\n$|client )/)
       })
     )
   )
+
+  it("at a terminal a reset of everything is asked about, and only a yes is one", async () => {
+    for (const [typed, expected] of [
+      ["y\n", true],
+      ["Yes\n", true],
+      ["\n", false],
+      ["n\n", false],
+      ["yesterday\n", false],
+      [undefined, false]
+    ] as const) {
+      const input = new PassThrough()
+      const output = new PassThrough()
+      const answer = Effect.runPromise(confirmed("Forget it?", { input, output }))
+      if (typed === undefined) input.end()
+      else input.write(typed)
+      assert.strictEqual(await answer, expected, String(typed))
+      assert.strictEqual(String(output.read()), "Forget it? [y/N] ")
+    }
+  })
 
   it.scopedLive("without its file the server does not start, and says what to do; or counts in memory", () =>
     Effect.gen(function* () {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
-import { chmodSync, mkdtempSync, rmSync } from "node:fs"
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -37,6 +38,61 @@ describe("what the commands print", () => {
     const setting = run(["stdio"], { SNOWGUARD_WAREHOUSE: "\u001b[2Jx" })
     assert.strictEqual(setting.status, 78)
     assert.notMatch(setting.stderr, obeyed)
+  })
+})
+
+/** What reads the first line and then goes, as `head -1` does. */
+const readOneLine = async (args: ReadonlyArray<string>, input = "") => {
+  const child = spawn(process.execPath, [bin, ...args], { env: { PATH: process.env["PATH"] } })
+  let stderr = ""
+  child.stderr.setEncoding("utf8").on("data", (text: string) => void (stderr += text))
+  child.stdout.once("data", () => child.stdout.destroy())
+  child.stdin.on("error", () => {})
+  child.stdin.end(input)
+  const [code] = (await once(child, "close")) as [number | null]
+  return { code, stderr }
+}
+
+describe("a command whose reader goes away", () => {
+  it("ends without a word, as a program that SIGPIPE ended", async () => {
+    const many = `${JSON.stringify({ sql: `SELECT '${"x".repeat(10_000)}'` })}\n`.repeat(200)
+    assert.deepStrictEqual(await readOneLine(["check-sql"], many), { code: 141, stderr: "" })
+    assert.deepStrictEqual(await readOneLine(["check-sql", "--json"], many), { code: 141, stderr: "" })
+  })
+
+  it.skipIf(!existsSync("/dev/full"))("says what is wrong when the disk is full", () => {
+    const { status, stderr } = spawnSync(
+      "/bin/sh",
+      ["-c", `"$0" "$1" --help > /dev/full`, process.execPath, bin],
+      {
+        encoding: "utf8"
+      }
+    )
+    assert.deepInclude({ status, stderr }, { status: 74, stderr: "the output cannot be written: ENOSPC\n" })
+  })
+})
+
+describe("--print-config --json", () => {
+  it("is the configuration in effect, with where each value comes from, and no secret", () => {
+    const { status, stdout } = run(["--print-config", "--json"], {
+      SNOWGUARD_HTTP_PORT: "8123",
+      SNOWFLAKE_PASSWORD: "hunter2"
+    })
+    assert.strictEqual(status, 0)
+    assert.notInclude(stdout, "hunter2")
+    const { settings } = JSON.parse(stdout) as {
+      readonly settings: ReadonlyArray<{ readonly [name: string]: unknown }>
+    }
+    const one = (name: string) => settings.find((one) => one["setting"] === name) ?? {}
+    assert.deepStrictEqual(one("http.port"), {
+      setting: "http.port",
+      value: 8123,
+      source: "env",
+      from: "SNOWGUARD_HTTP_PORT"
+    })
+    assert.deepInclude(one("log.level"), { value: "info", source: "default" })
+    assert.deepInclude(one("tiers.default.burst"), { value: 100 })
+    assert.deepInclude(one("audit.file"), { value: null, source: null })
   })
 })
 

@@ -1,27 +1,63 @@
 /**
- * `snowguard check`: connects to the Snowflake account and says who it is, and what is wrong.
+ * `snowguard check`: connects to the Snowflake account and says who it is, and what is wrong. The last line is
+ * `ok`, or what to do.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { escaped } from "../internal/quoted.js"
+import { escaped, escapedLine } from "../internal/quoted.js"
 import * as Main from "../main.js"
+import type { Report } from "../Warehouse/snowflake/check.js"
 import type { Run } from "./Command.js"
 import { print } from "./Command.js"
+
+/** Of the server, and not of the account. */
+const unused =
+  'the server answers from its embedded warehouse; warehouse = "snowflake" makes it use an account'
+
+/**
+ * For people, a line each.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const asText = ({ facts, todo, warnings, wrong }: Report, notes: ReadonlyArray<string> = []): string =>
+  [
+    ...Object.entries(facts).map(([name, value]) => `${name}: ${value}`),
+    ...warnings.map((warning) => `warning: ${warning}`),
+    ...(wrong === undefined ? [] : [`wrong: ${wrong}`]),
+    ...notes.map((note) => `note: ${note}`),
+    todo === undefined ? "ok" : `to do: ${todo}`
+  ].join("\n")
+
+/**
+ * For programs, on one line.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const asJson = (
+  { exitCode, facts, todo, warnings, wrong }: Report,
+  notes: ReadonlyArray<string> = []
+): string =>
+  JSON.stringify({
+    ok: exitCode === 0,
+    ...Object.fromEntries(Object.entries(facts).map(([name, value]) => [name.replaceAll(" ", "_"), value])),
+    warnings,
+    notes,
+    ...(wrong === undefined ? {} : { wrong, todo })
+  })
 
 /**
  * @since 0.1.0
  * @category commands
  */
-export const run: Run = ({ settings }) =>
+export const run: Run = ({ options, settings }) =>
   Effect.gen(function* () {
-    const { exitCode, lines } = yield* Main.checkAccount(settings)
-    const unused =
-      settings.warehouse === "snowflake"
-        ? []
-        : [
-            `note: the server answers from its embedded warehouse; warehouse = "snowflake" makes it use an account`
-          ]
-    yield* print(escaped([...lines, ...unused].join("\n")))
-    return exitCode
+    const report = yield* Main.checkAccount(settings)
+    const notes = settings.warehouse === "snowflake" ? [] : [unused]
+    yield* print(
+      options["json"] === true ? escapedLine(asJson(report, notes)) : escaped(asText(report, notes))
+    )
+    return report.exitCode
   })

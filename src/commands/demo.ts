@@ -9,7 +9,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Arguments from "./arguments.js"
 import type { Run } from "./Command.js"
-import { print, write } from "./Command.js"
+import { print, readerLeftExitCode, write } from "./Command.js"
 import * as Rehearsal from "./demo/rehearsal.js"
 import { render, wrapped } from "./demo/render.js"
 import * as Tour from "./demo/tour.js"
@@ -51,7 +51,7 @@ const tour = (json: boolean) =>
 /** Who reads along may leave (`| head`): then everything is put away and it ends. */
 const readerLeft = Effect.async<number>((resume) => {
   // It stays: a write that is under way may fail later.
-  process.stdout.on("error", () => resume(Effect.succeed(1)))
+  process.stdout.on("error", () => resume(Effect.succeed(readerLeftExitCode)))
 })
 
 /**

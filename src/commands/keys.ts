@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import { escapedLine } from "../internal/quoted.js"
-import { textTable } from "../internal/textTable.js"
+import { textTable } from "../internal/layout.js"
 import { startFaults } from "../internal/startFaults.js"
 import * as Main from "../main.js"
 import * as Keys from "../transport/auth/Keys.js"

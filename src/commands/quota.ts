@@ -15,7 +15,7 @@ import { QuotaName } from "../QuotaStore.js"
 import * as ServerConfig from "../ServerConfig.js"
 import * as Arguments from "./arguments.js"
 import type { Run } from "./Command.js"
-import { print } from "./Command.js"
+import { confirmed, print, write } from "./Command.js"
 
 /** Names of clients are as they were given, by whoever writes to the store. */
 const shown = (text: string) => print(escaped(text))
@@ -54,6 +54,23 @@ export const run: Run = ({ operands, options, settings }) =>
     const quota = options["quota"]
     if (quota !== undefined && !isQuota(quota)) {
       return yield* Arguments.wrong("--quota", `expected one of ${QuotaName.literals.join(", ")}`)
+    }
+    const all = options["all"] === true
+    if (all && (action !== "reset" || client !== undefined)) {
+      return yield* Arguments.wrong("--all", "is of reset only, in place of --client")
+    }
+    if (action === "reset" && client === undefined) {
+      if (!all) {
+        return yield* Arguments.wrong(
+          "quota reset",
+          "expected --client NAME, or --all to forget what every client has used"
+        )
+      }
+      const asks = options["yes"] !== true && process.stdin.isTTY && process.stderr.isTTY
+      if (asks && !(yield* confirmed("Forget what every client has used?"))) {
+        yield* write(process.stderr, "nothing was reset")
+        return 1
+      }
     }
     const limitOf = limitsOf(settings)
     const work =

@@ -82,6 +82,60 @@ export const config = <T extends Table>(
   ].join("\n")
 }
 
+const plain = (value: unknown): unknown =>
+  value === undefined
+    ? null
+    : Redacted.isRedacted(value)
+      ? redacted
+      : Array.isArray(value)
+        ? value.map(plain)
+        : value
+
+/**
+ * What {@link config} says, as JSON. A setting that is not set is null and comes from nowhere.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const configJson = <T extends Table>(
+  table: T,
+  { path, remarks = [], settings, sources }: Parameters<typeof config<T>>[1]
+): string => {
+  const of = (path: Path, fields: Fields, values: Group) =>
+    Object.keys(fields).map((name) => {
+      const setting = Key.format([...path, name])
+      const value = plain(values[camel(name)])
+      const origin = value === null ? undefined : sources.get(setting)
+      return {
+        setting,
+        value,
+        source: origin?.source ?? null,
+        ...(origin?.name === undefined ? {} : { from: origin.name }),
+        ...(origin?.loweredTo === undefined ? {} : { lowered_to: origin.loweredTo })
+      }
+    })
+  const all = group(settings)
+  return JSON.stringify(
+    {
+      file: path ?? null,
+      remarks,
+      settings: [
+        ...of([], table.root, all),
+        ...Object.entries(table.sections).flatMap(([section, { fields }]) =>
+          of([section], fields, group(all[camel(section)]))
+        ),
+        ...Object.entries(table.named).flatMap(([section, { fields }]) =>
+          Object.entries(group(all[camel(section)])).flatMap(([name, values]) =>
+            of([section, name], fields, group(values))
+          )
+        )
+      ]
+    },
+    undefined,
+    2
+  )
+}
+
 const cell = (text: string): string => text.replaceAll("|", "\\|")
 
 const fallback = (setting: Setting): string =>

@@ -63,7 +63,11 @@ export const commands = [
       { name: "json", summary: "as JSON" }
     ]
   },
-  { name: "check", summary: "connect to the Snowflake account and say what is wrong", options: [] },
+  {
+    name: "check",
+    summary: "connect to the Snowflake account and say what is wrong",
+    options: [{ name: "json", summary: "as JSON" }]
+  },
   {
     name: "quota",
     summary: "show, reset or export what was used; ACTION is show, reset or export",
@@ -71,6 +75,8 @@ export const commands = [
     options: [
       { name: "client", value: "NAME", summary: "of this client only" },
       { name: "quota", value: "QUOTA", summary: "reset this quota only" },
+      { name: "all", summary: "reset what every client has used; asks first at a terminal" },
+      { name: "yes", summary: "do not ask" },
       { name: "json", summary: "as JSON" }
     ]
   },

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Event } from "./rehearsal.js"
-import { textTable } from "../../internal/textTable.js"
+import { textTable } from "../../internal/layout.js"
 import type { Figures } from "./summary.js"
 
 const WIDTH = 100
