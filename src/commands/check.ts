@@ -7,9 +7,10 @@
 import * as Effect from "effect/Effect"
 import { escaped, escapedLine } from "../internal/quoted.js"
 import * as Main from "../main.js"
-import type { Report } from "../Warehouse/snowflake/check.js"
 import type { Run } from "./Command.js"
 import { print } from "./Command.js"
+
+type Report = Effect.Effect.Success<ReturnType<typeof Main.checkAccount>>
 
 /** Of the server, and not of the account. */
 const unused =
