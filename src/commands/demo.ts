@@ -11,25 +11,62 @@ import * as Arguments from "./arguments.js"
 import type { Run } from "./Command.js"
 import { print, readerLeftExitCode, write } from "./Command.js"
 import * as Rehearsal from "./demo/rehearsal.js"
-import { render, wrapped } from "./demo/render.js"
+import { hasColors, painter } from "../internal/colors.js"
+import { widthOf, wrapped } from "../internal/layout.js"
+import type { Look } from "./demo/render.js"
+import { indented, progress, render } from "./demo/render.js"
 import * as Tour from "./demo/tour.js"
 
 const MOST_SPEED = 100
 
-const introduction = (speed: number): string =>
-  [
-    "An outage of Snowflake, rehearsed: the complete server with Snowflake's driver, an emulated account on",
-    "this machine, and four agents: two that behave, one that floods, one whose SQL is wrong. Limits are the",
-    `defaults; the breaker opens for ${(Rehearsal.breakerSeconds.open / speed).toFixed(2)} s at first, not for 30.`,
-    "ok, stale: answers, and answers from memory. sent: statements that reached Snowflake. | refusals, by code."
-  ].join("\n")
+const introduction = (speed: number): ReadonlyArray<string> => [
+  "An outage of Snowflake, rehearsed: the complete server with Snowflake's driver, an emulated account on this " +
+    "machine, and four agents: two that behave, one that floods, one whose SQL is wrong. Limits are the defaults; " +
+    `the breaker opens for ${(Rehearsal.breakerSeconds.open / speed).toFixed(2)} s at first, not for 30.`,
+  "ok, stale: answers, and answers from memory. sent: statements that reached Snowflake. |: refusals, by code."
+]
+
+const look: Look = {
+  width: widthOf(process.stdout),
+  paint: painter(hasColors(process.stdout, process.env))
+}
+
+/** Up to the line before, and without what is on it. */
+const OVER = "\u001b[1A\u001b[2K"
+
+/** Prints texts above a line that says how far it is, where that line can be written over. */
+const makeTeller = (speed: number) => {
+  const isTerminal = process.stdout.isTTY && process.env["TERM"] !== "dumb"
+  let atMs: number | undefined
+  return (text: string, nowMs: number | undefined): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const over = isTerminal && atMs !== undefined ? OVER : ""
+      atMs = nowMs
+      return print(
+        over + text + (isTerminal && nowMs !== undefined ? `\n${progress(nowMs, speed, look)}` : "")
+      )
+    })
+}
 
 const rehearse = (speed: number, json: boolean) =>
   Effect.gen(function* () {
-    if (!json) yield* print(introduction(speed))
+    const tell = makeTeller(speed)
+    let atMs = 0
+    if (!json) {
+      yield* tell(
+        introduction(speed)
+          .flatMap((text) => wrapped(text, look.width))
+          .join("\n"),
+        0
+      )
+    }
     const { invariants } = yield* Rehearsal.run({
       speed,
-      tell: (event) => print(json ? JSON.stringify(event) : render(event))
+      tell: (event) => {
+        if (json) return print(JSON.stringify(event))
+        if ("atMs" in event) atMs = event.atMs
+        return tell(render(event, look), event._tag === "Summary" ? undefined : atMs)
+      }
     })
     return invariants.every(({ held }) => held)
   })
@@ -40,11 +77,18 @@ const tour = (json: boolean) =>
       print(
         json
           ? JSON.stringify({ title, text, fine })
-          : `\n${title}\n${wrapped(text, "  > ")}${fine ? "" : "\nFAILED: not what this step should show"}`
+          : [
+              "",
+              look.paint("bold", title),
+              ...indented(text, "  > ", look.width),
+              ...(fine ? [] : [look.paint("red", "FAILED: not what this step should show")])
+            ].join("\n")
       )
     )
-    if (!json)
-      yield* print("\nNext: snowguard demo --outage rehearses an outage of Snowflake; it takes a minute.")
+    if (!json) {
+      const next = "Next: snowguard demo --outage rehearses an outage of Snowflake; it takes a minute."
+      yield* print(["", ...wrapped(next, look.width)].join("\n"))
+    }
     return fine
   })
 

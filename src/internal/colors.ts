@@ -11,3 +11,15 @@ export const hasColors = (
   if ((env["NO_COLOR"] ?? "") !== "") return false
   return isTTY && env["TERM"] !== "dumb"
 }
+
+const codes = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const
+
+export type Color = keyof typeof codes
+
+/** Puts colours around texts, or leaves them as they are. */
+export type Paint = (color: Color, text: string) => string
+
+export const painter =
+  (enabled: boolean): Paint =>
+  (color, text) =>
+    enabled && text !== "" ? `\u001b[${codes[color]}m${text}\u001b[0m` : text

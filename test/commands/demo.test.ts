@@ -9,6 +9,10 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect } from "vitest"
 import type { Event } from "../../src/commands/demo/rehearsal.js"
+import type { Look } from "../../src/commands/demo/render.js"
+import { progress, render } from "../../src/commands/demo/render.js"
+import * as Outage from "../../src/emulator/outage.js"
+import { painter } from "../../src/internal/colors.js"
 import * as Server from "../utils/server.js"
 
 const folder = Effect.acquireRelease(
@@ -56,6 +60,104 @@ it.scopedLive("rehearses an outage: the breaker opens and closes, nobody is left
     expect(readdirSync(TMPDIR)).toEqual([])
   })
 )
+
+const plain: Look = { width: 80, paint: painter(false) }
+
+const figures: Event & { readonly _tag: "Summary" } = {
+  _tag: "Summary",
+  phases: ["healthy", "struggling", "down", "suspended", "recovered"].map((name) => ({
+    name,
+    issued: 1230,
+    answered: 1004,
+    stale: 99,
+    refused: 1127,
+    failed: 100,
+    statements: 1250,
+    codes: {
+      WAREHOUSE_INVALID_STATEMENT: 123,
+      CIRCUIT_OPEN: 1027,
+      RATE_LIMITED: 99,
+      WAREHOUSE_UNREACHABLE: 12
+    }
+  })),
+  transitions: [],
+  amplification: 1.08,
+  load: 0.12,
+  recoveredAfterMs: 2_345,
+  retries: 1_234,
+  leftRunning: 0,
+  unanswered: 0,
+  invariants: [
+    { name: "12 broken statements in a row did not open the breaker, nor did any later", held: true },
+    { name: "the breaker opened in the outage", held: false }
+  ]
+}
+
+const shown: ReadonlyArray<Event> = [
+  { _tag: "Phase", name: "suspended", description: Outage.phases[3]?.description ?? "", atMs: 37_000 },
+  ...[{}, { RATE_LIMITED: 40 }, figures.phases[0]?.codes ?? {}].map((codes) => ({
+    _tag: "Moment" as const,
+    atMs: 123_456,
+    phase: "struggling",
+    answered: 999,
+    stale: 99,
+    codes,
+    breaker: "open",
+    nextProbeMs: 3_900,
+    mode: "constrained",
+    queued: 150,
+    arrived: 1234,
+    retries: 123
+  })),
+  {
+    _tag: "Refusal",
+    code: "RATE_LIMITED",
+    text: "RATE_LIMITED: this client's own limit of 10 calls per second (burst 100) is reached. Nothing was executed and nothing was charged. Wait 0.1 seconds, then repeat the same call once."
+  },
+  figures
+]
+
+it("fits the terminal: no line is longer, no word and no count is broken off", () => {
+  for (const width of [80, 100, 120, 200]) {
+    const words: Array<string> = []
+    for (const event of shown) {
+      const text = render(event, { ...plain, width })
+      for (const line of text.split("\n")) expect(line.length, line).toBeLessThanOrEqual(width)
+      words.push(...text.split("\n").flatMap((line) => line.split(/[\s|>]+/)))
+      if (event._tag === "Moment") {
+        for (const [code, count] of Object.entries(event.codes)) {
+          expect(text.split("\n").some((line) => line.includes(`${code} ${count}`))).toBe(true)
+        }
+      }
+    }
+    for (const word of [
+      "WAREHOUSE_INVALID_STATEMENT",
+      "suspended.",
+      "constrained",
+      "amplification",
+      "struggling"
+    ]) {
+      expect(words).toContain(word)
+    }
+    expect(progress(30_000, 1, { ...plain, width }).length).toBeLessThanOrEqual(80)
+  }
+  // Where there is room a moment is one line.
+  expect(render(shown[2] ?? figures, { ...plain, width: 120 })).not.toContain("\n")
+})
+
+it("has colours where they are wanted, which change no text, and says how far it is", () => {
+  const colored = { width: 80, paint: painter(true) }
+  for (const event of shown) {
+    const text = render(event, colored)
+    if (event._tag !== "Refusal") expect(text).toMatch(/\u001b\[\d+m/)
+    expect(text.replace(/\u001b\[\d+m/g, "")).toBe(render(event, plain))
+    expect(render(event, plain)).not.toContain("\u001b")
+  }
+  expect(render(shown[0] ?? figures, plain)).toContain("SUSPENDED (4 of 5)")
+  expect(progress(15_000, 1, plain)).toMatch(/^ {2}#{8}-{22} {2}15 s of about 60 s$/)
+  // A phase lasts until it has shown what it has to.
+  expect(progress(90_000, 2, plain)).toMatch(/^ {2}#{30} {2}90 s of about 30 s$/)
+})
 
 it.scopedLive("shows around in a few seconds, and says how to see more", () =>
   Effect.gen(function* () {
