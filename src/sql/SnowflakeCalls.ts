@@ -85,6 +85,8 @@ export const refuseVerb = (
   }
   // `FROM t SET (a, b) = ...`: an alias of that name has no columns.
   if (next?.text === "(" && endsOperand(previous)) return refused()
+  // LOCK IN SHARE MODE
+  if (isWord(next, "IN") && begins(second)) return refused()
   if (!begins(next) || continues(next, afterName)) return
   const isColumn = place === "list" && !endsOperand(previous) && !isStar(tokens, at - 1, from)
   if (!isColumn || !isName(next)) return refused()

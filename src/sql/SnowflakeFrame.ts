@@ -26,8 +26,9 @@ export interface Frame {
   inRows: boolean
   /** Where an alias of the last table may stand; no bracket of a condition (ON, USING) moves it. */
   aliasAt: number
-  /** CASE that has not come to its END. */
+  /** CASE that has not come to its END, and where the last one has. */
   cases: number
+  caseEndAt: number
   /** Names that WITH has defined here. */
   ctes: Set<string> | undefined
   /** ... and those that remain of them after the next set operator, when not all do. */
@@ -55,6 +56,7 @@ export const frame = (
   inRows: false,
   aliasAt: -1,
   cases: 0,
+  caseEndAt: -1,
   ctes: undefined,
   outside: undefined,
   recursion: undefined,
@@ -127,7 +129,7 @@ export const afterWord = (
   if (outer.clause === "from" && at === aliasAt && !isClause && holdsNames(tokens, open)) {
     return frame("names", "", outer)
   }
-  if (word === undefined || previous?.text === ".") return undefined
+  if (word === undefined || previous?.text === "." || at === outer.caseEndAt) return undefined
   if (types.has(word)) {
     const inCast = outer.kind === "call" && (outer.name === "CAST" || outer.name === "TRY_CAST")
     if (previous?.text === "::" || outer.kind === "type" || (inCast && after("AS"))) {

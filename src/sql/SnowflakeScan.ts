@@ -359,7 +359,14 @@ export const inspect = (
         top.cases++
         break
       case "END":
-        if (top.cases > 0) top.cases--
+        if (top.cases > 0) {
+          top.cases--
+          top.caseEndAt = at
+        }
+        break
+      case "TABLE":
+        if (next !== undefined && next.text !== "(" && next.kind !== "close")
+          refuse("SYNTAX", "TABLE takes a name or a call in brackets", token)
         break
       case "MEASURES":
       case "DEFINE":
@@ -424,6 +431,7 @@ export const inspect = (
       case "LATERAL":
         if (!top.wantsTable && !(top.clause === "from" && endsTable(previous)))
           refuse("SYNTAX", "LATERAL does not belong here", token)
+        if (isWord(next, "VIEW")) refuse("SYNTAX", "LATERAL takes a query or a call, and no VIEW", token)
         top.wantsTable = true
         top.aliasAt = -1
         return

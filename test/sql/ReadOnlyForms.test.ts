@@ -586,6 +586,7 @@ const exemptions: ReadonlyArray<{
       "SELECT * FROM t JOIN u ON CONNECT_BY_ROOT AT(1)",
       "SELECT * FROM t FETCH FIRST AT(1) ROWS ONLY",
       "SELECT * FROM t LIMIT AT(1)",
+      "SELECT * FROM t JOIN u ON CASE WHEN a THEN IDENTIFIER('f') END (SELECT 1)",
       "SELECT * FROM t AT(TIMESTAMP => f())"
     ]
   },
@@ -646,6 +647,7 @@ const exemptions: ReadonlyArray<{
       "SELECT JOIN ((SELECT 1))",
       "SELECT LATERAL (SELECT 1)",
       "SELECT * FROM t JOIN u ON USING (a)",
+      "SELECT * FROM t LATERAL VIEW f(a) x",
       "SELECT * FROM t JOIN u ON a = LATERAL (SELECT 1)",
       "SELECT * FROM t WHERE a = JOIN (b)"
     ]
@@ -705,6 +707,9 @@ const exemptions: ReadonlyArray<{
       "SELECT * FROM TABLE('@s/x')",
       "SELECT * FROM TABLE(('@s/x'))",
       "SELECT * FROM TABLE(COMMIT)",
+      "SELECT * FROM TABLE t",
+      "SELECT (TABLE t)",
+      "SELECT a FROM t WHERE a IN (TABLE u)",
       "SELECT * FROM TABLE()"
     ]
   },
