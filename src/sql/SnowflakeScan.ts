@@ -364,10 +364,16 @@ export const inspect = (
           top.caseEndAt = at
         }
         break
-      case "TABLE":
-        if (next !== undefined && next.text !== "(" && next.kind !== "close")
-          refuse("SYNTAX", "TABLE takes a name or a call in brackets", token)
+      case "TABLE": {
+        // `FROM table` without a name is for the warehouse to refuse.
+        const ends =
+          next === undefined ||
+          next.kind === "close" ||
+          (isWord(next, "LIMIT") && tokens[at + 2]?.kind === "number") ||
+          (next.kind === "word" && endsFrom.has(next.value))
+        if (!ends && next.text !== "(") refuse("SYNTAX", "TABLE takes a name or a call in brackets", token)
         break
+      }
       case "MEASURES":
       case "DEFINE":
         if (top.kind === "clause" && top.name === "MATCH_RECOGNIZE") top.inMatch = true
