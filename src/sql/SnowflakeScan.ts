@@ -26,6 +26,7 @@ import {
   beforeBracket,
   clausePairs,
   endsFrom,
+  foreignVerbs,
   forInside,
   fromInside,
   queryStarts,
@@ -350,7 +351,8 @@ export const inspect = (
     const begins = previous === undefined || previous.kind === "open"
     const pair = clausePairs.get(word)
     const isClause = endsFrom.has(word) && (pair === undefined || isWord(next, pair))
-    if ((verbs.has(word) || (word === "DESC" && top.wantsTable)) && !isClause) {
+    const acts = verbs.has(word) || (top.wantsTable ? word === "DESC" : foreignVerbs.has(word))
+    if (acts && !isClause) {
       const place = top.wantsTable ? "table" : top.clause === "select" ? "list" : "expression"
       refuseVerb(tokens, at, from, place)
     }

@@ -155,7 +155,9 @@ const signatureEnd = (tokens: ReadonlyArray<Token>, at: number): number => {
 /** The name of the one table or view that is meant, where it is one and is plainly written. */
 type Table = ReadonlyArray<Token> | undefined
 
-const clauseNames = lines("BY, FOR, FROM, HISTORY, IN, LIKE, LIMIT, OF, ON, RUN, STARTS, TO, VERSION, WITH")
+const clauseNames = lines(
+  "BY, FOR, FROM, HISTORY, IN, LIKE, LIMIT, OF, ON, ROOT, RUN, STARTS, TO, VERSION, WITH"
+)
 
 /** The kinds to name beside one that does not exist: those that share a word with it, or how a word begins. */
 const alike = (asked: ReadonlyArray<string>): ReadonlyArray<string> => {
@@ -209,7 +211,13 @@ const show = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection> => 
   while (at < tokens.length) {
     const clause = tokens[at]!
     const name = clause.kind === "word" ? clause.value : ""
-    if (!clauseNames.has(name) || seen.has(name) || (name === "FROM" && !seen.has("LIMIT"))) {
+    // SHOW AVAILABLE LISTINGS IS_SHARED_WITH_ME = TRUE
+    const value = tokens[at + 2]
+    if (name !== "" && tokens[at + 1]?.text === "=" && (isWord(value, "TRUE") || isWord(value, "FALSE"))) {
+      at += 3
+      continue
+    }
+    if (!clauseNames.has(name) || seen.has(name)) {
       return unexpected(clause, "LIKE, IN, ON, TO, STARTS WITH or LIMIT")
     }
     seen.add(name)
@@ -217,8 +225,11 @@ const show = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection> => 
     switch (name) {
       case "HISTORY":
         break
+      case "ROOT":
+        if (!isWord(tokens[at], "ONLY")) return unexpected(tokens[at], "ONLY")
+        at++
+        break
       case "LIKE":
-      case "FROM":
         if (!isText(tokens[at])) return unexpected(tokens[at], "a pattern in quotes")
         at++
         break
@@ -251,6 +262,12 @@ const show = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection> => 
         break
       }
       default: {
+        // LIMIT 5 FROM 'x'
+        if (name === "FROM" && isText(tokens[at])) {
+          if (!seen.has("LIMIT")) return unexpected(clause, "LIMIT before FROM")
+          at++
+          break
+        }
         const words = kindLength(tokens, at, containers)
         const bare = kindLength(tokens, at, nameless)
         const dotted = tokens[at + words]?.text === "."
