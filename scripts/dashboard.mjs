@@ -32,8 +32,8 @@ export const make = async () => {
   if (/<\/(script|style)/i.test(script + style)) throw new Error("the page would end within its script")
   const html = readFileSync(`${client}/page.html`, "utf8")
     .replace(/>\n\s+/g, ">\n")
-    .replace("/*style*/", () => style)
-    .replace("/*script*/", () => script)
+    .replace(/\s*\/\*style\*\/\s*/, () => style)
+    .replace(/\s*\/\*script\*\/\s*/, () => script)
   return `/** The status page, made by \`node scripts/dashboard.mjs\` from \`client/\`: do not edit. */
 export const scriptHash = ${JSON.stringify(hash(script))}
 export const styleHash = ${JSON.stringify(hash(style))}

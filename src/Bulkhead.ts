@@ -9,9 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import * as SlotPool from "./internal/slotPool.js"
-import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
 
 /**
@@ -73,8 +71,7 @@ export interface Slot {
   readonly pool: Pool
   /** Monotonic milliseconds. */
   readonly takenAt: number
-  /** Whose it is, where that counts. */
-  readonly client?: string | undefined
+  readonly client: string
 }
 
 /**
@@ -179,14 +176,12 @@ const makePool = (pool: Pool, options: PoolOptions, weights: ReadonlyMap<string,
 }
 
 /**
- * A bulkhead with empty pools. The scope is that of the fiber that ends waits which are too long.
+ * A bulkhead with empty pools.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (
-  options: Options
-): Effect.Effect<Context.Tag.Service<typeof Bulkhead>, InvalidPools, Scope.Scope> =>
+export const make = (options: Options): Effect.Effect<Context.Tag.Service<typeof Bulkhead>, InvalidPools> =>
   Effect.gen(function* () {
     const found = problems(options)
     if (found.length > 0) return yield* new InvalidPools({ problems: found })
@@ -209,7 +204,7 @@ export const make = (
  * @category layers
  */
 export const layer = (options: Options): Layer.Layer<Bulkhead, InvalidPools> =>
-  Layer.scoped(Bulkhead, make(options))
+  Layer.effect(Bulkhead, make(options))
 
 /**
  * Runs the effect in a slot; the slot is freed when the effect has really ended, its finalizers included.
@@ -223,11 +218,7 @@ export const withSlot = <A, E, R>(
   request: Request,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Overloaded, R> =>
-  Step.masked((moment) =>
-    Step.andThen(moment, bulkhead.acquire(pool, request), (slot) =>
-      Step.ensuring(moment, moment.restore(effect), () => bulkhead.release(slot))
-    )
-  )
+  Effect.acquireUseRelease(bulkhead.acquire(pool, request), () => effect, bulkhead.release)
 
 /**
  * Runs everything at once and has no pools.
@@ -236,7 +227,7 @@ export const withSlot = <A, E, R>(
  * @category layers
  */
 export const layerNoop: Layer.Layer<Bulkhead> = Layer.succeed(Bulkhead, {
-  acquire: (pool) => Effect.succeed({ pool, takenAt: 0 }),
+  acquire: (pool, { client }) => Effect.succeed({ pool, takenAt: 0, client }),
   release: () => Effect.void,
   status: Effect.succeed([])
 })

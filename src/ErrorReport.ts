@@ -113,19 +113,6 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         limit: error.permits,
         sideEffects: "none"
       }
-    case "Throttled":
-      return {
-        code: "RATE_LIMITED",
-        message:
-          `RATE_LIMITED: the warehouse takes ${error.ratePerSecond} calls per second from this server` +
-          (error.factor < 1 ? ", fewer than usual because it said that it is overloaded" : "") +
-          `. ${ran(false)} ${wait(error.retryAfterMs, now)}`,
-        ...retry(error.retryAfterMs, now),
-        scope: "warehouse",
-        limit: error.burst,
-        remaining: 0,
-        sideEffects: "none"
-      }
     case "Degraded":
       return {
         code: "DEGRADED",

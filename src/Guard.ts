@@ -1,45 +1,39 @@
 /**
- * The path of a call, read top to bottom. Every guard is a service of its own; this file only says in
- * which order they stand and what happens when one says no.
+ * The path of a call, read top to bottom in `make`: each guard is a service of its own, and this file says in which
+ * order they stand and what happens when one refuses.
  *
  * ```
- * degradation       is this kind of work served at all now?        refused: nothing was taken yet
- *   rate limit      one atomic decision over all scopes             refused: nobody is charged
- *     quota         reserve requests, queries, bytes                refused: tokens go back
- *       prepare     the SQL gate: once, before anything is waited for; a rejected statement keeps its token
- *       retry       only here; within its budget and the deadline, holding nothing while it waits
- *         pace      the warehouse's own rate, cut when it says that it is overloaded
- *           slot    a fair slot for the call
- *             breaker?  open: turn away before queueing
- *               slot    a fair slot for the statement
- *                 breaker   a permit, stamped with its generation
- *                   limit   of time; the interruption cancels the statement
- *                     work
- * settle            breaker verdict, real bytes into the quota, refunds if nothing was sent
+ * deadline         the caller is answered by then, whatever is slow
+ *   shed           is this kind of work served at all now?        refused: nothing was taken yet
+ *     admission    meter: one atomic decision over all scopes     refused: nobody is charged
+ *                  charge: reserve requests, queries, bytes       refused: the tokens go back
+ *       prepare    the SQL gate: once, before any slot            refused: keeps its token, releases its quota
+ *       retry      only here; within its budget and the deadline, holding nothing while it waits
+ *         attempt  slot for the call, circuit open?, slot for the statement, permit of the breaker
+ *           limit  of time; the interruption cancels the statement
+ *             work
+ *         leave    verdict to the breaker, slots to the next
+ *     settle       what was really used into the quotas, or all of it back
  * ```
  *
- * Whatever way a call ends, what it took is given back or paid, exactly once.
+ * Admission and attempt are brackets: however a call ends, what it took is given back or paid, exactly once.
  *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as AdaptiveRate from "./AdaptiveRate.js"
+import * as Ref from "effect/Ref"
+import { createHash } from "node:crypto"
 import * as Bulkhead from "./Bulkhead.js"
+import type { Attempt, Operation } from "./Call.js"
+import * as Call from "./Call.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
-import { DeadlineExceeded, Received } from "./Deadline.js"
+import * as Deadline from "./Deadline.js"
 import * as Degradation from "./Degradation.js"
-import * as CallLedger from "./internal/callLedger.js"
-import * as GuardAttempt from "./internal/guardAttempt.js"
-import type { Attempt, Operation } from "./internal/guardAttempt.js"
-import * as PortCall from "./internal/portCall.js"
 import * as RequestId from "./internal/requestId.js"
-import * as Step from "./internal/step.js"
-import * as TimeLimits from "./internal/timeLimits.js"
 import * as Verdict from "./internal/verdict.js"
-import type { Criticality } from "./Operation.js"
 import { CurrentPrincipal } from "./Principal.js"
 import * as Quota from "./Quota.js"
 import type { QuotaStoreError } from "./QuotaStore.js"
@@ -48,7 +42,7 @@ import * as Retry from "./Retry.js"
 import * as Telemetry from "./Telemetry.js"
 import type { WarehouseError } from "./Warehouse.js"
 
-export { DeadlineExceeded }
+export { DeadlineExceeded } from "./Deadline.js"
 export type { Attempt, Operation }
 
 /**
@@ -74,10 +68,9 @@ export type Refusal =
   | RateLimiter.RateLimited
   | Quota.QuotaExceeded
   | QuotaStoreError
-  | AdaptiveRate.Throttled
   | Bulkhead.Overloaded
   | CircuitBreaker.CircuitOpen
-  | DeadlineExceeded
+  | Deadline.DeadlineExceeded
 
 /**
  * What is done in each attempt.
@@ -88,6 +81,14 @@ export type Refusal =
 export type Work<A, E, R> = (attempt: Attempt) => Effect.Effect<A, E, R>
 
 /**
+ * The work, or an effect that prepares it once: after the call is charged and before it waits for a slot.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Prepared<A, E, R> = Work<A, E, R> | Effect.Effect<Work<A, E, R>, E, R>
+
+/**
  * @since 0.1.0
  * @category context
  */
@@ -95,15 +96,14 @@ export class Guard extends Context.Tag("snowguard/Guard")<
   Guard,
   {
     /**
-     * The work behind every guard, once for each attempt; or an effect that prepares the work, once, when the
-     * call is metered and before it waits for anything: what it refuses has used a token and no quota. Fails with what the work fails with or with a
-     * refusal of a guard; the work calls `attempt.markSent` before anything leaves the process, for until
-     * then the call is free. Interrupting it gives back what it holds before it returns.
+     * The work behind every guard, once for each attempt. Fails with what the work fails with or with a refusal.
+     *
+     * The work runs `attempt.markSent` before anything leaves the process: until then the call is free. The caller is
+     * answered at its deadline, and can leave at any time; what is held is given back when the work has ended.
      */
     readonly run: <A, E, R>(
       operation: Operation,
-      work:
-        Work<A, E | WarehouseError, R> | Effect.Effect<Work<A, E | WarehouseError, R>, E | WarehouseError, R>
+      work: Prepared<A, E | WarehouseError, R>
     ) => Effect.Effect<Guarded<A>, E | WarehouseError | Refusal, R>
   }
 >() {}
@@ -115,7 +115,7 @@ export class Guard extends Context.Tag("snowguard/Guard")<
 export interface TierOptions {
   /** Milliseconds a call waits for rate-limit tokens before it is refused; 0: not at all. */
   readonly maxTokenWaitMs: number
-  /** Work that can come later: the first to be turned away when not everybody can be served. */
+  /** Work that can come later: the first to be refused when not all can be served. */
   readonly batch: boolean
 }
 
@@ -126,6 +126,8 @@ export interface TierOptions {
 export interface Options {
   /** Milliseconds a call waits for a slot at most; less when its deadline is nearer. */
   readonly maxWaitMs: number
+  /** Milliseconds that calls under way get to end when the scope closes: to cancel their statements, and to settle. */
+  readonly windDownMs: number
   /** By tier; a tier without an entry has that of `default`, which is interactive. */
   readonly tiers: { readonly [tier: string]: TierOptions }
 }
@@ -136,19 +138,33 @@ export interface Options {
  */
 export const defaults: Options = {
   maxWaitMs: 5_000,
+  windDownMs: 2_000,
   tiers: { default: { maxTokenWaitMs: 2_000, batch: false } }
 }
 
-/** A call that waits less than this is not worth a word to its client. */
-const WORTH_TELLING_MS = 50
+/** What an admitted call holds. */
+interface Admission {
+  readonly tokens: RateLimiter.Admission
+  readonly reservation: Quota.Reservation
+}
+
+/** What an attempt holds. */
+interface Seat {
+  readonly request: Bulkhead.Slot
+  readonly statement: Bulkhead.Slot
+  readonly permit: CircuitBreaker.Permit
+}
+
+/** Of a statement of any length. */
+const fingerprint = (statement: string): string => createHash("sha256").update(statement).digest("base64")
 
 const none: ReadonlyArray<Quota.QuotaStatus> = []
 
-const warnings = (tier: string, client: string, reservation: Quota.Reservation) => {
-  if (reservation.low === false) return none
-  const low = reservation.status.filter((status) => status.remaining < status.limit / 5)
-  for (const status of low) Telemetry.recordLowQuota(tier, client, status)
-  return low
+const warnings = ({ client, tier }: Call.Call, { low, status }: Quota.Reservation) => {
+  if (low === false) return none
+  const scarce = status.filter(({ limit, remaining }) => remaining < limit / 5)
+  for (const quota of scarce) Telemetry.recordLowQuota(tier, client, quota)
+  return scarce
 }
 
 /**
@@ -157,146 +173,126 @@ const warnings = (tier: string, client: string, reservation: Quota.Reservation) 
  */
 export const make = (options: Partial<Options> = {}) =>
   Effect.gen(function* () {
-    const { maxWaitMs, tiers } = { ...defaults, ...options }
+    const { maxWaitMs, tiers, windDownMs } = { ...defaults, ...options }
     const degradation = yield* Degradation.Degradation
     const limiter = yield* RateLimiter.RateLimiter
     const quota = yield* Quota.Quota
     const retry = yield* Retry.Retry
-    const pace = yield* AdaptiveRate.AdaptiveRate
     const bulkhead = yield* Bulkhead.Bulkhead
     const breaker = yield* CircuitBreaker.CircuitBreaker
-    const limits = yield* TimeLimits.make
-    const settlements = yield* CallLedger.make
-    const attempt = GuardAttempt.make({ quota, pace, bulkhead, breaker, limits, maxWaitMs })
+    const deadlines = yield* Deadline.make(windDownMs)
     const nextRequestId = yield* RequestId.make
-    const interactive: TierOptions = tiers["default"] ?? { maxTokenWaitMs: 0, batch: false }
+    const tierOf = (tier: string) => tiers[tier] ?? tiers["default"] ?? { maxTokenWaitMs: 0, batch: false }
 
-    const run = <A, E, R>(
-      operation: Operation,
-      given:
-        Work<A, E | WarehouseError, R> | Effect.Effect<Work<A, E | WarehouseError, R>, E | WarehouseError, R>
-    ): Effect.Effect<Guarded<A>, E | WarehouseError | Refusal, R> =>
-      Step.masked((moment) => {
-        const { client, tier } = Context.get(moment.fiber.currentContext, CurrentPrincipal)
-        const { estimatedBytes, deadlineMs } = operation
-        const received = Context.get(moment.fiber.currentContext, Received)
-        const deadline = (received ?? moment.now) + deadlineMs
-        const who = { client, tier, class: operation.class, estimatedBytes, deadlineMs }
-        const { batch, maxTokenWaitMs } = tiers[tier] ?? interactive
-        const criticality: Criticality = batch && operation.class === "query" ? "batch" : operation.class
-        const requestId = nextRequestId()
-        const decide = Verdict.decide(operation.class)
-        const ledger = new CallLedger.CallLedger()
-        const call: GuardAttempt.Call = { operation, client, tier, deadline, requestId, ledger }
+    const admit = Effect.fnUntraced(function* (call: Call.Call) {
+      const patience = Math.min(tierOf(call.tier).maxTokenWaitMs, call.deadlineMs)
+      const tokens = yield* limiter.reserve(call, patience)
+      const charged = Effect.zipRight(Call.turn(call, tokens.waitMs), quota.reserve(call))
+      const reservation = yield* Effect.onError(charged, () => limiter.refund(tokens))
+      return { tokens, reservation }
+    })
 
-        const tooLate = () => new DeadlineExceeded({ limitMs: deadlineMs, sent: false, of: "call" })
+    const settle = Effect.fnUntraced(function* (
+      call: Call.Call,
+      { reservation, tokens }: Admission,
+      exit: Exit.Exit<unknown, unknown>
+    ) {
+      const { bytes, scanBytes, statementMs, statements } = yield* Ref.get(call.used)
+      Telemetry.recordBytes(call.tier, bytes)
+      if (statements > 0) {
+        yield* quota.settle(reservation, { bytes, scanBytes, statementSeconds: statementMs / 1000 })
+      } else {
+        if (!Verdict.keepsToken(exit)) yield* limiter.refund(tokens)
+        yield* quota.release(reservation)
+      }
+      yield* Call.settleScans(call, quota)
+    }, Effect.ignoreLogged)
 
-        const settle = (
-          moment: Step.Moment,
-          admission: RateLimiter.Admission,
-          reservation: Quota.Reservation,
-          exit: Exit.Exit<unknown, unknown>
-        ): Effect.Effect<void> => {
-          Telemetry.recordBytes(tier, ledger.bytes)
-          if (ledger.left || (ledger.sending && !Verdict.neverLeft(exit))) {
-            const { bytes, scanBytes } = ledger
-            const spent = {
-              bytes,
-              scanBytes,
-              statementSeconds: ledger.statementMs(moment) / 1000
-            }
-            return GuardAttempt.logged(moment, quota.settle(reservation, spent))
-          }
-          const release = Step.make((moment) => GuardAttempt.logged(moment, quota.release(reservation)))
-          return Verdict.keepsToken(exit)
-            ? release
-            : Step.andThen(moment, limiter.refund(admission), () => release)
-        }
+    const slot = (call: Call.Call, pool: Bulkhead.Pool) =>
+      Effect.flatMap(Call.left(call), (left) =>
+        bulkhead.acquire(pool, { client: call.client, tier: call.tier, maxWaitMs: Math.min(maxWaitMs, left) })
+      )
 
-        // Who does not hear of the end of a call must not keep its caller.
-        const told = (moment: Step.Moment, telling: Effect.Effect<void>) =>
-          PortCall.tell(limits, moment, GuardAttempt.tellMs(moment, deadline), telling)
+    const enter = Effect.fnUntraced(function* (call: Call.Call) {
+      const request = yield* slot(call, "requests")
+      // An open circuit refuses before the call queues for a statement.
+      const queued = Effect.zipRight(breaker.peek, slot(call, "statements"))
+      const statement = yield* Effect.onError(queued, () => bulkhead.release(request))
+      const permit = yield* Effect.onError(breaker.acquire, () =>
+        Effect.zipRight(bulkhead.release(statement), bulkhead.release(request))
+      )
+      return { request, statement, permit }
+    })
 
-        const reserve = () =>
-          PortCall.acquireBy(limits, moment, deadline, quota.reserve(who), quota.release, tooLate)
+    const leave = Effect.fnUntraced(function* (
+      call: Call.Call,
+      { permit, request, statement }: Seat,
+      exit: Exit.Exit<unknown, unknown>
+    ) {
+      const { ms, silent } = yield* Call.attemptEnded(call, exit, permit.startedAt)
+      const verdict = Verdict.verdict(exit, silent)
+      Telemetry.recordAttempt(call.class, verdict, ms)
+      const asked = call.statement
+      const failure =
+        verdict === "failure"
+          ? Verdict.failureOf(exit, silent, ms, call.requestId, asked && (() => fingerprint(asked())))
+          : undefined
+      yield* breaker.settle(permit, verdict, failure)
+      yield* bulkhead.release(statement)
+      yield* bulkhead.release(request)
+    })
 
-        /** Who opened the circuit, or met its opening, is told when to come back like those that it turns away. */
-        const withWait = <B, E2>(moment: Step.Moment, exit: Exit.Exit<B, E2>) =>
-          Step.onExit(moment, breaker.peek, (peeked) =>
-            peeked._tag === "Failure" && peeked.cause._tag === "Fail"
-              ? Verdict.comeBack(exit, peeked.cause.error.retryAfterMs)
-              : exit
-          )
+    const attempt = <A, E, R>(call: Call.Call, { reservation }: Admission, work: Work<A, E, R>) =>
+      Effect.acquireUseRelease(
+        enter(call),
+        () =>
+          Call.limited(call, reservation, (limits) => work(Call.attempt(call, quota, reservation, limits))),
+        (seat, exit) => leave(call, seat, exit)
+      )
 
-        const prepared = (moment: Step.Moment) =>
-          Effect.isEffect(given)
-            ? limits.within(Math.max(0, deadline - moment.now), () => given, tooLate)
-            : Exit.succeed(given)
-
-        const path = Step.make((inner) => {
-          if (inner !== moment) moment.later()
-          const maxWaitMs = Math.min(maxTokenWaitMs, Math.max(0, deadline - moment.now))
-          const tokens = limiter.reserve(who, maxWaitMs)
-          return Step.andThen(
-            moment,
-            PortCall.acquireBy(limits, moment, deadline, tokens, limiter.refund, tooLate),
-            (admission) => {
-              if (admission.waitMs > 0) Telemetry.recordTokenWait(tier, admission.waitMs)
-              const turn =
-                admission.waitMs === 0
-                  ? reserve()
-                  : Effect.flatMap(moment.restore(awaitTurn(operation, admission)), () => {
-                      moment.later()
-                      return reserve()
-                    })
-              const reserved = Step.onExit(moment, turn, (exit): typeof turn =>
-                exit._tag === "Success"
-                  ? exit
-                  : Step.andThen(moment, told(moment, limiter.refund(admission)), () => exit)
-              )
-              return Step.andThen(moment, reserved, (reservation) => {
-                const tried = Step.andThen(moment, prepared(moment), (work) => {
-                  const tries = retry.run(() => attempt(call, reservation, work), {
-                    class: operation.class,
-                    deadline,
-                    decide: (error) => {
-                      if (ledger.sending && !Verdict.saysNotSent(error)) ledger.left = true
-                      ledger.sending = false
-                      return decide(error)
-                    }
-                  })
-                  // A retry of one's own that is no step: it holds nothing, and what it waits for can be left.
-                  return tries instanceof Step.Step ? tries : moment.restore(tries)
-                })
-                const settled = Step.ensuring(moment, tried, (exit) =>
-                  settlements.settle(moment, ledger, (moment) =>
-                    told(moment, settle(moment, admission, reservation, exit))
-                  )
-                )
-                const done = Step.andThen(moment, settled, (value) =>
-                  Exit.succeed({ value, warnings: warnings(tier, client, reservation) })
-                )
-                return Step.onExit(moment, done, (exit): typeof done =>
-                  Verdict.mayOpen(exit) ? withWait(moment, exit) : exit
-                )
-              })
-            }
-          )
+    const perform = <A, E, R>(call: Call.Call, admission: Admission, given: Prepared<A, E, R>) =>
+      Effect.flatMap(Effect.isEffect(given) ? given : Effect.succeed(given), (work) =>
+        retry.run<A, E | Refusal, R>(() => attempt(call, admission, work), {
+          class: call.class,
+          deadline: call.deadline,
+          decide: Verdict.decide(call.class)
         })
-        return Step.take(moment, degradation.protect(criticality, path))
-      })
+      ).pipe(Effect.map((value) => ({ value, warnings: warnings(call, admission.reservation) })))
+
+    /** A failure that opened the circuit, or met it open, says when to come back. */
+    const withWait = <E>(error: E): Effect.Effect<never, E | WarehouseError | Deadline.DeadlineExceeded> =>
+      Verdict.mayOpen(error)
+        ? Effect.matchEffect(breaker.peek, {
+            onFailure: ({ retryAfterMs: waitMs }) =>
+              Effect.fail(waitMs === undefined ? error : Verdict.comeBack(error, waitMs)),
+            onSuccess: () => Effect.fail(error)
+          })
+        : Effect.fail(error)
+
+    const guarded = <A, E, R>(call: Call.Call, given: Prepared<A, E, R>) =>
+      deadlines.answerBy<Guarded<A>, E | Refusal, R, Deadline.DeadlineExceeded>(
+        call.deadline,
+        Call.tooLate(call),
+        (answer) =>
+          degradation.protect(
+            tierOf(call.tier).batch && call.class === "query" ? "batch" : call.class,
+            Effect.acquireUseRelease(
+              admit(call),
+              (admission) => Effect.onExit(perform(call, admission, given), answer),
+              (admission, exit) => settle(call, admission, exit)
+            )
+          )
+      )
+
+    const run: Context.Tag.Service<Guard>["run"] = (operation, given) =>
+      Effect.flatMap(CurrentPrincipal, (principal) =>
+        Effect.flatMap(Call.make(operation, principal, nextRequestId()), (call) =>
+          Effect.catchAll(guarded(call, given), withWait)
+        )
+      )
 
     return Guard.of({ run })
   })
-
-/** The tokens are reserved already; this waits until they are due. */
-const awaitTurn = (operation: Operation, { waitMs }: RateLimiter.Admission): Effect.Effect<void> => {
-  if (waitMs === 0) return Effect.void
-  const wait = Effect.sleep(waitMs)
-  return operation.waiting === undefined || waitMs < WORTH_TELLING_MS
-    ? wait
-    : Effect.zipRight(operation.waiting(`waiting ${waitMs} ms for the rate limit`), wait)
-}
 
 /**
  * The path over the guards that are provided; it holds no limits of its own.
@@ -313,7 +309,6 @@ export const layer = (
   | RateLimiter.RateLimiter
   | Quota.Quota
   | Retry.Retry
-  | AdaptiveRate.AdaptiveRate
   | Bulkhead.Bulkhead
   | CircuitBreaker.CircuitBreaker
 > => Layer.scoped(Guard, make(options))

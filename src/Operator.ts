@@ -23,7 +23,6 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Activity from "./Activity.js"
-import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Audit from "./Audit.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
@@ -293,7 +292,6 @@ export const layerNoop: Layer.Layer<Operator> = Layer.provide(
   Layer.mergeAll(
     Layer.provide(Activity.layer, Audit.layerNoop),
     Audit.layerNoop,
-    AdaptiveRate.layerNoop,
     Bulkhead.layerNoop,
     CircuitBreaker.layerNoop,
     Degradation.layerNoop,

@@ -22,11 +22,10 @@ import type {
   ScanRequest,
   Spent
 } from "./internal/quotaModel.js"
-import { actualOf, Granted, shares, statusOf } from "./internal/quotaReservation.js"
-import * as Step from "./internal/step.js"
+import { actualOf, Granted, statusOf } from "./internal/quotaReservation.js"
 import { withoutStack } from "./internal/withoutStack.js"
 import { QuotaStore } from "./QuotaStore.js"
-import type { Decision, QuotaName, QuotaStoreError } from "./QuotaStore.js"
+import type { Charge, Decision, QuotaName, QuotaStoreError } from "./QuotaStore.js"
 
 export { InvalidQuotas, QuotaExceeded }
 export type { Limits, Options, QuotaStatus, Request, Reservation, ScanRequest, Spent }
@@ -55,12 +54,6 @@ export class Quota extends Context.Tag("snowguard/Quota")<
     readonly reserveScan: (
       request: ScanRequest
     ) => Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError>
-    /**
-     * Holds as many result bytes for a call as it is about to deliver, if the quotas have that many left:
-     * answers with how many it may deliver, and all that may be delivered at a time stays within
-     * `bytes_per_day` together. Settled and released with the reservation.
-     */
-    readonly holdBytes?: (reservation: Reservation, bytes: number) => Effect.Effect<number>
     /** The work has reached the warehouse: from here on it is paid for. */
     readonly submitted: (reservation: Reservation) => Effect.Effect<void, QuotaStoreError>
     /** What was really used, in place of what was reserved. Once for each; a second time changes nothing. */
@@ -119,11 +112,6 @@ const unused = (quota: QuotaName, now: number) => {
   return { used: 0, reserved: 0, resetAt: sliceEnd(window, sliceAt(window, now)) }
 }
 
-/** How often more bytes are asked for, when others take what was left. */
-const TOP_UPS = 4
-/** An answer that was held for is sent at once. */
-const TOP_UP_MS = 60_000
-
 const nothing: Reservation = {
   id: "",
   status: [],
@@ -147,95 +135,43 @@ export const make = (
 
     const table = QuotaLimits.makeTable(options)
 
-    const reserve = (request: Request): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
-      Step.make((moment) => {
-        const charges = table.chargesOf(request, overrides.get(request.client))
-        if (charges.length === 0) return Exit.succeed(nothing)
-        return Step.andThen(
-          moment,
-          store.reserve(charges, request.deadlineMs + graceMs),
-          (decision): Effect.Effect<Reservation, QuotaExceeded> =>
-            decision._tag === "Granted"
-              ? Exit.succeed(new Granted(decision, request, charges))
-              : refuse(decision)
-        )
-      })
+    const hold = (
+      charges: ReadonlyArray<Charge>,
+      request: Request | ScanRequest,
+      estimate?: number
+    ): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
+      charges.length === 0
+        ? Effect.succeed(nothing)
+        : Effect.flatMap(
+            store.reserve(charges, request.deadlineMs + graceMs),
+            (decision): Effect.Effect<Reservation, QuotaExceeded> =>
+              decision._tag === "Granted"
+                ? Effect.succeed(new Granted(decision, request))
+                : refuse(decision, estimate)
+          )
 
-    const reserveScan = (request: ScanRequest): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
-      Effect.suspend(() => {
-        const charges = table.scanChargesOf(request, overrides.get(request.client))
-        return charges.length === 0
-          ? Exit.succeed(nothing)
-          : Effect.flatMap(
-              store.reserve(charges, request.deadlineMs + graceMs),
-              (decision): Effect.Effect<Reservation, QuotaExceeded> =>
-                decision._tag === "Granted"
-                  ? Exit.succeed(new Granted(decision, request))
-                  : refuse(decision, request.estimatedBytes)
-            )
-      })
+    const reserve = (request: Request) =>
+      Effect.suspend(() => hold(table.chargesOf(request, overrides.get(request.client)), request))
+
+    const reserveScan = (request: ScanRequest) =>
+      Effect.suspend(() =>
+        hold(table.scanChargesOf(request, overrides.get(request.client)), request, request.estimatedBytes)
+      )
 
     const submitted = ({ id }: Reservation): Effect.Effect<void, QuotaStoreError> =>
       id === nothing.id ? Effect.void : store.submitted(id)
 
-    /** Once more when others were quicker: what is left may be less by then. */
-    const topUp = (granted: Granted, bytes: number, tries: number): Effect.Effect<void, QuotaStoreError> =>
-      Effect.suspend(() => {
-        const more = Math.ceil(bytes - granted.bytesHeld)
-        if (more <= 0 || tries === 0) return Effect.void
-        const charges = granted.charges.flatMap((charge) =>
-          charge.quota === "bytes_per_day" ? [{ ...charge, amount: more, postPaid: false }] : []
-        )
-        return Effect.flatMap(store.reserve(charges, TOP_UP_MS + graceMs), (decision) => {
-          if (decision._tag === "Refused") {
-            const left = decision.limit - decision.used - decision.reserved
-            return left <= 0
-              ? Effect.void
-              : topUp(granted, granted.bytesHeld + Math.min(left, more), tries - 1)
-          }
-          granted.topUps.push({ id: decision.reservation, bytes: more })
-          granted.bytesHeld += more
-          return store.submitted(decision.reservation)
-        })
-      })
+    const settle = (reservation: Reservation, actual: Spent): Effect.Effect<void, QuotaStoreError> =>
+      reservation.id === nothing.id
+        ? Effect.void
+        : store.settle(reservation.id, actualOf(reservation, actual))
 
-    const holdBytes = (reservation: Reservation, bytes: number): Effect.Effect<number> => {
-      if (!(reservation instanceof Granted) || bytes <= reservation.bytesHeld) return Effect.succeed(bytes)
-      // A store that does not answer now costs no more than what it would have granted.
-      return Effect.map(Effect.uninterruptible(Effect.ignoreLogged(topUp(reservation, bytes, TOP_UPS))), () =>
-        Math.min(bytes, reservation.bytesHeld)
-      )
-    }
-
-    const settle = (reservation: Reservation, actual: Spent): Effect.Effect<void, QuotaStoreError> => {
-      if (reservation.id === nothing.id) return Effect.void
-      if (!(reservation instanceof Granted) || reservation.topUps.length === 0) {
-        return store.settle(reservation.id, actualOf(reservation, actual))
-      }
-      const { rest, topUps } = shares(reservation.topUps, actual.bytes)
-      return Effect.zipRight(
-        Effect.forEach(topUps, ({ bytes, id }) => store.settle(id, actualOf(reservation, { bytes })), {
-          discard: true
-        }),
-        store.settle(reservation.id, actualOf(reservation, { ...actual, bytes: rest }))
-      )
-    }
-
-    const release = (reservation: Reservation): Effect.Effect<void, QuotaStoreError> => {
-      if (reservation.id === nothing.id) return Effect.void
-      const topUps = reservation instanceof Granted ? reservation.topUps : []
-      return topUps.length === 0
-        ? store.release(reservation.id)
-        : Effect.zipRight(
-            Effect.forEach(topUps, ({ id }) => store.release(id), { discard: true }),
-            store.release(reservation.id)
-          )
-    }
+    const release = ({ id }: Reservation): Effect.Effect<void, QuotaStoreError> =>
+      id === nothing.id ? Effect.void : store.release(id)
 
     return Quota.of({
       reserve,
       reserveScan,
-      holdBytes,
       submitted,
       settle,
       release,

@@ -23,17 +23,18 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
+import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as QuotaLedger from "./core/QuotaLedger.js"
+import type { Ledger } from "./core/QuotaModel.js"
 import { make as makeLedger } from "./core/QuotaModel.js"
 import type * as QuotaWindow from "./core/QuotaWindow.js"
 import { toldOfClock } from "./internal/setBack.js"
-import * as Step from "./internal/step.js"
 
 /**
  * @since 0.1.0
@@ -197,7 +198,7 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
  * @since 0.1.0
  * @category models
  */
-export const StoreMode = Schema.Literal("normal", "outage", "recovering", "memory")
+export const StoreMode = Schema.Literal("normal", "outage", "memory")
 /**
  * @since 0.1.0
  * @category models
@@ -206,7 +207,7 @@ export type StoreMode = typeof StoreMode.Type
 
 /**
  * Where quotas are counted at the moment: in the store (`normal`), locally since the store is out of reach
- * (`outage`) or is just being brought up to date (`recovering`), or in this process's memory because the
+ * (`outage`), or in this process's memory because the
  * store could not be opened (`memory`).
  *
  * @since 0.1.0
@@ -244,8 +245,8 @@ const BUSY_KEYS = 1_024
  * A store in this process's memory, on the wall clock. `windows: "rolling"` never lets more than a limit
  * pass in ANY hour or day, at the price of a reset that has no round time.
  *
- * The ledger is owned by this closure and every operation is one synchronous step on it, which nothing
- * can interleave with. Keys whose windows are over are forgotten a few per reservation.
+ * The ledger stands in a `Ref` and every operation is one `Ref.modify` of it. Keys whose windows are over are
+ * forgotten a few per reservation.
  *
  * @since 0.1.0
  * @category constructors
@@ -253,26 +254,31 @@ const BUSY_KEYS = 1_024
 export const makeMemory = (options?: {
   readonly windows?: QuotaWindow.Mode | undefined
 }): Effect.Effect<Context.Tag.Service<QuotaStore>> =>
-  Effect.map(Random.nextIntBetween(0, 2 ** 31), (random) => {
+  Effect.gen(function* () {
     // Ids of an earlier process must not be taken for our own.
-    const ledger = makeLedger<QuotaName>(`${random.toString(36)}-`, options?.windows ?? "fixed", BUSY_KEYS)
-    const step = <A>(f: (now: number) => A): Effect.Effect<A> =>
-      Step.make((moment) => {
-        const answer = f(moment.wall)
-        if (ledger.setBackMs === 0) return Exit.succeed(answer)
-        const byMs = ledger.setBackMs
-        ledger.setBackMs = 0
-        return Effect.as(toldOfClock(byMs), answer)
-      })
+    const prefix = `${(yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)}-`
+    const ref = yield* Ref.make(makeLedger<QuotaName>(prefix, options?.windows ?? "fixed", BUSY_KEYS))
+    /** The ledger is updated in place, each operation in one `Ref.modify`. */
+    const step = <A>(f: (ledger: Ledger<QuotaName>, now: number) => A): Effect.Effect<A> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.flatten(
+          Ref.modify(ref, (ledger) => {
+            const answer = f(ledger, now)
+            const byMs = ledger.setBackMs
+            ledger.setBackMs = 0
+            return [byMs === 0 ? Effect.succeed(answer) : Effect.as(toldOfClock(byMs), answer), ledger]
+          })
+        )
+      )
     return QuotaStore.of({
-      reserve: (charges, ttlMs) => step((now) => QuotaLedger.reserve(ledger, now, charges, ttlMs)),
-      submitted: (id) => step((now) => QuotaLedger.submitted(ledger, now, id)),
-      settle: (id, actual) => step((now) => QuotaLedger.settle(ledger, now, id, actual)),
-      release: (id) => step((now) => QuotaLedger.release(ledger, now, id)),
-      check: (charges) => step((now) => QuotaLedger.check(ledger, now, charges)),
-      usage: (key) => step((now) => QuotaLedger.usage(ledger, now, key)),
-      list: (cursor) => step((now) => QuotaLedger.list(ledger, now, cursor, PAGE_KEYS)),
-      reset: (key, quota) => step((now) => QuotaLedger.reset(ledger, now, key, quota))
+      reserve: (charges, ttlMs) => step((ledger, now) => QuotaLedger.reserve(ledger, now, charges, ttlMs)),
+      submitted: (id) => step((ledger, now) => QuotaLedger.submitted(ledger, now, id)),
+      settle: (id, actual) => step((ledger, now) => QuotaLedger.settle(ledger, now, id, actual)),
+      release: (id) => step((ledger, now) => QuotaLedger.release(ledger, now, id)),
+      check: (charges) => step((ledger, now) => QuotaLedger.check(ledger, now, charges)),
+      usage: (key) => step((ledger, now) => QuotaLedger.usage(ledger, now, key)),
+      list: (cursor) => step((ledger, now) => QuotaLedger.list(ledger, now, cursor, PAGE_KEYS)),
+      reset: (key, quota) => step((ledger, now) => QuotaLedger.reset(ledger, now, key, quota))
     })
   })
 

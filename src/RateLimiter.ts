@@ -3,20 +3,19 @@
  * together in one atomic step. A refusal charges nobody and says exactly how long to wait. The algorithm is
  * GCRA (ITU-T I.371, annex A).
  *
- * The state is one variable and every operation one synchronous step on it, by a pure decision
- * (`core/TokenBucket`, where the algorithm and its invariants are written down). There is no fiber and no
- * timer per client.
+ * The state is one `Ref` and every operation one `Ref.modify`, by a pure decision (`core/TokenBucket`, where the
+ * algorithm and its invariants are written down). There is no fiber and no timer per client.
  *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
+import * as Ref from "effect/Ref"
 import * as BucketLimits from "./core/BucketLimits.js"
 import * as TokenBucket from "./core/TokenBucket.js"
-import { monotonicMillis } from "./internal/monotonic.js"
+import { modifyAt, monotonicMillis, updateAt } from "./internal/monotonic.js"
 import { InvalidLimits, RateLimited, RESERVED, Scope } from "./internal/rateLimiterModel.js"
 import type {
   Admission,
@@ -26,7 +25,6 @@ import type {
   ScopeStatus,
   TierBuckets
 } from "./internal/rateLimiterModel.js"
-import * as Step from "./internal/step.js"
 import { withoutStack } from "./internal/withoutStack.js"
 
 export { InvalidLimits, RateLimited, Scope }
@@ -106,28 +104,30 @@ export const make = (
     const problems = BucketLimits.problems(limits)
     if (problems.length > 0) return yield* new InvalidLimits({ problems })
     const config = BucketLimits.compile(limits)
-    // Every step is synchronous, so that a variable is as atomic as a Ref.
-    let state = TokenBucket.initial(config, yield* monotonicMillis)
+    const state = yield* Ref.make(TokenBucket.initial(config, yield* monotonicMillis))
+    /** Admissions that were given back. An admission is compared by identity, so the set needs no clean-up. */
     const refunded = new WeakSet<Admission>()
 
     const refuse = (refused: TokenBucket.Refused): Effect.Effect<never, RateLimited> =>
       Effect.flatMap(Random.next, (luck) => Effect.fail(refusal(refused, luck)))
 
     const refund = (given: Admission): Effect.Effect<void> =>
-      Step.make(({ now }) => {
-        if (!refunded.has(given)) {
-          refunded.add(given)
-          state = TokenBucket.refund(state, now, config, given)
-        }
-        return Exit.void
+      updateAt(state, (current, now) => {
+        if (refunded.has(given)) return current
+        refunded.add(given)
+        return TokenBucket.refund(current, now, config, given)
       })
 
     const reserve = (request: Request, maxWaitMs: number): Effect.Effect<Admission, RateLimited> =>
-      Step.make(({ now }) => {
-        const [decision, next] = TokenBucket.decide(state, now, config, request, maxWaitMs)
-        state = next
-        return decision._tag === "Admitted" ? Exit.succeed(admission(request, decision)) : refuse(decision)
-      })
+      Effect.flatten(
+        modifyAt(state, (current, now) => {
+          const [decision, next] = TokenBucket.decide(current, now, config, request, maxWaitMs)
+          return [
+            decision._tag === "Admitted" ? Effect.succeed(admission(request, decision)) : refuse(decision),
+            next
+          ]
+        })
+      )
 
     const acquire = (request: Request): Effect.Effect<Admission, RateLimited> => reserve(request, 0)
 
@@ -150,7 +150,7 @@ export const make = (
       refund,
       limit: (request, effect) => Effect.zipRight(acquire(request), effect),
       status: (client, tier) =>
-        Effect.map(monotonicMillis, (now) => TokenBucket.status(state, now, config, client, tier))
+        modifyAt(state, (current, now) => [TokenBucket.status(current, now, config, client, tier), current])
     }
   })
 

@@ -3,8 +3,8 @@
  * multiply. What may be retried is decided by the error; how often, by the cause and the class of the
  * call, by the budget that all callers share, and by the caller's deadline.
  *
- * A call that succeeds at once pays for one addition and one handler. Everything else (the schedule,
- * its state, the counters) is made when the first attempt has failed.
+ * The backoff is adaptive: a pause is what the policy's `Schedule` says, times a factor that grows with every call that
+ * the warehouse pushed back lately and shrinks with every success (`core/Pressure`).
  *
  * Invariants
  * 1. No attempt is started at or after the deadline, and a pause that would end there is not begun.
@@ -16,16 +16,18 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Ref from "effect/Ref"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as RetryBudget from "./core/RetryBudget.js"
-import * as Backoff from "./internal/backoff.js"
+import * as Pressure from "./core/Pressure.js"
 import { expected } from "./internal/expected.js"
-import { monotonicMillis, unsafeMonotonicMillis } from "./internal/monotonic.js"
-import * as Step from "./internal/step.js"
+import { modifyAt, monotonicMillis, updateAt } from "./internal/monotonic.js"
 import type { OperationClass } from "./Operation.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 
@@ -71,6 +73,8 @@ export interface Status {
   /** Tokens left for retries, and the most there can be. */
   readonly budget: number
   readonly budgetCap: number
+  /** What pauses are multiplied by now, >= 1: it grows while the warehouse pushes back, and shrinks again. */
+  readonly backoffFactor: number
   /** Since the start: first attempts, retries, and calls that failed first and succeeded then. */
   readonly calls: number
   readonly retries: number
@@ -160,6 +164,19 @@ interface Course {
   attempts: number
 }
 
+interface State {
+  readonly budget: RetryBudget.State
+  readonly pressure: Pressure.Pressure
+  readonly calls: number
+  readonly retries: number
+  readonly recovered: number
+  readonly exhausted: Status["exhausted"]
+}
+
+/** A fault that more calls make worse; a lost session is none. */
+const isPushedBack = ({ afterTimeout, preset }: RetryPolicy.Decision & { _tag: "Retry" }): boolean =>
+  preset !== "once" || afterTimeout === true
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -169,109 +186,145 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<t
     const { budget: limits, byClass, maxAskedMs, maxAttempts, maxPauseMs, problems } = resolve(options)
     if (problems.length > 0) return yield* new InvalidRetry({ problems })
     const config = RetryBudget.compile(limits)
-    // Every step is synchronous, so that plain variables are as atomic as a Ref.
-    let budget = RetryBudget.initial(config, yield* monotonicMillis)
-    let calls = 0
-    let retries = 0
-    let recovered = 0
-    const exhausted = { attempts: 0, deadline: 0, budget: 0 }
+    const start = yield* monotonicMillis
+    const ref = yield* Ref.make<State>({
+      budget: RetryBudget.initial(config, start),
+      pressure: Pressure.initial(start),
+      calls: 0,
+      retries: 0,
+      recovered: 0,
+      exhausted: { attempts: 0, deadline: 0, budget: 0 }
+    })
 
-    const giveUp = (why: keyof typeof exhausted): Effect.Effect<false> =>
-      Effect.sync(() => {
-        exhausted[why]++
-        return false
+    const giveUp = (why: keyof Status["exhausted"]): Effect.Effect<false> =>
+      Effect.as(
+        Ref.update(ref, (state) => ({
+          ...state,
+          exhausted: { ...state.exhausted, [why]: state.exhausted[why] + 1 }
+        })),
+        false
+      )
+
+    const withdraw = (afterTimeout: boolean) =>
+      modifyAt(ref, (state, now) => {
+        const [admitted, budget] = RetryBudget.withdraw(state.budget, now, config, afterTimeout)
+        return [admitted, { ...state, budget }]
       })
+
+    const giveBack = (afterTimeout: boolean) =>
+      Ref.update(ref, (state) => ({
+        ...state,
+        budget: RetryBudget.refund(state.budget, config, afterTimeout)
+      }))
+
+    /** The schedule of a policy, stretched by the pressure of the moment. */
+    const stretched = (delays: Schedule.Schedule<unknown, unknown>) =>
+      Schedule.modifyDelayEffect(delays, (_, delay) =>
+        modifyAt(ref, (state, now) => [Duration.times(delay, Pressure.factor(state.pressure, now)), state])
+      )
 
     /** Pays for a retry and waits; false when there shall be none. */
     const pause = Effect.fnUntraced(function* <E>(
       course: Course,
       n: number,
       error: E,
-      decision: RetryPolicy.Decision & { _tag: "Retry" },
-      { deadline, expectedMs = 0 }: Request<E>
+      { afterTimeout = false, preset, serverDelayMs = 0 }: RetryPolicy.Decision & { _tag: "Retry" },
+      { deadline = Number.POSITIVE_INFINITY, expectedMs = 0 }: Request<E>
     ) {
       if (n >= maxAttempts || course.attempts >= course.policy.attempts) return yield* giveUp("attempts")
-      const clock = yield* Effect.clock
-      const now = unsafeMonotonicMillis(clock)
+      const now = yield* monotonicMillis
       const backoff = yield* course.next(now, error)
       if (backoff === undefined) return yield* giveUp("attempts")
-      const asked = Math.max(0, decision.serverDelayMs ?? 0)
+      const asked = Math.max(0, serverDelayMs)
       if (!(Math.max(asked, backoff) <= maxPauseMs) || asked > maxAskedMs) return yield* giveUp("deadline")
       // What the warehouse asked for is only ever exceeded.
       const luck = yield* Random.next
       const ms = Math.max(Math.round(backoff), Math.ceil(asked) + Math.floor(asked * SERVER_JITTER * luck))
-      if (deadline !== undefined && now + ms + expectedMs >= deadline) return yield* giveUp("deadline")
-      const afterTimeout = decision.afterTimeout === true
-      const giveBack = Effect.sync(() => void (budget = RetryBudget.refund(budget, config, afterTimeout)))
-      return yield* Effect.uninterruptibleMask((restore) => {
-        const [admitted, next] = RetryBudget.withdraw(budget, now, config, afterTimeout)
-        budget = next
-        if (!admitted) return giveUp("budget")
-        return Effect.logDebug(`attempt ${n} failed (${decision.preset}); trying again in ${ms} ms`).pipe(
-          Effect.zipRight(Effect.sleep(ms)),
-          restore,
-          Effect.onInterrupt(() => giveBack),
+      if (now + ms + expectedMs >= deadline) return yield* giveUp("deadline")
+      return yield* Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          if (!(yield* withdraw(afterTimeout))) return yield* giveUp("budget")
+          yield* Effect.logDebug(`attempt ${n} failed (${preset}); trying again in ${ms} ms`)
+          yield* Effect.onInterrupt(restore(Effect.sleep(ms)), () => giveBack(afterTimeout))
           // A busy process wakes up late, and may find that the time is over.
-          Effect.flatMap(() =>
-            deadline !== undefined && unsafeMonotonicMillis(clock) >= deadline
-              ? Effect.zipRight(giveBack, giveUp("deadline"))
-              : Effect.succeed(true)
-          )
-        )
-      })
+          if ((yield* monotonicMillis) < deadline) return true
+          yield* giveBack(afterTimeout)
+          return yield* giveUp("deadline")
+        })
+      )
     })
 
-    /** What happens when attempt 1 has failed; made anew for each call, since it remembers. */
+    /** What happens when an attempt has failed; made anew for each call, since it remembers. */
     const recovery = <A, E, R>(attempt: (n: number) => Effect.Effect<A, E, R>, request: Request<E>) => {
       const courses = new Map<RetryPolicy.Preset, Course>()
-      let n = 1
       const courseOf = (preset: RetryPolicy.Preset): Course => {
         const known = courses.get(preset)
         if (known !== undefined) return known
         const policy = byClass[request.class][preset]
-        const course = { policy, next: Backoff.delays(policy.delays), attempts: 1 }
+        const course = { policy, next: RetryPolicy.delays(stretched(policy.delays)), attempts: 1 }
         courses.set(preset, course)
         return course
       }
-      const again = (course: Course): Effect.Effect<A, E, R> =>
-        Effect.suspend(() => {
-          n++
-          course.attempts++
-          retries++
-          return Effect.tap(attempt(n), () => {
-            recovered++
-          })
-        })
-      const recover = (cause: Cause.Cause<E>): Effect.Effect<A, E, R> => {
-        const error = expected(cause)
-        if (Option.isNone(error)) return Effect.failCause(cause)
-        const decision = request.decide(error.value)
-        if (decision._tag === "No") return Effect.failCause(cause)
-        const course = courseOf(decision.preset)
-        return Effect.flatMap(pause(course, n, error.value, decision, request), (go) =>
-          go ? Effect.catchAllCause(again(course), recover) : Effect.failCause(cause)
-        )
-      }
-      return recover
+      const recover =
+        (n: number) =>
+        (cause: Cause.Cause<E>): Effect.Effect<A, E, R> => {
+          const error = expected(cause)
+          if (Option.isNone(error)) return Effect.failCause(cause)
+          const decision = request.decide(error.value)
+          if (decision._tag === "No") return Effect.failCause(cause)
+          const course = courseOf(decision.preset)
+          const again = Effect.suspend(() => {
+            course.attempts += 1
+            return Effect.zipRight(
+              Ref.update(ref, (state) => ({ ...state, retries: state.retries + 1 })),
+              attempt(n + 1)
+            )
+          }).pipe(
+            Effect.tap(Ref.update(ref, (state) => ({ ...state, recovered: state.recovered + 1 }))),
+            Effect.catchAllCause(recover(n + 1))
+          )
+          return (n === 1 && isPushedBack(decision) ? pushedBack : Effect.void).pipe(
+            Effect.zipRight(pause(course, n, error.value, decision, request)),
+            Effect.flatMap((go) => (go ? again : Effect.failCause(cause)))
+          )
+        }
+      return recover(1)
     }
+
+    const begun = Ref.update(ref, (state) => ({
+      ...state,
+      calls: state.calls + 1,
+      budget: RetryBudget.deposit(state.budget, config)
+    }))
+
+    const pushedBack = updateAt(ref, (state, now) => ({
+      ...state,
+      pressure: Pressure.failed(state.pressure, now)
+    }))
+
+    const worked = updateAt(ref, (state, now) =>
+      state.pressure.level === 0 ? state : { ...state, pressure: Pressure.succeeded(state.pressure, now) }
+    )
 
     return {
       run: (attempt, request) =>
-        Step.make((moment) => {
-          calls++
-          budget = RetryBudget.deposit(budget, config)
-          return Step.onExit(moment, attempt(1), (exit) =>
-            exit._tag === "Success" ? exit : moment.restore(recovery(attempt, request)(exit.cause))
-          )
-        }),
-      status: Effect.map(monotonicMillis, (now) => ({
-        budget: RetryBudget.left(budget, now, config),
-        budgetCap: limits.cap,
-        calls,
-        retries,
-        recovered,
-        exhausted: { ...exhausted }
-      }))
+        begun.pipe(
+          Effect.zipRight(attempt(1)),
+          Effect.catchAllCause((cause) => recovery(attempt, request)(cause)),
+          Effect.zipLeft(worked)
+        ),
+      status: modifyAt(ref, ({ budget, calls, exhausted, recovered, retries, ...rest }, now) => [
+        {
+          budget: RetryBudget.left(budget, now, config),
+          budgetCap: limits.cap,
+          backoffFactor: Pressure.factor(rest.pressure, now),
+          calls,
+          retries,
+          recovered,
+          exhausted
+        },
+        { budget, calls, exhausted, recovered, retries, ...rest }
+      ])
     }
   })
 
@@ -295,6 +348,7 @@ export const layerNoop: Layer.Layer<Retry> = Layer.succeed(Retry, {
   status: Effect.succeed({
     budget: 0,
     budgetCap: 0,
+    backoffFactor: 1,
     calls: 0,
     retries: 0,
     recovered: 0,

@@ -17,7 +17,6 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { join } from "node:path"
 import type * as Activity from "./Activity.js"
-import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Audit from "./Audit.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
@@ -56,10 +55,6 @@ export const stateDirectory = (): Either.Either<string, string> => UserDirs.stat
 
 const directoryOf = (given: string | undefined): Either.Either<string, string> =>
   given === undefined ? stateDirectory() : Either.right(given)
-
-/** The warehouse's own rate: all that all clients may ask for, until it says that this is too much. */
-const pace = ({ limits }: ServerConfig.Settings) =>
-  AdaptiveRate.layer(AdaptiveRate.nearest({ ratePerSecond: limits.requestsPerSecond, burst: limits.burst }))
 
 /** A probe is an attempt, and its lease must not be over before the attempt is. */
 const PROBE_GRACE_MS = 5_000
@@ -111,7 +106,6 @@ export const parts = (
   circuitBreaker: breaker(settings),
   // The settings were checked when they were read: options that a service refuses are a defect.
   retry: Layer.orDie(Retry.layer()),
-  adaptiveRate: Layer.orDie(pace(settings)),
   resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
   callPolicy: CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
   cursors: CursorKeys.layer(settings, directoryOf(directory)),

@@ -1,12 +1,12 @@
 /**
- * What stands under the server: seventeen services, each a layer, each replaceable. This file says which of
+ * What stands under the server: sixteen services, each a layer, each replaceable. This file says which of
  * them a part may ask for, and puts them on each other; it chooses none of them.
  *
  * ```
  *   toolbox        may ask for all below
  *   guard          may ask for all below
  *   quota  degradation  loopGuard                            may ask for the ground
- *   audit  rateLimiter  adaptiveRate  bulkhead  circuitBreaker  retry  quotaStore
+ *   audit  rateLimiter  bulkhead  circuitBreaker  retry  quotaStore
  *   resultCache  callPolicy  cursors  warehouse  readOnly    the ground: ask for none of these
  * ```
  *
@@ -15,7 +15,6 @@
  * @since 0.1.0
  */
 import * as Layer from "effect/Layer"
-import type { AdaptiveRate } from "./AdaptiveRate.js"
 import type { Audit } from "./Audit.js"
 import type { Bulkhead } from "./Bulkhead.js"
 import type { CallPolicy } from "./CallPolicy.js"
@@ -36,7 +35,6 @@ import type { Warehouse } from "./Warehouse.js"
 interface Ground {
   readonly audit: Audit
   readonly rateLimiter: RateLimiter
-  readonly adaptiveRate: AdaptiveRate
   readonly bulkhead: Bulkhead
   readonly circuitBreaker: CircuitBreaker
   readonly retry: Retry
@@ -164,7 +162,6 @@ export const layer = <E, R>(parts: Parts<E, R>): Layer.Layer<Service, E, R> => {
   const ground = Layer.mergeAll(
     parts.audit,
     parts.rateLimiter,
-    parts.adaptiveRate,
     parts.bulkhead,
     parts.circuitBreaker,
     parts.retry,

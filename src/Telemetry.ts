@@ -20,11 +20,11 @@
  * | `snowguard_breaker_phase`, `snowguard_degradation_mode` | phase / mode | 1 for the one in force |
  * | `snowguard_slots_in_use`, `snowguard_queue_length`, `snowguard_queue_wait_seconds` | pool | |
  * | `snowguard_retry_budget`, `snowguard_retries_total`, `snowguard_retries_exhausted_total` | reason | |
- * | `snowguard_warehouse_rate_factor` | | below 1 after an overload |
+ * | `snowguard_retry_backoff_factor` | | above 1 while the warehouse pushes calls back |
  * | `snowguard_warehouse_login_latched` | | 1 while no login is tried, because the last one was refused |
  * | `snowguard_cache_entries`, `snowguard_cache_bytes`, `snowguard_cache_hits_total` | kind | |
  * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
- * | `snowguard_quota_store_state` | state | 1 for the one in force: `normal`, `outage`, `recovering`, `memory` |
+ * | `snowguard_quota_store_state` | state | 1 for the one in force: `normal`, `outage`, `memory` |
  * | `snowguard_quota_store_outage_total` | decision | calls decided without the quota store |
  * | `snowguard_audit_lost_total` | | lines of the audit log that could not be written |
  * | `snowguard_audit_rotated_away_total`, `snowguard_audit_rotated_away_bytes_total` | | files of it that were removed because so many are kept, and their bytes |
@@ -48,7 +48,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Degradation from "./Degradation.js"
@@ -96,9 +95,9 @@ const queueWait = gauge("snowguard_queue_wait_seconds", "Time a new call would e
 const retryBudget = gauge("snowguard_retry_budget", "Retries that the budget has left.")
 const retries = total("snowguard_retries_total", "Attempts that were retries.")
 const retriesExhausted = total("snowguard_retries_exhausted_total", "Calls that were not retried any more.")
-const rateFactor = gauge(
-  "snowguard_warehouse_rate_factor",
-  "Part of the full rate that the warehouse is called with."
+const backoffFactor = gauge(
+  "snowguard_retry_backoff_factor",
+  "What pauses before retries are multiplied by while the warehouse pushes calls back."
 )
 const loginLatched = gauge(
   "snowguard_warehouse_login_latched",
@@ -121,8 +120,8 @@ const loopGuardRefused = total(
   "Repeated failures answered from memory."
 )
 
-const storeStates = ["normal", "outage", "recovering", "memory"] as const
-const storeDecisions = ["admitted", "exceeded", "closed"] as const
+const storeStates = ["normal", "outage", "memory"] as const
+const storeDecisions = ["admitted", "closed"] as const
 
 /**
  * A call of a tool has ended.
@@ -239,7 +238,7 @@ export const recordTokenWait = (tier: string, ms: number): void => tokenWait({ t
 export const recordStoreChange = (to: QuotaStore.StoreMode): void => storeChanges({ to })
 
 /**
- * A call was decided without the quota store: out of the local share, by what was known, or not at all.
+ * A call was decided without the quota store: admitted out of the local share, or refused.
  *
  * @since 0.1.0
  * @category recording
@@ -267,7 +266,7 @@ export const sample = Effect.gen(function* () {
   retryBudget({}, retry.budget)
   retries({}, retry.retries)
   for (const [reason, count] of Object.entries(retry.exhausted)) retriesExhausted({ reason }, count)
-  rateFactor({}, (yield* Effect.flatMap(AdaptiveRate.AdaptiveRate, (_) => _.status)).factor)
+  backoffFactor({}, retry.backoffFactor)
   const { latched } = yield* Effect.flatten(WarehouseHealth.statusIfAny)
   loginLatched({}, latched === undefined ? 0 : 1)
   const store = yield* Effect.flatMap(QuotaStore.StoreHealth, (_) => _.status)

@@ -8,7 +8,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import * as AdaptiveRate from "./AdaptiveRate.js"
 import * as Audit from "./Audit.js"
 import * as Bulkhead from "./Bulkhead.js"
 import * as CallPolicy from "./CallPolicy.js"
@@ -86,7 +85,6 @@ export const layerReadOnlyNoop: Layer.Layer<ReadOnly> = Layer.succeed(ReadOnly, 
 export const parts = (answers: { readonly [sql: string]: Answer } = {}): Stack.Parts => ({
   audit: Audit.layerNoop,
   rateLimiter: Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(ServerConfig.defaults))),
-  adaptiveRate: AdaptiveRate.layerNoop,
   bulkhead: Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(ServerConfig.defaults))),
   circuitBreaker: CircuitBreaker.layer({ name: "warehouse" }),
   retry: Retry.layerNoop,

@@ -146,7 +146,7 @@ export interface Results {
  * | `LoginUnavailable` | a person or an identity provider is waited for | ignored | yes |
  * | `Configuration` | account, host, key file or TLS are set up wrongly | ignored | no |
  * | `Unavailable` | no running warehouse, or a resource monitor stopped it | ignored | no |
- * | `Overloaded` | throttled or queued too long | ignored (feeds the adaptive rate) | yes |
+ * | `Overloaded` | throttled or queued too long | ignored (stretches the pauses before retries) | yes |
  * | `SessionLost` | the session expired under us | ignored | once |
  * | `Unreachable` | network, 5xx | failure | yes |
  * | `Protocol` | the answer made no sense | failure | once |

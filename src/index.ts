@@ -5,7 +5,6 @@
  * @since 0.1.0
  */
 export * as Activity from "./Activity.js"
-export * as AdaptiveRate from "./AdaptiveRate.js"
 export * as Audit from "./Audit.js"
 export * as Bulkhead from "./Bulkhead.js"
 export * as CallPolicy from "./CallPolicy.js"

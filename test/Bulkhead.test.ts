@@ -81,6 +81,9 @@ describe("Bulkhead", () => {
       yield* settle
       assert.strictEqual((yield* status).queued, 1)
       assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(waiter)))
+      const inSlot = yield* Effect.fork(Effect.uninterruptible(withSlot("a", Effect.void)))
+      yield* settle
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(inSlot)))
       assert.strictEqual((yield* status).queued, 0)
       yield* release
       assert.strictEqual((yield* status).inUse, 0)
@@ -483,30 +486,6 @@ describe("Bulkhead", () => {
         "tierWeights.gold must be a whole number of at least 1, not 0"
       ])
     })
-  )
-
-  it.effect(
-    "withSlot waits where its caller cannot be interrupted, and acquire can be left all the same",
-    () =>
-      Effect.gen(function* () {
-        const pool = { permits: 1, maxQueue: 5, maxQueuePerClient: 5 }
-        const bulkhead = yield* Bulkhead.make({ requests: pool, statements: pool })
-        const request = { client: "a", tier: "t", maxWaitMs: 5_000 }
-        const slotFor = <A>(work: Effect.Effect<A>) => Bulkhead.withSlot(bulkhead, "requests", request, work)
-        yield* Effect.fork(slotFor(Effect.sleep(300)))
-        yield* TestClock.adjust(1)
-        const waiting = yield* Effect.fork(Effect.uninterruptible(slotFor(Effect.succeed("ran"))))
-        const leaving = yield* Effect.fork(Effect.uninterruptible(bulkhead.acquire("requests", request)))
-        yield* TestClock.adjust(1)
-        yield* Fiber.interruptFork(waiting)
-        yield* Fiber.interruptFork(leaving)
-        yield* TestClock.adjust(1)
-        assert.isNull(waiting.unsafePoll())
-        assert.strictEqual(leaving.unsafePoll()?._tag, "Failure")
-        yield* TestClock.adjust(300)
-        assert.deepStrictEqual(yield* bulkhead.status.pipe(Effect.map(([requests]) => requests?.inUse)), 0)
-        assert.isNotNull(waiting.unsafePoll())
-      }).pipe(Effect.scoped)
   )
 
   it.effect("layerNoop runs everything at once", () =>

@@ -15,7 +15,6 @@ import {
   Stream,
   TestClock
 } from "effect"
-import { Throttled } from "../src/AdaptiveRate.js"
 import * as Bulkhead from "../src/Bulkhead.js"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
 import * as Degradation from "../src/Degradation.js"
@@ -47,9 +46,6 @@ const times = (n: number, effect: Effect.Effect<unknown>) => Effect.repeatN(Effe
 
 const overloaded = (why: Bulkhead.Overloaded["why"]) =>
   new Bulkhead.Overloaded({ pool: "statements", why, permits: 1, queued: 1, waitedMs: 0, retryAfterMs: 1 })
-
-const throttled = (factor: number) =>
-  new Throttled({ ratePerSecond: 1, burst: 1, factor, retryAfterMs: 1, retryHintMs: 1 })
 
 const warehouseError = (reason: WarehouseError["reason"], sent: WarehouseError["sent"] = "yes") =>
   new WarehouseError({ reason, description: "no", sent })
@@ -284,8 +280,6 @@ describe("Degradation by refusals", () => {
     expect(of(overloaded("client-queue-full"))).toBeUndefined()
     const { why, ...full } = overloaded("wait-timeout")
     expect(of(new Bulkhead.Overloaded({ ...full, why, held: 6 }))).toBeUndefined()
-    expect(of(throttled(0.7))).toBe("refused")
-    expect(of(throttled(1))).toBeUndefined()
     expect(of(warehouseError("Overloaded"))).toBe("refused")
     expect(of(warehouseError("NotFound"))).toBe("accepted")
     expect(of(warehouseError("Unreachable", "no"))).toBeUndefined()

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { Throttled } from "../src/AdaptiveRate.js"
 import { Overloaded } from "../src/Bulkhead.js"
 import { CircuitOpen } from "../src/CircuitBreaker.js"
 import { Degraded } from "../src/Degradation.js"
@@ -31,7 +30,6 @@ const limited = (retryAfterMs: number, never = false) =>
   })
 
 const errors: ReadonlyArray<RequestError> = [
-  new Throttled({ ratePerSecond: 70, burst: 140, factor: 0.7, retryAfterMs: 12, retryHintMs: 13 }),
   new Degraded({
     mode: "constrained",
     criticality: "query",

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Effect, Exit, Fiber, Layer, Random, Scope, TestClock } from "effect"
-import * as AdaptiveRate from "../src/AdaptiveRate.js"
 import * as Bulkhead from "../src/Bulkhead.js"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
 import * as Degradation from "../src/Degradation.js"
@@ -49,8 +48,7 @@ const guards = Layer.mergeAll(
   Bulkhead.layer({ requests: pool, statements: pool }),
   CircuitBreaker.layerNoop,
   Degradation.layerNoop,
-  retriesTimeouts,
-  AdaptiveRate.layerNoop
+  retriesTimeouts
 )
 const stack = Layer.provideMerge(
   Guard.layer({ maxWaitMs: 1000, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }),
@@ -146,25 +144,30 @@ describe("a call that is cancelled", () => {
     }).pipe(Effect.provide(stack))
   )
 
-  it.effect("is charged what it has used until then when the server ends first, and not again", () =>
+  it.effect("has two seconds to cancel its statement when the server ends, and is charged once", () =>
     Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(stack, scope)
-      finished.clear()
-      yield* Effect.gen(function* () {
-        const guard = yield* Guard.Guard
-        const { work } = slowWarehouse(1_500)
-        const call = yield* Effect.fork(guard.run(operation, work))
-        yield* TestClock.adjust(1_100)
-        yield* Fiber.interruptFork(call)
-        yield* TestClock.adjust(500)
-        yield* Scope.close(scope, Exit.void)
-        const atTheEnd = yield* used
-        assert.strictEqual(atTheEnd.of("statement_seconds_per_day"), 1 + 0.5)
-        yield* TestClock.adjust(5_000)
-        assert.strictEqual((yield* used).of("statement_seconds_per_day"), 1 + 0.5)
-        assert.deepStrictEqual([...finished.values()], [1])
-      }).pipe(Effect.provide(context))
+      for (const [cancelMs, seconds] of [
+        [1_500, 1 + 1.5],
+        [5_000, 0]
+      ] as const) {
+        const scope = yield* Scope.make()
+        const context = yield* Layer.buildWithScope(stack, scope)
+        finished.clear()
+        yield* Effect.gen(function* () {
+          const guard = yield* Guard.Guard
+          const { work } = slowWarehouse(cancelMs)
+          yield* Effect.fork(guard.run(operation, work))
+          yield* TestClock.adjust(1_100)
+          const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+          yield* TestClock.adjust(1_999)
+          assert.strictEqual(closing.unsafePoll() !== null, cancelMs < 2_000)
+          yield* TestClock.adjust(1)
+          assert.isNotNull(closing.unsafePoll())
+          // What is not settled by then is held until it expires, and charged at its estimate.
+          assert.strictEqual((yield* used).of("statement_seconds_per_day"), seconds)
+          assert.lengthOf([...finished.values()], cancelMs < 2_000 ? 1 : 0)
+        }).pipe(Effect.provide(context))
+      }
     })
   )
 })

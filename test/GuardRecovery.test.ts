@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Ref, TestClock } from "effect"
-import * as AdaptiveRate from "../src/AdaptiveRate.js"
 import * as Bulkhead from "../src/Bulkhead.js"
 import * as CallPolicy from "../src/CallPolicy.js"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
@@ -41,7 +40,6 @@ const guards = Layer.mergeAll(
     Layer.provide(QuotaStore.layerMemory)
   ),
   Retry.layer(),
-  AdaptiveRate.layer({ ratePerSecond: 100, burst: 200 }),
   ResultCache.layer({ freshMs: 0 })
 )
 
@@ -125,29 +123,6 @@ describe("Guard, with every layer", () => {
       )
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(stack))
-  )
-
-  it.effect(
-    "one burst of overload cuts the warehouse's rate once, and what was never sent is given back",
-    () =>
-      Effect.gen(function* () {
-        const guard = yield* Guard.Guard
-        const pace = yield* AdaptiveRate.AdaptiveRate
-        const query = { ...operation, class: "query", deadlineMs: 1 } as const
-        yield* Effect.all(
-          Array.from({ length: 4 }, () =>
-            Effect.exit(
-              guard.run(query, (attempt) => Effect.zipRight(attempt.markSent, failing("Overloaded")))
-            )
-          ),
-          { concurrency: "unbounded" }
-        )
-        const { cuts, factor, remaining } = yield* pace.status
-        assert.strictEqual(cuts, 1)
-        assert.approximately(factor, 0.7, 0.001)
-        yield* Effect.exit(guard.run(query, () => failing("Unreachable", "no")))
-        assert.strictEqual((yield* pace.status).remaining, remaining)
-      }).pipe(Effect.provide(stack))
   )
 
   it.effect(
@@ -264,8 +239,7 @@ describe("Guard, with every layer", () => {
               Quota.layer({ tiers: { default: { requests_per_hour: 1e6 } } }).pipe(
                 Layer.provide(QuotaStore.layerMemory)
               ),
-              Retry.layer(),
-              AdaptiveRate.layer({ ratePerSecond: 1e6, burst: 1e5 })
+              Retry.layer()
             )
           )
         )

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope, TestClock } from "effect"
 import * as Activity from "../src/Activity.js"
-import * as AdaptiveRate from "../src/AdaptiveRate.js"
 import type { Entry } from "../src/Audit.js"
 import { Audit } from "../src/Audit.js"
 import * as Bulkhead from "../src/Bulkhead.js"
@@ -53,7 +52,6 @@ const stack = (
             ),
             store
           ),
-          AdaptiveRate.layerNoop,
           LoopGuard.layerNoop,
           ResultCache.layerNoop,
           Retry.layerNoop

@@ -10,7 +10,6 @@ import * as QuotaStore from "../src/QuotaStore.js"
 import * as Outage from "../src/QuotaStore/Outage.js"
 import * as Readiness from "../src/Readiness.js"
 import * as Activity from "../src/Activity.js"
-import * as AdaptiveRate from "../src/AdaptiveRate.js"
 import * as Audit from "../src/Audit.js"
 import * as Bulkhead from "../src/Bulkhead.js"
 import * as LoopGuard from "../src/LoopGuard.js"
@@ -58,7 +57,6 @@ const stack = (options: Outage.Options = {}, lasting = false) =>
         Layer.merge(CircuitBreaker.layer(), Layer.orDie(Bulkhead.layerNoop))
       ),
       Layer.provideMerge(Activity.layer, Audit.layerNoop),
-      AdaptiveRate.layerNoop,
       LoopGuard.layerNoop,
       RateLimiter.layerNoop,
       ResultCache.layerNoop,
@@ -105,7 +103,7 @@ describe("a server whose quota store is lost", () => {
       const { call, control, problem } = yield* stack({ policy: "share" })
       yield* call("ana")
       control.cut = true
-      for (let n = 0; n < 8; n++) yield* call("ana")
+      for (let n = 0; n < 9; n++) yield* call("ana")
       assert.deepStrictEqual(yield* problem, Option.none())
       yield* Effect.flip(call("ana"))
       // Another client's call may have been admitted a moment ago.
@@ -170,7 +168,6 @@ describe("a server whose quota store is lost", () => {
         [
           ["normal", 0],
           ["outage", 1],
-          ["recovering", 0],
           ["memory", 0]
         ]
       )

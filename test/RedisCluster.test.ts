@@ -1,13 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { afterAll, beforeAll } from "vitest"
-import * as QuotaStore from "../src/QuotaStore.js"
-import * as Leased from "../src/QuotaStore/Leased.js"
 import * as RedisStore from "../src/QuotaStore/Redis.js"
 import * as RedisLimiter from "../src/RateLimiter/Redis.js"
 import * as Redis from "../src/Redis.js"
 import { contract } from "./QuotaStore.contract.js"
-import { charge, DAY } from "./utils/charges.js"
 import * as TestRedis from "./utils/redis.js"
 
 describe.runIf(TestRedis.available())("redis cluster", () => {
@@ -19,10 +16,6 @@ describe.runIf(TestRedis.available())("redis cluster", () => {
   })
   afterAll(() => Effect.runPromise(Scope.close(own, Exit.void)))
 
-  const storeAt = (options: Redis.Options) =>
-    Effect.flatMap(Redis.make(options), (redis) =>
-      Effect.provideService(RedisStore.make(), Redis.Redis, redis)
-    )
   const clusterLayer = Layer.unwrapEffect(
     Effect.sync(() => {
       prefixes += 1
@@ -33,46 +26,6 @@ describe.runIf(TestRedis.available())("redis cluster", () => {
     })
   )
   contract("redis cluster", clusterLayer, { numRuns: 10 })
-
-  it.scopedLive("never lets more than the total through when it is leased", () =>
-    Effect.gen(function* () {
-      prefixes += 1
-      const prefix = `c${prefixes}:`
-      const limit = 400
-      const workers = yield* Effect.all(
-        Array.from({ length: 3 }, () =>
-          Effect.flatMap(storeAt({ url, prefix, commandTimeoutMs: 2000 }), (store) =>
-            Effect.provideService(
-              Leased.make({ leases: (key) => key === "global", workers: 3, skewMs: 0 }),
-              QuotaStore.QuotaStore,
-              store
-            )
-          )
-        )
-      )
-      const granted = yield* Effect.forEach(
-        Array.from({ length: 600 }, (_, i) => i),
-        (i) =>
-          Effect.map(
-            workers[i % 3]!.reserve(
-              [
-                charge(`client:${i % 11}`, { limit: 1e6 }),
-                charge("global", { quota: "queries_per_day", limit })
-              ],
-              DAY
-            ),
-            ({ _tag }) => (_tag === "Granted" ? 1 : 0)
-          ),
-        { concurrency: 24 }
-      )
-      expect(granted.reduce<number>((sum, n) => sum + n, 0)).toBe(limit)
-      // A refusal has charged no client either.
-      const used = yield* Effect.forEach(Array.from({ length: 11 }), (_, i) =>
-        workers[0]!.usage(`client:${i}`)
-      )
-      expect(used.flat().reduce((sum, { reserved }) => sum + reserved, 0)).toBe(limit)
-    })
-  )
 
   it.scopedLive("limits rates in a cluster too, and gives back what the client had paid for a refusal", () =>
     Effect.gen(function* () {

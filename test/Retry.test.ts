@@ -4,7 +4,6 @@ import { Cause, Chunk, Duration, Effect, Either, Exit, Fiber, Random, Schedule, 
 import * as Bulkhead from "../src/Bulkhead.js"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
 import { DeadlineExceeded } from "../src/Guard.js"
-import * as Backoff from "../src/internal/backoff.js"
 import { monotonicMillis } from "../src/internal/monotonic.js"
 import * as Quota from "../src/Quota.js"
 import * as RateLimiter from "../src/RateLimiter.js"
@@ -51,7 +50,7 @@ const luck =
 
 const draw = (schedule: Schedule.Schedule<unknown, unknown>, n: number) =>
   Effect.gen(function* () {
-    const next = Backoff.delays(schedule)
+    const next = RetryPolicy.delays(schedule)
     const delays: Array<number | undefined> = []
     for (let i = 0; i < n; i++) delays.push(yield* next(1_700_000_000_000, undefined))
     return delays.map((ms) => (ms === undefined ? ms : Math.round(ms)))
@@ -527,4 +526,57 @@ describe("Retry", () => {
       expect(at).toHaveLength(1)
     }).pipe(Effect.provide(Retry.layerNoop))
   )
+
+  describe("adaptive backoff", () => {
+    const policy = {
+      attempts: 5,
+      delays: Schedule.spaced("1 second")
+    }
+    const make = Retry.make({ policies: { metadata: { overload: policy, once: policy } } })
+    const pauseOf = (retry: Service, error: WarehouseError) =>
+      Effect.gen(function* () {
+        const { at, attempt } = script([error])
+        yield* finish(retry.run(attempt, request()), "30 seconds")
+        return Math.round((at[1] ?? 0) - (at[0] ?? 0))
+      })
+
+    it.effect("a call that is pushed back alone waits as its schedule says", () =>
+      Effect.gen(function* () {
+        expect(yield* pauseOf(yield* make, failure("Overloaded"))).toBe(1_000)
+      })
+    )
+
+    it.effect("pauses grow with the calls that are pushed back, and shrink when calls get through", () =>
+      Effect.gen(function* () {
+        const retry = yield* make
+        for (let n = 0; n < 3; n++)
+          yield* Effect.fork(retry.run(always(failure("Overloaded")).attempt, request()))
+        yield* Effect.yieldNow()
+        expect((yield* retry.status).backoffFactor).toBe(3)
+        for (let n = 0; n < 4; n++) yield* retry.run(() => Effect.void, request())
+        expect((yield* retry.status).backoffFactor).toBe(1)
+        expect(yield* pauseOf(retry, failure("Overloaded"))).toBeLessThan(1_200)
+      })
+    )
+
+    it.effect("pauses are stretched for those that come next", () =>
+      Effect.gen(function* () {
+        const retry = yield* make
+        for (let n = 0; n < 3; n++)
+          yield* Effect.fork(retry.run(always(failure("Overloaded")).attempt, request()))
+        yield* Effect.yieldNow()
+        expect(yield* pauseOf(retry, failure("Overloaded"))).toBe(4_000)
+      })
+    )
+
+    it.effect("a lost session says nothing about the warehouse", () =>
+      Effect.gen(function* () {
+        const retry = yield* make
+        for (let n = 0; n < 5; n++)
+          yield* Effect.fork(retry.run(always(failure("SessionLost")).attempt, request()))
+        yield* Effect.yieldNow()
+        expect((yield* retry.status).backoffFactor).toBe(1)
+      })
+    )
+  })
 })

@@ -1,7 +1,6 @@
 /** What statements are expected to scan, held against a daily quota before they run. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, FastCheck as fc, Fiber, Layer, Logger, TestClock } from "effect"
-import * as AdaptiveRate from "../src/AdaptiveRate.js"
 import * as Bulkhead from "../src/Bulkhead.js"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
 import * as Degradation from "../src/Degradation.js"
@@ -50,7 +49,6 @@ const guarded = (limit: number, store = QuotaStore.layerMemory) =>
       quotas(limit, undefined, store),
       Degradation.layerNoop,
       Retry.layerNoop,
-      AdaptiveRate.layerNoop,
       Logger.remove(Logger.defaultLogger)
     )
   )
@@ -91,6 +89,9 @@ const running = (estimate: number) =>
     yield* Deferred.await(started)
     return { fiber, done }
   })
+
+/** The answer comes first, the settlement follows it. */
+const settlement = Effect.repeatN(Effect.yieldNow(), 30)
 
 describe("bytes to be scanned", () => {
   it.effect("are held while the statement runs: another that does not fit beside it is refused first", () =>
@@ -169,9 +170,11 @@ describe("bytes to be scanned", () => {
       yield* Deferred.await(held)
       expect(yield* used()).toBe(700)
       expect(Exit.isInterrupted(yield* Fiber.interrupt(fiber))).toBe(true)
+      yield* settlement
       expect(yield* used()).toBe(0)
       const unsent = new WarehouseError({ reason: "Unreachable", description: "refused", sent: "no" })
       yield* Effect.flip(statement(700, unsent))
+      yield* settlement
       expect(yield* used()).toBe(0)
     }).pipe(Effect.provide(guarded(1000)))
   )
@@ -180,11 +183,13 @@ describe("bytes to be scanned", () => {
     Effect.gen(function* () {
       const first = yield* running(300)
       yield* Fiber.interrupt(first.fiber)
+      yield* settlement
       expect(yield* used()).toBe(300)
       const second = yield* running(200)
       const broken = new WarehouseError({ reason: "Unreachable", description: "reset", sent: "unknown" })
       yield* Deferred.fail(second.done, broken)
       yield* Effect.exit(Fiber.join(second.fiber))
+      yield* settlement
       expect(yield* used()).toBe(500)
     }).pipe(Effect.provide(guarded(1000)))
   )
@@ -216,9 +221,11 @@ describe("bytes to be scanned", () => {
             .pipe(Effect.withMaxOpsBeforeYield(budget), Effect.fork)
           for (let i = 0; i < turn; i++) yield* Effect.yieldNow()
           yield* Fiber.interrupt(fiber)
+          yield* settlement
           if (began) begun += 1
         }
       }
+      yield* settlement
       expect(begun).toBeGreaterThan(20)
       expect(held).toBeGreaterThan(begun)
       const usage = yield* store.usage("client:local")

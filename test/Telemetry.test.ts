@@ -24,13 +24,8 @@ describe("Telemetry", () => {
       yield* Layer.build(Telemetry.layer)
       assert.deepStrictEqual(labels("snowguard_breaker_transitions_total"), [...Phase.literals].sort())
       assert.deepStrictEqual(labels("snowguard_degradation_changes_total"), [...Mode.literals].sort())
-      assert.deepStrictEqual(labels("snowguard_quota_store_changes_total"), [
-        "memory",
-        "normal",
-        "outage",
-        "recovering"
-      ])
-      assert.deepStrictEqual(labels("snowguard_quota_store_outage_total"), ["admitted", "closed", "exceeded"])
+      assert.deepStrictEqual(labels("snowguard_quota_store_changes_total"), ["memory", "normal", "outage"])
+      assert.deepStrictEqual(labels("snowguard_quota_store_outage_total"), ["admitted", "closed"])
     }).pipe(Effect.provide(Testing.layer()))
   )
 

@@ -9,8 +9,7 @@
  *    reserved before is charged, when it is settled, to the current window.
  *
  * In a Redis cluster one script reaches only the keys of one scope. A reservation over several is then
- * made of several steps; when a later one is refused, the earlier ones are given back. The total of all
- * clients, which would be a single busy key, is best counted by leases (`Leased.ts`) there.
+ * made of several steps; when a later one is refused, the earlier ones are given back.
  *
  * Redis should run with `maxmemory-policy noeviction`: an evicted counter is a forgotten one.
  *

@@ -163,6 +163,7 @@ const storeLines = (store: Snapshot["quota_store"]): ReadonlyArray<string> => {
  * @category rendering
  */
 export const asText = ({
+  backoff_factor,
   calls,
   circuit,
   clients = [],
@@ -172,8 +173,7 @@ export const asText = ({
   quota_store,
   quotas,
   quotas_unavailable,
-  trouble,
-  warehouse_rate
+  trouble
 }: Snapshot): string =>
   [
     `circuit    ${circuit.phase}${circuit.held ? " (held from here)" : ""}: ${circuit.failures} of ${circuit.calls} calls failed` +
@@ -189,7 +189,7 @@ export const asText = ({
       : [`trouble    ${trouble.reason}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`]),
     ...storeLines(quota_store),
     `mode       ${mode.mode}${mode.pinned ? " (pinned from here)" : ""}: ${mode.why}`,
-    `warehouse  ${warehouse_rate.per_second} calls/s, ${Math.round(warehouse_rate.factor * 100)} % of full`,
+    `backoff    pauses before retries x ${backoff_factor}`,
     ...pools.map(
       ({ in_use, pool, queued, slots }) => `slots      ${pool}: ${in_use} of ${slots}, ${queued} wait`
     ),

@@ -180,7 +180,7 @@ export const breakerOptions = ({ breaker }: Settings): BreakerOptions => ({
  * @since 0.1.0
  * @category options
  */
-export const guardOptions = (settings: Settings): Guard.Options => ({
+export const guardOptions = (settings: Settings): Partial<Guard.Options> => ({
   maxWaitMs: ms(settings.limits.maxWaitSeconds),
   tiers: mapValues(settings.tiers, (tier) => ({
     maxTokenWaitMs: ms(tier.maxTokenWaitSeconds),

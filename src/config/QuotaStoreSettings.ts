@@ -68,13 +68,6 @@ export const quotaStore = {
       max: 5,
       default: 0.15,
       about: "an operation of Redis"
-    }),
-    leased: choice({
-      values: ["off", "global", "all"],
-      default: "off",
-      about:
-        "take parts of the limits in Redis in advance, so that most calls need no round trip: of the totals over " +
-        "all clients, or of all. What a lost server had taken counts as spent"
     })
   }
 } satisfies Section

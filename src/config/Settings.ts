@@ -6,7 +6,7 @@
  * @since 0.1.0
  */
 import { defaults as policy } from "../CallPolicy.js"
-import { defaults as breaker } from "../internal/breakerOptions.js"
+import { defaults as breaker } from "../CircuitBreaker.js"
 import { defaults as cache } from "../internal/resultCacheModel.js"
 import * as SnowflakeSettings from "./SnowflakeSettings.js"
 import { boolean, choice, integer, number, text } from "./Setting.js"

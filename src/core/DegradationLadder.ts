@@ -21,23 +21,98 @@
  * @since 0.1.0
  */
 
-import { modes, signalNames } from "./LadderModel.js"
-import type {
-  Change,
-  Circuit,
-  Config,
-  Criticality,
-  Mode,
-  Pin,
-  SignalName,
-  Signals,
-  State,
-  Steps,
-  Why
-} from "./LadderModel.js"
+/** From best to worst. */
+export const modes = ["normal", "constrained", "cache-only", "emergency"] as const
+export type Mode = (typeof modes)[number]
 
-export { modes, signalNames }
-export type { Change, Circuit, Config, Criticality, Mode, Pin, SignalName, Signals, State, Steps, Why }
+export type Criticality = "control" | "metadata" | "query" | "batch"
+
+/** What the ladder goes by. */
+export const signalNames = ["circuit", "event-loop", "slot-wait", "refusals", "quota"] as const
+export type SignalName = (typeof signalNames)[number]
+
+export interface Circuit {
+  readonly phase: "closed" | "open" | "half-open" | "forced-open" | "disabled"
+  /** Milliseconds until a probe is let through. */
+  readonly retryAfterMs: number
+}
+
+/** What is known at one moment; an absent signal calls for nothing. */
+export interface Signals {
+  readonly circuit?: Circuit | undefined
+  /** Milliseconds by which timers of this process are late. */
+  readonly eventLoopMs?: number | undefined
+  /** Milliseconds a call would wait for a slot. */
+  readonly slotWaitMs?: number | undefined
+  /** Share of calls refused for overload, 0 to 1. */
+  readonly refusalRatio?: number | undefined
+  /** Share of the quota of all clients together that is used, 0 to 1. */
+  readonly quotaUsed?: number | undefined
+}
+
+/** From which value on a signal calls for a mode; `Infinity`: never. */
+export interface Steps {
+  readonly constrained: number
+  readonly cacheOnly: number
+  readonly emergency: number
+}
+
+export interface Config {
+  /** Milliseconds for which a mode must be clean before the step down. */
+  readonly holdMs: number
+  /** Milliseconds for which cache-only outlives an open circuit. */
+  readonly circuitHoldMs: number
+  readonly eventLoopMs: Steps
+  readonly slotWaitMs: Steps
+  readonly refusalRatio: Steps
+  readonly quotaUsed: Steps
+}
+
+/** The reading that called for a mode. */
+export type Why =
+  | { readonly signal: "circuit"; readonly mode: Mode; readonly phase: Circuit["phase"] }
+  | {
+      readonly signal: Exclude<SignalName, "circuit">
+      readonly mode: Mode
+      readonly value: number
+      readonly threshold: number
+    }
+
+export interface Pin {
+  readonly token: number
+  readonly mode: Mode
+  readonly cause: string
+}
+
+export interface State {
+  /** The mode in force: the latest pin's, else `base`. */
+  readonly mode: Mode
+  /** Since when. */
+  readonly since: number
+  readonly generation: number
+  /** What the signals ask for, hold included, as an index of {@link modes}. */
+  readonly base: number
+  /** The reading that brought `base` about. */
+  readonly why: Why | undefined
+  /** The signals call for less by now; only the hold keeps `base` up. */
+  readonly recovering: boolean
+  /** When the last step led down; never, when it led up. */
+  readonly steppedAt: number
+  /** By index of the mode: until when measurements hold it. */
+  readonly heldUntil: readonly [number, number, number, number]
+  /** Until when an open circuit holds cache-only; `Infinity` while nobody can say. */
+  readonly circuitUntil: number
+  readonly pins: ReadonlyArray<Pin>
+  readonly last: number
+  readonly nextToken: number
+}
+
+/** A change of the mode in force. */
+export interface Change {
+  readonly from: Mode
+  readonly to: Mode
+  readonly generation: number
+}
 
 type Step = readonly [Change | undefined, State]
 
@@ -226,3 +301,72 @@ export const untilStepDown = (state: State, now: number, config: Config): number
 /** When an observation is due although the last one is fresh: the moment of the next step down. */
 export const dueAt = (state: State, config: Config): number =>
   state.base === 0 ? Number.POSITIVE_INFINITY : leaveAt(state, state.base, state.steppedAt, config)
+
+const ms = (value: number): string => `${Math.ceil(value)} ms`
+const seconds = (value: number): string => `${Math.ceil(value / 1000)} s`
+const percent = (share: number): string => `${Math.round(share * 100)} %`
+
+const reading = (why: Why): string => {
+  switch (why.signal) {
+    case "circuit":
+      return why.phase === "forced-open"
+        ? "an operator holds the circuit to the warehouse open"
+        : why.mode === "cache-only"
+          ? "the circuit to the warehouse is open"
+          : "the circuit to the warehouse lets only probes through"
+    case "event-loop":
+      return `this server runs ${ms(why.value)} late (threshold ${ms(why.threshold)})`
+    case "slot-wait":
+      return `a call would wait ${ms(why.value)} for a slot (threshold ${ms(why.threshold)})`
+    case "refusals":
+      return `${percent(why.value)} of recent calls were refused for overload (threshold ${percent(why.threshold)})`
+    case "quota":
+      return `${percent(why.value)} of the quota shared by all clients is used (threshold ${percent(why.threshold)})`
+  }
+}
+
+/** Why the mode in force is in force. */
+export const describe = (state: State): string => {
+  const pin = state.pins[state.pins.length - 1]
+  if (pin !== undefined) return `an operator set it: ${pin.cause}`
+  if (state.why === undefined) return "nothing calls for less"
+  return state.recovering ? `recovering; at worst ${reading(state.why)}` : reading(state.why)
+}
+
+const probe = (inMs: number): string =>
+  inMs > 0
+    ? `in ${seconds(inMs)} a call is let through as a probe`
+    : "the next call is let through as a probe"
+
+const needs = (why: Why, holdMs: number, inMs: number | undefined): string => {
+  switch (why.signal) {
+    case "circuit":
+      return why.phase === "forced-open" || inMs === undefined
+        ? "an operator must release the circuit"
+        : why.mode === "cache-only"
+          ? probe(inMs)
+          : "probes must succeed and the circuit close"
+    default:
+      return `the ${why.signal} signal must stay below its threshold for ${seconds(holdMs)}`
+  }
+}
+
+/**
+ * What must happen before the next step down, and where it leads. `inMs`: milliseconds until that step, at the
+ * earliest; undefined when it has no time.
+ */
+export const wayBack = (
+  state: State,
+  holdMs: number,
+  inMs: number | undefined
+): { readonly to: Mode; readonly condition: string } | undefined => {
+  if (state.pins.length > 0) {
+    return { to: modes[state.base] ?? "normal", condition: "an operator must release the pin" }
+  }
+  if (state.base === 0) return undefined
+  const condition =
+    state.recovering || state.why === undefined
+      ? `nothing may call for ${modes[state.base]} for another ${seconds(inMs ?? holdMs)}`
+      : needs(state.why, holdMs, inMs)
+  return { to: modes[indexOf(state.mode) - 1] ?? "normal", condition }
+}

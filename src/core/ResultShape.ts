@@ -242,21 +242,6 @@ export const push = (shape: Shape, chunk: ReadonlyArray<Row>): Shape => {
 }
 
 /**
- * The same result in fewer bytes than it has: its first rows, and that there are more.
- *
- * @since 0.1.0
- * @category transitions
- */
-export const refit = (shape: Shape, maxBytes: number, columns: Json = []): Shape => {
-  const smaller = push(start({ ...shape.limits, maxBytes }, columns), rows(shape))
-  return {
-    ...smaller,
-    cutCells: smaller.rowCount === 0 ? 0 : shape.cutCells,
-    truncated: smaller.truncated ?? { reason: "bytes", limit: maxBytes }
-  }
-}
-
-/**
  * The rows kept, in order.
  *
  * @since 0.1.0

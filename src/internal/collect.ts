@@ -158,28 +158,20 @@ export const collect = Effect.fnUntraced(
       shape = ResultShape.push(shape, request.into === undefined ? kept : kept.map(request.into.row))
       return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
     })
-    // Others have used the same quota meanwhile: nothing is delivered that is not held.
-    const held = yield* attempt.holdBytes?.(shape.bytes) ?? Effect.succeed(shape.bytes)
-    const fits = held >= shape.bytes
-    if (!fits) {
-      const whole = shape.bytes
-      shape = ResultShape.refit(shape, held, pick === undefined ? described : [])
-      yield* attempt.addBytes(Math.min(held, shape.bytes) - whole)
-    }
     const { cutCells, truncated } = shape
     const rows = ResultShape.rows(shape)
     notes.received(part, { queryId: result.queryId, rows: rows.length, bytes: shape.bytes })
-    const byQuota = !fits || (truncated?.reason === "bytes" && attempt.bytesLeft < request.maxBytes)
+    const byQuota = truncated?.reason === "bytes" && attempt.bytesLeft < request.maxBytes
     return {
       queryId: result.queryId,
-      columns: shape.bytes > held ? [] : result.columns,
+      columns: result.columns,
       rows,
       cutCells,
       bytes: shape.bytes,
       arrived,
       last,
       partial: truncated === undefined && result.partial === true,
-      truncated: byQuota && truncated !== undefined ? { reason: "quota", limit: truncated.limit } : truncated
+      truncated: byQuota ? { reason: "quota", limit: truncated.limit } : truncated
     }
   },
   Effect.scoped,

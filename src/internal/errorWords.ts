@@ -2,7 +2,7 @@
 import * as DateTime from "effect/DateTime"
 import type { Overloaded } from "../Bulkhead.js"
 import type { QuotaExceeded } from "../Quota.js"
-import type { CircuitOpen } from "./circuitModel.js"
+import type { CircuitOpen } from "../CircuitBreaker.js"
 import type { Reason } from "../Warehouse.js"
 
 export const iso = (millis: number) => DateTime.formatIso(DateTime.unsafeMake(millis))

@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
 
 /**
  * Milliseconds of the monotonic clock (fractional). For intervals only: its zero means nothing and it
@@ -11,3 +12,17 @@ export const monotonicMillis: Effect.Effect<number> = Clock.clockWith((clock) =>
 
 export const unsafeMonotonicMillis = (clock: Clock.Clock): number =>
   Number(clock.unsafeCurrentTimeNanos()) / 1e6
+
+/**
+ * One decision: a pure function of the state and of the monotonic time (milliseconds) gives the answer and the
+ * next state. The time is read inside of the step, so that no state ever sees an earlier time than the one before.
+ */
+export const modifyAt = <S, A>(
+  ref: Ref.Ref<S>,
+  f: (state: S, now: number) => readonly [A, S]
+): Effect.Effect<A> =>
+  Clock.clockWith((clock) => Ref.modify(ref, (state) => f(state, unsafeMonotonicMillis(clock))))
+
+/** {@link modifyAt} where there is nothing to answer. */
+export const updateAt = <S>(ref: Ref.Ref<S>, f: (state: S, now: number) => S): Effect.Effect<void> =>
+  Clock.clockWith((clock) => Ref.update(ref, (state) => f(state, unsafeMonotonicMillis(clock))))

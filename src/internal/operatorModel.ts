@@ -1,7 +1,7 @@
 /** What an operator sees and does. These are also the JSON of `/status/data` and `/admin`. */
 import * as Schema from "effect/Schema"
 import { Mode, Signal } from "../Degradation.js"
-import { Phase } from "./circuitModel.js"
+import { Phase } from "../CircuitBreaker.js"
 import { QuotaName, StoreMode } from "../QuotaStore.js"
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
@@ -105,12 +105,7 @@ export const Snapshot = Schema.Struct({
       estimated_wait_ms: Schema.Number
     })
   ),
-  warehouse_rate: Schema.Struct({
-    per_second: Schema.Number,
-    factor: Schema.Number,
-    cuts: Schema.Number,
-    throttled: Schema.Number
-  }),
+  backoff_factor: Schema.Number,
   rate_limits: Schema.Array(
     Schema.Struct({
       scope: Schema.String,
@@ -174,7 +169,7 @@ export const columns = [
   "breaker",
   "mode",
   "shedding",
-  "rate_factor",
+  "backoff_factor",
   "quota_used"
 ] as const
 

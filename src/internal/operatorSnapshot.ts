@@ -4,7 +4,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Activity } from "../Activity.js"
-import { AdaptiveRate } from "../AdaptiveRate.js"
 import { Bulkhead } from "../Bulkhead.js"
 import * as CircuitBreaker from "../CircuitBreaker.js"
 import * as Degradation from "../Degradation.js"
@@ -116,7 +115,6 @@ export const make = Effect.gen(function* () {
   const breaker = yield* CircuitBreaker.CircuitBreaker
   const degradation = yield* Degradation.Degradation
   const bulkhead = yield* Bulkhead
-  const adaptive = yield* AdaptiveRate
   const limiter = yield* RateLimiter
   const quota = yield* Quota
   const store = yield* Store.QuotaStore
@@ -166,8 +164,7 @@ export const make = Effect.gen(function* () {
   /** What all may see; `held` and `pinned` are the operator's to say. */
   const shared = Effect.gen(function* () {
     const at = clock.unsafeCurrentTimeMillis()
-    const rate = yield* adaptive.status
-    const { budget, retries } = yield* retry.status
+    const { backoffFactor, budget, retries } = yield* retry.status
     const { bytes, entries, freshHits, staleHits } = yield* cache.status
     const totals = yield* activity.totals
     return {
@@ -178,12 +175,7 @@ export const make = Effect.gen(function* () {
       ...(yield* health),
       mode: modeOf(yield* degradation.status),
       pools: yield* pools,
-      warehouse_rate: {
-        per_second: finite(rate.ratePerSecond),
-        factor: thousandths(rate.factor),
-        cuts: rate.cuts,
-        throttled: rate.throttled
-      },
+      backoff_factor: thousandths(backoffFactor),
       rate_limits: yield* rateLimits,
       ...(yield* globals),
       quota_store: storeOf(yield* storeHealth.status),
@@ -249,7 +241,7 @@ export const make = Effect.gen(function* () {
         breaker: badness[(yield* breaker.status).phase],
         mode: Degradation.Mode.literals.indexOf(mode),
         shedding: thousandths(shedding),
-        rate_factor: thousandths((yield* adaptive.status).factor),
+        backoff_factor: thousandths((yield* retry.status).backoffFactor),
         quota_used: thousandths(Math.max(0, ...quotas.map(({ limit = Infinity, used }) => used / limit)))
       }
     })

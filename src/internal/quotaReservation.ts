@@ -1,5 +1,5 @@
 /** A reservation as its holder has it: what was granted, and what to tell the store when it is used. */
-import type { Actual, Charge, Decision, QuotaName } from "../QuotaStore.js"
+import type { Actual, Decision, QuotaName } from "../QuotaStore.js"
 import * as QuotaLimits from "./quotaLimits.js"
 import type { QuotaStatus, Request, Reservation, ScanRequest, Spent } from "./quotaModel.js"
 
@@ -17,12 +17,6 @@ const byFullest = (a: QuotaStatus, b: QuotaStatus): number => a.remaining / a.li
 
 type Granting = Extract<Decision, { readonly _tag: "Granted" }>
 
-/** More bytes that were held for the same call later. */
-interface TopUp {
-  readonly id: string
-  readonly bytes: number
-}
-
 /** What was reserved, and what can be told of it: nobody reads the status of a call far from its limits. */
 export class Granted implements Reservation {
   private told: ReadonlyArray<QuotaStatus> | undefined
@@ -31,18 +25,8 @@ export class Granted implements Reservation {
   readonly bytesLeft: number
   readonly low: boolean
   readonly usage: Granting["usage"]
-  /** What more of the bytes would be charged to. */
-  readonly charges: ReadonlyArray<Charge>
-  readonly topUps: Array<TopUp> = []
-  /** Result bytes that nobody else can be granted; `Infinity` without a quota of them. */
-  bytesHeld: number
-  constructor(
-    { reservation, usage }: Granting,
-    { client, estimatedBytes }: Request | ScanRequest,
-    charges: ReadonlyArray<Charge> = []
-  ) {
+  constructor({ reservation, usage }: Granting, { client, estimatedBytes }: Request | ScanRequest) {
     let bytesLeft = Number.POSITIVE_INFINITY
-    let bytesHeld = Number.POSITIVE_INFINITY
     let low = false
     for (const { limit, quota, reserved, used } of usage) {
       const left = limit - used - reserved
@@ -50,15 +34,11 @@ export class Granted implements Reservation {
       // What it holds itself is its own to use.
       if (quota === "bytes_per_day") {
         bytesLeft = Math.min(bytesLeft, Math.max(0, left + estimatedBytes))
-        // The last one is let in with more than is left.
-        bytesHeld = Math.min(bytesHeld, Math.max(0, estimatedBytes + Math.min(0, left)))
       }
     }
     this.id = reservation
     this.client = client
     this.bytesLeft = bytesLeft
-    this.bytesHeld = bytesHeld
-    this.charges = charges
     this.low = low
     this.usage = usage
   }
@@ -67,20 +47,6 @@ export class Granted implements Reservation {
       .map((usage) => statusOf(usage, QuotaLimits.scopeOf(usage.key), usage.quota, usage.limit))
       .sort(byFullest))
   }
-}
-
-/** What each top-up is settled with, and what is left for the reservation itself. */
-export const shares = (
-  topUps: ReadonlyArray<TopUp>,
-  bytes: number
-): { readonly topUps: ReadonlyArray<TopUp>; readonly rest: number } => {
-  let rest = bytes
-  const shared = topUps.map(({ bytes: held, id }) => {
-    const own = Math.min(rest, held)
-    rest -= own
-    return { id, bytes: own }
-  })
-  return { topUps: shared, rest }
 }
 
 const amountOf = (quota: QuotaName, spent: Spent): number | undefined => {

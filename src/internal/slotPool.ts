@@ -1,32 +1,31 @@
 /**
- * A fair semaphore: slots, a queue for them that is fair between clients, and a bound on the wait.
+ * A fair semaphore on a `Ref` and one `Deferred` a waiter: slots, a queue for them that is fair between clients,
+ * and a bound on the wait.
+ *
+ * ```
+ *   acquire --free slot----------------------------------> slot
+ *      |----queue full-----------------------------------> refused
+ *      '----waits: handed a slot by a release -----------> slot
+ *                  out of time --------------------------> refused
+ *                  interrupted: leaves the queue, or passes on the slot that it was handed meanwhile
+ * ```
  *
  * Invariants
- * 1. Somebody waits only while there is no slot that he may have, and a freed slot goes straight to who is
- *    next: a newcomer never overtakes, and one release wakes one waiter.
- * 2. Only the wait and the work are interruptible. Who is interrupted while it waits leaves the queue or,
- *    if it was handed a slot in the meantime, hands it on: a slot is never lost, nor given twice.
+ * 1. A call waits only while there is no slot that it may have. A freed slot goes straight to the next waiter: a
+ *    newcomer never overtakes, and one release wakes one waiter.
+ * 2. Only the wait is interruptible. A slot is never lost, nor given twice.
  * 3. A waiter leaves the queue exactly once, in one step: with a slot, out of time, or interrupted.
- * 4. A slot is freed when the effect has ended, its own finalizers included, and not when somebody
- *    stopped waiting for it.
- * 5. The last `reserve` slots go to clients that have none: one client never has them all, however long it
- *    keeps what it has.
+ * 4. The last `reserve` slots go to clients that have none: one client never has them all.
  *
- * One fiber watches the clock for all waiters, and only while there are some: a timer for each of them
- * would cost more than all the rest of the wait.
- *
- * `Effect.Semaphore` is not used here: each release wakes all of its waiters, and a newcomer overtakes.
+ * `Effect.Semaphore` is not used here: each of its releases wakes all waiters (1,000 waiters: 7 s), and a newcomer
+ * overtakes.
  */
-import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
-import type * as Scope from "effect/Scope"
-import * as Deadlines from "../core/Deadlines.js"
+import * as Fiber from "effect/Fiber"
+import * as Ref from "effect/Ref"
 import * as FairQueue from "../core/FairQueue.js"
-import { unsafeMonotonicMillis } from "./monotonic.js"
-import * as Step from "./step.js"
+import { modifyAt } from "./monotonic.js"
 
 export interface Options extends FairQueue.Bounds {
   /** Slots, >= 1. */
@@ -53,12 +52,9 @@ export interface Full {
 }
 
 export interface SlotPool<Pool, Overloaded> {
-  /**
-   * A slot, taken for good: run it where it cannot be lost. The wait is interruptible wherever it is run, but
-   * where it is a step of something larger: there, where that is.
-   */
+  /** A slot. Run it in an uninterruptible region, as any acquisition; the wait for a slot is interruptible there too. */
   readonly acquire: (request: Request) => Effect.Effect<Slot<Pool>, Overloaded>
-  /** The slot is free, or somebody else's. Once for each. */
+  /** The slot is free, or the next waiter's. Once for each. */
   readonly release: (slot: Slot<Pool>) => Effect.Effect<void>
   readonly status: Effect.Effect<{
     readonly inUse: number
@@ -67,219 +63,207 @@ export interface SlotPool<Pool, Overloaded> {
   }>
 }
 
-/** A slot in somebody's hands. */
 export interface Slot<Pool = unknown> {
   readonly pool: Pool
   /** Monotonic milliseconds. */
   readonly takenAt: number
-  /** Whose it is. */
-  readonly client?: string | undefined
+  readonly client: string
 }
 
-interface Waiter {
+interface Waiter<Pool, Overloaded> {
   readonly client: string
   readonly since: number
-  /** Done with nothing when it gets a slot, with the reason when its time is up. */
-  readonly woken: Deferred.Deferred<Full | undefined>
-  granted: boolean
+  /** A slot, or the refusal when the wait has lasted long enough. */
+  readonly handed: Deferred.Deferred<Slot<Pool>, Overloaded>
 }
 
-type Ticket = FairQueue.Ticket<Waiter>
-
-interface Queued {
-  readonly ticket: Ticket
-  /** When the clock must be watched for this waiter, because nobody watches for an earlier time. */
-  readonly watchUntil: number | undefined
-}
-
-interface State {
-  inUse: number
+/** `queue` and `held` are updated in place, each in one `Ref.modify`: a copy for each step would cost more than the step. */
+interface State<Pool, Overloaded> {
+  readonly inUse: number
+  /** Slots by client; kept only where it matters how many a client has. */
+  readonly held: Map<string, number>
+  readonly queue: FairQueue.FairQueue<Waiter<Pool, Overloaded>>
   /** Moving average of the time a slot is held, milliseconds; none until one was freed. */
-  serviceMs: number | undefined
+  readonly serviceMs: number | undefined
   /** When a slot last changed hands. */
-  movedAt: number
-  /** What the clock is watched for; `Infinity` when nobody watches. */
-  watchedFor: number
+  readonly movedAt: number
 }
 
 /** Weight of the latest sample in the moving average: ten calls forget nine tenths of the past. */
 const SMOOTHING = 0.2
 /** Assumed time in a slot while nothing has ended yet, milliseconds. */
 const FIRST_GUESS = 1_000
-/** Longest sleep of the live clock, milliseconds. */
-const MAX_SLEEP = 2_147_483_647
 
-const waits = (ticket: Ticket): boolean => ticket.lane !== undefined
-
-/** The scope is that of the fiber that watches the clock; slots and waiters do not depend on it. */
 export const make = <Pool, Overloaded>(
   pool: Pool,
-  options: Options,
-  refuse: (full: Full) => Overloaded
-): Effect.Effect<SlotPool<Pool, Overloaded>, never, Scope.Scope> =>
-  Effect.map(Effect.scope, (scope) => unsafeMake(pool, options, refuse, scope))
-
-const unsafeMake = <Pool, Overloaded>(
-  pool: Pool,
   { permits, reserve = 0, ...bounds }: Options,
-  refuse: (full: Full) => Overloaded,
-  scope: Scope.Scope
-): SlotPool<Pool, Overloaded> => {
-  // Everything here is touched in synchronous steps only, each at one reading of the clock.
-  const state: State = {
-    inUse: 0,
-    serviceMs: undefined,
-    movedAt: 0,
-    watchedFor: Infinity
-  }
-  const queue = FairQueue.make<Waiter>(bounds)
-  const deadlines = Deadlines.make<Ticket>()
-  /** Slots by client; kept only where it matters who has how many. */
-  const held = new Map<string, number>()
+  refuse: (full: Full) => Overloaded
+): Effect.Effect<SlotPool<Pool, Overloaded>> =>
+  Effect.map(
+    Ref.make<State<Pool, Overloaded>>({
+      inUse: 0,
+      held: new Map(),
+      queue: FairQueue.make(bounds),
+      serviceMs: undefined,
+      movedAt: 0
+    }),
+    (ref) => {
+      type Ticket = FairQueue.Ticket<Waiter<Pool, Overloaded>>
 
-  const hasNone = (client: string): boolean => !held.has(client)
-  const mayTake = (client: string): boolean => {
-    const free = permits - state.inUse
-    return free > reserve || (free > 0 && hasNone(client))
-  }
-  const take = (client: string): void => {
-    state.inUse += 1
-    if (reserve > 0) held.set(client, (held.get(client) ?? 0) + 1)
-  }
-  const giveBack = (client: string | undefined): void => {
-    state.inUse -= 1
-    if (reserve === 0 || client === undefined) return
-    const left = (held.get(client) ?? 1) - 1
-    if (left === 0) held.delete(client)
-    else held.set(client, left)
-  }
-
-  // What is stuck is not quick because it used to be: never promise less than the pool has stood still.
-  const estimate = (position: number, now: number): number =>
-    Math.ceil(Math.max(1, (position * (state.serviceMs ?? FIRST_GUESS)) / permits, now - state.movedAt))
-
-  const full = (now: number, client: string, why: Full["why"], since = now): Full => ({
-    why,
-    queued: queue.size,
-    waitedMs: Math.round(now - since),
-    retryAfterMs: estimate(FairQueue.ahead(queue, client) + 1, now),
-    ...(state.inUse < permits ? { held: held.get(client) ?? 0 } : {})
-  })
-
-  /** A slot, a place in the queue, or a refusal. */
-  const enter = ({ client, maxWaitMs, weight }: Request, now: number): Slot<Pool> | Queued | Full => {
-    if (mayTake(client)) {
-      take(client)
-      state.movedAt = now
-      return { pool, takenAt: now, client }
-    }
-    if (!(maxWaitMs > 0)) return full(now, client, "wait-timeout")
-    const waiter = {
-      client,
-      since: now,
-      woken: Deferred.unsafeMake<Full | undefined>(FiberId.none),
-      granted: false
-    }
-    const ticket = FairQueue.enqueue(queue, client, weight, waiter)
-    if (typeof ticket === "string") return full(now, client, ticket)
-    if (Deadlines.size(deadlines) > 2 * queue.size + 64) Deadlines.compact(deadlines, waits)
-    const deadline = now + maxWaitMs
-    Deadlines.add(deadlines, deadline, ticket)
-    if (deadline >= state.watchedFor) return { ticket, watchUntil: undefined }
-    state.watchedFor = deadline
-    return { ticket, watchUntil: deadline }
-  }
-
-  /** The slot goes to who is next of those who may have it, or is free. */
-  const pass = (now: number, client: string | undefined): void => {
-    state.movedAt = now
-    giveBack(client)
-    while (queue.size > 0) {
-      const free = permits - state.inUse
-      if (free <= 0) return
-      const next = free > reserve ? FairQueue.dequeue(queue) : FairQueue.dequeueFrom(queue, hasNone)
-      if (next === undefined) return
-      take(next.client)
-      next.granted = true
-      wake(next)
-    }
-  }
-
-  const wake = (waiter: Waiter, full?: Full): void => Deferred.unsafeDone(waiter.woken, Exit.succeed(full))
-
-  const release = ({ client, takenAt }: Slot<Pool>): Effect.Effect<void> =>
-    Step.make(({ now }) => {
-      const spent = now - takenAt
-      const average = state.serviceMs ?? spent
-      state.serviceMs = average + SMOOTHING * (spent - average)
-      pass(now, client)
-      return Exit.void
-    })
-
-  /** Interrupted while it waited. */
-  const abandon = (ticket: Ticket): Effect.Effect<void> =>
-    Step.make(({ now }) => {
-      if (!FairQueue.cancel(queue, ticket) && ticket.value.granted) pass(now, ticket.value.client)
-      return Exit.void
-    })
-
-  /** Sends away who is out of time; says until when to watch next, unless somebody else watches. */
-  const expire = (watched: number): Effect.Effect<number | undefined> =>
-    Step.make(({ now }) => {
-      if (state.watchedFor !== watched) return Exit.succeed(undefined)
-      const late: Array<Waiter> = []
-      let ticket: Ticket | undefined
-      while ((ticket = Deadlines.takeDue(deadlines, now, waits)) !== undefined) {
-        FairQueue.cancel(queue, ticket)
-        late.push(ticket.value)
+      const mayTake = ({ held, inUse }: State<Pool, Overloaded>, client: string): boolean => {
+        const free = permits - inUse
+        return free > reserve || (free > 0 && !held.has(client))
       }
-      const next = Deadlines.earliest(deadlines, waits)
-      state.watchedFor = next ?? Infinity
-      const notices = late.map((waiter) => full(now, waiter.client, "wait-timeout", waiter.since))
-      late.forEach((waiter, i) => wake(waiter, notices[i]))
-      return Exit.succeed(next)
-    })
 
-  const watch = (clock: Clock.Clock, until: number): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const left = Math.ceil(until - unsafeMonotonicMillis(clock))
-      return Effect.flatMap(
-        Effect.zipRight(Effect.sleep(Math.min(Math.max(left, 0), MAX_SLEEP)), expire(until)),
-        (next) => (next === undefined ? Effect.void : watch(clock, next))
-      )
-    })
+      const take = (
+        state: State<Pool, Overloaded>,
+        client: string,
+        now: number
+      ): readonly [Slot<Pool>, State<Pool, Overloaded>] => {
+        if (reserve > 0) state.held.set(client, (state.held.get(client) ?? 0) + 1)
+        return [
+          { pool, takenAt: now, client },
+          { ...state, inUse: state.inUse + 1, movedAt: now }
+        ]
+      }
 
-  const wait = (
-    moment: Step.Moment,
-    { ticket, watchUntil }: Queued
-  ): Effect.Effect<Slot<Pool>, Overloaded> => {
-    const woken = Effect.matchCauseEffect(moment.restore(Deferred.await(ticket.value.woken)), {
-      onFailure: (cause) => Effect.zipRight(abandon(ticket), Effect.failCause(cause)),
-      onSuccess: (full): Effect.Effect<Slot<Pool>, Overloaded> =>
-        full === undefined
-          ? Exit.succeed({ pool, takenAt: moment.later().now, client: ticket.value.client })
-          : Effect.fail(refuse(full))
-    })
-    if (watchUntil === undefined) return woken
-    const watching = Effect.interruptible(watch(moment.clock, watchUntil))
-    return Effect.zipRight(Effect.forkIn(watching, scope), woken)
-  }
+      const giveBack = (
+        state: State<Pool, Overloaded>,
+        client: string,
+        now: number
+      ): State<Pool, Overloaded> => {
+        const left = (state.held.get(client) ?? 1) - 1
+        if (left > 0) state.held.set(client, left)
+        else state.held.delete(client)
+        return { ...state, inUse: state.inUse - 1, movedAt: now }
+      }
 
-  const acquire = (request: Request): Effect.Effect<Slot<Pool>, Overloaded> =>
-    Step.acquisition((moment) => {
-      const entered = enter(request, moment.now)
-      if ("takenAt" in entered) return Exit.succeed(entered)
-      if ("why" in entered) return Effect.fail(refuse(entered))
-      return wait(moment, entered)
-    })
+      /** A pool that stands still never promises less than it has stood still. */
+      const estimate = (
+        { movedAt, serviceMs = FIRST_GUESS }: State<Pool, Overloaded>,
+        position: number,
+        now: number
+      ) => Math.ceil(Math.max(1, (position * serviceMs) / permits, now - movedAt))
 
-  return {
-    acquire,
-    release,
-    status: Step.make(({ now }) => {
-      const { inUse } = state
-      const estimatedWaitMs = inUse < permits ? 0 : estimate(queue.size + 1, now)
-      return Exit.succeed({ inUse, queued: queue.size, estimatedWaitMs })
-    })
-  }
-}
+      const full = (
+        state: State<Pool, Overloaded>,
+        now: number,
+        client: string,
+        why: Full["why"],
+        since: number
+      ) =>
+        refuse({
+          why,
+          queued: state.queue.size,
+          waitedMs: Math.round(now - since),
+          retryAfterMs: estimate(state, FairQueue.ahead(state.queue, client) + 1, now),
+          ...(state.inUse < permits ? { held: state.held.get(client) ?? 0 } : {})
+        })
+
+      /** Frees a slot, and hands free slots to the next waiters that may have them. */
+      const pass = (state: State<Pool, Overloaded>, now: number, client: string) => {
+        const handed: Array<Effect.Effect<boolean>> = []
+        let next = giveBack(state, client, now)
+        for (;;) {
+          const free = permits - next.inUse
+          const waiter =
+            free > reserve
+              ? FairQueue.dequeue(next.queue)
+              : free > 0
+                ? FairQueue.dequeueFrom(next.queue, (client) => !next.held.has(client))
+                : undefined
+          if (waiter === undefined) return [Effect.all(handed, { discard: true }), next] as const
+          const [slot, taken] = take(next, waiter.client, now)
+          handed.push(Deferred.succeed(waiter.handed, slot))
+          next = taken
+        }
+      }
+
+      const release = ({ client, takenAt }: Slot<Pool>): Effect.Effect<void> =>
+        Effect.flatten(
+          modifyAt(ref, (state, now) => {
+            const spent = now - takenAt
+            const average = state.serviceMs ?? spent
+            return pass({ ...state, serviceMs: average + SMOOTHING * (spent - average) }, now, client)
+          })
+        )
+
+      /** The wait has lasted long enough. */
+      const expire = (ticket: Ticket) =>
+        Effect.flatten(
+          modifyAt(ref, (state, now) => {
+            const { client, handed, since } = ticket.value
+            const refusal = FairQueue.cancel(state.queue, ticket)
+              ? Deferred.fail(handed, full(state, now, client, "wait-timeout", since))
+              : Effect.void
+            return [refusal, state]
+          })
+        )
+
+      /** The caller was interrupted: its place is gone, and a slot that was handed to it meanwhile is passed on. */
+      const abandon = (ticket: Ticket) =>
+        Effect.flatten(
+          Ref.modify(ref, (state) => [
+            FairQueue.cancel(state.queue, ticket)
+              ? Effect.void
+              : Effect.ignore(Effect.flatMap(Deferred.await(ticket.value.handed), release)),
+            state
+          ])
+        )
+
+      const wait = (ticket: Ticket, maxWaitMs: number) =>
+        Effect.acquireUseRelease(
+          Effect.fork(Effect.interruptible(Effect.delay(expire(ticket), maxWaitMs))),
+          () =>
+            Deferred.await(ticket.value.handed).pipe(
+              Effect.interruptible,
+              Effect.onInterrupt(() => abandon(ticket))
+            ),
+          Fiber.interruptFork
+        )
+
+      /** A slot, a refusal, or a place in the queue once there is something to be woken by. */
+      const enter = (
+        request: Request,
+        handed?: Deferred.Deferred<Slot<Pool>, Overloaded>
+      ): Effect.Effect<Slot<Pool>, Overloaded> =>
+        Effect.flatten(
+          modifyAt(
+            ref,
+            (state, now): readonly [Effect.Effect<Slot<Pool>, Overloaded>, State<Pool, Overloaded>] => {
+              const { client, maxWaitMs, weight } = request
+              if (mayTake(state, client)) {
+                const [slot, next] = take(state, client, now)
+                return [Effect.succeed(slot), next]
+              }
+              if (!(maxWaitMs > 0)) return [Effect.fail(full(state, now, client, "wait-timeout", now)), state]
+              if (handed === undefined) {
+                return [
+                  Effect.flatMap(Deferred.make<Slot<Pool>, Overloaded>(), (handed) => enter(request, handed)),
+                  state
+                ]
+              }
+              const ticket = FairQueue.enqueue(state.queue, client, weight, { client, since: now, handed })
+              return [
+                typeof ticket === "string"
+                  ? Effect.fail(full(state, now, client, ticket, now))
+                  : wait(ticket, maxWaitMs),
+                state
+              ]
+            }
+          )
+        )
+
+      const acquire = (request: Request) => Effect.uninterruptible(enter(request))
+
+      return {
+        acquire,
+        release,
+        status: modifyAt(ref, (state, now) => {
+          const { inUse, queue } = state
+          const estimatedWaitMs = inUse < permits ? 0 : estimate(state, queue.size + 1, now)
+          return [{ inUse, queued: queue.size, estimatedWaitMs }, state]
+        })
+      }
+    }
+  )

@@ -2,7 +2,6 @@
 import * as Cause from "effect/Cause"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import { Throttled } from "../AdaptiveRate.js"
 import { Overloaded } from "../Bulkhead.js"
 import type { Failure, Verdict } from "../CircuitBreaker.js"
 import { CircuitOpen } from "../CircuitBreaker.js"
@@ -36,8 +35,13 @@ export const verdicts: { readonly [R in Reason]: Verdict } = {
   Unknown: "failure"
 }
 
+/** The time of the attempt was over. */
+export const isTimeout = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  errorOf(exit) instanceof DeadlineExceeded
+
 /** A cancelled call says nothing, and neither does a defect: it is ours. */
-export const verdict = (exit: Exit.Exit<unknown, unknown>): Verdict => {
+export const verdict = (exit: Exit.Exit<unknown, unknown>, silent = false): Verdict => {
+  if (silent) return "failure"
   if (Exit.isSuccess(exit)) return "success"
   const error = errorOf(exit)
   return error instanceof WarehouseError ? verdicts[error.reason] : "ignored"
@@ -62,27 +66,18 @@ export const failureOf = (
 }
 
 /** Did the call fail in a way that may have opened the circuit? */
-export const mayOpen = (exit: Exit.Exit<unknown, unknown>): boolean => {
-  const error = errorOf(exit)
-  return (
-    error instanceof DeadlineExceeded ||
-    (error instanceof WarehouseError && verdicts[error.reason] === "failure")
-  )
-}
+export const mayOpen = (error: unknown): error is WarehouseError | DeadlineExceeded =>
+  error instanceof DeadlineExceeded ||
+  (error instanceof WarehouseError && verdicts[error.reason] === "failure")
 
-/** The same failure, with the wait that the open circuit asks of everybody. */
-export const comeBack = <A, E>(
-  exit: Exit.Exit<A, E>,
-  waitMs: number | undefined
-): Exit.Exit<A, E | WarehouseError | DeadlineExceeded> => {
-  const error = errorOf(exit)
-  if (waitMs === undefined) return exit
-  if (error instanceof DeadlineExceeded)
-    return Exit.fail(new DeadlineExceeded({ ...error, retryAfterMs: waitMs }))
-  return error instanceof WarehouseError
-    ? Exit.fail(new WarehouseError({ ...error, retryAfterMs: Math.max(waitMs, error.retryAfterMs ?? 0) }))
-    : exit
-}
+/** The same failure, with the wait that the open circuit asks of all callers. */
+export const comeBack = (
+  error: WarehouseError | DeadlineExceeded,
+  waitMs: number
+): WarehouseError | DeadlineExceeded =>
+  error instanceof DeadlineExceeded
+    ? new DeadlineExceeded({ ...error, retryAfterMs: waitMs })
+    : new WarehouseError({ ...error, retryAfterMs: Math.max(waitMs, error.retryAfterMs ?? 0) })
 
 const LONGEST_WHY = 160
 
@@ -149,6 +144,5 @@ export const keepsToken = (exit: Exit.Exit<unknown, unknown>): boolean =>
 const costsNothing = (error: unknown): boolean =>
   error instanceof Overloaded ||
   error instanceof CircuitOpen ||
-  error instanceof Throttled ||
   error instanceof DeadlineExceeded ||
   (typeof error === "object" && error !== null && "_tag" in error && error._tag === "WarehouseError")

@@ -15,7 +15,6 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { join } from "node:path"
 import { sentence } from "../internal/errorWords.js"
-import { GLOBAL } from "../internal/quotaLimits.js"
 import * as QuotaStore from "../QuotaStore.js"
 import * as Opened from "../QuotaStore/Opened.js"
 import { errorIn } from "../QuotaStore/redis/errors.js"
@@ -56,23 +55,11 @@ const sqlite = ({ quotaStore }: Settings, directory: Directory) =>
       )
   })
 
-const redisStore = ({ quotaStore }: Settings): Layer.Layer<QuotaStore.QuotaStore, never, Redis> => {
-  const { leased, windows } = quotaStore
-  const direct = load(
+const redisStore = ({ quotaStore }: Settings): Layer.Layer<QuotaStore.QuotaStore, never, Redis> =>
+  load(
     () => import("../QuotaStore/Redis.js"),
-    (adapter) => adapter.layer({ windows })
+    (adapter) => adapter.layer({ windows: quotaStore.windows })
   )
-  if (leased === "off") return direct
-  return Layer.unwrapEffect(
-    Effect.gen(function* () {
-      const { Redis } = yield* Effect.promise(() => import("../Redis.js"))
-      const { replicas } = yield* Redis
-      const Leased = yield* Effect.promise(() => import("../QuotaStore/Leased.js"))
-      const leases = leased === "all" ? undefined : (key: string) => key === GLOBAL
-      return Layer.provide(Leased.layer({ workers: replicas, windows, leases }), direct)
-    })
-  )
-}
 
 /** One connection, under the quotas and the rate limits alike. */
 const connection = ({

@@ -9,7 +9,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as AdaptiveRate from "../AdaptiveRate.js"
 import * as Bulkhead from "../Bulkhead.js"
 import { CallPolicy } from "../CallPolicy.js"
 import * as CircuitBreaker from "../CircuitBreaker.js"
@@ -20,6 +19,7 @@ import { Quota } from "../Quota.js"
 import type { Health } from "../QuotaStore.js"
 import { StoreHealth, StoreMode } from "../QuotaStore.js"
 import * as RateLimiter from "../RateLimiter.js"
+import { Retry } from "../Retry.js"
 import * as Tool from "../Tool.js"
 
 /** A store that does not answer must not take this answer with it. */
@@ -78,9 +78,8 @@ const output = Schema.Struct({
     ),
     shedding: Fields.Num.annotations({ description: "Share of queries turned away, 0 to 1." })
   }),
-  warehouse_rate: Schema.Struct({
-    per_second: Fields.Num,
-    factor: Fields.Num.annotations({ description: "Below 1 after the warehouse said it was overloaded." })
+  backoff_factor: Fields.Num.annotations({
+    description: "Above 1 while the warehouse pushes calls back; pauses before retries are that much longer."
   }),
   concurrency: Schema.Array(
     Schema.Struct({
@@ -140,11 +139,6 @@ const mode = ({ mode, shedding, wayBack, why }: Degradation.Status) => ({
   ...(wayBack?.inMs === undefined ? {} : { back_in_ms: Fields.finite(Math.ceil(wayBack.inMs)) })
 })
 
-const pace = ({ factor, ratePerSecond }: AdaptiveRate.Status) => ({
-  per_second: Fields.finite(ratePerSecond),
-  factor: Math.round(factor * 1000) / 1000
-})
-
 const concurrency = (status: Bulkhead.PoolStatus) => ({
   pool: status.pool,
   slots: Fields.finite(status.permits),
@@ -163,7 +157,7 @@ export const make = Effect.gen(function* () {
   const breaker = yield* CircuitBreaker.CircuitBreaker
   const bulkhead = yield* Bulkhead.Bulkhead
   const degradation = yield* Degradation.Degradation
-  const adaptive = yield* AdaptiveRate.AdaptiveRate
+  const retry = yield* Retry
   const policies = yield* CallPolicy
   const store = yield* StoreHealth
 
@@ -203,7 +197,7 @@ export const make = Effect.gen(function* () {
         ...quotaStore(yield* store.status),
         circuit: circuit(yield* breaker.status),
         mode: mode(yield* degradation.status),
-        warehouse_rate: pace(yield* adaptive.status),
+        backoff_factor: Math.round((yield* retry.status).backoffFactor * 1000) / 1000,
         concurrency: (yield* bulkhead.status).map(concurrency),
         caps: {
           default_rows: policy.defaultRows,

@@ -157,14 +157,9 @@ suite("redis", () => {
   it("lets exactly the limit through, to the unit, whatever the number of processes", async () => {
     const { path: worker, remove } = await Torture.bundleWorker()
     try {
-      const trial = { worker, url: shared.url, limit: 300 }
-      for (const run of [
-        { ...trial, prefix: "x1:", processes: 4 },
-        { ...trial, prefix: "x2:", processes: 3, leased: true }
-      ]) {
-        const granted = await Torture.trial(run)
-        expect(granted.reduce((sum, n) => sum + n, 0)).toBe(300)
-      }
+      const trial = { worker, url: shared.url, limit: 300, prefix: "x1:", processes: 4 }
+      const granted = await Torture.trial(trial)
+      expect(granted.reduce((sum, n) => sum + n, 0)).toBe(300)
     } finally {
       remove()
     }

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
+import { Effect, Fiber, Layer, TestClock } from "effect"
 import * as QuotaStore from "../../src/QuotaStore.js"
-import * as Leased from "../../src/QuotaStore/Leased.js"
 import * as Outage from "../../src/QuotaStore/Outage.js"
 import * as RedisLimiter from "../../src/RateLimiter/Redis.js"
 import * as RateLimiter from "../../src/RateLimiter.js"
@@ -31,29 +30,6 @@ describe("a store that does not answer, asked where nothing can be interrupted",
         Outage.layer(storeWith({ reserve: () => Effect.uninterruptible(Effect.never) }), { timeoutMs: 200 })
       )
     )
-  )
-
-  it.effect("does not keep leases from being closed", () =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(
-        Layer.provide(
-          Leased.layer({ skewMs: 0 }),
-          storeWith({ settle: () => Effect.uninterruptible(Effect.never) })
-        ),
-        scope
-      )
-      yield* TestClock.adjust(10_000)
-      yield* Effect.provide(
-        Effect.flatMap(QuotaStore.QuotaStore, (store) => store.reserve([charge], 1000)),
-        context
-      )
-      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-      yield* TestClock.adjust(1_999)
-      assert.isNull(closing.unsafePoll())
-      yield* TestClock.adjust(1)
-      assert.isNotNull(closing.unsafePoll())
-    })
   )
 })
 

@@ -3,11 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
 import * as Degradation from "../../src/Degradation.js"
-import * as TimeLimits from "../../src/internal/timeLimits.js"
+import * as Deadline from "../../src/Deadline.js"
 import * as Quota from "../../src/Quota.js"
 import * as RateLimiter from "../../src/RateLimiter.js"
 import * as Retry from "../../src/Retry.js"
@@ -25,11 +24,10 @@ const alone = Effect.gen(function* () {
   const quota = yield* Quota.Quota
   const bulkhead = yield* Bulkhead.Bulkhead
   const breaker = yield* CircuitBreaker.CircuitBreaker
-  const limits = yield* TimeLimits.make
+  const deadlines = yield* Deadline.make(0)
   const slot = { client: "client", tier: "default", maxWaitMs: 1_000 }
   const degradation = yield* Degradation.Degradation
   const retry = yield* Retry.Retry
-  const pace = yield* AdaptiveRate.AdaptiveRate
   const calls: { readonly [part: string]: Call } = {
     degradation: () => degradation.protect("query", Effect.void),
     limiter: () => limiter.acquire(who),
@@ -39,15 +37,9 @@ const alone = Effect.gen(function* () {
       ),
     retry: () =>
       retry.run(() => Effect.void, { class: "query", deadline: undefined, decide: () => RetryPolicy.never }),
-    pace: () => pace.acquire,
     "bulkhead (1 of 2)": () => Bulkhead.withSlot(bulkhead, "requests", slot, Effect.void),
     breaker: () => Effect.zipRight(breaker.peek, CircuitBreaker.protect(breaker, Effect.void)),
-    "time limit": () =>
-      limits.within(
-        65_000,
-        () => Effect.void,
-        () => "late"
-      )
+    deadline: () => deadlines.answerBy(Number.MAX_SAFE_INTEGER, Effect.never, () => Effect.void)
   }
   return calls
 })

@@ -11,7 +11,7 @@ import * as BucketLimits from "../../src/core/BucketLimits.js"
 import * as QuotaLedger from "../../src/core/QuotaLedger.js"
 import { make as makeLedger } from "../../src/core/QuotaModel.js"
 import * as TokenBucket from "../../src/core/TokenBucket.js"
-import * as BreakerOptions from "../../src/internal/breakerOptions.js"
+import * as CircuitBreaker from "../../src/CircuitBreaker.js"
 import { collectGarbage, median } from "./harness.js"
 import { makeClock, operation, sent, start, times } from "./stack.js"
 
@@ -79,7 +79,7 @@ const modelHours = (breaker: BreakerModel.Config, calls: number): void => {
 }
 
 export const measureSimulation = async (rounds: number, hours: number) => {
-  const breaker = await Effect.runPromise(BreakerOptions.resolve({}))
+  const breaker = await Effect.runPromise(CircuitBreaker.resolve({}))
   const { advance, clock } = makeClock()
   const { guard, runtime, stop } = await start({}, clock)
   const guardHours = (calls: number) =>

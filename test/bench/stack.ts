@@ -8,7 +8,6 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
 import * as Degradation from "../../src/Degradation.js"
@@ -48,7 +47,6 @@ export type Services =
   | RateLimiter.RateLimiter
   | Quota.Quota
   | Retry.Retry
-  | AdaptiveRate.AdaptiveRate
   | Bulkhead.Bulkhead
   | CircuitBreaker.CircuitBreaker
 
@@ -74,8 +72,7 @@ export const stack = (options: Options = {}): Layer.Layer<Services> => {
     has("quota")
       ? Layer.provide(Quota.layer({ tiers: { default: quotas } }), QuotaStore.layerMemory)
       : Quota.layerNoop,
-    has("retry") ? Retry.layer() : Retry.layerNoop,
-    has("pace") ? AdaptiveRate.layer({ ratePerSecond: 1e6, burst: 1e5 }) : AdaptiveRate.layerNoop
+    has("retry") ? Retry.layer() : Retry.layerNoop
   )
   return Layer.orDie(Layer.provideMerge(Guard.layer(), guards))
 }

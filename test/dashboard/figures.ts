@@ -48,8 +48,8 @@ const value = (condition: Condition, column: Column, i: number): number => {
       return down ? 2 : i >= 470 && i < 476 ? 1 : 0
     case "shedding":
       return down ? 1 : 0
-    case "rate_factor":
-      return slow ? 0.6 : 1
+    case "backoff_factor":
+      return slow ? 2.5 : 1
     case "quota_used":
       return 0.6
   }
@@ -138,12 +138,7 @@ const snapshot = (condition: Condition, now: number): Snapshot => {
         estimated_wait_ms: 0
       }
     ],
-    warehouse_rate: {
-      per_second: failing ? 62 : 100,
-      factor: failing ? 0.62 : 1,
-      cuts: failing ? 2 : 0,
-      throttled: 0
-    },
+    backoff_factor: failing ? 2.5 : 1,
     rate_limits: [
       { scope: "class", name: "query", per_second: 20, burst: 50, remaining: failing ? 6 : 50 },
       { scope: "global", per_second: 100, burst: 200, remaining: failing ? 151 : fresh ? 200 : 193 }
@@ -208,7 +203,7 @@ export const data = (condition: Condition, now: number) => {
         columns.map((column) => [
           column,
           indices.map((i) =>
-            condition === "fresh" ? Number(column === "rate_factor") : value(condition, column, i)
+            condition === "fresh" ? Number(column === "backoff_factor") : value(condition, column, i)
           )
         ])
       )

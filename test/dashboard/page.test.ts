@@ -62,7 +62,7 @@ describe("the status page", () => {
       quotas_unavailable: "the same again",
       quota_store,
       rate_limits: [],
-      warehouse_rate: { factor: 1 }
+      backoff_factor: 1
     })
     const lost = snapshot({ mode: "outage", reason: "the file is damaged", refusing: true, lasting: true })
     assert.deepStrictEqual(Headline.headline(lost), {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Layer, Stream, TestClock } from "effect"
-import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
 import * as Degradation from "../../src/Degradation.js"
@@ -41,7 +40,6 @@ const layer = Layer.provideMerge(
     ),
     Retry.layerNoop,
     RateLimiter.layerNoop,
-    AdaptiveRate.layerNoop,
     Layer.provideMerge(
       Quota.layer({ tiers: { default: { requests_per_hour: 100 } } }),
       QuotaStore.layerMemory

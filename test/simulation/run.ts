@@ -110,6 +110,7 @@ const run = (options: Options): Report => {
   time.runUntil(untilMs + AFTERMATH_MS, watch.instant)
   model.finish()
   fork(watch.ended(scenario.clients.map(({ name, temperament }) => ({ name, tier: temperament.tier }))))
+  time.runUntil(time.now())
   settled(Scope.close(scope, Exit.void))
   return Reports.make({
     seed,

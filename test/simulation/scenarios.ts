@@ -121,8 +121,7 @@ const anyWorld = (seed: number, hours: number): Scenario => {
           gold: { maxTokenWaitMs: 1_500, batch: false },
           batch: { maxTokenWaitMs: 30_000, batch: true }
         }
-      },
-      adaptive: { ratePerSecond: 20, burst: 40 }
+      }
     },
     warehouse: {
       slots,
@@ -195,8 +194,7 @@ const shared = (): ServerOptions => {
       probeLeaseMs: settings.timeouts.maxStatementSeconds * 1000
     },
     openTimes: { firstMs: openMs, factor: 2, capMs: openMaxMs },
-    guard: ServerConfig.guardOptions(settings),
-    adaptive: { ratePerSecond: settings.limits.requestsPerSecond, burst: settings.limits.burst }
+    guard: ServerConfig.guardOptions(settings)
   }
 }
 

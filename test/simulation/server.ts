@@ -3,7 +3,6 @@
  * model of a warehouse. Any layer can be switched off, or replaced by a broken one.
  */
 import { Effect, Layer } from "effect"
-import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
 import * as Degradation from "../../src/Degradation.js"
@@ -27,20 +26,11 @@ export interface Options {
   readonly bulkhead: Bulkhead.Options
   readonly breaker: Omit<CircuitBreaker.Options, "openTimes">
   readonly openTimes: Parameters<typeof CircuitBreaker.openTimes>[0]
-  readonly guard: Guard.Options
+  readonly guard: Partial<Guard.Options>
   /** Attempts a second that all callers together may make, and at once. */
-  readonly adaptive: { readonly ratePerSecond: number; readonly burst: number }
 }
 
-export const layerNames = [
-  "limiter",
-  "quota",
-  "bulkhead",
-  "breaker",
-  "retry",
-  "adaptive",
-  "degradation"
-] as const
+export const layerNames = ["limiter", "quota", "bulkhead", "breaker", "retry", "degradation"] as const
 export type LayerName = (typeof layerNames)[number]
 
 /** Which layers are on. */
@@ -52,7 +42,6 @@ export const everything: Layers = {
   bulkhead: true,
   breaker: true,
   retry: true,
-  adaptive: true,
   degradation: true
 }
 
@@ -62,7 +51,6 @@ export const nothing: Layers = {
   bulkhead: false,
   breaker: false,
   retry: false,
-  adaptive: false,
   degradation: false
 }
 
@@ -99,7 +87,6 @@ export const layer = (options: Options, layers: Layers, watch: Invariants, repla
     layers.bulkhead ? bulkhead : Bulkhead.layerNoop,
     layers.breaker ? breaker : CircuitBreaker.layerNoop,
     layers.retry ? Retry.layer() : Retry.layerNoop,
-    layers.adaptive ? AdaptiveRate.layer(options.adaptive) : AdaptiveRate.layerNoop,
     layers.degradation ? ResultCache.layer({ freshMs: 30_000 }) : ResultCache.layerNoop,
     Layer.effect(LoopGuard.LoopGuard, LoopGuard.make("duckdb"))
   )

@@ -13,7 +13,6 @@ const titles: { readonly [L in LayerName]: string } = {
   bulkhead: "bulkhead",
   breaker: "circuit breaker",
   retry: "retries",
-  adaptive: "adaptive rate",
   degradation: "degradation and cache"
 }
 

@@ -59,7 +59,7 @@ describe("get_limits", () => {
         client: "team",
         tier: "gold",
         mode: { mode: "normal", why: "degradation is switched off", shedding: 0 },
-        warehouse_rate: { per_second: Number.MAX_SAFE_INTEGER, factor: 1 },
+        backoff_factor: 1,
         rate_limits: [
           { scope: "client", per_second: 10, burst: 100, remaining: 49, full_in_ms: 5031 },
           {

@@ -4,7 +4,6 @@ import type { IncomingMessage } from "node:http"
 import * as Activity from "../../src/Activity.js"
 import type { Entry } from "../../src/Audit.js"
 import { Audit } from "../../src/Audit.js"
-import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
 import * as CircuitBreaker from "../../src/CircuitBreaker.js"
 import * as Page from "../../src/dashboard/page.js"
@@ -47,7 +46,6 @@ const start = (mode: "keys" | "none" = "keys", options: H.ServerOptions["options
       QuotaStore.layerMemory,
       Quota.layerNoop,
       RateLimiter.layerNoop,
-      AdaptiveRate.layerNoop,
       LoopGuard.layerNoop,
       ResultCache.layerNoop,
       Retry.layerNoop

@@ -3,7 +3,6 @@
  * alone. The real wiring has its own tests.
  */
 import { Effect, Either, Layer, Ref, Schema } from "effect"
-import * as AdaptiveRate from "../../src/AdaptiveRate.js"
 import { Bulkhead } from "../../src/Bulkhead.js"
 import * as CallPolicy from "../../src/CallPolicy.js"
 import type { Status } from "../../src/CircuitBreaker.js"
@@ -17,6 +16,7 @@ import * as Principal from "../../src/Principal.js"
 import { CurrentPrincipal } from "../../src/Principal.js"
 import type { QuotaStatus } from "../../src/Quota.js"
 import { Quota } from "../../src/Quota.js"
+import * as Retry from "../../src/Retry.js"
 import { RateLimiter } from "../../src/RateLimiter.js"
 import type { Policy } from "../../src/ReadOnly.js"
 import { ReadOnly, StatementRejected } from "../../src/ReadOnly.js"
@@ -121,11 +121,11 @@ export const idleServices = Layer.mergeAll(
 
 /** Services that change nothing while all is well. */
 const quietServices = Layer.mergeAll(
-  AdaptiveRate.layerNoop,
   Cursors.layer(),
   Degradation.layerNoop,
   LoopGuard.layerNoop,
-  ResultCache.layerNoop
+  ResultCache.layerNoop,
+  Retry.layerNoop
 )
 
 export const quietContext: Tool.Context = { progress: () => Effect.void }
@@ -140,10 +140,10 @@ export type Services =
   | Quota
   | CircuitBreaker
   | Bulkhead
-  | AdaptiveRate.AdaptiveRate
   | Degradation.Degradation
   | LoopGuard.LoopGuard
   | ResultCache.ResultCache
+  | Retry.Retry
 
 export interface Options extends GuardOptions {
   readonly rules?: ReadonlyArray<FakeWarehouse.Rule>

@@ -33,14 +33,13 @@ export interface Trial {
   readonly prefix: string
   readonly processes: number
   readonly limit: number
-  readonly leased?: boolean | undefined
 }
 
 /** How often each process was let through, all told exactly `limit`; throws what a process complained of. */
 export const trial = async (options: Trial): Promise<ReadonlyArray<number>> => {
-  const { leased = false, limit, prefix, processes, url, worker } = options
+  const { limit, prefix, processes, url, worker } = options
   const runs = Array.from({ length: processes }, () => {
-    const args = [worker, url, prefix, String(limit), leased ? "leased" : "direct"]
+    const args = [worker, url, prefix, String(limit)]
     const child = spawn(process.execPath, args, { stdio: "pipe" })
     const said = { out: "", err: "" }
     child.stdout.on("data", (chunk) => (said.out += chunk))

@@ -123,7 +123,7 @@ const LISTED = 6
 
 /** The worst first. */
 export const concerns = (snapshot: Snapshot): ReadonlyArray<Concern> => {
-  const { circuit, pools, quota_store, quotas_unavailable, rate_limits, warehouse_rate } = snapshot
+  const { circuit, pools, quota_store, quotas_unavailable, rate_limits, backoff_factor } = snapshot
   const found: ReadonlyArray<Concern> = [
     ...storeConcern(quota_store),
     ...(quotas_unavailable === undefined || (quota_store !== undefined && quota_store.mode !== "normal")
@@ -135,13 +135,8 @@ export const concerns = (snapshot: Snapshot): ReadonlyArray<Concern> => {
       return queued === 0 ? [] : [["warn", `${Format.count(queued)} wait for a slot for ${pool}`]]
     }),
     ...failureConcern(circuit),
-    ...(warehouse_rate.factor < 1
-      ? [
-          [
-            "warn",
-            `Calls of the warehouse are slowed to ${Format.percent(warehouse_rate.factor)} of full speed`
-          ] as const
-        ]
+    ...(backoff_factor > 1
+      ? [["warn", `The warehouse pushes calls back: retries wait ${backoff_factor} times as long`] as const]
       : []),
     ...rate_limits.flatMap(({ burst, name, remaining }): ReadonlyArray<Concern> =>
       remaining > burst * 0.05

@@ -71,11 +71,11 @@ const draw = () => {
       ]
     },
     {
-      name: "Rate of the warehouse",
-      values: values.rate_factor.map((factor) => (factor >= 1 ? 0 : 1)),
+      name: "Backoff",
+      values: values.backoff_factor.map((factor) => (factor > 1 ? 1 : 0)),
       states: [
-        ["good", "full"],
-        ["warn", "slowed down"]
+        ["good", "as configured"],
+        ["warn", "stretched"]
       ]
     }
   ])

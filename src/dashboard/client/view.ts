@@ -25,14 +25,14 @@ const nextTry = ({ next_probe_in_ms, phase }: Snapshot["circuit"], age: number):
 
 const circuit = (
   { calls, cause, failures, held, phase, slow }: Snapshot["circuit"],
-  { factor, per_second }: Snapshot["warehouse_rate"]
+  factor: Snapshot["backoff_factor"]
 ) => {
   const [feeling, words] = Headline.phases[phase]
   const state = byId("circuit")
   mood(state, "state", feeling)
   setText(state, words)
   setText(byId("circuit-why"), cause === undefined ? "No trouble known." : `${Format.sentence(cause)}.`)
-  fill(byId("circuit-facts"), `${calls} ${failures} ${slow} ${factor} ${per_second}`, () => [
+  fill(byId("circuit-facts"), `${calls} ${failures} ${slow} ${factor}`, () => [
     meter(
       "Failed, of the last calls",
       calls === 0 ? "no calls yet" : `${Format.count(failures)} of ${Format.count(calls)}`,
@@ -41,10 +41,8 @@ const circuit = (
     ),
     h(
       "p",
-      { class: factor < 1 ? "note warn" : "note quiet" },
-      `At most ${Format.count(per_second)} calls a second: ${
-        factor < 1 ? `slowed to ${Format.percent(factor)}` : "full speed"
-      }.`
+      { class: factor > 1 ? "note warn" : "note quiet" },
+      factor > 1 ? `Retries wait ${factor} times as long.` : "Retries wait as configured."
     )
   ])
   setEnabled(byId("breaker-open"), !held)
@@ -176,7 +174,7 @@ export const renderLost = (age: number): void => {
 export const render = (snapshot: Snapshot, onReset: (client: string) => void): void => {
   latest = snapshot
   top(snapshot)
-  circuit(snapshot.circuit, snapshot.warehouse_rate)
+  circuit(snapshot.circuit, snapshot.backoff_factor)
   mode(snapshot.mode)
   tick(0)
   lists(snapshot)
