@@ -42,18 +42,21 @@ const retriesTimeouts = Layer.map(Retry.layerNoop, (context) =>
   })
 )
 
-const guards = Layer.mergeAll(
-  RateLimiter.layerNoop,
-  Layer.provideMerge(Quota.layer({ tiers: { default: limits } }), counting),
-  Bulkhead.layer({ requests: pool, statements: pool }),
-  CircuitBreaker.layerNoop,
-  Degradation.layerNoop,
-  retriesTimeouts
-)
-const stack = Layer.provideMerge(
-  Guard.layer({ maxWaitMs: 1000, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }),
-  guards
-)
+const guards = (retry: Layer.Layer<Retry.Retry>) =>
+  Layer.mergeAll(
+    RateLimiter.layerNoop,
+    Layer.provideMerge(Quota.layer({ tiers: { default: limits } }), counting),
+    Bulkhead.layer({ requests: pool, statements: pool }),
+    CircuitBreaker.layerNoop,
+    Degradation.layerNoop,
+    retry
+  )
+const stackWith = (retry: Layer.Layer<Retry.Retry>) =>
+  Layer.provideMerge(
+    Guard.layer({ maxWaitMs: 1000, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }),
+    guards(retry)
+  )
+const stack = stackWith(retriesTimeouts)
 
 const used = Effect.flatMap(QuotaStore.QuotaStore, (store) =>
   Effect.map(store.usage("client:local"), (all) => ({
@@ -125,6 +128,28 @@ describe("a call that is cancelled", () => {
       assert.deepStrictEqual([...new Set(finished.values())], [1])
     }).pipe(Effect.provide(stack), Effect.withRandom(Random.make("cancelled")))
   )
+
+  for (const [what, gateMs] of [
+    ["", 0],
+    [", also when the gate had to be waited for", 50]
+  ] as const)
+    it.effect(`ends its statement wherever it is cancelled${what}`, () =>
+      Effect.gen(function* () {
+        const guard = yield* Guard.Guard
+        for (const cancelAt of [0, 20, 49, 50, 100, 149, 150, 151, 1_000, 2_100]) {
+          const { ran, work } = slowWarehouse(10)
+          const gate = Effect.as(gateMs === 0 ? Effect.void : Effect.sleep(gateMs), work)
+          const call = yield* Effect.fork(guard.run(operation, gate))
+          yield* TestClock.adjust(cancelAt)
+          yield* Fiber.interruptFork(call)
+          yield* TestClock.adjust(10)
+          assert.isNotNull(call.unsafePoll(), `cancelled after ${cancelAt} ms`)
+          assert.strictEqual(ran.under, 0, `cancelled after ${cancelAt} ms`)
+          assert.strictEqual(ran.statements, cancelAt >= gateMs + 100 ? 1 : 0)
+          assert.strictEqual((yield* used).reserved, 0)
+        }
+      }).pipe(Effect.provide(stackWith(Layer.orDie(Retry.layer()))))
+    )
 
   it.effect("is answered at once, and charged when its statement has ended", () =>
     Effect.gen(function* () {
