@@ -202,7 +202,7 @@ describe("the settings and the services", () => {
       objects: { allow: [], deny: [] }
     })
     expect(ServerConfig.cacheOptions(given)).toEqual(ResultCache.defaults)
-    expect(ServerConfig.guardOptions(given)).toEqual(Guard.defaults)
+    expect(Guard.defaults).toMatchObject(ServerConfig.guardOptions(given))
     expect(Http.defaults).toMatchObject(ServerConfig.httpOptions(given))
   })
 
