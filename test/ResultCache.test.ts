@@ -343,7 +343,14 @@ describe("What counts as an outage", () => {
     const outages = Reason.literals.filter((reason) =>
       isOutage(new WarehouseError({ reason, description: "", sent: "unknown" }))
     )
-    expect(outages).toEqual(["Overloaded", "SessionLost", "Unreachable", "Protocol", "ServerFault"])
+    expect(outages).toEqual([
+      "LoginUnavailable",
+      "Overloaded",
+      "SessionLost",
+      "Unreachable",
+      "Protocol",
+      "ServerFault"
+    ])
     expect(isOutage(new CircuitOpen({ phase: "open", failures: 1, calls: 1, cause: "x" }))).toBe(true)
     expect(isOutage(deadline("attempt"))).toBe(true)
     expect(isOutage(deadline("call"))).toBe(false)

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { name, version } from "../src/internal/package.js"
+import * as Emulator from "../src/emulator/Emulator.js"
 import * as Server from "./utils/server.js"
 
 /** Hours of work for DuckDB, and a statement that every gate accepts. */
@@ -162,11 +163,22 @@ describe("the binary, spawned", () => {
     "a warehouse that does not answer is left alone after a while, and everybody is told until when",
     () =>
       Effect.gen(function* () {
-        // It cannot even be opened in a millisecond.
-        const { call } = yield* Server.client({ SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "0.001" })
+        const emulator = yield* Emulator.start({ sample: false })
+        const { call } = yield* Server.client({
+          SNOWGUARD_WAREHOUSE: "snowflake",
+          SNOWFLAKE_ACCOUNT: "emulator",
+          SNOWFLAKE_ACCESS_URL: emulator.url,
+          SNOWFLAKE_USER: Emulator.defaultUser,
+          SNOWFLAKE_PASSWORD: Emulator.defaultPassword,
+          SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "1"
+        })
+        yield* call("list_databases")
+        yield* emulator.setFaults({ faults: [{ kind: "hang", where: "query" }] })
         const codes: Array<string> = []
         // The ladder looks at the breaker ten times a second: until then the breaker answers for itself.
-        while (codes.at(-1) !== "DEGRADED") codes.push(Server.report(yield* call("list_databases")).code)
+        while (codes.at(-1) !== "DEGRADED") {
+          codes.push(Server.report(yield* call("list_schemas", { database: `DB${codes.length}` })).code)
+        }
         assert.strictEqual(codes[0], "DEADLINE_EXCEEDED")
         const known = ["DEADLINE_EXCEEDED", "CIRCUIT_OPEN", "DEGRADED"]
         assert.deepStrictEqual(

@@ -14,7 +14,8 @@ const found = (text: string, pieces = 1): unknown => {
 describe("the id of a message, found in its bytes", () => {
   it("is what a parser finds, wherever it stands and however the bytes are cut", () => {
     const name = fc.oneof(fc.constantFrom("id", "i\\d", "ids", "method", "params"), fc.string())
-    const member = fc.tuple(name, fc.jsonValue({ maxDepth: 3 }))
+    const id = fc.tuple(fc.constant("id"), fc.oneof(fc.string(), fc.integer()))
+    const member = fc.oneof(id, fc.tuple(name, fc.jsonValue({ maxDepth: 3 })))
     let withId = 0
     fc.assert(
       fc.property(fc.array(member, { maxLength: 6 }), fc.nat(7), fc.nat(2), (members, pieces, indent) => {
