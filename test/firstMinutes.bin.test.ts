@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import type { AddressInfo } from "node:net"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -316,13 +316,19 @@ describe("the binary, wherever it is started", () => {
   it.scopedLive("lists at the start what a login of the account lacks", () =>
     Effect.gen(function* () {
       const home = yield* folder
-      const snowflake = { SNOWGUARD_WAREHOUSE: "snowflake", HOME: home }
+      const state = join(home, "state")
+      const snowflake = { SNOWGUARD_WAREHOUSE: "snowflake", HOME: home, SNOWGUARD_STATE_DIR: state }
       for (const args of [[], ["http", "--port", "0"]]) {
         const { code, stderr } = yield* started(args, { env: snowflake })
         assert.strictEqual(code, 78)
         assert.match(stderr, /^snowflake\.account: .*SNOWFLAKE_ACCOUNT.*--connection/m)
         assert.match(stderr, /^snowflake\.user: .*SNOWFLAKE_USER/m)
         assert.match(stderr, /^snowflake\.password: .*SNOWFLAKE_PASSWORD.*SNOWFLAKE_PRIVATE_KEY_FILE/m)
+        const left = existsSync(state) ? readdirSync(state) : []
+        assert.deepStrictEqual(
+          left.filter((name) => name.endsWith(".new")),
+          []
+        )
       }
       const named = yield* started(["--connection", "dev"], { env: { HOME: home } })
       assert.strictEqual(named.code, 78)

@@ -105,7 +105,8 @@ const readOrMake = (path: string, directory: string): Effect.Effect<string, stri
     text !== undefined
       ? Effect.succeed(text)
       : Effect.zipRight(
-          Effect.tryPromise({ try: () => make(path, directory), catch: reasonOf }),
+          // A start that fails for another reason ends the process, and must not leave half of it behind.
+          Effect.uninterruptible(Effect.tryPromise({ try: () => make(path, directory), catch: reasonOf })),
           Effect.map(found, (made) => made ?? "")
         )
   )
