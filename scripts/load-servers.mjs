@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 /** Of another build, to be compared with this one. */
-const bin = process.env.LOAD_BIN ?? fileURLToPath(new URL("../dist/bin.js", import.meta.url))
+export const bin = process.env.LOAD_BIN ?? fileURLToPath(new URL("../dist/bin.js", import.meta.url))
 
 /** A server's environment: nothing of ours but what is given, and a state directory of its own. */
 export const surroundings = () => {
@@ -67,12 +67,12 @@ export const server = async (env, forNode = []) => {
 }
 
 /** Snowflake's protocol in a process of its own, with the time that a warehouse takes for a statement. */
-export const emulator = async (env, { medianMs, p99Ms }) => {
+export const emulator = async (env, delay) => {
   const { control, stop, url, ...rest } = await emulated(env)
-  const faults = [{ kind: "latency", where: "query", delay: { medianMs, p99Ms } }]
+  const faults = delay === undefined ? [] : [{ kind: "latency", where: "query", delay }]
   const put = await fetch(`${control}faults`, { method: "PUT", body: JSON.stringify({ faults }) })
   if (!put.ok) throw new Error(`the emulator takes no latency: ${put.status} ${await put.text()}`)
-  return { env: rest.env(url), stop }
+  return { env: rest.env(url), control, stop }
 }
 
 /** The same, but what costs time there was done before, see load-replay.mjs. */
