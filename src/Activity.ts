@@ -50,6 +50,11 @@ export class Activity extends Context.Tag("snowguard/Activity")<
     readonly totals: Effect.Effect<{ readonly counts: Counts; readonly bytes: number }>
     /** What has happened since this was asked last; for one reader. */
     readonly take: Effect.Effect<Interval>
+    /** Refusals and errors since the start: by code, and the latest ones. */
+    readonly unserved: Effect.Effect<{
+      readonly codes: ReadonlyArray<CallStats.Code>
+      readonly latest: ReadonlyArray<CallStats.Ending>
+    }>
     /** Who called last comes first. */
     readonly clients: (atMost: number) => Effect.Effect<ReadonlyArray<Client>>
   }
@@ -104,12 +109,21 @@ const MAX_CLIENTS = 1_000
 export const make: Effect.Effect<Context.Tag.Service<Activity>> = Effect.sync(() => {
   const stats = CallStats.make(MAX_CLIENTS)
   return Activity.of({
-    record: ({ bytes = 0, client, decision, ms, tier }) =>
+    record: ({ bytes = 0, client, decision, ms, tier, tool }) =>
       Effect.map(Clock.currentTimeMillis, (now) =>
-        CallStats.record(stats, now, { client, tier, outcome: outcomeOf(decision), decision, ms, bytes })
+        CallStats.record(stats, now, {
+          client,
+          tier,
+          tool,
+          outcome: outcomeOf(decision),
+          decision,
+          ms,
+          bytes
+        })
       ),
     totals: Effect.sync(() => ({ counts: { ...stats.total }, bytes: stats.totalBytes })),
     take: Effect.sync(() => CallStats.take(stats)),
+    unserved: Effect.sync(() => ({ codes: CallStats.codes(stats), latest: CallStats.latest(stats) })),
     clients: (atMost) => Effect.sync(() => CallStats.clients(stats, atMost))
   })
 })

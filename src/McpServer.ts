@@ -61,6 +61,21 @@ export interface Connection {
 }
 
 /**
+ * A call that is under way.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Running {
+  readonly client: string
+  readonly tool: string
+  /** Monotonic, milliseconds: when it was received. */
+  readonly since: number
+  /** Is its statement in the warehouse? */
+  readonly sent: boolean
+}
+
+/**
  * @since 0.1.0
  * @category context
  */
@@ -77,6 +92,8 @@ export class McpServer extends Context.Tag("snowguard/McpServer")<
     ) => Effect.Effect<Connection, never, Scope.Scope>
     /** Of all connections together; `cut`: told that the server is shutting down. */
     readonly calls?: Readonly<RequestRunner.Tally>
+    /** The calls under way, the oldest first. */
+    readonly running?: () => ReadonlyArray<Running>
     /** Names of the tools there are. */
     readonly tools?: ReadonlySet<string>
   }
@@ -114,6 +131,7 @@ export const make = (options: Options) =>
     const log = yield* RefusalLog.make
     const stray = StrayCalls.make(audit, (name) => toolbox.get(name) !== undefined)
     const calls = RequestRunner.tally()
+    const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
     const clock = yield* Effect.clock
     // Built once, and not before a client asks: what a schema compiles to is not free, and nobody should
     // wait for it who only says hello.
@@ -188,7 +206,10 @@ export const make = (options: Options) =>
       started: number
     ) =>
       Effect.suspend(() => {
+        const entry = { client, tool: tool.name, since: started, notes }
+        running.add(entry)
         const ended = (decision: string, failedQuery?: string) => {
+          running.delete(entry)
           const ms = unsafeMonotonicMillis(clock) - started
           Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
           const { bytes, queryId = failedQuery, rows, statement } = notes.all
@@ -317,7 +338,18 @@ export const make = (options: Options) =>
         yield* Effect.promise(() => server.connect(transport))
         return { abandon: runner.interruptAll }
       })
-    return McpServer.of({ connect, calls, tools: new Set(toolbox.tools.map(({ name }) => name)) })
+    return McpServer.of({
+      connect,
+      calls,
+      running: () =>
+        [...running].map(({ client, notes, since, tool }) => ({
+          client,
+          tool,
+          since,
+          sent: notes.wasSubmitted
+        })),
+      tools: new Set(toolbox.tools.map(({ name }) => name))
+    })
   })
 
 /**

@@ -30,7 +30,7 @@ import * as History from "./core/History.js"
 import * as Degradation from "./Degradation.js"
 import { monotonicMillis } from "./internal/monotonic.js"
 import { Action, columns, Done, Snapshot } from "./internal/operatorModel.js"
-import type { ActionRow, Column } from "./internal/operatorModel.js"
+import type { ActionRow, Column, Identity } from "./internal/operatorModel.js"
 import * as OperatorSnapshot from "./internal/operatorSnapshot.js"
 import * as QuotaLimits from "./internal/quotaLimits.js"
 import * as LoopGuard from "./LoopGuard.js"
@@ -44,7 +44,7 @@ import * as Telemetry from "./Telemetry.js"
 import { WarehouseHealth } from "./WarehouseHealth.js"
 
 export { Action, Done, Snapshot }
-export type { Column }
+export type { Column, Identity }
 
 /**
  * The samples of the last hour, oldest first: times (wall clock, milliseconds) and numbers by column.
@@ -84,6 +84,8 @@ export interface Options {
   readonly sampleEveryMs?: number | undefined
   /** Samples that are kept. */
   readonly samples?: number | undefined
+  /** Which server this is, for who looks at several. */
+  readonly server?: Identity | undefined
 }
 
 /**
@@ -136,7 +138,11 @@ const makeHold = Effect.gen(function* () {
  * @since 0.1.0
  * @category constructors
  */
-export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = defaults.samples }: Options = {}) =>
+export const make = ({
+  sampleEveryMs = defaults.sampleEveryMs,
+  samples = defaults.samples,
+  server
+}: Options = {}) =>
   Effect.gen(function* () {
     const audit = yield* Audit.Audit
     const breaker = yield* CircuitBreaker.CircuitBreaker
@@ -259,10 +265,18 @@ export const make = ({ sampleEveryMs = defaults.sampleEveryMs, samples = default
         const shared = yield* view.shared
         const totals: Snapshot = {
           ...shared,
+          ...(server === undefined ? {} : { server }),
           circuit: { ...shared.circuit, held: circuit.isHeld() },
           mode: { ...shared.mode, pinned: ladder.isHeld() }
         }
-        return see === "totals" ? totals : { ...totals, clients: yield* view.clients, actions: [...actions] }
+        return see === "totals"
+          ? totals
+          : {
+              ...totals,
+              clients: yield* view.clients,
+              unserved: yield* view.unserved,
+              actions: [...actions]
+            }
       })
 
     return Operator.of({

@@ -15,6 +15,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import { hostname } from "node:os"
 import { join } from "node:path"
 import type * as Activity from "./Activity.js"
 import * as Audit from "./Audit.js"
@@ -73,6 +74,20 @@ const breaker = (settings: ServerConfig.Settings) => {
     probeLeaseMs: longestStatementMs(settings) + PROBE_GRACE_MS,
     openTimes: CircuitBreaker.openTimes({ firstMs: openMs, factor: 2, capMs: openMaxMs })
   })
+}
+
+/** Which server this is, as far as the settings say. */
+const identity = ({ snowflake, warehouse }: ServerConfig.Settings): Operator.Identity => {
+  if (warehouse === "duckdb") return { host: hostname(), warehouse }
+  const { accessUrl, account = accessUrl, role, user, warehouse: virtual } = snowflake
+  return {
+    host: hostname(),
+    warehouse,
+    ...(account === undefined ? {} : { account }),
+    ...(user === undefined ? {} : { user }),
+    ...(role === undefined ? {} : { role }),
+    ...(virtual === undefined ? {} : { virtual_warehouse: virtual })
+  }
 }
 
 /** The log of who asked what; none when no file is named. */
@@ -170,7 +185,7 @@ export const layerShared = <P extends Stack.Overrides = {}>(
       ([Activity, Operator]) => {
         const given = Stack.replace<PartError, never, P>(parts(settings, directory, true), overrides)
         const audit = Layer.provide(Activity.layer, given.audit)
-        return Layer.merge(server(settings), Operator.layer()).pipe(
+        return Layer.merge(server(settings), Operator.layer({ server: identity(settings) })).pipe(
           Layer.provideMerge(Layer.merge(Stack.layer({ ...given, audit }), audit))
         )
       }

@@ -12,6 +12,7 @@ import * as Redacted from "effect/Redacted"
 import * as Config from "effect/Config"
 import * as Schema from "effect/Schema"
 import type { UsageFault } from "../Cli.js"
+import type { Identity } from "../internal/operatorModel.js"
 import { Action, Done, Snapshot } from "../internal/operatorModel.js"
 import { escaped } from "../internal/quoted.js"
 import { withoutStack } from "../internal/withoutStack.js"
@@ -141,6 +142,20 @@ const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, "?")
 
 const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`
 
+const identityText = (
+  { account, host, role, user, virtual_warehouse, warehouse }: Identity,
+  version: string
+): string =>
+  [
+    `${host}, snowguard ${version}`,
+    warehouse === "duckdb"
+      ? "the embedded sample warehouse"
+      : `the Snowflake account ${account ?? "unknown"}`,
+    ...(user === undefined ? [] : [`user ${user}`]),
+    ...(role === undefined ? [] : [`role ${role}`]),
+    ...(virtual_warehouse === undefined ? [] : [`warehouse ${virtual_warehouse}`])
+  ].join(", ")
+
 /** Nothing while quotas are counted where they belong. */
 const storeLines = (store: Snapshot["quota_store"]): ReadonlyArray<string> => {
   if (store === undefined || store.mode === "normal") return []
@@ -167,15 +182,20 @@ export const asText = ({
   calls,
   circuit,
   clients = [],
+  codes = [],
   login,
   mode,
   pools,
   quota_store,
   quotas,
   quotas_unavailable,
-  trouble
+  running = [],
+  server,
+  trouble,
+  version
 }: Snapshot): string =>
   [
+    ...(server === undefined ? [] : [`server     ${plain(identityText(server, version))}`]),
     `circuit    ${circuit.phase}${circuit.held ? " (held from here)" : ""}: ${circuit.failures} of ${circuit.calls} calls failed` +
       (circuit.next_probe_in_ms === undefined ? "" : `; next try in ${seconds(circuit.next_probe_in_ms)}`) +
       (circuit.cause === undefined ? "" : `; ${circuit.cause}`),
@@ -196,6 +216,14 @@ export const asText = ({
     ...(quotas_unavailable === undefined ? [] : [`quota      not known: ${plain(quotas_unavailable)}`]),
     ...quotas.map(({ limit, quota, used }) => `quota      ${quota}: ${used} of ${limit ?? "-"}`),
     `calls      ${calls.ok} answered, ${calls.refused} refused, ${calls.rejected} rejected, ${calls.failed} failed, ${calls.cancelled} cancelled`,
+    ...codes.map(
+      ({ code, count, last_ms_ago, outcome }) =>
+        `${outcome.padEnd(10)} ${plain(code)}: ${count}, the last ${seconds(last_ms_ago)} ago`
+    ),
+    ...running.map(
+      ({ client, ms, sent, tool }) =>
+        `running    ${plain(client)}: ${plain(tool)} for ${seconds(ms)}, ${sent ? "in the warehouse" : "not sent yet"}`
+    ),
     ...clients.map(
       ({ calls, client, last_decision, tier }) =>
         `client     ${plain(client)} (${tier}): ${calls.ok} answered, ${calls.refused} refused; last: ${last_decision}`

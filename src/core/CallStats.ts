@@ -5,7 +5,8 @@
  * Invariants
  * 1. `total` is the sum of all intervals that were taken and of the one that is running.
  * 2. At most `maxClients` clients are known; who is forgotten is who was silent longest.
- * 3. A percentile is at least the true one and less than twice it (within the range of the buckets).
+ * 3. At most `MAX_CODES` codes are counted one by one, and the latest `LATEST` calls that were not served are known.
+ * 4. A percentile is at least the true one and less than twice it (within the range of the buckets).
  *
  * Updated in place: whoever owns it must use it linearly.
  *
@@ -23,6 +24,7 @@ type Counting = { [K in Outcome]: number }
 export interface Call {
   readonly client: string
   readonly tier: string
+  readonly tool: string
   readonly outcome: Outcome
   /** What exactly: `ok`, `cancelled`, or a code. */
   readonly decision: string
@@ -37,6 +39,23 @@ export interface Client {
   readonly bytes: number
   readonly lastAt: number
   readonly lastDecision: string
+}
+
+/** How often calls ended with a code. */
+export interface Code {
+  readonly code: string
+  readonly outcome: Outcome
+  readonly count: number
+  readonly lastAt: number
+}
+
+/** A call that was not served. */
+export interface Ending {
+  readonly at: number
+  readonly client: string
+  readonly tool: string
+  readonly code: string
+  readonly outcome: Outcome
 }
 
 interface Seen {
@@ -65,7 +84,15 @@ export interface CallStats {
   buckets: Array<number>
   /** In the order of their last call. */
   readonly clients: Map<string, Seen>
+  readonly codes: Map<string, { readonly outcome: Outcome; count: number; lastAt: number }>
+  /** The newest last. */
+  readonly latest: Array<Ending>
 }
+
+/** More than there are of our own; a tool may bring others. */
+const MAX_CODES = 100
+
+const LATEST = 20
 
 /** 1 ms to 2^22 ms, which is more than an hour. */
 const BUCKETS = 23
@@ -81,13 +108,27 @@ export const make = (maxClients: number): CallStats => ({
   interval: none(),
   intervalBytes: 0,
   buckets: noBuckets(),
-  clients: new Map()
+  clients: new Map(),
+  codes: new Map(),
+  latest: []
 })
 
 const bucketOf = (ms: number): number =>
   ms <= 1 ? 0 : Math.min(BUCKETS - 1, Math.ceil(Math.log2(Math.min(ms, Number.MAX_SAFE_INTEGER))))
 
+const remember = (stats: CallStats, at: number, { client, decision: code, outcome, tool }: Call): void => {
+  if (outcome === "ok" || outcome === "cancelled") return
+  stats.latest.push({ at, client, tool, code, outcome })
+  if (stats.latest.length > LATEST) stats.latest.shift()
+  const known = stats.codes.get(code)
+  if (known !== undefined) {
+    known.count += 1
+    known.lastAt = at
+  } else if (stats.codes.size < MAX_CODES) stats.codes.set(code, { outcome, count: 1, lastAt: at })
+}
+
 export const record = (stats: CallStats, now: number, call: Call): void => {
+  remember(stats, now, call)
   stats.total[call.outcome] += 1
   stats.interval[call.outcome] += 1
   stats.totalBytes += call.bytes
@@ -153,3 +194,12 @@ export const clients = (stats: CallStats, atMost: number): ReadonlyArray<Client>
       lastAt,
       lastDecision
     }))
+
+/** What was not served, by code: the most frequent first. */
+export const codes = ({ codes }: CallStats): ReadonlyArray<Code> =>
+  [...codes]
+    .map(([code, counted]) => ({ code, ...counted }))
+    .sort((a, b) => b.count - a.count || (a.code < b.code ? -1 : 1))
+
+/** The newest first. */
+export const latest = ({ latest }: CallStats): ReadonlyArray<Ending> => [...latest].reverse()

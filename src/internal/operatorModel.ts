@@ -53,6 +53,43 @@ export const ActionRow = Schema.Struct({
 })
 
 /**
+ * Which server it is, as far as it is known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Identity = Schema.Struct({
+  /** The machine. */
+  host: Schema.String,
+  warehouse: Schema.Literal("duckdb", "snowflake"),
+  account: optional(Schema.String),
+  user: optional(Schema.String),
+  role: optional(Schema.String),
+  virtual_warehouse: optional(Schema.String)
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Identity = typeof Identity.Type
+
+/**
+ * A call that is under way, as an administrator sees it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const RunningRow = Schema.Struct({
+  client: Schema.String,
+  tool: Schema.String,
+  ms: Schema.Number,
+  /** Its statement is in the warehouse. */
+  sent: Schema.Boolean
+})
+
+const Outcome = Schema.Literal("refused", "rejected", "failed")
+
+/**
  * Everything at one moment. Times are milliseconds; `at` is the wall clock.
  *
  * @since 0.1.0
@@ -62,6 +99,7 @@ export const Snapshot = Schema.Struct({
   at: Schema.Number,
   uptime_ms: Schema.Number,
   version: Schema.String,
+  server: optional(Identity),
   circuit: Schema.Struct({
     phase: Phase,
     trips: Schema.Number,
@@ -138,7 +176,31 @@ export const Snapshot = Schema.Struct({
     stale_hits: Schema.Number
   }),
   calls: Schema.Struct({ ...Counts.fields, bytes: Schema.Number }),
-  /** For administrators. */
+  /** What was not served since the start, by code: the most frequent first. */
+  codes: optional(
+    Schema.Array(
+      Schema.Struct({
+        code: Schema.String,
+        outcome: Outcome,
+        count: Schema.Number,
+        last_ms_ago: Schema.Number
+      })
+    )
+  ),
+  /** For administrators, as all that follows: the calls under way, the oldest first. */
+  running: optional(Schema.Array(RunningRow)),
+  /** The latest calls that were not served, the newest first. */
+  unserved: optional(
+    Schema.Array(
+      Schema.Struct({
+        at: Schema.Number,
+        client: Schema.String,
+        tool: Schema.String,
+        code: Schema.String,
+        outcome: Outcome
+      })
+    )
+  ),
   clients: optional(Schema.Array(ClientRow)),
   actions: optional(Schema.Array(ActionRow))
 })

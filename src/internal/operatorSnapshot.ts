@@ -110,6 +110,10 @@ const badness: { readonly [P in CircuitBreaker.Phase]: number } = {
   "forced-open": 2
 }
 
+/** Open and due for a probe, it is tried with the next call. */
+const badnessOf = ({ phase, retryAfterMs }: CircuitBreaker.Status): number =>
+  badness[phase === "open" && retryAfterMs <= 0 ? "half-open" : phase]
+
 export const make = Effect.gen(function* () {
   const activity = yield* Activity
   const breaker = yield* CircuitBreaker.CircuitBreaker
@@ -167,6 +171,7 @@ export const make = Effect.gen(function* () {
     const { backoffFactor, budget, retries } = yield* retry.status
     const { bytes, entries, freshHits, staleHits } = yield* cache.status
     const totals = yield* activity.totals
+    const { codes } = yield* activity.unserved
     return {
       at,
       uptime_ms: at - startedAt,
@@ -181,9 +186,20 @@ export const make = Effect.gen(function* () {
       quota_store: storeOf(yield* storeHealth.status),
       retries: { budget: thousandths(budget), retries },
       cache: { entries, bytes, fresh_hits: freshHits, stale_hits: staleHits },
-      calls: { ...totals.counts, bytes: totals.bytes }
+      calls: { ...totals.counts, bytes: totals.bytes },
+      codes: codes.flatMap(({ code, count, lastAt, outcome }) =>
+        outcome === "ok" || outcome === "cancelled"
+          ? []
+          : [{ code, outcome, count, last_ms_ago: Math.max(0, at - lastAt) }]
+      )
     }
   })
+
+  const unserved = Effect.map(activity.unserved, ({ latest }) =>
+    latest.flatMap(({ at, client, code, outcome, tool }) =>
+      outcome === "ok" || outcome === "cancelled" ? [] : [{ at, client, tool, code, outcome }]
+    )
+  )
 
   const clients = Effect.gen(function* () {
     const now = clock.unsafeCurrentTimeMillis()
@@ -238,7 +254,7 @@ export const make = Effect.gen(function* () {
         requests_in_use: used("requests"),
         statements_in_use: used("statements"),
         queued: inPools.reduce((sum, { queued }) => sum + queued, 0),
-        breaker: badness[(yield* breaker.status).phase],
+        breaker: badnessOf(yield* breaker.status),
         mode: Degradation.Mode.literals.indexOf(mode),
         shedding: thousandths(shedding),
         backoff_factor: thousandths((yield* retry.status).backoffFactor),
@@ -246,5 +262,5 @@ export const make = Effect.gen(function* () {
       }
     })
 
-  return { shared, clients, sample }
+  return { shared, clients, unserved, sample }
 })

@@ -33,7 +33,7 @@ describe("call statistics", () => {
       }
       course.forEach((step, now) => {
         if (step === "take") take()
-        else CallStats.record(stats, now, { ...step, tier: "t", decision: step.outcome })
+        else CallStats.record(stats, now, { ...step, tier: "t", tool: "x", decision: step.outcome })
       })
       take()
       assert.deepStrictEqual(added, { ...stats.total })
@@ -48,7 +48,7 @@ describe("call statistics", () => {
     ([calls, most]) => {
       const stats = CallStats.make(most)
       calls.forEach((call, now) =>
-        CallStats.record(stats, now, { ...call, tier: "t", decision: call.outcome })
+        CallStats.record(stats, now, { ...call, tier: "t", tool: "x", decision: call.outcome })
       )
       const latestFirst = [...new Set(calls.map(({ client }) => client).reverse())].slice(0, most)
       const seen = CallStats.clients(stats, 100)
@@ -69,7 +69,15 @@ describe("call statistics", () => {
     ([times]) => {
       const stats = CallStats.make(1)
       for (const ms of times) {
-        CallStats.record(stats, 0, { client: "a", tier: "t", outcome: "ok", decision: "ok", ms, bytes: 0 })
+        CallStats.record(stats, 0, {
+          client: "a",
+          tier: "t",
+          tool: "x",
+          outcome: "ok",
+          decision: "ok",
+          ms,
+          bytes: 0
+        })
       }
       const { counts, p50 = 0, p95 = 0 } = CallStats.take(stats)
       const sorted = [...times].sort((a, b) => a - b)
@@ -82,6 +90,42 @@ describe("call statistics", () => {
         assert.isBelow(told, exact * 2)
       }
       assert.strictEqual(sum(counts), times.length)
+    },
+    { fastCheck: { numRuns: 200 } }
+  )
+
+  it.prop(
+    "counts what was not served by code, and knows the latest, newest first",
+    [fc.array(anyCall, { maxLength: 60 })],
+    ([calls]) => {
+      const stats = CallStats.make(1)
+      calls.forEach((call, now) => {
+        const decision = call.outcome.toUpperCase()
+        CallStats.record(stats, now, { ...call, tier: "t", tool: "x", decision })
+      })
+      const unserved = calls.flatMap((call, at) =>
+        call.outcome === "ok" || call.outcome === "cancelled" ? [] : [{ ...call, at }]
+      )
+      const codes = CallStats.codes(stats)
+      assert.strictEqual(
+        codes.reduce((all, { count }) => all + count, 0),
+        unserved.length
+      )
+      for (const { code, count, lastAt, outcome } of codes) {
+        const own = unserved.filter((call) => call.outcome === outcome)
+        assert.deepStrictEqual([code, count, lastAt], [outcome.toUpperCase(), own.length, own.at(-1)?.at])
+      }
+      assert.deepStrictEqual(
+        codes.map(({ count }) => count),
+        codes.map(({ count }) => count).sort((a, b) => b - a)
+      )
+      assert.deepStrictEqual(
+        CallStats.latest(stats).map(({ at, client }) => [at, client]),
+        unserved
+          .map(({ at, client }) => [at, client])
+          .reverse()
+          .slice(0, 20)
+      )
     },
     { fastCheck: { numRuns: 200 } }
   )

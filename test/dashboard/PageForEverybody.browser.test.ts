@@ -40,7 +40,7 @@ const states: { readonly [name: string]: (page: Page) => Promise<void> } = {
   "shows a server in health": async (page) => {
     await pretend(page, "healthy")
     await page.reload()
-    await seen(page, "Serving normally")
+    await seen(page, "Healthy")
   },
   "asks back before it acts": async (page) => {
     await pretend(page, "healthy")
@@ -147,7 +147,7 @@ describe.skipIf(!Chromium.available())("the status page for everybody, in a brow
           names.push(name)
         }
         assert.deepStrictEqual(names, [
-          "Forget the key",
+          "Sign out",
           ...["Hold open", "Release", "Reset"],
           ...["Mode to pin", "Pin", "Unpin"],
           ...charts,
@@ -242,13 +242,13 @@ describe.skipIf(!Chromium.available())("the status page for everybody, in a brow
           async (page) => {
             await pretend(page, "silent")
             await page.reload()
-            await seen(page, "Serving normally")
+            await seen(page, "Healthy")
             await later(page, 5_000)
             assert.isFalse(await page.getByText(/Trying again/).isVisible())
             await later(page, 3_000)
             await seen(page, /The server is silent. These figures are \d\ss old/)
-            await seen(page, "The last that was known: serving normally.")
-            assert.strictEqual(await page.getByText("Serving normally", { exact: true }).count(), 0)
+            await seen(page, "The last that was known: healthy.")
+            assert.strictEqual(await page.getByRole("heading", { name: "Healthy" }).count(), 0)
             assert.match(await page.title(), /No news/)
             // A connection that died says nothing of it: another one is made.
             await pretend(page, "failing")

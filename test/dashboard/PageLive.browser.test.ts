@@ -114,7 +114,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         assert.strictEqual(await page.evaluate("JSON.stringify({ ...sessionStorage })"), "{}")
 
         await signIn(page, mere)
-        await heading(page, "Serving normally")
+        await heading(page, "Healthy")
         await page.getByText("This key shows totals.").waitFor()
         for (const name of ["Hold open", "Release", "Reset", "Pin", "Unpin", "Reset quotas of agent"]) {
           assert.strictEqual(await page.getByRole("button", { name, exact: true }).count(), 0, name)
@@ -122,8 +122,8 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         assert.strictEqual(await page.getByRole("heading", { name: "Clients" }).count(), 0)
         assert.notInclude(await leftBehind(page), mere)
 
-        await page.getByRole("button", { name: "Forget the key" }).click()
-        await done(page, "The key is forgotten.")
+        await page.getByRole("button", { name: "Sign out" }).click()
+        await done(page, "Signed out.")
         assert.strictEqual(await page.evaluate("JSON.stringify({ ...sessionStorage })"), "{}")
 
         await signIn(page, ops)
@@ -137,7 +137,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await other.getByLabel("API key").waitFor()
         await other.close()
         // Who looks over the shoulder of the next one sees no name.
-        await page.getByRole("button", { name: "Forget the key" }).click()
+        await page.getByRole("button", { name: "Sign out" }).click()
         await page.getByLabel("API key").waitFor()
         assert.notMatch(await page.locator("body").innerHTML(), /Reset quotas of agent/)
       })
@@ -158,7 +158,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await says(row, /^used up, resets in \d/)
         await says(row, /ago: QUOTA_EXCEEDED$/)
         await page.getByText(/^agent has no queries per day left, resets in \d/).waitFor()
-        await heading(page, "Serving normally")
+        await heading(page, "Healthy")
 
         await press(page, "Reset quotas of agent", "Cancel")
         assert.strictEqual(await agent.query(), "QUOTA_EXCEEDED")
@@ -174,7 +174,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
     it.effect("pins the mode and unpins it", () =>
       scene(async ({ agent, page, stack }) => {
         await signIn(page, stack.keys.ops)
-        await heading(page, "Serving normally")
+        await heading(page, "Healthy")
         const before = stack.operated().length
         await page.getByLabel("Mode to pin").selectOption("emergency")
         await press(page, "Pin", "Cancel")
@@ -189,7 +189,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await press(page, "Unpin", "Cancel")
         assert.strictEqual(await agent.query(), "DEGRADED")
         await press(page, "Unpin", "Yes")
-        await heading(page, "Serving normally")
+        await heading(page, "Healthy")
         await says(level.locator("[aria-current]"), "normal")
         assert.strictEqual(await agent.query(), "ok")
         assert.deepStrictEqual(stack.operated().slice(before), [
@@ -202,7 +202,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
     it.effect("holds the circuit open and releases it", () =>
       scene(async ({ agent, page, stack }) => {
         await signIn(page, stack.keys.ops)
-        await heading(page, "Serving normally")
+        await heading(page, "Healthy")
         const before = stack.operated().length
         await press(page, "Hold open", "Cancel")
         assert.strictEqual(await agent.lookUp(), "ok")
@@ -214,7 +214,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await press(page, "Release", "Cancel")
         assert.include(["CIRCUIT_OPEN", "DEGRADED"], await agent.query())
         await press(page, "Release", "Yes")
-        await says(card(page, "Warehouse"), "Called normally")
+        await says(card(page, "Warehouse"), "Healthy")
         assert.deepStrictEqual(stack.operated().slice(before), ["ops breaker/open", "ops breaker/release"])
       })
     )
@@ -223,7 +223,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
       scene(async ({ agent, page, stack }) => {
         await signIn(page, stack.keys.ops)
         const warehouse = card(page, "Warehouse")
-        await says(warehouse, "Called normally")
+        await says(warehouse, "Healthy")
         await stack.account.faults(failing)
         await callUntil(agent, heading(page, "The warehouse fails and is not called"))
         await says(warehouse, /consecutive failures; the last: .*HTTP 503/)
@@ -239,7 +239,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await press(page, "Reset", "Cancel")
         await says(warehouse, "Not called: it fails")
         await press(page, "Reset", "Yes")
-        await says(warehouse, "Called normally")
+        await says(warehouse, "Healthy")
         assert.strictEqual(stack.operated().at(-1), "ops breaker/reset")
         assert.strictEqual(await agent.lookUp(), "ok")
       })
@@ -248,7 +248,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
     it.effect("is honest when the server is gone, and back when it is; a breaker closes by itself", () =>
       scene(async ({ page, stack }) => {
         await signIn(page, stack.keys.ops)
-        await says(card(page, "Warehouse"), "Called normally")
+        await says(card(page, "Warehouse"), "Healthy")
         await stack.stop()
         await page
           .getByText(/^The server cannot be reached\. These figures are .* old\. Trying again…$/)
@@ -260,7 +260,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await stack.begin()
         // It tries again by itself; nobody has to wait for it here.
         await page.clock.fastForward(2_500)
-        await heading(page, "Serving normally")
+        await heading(page, "Healthy")
         await page.getByText(/Trying again/).waitFor({ state: "hidden" })
 
         await Effect.gen(function* () {
@@ -271,8 +271,8 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
             await stack.account.faults([])
             const warehouse = card(page, "Warehouse")
             await says(warehouse, "The next call is a try.")
-            await callUntil(agent, says(warehouse, "Called normally"))
-            await heading(page, /^(Serving normally|Some queries are turned away)$/)
+            await callUntil(agent, says(warehouse, "Healthy"))
+            await heading(page, /^(Healthy|Some queries are turned away)$/)
           })
         }).pipe(Effect.scoped, Effect.runPromise)
       })

@@ -92,6 +92,14 @@ const snapshot = (condition: Condition, now: number): Snapshot => {
     at: now,
     uptime_ms: fresh ? 12_000 : 94_000_000,
     version: "0.1.0",
+    server: {
+      host: "snowguard-7d4b9c-x2x8p",
+      warehouse: "snowflake",
+      account: "myorg-myaccount",
+      user: "AGENT",
+      role: "READER",
+      virtual_warehouse: "AGENTS"
+    },
     circuit: failing
       ? {
           phase: "open",
@@ -164,6 +172,38 @@ const snapshot = (condition: Condition, now: number): Snapshot => {
     calls: fresh
       ? { ...counts(0, 0, 0, 0, 0), bytes: 0 }
       : { ...counts(1_234_567, 61_700, 1_203, 42, 7), bytes: 9_234_567_890 },
+    codes: fresh
+      ? []
+      : [
+          { code: "RATE_LIMITED", outcome: "refused", count: 51_200, last_ms_ago: 400 },
+          { code: "CIRCUIT_OPEN", outcome: "refused", count: 10_498, last_ms_ago: failing ? 900 : 8_000_000 },
+          { code: "WAREHOUSE_INVALID_STATEMENT", outcome: "rejected", count: 1_203, last_ms_ago: 61_000 },
+          { code: "WAREHOUSE_UNREACHABLE", outcome: "failed", count: 42, last_ms_ago: 90_000 }
+        ],
+    running: fresh
+      ? []
+      : [
+          { client: "nightly-report", tool: "execute_query", ms: 41_300, sent: true },
+          { client: "analytics-agents", tool: "list_tables", ms: 80, sent: false }
+        ],
+    unserved: fresh
+      ? []
+      : [
+          {
+            at: now - 400,
+            client: "billing",
+            tool: "execute_query",
+            code: "RATE_LIMITED",
+            outcome: "refused"
+          },
+          {
+            at: now - 61_000,
+            client: "billing",
+            tool: "query_view",
+            code: "WAREHOUSE_INVALID_STATEMENT",
+            outcome: "rejected"
+          }
+        ],
     clients: fresh
       ? []
       : [
@@ -195,6 +235,7 @@ export const data = (condition: Condition, now: number) => {
   const indices = Array.from({ length: count }, (_, i) => i)
   return {
     admin: true,
+    sign_in: { credential: "API key", admin: "an API key made with `snowguard keys create NAME --admin`" },
     now,
     snapshot: snapshot(condition, now),
     history: {

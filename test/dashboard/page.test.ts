@@ -44,6 +44,70 @@ describe("the status page", () => {
     assert.include(Page.html, 'aria-live="polite"')
   })
 
+  it("has one source for what it says of the warehouse and of what is served", async () => {
+    type State = readonly [mood: string, words: string]
+    const Headline: {
+      readonly headline: (snapshot: object) => {
+        readonly mood: string
+        readonly words: string
+        readonly served: string
+      }
+      readonly warehouse: (snapshot: object) => State
+      readonly service: (snapshot: object) => State
+    } = await import(new URL("../../src/dashboard/client/headline.ts", import.meta.url).href)
+    const phases = [
+      { phase: "closed" },
+      { phase: "disabled" },
+      { phase: "half-open", next_probe_in_ms: 900 },
+      { phase: "open", next_probe_in_ms: 900 },
+      { phase: "open" },
+      { phase: "forced-open" }
+    ]
+    const modes = [
+      { mode: "normal", shedding: 0 },
+      { mode: "constrained", shedding: 0 },
+      { mode: "constrained", shedding: 0.4 },
+      { mode: "cache-only", shedding: 1 },
+      { mode: "emergency", shedding: 1 }
+    ]
+    const badness = ["good", "warn", "bad"]
+    for (const circuit of phases) {
+      for (const mode of modes) {
+        const snapshot = { circuit, mode }
+        const about = JSON.stringify(snapshot)
+        const { mood, served, words } = Headline.headline(snapshot)
+        const [ofWarehouse, warehouse] = Headline.warehouse(snapshot)
+        const [ofService, service] = Headline.service(snapshot)
+        const isOff =
+          circuit.phase === "forced-open" || (circuit.phase === "open" && "next_probe_in_ms" in circuit)
+        const isRemembering = mode.mode === "cache-only" || mode.mode === "emergency"
+        // The headline is as bad as the worst of the two.
+        assert.strictEqual(
+          badness.indexOf(mood),
+          Math.max(badness.indexOf(ofWarehouse), badness.indexOf(ofService)),
+          about
+        )
+        assert.strictEqual(words === "Healthy", ofWarehouse === "good" && ofService === "good", about)
+        assert.strictEqual(warehouse === "Healthy", circuit.phase === "closed" && !isRemembering, about)
+        // Whoever is not called serves nothing, in whatever words.
+        assert.strictEqual(/^Not called/.test(warehouse), isOff || isRemembering, about)
+        if (isOff || isRemembering) assert.strictEqual(ofService, "bad", about)
+        assert.strictEqual(
+          served === "Every call is served within its limits.",
+          service === "Everything is served"
+        )
+        assert.strictEqual(/turned away/.test(served), /turned away/.test(service), about)
+        assert.strictEqual(
+          /%/.test(served),
+          mode.mode === "constrained" && mode.shedding > 0 && !isOff,
+          about
+        )
+        // A tier may be called "batch" and be served: what counts is how it is set.
+        assert.notMatch(served, /batch work/)
+      }
+    }
+  })
+
   it("says first that the quota store is lost, and what becomes of calls", async () => {
     type Told = readonly [mood: string, words: string]
     const Headline: {

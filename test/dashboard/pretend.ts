@@ -3,7 +3,12 @@ import type { Page } from "playwright-core"
 import type { Condition } from "./figures.js"
 import { data } from "./figures.js"
 
-const refused = { status: 401, json: { error: { message: "A key is needed." } } }
+const refused = (sign_in?: object) => ({
+  status: 401,
+  json: { error: { message: "A credential is needed.", data: { sign_in } } }
+})
+
+const token = { credential: "access token", admin: "an access token with the scope snowguard:admin" }
 
 /**
  * From now on the server's figures are these; `silent`: a healthy one that says nothing more; `gone`: nobody
@@ -12,12 +17,13 @@ const refused = { status: 401, json: { error: { message: "A key is needed." } } 
  */
 export const pretend = async (
   page: Page,
-  what: Condition | "silent" | "gone" | "stranger"
+  what: Condition | "silent" | "gone" | "stranger" | "tokenless"
 ): Promise<void> => {
   await page.unrouteAll({ behavior: "ignoreErrors" })
   await page.route(/\/status\/(data|events)$/, async (route) => {
     if (what === "gone") return route.abort("connectionrefused")
-    if (what === "stranger") return route.fulfill(refused)
+    if (what === "stranger") return route.fulfill(refused())
+    if (what === "tokenless") return route.fulfill(refused(token))
     const all = data(what === "silent" ? "healthy" : what, Date.now())
     if (route.request().url().endsWith("data")) return route.fulfill({ json: all })
     return what === "silent"

@@ -597,7 +597,7 @@ describe("OAuth", () => {
           /Use an access token with the scopes snowguard:read snowguard:admin\.$/
         )
         assert.notMatch(missing.body, /API key|snowguard keys/)
-        assert.deepInclude(JSON.parse(missing.body).error.data.signIn, { credential: "access token" })
+        assert.deepInclude(JSON.parse(missing.body).error.data.sign_in, { credential: "access token" })
         const plain = yield* token()
         const admin = yield* token({ scope: "snowguard:read snowguard:admin" })
         for (const [path, method] of [

@@ -2,8 +2,15 @@
 import type { Done, Snapshot } from "../../internal/operatorModel.js"
 import type { Samples } from "../../Operator.js"
 
+/** What people show of themselves: a key, or a token with a scope. */
+export interface SignIn {
+  readonly credential: string
+  readonly admin: string
+}
+
 export interface Everything {
   readonly admin: boolean
+  readonly sign_in: SignIn
   readonly now: number
   readonly snapshot: Snapshot
   readonly history: Samples
@@ -18,7 +25,8 @@ export interface Tick {
 export class Refused extends Error {
   constructor(
     readonly status: number,
-    message: string
+    message: string,
+    readonly signIn?: SignIn
   ) {
     super(message)
   }
@@ -37,17 +45,19 @@ const headers = (): { [name: string]: string } => {
   return known === undefined ? {} : { authorization: `Bearer ${known}` }
 }
 
-const messageOf = async (response: Response): Promise<string> => {
+interface ErrorBody {
+  readonly error?: { readonly message?: string; readonly data?: { readonly sign_in?: SignIn } }
+}
+
+const refusedBy = async (response: Response): Promise<Refused> => {
+  const { status } = response
   try {
-    const body: unknown = await response.json()
-    if (typeof body === "object" && body !== null && "error" in body) {
-      const { error } = body
-      if (typeof error === "object" && error !== null && "message" in error) return String(error.message)
-    }
+    const { error } = (await response.json()) as ErrorBody
+    if (error?.message !== undefined) return new Refused(status, error.message, error.data?.sign_in)
   } catch {
     // Not ours: the status is all there is to say.
   }
-  return `The server answered ${response.status}.`
+  return new Refused(status, `The server answered ${status}.`)
 }
 
 /** Whoever does not answer within this time, or says nothing for so long, is asked again. */
@@ -66,7 +76,7 @@ const request = async (path: string, init: RequestInit = {}): Promise<Response> 
   } catch {
     throw new Refused(0, "The server cannot be reached.")
   }
-  if (!response.ok) throw new Refused(response.status, await messageOf(response))
+  if (!response.ok) throw await refusedBy(response)
   return response
 }
 

@@ -11,63 +11,95 @@ export interface Headline {
   readonly served: string
 }
 
-type Phase = Snapshot["circuit"]["phase"]
+/** A state in a word or two, and how bad it is. */
+export type State = readonly [mood: Mood, words: string]
 
-export const phases: { readonly [P in Phase]: readonly [Mood, string] } = {
-  closed: ["good", "Called normally"],
-  "half-open": ["warn", "Being tried again"],
-  open: ["bad", "Not called: it fails"],
-  "forced-open": ["bad", "Not called: held open"],
-  disabled: ["warn", "Called without a breaker"]
+/** Does a call that needs the warehouse reach it? */
+type Reach = "called" | "probed" | "off"
+
+const reachOf = ({ circuit: { next_probe_in_ms, phase } }: Snapshot): Reach => {
+  switch (phase) {
+    case "closed":
+    case "disabled":
+      return "called"
+    case "forced-open":
+      return "off"
+    case "half-open":
+      return "probed"
+    case "open":
+      // Without a time the next call is the probe.
+      return next_probe_in_ms === undefined ? "probed" : "off"
+  }
 }
 
-export const modes: { readonly [M in Snapshot["mode"]["mode"]]: readonly [Mood, string] } = {
-  normal: ["good", "Everything is served"],
-  constrained: ["warn", "Some queries are turned away"],
-  "cache-only": ["bad", "Only remembered answers"],
-  emergency: ["bad", "Only remembered answers"]
+const reaches: { readonly [R in Reach]: Mood } = { called: "good", probed: "warn", off: "bad" }
+
+const isRemembering = ({ mode: { mode } }: Snapshot): boolean => mode === "cache-only" || mode === "emergency"
+
+/** How bad it is for calls of the warehouse. */
+export const circuit = (snapshot: Snapshot): Mood => reaches[reachOf(snapshot)]
+
+/** How the warehouse is, and whether it is called: never better than the headline says. */
+export const warehouse = (snapshot: Snapshot): State => {
+  const { phase } = snapshot.circuit
+  const reach = reachOf(snapshot)
+  if (reach !== "off" && isRemembering(snapshot)) return ["warn", "Not called in this mode"]
+  switch (reach) {
+    case "off":
+      return ["bad", phase === "forced-open" ? "Not called: held open" : "Not called: it fails"]
+    case "probed":
+      return ["warn", "Being tried again"]
+    case "called":
+      return phase === "disabled" ? ["warn", "Called without a breaker"] : ["good", "Healthy"]
+  }
 }
 
-const ofPhase: { readonly [P in Phase]: string } = {
-  closed: "",
-  "half-open": "The warehouse is being tried again",
-  open: "The warehouse fails and is not called",
-  "forced-open": "The warehouse is not called: an operator holds it off",
-  disabled: "The circuit breaker is switched off"
+/** What is served. */
+export const service = (snapshot: Snapshot): State => {
+  if (snapshot.quota_store?.refusing === true) return ["bad", "Calls are refused"]
+  if (isRemembering(snapshot)) return ["bad", "Only remembered answers"]
+  if (reachOf(snapshot) === "off") return ["bad", "Calls of the warehouse are refused"]
+  const { mode, shedding } = snapshot.mode
+  if (mode === "normal") return ["good", "Everything is served"]
+  return ["warn", shedding > 0 ? "Some queries are turned away" : "Batch tiers are turned away"]
 }
 
-const served = ({ circuit, mode, quota_store }: Snapshot): string => {
-  if (quota_store?.refusing === true) return "Calls are refused: what is used cannot be counted."
-  switch (mode.mode) {
-    case "normal":
-      return circuit.phase === "open" || circuit.phase === "forced-open"
-        ? "Every call of the warehouse is refused."
-        : "Every call is served within its limits."
-    case "constrained":
-      return mode.shedding > 0
-        ? `Look-ups are served; ${Format.percent(mode.shedding)} of queries are turned away.`
-        : "Look-ups and queries are served, batch work is not."
-    case "cache-only":
-    case "emergency":
-      return "Look-ups are answered from memory, queries are refused."
+const served = (snapshot: Snapshot): string => {
+  const { mode, shedding } = snapshot.mode
+  if (snapshot.quota_store?.refusing === true) return "Calls are refused: what is used cannot be counted."
+  if (isRemembering(snapshot)) return "Look-ups are answered from memory, queries are refused."
+  if (reachOf(snapshot) === "off") return "Every call of the warehouse is refused."
+  if (mode === "normal") return "Every call is served within its limits."
+  return shedding > 0
+    ? `Look-ups are served; ${Format.percent(shedding)} of queries are turned away.`
+    : "Look-ups and queries are served; queries of tiers with batch = true are turned away."
+}
+
+const ofReach = (snapshot: Snapshot): string => {
+  const { phase } = snapshot.circuit
+  switch (reachOf(snapshot)) {
+    case "probed":
+      return "The warehouse is being tried again"
+    case "off":
+      return phase === "forced-open"
+        ? "The warehouse is not called: an operator holds it off"
+        : "The warehouse fails and is not called"
+    case "called":
+      return "The circuit breaker is switched off"
   }
 }
 
 export const headline = (snapshot: Snapshot): Headline => {
-  const { circuit, mode } = snapshot
-  const [circuitMood] = phases[circuit.phase]
-  const [modeMood, modeWords] = modes[mode.mode]
+  const [ofWarehouse] = warehouse(snapshot)
+  const [ofService, words] = service(snapshot)
   const more = served(snapshot)
-  if (snapshot.quota_store?.refusing === true && circuitMood !== "bad") {
+  if (snapshot.quota_store?.refusing === true && ofWarehouse !== "bad") {
     return { mood: "bad", words: "The quota store is out of reach", served: more }
   }
-  if (circuitMood === "good" && modeMood === "good") {
-    return { mood: "good", words: "Serving normally", served: more }
-  }
-  const ofCircuit = circuitMood === "bad" || (circuitMood === "warn" && modeMood !== "bad")
-  return ofCircuit
-    ? { mood: circuitMood, words: ofPhase[circuit.phase], served: more }
-    : { mood: modeMood, words: modeWords, served: more }
+  if (ofWarehouse === "good" && ofService === "good") return { mood: "good", words: "Healthy", served: more }
+  return ofWarehouse === "bad" || (ofWarehouse === "warn" && ofService !== "bad")
+    ? { mood: ofWarehouse, words: ofReach(snapshot), served: more }
+    : { mood: ofService, words, served: more }
 }
 
 export type Concern = readonly [mood: Mood, words: string]
@@ -118,6 +150,14 @@ const storeConcern = (store: Snapshot["quota_store"]): ReadonlyArray<Concern> =>
   return [[refusing ? "bad" : "warn", `${where}: ${reason}${lasting ? " (an operator has to mend it)" : ""}`]]
 }
 
+/** What an operator has to mend. */
+const loginConcerns = ({ login, trouble }: Snapshot): ReadonlyArray<Concern> =>
+  login?.latched === true
+    ? [["bad", `A login of the warehouse is refused: ${login.reason ?? "without a reason"}`]]
+    : trouble === undefined
+      ? []
+      : [["warn", `${Format.duration(trouble.ms_ago)} ago: ${trouble.description}`]]
+
 /** Concerns that are listed; the cards have them all. */
 const LISTED = 6
 
@@ -125,6 +165,7 @@ const LISTED = 6
 export const concerns = (snapshot: Snapshot): ReadonlyArray<Concern> => {
   const { circuit, pools, quota_store, quotas_unavailable, rate_limits, backoff_factor } = snapshot
   const found: ReadonlyArray<Concern> = [
+    ...loginConcerns(snapshot),
     ...storeConcern(quota_store),
     ...(quotas_unavailable === undefined || (quota_store !== undefined && quota_store.mode !== "normal")
       ? []

@@ -4,8 +4,21 @@ import type { Samples } from "../../Operator.js"
 import * as Charts from "./charts.js"
 import { byId } from "./dom.js"
 import * as Format from "./format.js"
+import type { Snapshot } from "../../internal/operatorModel.js"
+import type { Mood } from "./dom.js"
+import * as Headline from "./headline.js"
 import { SPAN_MS } from "./plot.js"
 import * as Strips from "./strips.js"
+
+/** The states of the moment, as the cards show them. */
+interface Current {
+  readonly at: number
+  readonly breaker: number
+  readonly mode: number
+  readonly backoff_factor: number
+}
+
+let current: Current | undefined
 
 let history: { at: Array<number>; values: { [C in Column]: Array<number> } } | undefined
 
@@ -35,12 +48,12 @@ const draw = () => {
       series("answered", "k-ok", "ok"),
       series("refused", "k-refused", "refused"),
       series("failed", "k-failed", "failed"),
-      series("callers' mistakes", "k-other", "rejected")
+      series("client errors", "k-other", "rejected")
     ]
   })
   charts.time.update({
     at,
-    series: [series("95 % within", "k-other", "p95_ms"), series("half within", "k-main", "p50_ms")]
+    series: [series("p95", "k-other", "p95_ms"), series("p50", "k-main", "p50_ms")]
   })
   charts.load.update({
     at,
@@ -50,35 +63,60 @@ const draw = () => {
       series("waiting", "k-refused", "queued")
     ]
   })
-  charts.states.update(at, [
-    {
-      name: "Warehouse",
-      values: values.breaker,
-      states: [
-        ["good", "called"],
-        ["warn", "tried again"],
-        ["bad", "not called"]
-      ]
-    },
-    {
-      name: "Service level",
-      values: values.mode,
-      states: [
-        ["good", "normal"],
-        ["warn", "constrained"],
-        ["bad", "cache only"],
-        ["bad", "emergency"]
-      ]
-    },
-    {
-      name: "Backoff",
-      values: values.backoff_factor.map((factor) => (factor > 1 ? 1 : 0)),
-      states: [
-        ["good", "as configured"],
-        ["warn", "stretched"]
-      ]
-    }
-  ])
+  // The samples are seconds old: what is true now is what the cards say.
+  const news = current !== undefined && current.at > (at[at.length - 1] ?? 0) ? [current] : []
+  const upToNow = (column: "breaker" | "mode" | "backoff_factor") => [
+    ...values[column],
+    ...news.map((one) => one[column])
+  ]
+  charts.states.update(
+    [...at, ...news.map((one) => one.at)],
+    [
+      {
+        name: "Circuit",
+        values: upToNow("breaker"),
+        states: [
+          ["good", "closed"],
+          ["warn", "half-open"],
+          ["bad", "open"]
+        ]
+      },
+      {
+        name: "Service level",
+        values: upToNow("mode"),
+        states: [
+          ["good", "normal"],
+          ["warn", "constrained"],
+          ["bad", "cache only"],
+          ["bad", "emergency"]
+        ]
+      },
+      {
+        name: "Backoff",
+        values: upToNow("backoff_factor").map((factor) => (factor > 1 ? 1 : 0)),
+        states: [
+          ["good", "as configured"],
+          ["warn", "stretched"]
+        ]
+      }
+    ]
+  )
+}
+
+const levels: { readonly [M in Mood]: number } = { good: 0, warn: 1, bad: 2 }
+
+const modes: ReadonlyArray<Snapshot["mode"]["mode"]> = ["normal", "constrained", "cache-only", "emergency"]
+
+/** What is true now. */
+export const now = (snapshot: Snapshot): void => {
+  const before = current
+  current = {
+    at: snapshot.at,
+    breaker: levels[Headline.circuit(snapshot)],
+    mode: modes.indexOf(snapshot.mode.mode),
+    backoff_factor: snapshot.backoff_factor
+  }
+  if (before?.breaker !== current.breaker || before.mode !== current.mode) draw()
 }
 
 export const replace = (samples: Samples): void => {
@@ -103,7 +141,7 @@ export const append = (samples: Samples): void => {
     for (const [column, news] of Object.entries(samples.values)) values[column as Column].push(news[i] ?? 0)
     added = true
   })
-  if (!added) return
+  if (!added) return draw()
   const oldest = (at[at.length - 1] ?? 0) - SPAN_MS
   while ((at[0] ?? oldest) < oldest) {
     at.shift()

@@ -53,10 +53,17 @@ const showAge = () => {
   announce("The connection is lost; the figures are old.")
 }
 
+/** As the server last said. */
+let signIn: Api.SignIn = { credential: "API key", admin: "an API key made with --admin" }
+
+/** In a sentence: `key`, `access token`. */
+const credential = () => signIn.credential.replace("API ", "")
+
 const showSnapshot = (snapshot: Api.Tick["snapshot"]) => {
   updatedAt = performance.now()
   trouble = undefined
   View.render(snapshot, actions.resetQuota)
+  History.now(snapshot)
   announce(headline(snapshot).words)
   showAge()
 }
@@ -77,6 +84,11 @@ const askForKey = (why: string, isWrong: boolean) => {
   updatedAt = undefined
   trouble = undefined
   View.forget()
+  setText(byId("key-label"), Format.sentence(signIn.credential))
+  setText(
+    byId("login-hint"),
+    `Any ${credential()} shows totals. To see clients and to act, use ${signIn.admin}. It is kept in this tab only.`
+  )
   const input = byId<HTMLInputElement>("key")
   input.setAttribute("aria-invalid", String(isWrong))
   input.focus()
@@ -89,12 +101,17 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 let current = new AbortController()
 
-const showAll = ({ admin, history, snapshot }: Api.Everything) => {
+const showAll = ({ admin, history, sign_in, snapshot }: Api.Everything) => {
+  signIn = sign_in
   show(byId("login"), false)
   show(byId("status"), true)
   show(byId("forget"), Api.key.get() !== undefined)
   for (const element of document.querySelectorAll<HTMLElement>("[data-admin]")) show(element, admin)
   show(byId("totals-only"), !admin)
+  setText(
+    byId("totals-only"),
+    `This ${credential()} shows totals. To see clients and to act, use ${signIn.admin}.`
+  )
   showSnapshot(snapshot)
   History.replace(history)
 }
@@ -104,7 +121,14 @@ const goesOn = (error: unknown): boolean => {
   if (error instanceof Api.Refused && error.status === 401) {
     const known = Api.key.get() !== undefined
     Api.key.forget()
-    askForKey(known ? "The server does not take this key." : "This server asks for a key.", known)
+    signIn = error.signIn ?? signIn
+    const an = credential() === "key" ? "a" : "an"
+    askForKey(
+      known
+        ? `The server does not take this ${credential()}.`
+        : `This server asks for ${an} ${credential()}.`,
+      known
+    )
     return false
   }
   trouble = messageOf(error)
@@ -167,7 +191,7 @@ const onClick = (id: string, then: () => void) => byId(id).addEventListener("cli
 onClick("forget", () => {
   current.abort()
   Api.key.forget()
-  askForKey("The key is forgotten.", false)
+  askForKey("Signed out.", false)
 })
 onClick("notice-close", () => {
   show(byId("notice"), false)

@@ -102,6 +102,66 @@ export const clients = (
   show(byId("client-table"), all.length > 0)
 }
 
+type CodeRow = NonNullable<Snapshot["codes"]>[number]
+
+const outcomes: { readonly [O in CodeRow["outcome"]]: string } = {
+  refused: "refused",
+  rejected: "client error",
+  failed: "failed"
+}
+
+/** How often calls were not served, by code. */
+export const codes = (all: ReadonlyArray<CodeRow>): void => {
+  show(byId("no-codes"), all.length === 0)
+  fill(byId("code-rows"), JSON.stringify(all), () =>
+    all.map(({ code, count, last_ms_ago, outcome }) =>
+      h(
+        "li",
+        {},
+        h("b", {}, Format.count(count)),
+        ` ${code} `,
+        h("span", { class: "quiet" }, `${outcomes[outcome]}, the last ${Format.duration(last_ms_ago)} ago`)
+      )
+    )
+  )
+}
+
+/** The calls under way. */
+export const running = (all: NonNullable<Snapshot["running"]>): void => {
+  show(byId("no-running"), all.length === 0)
+  fill(byId("running-rows"), JSON.stringify(all), () =>
+    all.map(({ client, ms, sent, tool }) =>
+      h(
+        "li",
+        {},
+        h("b", {}, client),
+        ` ${tool} `,
+        h(
+          "span",
+          { class: "quiet" },
+          `for ${Format.duration(ms)}, ${sent ? "in the warehouse" : "not sent yet"}`
+        )
+      )
+    )
+  )
+}
+
+/** The latest calls that were not served. */
+export const unserved = (all: NonNullable<Snapshot["unserved"]>, now: number): void => {
+  show(byId("unserved"), all.length > 0)
+  fill(byId("unserved-rows"), JSON.stringify(all), () =>
+    all.map(({ at, client, code, tool }) =>
+      h(
+        "li",
+        {},
+        h("time", { datetime: new Date(at).toISOString(), class: "quiet" }, `${Format.when(at, now)} `),
+        h("b", {}, client),
+        ` ${tool}: ${code}`
+      )
+    )
+  )
+}
+
 type ActionRow = NonNullable<Snapshot["actions"]>[number]
 
 const deeds: { readonly [action: string]: string } = {

@@ -23,11 +23,10 @@ const nextTry = ({ next_probe_in_ms, phase }: Snapshot["circuit"], age: number):
   return ms < 1000 ? "The next call is a try." : `Next try in ${Format.duration(ms)}.`
 }
 
-const circuit = (
-  { calls, cause, failures, held, phase, slow }: Snapshot["circuit"],
-  factor: Snapshot["backoff_factor"]
-) => {
-  const [feeling, words] = Headline.phases[phase]
+const circuit = (snapshot: Snapshot) => {
+  const { calls, cause, failures, held, slow } = snapshot.circuit
+  const factor = snapshot.backoff_factor
+  const [feeling, words] = Headline.warehouse(snapshot)
   const state = byId("circuit")
   mood(state, "state", feeling)
   setText(state, words)
@@ -49,8 +48,9 @@ const circuit = (
   setEnabled(byId("breaker-release"), held)
 }
 
-const mode = ({ mode, pinned, shedding, way_back, why }: Snapshot["mode"]) => {
-  const [feeling, words] = Headline.modes[mode]
+const mode = (snapshot: Snapshot) => {
+  const { mode, pinned, shedding, way_back, why } = snapshot.mode
+  const [feeling, words] = Headline.service(snapshot)
   const state = byId("mode")
   mood(state, "state", feeling)
   setText(state, words)
@@ -81,7 +81,7 @@ const lists = ({ at, pools, quotas, quotas_unavailable, rate_limits }: Snapshot)
         `${Format.count(in_use)} of ${Format.count(slots)} in use`,
         in_use / slots,
         queued === 0
-          ? "nobody waits"
+          ? "none waiting"
           : `${Format.count(queued)} wait, about ${Format.duration(estimated_wait_ms)}`
       )
     )
@@ -120,17 +120,34 @@ const totals = ({ cache, calls, retries, uptime_ms }: Snapshot) => {
     ["Answered", Format.count(calls.ok)],
     ["Refused", Format.count(calls.refused)],
     ["Failed", Format.count(calls.failed)],
-    ["Callers' mistakes", Format.count(calls.rejected)],
+    ["Client errors", Format.count(calls.rejected)],
     ["Cancelled", Format.count(calls.cancelled)],
     ["Retries", Format.count(retries.retries)],
-    ["From memory", Format.count(cache.fresh_hits)],
-    ["Of them old", Format.count(cache.stale_hits)],
+    ["Served from memory", Format.count(cache.fresh_hits + cache.stale_hits)],
+    ["Of these served stale", Format.count(cache.stale_hits)],
     ["Results", Format.bytes(calls.bytes)],
     ["Running for", Format.duration(uptime_ms)]
   ]
   fill(byId("totals"), JSON.stringify(rows), () =>
     rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))
   )
+}
+
+/** Which server this is, as far as it is known. */
+const identity = ({ server, version }: Snapshot) => {
+  const known =
+    server === undefined
+      ? []
+      : [
+          `on ${server.host}`,
+          server.warehouse === "duckdb"
+            ? "embedded sample warehouse"
+            : `account ${server.account ?? "unknown"}`,
+          server.user === undefined ? "" : `user ${server.user}`,
+          server.role === undefined ? "" : `role ${server.role}`,
+          server.virtual_warehouse === undefined ? "" : `warehouse ${server.virtual_warehouse}`
+        ]
+  setText(byId("server"), [`Version ${version}`, ...known].filter((part) => part !== "").join(" · "))
 }
 
 /** What changes without news: times that run down. `age`: milliseconds since the news. */
@@ -174,11 +191,15 @@ export const renderLost = (age: number): void => {
 export const render = (snapshot: Snapshot, onReset: (client: string) => void): void => {
   latest = snapshot
   top(snapshot)
-  circuit(snapshot.circuit, snapshot.backoff_factor)
-  mode(snapshot.mode)
+  circuit(snapshot)
+  mode(snapshot)
   tick(0)
+  identity(snapshot)
   lists(snapshot)
   totals(snapshot)
+  Tables.codes(snapshot.codes ?? [])
+  if (snapshot.running !== undefined) Tables.running(snapshot.running)
+  if (snapshot.unserved !== undefined) Tables.unserved(snapshot.unserved, snapshot.at)
   if (snapshot.clients !== undefined) Tables.clients(snapshot.clients, snapshot.at, onReset)
   if (snapshot.actions !== undefined) Tables.actions(snapshot.actions, snapshot.at)
 }
@@ -188,5 +209,9 @@ export const forget = (): void => {
   latest = undefined
   Tables.clients([], 0, () => {})
   Tables.actions([], 0)
+  Tables.codes([])
+  Tables.running([])
+  Tables.unserved([], 0)
+  setText(byId("server"), "")
   for (const id of ["concerns", "pools", "rates", "quotas", "totals"]) fill(byId(id), "", () => [])
 }

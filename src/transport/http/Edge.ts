@@ -179,7 +179,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
         status: 403,
         reason: "not-admin",
         message: `This is for administrators: use ${signIn.admin}.`,
-        data: { signIn },
+        data: { sign_in: signIn },
         ...(lacksScope === undefined ? {} : { headers: { "www-authenticate": lacksScope } })
       },
       remembered: () => failures.fullAt.size,

@@ -37,7 +37,7 @@ export const person = (edge: Edge, request: IncomingMessage): Effect.Effect<Iden
       ? {
           ...refusal,
           message: `${refusal.message} Use ${edge.signIn.admin}.`,
-          data: { signIn: edge.signIn }
+          data: { sign_in: edge.signIn }
         }
       : refusal
   )

@@ -20,6 +20,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { ServerResponse } from "node:http"
 import * as Page from "../../dashboard/page.js"
+import { McpServer } from "../../McpServer.js"
 import type { Snapshot } from "../../Operator.js"
 import { Operator } from "../../Operator.js"
 import { monotonicMillis } from "../../internal/monotonic.js"
@@ -43,6 +44,9 @@ const EVERY_MS = 2_000
 
 /** A look at the services serves whoever asks within this time. */
 const FRESH_MS = 500
+
+/** Of the calls under way, the oldest. */
+const SHOWN_CALLS = 50
 
 const STREAM_LASTS = "10 minutes"
 
@@ -108,7 +112,13 @@ const makeWatchers = () => {
   }
 }
 
-const withoutNames = ({ actions: _, clients: __, ...totals }: Snapshot): Snapshot => totals
+const withoutNames = ({
+  actions: _,
+  clients: __,
+  running: ___,
+  unserved: ____,
+  ...totals
+}: Snapshot): Snapshot => totals
 
 const seenBy = ({ admin }: Identity, snapshot: Snapshot): Snapshot =>
   admin ? snapshot : withoutNames(snapshot)
@@ -120,17 +130,26 @@ const event = (data: object): Uint8Array => encoder.encode(`data: ${JSON.stringi
 export const make = ({ draining, edge, hasPage, streams }: Options) =>
   Effect.gen(function* () {
     const operator = yield* Operator
+    const { running = () => [] } = yield* McpServer
     const watch = makeWatchers()
 
     let last: { readonly at: number; readonly snapshot: Snapshot } | undefined
     const snapshot = Effect.flatMap(monotonicMillis, (now) =>
       last !== undefined && now - last.at < FRESH_MS
         ? Effect.succeed(last.snapshot)
-        : Effect.tap(operator.snapshot("all"), (fresh) =>
-            Effect.sync(() => {
-              last = { at: now, snapshot: fresh }
-            })
-          )
+        : Effect.map(operator.snapshot("all"), (seen): Snapshot => {
+            const calls = running()
+              .slice(0, SHOWN_CALLS)
+              .map(({ client, sent, since, tool }) => ({
+                client,
+                tool,
+                ms: Math.max(0, Math.round(now - since)),
+                sent
+              }))
+            const fresh = { ...seen, running: calls }
+            last = { at: now, snapshot: fresh }
+            return fresh
+          })
     )
 
     /** One look for all who watch; nobody watches, nobody looks. */
@@ -146,6 +165,7 @@ export const make = ({ draining, edge, hasPage, streams }: Options) =>
           : Exchange.administrator(edge, request)
         return Replies.document(200, {
           admin: identity.admin,
+          sign_in: edge.signIn,
           now: yield* Clock.currentTimeMillis,
           snapshot: seenBy(identity, yield* snapshot),
           history: yield* operator.history()
