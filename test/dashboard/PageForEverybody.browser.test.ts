@@ -32,6 +32,14 @@ const states: { readonly [name: string]: (page: Page) => Promise<void> } = {
     await page.reload()
     await page.getByLabel("API key").waitFor()
   },
+  "asks for a token": async (page) => {
+    await pretend(page, "tokenless")
+    await page.reload()
+    await page.getByLabel("Access token").waitFor()
+    await seen(page, "This server asks for an access token.")
+    await seen(page, /an access token with the scope snowguard:admin/)
+    assert.notMatch(await page.getByRole("main").innerText(), /API key|--admin/)
+  },
   "has nothing to show yet": async (page) => {
     await pretend(page, "fresh")
     await page.reload()
@@ -153,6 +161,36 @@ describe.skipIf(!Chromium.available())("the status page for everybody, in a brow
           ...charts,
           ...resets
         ])
+      })
+    )
+
+    it.effect("says which server it is, what runs there, and what was not served", () =>
+      visit(async (page) => {
+        await states["shows a server in trouble"]?.(page)
+        await seen(
+          page,
+          /^Version 0\.1\.0 · on snowguard-\S+ · account myorg-myaccount · user AGENT · role READER · warehouse AGENTS$/
+        )
+        const items = (title: string) =>
+          page
+            .getByRole("article")
+            .filter({ has: page.getByRole("heading", { name: title }) })
+            .getByRole("listitem")
+            .allInnerTexts()
+        assert.deepStrictEqual(
+          (await items("Running now")).map((text) => text.replaceAll("\u00a0", " ")),
+          [
+            "nightly-report execute_query for 41 s, in the warehouse",
+            "analytics-agents list_tables for 80 ms, not sent yet"
+          ]
+        )
+        const [first = "", , third = "", , latest = ""] = await items("Refusals and errors")
+        assert.match(first, /^51\.2K RATE_LIMITED refused, the last 400\sms ago$/)
+        assert.match(third, /WAREHOUSE_INVALID_STATEMENT client error/)
+        assert.match(latest, /billing execute_query: RATE_LIMITED$/)
+        // What is stale is a part of what came from memory, and is shown as one.
+        const totals = await page.locator("#totals").innerText()
+        assert.match(totals, /Served from memory\s+18\.4K\s+Of these served stale\s+77/)
       })
     )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Logger, LogLevel, Ref, Scope } from "effect"
+import { Deferred, Effect, Exit, Layer, Logger, LogLevel, Ref, Scope } from "effect"
 import type { IncomingMessage } from "node:http"
 import * as Activity from "../../src/Activity.js"
 import type { Entry } from "../../src/Audit.js"
@@ -36,7 +36,11 @@ const auth = Layer.succeed(Auth.Authenticator, {
 })
 
 /** A server whose breaker and ladder are real, and what was audited. */
-const start = (mode: "keys" | "none" = "keys", options: H.ServerOptions["options"] = {}) =>
+const start = (
+  mode: "keys" | "none" = "keys",
+  options: H.ServerOptions["options"] = {},
+  tools?: H.ServerOptions["tools"]
+) =>
   Effect.gen(function* () {
     const written = yield* Ref.make<ReadonlyArray<Entry>>([])
     const record = (entry: Entry) => Ref.update(written, (all) => [...all, entry])
@@ -55,6 +59,7 @@ const start = (mode: "keys" | "none" = "keys", options: H.ServerOptions["options
       operator: Layer.succeedContext(context),
       audit: Layer.succeedContext(context),
       options,
+      tools,
       ...(mode === "keys" ? { auth } : {})
     })
     return { server, context, written: Ref.get(written) }
@@ -186,6 +191,36 @@ describe("what operators see over HTTP", () => {
       yield* Effect.yieldNow()
       yield* Scope.close(scope, Exit.void)
       assert.isTrue(yield* ended.await.pipe(Effect.flatten))
+    }).pipe(quiet)
+  )
+})
+
+describe("what runs", () => {
+  it.scopedLive("administrators see the calls under way and what was not served; others see counts", () =>
+    Effect.gen(function* () {
+      const gate = yield* H.gate
+      const { server } = yield* start("keys", {}, [gate.tool])
+      const session = yield* server.open({ token: "ana" })
+      const call = server.start({ body: H.toolCall(1, "gate"), session, token: "ana" })
+      yield* Deferred.await(gate.started)
+      const asked = (token: string) =>
+        Effect.map(server.ask({ path: "/status/data", token }), ({ body }) => JSON.parse(body).snapshot)
+      const during = yield* asked("root")
+      assert.strictEqual(during.running.length, 1)
+      assert.deepInclude(during.running[0], { client: "ana", tool: "gate", sent: false })
+      assert.isAtLeast(during.running[0].ms, 0)
+      assert.deepStrictEqual([during.codes, during.unserved], [[], []])
+      yield* Deferred.succeed(gate.go, undefined)
+      yield* Effect.promise(() => call.answer)
+      yield* server.call(session, 2, "gate", { text: 5 }, { token: "ana" })
+      const after = yield* Effect.repeat(asked("root"), { until: ({ codes }) => codes.length > 0 })
+      assert.deepStrictEqual(after.running, [])
+      assert.deepInclude(after.codes[0], { code: "INVALID_INPUT", outcome: "rejected", count: 1 })
+      assert.deepInclude(after.unserved[0], { client: "ana", tool: "gate", code: "INVALID_INPUT" })
+      const totals = yield* asked("ana")
+      assert.deepInclude(totals.codes[0], { code: "INVALID_INPUT", count: 1 })
+      assert.notProperty(totals, "running")
+      assert.notProperty(totals, "unserved")
     }).pipe(quiet)
   )
 })
