@@ -244,13 +244,14 @@ const row = async ({ folder, given, node, number, transport }, { control, env, h
 
 const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const ours = { ...dependencies, ...devDependencies }
+const wanted = options.only?.split(",") ?? [""]
 const chosen = clients.filter(
   ({ name, packages }) =>
-    (options.only === undefined || options.only.split(",").some((part) => name.startsWith(part))) &&
+    wanted.some((part) => name.startsWith(part)) &&
     (!options.installed || Object.keys(packages).every((one) => one in ours))
 )
-if (chosen.length === 0) {
-  process.stderr.write(`none of: ${clients.map(({ name }) => name).join(", ")}\n`)
+if (!wanted.every((part) => chosen.some(({ name }) => name.startsWith(part)))) {
+  process.stderr.write(`--only takes names of: ${clients.map(({ name }) => name).join(", ")}\n`)
   process.exit(2)
 }
 // A pin that is not the one of package.json would be of another client than the one that is run.
