@@ -74,5 +74,5 @@ export const reserved: { readonly [name: string]: string } = {
     "directory for what must survive a restart (quotas, API keys), on a local disk. Not set: `$XDG_STATE_HOME/snowguard` " +
     "or `~/.local/state/snowguard`, on macOS `~/Library/Application Support/snowguard`, on Windows " +
     "`%LOCALAPPDATA%\\snowguard`",
-  SNOWGUARD_ADMIN_KEY: "key with which `snowguard admin` calls a running server"
+  SNOWGUARD_ADMIN_KEY: "API key, or access token, with which `snowguard admin` calls a running server"
 }

@@ -156,8 +156,9 @@ export const tick = (age: number): void => {
   const next = nextTry(latest.circuit, age)
   setText(byId("headline-more"), `${Headline.headline(latest).served} ${next}`.trim())
   setText(byId("circuit-next"), next)
-  const { back_in_ms, since_ms } = latest.mode
-  const back = left(back_in_ms, age)
+  const { back_in_ms, since_ms, way_back = "" } = latest.mode
+  // Where the way back has a time of its own, a second one beside it would be another by a second or two.
+  const back = / \d+ s\b/.test(way_back) ? undefined : left(back_in_ms, age)
   setText(
     byId("mode-since"),
     `In this mode for ${Format.duration(since_ms + age)}.` +
