@@ -27,6 +27,11 @@ export interface Operation {
   readonly deadlineMs: number
   /** Milliseconds one attempt in the warehouse may take; `deadlineMs` when absent. */
   readonly timeoutMs?: number | undefined
+  /**
+   * Milliseconds that a silence of the warehouse must last to count against it; those of an attempt when absent. A
+   * caller that asks for little time learns little about the warehouse.
+   */
+  readonly silenceMs?: number | undefined
   /** Result bytes expected; what was really delivered is settled afterwards. */
   readonly estimatedBytes: number
   /**
@@ -273,7 +278,7 @@ const LASTING_MS = 10_000
  * its time because of the call's deadline, or had not sent its statement yet, counts if it has lasted.
  */
 export const attemptEnded = (
-  { deadlineMs, timeoutMs: ownMs = deadlineMs, used }: Call,
+  { deadlineMs, timeoutMs: ownMs = deadlineMs, silenceMs = ownMs, used }: Call,
   exit: Exit.Exit<unknown, unknown>,
   begunAt: number
 ): Effect.Effect<Ended> =>
@@ -282,7 +287,7 @@ export const attemptEnded = (
     const isNotSent = Verdict.neverLeft(exit)
     const { cancelled, ended, late, limitMs, scans, sentAt, statementMs, statements } = all
     const wasCut = Verdict.isTimeout(exit) || (late && Exit.isInterrupted(exit))
-    const isFull = limitMs >= ownMs && ms >= ownMs && sentAt !== undefined
+    const isFull = limitMs >= ownMs && ms >= Math.max(ownMs, silenceMs) && sentAt !== undefined
     return [
       { ms, silent: wasCut && !cancelled && (isFull || ms >= LASTING_MS) },
       {

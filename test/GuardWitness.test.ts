@@ -1,6 +1,6 @@
 /** What a call says about the warehouse, with the parts and the numbers that the server ships with. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Option, TestClock } from "effect"
+import { Effect, Fiber, Layer, Logger, Option, Stream, TestClock } from "effect"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
 import * as Bulkhead from "../src/Bulkhead.js"
 import { Received } from "../src/Deadline.js"
@@ -156,6 +156,52 @@ describe("a statement that does not end in time", () => {
       yield* TestClock.adjust(60_000)
     }).pipe(Effect.provide(stack(slow(60_000))))
   )
+})
+
+describe("a client beside others", () => {
+  /** Never answers statements that contain POISON, and all others at once. */
+  const poisoned = Testing.layer(
+    {},
+    {
+      circuitBreaker,
+      guard,
+      retry,
+      warehouse: Layer.succeed(Warehouse, {
+        dialect: "snowflake",
+        execute: ({ sql }: Statement) =>
+          sql.includes("POISON")
+            ? Effect.never
+            : Effect.succeed({ queryId: "q", columns: [], rows: Stream.empty })
+      })
+    }
+  ).pipe(Layer.merge(Logger.remove(Logger.defaultLogger)))
+
+  const answered = (client: string, input: object) =>
+    Effect.gen(function* () {
+      const tool = (yield* Toolbox.Toolbox).get("execute_query")
+      if (tool === undefined) return yield* Effect.die("no tool")
+      return yield* tool.handler(input, { progress: () => Effect.void })
+    }).pipe(Effect.provideService(Principal.CurrentPrincipal, Principal.make(client)))
+
+  for (const seconds of [1, 3, 30]) {
+    it.effect(`does not open it for them by a burst of statements that hang for ${seconds} s`, () =>
+      Effect.gen(function* () {
+        const breaker = yield* CircuitBreaker.CircuitBreaker
+        for (let round = 0; round < 3; round++) {
+          yield* answered("ben", { sql: `SELECT ${round}` })
+          const burst = yield* Effect.forkAll(
+            Array.from({ length: 8 }, (_, n) =>
+              Effect.exit(answered("ana", { sql: `SELECT 'POISON ${round} ${n}'`, timeout_seconds: seconds }))
+            )
+          )
+          yield* TestClock.adjust((seconds + 3) * 1_000)
+          yield* Fiber.join(burst)
+          yield* answered("ben", { sql: `SELECT 'after ${round}'` })
+        }
+        assert.strictEqual((yield* breaker.status).phase, "closed")
+      }).pipe(Effect.provide(poisoned))
+    )
+  }
 })
 
 describe("the time of a call", () => {

@@ -262,11 +262,16 @@ const settleCall = (
   const slow = now - permit.startedAt >= config.slowCallMs
   const { client = "" } = permit
   const witness = verdict === "failure" ? witnessOf(client, failure) : undefined
-  if (witness !== undefined && CallWindow.hasSeen(phase.window, now, witness, config)) {
+  const alone = isAlone(state.callers, now, config)
+  if (
+    witness !== undefined &&
+    (CallWindow.hasSeen(phase.window, now, witness, config) ||
+      (!alone && CallWindow.hasMet(phase.window, now, witness, permit.startedAt, config)))
+  ) {
     return [none, state]
   }
   const window = CallWindow.add(phase.window, now, { client, witness, slow }, config)
-  const cause = triggered(window, config, isAlone(state.callers, now, config))
+  const cause = triggered(window, config, alone)
   if (cause !== undefined) {
     return trip(state, now, because(cause, "the last", failure?.why), evidenceOf(window), none)
   }

@@ -187,6 +187,25 @@ const same = (a: Witness, b: Witness): boolean =>
 export const hasSeen = (self: CallWindow, now: number, witness: Witness, limits: Limits): boolean =>
   cells(prune(self, now, limits)).some((cell) => cell.witness !== undefined && same(cell.witness, witness))
 
+/**
+ * Has the client met a silence in a call that was under way when this one began, at `begunAt`? Many calls at once meet
+ * one silence together.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const hasMet = (
+  self: CallWindow,
+  now: number,
+  { client, silent }: Witness,
+  begunAt: number,
+  limits: Limits
+): boolean =>
+  silent &&
+  cells(prune(self, now, limits)).some(
+    ({ at, witness }) => witness !== undefined && witness.silent && witness.client === client && at > begunAt
+  )
+
 /** Of the client that has seen the most, at most so many times as much as all others have seen. */
 const MOST_BELIEVED = 2
 

@@ -40,6 +40,9 @@ const ANSWER_GRACE_MS = 1_000
  */
 const QUERY_GRACE_MS = 1_500
 
+/** A warehouse that says nothing for so long has a fault, whatever it was asked. */
+const SILENCE_MS = 10_000
+
 /** A catalog answer of ordinary size; the truth is settled afterwards. */
 const METADATA_BYTES = 4096
 
@@ -243,6 +246,8 @@ export const make = Effect.gen(function* () {
           class: "query",
           deadlineMs: timeoutMs + QUERY_GRACE_MS,
           timeoutMs: timeoutMs + ANSWER_GRACE_MS,
+          // What the caller asks for does not decide how soon the warehouse counts as silent.
+          silenceMs: Math.min(policy.statementTimeoutMs, SILENCE_MS),
           estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES),
           statement,
           waiting

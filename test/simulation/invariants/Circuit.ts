@@ -5,7 +5,7 @@
  * - while it is open nothing gets through, and nothing before the time it named;
  * - half-open, no more probes run at once than are allowed;
  * - after so many failures in a row it is not closed any more, if each is another call's and nothing answered
- *   or two clients have seen them;
+ *   (calls of one client at once count as one) or two clients have seen them;
  * - it opens for no less: the attempts of one call are one failure, and what was reported to one client alone
  *   is none while another one calls;
  * - every permit comes back, once.
@@ -32,12 +32,26 @@ export interface Rules {
 /** A call that was judged, in the books of the oracle. */
 interface Judged {
   readonly at: number
+  readonly begunAt: number
   readonly call: number
   readonly client: string
   readonly verdict: CircuitBreaker.Verdict
   readonly silent: boolean
   readonly asked: string
   readonly slow: boolean
+}
+
+/** The silences that count for certain: those of one client that met them in calls at once are one. */
+const apart = (seen: ReadonlyArray<Judged>): number => {
+  const ended = new Map<string, number>()
+  let silences = 0
+  for (const { at, begunAt, client, silent, verdict } of seen) {
+    if (verdict !== "failure" || !silent || begunAt < (ended.get(client) ?? Number.NEGATIVE_INFINITY))
+      continue
+    ended.set(client, at)
+    silences += 1
+  }
+  return silences
 }
 
 const witnesses = (seen: ReadonlyArray<Judged>) => {
@@ -100,7 +114,8 @@ export const make = (court: Court, rules: Rules): Circuit => {
     if (status.phase === "closed" && court.orderly) {
       const seen = recent(now)
       const row = seen.slice(seen.findLastIndex(({ verdict }) => verdict !== "failure") + 1)
-      const { reported, reporters, silent } = witnesses(row)
+      const { reported, reporters } = witnesses(row)
+      const silent = apart(row)
       // One client's many do not count with another's one, but two of them do.
       if (silent + (reporters > 1 ? Math.min(reported, 3) : 0) >= rules.consecutiveFailures)
         court.report("failures in a row open the circuit", `closed after ${silent} and ${reported} of them`)
@@ -130,7 +145,16 @@ export const make = (court: Court, rules: Rules): Circuit => {
       (other.call === id || (!silent && !other.silent && other.client === client && other.asked === asked))
     // Once a call, and once a client and statement where it was reported.
     if (verdict === "failure" && recent(court.now()).some(known)) return
-    judged.push({ at: court.now(), call: id, client, verdict, silent, asked, slow })
+    judged.push({
+      at: court.now(),
+      begunAt: permit.startedAt,
+      call: id,
+      client,
+      verdict,
+      silent,
+      asked,
+      slow
+    })
     if (judged.length > 10_000) judged = recent(court.now())
   }
 
