@@ -83,6 +83,12 @@ const announce = (
     for (const note of notes) yield* Effect.logWarning(note)
     if (!serves(command)) return
     const { accessUrl, account, role, user } = settings.snowflake
+    if (settings.warehouse === "duckdb" && account !== undefined) {
+      yield* Effect.logWarning(
+        `the Snowflake account ${account} is configured and not used: the embedded sample warehouse answers. ` +
+          `SNOWGUARD_WAREHOUSE=snowflake, or warehouse = "snowflake" in the configuration, serves the account`
+      )
+    }
     yield* Effect.logInfo("starting").pipe(
       Effect.annotateLogs({
         version: Package.version,

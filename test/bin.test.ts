@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -146,10 +146,17 @@ describe("the binary, spawned", () => {
         SNOWGUARD_LIMITS_MAX_WAIT_SECONDS: "0.2",
         SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: "2"
       })
-      const [slow, waiting] = yield* Effect.all(
-        [call("execute_query", { sql: endless }), call("execute_query", { sql: "SELECT 1" })],
-        { concurrency: "unbounded" }
-      )
+      yield* call("list_databases")
+      const running = yield* Effect.fork(call("execute_query", { sql: endless }))
+      const inUse = Effect.map(call("get_limits"), (limits) => {
+        const { concurrency } = Server.structured(limits) as {
+          readonly concurrency: ReadonlyArray<{ readonly pool: string; readonly in_use: number }>
+        }
+        return concurrency.find(({ pool }) => pool === "statements")?.in_use
+      })
+      yield* Effect.repeat(inUse, { until: (slots) => slots === 1 })
+      const waiting = yield* call("execute_query", { sql: "SELECT 1" })
+      const slow = yield* Fiber.join(running)
       assert.strictEqual(Server.report(slow).code, "WAREHOUSE_STATEMENT_TIMEOUT")
       assert.deepInclude(Server.report(waiting), {
         code: "OVERLOADED",

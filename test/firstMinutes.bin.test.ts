@@ -234,6 +234,15 @@ describe("the binary, wherever it is started", () => {
     })
   )
 
+  it.scopedLive("says that an account is configured and not used", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* started([], { env: { SNOWFLAKE_ACCOUNT: "my-account" } })
+      assert.strictEqual(code, 0)
+      assert.match(stderr, /"message":"the Snowflake account my-account is configured and not used/)
+      assert.notInclude((yield* started([], {})).stderr, "not used")
+    })
+  )
+
   it.scopedLive("works in a directory that was removed", () =>
     Effect.gen(function* () {
       const gone = (env: Server.Env = {}, args: ReadonlyArray<string> = []) =>

@@ -108,7 +108,9 @@ const chaos = async (emulator: Emulator.Emulator, options: Options): Promise<Rep
     while ((await times(card)) === 0 && performance.now() < until)
     const count = await times(card)
     struck[card.name] = (struck[card.name] ?? 0) + count
-    if (card.orphans === "struck") orphansAllowed += count
+    // It may strike once more between this count and the next script, up to the number that it was given.
+    const most = card.faults.reduce((sum, fault) => sum + ("count" in fault ? (fault.count ?? 0) : 0), 0)
+    if (card.orphans === "struck") orphansAllowed += Math.max(count, most)
     if (card.orphans === "sessions") orphansAllowed += Calls.SESSIONS
   }
 
