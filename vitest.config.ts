@@ -2,7 +2,9 @@ import { defineConfig } from "vitest/config"
 
 export default defineConfig({
   // The examples import the package as its users do.
-  resolve: { alias: [{ find: /^snowguard\/(.*)$/, replacement: new URL("./src/$1.ts", import.meta.url).pathname }] },
+  resolve: {
+    alias: [{ find: /^snowguard\/(.*)$/, replacement: new URL("./src/$1.ts", import.meta.url).pathname }]
+  },
   test: {
     include: ["test/**/*.test.ts"],
     // Two workers fit the smallest machine we support; tests inside a file stay sequential
@@ -18,6 +20,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ["default", "./test/utils/summaryReporter.ts"],
+    setupFiles: ["test/utils/setup.ts"],
     globalSetup: ["test/utils/globalSetup.ts"]
   }
 })

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import { spawn } from "node:child_process"
 import {
   mkdirSync,
   mkdtempSync,
@@ -14,33 +13,18 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll } from "vitest"
+import { run as runCommand } from "./utils/command.js"
 import { cleanEnv } from "./utils/server.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-interface Ended {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Not `spawnSync`: while that waits, this process answers nobody, the test runner included. */
 const run = (
   command: string,
   args: ReadonlyArray<string>,
   cwd: string,
   input = "",
   env: { readonly [name: string]: string } = {}
-): Promise<Ended> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(command, [...args], { cwd, env: { ...cleanEnv(), ...env } })
-    let stdout = ""
-    let stderr = ""
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
-    child.once("error", reject).once("close", (status) => resolve({ status, stdout, stderr }))
-    child.stdin.end(input)
-  })
+) => runCommand(command, args, { cwd, input, env: { ...cleanEnv(), ...env } })
 
 const manifest: {
   readonly exports: { readonly [subpath: string]: string }

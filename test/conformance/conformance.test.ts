@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { spawnSync } from "node:child_process"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
+import { run } from "../utils/command.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -17,11 +17,9 @@ const isInstalled = (name: string): boolean => {
 
 describe.skipIf(!isInstalled("@modelcontextprotocol/conformance"))("the protocol's conformance suite", () => {
   it.effect("finds no fault in our server over HTTP", () =>
-    Effect.sync(() => {
-      const { status, stderr, stdout } = spawnSync(
-        process.execPath,
-        ["scripts/conformance.mjs", "--only", "fixtures"],
-        { cwd: root, encoding: "utf8" }
+    Effect.gen(function* () {
+      const { status, stderr, stdout } = yield* Effect.promise(() =>
+        run(process.execPath, ["scripts/conformance.mjs", "--only", "fixtures"], { cwd: root })
       )
       assert.strictEqual(status, 0, stdout + stderr)
       assert.match(stdout, /Total: (\d{2,}) passed, 0 failed/)

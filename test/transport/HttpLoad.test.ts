@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { run } from "../utils/command.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -26,7 +26,7 @@ interface Report {
 
 describe("many clients at once", () => {
   it.effect("are served beside one who asks as fast as it can, and leave nothing behind", () =>
-    Effect.sync(() => {
+    Effect.gen(function* () {
       const few = [
         "--minutes",
         "0.06",
@@ -40,10 +40,9 @@ describe("many clients at once", () => {
         "100",
         "--json"
       ]
-      const { stderr, stdout } = spawnSync(process.execPath, ["scripts/load-http.mjs", ...few], {
-        cwd: root,
-        encoding: "utf8"
-      })
+      const { stderr, stdout } = yield* Effect.promise(() =>
+        run(process.execPath, ["scripts/load-http.mjs", ...few], { cwd: root })
+      )
       assert.notStrictEqual(stdout, "", stderr)
       const { abuser, left, othersWith, othersWithout } = JSON.parse(stdout) as Report
       assert.strictEqual(othersWithout.served, 1, stdout)
@@ -54,12 +53,12 @@ describe("many clients at once", () => {
   )
 
   it.effect("all have their answers beside one who attacks, whose requests are answered or refused", () =>
-    Effect.sync(() => {
+    Effect.gen(function* () {
       const short = ["--rounds", "1", "--slice", "0.5", "--connections", "10", "--json"]
-      const { stderr, stdout } = spawnSync(
-        process.execPath,
-        ["scripts/load-http.mjs", "--attack", "limits,keys,pipelined", ...short],
-        { cwd: root, encoding: "utf8" }
+      const { stderr, stdout } = yield* Effect.promise(() =>
+        run(process.execPath, ["scripts/load-http.mjs", "--attack", "limits,keys,pipelined", ...short], {
+          cwd: root
+        })
       )
       assert.notStrictEqual(stdout, "", stderr)
       const reports = JSON.parse(stdout) as ReadonlyArray<Attacked>
