@@ -1,6 +1,34 @@
-// Boundary rules come first: they are the layout of the project, held by a machine.
-//   core, sql  <-  services  <-  Guard  <-  tools  <-  McpServer  <-  transport  <-  main  <-  commands  <-  bin
+// The layout of the project, held by a machine. Each folder of src is a room: one concept. Imports go down only:
+//
+//   cli > demo > server > config > mcp > dashboard > operate > tools > guard > quota > observe > emulator > warehouse > gate > sql > platform
+//
+// A room's pure decisions are in its core/, which no other room imports.
 import tseslint from "typescript-eslint"
+
+const rooms = [
+  "cli",
+  "demo",
+  "server",
+  "config",
+  "mcp",
+  "dashboard",
+  "operate",
+  "tools",
+  "guard",
+  "quota",
+  "observe",
+  "emulator",
+  "warehouse",
+  "gate",
+  "sql",
+  "platform"
+]
+/** Rooms with a `core/`; that of `platform` is for all. */
+const withCore = ["gate", "guard", "mcp", "observe", "operate", "quota", "tools"]
+/** What stands beside the server and is started by the rooms named here only. */
+const startedBy = { emulator: ["cli", "demo", "server"], demo: ["cli"], dashboard: ["mcp"] }
+/** Rooms from which an adapter may be chosen. */
+const assemblers = ["cli", "demo", "server"]
 
 const clockAndChance = [
   { object: "Date", property: "now", message: "Use Clock (services) or the `now` argument (core)." },
@@ -12,45 +40,67 @@ const globalsForbidden = [
   { name: "setInterval", message: "Use Schedule." },
   { name: "setImmediate", message: "Use Effect.yieldNow." }
 ]
-const barrels = {
-  paths: ["effect", "@effect/platform", "@effect/platform-node"].map((name) => ({
-    name,
-    message: "Import the module itself (effect/Effect): the barrel costs hundreds of milliseconds at start."
-  }))
-}
+const barrels = ["effect", "@effect/platform", "@effect/platform-node"].map((name) => ({
+  name,
+  message: "Import the module itself (effect/Effect): the barrel costs hundreds of milliseconds at start."
+}))
 const drivers = ["snowflake-sdk", "@duckdb/node-api", "@photostructure/sqlite", "ioredis"].map((name) => ({
   name,
   message: "Drivers are loaded by dynamic import() in their adapter; import types only.",
   allowTypeImports: true
 }))
-const sdk = {
-  group: ["@modelcontextprotocol/sdk/*"],
-  message: "Only McpServer.ts and transport/* know the MCP SDK."
-}
-const adapters = {
-  group: ["**/QuotaStore/*", "**/Warehouse/*", "**/ReadOnly/*"],
-  message: "Only main.ts chooses an adapter; depend on the port."
-}
-// Served from embedded/ and started by the command line only: what is below must work without it.
-const emulator = {
-  group: ["**/emulator/*"],
-  message: "Only main.ts, bin.ts and Testing.ts may start the emulator."
-}
-const upward = (...names) => ({ group: names, message: "Imports flow one way; this one goes upward." })
-const outer = [
-  "**/commands/*",
-  "**/Guard.js",
-  "**/tools/*",
-  "**/Toolbox.js",
-  "**/McpServer.js",
-  "**/transport/*",
-  "**/main.js", "**/main/*",
-  "**/bin.js"
-]
+const sdk = { group: ["@modelcontextprotocol/*"], message: "Only mcp/ knows the MCP SDK." }
 
-const restrict = (patterns, extraPaths = []) => [
-  "error",
-  { paths: [...barrels.paths, ...drivers, ...extraPaths], patterns }
+const folder = (name) => `^(\\.\\./)+${name}/`
+
+/** Folders above `room` in the order, and those that others do not import. */
+const forbidden = (room) => {
+  const upper = rooms.slice(0, rooms.indexOf(room)).map((name) => ({
+    regex: folder(name),
+    message: `Imports go down only: ${name}/ is above ${room}/.`
+  }))
+  const cores = withCore
+    .filter((name) => name !== room)
+    .map((name) => ({ regex: folder(`${name}/core`), message: `core/ of ${name}/ is its own.` }))
+  const beside = Object.entries(startedBy)
+    .filter(([name, by]) => name !== room && !by.includes(room))
+    .map(([name, by]) => ({ regex: folder(name), message: `Only ${by.join(", ")} may use ${name}/.` }))
+  const adapters = assemblers.includes(room)
+    ? []
+    : [
+        ...(room === "quota"
+          ? []
+          : [{ group: ["**/quota/stores/**"], message: "Depend on the port; server/ chooses the adapter." }]),
+        ...(room === "warehouse"
+          ? []
+          : [
+              {
+                group: [
+                  "**/warehouse/{DuckDb,Snowflake}.js",
+                  "**/warehouse/snowflake/**",
+                  ...(room === "emulator" ? [] : ["**/warehouse/duckdb/**"])
+                ],
+                message: "Depend on the port; server/ chooses the adapter."
+              }
+            ])
+      ]
+  return [...(room === "mcp" ? [] : [sdk]), ...upper, ...cores, ...beside, ...adapters]
+}
+
+const imports = (patterns) => ["error", { paths: [...barrels, ...drivers], patterns }]
+
+const noNewDate = {
+  selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+  message: "Use Clock or DateTime."
+}
+/** Where an SDK, a driver or the runtime itself calls back. */
+const mayBeUnsafe = ["src/platform/**", "src/guard/Deadline.ts"]
+const unsafe = [
+  {
+    selector:
+      "MemberExpression[property.name=/^unsafe/], Identifier[name=/^(getFiberRefs|withFiberRuntime|RuntimeFlags)$/]",
+    message: "Only platform/, guard/Deadline.ts and the callbacks of SDKs and drivers use the unsafe API."
+  }
 ]
 
 export default tseslint.config(
@@ -72,23 +122,16 @@ export default tseslint.config(
     rules: {
       "no-restricted-properties": ["error", ...clockAndChance],
       "no-restricted-globals": ["error", ...globalsForbidden],
-      "no-restricted-syntax": [
-        "error",
-        {
-          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
-          message: "Use Clock or DateTime."
-        }
-      ],
-      "@typescript-eslint/no-restricted-imports": restrict([
-        sdk,
-        adapters,
-        emulator,
-        upward("**/commands/*", "**/main.js", "**/main/*", "**/bin.js")
-      ])
+      "no-restricted-syntax": ["error", noNewDate]
     }
   },
-  {
-    files: ["src/core/**/*.ts", "src/sql/**/*.ts"],
+  ...rooms.map((room) => ({
+    files: [`src/${room}/**/*.ts`],
+    rules: { "@typescript-eslint/no-restricted-imports": imports(forbidden(room)) }
+  })),
+  ...["platform", ...withCore].map((room) => ({
+    // Pure: no runtime, no clock, no IO.
+    files: [`src/${room}/core/**/*.ts`],
     rules: {
       "no-restricted-globals": [
         "error",
@@ -96,8 +139,11 @@ export default tseslint.config(
         { name: "Date", message: "Time is an argument here." },
         { name: "process", message: "Pure code knows no process." }
       ],
-      "@typescript-eslint/no-restricted-imports": restrict([
-        { group: ["../*"], message: "core/ and sql/ import nothing of ours outside their folder." },
+      "@typescript-eslint/no-restricted-imports": imports([
+        {
+          regex: `^\\.\\./(?!\\.\\./(platform/core${room === "gate" ? "|sql" : ""})/)`,
+          message: "core/ imports its own folder and platform/core only."
+        },
         {
           group: [
             "effect/Effect",
@@ -108,53 +154,21 @@ export default tseslint.config(
             "effect/Runtime",
             "node:*"
           ],
-          message: "core/ and sql/ are pure: no runtime, no clock, no IO."
+          message: "core/ is pure: no runtime, no clock, no IO."
         }
       ])
     }
-  },
+  })),
   {
-    // Services below the guard do not look up.
-    files: [
-      "src/*.ts",
-      "src/Warehouse/**/*.ts",
-      "src/QuotaStore/**/*.ts",
-      "src/ReadOnly/**/*.ts",
-      "src/embedded/**/*.ts"
-    ],
-    ignores: ["src/{Guard,ErrorReport,Tool,Toolbox,McpServer,Server,Stack,main,bin,index,Testing}.ts"],
+    files: ["src/sql/**/*.ts"],
     rules: {
-      "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, emulator, upward(...outer)])
+      "no-restricted-globals": [
+        "error",
+        ...globalsForbidden,
+        { name: "Date", message: "Time is an argument here." },
+        { name: "process", message: "Pure code knows no process." }
+      ]
     }
-  },
-  {
-    files: ["src/tools/**/*.ts", "src/Tool.ts", "src/Toolbox.ts"],
-    rules: {
-      "@typescript-eslint/no-restricted-imports": restrict([
-        sdk,
-        adapters,
-        emulator,
-        upward("**/McpServer.js", "**/transport/*", "**/commands/*", "**/main.js", "**/main/*", "**/bin.js")
-      ])
-    }
-  },
-  {
-    files: ["src/McpServer.ts", "src/transport/**/*.ts"],
-    rules: {
-      "@typescript-eslint/no-restricted-imports": restrict([
-        adapters,
-        emulator,
-        upward("**/commands/*", "**/main.js", "**/main/*", "**/bin.js")
-      ])
-    }
-  },
-  {
-    files: ["src/main.ts", "src/main/**/*.ts", "src/Server.ts", "src/bin.ts", "src/Testing.ts"],
-    rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk]) }
-  },
-  {
-    files: ["src/commands/**/*.ts"],
-    rules: { "@typescript-eslint/no-restricted-imports": restrict([sdk, adapters, upward("**/bin.js")]) }
   },
   {
     files: ["test/**/*.ts"],
@@ -179,7 +193,9 @@ export default tseslint.config(
     rules: {
       "no-restricted-globals": "off",
       "no-restricted-properties": "off",
-      "no-restricted-syntax": "off"
+      "no-restricted-syntax": "off",
+      // The types of what the server answers.
+      "@typescript-eslint/no-restricted-imports": "off"
     }
   },
   { files: ["scripts/**/*.mjs", "test/**/*.ts"], rules: { "no-console": "off" } }

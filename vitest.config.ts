@@ -1,9 +1,19 @@
+import { readFileSync } from "node:fs"
 import { defineConfig } from "vitest/config"
+
+const manifest: { readonly exports: { readonly [subpath: string]: string } } = JSON.parse(
+  readFileSync(new URL("package.json", import.meta.url), "utf8")
+)
 
 export default defineConfig({
   // The examples import the package as its users do.
   resolve: {
-    alias: [{ find: /^snowguard\/(.*)$/, replacement: new URL("./src/$1.ts", import.meta.url).pathname }]
+    alias: Object.entries(manifest.exports)
+      .filter(([, file]) => file.startsWith("./dist/"))
+      .map(([subpath, file]) => ({
+        find: new RegExp(`^snowguard${subpath.slice(1)}$`),
+        replacement: new URL(file.replace("./dist/", "./src/").replace(/\.js$/, ".ts"), import.meta.url).pathname
+      }))
   },
   test: {
     include: ["test/**/*.test.ts"],

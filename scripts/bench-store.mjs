@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
-const hasRedis = existsSync(`${root}/src/QuotaStore/Redis.ts`)
+const hasRedis = existsSync(`${root}/src/quota/stores/Redis.ts`)
 mkdirSync(`${root}/node_modules/.cache`, { recursive: true })
 const folder = mkdtempSync(`${root}/node_modules/.cache/bench-store-`)
 const args = process.argv.slice(2)

@@ -23,7 +23,7 @@ const buildLibrary = () => {
     { stdio: "inherit" }
   )
   if (tsc.status !== 0) process.exit(tsc.status ?? 1)
-  for (const file of ["bin.js.map", "bin.d.ts", "bin.d.ts.map"]) rmSync(`${out}/${file}`, { force: true })
+  for (const end of ["js", "js.map", "d.ts", "d.ts.map"]) rmSync(`${out}/cli/bin.${end}`, { force: true })
 }
 
 // The SDK's server imports AJV for elicitation, which this server never uses (and hands it a validator
@@ -46,7 +46,7 @@ const buildBinary = async () => {
   mkdirSync(`${out}/bundle`, { recursive: true })
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: ["src/bin.ts"],
+    entryPoints: ["src/cli/bin.ts"],
     outfile: "dist/bundle/snowguard.cjs",
     bundle: true,
     write: false,

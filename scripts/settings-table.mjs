@@ -29,7 +29,7 @@ const fromSources = async () => {
     const outfile = `${folder}/ServerConfig.mjs`
     await build({
       absWorkingDir: root,
-      entryPoints: ["src/ServerConfig.ts"],
+      entryPoints: ["src/config/ServerConfig.ts"],
       outfile,
       bundle: true,
       packages: "external",

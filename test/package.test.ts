@@ -75,9 +75,9 @@ describe("the packed package", () => {
     for (const file of [
       "dist/bin.js",
       "dist/index.js",
-      "dist/RateLimiter.d.ts",
-      "dist/RateLimiter.js.map",
-      "src/RateLimiter.ts",
+      "dist/guard/RateLimiter.d.ts",
+      "dist/guard/RateLimiter.js.map",
+      "src/guard/RateLimiter.ts",
       "README.md",
       "LICENSE"
     ]) {

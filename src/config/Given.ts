@@ -6,9 +6,9 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import { nearest } from "../core/Nearest.js"
-import type { Environment } from "../internal/userDirs.js"
-import { resolvePath } from "../internal/userDirs.js"
+import { nearest } from "../platform/core/Nearest.js"
+import type { Environment } from "../platform/userDirs.js"
+import { resolvePath } from "../platform/userDirs.js"
 import type { Fault } from "./Faults.js"
 import type { Path } from "./Key.js"
 import * as Key from "./Key.js"
@@ -16,7 +16,8 @@ import { fromText, quote } from "./Kind.js"
 import type { Fields } from "./Setting.js"
 import * as Setting from "./Setting.js"
 import type { NamedSection, Table } from "./Table.js"
-import { namePattern, reserved } from "./Table.js"
+import { namePattern } from "../platform/Principal.js"
+import { reserved } from "./Table.js"
 
 /**
  * A value somebody set, and under which name they set it.

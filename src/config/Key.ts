@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { nearest } from "../core/Nearest.js"
+import { nearest } from "../platform/core/Nearest.js"
 import { quote } from "./Kind.js"
 import type { Table } from "./Table.js"
 import { reserved } from "./Table.js"

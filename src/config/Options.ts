@@ -4,13 +4,13 @@
  * @since 0.1.0
  */
 import * as LogLevel from "effect/LogLevel"
-import type * as Bulkhead from "../Bulkhead.js"
-import type { TierPolicy } from "../CallPolicy.js"
-import type * as Guard from "../Guard.js"
-import type * as Quota from "../Quota.js"
-import type * as RateLimiter from "../RateLimiter.js"
-import type * as ResultCache from "../ResultCache.js"
-import type * as Http from "../transport/Http.js"
+import type * as Bulkhead from "../guard/Bulkhead.js"
+import type { TierPolicy } from "../tools/CallPolicy.js"
+import type * as Guard from "../guard/Guard.js"
+import type * as Quota from "../quota/Quota.js"
+import type * as RateLimiter from "../guard/RateLimiter.js"
+import type * as ResultCache from "../tools/ResultCache.js"
+import type * as Http from "../mcp/http/Http.js"
 import type { Settings } from "./Settings.js"
 
 type Tier = Settings["tiers"][string]

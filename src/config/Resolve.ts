@@ -6,7 +6,7 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import { nearest } from "../core/Nearest.js"
+import { nearest } from "../platform/core/Nearest.js"
 import type { Fault } from "./Faults.js"
 import type { Collected, Given, Places } from "./Given.js"
 import { empty, fromArgs, fromConnection, fromEnv, fromFile } from "./Given.js"

@@ -5,9 +5,9 @@
  *
  * @since 0.1.0
  */
-import { defaults as policy } from "../CallPolicy.js"
-import { defaults as breaker } from "../CircuitBreaker.js"
-import { defaults as cache } from "../internal/resultCacheModel.js"
+import { defaults as policy } from "../tools/CallPolicy.js"
+import { defaults as breaker } from "../guard/CircuitBreaker.js"
+import { defaults as cache } from "../tools/resultCacheModel.js"
 import * as SnowflakeSettings from "./SnowflakeSettings.js"
 import { boolean, choice, integer, number, text } from "./Setting.js"
 import { cursorKeys } from "./CursorSettings.js"

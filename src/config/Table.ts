@@ -52,14 +52,6 @@ export type SettingsOf<T extends Table> = Decoded<T["root"]> & {
 }
 
 /**
- * How a client or a tier may be called.
- *
- * @since 0.1.0
- * @category models
- */
-export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/
-
-/**
  * Environment variables that are no settings: they say where things are before a setting can be read.
  *
  * @since 0.1.0

@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import { defaults as policy } from "../CallPolicy.js"
+import { defaults as policy } from "../tools/CallPolicy.js"
 import { syntax } from "../sql/ObjectRules.js"
 import { boolean, choice, integer, list, number, text } from "./Setting.js"
 import type { NamedSection } from "./Table.js"
-import { namePattern } from "./Table.js"
+import { namePattern } from "../platform/Principal.js"
 
 const count = 1_000_000_000
 const pebibyte = 1024 ** 5

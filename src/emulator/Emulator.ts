@@ -13,8 +13,8 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Engines from "../embedded/engine.js"
-import { lazily } from "../internal/lazily.js"
+import * as Engines from "../warehouse/duckdb/engine.js"
+import { lazily } from "../platform/lazily.js"
 import * as ChunkUrls from "./chunkUrls.js"
 import * as Control from "./control.js"
 import * as FaultGate from "./faultGate.js"

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import type { Bind } from "../Warehouse.js"
+import type { Bind } from "../warehouse/Warehouse.js"
 import type { Failure } from "./failures.js"
 import * as Failures from "./failures.js"
 

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { selectList } from "../embedded/names.js"
+import { selectList } from "../warehouse/duckdb/names.js"
 import type { Token } from "../sql/Lexer.js"
 
 const stated: Readonly<Record<string, string>> = {

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
-import type { Engine } from "../embedded/engine.js"
-import type { WarehouseError } from "../Warehouse.js"
+import type { Engine } from "../warehouse/duckdb/engine.js"
+import type { WarehouseError } from "../warehouse/Warehouse.js"
 import type { Traits } from "./listings.js"
 import type { Rows, Sizes } from "./results.js"
 

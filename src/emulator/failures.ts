@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { WarehouseError } from "../Warehouse.js"
+import type { WarehouseError } from "../warehouse/Warehouse.js"
 
 /**
  * @since 0.1.0

@@ -4,9 +4,9 @@
  *
  * @since 0.1.0
  */
-import { cursor } from "../embedded/cursor.js"
+import { cursor } from "../warehouse/duckdb/cursor.js"
 import type { Token } from "../sql/Lexer.js"
-import type { Cell, Column, Row } from "../Warehouse.js"
+import type { Cell, Column, Row } from "../warehouse/Warehouse.js"
 
 /**
  * @since 0.1.0

@@ -5,11 +5,11 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import type { Catalog } from "../embedded/catalog.js"
-import { findDatabase, findSchema } from "../embedded/catalog.js"
-import type { Table } from "../embedded/show.js"
+import type { Catalog } from "../warehouse/duckdb/catalog.js"
+import { findDatabase, findSchema } from "../warehouse/duckdb/catalog.js"
+import type { Table } from "../warehouse/duckdb/show.js"
 import { like } from "../sql/Like.js"
-import type { Cell } from "../Warehouse.js"
+import type { Cell } from "../warehouse/Warehouse.js"
 import type { Environment } from "./environment.js"
 import type { Failure } from "./failures.js"
 import * as Failures from "./failures.js"

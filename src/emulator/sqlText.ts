@@ -8,10 +8,10 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import { cursor } from "../embedded/cursor.js"
-import type { Cursor } from "../embedded/cursor.js"
-import type { Edit } from "../embedded/dialect/edits.js"
-import { apply } from "../embedded/dialect/edits.js"
+import { cursor } from "../warehouse/duckdb/cursor.js"
+import type { Cursor } from "../warehouse/duckdb/cursor.js"
+import type { Edit } from "../warehouse/duckdb/dialect/edits.js"
+import { apply } from "../warehouse/duckdb/dialect/edits.js"
 import { snowflake } from "../sql/Dialect.js"
 import type { Limits, Token } from "../sql/Lexer.js"
 import { tokenize } from "../sql/Lexer.js"

@@ -5,7 +5,7 @@
  */
 import type * as Deferred from "effect/Deferred"
 import type * as Fiber from "effect/Fiber"
-import type { Bind } from "../Warehouse.js"
+import type { Bind } from "../warehouse/Warehouse.js"
 import type { Failure } from "./failures.js"
 import type { Rows } from "./results.js"
 import type { Session } from "./sessions.js"

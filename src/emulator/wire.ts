@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import type { Cell, Column, Row } from "../Warehouse.js"
+import type { Cell, Column, Row } from "../warehouse/Warehouse.js"
 
 /**
  * @since 0.1.0

@@ -5,13 +5,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Catalog from "../internal/catalog.js"
-import * as Names from "../internal/names.js"
-import * as Objects from "../internal/objects.js"
-import type * as ToolCall from "../internal/toolCall.js"
-import * as Fields from "../internal/toolSchemas.js"
-import * as Tool from "../Tool.js"
-import type { Reason } from "../Warehouse.js"
+import * as Catalog from "./catalog.js"
+import * as Names from "./names.js"
+import * as Objects from "./objects.js"
+import type * as ToolCall from "./toolCall.js"
+import * as Fields from "./schemas.js"
+import * as Tool from "./Tool.js"
+import type { Reason } from "../warehouse/Warehouse.js"
 
 const name = "describe_view"
 

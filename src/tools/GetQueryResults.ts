@@ -5,10 +5,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Formats from "../internal/formats.js"
-import * as RowsQuery from "../internal/rowsQuery.js"
-import * as Fields from "../internal/toolSchemas.js"
-import * as Tool from "../Tool.js"
+import * as Formats from "./formats.js"
+import * as RowsQuery from "./rowsQuery.js"
+import * as Fields from "./schemas.js"
+import * as Tool from "./Tool.js"
 
 const name = "get_query_results"
 

@@ -5,11 +5,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Catalog from "../internal/catalog.js"
-import * as Names from "../internal/names.js"
-import * as Objects from "../internal/objects.js"
-import * as Fields from "../internal/toolSchemas.js"
-import * as Tool from "../Tool.js"
+import * as Catalog from "./catalog.js"
+import * as Names from "./names.js"
+import * as Objects from "./objects.js"
+import * as Fields from "./schemas.js"
+import * as Tool from "./Tool.js"
 
 const name = "list_databases"
 

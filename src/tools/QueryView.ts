@@ -5,12 +5,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Formats from "../internal/formats.js"
-import * as Names from "../internal/names.js"
-import * as Objects from "../internal/objects.js"
-import * as RowsQuery from "../internal/rowsQuery.js"
-import * as Fields from "../internal/toolSchemas.js"
-import * as Tool from "../Tool.js"
+import * as Formats from "./formats.js"
+import * as Names from "./names.js"
+import * as Objects from "./objects.js"
+import * as RowsQuery from "./rowsQuery.js"
+import * as Fields from "./schemas.js"
+import * as Tool from "./Tool.js"
 
 const name = "query_view"
 const DEFAULT_LIMIT = 10

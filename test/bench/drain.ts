@@ -2,7 +2,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Bulkhead from "../../src/Bulkhead.js"
+import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import { collectGarbage } from "./harness.js"
 
 /** From the moment at which all of them stand in the queue; that they get there is not what is measured. */

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
-import { CurrentPrincipal, make as makePrincipal } from "../../src/Principal.js"
+import { CurrentPrincipal, make as makePrincipal } from "../../src/platform/Principal.js"
 import { collectGarbage } from "./harness.js"
 import { limiters } from "./peers.js"
 import { clients, operation, sent, start, times } from "./stack.js"

@@ -1,5 +1,5 @@
 /**
- * The stack that is measured: the guard on the services that `src/Server.ts` puts under it, with limits so
+ * The stack that is measured: the guard on the services that `src/server/Server.ts` puts under it, with limits so
  * high that nothing is refused. A service that joins the guard joins here.
  */
 import * as Clock from "effect/Clock"
@@ -8,15 +8,15 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import * as Bulkhead from "../../src/Bulkhead.js"
-import * as CircuitBreaker from "../../src/CircuitBreaker.js"
-import * as Degradation from "../../src/Degradation.js"
-import * as Guard from "../../src/Guard.js"
-import { CurrentPrincipal, make as makePrincipal } from "../../src/Principal.js"
-import * as Quota from "../../src/Quota.js"
-import * as QuotaStore from "../../src/QuotaStore.js"
-import * as RateLimiter from "../../src/RateLimiter.js"
-import * as Retry from "../../src/Retry.js"
+import * as Bulkhead from "../../src/guard/Bulkhead.js"
+import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
+import * as Degradation from "../../src/guard/Degradation.js"
+import * as Guard from "../../src/guard/Guard.js"
+import { CurrentPrincipal, make as makePrincipal } from "../../src/platform/Principal.js"
+import * as Quota from "../../src/quota/Quota.js"
+import * as QuotaStore from "../../src/quota/QuotaStore.js"
+import * as RateLimiter from "../../src/guard/RateLimiter.js"
+import * as Retry from "../../src/guard/Retry.js"
 
 const PLENTY = 1e9
 

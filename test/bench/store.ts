@@ -21,8 +21,8 @@ import {
   RateLimiterSQLite,
   RateLimiterUnion
 } from "rate-limiter-flexible"
-import * as QuotaStore from "../../src/QuotaStore.js"
-import * as Sqlite from "../../src/QuotaStore/Sqlite.js"
+import * as QuotaStore from "../../src/quota/QuotaStore.js"
+import * as Sqlite from "../../src/quota/stores/Sqlite.js"
 import { bundle } from "../torture/build.js"
 import { targetOf } from "../torture/run.js"
 import { layerOf } from "../torture/stores.js"

@@ -1,6 +1,6 @@
 /** The client of a chaotic run: sends calls, cancels some, and knows when each has to be answered. */
 import { setTimeout as sleep } from "node:timers/promises"
-import { metaKey } from "../../src/ErrorReport.js"
+import { metaKey } from "../../src/mcp/ErrorReport.js"
 import type { RawServer } from "../utils/server.js"
 
 export interface Answer {

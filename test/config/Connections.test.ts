@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { parse } from "smol-toml"
 import { translate } from "../../src/config/Connections.js"
-import * as ServerConfig from "../../src/ServerConfig.js"
+import * as ServerConfig from "../../src/config/ServerConfig.js"
 
 const connections = "/home/ada/.snowflake/connections.toml"
 const config = "/home/ada/.snowflake/config.toml"

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { LogLevel } from "effect"
-import * as CallPolicy from "../../src/CallPolicy.js"
-import * as CircuitBreaker from "../../src/CircuitBreaker.js"
-import * as Guard from "../../src/Guard.js"
-import * as ResultCache from "../../src/ResultCache.js"
-import * as Http from "../../src/transport/Http.js"
-import * as ServerConfig from "../../src/ServerConfig.js"
+import * as CallPolicy from "../../src/tools/CallPolicy.js"
+import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
+import * as Guard from "../../src/guard/Guard.js"
+import * as ResultCache from "../../src/tools/ResultCache.js"
+import * as Http from "../../src/mcp/http/Http.js"
+import * as ServerConfig from "../../src/config/ServerConfig.js"
 import { settingsOf } from "./samples.js"
 
 const settings = settingsOf({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import { nearest } from "../../src/core/Nearest.js"
+import { nearest } from "../../src/platform/core/Nearest.js"
 import * as Key from "../../src/config/Key.js"
 import * as Setting from "../../src/config/Setting.js"
 import { table } from "../../src/config/Settings.js"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, Redacted } from "effect"
-import * as ServerConfig from "../../src/ServerConfig.js"
+import * as ServerConfig from "../../src/config/ServerConfig.js"
 
 const load = (input: Parameters<typeof ServerConfig.decode>[0]) =>
   Either.getOrThrow(ServerConfig.decode(input))

@@ -12,7 +12,7 @@
 import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js"
 import type { JSONRPCMessage, MessageExtraInfo, RequestId } from "@modelcontextprotocol/sdk/types.js"
 import { Effect, Layer } from "effect"
-import { McpServer } from "../../src/McpServer.js"
+import { McpServer } from "../../src/mcp/McpServer.js"
 import * as Fixtures from "./fixtures.js"
 
 class Half implements Transport {

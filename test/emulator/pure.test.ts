@@ -8,7 +8,7 @@ import * as SqlText from "../../src/emulator/sqlText.js"
 import * as Wire from "../../src/emulator/wire.js"
 import { duckdb } from "../../src/sql/Dialect.js"
 import { tokenize } from "../../src/sql/Lexer.js"
-import type { Cell } from "../../src/Warehouse.js"
+import type { Cell } from "../../src/warehouse/Warehouse.js"
 
 const split = (sql: string) => Either.getOrThrowWith(SqlText.split(sql), (problem) => new Error(problem))
 const tokens = (sql: string) =>

@@ -2,8 +2,8 @@
  * The ledger of one call, written by everybody who sees it pass: its client, the guards as they are
  * tapped, the warehouse. What it adds up to is compared when the call has been answered.
  */
-import type { OperationClass } from "../../src/Operation.js"
-import type { Principal } from "../../src/Principal.js"
+import type { OperationClass } from "../../src/platform/Operation.js"
+import type { Principal } from "../../src/platform/Principal.js"
 
 /** What is asked, and by whom. */
 export interface Asked {

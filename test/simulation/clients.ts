@@ -3,7 +3,7 @@
  * fails is what tells the temperaments apart.
  */
 import { Cause, Exit, Option, Predicate } from "effect"
-import { RateLimited } from "../../src/RateLimiter.js"
+import { RateLimited } from "../../src/guard/RateLimiter.js"
 import type { Asked } from "./calls.js"
 import { Call } from "./calls.js"
 import type { Court } from "./invariants/Court.js"

@@ -3,10 +3,10 @@
  * instant, after each call, and when everything has ended.
  */
 import { Cause, Effect, Exit, Option } from "effect"
-import { Bulkhead } from "../../src/Bulkhead.js"
-import { DeadlineExceeded } from "../../src/Guard.js"
-import { Quota } from "../../src/Quota.js"
-import { RateLimited } from "../../src/RateLimiter.js"
+import { Bulkhead } from "../../src/guard/Bulkhead.js"
+import { DeadlineExceeded } from "../../src/guard/Guard.js"
+import { Quota } from "../../src/quota/Quota.js"
+import { RateLimited } from "../../src/guard/RateLimiter.js"
 import type { Call } from "./calls.js"
 import * as Circuit from "./invariants/Circuit.js"
 import type { Court } from "./invariants/Court.js"

@@ -2,7 +2,7 @@
  * What is simulated: a server's limits, a warehouse's timetable, and clients. Made up from a seed, so that
  * no two are alike, or written by hand, for a table that can be compared from one version to the next.
  */
-import * as ServerConfig from "../../src/ServerConfig.js"
+import * as ServerConfig from "../../src/config/ServerConfig.js"
 import { bucket } from "./buckets.js"
 import type { ClientOptions, Temperament } from "./clients.js"
 import * as Crowd from "./crowd.js"

@@ -4,9 +4,9 @@
  * has really ended: a cancellation is a message, and takes its time to arrive.
  */
 import { Effect } from "effect"
-import type { Attempt } from "../../src/Guard.js"
-import type { Reason } from "../../src/Warehouse.js"
-import { WarehouseError } from "../../src/Warehouse.js"
+import type { Attempt } from "../../src/guard/Guard.js"
+import type { Reason } from "../../src/warehouse/Warehouse.js"
+import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import type { Call } from "./calls.js"
 import type { Court } from "./invariants/Court.js"
 import type { Stream } from "./Random.js"

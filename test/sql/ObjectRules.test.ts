@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
 import * as ObjectRules from "../../src/sql/ObjectRules.js"
-import { check } from "../../src/sql/ReadOnly.js"
-import type { Policy } from "../../src/sql/ReadOnly.js"
+import { check } from "../../src/gate/core/ReadOnly.js"
+import type { Policy } from "../../src/gate/core/ReadOnly.js"
 
 const compiled = (allow: ReadonlyArray<string>, deny: ReadonlyArray<string> = [], ignoreCase = false) => {
   const rules = ObjectRules.compile({ allow, deny }, ignoreCase)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
-import { CircuitOpen } from "../../src/CircuitBreaker.js"
+import { CircuitOpen } from "../../src/guard/CircuitBreaker.js"
 import * as ListDatabases from "../../src/tools/ListDatabases.js"
 import * as ListSchemas from "../../src/tools/ListSchemas.js"
 import * as ListTables from "../../src/tools/ListTables.js"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Ref, TestClock } from "effect"
-import type { Policy } from "../../src/ReadOnly.js"
+import type { Policy } from "../../src/gate/ReadOnly.js"
 import * as ExecuteQuery from "../../src/tools/ExecuteQuery.js"
 import * as QueryView from "../../src/tools/QueryView.js"
 import * as Fakes from "../utils/fakeGuards.js"

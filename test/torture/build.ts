@@ -4,14 +4,14 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { cwd } from "node:process"
 
-const root = existsSync(join(cwd(), "src/QuotaStore.ts")) ? cwd() : join(cwd(), "..")
+const root = existsSync(join(cwd(), "src/quota/QuotaStore.ts")) ? cwd() : join(cwd(), "..")
 
-export const hasRedisStore = existsSync(join(root, "src/QuotaStore/Redis.ts"))
+export const hasRedisStore = existsSync(join(root, "src/quota/stores/Redis.ts"))
 
 const redisModule = hasRedisStore
   ? `import * as Layer from "effect/Layer"
-     import * as Store from "./src/QuotaStore/Redis.ts"
-     import * as Redis from "./src/Redis.ts"
+     import * as Store from "./src/quota/stores/Redis.ts"
+     import * as Redis from "./src/platform/Redis.ts"
      export const layer = (url) =>
        Layer.provide(Store.layer({ time: "clock" }), Redis.layer({ url, commandTimeoutMs: 20000 }))`
   : "export const layer = undefined"

@@ -1,8 +1,8 @@
 /** The stores that can be tortured, by name; another one is one case more. */
 import { Layer } from "effect"
 import { layer as redis } from "torture:redis"
-import type { QuotaStore } from "../../src/QuotaStore.js"
-import * as Sqlite from "../../src/QuotaStore/Sqlite.js"
+import type { QuotaStore } from "../../src/quota/QuotaStore.js"
+import * as Sqlite from "../../src/quota/stores/Sqlite.js"
 
 /** `target`: a path, or a URL. */
 export const layerOf = (store: string, target: string): Layer.Layer<QuotaStore, unknown> => {

@@ -11,7 +11,7 @@
 import * as Effect from "effect/Effect"
 import { writeSync } from "node:fs"
 import { createInterface } from "node:readline"
-import * as QuotaStore from "../../src/QuotaStore.js"
+import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import { clock, DAY, say } from "../utils/worker.js"
 import { layerOf } from "./stores.js"
 

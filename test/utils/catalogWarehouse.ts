@@ -3,15 +3,15 @@
  * DESCRIBE as the embedded warehouse and the emulator have.
  */
 import { Effect, Either, Layer, Ref, Stream } from "effect"
-import type { Catalog, Missing, Relation } from "../../src/embedded/catalog.js"
-import { findRelation, seenBy } from "../../src/embedded/catalog.js"
-import { parse } from "../../src/embedded/command.js"
-import type { Table } from "../../src/embedded/show.js"
-import * as Show from "../../src/embedded/show.js"
+import type { Catalog, Missing, Relation } from "../../src/warehouse/duckdb/catalog.js"
+import { findRelation, seenBy } from "../../src/warehouse/duckdb/catalog.js"
+import { parse } from "../../src/warehouse/duckdb/command.js"
+import type { Table } from "../../src/warehouse/duckdb/show.js"
+import * as Show from "../../src/warehouse/duckdb/show.js"
 import { split } from "../../src/emulator/sqlText.js"
 import * as ObjectRules from "../../src/sql/ObjectRules.js"
-import type { Reason } from "../../src/Warehouse.js"
-import { Warehouse, WarehouseError } from "../../src/Warehouse.js"
+import type { Reason } from "../../src/warehouse/Warehouse.js"
+import { Warehouse, WarehouseError } from "../../src/warehouse/Warehouse.js"
 
 /** Snowflake lists so many of a SHOW, and goes on after a name. */
 export const CAP = 10_000

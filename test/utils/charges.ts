@@ -1,5 +1,5 @@
 /** What the tests of quota stores ask for. */
-import type * as QuotaStore from "../../src/QuotaStore.js"
+import type * as QuotaStore from "../../src/quota/QuotaStore.js"
 
 export const DAY = 86_400_000
 

@@ -4,8 +4,8 @@
  */
 import type { Duration } from "effect"
 import { Effect, Layer, Ref, Stream } from "effect"
-import type { Cell, Column, Reason, Row, Statement } from "../../src/Warehouse.js"
-import { Warehouse, WarehouseError } from "../../src/Warehouse.js"
+import type { Cell, Column, Reason, Row, Statement } from "../../src/warehouse/Warehouse.js"
+import { Warehouse, WarehouseError } from "../../src/warehouse/Warehouse.js"
 
 export type Answer =
   | { readonly _tag: "Rows"; readonly columns: ReadonlyArray<Column>; readonly rows: Stream.Stream<Row> }

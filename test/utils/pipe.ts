@@ -1,8 +1,8 @@
 /** The server over stdio inside this process: what is written to it, and what it answers. */
 import { Effect, Layer } from "effect"
 import { PassThrough } from "node:stream"
-import * as Principal from "../../src/Principal.js"
-import * as Stdio from "../../src/transport/Stdio.js"
+import * as Principal from "../../src/platform/Principal.js"
+import * as Stdio from "../../src/mcp/stdio/Stdio.js"
 import * as H from "./http.js"
 
 export interface Answer {

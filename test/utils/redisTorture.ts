@@ -14,7 +14,7 @@ export const bundleWorker = async (): Promise<{ readonly path: string; readonly 
   const directory = mkdtempSync(join(cache, "redis-worker-"))
   const path = join(directory, "worker.mjs")
   await build({
-    entryPoints: [join(root, "test/QuotaStore/redisWorker.ts")],
+    entryPoints: [join(root, "test/quota/stores/redisWorker.ts")],
     outfile: path,
     bundle: true,
     format: "esm",

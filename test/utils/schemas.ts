@@ -6,8 +6,8 @@ import { AjvJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/ajv
 import type { JsonSchemaType, JsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/types.js"
 import type { Schema } from "effect"
 import { expect } from "vitest"
-import * as JsonSchema from "../../src/internal/jsonSchema.js"
-import type * as Tool from "../../src/Tool.js"
+import * as JsonSchema from "../../src/tools/jsonSchema.js"
+import type * as Tool from "../../src/tools/Tool.js"
 
 const validators = new WeakMap<Schema.Schema.Any, JsonSchemaValidator<unknown>>()
 

@@ -9,8 +9,8 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { metaKey } from "../../src/ErrorReport.js"
-import type { ErrorReport } from "../../src/ErrorReport.js"
+import { metaKey } from "../../src/mcp/ErrorReport.js"
+import type { ErrorReport } from "../../src/mcp/ErrorReport.js"
 
 export const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
 

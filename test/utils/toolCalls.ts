@@ -3,7 +3,7 @@
  * warehouse. Where an answer names what the next call asks for, the next call takes it from there.
  */
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
-import { metaKey } from "../../src/ErrorReport.js"
+import { metaKey } from "../../src/mcp/ErrorReport.js"
 
 type Structured = Readonly<Record<string, unknown>>
 

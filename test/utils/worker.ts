@@ -2,7 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { writeSync } from "node:fs"
-import * as QuotaStore from "../../src/QuotaStore.js"
+import * as QuotaStore from "../../src/quota/QuotaStore.js"
 
 export const DAY = 86_400_000
 const NOW = Date.UTC(2031, 4, 5, 12, 30)

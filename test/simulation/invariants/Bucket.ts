@@ -2,7 +2,7 @@
  * A bucket of the second books: tokens in whole microseconds of refill, and the admissions of the last
  * minute, counted.
  */
-import type * as RateLimiter from "../../../src/RateLimiter.js"
+import type * as RateLimiter from "../../../src/guard/RateLimiter.js"
 
 const WINDOWS_MS = [1_000, 10_000, 60_000]
 

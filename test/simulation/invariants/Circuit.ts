@@ -11,8 +11,8 @@
  * - every permit comes back, once.
  */
 import { Effect } from "effect"
-import * as CircuitBreaker from "../../../src/CircuitBreaker.js"
-import { CurrentPrincipal } from "../../../src/Principal.js"
+import * as CircuitBreaker from "../../../src/guard/CircuitBreaker.js"
+import { CurrentPrincipal } from "../../../src/platform/Principal.js"
 import { callOf } from "../calls.js"
 import type { Call } from "../calls.js"
 import type { Court } from "./Court.js"

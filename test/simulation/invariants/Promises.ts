@@ -2,7 +2,7 @@
  * What clients may rely on, whatever it is that decides: judged by what they were told and what became of
  * it, and not by what anybody owes.
  */
-import type * as RateLimiter from "../../../src/RateLimiter.js"
+import type * as RateLimiter from "../../../src/guard/RateLimiter.js"
 import type { Bucket } from "./Bucket.js"
 import type { Court } from "./Court.js"
 import type { Shares } from "./Shares.js"

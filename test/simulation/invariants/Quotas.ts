@@ -8,9 +8,9 @@
  * - every reservation is finished once; at the end nothing is held, and what is used is what was settled.
  */
 import { Effect } from "effect"
-import { CurrentPrincipal } from "../../../src/Principal.js"
-import type * as Quota from "../../../src/Quota.js"
-import type { QuotaName } from "../../../src/QuotaStore.js"
+import { CurrentPrincipal } from "../../../src/platform/Principal.js"
+import type * as Quota from "../../../src/quota/Quota.js"
+import type { QuotaName } from "../../../src/quota/QuotaStore.js"
 import { callOf } from "../calls.js"
 import { wallClockOrigin } from "../VirtualClock.js"
 import type { Court } from "./Court.js"

@@ -7,8 +7,8 @@
  * - nobody gets a slot at once while somebody waits who is served later.
  */
 import { Effect } from "effect"
-import type * as Bulkhead from "../../../src/Bulkhead.js"
-import { CurrentPrincipal } from "../../../src/Principal.js"
+import type * as Bulkhead from "../../../src/guard/Bulkhead.js"
+import { CurrentPrincipal } from "../../../src/platform/Principal.js"
 import { callOf } from "../calls.js"
 import type { Call } from "../calls.js"
 import type { Court } from "./Court.js"

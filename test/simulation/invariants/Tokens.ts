@@ -19,8 +19,8 @@
  * - nobody who keeps asking is refused by a shared bucket for a minute on end.
  */
 import { Effect } from "effect"
-import { CurrentPrincipal } from "../../../src/Principal.js"
-import type * as RateLimiter from "../../../src/RateLimiter.js"
+import { CurrentPrincipal } from "../../../src/platform/Principal.js"
+import type * as RateLimiter from "../../../src/guard/RateLimiter.js"
 import { callOf } from "../calls.js"
 import { Bucket } from "./Bucket.js"
 import type { Court } from "./Court.js"

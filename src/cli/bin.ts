@@ -1,0 +1,217 @@
+#!/usr/bin/env node
+/**
+ * Entry: what the command line asks for, the logger on stderr, exit codes. Nothing else.
+ *
+ * stdout is the protocol's. `--help`, `--version` and `--print-config` write there because nobody speaks
+ * the protocol then; every fault goes to stderr.
+ */
+import "../mcp/stdio/protectStdout.js"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Cli from "./Cli.js"
+import type { Run } from "./commands/Command.js"
+import { OutputLost, storeExitCode, write } from "./commands/Command.js"
+import * as HardEnd from "./hardEnd.js"
+import * as Layout from "../platform/layout.js"
+import { escaped, escapedLine } from "../platform/quoted.js"
+import * as Package from "../platform/package.js"
+import * as Signals from "./signals.js"
+import * as Server from "../server/Server.js"
+import * as ServerConfig from "../config/ServerConfig.js"
+import * as StderrLogger from "../observe/StderrLogger.js"
+
+/** Each command is a chunk of its own: nobody pays for those that were not asked for. */
+const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly run: Run }> } = {
+  stdio: () => import("./commands/stdio.js"),
+  http: () => import("./commands/http.js"),
+  keys: () => import("./commands/keys.js"),
+  admin: () => import("./commands/admin.js"),
+  check: () => import("./commands/check.js"),
+  quota: () => import("./commands/quota.js"),
+  demo: () => import("./commands/demo.js"),
+  emulator: () => import("./commands/emulator.js"),
+  "check-sql": () => import("./commands/checkSql.js")
+}
+
+const logger = (settings: ServerConfig.Settings) =>
+  StderrLogger.layer({ format: settings.log.format, level: ServerConfig.logLevel(settings) })
+
+/** What tells a command to stop; that over stdio, its client's leaving too. */
+const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
+  const signals = [[process, "SIGTERM"] as const, [process, "SIGINT"] as const]
+  return command === "stdio"
+    ? [
+        ...signals,
+        [process.stdin, "end"] as const,
+        [process.stdin, "close"] as const,
+        [process.stdout, "error"] as const
+      ]
+    : signals
+}
+
+/** Only a server has something else to count in, and something to say of itself. */
+const serves = ({ command }: { readonly command: Cli.CommandName }): boolean =>
+  command === "stdio" || command === "http"
+
+const stateDirectory = () => Either.merge(Server.stateDirectory())
+
+/** Commands that have to do with the account; the others run whatever is wrong with a connection. */
+const readsConnection: { readonly [Name in Cli.CommandName]?: boolean } = {
+  stdio: true,
+  http: true,
+  check: true,
+  "check-sql": true
+}
+
+const load = ({ command, configPath, connection }: Extract<Cli.Command, { readonly _tag: "Run" }>) =>
+  ServerConfig.load({
+    configPath,
+    connection,
+    account: command === "check" ? true : readsConnection[command] === true ? undefined : false
+  })
+
+/** What is served, and where it is configured: on the first lines, since clients start servers out of sight. */
+const announce = (
+  { notes, path, settings }: ServerConfig.Loaded,
+  command: Extract<Cli.Command, { readonly _tag: "Run" }>
+) =>
+  Effect.gen(function* () {
+    for (const note of notes) yield* Effect.logWarning(note)
+    if (!serves(command)) return
+    const { accessUrl, account, role, user } = settings.snowflake
+    if (settings.warehouse === "duckdb" && account !== undefined) {
+      yield* Effect.logWarning(
+        `the Snowflake account ${account} is configured and not used: the embedded sample warehouse answers. ` +
+          `SNOWGUARD_WAREHOUSE=snowflake, or warehouse = "snowflake" in the configuration, serves the account`
+      )
+    }
+    yield* Effect.logInfo("starting").pipe(
+      Effect.annotateLogs({
+        version: Package.version,
+        warehouse:
+          settings.warehouse === "duckdb"
+            ? "the embedded sample warehouse"
+            : `the Snowflake account ${account ?? accessUrl ?? "that is not set"}` +
+              (user === undefined ? "" : `, user ${user}`) +
+              (role === undefined ? "" : `, role ${role}`),
+        config: path ?? "none",
+        state: stateDirectory()
+      })
+    )
+    if (command.command === "stdio" && process.stdin.isTTY) {
+      yield* write(process.stderr, Cli.terminalText(process.argv[1], Layout.widthOf(process.stderr)))
+    }
+  })
+
+/** Faults quote arguments, files and what others answered. */
+const tell = (text: string) => write(process.stderr, escaped(text))
+
+/** A shared server without a terminal outlives whoever started it. */
+const endsOnHangup = ({ command }: { readonly command: Cli.CommandName }): boolean =>
+  command !== "http" || process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
+
+type Fault = Effect.Effect.Error<ReturnType<Run>>
+
+/** Runs a command to its exit code. */
+const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
+  switch (command._tag) {
+    case "Help":
+      return Effect.as(
+        write(process.stdout, Cli.helpText(command.command, Cli.commands, Layout.widthOf(process.stdout))),
+        0
+      )
+    case "Version":
+      return Effect.as(write(process.stdout, Package.version), 0)
+    case "PrintConfig":
+      return Effect.flatMap(ServerConfig.load(command), (loaded) =>
+        Effect.as(
+          write(
+            process.stdout,
+            (command.json ? ServerConfig.printConfigJson : ServerConfig.printConfig)(loaded, [
+              `State directory: ${stateDirectory()}`
+            ])
+          ),
+          0
+        )
+      )
+    case "Run":
+      return Effect.flatMap(load(command), (loaded) => {
+        const { settings } = loaded
+        return Effect.flatMap(
+          Effect.all([
+            HardEnd.arm(endsOf(command), {
+              shutdownMs: settings.timeouts.shutdownSeconds * 1000,
+              exit: (code) => process.exit(code)
+            }),
+            Signals.arm(process, { endsOnHangup: endsOnHangup(command) }),
+            announce(loaded, command)
+          ]).pipe(Effect.zipRight(Effect.promise(() => commands[command.command]()))),
+          (module) => module.run({ settings, options: command.options, operands: command.operands })
+        ).pipe(
+          Effect.catchAllDefect((defect) =>
+            defect instanceof OutputLost
+              ? Effect.die(defect)
+              : Effect.as(Effect.logFatal(`${command.command} stopped`, defect), 1)
+          ),
+          Effect.provide(logger(settings))
+        )
+      })
+  }
+}
+
+const parsed = Cli.parse(process.argv.slice(2))
+const command: Effect.Effect<number, Fault> = Either.match(parsed, { onLeft: Effect.fail, onRight: run })
+
+const program = command.pipe(
+  Effect.catchTag("UsageFault", (fault) => Effect.as(tell(fault.render()), Cli.exitCode)),
+  Effect.catchTag("ConfigFaults", (faults) => Effect.as(tell(faults.render()), ServerConfig.exitCode)),
+  Effect.catchTag("QuotaStoreError", (error) =>
+    Effect.as(
+      tell(
+        Either.isRight(parsed) && parsed.right._tag === "Run" && serves(parsed.right)
+          ? `${error.message}\nquota_store.on_unavailable = "memory" would start without it, counting in memory`
+          : error.message
+      ),
+      storeExitCode
+    )
+  ),
+  Effect.catchSomeDefect((defect) =>
+    defect instanceof OutputLost
+      ? Option.some(
+          Effect.as(
+            defect.hasReader ? tell(`the output cannot be written: ${defect.code}`) : Effect.void,
+            defect.exitCode
+          )
+        )
+      : Option.none()
+  ),
+  Effect.catchAllCause((cause) =>
+    Cause.isInterruptedOnly(cause)
+      ? Effect.failCause(cause)
+      : Effect.as(tell(Cause.pretty(cause, { renderErrorCause: true })), 1)
+  )
+)
+
+// The driver of a warehouse may reject a promise that nobody holds; that ends no server.
+process.on("unhandledRejection", (reason) => {
+  process.stderr.write(
+    `${escapedLine(JSON.stringify({ level: "ERROR", message: "unhandled rejection", cause: String(reason) }))}\n`
+  )
+})
+// A reader of the log that went away is no reason to stop; who writes to stdout is told by each write.
+process.stderr.on("error", () => {})
+process.stdout.on("error", () => {})
+
+NodeRuntime.runMain(program, {
+  disablePrettyLogger: true,
+  disableErrorReporting: true,
+  // runMain does not end the process by itself, and an idle handle would keep it.
+  teardown: (exit) => {
+    const code = Exit.isSuccess(exit) ? exit.value : Cause.isInterruptedOnly(exit.cause) ? 0 : 1
+    process.exit(typeof code === "number" ? code : 0)
+  }
+})

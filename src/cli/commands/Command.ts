@@ -1,0 +1,119 @@
+/**
+ * What every command of the binary is: its arguments and the settings in, an exit code out. Each is a
+ * module of its own, loaded when it is asked for.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { createInterface } from "node:readline"
+import type { UsageFault } from "../Cli.js"
+import type { QuotaStoreError } from "../../quota/QuotaStore.js"
+import type { ConfigFaults, Settings } from "../../config/ServerConfig.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Input {
+  readonly settings: Settings
+  /** The command's own options; a flag that was given is `true`. */
+  readonly options: { readonly [name: string]: string | true }
+  readonly operands: ReadonlyArray<string>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Run = (input: Input) => Effect.Effect<number, ConfigFaults | UsageFault | QuotaStoreError>
+
+/**
+ * Exit code of a process that cannot keep its books (`EX_IOERR` of sysexits.h).
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const storeExitCode = 74
+
+/**
+ * Nobody gets the output of a command any more: its reader has gone (`| head`), or the disk is full. A defect, so
+ * that what is open is closed and nothing else happens.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OutputLost extends Data.TaggedError("OutputLost")<{ readonly code: string }> {
+  /** 141 as of a process that SIGPIPE ended, 74 (`EX_IOERR`) otherwise. */
+  get exitCode(): number {
+    return this.hasReader ? 74 : readerLeftExitCode
+  }
+
+  get hasReader(): boolean {
+    return !["EPIPE", "EOF", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER_END"].includes(this.code)
+  }
+}
+
+/**
+ * Exit code of a process whose reader went away: 128 and the number of SIGPIPE.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const readerLeftExitCode = 141
+
+/**
+ * Writes a text, with a line end, and waits until it has left the process. Dies with {@link OutputLost} when
+ * stdout takes it no more; what is lost on stderr is lost.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    const done = (error?: Error | null) =>
+      resume(
+        error === undefined || error === null || stream !== process.stdout
+          ? Effect.void
+          : Effect.die(new OutputLost({ code: "code" in error ? String(error.code) : error.message }))
+      )
+    try {
+      stream.write(text.endsWith("\n") ? text : `${text}\n`, done)
+    } catch (error) {
+      // A file is written to at once.
+      done(error instanceof Error ? error : new Error(String(error)))
+    }
+  })
+
+/**
+ * To people and pipes; never while the protocol is spoken.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const print = (text: string): Effect.Effect<void> => write(process.stdout, text)
+
+/**
+ * Asks at a terminal whether to go on. Anything but yes is no.
+ *
+ * @since 0.1.0
+ * @category input
+ */
+export const confirmed = (
+  question: string,
+  {
+    input = process.stdin,
+    output = process.stderr
+  }: { readonly input?: NodeJS.ReadableStream; readonly output?: NodeJS.WritableStream } = {}
+): Effect.Effect<boolean> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => createInterface({ input, output })),
+    (lines) =>
+      Effect.async<boolean>((resume) => {
+        lines.question(`${question} [y/N] `, (answer) =>
+          resume(Effect.succeed(/^\s*y(es)?\s*$/i.test(answer)))
+        )
+        lines.on("close", () => resume(Effect.succeed(false)))
+      }),
+    (lines) => Effect.sync(() => lines.close())
+  )

@@ -1,0 +1,266 @@
+/**
+ * `snowguard admin ...`: looks at a server that runs, and operates it, over HTTP. The API key, or the access
+ * token, of an administrator is read from `SNOWGUARD_ADMIN_KEY`: an argument would be in the list of processes for all to read.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Redacted from "effect/Redacted"
+import * as Config from "effect/Config"
+import * as Schema from "effect/Schema"
+import type { UsageFault } from "../Cli.js"
+import type { Identity } from "../../operate/operatorModel.js"
+import { Action, Done, Snapshot } from "../../operate/operatorModel.js"
+import { escaped } from "../../platform/quoted.js"
+import { withoutStack } from "../../platform/withoutStack.js"
+import * as ServerConfig from "../../config/ServerConfig.js"
+import * as Arguments from "../arguments.js"
+import type { Input, Run } from "./Command.js"
+import { print, write } from "./Command.js"
+
+/**
+ * The server did not do it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AdminFault extends Schema.TaggedError<AdminFault>("snowguard/AdminFault")("AdminFault", {
+  description: Schema.String
+}) {
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * What the operands ask for; undefined: to look.
+ *
+ * @since 0.1.0
+ * @category parsing
+ */
+export const actionOf = (
+  [part, verb, what, ...rest]: ReadonlyArray<string>,
+  quota?: string
+): Either.Either<Action | undefined, UsageFault> => {
+  if (part === "status" && verb === undefined) return Either.right(undefined)
+  const action = `${part ?? ""}/${verb ?? ""}`
+  const given = {
+    action,
+    ...(what === undefined ? {} : action === "ladder/pin" ? { mode: what } : { client: what }),
+    ...(quota === undefined ? {} : { quota })
+  }
+  const decoded =
+    rest.length > 0
+      ? Either.left(undefined)
+      : Schema.decodeUnknownEither(Action, { onExcessProperty: "error" })(given)
+  return Either.mapLeft(decoded, (error) => {
+    const known = Action.members.some((member) =>
+      member.fields.action.literals.some((literal) => literal === action)
+    )
+    const why =
+      error !== undefined && known
+        ? ParseResult.ArrayFormatter.formatErrorSync(error).find(({ path }) => path[0] !== "action")
+        : undefined
+    return Arguments.wrong(
+      ["admin", part, verb].filter((word) => word !== undefined).join(" "),
+      why === undefined
+        ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, or warehouse unlatch"
+        : `${why.path.join(".")}: ${why.message}`
+    )
+  })
+}
+
+/** As it is typed: the address to listen on may be one that nobody can call. */
+const defaultUrl = ({ host, port }: { readonly host: string; readonly port: number }): string => {
+  const name = host.replace(/^\[(.*)\]$/, "$1")
+  const reachable = name === "0.0.0.0" || name === "::" ? "127.0.0.1" : name
+  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`
+}
+
+const TIMEOUT = "30 seconds"
+
+const fault = (description: string) => withoutStack(() => new AdminFault({ description }))
+
+const ErrorBody = Schema.Struct({ error: Schema.Struct({ message: Schema.String }) })
+
+const why = (status: number, body: unknown): string =>
+  Option.match(Schema.decodeUnknownOption(ErrorBody)(body), {
+    onNone: () => `the server answered ${status}`,
+    onSome: ({ error }) => error.message
+  })
+
+/** One request; what it is answered, decoded. */
+const ask = <A, I>(
+  base: string,
+  path: string,
+  key: string | undefined,
+  schema: Schema.Schema<A, I>,
+  body?: object
+): Effect.Effect<A, AdminFault> =>
+  Effect.gen(function* () {
+    const url = yield* Effect.try({
+      try: () => new URL(path, base),
+      catch: () => fault(`${base} is no URL`)
+    })
+    const { json, ok, status } = yield* Effect.tryPromise({
+      try: async (signal) => {
+        const response = await fetch(url, {
+          signal,
+          redirect: "error",
+          headers: {
+            ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+            ...(body === undefined ? {} : { "content-type": "application/json" })
+          },
+          ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) })
+        })
+        const json: unknown = await response.json().catch(() => undefined)
+        return { json, ok: response.ok, status: response.status }
+      },
+      catch: () => fault(`no server answers at ${url.origin}`)
+    }).pipe(
+      Effect.timeoutFail({
+        duration: TIMEOUT,
+        onTimeout: () => fault(`${url.origin} does not answer in time`)
+      })
+    )
+    if (!ok) {
+      const hint = status === 401 && key === undefined ? " Set SNOWGUARD_ADMIN_KEY to it." : ""
+      return yield* fault(`${why(status, json)}${hint}`)
+    }
+    return yield* Effect.mapError(Schema.decodeUnknown(schema)(json), () =>
+      fault(`what answers at ${url.origin} is no snowguard of this version`)
+    )
+  })
+
+const Seen = Schema.Struct({ admin: Schema.Boolean, snapshot: Snapshot })
+
+/** What others have written cannot steer a terminal. */
+const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, "?")
+
+const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`
+
+const identityText = (
+  { account, host, role, user, virtual_warehouse, warehouse }: Identity,
+  version: string
+): string =>
+  [
+    `${host}, snowguard ${version}`,
+    warehouse === "duckdb"
+      ? "the embedded sample warehouse"
+      : `the Snowflake account ${account ?? "unknown"}`,
+    ...(user === undefined ? [] : [`user ${user}`]),
+    ...(role === undefined ? [] : [`role ${role}`]),
+    ...(virtual_warehouse === undefined ? [] : [`warehouse ${virtual_warehouse}`])
+  ].join(", ")
+
+/** Nothing while quotas are counted where they belong. */
+const storeLines = (store: Snapshot["quota_store"]): ReadonlyArray<string> => {
+  if (store === undefined || store.mode === "normal") return []
+  const becomes = store.refusing
+    ? "CALLS ARE REFUSED"
+    : store.mode === "memory"
+      ? "quotas are counted in this process's memory alone"
+      : "calls get this server's share of what was left"
+  const since = store.since === undefined ? "" : ` since ${store.since}`
+  return [
+    `store      ${store.mode}${since}; ${becomes}: ${plain(store.reason ?? "it does not answer")}` +
+      (store.lasting ? " (an operator has to mend it)" : "")
+  ]
+}
+
+/**
+ * For people, a line each.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const asText = ({
+  backoff_factor,
+  calls,
+  circuit,
+  clients = [],
+  codes = [],
+  login,
+  mode,
+  pools,
+  quota_store,
+  quotas,
+  quotas_unavailable,
+  running = [],
+  server,
+  trouble,
+  version
+}: Snapshot): string =>
+  [
+    ...(server === undefined ? [] : [`server     ${plain(identityText(server, version))}`]),
+    `circuit    ${circuit.phase}${circuit.held ? " (held from here)" : ""}: ${circuit.failures} of ${circuit.calls} calls failed` +
+      (circuit.next_probe_in_ms === undefined ? "" : `; next try in ${seconds(circuit.next_probe_in_ms)}`) +
+      (circuit.cause === undefined ? "" : `; ${circuit.cause}`),
+    ...(login?.latched === true
+      ? [
+          `login      refused: ${plain(login.reason ?? "")} Next login in ${seconds(login.next_login_in_ms ?? 0)}, or after: snowguard admin warehouse unlatch`
+        ]
+      : []),
+    ...(trouble === undefined
+      ? []
+      : [`trouble    ${trouble.reason}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`]),
+    ...storeLines(quota_store),
+    `mode       ${mode.mode}${mode.pinned ? " (pinned from here)" : ""}: ${mode.why}`,
+    `backoff    pauses before retries x ${backoff_factor}`,
+    ...pools.map(
+      ({ in_use, pool, queued, slots }) => `slots      ${pool}: ${in_use} of ${slots}, ${queued} wait`
+    ),
+    ...(quotas_unavailable === undefined ? [] : [`quota      not known: ${plain(quotas_unavailable)}`]),
+    ...quotas.map(({ limit, quota, used }) => `quota      ${quota}: ${used} of ${limit ?? "-"}`),
+    `calls      ${calls.ok} answered, ${calls.refused} refused, ${calls.rejected} rejected, ${calls.failed} failed, ${calls.cancelled} cancelled`,
+    ...codes.map(
+      ({ code, count, last_ms_ago, outcome }) =>
+        `${outcome.padEnd(10)} ${plain(code)}: ${count}, the last ${seconds(last_ms_ago)} ago`
+    ),
+    ...running.map(
+      ({ client, ms, sent, tool }) =>
+        `running    ${plain(client)}: ${plain(tool)} for ${seconds(ms)}, ${sent ? "in the warehouse" : "not sent yet"}`
+    ),
+    ...clients.map(
+      ({ calls, client, last_decision, tier }) =>
+        `client     ${plain(client)} (${tier}): ${calls.ok} answered, ${calls.refused} refused; last: ${last_decision}`
+    )
+  ].join("\n")
+
+const adminKey = Config.option(Config.redacted("SNOWGUARD_ADMIN_KEY")).pipe(
+  Effect.orElseSucceed(Option.none<Redacted.Redacted>),
+  Effect.map(Option.map(Redacted.value)),
+  Effect.map(Option.filter((key) => key !== "")),
+  Effect.map(Option.getOrUndefined)
+)
+
+const work = ({ operands, options, settings }: Input) =>
+  Effect.gen(function* () {
+    const json = options["json"] === true
+    const base = Arguments.text(options, "url") ?? defaultUrl(ServerConfig.httpOptions(settings))
+    const action = yield* actionOf(operands, Arguments.text(options, "quota"))
+    const key = yield* adminKey
+    if (action === undefined) {
+      const { snapshot } = yield* ask(base, "/status/data", key, Seen)
+      yield* print(escaped(json ? JSON.stringify(snapshot) : asText(snapshot)))
+      return 0
+    }
+    const { action: path, ...body } = action
+    const done = yield* ask(base, `/admin/${path}`, key, Done, body)
+    yield* print(escaped(json ? JSON.stringify(done) : done.result))
+    return 0
+  })
+
+/**
+ * Exit code 1 when the server was not reached or refused.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const run: Run = (input) =>
+  Effect.catchTag(work(input), "AdminFault", ({ message }) =>
+    Effect.as(write(process.stderr, escaped(message)), 1)
+  )

@@ -1,0 +1,64 @@
+/**
+ * `snowguard check`: connects to the Snowflake account and says who it is, and what is wrong. The last line is
+ * `ok`, or what to do.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import { escaped, escapedLine } from "../../platform/quoted.js"
+import * as Main from "../../server/main.js"
+import type { Run } from "./Command.js"
+import { print } from "./Command.js"
+
+type Report = Effect.Effect.Success<ReturnType<typeof Main.checkAccount>>
+
+/** Of the server, and not of the account. */
+const unused =
+  'the server answers from its embedded warehouse; warehouse = "snowflake" makes it use an account'
+
+/**
+ * For people, a line each.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const asText = ({ facts, todo, warnings, wrong }: Report, notes: ReadonlyArray<string> = []): string =>
+  [
+    ...Object.entries(facts).map(([name, value]) => `${name}: ${value}`),
+    ...warnings.map((warning) => `warning: ${warning}`),
+    ...(wrong === undefined ? [] : [`wrong: ${wrong}`]),
+    ...notes.map((note) => `note: ${note}`),
+    todo === undefined ? "ok" : `to do: ${todo}`
+  ].join("\n")
+
+/**
+ * For programs, on one line.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const asJson = (
+  { exitCode, facts, todo, warnings, wrong }: Report,
+  notes: ReadonlyArray<string> = []
+): string =>
+  JSON.stringify({
+    ok: exitCode === 0,
+    ...Object.fromEntries(Object.entries(facts).map(([name, value]) => [name.replaceAll(" ", "_"), value])),
+    warnings,
+    notes,
+    ...(wrong === undefined ? {} : { wrong, todo })
+  })
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const run: Run = ({ options, settings }) =>
+  Effect.gen(function* () {
+    const report = yield* Main.checkAccount(settings)
+    const notes = settings.warehouse === "snowflake" ? [] : [unused]
+    yield* print(
+      options["json"] === true ? escapedLine(asJson(report, notes)) : escaped(asText(report, notes))
+    )
+    return report.exitCode
+  })

@@ -1,0 +1,83 @@
+/**
+ * `snowguard keys create NAME | list | revoke NAME`: the API keys of the shared server, which sees a change
+ * without a restart.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import { escapedLine } from "../../platform/quoted.js"
+import { textTable } from "../../platform/layout.js"
+import { startFaults } from "../../server/startFaults.js"
+import * as Main from "../../server/main.js"
+import * as Keys from "../../mcp/auth/Keys.js"
+import * as Arguments from "../arguments.js"
+import type { Run } from "./Command.js"
+import { print, write } from "./Command.js"
+
+/** Of a key without a tier its client decides. */
+const tableOf = (keys: ReadonlyArray<Keys.Listed>): string =>
+  textTable([
+    ["id", "client", "tier", "admin", "created", "state"],
+    ...keys.map(({ admin, client, createdAt, id, revokedAt, tier }) => [
+      id,
+      client,
+      tier ?? "-",
+      admin ? "yes" : "-",
+      createdAt,
+      revokedAt === undefined ? "active" : `revoked ${revokedAt}`
+    ])
+  ])
+    .map(escapedLine)
+    .join("\n")
+
+/**
+ * A key is printed once, when it is made; what is stored cannot be turned back into it.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const run: Run = ({ operands: [action, name], options, settings }) =>
+  Effect.gen(function* () {
+    const path = yield* Main.keysPath(settings)
+    const json = options["json"] === true
+    switch (action) {
+      case "create": {
+        if (name === undefined) return yield* Arguments.wrong("keys create", "expected the name of a client")
+        const tier = Arguments.text(options, "tier")
+        if (tier !== undefined && !Object.hasOwn(settings.tiers, tier)) {
+          return yield* Arguments.wrong("--tier", `there is no tier ${tier} in the configuration`)
+        }
+        const made = yield* Keys.create(path, { client: name, tier, admin: options["admin"] === true })
+        // Alone on stdout, so that `K=$(snowguard keys create ada)` is the key.
+        yield* print(json ? JSON.stringify(made) : made.key)
+        if (!json) {
+          yield* write(process.stderr, `This is the key ${made.id} of ${made.client}. It is not shown again.`)
+        }
+        return 0
+      }
+      case "list": {
+        const keys = yield* Keys.list(path)
+        yield* print(
+          json ? JSON.stringify({ keys }) : keys.length === 0 ? "there are no keys" : tableOf(keys)
+        )
+        return 0
+      }
+      case "revoke": {
+        if (name === undefined) {
+          return yield* Arguments.wrong("keys revoke", "expected the id of a key, or the name of a client")
+        }
+        const revoked = yield* Keys.revoke(path, name)
+        yield* print(
+          json ? JSON.stringify({ revoked }) : `revoked: ${revoked.map(({ id }) => id).join(", ") || "none"}`
+        )
+        return revoked.length === 0 ? 1 : 0
+      }
+      default:
+        return yield* Arguments.wrong(action ?? "keys", "expected create, list or revoke")
+    }
+  }).pipe(
+    Effect.catchTags({
+      KeysFault: (fault) => Arguments.wrong("keys", fault.message),
+      KeysFileError: startFaults.KeysFileError
+    })
+  )

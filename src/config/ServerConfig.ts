@@ -1,0 +1,383 @@
+/**
+ * Every setting of the server, read once at start: defaults < a connection of Snowflake's own files < the
+ * configuration file < environment (`SNOWGUARD_*`) < command line. Wrong settings are all reported at once and
+ * none is guessed at.
+ *
+ * The configuration file is the one that is named, or `snowguard.toml` in the user's own configuration directory.
+ * Nothing is taken from the working directory: clients start servers in the project that is open, and a file
+ * there could send the login elsewhere.
+ *
+ * The settings themselves are in `config/Settings.ts`. Services take plain options and know nothing of this
+ * module; `rateLimiterOptions` and its like make their options from the settings.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import { statSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import * as Connections from "./Connections.js"
+import type { Fault } from "./Faults.js"
+import { ConfigFaults } from "./Faults.js"
+import * as Print from "./Print.js"
+import type { Input, Origin } from "./Resolve.js"
+import { resolve } from "./Resolve.js"
+import type { Settings } from "./Settings.js"
+import { table } from "./Settings.js"
+import { quote } from "./Kind.js"
+import { codeOf, reasonOf } from "../platform/fileReasons.js"
+import * as UserDirs from "../platform/userDirs.js"
+
+export type { BreakerOptions } from "./Options.js"
+export {
+  breakerOptions,
+  bulkheadOptions,
+  concurrentStatements,
+  cacheOptions,
+  callPolicyTiers,
+  guardOptions,
+  httpOptions,
+  logLevel,
+  quotaOptions,
+  rateLimiterOptions,
+  tierOf,
+  tiersOf
+} from "./Options.js"
+export { ConfigFaults }
+export type { Fault, Origin, Settings }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TierSettings = Settings["tiers"][string]
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ClientSettings = Settings["clients"][string]
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Loaded {
+  readonly settings: Settings
+  /** Where each value comes from, by key (`limits.burst`). */
+  readonly sources: ReadonlyMap<string, Origin>
+  /** The file that was read, where there was one. */
+  readonly path: string | undefined
+  /** What an operator should know of where the settings come from; for the log. */
+  readonly notes: ReadonlyArray<string>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface LoadOptions {
+  /** From the command line; comes before `SNOWGUARD_CONFIG`. */
+  readonly configPath?: string | undefined
+  /** A connection from the command line; with it the account is the warehouse, unless another one is set. */
+  readonly connection?: string | undefined
+  /** Whether the account is needed, and so a connection read; as the warehouse says when absent. */
+  readonly account?: boolean | undefined
+  /** The environment of the process when absent. */
+  readonly env?: { readonly [name: string]: string | undefined } | undefined
+  /** Rejects as `node:fs` does; reads the disk when absent. */
+  readonly readFile?: ((path: string) => Promise<string>) | undefined
+  /** The mode bits of what is there; looks at the disk when absent. */
+  readonly mode?: ((path: string) => number | undefined) | undefined
+  /** What is not said is that of the process. */
+  readonly user?: Partial<Pick<UserDirs.Environment, "platform" | "home" | "cwd">> | undefined
+}
+
+/**
+ * Exit code of a process that does not start because of its configuration (`EX_CONFIG` of sysexits.h).
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const exitCode = 78
+
+/**
+ * The name of the file in the user's own configuration directory that is read when no other is named.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const fileName = "snowguard.toml"
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class ServerConfig extends Context.Tag("snowguard/ServerConfig")<ServerConfig, Settings>() {}
+
+/**
+ * The settings that an already parsed file and an environment make together.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decode = (
+  input: Input & { readonly path?: string | undefined }
+): Either.Either<Loaded, ConfigFaults> =>
+  Either.mapBoth(resolve(table, input), {
+    onLeft: (faults) => new ConfigFaults({ faults, path: input.path }),
+    onRight: (resolved) => ({ ...resolved, path: input.path, notes: [] })
+  })
+
+/**
+ * What is in effect when nobody says anything.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaults: Settings = Either.getOrThrow(decode({})).settings
+
+type Document = { readonly [key: string]: unknown }
+
+interface NamedFile {
+  readonly path: string
+  /** Who named it; nobody when it is the user's own. */
+  readonly by?: Pick<Fault, "key" | "source"> | undefined
+}
+
+/** What cannot be looked at is not there. */
+const modeOf = (path: string): number | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.mode
+  } catch {
+    return undefined
+  }
+}
+
+/** What is empty is not set. */
+const set = (value: string | undefined): string | undefined => (value === "" ? undefined : value)
+
+const namedFile = (
+  options: LoadOptions,
+  environment: UserDirs.Environment
+): Either.Either<NamedFile | undefined, Fault> => {
+  const { configPath } = options
+  const written = configPath ?? set(environment.env["SNOWGUARD_CONFIG"])
+  if (written === undefined) {
+    const directory = UserDirs.configDir(environment)
+    return Either.right(directory === undefined ? undefined : { path: join(directory, fileName) })
+  }
+  const by: NonNullable<NamedFile["by"]> =
+    configPath === undefined
+      ? { key: "SNOWGUARD_CONFIG", source: "env" }
+      : { key: "--config", source: "args" }
+  if (written === "") {
+    return Either.left({ ...by, message: 'expected the path of a configuration file, got ""' })
+  }
+  return Either.mapBoth(UserDirs.resolvePath(environment, environment.cwd, written), {
+    onLeft: (why) => ({ ...by, message: `${quote(written)} ${why}` }),
+    onRight: (path) => ({ path, by })
+  })
+}
+
+const parse = (path: string, text: string): Effect.Effect<Document, Fault> =>
+  // Loaded only when there is something to parse: it is on the way of every start over stdio.
+  Effect.flatMap(
+    Effect.promise(() => import("smol-toml")),
+    (toml) =>
+      Effect.try({
+        try: (): Document => toml.parse(text),
+        catch: (error): Fault => {
+          const fault = { key: path, source: "file" as const }
+          // The rest of the message quotes the file, and a file may hold secrets.
+          const message = (error instanceof Error ? (error.message.split("\n")[0] ?? "") : "").replace(
+            /^Invalid TOML document: /,
+            ""
+          )
+          return error instanceof toml.TomlError
+            ? { ...fault, message, line: error.line, column: error.column }
+            : { ...fault, message: `cannot be parsed: ${message}` }
+        }
+      })
+  )
+
+const readDocument = Effect.fnUntraced(function* (
+  file: NamedFile,
+  read: NonNullable<LoadOptions["readFile"]>
+) {
+  const text = yield* Effect.tryPromise({ try: () => read(file.path), catch: (cause) => cause }).pipe(
+    Effect.catchAll((cause) =>
+      file.by === undefined && (codeOf(cause) === "ENOENT" || codeOf(cause) === "ENOTDIR")
+        ? Effect.succeed(undefined)
+        : Effect.fail<Fault>({
+            ...(file.by ?? { key: file.path, source: "file" }),
+            message: `cannot read ${file.path}: ${reasonOf(cause)}`
+          })
+    )
+  )
+  return text === undefined ? undefined : yield* parse(file.path, text)
+})
+
+/** A file of the working directory that looks like ours: it may be anybody's, and is not read. */
+const strayNote = (
+  { cwd, ...environment }: UserDirs.Environment,
+  read: string | undefined,
+  mode: NonNullable<LoadOptions["mode"]>
+): ReadonlyArray<string> => {
+  if (cwd === undefined) return []
+  const stray = join(cwd, fileName)
+  if (stray === read || mode(stray) === undefined) return []
+  const directory = UserDirs.configDir({ cwd, ...environment })
+  const own = directory === undefined ? "" : `, or move it to ${quote(join(directory, fileName))}`
+  return [
+    `${quote(stray)} is not read: a file of the working directory may be anybody's. To use it, name it with ` +
+      `--config or SNOWGUARD_CONFIG${own}`
+  ]
+}
+
+/** What of the environment leads into whatever directory the process was started in. */
+const relativeNotes = (
+  { env, home, platform }: UserDirs.Environment,
+  names: ReadonlyArray<string>
+): ReadonlyArray<string> =>
+  names.flatMap((name) => {
+    const value = set(env[name])
+    if (value === undefined || Either.isRight(UserDirs.resolvePath({ home, platform }, undefined, value)))
+      return []
+    return name === "SNOWFLAKE_HOME"
+      ? [`${name} is not used: expected an absolute path, got ${quote(value)}`]
+      : [
+          `${name} is ${quote(value)}, which depends on the directory the server is started in; use an absolute path`
+        ]
+  })
+
+const connectionOf = (
+  { settings, sources }: Loaded,
+  environment: UserDirs.Environment,
+  files: Connections.Files
+) => {
+  const { accessUrl, account, connection } = settings.snowflake
+  if (connection === undefined && (account !== undefined || accessUrl !== undefined)) {
+    return Effect.succeed(undefined)
+  }
+  const origin = sources.get("snowflake.connection")
+  const by: Connections.Named["by"] = {
+    key: origin?.name ?? "snowflake.connection",
+    source: origin?.source === "env" || origin?.source === "args" ? origin.source : "file"
+  }
+  const named = connection === undefined ? undefined : { name: connection, by }
+  return Connections.read(named, { account, accessUrl }, environment, files)
+}
+
+/**
+ * Reads the file that is named, or the user's own if it is there, the environment, and a connection of Snowflake's
+ * own files where the account is needed and not said elsewhere. Fails with everything that is wrong.
+ *
+ * @since 0.1.0
+ * @category loading
+ */
+export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults> = Effect.fnUntraced(
+  function* (options: LoadOptions = {}) {
+    const env = options.env ?? process.env
+    const environment: UserDirs.Environment = { ...UserDirs.current(env), ...options.user }
+    const files: Connections.Files = {
+      readFile: options.readFile ?? ((path) => readFile(path, "utf8")),
+      mode: options.mode ?? modeOf
+    }
+    const named = namedFile(options, environment)
+    const file = Either.getOrUndefined(named)
+    const document = Either.isLeft(named)
+      ? Either.left(named.left)
+      : file === undefined
+        ? Either.right(undefined)
+        : yield* Effect.either(readDocument(file, files.readFile))
+    const places = { ...environment, file: file === undefined ? undefined : dirname(file.path) }
+    if (Either.isLeft(document)) {
+      const others = Either.match(resolve(table, { env, places, incomplete: true }), {
+        onLeft: (faults) => faults,
+        onRight: () => []
+      })
+      return yield* new ConfigFaults({ faults: [document.left, ...others], path: file?.path })
+    }
+    const path = document.right === undefined ? undefined : file?.path
+    const input = { document: document.right, env, path, places }
+    const args =
+      options.connection === undefined
+        ? []
+        : [{ path: ["snowflake", "connection"], value: options.connection, option: "--connection" }]
+    const said = yield* decode({ ...input, args })
+    // Who names a connection wants it used.
+    const all =
+      options.connection !== undefined && said.sources.get("warehouse")?.source === "default"
+        ? [...args, { path: ["warehouse"], value: "snowflake", option: "--connection" }]
+        : args
+    const loaded = all === args ? said : yield* decode({ ...input, args: all })
+    const notes = [
+      ...strayNote(environment, path, files.mode),
+      ...relativeNotes(environment, [
+        ...(options.configPath === undefined ? ["SNOWGUARD_CONFIG"] : []),
+        "SNOWGUARD_STATE_DIR"
+      ])
+    ]
+    if (!(options.account ?? loaded.settings.warehouse === "snowflake")) return { ...loaded, notes }
+
+    const failed = (faults: ReadonlyArray<Fault>) => new ConfigFaults({ faults, path })
+    const found = yield* Effect.mapError(connectionOf(loaded, environment, files), (fault) => failed([fault]))
+    const more = [...notes, ...relativeNotes(environment, ["SNOWFLAKE_HOME"]), ...(found?.notes ?? [])]
+    if (found === undefined) return { ...loaded, notes: more }
+    const { values } = yield* Either.mapLeft(Connections.checked(found), failed)
+    const complete = yield* decode({
+      ...input,
+      args: all,
+      connection: { name: Connections.title(found), values },
+      places: { ...places, connection: dirname(found.path) }
+    })
+    return { ...complete, notes: more }
+  }
+)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (settings: Settings): Layer.Layer<ServerConfig> => Layer.succeed(ServerConfig, settings)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFromEnv = (options?: LoadOptions): Layer.Layer<ServerConfig, ConfigFaults> =>
+  Layer.effect(
+    ServerConfig,
+    Effect.map(load(options), ({ settings }) => settings)
+  )
+
+/**
+ * What `--print-config` prints: a file that says what is in effect and where each value comes from, with
+ * secrets redacted. `remarks`: lines of comment at its head.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const printConfig = (loaded: Loaded, remarks: ReadonlyArray<string> = []): string =>
+  Print.config(table, { ...loaded, remarks: [...remarks, ...loaded.notes] })
+
+/**
+ * The same as JSON: each setting with its value and where that comes from.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const printConfigJson = (loaded: Loaded, remarks: ReadonlyArray<string> = []): string =>
+  Print.configJson(table, { ...loaded, remarks: [...remarks, ...loaded.notes] })
+
+/**
+ * The README's tables of settings, in Markdown.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const settingsTable = (): string => Print.markdown(table)

@@ -1,0 +1,281 @@
+/**
+ * The read-only gate for DuckDB: our lexer first (it bounds the text and removes what lexers disagree
+ * on), then DuckDB's own parser, then a walk over the tree that allows what is listed.
+ *
+ * ```
+ * text -> limits, tokens -> one statement -> SHOW / DESCRIBE by their tokens
+ *                                         -> EXPLAIN: the rest, as below
+ *                                         -> translate -> tokens again -> parser -> tree -> LIMIT -> Accepted
+ * ```
+ *
+ * Invariants: what is accepted is the canonical text, never the caller's; the parser and the walk see
+ * exactly that text; nothing is executed here; checking a canonical text again gives the same text.
+ *
+ * It decides what a statement is, not what it costs: rows, bytes and time are bounded where it runs.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { nearest } from "../platform/core/Nearest.js"
+import * as ReadOnly from "./ReadOnly.js"
+import { duckdb } from "../sql/Dialect.js"
+import { emit, sourceOffset } from "./core/Emit.js"
+import * as Functions from "./core/Functions.js"
+import { defaultLimits, tokenize } from "../sql/Lexer.js"
+import type { Limits, Token } from "../sql/Lexer.js"
+import { ofDefinitions } from "./core/MacroCosts.js"
+import * as ObjectRules from "../sql/ObjectRules.js"
+import * as Show from "./core/Show.js"
+import { notARead, reject, single, unfoldsWithin } from "../sql/Statement.js"
+import type { Rejection } from "../sql/Statement.js"
+import { inspect } from "./duckdb/ast.js"
+import type { Problem } from "./duckdb/ast.js"
+import type { Allowed } from "./duckdb/names.js"
+import { refused } from "./duckdb/objects.js"
+import * as Rules from "./duckdb/rules.js"
+import * as Parser from "./duckdb/parser.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * Rewrites a query before it is checked, so that what is checked is what is executed. Must leave its own
+   * output alone.
+   */
+  readonly translate?: ((sql: string) => string) | undefined
+  /**
+   * The statements that create the macros of the warehouse (`CREATE MACRO ...; ...`), which everybody may
+   * call. They tell the gate what a call costs.
+   */
+  readonly macros?: string | undefined
+  readonly limits?: Limits | undefined
+  /** Where the warehouse looks for names when the call does not say. */
+  readonly namespace?: Rules.Place | undefined
+}
+
+type Verdict = Either.Either<ReadOnly.Accepted, Rejection>
+
+const queryVerbs = new Set(["SELECT", "WITH", "FROM", "VALUES", "TABLE", "DESCRIBE", "SUMMARIZE"])
+
+const read = (sql: string, limits: Limits): Either.Either<ReadonlyArray<Token>, Rejection> => {
+  const tokens = tokenize(sql, duckdb, limits)
+  if (Either.isLeft(tokens)) return reject(tokens.left.code, tokens.left.message, tokens.left.position)
+  const statement = single(tokens.right)
+  if (Either.isLeft(statement)) return statement
+  const unfolds = unfoldsWithin(statement.right, limits.tokens)
+  return Either.isLeft(unfolds) ? Either.left(unfolds.left) : statement
+}
+
+/** Refuses what means something else in Snowflake, or nothing without values. */
+const ambiguous = (tokens: ReadonlyArray<Token>): Rejection | undefined => {
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i]!
+    if (token.kind === "variable") {
+      return {
+        code: "SYNTAX",
+        reason: `${token.text} is a variable or a parameter; write the value into the statement`,
+        position: token.start
+      }
+    }
+    if (token.kind === "hex") {
+      return {
+        code: "SYNTAX",
+        reason: "X'...' is not a binary literal here; use unhex('...')",
+        position: token.start
+      }
+    }
+    if (token.kind === "dollar" && !token.text.startsWith("$$")) {
+      return {
+        code: "SYNTAX",
+        reason: "write the string as '...' or $$...$$, without a tag",
+        position: token.start
+      }
+    }
+    if (token.text === "//") {
+      return {
+        code: "SYNTAX",
+        reason:
+          "// is a comment in Snowflake and a division here; comments start with --, and floor(a / b) divides",
+        position: token.start
+      }
+    }
+    const next = tokens[i + 1]
+    if (token.text === "->>" && (next === undefined || next.kind === "word" || next.kind === "open")) {
+      return {
+        code: "NOT_A_READ",
+        reason: "->> chains statements; to read JSON write the key as a string: column ->> 'key'",
+        position: token.start
+      }
+    }
+  }
+  return undefined
+}
+
+const metadata = (
+  tokens: ReadonlyArray<Token>,
+  rules: ObjectRules.Compiled | undefined,
+  place: Rules.Place
+): Verdict | undefined => {
+  const parsed = Show.parse(tokens)
+  if (parsed === undefined) return undefined
+  return Either.flatMap(parsed, ({ kind, name }) => {
+    const parts = name.map((token) => (token.kind === "quoted" ? token.value : token.text))
+    const reason = parts.length === 0 ? undefined : refused(parts)
+    if (reason !== undefined) return reject("OBJECT_NOT_ALLOWED", reason, name[0]?.start)
+    if (rules !== undefined) {
+      const denied = Rules.metadata(kind, name, rules, place)
+      if (denied !== undefined) return Either.left(denied)
+    }
+    const tables = kind === "describe" ? [name.map((token) => token.text).join(".")] : []
+    return Either.right({ canonical: emit(tokens, duckdb), kind, tables, functions: [] })
+  })
+}
+
+const explainOptions = new Set(["ANALYZE", "ANALYSE", "FORMAT"])
+
+/** The words of EXPLAIN before the query it explains; undefined where they are not known. */
+const explainPrefix = (tokens: ReadonlyArray<Token>): number | undefined => {
+  if (tokens[1]?.value !== "USING") return 1
+  return ["TABULAR", "TEXT", "JSON"].includes(tokens[2]?.value ?? "") ? 3 : undefined
+}
+
+/** The tree without the LIMIT that was appended, if that is all the difference. */
+const onlyLimited = (before: Parser.Tree, after: Parser.Tree): boolean => {
+  const [was, is] = [before.node["modifiers"], after.node["modifiers"]]
+  if (!Array.isArray(was) || !Array.isArray(is) || is.length !== was.length + 1) return false
+  const restored = { ...after.node, modifiers: is.slice(0, -1) }
+  return JSON.stringify(restored) === JSON.stringify(before.node)
+}
+
+const typeOf = (value: unknown): unknown =>
+  typeof value === "object" && value !== null && "type" in value ? value.type : undefined
+
+/** A LIMIT or a SAMPLE at the top, or a form that takes neither. */
+const hasOwnSize = (node: Parser.Tree["node"]): boolean =>
+  (Array.isArray(node["modifiers"]) &&
+    node["modifiers"].some((modifier) => String(typeOf(modifier)).startsWith("LIMIT"))) ||
+  (node["sample"] ?? null) !== null ||
+  typeOf(node["from_table"]) === "SHOW_REF"
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<ReadOnly.ReadOnly["Type"], never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const parser = yield* Parser.make
+    const definitions = ofDefinitions(options.macros ?? "")
+    if (Either.isLeft(definitions))
+      return yield* Effect.dieMessage(`the macros cannot be read: ${definitions.left}`)
+    const macros = definitions.right
+    const limits = options.limits ?? defaultLimits
+    const names = Functions.duckDbScalars()
+
+    const allowedBy = (policy: ReadOnly.Policy): Allowed => ({
+      functions: new Set(policy.allowFunctions.map((name) => name.toUpperCase())),
+      macros,
+      nearest: (name, kind) => nearest(name, kind === "table" ? Functions.duckDbTables() : names)
+    })
+
+    const query = Effect.fnUntraced(function* (written: ReadonlyArray<Token>, policy: ReadOnly.Policy) {
+      const odd = ambiguous(written)
+      if (odd !== undefined) return Either.left(odd)
+      const translated =
+        options.translate === undefined ? undefined : options.translate(emit(written, duckdb))
+      const reread = translated === undefined ? Either.right(written) : read(translated, limits)
+      if (Either.isLeft(reread)) return Either.left({ ...reread.left, position: undefined })
+      const tokens = reread.right
+      const oddAfter = translated === undefined ? undefined : ambiguous(tokens)
+      if (oddAfter !== undefined) return Either.left({ ...oddAfter, position: undefined })
+      const place = ({ location, ...problem }: Problem): Rejection => ({
+        ...problem,
+        position:
+          location === undefined || translated !== undefined
+            ? undefined
+            : sourceOffset(tokens, duckdb, location)
+      })
+      const canonical = emit(tokens, duckdb)
+      // Spaces and unfolded escapes can make it longer than the caller's text, which was within the limit.
+      const again = tokenize(canonical, duckdb, limits)
+      if (Either.isLeft(again)) return reject(again.left.code, again.left.message)
+      const tree = yield* parser.select(canonical)
+      if (Either.isLeft(tree)) return Either.left(place(tree.left))
+      const { ctes, functions, problem, references, tables } = inspect(
+        tree.right.statement,
+        allowedBy(policy)
+      )
+      if (problem !== undefined) return Either.left(place(problem))
+      const rules = ObjectRules.compile(policy.objects, true)
+      const denied =
+        rules === undefined
+          ? undefined
+          : Rules.refused(rules, { ctes, references }, Rules.placeOf(policy, options.namespace))
+      if (denied !== undefined) return Either.left(place(denied))
+      const accepted: ReadOnly.Accepted = { canonical, kind: "select", tables, functions }
+      const limit = policy.appendLimit
+      if (limit === undefined || hasOwnSize(tree.right.node)) return Either.right(accepted)
+      if (!Number.isSafeInteger(limit) || limit < 0)
+        return yield* Effect.dieMessage(`appendLimit is ${limit}`)
+      const limited = `${canonical} LIMIT ${limit}`
+      const after = yield* parser.select(limited)
+      return Either.right(
+        Either.isRight(after) && onlyLimited(tree.right, after.right)
+          ? { ...accepted, canonical: limited, appendedLimit: limit }
+          : accepted
+      )
+    })
+
+    const decide = Effect.fnUntraced(function* (sql: string, policy: ReadOnly.Policy) {
+      const statement = read(sql, limits)
+      if (Either.isLeft(statement)) return Either.left(statement.left)
+      const tokens = statement.right
+      const rules = ObjectRules.compile(policy.objects, true)
+      const known = metadata(tokens, rules, Rules.placeOf(policy, options.namespace))
+      if (known !== undefined) return known
+      const first = tokens[0]!
+      if (first.kind === "word" && first.value === "EXPLAIN") {
+        const prefix = explainPrefix(tokens)
+        const verb = prefix === undefined ? undefined : tokens[prefix]
+        const options = verb?.text === "(" && explainOptions.has(tokens[(prefix ?? 0) + 1]?.value ?? "")
+        if (prefix === undefined || verb === undefined || !isQuery(verb) || options) {
+          return reject(
+            "NOT_A_READ",
+            "EXPLAIN takes a query: EXPLAIN [USING TABULAR | TEXT | JSON] SELECT ...; ANALYZE would run it",
+            verb?.start ?? first.start
+          )
+        }
+        const inner = yield* query(tokens.slice(prefix), { ...policy, appendLimit: undefined })
+        return Either.map(inner, (accepted): ReadOnly.Accepted => ({
+          ...accepted,
+          canonical: `${emit(tokens.slice(0, prefix), duckdb)} ${accepted.canonical}`,
+          kind: "explain"
+        }))
+      }
+      return isQuery(first) ? yield* query(tokens, policy) : notARead(first.text, first.start, "duckdb")
+    })
+
+    return {
+      dialect: "duckdb",
+      check: (sql, policy) =>
+        Effect.flatMap(decide(sql, policy), (verdict) =>
+          Either.isRight(verdict)
+            ? Effect.succeed(verdict.right)
+            : Effect.fail(new ReadOnly.StatementRejected(verdict.left))
+        )
+    }
+  })
+
+const isQuery = (token: Token): boolean =>
+  token.text === "(" || (token.kind === "word" && queryVerbs.has(token.value))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options = {}): Layer.Layer<ReadOnly.ReadOnly> =>
+  Layer.scoped(ReadOnly.ReadOnly, make(options))

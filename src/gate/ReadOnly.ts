@@ -1,0 +1,123 @@
+/**
+ * PORT: decides whether a caller's SQL is one read statement, fail-closed. What is executed and logged
+ * is the canonical text of the verdict, never the caller's.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as LazyLayer from "../platform/lazyLayer.js"
+import type { Rules } from "../sql/ObjectRules.js"
+
+/**
+ * What a tier may use beyond plain reads of the built-in kind.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Policy {
+  /** Functions allowed in addition to the built-in list, upper case, qualified names as `DB.SCH.F`. */
+  readonly allowFunctions: ReadonlyArray<string>
+  /** Appended as `LIMIT n` where the statement has no limit of its own and that is safe. */
+  readonly appendLimit?: number | undefined
+  /** Which databases, schemas and tables may be named; all of them when absent. */
+  readonly objects?: Rules | undefined
+  /** Where the call says that names without a database or a schema are looked up, exact. */
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+  /** Whether statements may be chained with `->>`; they may when absent. */
+  readonly allowFlow?: boolean | undefined
+  /** Whether files in stages may be read, as `FROM '@stage/file'`; they may not when absent. */
+  readonly allowStages?: boolean | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const defaultPolicy: Policy = { allowFunctions: [] }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Accepted {
+  /** The text to execute and to log: one statement, no comments. */
+  readonly canonical: string
+  readonly kind: "select" | "show" | "describe" | "explain"
+  /** Tables and views the statement names, as written. */
+  readonly tables: ReadonlyArray<string>
+  readonly functions: ReadonlyArray<string>
+  /** The limit that was appended, when one was. */
+  readonly appendedLimit?: number | undefined
+}
+
+/**
+ * Stable codes of a rejection.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const RejectionCode = Schema.Literal(
+  "EMPTY",
+  "TOO_LARGE",
+  "SYNTAX",
+  "MULTIPLE_STATEMENTS",
+  "NOT_A_READ",
+  "FUNCTION_NOT_ALLOWED",
+  "OBJECT_NOT_ALLOWED"
+)
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class StatementRejected extends Schema.TaggedError<StatementRejected>("snowguard/StatementRejected")(
+  "StatementRejected",
+  {
+    code: RejectionCode,
+    /** What is wrong, and what is allowed instead. */
+    reason: Schema.String,
+    /** Offset into the caller's text, in UTF-16 units, where known. */
+    position: Schema.optional(Schema.Number),
+    /** What an operator can do to allow it, where that is possible. */
+    hint: Schema.optional(Schema.String)
+  }
+) {
+  override get message(): string {
+    return `${this.code}: ${this.reason}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class ReadOnly extends Context.Tag("snowguard/ReadOnly")<
+  ReadOnly,
+  {
+    readonly dialect: "snowflake" | "duckdb"
+    readonly check: (sql: string, policy: Policy) => Effect.Effect<Accepted, StatementRejected>
+  }
+>() {}
+
+/**
+ * A guard whose layer is loaded with the first statement. One that cannot be loaded accepts nothing:
+ * the failure is a defect, and no statement passes unchecked.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerLazy = (
+  dialect: "snowflake" | "duckdb",
+  load: Effect.Effect<Layer.Layer<ReadOnly>>
+): Layer.Layer<ReadOnly> =>
+  Layer.scoped(
+    ReadOnly,
+    Effect.map(LazyLayer.service(ReadOnly, load), (guard) => ({
+      dialect,
+      check: (sql, policy) => Effect.flatMap(guard, (_) => _.check(sql, policy))
+    }))
+  )

@@ -1,0 +1,61 @@
+/**
+ * The read-only gate for Snowflake, behind the port. The decision is made in `gate/core/ReadOnly.ts`.
+ *
+ * It decides what a statement is, not what it costs or may see: rows, bytes and time are bounded where it
+ * runs, and the role of the connection is what keeps it from writing if this gate is wrong.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as ReadOnly from "./ReadOnly.js"
+import type { Limits } from "../sql/Lexer.js"
+import * as Gate from "./core/ReadOnly.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly limits?: Limits | undefined
+  /** Where the warehouse looks for names when the call does not say. */
+  readonly namespace?: Namespace | undefined
+}
+
+interface Namespace {
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+}
+
+/** A schema belongs to its database: the default one is of no use in another. */
+const placeOf = ({ database, schema }: Namespace, standard: Namespace = {}): Namespace => ({
+  database: database ?? standard.database,
+  schema: schema ?? (database === undefined || database === standard.database ? standard.schema : undefined)
+})
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): ReadOnly.ReadOnly["Type"] => ({
+  dialect: "snowflake",
+  check: (sql, policy) =>
+    Effect.suspend(() => {
+      const limit = policy.appendLimit
+      if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0)) {
+        return Effect.dieMessage(`appendLimit is ${limit}`)
+      }
+      const verdict = Gate.check(sql, { ...policy, ...placeOf(policy, options.namespace) }, options.limits)
+      return Either.isRight(verdict)
+        ? Effect.succeed(verdict.right)
+        : Effect.fail(new ReadOnly.StatementRejected(verdict.left))
+    })
+})
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options = {}): Layer.Layer<ReadOnly.ReadOnly> =>
+  Layer.succeed(ReadOnly.ReadOnly, make(options))

@@ -1,0 +1,89 @@
+/**
+ * The functions and tables that a statement names: each is written down, and refused when it is not one
+ * that may be read.
+ *
+ * @since 0.1.0
+ */
+import * as Functions from "../core/Functions.js"
+import { someMacro } from "../core/MacroCosts.js"
+import type { MacroCost } from "../core/MacroCosts.js"
+import type { Rejection } from "../../sql/Statement.js"
+import { refused } from "./objects.js"
+import { locationOf, spelled, text } from "./tree.js"
+import type { Tree } from "./tree.js"
+
+/** A table that a statement names; the offset counts bytes of the parsed text. */
+export interface Reference {
+  readonly parts: ReadonlyArray<string>
+  readonly location: number | undefined
+}
+
+export interface Allowed {
+  /** Names in upper case: `F`, or `DB.SCH.F` for a qualified one. */
+  readonly functions: ReadonlySet<string>
+  /** Macros of the warehouse, in upper case; they come before DuckDB's functions of the same name. */
+  readonly macros: ReadonlyMap<string, MacroCost>
+  readonly nearest: (name: string, kind: "scalar" | "table") => ReadonlyArray<string>
+}
+
+/** Told of what is refused, and where it stands. */
+export type Fail = (code: Rejection["code"], reason: string, at?: Tree, hint?: string) => void
+
+export interface Names {
+  readonly functions: Set<string>
+  readonly tables: Set<string>
+  readonly references: Array<Reference>
+  /** What the call costs, once it is known to be allowed. */
+  readonly call: (tree: Tree, kind: "scalar" | "table") => MacroCost
+  readonly table: (tree: Tree, isCte: (name: string) => boolean) => void
+}
+
+const notMacro: MacroCost = { own: 1, times: 1 }
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (allowed: Allowed, fail: Fail): Names => {
+  const tables = new Set<string>()
+  const functions = new Set<string>()
+  const references: Array<Reference> = []
+
+  const call = (tree: Tree, kind: "scalar" | "table"): MacroCost => {
+    const name = text(tree["function_name"])
+    const qualifiers = [text(tree["catalog"]), text(tree["schema"])].filter(
+      (part) => part !== "" && part !== "main"
+    )
+    if (tree["is_operator"] !== true) functions.add(name)
+    const verdict = kind === "table" ? Functions.tableInDuckDb(name) : Functions.scalarInDuckDb(name)
+    const macro = allowed.macros.get(name.toUpperCase())
+    if (macro !== undefined && verdict !== "never") return macro
+    if (verdict === "native") return notMacro
+    const full = [...qualifiers, name].join(".").toUpperCase()
+    if (verdict === "macro" || (verdict === "unknown" && allowed.functions.has(full))) return someMacro
+    const near = verdict === "unknown" ? allowed.nearest(name, kind) : []
+    fail(
+      "FUNCTION_NOT_ALLOWED",
+      `the function ${full} is not allowed` +
+        (near.length === 0 ? "" : `; allowed and similar: ${near.join(", ")}`),
+      tree,
+      verdict === "never"
+        ? "it can change state or run text as SQL, so it cannot be allowed"
+        : `an operator can allow it by adding ${full} to the allowed functions`
+    )
+    return notMacro
+  }
+
+  const table = (tree: Tree, isCte: (name: string) => boolean): void => {
+    const parts = [tree["catalog_name"], tree["schema_name"], tree["table_name"]]
+      .map(text)
+      .filter((p) => p !== "")
+    const reason = refused(parts)
+    if (reason !== undefined) fail("OBJECT_NOT_ALLOWED", reason, tree)
+    if (parts.length === 1 && isCte((parts[0] ?? "").toLowerCase())) return
+    tables.add(spelled(parts))
+    references.push({ parts, location: locationOf(tree) })
+  }
+
+  return { functions, tables, references, call, table }
+}

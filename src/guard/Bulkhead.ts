@@ -1,0 +1,233 @@
+/**
+ * How many at once: slots for calls and for warehouse statements, handed over first come first served
+ * within a client and round robin between clients (weighted by tier). The queue is bounded and so is
+ * the wait, and the last slots can be kept for clients that have none. How a slot changes hands is in `platform/slotPool`, who is next in `platform/core/FairQueue`.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as SlotPool from "../platform/slotPool.js"
+import { withoutStack } from "../platform/withoutStack.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const Pool = Schema.Literal("requests", "statements")
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Pool = typeof Pool.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface PoolOptions {
+  /** Slots, >= 1. */
+  readonly permits: number
+  /**
+   * Slots that only a client without one may take, so that one client alone never has them all; 0 when
+   * absent. Less than `permits`.
+   */
+  readonly reserve?: number | undefined
+  /** Waiters at most, over all clients; 0 refuses at once. */
+  readonly maxQueue: number
+  /** Waiters of one client at most, so that nobody fills the queue alone. */
+  readonly maxQueuePerClient: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly requests: PoolOptions
+  readonly statements: PoolOptions
+  /** Slots in a row that a tier's client gets per round; 1 when absent. */
+  readonly tierWeights?: { readonly [tier: string]: number } | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly client: string
+  readonly tier: string
+  /** Milliseconds to wait for a slot at most. */
+  readonly maxWaitMs: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Slot {
+  readonly pool: Pool
+  /** Monotonic milliseconds. */
+  readonly takenAt: number
+  readonly client: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface PoolStatus {
+  readonly pool: Pool
+  readonly permits: number
+  readonly inUse: number
+  readonly queued: number
+  /** Milliseconds a new waiter would expect to wait; 0 when a slot is free. */
+  readonly estimatedWaitMs: number
+}
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class Overloaded extends Schema.TaggedError<Overloaded>("snowguard/Overloaded")("Overloaded", {
+  pool: Pool,
+  /** `queue-full`: refused at once. `client-queue-full`: this client alone has too many waiting. */
+  why: Schema.Literal("queue-full", "client-queue-full", "wait-timeout"),
+  permits: Schema.Number,
+  queued: Schema.Number,
+  /** Milliseconds waited before the refusal. */
+  waitedMs: Schema.Number,
+  /** Estimated milliseconds until a slot is free; an estimate, unlike a rate limit's. */
+  retryAfterMs: Schema.Number,
+  /** Slots that the client has itself, where the free ones are kept for clients that have none. */
+  held: Schema.optional(Schema.Number)
+}) {
+  override get message(): string {
+    if (this.held !== undefined) {
+      return `the client has ${this.held} of ${this.permits} ${this.pool} slots, and the free ones are kept for others (${this.why})`
+    }
+    return `all ${this.permits} ${this.pool} slots are busy and ${this.queued} calls wait (${this.why})`
+  }
+}
+
+/**
+ * The options make no sense; says everything that is wrong with them at once.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidPools extends Schema.TaggedError<InvalidPools>("snowguard/InvalidPools")("InvalidPools", {
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `invalid bulkhead: ${this.problems.join("; ")}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Bulkhead extends Context.Tag("snowguard/Bulkhead")<
+  Bulkhead,
+  {
+    /**
+     * A slot, until it is released. Run it in an uninterruptible region, as any acquisition; the wait for
+     * a slot can be interrupted all the same. {@link withSlot} does both.
+     */
+    readonly acquire: (pool: Pool, request: Request) => Effect.Effect<Slot, Overloaded>
+    /** Once for each slot, when its work has really ended. */
+    readonly release: (slot: Slot) => Effect.Effect<void>
+    readonly status: Effect.Effect<ReadonlyArray<PoolStatus>>
+  }
+>() {}
+
+const problems = (options: Options): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const whole = (name: string, value: number, least: number): void => {
+    if (!(Number.isSafeInteger(value) && value >= least))
+      found.push(`${name} must be a whole number of at least ${least}, not ${value}`)
+  }
+  for (const pool of Pool.literals) {
+    whole(`${pool}.permits`, options[pool].permits, 1)
+    whole(`${pool}.maxQueue`, options[pool].maxQueue, 0)
+    whole(`${pool}.maxQueuePerClient`, options[pool].maxQueuePerClient, 0)
+    const { permits, reserve = 0 } = options[pool]
+    whole(`${pool}.reserve`, reserve, 0)
+    if (reserve >= permits && reserve > 0) found.push(`${pool}.reserve must be less than permits`)
+  }
+  for (const [tier, weight] of Object.entries(options.tierWeights ?? {}))
+    whole(`tierWeights.${tier}`, weight, 1)
+  return found
+}
+
+const makePool = (pool: Pool, options: PoolOptions, weights: ReadonlyMap<string, number>) => {
+  const { permits } = options
+  const refuse = (full: SlotPool.Full) =>
+    withoutStack(() => new Overloaded({ pool, permits, ...full }, { disableValidation: true }))
+  return Effect.map(SlotPool.make(pool, options, refuse), (slots) => ({
+    acquire: ({ client, maxWaitMs, tier }: Request) =>
+      slots.acquire({ client, weight: weights.get(tier) ?? 1, maxWaitMs }),
+    release: slots.release,
+    status: Effect.map(slots.status, (status): PoolStatus => ({ pool, permits, ...status }))
+  }))
+}
+
+/**
+ * A bulkhead with empty pools.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Context.Tag.Service<typeof Bulkhead>, InvalidPools> =>
+  Effect.gen(function* () {
+    const found = problems(options)
+    if (found.length > 0) return yield* new InvalidPools({ problems: found })
+    const weights = new Map(Object.entries(options.tierWeights ?? {}))
+    const pools = {
+      requests: yield* makePool("requests", options.requests, weights),
+      statements: yield* makePool("statements", options.statements, weights)
+    }
+    return {
+      acquire: (pool, request) => pools[pool].acquire(request),
+      release: (slot) => pools[slot.pool].release(slot),
+      status: Effect.all([pools.requests.status, pools.statements.status])
+    }
+  })
+
+/**
+ * Two pools in this process. Fails when the options make no sense, with all that is wrong with them.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<Bulkhead, InvalidPools> =>
+  Layer.effect(Bulkhead, make(options))
+
+/**
+ * Runs the effect in a slot; the slot is freed when the effect has really ended, its finalizers included.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withSlot = <A, E, R>(
+  bulkhead: Bulkhead["Type"],
+  pool: Pool,
+  request: Request,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Overloaded, R> =>
+  Effect.acquireUseRelease(bulkhead.acquire(pool, request), () => effect, bulkhead.release)
+
+/**
+ * Runs everything at once and has no pools.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<Bulkhead> = Layer.succeed(Bulkhead, {
+  acquire: (pool, { client }) => Effect.succeed({ pool, takenAt: 0, client }),
+  release: () => Effect.void,
+  status: Effect.succeed([])
+})

@@ -1,0 +1,193 @@
+/**
+ * The time a call may take, and what it fails with when it took longer.
+ *
+ * A call runs in a fiber of its own. Its caller waits for the answer until the deadline and no longer; the fiber ends
+ * in its own time, its finalizers included. A grant that comes too late, a statement that is slow to cancel and a store
+ * that is slow to settle are therefore ordinary finalizers, and delay no answer.
+ *
+ * ```
+ *   caller   ──fork──> waits for the answer ──────────────> has it, or DeadlineExceeded, or was interrupted
+ *   fiber      admission ─ attempts ─ answer ─ settlement ─> ends; interrupted at the deadline, and with its caller
+ *   alarm      one sleeping fiber for the deadlines of all calls
+ * ```
+ *
+ * `Effect.timeout` forks three fibers and sets a timer for each call, which costs more than all the rest of the guard.
+ * This is the only file of the guard that touches fibers.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Ref from "effect/Ref"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Heap from "./core/Deadlines.js"
+import { modifyAt } from "../platform/monotonic.js"
+
+/**
+ * When the request of the current call was received, in monotonic milliseconds: deadlines count from then.
+ * Undefined outside of a request; then they count from when the guard is asked.
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class Received extends Context.Reference<Received>()("snowguard/Deadline/Received", {
+  defaultValue: (): number | undefined => undefined
+}) {}
+
+/**
+ * The call ran out of time, in a queue or in the warehouse.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snowguard/DeadlineExceeded")(
+  "DeadlineExceeded",
+  {
+    /** The limit that was reached, milliseconds. */
+    limitMs: Schema.Number,
+    /** Was the statement sent? If so its cancellation has been requested. */
+    sent: Schema.Boolean,
+    /** Has the warehouse confirmed that? */
+    cancelled: Schema.optional(Schema.Boolean),
+    /** `attempt`: the warehouse took too long. `call`: what was left of the caller's own time. */
+    of: Schema.Literal("attempt", "call"),
+    /** Milliseconds until the warehouse is called again, when it is not called now. */
+    retryAfterMs: Schema.optional(Schema.Number)
+  }
+) {
+  override get message(): string {
+    return `the ${this.of} did not finish within ${this.limitMs} ms`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Deadlines {
+  /**
+   * Runs the effect in a fiber of its own and waits for its answer until `at` (monotonic milliseconds). The answer is
+   * the exit that the effect hands to `answer`, or its own exit when it ends before.
+   *
+   * At the deadline `late` runs first and its failure is the answer; then the fiber is interrupted. A caller that is
+   * interrupted interrupts the fiber. Neither waits for the fiber's end. Changes of FiberRefs come back to the caller
+   * with an answer that is a success, as with `Effect.timeout`.
+   */
+  readonly answerBy: <A, E, R, E2>(
+    at: number,
+    late: Effect.Effect<never, E2>,
+    effect: (answer: (exit: Exit.Exit<A, E>) => Effect.Effect<void>) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | E2, R>
+}
+
+/** Rings once, at its time, unless it is off by then. What is off keeps nothing alive until its time has come. */
+interface Alarm {
+  readonly at: number
+  ring: Effect.Effect<void> | undefined
+}
+
+const isSet = (alarm: Alarm): boolean => alarm.ring !== undefined
+
+/** One sleeping fiber that rings all alarms. */
+const makeAlarms = Effect.gen(function* () {
+  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+  const scope = yield* Effect.scope
+  const heap = Heap.make<Alarm>()
+  /** What the sleeping fiber sleeps for; a fiber that was superseded by an earlier time ends when it wakes. */
+  const watched = yield* Ref.make(Number.POSITIVE_INFINITY)
+
+  const due = (now: number): ReadonlyArray<Alarm> => {
+    const alarms: Array<Alarm> = []
+    for (
+      let next = Heap.takeDue(heap, now, isSet);
+      next !== undefined;
+      next = Heap.takeDue(heap, now, isSet)
+    ) {
+      alarms.push(next)
+    }
+    return alarms
+  }
+
+  const watch = (until: number): Effect.Effect<void> =>
+    modifyAt(watched, (current, now) => [Math.max(1, Math.ceil(until - now)), current]).pipe(
+      Effect.flatMap(Effect.sleep),
+      Effect.zipRight(
+        modifyAt(watched, (current, now) => {
+          if (current !== until) return [Effect.void, current]
+          const alarms = due(now)
+          const next = Heap.earliest(heap, isSet) ?? Number.POSITIVE_INFINITY
+          const rung = Effect.forEach(alarms, ({ ring = Effect.void }) => ring, { discard: true })
+          return [next === Number.POSITIVE_INFINITY ? rung : Effect.zipRight(rung, watch(next)), next]
+        })
+      ),
+      Effect.flatten
+    )
+
+  return {
+    set: (alarm: Alarm): Effect.Effect<void> =>
+      Effect.flatMap(
+        Ref.modify(watched, (until) => {
+          Heap.add(heap, alarm.at, alarm)
+          return [alarm.at < until, Math.min(until, alarm.at)]
+        }),
+        (isEarlier) => (isEarlier ? Effect.sync(() => runFork(watch(alarm.at), { scope })) : Effect.void)
+      )
+  }
+})
+
+/**
+ * Deadlines of the calls of one guard. When the scope closes, the calls that are under way are interrupted and waited
+ * for, `windDownMs` milliseconds at most.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (windDownMs: number): Effect.Effect<Deadlines, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const alarms = yield* makeAlarms
+    const calls = yield* Effect.acquireRelease(Scope.make(), (scope, exit) =>
+      Scope.close(scope, exit).pipe(
+        Effect.interruptible,
+        Effect.disconnect,
+        Effect.timeoutOption(windDownMs),
+        Effect.interruptible
+      )
+    )
+
+    const answerBy = <A, E, R, E2>(
+      at: number,
+      late: Effect.Effect<never, E2>,
+      effect: (answer: (exit: Exit.Exit<A, E>) => Effect.Effect<void>) => Effect.Effect<A, E, R>
+    ): Effect.Effect<A, E | E2, R> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Deferred.make<A, E | E2>(), (answered) => {
+          const answer = (exit: Exit.Exit<A, E | E2>) => Effect.asVoid(Deferred.done(answered, exit))
+          const call = Effect.interruptible(
+            Effect.onExit(
+              Effect.suspend(() => effect(answer)),
+              answer
+            )
+          )
+          return Effect.flatMap(Effect.forkIn(call, calls), (fiber) => {
+            const interrupt = Fiber.interruptAsFork(fiber, FiberId.none)
+            const ring = Effect.exit(late).pipe(Effect.flatMap(answer), Effect.zipRight(interrupt))
+            const alarm: Alarm = { at, ring }
+            return Effect.zipRight(alarms.set(alarm), restore(Deferred.await(answered))).pipe(
+              Effect.onExit((exit) => {
+                alarm.ring = undefined
+                return Exit.isInterrupted(exit) ? interrupt : Effect.void
+              }),
+              Effect.zipLeft(Fiber.inheritAll(fiber))
+            )
+          })
+        })
+      )
+
+    return { answerBy }
+  })

@@ -1,0 +1,357 @@
+/**
+ * Tries again, where that helps: the one place in the server that does, so that attempts never
+ * multiply. What may be retried is decided by the error; how often, by the cause and the class of the
+ * call, by the budget that all callers share, and by the caller's deadline.
+ *
+ * The backoff is adaptive: a pause is what the policy's `Schedule` says, times a factor that grows with every call that
+ * the warehouse pushed back lately and shrinks with every success (`guard/core/Pressure`).
+ *
+ * Invariants
+ * 1. No attempt is started at or after the deadline, and a pause that would end there is not begun.
+ * 2. A pause is never shorter than what the warehouse asked for; where it asks for long, none is begun.
+ * 3. Only expected errors are retried, never defects and never interruptions.
+ * 4. A pause holds nothing but its token, ends at once when it is interrupted, and then gives it back.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Ref from "effect/Ref"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as RetryBudget from "./core/RetryBudget.js"
+import * as Pressure from "./core/Pressure.js"
+import { expected } from "../platform/expected.js"
+import { modifyAt, monotonicMillis, updateAt } from "../platform/monotonic.js"
+import type { OperationClass } from "../platform/Operation.js"
+import * as RetryPolicy from "./RetryPolicy.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** What differs from `RetryPolicy.interactive` (for `query`: `RetryPolicy.statements`), by class and kind. */
+  readonly policies?:
+    { readonly [K in OperationClass]?: Partial<RetryPolicy.Policies> | undefined } | undefined
+  /** Attempts of a call at most, whatever its faults; 5 when absent. */
+  readonly maxAttempts?: number | undefined
+  /**
+   * Longest pause, milliseconds; 120,000 when absent. When more is asked for, by the warehouse or by a
+   * schedule, the call fails at once: its caller can wait better than a fiber here.
+   */
+  readonly maxPauseMs?: number | undefined
+  /** The same for a pause that the warehouse asks for; 3,000 when absent. */
+  readonly maxAskedMs?: number | undefined
+  /** What differs from the default budget: a fifth of the first attempts and one retry a second. */
+  readonly budget?: Partial<RetryBudget.Options> | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request<E> {
+  readonly class: OperationClass
+  /** Monotonic milliseconds; none when absent. */
+  readonly deadline: number | undefined
+  readonly decide: (error: E) => RetryPolicy.Decision
+  /** Milliseconds an attempt usually takes: a retry that could not end by the deadline is not begun. */
+  readonly expectedMs?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Status {
+  /** Tokens left for retries, and the most there can be. */
+  readonly budget: number
+  readonly budgetCap: number
+  /** What pauses are multiplied by now, >= 1: it grows while the warehouse pushes back, and shrinks again. */
+  readonly backoffFactor: number
+  /** Since the start: first attempts, retries, and calls that failed first and succeeded then. */
+  readonly calls: number
+  readonly retries: number
+  readonly recovered: number
+  /** Calls that failed with an error worth retrying and were not retried any more, by what ended it. */
+  readonly exhausted: {
+    readonly attempts: number
+    /** The pause would have lasted beyond the deadline, or beyond the longest pause, or that one asked for. */
+    readonly deadline: number
+    readonly budget: number
+  }
+}
+
+/**
+ * The options make no sense; says everything that is wrong with them at once.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidRetry extends Schema.TaggedError<InvalidRetry>("snowguard/InvalidRetry")("InvalidRetry", {
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `invalid retry: ${this.problems.join("; ")}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Retry extends Context.Tag("snowguard/Retry")<
+  Retry,
+  {
+    /**
+     * Runs attempt 1, and 2, 3 ... while they fail and trying again is allowed; fails with the last error,
+     * as it was. How long it pauses is said by the policy of the class and kind of fault (`RetryPolicy`).
+     */
+    readonly run: <A, E, R>(
+      attempt: (n: number) => Effect.Effect<A, E, R>,
+      request: Request<E>
+    ) => Effect.Effect<A, E, R>
+    readonly status: Effect.Effect<Status>
+  }
+>() {}
+
+/** Retries after a pause that the warehouse asked for are spread over this part more of it. */
+const SERVER_JITTER = 0.2
+
+const DEFAULT_ATTEMPTS = 5
+const DEFAULT_MAX_PAUSE_MS = 120_000
+const DEFAULT_MAX_ASKED_MS = 3_000
+/** A day: with its jitter well within what a timer of the platform can be set to. */
+const LONGEST_PAUSE_MS = 86_400_000
+
+const classes = {
+  control: RetryPolicy.interactive,
+  metadata: RetryPolicy.interactive,
+  query: RetryPolicy.statements
+}
+
+const resolve = (options: Options) => {
+  const { maxAttempts = DEFAULT_ATTEMPTS, maxPauseMs = DEFAULT_MAX_PAUSE_MS, policies } = options
+  const { maxAskedMs = DEFAULT_MAX_ASKED_MS } = options
+  const budget = { ...RetryBudget.defaults, ...options.budget }
+  const of = (name: OperationClass): RetryPolicy.Policies => ({ ...classes[name], ...policies?.[name] })
+  const byClass = { control: of("control"), metadata: of("metadata"), query: of("query") }
+  const found = [...RetryBudget.problems(budget)]
+  const whole = (name: string, value: number): void => {
+    if (!(Number.isSafeInteger(value) && value >= 1))
+      found.push(`${name} must be a whole number of at least 1, not ${value}`)
+  }
+  whole("maxAttempts", maxAttempts)
+  for (const [name, presets] of Object.entries(byClass))
+    for (const [preset, { attempts }] of Object.entries(presets))
+      whole(`policies.${name}.${preset}.attempts`, attempts)
+  if (!(maxPauseMs > 0 && maxPauseMs <= LONGEST_PAUSE_MS))
+    found.push(`maxPauseMs must be between 1 and ${LONGEST_PAUSE_MS}, not ${maxPauseMs}`)
+  if (!(maxAskedMs >= 0)) found.push(`maxAskedMs must not be negative: ${maxAskedMs}`)
+  return { problems: found, byClass, maxAskedMs, maxAttempts, maxPauseMs, budget }
+}
+
+/** How far one call has come with one kind of fault. */
+interface Course {
+  readonly policy: RetryPolicy.Policy
+  readonly next: (now: number, error: unknown) => Effect.Effect<number | undefined>
+  attempts: number
+}
+
+interface State {
+  readonly budget: RetryBudget.State
+  readonly pressure: Pressure.Pressure
+  readonly calls: number
+  readonly retries: number
+  readonly recovered: number
+  readonly exhausted: Status["exhausted"]
+}
+
+/** A fault that more calls make worse; a lost session is none. */
+const isPushedBack = ({ afterTimeout, preset }: RetryPolicy.Decision & { _tag: "Retry" }): boolean =>
+  preset !== "once" || afterTimeout === true
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<typeof Retry>, InvalidRetry> =>
+  Effect.gen(function* () {
+    const { budget: limits, byClass, maxAskedMs, maxAttempts, maxPauseMs, problems } = resolve(options)
+    if (problems.length > 0) return yield* new InvalidRetry({ problems })
+    const config = RetryBudget.compile(limits)
+    const start = yield* monotonicMillis
+    const ref = yield* Ref.make<State>({
+      budget: RetryBudget.initial(config, start),
+      pressure: Pressure.initial(start),
+      calls: 0,
+      retries: 0,
+      recovered: 0,
+      exhausted: { attempts: 0, deadline: 0, budget: 0 }
+    })
+
+    const giveUp = (why: keyof Status["exhausted"]): Effect.Effect<false> =>
+      Effect.as(
+        Ref.update(ref, (state) => ({
+          ...state,
+          exhausted: { ...state.exhausted, [why]: state.exhausted[why] + 1 }
+        })),
+        false
+      )
+
+    const withdraw = (afterTimeout: boolean) =>
+      modifyAt(ref, (state, now) => {
+        const [admitted, budget] = RetryBudget.withdraw(state.budget, now, config, afterTimeout)
+        return [admitted, { ...state, budget }]
+      })
+
+    const giveBack = (afterTimeout: boolean) =>
+      Ref.update(ref, (state) => ({
+        ...state,
+        budget: RetryBudget.refund(state.budget, config, afterTimeout)
+      }))
+
+    /** The schedule of a policy, stretched by the pressure of the moment. */
+    const stretched = (delays: Schedule.Schedule<unknown, unknown>) =>
+      Schedule.modifyDelayEffect(delays, (_, delay) =>
+        modifyAt(ref, (state, now) => [Duration.times(delay, Pressure.factor(state.pressure, now)), state])
+      )
+
+    /** Pays for a retry and waits; false when there shall be none. */
+    const pause = Effect.fnUntraced(function* <E>(
+      course: Course,
+      n: number,
+      error: E,
+      { afterTimeout = false, preset, serverDelayMs = 0 }: RetryPolicy.Decision & { _tag: "Retry" },
+      { deadline = Number.POSITIVE_INFINITY, expectedMs = 0 }: Request<E>
+    ) {
+      if (n >= maxAttempts || course.attempts >= course.policy.attempts) return yield* giveUp("attempts")
+      const now = yield* monotonicMillis
+      const backoff = yield* course.next(now, error)
+      if (backoff === undefined) return yield* giveUp("attempts")
+      const asked = Math.max(0, serverDelayMs)
+      if (!(Math.max(asked, backoff) <= maxPauseMs) || asked > maxAskedMs) return yield* giveUp("deadline")
+      // What the warehouse asked for is only ever exceeded.
+      const luck = yield* Random.next
+      const ms = Math.max(Math.round(backoff), Math.ceil(asked) + Math.floor(asked * SERVER_JITTER * luck))
+      if (now + ms + expectedMs >= deadline) return yield* giveUp("deadline")
+      return yield* Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          if (!(yield* withdraw(afterTimeout))) return yield* giveUp("budget")
+          yield* Effect.logDebug(`attempt ${n} failed (${preset}); trying again in ${ms} ms`)
+          yield* Effect.onInterrupt(restore(Effect.sleep(ms)), () => giveBack(afterTimeout))
+          // A busy process wakes up late, and may find that the time is over.
+          if ((yield* monotonicMillis) < deadline) return true
+          yield* giveBack(afterTimeout)
+          return yield* giveUp("deadline")
+        })
+      )
+    })
+
+    /** What happens when an attempt has failed; made anew for each call, since it remembers. */
+    const recovery = <A, E, R>(attempt: (n: number) => Effect.Effect<A, E, R>, request: Request<E>) => {
+      const courses = new Map<RetryPolicy.Preset, Course>()
+      const courseOf = (preset: RetryPolicy.Preset): Course => {
+        const known = courses.get(preset)
+        if (known !== undefined) return known
+        const policy = byClass[request.class][preset]
+        const course = { policy, next: RetryPolicy.delays(stretched(policy.delays)), attempts: 1 }
+        courses.set(preset, course)
+        return course
+      }
+      const recover =
+        (n: number) =>
+        (cause: Cause.Cause<E>): Effect.Effect<A, E, R> => {
+          const error = expected(cause)
+          if (Option.isNone(error)) return Effect.failCause(cause)
+          const decision = request.decide(error.value)
+          if (decision._tag === "No") return Effect.failCause(cause)
+          const course = courseOf(decision.preset)
+          const again = Effect.suspend(() => {
+            course.attempts += 1
+            return Effect.zipRight(
+              Ref.update(ref, (state) => ({ ...state, retries: state.retries + 1 })),
+              attempt(n + 1)
+            )
+          }).pipe(
+            Effect.tap(Ref.update(ref, (state) => ({ ...state, recovered: state.recovered + 1 }))),
+            Effect.catchAllCause(recover(n + 1))
+          )
+          return (n === 1 && isPushedBack(decision) ? pushedBack : Effect.void).pipe(
+            Effect.zipRight(pause(course, n, error.value, decision, request)),
+            Effect.flatMap((go) => (go ? again : Effect.failCause(cause)))
+          )
+        }
+      return recover(1)
+    }
+
+    const begun = Ref.update(ref, (state) => ({
+      ...state,
+      calls: state.calls + 1,
+      budget: RetryBudget.deposit(state.budget, config)
+    }))
+
+    const pushedBack = updateAt(ref, (state, now) => ({
+      ...state,
+      pressure: Pressure.failed(state.pressure, now)
+    }))
+
+    const worked = updateAt(ref, (state, now) =>
+      state.pressure.level === 0 ? state : { ...state, pressure: Pressure.succeeded(state.pressure, now) }
+    )
+
+    return {
+      run: (attempt, request) =>
+        begun.pipe(
+          Effect.zipRight(attempt(1)),
+          Effect.catchAllCause((cause) => recovery(attempt, request)(cause)),
+          Effect.zipLeft(worked)
+        ),
+      status: modifyAt(ref, ({ budget, calls, exhausted, recovered, retries, ...rest }, now) => [
+        {
+          budget: RetryBudget.left(budget, now, config),
+          budgetCap: limits.cap,
+          backoffFactor: Pressure.factor(rest.pressure, now),
+          calls,
+          retries,
+          recovered,
+          exhausted
+        },
+        { budget, calls, exhausted, recovered, retries, ...rest }
+      ])
+    }
+  })
+
+/**
+ * Fails when the options make no sense, with all that is wrong with them.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options): Layer.Layer<Retry, InvalidRetry> =>
+  Layer.effect(Retry, make(options))
+
+/**
+ * Never tries again.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<Retry> = Layer.succeed(Retry, {
+  run: (attempt) => attempt(1),
+  status: Effect.succeed({
+    budget: 0,
+    budgetCap: 0,
+    backoffFactor: 1,
+    calls: 0,
+    retries: 0,
+    recovered: 0,
+    exhausted: { attempts: 0, deadline: 0, budget: 0 }
+  })
+})

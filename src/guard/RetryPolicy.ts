@@ -1,0 +1,239 @@
+/**
+ * Which errors are worth another attempt, how many, and how long to wait before each.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as ScheduleDecision from "effect/ScheduleDecision"
+import * as ScheduleInterval from "effect/ScheduleInterval"
+import * as ScheduleIntervals from "effect/ScheduleIntervals"
+import { WarehouseError } from "../warehouse/Warehouse.js"
+import type { Reason } from "../warehouse/Warehouse.js"
+
+/**
+ * Kinds of faults that want different patience. `transient`: gone in a moment. `connection`: nothing
+ * answers. `overload`: it answers, and asks for less. `once`: a second fault of the kind is no accident.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Preset = "transient" | "connection" | "overload" | "once"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Policy {
+  /** Attempts because of this kind of fault, the first one included, >= 1. */
+  readonly attempts: number
+  /** Pauses between them. Ends the attempts when it ends; it sees the errors and monotonic time. */
+  readonly delays: Schedule.Schedule<unknown, unknown>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Policies = { readonly [P in Preset]: Policy }
+
+/**
+ * What an error says about trying again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Decision =
+  | { readonly _tag: "No" }
+  | {
+      readonly _tag: "Retry"
+      readonly preset: Preset
+      /** Milliseconds the warehouse asked us to wait. */
+      readonly serverDelayMs?: number | undefined
+      /** No answer came, so the failed attempt may still be running there: its retry costs more. */
+      readonly afterTimeout?: boolean | undefined
+    }
+
+/**
+ * For every refusal of our own: limits, quotas, an open circuit and deadlines have decided already, and
+ * trying again behind the caller's back would only push against them.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const never: Decision = { _tag: "No" }
+
+const retry = (preset: Preset): Decision => ({ _tag: "Retry", preset })
+
+const decisions: { readonly [R in Reason]: Decision } = {
+  InvalidStatement: never,
+  NotFound: never,
+  Permission: never,
+  StatementTimeout: never,
+  ResourcesExceeded: never,
+  Cancelled: never,
+  ResultExpired: never,
+  Authentication: never,
+  LoginUnavailable: retry("connection"),
+  Configuration: never,
+  Unavailable: never,
+  Overloaded: retry("overload"),
+  SessionLost: retry("once"),
+  Unreachable: retry("connection"),
+  Protocol: retry("once"),
+  ServerFault: retry("once"),
+  Unknown: never
+}
+
+/**
+ * The column "retried" of the table in `Warehouse.ts`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const decisionOf = (reason: Reason): Decision => decisions[reason]
+
+/** HTTP's 403 is set up wrongly when it stays; what is on the way may refuse one request and pass the next. */
+const isRefusedOnTheWay = ({ code, reason }: WarehouseError): boolean =>
+  reason === "Configuration" && code === "403"
+
+/**
+ * The decision for any error of a guarded call: failures of the warehouse by their reason, everything
+ * else never.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const decide = (error: unknown): Decision => {
+  if (!(error instanceof WarehouseError)) return never
+  const decision = isRefusedOnTheWay(error) ? retry("connection") : decisionOf(error.reason)
+  return decision._tag === "No"
+    ? decision
+    : { ...decision, serverDelayMs: error.retryAfterMs, afterTimeout: error.sent === "unknown" }
+}
+
+/**
+ * Milliseconds: the first pause, and the longest.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Exponential {
+  readonly firstMs: number
+  readonly factor: number
+  readonly capMs: number
+}
+
+/**
+ * Milliseconds: the shortest pause, and the longest.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Adaptive {
+  readonly firstMs: number
+  readonly capMs: number
+}
+
+/**
+ * `firstMs`, then `factor` times as long each time up to `capMs`, with equal jitter: between half of the exponential delay and all of it (M. Brooker, "Exponential Backoff And
+ * Jitter", 2015). Full jitter, from zero on, spreads callers a little wider, but a pause of nothing is no
+ * pause: the tries of one call would all meet the same moment of a warehouse that restarts.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const exponential = ({
+  capMs,
+  factor,
+  firstMs
+}: Exponential): Schedule.Schedule<Duration.Duration> => {
+  const cap = Duration.millis(capMs)
+  return Schedule.exponential(Duration.millis(firstMs), factor).pipe(
+    Schedule.modifyDelay((_, delay) => Duration.min(delay, cap)),
+    Schedule.jitteredWith({ min: 0.5, max: 1 })
+  )
+}
+
+/**
+ * Decorrelated jitter: anything between the first delay and three times the last one. It grows with
+ * what was really waited, and never comes back before `firstMs`. The cap bounds the range and not the
+ * result, or callers that have waited long would all wait exactly `capMs`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const adaptive = ({ capMs, firstMs }: Adaptive): Schedule.Schedule<Duration.Duration> =>
+  Schedule.makeWithState(firstMs, (now: number, _: unknown, last: number) =>
+    Effect.map(Random.nextRange(firstMs, Math.max(firstMs, Math.min(capMs, last * 3))), (ms) => [
+      ms,
+      Duration.millis(ms),
+      ScheduleDecision.continueWith(ScheduleInterval.after(now + ms))
+    ])
+  )
+
+/**
+ * For callers with a person or a model waiting, and a deadline of seconds. Most lost connections and
+ * replaced servers are back within tenths of a second: starting at 100 ms, four pauses take 1.1 s on
+ * average; starting at 1 s ({@link patient}) they take 11 s, most of the time that a look-up has.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const interactive: Policies = {
+  transient: { attempts: 5, delays: exponential({ firstMs: 100, factor: 2, capMs: 5_000 }) },
+  // Connecting anew is slow in itself, and one that fails three times in a row is not coming back soon.
+  connection: { attempts: 3, delays: exponential({ firstMs: 200, factor: 2, capMs: 5_000 }) },
+  overload: { attempts: 3, delays: adaptive({ firstMs: 500, capMs: 5_000 }) },
+  once: { attempts: 2, delays: exponential({ firstMs: 100, factor: 2, capMs: 5_000 }) }
+}
+
+/**
+ * {@link interactive}, but statements give an overloaded warehouse more time: they are the load.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const statements: Policies = {
+  ...interactive,
+  overload: { attempts: 4, delays: adaptive({ firstMs: 1_000, capMs: 20_000 }) }
+}
+
+/**
+ * For batch work without a deadline, where it matters more to get through than to be told: 1 s doubling
+ * to 60 s, five attempts; connections 2 s, half as long again each time up to 120 s, three attempts.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const patient: Policies = {
+  transient: { attempts: 5, delays: exponential({ firstMs: 1_000, factor: 2, capMs: 60_000 }) },
+  connection: { attempts: 3, delays: exponential({ firstMs: 2_000, factor: 1.5, capMs: 120_000 }) },
+  overload: { attempts: 5, delays: adaptive({ firstMs: 1_000, capMs: 60_000 }) },
+  once: { attempts: 2, delays: exponential({ firstMs: 1_000, factor: 2, capMs: 60_000 }) }
+}
+
+/**
+ * The delays of a schedule one by one, in milliseconds; `undefined` when it has ended. Nothing is slept,
+ * so that whoever asks can look at a delay before agreeing to it: `Schedule.driver`, and with it
+ * `Effect.retry`, tells the delay only when it is over.
+ *
+ * @internal
+ */
+export const delays = <In>(
+  schedule: Schedule.Schedule<unknown, In>
+): ((now: number, input: In) => Effect.Effect<number | undefined>) => {
+  let state = schedule.initial
+  return (now, input) =>
+    Effect.map(
+      Effect.suspend(() => schedule.step(now, input, state)),
+      ([next, _, decision]) => {
+        state = next
+        return ScheduleDecision.isDone(decision)
+          ? undefined
+          : Math.max(0, ScheduleIntervals.start(decision.intervals) - now)
+      }
+    )
+}

@@ -1,0 +1,413 @@
+/**
+ * Error -> what the model and the client read. Exhaustive: a new error does not compile until it has
+ * its text here.
+ *
+ * The text says, in this order: what happened and whose limit it was; whether anything ran; how long to
+ * wait (and until when, where it is long); whether the same call will then work; and to tell the user,
+ * where waiting is not for a model.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import type { Overloaded } from "../guard/Bulkhead.js"
+import type { CircuitOpen } from "../guard/CircuitBreaker.js"
+import { bytes, iso, plural, seconds, sentence } from "../platform/core/words.js"
+import type { QuotaExceeded } from "../quota/Quota.js"
+import type { RequestError } from "../tools/Tool.js"
+import type { Reason } from "../warehouse/Warehouse.js"
+
+/** Above a minute a model cannot be expected to wait by itself. */
+const LONG_MS = 60_000
+
+/** @internal */
+export const wait = (ms: number, now: number): string =>
+  ms > LONG_MS
+    ? `Do not retry before ${iso(now + ms)} (in ${seconds(ms)}); the same call will work then. Tell the user.`
+    : `Wait ${seconds(ms)}, then repeat the same call once.`
+
+const busy = (count: number, noun: string) =>
+  count === 1 ? `the only ${noun} is busy` : `all ${count} ${noun}s are busy`
+
+/** @internal */
+export const ran = (sent: boolean) =>
+  // Told at the deadline, when the warehouse has not answered yet.
+  sent
+    ? "The statement was sent; its cancellation was requested, and is not confirmed."
+    : "Nothing was executed and nothing was charged."
+
+const quotaWords = (quota: string) => quota.replace(/_/g, " ").replace(/ per /, " per ")
+
+/** What is more than the whole limit never fits, however long it waits. */
+const fitsLater = ({ estimate = 0, limit }: QuotaExceeded): boolean => estimate <= limit
+
+/** How a statement scans less. */
+const narrower =
+  "Filter on the columns that the tables are clustered or sorted by (often a date), or read fewer or smaller " +
+  "tables; LIMIT alone does not help."
+
+const quotaText = (error: QuotaExceeded, now: number): string => {
+  const { estimate, limit, quota, remaining, resetAt, retryAfterMs, scope, used } = error
+  const whose = scope === "client" ? "this client has" : "all clients together have"
+  if (estimate === undefined) {
+    return (
+      `${whose} used ${used} of ${limit} ${quotaWords(quota)}. ${ran(false)} ` +
+      `It resets at ${iso(resetAt)}. ${wait(retryAfterMs, now)}`
+    )
+  }
+  const would =
+    `the statement would scan about ${bytes(estimate)}, and ${whose} used ${bytes(used)} of ${bytes(limit)} ` +
+    `(${quotaWords(quota)}), so ${bytes(remaining)} are left. It did not run. ${narrower} `
+  return fitsLater(error)
+    ? `${would}It resets at ${iso(resetAt)}. ${wait(retryAfterMs, now)}`
+    : `${would}It is more than the whole limit: unchanged, it will always be refused.`
+}
+
+const slotsText = ({ held, permits, pool, queued, why }: Overloaded): string => {
+  const slot = `${pool.slice(0, -1)} slot`
+  return (
+    (held === undefined
+      ? busy(permits, slot)
+      : `this client has ${held} of ${plural(permits, slot)}, of which the last are kept for clients that have none,`) +
+    ` and ${plural(queued, "call")} wait${queued === 1 ? "s" : ""}` +
+    (why === "client-queue-full" ? ", too many of them from this client" : "")
+  )
+}
+
+const circuitText = ({ cause, phase, retryAfterMs }: CircuitOpen, now: number): string => {
+  const what =
+    phase === "half-open"
+      ? `the warehouse was failing (${cause}) and is being tried again right now by other calls, so this one is ` +
+        `not sent. ${ran(false)}`
+      : `the warehouse is failing (${cause}), so no call is sent to it. ${ran(false)}`
+  if (retryAfterMs === undefined) return `${what} An operator holds it open; tell the user.`
+  // How long others will take is a guess.
+  const when =
+    phase === "half-open" ? `Try again in about ${seconds(retryAfterMs)}.` : wait(retryAfterMs, now)
+  return `${what} ${when} If it fails again, tell the user.`
+}
+
+const scopeWords: { readonly [scope: string]: string } = {
+  client: "this client's own limit",
+  tier: "the limit shared by all clients of this tier",
+  class: "the limit shared by all clients for this kind of call",
+  global: "the limit shared by all clients of this server",
+  overflow: "the limit shared by clients not seen before (too many clients)"
+}
+
+const warehouseText: { readonly [R in Reason]: (it: string) => string } = {
+  InvalidStatement: (it) =>
+    `The statement is not valid: ${it} Change the statement; repeating it will fail again.`,
+  NotFound: (it) =>
+    `${it} Check the name (list_databases, list_schemas, list_tables); repeating the call will fail again.`,
+  Permission: (it) => `${it} The server's role may not do this; tell the user.`,
+  StatementTimeout: (it) =>
+    `${it} Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds.`,
+  ResourcesExceeded: (it) =>
+    `${it} Read fewer rows or columns, shorten long texts with LEFT(column, n), or filter before sorting and grouping.`,
+  Cancelled: () => "The statement was cancelled.",
+  ResultExpired: (it) => `${it} Run the query again.`,
+  Authentication: (it) =>
+    `The server cannot log in to the warehouse: ${it} Do not retry; tell the user that an operator must act.`,
+  LoginUnavailable: (it) => `The server cannot log in to the warehouse now: ${it}`,
+  Configuration: (it) =>
+    `The server is set up wrongly: ${it} Do not retry; tell the user that an operator must act.`,
+  Unavailable: (it) => `The warehouse is not available: ${it} Tell the user.`,
+  Overloaded: (it) => `The warehouse is overloaded: ${it}`,
+  SessionLost: (it) => `The session with the warehouse was lost: ${it} Repeat the call once.`,
+  Unreachable: (it) => `The warehouse cannot be reached: ${it} Your statement is not at fault.`,
+  Protocol: (it) => `The warehouse gave an answer that makes no sense: ${it} Your statement is not at fault.`,
+  ServerFault: (it) => `The warehouse reported an internal error: ${it} Your statement may not be at fault.`,
+  Unknown: (it) => `The warehouse failed: ${it}`
+}
+
+/** @internal */
+export const warehouseCode: {
+  readonly [R in Reason]: { readonly code: string; readonly retryable: boolean }
+} = {
+  InvalidStatement: { code: "WAREHOUSE_INVALID_STATEMENT", retryable: false },
+  NotFound: { code: "WAREHOUSE_NOT_FOUND", retryable: false },
+  Permission: { code: "WAREHOUSE_PERMISSION", retryable: false },
+  StatementTimeout: { code: "WAREHOUSE_STATEMENT_TIMEOUT", retryable: false },
+  ResourcesExceeded: { code: "WAREHOUSE_RESOURCES_EXCEEDED", retryable: false },
+  Cancelled: { code: "WAREHOUSE_CANCELLED", retryable: true },
+  ResultExpired: { code: "WAREHOUSE_RESULT_EXPIRED", retryable: false },
+  Authentication: { code: "WAREHOUSE_AUTHENTICATION", retryable: false },
+  LoginUnavailable: { code: "WAREHOUSE_LOGIN_UNAVAILABLE", retryable: true },
+  Configuration: { code: "WAREHOUSE_CONFIGURATION", retryable: false },
+  Unavailable: { code: "WAREHOUSE_UNAVAILABLE", retryable: false },
+  Overloaded: { code: "WAREHOUSE_OVERLOADED", retryable: true },
+  SessionLost: { code: "WAREHOUSE_SESSION_LOST", retryable: true },
+  Unreachable: { code: "WAREHOUSE_UNREACHABLE", retryable: true },
+  Protocol: { code: "WAREHOUSE_PROTOCOL", retryable: true },
+  ServerFault: { code: "WAREHOUSE_SERVER_FAULT", retryable: true },
+  Unknown: { code: "WAREHOUSE_UNKNOWN", retryable: false }
+}
+
+/** @internal */
+export const retry = (ms: number, now: number) => ({
+  retryable: true,
+  retryAfterMs: Math.ceil(ms),
+  retryAt: iso(Math.ceil(now + ms))
+})
+
+const optional = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
+  value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: V })
+
+/**
+ * The typed half of a refusal, found in a result's `_meta["dev.snowguard/error"]`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ErrorReport = Schema.Struct({
+  /** Stable, upper case. */
+  code: Schema.String,
+  /** The same text that the model reads. */
+  message: Schema.String,
+  /** Will the same call work later, without anything being changed? */
+  retryable: Schema.Boolean,
+  /** Milliseconds to wait, rounded up. */
+  retryAfterMs: Schema.optionalWith(Schema.Number, { exact: true }),
+  /** ISO 8601, when the wait is over. */
+  retryAt: Schema.optionalWith(Schema.String, { exact: true }),
+  scope: Schema.optionalWith(Schema.String, { exact: true }),
+  limit: Schema.optionalWith(Schema.Number, { exact: true }),
+  used: Schema.optionalWith(Schema.Number, { exact: true }),
+  remaining: Schema.optionalWith(Schema.Number, { exact: true }),
+  resetAt: Schema.optionalWith(Schema.String, { exact: true }),
+  /** Did a statement reach the warehouse? Statements are reads: `unknown` is about cost, not data. */
+  sideEffects: Schema.Literal("none", "unknown"),
+  queryId: Schema.optionalWith(Schema.String, { exact: true }),
+  suggestions: Schema.optionalWith(Schema.Array(Schema.String), { exact: true }),
+  /** Offset of a rejected statement's fault, in UTF-16 units. */
+  position: Schema.optionalWith(Schema.Number, { exact: true })
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ErrorReport = typeof ErrorReport.Type
+
+/**
+ * Where a report travels in a tool result.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const metaKey = "dev.snowguard/error"
+
+/**
+ * `now` is the wall clock in milliseconds: refusals name the moment at which the wait is over.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromError = (error: RequestError, now: number): ErrorReport => {
+  switch (error._tag) {
+    case "RateLimited":
+      return error.never
+        ? {
+            code: "RATE_LIMITED",
+            message: `RATE_LIMITED: ${error.message}. ${ran(false)} Waiting will not help; ask for less.`,
+            retryable: false,
+            scope: error.scope,
+            limit: error.burst,
+            remaining: error.remaining,
+            sideEffects: "none"
+          }
+        : {
+            code: "RATE_LIMITED",
+            message:
+              `RATE_LIMITED: ${scopeWords[error.scope] ?? error.scope} of ${error.ratePerSecond} calls per second ` +
+              `(burst ${error.burst}) is reached. ${ran(false)} ${wait(error.retryAfterMs, now)}`,
+            ...retry(error.retryAfterMs, now),
+            scope: error.scope,
+            limit: error.burst,
+            remaining: error.remaining,
+            sideEffects: "none"
+          }
+    case "Overloaded":
+      return {
+        code: "OVERLOADED",
+        message:
+          `OVERLOADED: ${slotsText(error)}` +
+          `. ${ran(false)} ${wait(error.retryAfterMs, now)} Send fewer calls at once.`,
+        ...retry(error.retryAfterMs, now),
+        scope: error.pool,
+        limit: error.permits,
+        sideEffects: "none"
+      }
+    case "Degraded":
+      return {
+        code: "DEGRADED",
+        message:
+          `DEGRADED: the server is in ${error.mode} mode because ${error.why}` +
+          (error.shed
+            ? `, and turns some ${error.criticality} calls away`
+            : `, and serves no ${error.criticality} work now`) +
+          `. ${ran(false)} ` +
+          (error.retryAfterMs === undefined
+            ? "An operator decides when this ends; tell the user."
+            : `${wait(error.retryAfterMs, now)} get_limits tells the mode and the way back.`),
+        ...(error.retryAfterMs === undefined ? { retryable: false } : retry(error.retryAfterMs, now)),
+        scope: error.mode,
+        sideEffects: "none"
+      }
+    case "RepeatedFailure":
+      return {
+        code: "REPEATED_FAILURE",
+        message:
+          `REPEATED_FAILURE: this statement has failed ${error.attempts} times with ${error.code}: ` +
+          `${sentence(error.description)} It was not sent again. ` +
+          (error.code === "WAREHOUSE_PERMISSION"
+            ? "Tell the user, or change the statement"
+            : "Change the statement") +
+          (error.code === "WAREHOUSE_STATEMENT_TIMEOUT" ? " or ask for a longer timeout_seconds" : "") +
+          (error.suggestions === undefined || error.suggestions.length === 0
+            ? ""
+            : ` (did you mean ${error.suggestions.join(" or ")}?)`) +
+          `; unchanged, it is not tried for another ${seconds(error.retryAfterMs)}.`,
+        retryable: false,
+        scope: error.code,
+        sideEffects: "none",
+        ...optional("suggestions", error.suggestions)
+      }
+    case "QuotaExceeded":
+      return {
+        code: "QUOTA_EXCEEDED",
+        message: `QUOTA_EXCEEDED: ${quotaText(error, now)}`,
+        ...(fitsLater(error) ? retry(error.retryAfterMs, now) : { retryable: false }),
+        scope: `${error.scope}:${error.quota}`,
+        limit: error.limit,
+        used: error.used,
+        remaining: error.remaining,
+        resetAt: iso(error.resetAt),
+        sideEffects: "none"
+      }
+    case "QuotaStoreError": {
+      // A lost store is looked for every few seconds: who comes back sooner finds nothing changed.
+      const ms = Math.max(error.lasting === true ? 60_000 : 5_000, error.retryAfterMs ?? 0)
+      return {
+        code: "QUOTA_STORE_UNAVAILABLE",
+        message:
+          `QUOTA_STORE_UNAVAILABLE: the server cannot read its quota records, so it admits nothing. ${ran(false)} ` +
+          (error.lasting === true
+            ? `It does not mend by itself: tell the user that an operator must act, and repeat the call after that.`
+            : `${wait(ms, now)} If it fails again, tell the user that an operator must act.`),
+        ...retry(ms, now),
+        scope: "quota_store",
+        sideEffects: "none"
+      }
+    }
+    case "CircuitOpen":
+      return {
+        code: "CIRCUIT_OPEN",
+        message: `CIRCUIT_OPEN: ${circuitText(error, now)}`,
+        ...(error.retryAfterMs === undefined ? { retryable: false } : retry(error.retryAfterMs, now)),
+        scope: "warehouse",
+        sideEffects: "none"
+      }
+    case "DeadlineExceeded":
+      return {
+        code: "DEADLINE_EXCEEDED",
+        message:
+          `DEADLINE_EXCEEDED: the call did not finish within ${seconds(error.limitMs)}. ` +
+          `${error.cancelled === true ? "The statement was sent and has been cancelled." : ran(error.sent)} ` +
+          (error.retryAfterMs !== undefined
+            ? `The warehouse does not answer. ${wait(error.retryAfterMs, now)}`
+            : error.sent
+              ? "Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds."
+              : "It was still waiting for its turn, or for a session with the warehouse; repeat it once later."),
+        ...(error.retryAfterMs === undefined ? { retryable: !error.sent } : retry(error.retryAfterMs, now)),
+        sideEffects: error.sent ? "unknown" : "none"
+      }
+    case "StatementRejected":
+      return {
+        code: "STATEMENT_REJECTED",
+        message:
+          `STATEMENT_REJECTED (${error.code}): ${sentence(error.reason)}` +
+          (error.hint === undefined ? "" : ` ${sentence(error.hint)}`) +
+          " Nothing was executed. This server is read-only; change the statement, repeating it will be rejected again.",
+        retryable: false,
+        scope: error.code,
+        sideEffects: "none",
+        ...optional("position", error.position)
+      }
+    case "ScanBudgetExceeded":
+      return {
+        code: "SCAN_BUDGET_EXCEEDED",
+        message:
+          "SCAN_BUDGET_EXCEEDED: " +
+          (error.estimate === undefined
+            ? "the warehouse cannot estimate what the statement would scan"
+            : `the statement would scan about ${bytes(error.estimate)}`) +
+          (error.limit === undefined
+            ? "; here all that is scanned counts. It did not run. "
+            : `; this tier's limit is ${bytes(error.limit)} a statement. It did not run. `) +
+          (error.tables.length === 0 ? "" : `It reads ${error.tables.join(", ")}. `) +
+          `${narrower} Unchanged, it will be refused again.`,
+        retryable: false,
+        scope: "max_scan_bytes",
+        ...optional("limit", error.limit),
+        ...optional("used", error.estimate),
+        sideEffects: "none"
+      }
+    case "WarehouseError": {
+      const { code, retryable } = warehouseCode[error.reason]
+      const suggestions = error.suggestions ?? []
+      return {
+        code,
+        message:
+          `${code}: ${warehouseText[error.reason](sentence(error.description))}` +
+          (suggestions.length === 0 ? "" : ` Did you mean ${suggestions.join(" or ")}?`) +
+          (retryable && error.retryAfterMs !== undefined ? ` ${wait(error.retryAfterMs, now)}` : ""),
+        ...(retryable && error.retryAfterMs !== undefined ? retry(error.retryAfterMs, now) : { retryable }),
+        sideEffects:
+          error.sent === "no"
+            ? "none"
+            : error.reason === "InvalidStatement" || error.reason === "NotFound"
+              ? "none"
+              : "unknown",
+        ...optional("queryId", error.queryId),
+        ...(suggestions.length === 0 ? {} : { suggestions })
+      }
+    }
+    case "ToolError":
+      return {
+        code: error.code,
+        message: `${error.code}: ${sentence(error.description)}`,
+        ...(error.retryAfterMs === undefined
+          ? { retryable: error.retryable }
+          : retry(error.retryAfterMs, now)),
+        sideEffects: "none"
+      }
+    default:
+      return error satisfies never
+  }
+}
+
+/**
+ * The arguments did not fit the tool's schema.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const invalidInput = (tool: string, problems: string): ErrorReport => ({
+  code: "INVALID_INPUT",
+  message: `INVALID_INPUT: the arguments of ${tool} are not valid. ${problems} Nothing was executed. Correct them and call again.`,
+  retryable: false,
+  sideEffects: "none"
+})
+
+/**
+ * A defect: no detail leaves the process; the log has the cause under the same id.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const internal = (id: string): ErrorReport => ({
+  code: "INTERNAL",
+  message: `INTERNAL: the server failed in a way it does not understand (reference ${id}). Tell the user; the server's log has the details.`,
+  retryable: false,
+  sideEffects: "unknown"
+})

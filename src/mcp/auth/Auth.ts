@@ -1,0 +1,204 @@
+/**
+ * Who is calling over HTTP: from a request's credentials to the principal whose limits apply, or a typed
+ * refusal. Asked with every request; a session gives no rights.
+ *
+ * Nothing that a client says of itself (session id, client info, headers of its own) takes part: only a
+ * credential that is proven, or, without authentication, the fact that it came from this machine.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { Principal } from "../../platform/Principal.js"
+
+/**
+ * What an authenticator gets to see of a request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Credentials {
+  /** The `Authorization` header as it came. */
+  readonly authorization: string | undefined
+  /** The address it came from, through trusted proxies alone. */
+  readonly address: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Identity {
+  readonly principal: Principal
+  /**
+   * Whose sessions these are. Narrower than the client where several people share one, and different for
+   * another tier: a session keeps the limits of the credential that opened it.
+   */
+  readonly owner: string
+  /** May read what is the operator's (metrics). */
+  readonly admin: boolean
+}
+
+/**
+ * Why a request has no identity. Texts are ours and never quote a credential.
+ *
+ * | reason | HTTP |
+ * |---|---|
+ * | `missing`, `invalid`, `expired` | 401 |
+ * | `insufficient-scope` | 403 |
+ * | `unavailable`: nobody could tell right now | 503 |
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AuthRefused extends Schema.TaggedError<AuthRefused>("snowguard/AuthRefused")("AuthRefused", {
+  reason: Schema.Literal("missing", "invalid", "expired", "insufficient-scope", "unavailable"),
+  description: Schema.String,
+  retryAfterMs: Schema.optional(Schema.Number),
+  /** What the request needs, of `insufficient-scope`; what every request needs when absent. */
+  scope: Schema.optional(Schema.String)
+}) {
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * What people who operate the server show of themselves, in words.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SignIn {
+  readonly credential: "API key" | "access token"
+  /** One that may operate the server. */
+  readonly admin: string
+  /** The scopes that one has, where there are scopes. */
+  readonly scope?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category constants
+ */
+export const signInWithKey: SignIn = {
+  credential: "API key",
+  admin: "an API key made with `snowguard keys create NAME --admin`"
+}
+
+/**
+ * The server must not be started like this.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AuthMisconfigured extends Schema.TaggedError<AuthMisconfigured>("snowguard/AuthMisconfigured")(
+  "AuthMisconfigured",
+  { key: Schema.String, description: Schema.String }
+) {
+  override get message(): string {
+    return this.description
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Authenticator extends Context.Tag("snowguard/Authenticator")<
+  Authenticator,
+  {
+    readonly mode: "none" | "keys" | "oauth"
+    /** How callers are told apart right now, for the log; `mode` when absent. */
+    readonly about?: Effect.Effect<string>
+    /** {@link signInWithKey} when absent. */
+    readonly signIn?: SignIn
+    /** Why credentials cannot be checked right now; none when they can, or when nobody has tried. */
+    readonly problem?: Effect.Effect<Option.Option<string>>
+    readonly authenticate: (credentials: Credentials) => Effect.Effect<Identity, AuthRefused>
+    /**
+     * The same for a credential that was proven before, without work that could be used against us: it
+     * still answers when an address is not allowed any more attempts.
+     */
+    readonly remembered: (credentials: Credentials) => Effect.Effect<Option.Option<Identity>>
+    /** Credentials that are remembered, whether they held or not: bounded. */
+    readonly entries?: () => number
+    /** `WWW-Authenticate` for a refusal; undefined where credentials are not asked for. */
+    readonly challenge: (refused: AuthRefused) => string | undefined
+    /** The document at `/.well-known/oauth-protected-resource`, where there is one. */
+    readonly resourceMetadata: Option.Option<{ readonly [key: string]: unknown }>
+  }
+>() {}
+
+/**
+ * The token of `Authorization: Bearer TOKEN`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const bearer = ({ authorization }: Credentials): Effect.Effect<string, AuthRefused> => {
+  if (authorization === undefined || authorization === "") {
+    return new AuthRefused({ reason: "missing", description: "This server asks for a bearer token." })
+  }
+  const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization)?.[1]
+  return token === undefined
+    ? new AuthRefused({ reason: "invalid", description: "Expected: Authorization: Bearer TOKEN." })
+    : Effect.succeed(token)
+}
+
+/**
+ * Without the brackets of an IPv6 address in a URL, and in lower case.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const bare = (host: string): string => host.toLowerCase().replace(/^\[(.*)\]$/, "$1")
+
+/**
+ * Is this an address that only this machine can reach?
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const isLoopback = (host: string): boolean => {
+  const name = bare(host)
+  return name === "localhost" || name === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(name)
+}
+
+/**
+ * Fails for an address that others can reach when nobody would be asked who he is.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const requireLoopback = (host: string): Effect.Effect<void, AuthMisconfigured> =>
+  isLoopback(host)
+    ? Effect.void
+    : new AuthMisconfigured({
+        key: "http.host",
+        description:
+          `without authentication the server listens on this machine only, and ${JSON.stringify(host)} ` +
+          `can be reached from others: make a key (snowguard keys create NAME), set auth.mode to "oauth", ` +
+          `or set http.host to "127.0.0.1"`
+      })
+
+/**
+ * Everybody is the same principal. For a server that only this machine can reach.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNone = (principal: Principal): Layer.Layer<Authenticator> => {
+  const identity: Identity = { principal, owner: "local", admin: true }
+  return Layer.succeed(Authenticator, {
+    mode: "none",
+    about: Effect.succeed("none (loopback only: every caller is the same client)"),
+    authenticate: () => Effect.succeed(identity),
+    remembered: () => Effect.succeedSome(identity),
+    challenge: () => undefined,
+    resourceMetadata: Option.none()
+  })
+}

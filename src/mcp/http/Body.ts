@@ -1,0 +1,197 @@
+/**
+ * Reads the body of a request, bounded in bytes, in time, in how many are read at once, and in shape,
+ * before anything is made of it. One client has a share of those that are read at once: whoever sends
+ * halves of bodies, and waits, keeps nobody out but himself.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import { isUtf8 } from "node:buffer"
+import type { IncomingMessage } from "node:http"
+// Of these nothing is timed: they are the end of the turn.
+import { clearImmediate, setImmediate } from "node:timers"
+import * as JsonBounds from "../core/JsonBounds.js"
+import { withoutStack } from "../../platform/withoutStack.js"
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class BodyRefused extends Schema.TaggedError<BodyRefused>("snowguard/BodyRefused")("BodyRefused", {
+  reason: Schema.Literal(
+    "encoding",
+    "too-large",
+    "too-slow",
+    "too-many",
+    "too-many-own",
+    "not-utf8",
+    "not-json",
+    "too-complex",
+    "aborted"
+  ),
+  description: Schema.String,
+  /** Which one it is, of a bound on a number. */
+  limit: Schema.optional(Schema.Number)
+}) {
+  override get message(): string {
+    return this.description
+  }
+}
+
+export interface Options {
+  readonly maxBytes: number
+  readonly timeoutMs: number
+  readonly maxConcurrent: number
+  /** Of them, of one client. */
+  readonly maxEach: number
+  /** Told how large a body was whose headers did not say so. */
+  readonly unannounced?: (client: string, bytes: number) => void
+}
+
+/**
+ * Deeper than any arguments of a tool, far from where a recursive walk would overflow the stack; and with more
+ * members than any message has, a call has about a dozen.
+ */
+const shape: JsonBounds.Bounds = { maxDepth: 64, maxParts: 50_000, maxMembers: 1_000 }
+
+const told: { readonly [P in JsonBounds.Problem]: string } = {
+  depth: `The JSON is nested more than ${shape.maxDepth} deep.`,
+  parts: `The JSON has more than ${shape.maxParts} parts.`,
+  members: `The objects in the JSON have more than ${shape.maxMembers} members together.`
+}
+
+const refuse = (reason: BodyRefused["reason"], description: string, limit?: number) =>
+  withoutStack(() => new BodyRefused({ reason, description, limit }))
+
+/** What one client may have of so many, where there are others. */
+export const shareOf = (maxConcurrent: number): number => Math.max(1, Math.floor(maxConcurrent / 4))
+
+/** Counts what is being read, of all and of each. */
+const makeSlots = ({ maxConcurrent, maxEach }: Options) => {
+  const each = new Map<string, number>()
+  let all = 0
+  return {
+    take: (client: string): Effect.Effect<void, BodyRefused> => {
+      const own = each.get(client) ?? 0
+      if (all >= maxConcurrent) {
+        const text = `${maxConcurrent} requests are being read at this moment.`
+        return refuse("too-many", text, maxConcurrent)
+      }
+      if (own >= maxEach) {
+        const text = `${maxEach} requests of this client are being read at this moment.`
+        return refuse("too-many-own", text, maxEach)
+      }
+      all += 1
+      each.set(client, own + 1)
+      return Effect.void
+    },
+    release: (client: string): void => {
+      all -= 1
+      const own = (each.get(client) ?? 1) - 1
+      if (own === 0) each.delete(client)
+      else each.set(client, own)
+    }
+  }
+}
+
+const tooLarge = (maxBytes: number) =>
+  refuse("too-large", `A request may be of ${maxBytes} bytes at most (http.max_body_bytes).`)
+
+/** Bytes as they come in, until the last one or the one that is too many. */
+const gather = (request: IncomingMessage, maxBytes: number) => {
+  const chunks: Array<Buffer> = []
+  let size = 0
+  let result: Effect.Effect<Buffer, BodyRefused> | undefined
+  let waiting: (() => void) | undefined
+  const stop = () => {
+    request.off("data", onData).off("end", onEnd).off("error", onAborted).off("close", onAborted)
+    // What nobody reads any more is not buffered either.
+    request.pause()
+    request.on("error", () => {})
+  }
+  const done = (end: Effect.Effect<Buffer, BodyRefused>) => {
+    stop()
+    result = end
+    waiting?.()
+  }
+  const onData = (chunk: Buffer) => {
+    size += chunk.length
+    if (size > maxBytes) done(tooLarge(maxBytes))
+    else chunks.push(chunk)
+  }
+  const onEnd = () => done(Effect.succeed(Buffer.concat(chunks)))
+  const onAborted = () => done(refuse("aborted", "The request ended before its body."))
+  request.on("data", onData).on("end", onEnd).on("error", onAborted).on("close", onAborted)
+
+  /** Until it is all there, or until the turn is over. */
+  const atOnce = Effect.async<boolean>((resume) => {
+    const turn = setImmediate(() => {
+      waiting = undefined
+      resume(Effect.succeed(false))
+    })
+    waiting = () => {
+      clearImmediate(turn)
+      resume(Effect.succeed(true))
+    }
+    return Effect.sync(stop)
+  })
+  const all = Effect.async<Buffer, BodyRefused>((resume) => {
+    if (result !== undefined) return resume(result)
+    waiting = () => resume(result ?? Effect.never)
+    return Effect.sync(stop)
+  })
+  return { atOnce, all }
+}
+
+/** A small body comes with its headers: only what has to be waited for is worth a timer. */
+const bytes = (request: IncomingMessage, maxBytes: number, timeoutMs: number) =>
+  Effect.suspend(() => {
+    const { all, atOnce } = gather(request, maxBytes)
+    // A request is handled without being interruptible, and what cannot be interrupted has no time limit.
+    const late = Effect.timeoutFail(Effect.interruptible(all), {
+      duration: timeoutMs,
+      onTimeout: () => refuse("too-slow", "The body did not arrive in time.")
+    })
+    return Effect.flatMap(atOnce, (isDone) => (isDone ? all : late))
+  })
+
+/** The document, whatever it holds; a byte order mark before it is left out. */
+export const parse = (body: Buffer): Either.Either<unknown, BodyRefused> => {
+  if (!isUtf8(body)) return Either.left(refuse("not-utf8", "Parse error: not valid UTF-8."))
+  const text = body.toString("utf8").replace(/^\uFEFF/, "")
+  const problem = JsonBounds.check(text, shape)
+  if (problem !== undefined) {
+    return Either.left(refuse("too-complex", told[problem]))
+  }
+  return Either.try({
+    try: (): unknown => JSON.parse(text),
+    // The parser's message quotes the text.
+    catch: () => refuse("not-json", "Parse error: not valid JSON.")
+  })
+}
+
+/** A reader of bodies; all its readings together are bounded. */
+export const make = (options: Options) => {
+  const { maxBytes, timeoutMs } = options
+  const slots = makeSlots(options)
+  return (request: IncomingMessage, client: string): Effect.Effect<unknown, BodyRefused> =>
+    Effect.suspend(() => {
+      const { "content-encoding": encoding, "content-length": length } = request.headers
+      if (encoding !== undefined && encoding !== "identity") {
+        return refuse("encoding", "Compressed requests are not accepted.")
+      }
+      if (Number(length ?? 0) > maxBytes) return tooLarge(maxBytes)
+      return Effect.acquireUseRelease(
+        Effect.suspend(() => slots.take(client)),
+        () => bytes(request, maxBytes, timeoutMs),
+        () => Effect.sync(() => slots.release(client))
+      ).pipe(
+        Effect.flatMap((body) => {
+          if (length === undefined) options.unannounced?.(client, body.length)
+          return parse(body)
+        })
+      )
+    })
+}

@@ -1,0 +1,286 @@
+/**
+ * MCP over Streamable HTTP: one process, many clients, one session each. Serves until it is interrupted.
+ *
+ * ```
+ *   socket -> Edge (host, origin, credentials) -> Body -> Sessions -> SessionTransport -> McpServer
+ * ```
+ *
+ * When it stops: it is not ready any more and takes no new calls; those in flight are answered, or
+ * interrupted when their time is over; sessions close; responses are flushed; then the sockets go.
+ * Closing the listener first would wait for streams that never end by themselves.
+ *
+ * @since 0.1.0
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import type { ServeError } from "@effect/platform/HttpServerError"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Http from "node:http"
+import * as FairTurns from "../../platform/fairTurns.js"
+import { monotonicMillis } from "../../platform/monotonic.js"
+import { McpServer } from "../McpServer.js"
+import type { Operator } from "../../operate/Operator.js"
+import type { Readiness } from "../../operate/Readiness.js"
+import type { AuthMisconfigured } from "../auth/Auth.js"
+import * as Auth from "../auth/Auth.js"
+import * as Draining from "../Draining.js"
+import * as Address from "./Address.js"
+import * as AdminRoutes from "./AdminRoutes.js"
+import * as Body from "./Body.js"
+import * as Edge from "./Edge.js"
+import * as EdgeLog from "./EdgeLog.js"
+import * as McpRoute from "./McpRoute.js"
+import * as Observed from "./Observed.js"
+import * as OperatorRoutes from "./OperatorRoutes.js"
+import * as Sessions from "./Sessions.js"
+import * as StatusRoutes from "./StatusRoutes.js"
+import * as Streams from "./Streams.js"
+import * as Unread from "./Unread.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Address to listen on; one that others can reach needs authentication. */
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  /** Names the server may be addressed by, beside those of this machine when it listens on loopback. */
+  readonly allowedHosts: ReadonlyArray<string>
+  /** Origins of pages that may call it. */
+  readonly allowedOrigins: ReadonlyArray<string>
+  /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: ReadonlyArray<string>
+  readonly maxBodyBytes: number
+  readonly maxConcurrentBodies: number
+  /** Milliseconds for the headers, and again for the body. */
+  readonly requestTimeoutMs: number
+  readonly maxConnections: number
+  readonly maxSessions: number
+  readonly maxSessionsPerClient: number
+  /** Milliseconds after which a session without a request is forgotten. */
+  readonly sessionIdleMs: number
+  /** Answers 404 to a session that this process did not open, also where it was a process before it. */
+  readonly strictSessions?: boolean | undefined
+  /** Refused credentials of one address: at once, and per second after that. */
+  readonly failedLogins: { readonly burst: number; readonly ratePerSecond: number }
+  /** Requests of one client, whatever they ask for: at once, and per second after that. */
+  readonly clientRequests: { readonly burst: number; readonly ratePerSecond: number }
+  /** Bytes of the bodies of one client: at once, and per second after that. */
+  readonly clientBytes: { readonly burst: number; readonly ratePerSecond: number }
+  /** Ends the statement of a caller whose connection is gone. */
+  readonly cancelOnDisconnect: boolean
+  readonly metrics: OperatorRoutes.Options["metrics"]
+  /** Serves the page for people; without it administrators alone read what it shows. */
+  readonly status: boolean
+  /** Milliseconds, from being told to stop, in which answers must have reached who reads them. */
+  readonly stopMs: number
+  /** Milliseconds after which an answer is dropped of which its client takes nothing. */
+  readonly stallMs?: number | undefined
+  /** Bytes of all answers together that wait for their clients to read them. */
+  readonly maxUnreadBytes?: number | undefined
+}
+
+/**
+ * For a server on this machine.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaults: Options & { readonly stallMs: number; readonly maxUnreadBytes: number } = {
+  host: "127.0.0.1",
+  port: 8787,
+  allowedHosts: [],
+  allowedOrigins: [],
+  trustedProxies: [],
+  maxBodyBytes: 1024 ** 2,
+  maxConcurrentBodies: 256,
+  requestTimeoutMs: 10_000,
+  maxConnections: 10_000,
+  maxSessions: 5_000,
+  maxSessionsPerClient: 500,
+  sessionIdleMs: 1_800_000,
+  strictSessions: false,
+  failedLogins: { burst: 20, ratePerSecond: 1 },
+  clientRequests: { burst: 1_000, ratePerSecond: 100 },
+  clientBytes: { burst: 16 * 1024 ** 2, ratePerSecond: 2 * 1024 ** 2 },
+  cancelOnDisconnect: true,
+  metrics: "protected",
+  status: true,
+  stopMs: 5_000,
+  stallMs: 30_000,
+  maxUnreadBytes: 64 * 1024 ** 2
+}
+
+/** Bytes of a request's headers: a token is some kilobytes. */
+const MAX_HEADER_BYTES = 16 * 1024
+
+/** At least, for what is written to reach clients that still read. */
+const FLUSH_MS = 1_000
+
+/** How often node looks for requests that are too slow. */
+const CHECK_EVERY_MS = 1_000
+
+const listener = ({ maxConnections, requestTimeoutMs }: Options) => {
+  const server = Http.createServer({
+    headersTimeout: requestTimeoutMs,
+    // Headers and body together; the body's own limit answers before this one cuts the connection.
+    requestTimeout: requestTimeoutMs * 2 + CHECK_EVERY_MS,
+    connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, requestTimeoutMs),
+    maxHeaderSize: MAX_HEADER_BYTES,
+    keepAliveTimeout: 65_000
+  })
+  server.maxConnections = maxConnections
+  Observed.unreadable(server)
+  return server
+}
+
+/**
+ * Listens, and serves in the background while the scope is open. Returns the port.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const listen = (
+  options: Options
+): Effect.Effect<
+  { readonly port: number },
+  ServeError | AuthMisconfigured,
+  McpServer | Auth.Authenticator | Operator | Readiness | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const { about, mode } = yield* Auth.Authenticator
+    if (mode === "none") yield* Auth.requireLoopback(options.host)
+    const host = Auth.bare(options.host)
+
+    let isDraining = false
+    const draining = yield* Deferred.make<void>()
+    const http = listener(options)
+    const { calls: tally } = yield* McpServer
+    const server = yield* NodeHttpServer.make(() => http, { host, port: options.port })
+    const streams = Streams.make()
+    yield* Effect.forkScoped(streams.keepAlive)
+    const turns = FairTurns.onNode(yield* Effect.clock)
+    const calls = yield* Scope.make()
+    const sessions = yield* Scope.extend(
+      Sessions.make({
+        maxSessions: options.maxSessions,
+        maxPerOwner: options.maxSessionsPerClient,
+        idleMs: options.sessionIdleMs,
+        turns,
+        strict: options.strictSessions
+      }),
+      calls
+    )
+
+    const log = yield* EdgeLog.make
+    const edge = Observed.edge(
+      yield* Edge.make({
+        ...options,
+        refused: log.refused,
+        failures: options.failedLogins,
+        requests: options.clientRequests,
+        bytes: options.clientBytes
+      })
+    )
+    const { maxUnreadBytes = defaults.maxUnreadBytes, stallMs = defaults.stallMs } = options
+    const unread = yield* Unread.make({ log, maxBytes: maxUnreadBytes, stallMs })
+    yield* Effect.forkScoped(unread.look)
+    const mcp = McpRoute.make({
+      edge,
+      log,
+      sessions,
+      streams,
+      turns,
+      unread,
+      readBody: Body.make({
+        maxBytes: options.maxBodyBytes,
+        maxConcurrent: options.maxConcurrentBodies,
+        // Where nobody is asked who he is, there is nobody to leave room for.
+        maxEach: mode === "none" ? options.maxConcurrentBodies : Body.shareOf(options.maxConcurrentBodies),
+        timeoutMs: options.requestTimeoutMs,
+        unannounced: edge.unannounced
+      }),
+      isDraining: () => isDraining,
+      cancelOnDisconnect: options.cancelOnDisconnect
+    })
+    const operator = yield* OperatorRoutes.make({
+      edge,
+      isDraining: () => isDraining,
+      metrics: options.metrics
+    })
+    const status = yield* StatusRoutes.make({
+      edge,
+      streams,
+      hasPage: options.status,
+      draining: Deferred.await(draining)
+    })
+    const admin = yield* AdminRoutes.make({ edge, changed: status.changed })
+    const metadata = [OperatorRoutes.metadataPath, `${OperatorRoutes.metadataPath}/*`] as const
+    const router = HttpRouter.empty.pipe(
+      HttpRouter.get("/healthz", operator.health),
+      HttpRouter.get("/readyz", operator.ready),
+      HttpRouter.get("/metrics", operator.metrics),
+      HttpRouter.get("/status", status.page),
+      HttpRouter.get("/status/data", status.data),
+      HttpRouter.get("/status/events", status.events),
+      HttpRouter.post("/admin/:part/:verb", admin),
+      HttpRouter.get(metadata[0], operator.resourceMetadata),
+      HttpRouter.get(metadata[1], operator.resourceMetadata),
+      HttpRouter.options(metadata[0], operator.resourceMetadata),
+      HttpRouter.options(metadata[1], operator.resourceMetadata),
+      Effect.catchTag("RouteNotFound", () => operator.notFound)
+    )
+    // Nearly everything is for one path: that is found without a router.
+    const [onMcp, onOther] = yield* Effect.all([
+      NodeHttpServer.makeHandler(mcp),
+      NodeHttpServer.makeHandler(router)
+      // Its spans would hold headers and session ids; a call has a span of its own.
+    ]).pipe(Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true))
+    const answer = Observed.listener((request, response) =>
+      /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
+    )
+    const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) =>
+      unread.watch(response, () => answer(request, response))
+    yield* Effect.acquireRelease(
+      Effect.sync(() => http.on("request", onRequest)),
+      () => Effect.sync(() => http.off("request", onRequest))
+    )
+    // Last in the scope, so first in time: requests are answered until the sockets go.
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        const began = yield* monotonicMillis
+        isDraining = true
+        // Who only watches has nothing to wait for.
+        yield* Deferred.succeed(draining, undefined)
+        const open = { sessions: yield* sessions.size }
+        yield* Draining.logged(tally, open)(Scope.close(calls, Exit.void))
+        const left = began + options.stopMs - (yield* monotonicMillis)
+        yield* streams.flushed(Math.max(FLUSH_MS, left))
+        http.close()
+        http.closeAllConnections()
+      })
+    )
+    const { address } = server
+    const port = address._tag === "TcpAddress" ? address.port : options.port
+    yield* Effect.logInfo("listening").pipe(
+      Effect.annotateLogs({
+        url: `http://${Address.inUrl(host)}:${port}/mcp`,
+        auth: yield* about ?? Effect.succeed(mode)
+      })
+    )
+    return { port }
+  })
+
+/**
+ * Serves until it is interrupted.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const serve = (options: Options) => Effect.scoped(Effect.zipRight(listen(options), Effect.never))

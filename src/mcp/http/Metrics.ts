@@ -1,0 +1,84 @@
+/**
+ * What the HTTP edge counts. Labels are reasons and codes of our own, and of what a request says only what
+ * is on a list here; never an address, a session, or a name that somebody gave himself.
+ *
+ * @since 0.1.0
+ */
+import { counter, gauge, histogram } from "../../observe/metricHandles.js"
+
+const requestsOf = counter(
+  "snowguard_http_requests_total",
+  "Requests over HTTP by the class of their status."
+)
+
+const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+
+/** A request is over: it was answered, or its client has gone (then without a status). */
+export const requested = (method: string | undefined, status: number | undefined): void =>
+  requestsOf({
+    method: method !== undefined && methods.has(method) ? method : "other",
+    status: status === undefined ? "none" : `${Math.floor(status / 100)}xx`
+  })
+
+const refusals = counter(
+  "snowguard_http_refusals_total",
+  "Requests that the HTTP edge refused before any tool ran."
+)
+
+/** A request was refused at the edge. */
+export const refused = (reason: string): void => refusals({ reason })
+
+const auths = counter(
+  "snowguard_http_auth_total",
+  "Credentials that held (ok), and the reasons why others did not."
+)
+
+export const authenticated = (result: string): void => auths({ result })
+
+const edgeTime = histogram(
+  "snowguard_http_edge_seconds",
+  "Time from the headers of a message until it was handed to its session, or refused."
+)
+
+export const throughEdge = (to: "session" | "refused", ms: number): void => edgeTime({ to }, ms)
+
+const sessionEvents = counter(
+  "snowguard_http_sessions_total",
+  "Sessions that were opened, closed, forgotten because nobody used them (expired), or made room (evicted)."
+)
+
+export const session = (event: "opened" | "closed" | "expired" | "evicted", count = 1): void =>
+  sessionEvents({ event }, count)
+
+const streamEvents = counter(
+  "snowguard_http_streams_total",
+  "Answers that were begun (opened), cancelled by their client, or left by it (disconnected)."
+)
+
+/** `call`: the answer to a message; `status`: somebody watches. */
+export type StreamOf = "call" | "status"
+
+export const stream = (event: "opened" | "cancelled" | "disconnected", of: StreamOf): void =>
+  streamEvents({ event, of })
+
+const unreads = counter(
+  "snowguard_http_unread_total",
+  "Answers that were dropped because their clients did not read them: for too long (stalled), or too many together (overflow)."
+)
+
+export type Unread = "stalled" | "overflow"
+
+export const unread = (reason: Unread): void => unreads({ reason })
+
+const sessionsGauge = gauge("snowguard_http_sessions", "Sessions that are open.")
+export const sessions = (count: number): void => sessionsGauge({}, count)
+
+const streamsGauge = gauge("snowguard_http_streams", "Responses that are being sent.")
+export const streams = (count: number): void => streamsGauge({}, count)
+
+const rememberedGauge = gauge(
+  "snowguard_http_remembered",
+  "Entries of the bounded tables at the edge: addresses with refused credentials, and credentials proven or refused."
+)
+export const remembered = (table: "addresses" | "credentials", count: number): void =>
+  rememberedGauge({ table }, count)

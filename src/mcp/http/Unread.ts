@@ -1,0 +1,184 @@
+/**
+ * Responses whose clients do not read them. What was written for a client stays in memory until it has
+ * taken it: without a bound, who asks and never reads takes all there is.
+ *
+ * ```
+ *   written --> [waits] --taken--> gone
+ *                 |  nothing taken for `stallMs`: destroyed (stalled)
+ *                 |  all together more than `maxBytes`: the one that has taken nothing for longest is
+ *                 v  destroyed, the largest of several (overflow)
+ * ```
+ *
+ * Destroying a response ends its connection, and with it the call where it still runs; its session stays.
+ * A client that reads slowly, but reads, goes on: what counts as taken is what the kernel took.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import type { ServerResponse } from "node:http"
+import type { Socket } from "node:net"
+import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import type { EdgeLog } from "./EdgeLog.js"
+import * as Metrics from "./Metrics.js"
+
+export interface Options {
+  readonly stallMs: number
+  /** Of all responses together. */
+  readonly maxBytes: number
+  readonly log: EdgeLog
+}
+
+export interface Unread {
+  /**
+   * Begins it when those before it on the same connection are over, and watches it until it is over itself. It is
+   * not begun at all when too many wait there already: the connection is closed.
+   */
+  readonly watch: (response: ServerResponse, begin: () => void) => void
+  /** Whose it is, for the log. */
+  readonly belongs: (response: ServerResponse, client: string) => void
+  /** Looks at all of them every now and then, for ever. */
+  readonly look: Effect.Effect<never>
+}
+
+interface Watched {
+  readonly response: ServerResponse
+  client: string | undefined
+  waiting: number
+  queued: number
+  /** When something was taken the last time, or began to wait. */
+  since: number
+}
+
+/** Looks within the time in which a response stalls. */
+const LOOKS = 10
+
+/** Less than this is not looked at before the next turn. */
+const LARGE = 64 * 1024
+
+/**
+ * Requests on one connection that wait for the answer to the one before. Node takes any number of them, and
+ * clients of this protocol send the next one when they have read the answer, or on another connection.
+ */
+const MAX_BEHIND = 8
+
+interface Connection {
+  isBusy: boolean
+  /** What is to be begun when the one before is answered. */
+  readonly behind: Array<() => void>
+}
+
+/**
+ * Requests of one connection are begun one after the other, so that many of them at once cost no more than
+ * one. Node tells only the response whose turn it is that the connection is gone, so no other may have begun.
+ */
+const makeConnections = () => {
+  const open = new WeakMap<Socket, Connection>()
+  const made = (socket: Socket): Connection => {
+    const connection: Connection = { isBusy: false, behind: [] }
+    open.set(socket, connection)
+    return connection
+  }
+  return (response: ServerResponse, begin: () => void): void => {
+    const { socket } = response.req
+    // What was read together with the one that was too many.
+    if (socket.destroyed) return
+    const connection = open.get(socket) ?? made(socket)
+    if (connection.behind.length >= MAX_BEHIND) {
+      Metrics.refused("pipelined")
+      socket.destroy()
+      return
+    }
+    response.once("close", () => {
+      const next = socket.destroyed ? undefined : connection.behind.shift()
+      connection.isBusy = next !== undefined
+      next?.()
+    })
+    if (connection.isBusy) return void connection.behind.push(begin)
+    connection.isBusy = true
+    begin()
+  }
+}
+
+/** What the kernel has not taken of the piece that it was given last; node has no public name for it. */
+const inKernelQueue = ({ socket }: ServerResponse): number => {
+  const handle: unknown = socket === null ? undefined : Reflect.get(socket, "_handle")
+  const size: unknown =
+    typeof handle === "object" && handle !== null ? Reflect.get(handle, "writeQueueSize") : undefined
+  return typeof size === "number" ? size : 0
+}
+
+export const make = ({ log, maxBytes, stallMs }: Options): Effect.Effect<Unread> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const runtime = yield* Effect.runtime<never>()
+    const all = new Map<ServerResponse, Watched>()
+    const connected = makeConnections()
+    // Since the last look: what came after it is added as it was written.
+    let total = 0
+
+    const measure = (now: number): void => {
+      total = 0
+      for (const watched of all.values()) {
+        const waiting = watched.response.writableLength
+        const queued = inKernelQueue(watched.response)
+        const hasMoved = waiting < watched.waiting || queued < watched.queued
+        if (waiting === 0 || watched.waiting === 0 || hasMoved) watched.since = now
+        watched.waiting = waiting
+        watched.queued = queued
+        total += waiting
+      }
+    }
+
+    const drop = (watched: Watched, why: Metrics.Unread): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        all.delete(watched.response)
+        total -= watched.waiting
+        Metrics.unread(why)
+        watched.response.destroy()
+        watched.response.req.socket.destroy()
+        return log.told({
+          message: `an answer that its client did not read was dropped (${why})`,
+          client: watched.client
+        })
+      })
+
+    const relieve = (now: number): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        const byAge = [...all.values()]
+          .filter(({ waiting }) => waiting > 0)
+          .sort((a, b) => a.since - b.since || b.waiting - a.waiting)
+        for (const watched of byAge) {
+          if (now - watched.since >= stallMs) yield* drop(watched, "stalled")
+          else if (total > maxBytes) yield* drop(watched, "overflow")
+          else return
+        }
+      })
+
+    const check = Effect.suspend(() => {
+      const now = unsafeMonotonicMillis(clock)
+      measure(now)
+      return relieve(now)
+    })
+
+    return {
+      watch: (response, begin) =>
+        connected(response, () => {
+          const watched: Watched = { response, client: undefined, waiting: 0, queued: 0, since: 0 }
+          all.set(response, watched)
+          response.once("close", () => all.delete(response))
+          response.once("prefinish", () => {
+            const waiting = response.writableLength
+            if (waiting < LARGE) return
+            total += waiting
+            if (total > maxBytes) Runtime.runFork(runtime)(check)
+          })
+          begin()
+        }),
+      belongs: (response, client) => {
+        const watched = all.get(response)
+        if (watched !== undefined) watched.client = client
+      },
+      look: check.pipe(Effect.delay(stallMs / LOOKS), Effect.forever)
+    }
+  })

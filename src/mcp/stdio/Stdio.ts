@@ -1,0 +1,103 @@
+/**
+ * MCP over this process's stdin and stdout: one process, one client. Ends when stdin ends, when stdout
+ * is closed under us, or when it is interrupted (a signal).
+ *
+ * **stdout belongs to the protocol.** One line of anything else there and the client gives up, and Effect's
+ * default logger, `runMain`'s pretty one and `console.log` all write there. So all that goes through
+ * `console` goes to stderr while {@link serve} or {@link reserveStdout} runs; what a program logs before
+ * that, or writes to `process.stdout` by itself, is its own to keep away. `StderrLogger` is the logger for it.
+ *
+ * @since 0.1.0
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import type { Readable, Writable } from "node:stream"
+import { consoleToStderr } from "./consoleToStderr.js"
+import { McpServer } from "../McpServer.js"
+import type { Principal } from "../../platform/Principal.js"
+import * as Draining from "../Draining.js"
+import * as Observed from "../Observed.js"
+import { StdioTransport } from "./StdioTransport.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Who the client is: the limits of its tier apply. */
+  readonly principal: Principal
+  /** The process's own when absent. */
+  readonly stdin?: Readable | undefined
+  readonly stdout?: Writable | undefined
+  /** Calls in flight at once, others wait for their turn; as many as fit into the heap when absent. */
+  readonly maxCalls?: number | undefined
+}
+
+/** How it ended: `eof`: the client may still read answers. `gone`: nobody does. */
+type End = "eof" | "gone"
+
+/** Waits until what was written has left the process. */
+const flush = (stdout: Writable) =>
+  Effect.async<void>((resume) => {
+    if (stdout.destroyed || stdout.writableLength === 0) resume(Effect.void)
+    else stdout.write("", () => resume(Effect.void))
+  }).pipe(Effect.interruptible, Effect.timeoutOption(1_000), Effect.asVoid)
+
+/**
+ * While the scope is open, everything that would go to stdout through `console` (and so through Effect's own
+ * loggers) goes to stderr. For what runs before {@link serve}: layers that log while they are built.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const reserveStdout: Effect.Effect<void, never, Scope.Scope> = Effect.asVoid(
+  Effect.acquireRelease(Effect.sync(consoleToStderr), (undo) => Effect.sync(undo))
+)
+
+/**
+ * Serves one client until it leaves. On the process's own stdout, `console` writes to stderr meanwhile.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const serve = ({
+  maxCalls,
+  principal,
+  stdin = process.stdin,
+  stdout = process.stdout
+}: Options): Effect.Effect<void, never, McpServer> =>
+  Effect.gen(function* () {
+    if (stdout === process.stdout) yield* reserveStdout
+    const server = yield* McpServer
+    const ended = yield* Deferred.make<End>()
+
+    yield* Effect.addFinalizer(() => flush(stdout))
+    const end = (how: End) => () => Deferred.unsafeDone(ended, Effect.succeed(how))
+    const eof = end("eof")
+    const gone = end("gone")
+    // What was destroyed before its end has no more to say.
+    const closed = () => (stdin.readableEnded ? undefined : eof())
+    yield* Effect.acquireRelease(
+      // Without a listener, a client that went away (EPIPE) would end the process with no finalizer run.
+      // It stays until the process ends: the last write may fail at any time.
+      Effect.sync(() => {
+        stdin.once("close", closed)
+        stdout.on("error", gone).once("close", gone)
+      }),
+      () => Effect.sync(() => stdin.off("close", closed))
+    )
+
+    const transport = new StdioTransport({ stdin, stdout, maxCalls, onEnd: eof })
+    const observed = yield* Observed.make(transport, { via: "pipe", tools: server.tools })
+    const { calls } = server
+    const serving = yield* Effect.acquireRelease(Scope.make(), (serving, exit) => {
+      const close = Scope.close(serving, exit)
+      // A client that leaves with nothing in flight is not worth a word.
+      return (calls?.inFlight ?? 0) === 0 ? close : Draining.logged(calls)(close)
+    })
+    const connection = yield* Scope.extend(server.connect(observed, principal), serving)
+    const how = yield* Deferred.await(ended)
+    if (how === "gone") yield* connection.abandon
+    yield* Effect.logDebug("client disconnected").pipe(Effect.annotateLogs({ how }))
+  }).pipe(Effect.scoped)

@@ -1,0 +1,206 @@
+/**
+ * Who asked what and what became of it: one JSON object a line, append-only, rotated by size.
+ *
+ * `record` never waits for the disk: lines go through a bounded queue to one writer. What does not fit,
+ * or cannot be written, is counted (`snowguard_audit_lost_total`) and said in the log, because a silent
+ * gap is the one thing an audit log must not have. Lines that were taken are written before the scope has
+ * closed. Several processes may write one file, and others may move it or remove it.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as AuditWatch from "./auditWatch.js"
+import { reasonOf } from "../platform/fileReasons.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Entry {
+  readonly client: string
+  readonly tier: string
+  readonly tool: string
+  /** The name that was asked for, in part, where there is no such tool. */
+  readonly asked?: string | undefined
+  /** Of an operator's action: to whom or what it was done. */
+  readonly target?: string | undefined
+  /** Canonical text of the statement; written as the settings say. */
+  readonly statement?: string | undefined
+  /** `ok`, `cancelled`, or the code of the refusal or error. */
+  readonly decision: string
+  readonly rows?: number | undefined
+  readonly bytes?: number | undefined
+  /** Milliseconds from the call to its end. */
+  readonly ms: number
+  readonly queryId?: string | undefined
+}
+
+/**
+ * What an operator does is written down as a tool whose name begins so; no tool's own name can.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const operatorPrefix = "operator:"
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Audit extends Context.Tag("snowguard/Audit")<
+  Audit,
+  {
+    /** Takes the entry of a call that has ended. Never fails and never waits: a call must not pay for it. */
+    readonly record: (entry: Entry) => Effect.Effect<void>
+  }
+>() {}
+
+/**
+ * Keeps nothing.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<Audit> = Layer.succeed(Audit, { record: () => Effect.void })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface FileOptions {
+  readonly path: string
+  /** Of a statement: its text, the SHA-256 of it, or nothing. */
+  readonly statements: "text" | "hash" | "none"
+  /** Bytes at which the file becomes `PATH.1`, and `PATH.1` becomes `PATH.2`. */
+  readonly maxBytes: number
+  /** Old files that are kept. */
+  readonly keep: number
+}
+
+/**
+ * The file cannot be opened for writing.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AuditError extends Schema.TaggedError<AuditError>("snowguard/AuditError")("AuditError", {
+  path: Schema.String,
+  description: Schema.String
+}) {
+  override get message(): string {
+    return `${this.path}: ${this.description}`
+  }
+}
+
+/** Lines that may wait for the disk. */
+const QUEUE = 10_000
+
+/** Lines written at once. */
+const BATCH = 1_000
+
+/** Characters of a statement that are written: what waits for the disk is bounded by lines. */
+const MAX_TEXT = 16_384
+
+/**
+ * The same of a call that sent nothing. Such a call costs its client nothing: with as much to write as others,
+ * a few thousand of them would push out of the files what was executed before.
+ */
+const MAX_REFUSED_TEXT = 1_024
+
+/** Nothing is read of what was never sent; an answer from memory is an answer. */
+const isAnswered = ({ decision, queryId, rows }: Entry): boolean =>
+  decision === "ok" || rows !== undefined || queryId !== undefined
+
+const cut = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most)}…`)
+
+const lineOf = (
+  entry: Entry,
+  timeMs: number,
+  statements: FileOptions["statements"],
+  sha256: (text: string) => string
+): string => {
+  const { statement, ...rest } = entry
+  const told =
+    statement === undefined || statements === "none"
+      ? {}
+      : statements === "text"
+        ? { statement: cut(statement, isAnswered(entry) ? MAX_TEXT : MAX_REFUSED_TEXT) }
+        : { statement_sha256: sha256(statement) }
+  // JSON leaves no line break in a value: a statement cannot forge a line.
+  return `${JSON.stringify({ time: DateTime.formatIso(DateTime.unsafeMake(timeMs)), ...rest, ...told })}\n`
+}
+
+/**
+ * A file, made with its folder for its owner alone. Fails when it cannot be opened at the start; what fails
+ * later is counted, logged, and tried again with the next lines.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFile = ({
+  keep,
+  maxBytes,
+  path,
+  statements
+}: FileOptions): Layer.Layer<Audit, AuditError> =>
+  Layer.scoped(
+    Audit,
+    Effect.gen(function* () {
+      const watch = yield* AuditWatch.make
+      // Not at the top: it takes milliseconds to load, and most servers over stdio write no such log.
+      const [{ createHash }, { AuditFile }] = yield* Effect.promise(() =>
+        Promise.all([import("node:crypto"), import("./auditFile.js")])
+      )
+      const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
+      const file = yield* Effect.acquireRelease(
+        Effect.tryPromise({
+          try: () => AuditFile.open({ path, maxBytes, keep }),
+          catch: (cause) => new AuditError({ path, description: `cannot be opened: ${reasonOf(cause)}` })
+        }),
+        (file) => Effect.promise(() => file.close())
+      )
+      const write = (lines: ReadonlyArray<string>) =>
+        Effect.flatMap(
+          Effect.promise(() => file.append(lines)),
+          (report) => watch.wrote(path, lines.length, report)
+        )
+
+      // The writer is told to end and never interrupted: what it has taken is written or counted.
+      const waiting: Array<string> = []
+      const wake = yield* Effect.makeLatch(false)
+      let isClosing = false
+      const writer = yield* Effect.forkDaemon(
+        Effect.gen(function* () {
+          for (;;) {
+            while (waiting.length > 0) yield* write(waiting.splice(0, BATCH))
+            if (isClosing) return
+            yield* wake.close
+            // Lines may have come before the latch was closed, and nobody would open it again for them.
+            if (waiting.length === 0 && !isClosing) yield* wake.await
+          }
+        }).pipe(Effect.uninterruptible)
+      )
+      yield* Effect.addFinalizer(() =>
+        Effect.suspend(() => {
+          isClosing = true
+          return Effect.zipRight(wake.open, Fiber.await(writer))
+        })
+      )
+
+      return {
+        record: (entry) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            if (isClosing) return watch.lost(1, "the server is closing")
+            if (waiting.length >= QUEUE) return watch.lost(1, "too many lines wait for the disk")
+            waiting.push(lineOf(entry, now, statements, sha256))
+            return wake.open
+          })
+      }
+    })
+  )

@@ -1,0 +1,129 @@
+/**
+ * Sets the gauges: what the services say of themselves, for an exporter of Effect's metrics. Counts the transitions of
+ * the circuit breaker and of the degradation mode as they happen. Names and labels are in {@link Telemetry}.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import * as Bulkhead from "../guard/Bulkhead.js"
+import * as CircuitBreaker from "../guard/CircuitBreaker.js"
+import * as Degradation from "../guard/Degradation.js"
+import { LoopGuard } from "../guard/LoopGuard.js"
+import { Retry } from "../guard/Retry.js"
+import { counter, gauge, total } from "../observe/metricHandles.js"
+import * as ProcessMetrics from "../observe/processMetrics.js"
+import * as Telemetry from "../observe/Telemetry.js"
+import * as Quota from "../quota/Quota.js"
+import * as QuotaStore from "../quota/QuotaStore.js"
+import { ResultCache } from "../tools/ResultCache.js"
+import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
+
+const breakerPhase = gauge("snowguard_breaker_phase", "1 for the phase that the circuit breaker is in.")
+const mode = gauge("snowguard_degradation_mode", "1 for the degradation mode in force.")
+const slotsInUse = gauge("snowguard_slots_in_use", "Slots that are taken.")
+const queueLength = gauge("snowguard_queue_length", "Calls that wait for a slot.")
+const queueWait = gauge("snowguard_queue_wait_seconds", "Time a new call would expect to wait for a slot.")
+const retryBudget = gauge("snowguard_retry_budget", "Retries that the budget has left.")
+const retries = total("snowguard_retries_total", "Attempts that were retries.")
+const retriesExhausted = total("snowguard_retries_exhausted_total", "Calls that were not retried any more.")
+const backoffFactor = gauge(
+  "snowguard_retry_backoff_factor",
+  "What pauses before retries are multiplied by while the warehouse pushes calls back."
+)
+const loginLatched = gauge(
+  "snowguard_warehouse_login_latched",
+  "1 while no login is tried, because the last one was refused."
+)
+const cacheEntries = gauge("snowguard_cache_entries", "Answers that are remembered.")
+const cacheBytes = gauge("snowguard_cache_bytes", "Bytes of the answers that are remembered.")
+const cacheHits = total("snowguard_cache_hits_total", "Calls answered from memory.")
+const storeState = gauge("snowguard_quota_store_state", "1 for how the quota store is.")
+const loopGuardRefused = total(
+  "snowguard_loop_guard_refused_total",
+  "Repeated failures answered from memory."
+)
+const transitions = counter("snowguard_breaker_transitions_total", "Changes of the circuit breaker's phase.")
+const changes = counter("snowguard_degradation_changes_total", "Changes of the degradation mode.")
+
+/** A scrape does not wait longer for a store: the gauge stays as it is. */
+const STORE_MS = 500
+
+const sampleLowQuotas = Effect.gen(function* () {
+  const quota = yield* Quota.Quota
+  for (const low of Telemetry.lowQuotas()) {
+    const { quota: name, scope } = low.status
+    const now = yield* quota.status(low.client, low.tier)
+    Telemetry.updateLowQuota(
+      low,
+      now.find((one) => one.quota === name && one.scope === scope)
+    )
+  }
+}).pipe(Effect.timeout(STORE_MS), Effect.ignore)
+
+/**
+ * Sets every gauge to what the services say now. To be run before an export.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const sample = Effect.gen(function* () {
+  const circuit = yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, (_) => _.status)
+  for (const phase of CircuitBreaker.Phase.literals) breakerPhase({ phase }, phase === circuit.phase ? 1 : 0)
+  const ladder = yield* Effect.flatMap(Degradation.Degradation, (_) => _.status)
+  for (const name of Degradation.Mode.literals) mode({ mode: name }, name === ladder.mode ? 1 : 0)
+  for (const pool of yield* Effect.flatMap(Bulkhead.Bulkhead, (_) => _.status)) {
+    slotsInUse({ pool: pool.pool }, pool.inUse)
+    queueLength({ pool: pool.pool }, pool.queued)
+    queueWait({ pool: pool.pool }, pool.estimatedWaitMs / 1000)
+  }
+  const retry = yield* Effect.flatMap(Retry, (_) => _.status)
+  retryBudget({}, retry.budget)
+  retries({}, retry.retries)
+  for (const [reason, count] of Object.entries(retry.exhausted)) retriesExhausted({ reason }, count)
+  backoffFactor({}, retry.backoffFactor)
+  const { latched } = yield* Effect.flatten(WarehouseHealth.statusIfAny)
+  loginLatched({}, latched === undefined ? 0 : 1)
+  const store = yield* Effect.flatMap(QuotaStore.StoreHealth, (_) => _.status)
+  for (const state of QuotaStore.StoreMode.literals) storeState({ state }, state === store.mode ? 1 : 0)
+  const cache = yield* Effect.flatMap(ResultCache, (_) => _.status)
+  cacheEntries({}, cache.entries)
+  cacheBytes({}, cache.bytes)
+  cacheHits({ kind: "fresh" }, cache.freshHits)
+  cacheHits({ kind: "stale" }, cache.staleHits)
+  loopGuardRefused({}, (yield* Effect.flatMap(LoopGuard, (_) => _.status)).refused)
+  yield* sampleLowQuotas
+  yield* ProcessMetrics.sample
+})
+
+/** A counter that begins with its first event hides it: an increase is seen between two values only. */
+const begin = Effect.sync(() => {
+  for (const to of CircuitBreaker.Phase.literals) transitions({ to }, 0)
+  for (const to of Degradation.Mode.literals) changes({ to }, 0)
+  Telemetry.begin()
+})
+
+const SAMPLE_EVERY = "10 seconds"
+
+/**
+ * Counts transitions as they happen and samples the gauges every ten seconds, while the scope is open.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<never, never, Effect.Effect.Context<typeof sample>> = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const breaker = yield* CircuitBreaker.CircuitBreaker
+    const degradation = yield* Degradation.Degradation
+    yield* begin
+    yield* Effect.forkScoped(
+      Stream.runForEach(breaker.transitions, ({ to }) => Effect.sync(() => transitions({ to })))
+    )
+    yield* Effect.forkScoped(
+      Stream.runForEach(degradation.changes, ({ to }) => Effect.sync(() => changes({ to })))
+    )
+    yield* Effect.forkScoped(Effect.repeat(sample, Schedule.spaced(SAMPLE_EVERY)))
+  })
+)

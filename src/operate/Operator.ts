@@ -1,0 +1,319 @@
+/**
+ * What an operator sees of a running server, and what he can do to it: everything that limits calls as it is
+ * now and as it was in the last hour; and holding the circuit open, starting it afresh, trying the next login,
+ * pinning the degradation ladder, setting a client's quotas back.
+ *
+ * ```
+ *   one fiber, every 5 s ──> History (a ring of an hour)        actions ──> one at a time, audited, logged
+ *                                                                  |
+ *                              Holds: a scope for each hold that is in force; closed with the layer
+ * ```
+ *
+ * A hold ends when it is released or when the server does; it never outlives the process. Looking costs a
+ * look at each service; no call of a client waits for it.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Activity from "../observe/Activity.js"
+import * as Audit from "../observe/Audit.js"
+import * as Bulkhead from "../guard/Bulkhead.js"
+import * as CircuitBreaker from "../guard/CircuitBreaker.js"
+import * as History from "./core/History.js"
+import * as Degradation from "../guard/Degradation.js"
+import { monotonicMillis } from "../platform/monotonic.js"
+import { Action, columns, Done, Snapshot } from "./operatorModel.js"
+import type { ActionRow, Column, Identity } from "./operatorModel.js"
+import * as OperatorSnapshot from "./operatorSnapshot.js"
+import * as QuotaLimits from "../quota/quotaLimits.js"
+import * as LoopGuard from "../guard/LoopGuard.js"
+import type { Principal } from "../platform/Principal.js"
+import * as Quota from "../quota/Quota.js"
+import * as QuotaStore from "../quota/QuotaStore.js"
+import * as RateLimiter from "../guard/RateLimiter.js"
+import * as ResultCache from "../tools/ResultCache.js"
+import * as Retry from "../guard/Retry.js"
+import * as Gauges from "./Gauges.js"
+import { WarehouseHealth } from "../warehouse/WarehouseHealth.js"
+
+export { Action, Done, Snapshot }
+export type { Column, Identity }
+
+/**
+ * The samples of the last hour, oldest first: times (wall clock, milliseconds) and numbers by column.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Samples = History.Read<Column>
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Operator extends Context.Tag("snowguard/Operator")<
+  Operator,
+  {
+    /** `all`: with the names of clients and operators. */
+    readonly snapshot: (see: "all" | "totals") => Effect.Effect<Snapshot>
+    /** The latest `atMost` samples; all that there are when absent. */
+    readonly history: (atMost?: number) => Effect.Effect<Samples>
+    /**
+     * Does it, as this operator. Waits for the actions before it. Fails when the quota store cannot be
+     * reached; what was tried is in the audit log either way.
+     */
+    readonly act: (action: Action, by: Principal) => Effect.Effect<Done, QuotaStore.QuotaStoreError>
+    /** Sets the gauges of the metrics to what is true now. */
+    readonly sampleMetrics: Effect.Effect<void>
+  }
+>() {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Milliseconds between two samples of the history. */
+  readonly sampleEveryMs?: number | undefined
+  /** Samples that are kept. */
+  readonly samples?: number | undefined
+  /** Which server this is, for who looks at several. */
+  readonly server?: Identity | undefined
+}
+
+/**
+ * An hour.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaults = { sampleEveryMs: 5_000, samples: 720 } as const
+
+/** Actions that are remembered for the page; the audit log has them all. */
+const REMEMBERED = 20
+
+const targetOf = (action: Action): string | undefined => {
+  switch (action.action) {
+    case "ladder/pin":
+      return action.mode
+    case "quota/reset":
+      return action.quota === undefined ? action.client : `${action.client} ${action.quota}`
+    default:
+      return undefined
+  }
+}
+
+/** At most one hold is in force; taking the next one releases it, without a moment between. */
+const makeHold = Effect.gen(function* () {
+  const outer = yield* Scope.Scope
+  let current: Scope.CloseableScope | undefined
+  const release = Effect.suspend(() => {
+    const held = current
+    current = undefined
+    return held === undefined ? Effect.succeed(false) : Effect.as(Scope.close(held, Exit.void), true)
+  })
+  return {
+    isHeld: () => current !== undefined,
+    take: (acquire: Effect.Effect<void, never, Scope.Scope>) =>
+      Effect.uninterruptible(
+        Effect.gen(function* () {
+          const scope = yield* Scope.fork(outer, outer.strategy)
+          yield* Scope.extend(acquire, scope)
+          yield* release
+          current = scope
+        })
+      ),
+    release: Effect.uninterruptible(release)
+  }
+})
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = ({
+  sampleEveryMs = defaults.sampleEveryMs,
+  samples = defaults.samples,
+  server
+}: Options = {}) =>
+  Effect.gen(function* () {
+    const audit = yield* Audit.Audit
+    const breaker = yield* CircuitBreaker.CircuitBreaker
+    const degradation = yield* Degradation.Degradation
+    const store = yield* QuotaStore.QuotaStore
+    const health = yield* Effect.serviceOption(WarehouseHealth)
+    const view = yield* OperatorSnapshot.make
+    const sampleMetrics = Effect.provide(
+      Gauges.sample,
+      yield* Effect.context<Effect.Effect.Context<typeof Gauges.sample>>()
+    )
+    const circuit = yield* makeHold
+    const ladder = yield* makeHold
+    const oneAtATime = yield* Effect.makeSemaphore(1)
+    const history = History.make(columns, samples)
+    const actions: Array<typeof ActionRow.Type> = []
+
+    let sampledAt = yield* monotonicMillis
+    const sample = Effect.gen(function* () {
+      const now = yield* monotonicMillis
+      const elapsed = now - sampledAt
+      sampledAt = now
+      History.add(history, yield* Clock.currentTimeMillis, yield* view.sample(elapsed))
+    })
+    yield* sample.pipe(
+      Effect.catchAllCause((cause) => Effect.logWarning("a sample of the history is missing", cause)),
+      Effect.schedule(Schedule.spaced(sampleEveryMs)),
+      Effect.forkScoped
+    )
+
+    const done = (changed: boolean, result: string): Done => ({ changed, result })
+
+    const perform = (action: Action): Effect.Effect<Done, QuotaStore.QuotaStoreError> => {
+      switch (action.action) {
+        case "breaker/open":
+          return circuit.isHeld()
+            ? Effect.succeed(done(false, "the circuit is held open already"))
+            : Effect.as(
+                circuit.take(breaker.forceOpen("an operator")),
+                done(true, "the circuit is held open: no call reaches the warehouse")
+              )
+        case "breaker/release":
+          return Effect.map(circuit.release, (released) =>
+            done(released, released ? "the circuit is held no more" : "the circuit was not held from here")
+          )
+        case "breaker/reset":
+          return Effect.as(breaker.reset, done(true, "the circuit starts afresh"))
+        case "ladder/pin":
+          return Effect.as(
+            ladder.take(degradation.pin(action.mode, "until it is unpinned")),
+            done(true, `the mode is ${action.mode}, whatever the signals say`)
+          )
+        case "ladder/unpin":
+          return Effect.map(ladder.release, (released) =>
+            done(released, released ? "the signals decide again" : "the mode was not pinned from here")
+          )
+        case "warehouse/unlatch":
+          return Option.match(health, {
+            onNone: () => Effect.succeed(done(false, "this warehouse has no login")),
+            onSome: ({ unlatch }) =>
+              Effect.map(unlatch, (was) => done(was, was ? "the next call logs in" : "no login is held back"))
+          })
+        case "quota/reset": {
+          const key = QuotaLimits.keyOf(action.client)
+          return Effect.gen(function* () {
+            const { quota } = action
+            const before = (yield* store.usage(key)).filter(
+              (one) => one.used > 0 && (quota === undefined || one.quota === quota)
+            )
+            yield* store.reset(key, quota)
+            return before.length === 0
+              ? done(false, "nothing had been used")
+              : done(true, `forgotten: ${before.map((one) => `${one.quota} ${one.used}`).join(", ")}`)
+          })
+        }
+      }
+    }
+
+    /** Written down and logged however it ends. */
+    const recorded = (action: Action, by: Principal, decision: string, result: string, ms: number) =>
+      Effect.gen(function* () {
+        const at = yield* Clock.currentTimeMillis
+        const target = targetOf(action)
+        const targeted = target === undefined ? {} : { target }
+        actions.unshift({ at, by: by.client, action: action.action, ...targeted, result })
+        actions.splice(REMEMBERED)
+        yield* audit.record({
+          client: by.client,
+          tier: by.tier,
+          tool: `${Audit.operatorPrefix}${action.action}`,
+          target,
+          decision,
+          ms
+        })
+        yield* Effect.logWarning(`operator: ${action.action}: ${result}`).pipe(
+          Effect.annotateLogs({ by: by.client, ...targeted })
+        )
+      })
+
+    const act = (action: Action, by: Principal) =>
+      Effect.gen(function* () {
+        const started = yield* monotonicMillis
+        const elapsed = Effect.map(monotonicMillis, (now) => Math.round(now - started))
+        return yield* perform(action).pipe(
+          Effect.tap(({ result }) => Effect.flatMap(elapsed, (ms) => recorded(action, by, "ok", result, ms))),
+          Effect.tapError((error) =>
+            Effect.flatMap(elapsed, (ms) =>
+              recorded(action, by, "QUOTA_STORE_UNAVAILABLE", error.description, ms)
+            )
+          )
+        )
+      }).pipe(
+        // Once begun it is finished, and written down: whoever asked may be gone by then.
+        Effect.uninterruptible,
+        oneAtATime.withPermits(1)
+      )
+
+    const snapshot = (see: "all" | "totals"): Effect.Effect<Snapshot> =>
+      Effect.gen(function* () {
+        const shared = yield* view.shared
+        const totals: Snapshot = {
+          ...shared,
+          ...(server === undefined ? {} : { server }),
+          circuit: { ...shared.circuit, held: circuit.isHeld() },
+          mode: { ...shared.mode, pinned: ladder.isHeld() }
+        }
+        return see === "totals"
+          ? totals
+          : {
+              ...totals,
+              clients: yield* view.clients,
+              unserved: yield* view.unserved,
+              actions: [...actions]
+            }
+      })
+
+    return Operator.of({
+      snapshot,
+      history: (atMost) => Effect.sync(() => History.read(history, atMost)),
+      act,
+      sampleMetrics
+    })
+  })
+
+/**
+ * Over the services that are provided; samples them while the scope is open.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options) => Layer.scoped(Operator, make(options))
+
+/**
+ * An operator of nothing: every service it asks lets everything through.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerNoop: Layer.Layer<Operator> = Layer.provide(
+  layer(),
+  Layer.mergeAll(
+    Layer.provide(Activity.layer, Audit.layerNoop),
+    Audit.layerNoop,
+    Bulkhead.layerNoop,
+    CircuitBreaker.layerNoop,
+    Degradation.layerNoop,
+    LoopGuard.layerNoop,
+    Quota.layerNoop,
+    QuotaStore.layerMemory,
+    RateLimiter.layerNoop,
+    ResultCache.layerNoop,
+    Retry.layerNoop
+  )
+)

@@ -1,0 +1,266 @@
+/** From what the services say to what an operator sees. */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Activity } from "../observe/Activity.js"
+import { Bulkhead } from "../guard/Bulkhead.js"
+import * as CircuitBreaker from "../guard/CircuitBreaker.js"
+import * as Degradation from "../guard/Degradation.js"
+import type { QuotaStatus } from "../quota/Quota.js"
+import { Quota } from "../quota/Quota.js"
+import * as Store from "../quota/QuotaStore.js"
+import { RateLimiter } from "../guard/RateLimiter.js"
+import { ResultCache } from "../tools/ResultCache.js"
+import { Retry } from "../guard/Retry.js"
+import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
+import * as QuotaLimits from "../quota/quotaLimits.js"
+import { finite } from "../tools/schemas.js"
+import * as Package from "../platform/package.js"
+import type { Column, Snapshot } from "./operatorModel.js"
+
+/** A store that does not answer must not take the rest with it. */
+const STORE_PATIENCE = Duration.seconds(2)
+
+/** Clients that are shown: what fits a page, and what a store can be asked for. */
+const SHOWN_CLIENTS = 25
+
+/** A client that does not exist: what is left in the answer is what all share. */
+const nobody = { client: "", tier: "" } as const
+
+const whole = (value: number): number => finite(Math.ceil(value))
+const thousandths = (value: number): number => finite(Math.round(value * 1000) / 1000)
+
+const iso = (ms: number): string =>
+  Option.match(DateTime.make(ms), { onNone: () => "never", onSome: DateTime.formatIso })
+
+/** Left behind, not waited for, when it takes too long. */
+const patiently = <A, E extends { readonly description: string }>(asked: Effect.Effect<A, E>) =>
+  asked.pipe(
+    Effect.disconnect,
+    Effect.interruptible,
+    Effect.timeoutFail({
+      duration: STORE_PATIENCE,
+      onTimeout: () => ({ description: "the quota store did not answer in time" })
+    }),
+    Effect.mapError(({ description }) => description)
+  )
+
+const circuitOf = ({ calls, cause, failures, phase, retryAfterMs, slow, trips }: CircuitBreaker.Status) => ({
+  phase,
+  trips,
+  calls,
+  failures,
+  slow,
+  ...(retryAfterMs > 0 ? { next_probe_in_ms: whole(retryAfterMs) } : {}),
+  ...(cause === undefined ? {} : { cause })
+})
+
+type Health = Pick<Snapshot, "login" | "trouble">
+
+const healthOf = ({ latched, trouble }: WarehouseHealth.Status): Health => ({
+  login:
+    latched === undefined
+      ? { latched: false }
+      : { latched: true, reason: latched.reason, next_login_in_ms: whole(latched.nextLoginInMs) },
+  ...(trouble === undefined
+    ? {}
+    : { trouble: { reason: trouble.reason, description: trouble.description, ms_ago: whole(trouble.agoMs) } })
+})
+
+const modeOf = ({ mode, shedding, signal, sinceMs, wayBack, why }: Degradation.Status) => ({
+  mode,
+  since_ms: whole(sinceMs),
+  why,
+  ...(signal === undefined ? {} : { signal }),
+  ...(wayBack === undefined ? {} : { way_back: wayBack.condition }),
+  ...(wayBack?.inMs === undefined ? {} : { back_in_ms: whole(wayBack.inMs) }),
+  shedding: thousandths(shedding)
+})
+
+const quotaOf = ({ limit, quota, resetAt, used }: QuotaStatus) => ({
+  quota,
+  used: finite(used),
+  limit: finite(limit),
+  resets_at: iso(resetAt)
+})
+
+const usageOf = ({ quota, reserved, resetAt, used }: Store.Usage) => ({
+  quota,
+  used: finite(used + reserved),
+  resets_at: iso(resetAt)
+})
+
+const storeOf = ({ lasting = false, mode, reason, refusing = false, since }: Store.Health) => ({
+  mode,
+  ...(since === undefined ? {} : { since: iso(since) }),
+  ...(reason === undefined ? {} : { reason }),
+  refusing,
+  lasting
+})
+
+type Globals = Pick<Snapshot, "quotas" | "quotas_unavailable">
+
+/** How bad, as a number. */
+const badness: { readonly [P in CircuitBreaker.Phase]: number } = {
+  closed: 0,
+  disabled: 0,
+  "half-open": 1,
+  open: 2,
+  "forced-open": 2
+}
+
+/** Open and due for a probe, it is tried with the next call. */
+const badnessOf = ({ phase, retryAfterMs }: CircuitBreaker.Status): number =>
+  badness[phase === "open" && retryAfterMs <= 0 ? "half-open" : phase]
+
+export const make = Effect.gen(function* () {
+  const activity = yield* Activity
+  const breaker = yield* CircuitBreaker.CircuitBreaker
+  const degradation = yield* Degradation.Degradation
+  const bulkhead = yield* Bulkhead
+  const limiter = yield* RateLimiter
+  const quota = yield* Quota
+  const store = yield* Store.QuotaStore
+  const storeHealth = yield* Store.StoreHealth
+  const retry = yield* Retry
+  const cache = yield* ResultCache
+  const health: Effect.Effect<Health> = Option.match(
+    yield* Effect.serviceOption(WarehouseHealth.WarehouseHealth),
+    {
+      onNone: () => Effect.succeed({}),
+      onSome: ({ status }) => Effect.map(status, healthOf)
+    }
+  )
+  const clock = yield* Effect.clock
+  const startedAt = clock.unsafeCurrentTimeMillis()
+
+  const globals: Effect.Effect<Globals> = patiently(quota.status(nobody.client, nobody.tier)).pipe(
+    Effect.match({
+      onSuccess: (all) => ({ quotas: all.filter(({ scope }) => scope === "global").map(quotaOf) }),
+      onFailure: (description) => ({ quotas: [], quotas_unavailable: description })
+    })
+  )
+
+  const pools = Effect.map(bulkhead.status, (all) =>
+    all.map(({ estimatedWaitMs, inUse, permits, pool, queued }) => ({
+      pool,
+      slots: finite(permits),
+      in_use: inUse,
+      queued,
+      estimated_wait_ms: whole(estimatedWaitMs)
+    }))
+  )
+
+  /** Buckets that all clients share. */
+  const rateLimits = Effect.map(limiter.status(nobody.client, nobody.tier), (all) =>
+    all
+      .filter(({ scope }) => scope === "global" || scope === "class")
+      .map(({ burst, name, ratePerSecond, remaining, scope }) => ({
+        scope,
+        ...(name === undefined ? {} : { name }),
+        per_second: finite(ratePerSecond),
+        burst: finite(burst),
+        remaining: finite(Math.floor(remaining))
+      }))
+  )
+
+  /** What all may see; `held` and `pinned` are the operator's to say. */
+  const shared = Effect.gen(function* () {
+    const at = clock.unsafeCurrentTimeMillis()
+    const { backoffFactor, budget, retries } = yield* retry.status
+    const { bytes, entries, freshHits, staleHits } = yield* cache.status
+    const totals = yield* activity.totals
+    const { codes } = yield* activity.unserved
+    return {
+      at,
+      uptime_ms: at - startedAt,
+      version: Package.version,
+      circuit: circuitOf(yield* breaker.status),
+      ...(yield* health),
+      mode: modeOf(yield* degradation.status),
+      pools: yield* pools,
+      backoff_factor: thousandths(backoffFactor),
+      rate_limits: yield* rateLimits,
+      ...(yield* globals),
+      quota_store: storeOf(yield* storeHealth.status),
+      retries: { budget: thousandths(budget), retries },
+      cache: { entries, bytes, fresh_hits: freshHits, stale_hits: staleHits },
+      calls: { ...totals.counts, bytes: totals.bytes },
+      codes: codes.flatMap(({ code, count, lastAt, outcome }) =>
+        outcome === "ok" || outcome === "cancelled"
+          ? []
+          : [{ code, outcome, count, last_ms_ago: Math.max(0, at - lastAt) }]
+      )
+    }
+  })
+
+  const unserved = Effect.map(activity.unserved, ({ latest }) =>
+    latest.flatMap(({ at, client, code, outcome, tool }) =>
+      outcome === "ok" || outcome === "cancelled" ? [] : [{ at, client, tool, code, outcome }]
+    )
+  )
+
+  const clients = Effect.gen(function* () {
+    const now = clock.unsafeCurrentTimeMillis()
+    const seen = yield* activity.clients(SHOWN_CLIENTS)
+    const quotas = yield* patiently(
+      Effect.forEach(seen, ({ client, tier }) =>
+        Effect.zipWith(
+          store.usage(QuotaLimits.keyOf(client)),
+          quota.status(client, tier),
+          (usage, limited) => {
+            const known = limited.filter(({ scope }) => scope === "client")
+            const others = usage.filter((one) => !known.some((other) => other.quota === one.quota))
+            return [...known.map(quotaOf), ...others.map(usageOf)]
+          }
+        ).pipe(
+          // Of one that was not heard of before the store was lost nothing is known; of others it is.
+          Effect.catchIf(
+            ({ operation }) => operation === "usage",
+            () => Effect.succeed([])
+          )
+        )
+      )
+    ).pipe(Effect.orElseSucceed(() => seen.map(() => [])))
+    return seen.map(({ bytes, client, counts, lastAt, lastDecision, tier }, i) => ({
+      client,
+      tier,
+      calls: counts,
+      bytes,
+      last_call_ms_ago: Math.max(0, now - lastAt),
+      last_decision: lastDecision,
+      quotas: quotas[i] ?? []
+    }))
+  })
+
+  /** One line of the history; the calls are those since the last one. */
+  const sample = (elapsedMs: number): Effect.Effect<{ readonly [C in Column]: number }> =>
+    Effect.gen(function* () {
+      const { counts, p50, p95 } = yield* activity.take
+      const perSecond = (count: number) => thousandths((count * 1000) / Math.max(1, elapsedMs))
+      const { mode, shedding } = yield* degradation.status
+      const inPools = yield* bulkhead.status
+      const used = (name: string) => inPools.find(({ pool }) => pool === name)?.inUse ?? 0
+      const { quotas } = yield* globals
+      return {
+        ok: perSecond(counts.ok),
+        refused: perSecond(counts.refused),
+        rejected: perSecond(counts.rejected),
+        failed: perSecond(counts.failed),
+        cancelled: perSecond(counts.cancelled),
+        p50_ms: p50 ?? 0,
+        p95_ms: p95 ?? 0,
+        requests_in_use: used("requests"),
+        statements_in_use: used("statements"),
+        queued: inPools.reduce((sum, { queued }) => sum + queued, 0),
+        breaker: badnessOf(yield* breaker.status),
+        mode: Degradation.Mode.literals.indexOf(mode),
+        shedding: thousandths(shedding),
+        backoff_factor: thousandths((yield* retry.status).backoffFactor),
+        quota_used: thousandths(Math.max(0, ...quotas.map(({ limit = Infinity, used }) => used / limit)))
+      }
+    })
+
+  return { shared, clients, unserved, sample }
+})

@@ -1,0 +1,170 @@
+/**
+ * What an operator does with what is counted: look at it, take it away, set it back. On any
+ * {@link QuotaStore}, as text; who asks prints it.
+ *
+ * Nothing here changes a store but `reset`, and that leaves alone what unfinished calls hold.
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as QuotaLimits from "./quotaLimits.js"
+import { textTable } from "../platform/layout.js"
+import type { QuotaName, QuotaStoreError, Usage } from "./QuotaStore.js"
+import { QuotaStore } from "./QuotaStore.js"
+
+/**
+ * The limit of a quota of a key (`client:NAME` or `global`); undefined where there is none or nobody knows.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type LimitOf = (key: string, quota: QuotaName) => number | undefined
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ShowOptions {
+  /** Only this client; all clients and the totals when absent. */
+  readonly client?: string | undefined
+  readonly json?: boolean | undefined
+  readonly limitOf?: LimitOf | undefined
+}
+
+/** A line of a table, and of the JSON forms. */
+interface Row {
+  readonly key: string
+  readonly client: string | null
+  readonly quota: QuotaName
+  readonly used: number
+  readonly held: number
+  readonly limit: number | null
+  readonly resets_at: string
+}
+
+const rowOf = ({ key, quota, reserved, resetAt, used }: Usage, limitOf: LimitOf): Row => ({
+  key,
+  client: QuotaLimits.clientOf(key) ?? null,
+  quota,
+  used,
+  held: reserved,
+  limit: limitOf(key, quota) ?? null,
+  resets_at: Option.match(DateTime.make(resetAt), { onNone: () => "never", onSome: DateTime.formatIso })
+})
+
+const unlimited: LimitOf = () => undefined
+
+/** Everything that is counted, a page of the store at a time. */
+const rows = (limitOf: LimitOf): Stream.Stream<Row, QuotaStoreError, QuotaStore> =>
+  Stream.unwrap(
+    Effect.map(QuotaStore, (store) =>
+      Stream.paginateChunkEffect(undefined as string | undefined, (cursor) =>
+        Effect.map(store.list(cursor), ({ next, usage }) => [
+          Chunk.unsafeFromArray(usage.map((each) => rowOf(each, limitOf))),
+          next === undefined ? Option.none() : Option.some(next)
+        ])
+      )
+    )
+  )
+
+/** Of one client, or of the totals over all clients. */
+const rowsOf = (client: string | undefined, limitOf: LimitOf) =>
+  Effect.flatMap(QuotaStore, (store) =>
+    Effect.map(store.usage(client === undefined ? QuotaLimits.GLOBAL : QuotaLimits.keyOf(client)), (usage) =>
+      usage.map((each) => rowOf(each, limitOf))
+    )
+  )
+
+const everything = (client: string | undefined, limitOf: LimitOf) =>
+  client === undefined
+    ? Effect.map(Stream.runCollect(rows(limitOf)), Chunk.toReadonlyArray)
+    : rowsOf(client, limitOf)
+
+/** As it is printed; the key says no more than the client does. */
+const shown = ({ key: _, ...row }: Row) => row
+
+/** A name comes from outside: what moves a terminal's cursor does not belong on it. */
+const printable = (text: string): string =>
+  text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "?")
+
+const nameOf = ({ client }: Row): string => (client === null ? "(all)" : printable(client))
+
+const HEADINGS = ["client", "quota", "used", "held", "limit", "resets at"] as const
+const NUMBERS = new Set([2, 3, 4])
+
+/** Columns as wide as they need to be; numbers to the right. */
+const tableOf = (all: ReadonlyArray<Row>): string => {
+  const lines = all.map((row) => [
+    nameOf(row),
+    row.quota,
+    String(row.used),
+    String(row.held),
+    row.limit === null ? "-" : String(row.limit),
+    row.resets_at
+  ])
+  return textTable([HEADINGS, ...lines], NUMBERS).join("\n")
+}
+
+/**
+ * What is used and held now: a table, or one JSON object `{ "usage": [...] }`. Fails as the store fails.
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const show = (options: ShowOptions = {}): Effect.Effect<string, QuotaStoreError, QuotaStore> =>
+  Effect.map(everything(options.client, options.limitOf ?? unlimited), (all) =>
+    options.json === true
+      ? JSON.stringify({ usage: all.map(shown) })
+      : all.length === 0
+        ? options.client === undefined
+          ? "nothing has been used"
+          : `nothing has been used by ${printable(options.client)}`
+        : tableOf(all)
+  )
+
+/**
+ * Everything that is counted as JSON, a line each; held in memory is one page of the store.
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const exportLines = (
+  options: { readonly client?: string | undefined; readonly limitOf?: LimitOf | undefined } = {}
+): Stream.Stream<string, QuotaStoreError, QuotaStore> => {
+  const { client, limitOf = unlimited } = options
+  return Stream.map(
+    client === undefined ? rows(limitOf) : Stream.fromIterableEffect(rowsOf(client, limitOf)),
+    (row) => JSON.stringify(shown(row))
+  )
+}
+
+/**
+ * Forgets what a client has used, of one quota or of all, and says what that was; of every client and of
+ * the totals over them when none is named. What unfinished calls hold stays held.
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const reset = (options: {
+  readonly client?: string | undefined
+  readonly quota?: QuotaName | undefined
+  readonly json?: boolean | undefined
+}): Effect.Effect<string, QuotaStoreError, QuotaStore> =>
+  Effect.gen(function* () {
+    const { client, json, quota } = options
+    const before = (yield* everything(client, unlimited)).filter(
+      (row) => (quota === undefined || row.quota === quota) && row.used > 0
+    )
+    const store = yield* QuotaStore
+    const keys = new Set(before.map((row) => row.key))
+    yield* Effect.forEach(keys, (key) => store.reset(key, quota), { discard: true })
+    if (json === true) return JSON.stringify({ reset: before.map(shown) })
+    const whose = client === undefined ? "any client" : printable(client)
+    return before.length === 0
+      ? `nothing to forget of ${whose}`
+      : `forgotten:\n${before.map((row) => `  ${nameOf(row)} ${row.quota} ${row.used}`).join("\n")}`
+  })

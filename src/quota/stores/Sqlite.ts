@@ -1,0 +1,235 @@
+/**
+ * ADAPTER of the `QuotaStore` port: one SQLite file, shared by every server process of this machine that
+ * uses it. What was used survives a restart and a crash, and a limit is one limit however many
+ * processes count against it.
+ *
+ *  - Exact over processes: a reservation is one write transaction.
+ *  - Acknowledged means committed: `kill -9` loses nothing. A power cut can lose the last second, or
+ *    nothing with `durability: "full"`.
+ *  - The file says what it holds: `sqlite3 quota.db 'SELECT * FROM usage'`.
+ *  - Time does not run backwards: the latest time seen is in the file. A clock that was set back by more than a
+ *    minute is followed, which the log tells.
+ *
+ * It must be a local disk. Trouble with the file is a `QuotaStoreError` that says what to do, when the
+ * layer is built or when a call needs the file.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import * as QuotaLedger from "../core/QuotaLedger.js"
+import type * as QuotaWindow from "../core/QuotaWindow.js"
+import { toldOfClock } from "../setBack.js"
+import type { Charge, QuotaStoreError } from "../QuotaStore.js"
+import { QuotaStore } from "../QuotaStore.js"
+import * as Driver from "./sqlite/Driver.js"
+import * as Errors from "./sqlite/errors.js"
+import * as Files from "./sqlite/files.js"
+import * as Pages from "./sqlite/Page.js"
+import type { Page } from "./sqlite/Page.js"
+import { migrate } from "./sqlite/schema.js"
+import type { Identity } from "./sqlite/schema.js"
+import * as Transactions from "./sqlite/Transactions.js"
+import * as Upkeep from "./sqlite/upkeep.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** The file; it and its directory are made, for this user alone, if they are missing. */
+  readonly path: string
+  /**
+   * `normal`: nothing is lost when processes die, up to a second when the power fails. `full`: nothing
+   * is lost in either case, at the price of one flush of the disk per transaction. Default `normal`.
+   */
+  readonly durability?: "normal" | "full" | undefined
+  /** Must be the same in every process on the file. Default `fixed`. */
+  readonly windows?: QuotaWindow.Mode | undefined
+  /** Milliseconds to wait for other processes before a call fails. Default 250. */
+  readonly lockTimeoutMs?: number | undefined
+}
+
+const PAGE_KEYS = 100
+
+const attempt = <A>(path: string, f: () => A): Effect.Effect<A, QuotaStoreError> =>
+  Effect.try({ try: f, catch: (cause) => Errors.fromCause("open", path, cause) })
+
+/** Does it as soon as no other process is in the way. */
+const whenFree = <A>(path: string, limitMs: number, f: () => A): Effect.Effect<A, QuotaStoreError> =>
+  Effect.suspend(() => {
+    let result: Effect.Effect<A, QuotaStoreError> = Effect.fail(Errors.locked("open", path, limitMs))
+    const once = (): boolean => {
+      try {
+        result = Effect.succeed(f())
+      } catch (cause) {
+        if (Errors.isBusy(cause)) return false
+        result = Effect.fail(Errors.fromCause("open", path, cause))
+      }
+      return true
+    }
+    return Effect.flatMap(Transactions.waitFor(once, limitMs), () => result)
+  })
+
+const configure = (database: Driver.Database, path: string, durability: "normal" | "full"): void => {
+  const version = String(Driver.valueOf(database, "SELECT sqlite_version()"))
+  if (!Driver.isSafe(version)) {
+    throw Errors.failed("open", `SQLite ${version} can corrupt a file that processes share; update it`)
+  }
+  // Of a new file. A call changes a few rows here and there, and writes the page of each: measured, half the
+  // default size takes a tenth off a call and halves the log; a quarter of it splits reservations in two.
+  database.exec("PRAGMA page_size = 2048")
+  const mode = Driver.valueOf(database, "PRAGMA journal_mode = WAL")
+  if (mode !== "wal") {
+    throw Errors.remote(path, `journal mode ${String(mode)}`)
+  }
+  database.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`)
+  // Checkpoints are ours to time: SQLite's own come in the middle of somebody's call.
+  database.exec("PRAGMA wal_autocheckpoint = 0")
+  database.exec(`PRAGMA journal_size_limit = ${Upkeep.WAL_LIMIT}`)
+  const health = Driver.valueOf(database, "PRAGMA quick_check(1)")
+  if (health !== "ok") {
+    throw Errors.failed(
+      "open",
+      `${path} is damaged (${String(health).replaceAll("\n", " ")}); stop every server that uses it, move it away (a new one ` +
+        `is made), restart`
+    )
+  }
+}
+
+const inTransaction = (database: Driver.Database, f: () => Identity): Identity => {
+  database.exec("BEGIN IMMEDIATE")
+  try {
+    const identity = f()
+    database.exec("COMMIT")
+    return identity
+  } catch (cause) {
+    Errors.ignore(() => database.exec("ROLLBACK"))
+    throw cause
+  }
+}
+
+const chargesLoaded = (page: Page, charges: ReadonlyArray<Charge>): Page => {
+  for (const { key } of charges) page.loadKey(key)
+  return page
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options: Options
+): Effect.Effect<Context.Tag.Service<QuotaStore>, QuotaStoreError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { durability = "normal", lockTimeoutMs = 250, path, windows = "fixed" } = options
+    const open = yield* Effect.tryPromise({
+      try: () => Driver.load(),
+      catch: (cause) =>
+        Errors.failed("open", "the SQLite driver (@photostructure/sqlite) does not load here", cause)
+    })
+    yield* attempt(path, () => {
+      Files.create(path)
+      const network = Files.networkFileSystem(path)
+      if (network !== undefined) throw Errors.remote(path, network)
+    })
+    const database = yield* Effect.acquireRelease(
+      attempt(path, () => open(path)),
+      (database) => Effect.sync(() => Errors.ignore(() => database.close()))
+    )
+    // Opening may have to recover the log of a process that died; others wait for that, briefly.
+    const patience = Math.max(lockTimeoutMs, 2000)
+    yield* whenFree(path, patience, () => configure(database, path, durability))
+    const now = yield* Clock.currentTimeMillis
+    const random = (yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)
+    const identity = yield* whenFree(path, patience, () =>
+      inTransaction(database, () => migrate(database, { path, now, random, windows }))
+    )
+
+    const checkpoints = yield* attempt(path, () => Upkeep.makeCheckpoints(database, path))
+    const setBack = yield* Queue.unbounded<number>()
+    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(setBack), toldOfClock)))
+    const transactions = yield* attempt(path, () =>
+      Transactions.make({
+        database,
+        path,
+        lockTimeoutMs,
+        pages: Pages.make(database, identity, windows, (byMs) => void setBack.unsafeOffer(byMs)),
+        committed: checkpoints.committed
+      })
+    )
+    yield* Effect.addFinalizer(() =>
+      Effect.zipRight(
+        transactions.drain,
+        Effect.sync(() => Errors.ignore(checkpoints.truncate))
+      )
+    )
+    yield* Effect.forkScoped(transactions.worker)
+    yield* Effect.forkScoped(Upkeep.background({ checkpoints, transactions, path }))
+
+    const { submit } = transactions
+    return QuotaStore.of({
+      reserve: (charges, ttlMs) =>
+        submit("reserve", true, (page) => {
+          const { ledger, now } = chargesLoaded(page, charges)
+          return QuotaLedger.reserve(ledger, now, charges, ttlMs)
+        }),
+      submitted: (id) =>
+        submit("submitted", true, ({ ledger, loadReservation, now }) => {
+          loadReservation(id)
+          QuotaLedger.submitted(ledger, now, id)
+        }),
+      settle: (id, actual) =>
+        submit("settle", true, ({ ledger, loadKey, loadReservation, now }) => {
+          loadReservation(id)
+          for (const { key } of actual) loadKey(key)
+          QuotaLedger.settle(ledger, now, id, actual)
+        }),
+      release: (id) =>
+        submit("release", true, ({ ledger, loadReservation, now }) => {
+          loadReservation(id)
+          QuotaLedger.release(ledger, now, id)
+        }),
+      check: (charges) =>
+        submit("check", false, (page) => {
+          const { ledger, now } = chargesLoaded(page, charges)
+          return QuotaLedger.check(ledger, now, charges)
+        }),
+      usage: (key) =>
+        submit("usage", false, ({ ledger, loadKey, now }) => {
+          loadKey(key)
+          return QuotaLedger.usage(ledger, now, key)
+        }),
+      list: (cursor) =>
+        submit("list", false, ({ keysAfter, ledger, loadKey, now, save }) => {
+          // Steps before this one in the same transaction may have added keys.
+          save()
+          const keys = keysAfter(cursor, PAGE_KEYS + 1)
+          const shown = keys.slice(0, PAGE_KEYS)
+          return {
+            usage: shown.flatMap((key) => {
+              loadKey(key)
+              return QuotaLedger.usage(ledger, now, key)
+            }),
+            next: keys.length > PAGE_KEYS ? shown[PAGE_KEYS - 1] : undefined
+          }
+        }),
+      reset: (key, quota) =>
+        submit("reset", true, ({ ledger, loadKey, now }) => {
+          loadKey(key)
+          QuotaLedger.reset(ledger, now, key, quota)
+        })
+    })
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<QuotaStore, QuotaStoreError> =>
+  Layer.scoped(QuotaStore, make(options))

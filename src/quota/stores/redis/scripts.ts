@@ -1,0 +1,244 @@
+/**
+ * The steps of the store, any number of them in one script, one after the other. See `ledger.ts` for the
+ * keys and what is in them, `operations.ts` for what each step is told.
+ *
+ * Answers are doubles in a row, little endian: the time, then the answer of each step.
+ */
+import * as Script from "../../../platform/redis/script.js"
+import { ledger, save } from "./ledger.js"
+
+/** What a step starts with. */
+export const Op = { reserve: 1, check: 2, submitted: 3, settle: 4, release: 5, usage: 6, reset: 7 } as const
+
+/**
+ * `reserve`, `check`: ttl d, n H, n x (key H, code B, amount d, limit d), then the record as Hc0;
+ * `since` is put in here. The code of what is post-paid is 128 more. Granted: 1, then used and reserved of each charge. Refused: 0, number of the
+ * charge, used, reserved, resetAt.
+ */
+const reserve = `
+local members, z, undo, stamp = {}, 0, {}, 'h' .. pack('<d', now)
+-- Numbers become text slowly, and calls of one moment mostly expire in one moment.
+local scored, score = nil, nil
+local function reserve(pos, held)
+  local ttl, n, length
+  ttl, n, pos = unpack1('<dH', blob, pos)
+  local e = {unpack1(format('HBdd', n), blob, pos)}
+  length, pos = unpack1('<H', blob, e[4 * n + 1])
+  local first, u, refused, daily, last, hint = m, 0, INF, false, nil, 1
+  m = m + 1
+  for c = 1, 4 * n, 4 do
+    local k, code, amount, limit = K[e[c]], e[c + 1], e[c + 2], e[c + 3]
+    local bare = amount == 0
+    if code >= 128 then code, bare = code - 128, true end
+    local slice = code < 64 and hour or day
+    local t, size, used, reserved, at = k.t, k.n, 0, 0, nil
+    if k ~= last then last, hint = k, 1 end
+    if SLICES == 1 then
+      -- One bucket at most, and mostly in the order of the charges.
+      local i = hint
+      if i > size or t[i] ~= code then
+        i = 1
+        while i <= size and t[i] ~= code do i = i + 4 end
+      end
+      if i <= size then used, reserved, at, hint = t[i + 2], t[i + 3], i, i + 4 end
+    else
+      for i = 1, size, 4 do
+        if t[i] == code then
+          used = used + t[i + 2]
+          reserved = reserved + t[i + 3]
+          if t[i + 1] == slice then at = i end
+        end
+      end
+    end
+    local taken = used + reserved
+    if bare and taken < limit or not bare and taken + amount <= limit then
+      at = (at or append(k, code, slice)) + 3
+      undo[u + 1], undo[u + 2], undo[u + 3] = k, at, t[at]
+      u = u + 3
+      t[at] = t[at] + amount
+      if code >= 64 then daily = true end
+      if refused == INF then
+        out[m], out[m + 1] = used, reserved + amount
+        m = m + 2
+      end
+    else
+      local resetAt, newest
+      for i = 1, k.n, 4 do
+        if t[i] == code then
+          newest = t[i + 1]
+          taken = taken - t[i + 2] - t[i + 3]
+          if not resetAt and (bare and taken < limit or not bare and taken + amount <= limit) then
+            resetAt = ends(code, newest)
+          end
+        end
+      end
+      resetAt = resetAt or ends(code, newest or slice)
+      if refused == INF or resetAt > refused then
+        refused = resetAt
+        out[first + 1], out[first + 2], out[first + 3], out[first + 4] = (c - 1) / 4, used, reserved, resetAt
+      end
+    end
+  end
+  if refused == INF and held then
+    out[first] = 1
+    for i = 1, u, 3 do
+      if not undo[i].dirty then touch(undo[i]) end
+    end
+    local expiry = min(now + ttl, daily and ends(64, day) or ends(1, hour))
+    if expiry ~= scored then scored, score = expiry, string.format('%.17g', expiry) end
+    members[z + 1], members[z + 2] = score, stamp .. sub(blob, pos + 8, pos + length - 1)
+    z = z + 2
+    due = min(due, expiry)
+  else
+    for i = u, 1, -3 do undo[i - 2].t[undo[i - 1]] = undo[i] end
+    if refused == INF then out[first] = 1 else out[first], m = 0, first + 5 end
+  end
+  return pos + length
+end
+`
+
+/**
+ * `submitted`, `settle`, `release`: the record as Hc0, n H, n x H its keys, n H, n x (key H, code B, amount d)
+ * the truth. Answers 1, or 0 when the reservation was lost and this is the first we hear of it: then what
+ * was used is charged now, once.
+ */
+const finish = `
+local function finish(pos, op)
+  local record, n
+  record, n, pos = unpack1('<Hc0H', blob, pos)
+  local ids = {unpack1(format('H', n), blob, pos)}
+  n, pos = unpack1('<H', blob, ids[n + 1])
+  local truth = {unpack1(format('HBd', n), blob, pos)}
+  local stop = 3 * n
+  pos = truth[stop + 1]
+  out[m] = 1
+  m = m + 1
+  local e, size, since, hours, days = entriesOf(record)
+  local keys = {}
+  for i = 1, #ids - 1 do keys[i] = K[ids[i]] end
+  if op == ${Op.submitted} then
+    local score = call('ZSCORE', JOURNAL, 'h' .. record)
+    if score then
+      call('ZREM', JOURNAL, 'h' .. record)
+      journal(tonumber(score), 's', record)
+    elseif call('ZREM', JOURNAL, 'f' .. record) == 1 then
+      -- What has expired meanwhile is charged after all.
+      bookAll(keys, e, size, hours, days, 1, 0)
+      journal(overOf(e, size, hours, days), 'c', record)
+    end
+    return pos
+  end
+  local held, charged = 1, 0
+  if call('ZREM', JOURNAL, 'h' .. record) == 0 and call('ZREM', JOURNAL, 's' .. record) == 0 then
+    held = 0
+    if call('ZREM', JOURNAL, 'c' .. record) == 1 then charged = 1
+    elseif call('ZREM', JOURNAL, 'f' .. record) == 0 then
+      local over = overOf(e, size, hours, days)
+      if now >= over or born <= since or call('ZSCORE', JOURNAL, 'x' .. record) then return pos end
+      out[m - 1] = 0
+      if op == ${Op.settle} then
+        for i = 1, stop, 3 do
+          local code, amount = truth[i + 1], truth[i + 2]
+          if amount >= 0 then book(K[truth[i]], code, code < 64 and hour or day, amount, 0) end
+        end
+      end
+      journal(over < INF and over or ends(64, day), 'x', record)
+      return pos
+    end
+  end
+  changed = true
+  for i = 1, size, 3 do
+    local k, code, amount = keys[e[i]], e[i + 1], e[i + 2]
+    local used = 0
+    if op == ${Op.settle} then
+      used = amount
+      for j = 1, stop, 3 do
+        if truth[j + 1] == code and truth[j + 2] >= 0 and K[truth[j]] == k then
+          used = truth[j + 2]
+          break
+        end
+      end
+    end
+    book(k, code, code < 64 and hours or days, used - charged * amount, -held * amount)
+  end
+  return pos
+end
+`
+
+/** `usage`: key H. Answers how many quotas something is used or held of, then code, used, reserved, resetAt. */
+const usage = `
+local function usage(k)
+  local t, first, seen = k.t, m, {}
+  out[first] = 0
+  m = m + 1
+  for i = 1, k.n, 4 do
+    local code = t[i]
+    if not seen[code] then
+      seen[code] = true
+      local used, reserved, newest = 0, 0, 0
+      for j = i, k.n, 4 do
+        if t[j] == code then
+          used, reserved, newest = used + t[j + 2], reserved + t[j + 3], max(newest, t[j + 1])
+        end
+      end
+      if used > 0 or reserved > 0 then
+        out[m], out[m + 1], out[m + 2], out[m + 3] = code, used, reserved, ends(code, newest)
+        m = m + 4
+        out[first] = out[first] + 1
+      end
+    end
+  end
+end
+`
+
+/** `reset`: key H, code B or 0 for all. What is held stays held. Answers 1. */
+const reset = `
+local function reset(k, code)
+  local t = k.t
+  for i = 1, k.n, 4 do
+    if code == 0 or t[i] == code then
+      t[i + 2] = 0
+      touch(k)
+    end
+  end
+  out[m] = 1
+  m = m + 1
+end
+`
+
+/** `unpack` takes no more than some thousands at a time. */
+const answer = `
+if m <= 4001 then return pack('<' .. rep('d', m - 1), unpack(out, 1, m - 1)) end
+local parts = {}
+for i = 1, m - 1, 4000 do
+  local last = min(i + 3999, m - 1)
+  parts[#parts + 1] = pack('<' .. rep('d', last - i + 1), unpack(out, i, last))
+end
+return table.concat(parts)
+`
+
+export const steps = Script.make(`${ledger}
+local out, m = {now}, 2
+${reserve}${finish}${usage}${reset}
+local pos, stop = 1, #blob
+while pos <= stop do
+  local op
+  op, pos = unpack1('B', blob, pos)
+  if op <= ${Op.check} then pos = reserve(pos, op == ${Op.reserve})
+  elseif op <= ${Op.release} then pos = finish(pos, op)
+  elseif op == ${Op.usage} then
+    local key
+    key, pos = unpack1('<H', blob, pos)
+    usage(K[key])
+  else
+    local key, code
+    key, code, pos = unpack1('<HB', blob, pos)
+    reset(K[key], code)
+  end
+end
+if z > 0 then
+  call('ZADD', JOURNAL, unpack(members, 1, z))
+  changed = true
+end
+${save}
+${answer}`)

@@ -1,0 +1,215 @@
+/**
+ * Runs steps in transactions. All steps that were asked for in one turn of the event loop share one
+ * transaction, each with its own answer, and one fiber runs them all:
+ *
+ * ```
+ *   submit --> queue --> BEGIN IMMEDIATE --> steps, in order --> COMMIT --> answers
+ *                          | locked: spin a little, then sleep ~1 ms and try again,
+ *                          v at most for the time limit
+ *                        every step that waits fails
+ * ```
+ *
+ * Invariants:
+ *  - nobody is answered before the COMMIT, and everybody in a transaction that fails is told so;
+ *  - a transaction begins, runs and ends without giving up the thread: no lock is held over a wait;
+ *  - SQLite itself never waits. Its own waiting is unfair (it starves processes for seconds) and stops
+ *    the event loop.
+ *
+ * @since 0.1.0
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import { monotonicMillis } from "../../../platform/monotonic.js"
+import type { QuotaStoreError } from "../../QuotaStore.js"
+import type { Database } from "./Driver.js"
+import * as Errors from "./errors.js"
+import type { Page } from "./Page.js"
+
+interface Job {
+  readonly operation: string
+  readonly writes: boolean
+  readonly now: number
+  /** What the page says; kept until it is committed. */
+  readonly run: (page: Page) => void
+  readonly answer: () => void
+  readonly fail: (error: QuotaStoreError) => void
+  cancelled: boolean
+}
+
+export interface Transactions {
+  /** Runs a step; one that does not write needs no lock and leaves nothing behind. */
+  readonly submit: <A>(
+    operation: string,
+    writes: boolean,
+    step: (page: Page) => A
+  ) => Effect.Effect<A, QuotaStoreError>
+  /** Runs what is submitted, for ever. */
+  readonly worker: Effect.Effect<never>
+  /** Runs what is still waiting, and refuses everything after. */
+  readonly drain: Effect.Effect<void>
+  /** Every step fails with this from now on. */
+  readonly fail: (error: QuotaStoreError) => void
+}
+
+/** More would hold the lock for too long. */
+const BATCH = 256
+const SPINS = 10
+/** After a sleep: one look alone finds a busy file locked most of the time. */
+const SPINS_LATER = 3
+const SPIN_MS = 0.03
+
+const cell = new Int32Array(new SharedArrayBuffer(4))
+/** Sleeps for less than any timer can; stops the thread, so it is for a few tries only. */
+export const spin = (): void => {
+  Atomics.wait(cell, 0, 0, SPIN_MS)
+}
+
+/**
+ * Tries until it is true, at most for so long: waiting for a lock. The sleeps are of random length, so
+ * that processes which wait for each other do not wake up together.
+ */
+export const waitFor = (attempt: () => boolean, limitMs: number): Effect.Effect<boolean> => {
+  const within = (spins: number): boolean => {
+    if (attempt()) return true
+    for (let i = 0; i < spins; i++) {
+      spin()
+      if (attempt()) return true
+    }
+    return false
+  }
+  return Effect.suspend(() =>
+    within(SPINS)
+      ? Effect.succeed(true)
+      : Effect.gen(function* () {
+          const deadline = (yield* monotonicMillis) + limitMs
+          while ((yield* monotonicMillis) < deadline) {
+            yield* Effect.sleep(0.5 + (yield* Random.next))
+            if (within(SPINS_LATER)) return true
+          }
+          return false
+        })
+  )
+}
+
+export const make = (options: {
+  readonly database: Database
+  readonly path: string
+  readonly lockTimeoutMs: number
+  readonly pages: (clock: number, writes: boolean) => Page
+  /** Told of every transaction that may have written. */
+  readonly committed: () => void
+}): Transactions => {
+  const { database, lockTimeoutMs, pages, path } = options
+  const begin = database.prepare("BEGIN")
+  const beginImmediate = database.prepare("BEGIN IMMEDIATE")
+  const commit = database.prepare("COMMIT")
+  const rollback = database.prepare("ROLLBACK")
+
+  const queue: Array<Job> = []
+  let clock: Clock.Clock | undefined = undefined
+  let wake: (() => void) | undefined = undefined
+  let broken: QuotaStoreError | undefined = undefined
+
+  const take = (): ReadonlyArray<Job> => queue.splice(0, BATCH).filter((job) => !job.cancelled)
+
+  const undo = (): void => {
+    try {
+      rollback.run()
+    } catch {
+      // SQLite has rolled back already, as it does when the disk is full.
+    }
+  }
+
+  /** One transaction for what is waiting; false, and nothing has happened, if the lock is taken. */
+  const attempt = (): boolean => {
+    const jobs = take()
+    if (jobs.length === 0) return true
+    const writes = jobs.some((job) => job.writes)
+    try {
+      ;(writes ? beginImmediate : begin).run()
+      // As of now too: jobs that have waited, in a process that was stopped say, are no clock that was set back.
+      const latest = clock?.unsafeCurrentTimeMillis() ?? Number.NEGATIVE_INFINITY
+      const now = jobs.reduce((latest, job) => Math.max(latest, job.now), latest)
+      const page = pages(now, writes)
+      for (const job of jobs) job.run(page)
+      page.save()
+      commit.run()
+    } catch (cause) {
+      undo()
+      if (Errors.isBusy(cause)) {
+        queue.unshift(...jobs)
+        return false
+      }
+      for (const job of jobs) job.fail(Errors.fromCause(job.operation, path, cause))
+      return true
+    }
+    for (const job of jobs) job.answer()
+    if (writes) options.committed()
+    return true
+  }
+
+  const failAll = (error: (job: Job) => QuotaStoreError): void => {
+    for (const job of queue.splice(0)) if (!job.cancelled) job.fail(error(job))
+  }
+
+  const flush = Effect.map(waitFor(attempt, lockTimeoutMs), (done) => {
+    if (!done) failAll(({ operation }) => Errors.locked(operation, path, lockTimeoutMs))
+  })
+
+  const idle = Effect.async<void>((resume) => {
+    if (queue.length > 0) {
+      resume(Effect.void)
+      return
+    }
+    wake = () => {
+      wake = undefined
+      resume(Effect.void)
+    }
+    return Effect.sync(() => {
+      wake = undefined
+    })
+  })
+
+  return {
+    submit: <A>(operation: string, writes: boolean, step: (page: Page) => A) =>
+      Effect.clockWith((current) =>
+        Effect.async<A, QuotaStoreError>((resume) => {
+          clock = current
+          if (broken !== undefined) {
+            resume(Effect.fail(broken))
+            return
+          }
+          let answer: Effect.Effect<A> = Effect.never
+          const job: Job = {
+            operation,
+            writes,
+            now: current.unsafeCurrentTimeMillis(),
+            run: (page) => {
+              answer = Effect.succeed(step(page))
+            },
+            answer: () => resume(answer),
+            fail: (error) => resume(Effect.fail(error)),
+            cancelled: false
+          }
+          queue.push(job)
+          wake?.()
+          return Effect.sync(() => {
+            job.cancelled = true
+          })
+        })
+      ),
+    // The turn of the event loop ends with `yieldNow`: whoever is ready has submitted by then.
+    worker: Effect.forever(Effect.zipRight(Effect.zipRight(idle, Effect.yieldNow()), flush)),
+    drain: Effect.suspend(() => {
+      broken = Errors.failed("close", "the server is shutting down")
+      return Effect.asVoid(
+        Effect.iterate(true, { while: () => queue.length > 0, body: () => Effect.as(flush, true) })
+      )
+    }),
+    fail: (error) => {
+      broken = error
+      failAll(() => error)
+    }
+  }
+}

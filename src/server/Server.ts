@@ -1,0 +1,264 @@
+/**
+ * THE WIRING: the whole server from its settings, every choice of an implementation on one screen, and any
+ * of them replaced by a layer of your own. The binary is wired by this very module.
+ *
+ * ```ts
+ * Server.stdio(settings)                                      // as `snowguard` does
+ * Server.stdio(settings, { quotaStore: MyStore, toolbox })    // with these two in place of ours
+ * ```
+ *
+ * A part that is replaced is never built, and its settings are not used. To stand in front of a part instead
+ * of replacing it, provide yours with the one of {@link parts}.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import { hostname } from "node:os"
+import { join } from "node:path"
+import type * as Activity from "../observe/Activity.js"
+import * as Audit from "../observe/Audit.js"
+import * as Bulkhead from "../guard/Bulkhead.js"
+import * as CallPolicy from "../tools/CallPolicy.js"
+import * as CircuitBreaker from "../guard/CircuitBreaker.js"
+import * as Degradation from "../guard/Degradation.js"
+import * as Guard from "../guard/Guard.js"
+import * as Package from "../platform/package.js"
+import * as QuotaSignal from "../guard/quotaSignal.js"
+import * as UserDirs from "../platform/userDirs.js"
+import * as LoopGuard from "../guard/LoopGuard.js"
+import * as CursorKeys from "./CursorKeys.js"
+import * as Fleet from "./Fleet.js"
+import * as Warehouses from "./Warehouses.js"
+import * as McpServer from "../mcp/McpServer.js"
+import type * as Operator from "../operate/Operator.js"
+import * as Principal from "../platform/Principal.js"
+import * as Quota from "../quota/Quota.js"
+import type { QuotaStoreError } from "../quota/QuotaStore.js"
+import * as Readiness from "../operate/Readiness.js"
+import * as ResultCache from "../tools/ResultCache.js"
+import * as Retry from "../guard/Retry.js"
+import * as ServerConfig from "../config/ServerConfig.js"
+import * as Stack from "./Stack.js"
+import * as Gauges from "../operate/Gauges.js"
+import * as Toolbox from "../tools/Toolbox.js"
+import * as Stdio from "../mcp/stdio/Stdio.js"
+
+/**
+ * Where what must survive a restart is kept when nobody says otherwise: `SNOWGUARD_STATE_DIR`, or the place of
+ * the platform. Left: why there is no such place; only what is kept in it then fails.
+ *
+ * @since 0.1.0
+ * @category wiring
+ */
+export const stateDirectory = (): Either.Either<string, string> => UserDirs.stateDir(UserDirs.current())
+
+const directoryOf = (given: string | undefined): Either.Either<string, string> =>
+  given === undefined ? stateDirectory() : Either.right(given)
+
+/** A probe is an attempt, and its lease must not be over before the attempt is. */
+const PROBE_GRACE_MS = 5_000
+
+const longestStatementMs = ({ tiers, timeouts }: ServerConfig.Settings): number => {
+  const seconds = Object.values(tiers).map((tier) => tier.maxStatementSeconds ?? 0)
+  return Math.max(timeouts.maxStatementSeconds, timeouts.metadataSeconds, ...seconds) * 1000
+}
+
+const breaker = (settings: ServerConfig.Settings) => {
+  const { openMaxMs, openMs, ...options } = ServerConfig.breakerOptions(settings)
+  return CircuitBreaker.layer({
+    name: "warehouse",
+    ...options,
+    probeSuccesses: options.probes,
+    probeLeaseMs: longestStatementMs(settings) + PROBE_GRACE_MS,
+    openTimes: CircuitBreaker.openTimes({ firstMs: openMs, factor: 2, capMs: openMaxMs })
+  })
+}
+
+/** Which server this is, as far as the settings say. */
+const identity = ({ snowflake, warehouse }: ServerConfig.Settings): Operator.Identity => {
+  if (warehouse === "duckdb") return { host: hostname(), warehouse }
+  const { accessUrl, account = accessUrl, role, user, warehouse: virtual } = snowflake
+  return {
+    host: hostname(),
+    warehouse,
+    ...(account === undefined ? {} : { account }),
+    ...(user === undefined ? {} : { user }),
+    ...(role === undefined ? {} : { role }),
+    ...(virtual === undefined ? {} : { virtual_warehouse: virtual })
+  }
+}
+
+/** The log of who asked what; none when no file is named. */
+const audit = ({ audit: { file, ...options } }: ServerConfig.Settings) =>
+  file === undefined ? Audit.layerNoop : Audit.layerFile({ ...options, path: file })
+
+/**
+ * Why the parts of the settings cannot be built: the audit log or the quota store cannot be opened, or a
+ * setting only then turns out to be wrong.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type PartError = Audit.AuditError | QuotaStoreError | ServerConfig.ConfigFaults
+
+/**
+ * The part of each name, as the settings want it. `directory` holds what must survive a restart; `shared`: for
+ * many clients, none of which may take all there is.
+ *
+ * @since 0.1.0
+ * @category wiring
+ */
+export const parts = (
+  settings: ServerConfig.Settings,
+  directory?: string,
+  shared = false
+): Stack.Parts<PartError> => ({
+  ...Fleet.parts(settings, directoryOf(directory)),
+  audit: audit(settings),
+  bulkhead: Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(settings, { shared }))),
+  circuitBreaker: breaker(settings),
+  // The settings were checked when they were read: options that a service refuses are a defect.
+  retry: Layer.orDie(Retry.layer()),
+  resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
+  callPolicy: CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
+  cursors: CursorKeys.layer(settings, directoryOf(directory)),
+  warehouse: Warehouses.layer(settings),
+  readOnly: Warehouses.gate(settings, settings.warehouse),
+  quota: Layer.orDie(Quota.layer(ServerConfig.quotaOptions(settings))),
+  degradation: Degradation.layer({ eventLoop: true }),
+  loopGuard: LoopGuard.layer(),
+  guard: Guard.layer(ServerConfig.guardOptions(settings)),
+  toolbox: Toolbox.layerDefault
+})
+
+/** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
+const DRAIN_SHARE = 0.8
+
+/** What stands on the parts and is not replaced by a name: provide your own instead of asking for it here. */
+const server = (settings: ServerConfig.Settings) =>
+  Layer.merge(
+    McpServer.layer({ ...Package, drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE }),
+    Readiness.layer
+  ).pipe(Layer.provide(Layer.merge(Gauges.layer, QuotaSignal.layer)))
+
+/**
+ * Everything below a transport, for one client.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <P extends Stack.Overrides = {}>(
+  settings: ServerConfig.Settings,
+  overrides?: Stack.Only<P>,
+  directory?: string
+): Layer.Layer<
+  McpServer.McpServer | Readiness.Readiness | Stack.Service,
+  PartError | Stack.ErrorOf<P>,
+  Stack.ContextOf<P>
+> =>
+  Layer.provideMerge(
+    server(settings),
+    Stack.layer(Stack.replace<PartError, never, P>(parts(settings, directory), overrides))
+  )
+
+/**
+ * The same for many clients, and for those who operate it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerShared = <P extends Stack.Overrides = {}>(
+  settings: ServerConfig.Settings,
+  overrides?: Stack.Only<P>,
+  directory?: string
+): Layer.Layer<
+  McpServer.McpServer | Readiness.Readiness | Operator.Operator | Activity.Activity | Stack.Service,
+  PartError | Stack.ErrorOf<P>,
+  Stack.ContextOf<P>
+> =>
+  Layer.unwrapEffect(
+    // Not on the way of a start over stdio.
+    Effect.map(
+      Effect.promise(() => Promise.all([import("../observe/Activity.js"), import("../operate/Operator.js")])),
+      ([Activity, Operator]) => {
+        const given = Stack.replace<PartError, never, P>(parts(settings, directory, true), overrides)
+        const audit = Layer.provide(Activity.layer, given.audit)
+        return Layer.merge(server(settings), Operator.layer({ server: identity(settings) })).pipe(
+          Layer.provideMerge(Layer.merge(Stack.layer({ ...given, audit }), audit))
+        )
+      }
+    )
+  )
+
+/**
+ * Serves one client over this process's stdin and stdout until it leaves. From its first moment on, what goes
+ * through `console` goes to stderr.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const stdio = <P extends Stack.Overrides = {}>(
+  settings: ServerConfig.Settings,
+  overrides?: Stack.Only<P>,
+  directory?: string
+): Effect.Effect<void, PartError | Stack.ErrorOf<P>, Stack.ContextOf<P>> =>
+  Stdio.reserveStdout.pipe(
+    Effect.zipRight(
+      Effect.provide(
+        Stdio.serve({
+          principal: Principal.make(settings.client, ServerConfig.tierOf(settings, settings.client))
+        }),
+        layer<P>(settings, overrides, directory)
+      )
+    ),
+    Effect.scoped
+  )
+
+/**
+ * Where the keys of the shared server are: for the server, and for the commands that make them.
+ *
+ * @since 0.1.0
+ * @category wiring
+ */
+export const keysPath = (
+  { auth }: ServerConfig.Settings,
+  directory?: string
+): Effect.Effect<string, ServerConfig.ConfigFaults> =>
+  auth.keysFile !== undefined
+    ? Effect.succeed(auth.keysFile)
+    : Either.mapBoth(directoryOf(directory), {
+        onLeft: (why) =>
+          new ServerConfig.ConfigFaults({
+            faults: [
+              { key: "auth.keys_file", source: "file", message: `there is no place for the API keys: ${why}` }
+            ]
+          }),
+        onRight: (path) => join(path, "keys.json")
+      })
+
+/**
+ * Serves many clients over HTTP until it is interrupted. For callers who are told apart in your own way, use
+ * `Http.serve` of `snowguard/transport/Http` on {@link layerShared} and your `Authenticator`.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const http = <P extends Stack.Overrides = {}>(
+  settings: ServerConfig.Settings,
+  overrides?: Stack.Only<P>,
+  directory?: string
+) =>
+  Effect.gen(function* () {
+    // Not on the way of a start over stdio.
+    const [Http, Auth] = yield* Effect.promise(() =>
+      Promise.all([import("../mcp/http/Http.js"), import("./Authentication.js")])
+    )
+    const options = ServerConfig.httpOptions(settings)
+    const callers = Auth.layer(settings, { host: options.host, keysPath: keysPath(settings, directory) })
+    return yield* Effect.provide(
+      Http.serve(options),
+      Layer.merge(layerShared<P>(settings, overrides, directory), callers)
+    )
+  })

@@ -1,0 +1,125 @@
+/**
+ * THE WIRING of the warehouses: which adapter is asked, and the read-only gate in front of it. Drivers are
+ * loaded by the first call that needs them.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as ReadOnly from "../gate/ReadOnly.js"
+import * as ServerConfig from "../config/ServerConfig.js"
+import * as Warehouse from "../warehouse/Warehouse.js"
+import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
+
+/**
+ * The read-only gate of a warehouse. Adapters are chunks of their own, loaded by the first call that
+ * needs them.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const gate = (
+  { snowflake }: ServerConfig.Settings,
+  dialect: ServerConfig.Settings["warehouse"]
+): Layer.Layer<ReadOnly.ReadOnly> => {
+  switch (dialect) {
+    case "snowflake":
+      return ReadOnly.layerLazy(
+        dialect,
+        Effect.map(
+          Effect.promise(() => import("../gate/Snowflake.js")),
+          (guard) => guard.layer({ namespace: { database: snowflake.database, schema: snowflake.schema } })
+        )
+      )
+    case "duckdb":
+      return ReadOnly.layerLazy(
+        dialect,
+        Effect.map(
+          Effect.promise(() =>
+            Promise.all([import("../gate/DuckDb.js"), import("../warehouse/duckdb/dialect/snowflake.js")])
+          ),
+          ([guard, { macros, translate }]) =>
+            guard.layer({ translate, macros, namespace: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" } })
+        )
+      )
+  }
+}
+
+/**
+ * The warehouse that is asked.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  settings: ServerConfig.Settings
+): Layer.Layer<Warehouse.Warehouse, ServerConfig.ConfigFaults> =>
+  settings.warehouse === "snowflake"
+    ? Layer.unwrapEffect(Effect.as(loginIsComplete(settings), snowflake(settings)))
+    : duckdb(settings)
+
+/** What is missing is said at the start, and all of it: the first call may come much later, from a model. */
+const loginIsComplete = ({ snowflake }: ServerConfig.Settings) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./SnowflakeOptions.js")),
+    ({ faults }) => {
+      const found = faults(snowflake)
+      return found.length === 0
+        ? Effect.void
+        : new ServerConfig.ConfigFaults({
+            faults: found.map(({ message, setting }) => ({
+              key: `snowflake.${setting}`,
+              source: "env",
+              message: message.startsWith("is needed") ? `${message}${howToSet[setting] ?? ""}` : message
+            }))
+          })
+    }
+  )
+
+/** How what is missing is usually said. */
+const howToSet: { readonly [setting: string]: string | undefined } = {
+  account: ": set SNOWFLAKE_ACCOUNT, or name a connection of Snowflake's own files (--connection NAME)",
+  user: ": set SNOWFLAKE_USER",
+  password:
+    ": set SNOWFLAKE_PASSWORD, or SNOWFLAKE_PRIVATE_KEY_FILE for a key pair, or SNOWFLAKE_TOKEN and " +
+    "SNOWFLAKE_AUTHENTICATOR"
+}
+
+const snowflake = (settings: ServerConfig.Settings) =>
+  Layer.unwrapEffect(
+    Effect.map(WarehouseHealth.WarehouseHealth, (health) =>
+      Warehouse.layerLazy(
+        "snowflake",
+        Effect.gen(function* () {
+          const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
+            Promise.all([import("../warehouse/Snowflake.js"), import("./SnowflakeOptions.js")])
+          )
+          const statements = ServerConfig.concurrentStatements(settings)
+          const wanted = settings.limits.maxConcurrentStatements
+          if (statements < wanted) {
+            yield* Effect.logWarning(
+              `at most ${statements} statements run at a time: snowflake.max_sessions is less than ` +
+                `limits.max_concurrent_statements, which is ${wanted}`
+            )
+          }
+          return adapter.layer({
+            ...(yield* options(settings.snowflake)),
+            maxSessions: settings.snowflake.maxSessions ?? statements,
+            maxPerSession: statements,
+            health
+          })
+        }),
+        { keepsResults: true, reportsSubmit: true }
+      )
+    )
+  ).pipe(Layer.provideMerge(WarehouseHealth.layer({ latchMs: settings.snowflake.latchSeconds * 1000 })))
+
+const duckdb = (settings: ServerConfig.Settings) =>
+  Warehouse.layerLazy(
+    "duckdb",
+    Effect.map(
+      Warehouse.importAdapter("@duckdb/node-api", () => import("../warehouse/DuckDb.js")),
+      (adapter) => adapter.layer(settings.duckdb)
+    ),
+    { keepsResults: true }
+  )

@@ -1,0 +1,76 @@
+/**
+ * What the commands of the binary run: the wiring of `Server.ts`, with telemetry around it and its faults
+ * told as those of settings.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as LazyOtlp from "../observe/lazyOtlp.js"
+import * as Package from "../platform/package.js"
+import { startFaults } from "./startFaults.js"
+import * as Fleet from "./Fleet.js"
+import * as Server from "./Server.js"
+import type * as ServerConfig from "../config/ServerConfig.js"
+
+export { gate } from "./Warehouses.js"
+export { keysPath, layer, stateDirectory } from "./Server.js"
+
+/** Outermost: what goes on below is traced. */
+const otlp = LazyOtlp.layer(process.env, Package)
+
+/**
+ * Where it is remembered what was used, for who looks at it or mends it: memory in its place would have nothing
+ * to show.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const quotaStore = (settings: ServerConfig.Settings) =>
+  Fleet.parts(
+    { ...settings, quotaStore: { ...settings.quotaStore, onUnavailable: "refuse" } },
+    Server.stateDirectory()
+  ).quotaStore
+
+/**
+ * Serves one client over this process's stdin and stdout until it leaves.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const stdio = (settings: ServerConfig.Settings) =>
+  Server.stdio(settings).pipe(Effect.provide(otlp), Effect.catchTag("AuditError", startFaults.AuditError))
+
+/**
+ * Serves many clients over HTTP until it is interrupted.
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const http = (
+  settings: ServerConfig.Settings,
+  {
+    host = settings.http.host,
+    port = settings.http.port
+  }: {
+    readonly host?: string | undefined
+    readonly port?: number | undefined
+  } = {}
+) =>
+  Server.http({ ...settings, http: { ...settings.http, host, port } }).pipe(
+    Effect.provide(otlp),
+    Effect.catchTags(startFaults)
+  )
+
+/**
+ * Who the account says that we are, or what is wrong; never fails.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const checkAccount = (settings: ServerConfig.Settings) =>
+  Effect.gen(function* () {
+    const [{ check }, { options }] = yield* Effect.promise(() =>
+      Promise.all([import("../warehouse/snowflake/check.js"), import("./SnowflakeOptions.js")])
+    )
+    return yield* check(options(settings.snowflake))
+  })

@@ -1,0 +1,104 @@
+/**
+ * What one call may ask for: rows, bytes, seconds, functions, objects. By tier; the caller can ask for less,
+ * never for more.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import type { Policy } from "../gate/ReadOnly.js"
+import type { Rules } from "../sql/ObjectRules.js"
+import { unrestricted } from "../sql/ObjectRules.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TierPolicy {
+  /** Rows a query returns when the caller does not say. */
+  readonly defaultRows: number
+  readonly maxRows: number
+  /** Bytes of JSON that one result may have. */
+  readonly maxResultBytes: number
+  /** Time limit of one attempt of a catalog look-up, milliseconds. */
+  readonly metadataTimeoutMs: number
+  /** Time limit of a query when the caller does not say, milliseconds. */
+  readonly statementTimeoutMs: number
+  readonly maxStatementTimeoutMs: number
+  /** Functions allowed beyond the built-in list. */
+  readonly allowFunctions: ReadonlyArray<string>
+  /** Which databases, schemas and tables may be read; all that the server's role may when there are no rules. */
+  readonly objects: Rules
+  /** Whether statements may be chained with `->>`. */
+  readonly allowFlow: boolean
+  /** Whether files in stages may be read. */
+  readonly allowStages: boolean
+  /** Bytes that a statement may scan by the warehouse's own estimate; not asked for when absent. */
+  readonly maxScanBytes?: number | undefined
+  /** Whether that estimate counts against a quota of scanned bytes, so that it is asked for anyway. */
+  readonly chargeScans: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const defaults: TierPolicy = {
+  defaultRows: 100,
+  maxRows: 10_000,
+  maxResultBytes: 1024 * 1024,
+  metadataTimeoutMs: 15_000,
+  statementTimeoutMs: 45_000,
+  maxStatementTimeoutMs: 300_000,
+  allowFunctions: [],
+  objects: unrestricted,
+  allowFlow: true,
+  allowStages: false,
+  chargeScans: false
+}
+
+/**
+ * What the read-only gate is told about a statement of this tier, given where the call says that names
+ * are looked up.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const forGate = (
+  { allowFlow, allowFunctions, allowStages, chargeScans, maxScanBytes, objects }: TierPolicy,
+  call: Pick<Policy, "database" | "schema" | "appendLimit"> = {}
+): Policy => ({
+  allowFunctions,
+  objects,
+  // No warehouse can tell what a chain would scan: to explain it is to run all but its first statement.
+  allowFlow: allowFlow && maxScanBytes === undefined && !chargeScans,
+  allowStages,
+  ...call
+})
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class CallPolicy extends Context.Tag("snowguard/CallPolicy")<
+  CallPolicy,
+  {
+    /** The policy of a tier; an unknown tier gets the one of `default`. */
+    readonly of: (tier: string) => TierPolicy
+  }
+>() {}
+
+/**
+ * `tiers` holds what differs from {@link defaults}, by tier; what `default` says holds for all tiers
+ * that do not say otherwise.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  tiers: { readonly [tier: string]: Partial<TierPolicy> } = {}
+): Layer.Layer<CallPolicy> => {
+  const base: TierPolicy = { ...defaults, ...tiers["default"] }
+  const policies = new Map(Object.entries(tiers).map(([name, own]) => [name, { ...base, ...own }]))
+  return Layer.succeed(CallPolicy, { of: (tier) => policies.get(tier) ?? base })
+}

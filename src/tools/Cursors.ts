@@ -1,0 +1,162 @@
+/**
+ * Who may read on in which result. A cursor says which result and from which row, is signed for one
+ * client, and says nothing to anybody else; a `query_id` alone opens a result for the client whose call
+ * made it, as long as this process remembers.
+ *
+ * ```
+ * cursor = base64url( [query id, offset, expires] ) . base64url( HMAC-SHA256( key, client, tier, payload ) )
+ * ```
+ *
+ * Invariants
+ * 1. Unknown, foreign, forged and expired cursors are refused with the same words.
+ * 2. A cursor outlives the memory of the process: servers that share a key read each other's. Whether the
+ *    rows are still to be had is the warehouse's affair.
+ * 3. What is remembered is bounded in number and in time.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Lru from "../platform/core/Lru.js"
+import type { Seal } from "./seal.js"
+import type { Principal } from "../platform/Principal.js"
+import { CurrentPrincipal } from "../platform/Principal.js"
+import { ToolError } from "./Tool.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * Of at least 32 bytes each: the first signs, each is believed. A random one, and so of this process
+   * alone, when absent or empty.
+   */
+  readonly keys?: ReadonlyArray<Uint8Array> | undefined
+  /** Milliseconds after which a cursor is of no use. Default 3,600,000. */
+  readonly lifeMs?: number | undefined
+  /** Results that are opened by their id alone, over all clients. Default 10,000. */
+  readonly maxEntries?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Cursors extends Context.Tag("snowguard/Cursors")<
+  Cursors,
+  {
+    /** The result belongs to the current principal. */
+    readonly remember: (queryId: string) => Effect.Effect<void>
+    /** A cursor for the current principal that goes on at a row, counted from 0. */
+    readonly issue: (queryId: string, offset: number) => Effect.Effect<string>
+    /** The row at which to go on; the first one without a cursor. */
+    readonly open: (queryId: string, cursor: string | undefined) => Effect.Effect<number, ToolError>
+  }
+>() {}
+
+const Payload = Schema.parseJson(Schema.Tuple(Schema.String, Schema.NonNegativeInt, Schema.Number))
+const decodePayload = Schema.decodeUnknownEither(Payload)
+
+const unavailable = new ToolError({
+  code: "RESULT_NOT_AVAILABLE",
+  description:
+    "There is no such result for this client: it is unknown, or it has expired. Nothing was executed. Run the query again.",
+  retryable: false
+})
+
+/** Hardly any four characters of a random text stand in it twice; those of `changeme-changeme` do. */
+const repeats = (key: string): boolean => {
+  const parts = new Set(Array.from({ length: key.length - 3 }, (_, at) => key.slice(at, at + 4)))
+  return parts.size < (key.length - 3) * 0.75
+}
+
+const howToMake = "make one with: openssl rand -base64 32"
+
+/**
+ * The keys in a text: base64 or hexadecimal, 43 characters or more each, separated by commas or white
+ * space. Left: what is wrong with it, without a word of it.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const keysFromText = (text: string): Either.Either<ReadonlyArray<Uint8Array>, string> => {
+  const keys = text.split(/[\s,]+/).filter((key) => key !== "")
+  if (keys.length === 0) return Either.left(`holds no key; ${howToMake}`)
+  if (!keys.every((key) => /^[\w+/=-]{43,512}$/.test(key))) {
+    return Either.left(`holds a key that is too short or not base64; ${howToMake}`)
+  }
+  if (keys.some(repeats)) return Either.left(`holds a key that is easy to guess; ${howToMake}`)
+  // With a word of what it is for: the same text may be the key of something else.
+  return Either.right(keys.map((key) => Buffer.from(`snowguard cursors ${key}`)))
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<Cursors>> =>
+  Effect.sync(() => {
+    const lifeMs = options.lifeMs ?? 3_600_000
+    const known = Lru.make<number>({
+      maxEntries: options.maxEntries ?? 10_000,
+      maxBytes: Number.MAX_SAFE_INTEGER
+    })
+    const keyOf = ({ client, tier }: Principal, queryId: string) => JSON.stringify([client, tier, queryId])
+
+    const signed = ({ client, tier }: Principal, payload: string) => JSON.stringify([client, tier, payload])
+
+    let made: Seal | undefined
+    const seal = Effect.suspend(() =>
+      made === undefined
+        ? Effect.map(
+            Effect.promise(() => import("./seal.js")),
+            ({ make }) => (made ??= make(options.keys ?? []))
+          )
+        : Effect.succeed(made)
+    )
+
+    const read = (seal: Seal, principal: Principal, cursor: string, queryId: string, now: number) => {
+      const [payload, mac, ...more] = cursor.split(".")
+      if (payload === undefined || mac === undefined || more.length > 0) return undefined
+      if (!seal.holds(signed(principal, payload), mac)) return undefined
+      const decoded = decodePayload(Buffer.from(payload, "base64url").toString("utf8"))
+      if (Either.isLeft(decoded)) return undefined
+      const [id, offset, expires] = decoded.right
+      return id === queryId && now < expires ? offset : undefined
+    }
+
+    return Cursors.of({
+      remember: (queryId) =>
+        Effect.zipWith(CurrentPrincipal, Clock.currentTimeMillis, (principal, now) => {
+          Lru.set(known, keyOf(principal, queryId), now + lifeMs, 1)
+        }),
+      issue: (queryId, offset) =>
+        Effect.gen(function* () {
+          const principal = yield* CurrentPrincipal
+          const expires = (yield* Clock.currentTimeMillis) + lifeMs
+          const payload = Buffer.from(JSON.stringify([queryId, offset, expires])).toString("base64url")
+          return `${payload}.${(yield* seal).sign(signed(principal, payload))}`
+        }),
+      open: (queryId, cursor) =>
+        Effect.gen(function* () {
+          const principal = yield* CurrentPrincipal
+          const now = yield* Clock.currentTimeMillis
+          if (cursor === undefined) {
+            const expires = Lru.get(known, keyOf(principal, queryId)) ?? 0
+            return now < expires ? 0 : yield* unavailable
+          }
+          return read(yield* seal, principal, cursor, queryId, now) ?? (yield* unavailable)
+        })
+    })
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options): Layer.Layer<Cursors> => Layer.effect(Cursors, make(options))

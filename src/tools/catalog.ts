@@ -1,0 +1,323 @@
+/**
+ * Look-ups: rows of SHOW and DESCRIBE as entries, and what an answer says when it is not complete.
+ */
+import * as Effect from "effect/Effect"
+import type { TierPolicy } from "./CallPolicy.js"
+import { like } from "../sql/Like.js"
+import type { Cell, Row } from "../warehouse/Warehouse.js"
+import type { Collected } from "./collect.js"
+import * as Names from "./names.js"
+import * as Objects from "./objects.js"
+import * as ToolCall from "./toolCall.js"
+import type { AnswerMeta, Completeness } from "./schemas.js"
+
+/** Entries of one answer: as many as the caller asks for, up to the most; what fits a glance when it does not. */
+export const LIST_LIMIT = 1000
+export const LIST_DEFAULT = 200
+
+/** The same of the columns of a table. */
+export const COLUMN_LIMIT = 10_000
+export const COLUMN_DEFAULT = 200
+
+/** Bytes of one answer; a caller that says how many entries it wants may have more. */
+const DEFAULT_BYTES = 32 * 1024
+const ASKED_BYTES = 256 * 1024
+
+/** Bytes of a comment or a default, and of any other cell: no name is as long. */
+const COMMENT_BYTES = 240
+const CELL_BYTES = 2048
+
+/** Rows that Snowflake gives of one SHOW, and how many times a list reads on. */
+const SHOW_CAP = 10_000
+const MAX_PAGES = 10
+
+/** One row by the names of its columns. */
+export type Entry<Name extends string> = { readonly [K in Name]: Cell }
+
+const toEntry = <Name extends string>(names: ReadonlyArray<Name>, row: Row): Entry<Name> =>
+  Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])) as Entry<Name>
+
+const toEntries = <Name extends string>(
+  names: ReadonlyArray<Name>,
+  rows: ReadonlyArray<Row>
+): ReadonlyArray<Entry<Name>> => rows.map((row) => toEntry(names, row))
+
+export const text = (cell: Cell): string =>
+  cell === null ? "" : typeof cell === "object" ? JSON.stringify(cell) : String(cell)
+
+/** Warehouses write yes as `true`, `Y`, `YES` or a real boolean. */
+export const flag = (cell: Cell): boolean => /^(y|yes|true)$/i.test(text(cell))
+
+const count = (cell: Cell): number | undefined => {
+  const value = text(cell) === "" ? Number.NaN : Number(text(cell))
+  return Number.isFinite(value) ? value : undefined
+}
+
+const present = <Name extends string, A>(
+  names: ReadonlyArray<Name>,
+  read: (name: Name) => A | undefined
+): { readonly [K in Name]?: A } => {
+  const out: { [K in Name]?: A } = {}
+  for (const name of names) {
+    const value = read(name)
+    if (value !== undefined) out[name] = value
+  }
+  return out
+}
+
+/** The fields of an entry that say something, as texts: an empty comment would be a token for nothing. */
+export const texts = <Name extends string>(entry: Entry<NoInfer<Name>>, names: ReadonlyArray<Name>) =>
+  present(names, (name) => text(entry[name]) || undefined)
+
+/** The fields of an entry that hold a number, as numbers. */
+export const counts = <Name extends string>(entry: Entry<NoInfer<Name>>, names: ReadonlyArray<Name>) =>
+  present(names, (name) => count(entry[name]))
+
+/** Advice on how to get what is missing: beyond a number of entries, and beyond a number of bytes. */
+export interface Advice {
+  readonly rows: string
+  readonly bytes: string
+}
+
+const kibibytes = (bytes: number): string => `${Math.ceil(bytes / 1024)} KiB`
+
+/** What was left out, why, and how to get it. */
+export const completeness = ({ cutCells, truncated }: Collected, advice: Advice): Completeness => {
+  switch (truncated?.reason) {
+    case "rows":
+      return { truncated: true, truncated_reason: "rows", next_step: advice.rows }
+    case "bytes":
+      return {
+        truncated: true,
+        truncated_reason: "bytes",
+        next_step: `One answer holds at most ${kibibytes(truncated.limit)}. ${advice.bytes}`
+      }
+    case "quota":
+      return {
+        truncated: true,
+        truncated_reason: "quota",
+        next_step:
+          "The quota of result bytes is used up. Call get_limits for its reset time and tell the user."
+      }
+  }
+  return cutCells === 0
+    ? { truncated: false }
+    : { truncated: true, truncated_reason: "cells", next_step: `Long values were cut. ${advice.bytes}` }
+}
+
+const bytesOf = ({ maxResultBytes }: TierPolicy, limit: number | undefined): number =>
+  Math.min(maxResultBytes, limit === undefined ? DEFAULT_BYTES : ASKED_BYTES)
+
+const narrowing = (how: string, limit: number | undefined, most: number, standard: number): Advice => {
+  const shown = limit ?? standard
+  return {
+    rows: `Only the first ${shown} are here. ${how}${shown < most ? `, or raise limit (at most ${most})` : ""}.`,
+    bytes: `${how}${limit === undefined ? ", or give a limit" : ""}.`
+  }
+}
+
+/** What every list begins with. */
+export type Head = Completeness & AnswerMeta & { readonly count: number; readonly truncated_cells?: number }
+
+const headOf = (result: Collected, advice: Advice, meta: AnswerMeta): Head => ({
+  count: result.rows.length,
+  // A comment that is cut is no entry that is missing.
+  ...completeness({ ...result, cutCells: 0 }, advice),
+  ...(result.cutCells === 0 ? {} : { truncated_cells: result.cutCells }),
+  ...meta
+})
+
+/** The pages of a result as one. */
+const joined = (before: Collected, page: Collected): Collected => ({
+  ...page,
+  rows: [...before.rows, ...page.rows],
+  cutCells: before.cutCells + page.cutCells,
+  bytes: before.bytes + page.bytes,
+  arrived: before.arrived + page.arrived
+})
+
+/** What SHOW lists, where, and what of it may be seen. */
+export interface Listing<Column extends string, Field extends string> {
+  readonly kind: "DATABASES" | "SCHEMAS" | "TABLES" | "VIEWS"
+  readonly pattern: string | undefined
+  readonly namespace: Names.Name
+  readonly limit: number | undefined
+  readonly columns: readonly ["name", ...ReadonlyArray<Column>]
+  /** Undefined where everything is. */
+  readonly keep: ((entry: Entry<Column | "name">) => boolean) | undefined
+  /** The fields of an entry; `name` is the first of them. */
+  readonly fields: ReadonlyArray<Field>
+  readonly entry: (entry: Entry<Column | "name">) => Entry<Field>
+  /** What to do about a list that is cut: `Narrow the list with pattern`. */
+  readonly narrower: string
+}
+
+/** Which tables or views of a listing are shown; undefined: all. */
+export const permitted = (
+  rules: Objects.Rules,
+  [database = ""]: Names.Name
+): ((entry: Entry<"name" | "schema_name">) => boolean) | undefined =>
+  rules === undefined
+    ? undefined
+    : ({ name, schema_name }) => Objects.permits(rules, database, text(schema_name), text(name))
+
+/** How a list of tables or views gets shorter. */
+export const narrower = (namespace: Names.Name): string =>
+  `Narrow the list with ${namespace.length === 1 ? "schema or pattern" : "pattern"}`
+
+/** An empty text is left out of the answer, as NULL is. */
+const filled = (cell: Cell): Cell => (cell === "" ? null : cell)
+
+/** A comment is cut; a name never is. */
+const columnBytes = (fields: ReadonlyArray<string>) =>
+  fields.map((field) => (field === "comment" || field === "default" ? COMMENT_BYTES : undefined))
+
+export const make = Effect.map(ToolCall.make, (call) => {
+  const list = Effect.fnUntraced(function* <const Column extends string, const Field extends string>(
+    tool: string,
+    listing: Listing<Column, Field>
+  ) {
+    const { columns, fields, keep, kind, limit, namespace } = listing
+    const maxRows = limit ?? LIST_DEFAULT
+    const within = yield* Names.within(namespace)
+    const sql = `SHOW ${kind}${yield* Names.like(listing.pattern, call.dialect)}${within}`
+    // In a whole database the same name may stand in several schemas: there is no reading on after a name.
+    const pages = call.dialect === "snowflake" && !(namespace.length === 1 && kind !== "SCHEMAS")
+    const pick: ReadonlyArray<Column | "name"> = columns
+    const into = {
+      names: fields,
+      columnBytes: columnBytes(fields),
+      row: (row: Row): Row => {
+        const entry = listing.entry(toEntry(pick, row))
+        return fields.map((field) => filled(entry[field]))
+      }
+    }
+
+    const read = (run: ToolCall.Run, policy: TierPolicy) =>
+      Effect.gen(function* () {
+        const maxBytes = bytesOf(policy, limit)
+        const page = (part: number, after: string | undefined, before: Collected | undefined) =>
+          Effect.gen(function* () {
+            // What may not be seen would take the place of what may.
+            const most =
+              after !== undefined
+                ? ` LIMIT ${SHOW_CAP} FROM ${yield* Names.literal(after, call.dialect, "The name")}`
+                : keep === undefined
+                  ? ` LIMIT ${maxRows + 1}`
+                  : ""
+            return yield* run({
+              sql: sql + most,
+              part,
+              pick,
+              maxRows: maxRows - (before?.rows.length ?? 0),
+              maxBytes: maxBytes - (before?.bytes ?? 0),
+              maxCellBytes: CELL_BYTES,
+              into,
+              keep:
+                keep === undefined
+                  ? undefined
+                  : (row: Row) => text(row[0] ?? null) !== after && keep(toEntry(pick, row))
+            })
+          })
+        const isCut = (last: Collected) =>
+          keep !== undefined &&
+          call.dialect === "snowflake" &&
+          last.truncated === undefined &&
+          last.arrived >= SHOW_CAP
+        let last = yield* page(0, undefined, undefined)
+        let all = last
+        let after: string | undefined
+        for (let part = 1; pages && part < MAX_PAGES && isCut(last); part++) {
+          const next = text(last.last?.[0] ?? null)
+          // Nothing comes after a name that is the last one for the second time.
+          if (next === "" || next === after) break
+          after = next
+          last = yield* page(part, after, all)
+          all = joined(all, last)
+        }
+        return { result: all, isCut: isCut(last) }
+      })
+
+    const { meta, value } = yield* call.metadata(tool, JSON.stringify([sql, limit]), read)
+    const { isCut, result } = value
+    const advice = narrowing(listing.narrower, limit, LIST_LIMIT, LIST_DEFAULT)
+    const head = headOf(result, advice, meta)
+    return {
+      entries: toEntries(fields, result.rows),
+      head: isCut
+        ? {
+            ...head,
+            truncated: true,
+            truncated_reason: "rows" as const,
+            next_step: `The warehouse lists no more than ${SHOW_CAP} at a time, and not all were seen. ${listing.narrower}.`
+          }
+        : head
+    }
+  })
+  /** What the current caller may see; undefined when that is everything. */
+  const rules = Effect.map(call.policy, (policy) => Objects.rulesOf(policy, call.dialect))
+  return { dialect: call.dialect, metadata: call.metadata, policy: call.policy, list, rules }
+})
+
+const described = ["name", "type", "null?", "default", "primary key", "comment", "policy name"] as const
+const columnFields = [
+  "name",
+  "type",
+  "nullable",
+  "default",
+  "primary_key",
+  "masking_policy",
+  "comment"
+] as const
+
+/** Which columns of a table or view. */
+export interface Columns {
+  readonly pattern: string | undefined
+  readonly limit: number | undefined
+}
+
+/** DESCRIBE of a table or view, inside a look-up. */
+export const describe = (run: ToolCall.Run, sql: string, policy: TierPolicy, { limit, pattern }: Columns) => {
+  const matches = pattern === undefined ? undefined : like(pattern)
+  const maxBytes = bytesOf(policy, limit)
+  return run({
+    sql,
+    pick: described,
+    maxRows: limit ?? COLUMN_DEFAULT,
+    maxBytes,
+    maxCellBytes: CELL_BYTES,
+    keep: matches === undefined ? undefined : (row) => matches(text(row[0] ?? null)),
+    into: {
+      names: columnFields,
+      columnBytes: columnBytes(columnFields),
+      row: (row) => {
+        const entry = toEntry(described, row)
+        return [
+          Names.written(text(entry.name)),
+          entry.type,
+          flag(entry["null?"]),
+          filled(entry.default),
+          flag(entry["primary key"]) ? true : null,
+          filled(entry["policy name"]),
+          filled(entry.comment)
+        ]
+      }
+    }
+  })
+}
+
+/** The answer that a {@link describe} makes. */
+export const columns = (result: Collected, { limit }: Columns, meta: AnswerMeta) => ({
+  head: headOf(
+    result,
+    narrowing("Narrow the columns with pattern", limit, COLUMN_LIMIT, COLUMN_DEFAULT),
+    meta
+  ),
+  columns: toEntries(columnFields, result.rows).map((entry) => ({
+    name: text(entry.name),
+    type: text(entry.type),
+    nullable: entry.nullable === true,
+    ...texts(entry, ["default", "masking_policy", "comment"]),
+    ...(entry.primary_key === true ? { primary_key: true } : {})
+  }))
+})

@@ -1,0 +1,102 @@
+/**
+ * Names as agents write them, turned into exact names and those into SQL: one rule for case, one for dots,
+ * and one place for quoting.
+ *
+ * Names are told in the same form ({@link written}): what a list shows means the same object when it is
+ * copied into an argument, and when it is copied into SQL.
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { snowflake } from "../sql/Dialect.js"
+import * as Identifier from "../sql/Identifier.js"
+import { ToolError } from "./Tool.js"
+
+export { written } from "../sql/Identifier.js"
+
+/** One exact name a part: a database, a schema in it, a table or view in that. */
+export type Name = ReadonlyArray<string>
+
+/**
+ * The exact name that `name` means. A plain name (`orders`) is upper case, as in SQL; a name in double
+ * quotes (`"Orders"`) is what is between them; anything else (`my table`) is what it says.
+ */
+export const exact = (name: string): string => {
+  if (/^[A-Za-z_][A-Za-z0-9_$]*$/.test(name)) return name.toUpperCase()
+  const quoted = /^"((?:[^"]|"")+)"$/s.exec(name)
+  return quoted?.[1] === undefined ? name : quoted[1].replaceAll('""', '"')
+}
+
+const part = `(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")`
+const dotted = new RegExp(`^${part}(?:\\.${part}){1,2}$`, "s")
+const eachPart = new RegExp(part, "gs")
+
+/**
+ * The exact names of `shop.web.events` or `SHOP."Web".EVENTS`, as agents copy it from SQL or from a
+ * suggestion; a name that really holds a dot is written in double quotes.
+ */
+export const partsOf = (name: string): Name =>
+  (dotted.test(name) ? (name.match(eachPart) ?? []) : [name]).map(exact)
+
+/** A database, or a schema; one that is written `database.schema` says its own database. */
+export const namespace = (database: string, schema: string | undefined): Name => {
+  if (schema === undefined) return [exact(database)]
+  const parts = partsOf(schema)
+  return parts.length === 2 ? parts : [exact(database), exact(schema)]
+}
+
+/** A table or view; one with dots says its own schema, or schema and database. */
+export const object = (database: string, schema: string, name: string): Name => {
+  const parts = partsOf(name)
+  return [...namespace(database, schema).slice(0, 3 - parts.length), ...parts]
+}
+
+export const invalidInput = (description: string): ToolError =>
+  new ToolError({ code: "INVALID_INPUT", description, retryable: false })
+
+const orInvalid = (result: Either.Either<string, Identifier.InvalidIdentifier>, what: string) =>
+  Either.match(result, {
+    onLeft: (invalid) => Effect.fail(invalidInput(`${what} cannot be used: ${invalid.message}.`)),
+    onRight: (sql) => Effect.succeed(sql)
+  })
+
+/** `"DB"."SCHEMA"."TABLE"`. */
+export const quoted = (name: Name): Effect.Effect<string, ToolError> =>
+  orInvalid(Identifier.qualified(...name), `The name ${name.join(".")}`)
+
+/** Where a statement looks for names without a database or schema, once it is known that they can be quoted. */
+export const place = (
+  database: string | undefined,
+  schema: string | undefined
+): Effect.Effect<
+  { readonly database: string | undefined; readonly schema: string | undefined },
+  ToolError
+> => {
+  const inSchema = schema === undefined ? [] : partsOf(schema)
+  const [own, last] = inSchema.length === 2 ? inSchema : [undefined, schema && exact(schema)]
+  const found = { database: own ?? (database && exact(database)), schema: last }
+  const given = [found.database, found.schema].filter((name) => name !== undefined)
+  return given.length === 0 ? Effect.succeed(found) : Effect.as(quoted(given), found)
+}
+
+/** A text as a string literal that the warehouse cannot read as anything else. */
+export const literal = (
+  text: string,
+  dialect: "snowflake" | "duckdb",
+  what: string
+): Effect.Effect<string, ToolError> =>
+  orInvalid(Identifier.stringLiteral(text, dialect === "snowflake" ? snowflake : undefined), what)
+
+/** ` LIKE '...'` of an optional pattern. */
+export const like = (
+  pattern: string | undefined,
+  dialect: "snowflake" | "duckdb"
+): Effect.Effect<string, ToolError> =>
+  pattern === undefined
+    ? Effect.succeed("")
+    : Effect.map(literal(pattern, dialect, "The pattern"), (text) => ` LIKE ${text}`)
+
+/** ` IN SCHEMA "D"."S"`, or ` IN DATABASE "D"`; nothing in the account. */
+export const within = (namespace: Name): Effect.Effect<string, ToolError> =>
+  namespace.length === 0
+    ? Effect.succeed("")
+    : Effect.map(quoted(namespace), (name) => ` IN ${namespace.length === 1 ? "DATABASE" : "SCHEMA"} ${name}`)

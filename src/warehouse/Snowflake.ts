@@ -1,0 +1,398 @@
+/**
+ * ADAPTER of the `Warehouse` port: a Snowflake account, through `snowflake-sdk`.
+ *
+ * ```
+ * execute --> place (role, warehouse, database, schema) --> session of the pool --> statement
+ *               | who calls decides the role                  | login, latch, health     | time, cancel, cells
+ * ```
+ *
+ * Invariants
+ * 1. Nothing is loaded and nobody is contacted before the first statement.
+ * 2. A statement runs in a session whose namespace is its own: from the login on, or, where a login costs a
+ *    person an effort, by a `USE` while no statement runs in it.
+ * 3. Each statement carries its time limits (what is left of its time when it is sent), its label (`QUERY_TAG`,
+ *    a JSON text without secrets) and `MULTI_STATEMENT_COUNT = 1`.
+ * 4. A retry carries the same request id, and the server answers with the first execution; after a
+ *    statement was given up its id is never used again, since the server would answer that it was cancelled.
+ * 5. A result that is kept is read on by its id, by the role that made it; no statement runs for it.
+ * 6. A statement is reported as sent when it is: what is waited for before (a session, a login) is our own.
+ * 7. Whatever goes wrong is a `WarehouseError`, in bounded time, without a secret in it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import * as Scope from "effect/Scope"
+import * as Lru from "../platform/core/Lru.js"
+import { monotonicMillis } from "../platform/monotonic.js"
+import { CurrentPrincipal } from "../platform/Principal.js"
+import type { Principal } from "../platform/Principal.js"
+import type { Result, Statement, Stored } from "./Warehouse.js"
+import { Warehouse, WarehouseError } from "./Warehouse.js"
+import * as WarehouseHealth from "./WarehouseHealth.js"
+import * as RequestId from "../platform/requestId.js"
+import type { Login } from "./snowflake/auth.js"
+import { identityOf, priceOf } from "./snowflake/auth.js"
+import { losesSession } from "./snowflake/classify.js"
+import { refusedOf } from "./snowflake/codes.js"
+import * as Driver from "./snowflake/driver.js"
+import * as Hints from "./snowflake/hints.js"
+import * as Pool from "./snowflake/pool.js"
+import type { Place } from "./snowflake/session.js"
+import * as Session from "./snowflake/session.js"
+import * as Statements from "./snowflake/statement.js"
+import * as StoredResults from "./snowflake/stored.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Read anew for each login, so that a key that was exchanged is used. */
+  readonly login: Effect.Effect<Login, WarehouseError>
+  /** Names as in SQL: upper case unless in double quotes. What is absent, Snowflake's user decides. */
+  readonly role?: string | undefined
+  readonly warehouse?: string | undefined
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+  /**
+   * The role for a caller in place of {@link Options.role}. Sessions are never shared between roles;
+   * remembered catalog answers are shared within a tier, so only the tier should decide.
+   */
+  readonly roleOf?: ((principal: Principal) => string | undefined) | undefined
+  /** Sessions at a time. Default 8. */
+  readonly maxSessions?: number | undefined
+  /** Statements in one session at a time. Default 20. */
+  readonly maxPerSession?: number | undefined
+  /** Milliseconds a login may take. Default 15,000. */
+  readonly loginMs?: number | undefined
+  /** Milliseconds for a login that a person has to approve. Default 120,000. */
+  readonly approvalMs?: number | undefined
+  /** Milliseconds between two parts of a result. Default 30,000. */
+  readonly fetchMs?: number | undefined
+  /** Milliseconds a statement may wait in the warehouse's queue; its own time when absent or less. */
+  readonly queuedMs?: number | undefined
+  /** Milliseconds after a refused login before the next one. Default 600,000. */
+  readonly latchMs?: number | undefined
+  /** Told of what an operator must mend, and asked before a login; one of its own when absent. */
+  readonly health?: WarehouseHealth.WarehouseHealth["Type"] | undefined
+  /** Idle milliseconds after which a session is asked whether it lives. Default 300,000. */
+  readonly idleMs?: number | undefined
+  /** Let Snowflake stop a result after the rows that will be read (`ROWS_PER_RESULTSET`). Default on. */
+  readonly capRows?: boolean | undefined
+  /** Look for the names that were meant when a name is not found. Default on. */
+  readonly hints?: boolean | undefined
+}
+
+/** Ids of statements that were given up, with how often; the retries of a call come within minutes. */
+const ABANDONED = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
+
+/**
+ * Milliseconds a statement waits for a session that others keep busy, and the part of its own time that this
+ * may be: then it is refused, before its time is up and looks like a warehouse that does not answer.
+ */
+const SESSION_WAIT_MS = 5_000
+const SESSION_WAIT_PART = 0.8
+
+/** Milliseconds after which a caller may look whether a person has approved the login. */
+const APPROVAL_AGAIN_MS = 10_000
+
+/** Milliseconds for a change of the namespace, which needs no warehouse. */
+const MOVE_MS = 10_000
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** What takes a session to a place of the same role and warehouse. */
+const moves = ({ database, schema }: Place): ReadonlyArray<string> =>
+  database === undefined
+    ? []
+    : [
+        `USE DATABASE ${quoted(database)}`,
+        ...(schema === undefined ? [] : [`USE SCHEMA ${quoted(database)}.${quoted(schema)}`])
+      ]
+
+const passcodeUsed = new WarehouseError({
+  reason: "Authentication",
+  description:
+    "The one-time passcode has been used for a session that has ended. Set a new one (snowflake.passcode) and " +
+    "restart, or use an authenticator without a person, such as a key pair.",
+  sent: "no"
+})
+
+const approvalPending = new WarehouseError({
+  reason: "LoginUnavailable",
+  description:
+    "A person has to approve the login first, on the user's phone (push notification) or in the browser; the login " +
+    "goes on waiting. Tell the user.",
+  sent: "no",
+  retryAfterMs: APPROVAL_AGAIN_MS
+})
+
+/** There is no `USE` that takes a session back to no database. */
+const noWayBack = new WarehouseError({
+  reason: "Configuration",
+  description:
+    "This login (passcode, push notification or browser) has one session for all, which cannot change the database and " +
+    "come back, since snowflake.database is not set. Name objects in full (database.schema.table), or set it.",
+  sent: "no"
+})
+
+/** Where the statements ran whose results are kept. */
+const KEPT = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
+
+/** Rounded: who asks has a second beyond it, and some milliseconds have always passed. */
+const seconds = (ms: number): number => Math.max(1, Math.round(ms / 1000))
+
+/** As SQL reads a name: plain ones in upper case, quoted ones as they are. */
+const folded = (name: string | undefined): string | undefined => {
+  if (name === undefined || name === "") return undefined
+  const quoted = /^"((?:[^"]|"")+)"$/s.exec(name)?.[1]
+  if (quoted !== undefined) return quoted.replaceAll('""', '"')
+  return /^[A-Za-z_][A-Za-z0-9_$]*$/.test(name) ? name.toUpperCase() : name
+}
+
+/** Megabytes of one part of a result: the least that Snowflake takes. Parts are streamed, and so abandoned early. */
+const PART_MEGABYTES = 16
+
+/** Snowflake keeps 2,000 characters. */
+const queryTag = ({ requestId, tag }: Statement): string =>
+  JSON.stringify({
+    app: "snowguard",
+    tool: tag?.tool.slice(0, 200),
+    client: tag?.client.slice(0, 200),
+    request_id: requestId
+  })
+
+const parameters = (statement: Statement, timeoutMs: number, options: Options) => ({
+  STATEMENT_TIMEOUT_IN_SECONDS: seconds(timeoutMs),
+  STATEMENT_QUEUED_TIMEOUT_IN_SECONDS: seconds(Math.min(timeoutMs, options.queuedMs ?? timeoutMs)),
+  MULTI_STATEMENT_COUNT: 1,
+  CLIENT_RESULT_CHUNK_SIZE: PART_MEGABYTES,
+  QUERY_TAG: queryTag(statement),
+  ...(statement.maxRows === undefined || options.capRows === false
+    ? {}
+    : { ROWS_PER_RESULTSET: statement.maxRows })
+})
+
+/** Another id of the same shape for the n-th time that a call has to start anew. */
+const renewed = (requestId: string, times: number): string => {
+  if (times === 0) return requestId
+  const at = requestId.length - 17
+  return /^[0-9a-f-]{36}$/.test(requestId) && times < 16
+    ? // The variant digit of a UUID: nobody else changes it.
+      requestId.slice(0, at) +
+        ((parseInt(requestId.charAt(at), 16) + times) % 16).toString(16) +
+        requestId.slice(at + 1)
+    : `${requestId}-${times}`
+}
+
+/** `leftMs`: of the statement's time, when it has a session. */
+type Use = (
+  session: Driver.DriverConnection,
+  leftMs: number
+) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+
+/** Reported when there is a session to send it in. */
+const submitted =
+  ({ onSubmit }: Pick<Statement, "onSubmit">, use: Use): Use =>
+  (session, leftMs) =>
+    onSubmit === undefined ? use(session, leftMs) : Effect.zipRight(onSubmit, use(session, leftMs))
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const limits = { loginMs: options.loginMs ?? 15_000, approvalMs: options.approvalMs ?? 120_000 }
+    const fetchMs = options.fetchMs ?? 30_000
+    const abandoned = Lru.make<number>(ABANDONED)
+    const kept = Lru.make<Place>(KEPT)
+    const health = options.health ?? (yield* WarehouseHealth.make({ latchMs: options.latchMs }))
+
+    const id = yield* RequestId.make
+    const keyOf = ({ database, role, schema, warehouse }: Place) =>
+      JSON.stringify([role, warehouse, database, schema])
+    const attemptOf = (login: Login, place: Place): WarehouseHealth.Attempt => ({
+      identity: identityOf(login),
+      role: place.role ?? "",
+      place: keyOf(place)
+    })
+    // What is wrong with it is told by the login.
+    const price = Option.match(yield* Effect.option(options.login), { onNone: () => "none", onSome: priceOf })
+    /** The credential whose passcode has been used. */
+    const used = yield* Ref.make<string | undefined>(undefined)
+
+    const logIn = (place: Place) =>
+      Effect.gen(function* () {
+        const [driver, login] = yield* Effect.zip(Driver.load, options.login)
+        const attempt = attemptOf(login, place)
+        yield* health.login(attempt)
+        const isUsed = priceOf(login) === "passcode" && (yield* Ref.get(used)) === attempt.identity
+        const opened = isUsed ? Effect.fail(passcodeUsed) : Session.open(driver, login, place, limits)
+        return yield* (priceOf(login) === "person" ? awaited(opened) : opened).pipe(
+          Effect.tapBoth({
+            onFailure: (error) => health.loginFailed(attempt, error, isUsed ? "identity" : refusedOf(error)),
+            onSuccess: () => Effect.zipRight(Ref.set(used, attempt.identity), health.loginAccepted(attempt))
+          })
+        )
+      })
+
+    const awaited = <A, E>(login: Effect.Effect<A, E>) =>
+      Effect.acquireUseRelease(
+        health.awaitApproval,
+        () => login,
+        (over) => over
+      )
+
+    const move = (session: Driver.DriverConnection, place: Place) =>
+      Effect.forEach(
+        moves(place),
+        (sql) =>
+          Effect.scoped(
+            Statements.execute(session, {
+              sql,
+              binds: [],
+              requestId: id(),
+              timeoutMs: MOVE_MS,
+              maxRows: undefined,
+              parameters: { MULTI_STATEMENT_COUNT: 1, QUERY_TAG: JSON.stringify({ app: "snowguard" }) },
+              fetchMs,
+              abandoned: Effect.void,
+              cancelled: Effect.void
+            })
+          ),
+        { discard: true }
+      )
+
+    const pool = yield* Pool.make<Place, Driver.DriverConnection>({
+      key: keyOf,
+      open: logIn,
+      mayOpen: (place) => Effect.flatMap(options.login, (login) => health.login(attemptOf(login, place))),
+      lanes: price === "none" ? undefined : { of: ({ role }) => role ?? "", move },
+      outOfPatience: price === "person" ? Effect.fail(approvalPending) : undefined,
+      close: Session.close,
+      lives: Session.lives,
+      maxSessions: options.maxSessions ?? 8,
+      maxPerSession: options.maxPerSession ?? 20,
+      idleMs: options.idleMs ?? 300_000
+    })
+
+    const placeOf = (statement: Pick<Statement, "database" | "schema">, principal: Principal): Place => {
+      const database = statement.database ?? folded(options.database)
+      // A schema belongs to its database: the default one is of no use in another.
+      const schema =
+        statement.schema ??
+        (statement.database === undefined || statement.database === folded(options.database)
+          ? folded(options.schema)
+          : undefined)
+      return {
+        role: folded(options.roleOf?.(principal) ?? options.role),
+        warehouse: folded(options.warehouse),
+        database,
+        schema
+      }
+    }
+
+    const execute = (statement: Statement) => {
+      const { requestId } = statement
+      return submitted(statement, (session, leftMs) =>
+        Statements.execute(session, {
+          sql: statement.sql,
+          binds: statement.binds ?? [],
+          requestId: renewed(requestId, Lru.get(abandoned, requestId) ?? 0),
+          timeoutMs: leftMs,
+          maxRows: statement.maxRows,
+          parameters: parameters(statement, leftMs, options),
+          fetchMs,
+          abandoned: Effect.sync(() => {
+            Lru.set(abandoned, requestId, (Lru.get(abandoned, requestId) ?? 0) + 1, 1)
+          }),
+          cancelled: statement.onCancelled ?? Effect.void
+        })
+      )
+    }
+
+    const attempt = (use: Use, place: Place, who: Pool.Caller, until: number) =>
+      Effect.flatMap(pool.acquire(place, who), ({ lost, session }) =>
+        Effect.flatMap(monotonicMillis, (now) => use(session, Math.max(1, until - now))).pipe(
+          Effect.tapError((error) =>
+            losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
+          )
+        )
+      )
+
+    /** A statement that failed gives its place back at once, not when its caller is done with the error. */
+    const within = (
+      use: Use,
+      place: Place,
+      { timeoutMs, waiting }: Pick<Statement, "timeoutMs" | "waiting">
+    ) =>
+      Effect.gen(function* () {
+        if (price !== "none" && options.database === undefined && place.database !== undefined) {
+          return yield* noWayBack
+        }
+        const inner = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+        const { client } = yield* CurrentPrincipal
+        const maxWaitMs = Math.min(SESSION_WAIT_MS, timeoutMs * SESSION_WAIT_PART)
+        const onWait = waiting?.("waiting until a person has approved the login to the warehouse")
+        const who = { client, maxWaitMs, patienceMs: timeoutMs * SESSION_WAIT_PART, onWait }
+        const until = (yield* monotonicMillis) + timeoutMs
+        return yield* attempt(use, place, who, until).pipe(
+          Scope.extend(inner),
+          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void))
+        )
+      })
+
+    const run = (statement: Statement, place: Place) =>
+      statement.keepRows === undefined
+        ? within(execute(statement), place, statement)
+        : Effect.tap(within(execute(statement), place, statement), ({ queryId }) => {
+            Lru.set(kept, queryId, place, 1)
+          })
+
+    /** In a session like the one that made it; this process may not have made it. */
+    const fetch = (stored: Stored, principal: Principal) => {
+      const { maxRows, offset, queryId, requestId, timeoutMs } = stored
+      return Effect.flatMap(StoredResults.checked(queryId), () => {
+        const { role } = placeOf({}, principal)
+        const known = Lru.get(kept, queryId)
+        return within(
+          submitted(stored, (session) =>
+            StoredResults.fetch(session, { queryId, offset, maxRows, requestId, timeoutMs, fetchMs })
+          ),
+          // What a role was shown, no other one is.
+          known?.role === role && known !== undefined ? known : placeOf({}, principal),
+          stored
+        )
+      })
+    }
+
+    const hints = options.hints === false ? undefined : yield* Hints.make({ run })
+
+    return Warehouse.of({
+      dialect: "snowflake",
+      reportsSubmit: true,
+      results: {
+        fetch: (stored) => Effect.flatMap(CurrentPrincipal, (principal) => fetch(stored, principal))
+      },
+      execute: (statement) =>
+        Effect.flatMap(CurrentPrincipal, (principal) => {
+          const place = placeOf(statement, principal)
+          const result = run(statement, place)
+          return hints === undefined
+            ? result
+            : Effect.catchIf(result, Hints.isAboutNames, (error) => hints.explain(error, statement, place))
+        })
+    })
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<Warehouse> => Layer.scoped(Warehouse, make(options))

@@ -1,0 +1,314 @@
+/**
+ * PORT: the thing that runs one read statement and streams its rows.
+ *
+ * The contract every adapter keeps (`test/Warehouse.contract.ts`):
+ *  - one statement a call; the text is executed as given (the guard has already decided on it);
+ *  - nothing is contacted before the first `execute` (start-up is free of side effects);
+ *  - interrupting `execute`, or closing its scope before the rows have ended, cancels the statement in
+ *    the warehouse, whether it is queued, running or being fetched;
+ *  - rows arrive in chunks and are pulled: a consumer that stops early never pays for the rest;
+ *  - a cell is a JSON value that loses nothing (see {@link Cell});
+ *  - every failure is a {@link WarehouseError} whose `reason` says whose fault it is.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import * as LazyLayer from "../platform/lazyLayer.js"
+import type { Rules } from "../sql/ObjectRules.js"
+
+/**
+ * One value as JSON, exact: numbers that a double cannot hold (and every fixed-point number with a
+ * scale) are strings, dates and times ISO 8601 strings, binary upper-case hex, semi-structured values
+ * JSON objects and arrays, SQL NULL `null`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Cell = string | number | boolean | null | ReadonlyArray<Cell> | { readonly [key: string]: Cell }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Row = ReadonlyArray<Cell>
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Column {
+  readonly name: string
+  /** Snowflake's name of the type, for example `NUMBER(38,0)` or `TIMESTAMP_NTZ(9)`. */
+  readonly type: string
+  readonly nullable: boolean
+}
+
+/**
+ * A bind for a `?` of the statement, in order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Bind = string | number | boolean | null
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statement {
+  /** Canonical text of one read statement in Snowflake's or the warehouse's own dialect. */
+  readonly sql: string
+  readonly binds?: ReadonlyArray<Bind> | undefined
+  /** Namespace that unqualified names resolve against; the warehouse's default when absent. */
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+  /** Milliseconds after which the warehouse itself ends the statement, as a second line of defence. */
+  readonly timeoutMs: number
+  /** Rows the caller will read at most; a warehouse that can cap on its side does. */
+  readonly maxRows?: number | undefined
+  /** How many rows are to be kept for {@link Stored}; none when absent. */
+  readonly keepRows?: number | undefined
+  /** Idempotency key: a retry of the same call carries the same one. */
+  readonly requestId: string
+  /** What the caller may see, where that is not everything: nothing else is suggested to it. */
+  readonly objects?: Rules | undefined
+  /** Who and what this statement is for; recorded beside the statement in the warehouse. */
+  readonly tag?: { readonly tool: string; readonly client: string } | undefined
+  /**
+   * Run at the moment when the statement leaves this process, by a warehouse that `reportsSubmit`: from there
+   * on it is paid for. Until then the call waits for us, and nothing has been sent.
+   */
+  readonly onSubmit?: Effect.Effect<void> | undefined
+  /** Told what has to be waited for before the statement can leave, where that may take long. */
+  readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
+  /**
+   * Run when the warehouse has confirmed that it has cancelled the statement. Of one whose caller ran out of
+   * time, this tells a slow warehouse from a silent one.
+   */
+  readonly onCancelled?: Effect.Effect<void> | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Result {
+  /** The warehouse's own id of the statement. */
+  readonly queryId: string
+  readonly columns: ReadonlyArray<Column>
+  /** Non-empty chunks of rows, pulled on demand. */
+  readonly rows: Stream.Stream<ReadonlyArray<Row>, WarehouseError>
+  /** The rows are kept ones, and there were more than those. */
+  readonly partial?: boolean | undefined
+}
+
+/**
+ * Rows of a statement that has run, from `offset` (counted from 0) on. Nothing is run again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Stored extends Pick<
+  Statement,
+  "timeoutMs" | "maxRows" | "requestId" | "tag" | "onSubmit" | "onCancelled" | "waiting"
+> {
+  readonly queryId: string
+  readonly offset: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Results {
+  /** Fails with `ResultExpired` when the result is not kept (any more). Whose it is, the caller has checked. */
+  readonly fetch: (stored: Stored) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+}
+
+/**
+ * Why a statement failed, in terms of who can do something about it.
+ *
+ * | reason | meaning | breaker | retried |
+ * |---|---|---|---|
+ * | `InvalidStatement` | the SQL is wrong | alive | no |
+ * | `NotFound` | a named object does not exist or is not visible | alive | no |
+ * | `Permission` | the role may not | alive | no |
+ * | `StatementTimeout` | the statement ran into its own time limit | ignored | no |
+ * | `ResourcesExceeded` | the statement needs more memory than one may have | ignored | no |
+ * | `Cancelled` | we cancelled it | ignored | no |
+ * | `ResultExpired` | a stored result is gone | alive | no |
+ * | `Authentication` | login refused; latched, an operator must act | ignored | no |
+ * | `LoginUnavailable` | a person or an identity provider is waited for | ignored | yes |
+ * | `Configuration` | account, host, key file or TLS are set up wrongly | ignored | no |
+ * | `Unavailable` | no running warehouse, or a resource monitor stopped it | ignored | no |
+ * | `Overloaded` | throttled or queued too long | ignored (stretches the pauses before retries) | yes |
+ * | `SessionLost` | the session expired under us | ignored | once |
+ * | `Unreachable` | network, 5xx | failure | yes |
+ * | `Protocol` | the answer made no sense | failure | once |
+ * | `ServerFault` | the warehouse reported an internal error | failure | once |
+ * | `Unknown` | none of the above | failure | no |
+ *
+ * A failure counts once a call. `Unreachable` is silence unless something `answered`; every other failure was
+ * reported: it counts once a client and statement, and two clients have to see it, unless only one calls.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const Reason = Schema.Literal(
+  "InvalidStatement",
+  "NotFound",
+  "Permission",
+  "StatementTimeout",
+  "ResourcesExceeded",
+  "Cancelled",
+  "ResultExpired",
+  "Authentication",
+  "LoginUnavailable",
+  "Configuration",
+  "Unavailable",
+  "Overloaded",
+  "SessionLost",
+  "Unreachable",
+  "Protocol",
+  "ServerFault",
+  "Unknown"
+)
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export type Reason = typeof Reason.Type
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class WarehouseError extends Schema.TaggedError<WarehouseError>("snowguard/WarehouseError")(
+  "WarehouseError",
+  {
+    reason: Reason,
+    /** One or two sentences for whoever wrote the statement; never a secret, never a stack. */
+    description: Schema.String,
+    /** Did the statement reach the warehouse? Decides refunds and what the caller is told. */
+    sent: Schema.Literal("no", "yes", "unknown"),
+    queryId: Schema.optional(Schema.String),
+    /** The warehouse's own code and SQLSTATE, where it gave them. */
+    code: Schema.optional(Schema.String),
+    sqlState: Schema.optional(Schema.String),
+    /** Milliseconds the warehouse asked us to wait. */
+    retryAfterMs: Schema.optional(Schema.Number),
+    /** Of `Unreachable`: something did answer, a gateway perhaps, though only that it cannot serve. */
+    answered: Schema.optional(Schema.Boolean),
+    /** Nearest existing names when a name was not found. */
+    suggestions: Schema.optional(Schema.Array(Schema.String)),
+    cause: Schema.optional(Schema.Defect)
+  }
+) {
+  override get message(): string {
+    return `${this.reason}: ${this.description}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class Warehouse extends Context.Tag("snowguard/Warehouse")<
+  Warehouse,
+  {
+    /** Which SQL the warehouse speaks; the read-only guard must be of the same dialect. */
+    readonly dialect: "snowflake" | "duckdb"
+    /** Runs it until the scope closes; a scope that closes early cancels it in the warehouse. */
+    readonly execute: (statement: Statement) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+    /** Absent in a warehouse that keeps no results. */
+    readonly results?: Results | undefined
+    /** Runs each statement's `onSubmit`; of one that does not, a statement counts as sent when it is asked. */
+    readonly reportsSubmit?: boolean | undefined
+  }
+>() {}
+
+/**
+ * A warehouse whose layer is loaded with the first statement: start-up pays for no driver, and a client
+ * that only lists the tools never loads one. A failed load fails that call and is tried again.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerLazy = (
+  dialect: "snowflake" | "duckdb",
+  load: Effect.Effect<Layer.Layer<Warehouse, WarehouseError>, WarehouseError>,
+  /** Whether the adapter has {@link Results}, and reports: asking it would load it. */
+  options: { readonly keepsResults?: boolean; readonly reportsSubmit?: boolean } = {}
+): Layer.Layer<Warehouse> =>
+  Layer.scoped(
+    Warehouse,
+    Effect.map(LazyLayer.service(Warehouse, load), (warehouse) => ({
+      dialect,
+      execute: (statement) => Effect.flatMap(warehouse, (_) => _.execute(statement)),
+      ...(options.reportsSubmit === true ? { reportsSubmit: true } : {}),
+      ...(options.keepsResults === true
+        ? { results: { fetch: (stored: Stored) => Effect.flatMap(warehouse, fetch(stored)) } }
+        : {})
+    }))
+  )
+
+const fetch =
+  (stored: Stored) =>
+  ({ results }: Context.Tag.Service<Warehouse>): Effect.Effect<Result, WarehouseError, Scope.Scope> =>
+    results === undefined
+      ? new WarehouseError({
+          reason: "ResultExpired",
+          description: "This warehouse keeps no results.",
+          sent: "no",
+          queryId: stored.queryId
+        })
+      : results.fetch(stored)
+
+const queryIdPattern = /^[0-9A-Za-z-]{1,64}$/
+
+/**
+ * Stored results of a warehouse that has Snowflake's RESULT_SCAN, for an adapter without a better way.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const resultScan = (execute: Context.Tag.Service<Warehouse>["execute"]): Results => ({
+  fetch: ({ offset, queryId, ...stored }) =>
+    queryIdPattern.test(queryId)
+      ? execute({
+          ...stored,
+          sql:
+            `SELECT * FROM TABLE(RESULT_SCAN('${queryId}'))` +
+            (stored.maxRows === undefined ? "" : ` LIMIT ${stored.maxRows} OFFSET ${offset}`)
+        })
+      : new WarehouseError({
+          reason: "ResultExpired",
+          description: "There is no such result.",
+          sent: "no",
+          queryId
+        })
+})
+
+/**
+ * For `layerLazy`: a dynamic import whose failure (a missing or broken driver) is the operator's to
+ * mend.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const importAdapter = <A>(driver: string, load: () => Promise<A>): Effect.Effect<A, WarehouseError> =>
+  Effect.tryPromise({
+    try: load,
+    catch: (cause) =>
+      new WarehouseError({
+        reason: "Configuration",
+        description: `The driver ${driver} could not be loaded; reinstall it on the server.`,
+        sent: "no",
+        cause
+      })
+  })

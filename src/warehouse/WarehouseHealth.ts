@@ -1,0 +1,337 @@
+/**
+ * What an operator has to mend at the warehouse: a login that is refused, a warehouse that is stopped, a
+ * configuration that is wrong. Waiting mends none of it, so that the circuit breaker does not count it.
+ *
+ * ```
+ *   login accepted ──> free ──login refused──> latched (no login is tried) ──some time later──> one is tried
+ *                       ^                         |
+ *                       +--unlatch, or another credential
+ * ```
+ *
+ * Latched is what was refused: the credential, its role, or the namespace. Sessions that live are not asked.
+ *
+ * Invariants
+ * 1. After a login that was refused for who we are, no other with the same credential is tried before `latchMs`
+ *    have passed or an operator says so: an account locks after a few.
+ * 2. What may pass sooner (a refusal of an unknown kind, of a role, of a namespace) is tried again after
+ *    {@link FIRST_LATCH_MS}, and later each time that it is refused again. Unknown refusals hold the credential
+ *    back unless it is known to be good, and then from the third in a row on.
+ * 3. Another credential is tried at once, and what was refused to the former one is forgotten.
+ * 4. The log has one line when a latch closes and one when a login works again; what else goes wrong it
+ *    has once a minute at most, each kind.
+ * 5. Time is the monotonic clock's: a wall clock that is set does not open a latch.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Lru from "../platform/core/Lru.js"
+import { iso, sentence } from "../platform/core/words.js"
+import { monotonicMillis } from "../platform/monotonic.js"
+import type { Reason, WarehouseError } from "./Warehouse.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Status {
+  /** Why no login is tried; absent while logins are. */
+  readonly latched?:
+    | { readonly reason: string; readonly code?: string | undefined; readonly nextLoginInMs: number }
+    | undefined
+  /** How long a person has been waited for, who has to approve the login. */
+  readonly approvalForMs?: number | undefined
+  /** What else failed last for a reason of this kind, for some minutes. */
+  readonly trouble?:
+    { readonly reason: Reason; readonly description: string; readonly agoMs: number } | undefined
+}
+
+/**
+ * Who logs in, in which role and namespace: texts that are the same when these are.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Attempt {
+  readonly identity: string
+  readonly role: string
+  readonly place: string
+}
+
+/**
+ * What a refusal of a login is about. `unknown` where nothing tells.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Refused = "identity" | "role" | "place" | "unknown"
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class WarehouseHealth extends Context.Tag("snowguard/WarehouseHealth")<
+  WarehouseHealth,
+  {
+    /** Fails with the refusal while this login is not to be tried. */
+    readonly login: (attempt: Attempt) => Effect.Effect<void, WarehouseError>
+    /** `refused`: what no login is to be tried for; absent where the next one may be. */
+    readonly loginFailed: (
+      attempt: Attempt,
+      error: WarehouseError,
+      refused: Refused | undefined
+    ) => Effect.Effect<void>
+    readonly loginAccepted: (attempt: Attempt) => Effect.Effect<void>
+    /** A person has to approve a login, from now on until what is returned is run. */
+    readonly awaitApproval: Effect.Effect<Effect.Effect<void>>
+    /** A statement has failed; what an operator must mend is told. */
+    readonly failed: (error: WarehouseError) => Effect.Effect<void>
+    readonly status: Effect.Effect<Status>
+    /** The next login is tried at once; false when it would have been. */
+    readonly unlatch: Effect.Effect<boolean>
+  }
+>() {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Milliseconds after a refused login before the next one. Default 600,000. */
+  readonly latchMs?: number | undefined
+}
+
+const LATCH_MS = 600_000
+
+/** Milliseconds of the first latch for what may pass. */
+const FIRST_LATCH_MS = 15_000
+
+/** Refusals of an unknown kind in a row after which they count as the credential's. */
+const UNKNOWN_IN_A_ROW = 3
+
+/** Callers name namespaces, so that what is remembered of them has a bound. */
+const LATCHES = { maxEntries: 1_000, maxBytes: Number.MAX_SAFE_INTEGER }
+
+/** A refusal, and until when no login is tried for it; remembered after that, to know how often it was. */
+interface Latch {
+  readonly error: WarehouseError
+  readonly until: number
+  readonly times: number
+}
+
+/** For the credential as a whole. */
+const IDENTITY = ""
+
+/** Milliseconds between two lines about the same kind of trouble. */
+const TELL_EVERY_MS = 60_000
+
+/** Milliseconds that trouble is shown: nobody tells when it is over. */
+const SHOWN_MS = 300_000
+
+const kinds: { readonly [R in Reason]?: string } = {
+  Unavailable: "is not available",
+  LoginUnavailable: "cannot be logged in to now",
+  Configuration: "is set up wrongly"
+}
+
+const advice: { readonly [R in Reason]?: string } = {
+  Unavailable:
+    "Queries fail until it is mended in Snowflake: resume the warehouse (ALTER WAREHOUSE ... RESUME, or AUTO_RESUME = TRUE), " +
+    "raise the quota of its resource monitor, or name another one in snowflake.warehouse.",
+  LoginUnavailable: "Sessions that are open are used meanwhile; new ones are tried again with each call.",
+  Configuration: "Queries fail until the settings are mended; snowguard check says more."
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
+  Context.Tag.Service<WarehouseHealth>
+> =>
+  Effect.sync(() => {
+    // Touched in synchronous steps only.
+    let identity: string | undefined
+    let accepted = false
+    let unknownInARow = 0
+    let approvalSince: number | undefined
+    let trouble: { readonly error: WarehouseError; readonly at: number } | undefined
+    /** By what was refused. */
+    let latches = Lru.make<Latch>(LATCHES)
+    const toldAt = new Map<Reason, number>()
+
+    const keyOf = {
+      identity: () => IDENTITY,
+      role: (it: Attempt) => `role ${it.role}`,
+      place: (it: Attempt) => `place ${it.place}`
+    }
+    const held = (now: number, key: string): Latch | undefined => {
+      const latch = Lru.get(latches, key)
+      return latch !== undefined && now < latch.until ? latch : undefined
+    }
+    const forget = () => {
+      latches = Lru.make<Latch>(LATCHES)
+      unknownInARow = 0
+    }
+    const isOf = (attempt: Attempt): void => {
+      if (attempt.identity === identity) return
+      // Another credential: what was refused to the former one says nothing of it.
+      identity = attempt.identity
+      accepted = false
+      forget()
+    }
+
+    const failed = (error: WarehouseError): Effect.Effect<void> => {
+      const what = advice[error.reason]
+      if (what === undefined) return Effect.void
+      return Effect.flatMap(monotonicMillis, (now) => {
+        trouble = { error, at: now }
+        const before = toldAt.get(error.reason)
+        if (before !== undefined && now - before < TELL_EVERY_MS) return Effect.void
+        toldAt.set(error.reason, now)
+        return Effect.annotateLogs(
+          Effect.logWarning(
+            `the warehouse ${kinds[error.reason] ?? "fails"}: ${sentence(error.description)} ${what}`
+          ),
+          noted(error)
+        )
+      })
+    }
+
+    return {
+      login: (attempt) =>
+        Effect.flatMap(monotonicMillis, (now) => {
+          isOf(attempt)
+          const latch =
+            held(now, IDENTITY) ?? held(now, keyOf.role(attempt)) ?? held(now, keyOf.place(attempt))
+          return latch === undefined ? Effect.void : Effect.fail(latch.error)
+        }),
+      loginFailed: (attempt, error, refused) =>
+        Effect.flatMap(monotonicMillis, (now) => {
+          if (refused === undefined) return failed(error)
+          // Of a credential that has been exchanged in the meantime.
+          if (identity !== undefined && attempt.identity !== identity) return failed(error)
+          isOf(attempt)
+          unknownInARow = refused === "unknown" ? unknownInARow + 1 : 0
+          const of =
+            refused !== "unknown"
+              ? refused
+              : accepted && unknownInARow < UNKNOWN_IN_A_ROW
+                ? ("place" as const)
+                : ("identity" as const)
+          const key = keyOf[of](attempt)
+          if (held(now, key) !== undefined) return Effect.void
+          const times = (Lru.get(latches, key)?.times ?? 0) + 1
+          const forMs =
+            refused === "identity" && error.reason === "Authentication"
+              ? latchMs
+              : Math.min(latchMs, FIRST_LATCH_MS * 2 ** Math.min(times - 1, 20))
+          Lru.set(latches, key, { error, until: now + forMs, times }, 1)
+          if (of !== "identity") return failed(error)
+          return Effect.clockWith((clock) =>
+            Effect.annotateLogs(
+              Effect.logError(
+                `the login to the warehouse was refused: ${sentence(error.description)} ` +
+                  `Next login at ${iso(clock.unsafeCurrentTimeMillis() + forMs)}, so that the account is not locked. ` +
+                  "Mend the credentials, then run: snowguard admin warehouse unlatch"
+              ),
+              noted(error)
+            )
+          )
+        }),
+      loginAccepted: (attempt) =>
+        Effect.suspend(() => {
+          if (identity !== undefined && attempt.identity !== identity) return Effect.void
+          isOf(attempt)
+          accepted = true
+          unknownInARow = 0
+          const before = Lru.get(latches, IDENTITY)
+          for (const of of ["identity", "role", "place"] as const) Lru.remove(latches, keyOf[of](attempt))
+          return before === undefined ? Effect.void : Effect.logInfo("the login to the warehouse works again")
+        }),
+      awaitApproval: Effect.flatMap(monotonicMillis, (now) => {
+        approvalSince = now
+        return Effect.as(
+          tellApproval,
+          Effect.sync(() => {
+            approvalSince = undefined
+          })
+        )
+      }),
+      failed,
+      status: Effect.map(monotonicMillis, (now): Status => {
+        const latch = held(now, IDENTITY)
+        return {
+          ...(latch === undefined
+            ? {}
+            : {
+                latched: {
+                  reason: latch.error.description,
+                  code: latch.error.code,
+                  nextLoginInMs: Math.ceil(latch.until - now)
+                }
+              }),
+          ...(approvalSince === undefined ? {} : { approvalForMs: Math.floor(now - approvalSince) }),
+          ...(trouble === undefined || now - trouble.at > SHOWN_MS
+            ? {}
+            : {
+                trouble: {
+                  reason: trouble.error.reason,
+                  description: trouble.error.description,
+                  agoMs: Math.floor(now - trouble.at)
+                }
+              })
+        }
+      }),
+      unlatch: Effect.map(monotonicMillis, (now) => {
+        const was = [...latches.entries.values()].some(({ value }) => now < value.until)
+        const ofIdentity = Lru.get(latches, IDENTITY)
+        forget()
+        // Still remembered, so that the log tells when a login works again.
+        if (ofIdentity !== undefined) Lru.set(latches, IDENTITY, { ...ofIdentity, until: now, times: 0 }, 1)
+        return was
+      })
+    }
+  })
+
+const tellApproval = Effect.logWarning(
+  "a person has to approve the login to the warehouse: on the user's phone (push notification) or in the browser"
+)
+
+const noted = ({ code, reason }: WarehouseError) => ({ reason, ...(code === undefined ? {} : { code }) })
+
+/**
+ * Lets every login be tried and tells nobody: for one that is made to see how it goes.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const silent: Context.Tag.Service<WarehouseHealth> = {
+  login: () => Effect.void,
+  loginFailed: () => Effect.void,
+  loginAccepted: () => Effect.void,
+  awaitApproval: Effect.as(tellApproval, Effect.void),
+  failed: () => Effect.void,
+  status: Effect.succeed({}),
+  unlatch: Effect.succeed(false)
+}
+
+/**
+ * What it says where there is one: an embedded warehouse has no login.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const statusIfAny: Effect.Effect<Effect.Effect<Status>> = Effect.map(
+  Effect.serviceOption(WarehouseHealth),
+  Option.match({ onNone: () => Effect.succeed({}), onSome: ({ status }) => status })
+)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options): Layer.Layer<WarehouseHealth> =>
+  Layer.effect(WarehouseHealth, make(options))

@@ -1,0 +1,154 @@
+/**
+ * Changes to a text by position, and what the rules of the translation need to know about its tokens.
+ *
+ * @since 0.1.0
+ */
+import type { Token } from "../../../sql/Lexer.js"
+
+/**
+ * Replaces `start` .. `end`; an insertion where they are equal.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Edit {
+  readonly start: number
+  readonly end: number
+  readonly text: string
+}
+
+/**
+ * The text with all edits made. Insertions at one place keep their order; an edit that overlaps an earlier
+ * one is left out, so two rules that want the same token can never garble it.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const apply = (sql: string, edits: ReadonlyArray<Edit>): string => {
+  const sorted = edits
+    .map((edit, index) => ({ ...edit, index }))
+    .sort((a, b) => a.start - b.start || a.end - b.end || a.index - b.index)
+  let result = ""
+  let at = 0
+  for (const edit of sorted) {
+    if (edit.start < at) continue
+    result += sql.slice(at, edit.start) + edit.text
+    at = edit.end
+  }
+  return result + sql.slice(at)
+}
+
+/**
+ * The statement as the rules see it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Source {
+  readonly sql: string
+  readonly tokens: ReadonlyArray<Token>
+  /** The index of the closing bracket of the opening one at an index, and the other way round. */
+  readonly partner: ReadonlyMap<number, number>
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const source = (sql: string, tokens: ReadonlyArray<Token>): Source => {
+  const partner = new Map<number, number>()
+  const open: Array<number> = []
+  tokens.forEach((token, index) => {
+    if (token.kind === "open") open.push(index)
+    else if (token.kind === "close") {
+      const start = open.pop()
+      if (start !== undefined) {
+        partner.set(start, index)
+        partner.set(index, start)
+      }
+    }
+  })
+  return { sql, tokens, partner }
+}
+
+/**
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isWord = (
+  token: Token | undefined,
+  ...values: ReadonlyArray<string>
+): token is Token & { readonly kind: "word" } =>
+  token?.kind === "word" && (values.length === 0 || values.includes(token.value))
+
+/**
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isName = (token: Token | undefined): token is Token & { readonly kind: "word" | "quoted" } =>
+  token?.kind === "word" || token?.kind === "quoted"
+
+/**
+ * The arguments between the bracket at `open` and its partner, as ranges of token indexes (end exclusive).
+ *
+ * @since 0.1.0
+ * @category lookups
+ */
+export const argumentsOf = (
+  { partner, tokens }: Source,
+  open: number
+): ReadonlyArray<readonly [number, number]> => {
+  const close = partner.get(open)
+  if (close === undefined || close === open + 1) return []
+  const inside = tokens[open]!.depth + 1
+  const ranges: Array<[number, number]> = [[open + 1, close]]
+  for (let at = open + 1; at < close; at++) {
+    const token = tokens[at]!
+    if (token.depth === inside && token.kind === "operator" && token.value === ",") {
+      ranges[ranges.length - 1]![1] = at
+      ranges.push([at + 1, close])
+    }
+  }
+  return ranges
+}
+
+/** Words before a bracket that do not name a function, and before a value that are not part of it. */
+const keywords = new Set(
+  "SELECT FROM WHERE AND OR NOT ON IN IS AS BY CASE WHEN THEN ELSE END HAVING QUALIFY LIMIT OFFSET UNION ALL ANY DISTINCT BETWEEN LIKE ILIKE RLIKE REGEXP EXISTS VALUES USING JOIN OVER".split(
+    " "
+  )
+)
+
+/**
+ * Where the value that ends with the token at `end` begins: a literal, a dotted name, a call, a value in
+ * brackets, each with its subscripts and casts. Undefined where it cannot be told.
+ *
+ * @since 0.1.0
+ * @category lookups
+ */
+export const operandStart = (from: Source, end: number): number | undefined => {
+  const { partner, tokens } = from
+  let at = end
+  for (;;) {
+    const token = tokens[at]
+    if (token === undefined) return undefined
+    if (token.kind === "close") {
+      const open = partner.get(at)
+      if (open === undefined) return undefined
+      const before = tokens[open - 1]
+      const called = isName(before) && !(before.kind === "word" && keywords.has(before.value))
+      const subscripted = token.text === "]" && (called || before?.kind === "close")
+      if (!called && !subscripted) return open
+      at = open - 1
+      if (subscripted) continue
+    } else if (token.kind === "operator" || token.kind === "open") return undefined
+    else if (token.kind === "word" && keywords.has(token.value)) return undefined
+    const dot = tokens[at - 1]
+    // `a.b`, and the path of `a:b.c`, and `a::type`.
+    if (dot?.kind === "operator" && [".", ":", "::"].includes(dot.value)) {
+      at -= 2
+      continue
+    }
+    return at
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * For operators: does the login work, as whom, and is everything there that queries will need? What was
+ * found, what is wrong and what to do about it, and an exit code. Wakes no warehouse and costs nothing.
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as RequestId from "../../platform/requestId.js"
+import * as Stream from "effect/Stream"
+import type { Cell, Reason, Warehouse, WarehouseError } from "../Warehouse.js"
+import * as WarehouseHealth from "../WarehouseHealth.js"
+import type { Options } from "../Snowflake.js"
+import * as Snowflake from "../Snowflake.js"
+import { priceOf, where } from "./auth.js"
+import { FORBIDDEN, PROXY } from "./classify.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Report {
+  /** What was found, in order. */
+  readonly facts: { readonly [name: string]: string }
+  readonly warnings: ReadonlyArray<string>
+  /** What is wrong, and what to do about it; both or none. */
+  readonly wrong?: string | undefined
+  readonly todo?: string | undefined
+  /** 0: it works (there may be warnings); 78: the settings must be changed; 69: try again later. */
+  readonly exitCode: 0 | 69 | 78
+}
+
+/** Roles that come with every account and may do far more than read. */
+const systemRoles = ["ACCOUNTADMIN", "ORGADMIN", "GLOBALORGADMIN", "SECURITYADMIN", "SYSADMIN", "USERADMIN"]
+
+const TIMEOUT_MS = 15_000
+
+/** Beyond the time that a person gets to approve a login. */
+const APPROVAL_TIMEOUT_MS = 600_000
+
+/** `all`: Snowflake's or the driver's own words would say the same once more. */
+interface Diagnosis {
+  readonly wrong: string
+  readonly todo: string
+  readonly all?: boolean
+}
+
+const keyPair: Diagnosis = {
+  wrong: "the key pair is refused",
+  todo: "set the public key for this user (ALTER USER ... SET RSA_PUBLIC_KEY), and check this machine's clock"
+}
+
+const diagnosis = ({ code, description, reason }: WarehouseError): Diagnosis => {
+  switch (code) {
+    case "390100":
+      return {
+        wrong: "user or password is wrong",
+        todo: "correct snowflake.user and snowflake.password: after a few more attempts the user is locked"
+      }
+    case "390144":
+      return keyPair
+    case "390186":
+    case "390189":
+    case "390317":
+      return {
+        wrong: "the role does not exist or is not granted to the user",
+        todo: "correct snowflake.role, or grant it to the user"
+      }
+    case "390201":
+      return {
+        wrong: "the warehouse, database or schema of the login does not exist or is not visible to the role",
+        todo: "correct snowflake.warehouse, snowflake.database and snowflake.schema"
+      }
+    case "390420":
+    case "390422":
+    case "390432":
+      return {
+        wrong: "a network policy does not let this machine in",
+        todo: "ask an administrator of the account to allow this machine's address"
+      }
+    case "394633":
+      return { wrong: "no workload identity is set for this user", todo: "set one, or log in another way" }
+    case "invalid_client":
+    case "unauthorized_client":
+      return {
+        wrong: "the identity provider does not accept the client id and secret",
+        todo: "correct snowflake.oauth_client_id and snowflake.oauth_client_secret"
+      }
+    case "invalid_scope":
+      return {
+        wrong: "the identity provider does not grant the scope",
+        todo: "correct snowflake.oauth_scope, or snowflake.role"
+      }
+    case PROXY:
+      return { wrong: "the proxy cannot be used", todo: "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY" }
+    case FORBIDDEN:
+      return {
+        wrong: "the account's host, or a proxy, refuses this machine",
+        todo: "check snowflake.account, and the network policy of the account"
+      }
+    case "ENOTFOUND":
+      return {
+        wrong: "the account's host does not exist",
+        todo: "check snowflake.account (ORGNAME-ACCOUNT), and this machine's name server",
+        all: true
+      }
+    case "ECONNREFUSED":
+      return {
+        wrong: "nothing listens at the account's address",
+        todo: "check snowflake.account, or snowflake.access_url",
+        all: true
+      }
+  }
+  if (code?.startsWith("3943") === true) return keyPair
+  switch (reason) {
+    case "Authentication":
+      return { wrong: "the login is refused", todo: "correct the credentials in the section [snowflake]" }
+    case "LoginUnavailable":
+      return { wrong: "the login cannot be made now", todo: "try again later" }
+    case "Unreachable":
+      return { wrong: description, todo: "check this machine's network, and try again", all: true }
+    case "Overloaded":
+    case "ServerFault":
+      return { wrong: description, todo: "try again later", all: true }
+    default:
+      return { wrong: description, todo: "correct the section [snowflake] of the configuration", all: true }
+  }
+}
+
+const passing: ReadonlySet<Reason> = new Set<Reason>([
+  "Unreachable",
+  "Overloaded",
+  "ServerFault",
+  "LoginUnavailable"
+])
+
+const failed = (error: WarehouseError, facts: Report["facts"] = {}): Report => {
+  const { all = false, todo, wrong } = diagnosis(error)
+  const code = error.code === undefined ? "" : ` [${error.code}]`
+  return {
+    facts,
+    warnings: [],
+    wrong: `${all ? wrong : `${wrong}: ${error.description}`}${code}`,
+    todo,
+    exitCode: passing.has(error.reason) ? 69 : 78
+  }
+}
+
+const text = (cell: Cell | undefined): string | undefined =>
+  cell === null || cell === undefined ? undefined : String(cell)
+
+const look = (
+  warehouse: Warehouse["Type"],
+  id: () => string,
+  sql: string,
+  timeoutMs = TIMEOUT_MS
+): Effect.Effect<ReadonlyArray<{ readonly [column: string]: Cell }>, WarehouseError> =>
+  Effect.scoped(
+    Effect.flatMap(
+      warehouse.execute({
+        sql,
+        timeoutMs,
+        requestId: id(),
+        tag: { tool: "check", client: "operator" }
+      }),
+      ({ columns, rows }) =>
+        Effect.map(Stream.runCollect(rows), (chunks) =>
+          Chunk.toReadonlyArray(chunks)
+            .flat()
+            .map((row) =>
+              Object.fromEntries(columns.map(({ name }, at) => [name.toLowerCase(), row[at] ?? null]))
+            )
+        )
+    )
+  )
+
+const who =
+  "SELECT CURRENT_ACCOUNT() AS A, CURRENT_USER() AS U, CURRENT_ROLE() AS R, CURRENT_WAREHOUSE() AS W, CURRENT_VERSION() AS V"
+
+const warehouseOf = (
+  name: string | undefined,
+  found: ReadonlyArray<{ readonly [column: string]: Cell }>
+): { readonly fact: string } | { readonly wrong: string; readonly todo: string } => {
+  if (name === undefined) {
+    return { wrong: "no warehouse is set, and queries will fail", todo: "set snowflake.warehouse" }
+  }
+  const entry = found.find((row) => text(row["name"]) === name)
+  if (entry === undefined) {
+    return {
+      wrong: `the warehouse ${name} does not exist or the role may not use it`,
+      todo: "correct snowflake.warehouse, or grant USAGE on it to the role"
+    }
+  }
+  const state = text(entry["state"])?.toUpperCase() ?? "unknown"
+  const resumes = text(entry["auto_resume"])?.toLowerCase() !== "false"
+  return state === "SUSPENDED" && !resumes
+    ? {
+        wrong: `the warehouse ${name} is suspended and does not resume by itself`,
+        todo: `resume it, or run: ALTER WAREHOUSE ${name} SET AUTO_RESUME = TRUE`
+      }
+    : { fact: `${name} (${state.toLowerCase()})` }
+}
+
+/**
+ * Logs in once with these options and reports. Never fails: what is wrong is in the report.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const check = (options: Effect.Effect<Options, WarehouseError>): Effect.Effect<Report> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const given = yield* options
+      const login = yield* given.login
+      const host = { "account host": where(login) }
+      // What goes wrong is in the report.
+      const health = WarehouseHealth.silent
+      const warehouse = yield* Snowflake.make({ ...given, hints: false, maxSessions: 1, health })
+      const id = yield* RequestId.make
+      const answer = yield* Effect.either(
+        look(warehouse, id, who, priceOf(login) === "person" ? APPROVAL_TIMEOUT_MS : TIMEOUT_MS)
+      )
+      if (Either.isLeft(answer)) return failed(answer.left, host)
+      const [row = {}] = answer.right
+      const role = text(row["r"])
+      const facts = {
+        ...host,
+        account: text(row["a"]) ?? "unknown",
+        user: text(row["u"]) ?? "unknown",
+        role: role ?? "none",
+        version: text(row["v"]) ?? "unknown"
+      }
+      const warnings =
+        role === undefined
+          ? ["no role is active; nothing will be visible"]
+          : systemRoles.includes(role)
+            ? [`${role} is a system role; use one that may read what agents need and no more`]
+            : []
+      // Some roles may not see warehouses at all; that alone is no fault of the login.
+      const seen = yield* Effect.orElseSucceed(look(warehouse, id, "SHOW WAREHOUSES"), () => [])
+      const found = warehouseOf(text(row["w"]), seen)
+      const report: Report =
+        "fact" in found
+          ? { facts: { ...facts, warehouse: found.fact }, warnings, exitCode: 0 }
+          : { facts, warnings, ...found, exitCode: 78 }
+      return report
+    }).pipe(Effect.catchAll((error) => Effect.succeed(failed(error))))
+  )

@@ -1,0 +1,403 @@
+/**
+ * The sessions: few, each for one place (role, warehouse, database, schema), shared by the statements that
+ * run there.
+ *
+ * ```
+ * acquire
+ *    +-- a session for the place, alive --> one of its slots --> statement --> slot back
+ *    +-- none, the login is latched ----> refused at once, with the reason of the first refusal
+ *    +-- none, room left ---------------> log in (one login at a time; all who want the place wait for it)
+ *    +-- none, no room -----------------> the idle one used longest ago leaves; all busy: wait for one
+ *    +-- none, and a login costs somebody an effort --> the lane's session is moved to the place
+ * ```
+ *
+ * A login that a person has to approve, or whose code is good for once, is made once for each lane (role). Its
+ * session is moved from one place to another when no statement runs in it. While somebody waits for that, who
+ * wants the place where it is waits too: no place keeps it for ever.
+ *
+ * Whatever is waited for here (a session, the turn to log in, a slot of a session) is waited for fairly between
+ * clients and not for long: who waited in vain is refused, and nothing was sent for him. A login that is under
+ * way takes as long as it takes, and goes on when who waited for it has left.
+ *
+ * Invariants
+ * 1. At most `maxSessions` sessions and logins; at most `maxPerSession` statements in each.
+ * 2. Statements share a session only if their whole place is the same: no role ever borrows another's.
+ * 3. No login is tried that `mayOpen` refuses; sessions that live are not concerned.
+ * 4. A session that was lost is not handed out again, and is closed when its last statement ends.
+ * 5. A caller that leaves takes nobody else's login away; a login that nobody waits for any more is not begun.
+ * 6. Between two logins of one client each other client that wants one gets a turn.
+ * 7. When the scope has closed there is no session left, or it did not answer in time.
+ *
+ * @since 0.1.0
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import { expected } from "../../platform/expected.js"
+import { monotonicMillis } from "../../platform/monotonic.js"
+import * as SlotPool from "../../platform/slotPool.js"
+import { WarehouseError } from "../Warehouse.js"
+import type { Request } from "./turns.js"
+import * as Turns from "./turns.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<Place, Session> {
+  readonly key: (place: Place) => string
+  readonly open: (place: Place) => Effect.Effect<Session, WarehouseError>
+  /** Fails while no login is to be tried for the place. Asked before a login is waited for. */
+  readonly mayOpen: (place: Place) => Effect.Effect<void, WarehouseError>
+  /** Present where logins are to be saved. */
+  readonly lanes?: Lanes<Place, Session> | undefined
+  /** What a caller is told that can wait no longer for a login; never, where it may wait. */
+  readonly outOfPatience?: Effect.Effect<never, WarehouseError> | undefined
+  readonly close: (session: Session) => Effect.Effect<void>
+  /** Asked before a session is used that was idle for {@link Options.idleMs}. */
+  readonly lives: (session: Session) => Effect.Effect<boolean>
+  readonly maxSessions: number
+  readonly maxPerSession: number
+  readonly idleMs: number
+}
+
+/**
+ * Places that one session may serve, one after another.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lanes<Place, Session> {
+  readonly of: (place: Place) => string
+  /** The session is where it was, or somewhere between, when this fails. */
+  readonly move: (session: Session, place: Place) => Effect.Effect<void, WarehouseError>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lease<Session> {
+  readonly session: Session
+  /** The session is not to be used by anybody else. */
+  readonly lost: Effect.Effect<void>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Caller extends Request {
+  /** Milliseconds to wait for a login that a person has to approve. */
+  readonly patienceMs: number
+  /** Told when that has to be waited for. */
+  readonly onWait?: Effect.Effect<void> | undefined
+}
+
+interface Slot<Session> {
+  readonly key: string
+  readonly lane: string | undefined
+  readonly opened: Deferred.Deferred<Session, WarehouseError>
+  readonly slots: SlotPool.SlotPool<"session", WarehouseError>
+  /** Leases, and callers that wait for the login or for a slot. */
+  users: number
+  usedAt: number
+  lost: boolean
+  session: Session | undefined
+}
+
+/** A guess at when somebody is done, milliseconds. */
+const BUSY_RETRY_MS = 2_000
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <Place, Session>(options: Options<Place, Session>) =>
+  Effect.gen(function* () {
+    const current = new Map<string, Slot<Session>>()
+    const all = new Set<Slot<Session>>()
+    /** The one session of a lane, wherever it is. */
+    const lanes = new Map<string, Slot<Session>>()
+    /** Callers that wait for the session of a lane to be moved. */
+    const movers = new Map<string, number>()
+    let closed = false
+
+    const { wait, wake } = Turns.make(
+      Turns.busy(`All ${options.maxSessions} sessions are busy with other statements`, BUSY_RETRY_MS)
+    )
+
+    const forget = (slot: Slot<Session>): void => {
+      if (current.get(slot.key) === slot) current.delete(slot.key)
+      if (slot.lane !== undefined && lanes.get(slot.lane) === slot) lanes.delete(slot.lane)
+    }
+
+    /** Out of the count at once; leaving the server is what is returned. */
+    const detach = (slot: Slot<Session>): Effect.Effect<void> => {
+      forget(slot)
+      all.delete(slot)
+      const { session } = slot
+      slot.session = undefined
+      return session === undefined ? Effect.void : options.close(session)
+    }
+
+    // Added first, so closed last: the logins below have ended by then.
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        closed = true
+        return Effect.forEach([...all], detach, { concurrency: "unbounded", discard: true })
+      })
+    )
+    const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    const slots = <Pool>(pool: Pool, permits: number, what: string) =>
+      Scope.extend(
+        SlotPool.make(pool, { permits, ...Turns.unbounded }, ({ retryAfterMs }) =>
+          Turns.busy(what, retryAfterMs)
+        ),
+        scope
+      )
+    // One at a time, so that a password that is wrong is tried once and not once for each place.
+    const logins = yield* slots("login", 1, "Others are logging in, one after another")
+
+    /** Nobody has to wait for the farewell; a session that is in use is left by its last user. */
+    const remove = (slot: Slot<Session>): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        slot.lost = true
+        forget(slot)
+        return slot.users > 0
+          ? Effect.void
+          : Effect.zipRight(Effect.forkIn(Effect.uninterruptible(detach(slot)), scope), wake)
+      })
+
+    const tryLogin = (slot: Slot<Session>, place: Place) =>
+      // Those who wanted it have gone while others logged in.
+      Effect.suspend(() => (slot.users === 0 ? Effect.fail(gone) : options.open(place)))
+
+    /** Tells all who wait for the session how it went. */
+    const settled = (slot: Slot<Session>, opening: Effect.Effect<Session, WarehouseError>) =>
+      Effect.onExit(opening, (exit) =>
+        Effect.flatMap(monotonicMillis, (now) => {
+          if (Exit.isSuccess(exit)) {
+            slot.session = exit.value
+            slot.usedAt = now
+            const opened = Deferred.succeed(slot.opened, exit.value)
+            // Everybody has left, and its place was given to another.
+            return all.has(slot) ? opened : Effect.zipRight(opened, detach(slot))
+          }
+          const failed = Exit.isInterrupted(exit) ? Exit.fail(gone) : exit
+          return detach(slot).pipe(Effect.zipRight(Deferred.done(slot.opened, failed)), Effect.zipRight(wake))
+        })
+      ).pipe(Effect.exit, Effect.asVoid)
+
+    const logIn = (slot: Slot<Session>, place: Place, who: Request): Effect.Effect<void> =>
+      settled(
+        slot,
+        Effect.acquireUseRelease(
+          logins.acquire({ ...who, weight: 1 }),
+          () => tryLogin(slot, place),
+          logins.release
+        )
+      )
+
+    /** A session that could not be moved is kept, unless it is lost: it took an effort to get. */
+    const moved = (slot: Slot<Session>, session: Session, place: Place, { move }: Lanes<Place, Session>) =>
+      settled(
+        slot,
+        Effect.onError(Effect.as(move(session, place), session), (cause) =>
+          Option.exists(expected(cause), ({ reason }) => reason !== "SessionLost")
+            ? Effect.flatMap(monotonicMillis, (now) => spare(slot, session, now))
+            : options.close(session)
+        )
+      )
+
+    /** In the lane, at no place, until it is moved to the next one. */
+    const spare = (slot: Slot<Session>, session: Session, now: number) =>
+      Effect.map(blank(`\0${slot.key}`, slot.lane, now, 0), (kept) => {
+        kept.session = session
+        Deferred.unsafeDone(kept.opened, Exit.succeed(session))
+        forget(slot)
+        put(kept)
+      })
+
+    const blank = (key: string, lane: string | undefined, now: number, users: number) =>
+      Effect.map(
+        slots("session" as const, options.maxPerSession, "Its session is busy"),
+        (slots): Slot<Session> => ({
+          key,
+          lane,
+          opened: Deferred.unsafeMake(FiberId.none),
+          slots,
+          users,
+          usedAt: now,
+          lost: false,
+          session: undefined
+        })
+      )
+
+    const put = (slot: Slot<Session>): void => {
+      current.set(slot.key, slot)
+      if (slot.lane !== undefined) lanes.set(slot.lane, slot)
+      all.add(slot)
+    }
+
+    /** Who claims cannot be interrupted; the login or the move that they all wait for must be. */
+    const add = (
+      place: Place,
+      key: string,
+      now: number,
+      open: (slot: Slot<Session>) => Effect.Effect<void>
+    ): Effect.Effect<Slot<Session>> =>
+      Effect.flatMap(blank(key, options.lanes?.of(place), now, 1), (slot) => {
+        put(slot)
+        return Effect.as(Effect.forkIn(Effect.interruptible(open(slot)), scope), slot)
+      })
+
+    /** The session that has to be moved, or is on its way, for a place that nothing serves. */
+    const takeOver = (
+      place: Place,
+      key: string,
+      now: number,
+      from: Slot<Session>,
+      lanes: Lanes<Place, Session>
+    ): Effect.Effect<Slot<Session>> | undefined => {
+      const { session } = from
+      if (session === undefined || from.users > 0) return undefined
+      forget(from)
+      all.delete(from)
+      from.session = undefined
+      return add(place, key, now, (slot) => moved(slot, session, place, lanes))
+    }
+
+    /** For a login that may need a person, as long as the caller can wait. */
+    const patiently = <A, E>(login: Effect.Effect<A, E>, { onWait, patienceMs }: Caller) =>
+      options.outOfPatience === undefined
+        ? login
+        : Effect.zipRight(
+            onWait ?? Effect.void,
+            Effect.raceFirst(login, Effect.zipRight(Effect.sleep(patienceMs), options.outOfPatience))
+          )
+
+    const waitToMove = (lane: string, left: Request): Effect.Effect<void, WarehouseError> =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => movers.set(lane, (movers.get(lane) ?? 0) + 1)),
+        () => wait(left),
+        (_, exit) =>
+          Effect.suspend(() => {
+            const others = (movers.get(lane) ?? 1) - 1
+            if (others > 0) movers.set(lane, others)
+            else movers.delete(lane)
+            // The others may have waited for this one.
+            return Exit.isSuccess(exit) ? Effect.void : wake
+          })
+      )
+
+    const idlest = (): Slot<Session> | undefined => {
+      let found: Slot<Session> | undefined
+      for (const slot of current.values()) {
+        // One that is being opened may be waited for by a person.
+        if (slot.session === undefined && options.lanes !== undefined) continue
+        if (slot.users === 0 && (found === undefined || slot.usedAt < found.usedAt)) found = slot
+      }
+      return found
+    }
+
+    /** The slot for a place, counted as used; waits while every session is busy elsewhere. */
+    const claim = (
+      place: Place,
+      who: Caller,
+      until: number,
+      woken = false
+    ): Effect.Effect<Slot<Session>, WarehouseError> =>
+      Effect.flatMap(monotonicMillis, (now) => {
+        if (closed) return Effect.fail(gone)
+        const key = options.key(place)
+        const found = current.get(key)
+        const left = { ...who, maxWaitMs: until - now }
+        const lane = options.lanes?.of(place)
+        const another = lane === undefined ? undefined : lanes.get(lane)
+        // Who comes does not overtake those who wait for the session; who was woken has it when it is free.
+        const mustWait = another !== undefined && movers.has(lane ?? "") && !(woken && another.users === 0)
+        if (found !== undefined && !found.lost && !mustWait) {
+          found.users += 1
+          return Effect.succeed(found)
+        }
+        if (options.lanes !== undefined && lane !== undefined && another !== undefined) {
+          const next =
+            another.session === undefined
+              ? // It is logged in to, or moved, for others: how that ends is their affair.
+                Effect.interruptible(patiently(Effect.exit(Deferred.await(another.opened)), who))
+              : waitToMove(lane, left)
+          return (
+            (mustWait ? undefined : takeOver(place, key, now, another, options.lanes)) ??
+            Effect.zipRight(next, claim(place, who, until, true))
+          )
+        }
+        const logInFor = (slot: Slot<Session>) => logIn(slot, place, left)
+        if (all.size < options.maxSessions) return add(place, key, now, logInFor)
+        const oldest = idlest()
+        if (oldest === undefined) return Effect.zipRight(wait(left), claim(place, who, until))
+        return Effect.zipRight(
+          Effect.forkIn(Effect.uninterruptible(detach(oldest)), scope),
+          add(place, key, now, logInFor)
+        )
+      })
+
+    const release = (slot: Slot<Session>): Effect.Effect<void> =>
+      Effect.flatMap(monotonicMillis, (now) => {
+        slot.users -= 1
+        slot.usedAt = now
+        if (slot.users > 0) return Effect.void
+        return slot.lost ? remove(slot) : wake
+      })
+
+    /** Idle for long: the server may have ended it. Only the first to come back asks. */
+    const fresh = (slot: Slot<Session>, session: Session): Effect.Effect<boolean> =>
+      Effect.flatMap(monotonicMillis, (now) => {
+        if (slot.lost) return Effect.succeed(false)
+        if (now - slot.usedAt < options.idleMs) return Effect.succeed(true)
+        slot.usedAt = now
+        return Effect.tap(options.lives(session), (alive) => (alive ? Effect.void : remove(slot)))
+      })
+
+    const lease = (slot: Slot<Session>, who: Caller) =>
+      Effect.flatMap(
+        slot.session === undefined
+          ? patiently(Deferred.await(slot.opened), who)
+          : Effect.succeed(slot.session),
+        (session) => Effect.map(fresh(slot, session), (alive) => (alive ? { slot, session } : undefined))
+      )
+
+    /**
+     * A session for the place and one of its slots, until the scope closes.
+     */
+    const acquire = (place: Place, who: Caller): Effect.Effect<Lease<Session>, WarehouseError, Scope.Scope> =>
+      Effect.gen(function* () {
+        // A session that lives, or is being opened, may be used whatever would be said of another login.
+        const lane = options.lanes?.of(place)
+        if (!current.has(options.key(place)) && (lane === undefined || !lanes.has(lane))) {
+          yield* options.mayOpen(place)
+        }
+        const until = (yield* monotonicMillis) + who.maxWaitMs
+        const slot = yield* Effect.acquireRelease(claim(place, who, until), release)
+        const leased = yield* Effect.interruptible(lease(slot, who))
+        // It had died of age: one more time, with a session that is new.
+        if (leased === undefined) return yield* Effect.suspend(() => acquire(place, who))
+        yield* Effect.acquireRelease(slot.slots.acquire({ ...who, weight: 1 }), slot.slots.release)
+        return { session: leased.session, lost: remove(slot) }
+      })
+
+    return {
+      acquire,
+      /** Sessions open or being opened. */
+      size: Effect.sync(() => all.size)
+    }
+  })
+
+const gone = new WarehouseError({
+  reason: "Unreachable",
+  description: "The server is shutting down.",
+  sent: "no"
+})

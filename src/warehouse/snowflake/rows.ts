@@ -1,0 +1,235 @@
+/**
+ * The rows of a statement that has ended: those in the answer, then part by part as they are pulled.
+ *
+ * A part is a stream that is cut into rows while it arrives: what is not wanted is not downloaded, and neither
+ * the size of a part nor the number of parts decides how much memory a result takes. What was declared is held
+ * against what arrives; a part that is not what it should be fails, and is never served as if it were whole.
+ *
+ * @since 0.1.0
+ */
+import type { Readable } from "node:stream"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Column, Result, Row } from "../Warehouse.js"
+import { WarehouseError } from "../Warehouse.js"
+import type { Answer } from "./answer.js"
+import { converter, typeName } from "./cells.js"
+import type { Convert } from "./cells.js"
+import { classifyPart, isDefect } from "./classify.js"
+import type { DriverStatement } from "./driver.js"
+import { Malformed, splitter } from "./parts.js"
+import type * as Wire from "./wire.js"
+
+/** Rows of one chunk of the stream at most. */
+const CHUNK_ROWS = 1_000
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Limits {
+  /** Milliseconds without anything of a part arriving, at most. */
+  readonly fetchMs: number
+  readonly maxRows: number | undefined
+  /** The first row that is wanted, counted from 0; parts before it are not fetched. */
+  readonly offset?: number | undefined
+}
+
+const protocol = (description: string, queryId: string | undefined): WarehouseError =>
+  new WarehouseError({ reason: "Protocol", description, sent: "yes", queryId })
+
+/** Makes rows of what travelled as rows; throws {@link Malformed} at one that is of another shape. */
+const reader = (converters: ReadonlyArray<Convert>) => {
+  const cell = (value: unknown, index: number) => {
+    if (value === null || value === undefined) return null
+    if (typeof value === "object") throw new Malformed("a cell that is no text")
+    return converters[index]!(typeof value === "string" ? value : String(value))
+  }
+  return (row: unknown): Row => {
+    if (!Array.isArray(row) || row.length !== converters.length) {
+      throw new Malformed("rows of another shape than its columns")
+    }
+    return row.map(cell)
+  }
+}
+
+interface Reading {
+  readonly task: Wire.Task
+  readonly limits: Limits
+  readonly headers: Answer["headers"]
+  readonly queryId: string | undefined
+  readonly read: (row: unknown) => Row
+}
+
+/** Nothing more is handed over once the statement has been given up. */
+const unlessEnded =
+  ({ queryId, task }: Reading) =>
+  <A, E, R>(pull: Effect.Effect<A, E, R>): Effect.Effect<A, E | WarehouseError, R> =>
+    Effect.suspend((): Effect.Effect<A, E | WarehouseError, R> =>
+      task.signal.aborted
+        ? new WarehouseError({
+            reason: "Cancelled",
+            description: "The statement was cancelled.",
+            sent: "yes",
+            queryId
+          })
+        : pull
+    )
+
+type Rows = Stream.Stream<ReadonlyArray<Row>, WarehouseError>
+
+/** A mistake of ours is a defect; everything else came with the part, or on its way. */
+const failed = (
+  { queryId }: Pick<Reading, "queryId">,
+  thrown: unknown
+): Effect.Effect<never, WarehouseError> => {
+  if (thrown instanceof Malformed) return protocol(`A part of the result holds ${thrown.message}.`, queryId)
+  return isDefect(thrown) ? Effect.die(thrown) : new WarehouseError({ ...classifyPart(thrown), queryId })
+}
+
+/** Part of what a statement's result is made of, with the window of it that is wanted. */
+interface Segment {
+  readonly rows: number
+  readonly from: number
+  /** Behind the last row that is wanted. */
+  readonly to: number
+}
+
+/** The body, until the scope closes. The request ends with it, and with the task. */
+const open = ({ headers, task }: Reading, url: string): Effect.Effect<Readable, unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const ending = yield* Effect.acquireRelease(
+      Effect.sync(() => new AbortController()),
+      (controller) => Effect.sync(() => controller.abort())
+    )
+    const body = yield* Effect.tryPromise({
+      try: () => task.open({ url, headers, signal: ending.signal }),
+      catch: (thrown) => thrown
+    })
+    // Ended by us while nobody reads: no error to tell of.
+    body.on("error", () => undefined)
+    return body.setEncoding("utf8")
+  })
+
+const partRows = (reading: Reading, url: string, segment: Segment): Rows => {
+  const { limits, queryId, read } = reading
+  const inTime = <A, R>(effect: Effect.Effect<A, WarehouseError, R>) =>
+    Effect.timeoutFail(effect, {
+      duration: limits.fetchMs,
+      onTimeout: () =>
+        new WarehouseError({
+          reason: "Unreachable",
+          description: `A part of the result did not arrive within ${limits.fetchMs / 1000} seconds.`,
+          sent: "yes",
+          queryId
+        })
+    })
+  return Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const body = yield* inTime(Effect.catchAll(open(reading, url), (thrown) => failed(reading, thrown)))
+      const pieces: AsyncIterator<unknown> = body[Symbol.asyncIterator]()
+      const split = splitter()
+      let seen = 0
+      const ended = () => {
+        split.end()
+        if (seen !== segment.rows) {
+          throw new Malformed(`${seen} rows where ${segment.rows} were declared`)
+        }
+      }
+      const taken = (text: unknown): ReadonlyArray<Row> => {
+        const rows = split.push(String(text))
+        const from = seen
+        seen += rows.length
+        if (seen > segment.rows) throw new Malformed(`more than the ${segment.rows} rows that were declared`)
+        // The others are looked at too: whether they are rows is known of all or of none.
+        return rows.map(read).slice(Math.max(segment.from - from, 0), Math.max(segment.to - from, 0))
+      }
+      const next = Effect.tryPromise({
+        try: async () => {
+          const piece = await pieces.next()
+          if (piece.done !== true) return taken(piece.value)
+          ended()
+          return undefined
+        },
+        catch: (thrown) => thrown
+      }).pipe(
+        Effect.catchAll((thrown) => failed(reading, thrown)),
+        unlessEnded(reading)
+      )
+      // The end is waited for only by who reads to the end: that is when the number of rows is known.
+      const pull = Effect.suspend(() =>
+        segment.to < segment.rows && seen >= segment.to
+          ? Effect.fail(Option.none())
+          : Effect.flatMap(Effect.mapError(inTime(next), Option.some), (rows) =>
+              rows === undefined ? Effect.fail(Option.none()) : Effect.succeed(rows)
+            )
+      )
+      return Stream.filter(Stream.repeatEffectOption(pull), (rows) => rows.length > 0)
+    })
+  )
+}
+
+const inlineRows = (reading: Reading, rowset: ReadonlyArray<unknown>, { from, to }: Segment): Rows =>
+  Stream.unfoldEffect(from, (at) =>
+    at >= to
+      ? Effect.succeedNone
+      : Effect.try({
+          try: () => {
+            const end = Math.min(at + CHUNK_ROWS, to)
+            return Option.some([rowset.slice(at, end).map(reading.read), end] as const)
+          },
+          catch: (thrown) => thrown
+        }).pipe(
+          Effect.catchAll((thrown) => failed(reading, thrown)),
+          unlessEnded(reading)
+        )
+  )
+
+const rowsOf = (reading: Reading, { parts, rowset }: Answer): Rows => {
+  const { maxRows, offset = 0 } = reading.limits
+  const end = maxRows === undefined ? Number.POSITIVE_INFINITY : offset + maxRows
+  let before = 0
+  const windowOf = (rows: number): Segment => {
+    const from = Math.min(Math.max(offset - before, 0), rows)
+    const to = Math.min(Math.max(end - before, 0), rows)
+    before += rows
+    return { rows, from, to }
+  }
+  const inline = windowOf(rowset.length)
+  const others = parts.map(({ rowCount, url }) => ({ url, segment: windowOf(rowCount) }))
+  return Stream.fromIterable(others).pipe(
+    Stream.filter(({ segment: { from, to } }) => from < to),
+    Stream.flatMap(({ segment, url }) => partRows(reading, url, segment)),
+    (rest) => Stream.concat(inlineRows(reading, rowset, inline), rest)
+  )
+}
+
+/**
+ * The result of a statement that has ended: its rows come as they are pulled, until the task is ended.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const resultOf = (
+  statement: DriverStatement,
+  task: Wire.Task,
+  limits: Limits
+): Effect.Effect<Result, WarehouseError> => {
+  const queryId = statement.getQueryId()
+  const { answer } = task
+  if (answer === undefined) return protocol("It answered without a result.", queryId)
+  const { headers, parts, returned, rowset } = answer
+  const held = parts.reduce((sum, part) => sum + part.rowCount, rowset.length)
+  if (returned !== undefined && returned !== held) {
+    return protocol(`Its answer says that it has ${returned} rows and has ${held}.`, queryId)
+  }
+  const columns = answer.columns.map((column): Column => ({
+    name: column.name,
+    type: typeName(column),
+    nullable: column.nullable ?? true
+  }))
+  const reading: Reading = { task, limits, headers, queryId, read: reader(answer.columns.map(converter)) }
+  return Effect.succeed({ queryId: queryId ?? "", columns, rows: rowsOf(reading, answer) })
+}

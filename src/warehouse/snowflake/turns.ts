@@ -1,0 +1,76 @@
+/**
+ * Waiting, fairly between clients and not for long, until something may have become free.
+ *
+ * All who wait are woken together, in their order: several may find a place in what became free, and who does
+ * not waits on, behind those who have waited less often.
+ *
+ * @since 0.1.0
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as FairQueue from "../../platform/core/FairQueue.js"
+import { WarehouseError } from "../Warehouse.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly client: string
+  /** Milliseconds to wait for what others keep busy. */
+  readonly maxWaitMs: number
+}
+
+/**
+ * Who waits is bounded by those who may call at all.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const unbounded: FairQueue.Bounds = {
+  maxQueue: Number.MAX_SAFE_INTEGER,
+  maxQueuePerClient: Number.MAX_SAFE_INTEGER
+}
+
+/**
+ * The refusal of who waited in vain.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const busy = (what: string, retryAfterMs: number): WarehouseError =>
+  new WarehouseError({
+    reason: "Overloaded",
+    description: `${what}. Nothing was sent, and nothing was charged.`,
+    sent: "no",
+    retryAfterMs
+  })
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (refusal: WarehouseError) => {
+  const waiting = FairQueue.make<Deferred.Deferred<void>>(unbounded)
+  return {
+    wait: ({ client, maxWaitMs }: Request): Effect.Effect<void, WarehouseError> =>
+      Effect.suspend(() => {
+        const woken = Deferred.unsafeMake<void>(FiberId.none)
+        const ticket = FairQueue.enqueue(waiting, client, 1, woken)
+        if (typeof ticket === "string") return Effect.fail(refusal)
+        return Effect.interruptible(
+          Effect.timeoutFail(Deferred.await(woken), {
+            duration: Math.max(0, maxWaitMs),
+            onTimeout: () => refusal
+          })
+        ).pipe(Effect.ensuring(Effect.sync(() => FairQueue.cancel(waiting, ticket))))
+      }),
+    wake: Effect.sync(() => {
+      for (let next = FairQueue.dequeue(waiting); next !== undefined; next = FairQueue.dequeue(waiting)) {
+        Deferred.unsafeDone(next, Exit.void)
+      }
+    })
+  }
+}

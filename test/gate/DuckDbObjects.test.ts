@@ -1,0 +1,102 @@
+import { expect } from "@effect/vitest"
+import { Effect, Either } from "effect"
+import { macros, translate } from "../../src/warehouse/duckdb/dialect/snowflake.js"
+import * as DuckDb from "../../src/gate/DuckDb.js"
+import * as ReadOnly from "../../src/gate/ReadOnly.js"
+import { withLayer } from "../utils/withLayer.js"
+
+const policy: ReadOnly.Policy = {
+  allowFunctions: [],
+  objects: { allow: [], deny: ["D.PUBLIC.SECRET"] },
+  database: "D"
+}
+
+const roads = [
+  "SELECT * FROM secret",
+  'SELECT * FROM "Secret"',
+  "SELECT * FROM d.public.SECRET",
+  'SELECT * FROM "d"."Public"."secret"',
+  "SELECT * FROM public.secret",
+  "SELECT * FROM d.secret",
+  "FROM secret",
+  "FROM secret SELECT 1",
+  "TABLE secret",
+  "SUMMARIZE secret",
+  "DESCRIBE secret",
+  "DESCRIBE TABLE secret",
+  "DESCRIBE VIEW d.public.secret",
+  "EXPLAIN SELECT * FROM secret",
+  "SELECT * FROM a, secret",
+  "SELECT * FROM a POSITIONAL JOIN secret",
+  "SELECT * FROM a ASOF JOIN secret USING (x)",
+  "SELECT * FROM (a JOIN secret ON true)",
+  "SELECT (SELECT max(x) FROM secret)",
+  "SELECT 1 WHERE EXISTS (FROM secret)",
+  "SELECT list_transform([1], x -> (SELECT max(y) FROM secret))",
+  "SELECT a FROM b ORDER BY (SELECT x FROM secret)",
+  "SELECT a FROM b LIMIT (SELECT x FROM secret)",
+  "SELECT 1 UNION ALL FROM secret",
+  "WITH x AS (FROM secret) FROM x",
+  "WITH secret AS (SELECT * FROM secret) FROM secret",
+  "WITH RECURSIVE secret AS (SELECT * FROM secret UNION ALL SELECT * FROM secret) FROM secret",
+  "WITH RECURSIVE x AS (FROM secret), secret AS (SELECT 1) FROM x",
+  "SELECT * FROM (WITH secret AS (SELECT 1) FROM secret) a, secret",
+  "SELECT * FROM secret PIVOT (sum(a) FOR b IN (1))",
+  "SHOW TABLES",
+  "SHOW COLUMNS IN TABLE secret",
+  "SELECT * FROM INFORMATION_SCHEMA.TABLES",
+  "SELECT * FROM d.INFORMATION_SCHEMA.COLUMNS",
+  'SELECT * FROM d."_SNOWGUARD_INFORMATION_SCHEMA".TABLES',
+  "SELECT * FROM d.information_schema.databases"
+]
+
+withLayer(DuckDb.layer({ macros, translate }))("the DuckDB gate with rules about objects", (it) => {
+  const check = (sql: string, own: Partial<ReadOnly.Policy> = {}) =>
+    Effect.flatMap(ReadOnly.ReadOnly, (gate) => Effect.either(gate.check(sql, { ...policy, ...own })))
+
+  it.effect("refuses every road to a table that is denied", () =>
+    Effect.gen(function* () {
+      for (const sql of roads) {
+        const verdict = yield* check(sql)
+        expect([sql, Either.isLeft(verdict) ? verdict.left.code : "accepted"]).toEqual([
+          sql,
+          "OBJECT_NOT_ALLOWED"
+        ])
+      }
+    })
+  )
+
+  it.effect("accepts what is beside it", () =>
+    Effect.gen(function* () {
+      for (const sql of [
+        "SELECT secret FROM orders",
+        "SELECT * FROM d.public.orders o JOIN orders p ON o.secret = p.secret",
+        "WITH x AS (SELECT 1) FROM x",
+        "WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM x WHERE n < 5) FROM x",
+        "SELECT * FROM d2.information_schema.tables",
+        "SELECT * FROM range(3)",
+        "DESCRIBE TABLE orders"
+      ]) {
+        expect([sql, Either.isRight(yield* check(sql))]).toEqual([sql, true])
+      }
+    })
+  )
+
+  it.effect("accepts only what is allowed, where something is, also by the name of nobody's schema", () =>
+    Effect.gen(function* () {
+      const own = { objects: { allow: ["d.public.orders"], deny: [] } }
+      expect(yield* check("SELECT * FROM orders", own)).toMatchObject({ _tag: "Right" })
+      for (const sql of [
+        ...roads,
+        "SELECT * FROM others",
+        "SELECT * FROM x.orders",
+        "SELECT * FROM d.x.orders"
+      ]) {
+        expect([sql, Either.isLeft(yield* check(sql, own))]).toEqual([sql, true])
+      }
+      expect(yield* check("SELECT * FROM orders", { ...own, database: undefined })).toMatchObject({
+        left: { reason: "it is not known which database and schema orders is in; write DB.SCHEMA.TABLE" }
+      })
+    })
+  )
+})

@@ -1,0 +1,167 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Effect, Exit, FastCheck as fc, Scope } from "effect"
+import { afterAll, beforeAll } from "vitest"
+import * as RateLimiter from "../../src/guard/RateLimiter.js"
+import * as RedisLimiter from "../../src/guard/RateLimiterRedis.js"
+import * as Redis from "../../src/platform/Redis.js"
+import * as TestRedis from "../utils/redis.js"
+
+/** Intervals that are whole microseconds: both limiters then agree to the millisecond. */
+const limits: RateLimiter.Options = {
+  global: { rate: 8, burst: 9 },
+  classes: { query: { rate: 4, burst: 5 } },
+  tiers: {
+    default: { client: { rate: 2, burst: 4, initial: 2 } },
+    team: { client: { rate: 5, burst: 6 }, total: { rate: 4, burst: 7 } }
+  }
+}
+
+const commands = fc.array(
+  fc.oneof(
+    {
+      weight: 2,
+      arbitrary: fc.record({ _tag: fc.constant("tick" as const), ms: fc.constantFrom(1, 99, 250, 2000) })
+    },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        _tag: fc.constant("acquire" as const),
+        // In one tier each: what somebody who is new in one brings to another is not the same in both.
+        who: fc.constantFrom(
+          { client: "a", tier: "default" },
+          { client: "b", tier: "default" },
+          { client: "c", tier: "team" },
+          { client: "d", tier: "team" }
+        ),
+        class: fc.constantFrom("query" as const, "metadata" as const),
+        cost: fc.constantFrom(1, 2, 4),
+        patience: fc.constantFrom(0, 300)
+      })
+    },
+    fc.record({ _tag: fc.constant("refund" as const), which: fc.nat({ max: 9 }) })
+  ),
+  { minLength: 1, maxLength: 25 }
+)
+
+const answerOf = (exit: Exit.Exit<RateLimiter.Admission, RateLimiter.RateLimited>) => {
+  if (Exit.isSuccess(exit)) return exit.value
+  const error = exit.cause._tag === "Fail" ? exit.cause.error : undefined
+  return error && { ...error, retryHintMs: 0, remaining: error.never ? 0 : error.remaining }
+}
+
+const clockOf = (time: { readonly now: number }): Clock.Clock => ({
+  [Clock.ClockTypeId]: Clock.ClockTypeId,
+  unsafeCurrentTimeMillis: () => time.now,
+  unsafeCurrentTimeNanos: () => BigInt(time.now) * 1_000_000n,
+  currentTimeMillis: Effect.sync(() => time.now),
+  currentTimeNanos: Effect.sync(() => BigInt(time.now) * 1_000_000n),
+  sleep: (duration) => Clock.make().sleep(duration)
+})
+
+describe.runIf(TestRedis.available())("rate limits in redis", () => {
+  const scope = Effect.runSync(Scope.make())
+  let server: TestRedis.Server
+  beforeAll(async () => {
+    server = await Effect.runPromise(Scope.extend(TestRedis.server(), scope))
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+  let prefixes = 0
+  const limiter = (options: RedisLimiter.Options, redis: Redis.Redis["Type"]) =>
+    Effect.provideService(RedisLimiter.make(options), Redis.Redis, redis)
+  const connection = (prefix = `l${(prefixes += 1)}:`) =>
+    // As patient as a busy machine needs it: who gets no answer counts in memory.
+    Redis.make({ url: server.url, prefix, heartbeatMs: 100, commandTimeoutMs: 10_000 })
+  const request = (overrides: Partial<RateLimiter.Request> = {}): RateLimiter.Request => ({
+    client: "a",
+    tier: "default",
+    class: "query",
+    ...overrides
+  })
+
+  it("decides as the buckets in memory do, over any sequence of calls", () =>
+    fc.assert(
+      fc.asyncProperty(commands, (sequence) => {
+        const time = { now: 1_024_000 }
+        return Effect.gen(function* () {
+          const live = yield* Effect.withClock(connection(), Clock.make())
+          const shared = yield* limiter({ ...limits, time: "clock" }, live)
+          const memory = yield* RateLimiter.make(limits)
+          const given: Array<readonly [RateLimiter.Admission, RateLimiter.Admission]> = []
+          for (const command of sequence) {
+            if (command._tag === "tick") time.now += command.ms
+            else if (command._tag === "refund") {
+              const pair = given[command.which % Math.max(1, given.length)]
+              if (pair === undefined) continue
+              yield* shared.refund(pair[0])
+              yield* memory.refund(pair[1])
+            } else {
+              const { _tag, patience, who, ...rest } = command
+              const asked = { ...rest, ...who }
+              const actual = yield* Effect.exit(shared.reserve(asked, patience))
+              const expected = yield* Effect.exit(memory.reserve(asked, patience))
+              const [one, two] = [answerOf(actual), answerOf(expected)]
+              expect(Exit.isSuccess(actual)).toBe(Exit.isSuccess(expected))
+              if (one !== undefined && "retryAfterMs" in one && two !== undefined && "retryAfterMs" in two) {
+                expect(one.retryAfterMs).toBe(two.retryAfterMs)
+                if (!two.never) expect(one).toMatchObject({ scope: two.scope, remaining: two.remaining })
+              } else expect(one).toEqual(two)
+              if (Exit.isSuccess(actual) && Exit.isSuccess(expected))
+                given.push([actual.value, expected.value])
+            }
+          }
+        }).pipe(Effect.scoped, Effect.withClock(clockOf(time)), Effect.runPromise)
+      }),
+      { numRuns: 20 }
+    ))
+
+  it.scopedLive("counts the calls of all servers together", () =>
+    Effect.gen(function* () {
+      const options = {
+        ...limits,
+        global: { rate: 0.01, burst: 50 },
+        classes: {},
+        tiers: { default: { client: { rate: 1, burst: 100 } } },
+        reserved: 0
+      }
+      const prefix = "together:"
+      const servers = yield* Effect.all(
+        Array.from({ length: 4 }, () =>
+          Effect.flatMap(connection(prefix), (redis) => limiter(options, redis))
+        )
+      )
+      const exits = yield* Effect.forEach(
+        Array.from({ length: 120 }, (_, i) => i),
+        (i) => Effect.exit(servers[i % 4]!.acquire(request({ client: `c${i % 7}` }))),
+        { concurrency: 32 }
+      )
+      expect(exits.filter(Exit.isSuccess).length).toBe(50)
+    })
+  )
+
+  it.scopedLive("lets each server have its share while Redis is away, and no more", () =>
+    Effect.gen(function* () {
+      const own = yield* TestRedis.server()
+      const options = {
+        global: { rate: 0.01, burst: 40 },
+        classes: {},
+        tiers: { default: { client: { rate: 0.01, burst: 40 } } }
+      }
+      const redises = yield* Effect.all(
+        Array.from({ length: 2 }, () => Redis.make({ url: own.url, prefix: "away:", heartbeatMs: 50 }))
+      )
+      const both = Effect.all(redises.map(({ replicas }) => replicas))
+      yield* Effect.repeat(Effect.zipRight(Effect.sleep(20), both), {
+        until: (seen) => seen.every((n) => n === 2)
+      })
+      const servers = yield* Effect.all(redises.map((redis) => limiter(options, redis)))
+      yield* Effect.promise(() => own.kill())
+      for (const server of servers) {
+        const exits = yield* Effect.all(
+          Array.from({ length: 40 }, () => Effect.exit(server.acquire(request())))
+        )
+        expect(exits.filter(Exit.isSuccess).length).toBe(20)
+      }
+    })
+  )
+})

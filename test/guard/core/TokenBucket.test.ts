@@ -1,0 +1,290 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FastCheck as fc } from "effect"
+import * as BucketLimits from "../../../src/guard/core/BucketLimits.js"
+import { only, start, Tokens } from "./buckets.js"
+
+// Rates whose interval is a multiple of a power of two of a millisecond: the model can be compared exactly.
+const rate = fc.constantFrom(1, 2, 5, 10, 16, 20, 50, 64, 100, 200)
+const bucket = fc
+  .tuple(rate, fc.integer({ min: 1, max: 12 }), fc.integer({ min: 0, max: 12 }))
+  .map(([rate, burst, initial]) => ({ rate, burst, initial: Math.min(burst, initial) }))
+
+const limits = fc.record({ global: bucket, query: bucket, client: bucket, gold: bucket, total: bucket })
+
+const command = fc.record({
+  // Time also steps back, as a clock that is corrected does.
+  advance: fc.oneof(fc.integer({ min: 0, max: 400 }), fc.constant(0), fc.integer({ min: -300, max: 3000 })),
+  client: fc.constantFrom("a", "b", "g"),
+  class: fc.constantFrom("query", "metadata"),
+  cost: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.integer({ min: 0, max: 14 })),
+  patience: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 1500 })),
+  refund: fc.option(fc.nat(20), { freq: 4 })
+})
+
+describe("TokenBucket", () => {
+  it.prop(
+    "decides as buckets of counted tokens do: exact waits, all scopes charged or none, refunds within the burst",
+    [limits, fc.array(command, { maxLength: 60 })],
+    ([{ client, global, gold, query, total }, commands]) => {
+      const bench = start({
+        global,
+        classes: { query },
+        tiers: { default: { client }, gold: { client: gold, total } }
+      })
+      const model = new Map<string, Tokens>([
+        ["global", new Tokens(global, 0)],
+        ["query", new Tokens(query, 0)],
+        ["total", new Tokens(total, 0)]
+      ])
+      const open: Array<() => void> = []
+      let clock = 0
+      let now = 0
+      for (const { advance, client: name, cost, patience, refund, ...rest } of commands) {
+        clock += advance
+        now = Math.max(now, clock)
+        if (refund !== null) open.splice(refund, 1)[0]?.()
+        const tier = name === "g" ? "gold" : "default"
+        if (!model.has(name)) model.set(name, new Tokens(tier === "gold" ? gold : client, now))
+        const met = [
+          "global",
+          name,
+          ...(rest.class === "query" ? ["query"] : []),
+          ...(tier === "gold" ? ["total"] : [])
+        ].flatMap((scope) => model.get(scope) ?? [])
+        const wait = Math.max(...met.map((tokens) => tokens.wait(now, cost)))
+        const call = { cost, tier, class: rest.class }
+        const before = bench.status(clock, name, tier)
+        const decision = bench.decide(clock, name, call, patience)
+        if (wait <= patience) {
+          assert.deepStrictEqual(decision, {
+            _tag: "Admitted",
+            waitMs: Math.max(0, wait),
+            clientScope: "client"
+          })
+          for (const tokens of met) tokens.add(now, -cost)
+          open.push(() => {
+            for (const tokens of met) tokens.add(now, cost)
+            bench.refund(clock, name, "client", call)
+          })
+          continue
+        }
+        assert.deepStrictEqual(bench.status(clock, name, tier), before, "a refusal charges nobody")
+        assert.ok(decision._tag === "Refused")
+        if (wait === Infinity) {
+          assert.isTrue(decision.never)
+          assert.isAbove(cost, decision.binding.burst)
+          assert.strictEqual(bench.peek(clock + 1e9, name, call)._tag, "Refused")
+          continue
+        }
+        assert.isFalse(decision.never)
+        assert.strictEqual(decision.retryAfterMs, Math.ceil(wait - patience))
+        const own = { client: name, tier: "total", class: "query", global: "global", overflow: "" }
+        const binding = model.get(own[decision.binding.scope])
+        assert.strictEqual(binding?.wait(now, cost), wait, "the binding scope is the one that waits longest")
+        assert.strictEqual(
+          decision.binding.remaining,
+          Math.max(0, Math.floor((binding?.at(now) ?? 0) / 1000))
+        )
+        // The clock may be behind the latest time seen: the wait counts from the latter.
+        const again = now + decision.retryAfterMs
+        assert.strictEqual(bench.peek(again, name, call, patience)._tag, "Admitted")
+        assert.strictEqual(bench.peek(again - 1, name, call, patience)._tag, "Refused")
+      }
+    },
+    { fastCheck: { numRuns: 600 } }
+  )
+
+  const anyBucket = fc.record({
+    rate: fc.double({ min: 0.01, max: 5000, noNaN: true }),
+    burst: fc.double({ min: 1, max: 40, noNaN: true })
+  })
+  // In 64ths of a millisecond, mostly close together: the caller tries again and again.
+  const moments = fc.array(
+    fc.record({
+      gap: fc.oneof({ weight: 5, arbitrary: fc.nat(64 * 20) }, fc.nat(64 * 5000)),
+      cost: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, fc.double({ min: 0, max: 6, noNaN: true })),
+      refund: fc.option(fc.nat(10), { freq: 5 })
+    }),
+    { maxLength: 70 }
+  )
+  // A burst that is no whole number is rounded up to the grid of times.
+  const step = 2 ** -16
+  const assertWindows = (
+    events: ReadonlyArray<readonly [at: number, cost: number]>,
+    limit: BucketLimits.Bucket
+  ) => {
+    for (let from = 0; from < events.length; from++) {
+      let sum = 0
+      for (let to = from; to < events.length; to++) {
+        sum += events[to]?.[1] ?? 0
+        const window = (events[to]?.[0] ?? 0) - (events[from]?.[0] ?? 0)
+        assert.isAtMost(sum, limit.burst + (limit.rate * (window + step)) / 1000 + 1e-9)
+      }
+    }
+  }
+
+  it("never tells more tokens than the burst, although a fractional burst is rounded up to the grid", () => {
+    const limit = { rate: 0.01, burst: 39.99999999984742 }
+    assert.strictEqual(start(only(limit)).status(0, "a")[0]?.remaining, 39)
+  })
+
+  it.prop(
+    "admits at most burst + rate * w in any window w, less what was given back in it",
+    [anyBucket, moments],
+    ([limit, calls]) => {
+      const bench = start(only(limit))
+      const events: Array<readonly [number, number]> = []
+      const open: Array<number> = []
+      let at = 0
+      for (const { cost, gap, refund } of calls) {
+        at += gap / 64
+        const given = refund === null ? undefined : open.splice(refund, 1)[0]
+        if (given !== undefined) {
+          bench.refund(at, "a", "client", { cost: given })
+          events.push([at, -given])
+        }
+        if (bench.decide(at, "a", { cost })._tag === "Admitted") {
+          open.push(cost)
+          events.push([at, cost])
+        }
+        const [own] = bench.status(at, "a")
+        assert.isAtMost(own?.remaining ?? Infinity, limit.burst)
+      }
+      assertWindows(events, limit)
+    },
+    { fastCheck: { numRuns: 300 } }
+  )
+
+  it.prop(
+    "lets reserved calls come due at most at burst + rate * w in any window w",
+    [anyBucket, moments, fc.integer({ min: 1, max: 3000 })],
+    ([limit, calls, patience]) => {
+      const bench = start(only(limit))
+      const due: Array<readonly [number, number]> = []
+      let at = 0
+      for (const { cost, gap } of calls) {
+        at += gap / 64
+        const decision = bench.decide(at, "a", { cost }, patience)
+        if (decision._tag === "Refused") continue
+        assert.isAtMost(decision.waitMs, patience)
+        due.push([at + decision.waitMs, cost])
+      }
+      assertWindows(due, limit)
+    },
+    { fastCheck: { numRuns: 300 } }
+  )
+
+  it("delivers the configured rate, also where its interval is no whole number of milliseconds", () => {
+    for (const rate of [3, 1500, 3000, 4999]) {
+      const bench = start(only({ rate, burst: 1 }))
+      let admitted = 0
+      for (let at = 0; at < 10_000; at += 0.125) if (bench.decide(at, "a")._tag === "Admitted") admitted += 1
+      // A probe every 1/8 ms finds a token at most that late.
+      assert.isAtMost(admitted, rate * 10 + 1)
+      assert.isAtLeast(admitted, Math.floor((10_000 / (Math.ceil(8000 / rate) / 8)) * 0.999))
+    }
+  })
+
+  it("keeps the longest of the waits and names its scope", () => {
+    const bench = start({
+      global: { rate: 1, burst: 1 },
+      classes: { query: { rate: 0.5, burst: 1 } },
+      tiers: { default: { client: { rate: 10, burst: 1 } } }
+    })
+    assert.strictEqual(bench.decide(0, "a")._tag, "Admitted")
+    const refused = bench.decide(0, "a")
+    assert.ok(refused._tag === "Refused")
+    assert.strictEqual(refused.binding.scope, "class")
+    assert.strictEqual(refused.binding.name, "query")
+    assert.strictEqual(refused.retryAfterMs, 2000)
+    const metadata = bench.decide(0, "b", { class: "metadata" })
+    assert.ok(metadata._tag === "Refused" && metadata.binding.scope === "global")
+    assert.strictEqual(metadata.retryAfterMs, 1000)
+  })
+
+  it("takes an earlier time for the latest one seen, and gives nothing for the way back", () => {
+    const bench = start(only({ rate: 1, burst: 1 }))
+    assert.strictEqual(bench.decide(10_000, "a")._tag, "Admitted")
+    const back = bench.decide(-50_000, "a")
+    assert.ok(back._tag === "Refused")
+    assert.strictEqual(back.retryAfterMs, 1000)
+    assert.strictEqual(bench.decide(10_999, "a")._tag, "Refused")
+    assert.strictEqual(bench.decide(11_000, "a")._tag, "Admitted")
+  })
+
+  it("fills a newcomer's bucket from its first sight, even when that was a refusal", () => {
+    const bench = start(only({ rate: 1, burst: 10, initial: 0 }))
+    const first = bench.decide(500, "a")
+    assert.ok(first._tag === "Refused")
+    assert.strictEqual(first.retryAfterMs, 1000)
+    assert.strictEqual(bench.decide(1499, "a")._tag, "Refused")
+    assert.strictEqual(bench.decide(1500, "a")._tag, "Admitted")
+  })
+
+  it("refuses an unknown tier nothing that `default` has, and names like those of Object's prototype either", () => {
+    const bench = start(only({ rate: 1, burst: 2 }))
+    for (const tier of ["nobody", "constructor", "__proto__"])
+      assert.strictEqual(bench.decide(0, tier, { tier, class: tier })._tag, "Admitted")
+    assert.strictEqual(bench.status(0, "constructor", "constructor")[0]?.remaining, 1)
+  })
+
+  it.prop(
+    "keeps a client's debt when its tier changes: what it owes is still to be waited for",
+    [
+      fc.record({ from: fc.constantFrom(1, 2, 4, 8), to: fc.constantFrom(1, 2, 4, 8) }),
+      fc.integer({ min: 1, max: 10 }),
+      fc.integer({ min: 1, max: 10 }),
+      fc.integer({ min: 1, max: 10 })
+    ],
+    ([{ from, to }, burst, newBurst, spent]) => {
+      const cost = Math.min(spent, burst)
+      const bench = start(
+        only(
+          { rate: from, burst },
+          {
+            tiers: {
+              default: { client: { rate: from, burst } },
+              other: { client: { rate: to, burst: newBurst } }
+            }
+          }
+        )
+      )
+      bench.decide(0, "a", { cost })
+      const [own] = bench.status(0, "a", "other")
+      assert.strictEqual(own?.resetMs, (cost * 1000) / from)
+      const left = newBurst - (cost / from) * to
+      assert.strictEqual(own?.remaining, Math.max(0, Math.floor(left)))
+      const next = bench.peek(0, "a", { tier: "other" })
+      if (left >= 1) assert.strictEqual(next._tag, "Admitted")
+      else
+        assert.strictEqual(next._tag === "Refused" && next.retryAfterMs, Math.ceil(((1 - left) * 1000) / to))
+      // There and back again changes nothing.
+      assert.strictEqual(bench.status(0, "a")[0]?.remaining, burst - cost)
+    },
+    { fastCheck: { numRuns: 200 } }
+  )
+
+  it("cannot be made to mint tokens by a cost that is none", () => {
+    const bench = start(only({ rate: 1, burst: 1 }))
+    for (const cost of [-1, NaN, Infinity]) assert.throws(() => bench.decide(0, "a", { cost }), RangeError)
+  })
+
+  it("says everything that is wrong with limits, and takes those that are right", () => {
+    const bad = BucketLimits.problems({
+      global: { rate: 0, burst: 10 },
+      classes: { query: { rate: Infinity, burst: 0.5 } },
+      tiers: { gold: { client: { rate: 1, burst: 5, initial: 6 }, total: { rate: NaN, burst: 1 } } },
+      maxClients: 0
+    })
+    assert.deepStrictEqual(bad, [
+      "global.rate must be a positive number, not 0",
+      "classes.query.rate must be a positive number, not Infinity",
+      "classes.query.burst must be at least 1, not 0.5",
+      "tiers.gold.client.initial must be between 0 and burst (5), not 6",
+      "tiers.gold.total.rate must be a positive number, not NaN",
+      "tiers must hold a tier named default",
+      "maxClients must be a whole number of at least 1, not 0"
+    ])
+    assert.deepStrictEqual(BucketLimits.problems(only({ rate: 0.1, burst: 1, initial: 0 })), [])
+  })
+})

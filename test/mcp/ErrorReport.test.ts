@@ -1,0 +1,208 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { Overloaded } from "../../src/guard/Bulkhead.js"
+import { CircuitOpen } from "../../src/guard/CircuitBreaker.js"
+import { Degraded } from "../../src/guard/Degradation.js"
+import * as ErrorReport from "../../src/mcp/ErrorReport.js"
+import { DeadlineExceeded } from "../../src/guard/Guard.js"
+import { RepeatedFailure } from "../../src/guard/LoopGuard.js"
+import { QuotaExceeded } from "../../src/quota/Quota.js"
+import { QuotaStoreError } from "../../src/quota/QuotaStore.js"
+import { RateLimited } from "../../src/guard/RateLimiter.js"
+import { StatementRejected } from "../../src/gate/ReadOnly.js"
+import type { RequestError } from "../../src/tools/Tool.js"
+import { ToolError } from "../../src/tools/Tool.js"
+import { Reason, WarehouseError } from "../../src/warehouse/Warehouse.js"
+
+const forced = new CircuitOpen({ phase: "forced-open", failures: 0, calls: 0, cause: "maintenance" })
+
+const now = Date.UTC(2026, 10, 23, 12, 0, 0)
+
+const limited = (retryAfterMs: number, never = false) =>
+  new RateLimited({
+    scope: "client",
+    ratePerSecond: 10,
+    burst: 100,
+    remaining: 0,
+    retryAfterMs,
+    retryHintMs: retryAfterMs + 5,
+    never
+  })
+
+const errors: ReadonlyArray<RequestError> = [
+  new Degraded({
+    mode: "constrained",
+    criticality: "query",
+    why: "callers wait 2.4 s for a slot",
+    signal: "slot-wait",
+    shed: true,
+    retryAfterMs: 1_500
+  }),
+  new Degraded({
+    mode: "emergency",
+    criticality: "metadata",
+    why: "an operator said so",
+    signal: "operator",
+    shed: false
+  }),
+  new RepeatedFailure({
+    attempts: 3,
+    code: "WAREHOUSE_NOT_FOUND",
+    description: "Object 'ORDER' does not exist",
+    suggestions: ["ORDERS"],
+    retryAfterMs: 42_000
+  }),
+  limited(1_400),
+  limited(0, true),
+  new Overloaded({
+    pool: "statements",
+    why: "wait-timeout",
+    permits: 20,
+    queued: 7,
+    waitedMs: 5_000,
+    retryAfterMs: 800
+  }),
+  new QuotaExceeded({
+    scope: "client",
+    quota: "queries_per_hour",
+    limit: 1800,
+    used: 1800,
+    remaining: 0,
+    resetAt: now + 3_000_000,
+    retryAfterMs: 3_000_000
+  }),
+  new QuotaStoreError({ operation: "reserve", description: "/secret/path is read-only" }),
+  new CircuitOpen({
+    phase: "open",
+    retryAfterMs: 30_000,
+    failures: 3,
+    calls: 3,
+    cause: "3 failures in a row"
+  }),
+  forced,
+  new DeadlineExceeded({ limitMs: 60_000, sent: true, of: "attempt" }),
+  new DeadlineExceeded({ limitMs: 60_000, sent: false, of: "call" }),
+  new StatementRejected({ code: "NOT_A_READ", reason: "DROP changes data.", position: 0 }),
+  new ToolError({ code: "INVALID_INPUT", description: "give sql", retryable: false }),
+  ...Reason.literals.map((reason) => new WarehouseError({ reason, description: "It failed.", sent: "yes" }))
+]
+
+const find = (tag: RequestError["_tag"]): RequestError => {
+  const found = errors.find((error) => error._tag === tag)
+  if (found === undefined) throw new Error(`no ${tag} among the errors`)
+  return found
+}
+
+describe("ErrorReport", () => {
+  it("every error has a text that begins with its code, and a report that its schema accepts", () => {
+    for (const error of errors) {
+      const report = ErrorReport.fromError(error, now)
+      assert.isTrue(report.message.startsWith(`${report.code}`), report.message)
+      assert.deepStrictEqual(
+        Schema.decodeUnknownSync(ErrorReport.ErrorReport)(JSON.parse(JSON.stringify(report))),
+        report
+      )
+      assert.notMatch(report.message, /undefined|NaN|\[object/)
+    }
+  })
+
+  it("a retryable report that knows the wait names it in words, in milliseconds and as a moment", () => {
+    const report = ErrorReport.fromError(limited(1_400), now)
+    assert.deepInclude(report, {
+      code: "RATE_LIMITED",
+      retryable: true,
+      retryAfterMs: 1_400,
+      retryAt: "2026-11-23T12:00:01.400Z",
+      scope: "client",
+      sideEffects: "none"
+    })
+    assert.strictEqual(
+      report.message,
+      "RATE_LIMITED: this client's own limit of 10 calls per second (burst 100) is reached. Nothing was " +
+        "executed and nothing was charged. Wait 1.4 seconds, then repeat the same call once."
+    )
+  })
+
+  it("a wait in words is never shorter than the wait", () => {
+    for (const ms of [1, 99, 100, 101, 950, 999, 1_001, 9_999, 10_001, 59_999]) {
+      const { message } = ErrorReport.fromError(limited(ms), now)
+      const words = /Wait ([\d.]+) seconds?,/.exec(message)
+      assert.isNotNull(words, message)
+      assert.isAtLeast(Number(words?.[1]) * 1000, ms)
+    }
+  })
+
+  it("a wait of more than a minute is the user's, with the moment it ends", () => {
+    const report = ErrorReport.fromError(find("QuotaExceeded"), now)
+    assert.match(report.message, /Do not retry before 2026-11-23T12:50:00.000Z .* Tell the user\./)
+    assert.deepInclude(report, { used: 1800, limit: 1800, remaining: 0, resetAt: "2026-11-23T12:50:00.000Z" })
+  })
+
+  it("what waiting cannot mend is not retryable", () => {
+    assert.isFalse(ErrorReport.fromError(limited(0, true), now).retryable)
+    assert.isFalse(ErrorReport.fromError(forced, now).retryable)
+    for (const reason of ["InvalidStatement", "NotFound", "Permission", "Authentication"] as const) {
+      const report = ErrorReport.fromError(
+        new WarehouseError({ reason, description: "No.", sent: "yes" }),
+        now
+      )
+      assert.isFalse(report.retryable, reason)
+    }
+  })
+
+  it("a fault of the warehouse never reads like a mistake in the SQL", () => {
+    for (const reason of ["Unreachable", "Protocol"] as const) {
+      const report = ErrorReport.fromError(
+        new WarehouseError({ reason, description: "Reset.", sent: "unknown" }),
+        now
+      )
+      assert.match(report.message, /Your statement is not at fault/)
+      assert.strictEqual(report.sideEffects, "unknown")
+    }
+  })
+
+  it("names that exist are offered for one that does not", () => {
+    const report = ErrorReport.fromError(
+      new WarehouseError({
+        reason: "NotFound",
+        description: "Table ORDER does not exist.",
+        sent: "yes",
+        suggestions: ["ORDERS", "ORDER_LINES"]
+      }),
+      now
+    )
+    assert.match(report.message, /Did you mean ORDERS or ORDER_LINES\?/)
+    assert.deepStrictEqual(report.suggestions, ["ORDERS", "ORDER_LINES"])
+  })
+
+  it("what only an operator may know stays out of the text", () => {
+    assert.notMatch(ErrorReport.fromError(find("QuotaStoreError"), now).message, /secret/)
+  })
+
+  it("a pool of one slot is told of as one", () => {
+    const full = (permits: number) =>
+      ErrorReport.fromError(
+        new Overloaded({
+          pool: "statements",
+          why: "wait-timeout",
+          permits,
+          queued: 1,
+          waitedMs: 5_000,
+          retryAfterMs: 800
+        }),
+        now
+      ).message
+    assert.include(full(1), "the only statement slot is busy and 1 call waits.")
+    assert.include(full(2), "all 2 statement slots are busy and 1 call waits.")
+  })
+
+  it("a statement that needs too much memory is told to change, not to tell the user", () => {
+    const report = ErrorReport.fromError(
+      new WarehouseError({ reason: "ResourcesExceeded", description: "Too much.", sent: "yes" }),
+      now
+    )
+    assert.deepInclude(report, { code: "WAREHOUSE_RESOURCES_EXCEEDED", retryable: false })
+    assert.match(report.message, /Read fewer rows or columns/)
+    assert.notMatch(report.message, /[Tt]ell the user/)
+  })
+})

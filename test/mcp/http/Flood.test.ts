@@ -1,0 +1,297 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Either, Layer, Logger, LogLevel } from "effect"
+import { generateKeyPair, exportJWK } from "jose"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer, IncomingMessage } from "node:http"
+import type { AddressInfo } from "node:net"
+import { Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Audit from "../../../src/observe/Audit.js"
+import * as Auth from "../../../src/mcp/auth/Auth.js"
+import * as Keys from "../../../src/mcp/auth/Keys.js"
+import * as OAuth from "../../../src/mcp/auth/OAuth.js"
+import * as Edge from "../../../src/mcp/http/Edge.js"
+import * as Http from "../../../src/mcp/http/Http.js"
+import * as H from "../../utils/http.js"
+
+const tiers = { tierOf: () => "default", isTier: (tier: string) => tier === "default" }
+
+/** The caps of the tables at the edge. */
+const ADDRESSES = 10_000
+const CREDENTIALS = 10_000
+
+/** In every fake secret, so that it is found wherever it might turn up. */
+const mark = "fAkE"
+
+const fakeKey = (i: number) => `sg_${i.toString(16).padStart(12, "0")}_${mark}${String(i).padStart(39, "x")}`
+
+const fakeToken = (i: number) =>
+  [`{"alg":"ES256","kid":"${mark}${i}"}`, `{"sub":"${mark}${i}"}`, `${mark}${i}`]
+    .map((part) => Buffer.from(part).toString("base64url"))
+    .join(".")
+
+const address = (i: number) => `${11 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.7`
+
+const keysFile = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-flood-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+).pipe(Effect.map((folder) => join(folder, "keys.json")))
+
+/** An authorization server with one key, and how often it was asked. */
+const authorizationServer = Effect.gen(function* () {
+  const { publicKey } = yield* Effect.promise(() => generateKeyPair("ES256"))
+  const jwk = yield* Effect.promise(() => exportJWK(publicKey))
+  const state = { asked: 0 }
+  const server = yield* Effect.acquireRelease(
+    Effect.async<ReturnType<typeof createServer>>((resume) => {
+      const server = createServer((_, response) => {
+        state.asked += 1
+        response.end(JSON.stringify({ keys: [{ ...jwk, kid: "one" }] }))
+      }).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
+  )
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, state }
+})
+
+/** A request that came through a proxy. */
+const requests = () => {
+  const socket = new Socket()
+  Object.defineProperty(socket, "remoteAddress", { value: "10.0.0.1" })
+  // One object for all: they come one after the other.
+  const request = new IncomingMessage(socket)
+  return (token: string, from: string): IncomingMessage => {
+    request.headers = { host: "localhost", authorization: `Bearer ${token}`, "x-forwarded-for": from }
+    return request
+  }
+}
+
+const edgeOf = (auth: Layer.Layer<Auth.Authenticator>) =>
+  Effect.gen(function* () {
+    const context = yield* Layer.build(auth)
+    const edge = yield* Effect.provide(
+      Edge.make({
+        ...Http.defaults,
+        trustedProxies: ["10.0.0.0/8"],
+        // So slowly that no address is forgotten before the flood is over.
+        failures: { burst: 20, ratePerSecond: 0.0001 },
+        requests: Http.defaults.clientRequests,
+        bytes: Http.defaults.clientBytes
+      }),
+      context
+    )
+    const { entries } = yield* Effect.provide(Auth.Authenticator, context)
+    return { edge, entries: () => entries?.() ?? 0 }
+  })
+
+/** So many strangers, each with a credential and an address of his own; how they were answered. */
+const flood = (
+  edge: Edge.Edge,
+  count: number,
+  fake: (i: number) => string,
+  every: Effect.Effect<void> = Effect.void
+) =>
+  Effect.gen(function* () {
+    const request = requests()
+    const answers: { [status: string]: number } = {}
+    for (let i = 0; i < count; i++) {
+      const got = yield* Effect.either(edge.identify(request(fake(i), address(i))))
+      const status = Either.isRight(got) ? "let in" : String(got.left.status)
+      answers[status] = (answers[status] ?? 0) + 1
+      if (i % 1_000 === 0) yield* every
+    }
+    return answers
+  })
+
+const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
+
+describe("a flood of strangers", () => {
+  it.scopedLive("70,000 made-up keys of as many addresses: tables stay bounded, a real key goes on", () =>
+    Effect.gen(function* () {
+      const path = yield* keysFile
+      const { key } = yield* Keys.create(path, { client: "alice" })
+      const { edge, entries } = yield* edgeOf(Layer.orDie(Keys.layer({ ...tiers, path })))
+      const request = requests()
+      const real = Effect.map(
+        Effect.orDie(
+          Effect.mapError(edge.identify(request(key, "192.0.2.1")), ({ reason }) => new Error(reason))
+        ),
+        ({ principal }) => assert.strictEqual(principal.client, "alice")
+      )
+      const answers = yield* flood(edge, 70_000, fakeKey, real)
+      assert.deepStrictEqual(Object.keys(answers), ["401", "429"])
+      assert.strictEqual((answers["401"] ?? 0) + (answers["429"] ?? 0), 70_000)
+      // As many as are told apart, and what those who share one bucket have left.
+      assert.isAtMost(answers["401"] ?? 0, ADDRESSES + 20)
+      assert.isAtMost(edge.remembered(), ADDRESSES)
+      assert.isAtLeast(edge.remembered(), ADDRESSES - 1)
+      assert.isAtMost(entries(), CREDENTIALS)
+      yield* real
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("30,000 forged tokens: the same, and the authorization server is asked once", () =>
+    Effect.gen(function* () {
+      const { state, url } = yield* authorizationServer
+      const { edge, entries } = yield* edgeOf(
+        Layer.orDie(
+          OAuth.layer({
+            ...tiers,
+            issuer: url,
+            jwksUrl: `${url}/jwks`,
+            resource: "https://snow.example.com/mcp",
+            algorithms: [],
+            scopes: [],
+            adminScope: "admin",
+            clientClaim: "sub"
+          })
+        )
+      )
+      const answers = yield* flood(edge, 30_000, fakeToken)
+      // The first few keys might have been new ones.
+      const { "503": doubted, ...others } = answers
+      assert.strictEqual(doubted, 8)
+      assert.deepStrictEqual(Object.keys(others), ["401", "429"])
+      assert.isAtMost(edge.remembered(), ADDRESSES)
+      assert.strictEqual(entries(), 0)
+      assert.strictEqual(state.asked, 1)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive(
+    "over the wire: refused by what they lack, counted without being named, and nobody else suffers",
+    () =>
+      Effect.gen(function* () {
+        const path = yield* keysFile
+        const { key } = yield* Keys.create(path, { client: "alice", admin: true })
+        const lines: Array<string> = []
+        const entries: Array<Audit.Entry> = []
+        const capture = Layer.merge(
+          Logger.replace(
+            Logger.defaultLogger,
+            Logger.map(Logger.jsonLogger, (line) => void lines.push(line))
+          ),
+          Logger.minimumLogLevel(LogLevel.All)
+        )
+        const server = yield* H.server({
+          auth: Layer.orDie(Keys.layer({ ...tiers, path })),
+          options: { maxSessions: 100, maxSessionsPerClient: 90 },
+          audit: Layer.succeed(Audit.Audit, {
+            record: (entry) => Effect.sync(() => void entries.push(entry))
+          })
+        }).pipe(Effect.provide(capture))
+        const mine = yield* server.open({ token: key })
+
+        const post = (body: object, headers: { readonly [name: string]: string }) =>
+          fetch(server.url, {
+            method: "POST",
+            headers: {
+              accept: "application/json, text/event-stream",
+              "content-type": "application/json",
+              ...headers
+            },
+            body: JSON.stringify(body)
+          }).then(async (response) => {
+            const text = await response.text()
+            if (!response.ok) assert.notInclude(text, mark)
+            return response.status
+          })
+        const real = { authorization: `Bearer ${key}` }
+        const kinds: { readonly [kind: string]: (i: number) => Promise<number> } = {
+          keys: (i) => post(H.initialize(), { authorization: `Bearer ${fakeKey(i)}` }),
+          tokens: (i) => post(H.initialize(), { authorization: `Bearer ${fakeToken(i)}` }),
+          addresses: (i) => post(H.initialize(), { "x-forwarded-for": address(i) }),
+          sessions: (i) => post(H.message(1, "ping"), { ...real, "mcp-session-id": `${mark}-${i}` }),
+          names: (i) =>
+            post(
+              {
+                ...H.initialize(),
+                params: {
+                  protocolVersion: "2025-11-25",
+                  capabilities: {},
+                  clientInfo: { name: `${mark}-${i}`, version: "1" }
+                }
+              },
+              real
+            ),
+          methods: (i) => post(H.message(i, `${mark}/${i}`), { ...real, "mcp-session-id": mine }),
+          tools: (i) => post(H.toolCall(i, `${mark}-${i}`), { ...real, "mcp-session-id": mine })
+        }
+        const metrics = Effect.map(server.ask({ path: "/metrics", token: key }), ({ body }) => body)
+        const series = Effect.map(metrics, (text) =>
+          text
+            .split("\n")
+            .filter((line) => line !== "" && !line.startsWith("#"))
+            .map((line) => line.replace(/ \S+$/, ""))
+        )
+        let serial = 0
+        const round = (from: number, count: number) =>
+          Effect.promise(async () => {
+            const answers: { [kind: string]: { [status: string]: number } } = {}
+            for (const [kind, send] of Object.entries(kinds)) {
+              const own = (answers[kind] = {} as { [status: string]: number })
+              let next = from
+              const worker = async () => {
+                while (next < from + count) {
+                  const status = await send(next++)
+                  own[status] = (own[status] ?? 0) + 1
+                  if (next % 50 === 0) {
+                    const call = await post(H.toolCall(`call-${serial++}`, "who"), {
+                      ...real,
+                      "mcp-session-id": mine
+                    })
+                    assert.strictEqual(call, 200)
+                  }
+                }
+              }
+              await Promise.all(Array.from({ length: 8 }, worker))
+            }
+            return answers
+          })
+
+        // Everything is counted for the first time.
+        yield* metrics
+        yield* Effect.promise(async () => {
+          for (const send of Object.values(kinds)) await send(1)
+        })
+        yield* round(1_000, 110)
+        const before = yield* series
+        const answers = yield* round(2_000, 110)
+        const after = yield* series
+        assert.deepStrictEqual(after.sort(), before.sort())
+        for (const kind of ["keys", "tokens", "addresses"]) {
+          // The few made-up keys that might have been new ones are long used up.
+          const { "401": refused = 0, "429": held = 0, ...others } = answers[kind] ?? {}
+          assert.deepStrictEqual(others, {}, kind)
+          assert.strictEqual(refused + held, 110, kind)
+          assert.isAbove(held, 50, kind)
+        }
+        assert.deepStrictEqual(answers["sessions"], { "200": 110 })
+        assert.deepStrictEqual(answers["names"], { "200": 110 })
+        for (const kind of ["methods", "tools"]) assert.deepStrictEqual(answers[kind], { "200": 110 }, kind)
+        const text = yield* metrics
+        const gauge = (name: string) =>
+          Number(
+            text
+              .split("\n")
+              .find((line) => line.startsWith(`${name} `))
+              ?.split(" ")[1]
+          )
+        assert.isAtMost(gauge("snowguard_http_sessions"), 90)
+        // All came from one address, whatever they said.
+        assert.strictEqual(gauge('snowguard_http_remembered{table="addresses"}'), 1)
+        assert.strictEqual(gauge('snowguard_http_remembered{table="credentials"}'), 1)
+        // What a client that is known asked for is in the audit log, and only there.
+        const audited = entries.map(({ asked: _, ...entry }) => JSON.stringify(entry))
+        const written = [text, ...lines, ...audited].join("\n")
+        assert.notInclude(written, mark)
+        assert.notInclude(written, Buffer.from(mark).toString("base64url").slice(0, 5))
+        assert.notInclude(written, key.slice(16))
+      })
+  )
+})

@@ -1,0 +1,66 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
+import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { endless, folder } from "../../utils/httpProcess.js"
+import * as Server from "../../utils/server.js"
+
+describe("the server over stdio, spawned", () => {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const)
+    it.scopedLive(`tells a call that ${signal} cuts that the server is shutting down`, () =>
+      Effect.gen(function* () {
+        const path = yield* folder
+        const audit = join(path, "audit.log")
+        const server = yield* Server.raw({
+          env: { SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "1", SNOWGUARD_AUDIT_FILE: audit }
+        })
+        yield* Effect.promise(async () => {
+          await server.initialize()
+          const cut = server.call(1, "execute_query", { sql: endless })
+          for (let id = 2; ; id++) {
+            const { result } = await server.call(id, "get_limits")
+            const { concurrency } = result?.structuredContent as {
+              readonly concurrency: ReadonlyArray<{ readonly pool: string; readonly in_use: number }>
+            }
+            if (concurrency.some(({ in_use, pool }) => pool === "statements" && in_use === 1)) break
+          }
+          server.child.kill(signal)
+          assert.deepStrictEqual(await server.exited, { code: 0, signal: null })
+          const { result } = await Promise.race([cut, Promise.reject(new Error("was not answered"))])
+          assert.deepInclude(Server.report(result as CallToolResult), {
+            code: "SHUTTING_DOWN",
+            retryable: true,
+            sideEffects: "unknown"
+          })
+        })
+        assert.deepStrictEqual(server.notJson, [])
+        assert.match(server.stderr, /shutting down.*"callsInFlight":1/)
+        assert.match(server.stderr, /calls have ended.*"cut":1\b/)
+        const lines = readFileSync(audit, "utf8").trimEnd().split("\n")
+        assert.strictEqual(lines.filter((line) => line.includes('"decision":"cancelled"')).length, 1)
+      })
+    )
+
+  it.scopedLive("answers 60 calls at once with megabytes each, in a heap of 128 MB", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.raw({
+        env: { NODE_OPTIONS: "--max-old-space-size=128", SNOWGUARD_TIERS_DEFAULT_INITIAL_TOKENS: "100" }
+      })
+      yield* Effect.promise(async () => {
+        await server.initialize()
+        const ended = server.exited.then(({ signal }) => Promise.reject(new Error(`ended by ${signal}`)))
+        const answers = Array.from({ length: 60 }, (_, i) =>
+          server.call(i + 1, "execute_query", {
+            sql: `SELECT repeat('x"', 60) AS A, range + ${i} AS B FROM range(9000)`,
+            limit: 10_000
+          })
+        )
+        for (const { result } of await Promise.race([Promise.all(answers), ended])) {
+          assert.isUndefined(result?.isError)
+          assert.isAbove(JSON.stringify(result).length, 2_000_000)
+        }
+      })
+    })
+  )
+})

@@ -1,0 +1,67 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Ref } from "effect"
+import * as Activity from "../../src/observe/Activity.js"
+import type { Entry } from "../../src/observe/Audit.js"
+import { Audit } from "../../src/observe/Audit.js"
+import { warehouseCode } from "../../src/mcp/ErrorReport.js"
+
+const entry = (fields: Partial<Entry> = {}): Entry => ({
+  client: "ana",
+  tier: "gold",
+  tool: "execute_query",
+  decision: "ok",
+  ms: 12,
+  ...fields
+})
+
+describe("Activity", () => {
+  it.effect("counts what is written down, and writes down what is counted", () =>
+    Effect.gen(function* () {
+      const written = yield* Ref.make<ReadonlyArray<Entry>>([])
+      const below = Layer.succeed(Audit, { record: (one) => Ref.update(written, (all) => [...all, one]) })
+      yield* Effect.gen(function* () {
+        const audit = yield* Audit
+        const activity = yield* Activity.Activity
+        yield* audit.record(entry({ bytes: 40 }))
+        yield* audit.record(entry({ client: "ben", decision: "RATE_LIMITED" }))
+        const { bytes, counts } = yield* activity.totals
+        assert.deepInclude(counts, { ok: 1, refused: 1, failed: 0 })
+        assert.strictEqual(bytes, 40)
+        assert.deepStrictEqual(
+          (yield* activity.clients(9)).map(({ client, lastDecision }) => [client, lastDecision]),
+          [
+            ["ben", "RATE_LIMITED"],
+            ["ana", "ok"]
+          ]
+        )
+      }).pipe(Effect.provide(Layer.provide(Activity.layer, below)))
+      assert.deepStrictEqual(
+        (yield* Ref.get(written)).map(({ client }) => client),
+        ["ana", "ben"]
+      )
+    })
+  )
+
+  it("tells limits, mistakes and failures apart", () => {
+    const cases: { readonly [decision: string]: Activity.Outcome } = {
+      ok: "ok",
+      cancelled: "cancelled",
+      RATE_LIMITED: "refused",
+      CIRCUIT_OPEN: "refused",
+      STATEMENT_REJECTED: "rejected",
+      INVALID_INPUT: "rejected",
+      QUOTA_STORE_UNAVAILABLE: "failed",
+      INTERNAL: "failed",
+      [warehouseCode.InvalidStatement.code]: "rejected",
+      [warehouseCode.NotFound.code]: "rejected",
+      [warehouseCode.Permission.code]: "rejected",
+      [warehouseCode.StatementTimeout.code]: "rejected",
+      [warehouseCode.ResultExpired.code]: "rejected",
+      [warehouseCode.Unreachable.code]: "failed",
+      [warehouseCode.ServerFault.code]: "failed"
+    }
+    for (const [decision, outcome] of Object.entries(cases)) {
+      assert.strictEqual(Activity.outcomeOf(decision), outcome, decision)
+    }
+  })
+})

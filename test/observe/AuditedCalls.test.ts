@@ -1,0 +1,240 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
+import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js"
+import { Deferred, Effect, Layer, Logger, LogLevel, Metric, Queue, Schema, Stream } from "effect"
+import type { Entry } from "../../src/observe/Audit.js"
+import { Audit } from "../../src/observe/Audit.js"
+import * as McpServer from "../../src/mcp/McpServer.js"
+import * as Principal from "../../src/platform/Principal.js"
+import { QuotaStoreError } from "../../src/quota/QuotaStore.js"
+import * as Testing from "../../src/server/Testing.js"
+import * as Tool from "../../src/tools/Tool.js"
+import * as Toolbox from "../../src/tools/Toolbox.js"
+import * as ExecuteQuery from "../../src/tools/ExecuteQuery.js"
+import { Warehouse, WarehouseError } from "../../src/warehouse/Warehouse.js"
+import * as FakeGuards from "../utils/fakeGuards.js"
+
+const columns = [{ name: "N", type: "NUMBER", nullable: true }]
+const unreachable = new WarehouseError({
+  reason: "Unreachable",
+  description: "no route",
+  sent: "unknown",
+  queryId: "q-lost"
+})
+
+/** Two rows for what begins with SELECT 1; nothing ever for SELECT 2; no way there for SELECT 3. */
+const warehouse = (started: Deferred.Deferred<void>) =>
+  Layer.succeed(Warehouse, {
+    dialect: "snowflake",
+    execute: ({ sql }) =>
+      sql.includes("SELECT 2")
+        ? Effect.zipRight(Deferred.succeed(started, undefined), Effect.never)
+        : sql.includes("SELECT 3")
+          ? Effect.fail(unreachable)
+          : Effect.succeed({ queryId: "q-1", columns, rows: Stream.make([[1], [2]]) })
+  })
+
+const buggy = Tool.make({
+  name: "buggy",
+  description: "buggy",
+  class: "control",
+  input: Schema.Struct({}),
+  output: Schema.Struct({}),
+  annotations: Tool.readOnly("buggy"),
+  handler: () => Effect.die("a bug")
+})
+
+const storeless = Tool.make({
+  ...buggy,
+  name: "storeless",
+  handler: () => Effect.fail(new QuotaStoreError({ operation: "reserve", description: "no route" }))
+})
+
+const throwing = Tool.make({
+  ...buggy,
+  name: "throwing",
+  handler: () => {
+    throw new Error("a bug")
+  }
+})
+
+/** A client, and the entries in the order in which calls end. */
+const connect = Effect.gen(function* () {
+  const entries = yield* Queue.unbounded<Entry>()
+  const started = yield* Deferred.make<void>()
+  const tools = Layer.provide(
+    Layer.orDie(
+      Toolbox.layer([
+        ExecuteQuery.make,
+        Effect.succeed(buggy),
+        Effect.succeed(storeless),
+        Effect.succeed(throwing)
+      ])
+    ),
+    // The later ones win.
+    Layer.mergeAll(Testing.layer(), warehouse(started), FakeGuards.readOnly())
+  )
+  const context = yield* Layer.build(
+    Layer.provide(
+      McpServer.layer({ name: "snowguard", version: "1", drainMs: 100 }),
+      Layer.merge(
+        Layer.succeed(Audit, { record: (entry) => Effect.asVoid(Queue.offer(entries, entry)) }),
+        tools
+      )
+    )
+  )
+  const server = yield* Effect.provide(McpServer.McpServer, context)
+  const [ours, theirs] = InMemoryTransport.createLinkedPair()
+  yield* server.connect(theirs, Principal.make("ana", "gold"))
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new Client({ name: "test", version: "1" })
+      await client.connect(ours)
+      return client
+    }),
+    (client) => Effect.promise(() => client.close())
+  )
+  const call = (name: string, args: Record<string, unknown> = {}, signal?: AbortSignal) =>
+    Effect.promise(() =>
+      client
+        .callTool({ name, arguments: args }, undefined, signal === undefined ? {} : { signal })
+        .catch(() => undefined)
+    )
+  /** As it is, past what the client would correct; the code and the text of the error. */
+  const raw = (params: unknown) =>
+    Effect.promise(async () => {
+      const request = { method: "tools/call", params: params as Record<string, unknown> }
+      const answer = await client.request(request, CallToolResultSchema).then(
+        () => undefined,
+        (error: unknown) => error as { readonly code: number; readonly message: string }
+      )
+      return { code: answer?.code, message: answer?.message ?? "" }
+    })
+  return { call, client, raw, next: Queue.take(entries), left: Queue.size(entries), started }
+})
+
+/** Counted calls of the tool that were none. */
+const strays = (tool: string): number =>
+  counted(
+    "snowguard_calls_total",
+    (label) => label("tool") === tool && ["UNKNOWN_TOOL", "INVALID_PARAMS"].includes(label("outcome"))
+  )
+
+const counted = (metric: string, counts: (label: (name: string) => string) => boolean): number =>
+  Metric.unsafeSnapshot()
+    .filter(({ metricKey }) => metricKey.name === metric)
+    .filter(({ metricKey: { tags } }) => counts((name) => tags.find(({ key }) => key === name)?.value ?? ""))
+    .reduce((sum, { metricState }) => sum + Number(Reflect.get(metricState, "count")), 0)
+
+const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
+
+describe("the audit of calls", () => {
+  it.scopedLive("says who asked what, and what it came to", () =>
+    Effect.gen(function* () {
+      const { call, next } = yield* connect
+      yield* call("execute_query", { sql: "SELECT 1" })
+      const { ms, ...entry } = yield* next
+      assert.isAtLeast(ms, 0)
+      assert.deepStrictEqual(entry, {
+        client: "ana",
+        tier: "gold",
+        tool: "execute_query",
+        // The statement that was sent, not the one that was asked for.
+        statement: "/*canonical*/ SELECT 1\nLIMIT 101",
+        decision: "ok",
+        rows: 2,
+        bytes: entry.bytes,
+        queryId: "q-1"
+      })
+      assert.isAbove(entry.bytes ?? 0, 0)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("one entry for every end: refused, mistaken, failed, broken, cancelled", () =>
+    Effect.gen(function* () {
+      const { call, left, next, started } = yield* connect
+      yield* call("execute_query", { sql: "DROP TABLE x" })
+      assert.deepInclude(yield* next, { decision: "STATEMENT_REJECTED", statement: "DROP TABLE x" })
+      yield* call("execute_query", { sql: "SELECT 1", limt: 5 })
+      assert.deepInclude(yield* next, { decision: "INVALID_INPUT", statement: undefined })
+      yield* call("execute_query", { sql: "SELECT 3" })
+      assert.deepInclude(yield* next, {
+        decision: "WAREHOUSE_UNREACHABLE",
+        statement: "/*canonical*/ SELECT 3\nLIMIT 101",
+        queryId: "q-lost",
+        rows: 0
+      })
+      yield* call("buggy")
+      assert.deepInclude(yield* next, { tool: "buggy", decision: "INTERNAL", statement: undefined })
+      yield* call("throwing")
+      assert.deepInclude(yield* next, { tool: "throwing", decision: "INTERNAL" })
+      const abort = new AbortController()
+      const cancelled = yield* Effect.fork(call("execute_query", { sql: "SELECT 2" }, abort.signal))
+      yield* Deferred.await(started)
+      abort.abort()
+      assert.deepInclude(yield* next, {
+        decision: "cancelled",
+        statement: "/*canonical*/ SELECT 2\nLIMIT 101"
+      })
+      yield* cancelled.await
+      assert.strictEqual(yield* left, 0)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("a call without the quota store counts as refused", () =>
+    Effect.gen(function* () {
+      const { call, next } = yield* connect
+      const refused = () =>
+        counted("snowguard_refusals_total", (label) => label("reason") === "QUOTA_STORE_UNAVAILABLE")
+      const before = refused()
+      yield* call("storeless")
+      assert.deepInclude(yield* next, { tool: "storeless", decision: "QUOTA_STORE_UNAVAILABLE" })
+      assert.strictEqual(refused() - before, 1)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("has a request for no tool, or that is none, and counts it under one name", () =>
+    Effect.gen(function* () {
+      const { left, next, raw } = yield* connect
+      const before = { unknown: strays("(unknown)"), known: strays("execute_query") }
+      const unknown = { client: "ana", tier: "gold", tool: "(unknown)", decision: "UNKNOWN_TOOL", ms: 0 }
+      const malformed = { ...unknown, decision: "INVALID_PARAMS" }
+
+      const answer = yield* raw({ name: "operator:reset\u202e\n", arguments: {} })
+      assert.strictEqual(answer.code, -32602)
+      assert.match(answer.message, /There is no tool/)
+      assert.deepStrictEqual(yield* next, { ...unknown, asked: "operator:reset??" })
+      yield* raw({ name: "x".repeat(10_000) })
+      assert.deepStrictEqual(yield* next, { ...unknown, asked: `${"x".repeat(64)}…` })
+
+      const list = yield* raw({ name: "execute_query", arguments: [1] })
+      assert.strictEqual(list.code, -32602)
+      assert.match(list.message, /params\.arguments: .*expected record/)
+      assert.deepStrictEqual(yield* next, { ...malformed, tool: "execute_query", asked: undefined })
+      assert.strictEqual((yield* raw({ arguments: {} })).code, -32602)
+      assert.deepStrictEqual(yield* next, { ...malformed, asked: undefined })
+      assert.strictEqual((yield* raw(undefined)).code, -32602)
+      assert.deepStrictEqual(yield* next, { ...malformed, asked: undefined })
+      const task = yield* raw({ name: "execute_query", arguments: { sql: "SELECT 1" }, task: { ttl: 1 } })
+      assert.match(task.message, /makes no tasks/)
+      assert.deepStrictEqual(yield* next, { ...malformed, tool: "execute_query", asked: undefined })
+
+      assert.strictEqual(yield* left, 0)
+      assert.strictEqual(strays("(unknown)") - before.unknown, 4)
+      assert.strictEqual(strays("execute_query") - before.known, 2)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("other methods that there are not are answered as such, and are no calls", () =>
+    Effect.gen(function* () {
+      const { client, left } = yield* connect
+      const answer = yield* Effect.promise(() =>
+        client.request({ method: "tools/made_up" }, CallToolResultSchema).catch((error: unknown) => error)
+      )
+      assert.deepInclude(answer, { code: -32601 })
+      assert.match(String(answer), /Method not found/)
+      assert.strictEqual(yield* left, 0)
+    }).pipe(quiet)
+  )
+})

@@ -1,0 +1,108 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Metric, TestClock } from "effect"
+import * as Guard from "../../src/guard/Guard.js"
+import * as MetricHandles from "../../src/observe/metricHandles.js"
+import * as Prometheus from "../../src/observe/prometheus.js"
+import { CurrentPrincipal } from "../../src/platform/Principal.js"
+import * as Quota from "../../src/quota/Quota.js"
+import * as QuotaStore from "../../src/quota/QuotaStore.js"
+import { Phase } from "../../src/guard/CircuitBreaker.js"
+import { Mode } from "../../src/guard/Degradation.js"
+import * as Gauges from "../../src/operate/Gauges.js"
+import * as Testing from "../../src/server/Testing.js"
+
+/** Label values of the metric's counters. */
+const labels = (name: string): ReadonlyArray<string> =>
+  Metric.unsafeSnapshot()
+    .filter(({ metricKey }) => metricKey.name === name)
+    .flatMap(({ metricKey }) => metricKey.tags.map(({ value }) => value))
+    .sort()
+
+describe("Telemetry", () => {
+  it.scoped("has the counters of rare events before there is one", () =>
+    Effect.gen(function* () {
+      yield* Layer.build(Gauges.layer)
+      assert.deepStrictEqual(labels("snowguard_breaker_transitions_total"), [...Phase.literals].sort())
+      assert.deepStrictEqual(labels("snowguard_degradation_changes_total"), [...Mode.literals].sort())
+      assert.deepStrictEqual(labels("snowguard_quota_store_changes_total"), ["memory", "normal", "outage"])
+      assert.deepStrictEqual(labels("snowguard_quota_store_outage_total"), ["admitted", "closed"])
+    }).pipe(Effect.provide(Testing.layer()))
+  )
+
+  /** The lines of /metrics that hold a name, without labels of other tests. */
+  const scraped = Effect.map(Metric.snapshot, Prometheus.render)
+
+  it.effect("tells of a quota that is low, and again when it is not", () =>
+    Effect.gen(function* () {
+      const tier = "metered"
+      const left = Effect.gen(function* () {
+        yield* Gauges.sample
+        const line = new RegExp(
+          `^snowguard_quota_left_ratio\\{quota="requests_per_hour",tier="${tier}"\\} (.*)$`,
+          "m"
+        )
+        return Number(line.exec(yield* scraped)?.[1] ?? Number.NaN)
+      })
+      const guard = yield* Guard.Guard
+      const as = (client: string) => Effect.provideService(CurrentPrincipal, { client, tier })
+      const call = guard.run(
+        { tool: "execute_query", class: "query", deadlineMs: 1000, estimatedBytes: 1 },
+        ({ markSent }) => markSent
+      )
+      yield* Effect.repeatN(as("ana")(call), 8)
+      assert.closeTo(yield* left, 0.1, 1e-9)
+      yield* as("ben")(call)
+      assert.closeTo(yield* left, 0.1, 1e-9)
+      yield* as("ana")(call)
+      assert.strictEqual(yield* left, 0)
+      // An hour that is over, and nobody calls.
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* left, 1)
+      yield* Effect.repeatN(as("ana")(call), 9)
+      assert.strictEqual(yield* left, 0)
+      // An operator's hand.
+      const store = yield* QuotaStore.QuotaStore
+      for (const { key } of (yield* store.list()).usage) yield* store.reset(key)
+      assert.strictEqual(yield* left, 1)
+    }).pipe(
+      Effect.provide(
+        Testing.layer(
+          {},
+          { quota: Layer.orDie(Quota.layer({ tiers: { default: {}, metered: { requests_per_hour: 10 } } })) }
+        )
+      )
+    )
+  )
+
+  it.effect("counts what only grows as counters, under names that say so", () =>
+    Effect.gen(function* () {
+      yield* Gauges.sample
+      const types = new Map(
+        [...(yield* scraped).matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = "", type]) => [name, type])
+      )
+      for (const name of [
+        "snowguard_retries_total",
+        "snowguard_retries_exhausted_total",
+        "snowguard_cache_hits_total",
+        "snowguard_loop_guard_refused_total",
+        "process_cpu_seconds_total"
+      ])
+        assert.strictEqual(types.get(name), "counter", name)
+      for (const [name, type] of types) {
+        assert.strictEqual(name.endsWith("_total"), type === "counter", `${name} is a ${type}`)
+      }
+    }).pipe(Effect.provide(Testing.layer()))
+  )
+
+  it.effect("follows the totals of a service, and of the one that takes its place", () =>
+    Effect.gen(function* () {
+      const shown = MetricHandles.total("test_followed_total", "For this test.")
+      const value = Effect.map(scraped, (text) => /^test_followed_total (.*)$/m.exec(text)?.[1])
+      shown({}, 3)
+      shown({}, 5)
+      assert.strictEqual(yield* value, "5")
+      shown({}, 2)
+      assert.strictEqual(yield* value, "7")
+    })
+  )
+})

@@ -1,0 +1,68 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Ref } from "effect"
+import * as LazyLayer from "../../src/platform/lazyLayer.js"
+
+class Engine extends Context.Tag("test/Engine")<Engine, { readonly id: number }>() {}
+
+describe("LazyLayer", () => {
+  it.effect("is built by the first who asks, once, and released with the scope", () =>
+    Effect.gen(function* () {
+      const built = yield* Ref.make(0)
+      const released = yield* Ref.make(0)
+      const layer = Layer.scoped(
+        Engine,
+        Effect.acquireRelease(Ref.updateAndGet(built, (n) => n + 1).pipe(Effect.map((id) => ({ id }))), () =>
+          Ref.update(released, (n) => n + 1)
+        )
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const engine = yield* LazyLayer.service(Engine, Effect.succeed(layer))
+          assert.strictEqual(yield* Ref.get(built), 0)
+          const all = yield* Effect.all([engine, engine, engine], { concurrency: "unbounded" })
+          assert.deepStrictEqual(
+            all.map(({ id }) => id),
+            [1, 1, 1]
+          )
+          assert.strictEqual((yield* engine).id, 1)
+          assert.strictEqual(yield* Ref.get(released), 0)
+        })
+      )
+      assert.strictEqual(yield* Ref.get(released), 1)
+    })
+  )
+
+  it.scoped("an interrupted first caller does not take the others' service away", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const started = yield* Deferred.make<void>()
+      const layer = Layer.effect(
+        Engine,
+        Deferred.succeed(started, undefined).pipe(Effect.zipRight(Deferred.await(gate)), Effect.as({ id: 7 }))
+      )
+      const engine = yield* LazyLayer.service(Engine, Effect.succeed(layer))
+      const first = yield* Effect.fork(engine)
+      yield* Deferred.await(started)
+      const second = yield* Effect.fork(engine)
+      yield* Fiber.interrupt(first)
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(yield* Fiber.await(second), Exit.succeed({ id: 7 }))
+    })
+  )
+
+  it.scoped("a failed build fails its callers and is tried again by the next", () =>
+    Effect.gen(function* () {
+      const tries = yield* Ref.make(0)
+      const engine = yield* LazyLayer.service(
+        Engine,
+        Effect.map(
+          Ref.updateAndGet(tries, (n) => n + 1),
+          (n): Layer.Layer<Engine, string> =>
+            n === 1 ? Layer.fail("no driver") : Layer.succeed(Engine, { id: n })
+        )
+      )
+      assert.strictEqual(yield* Effect.flip(engine), "no driver")
+      assert.deepStrictEqual(yield* engine, { id: 2 })
+    })
+  )
+})

@@ -1,0 +1,174 @@
+import { expect, it, vi } from "@effect/vitest"
+import { Chunk, Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import * as DuckDb from "../../src/warehouse/DuckDb.js"
+import type { Statement } from "../../src/warehouse/Warehouse.js"
+import { Warehouse } from "../../src/warehouse/Warehouse.js"
+import { contract } from "./Warehouse.contract.js"
+
+contract("embedded DuckDB", DuckDb.layer())
+
+const statement = (sql: string): Statement => ({ sql, timeoutMs: 600_000, requestId: "contract" })
+
+const read = (warehouse: Warehouse["Type"], sql: string) =>
+  Effect.scoped(
+    Effect.flatMap(warehouse.execute(statement(sql)), (result) =>
+      Effect.map(Stream.runCollect(result.rows), (chunks) => Chunk.toReadonlyArray(chunks).flat())
+    )
+  )
+
+const failure = (warehouse: Warehouse["Type"], sql: string) =>
+  read(warehouse, sql).pipe(
+    Effect.flatMap((rows) => Effect.dieMessage(`${sql} succeeded with ${rows.length} rows`)),
+    Effect.flip
+  )
+
+const endless = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"
+
+it.scopedLive("opens for the first statement only, and once for many at a time", () =>
+  Effect.gen(function* () {
+    const api = yield* Effect.promise(() => import("@duckdb/node-api"))
+    const create = vi.spyOn(api.DuckDBInstance, "create")
+    yield* Effect.addFinalizer(() => Effect.sync(() => create.mockRestore()))
+    const context = yield* Layer.build(DuckDb.layer({ sample: false }))
+    const warehouse = Context.get(context, Warehouse)
+    expect(create).not.toHaveBeenCalled()
+    yield* Effect.all(
+      Array.from({ length: 5 }, (_, n) => read(warehouse, `SELECT ${n}`)),
+      { concurrency: "unbounded" }
+    )
+    yield* read(warehouse, "SHOW DATABASES")
+    expect(create).toHaveBeenCalledTimes(1)
+  })
+)
+
+it.scopedLive(
+  "blames its configuration when it cannot be opened, and tries again for the next statement",
+  () =>
+    Effect.gen(function* () {
+      const warehouse = yield* DuckDb.make({ sample: false, memoryLimit: "nonsense" })
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const error = yield* failure(warehouse, "SELECT 1")
+        expect([error.reason, error.sent]).toEqual(["Configuration", "no"])
+        expect(error.description).toBe("The embedded warehouse could not be opened.")
+      }
+    })
+)
+
+it.scopedLive("opens for those who still wait when who asked first has gone", () =>
+  Effect.gen(function* () {
+    const warehouse = yield* DuckDb.make({ sample: false })
+    const first = yield* Effect.fork(read(warehouse, "SELECT 1"))
+    yield* Effect.yieldNow()
+    const second = yield* Effect.fork(read(warehouse, "SELECT 2"))
+    expect(Exit.isInterrupted(yield* Fiber.interrupt(first))).toBe(true)
+    expect(yield* Fiber.join(second)).toEqual([[2]])
+  })
+)
+
+it.live("ends what is running and refuses the rest when its scope closes", () =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const warehouse = yield* Scope.extend(DuckDb.make({ sample: false }), scope)
+    const running = yield* Effect.forEach([1, 2, 3, 4, 5], () =>
+      Effect.fork(Effect.exit(read(warehouse, endless)))
+    )
+    yield* Effect.scoped(warehouse.execute(statement("SHOW DATABASES")))
+    yield* Scope.close(scope, Exit.void)
+    const exits = yield* Effect.forEach(running, Fiber.join)
+    expect(exits.every(Exit.isFailure)).toBe(true)
+  })
+)
+
+it.live("closes while it is still opening", () =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const warehouse = yield* Scope.extend(DuckDb.make(), scope)
+    const first = yield* Effect.fork(Effect.exit(read(warehouse, "SHOW DATABASES")))
+    yield* Effect.yieldNow()
+    yield* Scope.close(scope, Exit.void)
+    yield* Fiber.interrupt(first)
+  })
+)
+
+it.scopedLive("is empty without the sample", () =>
+  Effect.gen(function* () {
+    const warehouse = yield* DuckDb.make({ sample: false })
+    expect(yield* read(warehouse, "SHOW DATABASES")).toEqual([])
+    expect(yield* read(warehouse, "SHOW TABLES IN ACCOUNT")).toEqual([])
+    expect(yield* read(warehouse, "SELECT 40 + 2")).toEqual([[42]])
+  })
+)
+
+it.scopedLive("reaches nothing outside itself, whatever it is asked", () =>
+  Effect.gen(function* () {
+    const before = readdirSync(process.cwd()).sort()
+    const warehouse = yield* DuckDb.make({ sample: false, memoryLimit: "64MB" })
+    const outside = [
+      "SELECT * FROM read_csv('/etc/passwd')",
+      "SELECT * FROM read_text('package.json')",
+      "SELECT * FROM 'package.json'",
+      "SELECT * FROM glob('*')",
+      "FROM sniff_csv('/etc/passwd')"
+    ]
+    for (const sql of outside) {
+      const error = yield* failure(warehouse, sql)
+      expect([sql, error.reason]).toEqual([sql, "Permission"])
+    }
+    const other = [
+      "SET memory_limit = '8GB'",
+      "ATTACH ':memory:' AS x",
+      "INSTALL httpfs",
+      "LOAD httpfs",
+      "COPY (SELECT 1) TO 'x.csv'",
+      "CREATE TABLE x (i INTEGER)",
+      "PRAGMA enable_profiling",
+      "CALL enable_logging()",
+      "SELECT 1; DROP TABLE x",
+      "WITH x AS (SELECT 1) INSERT INTO y SELECT * FROM x"
+    ]
+    for (const sql of other) {
+      const error = yield* failure(warehouse, sql)
+      expect([sql, error.reason]).toEqual([
+        sql,
+        expect.stringMatching(/^(InvalidStatement|Permission|NotFound)$/)
+      ])
+    }
+    // More than fits into memory fails; it is not put into a file.
+    const error = yield* failure(warehouse, "SELECT len(list(i)) FROM range(50000000) t(i)")
+    expect(error.reason).toBe("ResourcesExceeded")
+    expect(yield* read(warehouse, "SELECT 1")).toEqual([[1]])
+    expect(readdirSync(process.cwd()).sort()).toEqual(before)
+    expect(readdirSync(join(process.cwd(), "src")).includes(".tmp")).toBe(false)
+  })
+)
+
+const collectGarbage = (() => {
+  setFlagsFromString("--expose-gc")
+  return runInNewContext("gc") as () => void
+})()
+
+it.scopedLive("keeps memory flat while a result of any length is read", () =>
+  Effect.gen(function* () {
+    const warehouse = yield* DuckDb.make({ sample: false })
+    const result = yield* warehouse.execute(statement("SELECT i, i::VARCHAR AS s FROM range(3000000) t(i)"))
+    let peak = 0
+    let chunks = 0
+    collectGarbage()
+    const before = process.memoryUsage().rss
+    const count = yield* Stream.runFoldEffect(result.rows, 0, (sum, rows) =>
+      Effect.sync(() => {
+        // What only waits to be collected is not held; how long it waits depends on who shares the process.
+        if (chunks++ % 50 === 0) collectGarbage()
+        peak = Math.max(peak, process.memoryUsage().rss - before)
+        return sum + rows.length
+      })
+    )
+    expect(count).toBe(3_000_000)
+    // The rows as JavaScript values would be more than 300 MB.
+    expect(peak).toBeLessThan(200 * 1024 * 1024)
+  })
+)

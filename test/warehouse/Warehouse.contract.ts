@@ -1,0 +1,512 @@
+/**
+ * What every adapter of the `Warehouse` port keeps, checked against a warehouse that holds the sample
+ * database. Run in real time: a real warehouse stands behind it.
+ */
+import type { Layer, Scope } from "effect"
+import { Chunk, Deferred, Duration, Effect, Either, Exit, Fiber, Option, Stream } from "effect"
+import { randomUUID } from "node:crypto"
+import { expect } from "vitest"
+import type { Result, Row, Statement, Stored, WarehouseError } from "../../src/warehouse/Warehouse.js"
+import { Warehouse } from "../../src/warehouse/Warehouse.js"
+import { withLayer } from "../utils/withLayer.js"
+
+const statement = (sql: string, options: Partial<Statement> = {}): Statement => ({
+  sql,
+  timeoutMs: 10_000,
+  // A warehouse answers a second statement of the same id with the result of the first.
+  requestId: randomUUID(),
+  tag: { tool: "test", client: "contract" },
+  ...options
+})
+
+const open = (
+  sql: string,
+  options?: Partial<Statement>
+): Effect.Effect<Result, WarehouseError, Warehouse | Scope.Scope> =>
+  Effect.flatMap(Warehouse, (warehouse) => warehouse.execute(statement(sql, options)))
+
+interface Read {
+  readonly columns: ReadonlyArray<string>
+  readonly types: ReadonlyArray<string>
+  readonly rows: ReadonlyArray<Row>
+  readonly chunks: ReadonlyArray<ReadonlyArray<Row>>
+  readonly queryId: string
+}
+
+/** The whole result. */
+const read = (sql: string, options?: Partial<Statement>): Effect.Effect<Read, WarehouseError, Warehouse> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const result = yield* open(sql, options)
+      const chunks = Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows))
+      return {
+        columns: result.columns.map((column) => column.name),
+        types: result.columns.map((column) => column.type),
+        rows: chunks.flat(),
+        chunks,
+        queryId: result.queryId
+      }
+    })
+  )
+
+/** Rows of a result that is kept, from there on. */
+const readOn = (
+  queryId: string,
+  offset: number,
+  options: Partial<Stored> = {}
+): Effect.Effect<Omit<Read, "chunks">, WarehouseError, Warehouse> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { results } = yield* Warehouse
+      if (results === undefined) return yield* Effect.dieMessage("keeps no results")
+      const stored = { queryId, offset, timeoutMs: 10_000, requestId: randomUUID(), ...options }
+      const result = yield* results.fetch(stored)
+      const chunks = Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows))
+      return {
+        columns: result.columns.map((column) => column.name),
+        types: result.columns.map((column) => column.type),
+        rows: chunks.flat(),
+        queryId: result.queryId
+      }
+    })
+  )
+
+/** Every row as a record under the names of the columns. */
+const records = (result: Read) =>
+  result.rows.map((row) => Object.fromEntries(result.columns.map((name, index) => [name, row[index]])))
+
+/** The rows of a statement that should have failed may be too many to be shown. */
+const failure = (sql: string, options?: Partial<Statement>) =>
+  read(sql, options).pipe(
+    Effect.flatMap(({ rows }) => Effect.dieMessage(`${sql} succeeded with ${rows.length} rows`)),
+    Effect.flip
+  )
+
+/** Counts for hours. */
+const endless = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"
+
+/** More statements than are run at the same time: while too many others run, this does not return. */
+const stillAnswers = Effect.gen(function* () {
+  const results = yield* Effect.all(
+    Array.from({ length: 8 }, (_, n) => read(`SELECT ${n} AS N`)),
+    { concurrency: "unbounded" }
+  )
+  expect(results.map((result) => result.rows)).toEqual(Array.from({ length: 8 }, (_, n) => [[n]]))
+})
+
+export interface Traits {
+  /** Rows are computed as they are read; otherwise the whole result is there before its first row. */
+  readonly streams: boolean
+}
+
+export const contract = (
+  name: string,
+  layer: Layer.Layer<Warehouse, unknown>,
+  { streams }: Traits = { streams: true }
+): void => {
+  const many = `SELECT range AS N FROM range(${streams ? 10_000_000_000 : 50_000})`
+  withLayer(layer)(`Warehouse contract: ${name}`, (it) => {
+    it.effect("lists databases, schemas, tables and views with Snowflake's columns", () =>
+      Effect.gen(function* () {
+        const databases = yield* read("SHOW DATABASES")
+        expect(databases.columns).toEqual(
+          expect.arrayContaining(["created_on", "name", "is_current", "owner", "comment", "kind"])
+        )
+        expect(records(databases).map((row) => row["name"])).toContain("SNOWGUARD_SAMPLE")
+        const schemas = yield* read('SHOW SCHEMAS IN DATABASE "SNOWGUARD_SAMPLE"')
+        expect(records(schemas).map((row) => row["name"])).toEqual(["INFORMATION_SCHEMA", "PUBLIC", "WEB"])
+        const tables = yield* read('SHOW TABLES IN SCHEMA "SNOWGUARD_SAMPLE"."PUBLIC"')
+        expect(records(tables).map((row) => [row["name"], row["kind"], typeof row["rows"]])).toEqual([
+          ["CUSTOMERS", "TABLE", "number"],
+          ["ORDERS", "TABLE", "number"],
+          ["ORDER_LINES", "TABLE", "number"],
+          ["PRODUCTS", "TABLE", "number"]
+        ])
+        const views = yield* read('SHOW VIEWS IN DATABASE "SNOWGUARD_SAMPLE"')
+        expect(records(views).map((row) => `${String(row["schema_name"])}.${String(row["name"])}`)).toEqual([
+          "PUBLIC.CUSTOMER_LIFETIME_VALUE",
+          "PUBLIC.ORDER_SUMMARY",
+          "WEB.DAILY_FUNNEL"
+        ])
+        expect(records(views)[1]?.["text"]).toMatch(/^CREATE OR REPLACE VIEW ORDER_SUMMARY/)
+      })
+    )
+
+    it.effect("tells when a statement leaves, once for each, if it says that it does", () =>
+      Effect.gen(function* () {
+        const { reportsSubmit = false } = yield* Warehouse
+        const times = { execute: 0, fetch: 0 }
+        const counting = (what: keyof typeof times) => ({ onSubmit: Effect.sync(() => void times[what]++) })
+        const { queryId } = yield* read("SELECT 1 AS A", { keepRows: 10, ...counting("execute") })
+        yield* readOn(queryId, 0, counting("fetch"))
+        const expected = reportsSubmit ? 1 : 0
+        expect(times).toEqual({ execute: expected, fetch: expected })
+      })
+    )
+
+    it.effect("filters a listing without regard to case, and limits it", () =>
+      Effect.gen(function* () {
+        const like = yield* read(`SHOW TABLES LIKE 'order%' IN DATABASE "SNOWGUARD_SAMPLE"`)
+        expect(records(like).map((row) => row["name"])).toEqual(["ORDERS", "ORDER_LINES"])
+        const limited = yield* read("SHOW TABLES IN ACCOUNT LIMIT 2")
+        expect(limited.rows).toHaveLength(2)
+      })
+    )
+
+    it.effect("describes a table and a view under Snowflake's type names", () =>
+      Effect.gen(function* () {
+        const table = yield* read('DESCRIBE TABLE "SNOWGUARD_SAMPLE"."WEB"."EVENTS"')
+        // Snowflake has more of them behind these.
+        expect(table.columns.slice(0, 10)).toEqual([
+          "name",
+          "type",
+          "kind",
+          "null?",
+          "default",
+          "primary key",
+          "unique key",
+          "check",
+          "expression",
+          "comment"
+        ])
+        expect(records(table).map((row) => [row["name"], row["type"], row["null?"]])).toEqual([
+          ["EVENT_ID", "NUMBER(38,0)", "N"],
+          ["SESSION_ID", "VARCHAR(16777216)", "N"],
+          ["CUSTOMER_ID", "NUMBER(38,0)", "Y"],
+          ["EVENT_TYPE", "VARCHAR(16777216)", "N"],
+          ["OCCURRED_AT", "TIMESTAMP_LTZ(9)", "N"],
+          ["PAYLOAD", "VARIANT", "Y"]
+        ])
+        const view = yield* read('DESCRIBE VIEW "SNOWGUARD_SAMPLE"."PUBLIC"."CUSTOMER_LIFETIME_VALUE"')
+        expect(records(view).map((row) => row["type"])).toContain("NUMBER(14,2)")
+        const ddl = yield* read(`SELECT GET_DDL('VIEW', '"SNOWGUARD_SAMPLE"."WEB"."DAILY_FUNNEL"')`)
+        expect(ddl.rows[0]?.[0]).toMatch(
+          /^CREATE OR REPLACE VIEW DAILY_FUNNEL[^]*FROM SNOWGUARD_SAMPLE\.WEB\.EVENTS/i
+        )
+      })
+    )
+
+    it.effect("answers a query with typed columns and exact cells", () =>
+      Effect.gen(function* () {
+        const result = yield* read(
+          `SELECT ORDER_ID, ORDERED_AT, SHIPPED_AT, TOTAL_AMOUNT, STATUS = 'DELIVERED' AS DONE
+           FROM SNOWGUARD_SAMPLE.PUBLIC.ORDERS WHERE ORDER_ID IN (2, 20000) ORDER BY ORDER_ID`
+        )
+        expect(result.columns).toEqual(["ORDER_ID", "ORDERED_AT", "SHIPPED_AT", "TOTAL_AMOUNT", "DONE"])
+        expect(result.types).toEqual([
+          "NUMBER(38,0)",
+          "TIMESTAMP_NTZ(9)",
+          "TIMESTAMP_NTZ(9)",
+          "NUMBER(12,2)",
+          "BOOLEAN"
+        ])
+        expect(result.rows[0]).toEqual([2, "2025-01-01T04:44:24", "2025-01-02T22:33:24", "171.40", true])
+        expect(result.rows[1]).toEqual([
+          20_000,
+          expect.stringMatching(/^2026-06-29T/),
+          null,
+          expect.any(String),
+          false
+        ])
+        expect(result.queryId).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+      })
+    )
+
+    it.effect("loses no digit of a number", () =>
+      Effect.gen(function* () {
+        const { rows } = yield* read(
+          `SELECT 9007199254740991 AS A, -9007199254740991 AS B, 9007199254740993 AS C,
+             CAST('12345678901234567890123456789012345678' AS DECIMAL(38,0)) AS D,
+             CAST('1.10' AS DECIMAL(5,2)) AS E, CAST('-0.000001' AS DECIMAL(10,6)) AS F, CAST(0.1 AS DOUBLE) AS G`
+        )
+        expect(rows).toEqual([
+          [
+            9007199254740991,
+            -9007199254740991,
+            "9007199254740993",
+            "12345678901234567890123456789012345678",
+            "1.10",
+            "-0.000001",
+            0.1
+          ]
+        ])
+      })
+    )
+
+    it.effect("shows dates, times and semi-structured values as JSON", () =>
+      Effect.gen(function* () {
+        const { rows } = yield* read(
+          `SELECT DATE '2024-02-29' AS A, CAST('2025-01-01 00:00:00.5' AS TIMESTAMP) AS B, CAST(NULL AS DATE) AS C, e.OCCURRED_AT, e.PAYLOAD
+           FROM SNOWGUARD_SAMPLE.WEB.EVENTS e WHERE e.EVENT_ID = 3`
+        )
+        expect(rows).toEqual([
+          [
+            "2024-02-29",
+            "2025-01-01T00:00:00.500",
+            null,
+            expect.stringMatching(/^2025-01-01T00:0\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/),
+            { device: { type: "tablet", browser: "Chrome" }, cart: [{ id: 104, quantity: 3 }] }
+          ]
+        ])
+      })
+    )
+
+    it.effect("binds every kind of value, and never as text of the statement", () =>
+      Effect.gen(function* () {
+        const binds = ["a' OR '1'='1", 7, 1.5, true, null]
+        const { rows } = yield* read("SELECT ? AS A, ? AS B, ? AS C, ? AS D, ? AS E", { binds })
+        expect(rows).toEqual([binds])
+        const counted = yield* read(
+          "SELECT COUNT(*) FROM SNOWGUARD_SAMPLE.PUBLIC.PRODUCTS WHERE CATEGORY = ?",
+          {
+            binds: ["Camping"]
+          }
+        )
+        expect(counted.rows).toEqual([[30]])
+      })
+    )
+
+    it.effect("resolves unqualified names in the namespace of the statement", () =>
+      Effect.gen(function* () {
+        const web = { database: "SNOWGUARD_SAMPLE", schema: "WEB" }
+        const events = yield* read("SELECT COUNT(*) FROM EVENTS", web)
+        expect(events.rows).toEqual([[100_000]])
+        const orders = yield* read("SELECT COUNT(*) FROM ORDERS", { database: "SNOWGUARD_SAMPLE" })
+        expect(orders.rows).toEqual([[20_000]])
+        const wrong = yield* failure("SELECT COUNT(*) FROM ORDERS", web)
+        expect(wrong.reason).toBe("NotFound")
+        // The namespace of one statement is not that of the next.
+        const again = yield* Effect.all(
+          [
+            read("SELECT COUNT(*) FROM EVENTS", web),
+            read("SELECT COUNT(*) FROM ORDERS", { ...web, schema: "PUBLIC" })
+          ],
+          { concurrency: "unbounded" }
+        )
+        expect(again.map((result) => result.rows)).toEqual([[[100_000]], [[20_000]]])
+      })
+    )
+
+    it.effect("reads no more than the caller will, and every row when there is no cap", () =>
+      Effect.gen(function* () {
+        const sql = "SELECT EVENT_ID FROM SNOWGUARD_SAMPLE.WEB.EVENTS ORDER BY EVENT_ID"
+        const capped = yield* read(sql, { maxRows: 2500 })
+        expect(capped.rows).toHaveLength(2500)
+        const all = yield* read(sql)
+        expect(all.rows).toHaveLength(100_000)
+        expect(all.rows[99_999]).toEqual([100_000])
+        expect(all.chunks.every((chunk) => chunk.length > 0)).toBe(true)
+        const none = yield* read("SELECT 1 WHERE 1 = 0")
+        expect(none.chunks).toEqual([])
+      })
+    )
+
+    if (streams)
+      it.effect("computes rows only as they are pulled", () =>
+        Effect.gen(function* () {
+          // All of it would take minutes; the first rows are there at once.
+          const first = yield* Effect.scoped(
+            Effect.flatMap(open(many), (result) => Stream.runHead(result.rows))
+          ).pipe(Effect.timeout("5 seconds"))
+          expect(Option.getOrThrow(first)[0]).toEqual([0])
+          yield* stillAnswers
+        })
+      )
+
+    it.effect("cancels a running statement when it is interrupted", () =>
+      Effect.gen(function* () {
+        // Were they left running, the later rounds would find no place to run.
+        for (let round = 0; round < 4; round++) {
+          const running = yield* Effect.fork(read(endless, { timeoutMs: 600_000 }))
+          // Others came later and have been answered, so by now it is running.
+          yield* stillAnswers
+          const [took, exit] = yield* Effect.timed(Fiber.interrupt(running))
+          expect(Exit.isInterrupted(exit)).toBe(true)
+          expect(Duration.toMillis(took)).toBeLessThan(1000)
+        }
+        yield* stillAnswers
+      })
+    )
+
+    it.effect("cancels statements that are still waiting for their turn", () =>
+      Effect.gen(function* () {
+        const many = yield* Effect.forEach(Array.from({ length: 12 }), () =>
+          Effect.fork(read(endless, { timeoutMs: 600_000 }))
+        )
+        yield* Effect.yieldNow()
+        const exits = yield* Effect.forEach(many, Fiber.interrupt, { concurrency: "unbounded" })
+        expect(exits.every(Exit.isInterrupted)).toBe(true)
+        yield* stillAnswers
+      })
+    )
+
+    if (streams)
+      it.effect("cancels a statement whose rows are being fetched", () =>
+        Effect.gen(function* () {
+          const sparse = "SELECT i FROM range(1000000000000) t(i) WHERE i < 500000 OR i % 999999999999 = 7"
+          for (let round = 0; round < 4; round++) {
+            const started = yield* Deferred.make<void>()
+            const fiber = yield* Effect.fork(
+              Effect.scoped(
+                Effect.flatMap(open(sparse, { timeoutMs: 600_000 }), (result) =>
+                  Stream.runForEach(result.rows, () => Deferred.succeed(started, undefined))
+                )
+              )
+            )
+            // The first rows are there; the others are hours away.
+            yield* Deferred.await(started)
+            yield* stillAnswers
+            expect(Exit.isInterrupted(yield* Fiber.interrupt(fiber))).toBe(true)
+          }
+          yield* stillAnswers
+        })
+      )
+
+    it.effect("cancels a statement whose scope closes before its rows have ended", () =>
+      Effect.gen(function* () {
+        for (let round = 0; round < 4; round++) {
+          const { rows } = yield* Effect.scoped(open(many))
+          const late = yield* Effect.either(Stream.runHead(rows))
+          expect(Either.isLeft(late) && late.left.reason).toBe("Cancelled")
+        }
+        yield* stillAnswers
+      })
+    )
+
+    it.effect("ends a statement that runs out of its time, and says so", () =>
+      Effect.gen(function* () {
+        for (let round = 0; round < 4; round++) {
+          const [took, error] = yield* Effect.timed(failure(endless, { timeoutMs: 150 }))
+          expect([error.reason, error.code, error.sent]).toEqual(["StatementTimeout", "000630", "yes"])
+          expect(Duration.toMillis(took)).toBeLessThan(2000)
+        }
+        yield* stillAnswers
+      })
+    )
+
+    it.effect("says whose fault a failure is, in Snowflake's codes", () =>
+      Effect.gen(function* () {
+        const failures: ReadonlyArray<readonly [string, string, string]> = [
+          ["SELECT 1 FROM", "InvalidStatement", "001003"],
+          ["SELEC 1", "InvalidStatement", "001003"],
+          ["SELECT NO_SUCH_FUNCTION(1)", "InvalidStatement", "002140"],
+          ["SELECT CAST('x' AS INTEGER)", "InvalidStatement", "100038"],
+          ["SELECT NO_SUCH_COLUMN FROM SNOWGUARD_SAMPLE.PUBLIC.ORDERS", "InvalidStatement", "000904"],
+          ["SELECT * FROM SNOWGUARD_SAMPLE.PUBLIC.NO_SUCH_TABLE", "NotFound", "002003"],
+          ["DESCRIBE TABLE SNOWGUARD_SAMPLE.PUBLIC.NO_SUCH_TABLE", "NotFound", "002003"],
+          ["SHOW TABLES IN DATABASE NO_SUCH_DATABASE", "NotFound", "002043"]
+        ]
+        for (const [sql, reason, code] of failures) {
+          const error = yield* failure(sql)
+          expect([sql, error.reason, error.code]).toEqual([sql, reason, code])
+          expect(error.description).not.toMatch(/LINE \d|\^|memory\.|DuckDB|Catalog Error/)
+          expect(error.queryId).toMatch(/^[0-9a-f-]{36}$/)
+        }
+      })
+    )
+
+    it.effect("reports a failure in the middle of the rows instead of ending early", () =>
+      Effect.gen(function* () {
+        const error = yield* failure(
+          "SELECT CASE WHEN i = 300000 THEN CAST('x' || i AS INTEGER) ELSE i END FROM range(1000000) t(i)"
+        )
+        expect([error.reason, error.code]).toEqual(["InvalidStatement", "100038"])
+        yield* stillAnswers
+      })
+    )
+
+    it.effect("offers the nearest names for one that is not there", () =>
+      Effect.gen(function* () {
+        const suggestions: ReadonlyArray<readonly [string, string]> = [
+          ["SELECT * FROM SNOWGUARD_SAMPLE.PUBLIC.ORDER", "SNOWGUARD_SAMPLE.PUBLIC.ORDERS"],
+          ["SELECT * FROM CUSTMERS", "SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS"],
+          ["SELECT * FROM SNOWGUARD_SAMPLE.PUBLIC.EVENTS", "SNOWGUARD_SAMPLE.WEB.EVENTS"],
+          ["SELECT * FROM SNOWGUARD_SAMPLE.WEBB.EVENTS", "SNOWGUARD_SAMPLE.WEB"],
+          ["SELECT * FROM SNOWGARD_SAMPLE.PUBLIC.ORDERS", "SNOWGUARD_SAMPLE"],
+          ["DESCRIBE VIEW SNOWGUARD_SAMPLE.PUBLIC.ORDER_SUMARY", "SNOWGUARD_SAMPLE.PUBLIC.ORDER_SUMMARY"],
+          ["SHOW SCHEMAS IN DATABASE SNOWGUARD_SAMPEL", "SNOWGUARD_SAMPLE"],
+          ["SELECT CUSTOMERID FROM SNOWGUARD_SAMPLE.PUBLIC.ORDERS", "CUSTOMER_ID"]
+        ]
+        for (const [sql, nearest] of suggestions) {
+          const error = yield* failure(sql)
+          expect([sql, error.suggestions?.[0]]).toEqual([sql, nearest])
+          expect(error.suggestions!.length).toBeLessThanOrEqual(3)
+        }
+      })
+    )
+
+    it.effect("keeps the rows that it was asked to, in their order, for whoever reads on", () =>
+      Effect.gen(function* () {
+        const kept = { keepRows: 4_000, maxRows: 4_001 }
+        const sql =
+          "SELECT EVENT_ID, OCCURRED_AT, PAYLOAD FROM SNOWGUARD_SAMPLE.WEB.EVENTS ORDER BY EVENT_ID DESC"
+        const whole = yield* read(sql, { maxRows: 4_000 })
+        // The caller stops early.
+        const { columns, head, queryId } = yield* Effect.scoped(
+          Effect.flatMap(open(sql, kept), ({ rows, ...result }) =>
+            Effect.map(Stream.runHead(rows), (chunk) => ({ ...result, head: Option.getOrThrow(chunk) }))
+          )
+        )
+        expect(head.slice(0, 100)).toEqual(whole.rows.slice(0, 100))
+        const seen: Array<Row> = []
+        while (seen.length < 4_000) {
+          const page = yield* readOn(queryId, seen.length, { maxRows: Math.min(700, 4_000 - seen.length) })
+          expect(page).toMatchObject({
+            queryId,
+            columns: columns.map(({ name }) => name),
+            types: whole.types
+          })
+          expect(page.rows.length).toBeGreaterThan(0)
+          seen.push(...page.rows.slice(0, 700))
+        }
+        expect(seen.slice(0, 4_000)).toEqual(whole.rows)
+        // Several may read in it at a time, from anywhere, and again.
+        const parts = yield* Effect.all(
+          [3_990, 0, 2_500].map((offset) => readOn(queryId, offset, { maxRows: 10 })),
+          { concurrency: "unbounded" }
+        )
+        expect(parts.map(({ rows }) => rows[0])).toEqual([
+          whole.rows[3_990],
+          whole.rows[0],
+          whole.rows[2_500]
+        ])
+      })
+    )
+
+    it.effect("has nothing after the last row of a result that is kept", () =>
+      Effect.gen(function* () {
+        const { queryId } = yield* read("SELECT range AS N FROM range(5)", { keepRows: 10, maxRows: 11 })
+        expect((yield* readOn(queryId, 3)).rows).toEqual([[3], [4]])
+        expect((yield* readOn(queryId, 5)).rows).toEqual([])
+      })
+    )
+
+    it.effect("says so when a result is not kept, whatever its id looks like", () =>
+      Effect.gen(function* () {
+        for (const id of [randomUUID(), "", "../../session", "01b00000-0000-0000-0000-0000000000zz"]) {
+          const error = yield* Effect.flip(readOn(id, 0))
+          expect([id, error.reason]).toEqual([id, "ResultExpired"])
+        }
+        yield* stillAnswers
+      })
+    )
+
+    it.effect("keeps concurrent statements apart", () =>
+      Effect.gen(function* () {
+        const results = yield* Effect.all(
+          Array.from({ length: 20 }, (_, n) =>
+            n % 5 === 4
+              ? Effect.as(failure("SELECT * FROM NO_SUCH_TABLE"), -1)
+              : Effect.map(
+                  read(`SELECT ${n} + EVENT_ID * 0 FROM SNOWGUARD_SAMPLE.WEB.EVENTS LIMIT 5000`),
+                  (result) =>
+                    new Set(result.rows.map((row) => row[0])).size * 1000 + Number(result.rows[4999]?.[0])
+                )
+          ),
+          { concurrency: "unbounded" }
+        )
+        expect(results).toEqual(Array.from({ length: 20 }, (_, n) => (n % 5 === 4 ? -1 : 1000 + n)))
+      })
+    )
+  })
+}

@@ -1,0 +1,133 @@
+import { expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import { classify } from "../../../src/warehouse/duckdb/errors.js"
+
+const line = "\n\nLINE 1: SELECT x FROM y\n               ^"
+
+it.each([
+  [
+    `Parser Error: syntax error at or near "SELEC"${line}`,
+    "InvalidStatement",
+    "001003",
+    "unexpected 'SELEC'"
+  ],
+  [
+    "Failed to extract statements: Parser Error: syntax error at end of input",
+    "InvalidStatement",
+    "001003",
+    "unexpected end"
+  ],
+  [
+    `Catalog Error: Table with name ordes does not exist!\nDid you mean "pg_enum"?${line}`,
+    "NotFound",
+    "002003",
+    "Object 'ordes' does not exist or not authorized."
+  ],
+  [
+    `Catalog Error: Table with name "PUBLI.tt" does not exist because schema "PUBLI" does not exist.${line}`,
+    "NotFound",
+    "002003",
+    "Schema 'PUBLI' does not exist"
+  ],
+  ['Binder Error: Catalog "S2" does not exist!', "NotFound", "002003", "Database 'S2' does not exist"],
+  [
+    `Catalog Error: Scalar Function with name nofun does not exist!\nDid you mean "count"?${line}`,
+    "InvalidStatement",
+    "002140",
+    "Unknown function NOFUN."
+  ],
+  [
+    `Binder Error: Referenced column "nam" not found in FROM clause!\nCandidate bindings: "ID"${line}`,
+    "InvalidStatement",
+    "000904",
+    "invalid identifier 'NAM'."
+  ],
+  [
+    `Binder Error: Table "t" does not have a column named "nam"\n\nCandidate bindings: : "N", "V"${line}`,
+    "InvalidStatement",
+    "000904",
+    "invalid identifier 'T.NAM'."
+  ],
+  [
+    `Binder Error: column "id" must appear in the GROUP BY clause or must be part of an aggregate function.\nEither add it${line}`,
+    "InvalidStatement",
+    "000979",
+    "[ID] is not a valid group by expression."
+  ],
+  [
+    "Binder Error: No function matches the given name and argument types 'sum(VARCHAR)'. You might need\n\tCandidate functions:\n\tsum(BIGINT)",
+    "InvalidStatement",
+    "001044",
+    "Invalid argument types for function 'SUM': (VARCHAR)."
+  ],
+  [
+    `Conversion Error: Could not convert string 'a' to INT32${line}`,
+    "InvalidStatement",
+    "100038",
+    "Numeric value 'a' is not recognized."
+  ],
+  [
+    `Conversion Error: invalid date field format: "a", expected format is (YYYY-MM-DD)${line}`,
+    "InvalidStatement",
+    "100040",
+    "Date 'a' is not recognized."
+  ],
+  [
+    "Invalid Input Error: More than one row returned by a subquery used as an expression - scalar\n\nUse SET",
+    "InvalidStatement",
+    "090150",
+    "Single-row subquery"
+  ],
+  ["INTERRUPT Error: Interrupted!", "Cancelled", "000604", "SQL execution canceled."],
+  [
+    "Out of Memory Error: failed to allocate data of size 16.0 MiB (947.0 MiB/953.6 MiB used)\nDatabase is launched in in-memory mode",
+    "ResourcesExceeded",
+    "000625",
+    "needs more memory"
+  ],
+  [
+    "Permission Error: Scanning CSV files is disabled through configuration",
+    "Permission",
+    "003001",
+    "Insufficient privileges"
+  ],
+  [
+    "INTERNAL Error: Attempted to dereference\n\nStack Trace:\n/usr/lib/x",
+    "ServerFault",
+    "000603",
+    "SQL execution internal error."
+  ],
+  ["something else", "Unknown", "000600", "Something else."]
+])("%s", (message, reason, code, description) => {
+  const failure = classify(message)
+  expect([failure.reason, failure.code]).toEqual([reason, code])
+  expect(failure.description).toContain(description)
+  expect(failure.description).not.toMatch(/LINE \d|Did you mean|Candidate|Stack Trace/)
+})
+
+it("hands on what was missing and what DuckDB would have taken", () => {
+  expect(
+    classify(
+      'Binder Error: Referenced column "nam" not found in FROM clause!\nCandidate bindings: "N", "a""b"'
+    ).missing
+  ).toEqual({
+    kind: "Column",
+    name: "nam",
+    candidates: ["N", 'a"b']
+  })
+})
+
+it("shows nothing of what is DuckDB's own", () => {
+  expect(classify("Binder Error: memory.main.iff wants a BIGINT!").description).toBe("Iff wants a NUMBER.")
+})
+
+it.prop(
+  "has an answer in one sentence for every message",
+  [FastCheck.string({ unit: "binary" })],
+  ([text]) => {
+    for (const kind of ["Parser", "Catalog", "Binder", "Conversion", "Odd"]) {
+      const { description } = classify(`${kind} Error: ${text}`)
+      expect(description.length).toBeGreaterThan(0)
+    }
+  }
+)
