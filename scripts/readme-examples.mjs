@@ -7,7 +7,7 @@ const examples = [
   ["The whole server with a part of your own", "ownStore"],
   ["Your own tool beside ours", "ownTool"],
   ["A test of it, without a warehouse and without waiting", "ownToolTest"],
-  ["Our breaker and limiter in front of somebody else's Effect", "guardAnything"]
+  ["Our breaker and limiter in front of any Effect", "guardAnything"]
 ]
 const section = examples
   .map(([title, file]) => {

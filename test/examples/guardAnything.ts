@@ -1,4 +1,4 @@
-// Our breaker and limiter in front of somebody else's Effect: here any call of an HTTP API.
+// Our breaker and limiter in front of any Effect: here any call of an HTTP API.
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
