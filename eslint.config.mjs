@@ -93,12 +93,23 @@ const noNewDate = {
   selector: "NewExpression[callee.name='Date'][arguments.length=0]",
   message: "Use Clock or DateTime."
 }
-/** Where an SDK, a driver or the runtime itself calls back. */
-const mayBeUnsafe = ["src/platform/**", "src/guard/Deadline.ts"]
+/** Where the unsafe API of Effect is refused; the other rooms follow. */
+const safeFiles = [
+  ...["tools", "config", "gate", "sql", "warehouse", "emulator"].map((room) => `src/${room}/**/*.ts`),
+  "src/quota/stores/**/*.ts"
+]
+/** Exempt: where the runtime, an SDK or a driver calls back and nothing else will do. */
+const mayBeUnsafe = [
+  "src/platform/**/*.ts",
+  "src/guard/Deadline.ts",
+  // Callbacks of the DuckDB driver.
+  "src/warehouse/duckdb/**/*.ts"
+]
 const unsafe = [
   {
     selector:
-      "MemberExpression[property.name=/^unsafe/], Identifier[name=/^(getFiberRefs|withFiberRuntime|RuntimeFlags)$/]",
+      "MemberExpression[property.name=/^unsafe[A-Z]/], ImportSpecifier[imported.name=/^unsafe[A-Z]/], " +
+      "Identifier[name=/^(getFiberRefs|currentContext|withFiberRuntime|RuntimeFlags)$/]",
     message: "Only platform/, guard/Deadline.ts and the callbacks of SDKs and drivers use the unsafe API."
   }
 ]
@@ -124,6 +135,11 @@ export default tseslint.config(
       "no-restricted-globals": ["error", ...globalsForbidden],
       "no-restricted-syntax": ["error", noNewDate]
     }
+  },
+  {
+    files: safeFiles,
+    ignores: mayBeUnsafe,
+    rules: { "no-restricted-syntax": ["error", noNewDate, ...unsafe] }
   },
   ...rooms.map((room) => ({
     files: [`src/${room}/**/*.ts`],

@@ -7,7 +7,7 @@
  */
 import { defaults as policy } from "../tools/CallPolicy.js"
 import { defaults as breaker } from "../guard/CircuitBreaker.js"
-import { defaults as cache } from "../tools/resultCacheModel.js"
+import { defaults as cache } from "../tools/ResultCache.js"
 import * as SnowflakeSettings from "./SnowflakeSettings.js"
 import { boolean, choice, integer, number, text } from "./Setting.js"
 import { cursorKeys } from "./CursorSettings.js"

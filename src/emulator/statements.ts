@@ -79,10 +79,10 @@ export const make = (
     const store = Store.make(options.keep, options.keepBytes)
     const totals = { succeeded: 0, failed: 0, cancelled: 0 }
 
-    /** The first to come decides; whoever waits is told in the same step. */
+    /** The first outcome counts. */
     const settle = (statement: Statement, status: Status, outcome: Outcome): Effect.Effect<boolean> =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        if (statement.endedAt !== undefined) return false
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        if (statement.endedAt !== undefined) return Effect.succeed(false)
         statement.endedAt = now
         statement.status = status
         statement.result = outcome
@@ -91,9 +91,8 @@ export const make = (
         queryIds.push(statement.queryId)
         if (queryIds.length > maxQueryIds) queryIds.shift()
         store.ended(statement)
-        Deferred.unsafeDone(statement.outcome, Effect.succeed(outcome))
-        return true
-      })
+        return Deferred.succeed(statement.outcome, outcome)
+      }).pipe(Effect.uninterruptible)
 
     const cancel = (statement: Statement): Effect.Effect<boolean> =>
       Effect.uninterruptible(

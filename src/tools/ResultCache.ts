@@ -1,37 +1,121 @@
 /**
- * Answers remembered, for two uses: to spare the warehouse a look-up that was made a moment ago, and to
- * have something to say, with its age, while the warehouse cannot be reached.
+ * Remembered answers, for two uses: to spare the warehouse a look-up that was made a moment ago, and to
+ * answer, with the age of the answer, while the warehouse cannot be reached.
  *
- * Who makes a key decides who shares an answer: a key must name all that the answer depends on (the
- * tool, its arguments, the warehouse's role or tier where they matter), and a client only where the
- * answer belongs to one. A value belongs to everybody who knows its key: do not change it.
+ * The key decides which calls share an answer: it must name all that the answer depends on (the tool, its
+ * arguments, the warehouse's role or tier where they matter), and a client only where the answer belongs to
+ * one. Values are shared: do not change them.
  *
  * Invariants
  * 1. An age is counted from before the answer was asked for, so it is never understated.
- * 2. A failure is never remembered, and of an error only what says that the warehouse is unreachable is
- *    ever told to somebody else than its caller.
- * 3. Of several callers that miss the same key at once, one asks; when it is interrupted or refused for
- *    a reason of its own, another one does.
+ * 2. A failure is never remembered. Other calls that wait for the same answer see an error only if it says that
+ *    the warehouse is unreachable.
+ * 3. Of several calls that miss the same key at once, one asks; when it is interrupted or refused for a
+ *    reason of its own, another one does.
  *
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Lru from "../platform/core/Lru.js"
-import { unsafeMonotonicMillis } from "../platform/monotonic.js"
-import { outageOf } from "./outage.js"
-import { defaults } from "./resultCacheModel.js"
-import type { Hit, Options, Request, Served, Status } from "./resultCacheModel.js"
+import { monotonicMillis } from "../platform/monotonic.js"
+import type { Reason } from "../warehouse/Warehouse.js"
+import { WarehouseError } from "../warehouse/Warehouse.js"
 
-export { defaults }
-export type { Hit, Options, Request, Served, Status }
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly maxEntries: number
+  readonly maxBytes: number
+  /** An answer younger than this is given instead of asking again, milliseconds; 0: never. */
+  readonly freshMs: number
+  /** An answer older than this is forgotten, milliseconds. */
+  readonly maxAgeMs: number
+}
+
+/**
+ * Always ask first: a client that has just created a table looks for it. A day is as old as an answer can be and
+ * still be better than none. 32 MiB hold the catalog of a large account and are a tenth of a small container.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const defaults: Options = {
+  maxEntries: 1_000,
+  maxBytes: 32 * 1024 * 1024,
+  freshMs: 0,
+  maxAgeMs: 86_400_000
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Hit {
+  readonly value: unknown
+  readonly ageMs: number
+  readonly fresh: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Served<A> {
+  readonly value: A
+  /** Absent when this very call has asked; there when it was told what another one asked. */
+  readonly cached?:
+    | {
+        readonly ageMs: number
+        /** Given instead of a failure, which `reason` explains. */
+        readonly stale: boolean
+        readonly reason?: string | undefined
+      }
+    | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request<A, E> {
+  /** Names an answer, and with it the type of the answer. */
+  readonly key: string
+  /** Instead of the cache's own, milliseconds; 0: always ask first. */
+  readonly freshMs?: number | undefined
+  /**
+   * How long the caller waits for the answer of another call: milliseconds, and the error after them. Without
+   * a limit when absent.
+   */
+  readonly patience?: { readonly ms: number; readonly late: () => E } | undefined
+  /** May an old answer stand in for this failure, and how is that explained? {@link unreachable} when absent. */
+  readonly allowStale?: ((error: E) => Option.Option<string>) | undefined
+  /** Bytes of an answer; those of its JSON when absent. */
+  readonly bytes?: ((value: A) => number) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Status {
+  readonly entries: number
+  readonly bytes: number
+  /** Answers given without asking, and instead of a failure. */
+  readonly freshHits: number
+  readonly staleHits: number
+  /** Times the effect was run. */
+  readonly misses: number
+  readonly evicted: number
+}
 
 /**
  * @since 0.1.0
@@ -40,7 +124,7 @@ export type { Hit, Options, Request, Served, Status }
 export class ResultCache extends Context.Tag("snowguard/ResultCache")<
   ResultCache,
   {
-    /** What is remembered and not too old, with its age in milliseconds; asks nobody. */
+    /** What is remembered and not too old, with its age in milliseconds. */
     readonly lookup: (key: string) => Effect.Effect<Option.Option<Hit>>
     /** Remembers a value as of now. One that is too large is not remembered, nor is what it replaces. */
     readonly store: (key: string, value: unknown, bytes: number) => Effect.Effect<void>
@@ -56,14 +140,47 @@ export class ResultCache extends Context.Tag("snowguard/ResultCache")<
   }
 >() {}
 
+const outages: { readonly [R in Reason]: string | undefined } = {
+  Unreachable: "the warehouse cannot be reached",
+  Overloaded: "the warehouse is overloaded",
+  Protocol: "the warehouse gave an answer that makes no sense",
+  ServerFault: "the warehouse reported an internal error",
+  SessionLost: "the session with the warehouse was lost",
+  LoginUnavailable: "the login to the warehouse cannot be made now",
+  InvalidStatement: undefined,
+  NotFound: undefined,
+  Permission: undefined,
+  StatementTimeout: undefined,
+  ResourcesExceeded: undefined,
+  Cancelled: undefined,
+  ResultExpired: undefined,
+  Authentication: undefined,
+  Configuration: undefined,
+  Unavailable: undefined,
+  Unknown: undefined
+}
+
 /**
- * Says that the warehouse, and not the caller, is the reason for a failure: an open circuit, a reduced
- * mode, an attempt that ran out of time, a `WarehouseError` of an outage. Nothing for any other.
+ * Why the warehouse is out of reach, where that is the reason of a failure: an open circuit, a reduced mode, an
+ * attempt that ran out of time, a `WarehouseError` of an outage. None for any other error. Errors of the services
+ * that a caller may add around its effect are known by their tags.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const unreachable: (error: unknown) => Option.Option<string> = outageOf
+export const unreachable = (error: unknown): Option.Option<string> => {
+  if (error instanceof WarehouseError) return Option.fromNullable(outages[error.reason])
+  if (Predicate.isTagged(error, "CircuitOpen")) return Option.some("the circuit to the warehouse is open")
+  if (Predicate.isTagged(error, "Degraded")) {
+    const why = Predicate.hasProperty(error, "why") ? String(error.why) : "no reason given"
+    return Option.some(`the server is in a reduced mode: ${why}`)
+  }
+  return Predicate.isTagged(error, "DeadlineExceeded") &&
+    Predicate.hasProperty(error, "of") &&
+    error.of === "attempt"
+    ? Option.some("the warehouse did not answer in time")
+    : Option.none()
+}
 
 interface Entry {
   readonly value: unknown
@@ -71,10 +188,7 @@ interface Entry {
   readonly asOf: number
 }
 
-/**
- * How the one that asked came back to those that waited for it. `interrupted` and `refused` (for a reason
- * of its own) do not concern them.
- */
+/** How an effect ended, for the calls that waited for it. `interrupted` and `refused` concern its own call only. */
 type Outcome<A, E> =
   | { readonly _tag: "answered"; readonly value: A }
   | { readonly _tag: "outage"; readonly error: E }
@@ -97,7 +211,7 @@ const overhead = (key: string): number => 2 * key.length + 200
 
 const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value) ?? "", "utf8")
 
-const nowOf = (clock: Clock.Clock): number => Math.floor(unsafeMonotonicMillis(clock))
+const wholeMillis = Effect.map(monotonicMillis, Math.floor)
 
 /**
  * @since 0.1.0
@@ -136,24 +250,28 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
         cached: { ageMs: now - asOf, ...why }
       })
 
-      /** All before anybody is told: whoever looks next finds the answer, or may ask. */
-      const finish = (question: Question, exit: Exit.Exit<A, E>): void => {
-        if (asked.get(key) === question) asked.delete(key)
-        try {
+      /** First the answer is remembered, then the calls that wait are told: the next one finds it, or asks. */
+      const finish = (question: Question, exit: Exit.Exit<A, E>): Effect.Effect<unknown> =>
+        Effect.sync(() => {
+          if (asked.get(key) === question) asked.delete(key)
           if (Exit.isSuccess(exit)) remember(key, exit.value, question.asOf, bytes(exit.value))
-        } finally {
-          const outcome = outcomeOf(exit, (error) => Option.isSome(allowStale(error)))
-          Deferred.unsafeDone(question.outcome, Exit.succeed(outcome))
-        }
-      }
+        }).pipe(
+          Effect.ensuring(
+            Effect.suspend(() =>
+              Deferred.succeed(
+                question.outcome,
+                outcomeOf(exit, (error) => Option.isSome(allowStale(error)))
+              )
+            )
+          )
+        )
 
-      const ask = (asOf: number): Effect.Effect<Served<A>, E, R> =>
+      const ask = (question: Question): Effect.Effect<Served<A>, E, R> =>
         Effect.uninterruptibleMask((restore) => {
           counters.misses += 1
-          const question: Question = { asOf, outcome: Deferred.unsafeMake(FiberId.none) }
           if (!asked.has(key)) asked.set(key, question)
           return Effect.map(
-            Effect.onExit(restore(effect), (exit) => Effect.sync(() => finish(question, exit))),
+            Effect.onExit(restore(effect), (exit) => finish(question, exit)),
             (value) => ({ value })
           )
         })
@@ -162,45 +280,45 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
         Effect.flatMap(Deferred.await(outcome), (told) => {
           switch (told._tag) {
             case "answered":
-              return Effect.clockWith((clock) => {
-                const { value } = told
-                return Effect.succeed(from({ asOf, value }, nowOf(clock), { stale: false }))
-              })
+              return Effect.map(wholeMillis, (now) =>
+                from({ asOf, value: told.value }, now, { stale: false })
+              )
             case "outage":
               return Effect.fail(told.error as E)
             case "interrupted":
               return attempt(true)
             case "refused":
-              // Perhaps every one of us would be: to wait for each other in turn would take for ever.
+              // Each of the waiting calls may be refused as well: one after the other would take too long.
               return attempt(false)
           }
         })
 
-      /** Who asks first is bounded by what it asks; the others have time limits of their own. */
+      /** The call that asks is bounded by the effect; those that wait for it have a limit of their own. */
       const inTime = (following: Effect.Effect<Served<A>, E, R>): Effect.Effect<Served<A>, E, R> =>
         patience === undefined
           ? following
           : Effect.timeoutFail(following, { duration: patience.ms, onTimeout: patience.late })
 
       const attempt = (mayFollow: boolean): Effect.Effect<Served<A>, E, R> =>
-        Effect.clockWith((clock) => {
-          const now = nowOf(clock)
-          const isFresh = ({ asOf }: { readonly asOf: number }) => now - asOf < freshMs
-          const entry = find(key, now)
-          if (entry !== undefined && isFresh(entry)) {
-            counters.freshHits += 1
-            return Effect.succeed(from(entry, now, { stale: false }))
+        Effect.flatMap(
+          Effect.zip(wholeMillis, Deferred.make<Outcome<unknown, unknown>>()),
+          ([now, outcome]) => {
+            const isFresh = ({ asOf }: { readonly asOf: number }) => now - asOf < freshMs
+            const entry = find(key, now)
+            if (entry !== undefined && isFresh(entry)) {
+              counters.freshHits += 1
+              return Effect.succeed(from(entry, now, { stale: false }))
+            }
+            const question = asked.get(key)
+            // An answer on its way is as old as its question.
+            return mayFollow && question !== undefined && isFresh(question)
+              ? inTime(follow(question))
+              : ask({ asOf: now, outcome })
           }
-          const question = asked.get(key)
-          // An answer on its way is as old as its question.
-          return mayFollow && question !== undefined && isFresh(question)
-            ? inTime(follow(question))
-            : ask(now)
-        })
+        )
 
       const instead = (error: E): Effect.Effect<Served<A>, E> =>
-        Effect.clockWith((clock) => {
-          const now = nowOf(clock)
+        Effect.flatMap(wholeMillis, (now) => {
           const reason = Option.getOrUndefined(allowStale(error))
           const entry = reason === undefined ? undefined : find(key, now)
           if (reason === undefined || entry === undefined) return Effect.fail(error)
@@ -213,17 +331,13 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
 
     return {
       lookup: (key) =>
-        Effect.clockWith((clock) => {
-          const now = nowOf(clock)
-          return Effect.succeed(
-            Option.map(Option.fromNullable(find(key, now)), ({ asOf, value }): Hit => {
-              const ageMs = now - asOf
-              return { value, ageMs, fresh: ageMs < config.freshMs }
-            })
-          )
-        }),
-      store: (key, value, bytes) =>
-        Effect.clockWith((clock) => Effect.sync(() => remember(key, value, nowOf(clock), bytes))),
+        Effect.map(wholeMillis, (now) =>
+          Option.map(Option.fromNullable(find(key, now)), ({ asOf, value }): Hit => {
+            const ageMs = now - asOf
+            return { value, ageMs, fresh: ageMs < config.freshMs }
+          })
+        ),
+      store: (key, value, bytes) => Effect.map(wholeMillis, (now) => remember(key, value, now, bytes)),
       serve,
       status: Effect.sync(() => ({
         entries: Lru.size(entries),

@@ -23,6 +23,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -230,11 +231,11 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
               : Math.min(latchMs, FIRST_LATCH_MS * 2 ** Math.min(times - 1, 20))
           Lru.set(latches, key, { error, until: now + forMs, times }, 1)
           if (of !== "identity") return failed(error)
-          return Effect.clockWith((clock) =>
+          return Effect.flatMap(Clock.currentTimeMillis, (wall) =>
             Effect.annotateLogs(
               Effect.logError(
                 `the login to the warehouse was refused: ${sentence(error.description)} ` +
-                  `Next login at ${iso(clock.unsafeCurrentTimeMillis() + forMs)}, so that the account is not locked. ` +
+                  `Next login at ${iso(wall + forMs)}, so that the account is not locked. ` +
                   "Mend the credentials, then run: snowguard admin warehouse unlatch"
               ),
               noted(error)

@@ -19,8 +19,8 @@ import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as QuotaLedger from "../core/QuotaLedger.js"
 import type * as QuotaWindow from "../core/QuotaWindow.js"
@@ -152,14 +152,20 @@ export const make = (
     )
 
     const checkpoints = yield* attempt(path, () => Upkeep.makeCheckpoints(database, path))
-    const setBack = yield* Queue.unbounded<number>()
-    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(setBack), toldOfClock)))
+    // A transaction is one synchronous step, which cannot wait for an effect.
+    const runtime = yield* Effect.runtime()
     const transactions = yield* attempt(path, () =>
       Transactions.make({
         database,
         path,
         lockTimeoutMs,
-        pages: Pages.make(database, identity, windows, (byMs) => void setBack.unsafeOffer(byMs)),
+        pages: Pages.make(
+          database,
+          identity,
+          windows,
+          (byMs) => void Runtime.runFork(runtime)(toldOfClock(byMs))
+        ),
+        clock: () => Runtime.runSync(runtime)(Clock.currentTimeMillis),
         committed: checkpoints.committed
       })
     )

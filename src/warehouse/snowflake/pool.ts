@@ -33,7 +33,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { expected } from "../../platform/expected.js"
@@ -215,20 +214,21 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
 
     /** In the lane, at no place, until it is moved to the next one. */
     const spare = (slot: Slot<Session>, session: Session, now: number) =>
-      Effect.map(blank(`\0${slot.key}`, slot.lane, now, 0), (kept) => {
+      Effect.flatMap(blank(`\0${slot.key}`, slot.lane, now, 0), (kept) => {
         kept.session = session
-        Deferred.unsafeDone(kept.opened, Exit.succeed(session))
         forget(slot)
         put(kept)
+        return Deferred.succeed(kept.opened, session)
       })
 
     const blank = (key: string, lane: string | undefined, now: number, users: number) =>
-      Effect.map(
+      Effect.zipWith(
         slots("session" as const, options.maxPerSession, "Its session is busy"),
-        (slots): Slot<Session> => ({
+        Deferred.make<Session, WarehouseError>(),
+        (slots, opened): Slot<Session> => ({
           key,
           lane,
-          opened: Deferred.unsafeMake(FiberId.none),
+          opened,
           slots,
           users,
           usedAt: now,

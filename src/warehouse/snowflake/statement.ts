@@ -22,8 +22,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Result } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
@@ -79,20 +79,25 @@ const begun = (error: WarehouseError, queryId: string | undefined): WarehouseErr
 const start = (connection: DriverConnection, request: Request): Effect.Effect<Running> =>
   Effect.gen(function* () {
     const task: Wire.Task = yield* Wire.task(request.requestId, () => running.statement?.getQueryId())
+    const run = Runtime.runSync(yield* Effect.runtime())
     const running: Running = {
       task,
       untrack: Wire.track(task),
-      done: Deferred.unsafeMake(FiberId.none),
+      done: yield* Deferred.make<DriverStatement, WarehouseError>(),
       statement: undefined,
       completed: false
     }
     const settle = (error: unknown, statement: DriverStatement | undefined) => {
       running.completed = true
-      Deferred.unsafeDone(
-        running.done,
-        statement === undefined || (error !== null && error !== undefined)
-          ? Exit.mapError(failed(error, "execute"), (known) => begun(known, running.statement?.getQueryId()))
-          : Exit.succeed(statement)
+      run(
+        Deferred.done(
+          running.done,
+          statement === undefined || (error !== null && error !== undefined)
+            ? Exit.mapError(failed(error, "execute"), (known) =>
+                begun(known, running.statement?.getQueryId())
+              )
+            : Exit.succeed(statement)
+        )
       )
     }
     try {

@@ -14,7 +14,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Reason, Result } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
@@ -69,18 +69,18 @@ interface Reading {
 const start = (connection: DriverConnection, { queryId, requestId }: Request): Effect.Effect<Reading> =>
   Effect.gen(function* () {
     const task = yield* Wire.task(requestId, () => queryId)
-    const reading: Reading = {
-      task,
-      untrack: Wire.track(task),
-      done: Deferred.unsafeMake(FiberId.none)
-    }
+    const done = yield* Deferred.make<DriverStatement, WarehouseError>()
+    const run = Runtime.runSync(yield* Effect.runtime())
     const settle = (error: unknown, statement: DriverStatement | undefined) =>
-      Deferred.unsafeDone(
-        reading.done,
-        (error === null || error === undefined) && statement !== undefined
-          ? Exit.succeed(statement)
-          : failed(error, queryId)
+      run(
+        Deferred.done(
+          done,
+          (error === null || error === undefined) && statement !== undefined
+            ? Exit.succeed(statement)
+            : failed(error, queryId)
+        )
       )
+    const reading: Reading = { task, untrack: Wire.track(task), done }
     try {
       Wire.run(task, () => connection.fetchResult({ queryId, streamResult: true, complete: settle }))
     } catch (error) {

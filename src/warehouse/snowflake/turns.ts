@@ -8,8 +8,6 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import * as FairQueue from "../../platform/core/FairQueue.js"
 import { WarehouseError } from "../Warehouse.js"
 
@@ -56,8 +54,7 @@ export const make = (refusal: WarehouseError) => {
   const waiting = FairQueue.make<Deferred.Deferred<void>>(unbounded)
   return {
     wait: ({ client, maxWaitMs }: Request): Effect.Effect<void, WarehouseError> =>
-      Effect.suspend(() => {
-        const woken = Deferred.unsafeMake<void>(FiberId.none)
+      Effect.flatMap(Deferred.make<void>(), (woken) => {
         const ticket = FairQueue.enqueue(waiting, client, 1, woken)
         if (typeof ticket === "string") return Effect.fail(refusal)
         return Effect.interruptible(
@@ -67,10 +64,15 @@ export const make = (refusal: WarehouseError) => {
           })
         ).pipe(Effect.ensuring(Effect.sync(() => FairQueue.cancel(waiting, ticket))))
       }),
-    wake: Effect.sync(() => {
-      for (let next = FairQueue.dequeue(waiting); next !== undefined; next = FairQueue.dequeue(waiting)) {
-        Deferred.unsafeDone(next, Exit.void)
-      }
-    })
+    // Whoever was taken out of the queue must be woken.
+    wake: Effect.uninterruptible(
+      Effect.suspend(() => {
+        const woken: Array<Deferred.Deferred<void>> = []
+        for (let next = FairQueue.dequeue(waiting); next !== undefined; next = FairQueue.dequeue(waiting)) {
+          woken.push(next)
+        }
+        return Effect.forEach(woken, (next) => Deferred.succeed(next, undefined), { discard: true })
+      })
+    )
   }
 }

@@ -370,6 +370,7 @@ describe("sqlite, when the disk fails", () => {
           path: "/state/quota.db",
           lockTimeoutMs: 50,
           pages: Pages.make(database, { prefix: "p-", firstId: 0 }, "fixed"),
+          clock: () => 0,
           committed: () => (commits += 1)
         })
         yield* Effect.forkScoped(transactions.worker)

@@ -17,7 +17,7 @@
  *
  * @since 0.1.0
  */
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { monotonicMillis } from "../../../platform/monotonic.js"
@@ -97,17 +97,18 @@ export const make = (options: {
   readonly path: string
   readonly lockTimeoutMs: number
   readonly pages: (clock: number, writes: boolean) => Page
+  /** The wall clock, milliseconds. */
+  readonly clock: () => number
   /** Told of every transaction that may have written. */
   readonly committed: () => void
 }): Transactions => {
-  const { database, lockTimeoutMs, pages, path } = options
+  const { clock, database, lockTimeoutMs, pages, path } = options
   const begin = database.prepare("BEGIN")
   const beginImmediate = database.prepare("BEGIN IMMEDIATE")
   const commit = database.prepare("COMMIT")
   const rollback = database.prepare("ROLLBACK")
 
   const queue: Array<Job> = []
-  let clock: Clock.Clock | undefined = undefined
   let wake: (() => void) | undefined = undefined
   let broken: QuotaStoreError | undefined = undefined
 
@@ -129,8 +130,7 @@ export const make = (options: {
     try {
       ;(writes ? beginImmediate : begin).run()
       // As of now too: jobs that have waited, in a process that was stopped say, are no clock that was set back.
-      const latest = clock?.unsafeCurrentTimeMillis() ?? Number.NEGATIVE_INFINITY
-      const now = jobs.reduce((latest, job) => Math.max(latest, job.now), latest)
+      const now = jobs.reduce((latest, job) => Math.max(latest, job.now), clock())
       const page = pages(now, writes)
       for (const job of jobs) job.run(page)
       page.save()
@@ -173,9 +173,8 @@ export const make = (options: {
 
   return {
     submit: <A>(operation: string, writes: boolean, step: (page: Page) => A) =>
-      Effect.clockWith((current) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.async<A, QuotaStoreError>((resume) => {
-          clock = current
           if (broken !== undefined) {
             resume(Effect.fail(broken))
             return
@@ -184,7 +183,7 @@ export const make = (options: {
           const job: Job = {
             operation,
             writes,
-            now: current.unsafeCurrentTimeMillis(),
+            now,
             run: (page) => {
               answer = Effect.succeed(step(page))
             },
