@@ -26,7 +26,7 @@ import { CallNotes, CurrentNotes } from "../tools/callNotes.js"
 import * as JsonSchema from "../tools/jsonSchema.js"
 import { logCause } from "./logCause.js"
 import * as RefusalLog from "../observe/refusalLog.js"
-import { unsafeMonotonicMillis } from "../platform/monotonic.js"
+import { monotonicReader } from "../platform/monotonic.js"
 import * as ToolCodec from "../tools/codec.js"
 import * as ParentSpan from "./parentSpan.js"
 import { quoted } from "../platform/quoted.js"
@@ -132,7 +132,7 @@ export const make = (options: Options) =>
     const stray = StrayCalls.make(audit, (name) => toolbox.get(name) !== undefined)
     const calls = RequestRunner.tally()
     const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
-    const clock = yield* Effect.clock
+    const monotonic = yield* monotonicReader
     // Built once, and not before a client asks: what a schema compiles to is not free, and nobody should
     // wait for it who only says hello.
     let listing: ListToolsResult | undefined
@@ -210,7 +210,7 @@ export const make = (options: Options) =>
         running.add(entry)
         const ended = (decision: string, failedQuery?: string) => {
           running.delete(entry)
-          const ms = unsafeMonotonicMillis(clock) - started
+          const ms = monotonic() - started
           Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
           const { bytes, queryId = failedQuery, rows, statement } = notes.all
           const took = Math.round(ms * 1000) / 1000
@@ -278,7 +278,7 @@ export const make = (options: Options) =>
             throw SdkServer.invalidParams(toolbox.unknown(params.name))
           }
           const token = extra._meta?.progressToken
-          const received = unsafeMonotonicMillis(clock)
+          const received = monotonic()
           let count = 0
           let latest = "waiting"
           const tell = (message: string) =>
@@ -300,7 +300,7 @@ export const make = (options: Options) =>
               })
           }
           const again = Effect.suspend(() => {
-            const seconds = Math.round((unsafeMonotonicMillis(clock) - received) / 1000)
+            const seconds = Math.round((monotonic() - received) / 1000)
             return tell(`${latest} (${seconds} s)`)
           })
           /** Says again and again that the call goes on, whatever it does. */
@@ -327,7 +327,9 @@ export const make = (options: Options) =>
             ),
             {
               signal: extra.signal,
-              onCut: () => errorResult(shuttingDown(notes.wasSubmitted, clock.unsafeCurrentTimeMillis()))
+              onCut: Effect.map(Clock.currentTimeMillis, (now) =>
+                errorResult(shuttingDown(notes.wasSubmitted, now))
+              )
             }
           )
         }

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Failure, Via } from "./mcpMetrics.js"
 import * as McpMetrics from "./mcpMetrics.js"
-import { unsafeMonotonicMillis } from "../platform/monotonic.js"
+import { monotonicReader } from "../platform/monotonic.js"
 
 export interface Options {
   readonly via: Via | undefined
@@ -140,8 +140,6 @@ export const make = (
   options: Omit<Options, "now">
 ): Effect.Effect<Observed, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.clockWith((clock) =>
-      Effect.sync(() => new Observed(transport, { ...options, now: () => unsafeMonotonicMillis(clock) }))
-    ),
+    Effect.map(monotonicReader, (now) => new Observed(transport, { ...options, now })),
     (observed) => Effect.sync(() => observed.ended())
   )

@@ -3,7 +3,7 @@
  * of each session. Labels are bounded: what a client names that nobody here knows is `_OTHER`, or left out.
  */
 import * as MetricBoundaries from "effect/MetricBoundaries"
-import { histogram } from "../observe/metricHandles.js"
+import { histogram } from "../platform/metrics.js"
 
 /** HTTP goes over TCP, stdio through pipes. */
 export type Via = "tcp" | "pipe"

@@ -1,5 +1,7 @@
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 
 /**
@@ -20,7 +22,7 @@ import type * as Scope from "effect/Scope"
 export interface RequestRunner<R> {
   readonly run: <A>(
     effect: Effect.Effect<A, never, R>,
-    options: { readonly signal: AbortSignal; readonly onCut: () => A }
+    options: { readonly signal: AbortSignal; readonly onCut: Effect.Effect<A> }
   ) => Promise<A>
   /** Interrupts every call at once: there is nobody left to answer. */
   readonly interruptAll: Effect.Effect<void>
@@ -46,16 +48,17 @@ export const make = <R>({
   Effect.gen(function* () {
     const fibers = yield* FiberSet.make<unknown, never>()
     const fork = yield* FiberSet.runtime(fibers)<R>()
-    const cuts = new Set<() => void>()
+    const runtime = yield* Effect.runtime<never>()
+    const cuts = new Set<Effect.Effect<void>>()
     let isCut = false
     yield* Effect.addFinalizer(() =>
       FiberSet.awaitEmpty(fibers).pipe(
         Effect.interruptible,
         Effect.timeoutOption(drainMs),
         Effect.zipRight(
-          Effect.sync(() => {
+          Effect.suspend(() => {
             isCut = true
-            for (const cut of cuts) cut()
+            return Effect.all([...cuts], { discard: true })
           })
         ),
         // Answers are handed to the transport one turn after they were made.
@@ -66,14 +69,14 @@ export const make = <R>({
     return {
       run: <A>(
         effect: Effect.Effect<A, never, R>,
-        { onCut, signal }: { readonly signal: AbortSignal; readonly onCut: () => A }
+        { onCut, signal }: { readonly signal: AbortSignal; readonly onCut: Effect.Effect<A> }
       ) =>
         new Promise<A>((resolve, reject) => {
           tally.inFlight += 1
           // Whoever connects may do so uninterruptibly, and fibers inherit that from the runtime. Its scheduler
           // says when the call begins: what came in with it does not wait until it stops for the first time.
           const fiber = fork(Effect.interruptible(effect), { immediate: false })
-          const abort = () => fiber.unsafeInterruptAsFork(fiber.id())
+          const abort = () => Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
           let isOver = false
           const over = (how: "answered" | "cancelled" | "cut", answer: () => void) => {
             if (isOver) return
@@ -84,7 +87,7 @@ export const make = <R>({
             cuts.delete(cut)
             answer()
           }
-          const cut = () => over("cut", () => resolve(onCut()))
+          const cut = Effect.map(onCut, (answer) => over("cut", () => resolve(answer)))
           cuts.add(cut)
           if (signal.aborted) abort()
           else signal.addEventListener("abort", abort, { once: true })
@@ -93,7 +96,7 @@ export const make = <R>({
             // Only interruption gets here: the effect has no typed error and catches its defects.
             else over("cancelled", () => reject(exit.cause))
           })
-          if (isCut) cut()
+          if (isCut) Runtime.runFork(runtime)(cut)
         }),
       interruptAll: FiberSet.clear(fibers)
     }

@@ -8,7 +8,6 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -121,7 +120,7 @@ const cut = (text: string, most: number): string => (text.length <= most ? text 
 
 const lineOf = (
   entry: Entry,
-  timeMs: number,
+  time: DateTime.DateTime,
   statements: FileOptions["statements"],
   sha256: (text: string) => string
 ): string => {
@@ -133,7 +132,7 @@ const lineOf = (
         ? { statement: cut(statement, isAnswered(entry) ? MAX_TEXT : MAX_REFUSED_TEXT) }
         : { statement_sha256: sha256(statement) }
   // JSON leaves no line break in a value: a statement cannot forge a line.
-  return `${JSON.stringify({ time: DateTime.formatIso(DateTime.unsafeMake(timeMs)), ...rest, ...told })}\n`
+  return `${JSON.stringify({ time: DateTime.formatIso(time), ...rest, ...told })}\n`
 }
 
 /**
@@ -195,7 +194,7 @@ export const layerFile = ({
 
       return {
         record: (entry) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          Effect.flatMap(DateTime.now, (now) => {
             if (isClosing) return watch.lost(1, "the server is closing")
             if (waiting.length >= QUEUE) return watch.lost(1, "too many lines wait for the disk")
             waiting.push(lineOf(entry, now, statements, sha256))

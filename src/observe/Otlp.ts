@@ -23,6 +23,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import * as Encoding from "./otlpPayload.js"
+import { counter } from "../platform/metrics.js"
 import * as Outbound from "../platform/outbound.js"
 
 /**
@@ -53,10 +54,7 @@ const TIMEOUT = "10 seconds"
 /** For what is left when the server stops. */
 const FLUSH_TIMEOUT = "2 seconds"
 
-const dropped = Metric.counter("snowguard_otlp_dropped_total", {
-  description: "Spans that no collector took.",
-  incremental: true
-})
+const dropped = counter("snowguard_otlp_dropped_total", "Spans that no collector took.")
 
 /**
  * `key=value` pairs, separated by commas and percent-encoded, as `OTEL_EXPORTER_OTLP_HEADERS` has them.
@@ -142,7 +140,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
         spans.length === 0
           ? Effect.void
           : Effect.flatMap(post("/v1/traces", Encoding.traces(options, spans)), (taken) =>
-              taken ? Effect.void : Metric.incrementBy(dropped, spans.length)
+              taken ? Effect.void : Effect.sync(() => dropped({}, spans.length))
             )
 
       /** Batch after batch, until the queue was empty. */
@@ -178,7 +176,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
             sampled: Option.match(parent, { onNone: () => true, onSome: ({ sampled }) => sampled }),
             end: (...ended: Parameters<typeof end>) => {
               end(...ended)
-              if (span.sampled && !queue.unsafeOffer(span)) dropped.unsafeUpdate(1, [])
+              if (span.sampled && !queue.unsafeOffer(span)) dropped({})
             }
           })
         }

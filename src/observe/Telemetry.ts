@@ -44,7 +44,7 @@
  *
  * @since 0.1.0
  */
-import { counter, gauge, histogram, noTags } from "./metricHandles.js"
+import { counter, gauge, histogram } from "../platform/metrics.js"
 
 /**
  * Names of spans: one at the boundary, one around each statement, no others.
@@ -123,24 +123,9 @@ export const recordRefusal = (tier: string, reason: string, scope: string): void
  * @category recording
  */
 export const recordAttempt = (operation: string, verdict: string, ms: number): void => {
-  let handles = attemptHandles.get(operation)
-  if (handles === undefined) {
-    handles = { seconds: statementSeconds.of({ class: operation }), verdicts: {} }
-    attemptHandles.set(operation, handles)
-  }
-  const verdicts = (handles.verdicts[verdict] ??= attempts.of({ class: operation, verdict }))
-  verdicts.unsafeUpdate(1, noTags)
-  handles.seconds.unsafeUpdate(ms / 1000, noTags)
+  statementSeconds({ class: operation }, ms)
+  attempts({ class: operation, verdict })
 }
-
-/** By the class of the operation: every call ends here, and making a key of its labels costs more. */
-const attemptHandles = new Map<
-  string,
-  {
-    readonly seconds: ReturnType<typeof statementSeconds.of>
-    readonly verdicts: { [verdict: string]: ReturnType<typeof attempts.of> }
-  }
->()
 
 /**
  * @since 0.1.0

@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Repeats from "../platform/core/Repeats.js"
 import type { Report } from "./auditFile.js"
 import { reasonOf } from "../platform/fileReasons.js"
-import { counter } from "./metricHandles.js"
+import { counter } from "../platform/metrics.js"
 
 export interface AuditWatch {
   readonly lost: (lines: number, problem: string) => Effect.Effect<void>

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
@@ -13,8 +14,7 @@ import * as CircuitBreaker from "../guard/CircuitBreaker.js"
 import * as Degradation from "../guard/Degradation.js"
 import { LoopGuard } from "../guard/LoopGuard.js"
 import { Retry } from "../guard/Retry.js"
-import { counter, gauge, total } from "../observe/metricHandles.js"
-import * as ProcessMetrics from "../observe/processMetrics.js"
+import { counter, gauge, total } from "../platform/metrics.js"
 import * as Telemetry from "../observe/Telemetry.js"
 import * as Quota from "../quota/Quota.js"
 import * as QuotaStore from "../quota/QuotaStore.js"
@@ -47,6 +47,24 @@ const loopGuardRefused = total(
 )
 const transitions = counter("snowguard_breaker_transitions_total", "Changes of the circuit breaker's phase.")
 const changes = counter("snowguard_degradation_changes_total", "Changes of the degradation mode.")
+
+// Of the process, under the names that dashboards for Node.js know.
+const resident = gauge("process_resident_memory_bytes", "Resident memory of the process.")
+const heap = gauge("nodejs_heap_size_used_bytes", "Heap of JavaScript that is used.")
+const cpu = total("process_cpu_seconds_total", "User and system time of the process.")
+const fibers = gauge(
+  "snowguard_fibers",
+  "Fibers that no other fiber waits for: requests in flight, and background work."
+)
+
+const sampleProcess = Effect.gen(function* () {
+  const { heapUsed, rss } = process.memoryUsage()
+  const { system, user } = process.cpuUsage()
+  resident({}, rss)
+  heap({}, heapUsed)
+  cpu({}, (user + system) / 1e6)
+  fibers({}, (yield* Fiber.roots).length)
+})
 
 /** A scrape does not wait longer for a store: the gauge stays as it is. */
 const STORE_MS = 500
@@ -95,7 +113,7 @@ export const sample = Effect.gen(function* () {
   cacheHits({ kind: "stale" }, cache.staleHits)
   loopGuardRefused({}, (yield* Effect.flatMap(LoopGuard, (_) => _.status)).refused)
   yield* sampleLowQuotas
-  yield* ProcessMetrics.sample
+  yield* sampleProcess
 })
 
 /** A counter that begins with its first event hides it: an increase is seen between two values only. */

@@ -1,4 +1,5 @@
 /** From what the services say to what an operator sees. */
+import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -132,8 +133,7 @@ export const make = Effect.gen(function* () {
       onSome: ({ status }) => Effect.map(status, healthOf)
     }
   )
-  const clock = yield* Effect.clock
-  const startedAt = clock.unsafeCurrentTimeMillis()
+  const startedAt = yield* Clock.currentTimeMillis
 
   const globals: Effect.Effect<Globals> = patiently(quota.status(nobody.client, nobody.tier)).pipe(
     Effect.match({
@@ -167,7 +167,7 @@ export const make = Effect.gen(function* () {
 
   /** What all may see; `held` and `pinned` are the operator's to say. */
   const shared = Effect.gen(function* () {
-    const at = clock.unsafeCurrentTimeMillis()
+    const at = yield* Clock.currentTimeMillis
     const { backoffFactor, budget, retries } = yield* retry.status
     const { bytes, entries, freshHits, staleHits } = yield* cache.status
     const totals = yield* activity.totals
@@ -202,7 +202,7 @@ export const make = Effect.gen(function* () {
   )
 
   const clients = Effect.gen(function* () {
-    const now = clock.unsafeCurrentTimeMillis()
+    const now = yield* Clock.currentTimeMillis
     const seen = yield* activity.clients(SHOWN_CLIENTS)
     const quotas = yield* patiently(
       Effect.forEach(seen, ({ client, tier }) =>

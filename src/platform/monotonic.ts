@@ -10,6 +10,12 @@ export const monotonicMillis: Effect.Effect<number> = Clock.clockWith((clock) =>
   Effect.sync(() => unsafeMonotonicMillis(clock))
 )
 
+/** The same for callbacks: reads the clock of the fiber that asked for it. */
+export const monotonicReader: Effect.Effect<() => number> = Effect.map(
+  Effect.clock,
+  (clock) => () => unsafeMonotonicMillis(clock)
+)
+
 export const unsafeMonotonicMillis = (clock: Clock.Clock): number =>
   Number(clock.unsafeCurrentTimeNanos()) / 1e6
 

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import * as Audit from "../../src/observe/Audit.js"
 import { AuditFile } from "../../src/observe/auditFile.js"
-import { counter } from "../../src/observe/metricHandles.js"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "snowguard-audit-"))),
@@ -54,7 +53,7 @@ const logged = Effect.sync(() => {
 })
 
 const valueOf = (name: string, description: string) =>
-  Effect.map(Metric.value(counter(name, description).of({})), ({ count }) => Number(count))
+  Effect.map(Metric.value(Metric.counter(name, { description, incremental: true })), ({ count }) => count)
 const lost = valueOf("snowguard_audit_lost_total", "Lines of the audit log that could not be written.")
 const thrownAway = valueOf(
   "snowguard_audit_rotated_away_total",

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric, TestClock } from "effect"
 import * as Guard from "../../src/guard/Guard.js"
-import * as MetricHandles from "../../src/observe/metricHandles.js"
+import * as MetricHandles from "../../src/platform/metrics.js"
 import * as Prometheus from "../../src/observe/prometheus.js"
 import { CurrentPrincipal } from "../../src/platform/Principal.js"
 import * as Quota from "../../src/quota/Quota.js"

@@ -8,7 +8,6 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,7 +15,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
 import { namePattern } from "../../platform/Principal.js"
-import { monotonicMillis, unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import { monotonicMillis } from "../../platform/monotonic.js"
 import * as OtherWriters from "../../platform/otherWriters.js"
 import * as Principal from "../../platform/Principal.js"
 import type { AuthMisconfigured, Credentials, Identity } from "./Auth.js"
@@ -48,7 +47,7 @@ const listed = ({ hash: _hash, salt: _salt, ...rest }: KeysFile.Key): Listed => 
 
 const format = /^sg_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$/
 
-const now = Effect.map(Clock.currentTimeMillis, (ms) => DateTime.formatIso(DateTime.unsafeMake(ms)))
+const now = Effect.map(DateTime.now, DateTime.formatIso)
 
 /**
  * Makes a key for a client and returns it: this is the only time it can be read.
@@ -199,8 +198,8 @@ export const make = (options: Options) =>
       lookedAt = at
     }).pipe(looking.withPermits(1))
     // Nearly every request finds the knowledge fresh, and takes no turn for that.
-    const refresh = Effect.clockWith((clock) =>
-      unsafeMonotonicMillis(clock) - lookedAt < lookEveryMs ? Effect.void : look
+    const refresh = Effect.flatMap(monotonicMillis, (at) =>
+      at - lookedAt < lookEveryMs ? Effect.void : look
     )
 
     const identity = ({ admin, client, tier }: KeysFile.Key): Identity => {

@@ -22,7 +22,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { JWTVerifyGetKey } from "jose"
-import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import { monotonicReader } from "../../platform/monotonic.js"
 import * as Discovery from "./Discovery.js"
 import { FetchFault, json } from "./Fetched.js"
 import * as Lru from "../../platform/core/Lru.js"
@@ -91,7 +91,7 @@ export const make = ({
 }: Options): Effect.Effect<SigningKeys, never, Scope.Scope> =>
   Effect.gen(function* () {
     const jose = yield* Effect.promise(() => import("jose"))
-    const clock = yield* Effect.clock
+    const monotonic = yield* monotonicReader
     const runtime = yield* Effect.runtime<never>()
     const log = (line: Effect.Effect<void>) => void Runtime.runFork(runtime)(line)
 
@@ -104,7 +104,7 @@ export const make = ({
     const missing = Lru.make<number>({ maxEntries: MAX_MISSING, maxBytes: MAX_MISSING })
 
     const failed = (cause: unknown): void => {
-      downUntil = unsafeMonotonicMillis(clock) + retryMs
+      downUntil = monotonic() + retryMs
       location = jwksUrl
       const now = cause instanceof FetchFault ? cause.message : "?"
       // Said once, and not with every token.
@@ -114,13 +114,13 @@ export const make = ({
 
     const fetched = async (): Promise<Response> => {
       // Every request would wait for the same answer.
-      if (unsafeMonotonicMillis(clock) < downUntil) throw new FetchFault("failed a moment ago")
+      if (monotonic() < downUntil) throw new FetchFault("failed a moment ago")
       try {
         location ??= await Discovery.find(issuer, timeoutMs)
         const keys = await keysFrom(location, timeoutMs)
         if (problem !== undefined) log(Effect.logInfo("the keys of the authorization server are there again"))
         problem = undefined
-        fetchedAt = unsafeMonotonicMillis(clock)
+        fetchedAt = monotonic()
         doubts = 0
         return Response.json(keys)
       } catch (cause) {
@@ -136,7 +136,7 @@ export const make = ({
       cooldownDuration: cooldownMs
     })
     const keys: JWTVerifyGetKey = async (header, token) => {
-      const askedAt = unsafeMonotonicMillis(clock)
+      const askedAt = monotonic()
       try {
         return await remote(header, token)
       } catch (cause) {

@@ -12,7 +12,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type { IncomingMessage } from "node:http"
 import * as Floods from "../core/Floods.js"
-import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import { monotonicReader } from "../../platform/monotonic.js"
 import * as Auth from "../auth/Auth.js"
 import * as Address from "./Address.js"
 import type { Refusal } from "./Replies.js"
@@ -85,7 +85,7 @@ const single = (value: string | ReadonlyArray<string> | undefined): string | und
 export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenticator> =>
   Effect.gen(function* () {
     const authenticator = yield* Auth.Authenticator
-    const clock = yield* Effect.clock
+    const monotonic = yield* monotonicReader
     const isTrusted = Address.matcher(options.trustedProxies)
     const onLoopback = Auth.isLoopback(options.host)
     const names = Address.names(options.host, {
@@ -145,7 +145,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
 
     /** Whoever was proven, not faster than its requests and their bytes may come. */
     const paced = (identity: Auth.Identity, length: number): Effect.Effect<Auth.Identity, Refusal> => {
-      const now = unsafeMonotonicMillis(clock)
+      const now = monotonic()
       const { client } = identity.principal
       const first = Floods.reserve(requests, now, client, 1, PATIENCE_MS)
       if (first === undefined) return tooFast("requests", requests, now, client, 1)
@@ -185,7 +185,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
       remembered: () => failures.fullAt.size,
       unannounced: (client, length) => {
         // It was read already: what comes next waits for it, however long.
-        Floods.reserve(bytes, unsafeMonotonicMillis(clock), client, length, Infinity)
+        Floods.reserve(bytes, monotonic(), client, length, Infinity)
       },
       addressed: ({ headers, rawHeaders }) => {
         if (!Address.hasOneHost(rawHeaders)) {
@@ -231,14 +231,14 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
         const length = Number(request.headers["content-length"] ?? 0)
         const credentials: Auth.Credentials = { authorization: request.headers.authorization, address }
         return Effect.suspend(() => {
-          const now = unsafeMonotonicMillis(clock)
+          const now = monotonic()
           const wait = Floods.waitMs(failures, now, block)
           if (wait === 0) {
             return Effect.matchEffect(authenticator.authenticate(credentials), {
               onSuccess: (identity) => paced(identity, length),
               onFailure: (refused) => {
                 if (refused.reason !== "unavailable" && refused.reason !== "insufficient-scope") {
-                  Floods.charge(failures, unsafeMonotonicMillis(clock), block)
+                  Floods.charge(failures, monotonic(), block)
                 }
                 // Where the authorization server cannot be asked, the log says so once for all.
                 const line = refused.reason === "unavailable" ? Effect.void : told(address, refused.reason)

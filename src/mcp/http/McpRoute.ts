@@ -16,7 +16,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as FairTurns from "../../platform/fairTurns.js"
-import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import { monotonicReader } from "../../platform/monotonic.js"
 import type { Identity } from "../auth/Auth.js"
 import * as JsonRpc from "../stdio/JsonRpc.js"
 import type * as Body from "./Body.js"
@@ -193,10 +193,9 @@ export const make = ({
       }
     })
 
-  return Effect.clockWith((clock) => {
-    const began = unsafeMonotonicMillis(clock)
-    const through = (to: "session" | "refused") =>
-      Metrics.throughEdge(to, unsafeMonotonicMillis(clock) - began)
+  return Effect.flatMap(monotonicReader, (now) => {
+    const began = now()
+    const through = (to: "session" | "refused") => Metrics.throughEdge(to, now() - began)
     return Effect.catchAll(
       route(() => through("session")),
       (refusal: Refusal) =>

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { counter, gauge, histogram } from "../../observe/metricHandles.js"
+import { counter, gauge, histogram } from "../../platform/metrics.js"
 
 const requestsOf = counter(
   "snowguard_http_requests_total",

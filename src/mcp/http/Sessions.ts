@@ -24,7 +24,7 @@ import { randomUUID } from "node:crypto"
 import * as Lru from "../../platform/core/Lru.js"
 import * as Table from "../core/SessionTable.js"
 import type { FairTurns } from "../../platform/fairTurns.js"
-import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import { monotonicReader } from "../../platform/monotonic.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 import type { Connection } from "../McpServer.js"
 import { McpServer } from "../McpServer.js"
@@ -102,11 +102,10 @@ export const make = ({
 }: Options): Effect.Effect<Sessions, never, McpServer | Scope.Scope> =>
   Effect.gen(function* () {
     const server = yield* McpServer
-    const clock = yield* Effect.clock
     const table = Table.make<Handle>(bounds)
     const ended = Lru.make<true>({ maxEntries: MAX_ENDED, maxBytes: MAX_ENDED })
     const remember = (id: string): void => void Lru.set(ended, id, true, 1)
-    const now = () => unsafeMonotonicMillis(clock)
+    const now = yield* monotonicReader
 
     const closeAll = (sessions: Iterable<Table.Session<Handle>>) =>
       Effect.forEach(sessions, ({ value }) => Scope.close(value.scope, Exit.void), {

@@ -18,7 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type { ServerResponse } from "node:http"
 import type { Socket } from "node:net"
-import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import { monotonicMillis } from "../../platform/monotonic.js"
 import type { EdgeLog } from "./EdgeLog.js"
 import * as Metrics from "./Metrics.js"
 
@@ -110,7 +110,6 @@ const inKernelQueue = ({ socket }: ServerResponse): number => {
 
 export const make = ({ log, maxBytes, stallMs }: Options): Effect.Effect<Unread> =>
   Effect.gen(function* () {
-    const clock = yield* Effect.clock
     const runtime = yield* Effect.runtime<never>()
     const all = new Map<ServerResponse, Watched>()
     const connected = makeConnections()
@@ -155,8 +154,7 @@ export const make = ({ log, maxBytes, stallMs }: Options): Effect.Effect<Unread>
         }
       })
 
-    const check = Effect.suspend(() => {
-      const now = unsafeMonotonicMillis(clock)
+    const check = Effect.flatMap(monotonicMillis, (now) => {
       measure(now)
       return relieve(now)
     })

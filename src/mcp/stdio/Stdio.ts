@@ -11,6 +11,7 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type { Readable, Writable } from "node:stream"
 import { consoleToStderr } from "./consoleToStderr.js"
@@ -73,7 +74,8 @@ export const serve = ({
     const ended = yield* Deferred.make<End>()
 
     yield* Effect.addFinalizer(() => flush(stdout))
-    const end = (how: End) => () => Deferred.unsafeDone(ended, Effect.succeed(how))
+    const runtime = yield* Effect.runtime<never>()
+    const end = (how: End) => () => void Runtime.runFork(runtime)(Deferred.succeed(ended, how))
     const eof = end("eof")
     const gone = end("gone")
     // What was destroyed before its end has no more to say.
