@@ -1,18 +1,25 @@
 /**
- * One guarded call: what it asks for, what its attempts tell of themselves, and what it has used so far.
+ * One guarded call: what it asks for, what its attempts report, and what it has used so far.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Ref from "effect/Ref"
+import { createHash } from "node:crypto"
+import type { Overloaded } from "./Bulkhead.js"
+import type { CircuitOpen, Failure, Verdict as Health } from "./CircuitBreaker.js"
 import { DeadlineExceeded, Received } from "./Deadline.js"
-import { modifyAt, monotonicMillis } from "../platform/monotonic.js"
+import type { Degraded } from "./Degradation.js"
+import type { RateLimited } from "./RateLimiter.js"
 import * as Verdict from "./Verdict.js"
-import type { OperationClass } from "../platform/Operation.js"
+import * as Telemetry from "../observe/Telemetry.js"
+import { modifyAt, monotonicMillis } from "../platform/monotonic.js"
+import type { Criticality, OperationClass } from "../platform/Operation.js"
+import { CurrentPrincipal } from "../platform/Principal.js"
+import * as RequestId from "../platform/requestId.js"
 import type * as Quota from "../quota/Quota.js"
 import type { QuotaStoreError } from "../quota/QuotaStore.js"
-import * as Telemetry from "../observe/Telemetry.js"
 
 /**
  * What a tool asks the guard to let through.
@@ -23,23 +30,23 @@ import * as Telemetry from "../observe/Telemetry.js"
 export interface Operation {
   readonly tool: string
   readonly class: OperationClass
-  /** Milliseconds the whole call may take from the receipt of its request on, waiting and retries included. */
+  /** Milliseconds for the whole call, from the receipt of its request: waiting and retries included. */
   readonly deadlineMs: number
-  /** Milliseconds one attempt in the warehouse may take; `deadlineMs` when absent. */
+  /** Milliseconds for one attempt in the warehouse; `deadlineMs` when absent. */
   readonly timeoutMs?: number | undefined
   /**
-   * Milliseconds that a silence of the warehouse must last to count against it; those of an attempt when absent. A
-   * caller that asks for little time learns little about the warehouse.
+   * Milliseconds without an answer after which the silence counts against the warehouse; those of an attempt when
+   * absent. A caller that allows little time learns little about the warehouse.
    */
   readonly silenceMs?: number | undefined
-  /** Result bytes expected; what was really delivered is settled afterwards. */
+  /** Result bytes expected; the bytes delivered are settled afterwards. */
   readonly estimatedBytes: number
   /**
-   * What is asked, as one text; read when it failed. The same statement of one client that fails again is no
-   * further reason to stop calling the warehouse.
+   * The statement with all that identifies it, as one text; read after a failure. Repeated failures of one statement
+   * of one client count once against the warehouse.
    */
   readonly statement?: (() => string) | undefined
-  /** Told when the call has to wait for its turn, with what it waits for. */
+  /** Called when the call has to wait, with what it waits for. */
   readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
 }
 
@@ -56,31 +63,79 @@ export interface Attempt {
   readonly timeoutMs: number
   /** Result bytes that may be delivered before a quota is used up. */
   readonly bytesLeft: number
-  /** The statement is about to leave the process: from here on it is paid for. */
+  /** Run it before the statement leaves the process: from here on the call is charged. */
   readonly markSent: Effect.Effect<void>
-  /** The warehouse has confirmed that it has cancelled the statement: it is slow, and it answers. */
+  /** The warehouse has confirmed the cancellation of the statement: it is slow, and it answers. */
   readonly cancelled?: Effect.Effect<void> | undefined
   /** Result bytes that have arrived; adds up. */
   readonly addBytes: (bytes: number) => Effect.Effect<void>
   /**
-   * Holds what a statement is expected to scan, until the attempt has ended; refused when the quotas have
-   * not that much left, and then the statement is not to run.
+   * Holds the bytes that a statement is expected to scan, until the attempt has ended. Fails when the quotas have
+   * less left; the statement must not run then.
    */
   readonly holdScan?:
     ((bytes: number) => Effect.Effect<void, Quota.QuotaExceeded | QuotaStoreError>) | undefined
-  /** The statement for which that is held is about to run. */
+  /** The statement whose scan is held is about to run. */
   readonly beginScan?: Effect.Effect<void> | undefined
-  /** Bytes that a statement has scanned, as the warehouse tells; adds up, and replaces what is held. */
+  /** Bytes that a statement has scanned, as the warehouse reports; adds up, and replaces what is held. */
   readonly addScan?: ((bytes: number) => Effect.Effect<void>) | undefined
 }
 
-/** Bytes that are held for what a statement is expected to scan. */
+/**
+ * What is done in each attempt.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Work<A, E, R> = (attempt: Attempt) => Effect.Effect<A, E, R>
+
+/**
+ * The work, or an effect that prepares it once: after the call is charged and before it waits for a slot.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Prepared<A, E, R> = Work<A, E, R> | Effect.Effect<Work<A, E, R>, E, R>
+
+/**
+ * What the guard adds to a result.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Guarded<A> {
+  readonly value: A
+  /** Quotas of which less than a fifth is left. */
+  readonly warnings: ReadonlyArray<Quota.QuotaStatus>
+}
+
+/**
+ * Every error of the guard itself.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type Refusal =
+  Degraded | RateLimited | Quota.QuotaExceeded | QuotaStoreError | Overloaded | CircuitOpen | DeadlineExceeded
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TierOptions {
+  /** Milliseconds a call waits for rate-limit tokens before it is refused; 0: not at all. */
+  readonly maxTokenWaitMs: number
+  /** The tier's queries are batch work: the first to be refused when not all work can be served. */
+  readonly batch: boolean
+}
+
+/** Bytes held for the scan of a statement. */
 interface Scan {
   readonly reservation: Quota.Reservation
   readonly estimate: number
   /** The statement has left this process, as far as is known. */
   readonly begun: boolean
-  /** As the warehouse tells. */
+  /** As the warehouse reports. */
   readonly scanned: number | undefined
 }
 
@@ -94,11 +149,12 @@ interface Used {
   readonly sentAt: number | undefined
   /** Milliseconds that the running attempt may take. */
   readonly limitMs: number
-  /** The warehouse has confirmed that it has cancelled the statement of the running attempt. */
+  /** The warehouse has confirmed the cancellation of the running attempt's statement. */
   readonly cancelled: boolean
+  /** Those of the running attempt. */
   readonly scans: ReadonlyArray<Scan>
-  /** How many of them belong to attempts that have ended. */
-  readonly ended: number
+  /** Those of attempts that have ended. */
+  readonly pastScans: ReadonlyArray<Scan>
   /** The deadline of the call has passed. */
   readonly late: boolean
 }
@@ -107,8 +163,11 @@ export interface Call extends Operation {
   readonly client: string
   readonly tier: string
   readonly requestId: string
+  readonly criticality: Criticality
   /** Monotonic milliseconds. */
   readonly deadline: number
+  /** Milliseconds that it waits for rate-limit tokens. */
+  readonly tokenWaitMs: number
   readonly used: Ref.Ref<Used>
 }
 
@@ -121,35 +180,47 @@ const unused: Used = {
   limitMs: Number.POSITIVE_INFINITY,
   cancelled: false,
   scans: [],
-  ended: 0,
+  pastScans: [],
   late: false
 }
 
-export const make = (
-  operation: Operation,
-  { client, tier }: { readonly client: string; readonly tier: string },
-  requestId: string
-): Effect.Effect<Call> =>
-  Effect.flatMap(Received, (received) =>
-    Effect.flatMap(received === undefined ? monotonicMillis : Effect.succeed(received), (begun) =>
-      Effect.map(Ref.make(unused), (used) => {
-        const deadline = begun + operation.deadlineMs
-        return { ...operation, client, tier, requestId, deadline, used }
-      })
-    )
+const impatient: TierOptions = { maxTokenWaitMs: 0, batch: false }
+
+/** Calls of the current principal; their time runs from the receipt of the request. */
+export const maker = (tiers: {
+  readonly [tier: string]: TierOptions
+}): Effect.Effect<(operation: Operation) => Effect.Effect<Call>> =>
+  Effect.map(RequestId.make, (nextRequestId) =>
+    Effect.fnUntraced(function* (operation: Operation) {
+      const { client, tier } = yield* CurrentPrincipal
+      const received = yield* Received
+      const begun = received ?? (yield* monotonicMillis)
+      const used = yield* Ref.make(unused)
+      const { batch, maxTokenWaitMs } = tiers[tier] ?? tiers["default"] ?? impatient
+      return {
+        ...operation,
+        client,
+        tier,
+        requestId: nextRequestId(),
+        criticality: batch && operation.class === "query" ? "batch" : operation.class,
+        deadline: begun + operation.deadlineMs,
+        tokenWaitMs: Math.min(maxTokenWaitMs, operation.deadlineMs),
+        used
+      }
+    })
   )
 
-/** A wait that is shorter than this is not told, milliseconds. */
-const WORTH_TELLING_MS = 50
+/** Shorter waits are not reported to the caller, milliseconds. */
+const REPORTED_WAIT_MS = 50
 
 /** Waits until the tokens of the call are due. Interruptible also in an acquisition. */
-export const turn = ({ waiting, tier }: Call, waitMs: number): Effect.Effect<void> => {
+export const turn = ({ tier, waiting }: Call, waitMs: number): Effect.Effect<void> => {
   if (waitMs === 0) return Effect.void
-  const told =
-    waiting === undefined || waitMs < WORTH_TELLING_MS
+  const report =
+    waiting === undefined || waitMs < REPORTED_WAIT_MS
       ? Effect.void
       : waiting(`waiting ${waitMs} ms for the rate limit`)
-  return Effect.interruptible(Effect.zipRight(told, Effect.sleep(waitMs))).pipe(
+  return Effect.interruptible(Effect.zipRight(report, Effect.sleep(waitMs))).pipe(
     Effect.zipLeft(Effect.sync(() => Telemetry.recordTokenWait(tier, waitMs)))
   )
 }
@@ -172,21 +243,24 @@ const exceeded = (
     })
   )
 
-/** The call ran into its deadline; what ends from here on ends because of that. */
+/** The call reached its deadline; an attempt that ends later ends because of that. */
 export const tooLate = (call: Call): Effect.Effect<never, DeadlineExceeded> =>
   Effect.flatMap(
     Ref.updateAndGet(call.used, (all) => ({ ...all, late: true })),
     (used) => exceeded(call, used, "call")
   )
 
-/** An attempt ends so many milliseconds before its call, or a tenth of what is left: time to confirm a cancellation. */
+/**
+ * An attempt ends so many milliseconds before its call, or a tenth of what is left: time to confirm a cancellation.
+ */
 const CANCEL_MS = 300
 
-/** The work of one attempt, for as long as an attempt may take. */
-export const limited = <A, E, R>(
+/** Runs the work of one attempt, for as long as an attempt may take. */
+export const attempt = <A, E, R>(
   call: Call,
+  quota: Quota.Quota["Type"],
   reservation: Quota.Reservation,
-  work: (limits: Pick<Attempt, "bytesLeft" | "timeoutMs">) => Effect.Effect<A, E, R>
+  work: Work<A, E, R>
 ): Effect.Effect<A, E | DeadlineExceeded, R> =>
   Effect.flatMap(left(call), (leftMs) => {
     const { deadlineMs, timeoutMs: ownMs = deadlineMs } = call
@@ -195,7 +269,12 @@ export const limited = <A, E, R>(
     return Effect.flatMap(
       Ref.updateAndGet(call.used, (all) => ({ ...all, limitMs: timeoutMs, cancelled: false })),
       ({ bytes }) =>
-        work({ timeoutMs, bytesLeft: Math.max(0, reservation.bytesLeft - bytes) }).pipe(
+        work({
+          requestId: call.requestId,
+          timeoutMs,
+          bytesLeft: Math.max(0, reservation.bytesLeft - bytes),
+          ...reports(call, quota, reservation)
+        }).pipe(
           Effect.timeoutTo({
             duration: timeoutMs,
             onSuccess: Effect.succeed,
@@ -209,15 +288,12 @@ export const limited = <A, E, R>(
     )
   })
 
-/** What an attempt may tell of itself. */
-export const attempt = (
-  { client, deadlineMs, requestId, tier, used }: Call,
+/** What an attempt reports. */
+const reports = (
+  { client, deadlineMs, tier, used }: Call,
   quota: Quota.Quota["Type"],
-  reservation: Quota.Reservation,
-  limits: Pick<Attempt, "bytesLeft" | "timeoutMs">
-): Attempt => ({
-  requestId,
-  ...limits,
+  reservation: Quota.Reservation
+): Omit<Attempt, "requestId" | "timeoutMs" | "bytesLeft"> => ({
   markSent: Effect.flatten(
     modifyAt(used, (all, now) =>
       all.sentAt !== undefined
@@ -244,68 +320,100 @@ export const attempt = (
   beginScan: Effect.flatten(
     Ref.modify(used, (all) => [
       Effect.forEach(
-        all.scans.slice(all.ended).filter(({ begun }) => !begun),
+        all.scans.filter(({ begun }) => !begun),
         ({ reservation }) => Effect.ignoreLogged(quota.submitted(reservation)),
         { discard: true }
       ),
-      { ...all, scans: all.scans.map((scan, i) => (i < all.ended ? scan : { ...scan, begun: true })) }
+      { ...all, scans: all.scans.map((scan) => ({ ...scan, begun: true })) }
     ])
   ),
   addScan: (bytes) =>
     Ref.update(used, (all) => {
       const held = all.scans[all.scans.length - 1]
-      if (held === undefined || all.scans.length === all.ended) {
-        return { ...all, scanBytes: (all.scanBytes ?? 0) + bytes }
-      }
-      return { ...all, scans: [...all.scans.slice(0, -1), { ...held, scanned: (held.scanned ?? 0) + bytes }] }
+      return held === undefined
+        ? { ...all, scanBytes: (all.scanBytes ?? 0) + bytes }
+        : { ...all, scans: [...all.scans.slice(0, -1), { ...held, scanned: (held.scanned ?? 0) + bytes }] }
     })
 })
 
-/** How an attempt ended. */
-export interface Ended {
-  readonly ms: number
-  /** Nothing answered within the time of the attempt. */
-  readonly silent: boolean
-}
-
-/** Neither does a session open, nor a statement end at a limit of its own, much sooner. */
+/** A login that hangs and a statement that meets a limit of its own end sooner than this. */
 const LASTING_MS = 10_000
 
+/** Of a statement of any length. */
+const fingerprint = (statement: string): string => createHash("sha256").update(statement).digest("base64")
+
+/** What the end of an attempt says about the health of the warehouse. */
+export interface Ended {
+  readonly verdict: Health
+  readonly failure: Failure | undefined
+}
+
 /**
- * Adds up what an attempt has used; what the driver says never left the process is not counted.
+ * Adds up what an attempt has used, without a statement that the driver reports as not sent.
  *
- * An attempt that its limit ended met silence, unless the warehouse confirmed the cancellation. One that had less than
- * its time because of the call's deadline, or had not sent its statement yet, counts if it has lasted.
+ * An attempt that its limit ended met silence, unless the warehouse confirmed the cancellation. An attempt that had
+ * less than its full time, or had not sent its statement yet, met silence if it lasted {@link LASTING_MS}.
  */
 export const attemptEnded = (
-  { deadlineMs, timeoutMs: ownMs = deadlineMs, silenceMs = ownMs, used }: Call,
+  call: Call,
   exit: Exit.Exit<unknown, unknown>,
   begunAt: number
 ): Effect.Effect<Ended> =>
-  modifyAt(used, (all, now) => {
+  modifyAt(call.used, (all, now) => {
+    const { deadlineMs, timeoutMs: ownMs = deadlineMs, silenceMs = ownMs, statement } = call
+    const { cancelled, late, limitMs, pastScans, scans, sentAt, statementMs, statements } = all
     const ms = now - begunAt
     const isNotSent = Verdict.neverLeft(exit)
-    const { cancelled, ended, late, limitMs, scans, sentAt, statementMs, statements } = all
     const wasCut = Verdict.isTimeout(exit) || (late && Exit.isInterrupted(exit))
     const isFull = limitMs >= ownMs && ms >= Math.max(ownMs, silenceMs) && sentAt !== undefined
+    const silent = wasCut && !cancelled && (isFull || ms >= LASTING_MS)
+    const verdict = Verdict.verdict(exit, silent)
+    Telemetry.recordAttempt(call.class, verdict, ms)
+    const failure =
+      verdict === "failure"
+        ? Verdict.failureOf(exit, {
+            silent,
+            ms,
+            call: call.requestId,
+            statement: statement && (() => fingerprint(statement()))
+          })
+        : undefined
     return [
-      { ms, silent: wasCut && !cancelled && (isFull || ms >= LASTING_MS) },
+      { verdict, failure },
       {
         ...all,
         statements: sentAt !== undefined && isNotSent ? statements - 1 : statements,
         statementMs: sentAt === undefined ? statementMs : statementMs + now - sentAt,
         sentAt: undefined,
-        scans: isNotSent ? scans.map((scan, i) => (i < ended ? scan : { ...scan, begun: false })) : scans,
-        ended: scans.length
+        scans: [],
+        pastScans: [...pastScans, ...(isNotSent ? scans.map((scan) => ({ ...scan, begun: false })) : scans)]
       }
     ]
   })
 
-/** Settles what is held for scans: as the warehouse told, else at the estimate; released where nothing ran. */
+/** The result, with the quotas that are nearly used up. */
+export const guarded = <A>(
+  { client, tier }: Call,
+  { low, status }: Quota.Reservation,
+  value: A
+): Guarded<A> => {
+  const warnings = low === false ? [] : status.filter(({ limit, remaining }) => remaining < limit / 5)
+  for (const quota of warnings) Telemetry.recordLowQuota(tier, client, quota)
+  return { value, warnings }
+}
+
+/** What the call used in the warehouse; undefined when nothing was sent. */
+export const spent = ({ tier, used }: Call): Effect.Effect<Quota.Spent | undefined> =>
+  Effect.map(Ref.get(used), ({ bytes, scanBytes, statementMs, statements }) => {
+    Telemetry.recordBytes(tier, bytes)
+    return statements > 0 ? { bytes, scanBytes, statementSeconds: statementMs / 1000 } : undefined
+  })
+
+/** Settles what is held for scans: as the warehouse reported, else at the estimate; released where nothing ran. */
 export const settleScans = ({ used }: Call, quota: Quota.Quota["Type"]): Effect.Effect<void> =>
-  Effect.flatMap(Ref.get(used), ({ scans }) =>
+  Effect.flatMap(Ref.get(used), ({ pastScans, scans }) =>
     Effect.forEach(
-      scans,
+      [...pastScans, ...scans],
       ({ begun, estimate, reservation, scanned }) =>
         Effect.ignoreLogged(
           begun

@@ -27,7 +27,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Heap from "./core/Deadlines.js"
-import { modifyAt } from "../platform/monotonic.js"
+import { modifyAt, monotonicMillis } from "../platform/monotonic.js"
 
 /**
  * When the request of the current call was received, in monotonic milliseconds: deadlines count from then.
@@ -86,7 +86,7 @@ export interface Deadlines {
   ) => Effect.Effect<A, E | E2, R>
 }
 
-/** Rings once, at its time, unless it is off by then. What is off keeps nothing alive until its time has come. */
+/** Rings once, at its time, unless `ring` was removed before; a removed `ring` keeps nothing alive. */
 interface Alarm {
   readonly at: number
   ring: Effect.Effect<void> | undefined
@@ -94,39 +94,33 @@ interface Alarm {
 
 const isSet = (alarm: Alarm): boolean => alarm.ring !== undefined
 
-/** One sleeping fiber that rings all alarms. */
+/** One sleeping fiber rings all alarms. */
 const makeAlarms = Effect.gen(function* () {
+  // Not a fork of the calling fiber: the alarms outlive the call and would keep its context alive.
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const scope = yield* Effect.scope
   const heap = Heap.make<Alarm>()
-  /** What the sleeping fiber sleeps for; a fiber that was superseded by an earlier time ends when it wakes. */
+  /** When the sleeping fiber wakes. A fiber that was superseded by an earlier time ends when it wakes. */
   const watched = yield* Ref.make(Number.POSITIVE_INFINITY)
 
-  const due = (now: number): ReadonlyArray<Alarm> => {
-    const alarms: Array<Alarm> = []
-    for (
-      let next = Heap.takeDue(heap, now, isSet);
-      next !== undefined;
-      next = Heap.takeDue(heap, now, isSet)
-    ) {
-      alarms.push(next)
-    }
-    return alarms
-  }
+  const ringDue = (until: number): Effect.Effect<void> =>
+    Effect.flatten(
+      modifyAt(watched, (current, now) => {
+        if (current !== until) return [Effect.void, current]
+        const rung = Effect.forEach(Heap.takeDue(heap, now, isSet), ({ ring = Effect.void }) => ring, {
+          discard: true
+        })
+        const next = Heap.earliest(heap, isSet)
+        return next === undefined
+          ? [rung, Number.POSITIVE_INFINITY]
+          : [Effect.zipRight(rung, watch(next)), next]
+      })
+    )
 
   const watch = (until: number): Effect.Effect<void> =>
-    modifyAt(watched, (current, now) => [Math.max(1, Math.ceil(until - now)), current]).pipe(
+    Effect.map(monotonicMillis, (now) => Math.max(1, Math.ceil(until - now))).pipe(
       Effect.flatMap(Effect.sleep),
-      Effect.zipRight(
-        modifyAt(watched, (current, now) => {
-          if (current !== until) return [Effect.void, current]
-          const alarms = due(now)
-          const next = Heap.earliest(heap, isSet) ?? Number.POSITIVE_INFINITY
-          const rung = Effect.forEach(alarms, ({ ring = Effect.void }) => ring, { discard: true })
-          return [next === Number.POSITIVE_INFINITY ? rung : Effect.zipRight(rung, watch(next)), next]
-        })
-      ),
-      Effect.flatten
+      Effect.zipRight(ringDue(until))
     )
 
   return {

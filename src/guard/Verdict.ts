@@ -1,7 +1,8 @@
-/** What the end of an attempt says: about the health of the warehouse, about trying again, about money. */
+/** What the end of an attempt says: about the health of the warehouse, about another attempt, about the charge. */
 import * as Cause from "effect/Cause"
-import * as Either from "effect/Either"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import { Overloaded } from "./Bulkhead.js"
 import type { Failure, Verdict } from "./CircuitBreaker.js"
 import { CircuitOpen } from "./CircuitBreaker.js"
@@ -12,8 +13,8 @@ import type { Reason } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 
 /**
- * Only faults that are its own count against the warehouse: a caller's mistake proves that it answers,
- * and what an operator must mend is not mended by waiting.
+ * Only the warehouse's own faults count against it. A caller's mistake proves that the warehouse answers; a fault
+ * that an operator has to correct does not go away when the circuit is open.
  */
 export const verdicts: { readonly [R in Reason]: Verdict } = {
   InvalidStatement: "alive",
@@ -35,11 +36,10 @@ export const verdicts: { readonly [R in Reason]: Verdict } = {
   Unknown: "failure"
 }
 
-/** The time of the attempt was over. */
-export const isTimeout = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  errorOf(exit) instanceof DeadlineExceeded
+const errorOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
+  Exit.isSuccess(exit) ? undefined : Option.getOrUndefined(Cause.failureOption(exit.cause))
 
-/** A cancelled call says nothing, and neither does a defect: it is ours. */
+/** A cancelled call says nothing about the warehouse, and neither does a defect of this program. */
 export const verdict = (exit: Exit.Exit<unknown, unknown>, silent = false): Verdict => {
   if (silent) return "failure"
   if (Exit.isSuccess(exit)) return "success"
@@ -47,44 +47,34 @@ export const verdict = (exit: Exit.Exit<unknown, unknown>, silent = false): Verd
   return error instanceof WarehouseError ? verdicts[error.reason] : "ignored"
 }
 
-/** What the breaker is told of an attempt that counts against the warehouse. `statement`: told only if it matters. */
+/** What the breaker learns from an attempt that counts against the warehouse. */
 export const failureOf = (
   exit: Exit.Exit<unknown, unknown>,
-  silent: boolean,
-  ms: number,
-  call: string,
-  statement: (() => string) | undefined
+  attempt: {
+    readonly silent: boolean
+    readonly ms: number
+    readonly call: string
+    /** Identifies the statement; computed for reported failures only. */
+    readonly statement: (() => string) | undefined
+  }
 ): Failure => {
+  const { call, ms, silent, statement } = attempt
   const why = whyOf(exit, silent, ms)
   const error = errorOf(exit)
   if (silent || !(error instanceof WarehouseError)) return { why, call, silent: true }
   if (error.reason === "Unreachable") {
-    // A result that breaks off was begun: something answered.
+    // A result that breaks off had begun, so something answered.
     return { why, call, silent: error.answered !== true && error.sent !== "yes" }
   }
   return { why, call, silent: false, statement: statement?.() }
 }
 
-/** Did the call fail in a way that may have opened the circuit? */
-export const mayOpen = (error: unknown): error is WarehouseError | DeadlineExceeded =>
-  error instanceof DeadlineExceeded ||
-  (error instanceof WarehouseError && verdicts[error.reason] === "failure")
-
-/** The same failure, with the wait that the open circuit asks of all callers. */
-export const comeBack = (
-  error: WarehouseError | DeadlineExceeded,
-  waitMs: number
-): WarehouseError | DeadlineExceeded =>
-  error instanceof DeadlineExceeded
-    ? new DeadlineExceeded({ ...error, retryAfterMs: waitMs })
-    : new WarehouseError({ ...error, retryAfterMs: Math.max(waitMs, error.retryAfterMs ?? 0) })
-
 const LONGEST_WHY = 160
 
-/** What the descriptions of these say is ours, or the network's; others' may quote somebody's statement. */
+/** Descriptions written by this program. Those of other reasons may quote a caller's statement. */
 const isOurs = (reason: Reason): boolean => reason === "Unreachable" || reason === "Protocol"
 
-/** Why an attempt counts against the warehouse, in words that everybody may read. */
+/** Why an attempt counts against the warehouse, in words that all callers may read. */
 export const whyOf = (
   exit: Exit.Exit<unknown, unknown>,
   timedOut: boolean,
@@ -102,28 +92,47 @@ export const whyOf = (
   return `${what}${code}`
 }
 
-const errorOf = (exit: Exit.Exit<unknown, unknown>): unknown => {
-  if (Exit.isSuccess(exit)) return undefined
-  const failure = Cause.failureOrCause(exit.cause)
-  return Either.isLeft(failure) ? failure.left : undefined
-}
+/** The time of the attempt was over. */
+export const isTimeout = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  errorOf(exit) instanceof DeadlineExceeded
 
-/** The warehouse turned the attempt away as too much. */
-export const isOverload = (exit: Exit.Exit<unknown, unknown>): boolean => {
+/** The driver knows that the statement never left the process. */
+export const neverLeft = (exit: Exit.Exit<unknown, unknown>): boolean => {
   const error = errorOf(exit)
-  return error instanceof WarehouseError && error.reason === "Overloaded"
+  return error instanceof WarehouseError && error.sent === "no"
 }
 
-/** The driver knows that the statement never left, although it was about to. */
-export const saysNotSent = (error: unknown): boolean => error instanceof WarehouseError && error.sent === "no"
+/** Fails with the error, and with the wait that an open circuit asks for where the error may have opened it. */
+export const comeBack =
+  (peek: Effect.Effect<void, CircuitOpen>) =>
+  <E>(error: E): Effect.Effect<never, E | WarehouseError | DeadlineExceeded> => {
+    if (!mayOpen(error)) return Effect.fail(error)
+    return Effect.matchEffect(peek, {
+      onSuccess: () => Effect.fail(error),
+      onFailure: ({ retryAfterMs }) => Effect.fail(withWait(error, retryAfterMs))
+    })
+  }
 
-export const neverLeft = (exit: Exit.Exit<unknown, unknown>): boolean => saysNotSent(errorOf(exit))
+const mayOpen = (error: unknown): error is WarehouseError | DeadlineExceeded =>
+  error instanceof DeadlineExceeded ||
+  (error instanceof WarehouseError && verdicts[error.reason] === "failure")
+
+/** The wait is absent while an operator holds the circuit open. */
+const withWait = (
+  error: WarehouseError | DeadlineExceeded,
+  waitMs: number | undefined
+): WarehouseError | DeadlineExceeded => {
+  if (waitMs === undefined) return error
+  return error instanceof DeadlineExceeded
+    ? new DeadlineExceeded({ ...error, retryAfterMs: waitMs })
+    : new WarehouseError({ ...error, retryAfterMs: Math.max(waitMs, error.retryAfterMs ?? 0) })
+}
 
 const timedOut: RetryPolicy.Decision = { _tag: "Retry", preset: "once", afterTimeout: true }
 
 /**
- * A look-up that got no answer is asked again, once. A query is not: it may be the reason for the
- * silence, and would run a second time beside itself.
+ * A look-up without an answer is tried once more. A query is not: it may be the reason for the silence, and would
+ * run twice at the same time.
  */
 export const decide =
   (operation: OperationClass) =>
@@ -135,14 +144,14 @@ export const decide =
       : RetryPolicy.decide(error)
 
 /**
- * An error of the work itself (a rejected statement, a tool's own refusal) used our time, so its token
- * stays spent; what we refused, what was interrupted, and what the warehouse never saw costs nothing.
+ * Does a call that sent nothing keep its rate token? It does after an error of the work itself (a rejected statement,
+ * a tool's own refusal), which took time here. A refusal, an interruption and a fault on the way cost nothing.
  */
 export const keepsToken = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  exit._tag === "Success" || (exit.cause._tag === "Fail" && !costsNothing(exit.cause.error))
+  Exit.isSuccess(exit) || (exit.cause._tag === "Fail" && !costsNothing(exit.cause.error))
 
 const costsNothing = (error: unknown): boolean =>
   error instanceof Overloaded ||
   error instanceof CircuitOpen ||
   error instanceof DeadlineExceeded ||
-  (typeof error === "object" && error !== null && "_tag" in error && error._tag === "WarehouseError")
+  error instanceof WarehouseError

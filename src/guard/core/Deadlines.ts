@@ -1,8 +1,7 @@
 /**
- * What is due next: a binary heap of values by time. A value that no longer matters is not searched
- * for but passed over when its time comes, or swept out when most of the heap is like it.
+ * A binary heap of values by time. A value that no longer matters is dropped when its time comes.
  *
- * Updated in place, like the queue it goes with: whoever owns it must use it linearly.
+ * Updated in place: for one owner.
  *
  * @since 0.1.0
  */
@@ -12,28 +11,25 @@ interface Entry<A> {
   readonly value: A
 }
 
-export interface Deadlines<A> {
-  /** `heap[i].at <= heap[2 * i + 1].at` and `<= heap[2 * i + 2].at`. */
-  heap: Array<Entry<A>>
-}
+/** `heap[i].at <= heap[2 * i + 1].at` and `<= heap[2 * i + 2].at`. */
+export type Deadlines<A> = Array<Entry<A>>
 
-export const make = <A>(): Deadlines<A> => ({ heap: [] })
+export const make = <A>(): Deadlines<A> => []
 
-export const size = <A>(self: Deadlines<A>): number => self.heap.length
-
-const rise = <A>(heap: Array<Entry<A>>, entry: Entry<A>): void => {
+export const add = <A>(heap: Deadlines<A>, at: number, value: A): void => {
+  const entry = { at, value }
   let hole = heap.push(entry) - 1
   while (hole > 0) {
     const parent = (hole - 1) >> 1
     const above = heap[parent]
-    if (above === undefined || above.at <= entry.at) break
+    if (above === undefined || above.at <= at) break
     heap[hole] = above
     hole = parent
   }
   heap[hole] = entry
 }
 
-const sink = <A>(heap: Array<Entry<A>>, entry: Entry<A>): void => {
+const sink = <A>(heap: Deadlines<A>, entry: Entry<A>): void => {
   let hole = 0
   for (;;) {
     const left = heap[2 * hole + 1]
@@ -48,37 +44,31 @@ const sink = <A>(heap: Array<Entry<A>>, entry: Entry<A>): void => {
   heap[hole] = entry
 }
 
-export const add = <A>(self: Deadlines<A>, at: number, value: A): void => rise(self.heap, { at, value })
-
-/** The earliest time of a value that still matters; those that do not are dropped on the way. */
-export const earliest = <A>(self: Deadlines<A>, matters: (value: A) => boolean): number | undefined => {
-  for (;;) {
-    const top = self.heap[0]
-    if (top === undefined || matters(top.value)) return top?.at
-    dropTop(self.heap)
-  }
-}
-
-const dropTop = <A>(heap: Array<Entry<A>>): void => {
+const dropFirst = <A>(heap: Deadlines<A>): void => {
   const last = heap.pop()
   if (last !== undefined && heap.length > 0) sink(heap, last)
 }
 
-/** Takes out one value that matters and is due at `now`. */
-export const takeDue = <A>(
-  self: Deadlines<A>,
-  now: number,
-  matters: (value: A) => boolean
-): A | undefined => {
-  const at = earliest(self, matters)
-  const top = self.heap[0]
-  if (at === undefined || top === undefined || at > now) return undefined
-  dropTop(self.heap)
-  return top.value
+/** The earliest time of a value that still matters. */
+export const earliest = <A>(heap: Deadlines<A>, matters: (value: A) => boolean): number | undefined => {
+  for (;;) {
+    const first = heap[0]
+    if (first === undefined || matters(first.value)) return first?.at
+    dropFirst(heap)
+  }
 }
 
-/** Keeps only what matters. Linear; worth it when most of the heap does not. */
-export const compact = <A>(self: Deadlines<A>, matters: (value: A) => boolean): void => {
-  // A sorted array is a heap.
-  self.heap = self.heap.filter((entry) => matters(entry.value)).sort((a, b) => a.at - b.at)
+/** Takes out the values that matter and are due at `now`, earliest first. */
+export const takeDue = <A>(
+  heap: Deadlines<A>,
+  now: number,
+  matters: (value: A) => boolean
+): ReadonlyArray<A> => {
+  const due: Array<A> = []
+  for (;;) {
+    const first = heap[0]
+    if (first === undefined || first.at > now) return due
+    if (matters(first.value)) due.push(first.value)
+    dropFirst(heap)
+  }
 }
