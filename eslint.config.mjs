@@ -24,7 +24,7 @@ const rooms = [
   "platform"
 ]
 /** Rooms with a `core/`; that of `platform` is for all. */
-const withCore = ["gate", "guard", "mcp", "observe", "operate", "quota", "tools"]
+const withCore = ["gate", "guard", "mcp", "observe", "operate", "quota"]
 /** What stands beside the server and is started by the rooms named here only. */
 const startedBy = { emulator: ["cli", "demo", "server"], demo: ["cli"], dashboard: ["mcp"] }
 /** Rooms from which an adapter may be chosen. */

@@ -27,7 +27,7 @@ import * as JsonSchema from "../tools/jsonSchema.js"
 import { logCause } from "./logCause.js"
 import * as RefusalLog from "../observe/refusalLog.js"
 import { monotonicReader } from "../platform/monotonic.js"
-import * as ToolCodec from "../tools/codec.js"
+import * as ToolInput from "../tools/input.js"
 import * as ParentSpan from "./parentSpan.js"
 import { quoted } from "../platform/quoted.js"
 import * as RequestId from "../platform/requestId.js"
@@ -137,9 +137,9 @@ export const make = (options: Options) =>
     // wait for it who only says hello.
     let listing: ListToolsResult | undefined
     const list = (): ListToolsResult => (listing ??= { tools: toolbox.tools.map(describe) })
-    const codecs = new Map<string, ReturnType<typeof ToolCodec.make>>()
-    const codecOf = (tool: Tool.Any): ReturnType<typeof ToolCodec.make> => {
-      const made = codecs.get(tool.name) ?? ToolCodec.make(tool)
+    const codecs = new Map<string, ReturnType<typeof ToolInput.codec>>()
+    const codecOf = (tool: Tool.Any): ReturnType<typeof ToolInput.codec> => {
+      const made = codecs.get(tool.name) ?? ToolInput.codec(tool)
       codecs.set(tool.name, made)
       return made
     }

@@ -1,16 +1,16 @@
 /**
- * Who may read on in which result. A cursor says which result and from which row, is signed for one
- * client, and says nothing to anybody else; a `query_id` alone opens a result for the client whose call
- * made it, as long as this process remembers.
+ * Which client may read on in which result. A cursor says which result and from which row, and is signed for one
+ * client: it opens nothing for another one. A `query_id` alone opens a result for the client whose call made it,
+ * as long as this process remembers.
  *
  * ```
  * cursor = base64url( [query id, offset, expires] ) . base64url( HMAC-SHA256( key, client, tier, payload ) )
  * ```
  *
  * Invariants
- * 1. Unknown, foreign, forged and expired cursors are refused with the same words.
+ * 1. Unknown, foreign, forged and expired cursors are refused with the same text.
  * 2. A cursor outlives the memory of the process: servers that share a key read each other's. Whether the
- *    rows are still to be had is the warehouse's affair.
+ *    rows are still kept is up to the warehouse.
  * 3. What is remembered is bounded in number and in time.
  *
  * @since 0.1.0
@@ -22,7 +22,6 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Lru from "../platform/core/Lru.js"
-import type { Seal } from "./seal.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import { ToolError } from "./Tool.js"
@@ -58,6 +57,35 @@ export class Cursors extends Context.Tag("snowguard/Cursors")<
     readonly open: (queryId: string, cursor: string | undefined) => Effect.Effect<number, ToolError>
   }
 >() {}
+
+interface Seal {
+  readonly sign: (text: string) => string
+  /** Whether any of the keys has signed the text. */
+  readonly holds: (text: string, signature: string) => boolean
+}
+
+/**
+ * The first key signs, all are accepted; a random one when there are none. Node's cryptography takes milliseconds
+ * to load, and nothing before the first cursor needs it.
+ */
+const loadSeal = (keys: ReadonlyArray<Uint8Array>): Effect.Effect<Seal> =>
+  Effect.map(
+    Effect.promise(() => import("node:crypto")),
+    ({ createHmac, randomBytes, timingSafeEqual }) => {
+      const [signing = randomBytes(32), ...others] = keys
+      const mac = (key: Uint8Array, text: string): Buffer => createHmac("sha256", key).update(text).digest()
+      return {
+        sign: (text) => mac(signing, text).toString("base64url"),
+        holds: (text, signature) => {
+          const given = Buffer.from(signature, "base64url")
+          return [signing, ...others].some((key) => {
+            const expected = mac(key, text)
+            return given.length === expected.length && timingSafeEqual(given, expected)
+          })
+        }
+      }
+    }
+  )
 
 const Payload = Schema.parseJson(Schema.Tuple(Schema.String, Schema.NonNegativeInt, Schema.Number))
 const decodePayload = Schema.decodeUnknownEither(Payload)
@@ -100,7 +128,8 @@ export const keysFromText = (text: string): Either.Either<ReadonlyArray<Uint8Arr
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<Cursors>> =>
-  Effect.sync(() => {
+  Effect.gen(function* () {
+    const seal = yield* Effect.cached(Effect.uninterruptible(loadSeal(options.keys ?? [])))
     const lifeMs = options.lifeMs ?? 3_600_000
     const known = Lru.make<number>({
       maxEntries: options.maxEntries ?? 10_000,
@@ -109,16 +138,6 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
     const keyOf = ({ client, tier }: Principal, queryId: string) => JSON.stringify([client, tier, queryId])
 
     const signed = ({ client, tier }: Principal, payload: string) => JSON.stringify([client, tier, payload])
-
-    let made: Seal | undefined
-    const seal = Effect.suspend(() =>
-      made === undefined
-        ? Effect.map(
-            Effect.promise(() => import("./seal.js")),
-            ({ make }) => (made ??= make(options.keys ?? []))
-          )
-        : Effect.succeed(made)
-    )
 
     const read = (seal: Seal, principal: Principal, cursor: string, queryId: string, now: number) => {
       const [payload, mac, ...more] = cursor.split(".")

@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
 import * as Names from "./names.js"
-import * as Objects from "./objects.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
 
@@ -46,7 +45,7 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("Describe table"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema, table }) {
       const object = Names.object(database, schema, table)
-      yield* Objects.mayRead(yield* catalog.rules, object)
+      yield* Names.mayRead(yield* catalog.rules, object)
       const sql = `DESCRIBE TABLE ${yield* Names.quoted(object)}`
       const which = { limit, pattern }
       const { meta, value } = yield* catalog.metadata(name, JSON.stringify([sql, which]), (run, policy) =>

@@ -7,8 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
 import * as Names from "./names.js"
-import * as Objects from "./objects.js"
-import type * as ToolCall from "./toolCall.js"
+import type * as Query from "./query.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
 import type { Reason } from "../warehouse/Warehouse.js"
@@ -43,9 +42,9 @@ const withheld = new Set<Reason>(["Permission", "NotFound", "InvalidStatement", 
 /** Of the definition in one answer. */
 const DEFINITION_BYTES = 16 * 1024
 
-const definition = (run: ToolCall.Run, sql: string, maxBytes: number, restricted: boolean) =>
+const definition = (run: Query.Run, sql: string, maxBytes: number, restricted: boolean) =>
   // Room is left for the name of the one column, which repeats the whole expression.
-  run({ sql, part: 1, maxRows: 1, maxBytes: maxBytes + 4096, maxCellBytes: maxBytes }).pipe(
+  run({ statement: { sql }, part: 1, maxRows: 1, maxBytes: maxBytes + 4096, maxCellBytes: maxBytes }).pipe(
     Effect.map(({ cutCells, rows, truncated }) => {
       const text = Catalog.text(rows[0]?.[0] ?? null)
       if (text === "") {
@@ -90,7 +89,7 @@ export const make = Effect.gen(function* () {
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema, view_name }) {
       const object = Names.object(database, schema, view_name)
       const rules = yield* catalog.rules
-      yield* Objects.mayRead(rules, object)
+      yield* Names.mayRead(rules, object)
       const view = yield* Names.quoted(object)
       const quoted = yield* Names.literal(view, catalog.dialect, "The name")
       const which = { limit, pattern }

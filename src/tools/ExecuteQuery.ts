@@ -9,7 +9,7 @@ import { forGate } from "./CallPolicy.js"
 import * as Formats from "./formats.js"
 import { CurrentNotes } from "./callNotes.js"
 import * as Names from "./names.js"
-import * as RowsQuery from "./rowsQuery.js"
+import * as Query from "./query.js"
 import * as Fields from "./schemas.js"
 import * as Dialect from "../sql/Dialect.js"
 import { fingerprint } from "../sql/Fingerprint.js"
@@ -52,7 +52,7 @@ const scans = ({ kind, tables }: Accepted): boolean =>
  * @category constructors
  */
 export const make = Effect.gen(function* () {
-  const query = yield* RowsQuery.make
+  const query = yield* Query.makeRows
   const readOnly = yield* ReadOnly
   const loops = yield* LoopGuard
   return Tool.make({

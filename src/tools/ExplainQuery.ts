@@ -8,9 +8,8 @@ import * as Schema from "effect/Schema"
 import { CurrentNotes } from "./callNotes.js"
 import * as Catalog from "./catalog.js"
 import * as Names from "./names.js"
-import * as Objects from "./objects.js"
 import * as Plan from "./explainedPlan.js"
-import type { Run } from "./toolCall.js"
+import type { Run } from "./query.js"
 import * as Fields from "./schemas.js"
 import { forGate } from "./CallPolicy.js"
 import { ReadOnly } from "../gate/ReadOnly.js"
@@ -91,14 +90,12 @@ export const make = Effect.gen(function* () {
           (canonical) => (run: Run) =>
             Effect.map(
               run({
-                sql: canonical,
-                database: inDatabase,
-                schema: inSchema,
+                statement: { sql: canonical, database: inDatabase, schema: inSchema },
                 maxRows: 1,
                 maxBytes: PLAN_BYTES,
                 maxCellBytes: PLAN_BYTES / 2
               }),
-              ({ rows }) => Plan.read(rows[0]?.[0] ?? null, (table) => Objects.mayName(rules, table))
+              ({ rows }) => Plan.read(rows[0]?.[0] ?? null, (table) => Names.mayName(rules, table))
             )
         )
       )

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Formats from "./formats.js"
-import * as RowsQuery from "./rowsQuery.js"
+import * as Query from "./query.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
 
@@ -28,7 +28,7 @@ const input = Fields.closed(
  * @category constructors
  */
 export const make = Effect.gen(function* () {
-  const query = yield* RowsQuery.make
+  const query = yield* Query.makeRows
   return Tool.make({
     name,
     description:

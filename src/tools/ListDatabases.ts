@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
 import * as Names from "./names.js"
-import * as Objects from "./objects.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
 
@@ -50,7 +49,7 @@ export const make = Effect.gen(function* () {
         pattern,
         limit,
         columns: ["name", "comment", "created_on"],
-        keep: rules === undefined ? undefined : (entry) => Objects.shows(rules, Catalog.text(entry.name)),
+        keep: rules === undefined ? undefined : (entry) => Names.shows(rules, Catalog.text(entry.name)),
         fields: ["name", "comment", "created_on"],
         entry: (entry) => ({ ...entry, name: Names.written(Catalog.text(entry.name)) }),
         narrower: "Narrow the list with pattern"

@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
 import * as Names from "./names.js"
-import * as Objects from "./objects.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
 
@@ -42,7 +41,7 @@ export const make = Effect.gen(function* () {
     handler: Effect.fnUntraced(function* ({ database, limit, pattern }) {
       const rules = yield* catalog.rules
       const namespace = Names.namespace(database, undefined)
-      yield* Objects.mayLookInto(rules, namespace)
+      yield* Names.mayLookInto(rules, namespace)
       const { entries, head } = yield* catalog.list(name, {
         kind: "SCHEMAS",
         namespace,
@@ -52,7 +51,7 @@ export const make = Effect.gen(function* () {
         keep:
           rules === undefined
             ? undefined
-            : (entry) => Objects.shows(rules, ...namespace, Catalog.text(entry.name)),
+            : (entry) => Names.shows(rules, ...namespace, Catalog.text(entry.name)),
         fields: ["name", "comment", "created_on"],
         entry: (entry) => ({ ...entry, name: Names.written(Catalog.text(entry.name)) }),
         narrower: "Narrow the list with pattern"

@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
 import * as Names from "./names.js"
-import * as Objects from "./objects.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
 import type { Cell } from "../warehouse/Warehouse.js"
@@ -67,7 +66,7 @@ export const make = Effect.gen(function* () {
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema }) {
       const rules = yield* catalog.rules
       const namespace = Names.namespace(database, schema)
-      yield* Objects.mayLookInto(rules, namespace)
+      yield* Names.mayLookInto(rules, namespace)
       const { entries, head } = yield* catalog.list(name, {
         kind: "TABLES",
         namespace,

@@ -7,8 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Formats from "./formats.js"
 import * as Names from "./names.js"
-import * as Objects from "./objects.js"
-import * as RowsQuery from "./rowsQuery.js"
+import * as Query from "./query.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
 
@@ -33,7 +32,7 @@ const input = Fields.closed(
  * @category constructors
  */
 export const make = Effect.gen(function* () {
-  const query = yield* RowsQuery.make
+  const query = yield* Query.makeRows
   return Tool.make({
     name,
     description:
@@ -46,7 +45,7 @@ export const make = Effect.gen(function* () {
     render: Formats.render,
     handler: Effect.fnUntraced(function* ({ database, limit, schema, view_name }, { progress }) {
       const object = Names.object(database, schema, view_name)
-      yield* Objects.mayRead(yield* query.rules, object)
+      yield* Names.mayRead(yield* query.rules, object)
       const view = yield* Names.quoted(object)
       return yield* query.run({
         tool: name,

@@ -5,10 +5,8 @@ import * as Effect from "effect/Effect"
 import type { TierPolicy } from "./CallPolicy.js"
 import { like } from "../sql/Like.js"
 import type { Cell, Row } from "../warehouse/Warehouse.js"
-import type { Collected } from "./collect.js"
 import * as Names from "./names.js"
-import * as Objects from "./objects.js"
-import * as ToolCall from "./toolCall.js"
+import * as Query from "./query.js"
 import type { AnswerMeta, Completeness } from "./schemas.js"
 
 /** Entries of one answer: as many as the caller asks for, up to the most; what fits a glance when it does not. */
@@ -73,42 +71,10 @@ export const texts = <Name extends string>(entry: Entry<NoInfer<Name>>, names: R
 export const counts = <Name extends string>(entry: Entry<NoInfer<Name>>, names: ReadonlyArray<Name>) =>
   present(names, (name) => count(entry[name]))
 
-/** Advice on how to get what is missing: beyond a number of entries, and beyond a number of bytes. */
-export interface Advice {
-  readonly rows: string
-  readonly bytes: string
-}
-
-const kibibytes = (bytes: number): string => `${Math.ceil(bytes / 1024)} KiB`
-
-/** What was left out, why, and how to get it. */
-export const completeness = ({ cutCells, truncated }: Collected, advice: Advice): Completeness => {
-  switch (truncated?.reason) {
-    case "rows":
-      return { truncated: true, truncated_reason: "rows", next_step: advice.rows }
-    case "bytes":
-      return {
-        truncated: true,
-        truncated_reason: "bytes",
-        next_step: `One answer holds at most ${kibibytes(truncated.limit)}. ${advice.bytes}`
-      }
-    case "quota":
-      return {
-        truncated: true,
-        truncated_reason: "quota",
-        next_step:
-          "The quota of result bytes is used up. Call get_limits for its reset time and tell the user."
-      }
-  }
-  return cutCells === 0
-    ? { truncated: false }
-    : { truncated: true, truncated_reason: "cells", next_step: `Long values were cut. ${advice.bytes}` }
-}
-
 const bytesOf = ({ maxResultBytes }: TierPolicy, limit: number | undefined): number =>
   Math.min(maxResultBytes, limit === undefined ? DEFAULT_BYTES : ASKED_BYTES)
 
-const narrowing = (how: string, limit: number | undefined, most: number, standard: number): Advice => {
+const narrowing = (how: string, limit: number | undefined, most: number, standard: number): Query.Advice => {
   const shown = limit ?? standard
   return {
     rows: `Only the first ${shown} are here. ${how}${shown < most ? `, or raise limit (at most ${most})` : ""}.`,
@@ -119,16 +85,16 @@ const narrowing = (how: string, limit: number | undefined, most: number, standar
 /** What every list begins with. */
 export type Head = Completeness & AnswerMeta & { readonly count: number; readonly truncated_cells?: number }
 
-const headOf = (result: Collected, advice: Advice, meta: AnswerMeta): Head => ({
+const headOf = (result: Query.Collected, advice: Query.Advice, meta: AnswerMeta): Head => ({
   count: result.rows.length,
   // A comment that is cut is no entry that is missing.
-  ...completeness({ ...result, cutCells: 0 }, advice),
+  ...Query.completeness({ ...result, cutCells: 0 }, advice),
   ...(result.cutCells === 0 ? {} : { truncated_cells: result.cutCells }),
   ...meta
 })
 
 /** The pages of a result as one. */
-const joined = (before: Collected, page: Collected): Collected => ({
+const joined = (before: Query.Collected, page: Query.Collected): Query.Collected => ({
   ...page,
   rows: [...before.rows, ...page.rows],
   cutCells: before.cutCells + page.cutCells,
@@ -154,12 +120,12 @@ export interface Listing<Column extends string, Field extends string> {
 
 /** Which tables or views of a listing are shown; undefined: all. */
 export const permitted = (
-  rules: Objects.Rules,
+  rules: Names.Rules,
   [database = ""]: Names.Name
 ): ((entry: Entry<"name" | "schema_name">) => boolean) | undefined =>
   rules === undefined
     ? undefined
-    : ({ name, schema_name }) => Objects.permits(rules, database, text(schema_name), text(name))
+    : ({ name, schema_name }) => Names.permits(rules, database, text(schema_name), text(name))
 
 /** How a list of tables or views gets shorter. */
 export const narrower = (namespace: Names.Name): string =>
@@ -172,7 +138,7 @@ const filled = (cell: Cell): Cell => (cell === "" ? null : cell)
 const columnBytes = (fields: ReadonlyArray<string>) =>
   fields.map((field) => (field === "comment" || field === "default" ? COMMENT_BYTES : undefined))
 
-export const make = Effect.map(ToolCall.make, (call) => {
+export const make = Effect.map(Query.make, (call) => {
   const list = Effect.fnUntraced(function* <const Column extends string, const Field extends string>(
     tool: string,
     listing: Listing<Column, Field>
@@ -193,10 +159,10 @@ export const make = Effect.map(ToolCall.make, (call) => {
       }
     }
 
-    const read = (run: ToolCall.Run, policy: TierPolicy) =>
+    const read = (run: Query.Run, policy: TierPolicy) =>
       Effect.gen(function* () {
         const maxBytes = bytesOf(policy, limit)
-        const page = (part: number, after: string | undefined, before: Collected | undefined) =>
+        const page = (part: number, after: string | undefined, before: Query.Collected | undefined) =>
           Effect.gen(function* () {
             // What may not be seen would take the place of what may.
             const most =
@@ -206,7 +172,7 @@ export const make = Effect.map(ToolCall.make, (call) => {
                   ? ` LIMIT ${maxRows + 1}`
                   : ""
             return yield* run({
-              sql: sql + most,
+              statement: { sql: sql + most },
               part,
               pick,
               maxRows: maxRows - (before?.rows.length ?? 0),
@@ -219,7 +185,7 @@ export const make = Effect.map(ToolCall.make, (call) => {
                   : (row: Row) => text(row[0] ?? null) !== after && keep(toEntry(pick, row))
             })
           })
-        const isCut = (last: Collected) =>
+        const isCut = (last: Query.Collected) =>
           keep !== undefined &&
           call.dialect === "snowflake" &&
           last.truncated === undefined &&
@@ -254,9 +220,7 @@ export const make = Effect.map(ToolCall.make, (call) => {
         : head
     }
   })
-  /** What the current caller may see; undefined when that is everything. */
-  const rules = Effect.map(call.policy, (policy) => Objects.rulesOf(policy, call.dialect))
-  return { dialect: call.dialect, metadata: call.metadata, policy: call.policy, list, rules }
+  return { ...call, list }
 })
 
 const described = ["name", "type", "null?", "default", "primary key", "comment", "policy name"] as const
@@ -277,11 +241,11 @@ export interface Columns {
 }
 
 /** DESCRIBE of a table or view, inside a look-up. */
-export const describe = (run: ToolCall.Run, sql: string, policy: TierPolicy, { limit, pattern }: Columns) => {
+export const describe = (run: Query.Run, sql: string, policy: TierPolicy, { limit, pattern }: Columns) => {
   const matches = pattern === undefined ? undefined : like(pattern)
   const maxBytes = bytesOf(policy, limit)
   return run({
-    sql,
+    statement: { sql },
     pick: described,
     maxRows: limit ?? COLUMN_DEFAULT,
     maxBytes,
@@ -307,7 +271,7 @@ export const describe = (run: ToolCall.Run, sql: string, policy: TierPolicy, { l
 }
 
 /** The answer that a {@link describe} makes. */
-export const columns = (result: Collected, { limit }: Columns, meta: AnswerMeta) => ({
+export const columns = (result: Query.Collected, { limit }: Columns, meta: AnswerMeta) => ({
   head: headOf(
     result,
     narrowing("Narrow the columns with pattern", limit, COLUMN_LIMIT, COLUMN_DEFAULT),

@@ -156,7 +156,7 @@ const expected = (property: Property, value: unknown): string | undefined => {
   }
 }
 
-export const make = ({ aliases = {}, input: schema }: Pick<Tool.Any, "input" | "aliases">): Decode => {
+export const decoder = ({ aliases = {}, input: schema }: Pick<Tool.Any, "input" | "aliases">): Decode => {
   const decode = Schema.decodeUnknownEither(schema, { errors: "all", onExcessProperty: "error" })
   const known = argumentsOf(schema)
   if (known === undefined) {
@@ -237,3 +237,9 @@ const message = (issue: ParseResult.ArrayFormatterIssue): string =>
 const messages = (error: ParseResult.ParseError): ReadonlyArray<string> => [
   ...new Set(ParseResult.ArrayFormatter.formatErrorSync(error).map(message))
 ]
+
+/** A tool's schemas as functions. Built once for each tool: what a schema compiles to is not free. */
+export const codec = (tool: Tool.Any) => ({
+  decode: decoder(tool),
+  encode: Schema.encode(tool.output)
+})

@@ -252,22 +252,29 @@ export const layerLazy = (
       execute: (statement) => Effect.flatMap(warehouse, (_) => _.execute(statement)),
       ...(options.reportsSubmit === true ? { reportsSubmit: true } : {}),
       ...(options.keepsResults === true
-        ? { results: { fetch: (stored: Stored) => Effect.flatMap(warehouse, fetch(stored)) } }
+        ? { results: { fetch: (stored: Stored) => Effect.flatMap(warehouse, (_) => fetchStored(_, stored)) } }
         : {})
     }))
   )
 
-const fetch =
-  (stored: Stored) =>
-  ({ results }: Context.Tag.Service<Warehouse>): Effect.Effect<Result, WarehouseError, Scope.Scope> =>
-    results === undefined
-      ? new WarehouseError({
-          reason: "ResultExpired",
-          description: "This warehouse keeps no results.",
-          sent: "no",
-          queryId: stored.queryId
-        })
-      : results.fetch(stored)
+/**
+ * The rows of a stored result; `ResultExpired` of a warehouse that keeps none.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const fetchStored = (
+  { results }: Context.Tag.Service<Warehouse>,
+  stored: Stored
+): Effect.Effect<Result, WarehouseError, Scope.Scope> =>
+  results === undefined
+    ? new WarehouseError({
+        reason: "ResultExpired",
+        description: "This warehouse keeps no results.",
+        sent: "no",
+        queryId: stored.queryId
+      })
+    : results.fetch(stored)
 
 const queryIdPattern = /^[0-9A-Za-z-]{1,64}$/
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck as fc, Layer, Stream } from "effect"
-import { collect } from "../../src/tools/collect.js"
+import { collect } from "../../src/tools/query.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import type { Row } from "../../src/warehouse/Warehouse.js"

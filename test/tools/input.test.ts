@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Either, Schema } from "effect"
 import * as ToolInput from "../../src/tools/input.js"
 
-const decode = ToolInput.make({
+const decode = ToolInput.decoder({
   input: Schema.Struct({
     sql: Schema.NonEmptyString,
     limit: Schema.optionalWith(Schema.Int, { default: () => 100 })
@@ -48,7 +48,7 @@ describe("the arguments of a call", () => {
 const of = (
   input: Schema.Schema.AnyNoContext,
   aliases: { readonly [name: string]: ReadonlyArray<string> } = {}
-) => ToolInput.make({ input, aliases })
+) => ToolInput.decoder({ input, aliases })
 
 const settings = Schema.Struct({
   table: Schema.NonEmptyString,

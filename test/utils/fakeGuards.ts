@@ -185,7 +185,7 @@ export const harness = <T extends Tool.Any>(make: Effect.Effect<T, never, Servic
   Effect.gen(function* () {
     const { guard, layer, warehouse } = yield* services(options)
     const tool = yield* Effect.provide(make, layer)
-    const decode = ToolInput.make(tool)
+    const decode = ToolInput.decoder(tool)
     const call = (input: object, context: Tool.Context = quietContext) =>
       Effect.gen(function* () {
         const decoded = yield* decode(input as Record<string, unknown>).pipe(

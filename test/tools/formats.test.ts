@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import { csv, markdown } from "../../../src/tools/core/ResultText.js"
+import { csv, markdown } from "../../src/tools/formats.js"
 
 /** A reader of RFC 4180 that tells a quoted field from a bare one. */
 const parse = (text: string): ReadonlyArray<ReadonlyArray<string | null>> => {

@@ -1,0 +1,607 @@
+/**
+ * How the tools ask the warehouse: the policy of the caller's tier, the guard around the work, the statement,
+ * and as much of its rows as the caller may have.
+ *
+ * ```
+ * policy --> guard { statement --> rows, bounded } --> answer, and what is told beside it
+ * ```
+ *
+ * {@link collect} runs one statement inside an attempt of the guard. {@link make} makes guarded calls and
+ * look-ups in the catalog. {@link makeRows} makes queries that return rows, and the pages after the first one.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { ScanBudgetExceeded, estimate } from "../gate/ScanBudget.js"
+import { Received } from "../guard/Deadline.js"
+import { Degradation } from "../guard/Degradation.js"
+import { DeadlineExceeded, Guard } from "../guard/Guard.js"
+import type { Attempt, Refusal } from "../guard/Guard.js"
+import { spans } from "../observe/Telemetry.js"
+import * as ResultShape from "../platform/core/ResultShape.js"
+import { monotonicMillis } from "../platform/monotonic.js"
+import { CurrentPrincipal } from "../platform/Principal.js"
+import { Warehouse, fetchStored } from "../warehouse/Warehouse.js"
+import type { Cell, Column, Row, Statement, Stored, WarehouseError } from "../warehouse/Warehouse.js"
+import { CallPolicy } from "./CallPolicy.js"
+import type { TierPolicy } from "./CallPolicy.js"
+import { CurrentNotes } from "./callNotes.js"
+import { Cursors } from "./Cursors.js"
+import * as Names from "./names.js"
+import { ResultCache } from "./ResultCache.js"
+import type { Served } from "./ResultCache.js"
+import { quotaWarning } from "./schemas.js"
+import type { AnswerMeta, Completeness, QueryResult } from "./schemas.js"
+import type { ToolError } from "./Tool.js"
+
+// One statement
+
+/** Which rows of a result are kept, and in which form. */
+export interface Bounds {
+  /** Rows returned at most; one more is asked for, to know whether there are more. */
+  readonly maxRows: number
+  readonly maxBytes: number
+  /** Bytes of one cell at most; see {@link cellLimit} when absent. */
+  readonly maxCellBytes?: number | undefined
+  /** Keep only these columns, by name and in this order; one that the result does not have is NULL. */
+  readonly pick?: ReadonlyArray<string> | undefined
+  /** Leave out the other rows, as picked; they count for nothing. */
+  readonly keep?: ((row: Row) => boolean) | undefined
+  /** What is made of a picked row, and the names and bounds of what it then holds. */
+  readonly into?: Into | undefined
+  /** What the statement will scan is held for it. */
+  readonly scans?: boolean | undefined
+  /** Position among the statements of the same attempt, from 0. */
+  readonly part?: number | undefined
+}
+
+export interface Into {
+  readonly names: ReadonlyArray<string>
+  readonly row: (row: Row) => Row
+  /** Bytes of a cell at most, where a column has less than the others. */
+  readonly columnBytes?: ReadonlyArray<number | undefined>
+}
+
+interface Limits {
+  /** Milliseconds the statement may run; less when the attempt has less. */
+  readonly timeoutMs: number
+  /** Milliseconds of the attempt that are left for the warehouse to say that the time is over; 0 when absent. */
+  readonly graceMs?: number | undefined
+}
+
+export interface Request extends Bounds, Limits {
+  /** A statement to run, or a stored result to read on. */
+  readonly statement:
+    | Omit<Statement, "requestId" | "timeoutMs" | "maxRows">
+    | Pick<Stored, "queryId" | "offset" | "tag" | "waiting">
+}
+
+export interface Collected {
+  readonly queryId: string
+  readonly columns: ReadonlyArray<Column>
+  readonly rows: ReadonlyArray<Row>
+  readonly cutCells: number
+  /** Bytes of JSON of the rows. */
+  readonly bytes: number
+  /** Rows that arrived, also those that were left out, and the last of them as picked. */
+  readonly arrived: number
+  readonly last: Row | undefined
+  /** There were more rows, and none of those is stored. */
+  readonly partial: boolean
+  /** `quota`: the bytes ended where a quota ends, not where the tier's limit does. */
+  readonly truncated: { readonly reason: "rows" | "bytes" | "quota"; readonly limit: number } | undefined
+}
+
+/** A cell may take a quarter of the result, and never more than fits the attention of a reader. */
+const cellLimit = (maxBytes: number): number => Math.min(32 * 1024, Math.floor(maxBytes / 4))
+
+/**
+ * The id of the n-th statement of an attempt. Statements of one attempt must not share an id: the
+ * warehouse would answer the second with the result of the first. It stays the same over retries and
+ * cannot meet another call's: those differ in their other digits.
+ */
+export const partId = (requestId: string, part: number): string => {
+  if (part === 0) return requestId
+  const version = 14
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-4/.test(requestId) && part < 12
+    ? requestId.slice(0, version) + (4 + part).toString(16) + requestId.slice(version + 1)
+    : `${requestId}-${part}`
+}
+
+const picker = (columns: ReadonlyArray<Column>, pick: ReadonlyArray<string> | undefined) => {
+  if (pick === undefined) return undefined
+  const names = columns.map((column) => column.name.toLowerCase())
+  const positions = pick.map((name) => names.indexOf(name))
+  return (row: Row): Row => positions.map((at): Cell => (at < 0 ? null : (row[at] ?? null)))
+}
+
+/** `"name":` for each cell of a row that becomes an object; a NULL is left out of it, with its comma. */
+const keyBytes = (names: ReadonlyArray<string>): ((row: Row) => number) => {
+  const bytes = names.map((name) => ResultShape.jsonStringBytes(name) + 1)
+  const omitted = -"null,".length
+  return (row) => row.reduce<number>((sum, cell, at) => sum + (cell === null ? omitted : (bytes[at] ?? 0)), 0)
+}
+
+const shapeLimits = (request: Bounds, attempt: Attempt): ResultShape.Limits => ({
+  maxRows: request.maxRows,
+  maxBytes: Math.min(request.maxBytes, attempt.bytesLeft),
+  maxCellBytes: request.maxCellBytes ?? cellLimit(request.maxBytes),
+  columnBytes: request.into?.columnBytes,
+  rowOverheadBytes: request.pick === undefined ? undefined : keyBytes(request.into?.names ?? request.pick)
+})
+
+/**
+ * Runs one statement inside an attempt of the guard and keeps as much of its result as the caller may
+ * have. Rows are pulled: when enough is there the scope closes, which cancels the rest in the warehouse.
+ */
+export const collect = Effect.fnUntraced(
+  function* (
+    warehouse: Context.Tag.Service<Warehouse>,
+    attempt: Attempt,
+    request: Request
+  ): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
+    const notes = yield* CurrentNotes
+    const { part = 0, statement } = request
+    if ("sql" in statement) notes.sent(part, statement.sql)
+    const { beginScan = Effect.void, markSent } = attempt
+    const sent = Effect.zipRight(
+      Effect.sync(() => notes.submitted()),
+      markSent
+    )
+    const onSubmit = request.scans === true ? Effect.zipRight(sent, beginScan) : sent
+    // A warehouse that does not say when the statement leaves may be sending it from here on.
+    if (warehouse.reportsSubmit !== true) yield* onSubmit
+    const most = Math.max(request.maxRows, "sql" in statement ? (statement.keepRows ?? 0) : 0)
+    const bounds = {
+      // It is the warehouse that ends a statement which takes too long: it says more about it than we can.
+      timeoutMs: Math.max(1, Math.min(request.timeoutMs, attempt.timeoutMs - (request.graceMs ?? 0))),
+      // How many rows will have to be read for that many to be kept is not known.
+      ...(request.keep === undefined ? { maxRows: most + 1 } : {}),
+      requestId: partId(attempt.requestId, part),
+      ...(warehouse.reportsSubmit === true ? { onSubmit } : {}),
+      ...(attempt.cancelled === undefined ? {} : { onCancelled: attempt.cancelled })
+    }
+    const result = yield* "sql" in statement
+      ? warehouse.execute({ ...statement, ...bounds })
+      : fetchStored(warehouse, { ...statement, ...bounds })
+    const pick = picker(result.columns, request.pick)
+    const described = result.columns.map(({ name, type }) => ({ name, type }))
+    let shape = ResultShape.start(shapeLimits(request, attempt), pick === undefined ? described : [])
+    let arrived = 0
+    let last: Row | undefined
+    yield* attempt.addBytes(shape.bytes)
+    yield* Stream.runForEachWhile(result.rows, (chunk) => {
+      const before = shape.bytes
+      const picked = pick === undefined ? chunk : chunk.map(pick)
+      arrived += picked.length
+      last = picked.at(-1)
+      const kept = request.keep === undefined ? picked : picked.filter(request.keep)
+      shape = ResultShape.push(shape, request.into === undefined ? kept : kept.map(request.into.row))
+      return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
+    })
+    const { cutCells, truncated } = shape
+    const rows = ResultShape.rows(shape)
+    notes.received(part, { queryId: result.queryId, rows: rows.length, bytes: shape.bytes })
+    const byQuota = truncated?.reason === "bytes" && attempt.bytesLeft < request.maxBytes
+    return {
+      queryId: result.queryId,
+      columns: result.columns,
+      rows,
+      cutCells,
+      bytes: shape.bytes,
+      arrived,
+      last,
+      partial: truncated === undefined && result.partial === true,
+      truncated: byQuota ? { reason: "quota", limit: truncated.limit } : truncated
+    }
+  },
+  Effect.scoped,
+  Effect.withSpan(spans.statement, { kind: "client", captureStackTrace: false })
+)
+
+/** Advice on how to get what is missing: beyond a number of rows, and beyond a number of bytes. */
+export interface Advice {
+  readonly rows: string
+  readonly bytes: string
+}
+
+const kibibytes = (bytes: number): string => `${Math.ceil(bytes / 1024)} KiB`
+
+/** What was left out, why, and how to get it. */
+export const completeness = (
+  { cutCells, truncated }: Pick<Collected, "cutCells" | "truncated">,
+  advice: Advice
+): Completeness => {
+  switch (truncated?.reason) {
+    case "rows":
+      return { truncated: true, truncated_reason: "rows", next_step: advice.rows }
+    case "bytes":
+      return {
+        truncated: true,
+        truncated_reason: "bytes",
+        next_step: `One answer holds at most ${kibibytes(truncated.limit)}. ${advice.bytes}`
+      }
+    case "quota":
+      return {
+        truncated: true,
+        truncated_reason: "quota",
+        next_step:
+          "The quota of result bytes is used up. Call get_limits for its reset time and tell the user."
+      }
+  }
+  return cutCells === 0
+    ? { truncated: false }
+    : { truncated: true, truncated_reason: "cells", next_step: `Long values were cut. ${advice.bytes}` }
+}
+
+// Guarded calls
+
+/**
+ * A look-up has time for one attempt that runs into its limit and for another one after it: enough to
+ * wait out a lost session, not enough to keep an agent hanging.
+ */
+const METADATA_ATTEMPTS = 2
+
+/** A catalog answer of ordinary size; the truth is settled afterwards. */
+const METADATA_BYTES = 4096
+
+/** Runs a statement of the call, or reads on in a stored result; time limit, id and tag are filled in. */
+export type Run = (
+  request: Bounds & {
+    readonly statement:
+      Pick<Statement, "sql" | "database" | "schema" | "keepRows"> | Pick<Stored, "queryId" | "offset">
+  }
+) => Effect.Effect<Collected, WarehouseError>
+
+/** What a look-up does in each attempt. */
+export type LookUp<A, E> = (run: Run, policy: TierPolicy) => Effect.Effect<A, E | WarehouseError>
+
+export interface Answer<A> {
+  readonly value: A
+  readonly meta: AnswerMeta
+}
+
+const cachedMeta = ({ ageMs, reason, stale }: NonNullable<Served<unknown>["cached"]>) => ({
+  age_seconds: Math.round(ageMs / 1000),
+  ...(stale ? { stale: true } : {}),
+  ...(reason === undefined ? {} : { stale_reason: reason })
+})
+
+export const make = Effect.gen(function* () {
+  const guard = yield* Guard
+  const cache = yield* ResultCache
+  const degradation = yield* Degradation
+  const policies = yield* CallPolicy
+  const warehouse = yield* Warehouse
+
+  /** While the server serves less than it could, every answer says so. */
+  const degraded = Effect.map(degradation.status, ({ mode, wayBack, why }): Pick<AnswerMeta, "degraded"> =>
+    mode === "normal"
+      ? {}
+      : { degraded: { mode, why, ...(wayBack === undefined ? {} : { way_back: wayBack.condition }) } }
+  )
+
+  /** What the current caller may ask for. */
+  const policy = Effect.map(CurrentPrincipal, ({ tier }) => policies.of(tier))
+
+  /** `prepare` decides, before anything is waited for, whether the work may be done. */
+  const guarded = Effect.fnUntraced(function* <A, E>(
+    operation: Parameters<typeof guard.run>[0],
+    limits: Limits,
+    prepare: Effect.Effect<
+      (
+        run: Run,
+        holdScan: NonNullable<Attempt["holdScan"]>
+      ) => Effect.Effect<A, E | WarehouseError | Refusal>,
+      E | WarehouseError
+    >
+  ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
+    const { client } = yield* CurrentPrincipal
+    const { objects } = yield* policy
+    const unseen = Names.withoutDenied(Names.rulesOf({ objects }, warehouse.dialect))
+    const beside = { objects, tag: { tool: operation.tool, client }, waiting: operation.waiting }
+    const started = yield* monotonicMillis
+    const { value, warnings } = yield* guard.run<A, E | Refusal, never>(
+      operation,
+      Effect.map(
+        prepare,
+        (work) => (attempt: Attempt) =>
+          work(
+            ({ statement, ...bounds }) =>
+              Effect.mapError(
+                collect(warehouse, attempt, { ...bounds, ...limits, statement: { ...statement, ...beside } }),
+                unseen("sql" in statement ? statement.sql : "")
+              ),
+            attempt.holdScan ?? (() => Effect.void)
+          )
+      )
+    )
+    const elapsed_ms = Math.round((yield* monotonicMillis) - started)
+    const quota_warnings = warnings.map(quotaWarning)
+    const meta = { elapsed_ms, ...(yield* degraded) }
+    return { value, meta: quota_warnings.length === 0 ? meta : { ...meta, quota_warnings } }
+  })
+
+  return {
+    dialect: warehouse.dialect,
+    keepsResults: warehouse.results !== undefined,
+    policy,
+    /** What the current caller may see; undefined when that is everything. */
+    rules: Effect.map(policy, (policy) => Names.rulesOf(policy, warehouse.dialect)),
+    guarded,
+    /**
+     * A look-up in the catalog, by a key that names the tool and all that the answer depends on. The server
+     * has one role in the warehouse, so what one client of a tier was told is true for the others.
+     */
+    metadata: <A, E>(
+      tool: string,
+      key: string,
+      work: LookUp<A, E> | Effect.Effect<LookUp<A, E>, E>
+    ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
+      Effect.gen(function* () {
+        const { tier } = yield* CurrentPrincipal
+        const limits = yield* policy
+        const started = yield* monotonicMillis
+        const waited = started - ((yield* Received) ?? started)
+        const deadlineMs = limits.metadataTimeoutMs * METADATA_ATTEMPTS
+        // What is told beside the value is of this call alone.
+        let own: AnswerMeta | undefined
+        const asked = guarded<A, E>(
+          {
+            tool,
+            class: "metadata",
+            deadlineMs,
+            timeoutMs: limits.metadataTimeoutMs,
+            estimatedBytes: METADATA_BYTES,
+            statement: () => `${tool} ${key}`
+          },
+          { timeoutMs: limits.metadataTimeoutMs },
+          Effect.map(
+            Effect.isEffect(work) ? work : Effect.succeed(work),
+            (work) => (run) => work(run, limits)
+          )
+        )
+        const { cached, value } = yield* cache.serve<A, E | WarehouseError | Refusal, never>(
+          {
+            key: JSON.stringify([tier, tool, key]),
+            patience: {
+              ms: Math.max(0, deadlineMs - waited),
+              late: () => new DeadlineExceeded({ limitMs: deadlineMs, sent: false, of: "call" })
+            }
+          },
+          Effect.map(asked, ({ meta, value }) => {
+            own = meta
+            return value
+          })
+        )
+        if (cached === undefined && own !== undefined) return { value, meta: own }
+        const elapsed_ms = Math.round((yield* monotonicMillis) - started)
+        const meta = { elapsed_ms, ...(yield* degraded) }
+        return { value, meta: cached === undefined ? meta : { ...meta, ...cachedMeta(cached) } }
+      })
+  }
+})
+
+// Queries that return rows
+
+/**
+ * The warehouse ends a long statement itself, and that is the caller's affair. Only when it does not answer for
+ * a while after that has it failed: that verdict counts against its health.
+ */
+const ANSWER_GRACE_MS = 1_000
+
+/**
+ * What a call may take beside its statement's own time, from its receipt on; what it waits is taken from that
+ * time. Its caller is answered within two seconds after it: the default of 45 s is well within the minute that
+ * clients wait.
+ */
+const QUERY_GRACE_MS = 1_500
+
+/** A warehouse that says nothing for so long has a fault, whatever it was asked. */
+const SILENCE_MS = 10_000
+
+/** A middling row of JSON; the truth is settled afterwards. */
+const ROW_BYTES = 128
+
+/** Bytes of the answer to EXPLAIN. A statement with a longer plan is refused. */
+const PLAN_BYTES = 4 * 1024 * 1024
+
+/** A statement that may run. */
+export interface Checked {
+  readonly sql: string
+  /** Whether it reads tables, so that what it would scan counts. */
+  readonly scans: boolean
+}
+
+export interface RowsRequest<E> {
+  readonly tool: string
+  /** Rows the caller asks for; the tier's default when absent. */
+  readonly limit?: number | undefined
+  readonly timeoutSeconds?: number | undefined
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+  /** The text to execute, given the number of rows after which it may stop. Metered, and done once. */
+  readonly sql: (stopAt: number, policy: TierPolicy) => Effect.Effect<Checked, E>
+  /** What the caller asks: see `Operation.statement`. */
+  readonly statement: () => string
+  /** The statement was accepted and is about to run. */
+  readonly started: Effect.Effect<void>
+  /** Told when the call has to wait for its turn. */
+  readonly waiting: (message: string) => Effect.Effect<void>
+}
+
+interface Page {
+  readonly result: Collected
+  readonly policy: TierPolicy
+  /** Rows asked for. */
+  readonly maxRows: number
+  /** Rows before these. */
+  readonly offset: number
+  /** Whether reading on is possible. */
+  readonly more: boolean
+}
+
+const goOn =
+  "get_query_results with this query_id and next_cursor gives the next rows without running it again."
+
+const pageAdvice = ({ maxRows, more, offset, policy }: Page): Advice => {
+  const first = offset === 0 ? `Only the first ${maxRows} rows are here.` : `There are more rows than these.`
+  if (more) {
+    return {
+      rows: `${first} ${goOn} Better: filter or aggregate in SQL.`,
+      bytes: `${goOn} Better: select fewer columns, or cut long values with LEFT(column, n).`
+    }
+  }
+  const larger = offset === 0 && maxRows < policy.maxRows
+  return {
+    rows:
+      `${first} Filter or aggregate in SQL` +
+      (larger ? `, or repeat with a larger limit (at most ${policy.maxRows}).` : "."),
+    bytes: "Select fewer columns or rows, or cut long values with LEFT(column, n)."
+  }
+}
+
+const describePage = (page: Page) => {
+  const { cutCells, partial, queryId, rows } = page.result
+  const told = completeness(page.result, pageAdvice(page))
+  const gone = partial && !told.truncated
+  return {
+    query_id: queryId,
+    row_count: rows.length,
+    ...told,
+    ...(gone
+      ? {
+          truncated: true,
+          truncated_reason: "rows" as const,
+          next_step: "No more rows of this result are kept. Filter or aggregate in SQL and run it again."
+        }
+      : {}),
+    ...(cutCells === 0 ? {} : { truncated_cells: cutCells })
+  }
+}
+
+/**
+ * Where the warehouse keeps results, a statement is given as many rows as the tier allows and the caller
+ * as many as it asked for; the others can be read on without running the statement again.
+ */
+export const makeRows = Effect.gen(function* () {
+  const call = yield* make
+  const cursors = yield* Cursors
+
+  const answer = Effect.fnUntraced(function* (
+    page: Omit<Page, "more">,
+    meta: AnswerMeta
+  ): Effect.fn.Return<QueryResult> {
+    const { offset, policy, result } = page
+    const next = offset + result.rows.length
+    // A page without a row would lead to itself; beyond the tier's rows nothing is kept.
+    const more = call.keepsResults && result.truncated !== undefined && next > offset && next < policy.maxRows
+    return {
+      ...describePage({ ...page, more }),
+      ...(more ? { next_cursor: yield* cursors.issue(result.queryId, next) } : {}),
+      ...meta,
+      columns: result.columns.map(({ name, type }) => ({ name, type })),
+      rows: result.rows
+    }
+  })
+
+  /** Asks the warehouse what the statement would scan before it may run, and holds that much. */
+  const withinBudget = Effect.fnUntraced(function* (
+    run: Run,
+    holdScan: NonNullable<Attempt["holdScan"]>,
+    { chargeScans, maxScanBytes: limit, objects }: TierPolicy,
+    statement: Pick<Statement, "sql" | "database" | "schema">
+  ): Effect.fn.Return<void, WarehouseError | Refusal | ScanBudgetExceeded> {
+    const plan = yield* run({
+      statement: { ...statement, sql: `EXPLAIN USING JSON ${statement.sql}` },
+      part: 1,
+      maxRows: 1,
+      maxBytes: PLAN_BYTES,
+      maxCellBytes: PLAN_BYTES
+    })
+    const { bytes, tables } = estimate(plan.rows[0]?.[0])
+    if (bytes === undefined || (limit !== undefined && bytes > limit)) {
+      const rules = Names.rulesOf({ objects }, call.dialect)
+      const named = tables.filter((table) => Names.mayName(rules, table)).slice(0, 5)
+      return yield* new ScanBudgetExceeded({ estimate: bytes, limit, tables: named })
+    }
+    if (chargeScans) yield* holdScan(bytes)
+  })
+
+  return {
+    rules: call.rules,
+    run: Effect.fnUntraced(function* <E>(
+      request: RowsRequest<E>
+    ): Effect.fn.Return<QueryResult, E | WarehouseError | Refusal | ScanBudgetExceeded> {
+      const { database, limit, schema, timeoutSeconds, tool, waiting } = request
+      const policy = yield* call.policy
+      const maxRows = Math.min(limit ?? policy.defaultRows, policy.maxRows)
+      const keepRows = call.keepsResults ? policy.maxRows : undefined
+      const wanted = timeoutSeconds === undefined ? policy.statementTimeoutMs : timeoutSeconds * 1000
+      const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
+      const { meta, value } = yield* call.guarded<Collected, E | ScanBudgetExceeded>(
+        {
+          tool,
+          class: "query",
+          deadlineMs: timeoutMs + QUERY_GRACE_MS,
+          timeoutMs: timeoutMs + ANSWER_GRACE_MS,
+          // What the caller asks for does not decide how soon the warehouse counts as silent.
+          silenceMs: Math.min(policy.statementTimeoutMs, SILENCE_MS),
+          estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES),
+          statement: request.statement,
+          waiting
+        },
+        { timeoutMs, graceMs: ANSWER_GRACE_MS },
+        // One row beyond the limit tells whether there are more.
+        Effect.map(
+          request.sql((keepRows ?? maxRows) + 1, policy),
+          ({ scans, sql }) =>
+            (run, holdScan) =>
+              Effect.gen(function* () {
+                yield* request.started
+                if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
+                  yield* withinBudget(run, holdScan, policy, { sql, database, schema })
+                }
+                return yield* run({
+                  statement: { sql, database, schema, keepRows },
+                  maxRows,
+                  maxBytes: policy.maxResultBytes,
+                  scans
+                })
+              })
+        )
+      )
+      if (keepRows !== undefined) yield* cursors.remember(value.queryId)
+      return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta)
+    }),
+    /** Reads on in a stored result: a request like any other, but no query. */
+    page: Effect.fnUntraced(function* (
+      tool: string,
+      from: {
+        readonly queryId: string
+        readonly cursor: string | undefined
+        readonly limit: number | undefined
+      }
+    ): Effect.fn.Return<QueryResult, ToolError | WarehouseError | Refusal> {
+      const { queryId } = from
+      const offset = yield* cursors.open(queryId, from.cursor)
+      const policy = yield* call.policy
+      const { maxResultBytes, metadataTimeoutMs } = policy
+      const maxRows = Math.min(from.limit ?? policy.defaultRows, Math.max(0, policy.maxRows - offset))
+      const { meta, value } = yield* call.guarded<Collected, never>(
+        {
+          tool,
+          class: "metadata",
+          deadlineMs: metadataTimeoutMs * METADATA_ATTEMPTS,
+          timeoutMs: metadataTimeoutMs,
+          estimatedBytes: Math.min(maxResultBytes, maxRows * ROW_BYTES),
+          statement: () => `${tool} ${queryId}`
+        },
+        { timeoutMs: metadataTimeoutMs },
+        Effect.succeed((run) => run({ statement: { queryId, offset }, maxRows, maxBytes: maxResultBytes }))
+      )
+      return yield* answer({ result: { ...value, queryId }, policy, maxRows, offset }, meta)
+    })
+  }
+})
