@@ -24,7 +24,7 @@ import { AsyncLocalStorage } from "node:async_hooks"
 import { Readable } from "node:stream"
 import type { Answer } from "./answer.js"
 import * as Answers from "./answer.js"
-import { monotonicMillis } from "../../platform/monotonic.js"
+import { monotonicReader } from "../../platform/monotonic.js"
 import * as Proxy from "./proxy.js"
 
 interface Config {
@@ -145,7 +145,7 @@ export const task = (
   queryId: () => string | undefined,
   login?: LoginRequest
 ): Effect.Effect<Task> =>
-  Effect.map(Effect.runtime(), (runtime) => {
+  Effect.zipWith(Effect.runtime(), monotonicReader, (runtime, now) => {
     const controller = new AbortController()
     const self: Task = {
       requestId,
@@ -157,7 +157,7 @@ export const task = (
       agent: undefined,
       open: (part) => run(self, () => openPart(self, part)),
       clock: {
-        now: () => Runtime.runSync(runtime)(monotonicMillis),
+        now,
         sleep: (ms, signal) =>
           Runtime.runPromise(runtime)(Effect.sleep(ms), { signal }).catch(() => undefined)
       },
