@@ -5,14 +5,15 @@
 // which has to end in the warehouse: the emulator. The clients are no dependencies: they are installed into
 // --dir (node_modules/.cache/clients), each in a folder of its own, and see this machine alone.
 // --installed: only those that are dependencies anyway, from there.
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
+import { install, nodeFor } from "./installed.mjs"
 import { bin, emulator, key, server, surroundings } from "./load-servers.mjs"
 
 const sdk = { "@modelcontextprotocol/sdk": "1.32.2" }
@@ -48,8 +49,7 @@ const clients = [
   }
 ]
 const cells = ["connect", "list", "call", "refusal", "cancel"]
-/** Milliseconds: of an installation; of a row; of a statement, or a process, whose client has gone. */
-const installMs = 600_000
+/** Milliseconds: of a row; of a statement, or a process, whose client has gone. */
 const rowMs = 60_000
 const cancelMs = 10_000
 const leaveMs = 10_000
@@ -65,44 +65,13 @@ const { values: options } = parseArgs({
     verbose: { type: "boolean", default: false }
   }
 })
-const manifest = (folder, name) =>
-  JSON.parse(readFileSync(join(folder, "node_modules", name, "package.json"), "utf8"))
-
-/** The folder with these packages, which are installed if they are not there. */
+/** The folder with these packages, and the drivers in it. */
 const installed = (name, packages) => {
   const folder = join(resolve(options.dir), name)
-  const has = ([name, version]) => {
-    try {
-      return manifest(folder, name).version === version
-    } catch {
-      return false
-    }
-  }
-  if (!Object.entries(packages).every(has)) {
-    process.stderr.write(`installing ${Object.entries(packages).map((one) => one.join("@"))}\n`)
-    rmSync(folder, { recursive: true, force: true })
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, dependencies: packages }))
-    const npm = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
-    const { status, stderr } = spawnSync("npm", npm, { cwd: folder, encoding: "utf8", timeout: installMs })
-    if (status !== 0) throw new Error(`npm install in ${folder} ended with ${status}: ${stderr}`)
-  }
+  install(folder, packages)
   // There they find the packages as any module does.
   cpSync(drivers, join(folder, "drivers"), { recursive: true })
   return folder
-}
-
-/** The Node.js for a client: this one, or a newer one that is installed as the clients are. */
-const nodeFor = (major) => {
-  if (major === undefined || major <= Number(process.versions.node.split(".")[0])) {
-    return { program: process.execPath, version: process.versions.node }
-  }
-  const name = `node-${process.platform}-${process.arch}`
-  const folder = installed("node", { [name]: "24.22.3" })
-  return {
-    program: join(folder, "node_modules", name, "bin", "node"),
-    version: manifest(folder, name).version
-  }
 }
 
 /** The tools that the server has, without a client in between. */
@@ -264,7 +233,7 @@ for (const { packages } of options.installed ? chosen : []) {
 
 const rows = []
 for (const given of chosen) {
-  const node = nodeFor(given.node)
+  const node = nodeFor(resolve(options.dir), given.node)
   const folder = options.installed ? root : installed(given.folder ?? given.name, given.packages)
   for (const transport of given.transports ?? ["stdio", "http"]) {
     rows.push({ folder, given, node, number: rows.length + 1, transport })

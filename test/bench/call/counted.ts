@@ -1,0 +1,5 @@
+/** The binary, with its runtime counted. */
+import { countRuntime } from "./countRuntime.js"
+
+countRuntime()
+await import("../../../src/cli/bin.js")
