@@ -156,8 +156,25 @@ interface Samples {
   readonly cpuAtOnceMs: Array<number>
 }
 
+/**
+ * Before anything is measured: V8 compiles for some hundred calls, on threads that count too. As many for the fast as
+ * for the slow ones, and not many more later: who is called ten times as often is compiled ten times as well.
+ */
+const WARM_UP = { ms: 10_000, calls: 600 }
+const MOST_CALLS = 600
+
+interface Bounds {
+  readonly ms: number
+  readonly calls?: number
+}
+
 /** Calls for a while, so many at once. */
-const load = async (server: Server, { args, tool }: Row, width: number, ms: number) => {
+const load = async (
+  server: Server,
+  { args, tool }: Pick<Row, "args" | "tool">,
+  width: number,
+  { calls: most = MOST_CALLS, ms }: Bounds
+) => {
   const before = await server.cost()
   const begun = performance.now()
   let calls = 0
@@ -166,7 +183,7 @@ const load = async (server: Server, { args, tool }: Row, width: number, ms: numb
       do {
         await server.call(tool, args)
         calls += 1
-      } while (performance.now() - begun < ms)
+      } while (calls < most && performance.now() - begun < ms)
     })
   )
   const wall = performance.now() - begun
@@ -193,14 +210,13 @@ const callsTable = async (snowflake: NodeJS.ProcessEnv): Promise<ReadonlyArray<S
       cpuAtOnceMs: []
     }))
     for (const [i, row] of all.entries()) {
-      await load(servers[i]!, row, 1, given.ms)
-      await load(servers[i]!, row, AT_ONCE, given.ms)
+      await load(servers[i]!, row, AT_ONCE, WARM_UP)
     }
     for (let round = 0; round < given.rounds; round++) {
       say(`calls: round ${round + 1} of ${given.rounds}`)
       for (const i of shuffled([...all.keys()])) {
-        const alone = await load(servers[i]!, all[i]!, 1, given.ms)
-        const together = await load(servers[i]!, all[i]!, AT_ONCE, given.ms)
+        const alone = await load(servers[i]!, all[i]!, 1, given)
+        const together = await load(servers[i]!, all[i]!, AT_ONCE, given)
         found[i]!.wallMs.push(alone.wallMs)
         found[i]!.cpuMs.push(alone.cpuMs)
         found[i]!.perSecond.push(together.perSecond)
@@ -383,10 +399,10 @@ const breakdown = async (row: Row): Promise<Breakdown> => {
   const server = await start(at(given.programs.plain), given.probe)
   const profiled = await (async () => {
     try {
-      await load(server, row, AT_ONCE, given.ms * 3)
+      await load(server, row, AT_ONCE, WARM_UP)
       await server.ask("profile")
       const before = mainThreadCpu(server)
-      const { calls, cpuMs } = await load(server, row, AT_ONCE, given.ms * 5)
+      const { calls, cpuMs } = await load(server, row, AT_ONCE, { ms: given.ms * 5, calls: 3_000 })
       const whole = cpuMs * 1000 * calls
       const after = mainThreadCpu(server)
       const main = before === undefined || after === undefined ? whole : after - before
@@ -570,9 +586,10 @@ const clientsGrowth = async (numbers: ReadonlyArray<number>): Promise<Growth> =>
 /** Median CPU of sequential calls. */
 const sequentialCpu = async (server: Server, row: Pick<Row, "tool" | "args">): Promise<number> => {
   const found: Array<number> = []
-  for (let round = -1; round < Math.max(3, given.rounds); round++) {
-    const { cpuMs } = await load(server, { name: "", command: { args: [] }, ...row }, 1, given.ms)
-    if (round >= 0) found.push(cpuMs)
+  await load(server, row, 1, { ms: 3_000, calls: 300 })
+  for (let round = 0; round < Math.max(3, given.rounds); round++) {
+    const { cpuMs } = await load(server, row, 1, given)
+    found.push(cpuMs)
   }
   return median(found)
 }
