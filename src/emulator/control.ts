@@ -16,14 +16,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { FaultGate } from "./faultGate.js"
+import type { FaultGate } from "./faults.js"
 import * as FaultScript from "./FaultScript.js"
 import type { Reply, Request } from "./http.js"
 import * as Http from "./http.js"
 import type { Sessions } from "./sessions.js"
-import type { Counts, Status } from "./statement.js"
-import type { SecondaryRoles } from "./sqlText.js"
-import type { Statements } from "./statements.js"
+import type { Counts, Status, Statements } from "./statements.js"
+import type { SecondaryRoles } from "./parser.js"
 
 /**
  * @since 0.1.0

@@ -1,5 +1,6 @@
 /**
- * Decides which fault strikes a request. Pure.
+ * Decides which fault strikes a request, and holds the script in force of a running emulator: what it has done so
+ * far, and when the listener is to be closed and opened.
  *
  * Chance is a hash of the seed, of the fault's place in the script and of how many requests it has applied
  * to so far, not a shared stream: the n-th query meets the same fate whatever logins, polls and heartbeats
@@ -7,6 +8,11 @@
  *
  * @since 0.1.0
  */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
+import type * as Scope from "effect/Scope"
+import { monotonicMillis } from "../platform/monotonic.js"
 import type { Delay, Fault, FaultScript, Where } from "./FaultScript.js"
 
 /**
@@ -177,3 +183,84 @@ export const nextChange = (script: FaultScript, elapsedMs: number): number | und
     .filter((edge) => edge > elapsedMs && Number.isFinite(edge))
   return edges.length === 0 ? undefined : Math.min(...edges)
 }
+
+interface Installed {
+  readonly script: FaultScript
+  readonly state: State
+  readonly installedAt: number
+  /** Done when another script takes the place of this one. */
+  readonly replaced: Deferred.Deferred<void>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface FaultGate {
+  readonly decide: (request: Request) => Effect.Effect<Decision>
+  readonly install: (script: FaultScript) => Effect.Effect<void>
+  /** The script, how long it has been in force, and how often each of its faults has struck. */
+  readonly status: Effect.Effect<{
+    readonly script: FaultScript
+    readonly elapsedMs: number
+    readonly struck: ReadonlyArray<number>
+    readonly listening: boolean
+  }>
+  /** Calls `apply` whenever the listener has to be closed or opened, until it is interrupted. */
+  readonly follow: (apply: (listening: boolean) => Effect.Effect<void>) => Effect.Effect<never>
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (script: FaultScript, seed: number): Effect.Effect<FaultGate, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const fresh = (script: FaultScript) =>
+      Effect.gen(function* () {
+        const installed: Installed = {
+          script,
+          state: initial(script, seed),
+          installedAt: yield* monotonicMillis,
+          replaced: yield* Deferred.make<void>()
+        }
+        return installed
+      })
+    const ref = yield* Ref.make(yield* fresh(script))
+
+    return {
+      decide: (request) =>
+        Effect.flatMap(monotonicMillis, (now) =>
+          Ref.modify(ref, (current) => {
+            const elapsed = now - current.installedAt
+            const [decision, state] = decide(current.script, current.state, elapsed, request)
+            return [decision, { ...current, state }]
+          })
+        ),
+      install: (script) =>
+        Effect.flatMap(fresh(script), (installed) =>
+          Effect.flatMap(Ref.getAndSet(ref, installed), (before) =>
+            Deferred.succeed(before.replaced, undefined)
+          )
+        ),
+      status: Effect.gen(function* () {
+        const { installedAt, script, state } = yield* Ref.get(ref)
+        const elapsedMs = (yield* monotonicMillis) - installedAt
+        return {
+          script,
+          elapsedMs: Math.round(elapsedMs),
+          struck: state.counters.map((counter) => counter.struck),
+          listening: listening(script, elapsedMs)
+        }
+      }),
+      follow: (apply) =>
+        Effect.gen(function* () {
+          const { installedAt, replaced, script } = yield* Ref.get(ref)
+          const elapsed = (yield* monotonicMillis) - installedAt
+          yield* apply(listening(script, elapsed))
+          const next = nextChange(script, elapsed)
+          const change = next === undefined ? Effect.never : Effect.sleep(Math.max(1, next - elapsed))
+          yield* Effect.raceFirst(Deferred.await(replaced), change)
+        }).pipe(Effect.forever)
+    }
+  })

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { findDatabase, findSchema } from "../warehouse/duckdb/catalog.js"
-import { bindsOf, parametersOf, QueryBody } from "./binds.js"
+import { bindsOf, parametersOf, QueryBody } from "./protocol.js"
 import type { ChunkUrls } from "./chunkUrls.js"
 import type { Environment } from "./environment.js"
 import { version } from "./environment.js"
@@ -22,8 +22,7 @@ import type { Route } from "./protocol.js"
 import * as Protocol from "./protocol.js"
 import { badParameter } from "./sessionCommands.js"
 import type { Session, Sessions } from "./sessions.js"
-import type { Outcome, Statement, StatementFault } from "./statement.js"
-import type { Statements } from "./statements.js"
+import type { Outcome, Statement, StatementFault, Statements } from "./statements.js"
 
 /**
  * @since 0.1.0

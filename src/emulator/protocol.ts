@@ -1,13 +1,16 @@
 /**
- * The bodies of Snowflake's answers, and which request is which. Pure.
+ * The bodies of requests to Snowflake and of its answers, and which request is which. Pure.
  *
  * @since 0.1.0
  */
+import * as Schema from "effect/Schema"
+import type { Bind } from "../warehouse/Warehouse.js"
+import * as Failures from "./failures.js"
 import type { Failure } from "./failures.js"
 import type { Request as FaultRequest } from "./faults.js"
 import type { Rows } from "./results.js"
 import type { Session } from "./sessions.js"
-import type { Statement } from "./statement.js"
+import type { Statement } from "./statements.js"
 
 /**
  * @since 0.1.0
@@ -116,7 +119,7 @@ const outputFormats: Readonly<Record<string, string | number | boolean>> = {
 /** Clients convert values by these: values are always in UTC and binary always hexadecimal. */
 const fixedParameters = new Set(["TIMEZONE", "BINARY_OUTPUT_FORMAT", "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD"])
 
-const parametersOf = (session: Session) =>
+const sessionParameters = (session: Session) =>
   Object.entries(outputFormats).map(([name, value]) => ({
     name,
     value: fixedParameters.has(name) ? value : (session.parameters.get(name) ?? value)
@@ -175,7 +178,7 @@ export const loggedIn = (session: Session, version: string, ttlMs: number) =>
     serverVersion: version,
     firstLogin: false,
     healthCheckInterval: 45,
-    parameters: parametersOf(session),
+    parameters: sessionParameters(session),
     sessionInfo: {
       databaseName: session.database ?? null,
       schemaName: session.schema ?? null,
@@ -224,7 +227,7 @@ export const rows = (
 ) => {
   const { session } = statement
   return success({
-    parameters: parametersOf(session),
+    parameters: sessionParameters(session),
     rowtype: result.columns,
     rowset: result.inline,
     total: result.total,
@@ -261,7 +264,7 @@ export const rows = (
  */
 export const children = (statement: Statement, parts: ReadonlyArray<Statement>) =>
   success({
-    parameters: parametersOf(statement.session),
+    parameters: sessionParameters(statement.session),
     rowtype: [],
     rowset: [],
     total: 0,
@@ -303,3 +306,82 @@ export const monitored = (statement: Statement | undefined) =>
             }
           ]
   })
+
+const BindValue = Schema.Struct({
+  type: Schema.String,
+  value: Schema.NullOr(
+    Schema.Union(Schema.String, Schema.Number, Schema.Boolean, Schema.Array(Schema.Unknown))
+  )
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const QueryBody = Schema.parseJson(
+  Schema.Struct({
+    sqlText: Schema.String,
+    asyncExec: Schema.optional(Schema.NullOr(Schema.Boolean)),
+    describeOnly: Schema.optional(Schema.NullOr(Schema.Boolean)),
+    bindings: Schema.optional(Schema.NullOr(Schema.Record({ key: Schema.String, value: BindValue }))),
+    bindStage: Schema.optional(Schema.NullOr(Schema.String)),
+    parameters: Schema.optional(Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.Unknown })))
+  })
+)
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type QueryBody = typeof QueryBody.Type
+
+const bindOf = ({ type, value }: typeof BindValue.Type): Bind | undefined => {
+  if (value === null) return null
+  if (typeof value !== "string") return Array.isArray(value) ? undefined : (value as Bind)
+  switch (type) {
+    case "FIXED":
+      // What a double does not hold exactly stays text, which the engine converts.
+      return Number.isSafeInteger(Number(value)) && /^-?\d+$/.test(value) ? Number(value) : value
+    case "REAL":
+      return Number(value)
+    case "BOOLEAN":
+      return value.toLowerCase() === "true" || value === "1"
+    default:
+      return value
+  }
+}
+
+/**
+ * The binds in the order of their numbers.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const bindsOf = (body: QueryBody): ReadonlyArray<Bind> | Failure => {
+  if (typeof body.bindStage === "string") return Failures.notSupported("binds in a stage")
+  const binds: Array<Bind> = []
+  const entries = Object.entries(body.bindings ?? {}).sort(([a], [b]) => Number(a) - Number(b))
+  for (const [, entry] of entries) {
+    const bind = bindOf(entry)
+    if (bind === undefined) return Failures.notSupported("array binds")
+    binds.push(bind)
+  }
+  return binds
+}
+
+/**
+ * Parameters as text, by their name in upper case.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const parametersOf = (
+  ...layers: ReadonlyArray<Iterable<readonly [string, unknown]>>
+): Map<string, string> => {
+  const parameters = new Map<string, string>()
+  for (const layer of layers) {
+    for (const [name, value] of layer) {
+      if (value !== null && value !== undefined) parameters.set(name.toUpperCase(), String(value))
+    }
+  }
+  return parameters
+}

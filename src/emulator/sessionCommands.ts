@@ -14,7 +14,7 @@ import type { Environment } from "./environment.js"
 import type { Failure } from "./failures.js"
 import * as Failures from "./failures.js"
 import type { Session } from "./sessions.js"
-import type { Command } from "./sqlText.js"
+import type { Command } from "./parser.js"
 
 const defaults: Readonly<Record<string, string>> = {
   ABORT_DETACHED_QUERY: "false",

@@ -12,7 +12,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Ids from "./ids.js"
-import type { SecondaryRoles } from "./sqlText.js"
+import type { SecondaryRoles } from "./parser.js"
 
 /**
  * @since 0.1.0

@@ -17,17 +17,222 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import type { Bind } from "../warehouse/Warehouse.js"
 import type { Environment } from "./environment.js"
 import * as Execute from "./execute.js"
 import * as Failures from "./failures.js"
+import type { Failure } from "./failures.js"
 import * as Ids from "./ids.js"
-import type { Session } from "./sessions.js"
-import type { Counts, Outcome, Statement, Status, Submission } from "./statement.js"
-import type { Text } from "./sqlText.js"
-import { split, withFoldedNames } from "./sqlText.js"
+import { weight } from "./results.js"
+import type { Rows } from "./results.js"
 import { ignoresCase } from "./sessionCommands.js"
-import * as Store from "./statementStore.js"
-import * as VirtualWarehouse from "./virtualWarehouse.js"
+import type { Session } from "./sessions.js"
+import { split, withFoldedNames } from "./parser.js"
+import type { SecondaryRoles, Text } from "./parser.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Outcome =
+  Rows | Failure | { readonly _tag: "Children"; readonly children: ReadonlyArray<Statement> }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Status = "QUEUED" | "RUNNING" | "SUCCESS" | "FAILED_WITH_ERROR" | "ABORTED"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statement {
+  readonly queryId: string
+  readonly requestId: string | undefined
+  readonly session: Session
+  readonly sql: string
+  readonly tag: string
+  /** As they were when it was submitted. */
+  readonly role: string
+  readonly secondaryRoles: SecondaryRoles
+  readonly isAsync: boolean
+  readonly typeId: number
+  readonly startedAt: number
+  status: Status
+  endedAt: number | undefined
+  result: Outcome | undefined
+  readonly outcome: Deferred.Deferred<Outcome>
+  fiber: Fiber.Fiber<void> | undefined
+}
+
+/**
+ * A fault that strikes a statement instead of its request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type StatementFault =
+  "suspendedWarehouse" | "resourceMonitor" | "queueTimeout" | "largeParts" | Failure
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Submission {
+  readonly sql: string
+  readonly requestId: string | undefined
+  readonly binds: ReadonlyArray<Bind>
+  readonly parameters: ReadonlyMap<string, string>
+  readonly describeOnly: boolean
+  readonly isAsync: boolean
+  readonly fault: StatementFault | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Counts {
+  queued: number
+  running: number
+  executed: number
+  succeeded: number
+  failed: number
+  cancelled: number
+}
+
+/**
+ * The statements that are remembered: by their id, and by the request that submitted them. What has not ended is
+ * never forgotten; what has ended is, oldest first, when there are too many or their results take too much room.
+ */
+interface Store {
+  readonly add: (statement: Statement) => void
+  /** To be told when a statement has ended. */
+  readonly ended: (statement: Statement) => void
+  readonly byQuery: (queryId: string) => Statement | undefined
+  readonly byRequest: (session: Session, requestId: string | undefined) => Statement | undefined
+  /** Oldest first. */
+  readonly all: () => ReadonlyArray<Statement>
+  readonly clear: () => void
+}
+
+const requestKey = (session: Session, requestId: string): string => `${session.id} ${requestId}`
+
+const bytesOf = ({ result }: Statement): number => (result?._tag === "Rows" ? weight(result) : 0)
+
+/**
+ * Keeps at most so many statements, and results of so many bytes.
+ */
+const makeStore = (keep: number, keepBytes: number): Store => {
+  const statements = new Map<string, Statement>()
+  const requests = new Map<string, Statement>()
+  let bytes = 0
+
+  const drop = (statement: Statement) => {
+    bytes -= bytesOf(statement)
+    statements.delete(statement.queryId)
+    if (statement.requestId !== undefined) requests.delete(requestKey(statement.session, statement.requestId))
+  }
+
+  return {
+    add: (statement) => {
+      statements.set(statement.queryId, statement)
+      if (statement.requestId !== undefined) {
+        requests.set(requestKey(statement.session, statement.requestId), statement)
+      }
+    },
+    ended: (latest) => {
+      // Forgotten while it ran.
+      if (!statements.has(latest.queryId)) return
+      bytes += bytesOf(latest)
+      for (const statement of statements.values()) {
+        if (statements.size <= keep && bytes <= keepBytes) return
+        // Its client has not read it yet.
+        if (statement.endedAt !== undefined && statement !== latest) drop(statement)
+      }
+    },
+    byQuery: (queryId) => statements.get(queryId),
+    byRequest: (session, requestId) =>
+      requestId === undefined ? undefined : requests.get(requestKey(session, requestId)),
+    all: () => [...statements.values()],
+    clear: () => {
+      statements.clear()
+      requests.clear()
+      bytes = 0
+    }
+  }
+}
+
+/** What a virtual warehouse does to a statement: queues it, refuses it, ends it in time. */
+interface VirtualWarehouse {
+  /** Statements that have been let in so far. */
+  readonly executed: () => number
+  readonly clear: () => void
+  /** Runs `body` for a statement; one that uses no warehouse is never queued. */
+  readonly run: <A>(
+    statement: Statement,
+    usesWarehouse: boolean,
+    submission: Submission,
+    body: Effect.Effect<A, Failure>
+  ) => Effect.Effect<A, Failure>
+}
+
+const defaultTimeoutSeconds = 172_800
+const maxTimeoutSeconds = 604_800
+
+/** A timeout of 0 seconds is none, which is the `standard`. */
+const secondsOf = (parameters: ReadonlyMap<string, string>, name: string, standard: number): number => {
+  const value = Number(parameters.get(name) ?? standard)
+  return Number.isFinite(value) && value > 0 ? Math.min(value, maxTimeoutSeconds) : standard
+}
+
+/**
+ * With so many statements at a time.
+ */
+const makeWarehouse = (concurrency: number): Effect.Effect<VirtualWarehouse> =>
+  Effect.map(Effect.makeSemaphore(concurrency), (permits) => {
+    let executed = 0
+    const run: VirtualWarehouse["run"] = (statement, usesWarehouse, submission, body) =>
+      Effect.suspend(() => {
+        const { fault, parameters } = submission
+        const queueSeconds = secondsOf(parameters, "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS", 0)
+        const seconds = secondsOf(parameters, "STATEMENT_TIMEOUT_IN_SECONDS", defaultTimeoutSeconds)
+        const started = Effect.suspend(() => {
+          statement.status = "RUNNING"
+          executed++
+          return Effect.timeoutFail(body, {
+            duration: seconds * 1000,
+            onTimeout: () => Failures.statementTimeout(seconds)
+          })
+        })
+        if (typeof fault === "object") return Effect.fail(fault)
+        if (!usesWarehouse) return started
+        const { warehouse } = statement.session
+        if (warehouse === undefined) return Effect.fail(Failures.noWarehouse)
+        switch (fault) {
+          case "suspendedWarehouse":
+            return Effect.fail(Failures.suspended(warehouse))
+          case "resourceMonitor":
+            return Effect.fail(Failures.resourceMonitor(warehouse))
+          case "queueTimeout":
+            return Effect.fail(Failures.queueTimeout(queueSeconds || 60))
+        }
+        const queued = permits.withPermits(1)(started)
+        if (queueSeconds === 0) return queued
+        const tooLong = Effect.flatMap(Effect.sleep(queueSeconds * 1000), () =>
+          statement.status === "QUEUED" ? Effect.fail(Failures.queueTimeout(queueSeconds)) : Effect.never
+        )
+        return Effect.raceFirst(queued, tooLong)
+      })
+    return {
+      executed: () => executed,
+      clear: () => {
+        executed = 0
+      },
+      run
+    }
+  })
 
 /**
  * @since 0.1.0
@@ -73,10 +278,10 @@ export const make = (
 ): Effect.Effect<Statements, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    const warehouse = yield* VirtualWarehouse.make(options.concurrency)
+    const warehouse = yield* makeWarehouse(options.concurrency)
     // Between looking a request id up and writing it down nobody else may do the same.
     const submitting = yield* Effect.makeSemaphore(1)
-    const store = Store.make(options.keep, options.keepBytes)
+    const store = makeStore(options.keep, options.keepBytes)
     const totals = { succeeded: 0, failed: 0, cancelled: 0 }
 
     /** The first outcome counts. */
