@@ -1,20 +1,98 @@
 /**
  * THE TABLE: every setting of the server, once. The decoded `Settings`, the faults, `--print-config` and
- * the README's tables of settings are made from it; to add a setting is to add an entry here (or, for a
- * tier or a client, in `Tiers`). A value that a service has by itself is taken from the service's `defaults`.
+ * the README's tables of settings are made from it; to add a setting is to add an entry here. A value that a
+ * service has by itself is taken from the service's `defaults`.
  *
  * @since 0.1.0
  */
-import { defaults as policy } from "../tools/CallPolicy.js"
 import { defaults as breaker } from "../guard/CircuitBreaker.js"
+import { namePattern } from "../platform/Principal.js"
+import { syntax } from "../sql/ObjectRules.js"
+import { defaults as policy } from "../tools/CallPolicy.js"
 import { defaults as cache } from "../tools/ResultCache.js"
-import * as SnowflakeSettings from "./SnowflakeSettings.js"
-import { boolean, choice, integer, number, text } from "./Setting.js"
-import { cursorKeys } from "./CursorSettings.js"
-import { quotaStore } from "./QuotaStoreSettings.js"
-import { sharedServer } from "./SharedServer.js"
+import { boolean, choice, integer, list, number, path, secret, text } from "./Setting.js"
 import type { SettingsOf, Table } from "./Table.js"
-import { burst, name, named, quota, rate, seconds } from "./Tiers.js"
+
+const count = 1_000_000_000
+const pebibyte = 1024 ** 5
+
+interface Counted {
+  readonly max: number
+  readonly about: string
+  readonly per: string
+  readonly unit?: string
+}
+
+// The same in a tier, for a client and over all clients.
+const quotas = {
+  requests_per_hour: { max: count, about: "calls", per: "UTC hour" },
+  requests_per_day: { max: count, about: "calls", per: "UTC day" },
+  queries_per_hour: { max: count, about: "queries", per: "UTC hour" },
+  queries_per_day: { max: count, about: "queries", per: "UTC day" },
+  bytes_per_day: {
+    max: pebibyte,
+    about: "result bytes (the JSON of columns and rows, once an answer)",
+    per: "UTC day",
+    unit: "bytes"
+  },
+  scan_bytes_per_day: { max: pebibyte, about: "bytes scanned by queries", per: "UTC day", unit: "bytes" },
+  statement_seconds_per_day: {
+    max: count,
+    about: "seconds that queries run in the warehouse",
+    per: "UTC day",
+    unit: "seconds"
+  }
+} satisfies { readonly [name: string]: Counted }
+const quota = <D extends number | undefined = undefined>(
+  name: keyof typeof quotas,
+  whose: string,
+  fallback?: D
+) => {
+  const { about, max, per, unit }: Counted = quotas[name]
+  return integer<D>({
+    min: 1,
+    max,
+    ...(fallback === undefined ? {} : { default: fallback }),
+    unit,
+    about: `${about} per ${per}, ${whose}`
+  })
+}
+
+/** Bounds that several settings share. */
+const rate = { min: 0.001, max: 1_000_000 }
+const burst = { min: 1, max: 1_000_000 }
+const seconds = { min: 0.001, max: 86_400, unit: "seconds" }
+
+/** Of a client or a tier. */
+const name = {
+  pattern: namePattern,
+  expected: "a name of letters, digits and . _ @ : - (128 at most)"
+}
+const dotted = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$/
+
+const objects = {
+  pattern: syntax,
+  expected: 'a list of names such as ["SALES", "SALES.PUBLIC", "*.HR", "SALES.PUBLIC.ORDERS"]'
+}
+
+const httpUrl = {
+  pattern: /^https?:\/\/[^\s"'<>\\/@]{1,255}(\/[^\s"'<>\\]{0,500})?$/,
+  expected: 'a URL such as "https://login.example.com", without a user or password'
+}
+// As RFC 6749 has it: no quotes, no backslash.
+const scope = {
+  pattern: /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/,
+  expected: 'a list of scopes such as ["snowguard:read"]'
+}
+const claim = { pattern: /^[\x21-\x7e]{1,200}$/, expected: "the name of a claim" }
+
+const word = (about: string, ...aliases: ReadonlyArray<string>) =>
+  text({ pattern: /^[^\p{Cc}]{1,512}$/u, expected: "a text on one line", about, aliases })
+
+const file = (about: string, ...aliases: ReadonlyArray<string>) => path({ about, aliases })
+
+const hidden = (about: string, ...aliases: ReadonlyArray<string>) =>
+  secret({ pattern: /^[^\0]{1,100000}$/s, expected: "a text", about, aliases })
 
 /**
  * @since 0.1.0
@@ -218,7 +296,22 @@ export const table = {
           unit: "bytes",
           about: "JSON of one result at most"
         }),
-        ...cursorKeys
+        cursor_key: secret({
+          // 43 characters of base64 are 32 bytes; what else makes a key is judged where it is used.
+          pattern: /^[\s,]*[\w+/=-]{43,512}([\s,]+[\w+/=-]{43,512}){0,9}[\s,]*$/,
+          expected:
+            "one key or several, separated by commas or spaces, each of 43 characters or more as " +
+            "`openssl rand -base64 32` prints them",
+          about:
+            "what the cursors of `get_query_results` are signed with; the first key signs, all are accepted, so that a " +
+            "key can be replaced. Servers with the same key take each other's cursors: with `snowflake` any of them " +
+            "then gives the rows, if it logs in with the same user and role; the embedded warehouse keeps results in " +
+            "its own process, and another one says that they are gone. Not set, with `quota_store.kind` `sqlite`: a key " +
+            "made once in the state directory; with `redis` or `memory`: one of each process"
+        }),
+        cursor_key_file: path({
+          about: "file with the same, read at the start; in place of `results.cursor_key`"
+        })
       }
     },
     cache: {
@@ -253,7 +346,179 @@ export const table = {
         })
       }
     },
-    ...sharedServer,
+    http: {
+      about: "The shared server (`snowguard http`).",
+      fields: {
+        host: text({
+          pattern: /^([A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}|\[[0-9A-Fa-f:.]{2,45}\])$/,
+          expected: 'a host name or an address such as "127.0.0.1"',
+          default: "127.0.0.1",
+          about: "address to listen on; one that others can reach needs authentication"
+        }),
+        port: integer({ min: 0, max: 65_535, default: 8787, about: "port to listen on; 0: any free one" }),
+        allowed_hosts: list({
+          pattern: /^([A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?$/,
+          expected: 'a list of host names such as ["snowguard.example.com"]',
+          about: "names it may be called by; on loopback those of this machine, elsewhere any when empty"
+        }),
+        allowed_origins: list({
+          pattern: /^https?:\/\/[A-Za-z0-9.:[\]-]{1,255}$/,
+          expected: 'a list of origins such as ["https://app.example.com"]',
+          about: "origins of web pages that may call it"
+        }),
+        trusted_proxies: list({
+          pattern:
+            /^(\d{1,3}(\.\d{1,3}){3}(\/([0-9]|[12][0-9]|3[0-2]))?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(\/([0-9]{1,2}|1[01][0-9]|12[0-8]))?)$/,
+          expected: 'a list of addresses and networks such as ["10.0.0.0/8"]',
+          about: "proxies whose `X-Forwarded-For` is believed"
+        }),
+        max_body_bytes: integer({
+          min: 1024,
+          max: 64 * 1024 ** 2,
+          default: 1024 ** 2,
+          unit: "bytes",
+          about: "one request at most"
+        }),
+        max_concurrent_bodies: integer({
+          min: 1,
+          max: 100_000,
+          default: 256,
+          about:
+            "requests that are read at a time, a quarter of them of one client; those beyond are told to come back"
+        }),
+        request_seconds: number({
+          ...seconds,
+          max: 600,
+          default: 10,
+          about: "time for a request's headers to arrive, and again for its body"
+        }),
+        max_connections: integer({ min: 1, max: 1_000_000, default: 10_000, about: "connections at a time" }),
+        max_sessions: integer({ min: 1, max: 1_000_000, default: 5000, about: "sessions at a time" }),
+        max_sessions_per_client: integer({
+          min: 1,
+          max: 1_000_000,
+          default: 500,
+          atMost: "max_sessions",
+          about: "sessions of one client at a time; the one unused longest makes room"
+        }),
+        session_idle_seconds: number({
+          ...seconds,
+          default: 1800,
+          about: "time without a request after which a session is forgotten"
+        }),
+        strict_sessions: boolean({
+          default: false,
+          about:
+            "404 for a session that this process did not open; else one of a process before it goes on under its id"
+        }),
+        failed_logins_per_second: number({
+          min: 0.001,
+          max: 10_000,
+          default: 1,
+          about: "refused credentials per second of one address"
+        }),
+        failed_login_burst: integer({
+          min: 1,
+          max: 1_000_000,
+          default: 20,
+          about: "refused credentials of one address that may come at once"
+        }),
+        client_requests_per_second: number({
+          min: 0.001,
+          max: 1_000_000,
+          default: 100,
+          about:
+            "requests per second of one client, whatever they ask for; beyond that they wait, and are then not read"
+        }),
+        client_request_burst: integer({
+          min: 1,
+          max: 1_000_000,
+          default: 1000,
+          about: "requests of one client that may come at once"
+        }),
+        client_bytes_per_second: integer({
+          min: 1024,
+          max: 1024 ** 3,
+          default: 2 * 1024 ** 2,
+          about: "bytes per second of one client's requests; beyond that they wait, and are then not read"
+        }),
+        client_byte_burst: integer({
+          min: 1024,
+          max: 1024 ** 3,
+          default: 16 * 1024 ** 2,
+          about: "bytes of one client's requests that may come at once"
+        }),
+        cancel_on_disconnect: boolean({
+          default: true,
+          about: "a caller whose connection is gone has its statement cancelled"
+        }),
+        metrics: choice({
+          values: ["protected", "open", "off"],
+          default: "protected",
+          about: "who may read `/metrics`: callers with an administrator's credential, everybody, or nobody"
+        }),
+        status: boolean({
+          default: true,
+          about: "serves the page `/status` and its events; without it administrators alone read its data"
+        })
+      }
+    },
+    auth: {
+      about: "Who may call the shared server.",
+      fields: {
+        mode: choice({
+          values: ["auto", "keys", "oauth", "none"],
+          default: "auto",
+          about: "`auto`: keys as soon as one was made, until then nobody is asked on this machine"
+        }),
+        keys_file: path({ about: "file of the API keys; `keys.json` in the state directory when not set" }),
+        issuer: text({ ...httpUrl, about: "the authorization server, exactly as in the tokens' `iss`" }),
+        resource: text({ ...httpUrl, about: "URL of `/mcp` as clients know it; tokens must be for it" }),
+        audience: text({
+          pattern: /^[\x21-\x7e]{1,500}$/,
+          expected: "an audience without spaces",
+          about: "what tokens must be for, in place of `auth.resource`"
+        }),
+        jwks_url: text({
+          ...httpUrl,
+          about:
+            "where the authorization server publishes its signing keys; found through `auth.issuer` when not set"
+        }),
+        algorithms: list({
+          pattern: /^((RS|PS|ES)(256|384|512)|EdDSA|Ed25519)$/,
+          expected: 'a list of asymmetric algorithms such as ["RS256"]',
+          about: "signatures that are accepted; all asymmetric ones when empty"
+        }),
+        scopes: list({ ...scope, about: "scopes that a token must have" }),
+        admin_scope: text({
+          pattern: scope.pattern,
+          expected: "one scope",
+          default: "snowguard:admin",
+          about: "scope that may read what is the operator's"
+        }),
+        client_claim: text({ ...claim, default: "sub", about: "claim that says whose limits apply" }),
+        tier_claim: text({ ...claim, about: "claim that names the tier, or several" })
+      }
+    },
+    audit: {
+      about: "The log of who asked what.",
+      fields: {
+        file: path({ about: "where it is written; nowhere when not set" }),
+        statements: choice({
+          values: ["hash", "text", "none"],
+          default: "hash",
+          about: "what is written of a statement"
+        }),
+        max_bytes: integer({
+          min: 1024,
+          max: 1024 ** 4,
+          default: 64 * 1024 ** 2,
+          unit: "bytes",
+          about: "size at which the file is put aside"
+        }),
+        keep: integer({ min: 0, max: 1000, default: 5, about: "files put aside that are kept" })
+      }
+    },
     duckdb: {
       about: "The embedded warehouse.",
       fields: {
@@ -267,10 +532,151 @@ export const table = {
         sample: boolean({ default: true, about: "fill it with the sample databases" })
       }
     },
-    quota_store: quotaStore,
+    quota_store: {
+      about: "Where it is remembered what was used.",
+      fields: {
+        kind: choice({
+          values: ["sqlite", "redis", "memory"],
+          default: "sqlite",
+          about:
+            "a file in the state directory, shared by all servers of this user; a Redis, shared by a fleet; or the " +
+            "memory of this process"
+        }),
+        on_unavailable: choice({
+          values: ["refuse", "memory"],
+          default: "refuse",
+          about:
+            "when the store cannot be opened, or Redis is not reached within seconds of the start: end with exit code " +
+            "74, so that a supervisor tries again; or count in memory until the next start, and say so in the log. " +
+            "A store that is lost later is looked for, and `on_quota_outage` decides meanwhile"
+        }),
+        windows: choice({
+          values: ["fixed", "rolling"],
+          default: "fixed",
+          about:
+            "UTC hours and days with an exact end; or never more than the limit in any hour or day. The same for all " +
+            "servers of a store"
+        }),
+        durability: choice({
+          values: ["normal", "full"],
+          default: "normal",
+          about:
+            "of the file: `full` also survives a power cut, and waits for the disk; `normal` may lose a second"
+        }),
+        lock_wait_seconds: number({
+          ...seconds,
+          min: 0.001,
+          max: 60,
+          default: 0.25,
+          about: "longest wait for other servers that use the same file"
+        }),
+        redis_url: secret({
+          pattern: /^[^\p{Cc}\s]{1,4096}$/u,
+          expected: "a URL",
+          about:
+            "`redis://`, `rediss://` (TLS), `redis+sentinel://h:p,h:p/NAME` or `redis+cluster://h:p,h:p`, with or " +
+            "without `user:password@`"
+        }),
+        redis_prefix: text({
+          pattern: /^[^\p{Cc}\s{}*?[\]\\]{1,64}$/u,
+          expected: "a text without braces, brackets and wildcards",
+          default: "snowguard:",
+          about: "what every key in Redis starts with"
+        }),
+        redis_timeout_seconds: number({
+          ...seconds,
+          min: 0.01,
+          max: 5,
+          default: 0.15,
+          about: "an operation of Redis"
+        })
+      }
+    },
+    // Each is also read under the names that Snowflake's own tools and other servers use, after the server's own;
+    // what neither says may be in a connection of the files that those tools share (`Connections`).
     snowflake: {
       about: "The Snowflake account, when `warehouse` is `snowflake`.",
-      fields: SnowflakeSettings.fields
+      fields: {
+        account: word("account identifier, for example `myorg-myaccount`", "SNOWFLAKE_ACCOUNT"),
+        user: word("who logs in", "SNOWFLAKE_USER", "SNOWFLAKE_USERNAME"),
+        role: word("role of the sessions; give it read access and no more", "SNOWFLAKE_ROLE"),
+        warehouse: word("warehouse that queries run in", "SNOWFLAKE_WAREHOUSE"),
+        database: word("database that names without one are looked up in", "SNOWFLAKE_DATABASE"),
+        schema: word("schema that names without one are looked up in", "SNOWFLAKE_SCHEMA"),
+        authenticator: word(
+          "`snowflake`, `username_password_mfa`, `snowflake_jwt`, `oauth`, `oauth_client_credentials`, " +
+            "`programmatic_access_token`, `externalbrowser` or `workload_identity`; found out when it is clear",
+          "SNOWFLAKE_AUTHENTICATOR"
+        ),
+        password: hidden("password of the user", "SNOWFLAKE_PASSWORD"),
+        passcode: hidden(
+          "one-time code of the second factor; good for one session, which serves all databases of one role",
+          "SNOWFLAKE_PASSCODE"
+        ),
+        private_key: hidden("private key of the user in PEM form", "SNOWFLAKE_PRIVATE_KEY"),
+        private_key_file: file(
+          "file with the private key; read at each login",
+          "SNOWFLAKE_PRIVATE_KEY_FILE",
+          "SNOWFLAKE_PRIVATE_KEY_PATH"
+        ),
+        private_key_passphrase: hidden(
+          "what the private key is encrypted with",
+          "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
+          "SNOWFLAKE_PRIVATE_KEY_FILE_PWD"
+        ),
+        token: hidden("OAuth or programmatic access token", "SNOWFLAKE_TOKEN"),
+        token_file: file("file with the token; read at each login", "SNOWFLAKE_TOKEN_FILE_PATH"),
+        oauth_client_id: word("client id for `oauth_client_credentials`", "SNOWFLAKE_OAUTH_CLIENT_ID"),
+        oauth_client_secret: hidden("its secret", "SNOWFLAKE_OAUTH_CLIENT_SECRET"),
+        oauth_token_request_url: word("where its tokens are issued", "SNOWFLAKE_OAUTH_TOKEN_REQUEST_URL"),
+        oauth_scope: word("scope of its tokens", "SNOWFLAKE_OAUTH_SCOPE"),
+        workload_identity_provider: word(
+          "`AWS`, `AZURE`, `GCP` or `OIDC`",
+          "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER"
+        ),
+        access_url: word(
+          "address of a private endpoint instead of the account's own",
+          "SNOWFLAKE_ACCESS_URL"
+        ),
+        connection: word(
+          "connection of Snowflake's `connections.toml` or `config.toml` that fills in what is not set; `--connection` " +
+            "comes before it",
+          "SNOWFLAKE_DEFAULT_CONNECTION_NAME"
+        ),
+        login_seconds: number({ ...seconds, default: 15, about: "a login" }),
+        approval_seconds: number({
+          ...seconds,
+          default: 120,
+          about:
+            "a login that a person approves (push notification, browser); there is one for each role, and its session " +
+            "serves all databases"
+        }),
+        fetch_seconds: number({ ...seconds, default: 30, about: "wait for the next part of a result" }),
+        queued_seconds: number({
+          ...seconds,
+          default: 60,
+          about: "a statement in the warehouse's queue; never more than its own time"
+        }),
+        max_sessions: integer({
+          min: 1,
+          max: 1000,
+          about:
+            "sessions at a time, one for each role and namespace in use, and statements at a time; " +
+            "as many as `limits.max_concurrent_statements` when unset"
+        }),
+        latch_seconds: number({
+          ...seconds,
+          max: 86_400,
+          default: 600,
+          about:
+            "pause after a refused login, so that the account is not locked; shorter where the refusal may pass, and over " +
+            "when the credential has changed"
+        }),
+        cap_rows: boolean({
+          default: true,
+          about: "let Snowflake stop a result after the rows that are read (`ROWS_PER_RESULTSET`)"
+        })
+      }
     },
     global_quota: {
       about: "What all clients may use together; a quota that is not set is not limited.",
@@ -285,7 +691,120 @@ export const table = {
       }
     }
   },
-  named
+  named: {
+    tiers: {
+      one: "tier",
+      base: "default",
+      about: "What each client of a tier may do. What a tier does not say, it takes from `tiers.default`.",
+      fields: {
+        requests_per_second: number({ ...rate, default: 10, about: "calls per second of one client" }),
+        burst: integer({ ...burst, default: 100, about: "calls of one client that may come at once" }),
+        initial_tokens: integer({
+          min: 0,
+          max: 1_000_000,
+          default: 50,
+          atMost: "burst",
+          about: "calls that a client nobody has seen before may make at once"
+        }),
+        total_requests_per_second: number({
+          ...rate,
+          together: "total_burst",
+          about: "calls per second of all clients of the tier together"
+        }),
+        total_burst: integer({
+          ...burst,
+          together: "total_requests_per_second",
+          about: "calls of all clients of the tier that may come at once"
+        }),
+        requests_per_hour: quota("requests_per_hour", "of one client", 3600),
+        requests_per_day: quota("requests_per_day", "of one client", 86_400),
+        queries_per_hour: quota("queries_per_hour", "of one client", 1800),
+        queries_per_day: quota("queries_per_day", "of one client", 43_200),
+        bytes_per_day: quota("bytes_per_day", "of one client", 1024 ** 3),
+        scan_bytes_per_day: quota("scan_bytes_per_day", "of one client"),
+        statement_seconds_per_day: quota("statement_seconds_per_day", "of one client"),
+        max_rows: integer({
+          min: 1,
+          max: 1_000_000,
+          default: policy.maxRows,
+          about: "rows of one result at most"
+        }),
+        max_result_bytes: integer({
+          min: 1024,
+          max: 1024 ** 3,
+          unit: "bytes",
+          about: "in place of `results.max_bytes`"
+        }),
+        max_scan_bytes: integer({
+          min: 1,
+          max: pebibyte,
+          unit: "bytes",
+          about:
+            "what a statement may scan by the warehouse's own estimate, which is asked for before it runs"
+        }),
+        max_statement_seconds: number({
+          ...seconds,
+          about: "in place of `timeouts.max_statement_seconds`"
+        }),
+        max_token_wait_seconds: number({
+          ...seconds,
+          min: 0,
+          max: 60,
+          default: 2,
+          about: "a call that is too early waits up to this long for its turn instead of being refused"
+        }),
+        on_quota_outage: choice({
+          values: ["closed", "share"],
+          default: "closed",
+          about:
+            "when the quota store is lost: refuse, or admit this server's share of what was left and then refuse"
+        }),
+        low_priority: boolean({
+          default: false,
+          about: "queries of this tier can come later: they are the first to be turned away"
+        }),
+        weight: integer({
+          min: 1,
+          max: 100,
+          default: 1,
+          about: "turns in a row while clients wait for a slot"
+        }),
+        allow_functions: list({
+          pattern: dotted,
+          expected: 'a list of function names such as ["MY_UDF", "DB.SCHEMA.F"]',
+          about: "functions allowed beyond the built-in ones"
+        }),
+        allow_objects: list({
+          ...objects,
+          about: "databases, schemas and tables that may be read; empty: all that the server's role may"
+        }),
+        deny_objects: list({
+          ...objects,
+          about: "... that may not be read, also where `allow_objects` has them"
+        }),
+        allow_flow: boolean({ default: policy.allowFlow, about: "statements may be chained with `->>`" }),
+        allow_stages: boolean({
+          default: policy.allowStages,
+          about: "files of named stages may be read, as FROM '@DB.SCHEMA.STAGE/file'"
+        })
+      }
+    },
+    clients: {
+      one: "client",
+      about:
+        "The tier of a client, and what it has of its own on top. A client that is not named has `default`.",
+      fields: {
+        tier: text({ ...name, default: "default", references: "tiers", about: "name of its tier" }),
+        requests_per_hour: quota("requests_per_hour", "in place of the tier's"),
+        requests_per_day: quota("requests_per_day", "in place of the tier's"),
+        queries_per_hour: quota("queries_per_hour", "in place of the tier's"),
+        queries_per_day: quota("queries_per_day", "in place of the tier's"),
+        bytes_per_day: quota("bytes_per_day", "in place of the tier's"),
+        scan_bytes_per_day: quota("scan_bytes_per_day", "in place of the tier's"),
+        statement_seconds_per_day: quota("statement_seconds_per_day", "in place of the tier's")
+      }
+    }
+  }
 } satisfies Table
 
 /**
