@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as LazyLayer from "../platform/lazyLayer.js"
+import { lazyService } from "../platform/lazily.js"
 import type { Rules } from "../sql/ObjectRules.js"
 
 /**
@@ -116,7 +116,7 @@ export const layerLazy = (
 ): Layer.Layer<ReadOnly> =>
   Layer.scoped(
     ReadOnly,
-    Effect.map(LazyLayer.service(ReadOnly, load), (guard) => ({
+    Effect.map(lazyService(ReadOnly, load), (guard) => ({
       dialect,
       check: (sql, policy) => Effect.flatMap(guard, (_) => _.check(sql, policy))
     }))

@@ -1,6 +1,8 @@
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
+import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 
@@ -48,3 +50,10 @@ export const lazily = <A, E, R>(
       )
     )
   })
+
+/** The service of a layer that is built when it is first asked for, once, in the caller's scope. */
+export const lazyService = <I, S, E>(
+  tag: Context.Tag<I, S>,
+  load: Effect.Effect<Layer.Layer<I, E>, E>
+): Effect.Effect<Effect.Effect<S, E>, never, Scope.Scope> =>
+  lazily(Effect.map(Effect.flatMap(load, Layer.build), (context) => Context.get(context, tag)))

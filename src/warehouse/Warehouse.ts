@@ -18,7 +18,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import * as LazyLayer from "../platform/lazyLayer.js"
+import { lazyService } from "../platform/lazily.js"
 import type { Rules } from "../sql/ObjectRules.js"
 
 /**
@@ -247,7 +247,7 @@ export const layerLazy = (
 ): Layer.Layer<Warehouse> =>
   Layer.scoped(
     Warehouse,
-    Effect.map(LazyLayer.service(Warehouse, load), (warehouse) => ({
+    Effect.map(lazyService(Warehouse, load), (warehouse) => ({
       dialect,
       execute: (statement) => Effect.flatMap(warehouse, (_) => _.execute(statement)),
       ...(options.reportsSubmit === true ? { reportsSubmit: true } : {}),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import { isSafe } from "../../src/quota/stores/sqlite/Driver.js"
+import { isSafe } from "../../src/quota/stores/sqlite/database.js"
 import * as UserDirs from "../../src/platform/userDirs.js"
 
 const linux = { platform: "linux", home: "/home/ada", cwd: "/work", env: {} }

@@ -17,7 +17,7 @@ import {
   queryStarts,
   shipped,
   verbs
-} from "./SnowflakeWords.js"
+} from "./SnowflakeGrammar.js"
 import type { Rejection } from "../../sql/Statement.js"
 
 interface Place {

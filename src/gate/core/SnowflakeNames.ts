@@ -6,7 +6,7 @@
  */
 import type { Token } from "../../sql/Lexer.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
-import { mayReadByName } from "./SnowflakeWords.js"
+import { mayReadByName } from "./SnowflakeGrammar.js"
 import type { Rejection } from "../../sql/Statement.js"
 
 /** A table, a view or a stage, one entry a part, as Snowflake compares them. */

@@ -11,9 +11,13 @@ import type { Token } from "../../sql/Lexer.js"
 import * as Calls from "./SnowflakeCalls.js"
 import { Refused, refuse, refuseClause, refuseVerb, written } from "./SnowflakeCalls.js"
 import type { Names } from "./SnowflakeNames.js"
-import { afterWord, endsTable, frame, holdsNames, isName, isWord } from "./SnowflakeFrame.js"
-import type { Frame } from "./SnowflakeFrame.js"
 import {
+  afterWord,
+  endsTable,
+  frame,
+  holdsNames,
+  isName,
+  isWord,
   closing,
   isLiteral,
   operandBefore,
@@ -21,7 +25,8 @@ import {
   partOfType,
   stageHelp,
   stagePath
-} from "./SnowflakeTokens.js"
+} from "./SnowflakeFrame.js"
+import type { Frame } from "./SnowflakeFrame.js"
 import {
   beforeBracket,
   clausePairs,
@@ -33,7 +38,7 @@ import {
   setOperators,
   verbs,
   writes
-} from "./SnowflakeWords.js"
+} from "./SnowflakeGrammar.js"
 import type { Rejection } from "../../sql/Statement.js"
 
 /** What an operator allows. */

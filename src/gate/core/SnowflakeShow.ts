@@ -8,7 +8,7 @@ import * as Either from "effect/Either"
 import type { Token } from "../../sql/Lexer.js"
 import { identified } from "./SnowflakeCalls.js"
 import { isName, isWord } from "./SnowflakeFrame.js"
-import { types, writes } from "./SnowflakeWords.js"
+import { types, writes } from "./SnowflakeGrammar.js"
 import { reject } from "../../sql/Statement.js"
 import type { Rejection } from "../../sql/Statement.js"
 

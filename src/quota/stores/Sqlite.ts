@@ -27,9 +27,8 @@ import type * as QuotaWindow from "../core/QuotaWindow.js"
 import { toldOfClock } from "../setBack.js"
 import type { Charge, QuotaStoreError } from "../QuotaStore.js"
 import { QuotaStore } from "../QuotaStore.js"
-import * as Driver from "./sqlite/Driver.js"
+import * as Database from "./sqlite/database.js"
 import * as Errors from "./sqlite/errors.js"
-import * as Files from "./sqlite/files.js"
 import * as Pages from "./sqlite/Page.js"
 import type { Page } from "./sqlite/Page.js"
 import { migrate } from "./sqlite/schema.js"
@@ -76,15 +75,15 @@ const whenFree = <A>(path: string, limitMs: number, f: () => A): Effect.Effect<A
     return Effect.flatMap(Transactions.waitFor(once, limitMs), () => result)
   })
 
-const configure = (database: Driver.Database, path: string, durability: "normal" | "full"): void => {
-  const version = String(Driver.valueOf(database, "SELECT sqlite_version()"))
-  if (!Driver.isSafe(version)) {
+const configure = (database: Database.Database, path: string, durability: "normal" | "full"): void => {
+  const version = String(Database.valueOf(database, "SELECT sqlite_version()"))
+  if (!Database.isSafe(version)) {
     throw Errors.failed("open", `SQLite ${version} can corrupt a file that processes share; update it`)
   }
   // Of a new file. A call changes a few rows here and there, and writes the page of each: measured, half the
   // default size takes a tenth off a call and halves the log; a quarter of it splits reservations in two.
   database.exec("PRAGMA page_size = 2048")
-  const mode = Driver.valueOf(database, "PRAGMA journal_mode = WAL")
+  const mode = Database.valueOf(database, "PRAGMA journal_mode = WAL")
   if (mode !== "wal") {
     throw Errors.remote(path, `journal mode ${String(mode)}`)
   }
@@ -92,7 +91,7 @@ const configure = (database: Driver.Database, path: string, durability: "normal"
   // Checkpoints are ours to time: SQLite's own come in the middle of somebody's call.
   database.exec("PRAGMA wal_autocheckpoint = 0")
   database.exec(`PRAGMA journal_size_limit = ${Upkeep.WAL_LIMIT}`)
-  const health = Driver.valueOf(database, "PRAGMA quick_check(1)")
+  const health = Database.valueOf(database, "PRAGMA quick_check(1)")
   if (health !== "ok") {
     throw Errors.failed(
       "open",
@@ -102,7 +101,7 @@ const configure = (database: Driver.Database, path: string, durability: "normal"
   }
 }
 
-const inTransaction = (database: Driver.Database, f: () => Identity): Identity => {
+const inTransaction = (database: Database.Database, f: () => Identity): Identity => {
   database.exec("BEGIN IMMEDIATE")
   try {
     const identity = f()
@@ -129,13 +128,13 @@ export const make = (
   Effect.gen(function* () {
     const { durability = "normal", lockTimeoutMs = 250, path, windows = "fixed" } = options
     const open = yield* Effect.tryPromise({
-      try: () => Driver.load(),
+      try: () => Database.load(),
       catch: (cause) =>
         Errors.failed("open", "the SQLite driver (@photostructure/sqlite) does not load here", cause)
     })
     yield* attempt(path, () => {
-      Files.create(path)
-      const network = Files.networkFileSystem(path)
+      Database.create(path)
+      const network = Database.networkFileSystem(path)
       if (network !== undefined) throw Errors.remote(path, network)
     })
     const database = yield* Effect.acquireRelease(

@@ -4,15 +4,16 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { WarehouseError } from "../Warehouse.js"
-import type { Login } from "./auth.js"
 import { plan, priceOf, withoutSecrets } from "./auth.js"
-import { bounded } from "./bounded.js"
-import type { Phase } from "./classify.js"
+import type { Login } from "./auth.js"
 import { classify, isDefect } from "./classify.js"
+import type { Phase } from "./classify.js"
 import type { Driver, DriverConnection } from "./driver.js"
 import * as Proxy from "./proxy.js"
 import * as Wire from "./wire.js"
@@ -232,4 +233,20 @@ export const close = (connection: DriverConnection): Effect.Effect<void> =>
     }),
     LEAVE_MS,
     undefined
+  )
+
+/**
+ * What an effect that cannot fail gives within a time, or else the fallback. For finalizers: there nothing
+ * can be interrupted, so a time-out needs a fiber of its own that can.
+ */
+export const bounded = <A>(
+  self: Effect.Effect<A>,
+  limit: Duration.DurationInput,
+  fallback: A
+): Effect.Effect<A> =>
+  self.pipe(
+    Effect.timeoutTo({ duration: limit, onTimeout: () => fallback, onSuccess: (value) => value }),
+    Effect.interruptible,
+    Effect.forkDaemon,
+    Effect.flatMap((fiber) => Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interruptFork(fiber)))
   )

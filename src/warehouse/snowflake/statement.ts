@@ -27,10 +27,9 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Result } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
-import { bounded } from "./bounded.js"
 import type { DriverConnection, DriverStatement } from "./driver.js"
 import { resultOf } from "./rows.js"
-import { failed } from "./session.js"
+import { bounded, failed } from "./session.js"
 import * as Wire from "./wire.js"
 
 /**

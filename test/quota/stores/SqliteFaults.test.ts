@@ -25,7 +25,7 @@ import * as QuotaStore from "../../../src/quota/QuotaStore.js"
 import * as Opened from "../../../src/quota/stores/Opened.js"
 import * as Outage from "../../../src/quota/stores/Outage.js"
 import * as Sqlite from "../../../src/quota/stores/Sqlite.js"
-import * as Files from "../../../src/quota/stores/sqlite/files.js"
+import * as Database from "../../../src/quota/stores/sqlite/database.js"
 
 const DAY = 86_400_000
 const quiet = Logger.remove(Logger.defaultLogger)
@@ -173,16 +173,16 @@ describe("a quota file that cannot be opened", () => {
   )
 
   it("is on a network file system, by its number", () => {
-    expect([0x6969, 0xff534d42, 0xfe534d42 | 0, 0x517b].map(Files.remoteName)).toEqual([
+    expect([0x6969, 0xff534d42, 0xfe534d42 | 0, 0x517b].map(Database.remoteName)).toEqual([
       "NFS",
       "CIFS",
       "SMB",
       "SMB"
     ])
-    expect([0xef53, 0x01021994, 0x9123683e, 0x58465342].map(Files.remoteName)).toEqual(
+    expect([0xef53, 0x01021994, 0x9123683e, 0x58465342].map(Database.remoteName)).toEqual(
       Array(4).fill(undefined)
     )
-    expect(Files.networkFileSystem(tmpdir())).toBeUndefined()
+    expect(Database.networkFileSystem(tmpdir())).toBeUndefined()
   })
 
   describe.runIf(canMount)("with mounts", () => {

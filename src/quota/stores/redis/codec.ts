@@ -43,7 +43,7 @@ export const journalOf = (
 export const scopeKeyOf = (prefix: string, redisKey: string): string =>
   keyOf(redisKey.slice(prefix.length + 3, -1))
 
-/** A reservation over the keys of one group, as it is remembered in Redis (`ledger.ts`). */
+/** A reservation over the keys of one group, as it is remembered in Redis (`scripts.ts`). */
 export interface Part {
   readonly record: Buffer
   readonly keys: ReadonlyArray<string>

@@ -9,7 +9,7 @@ const described: ReadonlyArray<readonly [said: string, description: string]> = [
   ]
 ]
 
-/** What the store's caller is told, and which operation it was. */
+/** The error of the store, and in which operation. In a module of its own: `server/` needs it before the store is loaded. */
 export const errorIn =
   (operation: string) =>
   ({ description, retryAfterMs }: RedisError): QuotaStoreError => {

@@ -22,7 +22,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { monotonicMillis } from "../../../platform/monotonic.js"
 import type { QuotaStoreError } from "../../QuotaStore.js"
-import type { Database } from "./Driver.js"
+import type { Database } from "./database.js"
 import * as Errors from "./errors.js"
 import type { Page } from "./Page.js"
 

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import type * as QuotaWindow from "../../core/QuotaWindow.js"
-import type { Database } from "./Driver.js"
-import { prepare, rowOf, valueOf } from "./Driver.js"
+import type { Database } from "./database.js"
+import { prepare, rowOf, valueOf } from "./database.js"
 import { failed } from "./errors.js"
 
 /**

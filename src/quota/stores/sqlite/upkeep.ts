@@ -6,10 +6,9 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { QuotaStoreError } from "../../QuotaStore.js"
-import type { Database } from "./Driver.js"
-import { prepare, rowOf } from "./Driver.js"
+import type { Database } from "./database.js"
+import { identity, prepare, rowOf, walSize } from "./database.js"
 import * as Errors from "./errors.js"
-import * as Files from "./files.js"
 import type { Transactions } from "./Transactions.js"
 import { spin } from "./Transactions.js"
 
@@ -39,7 +38,7 @@ export const makeCheckpoints = (database: Database, path: string): Checkpoints =
   const truncate = (): void => {
     // The copying, during which the others can write; emptying the log then keeps them only for a moment.
     passive.get()
-    const tries = Files.walSize(path) > 2 * WAL_LIMIT ? MANY_TRIES : TRIES
+    const tries = walSize(path) > 2 * WAL_LIMIT ? MANY_TRIES : TRIES
     for (let i = 0; i < tries; i++) {
       if (rowOf(truncating.get())?.[0] === 0) return
       spin()
@@ -50,7 +49,7 @@ export const makeCheckpoints = (database: Database, path: string): Checkpoints =
     committed: () => {
       dirty = true
       commits += 1
-      if (commits % COMMITS === 0 && Files.walSize(path) > WAL_LIMIT) {
+      if (commits % COMMITS === 0 && walSize(path) > WAL_LIMIT) {
         // What has been committed stays committed: the next round tries again.
         Errors.ignore(truncate)
       }
@@ -75,11 +74,11 @@ export const background = (options: {
   readonly path: string
 }): Effect.Effect<void> => {
   const { checkpoints, path, transactions } = options
-  const file = Files.identity(path)
+  const file = identity(path)
   let seconds = 0
   const tick = Effect.suspend(() => {
     if (!checkpoints.isDirty()) return Effect.void
-    if (Files.identity(path) !== file) {
+    if (identity(path) !== file) {
       transactions.fail(
         new QuotaStoreError({
           operation: "watch",

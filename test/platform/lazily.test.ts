@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Ref } from "effect"
-import * as LazyLayer from "../../src/platform/lazyLayer.js"
+import { lazyService } from "../../src/platform/lazily.js"
 
 class Engine extends Context.Tag("test/Engine")<Engine, { readonly id: number }>() {}
 
-describe("LazyLayer", () => {
+describe("a service that is built lazily", () => {
   it.effect("is built by the first who asks, once, and released with the scope", () =>
     Effect.gen(function* () {
       const built = yield* Ref.make(0)
@@ -17,7 +17,7 @@ describe("LazyLayer", () => {
       )
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const engine = yield* LazyLayer.service(Engine, Effect.succeed(layer))
+          const engine = yield* lazyService(Engine, Effect.succeed(layer))
           assert.strictEqual(yield* Ref.get(built), 0)
           const all = yield* Effect.all([engine, engine, engine], { concurrency: "unbounded" })
           assert.deepStrictEqual(
@@ -40,7 +40,7 @@ describe("LazyLayer", () => {
         Engine,
         Deferred.succeed(started, undefined).pipe(Effect.zipRight(Deferred.await(gate)), Effect.as({ id: 7 }))
       )
-      const engine = yield* LazyLayer.service(Engine, Effect.succeed(layer))
+      const engine = yield* lazyService(Engine, Effect.succeed(layer))
       const first = yield* Effect.fork(engine)
       yield* Deferred.await(started)
       const second = yield* Effect.fork(engine)
@@ -53,7 +53,7 @@ describe("LazyLayer", () => {
   it.scoped("a failed build fails its callers and is tried again by the next", () =>
     Effect.gen(function* () {
       const tries = yield* Ref.make(0)
-      const engine = yield* LazyLayer.service(
+      const engine = yield* lazyService(
         Engine,
         Effect.map(
           Ref.updateAndGet(tries, (n) => n + 1),
