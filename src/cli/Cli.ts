@@ -1,22 +1,132 @@
 /**
- * The command line as data: what it can say, how it is read, and the help, all from two tables.
- * Pure; what a command does is decided by who reads the result.
+ * The command line as data: its commands and options, the parser, and the help, all from two tables. Pure: it runs no
+ * command.
  *
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { parseArgs } from "node:util"
-import { nearest } from "../platform/core/Nearest.js"
-import * as Layout from "../platform/layout.js"
-import type { CommandSpec, OptionSpec } from "./commandSpecs.js"
-import { commands } from "./commandSpecs.js"
 import { prefix } from "../config/Key.js"
 import { printable } from "../config/Kind.js"
 import { reserved } from "../config/Table.js"
+import { nearest } from "../platform/core/Nearest.js"
+import * as Layout from "../platform/layout.js"
 
-export { commands }
-export type { CommandSpec, OptionSpec }
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface OptionSpec {
+  /** Without the dashes. */
+  readonly name: string
+  readonly short?: string | undefined
+  /** What the value is called in the help; a flag has none. */
+  readonly value?: string | undefined
+  readonly summary: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface CommandSpec {
+  readonly name: string
+  readonly summary: string
+  readonly options: ReadonlyArray<OptionSpec>
+  /** What follows the name, in order; `[NAME]` may be left out. None when absent. */
+  readonly operands?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * A new command is a line here and an entry in `bin`. The first one is the default.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const commands = [
+  { name: "stdio", summary: "serve one client over stdin and stdout (the default)", options: [] },
+  {
+    name: "http",
+    summary: "serve many clients over HTTP",
+    options: [
+      { name: "host", value: "HOST", summary: "the address to listen on; http.host if not given" },
+      { name: "port", value: "PORT", summary: "the port to listen on; http.port if not given" }
+    ]
+  },
+  {
+    name: "keys",
+    summary: "make, list or revoke API keys; ACTION is create, list or revoke",
+    operands: ["ACTION", "[NAME]"],
+    options: [
+      { name: "tier", value: "NAME", summary: "the tier of the new key; that of the client if not given" },
+      { name: "admin", summary: "the new key may also operate the server" },
+      { name: "json", summary: "as JSON" }
+    ]
+  },
+  {
+    name: "admin",
+    summary:
+      "look at a running server, or operate it; WHAT is status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, or warehouse unlatch",
+    operands: ["WHAT", "[VERB]", "[NAME]"],
+    options: [
+      { name: "url", value: "URL", summary: "of the server; http.host and http.port if not given" },
+      { name: "quota", value: "QUOTA", summary: "reset this quota only" },
+      { name: "json", summary: "as JSON" }
+    ]
+  },
+  {
+    name: "check",
+    summary: "connect to the Snowflake account and say what is wrong",
+    options: [{ name: "json", summary: "as JSON" }]
+  },
+  {
+    name: "quota",
+    summary: "show, reset or export what was used; ACTION is show, reset or export",
+    operands: ["ACTION"],
+    options: [
+      { name: "client", value: "NAME", summary: "of this client only" },
+      { name: "quota", value: "QUOTA", summary: "reset this quota only" },
+      { name: "all", summary: "reset what every client has used; asks first at a terminal" },
+      { name: "yes", summary: "do not ask" },
+      { name: "json", summary: "as JSON" }
+    ]
+  },
+  {
+    name: "demo",
+    summary: "a short tour on the embedded warehouse, or the rehearsal of an outage of Snowflake",
+    options: [
+      { name: "outage", summary: "rehearse an outage: a minute, with an emulated account" },
+      { name: "speed", value: "N", summary: "so many times faster; 1 if not given" },
+      { name: "json", summary: "one JSON object a line" }
+    ]
+  },
+  {
+    name: "emulator",
+    summary: "serve Snowflake's wire protocol from the embedded warehouse, with faults on demand",
+    options: [
+      { name: "port", value: "PORT", summary: "where to listen; any free port if not given" },
+      { name: "control-port", value: "PORT", summary: "where it is controlled, whatever the faults are" },
+      { name: "host", value: "HOST", summary: "the address to listen on; 127.0.0.1 if not given" },
+      { name: "faults", value: "FILE", summary: "a script of faults, in JSON" },
+      { name: "seed", value: "N", summary: "decides what the probabilities of the faults come out as" }
+    ]
+  },
+  {
+    name: "check-sql",
+    summary: "say whether the read-only gate accepts statements, and why not",
+    operands: ["[SQL]"],
+    options: [
+      {
+        name: "dialect",
+        value: "DIALECT",
+        summary: "snowflake or duckdb; that of the warehouse if not given"
+      },
+      { name: "tier", value: "NAME", summary: "the tier whose policy applies; default if not given" },
+      { name: "json", summary: "one JSON object a line" }
+    ]
+  }
+] as const satisfies ReadonlyArray<CommandSpec>
 
 /**
  * @since 0.1.0
@@ -45,7 +155,7 @@ export const options = [
   { name: "help", short: "h", summary: "print this help and exit" }
 ] as const satisfies ReadonlyArray<OptionSpec>
 
-/** Answered here: there is nothing to run. */
+/** Answered without running a command. */
 const help = {
   name: "help",
   summary: "print this help, or that of a command",
@@ -169,7 +279,7 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   argv: ReadonlyArray<string>
 ): Either.Either<Command<Specs[number]["name"]>, UsageFault> => {
   const all: ReadonlyArray<OptionSpec> = [...options, ...specs.flatMap((spec) => spec.options)]
-  // Not strict: node would stop at the first mistake, and says nothing of what was meant.
+  // Not strict: node would stop at the first mistake, and suggests nothing.
   const { tokens } = parseArgs({
     args: [...argv],
     strict: false,
@@ -228,7 +338,7 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
     for (const extra of operands.slice(wanted.length)) fault(extra, "unexpected argument")
   }
 
-  // Of an unknown command nobody knows the options.
+  // An unknown command has unknown options.
   const printed = flags.some(({ name }) => name === "print-config")
   const known: ReadonlyArray<OptionSpec> =
     spec === undefined ? all : [...options, ...spec.options, ...(printed ? [asJson] : [])]
@@ -340,7 +450,7 @@ export const helpText = (
 }
 
 /**
- * For who starts the server by hand: what it waits for, and what to do instead. `script`: what node was started
+ * For a person who starts the server by hand: what it waits for, and what to do instead. `script`: what node was started
  * with; `width`: characters of a line.
  *
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Error -> what the model and the client read. Exhaustive: a new error does not compile until it has
+ * Error -> what the model, the client and the log read. Exhaustive: a new error does not compile until it has
  * its text here.
  *
  * The text says, in this order: what happened and whose limit it was; whether anything ran; how long to
@@ -15,12 +15,12 @@ import { bytes, iso, plural, seconds, sentence } from "../platform/core/words.js
 import type { QuotaExceeded } from "../quota/Quota.js"
 import type { RequestError } from "../tools/Tool.js"
 import type { Reason } from "../warehouse/Warehouse.js"
+import { WarehouseError } from "../warehouse/Warehouse.js"
 
 /** Above a minute a model cannot be expected to wait by itself. */
 const LONG_MS = 60_000
 
-/** @internal */
-export const wait = (ms: number, now: number): string =>
+const wait = (ms: number, now: number): string =>
   ms > LONG_MS
     ? `Do not retry before ${iso(now + ms)} (in ${seconds(ms)}); the same call will work then. Tell the user.`
     : `Wait ${seconds(ms)}, then repeat the same call once.`
@@ -28,8 +28,7 @@ export const wait = (ms: number, now: number): string =>
 const busy = (count: number, noun: string) =>
   count === 1 ? `the only ${noun} is busy` : `all ${count} ${noun}s are busy`
 
-/** @internal */
-export const ran = (sent: boolean) =>
+const ran = (sent: boolean) =>
   // Told at the deadline, when the warehouse has not answered yet.
   sent
     ? "The statement was sent; its cancellation was requested, and is not confirmed."
@@ -143,8 +142,7 @@ export const warehouseCode: {
   Unknown: { code: "WAREHOUSE_UNKNOWN", retryable: false }
 }
 
-/** @internal */
-export const retry = (ms: number, now: number) => ({
+const retry = (ms: number, now: number) => ({
   retryable: true,
   retryAfterMs: Math.ceil(ms),
   retryAt: iso(Math.ceil(now + ms))
@@ -285,7 +283,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         sideEffects: "none"
       }
     case "QuotaStoreError": {
-      // A lost store is looked for every few seconds: who comes back sooner finds nothing changed.
+      // A lost store is looked for every few seconds: a sooner retry finds nothing changed.
       const ms = Math.max(error.lasting === true ? 60_000 : 5_000, error.retryAfterMs ?? 0)
       return {
         code: "QUOTA_STORE_UNAVAILABLE",
@@ -411,3 +409,74 @@ export const internal = (id: string): ErrorReport => ({
   retryable: false,
   sideEffects: "unknown"
 })
+
+/** @internal A report as the result of a call. */
+export const toResult = (report: ErrorReport) => ({
+  isError: true,
+  content: [{ type: "text" as const, text: report.message }],
+  _meta: { [metaKey]: report }
+})
+
+const isReport = Schema.is(ErrorReport)
+
+/** @internal */
+export const fromResult = (result: {
+  readonly _meta?: { readonly [key: string]: unknown } | undefined
+}): ErrorReport | undefined => {
+  const report = result._meta?.[metaKey]
+  return isReport(report) ? report : undefined
+}
+
+/** How long until another server is there: a guess, and longer than this one takes to end. */
+const RESTART_MS = 10_000
+
+/** @internal The server stopped before the call had ended. `sent`: its statement may have reached the warehouse. */
+export const shuttingDown = (sent: boolean, now: number): ErrorReport => ({
+  code: "SHUTTING_DOWN",
+  message:
+    `SHUTTING_DOWN: the server is shutting down and could not wait for this call to end. ` +
+    // Told before it is done: the caller may be gone by then.
+    `${sent ? "The statement was sent and is being cancelled." : ran(false)} ` +
+    `Open a new session. ${wait(RESTART_MS, now)}`,
+  ...retry(RESTART_MS, now),
+  sideEffects: sent ? "unknown" : "none"
+})
+
+/** Raised before the warehouse reads the statement. */
+const outside: ReadonlySet<Reason> = new Set<Reason>([
+  "Unreachable",
+  "Configuration",
+  "Authentication",
+  "LoginUnavailable"
+])
+
+const MAX_CAUSE = 120
+
+/**
+ * What comes before the first quote, bracket, figure or name: a literal may hold quotes itself, so that its end
+ * is not known, and numbers are literals without any.
+ */
+const general = (message: string): string => {
+  const plain = message.replace(/^Failed to extract statements: /, "")
+  const [first = ""] = plain.split(/\n|\bLINE \d|\bname\s|['"`‘’“”([{\d]/, 1)
+  return first.trim().slice(0, MAX_CAUSE)
+}
+
+/**
+ * @internal What the log says of the cause of a failed call; undefined when it adds nothing. Only the audit log's
+ * settings decide whether statements are recorded, so no part of one may get here: warehouses quote names and
+ * literals in their messages, and whole lines of the statement behind them.
+ *
+ * ```
+ *   Conversion Error: Could not convert string 'jane@corp.example' to INT32   LINE 1: ...
+ *   |---------------------- logged ----------|-------------------- not logged ---------
+ * ```
+ */
+export const logCause = (error: object): string | undefined => {
+  const cause = "cause" in error && error.cause instanceof Error ? error.cause.message : undefined
+  if (!(error instanceof WarehouseError) || outside.has(error.reason)) return cause
+  const { code, sqlState } = error
+  const told = [code, sqlState, cause === undefined ? undefined : general(cause)]
+  const all = told.filter((part) => part !== undefined && part !== "").join(" ")
+  return cause === undefined || all === "" ? undefined : all
+}

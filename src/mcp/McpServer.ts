@@ -17,28 +17,25 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
-import type * as Tracer from "effect/Tracer"
-import { Audit } from "../observe/Audit.js"
+import * as Tracer from "effect/Tracer"
 import { Received } from "../guard/Deadline.js"
-import * as ErrorReport from "./ErrorReport.js"
-import { errorResult, reportOf, shuttingDown } from "./errorResult.js"
-import { CallNotes, CurrentNotes } from "../tools/callNotes.js"
-import * as JsonSchema from "../tools/jsonSchema.js"
-import { logCause } from "./logCause.js"
+import { Audit } from "../observe/Audit.js"
+import * as Telemetry from "../observe/Telemetry.js"
 import * as RefusalLog from "../observe/refusalLog.js"
-import { monotonicReader } from "../platform/monotonic.js"
 import * as ToolInput from "../tools/input.js"
-import * as ParentSpan from "./parentSpan.js"
-import { quoted } from "../platform/quoted.js"
-import * as RequestId from "../platform/requestId.js"
-import * as RequestRunner from "./requestRunner.js"
-import * as StrayCalls from "./strayCalls.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
-import * as Telemetry from "../observe/Telemetry.js"
+import { monotonicReader } from "../platform/monotonic.js"
+import { quoted } from "../platform/quoted.js"
+import * as RequestId from "../platform/requestId.js"
 import type * as Tool from "../tools/Tool.js"
 import { Toolbox } from "../tools/Toolbox.js"
+import { CallNotes, CurrentNotes } from "../tools/callNotes.js"
+import * as JsonSchema from "../tools/jsonSchema.js"
+import * as ErrorReport from "./ErrorReport.js"
 import * as SdkServer from "./SdkServer.js"
+import * as TraceParent from "./core/TraceParent.js"
+import * as RequestRunner from "./requestRunner.js"
 
 /**
  * @since 0.1.0
@@ -120,6 +117,22 @@ const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
 })
 
 /**
+ * The span of the caller that a call belongs to: that of the call's own `_meta`, or else that of the HTTP request
+ * around it. It is the parent of the call's span and decides nothing else.
+ */
+const parentSpan = ({ _meta, requestInfo }: SdkServer.Extra): Tracer.ExternalSpan | undefined => {
+  const found =
+    TraceParent.parse(_meta?.["traceparent"]) ?? TraceParent.parse(requestInfo?.headers["traceparent"])
+  return found === undefined ? undefined : Tracer.externalSpan(found)
+}
+
+/** The label of every unknown tool: a client must not make labels, nor forge an operator's action in the audit log. */
+const NO_TOOL = "(unknown)"
+
+/** Characters of an unknown tool's name that are recorded. */
+const MAX_NAME = 64
+
+/**
  * @since 0.1.0
  * @category constructors
  */
@@ -129,7 +142,6 @@ export const make = (options: Options) =>
     const audit = yield* Audit
     const nextReference = yield* RequestId.make
     const log = yield* RefusalLog.make
-    const stray = StrayCalls.make(audit, (name) => toolbox.get(name) !== undefined)
     const calls = RequestRunner.tally()
     const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
     const monotonic = yield* monotonicReader
@@ -153,7 +165,7 @@ export const make = (options: Options) =>
       const { decode, encode } = codecOf(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
-        return Effect.succeed(errorResult(ErrorReport.invalidInput(tool.name, decoded.left)))
+        return Effect.succeed(ErrorReport.toResult(ErrorReport.invalidInput(tool.name, decoded.left)))
       }
       return Effect.suspend(() => tool.handler(decoded.right, context)).pipe(
         // What is large takes long to encode: others come first.
@@ -174,10 +186,10 @@ export const make = (options: Options) =>
               Telemetry.recordRefusal(tier, report.code, report.scope)
             }
             const { code, retryAfterMs, scope } = report
-            const cause = logCause(error)
+            const cause = ErrorReport.logCause(error)
             return Effect.as(
               log.refused({ client, tool: tool.name, code, scope, retryAfterMs, cause }),
-              errorResult(report)
+              ErrorReport.toResult(report)
             )
           })
         ),
@@ -188,12 +200,22 @@ export const make = (options: Options) =>
             Effect.logError("call failed in an unexpected way", cause).pipe(
               Effect.annotateLogs({ reference })
             ),
-            errorResult(ErrorReport.internal(reference))
+            ErrorReport.toResult(ErrorReport.internal(reference))
           )
         }),
         Effect.annotateLogs({ tool: tool.name })
       )
     }
+
+    /** A request for a tool that never becomes a call: of an unknown tool, or malformed. It is counted and recorded. */
+    const stray = (name: string, decision: "UNKNOWN_TOOL" | "INVALID_PARAMS", { client, tier }: Principal) =>
+      Effect.suspend(() => {
+        const isKnown = toolbox.get(name) !== undefined
+        const tool = isKnown ? name : NO_TOOL
+        Telemetry.recordCall({ tool, tier, outcome: decision, ms: 0 })
+        const asked = isKnown || name === "" ? undefined : quoted(name, MAX_NAME)
+        return audit.record({ client, tier, tool, asked, decision, ms: 0 })
+      })
 
     /** The boundary: the span, the count, the time and the audit of a call, however it ends. */
     const call = (
@@ -230,7 +252,7 @@ export const make = (options: Options) =>
           Effect.onExit((exit) => {
             if (exit._tag === "Failure") return ended("cancelled")
             if (exit.value.isError !== true) return ended("ok")
-            const report = reportOf(exit.value)
+            const report = ErrorReport.fromResult(exit.value)
             return ended(report?.code ?? "INTERNAL", report?.queryId)
           }),
           Effect.provideService(CurrentNotes, notes),
@@ -313,22 +335,14 @@ export const make = (options: Options) =>
                 ).pipe(Effect.scoped)
           const notes = new CallNotes()
           return runner.run(
-            call(
-              tool,
-              params.arguments ?? {},
-              context,
-              principal,
-              ParentSpan.of(extra),
-              notes,
-              received
-            ).pipe(
+            call(tool, params.arguments ?? {}, context, principal, parentSpan(extra), notes, received).pipe(
               audibly,
               Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
             ),
             {
               signal: extra.signal,
               onCut: Effect.map(Clock.currentTimeMillis, (now) =>
-                errorResult(shuttingDown(notes.wasSubmitted, now))
+                ErrorReport.toResult(ErrorReport.shuttingDown(notes.wasSubmitted, now))
               )
             }
           )

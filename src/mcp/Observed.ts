@@ -11,12 +11,92 @@
 import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js"
 import type { JSONRPCMessage, MessageExtraInfo, RequestId } from "@modelcontextprotocol/sdk/types.js"
 import * as Effect from "effect/Effect"
+import * as MetricBoundaries from "effect/MetricBoundaries"
 import type * as Scope from "effect/Scope"
-import type { Failure, Via } from "./mcpMetrics.js"
-import * as McpMetrics from "./mcpMetrics.js"
+import { histogram } from "../platform/metrics.js"
 import { monotonicReader } from "../platform/monotonic.js"
 
-export interface Options {
+/** HTTP goes over TCP, stdio through pipes. */
+export type Via = "tcp" | "pipe"
+
+/** Bounds as the convention has them. */
+const bounds = MetricBoundaries.fromIterable([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300])
+
+const operations = histogram(
+  "mcp.server.operation.duration",
+  "Time of an MCP request or notification as the server sees it.",
+  bounds
+)
+const sessions = histogram(
+  "mcp.server.session.duration",
+  "Time from the beginning of an MCP session to its end.",
+  bounds
+)
+
+/** A label of this name is the unit: exporters make of it what is usual with them. */
+const inSeconds = { unit: "s" }
+
+/** What a client may send by any revision of the protocol. */
+const methods: ReadonlySet<string> = new Set([
+  ...["initialize", "ping", "completion/complete", "logging/setLevel", "server/discover"],
+  ...["tools/list", "tools/call", "prompts/list", "prompts/get"],
+  ...["resources/list", "resources/templates/list", "resources/read"],
+  ...["resources/subscribe", "resources/unsubscribe"],
+  ...["notifications/initialized", "notifications/cancelled", "notifications/progress"],
+  "notifications/roots/list_changed"
+])
+
+const codes: ReadonlySet<number> = new Set([-32700, -32600, -32601, -32602, -32603])
+
+/** How an operation failed: a JSON-RPC error, a result that says so, or no answer at all. */
+export type Failure = number | "tool_error" | "cancelled"
+
+const failed = (failure: Failure | undefined) => {
+  if (failure === undefined) return {}
+  if (typeof failure === "string") return { "error.type": failure }
+  const code = codes.has(failure) ? String(failure) : "_OTHER"
+  return { "error.type": code, "rpc.response.status_code": code }
+}
+
+export interface Peer {
+  /** The revision that was agreed upon. */
+  readonly version: string | undefined
+  readonly via: Via | undefined
+}
+
+const peer = ({ version, via }: Peer) => ({
+  ...(version === undefined ? {} : { "mcp.protocol.version": version }),
+  ...(via === undefined ? {} : { "network.transport": via })
+})
+
+export const operationEnded = (
+  {
+    failure,
+    method,
+    tool,
+    ...of
+  }: Peer & {
+    readonly method: string
+    /** One that exists. */
+    readonly tool?: string | undefined
+    readonly failure?: Failure | undefined
+  },
+  ms: number
+): void =>
+  operations(
+    {
+      "mcp.method.name": methods.has(method) ? method : "_OTHER",
+      ...(tool === undefined ? {} : { "gen_ai.tool.name": tool, "gen_ai.operation.name": "execute_tool" }),
+      ...failed(failure),
+      ...peer(of),
+      ...inSeconds
+    },
+    ms
+  )
+
+const sessionEnded = (of: Peer, ms: number): void => sessions({ ...peer(of), ...inSeconds }, ms)
+
+interface Options {
   readonly via: Via | undefined
   /** Those there are: what else a client asks for becomes no label. */
   readonly tools: ReadonlySet<string> | undefined
@@ -90,7 +170,7 @@ export class Observed implements Transport {
     for (const asked of this.pending.values()) this.record(asked, "cancelled")
     this.pending.clear()
     if (this.version === undefined) return
-    McpMetrics.session({ version: this.version, via: this.options.via }, this.options.now() - this.openedAt)
+    sessionEnded({ version: this.version, via: this.options.via }, this.options.now() - this.openedAt)
   }
 
   private received(message: JSONRPCMessage, extra?: MessageExtraInfo): void {
@@ -128,7 +208,7 @@ export class Observed implements Transport {
 
   private record({ at, method, tool }: Pending, failure: Failure | undefined): void {
     const { now, via } = this.options
-    McpMetrics.operation({ method, tool, failure, version: this.version, via }, now() - at)
+    operationEnded({ method, tool, failure, version: this.version, via }, now() - at)
   }
 }
 

@@ -3,19 +3,19 @@ import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import { monotonicMillis } from "../platform/monotonic.js"
 
 /**
  * The bridge from callbacks to fibers: each call of `run` is a fiber of the scope's.
  *
  *  - aborting the signal interrupts the fiber, and with it the statement it waits for;
- *  - closing the scope waits `drainMs` for calls in flight; what is left is cut: it is answered by what its
- *    caller has for that, and interrupted then. Answered first, because who cancels a statement waits for
- *    the warehouse, and nobody knows how long. Nothing the calls depend on may be closed before that, so the
- *    runner lives in the innermost scope.
+ *  - closing the scope waits `drainMs` for calls in flight; what is left is cut: it is answered with
+ *    `onCut`, and interrupted then. Answered first, because cancelling a statement waits for the warehouse, for an
+ *    unknown time. Nothing the calls depend on may be closed before that, so the runner lives in the innermost scope.
  *
  * ```
- *   in flight --> answered    it came to its end
- *             --> cancelled   its caller left, or took it back: nobody reads an answer
+ *   in flight --> answered    it ended
+ *             --> cancelled   its caller left, or cancelled it: no answer is read
  *             --> cut         the scope closed: its caller reads why
  * ```
  */
@@ -24,7 +24,7 @@ export interface RequestRunner<R> {
     effect: Effect.Effect<A, never, R>,
     options: { readonly signal: AbortSignal; readonly onCut: Effect.Effect<A> }
   ) => Promise<A>
-  /** Interrupts every call at once: there is nobody left to answer. */
+  /** Interrupts every call at once: no client is left to answer. */
   readonly interruptAll: Effect.Effect<void>
 }
 
@@ -73,7 +73,7 @@ export const make = <R>({
       ) =>
         new Promise<A>((resolve, reject) => {
           tally.inFlight += 1
-          // Whoever connects may do so uninterruptibly, and fibers inherit that from the runtime. Its scheduler
+          // The connection may be made uninterruptibly, and fibers inherit that from the runtime. Its scheduler
           // says when the call begins: what came in with it does not wait until it stops for the first time.
           const fiber = fork(Effect.interruptible(effect), { immediate: false })
           const abort = () => Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
@@ -101,3 +101,26 @@ export const make = <R>({
       interruptAll: FiberSet.clear(fibers)
     }
   })
+
+/** Logs what a server that stops still waits for, and how it ended. */
+export const logDraining =
+  (calls: Readonly<Tally> | undefined, about: { readonly [name: string]: number } = {}) =>
+  <A, E, R>(drain: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.gen(function* () {
+      const began = yield* monotonicMillis
+      const before = { answered: 0, cancelled: 0, cut: 0, inFlight: 0, ...calls }
+      yield* Effect.logInfo("shutting down: no more calls are taken").pipe(
+        Effect.annotateLogs({ callsInFlight: before.inFlight, ...about })
+      )
+      const result = yield* drain
+      const after = { ...before, ...calls }
+      yield* Effect.logInfo("calls have ended").pipe(
+        Effect.annotateLogs({
+          answered: after.answered - before.answered,
+          cut: after.cut - before.cut,
+          cancelled: after.cancelled - before.cancelled,
+          ms: Math.round((yield* monotonicMillis) - began)
+        })
+      )
+      return result
+    })

@@ -14,8 +14,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as AuditWatch from "./auditWatch.js"
+import * as RepeatedLog from "./repeatedLog.js"
 import { reasonOf } from "../platform/fileReasons.js"
+import { counter } from "../platform/metrics.js"
+import type { Report } from "./AuditFile.js"
 
 /**
  * @since 0.1.0
@@ -135,6 +137,70 @@ const lineOf = (
   return `${JSON.stringify({ time: DateTime.formatIso(time), ...rest, ...told })}\n`
 }
 
+const lostLines = counter("snowguard_audit_lost_total", "Lines of the audit log that could not be written.")
+const thrownAway = counter(
+  "snowguard_audit_rotated_away_total",
+  "Files of the audit log that were removed because so many are kept."
+)
+const thrownAwayBytes = counter(
+  "snowguard_audit_rotated_away_bytes_total",
+  "Bytes of the audit log that were removed because so many files are kept."
+)
+
+/** Kinds of problems that are kept apart. */
+const MAX_KINDS = 20
+
+/** Counts and logs what happens to the lines and to the file. Every lost line is counted, however often it is logged. */
+const makeWatch = Effect.gen(function* () {
+  // A counter that begins with its first event hides it: an increase is seen between two values only.
+  for (const count of [lostLines, thrownAway, thrownAwayBytes]) count({}, 0)
+
+  const logLost = yield* RepeatedLog.make<string>({
+    maxKinds: MAX_KINDS,
+    line: (problem = "several", lines, isFirst) =>
+      Effect.annotateLogs(Effect.logError(isFirst ? "audit lines are lost" : "more audit lines are lost"), {
+        lines,
+        problem
+      })
+  })
+  const logUnrotated = yield* RepeatedLog.make<string>({
+    maxKinds: MAX_KINDS,
+    line: (problem, _, isFirst) =>
+      isFirst
+        ? Effect.annotateLogs(
+            Effect.logError("the audit log is full and cannot be put aside; it is written on"),
+            { problem }
+          )
+        : Effect.void
+  })
+
+  const lost = (lines: number, problem: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      lostLines({}, lines)
+      return logLost(problem, lines)
+    })
+
+  /** `report`: what became of so many lines that were to be written. */
+  const wrote = (path: string, lines: number, report: Report): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      if (report.replaced === "removed") {
+        yield* Effect.logWarning("the audit log was removed; a new one is begun")
+      } else if (report.replaced === "moved") {
+        yield* Effect.logDebug("the audit log has another name now; a new one is begun")
+      }
+      for (const bytes of report.thrownAway) {
+        thrownAway({})
+        thrownAwayBytes({}, bytes)
+        yield* Effect.annotateLogs(Effect.logInfo("the oldest file of the audit log was removed"), { bytes })
+      }
+      if (report.unrotated !== undefined) yield* logUnrotated(reasonOf(report.unrotated))
+      const left = lines - report.written
+      if (left > 0) yield* lost(left, `cannot be written: ${reasonOf(report.failure)}`)
+    }).pipe(Effect.annotateLogs({ path }))
+
+  return { lost, wrote }
+})
+
 /**
  * A file, made with its folder for its owner alone. Fails when it cannot be opened at the start; what fails
  * later is counted, logged, and tried again with the next lines.
@@ -151,10 +217,10 @@ export const layerFile = ({
   Layer.scoped(
     Audit,
     Effect.gen(function* () {
-      const watch = yield* AuditWatch.make
+      const watch = yield* makeWatch
       // Not at the top: it takes milliseconds to load, and most servers over stdio write no such log.
       const [{ createHash }, { AuditFile }] = yield* Effect.promise(() =>
-        Promise.all([import("node:crypto"), import("./auditFile.js")])
+        Promise.all([import("node:crypto"), import("./AuditFile.js")])
       )
       const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
       const file = yield* Effect.acquireRelease(

@@ -10,21 +10,184 @@
  * (`snowguard_otlp_dropped_total`); that it does not take anything is said once, not with every batch. Errors
  * travel as their kind alone, never with their text.
  *
+ * Why not `@effect/opentelemetry` 0.63: it exports the messages and stacks of exceptions, which can quote SQL, and its
+ * buffer of spans is unbounded while an export hangs.
+ *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as MetricKeyType from "effect/MetricKeyType"
+import type * as MetricLabel from "effect/MetricLabel"
+import type * as MetricPair from "effect/MetricPair"
+import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
-import * as Encoding from "./otlpPayload.js"
 import { counter } from "../platform/metrics.js"
 import * as Outbound from "../platform/outbound.js"
+
+// Spans and metrics as OTLP/HTTP has them in JSON.
+
+interface Resource {
+  readonly service: string
+  readonly version: string
+}
+
+const valueOf = (value: unknown) =>
+  typeof value === "boolean"
+    ? { boolValue: value }
+    : typeof value === "bigint" || (typeof value === "number" && Number.isSafeInteger(value))
+      ? { intValue: String(value) }
+      : typeof value === "number"
+        ? { doubleValue: value }
+        : { stringValue: String(value) }
+
+const attributesOf = (entries: Iterable<readonly [string, unknown]>) =>
+  [...entries].map(([key, value]) => ({ key, value: valueOf(value) }))
+
+const resourceOf = ({ service, version }: Resource) => ({
+  attributes: attributesOf([
+    ["service.name", service],
+    ["service.version", version]
+  ])
+})
+
+const scope = ({ version }: Resource) => ({ name: "snowguard", version })
+
+const kinds: { readonly [K in Tracer.SpanKind]: number } = {
+  internal: 1,
+  server: 2,
+  client: 3,
+  producer: 4,
+  consumer: 5
+}
+
+/** What an error is, and nothing of what it says: that may quote a statement. */
+const errorType = (cause: Cause.Cause<unknown>): string => {
+  if (Cause.isInterruptedOnly(cause)) return "interrupted"
+  const failure = Option.getOrUndefined(Cause.failureOption(cause))
+  return Predicate.hasProperty(failure, "_tag") ? String(failure._tag) : "defect"
+}
+
+const spanOf = (span: Tracer.Span) => {
+  const { status } = span
+  const ended = status._tag === "Ended" ? status : undefined
+  const cause = ended !== undefined && ended.exit._tag === "Failure" ? ended.exit.cause : undefined
+  const parent = Option.getOrUndefined(span.parent)
+  return {
+    traceId: span.traceId,
+    spanId: span.spanId,
+    ...(parent === undefined ? {} : { parentSpanId: parent.spanId }),
+    name: span.name,
+    kind: kinds[span.kind],
+    startTimeUnixNano: String(status.startTime),
+    endTimeUnixNano: String(ended?.endTime ?? status.startTime),
+    attributes: attributesOf([
+      ...span.attributes,
+      ...(cause === undefined ? [] : [["error.type", errorType(cause)] as const])
+    ]),
+    status: { code: cause === undefined || Cause.isInterruptedOnly(cause) ? 0 : 2 }
+  }
+}
+
+const traces = (resource: Resource, spans: ReadonlyArray<Tracer.Span>) => ({
+  resourceSpans: [
+    { resource: resourceOf(resource), scopeSpans: [{ scope: scope(resource), spans: spans.map(spanOf) }] }
+  ]
+})
+
+const CUMULATIVE = 2
+const unitLabel = "unit"
+
+interface Times {
+  readonly startTimeUnixNano: string
+  readonly timeUnixNano: string
+}
+
+const isMonotonic = (keyType: unknown): boolean => MetricKeyType.isCounterKey(keyType) && keyType.incremental
+
+/** Points of one metric; undefined for kinds that this server does not use. */
+const pointOf = (
+  { metricKey, metricState: state }: MetricPair.MetricPair.Untyped,
+  tags: ReadonlyArray<MetricLabel.MetricLabel>,
+  times: Times
+) => {
+  const common = { ...times, attributes: attributesOf(tags.map(({ key, value }) => [key, value])) }
+  if (MetricState.isGaugeState(state)) {
+    return { gauge: { dataPoints: [{ ...common, asDouble: Number(state.value) }] } }
+  }
+  if (MetricState.isCounterState(state)) {
+    return {
+      sum: {
+        aggregationTemporality: CUMULATIVE,
+        isMonotonic: isMonotonic(metricKey.keyType),
+        dataPoints: [{ ...common, asDouble: Number(state.count) }]
+      }
+    }
+  }
+  if (!MetricState.isHistogramState(state)) return undefined
+  const finite = [...state.buckets].filter(([bound]) => Number.isFinite(bound))
+  const counts = finite.map(([, count], i) => count - (finite[i - 1]?.[1] ?? 0))
+  const last = state.count - (finite[finite.length - 1]?.[1] ?? 0)
+  return {
+    histogram: {
+      aggregationTemporality: CUMULATIVE,
+      dataPoints: [
+        {
+          ...common,
+          count: String(state.count),
+          sum: state.sum,
+          bucketCounts: [...counts, last].map(String),
+          explicitBounds: finite.map(([bound]) => bound)
+        }
+      ]
+    }
+  }
+}
+
+const metrics = (
+  resource: Resource,
+  snapshot: ReadonlyArray<MetricPair.MetricPair.Untyped>,
+  times: Times
+) => ({
+  resourceMetrics: [
+    {
+      resource: resourceOf(resource),
+      scopeMetrics: [
+        {
+          scope: scope(resource),
+          metrics: snapshot.flatMap((pair) => {
+            const tags = [...pair.metricKey.tags]
+            const unit = tags.find(({ key }) => key === unitLabel)?.value
+            const point = pointOf(
+              pair,
+              tags.filter(({ key }) => key !== unitLabel),
+              times
+            )
+            if (point === undefined) return []
+            const description = Option.getOrUndefined(pair.metricKey.description)
+            return [
+              {
+                name: pair.metricKey.name,
+                ...(description === undefined ? {} : { description }),
+                ...(unit === undefined ? {} : { unit }),
+                ...point
+              }
+            ]
+          })
+        }
+      ]
+    }
+  ]
+})
 
 /**
  * @since 0.1.0
@@ -112,7 +275,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
             duration: TIMEOUT,
             onTimeout: () => new OtlpError({ description: "it does not answer in time" })
           }),
-          // Its own requests are no news.
+          // The exporter does not trace its own requests.
           Effect.withTracerEnabled(false),
           Effect.matchEffect({
             onSuccess: () =>
@@ -139,7 +302,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
       const send = (spans: ReadonlyArray<Tracer.Span>) =>
         spans.length === 0
           ? Effect.void
-          : Effect.flatMap(post("/v1/traces", Encoding.traces(options, spans)), (taken) =>
+          : Effect.flatMap(post("/v1/traces", traces(options, spans)), (taken) =>
               taken ? Effect.void : Effect.sync(() => dropped({}, spans.length))
             )
 
@@ -152,7 +315,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
       const measure = Effect.gen(function* () {
         const timeUnixNano = String(yield* Clock.currentTimeNanos)
         const snapshot = yield* Metric.snapshot
-        yield* post("/v1/metrics", Encoding.metrics(options, snapshot, { startTimeUnixNano, timeUnixNano }))
+        yield* post("/v1/metrics", metrics(options, snapshot, { startTimeUnixNano, timeUnixNano }))
       })
 
       // Added first, so it runs last: when the fibers below are gone.
@@ -172,7 +335,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
           const end = span.end.bind(span)
           const [, parent] = args
           return Object.assign(span, {
-            // Who began the trace says whether it is recorded; a trace that begins here is.
+            // The trace's origin decides whether it is recorded; a trace that begins here is.
             sampled: Option.match(parent, { onNone: () => true, onSome: ({ sampled }) => sampled }),
             end: (...ended: Parameters<typeof end>) => {
               end(...ended)

@@ -1,13 +1,8 @@
+/** The log of calls that got no result; each single call is in the metrics and in the audit log. */
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Repeats from "../platform/core/Repeats.js"
+import * as RepeatedLog from "./repeatedLog.js"
 
-/**
- * The log of calls that got no result: the first of a kind at once, those like it together every ten
- * seconds. A client that goes on after it was refused would write the log full, and pay for nothing else:
- * a line costs about as much as the refusal. Each single call is in the metrics and in the audit log.
- */
 export interface RefusalLog {
   readonly refused: (refusal: Refusal) => Effect.Effect<void>
 }
@@ -22,38 +17,22 @@ export interface Refusal {
   readonly cause: string | undefined
 }
 
-const PERIOD = "10 seconds"
-
-/** Kinds of refusals that are kept apart. */
 const MAX_KINDS = 1_000
 
 const MAX_CAUSE = 200
 
-export const make: Effect.Effect<RefusalLog, never, Scope.Scope> = Effect.gen(function* () {
-  const repeats = Repeats.make<Refusal>(MAX_KINDS)
-  const tell = Effect.suspend(() => {
-    const { others, repeated } = Repeats.take(repeats)
-    const lines = repeated.map(({ about: { retryAfterMs: _, ...about }, times }) =>
-      Effect.annotateLogs(Effect.logInfo("more calls were refused like this"), { ...about, times })
-    )
-    if (others > 0) {
-      lines.push(Effect.annotateLogs(Effect.logInfo("more calls were refused"), { times: others }))
-    }
-    return Effect.all(lines, { discard: true })
-  })
-  yield* Effect.forkScoped(Effect.schedule(tell, Schedule.spaced(PERIOD)))
-  // Nothing that was counted stays untold.
-  yield* Effect.addFinalizer(() => tell)
-  return {
-    refused: (refusal) =>
-      Effect.suspend(() => {
-        const { client, code, scope, tool } = refusal
-        const cause = refusal.cause?.slice(0, MAX_CAUSE)
-        const key = JSON.stringify([client, tool, code, scope, cause])
-        const about = { ...refusal, cause }
-        return Repeats.isFirst(repeats, key, about)
-          ? Effect.annotateLogs(Effect.logInfo("call refused"), about)
-          : Effect.void
-      })
-  }
-})
+const line = (refusal: Refusal | undefined, times: number, isFirst: boolean) => {
+  if (refusal === undefined) return Effect.annotateLogs(Effect.logInfo("more calls were refused"), { times })
+  if (isFirst) return Effect.annotateLogs(Effect.logInfo("call refused"), { ...refusal })
+  const { retryAfterMs: _, ...about } = refusal
+  return Effect.annotateLogs(Effect.logInfo("more calls were refused like this"), { ...about, times })
+}
+
+export const make: Effect.Effect<RefusalLog, never, Scope.Scope> = Effect.map(
+  RepeatedLog.make<Refusal>({
+    maxKinds: MAX_KINDS,
+    keyOf: ({ cause, client, code, scope, tool }) => JSON.stringify([client, tool, code, scope, cause]),
+    line
+  }),
+  (log) => ({ refused: (refusal) => log({ ...refusal, cause: refusal.cause?.slice(0, MAX_CAUSE) }) })
+)

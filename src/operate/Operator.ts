@@ -1,5 +1,5 @@
 /**
- * What an operator sees of a running server, and what he can do to it: everything that limits calls as it is
+ * What an operator sees of a running server, and does to it: everything that limits calls as it is
  * now and as it was in the last hour; and holding the circuit open, starting it afresh, trying the next login,
  * pinning the degradation ladder, setting a client's quotas back.
  *
@@ -21,29 +21,30 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import * as Activity from "../observe/Activity.js"
-import * as Audit from "../observe/Audit.js"
 import * as Bulkhead from "../guard/Bulkhead.js"
 import * as CircuitBreaker from "../guard/CircuitBreaker.js"
-import * as History from "./core/History.js"
 import * as Degradation from "../guard/Degradation.js"
-import { monotonicMillis } from "../platform/monotonic.js"
-import { Action, columns, Done, Snapshot } from "./operatorModel.js"
-import type { ActionRow, Column, Identity } from "./operatorModel.js"
-import * as OperatorSnapshot from "./operatorSnapshot.js"
-import * as QuotaLimits from "../quota/quotaLimits.js"
 import * as LoopGuard from "../guard/LoopGuard.js"
+import * as RateLimiter from "../guard/RateLimiter.js"
+import * as Retry from "../guard/Retry.js"
+import * as Activity from "../observe/Activity.js"
+import * as Audit from "../observe/Audit.js"
 import type { Principal } from "../platform/Principal.js"
+import { monotonicMillis } from "../platform/monotonic.js"
 import * as Quota from "../quota/Quota.js"
 import * as QuotaStore from "../quota/QuotaStore.js"
-import * as RateLimiter from "../guard/RateLimiter.js"
+import * as QuotaLimits from "../quota/quotaLimits.js"
 import * as ResultCache from "../tools/ResultCache.js"
-import * as Retry from "../guard/Retry.js"
-import * as Gauges from "./Gauges.js"
 import { WarehouseHealth } from "../warehouse/WarehouseHealth.js"
+import * as Gauges from "./Gauges.js"
+import * as Snapshots from "./Snapshot.js"
+import type { ActionRow, Column, Identity } from "./Snapshot.js"
+import { columns, Snapshot } from "./Snapshot.js"
+import * as History from "./core/History.js"
 
-export { Action, Done, Snapshot }
+export { Snapshot }
 export type { Column, Identity }
 
 /**
@@ -53,6 +54,61 @@ export type { Column, Identity }
  * @category models
  */
 export type Samples = History.Read<Column>
+
+const oneOf = (words: ReadonlyArray<string>) => ({
+  message: `expected one of ${words.join(", ")}`,
+  override: true
+})
+
+/**
+ * What an operator can do.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Action = Schema.Union(
+  Schema.Struct({
+    action: Schema.Literal(
+      "breaker/open",
+      "breaker/release",
+      "breaker/reset",
+      "ladder/unpin",
+      "warehouse/unlatch"
+    )
+  }),
+  Schema.Struct({
+    action: Schema.Literal("ladder/pin"),
+    mode: Degradation.Mode.annotations({ message: () => oneOf(Degradation.Mode.literals) })
+  }),
+  Schema.Struct({
+    action: Schema.Literal("quota/reset"),
+    client: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512)),
+    quota: Schema.optional(
+      QuotaStore.QuotaName.annotations({ message: () => oneOf(QuotaStore.QuotaName.literals) })
+    )
+  })
+)
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Action = typeof Action.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const Done = Schema.Struct({
+  /** False: it was so already. */
+  changed: Schema.Boolean,
+  /** In words. */
+  result: Schema.String
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Done = typeof Done.Type
 
 /**
  * @since 0.1.0
@@ -84,7 +140,7 @@ export interface Options {
   readonly sampleEveryMs?: number | undefined
   /** Samples that are kept. */
   readonly samples?: number | undefined
-  /** Which server this is, for who looks at several. */
+  /** Which server this is, among several. */
   readonly server?: Identity | undefined
 }
 
@@ -149,7 +205,7 @@ export const make = ({
     const degradation = yield* Degradation.Degradation
     const store = yield* QuotaStore.QuotaStore
     const health = yield* Effect.serviceOption(WarehouseHealth)
-    const view = yield* OperatorSnapshot.make
+    const view = yield* Snapshots.make
     const sampleMetrics = Effect.provide(
       Gauges.sample,
       yield* Effect.context<Effect.Effect.Context<typeof Gauges.sample>>()
@@ -255,7 +311,7 @@ export const make = ({
           )
         )
       }).pipe(
-        // Once begun it is finished, and written down: whoever asked may be gone by then.
+        // Once begun it is finished, and written down: the caller may be gone by then.
         Effect.uninterruptible,
         oneAtATime.withPermits(1)
       )

@@ -61,7 +61,7 @@ export const layer = (
 /** What is missing is said at the start, and all of it: the first call may come much later, from a model. */
 const loginIsComplete = ({ snowflake }: ServerConfig.Settings) =>
   Effect.flatMap(
-    Effect.promise(() => import("./SnowflakeOptions.js")),
+    Effect.promise(() => import("./SnowflakeAccount.js")),
     ({ faults }) => {
       const found = faults(snowflake)
       return found.length === 0
@@ -92,7 +92,7 @@ const snowflake = (settings: ServerConfig.Settings) =>
         "snowflake",
         Effect.gen(function* () {
           const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
-            Promise.all([import("../warehouse/Snowflake.js"), import("./SnowflakeOptions.js")])
+            Promise.all([import("../warehouse/Snowflake.js"), import("./SnowflakeAccount.js")])
           )
           const statements = ServerConfig.concurrentStatements(settings)
           const wanted = settings.limits.maxConcurrentStatements

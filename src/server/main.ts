@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as LazyOtlp from "../observe/lazyOtlp.js"
+import * as Layer from "effect/Layer"
 import * as Package from "../platform/package.js"
 import { startFaults } from "./startFaults.js"
 import * as Fleet from "./Fleet.js"
@@ -15,8 +15,17 @@ import type * as ServerConfig from "../config/ServerConfig.js"
 export { gate } from "./Warehouses.js"
 export { keysPath, layer, stateDirectory } from "./Server.js"
 
-/** Outermost: what goes on below is traced. */
-const otlp = LazyOtlp.layer(process.env, Package)
+/** The exporter of telemetry, outermost: what runs below is traced. Loaded only where a collector is named. */
+const otlp: Layer.Layer<never> = Layer.suspend(() =>
+  (process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "") === ""
+    ? Layer.empty
+    : Layer.unwrapEffect(
+        Effect.map(
+          Effect.promise(() => import("../observe/Otlp.js")),
+          ({ layerConfig }) => layerConfig(Package)
+        )
+      )
+)
 
 /**
  * Where it is remembered what was used, for who looks at it or mends it: memory in its place would have nothing
@@ -70,7 +79,7 @@ export const http = (
 export const checkAccount = (settings: ServerConfig.Settings) =>
   Effect.gen(function* () {
     const [{ check }, { options }] = yield* Effect.promise(() =>
-      Promise.all([import("../warehouse/snowflake/check.js"), import("./SnowflakeOptions.js")])
+      Promise.all([import("../warehouse/snowflake/check.js"), import("./SnowflakeAccount.js")])
     )
     return yield* check(options(settings.snowflake))
   })

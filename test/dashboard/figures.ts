@@ -1,6 +1,6 @@
 /** Figures of servers that never were: what `/status/data` says in an hour of which much is to be seen. */
-import type { Column, Snapshot } from "../../src/operate/operatorModel.js"
-import { columns } from "../../src/operate/operatorModel.js"
+import type { Column, Snapshot } from "../../src/operate/Snapshot.js"
+import { columns } from "../../src/operate/Snapshot.js"
 
 export type Condition = "healthy" | "failing" | "fresh"
 

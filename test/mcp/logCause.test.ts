@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { classify } from "../../src/warehouse/snowflake/classify.js"
 import * as DuckDb from "../../src/warehouse/DuckDb.js"
-import { logCause } from "../../src/mcp/logCause.js"
+import { logCause } from "../../src/mcp/ErrorReport.js"
 import type { Reason } from "../../src/warehouse/Warehouse.js"
 import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 

@@ -4,7 +4,7 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import * as Audit from "../../src/observe/Audit.js"
-import { AuditFile } from "../../src/observe/auditFile.js"
+import { AuditFile } from "../../src/observe/AuditFile.js"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "snowguard-audit-"))),

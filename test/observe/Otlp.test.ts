@@ -123,9 +123,9 @@ describe("OTLP", () => {
   it.scopedLive("sends metrics as the convention names them", () =>
     Effect.gen(function* () {
       const at = yield* collector()
-      const { operation } = yield* Effect.promise(() => import("../../src/mcp/mcpMetrics.js"))
+      const { operationEnded } = yield* Effect.promise(() => import("../../src/mcp/Observed.js"))
       const of = { version: undefined, via: "pipe" } as const
-      const call = Effect.sync(() => operation({ ...of, method: "tools/call", tool: "otlp_test" }, 150))
+      const call = Effect.sync(() => operationEnded({ ...of, method: "tools/call", tool: "otlp_test" }, 150))
       yield* exported(call, { endpoint: at.endpoint })
       const [sent] = at.bodies.filter(({ path }) => path === "/v1/metrics")
       const metrics = JSON.parse(sent?.body ?? "").resourceMetrics[0].scopeMetrics[0]

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net"
 import { afterEach, vi } from "vitest"
 import * as Outbound from "../../src/platform/outbound.js"
 import * as Otlp from "../../src/observe/Otlp.js"
-import { json } from "../../src/mcp/auth/Fetched.js"
+import { fetchJson as json } from "../../src/mcp/auth/SigningKeys.js"
 
 /** A proxy that answers for everybody, and opens no tunnel; what it was asked for. */
 const proxy = Effect.acquireRelease(

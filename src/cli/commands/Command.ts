@@ -7,9 +7,9 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { createInterface } from "node:readline"
-import type { UsageFault } from "../Cli.js"
-import type { QuotaStoreError } from "../../quota/QuotaStore.js"
+import { UsageFault } from "../Cli.js"
 import type { ConfigFaults, Settings } from "../../config/ServerConfig.js"
+import type { QuotaStoreError } from "../../quota/QuotaStore.js"
 
 /**
  * @since 0.1.0
@@ -117,3 +117,35 @@ export const confirmed = (
       }),
     (lines) => Effect.sync(() => lines.close())
   )
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export const wrong = (argument: string, message: string): UsageFault =>
+  new UsageFault({ faults: [{ argument, message }] })
+
+/**
+ * @since 0.1.0
+ * @category reading
+ */
+export const textOption = (options: Input["options"], name: string): string | undefined => {
+  const value = options[name]
+  return typeof value === "string" ? value : undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category reading
+ */
+export const wholeOption = (
+  options: Input["options"],
+  name: string,
+  most: number
+): Effect.Effect<number | undefined, UsageFault> => {
+  const value = textOption(options, name)
+  if (value === undefined) return Effect.succeed(undefined)
+  return /^\d{1,10}$/.test(value) && Number(value) <= most
+    ? Effect.succeed(Number(value))
+    : wrong(`--${name}`, `expected a whole number from 0 to ${most}`)
+}

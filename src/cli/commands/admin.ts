@@ -12,14 +12,13 @@ import * as Redacted from "effect/Redacted"
 import * as Config from "effect/Config"
 import * as Schema from "effect/Schema"
 import type { UsageFault } from "../Cli.js"
-import type { Identity } from "../../operate/operatorModel.js"
-import { Action, Done, Snapshot } from "../../operate/operatorModel.js"
+import type { Identity } from "../../operate/Snapshot.js"
+import { Action, Done, Snapshot } from "../../operate/Operator.js"
 import { escaped } from "../../platform/quoted.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
-import * as Arguments from "../arguments.js"
 import type { Input, Run } from "./Command.js"
-import { print, write } from "./Command.js"
+import { print, textOption, write, wrong } from "./Command.js"
 
 /**
  * The server did not do it.
@@ -64,7 +63,7 @@ export const actionOf = (
       error !== undefined && known
         ? ParseResult.ArrayFormatter.formatErrorSync(error).find(({ path }) => path[0] !== "action")
         : undefined
-    return Arguments.wrong(
+    return wrong(
       ["admin", part, verb].filter((word) => word !== undefined).join(" "),
       why === undefined
         ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, or warehouse unlatch"
@@ -240,8 +239,8 @@ const adminKey = Config.option(Config.redacted("SNOWGUARD_ADMIN_KEY")).pipe(
 const work = ({ operands, options, settings }: Input) =>
   Effect.gen(function* () {
     const json = options["json"] === true
-    const base = Arguments.text(options, "url") ?? defaultUrl(ServerConfig.httpOptions(settings))
-    const action = yield* actionOf(operands, Arguments.text(options, "quota"))
+    const base = textOption(options, "url") ?? defaultUrl(ServerConfig.httpOptions(settings))
+    const action = yield* actionOf(operands, textOption(options, "quota"))
     const key = yield* adminKey
     if (action === undefined) {
       const { snapshot } = yield* ask(base, "/status/data", key, Seen)

@@ -17,9 +17,8 @@ import * as Main from "../../server/main.js"
 import { ReadOnly } from "../../gate/ReadOnly.js"
 import type { Accepted, StatementRejected } from "../../gate/ReadOnly.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
-import * as Arguments from "../arguments.js"
 import type { Run } from "./Command.js"
-import { print } from "./Command.js"
+import { print, wrong } from "./Command.js"
 
 /** The statement of a line of JSON, or undefined when the line is something else. */
 const statementOf = (line: string): string | undefined => {
@@ -45,8 +44,7 @@ export const statements = (input: string): Either.Either<ReadonlyArray<string>, 
   const out: Array<string> = []
   for (const [i, line] of lines.entries()) {
     const sql = statementOf(line)
-    if (sql === undefined)
-      return Either.left(Arguments.wrong(`line ${i + 1}`, 'expected an object {"sql": "..."}'))
+    if (sql === undefined) return Either.left(wrong(`line ${i + 1}`, 'expected an object {"sql": "..."}'))
     out.push(sql)
   }
   return Either.right(out)
@@ -110,11 +108,11 @@ export const run: Run = ({ operands, options, settings }) =>
   Effect.gen(function* () {
     const dialect = options["dialect"] ?? settings.warehouse
     if (dialect !== "snowflake" && dialect !== "duckdb") {
-      return yield* Arguments.wrong("--dialect", `expected snowflake or duckdb, got ${String(dialect)}`)
+      return yield* wrong("--dialect", `expected snowflake or duckdb, got ${String(dialect)}`)
     }
     const tier = options["tier"] ?? "default"
     if (typeof tier !== "string" || settings.tiers[tier] === undefined) {
-      return yield* Arguments.wrong("--tier", `there is no tier ${String(tier)}`)
+      return yield* wrong("--tier", `there is no tier ${String(tier)}`)
     }
     const input = operands[0] ?? (yield* Effect.promise(() => text(process.stdin)))
     const sqls = yield* operands[0] === undefined ? statements(input) : Either.right([input])

@@ -7,9 +7,8 @@
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Arguments from "../arguments.js"
 import type { Run } from "./Command.js"
-import { print, readerLeftExitCode, write } from "./Command.js"
+import { print, readerLeftExitCode, wholeOption, write, wrong } from "./Command.js"
 import * as Rehearsal from "../../demo/rehearsal.js"
 import { hasColors, painter } from "../../platform/colors.js"
 import { widthOf, wrapped } from "../../platform/layout.js"
@@ -107,10 +106,9 @@ const readerLeft = Effect.async<number>((resume) => {
 export const run: Run = ({ options }) =>
   Effect.gen(function* () {
     const outage = options["outage"] === true
-    const speed = yield* Arguments.whole(options, "speed", MOST_SPEED)
-    if (speed === 0)
-      return yield* Arguments.wrong("--speed", `expected a whole number from 1 to ${MOST_SPEED}`)
-    if (speed !== undefined && !outage) return yield* Arguments.wrong("--speed", "is of --outage only")
+    const speed = yield* wholeOption(options, "speed", MOST_SPEED)
+    if (speed === 0) return yield* wrong("--speed", `expected a whole number from 1 to ${MOST_SPEED}`)
+    if (speed !== undefined && !outage) return yield* wrong("--speed", "is of --outage only")
     const json = options["json"] === true
     const shown = outage ? rehearse(speed ?? 1, json) : tour(json)
     return yield* Effect.raceFirst(

@@ -5,9 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Emulator from "../../emulator/run.js"
-import * as Arguments from "../arguments.js"
 import type { Run } from "./Command.js"
-import { write } from "./Command.js"
+import { textOption, wholeOption, write } from "./Command.js"
 
 /**
  * Runs until it is interrupted; exit code 1 when it cannot start.
@@ -17,14 +16,14 @@ import { write } from "./Command.js"
  */
 export const run: Run = ({ options }) =>
   Effect.gen(function* () {
-    const port = yield* Arguments.whole(options, "port", 65_535)
-    const controlPort = yield* Arguments.whole(options, "control-port", 65_535)
-    const seed = yield* Arguments.whole(options, "seed", 2 ** 32 - 1)
+    const port = yield* wholeOption(options, "port", 65_535)
+    const controlPort = yield* wholeOption(options, "control-port", 65_535)
+    const seed = yield* wholeOption(options, "seed", 2 ** 32 - 1)
     return yield* Emulator.run({
       port,
       controlPort,
       seed,
-      host: Arguments.text(options, "host"),
-      faultsPath: Arguments.text(options, "faults")
+      host: textOption(options, "host"),
+      faultsPath: textOption(options, "faults")
     }).pipe(Effect.catchTag("EmulatorError", (error) => Effect.as(write(process.stderr, error.message), 1)))
   })

@@ -5,8 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Main from "../../server/main.js"
-import * as Arguments from "../arguments.js"
 import type { Run } from "./Command.js"
+import { textOption, wholeOption } from "./Command.js"
 
 /**
  * @since 0.1.0
@@ -14,7 +14,7 @@ import type { Run } from "./Command.js"
  */
 export const run: Run = ({ options, settings }) =>
   Effect.gen(function* () {
-    const port = yield* Arguments.whole(options, "port", 65_535)
-    yield* Main.http(settings, { host: Arguments.text(options, "host"), port })
+    const port = yield* wholeOption(options, "port", 65_535)
+    yield* Main.http(settings, { host: textOption(options, "host"), port })
     return 0
   })

@@ -10,9 +10,8 @@ import { textTable } from "../../platform/layout.js"
 import { startFaults } from "../../server/startFaults.js"
 import * as Main from "../../server/main.js"
 import * as Keys from "../../mcp/auth/Keys.js"
-import * as Arguments from "../arguments.js"
 import type { Run } from "./Command.js"
-import { print, write } from "./Command.js"
+import { print, textOption, write, wrong } from "./Command.js"
 
 /** Of a key without a tier its client decides. */
 const tableOf = (keys: ReadonlyArray<Keys.Listed>): string =>
@@ -42,10 +41,10 @@ export const run: Run = ({ operands: [action, name], options, settings }) =>
     const json = options["json"] === true
     switch (action) {
       case "create": {
-        if (name === undefined) return yield* Arguments.wrong("keys create", "expected the name of a client")
-        const tier = Arguments.text(options, "tier")
+        if (name === undefined) return yield* wrong("keys create", "expected the name of a client")
+        const tier = textOption(options, "tier")
         if (tier !== undefined && !Object.hasOwn(settings.tiers, tier)) {
-          return yield* Arguments.wrong("--tier", `there is no tier ${tier} in the configuration`)
+          return yield* wrong("--tier", `there is no tier ${tier} in the configuration`)
         }
         const made = yield* Keys.create(path, { client: name, tier, admin: options["admin"] === true })
         // Alone on stdout, so that `K=$(snowguard keys create ada)` is the key.
@@ -64,7 +63,7 @@ export const run: Run = ({ operands: [action, name], options, settings }) =>
       }
       case "revoke": {
         if (name === undefined) {
-          return yield* Arguments.wrong("keys revoke", "expected the id of a key, or the name of a client")
+          return yield* wrong("keys revoke", "expected the id of a key, or the name of a client")
         }
         const revoked = yield* Keys.revoke(path, name)
         yield* print(
@@ -73,11 +72,11 @@ export const run: Run = ({ operands: [action, name], options, settings }) =>
         return revoked.length === 0 ? 1 : 0
       }
       default:
-        return yield* Arguments.wrong(action ?? "keys", "expected create, list or revoke")
+        return yield* wrong(action ?? "keys", "expected create, list or revoke")
     }
   }).pipe(
     Effect.catchTags({
-      KeysFault: (fault) => Arguments.wrong("keys", fault.message),
+      KeysFault: (fault) => wrong("keys", fault.message),
       KeysFileError: startFaults.KeysFileError
     })
   )

@@ -13,9 +13,8 @@ import * as Main from "../../server/main.js"
 import * as QuotaAdmin from "../../quota/QuotaAdmin.js"
 import { QuotaName } from "../../quota/QuotaStore.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
-import * as Arguments from "../arguments.js"
 import type { Run } from "./Command.js"
-import { confirmed, print, write } from "./Command.js"
+import { confirmed, print, write, wrong } from "./Command.js"
 
 /** Names of clients are as they were given, by whoever writes to the store. */
 const shown = (text: string) => print(escaped(text))
@@ -41,10 +40,10 @@ export const run: Run = ({ operands, options, settings }) =>
   Effect.gen(function* () {
     const [action] = operands
     if (action !== "show" && action !== "reset" && action !== "export") {
-      return yield* Arguments.wrong(action ?? "quota", "expected show, reset or export")
+      return yield* wrong(action ?? "quota", "expected show, reset or export")
     }
     if (settings.quotaStore.kind === "memory") {
-      return yield* Arguments.wrong(
+      return yield* wrong(
         "quota",
         'quota_store.kind is "memory": each server counts for itself, and nobody else can look'
       )
@@ -53,15 +52,15 @@ export const run: Run = ({ operands, options, settings }) =>
     const client = typeof options["client"] === "string" ? options["client"] : undefined
     const quota = options["quota"]
     if (quota !== undefined && !isQuota(quota)) {
-      return yield* Arguments.wrong("--quota", `expected one of ${QuotaName.literals.join(", ")}`)
+      return yield* wrong("--quota", `expected one of ${QuotaName.literals.join(", ")}`)
     }
     const all = options["all"] === true
     if (all && (action !== "reset" || client !== undefined)) {
-      return yield* Arguments.wrong("--all", "is of reset only, in place of --client")
+      return yield* wrong("--all", "is of reset only, in place of --client")
     }
     if (action === "reset" && client === undefined) {
       if (!all) {
-        return yield* Arguments.wrong(
+        return yield* wrong(
           "quota reset",
           "expected --client NAME, or --all to forget what every client has used"
         )

@@ -1,6 +1,5 @@
 /** The server, as the page talks to it. The key stays in this tab. */
-import type { Done, Snapshot } from "../../operate/operatorModel.js"
-import type { Samples } from "../../operate/Operator.js"
+import type { Done, Samples, Snapshot } from "../../operate/Operator.js"
 
 /** What people show of themselves: a key, or a token with a scope. */
 export interface SignIn {

@@ -1,5 +1,5 @@
 /** The state in a sentence, what it means for who calls, and what else is wrong: read first, and first read. */
-import type { Snapshot } from "../../operate/operatorModel.js"
+import type { Snapshot } from "../../operate/Snapshot.js"
 import type { Mood } from "./dom.js"
 import { fullness } from "./dom.js"
 import * as Format from "./format.js"

@@ -1,10 +1,10 @@
 /** The last hour: what the server remembers of it, and what has come since. */
-import type { Column } from "../../operate/operatorModel.js"
+import type { Column } from "../../operate/Snapshot.js"
 import type { Samples } from "../../operate/Operator.js"
 import * as Charts from "./charts.js"
 import { byId } from "./dom.js"
 import * as Format from "./format.js"
-import type { Snapshot } from "../../operate/operatorModel.js"
+import type { Snapshot } from "../../operate/Snapshot.js"
 import type { Mood } from "./dom.js"
 import * as Headline from "./headline.js"
 import { SPAN_MS } from "./plot.js"

@@ -1,5 +1,5 @@
 /** Who calls, and what operators did. */
-import type { Snapshot } from "../../operate/operatorModel.js"
+import type { Snapshot } from "../../operate/Snapshot.js"
 import { bar, byId, fill, h, setText, show } from "./dom.js"
 import * as Format from "./format.js"
 import { until } from "./headline.js"

@@ -1,5 +1,5 @@
 /** The figures of one moment, put on the page. */
-import type { Snapshot } from "../../operate/operatorModel.js"
+import type { Snapshot } from "../../operate/Snapshot.js"
 import type { Mood } from "./dom.js"
 import { byId, fill, h, meter, setEnabled, setText } from "./dom.js"
 import * as Format from "./format.js"

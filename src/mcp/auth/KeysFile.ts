@@ -1,24 +1,26 @@
 /**
- * The file that holds the API keys: never a key itself, only a salted hash of it (scrypt).
+ * The file of the API keys: of each key a salted hash (scrypt), and never the key itself.
  *
- * Written as a whole beside itself and renamed into place, for its owner alone, one writer at a time; a
- * reader sees the old file or the new one. A revoked key stays in it as revoked: a file without keys
- * means that nobody ever asked for authentication, and that must not be what revoking the last one does.
+ * It is written as a whole under another name and renamed into place, readable by its owner alone, one writer at a time;
+ * a reader sees the old file or the new one. A revoked key stays in the file as revoked: a file without keys turns
+ * authentication off in `auto` mode, and revoking the last key must not do that.
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto"
-import { open, readFile, rename, rm, stat } from "node:fs/promises"
+import { open, readFile, rename, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 import { namePattern } from "../../platform/Principal.js"
 import * as Directories from "../../platform/directories.js"
 import { codeOf } from "../../platform/fileReasons.js"
+import * as FileLock from "../../platform/fileLock.js"
 import * as OtherWriters from "../../platform/otherWriters.js"
+import { withoutStack } from "../../platform/withoutStack.js"
 
 const Name = Schema.String.pipe(Schema.pattern(namePattern))
 
@@ -32,7 +34,7 @@ export const Key = Schema.Struct({
   client: Name,
   /** The client's own tier when absent. */
   tier: Schema.optional(Name),
-  /** May read what is the operator's. */
+  /** May operate the server. */
   admin: Schema.Boolean,
   salt: Schema.String,
   hash: Schema.String,
@@ -86,7 +88,7 @@ export const version = (path: string): Effect.Effect<string | undefined, KeysFil
   )
 
 /**
- * Can others than its owner read it?
+ * Can users other than its owner read it?
  *
  * @since 0.1.0
  * @category reading
@@ -99,7 +101,7 @@ export const isExposed = (path: string): Effect.Effect<boolean> =>
     )
   )
 
-/** A key that somebody else has put there would let him in. */
+/** A file that another user of the machine can write to could hold keys of that user. */
 const trusted = (path: string): Effect.Effect<void, KeysFileError> =>
   Effect.suspend(() => {
     const problem = OtherWriters.problem(path)
@@ -109,8 +111,7 @@ const trusted = (path: string): Effect.Effect<void, KeysFileError> =>
   })
 
 /**
- * The keys in the file; none when there is no file. Those that another user of the machine could have put
- * there are not taken.
+ * The keys in the file; none when there is no file. Fails when another user of the machine could have written it.
  *
  * @since 0.1.0
  * @category reading
@@ -141,9 +142,8 @@ export const read = (path: string): Effect.Effect<ReadonlyArray<Key>, KeysFileEr
     )
   )
 
-const write = (path: string, keys: ReadonlyArray<Key>) =>
+const write = (path: string, text: string) =>
   io(path, "be written", async () => {
-    const text = await Effect.runPromise(Schema.encode(Document)({ version: 1, keys }))
     const aside = `${path}.${process.pid}.new`
     const file = await open(aside, "w", 0o600)
     try {
@@ -155,89 +155,22 @@ const write = (path: string, keys: ReadonlyArray<Key>) =>
     await rename(aside, path)
   })
 
-/** A writer that died leaves its lock; nobody writes for so long. */
+/** Milliseconds after which the lock of a writer that ended without releasing it is taken over. */
 const STALE_LOCK_MS = 10_000
 
-/** Somebody else writes: worth waiting for. */
-class Busy {
-  readonly _tag = "Busy"
-}
+/** Another writer holds the lock. */
+class Busy extends Data.TaggedError("Busy") {}
 
-const unlessMissing = (cause: unknown) => {
-  if (codeOf(cause) !== "ENOENT") throw cause
-}
+const busy: Effect.Effect<never, Busy> = Effect.suspend(() => Effect.fail(withoutStack(() => new Busy())))
 
-/** Fails with `EEXIST` when somebody has it. */
-const create = async (file: string, owner: string): Promise<void> => {
-  const handle = await open(file, "wx", 0o600)
-  try {
-    await handle.writeFile(owner)
-  } finally {
-    await handle.close()
-  }
-}
+const otherWriter = (path: string) =>
+  new KeysFileError({ path, description: "is being written by another process" })
 
-const ownerOf = (file: string) => readFile(file, "utf8").catch(unlessMissing)
+/** Waits up to five seconds for other writers. */
+const patience = Schedule.intersect(Schedule.spaced(20), Schedule.recurs(250))
 
 /**
- * Takes away the lock of a writer that died. Whoever renames it has it alone; and if what he has is another
- * than the one that he looked at, because a new writer was quicker than he, he puts it back.
- */
-const clearStale = async (file: string, mine: string, now: number): Promise<void> => {
-  const found = await stat(file).catch(unlessMissing)
-  if (found === undefined || now - found.mtimeMs <= STALE_LOCK_MS) return
-  const seen = await ownerOf(file)
-  const aside = `${file}.${mine}`
-  await rename(file, aside).catch(unlessMissing)
-  const taken = await ownerOf(aside)
-  if (taken !== undefined && taken !== seen) await create(file, taken).catch(() => {})
-  await rm(aside, { force: true })
-}
-
-/** Gives the name under which the lock is held. */
-const lock = (path: string): Effect.Effect<string, KeysFileError> => {
-  const file = `${path}.lock`
-  const mine = `${process.pid}.${randomBytes(8).toString("hex")}`
-  const attempt = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    Effect.tryPromise({
-      try: async () => {
-        await clearStale(file, mine, now)
-        await create(file, mine)
-        return mine
-      },
-      catch: (cause) =>
-        codeOf(cause) === "EEXIST"
-          ? new Busy()
-          : new KeysFileError({ path, description: `cannot be locked: ${codeOf(cause)}` })
-    })
-  )
-  return Effect.zipRight(
-    io(path, "be locked", async () => Directories.make(dirname(path))),
-    Effect.retry(attempt, {
-      schedule: Schedule.intersect(Schedule.spaced(20), Schedule.recurs(250)),
-      while: (error) => error._tag === "Busy"
-    })
-  ).pipe(Effect.catchTag("Busy", () => Effect.fail(takenAway(path))))
-}
-
-const takenAway = (path: string) =>
-  new KeysFileError({ path, description: "is being written by somebody else" })
-
-/** A writer that was asleep for so long that its lock was taken away does not write. */
-const stillMine = (path: string, mine: string): Effect.Effect<void, KeysFileError> =>
-  Effect.flatMap(
-    io(path, "be locked", () => ownerOf(`${path}.lock`)),
-    (owner) => (owner === mine ? Effect.void : Effect.fail(takenAway(path)))
-  )
-
-const unlock = (path: string, mine: string): Effect.Effect<void> =>
-  Effect.zipRight(
-    stillMine(path, mine),
-    io(path, "be unlocked", () => rm(`${path}.lock`, { force: true }))
-  ).pipe(Effect.ignore)
-
-/**
- * Changes the keys; nobody else changes them meanwhile.
+ * Changes the keys, one writer at a time.
  *
  * @since 0.1.0
  * @category writing
@@ -247,15 +180,30 @@ export const modify = <A, E>(
   change: (keys: ReadonlyArray<Key>) => Effect.Effect<readonly [A, ReadonlyArray<Key>], E>
 ): Effect.Effect<A, E | KeysFileError> =>
   Effect.acquireUseRelease(
-    lock(path),
-    (mine) =>
-      Effect.flatMap(Effect.flatMap(read(path), change), ([result, keys]) =>
-        Effect.as(Effect.zipRight(stillMine(path, mine), write(path, keys)), result)
-      ),
-    (mine) => unlock(path, mine)
+    io(path, "be locked", () => {
+      Directories.make(dirname(path))
+      return FileLock.acquire(`${path}.lock`, STALE_LOCK_MS)
+    }),
+    (lock) =>
+      Effect.gen(function* () {
+        if (lock === undefined) return yield* busy
+        const [result, keys] = yield* Effect.flatMap(read(path), change)
+        const text = yield* Effect.orDie(Schema.encode(Document)({ version: 1, keys }))
+        // A writer that was suspended for so long that its lock was taken over does not write.
+        if (!(yield* Effect.promise(() => lock.isHeld()))) return yield* otherWriter(path)
+        yield* write(path, text)
+        return result
+      }),
+    (lock) => (lock === undefined ? Effect.void : Effect.promise(() => lock.release()))
+  ).pipe(
+    Effect.retry({ schedule: patience, while: (error) => error instanceof Busy }),
+    Effect.catchIf(
+      (error) => error instanceof Busy,
+      () => otherWriter(path)
+    )
   )
 
-/** About 30 ms and 16 MiB each: cheap for us, expensive for whoever has stolen the file. */
+/** About 30 ms and 16 MiB a hash: cheap for the server, expensive for an attacker who has the file. */
 const cost = { N: 2 ** 14, r: 8, p: 1 }
 const HASH_BYTES = 32
 

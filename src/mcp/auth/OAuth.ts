@@ -15,11 +15,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { JWTPayload } from "jose"
 import { createHash } from "node:crypto"
-import { namePattern } from "../../platform/Principal.js"
 import * as Principal from "../../platform/Principal.js"
+import { namePattern } from "../../platform/Principal.js"
 import type { Credentials, Identity } from "./Auth.js"
 import { AuthMisconfigured, Authenticator, AuthRefused, bearer } from "./Auth.js"
-import * as Discovery from "./Discovery.js"
 import * as Proven from "./Proven.js"
 import * as SigningKeys from "./SigningKeys.js"
 
@@ -145,7 +144,7 @@ export const make = (options: Options) =>
     const resource = yield* url("auth.resource", options.resource)
     const issuer = yield* url("auth.issuer", options.issuer)
     const jwksUrl = options.jwksUrl === undefined ? undefined : yield* url("auth.jwks_url", options.jwksUrl)
-    if (jwksUrl === undefined && !Discovery.isSafe(issuer)) {
+    if (jwksUrl === undefined && !SigningKeys.isSafe(issuer)) {
       return yield* new AuthMisconfigured({
         key: "auth.jwks_url",
         description:

@@ -1,18 +1,28 @@
 /**
- * The keys an authorization server signs with: fetched in the background from the start on, kept, fetched anew
- * for a key nobody knows at most once in a while.
+ * The keys that an authorization server signs with: located, fetched in the background from the start on, kept, and
+ * fetched anew for an unknown key at most once in a while.
  *
  * ```
- *   no location --discovery--> location --fetch--> keys     (either fails: nothing is asked for a while,
- *        ^                        |                          keys that are there stay in use)
+ *   no location --discovery--> location --fetch--> keys     (either fails: no request for a while,
+ *        ^                        |                          known keys stay in use)
  *        '------- fetch failed ---'
  * ```
  *
- * A token whose key is not among them is refused once they were fetched after that key was named for the first
- * time. Before that nobody can tell: the authorization server may have begun to sign with it a moment ago.
+ * A token with an unknown key is refused once the keys were fetched after that key was named for the first time. Before
+ * that it is not decided (503): the authorization server may have begun to sign with it a moment ago.
  *
- * A location that was configured is never looked for; one that was discovered is looked for again when
- * nothing comes from there. A forged token cannot make us hammer the authorization server.
+ * A location that was configured is never discovered; one that was discovered is discovered again when a fetch fails. A
+ * forged token cannot make this server flood the authorization server.
+ *
+ * Discovery reads the documents of RFC 8414 and of OpenID Connect Discovery:
+ *
+ * | issuer | documents |
+ * |---|---|
+ * | `https://a.example` | `https://a.example/.well-known/oauth-authorization-server`, `https://a.example/.well-known/openid-configuration` |
+ * | `https://a.example/t` | `https://a.example/.well-known/oauth-authorization-server/t`, `https://a.example/t/.well-known/openid-configuration` |
+ *
+ * A document counts if its issuer is the configured one, to the letter: a party that can publish a document elsewhere on
+ * the same host must not be able to name keys for this issuer. Locations are `https`; on this machine `http` is accepted.
  *
  * @since 0.1.0
  */
@@ -22,10 +32,114 @@ import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { JWTVerifyGetKey } from "jose"
-import { monotonicReader } from "../../platform/monotonic.js"
-import * as Discovery from "./Discovery.js"
-import { FetchFault, json } from "./Fetched.js"
 import * as Lru from "../../platform/core/Lru.js"
+import { monotonicReader } from "../../platform/monotonic.js"
+import * as Outbound from "../../platform/outbound.js"
+import { isLoopback } from "./Auth.js"
+
+/** Why a document cannot be used, for the operator; never quotes the document. */
+export class FetchFault extends Error {
+  override readonly name = "FetchFault"
+}
+
+/** The keys of a large authorization server are a few kilobytes. */
+const MAX_BYTES = 256 * 1024
+
+const tooLarge = () => new FetchFault(`it is larger than ${MAX_BYTES} bytes`)
+
+const bytes = async (body: AsyncIterable<Uint8Array>): Promise<Buffer> => {
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  // Leaving the loop cancels the stream and its connection.
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > MAX_BYTES) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/**
+ * A small JSON document from a server that may be slow or hostile: bounded in time and in bytes, no redirect is
+ * followed, through the proxy where one is configured. Rejects with a `FetchFault`, and with nothing else.
+ */
+export const fetchJson = async (url: URL, timeoutMs: number): Promise<unknown> => {
+  const signal = AbortSignal.timeout(timeoutMs)
+  try {
+    const response = await Outbound.request(url, {
+      signal,
+      redirect: "manual",
+      headers: { accept: "application/json" }
+    })
+    if (response.status !== 200 || response.body === null) {
+      await response.body?.cancel()
+      throw new FetchFault(`it answers ${response.status}`)
+    }
+    if (Number(response.headers.get("content-length") ?? 0) > MAX_BYTES) {
+      await response.body.cancel()
+      throw tooLarge()
+    }
+    const text = (await bytes(response.body)).toString("utf8")
+    try {
+      return JSON.parse(text)
+    } catch {
+      // The parser's message quotes the text.
+      throw new FetchFault("it is not JSON")
+    }
+  } catch (cause) {
+    if (cause instanceof FetchFault) throw cause
+    if (cause instanceof Outbound.ProxyFault) throw new FetchFault(cause.message)
+    throw new FetchFault(signal.aborted ? "it does not answer in time" : "it cannot be reached")
+  }
+}
+
+/** A response from there cannot be changed on the way. */
+export const isSafe = (url: URL): boolean =>
+  url.username === "" &&
+  url.password === "" &&
+  (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname)))
+
+const withoutSlash = (path: string): string => path.replace(/\/+$/, "")
+
+/** The documents of an issuer, the first that counts first. */
+export const documents = (issuer: string): ReadonlyArray<URL> => {
+  const { origin, pathname } = new URL(issuer)
+  const path = withoutSlash(pathname)
+  return [
+    new URL(`${origin}/.well-known/oauth-authorization-server${path}`),
+    new URL(`${origin}${path}/.well-known/openid-configuration`)
+  ]
+}
+
+const named = (document: unknown, name: string): unknown =>
+  typeof document === "object" && document !== null ? Reflect.get(document, name) : undefined
+
+/** The location of the keys in a document of this issuer. */
+export const jwksUrl = (document: unknown, issuer: string): URL => {
+  if (named(document, "issuer") !== issuer) throw new FetchFault("its issuer is not auth.issuer")
+  const location = named(document, "jwks_uri")
+  if (typeof location !== "string" || !URL.canParse(location)) throw new FetchFault("it has no jwks_uri")
+  const url = new URL(location)
+  // A remote server must not direct requests to this machine.
+  if (!isSafe(url) || (isLoopback(url.hostname) && !isLoopback(new URL(issuer).hostname))) {
+    throw new FetchFault("its jwks_uri is not an https URL")
+  }
+  return url
+}
+
+/** Requests all documents at once; rejects with a `FetchFault` that says what is wrong with each. */
+export const find = async (issuer: string, timeoutMs: number): Promise<URL> => {
+  const places = documents(issuer)
+  const found = await Promise.allSettled(
+    places.map(async (place) => jwksUrl(await fetchJson(place, timeoutMs), issuer))
+  )
+  for (const one of found) if (one.status === "fulfilled") return one.value
+  const problems = found.map((one, i) => {
+    const why = one.status === "rejected" && one.reason instanceof FetchFault ? one.reason.message : "?"
+    return `${places[i]?.href}: ${why}`
+  })
+  throw new FetchFault(`the keys of auth.issuer cannot be found: ${problems.join("; ")}`)
+}
 
 export interface Options {
   readonly issuer: string
@@ -33,13 +147,13 @@ export interface Options {
   readonly jwksUrl: URL | undefined
   /** Milliseconds for one request. */
   readonly timeoutMs: number
-  /** Milliseconds between two fetches for keys that nobody knows. */
+  /** Milliseconds between two fetches for unknown keys. */
   readonly cooldownMs: number
-  /** Milliseconds for which a failure is taken to last. */
+  /** Milliseconds after a failure in which no request is made. */
   readonly retryMs: number
 }
 
-/** Nobody can tell right now whether the authorization server has this key. */
+/** Not decided yet: the authorization server may have this key. */
 export class KeyNotFetched extends Error {
   override readonly name = "KeyNotFetched"
   constructor(readonly retryAfterMs: number) {
@@ -47,12 +161,12 @@ export class KeyNotFetched extends Error {
   }
 }
 
-/** Keys that were asked for and not found. */
+/** Unknown keys that are remembered. */
 const MAX_MISSING = 1_000
 
 /**
- * Between two fetches, keys of which it is believed that they may be new. An authorization server changes one or
- * two at a time; whoever names more makes them up, and is refused for it.
+ * Unknown keys that may be new, between two fetches. An authorization server changes one or two at a time; more than
+ * this are taken for made up, and refused.
  */
 const MAX_DOUBTS = 8
 
@@ -61,11 +175,11 @@ const codeOf = (error: unknown): unknown =>
 
 export interface SigningKeys {
   readonly keys: JWTVerifyGetKey
-  /** Why there are none to be had, as far as it was tried. */
+  /** Why the last fetch failed; none when it did not. */
   readonly problem: Effect.Effect<Option.Option<string>>
 }
 
-/** Between two tries in the background: a token that comes may try sooner. */
+/** Between two tries in the background; a token may cause one sooner. */
 const TRY_AGAIN = "30 seconds"
 
 const isKeySet = (value: unknown): boolean =>
@@ -73,7 +187,7 @@ const isKeySet = (value: unknown): boolean =>
 
 const keysFrom = async (url: URL, timeoutMs: number): Promise<unknown> => {
   try {
-    const found = await json(url, timeoutMs)
+    const found = await fetchJson(url, timeoutMs)
     if (!isKeySet(found)) throw new FetchFault("it is no set of keys")
     return found
   } catch (cause) {
@@ -100,23 +214,23 @@ export const make = ({
     let problem: string | undefined
     let fetchedAt = Number.NEGATIVE_INFINITY
     let doubts = 0
-    /** When each was named for the first time. */
+    /** When each unknown key was named for the first time. */
     const missing = Lru.make<number>({ maxEntries: MAX_MISSING, maxBytes: MAX_MISSING })
 
     const failed = (cause: unknown): void => {
       downUntil = monotonic() + retryMs
       location = jwksUrl
       const now = cause instanceof FetchFault ? cause.message : "?"
-      // Said once, and not with every token.
+      // Logged once, and not with every token.
       if (now !== problem) log(Effect.logWarning(`no new access token can be checked: ${now}`))
       problem = now
     }
 
     const fetched = async (): Promise<Response> => {
-      // Every request would wait for the same answer.
+      // Each token would otherwise repeat the failing request.
       if (monotonic() < downUntil) throw new FetchFault("failed a moment ago")
       try {
-        location ??= await Discovery.find(issuer, timeoutMs)
+        location ??= await find(issuer, timeoutMs)
         const keys = await keysFrom(location, timeoutMs)
         if (problem !== undefined) log(Effect.logInfo("the keys of the authorization server are there again"))
         problem = undefined
@@ -131,7 +245,7 @@ export const make = ({
 
     const remote = jose.createRemoteJWKSet(jwksUrl ?? new URL(issuer), {
       [jose.customFetch]: fetched,
-      // Each request has a time limit of its own; this is for all of them.
+      // Each request has its own time limit; this one is for all of them.
       timeoutDuration: timeoutMs * 3,
       cooldownDuration: cooldownMs
     })
@@ -151,7 +265,7 @@ export const make = ({
         throw new KeyNotFetched(Math.max(1, fetchedAt + cooldownMs - askedAt))
       }
     }
-    // An issuer that is out of reach, or none, is noticed now and not by the first client.
+    // A wrong or unreachable issuer is noticed at the start, and not by the first client.
     yield* Effect.tryPromise(() => remote.reload()).pipe(
       Effect.retry(Schedule.spaced(TRY_AGAIN)),
       Effect.ignore,

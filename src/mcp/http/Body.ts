@@ -12,7 +12,7 @@ import { isUtf8 } from "node:buffer"
 import type { IncomingMessage } from "node:http"
 // Of these nothing is timed: they are the end of the turn.
 import { clearImmediate, setImmediate } from "node:timers"
-import * as JsonBounds from "../core/JsonBounds.js"
+import * as JsonScan from "../core/JsonScan.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 
 /**
@@ -54,9 +54,9 @@ export interface Options {
  * Deeper than any arguments of a tool, far from where a recursive walk would overflow the stack; and with more
  * members than any message has, a call has about a dozen.
  */
-const shape: JsonBounds.Bounds = { maxDepth: 64, maxParts: 50_000, maxMembers: 1_000 }
+const shape: JsonScan.Bounds = { maxDepth: 64, maxParts: 50_000, maxMembers: 1_000 }
 
-const told: { readonly [P in JsonBounds.Problem]: string } = {
+const told: { readonly [P in JsonScan.Problem]: string } = {
   depth: `The JSON is nested more than ${shape.maxDepth} deep.`,
   parts: `The JSON has more than ${shape.maxParts} parts.`,
   members: `The objects in the JSON have more than ${shape.maxMembers} members together.`
@@ -161,7 +161,7 @@ const bytes = (request: IncomingMessage, maxBytes: number, timeoutMs: number) =>
 export const parse = (body: Buffer): Either.Either<unknown, BodyRefused> => {
   if (!isUtf8(body)) return Either.left(refuse("not-utf8", "Parse error: not valid UTF-8."))
   const text = body.toString("utf8").replace(/^\uFEFF/, "")
-  const problem = JsonBounds.check(text, shape)
+  const problem = JsonScan.check(text, shape)
   if (problem !== undefined) {
     return Either.left(refuse("too-complex", told[problem]))
   }

@@ -1,22 +1,25 @@
 /**
- * What a request has to pass before anybody reads its body: it was meant for this server, its address is
- * not guessing credentials, it says who is calling, and that client is not flooding.
+ * The checks of a request before its body is read: it was meant for this server, its address is not guessing
+ * credentials, it is authenticated, and its client is not flooding. And the log of what is refused there.
  *
- * The limits here are against floods, far above what a client that works ever meets. What a client may do
- * is decided behind it, call by call.
+ * The limits here are against floods, far above the rate of a working client. What a client may do is decided
+ * behind it, call by call.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type { IncomingMessage } from "node:http"
-import * as Floods from "../core/Floods.js"
-import { monotonicReader } from "../../platform/monotonic.js"
 import * as Auth from "../auth/Auth.js"
+import * as Floods from "../core/Floods.js"
+import * as RepeatedLog from "../../observe/repeatedLog.js"
+import { monotonicReader } from "../../platform/monotonic.js"
 import * as Address from "./Address.js"
-import type { Refusal } from "./Replies.js"
+import * as Metrics from "./Metrics.js"
 import * as Replies from "./Replies.js"
+import type { Refusal } from "./Replies.js"
 
 export interface Options {
   readonly host: string
@@ -38,6 +41,52 @@ export interface RefusedLogin {
   /** A reason of `AuthRefused`, or `too-many`: not looked at any more. */
   readonly reason: string
 }
+
+/** An event at the edge that costs other clients; equal ones are logged together. */
+interface Happening {
+  readonly message: string
+  readonly client: string | undefined
+}
+
+export interface EdgeLog {
+  readonly told: (happening: Happening) => Effect.Effect<void>
+  /** A credential was refused, or a request came without one. */
+  readonly refused: (login: RefusedLogin) => Effect.Effect<void>
+}
+
+/** Kinds of happenings that are kept apart. */
+const MAX_KINDS = 1_000
+
+/** Addresses and reasons that are kept apart: a client with many addresses must not fill the log. */
+const MAX_LOGINS = 100
+
+export const makeLog: Effect.Effect<EdgeLog, never, Scope.Scope> = Effect.gen(function* () {
+  const told = yield* RepeatedLog.make<Happening>({
+    maxKinds: MAX_KINDS,
+    line: (happening, times) =>
+      Effect.annotateLogs(Effect.logWarning(happening?.message ?? "more of the kind"), {
+        client: happening?.client,
+        times
+      })
+  })
+  const refused = yield* RepeatedLog.make<RefusedLogin>({
+    maxKinds: MAX_LOGINS,
+    line: (login, times) =>
+      login === undefined
+        ? Effect.annotateLogs(Effect.logWarning("credentials refused from more addresses"), { times })
+        : Effect.annotateLogs(
+            // Clients that follow the protocol first ask without a credential, to be told where a token comes from.
+            login.reason === "missing"
+              ? Effect.logInfo("a request came without credentials")
+              : Effect.logWarning("credentials refused"),
+            { ...login, times }
+          )
+  })
+  return {
+    told: ({ client, message }) => told({ message, client }),
+    refused: ({ address, reason }) => refused({ address, reason })
+  }
+})
 
 /**
  * Milliseconds that a request of a client which is too fast may wait before it is read: many clients take one
@@ -230,7 +279,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
         const block = Address.block(address)
         const length = Number(request.headers["content-length"] ?? 0)
         const credentials: Auth.Credentials = { authorization: request.headers.authorization, address }
-        return Effect.suspend(() => {
+        const identified = Effect.suspend(() => {
           const now = monotonic()
           const wait = Floods.waitMs(failures, now, block)
           if (wait === 0) {
@@ -265,6 +314,10 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
                 )
             })
           )
+        })
+        return Effect.tapBoth(identified, {
+          onFailure: ({ reason }) => Effect.sync(() => Metrics.authenticated(reason.replace(/^auth-/, ""))),
+          onSuccess: () => Effect.sync(() => Metrics.authenticated("ok"))
         })
       }
     }

@@ -13,33 +13,29 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
-import * as HttpRouter from "@effect/platform/HttpRouter"
 import type { ServeError } from "@effect/platform/HttpServerError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Http from "node:http"
-import * as FairTurns from "../../platform/fairTurns.js"
-import { monotonicMillis } from "../../platform/monotonic.js"
-import { McpServer } from "../McpServer.js"
+import type { Socket } from "node:net"
 import type { Operator } from "../../operate/Operator.js"
 import type { Readiness } from "../../operate/Readiness.js"
+import * as FairTurns from "../../platform/fairTurns.js"
+import { monotonicMillis } from "../../platform/monotonic.js"
 import type { AuthMisconfigured } from "../auth/Auth.js"
 import * as Auth from "../auth/Auth.js"
-import * as Draining from "../Draining.js"
+import { McpServer } from "../McpServer.js"
+import * as RequestRunner from "../requestRunner.js"
 import * as Address from "./Address.js"
-import * as AdminRoutes from "./AdminRoutes.js"
 import * as Body from "./Body.js"
 import * as Edge from "./Edge.js"
-import * as EdgeLog from "./EdgeLog.js"
 import * as McpRoute from "./McpRoute.js"
-import * as Observed from "./Observed.js"
+import * as Metrics from "./Metrics.js"
 import * as OperatorRoutes from "./OperatorRoutes.js"
+import * as Responses from "./Responses.js"
 import * as Sessions from "./Sessions.js"
-import * as StatusRoutes from "./StatusRoutes.js"
-import * as Streams from "./Streams.js"
-import * as Unread from "./Unread.js"
 
 /**
  * @since 0.1.0
@@ -126,6 +122,52 @@ const FLUSH_MS = 1_000
 /** How often node looks for requests that are too slow. */
 const CHECK_EVERY_MS = 1_000
 
+/** A listener that counts what the given one answers. */
+const counted =
+  (answer: Http.RequestListener): Http.RequestListener =>
+  (request, response) => {
+    response.once("close", () =>
+      Metrics.requested(request.method, response.headersSent ? response.statusCode : undefined)
+    )
+    return answer(request, response)
+  }
+
+interface Unreadable {
+  readonly line: string
+  readonly reason: string
+}
+
+const unreadable: { readonly [code: string]: Unreadable } = {
+  HPE_HEADER_OVERFLOW: { line: "431 Request Header Fields Too Large", reason: "headers-too-large" },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: { line: "413 Payload Too Large", reason: "body-too-large" },
+  ERR_HTTP_REQUEST_TIMEOUT: { line: "408 Request Timeout", reason: "request-too-slow" }
+}
+const malformed: Unreadable = { line: "400 Bad Request", reason: "malformed" }
+
+const codeOf = (error: Error): string => ("code" in error ? String(error.code) : "")
+
+/**
+ * Node answers by itself what it cannot read as a request, and emits no event for the answer: here it is answered the
+ * same way, and counted. Connections above the limit are counted too.
+ */
+const refuseUnreadable = (server: Http.Server): void => {
+  const answering = new WeakMap<Socket, Http.ServerResponse>()
+  server.on("request", (request, response) => answering.set(request.socket, response))
+  server.on("clientError", (error, socket: Socket) => {
+    const code = codeOf(error)
+    const response = answering.get(socket)
+    // In the middle of an answer another one would be taken for a part of it.
+    const isFree = response === undefined || response.writableFinished || !response.headersSent
+    if (code.startsWith("HPE_") || code === "ERR_HTTP_REQUEST_TIMEOUT") {
+      const { line, reason } = unreadable[code] ?? malformed
+      Metrics.refused(reason)
+      if (socket.writable && isFree) socket.write(`HTTP/1.1 ${line}\r\nConnection: close\r\n\r\n`)
+    }
+    socket.destroy(error)
+  })
+  server.on("drop", () => Metrics.refused("connections"))
+}
+
 const listener = ({ maxConnections, requestTimeoutMs }: Options) => {
   const server = Http.createServer({
     headersTimeout: requestTimeoutMs,
@@ -136,7 +178,7 @@ const listener = ({ maxConnections, requestTimeoutMs }: Options) => {
     keepAliveTimeout: 65_000
   })
   server.maxConnections = maxConnections
-  Observed.unreadable(server)
+  refuseUnreadable(server)
   return server
 }
 
@@ -163,7 +205,7 @@ export const listen = (
     const http = listener(options)
     const { calls: tally } = yield* McpServer
     const server = yield* NodeHttpServer.make(() => http, { host, port: options.port })
-    const streams = Streams.make()
+    const streams = Responses.makeStreams()
     yield* Effect.forkScoped(streams.keepAlive)
     const turns = FairTurns.onNode(yield* Effect.clock)
     const calls = yield* Scope.make()
@@ -178,18 +220,16 @@ export const listen = (
       calls
     )
 
-    const log = yield* EdgeLog.make
-    const edge = Observed.edge(
-      yield* Edge.make({
-        ...options,
-        refused: log.refused,
-        failures: options.failedLogins,
-        requests: options.clientRequests,
-        bytes: options.clientBytes
-      })
-    )
+    const log = yield* Edge.makeLog
+    const edge = yield* Edge.make({
+      ...options,
+      refused: log.refused,
+      failures: options.failedLogins,
+      requests: options.clientRequests,
+      bytes: options.clientBytes
+    })
     const { maxUnreadBytes = defaults.maxUnreadBytes, stallMs = defaults.stallMs } = options
-    const unread = yield* Unread.make({ log, maxBytes: maxUnreadBytes, stallMs })
+    const unread = yield* Responses.makeUnread({ log, maxBytes: maxUnreadBytes, stallMs })
     yield* Effect.forkScoped(unread.look)
     const mcp = McpRoute.make({
       edge,
@@ -209,40 +249,21 @@ export const listen = (
       isDraining: () => isDraining,
       cancelOnDisconnect: options.cancelOnDisconnect
     })
-    const operator = yield* OperatorRoutes.make({
-      edge,
-      isDraining: () => isDraining,
-      metrics: options.metrics
-    })
-    const status = yield* StatusRoutes.make({
+    const beside = yield* OperatorRoutes.make({
       edge,
       streams,
+      metrics: options.metrics,
       hasPage: options.status,
+      isDraining: () => isDraining,
       draining: Deferred.await(draining)
     })
-    const admin = yield* AdminRoutes.make({ edge, changed: status.changed })
-    const metadata = [OperatorRoutes.metadataPath, `${OperatorRoutes.metadataPath}/*`] as const
-    const router = HttpRouter.empty.pipe(
-      HttpRouter.get("/healthz", operator.health),
-      HttpRouter.get("/readyz", operator.ready),
-      HttpRouter.get("/metrics", operator.metrics),
-      HttpRouter.get("/status", status.page),
-      HttpRouter.get("/status/data", status.data),
-      HttpRouter.get("/status/events", status.events),
-      HttpRouter.post("/admin/:part/:verb", admin),
-      HttpRouter.get(metadata[0], operator.resourceMetadata),
-      HttpRouter.get(metadata[1], operator.resourceMetadata),
-      HttpRouter.options(metadata[0], operator.resourceMetadata),
-      HttpRouter.options(metadata[1], operator.resourceMetadata),
-      Effect.catchTag("RouteNotFound", () => operator.notFound)
-    )
     // Nearly everything is for one path: that is found without a router.
     const [onMcp, onOther] = yield* Effect.all([
       NodeHttpServer.makeHandler(mcp),
-      NodeHttpServer.makeHandler(router)
+      NodeHttpServer.makeHandler(beside)
       // Its spans would hold headers and session ids; a call has a span of its own.
     ]).pipe(Effect.locally(HttpMiddleware.currentTracerDisabledWhen, () => true))
-    const answer = Observed.listener((request, response) =>
+    const answer = counted((request, response) =>
       /^\/mcp\/?(\?|$)/.test(request.url ?? "") ? onMcp(request, response) : onOther(request, response)
     )
     const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) =>
@@ -259,7 +280,7 @@ export const listen = (
         // Who only watches has nothing to wait for.
         yield* Deferred.succeed(draining, undefined)
         const open = { sessions: yield* sessions.size }
-        yield* Draining.logged(tally, open)(Scope.close(calls, Exit.void))
+        yield* RequestRunner.logDraining(tally, open)(Scope.close(calls, Exit.void))
         const left = began + options.stopMs - (yield* monotonicMillis)
         yield* streams.flushed(Math.max(FLUSH_MS, left))
         http.close()

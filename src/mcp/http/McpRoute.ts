@@ -6,32 +6,114 @@
  * | `POST` | one JSON-RPC message; requests are answered on a stream of events, or with JSON |
  * | `DELETE` | ends the session |
  * | `OPTIONS` | what a page of an origin on the list may send |
- * | `GET` | 405: this server never speaks unasked |
+ * | `GET` | 405: this server sends nothing unasked |
+ *
+ * | `Accept` of a `POST` | the answer to a request |
+ * |---|---|
+ * | names `text/event-stream` (or `text/*`), and does not prefer JSON to it | a stream of events |
+ * | none, any type (`*` twice), `application/json` | JSON, which every client can read |
+ * | neither of them, or both with `q=0` | 406 |
  *
  * @since 0.1.0
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Identity } from "../auth/Auth.js"
 import * as FairTurns from "../../platform/fairTurns.js"
 import { monotonicReader } from "../../platform/monotonic.js"
-import type { Identity } from "../auth/Auth.js"
 import * as JsonRpc from "../stdio/JsonRpc.js"
 import type * as Body from "./Body.js"
-import type { Edge } from "./Edge.js"
-import type { EdgeLog } from "./EdgeLog.js"
-import type { Form } from "./Headers.js"
-import * as Headers from "./Headers.js"
+import type { Edge, EdgeLog } from "./Edge.js"
 import * as Metrics from "./Metrics.js"
-import * as Refusals from "./Refusals.js"
-import type { Refusal, Reply } from "./Replies.js"
 import * as Replies from "./Replies.js"
+import type { Refusal, Reply } from "./Replies.js"
+import type { Streams, Unread } from "./Responses.js"
+import type { Form, SessionTransport } from "./SessionTransport.js"
 import type { Sessions } from "./Sessions.js"
-import type { SessionTransport } from "./SessionTransport.js"
-import type { Streams } from "./Streams.js"
-import type { Unread } from "./Unread.js"
+
+const JSON_TYPE = "application/json"
+const EVENTS_TYPE = "text/event-stream"
+
+interface Weight {
+  readonly quality: number
+  /** By the type, by its first half, or by any type (`*` twice) alone. */
+  readonly named: "type" | "half" | "any"
+}
+
+/** How much a type is wanted: the most specific range that it is in decides (RFC 9110, 12.5.1). */
+const weightOf = (accept: string, type: string): Weight => {
+  const half = type.replace(/\/.*/, "/*")
+  const found = new Map<string, number>()
+  for (const part of accept.toLowerCase().split(",")) {
+    const [range = "", ...parameters] = part.split(";").map((text) => text.trim())
+    const given = parameters.find((parameter) => /^q\s*=/.test(parameter))
+    const quality = given === undefined ? 1 : Number(given.replace(/^q\s*=\s*/, ""))
+    found.set(range, Math.max(found.get(range) ?? 0, quality >= 0 && quality <= 1 ? quality : 1))
+  }
+  const exact = found.get(type)
+  if (exact !== undefined) return { quality: exact, named: "type" }
+  const some = found.get(half)
+  if (some !== undefined) return { quality: some, named: "half" }
+  return { quality: found.get("*/*") ?? 0, named: "any" }
+}
+
+const formOf = (accept: string): Form | undefined => {
+  if (accept.trim() === "") return "json"
+  const json = weightOf(accept, JSON_TYPE)
+  const events = weightOf(accept, EVENTS_TYPE)
+  if (
+    events.quality > 0 &&
+    (json.quality === 0 || (events.named !== "any" && events.quality >= json.quality))
+  ) {
+    return "events"
+  }
+  return json.quality > 0 ? "json" : undefined
+}
+
+/** In which form the answer to a message may come. */
+const negotiated = ({ headers }: IncomingMessage): Either.Either<Form, Refusal> => {
+  const { accept = "", "content-type": type = "" } = headers
+  const form = formOf(accept)
+  if (form === undefined) {
+    return Either.left({
+      status: 406,
+      code: -32000,
+      reason: "accept",
+      message: `Not Acceptable: Client must accept ${JSON_TYPE} or ${EVENTS_TYPE}, best both`
+    })
+  }
+  if (!/^\s*application\/json\s*(;|$)/i.test(type)) {
+    return Either.left({
+      status: 415,
+      code: -32000,
+      reason: "content-type",
+      message: `Unsupported Media Type: Content-Type must be ${JSON_TYPE}`
+    })
+  }
+  return Either.right(form)
+}
+
+/** After `initialize` the revision is settled; a client may repeat it. */
+const unknownRevision = ({ headers }: IncomingMessage): boolean => {
+  const revision = headers["mcp-protocol-version"]
+  return revision !== undefined && !SUPPORTED_PROTOCOL_VERSIONS.includes(String(revision))
+}
+
+const sessionIdOf = ({ headers }: IncomingMessage): string | undefined => {
+  const id = headers["mcp-session-id"]
+  return typeof id === "string" && id !== "" ? id : undefined
+}
+
+/** The span of the caller's, as the HTTP request around the message has it. */
+const traceparentOf = ({ headers }: IncomingMessage): string | undefined => {
+  const { traceparent } = headers
+  return typeof traceparent === "string" ? traceparent : undefined
+}
 
 export interface Options {
   readonly edge: Edge
@@ -95,14 +177,14 @@ export const make = ({
     Effect.suspend(() => {
       passed()
       if (id === undefined) {
-        return transport.notify(value) ? Effect.succeed(accepted) : Effect.fail(Refusals.unknownSession())
+        return transport.notify(value) ? Effect.succeed(accepted) : Effect.fail(Replies.unknownSession())
       }
       if (transport.isInFlight(id)) {
-        return Effect.fail(Refusals.invalid("A request with this id is still in flight in this session.", id))
+        return Effect.fail(Replies.invalid("A request with this id is still in flight in this session.", id))
       }
       // In the same turn as the look above: nobody else gets in between with the same id.
       if (!transport.request(value, { form, id, response, traceparent }))
-        return Effect.fail(Refusals.unknownSession(id))
+        return Effect.fail(Replies.unknownSession(id))
       const onDropped = () => {
         if (cancelOnDisconnect) transport.cancel(id, "the client disconnected")
       }
@@ -117,7 +199,7 @@ export const make = ({
           ? log.told({ message: `requests were not read (${reason})`, client })
           : Effect.void
       ),
-      Effect.mapError(Refusals.fromBody)
+      Effect.mapError(Replies.fromBody)
     )
 
   /** What is done for a client, from the reading of its request on, is done in its turns. */
@@ -131,29 +213,29 @@ export const make = ({
       Effect.gen(function* () {
         unread.belongs(response, identity.principal.client)
         const message = yield* Effect.flatMap(body(request, identity), (value) =>
-          Effect.mapError(JsonRpc.read(value), Refusals.malformed)
+          Effect.mapError(JsonRpc.read(value), Replies.malformed)
         )
         const { id, method } = message
-        const form = yield* Effect.mapError(Headers.negotiated(request), (refusal) => ({ ...refusal, id }))
-        const passage: Passage = { traceparent: Headers.traceparentOf(request), form, passed }
+        const form = yield* Effect.mapError(negotiated(request), (refusal) => ({ ...refusal, id }))
+        const passage: Passage = { traceparent: traceparentOf(request), form, passed }
         // Cancelling always works.
-        if (id !== undefined && isDraining()) return yield* Effect.fail({ ...Refusals.draining, id })
+        if (id !== undefined && isDraining()) return yield* Effect.fail({ ...Replies.draining, id })
         if (method === "initialize" && id !== undefined) {
           const { reply } = yield* sessions
             .open(identity, (transport) => dispatch(transport, response, message, passage))
-            .pipe(Effect.catchTag("SessionsFull", (full) => Effect.fail(Refusals.fromFull(full, id))))
+            .pipe(Effect.catchTag("SessionsFull", (full) => Effect.fail(Replies.fromFull(full, id))))
           return reply ?? (yield* sent(response))
         }
-        const sessionId = Headers.sessionIdOf(request)
-        if (sessionId === undefined) return yield* Effect.fail(Refusals.noSession(id))
-        if (Headers.unknownRevision(request)) return yield* Effect.fail(Refusals.revision(id))
+        const sessionId = sessionIdOf(request)
+        if (sessionId === undefined) return yield* Effect.fail(Replies.noSession(id))
+        if (unknownRevision(request)) return yield* Effect.fail(Replies.revision(id))
         const found = sessions.find(sessionId, identity)
         const first = (transport: SessionTransport) => dispatch(transport, response, message, passage)
         const { reply } = yield* found === undefined
           ? sessions.resume(sessionId, identity, first).pipe(
               Effect.catchTags({
-                SessionsFull: (full) => Effect.fail(Refusals.fromFull(full, id)),
-                SessionUnknown: () => Effect.fail(Refusals.unknownSession(id))
+                SessionsFull: (full) => Effect.fail(Replies.fromFull(full, id)),
+                SessionUnknown: () => Effect.fail(Replies.unknownSession(id))
               })
             )
           : first(found)
@@ -164,12 +246,12 @@ export const make = ({
   const end = (request: IncomingMessage) =>
     inTurns(request, (identity) =>
       Effect.gen(function* () {
-        const sessionId = Headers.sessionIdOf(request)
-        if (sessionId === undefined) return yield* Effect.fail(Refusals.noSession())
+        const sessionId = sessionIdOf(request)
+        if (sessionId === undefined) return yield* Effect.fail(Replies.noSession())
         const wasOpen = yield* sessions.close(sessionId, identity)
         return wasOpen
           ? HttpServerResponse.empty({ status: 200 })
-          : yield* Effect.fail(Refusals.unknownSession())
+          : yield* Effect.fail(Replies.unknownSession())
       })
     )
 
@@ -189,7 +271,7 @@ export const make = ({
         case "DELETE":
           return yield* end(request)
         default:
-          return yield* Effect.fail(Refusals.method)
+          return yield* Effect.fail(Replies.method)
       }
     })
 

@@ -20,10 +20,12 @@
 import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js"
 import type { JSONRPCMessage, MessageExtraInfo } from "@modelcontextprotocol/sdk/types.js"
 import type { ServerResponse } from "node:http"
-import type { Id } from "../stdio/JsonRpc.js"
 import * as JsonRpc from "../stdio/JsonRpc.js"
-import type { Form } from "./Headers.js"
+import type { Id } from "../stdio/JsonRpc.js"
 import * as Metrics from "./Metrics.js"
+
+/** How a request is answered: as a stream of events, or as one JSON document. */
+export type Form = "events" | "json"
 
 const event = (text: string): string => `event: message\ndata: ${text}\n\n`
 

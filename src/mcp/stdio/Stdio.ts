@@ -14,12 +14,12 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type { Readable, Writable } from "node:stream"
-import { consoleToStderr } from "./consoleToStderr.js"
 import { McpServer } from "../McpServer.js"
-import type { Principal } from "../../platform/Principal.js"
-import * as Draining from "../Draining.js"
 import * as Observed from "../Observed.js"
+import type { Principal } from "../../platform/Principal.js"
+import * as RequestRunner from "../requestRunner.js"
 import { StdioTransport } from "./StdioTransport.js"
+import { consoleToStderr } from "./consoleToStderr.js"
 
 /**
  * @since 0.1.0
@@ -96,7 +96,7 @@ export const serve = ({
     const serving = yield* Effect.acquireRelease(Scope.make(), (serving, exit) => {
       const close = Scope.close(serving, exit)
       // A client that leaves with nothing in flight is not worth a word.
-      return (calls?.inFlight ?? 0) === 0 ? close : Draining.logged(calls)(close)
+      return (calls?.inFlight ?? 0) === 0 ? close : RequestRunner.logDraining(calls)(close)
     })
     const connection = yield* Scope.extend(server.connect(observed, principal), serving)
     const how = yield* Deferred.await(ended)

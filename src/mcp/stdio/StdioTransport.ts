@@ -23,7 +23,7 @@ import type { Readable, Writable } from "node:stream"
 // Of this one nothing is timed: it is the end of the turn.
 import { setImmediate } from "node:timers"
 import { getHeapStatistics } from "node:v8"
-import * as JsonId from "../core/JsonId.js"
+import * as JsonScan from "../core/JsonScan.js"
 import * as Body from "../http/Body.js"
 import * as JsonRpc from "./JsonRpc.js"
 
@@ -64,7 +64,7 @@ export class StdioTransport implements Transport {
   /** Of the line that has not ended yet: its pieces, or its id alone. */
   private pieces: Array<Buffer> = []
   private size = 0
-  private tooLong: JsonId.Scan | undefined
+  private tooLong: JsonScan.Scan | undefined
   /** Requests without an answer, and which of them are calls. */
   private readonly inFlight = new Map<JsonRpc.Id, boolean>()
   private calls = 0
@@ -132,7 +132,7 @@ export class StdioTransport implements Transport {
   private append(piece: Buffer): void {
     this.size += piece.length
     if (this.tooLong === undefined && this.size > MAX_LINE) {
-      this.tooLong = JsonId.make()
+      this.tooLong = JsonScan.make()
       for (const one of this.pieces) this.tooLong.push(one)
       this.pieces = []
     }
@@ -155,7 +155,7 @@ export class StdioTransport implements Transport {
     if (Either.isLeft(document)) {
       const { description, reason } = document.left
       if (reason === "not-json") return this.refuse(-32700, description, undefined)
-      return this.refuse(reason === "not-utf8" ? -32700 : -32600, description, JsonId.of(line))
+      return this.refuse(reason === "not-utf8" ? -32700 : -32600, description, JsonScan.idOf(line))
     }
     const read = JsonRpc.read(document.right)
     if (Either.isRight(read)) return this.message(read.right, line.length)
@@ -163,7 +163,7 @@ export class StdioTransport implements Transport {
     if (isNotification) return this.onerror?.(new Error(message))
     if (batch.length === 0) {
       // As it was written: a number that is too large is not what was parsed of it.
-      return this.refuse(code, message, id === undefined ? undefined : JsonId.of(line))
+      return this.refuse(code, message, id === undefined ? undefined : JsonScan.idOf(line))
     }
     for (const one of batch) this.refuse(code, message, one)
   }

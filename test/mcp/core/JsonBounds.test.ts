@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as JsonBounds from "../../../src/mcp/core/JsonBounds.js"
+import * as JsonScan from "../../../src/mcp/core/JsonScan.js"
 
 const depthOf = (value: unknown): number =>
   typeof value !== "object" || value === null
@@ -10,16 +10,16 @@ const depthOf = (value: unknown): number =>
 describe("the bounds of JSON", () => {
   it("counts nothing that stands in a text", () => {
     const text = JSON.stringify({ sql: 'select "[[[[{{{{" , \\ \\" [', more: ["\\"] })
-    assert.isUndefined(JsonBounds.check(text, { maxDepth: 2, maxParts: 4, maxMembers: 2 }))
-    assert.strictEqual(JsonBounds.check(text, { maxDepth: 1, maxParts: 4, maxMembers: 2 }), "depth")
-    assert.strictEqual(JsonBounds.check("[1,2,3,4]", { maxDepth: 1, maxParts: 3, maxMembers: 0 }), "parts")
+    assert.isUndefined(JsonScan.check(text, { maxDepth: 2, maxParts: 4, maxMembers: 2 }))
+    assert.strictEqual(JsonScan.check(text, { maxDepth: 1, maxParts: 4, maxMembers: 2 }), "depth")
+    assert.strictEqual(JsonScan.check("[1,2,3,4]", { maxDepth: 1, maxParts: 3, maxMembers: 0 }), "parts")
   })
 
   it.prop("knows how deep a document is", [FastCheck.jsonValue({ maxDepth: 6 })], ([value]) => {
     const text = JSON.stringify(value)
     const depth = depthOf(value)
     const check = (maxDepth: number) =>
-      JsonBounds.check(text, { maxDepth, maxParts: Infinity, maxMembers: Infinity })
+      JsonScan.check(text, { maxDepth, maxParts: Infinity, maxMembers: Infinity })
     assert.isUndefined(check(depth))
     if (depth > 0) assert.strictEqual(check(depth - 1), "depth")
   })
@@ -34,7 +34,7 @@ describe("the bounds of JSON", () => {
           )
     const count = members(value)
     const check = (maxMembers: number) =>
-      JsonBounds.check(JSON.stringify(value), { maxDepth: 64, maxParts: Infinity, maxMembers })
+      JsonScan.check(JSON.stringify(value), { maxDepth: 64, maxParts: Infinity, maxMembers })
     assert.isUndefined(check(count))
     if (count > 0) assert.strictEqual(check(count - 1), "members")
   })
@@ -44,8 +44,8 @@ describe("the bounds of JSON", () => {
     [FastCheck.string({ unit: FastCheck.constantFrom('"', "\\", "a", ":", "\n"), maxLength: 40 })],
     ([text]) => {
       const one = JSON.stringify([text, text])
-      assert.isUndefined(JsonBounds.check(one, { maxDepth: 1, maxParts: 2, maxMembers: 0 }))
-      assert.strictEqual(JsonBounds.check(one, { maxDepth: 1, maxParts: 1, maxMembers: 0 }), "parts")
+      assert.isUndefined(JsonScan.check(one, { maxDepth: 1, maxParts: 2, maxMembers: 0 }))
+      assert.strictEqual(JsonScan.check(one, { maxDepth: 1, maxParts: 1, maxMembers: 0 }), "parts")
     }
   )
 
@@ -53,7 +53,7 @@ describe("the bounds of JSON", () => {
     "ends on any text",
     [FastCheck.string({ unit: FastCheck.constantFrom('"', "\\", "[", "{", "]", ",", "a") })],
     ([text]) => {
-      JsonBounds.check(text, { maxDepth: 3, maxParts: 5, maxMembers: 2 })
+      JsonScan.check(text, { maxDepth: 3, maxParts: 5, maxMembers: 2 })
     }
   )
 })

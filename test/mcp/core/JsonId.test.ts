@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "effect/FastCheck"
-import * as JsonId from "../../../src/mcp/core/JsonId.js"
+import * as JsonScan from "../../../src/mcp/core/JsonScan.js"
 
 const found = (text: string, pieces = 1): unknown => {
-  const scan = JsonId.make()
+  const scan = JsonScan.make()
   const bytes = Buffer.from(text)
   const size = Math.max(1, Math.ceil(bytes.length / pieces))
   for (let at = 0; at < bytes.length; at += size) scan.push(bytes.subarray(at, at + size))
@@ -36,7 +36,7 @@ describe("the id of a message, found in its bytes", () => {
 
   it("keeps every digit of a number", () => {
     assert.strictEqual(
-      JsonId.of(Buffer.from('{"id": 9007199254740993 ,"method":"ping"}')),
+      JsonScan.idOf(Buffer.from('{"id": 9007199254740993 ,"method":"ping"}')),
       "9007199254740993"
     )
   })
@@ -54,7 +54,7 @@ describe("the id of a message, found in its bytes", () => {
       '{"xid":1}',
       ""
     ]) {
-      assert.isUndefined(JsonId.of(Buffer.from(text)), text)
+      assert.isUndefined(JsonScan.idOf(Buffer.from(text)), text)
     }
     assert.strictEqual(found('{"\\u0069d":"a","id":7}'), 7)
     assert.strictEqual(found('{"\\u0069d":"a"}'), "a")

@@ -5,7 +5,7 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import * as Discovery from "../../../src/mcp/auth/Discovery.js"
+import * as SigningKeys from "../../../src/mcp/auth/SigningKeys.js"
 import * as OAuth from "../../../src/mcp/auth/OAuth.js"
 import * as H from "../../utils/http.js"
 
@@ -90,7 +90,7 @@ const authorizationServer = (path = "") =>
 
 describe("the keys of an issuer whose location nobody configured", () => {
   it("are looked for in two places, with and without a path", () => {
-    const places = (issuer: string) => Discovery.documents(issuer).map(({ href }) => href)
+    const places = (issuer: string) => SigningKeys.documents(issuer).map(({ href }) => href)
     assert.deepStrictEqual(places("https://a.example"), [
       `https://a.example${rfc8414}`,
       `https://a.example${oidc}`
@@ -103,7 +103,7 @@ describe("the keys of an issuer whose location nobody configured", () => {
   it("are named only by the issuer's own document, and only where nobody can change them on the way", () => {
     const issuer = "https://a.example/t"
     const url = (jwks_uri: unknown, is: unknown) =>
-      Either.try(() => Discovery.jwksUrl({ issuer: is, jwks_uri }, issuer).href)
+      Either.try(() => SigningKeys.jwksUrl({ issuer: is, jwks_uri }, issuer).href)
     assert.deepStrictEqual(url("https://keys.example/1", issuer), Either.right("https://keys.example/1"))
     for (const [jwks, is] of [
       ["https://keys.example/1", "https://a.example"],
@@ -123,10 +123,10 @@ describe("the keys of an issuer whose location nobody configured", () => {
       assert.isTrue(Either.isLeft(url(jwks, is)), `${String(jwks)} of ${String(is)}`)
     }
     for (const document of [null, 7, "text", [], {}]) {
-      assert.throws(() => Discovery.jwksUrl(document, issuer))
+      assert.throws(() => SigningKeys.jwksUrl(document, issuer))
     }
     const local = { issuer: "http://127.0.0.1:9", jwks_uri: "http://localhost:9/keys" }
-    assert.strictEqual(Discovery.jwksUrl(local, local.issuer).href, "http://localhost:9/keys")
+    assert.strictEqual(SigningKeys.jwksUrl(local, local.issuer).href, "http://localhost:9/keys")
   })
 
   for (const [path, place] of [

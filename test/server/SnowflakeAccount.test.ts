@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { defaults } from "../../src/config/ServerConfig.js"
-import { faults, options } from "../../src/server/SnowflakeOptions.js"
+import { faults, options } from "../../src/server/SnowflakeAccount.js"
 
 const none = defaults.snowflake
 const login = (given: Partial<typeof none>) =>

@@ -1,24 +1,268 @@
-/** From what the services say to what an operator sees. */
+/**
+ * What an operator sees of a server, and how it is taken from the services. It is also the JSON of `/status/data`.
+ *
+ * @since 0.1.0
+ */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Activity } from "../observe/Activity.js"
+import * as Schema from "effect/Schema"
 import { Bulkhead } from "../guard/Bulkhead.js"
 import * as CircuitBreaker from "../guard/CircuitBreaker.js"
+import { Phase } from "../guard/CircuitBreaker.js"
 import * as Degradation from "../guard/Degradation.js"
+import { Mode, Signal } from "../guard/Degradation.js"
+import { RateLimiter } from "../guard/RateLimiter.js"
+import { Retry } from "../guard/Retry.js"
+import { Activity } from "../observe/Activity.js"
+import * as Package from "../platform/package.js"
 import type { QuotaStatus } from "../quota/Quota.js"
 import { Quota } from "../quota/Quota.js"
 import * as Store from "../quota/QuotaStore.js"
-import { RateLimiter } from "../guard/RateLimiter.js"
-import { ResultCache } from "../tools/ResultCache.js"
-import { Retry } from "../guard/Retry.js"
-import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
+import { QuotaName, StoreMode } from "../quota/QuotaStore.js"
 import * as QuotaLimits from "../quota/quotaLimits.js"
+import { ResultCache } from "../tools/ResultCache.js"
 import { finite } from "../tools/schemas.js"
-import * as Package from "../platform/package.js"
-import type { Column, Snapshot } from "./operatorModel.js"
+import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
+
+const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+
+const Counts = Schema.Struct({
+  ok: Schema.Number,
+  refused: Schema.Number,
+  rejected: Schema.Number,
+  failed: Schema.Number,
+  cancelled: Schema.Number
+})
+
+const QuotaUse = Schema.Struct({
+  quota: QuotaName,
+  used: Schema.Number,
+  /** Absent: nobody can say, or there is none. */
+  limit: optional(Schema.Number),
+  resets_at: Schema.String
+})
+
+/**
+ * A client as an administrator sees it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ClientRow = Schema.Struct({
+  client: Schema.String,
+  tier: Schema.String,
+  calls: Counts,
+  bytes: Schema.Number,
+  last_call_ms_ago: Schema.Number,
+  last_decision: Schema.String,
+  quotas: Schema.Array(QuotaUse)
+})
+
+/**
+ * An action of the last ones, as an administrator sees it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const ActionRow = Schema.Struct({
+  at: Schema.Number,
+  by: Schema.String,
+  action: Schema.String,
+  target: optional(Schema.String),
+  result: Schema.String
+})
+
+/**
+ * Which server it is, as far as it is known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Identity = Schema.Struct({
+  /** The machine. */
+  host: Schema.String,
+  warehouse: Schema.Literal("duckdb", "snowflake"),
+  account: optional(Schema.String),
+  user: optional(Schema.String),
+  role: optional(Schema.String),
+  virtual_warehouse: optional(Schema.String)
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Identity = typeof Identity.Type
+
+/**
+ * A call that is under way, as an administrator sees it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const RunningRow = Schema.Struct({
+  client: Schema.String,
+  tool: Schema.String,
+  ms: Schema.Number,
+  /** Its statement is in the warehouse. */
+  sent: Schema.Boolean
+})
+
+const Outcome = Schema.Literal("refused", "rejected", "failed")
+
+/**
+ * Everything at one moment. Times are milliseconds; `at` is the wall clock.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Snapshot = Schema.Struct({
+  at: Schema.Number,
+  uptime_ms: Schema.Number,
+  version: Schema.String,
+  server: optional(Identity),
+  circuit: Schema.Struct({
+    phase: Phase,
+    trips: Schema.Number,
+    calls: Schema.Number,
+    failures: Schema.Number,
+    slow: Schema.Number,
+    next_probe_in_ms: optional(Schema.Number),
+    cause: optional(Schema.String),
+    /** Held open from here; others may hold it too. */
+    held: Schema.Boolean
+  }),
+  /** Absent where there is none to mend. */
+  login: optional(
+    Schema.Struct({
+      latched: Schema.Boolean,
+      reason: optional(Schema.String),
+      next_login_in_ms: optional(Schema.Number)
+    })
+  ),
+  /** What an operator has to mend, while it is fresh. */
+  trouble: optional(
+    Schema.Struct({ reason: Schema.String, description: Schema.String, ms_ago: Schema.Number })
+  ),
+  mode: Schema.Struct({
+    mode: Mode,
+    since_ms: Schema.Number,
+    why: Schema.String,
+    signal: optional(Signal),
+    way_back: optional(Schema.String),
+    back_in_ms: optional(Schema.Number),
+    shedding: Schema.Number,
+    /** Pinned from here. */
+    pinned: Schema.Boolean
+  }),
+  pools: Schema.Array(
+    Schema.Struct({
+      pool: Schema.String,
+      slots: Schema.Number,
+      in_use: Schema.Number,
+      queued: Schema.Number,
+      estimated_wait_ms: Schema.Number
+    })
+  ),
+  backoff_factor: Schema.Number,
+  rate_limits: Schema.Array(
+    Schema.Struct({
+      scope: Schema.String,
+      name: optional(Schema.String),
+      per_second: Schema.Number,
+      burst: Schema.Number,
+      remaining: Schema.Number
+    })
+  ),
+  /** Of all clients together. */
+  quotas: Schema.Array(QuotaUse),
+  quotas_unavailable: optional(Schema.String),
+  /** Where they are counted. */
+  quota_store: optional(
+    Schema.Struct({
+      mode: StoreMode,
+      since: optional(Schema.String),
+      reason: optional(Schema.String),
+      /** Calls are refused because of it. */
+      refusing: Schema.Boolean,
+      /** Waiting does not mend it. */
+      lasting: Schema.Boolean
+    })
+  ),
+  retries: Schema.Struct({ budget: Schema.Number, retries: Schema.Number }),
+  cache: Schema.Struct({
+    entries: Schema.Number,
+    bytes: Schema.Number,
+    fresh_hits: Schema.Number,
+    stale_hits: Schema.Number
+  }),
+  calls: Schema.Struct({ ...Counts.fields, bytes: Schema.Number }),
+  /** What was not served since the start, by code: the most frequent first. */
+  codes: optional(
+    Schema.Array(
+      Schema.Struct({
+        code: Schema.String,
+        outcome: Outcome,
+        count: Schema.Number,
+        last_ms_ago: Schema.Number
+      })
+    )
+  ),
+  /** For administrators, as all that follows: the calls under way, the oldest first. */
+  running: optional(Schema.Array(RunningRow)),
+  /** The latest calls that were not served, the newest first. */
+  unserved: optional(
+    Schema.Array(
+      Schema.Struct({
+        at: Schema.Number,
+        client: Schema.String,
+        tool: Schema.String,
+        code: Schema.String,
+        outcome: Outcome
+      })
+    )
+  ),
+  clients: optional(Schema.Array(ClientRow)),
+  actions: optional(Schema.Array(ActionRow))
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Snapshot = typeof Snapshot.Type
+
+/**
+ * What is remembered of the last hour. Rates are per second; `breaker` and `mode` are how bad it is: 0 is
+ * good.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const columns = [
+  "ok",
+  "refused",
+  "rejected",
+  "failed",
+  "cancelled",
+  "p50_ms",
+  "p95_ms",
+  "requests_in_use",
+  "statements_in_use",
+  "queued",
+  "breaker",
+  "mode",
+  "shedding",
+  "backoff_factor",
+  "quota_used"
+] as const
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Column = (typeof columns)[number]
 
 /** A store that does not answer must not take the rest with it. */
 const STORE_PATIENCE = Duration.seconds(2)

@@ -1,6 +1,10 @@
 /**
- * Responses whose clients do not read them. What was written for a client stays in memory until it has
- * taken it: without a bound, who asks and never reads takes all there is.
+ * The responses that are being sent, seen as node streams.
+ *
+ * - {@link Streams}: which are open, what happens when a client goes away, what a server that stops waits for, and the
+ *   keep-alives of silent ones.
+ * - {@link Unread}: responses that their clients do not read. What was written for a client stays in memory until the
+ *   kernel has taken it, so a client that asks and never reads must be bounded:
  *
  * ```
  *   written --> [waits] --taken--> gone
@@ -9,8 +13,8 @@
  *                 v  destroyed, the largest of several (overflow)
  * ```
  *
- * Destroying a response ends its connection, and with it the call where it still runs; its session stays.
- * A client that reads slowly, but reads, goes on: what counts as taken is what the kernel took.
+ * Destroying a response ends its connection, and with it the call where it still runs; its session stays. A client that
+ * reads slowly, but reads, goes on: what counts as taken is what the kernel took.
  *
  * @since 0.1.0
  */
@@ -18,11 +22,76 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type { ServerResponse } from "node:http"
 import type { Socket } from "node:net"
+// Of this one nothing is timed: it is the end of the turn.
+import { setImmediate } from "node:timers"
 import { monotonicMillis } from "../../platform/monotonic.js"
-import type { EdgeLog } from "./EdgeLog.js"
+import type { EdgeLog } from "./Edge.js"
+import type { Form } from "./SessionTransport.js"
 import * as Metrics from "./Metrics.js"
 
-export interface Options {
+export interface Streams {
+  /** `onDropped` is called when the connection ends before the response does. */
+  readonly opened: (
+    response: ServerResponse,
+    of: Metrics.StreamOf,
+    onDropped: () => void,
+    form?: Form
+  ) => void
+  /** Writes what means nothing to all of them every now and then, for ever. */
+  readonly keepAlive: Effect.Effect<never>
+  /** Waits until all are sent, at most so many milliseconds. */
+  readonly flushed: (atMostMs: number) => Effect.Effect<void>
+}
+
+const LOOK_EVERY_MS = 5
+
+/** Proxies and clients give up on a connection that has been silent for a minute or so. */
+const KEEP_ALIVE_MS = 15_000
+
+/** A comment of a stream; before a JSON document there may be white space. */
+const signs: { readonly [F in Form]: string } = { events: ": still here\n\n", json: " " }
+
+const ignore = () => {}
+
+export const makeStreams = (): Streams => {
+  const open = new Map<ServerResponse, Form>()
+  return {
+    opened: (response, of, onDropped, form = "events") => {
+      open.set(response, form)
+      Metrics.stream("opened", of)
+      Metrics.streams(open.size)
+      // A client that is gone is no fault of ours; without a listener it would end the process.
+      response.on("error", ignore)
+      // What is answered at once leaves in one piece; who has to wait sees now that he was let in.
+      setImmediate(() => {
+        if (!response.headersSent || response.writableEnded || response.destroyed) return
+        response.flushHeaders()
+      })
+      response.once("close", () => {
+        open.delete(response)
+        Metrics.streams(open.size)
+        if (response.writableFinished) return
+        Metrics.stream("disconnected", of)
+        onDropped()
+      })
+    },
+    keepAlive: Effect.sync(() => {
+      for (const [response, form] of open) {
+        // A client that does not read what it was sent is not sent more.
+        if (!response.writableEnded && !response.writableNeedDrain) response.write(signs[form])
+      }
+    }).pipe(Effect.delay(KEEP_ALIVE_MS), Effect.forever),
+    flushed: (atMostMs) =>
+      Effect.sleep(LOOK_EVERY_MS).pipe(
+        Effect.repeat({ until: () => open.size === 0 }),
+        Effect.interruptible,
+        Effect.timeoutOption(atMostMs),
+        Effect.asVoid
+      )
+  }
+}
+
+export interface UnreadOptions {
   readonly stallMs: number
   /** Of all responses together. */
   readonly maxBytes: number
@@ -108,7 +177,7 @@ const inKernelQueue = ({ socket }: ServerResponse): number => {
   return typeof size === "number" ? size : 0
 }
 
-export const make = ({ log, maxBytes, stallMs }: Options): Effect.Effect<Unread> =>
+export const makeUnread = ({ log, maxBytes, stallMs }: UnreadOptions): Effect.Effect<Unread> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<never>()
     const all = new Map<ServerResponse, Watched>()

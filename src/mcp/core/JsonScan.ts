@@ -1,15 +1,25 @@
 /**
- * The `id` of a JSON-RPC message, found in its bytes alone: for what is too long to be kept, or whose number
- * a parser would round. Keeps a few bytes, however long the message is.
+ * What the characters of a JSON text say before it is parsed. Neither scan says whether the text is valid JSON; that is
+ * the parser's to find.
  *
- * Looks at the members of the outermost object, wherever `id` stands among them; of two the last one counts,
- * as for `JSON.parse`. Says nothing about whether the message is valid JSON.
+ * - {@link check}: is it small enough in shape to be parsed and walked? What is deep or has many parts costs far more
+ *   than its bytes say.
+ * - {@link make}, {@link idOf}: the `id` of a JSON-RPC message, for a message that is too long to be kept, or whose
+ *   number a parser would round. Keeps a few bytes, however long the message is. It looks at the members of the
+ *   outermost object; of two members `id` the last one counts, as for `JSON.parse`.
  *
  * @since 0.1.0
  */
 
-/** Longer than any id that is accepted, each of its characters escaped. */
-const MAX_BYTES = 2_048
+export interface Bounds {
+  readonly maxDepth: number
+  /** Members and items, at most. */
+  readonly maxParts: number
+  /** Members of objects, at most: each of them is looked at several times when a message is checked. */
+  readonly maxMembers: number
+}
+
+export type Problem = "depth" | "parts" | "members"
 
 const QUOTE = 34
 const COMMA = 44
@@ -19,6 +29,49 @@ const OPEN_BRACKET = 91
 const CLOSE_BRACKET = 93
 const OPEN_BRACE = 123
 const CLOSE_BRACE = 125
+
+/** Where the string ends that begins here; long strings are left to the search of the engine. */
+const endOfString = (text: string, start: number): number => {
+  for (let end = text.indexOf('"', start); end >= 0; end = text.indexOf('"', end + 1)) {
+    let escapes = end
+    while (escapes > start && text.charCodeAt(escapes - 1) === BACKSLASH) escapes--
+    if ((end - escapes) % 2 === 0) return end
+  }
+  return text.length
+}
+
+export const check = (text: string, bounds: Bounds): Problem | undefined => {
+  const { maxDepth, maxMembers, maxParts } = bounds
+  let depth = 0
+  let parts = 0
+  let members = 0
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case QUOTE:
+        i = endOfString(text, i + 1)
+        break
+      case OPEN_BRACKET:
+      case OPEN_BRACE:
+        if (++depth > maxDepth) return "depth"
+        if (++parts > maxParts) return "parts"
+        break
+      case CLOSE_BRACKET:
+      case CLOSE_BRACE:
+        depth--
+        break
+      case COLON:
+        if (++members > maxMembers) return "members"
+        break
+      case COMMA:
+        if (++parts > maxParts) return "parts"
+        break
+    }
+  }
+  return undefined
+}
+
+/** Longer than any id that is accepted, each of its characters escaped. */
+const MAX_BYTES = 2_048
 
 const isSpace = (byte: number): boolean => byte === 32 || byte === 9 || byte === 10 || byte === 13
 
@@ -114,8 +167,8 @@ export const make = (): Scan => {
   }
 }
 
-/** Of a message that is there as a whole. */
-export const of = (bytes: Uint8Array): string | undefined => {
+/** The id of a whole message. */
+export const idOf = (bytes: Uint8Array): string | undefined => {
   const scan = make()
   scan.push(bytes)
   return scan.id()
