@@ -1,7 +1,8 @@
 /**
- * How many at once: slots for calls and for warehouse statements, handed over first come first served
- * within a client and round robin between clients (weighted by tier). The queue is bounded and so is
- * the wait, and the last slots can be kept for clients that have none. How a slot changes hands is in `platform/slotPool`, who is next in `platform/core/FairQueue`.
+ * How many at once: slots for calls and for warehouse statements, granted in the order of arrival within a client and
+ * round robin between clients (weighted by tier). The queue and the wait are bounded, and the last slots can be
+ * reserved for clients that have none. The hand-over of slots is in `platform/slotPool`, the order of the queue in
+ * `platform/core/FairQueue`.
  *
  * @since 0.1.0
  */
@@ -9,6 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as InvalidOptions from "../platform/InvalidOptions.js"
 import * as SlotPool from "../platform/slotPool.js"
 import { withoutStack } from "../platform/withoutStack.js"
 
@@ -31,13 +33,13 @@ export interface PoolOptions {
   /** Slots, >= 1. */
   readonly permits: number
   /**
-   * Slots that only a client without one may take, so that one client alone never has them all; 0 when
-   * absent. Less than `permits`.
+   * Slots that only a client without a slot may take, so that one client never has them all; 0 when absent. Less
+   * than `permits`.
    */
   readonly reserve?: number | undefined
   /** Waiters at most, over all clients; 0 refuses at once. */
   readonly maxQueue: number
-  /** Waiters of one client at most, so that nobody fills the queue alone. */
+  /** Waiters of one client at most, so that no client fills the queue alone. */
   readonly maxQueuePerClient: number
 }
 
@@ -101,7 +103,7 @@ export class Overloaded extends Schema.TaggedError<Overloaded>("snowguard/Overlo
   waitedMs: Schema.Number,
   /** Estimated milliseconds until a slot is free; an estimate, unlike a rate limit's. */
   retryAfterMs: Schema.Number,
-  /** Slots that the client has itself, where the free ones are kept for clients that have none. */
+  /** Slots that the client has, where the free ones are reserved for clients that have none. */
   held: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
@@ -113,20 +115,6 @@ export class Overloaded extends Schema.TaggedError<Overloaded>("snowguard/Overlo
 }
 
 /**
- * The options make no sense; says everything that is wrong with them at once.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidPools extends Schema.TaggedError<InvalidPools>("snowguard/InvalidPools")("InvalidPools", {
-  problems: Schema.Array(Schema.String)
-}) {
-  override get message(): string {
-    return `invalid bulkhead: ${this.problems.join("; ")}`
-  }
-}
-
-/**
  * @since 0.1.0
  * @category context
  */
@@ -134,11 +122,11 @@ export class Bulkhead extends Context.Tag("snowguard/Bulkhead")<
   Bulkhead,
   {
     /**
-     * A slot, until it is released. Run it in an uninterruptible region, as any acquisition; the wait for
-     * a slot can be interrupted all the same. {@link withSlot} does both.
+     * A slot, until it is released. Run it in an uninterruptible region, as any acquisition; the wait for a slot
+     * stays interruptible. {@link withSlot} does both.
      */
     readonly acquire: (pool: Pool, request: Request) => Effect.Effect<Slot, Overloaded>
-    /** Once for each slot, when its work has really ended. */
+    /** Run it once for each slot, when its work has ended. */
     readonly release: (slot: Slot) => Effect.Effect<void>
     readonly status: Effect.Effect<ReadonlyArray<PoolStatus>>
   }
@@ -181,10 +169,11 @@ const makePool = (pool: Pool, options: PoolOptions, weights: ReadonlyMap<string,
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Context.Tag.Service<typeof Bulkhead>, InvalidPools> =>
+export const make = (
+  options: Options
+): Effect.Effect<Context.Tag.Service<typeof Bulkhead>, InvalidOptions.InvalidOptions> =>
   Effect.gen(function* () {
-    const found = problems(options)
-    if (found.length > 0) return yield* new InvalidPools({ problems: found })
+    yield* InvalidOptions.check("Bulkhead", problems(options))
     const weights = new Map(Object.entries(options.tierWeights ?? {}))
     const pools = {
       requests: yield* makePool("requests", options.requests, weights),
@@ -198,16 +187,19 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<typeof
   })
 
 /**
- * Two pools in this process. Fails when the options make no sense, with all that is wrong with them.
+ * Two pools in this process.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<Bulkhead, InvalidPools> =>
+export const layer = (options: Options): Layer.Layer<Bulkhead, InvalidOptions.InvalidOptions> =>
   Layer.effect(Bulkhead, make(options))
 
 /**
- * Runs the effect in a slot; the slot is freed when the effect has really ended, its finalizers included.
+ * Runs the effect in a slot; the slot is freed when the effect has ended, its finalizers included.
+ *
+ * @example
+ * Bulkhead.withSlot(bulkhead, "statements", { client, tier, maxWaitMs: 5_000 }, runStatement)
  *
  * @since 0.1.0
  * @category combinators

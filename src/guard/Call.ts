@@ -392,12 +392,8 @@ export const attemptEnded = (
   })
 
 /** The result, with the quotas that are nearly used up. */
-export const guarded = <A>(
-  { client, tier }: Call,
-  { low, status }: Quota.Reservation,
-  value: A
-): Guarded<A> => {
-  const warnings = low === false ? [] : status.filter(({ limit, remaining }) => remaining < limit / 5)
+export const guarded = <A>({ client, tier }: Call, { status }: Quota.Reservation, value: A): Guarded<A> => {
+  const warnings = status.filter(({ limit, remaining }) => remaining < limit / 5)
   for (const quota of warnings) Telemetry.recordLowQuota(tier, client, quota)
   return { value, warnings }
 }

@@ -1,7 +1,7 @@
 /**
- * Is the warehouse healthy? A state machine that stops calling a warehouse that fails, probes it after
- * a while with a few calls, and lets everybody back in when the probes succeed. The pattern is that of
- * Nygard's "Release It!"; the machine, with its invariants, is in `guard/core/BreakerState`.
+ * Stops calls to a warehouse that fails, probes it later with a few calls, and lets all calls through again when the
+ * probes succeed (the circuit breaker of Nygard's "Release It!"). The state machine and its invariants are in
+ * `guard/core/CircuitBreaker`.
  *
  * @since 0.1.0
  */
@@ -19,22 +19,20 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as BreakerModel from "./core/BreakerModel.js"
-import { make as makeState, withOpenDelays } from "./core/BreakerModel.js"
-import * as BreakerOperator from "./core/BreakerOperator.js"
-import * as BreakerState from "./core/BreakerState.js"
+import * as Core from "./core/CircuitBreaker.js"
+import * as InvalidOptions from "../platform/InvalidOptions.js"
 import { modifyAt } from "../platform/monotonic.js"
 import { withoutStack } from "../platform/withoutStack.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 
 /**
- * What a finished call says about the health of the warehouse. `alive`: it answered, though with the
- * caller's own mistake; counts as a success. `ignored`: says nothing (cancelled, refused by ourselves).
+ * What a finished call says about the health of the warehouse. `alive`: it answered, and the mistake was the caller's;
+ * counts as a success. `ignored`: nothing (the call was cancelled, or refused by this server).
  *
  * @since 0.1.0
  * @category models
  */
-export type Verdict = BreakerModel.Verdict
+export type Verdict = Core.Verdict
 
 /**
  * @since 0.1.0
@@ -54,28 +52,28 @@ export type Phase = typeof Phase.Type
  * @since 0.1.0
  * @category models
  */
-export type Permit = BreakerModel.Permit
+export type Permit = Core.Permit
 
 /**
- * What is known of a failure. Silence, where nothing answered at all, counts once a call. What was reported
- * counts once a client and statement, and opens the circuit when two clients have seen it or only one calls.
+ * What is known of a failure. A silence counts once per call. A reported failure counts once per client and statement,
+ * and opens the circuit when two clients have seen failures or only one client calls.
  *
  * @since 0.1.0
  * @category models
  */
-export type Failure = BreakerModel.Failure
+export type Failure = Core.Failure
 
 /**
  * @since 0.1.0
  * @category models
  */
-export type Status = BreakerState.Status
+export type Status = Core.Status
 
 /**
  * @since 0.1.0
  * @category models
  */
-export type Transition = BreakerModel.Transition
+export type Transition = Core.Transition
 
 /**
  * @since 0.1.0
@@ -84,8 +82,8 @@ export type Transition = BreakerModel.Transition
 export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("snowguard/CircuitOpen")("CircuitOpen", {
   phase: Schema.Literal("open", "half-open", "forced-open"),
   /**
-   * Milliseconds until a call may get through: exact while it is open, an estimate while it is tried; absent
-   * when an operator holds it open.
+   * Milliseconds until a call may get through: exact while it is open, an estimate while it is half-open, absent while
+   * an operator holds it open.
    */
   retryAfterMs: Schema.optional(Schema.Number),
   failures: Schema.Number,
@@ -104,7 +102,7 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("snowguard/Circ
 export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
   CircuitBreaker,
   {
-    /** Fails when a call would be refused now; takes nothing. Lets callers turn away before queueing. */
+    /** Fails when a call would be refused now, and takes nothing. For callers that queue before `acquire`. */
     readonly peek: Effect.Effect<void, CircuitOpen>
     /**
      * For the current principal. Run it in an uninterruptible region, or a permit may be lost; {@link protect}
@@ -112,8 +110,8 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
      */
     readonly acquire: Effect.Effect<Permit, CircuitOpen>
     /**
-     * What became of the call: once for each permit, whatever happened. Of a failure `failure` tells whether
-     * anything answered and which call and statement it was; without it, it counts as a silence.
+     * The end of the call: once for each permit, however the call ended. `failure` says whether anything answered, and
+     * identifies the call and the statement; a failure without it counts as a silence.
      */
     readonly settle: (permit: Permit, verdict: Verdict, failure?: Failure) => Effect.Effect<void>
     readonly status: Effect.Effect<Status>
@@ -121,7 +119,7 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
     readonly forceOpen: (cause: string) => Effect.Effect<void, never, Scope.Scope>
     /** Lets every call through and counts nothing, until `reset`. */
     readonly disable: Effect.Effect<void>
-    /** Back to closed with an empty window; releases nobody's `forceOpen`. */
+    /** Back to closed with an empty window; does not release a `forceOpen`. */
     readonly reset: Effect.Effect<void>
     /** Transitions as they happen; a slow reader loses the oldest. */
     readonly transitions: Stream.Stream<Transition>
@@ -129,14 +127,14 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
 >() {}
 
 /**
- * Every one may be absent: {@link defaults}. Times are milliseconds, rates shares of the calls in the window;
- * options that make no sense are a defect of {@link make}.
+ * What differs from {@link defaults}. Times are milliseconds, rates shares of the calls in the window. With options
+ * that make no sense {@link make} dies with `InvalidOptions`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
-  /** What it stands in front of, for the log lines: `orders` makes them "orders circuit open". */
+  /** Name of the callee in log lines: with `orders` they say "orders circuit open". */
   readonly name?: string | undefined
   /** Opens after this many failures in a row, >= 1; `Infinity` turns the trigger off. */
   readonly consecutiveFailures?: number | undefined
@@ -163,19 +161,19 @@ export interface Options {
   readonly probeLeaseMs?: number | undefined
   /**
    * How long it stays open: the n-th delay of the schedule for the n-th trip in a row, the last one
-   * again when the schedule has ended (or after 16). Only the delays are used, nothing is slept by it.
+   * again when the schedule has ended (or after 16). Only its delays are used.
    */
   readonly openTimes?: Schedule.Schedule<unknown, unknown> | undefined
 }
 
 /**
- * Opens on 3 failures in a row, or 30 % failed of 10 to 100 calls of the last five minutes, or 90 % of them
- * slow; for 30 s, doubled with each trip in a row to at most 300 s. The settings of the server have these
- * values too: `config/Settings` takes them from here.
+ * Opens on 3 failures in a row, or when 30 % of 10 to 100 calls of the last five minutes failed, or when 90 % of them
+ * were slow; for 30 s, doubled with each trip in a row to at most 300 s. `config/Settings` has the same values, and a
+ * test compares them.
  *
- * The window spans five minutes, so that even calls one after another that each get no answer within the 50
- * seconds that a call may take add up to three in a row. Slow calls open it only when nearly all are slow, and
- * none is slow that ends within those 50 seconds: long queries are normal.
+ * The window spans five minutes, so that three sequential calls without an answer, of up to 50 seconds each, fit into
+ * it. Slow calls open it only when nearly all are slow, and a call of less than those 50 seconds is not slow: long
+ * queries are normal.
  *
  * @since 0.1.0
  * @category models
@@ -196,10 +194,9 @@ export const defaults = {
   maxOpenMs: 300_000
 } as const
 
-/** A number that makes no sense is a bug in the program that chose it. */
 /** @internal */
-export const resolve = (options: Options): Effect.Effect<BreakerModel.Config> => {
-  const config: BreakerModel.Config = {
+export const resolve = (options: Options): Effect.Effect<Core.Config> => {
+  const config: Core.Config = {
     consecutiveFailures: options.consecutiveFailures ?? defaults.consecutiveFailures,
     failureRate: options.failureRate ?? defaults.failureRate,
     slowCallRate: options.slowCallRate ?? defaults.slowCallRate,
@@ -211,28 +208,34 @@ export const resolve = (options: Options): Effect.Effect<BreakerModel.Config> =>
     probeSuccesses: options.probeSuccesses ?? defaults.probeSuccesses,
     probeLeaseMs: options.probeLeaseMs ?? defaults.probeLeaseMs
   }
-  const wrong = Object.entries(config).find(([, value]) => !(value > 0))
-  if (wrong !== undefined) {
-    return Effect.dieMessage(`CircuitBreaker: ${wrong[0]} must be positive, not ${wrong[1]}`)
-  }
-  // A trigger that needs more calls than the window holds would silently never fire.
-  const needed = [config.minimumCalls, config.consecutiveFailures].filter(Number.isFinite)
-  return Math.max(...needed, 0) > config.windowCalls
-    ? Effect.dieMessage("CircuitBreaker: windowCalls is less than minimumCalls or consecutiveFailures")
-    : Effect.succeed(config)
+  return Effect.as(invalid(problems(config)), config)
 }
+
+const problems = (config: Core.Config): ReadonlyArray<string> => {
+  // A trigger that needs more calls than the window holds would never fire.
+  const needed = [config.minimumCalls, config.consecutiveFailures].filter(Number.isFinite)
+  return [
+    ...Object.entries(config).flatMap(([name, value]) =>
+      value > 0 ? [] : [`${name} must be positive, not ${value}`]
+    ),
+    ...(Math.max(...needed, 0) > config.windowCalls
+      ? ["windowCalls must not be less than minimumCalls or consecutiveFailures"]
+      : [])
+  ]
+}
+
+const invalid = (problems: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.orDie(InvalidOptions.check("CircuitBreaker", problems))
 
 const JITTER = 0.2
 const LONGEST_OPEN_MS = 86_400_000
-/** Open times that are drawn in advance; the last one repeats. */
+/** Number of open times that are drawn in advance; the last one repeats. */
 const DRAWN = 16
 
 /**
- * Open times that start at `firstMs`, grow by `factor` to at most `capMs`, and are jittered by a fifth.
- *
- * `firstMs`, then `factor` times as long each time, jittered by a fifth either way. The base stops
- * growing where jitter would pass `capMs`: so the cap holds, and even breakers that have reached it
- * do not all probe at the same moment.
+ * Open times of `firstMs` milliseconds, then `factor` times as long each time, jittered by a fifth either way. The base
+ * stops growing where jitter would pass `capMs`: the cap holds, and breakers that have reached it still probe at
+ * different moments.
  *
  * @since 0.1.0
  * @category constructors
@@ -266,8 +269,7 @@ const drawOpenDelays = (
   )
 
 /**
- * Success counts, a typed failure counts against. An interruption says nothing, and neither does a defect: it
- * is the program's own.
+ * A success counts as one, a typed failure as a failure. Interruptions and defects are ignored.
  *
  * @since 0.1.0
  * @category combinators
@@ -275,14 +277,17 @@ const drawOpenDelays = (
 export const defaultVerdict = <A, E>(exit: Exit.Exit<A, E>): Verdict =>
   Exit.isSuccess(exit) ? "success" : Cause.isFailure(exit.cause) ? "failure" : "ignored"
 
-const refuse = (refusal: BreakerModel.Refusal): Effect.Effect<never, CircuitOpen> =>
+const refuse = (refusal: Core.Refusal): Effect.Effect<never, CircuitOpen> =>
   Effect.fail(withoutStack(() => new CircuitOpen(refusal, true)))
 
-const answer = (admission: BreakerModel.Admission): Effect.Effect<Permit, CircuitOpen> =>
+const answer = (admission: Core.Admission): Effect.Effect<Permit, CircuitOpen> =>
   admission._tag === "Admitted" ? Effect.succeed(admission.permit) : refuse(admission.refusal)
 
 /**
- * `acquire`, the effect, `settle`: interruption and defects included.
+ * `acquire`, the effect, `settle`: also after interruptions and defects.
+ *
+ * @example
+ * Effect.flatMap(CircuitBreaker.make({ name: "orders" }), (breaker) => CircuitBreaker.protect(breaker, fetchOrders))
  *
  * @since 0.1.0
  * @category combinators
@@ -297,7 +302,7 @@ export const protect = <A, E, R>(
     acquire,
     () => effect,
     (permit, exit) =>
-      // A verdict that throws is a defect of the caller's; it does not cost a probe slot as well.
+      // A verdict that throws is a defect of the caller; the probe slot comes back all the same.
       Effect.flatMap(Effect.exit(Effect.sync(() => verdictOf(exit))), (verdict) =>
         Exit.isSuccess(verdict)
           ? settle(permit, verdict.value)
@@ -327,10 +332,8 @@ export const make = (
         openTimes({ firstMs: defaults.firstOpenMs, factor: defaults.openFactor, capMs: defaults.maxOpenMs })
     )
     const openDelays = yield* draw
-    if (openDelays.length === 0) {
-      return yield* Effect.dieMessage("CircuitBreaker: openTimes has no positive delay")
-    }
-    const state = yield* Ref.make(makeState(openDelays))
+    yield* invalid(openDelays.length === 0 ? ["openTimes must have a positive delay"] : [])
+    const state = yield* Ref.make(Core.make(openDelays))
     const events = yield* Effect.acquireRelease(PubSub.sliding<Transition>(64), PubSub.shutdown)
     const { name } = options
     const called = name === undefined ? "circuit" : `${name} circuit`
@@ -349,10 +352,10 @@ export const make = (
       )
 
     const redraw = Effect.flatMap(draw, (delays) =>
-      Ref.update(state, (current) => withOpenDelays(current, delays))
+      Ref.update(state, (current) => Core.withOpenDelays(current, delays))
     )
 
-    const changed = (transitions: BreakerModel.Transitions): Effect.Effect<void> =>
+    const changed = (transitions: Core.Transitions): Effect.Effect<void> =>
       transitions.length === 0
         ? Effect.void
         : Effect.forEach(
@@ -361,12 +364,9 @@ export const make = (
             { discard: true }
           ).pipe(Effect.zipRight(transitions.some(({ to }) => to === "open") ? redraw : Effect.void))
 
-    /** One decision in whole milliseconds, and the announcement of its transitions: never the one without the other. */
+    /** One decision in whole milliseconds and the announcement of its transitions, in one uninterruptible step. */
     const step = <A, E>(
-      f: (
-        current: BreakerModel.State,
-        now: number
-      ) => readonly [Effect.Effect<A, E>, BreakerModel.Transitions, BreakerModel.State]
+      f: (current: Core.State, now: number) => readonly [Effect.Effect<A, E>, Core.Transitions, Core.State]
     ): Effect.Effect<A, E> =>
       Effect.uninterruptible(
         Effect.flatten(
@@ -380,37 +380,31 @@ export const make = (
     return CircuitBreaker.of({
       peek: Effect.flatten(
         modifyAt(state, (current, now) => {
-          const refusal = BreakerState.peek(current, Math.floor(now), config)
+          const refusal = Core.peek(current, Math.floor(now), config)
           return [refusal === undefined ? Effect.void : refuse(refusal), current]
         })
       ),
       acquire: Effect.flatMap(CurrentPrincipal, ({ client }) =>
         step((current, now) => {
-          const [admission, next] = BreakerState.acquire(current, now, config, client)
+          const [admission, next] = Core.acquire(current, now, config, client)
           return [answer(admission), admission.transitions, next]
         })
       ),
       settle: (permit, verdict, failure) =>
-        step((current, now) => [
-          Effect.void,
-          ...BreakerState.settle(current, now, config, permit, verdict, failure)
-        ]),
-      status: modifyAt(state, (current, now) => [
-        BreakerState.status(current, Math.floor(now), config),
-        current
-      ]),
+        step((current, now) => [Effect.void, ...Core.settle(current, now, config, permit, verdict, failure)]),
+      status: modifyAt(state, (current, now) => [Core.status(current, Math.floor(now), config), current]),
       forceOpen: (cause) =>
         Effect.asVoid(
           Effect.acquireRelease(
             step((current, now) => {
-              const [held, next] = BreakerOperator.forceOpen(current, now, cause)
+              const [held, next] = Core.forceOpen(current, now, cause)
               return [Effect.succeed(held.token), held.transitions, next]
             }),
-            (token) => step((current, now) => [Effect.void, ...BreakerOperator.release(current, now, token)])
+            (token) => step((current, now) => [Effect.void, ...Core.release(current, now, token)])
           )
         ),
-      disable: step((current, now) => [Effect.void, ...BreakerOperator.disable(current, now)]),
-      reset: step((current, now) => [Effect.void, ...BreakerOperator.reset(current, now)]),
+      disable: step((current, now) => [Effect.void, ...Core.disable(current, now)]),
+      reset: step((current, now) => [Effect.void, ...Core.reset(current, now)]),
       transitions: Stream.fromPubSub(events)
     })
   })
@@ -423,7 +417,7 @@ export const layer = (options: Options = {}): Layer.Layer<CircuitBreaker> =>
   Layer.scoped(CircuitBreaker, make(options))
 
 /**
- * Always closed: lets every call through and remembers nothing.
+ * Always closed: lets every call through and counts nothing.
  *
  * @since 0.1.0
  * @category layers

@@ -1,10 +1,9 @@
 /**
- * How much is still served when the warehouse or this server is in trouble: who is turned away first,
- * who is answered from memory, why, and when it will be better.
+ * Load shedding: which calls are served, answered from the cache or refused while the warehouse or this server is in
+ * trouble, why, and until when.
  *
- * The modes and their rules are in `guard/core/DegradationLadder`. The signals are not watched: they are read
- * when somebody asks, at most once in a while, so that an idle server does nothing and a busy one pays
- * for a comparison of two numbers.
+ * The modes and their rules are in `guard/core/DegradationLadder`. The signals are read when a call asks, at most once
+ * per `pullMs`: an idle server does nothing, and a busy one compares two numbers per call.
  *
  * | mode | control | metadata | query | batch |
  * |---|---|---|---|---|
@@ -16,7 +15,9 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -25,6 +26,7 @@ import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -32,10 +34,10 @@ import * as Bulkhead from "./Bulkhead.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Ladder from "./core/DegradationLadder.js"
 import * as OutcomeWindow from "./core/OutcomeWindow.js"
-import * as EventLoopDelay from "./eventLoopDelay.js"
 import { modifyAt, monotonicMillis, updateAt } from "../platform/monotonic.js"
 import { withoutStack } from "../platform/withoutStack.js"
 import { Criticality } from "../platform/Operation.js"
+import { Quota } from "../quota/Quota.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 
 /**
@@ -52,7 +54,7 @@ export const Mode = Schema.Literal(...Ladder.modes)
 export type Mode = typeof Mode.Type
 
 /**
- * Which signal it was; `operator` for a pin.
+ * The signal that called for a mode; `operator` for a pin.
  *
  * @since 0.1.0
  * @category models
@@ -65,7 +67,7 @@ export const Signal = Schema.Literal(...Ladder.signalNames, "operator")
 export type Signal = typeof Signal.Type
 
 /**
- * What the ladder goes by, as far as it is known.
+ * The signals of the ladder, as far as they are known.
  *
  * @since 0.1.0
  * @category models
@@ -73,7 +75,7 @@ export type Signal = typeof Signal.Type
 export type Signals = Omit<Ladder.Signals, "refusalRatio">
 
 /**
- * Where the signals are read. All are asked on the path of a call: they must answer at once.
+ * Where the signals are read, on the path of a call: they must answer at once.
  *
  * @since 0.1.0
  * @category models
@@ -89,7 +91,7 @@ export interface Sources {
 }
 
 /**
- * From which value on a signal calls for a mode; `Infinity`: never.
+ * The thresholds of a signal by mode; `Infinity`: never.
  *
  * @since 0.1.0
  * @category models
@@ -107,7 +109,7 @@ export interface Config extends Ladder.Config {
   readonly windowMs: number
   /** Calls in the window below which the share of refusals is not judged. */
   readonly minimumCalls: number
-  /** Nothing is shed while one call in this many gets through. */
+  /** No call is shed while at least one call in `shedK` is accepted. */
   readonly shedK: number
 }
 
@@ -122,18 +124,16 @@ export type Options = Partial<Config>
 const never = Number.POSITIVE_INFINITY
 
 /**
- * - `holdMs`: half a minute is longer than a burst of a few agents and shorter than a person's patience.
- * - `circuitHoldMs`: none. The breaker has waited already and lets a few probes through by itself; waiting
- *   on top of it would double every outage and keep the probes from being made.
- * - `eventLoopMs`: at 0.2 s callers notice; at 1 s time limits are no longer kept; at 3 s the process
- *   can do no more than say so.
- * - `slotWaitMs`: 2 s is before callers give up (5 s by default). A minute is a statement's whole time
- *   limit: slots that stand still for so long are stuck, not busy. Never emergency: a wait costs this
- *   process nothing.
- * - `refusalRatio`: at one in five, batch work makes room. Never cache-only: shedding by chance sends no
- *   more than gets through, whereas serving nobody would leave slots idle.
- * - `quotaUsed`: the last twentieth of the shared quota is not for batch work. When all is used, the
- *   quota refuses by itself and knows exactly until when.
+ * - `holdMs`: half a minute is longer than a burst of a few agents and shorter than an operator's reaction.
+ * - `circuitHoldMs`: none. The breaker has its own open time and probes; a hold on top would double every outage and
+ *   prevent the probes.
+ * - `eventLoopMs`: at 0.2 s callers notice; at 1 s time limits are no longer kept; at 3 s the process can only refuse.
+ * - `slotWaitMs`: 2 s is before callers time out (5 s by default). A minute is longer than a statement may take: slots
+ *   are stuck, not busy. Never emergency: a waiting call costs this process nothing.
+ * - `refusalRatio`: from one in five on, batch work is refused. Never cache-only: shedding by chance sends no more than
+ *   is accepted, whereas refusing all calls would leave slots idle.
+ * - `quotaUsed`: the last twentieth of the shared quota is not for batch work. When all is used, the quota itself
+ *   refuses with an exact time.
  *
  * @since 0.1.0
  * @category models
@@ -159,7 +159,6 @@ export interface Change {
   readonly from: Mode
   readonly to: Mode
   readonly generation: number
-  /** In words. */
   readonly why: string
 }
 
@@ -173,21 +172,21 @@ export interface Status {
   readonly generation: number
   /** For how long the mode has been in force, milliseconds. */
   readonly sinceMs: number
-  /** In words. */
   readonly why: string
-  /** The signal that called for it, what it read, and from where on that calls for the mode. */
+  /** The signal that called for the mode, its value, and the threshold of the mode. */
   readonly signal?: Signal | undefined
   readonly value?: number | string | undefined
   readonly threshold?: number | undefined
-  /** The next mode down, what must happen, and how long it takes at least (absent: nobody can say). */
+  /** The next mode down, its condition, and the least milliseconds until then (absent when not known). */
   readonly wayBack?:
     { readonly to: Mode; readonly condition: string; readonly inMs?: number | undefined } | undefined
-  /** Share of queries turned away, 0 to 1. */
+  /** Share of queries that are refused, 0 to 1. */
   readonly shedding: number
 }
 
 /**
- * Turned away to keep the rest alive. `cache-only` work fails with it when the cache has nothing.
+ * Refused to keep the server and the warehouse alive. Work that may only be answered from the cache fails with it when
+ * the cache has no answer.
  *
  * @since 0.1.0
  * @category errors
@@ -195,12 +194,11 @@ export interface Status {
 export class Degraded extends Schema.TaggedError<Degraded>("snowguard/Degraded")("Degraded", {
   mode: Mode,
   criticality: Criticality,
-  /** In words. */
   why: Schema.String,
   signal: Signal,
-  /** One of a share of calls turned away by chance: the next one may get through. */
+  /** Refused by chance, one of a share of calls: the next call may be admitted. */
   shed: Schema.Boolean,
-  /** The earliest moment worth a new try, milliseconds; absent when an operator decides. */
+  /** Milliseconds until a retry may be admitted; absent when an operator decides. */
   retryAfterMs: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
@@ -209,7 +207,7 @@ export class Degraded extends Schema.TaggedError<Degraded>("snowguard/Degraded")
 }
 
 /**
- * How a call that was let through ended, as far as overload goes.
+ * Whether an admitted call met overload.
  *
  * @since 0.1.0
  * @category models
@@ -221,7 +219,7 @@ export type Outcome = "accepted" | "refused"
  * @category models
  */
 export interface ProtectOptions<A, E> {
-  /** What the end of the call says about overload; {@link defaultOutcome} when absent. */
+  /** Whether the call met overload; {@link defaultOutcome} when absent. */
   readonly outcome?: ((exit: Exit.Exit<A, E>) => Outcome | undefined) | undefined
 }
 
@@ -232,22 +230,25 @@ export interface ProtectOptions<A, E> {
 export class Degradation extends Context.Tag("snowguard/Degradation")<
   Degradation,
   {
-    /** May work of this criticality be done now, or only be answered from memory? */
+    /** May work of this criticality be done now, or only be answered from the cache? */
     readonly decide: (criticality: Criticality) => Effect.Effect<"admit" | "cache-only", Degraded>
     /**
-     * `decide`, the effect when it is admitted, `report`. Fails with {@link Degraded} also when only the
-     * cache may answer: who has a cache catches it.
+     * `decide`, the effect when it is admitted, `report`. Fails with {@link Degraded} also when only the cache may
+     * answer; a caller with a cache catches it.
+     *
+     * @example
+     * degradation.protect("batch", refreshReport)
      */
     readonly protect: <A, E, R>(
       criticality: Criticality,
       effect: Effect.Effect<A, E, R>,
       options?: ProtectOptions<A, E>
     ) => Effect.Effect<A, E | Degraded, R>
-    /** A call got through, or was refused because everybody together asks too much. */
+    /** Counts the outcome of a call that was admitted without `protect`. */
     readonly report: (outcome: Outcome) => Effect.Effect<void>
-    /** Signals for which there is no source: they hold until they are told anew. */
+    /** Sets signals that have no source; they hold until the next observation. */
     readonly observe: (signals: Signals) => Effect.Effect<void>
-    /** Sets the mode until the scope closes, whatever the signals say; of several pins the latest counts. */
+    /** Sets the mode until the scope closes, whatever the signals say; the latest of several pins counts. */
     readonly pin: (mode: Mode, cause: string) => Effect.Effect<void, never, Scope.Scope>
     readonly status: Effect.Effect<Status>
     /** Changes as they happen; a slow reader loses the oldest. */
@@ -256,8 +257,8 @@ export class Degradation extends Context.Tag("snowguard/Degradation")<
 >() {}
 
 /**
- * Did the call find room? Only refusals that no single client can bring about alone count, or one
- * client's flood would degrade the others. `undefined`: says nothing.
+ * Did the call find room? Refusals that one client alone can cause do not count, or the flood of one client would
+ * degrade the others. `undefined`: the end says nothing about overload.
  *
  * @since 0.1.0
  * @category combinators
@@ -273,21 +274,42 @@ export const defaultOutcome = <A, E>(exit: Exit.Exit<A, E>): Outcome | undefined
   }
   if (!Predicate.isTagged(error, "DeadlineExceeded") || !Predicate.hasProperty(error, "sent"))
     return undefined
-  // An attempt has room: it waited for the warehouse, be it for a login. Else it waited for room.
+  // An attempt holds its slots; a call that timed out outside of an attempt waited for room.
   const hadRoom = error.sent === true || (Predicate.hasProperty(error, "of") && error.of === "attempt")
   return hadRoom ? "accepted" : "refused"
 }
 
+const SAMPLE_MS = 500
+const SAMPLES = 5
+
+const median = (values: ReadonlyArray<number>): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+
 /**
- * Measures how late timers of this process are, while the scope is open: twice a second, the median of
- * the last five.
+ * Milliseconds by which timers of this process are late, while the scope is open: the median of five samples, two per
+ * second. One long pause (garbage collection, a suspended laptop) says nothing about the load, three of five do. Always
+ * 0 on a virtual clock.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const measureEventLoop: Effect.Effect<Effect.Effect<number>, never, Scope.Scope> = EventLoopDelay.make
+export const measureEventLoop: Effect.Effect<Effect.Effect<number>, never, Scope.Scope> = Effect.gen(
+  function* () {
+    const samples = yield* Ref.make<ReadonlyArray<number>>([])
+    const measure = Effect.sleep(SAMPLE_MS).pipe(
+      Effect.timedWith(Clock.currentTimeNanos),
+      Effect.flatMap(([passed]) =>
+        Ref.update(samples, (all) =>
+          [...all, Math.max(0, Duration.toMillis(passed) - SAMPLE_MS)].slice(-SAMPLES)
+        )
+      )
+    )
+    yield* Effect.forkScoped(Effect.forever(measure))
+    return Effect.map(Ref.get(samples), (all) => (all.length < SAMPLES ? 0 : median(all)))
+  }
+)
 
-/** Tried once a second, a shed call gets through after this time over its chance, on average. */
+/** A call that is retried once per second is admitted after this time divided by its chance, on average. */
 const SHED_RETRY_MS = 1_000
 
 const evidence = ({ pins, why }: Ladder.State): Pick<Status, "signal" | "value" | "threshold"> => {
@@ -298,7 +320,7 @@ const evidence = ({ pins, why }: Ladder.State): Pick<Status, "signal" | "value" 
     : { signal: why.signal, value: why.value, threshold: why.threshold }
 }
 
-/** A source that fails is a signal that is absent; the call that asked goes on. */
+/** The signal of a source that fails is absent. */
 const reading = <A, B>(source: Effect.Effect<A> | undefined, f: (value: A) => B) =>
   source === undefined
     ? Effect.succeed(undefined)
@@ -317,21 +339,20 @@ const read = (sources: Sources): Effect.Effect<Signals> =>
 interface State {
   readonly ladder: Ladder.State
   readonly window: OutcomeWindow.OutcomeWindow
-  /** Signals without a source, as they were told last. */
+  /** Signals without a source, as observed last. */
   readonly told: Signals
   /** When the sources were read last. */
   readonly readAt: number
 }
 
-/** The state at a moment, in whole monotonic milliseconds: the breaker counts them so, and times stay exact. */
+/** The state at a moment, in whole monotonic milliseconds, as in the breaker: waits stay exact. */
 interface Seen {
   readonly state: State
   readonly now: number
 }
 
 /**
- * The ladder over `sources`: effects that tell how the breaker, the bulkhead and the event loop are. What has
- * no source is told by `observe`, or stays unknown and calls for nothing.
+ * The ladder over `sources`. A signal without a source is set by `observe`; an unknown signal calls for nothing.
  *
  * @since 0.1.0
  * @category constructors
@@ -360,7 +381,7 @@ export const make = (
       )
     }
 
-    /** One step of the ladder and the announcement of its change: never the one without the other. */
+    /** One step of the ladder and the announcement of its change, in one uninterruptible step. */
     const step = <A>(
       f: (state: State, now: number) => readonly [A, Ladder.Change | undefined, Ladder.State]
     ): Effect.Effect<A> =>
@@ -396,7 +417,7 @@ export const make = (
       state
     ])
 
-    /** The state, after the signals were read if that is due: rarely, and whenever a step down is due. */
+    /** The state, after a read of the signals if it is due: every `pullMs`, and when a step down is due. */
     const informed: Effect.Effect<Seen> = Effect.flatten(
       modifyAt(ref, (state, at) => {
         const now = Math.floor(at)
@@ -512,8 +533,8 @@ export const make = (
   })
 
 /**
- * The ladder that goes by the breaker and the bulkhead it is given, and by `sources`. With
- * `eventLoop: true` a fiber measures the delay of the event loop too.
+ * The ladder over the breaker and the bulkhead that are provided, and over `sources`. With `eventLoop: true` a fiber
+ * measures the delay of the event loop too.
  *
  * @since 0.1.0
  * @category layers
@@ -539,8 +560,45 @@ export const layer = ({
     })
   )
 
+const QUOTA_SAMPLE_EVERY = "5 seconds"
+
+/** The used share of the fullest quota of all clients; undefined when there is none. */
+const quotaUsed = Effect.gen(function* () {
+  const quota = yield* Quota
+  const all = yield* quota.status("", "")
+  const shares = all.filter(({ scope }) => scope === "global").map(({ limit, used }) => used / limit)
+  return shares.length === 0 ? undefined : Math.min(1, Math.max(...shares))
+})
+
 /**
- * Always normal: lets everything through and looks at nothing.
+ * Observes how much of the quota of all clients together is used, every five seconds while the scope is open. Ends when
+ * there is no such quota.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerQuotaSignal: Layer.Layer<never, never, Degradation | Quota> = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    const degradation = yield* Degradation
+    const observe = quotaUsed.pipe(
+      Effect.tap((quotaUsed) => (quotaUsed === undefined ? Effect.void : degradation.observe({ quotaUsed }))),
+      Effect.map((quotaUsed) => quotaUsed !== undefined),
+      // The last observation holds while the store does not answer.
+      Effect.catchAll((error) => Effect.as(Effect.logDebug("the quota signal is not known", error), true))
+    )
+    yield* Effect.repeat(observe, {
+      schedule: Schedule.spaced(QUOTA_SAMPLE_EVERY),
+      while: (hasQuota) => hasQuota
+    }).pipe(
+      // Delays no start.
+      Effect.delay(QUOTA_SAMPLE_EVERY),
+      Effect.forkScoped
+    )
+  })
+)
+
+/**
+ * Always normal: admits everything.
  *
  * @since 0.1.0
  * @category layers

@@ -1,10 +1,10 @@
 /**
- * How fast: token buckets for the client, its tier, the operation class and the whole server, decided
- * together in one atomic step. A refusal charges nobody and says exactly how long to wait. The algorithm is
- * GCRA (ITU-T I.371, annex A).
+ * How fast: token buckets for the client, its tier, the operation class and the whole server, decided together in one
+ * atomic step. A refusal charges no bucket and says exactly how long to wait. The algorithm is GCRA (ITU-T I.371,
+ * annex A).
  *
- * The state is one `Ref` and every operation one `Ref.modify`, by a pure decision (`guard/core/TokenBucket`, where the
- * algorithm and its invariants are written down). There is no fiber and no timer per client.
+ * The state is one `Ref` and every operation one `Ref.modify` by a pure decision (`guard/core/TokenBucket`, which
+ * states the algorithm and its invariants). There is no fiber and no timer per client.
  *
  * @since 0.1.0
  */
@@ -13,15 +13,149 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
 import * as BucketLimits from "./core/BucketLimits.js"
 import * as TokenBucket from "./core/TokenBucket.js"
+import * as InvalidOptions from "../platform/InvalidOptions.js"
 import { modifyAt, monotonicMillis, updateAt } from "../platform/monotonic.js"
-import { InvalidLimits, RateLimited, RESERVED, Scope } from "./rateLimiterModel.js"
-import type { Admission, Bucket, Options, Request, ScopeStatus, TierBuckets } from "./rateLimiterModel.js"
+import type { OperationClass } from "../platform/Operation.js"
 import { withoutStack } from "../platform/withoutStack.js"
 
-export { InvalidLimits, RateLimited, Scope }
-export type { Admission, Bucket, Options, Request, ScopeStatus, TierBuckets }
+/**
+ * Which bucket refused. `client` is the caller's own; `overflow` is shared by clients that are unknown
+ * while the table of clients is full; the others are shared by all clients.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Scope = Schema.Literal("client", "tier", "class", "global", "overflow")
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Scope = typeof Scope.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Bucket {
+  /** Tokens per second, > 0. */
+  readonly rate: number
+  /** Most tokens the bucket holds, >= 1. */
+  readonly burst: number
+  /** Tokens a new bucket starts with; `burst` when absent. */
+  readonly initial?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** All calls of all clients. */
+  readonly global: Bucket
+  /** All calls of one class, by class; a class without an entry is not limited by class. */
+  readonly classes: { readonly [K in OperationClass]?: Bucket | undefined }
+  /** The bucket each client of a tier gets. Must hold `default`, used for unknown tiers. */
+  readonly tiers: { readonly [tier: string]: TierBuckets }
+  /** Clients tracked at most; {@link defaults} when absent. */
+  readonly maxClients?: number | undefined
+  /**
+   * Part (0 to 0.9) of each shared bucket that only clients below their share of it may use, while several clients
+   * call; {@link defaults} when absent.
+   */
+  readonly reserved?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const defaults = { maxClients: 100_000, reserved: 0.25 } as const
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TierBuckets {
+  readonly client: Bucket
+  /** Shared by all clients of the tier, where configured. */
+  readonly total?: Bucket | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly client: string
+  readonly tier: string
+  readonly class: OperationClass
+  /** Tokens; 1 when absent. */
+  readonly cost?: number | undefined
+}
+
+/**
+ * Proof of admission; hand it to `refund` when nothing was sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Admission {
+  readonly client: string
+  readonly tier: string
+  readonly class: OperationClass
+  readonly cost: number
+  /** The bucket that was charged for the client: its own, or the shared overflow bucket. */
+  readonly clientScope: "client" | "overflow"
+  /** Whole milliseconds until the tokens are due; 0 for `acquire`. */
+  readonly waitMs: number
+}
+
+/**
+ * One bucket as a caller may see it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ScopeStatus {
+  readonly scope: Scope
+  /** The class or tier the bucket belongs to, where there are several of its scope. */
+  readonly name?: string | undefined
+  readonly ratePerSecond: number
+  readonly burst: number
+  readonly remaining: number
+  /** Milliseconds until the bucket is full again. */
+  readonly resetMs: number
+  /** Tokens that a client above its share may not use, where there is such a part. */
+  readonly reserved?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class RateLimited extends Schema.TaggedError<RateLimited>("snowguard/RateLimited")("RateLimited", {
+  /** The scope that makes the caller wait longest. */
+  scope: Scope,
+  name: Schema.optional(Schema.String),
+  ratePerSecond: Schema.Number,
+  burst: Schema.Number,
+  remaining: Schema.Number,
+  /** Exact: the same call is admitted then and not one millisecond earlier, if nobody else calls. */
+  retryAfterMs: Schema.Number,
+  /** `retryAfterMs` plus a positive jitter, so that clients refused together do not return together. */
+  retryHintMs: Schema.Number,
+  /** The cost is larger than the bucket: waiting will never help. */
+  never: Schema.Boolean
+}) {
+  override get message(): string {
+    return this.never
+      ? `the call costs more than the ${this.scope} bucket of ${this.burst} can ever hold`
+      : `${this.scope} rate limit of ${this.ratePerSecond}/s (burst ${this.burst}) reached; retry in ${this.retryAfterMs} ms`
+  }
+}
 
 /**
  * @since 0.1.0
@@ -31,19 +165,18 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
   RateLimiter,
   {
     /**
-     * Admit now, or fail with the scope that makes the caller wait longest. Costs one atomic step, whatever the number of scopes. A caller that means
-     * to `refund` runs this in an uninterruptible region, as with any acquisition.
+     * Admit now, or fail with the scope that makes the caller wait longest. One atomic step over all scopes. Run it in
+     * an uninterruptible region if the admission may be refunded, as with any acquisition.
      */
     readonly acquire: (request: Request) => Effect.Effect<Admission, RateLimited>
     /**
-     * Admit now for later: takes the tokens at once, and says how long to wait until they are due, at
-     * most `maxWaitMs`. Who does not wait for them, or does not use them, gives them back.
+     * Take the tokens now for later: `waitMs` says how long to wait until they are due, at most `maxWaitMs`
+     * milliseconds. A caller that does not wait, or does not use them, gives them back with `refund`.
      */
     readonly reserve: (request: Request, maxWaitMs: number) => Effect.Effect<Admission, RateLimited>
     /**
-     * Admit, waiting up to `maxWaitMs` for tokens. The tokens are reserved at once and given back
-     * synchronously when the wait is interrupted. A refusal comes at once and says when the same call,
-     * as patient as now, would be let in.
+     * `reserve`, then the wait. The tokens are given back when the wait is interrupted. A refusal comes at once and
+     * says when the same call with the same `maxWaitMs` would be admitted.
      */
     readonly acquireWithin: (request: Request, maxWaitMs: number) => Effect.Effect<Admission, RateLimited>
     /**
@@ -52,26 +185,45 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
      */
     readonly refund: (admission: Admission) => Effect.Effect<void>
     /**
-     * `acquire`, then the effect; no refund, whatever becomes of it. For use in front of any Effect of your
-     * own. A breaker belongs outside of it, or every call that the breaker refuses costs a token.
+     * `acquire`, then the effect; never refunds. Put a circuit breaker outside of it, or every call that the breaker
+     * refuses costs a token.
+     *
+     * @example
+     * limiter.limit({ client: "team-a", tier: "default", class: "query" }, callTheApi)
      */
     readonly limit: <A, E, R>(
       request: Request,
       effect: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | RateLimited, R>
-    /** The buckets that calls of this client meet, its own first, without charging. */
+    /** The buckets that calls of this client pass, its own first. Charges nothing. */
     readonly status: (client: string, tier: string) => Effect.Effect<ReadonlyArray<ScopeStatus>>
   }
 >() {}
 
-/** The hint lies up to this part above the exact wait: never below, or it would be refused again. */
+/** The hint is the exact wait plus up to this part of it, never less. */
 const HINT_JITTER = 0.2
 
-const refusal = ({ binding, never, retryAfterMs }: TokenBucket.Refused, luck: number): RateLimited => {
-  const { burst, name, ratePerSecond, remaining, scope } = binding
-  const retryHintMs = retryAfterMs + Math.floor(retryAfterMs * HINT_JITTER * luck)
-  const fields = { scope, name, ratePerSecond, burst, remaining, retryAfterMs, retryHintMs, never }
-  return withoutStack(() => new RateLimited(fields, { disableValidation: true }))
+/** @internal */
+export const refuse = ({
+  binding: { burst, name, ratePerSecond, remaining, scope },
+  never,
+  retryAfterMs
+}: Omit<TokenBucket.Refused, "_tag">): Effect.Effect<never, RateLimited> =>
+  Effect.flatMap(Random.next, (luck) => {
+    const retryHintMs = retryAfterMs + Math.floor(retryAfterMs * HINT_JITTER * luck)
+    const fields = { scope, name, ratePerSecond, burst, remaining, retryAfterMs, retryHintMs, never }
+    return Effect.fail(withoutStack(() => new RateLimited(fields, { disableValidation: true })))
+  })
+
+/** @internal */
+export const compile = (
+  options: Options
+): Effect.Effect<BucketLimits.Config, InvalidOptions.InvalidOptions> => {
+  const { maxClients = defaults.maxClients, reserved = defaults.reserved } = options
+  const limits = { ...options, maxClients, reserved }
+  return Effect.map(InvalidOptions.check("RateLimiter", BucketLimits.problems(limits)), () =>
+    BucketLimits.compile(limits)
+  )
 }
 
 const admission = (request: Request, { clientScope, waitMs }: TokenBucket.Admitted): Admission => ({
@@ -84,6 +236,34 @@ const admission = (request: Request, { clientScope, waitMs }: TokenBucket.Admitt
 })
 
 /**
+ * The service over its three primitives.
+ *
+ * @internal
+ */
+export const fromReserve = ({
+  refund,
+  reserve,
+  status
+}: Pick<RateLimiter["Type"], "reserve" | "refund" | "status">): RateLimiter["Type"] => {
+  const acquire = (request: Request) => reserve(request, 0)
+  return {
+    acquire,
+    reserve,
+    acquireWithin: (request, maxWaitMs) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.tap(reserve(request, maxWaitMs), (given) =>
+          given.waitMs === 0
+            ? Effect.void
+            : Effect.onInterrupt(restore(Effect.sleep(given.waitMs)), () => refund(given))
+        )
+      ),
+    refund,
+    limit: (request, effect) => Effect.zipRight(acquire(request), effect),
+    status
+  }
+}
+
+/**
  * A limiter with a state of its own: every bucket starts with its `initial` tokens.
  *
  * @since 0.1.0
@@ -91,18 +271,12 @@ const admission = (request: Request, { clientScope, waitMs }: TokenBucket.Admitt
  */
 export const make = (
   options: Options
-): Effect.Effect<Context.Tag.Service<typeof RateLimiter>, InvalidLimits> =>
+): Effect.Effect<Context.Tag.Service<typeof RateLimiter>, InvalidOptions.InvalidOptions> =>
   Effect.gen(function* () {
-    const limits = { ...options, reserved: options.reserved ?? RESERVED }
-    const problems = BucketLimits.problems(limits)
-    if (problems.length > 0) return yield* new InvalidLimits({ problems })
-    const config = BucketLimits.compile(limits)
+    const config = yield* compile(options)
     const state = yield* Ref.make(TokenBucket.initial(config, yield* monotonicMillis))
-    /** Admissions that were given back. An admission is compared by identity, so the set needs no clean-up. */
+    /** Admissions that were given back, by identity; the set needs no clean-up. */
     const refunded = new WeakSet<Admission>()
-
-    const refuse = (refused: TokenBucket.Refused): Effect.Effect<never, RateLimited> =>
-      Effect.flatMap(Random.next, (luck) => Effect.fail(refusal(refused, luck)))
 
     const refund = (given: Admission): Effect.Effect<void> =>
       updateAt(state, (current, now) => {
@@ -122,38 +296,21 @@ export const make = (
         })
       )
 
-    const acquire = (request: Request): Effect.Effect<Admission, RateLimited> => reserve(request, 0)
-
-    const acquireWithin = (request: Request, maxWaitMs: number): Effect.Effect<Admission, RateLimited> =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(reserve(request, maxWaitMs), (given) =>
-          given.waitMs === 0
-            ? Effect.succeed(given)
-            : restore(Effect.sleep(given.waitMs)).pipe(
-                Effect.onInterrupt(() => refund(given)),
-                Effect.as(given)
-              )
-        )
-      )
-
-    return {
-      acquire,
+    return fromReserve({
       reserve,
-      acquireWithin,
       refund,
-      limit: (request, effect) => Effect.zipRight(acquire(request), effect),
       status: (client, tier) =>
         modifyAt(state, (current, now) => [TokenBucket.status(current, now, config, client, tier), current])
-    }
+    })
   })
 
 /**
- * Buckets in this process. Fails when the options make no sense, with all that is wrong with them.
+ * Buckets in this process.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<RateLimiter, InvalidLimits> =>
+export const layer = (options: Options): Layer.Layer<RateLimiter, InvalidOptions.InvalidOptions> =>
   Layer.effect(RateLimiter, make(options))
 
 const admittedAtOnce: TokenBucket.Admitted = { _tag: "Admitted", waitMs: 0, clientScope: "client" }
@@ -164,11 +321,11 @@ const admittedAtOnce: TokenBucket.Admitted = { _tag: "Admitted", waitMs: 0, clie
  * @since 0.1.0
  * @category layers
  */
-export const layerNoop: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, {
-  acquire: (request) => Effect.succeed(admission(request, admittedAtOnce)),
-  reserve: (request) => Effect.succeed(admission(request, admittedAtOnce)),
-  acquireWithin: (request) => Effect.succeed(admission(request, admittedAtOnce)),
-  refund: () => Effect.void,
-  limit: (_, effect) => effect,
-  status: () => Effect.succeed([])
-})
+export const layerNoop: Layer.Layer<RateLimiter> = Layer.succeed(
+  RateLimiter,
+  fromReserve({
+    reserve: (request) => Effect.succeed(admission(request, admittedAtOnce)),
+    refund: () => Effect.void,
+    status: () => Effect.succeed([])
+  })
+)

@@ -1,22 +1,21 @@
 /**
- * The `RateLimiter` of a fleet: its buckets are in Redis, so that a limit is one limit however many servers
- * there are. One call is one script over all its buckets, on the server's time.
+ * The `RateLimiter` of a fleet: its buckets are in Redis, so that one limit holds for all servers. One call is one
+ * script over all its buckets, on the clock of the Redis server.
  *
  * ```
  *   acquire --> Redis answers --> admitted | RateLimited, exactly as with buckets in memory
- *                  | it does not
- *                  +--> this server's share: buckets in memory of rate / live replicas; never unlimited
+ *                  | no answer
+ *                  +--> this server's part: buckets in memory of rate / live replicas; never unlimited
  * ```
  *
- * Who takes more than its share of a bucket that others want too leaves a part of it to them, as with
- * buckets in memory (`guard/core/FairShare`), whichever servers it and they ask. The differences: the clients of
- * all servers together are counted, at most `maxClients` of them; a bucket of one's own needs no room;
- * what was taken in the share of those who found no room is not given back to it; and a client that was new
- * and refused comes to another tier as new again.
+ * The shares of a bucket (`guard/core/FairShare`) hold across servers. Differences from buckets in memory:
+ *  - `maxClients` bounds the clients of all servers together, per shared bucket; a client's own bucket always exists;
+ *  - the debt of clients beyond that bound is not given back by a refund;
+ *  - a new client that was refused starts with its `initial` tokens again in another tier.
  *
- * In a Redis cluster the client's bucket and the shared ones are on different nodes: two steps, of which
- * the first is given back when the second refuses. Whoever is refused by its own bucket has not asked for
- * any of the shared ones then, even where it would have had to wait longer for those.
+ * In a Redis cluster the client's bucket and the shared ones are on different nodes: two steps, of which the first is
+ * given back when the second refuses. A refusal by the client's own bucket does not look at the shared ones then,
+ * even where those would ask for a longer wait.
  *
  * @since 0.1.0
  */
@@ -24,16 +23,15 @@ import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
-import * as BucketLimits from "./core/BucketLimits.js"
-import { RESERVED } from "./rateLimiterModel.js"
-import { withoutStack } from "../platform/withoutStack.js"
-import type { Admission, Options as Limits, Request } from "./RateLimiter.js"
+import * as SynchronizedRef from "effect/SynchronizedRef"
+import type * as BucketLimits from "./core/BucketLimits.js"
+import { MEMORY_MS, PRESENT_MS, SLACK_MS, TICK_MS } from "./core/FairShare.js"
+import type * as TokenBucket from "./core/TokenBucket.js"
+import type { Admission, Bucket, Options as Limits, Request } from "./RateLimiter.js"
 import * as RateLimiter from "./RateLimiter.js"
+import type { InvalidOptions } from "../platform/InvalidOptions.js"
 import * as Redis from "../platform/Redis.js"
-import type { Line } from "./redisLines.js"
-import { encoded, inRedis, keysOf, price, shareOfAll, statusOf } from "./redisLines.js"
-import * as Script from "./rateLimiterScript.js"
+import * as Script from "../platform/redis/script.js"
 
 /**
  * @since 0.1.0
@@ -44,7 +42,228 @@ export interface Options extends Limits {
   readonly time?: "server" | "clock" | undefined
 }
 
-const HINT_JITTER = 0.2
+/** A bucket in Redis; times in whole microseconds. */
+interface Line {
+  readonly key: string
+  readonly line: BucketLimits.Line
+  readonly interval: number
+  readonly depth: number
+  readonly startDebt: number
+  /** The part that only clients below their share may use; 0 where there are no shares. */
+  readonly reserve: number
+}
+
+/** Rounded up, as in memory: never faster than configured. */
+const micros = (ms: number): number => Math.ceil(ms * 1000)
+
+const inRedis = (key: string, line: BucketLimits.Line): Line => {
+  const interval = micros(1000 / line.rate)
+  const depth = micros((line.burst * interval) / 1000)
+  const initial = line.burst - line.startDebt / line.interval
+  const startDebt = Math.max(0, depth - Math.floor(initial * interval))
+  return { key, line, interval, depth, startDebt, reserve: Math.floor(line.reserve * 1000) }
+}
+
+const price = ({ interval }: Line, cost: number): number => Math.ceil(cost * interval)
+
+/** The buckets, then for each bucket with shares its two sets: `owing` and `asking`. */
+const keysOf = (lines: ReadonlyArray<Line>): ReadonlyArray<string> => [
+  ...lines.map(({ key }) => key),
+  ...lines.flatMap(({ key, reserve }) => (reserve > 0 ? [`${key}:owing`, `${key}:asking`] : []))
+]
+
+const shareOf = (bucket: Bucket, replicas: number): Bucket => {
+  const burst = Math.max(1, bucket.burst / replicas)
+  const { initial } = bucket
+  return {
+    rate: bucket.rate / replicas,
+    burst,
+    ...(initial === undefined ? {} : { initial: Math.min(burst, initial / replicas) })
+  }
+}
+
+/** The limits of one of `replicas` servers on its own. */
+const shareOfAll = (limits: Limits, replicas: number): Limits => ({
+  global: shareOf(limits.global, replicas),
+  classes: Object.fromEntries(
+    Object.entries(limits.classes).map(([name, bucket]) => [name, bucket && shareOf(bucket, replicas)])
+  ),
+  tiers: Object.fromEntries(
+    Object.entries(limits.tiers).map(([name, { client, total }]) => [
+      name,
+      {
+        client: shareOf(client, replicas),
+        ...(total === undefined ? {} : { total: shareOf(total, replicas) })
+      }
+    ])
+  ),
+  maxClients: limits.maxClients,
+  reserved: limits.reserved
+})
+
+const statusOf = ({ depth, interval, line }: Line, debt: number): TokenBucket.Reading => ({
+  scope: line.scope,
+  name: line.name,
+  ratePerSecond: line.rate,
+  burst: line.burst,
+  remaining: Math.max(Math.floor(Math.min((depth - debt) / interval, line.burst)), 0),
+  resetMs: Math.ceil(debt / 1000),
+  ...(line.reserve > 0 ? { reserved: line.reserve / line.interval } : {})
+})
+
+// The scripts compute what `guard/core/TokenBucket.ts` (GCRA, one number per bucket) and `guard/core/FairShare.ts` compute,
+// in whole microseconds, over all buckets of a call in one step: all are charged, or none.
+//
+//   {tag}...          string      when the bucket will be full
+//   {tag}...:owing    sorted set  client -> when its debt is worked off
+//   {tag}...:asking   sorted set  client -> the tick at which it stops being a contender
+//
+// Microseconds since 1970 are exact in a double until the year 2255, and sums of whole ones stay so. A bucket that has
+// been full for an hour expires; so do the sets when no client has asked for longer than a debt can last. Clients in
+// the sets that are no contenders any more are removed a few at a time. The sets hold `maxClients`; all other clients
+// share one entry, whose name is empty.
+
+const IDLE_MS = 3_600_000
+/** Every contender has left by then. */
+const SHARES_MS = SLACK_MS + MEMORY_MS + 5 * TICK_MS
+const FORGOTTEN_PER_CALL = 8
+
+/** `count`: how many of the keys are buckets, in Lua. */
+const prelude = (count: string) => `
+local now
+if ARGV[1] == '' then
+  local t = redis.call('TIME')
+  now = t[1] * 1000000 + t[2]
+else
+  now = tonumber(ARGV[1])
+end
+local function text(number) return string.format('%.0f', number) end
+local function keep(key, tat)
+  local ttl = math.ceil(math.max(tat - now, 0) / 1000) + ${IDLE_MS}
+  redis.call('SET', key, text(tat), 'PX', text(ttl))
+end
+local tats = redis.call('MGET', unpack(KEYS, 1, ${count}))
+`
+
+const contenders = `
+local function score(key, member) return tonumber(redis.call('ZSCORE', key, member) or 0) end
+local function present(share) return redis.call('ZCOUNT', share.asking, '(' .. text(now), '+inf') end
+`
+
+/**
+ * `ARGV`: time or nothing, patience, client, most clients, number of buckets, then for each bucket: price,
+ * depth, debt at first sight, reserve. All in microseconds. `KEYS`: the buckets, then two for each that has
+ * a reserve. Answers `wait` (0 or more: admitted after this wait; negative: refused), the index
+ * of the bucket that takes longest, and the debt of that bucket.
+ */
+const acquireScript = Script.make(`${prelude("tonumber(ARGV[5])")}${contenders}
+local patience, client, most, count = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local function shareOf(first)
+  local share = { owing = KEYS[first], asking = KEYS[first + 1], who = client }
+  share.leaves = score(share.asking, client)
+  if share.leaves == 0 and redis.call('ZCARD', share.asking) >= most then
+    share.who = ''
+    share.leaves = score(share.asking, '')
+  end
+  return share
+end
+
+local function stay(share, leaves)
+  redis.call('ZADD', share.asking, text(leaves), share.who)
+  local gone = redis.call('ZRANGEBYSCORE', share.asking, '-inf', text(now), 'LIMIT', 0, ${FORGOTTEN_PER_CALL})
+  if #gone > 0 then
+    redis.call('ZREM', share.asking, unpack(gone))
+    redis.call('ZREM', share.owing, unpack(gone))
+  end
+  redis.call('PEXPIRE', share.asking, ${SHARES_MS})
+  redis.call('PEXPIRE', share.owing, ${SHARES_MS})
+end
+
+local function note(share, price)
+  local paid = share.paid or score(share.owing, share.who)
+  if price > 0 then
+    local all = present(share)
+    if share.leaves <= now then all = all + 1 end
+    if all > 1 then
+      paid = math.min(math.max(paid, now) + price * all, now + ${(SLACK_MS + MEMORY_MS) * 1000})
+      -- A new set expires after its only member.
+      if redis.call('ZADD', share.owing, text(paid), share.who) == 1 then
+        redis.call('PEXPIRE', share.owing, ${SHARES_MS})
+      end
+    end
+  end
+  local leaves = math.ceil(math.max(paid, now + ${PRESENT_MS * 1000}) / ${TICK_MS * 1000}) * ${TICK_MS * 1000}
+  -- Nothing changes within a tick.
+  if leaves ~= share.leaves then stay(share, leaves) end
+end
+
+local wait, binding, shares, key = -math.huge, 1, {}, count + 1
+for i = 1, count do
+  local price, depth, start, reserve = unpack(ARGV, 4 * i + 2, 4 * i + 5)
+  price, depth, reserve = tonumber(price), tonumber(depth), tonumber(reserve)
+  local tat = tonumber(tats[i] or now + start)
+  local own = math.max(tat, now) + price - depth - now
+  if reserve > 0 then
+    local share = shareOf(key)
+    shares[i], key = share, key + 2
+    if own + reserve > 0 then
+      share.paid = score(share.owing, share.who)
+      local behind = share.paid - ${SLACK_MS * 1000} - now
+      if behind > 0 then
+        local beyond = price + reserve <= depth and own + reserve + patience or math.huge
+        own = math.min(beyond, math.max(behind + patience, own))
+      end
+    end
+  end
+  if own > wait then wait = own; binding = i end
+  tats[i] = tat
+end
+local debt = math.max(tats[binding] - now, 0)
+if wait > patience then
+  -- The bucket of a new client starts to fill now, or the wait in the refusal would not be exact.
+  for i = 1, count do
+    if tats[i] > now then keep(KEYS[i], tats[i]) end
+  end
+  -- The refused client is a contender at the bucket that refused it.
+  if shares[binding] then note(shares[binding], 0) end
+  return struct.pack('<ddd', -(wait - patience), binding, debt)
+end
+for i = 1, count do
+  local price = tonumber(ARGV[4 * i + 2])
+  keep(KEYS[i], math.max(tats[i], now) + price)
+  if shares[i] then note(shares[i], price) end
+end
+return struct.pack('<ddd', math.max(wait, 0), binding, debt)
+`)
+
+/**
+ * `ARGV`: time or nothing, client, number of buckets, then price and reserve of each bucket. A bucket that
+ * has expired is full.
+ */
+const refundScript = Script.make(`${prelude("tonumber(ARGV[3])")}${contenders}
+local count = tonumber(ARGV[3])
+local key = count + 1
+for i = 1, count do
+  local price = tonumber(ARGV[2 * i + 2])
+  if tats[i] then keep(KEYS[i], tats[i] - price) end
+  if tonumber(ARGV[2 * i + 3]) > 0 then
+    local share = { owing = KEYS[key], asking = KEYS[key + 1] }
+    key = key + 2
+    local paid = score(share.owing, ARGV[2])
+    if paid > now then redis.call('ZADD', share.owing, text(paid - price * present(share)), ARGV[2]) end
+  end
+end
+return '1'
+`)
+
+/** `ARGV`: time or nothing, then the debt at first sight of each bucket. Answers the debts. */
+const statusScript = Script.make(`${prelude("#KEYS")}
+local debts = {}
+for i = 1, #KEYS do debts[i] = math.max(tonumber(tats[i] or now + ARGV[i + 1]) - now, 0) end
+return struct.pack('<' .. string.rep('d', #debts), unpack(debts))
+`)
+
 const MAX_WAIT_MS = 2_147_483_647
 
 const doubleAt = (answer: Buffer, index: number): number => answer.readDoubleLE(8 * index)
@@ -55,19 +274,16 @@ type Service = Context.Tag.Service<RateLimiter.RateLimiter>
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Service, RateLimiter.InvalidLimits, Redis.Redis> =>
+export const make = (options: Options): Effect.Effect<Service, InvalidOptions, Redis.Redis> =>
   Effect.gen(function* () {
-    const limits = { ...options, reserved: options.reserved ?? RESERVED }
-    const problems = BucketLimits.problems(limits)
-    if (problems.length > 0) return yield* new RateLimiter.InvalidLimits({ problems })
+    const config = yield* RateLimiter.compile(options)
     const redis = yield* Redis.Redis
-    const config = BucketLimits.compile(limits)
     const prefix = `${redis.prefix}b:`
     const shared = new Map(
       config.shared.map((line) => [
         line,
         inRedis(
-          `${prefix}{global}:${line.scope}${line.name === undefined ? "" : `:${encoded(line.name)}`}`,
+          `${prefix}{global}:${line.scope}${line.name === undefined ? "" : `:${encodeURIComponent(line.name)}`}`,
           line
         )
       ])
@@ -76,7 +292,7 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
       lines.flatMap((line) => shared.get(line) ?? [])
     const tierOf = (name: string) => config.tiers.get(name) ?? config.fallback
     const own = (client: string, tier: string): Line =>
-      inRedis(`${prefix}{client:${encoded(client)}}`, tierOf(tier).client)
+      inRedis(`${prefix}{client:${encodeURIComponent(client)}}`, tierOf(tier).client)
     const pathOf = ({ class: name, tier }: { readonly class: string; readonly tier: string }) =>
       sharedOf(tierOf(tier).paths.get(name) ?? tierOf(tier).classless)
 
@@ -86,37 +302,29 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
     const finished = new WeakSet<Admission>()
     /** Admissions of buckets in memory. */
     const locally = new WeakMap<Admission, Service>()
-    let fallback: { readonly replicas: number; readonly limiter: Service } | undefined
+    /** The buckets in memory; kept for the next outage, or each outage would start with a fresh burst. */
+    const fallback = yield* SynchronizedRef.make<
+      { readonly replicas: number; readonly limiter: Service } | undefined
+    >(undefined)
 
-    /** Kept while Redis is away, or every outage of a second would be a fresh burst. */
     const local: Effect.Effect<Service> = Effect.flatMap(redis.replicas, (replicas) =>
-      fallback?.replicas === replicas
-        ? Effect.succeed(fallback.limiter)
-        : Effect.map(Effect.orDie(RateLimiter.make(shareOfAll(limits, replicas))), (limiter) => {
-            fallback = { replicas, limiter }
-            return limiter
-          })
+      SynchronizedRef.modifyEffect(fallback, (known) =>
+        known?.replicas === replicas
+          ? Effect.succeed([known.limiter, known])
+          : Effect.map(Effect.orDie(RateLimiter.make(shareOfAll(options, replicas))), (limiter) => [
+              limiter,
+              { replicas, limiter }
+            ])
+      )
     )
 
-    const refused = (
-      binding: Line,
-      debt: number,
-      retryAfterMs: number,
-      never: boolean
-    ): Effect.Effect<never, RateLimiter.RateLimited> =>
-      Effect.flatMap(Random.next, (luck) => {
-        const { burst, name, ratePerSecond, remaining, scope } = statusOf(binding, debt)
-        const retryHintMs = retryAfterMs + Math.floor(retryAfterMs * HINT_JITTER * luck)
-        const fields = { scope, name, ratePerSecond, burst, remaining, retryAfterMs, retryHintMs, never }
-        return Effect.fail(
-          withoutStack(() => new RateLimiter.RateLimited(fields, { disableValidation: true }))
-        )
-      })
+    const refused = (binding: Line, debt: number, retryAfterMs: number, never: boolean) =>
+      RateLimiter.refuse({ binding: statusOf(binding, debt), retryAfterMs, never })
 
     const giveBack = (lines: ReadonlyArray<Line>, client: string, cost: number): Effect.Effect<void> =>
       Effect.flatMap(at, (now) =>
         Effect.ignore(
-          redis.run(Script.refund, keysOf(lines), [
+          redis.run(refundScript, keysOf(lines), [
             now,
             client,
             lines.length,
@@ -134,7 +342,7 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
     const ask = (lines: ReadonlyArray<Line>, client: string, cost: number, patience: number) =>
       Effect.flatMap(at, (now) =>
         Effect.map(
-          redis.run(Script.acquire, keysOf(lines), [
+          redis.run(acquireScript, keysOf(lines), [
             ...[now, patience, client, config.maxClients, lines.length],
             ...lines.flatMap((line) => [price(line, cost), line.depth, line.startDebt, line.reserve])
           ]),
@@ -145,30 +353,26 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
         )
       )
 
-    /** All buckets, or none. */
+    /** All buckets, or none: the one that makes the caller wait longest. */
     const askAll = (
-      groups: ReadonlyArray<ReadonlyArray<Line>>,
+      [lines, ...others]: ReadonlyArray<ReadonlyArray<Line>>,
       client: string,
       cost: number,
       patience: number
     ): Effect.Effect<Answer | undefined, Redis.RedisError> =>
-      Effect.gen(function* () {
-        let worst: Answer | undefined
-        const paid: Array<ReadonlyArray<Line>> = []
-        const undo = Effect.suspend(() =>
-          Effect.forEach(paid, (lines) => giveBack(lines, client, cost), { discard: true })
-        )
-        for (const lines of groups) {
-          const answer = yield* Effect.onError(ask(lines, client, cost, patience), () => undo)
-          if (answer === undefined || answer.wait < 0) {
-            yield* undo
-            return answer
-          }
-          paid.push(lines)
-          if (worst === undefined || answer.wait > worst.wait) worst = answer
-        }
-        return worst
-      })
+      lines === undefined
+        ? Effect.succeed(undefined)
+        : Effect.flatMap(ask(lines, client, cost, patience), (answer) => {
+            if (answer === undefined || answer.wait < 0 || others.length === 0) return Effect.succeed(answer)
+            const undo = giveBack(lines, client, cost)
+            return askAll(others, client, cost, patience).pipe(
+              Effect.onError(() => undo),
+              Effect.tap((other) => (other === undefined || other.wait < 0 ? undo : Effect.void)),
+              Effect.map((other) =>
+                other === undefined || other.wait < 0 || other.wait > answer.wait ? other : answer
+              )
+            )
+          })
 
     const reserve = (
       request: Request,
@@ -221,24 +425,9 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
         return Effect.forEach(groups, (lines) => giveBack(lines, given.client, given.cost), { discard: true })
       })
 
-    const acquire = (request: Request) => reserve(request, 0)
-
-    return RateLimiter.RateLimiter.of({
-      acquire,
+    return RateLimiter.fromReserve({
       reserve,
-      acquireWithin: (request, maxWaitMs) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(reserve(request, maxWaitMs), (given) =>
-            given.waitMs === 0
-              ? Effect.succeed(given)
-              : Effect.as(
-                  Effect.onInterrupt(restore(Effect.sleep(given.waitMs)), () => refund(given)),
-                  given
-                )
-          )
-        ),
       refund,
-      limit: (request, effect) => Effect.zipRight(acquire(request), effect),
       status: (client, tier) => {
         const total = tierOf(tier).total
         const path = sharedOf([...(total === undefined ? [] : [total]), ...config.classes, config.global])
@@ -248,7 +437,7 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
           Effect.flatMap(at, (now) =>
             Effect.map(
               redis.run(
-                Script.status,
+                statusScript,
                 lines.map(({ key }) => key),
                 [now, ...lines.map(({ startDebt }) => startDebt)]
               ),
@@ -267,7 +456,5 @@ export const make = (options: Options): Effect.Effect<Service, RateLimiter.Inval
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Options
-): Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimits, Redis.Redis> =>
+export const layer = (options: Options): Layer.Layer<RateLimiter.RateLimiter, InvalidOptions, Redis.Redis> =>
   Layer.effect(RateLimiter.RateLimiter, make(options))

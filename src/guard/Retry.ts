@@ -23,9 +23,9 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import * as RetryBudget from "./core/RetryBudget.js"
 import * as Pressure from "./core/Pressure.js"
+import * as InvalidOptions from "../platform/InvalidOptions.js"
 import { expected } from "../platform/expected.js"
 import { modifyAt, monotonicMillis, updateAt } from "../platform/monotonic.js"
 import type { OperationClass } from "../platform/Operation.js"
@@ -85,20 +85,6 @@ export interface Status {
     /** The pause would have lasted beyond the deadline, or beyond the longest pause, or that one asked for. */
     readonly deadline: number
     readonly budget: number
-  }
-}
-
-/**
- * The options make no sense; says everything that is wrong with them at once.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidRetry extends Schema.TaggedError<InvalidRetry>("snowguard/InvalidRetry")("InvalidRetry", {
-  problems: Schema.Array(Schema.String)
-}) {
-  override get message(): string {
-    return `invalid retry: ${this.problems.join("; ")}`
   }
 }
 
@@ -181,10 +167,12 @@ const isPushedBack = ({ afterTimeout, preset }: RetryPolicy.Decision & { _tag: "
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<typeof Retry>, InvalidRetry> =>
+export const make = (
+  options: Options = {}
+): Effect.Effect<Context.Tag.Service<typeof Retry>, InvalidOptions.InvalidOptions> =>
   Effect.gen(function* () {
     const { budget: limits, byClass, maxAskedMs, maxAttempts, maxPauseMs, problems } = resolve(options)
-    if (problems.length > 0) return yield* new InvalidRetry({ problems })
+    yield* InvalidOptions.check("Retry", problems)
     const config = RetryBudget.compile(limits)
     const start = yield* monotonicMillis
     const ref = yield* Ref.make<State>({
@@ -329,12 +317,10 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<t
   })
 
 /**
- * Fails when the options make no sense, with all that is wrong with them.
- *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options?: Options): Layer.Layer<Retry, InvalidRetry> =>
+export const layer = (options?: Options): Layer.Layer<Retry, InvalidOptions.InvalidOptions> =>
   Layer.effect(Retry, make(options))
 
 /**

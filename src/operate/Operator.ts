@@ -35,7 +35,6 @@ import type { Principal } from "../platform/Principal.js"
 import { monotonicMillis } from "../platform/monotonic.js"
 import * as Quota from "../quota/Quota.js"
 import * as QuotaStore from "../quota/QuotaStore.js"
-import * as QuotaLimits from "../quota/quotaLimits.js"
 import * as ResultCache from "../tools/ResultCache.js"
 import { WarehouseHealth } from "../warehouse/WarehouseHealth.js"
 import * as Gauges from "./Gauges.js"
@@ -262,7 +261,7 @@ export const make = ({
               Effect.map(unlatch, (was) => done(was, was ? "the next call logs in" : "no login is held back"))
           })
         case "quota/reset": {
-          const key = QuotaLimits.keyOf(action.client)
+          const key = QuotaStore.clientKey(action.client)
           return Effect.gen(function* () {
             const { quota } = action
             const before = (yield* store.usage(key)).filter(

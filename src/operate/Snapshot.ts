@@ -22,7 +22,6 @@ import type { QuotaStatus } from "../quota/Quota.js"
 import { Quota } from "../quota/Quota.js"
 import * as Store from "../quota/QuotaStore.js"
 import { QuotaName, StoreMode } from "../quota/QuotaStore.js"
-import * as QuotaLimits from "../quota/quotaLimits.js"
 import { ResultCache } from "../tools/ResultCache.js"
 import { finite } from "../tools/schemas.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
@@ -450,15 +449,11 @@ export const make = Effect.gen(function* () {
     const seen = yield* activity.clients(SHOWN_CLIENTS)
     const quotas = yield* patiently(
       Effect.forEach(seen, ({ client, tier }) =>
-        Effect.zipWith(
-          store.usage(QuotaLimits.keyOf(client)),
-          quota.status(client, tier),
-          (usage, limited) => {
-            const known = limited.filter(({ scope }) => scope === "client")
-            const others = usage.filter((one) => !known.some((other) => other.quota === one.quota))
-            return [...known.map(quotaOf), ...others.map(usageOf)]
-          }
-        ).pipe(
+        Effect.zipWith(store.usage(Store.clientKey(client)), quota.status(client, tier), (usage, limited) => {
+          const known = limited.filter(({ scope }) => scope === "client")
+          const others = usage.filter((one) => !known.some((other) => other.quota === one.quota))
+          return [...known.map(quotaOf), ...others.map(usageOf)]
+        }).pipe(
           // Of one that was not heard of before the store was lost nothing is known; of others it is.
           Effect.catchIf(
             ({ operation }) => operation === "usage",

@@ -1,7 +1,6 @@
 /**
- * How much: budgets of requests, queries and result bytes per hour and day, for each client and for
- * the server as a whole, on any {@link QuotaStore}. Reserved before the work, settled with the truth
- * after it.
+ * How much: budgets of requests, queries, bytes and seconds per hour and day, for each client and for the server as a
+ * whole, on any {@link QuotaStore}. Reserved before the work, settled with the actual usage after it.
  *
  * @since 0.1.0
  */
@@ -9,18 +8,141 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
-import { sliceAt, sliceEnd, windowOf } from "./core/QuotaWindow.js"
-import * as QuotaLimits from "./quotaLimits.js"
-import { InvalidQuotas, QuotaExceeded } from "./quotaModel.js"
-import type { Limits, Options, QuotaStatus, Request, Reservation, ScanRequest, Spent } from "./quotaModel.js"
-import { actualOf, Granted, statusOf } from "./quotaReservation.js"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
+import { sliceAt, sliceEnd, windowOf } from "./core/Window.js"
+import { clientKey, GLOBAL_KEY, QuotaName, QuotaStore } from "./QuotaStore.js"
+import type { Actual, Charge, Decision, OutagePolicy, QuotaStoreError } from "./QuotaStore.js"
+import * as InvalidOptions from "../platform/InvalidOptions.js"
+import type { OperationClass } from "../platform/Operation.js"
 import { withoutStack } from "../platform/withoutStack.js"
-import { QuotaStore } from "./QuotaStore.js"
-import type { Charge, Decision, QuotaName, QuotaStoreError } from "./QuotaStore.js"
 
-export { InvalidQuotas, QuotaExceeded }
-export type { Limits, Options, QuotaStatus, Request, Reservation, ScanRequest, Spent }
+/**
+ * Limits by quota, at least 1 each; a quota without an entry is not limited.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Limits = { readonly [K in QuotaName]?: number | undefined }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Must hold `default`, used for unknown tiers. */
+  readonly tiers: { readonly [tier: string]: Limits }
+  /** Overrides of single clients, on top of their tier's limits. */
+  readonly clients?: { readonly [client: string]: Limits } | undefined
+  /** Totals over all clients. */
+  readonly global?: Limits | undefined
+  /**
+   * Milliseconds after the deadline of its call until an unfinished reservation expires; {@link defaults} when absent.
+   */
+  readonly graceMs?: number | undefined
+  /** What happens to calls of a tier while the store is out of reach; `closed` when absent. */
+  readonly outage?: { readonly [tier: string]: OutagePolicy } | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const defaults = { graceMs: 30_000 } as const
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly client: string
+  readonly tier: string
+  readonly class: OperationClass
+  /** Result bytes expected; the bytes delivered are settled afterwards. */
+  readonly estimatedBytes: number
+  /** Milliseconds the call may take at most. */
+  readonly deadlineMs: number
+}
+
+/**
+ * A statement and the bytes that it is expected to scan.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ScanRequest extends Pick<Request, "client" | "tier" | "deadlineMs"> {
+  readonly estimatedBytes: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface QuotaStatus {
+  readonly scope: "client" | "global"
+  readonly quota: QuotaName
+  readonly limit: number
+  /** Settled, and held by calls that are not finished. */
+  readonly used: number
+  readonly remaining: number
+  /** Wall clock, milliseconds since 1970. */
+  readonly resetAt: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reservation {
+  readonly id: string
+  /** The quotas after the reservation, fullest first. */
+  readonly status: ReadonlyArray<QuotaStatus>
+  /** Result bytes this call may still deliver before a bytes quota is used up; `Infinity` without one. */
+  readonly bytesLeft: number
+  /** Absent when nothing is held. */
+  readonly client?: string | undefined
+}
+
+/**
+ * What a call really used. Bytes scanned and seconds in the warehouse count where they are known and a
+ * quota for them is configured.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Spent {
+  /** Result bytes delivered. */
+  readonly bytes: number
+  readonly scanBytes?: number | undefined
+  readonly statementSeconds?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("snowguard/QuotaExceeded")(
+  "QuotaExceeded",
+  {
+    scope: Schema.Literal("client", "global"),
+    quota: QuotaName,
+    limit: Schema.Number,
+    used: Schema.Number,
+    remaining: Schema.Number,
+    /** Wall clock, milliseconds since 1970. */
+    resetAt: Schema.Number,
+    retryAfterMs: Schema.Number,
+    /** Bytes asked for, where they are estimated; an estimate above the limit never fits. */
+    estimate: Schema.optional(Schema.Number)
+  }
+) {
+  override get message(): string {
+    return `${this.scope} quota ${this.quota}: ${this.used} of ${this.limit} used`
+  }
+}
 
 /**
  * @since 0.1.0
@@ -30,53 +152,164 @@ export class Quota extends Context.Tag("snowguard/Quota")<
   Quota,
   {
     /**
-     * Holds one request, one query if it is one, and the estimated bytes, of every quota that the client and
-     * the server have: all of them or none. Fails with `QuotaExceeded`, which names the quota that takes
-     * longest to clear, and charges nothing then; with `QuotaStoreError` when the store does not answer, and
-     * what it may have granted in that case expires. A caller that means to `settle` or `release` runs this in
-     * an uninterruptible region, as with any acquisition: if it is interrupted, a grant on its way belongs to
-     * nobody, and counts until it expires, `deadlineMs` and a grace of half a minute (`graceMs`) later.
+     * Holds one request, one query if it is one, and the estimated bytes, of every quota of the client and of the
+     * server: all of them or none.
+     *
+     * Fails with `QuotaExceeded`, which names the quota that takes longest to clear; nothing is charged then. Fails with
+     * `QuotaStoreError` when the store does not answer; a grant that the store made all the same expires. Run it in an
+     * uninterruptible region, as any acquisition: the grant of an interrupted call counts until it expires,
+     * `deadlineMs` and `graceMs` later.
      */
     readonly reserve: (request: Request) => Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError>
     /**
-     * Holds the bytes that a statement is expected to scan, beside the reservation of its call and before
-     * it runs: all that are admitted stay within `scan_bytes_per_day` together. Settled or released like
-     * any other; holds nothing where there is no such quota.
+     * Holds the bytes that a statement is expected to scan, before it runs: all admitted statements together stay within
+     * `scan_bytes_per_day`. A reservation of its own, settled or released like that of the call; holds nothing where
+     * there is no such quota.
      */
     readonly reserveScan: (
       request: ScanRequest
     ) => Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError>
-    /** The work has reached the warehouse: from here on it is paid for. */
+    /** The work has been sent to the warehouse: an unfinished reservation is now charged when it expires. */
     readonly submitted: (reservation: Reservation) => Effect.Effect<void, QuotaStoreError>
-    /** What was really used, in place of what was reserved. Once for each; a second time changes nothing. */
+    /** Replaces what was reserved by what was used. Once for each; a second time changes nothing. */
     readonly settle: (reservation: Reservation, actual: Spent) => Effect.Effect<void, QuotaStoreError>
     /** Nothing was used. Once for each, instead of `settle`. */
     readonly release: (reservation: Reservation) => Effect.Effect<void, QuotaStoreError>
     /**
-     * Reserve, run, settle with what `bytes` says of the result; no bytes when there is none. Released
-     * when the effect was interrupted before it began. Once it has begun, an unreachable store does not
-     * cost the caller the result: the reservation is then charged at its estimate.
+     * Reserve, run the effect, settle with the `bytes` of its result; 0 when it failed. Releases when the effect was
+     * interrupted before it began. A store that fails after the effect does not cost the caller the result: the
+     * reservation is charged at its estimate then.
+     *
+     * @example
+     * quota.enforce({ client, tier, class: "query", estimatedBytes: 4_096, deadlineMs: 30_000 }, fetch, byteLength)
      */
     readonly enforce: <A, E, R>(
       request: Request,
       effect: Effect.Effect<A, E, R>,
       bytes: (result: A) => number
     ) => Effect.Effect<A, E | QuotaExceeded | QuotaStoreError, R>
-    /** What is used and left of the client's quotas and of those of all clients; consumes nothing. */
+    /** The client's quotas, then those of all clients. Charges nothing. */
     readonly status: (
       client: string,
       tier: string
     ) => Effect.Effect<ReadonlyArray<QuotaStatus>, QuotaStoreError>
     /**
-     * From now on these limits stand over those of the client's tier and configuration; an empty record
-     * takes them back. What has been used stays used.
+     * Overrides the limits of the client's tier and configuration; an empty record removes the override. What has been
+     * used stays used.
      */
-    readonly setLimits: (client: string, limits: Limits) => Effect.Effect<void, InvalidQuotas>
+    readonly setLimits: (client: string, limits: Limits) => Effect.Effect<void, InvalidOptions.InvalidOptions>
   }
 >() {}
 
-const check = (problems: ReadonlyArray<string>): Effect.Effect<void, InvalidQuotas> =>
-  problems.length === 0 ? Effect.void : Effect.fail(new InvalidQuotas({ problems }))
+const names: ReadonlyArray<QuotaName> = QuotaName.literals
+
+/** The quotas that each class of call is charged with. */
+const charged: { readonly [K in OperationClass]: ReadonlyArray<QuotaName> } = {
+  control: [],
+  metadata: ["requests_per_hour", "requests_per_day", "bytes_per_day"],
+  query: names
+}
+
+/** Amounts that are known only afterwards: a call is admitted while anything is left. */
+const postPaid: ReadonlySet<QuotaName> = new Set<QuotaName>([
+  "bytes_per_day",
+  "scan_bytes_per_day",
+  "statement_seconds_per_day"
+])
+
+const problemsOf = (where: string, limits: Limits): ReadonlyArray<string> =>
+  Object.entries(limits).flatMap(([quota, limit]) =>
+    !names.some((name) => name === quota)
+      ? [`${where}: there is no quota ${quota}`]
+      : limit !== undefined && !(limit >= 1 && limit < Number.POSITIVE_INFINITY)
+        ? [`${where}: ${quota} must be a number of at least 1, not ${limit}`]
+        : []
+  )
+
+const problems = ({ clients = {}, global = {}, tiers }: Options): ReadonlyArray<string> => [
+  ...(Object.hasOwn(tiers, "default") ? [] : ["tiers: there is no tier named default"]),
+  ...Object.entries(tiers).flatMap(([tier, limits]) => problemsOf(`tier ${tier}`, limits)),
+  ...Object.entries(clients).flatMap(([client, limits]) => problemsOf(`client ${client}`, limits)),
+  ...problemsOf("global", global)
+]
+
+/**
+ * The limits of the options by client. The most particular one wins: set at run time, configured for the client, of the
+ * client's tier (`default` for an unknown tier).
+ *
+ * @internal
+ */
+export const limitTable = (options: Pick<Options, "tiers" | "clients" | "global" | "outage">) => {
+  // Maps, not records: a tier or client may have the name of a property of every object.
+  const tiers = new Map(Object.entries(options.tiers))
+  const clients = new Map(Object.entries(options.clients ?? {}))
+  const outage = new Map(Object.entries(options.outage ?? {}))
+  const { global = {} } = options
+
+  const limitOf = (
+    quota: QuotaName,
+    client: string,
+    tier: string,
+    runtime?: Limits | undefined
+  ): number | undefined =>
+    runtime?.[quota] ?? clients.get(client)?.[quota] ?? (tiers.get(tier) ?? tiers.get("default"))?.[quota]
+
+  /** What is charged of the client's quotas, then of those of all clients. */
+  const chargesOf = (
+    { client, tier }: { readonly client: string; readonly tier: string },
+    runtime: Limits | undefined,
+    amounts: ReadonlyArray<{ readonly quota: QuotaName; readonly amount: number; readonly postPaid: boolean }>
+  ): ReadonlyArray<Charge> => {
+    const onOutage = outage.get(tiers.has(tier) ? tier : "default")
+    const of = (key: string, limitOf: (quota: QuotaName) => number | undefined): ReadonlyArray<Charge> =>
+      amounts.flatMap(({ amount, postPaid, quota }) => {
+        const limit = limitOf(quota)
+        return limit === undefined ? [] : [{ key, quota, limit, amount, postPaid, onOutage }]
+      })
+    return [
+      ...of(clientKey(client), (quota) => limitOf(quota, client, tier, runtime)),
+      ...of(GLOBAL_KEY, (quota) => global[quota])
+    ]
+  }
+
+  return { global, limitOf, chargesOf }
+}
+
+const amountsOf = (request: Request) =>
+  charged[request.class].map((quota) => ({
+    quota,
+    amount: quota === "bytes_per_day" ? request.estimatedBytes : postPaid.has(quota) ? 0 : 1,
+    postPaid: postPaid.has(quota)
+  }))
+
+const scopeOf = (key: string): "client" | "global" => (key === GLOBAL_KEY ? "global" : "client")
+
+const statusOf = (
+  usage: { readonly used: number; readonly reserved: number; readonly resetAt: number },
+  scope: "client" | "global",
+  quota: QuotaName,
+  limit: number
+): QuotaStatus => {
+  const used = usage.used + usage.reserved
+  return { scope, quota, limit, used, remaining: Math.max(0, limit - used), resetAt: usage.resetAt }
+}
+
+const byFullest = (a: QuotaStatus, b: QuotaStatus): number => a.remaining / a.limit - b.remaining / b.limit
+
+const granted = (
+  { reservation, usage }: Extract<Decision, { readonly _tag: "Granted" }>,
+  { client, estimatedBytes }: Request | ScanRequest
+): Reservation => ({
+  id: reservation,
+  client,
+  status: usage.map((one) => statusOf(one, scopeOf(one.key), one.quota, one.limit)).sort(byFullest),
+  bytesLeft: Math.min(
+    ...usage.map(({ limit, quota, reserved, used }) =>
+      // What the call holds itself is its own to use.
+      quota === "bytes_per_day" ? Math.max(0, limit - used - reserved + estimatedBytes) : Infinity
+    )
+  )
+})
 
 const refuse = (
   refused: Extract<Decision, { readonly _tag: "Refused" }>,
@@ -88,7 +321,7 @@ const refuse = (
         () =>
           new QuotaExceeded(
             {
-              ...statusOf(refused, QuotaLimits.scopeOf(refused.key), refused.quota, refused.limit),
+              ...statusOf(refused, scopeOf(refused.key), refused.quota, refused.limit),
               retryAfterMs: Math.max(0, refused.resetAt - now),
               ...(estimate === undefined ? {} : { estimate })
             },
@@ -98,18 +331,34 @@ const refuse = (
     )
   )
 
-/** A quota of which nothing has been used: its fixed window, since it has no other yet. */
+const amountOf = (quota: QuotaName, spent: Spent): number | undefined => {
+  switch (quota) {
+    case "bytes_per_day":
+      return spent.bytes
+    case "scan_bytes_per_day":
+      return spent.scanBytes
+    case "statement_seconds_per_day":
+      return spent.statementSeconds
+    default:
+      return undefined
+  }
+}
+
+const actualOf = ({ client = "", status }: Reservation, spent: Spent): ReadonlyArray<Actual> =>
+  status.flatMap(({ quota, scope }) => {
+    const amount = amountOf(quota, spent)
+    return amount === undefined
+      ? []
+      : [{ key: scope === "global" ? GLOBAL_KEY : clientKey(client), quota, amount }]
+  })
+
+/** A quota of which nothing has been used: its fixed window. */
 const unused = (quota: QuotaName, now: number) => {
   const window = windowOf(quota, "fixed")
   return { used: 0, reserved: 0, resetAt: sliceEnd(window, sliceAt(window, now)) }
 }
 
-const nothing: Reservation = {
-  id: "",
-  status: [],
-  low: false,
-  bytesLeft: Number.POSITIVE_INFINITY
-}
+const nothing: Reservation = { id: "", status: [], bytesLeft: Number.POSITIVE_INFINITY }
 
 /**
  * @since 0.1.0
@@ -117,38 +366,42 @@ const nothing: Reservation = {
  */
 export const make = (
   options: Options
-): Effect.Effect<Context.Tag.Service<Quota>, InvalidQuotas, QuotaStore> =>
+): Effect.Effect<Context.Tag.Service<Quota>, InvalidOptions.InvalidOptions, QuotaStore> =>
   Effect.gen(function* () {
-    yield* check(QuotaLimits.validate(options))
+    yield* InvalidOptions.check("Quota", problems(options))
     const store = yield* QuotaStore
-    /** Limits of single clients that were set while it runs. */
-    const overrides = new Map<string, Limits>()
-    const graceMs = options.graceMs ?? 30_000
-
-    const table = QuotaLimits.makeTable(options)
+    const { graceMs = defaults.graceMs } = options
+    const table = limitTable(options)
+    /** Limits of single clients that were set at run time. */
+    const overrides = yield* Ref.make(HashMap.empty<string, Limits>())
+    const overrideOf = (client: string) =>
+      Effect.map(Ref.get(overrides), (all) => Option.getOrUndefined(HashMap.get(all, client)))
 
     const hold = (
-      charges: ReadonlyArray<Charge>,
       request: Request | ScanRequest,
+      amounts: Parameters<typeof table.chargesOf>[2],
       estimate?: number
     ): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
-      charges.length === 0
-        ? Effect.succeed(nothing)
-        : Effect.flatMap(
-            store.reserve(charges, request.deadlineMs + graceMs),
-            (decision): Effect.Effect<Reservation, QuotaExceeded> =>
-              decision._tag === "Granted"
-                ? Effect.succeed(new Granted(decision, request))
-                : refuse(decision, estimate)
-          )
+      Effect.flatMap(overrideOf(request.client), (runtime) => {
+        const charges = table.chargesOf(request, runtime, amounts)
+        return charges.length === 0
+          ? Effect.succeed(nothing)
+          : Effect.flatMap(
+              store.reserve(charges, request.deadlineMs + graceMs),
+              (decision): Effect.Effect<Reservation, QuotaExceeded> =>
+                decision._tag === "Granted"
+                  ? Effect.succeed(granted(decision, request))
+                  : refuse(decision, estimate)
+            )
+      })
 
-    const reserve = (request: Request) =>
-      Effect.suspend(() => hold(table.chargesOf(request, overrides.get(request.client)), request))
+    const reserve = (request: Request) => Effect.suspend(() => hold(request, amountsOf(request)))
 
-    const reserveScan = (request: ScanRequest) =>
-      Effect.suspend(() =>
-        hold(table.scanChargesOf(request, overrides.get(request.client)), request, request.estimatedBytes)
-      )
+    const reserveScan = (request: ScanRequest) => {
+      const { estimatedBytes: amount } = request
+      // Not post-paid: the estimate itself has to fit.
+      return hold(request, [{ quota: "scan_bytes_per_day", amount, postPaid: false }], amount)
+    }
 
     const submitted = ({ id }: Reservation): Effect.Effect<void, QuotaStoreError> =>
       id === nothing.id ? Effect.void : store.submitted(id)
@@ -168,57 +421,58 @@ export const make = (
       settle,
       release,
       enforce: (request, effect, bytes) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(reserve(request), (reservation) => {
-            let begun = false
-            const work = Effect.flatMap(submitted(reservation), () => {
-              begun = true
-              return effect
-            })
-            return Effect.onExit(restore(work), (exit) =>
-              (begun
-                ? settle(reservation, { bytes: Exit.isSuccess(exit) ? bytes(exit.value) : 0 })
-                : release(reservation)
+        Effect.flatMap(Ref.make(false), (begun) =>
+          Effect.acquireUseRelease(
+            reserve(request),
+            (reservation) =>
+              submitted(reservation).pipe(Effect.zipRight(Ref.set(begun, true)), Effect.zipRight(effect)),
+            (reservation, exit) =>
+              Effect.flatMap(Ref.get(begun), (hasBegun) =>
+                hasBegun
+                  ? settle(reservation, { bytes: Exit.isSuccess(exit) ? bytes(exit.value) : 0 })
+                  : release(reservation)
               ).pipe(Effect.catchAll((error) => Effect.logWarning("a quota could not be settled", error)))
-            )
-          })
+          )
         ),
-      status: (client, tier) =>
-        Effect.gen(function* () {
-          const runtime = overrides.get(client)
-          const now = yield* Clock.currentTimeMillis
-          const anyOf = (limitOf: (quota: QuotaName) => number | undefined) =>
-            QuotaLimits.names.some((quota) => limitOf(quota) !== undefined)
-          const statusIn = (key: string, limitOf: (quota: QuotaName) => number | undefined) =>
-            Effect.map(anyOf(limitOf) ? store.usage(key) : Effect.succeed([]), (usage) =>
-              QuotaLimits.names.flatMap((quota) => {
-                const limit = limitOf(quota)
-                const found = usage.find((entry) => entry.quota === quota) ?? unused(quota, now)
-                return limit === undefined ? [] : [statusOf(found, QuotaLimits.scopeOf(key), quota, limit)]
-              })
-            )
-          return [
-            ...(yield* statusIn(QuotaLimits.keyOf(client), (quota) =>
-              table.limitOf(quota, client, tier, runtime)
-            )),
-            ...(yield* statusIn(QuotaLimits.GLOBAL, (quota) => table.global[quota]))
-          ]
-        }),
+      status: Effect.fnUntraced(function* (client: string, tier: string) {
+        const runtime = yield* overrideOf(client)
+        const now = yield* Clock.currentTimeMillis
+        const statusIn = (key: string, limitOf: (quota: QuotaName) => number | undefined) => {
+          const limited = names.flatMap((quota) => {
+            const limit = limitOf(quota)
+            return limit === undefined ? [] : [{ quota, limit }]
+          })
+          return Effect.map(limited.length === 0 ? Effect.succeed([]) : store.usage(key), (usage) =>
+            limited.map(({ limit, quota }) => {
+              const found = usage.find((entry) => entry.quota === quota) ?? unused(quota, now)
+              return statusOf(found, scopeOf(key), quota, limit)
+            })
+          )
+        }
+        return [
+          ...(yield* statusIn(clientKey(client), (quota) => table.limitOf(quota, client, tier, runtime))),
+          ...(yield* statusIn(GLOBAL_KEY, (quota) => table.global[quota]))
+        ]
+      }),
       setLimits: (client, limits) =>
-        Effect.map(check(QuotaLimits.problemsOf(`client ${client}`, limits)), () => {
-          if (Object.keys(limits).length === 0) overrides.delete(client)
-          else overrides.set(client, { ...limits })
-        })
+        Effect.zipRight(
+          InvalidOptions.check("Quota", problemsOf(`client ${client}`, limits)),
+          Ref.update(overrides, (all) =>
+            Object.keys(limits).length === 0
+              ? HashMap.remove(all, client)
+              : HashMap.set(all, client, { ...limits })
+          )
+        )
     })
   })
 
 /**
- * Quotas on the store that is provided. Fails when the options make no sense, with all that is wrong with them.
+ * Quotas on the store that is provided.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<Quota, InvalidQuotas, QuotaStore> =>
+export const layer = (options: Options): Layer.Layer<Quota, InvalidOptions.InvalidOptions, QuotaStore> =>
   Layer.effect(Quota, make(options))
 
 /**

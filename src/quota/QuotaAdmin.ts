@@ -1,8 +1,7 @@
 /**
- * What an operator does with what is counted: look at it, take it away, set it back. On any
- * {@link QuotaStore}, as text; who asks prints it.
+ * Operations on the usage of quotas: show, export, reset. On any {@link QuotaStore}; the result is text to print.
  *
- * Nothing here changes a store but `reset`, and that leaves alone what unfinished calls hold.
+ * Only `reset` changes the store; what unfinished calls hold stays held.
  *
  * @since 0.1.0
  */
@@ -11,13 +10,12 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as QuotaLimits from "./quotaLimits.js"
 import { textTable } from "../platform/layout.js"
 import type { QuotaName, QuotaStoreError, Usage } from "./QuotaStore.js"
-import { QuotaStore } from "./QuotaStore.js"
+import { clientKey, clientOf, GLOBAL_KEY, QuotaStore } from "./QuotaStore.js"
 
 /**
- * The limit of a quota of a key (`client:NAME` or `global`); undefined where there is none or nobody knows.
+ * The limit of a quota of a key (`client:NAME` or `global`); undefined where there is none or it is not known.
  *
  * @since 0.1.0
  * @category models
@@ -48,7 +46,7 @@ interface Row {
 
 const rowOf = ({ key, quota, reserved, resetAt, used }: Usage, limitOf: LimitOf): Row => ({
   key,
-  client: QuotaLimits.clientOf(key) ?? null,
+  client: clientOf(key) ?? null,
   quota,
   used,
   held: reserved,
@@ -58,13 +56,13 @@ const rowOf = ({ key, quota, reserved, resetAt, used }: Usage, limitOf: LimitOf)
 
 const unlimited: LimitOf = () => undefined
 
-/** Everything that is counted, a page of the store at a time. */
+/** All usage, a page of the store at a time. */
 const rows = (limitOf: LimitOf): Stream.Stream<Row, QuotaStoreError, QuotaStore> =>
   Stream.unwrap(
     Effect.map(QuotaStore, (store) =>
       Stream.paginateChunkEffect(undefined as string | undefined, (cursor) =>
         Effect.map(store.list(cursor), ({ next, usage }) => [
-          Chunk.unsafeFromArray(usage.map((each) => rowOf(each, limitOf))),
+          Chunk.fromIterable(usage.map((each) => rowOf(each, limitOf))),
           next === undefined ? Option.none() : Option.some(next)
         ])
       )
@@ -74,7 +72,7 @@ const rows = (limitOf: LimitOf): Stream.Stream<Row, QuotaStoreError, QuotaStore>
 /** Of one client, or of the totals over all clients. */
 const rowsOf = (client: string | undefined, limitOf: LimitOf) =>
   Effect.flatMap(QuotaStore, (store) =>
-    Effect.map(store.usage(client === undefined ? QuotaLimits.GLOBAL : QuotaLimits.keyOf(client)), (usage) =>
+    Effect.map(store.usage(client === undefined ? GLOBAL_KEY : clientKey(client)), (usage) =>
       usage.map((each) => rowOf(each, limitOf))
     )
   )
@@ -84,10 +82,10 @@ const everything = (client: string | undefined, limitOf: LimitOf) =>
     ? Effect.map(Stream.runCollect(rows(limitOf)), Chunk.toReadonlyArray)
     : rowsOf(client, limitOf)
 
-/** As it is printed; the key says no more than the client does. */
+/** As it is printed: the client instead of the key. */
 const shown = ({ key: _, ...row }: Row) => row
 
-/** A name comes from outside: what moves a terminal's cursor does not belong on it. */
+/** Names of clients come from outside: control characters and text direction marks are replaced. */
 const printable = (text: string): string =>
   text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "?")
 
@@ -127,7 +125,7 @@ export const show = (options: ShowOptions = {}): Effect.Effect<string, QuotaStor
   )
 
 /**
- * Everything that is counted as JSON, a line each; held in memory is one page of the store.
+ * All usage as lines of JSON. Holds one page of the store in memory.
  *
  * @since 0.1.0
  * @category operations
@@ -143,8 +141,8 @@ export const exportLines = (
 }
 
 /**
- * Forgets what a client has used, of one quota or of all, and says what that was; of every client and of
- * the totals over them when none is named. What unfinished calls hold stays held.
+ * Sets to zero what a client has used, of one quota or of all, and says what it was; of every client and of the totals
+ * when no client is given. What unfinished calls hold stays held.
  *
  * @since 0.1.0
  * @category operations

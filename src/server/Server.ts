@@ -25,7 +25,6 @@ import * as CircuitBreaker from "../guard/CircuitBreaker.js"
 import * as Degradation from "../guard/Degradation.js"
 import * as Guard from "../guard/Guard.js"
 import * as Package from "../platform/package.js"
-import * as QuotaSignal from "../guard/quotaSignal.js"
 import * as UserDirs from "../platform/userDirs.js"
 import * as LoopGuard from "../guard/LoopGuard.js"
 import * as CursorKeys from "./CursorKeys.js"
@@ -141,7 +140,7 @@ const server = (settings: ServerConfig.Settings) =>
   Layer.merge(
     McpServer.layer({ ...Package, drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE }),
     Readiness.layer
-  ).pipe(Layer.provide(Layer.merge(Gauges.layer, QuotaSignal.layer)))
+  ).pipe(Layer.provide(Layer.merge(Gauges.layer, Degradation.layerQuotaSignal)))
 
 /**
  * Everything below a transport, for one client.

@@ -5,11 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
-import * as BreakerModel from "../../src/guard/core/BreakerModel.js"
-import * as BreakerState from "../../src/guard/core/BreakerState.js"
+import * as Breaker from "../../src/guard/core/CircuitBreaker.js"
 import * as BucketLimits from "../../src/guard/core/BucketLimits.js"
-import * as QuotaLedger from "../../src/quota/core/QuotaLedger.js"
-import { make as makeLedger } from "../../src/quota/core/QuotaModel.js"
+import * as Ledger from "../../src/quota/core/Ledger.js"
 import * as TokenBucket from "../../src/guard/core/TokenBucket.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import { collectGarbage, median } from "./harness.js"
@@ -51,7 +49,7 @@ const bucketHours = (calls: number): void => {
   }
 }
 
-const modelHours = (breaker: BreakerModel.Config, calls: number): void => {
+const modelHours = (breaker: Breaker.Config, calls: number): void => {
   const charges = quotas.map(([quota, amount]) => ({
     key: "client:client",
     quota,
@@ -60,21 +58,21 @@ const modelHours = (breaker: BreakerModel.Config, calls: number): void => {
     postPaid: quota === "bytes_per_day"
   }))
   const actual = [{ key: "client:client", quota: "bytes_per_day" as const, amount: 100 }]
-  const ledger = makeLedger<(typeof quotas)[number][0]>("")
+  const ledger = Ledger.make<(typeof quotas)[number][0]>("")
   let buckets = TokenBucket.initial(limits, 0)
-  let health = BreakerModel.make([30_000])
+  let health = Breaker.make([30_000])
   for (let i = 0; i < calls; i++) {
     const now = i * STEP_MS
     const [decision, next] = TokenBucket.decide(buckets, now, limits, request)
     buckets = next
     if (decision._tag === "Refused") throw new Error("the simulated client is within its limits")
-    const reserved = QuotaLedger.reserve(ledger, now, charges, 95_000)
+    const reserved = Ledger.reserve(ledger, now, charges, 95_000)
     if (reserved._tag === "Refused") throw new Error("the simulated client is within its quotas")
-    const [admission, busy] = BreakerState.acquire(health, now, breaker)
+    const [admission, busy] = Breaker.acquire(health, now, breaker)
     if (admission._tag === "Refused") throw new Error("the simulated warehouse is healthy")
-    QuotaLedger.submitted(ledger, now, reserved.reservation)
-    QuotaLedger.settle(ledger, now, reserved.reservation, actual)
-    health = BreakerState.settle(busy, now, breaker, admission.permit, "success")[1]
+    Ledger.submitted(ledger, now, reserved.reservation)
+    Ledger.settle(ledger, now, reserved.reservation, actual)
+    health = Breaker.settle(busy, now, breaker, admission.permit, "success")[1]
   }
 }
 

@@ -465,7 +465,7 @@ describe("Bulkhead", () => {
     }).pipe(Effect.provide(layerOf({})))
   )
 
-  it.effect("does not start with options that make no sense, and says all that is wrong", () =>
+  it.effect("fails to start with options that make no sense, and names every problem", () =>
     Effect.gen(function* () {
       const options = { requests: { permits: 0, maxQueue: -1, maxQueuePerClient: 1 } }
       const invalid = yield* Effect.flip(
@@ -479,6 +479,7 @@ describe("Bulkhead", () => {
           )
         )
       )
+      assert.strictEqual(invalid.service, "Bulkhead")
       assert.deepStrictEqual(invalid.problems, [
         "requests.permits must be a whole number of at least 1, not 0",
         "requests.maxQueue must be a whole number of at least 0, not -1",

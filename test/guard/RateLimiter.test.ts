@@ -284,7 +284,7 @@ describe("RateLimiter", () => {
     )
   )
 
-  it.effect("does not start with limits that make no sense, and says all that is wrong", () =>
+  it.effect("fails to start with limits that make no sense, and names the service and every problem", () =>
     Effect.gen(function* () {
       const invalid = yield* Effect.flip(
         Effect.scoped(
@@ -293,9 +293,10 @@ describe("RateLimiter", () => {
           )
         )
       )
-      assert.strictEqual(invalid._tag, "InvalidLimits")
+      assert.strictEqual(invalid._tag, "InvalidOptions")
       assert.strictEqual(invalid.problems.length, 3)
-      assert.include(invalid.message, "global.rate")
+      assert.include(invalid.message, "RateLimiter")
+      for (const problem of invalid.problems) assert.include(invalid.message, problem)
     })
   )
 

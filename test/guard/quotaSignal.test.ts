@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, LogLevel, Ref, TestClock } from "effect"
 import * as Degradation from "../../src/guard/Degradation.js"
-import * as QuotaSignal from "../../src/guard/quotaSignal.js"
 import type { QuotaStatus } from "../../src/quota/Quota.js"
 import { Quota } from "../../src/quota/Quota.js"
 import { QuotaStoreError } from "../../src/quota/QuotaStore.js"
@@ -17,7 +16,7 @@ const status = (scope: QuotaStatus["scope"], used: number): QuotaStatus => ({
 
 const ladder = (all: Ref.Ref<ReadonlyArray<QuotaStatus> | "gone">, asked: Ref.Ref<number>) =>
   Layer.provideMerge(
-    QuotaSignal.layer,
+    Degradation.layerQuotaSignal,
     Layer.merge(
       Layer.scoped(Degradation.Degradation, Degradation.make()),
       Layer.mock(Quota, {

@@ -254,7 +254,7 @@ describe("limits", () => {
         clients: { bob: { queries_per_day: -1, ...misspelt } },
         global: { requests_per_day: Number.POSITIVE_INFINITY }
       }).pipe(Effect.provide(QuotaStore.layerMemory), Effect.flip)
-      expect(error._tag).toBe("InvalidQuotas")
+      expect(error._tag).toBe("InvalidOptions")
       expect(error.problems).toEqual([
         "tiers: there is no tier named default",
         "tier gold: requests_per_hour must be a number of at least 1, not 0",

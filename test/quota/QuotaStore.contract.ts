@@ -13,8 +13,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Layer } from "effect"
 import { Clock, Effect, FastCheck as fc } from "effect"
-import * as QuotaLedger from "../../src/quota/core/QuotaLedger.js"
-import { make as makeLedger } from "../../src/quota/core/QuotaModel.js"
+import * as Ledger from "../../src/quota/core/Ledger.js"
 import type { QuotaStoreError } from "../../src/quota/QuotaStore.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 
@@ -155,7 +154,7 @@ export const contract = <E>(
         fc.asyncProperty(fc.array(commandArbitrary, { minLength: 1, maxLength: 30 }), (commands) =>
           run((store, time, key) =>
             Effect.gen(function* () {
-              const model = makeLedger<QuotaStore.QuotaName>("model-")
+              const model = Ledger.make<QuotaStore.QuotaName>("model-")
               const ids: Array<readonly [store: string, model: string]> = []
               const keyed = <T extends { readonly owner: Owner }>(values: ReadonlyArray<T>) =>
                 values.map(({ owner, ...rest }) => ({ ...rest, key: key(owner) }))
@@ -170,11 +169,8 @@ export const contract = <E>(
                     const ttl = command._tag === "reserve" ? (travels ? command.ttl : DAY) : 0
                     const [actual, expected] =
                       command._tag === "reserve"
-                        ? [
-                            yield* store.reserve(charges, ttl),
-                            QuotaLedger.reserve(model, time.now, charges, ttl)
-                          ]
-                        : [yield* store.check(charges), QuotaLedger.check(model, time.now, charges)]
+                        ? [yield* store.reserve(charges, ttl), Ledger.reserve(model, time.now, charges, ttl)]
+                        : [yield* store.check(charges), Ledger.check(model, time.now, charges)]
                     expect(comparable(actual)).toEqual(comparable(expected))
                     if (
                       command._tag === "reserve" &&
@@ -187,26 +183,26 @@ export const contract = <E>(
                   }
                   case "reset":
                     yield* store.reset(key(command.owner), command.quota)
-                    QuotaLedger.reset(model, time.now, key(command.owner), command.quota)
+                    Ledger.reset(model, time.now, key(command.owner), command.quota)
                     break
                   default: {
                     const pair = ids[command.which % Math.max(1, ids.length)]
                     if (pair === undefined) break
                     if (command._tag === "submitted") {
                       yield* store.submitted(pair[0])
-                      QuotaLedger.submitted(model, time.now, pair[1])
+                      Ledger.submitted(model, time.now, pair[1])
                     } else if (command._tag === "release") {
                       yield* store.release(pair[0])
-                      QuotaLedger.release(model, time.now, pair[1])
+                      Ledger.release(model, time.now, pair[1])
                     } else {
                       yield* store.settle(pair[0], keyed(command.actual))
-                      QuotaLedger.settle(model, time.now, pair[1], keyed(command.actual))
+                      Ledger.settle(model, time.now, pair[1], keyed(command.actual))
                     }
                   }
                 }
                 for (const owner of owners) {
                   expect(something(yield* store.usage(key(owner)))).toEqual(
-                    something(QuotaLedger.usage(model, time.now, key(owner)))
+                    something(Ledger.usage(model, time.now, key(owner)))
                   )
                 }
               }

@@ -3,6 +3,7 @@
  * model of a warehouse. Any layer can be switched off, or replaced by a broken one.
  */
 import { Effect, Layer } from "effect"
+import type { InvalidOptions } from "../../src/platform/InvalidOptions.js"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as Degradation from "../../src/guard/Degradation.js"
@@ -56,10 +57,10 @@ export const nothing: Layers = {
 
 /** Layers to put in the place of the real ones. */
 export interface Replacements {
-  readonly limiter?: Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimits> | undefined
-  readonly bulkhead?: Layer.Layer<Bulkhead.Bulkhead, Bulkhead.InvalidPools> | undefined
+  readonly limiter?: Layer.Layer<RateLimiter.RateLimiter, InvalidOptions> | undefined
+  readonly bulkhead?: Layer.Layer<Bulkhead.Bulkhead, InvalidOptions> | undefined
   readonly breaker?: Layer.Layer<CircuitBreaker.CircuitBreaker> | undefined
-  readonly quota?: Layer.Layer<Quota.Quota, Quota.InvalidQuotas> | undefined
+  readonly quota?: Layer.Layer<Quota.Quota, InvalidOptions> | undefined
 }
 
 export const breakerLayer = (options: Options): Layer.Layer<CircuitBreaker.CircuitBreaker> =>

@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { escaped } from "../../platform/quoted.js"
-import * as QuotaLimits from "../../quota/quotaLimits.js"
 import * as Main from "../../server/main.js"
+import * as Quota from "../../quota/Quota.js"
 import * as QuotaAdmin from "../../quota/QuotaAdmin.js"
-import { QuotaName } from "../../quota/QuotaStore.js"
+import { clientOf, QuotaName } from "../../quota/QuotaStore.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
 import type { Run } from "./Command.js"
 import { confirmed, print, write, wrong } from "./Command.js"
@@ -23,12 +23,12 @@ const isQuota = Schema.is(QuotaName)
 
 /** The limits of the configuration; those of a tier that only a key names are not known here. */
 const limitsOf = (settings: ServerConfig.Settings): QuotaAdmin.LimitOf => {
-  const table = QuotaLimits.makeTable(ServerConfig.quotaOptions(settings))
+  const table = Quota.limitTable(ServerConfig.quotaOptions(settings))
   return (key, quota) => {
-    const client = QuotaLimits.clientOf(key)
+    const client = clientOf(key)
     return client === undefined
       ? table.global[quota]
-      : table.limitOf(quota, client, ServerConfig.tierOf(settings, client), undefined)
+      : table.limitOf(quota, client, ServerConfig.tierOf(settings, client))
   }
 }
 

@@ -1,10 +1,9 @@
 /**
- * The limits that `TokenBucket` decides by: how they are written, what can be wrong with them, and
- * what is computed from them once.
+ * The limits of `TokenBucket`: their form, their validation, and the numbers that are computed from them once.
  *
- * Every duration is a multiple of 2^-16 ms: sums of such numbers are exact in a double for four years
- * of milliseconds, so that decisions need no tolerance. Intervals are rounded up to that grid: never
- * faster than configured. (A burst that is no whole number may be larger by what flows in 2^-16 ms.)
+ * Every duration is a multiple of 2^-16 ms. Sums of such numbers are exact in a double for four years of
+ * milliseconds, so decisions need no tolerance. Intervals are rounded up: never faster than configured. (A burst that
+ * is not a whole number may be larger by the inflow of 2^-16 ms.)
  *
  * @since 0.1.0
  */
@@ -22,8 +21,9 @@ export interface Limits {
   readonly tiers: {
     readonly [tier: string]: { readonly client: Bucket; readonly total?: Bucket | undefined }
   }
+  /** No bound when absent. */
   readonly maxClients?: number | undefined
-  /** Part (0 to 0.9) of each shared bucket kept for clients who have less than their share; 0 when absent. */
+  /** Part (0 to 0.9) of each shared bucket that only clients below their share of it may use; 0 when absent. */
   readonly reserved?: number | undefined
 }
 
@@ -37,9 +37,9 @@ export interface Line {
   readonly burst: number
   readonly interval: number
   readonly depth: number
-  /** Debt that a new bucket starts with, because it holds `initial` tokens and not `burst`. */
+  /** Initial debt of a new bucket, which holds `initial` tokens and not `burst`. */
   readonly startDebt: number
-  /** What a client that has more than its share has to leave to the others; 0 where there are no shares. */
+  /** The part that only clients below their share may use; 0 where there are no shares. */
   readonly reserve: number
   /** Index into the state's `shared`; -1 for a client's own bucket. */
   readonly slot: number
@@ -48,7 +48,7 @@ export interface Line {
 export interface Tier {
   readonly client: Line
   readonly total: Line | undefined
-  /** The shared buckets that a call meets, by its class. */
+  /** The shared buckets that a call passes, by its class. */
   readonly paths: ReadonlyMap<string, ReadonlyArray<Line>>
   /** The same for a class without a bucket of its own. */
   readonly classless: ReadonlyArray<Line>
@@ -62,7 +62,7 @@ export interface Config {
   readonly tiers: ReadonlyMap<string, Tier>
   readonly fallback: Tier
   readonly maxClients: number
-  /** More clients than this, and each call looks for some to forget. */
+  /** With more clients than this each call looks for idle clients to drop. */
   readonly sweepAbove: number
 }
 
@@ -70,8 +70,6 @@ const GRID = 65_536
 /** Onto the grid of 2^-16 ms. */
 export const roundUp = (ms: number): number => Math.ceil(ms * GRID) / GRID
 export const roundDown = (ms: number): number => Math.floor(ms * GRID) / GRID
-
-const DEFAULT_MAX_CLIENTS = 100_000
 
 /** Everything that is wrong with the limits, in words; empty when nothing is. */
 export const problems = (limits: Limits): ReadonlyArray<string> => {
@@ -93,10 +91,9 @@ export const problems = (limits: Limits): ReadonlyArray<string> => {
     check(`tiers.${name}.total`, tier.total)
   }
   if (!Object.hasOwn(limits.tiers, "default")) found.push("tiers must hold a tier named default")
-  const { maxClients = DEFAULT_MAX_CLIENTS } = limits
+  const { maxClients = 1, reserved = 0 } = limits
   if (!(Number.isSafeInteger(maxClients) && maxClients >= 1))
     found.push(`maxClients must be a whole number of at least 1, not ${maxClients}`)
-  const { reserved = 0 } = limits
   if (!(reserved >= 0 && reserved <= 0.9)) found.push(`reserved must be between 0 and 0.9, not ${reserved}`)
   return found
 }
@@ -106,13 +103,14 @@ export const compile = (limits: Limits): Config => {
   const found = problems(limits)
   const defaults = limits.tiers["default"]
   if (found.length > 0 || defaults === undefined) throw new RangeError(found.join("; "))
+  const { maxClients = Infinity, reserved = 0 } = limits
   const shared: Array<Line> = []
   const line = (scope: Scope, name: string | undefined, bucket: Bucket, slot: number): Line => {
     const interval = roundUp(1000 / bucket.rate)
     const { burst, initial = burst, rate } = bucket
     const depth = roundUp(burst * interval)
     const startDebt = depth - roundDown(initial * interval)
-    const part = scope === "client" || scope === "overflow" ? 0 : (limits.reserved ?? 0)
+    const part = scope === "client" || scope === "overflow" ? 0 : reserved
     const reserve = roundDown(Math.max(0, Math.min(depth * part, depth - interval)))
     return { scope, name, rate, burst, interval, depth, startDebt, reserve, slot }
   }
@@ -137,7 +135,6 @@ export const compile = (limits: Limits): Config => {
     }
   }
   const tiers = new Map(Object.entries(limits.tiers).map(([name, own]) => [name, tierOf(name, own)]))
-  const maxClients = limits.maxClients ?? DEFAULT_MAX_CLIENTS
   return {
     shared,
     global,

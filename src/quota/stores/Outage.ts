@@ -32,7 +32,7 @@ import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Lru from "../../platform/core/Lru.js"
-import * as QuotaWindow from "../core/QuotaWindow.js"
+import * as Window from "../core/Window.js"
 import type { Charge, Decision, OutagePolicy, Usage } from "../QuotaStore.js"
 import { makeMemory, QuotaStore, QuotaStoreError, StoreHealth } from "../QuotaStore.js"
 import * as Telemetry from "../../observe/Telemetry.js"
@@ -47,7 +47,7 @@ export interface Options {
   /** Servers that count in the same store now. Asked when the store is lost; 1 when absent. */
   readonly replicas?: Effect.Effect<number> | undefined
   /** As in the store. Default `fixed`. */
-  readonly windows?: QuotaWindow.Mode | undefined
+  readonly windows?: Window.Mode | undefined
   /** An answer that takes longer is lost; `Infinity` where the store bounds its waits. Default 1,000. */
   readonly timeoutMs?: number | undefined
   /** Milliseconds to the first probe of a lost store; then twice as long, up to `maxProbeMs`. 100 and 5,000. */
@@ -212,8 +212,8 @@ export const make = (
     /** What this server may admit of a quota; undefined where the store has not said what is left. */
     const shareOf = ({ key, limit, quota }: Charge, { replicas, since }: Lost, now: number) => {
       const last = Lru.get(known, key)?.get(quota)
-      const window = QuotaWindow.windowOf(quota, windows)
-      const begun = (QuotaWindow.sliceAt(window, now) + 1 - window.slices) * window.sliceMs
+      const window = Window.windowOf(quota, windows)
+      const begun = (Window.sliceAt(window, now) + 1 - window.slices) * window.sliceMs
       // A window that has begun since: nothing can have been used before.
       if (begun > since) return Math.floor(limit / replicas)
       if (last === undefined || last.resetAt <= since) return undefined

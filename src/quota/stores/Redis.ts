@@ -20,7 +20,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
-import type * as QuotaWindow from "../core/QuotaWindow.js"
+import type * as Window from "../core/Window.js"
 import type { Actual, Charge, Decision, Usage } from "../QuotaStore.js"
 import type { QuotaStoreError } from "../QuotaStore.js"
 import { QuotaStore } from "../QuotaStore.js"
@@ -36,7 +36,7 @@ import * as Operations from "./redis/operations.js"
  */
 export interface Options {
   /** Must be the same in every server. Default `fixed`. */
-  readonly windows?: QuotaWindow.Mode | undefined
+  readonly windows?: Window.Mode | undefined
   /** Whose time: the server's, or, for tests, this process's `Clock`. Default `server`. */
   readonly time?: "server" | "clock" | undefined
 }

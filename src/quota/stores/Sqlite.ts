@@ -22,11 +22,10 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
-import * as QuotaLedger from "../core/QuotaLedger.js"
-import type * as QuotaWindow from "../core/QuotaWindow.js"
-import { toldOfClock } from "../setBack.js"
+import * as Ledger from "../core/Ledger.js"
+import type * as Window from "../core/Window.js"
 import type { Charge, QuotaStoreError } from "../QuotaStore.js"
-import { QuotaStore } from "../QuotaStore.js"
+import { clockSetBack, QuotaStore } from "../QuotaStore.js"
 import * as Database from "./sqlite/database.js"
 import * as Errors from "./sqlite/errors.js"
 import * as Pages from "./sqlite/Page.js"
@@ -49,7 +48,7 @@ export interface Options {
    */
   readonly durability?: "normal" | "full" | undefined
   /** Must be the same in every process on the file. Default `fixed`. */
-  readonly windows?: QuotaWindow.Mode | undefined
+  readonly windows?: Window.Mode | undefined
   /** Milliseconds to wait for other processes before a call fails. Default 250. */
   readonly lockTimeoutMs?: number | undefined
 }
@@ -162,7 +161,7 @@ export const make = (
           database,
           identity,
           windows,
-          (byMs) => void Runtime.runFork(runtime)(toldOfClock(byMs))
+          (byMs) => void Runtime.runFork(runtime)(clockSetBack(byMs))
         ),
         clock: () => Runtime.runSync(runtime)(Clock.currentTimeMillis),
         committed: checkpoints.committed
@@ -182,33 +181,33 @@ export const make = (
       reserve: (charges, ttlMs) =>
         submit("reserve", true, (page) => {
           const { ledger, now } = chargesLoaded(page, charges)
-          return QuotaLedger.reserve(ledger, now, charges, ttlMs)
+          return Ledger.reserve(ledger, now, charges, ttlMs)
         }),
       submitted: (id) =>
         submit("submitted", true, ({ ledger, loadReservation, now }) => {
           loadReservation(id)
-          QuotaLedger.submitted(ledger, now, id)
+          Ledger.submitted(ledger, now, id)
         }),
       settle: (id, actual) =>
         submit("settle", true, ({ ledger, loadKey, loadReservation, now }) => {
           loadReservation(id)
           for (const { key } of actual) loadKey(key)
-          QuotaLedger.settle(ledger, now, id, actual)
+          Ledger.settle(ledger, now, id, actual)
         }),
       release: (id) =>
         submit("release", true, ({ ledger, loadReservation, now }) => {
           loadReservation(id)
-          QuotaLedger.release(ledger, now, id)
+          Ledger.release(ledger, now, id)
         }),
       check: (charges) =>
         submit("check", false, (page) => {
           const { ledger, now } = chargesLoaded(page, charges)
-          return QuotaLedger.check(ledger, now, charges)
+          return Ledger.check(ledger, now, charges)
         }),
       usage: (key) =>
         submit("usage", false, ({ ledger, loadKey, now }) => {
           loadKey(key)
-          return QuotaLedger.usage(ledger, now, key)
+          return Ledger.usage(ledger, now, key)
         }),
       list: (cursor) =>
         submit("list", false, ({ keysAfter, ledger, loadKey, now, save }) => {
@@ -219,7 +218,7 @@ export const make = (
           return {
             usage: shown.flatMap((key) => {
               loadKey(key)
-              return QuotaLedger.usage(ledger, now, key)
+              return Ledger.usage(ledger, now, key)
             }),
             next: keys.length > PAGE_KEYS ? shown[PAGE_KEYS - 1] : undefined
           }
@@ -227,7 +226,7 @@ export const make = (
       reset: (key, quota) =>
         submit("reset", true, ({ ledger, loadKey, now }) => {
           loadKey(key)
-          QuotaLedger.reset(ledger, now, key, quota)
+          Ledger.reset(ledger, now, key, quota)
         })
     })
   })

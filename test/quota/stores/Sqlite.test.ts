@@ -19,7 +19,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll } from "vitest"
-import * as QuotaLedger from "../../../src/quota/core/QuotaLedger.js"
+import * as Ledger from "../../../src/quota/core/Ledger.js"
 import * as Sqlite from "../../../src/quota/stores/Sqlite.js"
 import type { Database } from "../../../src/quota/stores/sqlite/database.js"
 import * as Pages from "../../../src/quota/stores/sqlite/Page.js"
@@ -158,7 +158,7 @@ describe("sqlite", () => {
       const at = (now: number, key: string) => {
         const page = pages(now, true)
         page.loadKey(key)
-        QuotaLedger.reserve(page.ledger, page.now, [charge(key)], 1000)
+        Ledger.reserve(page.ledger, page.now, [charge(key)], 1000)
         page.save()
         return page
       }

@@ -17,7 +17,7 @@ import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import type * as Redis from "../../../platform/Redis.js"
 import type { QuotaStoreError } from "../../QuotaStore.js"
-import type * as QuotaWindow from "../../core/QuotaWindow.js"
+import type * as Window from "../../core/Window.js"
 import * as Bytes from "./bytes.js"
 import * as Codec from "./codec.js"
 import { errorIn } from "./errors.js"
@@ -40,7 +40,7 @@ interface Waiting {
 
 export interface Options {
   readonly redis: Context.Tag.Service<Redis.Redis>
-  readonly mode: QuotaWindow.Mode
+  readonly mode: Window.Mode
   readonly time: "server" | "clock"
 }
 

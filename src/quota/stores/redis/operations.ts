@@ -1,5 +1,5 @@
 /** What each step of the script (`scripts.ts`) is told, and what its answer means. */
-import * as QuotaWindow from "../../core/QuotaWindow.js"
+import * as Window from "../../core/Window.js"
 import type { Actual, Charge, Decision, QuotaName, Usage } from "../../QuotaStore.js"
 import * as Bytes from "./bytes.js"
 import * as Codec from "./codec.js"
@@ -30,7 +30,7 @@ const distinct = (charges: ReadonlyArray<{ readonly key: string }>): ReadonlyArr
 export const reserve = (
   charges: ReadonlyArray<Charge>,
   ttlMs: number | undefined,
-  mode: QuotaWindow.Mode,
+  mode: Window.Mode,
   server: number,
   serial: number
 ): Operation<Decision> => {
@@ -78,8 +78,8 @@ export const reserve = (
         const usage = charges.map(({ key, limit, quota }) => {
           const used = Bytes.next(from)
           const reserved = Bytes.next(from)
-          const window = QuotaWindow.windowOf(quota, mode)
-          const resetAt = QuotaWindow.sliceEnd(window, QuotaWindow.sliceAt(window, now))
+          const window = Window.windowOf(quota, mode)
+          const resetAt = Window.sliceEnd(window, Window.sliceAt(window, now))
           return { key, quota, used, reserved, resetAt, limit }
         })
         if (ttlMs === undefined) return { _tag: "Granted", reservation: "", usage }

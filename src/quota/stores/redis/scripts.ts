@@ -1,5 +1,5 @@
 /**
- * The rules of quotas (`quota/core/QuotaLedger.ts`) in Lua: the steps of the store, any number of them in one script,
+ * The rules of quotas (`quota/core/Ledger.ts`) in Lua: the steps of the store, any number of them in one script,
  * which Redis runs as one atomic step. `operations.ts` has what each step is told. Answers are doubles in a row,
  * little endian: the time, then the answer of each step.
  *

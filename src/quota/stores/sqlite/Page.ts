@@ -1,6 +1,6 @@
 /**
  * The part of the ledger that one transaction needs: loaded from rows, changed by the steps of
- * `quota/core/QuotaLedger.ts`, saved as rows again. The rules of quotas are all over there; this module knows
+ * `quota/core/Ledger.ts`, saved as rows again. The rules of quotas are all over there; this module knows
  * only which rows a step can touch.
  *
  * Invariants:
@@ -13,16 +13,14 @@
  * @since 0.1.0
  */
 import { QuotaName } from "../../QuotaStore.js"
-import { SET_BACK_MS } from "../../core/QuotaExpiry.js"
-import * as QuotaModel from "../../core/QuotaModel.js"
-import type { Ledger, Reservation } from "../../core/QuotaModel.js"
-import * as QuotaWindow from "../../core/QuotaWindow.js"
+import * as Ledger from "../../core/Ledger.js"
+import * as Window from "../../core/Window.js"
 import { prepare, rowOf } from "./database.js"
 import type { Database } from "./database.js"
 import type { Identity } from "./schema.js"
 
 export interface Page {
-  readonly ledger: Ledger<QuotaName>
+  readonly ledger: Ledger.Ledger<QuotaName>
   readonly now: number
   readonly loadKey: (key: string) => void
   readonly loadReservation: (id: string) => void
@@ -60,12 +58,12 @@ const SHORTEST_SLICE = 60_000
 const safe = (millis: number): number => Math.min(Math.ceil(millis), Number.MAX_SAFE_INTEGER)
 
 /**
- * Follows a clock that was set back, as `quota/core/QuotaExpiry.ts` does: what was used in windows that have not begun
+ * Follows a clock that was set back, as `quota/core/Ledger.ts` does: what was used in windows that have not begun
  * yet counts in the current ones, and what is held is held for as long as it would have been. Runs inside of a
  * write transaction, so that the processes on the file see it as a whole. Its statements are prepared when they are
  * needed, which is rarely.
  */
-const rewind = (database: Database, mode: QuotaWindow.Mode, now: number, byMs: number): void => {
+const rewind = (database: Database, mode: Window.Mode, now: number, byMs: number): void => {
   const ahead = prepare(
     database,
     "SELECT key, quota, window_start, used, reserved FROM counter WHERE window_start > ?"
@@ -81,11 +79,11 @@ const rewind = (database: Database, mode: QuotaWindow.Mode, now: number, byMs: n
   )
   for (const row of ahead.all(now)) {
     const [key, quota, start, used] = rowOf(row) ?? []
-    const window = QuotaWindow.windowOf(String(quota), mode)
-    const slice = QuotaWindow.sliceAt(window, now)
+    const window = Window.windowOf(String(quota), mode)
+    const slice = Window.sliceAt(window, now)
     if (Number(used) > 0) {
       const from = slice * window.sliceMs
-      add.run(String(key), String(quota), from, QuotaWindow.sliceEnd(window, slice), Number(used))
+      add.run(String(key), String(quota), from, Window.sliceEnd(window, slice), Number(used))
     }
     empty.run(String(key), String(quota), Number(start))
   }
@@ -101,7 +99,7 @@ const rewind = (database: Database, mode: QuotaWindow.Mode, now: number, byMs: n
 export const make = (
   database: Database,
   { firstId, prefix }: Identity,
-  mode: QuotaWindow.Mode,
+  mode: Window.Mode,
   /** The clock was set back by so many milliseconds. */
   setBack: (byMs: number) => void = () => {}
 ): ((clock: number, writes: boolean) => Page) => {
@@ -159,21 +157,21 @@ export const make = (
   return (clock, writes) => {
     let stored = Number(rowOf(sql.clock.get())?.[0] ?? 0)
     // Of what this process remembers, somebody else may have cleared the file already.
-    if (writes && clock < last - SET_BACK_MS) last = clock
-    if (writes && clock < stored - SET_BACK_MS) {
+    if (writes && clock < last - Ledger.SET_BACK_MS) last = clock
+    if (writes && clock < stored - Ledger.SET_BACK_MS) {
       rewind(database, mode, clock, stored - clock)
       setBack(stored - clock)
       stored = clock
     }
     last = Math.max(last, clock, stored)
     const now = last
-    const ledger = QuotaModel.make<QuotaName>(prefix, mode)
+    const ledger = Ledger.make<QuotaName>(prefix, mode)
     ledger.nextId = nextId
     ledger.last = now
 
     const keys = new Set<string>()
     /** Buckets as they are in the table. */
-    const buckets = new Map<QuotaWindow.Bucket, Saved>()
+    const buckets = new Map<Window.Bucket, Saved>()
     /** Reservations as they are in the table. */
     const reservations = new Map<string, State | undefined>()
 
@@ -184,8 +182,8 @@ export const make = (
         const [quota, start, used, reserved] = rowOf(row) ?? []
         // A quota of a later version may be in the table; it is none of ours.
         if (!isQuota(quota)) continue
-        const counter = QuotaModel.counterOf(ledger, key, quota)
-        const bucket = QuotaWindow.bucketOf(counter, QuotaWindow.sliceAt(counter.window, Number(start)))
+        const counter = Ledger.counterOf(ledger, key, quota)
+        const bucket = Window.bucketOf(counter, Window.sliceAt(counter.window, Number(start)))
         bucket.used = Number(used)
         bucket.reserved = Number(reserved)
         buckets.set(bucket, { used: bucket.used, reserved: bucket.reserved })
@@ -201,17 +199,17 @@ export const make = (
         ledger.foreign.set(id, expiresAt)
         return
       }
-      const entries: Array<QuotaModel.Entry<QuotaName>> = []
+      const entries: Array<Ledger.Entry<QuotaName>> = []
       const parsed: unknown = JSON.parse(String(charges))
       for (const charge of Array.isArray(parsed) ? parsed : []) {
         const [key, quota, start, amount] = rowOf(charge) ?? []
         if (typeof key !== "string" || !isQuota(quota)) continue
         loadKey(key)
-        const counter = QuotaModel.counterOf(ledger, key, quota)
-        const slice = QuotaWindow.sliceAt(counter.window, Number(start))
+        const counter = Ledger.counterOf(ledger, key, quota)
+        const slice = Window.sliceAt(counter.window, Number(start))
         entries.push({ key, counter, slice, amount: Number(amount) })
       }
-      const reservation: Reservation<QuotaName> = { entries, expiresAt, status: state }
+      const reservation: Ledger.Reservation<QuotaName> = { entries, expiresAt, status: state }
       if (state === "held" || state === "submitted") ledger.open.set(id, reservation)
       else ledger.expired.set(id, reservation)
     }
@@ -236,7 +234,7 @@ export const make = (
             const start = slice * counter.window.sliceMs
             if (saved !== undefined) sql.setCounter.run(used, reserved, key, counter.quota, start)
             else {
-              const end = QuotaWindow.sliceEnd(counter.window, slice)
+              const end = Window.sliceEnd(counter.window, slice)
               sql.addCounter.run(used, reserved, key, counter.quota, start, end)
             }
             buckets.set(bucket, { used, reserved })
@@ -245,10 +243,10 @@ export const make = (
       }
     }
 
-    const insert = (id: string, { entries, expiresAt, status }: Reservation<QuotaName>): void => {
+    const insert = (id: string, { entries, expiresAt, status }: Ledger.Reservation<QuotaName>): void => {
       let end = 0
       const charges = entries.map(({ amount, counter, key, slice }) => {
-        end = Math.max(end, QuotaWindow.sliceEnd(counter.window, slice))
+        end = Math.max(end, Window.sliceEnd(counter.window, slice))
         return [key, counter.quota, slice * counter.window.sliceMs, amount]
       })
       sql.addReservation.run(id, status, safe(expiresAt), end, JSON.stringify(charges))

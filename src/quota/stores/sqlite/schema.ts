@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type * as QuotaWindow from "../../core/QuotaWindow.js"
+import type * as Window from "../../core/Window.js"
 import type { Database } from "./database.js"
 import { prepare, rowOf, valueOf } from "./database.js"
 import { failed } from "./errors.js"
@@ -72,7 +72,7 @@ export const migrate = (
     readonly now: number
     /** For the name of a new database. */
     readonly random: string
-    readonly windows: QuotaWindow.Mode
+    readonly windows: Window.Mode
   }
 ): Identity => {
   const { now, path, random, windows } = options

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import * as QuotaLedger from "../../../src/quota/core/QuotaLedger.js"
-import { make } from "../../../src/quota/core/QuotaModel.js"
+import * as Ledger from "../../../src/quota/core/Ledger.js"
 
 const NOON = Date.UTC(2026, 0, 15, 12, 30)
 const HOUR = 3_600_000
@@ -27,7 +26,7 @@ const step = fc.record({
 
 describe("a ledger that folds idle accounts", () => {
   it.prop("answers as one that does not", [fc.array(step, { maxLength: 80 })], ([steps]) => {
-    const ledgers = [make("a-", "fixed", 2), make("a-", "fixed")] as const
+    const ledgers = [Ledger.make("a-", "fixed", 2), Ledger.make("a-", "fixed")] as const
     const ids: Array<string> = []
     let now = NOON
     for (const { amount, do: what, key, nth } of steps) {
@@ -37,18 +36,18 @@ describe("a ledger that folds idle accounts", () => {
         switch (what) {
           case "reserve": {
             const charges = quotas.map((quota) => ({ key: name, quota, limit: 12, amount }))
-            return QuotaLedger.reserve(ledger, now, [...charges, { ...charges[0]!, key: "global" }], HOUR / 2)
+            return Ledger.reserve(ledger, now, [...charges, { ...charges[0]!, key: "global" }], HOUR / 2)
           }
           case "submit":
-            return QuotaLedger.submitted(ledger, now, id)
+            return Ledger.submitted(ledger, now, id)
           case "settle":
-            return QuotaLedger.settle(ledger, now, id, [{ key: name, quota: "bytes_per_day", amount: nth }])
+            return Ledger.settle(ledger, now, id, [{ key: name, quota: "bytes_per_day", amount: nth }])
           case "release":
-            return QuotaLedger.release(ledger, now, id)
+            return Ledger.release(ledger, now, id)
           case "usage":
-            return QuotaLedger.usage(ledger, now, name)
+            return Ledger.usage(ledger, now, name)
           case "reset":
-            return QuotaLedger.reset(ledger, now, name)
+            return Ledger.reset(ledger, now, name)
           case "wait":
             return void (now += (nth * HOUR) / 4)
         }
@@ -60,53 +59,46 @@ describe("a ledger that folds idle accounts", () => {
         if (reservation !== undefined) ids.push(reservation)
       }
     }
-    expect(QuotaLedger.list(ledgers[0], now, undefined, 100)).toEqual(
-      QuotaLedger.list(ledgers[1], now, undefined, 100)
-    )
+    expect(Ledger.list(ledgers[0], now, undefined, 100)).toEqual(Ledger.list(ledgers[1], now, undefined, 100))
   })
 
   it("keeps few of many idle accounts as objects, and forgets the others when their day is over", () => {
-    const ledger = make("t-", "fixed", 10)
+    const ledger = Ledger.make("t-", "fixed", 10)
     for (let i = 0; i < 1_000; i++) {
       const charge = { key: `client:${i}`, quota: "requests_per_day", limit: 1, amount: 1 }
-      const granted = QuotaLedger.reserve(ledger, NOON, [charge], 1_000)
-      if (granted._tag === "Granted") QuotaLedger.settle(ledger, NOON, granted.reservation, [])
+      const granted = Ledger.reserve(ledger, NOON, [charge], 1_000)
+      if (granted._tag === "Granted") Ledger.settle(ledger, NOON, granted.reservation, [])
     }
     expect(ledger.accounts.size).toBeLessThanOrEqual(11)
     expect(ledger.folded.rows.size + ledger.accounts.size).toBe(1_000)
     const again = { key: "client:3", quota: "requests_per_day", limit: 1, amount: 1 }
-    expect(QuotaLedger.reserve(ledger, NOON, [again], 1_000)).toMatchObject({ _tag: "Refused", used: 1 })
+    expect(Ledger.reserve(ledger, NOON, [again], 1_000)).toMatchObject({ _tag: "Refused", used: 1 })
     const tomorrow = NOON + 24 * HOUR
-    for (let i = 0; i < 1_000; i++) QuotaLedger.reserve(ledger, tomorrow, [], 1_000)
+    for (let i = 0; i < 1_000; i++) Ledger.reserve(ledger, tomorrow, [], 1_000)
     expect(ledger.folded.rows.size + ledger.accounts.size).toBe(0)
   })
 
   it("counts what becomes known after the account was folded", () => {
-    const ledger = make("t-", "fixed", 1)
+    const ledger = Ledger.make("t-", "fixed", 1)
     const reserve = (key: string, amount: number) => {
-      const granted = QuotaLedger.reserve(
-        ledger,
-        NOON,
-        [{ key, quota: "bytes_per_day", limit: 9, amount }],
-        1_000
-      )
+      const granted = Ledger.reserve(ledger, NOON, [{ key, quota: "bytes_per_day", limit: 9, amount }], 1_000)
       if (granted._tag === "Refused") throw new Error("refused")
       return granted.reservation
     }
     const unknown = reserve("client:a", 0)
-    for (let i = 0; i < 20; i++) QuotaLedger.settle(ledger, NOON, reserve(`client:b${i}`, 1), [])
+    for (let i = 0; i < 20; i++) Ledger.settle(ledger, NOON, reserve(`client:b${i}`, 1), [])
     expect(ledger.accounts.has("client:a")).toBe(false)
-    QuotaLedger.settle(ledger, NOON, unknown, [{ key: "client:a", quota: "bytes_per_day", amount: 7 }])
-    expect(QuotaLedger.usage(ledger, NOON, "client:a")).toMatchObject([{ used: 7, reserved: 0 }])
+    Ledger.settle(ledger, NOON, unknown, [{ key: "client:a", quota: "bytes_per_day", amount: 7 }])
+    expect(Ledger.usage(ledger, NOON, "client:a")).toMatchObject([{ used: 7, reserved: 0 }])
   })
 
   it("folds nobody who holds something", () => {
-    const ledger = make("t-", "fixed", 1)
+    const ledger = Ledger.make("t-", "fixed", 1)
     for (let i = 0; i < 50; i++) {
       const charge = { key: `client:${i}`, quota: "requests_per_day", limit: 1, amount: 1 }
-      QuotaLedger.reserve(ledger, NOON, [charge], 1_000)
+      Ledger.reserve(ledger, NOON, [charge], 1_000)
     }
     expect(ledger.folded.rows.size).toBe(0)
-    expect(QuotaLedger.usage(ledger, NOON, "client:0")).toMatchObject([{ reserved: 1 }])
+    expect(Ledger.usage(ledger, NOON, "client:0")).toMatchObject([{ reserved: 1 }])
   })
 })

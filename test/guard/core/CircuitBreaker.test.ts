@@ -7,10 +7,19 @@ import type {
   State,
   Transitions,
   Verdict
-} from "../../../src/guard/core/BreakerModel.js"
-import { make, withOpenDelays } from "../../../src/guard/core/BreakerModel.js"
-import { disable, forceOpen, release, reset } from "../../../src/guard/core/BreakerOperator.js"
-import { acquire, peek, settle, status } from "../../../src/guard/core/BreakerState.js"
+} from "../../../src/guard/core/CircuitBreaker.js"
+import {
+  acquire,
+  disable,
+  forceOpen,
+  make,
+  peek,
+  release,
+  reset,
+  settle,
+  status,
+  withOpenDelays
+} from "../../../src/guard/core/CircuitBreaker.js"
 
 const config: Config = {
   consecutiveFailures: 3,

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import * as QuotaLedger from "../../../src/quota/core/QuotaLedger.js"
-import * as QuotaModel from "../../../src/quota/core/QuotaModel.js"
+import * as Ledger from "../../../src/quota/core/Ledger.js"
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -18,11 +17,11 @@ const charge = (amount = 1, quota: Quota = "queries_per_hour", key = "a") => ({
 
 /** A ledger, and `use`: one call that is admitted and settled, or refused with the time of the next. */
 const makeLedger = (mostOpen?: number) => {
-  const ledger = QuotaModel.make<Quota>("x-", "fixed", mostOpen)
+  const ledger = Ledger.make<Quota>("x-", "fixed", mostOpen)
   const use = (now: number, quota?: Quota, key?: string): "ok" | number => {
-    const decision = QuotaLedger.reserve(ledger, now, [charge(1, quota, key)], 60_000)
+    const decision = Ledger.reserve(ledger, now, [charge(1, quota, key)], 60_000)
     if (decision._tag === "Refused") return decision.resetAt
-    QuotaLedger.settle(ledger, now, decision.reservation, [])
+    Ledger.settle(ledger, now, decision.reservation, [])
     return "ok"
   }
   const uses = (times: number, now: number, quota?: Quota, key?: string) =>
@@ -47,7 +46,7 @@ describe("a clock that was far ahead and is set right", () => {
     const { ledger, uses } = makeLedger()
     expect(uses(3, NOW + 26 * HOUR)).toBe(3)
     expect(uses(9, NOW)).toBe(2)
-    expect(QuotaLedger.usage(ledger, NOW, "a")).toMatchObject([{ used: 5, resetAt: NOW + HOUR / 2 }])
+    expect(Ledger.usage(ledger, NOW, "a")).toMatchObject([{ used: 5, resetAt: NOW + HOUR / 2 }])
   })
 
   it("leaves what was used in a window that it has not left", () => {
@@ -68,13 +67,11 @@ describe("a clock that was far ahead and is set right", () => {
     const { ledger, uses } = makeLedger()
     const ahead = NOW + 26 * HOUR
     const ids = [1, 2].map(() => {
-      const decision = QuotaLedger.reserve(ledger, ahead, [charge(2)], 60_000)
+      const decision = Ledger.reserve(ledger, ahead, [charge(2)], 60_000)
       return decision._tag === "Granted" ? decision.reservation : ""
     })
     expect(uses(9, NOW)).toBe(1)
-    QuotaLedger.settle(ledger, NOW + 1_000, ids[0] ?? "", [
-      { key: "a", quota: "queries_per_hour", amount: 1 }
-    ])
+    Ledger.settle(ledger, NOW + 1_000, ids[0] ?? "", [{ key: "a", quota: "queries_per_hour", amount: 1 }])
     expect(uses(9, NOW + 1_000)).toBe(1)
     // Of the other nobody has heard: it is given back a minute after it was made.
     expect(uses(9, NOW + 59_000)).toBe(0)
@@ -105,12 +102,12 @@ describe("a clock that was far ahead and is set right", () => {
       )
     ],
     ([mode, steps]) => {
-      const ledger = QuotaModel.make<Quota>("x-", mode, 1)
+      const ledger = Ledger.make<Quota>("x-", mode, 1)
       let now = NOW
       const left = () =>
         ["a", "b"].flatMap((key) =>
           (["queries_per_hour", "queries_per_day"] as const).map((quota) => {
-            const usage = QuotaLedger.usage(ledger, now, key).find((each) => each.quota === quota)
+            const usage = Ledger.usage(ledger, now, key).find((each) => each.quota === quota)
             return 5 - (usage?.used ?? 0) - (usage?.reserved ?? 0)
           })
         )
@@ -118,9 +115,9 @@ describe("a clock that was far ahead and is set right", () => {
         now += forwardMs
         for (let n = 0; n < times; n++) {
           const charges = [charge(1, "queries_per_hour", key), charge(1, "queries_per_day", key)]
-          const decision = QuotaLedger.reserve(ledger, now, charges, 60_000)
+          const decision = Ledger.reserve(ledger, now, charges, 60_000)
           if (decision._tag === "Granted" && n % 2 === 0) {
-            QuotaLedger.settle(ledger, now, decision.reservation, [])
+            Ledger.settle(ledger, now, decision.reservation, [])
           }
         }
         const before = left()

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import * as QuotaLedger from "../../../src/quota/core/QuotaLedger.js"
-import type { Actual, Charge, Decision } from "../../../src/quota/core/QuotaModel.js"
-import { make } from "../../../src/quota/core/QuotaModel.js"
-import * as QuotaWindow from "../../../src/quota/core/QuotaWindow.js"
+import * as Ledger from "../../../src/quota/core/Ledger.js"
+import type { Actual, Charge, Decision } from "../../../src/quota/core/Ledger.js"
+import * as Window from "../../../src/quota/core/Window.js"
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -25,8 +24,8 @@ const id = (decision: Decision): string => {
 describe("windows", () => {
   it("are the UTC hour and the UTC day", () => {
     const resetOf = (quota: string, now: number) => {
-      const window = QuotaWindow.windowOf(quota, "fixed")
-      return QuotaWindow.sliceEnd(window, QuotaWindow.sliceAt(window, now))
+      const window = Window.windowOf(quota, "fixed")
+      return Window.sliceEnd(window, Window.sliceAt(window, now))
     }
     expect(resetOf("requests_per_hour", NOON)).toBe(Date.UTC(2026, 0, 15, 13))
     expect(resetOf("requests_per_hour", Date.UTC(2026, 0, 15, 13))).toBe(Date.UTC(2026, 0, 15, 14))
@@ -38,11 +37,11 @@ describe("windows", () => {
 
 describe("reserve", () => {
   it("lets through exactly the limit, and names what is used when it refuses", () => {
-    const ledger = make("t-")
+    const ledger = Ledger.make("t-")
     for (let i = 0; i < 10; i++) {
-      expect(QuotaLedger.reserve(ledger, NOON, [charge(1)], 1000)._tag).toBe("Granted")
+      expect(Ledger.reserve(ledger, NOON, [charge(1)], 1000)._tag).toBe("Granted")
     }
-    expect(QuotaLedger.reserve(ledger, NOON, [charge(1)], 1000)).toEqual({
+    expect(Ledger.reserve(ledger, NOON, [charge(1)], 1000)).toEqual({
       _tag: "Refused",
       key: "client:a",
       quota: "requests_per_hour",
@@ -54,72 +53,72 @@ describe("reserve", () => {
   })
 
   it("charges nobody when one quota of several refuses", () => {
-    const ledger = make("t-")
-    const decision = QuotaLedger.reserve(
+    const ledger = Ledger.make("t-")
+    const decision = Ledger.reserve(
       ledger,
       NOON,
       [charge(1), charge(1, { key: "global", limit: 5 }), charge(11, { quota: "bytes_per_day" })],
       1000
     )
     expect(decision).toMatchObject({ _tag: "Refused", quota: "bytes_per_day" })
-    expect(QuotaLedger.list(ledger, NOON, undefined, 10).usage).toEqual([])
+    expect(Ledger.list(ledger, NOON, undefined, 10).usage).toEqual([])
   })
 
   it("names the quota that takes longest to clear", () => {
-    const ledger = make("t-")
+    const ledger = Ledger.make("t-")
     const both = [charge(10), charge(10, { quota: "requests_per_day" })]
-    QuotaLedger.settle(ledger, NOON, id(QuotaLedger.reserve(ledger, NOON, both, 1000)), [])
+    Ledger.settle(ledger, NOON, id(Ledger.reserve(ledger, NOON, both, 1000)), [])
     expect(
-      QuotaLedger.reserve(ledger, NOON, [charge(1), charge(1, { quota: "requests_per_day" })], 1000)
+      Ledger.reserve(ledger, NOON, [charge(1), charge(1, { quota: "requests_per_day" })], 1000)
     ).toMatchObject({ _tag: "Refused", quota: "requests_per_day", resetAt: Date.UTC(2026, 0, 16) })
   })
 
   it("lets a post-paid call in while anything is left, even for more than that", () => {
-    const ledger = make("t-")
+    const ledger = Ledger.make("t-")
     const bytes = (amount: number) => [charge(amount, { quota: "bytes_per_day", limit: 100, postPaid: true })]
-    const first = QuotaLedger.reserve(ledger, NOON, bytes(99), 1000)
-    expect(QuotaLedger.reserve(ledger, NOON, bytes(5000), 1000)._tag).toBe("Granted")
-    expect(QuotaLedger.reserve(ledger, NOON, bytes(1), 1000)._tag).toBe("Refused")
-    QuotaLedger.settle(ledger, NOON, id(first), [])
-    expect(QuotaLedger.reserve(ledger, NOON, bytes(0), 1000)._tag).toBe("Refused")
+    const first = Ledger.reserve(ledger, NOON, bytes(99), 1000)
+    expect(Ledger.reserve(ledger, NOON, bytes(5000), 1000)._tag).toBe("Granted")
+    expect(Ledger.reserve(ledger, NOON, bytes(1), 1000)._tag).toBe("Refused")
+    Ledger.settle(ledger, NOON, id(first), [])
+    expect(Ledger.reserve(ledger, NOON, bytes(0), 1000)._tag).toBe("Refused")
   })
 
   it("asks with an amount of 0 whether anything is left", () => {
-    const ledger = make("t-")
-    expect(QuotaLedger.reserve(ledger, NOON, [charge(0)], 1000)._tag).toBe("Granted")
-    QuotaLedger.reserve(ledger, NOON, [charge(10)], 1000)
-    expect(QuotaLedger.reserve(ledger, NOON, [charge(0)], 1000)._tag).toBe("Refused")
+    const ledger = Ledger.make("t-")
+    expect(Ledger.reserve(ledger, NOON, [charge(0)], 1000)._tag).toBe("Granted")
+    Ledger.reserve(ledger, NOON, [charge(10)], 1000)
+    expect(Ledger.reserve(ledger, NOON, [charge(0)], 1000)._tag).toBe("Refused")
   })
 
   it("counts what was used against a limit that has changed since", () => {
-    const ledger = make("t-")
-    QuotaLedger.reserve(ledger, NOON, [charge(8)], 1000)
-    expect(QuotaLedger.reserve(ledger, NOON, [charge(1, { limit: 8 })], 1000)._tag).toBe("Refused")
-    expect(QuotaLedger.reserve(ledger, NOON, [charge(1, { limit: 9 })], 1000)._tag).toBe("Granted")
+    const ledger = Ledger.make("t-")
+    Ledger.reserve(ledger, NOON, [charge(8)], 1000)
+    expect(Ledger.reserve(ledger, NOON, [charge(1, { limit: 8 })], 1000)._tag).toBe("Refused")
+    expect(Ledger.reserve(ledger, NOON, [charge(1, { limit: 9 })], 1000)._tag).toBe("Granted")
   })
 
   it("does not change anything by checking", () => {
-    const ledger = make("t-")
+    const ledger = Ledger.make("t-")
     for (let i = 0; i < 30; i++) {
-      expect(QuotaLedger.check(ledger, NOON, [charge(10)])).toMatchObject({
+      expect(Ledger.check(ledger, NOON, [charge(10)])).toMatchObject({
         _tag: "Granted",
         reservation: ""
       })
     }
-    expect(QuotaLedger.usage(ledger, NOON, "client:a")).toEqual([])
+    expect(Ledger.usage(ledger, NOON, "client:a")).toEqual([])
   })
 
   it("takes a charge that is not a number for one that does not fit", () => {
-    const ledger = make("t-")
-    expect(QuotaLedger.reserve(ledger, NOON, [charge(Number.NaN)], 1000)._tag).toBe("Refused")
-    expect(QuotaLedger.reserve(ledger, NOON, [charge(-5)], 1000)._tag).toBe("Granted")
-    expect(QuotaLedger.reserve(ledger, NOON, [charge(11)], 1000)._tag).toBe("Refused")
+    const ledger = Ledger.make("t-")
+    expect(Ledger.reserve(ledger, NOON, [charge(Number.NaN)], 1000)._tag).toBe("Refused")
+    expect(Ledger.reserve(ledger, NOON, [charge(-5)], 1000)._tag).toBe("Granted")
+    expect(Ledger.reserve(ledger, NOON, [charge(11)], 1000)._tag).toBe("Refused")
   })
 })
 
 describe("settle, release and expiry", () => {
-  const usedNow = (ledger: ReturnType<typeof make>, now: number, key = "client:a") => {
-    const usage = QuotaLedger.usage(ledger, now, key)
+  const usedNow = (ledger: ReturnType<typeof Ledger.make>, now: number, key = "client:a") => {
+    const usage = Ledger.usage(ledger, now, key)
     return { used: usage[0]?.used ?? 0, reserved: usage[0]?.reserved ?? 0 }
   }
   const truth = (amount: number): ReadonlyArray<Actual> => [
@@ -127,141 +126,139 @@ describe("settle, release and expiry", () => {
   ]
 
   it("replace the estimate by the truth, once", () => {
-    const ledger = make("t-")
-    const reservation = id(QuotaLedger.reserve(ledger, NOON, [charge(5)], 1000))
+    const ledger = Ledger.make("t-")
+    const reservation = id(Ledger.reserve(ledger, NOON, [charge(5)], 1000))
     expect(usedNow(ledger, NOON)).toEqual({ used: 0, reserved: 5 })
-    QuotaLedger.settle(ledger, NOON, reservation, truth(3))
-    QuotaLedger.settle(ledger, NOON, reservation, truth(9))
-    QuotaLedger.release(ledger, NOON, reservation)
+    Ledger.settle(ledger, NOON, reservation, truth(3))
+    Ledger.settle(ledger, NOON, reservation, truth(9))
+    Ledger.release(ledger, NOON, reservation)
     expect(usedNow(ledger, NOON)).toEqual({ used: 3, reserved: 0 })
   })
 
   it("charge nothing that was not reserved", () => {
-    const ledger = make("t-")
-    const reservation = id(QuotaLedger.reserve(ledger, NOON, [charge(5)], 1000))
-    QuotaLedger.settle(ledger, NOON, reservation, [
-      { key: "client:b", quota: "requests_per_hour", amount: 3 }
-    ])
+    const ledger = Ledger.make("t-")
+    const reservation = id(Ledger.reserve(ledger, NOON, [charge(5)], 1000))
+    Ledger.settle(ledger, NOON, reservation, [{ key: "client:b", quota: "requests_per_hour", amount: 3 }])
     expect(usedNow(ledger, NOON)).toEqual({ used: 5, reserved: 0 })
     expect(usedNow(ledger, NOON, "client:b")).toEqual({ used: 0, reserved: 0 })
   })
 
   it("keep the estimate of what is not named, or named with no number", () => {
     for (const actual of [[], truth(Number.NaN), truth(-1)]) {
-      const ledger = make("t-")
-      QuotaLedger.settle(ledger, NOON, id(QuotaLedger.reserve(ledger, NOON, [charge(5)], 1000)), actual)
+      const ledger = Ledger.make("t-")
+      Ledger.settle(ledger, NOON, id(Ledger.reserve(ledger, NOON, [charge(5)], 1000)), actual)
       expect(usedNow(ledger, NOON)).toEqual({ used: 5, reserved: 0 })
     }
   })
 
   it("charge the window of the reservation: never the next one", () => {
-    const ledger = make("t-")
+    const ledger = Ledger.make("t-")
     const nextHour = Date.UTC(2026, 0, 15, 13)
-    const reservation = id(QuotaLedger.reserve(ledger, nextHour - 1, [charge(5)], HOUR))
+    const reservation = id(Ledger.reserve(ledger, nextHour - 1, [charge(5)], HOUR))
     expect(usedNow(ledger, nextHour)).toEqual({ used: 0, reserved: 0 })
-    QuotaLedger.settle(ledger, nextHour, reservation, truth(7))
+    Ledger.settle(ledger, nextHour, reservation, truth(7))
     expect(usedNow(ledger, nextHour)).toEqual({ used: 0, reserved: 0 })
   })
 
   it("free an abandoned reservation of which nothing was submitted, at its very time", () => {
-    const ledger = make("t-")
-    QuotaLedger.reserve(ledger, NOON, [charge(10)], 1000)
+    const ledger = Ledger.make("t-")
+    Ledger.reserve(ledger, NOON, [charge(10)], 1000)
     expect(usedNow(ledger, NOON + 999)).toEqual({ used: 0, reserved: 10 })
     expect(usedNow(ledger, NOON + 1000)).toEqual({ used: 0, reserved: 0 })
   })
 
   it("charge an abandoned reservation that was submitted as estimated", () => {
-    const ledger = make("t-")
-    const reservation = id(QuotaLedger.reserve(ledger, NOON, [charge(4)], 1000))
-    QuotaLedger.submitted(ledger, NOON, reservation)
+    const ledger = Ledger.make("t-")
+    const reservation = id(Ledger.reserve(ledger, NOON, [charge(4)], 1000))
+    Ledger.submitted(ledger, NOON, reservation)
     expect(usedNow(ledger, NOON + 1000)).toEqual({ used: 4, reserved: 0 })
   })
 
   it("accept the truth after the expiry, whichever way it had gone", () => {
     for (const submitted of [true, false]) {
       for (const late of ["settle", "release"] as const) {
-        const ledger = make("t-")
-        const reservation = id(QuotaLedger.reserve(ledger, NOON, [charge(4)], 1000))
-        if (submitted) QuotaLedger.submitted(ledger, NOON, reservation)
-        QuotaLedger.usage(ledger, NOON + 5000, "client:a")
-        if (late === "settle") QuotaLedger.settle(ledger, NOON + 5000, reservation, truth(6))
-        else QuotaLedger.release(ledger, NOON + 5000, reservation)
-        QuotaLedger.settle(ledger, NOON + 5000, reservation, truth(9))
+        const ledger = Ledger.make("t-")
+        const reservation = id(Ledger.reserve(ledger, NOON, [charge(4)], 1000))
+        if (submitted) Ledger.submitted(ledger, NOON, reservation)
+        Ledger.usage(ledger, NOON + 5000, "client:a")
+        if (late === "settle") Ledger.settle(ledger, NOON + 5000, reservation, truth(6))
+        else Ledger.release(ledger, NOON + 5000, reservation)
+        Ledger.settle(ledger, NOON + 5000, reservation, truth(9))
         expect(usedNow(ledger, NOON + 5000)).toEqual({ used: late === "settle" ? 6 : 0, reserved: 0 })
       }
     }
   })
 
   it("charge work that is sent after its reservation had expired", () => {
-    const ledger = make("t-")
-    const reservation = id(QuotaLedger.reserve(ledger, NOON, [charge(4)], 1000))
-    QuotaLedger.usage(ledger, NOON + 1000, "client:a")
-    QuotaLedger.submitted(ledger, NOON + 1001, reservation)
-    QuotaLedger.submitted(ledger, NOON + 1001, reservation)
+    const ledger = Ledger.make("t-")
+    const reservation = id(Ledger.reserve(ledger, NOON, [charge(4)], 1000))
+    Ledger.usage(ledger, NOON + 1000, "client:a")
+    Ledger.submitted(ledger, NOON + 1001, reservation)
+    Ledger.submitted(ledger, NOON + 1001, reservation)
     expect(usedNow(ledger, NOON + 1001)).toEqual({ used: 4, reserved: 0 })
   })
 
   it("charge the truth of a reservation nobody knows, once", () => {
-    const ledger = make("t-")
-    QuotaLedger.settle(ledger, NOON, "of-another-process", truth(3))
-    QuotaLedger.settle(ledger, NOON, "of-another-process", truth(3))
-    QuotaLedger.release(ledger, NOON, "also-unknown")
-    QuotaLedger.settle(ledger, NOON, "also-unknown", truth(3))
+    const ledger = Ledger.make("t-")
+    Ledger.settle(ledger, NOON, "of-another-process", truth(3))
+    Ledger.settle(ledger, NOON, "of-another-process", truth(3))
+    Ledger.release(ledger, NOON, "also-unknown")
+    Ledger.settle(ledger, NOON, "also-unknown", truth(3))
     expect(usedNow(ledger, NOON)).toEqual({ used: 3, reserved: 0 })
   })
 
   it("never leave less than nothing after a reset", () => {
-    const ledger = make("t-")
-    const reservation = id(QuotaLedger.reserve(ledger, NOON, [charge(4)], 1000))
-    QuotaLedger.submitted(ledger, NOON, reservation)
-    QuotaLedger.reset(ledger, NOON + 2000, "client:a")
-    QuotaLedger.release(ledger, NOON + 2000, reservation)
+    const ledger = Ledger.make("t-")
+    const reservation = id(Ledger.reserve(ledger, NOON, [charge(4)], 1000))
+    Ledger.submitted(ledger, NOON, reservation)
+    Ledger.reset(ledger, NOON + 2000, "client:a")
+    Ledger.release(ledger, NOON + 2000, reservation)
     expect(usedNow(ledger, NOON + 2000)).toEqual({ used: 0, reserved: 0 })
-    expect(QuotaLedger.reserve(ledger, NOON + 2000, [charge(11)], 1000)._tag).toBe("Refused")
+    expect(Ledger.reserve(ledger, NOON + 2000, [charge(11)], 1000)._tag).toBe("Refused")
   })
 })
 
 describe("time", () => {
   it("running backwards neither frees nor takes anything", () => {
-    const ledger = make("t-")
+    const ledger = Ledger.make("t-")
     const one = Date.UTC(2026, 0, 15, 13)
-    QuotaLedger.reserve(ledger, one, [charge(10)], DAY)
+    Ledger.reserve(ledger, one, [charge(10)], DAY)
     // Back in the hour before, where nothing has been used: still the same window.
-    expect(QuotaLedger.reserve(ledger, one - 1, [charge(1)], DAY)).toMatchObject({
+    expect(Ledger.reserve(ledger, one - 1, [charge(1)], DAY)).toMatchObject({
       _tag: "Refused",
       resetAt: one + HOUR
     })
-    expect(QuotaLedger.reserve(ledger, one + HOUR, [charge(1)], DAY)._tag).toBe("Granted")
+    expect(Ledger.reserve(ledger, one + HOUR, [charge(1)], DAY)._tag).toBe("Granted")
   })
 
   it("running backwards does not book into a window that is over", () => {
-    const ledger = make("t-")
+    const ledger = Ledger.make("t-")
     const one = Date.UTC(2026, 0, 15, 13)
-    QuotaLedger.usage(ledger, one, "client:a")
-    QuotaLedger.reserve(ledger, one - 1, [charge(10)], DAY)
-    expect(QuotaLedger.usage(ledger, one, "client:a")).toMatchObject([{ reserved: 10, resetAt: one + HOUR }])
+    Ledger.usage(ledger, one, "client:a")
+    Ledger.reserve(ledger, one - 1, [charge(10)], DAY)
+    expect(Ledger.usage(ledger, one, "client:a")).toMatchObject([{ reserved: 10, resetAt: one + HOUR }])
   })
 
   it("forgets keys whose windows are over, as others come by", () => {
-    const ledger = make("t-")
+    const ledger = Ledger.make("t-")
     for (let i = 0; i < 1000; i++) {
-      QuotaLedger.reserve(ledger, NOON, [charge(1, { key: `client:${i}` })], 1000)
+      Ledger.reserve(ledger, NOON, [charge(1, { key: `client:${i}` })], 1000)
     }
     expect(ledger.accounts.size).toBe(1000)
     for (let i = 0; i < 1000; i++) {
-      QuotaLedger.reserve(ledger, NOON + HOUR, [charge(0, { key: "client:live" })], 1000)
+      Ledger.reserve(ledger, NOON + HOUR, [charge(0, { key: "client:live" })], 1000)
     }
     expect([...ledger.accounts.keys()]).toEqual(["client:live"])
-    QuotaLedger.usage(ledger, NOON + 2 * HOUR, "client:live")
+    Ledger.usage(ledger, NOON + 2 * HOUR, "client:live")
     expect(ledger.open.size + ledger.expired.size).toBe(0)
   })
 
   it("stays small even when every call comes from a client never seen before", () => {
-    const ledger = make("t-")
+    const ledger = Ledger.make("t-")
     let most = 0
     for (let i = 0; i < 60_000; i++) {
       const charges = [charge(1, { key: `client:${i}` }), charge(0, { key: "global", limit: 1e9 })]
-      QuotaLedger.reserve(ledger, NOON + i * 3600, charges, 1000)
+      Ledger.reserve(ledger, NOON + i * 3600, charges, 1000)
       most = Math.max(most, ledger.accounts.size)
     }
     // A thousand an hour, for sixty hours.
@@ -270,13 +267,13 @@ describe("time", () => {
   })
 
   it("does not forget a key that holds a reservation", () => {
-    const ledger = make("t-")
-    const held = QuotaLedger.reserve(ledger, NOON, [charge(7, { quota: "requests_per_day" })], DAY)
+    const ledger = Ledger.make("t-")
+    const held = Ledger.reserve(ledger, NOON, [charge(7, { quota: "requests_per_day" })], DAY)
     for (let i = 0; i < 100; i++) {
-      QuotaLedger.reserve(ledger, NOON + HOUR, [charge(0, { key: "client:live" })], 1000)
+      Ledger.reserve(ledger, NOON + HOUR, [charge(0, { key: "client:live" })], 1000)
     }
-    QuotaLedger.settle(ledger, NOON + HOUR, id(held), [])
-    expect(QuotaLedger.usage(ledger, NOON + HOUR, "client:a")).toMatchObject([{ used: 7 }])
+    Ledger.settle(ledger, NOON + HOUR, id(held), [])
+    expect(Ledger.usage(ledger, NOON + HOUR, "client:a")).toMatchObject([{ used: 7 }])
   })
 })
 
@@ -338,7 +335,7 @@ const step = fc.oneof(
 const script = fc.array(step, { minLength: 1, maxLength: 40 })
 
 /** A journal of postings, added up from the beginning for every answer. */
-const journal = (mode: QuotaWindow.Mode) => {
+const journal = (mode: Window.Mode) => {
   type Posting = { key: string; quota: string; slice: number; used: number; reserved: number; reset?: true }
   const postings: Array<Posting> = []
   const reservations = new Map<
@@ -440,7 +437,7 @@ describe.each(["fixed", "rolling"] as const)("any sequence of steps, %s windows"
     "agrees with a journal added up from the beginning",
     [script],
     ([steps]) => {
-      const ledger = make("t-", mode)
+      const ledger = Ledger.make("t-", mode)
       const model = journal(mode)
       const names: Array<string> = []
       let now = NOON
@@ -454,12 +451,12 @@ describe.each(["fixed", "rolling"] as const)("any sequence of steps, %s windows"
             latest = Math.max(latest, now)
             break
           case "check":
-            expect(QuotaLedger.check(ledger, now, step.charges)._tag).toBe(
+            expect(Ledger.check(ledger, now, step.charges)._tag).toBe(
               model.check(step.charges) ? "Granted" : "Refused"
             )
             break
           case "reserve": {
-            const decision = QuotaLedger.reserve(ledger, now, step.charges, step.ttl)
+            const decision = Ledger.reserve(ledger, now, step.charges, step.ttl)
             expect(decision._tag).toBe(model.check(step.charges) ? "Granted" : "Refused")
             if (decision._tag === "Granted") {
               names.push(decision.reservation)
@@ -474,27 +471,27 @@ describe.each(["fixed", "rolling"] as const)("any sequence of steps, %s windows"
             break
           }
           case "reset":
-            QuotaLedger.reset(ledger, now, step.key, step.quota)
+            Ledger.reset(ledger, now, step.key, step.quota)
             model.reset(step.key, step.quota)
             break
           default: {
             const name = names[step.which % Math.max(1, names.length)]
             if (name === undefined) break
             if (step._tag === "submitted") {
-              QuotaLedger.submitted(ledger, now, name)
+              Ledger.submitted(ledger, now, name)
               model.submitted(name)
             } else if (step._tag === "release") {
-              QuotaLedger.release(ledger, now, name)
+              Ledger.release(ledger, now, name)
               model.finish(name, "release")
             } else {
-              QuotaLedger.settle(ledger, now, name, step.actual)
+              Ledger.settle(ledger, now, name, step.actual)
               model.finish(name, step.actual)
             }
           }
         }
         model.pass(now)
         for (const key of keys) {
-          const usage = QuotaLedger.usage(ledger, now, key)
+          const usage = Ledger.usage(ledger, now, key)
           for (const quota of quotas) {
             const found = usage.find((entry) => entry.quota === quota)
             expect({ key, quota, used: found?.used ?? 0, reserved: found?.reserved ?? 0 }).toEqual({
@@ -518,18 +515,18 @@ describe.each(["fixed", "rolling"] as const)("any sequence of steps, %s windows"
       })
     ],
     ([calls]) => {
-      const ledger = make("t-", mode)
+      const ledger = Ledger.make("t-", mode)
       let now = NOON
       for (const [wait, amount] of calls) {
         now += wait
         const asked = [charge(amount), charge(amount, { quota: "bytes_per_day", limit: 60, postPaid: true })]
-        const decision = QuotaLedger.reserve(ledger, now, asked, 1000)
+        const decision = Ledger.reserve(ledger, now, asked, 1000)
         if (decision._tag === "Granted") {
-          QuotaLedger.settle(ledger, now, decision.reservation, [])
+          Ledger.settle(ledger, now, decision.reservation, [])
           continue
         }
-        expect(QuotaLedger.check(ledger, decision.resetAt - 1, asked)._tag).toBe("Refused")
-        expect(QuotaLedger.check(ledger, decision.resetAt, asked)._tag).toBe("Granted")
+        expect(Ledger.check(ledger, decision.resetAt - 1, asked)._tag).toBe("Refused")
+        expect(Ledger.check(ledger, decision.resetAt, asked)._tag).toBe("Granted")
         now = decision.resetAt
       }
     },
@@ -547,14 +544,14 @@ describe("rolling windows", () => {
       })
     ],
     ([calls]) => {
-      const ledger = make("t-", "rolling")
+      const ledger = Ledger.make("t-", "rolling")
       const admitted: Array<{ at: number; amount: number }> = []
       let now = NOON
       for (const [wait, amount] of calls) {
         now += wait
-        const decision = QuotaLedger.reserve(ledger, now, [charge(amount)], 1000)
+        const decision = Ledger.reserve(ledger, now, [charge(amount)], 1000)
         if (decision._tag === "Refused") continue
-        QuotaLedger.settle(ledger, now, decision.reservation, [])
+        Ledger.settle(ledger, now, decision.reservation, [])
         admitted.push({ at: now, amount })
       }
       for (const { at } of admitted) {
@@ -566,13 +563,13 @@ describe("rolling windows", () => {
   )
 
   it("do not let twice the limit through around the full hour, as fixed ones do", () => {
-    const around = (mode: QuotaWindow.Mode) => {
-      const ledger = make("t-", mode)
+    const around = (mode: Window.Mode) => {
+      const ledger = Ledger.make("t-", mode)
       const border = Date.UTC(2026, 0, 15, 13)
       let granted = 0
       for (const now of [border - 1, border]) {
         for (let i = 0; i < 10; i++) {
-          if (QuotaLedger.reserve(ledger, now, [charge(1)], DAY)._tag === "Granted") granted += 1
+          if (Ledger.reserve(ledger, now, [charge(1)], DAY)._tag === "Granted") granted += 1
         }
       }
       return granted

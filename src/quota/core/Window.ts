@@ -1,14 +1,13 @@
 /**
- * Quota windows and the counters in them. A counter is a short row of buckets, each of which holds what
- * was charged in one slice of time; the window decides how long a slice is and how many of them count:
+ * Quota windows and their counters. A counter is a short list of buckets, one per slice of time in which something was
+ * charged; the window says how long a slice is and how many of them count:
  *
- *  - `fixed`: one slice, the UTC hour or day. Exact and explainable: everything is free again at the
- *    full hour or at midnight UTC. At that border twice the limit can pass in a short time.
- *  - `rolling`: slices of a sixtieth. The oldest one counts whole until all of it is out of the window,
- *    so never more than the limit passes in ANY hour or day. (Weighting the previous window instead
- *    lets twice the limit through at a border.)
+ *  - `fixed`: one slice, the UTC hour or day. Everything is free again at the full hour or at midnight UTC. Around that
+ *    border twice the limit can pass in a short time.
+ *  - `rolling`: slices of a sixtieth. The oldest one counts whole until all of it is out of the window, so never more
+ *    than the limit passes in ANY hour or day. (Weighting the previous window lets twice the limit pass at a border.)
  *
- * Counters are changed in place, by whoever owns the ledger they are in. Times are UTC milliseconds.
+ * Updated in place by the owner of the ledger. Times are UTC milliseconds.
  *
  * @since 0.1.0
  */
@@ -62,7 +61,7 @@ const ROLLING_SLICES = 60
 
 const hour: Window = { sliceMs: HOUR, slices: 1 }
 const day: Window = { sliceMs: DAY, slices: 1 }
-// One more than fits: the oldest slice is only partly inside the window and counts whole.
+// One more than fits: the oldest slice is partly inside the window and counts whole.
 const rollingHour: Window = { sliceMs: HOUR / ROLLING_SLICES, slices: ROLLING_SLICES + 1 }
 const rollingDay: Window = { sliceMs: DAY / ROLLING_SLICES, slices: ROLLING_SLICES + 1 }
 
@@ -122,8 +121,8 @@ export const prune = ({ buckets, window }: Counter, now: number): void => {
 }
 
 /**
- * Time has gone back to `now`: what was used in slices that have not begun yet counts in the current one, where it
- * would have been counted by the right time. Until they are finished, reservations stay in the slice they know.
+ * The clock was set back to `now`: usage of slices that have not begun counts in the current one. Unfinished
+ * reservations stay in their slice.
  *
  * @since 0.1.0
  * @category combinators
@@ -156,7 +155,7 @@ export const bucketOf = (counter: Counter, slice: number): Bucket => {
     }
   }
   const bucket: Bucket = { slice, used: 0, reserved: 0 }
-  // A list that grows keeps room for sixteen more; most counters never have a second bucket.
+  // An array that grows keeps spare room for sixteen more; most counters never have a second bucket.
   if (buckets.length === 0) counter.buckets = [bucket]
   else buckets.splice(index, 0, bucket)
   return bucket
@@ -183,8 +182,8 @@ export const reservedOf = ({ buckets }: Counter): number => {
 }
 
 /**
- * May `amount` be charged when `taken` is used or held? Nothing (0) asks whether anything is left;
- * post-paid amounts are not known yet, and ask no more than that.
+ * May `amount` be charged when `taken` is used or held? An amount of 0, and a post-paid one, asks whether anything is
+ * left.
  *
  * @since 0.1.0
  * @category combinators
@@ -193,7 +192,7 @@ export const admits = (taken: number, amount: number, limit: number, postPaid: b
   postPaid || amount === 0 ? taken < limit : taken + amount <= limit
 
 /**
- * When the whole counter is free again, if nobody charges it. Expects a pruned counter.
+ * When the whole counter is free again without further charges. Expects a pruned counter.
  *
  * @since 0.1.0
  * @category combinators
@@ -202,8 +201,8 @@ export const resetAt = ({ buckets, window }: Counter, now: number): number =>
   sliceEnd(window, buckets.length > 0 ? buckets[buckets.length - 1]!.slice : sliceAt(window, now))
 
 /**
- * The first moment at which a charge refused now is admitted, if nobody else charges and what is held
- * is settled as estimated. An amount above the limit never is; then the whole window's reset.
+ * The first moment at which a charge refused now is admitted, without further charges and if what is held is settled as
+ * estimated. An amount above the limit is never admitted; then the reset of the whole window.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,25 +1,24 @@
 /**
- * Accounts of keys that nobody charges now, folded into rows of numbers: a tenth of what they take as
- * objects, for the many clients that are known and idle. What is used of a quota is all that is kept; its
- * slice is that of the moment of the folding, since a fixed window has one slice that counts.
+ * Accounts of idle keys as rows of numbers: a tenth of the memory of objects. A row keeps the usage of each quota and the
+ * moment of the folding, which gives the slice, since a fixed window has one slice that counts.
  *
  * ```
  *   rows   key -> number of a row                    cells   | at | used of quota 0 | quota 1 | ...
  * ```
  *
  * Invariants:
- *  - nothing is held by a folded account: one with a reservation under way is not folded;
+ *  - a folded account holds nothing: an account with an unfinished reservation is not folded;
  *  - unfolding gives back every counter of which something is used, in the slice it was used in.
  *
- * Changed in place, like the ledger it belongs to.
+ * Updated in place, like its ledger.
  *
  * @since 0.1.0
  */
-import * as QuotaWindow from "./QuotaWindow.js"
+import * as Window from "./Window.js"
 
 interface Known {
   readonly quota: string
-  readonly window: QuotaWindow.Window
+  readonly window: Window.Window
 }
 
 export interface Folded {
@@ -31,7 +30,7 @@ export interface Folded {
   /** Rows that are not in use, and how many there have ever been. */
   readonly free: Array<number>
   count: number
-  /** Where the sweep has got to. */
+  /** Position of the sweep. */
   sweep: IterableIterator<string>
 }
 
@@ -48,7 +47,7 @@ export const make = (): Folded => {
 }
 
 /** The column of a quota; none when there are more quotas than columns. */
-const columnOf = (folded: Folded, { quota, window }: QuotaWindow.Counter): number | undefined => {
+const columnOf = (folded: Folded, { quota, window }: Window.Counter): number | undefined => {
   const found = folded.quotas.findIndex((known) => known.quota === quota)
   if (found >= 0) return found + 1
   if (folded.quotas.length >= COLUMNS - 1) return undefined
@@ -60,15 +59,15 @@ const blockOf = (folded: Folded, row: number): Float64Array =>
 
 const offsetOf = (row: number): number => (row % ROWS_PER_BLOCK) * COLUMNS
 
-/** May this be told in numbers alone? */
-const isFoldable = (folded: Folded, counter: QuotaWindow.Counter): boolean => {
+/** Can the counter be expressed as one number? */
+const isFoldable = (folded: Folded, counter: Window.Counter): boolean => {
   const { buckets, window } = counter
   if (window.slices > 1 || buckets.length > 1 || columnOf(folded, counter) === undefined) return false
   return buckets.every(({ reserved }) => reserved === 0)
 }
 
 /**
- * Takes the counters of a key over, unless that would lose something.
+ * Folds the counters of a key; false when they cannot be expressed as a row.
  *
  * @since 0.1.0
  * @category combinators
@@ -76,18 +75,17 @@ const isFoldable = (folded: Folded, counter: QuotaWindow.Counter): boolean => {
 export const fold = (
   folded: Folded,
   key: string,
-  counters: ReadonlyArray<QuotaWindow.Counter>,
+  counters: ReadonlyArray<Window.Counter>,
   now: number
 ): boolean => {
-  for (const counter of counters) QuotaWindow.prune(counter, now)
+  for (const counter of counters) Window.prune(counter, now)
   if (!counters.every((counter) => isFoldable(folded, counter))) return false
   const row = folded.free.pop() ?? folded.count++
   const block = blockOf(folded, row)
   const offset = offsetOf(row)
   block.fill(0, offset, offset + COLUMNS)
   block[offset] = now
-  for (const counter of counters)
-    block[offset + (columnOf(folded, counter) ?? 0)] = QuotaWindow.usedOf(counter)
+  for (const counter of counters) block[offset + (columnOf(folded, counter) ?? 0)] = Window.usedOf(counter)
   folded.rows.set(key, row)
   return true
 }
@@ -98,21 +96,21 @@ const forget = (folded: Folded, key: string, row: number): void => {
 }
 
 /**
- * The counters of a key again, which is folded no more; none when it was not.
+ * Removes the row of a key and gives its counters; none when the key is not folded.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const unfold = (folded: Folded, key: string): ReadonlyArray<QuotaWindow.Counter> => {
+export const unfold = (folded: Folded, key: string): ReadonlyArray<Window.Counter> => {
   const row = folded.rows.get(key)
   if (row === undefined) return []
   const block = blockOf(folded, row)
   const offset = offsetOf(row)
   const at = block[offset] ?? 0
-  const counters: Array<QuotaWindow.Counter> = []
+  const counters: Array<Window.Counter> = []
   folded.quotas.forEach(({ quota, window }, i) => {
     const used = block[offset + i + 1] ?? 0
-    const buckets = [{ slice: QuotaWindow.sliceAt(window, at), used, reserved: 0 }]
+    const buckets = [{ slice: Window.sliceAt(window, at), used, reserved: 0 }]
     if (used > 0) counters.push({ quota, window, buckets })
   })
   forget(folded, key, row)
@@ -120,7 +118,7 @@ export const unfold = (folded: Folded, key: string): ReadonlyArray<QuotaWindow.C
 }
 
 /**
- * Time has gone back: what was folded later than `now` was used now.
+ * The clock was set back: usage folded later than `now` counts as used now.
  *
  * @since 0.1.0
  * @category combinators
@@ -133,7 +131,7 @@ export const rewind = (folded: Folded, now: number): void => {
   }
 }
 
-/** When nothing counts any more of what is in a row. */
+/** When all usage of a row is over. */
 const endOf = (folded: Folded, row: number): number => {
   const block = blockOf(folded, row)
   const offset = offsetOf(row)
@@ -141,13 +139,13 @@ const endOf = (folded: Folded, row: number): number => {
   let end = Number.NEGATIVE_INFINITY
   folded.quotas.forEach(({ window }, i) => {
     if ((block[offset + i + 1] ?? 0) > 0)
-      end = Math.max(end, QuotaWindow.sliceEnd(window, QuotaWindow.sliceAt(window, at)))
+      end = Math.max(end, Window.sliceEnd(window, Window.sliceAt(window, at)))
   })
   return end
 }
 
 /**
- * Looks at a few rows, where the last call stopped looking, and forgets those that are over.
+ * Drops rows that are over, looking at `steps` rows from where the last call stopped.
  *
  * @since 0.1.0
  * @category combinators
