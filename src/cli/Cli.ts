@@ -450,7 +450,7 @@ export const helpText = (
 }
 
 /**
- * For a person who starts the server by hand: what it waits for, and what to do instead. `script`: what node was started
+ * For a server that is started by hand: what it waits for, and what to do instead. `script`: what node was started
  * with; `width`: characters of a line.
  *
  * @since 0.1.0

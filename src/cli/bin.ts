@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * Entry: what the command line asks for, the logger on stderr, exit codes. Nothing else.
+ * The entry point: runs the command of the command line, with the logger on stderr, to an exit code.
  *
- * stdout is the protocol's. `--help`, `--version` and `--print-config` write there because nobody speaks
- * the protocol then; every fault goes to stderr.
+ * stdout belongs to the protocol. `--help`, `--version` and `--print-config` write there because no client is served
+ * then; every fault goes to stderr.
  */
 import "../mcp/stdio/protectStdout.js"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -24,7 +24,7 @@ import * as Server from "../server/Server.js"
 import * as ServerConfig from "../config/ServerConfig.js"
 import * as StderrLogger from "../observe/StderrLogger.js"
 
-/** Each command is a chunk of its own: nobody pays for those that were not asked for. */
+/** Each command is a chunk of its own, loaded when it runs. */
 const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly run: Run }> } = {
   stdio: () => import("./commands/stdio.js"),
   http: () => import("./commands/http.js"),
@@ -40,7 +40,7 @@ const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly r
 const logger = (settings: ServerConfig.Settings) =>
   StderrLogger.layer({ format: settings.log.format, level: ServerConfig.logLevel(settings) })
 
-/** What tells a command to stop; that over stdio, its client's leaving too. */
+/** The events that stop a command; over stdio also the client's end of the pipe. */
 const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
   const signals = [[process, "SIGTERM"] as const, [process, "SIGINT"] as const]
   return command === "stdio"
@@ -53,13 +53,13 @@ const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
     : signals
 }
 
-/** Only a server has something else to count in, and something to say of itself. */
+/** Servers can count in memory without a quota store, and announce themselves. */
 const serves = ({ command }: { readonly command: Cli.CommandName }): boolean =>
   command === "stdio" || command === "http"
 
 const stateDirectory = () => Either.merge(Server.stateDirectory())
 
-/** Commands that have to do with the account; the others run whatever is wrong with a connection. */
+/** Commands that use the account; the others run without a valid connection. */
 const readsConnection: { readonly [Name in Cli.CommandName]?: boolean } = {
   stdio: true,
   http: true,
@@ -74,7 +74,7 @@ const load = ({ command, configPath, connection }: Extract<Cli.Command, { readon
     account: command === "check" ? true : readsConnection[command] === true ? undefined : false
   })
 
-/** What is served, and where it is configured: on the first lines, since clients start servers out of sight. */
+/** Logs what is served and where it is configured, first: clients start servers without a terminal. */
 const announce = (
   { notes, path, settings }: ServerConfig.Loaded,
   command: Extract<Cli.Command, { readonly _tag: "Run" }>
@@ -107,10 +107,10 @@ const announce = (
     }
   })
 
-/** Faults quote arguments, files and what others answered. */
+/** Faults quote arguments, files and the answers of other servers: control characters are escaped. */
 const tell = (text: string) => write(process.stderr, escaped(text))
 
-/** A shared server without a terminal outlives whoever started it. */
+/** A shared server without a terminal outlives the shell that started it. */
 const endsOnHangup = ({ command }: { readonly command: Cli.CommandName }): boolean =>
   command !== "http" || process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
 
@@ -196,20 +196,20 @@ const program = command.pipe(
   )
 )
 
-// The driver of a warehouse may reject a promise that nobody holds; that ends no server.
+// The driver of a warehouse may reject a promise without a handler; that must not end a server.
 process.on("unhandledRejection", (reason) => {
   process.stderr.write(
     `${escapedLine(JSON.stringify({ level: "ERROR", message: "unhandled rejection", cause: String(reason) }))}\n`
   )
 })
-// A reader of the log that went away is no reason to stop; who writes to stdout is told by each write.
+// A closed stderr does not stop a server; writes to stdout report their own errors.
 process.stderr.on("error", () => {})
 process.stdout.on("error", () => {})
 
 NodeRuntime.runMain(program, {
   disablePrettyLogger: true,
   disableErrorReporting: true,
-  // runMain does not end the process by itself, and an idle handle would keep it.
+  // runMain does not end the process by itself, and an open handle would keep it.
   teardown: (exit) => {
     const code = Exit.isSuccess(exit) ? exit.value : Cause.isInterruptedOnly(exit.cause) ? 0 : 1
     process.exit(typeof code === "number" ? code : 0)

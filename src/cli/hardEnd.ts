@@ -2,8 +2,8 @@
  * The end of a process whose finalizers do not end.
  *
  * Once it was told to stop, or its client has gone, a server has its shutdown time to answer, cancel and
- * close. Something that hangs in there (a disk, a peer, somebody else's layer) must not keep the process:
- * nobody would see it, and every restart would leave one more behind.
+ * close. A finalizer that hangs (a disk, a peer, a layer of a user of the library) must not keep the process: every
+ * restart would leave one more behind, unnoticed.
  *
  * Nothing listens once the end has begun: a second signal finds no listener, and ends the process at once,
  * as it would without any of this.
@@ -20,7 +20,7 @@ const AT_MOST_MS = 9_500
 /** The exit code: the same as of a shutdown that failed. */
 const EXIT_CODE = 1
 
-/** What can tell that the end has begun. */
+/** A source of the events that begin the end. */
 export interface Source {
   readonly on: (event: string, listener: () => void) => unknown
   readonly off: (event: string, listener: () => void) => unknown
@@ -28,7 +28,7 @@ export interface Source {
 
 /**
  * From the first of these events on the process has `shutdownMs` and a grace, ten seconds together at most,
- * and is ended then. Costs nothing before.
+ * and is ended then.
  */
 export const arm = (
   events: ReadonlyArray<readonly [Source, string]>,

@@ -1,9 +1,9 @@
 /**
  * SIGHUP and SIGQUIT end a server as SIGTERM does: with its statements cancelled and its sessions closed.
  *
- * SIGHUP is told to a process whose terminal has gone. A shared server that has none is told it by operators who
- * want it to read its settings again; it does not, and says so. One that ends goes on ending: a terminal that
- * closes says it more than once.
+ * SIGHUP is sent to a process whose terminal has closed. Operators send it to a shared server without a terminal to
+ * make it read its settings again; it does not, and logs that. A terminal that closes sends it more than once: a server
+ * that is ending ignores the others.
  */
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"

@@ -1,5 +1,5 @@
 /**
- * Who calls during a rehearsal: two that behave, one that floods, one whose SQL is wrong. Each fires at its
+ * The clients of a rehearsal: two that behave, one that floods, one whose SQL is wrong. Each fires at its
  * own pace whatever becomes of its calls, as programs do.
  *
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * A state directory of its own for a demonstration: what it uses up is nobody's.
+ * A state directory of its own for a demonstration: it uses up no client's quota.
  *
  * @since 0.1.0
  */

@@ -53,7 +53,7 @@ export interface Options {
  * @category models
  */
 export interface Connection {
-  /** Interrupts the calls in flight: the client is gone and nobody reads the answers. */
+  /** Interrupts the calls in flight: the client is gone and the answers are not read. */
   readonly abandon: Effect.Effect<void>
 }
 
@@ -101,7 +101,7 @@ const instructions =
   "describe_table before you write SQL for execute_query. Calls are rate limited and counted against quotas: " +
   "a refused call says how many seconds to wait; wait that long, then repeat it once. get_limits is always free."
 
-/** Clients give up after a minute without a word, and each word starts the minute anew. */
+/** Clients time out after a minute without a message, and each progress note starts the minute anew. */
 const PROGRESS_EVERY = "10 seconds"
 
 /** A client that is handed a progress note and the result in one turn loses the note. */
@@ -145,8 +145,7 @@ export const make = (options: Options) =>
     const calls = RequestRunner.tally()
     const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
     const monotonic = yield* monotonicReader
-    // Built once, and not before a client asks: what a schema compiles to is not free, and nobody should
-    // wait for it who only says hello.
+    // Built once, and not before a client asks: compiling a schema takes time, which `initialize` must not wait for.
     let listing: ListToolsResult | undefined
     const list = (): ListToolsResult => (listing ??= { tools: toolbox.tools.map(describe) })
     const codecs = new Map<string, ReturnType<typeof ToolInput.codec>>()

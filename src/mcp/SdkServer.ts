@@ -1,6 +1,6 @@
 /**
- * The SDK's server, but every request for a tool comes to one function, that can count it: the SDK itself
- * would answer what does not fit its schemas, and what asks for a task, without a word to anybody.
+ * The SDK's server, but every request for a tool comes to one function that can count it: the SDK itself answers
+ * requests that do not fit its schemas, and requests for a task, without an event.
  *
  * Such a request is answered -32602 with what is wrong; it never gets to `call`.
  *

@@ -55,7 +55,7 @@ export class Activity extends Context.Tag("snowguard/Activity")<
       readonly codes: ReadonlyArray<CallStats.Code>
       readonly latest: ReadonlyArray<CallStats.Ending>
     }>
-    /** Who called last comes first. */
+    /** The latest caller first. */
     readonly clients: (atMost: number) => Effect.Effect<ReadonlyArray<Client>>
   }
 >() {}
@@ -99,7 +99,7 @@ export const outcomeOf = (decision: string): Outcome =>
         ? "rejected"
         : "failed"
 
-/** More than anybody looks at; some hundred bytes each. */
+/** More than an operator looks at; some hundred bytes each. */
 const MAX_CLIENTS = 1_000
 
 /**

@@ -1,9 +1,9 @@
 /**
- * Who asked what and what became of it: one JSON object a line, append-only, rotated by size.
+ * The audit log of calls and their results: one JSON object a line, append-only, rotated by size.
  *
  * `record` never waits for the disk: lines go through a bounded queue to one writer. What does not fit,
- * or cannot be written, is counted (`snowguard_audit_lost_total`) and said in the log, because a silent
- * gap is the one thing an audit log must not have. Lines that were taken are written before the scope has
+ * or cannot be written, is counted (`snowguard_audit_lost_total`) and logged, because an audit log
+ * must not have a silent gap. Lines that were taken are written before the scope has
  * closed. Several processes may write one file, and others may move it or remove it.
  *
  * @since 0.1.0
@@ -246,7 +246,7 @@ export const layerFile = ({
             while (waiting.length > 0) yield* write(waiting.splice(0, BATCH))
             if (isClosing) return
             yield* wake.close
-            // Lines may have come before the latch was closed, and nobody would open it again for them.
+            // Lines may have come before the latch was closed, and would not open it again.
             if (waiting.length === 0 && !isClosing) yield* wake.await
           }
         }).pipe(Effect.uninterruptible)

@@ -10,7 +10,7 @@
  * 1. A line is counted as written only while the file that holds it has a name; else it is written again.
  * 2. Lines are appended with one call for as many as fit (`O_APPEND`): those of others never come between.
  * 3. Files are put aside by the holder of `PATH.lock` alone, and only while the path is the file that was full.
- *    Who finds it locked writes on: a file that is somewhat too large loses nothing.
+ *    A process that finds it locked writes on: a file that is somewhat too large loses nothing.
  */
 import type { BigIntStats } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
@@ -36,7 +36,7 @@ export interface Report {
   readonly thrownAway: Array<number>
   /** The file is full, and why it was not put aside. */
   unrotated?: unknown
-  /** Somebody else has taken the file's name (`moved`), or the file. */
+  /** Another process has renamed the file (`moved`) or removed it. */
   replaced?: "moved" | "removed"
 }
 
@@ -159,7 +159,7 @@ export class AuditFile {
     const { bytesWritten } = await current.file.write(text)
     if (current.about.isFile()) {
       const { nlink } = await current.file.stat({ bigint: true })
-      // Removed since it was looked at, before these lines or after: nobody will ever read them there.
+      // Removed since it was looked at, before these lines or after: they cannot be read there.
       if (nlink === 0n) {
         report.replaced = "removed"
         return this.close()
@@ -183,7 +183,7 @@ export class AuditFile {
     try {
       lock = await FileLock.acquire(`${path}.lock`)
       if (lock === undefined) return false
-      // Somebody else was faster: what has the name now has room.
+      // Another process was faster: the file of that name has room.
       if (!isSame(about, await statOf(path))) return true
       // Not every system lets go of the name of an open file.
       await this.close()

@@ -1,5 +1,5 @@
 /**
- * Metric and span names, in one place. Metrics are Effect's own: whoever exports its registry exports
+ * Metric and span names, in one place. Metrics are Effect's own: an exporter of its registry exports
  * these.
  *
  * Labels are bounded by the configuration and the code (tier, tool, class, reason); a client's name or a

@@ -25,7 +25,7 @@ import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
 export class Readiness extends Context.Tag("snowguard/Readiness")<
   Readiness,
   {
-    /** Why the server cannot answer; none when it can. Answers at once and contacts nobody. */
+    /** Why the server cannot answer; none when it can. Answers at once, without any request. */
     readonly problem: Effect.Effect<Option.Option<string>>
     /** Why the warehouse is not called, although the server answers. */
     readonly impaired?: Effect.Effect<Option.Option<string>> | undefined
@@ -42,7 +42,7 @@ const storeProblem = ({ lasting, reason, refusing }: Health): Option.Option<stri
       )
     : Option.none()
 
-/** Only what somebody has decided: a mode that the signals ask for may be over before anybody has gone elsewhere. */
+/** Only decisions of an operator: a mode that the signals ask for may be over before traffic has moved. */
 const pinProblem = ({ mode, signal }: Degradation.Status): Option.Option<string> =>
   signal === "operator" && (mode === "cache-only" || mode === "emergency")
     ? Option.some(

@@ -39,7 +39,7 @@ const Counts = Schema.Struct({
 const QuotaUse = Schema.Struct({
   quota: QuotaName,
   used: Schema.Number,
-  /** Absent: nobody can say, or there is none. */
+  /** Absent: unknown, or there is none. */
   limit: optional(Schema.Number),
   resets_at: Schema.String
 })
@@ -270,7 +270,7 @@ const STORE_PATIENCE = Duration.seconds(2)
 const SHOWN_CLIENTS = 25
 
 /** A client that does not exist: what is left in the answer is what all share. */
-const nobody = { client: "", tier: "" } as const
+const noClient = { client: "", tier: "" } as const
 
 const whole = (value: number): number => finite(Math.ceil(value))
 const thousandths = (value: number): number => finite(Math.round(value * 1000) / 1000)
@@ -378,7 +378,7 @@ export const make = Effect.gen(function* () {
   )
   const startedAt = yield* Clock.currentTimeMillis
 
-  const globals: Effect.Effect<Globals> = patiently(quota.status(nobody.client, nobody.tier)).pipe(
+  const globals: Effect.Effect<Globals> = patiently(quota.status(noClient.client, noClient.tier)).pipe(
     Effect.match({
       onSuccess: (all) => ({ quotas: all.filter(({ scope }) => scope === "global").map(quotaOf) }),
       onFailure: (description) => ({ quotas: [], quotas_unavailable: description })
@@ -396,7 +396,7 @@ export const make = Effect.gen(function* () {
   )
 
   /** Buckets that all clients share. */
-  const rateLimits = Effect.map(limiter.status(nobody.client, nobody.tier), (all) =>
+  const rateLimits = Effect.map(limiter.status(noClient.client, noClient.tier), (all) =>
     all
       .filter(({ scope }) => scope === "global" || scope === "class")
       .map(({ burst, name, ratePerSecond, remaining, scope }) => ({

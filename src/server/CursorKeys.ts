@@ -8,7 +8,7 @@
  * ```
  *
  * The file is written beside its place and linked into it: of several processes that start at once one wins,
- * the others read what it wrote, and nobody ever sees half a key. Whatever is wrong with it costs the
+ * the others read what it wrote, and a key is never seen in part. Whatever is wrong with it costs the
  * cursors of other processes and nothing else, so the server starts all the same and says so.
  *
  * @since 0.1.0
@@ -78,7 +78,7 @@ const read = (path: string): string | undefined => {
   }
 }
 
-/** Makes the file, if nobody else does. */
+/** Makes the file, unless another process does. */
 const make = async (path: string, directory: string): Promise<void> => {
   const { randomBytes } = await import("node:crypto")
   Directories.make(directory)

@@ -45,7 +45,7 @@ import * as Toolbox from "../tools/Toolbox.js"
 import * as Stdio from "../mcp/stdio/Stdio.js"
 
 /**
- * Where what must survive a restart is kept when nobody says otherwise: `SNOWGUARD_STATE_DIR`, or the place of
+ * The directory of what must survive a restart, by default: `SNOWGUARD_STATE_DIR`, or the place of
  * the platform. Left: why there is no such place; only what is kept in it then fails.
  *
  * @since 0.1.0
@@ -89,7 +89,7 @@ const identity = ({ snowflake, warehouse }: ServerConfig.Settings): Operator.Ide
   }
 }
 
-/** The log of who asked what; none when no file is named. */
+/** The audit log; none when no file is named. */
 const audit = ({ audit: { file, ...options } }: ServerConfig.Settings) =>
   file === undefined ? Audit.layerNoop : Audit.layerFile({ ...options, path: file })
 
@@ -163,7 +163,7 @@ export const layer = <P extends Stack.Overrides = {}>(
   )
 
 /**
- * The same for many clients, and for those who operate it.
+ * The same for many clients, and for their operators.
  *
  * @since 0.1.0
  * @category layers
@@ -238,7 +238,7 @@ export const keysPath = (
       })
 
 /**
- * Serves many clients over HTTP until it is interrupted. For callers who are told apart in your own way, use
+ * Serves many clients over HTTP until it is interrupted. To authenticate callers in your own way, use
  * `Http.serve` of `snowguard/transport/Http` on {@link layerShared} and your `Authenticator`.
  *
  * @since 0.1.0

@@ -10,7 +10,7 @@
  *   resultCache  callPolicy  cursors  warehouse  readOnly    the ground: ask for none of these
  * ```
  *
- * What a part asks for beyond that (your database, say) is asked of whoever builds the stack.
+ * What a part asks for beyond that (your database, say) is required of the builder of the stack.
  *
  * @since 0.1.0
  */
@@ -43,7 +43,7 @@ interface Ground {
   readonly callPolicy: CallPolicy
   readonly cursors: Cursors
   readonly warehouse: Warehouse
-  /** Of the dialect of the warehouse: who replaces the one thinks of the other. */
+  /** Of the dialect of the warehouse: replace both together. */
   readonly readOnly: ReadOnly
 }
 

@@ -97,7 +97,7 @@ export const parts = (answers: { readonly [sql: string]: Answer } = {}): Stack.P
   quota: Layer.orDie(Quota.layer(ServerConfig.quotaOptions(ServerConfig.defaults))),
   degradation: Degradation.layerNoop,
   loopGuard: LoopGuard.layerNoop,
-  // A refusal is told at once: nobody moves the clock of a test while it waits for a token.
+  // A refusal comes at once: the clock of a test does not move while it waits for a token.
   guard: Guard.layer({ tiers: { default: { maxTokenWaitMs: 0, batch: false } } }),
   toolbox: Toolbox.layerDefault
 })

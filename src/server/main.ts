@@ -28,8 +28,7 @@ const otlp: Layer.Layer<never> = Layer.suspend(() =>
 )
 
 /**
- * Where it is remembered what was used, for who looks at it or mends it: memory in its place would have nothing
- * to show.
+ * The quota store for commands that show or change it: memory in its place would have nothing to show.
  *
  * @since 0.1.0
  * @category layers
@@ -71,7 +70,7 @@ export const http = (
   )
 
 /**
- * Who the account says that we are, or what is wrong; never fails.
+ * The identity in the account, or what is wrong; never fails.
  *
  * @since 0.1.0
  * @category checks

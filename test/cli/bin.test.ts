@@ -167,7 +167,7 @@ describe("the binary, spawned", () => {
   )
 
   it.scopedLive(
-    "a warehouse that does not answer is left alone after a while, and everybody is told until when",
+    "a warehouse that does not answer is not called for a while, and callers are told until when",
     () =>
       Effect.gen(function* () {
         const emulator = yield* Emulator.start({ sample: false })

@@ -26,7 +26,7 @@ const run = (args: ReadonlyArray<string>, env: Server.Env = {}) =>
   })
 
 describe("the binary, when something is wrong from the start", () => {
-  it.scopedLive("says who has the port, and how to choose another", () =>
+  it.scopedLive("says that the port is taken, and how to choose another", () =>
     Effect.gen(function* () {
       const other = yield* Effect.acquireRelease(
         Effect.async<ReturnType<typeof createServer>>((resume) => {

@@ -115,7 +115,7 @@ describe("quotas of the binary, spawned", () => {
         )
         Server.structured(yield* server.call("list_databases"))
 
-        // What everybody has used is not forgotten by a slip.
+        // The usage of all clients is not reset by a slip.
         const refused = spawnSync(process.execPath, [Server.bin, "quota", "reset"], {
           env: Server.cleanEnv(env),
           encoding: "utf8"

@@ -60,7 +60,7 @@ describe("a server whose Redis is not there when it starts", () => {
       assert.strictEqual(refused.code, 74)
       assert.include(refused.stderr, `quota store open: ${why}`)
       assert.include(refused.stderr, offer)
-      // Who looks has nothing else to look at.
+      // The command reads the store and nothing else.
       assert.deepStrictEqual([shown.code, shown.stdout], [74, ""])
       assert.include(shown.stderr, why)
       assert.notInclude(shown.stderr, offer)

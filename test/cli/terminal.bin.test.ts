@@ -134,7 +134,7 @@ describe("snowguard keys", () => {
     }))
 })
 
-describe.skipIf(process.getuid === undefined)("a state directory that everybody may write to", () => {
+describe.skipIf(process.getuid === undefined)("a state directory that every user may write to", () => {
   it("holds no keys that are believed: the start is refused with the command that mends it", () => {
     const directory = mkdtempSync(join(tmpdir(), "snowguard-open-"))
     try {

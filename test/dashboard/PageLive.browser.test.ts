@@ -21,7 +21,7 @@ queries_per_day = 4
 
 class Live extends Context.Tag("test/Live")<Live, Stack.Stack>() {}
 
-/** Minutes: nobody gets to see the end of it here. */
+/** Minutes: the circuit stays open to the end of a test. */
 const live = Layer.scoped(Live, Stack.start({ toml: settings(240) }))
 
 const failing = [{ kind: "status", where: "query", status: 503 }] as const
@@ -70,7 +70,7 @@ interface Scene {
   readonly agent: Agent
 }
 
-/** A page that nobody has signed in to yet; it has done nothing wrong in the end. */
+/** A page without a sign-in; checked at the end for errors, foreign requests and keys in addresses. */
 const scene = (test: (scene: Scene) => Promise<void>) =>
   Effect.gen(function* () {
     const chrome = yield* Chromium.Chrome
@@ -102,7 +102,7 @@ const leftBehind = async (page: Page): Promise<string> =>
 
 describe.skipIf(!Chromium.available())("the status page of a live server, in a browser", () => {
   withLayer(Layer.merge(Chromium.layer, live))("", (it) => {
-    it.effect("asks who is looking, and shows to each what is for him", () =>
+    it.effect("asks for a key, and shows what that key may see", () =>
       scene(async ({ agent, page, stack }) => {
         assert.strictEqual(await agent.lookUp(), "ok")
         const { agent: mere, ops } = stack.keys
@@ -136,7 +136,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await other.goto(stack.status)
         await other.getByLabel("API key").waitFor()
         await other.close()
-        // Who looks over the shoulder of the next one sees no name.
+        // After signing out no name is left on the page.
         await page.getByRole("button", { name: "Sign out" }).click()
         await page.getByLabel("API key").waitFor()
         assert.notMatch(await page.locator("body").innerHTML(), /Reset quotas of agent/)
@@ -258,7 +258,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await done(page, "Perhaps it was done, perhaps not. The server cannot be reached.")
         stack.configure(settings(0.5))
         await stack.begin()
-        // It tries again by itself; nobody has to wait for it here.
+        // It tries again by itself; the page's clock is moved on.
         await page.clock.fastForward(2_500)
         await heading(page, "Healthy")
         await page.getByText(/Trying again/).waitFor({ state: "hidden" })

@@ -31,7 +31,7 @@ export const available = (): boolean => {
 /** A page, and what it did that no page of ours may do. */
 export interface Visit {
   readonly page: Page
-  /** Requests to anybody but the server. */
+  /** Requests to other hosts than the server. */
   readonly strangers: ReadonlyArray<string>
   /** What the page complained about; a request that was refused or failed is not its fault. */
   readonly complaints: ReadonlyArray<string>

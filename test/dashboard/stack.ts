@@ -29,7 +29,7 @@ const folder = Effect.acquireRelease(
 )
 
 const children = new Set<ChildProcess>()
-// A run that is given up leaves nobody behind.
+// A run that is given up leaves no process behind.
 process.once("exit", () => {
   for (const child of children) child.kill("SIGKILL")
 })
@@ -161,7 +161,7 @@ warehouse = "compute_wh"
       configure,
       server: new H.Server(port),
       status: `http://127.0.0.1:${port}/status`,
-      /** Who did what, in the order of the audit log. */
+      /** The actions of operators, in the order of the audit log. */
       operated: (): ReadonlyArray<string> =>
         existsSync(audit)
           ? readFileSync(audit, "utf8")

@@ -102,7 +102,7 @@ describe("the file of the audit log", () => {
     )
   }
 
-  it.scopedLive("of two writers with one path, holds every line of both once, whoever puts it aside", () =>
+  it.scopedLive("of two writers with one path, holds every line of both once, whichever puts it aside", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "audit.log")
       const given = options(path, { maxBytes: 1_500, keep: 80 })
@@ -156,7 +156,7 @@ describe("the file of the audit log", () => {
   )
 
   it.scopedLive(
-    "is written on, however full, while somebody else holds the lock; an old lock is taken over",
+    "is written on, however full, while another process holds the lock; an old lock is taken over",
     () =>
       Effect.gen(function* () {
         const path = join(yield* folder, "audit.log")

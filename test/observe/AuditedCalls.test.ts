@@ -130,7 +130,7 @@ const counted = (metric: string, counts: (label: (name: string) => string) => bo
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
 describe("the audit of calls", () => {
-  it.scopedLive("says who asked what, and what it came to", () =>
+  it.scopedLive("records the client, the call and its result", () =>
     Effect.gen(function* () {
       const { call, next } = yield* connect
       yield* call("execute_query", { sql: "SELECT 1" })

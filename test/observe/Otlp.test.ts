@@ -156,7 +156,7 @@ describe("OTLP", () => {
     })
   )
 
-  it.scopedLive("a collector that takes nothing is said once and disturbs nobody", () =>
+  it.scopedLive("a collector that takes nothing is logged once and delays no call", () =>
     Effect.gen(function* () {
       const refusing = yield* collector(500)
       const many = Effect.repeatN(Effect.withSpan(Effect.void, "s", { captureStackTrace: false }), 1_500)

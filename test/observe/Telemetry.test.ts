@@ -55,7 +55,7 @@ describe("Telemetry", () => {
       assert.closeTo(yield* left, 0.1, 1e-9)
       yield* as("ana")(call)
       assert.strictEqual(yield* left, 0)
-      // An hour that is over, and nobody calls.
+      // An hour passes without a call.
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(yield* left, 1)
       yield* Effect.repeatN(as("ana")(call), 9)

@@ -43,7 +43,7 @@ describe("the log of refusals", () => {
       assert.deepStrictEqual(lines[2]?.[0], ["more calls were refused like this"])
       assert.strictEqual(lines[2]?.[1]["times"], 99)
       assert.strictEqual(lines[2]?.[1]["client"], "alice")
-      // Bob was quiet for a period: when he is refused again, that is news.
+      // Bob was quiet for a period: the next refusal is logged at once.
       yield* log.refused({ ...limited, client: "bob" })
       assert.strictEqual(lines.length, 4)
     }).pipe(Effect.provide(layer))

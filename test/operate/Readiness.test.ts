@@ -174,7 +174,7 @@ describe("a server whose quota store is lost", () => {
     }).pipe(quiet)
   )
 
-  it.scoped("invents no figures: what nobody could read is not known", () =>
+  it.scoped("invents no figures: what could not be read is not known", () =>
     Effect.gen(function* () {
       const { call, context, control } = yield* stack()
       yield* call("ben")

@@ -29,7 +29,7 @@ export interface Input {
 export type Run = (input: Input) => Effect.Effect<number, ConfigFaults | UsageFault | QuotaStoreError>
 
 /**
- * Exit code of a process that cannot keep its books (`EX_IOERR` of sysexits.h).
+ * Exit code of a process that cannot write its data (`EX_IOERR` of sysexits.h).
  *
  * @since 0.1.0
  * @category constants
@@ -37,8 +37,8 @@ export type Run = (input: Input) => Effect.Effect<number, ConfigFaults | UsageFa
 export const storeExitCode = 74
 
 /**
- * Nobody gets the output of a command any more: its reader has gone (`| head`), or the disk is full. A defect, so
- * that what is open is closed and nothing else happens.
+ * The output of a command cannot be written: its reader has gone (`| head`), or the disk is full. A defect, so that
+ * finalizers run and nothing else happens.
  *
  * @since 0.1.0
  * @category errors

@@ -72,7 +72,7 @@ export const actionOf = (
   })
 }
 
-/** As it is typed: the address to listen on may be one that nobody can call. */
+/** The URL to call: the address to listen on may be one that cannot be called. */
 const defaultUrl = ({ host, port }: { readonly host: string; readonly port: number }): string => {
   const name = host.replace(/^\[(.*)\]$/, "$1")
   const reachable = name === "0.0.0.0" || name === "::" ? "127.0.0.1" : name

@@ -1,5 +1,5 @@
 /**
- * `snowguard check`: connects to the Snowflake account and says who it is, and what is wrong. The last line is
+ * `snowguard check`: connects to the Snowflake account and reports the identity there, or what is wrong. The last line is
  * `ok`, or what to do.
  *
  * @since 0.1.0

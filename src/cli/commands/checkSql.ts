@@ -1,5 +1,5 @@
 /**
- * `snowguard check-sql`: what the read-only gate says to statements, for operators who ask why one was
+ * `snowguard check-sql`: the decision of the read-only gate on statements, for operators that ask why one was
  * refused, and for tests. Nothing is executed.
  *
  * The input is one statement (an argument, or plain text on stdin), or one JSON object `{"sql": "..."}` a

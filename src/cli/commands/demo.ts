@@ -91,7 +91,7 @@ const tour = (json: boolean) =>
     return fine
   })
 
-/** Who reads along may leave (`| head`): then everything is put away and it ends. */
+/** The reader of the output may leave (`| head`): the finalizers run and the command ends. */
 const readerLeft = Effect.async<number>((resume) => {
   // It stays: a write that is under way may fail later.
   process.stdout.on("error", () => resume(Effect.succeed(readerLeftExitCode)))

@@ -16,7 +16,7 @@ import * as ServerConfig from "../../config/ServerConfig.js"
 import type { Run } from "./Command.js"
 import { confirmed, print, write, wrong } from "./Command.js"
 
-/** Names of clients are as they were given, by whoever writes to the store. */
+/** Names of clients are as they were written to the store: control characters are escaped. */
 const shown = (text: string) => print(escaped(text))
 
 const isQuota = Schema.is(QuotaName)
@@ -45,7 +45,7 @@ export const run: Run = ({ operands, options, settings }) =>
     if (settings.quotaStore.kind === "memory") {
       return yield* wrong(
         "quota",
-        'quota_store.kind is "memory": each server counts for itself, and nobody else can look'
+        'quota_store.kind is "memory": each server counts for itself, and no other process can read it'
       )
     }
     const json = options["json"] === true

@@ -59,7 +59,7 @@ const refusedBy = async (response: Response): Promise<Refused> => {
   return new Refused(status, `The server answered ${status}.`)
 }
 
-/** Whoever does not answer within this time, or says nothing for so long, is asked again. */
+/** A server that does not answer within this time, or sends nothing for so long, is asked again. */
 const PATIENCE_MS = 10_000
 
 const request = async (path: string, init: RequestInit = {}): Promise<Response> => {

@@ -25,5 +25,5 @@ export const confirmed = ({ text, title, yes }: Question): Promise<boolean> => {
   })
 }
 
-/** Nobody is asked any more. */
+/** Withdraws the question. */
 export const dismiss = (): void => dialog.close()

@@ -1,4 +1,4 @@
-/** The state in a sentence, what it means for who calls, and what else is wrong: read first, and first read. */
+/** The headline: the state in a sentence, what it means for callers, and what else is wrong. */
 import type { Snapshot } from "../../operate/Snapshot.js"
 import type { Mood } from "./dom.js"
 import { fullness } from "./dom.js"
@@ -104,7 +104,7 @@ export const headline = (snapshot: Snapshot): Headline => {
 
 export type Concern = readonly [mood: Mood, words: string]
 
-/** `in 21 min`, or nothing for who never resets. */
+/** `in 21 min`, or nothing for a quota that never resets. */
 export const until = (resetsAt: string, now: number): string => {
   const ms = Date.parse(resetsAt) - now
   return Number.isFinite(ms) ? `in ${Format.duration(Math.max(0, ms))}` : ""

@@ -1,5 +1,5 @@
 /**
- * The status page: asks who is looking where the server wants to know, shows what the server streams, and
+ * The status page: asks for a credential where the server requires one, shows what the server streams, and
  * says how old it is. Figures that are not news any more are shown grey, with their age.
  */
 import * as Actions from "./actions.js"
@@ -116,7 +116,7 @@ const showAll = ({ admin, history, sign_in, snapshot }: Api.Everything) => {
   History.replace(history)
 }
 
-/** No news, for a reason. False: somebody has to say who he is. */
+/** No news, for a reason. False: a credential is required. */
 const goesOn = (error: unknown): boolean => {
   if (error instanceof Api.Refused && error.status === 401) {
     const known = Api.key.get() !== undefined
@@ -140,7 +140,7 @@ const goesOn = (error: unknown): boolean => {
   return true
 }
 
-/** Until somebody has to say who he is. */
+/** Until a credential is required. */
 const run = async (signal: AbortSignal): Promise<void> => {
   while (!signal.aborted) {
     try {
@@ -179,7 +179,7 @@ const actions = Actions.make({
       current.abort()
       goesOn(error)
     } else {
-      // Without an answer nobody knows what became of the question.
+      // Without an answer the result of the action is unknown.
       const known = error instanceof Api.Refused && error.status !== 0
       notify("bad", `${known ? "It was not done." : "Perhaps it was done, perhaps not."} ${messageOf(error)}`)
     }

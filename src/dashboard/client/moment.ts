@@ -1,4 +1,4 @@
-/** The moment that somebody points at: the same on all charts, so that they can be compared. */
+/** The moment that the pointer is at: the same on all charts, so that they can be compared. */
 
 type Listener = () => void
 

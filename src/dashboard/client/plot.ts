@@ -9,7 +9,7 @@ import * as Moment from "./moment.js"
 export const WIDTH = 720
 export const SPAN_MS = 3_600_000
 
-/** A longer silence is a gap: nobody knows what was in it. */
+/** A longer silence is a gap: its values are unknown. */
 export const GAP_MS = 20_000
 
 /** Minutes that a chart may show: the least that holds everything. A quarter is a whole number of minutes. */
@@ -49,7 +49,7 @@ export interface Options {
   readonly drawing: Element
   /** Beside the drawing. */
   readonly scale?: Element
-  /** Shows the values of a sample (the latest: nobody points at one) and says them. */
+  /** Shows the values of a sample (the latest: none is pointed at) and says them. */
   readonly read: (index: number, isPointed: boolean) => string
 }
 

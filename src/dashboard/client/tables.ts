@@ -1,4 +1,4 @@
-/** Who calls, and what operators did. */
+/** The tables of clients and of the actions of operators. */
 import type { Snapshot } from "../../operate/Snapshot.js"
 import { bar, byId, fill, h, setText, show } from "./dom.js"
 import * as Format from "./format.js"

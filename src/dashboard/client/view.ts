@@ -178,7 +178,7 @@ const top = (snapshot: Snapshot) => {
   )
 }
 
-/** Nobody knows what is true now: what is on the page was true some time ago. */
+/** The current state is unknown: the page shows that of some time ago. */
 export const renderLost = (age: number): void => {
   mood(byId("headline"), "headline", "unknown")
   setText(byId("headline-words"), `No news for ${Format.duration(age)}`)
@@ -205,7 +205,7 @@ export const render = (snapshot: Snapshot, onReset: (client: string) => void): v
   if (snapshot.actions !== undefined) Tables.actions(snapshot.actions, snapshot.at)
 }
 
-/** Whoever looks next may not see what the last one saw. */
+/** The next user of the tab must not see what the last one saw. */
 export const forget = (): void => {
   latest = undefined
   Tables.clients([], 0, () => {})

@@ -1,6 +1,6 @@
 /**
- * Who is calling over HTTP: from a request's credentials to the principal whose limits apply, or a typed
- * refusal. Asked with every request; a session gives no rights.
+ * Authentication over HTTP: from a request's credentials to the principal whose limits apply, or a typed
+ * refusal. Every request is authenticated; a session gives no rights.
  *
  * Nothing that a client says of itself (session id, client info, headers of its own) takes part: only a
  * credential that is proven, or, without authentication, the fact that it came from this machine.
@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
 import type { Principal } from "../../platform/Principal.js"
 
 /**
- * What an authenticator gets to see of a request.
+ * The part of a request that is authenticated.
  *
  * @since 0.1.0
  * @category models
@@ -38,7 +38,7 @@ export interface Identity {
    * another tier: a session keeps the limits of the credential that opened it.
    */
   readonly owner: string
-  /** May read what is the operator's (metrics). */
+  /** May operate the server and read its metrics. */
   readonly admin: boolean
 }
 
@@ -49,7 +49,7 @@ export interface Identity {
  * |---|---|
  * | `missing`, `invalid`, `expired` | 401 |
  * | `insufficient-scope` | 403 |
- * | `unavailable`: nobody could tell right now | 503 |
+ * | `unavailable`: credentials cannot be checked right now | 503 |
  *
  * @since 0.1.0
  * @category errors
@@ -67,7 +67,7 @@ export class AuthRefused extends Schema.TaggedError<AuthRefused>("snowguard/Auth
 }
 
 /**
- * What people who operate the server show of themselves, in words.
+ * The credential of an operator, in words.
  *
  * @since 0.1.0
  * @category models
@@ -116,7 +116,7 @@ export class Authenticator extends Context.Tag("snowguard/Authenticator")<
     readonly about?: Effect.Effect<string>
     /** {@link signInWithKey} when absent. */
     readonly signIn?: SignIn
-    /** Why credentials cannot be checked right now; none when they can, or when nobody has tried. */
+    /** Why credentials cannot be checked right now; none when they can, or when it was not tried. */
     readonly problem?: Effect.Effect<Option.Option<string>>
     readonly authenticate: (credentials: Credentials) => Effect.Effect<Identity, AuthRefused>
     /**
@@ -169,7 +169,7 @@ export const isLoopback = (host: string): boolean => {
 }
 
 /**
- * Fails for an address that others can reach when nobody would be asked who he is.
+ * Fails for an address that other machines can reach: without authentication they would have access.
  *
  * @since 0.1.0
  * @category combinators
@@ -186,7 +186,7 @@ export const requireLoopback = (host: string): Effect.Effect<void, AuthMisconfig
       })
 
 /**
- * Everybody is the same principal. For a server that only this machine can reach.
+ * Every caller is the same principal. For a server that only this machine can reach.
  *
  * @since 0.1.0
  * @category layers

@@ -4,7 +4,7 @@
  * A key is looked up by its id (no secret), and its secret is proven with scrypt, once: after that by a
  * keyed digest in memory. The file is looked at again when it has changed, at most once a second, so a
  * key that is revoked stops working within that time. A file that cannot be read changes nothing; a file
- * that is gone lets nobody in.
+ * that was removed revokes all keys.
  *
  * @since 0.1.0
  */
@@ -24,7 +24,7 @@ import * as KeysFile from "./KeysFile.js"
 import * as Proven from "./Proven.js"
 
 /**
- * What can be told of a key: everything but what proves it.
+ * A key without its secret.
  *
  * @since 0.1.0
  * @category models
@@ -131,7 +131,7 @@ export interface Options {
   readonly tierOf: (client: string) => string
   /** A key of a tier that is not configured has the limits of `default`. */
   readonly isTier: (tier: string) => boolean
-  /** Who everybody is while no key was ever made; without it, a key is always asked for. */
+  /** The principal of every caller while no key was ever made; without it, a key is always required. */
   readonly whileNone?: Principal.Principal | undefined
   /** Milliseconds that may pass until a change of the file is seen; a second when absent. */
   readonly lookEveryMs?: number | undefined
@@ -194,7 +194,7 @@ export const make = (options: Options) =>
       if (wasOpen && open() === undefined) {
         yield* Effect.logInfo("there are keys now: every request is asked for one")
       }
-      // Last: whoever comes while it is read waits for what it says.
+      // Last: requests that come while the file is read wait for the result.
       lookedAt = at
     }).pipe(looking.withPermits(1))
     // Nearly every request finds the knowledge fresh, and takes no turn for that.
@@ -233,8 +233,8 @@ export const make = (options: Options) =>
     const authenticate = (credentials: Credentials) =>
       Effect.gen(function* () {
         yield* refresh
-        const everybody = open()
-        if (everybody !== undefined) return everybody
+        const shared = open()
+        if (shared !== undefined) return shared
         const token = yield* bearer(credentials)
         const known = recall(token)
         if (known !== undefined) return known.holds ? known.identity : yield* refused
@@ -278,8 +278,8 @@ export const layer = (options: Options): Layer.Layer<Authenticator, KeysFile.Key
   Layer.effect(Authenticator, make(options))
 
 /**
- * Keys as soon as there is one. While there is none, everybody on this machine is the same client, and a
- * server that others can reach does not start.
+ * Keys are required as soon as there is one. While there is none, every caller on this machine is the same client, and
+ * a server that other machines can reach does not start.
  *
  * @since 0.1.0
  * @category layers

@@ -38,7 +38,7 @@ export interface Options {
   readonly algorithms: ReadonlyArray<string>
   /** All of them are needed. */
   readonly scopes: ReadonlyArray<string>
-  /** May read what is the operator's. */
+  /** The scope of tokens that may operate the server. */
   readonly adminScope: string
   /** Claim that says whose limits apply. */
   readonly clientClaim: string
@@ -48,12 +48,12 @@ export interface Options {
   readonly isTier: (tier: string) => boolean
   readonly fetchTimeoutMs?: number | undefined
   readonly fetchCooldownMs?: number | undefined
-  /** Milliseconds for which a failed fetch of the keys is taken to last. */
+  /** Milliseconds after a failed fetch of the keys in which no other is made. */
   readonly fetchRetryMs?: number | undefined
 }
 
 /**
- * Asymmetric all: with a symmetric one, whoever can check a token can make one.
+ * All asymmetric: with a symmetric one, a server that can check a token can also make one.
  *
  * @since 0.1.0
  * @category constants
@@ -63,12 +63,12 @@ export const algorithms: ReadonlyArray<string> = [
   ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 ]
 
-/** Clocks of two machines may differ by so much. */
+/** Accepted difference of the clocks of two machines. */
 const CLOCK_TOLERANCE_S = 5
 
 const REMEMBERED = 10_000
 
-/** How long a failed fetch of the keys is taken to last. */
+/** Milliseconds after a failed fetch of the keys in which no other is made. */
 const UNAVAILABLE_MS = 5_000
 
 const texts = (value: unknown): ReadonlyArray<string> =>
@@ -81,7 +81,7 @@ const texts = (value: unknown): ReadonlyArray<string> =>
 /** The claim as a client's name; what is no name becomes one that stands for it alone. */
 const clientOf = (value: unknown): string | undefined => {
   if (typeof value !== "string" || value === "") return undefined
-  // A name of our own making must not be one that somebody can ask their issuer for.
+  // A derived name must not be one that a user can obtain from the issuer.
   return namePattern.test(value) && !value.startsWith("oauth-")
     ? value
     : `oauth-${createHash("sha256").update(value).digest("hex").slice(0, 40)}`
@@ -90,7 +90,7 @@ const clientOf = (value: unknown): string | undefined => {
 const codeOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : ""
 
-/** Whose fault it is: the token's, or of where the keys are. Texts name a claim, never its value. */
+/** Is the token at fault, or the source of the keys? Texts name a claim, never its value. */
 const fromJose = (error: unknown): AuthRefused => {
   if (error instanceof SigningKeys.KeyNotFetched) {
     return new AuthRefused({
@@ -119,7 +119,7 @@ const fromJose = (error: unknown): AuthRefused => {
     case "ERR_JOSE_NOT_SUPPORTED":
       return new AuthRefused({ reason: "invalid", description: "The access token is not valid." })
     default:
-      // No answer, or one that makes no sense, from where the keys are: nobody's credential is at fault.
+      // The keys cannot be fetched: no credential is at fault.
       return new AuthRefused({
         reason: "unavailable",
         description: "The keys of the authorization server cannot be fetched right now.",
@@ -182,7 +182,7 @@ export const make = (options: Options) =>
       if (client === undefined) {
         return new AuthRefused({
           reason: "invalid",
-          description: `The access token does not say who it is for (${options.clientClaim}).`
+          description: `The access token names no client (${options.clientClaim}).`
         })
       }
       const named = options.tierClaim === undefined ? [] : texts(payload[options.tierClaim])

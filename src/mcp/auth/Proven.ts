@@ -1,8 +1,8 @@
 /**
- * Credentials that were proven or refused a short while ago, by a keyed digest of theirs: the credential
- * itself is nowhere kept, and looking one up tells nobody how close a guess was.
+ * Recently verified credentials, valid or not, by their keyed digest: the credential itself is not kept, and the time
+ * of a look-up tells nothing about how close a guess was.
  *
- * Bounded: what was used longest ago is forgotten first, and costs one more verification.
+ * Bounded: the least recently used is forgotten first, and costs one more verification.
  *
  * @since 0.1.0
  */

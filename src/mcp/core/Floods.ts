@@ -4,7 +4,7 @@
  *
  * Invariants
  * 1. `size <= maxKeys`, however many keys there are.
- * 2. A key never gains by being pushed out of the table: when nobody in it can be forgotten without
+ * 2. A key never gains by being pushed out of the table: when none in it can be forgotten without
  *    loss, newcomers share one bucket.
  *
  * One number a key: the time at which its bucket is full again. Updated in place.
@@ -59,7 +59,7 @@ const makeRoom = (floods: Floods, nowMs: number): boolean => {
 
 /**
  * Something of this cost is about to happen, and may have to wait for it: the milliseconds are taken, and
- * whoever comes next waits behind them. Undefined: it would have to wait longer than that, and nothing is
+ * the next one waits behind them. Undefined: it would have to wait longer than that, and nothing is
  * taken.
  */
 export const reserve = (

@@ -12,10 +12,10 @@
  * 1. `size <= maxSessions`, and no owner has more than `maxPerOwner`.
  * 2. A busy session (a call is in flight) is never evicted or swept.
  * 3. A session is found by its owner alone: for all others it does not exist.
- * 4. An owner who has an idle session never pushes out somebody else's.
+ * 4. An owner with an idle session never evicts a session of another owner.
  *
  * A `Map` keeps the order of insertion: a session that becomes idle is put at the end. Updated in place:
- * whoever owns a table must use it linearly.
+ * the owner of a table must use it linearly.
  *
  * @since 0.1.0
  */

@@ -19,7 +19,7 @@ export interface TraceParent {
 
 const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[\x21-\x7e]*)?$/
 
-/** Longer ones are not worth a look: a later version may add parts, and nobody says how many. */
+/** Longer ones are ignored: a later version may add parts, of unknown number. */
 const MAX_LENGTH = 256
 
 const isZero = (id: string): boolean => /^0+$/.test(id)

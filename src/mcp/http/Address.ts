@@ -1,5 +1,5 @@
 /**
- * Where a request comes from and what it was sent to, told without believing more than can be known.
+ * Where a request comes from and what it was sent to.
  *
  * - `X-Forwarded-For` counts only as far as it was written by proxies that the operator named.
  * - A page in a browser on this machine can reach a server on loopback under a name of the page's own
@@ -49,7 +49,7 @@ export const client = (
   return address
 }
 
-/** What floods are counted by: whoever has one IPv6 address has 2^64 of them. */
+/** The key by which floods are counted: a host with one IPv6 address has 2^64 of them. */
 export const block = (address: string): string => {
   if (isIP(address) !== 6) return address
   const [head = "", tail = ""] = address.split("::")

@@ -1,7 +1,7 @@
 /**
  * Reads the body of a request, bounded in bytes, in time, in how many are read at once, and in shape,
- * before anything is made of it. One client has a share of those that are read at once: whoever sends
- * halves of bodies, and waits, keeps nobody out but himself.
+ * before it is parsed. Each client has a share of the bodies that are read at once: a client that sends
+ * halves of bodies, and waits, keeps only itself out.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { isUtf8 } from "node:buffer"
 import type { IncomingMessage } from "node:http"
-// Of these nothing is timed: they are the end of the turn.
+// Not for time: they run at the end of the turn of the event loop.
 import { clearImmediate, setImmediate } from "node:timers"
 import * as JsonScan from "../core/JsonScan.js"
 import { withoutStack } from "../../platform/withoutStack.js"
@@ -107,7 +107,7 @@ const gather = (request: IncomingMessage, maxBytes: number) => {
   let waiting: (() => void) | undefined
   const stop = () => {
     request.off("data", onData).off("end", onEnd).off("error", onAborted).off("close", onAborted)
-    // What nobody reads any more is not buffered either.
+    // What is not read any more is not buffered either.
     request.pause()
     request.on("error", () => {})
   }

@@ -32,7 +32,7 @@ export interface Options {
   readonly requests: { readonly burst: number; readonly ratePerSecond: number }
   /** Bytes of the bodies of one client: at once, and per second after that. */
   readonly bytes: { readonly burst: number; readonly ratePerSecond: number }
-  /** Told of each credential that was refused; it gets to see where from, and never what. */
+  /** Told the address of each refused credential, and never the credential. */
   readonly refused?: ((login: RefusedLogin) => Effect.Effect<void>) | undefined
 }
 
@@ -104,14 +104,14 @@ const MAX_ADDRESSES = 10_000
 const MAX_CLIENTS = 100_000
 
 export interface Edge {
-  /** Is it meant for this server? */
+  /** Was it sent to a name of this server, from an allowed origin? */
   readonly addressed: (request: IncomingMessage) => Either.Either<void, Refusal>
-  /** Headers with which a page of the request's origin may read the answer; none for who is no page. */
+  /** Headers with which a page of the request's origin may read the answer; none for a client that is no page. */
   readonly crossOrigin: (request: IncomingMessage) => { readonly [name: string]: string }
   readonly identify: (request: IncomingMessage) => Effect.Effect<Auth.Identity, Refusal>
-  /** What people who operate the server show of themselves. */
+  /** The credential of an operator, in words. */
   readonly signIn: Auth.SignIn
-  /** For who is known and may not operate the server. */
+  /** For a caller that is authenticated and may not operate the server. */
   readonly notAdmin: Refusal
   /** Bytes that a body turned out to have, of which its headers did not say. */
   readonly unannounced: (client: string, bytes: number) => void
@@ -192,7 +192,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
       return Effect.delay(Effect.fail(refused), REFUSAL_MS)
     }
 
-    /** Whoever was proven, not faster than its requests and their bytes may come. */
+    /** Delays an authenticated client to the pace of its requests and bytes, or refuses it. */
     const paced = (identity: Auth.Identity, length: number): Effect.Effect<Auth.Identity, Refusal> => {
       const now = monotonic()
       const { client } = identity.principal
@@ -295,7 +295,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
               }
             })
           }
-          // Somebody behind the same address guesses; whoever has been proven is not made to pay for it.
+          // Another client behind the same address guesses; credentials that were verified before still pass.
           return Effect.flatMap(
             authenticator.remembered(credentials),
             Option.match({

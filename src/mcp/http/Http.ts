@@ -74,7 +74,7 @@ export interface Options {
   readonly metrics: OperatorRoutes.Options["metrics"]
   /** Serves the page for people; without it administrators alone read what it shows. */
   readonly status: boolean
-  /** Milliseconds, from being told to stop, in which answers must have reached who reads them. */
+  /** Milliseconds, from being told to stop, in which answers must have reached their clients. */
   readonly stopMs: number
   /** Milliseconds after which an answer is dropped of which its client takes nothing. */
   readonly stallMs?: number | undefined
@@ -241,7 +241,7 @@ export const listen = (
       readBody: Body.make({
         maxBytes: options.maxBodyBytes,
         maxConcurrent: options.maxConcurrentBodies,
-        // Where nobody is asked who he is, there is nobody to leave room for.
+        // Without authentication all callers are one client, which may have all of them.
         maxEach: mode === "none" ? options.maxConcurrentBodies : Body.shareOf(options.maxConcurrentBodies),
         timeoutMs: options.requestTimeoutMs,
         unannounced: edge.unannounced
@@ -277,7 +277,7 @@ export const listen = (
       Effect.gen(function* () {
         const began = yield* monotonicMillis
         isDraining = true
-        // Who only watches has nothing to wait for.
+        // Watchers of the status page have no call in flight.
         yield* Deferred.succeed(draining, undefined)
         const open = { sessions: yield* sessions.size }
         yield* RequestRunner.logDraining(tally, open)(Scope.close(calls, Exit.void))

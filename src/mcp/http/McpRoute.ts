@@ -182,7 +182,7 @@ export const make = ({
       if (transport.isInFlight(id)) {
         return Effect.fail(Replies.invalid("A request with this id is still in flight in this session.", id))
       }
-      // In the same turn as the look above: nobody else gets in between with the same id.
+      // In the same turn as the check above: no other request with the same id comes between.
       if (!transport.request(value, { form, id, response, traceparent }))
         return Effect.fail(Replies.unknownSession(id))
       const onDropped = () => {

@@ -1,6 +1,6 @@
 /**
- * What the HTTP edge counts. Labels are reasons and codes of our own, and of what a request says only what
- * is on a list here; never an address, a session, or a name that somebody gave himself.
+ * What the HTTP edge counts. Labels are reasons and codes of our own, and values of a request only if they are on a list
+ * here; never an address, a session, or a name that a client chose.
  *
  * @since 0.1.0
  */
@@ -44,7 +44,7 @@ export const throughEdge = (to: "session" | "refused", ms: number): void => edge
 
 const sessionEvents = counter(
   "snowguard_http_sessions_total",
-  "Sessions that were opened, closed, forgotten because nobody used them (expired), or made room (evicted)."
+  "Sessions that were opened, closed, forgotten because they were not used (expired), or made room (evicted)."
 )
 
 export const session = (event: "opened" | "closed" | "expired" | "evicted", count = 1): void =>
@@ -55,7 +55,7 @@ const streamEvents = counter(
   "Answers that were begun (opened), cancelled by their client, or left by it (disconnected)."
 )
 
-/** `call`: the answer to a message; `status`: somebody watches. */
+/** `call`: the answer to a message; `status`: the events of the status page. */
 export type StreamOf = "call" | "status"
 
 export const stream = (event: "opened" | "cancelled" | "disconnected", of: StreamOf): void =>

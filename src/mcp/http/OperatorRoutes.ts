@@ -72,7 +72,7 @@ const exchanged = (
     return yield* answer({ request, response: NodeHttpServerRequest.toServerResponse(incoming) })
   }).pipe(Effect.catchAll((refusal: Refusal) => Effect.succeed(Replies.refuse(refusal))))
 
-/** Who looks at the server; refused, a person is told what to show. */
+/** The caller of a page or a status; a refusal says which credential an operator needs. */
 const person = (edge: Edge, request: IncomingMessage): Effect.Effect<Identity, Refusal> =>
   Effect.mapError(edge.identify(request), (refusal) =>
     refusal.status === 401
@@ -84,7 +84,7 @@ const person = (edge: Edge, request: IncomingMessage): Effect.Effect<Identity, R
       : refusal
   )
 
-/** Somebody who may operate the server. */
+/** A caller that may operate the server. */
 const administrator = (edge: Edge, request: IncomingMessage): Effect.Effect<Identity, Refusal> =>
   Effect.flatMap(person(edge, request), (identity) =>
     identity.admin ? Effect.succeed(identity) : Effect.fail(edge.notAdmin)
@@ -132,7 +132,7 @@ const makeMachines = ({ edge, isDraining, metrics }: Options) =>
     const ready = Effect.gen(function* () {
       const problem = yield* readiness.problem
       const reason = isDraining() ? Option.some("the server is shutting down") : problem
-      // What another replica would do no better is told, and no reason to go there.
+      // Another replica would do no better: it is reported, and the server stays ready.
       const auth = yield* authenticator.problem ?? Effect.succeedNone
       const warehouse = yield* readiness.impaired ?? Effect.succeedNone
       const found = {
@@ -187,7 +187,7 @@ const makeMachines = ({ edge, isDraining, metrics }: Options) =>
 
 const EVERY_MS = 2_000
 
-/** A look at the services serves whoever asks within this time. */
+/** A snapshot serves all requests within this time. */
 const FRESH_MS = 500
 
 /** Of the calls under way, the oldest. */
@@ -237,7 +237,7 @@ const eventHeaders = {
   "x-accel-buffering": "no"
 }
 
-/** Who watches, counted until the response is over, however it ends. */
+/** Watchers, counted until their response is over, however it ends. */
 const makeWatchers = () => {
   const each = new Map<string, number>()
   let all = 0
@@ -297,7 +297,7 @@ const makeStatus = ({ draining, edge, hasPage, streams }: Options) =>
           })
     )
 
-    /** One look for all who watch; nobody watches, nobody looks. */
+    /** One look for all watchers, and none without watchers. */
     const look = Effect.all([snapshot, operator.history(1)])
     const looks = yield* Stream.repeatEffectWithSchedule(look, Schedule.spaced(EVERY_MS)).pipe(
       Stream.share({ capacity: 1, strategy: "sliding" })
@@ -358,7 +358,7 @@ const otherPage: Refusal = {
   message: "Only this server's own page may do this from a browser."
 }
 
-/** Not from a page of somebody else's. */
+/** Not from a page of another origin. */
 const fromHere = ({ headers }: IncomingMessage): Either.Either<void, Refusal> => {
   const site = headers["sec-fetch-site"]
   if (site !== undefined && site !== "same-origin" && site !== "none") return Either.left(otherPage)

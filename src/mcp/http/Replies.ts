@@ -1,5 +1,5 @@
 /**
- * What the edge answers itself: an HTTP status for programs, and a JSON-RPC error whose message says what
+ * The answers of the edge itself: an HTTP status for programs, and a JSON-RPC error whose message says what
  * to do, because the body is all that most clients keep.
  *
  * Refusals of tools are never among them: those are results, with status 200.
@@ -41,7 +41,7 @@ const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
 
 const json = "application/json; charset=utf-8"
 
-/** Never kept by anybody on the way, never taken for anything else. */
+/** Not cached, and not taken for another type. */
 const always = { "cache-control": "no-store", "x-content-type-options": "nosniff" }
 
 export const refuse = (refusal: Refusal): Reply => {
@@ -106,10 +106,10 @@ const bodyStatus: { readonly [R in BodyRefused["reason"]]: readonly [status: num
   aborted: [400, -32700]
 }
 
-/** What a body that was refused is answered with. */
+/** The answer to a refused body. */
 export const fromBody = ({ description, limit, reason }: BodyRefused): Refusal => {
   const [status, code] = bodyStatus[reason]
-  // The rest of a body that nobody reads must not be taken for the next request.
+  // The unread rest of a body must not be taken for the next request.
   const wasRead = reason === "not-utf8" || reason === "not-json" || reason === "too-complex"
   const close = wasRead ? {} : { connection: "close" }
   const room =
@@ -158,7 +158,7 @@ export const invalid = (message: string, id?: Id): Refusal => ({
   id
 })
 
-/** What is no message of the protocol's. */
+/** Not a message of the protocol. */
 export const malformed = ({ code, id, message }: Malformed): Refusal => ({
   status: 400,
   code,

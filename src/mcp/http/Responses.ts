@@ -22,7 +22,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type { ServerResponse } from "node:http"
 import type { Socket } from "node:net"
-// Of this one nothing is timed: it is the end of the turn.
+// Not for time: it runs at the end of the turn of the event loop.
 import { setImmediate } from "node:timers"
 import { monotonicMillis } from "../../platform/monotonic.js"
 import type { EdgeLog } from "./Edge.js"
@@ -37,7 +37,7 @@ export interface Streams {
     onDropped: () => void,
     form?: Form
   ) => void
-  /** Writes what means nothing to all of them every now and then, for ever. */
+  /** Writes a keep-alive to all of them from time to time, for ever. */
   readonly keepAlive: Effect.Effect<never>
   /** Waits until all are sent, at most so many milliseconds. */
   readonly flushed: (atMostMs: number) => Effect.Effect<void>
@@ -60,9 +60,9 @@ export const makeStreams = (): Streams => {
       open.set(response, form)
       Metrics.stream("opened", of)
       Metrics.streams(open.size)
-      // A client that is gone is no fault of ours; without a listener it would end the process.
+      // Without a listener, a client that went away would end the process.
       response.on("error", ignore)
-      // What is answered at once leaves in one piece; who has to wait sees now that he was let in.
+      // An immediate answer leaves in one piece; a client that has to wait gets the headers now.
       setImmediate(() => {
         if (!response.headersSent || response.writableEnded || response.destroyed) return
         response.flushHeaders()
@@ -104,9 +104,9 @@ export interface Unread {
    * not begun at all when too many wait there already: the connection is closed.
    */
   readonly watch: (response: ServerResponse, begin: () => void) => void
-  /** Whose it is, for the log. */
+  /** Its client, for the log. */
   readonly belongs: (response: ServerResponse, client: string) => void
-  /** Looks at all of them every now and then, for ever. */
+  /** Looks at all of them from time to time, for ever. */
   readonly look: Effect.Effect<never>
 }
 

@@ -165,7 +165,7 @@ export class SessionTransport implements Transport {
       try {
         work()
       } catch (error) {
-        // What is no JSON has nobody above it who would be told.
+        // A value that is not JSON has no caller to be reported to.
         response.end()
         this.onerror?.(error instanceof Error ? error : new Error(String(error)))
       }

@@ -5,13 +5,12 @@
  *
  * ```
  *   id of a request --> known: its session, for its owner alone
- *                   --> ended here, or somebody else's: none
+ *                   --> ended here, or of another owner: none
  *                   --> unknown (of a server before this one): a session of that id, unless `strict`
  * ```
  *
- * A session carries no rights and holds no state: it is found only by the caller it was opened by, who proves
- * who he is with every request. So one that an earlier server knew goes on, within the same bounds; its client
- * would not come out of a 404.
+ * A session carries no rights and holds no state: only its owner finds it, and every request is authenticated. So a
+ * session of an earlier server goes on, within the same bounds; many clients do not recover from a 404.
  *
  * @since 0.1.0
  */
@@ -80,7 +79,7 @@ export interface Sessions {
     identity: Identity,
     first: (transport: SessionTransport) => Effect.Effect<A, E>
   ) => Effect.Effect<A, E | SessionsFull | SessionUnknown>
-  /** Undefined for a session that does not exist, which somebody else's does not. */
+  /** Undefined for a session that does not exist or is of another owner. */
   readonly find: (id: string, identity: Identity) => SessionTransport | undefined
   /** Ends a session and whatever runs in it. */
   readonly close: (id: string, identity: Identity) => Effect.Effect<boolean>
@@ -172,7 +171,7 @@ export const make = ({
           Effect.flatMap((observed) => server.connect(observed, identity.principal)),
           Scope.extend(scope)
         )
-        // Somebody may have come with the same id meanwhile.
+        // Another request may have come with the same id meanwhile.
         if (table.all.has(id) || Lru.get(ended, id) !== undefined) {
           yield* Scope.close(scope, Exit.void)
           return undefined

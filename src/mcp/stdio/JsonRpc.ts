@@ -50,7 +50,7 @@ type Members = { [name: string]: unknown }
 
 const MAX_ID_LENGTH = 256
 
-/** Of a batch that is refused; more than anybody ever sent. */
+/** Requests of a refused batch that are answered. */
 const MAX_BATCH = 1_000
 
 const MAX_DETAIL = 300
@@ -88,7 +88,7 @@ export const problem = (issues: ReadonlyArray<Issue> = []): string =>
 const isMembers = (value: unknown): value is Members =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** In place: the value was just parsed, and is nobody else's. */
+/** In place: the value was just parsed and is not shared. */
 const dropNulls = (of: Members): void => {
   for (const [name, value] of Object.entries(of)) {
     if (value === null) Reflect.deleteProperty(of, name)
@@ -152,7 +152,7 @@ export const read = (value: unknown): Either.Either<Message, Malformed> => {
   const { method, params } = value
   if (typeof method !== "string") {
     const response = JSONRPCMessageSchema.safeParse(value)
-    // Nobody waits for an answer to an answer.
+    // A response is not answered.
     return response.success
       ? Either.right({ value: response.data, method: undefined, id: undefined })
       : Either.left({ code: -32600, message: "Not a response.", id: undefined, isNotification: true })

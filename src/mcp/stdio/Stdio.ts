@@ -26,7 +26,7 @@ import { consoleToStderr } from "./consoleToStderr.js"
  * @category models
  */
 export interface Options {
-  /** Who the client is: the limits of its tier apply. */
+  /** The client: the limits of its tier apply. */
   readonly principal: Principal
   /** The process's own when absent. */
   readonly stdin?: Readable | undefined
@@ -35,7 +35,7 @@ export interface Options {
   readonly maxCalls?: number | undefined
 }
 
-/** How it ended: `eof`: the client may still read answers. `gone`: nobody does. */
+/** How it ended: `eof`: the client may still read answers. `gone`: it does not. */
 type End = "eof" | "gone"
 
 /** Waits until what was written has left the process. */

@@ -4,11 +4,11 @@
  *
  * Invariants
  * 1. `total` is the sum of all intervals that were taken and of the one that is running.
- * 2. At most `maxClients` clients are known; who is forgotten is who was silent longest.
+ * 2. At most `maxClients` clients are known; the one that was silent longest is forgotten.
  * 3. At most `MAX_CODES` codes are counted one by one, and the latest `LATEST` calls that were not served are known.
  * 4. A percentile is at least the true one and less than twice it (within the range of the buckets).
  *
- * Updated in place: whoever owns it must use it linearly.
+ * Updated in place: its owner must use it linearly.
  *
  * @since 0.1.0
  */
@@ -181,7 +181,7 @@ export const take = (stats: CallStats): Interval => {
   }
 }
 
-/** Who called last comes first. */
+/** The latest caller first. */
 export const clients = (stats: CallStats, atMost: number): ReadonlyArray<Client> =>
   [...stats.clients]
     .reverse()

@@ -5,7 +5,7 @@
  * 1. At most `capacity` samples are kept, the latest ones, in the order in which they came.
  * 2. Memory is allocated once: `capacity` times one more number than there are columns.
  *
- * Updated in place: whoever owns it must use it linearly.
+ * Updated in place: its owner must use it linearly.
  *
  * @since 0.1.0
  */

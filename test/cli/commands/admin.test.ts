@@ -92,10 +92,10 @@ describe("snowguard admin", () => {
       })
       const text = yield* run(server, ["status"], "sesame")
       assert.match(text.stdout, /^circuit {4}closed: /m)
-      const nobody = yield* run(server, ["breaker", "open"])
-      assert.strictEqual(nobody.code, 1)
+      const anonymous = yield* run(server, ["breaker", "open"])
+      assert.strictEqual(anonymous.code, 1)
       assert.match(
-        nobody.stderr,
+        anonymous.stderr,
         /Use an API key made with `snowguard keys create NAME --admin`\. Set SNOWGUARD_ADMIN_KEY to it\.\n$/
       )
       const guessed = yield* run(server, ["breaker", "open"], "guess")

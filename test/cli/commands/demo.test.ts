@@ -32,7 +32,7 @@ const demo = (args: ReadonlyArray<string>, env: Server.Env = {}) =>
     return { code, stdout, stderr }
   })
 
-it.scopedLive("rehearses an outage: the breaker opens and closes, nobody is left unanswered", () =>
+it.scopedLive("rehearses an outage: the breaker opens and closes, every call is answered", () =>
   Effect.gen(function* () {
     const TMPDIR = yield* folder
     const { code, stderr, stdout } = yield* demo(["--outage", "--speed", "60", "--json"], { TMPDIR })
@@ -167,7 +167,7 @@ it.scopedLive("shows around in a few seconds, and says how to see more", () =>
   })
 )
 
-it.scopedLive("puts everything away when nobody reads any more", () =>
+it.scopedLive("releases everything when the reader of the output has gone", () =>
   Effect.gen(function* () {
     const TMPDIR = yield* folder
     const stderr = yield* Effect.promise(async (signal) => {

@@ -53,7 +53,7 @@ describe("keys", () => {
         assert.match(key, /^sg_[0-9a-f]{12}_[A-Za-z0-9_-]{43}$/)
         assert.notInclude(text, key.slice(16))
       }
-      // Six writers at once lost nobody's key.
+      // Six writers at once lost no key.
       assert.strictEqual((yield* Keys.list(path)).length, 6)
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
       assert.deepStrictEqual(readdirSync(join(dir, "state")), ["keys.json"])
@@ -115,7 +115,7 @@ describe("keys", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("a session is its opener's alone: for everybody else it does not exist", () =>
+  it.scopedLive("a session is its opener's alone: for other callers it does not exist", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "keys.json")
       const alice = yield* Keys.create(path, { client: "alice", tier: "gold" })
@@ -167,25 +167,28 @@ describe("keys", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("on this machine nobody is asked until a key was made; others are never let in", () =>
-    Effect.gen(function* () {
-      const path = join(yield* folder, "keys.json")
-      const auto = (host: string) => Keys.layerAuto({ ...tiers, path, host, local: Principal.make("local") })
-      const server = yield* H.server({ auth: Layer.orDie(auto("127.0.0.1")) })
-      const session = yield* server.open()
-      assert.deepStrictEqual(answer(yield* server.call(session, 1, "who")), { who: "local/default" })
-      const open = yield* Effect.either(Effect.scoped(Layer.build(auto("0.0.0.0"))))
-      assert.match(String(open), /without authentication/)
-      yield* Keys.create(path, { client: "alice" })
-      const asked = Effect.map(server.ask({ body: H.initialize() }), ({ status }) => status)
-      yield* Effect.repeat(Effect.delay(asked, 10), { until: (status) => status === 401 })
-      assert.strictEqual((yield* server.call(session, 2, "who")).status, 401)
-      rmSync(path)
-      assert.strictEqual((yield* server.ask({ body: H.initialize() })).status, 401)
-    }).pipe(quiet)
+  it.scopedLive(
+    "on this machine no key is required until one was made; other machines are never let in",
+    () =>
+      Effect.gen(function* () {
+        const path = join(yield* folder, "keys.json")
+        const auto = (host: string) =>
+          Keys.layerAuto({ ...tiers, path, host, local: Principal.make("local") })
+        const server = yield* H.server({ auth: Layer.orDie(auto("127.0.0.1")) })
+        const session = yield* server.open()
+        assert.deepStrictEqual(answer(yield* server.call(session, 1, "who")), { who: "local/default" })
+        const open = yield* Effect.either(Effect.scoped(Layer.build(auto("0.0.0.0"))))
+        assert.match(String(open), /without authentication/)
+        yield* Keys.create(path, { client: "alice" })
+        const asked = Effect.map(server.ask({ body: H.initialize() }), ({ status }) => status)
+        yield* Effect.repeat(Effect.delay(asked, 10), { until: (status) => status === 401 })
+        assert.strictEqual((yield* server.call(session, 2, "who")).status, 401)
+        rmSync(path)
+        assert.strictEqual((yield* server.ask({ body: H.initialize() })).status, 401)
+      }).pipe(quiet)
   )
 
-  it.scopedLive("the log says who is asked for a key: nobody before there is one, all from then on", () =>
+  it.scopedLive("the log says whether keys are required: not before there is one, always from then on", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "keys.json")
       const lines: Array<string> = []
@@ -212,7 +215,7 @@ describe("keys", () => {
       const { id } = yield* Keys.create(path, { client: "alice" })
       assert.strictEqual((yield* before.server.ask({ body: H.initialize() })).status, 401)
       assert.isTrue(lines.some((line) => line.includes("every request is asked for one")))
-      // One that was revoked was there: nobody gets in without.
+      // A revoked key counts as made: a key stays required.
       yield* Keys.revoke(path, id)
       assert.match((yield* listening(Layer.orDie(auto))).line, / auth="?keys"?( |$)/, lines.join("\n"))
     })
@@ -258,28 +261,30 @@ describe("keys", () => {
     })
   )
 
-  it.scopedLive("who guesses is held off by address, and who holds a key is not made to pay for it", () =>
-    Effect.gen(function* () {
-      const path = join(yield* folder, "keys.json")
-      const { key } = yield* Keys.create(path, { client: "alice" })
-      const server = yield* H.server({
-        auth: withKeys(path),
-        options: { failedLogins: { burst: 5, ratePerSecond: 0.01 } }
-      })
-      yield* server.open({ token: key })
-      const guess = (i: number) => server.ask({ body: H.initialize(), token: `guess-${i}` })
-      const statuses = yield* Effect.forEach(
-        Array.from({ length: 8 }, (_, i) => i),
-        (i) => Effect.map(guess(i), ({ status }) => status)
-      )
-      assert.deepStrictEqual(statuses, [401, 401, 401, 401, 401, 429, 429, 429])
-      const held = yield* guess(9)
-      assert.isAtLeast(Number(held.headers["retry-after"]), 90)
-      assert.match(String(held.headers["ratelimit"]), /^"failed-logins";r=0;t=\d+$/)
-      assert.match(String(held.headers["ratelimit-policy"]), /^"failed-logins";q=5;w=500$/)
-      assert.match(H.messages(held)[0]?.error?.message ?? "", /Wait \d+ s/)
-      yield* server.open({ token: key })
-    }).pipe(quiet)
+  it.scopedLive(
+    "an address that guesses is held off; a key that was verified before still works from there",
+    () =>
+      Effect.gen(function* () {
+        const path = join(yield* folder, "keys.json")
+        const { key } = yield* Keys.create(path, { client: "alice" })
+        const server = yield* H.server({
+          auth: withKeys(path),
+          options: { failedLogins: { burst: 5, ratePerSecond: 0.01 } }
+        })
+        yield* server.open({ token: key })
+        const guess = (i: number) => server.ask({ body: H.initialize(), token: `guess-${i}` })
+        const statuses = yield* Effect.forEach(
+          Array.from({ length: 8 }, (_, i) => i),
+          (i) => Effect.map(guess(i), ({ status }) => status)
+        )
+        assert.deepStrictEqual(statuses, [401, 401, 401, 401, 401, 429, 429, 429])
+        const held = yield* guess(9)
+        assert.isAtLeast(Number(held.headers["retry-after"]), 90)
+        assert.match(String(held.headers["ratelimit"]), /^"failed-logins";r=0;t=\d+$/)
+        assert.match(String(held.headers["ratelimit-policy"]), /^"failed-logins";q=5;w=500$/)
+        assert.match(H.messages(held)[0]?.error?.message ?? "", /Wait \d+ s/)
+        yield* server.open({ token: key })
+      }).pipe(quiet)
   )
 
   it.scopedLive("metrics are an administrator's unless they are open to all", () =>
@@ -443,7 +448,7 @@ describe("OAuth", () => {
         const pem = yield* Effect.promise(() => exportSPKI(publicKey))
         const own = yield* Effect.promise(() => exportJWK(other.publicKey))
         const claims = { iss: url, aud: "https://snow.example.com/mcp", sub: "root", exp: now + 300 }
-        /** Claims of the right kind under a header that nobody should follow. */
+        /** Claims of the right kind under a header that must be ignored. */
         const headed = (header: object, key: CryptoKey | Uint8Array = other.privateKey) =>
           Effect.promise(() =>
             new SignJWT({ ...claims, scope: "snowguard:read" })
@@ -473,7 +478,7 @@ describe("OAuth", () => {
           expired: yield* token({ exp: now - 60 }),
           "not yet valid": yield* token({ nbf: now + 600 }),
           "without an end": yield* endless,
-          "signed by somebody else": yield* token({}, { key: other.privateKey }),
+          "signed with another key": yield* token({}, { key: other.privateKey }),
           symmetric: yield* token({}, { alg: "HS256", key: new Uint8Array(32) }),
           unsigned: none,
           "cut off": good.slice(0, -4),
@@ -516,7 +521,7 @@ describe("OAuth", () => {
   )
 
   it.scopedLive(
-    "forged tokens do not make it hammer the issuer, and an issuer that is down is nobody's fault",
+    "forged tokens do not make it hammer the issuer, and an issuer that is down is no credential's fault",
     () =>
       Effect.gen(function* () {
         const { auth, state, token } = yield* issuer
@@ -551,69 +556,69 @@ describe("OAuth", () => {
       }).pipe(quiet)
   )
 
-  it.scopedLive("a key that the issuer began to sign with a moment ago is nobody's failed login", () =>
-    Effect.gen(function* () {
-      const { auth, publish, state, token } = yield* issuer
-      const server = yield* H.server({
-        auth: auth({ fetchCooldownMs: 1_000 }),
-        options: { failedLogins: { burst: 1, ratePerSecond: 0.001 } }
-      })
-      yield* server.open({ token: yield* token() })
-      const { privateKey, publicKey } = yield* Effect.promise(() => generateKeyPair("ES256"))
-      yield* publish("two", publicKey)
-      const fresh = yield* token({}, { key: privateKey, kid: "two" })
-      const ask = server.ask({ body: H.initialize(), token: fresh })
-      for (let i = 0; i < 3; i++) {
-        const early = yield* ask
-        assert.strictEqual(early.status, 503)
-        assert.strictEqual(early.headers["retry-after"], "1")
-        assert.isUndefined(early.headers["www-authenticate"])
-      }
-      assert.strictEqual(state.fetched, 1)
-      const { status } = yield* Effect.repeat(ask, { until: (answer) => answer.status !== 503 })
-      assert.strictEqual(status, 200)
-      assert.strictEqual(state.fetched, 2)
-      // Of a key that was looked for and is not there, the token is at fault.
-      const made = yield* token({}, { key: privateKey, kid: "three" })
-      const judged = yield* Effect.repeat(server.ask({ body: H.initialize(), token: made }), {
-        until: (answer) => answer.status !== 503
-      })
-      assert.strictEqual(judged.status, 401)
-      assert.strictEqual((yield* server.ask({ body: H.initialize(), token: made })).status, 429)
-    }).pipe(quiet)
-  )
-
   it.scopedLive(
-    "people who operate the server are asked for a token with the scope for it, not for a key",
+    "a key that the issuer began to sign with a moment ago is not counted as a failed login",
     () =>
       Effect.gen(function* () {
-        const { auth, token } = yield* issuer
-        const server = yield* H.server({ auth: auth(), options: many })
-        const messageOf = (got: H.Answer) => H.messages(got)[0]?.error?.message ?? ""
-        const missing = yield* server.ask({ path: "/status/data" })
-        assert.strictEqual(missing.status, 401)
-        assert.match(
-          messageOf(missing),
-          /Use an access token with the scopes snowguard:read snowguard:admin\.$/
-        )
-        assert.notMatch(missing.body, /API key|snowguard keys/)
-        assert.deepInclude(JSON.parse(missing.body).error.data.sign_in, { credential: "access token" })
-        const plain = yield* token()
-        const admin = yield* token({ scope: "snowguard:read snowguard:admin" })
-        for (const [path, method] of [
-          ["/metrics", "GET"],
-          ["/admin/breaker/reset", "POST"]
-        ] as const) {
-          const refused = yield* server.ask({ path, method, token: plain })
-          assert.strictEqual(refused.status, 403, path)
-          assert.match(messageOf(refused), /an access token with the scopes snowguard:read snowguard:admin\./)
-          const challenge = String(refused.headers["www-authenticate"])
-          assert.match(challenge, /error="insufficient_scope"/)
-          assert.match(challenge, /, scope="snowguard:read snowguard:admin"$/)
+        const { auth, publish, state, token } = yield* issuer
+        const server = yield* H.server({
+          auth: auth({ fetchCooldownMs: 1_000 }),
+          options: { failedLogins: { burst: 1, ratePerSecond: 0.001 } }
+        })
+        yield* server.open({ token: yield* token() })
+        const { privateKey, publicKey } = yield* Effect.promise(() => generateKeyPair("ES256"))
+        yield* publish("two", publicKey)
+        const fresh = yield* token({}, { key: privateKey, kid: "two" })
+        const ask = server.ask({ body: H.initialize(), token: fresh })
+        for (let i = 0; i < 3; i++) {
+          const early = yield* ask
+          assert.strictEqual(early.status, 503)
+          assert.strictEqual(early.headers["retry-after"], "1")
+          assert.isUndefined(early.headers["www-authenticate"])
         }
-        assert.strictEqual((yield* server.ask({ path: "/metrics", token: admin })).status, 200)
-        assert.strictEqual((yield* server.ask({ path: "/status/data", token: plain })).status, 200)
+        assert.strictEqual(state.fetched, 1)
+        const { status } = yield* Effect.repeat(ask, { until: (answer) => answer.status !== 503 })
+        assert.strictEqual(status, 200)
+        assert.strictEqual(state.fetched, 2)
+        // Of a key that was looked for and is not there, the token is at fault.
+        const made = yield* token({}, { key: privateKey, kid: "three" })
+        const judged = yield* Effect.repeat(server.ask({ body: H.initialize(), token: made }), {
+          until: (answer) => answer.status !== 503
+        })
+        assert.strictEqual(judged.status, 401)
+        assert.strictEqual((yield* server.ask({ body: H.initialize(), token: made })).status, 429)
       }).pipe(quiet)
+  )
+
+  it.scopedLive("operators are asked for a token with the scope for it, not for a key", () =>
+    Effect.gen(function* () {
+      const { auth, token } = yield* issuer
+      const server = yield* H.server({ auth: auth(), options: many })
+      const messageOf = (got: H.Answer) => H.messages(got)[0]?.error?.message ?? ""
+      const missing = yield* server.ask({ path: "/status/data" })
+      assert.strictEqual(missing.status, 401)
+      assert.match(
+        messageOf(missing),
+        /Use an access token with the scopes snowguard:read snowguard:admin\.$/
+      )
+      assert.notMatch(missing.body, /API key|snowguard keys/)
+      assert.deepInclude(JSON.parse(missing.body).error.data.sign_in, { credential: "access token" })
+      const plain = yield* token()
+      const admin = yield* token({ scope: "snowguard:read snowguard:admin" })
+      for (const [path, method] of [
+        ["/metrics", "GET"],
+        ["/admin/breaker/reset", "POST"]
+      ] as const) {
+        const refused = yield* server.ask({ path, method, token: plain })
+        assert.strictEqual(refused.status, 403, path)
+        assert.match(messageOf(refused), /an access token with the scopes snowguard:read snowguard:admin\./)
+        const challenge = String(refused.headers["www-authenticate"])
+        assert.match(challenge, /error="insufficient_scope"/)
+        assert.match(challenge, /, scope="snowguard:read snowguard:admin"$/)
+      }
+      assert.strictEqual((yield* server.ask({ path: "/metrics", token: admin })).status, 200)
+      assert.strictEqual((yield* server.ask({ path: "/status/data", token: plain })).status, 200)
+    }).pipe(quiet)
   )
 
   it.scopedLive("two people of one client do not share a session", () =>
@@ -681,7 +686,7 @@ describe("OAuth", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("says where tokens come from, to everybody", () =>
+  it.scopedLive("says where tokens come from, without a credential", () =>
     Effect.gen(function* () {
       const { auth, url } = yield* issuer
       const server = yield* H.server({ auth: auth() })

@@ -32,7 +32,7 @@ const stale = (lock: string) => {
 }
 
 describe("the file of keys", () => {
-  it.scopedLive("loses no key of writers at the same time, who all find the lock of one that died", () =>
+  it.scopedLive("loses no key of concurrent writers that all find a stale lock", () =>
     Effect.gen(function* () {
       const directory = yield* folder
       const path = join(directory, "keys.json")
@@ -78,7 +78,7 @@ describe("the file of keys", () => {
     })
   )
 
-  it.scopedLive("says at once why it cannot be locked, when nobody has the lock", () =>
+  it.scopedLive("says at once why it cannot be locked, when the lock is free", () =>
     Effect.gen(function* () {
       const directory = yield* folder
       writeFileSync(join(directory, "file"), "")
@@ -87,7 +87,7 @@ describe("the file of keys", () => {
     })
   )
 
-  it.scopedLive("is not believed where everybody may write, neither read nor added to", () =>
+  it.scopedLive("is neither read nor written where every user may write", () =>
     Effect.gen(function* () {
       const directory = yield* folder
       const path = join(directory, "keys.json")

@@ -88,7 +88,7 @@ const authorizationServer = (path = "") =>
     return { answers, asked, document, guarded, issuer, keys, opened, origin, token }
   })
 
-describe("the keys of an issuer whose location nobody configured", () => {
+describe("the keys of an issuer whose location is not configured", () => {
   it("are looked for in two places, with and without a path", () => {
     const places = (issuer: string) => SigningKeys.documents(issuer).map(({ href }) => href)
     assert.deepStrictEqual(places("https://a.example"), [
@@ -100,7 +100,7 @@ describe("the keys of an issuer whose location nobody configured", () => {
     assert.deepStrictEqual(places("https://a.example:8443/t/1/"), tenant)
   })
 
-  it("are named only by the issuer's own document, and only where nobody can change them on the way", () => {
+  it("are named only by the issuer's own document, and only where they cannot be changed on the way", () => {
     const issuer = "https://a.example/t"
     const url = (jwks_uri: unknown, is: unknown) =>
       Either.try(() => SigningKeys.jwksUrl({ issuer: is, jwks_uri }, issuer).href)
@@ -140,7 +140,7 @@ describe("the keys of an issuer whose location nobody configured", () => {
         const { answers, asked, document, guarded, keys, opened } = yield* authorizationServer(path)
         answers.set(place, document()).set("/jwks", keys)
         const snowguard = yield* guarded()
-        // Nothing is asked for before somebody comes with a token.
+        // Nothing is fetched before the first token.
         assert.deepStrictEqual(asked, [])
         for (let i = 0; i < 3; i++) assert.strictEqual((yield* opened(snowguard)).status, 200)
         assert.deepStrictEqual(
@@ -191,34 +191,29 @@ describe("the keys of an issuer whose location nobody configured", () => {
     )
   }
 
-  it.scopedLive(
-    "a server that is down is not asked by every request, and is nobody's fault but its own",
-    () =>
-      Effect.gen(function* () {
-        const { answers, asked, document, guarded, keys, opened } = yield* authorizationServer()
-        const lines: Array<string> = []
-        const logger = Logger.replace(
-          Logger.defaultLogger,
-          Logger.map(Logger.logfmtLogger, (line) => void lines.push(line))
-        )
-        const patient = yield* Effect.provide(guarded({ fetchRetryMs: 60_000 }), logger)
-        // Tokens are refused as well, which is none of this test's.
-        const warnings = () => lines.filter((line) => line.includes("no new access token can be checked"))
-        for (let i = 0; i < 5; i++) assert.strictEqual((yield* opened(patient)).status, 503)
-        assert.deepStrictEqual(asked.sort(), [rfc8414, oidc].sort())
-        // The operator reads which places were asked, and what they said; once.
-        assert.strictEqual(warnings().length, 1)
-        assert.match(
-          warnings()[0] ?? "",
-          /oauth-authorization-server: it answers 404; .*openid-configuration/
-        )
-        const eager = yield* Effect.provide(guarded(), logger)
-        for (let i = 0; i < 3; i++) assert.strictEqual((yield* opened(eager)).status, 503)
-        assert.strictEqual(warnings().length, 2)
-        answers.set(oidc, document()).set("/jwks", keys)
-        assert.strictEqual((yield* opened(eager)).status, 200)
-        assert.isTrue(lines.some((line) => line.includes("there again")))
-      })
+  it.scopedLive("a server that is down is not asked by every request, and no credential is at fault", () =>
+    Effect.gen(function* () {
+      const { answers, asked, document, guarded, keys, opened } = yield* authorizationServer()
+      const lines: Array<string> = []
+      const logger = Logger.replace(
+        Logger.defaultLogger,
+        Logger.map(Logger.logfmtLogger, (line) => void lines.push(line))
+      )
+      const patient = yield* Effect.provide(guarded({ fetchRetryMs: 60_000 }), logger)
+      // Tokens are refused as well, which is none of this test's.
+      const warnings = () => lines.filter((line) => line.includes("no new access token can be checked"))
+      for (let i = 0; i < 5; i++) assert.strictEqual((yield* opened(patient)).status, 503)
+      assert.deepStrictEqual(asked.sort(), [rfc8414, oidc].sort())
+      // The operator reads which places were asked, and what they said; once.
+      assert.strictEqual(warnings().length, 1)
+      assert.match(warnings()[0] ?? "", /oauth-authorization-server: it answers 404; .*openid-configuration/)
+      const eager = yield* Effect.provide(guarded(), logger)
+      for (let i = 0; i < 3; i++) assert.strictEqual((yield* opened(eager)).status, 503)
+      assert.strictEqual(warnings().length, 2)
+      answers.set(oidc, document()).set("/jwks", keys)
+      assert.strictEqual((yield* opened(eager)).status, 200)
+      assert.isTrue(lines.some((line) => line.includes("there again")))
+    })
   )
 
   it.scopedLive(
@@ -230,7 +225,7 @@ describe("the keys of an issuer whose location nobody configured", () => {
         answers.set(oidc, document(`${origin}/old`)).set("/old", keys)
         const snowguard = yield* guarded({ fetchCooldownMs: 0 })
         assert.strictEqual((yield* opened(snowguard)).status, 200)
-        // They moved, and whoever signs with a key that nobody knows makes us look.
+        // They moved; a token with an unknown key causes a fetch.
         answers.delete("/old")
         const unknown = (yield* token()).replace(
           /^[^.]+/,
@@ -271,7 +266,7 @@ describe("the keys of an issuer whose location nobody configured", () => {
           status,
           body: JSON.parse(body) as { readonly status: string; readonly details?: { readonly auth: string } }
         }))
-        // Nobody has shown a token.
+        // No token has come.
         const { body, status } = yield* Effect.repeat(ready, {
           until: ({ body }) => body.details !== undefined
         })

@@ -18,7 +18,7 @@ describe("floods", () => {
     assert.strictEqual(Floods.waitMs(floods, 1000, "b"), 0)
   })
 
-  it("does not lengthen the wait of whoever goes on", () => {
+  it("does not lengthen the wait of a client that goes on", () => {
     const floods = Floods.make(options)
     for (let i = 0; i < 50; i++) Floods.charge(floods, 0, "a")
     assert.strictEqual(Floods.waitMs(floods, 0, "a"), 500)
@@ -51,7 +51,7 @@ describe("floods", () => {
     for (let i = 0; i < 1000; i++) Floods.charge(floods, 0, `address-${i}`)
     assert.isAtMost(floods.fullAt.size, options.maxKeys)
     assert.isAbove(Floods.waitMs(floods, 0, "never seen"), 0)
-    // Nobody gets out of the table, and so a new start, by a crowd.
+    // A crowd pushes no client out of the table, to a new start.
     assert.isAbove(Floods.waitMs(floods, 0, "old"), 0)
     // Time heals all.
     assert.strictEqual(Floods.waitMs(floods, 60_000, "never seen"), 0)

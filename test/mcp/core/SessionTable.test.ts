@@ -37,7 +37,7 @@ describe("the table of sessions", () => {
     if (used !== undefined) Table.begin(table, 5, used)
     const opening = open(table, 6, "e1", "e")
     assert.strictEqual(opening._tag === "Opened" && opening.evicted?.id, "b1")
-    // Whoever has an idle session of his own pays with that.
+    // An owner with an idle session loses that one.
     const again = open(table, 7, "d2", "d")
     assert.strictEqual(again._tag === "Opened" && again.evicted?.id, "d1")
   })

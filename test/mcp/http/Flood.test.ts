@@ -89,7 +89,7 @@ const edgeOf = (auth: Layer.Layer<Auth.Authenticator>) =>
     return { edge, entries: () => entries?.() ?? 0 }
   })
 
-/** So many strangers, each with a credential and an address of his own; how they were answered. */
+/** So many strangers, each with a credential and an address of its own; how they were answered. */
 const flood = (
   edge: Edge.Edge,
   count: number,
@@ -126,7 +126,7 @@ describe("a flood of strangers", () => {
       const answers = yield* flood(edge, 70_000, fakeKey, real)
       assert.deepStrictEqual(Object.keys(answers), ["401", "429"])
       assert.strictEqual((answers["401"] ?? 0) + (answers["429"] ?? 0), 70_000)
-      // As many as are told apart, and what those who share one bucket have left.
+      // As many as are told apart, and what those that share one bucket have left.
       assert.isAtMost(answers["401"] ?? 0, ADDRESSES + 20)
       assert.isAtMost(edge.remembered(), ADDRESSES)
       assert.isAtLeast(edge.remembered(), ADDRESSES - 1)
@@ -164,7 +164,7 @@ describe("a flood of strangers", () => {
   )
 
   it.scopedLive(
-    "over the wire: refused by what they lack, counted without being named, and nobody else suffers",
+    "over the wire: refused by what they lack, counted without a name, and no other client is slowed",
     () =>
       Effect.gen(function* () {
         const path = yield* keysFile

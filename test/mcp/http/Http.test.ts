@@ -49,7 +49,7 @@ describe("MCP over HTTP", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("has no session for whoever names none (400) or one that has ended (404)", () =>
+  it.scopedLive("has no session for a request that names none (400) or one that has ended (404)", () =>
     Effect.gen(function* () {
       const server = yield* H.server()
       const none = yield* server.ask({ body: H.toolCall(1, "who") })
@@ -383,7 +383,7 @@ describe("MCP over HTTP", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("stopping delivers an answer to the end to who reads it slowly", () =>
+  it.scopedLive("stopping delivers an answer to the end to a client that reads it slowly", () =>
     Effect.gen(function* () {
       const big = "x".repeat(8 * 1024 * 1024)
       const scope = yield* Scope.make()
@@ -420,7 +420,7 @@ describe("MCP over HTTP", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("does not start on an address that others can reach when nobody is asked who he is", () =>
+  it.scopedLive("does not start on an address that other machines can reach without authentication", () =>
     Effect.gen(function* () {
       const started = yield* Effect.either(
         Effect.provide(

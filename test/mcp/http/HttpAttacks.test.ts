@@ -45,7 +45,7 @@ describe("the edge", () => {
       for (const origin of ["https://app.example.com", "http://localhost:6274", "http://127.0.0.1:1"]) {
         assert.strictEqual(yield* status({ origin }), 200, origin)
       }
-      // Who checks health calls it by its address.
+      // A health check calls it by its address.
       assert.strictEqual(yield* status({ host: "10.1.2.3" }, "/healthz"), 200)
     }).pipe(quiet)
   )

@@ -25,7 +25,7 @@ interface Report {
 }
 
 describe("many clients at once", () => {
-  it.effect("are served beside one who asks as fast as it can, and leave nothing behind", () =>
+  it.effect("are served beside one that asks as fast as it can, and leave nothing behind", () =>
     Effect.gen(function* () {
       const few = [
         "--minutes",
@@ -52,7 +52,7 @@ describe("many clients at once", () => {
     })
   )
 
-  it.effect("all have their answers beside one who attacks, whose requests are answered or refused", () =>
+  it.effect("all have their answers beside one that attacks, whose requests are answered or refused", () =>
     Effect.gen(function* () {
       const short = ["--rounds", "1", "--slice", "0.5", "--connections", "10", "--json"]
       const { stderr, stdout } = yield* Effect.promise(() =>

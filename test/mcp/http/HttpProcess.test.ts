@@ -52,7 +52,7 @@ describe("the shared server, spawned", () => {
   )
 
   it.scopedLive(
-    "SIGTERM answers what ends in time, cancels what does not, and ends it all, whoever holds on",
+    "SIGTERM answers what ends in time, cancels what does not, and closes connections that clients keep open",
     () =>
       Effect.gen(function* () {
         const path = yield* folder
@@ -62,7 +62,7 @@ describe("the shared server, spawned", () => {
         })
         const session = yield* server.open()
         const other = yield* server.open()
-        // Nobody of these ends by himself.
+        // None of these ends by itself.
         const watching = server.start({ path: "/status/events" })
         yield* Effect.promise(() => watching.began)
         const kept = held(server, "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
@@ -159,7 +159,7 @@ describe("the shared server, spawned", () => {
     })
   )
 
-  it.scopedLive("refuses to start where others could reach it and nobody is asked", () =>
+  it.scopedLive("refuses to start where other machines could reach it without authentication", () =>
     Effect.gen(function* () {
       const process = yield* spawned({ SNOWGUARD_HTTP_HOST: "0.0.0.0" })
       assert.deepInclude(yield* Effect.promise(() => process.exited), { code: 78 })
@@ -167,7 +167,7 @@ describe("the shared server, spawned", () => {
     })
   )
 
-  it.scopedLive("refuses a time to stop that nobody would wait for", () =>
+  it.scopedLive("refuses a shutdown time that supervisors do not wait for", () =>
     Effect.gen(function* () {
       const process = yield* spawned({ SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "30" })
       assert.deepInclude(yield* Effect.promise(() => process.exited), { code: 78 })

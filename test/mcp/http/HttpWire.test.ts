@@ -7,7 +7,7 @@ import * as H from "../../utils/http.js"
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
-/** Nobody gets in but `Bearer sesame`. */
+/** Accepts `Bearer sesame` alone. */
 const guarded = Layer.succeed(Auth.Authenticator, {
   mode: "keys",
   authenticate: (credentials) =>
@@ -98,7 +98,7 @@ const wire: { readonly [what: string]: readonly [bytes: string, statuses: Readon
     ["405"]
   ],
   "an expectation that is none": [head("GET /healthz HTTP/1.1", "expect: x", close), ["417"]],
-  "a method nobody knows": [head("BREW /mcp HTTP/1.1", close), ["400"]]
+  "an unknown method": [head("BREW /mcp HTTP/1.1", close), ["400"]]
 }
 
 /** Names of what is behind a credential, and of nothing: none of them gets there without one. */
@@ -211,7 +211,7 @@ describe("what is no request, or another one than it seems", () => {
       const answers = yield* Effect.promise(() =>
         server.raw(
           post("authorization: Bearer sesame") +
-            // Who came before on the same connection proves nothing.
+            // An earlier request on the same connection proves nothing.
             post() +
             head("GET /healthz HTTP/1.1") +
             head("GET /metrics HTTP/1.1", close)
@@ -247,7 +247,7 @@ describe("what is no request, or another one than it seems", () => {
         Array.from({ length: 9 }, () => "200")
       )
       assert.strictEqual(most, 1)
-      // The connection is closed; nobody else is.
+      // This connection is closed, and no other.
       yield* Effect.promise(() => server.raw(calls(200)))
       const { body } = yield* server.ask({ path: "/metrics" })
       assert.match(body, /snowguard_http_refusals_total\{[^}]*reason="pipelined"[^}]*\} 1$/m)
@@ -300,8 +300,8 @@ describe("what is no request, or another one than it seems", () => {
   )
 })
 
-describe("JSON that means something else to somebody else", () => {
-  it.scopedLive("is refused, or means the same to all who read it", () =>
+describe("JSON that parsers read differently", () => {
+  it.scopedLive("is refused, or means the same to every parser", () =>
     Effect.gen(function* () {
       const server = yield* H.server()
       const session = yield* server.open()

@@ -30,7 +30,7 @@ const counting = Effect.map(Ref.make({ opened: 0, closed: 0 }), (counts) => ({
   })
 }))
 
-/** Nobody has to wait. */
+/** Without waits. */
 const turns = FairTurns.make({ now: () => 0, soon: queueMicrotask, later: queueMicrotask })
 
 const bounds = { maxSessions: 10, maxPerOwner: 3, idleMs: 60_000, turns }
@@ -46,7 +46,7 @@ const opened = (sessions: Sessions.Sessions, by = alice) =>
   })
 
 describe("sessions", () => {
-  it.scoped("are forgotten when nobody has used them for so long, and their servers closed", () =>
+  it.scoped("are forgotten when they were not used for so long, and their servers closed", () =>
     Effect.gen(function* () {
       const { counts, layer } = yield* counting
       const sessions = yield* Effect.provide(Sessions.make(bounds), layer)

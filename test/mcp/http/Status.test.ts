@@ -84,7 +84,7 @@ const firstEvent = (response: IncomingMessage): Promise<string> =>
   })
 
 describe("what operators see over HTTP", () => {
-  it.scopedLive("the page is for everybody and allows its own script and style only", () =>
+  it.scopedLive("the page needs no credential and allows its own script and style only", () =>
     Effect.gen(function* () {
       const { server } = yield* start()
       const { body, headers, status } = yield* server.ask({ path: "/status" })
@@ -136,7 +136,7 @@ describe("what operators see over HTTP", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("events come at once and go on; nobody gets more than his share of streams", () =>
+  it.scopedLive("events come at once and go on; no caller gets more than its share of streams", () =>
     Effect.gen(function* () {
       const { server } = yield* start()
       assert.strictEqual((yield* server.ask({ path: "/status/events" })).status, 401)
@@ -152,7 +152,7 @@ describe("what operators see over HTTP", () => {
       const refused = yield* server.ask({ path: "/status/events", token: "ana" })
       assert.strictEqual(refused.status, 503)
       assert.isDefined(refused.headers["retry-after"])
-      // Somebody else's share is another one; and who leaves makes room.
+      // Each caller has a share of its own; a stream that ends makes room.
       const other = watch("root")
       assert.strictEqual((yield* Effect.promise(() => other.began)).statusCode, 200)
       for (const { request } of [...streams, other]) request.destroy()
@@ -172,7 +172,7 @@ describe("what operators see over HTTP", () => {
     }).pipe(quiet)
   )
 
-  it.live("a server that stops lets go of who watches", () =>
+  it.live("a server that stops ends the streams of watchers", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { server } = yield* Scope.extend(start("none"), scope)
@@ -273,7 +273,7 @@ describe("what operators do over HTTP", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("a page of somebody else's cannot act, even where nobody is asked for a key", () =>
+  it.scopedLive("a page of another origin cannot act, even where no key is required", () =>
     Effect.gen(function* () {
       const { server } = yield* start("none")
       const open = (headers: { readonly [name: string]: string }) =>

@@ -131,7 +131,7 @@ describe("an answer that is not read", () => {
       yield* until(server, "overflow", before + 1)
       first.socket.resume()
       assert.isBelow(yield* Effect.promise(() => first.closed), LARGE)
-      // Who reads has what it asked for.
+      // A client that reads has what it asked for.
       const { body } = yield* server.call(session, 9, "large")
       assert.isAbove(body.length, LARGE)
     }).pipe(quiet)

@@ -277,7 +277,7 @@ describe("what a client says", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("in a batch is refused one by one over stdio, so that nobody waits", () =>
+  it.scopedLive("in a batch is refused one by one over stdio, so that no request waits", () =>
     Effect.gen(function* () {
       const pipe = yield* P.pipe()
       const batch = [H.message(1, "ping"), H.message(undefined, "x"), H.toolCall("b", "who"), 7]

@@ -20,7 +20,7 @@ const sum = (counts: CallStats.Counts) =>
 
 describe("call statistics", () => {
   it.prop(
-    "the total is the sum of the intervals, whenever somebody looks",
+    "the total is the sum of the intervals, whenever it is read",
     [anyCourse],
     ([course]) => {
       const stats = CallStats.make(3)

@@ -1,4 +1,4 @@
-/** The page for people who see little, use no mouse, or hold a phone: in a browser, in all its states. */
+/** The page with a screen reader, without a mouse, and on a phone: in a browser, in all its states. */
 import { assert, describe } from "@effect/vitest"
 import { Effect, Layer, Logger, LogLevel } from "effect"
 import type { BrowserContextOptions, Page } from "playwright-core"
@@ -22,7 +22,7 @@ const narrowest = { width: 320, height: 700 }
 
 const seen = (page: Page, text: string | RegExp) => page.getByText(text).first().waitFor()
 
-/** The page asks again, or knows that it heard nothing, without anybody waiting for it. */
+/** The page asks again, or knows that it heard nothing, without a real wait. */
 const later = (page: Page, ms: number) => page.clock.fastForward(ms)
 
 /** How to get there, from wherever the page is. */
@@ -43,7 +43,7 @@ const states: { readonly [name: string]: (page: Page) => Promise<void> } = {
   "has nothing to show yet": async (page) => {
     await pretend(page, "fresh")
     await page.reload()
-    await seen(page, "Nobody has called yet.")
+    await seen(page, "No client has called yet.")
   },
   "shows a server in health": async (page) => {
     await pretend(page, "healthy")
@@ -95,7 +95,7 @@ interface Focused {
   readonly outline: number
 }
 
-/** Who has the focus, as it is called aloud. */
+/** The accessible name of the focused element. */
 const focused = (page: Page) =>
   page.evaluate<Focused>(`(() => {
     const { activeElement: it } = document
@@ -122,7 +122,7 @@ const resets = ["analytics-agents", "billing", "data-platform-team-with-a-name-t
   .concat("nightly-report")
   .map((client) => `Reset quotas of ${client}`)
 
-describe.skipIf(!Chromium.available())("the status page for everybody, in a browser", () => {
+describe.skipIf(!Chromium.available())("the accessibility of the status page, in a browser", () => {
   withLayer(Layer.merge(Chromium.layer, quiet))("", (it) => {
     for (const [state, enter] of Object.entries(states)) {
       it.effect(`breaks no rule of accessibility, light and dark, wide and narrow, when it ${state}`, () =>
@@ -274,7 +274,7 @@ describe.skipIf(!Chromium.available())("the status page for everybody, in a brow
     )
 
     it.effect(
-      "says that it hears nothing when the server falls silent, and asks again; nothing moves for who minds",
+      "says that it hears nothing when the server falls silent, and asks again; nothing moves where reduced motion is asked for",
       () =>
         visit(
           async (page) => {
