@@ -63,7 +63,7 @@ export interface Into {
   readonly columnBytes?: ReadonlyArray<number | undefined>
 }
 
-interface Limits {
+export interface Limits {
   /** Milliseconds the statement may run; less when the attempt has less. */
   readonly timeoutMs: number
   /** Milliseconds of the attempt that are left for the warehouse to say that the time is over; 0 when absent. */
