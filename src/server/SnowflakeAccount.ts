@@ -24,13 +24,24 @@ const wrong = (description: string): WarehouseError =>
   new WarehouseError({ reason: "Configuration", description, sent: "no" })
 
 /** A file of the login; its content ends with a line end that is none of the secret. */
-const secretFile = (setting: string, path: string | undefined) =>
+const secretFile = (
+  setting: string,
+  path: string | undefined
+): Effect.Effect<Redacted.Redacted<string> | undefined, Fault> =>
   path === undefined
     ? Effect.succeed(undefined)
     : Effect.tryPromise({
         try: () => readFile(path, "utf8").then((text) => Redacted.make(text.trimEnd())),
-        catch: (cause) => wrong(`snowflake.${setting}: ${path} cannot be read: ${reasonOf(cause)}.`)
+        catch: (cause) => ({ setting, message: `${path} cannot be read: ${reasonOf(cause)}` })
       })
+
+const secretsOf = (given: Given) => ({
+  privateKey:
+    given.privateKey === undefined
+      ? secretFile("private_key_file", given.privateKeyFile)
+      : Effect.succeed(given.privateKey),
+  token: given.token === undefined ? secretFile("token_file", given.tokenFile) : Effect.succeed(given.token)
+})
 
 const known = (given: Given): Login => ({
   account: given.account,
@@ -71,6 +82,44 @@ export const faults = (given: Given): ReadonlyArray<Fault> => {
 }
 
 /**
+ * Everything that is wrong with the login before the account is asked, files included.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const allFaults = (given: Given): Effect.Effect<ReadonlyArray<Fault>> =>
+  Effect.map(
+    Effect.all(secretsOf(given), { mode: "either" }),
+    ({ privateKey, token }): ReadonlyArray<Fault> => {
+      const unreadable = [privateKey, token].filter(Either.isLeft).map(({ left }) => left)
+      const login = {
+        ...given,
+        privateKey: Either.getOrElse(privateKey, () => undefined),
+        token: Either.getOrElse(token, () => undefined)
+      }
+      return [...faults(login), ...unreadable]
+    }
+  )
+
+/** How what is missing is usually said. */
+const howToSet: { readonly [setting: string]: string | undefined } = {
+  account: ": set SNOWFLAKE_ACCOUNT, or name a connection of Snowflake's own files (--connection NAME)",
+  user: ": set SNOWFLAKE_USER",
+  password:
+    ": set SNOWFLAKE_PASSWORD, or SNOWFLAKE_PRIVATE_KEY_FILE for a key pair, or SNOWFLAKE_TOKEN and " +
+    "SNOWFLAKE_AUTHENTICATOR"
+}
+
+/**
+ * What is wrong, and how what is missing is set.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const described = ({ message, setting }: Fault): string =>
+  message.startsWith("is needed") ? `${message}${howToSet[setting] ?? ""}` : message
+
+/**
  * Fails when nothing says which account; what else is wrong with the login is told by the login.
  *
  * @since 0.1.0
@@ -82,14 +131,9 @@ export const options = (given: Given): Effect.Effect<Options, WarehouseError> =>
       "no account is set: snowflake.account, SNOWFLAKE_ACCOUNT, or a connection (--connection NAME)."
     )
   }
-  const login = Effect.map(
-    Effect.zip(
-      given.privateKey === undefined
-        ? secretFile("private_key_file", given.privateKeyFile)
-        : Effect.succeed(given.privateKey),
-      given.token === undefined ? secretFile("token_file", given.tokenFile) : Effect.succeed(given.token)
-    ),
-    ([privateKey, token]): Login => ({ ...known(given), privateKey, token })
+  const login = Effect.all(secretsOf(given)).pipe(
+    Effect.map((secrets): Login => ({ ...known(given), ...secrets })),
+    Effect.mapError(({ message, setting }) => wrong(`snowflake.${setting}: ${message}.`))
   )
   return Effect.succeed({
     login,

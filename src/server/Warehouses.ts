@@ -62,28 +62,19 @@ export const layer = (
 const loginIsComplete = ({ snowflake }: ServerConfig.Settings) =>
   Effect.flatMap(
     Effect.promise(() => import("./SnowflakeAccount.js")),
-    ({ faults }) => {
+    ({ described, faults }) => {
       const found = faults(snowflake)
       return found.length === 0
         ? Effect.void
         : new ServerConfig.ConfigFaults({
-            faults: found.map(({ message, setting }) => ({
-              key: `snowflake.${setting}`,
+            faults: found.map((fault) => ({
+              key: `snowflake.${fault.setting}`,
               source: "env",
-              message: message.startsWith("is needed") ? `${message}${howToSet[setting] ?? ""}` : message
+              message: described(fault)
             }))
           })
     }
   )
-
-/** How what is missing is usually said. */
-const howToSet: { readonly [setting: string]: string | undefined } = {
-  account: ": set SNOWFLAKE_ACCOUNT, or name a connection of Snowflake's own files (--connection NAME)",
-  user: ": set SNOWFLAKE_USER",
-  password:
-    ": set SNOWFLAKE_PASSWORD, or SNOWFLAKE_PRIVATE_KEY_FILE for a key pair, or SNOWFLAKE_TOKEN and " +
-    "SNOWFLAKE_AUTHENTICATOR"
-}
 
 const snowflake = (settings: ServerConfig.Settings) =>
   Layer.unwrapEffect(

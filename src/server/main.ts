@@ -77,8 +77,11 @@ export const http = (
  */
 export const checkAccount = (settings: ServerConfig.Settings) =>
   Effect.gen(function* () {
-    const [{ check }, { options }] = yield* Effect.promise(() =>
+    const [{ check, incomplete }, { allFaults, described, options }] = yield* Effect.promise(() =>
       Promise.all([import("../warehouse/snowflake/check.js"), import("./SnowflakeAccount.js")])
     )
-    return yield* check(options(settings.snowflake))
+    const faults = yield* allFaults(settings.snowflake)
+    return yield* faults.length === 0
+      ? check(options(settings.snowflake))
+      : Effect.succeed(incomplete(faults.map((fault) => `snowflake.${fault.setting} ${described(fault)}`)))
   })

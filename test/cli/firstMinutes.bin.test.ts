@@ -105,7 +105,13 @@ describe("the binary, when something is wrong from the start", () => {
     Effect.gen(function* () {
       const { code, stdout } = yield* run(["check"], { HOME: yield* folder })
       assert.strictEqual(code, 78)
-      assert.match(stdout, /no account is set[\s\S]*embedded warehouse[^\n]*\nto do: [^\n]+$/)
+      for (const setting of ["account", "user", "password"]) {
+        assert.match(
+          stdout,
+          new RegExp(`^wrong: snowflake\\.${setting} is needed[^\\n]*: set SNOWFLAKE_`, "m")
+        )
+      }
+      assert.match(stdout, /embedded warehouse[^\n]*\nto do: [^\n]+$/)
     })
   )
 })

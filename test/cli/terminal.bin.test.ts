@@ -31,6 +31,13 @@ describe("what the commands print", () => {
     assert.include((JSON.parse(json.stdout) as { readonly canonical: string }).canonical, "\u001b[2J")
   })
 
+  it("says which dialect a statement was read in", () => {
+    assert.match(run(["check-sql", "SELECT 1"]).stdout, /dialect: duckdb, of the configured warehouse/)
+    assert.match(run(["check-sql", "--dialect", "snowflake", "DROP TABLE t"]).stdout, /dialect: snowflake\n/)
+    const json = run(["check-sql", "--json", "--dialect", "snowflake", "SELECT 1"])
+    assert.include(JSON.parse(json.stdout), { accepted: true, dialect: "snowflake" })
+  })
+
   it("holds nothing of an argument or a setting that a terminal obeys", () => {
     const wrong = run(["\u001b[2Jx"])
     assert.notStrictEqual(wrong.status, 0)

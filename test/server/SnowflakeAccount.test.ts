@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { defaults } from "../../src/config/ServerConfig.js"
-import { faults, options } from "../../src/server/SnowflakeAccount.js"
+import { allFaults, faults, options } from "../../src/server/SnowflakeAccount.js"
 
 const none = defaults.snowflake
 const login = (given: Partial<typeof none>) =>
@@ -51,10 +51,34 @@ describe("the login of the settings", () => {
     expect(missing({ accessUrl: "http://h", user: "u", password })).toEqual([])
     expect(missing({ account: "a", user: "u", authenticator: "snowflake_jwt" })).toEqual(["private_key"])
     expect(missing({ account: "a", user: "u", privateKey: password })).toEqual(["private_key"])
-    expect(missing({ account: "a", user: "u", authenticator: "oaut" })).toEqual(["authenticator"])
+    expect(missing({ account: "a", user: "u", authenticator: "oaut" })).toEqual(["authenticator", "token"])
+    expect(missing({ account: "a", authenticator: "nothing like one" })).toEqual(["authenticator"])
     // What is in a file may come later.
     expect(missing({ account: "a", user: "u", privateKeyFile: "/nowhere" })).toEqual([])
     expect(missing({ account: "a", authenticator: "oauth", tokenFile: "/nowhere" })).toEqual([])
     expect(missing({ account: "a", tokenFile: "/nowhere" })).toEqual(["authenticator"])
   })
+
+  it.scoped("is told with everything that is wrong with it at once, files included", () =>
+    Effect.gen(function* () {
+      const wrong = (given: Partial<typeof none>) =>
+        Effect.map(allFaults({ ...none, ...given }), (found) => found.map(({ setting }) => setting))
+      const path = join(yield* folder, "key.pem")
+      expect(yield* wrong({})).toEqual(["account", "user", "password"])
+      expect(yield* wrong({ privateKeyFile: path, tokenFile: path })).toEqual([
+        "account",
+        "user",
+        "private_key_file",
+        "token_file"
+      ])
+      writeFileSync(path, "no key")
+      expect(yield* wrong({ privateKeyFile: path })).toEqual(["account", "user", "private_key"])
+      expect(yield* wrong({ account: "a b", user: "u", authenticator: "snowflake_jw" })).toEqual([
+        "account",
+        "authenticator",
+        "private_key"
+      ])
+      expect(yield* wrong({ account: "a", user: "u", password: Redacted.make("p") })).toEqual([])
+    })
+  )
 })

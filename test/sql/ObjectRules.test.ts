@@ -125,6 +125,14 @@ const roads = [
   'SELECT * FROM "d"."s"."Secret"',
   "SELECT * FROM :x",
   "SELECT * FROM TABLE(:x)",
+  "SELECT * FROM orders AT(STREAM => 'secret')",
+  "SELECT * FROM orders BEFORE(stream => 'd.s.\"SECRET\"')",
+  "SELECT * FROM orders CHANGES(INFORMATION => DEFAULT) AT(STREAM => $$d.s.secret$$)",
+  "SELECT * FROM orders AT(STREAM => 'sec' || 'ret')",
+  "SELECT * FROM orders AT(STREAM => $stream)",
+  "SELECT * FROM orders AT(STREAM => secret)",
+  "SELECT * FROM orders AT(STREAM => 'd..secret')",
+  "SELECT $1 FROM '@d.s.files/x.csv' (FILE_FORMAT => 'secret')",
   "SELECT * FROM IDENTIFIER($d || '.s.secret')",
   "WITH v AS SEMANTIC VIEW TABLES (x AS secret) SELECT 1",
   "WITH v AS SEMANTIC VIEW TABLES (orders, d.s.secret) SELECT 1",
@@ -255,7 +263,11 @@ const beside = [
   "EXPLAIN SELECT * FROM orders",
   "SELECT SYSTEM$TYPEOF(1)",
   "SELECT * FROM d2.INFORMATION_SCHEMA.TABLES",
-  "SELECT $1 FROM '@d.s.files/2024/x.csv'"
+  "SELECT $1 FROM '@d.s.files/2024/x.csv'",
+  "SELECT $1 FROM '@d.s.files/2024/x.csv' (FILE_FORMAT => 'd.s.csv', PATTERN => 'secret')",
+  "SELECT * FROM orders AT(STREAM => 'changes')",
+  "SELECT * FROM orders CHANGES(INFORMATION => DEFAULT) AT(STREAM => 'd.s.changes')",
+  "SELECT * FROM orders AT(OFFSET => -60)"
 ]
 
 describe("the Snowflake gate with rules about objects", () => {

@@ -22,11 +22,14 @@ const unused =
  * @since 0.1.0
  * @category rendering
  */
-export const asText = ({ facts, todo, warnings, wrong }: Report, notes: ReadonlyArray<string> = []): string =>
+export const asText = (
+  { facts, todo, warnings, wrong = [] }: Report,
+  notes: ReadonlyArray<string> = []
+): string =>
   [
     ...Object.entries(facts).map(([name, value]) => `${name}: ${value}`),
     ...warnings.map((warning) => `warning: ${warning}`),
-    ...(wrong === undefined ? [] : [`wrong: ${wrong}`]),
+    ...wrong.map((each) => `wrong: ${each}`),
     ...notes.map((note) => `note: ${note}`),
     todo === undefined ? "ok" : `to do: ${todo}`
   ].join("\n")
@@ -46,7 +49,7 @@ export const asJson = (
     ...Object.fromEntries(Object.entries(facts).map(([name, value]) => [name.replaceAll(" ", "_"), value])),
     warnings,
     notes,
-    ...(wrong === undefined ? {} : { wrong, todo })
+    ...(wrong === undefined ? {} : { wrong: wrong.join("; "), todo })
   })
 
 /**

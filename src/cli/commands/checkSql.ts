@@ -54,11 +54,12 @@ export const statements = (input: string): Either.Either<ReadonlyArray<string>, 
  * @since 0.1.0
  * @category rendering
  */
-export const asJson = (verdict: Either.Either<Accepted, StatementRejected>): string =>
+export const asJson = (verdict: Either.Either<Accepted, StatementRejected>, dialect: string): string =>
   JSON.stringify(
     Either.match(verdict, {
       onLeft: ({ code, hint, position, reason }) => ({
         accepted: false,
+        dialect,
         code,
         message: reason,
         ...(position === undefined ? {} : { position }),
@@ -66,6 +67,7 @@ export const asJson = (verdict: Either.Either<Accepted, StatementRejected>): str
       }),
       onRight: ({ appendedLimit, canonical, functions, kind, tables }) => ({
         accepted: true,
+        dialect,
         canonical,
         kind,
         tables,
@@ -85,18 +87,24 @@ const place = (sql: string, position: number): string => {
  * @since 0.1.0
  * @category rendering
  */
-export const asText = (sql: string, verdict: Either.Either<Accepted, StatementRejected>): string =>
+export const asText = (
+  sql: string,
+  verdict: Either.Either<Accepted, StatementRejected>,
+  dialect: string
+): string =>
   Either.match(verdict, {
     onLeft: ({ code, hint, position, reason }) =>
       [
         `refused   ${code}${position === undefined ? "" : ` at ${place(sql, position)}`}: ${reason}`,
-        ...(hint === undefined ? [] : [`          ${hint}`])
+        ...(hint === undefined ? [] : [`          ${hint}`]),
+        `          dialect: ${dialect}`
       ].join("\n"),
     onRight: ({ canonical, functions, kind, tables }) =>
       [
         `accepted  ${kind}: ${canonical}`,
         ...(tables.length === 0 ? [] : [`          tables: ${tables.join(", ")}`]),
-        ...(functions.length === 0 ? [] : [`          functions: ${functions.join(", ")}`])
+        ...(functions.length === 0 ? [] : [`          functions: ${functions.join(", ")}`]),
+        `          dialect: ${dialect}`
       ].join("\n")
   })
 
@@ -110,6 +118,11 @@ export const run: Run = ({ operands, options, settings }) =>
     if (dialect !== "snowflake" && dialect !== "duckdb") {
       return yield* wrong("--dialect", `expected snowflake or duckdb, got ${String(dialect)}`)
     }
+    const other = dialect === "snowflake" ? "duckdb" : "snowflake"
+    const told =
+      options["dialect"] === undefined
+        ? `${dialect}, of the configured warehouse (another one: --dialect ${other})`
+        : dialect
     const tier = options["tier"] ?? "default"
     if (typeof tier !== "string" || settings.tiers[tier] === undefined) {
       return yield* wrong("--tier", `there is no tier ${String(tier)}`)
@@ -125,7 +138,11 @@ export const run: Run = ({ operands, options, settings }) =>
       for (const sql of sqls) {
         const verdict = yield* Effect.either(gate.check(sql, CallPolicy.forGate(policy)))
         if (Either.isLeft(verdict)) count += 1
-        yield* print(options["json"] === true ? escapedLine(asJson(verdict)) : escaped(asText(sql, verdict)))
+        yield* print(
+          options["json"] === true
+            ? escapedLine(asJson(verdict, dialect))
+            : escaped(asText(sql, verdict, told))
+        )
       }
       return count
     }).pipe(Effect.provide(Main.gate(settings, dialect)))

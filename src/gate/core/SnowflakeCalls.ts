@@ -113,6 +113,12 @@ export const written = (parts: ReadonlyArray<Token>): string => parts.map((part)
 /** A name in a string, as TABLE('...') and IDENTIFIER('...') take it: no stage, no call, no path. */
 const nameInText = /^\s*(?:[A-Za-z_][\w$]*|"[^"\\]+")(?:\s*\.\s*(?:[A-Za-z_][\w$]*|"[^"\\]+")){0,3}\s*$/
 
+/** The parts of a name in a text, as Snowflake compares them. */
+const partsInText = (text: string): ReadonlyArray<string> =>
+  (text.match(/[A-Za-z_][\w$]*|"[^"\\]+"/g) ?? []).map((part) =>
+    part.startsWith('"') ? part.slice(1, -1) : part.toUpperCase()
+  )
+
 const isText = (token: Token | undefined): boolean => token?.kind === "string" || token?.kind === "dollar"
 
 /** A part of a name that is put together: `IDENTIFIER($db || '.t')`. */
@@ -276,4 +282,37 @@ export const tableCall = (
   if (isName(argument)) names.tables.add(written(tokens.slice(open + 1, end + 1).filter(isName)))
   if (isText(argument)) names.tables.add(argument!.value)
   names.dynamic.push({ form: "TABLE(...) without a function", token: argument })
+}
+
+/** What a clause names in a text: `AT(STREAM => 'DB.SCH.S')`, `'@stage' (FILE_FORMAT => 'DB.SCH.F')`. */
+const namedInText: { readonly [clause: string]: string | undefined } = {
+  AT: "STREAM",
+  BEFORE: "STREAM",
+  END: "STREAM",
+  STAGE: "FILE_FORMAT"
+}
+
+/**
+ * Notes the objects that the clause in the bracket at `open` names in texts: rules about objects hold for them too.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const clauseNames = (
+  tokens: ReadonlyArray<Token>,
+  open: number,
+  close: number,
+  clause: string,
+  names: Names
+): void => {
+  const parameter = namedInText[clause]
+  if (parameter === undefined) return
+  for (let at = open + 1; at < close; at++) {
+    if (!isWord(tokens[at], parameter) || tokens[at + 1]?.text !== "=>") continue
+    const token = tokens[at + 2]
+    const isWhole = tokens[at + 3]?.text === "," || tokens[at + 3]?.kind === "close"
+    if (isText(token) && nameInText.test(token!.value) && isWhole) {
+      names.references.push({ parts: partsInText(token!.value), token })
+    } else names.dynamic.push({ form: `${parameter} => with anything but a name in a text`, token })
+  }
 }

@@ -9,7 +9,7 @@ import * as ObjectRules from "../../sql/ObjectRules.js"
 import { mayReadByName } from "./SnowflakeGrammar.js"
 import type { Rejection } from "../../sql/Statement.js"
 
-/** A table, a view or a stage, one entry a part, as Snowflake compares them. */
+/** A table, a view, a stage, a stream or a file format, one entry a part, as Snowflake compares them. */
 export interface Reference {
   readonly parts: ReadonlyArray<string>
   readonly token: Token | undefined
@@ -104,7 +104,7 @@ export const refused = (
   if (rules === undefined) return undefined
   const [dynamic] = names.dynamic
   if (dynamic !== undefined) {
-    return refusal(`${dynamic.form} names a table that cannot be checked`, dynamic.token, plainly)
+    return refusal(`${dynamic.form} names an object that cannot be checked`, dynamic.token, plainly)
   }
   for (const { name, token } of names.calls) {
     if (mayReadByName(name) && !place.allowed.has(name)) {

@@ -319,6 +319,7 @@ export const inspect = (
     if (isNested || (next.kind === "type" && tokens[at + 1]?.kind === "close"))
       return refuse("SYNTAX", "a type takes numbers and types", token)
     if (next.name === "TABLE" && next.kind === "clause") Calls.tableCall(tokens, at, closers, names)
+    if (next.kind === "clause") Calls.clauseNames(tokens, at, closers[at]!, next.name, names)
     if (next.name === "VALUES" && next.kind === "row") outer.inRows = true
     if (outer.wantsTable && outer.clause === "none") outer.clause = "from"
     outer.wantsTable = false

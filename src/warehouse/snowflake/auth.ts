@@ -311,19 +311,20 @@ export const plan = (login: Login): Either.Either<DriverLogin, ReadonlyArray<Fau
     fault("authenticator", `is needed beside a token: "oauth" or "programmatic_access_token"`)
     return Either.left(faults)
   }
-  if (!isAuthenticator(authenticator)) {
+  const [meant] = isAuthenticator(authenticator) ? [authenticator] : nearest(authenticator, authenticators, 1)
+  if (authenticator !== meant) {
     const okta = authenticator.startsWith("https://")
-    const [meant] = okta ? [] : nearest(authenticator, authenticators, 1)
     const choice = okta
       ? "signing in through Okta's own page is not offered; use externalbrowser"
       : `expected one of ${authenticators.join(", ")}`
-    fault("authenticator", choice + (meant === undefined ? "" : ` (did you mean ${meant}?)`))
-    return Either.left(faults)
+    fault("authenticator", choice + (okta || meant === undefined ? "" : ` (did you mean ${meant}?)`))
+    // What the one that was meant needs is told at once.
+    if (okta || meant === undefined) return Either.left(faults)
   }
-  const why = `for the authenticator ${authenticator}`
-  out["authenticator"] = authenticator.toUpperCase()
+  const why = `for the authenticator ${meant}`
+  out["authenticator"] = meant.toUpperCase()
   const user = () => put("username", need("user", login.user, why))
-  switch (authenticator) {
+  switch (meant) {
     case "snowflake":
     case "username_password_mfa":
       user()

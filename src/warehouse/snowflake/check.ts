@@ -24,8 +24,8 @@ export interface Report {
   /** What was found, in order. */
   readonly facts: { readonly [name: string]: string }
   readonly warnings: ReadonlyArray<string>
-  /** What is wrong, and what to do about it; both or none. */
-  readonly wrong?: string | undefined
+  /** Everything that is wrong, and what to do about it; both or none. */
+  readonly wrong?: ReadonlyArray<string> | undefined
   readonly todo?: string | undefined
   /** 0: it works (there may be warnings); 78: the settings must be changed; 69: try again later. */
   readonly exitCode: 0 | 69 | 78
@@ -124,7 +124,7 @@ const diagnosis = ({ code, description, reason }: WarehouseError): Diagnosis => 
     case "ServerFault":
       return { wrong: description, todo: "try again later", all: true }
     default:
-      return { wrong: description, todo: "correct the section [snowflake] of the configuration", all: true }
+      return { wrong: description, todo: correct, all: true }
   }
 }
 
@@ -141,11 +141,27 @@ const failed = (error: WarehouseError, facts: Report["facts"] = {}): Report => {
   return {
     facts,
     warnings: [],
-    wrong: `${all ? wrong : `${wrong}: ${error.description}`}${code}`,
+    wrong: [`${all ? wrong : `${wrong}: ${error.description}`}${code}`],
     todo,
     exitCode: passing.has(error.reason) ? 69 : 78
   }
 }
+
+const correct = "correct the section [snowflake] of the configuration"
+
+/**
+ * The report of settings with which no login can work.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const incomplete = (wrong: ReadonlyArray<string>): Report => ({
+  facts: {},
+  warnings: [],
+  wrong,
+  todo: correct,
+  exitCode: 78
+})
 
 const text = (cell: Cell | undefined): string | undefined =>
   cell === null || cell === undefined ? undefined : String(cell)
@@ -181,14 +197,14 @@ const who =
 const warehouseOf = (
   name: string | undefined,
   found: ReadonlyArray<{ readonly [column: string]: Cell }>
-): { readonly fact: string } | { readonly wrong: string; readonly todo: string } => {
+): { readonly fact: string } | { readonly wrong: ReadonlyArray<string>; readonly todo: string } => {
   if (name === undefined) {
-    return { wrong: "no warehouse is set, and queries will fail", todo: "set snowflake.warehouse" }
+    return { wrong: ["no warehouse is set, and queries will fail"], todo: "set snowflake.warehouse" }
   }
   const entry = found.find((row) => text(row["name"]) === name)
   if (entry === undefined) {
     return {
-      wrong: `the warehouse ${name} does not exist or the role may not use it`,
+      wrong: [`the warehouse ${name} does not exist or the role may not use it`],
       todo: "correct snowflake.warehouse, or grant USAGE on it to the role"
     }
   }
@@ -196,7 +212,7 @@ const warehouseOf = (
   const resumes = text(entry["auto_resume"])?.toLowerCase() !== "false"
   return state === "SUSPENDED" && !resumes
     ? {
-        wrong: `the warehouse ${name} is suspended and does not resume by itself`,
+        wrong: [`the warehouse ${name} is suspended and does not resume by itself`],
         todo: `resume it, or run: ALTER WAREHOUSE ${name} SET AUTO_RESUME = TRUE`
       }
     : { fact: `${name} (${state.toLowerCase()})` }
