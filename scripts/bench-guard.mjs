@@ -1,7 +1,5 @@
-// What the guard costs per call, in latency and in memory, beside rate-limiter-flexible + cockatiel and
-// + opossum. Bundles test/bench/guard.ts as the binary is bundled, and runs it.
-//   npm run bench:guard [-- --rounds 25] [--quick] [--json] [--parts]
-// --parts: instead, what each part of the guard costs. Arguments of node go in front: --node=--cpu-prof.
+// What the guard costs per call, in CPU, latency and memory, beside rate-limiter-flexible + cockatiel and + opossum.
+// Bundles test/bench/guard.ts as the binary is bundled, and runs it; `--help` says which options there are.
 import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
 import { mkdirSync } from "node:fs"

@@ -1,7 +1,6 @@
 /**
  * Measures cases beside each other on a machine that is shared and noisy: every round collects garbage
- * and runs every case once, in a new order; what is reported are medians over rounds, and ratios of the
- * same round. Nothing here may be compared with numbers of another run.
+ * and runs every case once, in a new order; what is reported are medians over rounds. Nothing here may be compared with numbers of another run.
  *
  * Node is run with `--no-flush-bytecode`: else every few collections make V8 forget the code of cases
  * that did not run in between, and what is measured is the compiler.
@@ -72,12 +71,5 @@ export const interleaved = async (cases: ReadonlyArray<Case>, rounds: number): P
 /** Median CPU nanoseconds per operation. */
 export const cpuOf = (samples: Samples, name: string): number =>
   median((samples.get(name) ?? []).map(({ cpu }) => cpu))
-
-export const wallOf = (samples: Samples, name: string): number =>
-  median((samples.get(name) ?? []).map(({ wall }) => wall))
-
-/** Median over rounds of how many times more CPU `name` costs than `base`. */
-export const ratioOf = (samples: Samples, name: string, base: string): number =>
-  median((samples.get(name) ?? []).map(({ cpu }, round) => cpu / (samples.get(base)?.[round]?.cpu ?? NaN)))
 
 export const round = (value: number, digits = 2): number => Number(value.toFixed(digits))

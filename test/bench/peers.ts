@@ -72,12 +72,6 @@ export const cockatielStack = (work: () => Promise<void>): Peer => {
   return withLimiters(() => policy.execute(work))
 }
 
-/** Without a time limit: most of what the other one costs. */
-export const cockatielUntimed = (work: () => Promise<void>): Peer => {
-  const policy = wrap(retrying(), breaking(), bulkhead(SLOTS, SLOTS))
-  return withLimiters(() => policy.execute(work))
-}
-
 export const opossumStack = (work: () => Promise<void>): Peer => {
   const breaker = new Opossum(work, {
     timeout: ATTEMPT_MS,

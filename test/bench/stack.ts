@@ -2,7 +2,6 @@
  * The stack that is measured: the guard on the services that `src/server/Server.ts` puts under it, with limits so
  * high that nothing is refused. A service that joins the guard joins here.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -12,7 +11,6 @@ import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as Degradation from "../../src/guard/Degradation.js"
 import * as Guard from "../../src/guard/Guard.js"
-import { CurrentPrincipal, make as makePrincipal } from "../../src/platform/Principal.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
@@ -30,7 +28,7 @@ const quotas: Quota.Limits = {
   bytes_per_day: 1e15
 }
 
-export const parts = ["degradation", "limiter", "quota", "retry", "pace", "bulkhead", "breaker"] as const
+export const parts = ["degradation", "limiter", "quota", "retry", "bulkhead", "breaker"] as const
 export type Part = (typeof parts)[number]
 
 export interface Options {
@@ -89,19 +87,15 @@ export const operation: Guard.Operation = {
 /** A statement that was sent and answered without waiting: what is left is the guard. */
 export const sent = (attempt: Guard.Attempt): Effect.Effect<void> => attempt.markSent
 
-/** A call that needed no statement. */
-export const unsent = (): Effect.Effect<void> => Effect.void
-
 export interface Started {
   readonly runtime: Runtime.Runtime<Services>
   readonly guard: Guard.Guard["Type"]
   readonly stop: Effect.Effect<void>
 }
 
-export const start = async (options?: Options, clock?: Clock.Clock): Promise<Started> => {
+export const start = async (options?: Options): Promise<Started> => {
   const scope = await Effect.runPromise(Scope.make())
-  const built = Layer.toRuntime(stack(options)).pipe(Scope.extend(scope))
-  const runtime = await Effect.runPromise(clock === undefined ? built : Effect.withClock(built, clock))
+  const runtime = await Effect.runPromise(Layer.toRuntime(stack(options)).pipe(Scope.extend(scope)))
   return {
     runtime,
     guard: await Runtime.runPromise(runtime)(Guard.Guard),
@@ -118,38 +112,5 @@ export const times = <E, R>(
   return Effect.whileLoop({ while: () => i < ops, body: () => body(i), step: () => void i++ })
 }
 
-/** The same work by `fibers` clients at once, in a fiber each. */
-export const byClients = <E, R>(
-  fibers: number,
-  ops: number,
-  body: () => Effect.Effect<unknown, E, R>
-): Effect.Effect<void, E, R> =>
-  Effect.forEach(
-    clients(fibers),
-    (client) =>
-      Effect.provideService(times(Math.ceil(ops / fibers), body), CurrentPrincipal, makePrincipal(client)),
-    { concurrency: "unbounded", discard: true }
-  )
-
 export const clients = (count: number): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, i) => `client-${i.toString().padStart(7, "0")}`)
-
-/** A clock that moves only when told to. Nobody sleeps by it. */
-export const makeClock = (): { readonly clock: Clock.Clock; readonly advance: (ms: number) => void } => {
-  let now = 1_750_000_000_000
-  const millis = () => now
-  const nanos = () => BigInt(now) * 1_000_000n
-  return {
-    clock: {
-      [Clock.ClockTypeId]: Clock.ClockTypeId,
-      unsafeCurrentTimeMillis: millis,
-      unsafeCurrentTimeNanos: nanos,
-      currentTimeMillis: Effect.sync(millis),
-      currentTimeNanos: Effect.sync(nanos),
-      sleep: () => Effect.never
-    },
-    advance: (ms) => {
-      now += ms
-    }
-  }
-}
