@@ -9,12 +9,13 @@ import * as Ref from "effect/Ref"
 import { createHash } from "node:crypto"
 import type { Overloaded } from "./Bulkhead.js"
 import type { CircuitOpen, Failure, Verdict as Health } from "./CircuitBreaker.js"
+import type { Deadlines } from "./Deadline.js"
 import { DeadlineExceeded, Received } from "./Deadline.js"
 import type { Degraded } from "./Degradation.js"
 import type { RateLimited } from "./RateLimiter.js"
 import * as Verdict from "./Verdict.js"
 import * as Telemetry from "../observe/Telemetry.js"
-import { modifyAt, monotonicMillis } from "../platform/monotonic.js"
+import { modifyAt, monotonicMillis, withNow } from "../platform/monotonic.js"
 import type { Criticality, OperationClass } from "../platform/Operation.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import * as RequestId from "../platform/requestId.js"
@@ -225,9 +226,11 @@ export const turn = ({ tier, waiting }: Call, waitMs: number): Effect.Effect<voi
   )
 }
 
-/** Milliseconds that are left of the call. */
-export const left = ({ deadline }: Call): Effect.Effect<number> =>
-  Effect.map(monotonicMillis, (now) => Math.max(0, deadline - now))
+/** With the milliseconds that are left of the call. */
+export const withLeft = <A, E, R>(
+  { deadline }: Call,
+  f: (leftMs: number) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => withNow((now) => f(Math.max(0, deadline - now)))
 
 const exceeded = (
   { deadlineMs, timeoutMs = deadlineMs }: Call,
@@ -258,35 +261,32 @@ const CANCEL_MS = 300
 /** Runs the work of one attempt, for as long as an attempt may take. */
 export const attempt = <A, E, R>(
   call: Call,
+  deadlines: Deadlines,
   quota: Quota.Quota["Type"],
   reservation: Quota.Reservation,
   work: Work<A, E, R>
 ): Effect.Effect<A, E | DeadlineExceeded, R> =>
-  Effect.flatMap(left(call), (leftMs) => {
-    const { deadlineMs, timeoutMs: ownMs = deadlineMs } = call
-    const mostMs = leftMs - Math.min(CANCEL_MS, leftMs / 10)
-    const timeoutMs = Math.min(ownMs, mostMs)
-    return Effect.flatMap(
-      Ref.updateAndGet(call.used, (all) => ({ ...all, limitMs: timeoutMs, cancelled: false })),
-      ({ bytes }) =>
-        work({
-          requestId: call.requestId,
-          timeoutMs,
-          bytesLeft: Math.max(0, reservation.bytesLeft - bytes),
-          ...reports(call, quota, reservation)
-        }).pipe(
-          Effect.timeoutTo({
-            duration: timeoutMs,
-            onSuccess: Effect.succeed,
-            onTimeout: () =>
-              Effect.flatMap(Ref.get(call.used), (used) =>
-                exceeded(call, used, mostMs < ownMs ? "call" : "attempt")
-              )
-          }),
-          Effect.flatten
-        )
-    )
-  })
+  Effect.flatten(
+    modifyAt(call.used, (all, now) => {
+      const { deadlineMs, timeoutMs: ownMs = deadlineMs } = call
+      const leftMs = Math.max(0, call.deadline - now)
+      const mostMs = leftMs - Math.min(CANCEL_MS, leftMs / 10)
+      const timeoutMs = Math.min(ownMs, mostMs)
+      const late = Effect.flatMap(Ref.get(call.used), (used) =>
+        exceeded(call, used, mostMs < ownMs ? "call" : "attempt")
+      )
+      const worked = work({
+        requestId: call.requestId,
+        timeoutMs,
+        bytesLeft: Math.max(0, reservation.bytesLeft - all.bytes),
+        ...reports(call, quota, reservation)
+      })
+      return [
+        deadlines.endBy(now + timeoutMs, late, worked),
+        { ...all, limitMs: timeoutMs, cancelled: false }
+      ]
+    })
+  )
 
 /** What an attempt reports. */
 const reports = (
@@ -408,14 +408,16 @@ export const spent = ({ tier, used }: Call): Effect.Effect<Quota.Spent | undefin
 /** Settles what is held for scans: as the warehouse reported, else at the estimate; released where nothing ran. */
 export const settleScans = ({ used }: Call, quota: Quota.Quota["Type"]): Effect.Effect<void> =>
   Effect.flatMap(Ref.get(used), ({ pastScans, scans }) =>
-    Effect.forEach(
-      [...pastScans, ...scans],
-      ({ begun, estimate, reservation, scanned }) =>
-        Effect.ignoreLogged(
-          begun
-            ? quota.settle(reservation, { bytes: 0, scanBytes: scanned ?? estimate })
-            : quota.release(reservation)
-        ),
-      { discard: true }
-    )
+    scans.length + pastScans.length === 0
+      ? Effect.void
+      : Effect.forEach(
+          [...pastScans, ...scans],
+          ({ begun, estimate, reservation, scanned }) =>
+            Effect.ignoreLogged(
+              begun
+                ? quota.settle(reservation, { bytes: 0, scanBytes: scanned ?? estimate })
+                : quota.release(reservation)
+            ),
+          { discard: true }
+        )
   )

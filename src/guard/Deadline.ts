@@ -16,12 +16,14 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as HashSet from "effect/HashSet"
 import * as Ref from "effect/Ref"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
@@ -84,6 +86,16 @@ export interface Deadlines {
     late: Effect.Effect<never, E2>,
     effect: (answer: (exit: Exit.Exit<A, E>) => Effect.Effect<void>) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | E2, R>
+  /**
+   * Runs the effect in a fiber of its own, interrupts it at `at` (monotonic milliseconds), and waits for its end.
+   * Fails with `late` when it was interrupted at `at`. The same as `Effect.timeoutTo`, which costs two fibers and a
+   * timer each time.
+   */
+  readonly endBy: <A, E, R, E2>(
+    at: number,
+    late: Effect.Effect<never, E2>,
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | E2, R>
 }
 
 /** Rings once, at its time, unless `ring` was removed before; a removed `ring` keeps nothing alive. */
@@ -94,26 +106,43 @@ interface Alarm {
 
 const isSet = (alarm: Alarm): boolean => alarm.ring !== undefined
 
+interface Alarms {
+  /** When the sleeping fiber wakes. A fiber that was superseded by an earlier time ends when it wakes. */
+  readonly until: number
+  /** Alarms that are set. */
+  readonly count: number
+}
+
+/** So many alarms that are off, more than those that are set, and the heap is swept. */
+const MANY_OFF = 256
+
+/** The interruptor of effects that are out of time. */
+const alarmId = FiberId.make(-2, 0)
+
 /** One sleeping fiber rings all alarms. */
 const makeAlarms = Effect.gen(function* () {
   // Not a fork of the calling fiber: the alarms outlive the call and would keep its context alive.
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const scope = yield* Effect.scope
+  /** Updated in place, within the steps of `alarms`. */
   const heap = Heap.make<Alarm>()
-  /** When the sleeping fiber wakes. A fiber that was superseded by an earlier time ends when it wakes. */
-  const watched = yield* Ref.make(Number.POSITIVE_INFINITY)
+  const alarms = yield* Ref.make<Alarms>({ until: Number.POSITIVE_INFINITY, count: 0 })
 
   const ringDue = (until: number): Effect.Effect<void> =>
     Effect.flatten(
-      modifyAt(watched, (current, now) => {
-        if (current !== until) return [Effect.void, current]
-        const rung = Effect.forEach(Heap.takeDue(heap, now, isSet), ({ ring = Effect.void }) => ring, {
-          discard: true
-        })
+      modifyAt(alarms, (current, now) => {
+        if (current.until !== until) return [Effect.void, current]
+        const due = Heap.takeDue(heap, now, isSet)
+        const rung = Effect.all(
+          due.map(({ ring = Effect.void }) => ring),
+          { discard: true }
+        )
+        for (const alarm of due) alarm.ring = undefined
         const next = Heap.earliest(heap, isSet)
+        const count = current.count - due.length
         return next === undefined
-          ? [rung, Number.POSITIVE_INFINITY]
-          : [Effect.zipRight(rung, watch(next)), next]
+          ? [rung, { until: Number.POSITIVE_INFINITY, count }]
+          : [Effect.zipRight(rung, watch(next)), { until: next, count }]
       })
     )
 
@@ -124,14 +153,24 @@ const makeAlarms = Effect.gen(function* () {
     )
 
   return {
-    set: (alarm: Alarm): Effect.Effect<void> =>
-      Effect.flatMap(
-        Ref.modify(watched, (until) => {
-          Heap.add(heap, alarm.at, alarm)
-          return [alarm.at < until, Math.min(until, alarm.at)]
-        }),
-        (isEarlier) => (isEarlier ? Effect.sync(() => runFork(watch(alarm.at), { scope })) : Effect.void)
-      )
+    set: (at: number, ring: Effect.Effect<void>): Effect.Effect<Alarm> =>
+      Effect.flatten(
+        Ref.modify(alarms, ({ count, until }) => {
+          const alarm: Alarm = { at, ring }
+          if (heap.length > 2 * count + MANY_OFF) Heap.sweep(heap, isSet)
+          Heap.add(heap, at, alarm)
+          return [
+            at < until ? Effect.sync(() => (runFork(watch(at), { scope }), alarm)) : Effect.succeed(alarm),
+            { until: Math.min(until, at), count: count + 1 }
+          ]
+        })
+      ),
+    off: (alarm: Alarm): Effect.Effect<void> =>
+      Ref.update(alarms, (current) => {
+        if (!isSet(alarm)) return current
+        alarm.ring = undefined
+        return { ...current, count: current.count - 1 }
+      })
   }
 })
 
@@ -160,28 +199,49 @@ export const make = (windDownMs: number): Effect.Effect<Deadlines, never, Scope.
       effect: (answer: (exit: Exit.Exit<A, E>) => Effect.Effect<void>) => Effect.Effect<A, E, R>
     ): Effect.Effect<A, E | E2, R> =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Deferred.make<A, E | E2>(), (answered) => {
+        Effect.flatMap(Deferred.makeAs<A, E | E2>(FiberId.none), (answered) => {
           const answer = (exit: Exit.Exit<A, E | E2>) => Effect.asVoid(Deferred.done(answered, exit))
-          const call = Effect.interruptible(
-            Effect.onExit(
-              Effect.suspend(() => effect(answer)),
-              answer
-            )
-          )
+          const call = Effect.flatMap(Effect.exit(Effect.interruptible(effect(answer))), answer)
           return Effect.flatMap(Effect.forkIn(call, calls), (fiber) => {
             const interrupt = Fiber.interruptAsFork(fiber, FiberId.none)
             const ring = Effect.exit(late).pipe(Effect.flatMap(answer), Effect.zipRight(interrupt))
-            const alarm: Alarm = { at, ring }
-            return Effect.zipRight(alarms.set(alarm), restore(Deferred.await(answered))).pipe(
-              Effect.onExit((exit) => {
-                alarm.ring = undefined
-                return Exit.isInterrupted(exit) ? interrupt : Effect.void
-              }),
-              Effect.zipLeft(Fiber.inheritAll(fiber))
+            return Effect.flatMap(alarms.set(at, ring), (alarm) =>
+              Effect.flatMap(Effect.exit(restore(Deferred.await(answered))), (exit) => {
+                const end = Exit.isInterrupted(exit) ? interrupt : Effect.void
+                return alarms
+                  .off(alarm)
+                  .pipe(
+                    Effect.zipRight(Exit.isSuccess(exit) ? Fiber.inheritAll(fiber) : end),
+                    Effect.zipRight(exit)
+                  )
+              })
             )
           })
         })
       )
 
-    return { answerBy }
+    const endBy = <A, E, R, E2>(
+      at: number,
+      late: Effect.Effect<never, E2>,
+      effect: Effect.Effect<A, E, R>
+    ): Effect.Effect<A, E | E2, R> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Effect.fork(restore(effect)), (fiber) =>
+          Effect.flatMap(alarms.set(at, Fiber.interruptAsFork(fiber, alarmId)), (alarm) =>
+            Effect.flatMap(Effect.exit(restore(Fiber.await(fiber))), (awaited) => {
+              const exit = Exit.flatten(awaited)
+              const end = Exit.isFailure(awaited) ? Fiber.interrupt(fiber) : Effect.void
+              const isLate = Exit.isFailure(exit) && HashSet.has(Cause.interruptors(exit.cause), alarmId)
+              return alarms
+                .off(alarm)
+                .pipe(
+                  Effect.zipRight(Exit.isSuccess(exit) ? Fiber.inheritAll(fiber) : end),
+                  Effect.zipRight<A, E | E2, R>(isLate ? late : exit)
+                )
+            })
+          )
+        )
+      )
+
+    return { answerBy, endBy }
   })

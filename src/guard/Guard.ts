@@ -121,8 +121,9 @@ export const make = (options: Partial<Options> = {}) =>
             call.criticality,
             Effect.acquireUseRelease(
               admit(call),
-              (admission) => Effect.onExit(perform(call, admission, work), answered),
-              (admission, exit) => settle(call, admission, exit)
+              (admission) => perform(call, admission, work),
+              // A slow store does not delay the answer.
+              (admission, exit) => Effect.zipRight(answered(exit), settle(call, admission, exit))
             )
           )
       )
@@ -130,7 +131,7 @@ export const make = (options: Partial<Options> = {}) =>
     const admit = Effect.fnUntraced(function* (call: Call.Call) {
       const tokens = yield* limiter.reserve(call, call.tokenWaitMs)
       const charge = Effect.zipRight(Call.turn(call, tokens.waitMs), quota.reserve(call))
-      const reservation = yield* Effect.onError(charge, () => limiter.refund(tokens))
+      const reservation = yield* Effect.tapErrorCause(charge, () => limiter.refund(tokens))
       return { tokens, reservation }
     })
 
@@ -146,7 +147,7 @@ export const make = (options: Partial<Options> = {}) =>
     const attempt = <A, E, R>(call: Call.Call, { reservation }: Admission, work: Call.Work<A, E, R>) =>
       Effect.acquireUseRelease(
         enter(call),
-        () => Call.attempt(call, quota, reservation, work),
+        () => Call.attempt(call, deadlines, quota, reservation, work),
         (seat, exit) => leave(call, seat, exit)
       )
 
@@ -154,14 +155,18 @@ export const make = (options: Partial<Options> = {}) =>
       const request = yield* slot(call, "requests")
       // An open circuit refuses before the call queues for a statement.
       const queued = Effect.zipRight(breaker.peek, slot(call, "statements"))
-      const statement = yield* Effect.onError(queued, () => bulkhead.release(request))
-      const permit = yield* Effect.onError(breaker.acquire, () => free({ request, statement }))
+      const statement = yield* Effect.tapErrorCause(queued, () => bulkhead.release(request))
+      const permit = yield* Effect.tapErrorCause(breaker.acquire, () => free({ request, statement }))
       return { request, statement, permit }
     })
 
     const slot = (call: Call.Call, pool: Bulkhead.Pool) =>
-      Effect.flatMap(Call.left(call), (left) =>
-        bulkhead.acquire(pool, { client: call.client, tier: call.tier, maxWaitMs: Math.min(maxWaitMs, left) })
+      Call.withLeft(call, (leftMs) =>
+        bulkhead.acquire(pool, {
+          client: call.client,
+          tier: call.tier,
+          maxWaitMs: Math.min(maxWaitMs, leftMs)
+        })
       )
 
     const free = ({ request, statement }: Omit<Seat, "permit">) =>

@@ -19,6 +19,10 @@ export const monotonicReader: Effect.Effect<() => number> = Effect.map(
 export const unsafeMonotonicMillis = (clock: Clock.Clock): number =>
   Number(clock.unsafeCurrentTimeNanos()) / 1e6
 
+/** What is to be done at this time, monotonic milliseconds. */
+export const withNow = <A, E, R>(f: (now: number) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Clock.clockWith((clock) => f(unsafeMonotonicMillis(clock)))
+
 /**
  * One decision: a pure function of the state and of the monotonic time (milliseconds) gives the answer and the
  * next state. The time is read inside of the step, so that no state ever sees an earlier time than the one before.

@@ -172,7 +172,9 @@ export const make = <Pool, Overloaded>(
               : free > 0
                 ? FairQueue.dequeueFrom(next.queue, (client) => !next.held.has(client))
                 : undefined
-          if (waiter === undefined) return [Effect.all(handed, { discard: true }), next] as const
+          if (waiter === undefined) {
+            return [handed.length === 0 ? Effect.void : Effect.all(handed, { discard: true }), next] as const
+          }
           const [slot, taken] = take(next, waiter.client, now)
           handed.push(Deferred.succeed(waiter.handed, slot))
           next = taken

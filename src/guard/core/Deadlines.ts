@@ -72,3 +72,10 @@ export const takeDue = <A>(
     dropFirst(heap)
   }
 }
+
+/** Drops the values that no longer matter. */
+export const sweep = <A>(heap: Deadlines<A>, matters: (value: A) => boolean): void => {
+  const kept = heap.filter(({ value }) => matters(value))
+  heap.length = 0
+  for (const { at, value } of kept) add(heap, at, value)
+}

@@ -14,6 +14,19 @@ describe("Deadlines", () => {
   })
 
   it.prop(
+    "a sweep drops the values that do not matter, and no other",
+    [fc.array(fc.tuple(fc.integer({ min: 0, max: 50 }), fc.boolean()), { maxLength: 60 })],
+    ([entries]) => {
+      const deadlines = Deadlines.make<boolean>()
+      for (const [at, matters] of entries) Deadlines.add(deadlines, at, matters)
+      Deadlines.sweep(deadlines, (matters) => matters)
+      const kept = entries.filter(([, matters]) => matters).length
+      assert.strictEqual(deadlines.length, kept)
+      assert.strictEqual(Deadlines.takeDue(deadlines, 50, always).length, kept)
+    }
+  )
+
+  it.prop(
     "takes out the values that matter in the order of time",
     [fc.array(fc.tuple(fc.integer({ min: 0, max: 50 }), fc.boolean()), { maxLength: 60 })],
     ([entries]) => {
