@@ -75,7 +75,7 @@ const main = async (): Promise<void> => {
     `around a call with one asynchronous hop, us (${rounds} rounds, load average ${loadavg()[0]?.toFixed(1)})`
   )
   say(
-    "                                          CPU: 64 at once    alone   time: p50      p99  adds: p50      p99"
+    "                                          CPU: 20 at once    alone   time: p50      p99  adds: p50      p99"
   )
   for (const name of names) {
     const { addedP50, addedP99, p50, p99 } = latency[name]
@@ -122,7 +122,7 @@ const main = async (): Promise<void> => {
     waiters_drained_ms: drain.ms
   }
   if (values.json === true) console.log(JSON.stringify(report))
-  else say(`bound ${BOUND_US} us, 64 at once: ${report.guard_hop_us <= BOUND_US ? "kept" : "MISSED"}`)
+  else say(`bound ${BOUND_US} us, 20 at once: ${report.guard_hop_us <= BOUND_US ? "kept" : "MISSED"}`)
 }
 
 main().then(
