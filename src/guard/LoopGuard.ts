@@ -1,25 +1,24 @@
 /**
- * Agents that repeat the same failing statement: the same client and statement that fail the same way
- * again and again are answered at once, from memory, with what to change. No call reaches the warehouse
- * until the statement changes or a while has passed.
+ * Stops agents that repeat a failing statement: a statement of a client that has failed the same way several times is
+ * answered from memory, with what to change. It reaches the warehouse again when it has changed or `windowMs` has
+ * passed.
  *
- * This stands in front of the rate limit, so what it does for a call is bounded: a statement is only read
- * while one of the same client is blocked, and a long one is compared as it stands. Who has no failures
- * pays nothing. The rules are in `guard/core/LoopGuard`.
+ * It is in front of the rate limit, so its work per call is bounded: a statement is read only while a failure of the
+ * same client is remembered, and a long one is compared as it is. The rules are in `guard/core/LoopGuard`.
  *
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as Core from "./core/LoopGuard.js"
 import * as Lru from "../platform/core/Lru.js"
-import { unsafeMonotonicMillis } from "../platform/monotonic.js"
+import { modifyAt, updateAt } from "../platform/monotonic.js"
 import { withoutStack } from "../platform/withoutStack.js"
 import { ReadOnly, StatementRejected } from "../gate/ReadOnly.js"
 import * as Dialect from "../sql/Dialect.js"
@@ -32,19 +31,18 @@ import { WarehouseError } from "../warehouse/Warehouse.js"
  * @category models
  */
 export interface Options {
-  /** Failures of the same kind after which a statement is not tried again, >= 1. */
+  /** Failures of the same kind after which a statement is blocked, >= 1. */
   readonly failures: number
-  /** Within so many milliseconds; and for so long after the last one. */
+  /** Milliseconds in which they count, and for which the statement is blocked after the last one. */
   readonly windowMs: number
   /** Statements remembered at most, over all clients. */
   readonly maxEntries: number
-  /** Bytes they may take at most. */
+  /** Bytes that they take at most. */
   readonly maxBytes: number
 }
 
 /**
- * A first failure is a mistake, a second one an accident; a model that has not changed anything by the
- * third will not do so by the tenth.
+ * Three failures: a model that has not changed the statement by then does not change it later either.
  *
  * @since 0.1.0
  * @category models
@@ -65,8 +63,8 @@ export interface Request {
   /** As the caller wrote it; comments, spacing and the case of unquoted words do not matter. */
   readonly statement: string
   /**
-   * All else that decides whether it can work, as one text: default database and schema, time limit.
-   * The same statement with another one is another statement.
+   * Everything else that decides whether it can work, as one text: default database and schema, time limit. Part of
+   * the identity of the statement.
    */
   readonly variant?: string | undefined
 }
@@ -82,13 +80,13 @@ export class RepeatedFailure extends Schema.TaggedError<RepeatedFailure>("snowgu
   {
     /** Failures in a row; this one is not among them. */
     attempts: Schema.Number,
-    /** Code of the failure, as in its own report: `WAREHOUSE_NOT_FOUND`, `STATEMENT_REJECTED`. */
+    /** Code of the failure, as in its own error report: `WAREHOUSE_NOT_FOUND`, `STATEMENT_REJECTED`. */
     code: Schema.String,
-    /** What the failure said the last time. */
+    /** Description of the latest failure. */
     description: Schema.String,
-    /** Nearest existing names, when a name was not found. */
+    /** Similar existing names, when a name was not found. */
     suggestions: Schema.optional(Schema.Array(Schema.String)),
-    /** Exact: until then the unchanged statement is not tried, milliseconds. */
+    /** Milliseconds until the unchanged statement is tried again; exact. */
     retryAfterMs: Schema.Number
   }
 ) {
@@ -104,12 +102,12 @@ export class RepeatedFailure extends Schema.TaggedError<RepeatedFailure>("snowgu
 export class LoopGuard extends Context.Tag("snowguard/LoopGuard")<
   LoopGuard,
   {
-    /** Runs the effect unless it is known to fail. Only failures that would come again are remembered. */
+    /** Runs the effect unless its statement is blocked. Remembers deterministic failures only. */
     readonly protect: <A, E, R>(
       request: Request,
       effect: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | RepeatedFailure, R>
-    /** Statements in trouble, and calls answered from memory so far. */
+    /** Statements with a remembered failure, and calls answered from memory since the start. */
     readonly status: Effect.Effect<{ readonly entries: number; readonly refused: number }>
   }
 >() {}
@@ -126,7 +124,7 @@ const deterministic: { readonly [R in Reason]: string | undefined } = {
   NotFound: "WAREHOUSE_NOT_FOUND",
   Permission: "WAREHOUSE_PERMISSION",
   StatementTimeout: "WAREHOUSE_STATEMENT_TIMEOUT",
-  // Together with others it may have been too much, and alone it is not.
+  // Depends on the load of other statements.
   ResourcesExceeded: undefined,
   Cancelled: undefined,
   ResultExpired: undefined,
@@ -142,17 +140,7 @@ const deterministic: { readonly [R in Reason]: string | undefined } = {
   Unknown: undefined
 }
 
-/** What is known of a client, without reading its statements. Monotonic milliseconds. */
-interface Client {
-  /** Until then one of its failures may be remembered ... */
-  readonly failedUntil: number
-  /** ... and one of its statements may be blocked. */
-  readonly blockedUntil: number
-}
-
-const innocent: Client = { failedUntil: -Infinity, blockedUntil: -Infinity }
-
-/** Characters; reading more of them in front of the rate limit would be work that nobody limits. */
+/** Characters. Longer statements are not normalised: the work in front of the rate limit is bounded. */
 const READ_AT_MOST = 16_384
 
 const failureOf = (error: unknown): Failure | undefined => {
@@ -178,11 +166,14 @@ const refusal = ({ attempts, failure, retryAfterMs }: Core.Blocked<Failure>): Re
 const bytesOf = (key: string, { description, suggestions = [] }: Failure): number =>
   2 * (key.length + description.length + suggestions.join("").length) + 500
 
-/** Whole milliseconds, so that `retryAfterMs` is exact. */
-const nowOf = (clock: Clock.Clock): number => Math.floor(unsafeMonotonicMillis(clock))
+interface State {
+  readonly troubles: Core.State<Failure>
+  readonly clients: Core.Clients
+  readonly refused: number
+}
 
 /**
- * The dialect must be the warehouse's own: what is a comment in one is an operator in another.
+ * The dialect must be that of the warehouse: a comment of one dialect is an operator in another.
  *
  * @since 0.1.0
  * @category constructors
@@ -191,12 +182,14 @@ export const make = (
   dialect: Dialect.Dialect["name"],
   options: Partial<Options> = {}
 ): Effect.Effect<Context.Tag.Service<LoopGuard>> =>
-  Effect.sync(() => {
+  Effect.gen(function* () {
     const config: Options = { ...defaults, ...options }
-    const state = Core.make<Failure>(config)
-    // In the order of their latest failure.
-    const clients = new Map<string, Client>()
-    let refused = 0
+    /** The tables in it are updated in place, each time in one step of the `Ref`. */
+    const ref = yield* Ref.make<State>({
+      troubles: Core.make(config),
+      clients: Core.makeClients(),
+      refused: 0
+    })
 
     const keyOf = ({ client, statement, variant = "" }: Request): string =>
       JSON.stringify([
@@ -205,54 +198,42 @@ export const make = (
         statement.length > READ_AT_MOST ? statement : fingerprint(statement, Dialect[dialect])
       ])
 
-    const hasFailed = (client: string, now: number, blocked: Core.Blocked<Failure> | undefined): void => {
-      const { blockedUntil } = clients.get(client) ?? innocent
-      clients.delete(client)
-      clients.set(client, {
-        failedUntil: now + config.windowMs,
-        blockedUntil:
-          blocked === undefined ? blockedUntil : Math.max(blockedUntil, now + blocked.retryAfterMs)
+    /** Whole milliseconds, so that `retryAfterMs` is exact. */
+    const check = (request: Request) =>
+      modifyAt(ref, (state, at) => {
+        const now = Math.floor(at)
+        const blocked = Core.mayBeBlocked(state.clients, now, request.client)
+          ? Core.check(state.troubles, now, config, keyOf(request))
+          : undefined
+        return [blocked, blocked === undefined ? state : { ...state, refused: state.refused + 1 }]
       })
-      for (const [oldest, { failedUntil }] of clients) {
-        if (failedUntil > now && clients.size <= config.maxEntries) break
-        clients.delete(oldest)
-      }
-    }
 
-    const settle = <A, E>(
-      clock: Clock.Clock,
-      client: string,
-      key: () => string,
-      exit: Exit.Exit<A, E>
-    ): void => {
-      const now = nowOf(clock)
-      if (Exit.isSuccess(exit)) {
-        if ((clients.get(client) ?? innocent).failedUntil > now) Core.succeeded(state, key())
-        return
-      }
-      const failure = failureOf(Option.getOrUndefined(Cause.failureOption(exit.cause)))
-      if (failure !== undefined) {
-        Core.failed(state, now, config, key(), failure, bytesOf(key(), failure))
-        hasFailed(client, now, Core.check(state, now, config, key()))
-      }
-    }
+    const settle = (request: Request, exit: Exit.Exit<unknown, unknown>) =>
+      updateAt(ref, (state, at) => {
+        const now = Math.floor(at)
+        const { clients, troubles } = state
+        const { client } = request
+        if (Exit.isSuccess(exit)) {
+          if (Core.mayHaveFailed(clients, now, client)) Core.succeeded(troubles, keyOf(request))
+          return state
+        }
+        const failure = failureOf(Option.getOrUndefined(Cause.failureOption(exit.cause)))
+        if (failure === undefined) return state
+        const key = keyOf(request)
+        Core.failed(troubles, now, config, key, failure, bytesOf(key, failure))
+        const blocked = Core.check(troubles, now, config, key)
+        Core.clientFailed(clients, now, config, client, blocked?.retryAfterMs ?? 0)
+        return state
+      })
 
     return {
       protect: <A, E, R>(request: Request, effect: Effect.Effect<A, E, R>) =>
-        Effect.clockWith((clock): Effect.Effect<A, E | RepeatedFailure, R> => {
-          let known: string | undefined
-          const key = (): string => (known ??= keyOf(request))
-          const { client } = request
-          const now = nowOf(clock)
-          const mayBeBlocked = (clients.get(client) ?? innocent).blockedUntil > now
-          const blocked = mayBeBlocked ? Core.check(state, now, config, key()) : undefined
-          if (blocked !== undefined) {
-            refused += 1
-            return Effect.fail(refusal(blocked))
-          }
-          return Effect.onExit(effect, (exit) => Effect.sync(() => settle(clock, client, key, exit)))
-        }),
-      status: Effect.sync(() => ({ entries: Lru.size(state), refused }))
+        Effect.flatMap(check(request), (blocked): Effect.Effect<A, E | RepeatedFailure, R> =>
+          blocked === undefined
+            ? Effect.onExit(effect, (exit) => settle(request, exit))
+            : Effect.fail(refusal(blocked))
+        ),
+      status: Effect.map(Ref.get(ref), ({ refused, troubles }) => ({ entries: Lru.size(troubles), refused }))
     }
   })
 

@@ -1,16 +1,16 @@
 /**
- * Tries again, where that helps: the one place in the server that does, so that attempts never
- * multiply. What may be retried is decided by the error; how often, by the cause and the class of the
- * call, by the budget that all callers share, and by the caller's deadline.
+ * Retries. This is the only place of the server that retries, so attempts never multiply. The error decides whether a
+ * retry may help; its kind, the class of the call, the budget of all callers and the deadline of the call limit how many
+ * there are.
  *
- * The backoff is adaptive: a pause is what the policy's `Schedule` says, times a factor that grows with every call that
- * the warehouse pushed back lately and shrinks with every success (`guard/core/Pressure`).
+ * The backoff is adaptive: a pause is the delay of the policy's `Schedule` times a factor that grows with every call that
+ * met an overloaded or silent warehouse and shrinks with every success (`guard/core/Pressure`).
  *
  * Invariants
- * 1. No attempt is started at or after the deadline, and a pause that would end there is not begun.
- * 2. A pause is never shorter than what the warehouse asked for; where it asks for long, none is begun.
+ * 1. No attempt starts at or after the deadline, and no pause starts that would end there.
+ * 2. A pause is never shorter than what the warehouse asked for; above `maxAskedMs` there is no retry.
  * 3. Only expected errors are retried, never defects and never interruptions.
- * 4. A pause holds nothing but its token, ends at once when it is interrupted, and then gives it back.
+ * 4. A pause holds nothing but its token of the budget, and gives it back when it is interrupted.
  *
  * @since 0.1.0
  */
@@ -42,11 +42,11 @@ export interface Options {
   /** Attempts of a call at most, whatever its faults; 5 when absent. */
   readonly maxAttempts?: number | undefined
   /**
-   * Longest pause, milliseconds; 120,000 when absent. When more is asked for, by the warehouse or by a
-   * schedule, the call fails at once: its caller can wait better than a fiber here.
+   * Longest pause, milliseconds; 120,000 when absent. When the warehouse or a schedule asks for more, the call fails at
+   * once, and its caller decides about the wait.
    */
   readonly maxPauseMs?: number | undefined
-  /** The same for a pause that the warehouse asks for; 3,000 when absent. */
+  /** Longest pause that the warehouse may ask for, milliseconds; 3,000 when absent. */
   readonly maxAskedMs?: number | undefined
   /** What differs from the default budget: a fifth of the first attempts and one retry a second. */
   readonly budget?: Partial<RetryBudget.Options> | undefined
@@ -61,7 +61,7 @@ export interface Request<E> {
   /** Monotonic milliseconds; none when absent. */
   readonly deadline: number | undefined
   readonly decide: (error: E) => RetryPolicy.Decision
-  /** Milliseconds an attempt usually takes: a retry that could not end by the deadline is not begun. */
+  /** Milliseconds an attempt usually takes: a retry that would end after the deadline does not start. */
   readonly expectedMs?: number | undefined
 }
 
@@ -73,16 +73,16 @@ export interface Status {
   /** Tokens left for retries, and the most there can be. */
   readonly budget: number
   readonly budgetCap: number
-  /** What pauses are multiplied by now, >= 1: it grows while the warehouse pushes back, and shrinks again. */
+  /** The current factor of pauses, >= 1. */
   readonly backoffFactor: number
-  /** Since the start: first attempts, retries, and calls that failed first and succeeded then. */
+  /** Since the start: first attempts, retries, and calls that succeeded after a retry. */
   readonly calls: number
   readonly retries: number
   readonly recovered: number
-  /** Calls that failed with an error worth retrying and were not retried any more, by what ended it. */
+  /** Calls that failed with a retryable error and were not retried, by the reason. */
   readonly exhausted: {
     readonly attempts: number
-    /** The pause would have lasted beyond the deadline, or beyond the longest pause, or that one asked for. */
+    /** The pause would have passed the deadline, `maxPauseMs` or `maxAskedMs`. */
     readonly deadline: number
     readonly budget: number
   }
@@ -96,8 +96,11 @@ export class Retry extends Context.Tag("snowguard/Retry")<
   Retry,
   {
     /**
-     * Runs attempt 1, and 2, 3 ... while they fail and trying again is allowed; fails with the last error,
-     * as it was. How long it pauses is said by the policy of the class and kind of fault (`RetryPolicy`).
+     * Runs attempt 1, then 2, 3 ... while they fail and a retry is allowed; fails with the last error. The policy of the
+     * class and kind of fault says how long it pauses (`RetryPolicy`).
+     *
+     * @example
+     * retry.run((n) => fetchPage(n), { class: "metadata", deadline: undefined, decide: RetryPolicy.decide })
      */
     readonly run: <A, E, R>(
       attempt: (n: number) => Effect.Effect<A, E, R>,
@@ -107,13 +110,13 @@ export class Retry extends Context.Tag("snowguard/Retry")<
   }
 >() {}
 
-/** Retries after a pause that the warehouse asked for are spread over this part more of it. */
+/** A pause that the warehouse asked for is jittered by up to this part of it. */
 const SERVER_JITTER = 0.2
 
 const DEFAULT_ATTEMPTS = 5
 const DEFAULT_MAX_PAUSE_MS = 120_000
 const DEFAULT_MAX_ASKED_MS = 3_000
-/** A day: with its jitter well within what a timer of the platform can be set to. */
+/** A day: with jitter within the range of the platform's timers. */
 const LONGEST_PAUSE_MS = 86_400_000
 
 const classes = {
@@ -143,12 +146,14 @@ const resolve = (options: Options) => {
   return { problems: found, byClass, maxAskedMs, maxAttempts, maxPauseMs, budget }
 }
 
-/** How far one call has come with one kind of fault. */
+/** The attempts of one call because of one kind of fault. */
 interface Course {
   readonly policy: RetryPolicy.Policy
-  readonly next: (now: number, error: unknown) => Effect.Effect<number | undefined>
-  attempts: number
+  readonly delays: RetryPolicy.Course<unknown>
+  readonly attempts: number
 }
+
+type Courses = { readonly [P in RetryPolicy.Preset]?: Course }
 
 interface State {
   readonly budget: RetryBudget.State
@@ -159,7 +164,7 @@ interface State {
   readonly exhausted: Status["exhausted"]
 }
 
-/** A fault that more calls make worse; a lost session is none. */
+/** Does more load make the fault worse? A lost session does not count. */
 const isPushedBack = ({ afterTimeout, preset }: RetryPolicy.Decision & { _tag: "Retry" }): boolean =>
   preset !== "once" || afterTimeout === true
 
@@ -184,14 +189,17 @@ export const make = (
       exhausted: { attempts: 0, deadline: 0, budget: 0 }
     })
 
-    const giveUp = (why: keyof Status["exhausted"]): Effect.Effect<false> =>
+    const giveUp = (why: keyof Status["exhausted"]): Effect.Effect<undefined> =>
       Effect.as(
         Ref.update(ref, (state) => ({
           ...state,
           exhausted: { ...state.exhausted, [why]: state.exhausted[why] + 1 }
         })),
-        false
+        undefined
       )
+
+    const count = (what: "retries" | "recovered") =>
+      Ref.update(ref, (state) => ({ ...state, [what]: state[what] + 1 }))
 
     const withdraw = (afterTimeout: boolean) =>
       modifyAt(ref, (state, now) => {
@@ -205,13 +213,19 @@ export const make = (
         budget: RetryBudget.refund(state.budget, config, afterTimeout)
       }))
 
-    /** The schedule of a policy, stretched by the pressure of the moment. */
+    /** The schedule of a policy, times the current factor. */
     const stretched = (delays: Schedule.Schedule<unknown, unknown>) =>
       Schedule.modifyDelayEffect(delays, (_, delay) =>
         modifyAt(ref, (state, now) => [Duration.times(delay, Pressure.factor(state.pressure, now)), state])
       )
 
-    /** Pays for a retry and waits; false when there shall be none. */
+    const begin = (policy: RetryPolicy.Policy): Course => ({
+      policy,
+      delays: RetryPolicy.course(stretched(policy.delays)),
+      attempts: 1
+    })
+
+    /** Pays for a retry and waits: the course with the retry, or undefined when there is none. */
     const pause = Effect.fnUntraced(function* <E>(
       course: Course,
       n: number,
@@ -221,11 +235,11 @@ export const make = (
     ) {
       if (n >= maxAttempts || course.attempts >= course.policy.attempts) return yield* giveUp("attempts")
       const now = yield* monotonicMillis
-      const backoff = yield* course.next(now, error)
+      const [backoff, delays] = yield* course.delays.next(now, error)
       if (backoff === undefined) return yield* giveUp("attempts")
       const asked = Math.max(0, serverDelayMs)
       if (!(Math.max(asked, backoff) <= maxPauseMs) || asked > maxAskedMs) return yield* giveUp("deadline")
-      // What the warehouse asked for is only ever exceeded.
+      // Never less than the warehouse asked for.
       const luck = yield* Random.next
       const ms = Math.max(Math.round(backoff), Math.ceil(asked) + Math.floor(asked * SERVER_JITTER * luck))
       if (now + ms + expectedMs >= deadline) return yield* giveUp("deadline")
@@ -234,50 +248,42 @@ export const make = (
           if (!(yield* withdraw(afterTimeout))) return yield* giveUp("budget")
           yield* Effect.logDebug(`attempt ${n} failed (${preset}); trying again in ${ms} ms`)
           yield* Effect.onInterrupt(restore(Effect.sleep(ms)), () => giveBack(afterTimeout))
-          // A busy process wakes up late, and may find that the time is over.
-          if ((yield* monotonicMillis) < deadline) return true
+          // A busy process wakes up late, perhaps after the deadline.
+          if ((yield* monotonicMillis) < deadline)
+            return { policy: course.policy, delays, attempts: course.attempts + 1 }
           yield* giveBack(afterTimeout)
           return yield* giveUp("deadline")
         })
       )
     })
 
-    /** What happens when an attempt has failed; made anew for each call, since it remembers. */
-    const recovery = <A, E, R>(attempt: (n: number) => Effect.Effect<A, E, R>, request: Request<E>) => {
-      const courses = new Map<RetryPolicy.Preset, Course>()
-      const courseOf = (preset: RetryPolicy.Preset): Course => {
-        const known = courses.get(preset)
-        if (known !== undefined) return known
-        const policy = byClass[request.class][preset]
-        const course = { policy, next: RetryPolicy.delays(stretched(policy.delays)), attempts: 1 }
-        courses.set(preset, course)
-        return course
+    const recover =
+      <A, E, R>(
+        attempt: (n: number) => Effect.Effect<A, E, R>,
+        request: Request<E>,
+        n: number,
+        courses: Courses
+      ) =>
+      (cause: Cause.Cause<E>): Effect.Effect<A, E, R> => {
+        const error = expected(cause)
+        if (Option.isNone(error)) return Effect.failCause(cause)
+        const decision = request.decide(error.value)
+        if (decision._tag === "No") return Effect.failCause(cause)
+        const { preset } = decision
+        const course = courses[preset] ?? begin(byClass[request.class][preset])
+        return (n === 1 && isPushedBack(decision) ? pushedBack : Effect.void).pipe(
+          Effect.zipRight(pause(course, n, error.value, decision, request)),
+          Effect.flatMap((next) =>
+            next === undefined
+              ? Effect.failCause(cause)
+              : count("retries").pipe(
+                  Effect.zipRight(attempt(n + 1)),
+                  Effect.tap(count("recovered")),
+                  Effect.catchAllCause(recover(attempt, request, n + 1, { ...courses, [preset]: next }))
+                )
+          )
+        )
       }
-      const recover =
-        (n: number) =>
-        (cause: Cause.Cause<E>): Effect.Effect<A, E, R> => {
-          const error = expected(cause)
-          if (Option.isNone(error)) return Effect.failCause(cause)
-          const decision = request.decide(error.value)
-          if (decision._tag === "No") return Effect.failCause(cause)
-          const course = courseOf(decision.preset)
-          const again = Effect.suspend(() => {
-            course.attempts += 1
-            return Effect.zipRight(
-              Ref.update(ref, (state) => ({ ...state, retries: state.retries + 1 })),
-              attempt(n + 1)
-            )
-          }).pipe(
-            Effect.tap(Ref.update(ref, (state) => ({ ...state, recovered: state.recovered + 1 }))),
-            Effect.catchAllCause(recover(n + 1))
-          )
-          return (n === 1 && isPushedBack(decision) ? pushedBack : Effect.void).pipe(
-            Effect.zipRight(pause(course, n, error.value, decision, request)),
-            Effect.flatMap((go) => (go ? again : Effect.failCause(cause)))
-          )
-        }
-      return recover(1)
-    }
 
     const begun = Ref.update(ref, (state) => ({
       ...state,
@@ -298,7 +304,7 @@ export const make = (
       run: (attempt, request) =>
         begun.pipe(
           Effect.zipRight(attempt(1)),
-          Effect.catchAllCause((cause) => recovery(attempt, request)(cause)),
+          Effect.catchAllCause(recover(attempt, request, 1, {})),
           Effect.zipLeft(worked)
         ),
       status: modifyAt(ref, ({ budget, calls, exhausted, recovered, retries, ...rest }, now) => [
@@ -324,7 +330,7 @@ export const layer = (options?: Options): Layer.Layer<Retry, InvalidOptions.Inva
   Layer.effect(Retry, make(options))
 
 /**
- * Never tries again.
+ * Never retries.
  *
  * @since 0.1.0
  * @category layers

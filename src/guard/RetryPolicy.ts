@@ -14,8 +14,8 @@ import { WarehouseError } from "../warehouse/Warehouse.js"
 import type { Reason } from "../warehouse/Warehouse.js"
 
 /**
- * Kinds of faults that want different patience. `transient`: gone in a moment. `connection`: nothing
- * answers. `overload`: it answers, and asks for less. `once`: a second fault of the kind is no accident.
+ * Kinds of faults with a policy of their own. `transient`: short. `connection`: nothing answers. `overload`: the warehouse
+ * answers, and asks for less load. `once`: one retry.
  *
  * @since 0.1.0
  * @category models
@@ -29,7 +29,7 @@ export type Preset = "transient" | "connection" | "overload" | "once"
 export interface Policy {
   /** Attempts because of this kind of fault, the first one included, >= 1. */
   readonly attempts: number
-  /** Pauses between them. Ends the attempts when it ends; it sees the errors and monotonic time. */
+  /** Pauses between them; the attempts end with the schedule. Its input is the error, its time monotonic. */
   readonly delays: Schedule.Schedule<unknown, unknown>
 }
 
@@ -40,7 +40,7 @@ export interface Policy {
 export type Policies = { readonly [P in Preset]: Policy }
 
 /**
- * What an error says about trying again.
+ * Whether and how an error is retried.
  *
  * @since 0.1.0
  * @category models
@@ -52,13 +52,12 @@ export type Decision =
       readonly preset: Preset
       /** Milliseconds the warehouse asked us to wait. */
       readonly serverDelayMs?: number | undefined
-      /** No answer came, so the failed attempt may still be running there: its retry costs more. */
+      /** No answer came: the failed attempt may still be running in the warehouse, and its retry costs more. */
       readonly afterTimeout?: boolean | undefined
     }
 
 /**
- * For every refusal of our own: limits, quotas, an open circuit and deadlines have decided already, and
- * trying again behind the caller's back would only push against them.
+ * For every refusal of this server: limits, quotas, an open circuit and deadlines have decided already.
  *
  * @since 0.1.0
  * @category constants
@@ -95,20 +94,20 @@ const decisions: { readonly [R in Reason]: Decision } = {
  */
 export const decisionOf = (reason: Reason): Decision => decisions[reason]
 
-/** HTTP's 403 is set up wrongly when it stays; what is on the way may refuse one request and pass the next. */
-const isRefusedOnTheWay = ({ code, reason }: WarehouseError): boolean =>
+/** HTTP 403: a wrong configuration when it persists, but a proxy may refuse one request and pass the next. */
+const isForbidden = ({ code, reason }: WarehouseError): boolean =>
   reason === "Configuration" && code === "403"
 
 /**
- * The decision for any error of a guarded call: failures of the warehouse by their reason, everything
- * else never.
+ * The decision for any error of a guarded call: failures of the warehouse by their reason; other errors are never
+ * retried.
  *
  * @since 0.1.0
  * @category models
  */
 export const decide = (error: unknown): Decision => {
   if (!(error instanceof WarehouseError)) return never
-  const decision = isRefusedOnTheWay(error) ? retry("connection") : decisionOf(error.reason)
+  const decision = isForbidden(error) ? retry("connection") : decisionOf(error.reason)
   return decision._tag === "No"
     ? decision
     : { ...decision, serverDelayMs: error.retryAfterMs, afterTimeout: error.sent === "unknown" }
@@ -138,9 +137,9 @@ export interface Adaptive {
 }
 
 /**
- * `firstMs`, then `factor` times as long each time up to `capMs`, with equal jitter: between half of the exponential delay and all of it (M. Brooker, "Exponential Backoff And
- * Jitter", 2015). Full jitter, from zero on, spreads callers a little wider, but a pause of nothing is no
- * pause: the tries of one call would all meet the same moment of a warehouse that restarts.
+ * `firstMs`, then `factor` times as long each time up to `capMs`, with equal jitter: between half of the exponential
+ * delay and all of it (M. Brooker, "Exponential Backoff And Jitter", 2015). Full jitter, from zero on, spreads callers
+ * wider, but all attempts of a call could meet the same moment of a warehouse that restarts.
  *
  * @since 0.1.0
  * @category constructors
@@ -158,9 +157,8 @@ export const exponential = ({
 }
 
 /**
- * Decorrelated jitter: anything between the first delay and three times the last one. It grows with
- * what was really waited, and never comes back before `firstMs`. The cap bounds the range and not the
- * result, or callers that have waited long would all wait exactly `capMs`.
+ * Decorrelated jitter: between `firstMs` and three times the last delay. The cap bounds the range and not the result, or
+ * callers that have waited long would all wait exactly `capMs`.
  *
  * @since 0.1.0
  * @category constructors
@@ -175,16 +173,16 @@ export const adaptive = ({ capMs, firstMs }: Adaptive): Schedule.Schedule<Durati
   )
 
 /**
- * For callers with a person or a model waiting, and a deadline of seconds. Most lost connections and
- * replaced servers are back within tenths of a second: starting at 100 ms, four pauses take 1.1 s on
- * average; starting at 1 s ({@link patient}) they take 11 s, most of the time that a look-up has.
+ * For interactive callers with a deadline of seconds. Most lost connections and replaced servers are back within tenths
+ * of a second: four pauses from 100 ms on take 1.1 s on average; from 1 s on ({@link patient}) they take 11 s, most of
+ * the time of a look-up.
  *
  * @since 0.1.0
  * @category models
  */
 export const interactive: Policies = {
   transient: { attempts: 5, delays: exponential({ firstMs: 100, factor: 2, capMs: 5_000 }) },
-  // Connecting anew is slow in itself, and one that fails three times in a row is not coming back soon.
+  // A new connection is slow in itself; after three failures in a row the fault lasts.
   connection: { attempts: 3, delays: exponential({ firstMs: 200, factor: 2, capMs: 5_000 }) },
   overload: { attempts: 3, delays: adaptive({ firstMs: 500, capMs: 5_000 }) },
   once: { attempts: 2, delays: exponential({ firstMs: 100, factor: 2, capMs: 5_000 }) }
@@ -202,8 +200,8 @@ export const statements: Policies = {
 }
 
 /**
- * For batch work without a deadline, where it matters more to get through than to be told: 1 s doubling
- * to 60 s, five attempts; connections 2 s, half as long again each time up to 120 s, three attempts.
+ * For batch work without a deadline: 1 s doubling to 60 s, five attempts; connections 2 s, half as long again each time
+ * up to 120 s, three attempts.
  *
  * @since 0.1.0
  * @category models
@@ -216,24 +214,32 @@ export const patient: Policies = {
 }
 
 /**
- * The delays of a schedule one by one, in milliseconds; `undefined` when it has ended. Nothing is slept,
- * so that whoever asks can look at a delay before agreeing to it: `Schedule.driver`, and with it
- * `Effect.retry`, tells the delay only when it is over.
+ * A schedule whose delays are read one at a time, without sleeping: a delay can be refused before it begins, which
+ * `Schedule.driver` and `Effect.retry` do not allow.
  *
  * @internal
  */
-export const delays = <In>(
-  schedule: Schedule.Schedule<unknown, In>
-): ((now: number, input: In) => Effect.Effect<number | undefined>) => {
-  let state = schedule.initial
-  return (now, input) =>
-    Effect.map(
-      Effect.suspend(() => schedule.step(now, input, state)),
-      ([next, _, decision]) => {
-        state = next
-        return ScheduleDecision.isDone(decision)
-          ? undefined
-          : Math.max(0, ScheduleIntervals.start(decision.intervals) - now)
-      }
-    )
+export interface Course<In> {
+  /** The delay in milliseconds, undefined when the schedule has ended, and the rest of the course. */
+  readonly next: (
+    now: number,
+    input: In
+  ) => Effect.Effect<readonly [delayMs: number | undefined, rest: Course<In>]>
+}
+
+/** @internal */
+export const course = <In>(schedule: Schedule.Schedule<unknown, In>): Course<In> => {
+  const from = (state: unknown): Course<In> => ({
+    next: (now, input) =>
+      Effect.map(
+        Effect.suspend(() => schedule.step(now, input, state)),
+        ([next, _, decision]) => [
+          ScheduleDecision.isDone(decision)
+            ? undefined
+            : Math.max(0, ScheduleIntervals.start(decision.intervals) - now),
+          from(next)
+        ]
+      )
+  })
+  return from(schedule.initial)
 }

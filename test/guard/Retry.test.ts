@@ -50,9 +50,13 @@ const luck =
 
 const draw = (schedule: Schedule.Schedule<unknown, unknown>, n: number) =>
   Effect.gen(function* () {
-    const next = RetryPolicy.delays(schedule)
+    let course = RetryPolicy.course(schedule)
     const delays: Array<number | undefined> = []
-    for (let i = 0; i < n; i++) delays.push(yield* next(1_700_000_000_000, undefined))
+    for (let i = 0; i < n; i++) {
+      const [delay, rest] = yield* course.next(1_700_000_000_000, undefined)
+      delays.push(delay)
+      course = rest
+    }
     return delays.map((ms) => (ms === undefined ? ms : Math.round(ms)))
   })
 

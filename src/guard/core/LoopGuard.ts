@@ -1,15 +1,14 @@
 /**
- * Who keeps trying what cannot work: the same call that fails the same way again and again is answered
- * from memory for a while.
+ * Calls that fail the same way again and again are answered from memory for a while.
  *
  * Invariants
  * 1. A key is blocked only after `failures` real failures of the same kind within `windowMs`, without a
  *    success or another kind of failure between them.
  * 2. It is blocked until exactly `windowMs` after the last of them; refusals prolong nothing.
- * 3. Keys are compared in full, so that no two statements are ever taken for one.
- * 4. What is remembered is bounded in entries and in bytes (`Lru`): forgetting admits, it never refuses.
+ * 3. Keys are compared in full: two statements are never taken for one.
+ * 4. The memory is bounded in entries and in bytes (`Lru`). A call whose entry was evicted is admitted.
  *
- * Updated in place, like the table it is kept in: to be used linearly.
+ * Updated in place, for one owner.
  *
  * @since 0.1.0
  */
@@ -87,4 +86,40 @@ export const failed = <F extends Failure>(
 /** The call was tried and worked. */
 export const succeeded = <F extends Failure>(state: State<F>, key: string): void => {
   Lru.remove(state, key)
+}
+
+/** What is known of a client without its statements. Milliseconds. */
+interface Client {
+  /** Until then one of its failures may be remembered ... */
+  readonly failedUntil: number
+  /** ... and one of its statements may be blocked. */
+  readonly blockedUntil: number
+}
+
+/** In the order of their latest failure. */
+export type Clients = Map<string, Client>
+
+export const makeClients = (): Clients => new Map()
+
+export const mayHaveFailed = (clients: Clients, now: number, client: string): boolean =>
+  (clients.get(client)?.failedUntil ?? Number.NEGATIVE_INFINITY) > now
+
+export const mayBeBlocked = (clients: Clients, now: number, client: string): boolean =>
+  (clients.get(client)?.blockedUntil ?? Number.NEGATIVE_INFINITY) > now
+
+/** A call of the client has failed; `blockedMs`: for how long its statement is blocked now, 0 if it is not. */
+export const clientFailed = (
+  clients: Clients,
+  now: number,
+  { maxEntries, windowMs }: { readonly windowMs: number; readonly maxEntries: number },
+  client: string,
+  blockedMs: number
+): void => {
+  const blockedUntil = Math.max(clients.get(client)?.blockedUntil ?? now, now + blockedMs)
+  clients.delete(client)
+  clients.set(client, { failedUntil: now + windowMs, blockedUntil })
+  for (const [oldest, { failedUntil }] of clients) {
+    if (failedUntil > now && clients.size <= maxEntries) break
+    clients.delete(oldest)
+  }
 }
