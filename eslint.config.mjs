@@ -93,18 +93,11 @@ const noNewDate = {
   selector: "NewExpression[callee.name='Date'][arguments.length=0]",
   message: "Use Clock or DateTime."
 }
-/** Where the unsafe API of Effect is refused; the other rooms follow. */
-const safeFiles = [
-  ...["cli", "demo", "server", "config", "mcp", "dashboard", "operate", "tools", "observe", "emulator"].map(
-    (room) => `src/${room}/**/*.ts`
-  ),
-  ...["warehouse", "gate", "sql"].map((room) => `src/${room}/**/*.ts`),
-  "src/quota/stores/**/*.ts"
-]
+/** Where the unsafe API of Effect is refused. */
+const safeFiles = rooms.map((room) => `src/${room}/**/*.ts`)
 /** Exempt: where the runtime, an SDK or a driver calls back and nothing else will do. */
 const mayBeUnsafe = [
   "src/platform/**/*.ts",
-  "src/guard/Deadline.ts",
   // Callbacks of the DuckDB driver.
   "src/warehouse/duckdb/**/*.ts",
   // Effect's tracer ends a span synchronously, and hands it to the exporter's queue there.
@@ -115,8 +108,14 @@ const unsafe = [
     selector:
       "MemberExpression[property.name=/^unsafe[A-Z]/], ImportSpecifier[imported.name=/^unsafe[A-Z]/], " +
       "Identifier[name=/^(getFiberRefs|currentContext|withFiberRuntime|RuntimeFlags)$/]",
-    message: "Only platform/, guard/Deadline.ts and the callbacks of SDKs and drivers use the unsafe API."
+    message: "Only platform/ and the callbacks of SDKs and drivers use the unsafe API."
   }
+]
+/** Services whose state is a Ref. */
+const statefulFiles = ["src/guard/*.ts", "src/quota/*.ts"]
+const mutable = [
+  { selector: "VariableDeclaration[kind='let']", message: "State is a Ref; pure decisions are in core/." },
+  { selector: "Identifier[name='MutableRef']", message: "State is a Ref." }
 ]
 
 export default tseslint.config(
@@ -145,6 +144,10 @@ export default tseslint.config(
     files: safeFiles,
     ignores: mayBeUnsafe,
     rules: { "no-restricted-syntax": ["error", noNewDate, ...unsafe] }
+  },
+  {
+    files: statefulFiles,
+    rules: { "no-restricted-syntax": ["error", noNewDate, ...unsafe, ...mutable] }
   },
   ...rooms.map((room) => ({
     files: [`src/${room}/**/*.ts`],
