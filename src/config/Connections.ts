@@ -9,8 +9,6 @@
  *
  * They are read when a connection is named, or when nothing says which account. Keys that this server has no use
  * for are named, none is dropped in silence. No message holds a value of the files: they hold secrets.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -56,13 +54,13 @@ const isTable = (value: unknown): value is Section =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
 
 /** What the settings say already of the account. */
-export interface Told {
+interface Told {
   readonly account: string | undefined
   readonly accessUrl: string | undefined
 }
 
 /** A connection as settings. */
-export interface Translated {
+interface Translated {
   readonly values: { readonly [setting: string]: unknown }
   /** Keys of it that this server has no use for. */
   readonly unused: ReadonlyArray<{ readonly key: string; readonly nearest?: string | undefined }>
@@ -78,9 +76,6 @@ const numberOf = (value: unknown): number | undefined =>
 
 /**
  * Pure. An account that is said elsewhere has its own address: that of the connection then belongs to another.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const translate = (section: Section, told: Told): Translated => {
   // In whatever case, as the connectors take them; an empty one says nothing.
@@ -150,11 +145,8 @@ export interface Files {
 
 /**
  * A connection that was found, and what to say of it in the log.
- *
- * @since 0.1.0
- * @category models
  */
-export interface Connection extends Translated {
+interface Connection extends Translated {
   readonly name: string
   readonly path: string
   readonly notes: ReadonlyArray<string>
@@ -212,9 +204,6 @@ const sections = (value: unknown): ReadonlyArray<readonly [string, Section]> =>
 /**
  * The connection of this name, or the default one, if there is one. Fails when one that is named is not there, or a
  * file cannot be read.
- *
- * @since 0.1.0
- * @category reading
  */
 export const read = (
   named: Named | undefined,
@@ -291,9 +280,6 @@ export const read = (
 
 /**
  * Left: what is wrong with the connection itself.
- *
- * @since 0.1.0
- * @category checks
  */
 export const checked = (connection: Connection): Either.Either<Connection, ReadonlyArray<Fault>> =>
   connection.faults.length === 0
@@ -308,9 +294,6 @@ export const checked = (connection: Connection): Either.Either<Connection, Reado
 
 /**
  * For people: which connection, and where it is.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const title = ({ name, path }: Pick<Connection, "name" | "path">): string =>
   `connection ${name} (${path})`

@@ -1,15 +1,9 @@
 /**
  * What is wrong with a configuration: everything at once, each with its key and what was expected.
- *
- * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 import { printable } from "./Kind.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export const Fault = Schema.Struct({
   /** As the operator wrote it: a key of the file, an environment variable, a flag, or the file itself. */
   key: Schema.String,
@@ -21,16 +15,8 @@ export const Fault = Schema.Struct({
   line: Schema.optional(Schema.Number),
   column: Schema.optional(Schema.Number)
 })
-/**
- * @since 0.1.0
- * @category models
- */
 export type Fault = typeof Fault.Type
 
-/**
- * @since 0.1.0
- * @category errors
- */
 export class ConfigFaults extends Schema.TaggedError<ConfigFaults>("snowguard/ConfigFaults")("ConfigFaults", {
   faults: Schema.Array(Fault),
   /** The file that was read, where one was. */

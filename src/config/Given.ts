@@ -2,8 +2,6 @@
  * Collects what the operator says: a connection of Snowflake's own files first, the file over it, then the
  * environment, then the command line. Every value is checked here; what the values mean together is decided in
  * `Resolve`.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import { nearest } from "../platform/core/Nearest.js"
@@ -21,9 +19,6 @@ import { reserved } from "./Table.js"
 
 /**
  * A value somebody set, and under which name they set it.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Given {
   readonly value: unknown
@@ -34,9 +29,6 @@ export interface Given {
 
 /**
  * Where relative paths start.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Places extends Pick<Environment, "platform" | "home" | "cwd"> {
   /** The directory of the file. */
@@ -48,9 +40,6 @@ export interface Places extends Pick<Environment, "platform" | "home" | "cwd"> {
 /**
  * Filled by {@link fromConnection}, {@link fromFile}, {@link fromEnv} and {@link fromArgs}, in this order; later
  * values replace earlier ones.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Collected {
   /** By key, as {@link Key.format} writes it. */
@@ -68,10 +57,6 @@ export interface Collected {
   readonly places?: Places | undefined
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const empty = (table: Table, places?: Places | undefined): Collected => ({
   places,
   values: new Map(),
@@ -136,10 +121,6 @@ const own = <A>(record: { readonly [name: string]: A }, name: string): A | undef
 const isTable = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
 
-/**
- * @since 0.1.0
- * @category collecting
- */
 export const fromFile = (
   table: Table,
   document: { readonly [key: string]: unknown },
@@ -234,9 +215,6 @@ const readings = (table: Table, names: Key.Names, rest: string): ReadonlyArray<R
 
 /**
  * What a connection says of the account, by the names of `[snowflake]`. `name`: the connection, for people.
- *
- * @since 0.1.0
- * @category collecting
  */
 export const fromConnection = (
   table: Table,
@@ -252,9 +230,6 @@ export const fromConnection = (
 
 /**
  * Settings that an option of the command line sets, by their keys.
- *
- * @since 0.1.0
- * @category collecting
  */
 export const fromArgs = (
   table: Table,
@@ -270,9 +245,6 @@ export const fromArgs = (
 
 /**
  * An empty variable is one that is not set.
- *
- * @since 0.1.0
- * @category collecting
  */
 export const fromEnv = (
   table: Table,

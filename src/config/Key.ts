@@ -1,8 +1,6 @@
 /**
  * How a setting is called: `limits.burst` in the file and in every message, `SNOWGUARD_LIMITS_BURST` in
  * the environment.
- *
- * @since 0.1.0
  */
 import { nearest } from "../platform/core/Nearest.js"
 import { quote } from "./Kind.js"
@@ -11,9 +9,6 @@ import { reserved } from "./Table.js"
 
 /**
  * From the outermost name to the innermost.
- *
- * @since 0.1.0
- * @category models
  */
 export type Path = ReadonlyArray<string>
 
@@ -22,38 +17,20 @@ const bare = /^[A-Za-z0-9_-]+$/
 /**
  * As it is written in TOML; a name of unusual characters is quoted, so that two paths never have the
  * same key and a key never breaks the line it is printed on.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const format = (path: Path): string =>
   path.map((part) => (bare.test(part) ? part : quote(part))).join(".")
 
-/**
- * @since 0.1.0
- * @category constants
- */
 export const prefix = "SNOWGUARD_"
 
-/**
- * @since 0.1.0
- * @category rendering
- */
 export const envPart = (name: string): string => name.toUpperCase().replace(/[^A-Z0-9]/g, "_")
 
-/**
- * @since 0.1.0
- * @category rendering
- */
 export const env = (path: Path): string => prefix + path.map(envPart).join("_")
 
 /**
  * Every setting outside the named sections, and those of the names given.
- *
- * @since 0.1.0
- * @category enumerating
  */
-export const paths = (table: Table, names: Names): ReadonlyArray<Path> => [
+const paths = (table: Table, names: Names): ReadonlyArray<Path> => [
   ...Object.keys(table.root).map((key) => [key]),
   ...Object.entries(table.sections).flatMap(([section, { fields }]) =>
     Object.keys(fields).map((key) => [section, key])
@@ -65,9 +42,6 @@ export const paths = (table: Table, names: Names): ReadonlyArray<Path> => [
 
 /**
  * The names in use, by named section, in the order in which they were found.
- *
- * @since 0.1.0
- * @category models
  */
 export type Names = ReadonlyMap<string, ReadonlySet<string>>
 
@@ -77,9 +51,6 @@ const last = (path: Path): string => path[path.length - 1] ?? ""
  * The key that an unknown path was most likely meant to be: a sibling with a similar name, or else a
  * setting of that name, or nearly, in another section. Whole paths are never compared: what they share
  * would make everything in a section look alike.
- *
- * @since 0.1.0
- * @category matching
  */
 export const nearestKey = (table: Table, names: Names, path: Path): string | undefined => {
   const parent = format(path.slice(0, -1))
@@ -94,9 +65,6 @@ export const nearestKey = (table: Table, names: Names, path: Path): string | und
 
 /**
  * The section that an unknown section was most likely meant to be.
- *
- * @since 0.1.0
- * @category matching
  */
 export const nearestSection = (table: Table, name: string): string | undefined =>
   nearest(name, [...Object.keys(table.sections), ...Object.keys(table.named)], 1)[0]
@@ -104,9 +72,6 @@ export const nearestSection = (table: Table, name: string): string | undefined =
 /**
  * The variable that an unknown variable was most likely meant to be. Where its section (and tier) is
  * right, only what follows is compared.
- *
- * @since 0.1.0
- * @category matching
  */
 export const nearestEnv = (table: Table, names: Names, variable: string): string | undefined => {
   const rest = variable.slice(prefix.length)

@@ -1,14 +1,9 @@
 /**
  * What a value may be: what is accepted, how that is said, and how a value is written down.
- *
- * @since 0.1.0
  */
 
 /**
  * What a setting may be. Bounds are inclusive.
- *
- * @since 0.1.0
- * @category models
  */
 export type Kind =
   | { readonly _tag: "integer" | "number"; readonly min: number; readonly max: number }
@@ -19,17 +14,11 @@ export type Kind =
 
 /**
  * A number as TOML and people write it.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const formatNumber = (value: number): string => (Object.is(value, -0) ? "0" : String(value))
 
 /**
  * What is expected, as a noun phrase.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const expected = (kind: Kind): string => {
   switch (kind._tag) {
@@ -48,18 +37,12 @@ export const expected = (kind: Kind): string => {
 
 /**
  * Without control characters: they would let a value forge lines of the report it is shown in.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const printable = (value: string): string =>
   value.replace(/[\p{Cc}\u2028\u2029]/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /**
  * In double quotes and on one line, as a TOML basic string.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const quote = (value: string): string => printable(JSON.stringify(withoutUserInfo(value)))
 
@@ -70,9 +53,6 @@ const longest = 60
 
 /**
  * A value as a fault shows it: short, on one line, and never the inside of a table.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const show = (value: unknown): string => {
   if (typeof value === "string") return quote(value.length > longest ? `${value.slice(0, longest)}…` : value)
@@ -93,9 +73,6 @@ const decimal = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i
 /**
  * The text of an environment variable as the value a file would hold; a text that cannot be read so
  * stays text, for `decode` to refuse.
- *
- * @since 0.1.0
- * @category decoding
  */
 export const fromText = (kind: Kind, value: string): unknown => {
   switch (kind._tag) {
@@ -114,10 +91,6 @@ export const fromText = (kind: Kind, value: string): unknown => {
   }
 }
 
-/**
- * @since 0.1.0
- * @category decoding
- */
 export const accepts = (kind: Kind, value: unknown): boolean => {
   switch (kind._tag) {
     case "integer":

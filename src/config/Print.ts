@@ -1,8 +1,6 @@
 /**
  * The settings for people to read: the effective configuration as a file (`--print-config`) and the
  * README's tables.
- *
- * @since 0.1.0
  */
 import * as Redacted from "effect/Redacted"
 import type { Path } from "./Key.js"
@@ -43,9 +41,6 @@ const group = (value: unknown): Group => (typeof value === "object" && value !==
 /**
  * A file that says what is in effect and, behind each value, where it comes from. Loaded again it gives
  * the same settings; secrets must be filled in first.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const config = <T extends Table>(
   table: T,
@@ -93,9 +88,6 @@ const plain = (value: unknown): unknown =>
 
 /**
  * What {@link config} says, as JSON. A setting that is not set is null and comes from nowhere.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const configJson = <T extends Table>(
   table: T,
@@ -160,9 +152,6 @@ const head = ["| setting | environment | default | value | what it is |", "|---|
 
 /**
  * Every setting in Markdown, a table for each section.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const markdown = (table: Table): string => {
   const rows = (path: Path, fields: Fields) =>

@@ -2,8 +2,6 @@
  * What the values mean together: defaults, inheritance between tiers, and the rules that tie one setting
  * to another. A rule is not judged where a value it needs was refused, so that one mistake makes one
  * fault.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import { nearest } from "../platform/core/Nearest.js"
@@ -19,9 +17,6 @@ import type { SettingsOf, Table } from "./Table.js"
 
 /**
  * Where a value comes from.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Origin {
   readonly source: "default" | "connection" | "file" | "env" | "args" | "inherited"
@@ -31,20 +26,12 @@ export interface Origin {
   readonly loweredTo?: string | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Resolved<T extends Table> {
   readonly settings: SettingsOf<T>
   /** By key (`tiers.default.burst`), for every setting. */
   readonly sources: ReadonlyMap<string, Origin>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Input {
   /** The parsed file; absent when there is none. */
   readonly document?: { readonly [key: string]: unknown } | undefined
@@ -164,9 +151,6 @@ const record = (entries: Iterable<readonly [string, unknown]>): { readonly [name
 
 /**
  * Defaults < connection < file < environment < command line, checked. Left: everything that is wrong.
- *
- * @since 0.1.0
- * @category decoding
  */
 export const resolve = <T extends Table>(
   table: T,

@@ -52,12 +52,6 @@ export type TierSettings = Settings["tiers"][string]
  * @since 0.1.0
  * @category models
  */
-export type ClientSettings = Settings["clients"][string]
-
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Loaded {
   readonly settings: Settings
   /** Where each value comes from, by key (`limits.burst`). */
@@ -505,27 +499,9 @@ export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: 
 
 /**
  * @since 0.1.0
- * @category models
- */
-export interface BreakerOptions {
-  readonly consecutiveFailures: number
-  /** Share of calls, above 0 to 1. */
-  readonly failureRate: number
-  readonly minimumCalls: number
-  readonly windowCalls: number
-  readonly windowMs: number
-  readonly slowCallMs: number
-  readonly slowCallRate: number
-  readonly openMs: number
-  readonly openMaxMs: number
-  readonly probes: number
-}
-
-/**
- * @since 0.1.0
  * @category options
  */
-export const breakerOptions = ({ breaker }: Settings): BreakerOptions => ({
+export const breakerOptions = ({ breaker }: Settings) => ({
   consecutiveFailures: breaker.consecutiveFailures,
   failureRate: breaker.failureRate,
   minimumCalls: breaker.minimumCalls,

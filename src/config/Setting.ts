@@ -1,19 +1,13 @@
 /**
  * One setting as data: what it may be, what it is when nobody says, and how it is described. Reading,
  * printing and documenting are all made from these, so that they cannot disagree.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import type { Kind } from "./Kind.js"
 import { accepts, expected, show } from "./Kind.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Rules {
+interface Rules {
   /** One line for the README and for people who read the source. */
   readonly about: string
   /** Unit of the number, as in "seconds". */
@@ -32,9 +26,6 @@ export interface Rules {
 
 /**
  * `default` is `undefined` for a setting that may stay unset.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Setting<out A = unknown> extends Rules {
   readonly kind: Kind
@@ -47,36 +38,22 @@ export interface Setting<out A = unknown> extends Rules {
 
 /**
  * The settings of one section by their name in the file (`snake_case`).
- *
- * @since 0.1.0
- * @category models
  */
 export interface Fields {
   readonly [name: string]: Setting
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
   : S
 
 /**
  * The settings of one section, decoded: `camelCase`, defaults applied.
- *
- * @since 0.1.0
- * @category models
  */
 export type Decoded<F extends Fields> = {
   readonly [K in keyof F & string as Camel<K>]: F[K]["default"]
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export const camel = (name: string): string =>
   name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
 
@@ -101,31 +78,16 @@ interface Bounds<D> extends Rules {
 
 /**
  * A whole number; unset when it has no default.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const integer = <D extends number | undefined = undefined>(options: Bounds<D>): Setting<number | D> =>
   setting({ _tag: "integer", min: options.min, max: options.max }, options.default as D, options)
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const number = <D extends number | undefined = undefined>(options: Bounds<D>): Setting<number | D> =>
   setting({ _tag: "number", min: options.min, max: options.max }, options.default as D, options)
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const boolean = (options: Rules & { readonly default: boolean }): Setting<boolean> =>
   setting({ _tag: "boolean" }, options.default, options)
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const choice = <const V extends ReadonlyArray<string>>(
   options: Rules & { readonly values: V; readonly default: V[number] }
 ): Setting<V[number]> => setting({ _tag: "choice", values: options.values }, options.default, options)
@@ -135,10 +97,6 @@ interface Patterned extends Rules {
   readonly expected: string
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const text = <D extends string | undefined = undefined>(
   options: Patterned & { readonly default?: D }
 ): Setting<string | D> =>
@@ -151,9 +109,6 @@ export const text = <D extends string | undefined = undefined>(
 /**
  * The path of a file; `~/` is the home directory. In a file it is relative to that file, in a variable to the
  * working directory.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const path = (rules: Rules): Setting<string | undefined> => ({
   ...text({ ...rules, pattern: /^[^\p{Cc}]{1,4096}$/u, expected: "the path of a file" }),
@@ -162,18 +117,12 @@ export const path = (rules: Rules): Setting<string | undefined> => ({
 
 /**
  * Strings that all match; comma-separated in the environment.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const list = (options: Patterned): Setting<ReadonlyArray<string>> =>
   setting({ _tag: "list", pattern: options.pattern, expected: options.expected }, [], options)
 
 /**
  * A text that nobody may read; unset by default, because a secret in the source is none.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const secret = (options: Patterned): Setting<Redacted.Redacted<string> | undefined> =>
   setting({ _tag: "text", pattern: options.pattern, expected: options.expected }, undefined, options, true)
@@ -181,17 +130,11 @@ export const secret = (options: Patterned): Setting<Redacted.Redacted<string> | 
 /**
  * What `--print-config` shows in place of a secret. Refused as a value: a printed configuration that is
  * used as a file must not log in with the placeholder.
- *
- * @since 0.1.0
- * @category constants
  */
 export const redacted = "<redacted>"
 
 /**
  * Left: the message of the fault, without a secret's value.
- *
- * @since 0.1.0
- * @category decoding
  */
 export const decode = (self: Setting, value: unknown): Either.Either<unknown, string> => {
   if (self.secret && value === redacted) {

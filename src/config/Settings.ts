@@ -2,8 +2,6 @@
  * THE TABLE: every setting of the server, once. The decoded `Settings`, the faults, `--print-config` and
  * the README's tables of settings are made from it; to add a setting is to add an entry here. A value that a
  * service has by itself is taken from the service's `defaults`.
- *
- * @since 0.1.0
  */
 import { defaults as breaker } from "../guard/CircuitBreaker.js"
 import { namePattern } from "../platform/Principal.js"
@@ -94,10 +92,6 @@ const file = (about: string, ...aliases: ReadonlyArray<string>) => path({ about,
 const hidden = (about: string, ...aliases: ReadonlyArray<string>) =>
   secret({ pattern: /^[^\0]{1,100000}$/s, expected: "a text", about, aliases })
 
-/**
- * @since 0.1.0
- * @category constants
- */
 export const table = {
   root: {
     warehouse: choice({
@@ -809,8 +803,5 @@ export const table = {
 
 /**
  * All settings, decoded and checked: every default applied, every tier complete.
- *
- * @since 0.1.0
- * @category models
  */
 export type Settings = SettingsOf<typeof table>

@@ -1,16 +1,10 @@
 /**
  * The shape of a table of settings, and the type of what it decodes to. Everything that reads, prints or
  * documents settings takes a table, so that it can be tried on a small one.
- *
- * @since 0.1.0
  */
 import type { Camel, Decoded, Fields } from "./Setting.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Section {
+interface Section {
   readonly about: string
   readonly fields: Fields
 }
@@ -18,9 +12,6 @@ export interface Section {
 /**
  * A section of sections, one for each name the operator chooses. With `base`, that name always exists
  * and the others inherit from it what they do not say.
- *
- * @since 0.1.0
- * @category models
  */
 export interface NamedSection extends Section {
   /** What one entry is called: "tier". */
@@ -28,10 +19,6 @@ export interface NamedSection extends Section {
   readonly base?: string | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Table {
   /** Settings without a section. */
   readonly root: Fields
@@ -39,10 +26,6 @@ export interface Table {
   readonly named: { readonly [name: string]: NamedSection }
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type SettingsOf<T extends Table> = Decoded<T["root"]> & {
   readonly [K in keyof T["sections"] & string as Camel<K>]: Decoded<T["sections"][K]["fields"]>
 } & {
@@ -53,9 +36,6 @@ export type SettingsOf<T extends Table> = Decoded<T["root"]> & {
 
 /**
  * Environment variables that are no settings: they say where things are before a setting can be read.
- *
- * @since 0.1.0
- * @category constants
  */
 export const reserved: { readonly [name: string]: string } = {
   SNOWGUARD_CONFIG:

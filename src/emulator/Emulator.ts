@@ -8,8 +8,6 @@
  *
  * Everything lives in the scope: closing it ends the statements, destroys every socket and frees the
  * engine. Only loopback is listened on unless told otherwise.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -34,10 +32,6 @@ import * as Statements from "./statements.js"
 
 export { EmulatorError } from "./http.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Options extends Pick<Partial<Accepted>, "secondFactors" | "refusals" | "clients"> {
   /** 0 (the default) takes any that is free. */
   readonly port?: number | undefined
@@ -80,10 +74,6 @@ export interface Options extends Pick<Partial<Accepted>, "secondFactors" | "refu
   readonly threads?: number | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Emulator {
   readonly port: number
   /** What the driver calls `accessUrl`. */
@@ -97,24 +87,13 @@ export interface Emulator {
   readonly expireSessions: Effect.Effect<void>
 }
 
-/**
- * @since 0.1.0
- * @category constants
- */
 export const defaultUser = "SNOWGUARD"
-/**
- * @since 0.1.0
- * @category constants
- */
 export const defaultPassword = "snowguard"
 
 const host = "127.0.0.1"
 
 /**
  * Starts it; it has ended when the scope has closed.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorError, Scope.Scope> =>
   Effect.gen(function* () {

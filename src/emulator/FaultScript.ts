@@ -4,8 +4,6 @@
  * `fromMs` and `untilMs` count from the moment the script was installed. `probability` is decided anew for
  * every request a fault applies to, `count` ends a fault after that many requests. Faults are tried in the
  * order of the script: all latencies add up, of the others the first that strikes wins.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
@@ -19,9 +17,6 @@ const oneOf = (names: ReadonlyArray<string>) => ({
 /**
  * Kinds of requests. `token` asks the identity provider for one, before a login. `query` is the submission of a statement and the reading of its result; `poll` is the
  * latter alone.
- *
- * @since 0.1.0
- * @category models
  */
 export const Where = Schema.Literal(
   "login",
@@ -35,10 +30,6 @@ export const Where = Schema.Literal(
   "monitor",
   "any"
 ).annotations({ message: () => oneOf(Where.literals) })
-/**
- * @since 0.1.0
- * @category models
- */
 export type Where = typeof Where.Type
 
 const Millis = Schema.Number.pipe(Schema.finite(), Schema.nonNegative())
@@ -64,9 +55,6 @@ const kind = <K extends string, F extends Schema.Struct.Fields>(name: K, fields:
 /**
  * How long an answer is held back: always the same, evenly spread, or log-normal by its median and its
  * 99th percentile. In milliseconds.
- *
- * @since 0.1.0
- * @category models
  */
 export const Delay = Schema.Union(
   Schema.Struct({ ms: Millis }),
@@ -82,10 +70,6 @@ export const Delay = Schema.Union(
     override: true
   })
 })
-/**
- * @since 0.1.0
- * @category models
- */
 export type Delay = typeof Delay.Type
 
 /**
@@ -96,9 +80,6 @@ export type Delay = typeof Delay.Type
  * | `shapeless` | values that are no rows |
  * | `json` | the right rows, but with the content type of JSON |
  * | `truncatedGzip` | the gzip ends half-way |
- *
- * @since 0.1.0
- * @category models
  */
 export const PartDefect = Schema.Literal(
   "short",
@@ -109,10 +90,6 @@ export const PartDefect = Schema.Literal(
   "json",
   "truncatedGzip"
 ).annotations({ message: () => oneOf(PartDefect.literals) })
-/**
- * @since 0.1.0
- * @category models
- */
 export type PartDefect = typeof PartDefect.Type
 
 /**
@@ -122,17 +99,10 @@ export type PartDefect = typeof PartDefect.Type
  * | `noRowtype` | no `rowtype` |
  * | `total` | a `total` and `returned` of one row too many |
  * | `noData` | `data` is null |
- *
- * @since 0.1.0
- * @category models
  */
 export const AnswerDefect = Schema.Literal("noRowset", "noRowtype", "total", "noData").annotations({
   message: () => oneOf(AnswerDefect.literals)
 })
-/**
- * @since 0.1.0
- * @category models
- */
 export type AnswerDefect = typeof AnswerDefect.Type
 
 /**
@@ -159,9 +129,6 @@ export type AnswerDefect = typeof AnswerDefect.Type
  * | `part` | a part of a result is not what was declared: see {@link PartDefect} |
  * | `answer` | the answer that holds a result is not what it should be: see {@link AnswerDefect} |
  * | `largeParts` | parts are as large as `CLIENT_RESULT_CHUNK_SIZE` allows (160 MB unless it is set) |
- *
- * @since 0.1.0
- * @category models
  */
 export const Fault = Schema.Union(
   kind("refused", window),
@@ -196,33 +163,18 @@ export const Fault = Schema.Union(
   kind("answer", { ...chance, defect: AnswerDefect }),
   kind("largeParts", chance)
 )
-/**
- * @since 0.1.0
- * @category models
- */
 export type Fault = typeof Fault.Type
 
-/**
- * @since 0.1.0
- * @category models
- */
 export const FaultScript = Schema.Struct({
   name: Schema.optionalWith(Schema.String, { exact: true }),
   /** Overrides the emulator's seed. */
   seed: Schema.optionalWith(Schema.Int, { exact: true }),
   faults: Schema.Array(Fault)
 })
-/**
- * @since 0.1.0
- * @category models
- */
 export type FaultScript = typeof FaultScript.Type
 
 /**
  * Nothing goes wrong.
- *
- * @since 0.1.0
- * @category constants
  */
 export const none: FaultScript = { faults: [] }
 
@@ -287,9 +239,6 @@ const problemOf = (input: unknown): string | undefined => {
 /**
  * The script, or what is wrong with it: a line for each mistake, with what is known in its place. Unknown
  * keys are mistakes: a misspelt `untilMs` would be an outage without an end.
- *
- * @since 0.1.0
- * @category decoding
  */
 export const decode = (input: unknown): Either.Either<FaultScript, string> => {
   const problem = problemOf(input)

@@ -1,8 +1,6 @@
 /**
  * Addresses of chunks that nobody can make up: signed, valid for a while, and useless without the header
  * that came with the result.
- *
- * @since 0.1.0
  */
 import { createHmac, timingSafeEqual } from "node:crypto"
 
@@ -11,10 +9,6 @@ const header = "x-amz-server-side-encryption-customer-key"
 /** Snowflake's are valid for six hours. */
 const validMs = 6 * 3_600_000
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface ChunkUrls {
   readonly headers: Readonly<Record<string, string>>
   readonly sign: (origin: string, queryId: string, index: number, nowMs: number) => string
@@ -28,10 +22,6 @@ export interface ChunkUrls {
   ) => boolean
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const make = (secret: string): ChunkUrls => {
   const hmac = (text: string) => createHmac("sha256", secret).update(text).digest("hex")
   const key = hmac("key").slice(0, 32)

@@ -11,8 +11,6 @@
  *
  * They are reachable on the control port always, and on the main port while that listens: a script that
  * begins with `refused` closes the main port at once, and with it the connection that installed it.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -24,10 +22,6 @@ import type { Sessions } from "./sessions.js"
 import type { Counts, Status, Statements } from "./statements.js"
 import type { SecondaryRoles } from "./parser.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface State {
   readonly sessions: { readonly alive: number; readonly opened: number }
   readonly statements: Counts
@@ -50,10 +44,6 @@ export interface State {
   }>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Services {
   readonly sessions: Sessions
   readonly statements: Statements
@@ -64,10 +54,6 @@ export interface Services {
 
 const shown = 50
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const state = ({ connections, requests, sessions, statements }: Services): State => {
   const remembered = statements.latest(Number.MAX_SAFE_INTEGER)
   const tags: Record<string, number> = {}
@@ -93,10 +79,6 @@ export const state = ({ connections, requests, sessions, statements }: Services)
   }
 }
 
-/**
- * @since 0.1.0
- * @category actions
- */
 export const reset = (services: Services): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* services.gate.install(FaultScript.none)
@@ -113,17 +95,10 @@ const parsed = (text: string): Either.Either<unknown, string> =>
 
 /**
  * A fault script from text, or what is wrong with it in a line or two.
- *
- * @since 0.1.0
- * @category decoding
  */
 export const scriptFrom = (text: string): Either.Either<FaultScript.FaultScript, string> =>
   Either.flatMap(parsed(text), FaultScript.decode)
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const answer = (services: Services, path: string, request: Request): Effect.Effect<Reply> => {
   const faults = Effect.map(services.gate.status, (status) => Http.json(status))
   switch (`${request.method} ${path}`) {

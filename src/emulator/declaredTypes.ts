@@ -1,8 +1,6 @@
 /**
  * Types that a query states and the engine does not keep: it knows one kind of semi-structured value and
  * one kind of timestamp with a zone. Pure.
- *
- * @since 0.1.0
  */
 import { selectList } from "../warehouse/duckdb/names.js"
 import type { Token } from "../sql/Lexer.js"
@@ -62,9 +60,6 @@ const typeOf = (item: ReadonlyArray<Token>): string | undefined => {
 
 /**
  * The types of the columns, with what the statement says in the place of what the engine says.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const declaredTypes = (
   tokens: ReadonlyArray<Token>,

@@ -1,7 +1,5 @@
 /**
  * What statements run in.
- *
- * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
 import type { Engine } from "../warehouse/duckdb/engine.js"
@@ -9,10 +7,6 @@ import type { WarehouseError } from "../warehouse/Warehouse.js"
 import type { Traits } from "./listings.js"
 import type { Rows, Sizes } from "./results.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Environment {
   readonly engine: Effect.Effect<Engine, WarehouseError>
   readonly sizes: Sizes
@@ -30,8 +24,5 @@ export interface Environment {
 
 /**
  * The version of the server that clients are told.
- *
- * @since 0.1.0
- * @category constants
  */
 export const version = "9.30.0"

@@ -1,7 +1,5 @@
 /**
  * Runs one statement of a session: on the embedded engine, or on the session itself.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -27,11 +25,7 @@ import type { Context, Text } from "./parser.js"
 import { contextCalls, resultScans } from "./parser.js"
 import * as Wire from "./wire.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Run {
+interface Run {
   readonly queryId: string
   readonly text: Text
   readonly binds: ReadonlyArray<Bind>
@@ -93,10 +87,6 @@ const contextOf = ({ account, roles }: Environment, session: Session): Context =
   }
 }
 
-/**
- * @since 0.1.0
- * @category running
- */
 export const run = (
   environment: Environment,
   session: Session,

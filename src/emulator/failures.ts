@@ -1,14 +1,8 @@
 /**
  * What Snowflake says when something is refused or fails: code, SQLSTATE, message. Pure.
- *
- * @since 0.1.0
  */
 import type { WarehouseError } from "../warehouse/Warehouse.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Failure {
   readonly _tag: "Failure"
   readonly code: string
@@ -147,17 +141,11 @@ const texts: Readonly<Record<string, readonly [sqlState: string | undefined, mes
 
 /**
  * The codes that {@link refusal} has a text for.
- *
- * @since 0.1.0
- * @category refusals
  */
 export const refusalCodes: ReadonlyArray<string> = Object.keys(texts)
 
 /**
  * A refusal with that code; a code without a text of its own says so.
- *
- * @since 0.1.0
- * @category refusals
  */
 export const refusal = (code: string, message?: string, sqlState?: string): Failure => {
   const [state, text] = texts[code] ?? [undefined, `Refused with code ${code}.`]
@@ -167,125 +155,54 @@ export const refusal = (code: string, message?: string, sqlState?: string): Fail
 /** Tells a refusal of the session, which no statement is made for. */
 const ofSession = /^39/
 
-/**
- * @since 0.1.0
- * @category refusals
- */
 export const refusesSession = ({ code }: Failure): boolean => ofSession.test(code)
 
-/**
- * @since 0.1.0
- * @category login
- */
 export const badPassword = failure("390100", "Incorrect username or password was specified.")
-/**
- * @since 0.1.0
- * @category login
- */
 export const badJwt = failure("390144", "JWT token is invalid.")
-/**
- * @since 0.1.0
- * @category login
- */
 export const badOAuth = failure("390303", "Invalid OAuth access token.")
-/**
- * @since 0.1.0
- * @category login
- */
 export const badAccessToken = failure("394400", "Programmatic access token is invalid.")
-/**
- * @since 0.1.0
- * @category login
- */
 export const unknownRole = (role: string): Failure =>
   failure(
     "390189",
     `Role '${role}' specified in the connect string does not exist or not authorized. Contact your local system administrator, or attempt to login with another role, e.g. PUBLIC.`
   )
 
-/**
- * @since 0.1.0
- * @category sessions
- */
 export const tokenExpired = failure(
   "390112",
   "Authentication token has expired. The user must authenticate again."
 )
-/**
- * @since 0.1.0
- * @category sessions
- */
 export const tokenUnknown = failure("390104", "Authentication token is invalid.")
-/**
- * @since 0.1.0
- * @category sessions
- */
 export const sessionGone = failure(
   "390111",
   "Session no longer exists. New login required to access the service."
 )
-/**
- * @since 0.1.0
- * @category sessions
- */
 export const masterExpired = failure(
   "390114",
   "Authentication token has expired. The user must authenticate again."
 )
 
-/**
- * @since 0.1.0
- * @category statements
- */
 export const syntax = (problem: string): Failure =>
   failure("001003", `SQL compilation error:\nsyntax error: ${problem}.`, "42000")
-/**
- * @since 0.1.0
- * @category statements
- */
 export const notSupported = (what: string): Failure =>
   failure("000002", `Unsupported feature '${what}'.`, "0A000")
 /**
  * USE and SHOW do not say which one.
- *
- * @since 0.1.0
- * @category statements
  */
 export const missing = failure(
   "002043",
   "SQL compilation error:\nObject does not exist, or operation cannot be performed.",
   "02000"
 )
-/**
- * @since 0.1.0
- * @category statements
- */
 export const roleNotAssigned = (role: string): Failure =>
   failure(
     "003013",
     `SQL access control error:\nRequested role '${role}' is not assigned to the executing user. Specify another role to activate.`,
     "42501"
   )
-/**
- * @since 0.1.0
- * @category statements
- */
 export const cancelled = failure("000604", "SQL execution canceled", "57014")
-/**
- * @since 0.1.0
- * @category statements
- */
 export const notRunning = failure("000605", "Identified SQL statement is not currently executing.", "02000")
-/**
- * @since 0.1.0
- * @category statements
- */
 export const resultUnknown = (queryId: string): Failure =>
   failure("000709", `Statement ${queryId} not found`, "02000")
-/**
- * @since 0.1.0
- * @category statements
- */
 export const statementTimeout = (seconds: number): Failure =>
   failure(
     "000630",
@@ -294,47 +211,24 @@ export const statementTimeout = (seconds: number): Failure =>
   )
 /**
  * Snowflake documents no number of its own for this one: tell it by its text.
- *
- * @since 0.1.0
- * @category statements
  */
 export const queueTimeout = (seconds: number): Failure =>
   failure("000630", `Statement reached its queued timeout of ${seconds} second(s) and was canceled.`, "57014")
-/**
- * @since 0.1.0
- * @category statements
- */
 export const statementCount = (actual: number, desired: number): Failure =>
   failure(
     "000008",
     `Actual statement count ${actual} did not match the desired statement count ${desired}.`,
     "0A000"
   )
-/**
- * @since 0.1.0
- * @category statements
- */
 export const badParameter = (name: string, value: string): Failure =>
   failure("001008", `SQL compilation error:\ninvalid value [${value}] for parameter '${name}'`, "22023")
-/**
- * @since 0.1.0
- * @category warehouses
- */
 export const noWarehouse = failure(
   "000606",
   "No active warehouse selected in the current session.  Select an active warehouse with the 'use warehouse' command.",
   "57P03"
 )
-/**
- * @since 0.1.0
- * @category warehouses
- */
 export const suspended = (warehouse: string): Failure =>
   failure("000608", `Warehouse '${warehouse}' cannot be resumed because it is suspended.`, "57P03")
-/**
- * @since 0.1.0
- * @category warehouses
- */
 export const resourceMonitor = (warehouse: string): Failure =>
   failure(
     "090073",
@@ -347,9 +241,6 @@ const compiling = /^(?:42|02|0A)/
 
 /**
  * What the engine reports, as Snowflake words it.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const ofEngine = (error: WarehouseError): Failure => {
   const code = error.code ?? "000603"

@@ -5,8 +5,6 @@
  * Chance is a hash of the seed, of the fault's place in the script and of how many requests it has applied
  * to so far, not a shared stream: the n-th query meets the same fate whatever logins, polls and heartbeats
  * happen in between, so a run can be repeated although requests race.
- *
- * @since 0.1.0
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -17,9 +15,6 @@ import type { Delay, Fault, FaultScript, Where } from "./FaultScript.js"
 
 /**
  * What a fault may look at.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Request {
   readonly where: Exclude<Where, "any"> | "other"
@@ -29,29 +24,17 @@ export interface Request {
   readonly sql?: string | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface State {
+interface State {
   readonly seed: number
   /** By the place in the script: requests that the fault applied to, and those that it struck. */
   readonly counters: ReadonlyArray<{ readonly seen: number; readonly struck: number }>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Decision {
   readonly delayMs: number
   readonly fault: Exclude<Fault, { readonly kind: "latency" | "refused" }> | undefined
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const initial = (script: FaultScript, seed: number): State => ({
   seed: script.seed ?? seed,
   counters: script.faults.map(() => ({ seen: 0, struck: 0 }))
@@ -75,11 +58,8 @@ const z99 = 2.3263478740408408
 
 /**
  * The delay for two numbers in [0, 1).
- *
- * @since 0.1.0
- * @category sampling
  */
-export const sample = (delay: Delay, first: number, second: number): number => {
+const sample = (delay: Delay, first: number, second: number): number => {
   if ("ms" in delay) return delay.ms
   if ("minMs" in delay) return delay.minMs + (delay.maxMs - delay.minMs) * first
   const normal = Math.sqrt(-2 * Math.log(1 - first)) * Math.cos(2 * Math.PI * second)
@@ -125,10 +105,6 @@ const applies = (fault: Exclude<Fault, { readonly kind: "refused" }>, request: R
   }
 }
 
-/**
- * @since 0.1.0
- * @category decisions
- */
 export const decide = (
   script: FaultScript,
   state: State,
@@ -163,18 +139,12 @@ export const decide = (
 
 /**
  * Whether somebody listens on the port.
- *
- * @since 0.1.0
- * @category decisions
  */
 export const listening = (script: FaultScript, elapsedMs: number): boolean =>
   !script.faults.some((fault) => fault.kind === "refused" && within(fault, elapsedMs))
 
 /**
  * The next moment at which {@link listening} may change; undefined when it will not.
- *
- * @since 0.1.0
- * @category decisions
  */
 export const nextChange = (script: FaultScript, elapsedMs: number): number | undefined => {
   const edges = script.faults
@@ -192,10 +162,6 @@ interface Installed {
   readonly replaced: Deferred.Deferred<void>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface FaultGate {
   readonly decide: (request: Request) => Effect.Effect<Decision>
   readonly install: (script: FaultScript) => Effect.Effect<void>
@@ -210,10 +176,6 @@ export interface FaultGate {
   readonly follow: (apply: (listening: boolean) => Effect.Effect<void>) => Effect.Effect<never>
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const make = (script: FaultScript, seed: number): Effect.Effect<FaultGate, never, Scope.Scope> =>
   Effect.gen(function* () {
     const fresh = (script: FaultScript) =>

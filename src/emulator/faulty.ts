@@ -4,8 +4,6 @@
  * A fault strikes before the request is carried out (`reset`, `hang`, `status`, `html`, refusals), inside
  * of it (faults of the warehouse and of the statement), or after it (`lostAnswer`, broken and slow bodies,
  * parts and answers that are not what was declared).
- *
- * @since 0.1.0
  */
 import { gunzipSync, gzipSync } from "node:zlib"
 import * as Effect from "effect/Effect"
@@ -228,10 +226,6 @@ const inner = (fault: Decision["fault"]): StatementFault | undefined => {
   }
 }
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const answer = (
   services: Services,
   gate: FaultGate,

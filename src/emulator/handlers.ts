@@ -1,7 +1,5 @@
 /**
  * Snowflake's endpoints: what each request is answered with, faults aside.
- *
- * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -24,10 +22,6 @@ import { badParameter } from "./sessionCommands.js"
 import type { Session, Sessions } from "./sessions.js"
 import type { Outcome, Statement, StatementFault, Statements } from "./statements.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Services {
   readonly sessions: Sessions
   readonly statements: Statements
@@ -51,9 +45,6 @@ const denied: Readonly<Record<"Expired" | "Gone" | "Unknown", Failure>> = {
 
 /**
  * The session a request is made in, or what it is told instead.
- *
- * @since 0.1.0
- * @category sessions
  */
 export const sessionOf = (sessions: Sessions, request: Request): Effect.Effect<Session, Failure> =>
   Effect.flatMap(sessions.find(tokenOf(request)), (found) =>
@@ -127,9 +118,6 @@ const outcome = (services: Services, request: Request, statement: Statement, res
 
 /**
  * In the place of {@link Services.holdMs}: answered that the statement is running, whether or not it is.
- *
- * @since 0.1.0
- * @category answers
  */
 export const AT_ONCE = -1
 
@@ -208,17 +196,10 @@ const renew = ({ sessions }: Services, request: Request): Effect.Effect<Reply> =
 
 /**
  * The statement that a submission repeats.
- *
- * @since 0.1.0
- * @category statements
  */
 export const repeated = (services: Services, request: Request, session: Session): Statement | undefined =>
   services.statements.byRequest(session, request.url.searchParams.get("requestId") ?? undefined)
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const answer = (
   services: Services,
   route: Exclude<Route, { readonly _tag: "Control" }>,

@@ -3,8 +3,6 @@
  *
  * Invariants: closing the scope ends every request's fiber and destroys every socket; a request whose
  * client has gone is interrupted; the listener can be closed and opened again on the same port.
- *
- * @since 0.1.0
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { createServer } from "node:http"
@@ -18,9 +16,6 @@ import type * as Scope from "effect/Scope"
 
 /**
  * The emulator cannot listen where it was told to.
- *
- * @since 0.1.0
- * @category errors
  */
 export class EmulatorError extends Schema.TaggedError<EmulatorError>("snowguard/EmulatorError")(
   "EmulatorError",
@@ -31,10 +26,6 @@ export class EmulatorError extends Schema.TaggedError<EmulatorError>("snowguard/
   }
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Request {
   readonly method: string
   readonly url: URL
@@ -42,10 +33,6 @@ export interface Request {
   readonly body: string
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -54,9 +41,6 @@ export interface Reply {
 
 /**
  * How a reply is sent.
- *
- * @since 0.1.0
- * @category models
  */
 export type Manner =
   | { readonly _tag: "Whole" }
@@ -64,20 +48,12 @@ export type Manner =
   | { readonly _tag: "Half" }
   | { readonly _tag: "Slow"; readonly overMs: number }
 
-/**
- * @since 0.1.0
- * @category replies
- */
 export const json = (value: unknown, status = 200): Reply => ({
   status,
   headers: { "content-type": "application/json" },
   body: Buffer.from(JSON.stringify(value))
 })
 
-/**
- * @since 0.1.0
- * @category replies
- */
 export const html = (
   status: number,
   title: string,
@@ -165,18 +141,10 @@ const gone = (response: ServerResponse): Effect.Effect<void> =>
     return Effect.sync(() => response.off("close", onClose))
   })
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Handler {
   (request: Request): Effect.Effect<{ readonly reply: Reply; readonly manner: Manner }>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface HttpServer {
   readonly port: number
   /** Closes the listener and every connection, or listens again. */
@@ -200,10 +168,6 @@ const listen = (server: Server, host: string, port: number): Effect.Effect<numbe
     })
   })
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const make = (
   host: string,
   port: number,

@@ -1,16 +1,11 @@
 /**
  * Ids and tokens, from the Random service: the same seed gives the same ones.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 
 /**
  * As many hexadecimal digits.
- *
- * @since 0.1.0
- * @category generators
  */
 export const hex = (digits: number): Effect.Effect<string> =>
   Effect.map(
@@ -24,9 +19,6 @@ export const hex = (digits: number): Effect.Effect<string> =>
 
 /**
  * In the shape of a UUID, which clients check.
- *
- * @since 0.1.0
- * @category generators
  */
 export const queryId: Effect.Effect<string> = Effect.map(hex(30), (digits) =>
   `01${digits}`.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")

@@ -1,26 +1,17 @@
 /**
  * What Snowflake's SHOW and DESCRIBE say beyond the embedded engine's: kinds of tables, masking policies, and
  * no more rows than the account lists at a time. Pure.
- *
- * @since 0.1.0
  */
 import { cursor } from "../warehouse/duckdb/cursor.js"
 import type { Token } from "../sql/Lexer.js"
 import type { Cell, Column, Row } from "../warehouse/Warehouse.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export type TableKind = "external" | "dynamic" | "iceberg" | "hybrid" | "event"
+type TableKind = "external" | "dynamic" | "iceberg" | "hybrid" | "event"
 
 /**
  * What is not to be seen from the embedded engine's table of that name.
- *
- * @since 0.1.0
- * @category models
  */
-export interface TableTraits {
+interface TableTraits {
   readonly kind?: TableKind | undefined
   /** Names of masking policies by the column that they mask. */
   readonly policies?: Readonly<Record<string, string>> | undefined
@@ -28,27 +19,18 @@ export interface TableTraits {
 
 /**
  * By `DATABASE.SCHEMA.TABLE`.
- *
- * @since 0.1.0
- * @category models
  */
 export type Traits = Readonly<Record<string, TableTraits>>
 
 /**
  * Rows of a SHOW at most; `LIMIT ... FROM` reads on.
- *
- * @since 0.1.0
- * @category constants
  */
 export const SHOW_ROWS = 10_000
 
 /**
  * The columns that an answer gets more, and their cells for one of its rows.
- *
- * @since 0.1.0
- * @category models
  */
-export interface More {
+interface More {
   readonly columns: ReadonlyArray<Column>
   readonly cells: (row: Row) => ReadonlyArray<Cell>
 }
@@ -64,10 +46,6 @@ const at = (columns: ReadonlyArray<Column>, name: string) => {
   return (row: Row): string => String(row[index] ?? "")
 }
 
-/**
- * @since 0.1.0
- * @category conversions
- */
 export const more = (
   tokens: ReadonlyArray<Token>,
   traits: Traits,

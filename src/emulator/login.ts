@@ -3,8 +3,6 @@
  *
  * Passwords are compared with the users the emulator was given; key-pair and OAuth tokens are checked for
  * their form only (whoever holds a key is not known here), unless the accepted tokens are listed.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -17,10 +15,6 @@ import * as Ids from "./ids.js"
 
 const Text = Schema.optional(Schema.NullOr(Schema.String))
 
-/**
- * @since 0.1.0
- * @category models
- */
 export const LoginBody = Schema.Struct({
   data: Schema.Struct({
     LOGIN_NAME: Text,
@@ -33,16 +27,8 @@ export const LoginBody = Schema.Struct({
     SESSION_PARAMETERS: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
   })
 })
-/**
- * @since 0.1.0
- * @category models
- */
 export type LoginBody = typeof LoginBody.Type
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Accepted {
   /** Passwords by the name of the user. */
   readonly users: Readonly<Record<string, string>>
@@ -58,22 +44,15 @@ export interface Accepted {
 
 /**
  * What a user's password is not enough without: a code, or a notification that is confirmed on a phone.
- *
- * @since 0.1.0
- * @category models
  */
-export interface SecondFactor {
+interface SecondFactor {
   /** Codes that are good for one login each. */
   readonly passcodes?: ReadonlyArray<string> | undefined
   /** What the person does with a notification; nobody looks at it when absent. */
   readonly push?: { readonly answer: "approve" | "deny"; readonly afterMs: number } | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface OAuthClient {
+interface OAuthClient {
   readonly secret: string
   /** Any when absent. */
   readonly scopes?: ReadonlyArray<string> | undefined
@@ -83,9 +62,6 @@ export interface OAuthClient {
 
 /**
  * What logins leave behind.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Logins {
   readonly usedPasscodes: Set<string>
@@ -118,9 +94,6 @@ const valueOf = <A>(byName: Readonly<Record<string, A>> | undefined, name: strin
 
 /**
  * The user of a session, or why there will be none.
- *
- * @since 0.1.0
- * @category decisions
  */
 export const authenticate = (
   { data }: LoginBody,
@@ -159,9 +132,6 @@ const PUSH_MS = 60_000
 
 /**
  * Waits for the second factor of a user whose password is right; undefined when it is given, or not asked for.
- *
- * @since 0.1.0
- * @category decisions
  */
 export const secondFactor = (
   { data }: LoginBody,
@@ -193,9 +163,6 @@ const refusedByProvider = (status: number, error: string, description: string): 
 
 /**
  * The identity provider's endpoint for tokens: the grant `client_credentials` of RFC 6749, 4.4.
- *
- * @since 0.1.0
- * @category answers
  */
 export const tokenFor = (body: string, accepted: Accepted, logins: Logins): Effect.Effect<Reply> =>
   Effect.gen(function* () {

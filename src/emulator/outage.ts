@@ -1,17 +1,11 @@
 /**
  * The outage that `snowguard demo --outage` rehearses, as data: what goes wrong in which order.
- *
- * @since 0.1.0
  */
 import type { Fault, FaultScript } from "./FaultScript.js"
 
 /** A fault without the time at which it happens. */
 type Timeless = Fault extends infer F ? (F extends Fault ? Omit<F, "fromMs" | "untilMs"> : never) : never
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Phase {
   readonly name: string
   /** One sentence for whoever watches. */
@@ -22,9 +16,6 @@ export interface Phase {
 
 /**
  * Healthy, struggling, gone, back without a warehouse, healthy: a minute.
- *
- * @since 0.1.0
- * @category data
  */
 export const phases: ReadonlyArray<Phase> = [
   { name: "healthy", description: "Snowflake answers.", lastsMs: 10_000, faults: [] },
@@ -55,9 +46,6 @@ export const phases: ReadonlyArray<Phase> = [
 /**
  * The script of the phases, one after the other; what the last one does goes on for ever. With a `speed`
  * of 10 everything happens in a tenth of the time.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const script = (from: ReadonlyArray<Phase> = phases, speed = 1): FaultScript => {
   const faults: Array<Fault> = []
@@ -69,23 +57,4 @@ export const script = (from: ReadonlyArray<Phase> = phases, speed = 1): FaultScr
     fromMs = untilMs
   })
   return { name: "outage rehearsal", faults }
-}
-
-/**
- * The phase at a time since the script was installed.
- *
- * @since 0.1.0
- * @category lookups
- */
-export const phaseAt = (
-  elapsedMs: number,
-  from: ReadonlyArray<Phase> = phases,
-  speed = 1
-): Phase | undefined => {
-  let left = elapsedMs * speed
-  for (const phase of from) {
-    if (left < phase.lastsMs) return phase
-    left -= phase.lastsMs
-  }
-  return from[from.length - 1]
 }

@@ -4,8 +4,6 @@
  * The text is read with Snowflake's lexical rules (backslash escapes, `//` comments, `:1` binds) and
  * written with those of the engine; what the engine does not answer is recognised as a command of the
  * session.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import { cursor } from "../warehouse/duckdb/cursor.js"
@@ -21,16 +19,9 @@ const limits: Limits = { bytes: 1_048_576, tokens: 500_000, depth: 200 }
 
 /**
  * All roles that the user has, none of them, or those that are named.
- *
- * @since 0.1.0
- * @category models
  */
 export type SecondaryRoles = "ALL" | "NONE" | ReadonlyArray<string>
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Command =
   | {
       readonly _tag: "Use"
@@ -50,9 +41,6 @@ export type Command =
 
 /**
  * One statement of a text.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Text {
   /** As the client wrote it. */
@@ -226,9 +214,6 @@ const needWarehouse = new Set(["SELECT", "WITH", "VALUES", "CALL"])
 
 /**
  * The statements of a text, or why it cannot be read.
- *
- * @since 0.1.0
- * @category parsing
  */
 export const split = (source: string): Either.Either<ReadonlyArray<Text>, string> => {
   const tokenized = tokenize(source, snowflake, limits)
@@ -256,9 +241,6 @@ export const split = (source: string): Either.Either<ReadonlyArray<Text>, string
 
 /**
  * The text as a session reads it that ignores the case of quoted names: they are in upper case.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const withFoldedNames = (source: string): string => {
   const tokenized = tokenize(source, snowflake, limits)
@@ -273,9 +255,6 @@ export const withFoldedNames = (source: string): string => {
 
 /**
  * What the functions of the session stand for.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Context {
   /** By the name of the function, `CURRENT_ROLE`; `null` is SQL's NULL. */
@@ -288,9 +267,6 @@ const sqlValue = (value: string | null): string => (value === null ? "NULL" : qu
 
 /**
  * The edits that put the values of the session in the place of the calls that ask for them.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const contextCalls = (tokens: ReadonlyArray<Token>, context: Context): ReadonlyArray<Edit> =>
   tokens.flatMap((token, index): ReadonlyArray<Edit> => {
@@ -312,9 +288,6 @@ export const contextCalls = (tokens: ReadonlyArray<Token>, context: Context): Re
 
 /**
  * `TABLE(RESULT_SCAN('id'))` in a text, first to last.
- *
- * @since 0.1.0
- * @category parsing
  */
 export const resultScans = (
   tokens: ReadonlyArray<Token>

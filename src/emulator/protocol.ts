@@ -1,7 +1,5 @@
 /**
  * The bodies of requests to Snowflake and of its answers, and which request is which. Pure.
- *
- * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 import type { Bind } from "../warehouse/Warehouse.js"
@@ -12,10 +10,6 @@ import type { Rows } from "./results.js"
 import type { Session } from "./sessions.js"
 import type { Statement } from "./statements.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Route =
   | {
       readonly _tag:
@@ -57,10 +51,6 @@ const routes: ReadonlyArray<readonly [string, RegExp, (match: RegExpExecArray) =
 /** The prefix of the endpoints that steer the emulator. */
 const controlPrefix = "/__emulator/"
 
-/**
- * @since 0.1.0
- * @category parsing
- */
 export const route = (method: string, path: string): Route => {
   if (path.startsWith(controlPrefix)) return { _tag: "Control", path: path.slice(controlPrefix.length) }
   for (const [verb, pattern, to] of routes) {
@@ -72,9 +62,6 @@ export const route = (method: string, path: string): Route => {
 
 /**
  * What the faults call a request.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const whereOf = (route: Route): FaultRequest["where"] => {
   switch (route._tag) {
@@ -127,16 +114,8 @@ const sessionParameters = (session: Session) =>
 
 const success = (data: unknown, code: string | null = null) => ({ data, code, message: null, success: true })
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const nothing = success(null)
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const refused = (failure: Failure) => ({
   data: { nextAction: "RETRY_LOGIN", authnMethod: "USERNAME_PASSWORD" },
   code: failure.code,
@@ -144,10 +123,6 @@ export const refused = (failure: Failure) => ({
   success: false
 })
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const failed = (failure: Failure, queryId?: string) => ({
   data: {
     internalError: false,
@@ -163,10 +138,6 @@ export const failed = (failure: Failure, queryId?: string) => ({
   success: false
 })
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const loggedIn = (session: Session, version: string, ttlMs: number) =>
   success({
     token: session.token,
@@ -187,10 +158,6 @@ export const loggedIn = (session: Session, version: string, ttlMs: number) =>
     }
   })
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const renewed = (session: Session, ttlMs: number) =>
   success({
     sessionToken: session.token,
@@ -200,10 +167,6 @@ export const renewed = (session: Session, ttlMs: number) =>
     sessionId: session.id
   })
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const inProgress = ({ isAsync, queryId }: Statement) =>
   success(
     {
@@ -215,10 +178,6 @@ export const inProgress = ({ isAsync, queryId }: Statement) =>
     isAsync ? "333334" : "333333"
   )
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const rows = (
   statement: Statement,
   result: Rows,
@@ -258,10 +217,6 @@ export const rows = (
   })
 }
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const children = (statement: Statement, parts: ReadonlyArray<Statement>) =>
   success({
     parameters: sessionParameters(statement.session),
@@ -278,10 +233,6 @@ export const children = (statement: Statement, parts: ReadonlyArray<Statement>) 
     queryContext: { entries: [] }
   })
 
-/**
- * @since 0.1.0
- * @category answers
- */
 export const monitored = (statement: Statement | undefined) =>
   success({
     queries:
@@ -314,10 +265,6 @@ const BindValue = Schema.Struct({
   )
 })
 
-/**
- * @since 0.1.0
- * @category models
- */
 export const QueryBody = Schema.parseJson(
   Schema.Struct({
     sqlText: Schema.String,
@@ -328,10 +275,6 @@ export const QueryBody = Schema.parseJson(
     parameters: Schema.optional(Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.Unknown })))
   })
 )
-/**
- * @since 0.1.0
- * @category models
- */
 export type QueryBody = typeof QueryBody.Type
 
 const bindOf = ({ type, value }: typeof BindValue.Type): Bind | undefined => {
@@ -352,9 +295,6 @@ const bindOf = ({ type, value }: typeof BindValue.Type): Bind | undefined => {
 
 /**
  * The binds in the order of their numbers.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const bindsOf = (body: QueryBody): ReadonlyArray<Bind> | Failure => {
   if (typeof body.bindStage === "string") return Failures.notSupported("binds in a stage")
@@ -370,9 +310,6 @@ export const bindsOf = (body: QueryBody): ReadonlyArray<Bind> | Failure => {
 
 /**
  * Parameters as text, by their name in upper case.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const parametersOf = (
   ...layers: ReadonlyArray<Iterable<readonly [string, unknown]>>

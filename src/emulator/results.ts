@@ -1,26 +1,16 @@
 /**
  * A result as it is kept and sent: the first rows in the answer itself, the rest in gzipped chunks.
- *
- * @since 0.1.0
  */
 import { gunzipSync, gzipSync } from "node:zlib"
 import type { WireColumn, WireRow } from "./wire.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Chunk {
+interface Chunk {
   /** Gzipped JSON rows with commas between them and no brackets around them. */
   readonly gzip: Uint8Array
   readonly rows: number
   readonly uncompressed: number
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Rows {
   readonly _tag: "Rows"
   readonly columns: ReadonlyArray<WireColumn>
@@ -30,10 +20,6 @@ export interface Rows {
   readonly typeId: number
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Sizes {
   /** Rows in the answer itself. */
   readonly inlineRows: number
@@ -45,9 +31,6 @@ export interface Sizes {
 
 /**
  * Collects rows; chunks are packed as they fill up.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const builder = (columns: ReadonlyArray<WireColumn>, typeId: number, sizes: Sizes) => {
   const inline: Array<WireRow> = []
@@ -88,9 +71,6 @@ export const builder = (columns: ReadonlyArray<WireColumn>, typeId: number, size
 
 /**
  * All rows as one JSON text.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const allJson = (rows: Rows): string =>
   `[${[
@@ -100,9 +80,6 @@ export const allJson = (rows: Rows): string =>
 
 /**
  * Bytes that a kept result takes, about.
- *
- * @since 0.1.0
- * @category sizes
  */
 export const weight = (rows: Rows): number =>
   rows.inline.length * (rows.columns.length + 1) * 24 +

@@ -1,7 +1,5 @@
 /**
  * The emulator as a program: starts, says on stdout where it is, runs until it is interrupted.
- *
- * @since 0.1.0
  */
 import { readFile } from "node:fs/promises"
 import * as Effect from "effect/Effect"
@@ -10,11 +8,7 @@ import { scriptFrom } from "./control.js"
 import * as Emulator from "./Emulator.js"
 import type { FaultScript } from "./FaultScript.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Options extends Pick<Emulator.Options, "port" | "controlPort" | "host" | "seed"> {
+interface Options extends Pick<Emulator.Options, "port" | "controlPort" | "host" | "seed"> {
   /** A file with a fault script in JSON. */
   readonly faultsPath?: string | undefined
   /** Takes the line; stdout when absent. */
@@ -23,20 +17,14 @@ export interface Options extends Pick<Emulator.Options, "port" | "controlPort" |
 
 /**
  * Where the emulator is and how to log in: one line.
- *
- * @since 0.1.0
- * @category conversions
  */
-export const announcement = (emulator: Emulator.Emulator): string =>
+const announcement = (emulator: Emulator.Emulator): string =>
   `Snowflake emulator at ${emulator.url} (any account, user ${Emulator.defaultUser}, password ${Emulator.defaultPassword}); control at ${emulator.controlUrl}/__emulator/state`
 
 /**
  * Fails with the path and with what is wrong in the file.
- *
- * @since 0.1.0
- * @category decoding
  */
-export const readScript = (path: string): Effect.Effect<FaultScript, Emulator.EmulatorError> =>
+const readScript = (path: string): Effect.Effect<FaultScript, Emulator.EmulatorError> =>
   Effect.tryPromise({
     try: (signal) => readFile(path, { encoding: "utf8", signal }),
     catch: (cause) =>
@@ -54,10 +42,6 @@ export const readScript = (path: string): Effect.Effect<FaultScript, Emulator.Em
     })
   )
 
-/**
- * @since 0.1.0
- * @category running
- */
 export const run = ({
   faultsPath,
   print,

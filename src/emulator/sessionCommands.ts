@@ -1,8 +1,6 @@
 /**
  * Statements that a session answers itself: USE, ALTER SESSION, SHOW PARAMETERS, SHOW WAREHOUSES, and the
  * system functions that wait and cancel.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Catalog } from "../warehouse/duckdb/catalog.js"
@@ -45,9 +43,6 @@ const least: Readonly<Record<string, number>> = { CLIENT_RESULT_CHUNK_SIZE: 16 }
 
 /**
  * Why a parameter cannot have this value.
- *
- * @since 0.1.0
- * @category decisions
  */
 export const badParameter = (name: string, value: string): Failure | undefined => {
   if (fixed.has(name) && value.toUpperCase() !== defaults[name]) {
@@ -66,9 +61,6 @@ const booleans = new Set(["ABORT_DETACHED_QUERY", "QUOTED_IDENTIFIERS_IGNORE_CAS
 
 /**
  * Whether statements of these parameters read quoted names in upper case.
- *
- * @since 0.1.0
- * @category decisions
  */
 export const ignoresCase = (parameters: ReadonlyMap<string, string>): boolean =>
   parameters.get("QUOTED_IDENTIFIERS_IGNORE_CASE")?.toLowerCase() === "true"
@@ -136,10 +128,6 @@ const showWarehouses = (environment: Environment, session: Session, pattern: str
       .map((name) => [name, "STARTED", "STANDARD", "X-Small", "N", name === session.warehouse ? "Y" : "N"])
   )
 
-/**
- * @since 0.1.0
- * @category running
- */
 export const answer = (
   environment: Environment,
   session: Session,

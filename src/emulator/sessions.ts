@@ -6,18 +6,12 @@
  *
  * Invariants: a token that was once given out is never "unknown" (clients drop their connection on that)
  * until the oldest of many are forgotten; a session has one live token. State changes synchronously.
- *
- * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Ids from "./ids.js"
 import type { SecondaryRoles } from "./parser.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Session {
   readonly id: number
   readonly user: string
@@ -36,17 +30,9 @@ export interface Session {
   closed: boolean
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export type Lookup =
+type Lookup =
   { readonly _tag: "Live"; readonly session: Session } | { readonly _tag: "Expired" | "Gone" | "Unknown" }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Sessions {
   readonly open: (
     fields: Pick<
@@ -66,10 +52,6 @@ export interface Sessions {
 
 const maxTokens = 20_000
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const make = (ttlMs: number): Sessions => {
   const live = new Map<number, Session>()
   const tokens = new Map<string, Session>()

@@ -7,8 +7,6 @@
  * Invariants: a statement runs in a fiber of its own, whoever waits for it or goes away; its outcome is
  * decided once; the same request id of a session is the same statement, executed once; when the scope
  * closes every statement has ended.
- *
- * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -30,23 +28,11 @@ import type { Session } from "./sessions.js"
 import { split, withFoldedNames } from "./parser.js"
 import type { SecondaryRoles, Text } from "./parser.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Outcome =
   Rows | Failure | { readonly _tag: "Children"; readonly children: ReadonlyArray<Statement> }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Status = "QUEUED" | "RUNNING" | "SUCCESS" | "FAILED_WITH_ERROR" | "ABORTED"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Statement {
   readonly queryId: string
   readonly requestId: string | undefined
@@ -68,18 +54,11 @@ export interface Statement {
 
 /**
  * A fault that strikes a statement instead of its request.
- *
- * @since 0.1.0
- * @category models
  */
 export type StatementFault =
   "suspendedWarehouse" | "resourceMonitor" | "queueTimeout" | "largeParts" | Failure
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Submission {
+interface Submission {
   readonly sql: string
   readonly requestId: string | undefined
   readonly binds: ReadonlyArray<Bind>
@@ -89,10 +68,6 @@ export interface Submission {
   readonly fault: StatementFault | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Counts {
   queued: number
   running: number
@@ -234,10 +209,6 @@ const makeWarehouse = (concurrency: number): Effect.Effect<VirtualWarehouse> =>
     }
   })
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Statements {
   readonly submit: (session: Session, submission: Submission) => Effect.Effect<Statement>
   readonly byRequest: (session: Session, requestId: string | undefined) => Statement | undefined
@@ -253,11 +224,7 @@ export interface Statements {
   readonly forget: Effect.Effect<void>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Options {
+interface Options {
   /** Statements that a warehouse runs at a time; more are queued. */
   readonly concurrency: number
   /** Statements that are kept after they have ended, and the bytes of their results. */
@@ -268,10 +235,6 @@ export interface Options {
 /** What `LAST_QUERY_ID(n)` can look back on. */
 const maxQueryIds = 1000
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const make = (
   options: Options,
   environment: Omit<Environment, "stored" | "cancel">

@@ -4,15 +4,9 @@
  * Every cell is text or null: numbers as written, booleans `1` and `0`, dates as days since 1970, times and
  * timestamps as seconds with nine decimals, a TIMESTAMP_TZ followed by its offset in minutes plus 1440,
  * binary as upper-case hex, semi-structured values as JSON, in which an SQL NULL in an array is `undefined`.
- *
- * @since 0.1.0
  */
 import type { Cell, Column, Row } from "../warehouse/Warehouse.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface WireColumn {
   readonly name: string
   readonly database: string
@@ -29,18 +23,10 @@ export interface WireColumn {
   readonly collation: null
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type WireRow = ReadonlyArray<string | null>
 
 const declared = /^([A-Z_]+)(?:\((\d+)(?:,(\d+))?\))?$/
 
-/**
- * @since 0.1.0
- * @category conversions
- */
 export const column = ({ name, nullable, type }: Column): WireColumn => {
   const [, base = "VARCHAR", first, second] = declared.exec(type) ?? []
   const wire = (
@@ -167,9 +153,6 @@ const encoder = (type: string): Encode => {
 
 /**
  * Encodes rows of these columns.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const rows = (columns: ReadonlyArray<WireColumn>): ((rows: ReadonlyArray<Row>) => Array<WireRow>) => {
   const encoders = columns.map((column) => encoder(column.type))
@@ -220,9 +203,6 @@ const typed = (cell: string, column: WireColumn): string => {
 /**
  * The relation whose rows are in the bind of that number: JSON of the cells as they are on the wire, so neither
  * their number nor their content touches the text of the statement.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const relation = (columns: ReadonlyArray<WireColumn>, bind: number): string => {
   const items = columns.map(

@@ -21,7 +21,7 @@ import * as Turns from "./core/Turns.js"
 import { unsafeMonotonicMillis } from "./monotonic.js"
 
 /** What runs the turns. */
-export interface Host {
+interface Host {
   /** Milliseconds. */
   readonly now: () => number
   /** As soon as what runs now is over. */

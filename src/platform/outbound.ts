@@ -10,7 +10,7 @@ export class ProxyFault extends Error {
   override readonly name = "ProxyFault"
 }
 
-export interface Answer {
+interface Answer {
   readonly ok: boolean
   readonly status: number
   readonly headers: { readonly get: (name: string) => string | null }
@@ -18,7 +18,7 @@ export interface Answer {
   readonly arrayBuffer: () => Promise<ArrayBuffer>
 }
 
-export interface Options {
+interface Options {
   readonly method?: "GET" | "POST"
   readonly headers?: { readonly [name: string]: string }
   readonly body?: string

@@ -27,14 +27,14 @@ import * as Ref from "effect/Ref"
 import * as FairQueue from "./core/FairQueue.js"
 import { modifyAt } from "./monotonic.js"
 
-export interface Options extends FairQueue.Bounds {
+interface Options extends FairQueue.Bounds {
   /** Slots, >= 1. */
   readonly permits: number
   /** Slots that only a client without one may take, < permits; 0 when absent. */
   readonly reserve?: number | undefined
 }
 
-export interface Request {
+interface Request {
   readonly client: string
   /** Slots in a row per round, >= 1. */
   readonly weight: number
@@ -63,7 +63,7 @@ export interface SlotPool<Pool, Overloaded> {
   }>
 }
 
-export interface Slot<Pool = unknown> {
+interface Slot<Pool = unknown> {
   readonly pool: Pool
   /** Monotonic milliseconds. */
   readonly takenAt: number

@@ -3,17 +3,11 @@
  *
  * The working directory decides nothing of this: clients start servers in whatever directory is open, and its
  * files may be anybody's.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import { userInfo } from "node:os"
 import * as path from "node:path"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Environment {
   /** As in `process.platform`. */
   readonly platform: string
@@ -45,9 +39,6 @@ const attempt = (read: () => string): string | undefined => {
 /**
  * The home directory: `HOME` (`USERPROFILE` on Windows), or what the system has for this user. `os.homedir()`
  * throws for a user without an entry, and takes a relative or empty `HOME` for a directory.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const homeOf = (
   env: Environment["env"],
@@ -59,9 +50,6 @@ export const homeOf = (
 
 /**
  * Of this process.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const current = (env: Environment["env"] = process.env): Environment => ({
   platform: process.platform,
@@ -73,9 +61,6 @@ export const current = (env: Environment["env"] = process.env): Environment => (
 /**
  * DuckDB aborts the process in a working directory that was removed, so a process leaves such a one before it loads
  * DuckDB. Relative paths have been resolved by then.
- *
- * @since 0.1.0
- * @category processes
  */
 export const leaveRemovedDirectory = (): void => {
   if (attempt(() => process.cwd()) === undefined) process.chdir(path.parse(process.execPath).root)
@@ -84,9 +69,6 @@ export const leaveRemovedDirectory = (): void => {
 /**
  * A path as an operator writes it: `~/` is the home directory, a relative one starts at `base`. Left: why it
  * leads nowhere.
- *
- * @since 0.1.0
- * @category paths
  */
 export const resolvePath = (
   { home, platform }: Place,
@@ -113,9 +95,6 @@ const inHome = ({ home, platform }: Place, ...parts: ReadonlyArray<string>): str
  * `$XDG_STATE_HOME` or `~/.local/state`, in `~/Library/Application Support` on macOS, in `%LOCALAPPDATA%` on
  * Windows. It must be a local disk: processes share memory through the files in it, which network file systems
  * do not offer. Left: why there is none.
- *
- * @since 0.1.0
- * @category directories
  */
 export const stateDir = (environment: Environment): Either.Either<string, string> => {
   const { cwd, env, platform } = environment
@@ -138,9 +117,6 @@ export const stateDir = (environment: Environment): Either.Either<string, string
 /**
  * The user's own configuration of a program: `NAME` in `$XDG_CONFIG_HOME` or `~/.config`, in
  * `~/Library/Application Support` on macOS, in `%APPDATA%` on Windows. None without a home directory.
- *
- * @since 0.1.0
- * @category directories
  */
 export const configDir = (environment: Environment, name = "snowguard"): string | undefined => {
   const { platform } = environment
@@ -157,9 +133,6 @@ export const configDir = (environment: Environment, name = "snowguard"): string 
 /**
  * Where Snowflake's own tools keep connections: `SNOWFLAKE_HOME`, `~/.snowflake`, and the platform's directory
  * for those without one. A relative `SNOWFLAKE_HOME` counts as not set.
- *
- * @since 0.1.0
- * @category directories
  */
 export const snowflakeDirs = (environment: Environment): ReadonlyArray<string> => {
   const { env, platform } = environment

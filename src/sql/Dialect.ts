@@ -1,14 +1,8 @@
 /**
  * The lexical differences between the SQL dialects that the lexer reads. Everything else (brackets,
  * quoted identifiers, `--` comments, what is refused) is the same in all of them.
- *
- * @since 0.1.0
  */
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Dialect {
   readonly name: "snowflake" | "duckdb"
   /** `//` starts a comment that ends at LF; where false it is an operator. */
@@ -42,10 +36,6 @@ const byFirst = (operators: ReadonlyArray<string>): ReadonlyMap<string, Readonly
   return map
 }
 
-/**
- * @since 0.1.0
- * @category dialects
- */
 export const snowflake: Dialect = {
   name: "snowflake",
   slashComments: true,
@@ -65,10 +55,6 @@ export const snowflake: Dialect = {
   operators: byFirst(["->>", "->", "=>", "::", "||", "<>", "!=", "<=", ">="])
 }
 
-/**
- * @since 0.1.0
- * @category dialects
- */
 export const duckdb: Dialect = {
   name: "duckdb",
   slashComments: false,

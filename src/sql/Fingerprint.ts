@@ -1,8 +1,6 @@
 /**
  * A text that two statements share when they differ in nothing but comments, spacing and the case of
  * unquoted words. It is the whole statement and no hash, so equal texts are equal statements.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import type { Dialect } from "./Dialect.js"
@@ -11,10 +9,6 @@ import { tokenize } from "./Lexer.js"
 /** Quotes, and what may start or end a comment. */
 const delicate = /['"`$#\\]|--|\/\/|\/\*/
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const fingerprint = (sql: string, dialect: Dialect): string => {
   const tokens = tokenize(sql, dialect)
   if (Either.isRight(tokens)) {

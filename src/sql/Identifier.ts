@@ -1,16 +1,11 @@
 /**
  * Writes names and texts that come from a caller into SQL so that nothing can break out of its quotes.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import type { Dialect } from "./Dialect.js"
 
 /**
  * Why a name or a text cannot be written into SQL.
- *
- * @since 0.1.0
- * @category models
  */
 export interface InvalidIdentifier {
   readonly _tag: "InvalidIdentifier"
@@ -30,9 +25,6 @@ const wellFormed = (text: string): boolean =>
  * `name` as a quoted identifier: `A"B` becomes `"A""B"`. Case is kept, so the caller has to fold an
  * unquoted name itself. A name with a control character or a backslash is refused: lexers disagree on
  * where it ends.
- *
- * @since 0.1.0
- * @category quoting
  */
 export const quote = (name: string): Either.Either<string, InvalidIdentifier> => {
   if (name.length === 0) return invalid("a name is empty")
@@ -45,9 +37,6 @@ export const quote = (name: string): Either.Either<string, InvalidIdentifier> =>
 
 /**
  * Quoted parts joined by dots: `"DB"."SCHEMA"."TABLE"`.
- *
- * @since 0.1.0
- * @category quoting
  */
 export const qualified = (...parts: ReadonlyArray<string>): Either.Either<string, InvalidIdentifier> => {
   if (parts.length === 0) return invalid("a name has no parts")
@@ -75,9 +64,6 @@ const reserved: ReadonlySet<string> = new Set(
 /**
  * A name written so that SQL reads the same name again: in double quotes only where it has to be. Without
  * the checks of {@link quote}: for names that the warehouse itself has told.
- *
- * @since 0.1.0
- * @category quoting
  */
 export const written = (...parts: ReadonlyArray<string>): string =>
   parts
@@ -89,9 +75,6 @@ export const written = (...parts: ReadonlyArray<string>): string =>
 /**
  * `text` as a string literal. Without a `dialect` the literal reads the same whether or not a backslash
  * escapes, and a text with a backslash, which cannot, is refused.
- *
- * @since 0.1.0
- * @category quoting
  */
 export const stringLiteral = (text: string, dialect?: Dialect): Either.Either<string, InvalidIdentifier> => {
   if (text.includes("\0") || !wellFormed(text)) return invalid("a text holds a NUL or half a surrogate pair")

@@ -8,8 +8,6 @@
  *  - outside quotes and comments only printable ASCII, space, tab and line ends occur;
  *  - brackets are balanced in every accepted text;
  *  - comments are dropped; each was ended by the only end that all lexers agree on.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import type { Dialect } from "./Dialect.js"
@@ -19,10 +17,6 @@ import { error, unprintable } from "./lexical.js"
 
 export type { LexicalError } from "./lexical.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type TokenKind =
   | "word"
   | "quoted"
@@ -36,10 +30,6 @@ export type TokenKind =
   /** `$name`, `$1`, `?`: a session variable, a column by position, a bind. */
   | "variable"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Token {
   readonly kind: TokenKind
   /** As written. */
@@ -53,10 +43,6 @@ export interface Token {
   readonly depth: number
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Limits {
   /** Of the UTF-8 text. */
   readonly bytes: number
@@ -64,18 +50,11 @@ export interface Limits {
   readonly depth: number
 }
 
-/**
- * @since 0.1.0
- * @category limits
- */
 export const defaultLimits: Limits = { bytes: 100_000, tokens: 50_000, depth: 200 }
 
 /**
  * For Snowflake, which itself takes statements of one megabyte; generated ones with long lists of values get
  * near it. The work is linear: some 100 ms at the bound.
- *
- * @since 0.1.0
- * @category limits
  */
 export const snowflakeLimits: Limits = { bytes: 1_000_000, tokens: 200_000, depth: 200 }
 
@@ -98,9 +77,6 @@ const stickyMatch = (pattern: RegExp, sql: string, at: number): string => {
 
 /**
  * True when the UTF-8 form is longer; stops counting as soon as it is.
- *
- * @since 0.1.0
- * @category limits
  */
 export const exceedsBytes = (sql: string, limit: number): boolean => {
   if (sql.length > limit) return true
@@ -116,9 +92,6 @@ export const exceedsBytes = (sql: string, limit: number): boolean => {
 
 /**
  * The tokens of `sql`, or why it cannot be read unambiguously.
- *
- * @since 0.1.0
- * @category lexing
  */
 export const tokenize = (
   sql: string,

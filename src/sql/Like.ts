@@ -1,8 +1,6 @@
 /**
  * The patterns of `SHOW ... LIKE`, matched in time that grows with pattern times name: a regular
  * expression would try `%a%a%a%…` in as many ways as there are.
- *
- * @since 0.1.0
  */
 
 /** `undefined` is any one character, `"%"` alone any run. */
@@ -25,9 +23,6 @@ const parse = (pattern: string): ReadonlyArray<Part> => {
 
 /**
  * `%` any run, `_` any character, a backslash makes the next one itself, case does not matter.
- *
- * @since 0.1.0
- * @category predicates
  */
 export const like = (pattern: string): ((name: string) => boolean) => {
   const parts = parse(pattern)

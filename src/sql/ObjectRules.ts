@@ -9,34 +9,22 @@
  *  - with rules that allow, everything else is refused; without rules everything is allowed;
  *  - Snowflake's own database, whose views tell of everything in the account, needs a rule that names it
  *    as soon as there is any rule.
- *
- * @since 0.1.0
  */
 
 /**
  * A name as the warehouse compares it, one entry a part; in a rule `undefined` is any name.
- *
- * @since 0.1.0
- * @category models
  */
-export type Pattern = ReadonlyArray<string | undefined>
+type Pattern = ReadonlyArray<string | undefined>
 
 /**
  * As an operator writes them: unquoted parts mean upper case, `"quoted"` ones are exact, but for the case of
  * what is denied.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Rules {
   readonly allow: ReadonlyArray<string>
   readonly deny: ReadonlyArray<string>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Compiled {
   readonly allow: ReadonlyArray<Pattern>
   /** Folded. */
@@ -45,17 +33,10 @@ export interface Compiled {
   readonly ignoreCase: boolean
 }
 
-/**
- * @since 0.1.0
- * @category constants
- */
 export const unrestricted: Rules = { allow: [], deny: [] }
 
 /**
  * What one rule looks like, for those who read them from a file.
- *
- * @since 0.1.0
- * @category constants
  */
 export const syntax =
   /^(?:\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")(?:\.(?:\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")){0,2}$/
@@ -80,9 +61,6 @@ const parse = (rule: string, compared: (name: string) => string): Pattern =>
 
 /**
  * Undefined where there are no rules. A rule that is not one is a mistake of the program: it throws.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const compile = (rules: Rules | undefined, ignoreCase: boolean): Compiled | undefined => {
   if (rules === undefined || (rules.allow.length === 0 && rules.deny.length === 0)) return undefined
@@ -126,9 +104,6 @@ const deniedBy = ({ deny, ignoreCase }: Compiled, name: ReadonlyArray<string>, t
 
 /**
  * Whether the view lists what else there is in its database; DATABASES lists the databases of the account.
- *
- * @since 0.1.0
- * @category checks
  */
 export const tellsOfAll = ([, schema]: ReadonlyArray<string>): boolean =>
   // Also under the name that the embedded warehouse gives it.
@@ -136,9 +111,6 @@ export const tellsOfAll = ([, schema]: ReadonlyArray<string>): boolean =>
 
 /**
  * Whether the table or view, a full name of three parts, may be read.
- *
- * @since 0.1.0
- * @category checks
  */
 export const permits = (rules: Compiled, name: ReadonlyArray<string>): boolean =>
   tellsOfAll(name)
@@ -147,27 +119,18 @@ export const permits = (rules: Compiled, name: ReadonlyArray<string>): boolean =
 
 /**
  * Whether anything in the database or the schema may be read, so that it may be shown.
- *
- * @since 0.1.0
- * @category checks
  */
 export const shows = (rules: Compiled, name: ReadonlyArray<string>): boolean =>
   !deniedBy(rules, name, covers) && allowedBy(rules, name, agrees)
 
 /**
  * Whether everything in the database or the schema may be read.
- *
- * @since 0.1.0
- * @category checks
  */
 export const permitsAll = (rules: Compiled, name: ReadonlyArray<string>): boolean =>
   !deniedBy(rules, name, agrees) && allowedBy(rules, name, covers)
 
 /**
  * Whether a rule denies a table of this name somewhere: no CTE should look like it.
- *
- * @since 0.1.0
- * @category checks
  */
 export const namesDenied = (rules: Compiled, table: string): boolean => {
   const name = forDeny(rules.ignoreCase)(table)
@@ -177,9 +140,6 @@ export const namesDenied = (rules: Compiled, table: string): boolean => {
 /**
  * A name of one to three parts in full, given where the statement looks for names; undefined where that
  * is not known. Several answers where the warehouse would look in several places.
- *
- * @since 0.1.0
- * @category resolving
  */
 export const resolve = (
   parts: ReadonlyArray<string>,

@@ -1,17 +1,12 @@
 /**
  * What every gate decides from the tokens alone, before any parser sees the text: that there is exactly
  * one statement, that it starts like a read, and that it does not grow when a parser unfolds it.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import type { Token } from "./Lexer.js"
 
 /**
  * Why a statement is refused, in the words of the port.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Rejection {
   readonly code:
@@ -27,10 +22,6 @@ export interface Rejection {
   readonly hint?: string | undefined
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const reject = (
   code: Rejection["code"],
   reason: string,
@@ -47,10 +38,6 @@ const readsAllowed = {
     "SHOW GRANTS, SHOW WAREHOUSES, ...) and EXPLAIN of a query"
 }
 
-/**
- * @since 0.1.0
- * @category messages
- */
 export const notARead = (
   verb: string,
   position: number,
@@ -60,9 +47,6 @@ export const notARead = (
 
 /**
  * The tokens of the one statement, without the semicolons that end it.
- *
- * @since 0.1.0
- * @category checks
  */
 export const single = (tokens: ReadonlyArray<Token>): Either.Either<ReadonlyArray<Token>, Rejection> => {
   let last = tokens.length
@@ -79,9 +63,6 @@ export const single = (tokens: ReadonlyArray<Token>): Either.Either<ReadonlyArra
 
 /**
  * Whether the token is this keyword and not a name: a word that no dot precedes.
- *
- * @since 0.1.0
- * @category checks
  */
 export const isKeyword = (tokens: ReadonlyArray<Token>, at: number, keyword: string): boolean =>
   tokens[at]?.kind === "word" && tokens[at].value === keyword && tokens[at - 1]?.text !== "."
@@ -152,9 +133,6 @@ const unfoldedWindows = (tokens: ReadonlyArray<Token>, copies: number): number =
 /**
  * Refuses a short text that a parser copies into a huge one: nested `CASE x WHEN` and named windows are
  * unfolded while parsing, so their cost has to be known before a parser is asked.
- *
- * @since 0.1.0
- * @category checks
  */
 export const unfoldsWithin = (
   tokens: ReadonlyArray<Token>,

@@ -1,14 +1,8 @@
 /**
  * The parts of the lexer that need no state: comments, dollar strings, escapes, and the words for what
  * is refused.
- *
- * @since 0.1.0
  */
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface LexicalError {
   readonly code: "TOO_LARGE" | "SYNTAX"
   readonly message: string

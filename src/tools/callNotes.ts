@@ -13,7 +13,7 @@ interface Part {
   readonly bytes: number
 }
 
-export interface Notes {
+interface Notes {
   readonly statement: string | undefined
   readonly queryId: string | undefined
   /** Undefined while nothing was read. */

@@ -83,7 +83,7 @@ const narrowing = (how: string, limit: number | undefined, most: number, standar
 }
 
 /** What every list begins with. */
-export type Head = Completeness & AnswerMeta & { readonly count: number; readonly truncated_cells?: number }
+type Head = Completeness & AnswerMeta & { readonly count: number; readonly truncated_cells?: number }
 
 const headOf = (result: Query.Collected, advice: Query.Advice, meta: AnswerMeta): Head => ({
   count: result.rows.length,
@@ -103,7 +103,7 @@ const joined = (before: Query.Collected, page: Query.Collected): Query.Collected
 })
 
 /** What SHOW lists, where, and what of it may be seen. */
-export interface Listing<Column extends string, Field extends string> {
+interface Listing<Column extends string, Field extends string> {
   readonly kind: "DATABASES" | "SCHEMAS" | "TABLES" | "VIEWS"
   readonly pattern: string | undefined
   readonly namespace: Names.Name
@@ -235,7 +235,7 @@ const columnFields = [
 ] as const
 
 /** Which columns of a table or view. */
-export interface Columns {
+interface Columns {
   readonly pattern: string | undefined
   readonly limit: number | undefined
 }

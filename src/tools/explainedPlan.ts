@@ -1,7 +1,7 @@
 /** The answer of `EXPLAIN USING JSON`, for a reader. Whatever is not as expected is left out. */
 import type { Cell } from "../warehouse/Warehouse.js"
 
-export interface Operation {
+interface Operation {
   readonly depth: number
   readonly operation: string
   readonly objects?: string
@@ -9,7 +9,7 @@ export interface Operation {
   readonly bytes?: number
 }
 
-export interface Plan {
+interface Plan {
   readonly bytesAssigned: number
   readonly partitionsAssigned: number
   readonly partitionsTotal: number

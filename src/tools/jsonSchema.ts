@@ -9,7 +9,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 
-export interface ObjectSchema {
+interface ObjectSchema {
   type: "object"
   properties?: { [name: string]: object }
   required?: Array<string>

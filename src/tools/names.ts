@@ -40,8 +40,7 @@ const eachPart = new RegExp(part, "gs")
  * The exact names of `shop.web.events` or `SHOP."Web".EVENTS`, as agents copy it from SQL or from a
  * suggestion; a name that really holds a dot is written in double quotes.
  */
-export const partsOf = (name: string): Name =>
-  (dotted.test(name) ? (name.match(eachPart) ?? []) : [name]).map(exact)
+const partsOf = (name: string): Name => (dotted.test(name) ? (name.match(eachPart) ?? []) : [name]).map(exact)
 
 /** A database, or a schema; one that is written `database.schema` says its own database. */
 export const namespace = (database: string, schema: string | undefined): Name => {

@@ -38,7 +38,7 @@ import type { ToolError } from "./Tool.js"
 // One statement
 
 /** Which rows of a result are kept, and in which form. */
-export interface Bounds {
+interface Bounds {
   /** Rows returned at most; one more is asked for, to know whether there are more. */
   readonly maxRows: number
   readonly maxBytes: number
@@ -56,21 +56,21 @@ export interface Bounds {
   readonly part?: number | undefined
 }
 
-export interface Into {
+interface Into {
   readonly names: ReadonlyArray<string>
   readonly row: (row: Row) => Row
   /** Bytes of a cell at most, where a column has less than the others. */
   readonly columnBytes?: ReadonlyArray<number | undefined>
 }
 
-export interface Limits {
+interface Limits {
   /** Milliseconds the statement may run; less when the attempt has less. */
   readonly timeoutMs: number
   /** Milliseconds of the attempt that are left for the warehouse to say that the time is over; 0 when absent. */
   readonly graceMs?: number | undefined
 }
 
-export interface Request extends Bounds, Limits {
+interface Request extends Bounds, Limits {
   /** A statement to run, or a stored result to read on. */
   readonly statement:
     | Omit<Statement, "requestId" | "timeoutMs" | "maxRows">
@@ -255,9 +255,9 @@ export type Run = (
 ) => Effect.Effect<Collected, WarehouseError>
 
 /** What a look-up does in each attempt. */
-export type LookUp<A, E> = (run: Run, policy: TierPolicy) => Effect.Effect<A, E | WarehouseError>
+type LookUp<A, E> = (run: Run, policy: TierPolicy) => Effect.Effect<A, E | WarehouseError>
 
-export interface Answer<A> {
+interface Answer<A> {
   readonly value: A
   readonly meta: AnswerMeta
 }
@@ -408,13 +408,13 @@ const ROW_BYTES = 128
 const PLAN_BYTES = 4 * 1024 * 1024
 
 /** A statement that may run. */
-export interface Checked {
+interface Checked {
   readonly sql: string
   /** Whether it reads tables, so that what it would scan counts. */
   readonly scans: boolean
 }
 
-export interface RowsRequest<E> {
+interface RowsRequest<E> {
   readonly tool: string
   /** Rows the caller asks for; the tier's default when absent. */
   readonly limit?: number | undefined

@@ -140,7 +140,7 @@ export interface AnswerMeta {
   readonly quota_warnings?: ReadonlyArray<QuotaWarning> | undefined
 }
 
-export const TruncatedReason = Schema.Literal("rows", "bytes", "quota", "cells")
+const TruncatedReason = Schema.Literal("rows", "bytes", "quota", "cells")
 
 const truncatedFields = {
   truncated: Schema.Boolean.annotations({ description: "True when there is more than is shown here." }),

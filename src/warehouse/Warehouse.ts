@@ -276,31 +276,6 @@ export const fetchStored = (
       })
     : results.fetch(stored)
 
-const queryIdPattern = /^[0-9A-Za-z-]{1,64}$/
-
-/**
- * Stored results of a warehouse that has Snowflake's RESULT_SCAN, for an adapter without a better way.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const resultScan = (execute: Context.Tag.Service<Warehouse>["execute"]): Results => ({
-  fetch: ({ offset, queryId, ...stored }) =>
-    queryIdPattern.test(queryId)
-      ? execute({
-          ...stored,
-          sql:
-            `SELECT * FROM TABLE(RESULT_SCAN('${queryId}'))` +
-            (stored.maxRows === undefined ? "" : ` LIMIT ${stored.maxRows} OFFSET ${offset}`)
-        })
-      : new WarehouseError({
-          reason: "ResultExpired",
-          description: "There is no such result.",
-          sent: "no",
-          queryId
-        })
-})
-
 /**
  * For `layerLazy`: a dynamic import whose failure (a missing or broken driver) is the operator's to
  * mend.

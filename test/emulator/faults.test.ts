@@ -247,17 +247,20 @@ it("the rehearsal is a valid script that goes from healthy to healthy", () => {
   expect(Either.isRight(Control.scriptFrom(JSON.stringify(script)))).toBe(true)
   const at = (seconds: number) => {
     const [decision] = Faults.decide(script, Faults.initial(script, 1), seconds * 1000, query)
-    return [
-      Outage.phaseAt(seconds * 1000)?.name,
-      Faults.listening(script, seconds * 1000),
-      decision.fault?.kind
-    ]
+    return [Faults.listening(script, seconds * 1000), decision.fault?.kind]
   }
-  expect(at(9.9)).toEqual(["healthy", true, undefined])
-  expect(at(10).slice(0, 2)).toEqual(["struggling", true])
-  expect(at(25)).toEqual(["down", false, undefined])
-  expect(at(37)).toEqual(["suspended", true, "suspendedWarehouse"])
-  expect(at(47)).toEqual(["recovered", true, undefined])
-  expect(at(1000)).toEqual(["recovered", true, undefined])
+  expect(Outage.phases.map(({ name }) => name)).toEqual([
+    "healthy",
+    "struggling",
+    "down",
+    "suspended",
+    "recovered"
+  ])
+  expect(at(9.9)).toEqual([true, undefined])
+  expect(at(10)[0]).toBe(true)
+  expect(at(25)).toEqual([false, undefined])
+  expect(at(37)).toEqual([true, "suspendedWarehouse"])
+  expect(at(47)).toEqual([true, undefined])
+  expect(at(1000)).toEqual([true, undefined])
   expect(Faults.listening(Outage.script(Outage.phases, 10), 2600)).toBe(false)
 })

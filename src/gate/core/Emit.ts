@@ -4,8 +4,6 @@
  *
  * Invariant: the tokens of the canonical text are the tokens it was written from, so writing them again
  * changes nothing.
- *
- * @since 0.1.0
  */
 import type { Dialect } from "../../sql/Dialect.js"
 import type { Token } from "../../sql/Lexer.js"
@@ -107,9 +105,6 @@ const layout = (
 
 /**
  * The canonical text of `tokens`.
- *
- * @since 0.1.0
- * @category emitting
  */
 export const emit = (tokens: ReadonlyArray<Token>, dialect: Dialect): string =>
   layout(tokens, dialect, () => undefined)
@@ -117,9 +112,6 @@ export const emit = (tokens: ReadonlyArray<Token>, dialect: Dialect): string =>
 /**
  * Where the token that stands at `offset` of the canonical text (in UTF-8 bytes, as parsers count) stood
  * in the text that `tokens` came from, in UTF-16 units.
- *
- * @since 0.1.0
- * @category emitting
  */
 export const sourceOffset = (
   tokens: ReadonlyArray<Token>,

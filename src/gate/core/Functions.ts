@@ -1,7 +1,5 @@
 /**
  * Which functions a read may call. Allow-lists only: an unknown name is refused.
- *
- * @since 0.1.0
  */
 import * as DuckDb from "./DuckDbFunctions.js"
 import * as Snowflake from "./SnowflakeBuiltins.js"
@@ -13,18 +11,12 @@ import * as Snowflake from "./SnowflakeBuiltins.js"
  *  - `macro`: replaced by a text before it is evaluated;
  *  - `unknown`: refused, an operator may allow it;
  *  - `never`: refused whatever an operator allows.
- *
- * @since 0.1.0
- * @category models
  */
-export type Verdict = "native" | "macro" | "unknown" | "never"
+type Verdict = "native" | "macro" | "unknown" | "never"
 
 /**
  * A scalar, aggregate or window function in DuckDB. Snowflake's built-in names count as macros: that is
  * how a DuckDB that imitates Snowflake has them.
- *
- * @since 0.1.0
- * @category lookups
  */
 export const scalarInDuckDb = (name: string): Verdict => {
   const lower = name.toLowerCase()
@@ -38,9 +30,6 @@ const snowflakeTables = new Set(["FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRT
 
 /**
  * A function after FROM in DuckDB.
- *
- * @since 0.1.0
- * @category lookups
  */
 export const tableInDuckDb = (name: string): Verdict => {
   const lower = name.toLowerCase()
@@ -53,9 +42,6 @@ const upper = (names: Iterable<string>): ReadonlyArray<string> => [...names].map
 
 /**
  * The scalar, aggregate and window functions to suggest from, in upper case.
- *
- * @since 0.1.0
- * @category lookups
  */
 export const duckDbScalars = (): ReadonlyArray<string> => [
   ...new Set([...upper(DuckDb.native), ...upper(DuckDb.macros), ...Snowflake.names])
@@ -63,19 +49,13 @@ export const duckDbScalars = (): ReadonlyArray<string> => [
 
 /**
  * The table functions to suggest from, in upper case.
- *
- * @since 0.1.0
- * @category lookups
  */
 export const duckDbTables = (): ReadonlyArray<string> => [...upper(DuckDb.tables), ...snowflakeTables]
 
 /**
  * The most characters or elements that one call may make out of nothing.
- *
- * @since 0.1.0
- * @category limits
  */
-export const maxGrowth = 100_000
+const maxGrowth = 100_000
 
 /** Position of the argument that says how much a function makes. */
 const counts: ReadonlyMap<string, number> = new Map([
@@ -95,9 +75,6 @@ const formats = new Set(["printf", "format"])
  * Why a call could fill the memory of the process, which DuckDB's own limit does not cover for a scalar
  * function; undefined when it is bounded. `args` holds the literal of each argument, undefined for an
  * argument that is not one.
- *
- * @since 0.1.0
- * @category limits
  */
 export const growth = (
   name: string,

@@ -9,8 +9,6 @@
  *
  * Invariants: what is accepted is the canonical text, never the caller's; checking a canonical text again
  * gives the same text; the work is linear in the length of the text.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import { snowflake } from "../../sql/Dialect.js"
@@ -27,9 +25,6 @@ import type { Rejection } from "../../sql/Statement.js"
 
 /**
  * What is allowed beyond reads with built-in functions.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Policy {
   /** Upper case unless quoted, qualified as they are called: `DB.SCH.F`. */
@@ -46,11 +41,7 @@ export interface Policy {
   readonly allowStages?: boolean | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Accepted {
+interface Accepted {
   readonly canonical: string
   readonly kind: "select" | "show" | "describe" | "explain"
   readonly tables: ReadonlyArray<string>
@@ -137,9 +128,6 @@ const takesLimit = (tokens: ReadonlyArray<Token>): boolean => {
 
 /**
  * The statement as it is to be executed, or why it is refused.
- *
- * @since 0.1.0
- * @category checks
  */
 export const check = (
   sql: string,

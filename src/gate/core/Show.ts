@@ -1,18 +1,12 @@
 /**
  * SHOW and DESCRIBE, decided from the tokens: object kinds, names, patterns and limits, and nothing that
  * could be evaluated.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import type { Token } from "../../sql/Lexer.js"
 import type { Rejection } from "../../sql/Statement.js"
 import { reject } from "../../sql/Statement.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Metadata {
   readonly kind: "show" | "describe"
   /** The name that follows IN, or the object described, one entry a part, as written. */
@@ -118,9 +112,6 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<Metadata, Rejecti
 
 /**
  * The statement as a metadata read; undefined when it is neither SHOW nor DESCRIBE TABLE | VIEW.
- *
- * @since 0.1.0
- * @category parsing
  */
 export const parse = (tokens: ReadonlyArray<Token>): Either.Either<Metadata, Rejection> | undefined => {
   const first = tokens[0]

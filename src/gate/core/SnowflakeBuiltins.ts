@@ -1,14 +1,9 @@
 /**
  * The names of Snowflake's built-in functions, as its documentation lists them.
- *
- * @since 0.1.0
  */
 
 /**
  * In upper case.
- *
- * @since 0.1.0
- * @category data
  */
 export const names: ReadonlySet<string> = new Set(
   `
@@ -103,9 +98,6 @@ export const names: ReadonlySet<string> = new Set(
 
 /**
  * Further ones, which a DuckDB that imitates Snowflake does not have. In upper case.
- *
- * @since 0.1.0
- * @category data
  */
 export const further: ReadonlySet<string> = new Set(
   `

@@ -1,7 +1,5 @@
 /**
  * Whether the functions that a Snowflake query calls are allowed, and the names that it hides in strings.
- *
- * @since 0.1.0
  */
 import type { Token } from "../../sql/Lexer.js"
 import { endsOperand, isName, isStar, isWord } from "./SnowflakeFrame.js"
@@ -54,9 +52,6 @@ const continues = (token: Token | undefined, words: ReadonlySet<string>): boolea
  * elsewhere: `FROM (CALL p(a))`, `TABLE(USE ROLE r)`, `SELECT 1 EXECUTE TASK t`. As the name of a table, of a
  * column or as an alias it stays possible: what plainly is a name has a comma, a bracket, an operator or the
  * word of a clause behind it, or, for a column, one alias.
- *
- * @since 0.1.0
- * @category checks
  */
 export const refuseVerb = (
   tokens: ReadonlyArray<Token>,
@@ -134,9 +129,6 @@ interface Identified {
 /**
  * The name that IDENTIFIER takes in the bracket at `open`: texts and variables, joined by `||`; undefined for
  * anything that is evaluated otherwise, and for a text that is no name.
- *
- * @since 0.1.0
- * @category parsing
  */
 export const identified = (tokens: ReadonlyArray<Token>, open: number): Identified | undefined => {
   let at = open + 1
@@ -186,9 +178,6 @@ const mayBeQueryId = (tokens: ReadonlyArray<Token>, open: number): boolean => {
 /**
  * Refuses the call whose bracket is at `open` unless its function is allowed. Answers where the name of a
  * table stands among its arguments, if it takes one.
- *
- * @since 0.1.0
- * @category checks
  */
 export const check = ({ allowed, from, names, tokens, top }: Place, open: number): number | undefined => {
   const name = tokens[open - 1]!
@@ -294,9 +283,6 @@ const namedInText: { readonly [clause: string]: string | undefined } = {
 
 /**
  * Notes the objects that the clause in the bracket at `open` names in texts: rules about objects hold for them too.
- *
- * @since 0.1.0
- * @category checks
  */
 export const clauseNames = (
   tokens: ReadonlyArray<Token>,

@@ -3,8 +3,6 @@
  * that follows a word is: a call, a clause, a type, or a list of column names.
  *
  * Invariant: a bracket that cannot be told apart from a call is a call, whose function has to be allowed.
- *
- * @since 0.1.0
  */
 import type { Token } from "../../sql/Lexer.js"
 import {
@@ -113,9 +111,6 @@ export const holdsNames = (tokens: ReadonlyArray<Token>, open: number): boolean 
 
 /**
  * The frame that the bracket at `open` opens behind the word at `open - 1`; undefined for a call.
- *
- * @since 0.1.0
- * @category parsing
  */
 export const afterWord = (
   tokens: ReadonlyArray<Token>,
@@ -259,9 +254,6 @@ const nested = new Set(["ARRAY", "MAP", "VECTOR"])
 /**
  * Whether the token at `at` can stand in the brackets of the type `name`: numbers and commas in most, types in
  * ARRAY, MAP and VECTOR, names and types in OBJECT. Nothing that is evaluated.
- *
- * @since 0.1.0
- * @category checks
  */
 export const partOfType = (tokens: ReadonlyArray<Token>, at: number, name: string): boolean => {
   const token = tokens[at]!

@@ -1,8 +1,6 @@
 /**
  * Snowflake's words as the gate sees them: what begins a statement that is not a read, what may stand
  * before a bracket without being a call, and which functions are refused although they are built in.
- *
- * @since 0.1.0
  */
 import * as Builtins from "./SnowflakeBuiltins.js"
 
@@ -11,24 +9,14 @@ const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/
 /**
  * Reserved words of writes and of scripts: none of them stands in a read but as a part of a name
  * (`t.delete`, `v:update`) or, for INSERT, as a function.
- *
- * @since 0.1.0
- * @category data
  */
 export const writes = words("ALTER CREATE DELETE DROP GRANT INSERT INTO REVOKE UPDATE TRIGGER WHENEVER")
 
 /**
  * Words that begin a statement and are names elsewhere, so they are refused only where a query is due.
- *
- * @since 0.1.0
- * @category data
  */
 export const queryStarts = words("SELECT WITH VALUES")
 
-/**
- * @since 0.1.0
- * @category data
- */
 export const setOperators = words("UNION EXCEPT INTERSECT MINUS")
 
 /** Where the list of tables ends. Reserved, so that no alias can pretend to be one of them. */
@@ -45,8 +33,6 @@ export const clausePairs: ReadonlyMap<string, string> = new Map([
 /**
  * Reserved words that a bracket may follow without a call: none of them can name a function, but for JOIN,
  * LATERAL and USING, which are reserved in a FROM clause alone and so are taken only there.
- *
- * @since 0.1.0
  */
 export const beforeBracket = words(
   `ALL AND ANY AS BETWEEN BY DISTINCT ELSE EXCEPT EXISTS FROM GROUP HAVING ILIKE IN INTERSECT JOIN LATERAL
@@ -55,8 +41,6 @@ export const beforeBracket = words(
 
 /**
  * Further words after which an expression begins, so that a name and a bracket behind them are a call.
- *
- * @since 0.1.0
  */
 export const introduces = words(
   "COLLATE CONNECT_BY_ROOT DEFINE ESCAPE FETCH FINAL FIRST INTERVAL IS LIMIT MEASURES NEXT OFFSET PRIOR RUNNING TOP"
@@ -80,10 +64,6 @@ export const pairedWords: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["SYNONYMS", words("WITH")]
 ])
 
-/**
- * @since 0.1.0
- * @category data
- */
 export const types = words(
   `ARRAY BIGINT BINARY BOOLEAN BYTEINT CHAR CHARACTER DATE DATETIME DEC DECFLOAT DECIMAL DOUBLE FILE FLOAT
    FLOAT4 FLOAT8 GEOGRAPHY GEOMETRY INT INTEGER INTERVAL MAP NCHAR NUMBER NUMERIC NVARCHAR NVARCHAR2 OBJECT REAL
@@ -98,9 +78,6 @@ export const forInside = words("PIVOT UNPIVOT SUBSTRING SUBSTR OVERLAY")
 /**
  * What clients that share a user or a session have asked and been told: results by id, ids, texts. Each
  * client reads on in its own results through a tool.
- *
- * @since 0.1.0
- * @category data
  */
 export const ofOthers = words(
   `RESULT_SCAN LAST_QUERY_ID GET_QUERY_OPERATOR_STATS QUERY_HISTORY QUERY_HISTORY_BY_SESSION
@@ -110,9 +87,6 @@ export const ofOthers = words(
 /**
  * Words that begin statements and are no reserved words, so that columns, tables and aliases may have their
  * names. They are refused where they stand like a verb: see `verbs` in SnowflakeCalls.
- *
- * @since 0.1.0
- * @category data
  */
 export const verbs = words(
   `ASYNC AWAIT BEGIN CALL COMMENT COMMIT COPY DECLARE DESCRIBE EXECUTE EXPLAIN GET LET LIST LS MERGE PUT RAISE REMOVE
@@ -152,9 +126,6 @@ const inMatchRecognize = words("FIRST LAST PREV NEXT MATCH_NUMBER CLASSIFIER")
 
 /**
  * The table functions of INFORMATION_SCHEMA. What else is called there is not known to be a read.
- *
- * @since 0.1.0
- * @category data
  */
 const ofInformationSchema = words(
   `ALERT_HISTORY APPLICATION_CALLBACK_HISTORY APPLICATION_CONFIGURATION_VALUE_HISTORY
@@ -211,9 +182,6 @@ const ofSnowflake = new Set(
 /**
  * The functions of `SYSTEM$` that only tell something about objects. The documentation adds new ones all the
  * time, and many of them act, so everything else is refused.
- *
- * @since 0.1.0
- * @category data
  */
 const systemReads = words(
   `TYPEOF CLUSTERING_DEPTH CLUSTERING_INFORMATION CLUSTERING_RATIO STREAM_GET_TABLE_TIMESTAMP
@@ -268,9 +236,6 @@ const byName = words(
 /**
  * Whether a function can read what its arguments name in strings, or tells of more than objects that may be
  * read, so that rules about objects cannot see it. Takes the name as it is called, in upper case.
- *
- * @since 0.1.0
- * @category lookups
  */
 export const mayReadByName = (name: string): boolean =>
   byName.has(name) ||
@@ -280,17 +245,11 @@ export const mayReadByName = (name: string): boolean =>
 
 /**
  * `unknown` is refused and an operator may allow it, `never` is refused whatever an operator allows.
- *
- * @since 0.1.0
- * @category models
  */
-export type Verdict = "allowed" | "unknown" | "never"
+type Verdict = "allowed" | "unknown" | "never"
 
 /**
  * An unqualified name, as Snowflake resolves it (upper case unless quoted).
- *
- * @since 0.1.0
- * @category lookups
  */
 export const builtin = (name: string, inMatch: boolean): Verdict => {
   if (name.startsWith("SYSTEM$")) return system(name.slice(7))
@@ -303,9 +262,6 @@ export const builtin = (name: string, inMatch: boolean): Verdict => {
 /**
  * Whether a qualified name, one entry a part and as Snowflake resolves them, is a function that Snowflake
  * ships in a schema: those of INFORMATION_SCHEMA of any database, and a few in its own database.
- *
- * @since 0.1.0
- * @category lookups
  */
 export const shipped = (parts: ReadonlyArray<string>): boolean => {
   const name = parts[parts.length - 1] ?? ""

@@ -1,8 +1,6 @@
 /**
  * What a Snowflake statement names, and whether an operator's rules about objects let it: only names that
  * are plainly written can be compared with rules, so with rules everything else is refused.
- *
- * @since 0.1.0
  */
 import type { Token } from "../../sql/Lexer.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
@@ -10,7 +8,7 @@ import { mayReadByName } from "./SnowflakeGrammar.js"
 import type { Rejection } from "../../sql/Statement.js"
 
 /** A table, a view, a stage, a stream or a file format, one entry a part, as Snowflake compares them. */
-export interface Reference {
+interface Reference {
   readonly parts: ReadonlyArray<string>
   readonly token: Token | undefined
 }
@@ -37,7 +35,7 @@ export const none = (): Names => ({
   ctes: []
 })
 
-export interface Place {
+interface Place {
   readonly database?: string | undefined
   readonly schema?: string | undefined
   /** Functions that an operator has allowed by name. */
@@ -92,9 +90,6 @@ const checkReference = (
 
 /**
  * Why the rules refuse what is named; undefined when they do not, or when there are none.
- *
- * @since 0.1.0
- * @category checks
  */
 export const refused = (
   names: Names,

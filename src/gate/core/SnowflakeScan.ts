@@ -4,8 +4,6 @@
  * SELECT INTO, and anything but a query where a query is due.
  *
  * Invariant: linear in the number of tokens; nothing is looked up by going back over a bracket.
- *
- * @since 0.1.0
  */
 import type { Token } from "../../sql/Lexer.js"
 import * as Calls from "./SnowflakeCalls.js"
@@ -49,9 +47,6 @@ export interface Allowed {
 
 /**
  * Why the query at `from` (to the end) is refused; undefined when it is a read. Adds what it names.
- *
- * @since 0.1.0
- * @category checks
  */
 export const inspect = (
   tokens: ReadonlyArray<Token>,

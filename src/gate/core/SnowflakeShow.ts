@@ -1,8 +1,6 @@
 /**
  * SHOW and DESCRIBE of Snowflake, decided from the tokens: known kinds of objects, then names, patterns
  * and numbers, and nothing that could be evaluated.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import type { Token } from "../../sql/Lexer.js"
@@ -339,9 +337,6 @@ const describe = (tokens: ReadonlyArray<Token>): Either.Either<Table, Rejection>
 
 /**
  * The table that a metadata read names; undefined when it is no such read.
- *
- * @since 0.1.0
- * @category parsing
  */
 export const parse = (
   tokens: ReadonlyArray<Token>

@@ -15,8 +15,6 @@
  *
  * Lanes and tickets are linked lists updated in place, since a persistent queue would pay for each
  * cancellation with a copy: whoever owns a queue must use it linearly (one `Ref`, one `modify` a call).
- *
- * @since 0.1.0
  */
 
 export interface Bounds {

@@ -10,8 +10,6 @@
  *
  * A `Map` keeps the order of insertion, so putting an entry back in makes it the youngest. It is updated
  * in place: whoever owns a table must use it linearly.
- *
- * @since 0.1.0
  */
 
 export interface Bounds {

@@ -1,15 +1,10 @@
 /**
  * The existing names that somebody most likely meant by a name that does not exist.
- *
- * @since 0.1.0
  */
 
 /**
  * Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`: the optimal string alignment
  * distance, which counts the swapped letters of a typing mistake as one edit instead of two.
- *
- * @since 0.1.0
- * @category algorithms
  */
 export const distance = (a: string, b: string): number => {
   if (a === b) return 0
@@ -54,9 +49,6 @@ const score = (wanted: string, candidate: string): number => {
  * At most `max` of the `candidates` that resemble `name`, most alike first, without regard to case;
  * candidates that resemble it equally keep their order. Nothing that merely happens to be short or first
  * is offered: a wrong suggestion is worse than none.
- *
- * @since 0.1.0
- * @category algorithms
  */
 export const nearest = (name: string, candidates: Iterable<string>, max = 3): ReadonlyArray<string> => {
   const wanted = normalise(name)

@@ -7,17 +7,15 @@
  * 2. `counts.size <= maxKeys`, whatever the keys are; what has no room is counted under `others`.
  *
  * Updated in place. Call `take` once a period.
- *
- * @since 0.1.0
  */
 
-export interface Repeats<A> {
+interface Repeats<A> {
   readonly maxKeys: number
   readonly counts: Map<string, { readonly about: A; untold: number }>
   others: number
 }
 
-export interface Untold<A> {
+interface Untold<A> {
   /** Of each message that came again: what was said of its first occurrence, and how many followed. */
   readonly repeated: ReadonlyArray<{ readonly about: A; readonly times: number }>
   /** Occurrences of messages there was no room to keep apart. */

@@ -8,26 +8,12 @@
  *  - the rows kept are the first ones, whole and in order, however the chunks were cut;
  *  - a row beyond the limit is only looked at to learn that it exists: `truncated` is never a guess;
  *  - once `truncated` is set nothing changes any more.
- *
- * @since 0.1.0
  */
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Json = string | number | boolean | null | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Row = ReadonlyArray<Json>
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Limits {
   /** Rows kept at most, >= 0. */
   readonly maxRows: number
@@ -43,11 +29,8 @@ export interface Limits {
 
 /**
  * Why there is more than what was kept, and the limit that said so.
- *
- * @since 0.1.0
- * @category models
  */
-export interface Truncated {
+interface Truncated {
   readonly reason: "rows" | "bytes"
   readonly limit: number
 }
@@ -57,11 +40,7 @@ interface Kept {
   readonly before: Kept | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Shape {
+interface Shape {
   readonly limits: Limits
   readonly rowCount: number
   /** Bytes of JSON of the columns and the rows kept. */
@@ -78,9 +57,6 @@ const SMALLEST_CELL = 64
 
 /**
  * Bytes of the UTF-8 encoding. Half a surrogate pair counts as the replacement character it is sent as.
- *
- * @since 0.1.0
- * @category sizes
  */
 export const utf8Bytes = (text: string): number => {
   let bytes = text.length
@@ -118,10 +94,6 @@ const escapedBytes = (text: string, at: number): number => {
   return unit >= 8 && unit <= 13 && unit !== 11 ? 2 : 6
 }
 
-/**
- * @since 0.1.0
- * @category sizes
- */
 export const jsonStringBytes = (text: string): number => {
   let bytes = 2
   for (let i = 0; i < text.length; i++) {
@@ -134,9 +106,6 @@ export const jsonStringBytes = (text: string): number => {
 
 /**
  * Bytes of the JSON of a value, without writing it down where that can be avoided.
- *
- * @since 0.1.0
- * @category sizes
  */
 export const jsonBytes = (value: Json): number => {
   if (value === null) return 4
@@ -155,9 +124,6 @@ export const jsonBytes = (value: Json): number => {
 /**
  * What is left of a text that may take `maxBytes` of JSON: its beginning and a marker that says how many
  * bytes of the text are missing.
- *
- * @since 0.1.0
- * @category combinators
  */
 export const cut = (text: string, maxBytes: number): string => {
   const total = utf8Bytes(text)
@@ -179,9 +145,6 @@ const marker = (missing: number): string => `…[truncated ${missing} bytes]`
 
 /**
  * The shape of a result with no rows yet.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const start = (limits: Limits, columns: Json = []): Shape => ({
   limits,
@@ -194,9 +157,6 @@ export const start = (limits: Limits, columns: Json = []): Shape => ({
 
 /**
  * Takes the next rows.
- *
- * @since 0.1.0
- * @category transitions
  */
 export const push = (shape: Shape, chunk: ReadonlyArray<Row>): Shape => {
   if (shape.truncated !== undefined || chunk.length === 0) return shape
@@ -243,9 +203,6 @@ export const push = (shape: Shape, chunk: ReadonlyArray<Row>): Shape => {
 
 /**
  * The rows kept, in order.
- *
- * @since 0.1.0
- * @category getters
  */
 export const rows = (shape: Shape): ReadonlyArray<Row> => {
   const chunks: Array<ReadonlyArray<Row>> = []

@@ -18,8 +18,6 @@
  * 4. Memory follows what waits, and who was served while others waited.
  *
  * Taking looks at every client that waits; those are few. Updated in place.
- *
- * @since 0.1.0
  */
 
 interface Flow<A> {

@@ -6,7 +6,7 @@
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from "ioredis"
 import type { Target } from "./url.js"
 
-export interface Timing {
+interface Timing {
   /** Milliseconds for one command. */
   readonly commandTimeoutMs: number
 }
@@ -17,7 +17,7 @@ export interface Tls {
   readonly servername?: string | undefined
 }
 
-export type Client = Redis | Cluster
+type Client = Redis | Cluster
 
 const CONNECT_TIMEOUT_MS = 1000
 const RECONNECT_STEP_MS = 50

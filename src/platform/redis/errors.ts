@@ -6,9 +6,6 @@ import * as Connection from "./connection.js"
  * `Missing`: the driver is not installed. `Configuration`: the URL or the prefix makes no sense.
  * `Unreachable`: not sent. `Timeout`: sent, and nobody knows what became of it. `CircuitOpen`: refused by
  * ourselves. `Rejected`: Redis answered with an error.
- *
- * @since 0.1.0
- * @category errors
  */
 export const Reason = Schema.Literal(
   "Missing",
@@ -18,16 +15,8 @@ export const Reason = Schema.Literal(
   "CircuitOpen",
   "Rejected"
 )
-/**
- * @since 0.1.0
- * @category errors
- */
 export type Reason = typeof Reason.Type
 
-/**
- * @since 0.1.0
- * @category errors
- */
 export class RedisError extends Schema.TaggedError<RedisError>("snowguard/RedisError")("RedisError", {
   reason: Reason,
   /** What went wrong and what an operator can do, in a sentence. */

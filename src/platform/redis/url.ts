@@ -10,7 +10,7 @@
  * Invariant: nothing that is said about a URL repeats its user or password.
  */
 
-export interface Host {
+interface Host {
   readonly host: string
   readonly port: number
 }

@@ -4,8 +4,6 @@
  *
  * The answer is read here and not by the driver, which keeps columns in plain objects by their names and fails
  * on a column that is named `constructor`.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
@@ -15,9 +13,6 @@ const nullable = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(Sche
 
 /**
  * The type of a column, or of what is inside a structured one.
- *
- * @since 0.1.0
- * @category models
  */
 export interface WireType {
   /** As on the wire: `fixed`, `text`, `timestamp_ntz`, ... */
@@ -32,11 +27,7 @@ export interface WireType {
   readonly fields?: ReadonlyArray<WireType & { readonly name?: string | null | undefined }> | null | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface WireColumn extends WireType {
+interface WireColumn extends WireType {
   readonly name: string
 }
 
@@ -71,10 +62,6 @@ const Data = Schema.Struct({
   returned: nullable(Schema.Number)
 })
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Answer {
   readonly columns: ReadonlyArray<WireColumn>
   readonly rowset: ReadonlyArray<unknown>
@@ -102,10 +89,6 @@ const answerOf = (data: typeof Data.Type): Answer => ({
 
 type Fields = { readonly [key: string]: unknown }
 
-/**
- * @since 0.1.0
- * @category guards
- */
 export const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
@@ -115,9 +98,6 @@ const inProgress = new Set<unknown>(["333333", "333334"])
 /**
  * The result in the body of an answer; `none` where it holds none (a refusal, a statement that goes on, the
  * ids of several statements), `malformed` where it should hold one and does not.
- *
- * @since 0.1.0
- * @category decoding
  */
 export const read = (body: unknown): Either.Either<Answer, "none" | "malformed"> => {
   if (!isFields(body)) return Either.left("malformed")
@@ -131,9 +111,6 @@ export const read = (body: unknown): Either.Either<Answer, "none" | "malformed">
 
 /**
  * The body without its result, for the driver: nothing is left that it could fail on.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const withoutResult = (body: unknown): unknown =>
   isFields(body) && isFields(body["data"])

@@ -5,18 +5,12 @@
  * The driver falls back to the password for an authenticator that it does not know, ignores options that
  * do not belong to the one it uses, and complains about one mistake at a time; so all of it is checked
  * here. No fault holds a secret.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import { createHash, createPrivateKey } from "node:crypto"
 import { nearest } from "../../platform/core/Nearest.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Login {
   /** `orgname-account`, a legacy locator with its region, or an address of the account: see {@link addressOf}. */
   readonly account?: string | undefined
@@ -42,9 +36,6 @@ export interface Login {
 
 /**
  * A setting by its name in the file, and what is wrong with it.
- *
- * @since 0.1.0
- * @category errors
  */
 export interface Fault {
   readonly setting: string
@@ -54,17 +45,10 @@ export interface Fault {
 /**
  * Options of the driver's `createConnection` that say who logs in where. They hold secrets in the clear:
  * made for one login and dropped after it.
- *
- * @since 0.1.0
- * @category models
  */
-export type DriverLogin = { readonly [option: string]: string | boolean | number }
+type DriverLogin = { readonly [option: string]: string | boolean | number }
 
-/**
- * @since 0.1.0
- * @category constants
- */
-export const authenticators = [
+const authenticators = [
   "snowflake",
   "username_password_mfa",
   "snowflake_jwt",
@@ -133,9 +117,6 @@ const addressOfApp = (domain: string, path: ReadonlyArray<string>): Address | un
 /**
  * The account that is meant by what people copy into the setting: an identifier in any of its forms, a host,
  * an address of the account or of Snowsight, a JDBC address. Left: what is wrong with it.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const addressOf = (given: string): Either.Either<Address, string> => {
   const text = given.trim().replace(/^(?:jdbc:snowflake:|https?:)\/\//i, "")
@@ -213,16 +194,9 @@ const authenticatorOf = (login: Login): string | undefined =>
 /**
  * What a login costs: nothing but time; a person who approves it (`person`); or a code that is good for one
  * login (`passcode`).
- *
- * @since 0.1.0
- * @category models
  */
-export type Price = "none" | "person" | "passcode"
+type Price = "none" | "person" | "passcode"
 
-/**
- * @since 0.1.0
- * @category decisions
- */
 export const priceOf = (login: Login): Price => {
   switch (authenticatorOf(login)) {
     case "externalbrowser":
@@ -238,9 +212,6 @@ export const priceOf = (login: Login): Price => {
 
 /**
  * Tells one credential from another without holding it.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const identityOf = (login: Login): string =>
   createHash("sha256")
@@ -255,9 +226,6 @@ export const identityOf = (login: Login): string =>
 
 /**
  * The text without the secrets of the login: what others say may quote them.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const withoutSecrets = (login: Login, text: string): string =>
   Object.values(login).reduce<string>(
@@ -270,9 +238,6 @@ export const withoutSecrets = (login: Login, text: string): string =>
 
 /**
  * Left: everything that is wrong.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const plan = (login: Login): Either.Either<DriverLogin, ReadonlyArray<Fault>> => {
   const faults: Array<Fault> = []
@@ -377,9 +342,6 @@ export const plan = (login: Login): Either.Either<DriverLogin, ReadonlyArray<Fau
 
 /**
  * Where the login goes, for people: no user, no secret.
- *
- * @since 0.1.0
- * @category rendering
  */
 export const where = (login: Login): string =>
   login.accessUrl !== undefined && URL.canParse(login.accessUrl)

@@ -4,17 +4,11 @@
  *
  * Integers that a double holds are numbers, other integers and everything with a scale are texts; times
  * are ISO 8601 with a fraction of 3, 6 or 9 digits where there is one, whatever the formats of the session.
- *
- * @since 0.1.0
  */
 import { integer, parseJson } from "../duckdb/cells.js"
 import type { Cell } from "../Warehouse.js"
 import type { WireType } from "./answer.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Convert = (value: string) => Cell
 
 /** Beyond this a JavaScript date does not reach. */
@@ -167,9 +161,6 @@ const isJson = (type: string): boolean =>
 
 /**
  * The conversion for a column's values; NULL never reaches it.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const converter = ({ scale, type: declared }: WireType): Convert => {
   const type = declared.toLowerCase()
@@ -221,9 +212,6 @@ const vector = ({ fields, vectorDimension }: WireType): string => {
 
 /**
  * The declared type, as DESCRIBE writes it. How long a text may be is not said.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const typeName = (column: WireType): string => {
   const { extTypeName, precision, scale, type } = column

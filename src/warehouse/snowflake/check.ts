@@ -1,8 +1,6 @@
 /**
  * For operators: does the login work, as whom, and is everything there that queries will need? What was
  * found, what is wrong and what to do about it, and an exit code. Wakes no warehouse and costs nothing.
- *
- * @since 0.1.0
  */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -16,11 +14,7 @@ import * as Snowflake from "../Snowflake.js"
 import { priceOf, where } from "./auth.js"
 import { FORBIDDEN, PROXY } from "./classify.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Report {
+interface Report {
   /** What was found, in order. */
   readonly facts: { readonly [name: string]: string }
   readonly warnings: ReadonlyArray<string>
@@ -151,9 +145,6 @@ const correct = "correct the section [snowflake] of the configuration"
 
 /**
  * The report of settings with which no login can work.
- *
- * @since 0.1.0
- * @category checks
  */
 export const incomplete = (wrong: ReadonlyArray<string>): Report => ({
   facts: {},
@@ -220,9 +211,6 @@ const warehouseOf = (
 
 /**
  * Logs in once with these options and reports. Never fails: what is wrong is in the report.
- *
- * @since 0.1.0
- * @category checks
  */
 export const check = (options: Effect.Effect<Options, WarehouseError>): Effect.Effect<Report> =>
   Effect.scoped(

@@ -8,25 +8,16 @@
  *
  * A fault of the network or the warehouse never reads like a mistake in the SQL, nor the other way round;
  * no description holds a host, a header or a body.
- *
- * @since 0.1.0
  */
 import type { Reason } from "../Warehouse.js"
 import { isCertificateCode, loginReasonOf, reasonOf } from "./codes.js"
 
 /**
  * Where in the life of a statement it failed. `login`: before it was sent. `fetch`: after it ended.
- *
- * @since 0.1.0
- * @category models
  */
 export type Phase = "login" | "execute" | "fetch"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Failure {
+interface Failure {
   readonly reason: Reason
   readonly description: string
   readonly sent: "no" | "yes" | "unknown"
@@ -89,9 +80,6 @@ const connecting = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREAC
 
 /**
  * The code of a proxy that cannot be used.
- *
- * @since 0.1.0
- * @category constants
  */
 export const PROXY = "ERR_PROXY"
 
@@ -117,9 +105,6 @@ const reached = (phase: Phase, code?: string): Failure["sent"] =>
 /**
  * The code of HTTP's 403: Snowflake's drivers try such a request again, since what is on the way may refuse one
  * and let the next one pass.
- *
- * @since 0.1.0
- * @category constants
  */
 export const FORBIDDEN = "403"
 
@@ -313,9 +298,6 @@ const fromServer = (phase: Phase, error: Fields): Failure => {
 
 /**
  * `byProvider`: an identity provider is asked for a token before the login.
- *
- * @since 0.1.0
- * @category classifying
  */
 export const classify = (thrown: unknown, phase: Phase, byProvider = false): Failure => {
   const error = fields(thrown)
@@ -395,9 +377,6 @@ export const classify = (thrown: unknown, phase: Phase, byProvider = false): Fai
 
 /**
  * What a request for a part of a result ended with.
- *
- * @since 0.1.0
- * @category classifying
  */
 export const classifyPart = (thrown: unknown): Failure => {
   const response = fields(fields(thrown)["response"])
@@ -411,9 +390,6 @@ const mistakes = /^(?:TypeError|RangeError|ReferenceError|InternalAssertError)$/
 
 /**
  * A mistake in the driver's code or ours, thrown while an answer was read, and not something that was answered.
- *
- * @since 0.1.0
- * @category classifying
  */
 export const isDefect = (thrown: unknown): boolean => {
   const error = fields(thrown)
@@ -423,8 +399,5 @@ export const isDefect = (thrown: unknown): boolean => {
 
 /**
  * After these the session is not used again.
- *
- * @since 0.1.0
- * @category classifying
  */
 export const losesSession = (reason: Reason): boolean => reason === "SessionLost"

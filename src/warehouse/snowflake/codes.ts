@@ -3,8 +3,6 @@
  *
  * Snowflake publishes no complete list: a code that is named here wins, then the SQLSTATE, then the range
  * that the code is in. A code is compared as a text of six digits.
- *
- * @since 0.1.0
  */
 import type { Reason } from "../Warehouse.js"
 import type { Refused } from "../WarehouseHealth.js"
@@ -75,9 +73,6 @@ const saysOverloaded =
 /**
  * The reason of a refusal of a statement that the server put into words of its own; undefined for a code
  * that says nothing.
- *
- * @since 0.1.0
- * @category classifying
  */
 export const reasonOf = (
   code: string | undefined,
@@ -146,9 +141,6 @@ const refusalOf = (code: string): Refusal =>
 /**
  * The reason of a refused login. What is not known to pass by itself counts as a refusal of who logs in: an
  * account locks after a few of those.
- *
- * @since 0.1.0
- * @category classifying
  */
 export const loginReasonOf = (code: string, message: string): Reason => {
   if (isOfTheServer.test(code) && saysOverloaded.test(message)) return "Overloaded"
@@ -158,9 +150,6 @@ export const loginReasonOf = (code: string, message: string): Reason => {
 
 /**
  * What a login that failed so is remembered for; undefined where the next one may be tried at once.
- *
- * @since 0.1.0
- * @category classifying
  */
 export const refusedOf = (error: {
   readonly code?: string | undefined
@@ -174,9 +163,6 @@ export const refusedOf = (error: {
 
 /**
  * Node's codes of certificates that cannot be trusted: waiting does not mend them.
- *
- * @since 0.1.0
- * @category classifying
  */
 export const isCertificateCode = (code: string): boolean =>
   /^(?:SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|CERT_|UNABLE_TO_(?:VERIFY|GET_ISSUER)|ERR_TLS_CERT)/.test(

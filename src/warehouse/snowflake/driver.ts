@@ -9,8 +9,6 @@
  * import; telemetry; revocation checks over plain HTTP; retries of its own (`wire.ts`); evaluation of
  * semi-structured values as code. None of it may happen before or after: the environment is set before the
  * import, and the logger is set again after the first login, since a file of the driver's can replace it.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { homeOf } from "../../platform/userDirs.js"
@@ -20,28 +18,17 @@ import { install } from "./wire.js"
 
 /**
  * The version whose internals are known.
- *
- * @since 0.1.0
- * @category constants
  */
 export const version = "3.3.0"
 
 /** Called with an error or nothing. */
 type Callback = (error: unknown) => void
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface DriverStatement {
   readonly getQueryId: () => string | undefined
   readonly cancel: (done: Callback) => void
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface DriverConnection {
   readonly connect: (done: Callback) => unknown
   readonly execute: (options: {
@@ -63,10 +50,6 @@ export interface DriverConnection {
   readonly isUp: () => boolean
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Driver {
   readonly createConnection: (options: { readonly [name: string]: unknown }) => DriverConnection
   /** Again silent, whatever a file of the driver's has said. */
@@ -116,9 +99,6 @@ const unwrap = <A>(module: unknown, is: (value: unknown) => value is A): A | und
 
 /**
  * What an installed driver must have; the names of what is missing.
- *
- * @since 0.1.0
- * @category checks
  */
 export const missing = (parts: {
   readonly util: unknown
@@ -214,9 +194,6 @@ const start = async (): Promise<Driver> => {
 
 /**
  * Loads the driver, once a process: it keeps its configuration in globals. A failed load is tried again.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const load: Effect.Effect<Driver, WarehouseError> = Effect.tryPromise({
   try: () =>

@@ -4,8 +4,6 @@
  * It looks them up in the catalog, which needs no running warehouse, as the same role in the same place,
  * and remembers what it saw for a while: agents that guess names guess several. It adds to an error and
  * never replaces it: what takes too long or fails is left out, and the error is what it was.
- *
- * @since 0.1.0
  */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -57,11 +55,8 @@ const patterns: ReadonlyArray<readonly [kind: Missing["kind"], pattern: RegExp]>
 
 /**
  * What an error says is not there, as Snowflake writes it: without the quotes of a quoted name.
- *
- * @since 0.1.0
- * @category conversions
  */
-export const missingOf = (description: string): Missing | undefined => {
+const missingOf = (description: string): Missing | undefined => {
   for (const [kind, pattern] of patterns) {
     const name = pattern.exec(description)?.[1]
     if (name === undefined) continue
@@ -77,10 +72,6 @@ const unnamed = /\bobject does not exist, or operation cannot be performed/i
 /** "This session does not have a current database": the one that it was opened in is not there. */
 const noPlace: ReadonlySet<string | undefined> = new Set(["090105", "090106"])
 
-/**
- * @since 0.1.0
- * @category conversions
- */
 export const isAboutNames = (error: WarehouseError): boolean =>
   error.suggestions === undefined &&
   (error.reason === "NotFound" || error.reason === "InvalidStatement") &&
@@ -125,10 +116,6 @@ const text = (value: unknown): string => (typeof value === "string" ? value : ""
 const mentioned = (tokens: ReadonlyArray<Token>): ReadonlySet<string> =>
   new Set(tokens.flatMap((token) => (token.kind === "word" || token.kind === "quoted" ? [token.value] : [])))
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const make = ({ run }: Options) =>
   Effect.map(RequestId.make, (nextId) => {
     const seen = Lru.make<{ readonly at: number; readonly rows: ReadonlyArray<Record<string, unknown>> }>({

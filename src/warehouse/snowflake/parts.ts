@@ -3,25 +3,16 @@
  * around it (with them it is read too). Pure.
  *
  * Only what is not yet a whole row is kept, so that a part of any size is read in the memory of a few rows.
- *
- * @since 0.1.0
  */
 
 /**
  * The text is not what a part holds.
- *
- * @since 0.1.0
- * @category errors
  */
 export class Malformed extends Error {
   override readonly name = "Malformed"
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Splitter {
+interface Splitter {
   /** The rows that end in this piece of the text; throws {@link Malformed}. */
   readonly push: (piece: string) => ReadonlyArray<unknown>
   /** Throws {@link Malformed} when the text ended in the middle of something. */
@@ -33,10 +24,6 @@ const isSpace = (code: number): boolean => code === 32 || code === 10 || code ==
 const opens = (code: number): boolean => code === 91 || code === 123
 const closes = (code: number): boolean => code === 93 || code === 125
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const splitter = (): Splitter => {
   let pending: Array<string> = []
   let inString = false

@@ -27,8 +27,6 @@
  * 5. A caller that leaves takes nobody else's login away; a login that nobody waits for any more is not begun.
  * 6. Between two logins of one client each other client that wants one gets a turn.
  * 7. When the scope has closed there is no session left, or it did not answer in time.
- *
- * @since 0.1.0
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -42,10 +40,6 @@ import { WarehouseError } from "../Warehouse.js"
 import type { Request } from "./turns.js"
 import * as Turns from "./turns.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Options<Place, Session> {
   readonly key: (place: Place) => string
   readonly open: (place: Place) => Effect.Effect<Session, WarehouseError>
@@ -65,30 +59,19 @@ export interface Options<Place, Session> {
 
 /**
  * Places that one session may serve, one after another.
- *
- * @since 0.1.0
- * @category models
  */
-export interface Lanes<Place, Session> {
+interface Lanes<Place, Session> {
   readonly of: (place: Place) => string
   /** The session is where it was, or somewhere between, when this fails. */
   readonly move: (session: Session, place: Place) => Effect.Effect<void, WarehouseError>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Lease<Session> {
+interface Lease<Session> {
   readonly session: Session
   /** The session is not to be used by anybody else. */
   readonly lost: Effect.Effect<void>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Caller extends Request {
   /** Milliseconds to wait for a login that a person has to approve. */
   readonly patienceMs: number
@@ -111,10 +94,6 @@ interface Slot<Session> {
 /** A guess at when somebody is done, milliseconds. */
 const BUSY_RETRY_MS = 2_000
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const make = <Place, Session>(options: Options<Place, Session>) =>
   Effect.gen(function* () {
     const current = new Map<string, Slot<Session>>()

@@ -1,8 +1,6 @@
 /**
  * The proxy that the environment names for an address, as the driver reads it: `https_proxy` or `HTTPS_PROXY`
  * for https, `http_proxy` or `HTTP_PROXY` for http, and the hosts of `no_proxy`. Pure.
- *
- * @since 0.1.0
  */
 
 type Env = { readonly [name: string]: string | undefined }
@@ -30,9 +28,6 @@ const matches = (pattern: string, host: string): boolean => {
 
 /**
  * The name of the variable whose proxy a request to this address goes through.
- *
- * @since 0.1.0
- * @category decisions
  */
 export const variableFor = (address: string, env: Env): string | undefined => {
   if (!URL.canParse(address)) return undefined
@@ -46,9 +41,6 @@ export const variableFor = (address: string, env: Env): string | undefined => {
 /**
  * What is wrong with the proxy for this address: the driver would fail in the middle of a request. Nothing of
  * the value is repeated, since it may hold a password.
- *
- * @since 0.1.0
- * @category checks
  */
 export const problem = (address: string, env: Env): string | undefined => {
   if (!URL.canParse(address)) return undefined

@@ -4,8 +4,6 @@
  * A part is a stream that is cut into rows while it arrives: what is not wanted is not downloaded, and neither
  * the size of a part nor the number of parts decides how much memory a result takes. What was declared is held
  * against what arrives; a part that is not what it should be fails, and is never served as if it were whole.
- *
- * @since 0.1.0
  */
 import type { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
@@ -25,11 +23,7 @@ import type * as Wire from "./wire.js"
 /** Rows of one chunk of the stream at most. */
 const CHUNK_ROWS = 1_000
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Limits {
+interface Limits {
   /** Milliseconds without anything of a part arriving, at most. */
   readonly fetchMs: number
   readonly maxRows: number | undefined
@@ -208,9 +202,6 @@ const rowsOf = (reading: Reading, { parts, rowset }: Answer): Rows => {
 
 /**
  * The result of a statement that has ended: its rows come as they are pulled, until the task is ended.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const resultOf = (
   statement: DriverStatement,

@@ -1,8 +1,6 @@
 /**
  * One session with Snowflake: logging in, checking that it lives, and leaving. All of it is bounded in
  * time, and a login that is given up leaves no request behind.
- *
- * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,9 +19,6 @@ import * as Wire from "./wire.js"
 /**
  * What tells sessions apart: statements run in the same session only if all of it is the same. Names are
  * exact, that is, not to be folded to upper case.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Place {
   readonly role: string | undefined
@@ -32,11 +27,7 @@ export interface Place {
   readonly schema: string | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Limits {
+interface Limits {
   /** Milliseconds a login may take. */
   readonly loginMs: number
   /** Milliseconds for one that a person has to approve, in a browser or on a phone. */
@@ -76,19 +67,13 @@ const identifier = (name: string): string =>
 
 /**
  * The driver's error as the port's. What the driver threw is left behind: it may quote a request.
- *
- * @since 0.1.0
- * @category conversions
  */
-export const failure = (thrown: unknown, phase: Phase): WarehouseError =>
+const failure = (thrown: unknown, phase: Phase): WarehouseError =>
   thrown instanceof WarehouseError ? thrown : new WarehouseError({ ...classify(thrown, phase) })
 
 /**
  * The same as the end of an effect. What the driver throws because of a mistake in it, or in us, is a defect:
  * the warehouse has no part in it.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const failed = (thrown: unknown, phase: Phase): Exit.Exit<never, WarehouseError> =>
   isDefect(thrown) ? Exit.die(thrown) : Exit.fail(failure(thrown, phase))
@@ -138,9 +123,6 @@ const unanswered = (limitMs: number, waitsFor: "person" | "provider" | "server")
 
 /**
  * Logs in. Interruption and time-out end the request.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const open = (
   driver: Driver,
@@ -202,9 +184,6 @@ export const open = (
 
 /**
  * Asks the server whether the session lives; never fails, never takes long.
- *
- * @since 0.1.0
- * @category checks
  */
 export const lives = (connection: DriverConnection): Effect.Effect<boolean> =>
   bounded(
@@ -218,9 +197,6 @@ export const lives = (connection: DriverConnection): Effect.Effect<boolean> =>
 
 /**
  * Ends the session; never fails, never takes long.
- *
- * @since 0.1.0
- * @category destructors
  */
 export const close = (connection: DriverConnection): Effect.Effect<void> =>
   bounded(

@@ -16,8 +16,6 @@
  * 2. When the scope has closed, the server has confirmed the cancellation or {@link CANCEL_MS} have passed.
  * 3. Rows are read from what the server sent (`rows.ts`); the driver sees none of them.
  * 4. What the driver throws at us for a reason of its own is a defect, not a failure of the warehouse.
- *
- * @since 0.1.0
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -32,11 +30,7 @@ import { resultOf } from "./rows.js"
 import { bounded, failed } from "./session.js"
 import * as Wire from "./wire.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Request {
+interface Request {
   readonly sql: string
   readonly binds: ReadonlyArray<string | number | boolean | null>
   readonly requestId: string
@@ -210,9 +204,6 @@ const awaitResult = (running: Running, request: Request): Effect.Effect<DriverSt
 
 /**
  * Sends a statement. The result is the driver's until the scope closes.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const execute = (
   connection: DriverConnection,

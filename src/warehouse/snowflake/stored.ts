@@ -8,8 +8,6 @@
  * Invariants
  * 1. No statement is sent and none is cancelled: an end of any kind ends requests of our own only.
  * 2. `fetch` ends within its time, and a pull for rows within `fetchMs`, whatever the server does.
- *
- * @since 0.1.0
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -23,11 +21,7 @@ import { resultOf } from "./rows.js"
 import * as Session from "./session.js"
 import * as Wire from "./wire.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Request {
+interface Request {
   readonly queryId: string
   /** The first row, counted from 0. */
   readonly offset: number
@@ -97,9 +91,6 @@ const stop = (reading: Reading): Effect.Effect<void> =>
 
 /**
  * Asks for the rows of a result from `offset` on. They are the driver's until the scope closes.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const fetch = (
   connection: DriverConnection,
@@ -125,9 +116,6 @@ export const fetch = (
 
 /**
  * Whether the warehouse could have given this id to a statement: it becomes part of an address.
- *
- * @since 0.1.0
- * @category checks
  */
 export const checked = (queryId: string): Effect.Effect<string, WarehouseError> =>
   /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(queryId)

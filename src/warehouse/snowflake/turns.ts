@@ -3,18 +3,12 @@
  *
  * All who wait are woken together, in their order: several may find a place in what became free, and who does
  * not waits on, behind those who have waited less often.
- *
- * @since 0.1.0
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FairQueue from "../../platform/core/FairQueue.js"
 import { WarehouseError } from "../Warehouse.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Request {
   readonly client: string
   /** Milliseconds to wait for what others keep busy. */
@@ -23,9 +17,6 @@ export interface Request {
 
 /**
  * Who waits is bounded by those who may call at all.
- *
- * @since 0.1.0
- * @category constants
  */
 export const unbounded: FairQueue.Bounds = {
   maxQueue: Number.MAX_SAFE_INTEGER,
@@ -34,9 +25,6 @@ export const unbounded: FairQueue.Bounds = {
 
 /**
  * The refusal of who waited in vain.
- *
- * @since 0.1.0
- * @category errors
  */
 export const busy = (what: string, retryAfterMs: number): WarehouseError =>
   new WarehouseError({
@@ -46,10 +34,6 @@ export const busy = (what: string, retryAfterMs: number): WarehouseError =>
     retryAfterMs
   })
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const make = (refusal: WarehouseError) => {
   const waiting = FairQueue.make<Deferred.Deferred<void>>(unbounded)
   return {

@@ -13,8 +13,6 @@
  * A request is matched to its statement by the request id in its address, then by the query id, then by
  * the asynchronous context it is made in: the driver repeats requests of one statement in the context of
  * another after it has renewed a session's token, so the context alone would stop the wrong one.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -46,9 +44,6 @@ interface Response {
 
 /**
  * The part of the driver's HTTP client that is used.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Axios {
   readonly interceptors: {
@@ -65,9 +60,6 @@ export interface Axios {
 
 /**
  * What makes the driver's requests: it knows the proxy and the certificates for each address.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Agents {
   readonly prototype: {
@@ -77,9 +69,6 @@ export interface Agents {
 
 /**
  * Everything that one login or one statement has under way.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Task {
   /** Undefined for a login. */
@@ -120,11 +109,8 @@ interface PollClock {
 
 /**
  * What a login request carries beside the driver's own.
- *
- * @since 0.1.0
- * @category models
  */
-export interface LoginRequest {
+interface LoginRequest {
   readonly parameters: { readonly [name: string]: string | number | boolean }
   /** Milliseconds it may take. */
   readonly timeoutMs: number
@@ -136,10 +122,6 @@ const MOST_SENDS = 6
 const context = new AsyncLocalStorage<Task>()
 const statements = new Map<string, Task>()
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const task = (
   requestId: string | undefined,
   queryId: () => string | undefined,
@@ -190,9 +172,6 @@ const openPart = async (self: Task, { headers, signal, url }: Parameters<Task["o
 
 /**
  * From here on the requests with the task's id are its own; call the result when it has ended.
- *
- * @since 0.1.0
- * @category tracking
  */
 export const track = (self: Task): (() => void) => {
   const { requestId } = self
@@ -205,9 +184,6 @@ export const track = (self: Task): (() => void) => {
 
 /**
  * Runs `f` so that requests which do not name their statement are the task's.
- *
- * @since 0.1.0
- * @category tracking
  */
 export const run = <A>(self: Task, f: () => A): A => context.run(self, f)
 
@@ -352,9 +328,6 @@ const installed = new WeakSet<Axios>()
 
 /**
  * Takes the driver's HTTP client under control, once.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const install = (axios: Axios, agents: Agents): void => {
   if (installed.has(axios)) return

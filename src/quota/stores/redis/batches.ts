@@ -38,14 +38,14 @@ interface Waiting {
   readonly failed: (cause: Cause.Cause<Redis.RedisError>) => void
 }
 
-export interface Options {
+interface Options {
   readonly redis: Context.Tag.Service<Redis.Redis>
   readonly mode: Window.Mode
   readonly time: "server" | "clock"
 }
 
 /** All keys of one group can be in one script: `undefined`, or in a cluster one of their names. */
-export type Submit = <A>(
+type Submit = <A>(
   name: string,
   group: string | undefined,
   operation: () => Operation<A>

@@ -9,8 +9,6 @@
  *    and every reservation that is due;
  *  - `now` is never less than the latest time that any process has stored; but a clock that was set back by more
  *    than a minute is followed by the next transaction that writes.
- *
- * @since 0.1.0
  */
 import { QuotaName } from "../../QuotaStore.js"
 import * as Ledger from "../../core/Ledger.js"

@@ -14,8 +14,6 @@
  *  - a transaction begins, runs and ends without giving up the thread: no lock is held over a wait;
  *  - SQLite itself never waits. Its own waiting is unfair (it starves processes for seconds) and stops
  *    the event loop.
- *
- * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -4,17 +4,15 @@
  *
  * Nothing but the driver opens a database file that exists: closing it again would drop the locks this process
  * holds on it (POSIX locks belong to the process, not to the handle).
- *
- * @since 0.1.0
  */
 import { closeSync, openSync, statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import * as Directories from "../../../platform/directories.js"
 
 /** What can be bound or read. */
-export type Value = string | number | null
+type Value = string | number | null
 
-export interface Statement {
+interface Statement {
   readonly run: (...values: ReadonlyArray<Value>) => unknown
   /** A row as an array, or undefined. */
   readonly get: (...values: ReadonlyArray<Value>) => unknown
@@ -30,7 +28,7 @@ export interface Database {
 }
 
 /** Opens, or creates, a database; throws what the driver throws. */
-export type Open = (path: string) => Database
+type Open = (path: string) => Database
 
 /** The driver is a native module: loaded when a store is made, not when this file is. */
 export const load = async (): Promise<Open> => {

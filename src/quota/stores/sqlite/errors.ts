@@ -1,7 +1,5 @@
 /**
  * What SQLite and the file system say, as errors that say what to do.
- *
- * @since 0.1.0
  */
 import { QuotaStoreError } from "../../QuotaStore.js"
 

@@ -1,7 +1,5 @@
 /**
  * The tables, for people too: `sqlite3 quota.db 'SELECT * FROM usage'`. Times are UTC milliseconds.
- *
- * @since 0.1.0
  */
 import type * as Window from "../../core/Window.js"
 import type { Database } from "./database.js"
@@ -47,7 +45,7 @@ const MIGRATIONS: ReadonlyArray<string> = [
      FROM reservation, json_each(charges) AS charge;`
 ]
 
-export const VERSION = MIGRATIONS.length
+const VERSION = MIGRATIONS.length
 
 /** Who this process is to the others on the file. */
 export interface Identity {

@@ -1,7 +1,5 @@
 /**
  * Keeps the files small, and what a power cut could take short.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -20,7 +18,7 @@ const TRIES = 8
 const MANY_TRIES = 64
 const PRUNE_EVERY = 60
 
-export interface Checkpoints {
+interface Checkpoints {
   readonly committed: () => void
   /** Moves what is in the log to the database. */
   readonly passive: () => void
