@@ -1,7 +1,8 @@
-// Builds dist/: `tsc` emits the library (one module per file, types and source maps), then esbuild makes
-// the binary: dist/bin.js, which runs one minified bundle with V8's code cache beside it. The bundle
-// exists for start-up time only: hundreds of small ES modules, and compiling them, cost most of it.
-// What is imported lazily in the sources is evaluated lazily in the bundle.
+// Builds dist/: `tsc` emits the library (one module per file, types and source maps), then esbuild makes two
+// programs, each a launcher that runs one minified bundle with V8's code cache beside it: dist/bin.js, the
+// binary, and dist/embedded.js, the process in which DuckDB runs. The bundles exist for start-up time only:
+// hundreds of small ES modules, and compiling them, cost most of it. What is imported lazily in the sources is
+// evaluated lazily in the bundle. Last the sample database is written into a file that those processes attach.
 import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -23,7 +24,9 @@ const buildLibrary = () => {
     { stdio: "inherit" }
   )
   if (tsc.status !== 0) process.exit(tsc.status ?? 1)
-  for (const end of ["js", "js.map", "d.ts", "d.ts.map"]) rmSync(`${out}/cli/bin.${end}`, { force: true })
+  for (const end of ["js", "js.map", "d.ts", "d.ts.map"]) {
+    for (const program of ["cli/bin", "embedded/main"]) rmSync(`${out}/${program}.${end}`, { force: true })
+  }
 }
 
 // The SDK's server imports AJV for elicitation, which this server never uses (and hands it a validator
@@ -42,12 +45,26 @@ const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
 // Native drivers stay outside: they find their binaries relative to their own package.
 const bundled = new Set(["@modelcontextprotocol/sdk", "smol-toml"])
 
-const buildBinary = async () => {
+// The JavaScript of DuckDB's driver is bundled; its native part is found from where the driver is installed.
+const nativeOfDriver = {
+  name: "native-of-driver",
+  setup: ({ onLoad, onResolve }) => {
+    onResolve({ filter: /^@duckdb\/node-bindings$/ }, () => ({ path: "node-bindings", namespace: "native" }))
+    onLoad({ filter: /.*/, namespace: "native" }, () => ({
+      contents:
+        'const { createRequire } = require("node:module")\n' +
+        'const driver = createRequire(__filename).resolve("@duckdb/node-api")\n' +
+        'module.exports = createRequire(driver)("@duckdb/node-bindings")'
+    }))
+  }
+}
+
+const buildProgram = async (name, entry, driver) => {
   mkdirSync(`${out}/bundle`, { recursive: true })
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: ["src/cli/bin.ts"],
-    outfile: "dist/bundle/snowguard.cjs",
+    entryPoints: [entry],
+    outfile: `dist/bundle/${name}.cjs`,
     bundle: true,
     write: false,
     format: "cjs",
@@ -55,37 +72,36 @@ const buildBinary = async () => {
     target: "node20",
     // A script that runs from a code cache has no import(): drivers are loaded by require(), as lazily.
     supported: { "dynamic-import": false },
+    define: { "import.meta.url": "bundleUrl" },
+    banner: { js: 'const bundleUrl = require("node:url").pathToFileURL(__filename).href;' },
     minify: true,
     legalComments: "none",
-    plugins: [withoutAjv],
+    plugins: [withoutAjv, ...(driver === undefined ? [] : [nativeOfDriver])],
     external: [...Object.keys(dependencies), ...Object.keys(optionalDependencies)].filter(
-      (name) => !bundled.has(name)
+      (dependency) => !bundled.has(dependency) && dependency !== driver
     ),
     logLevel: "warning"
   })
   // The shebang is the launcher's, and so is the call of this function.
-  const body = outputFiles[0].text.replace(/^#!.*\n/, "")
+  const body = outputFiles[0].text.replace(/^(.*\n)?#!.*\n/, "$1")
   const code = `(function(exports,require,module,__filename,__dirname){${body}\n})`
   // V8 matches a cache to its source by length alone, so the two are matched by name here.
-  const name = `snowguard-${createHash("sha256").update(code).digest("hex").slice(0, 12)}`
-  writeFileSync(`${out}/bundle/${name}.cjs`, code)
-  writeFileSync(
-    `${out}/bin.js`,
-    readFileSync(`${root}/scripts/launcher.mjs`, "utf8").replace("@bundle@", name)
-  )
-  chmodSync(`${out}/bin.js`, 0o755)
+  const full = `${name}-${createHash("sha256").update(code).digest("hex").slice(0, 12)}`
+  writeFileSync(`${out}/bundle/${full}.cjs`, code)
+  return full
+}
 
-  const initialize = {
-    jsonrpc: "2.0",
-    id: 1,
-    method: "initialize",
-    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "build", version: "1" } }
-  }
-  const list = { jsonrpc: "2.0", id: 2, method: "tools/list" }
+const launcher = (file, bundle) => {
+  const text = readFileSync(`${root}/scripts/launcher.mjs`, "utf8").replace("@bundle@", bundle)
+  writeFileSync(`${out}/${file}`, file === "bin.js" ? text : text.replace(/^#!.*\n/, ""))
+}
+
+/** Runs a program once, which writes its code cache when it ends. */
+const warm = (file, name, args, input = "") => {
+  // Not with the settings of whoever builds.
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_")))
-  const warm = spawnSync(process.execPath, [`${out}/bin.js`], {
-    input: [initialize, list].map((message) => `${JSON.stringify(message)}\n`).join(""),
-    // Not with the settings of whoever builds.
+  const ran = spawnSync(process.execPath, [`${out}/${file}`, ...args], {
+    input,
     env: {
       ...env,
       SNOWGUARD_STATE_DIR: `${out}/state`,
@@ -95,17 +111,37 @@ const buildBinary = async () => {
     },
     cwd: out
   })
-  if (warm.status !== 0) {
-    process.stderr.write(`the built binary does not start:\n${warm.stderr}\n`)
+  if (ran.status !== 0) {
+    process.stderr.write(`the built ${file} does not start:\n${ran.stderr}\n`)
     process.exit(1)
   }
+}
+
+const buildBinary = async () => {
+  const name = await buildProgram("snowguard", "src/cli/bin.ts")
+  launcher("bin.js", name)
+  chmodSync(`${out}/bin.js`, 0o755)
+  const initialize = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "build", version: "1" } }
+  }
+  const list = { jsonrpc: "2.0", id: 2, method: "tools/list" }
+  warm("bin.js", name, [], [initialize, list].map((message) => `${JSON.stringify(message)}\n`).join(""))
+}
+
+const buildEmbedded = async () => {
+  const name = await buildProgram("embedded", "src/embedded/main.ts", "@duckdb/node-api")
+  launcher("embedded.js", name)
+  warm("embedded.js", name, ["--snapshot", `${out}/bundle/sample.duckdb`])
 }
 
 const moveIntoPlace = () => {
   rmSync(`${out}/state`, { recursive: true, force: true })
   if (bundleOnly && existsSync(`${root}/dist`)) {
     rmSync(`${root}/dist/bundle`, { recursive: true, force: true })
-    for (const file of ["bundle", "bin.js"]) renameSync(`${out}/${file}`, `${root}/dist/${file}`)
+    for (const file of ["bundle", "bin.js", "embedded.js"]) renameSync(`${out}/${file}`, `${root}/dist/${file}`)
   } else {
     rmSync(`${root}/dist`, { recursive: true, force: true })
     renameSync(out, `${root}/dist`)
@@ -115,5 +151,6 @@ const moveIntoPlace = () => {
 process.on("exit", () => rmSync(out, { recursive: true, force: true }))
 if (!bundleOnly) buildLibrary()
 await buildBinary()
+await buildEmbedded()
 moveIntoPlace()
 process.stderr.write(`built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s\n`)

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Becomes dist/bin.js: runs the bundle beside it with V8's code cache, which was made when the bundle
+// Becomes dist/bin.js and dist/embedded.js: runs the bundle beside it with V8's code cache, which was made when the bundle
 // was built. Compiling the bundle anew at each start would take longer than all else it does. A cache
 // of another V8 is refused by V8 itself, and the bundle is compiled as usual. The bundle is one function
 // of what a module is given, so that nothing has to be put together here.

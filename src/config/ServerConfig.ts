@@ -409,9 +409,12 @@ export const rateLimiterOptions = (settings: Settings): RateLimiter.Options => (
   reserved: settings.limits.reservedShare
 })
 
+const EMBEDDED_STATEMENTS = 12
+
 /**
  * Statements at a time. In a Snowflake account each may need a session of its own, so that there are no more
- * than sessions: who has a slot never waits for a session that others keep busy.
+ * than sessions: who has a slot never waits for a session that others keep busy. A process of the embedded
+ * warehouse runs as many as it has threads for: all of them may be in one.
  *
  * @since 0.1.0
  * @category options
@@ -419,7 +422,7 @@ export const rateLimiterOptions = (settings: Settings): RateLimiter.Options => (
 export const concurrentStatements = ({ limits, snowflake, warehouse }: Settings): number =>
   warehouse === "snowflake"
     ? Math.min(limits.maxConcurrentStatements, snowflake.maxSessions ?? Infinity)
-    : limits.maxConcurrentStatements
+    : Math.min(limits.maxConcurrentStatements, EMBEDDED_STATEMENTS)
 
 /** Slots that only clients without one may take: a quarter, so that nobody has all of them alone. */
 const reserveOf = (permits: number): number => (permits < 2 ? 0 : Math.max(1, Math.floor(permits / 4)))

@@ -520,9 +520,21 @@ export const table = {
           pattern: /^[1-9]\d{0,8}(\.\d{1,3})? ?([KMGT]i?B)$/,
           expected: 'a size such as "512MB" or "2GiB"',
           default: "1GB",
-          about: "memory it may use"
+          about: "memory that DuckDB may use in each of its processes"
         }),
-        threads: integer({ min: 1, max: 1024, default: 2, about: "threads it may use" }),
+        process_memory_limit: text({
+          pattern: /^[1-9]\d{0,8}(\.\d{1,3})? ?([KMGT]i?B)$/,
+          expected: 'a size such as "1500MB" or "3GiB"',
+          default: "1500MB",
+          about: "memory at which a process of it is ended, with the statement that took it"
+        }),
+        max_processes: integer({
+          min: 1,
+          max: 64,
+          default: 4,
+          about: "processes at most: each client has one of its own while there are enough"
+        }),
+        threads: integer({ min: 1, max: 1024, default: 2, about: "threads of each process" }),
         sample: boolean({ default: true, about: "fill it with the sample databases" })
       }
     },

@@ -11,8 +11,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Engines from "../warehouse/duckdb/engine.js"
-import { lazily } from "../platform/lazily.js"
+import * as DuckDb from "../warehouse/DuckDb.js"
 import * as ChunkUrls from "./chunkUrls.js"
 import * as Control from "./control.js"
 import * as FaultGate from "./faults.js"
@@ -98,14 +97,9 @@ const host = "127.0.0.1"
 export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorError, Scope.Scope> =>
   Effect.gen(function* () {
     const address = options.host ?? host
-    const engine = yield* lazily(
-      Engines.make({
-        sample: options.sample ?? true,
-        memoryLimit: options.memoryLimit ?? "1GB",
-        threads: options.threads ?? 2
-      })
-    )
-    if (options.warm === true) yield* Effect.forkScoped(Effect.ignore(engine))
+    // One process for the account: its statements run beside each other.
+    const engine = yield* DuckDb.makeEmbedded({ ...options, processes: 1 })
+    if (options.warm === true) yield* Effect.forkScoped(Effect.ignore(engine.names))
     const sessions = Sessions.make(options.sessionTtlMs ?? 3_600_000)
     const environment = {
       engine,

@@ -2,13 +2,12 @@
  * What statements run in.
  */
 import type * as Effect from "effect/Effect"
-import type { Engine } from "../warehouse/duckdb/engine.js"
-import type { WarehouseError } from "../warehouse/Warehouse.js"
+import type { Client } from "../warehouse/duckdb/client.js"
 import type { Traits } from "./listings.js"
 import type { Rows, Sizes } from "./results.js"
 
 export interface Environment {
-  readonly engine: Effect.Effect<Engine, WarehouseError>
+  readonly engine: Client
   readonly sizes: Sizes
   readonly account: string
   /** Warehouses that exist; any name does when undefined. */

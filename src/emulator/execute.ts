@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import { apply } from "../warehouse/duckdb/dialect/edits.js"
 import { resultNames } from "../warehouse/duckdb/names.js"
+import type { Answer } from "../warehouse/duckdb/client.js"
 import type { Table } from "../warehouse/duckdb/show.js"
 import { duckdb } from "../sql/Dialect.js"
 import { tokenize } from "../sql/Lexer.js"
@@ -127,40 +128,42 @@ const query = (environment: Environment, session: Session, statement: Run): Effe
     const { text } = statement
     const binds: Array<Bind> = [...statement.binds]
     const { isRewritten, sql, tokens } = yield* resolved(environment, session, text, binds)
-    const engine = yield* Effect.mapError(environment.engine, Failures.ofEngine)
     const isShow = text.typeId === SHOW
     const limit = Number(statement.parameters.get("ROWS_PER_RESULTSET") ?? 0)
     const most = isShow ? environment.showRows : Number.POSITIVE_INFINITY
     const capped = Math.min(limit > 0 ? limit : Number.POSITIVE_INFINITY, most)
     const maxRows = statement.describeOnly ? 0 : Number.isFinite(capped) ? capped : undefined
-    const answer = yield* Effect.mapError(
-      engine.execute({
-        sql,
-        binds,
-        database: session.database,
-        schema: session.schema,
-        // Whoever runs statements bounds them; the engine would count its own time only.
-        timeoutMs: 2_000_000_000,
-        maxRows,
-        queryId: statement.queryId
-      }),
-      (error) => (isShow && error.reason === "NotFound" ? Failures.missing : Failures.ofEngine(error))
+    const read = Effect.fnUntraced(function* (answer: Answer) {
+      const names = answer.columns.map((column) => column.name)
+      const shown = isRewritten ? resultNames(text.sql, tokens, names) : names
+      const types = declaredTypes(
+        tokens,
+        answer.columns.map((column) => column.type)
+      )
+      const columns = answer.columns.map((column, index) =>
+        Wire.column({ ...column, name: shown[index] ?? column.name, type: types[index] ?? column.type })
+      )
+      const more = Listings.more(tokens, environment.traits, session, answer.columns)
+      const wire = [...columns, ...more.columns.map(Wire.column)]
+      const encode = Wire.rows(wire)
+      const result = builder(wire, text.typeId, sizesOf(environment, statement))
+      yield* Stream.runForEach(answer.rows, (rows) =>
+        Effect.sync(() => result.add(encode(rows.map((row) => [...row, ...more.cells(row)]))))
+      )
+      return result.build()
+    })
+    const request = {
+      client: "emulator",
+      sql,
+      binds,
+      database: session.database,
+      schema: session.schema,
+      // Whoever runs statements bounds them; the engine would count its own time only.
+      timeoutMs: 2_000_000_000,
+      maxRows,
+      queryId: statement.queryId
+    }
+    return yield* Effect.mapError(environment.engine.execute(request, read), (error) =>
+      isShow && error.reason === "NotFound" ? Failures.missing : Failures.ofEngine(error)
     )
-    const names = answer.columns.map((column) => column.name)
-    const shown = isRewritten ? resultNames(text.sql, tokens, names) : names
-    const types = declaredTypes(
-      tokens,
-      answer.columns.map((column) => column.type)
-    )
-    const columns = answer.columns.map((column, index) =>
-      Wire.column({ ...column, name: shown[index] ?? column.name, type: types[index] ?? column.type })
-    )
-    const more = Listings.more(tokens, environment.traits, session, answer.columns)
-    const wire = [...columns, ...more.columns.map(Wire.column)]
-    const encode = Wire.rows(wire)
-    const result = builder(wire, text.typeId, sizesOf(environment, statement))
-    yield* Stream.runForEach(answer.rows, (rows) =>
-      Effect.sync(() => result.add(encode(rows.map((row) => [...row, ...more.cells(row)]))))
-    ).pipe(Effect.mapError(Failures.ofEngine))
-    return result.build()
   }).pipe(Effect.scoped)

@@ -63,8 +63,8 @@ const folded = (name: string | null): string | undefined => {
 
 /** Names that do not exist leave the session without a database, as Snowflake does. */
 const namespaceOf = (services: Services, url: URL) =>
-  Effect.map(Effect.option(services.environment.engine), (engine) => {
-    const catalog = Option.getOrUndefined(engine)?.catalog
+  Effect.map(Effect.option(services.environment.engine.names), (names) => {
+    const catalog = Option.getOrUndefined(Option.map(names, (all) => ({ ...all, relations: [] })))
     const none = { database: undefined, schema: undefined }
     if (catalog === undefined) return none
     const database = folded(url.searchParams.get("databaseName")) ?? catalog.databases[0]?.name

@@ -138,8 +138,8 @@ export const answer = (
     case "Nothing":
       return Effect.succeed(done)
     case "Use":
-      return Effect.flatMap(Effect.mapError(environment.engine, Failures.ofEngine), ({ catalog }) => {
-        const failure = use(environment, session, command, catalog)
+      return Effect.flatMap(Effect.mapError(environment.engine.names, Failures.ofEngine), (names) => {
+        const failure = use(environment, session, command, { ...names, relations: [] })
         return failure === undefined ? Effect.succeed(done) : Effect.fail(failure)
       })
     case "UseSecondary":

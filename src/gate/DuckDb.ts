@@ -18,7 +18,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import { nearest } from "../platform/core/Nearest.js"
 import * as ReadOnly from "./ReadOnly.js"
 import { duckdb } from "../sql/Dialect.js"
@@ -26,7 +25,6 @@ import { emit, sourceOffset } from "./core/Emit.js"
 import * as Functions from "./core/Functions.js"
 import { defaultLimits, tokenize } from "../sql/Lexer.js"
 import type { Limits, Token } from "../sql/Lexer.js"
-import { ofDefinitions } from "./core/MacroCosts.js"
 import * as ObjectRules from "../sql/ObjectRules.js"
 import * as Show from "./core/Show.js"
 import { notARead, reject, single, unfoldsWithin } from "../sql/Statement.js"
@@ -37,28 +35,33 @@ import type { Allowed } from "./duckdb/names.js"
 import { refused } from "./duckdb/objects.js"
 import * as Rules from "./duckdb/rules.js"
 import * as Parser from "./duckdb/parser.js"
+import * as Lru from "../platform/core/Lru.js"
+
+export type { Parser, Reply } from "./duckdb/parser.js"
 
 /**
  * @since 0.1.0
  * @category models
  */
 export interface Options {
+  /** DuckDB's own: the one of the embedded warehouse, for example. */
+  readonly parser: Parser.Parser
   /**
    * Rewrites a query before it is checked, so that what is checked is what is executed. Must leave its own
    * output alone.
    */
   readonly translate?: ((sql: string) => string) | undefined
-  /**
-   * The statements that create the macros of the warehouse (`CREATE MACRO ...; ...`), which everybody may
-   * call. They tell the gate what a call costs.
-   */
-  readonly macros?: string | undefined
+  /** What the warehouse defines beyond DuckDB's functions and may be called, in upper case. */
+  readonly functions?: ReadonlyArray<string> | undefined
   readonly limits?: Limits | undefined
   /** Where the warehouse looks for names when the call does not say. */
   readonly namespace?: Rules.Place | undefined
 }
 
 type Verdict = Either.Either<ReadOnly.Accepted, Rejection>
+
+/** Trees that are remembered, in characters of their texts and of DuckDB's JSON. */
+const remembered = { maxEntries: 200, maxBytes: 2 * 1024 * 1024 }
 
 const queryVerbs = new Set(["SELECT", "WITH", "FROM", "VALUES", "TABLE", "DESCRIBE", "SUMMARIZE"])
 
@@ -166,19 +169,26 @@ const hasOwnSize = (node: Parser.Tree["node"]): boolean =>
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<ReadOnly.ReadOnly["Type"], never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const parser = yield* Parser.make
-    const definitions = ofDefinitions(options.macros ?? "")
-    if (Either.isLeft(definitions))
-      return yield* Effect.dieMessage(`the macros cannot be read: ${definitions.left}`)
-    const macros = definitions.right
+export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]> =>
+  Effect.sync(() => {
+    const defined = new Set(options.functions)
+    const trees = Lru.make<Either.Either<Parser.Tree, Problem>>(remembered)
+    /** What the parser says to a text is the same each time. */
+    const parse = (sql: string) => {
+      const known = Lru.get(trees, sql)
+      if (known !== undefined) return Effect.succeed(known)
+      return Effect.map(options.parser.parse(sql), (reply) => {
+        const tree = Parser.read(sql, reply)
+        if (Either.isRight(tree)) Lru.set(trees, sql, tree, sql.length + (reply.json?.length ?? 0))
+        return tree
+      })
+    }
     const limits = options.limits ?? defaultLimits
     const names = Functions.duckDbScalars()
 
     const allowedBy = (policy: ReadOnly.Policy): Allowed => ({
       functions: new Set(policy.allowFunctions.map((name) => name.toUpperCase())),
-      macros,
+      defined,
       nearest: (name, kind) => nearest(name, kind === "table" ? Functions.duckDbTables() : names)
     })
 
@@ -203,7 +213,7 @@ export const make = (options: Options = {}): Effect.Effect<ReadOnly.ReadOnly["Ty
       // Spaces and unfolded escapes can make it longer than the caller's text, which was within the limit.
       const again = tokenize(canonical, duckdb, limits)
       if (Either.isLeft(again)) return reject(again.left.code, again.left.message)
-      const tree = yield* parser.select(canonical)
+      const tree = yield* parse(canonical)
       if (Either.isLeft(tree)) return Either.left(place(tree.left))
       const { ctes, functions, problem, references, tables } = inspect(
         tree.right.statement,
@@ -222,7 +232,7 @@ export const make = (options: Options = {}): Effect.Effect<ReadOnly.ReadOnly["Ty
       if (!Number.isSafeInteger(limit) || limit < 0)
         return yield* Effect.dieMessage(`appendLimit is ${limit}`)
       const limited = `${canonical} LIMIT ${limit}`
-      const after = yield* parser.select(limited)
+      const after = yield* parse(limited)
       return Either.right(
         Either.isRight(after) && onlyLimited(tree.right, after.right)
           ? { ...accepted, canonical: limited, appendedLimit: limit }
@@ -277,5 +287,5 @@ const isQuery = (token: Token): boolean =>
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options = {}): Layer.Layer<ReadOnly.ReadOnly> =>
-  Layer.scoped(ReadOnly.ReadOnly, make(options))
+export const layer = (options: Options): Layer.Layer<ReadOnly.ReadOnly> =>
+  Layer.effect(ReadOnly.ReadOnly, make(options))

@@ -112,7 +112,9 @@ export type PartError = Audit.AuditError | QuotaStoreError | ServerConfig.Config
 export const parts = (
   settings: ServerConfig.Settings,
   directory?: string,
-  shared = false
+  shared = false,
+  // One layer: the warehouse and its gate have the same processes.
+  embedded = Warehouses.embedded(settings)
 ): Stack.Parts<PartError> => ({
   ...Fleet.parts(settings, directoryOf(directory)),
   audit: audit(settings),
@@ -123,8 +125,8 @@ export const parts = (
   resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
   callPolicy: CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
   cursors: CursorKeys.layer(settings, directoryOf(directory)),
-  warehouse: Warehouses.layer(settings),
-  readOnly: Warehouses.gate(settings, settings.warehouse),
+  warehouse: Warehouses.layer(settings, embedded),
+  readOnly: Warehouses.gate(settings, settings.warehouse, embedded),
   quota: Layer.orDie(Quota.layer(ServerConfig.quotaOptions(settings))),
   degradation: Degradation.layer({ eventLoop: true }),
   loopGuard: LoopGuard.layer(),

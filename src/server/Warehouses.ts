@@ -4,12 +4,41 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { lazily } from "../platform/lazily.js"
 import * as ReadOnly from "../gate/ReadOnly.js"
 import * as ServerConfig from "../config/ServerConfig.js"
+import type * as DuckDb from "../warehouse/DuckDb.js"
 import * as Warehouse from "../warehouse/Warehouse.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
+
+/**
+ * The processes of the embedded warehouse, which its gate asks too. Nothing of it is loaded before it is asked.
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class Embedded extends Context.Tag("snowguard/Server/Embedded")<
+  Embedded,
+  Effect.Effect<DuckDb.Embedded["Type"]>
+>() {}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const embedded = (settings: ServerConfig.Settings): Layer.Layer<Embedded> =>
+  Layer.scoped(
+    Embedded,
+    lazily(
+      Effect.flatMap(
+        Effect.promise(() => import("../warehouse/DuckDb.js")),
+        (adapter) => adapter.makeEmbedded({ ...settings.duckdb, processes: settings.duckdb.maxProcesses })
+      )
+    )
+  )
 
 /**
  * The read-only gate of a warehouse. Adapters are chunks of their own, loaded by the first call that
@@ -19,8 +48,9 @@ import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
  * @category layers
  */
 export const gate = (
-  { snowflake }: ServerConfig.Settings,
-  dialect: ServerConfig.Settings["warehouse"]
+  settings: ServerConfig.Settings,
+  dialect: ServerConfig.Settings["warehouse"],
+  processes: Layer.Layer<Embedded> = embedded(settings)
 ): Layer.Layer<ReadOnly.ReadOnly> => {
   switch (dialect) {
     case "snowflake":
@@ -28,20 +58,32 @@ export const gate = (
         dialect,
         Effect.map(
           Effect.promise(() => import("../gate/Snowflake.js")),
-          (guard) => guard.layer({ namespace: { database: snowflake.database, schema: snowflake.schema } })
+          (guard) =>
+            guard.layer({
+              namespace: { database: settings.snowflake.database, schema: settings.snowflake.schema }
+            })
         )
       )
     case "duckdb":
-      return ReadOnly.layerLazy(
-        dialect,
-        Effect.map(
-          Effect.promise(() =>
-            Promise.all([import("../gate/DuckDb.js"), import("../warehouse/duckdb/dialect/snowflake.js")])
-          ),
-          ([guard, { macros, translate }]) =>
-            guard.layer({ translate, macros, namespace: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" } })
+      return Layer.unwrapEffect(
+        Effect.map(Embedded, (client) =>
+          ReadOnly.layerLazy(
+            dialect,
+            Effect.map(
+              Effect.promise(() =>
+                Promise.all([import("../gate/DuckDb.js"), import("../warehouse/duckdb/dialect/snowflake.js")])
+              ),
+              ([guard, { functions, translate }]) =>
+                guard.layer({
+                  parser: { parse: (sql) => Effect.flatMap(client, ({ parse }) => parse(sql)) },
+                  translate,
+                  functions,
+                  namespace: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" }
+                })
+            )
+          )
         )
-      )
+      ).pipe(Layer.provide(processes))
   }
 }
 
@@ -52,11 +94,12 @@ export const gate = (
  * @category layers
  */
 export const layer = (
-  settings: ServerConfig.Settings
+  settings: ServerConfig.Settings,
+  processes: Layer.Layer<Embedded> = embedded(settings)
 ): Layer.Layer<Warehouse.Warehouse, ServerConfig.ConfigFaults> =>
   settings.warehouse === "snowflake"
     ? Layer.unwrapEffect(Effect.as(loginIsComplete(settings), snowflake(settings)))
-    : duckdb(settings)
+    : duckdb(processes)
 
 /** What is missing is said at the start, and all of it: the first call may come much later, from a model. */
 const loginIsComplete = ({ snowflake }: ServerConfig.Settings) =>
@@ -105,12 +148,18 @@ const snowflake = (settings: ServerConfig.Settings) =>
     )
   ).pipe(Layer.provideMerge(WarehouseHealth.layer({ latchMs: settings.snowflake.latchSeconds * 1000 })))
 
-const duckdb = (settings: ServerConfig.Settings) =>
-  Warehouse.layerLazy(
-    "duckdb",
-    Effect.map(
-      Warehouse.importAdapter("@duckdb/node-api", () => import("../warehouse/DuckDb.js")),
-      (adapter) => adapter.layer(settings.duckdb)
-    ),
-    { keepsResults: true }
-  )
+const duckdb = (processes: Layer.Layer<Embedded>) =>
+  Layer.unwrapEffect(
+    Effect.map(Embedded, (client) =>
+      Warehouse.layerLazy(
+        "duckdb",
+        Effect.flatMap(client, (embedded) =>
+          Effect.map(
+            Effect.promise(() => import("../warehouse/DuckDb.js")),
+            (adapter) => Layer.succeed(Warehouse.Warehouse, adapter.of(embedded))
+          )
+        ),
+        { keepsResults: true }
+      )
+    )
+  ).pipe(Layer.provide(processes))

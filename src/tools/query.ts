@@ -93,6 +93,9 @@ export interface Collected {
   readonly truncated: { readonly reason: "rows" | "bytes" | "quota"; readonly limit: number } | undefined
 }
 
+/** What a warehouse hands over of a cell, in times of what is kept of it. */
+const CELL_MARGIN = 8
+
 /** A cell may take a quarter of the result, and never more than fits the attention of a reader. */
 const cellLimit = (maxBytes: number): number => Math.min(32 * 1024, Math.floor(maxBytes / 4))
 
@@ -158,6 +161,8 @@ export const collect = Effect.fnUntraced(
       timeoutMs: Math.max(1, Math.min(request.timeoutMs, attempt.timeoutMs - (request.graceMs ?? 0))),
       // How many rows will have to be read for that many to be kept is not known.
       ...(request.keep === undefined ? { maxRows: most + 1 } : {}),
+      // Longer than what is shown, so that a cell that was cut is told from one that fits.
+      maxCellBytes: CELL_MARGIN * (request.maxCellBytes ?? cellLimit(request.maxBytes)),
       requestId: partId(attempt.requestId, part),
       ...(warehouse.reportsSubmit === true ? { onSubmit } : {}),
       ...(attempt.cancelled === undefined ? {} : { onCancelled: attempt.cancelled })

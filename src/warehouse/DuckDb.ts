@@ -1,21 +1,22 @@
 /**
  * ADAPTER of the `Warehouse` port: the embedded warehouse, for trying things out and for tests.
  *
- * The engine (`src/embedded/`) opens on the first statement, once, however many ask for it at the same
- * time; a failed opening is tried again by the next statement. Nothing touches DuckDB before that, and
- * closing the layer's scope ends every statement and frees everything.
+ * DuckDB runs in processes of their own (`duckdb/client.ts`), which this process never loads: the first is begun
+ * by the first statement, and all end with the layer's scope.
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import * as Engines from "./duckdb/engine.js"
+import type { Parser } from "../gate/duckdb/parser.js"
+import type { Client } from "./duckdb/client.js"
+import * as Clients from "./duckdb/client.js"
 import * as Spools from "./duckdb/spool.js"
 import { Warehouse } from "./Warehouse.js"
-import { lazily } from "../platform/lazily.js"
 
 /**
  * @since 0.1.0
@@ -26,9 +27,60 @@ export interface Options {
   readonly sample?: boolean | undefined
   /** What DuckDB may use, for example `512MB`; a statement that needs more fails. Default `1GB`. */
   readonly memoryLimit?: string | undefined
-  /** Threads of DuckDB. Default 2. */
+  /** Threads of DuckDB in each process. Default 2. */
   readonly threads?: number | undefined
+  /**
+   * What a process may have, DuckDB's limit and what that does not count: beyond it the process is ended. Default
+   * `1500MB`.
+   */
+  readonly processMemoryLimit?: string | undefined
+  /** Processes at most: each client has one of its own while there are enough. Default 4. */
+  readonly processes?: number | undefined
 }
+
+const units: Readonly<Record<string, number>> = { K: 1, M: 2, G: 3, T: 4 }
+
+/** `512MB` as bytes; the default where it is no size. */
+const bytesOf = (size: string): number => {
+  const [, number = "1.5", unit = "G", binary = ""] = /^([\d.]+) ?([KMGT])(i?)B$/i.exec(size.trim()) ?? []
+  return Number(number) * (binary === "" ? 1000 : 1024) ** (units[unit.toUpperCase()] ?? 3)
+}
+
+/**
+ * The processes that run DuckDB, shared by the warehouse and by the parser of its gate.
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class Embedded extends Context.Tag("snowguard/Warehouse/DuckDb/Embedded")<Embedded, Client>() {}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeEmbedded = (options: Options = {}): Effect.Effect<Client, never, Scope.Scope> =>
+  Clients.make({
+    sample: options.sample ?? true,
+    memoryLimit: options.memoryLimit ?? "1GB",
+    threads: options.threads ?? 2,
+    processBytes: bytesOf(options.processMemoryLimit ?? "1500MB"),
+    processes: options.processes ?? 4
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerEmbedded = (options: Options = {}): Layer.Layer<Embedded> =>
+  Layer.scoped(Embedded, makeEmbedded(options))
+
+/**
+ * DuckDB's parser, for the gate: `ReadOnly/DuckDb` takes it as an option.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const parser: Effect.Effect<Parser, never, Embedded> = Effect.map(Embedded, ({ parse }) => ({ parse }))
 
 const queryId: Effect.Effect<string> = Effect.map(
   Effect.all(Array.from({ length: 4 }, () => Random.nextIntBetween(0, 0x1_0000_0000))),
@@ -39,54 +91,65 @@ const queryId: Effect.Effect<string> = Effect.map(
       .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 )
 
+/** The client that asks nothing of itself: of a library's caller, for example. */
+const someClient = "local"
+
+/**
+ * The warehouse on processes that are there.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const of = (embedded: Client): Warehouse["Type"] => {
+  const spool = Spools.make()
+  return Warehouse.of({
+    dialect: "duckdb",
+    results: { fetch: ({ offset, queryId }) => spool.fetch(queryId, offset) },
+    execute: ({ binds = [], keepRows, onCancelled = Effect.void, tag, ...statement }) =>
+      Effect.gen(function* () {
+        // Run last, when the statement has been told to stop: it does, or its process ends.
+        yield* Effect.addFinalizer((exit) => (Exit.isInterrupted(exit) ? onCancelled : Effect.void))
+        const id = yield* queryId
+        return yield* embedded.execute(
+          {
+            client: tag?.client ?? someClient,
+            queryId: id,
+            sql: statement.sql,
+            binds,
+            database: statement.database,
+            schema: statement.schema,
+            timeoutMs: statement.timeoutMs,
+            maxRows: statement.maxRows,
+            maxCellBytes: statement.maxCellBytes,
+            objects: statement.objects
+          },
+          (answer) => {
+            const result = { queryId: id, ...answer }
+            return keepRows === undefined ? Effect.succeed(result) : spool.keep(result, keepRows, tag?.client)
+          }
+        )
+      })
+  })
+}
+
 /**
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Warehouse["Type"], never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const engine = yield* lazily(
-      Engines.make({
-        sample: options.sample ?? true,
-        memoryLimit: options.memoryLimit ?? "1GB",
-        threads: options.threads ?? 2
-      })
-    )
-
-    const spool = Spools.make()
-
-    return Warehouse.of({
-      dialect: "duckdb",
-      results: { fetch: ({ offset, queryId }) => spool.fetch(queryId, offset) },
-      execute: (statement) =>
-        Effect.gen(function* () {
-          // Run last, when the engine has let go.
-          yield* Effect.addFinalizer((exit) =>
-            Exit.isInterrupted(exit) ? (statement.onCancelled ?? Effect.void) : Effect.void
-          )
-          const id = yield* queryId
-          const answer = yield* Effect.flatMap(engine, (opened) =>
-            opened.execute({
-              sql: statement.sql,
-              binds: statement.binds ?? [],
-              database: statement.database,
-              schema: statement.schema,
-              timeoutMs: statement.timeoutMs,
-              maxRows: statement.maxRows,
-              objects: statement.objects,
-              queryId: id
-            })
-          )
-          const result = { queryId: id, columns: answer.columns, rows: answer.rows }
-          return statement.keepRows === undefined
-            ? result
-            : yield* spool.keep(result, statement.keepRows, statement.tag?.client)
-        })
-    })
-  })
+  Effect.map(makeEmbedded(options), of)
 
 /**
  * @since 0.1.0
  * @category layers
  */
 export const layer = (options: Options = {}): Layer.Layer<Warehouse> => Layer.scoped(Warehouse, make(options))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOf: Layer.Layer<Warehouse, never, Embedded> = Layer.effect(
+  Warehouse,
+  Effect.map(Embedded, of)
+)

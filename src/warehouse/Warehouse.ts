@@ -71,6 +71,8 @@ export interface Statement {
   readonly timeoutMs: number
   /** Rows the caller will read at most; a warehouse that can cap on its side does. */
   readonly maxRows?: number | undefined
+  /** Bytes of one cell that the caller can use: a warehouse that can cut a longer one on its side does. */
+  readonly maxCellBytes?: number | undefined
   /** How many rows are to be kept for {@link Stored}; none when absent. */
   readonly keepRows?: number | undefined
   /** Idempotency key: a retry of the same call carries the same one. */

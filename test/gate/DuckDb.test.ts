@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Exit } from "effect"
-import * as DuckDb from "../../src/gate/DuckDb.js"
 import * as ReadOnly from "../../src/gate/ReadOnly.js"
+import { embeddedGate } from "../utils/embeddedGate.js"
 import { withLayer } from "../utils/withLayer.js"
 
 const check = (sql: string, policy: Partial<ReadOnly.Policy> = {}) =>
@@ -9,7 +9,7 @@ const check = (sql: string, policy: Partial<ReadOnly.Policy> = {}) =>
 const rejection = (sql: string, policy: Partial<ReadOnly.Policy> = {}) => Effect.flip(check(sql, policy))
 const allowing = (...allowFunctions: ReadonlyArray<string>) => ({ allowFunctions })
 
-withLayer(DuckDb.layer())("the DuckDB gate", (it) => {
+withLayer(embeddedGate())("the DuckDB gate", (it) => {
   it.effect("says which dialect it checks", () =>
     Effect.map(ReadOnly.ReadOnly, (gate) => expect(gate.dialect).toBe("duckdb"))
   )
@@ -190,9 +190,7 @@ withLayer(DuckDb.layer())("the DuckDB gate", (it) => {
 
 describe("the DuckDB gate with a translation", () => {
   const translate = (sql: string) => sql.replaceAll("SNOW(", "main.duck(").replaceAll("BAD(", "getenv(")
-  const withTranslation = Effect.provide(
-    DuckDb.layer({ translate, macros: "CREATE MACRO main.duck(a) AS a + 1" })
-  )
+  const withTranslation = Effect.provide(embeddedGate({ translate, functions: ["DUCK"] }))
 
   it.effect("checks and returns what the translation wrote", () =>
     Effect.gen(function* () {
@@ -220,7 +218,7 @@ describe("the DuckDB gate with a translation", () => {
         ["", "EMPTY"]
       ] as const) {
         const error = yield* rejection("SELECT 1").pipe(
-          Effect.provide(DuckDb.layer({ translate: () => output }))
+          Effect.provide(embeddedGate({ translate: () => output }))
         )
         expect([output, error.code]).toEqual([output, code])
       }
@@ -232,36 +230,5 @@ describe("the DuckDB gate with a translation", () => {
       const accepted = yield* check("SHOW TABLES LIKE 'BAD('")
       expect(accepted.canonical).toBe("SHOW TABLES LIKE 'BAD('")
     }).pipe(withTranslation)
-  )
-})
-
-describe("the DuckDB gate with the macros of the warehouse", () => {
-  const macros = `CREATE MACRO memory.main.cheap(a, b) AS coalesce(a, b), (a) AS a;
-    CREATE MACRO memory.main.dear(a) AS a + a + a + a + a + a + a + a;
-    CREATE MACRO memory.main.lower(a) AS cheap(dear(a), system.main.lower(a))`
-  const nest = (n: number, name: string) => `SELECT ${`${name}(`.repeat(n)}x${")".repeat(n)} FROM t`
-  const outcome = (sql: string) =>
-    Effect.map(Effect.either(check(sql)), (verdict) =>
-      Either.isRight(verdict) ? "accepted" : verdict.left.code
-    )
-
-  it.effect("lets them nest as deep as what they unfold to allows", () =>
-    Effect.gen(function* () {
-      expect(yield* outcome(nest(100, "cheap"))).toBe("accepted")
-      expect(yield* outcome(nest(4, "dear"))).toBe("accepted")
-      expect(yield* outcome(nest(6, "dear"))).toBe("TOO_LARGE")
-      // A macro of the warehouse comes before the function of that name.
-      expect(yield* outcome(nest(6, "lower"))).toBe("TOO_LARGE")
-      expect(yield* outcome(nest(100, "upper"))).toBe("accepted")
-    }).pipe(Effect.provide(DuckDb.layer({ macros })))
-  )
-
-  it.effect("does not start with macros that it cannot read", () =>
-    Effect.gen(function* () {
-      const exit = yield* Effect.exit(
-        Effect.provide(check("SELECT 1"), DuckDb.layer({ macros: "CREATE MACRO f(a" }))
-      )
-      expect(Exit.isFailure(exit) && exit.cause._tag).toBe("Die")
-    })
   )
 })

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Either } from "effect"
-import * as DuckDb from "../../src/gate/DuckDb.js"
 import * as ReadOnly from "../../src/gate/ReadOnly.js"
+import { embeddedGate } from "../utils/embeddedGate.js"
 import { withLayer } from "../utils/withLayer.js"
 
 type Code = ReadOnly.StatementRejected["code"]
@@ -362,7 +362,7 @@ const attacks: Partial<Record<Code, ReadonlyArray<string>>> = {
   ]
 }
 
-withLayer(DuckDb.layer())("what the DuckDB gate refuses", (it) => {
+withLayer(embeddedGate())("what the DuckDB gate refuses", (it) => {
   for (const [code, statements] of Object.entries(attacks)) {
     it.effect(`${code}: ${statements.length} statements`, () =>
       Effect.gen(function* () {

@@ -2,9 +2,10 @@ import { DuckDBInstance } from "@duckdb/node-api"
 import { expect } from "@effect/vitest"
 import { Effect, Either } from "effect"
 import { readFileSync } from "node:fs"
-import * as DuckDb from "../../src/gate/DuckDb.js"
 import * as ReadOnly from "../../src/gate/ReadOnly.js"
+import * as DuckDbFunctions from "../../src/gate/core/DuckDbFunctions.js"
 import * as Functions from "../../src/gate/core/Functions.js"
+import { embeddedGate } from "../utils/embeddedGate.js"
 import { withLayer } from "../utils/withLayer.js"
 
 const verdict = (sql: string) =>
@@ -21,10 +22,10 @@ const ask = (sql: string) =>
     return rows
   })
 
-const allowedScalar = (name: string) => ["native", "macro"].includes(Functions.scalarInDuckDb(name))
-const allowedTable = (name: string) => ["native", "macro"].includes(Functions.tableInDuckDb(name))
+const allowedScalar = (name: string) => Functions.scalarInDuckDb(name) === "allowed"
+const allowedTable = (name: string) => Functions.tableInDuckDb(name) === "allowed"
 
-withLayer(DuckDb.layer())("the lists against the DuckDB that is installed", (it) => {
+withLayer(embeddedGate())("the lists against the DuckDB that is installed", (it) => {
   it.effect("of its functions with side effects or volatile results only random numbers are allowed", () =>
     Effect.gen(function* () {
       const names = yield* ask(
@@ -67,23 +68,12 @@ withLayer(DuckDb.layer())("the lists against the DuckDB that is installed", (it)
       const names = yield* ask(
         "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type <> 'pragma'"
       )
-      const macros = yield* ask(
-        "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'macro'"
-      )
+      const listed = [DuckDbFunctions.native, DuckDbFunctions.macros, DuckDbFunctions.operators]
       const viaSnowflake = names.filter(
-        (name) => Functions.scalarInDuckDb(name) === "macro" && !macros.includes(name)
+        (name) => allowedScalar(name) && !listed.some((list) => list.has(name.toLowerCase()))
       )
       // Geometry to text and bytes: pure.
       expect(viaSnowflake.sort()).toEqual(["st_asbinary", "st_astext", "st_aswkb", "st_aswkt"])
-    })
-  )
-
-  it.effect("every macro of the installed DuckDB that is allowed is known to be one", () =>
-    Effect.gen(function* () {
-      const macros = yield* ask(
-        `SELECT function_name FROM duckdb_functions() GROUP BY 1 HAVING bool_and(function_type = 'macro')`
-      )
-      expect(macros.filter((name) => Functions.scalarInDuckDb(name) === "native")).toEqual([])
     })
   )
 
@@ -114,7 +104,7 @@ interface Row {
   readonly class: string
 }
 
-withLayer(DuckDb.layer())("the corpus of statements that must be refused", (it) => {
+withLayer(embeddedGate())("the corpus of statements that must be refused", (it) => {
   it.effect("has no statement that the gate accepts, but those that are harmless by their class", () =>
     Effect.gen(function* () {
       const rows = readFileSync(new URL("../fixtures/hand_rejects.jsonl", import.meta.url), "utf8")

@@ -1,8 +1,8 @@
 import { expect } from "@effect/vitest"
 import { Effect, Either } from "effect"
-import { macros, translate } from "../../src/warehouse/duckdb/dialect/snowflake.js"
-import * as DuckDb from "../../src/gate/DuckDb.js"
+import { functions, translate } from "../../src/warehouse/duckdb/dialect/snowflake.js"
 import * as ReadOnly from "../../src/gate/ReadOnly.js"
+import { embeddedGate } from "../utils/embeddedGate.js"
 import { withLayer } from "../utils/withLayer.js"
 
 const policy: ReadOnly.Policy = {
@@ -50,7 +50,7 @@ const roads = [
   "SELECT * FROM d.information_schema.databases"
 ]
 
-withLayer(DuckDb.layer({ macros, translate }))("the DuckDB gate with rules about objects", (it) => {
+withLayer(embeddedGate({ functions, translate }))("the DuckDB gate with rules about objects", (it) => {
   const check = (sql: string, own: Partial<ReadOnly.Policy> = {}) =>
     Effect.flatMap(ReadOnly.ReadOnly, (gate) => Effect.either(gate.check(sql, { ...policy, ...own })))
 

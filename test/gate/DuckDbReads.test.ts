@@ -1,7 +1,7 @@
 import { expect } from "@effect/vitest"
 import { Effect, Either } from "effect"
-import * as DuckDb from "../../src/gate/DuckDb.js"
 import * as ReadOnly from "../../src/gate/ReadOnly.js"
+import { embeddedGate } from "../utils/embeddedGate.js"
 import { withLayer } from "../utils/withLayer.js"
 
 const P = "SNOWGUARD_SAMPLE.PUBLIC"
@@ -105,7 +105,7 @@ const metadata: ReadonlyArray<readonly [sql: string, canonical: string, kind: "s
 const check = (sql: string, policy: ReadOnly.Policy = ReadOnly.defaultPolicy) =>
   Effect.flatMap(ReadOnly.ReadOnly, (gate) => gate.check(sql, policy))
 
-withLayer(DuckDb.layer())("what the DuckDB gate accepts", (it) => {
+withLayer(embeddedGate())("what the DuckDB gate accepts", (it) => {
   it.effect(`reads, and accepts their canonical text unchanged: ${reads.length} statements`, () =>
     Effect.gen(function* () {
       const wrong: Array<string> = []

@@ -1,11 +1,11 @@
 import { expect } from "@effect/vitest"
 import { Effect, Exit, Layer, Stream } from "effect"
-import { macros, translate } from "../../src/warehouse/duckdb/dialect/snowflake.js"
-import * as Gate from "../../src/gate/DuckDb.js"
+import { functions, translate } from "../../src/warehouse/duckdb/dialect/snowflake.js"
 import { ReadOnly } from "../../src/gate/ReadOnly.js"
 import * as ExecuteQuery from "../../src/tools/ExecuteQuery.js"
 import { Warehouse } from "../../src/warehouse/Warehouse.js"
 import * as DuckDb from "../../src/warehouse/DuckDb.js"
+import { embeddedGate } from "../utils/embeddedGate.js"
 import { withLayer } from "../utils/withLayer.js"
 import * as Fakes from "../utils/fakeGuards.js"
 
@@ -65,7 +65,7 @@ const intrusions: ReadonlyArray<string> = [
 const harmlessWithoutGate =
   /query|duckdb_settings|duckdb_secrets|current_setting|write_log|checkpoint|^EXPLAIN|->>|enable_logging/
 
-const gate = Gate.layer({ macros, translate })
+const gate = embeddedGate({ functions, translate })
 
 withLayer(Layer.merge(DuckDb.layer(), gate))("the embedded warehouse", (it) => {
   it.effect(`behind its gate takes none of ${intrusions.length} intrusions`, () =>

@@ -1,18 +1,22 @@
 import { expect } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import type * as CallPolicy from "../../src/tools/CallPolicy.js"
-import { macros, translate } from "../../src/warehouse/duckdb/dialect/snowflake.js"
+import { functions, translate } from "../../src/warehouse/duckdb/dialect/snowflake.js"
 import { ReadOnly } from "../../src/gate/ReadOnly.js"
-import * as Gate from "../../src/gate/DuckDb.js"
 import * as ExecuteQuery from "../../src/tools/ExecuteQuery.js"
 import * as GetQueryResults from "../../src/tools/GetQueryResults.js"
 import * as QueryView from "../../src/tools/QueryView.js"
 import { Warehouse } from "../../src/warehouse/Warehouse.js"
 import * as DuckDb from "../../src/warehouse/DuckDb.js"
+import { embeddedGate } from "../utils/embeddedGate.js"
 import { withLayer } from "../utils/withLayer.js"
 import * as Fakes from "../utils/fakeGuards.js"
 
-const gate = Gate.layer({ macros, translate, namespace: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" } })
+const gate = embeddedGate({
+  functions,
+  translate,
+  namespace: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" }
+})
 
 /** The tools over the embedded warehouse, with the fakes' other guards. */
 const tools = (policy: Partial<CallPolicy.TierPolicy> = {}) =>

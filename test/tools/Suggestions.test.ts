@@ -1,11 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { randomUUID } from "node:crypto"
-import { macros, translate } from "../../src/warehouse/duckdb/dialect/snowflake.js"
+import { functions, translate } from "../../src/warehouse/duckdb/dialect/snowflake.js"
 import { columnsNear } from "../../src/warehouse/duckdb/suggest.js"
 import { seenBy } from "../../src/warehouse/duckdb/catalog.js"
 import * as Emulator from "../../src/emulator/Emulator.js"
-import * as DuckDbGate from "../../src/gate/DuckDb.js"
 import * as SnowflakeGate from "../../src/gate/Snowflake.js"
 import { ReadOnly } from "../../src/gate/ReadOnly.js"
 import { tokenize } from "../../src/sql/Lexer.js"
@@ -22,6 +21,7 @@ import { Warehouse } from "../../src/warehouse/Warehouse.js"
 import * as Fakes from "../utils/fakeGuards.js"
 import * as Fake from "../utils/fakeWarehouse.js"
 import { catalog, relation } from "../utils/catalogWarehouse.js"
+import { embeddedGate } from "../utils/embeddedGate.js"
 import { withLayer } from "../utils/withLayer.js"
 import { optionsFor } from "../warehouse/snowflakeServer.js"
 
@@ -100,7 +100,7 @@ const warehouses = [
   {
     name: "the embedded warehouse",
     dialect: "duckdb" as const,
-    gate: DuckDbGate.layer({ macros, translate }),
+    gate: embeddedGate({ functions, translate }),
     layer: DuckDb.layer()
   },
   {

@@ -5,8 +5,6 @@
  * @since 0.1.0
  */
 import * as Functions from "../core/Functions.js"
-import { someMacro } from "../core/MacroCosts.js"
-import type { MacroCost } from "../core/MacroCosts.js"
 import type { Rejection } from "../../sql/Statement.js"
 import { refused } from "./objects.js"
 import { locationOf, spelled, text } from "./tree.js"
@@ -21,8 +19,8 @@ export interface Reference {
 export interface Allowed {
   /** Names in upper case: `F`, or `DB.SCH.F` for a qualified one. */
   readonly functions: ReadonlySet<string>
-  /** Macros of the warehouse, in upper case; they come before DuckDB's functions of the same name. */
-  readonly macros: ReadonlyMap<string, MacroCost>
+  /** What the warehouse defines, in upper case. */
+  readonly defined: ReadonlySet<string>
   readonly nearest: (name: string, kind: "scalar" | "table") => ReadonlyArray<string>
 }
 
@@ -33,12 +31,9 @@ export interface Names {
   readonly functions: Set<string>
   readonly tables: Set<string>
   readonly references: Array<Reference>
-  /** What the call costs, once it is known to be allowed. */
-  readonly call: (tree: Tree, kind: "scalar" | "table") => MacroCost
+  readonly call: (tree: Tree, kind: "scalar" | "table") => void
   readonly table: (tree: Tree, isCte: (name: string) => boolean) => void
 }
-
-const notMacro: MacroCost = { own: 1, times: 1 }
 
 /**
  * @since 0.1.0
@@ -49,18 +44,16 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
   const functions = new Set<string>()
   const references: Array<Reference> = []
 
-  const call = (tree: Tree, kind: "scalar" | "table"): MacroCost => {
+  const call = (tree: Tree, kind: "scalar" | "table"): void => {
     const name = text(tree["function_name"])
     const qualifiers = [text(tree["catalog"]), text(tree["schema"])].filter(
       (part) => part !== "" && part !== "main"
     )
     if (tree["is_operator"] !== true) functions.add(name)
     const verdict = kind === "table" ? Functions.tableInDuckDb(name) : Functions.scalarInDuckDb(name)
-    const macro = allowed.macros.get(name.toUpperCase())
-    if (macro !== undefined && verdict !== "never") return macro
-    if (verdict === "native") return notMacro
+    if (verdict === "allowed" || (verdict === "unknown" && allowed.defined.has(name.toUpperCase()))) return
     const full = [...qualifiers, name].join(".").toUpperCase()
-    if (verdict === "macro" || (verdict === "unknown" && allowed.functions.has(full))) return someMacro
+    if (verdict === "unknown" && allowed.functions.has(full)) return
     const near = verdict === "unknown" ? allowed.nearest(name, kind) : []
     fail(
       "FUNCTION_NOT_ALLOWED",
@@ -71,7 +64,6 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
         ? "it can change state or run text as SQL, so it cannot be allowed"
         : `an operator can allow it by adding ${full} to the allowed functions`
     )
-    return notMacro
   }
 
   const table = (tree: Tree, isCte: (name: string) => boolean): void => {

@@ -1,20 +1,35 @@
 /**
- * DuckDB's own parser: an empty, locked, in-memory instance that is asked what a text is and never runs
- * it. Loaded with the first question, closed with the scope.
+ * DuckDB's own parser: asked what a text is, it never runs it.
+ *
+ * PORT {@link Parser}: the parser lives where DuckDB lives, in a process of its own; the gate sees the answer.
  *
  * @since 0.1.0
  */
 import type { DuckDBConnection } from "@duckdb/node-api"
-import { leaveRemovedDirectory } from "../../platform/userDirs.js"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Scope from "effect/Scope"
 import type { Problem } from "./ast.js"
-import { lazily } from "../../platform/lazily.js"
 
+/**
+ * What was answered to a text: the tree of its statements as DuckDB's JSON and their number, or an error.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reply {
+  readonly json?: string | undefined
+  readonly statements?: number | undefined
+  readonly error?: string | undefined
+}
+
+/**
+ * Answers within a time limit of its own: a text that takes longer gets an `error`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Parser {
-  /** The tree of the one SELECT that `sql` is. */
-  readonly select: (sql: string) => Effect.Effect<Either.Either<Tree, Problem>>
+  readonly parse: (sql: string) => Effect.Effect<Reply>
 }
 
 /** `node` is the query; DuckDB's JSON, so nothing about it is known but that. */
@@ -23,19 +38,16 @@ export interface Tree {
   readonly node: Readonly<Record<string, unknown>>
 }
 
-const config = {
-  threads: "1",
-  memory_limit: "256MB",
-  temp_directory: "",
-  max_expression_depth: "250",
-  // The tree leaves out what the storage version named here does not know, and the default one is old.
-  storage_compatibility_version: "latest",
-  enable_external_access: "false",
-  autoinstall_known_extensions: "false",
-  autoload_known_extensions: "false",
-  allow_community_extensions: "false",
-  allow_persistent_secrets: "false"
-}
+const maxDepth = 250
+
+/**
+ * What the database of the parser is configured with: the tree leaves out what the storage version named here
+ * does not know, and the default one is old.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const config = { storage_compatibility_version: "latest" }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -49,11 +61,10 @@ const bytes = (sql: string, characters: number): number =>
 
 const unreadable = (message: string, location?: number): Either.Either<never, Problem> =>
   message.includes("Max expression depth")
-    ? left("TOO_LARGE", `expressions are nested deeper than ${config.max_expression_depth}`)
+    ? left("TOO_LARGE", `expressions are nested deeper than ${maxDepth}`)
     : left("SYNTAX", message, location)
 
-/** What `json_serialize_sql` answered: an error, or a list of statements. */
-const read = (sql: string, json: string): Either.Either<Tree, Problem> => {
+const parsed = (sql: string, json: string): Either.Either<Tree, Problem> => {
   const answer: unknown = JSON.parse(json)
   if (!isRecord(answer)) return unreadable("the parser gave no answer")
   if (answer["error"] !== false) {
@@ -74,51 +85,43 @@ const read = (sql: string, json: string): Either.Either<Tree, Problem> => {
 }
 
 /**
- * Asks twice, in two ways that have to agree: the tree of the SELECT, and how many statements the text
- * holds. The text travels as a parameter. Whatever goes wrong is a refusal: an infinite number, for
- * example, makes an answer that is not JSON.
+ * The tree of the one SELECT that `sql` is. The tree and the number of statements were asked for in two ways
+ * that have to agree. Whatever went wrong is a refusal: an infinite number, for example, makes an answer that is
+ * not JSON.
+ *
+ * @since 0.1.0
+ * @category decoding
  */
-const ask = async (connection: DuckDBConnection, sql: string): Promise<Either.Either<Tree, Problem>> => {
+export const read = (sql: string, reply: Reply): Either.Either<Tree, Problem> => {
+  if (reply.error !== undefined) return unreadable(reply.error)
   try {
-    const answer = await connection.runAndReadAll("SELECT json_serialize_sql($1::VARCHAR)", [sql])
-    const json = answer.getRows()[0]?.[0]
-    const tree = read(sql, typeof json === "string" ? json : "null")
+    const tree = parsed(sql, reply.json ?? "null")
     if (Either.isLeft(tree)) return tree
-    const extracted = await connection.extractStatements(sql)
-    return extracted.count === 1 ? tree : left("MULTIPLE_STATEMENTS", "send one statement at a time")
-  } catch (cause) {
-    return cause instanceof SyntaxError
-      ? left("SYNTAX", "the statement holds a number that is out of range")
-      : unreadable(cause instanceof Error ? cause.message : "the statement cannot be parsed")
+    return reply.statements === 1 ? tree : left("MULTIPLE_STATEMENTS", "send one statement at a time")
+  } catch {
+    return left("SYNTAX", "the statement holds a number that is out of range")
   }
 }
 
-const open: Effect.Effect<DuckDBConnection, never, Scope.Scope> = Effect.gen(function* () {
-  yield* Effect.sync(leaveRemovedDirectory)
-  const api = yield* Effect.promise(() => import("@duckdb/node-api"))
-  const instance = yield* Effect.acquireRelease(
-    Effect.promise(() => api.DuckDBInstance.create(":memory:", config)),
-    (instance) => Effect.sync(() => instance.closeSync())
-  )
-  const connection = yield* Effect.acquireRelease(
-    Effect.promise(() => instance.connect()),
-    (connection) => Effect.sync(() => connection.disconnectSync())
-  )
-  yield* Effect.promise(() => connection.run("SET lock_configuration = true"))
-  return connection
-})
-
 /**
+ * Makes a connection one that parses, and nothing else: to be called before the configuration is locked. The
+ * text travels as a parameter.
+ *
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<Parser, never, Scope.Scope> = Effect.gen(function* () {
-  const connection = yield* lazily(open)
-  return {
-    // A question takes a millisecond and cannot be taken back: it ends before the connection is closed.
-    select: (sql) =>
-      Effect.flatMap(connection, (connection) =>
-        Effect.uninterruptible(Effect.promise(() => ask(connection, sql)))
-      )
+export const prepare = async (connection: DuckDBConnection): Promise<(sql: string) => Promise<Reply>> => {
+  await connection.run(`SET SESSION max_expression_depth = ${maxDepth}`)
+  const question = await connection.prepare("SELECT json_serialize_sql($1::VARCHAR)")
+  return async (sql) => {
+    try {
+      question.bindVarchar(1, sql)
+      const answer = await question.run()
+      const json = (await answer.fetchChunk())?.getRows()[0]?.[0]
+      const extracted = await connection.extractStatements(sql)
+      return { json: typeof json === "string" ? json : "null", statements: extracted.count }
+    } catch (cause) {
+      return { error: cause instanceof Error ? cause.message : "the statement cannot be parsed" }
+    }
   }
-})
+}

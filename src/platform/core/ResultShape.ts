@@ -123,10 +123,12 @@ export const jsonBytes = (value: Json): number => {
 
 /**
  * What is left of a text that may take `maxBytes` of JSON: its beginning and a marker that says how many
- * bytes of the text are missing.
+ * bytes of the text are missing. Of a text that was cut before, what was missing then counts too.
  */
-export const cut = (text: string, maxBytes: number): string => {
-  const total = utf8Bytes(text)
+export const cut = (cutBefore: string, maxBytes: number): string => {
+  const [before, missing = "0"] = /…\[truncated (\d{1,15}) bytes\]$/.exec(cutBefore.slice(-64)) ?? []
+  const text = before === undefined ? cutBefore : cutBefore.slice(0, -before.length)
+  const total = utf8Bytes(text) + Number(missing)
   // Sized for the largest number it may have to hold; the ellipsis has three bytes.
   const room = Math.max(maxBytes, SMALLEST_CELL) - 2 - utf8Bytes(marker(total))
   let bytes = 0

@@ -1,22 +1,22 @@
 /**
  * DuckDB connections, one to a running statement, and calls on them that can be interrupted.
  *
- * A call occupies a thread of Node's pool (four by default) until DuckDB returns from it, so calls share a
- * few lanes: one thread stays free for files and name look-ups, however long the queries run. Invariants:
- *  - a lane is held exactly as long as DuckDB is busy with the call, also when the caller has gone;
- *  - interrupting a call interrupts DuckDB until it has let go: a single interrupt is lost when the call
- *    has not been started by its thread yet;
+ * A call occupies a thread of Node's pool until DuckDB returns from it; the process is given as many as
+ * statements may run in it. Invariants:
+ *  - interrupting a call interrupts DuckDB until it has let go, and takes as long: a single interrupt is lost
+ *    when the call has not been started by its thread yet. The server ends a process that does not let go;
  *  - a connection is interrupted only while its own call is running, and used by one statement at a time;
  *  - a connection whose statement did not end by itself runs a trivial one before it is used again, which
- *    frees what that statement held; if that fails the connection is closed.
+ *    frees what that statement held; if that fails the connection is closed;
+ *  - a connection keeps the statements that it prepared last, and the most recently used connection is used next:
+ *    the same text is prepared once.
  *
  * @since 0.1.0
  */
-import type { DuckDBConnection } from "@duckdb/node-api"
+import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBType } from "@duckdb/node-api"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import { identity } from "effect/Function"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -37,13 +37,35 @@ export interface DriverError {
  * @since 0.1.0
  * @category models
  */
+export interface Prepared {
+  readonly statement: DuckDBPreparedStatement
+  /** Known once it has run without binds, on which the types may depend. */
+  shape: Shape | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Shape {
+  readonly names: ReadonlyArray<string>
+  readonly types: ReadonlyArray<DuckDBType>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
 export interface Session {
-  /** Runs `use`; `cancelled` tells it between two calls that nobody waits any more. */
+  /** Runs `use`; `cancelled` tells it between two calls that nothing waits for it any more. */
   readonly call: <A>(
     use: (connection: DuckDBConnection, cancelled: () => boolean) => Promise<A>
   ) => Effect.Effect<A, DriverError>
   /** The statement has ended by itself: the connection holds nothing. */
   readonly finished: () => void
+  readonly prepared: (key: string) => Prepared | undefined
+  /** Keeps a statement under a key; the one that was not used for longest goes. */
+  readonly keep: (key: string, prepared: Prepared) => void
   /** What was last set as its search path. */
   searchPath: string | undefined
 }
@@ -52,14 +74,10 @@ interface Slot extends Session {
   readonly connection: DuckDBConnection
   /** Something of a statement may be left in it. */
   dirty: boolean
-  /** The last call; it may outlive the statement that made it. */
-  last: Fiber.Fiber<unknown, unknown> | undefined
 }
 
-const lanes = 3
 const maxIdle = 8
-/** A caller who interrupts waits this long for DuckDB at most; the rest happens behind its back. */
-const patience = "250 millis"
+const maxPrepared = 32
 
 // Waiting for native code happens in real time, whatever clock the program has been given.
 const realClock = Clock.make()
@@ -99,6 +117,36 @@ const native = <A>(
     )
   })
 
+const slotOf = (connection: DuckDBConnection): Slot => {
+  const statements = new Map<string, Prepared>()
+  const slot: Slot = {
+    connection,
+    call: (use) => native(connection, use),
+    dirty: false,
+    finished: () => {
+      slot.dirty = false
+    },
+    prepared: (key) => {
+      const found = statements.get(key)
+      if (found === undefined) return undefined
+      statements.delete(key)
+      statements.set(key, found)
+      return found
+    },
+    keep: (key, prepared) => {
+      statements.set(key, prepared)
+      if (statements.size <= maxPrepared) return
+      for (const [oldest, { statement }] of statements) {
+        statements.delete(oldest)
+        statement.destroySync()
+        return
+      }
+    },
+    searchPath: undefined
+  }
+  return slot
+}
+
 /**
  * @since 0.1.0
  * @category models
@@ -117,52 +165,17 @@ export const make = (
   Effect.gen(function* () {
     const idle: Array<Slot> = []
     let closed = false
-    const permits = yield* Effect.makeSemaphore(lanes)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         for (const slot of idle.splice(0)) slot.connection.disconnectSync()
       })
     )
-    // Calls run here, so that closing the scope interrupts them and waits before the connections close.
-    const calls = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    const cleaning = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         closed = true
       })
     )
-
-    const open = Effect.tryPromise({ try: connect, catch: driverError })
-
-    const slotOf = (connection: DuckDBConnection): Slot => {
-      const call: Session["call"] = (use) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(
-            Effect.forkIn(Effect.interruptible(permits.withPermits(1)(native(connection, use))), calls),
-            (fiber) => {
-              slot.last = fiber
-              return restore(Fiber.join(fiber)).pipe(
-                Effect.onInterrupt(() =>
-                  Fiber.interruptFork(fiber).pipe(
-                    Effect.zipRight(Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), patience)),
-                    Effect.withClock(realClock)
-                  )
-                )
-              )
-            }
-          )
-        )
-      const slot: Slot = {
-        connection,
-        call,
-        dirty: false,
-        last: undefined,
-        finished: () => {
-          slot.dirty = false
-        },
-        searchPath: undefined
-      }
-      return slot
-    }
 
     const keep = (slot: Slot) =>
       Effect.sync(() => {
@@ -171,23 +184,15 @@ export const make = (
       })
 
     const clean = (slot: Slot) =>
-      Effect.exit(
-        Effect.zipRight(
-          slot.last === undefined ? Effect.void : Fiber.await(slot.last),
-          slot.call((connection) => connection.run("SELECT 1"))
-        )
-      ).pipe(
-        Effect.flatMap((exit) =>
-          Exit.isSuccess(exit) ? keep(slot) : Effect.sync(() => slot.connection.disconnectSync())
-        )
+      Effect.flatMap(Effect.exit(slot.call((connection) => connection.run("SELECT 1"))), (exit) =>
+        Exit.isSuccess(exit) ? keep(slot) : Effect.sync(() => slot.connection.disconnectSync())
       )
-
-    const release = (slot: Slot) =>
-      Effect.suspend(() => (slot.dirty && !closed ? Effect.forkIn(clean(slot), calls) : keep(slot)))
 
     const take = Effect.suspend(() => {
       const slot = idle.pop()
-      return slot === undefined ? Effect.map(open, slotOf) : Effect.succeed(slot)
+      return slot === undefined
+        ? Effect.map(Effect.tryPromise({ try: connect, catch: driverError }), slotOf)
+        : Effect.succeed(slot)
     })
 
     return {
@@ -197,7 +202,8 @@ export const make = (
           slot.dirty = true
           return slot
         }),
-        release
+        (slot) =>
+          Effect.suspend(() => (slot.dirty && !closed ? Effect.forkIn(clean(slot), cleaning) : keep(slot)))
       )
     }
   })

@@ -1,9 +1,10 @@
 /**
- * The embedded warehouse without its port: takes a statement in Snowflake's SQL, answers with columns and
- * a stream of rows.
+ * The embedded warehouse as it is inside its process: takes a statement in Snowflake's SQL, answers with columns
+ * and rows to be pulled.
  *
  * SHOW, DESCRIBE and GET_DDL are answered from the catalog and never reach DuckDB; everything else runs on
- * DuckDB as one query on a connection of its own.
+ * DuckDB as one query on a connection of its own. Costs are not estimated here: who asks bounds the memory and
+ * the time of the process.
  *
  * @since 0.1.0
  */
@@ -11,9 +12,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import * as Lru from "../../platform/core/Lru.js"
 import type { Bind, Column, Row } from "../Warehouse.js"
-import { WarehouseError } from "../Warehouse.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
 import type { Catalog, Missing, Namespace } from "./catalog.js"
 import { findRelation, findSchema, seenBy } from "./catalog.js"
@@ -28,14 +28,12 @@ import * as Instance from "./instance.js"
 import { resultNames } from "./names.js"
 import { columnsNear, missingIn } from "./suggest.js"
 import { explained } from "./plan.js"
-import * as Pressures from "./pressure.js"
+import type { Reply } from "../../gate/duckdb/parser.js"
 import type { RunError } from "./run.js"
 import * as Run from "./run.js"
 import type { Table } from "./show.js"
 import * as Show from "./show.js"
 import { snowflakeType } from "./types.js"
-import * as Widths from "./widths.js"
-import { monotonicMillis } from "../../platform/monotonic.js"
 
 /** DuckDB's names are the same in any case. */
 const IGNORES_CASE = true
@@ -47,14 +45,12 @@ const IGNORES_CASE = true
 export interface Request {
   readonly sql: string
   readonly binds: ReadonlyArray<Bind>
-  readonly database: string | undefined
-  readonly schema: string | undefined
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
   readonly timeoutMs: number
-  readonly maxRows: number | undefined
+  readonly maxRows?: number | undefined
   /** What the caller may see: nothing else is suggested. */
   readonly objects?: ObjectRules.Rules | undefined
-  /** Goes into the errors. */
-  readonly queryId: string
 }
 
 /**
@@ -63,7 +59,16 @@ export interface Request {
  */
 export interface Answer {
   readonly columns: ReadonlyArray<Column>
-  readonly rows: Stream.Stream<ReadonlyArray<Row>, WarehouseError>
+  /** The next rows; fails with `None` at the end. */
+  readonly pull: Effect.Effect<ReadonlyArray<Row>, Option.Option<Failed>>
+}
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export interface Failed extends Omit<Failure, "missing"> {
+  readonly suggestions?: ReadonlyArray<string>
 }
 
 /**
@@ -72,35 +77,32 @@ export interface Answer {
  */
 export interface Engine {
   readonly catalog: Catalog
-  readonly execute: (request: Request) => Effect.Effect<Answer, WarehouseError, Scope.Scope>
+  readonly execute: (request: Request) => Effect.Effect<Answer, Failed, Scope.Scope>
+  /** What DuckDB's parser says to a text that it never runs. */
+  readonly parse: (sql: string) => Promise<Reply>
 }
 
-const fail = (request: Request, failure: Failure, suggestions: ReadonlyArray<string>, cause?: unknown) =>
-  new WarehouseError({
-    reason: failure.reason,
-    description: failure.description,
-    sent: "yes",
-    queryId: request.queryId,
-    code: failure.code,
-    sqlState: failure.sqlState,
-    ...(suggestions.length > 0 ? { suggestions } : {}),
-    ...(cause === undefined ? {} : { cause })
-  })
+const fail = ({ missing: _, ...failure }: Failure, suggestions: ReadonlyArray<string>): Failed => ({
+  ...failure,
+  ...(suggestions.length > 0 ? { suggestions } : {})
+})
 
-const syntaxError = (request: Request, description: string): WarehouseError =>
-  fail(request, { reason: "InvalidStatement", code: "001003", sqlState: "42000", description }, [])
+const syntaxError = (description: string): Failed => ({
+  reason: "InvalidStatement",
+  code: "001003",
+  sqlState: "42000",
+  description
+})
 
-const missingError = (request: Request, missing: Missing, cause?: unknown): WarehouseError =>
+const missingError = (missing: Missing): Failed =>
   fail(
-    request,
     {
       reason: "NotFound",
       code: missing.kind === "Object" ? "002003" : "002043",
       sqlState: missing.kind === "Object" ? "42S02" : "02000",
       description: `${missing.kind} '${missing.name}' does not exist or not authorized.`
     },
-    missing.suggestions,
-    cause
+    missing.suggestions
   )
 
 /** Exact, or what an unquoted name would mean. */
@@ -121,6 +123,12 @@ const namespaceOf = (catalog: Catalog, standard: Namespace, request: Request): N
   return "_tag" in found ? found : { database, schema }
 }
 
+/** What a text means: read once, however often it comes. */
+interface Understood {
+  readonly parsed: ReturnType<typeof parse>
+  translated: string | undefined
+}
+
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** Snowflake's functions live in `memory.main`, after the schema of the statement and before DuckDB's. */
@@ -129,9 +137,22 @@ const searchPath = (namespace: Namespace): string =>
     ? "memory.main"
     : `${quoted(namespace.database)}.${quoted(namespace.schema)},memory.main`
 
+/** Rows of a part of what the catalog answers. */
+const tableRows = 500
+
+/** Texts whose meaning is remembered, and how long each may be. */
+const remembered = { maxEntries: 200, maxBytes: 1024 * 1024 }
+const longestRemembered = 8 * 1024
+
 const tableAnswer = (table: Table, maxRows: number | undefined): Answer => {
   const rows = maxRows === undefined ? table.rows : table.rows.slice(0, maxRows)
-  return { columns: table.columns, rows: rows.length === 0 ? Stream.empty : Stream.succeed(rows) }
+  let at = 0
+  const next = () => {
+    const part = rows.slice(at, at + tableRows)
+    at += part.length
+    return part.length === 0 ? Effect.fail(Option.none()) : Effect.succeed(part)
+  }
+  return { columns: table.columns, pull: Effect.suspend(next) }
 }
 
 /**
@@ -140,7 +161,7 @@ const tableAnswer = (table: Table, maxRows: number | undefined): Answer => {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Instance.Options): Effect.Effect<Engine, WarehouseError, Scope.Scope> =>
+export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.OpenError, Scope.Scope> =>
   Effect.gen(function* () {
     const opened = yield* Instance.open(options)
     const connections = yield* Connections.make(opened.connect)
@@ -149,68 +170,44 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
     const catalogFor = ({ objects }: Request): Catalog =>
       seenBy(whole, ObjectRules.compile(objects, IGNORES_CASE))
 
-    // DuckDB keeps to its limit where it counts; the rest may take half as much again.
-    const pressure = Pressures.make(1.5 * Widths.bytesOf(options.memoryLimit))
-    const rowBytes = Widths.rowBytes(options)
-    const turns = yield* Effect.makeSemaphore(1)
-    /** Holds the turn of a statement that makes long texts, until its scope closes. */
-    const turn = (timeoutMs: number): Effect.Effect<void, RunError, Scope.Scope> =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.zipRight(
-          restore(
-            Effect.timeoutFail(turns.take(1), {
-              duration: timeoutMs,
-              onTimeout: (): RunError => ({ _tag: "OutOfTime" })
-            })
-          ),
-          Effect.addFinalizer(() => turns.release(1))
-        )
-      )
-
     const runError =
       (request: Request, namespace: Namespace, select: Select) =>
-      (error: RunError): WarehouseError => {
+      (error: RunError): Failed => {
         if (error._tag === "OutOfTime") {
-          return fail(
-            request,
-            {
-              reason: "StatementTimeout",
-              code: "000630",
-              sqlState: "57014",
-              description: `Statement reached its timeout of ${request.timeoutMs / 1000} second(s) and was canceled.`
-            },
-            []
-          )
+          return {
+            reason: "StatementTimeout",
+            code: "000630",
+            sqlState: "57014",
+            description: `Statement reached its timeout of ${request.timeoutMs / 1000} second(s) and was canceled.`
+          }
         }
         const failure = classify(error.message)
         const catalog = catalogFor(request)
         const missing = missingIn(catalog, failure, namespace, select.tokens)
         return missing === undefined
-          ? fail(request, failure, columnsNear(catalog, failure, select.tokens), error.cause)
-          : missingError(request, missing, error.cause)
+          ? fail(failure, columnsNear(catalog, failure, select.tokens))
+          : missingError(missing)
       }
 
-    const query = (request: Request, namespace: Namespace, select: Select, prefix = "") =>
+    const commands = Lru.make<Understood>(remembered)
+    const understand = (sql: string): Understood => {
+      const known = Lru.get(commands, sql)
+      if (known !== undefined) return known
+      const parsed = parse(sql)
+      const understood = { parsed, translated: undefined }
+      if (sql.length <= longestRemembered) Lru.set(commands, sql, understood, 2 * sql.length)
+      return understood
+    }
+
+    const query = (request: Request, namespace: Namespace, select: Select, sql: string) =>
       Effect.gen(function* () {
-        const began = yield* monotonicMillis
-        const texts = Widths.textsOf(select.tokens)
-        if (texts !== undefined) yield* turn(request.timeoutMs)
-        const waited = (yield* monotonicMillis) - began
         const session = yield* connections.acquire
-        let open = true
-        yield* Effect.addFinalizer(() =>
-          Effect.sync(() => {
-            open = false
-          })
-        )
         const running = yield* Run.start(opened.api, session, {
-          sql: prefix + translate(select.sql),
+          sql,
           binds: request.binds,
           searchPath: searchPath(namespace),
-          timeoutMs: request.timeoutMs - waited,
-          maxRows: request.maxRows,
-          pressure,
-          textBytes: texts === undefined ? undefined : (columns) => Widths.textBytes(texts, columns, rowBytes)
+          timeoutMs: request.timeoutMs,
+          maxRows: request.maxRows
         })
         yield* Effect.addFinalizer(() => Effect.sync(running.close))
         const names = resultNames(select.sql, select.tokens, running.names)
@@ -219,23 +216,7 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
           return { name, type: snowflakeType(type.alias ?? type.toString()), nullable: true }
         })
         const pull = running.pull(cells.reader(running.types))
-        const guarded = Effect.suspend(() =>
-          open
-            ? pull
-            : Effect.fail(
-                Option.some<RunError>({
-                  _tag: "DriverError",
-                  message: "INTERRUPT Error: closed",
-                  cause: undefined
-                })
-              )
-        )
-        return {
-          columns,
-          rows: Stream.repeatEffectOption(
-            Effect.mapError(guarded, Option.map(runError(request, namespace, select)))
-          )
-        }
+        return { columns, pull: Effect.mapError(pull, Option.map(runError(request, namespace, select))) }
       }).pipe(Effect.mapError(runError(request, namespace, select)))
 
     /** `memory.PUBLIC.T`, `DB.PUBLIC.T`: the plan says where a table is, with or without its database. */
@@ -255,14 +236,19 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
       request: Request,
       namespace: Namespace,
       command: Extract<Command, { _tag: "Explain" }>
-    ) =>
+    ): Effect.Effect<Answer, Failed> =>
       Effect.scoped(
-        query({ ...request, maxRows: undefined }, namespace, command.select, "EXPLAIN (FORMAT JSON) ").pipe(
-          Effect.flatMap((answer) => Stream.runCollect(answer.rows))
-        )
-      ).pipe(
-        Effect.map((chunks) => {
-          const plan = [...chunks].flat()[0]?.[1]
+        Effect.gen(function* () {
+          const sql = `EXPLAIN (FORMAT JSON) ${translate(command.select.sql)}`
+          const { pull } = yield* query({ ...request, maxRows: undefined }, namespace, command.select, sql)
+          const rows = yield* Effect.catchAll(
+            pull,
+            Option.match({
+              onNone: () => Effect.succeed<ReadonlyArray<Row>>([]),
+              onSome: (failed) => Effect.fail(failed)
+            })
+          )
+          const plan = rows[0]?.[1]
           return tableAnswer(
             explained(typeof plan === "string" ? plan : "[]", command.format, bytesOf),
             request.maxRows
@@ -270,16 +256,16 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
         })
       )
 
-    const execute = (request: Request): Effect.Effect<Answer, WarehouseError, Scope.Scope> => {
+    const execute = (request: Request): Effect.Effect<Answer, Failed, Scope.Scope> => {
       const catalog = catalogFor(request)
-      const parsed = parse(request.sql)
-      if (Either.isLeft(parsed)) return Effect.fail(syntaxError(request, parsed.left.message))
+      const understood = understand(request.sql)
+      if (Either.isLeft(understood.parsed)) return Effect.fail(syntaxError(understood.parsed.left.message))
       const namespace = namespaceOf(catalog, opened.namespace, request)
-      if ("_tag" in namespace) return Effect.fail(missingError(request, namespace))
-      const command = parsed.right
+      if ("_tag" in namespace) return Effect.fail(missingError(namespace))
+      const command = understood.parsed.right
       const answer = (table: Table | Missing) =>
         "_tag" in table
-          ? Effect.fail(missingError(request, table))
+          ? Effect.fail(missingError(table))
           : Effect.succeed(tableAnswer(table, request.maxRows))
       switch (command._tag) {
         case "Show":
@@ -295,9 +281,10 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Warehouse
         case "Explain":
           return explain(request, namespace, command)
         case "Select":
-          return query(request, namespace, command)
+          understood.translated ??= translate(command.sql)
+          return query(request, namespace, command, understood.translated)
       }
     }
 
-    return { catalog: whole, execute }
+    return { catalog: whole, execute, parse: opened.parse }
   })

@@ -7,7 +7,6 @@
  *
  * @since 0.1.0
  */
-import * as Widths from "./widths.js"
 import type { Reason } from "../Warehouse.js"
 
 /**
@@ -183,11 +182,6 @@ const rules: ReadonlyArray<Rule> = [
   },
   { kind: /^Conversion$/, text: /[^]*/, to: ([text]) => invalid("100038", "22018", sentence(text)) },
   { kind: /^Out of Range$/, text: /[^]*/, to: ([text]) => invalid("100039", "22003", sentence(text)) },
-  {
-    kind: /^Invalid Input$/,
-    text: new RegExp(Widths.complaint),
-    to: () => tooLarge(`${Widths.complaint} for the memory of the embedded warehouse.`)
-  },
   {
     kind: /^Invalid Input$/,
     text: /More than one row returned by a subquery/,

@@ -1,22 +1,28 @@
 /**
  * Opens the in-memory DuckDB of the embedded warehouse, fills it, and locks it.
  *
- * The order matters: data and macros first, then everything that reaches outside the process is switched
- * off, and last the lock after which no setting can be changed any more, by anybody. Nothing is written to
- * disk: no temporary directory, no secrets, no extensions.
+ * The order matters: data, macros and functions first, then everything that reaches outside the process is
+ * switched off, and last the lock after which no setting can be changed any more, by any statement. Nothing is
+ * written to disk: no temporary directory, no secrets, no extensions.
+ *
+ * The sample is a file that was written when the package was built ({@link writeSnapshot}), attached read-only;
+ * where that cannot be attached, it is computed anew, which takes three times as long.
  *
  * @since 0.1.0
  */
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import type * as DuckDb from "@duckdb/node-api"
-import { leaveRemovedDirectory } from "../../platform/userDirs.js"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { WarehouseError } from "../Warehouse.js"
+import type { Reply } from "../../gate/duckdb/parser.js"
+import * as Parser from "../../gate/duckdb/parser.js"
+import { leaveRemovedDirectory } from "../../platform/userDirs.js"
 import type { Catalog, Namespace } from "./catalog.js"
 import * as Catalogs from "./catalog.js"
 import * as InformationSchema from "./informationSchema.js"
 import { macros } from "./dialect/macros.js"
+import { registrations } from "./functions.js"
 import * as Sample from "./sample.js"
 
 /**
@@ -29,6 +35,8 @@ export interface Options {
   /** DuckDB's memory limit, for example `512MB`. */
   readonly memoryLimit: string
   readonly threads: number
+  /** The file of {@link writeSnapshot}. */
+  readonly snapshot?: string | undefined
 }
 
 /**
@@ -41,6 +49,19 @@ export interface Opened {
   readonly catalog: Catalog
   /** Where unqualified names lead when a statement does not say. */
   readonly namespace: Namespace
+  /** What DuckDB's parser says to a text; one after the other. */
+  readonly parse: (sql: string) => Promise<Reply>
+}
+
+/**
+ * The native library cannot be loaded, or refuses an option.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export interface OpenError {
+  readonly _tag: "OpenError"
+  readonly cause: unknown
 }
 
 const lock = [
@@ -53,6 +74,68 @@ const lock = [
   .map((setting) => `SET ${setting}`)
   .join("; ")
 
+const settings = (options: Pick<Options, "memoryLimit" | "threads">) => ({
+  memory_limit: options.memoryLimit,
+  threads: String(options.threads),
+  // An empty directory: larger than memory fails instead of leaving files in the working directory.
+  temp_directory: "",
+  allow_persistent_secrets: "false",
+  ...Parser.config
+})
+
+const databases = [{ name: Sample.database, comment: Sample.comment }]
+
+/** The attached sample, computed anew, and what there is to see in it. */
+const build = async (connection: DuckDb.DuckDBConnection, createdOn: string): Promise<Catalog> => {
+  await connection.run(Sample.statements.join(";\n"))
+  const declared = [...Sample.tables, ...Sample.views].map((entry) => ({
+    database: Sample.database,
+    ...entry
+  }))
+  const catalog = await Catalogs.read(connection, { createdOn, databases, declared })
+  await InformationSchema.create(connection, catalog)
+  return catalog
+}
+
+const catalogOf = (snapshot: string): string => `${snapshot}.json`
+
+/**
+ * Writes the sample into a file that {@link open} attaches, and what there is to see in it beside that.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const writeSnapshot = async (api: typeof DuckDb, path: string, createdOn: string): Promise<void> => {
+  rmSync(path, { force: true })
+  const instance = await api.DuckDBInstance.create(":memory:", settings({ memoryLimit: "1GB", threads: 2 }))
+  const connection = await instance.connect()
+  await connection.run("SET GLOBAL TimeZone = 'UTC'")
+  await connection.run(Sample.attach({ path, readOnly: false }))
+  const catalog = await build(connection, createdOn)
+  await connection.run(`USE memory; DETACH "${Sample.database}"`)
+  connection.disconnectSync()
+  instance.closeSync()
+  writeFileSync(catalogOf(path), JSON.stringify(catalog))
+}
+
+const load = async (
+  connection: DuckDb.DuckDBConnection,
+  snapshot: string | undefined,
+  createdOn: string
+): Promise<Catalog> => {
+  if (snapshot !== undefined) {
+    try {
+      const catalog: Catalog = JSON.parse(readFileSync(catalogOf(snapshot), "utf8"))
+      await connection.run(Sample.attach({ path: snapshot, readOnly: true }))
+      return catalog
+    } catch {
+      // Written by another version, or not there.
+    }
+  }
+  await connection.run(Sample.attach())
+  return build(connection, createdOn)
+}
+
 const prepare = async (
   api: typeof DuckDb,
   instance: DuckDb.DuckDBInstance,
@@ -60,63 +143,52 @@ const prepare = async (
   createdOn: string
 ): Promise<Opened> => {
   const connection = await instance.connect()
+  const parser = await instance.connect()
   try {
-    // Results do not depend on the zone of the machine.
-    await connection.run("SET GLOBAL TimeZone = 'UTC'")
-    // As in Snowflake: NULL is greater than everything.
-    await connection.run("SET GLOBAL default_null_order = 'nulls_last_on_asc_first_on_desc'")
-    if (options.sample) await connection.run(Sample.statements.join(";\n"))
+    // Results do not depend on the zone of the machine; as in Snowflake, NULL is greater than everything.
+    await connection.run(
+      "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL default_null_order = 'nulls_last_on_asc_first_on_desc'"
+    )
+    const catalog = options.sample
+      ? await load(connection, options.snapshot, createdOn)
+      : { createdOn, databases: [], schemas: [], relations: [] }
     await connection.run(macros)
-    const databases = options.sample ? [{ name: Sample.database, comment: Sample.comment }] : []
-    const declared = [...Sample.tables, ...Sample.views].map((entry) => ({
-      database: Sample.database,
-      ...entry
-    }))
-    const catalog = await Catalogs.read(connection, { createdOn, databases, declared })
-    await InformationSchema.create(connection, catalog)
+    for (const register of registrations) register(api, connection)
+    const parse = await Parser.prepare(parser)
     await connection.run(lock)
+    let last: Promise<unknown> = Promise.resolve()
     return {
       api,
       connect: () => instance.connect(),
       catalog,
       namespace: options.sample
         ? { database: Sample.database, schema: "PUBLIC" }
-        : { database: undefined, schema: undefined }
+        : { database: undefined, schema: undefined },
+      parse: (sql) => {
+        const reply = last.then(() => parse(sql))
+        last = reply
+        return reply
+      }
     }
   } finally {
     connection.disconnectSync()
   }
 }
 
-const failure = (cause: unknown): WarehouseError =>
-  new WarehouseError({
-    reason: "Configuration",
-    description: "The embedded warehouse could not be opened.",
-    sent: "no",
-    cause
-  })
+const failure = (cause: unknown): OpenError => ({ _tag: "OpenError", cause })
 
 /**
- * Fails with `Configuration` when the native library cannot be loaded or refuses an option.
- *
  * @since 0.1.0
  * @category constructors
  */
-export const open = (options: Options): Effect.Effect<Opened, WarehouseError, Scope.Scope> =>
+export const open = (options: Options): Effect.Effect<Opened, OpenError, Scope.Scope> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     yield* Effect.sync(leaveRemovedDirectory)
     const api = yield* Effect.tryPromise({ try: () => import("@duckdb/node-api"), catch: failure })
     const instance = yield* Effect.acquireRelease(
       Effect.tryPromise({
-        try: () =>
-          api.DuckDBInstance.create(":memory:", {
-            memory_limit: options.memoryLimit,
-            threads: String(options.threads),
-            // An empty directory: larger than memory fails instead of leaving files in the working directory.
-            temp_directory: "",
-            allow_persistent_secrets: "false"
-          }),
+        try: () => api.DuckDBInstance.create(":memory:", settings(options)),
         catch: failure
       }),
       (instance) => Effect.sync(() => instance.closeSync())

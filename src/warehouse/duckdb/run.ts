@@ -1,8 +1,8 @@
 /**
- * Runs one SELECT on one connection and streams its rows, within the time the statement has.
+ * Runs one SELECT on one connection and hands on its rows, within the time the statement has.
  *
  * DuckDB's own streaming does the work: a chunk (2,048 rows at most) is computed when it is asked for, and
- * handed on in parts, so that of wide rows no more become JavaScript than somebody reads. Two things it does
+ * handed on in parts, so that of wide rows no more become JavaScript than are read. Two things it does
  * not tell are found out here. A stream that breaks off ends like one that is complete, so the result is
  * asked for its type, which is then invalid; and the reason is found by running the
  * statement once more as a whole, inside an aggregate that keeps no rows.
@@ -15,10 +15,7 @@ import * as Option from "effect/Option"
 import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
 import type { Bind, Row } from "../Warehouse.js"
 import type { Reader } from "./cells.js"
-import { weight } from "./cells.js"
-import type { DriverError, Session } from "./connections.js"
-import type { Pressure } from "./pressure.js"
-import * as Widths from "./widths.js"
+import type { DriverError, Prepared, Session, Shape } from "./connections.js"
 
 /**
  * @since 0.1.0
@@ -38,9 +35,7 @@ const unexplained: DriverError = {
  * @since 0.1.0
  * @category models
  */
-export interface Running {
-  readonly names: ReadonlyArray<string>
-  readonly types: ReadonlyArray<DuckDb.DuckDBType>
+export interface Running extends Shape {
   /** The next rows, few where they are wide; fails with `None` at the end. */
   readonly pull: (reader: Reader) => Effect.Effect<ReadonlyArray<Row>, Option.Option<RunError>>
   /** Nothing more will be pulled. */
@@ -58,20 +53,16 @@ export interface Run {
   readonly searchPath: string
   readonly timeoutMs: number
   readonly maxRows: number | undefined
-  readonly pressure: Pressure
-  /** Bytes that a call may make when there are so many columns; undefined: it may not run. */
-  readonly textBytes?: ((columns: number) => number | undefined) | undefined
 }
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
-/** What is handed on at once weighs about this much, or is one row. */
+/** What is handed on at once: about so many bytes, and so many rows; or one row. */
 const batchBytes = 128 * 1024
+const batchRows = 500
 
-/** Of each result, as measured with two threads: a chunk or two for each, and one that was fetched. */
-const rowsWaiting = 5 * 2048
-const worthCollecting = 8 * 1024 * 1024
-const mostShown = 256 * 1024 * 1024
+/** A longer text is prepared anew each time. */
+const longestKept = 8 * 1024
 
 /** How long the reason of a broken stream may be looked for. */
 const diagnosisMillis = 2000
@@ -90,7 +81,7 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
       Effect.suspend(() => {
         if (left <= 0) return Effect.fail(outOfTime)
         const began = unsafeMonotonicMillis(clock)
-        return run.pressure.watch(call).pipe(
+        return call.pipe(
           Effect.timeoutFail({ duration: left, onTimeout: () => outOfTime }),
           Effect.ensuring(
             Effect.sync(() => {
@@ -100,24 +91,22 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
         )
       })
 
-    const prepare = async (connection: DuckDb.DuckDBConnection, sql: string) => {
+    const prepare = async (connection: DuckDb.DuckDBConnection, sql: string): Promise<Prepared> => {
+      const key = `${run.searchPath}\n${sql}`
+      const kept = session.prepared(key)
+      if (kept !== undefined) return kept
       const statements = await connection.extractStatements(sql)
-      // The guard has seen to both already; the warehouse does not depend on it.
+      // The gate has seen to both already; the warehouse does not depend on it.
       if (statements.count !== 1) throw new Error("Parser Error: one statement at a time.")
-      return statements.prepare(0)
-    }
-
-    /** What calls may make depends on how many columns there are, which is known once it is prepared. */
-    const bound = async (
-      connection: DuckDb.DuckDBConnection,
-      sql: string,
-      textBytes: NonNullable<Run["textBytes"]>
-    ) => {
-      const statement = await prepare(connection, sql)
-      const most = textBytes(statement.columnCount)
-      statement.destroySync()
-      if (most === undefined) throw new Error(`Invalid Input Error: ${Widths.complaint}`)
-      await connection.run(`SET VARIABLE ${Widths.variable} = ${most}`)
+      const statement = await statements.prepare(0)
+      const kind = statement.statementType
+      if (kind !== api.StatementType.SELECT && kind !== api.StatementType.EXPLAIN) {
+        statement.destroySync()
+        throw new Error("Permission Error: the embedded warehouse is read-only.")
+      }
+      const prepared = { statement, shape: undefined }
+      if (sql.length <= longestKept) session.keep(key, prepared)
+      return prepared
     }
 
     const execute = (sql: string) =>
@@ -126,19 +115,13 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
           await connection.run(`SET search_path = ${literal(run.searchPath)}`)
           session.searchPath = run.searchPath
         }
-        if (run.textBytes !== undefined) await bound(connection, sql, run.textBytes)
-        const statement = await prepare(connection, sql)
-        try {
-          const kind = statement.statementType
-          if (kind !== api.StatementType.SELECT && kind !== api.StatementType.EXPLAIN) {
-            throw new Error("Permission Error: the embedded warehouse is read-only.")
-          }
-          if (cancelled()) throw new Error("INTERRUPT Error: Interrupted!")
-          statement.bind([...run.binds])
-          return await statement.stream()
-        } finally {
-          statement.destroySync()
-        }
+        const prepared = await prepare(connection, sql)
+        if (cancelled()) throw new Error("INTERRUPT Error: Interrupted!")
+        if (run.binds.length > 0) prepared.statement.bind([...run.binds])
+        const result = await prepared.statement.stream()
+        const shape = prepared.shape ?? { names: result.columnNames(), types: result.columnTypes() }
+        if (run.binds.length === 0) prepared.shape = shape
+        return { result, shape }
       })
 
     /** Fails with the reason for which the statement broke off. */
@@ -153,35 +136,21 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
       )
     )
 
-    const result = yield* timed(execute(run.sql))
+    const { result, shape } = yield* timed(execute(run.sql))
     let rowsLeft = run.maxRows ?? Number.POSITIVE_INFINITY
     let ended = false
     let chunk: DuckDb.DuckDBDataChunk | undefined
     let at = 0
-
-    let rowBytes = 0
 
     const drop = () => {
       chunk?.reset()
       chunk = undefined
     }
 
-    /**
-     * What DuckDB has computed and nobody has read goes with the result, which only the collector frees, and
-     * which weighs nothing as far as that can see. So it is shown something of the same weight.
-     */
-    const close = () => {
-      drop()
-      const unread = ended ? 0 : rowBytes * rowsWaiting
-      ended = true
-      if (unread > worthCollecting) new ArrayBuffer(Math.min(unread, mostShown))
-    }
-
     const batch = (reader: Reader, from: DuckDb.DuckDBDataChunk): ReadonlyArray<Row> => {
-      const rows = reader.some(from, at, rowsLeft, batchBytes)
+      const rows = reader.some(from, at, Math.min(rowsLeft, batchRows), batchBytes)
       at += rows.length
       rowsLeft -= rows.length
-      rowBytes = rows.at(-1)?.reduce<number>((sum, cell) => sum + weight(cell), 0) ?? 0
       if (at >= from.rowCount || rowsLeft <= 0) drop()
       return rows
     }
@@ -208,5 +177,10 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
         )
       })
 
-    return { names: result.columnNames(), types: result.columnTypes(), pull, close }
+    const close = () => {
+      drop()
+      ended = true
+    }
+
+    return { ...shape, pull, close }
   })

@@ -78,13 +78,26 @@ GROUP BY CAST(OCCURRED_AT AS DATE)`
 const text = (value: string): string => `'${value.replaceAll("'", "''")}'`
 
 /**
+ * What attaches the sample database: as an empty one in memory, as an empty file to be written, or as the file
+ * that was written when the package was built.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const attach = (file?: { readonly path: string; readonly readOnly: boolean }): string => {
+  if (file === undefined) return `ATTACH ':memory:' AS "${database}"`
+  // An older storage version does not hold the VARIANT column.
+  const options = file.readOnly ? "READ_ONLY" : "STORAGE_VERSION 'v1.5.0'"
+  return `ATTACH ${text(file.path)} AS "${database}" (${options})`
+}
+
+/**
  * The statements that build the sample inside the attached database, in order.
  *
  * @since 0.1.0
  * @category data
  */
 export const statements: ReadonlyArray<string> = [
-  `ATTACH ':memory:' AS "${database}"`,
   ...["PUBLIC", "WEB"].map((schema) => `CREATE SCHEMA "${database}"."${schema}"`),
   ...tables.flatMap((table) => {
     const name = `"${database}"."${table.schema}"."${table.name}"`

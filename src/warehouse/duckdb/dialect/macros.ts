@@ -10,7 +10,6 @@
  * @since 0.1.0
  */
 
-import * as Widths from "../widths.js"
 import { conversions, dates } from "./dateMacros.js"
 import { semiStructured, tables } from "./variantMacros.js"
 
@@ -67,7 +66,14 @@ const texts = [
   "split(s, d) AS string_split(s, d)",
   "strtok(s) AS nullif(string_split(s, ' ')[1], ''), (s, d) AS nullif(string_split(s, d)[1], ''), (s, d, n) AS nullif(string_split(s, d)[n], '')",
   "initcap(s) AS list_aggregate(list_transform(string_split(lower(s), ' '), lambda sg_w: upper(sg_w[1]) || sg_w[2:]), 'string_agg', ' ')",
-  ...Widths.macros,
+  "repeat(s, n) AS system.main.repeat((s)::VARCHAR, (n)::BIGINT)",
+  "space(n) AS system.main.repeat(' ', (n)::BIGINT)",
+  ...["lpad", "rpad"].map(
+    (name) =>
+      `${name}(s, n) AS system.main.${name}(s, (n)::INTEGER, ' '), (s, n, p) AS system.main.${name}(s, (n)::INTEGER, p)`
+  ),
+  "replace(s, a) AS system.main.replace(s, a, ''), (s, a, b) AS system.main.replace(s, a, b)",
+  "regexp_replace(s, p) AS system.main.regexp_replace(s, p, '', 'g'), (s, p, r) AS system.main.regexp_replace(s, p, r, 'g')",
   ...["regexp_like", "rlike"].map(
     (name) =>
       `${name}(s, p) AS regexp_full_match(s, p), (s, p, o) AS regexp_full_match(s, '(?' || o || ')' || p)`

@@ -1,3 +1,3 @@
 /** What the guard of the embedded warehouse has to know of Snowflake's dialect on DuckDB. */
-export { macros } from "./macros.js"
+export { names as functions } from "./macros.js"
 export { translate } from "./translate.js"

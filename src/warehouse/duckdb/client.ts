@@ -1,0 +1,873 @@
+/**
+ * The embedded warehouse as the server has it: statements run in child processes, and what a statement does to
+ * its process is that statement's alone.
+ *
+ * ```
+ *   execute --- refused? ---> lane of the client ---> place ---> process up ---> Execute ---> read(answer)
+ *                 ^              ^                                                   |            |
+ *                 |              '------------ once more, unseen by the caller <-----+-- died <---'
+ *                 '--------------------------- remembered <--- who did it? <---------'
+ * ```
+ *
+ * A *lane* is a process and its queue. Each client has a lane of its own while there are enough; otherwise those
+ * with the fewest clients, and without trouble, are shared. In a lane, places go to the client that has the
+ * fewest.
+ *
+ * A process is ended from outside when its memory passes its limit, when all of them together pass theirs, and
+ * when a statement has not stopped {@link GRACE_MS} after its limit or its cancellation. Who did it:
+ *  - the statement that did not stop; or the only one that ran, if the process took too much memory or crashed.
+ *    It fails with what it did, and is refused when it is repeated, for {@link REFUSED_MS};
+ *  - when several ran, each is run once more alone, the youngest first, and innocents go on. So is the only one
+ *    that ran when the process was killed by something else.
+ * `read` is run again with the statement: what it has read before counts for nothing, so it may not hand
+ * anything on before it ends. An answer whose rows are streamed on fails with `SessionLost` when its process
+ * dies, which is not counted against the warehouse.
+ *
+ * Invariants
+ *  1. A place is held exactly as long as the process may work for it: until it says that the statement has
+ *     ended, or dies.
+ *  2. Whatever waits is told when its process dies; processes are killed with the scope.
+ *  3. Waiting for a place and for a process to start counts as time of the statement.
+ *
+ * @since 0.1.0
+ */
+import { createHash } from "node:crypto"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Parser, Reply } from "../../gate/duckdb/parser.js"
+import * as Lru from "../../platform/core/Lru.js"
+import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import { CurrentPrincipal } from "../../platform/Principal.js"
+import type { Column, Row } from "../Warehouse.js"
+import { WarehouseError } from "../Warehouse.js"
+import type { End, Process } from "./process.js"
+import { start, STATEMENTS } from "./process.js"
+import type * as Protocol from "./protocol.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Protocol.Opening {
+  /** Processes at most. */
+  readonly processes: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request extends Omit<Protocol.Execute, "_tag" | "id"> {
+  /** Whose turn it is. */
+  readonly client: string
+  /** Goes into the errors. */
+  readonly queryId: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Answer {
+  readonly columns: ReadonlyArray<Column>
+  readonly rows: Stream.Stream<ReadonlyArray<Row>, WarehouseError>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Names = typeof Protocol.Names.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Client extends Parser {
+  /** The databases and schemas; opens a process when there is none. */
+  readonly names: Effect.Effect<Names, WarehouseError>
+  /**
+   * Runs a statement and reads its answer, which may be tried more than once. The statement ends with the scope.
+   */
+  readonly execute: <A, E, R>(
+    request: Request,
+    read: (answer: Answer) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | WarehouseError, R | Scope.Scope>
+}
+
+/** What a statement that must stop has to stop in. */
+export const GRACE_MS = 2_000
+/** How long a statement that ended its process is refused. */
+export const REFUSED_MS = 10 * 60_000
+const refusedAtMost = { maxEntries: 256, maxBytes: 256 * 1024 }
+
+/** A question of the gate takes a millisecond. */
+const PARSE_MS = 1_000
+const START_MS = 30_000
+const LOOK_MS = 50
+/** A lane that is not the last one is ended when it has had nothing to do for so long. */
+const IDLE_MS = 60_000
+const IDLE_LOOK_MS = 5_000
+/** A caller who interrupts waits this long for the statement to stop; the rest happens behind its back. */
+const PATIENCE_MS = 250
+/** All processes together may have so many times what one may have. */
+const ALL_TOGETHER = 1.5
+/** How far back growth is measured, in looks. */
+const LOOKS = 20
+/** Deaths in a minute that are taken as they come; each further one doubles the pause before the next start. */
+const FREE_DEATHS = 3
+const FIRST_PAUSE_MS = 250
+const LONGEST_PAUSE_MS = 5_000
+/** A lane in which something died is avoided for so long by clients that did not do it. */
+const TROUBLE_MS = 10 * 60_000
+/** A process that is killed while it starts is started again so often. */
+const MOST_STARTS = 5
+
+// Processes live in real time, whatever clock the program has been given.
+const realClock = Clock.make()
+const now = (): number => unsafeMonotonicMillis(realClock)
+const sleep = (ms: number) => Effect.withClock(Effect.sleep(ms), realClock)
+
+type Part = Extract<Protocol.FromChild, { readonly _tag: "Answer" | "Rows" | "Parsed" }>
+type Resume = (effect: Effect.Effect<void, WarehouseError>) => void
+
+/** The right of a suspect to run alone. */
+interface Suspect {
+  readonly client: string
+  /** How long it had run. */
+  readonly ranMs: number
+}
+
+/** A statement or a question, from its place in the queue until the process has ended with it. */
+interface Job {
+  readonly id: number
+  readonly client: string
+  readonly queryId: string
+  readonly fingerprint: string | undefined
+  readonly limitMs: number
+  suspect: Suspect | undefined
+  state: "queued" | "placed" | "sent" | "over"
+  /** What was read of it has been handed on: it cannot be run again. */
+  isRead: boolean
+  sentAt: number
+  cancelledAt: number | undefined
+  /** What has arrived and was not read. */
+  readonly parts: Array<Part>
+  /** Nothing more will arrive: the end, or why. */
+  ended: Effect.Effect<void, WarehouseError> | undefined
+  /** Waits for the next part. */
+  resume: Resume | undefined
+  waitsSince: number
+  /** Milliseconds that the process has for what is waited for. */
+  leftMs: number
+  onOver: (() => void) | undefined
+}
+
+interface Lane {
+  process: Process | undefined
+  names: Names | undefined
+  startedAt: number
+  /** Wait for the process to be up. */
+  readonly starting: Set<(outcome: Effect.Effect<boolean, WarehouseError>) => void>
+  readonly jobs: Map<number, Job>
+  readonly queue: Array<{ readonly job: Job; readonly admit: (moved: boolean) => void }>
+  readonly placed: Set<Job>
+  readonly suspects: Set<Suspect>
+  deaths: ReadonlyArray<number>
+  /** When clients last died in it. */
+  readonly trouble: Map<string, number>
+  memory: ReadonlyArray<number>
+  /** Why it is being killed. */
+  verdict: { readonly job: Job; readonly error: WarehouseError } | "memory" | undefined
+  usedAt: number
+}
+
+const error = (
+  queryId: string,
+  reason: WarehouseError["reason"],
+  description: string,
+  more: { readonly code?: string; readonly sqlState?: string; readonly sent?: "no" | "yes" } = {}
+): WarehouseError =>
+  new WarehouseError({ reason, description, sent: "yes", ...(queryId === "" ? {} : { queryId }), ...more })
+
+const cancelled = (queryId: string) =>
+  error(queryId, "Cancelled", "SQL execution canceled.", { code: "000604", sqlState: "57014" })
+
+const lost = (queryId: string) =>
+  error(
+    queryId,
+    "SessionLost",
+    "The process that ran the statement was ended while it ran, because of another statement."
+  )
+
+const outOfTime = (queryId: string, limitMs: number, more = "and was canceled") =>
+  error(
+    queryId,
+    "StatementTimeout",
+    `Statement reached its timeout of ${limitMs / 1000} second(s) ${more}.`,
+    { code: "000630", sqlState: "57014" }
+  )
+
+const again = `The same statement is refused for ${REFUSED_MS / 60_000} minutes; change it`
+
+const exceeded = (queryId: string, what: string, advice: string) =>
+  error(queryId, "ResourcesExceeded", `${what} ${again}${advice}.`, { code: "000625", sqlState: "53200" })
+
+const gigabytes = (bytes: number): string => `${Math.round(bytes / 1e8) / 10} GB`
+
+/** DuckDB, or what runs it, has crashed: no other program sends these. */
+const crashes = new Set(["SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"])
+
+/**
+ * Begins no process before the first question; all of them end with the scope.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const lanes: Array<Lane> = []
+    const homes = new Map<string, Lane>()
+    const refused = Lru.make<{ readonly until: number; readonly error: WarehouseError }>(refusedAtMost)
+    let nextId = 1
+    let closed = false
+    let watched = false
+
+    const own = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        closed = true
+        for (const lane of lanes) {
+          lane.process?.kill()
+          for (const { job } of [...lane.queue]) settle(lane, job, Effect.fail(cancelled(job.queryId)))
+          for (const job of [...lane.placed]) settle(lane, job, Effect.fail(cancelled(job.queryId)))
+          for (const waiter of lane.starting) waiter(Effect.fail(cancelled("")))
+        }
+      })
+    )
+
+    // ---------------------------------------------------------------- places
+
+    /** Gives free places to whom they belong. */
+    const pump = (lane: Lane): void => {
+      while (lane.queue.length > 0) {
+        const next = chosen(lane)
+        if (next === undefined) return
+        lane.queue.splice(lane.queue.indexOf(next), 1)
+        lane.placed.add(next.job)
+        next.job.state = "placed"
+        next.admit(false)
+      }
+    }
+
+    const chosen = ({ placed, queue, suspects }: Lane): Lane["queue"][number] | undefined => {
+      if (suspects.size > 0) {
+        if (placed.size > 0) return undefined
+        return queue
+          .filter(({ job }) => job.suspect !== undefined && suspects.has(job.suspect))
+          .sort((a, b) => a.job.suspect!.ranMs - b.job.suspect!.ranMs)[0]
+      }
+      if (placed.size >= STATEMENTS) return undefined
+      const held = new Map<string, number>()
+      for (const { client } of placed) held.set(client, (held.get(client) ?? 0) + 1)
+      let best: Lane["queue"][number] | undefined
+      let least = Number.POSITIVE_INFINITY
+      for (const waiter of queue) {
+        const count = held.get(waiter.job.client) ?? 0
+        if (count < least) [best, least] = [waiter, count]
+      }
+      return best
+    }
+
+    /** Nothing more is to be expected of the job: its place is free. */
+    const settle = (lane: Lane, job: Job, ended: Effect.Effect<void, WarehouseError>): void => {
+      if (job.state === "over") return
+      job.state = "over"
+      job.ended = ended
+      lane.jobs.delete(job.id)
+      lane.placed.delete(job)
+      if (job.suspect !== undefined) {
+        lane.suspects.delete(job.suspect)
+        // It ran alone, and nothing happened.
+        if (lane.process !== undefined) lane.trouble.delete(job.client)
+      }
+      lane.usedAt = now()
+      const queued = lane.queue.find((entry) => entry.job === job)
+      if (queued !== undefined) {
+        lane.queue.splice(lane.queue.indexOf(queued), 1)
+        queued.admit(false)
+      }
+      wake(job)
+      job.onOver?.()
+      pump(lane)
+    }
+
+    const wake = (job: Job): void => {
+      const { resume } = job
+      if (resume === undefined) return
+      job.resume = undefined
+      job.leftMs -= now() - job.waitsSince
+      resume(Effect.void)
+    }
+
+    // ---------------------------------------------------------------- lanes
+
+    const newLane = (): Lane => {
+      const lane: Lane = {
+        process: undefined,
+        names: undefined,
+        startedAt: 0,
+        starting: new Set(),
+        jobs: new Map(),
+        queue: [],
+        placed: new Set(),
+        suspects: new Set(),
+        deaths: [],
+        trouble: new Map(),
+        memory: [],
+        verdict: undefined,
+        usedAt: now()
+      }
+      lanes.push(lane)
+      return lane
+    }
+
+    /** Somebody else's statements died in it lately. */
+    const isTroubled = (lane: Lane, client: string): boolean => {
+      const since = now() - TROUBLE_MS
+      for (const [other, at] of lane.trouble) if (other !== client && at > since) return true
+      return false
+    }
+
+    const laneOf = (client: string): Lane => {
+      const home = homes.get(client)
+      const isGood = home !== undefined && lanes.includes(home) && !isTroubled(home, client)
+      if (isGood) return home
+      const neighbours = new Map<Lane, number>()
+      for (const lane of homes.values()) neighbours.set(lane, (neighbours.get(lane) ?? 0) + 1)
+      const cost = (lane: Lane) => (isTroubled(lane, client) ? 1_000_000 : 0) + (neighbours.get(lane) ?? 0)
+      const best = lanes.reduce<Lane | undefined>(
+        (least, lane) => (least === undefined || cost(lane) < cost(least) ? lane : least),
+        undefined
+      )
+      const lane =
+        best !== undefined && (cost(best) === 0 || lanes.length >= options.processes) ? best : newLane()
+      homes.set(client, lane)
+      return lane
+    }
+
+    const pauseOf = (lane: Lane): number => {
+      const since = now() - 60_000
+      lane.deaths = lane.deaths.filter((at) => at > since)
+      const over = lane.deaths.length - FREE_DEATHS
+      return over < 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** over)
+    }
+
+    const begin = (lane: Lane): void => {
+      lane.startedAt = now()
+      lane.verdict = undefined
+      lane.memory = []
+      let failure: string | undefined
+      const child = start(options, {
+        message: (message) => {
+          if (lane.process !== child) return
+          if (message._tag === "Failed") {
+            failure = message.message
+            child.kill()
+          } else if (message._tag === "Ready") {
+            lane.names = message.names
+            for (const waiter of lane.starting) waiter(Effect.succeed(true))
+            lane.starting.clear()
+          } else receive(lane, message)
+        },
+        ended: (end) => {
+          if (lane.process === child) died(lane, end, failure)
+        }
+      })
+      lane.process = child
+    }
+
+    /** The process of the lane, up; false when it was killed while it started. */
+    const up = (lane: Lane): Effect.Effect<boolean, WarehouseError> =>
+      Effect.suspend(() => {
+        if (closed) return Effect.fail(cancelled(""))
+        if (lane.process !== undefined && lane.names !== undefined) return Effect.succeed(true)
+        const pause = lane.process === undefined ? pauseOf(lane) : 0
+        const wait = Effect.async<boolean, WarehouseError>((resume) => {
+          lane.starting.add(resume)
+          if (lane.process === undefined) begin(lane)
+          return Effect.sync(() => void lane.starting.delete(resume))
+        })
+        return Effect.zipRight(
+          watch,
+          pause === 0
+            ? wait
+            : Effect.zipRight(
+                sleep(pause),
+                Effect.suspend(() => (lane.names === undefined ? wait : Effect.succeed(true)))
+              )
+        )
+      })
+
+    const started = (lane: Lane): Effect.Effect<void, WarehouseError> =>
+      Effect.iterate(
+        { tries: 0, isUp: false },
+        {
+          while: ({ isUp, tries }) => !isUp && tries < MOST_STARTS,
+          body: ({ tries }) => Effect.map(up(lane), (isUp) => ({ isUp, tries: tries + 1 }))
+        }
+      ).pipe(
+        Effect.flatMap(({ isUp }) =>
+          isUp ? Effect.void : notOpened("its process was killed each time that it started")
+        )
+      )
+
+    const notOpened = (why: string) =>
+      new WarehouseError({
+        reason: "Configuration",
+        description: "The embedded warehouse could not be opened.",
+        sent: "no",
+        cause: new Error(why)
+      })
+
+    // ---------------------------------------------------------------- deaths
+
+    const remember = (job: Job, why: WarehouseError): void => {
+      if (job.fingerprint === undefined) return
+      Lru.set(refused, job.fingerprint, { until: now() + REFUSED_MS, error: why }, 1024)
+    }
+
+    const whatItDid = (job: Job, end: End, outOfMemory: boolean): WarehouseError =>
+      outOfMemory
+        ? exceeded(
+            job.queryId,
+            `The statement needed more memory than one may have in the embedded warehouse (${gigabytes(options.processBytes)}), and was ended.`,
+            ": read fewer rows or columns, or make shorter texts and lists"
+          )
+        : exceeded(
+            job.queryId,
+            `The statement ended the process that ran it (${end.signal ?? `exit code ${end.code}`}).`,
+            ""
+          )
+
+    const died = (lane: Lane, end: End, failure: string | undefined): void => {
+      const { verdict } = lane
+      const wasUp = lane.names !== undefined
+      lane.process = undefined
+      lane.names = undefined
+      lane.verdict = undefined
+      if (closed) return
+      if (!wasUp) {
+        const why = failure ?? end.error?.message ?? (end.signal === undefined ? end.said : undefined)
+        if (why === undefined) lane.deaths = [...lane.deaths, now()]
+        for (const waiter of lane.starting) {
+          waiter(why === undefined ? Effect.succeed(false) : Effect.fail(notOpened(why)))
+        }
+        lane.starting.clear()
+        return
+      }
+      lane.deaths = [...lane.deaths, now()]
+      const outOfMemory = end.outOfMemory || verdict === "memory"
+      const running = [...lane.jobs.values()].filter(({ fingerprint }) => fingerprint !== undefined)
+      const alone = running.length === 1 ? running[0] : undefined
+      // What was killed from outside may have done nothing, unless it happens again while it runs alone.
+      const isProven =
+        outOfMemory ||
+        crashes.has(end.signal ?? "") ||
+        alone?.suspect !== undefined ||
+        end.signal === undefined
+      const culprit =
+        typeof verdict === "object"
+          ? verdict
+          : alone !== undefined && isProven
+            ? { job: alone, error: whatItDid(alone, end, outOfMemory) }
+            : undefined
+      if (culprit !== undefined) {
+        remember(culprit.job, culprit.error)
+        lane.trouble.set(culprit.job.client, now())
+      }
+      // The right to run alone is there before anything that waits can take a place.
+      if (culprit === undefined) {
+        for (const job of running) {
+          if (job.cancelledAt !== undefined || job.isRead) continue
+          const suspect = { client: job.client, ranMs: now() - job.sentAt }
+          accused.set(job, suspect)
+          lane.suspects.add(suspect)
+        }
+      }
+      for (const job of [...lane.jobs.values()]) {
+        if (job === culprit?.job) {
+          settle(lane, job, Effect.fail(culprit.error))
+          continue
+        }
+        if (culprit === undefined && job.fingerprint !== undefined) lane.trouble.set(job.client, now())
+        settle(lane, job, Effect.fail(lost(job.queryId)))
+      }
+      // Clients that had no part in it do not wait for those that had.
+      for (const entry of [...lane.queue]) {
+        if (lanes.length < options.processes && isTroubled(lane, entry.job.client)) {
+          lane.queue.splice(lane.queue.indexOf(entry), 1)
+          homes.delete(entry.job.client)
+          entry.admit(true)
+        }
+      }
+    }
+    const accused = new WeakMap<Job, Suspect>()
+
+    // ---------------------------------------------------------------- what arrives
+
+    type Told = Exclude<Protocol.FromChild, { readonly _tag: "Ready" | "Failed" }>
+    const receive = (lane: Lane, message: Told): void => {
+      const job = lane.jobs.get(message.id)
+      if (job === undefined) return
+      switch (message._tag) {
+        case "Answer":
+        case "Rows":
+          job.parts.push(message)
+          return message.end ? settle(lane, job, Effect.void) : wake(job)
+        case "Parsed":
+          job.parts.push(message)
+          return settle(lane, job, Effect.void)
+        case "Fail": {
+          const { detail, ...failure } = message.failure
+          return settle(
+            lane,
+            job,
+            Effect.fail(
+              new WarehouseError({
+                ...failure,
+                sent: "yes",
+                queryId: job.queryId,
+                ...(detail === undefined ? {} : { cause: new Error(detail) })
+              })
+            )
+          )
+        }
+        case "Ended":
+          return settle(lane, job, Effect.fail(cancelled(job.queryId)))
+      }
+    }
+
+    /** The next part; none at the end. */
+    const next = (job: Job): Effect.Effect<Part | undefined, WarehouseError> =>
+      Effect.suspend(() => {
+        const part = job.parts.shift()
+        if (part !== undefined) return Effect.succeed(part)
+        if (job.ended !== undefined) return Effect.as(job.ended, undefined)
+        const wait = Effect.async<void, WarehouseError>((resume) => {
+          job.resume = resume
+          job.waitsSince = now()
+          return Effect.sync(() => {
+            job.resume = undefined
+          })
+        })
+        return Effect.zipRight(wait, next(job))
+      })
+
+    // ---------------------------------------------------------------- the watch
+
+    const overdue = (job: Job, at: number): WarehouseError | undefined => {
+      if (job.cancelledAt !== undefined) {
+        return at - job.cancelledAt > GRACE_MS
+          ? exceeded(
+              job.queryId,
+              `The statement did not stop in ${GRACE_MS / 1000} seconds when it was canceled.`,
+              ""
+            )
+          : undefined
+      }
+      if (job.resume === undefined || at - job.waitsSince <= job.leftMs + GRACE_MS) return undefined
+      return outOfTime(
+        job.queryId,
+        job.limitMs,
+        `and did not stop in ${GRACE_MS / 1000} seconds when it was canceled, so that its process was ended. ${again}`
+      )
+    }
+
+    const look = (lane: Lane, at: number): number => {
+      const { process } = lane
+      if (process === undefined) return 0
+      if (lane.names === undefined) {
+        if (at - lane.startedAt > START_MS) process.kill()
+        return 0
+      }
+      for (const job of lane.jobs.values()) {
+        const error = overdue(job, at)
+        if (error === undefined) continue
+        lane.verdict ??= { job, error }
+        process.kill()
+      }
+      if (lane.jobs.size === 0) return 0
+      const memory = process.memory() ?? 0
+      lane.memory = [...lane.memory.slice(-LOOKS), memory]
+      if (memory > options.processBytes) end(lane)
+      return memory
+    }
+
+    const end = (lane: Lane): void => {
+      lane.verdict ??= "memory"
+      lane.process?.kill()
+    }
+
+    const grown = ({ memory }: Lane): number => (memory.at(-1) ?? 0) - Math.min(...memory)
+
+    /** Keeps the processes within their bounds, as long as there is something to bound. */
+    const round = Effect.suspend(() => {
+      const at = now()
+      const memory = lanes.reduce((sum, lane) => sum + look(lane, at), 0)
+      if (memory > options.processBytes * ALL_TOGETHER) {
+        end(lanes.reduce((most, lane) => (grown(lane) > grown(most) ? lane : most)))
+      }
+      const isBusy = lanes.some(
+        ({ jobs, names, process }) => jobs.size > 0 || (process !== undefined && names === undefined)
+      )
+      for (const lane of [...lanes]) {
+        const isIdle = lane.placed.size === 0 && lane.queue.length === 0 && lane.starting.size === 0
+        if (!isIdle || at - lane.usedAt < IDLE_MS || lanes.length === 1) continue
+        lanes.splice(lanes.indexOf(lane), 1)
+        for (const [client, home] of homes) if (home === lane) homes.delete(client)
+        lane.process?.kill()
+        lane.process = undefined
+      }
+      watched = !closed && (isBusy || lanes.length > 1)
+      return watched ? Effect.as(sleep(isBusy ? LOOK_MS : IDLE_LOOK_MS), true) : Effect.succeed(false)
+    })
+    const rounds = Effect.iterate(true, { while: (goOn) => goOn, body: () => round })
+    const watch: Effect.Effect<void> = Effect.suspend(() => {
+      if (watched || closed) return Effect.void
+      watched = true
+      return Effect.asVoid(Effect.forkIn(rounds, own))
+    })
+
+    // ---------------------------------------------------------------- statements
+
+    const newJob = (
+      { client, queryId }: Pick<Request, "client" | "queryId">,
+      limitMs: number,
+      leftMs: number,
+      fingerprint: string | undefined,
+      suspect?: Suspect
+    ): Job => ({
+      id: nextId++,
+      client,
+      queryId,
+      fingerprint,
+      limitMs,
+      suspect,
+      state: "queued",
+      isRead: false,
+      sentAt: 0,
+      cancelledAt: undefined,
+      parts: [],
+      ended: undefined,
+      resume: undefined,
+      waitsSince: 0,
+      leftMs,
+      onOver: undefined
+    })
+
+    /** Takes a place where nothing has to be waited for. */
+    const mayGo = (lane: Lane, job: Job): boolean => {
+      const { names, placed, queue, suspects } = lane
+      if (names === undefined || queue.length > 0 || suspects.size > 0 || placed.size >= STATEMENTS)
+        return false
+      placed.add(job)
+      job.state = "placed"
+      return true
+    }
+
+    /** True when the job has a place; false when it should look for another lane. */
+    const place = (lane: Lane, job: Job): Effect.Effect<boolean> =>
+      Effect.async((resume) => {
+        lane.queue.push({ job, admit: (moved) => resume(Effect.succeed(!moved)) })
+        pump(lane)
+      })
+
+    /** Ends what is not over, and waits a little for it. */
+    const finish = (lane: Lane, job: Job): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (job.state === "over") return Effect.void
+        if (job.state !== "sent") {
+          settle(lane, job, Effect.fail(cancelled(job.queryId)))
+          return Effect.void
+        }
+        job.cancelledAt = now()
+        lane.process?.send({ _tag: "Cancel", id: job.id })
+        const over = Effect.async<void>((resume) => {
+          job.onOver = () => resume(Effect.void)
+        })
+        return Effect.zipRight(
+          watch,
+          Effect.asVoid(
+            Effect.withClock(Effect.timeoutOption(Effect.interruptible(over), PATIENCE_MS), realClock)
+          )
+        )
+      })
+
+    const send = (lane: Lane, job: Job, message: Protocol.ToChild): void => {
+      // Its process died between then and now, or its scope has closed.
+      if (job.state !== "placed" || lane.process === undefined) {
+        return settle(lane, job, Effect.fail(lost(job.queryId)))
+      }
+      job.state = "sent"
+      job.sentAt = now()
+      job.waitsSince = job.sentAt
+      lane.jobs.set(job.id, job)
+      lane.process.send(message)
+    }
+
+    /** One try: in a scope that ends with it unless it succeeds. */
+    const attempt = (
+      { client, queryId, ...request }: Request,
+      lane: Lane,
+      job: Job
+    ): Effect.Effect<Answer | undefined, WarehouseError, Scope.Scope> =>
+      Effect.gen(function* () {
+        yield* Effect.addFinalizer(() => finish(lane, job))
+        const began = now()
+        if (!mayGo(lane, job)) {
+          const ready = Effect.flatMap(place(lane, job), (isPlaced) =>
+            isPlaced ? Effect.as(started(lane), true) : Effect.succeed(false)
+          )
+          const isReady = yield* Effect.withClock(
+            Effect.timeoutFail(ready, {
+              duration: job.leftMs,
+              onTimeout: () => outOfTime(queryId, job.limitMs)
+            }),
+            realClock
+          )
+          if (!isReady) return undefined
+          job.leftMs -= now() - began
+        }
+        send(lane, job, {
+          _tag: "Execute",
+          ...request,
+          id: job.id,
+          timeoutMs: Math.max(1, Math.ceil(job.leftMs))
+        })
+        yield* watch
+        const first = yield* next(job)
+        if (first?._tag !== "Answer") return yield* Effect.fail(lost(queryId))
+        const width = first.columns.length
+        let part: Part | undefined = first
+        /** The next rows, of which there are some. */
+        const pull: Effect.Effect<ReadonlyArray<Row>, Option.Option<WarehouseError>> = Effect.suspend(() => {
+          if (job.cancelledAt !== undefined) return Effect.fail(Option.some(cancelled(queryId)))
+          if (part === undefined) {
+            return Effect.flatMap(Effect.mapError(next(job), Option.some), (arrived) => {
+              if (arrived === undefined) return Effect.fail(Option.none())
+              part = arrived
+              return pull
+            })
+          }
+          const rows: ReadonlyArray<Row> = part._tag === "Parsed" ? [] : part.rows
+          if (part._tag === "Rows" && job.state === "sent") lane.process?.send({ _tag: "More", id: job.id })
+          part = undefined
+          if (rows.some((row) => row.length !== width)) {
+            lane.process?.kill()
+            return Effect.fail(Option.some(lost(queryId)))
+          }
+          return rows.length === 0 ? pull : Effect.succeed(rows)
+        })
+        return { columns: first.columns, rows: Stream.repeatEffectOption(pull) }
+      })
+
+    const fingerprintOf = ({ binds, database, schema, sql }: Request): string =>
+      createHash("sha256")
+        .update(JSON.stringify([sql, database, schema, binds]))
+        .digest("base64")
+
+    const execute: Client["execute"] = (request, read) =>
+      Effect.suspend(() => {
+        const { queryId, timeoutMs } = request
+        const fingerprint = fingerprintOf(request)
+        const known = Lru.get(refused, fingerprint)
+        if (known !== undefined && known.until > now()) {
+          return Effect.fail(new WarehouseError({ ...known.error, sent: "no", queryId }))
+        }
+        const began = now()
+        let suspect: { readonly it: Suspect; readonly lane: Lane } | undefined
+
+        const once = Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function* () {
+            if (closed) return yield* Effect.fail(cancelled(queryId))
+            const leftMs = timeoutMs - (now() - began)
+            if (leftMs <= 0) return yield* Effect.fail(outOfTime(queryId, timeoutMs))
+            const lane: Lane = suspect?.lane ?? laneOf(request.client)
+            const job = newJob(request, timeoutMs, leftMs, fingerprint, suspect?.it)
+            const scope = yield* Effect.flatMap(Effect.scope, (outer) =>
+              Scope.fork(outer, { _tag: "Sequential" })
+            )
+            const exit = yield* attempt(request, lane, job).pipe(
+              Effect.flatMap((answer) =>
+                answer === undefined ? Effect.succeedNone : Effect.asSome(read(answer))
+              ),
+              Scope.extend(scope),
+              restore,
+              Effect.exit
+            )
+            job.isRead = true
+            if (Exit.isSuccess(exit) && Option.isSome(exit.value)) return exit.value
+            yield* Scope.close(scope, exit)
+            const right = accused.get(job)
+            suspect = right === undefined ? undefined : { it: right, lane }
+            return Exit.isFailure(exit) && !isLost(exit.cause) ? yield* exit : Option.none()
+          })
+        )
+        return Effect.repeat(once, { until: Option.isSome }).pipe(
+          Effect.flatMap(Option.match({ onNone: () => Effect.fail(lost(queryId)), onSome: Effect.succeed })),
+          Effect.onError(() =>
+            Effect.sync(() => {
+              if (suspect === undefined) return
+              suspect.lane.suspects.delete(suspect.it)
+              pump(suspect.lane)
+            })
+          )
+        )
+      })
+
+    const isLost = (cause: Cause.Cause<unknown>): boolean =>
+      Option.exists(
+        Cause.failureOption(cause),
+        (error) => error instanceof WarehouseError && error.reason === "SessionLost"
+      )
+
+    const ask = (client: string, sql: string): Effect.Effect<Reply, WarehouseError> =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const lane = laneOf(client)
+          const job = newJob({ client, queryId: "" }, PARSE_MS, PARSE_MS, undefined)
+          job.state = "placed"
+          yield* Effect.addFinalizer(() => Effect.sync(() => settle(lane, job, Effect.fail(cancelled("")))))
+          yield* started(lane)
+          send(lane, job, { _tag: "Parse", id: job.id, sql })
+          yield* watch
+          const part = yield* next(job)
+          return part?._tag === "Parsed" ? part : yield* Effect.fail(lost(""))
+        })
+      )
+
+    const parse = (sql: string): Effect.Effect<Reply> =>
+      Effect.flatMap(CurrentPrincipal, ({ client }) =>
+        Effect.retry(ask(client, sql), { times: 3, while: ({ reason }) => reason === "SessionLost" }).pipe(
+          // A gate that cannot ask accepts nothing.
+          Effect.catchAll(({ description }) => Effect.succeed({ error: description }))
+        )
+      )
+
+    const names = Effect.flatMap(CurrentPrincipal, ({ client }) =>
+      Effect.suspend(() => {
+        const lane = laneOf(client)
+        return Effect.flatMap(started(lane), () =>
+          lane.names === undefined ? Effect.fail(lost("")) : Effect.succeed(lane.names)
+        )
+      })
+    )
+
+    return { parse, execute, names }
+  })

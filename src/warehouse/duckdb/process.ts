@@ -1,0 +1,139 @@
+/**
+ * One child process that runs DuckDB, as the server sees it: begun, spoken to, looked at, killed. A driver: what
+ * happens is told by callbacks, what it means is decided in `client.ts`.
+ *
+ * The child gets nothing of the server's environment but what a program needs to start, stands in the root
+ * directory, and is never asked to end: it is killed.
+ *
+ * @since 0.1.0
+ */
+import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { parse } from "node:path"
+import { Duplex } from "node:stream"
+import { fileURLToPath } from "node:url"
+import * as Protocol from "./protocol.js"
+
+/**
+ * How a process has ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface End {
+  /** It could not be begun. */
+  readonly error?: Error | undefined
+  readonly code?: number | undefined
+  readonly signal?: string | undefined
+  /** It was ended, by itself or by us, for the memory that it had. */
+  readonly outOfMemory: boolean
+  /** The end of what it wrote to stderr: DuckDB's last words. */
+  readonly said: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Process {
+  readonly send: (message: Protocol.ToChild) => void
+  readonly kill: () => void
+  /** Bytes of memory that it has; undefined where the system does not tell at once. */
+  readonly memory: () => number | undefined
+}
+
+/** Characters of stderr that are kept. */
+const LAST_WORDS = 2000
+
+const passedOn = [
+  ...["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP"],
+  ...["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SystemRoot", "windir", "NIX_LD", "NIX_LD_LIBRARY_PATH"]
+]
+
+/** Statements that run at a time, and threads of Node's pool for them and for what else it does. */
+export const STATEMENTS = 12
+const THREADS = STATEMENTS + 4
+
+/**
+ * The program as it was built: `dist/embedded.js`, also for sources that are run as they are.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const program = (): string => {
+  const here = fileURLToPath(import.meta.url)
+  const at = Math.max(
+    ...["dist", "src"].map((folder) =>
+      here.search(new RegExp(`[/\\\\]${folder}[/\\\\](?!.*[/\\\\](?:dist|src)[/\\\\])`))
+    )
+  )
+  return `${here.slice(0, at + 1)}dist/embedded.js`
+}
+
+/**
+ * Begins it. `message` is called with what it says, `ended` once, when it has ended.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const start = (
+  opening: Protocol.Opening,
+  on: { readonly message: (message: Protocol.FromChild) => void; readonly ended: (end: End) => void }
+): Process => {
+  const child = spawn(process.execPath, [program(), JSON.stringify(opening)], {
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+    cwd: parse(process.execPath).root,
+    windowsHide: true,
+    env: {
+      ...Object.fromEntries(passedOn.map((name) => [name, process.env[name]])),
+      UV_THREADPOOL_SIZE: String(THREADS)
+    }
+  })
+  let said = ""
+  let over = false
+  const end = (how: Pick<End, "error" | "code" | "signal">) => {
+    if (over) return
+    over = true
+    const words = said.split("\n").filter((line) => !line.startsWith(Protocol.MEMORY))
+    on.ended({ ...how, outOfMemory: said.includes(Protocol.MEMORY), said: words.join("\n").trim() })
+  }
+  const kill = () => void child.kill("SIGKILL")
+  child.on("error", (error) => end({ error }))
+  child.on("close", (code, signal) => end({ code: code ?? undefined, signal: signal ?? undefined }))
+  child.stderr?.on("data", (bytes: Uint8Array) => {
+    said = (said + Buffer.from(bytes).toString("utf8")).slice(-LAST_WORDS)
+  })
+  const link = child.stdio[3]
+  const read = Protocol.reader((text) => on.message(Protocol.decode(text)))
+  if (link instanceof Duplex) {
+    // What it says makes no sense: nothing more of it is read.
+    link.on("data", (bytes: Uint8Array) => {
+      try {
+        if (!over) read(bytes)
+      } catch (cause) {
+        said += `\n${cause instanceof Error ? cause.message : String(cause)}`
+        link.removeAllListeners("data").resume()
+        kill()
+      }
+    })
+    link.on("error", kill)
+  }
+  return {
+    send: (message) => {
+      if (!(link instanceof Duplex) || !link.writable) return
+      link.cork()
+      for (const frame of Protocol.frames(message)) link.write(frame)
+      link.uncork()
+    },
+    kill,
+    memory: () => {
+      try {
+        const status = readFileSync(`/proc/${child.pid}/status`, "utf8")
+        const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]
+        return kibibytes === undefined ? undefined : Number(kibibytes) * 1024
+      } catch {
+        return undefined
+      }
+    }
+  }
+}
