@@ -118,8 +118,10 @@ export const prepare = async (connection: DuckDBConnection): Promise<(sql: strin
       question.bindVarchar(1, sql)
       const answer = await question.run()
       const json = (await answer.fetchChunk())?.getRows()[0]?.[0]
-      const extracted = await connection.extractStatements(sql)
-      return { json: typeof json === "string" ? json : "null", statements: extracted.count }
+      if (typeof json !== "string") return {}
+      // What cannot be parsed is told with its place in the JSON alone.
+      if (json.startsWith('{"error":true')) return { json }
+      return { json, statements: (await connection.extractStatements(sql)).count }
     } catch (cause) {
       return { error: cause instanceof Error ? cause.message : "the statement cannot be parsed" }
     }

@@ -115,7 +115,7 @@ export const explained = (
   const parsed: unknown = JSON.parse(json)
   const all = Array.isArray(parsed) && parsed.length > 0 ? steps(node(parsed[0])) : []
   if (format === "TABULAR") {
-    const none: ReadonlyArray<Cell> = [null, null, 0, 0, 0]
+    const none: ReadonlyArray<Cell> = [null, null, null, 0, 0, 0]
     return {
       columns: tabular,
       rows: [
