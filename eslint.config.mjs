@@ -1,6 +1,6 @@
 // The layout of the project, held by a machine. Each folder of src is a room: one concept. Imports go down only:
 //
-//   cli > demo > server > config > mcp > dashboard > operate > tools > guard > quota > observe > emulator > warehouse > gate > sql > platform
+//   cli > demo > server > config > mcp > dashboard > operate > tools > guard > quota > observe > emulator > embedded > warehouse > gate > sql > platform
 //
 // A room's pure decisions are in its core/, which no other room imports.
 import tseslint from "typescript-eslint"
@@ -18,6 +18,7 @@ const rooms = [
   "quota",
   "observe",
   "emulator",
+  "embedded",
   "warehouse",
   "gate",
   "sql",
@@ -26,7 +27,7 @@ const rooms = [
 /** Rooms with a `core/`; that of `platform` is for all. */
 const withCore = ["gate", "guard", "mcp", "observe", "operate", "quota"]
 /** What stands beside the server and is started by the rooms named here only. */
-const startedBy = { emulator: ["cli", "demo", "server"], demo: ["cli"], dashboard: ["mcp"] }
+const startedBy = { emulator: ["cli", "demo", "server"], embedded: [], demo: ["cli"], dashboard: ["mcp"] }
 /** Rooms from which an adapter may be chosen. */
 const assemblers = ["cli", "demo", "server"]
 
@@ -78,7 +79,7 @@ const forbidden = (room) => {
                 group: [
                   "**/warehouse/{DuckDb,Snowflake}.js",
                   "**/warehouse/snowflake/**",
-                  ...(room === "emulator" ? [] : ["**/warehouse/duckdb/**"])
+                  ...(room === "emulator" || room === "embedded" ? [] : ["**/warehouse/duckdb/**"])
                 ],
                 message: "Depend on the port; server/ chooses the adapter."
               }

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { expect, it, vi } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Schedule, Scope } from "effect"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import type { FaultScript } from "../../src/emulator/FaultScript.js"
 import * as Runner from "../../src/emulator/run.js"
+import { childrenOf } from "../utils/children.js"
 import * as Driver from "./driver.js"
 import { isListening } from "./raw.js"
 
@@ -28,15 +29,13 @@ it.scopedLive(
   "opens nothing before the first login, and closes everything with its scope, whatever is going on",
   () =>
     Effect.gen(function* () {
-      const api = yield* Effect.promise(() => import("@duckdb/node-api"))
-      const create = vi.spyOn(api.DuckDBInstance, "create")
-      yield* Effect.addFinalizer(() => Effect.sync(() => create.mockRestore()))
+      const before = childrenOf()
       const scope = yield* Scope.make()
       const emulator = yield* Scope.extend(Emulator.start({ sample: false }), scope)
-      expect(create).not.toHaveBeenCalled()
+      expect(childrenOf()).toEqual(before)
       const connection = yield* Driver.connect(emulator)
       yield* Driver.rows(connection, "SELECT 1")
-      expect(create).toHaveBeenCalledTimes(1)
+      expect(childrenOf().length).toBe(before.length + 1)
       const running = yield* Effect.fork(Effect.flip(Driver.start(connection, { sqlText: endless })))
       yield* until(Effect.map(emulator.state, (state) => state.statements.running === 1))
       yield* emulator.setFaults({ faults: [{ kind: "hang", where: "query" }] })
@@ -47,8 +46,7 @@ it.scopedLive(
       expect(yield* Fiber.join(hanging)).toMatchObject({ code: 401001 })
       expect(yield* isListening(emulator.port)).toBe(false)
       expect(yield* isListening(emulator.controlPort)).toBe(false)
-      const instance = yield* Effect.promise(async () => create.mock.results[0]?.value)
-      yield* Effect.flip(Effect.tryPromise(() => instance.connect()))
+      yield* until(Effect.sync(() => childrenOf().length === before.length))
     })
 )
 

@@ -346,20 +346,7 @@ const attacks: Partial<Record<Code, ReadonlyArray<string>>> = {
     "DESCRIBE TABLE f('x')",
     "SELECT 1\ud800"
   ],
-  EMPTY: ["", "   ", ";", "-- nothing", "/* nothing */ ;;"],
-  TOO_LARGE: [
-    "SELECT repeat('a', 4000000000)",
-    "SELECT repeat('a', 65536 * 65536)",
-    "SELECT lpad('a', 2000000000, 'x')",
-    "SELECT range(1000000000)",
-    "SELECT generate_series(TIMESTAMP '2000-01-01', TIMESTAMP '2100-01-01', INTERVAL 1 MICROSECOND)",
-    "SELECT printf('%1000000000d', 1)",
-    "SELECT format('{:1000000000}', 1)",
-    "WITH x AS NOT MATERIALIZED (SELECT 1) SELECT * FROM x",
-    "WITH RECURSIVE x AS NOT MATERIALIZED (SELECT 1) SELECT * FROM x",
-    "SELECT (WITH x AS NOT MATERIALIZED (SELECT 1) SELECT * FROM x)",
-    "SELECT 1 FROM t GROUP BY CUBE (a, b, c, d, e, f, g, h, i, j, k, l)"
-  ]
+  EMPTY: ["", "   ", ";", "-- nothing", "/* nothing */ ;;"]
 }
 
 withLayer(embeddedGate())("what the DuckDB gate refuses", (it) => {

@@ -1,12 +1,13 @@
 import { expect, it } from "@effect/vitest"
 import { Chunk, Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as DuckDb from "../../src/warehouse/DuckDb.js"
 import type { Statement } from "../../src/warehouse/Warehouse.js"
 import { Warehouse } from "../../src/warehouse/Warehouse.js"
+import { childrenOf } from "../utils/children.js"
 import { contract } from "./Warehouse.contract.js"
 
 contract("embedded DuckDB", DuckDb.layer())
@@ -26,36 +27,22 @@ const failure = (warehouse: Warehouse["Type"], sql: string) =>
     Effect.flip
   )
 
-/** Processes that this one has begun and that live. */
-const children = (): ReadonlyArray<number> =>
-  readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      try {
-        const [, state, parent] = /\) (\S) (\d+)/.exec(readFileSync(`/proc/${name}/stat`, "utf8")) ?? []
-        return parent === String(process.pid) && state !== "Z"
-      } catch {
-        return false
-      }
-    })
-    .map(Number)
-
 const endless = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"
 
 it.scopedLive(
   "begins a process with the first statement, and one for many at a time; loads no driver here",
   () =>
     Effect.gen(function* () {
-      const before = children()
+      const before = childrenOf()
       const context = yield* Layer.build(DuckDb.layer({ sample: false }))
       const warehouse = Context.get(context, Warehouse)
-      expect(children()).toEqual(before)
+      expect(childrenOf()).toEqual(before)
       yield* Effect.all(
         Array.from({ length: 5 }, (_, n) => read(warehouse, `SELECT ${n}`)),
         { concurrency: "unbounded" }
       )
       yield* read(warehouse, "SHOW DATABASES")
-      expect(children().length).toBe(before.length + 1)
+      expect(childrenOf().length).toBe(before.length + 1)
     })
 )
 

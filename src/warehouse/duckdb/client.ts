@@ -723,7 +723,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
 
     /** One try: in a scope that ends with it unless it succeeds. */
     const attempt = (
-      { client, queryId, ...request }: Request,
+      { client: _, queryId, ...request }: Request,
       lane: Lane,
       job: Job
     ): Effect.Effect<Answer | undefined, WarehouseError, Scope.Scope> =>
