@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { name, version } from "../../src/platform/package.js"
 import * as Emulator from "../../src/emulator/Emulator.js"
+import { childrenOf } from "../utils/children.js"
 import * as Server from "../utils/server.js"
 
 /** Hours of work for DuckDB, and a statement that every gate accepts. */
@@ -223,23 +224,30 @@ describe("the binary, spawned", () => {
     })
   )
 
-  it.scopedLive("listing the tools loads no warehouse", () =>
-    Effect.gen(function* () {
-      if (!existsSync("/proc/self/maps")) {
-        console.log("not checked: this system has no /proc/PID/maps to see what a process has loaded")
-        return
-      }
-      const server = yield* Server.raw()
-      yield* Effect.promise(async () => {
-        await server.initialize()
-        await server.request(1, "tools/list")
-        await server.call(2, "get_limits")
-        const maps = () => readFileSync(`/proc/${server.child.pid}/maps`, "utf8")
-        assert.notMatch(maps(), /duckdb/)
-        await server.call(3, "list_databases")
-        assert.match(maps(), /duckdb/)
+  it.scopedLive(
+    "listing the tools begins no process for the warehouse, and its driver is never loaded into the server",
+    () =>
+      Effect.gen(function* () {
+        if (!existsSync("/proc/self/maps")) {
+          console.log("not checked: this system has no /proc/PID/maps to see what a process has loaded")
+          return
+        }
+        const server = yield* Server.raw()
+        yield* Effect.promise(async () => {
+          await server.initialize()
+          await server.request(1, "tools/list")
+          await server.call(2, "get_limits")
+          const maps = () => readFileSync(`/proc/${server.child.pid}/maps`, "utf8")
+          const pid = server.child.pid
+          assert.deepEqual(childrenOf(pid), [])
+          await server.call(3, "list_databases")
+          await server.call(4, "execute_query", { sql: "SELECT COUNT(*) FROM ORDERS" })
+          const [embedded, ...more] = childrenOf(pid)
+          assert.deepEqual(more, [])
+          assert.match(readFileSync(`/proc/${embedded}/maps`, "utf8"), /duckdb/)
+          assert.notMatch(maps(), /duckdb/)
+        })
       })
-    })
   )
 
   it.scopedLive("the end of stdin ends the process with 0, after the call in flight is answered", () =>
