@@ -141,7 +141,8 @@ const moveIntoPlace = () => {
   rmSync(`${out}/state`, { recursive: true, force: true })
   if (bundleOnly && existsSync(`${root}/dist`)) {
     rmSync(`${root}/dist/bundle`, { recursive: true, force: true })
-    for (const file of ["bundle", "bin.js", "embedded.js"]) renameSync(`${out}/${file}`, `${root}/dist/${file}`)
+    for (const file of ["bundle", "bin.js", "embedded.js"])
+      renameSync(`${out}/${file}`, `${root}/dist/${file}`)
   } else {
     rmSync(`${root}/dist`, { recursive: true, force: true })
     renameSync(out, `${root}/dist`)
