@@ -1,9 +1,9 @@
 /**
- * The time a call may take, and what it fails with when it took longer.
+ * Deadlines of calls.
  *
- * A call runs in a fiber of its own. Its caller waits for the answer until the deadline and no longer; the fiber ends
- * in its own time, its finalizers included. A grant that comes too late, a statement that is slow to cancel and a store
- * that is slow to settle are therefore ordinary finalizers, and delay no answer.
+ * A call runs in a fiber of its own. Its caller waits for the answer until the deadline; the fiber may take longer for
+ * its finalizers. A grant that comes too late, a statement that is slow to cancel and a store that is slow to settle are
+ * therefore ordinary finalizers, and delay no answer.
  *
  * ```
  *   caller   ──fork──> waits for the answer ──────────────> has it, or DeadlineExceeded, or was interrupted
@@ -11,8 +11,8 @@
  *   alarm      one sleeping fiber for the deadlines of all calls
  * ```
  *
- * `Effect.timeout` forks three fibers and sets a timer for each call, which costs more than all the rest of the guard.
- * This is the only file of the guard that touches fibers.
+ * `Effect.timeout` forks three fibers and sets a timer for each call, which costs more than the rest of the guard. This is
+ * the only file of the guard that forks fibers for calls.
  *
  * @since 0.1.0
  */
@@ -32,8 +32,8 @@ import * as Heap from "./core/Deadlines.js"
 import { modifyAt, monotonicMillis } from "../platform/monotonic.js"
 
 /**
- * When the request of the current call was received, in monotonic milliseconds: deadlines count from then.
- * Undefined outside of a request; then they count from when the guard is asked.
+ * When the request of the current call was received, in monotonic milliseconds: the deadline counts from then. Undefined
+ * outside of a request; the deadline counts from `Guard.run` then.
  *
  * @since 0.1.0
  * @category context
@@ -59,7 +59,7 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snow
     cancelled: Schema.optional(Schema.Boolean),
     /** `attempt`: the warehouse took too long. `call`: what was left of the caller's own time. */
     of: Schema.Literal("attempt", "call"),
-    /** Milliseconds until the warehouse is called again, when it is not called now. */
+    /** Milliseconds until the warehouse is called again, when the circuit is open. */
     retryAfterMs: Schema.optional(Schema.Number)
   }
 ) {

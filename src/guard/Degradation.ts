@@ -340,7 +340,7 @@ interface State {
   readonly ladder: Ladder.State
   readonly window: OutcomeWindow.OutcomeWindow
   /** Signals without a source, as observed last. */
-  readonly told: Signals
+  readonly observed: Signals
   /** When the sources were read last. */
   readonly readAt: number
 }
@@ -368,7 +368,7 @@ export const make = (
     const ref = yield* Ref.make<State>({
       ladder: Ladder.initial(start),
       window: OutcomeWindow.empty,
-      told: {},
+      observed: {},
       readAt: Number.NEGATIVE_INFINITY
     })
 
@@ -400,15 +400,15 @@ export const make = (
 
     const pull = Effect.flatMap(read(sources), (signals) =>
       step((state, now) => {
-        const { told } = state
-        const observed: Ladder.Signals = {
-          circuit: signals.circuit ?? told.circuit,
-          slotWaitMs: signals.slotWaitMs ?? told.slotWaitMs,
-          eventLoopMs: signals.eventLoopMs ?? told.eventLoopMs,
-          quotaUsed: signals.quotaUsed ?? told.quotaUsed,
+        const { observed } = state
+        const known: Ladder.Signals = {
+          circuit: signals.circuit ?? observed.circuit,
+          slotWaitMs: signals.slotWaitMs ?? observed.slotWaitMs,
+          eventLoopMs: signals.eventLoopMs ?? observed.eventLoopMs,
+          quotaUsed: signals.quotaUsed ?? observed.quotaUsed,
           refusalRatio: OutcomeWindow.refusalRatio(countsAt({ state, now }), config.minimumCalls)
         }
-        return [undefined, ...Ladder.observe(state.ladder, now, observed, config)]
+        return [undefined, ...Ladder.observe(state.ladder, now, known, config)]
       })
     )
 
@@ -517,7 +517,7 @@ export const make = (
       report: count,
       observe: (signals) =>
         Effect.zipRight(
-          Ref.update(ref, (state) => ({ ...state, told: { ...state.told, ...signals } })),
+          Ref.update(ref, (state) => ({ ...state, observed: { ...state.observed, ...signals } })),
           pull
         ),
       pin: (mode, cause) =>

@@ -143,7 +143,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("snowguard/Rate
   ratePerSecond: Schema.Number,
   burst: Schema.Number,
   remaining: Schema.Number,
-  /** Exact: the same call is admitted then and not one millisecond earlier, if nobody else calls. */
+  /** Exact: the same call is admitted then and not one millisecond earlier, without calls of other clients. */
   retryAfterMs: Schema.Number,
   /** `retryAfterMs` plus a positive jitter, so that clients refused together do not return together. */
   retryHintMs: Schema.Number,

@@ -160,17 +160,17 @@ const acquireScript = Script.make(`${prelude("tonumber(ARGV[5])")}${contenders}
 local patience, client, most, count = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local function shareOf(first)
-  local share = { owing = KEYS[first], asking = KEYS[first + 1], who = client }
+  local share = { owing = KEYS[first], asking = KEYS[first + 1], member = client }
   share.leaves = score(share.asking, client)
   if share.leaves == 0 and redis.call('ZCARD', share.asking) >= most then
-    share.who = ''
+    share.member = ''
     share.leaves = score(share.asking, '')
   end
   return share
 end
 
 local function stay(share, leaves)
-  redis.call('ZADD', share.asking, text(leaves), share.who)
+  redis.call('ZADD', share.asking, text(leaves), share.member)
   local gone = redis.call('ZRANGEBYSCORE', share.asking, '-inf', text(now), 'LIMIT', 0, ${FORGOTTEN_PER_CALL})
   if #gone > 0 then
     redis.call('ZREM', share.asking, unpack(gone))
@@ -181,14 +181,14 @@ local function stay(share, leaves)
 end
 
 local function note(share, price)
-  local paid = share.paid or score(share.owing, share.who)
+  local paid = share.paid or score(share.owing, share.member)
   if price > 0 then
     local all = present(share)
     if share.leaves <= now then all = all + 1 end
     if all > 1 then
       paid = math.min(math.max(paid, now) + price * all, now + ${(SLACK_MS + MEMORY_MS) * 1000})
       -- A new set expires after its only member.
-      if redis.call('ZADD', share.owing, text(paid), share.who) == 1 then
+      if redis.call('ZADD', share.owing, text(paid), share.member) == 1 then
         redis.call('PEXPIRE', share.owing, ${SHARES_MS})
       end
     end
@@ -208,7 +208,7 @@ for i = 1, count do
     local share = shareOf(key)
     shares[i], key = share, key + 2
     if own + reserve > 0 then
-      share.paid = score(share.owing, share.who)
+      share.paid = score(share.owing, share.member)
       local behind = share.paid - ${SLACK_MS * 1000} - now
       if behind > 0 then
         local beyond = price + reserve <= depth and own + reserve + patience or math.huge

@@ -71,7 +71,7 @@ const GRID = 65_536
 export const roundUp = (ms: number): number => Math.ceil(ms * GRID) / GRID
 export const roundDown = (ms: number): number => Math.floor(ms * GRID) / GRID
 
-/** Everything that is wrong with the limits, in words; empty when nothing is. */
+/** The problems of the limits; empty when there is none. */
 export const problems = (limits: Limits): ReadonlyArray<string> => {
   const found: Array<string> = []
   const check = (where: string, bucket: Bucket | undefined): void => {

@@ -1,28 +1,26 @@
 /**
- * The last calls of a circuit breaker, limited by a number of calls AND by a time span: a call counts
- * while it is among the last `windowCalls` and younger than `windowMs`. Both limits are exact, because
- * each call is remembered with its time; an idle hour therefore empties the window by itself, without
- * a timer, and one failure after it is one failure.
+ * The last calls of a circuit breaker: a call counts while it is among the last `windowCalls` and younger than `windowMs`.
+ * Both limits are exact, because each call is stored with its time. Time empties the window without a timer.
  *
- * A persistent queue of two lists (`front` oldest first, `back` newest first): one cell per call, no
- * copying of a ring, and the old window stays valid. `front` is empty only when the window is.
+ * A persistent queue of two lists (`front` oldest first, `back` newest first): one cell per call, and an old window stays
+ * valid. `front` is empty only when the window is.
  *
  * @since 0.1.0
  */
 
 /**
- * What is known of a failure, so that it can be told how many have seen it.
+ * What identifies a failure, to count it once.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Witness {
-  /** Nothing answered at all. Otherwise the failure was reported, and may be the statement's own doing. */
+  /** Nothing answered. Otherwise the failure was reported, and the statement may be its cause. */
   readonly silent: boolean
   readonly client: string
-  /** The call: all its attempts are one witness. Absent: a witness of its own. */
+  /** The call: all its attempts are one failure. Absent: a failure of its own. */
   readonly call?: string | undefined
-  /** What was asked: of one client, reported failures of it are one witness. */
+  /** The statement: reported failures of one statement of one client are one failure. */
   readonly statement?: string | undefined
 }
 
@@ -56,7 +54,7 @@ export interface CallWindow {
 export interface Limits {
   /** Calls counted at most, >= 1. */
   readonly windowCalls: number
-  /** A call is forgotten this many milliseconds after it ended. */
+  /** A call counts for this many milliseconds after it ended. */
   readonly windowMs: number
 }
 
@@ -85,7 +83,7 @@ const reverse = (list: Cell | undefined): Cell | undefined => {
 const isOver = (cell: Cell, calls: number, now: number, limits: Limits): boolean =>
   calls > limits.windowCalls || now - cell.at >= limits.windowMs
 
-/** Drops what is over from the old end and builds the window: the one place where both limits hold. */
+/** Builds a window without the cells that are over. */
 const trimmed = (
   front: Cell | undefined,
   back: Cell | undefined,
@@ -106,12 +104,12 @@ const trimmed = (
       back = undefined
     }
   }
-  // The streak is the newest calls of the window, so it can only be as long as the window is.
+  // The streak is a part of the window.
   return { calls, failures, slow, streak: streak < calls ? streak : calls, front, back }
 }
 
 /**
- * Forget what is too old. `now` must not be less than that of an earlier call.
+ * Drops what is too old. `now` must not be less than that of an earlier call.
  *
  * @since 0.1.0
  * @category combinators
@@ -178,8 +176,8 @@ const same = (a: Witness, b: Witness): boolean =>
     a.statement === b.statement)
 
 /**
- * Has this failure been counted already: by another attempt of the call, or as the same statement of the
- * same client? Looks at every call of the window, so it is for failures only.
+ * Was this failure counted already: by another attempt of the call, or as the same statement of the same client? Linear
+ * in the window, so it is for failures only.
  *
  * @since 0.1.0
  * @category combinators
@@ -188,7 +186,7 @@ export const hasSeen = (self: CallWindow, now: number, witness: Witness, limits:
   cells(prune(self, now, limits)).some((cell) => cell.witness !== undefined && same(cell.witness, witness))
 
 /**
- * Has the client met a silence in a call that was under way when this one began, at `begunAt`? Many calls at once meet
+ * Did another call of the client end in a silence after this one began, at `begunAt`? Concurrent calls of a client meet
  * one silence together.
  *
  * @since 0.1.0
@@ -206,10 +204,10 @@ export const hasMet = (
     ({ at, witness }) => witness !== undefined && witness.silent && witness.client === client && at > begunAt
   )
 
-/** Of the client that has seen the most, at most so many times as much as all others have seen. */
+/** Failures of the client with the most count up to this many times those of all others. */
 const MOST_BELIEVED = 2
 
-/** What one client alone has seen may be its own doing, unless there is no other client. */
+/** Failures of one client alone may be caused by its statements, unless it is the only client. */
 const believed = (seen: ReadonlyArray<{ readonly client: string }>, alone: boolean): number => {
   if (alone) return seen.length
   const byClient = new Map<string, number>()
@@ -226,9 +224,9 @@ const failuresOf = (seen: ReadonlyArray<Cell>, alone: boolean): number => {
 }
 
 /**
- * How many failures in a row, failures, and slow calls count against what is called. Silence always does;
- * what was reported, and slowness, when two clients have seen it or `alone` is true: no other client calls.
- * One client's many do not ride on another's one.
+ * How many failures in a row, failures, and slow calls count against the callee. Silences always count. Reported failures
+ * and slow calls count when two clients have them, or when `alone` is true (no other client calls); those of one client
+ * count at most {@link MOST_BELIEVED} times as often as those of all others.
  *
  * @since 0.1.0
  * @category combinators

@@ -351,8 +351,8 @@ const untilProbed = (
   const until = firstLease(leases)
   const spent = Math.max(0, now - (until - probeLeaseMs))
   const left = spent < typicalMs ? typicalMs - spent : spent
-  const told = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, Math.ceil(left)))
-  return Math.max(0, Math.min(told, until - now))
+  const estimate = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, Math.ceil(left)))
+  return Math.max(0, Math.min(estimate, until - now))
 }
 
 /** Why a call would be refused now, or undefined. Expects a state after `lapse`. */

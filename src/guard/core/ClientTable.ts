@@ -1,9 +1,9 @@
 /**
- * The clients of a rate limiter: which row each of them has, what its own bucket owes, and who is forgotten
- * when room gets scarce.
+ * The clients of a rate limiter: the row of each client, the `tat` of its own bucket, and the removal of idle clients
+ * when the table gets full.
  *
- * A row is all that the other tables need to know of a client: what they keep of it lies at its row in a
- * column of numbers (`FairShare`), so that a client costs its name once, however many buckets it uses.
+ * Other tables keep their numbers of a client in columns indexed by its row (`FairShare`): the name is stored once per
+ * client, however many buckets it uses.
  *
  * ```
  *   rows   "ann" -> 1   "bob" -> 2      columns   row    0          1      2      3
@@ -12,13 +12,12 @@
  *
  * Invariants
  * 1. There are never more than `maxClients` clients.
- * 2. Only clients whose bucket is full, hence without a debt or a reservation, and of whom nothing else is
- *    remembered either are ever forgotten; their row is given to somebody else.
- * 3. Row 0 is nobody's: it stands for all who found no room.
+ * 2. Only clients whose bucket is full (no debt, no reservation) and that are idle in the other tables are removed; their
+ *    row is reused.
+ * 3. Row 0 is shared by all clients without a row.
  *
- * Updated in place, because a persistent map of 100,000 entries costs more than a whole decision: whoever
- * owns a table must use it linearly (one owner, one step a call) and may take a {@link copy}. What is
- * decided depends on nothing but the arguments all the same.
+ * Updated in place, for one owner: a persistent map of 100,000 entries costs more than a whole decision. {@link copy}
+ * gives an independent table.
  *
  * @since 0.1.0
  */
@@ -28,19 +27,20 @@ export interface Table {
   readonly rows: Map<string, number>
   /** `tat` of each client's bucket, by its row. */
   tats: Float64Array
-  /** Rows of clients that were forgotten, and the first of those that were never used. */
+  /** Rows of removed clients. */
   readonly free: Array<number>
+  /** The first row that was never used. */
   unused: number
-  /** Where the sweep stands; none while there is room, since an idle iterator keeps old tables alive. */
+  /** Position of the sweep; undefined while there is room, since an idle iterator keeps old entries alive. */
   cursor: Iterator<[string, number]> | undefined
-  /** Whether a client was ever forgotten. */
+  /** Whether a client was ever removed. */
   forgetful: boolean
 }
 
-/** The row of all who found no room. */
+/** The row of all clients without a row of their own. */
 export const OVERFLOW_ROW = 0
 
-/** A sweep of four a call frees room four times faster than new clients can take it. */
+/** Four per call: the sweep is faster than new clients can fill the table. */
 const SWEEP_PER_CALL = 4
 const FIRST_ROWS = 64
 
@@ -61,7 +61,7 @@ export const copy = (table: Table): Table => ({
   cursor: undefined
 })
 
-/** The bucket that stands for a client, and its row where it has one. */
+/** The bucket that is charged for a client, and its row where it has one. */
 export interface Own {
   readonly line: Line
   readonly tat: number
@@ -69,10 +69,9 @@ export interface Own {
 }
 
 /**
- * A client that is not in the table starts with its `initial` tokens, until the table has forgotten
- * somebody for want of room: from then on a newcomer may be an old client whose bucket was full when it was
- * forgotten, so unknown clients start full. Nobody loses by having been forgotten, and nobody ever holds
- * more than `burst`.
+ * A client that is not in the table starts with its `initial` tokens. Once a client was removed, an unknown client may be
+ * a removed one, whose bucket was full: from then on unknown clients start full. So no client loses tokens by its
+ * removal, and no bucket exceeds `burst`.
  */
 export const find = (
   table: Table,
@@ -90,7 +89,7 @@ export const find = (
   return { line: config.overflow, tat: shared[config.overflow.slot] ?? now, row: OVERFLOW_ROW }
 }
 
-/** Takes a client in, for whom there must be room. */
+/** Adds a client; there must be room. */
 export const add = (table: Table, client: string, tat: number): number => {
   const row = table.free.pop() ?? table.unused++
   if (row >= table.tats.length) {
@@ -104,9 +103,9 @@ export const add = (table: Table, client: string, tat: number): number => {
 }
 
 /**
- * Looks at a few clients, where the last call stopped looking, and forgets those whose bucket is full and
- * whose row is `idle` elsewhere. Once begun it goes on until a half of the room is free: to begin anew is
- * to pass over all the gaps that were left at the front of the table.
+ * Looks at a few clients from where the last call stopped, and removes those whose bucket is full and whose row is `idle`
+ * in the other tables. A sweep that has begun goes on until half of `sweepAbove` is free, because a new iterator has to
+ * skip all removed entries at the front of the map.
  */
 export const sweep = (
   table: Table,

@@ -1,21 +1,19 @@
 /**
- * How much is still served when the warehouse or this process is in trouble: four modes, climbed at
- * once and left one step at a time.
+ * The degradation ladder: four modes. It goes up at once and down one step at a time.
  *
  *     normal ──> constrained ──> cache-only ──> emergency      up: at once, several steps if need be
  *            <──             <──            <──                down: one step, after `holdMs` clean
  *
- * A mode is clean while the signals call for a lower one. An open circuit is no measurement that could
- * flicker but a fact with a damping of its own (open times that grow, probes that must succeed), so it
- * has a hold of its own: `circuitHoldMs`.
+ * A mode is clean while the signals call for a lower one. An open circuit does not flicker like a measurement: it has
+ * damping of its own (growing open times, probes that must succeed), and therefore a hold of its own, `circuitHoldMs`.
  *
  * Invariants
  * 1. After an observation the mode is at least what the signals call for.
- * 2. No mode that a measurement called for is left before `holdMs` have passed without another call for
- *    it, and between two steps down lie at least `holdMs`.
- * 3. An idle ladder comes down by itself: what nobody observed counts as clean.
- * 4. Every change of the mode that is in force, and nothing else, increments the generation.
- * 5. A pin decides alone, the latest one of several; the signals go on being followed beneath it.
+ * 2. A mode that a measurement called for is left no earlier than `holdMs` after the last observation that called for
+ *    it, and there are at least `holdMs` between two steps down.
+ * 3. An idle ladder steps down by itself: time without an observation counts as clean.
+ * 4. The generation counts the changes of the mode in force.
+ * 5. The latest pin sets the mode; the ladder follows the signals beneath it.
  * 6. Time never runs backwards: an earlier `now` is taken for the latest one seen.
  *
  * @since 0.1.0
@@ -27,7 +25,7 @@ export type Mode = (typeof modes)[number]
 
 export type Criticality = "control" | "metadata" | "query" | "batch"
 
-/** What the ladder goes by. */
+/** The signals of the ladder. */
 export const signalNames = ["circuit", "event-loop", "slot-wait", "refusals", "quota"] as const
 export type SignalName = (typeof signalNames)[number]
 
@@ -37,7 +35,7 @@ export interface Circuit {
   readonly retryAfterMs: number
 }
 
-/** What is known at one moment; an absent signal calls for nothing. */
+/** The signals at one moment; an absent signal calls for nothing. */
 export interface Signals {
   readonly circuit?: Circuit | undefined
   /** Milliseconds by which timers of this process are late. */
@@ -50,7 +48,7 @@ export interface Signals {
   readonly quotaUsed?: number | undefined
 }
 
-/** From which value on a signal calls for a mode; `Infinity`: never. */
+/** The thresholds of a signal by mode; `Infinity`: never. */
 export interface Steps {
   readonly constrained: number
   readonly cacheOnly: number
@@ -60,7 +58,7 @@ export interface Steps {
 export interface Config {
   /** Milliseconds for which a mode must be clean before the step down. */
   readonly holdMs: number
-  /** Milliseconds for which cache-only outlives an open circuit. */
+  /** Milliseconds for which cache-only is held after an open circuit. */
   readonly circuitHoldMs: number
   readonly eventLoopMs: Steps
   readonly slotWaitMs: Steps
@@ -90,17 +88,17 @@ export interface State {
   /** Since when. */
   readonly since: number
   readonly generation: number
-  /** What the signals ask for, hold included, as an index of {@link modes}. */
+  /** The mode of the signals, with holds, as an index of {@link modes}. */
   readonly base: number
-  /** The reading that brought `base` about. */
+  /** The reading that caused `base`. */
   readonly why: Why | undefined
-  /** The signals call for less by now; only the hold keeps `base` up. */
+  /** The signals call for a lower mode; the hold keeps `base`. */
   readonly recovering: boolean
-  /** When the last step led down; never, when it led up. */
+  /** Time of the last step down; `-Infinity` after a step up. */
   readonly steppedAt: number
-  /** By index of the mode: until when measurements hold it. */
+  /** Until when measurements hold a mode, by its index. */
   readonly heldUntil: readonly [number, number, number, number]
-  /** Until when an open circuit holds cache-only; `Infinity` while nobody can say. */
+  /** Until when an open circuit holds cache-only; `Infinity` while it is forced open. */
   readonly circuitUntil: number
   readonly pins: ReadonlyArray<Pin>
   readonly last: number
@@ -143,7 +141,7 @@ const isOpen = (circuit: Circuit): boolean =>
 
 const ofCircuit = (circuit: Circuit | undefined): Why | undefined => {
   if (circuit === undefined || circuit.phase === "closed" || circuit.phase === "disabled") return undefined
-  // Open, but a probe is due: somebody must be let through to be one.
+  // Open with a probe due: a call has to be admitted as the probe.
   const mode = isOpen(circuit) ? "cache-only" : "constrained"
   return { signal: "circuit", mode, phase: circuit.phase }
 }
@@ -170,7 +168,7 @@ const worstMeasurement = (signals: Signals, config: Config): Why | undefined =>
     ofMeasurement("quota", signals.quotaUsed, config.quotaUsed)
   ].reduce(worse, undefined)
 
-/** When the step down from a mode is due, unless something calls for it before. */
+/** When the step down from a mode is due, if no signal calls for the mode before. */
 const leaveAt = (state: State, index: number, steppedAt: number, config: Config): number =>
   Math.max(
     state.heldUntil[index] ?? NEVER,
@@ -178,7 +176,7 @@ const leaveAt = (state: State, index: number, steppedAt: number, config: Config)
     steppedAt + config.holdMs
   )
 
-/** Puts in force what base and pins say. */
+/** Sets the mode in force from the base and the pins. */
 const enforce = (before: State, next: State, since: number): Step => {
   const mode = next.pins[next.pins.length - 1]?.mode ?? modeAt(next.base)
   if (mode === before.mode) return [undefined, next]
@@ -189,12 +187,12 @@ const enforce = (before: State, next: State, since: number): Step => {
   ]
 }
 
-/** Takes note of the signals as they are now. */
+/** Observes the signals. */
 export const observe = (before: State, at: number, signals: Signals, config: Config): Step => {
   const now = Math.max(before.last, at)
   const circuit = ofCircuit(signals.circuit)
   const measured = worstMeasurement(signals, config)
-  // A circuit that lets probes through is as uncertain as a measurement; an open one says how long.
+  // A half-open circuit is held like a measurement; an open one says until when.
   const open = signals.circuit !== undefined && isOpen(signals.circuit) ? signals.circuit : undefined
   const held = Math.max(
     measured === undefined ? 0 : indexOf(measured.mode),
@@ -234,7 +232,7 @@ export const observe = (before: State, at: number, signals: Signals, config: Con
   return enforce(before, { ...state, base, steppedAt, recovering, why: recovering ? state.why : why }, since)
 }
 
-/** An operator decides, until `unpin` with the same token. */
+/** Sets the mode until `unpin` with the same token. */
 export const pin = (before: State, at: number, mode: Mode, cause: string): readonly [number, ...Step] => {
   const now = Math.max(before.last, at)
   const token = before.nextToken
@@ -249,8 +247,7 @@ export const unpin = (before: State, at: number, token: number): Step => {
 }
 
 /**
- * What becomes of a call. `shed`: admitted unless the dice say otherwise. `cache-only`: may be answered
- * from memory, not from the warehouse.
+ * The decision about a call. `shed`: refused with some probability. `cache-only`: may be answered from the cache only.
  */
 export type Verdict = "admit" | "shed" | "cache-only" | "refuse"
 
@@ -269,8 +266,8 @@ const admitted = (index: number, criticality: Criticality): boolean => {
 }
 
 /**
- * Milliseconds until the mode is as low as `modes[to]`, if from now on nothing calls for a higher one: the
- * earliest moment. Undefined when nobody can say.
+ * The least milliseconds until the mode is as low as `modes[to]`, if no signal calls for a higher one. Undefined when an
+ * operator decides.
  */
 const untilIndex = (state: State, now: number, to: number, config: Config): number | undefined => {
   if (state.pins.length > 0) return undefined
@@ -282,7 +279,7 @@ const untilIndex = (state: State, now: number, to: number, config: Config): numb
   return due === Number.POSITIVE_INFINITY ? undefined : Math.max(0, Math.ceil(due - now))
 }
 
-/** Milliseconds until a call is let through again, at the earliest; undefined when nobody can say. */
+/** The least milliseconds until a call is admitted again; undefined when an operator decides. */
 export const untilAdmitted = (
   state: State,
   now: number,
@@ -294,11 +291,11 @@ export const untilAdmitted = (
   return untilIndex(state, now, to, config)
 }
 
-/** Milliseconds until the next step down, at the earliest; undefined when nobody can say. */
+/** The least milliseconds until the next step down; undefined when an operator decides or there is none. */
 export const untilStepDown = (state: State, now: number, config: Config): number | undefined =>
   state.base === 0 ? undefined : untilIndex(state, now, state.base - 1, config)
 
-/** When an observation is due although the last one is fresh: the moment of the next step down. */
+/** When the next step down is due: an observation is needed then, however fresh the last one is. */
 export const dueAt = (state: State, config: Config): number =>
   state.base === 0 ? Number.POSITIVE_INFINITY : leaveAt(state, state.base, state.steppedAt, config)
 
@@ -325,7 +322,7 @@ const reading = (why: Why): string => {
   }
 }
 
-/** Why the mode in force is in force. */
+/** Why the mode is in force. */
 export const describe = (state: State): string => {
   const pin = state.pins[state.pins.length - 1]
   if (pin !== undefined) return `an operator set it: ${pin.cause}`
@@ -352,8 +349,7 @@ const needs = (why: Why, holdMs: number, inMs: number | undefined): string => {
 }
 
 /**
- * What must happen before the next step down, and where it leads. `inMs`: milliseconds until that step, at the
- * earliest; undefined when it has no time.
+ * The next mode down and its condition. `inMs`: the least milliseconds until then; undefined when an operator decides.
  */
 export const wayBack = (
   state: State,

@@ -1,27 +1,26 @@
 /**
- * Who uses a bucket that many share, and who of them uses more than his share of it.
+ * Fair shares of one shared bucket: which clients compete for it, and which of them use more than their share.
  *
- * Whoever asked within the last second, or still has something to work off, is a contender, up to the next
- * tick (there are four a second). Each admitted call of one of `n` contenders costs its client `n` times
- * the bucket's interval of debt, which time works off: whoever takes more than one n-th of the rate gets
- * ahead of his share, and once he is five seconds of it ahead he is `behind` with what he owes the others,
- * and has to leave them the `reserve` of the bucket. So they find tokens however fast he asks, and what
- * nobody else wants is still his: no token is lost.
+ * A client is a contender while it has asked within the last second or has debt left, rounded up to the next tick of
+ * 256 ms. With `n` contenders each admitted call adds `n` times the bucket's interval to the debt of its client, and
+ * time reduces the debt. So the debt of a client that takes more than 1/n of the rate grows. A client with more than
+ * five seconds of debt is `behind`: it may not use the `reserve` of the bucket. The other clients therefore find
+ * tokens, however often one client asks; tokens that no other client wants remain available to it, so none is lost.
  *
  * ```
- *   by row of the client   paidAt  when its debt is worked off    until  the tick at which it leaves
- *                                                                   |
- *   wheel   [ 0 | 3 | 1 | 0 | ... ]  how many leave at each coming tick; `present` is their sum
+ *   by row of the client   paidAt  when its debt ends    until  the tick at which it stops being a contender
+ *                                                          |
+ *   wheel   [ 0 | 3 | 1 | 0 | ... ]  number of contenders that leave at each tick; `present` is their sum
  * ```
  *
  * Invariants
- * 1. A call of a client that is alone costs it nothing.
- * 2. Being behind depends on the client's own admitted calls and on time alone: `behindMs` after `now` it
- *    is over, if he is not admitted meanwhile. It is over after five seconds: old sins are forgiven.
- * 3. `present` is exact, whatever the number of clients: it takes no sweep to see that somebody has left.
- * 4. What is kept of a client has no meaning once it has left: its row can be somebody else's.
+ * 1. A call of the only contender adds no debt.
+ * 2. Being behind depends on the client's own admitted calls and on time alone: without further admissions it ends
+ *    after `behindMs`, at most five seconds.
+ * 3. `present` is exact at every tick without a sweep, whatever the number of clients.
+ * 4. The row of a client that is no contender has no meaning and can be reused.
  *
- * Updated in place: whoever owns it must use it linearly.
+ * Updated in place, for one owner.
  *
  * @since 0.1.0
  */
@@ -30,20 +29,20 @@ export interface Shares {
   paidAt: Float64Array
   until: Int32Array
   readonly wheel: Int32Array
-  /** The last tick whose leavers have left. */
+  /** The last tick whose contenders were removed. */
   tick: number
   present: number
 }
 
-/** Milliseconds between two ticks: four a second, and exact in binary. */
+/** Milliseconds per tick; exact in binary. */
 export const TICK_MS = 256
-/** Milliseconds: a refused client that is still interested asks again within this time. */
+/** Milliseconds for which a client stays a contender after a call. */
 export const PRESENT_MS = 1_000
-/** Milliseconds of its share that a client may be ahead: several people at once are no abuse. */
+/** Milliseconds of debt that a client may have: short bursts are allowed. */
 export const SLACK_MS = 5_000
-/** Milliseconds that it can be behind at most. */
+/** Milliseconds that a client can be behind at most. */
 export const MEMORY_MS = 5_000
-/** Ticks that a contender can be ahead of, and more; a power of two. */
+/** Ticks in the wheel: more than a contender can stay; a power of two. */
 const WHEEL = 64
 
 export const make = (): Shares => ({
@@ -61,11 +60,11 @@ export const copy = (shares: Shares): Shares => ({
   wheel: shares.wheel.slice()
 })
 
-/** Milliseconds until the client has no more than its share; 0: now. */
+/** Milliseconds until the client is not behind any more; 0: it is not. */
 export const behindMs = ({ paidAt }: Shares, now: number, row: number): number =>
   Math.max(0, (paidAt[row] ?? 0) - SLACK_MS - now)
 
-/** The client has left: nothing of it is remembered here. */
+/** The client is no contender and has no debt. */
 export const idle = ({ until }: Shares, now: number, row: number): boolean =>
   (until[row] ?? 0) * TICK_MS <= now
 
@@ -85,7 +84,7 @@ const turn = (shares: Shares, now: number): void => {
 }
 
 const widen = (shares: Shares, row: number): void => {
-  // By a quarter: to double is to have a third of the room empty on average, of which clients pay the bytes.
+  // By a quarter: doubling would leave a third of the memory unused on average.
   const rows = Math.ceil(1.25 * (row + 64))
   const { paidAt, until } = shares
   shares.paidAt = new Float64Array(rows)
@@ -94,7 +93,7 @@ const widen = (shares: Shares, row: number): void => {
   shares.until.set(until)
 }
 
-/** The client has asked; `price` milliseconds of the bucket's time were taken: 0 for a refusal. */
+/** A call of the client; `price`: its cost in milliseconds of the bucket's time, 0 for a refusal. */
 export const note = (shares: Shares, now: number, row: number, price: number): void => {
   turn(shares, now)
   if (row >= shares.until.length) widen(shares, row)
@@ -112,7 +111,7 @@ export const note = (shares: Shares, now: number, row: number, price: number): v
   wheel[leaves % WHEEL] = (wheel[leaves % WHEEL] ?? 0) + 1
 }
 
-/** What was taken is given back; of what it cost then, as much as it would cost now. */
+/** Gives a call back: its debt is reduced by what the call would add now. */
 export const giveBack = (shares: Shares, now: number, row: number, price: number): void => {
   turn(shares, now)
   const paidAt = shares.paidAt[row] ?? 0

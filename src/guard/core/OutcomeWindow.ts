@@ -1,14 +1,13 @@
 /**
- * How many of the latest calls were let through and how many were turned away for overload, and from
- * it the share of new calls to turn away before they cost anything.
+ * How many of the latest calls were accepted and refused for overload, and from it the share of new calls to shed.
  *
- * Two counters, this span's and the last one's weighted by how much of it is still inside the window:
- * constant memory, no timer, and an idle window is empty.
+ * Two counters: that of the current span, and that of the last span weighted by its part that is inside the window.
+ * Constant memory, no timer, and an idle window is empty.
  *
  * @since 0.1.0
  */
 
-/** `shed`: turned away by ourselves, by the dice. */
+/** `shed`: refused here, by chance. */
 export type Outcome = "accepted" | "refused" | "shed"
 
 export type Counts = { readonly [O in Outcome]: number }
@@ -51,7 +50,7 @@ export const record = (
   }
 }
 
-/** What the last `windowMs` held, the older part of it estimated. */
+/** The counts of the last `windowMs`, the older part of it estimated. */
 export const counts = (window: OutcomeWindow, now: number, windowMs: number): Counts => {
   const { current, previous, span } = at(window, now, windowMs)
   const left = 1 - Math.max(0, now - span * windowMs) / windowMs
@@ -63,8 +62,8 @@ export const counts = (window: OutcomeWindow, now: number, windowMs: number): Co
 }
 
 /**
- * Refused for overload per call that was really tried; undefined while there are too few to say. What
- * we shed ourselves does not count: a guard must not be moved by its own refusals.
+ * Share of attempted calls that were refused for overload; undefined while there are fewer than `minimum`. Calls that were
+ * shed here do not count: the ladder must not react to its own refusals.
  */
 export const refusalRatio = ({ accepted, refused }: Counts, minimum: number): number | undefined => {
   const tried = accepted + refused
@@ -72,10 +71,10 @@ export const refusalRatio = ({ accepted, refused }: Counts, minimum: number): nu
 }
 
 /**
- * Client-side adaptive throttling (Site Reliability Engineering, chapter 21): calls are turned away
- * with probability `max(0, (requests - k * accepts) / (requests + 1))`. With k = 2 nothing is shed while
- * half of the calls get through, and some always get through to find out that things are better.
- * Calls that are still running count nowhere, or slow queries would look like refused ones.
+ * Client-side adaptive throttling (Site Reliability Engineering, chapter 21): calls are shed with probability
+ * `max(0, (requests - k * accepts) / (requests + 1))`. With k = 2 no call is shed while half of the calls are accepted,
+ * and some calls are always admitted to notice a recovery. Running calls do not count, or slow queries would look like
+ * refused ones.
  */
 export const shedProbability = ({ accepted, refused, shed }: Counts, k: number): number => {
   const requests = accepted + refused + shed

@@ -1,15 +1,13 @@
 /**
- * How many retries all callers together may make: a bucket that first attempts fill and retries empty.
+ * The retry budget of all callers together: a bucket that first attempts fill and retries empty.
  *
- * Retrying helps with the rare fault and harms in the common one: when everything fails, callers that
- * each try five times send five times the load to what is already down. A budget knows the difference,
- * because in an outage first attempts earn a fifth of a retry each and no more (the retry budget of
- * Finagle; Google's SRE book, "Addressing cascading failures"). The floor lets a server with little
- * traffic retry at all.
+ * Retries help with rare faults and harm in an outage: callers with five attempts each send five times the load. With a
+ * budget each first attempt earns a fifth of a retry and no more (the retry budget of Finagle; Google's SRE book,
+ * "Addressing cascading failures"). The floor allows retries of a server with little traffic.
  *
  * Invariants
  * 1. Tokens spent, less those given back, never exceed `initial + ratio * firsts + floor * seconds`.
- * 2. The bucket never holds more than `cap`, so credit of a quiet day cannot feed a storm.
+ * 2. The bucket never holds more than `cap`: a quiet day earns no burst of retries.
  * 3. Time never runs backwards: an earlier `now` is taken for the latest one seen.
  *
  * Amounts are whole millionths of a token and times whole milliseconds, so that sums are exact.
@@ -37,8 +35,7 @@ export interface Options {
 }
 
 /**
- * The start is ten seconds' worth of the floor: a server that was just started, and had no traffic to
- * earn from, survives a few faults.
+ * `initial` is ten seconds of the floor: a server that was just started can retry a few faults.
  *
  * @since 0.1.0
  * @category models
@@ -71,7 +68,7 @@ export interface State {
 
 const TOKEN = 1_000_000
 
-/** Everything that is wrong with the options, in words; empty when nothing is. */
+/** The problems of the options; empty when there is none. */
 export const problems = (options: Options): ReadonlyArray<string> => {
   const found: Array<string> = []
   const between = (name: keyof Options, least: number, most: number): void => {
@@ -83,7 +80,7 @@ export const problems = (options: Options): ReadonlyArray<string> => {
   between("floorPerSecond", 0, 1_000_000)
   between("cap", 1, 1_000_000)
   between("initial", 0, options.cap)
-  // A retry that costs nothing is one without a budget.
+  // A retry without a cost would have no budget.
   between("retryCost", 1 / TOKEN, options.cap)
   between("timeoutCost", options.retryCost, options.cap)
   return found
@@ -112,8 +109,8 @@ const accrue = (state: State, now: number, config: Config): State => {
 }
 
 /**
- * A first attempt is made. Takes no time, because it does not matter whether a capped bucket receives
- * what was earned by waiting before or after this; it is the only step that every call pays for.
+ * A first attempt. Needs no time: in a capped bucket the order of this and the accrual does not matter. It is the only
+ * step of the budget that every call pays for.
  */
 export const deposit = (state: State, config: Config): State => ({
   tokens: Math.min(config.cap, state.tokens + config.perFirst),
@@ -123,7 +120,7 @@ export const deposit = (state: State, config: Config): State => ({
 const costOf = (config: Config, afterTimeout: boolean): number =>
   afterTimeout ? config.timeoutCost : config.retryCost
 
-/** May there be a retry? It is paid for when the answer is yes, and costs nothing when it is no. */
+/** Takes the cost of a retry, if there are enough tokens. */
 export const withdraw = (
   state: State,
   now: number,
@@ -135,7 +132,7 @@ export const withdraw = (
   return current.tokens < cost ? [false, current] : [true, { tokens: current.tokens - cost, at: current.at }]
 }
 
-/** Gives back what a retry cost that was never made. */
+/** Gives back the cost of a retry that was not made. */
 export const refund = (state: State, config: Config, afterTimeout: boolean): State => ({
   tokens: Math.min(config.cap, state.tokens + costOf(config, afterTimeout)),
   at: state.at

@@ -1,6 +1,6 @@
 /**
- * Token buckets over several scopes at once (global, operation class, tier, client), decided in one
- * step: all scopes admit the call on the same `now`, or none is charged.
+ * Token buckets over several scopes at once (global, operation class, tier, client), decided in one step: all scopes
+ * admit the call at the same `now`, or none is charged.
  *
  * The algorithm is GCRA in its virtual scheduling form (ITU-T I.371, annex A): a bucket is one number,
  * the theoretical arrival time `tat` at which it will be full again. With `interval = 1000 / rate` and
@@ -13,16 +13,16 @@
  * Invariants
  * 1. A refusal changes no bucket.
  * 2. The wait of a refusal is exact, and so is its ceiling in whole milliseconds.
- * 3. What a scope admits in a window of `w` ms, less what it gets back in that window, is at most
- *    `burst + rate * w / 1000`. (A call that was reserved counts when its tokens are due.)
- * 4. A refund never lifts a bucket above `burst`, and revives no bucket that was forgotten.
+ * 3. The calls that a scope admits in a window of `w` ms, less the refunds in that window, are at most
+ *    `burst + rate * w / 1000`. (A reserved call counts when its tokens are due.)
+ * 4. A refund never lifts a bucket above `burst`, and does not restore the bucket of a removed client.
  * 5. Time never runs backwards: an earlier `now` is taken for the latest one seen.
- * 6. A client who takes more than its share of a bucket that others want too leaves a part of it to them
- *    (`FairShare`), however often it asks.
+ * 6. A client above its share of a contended bucket leaves a part of it to the others (`FairShare`), however often it
+ *    asks.
  * 7. The table of clients (`ClientTable`) never holds more than `maxClients`.
  *
- * Every time inside is a multiple of 2^-16 ms counted from the creation of the state, so that sums are
- * exact in a double and invariants 2 and 3 hold without a tolerance.
+ * Every time inside is a multiple of 2^-16 ms counted from the creation of the state. Sums are exact in a double, so
+ * invariants 2 and 3 hold without a tolerance.
  *
  * @since 0.1.0
  */
@@ -32,7 +32,7 @@ import type { Config, Line, Scope, Tier } from "./BucketLimits.js"
 import * as ClientTable from "./ClientTable.js"
 import * as FairShare from "./FairShare.js"
 
-/** The tables in it are updated in place: whoever owns a state uses it linearly, or takes a {@link copy}. */
+/** The tables in it are updated in place: for one owner, or for several with a {@link copy}. */
 export interface State {
   /** The time, in the caller's clock, that all times inside are counted from. */
   readonly origin: number
@@ -40,7 +40,7 @@ export interface State {
   readonly last: number
   /** `tat` of each shared bucket. */
   readonly shared: ReadonlyArray<number>
-  /** Who uses each shared bucket. */
+  /** The contenders of each shared bucket. */
   readonly shares: ReadonlyArray<FairShare.Shares>
   readonly table: ClientTable.Table
 }
@@ -53,7 +53,7 @@ export interface Request {
   readonly cost?: number | undefined
 }
 
-/** What is known of the bucket that refused, or that is asked about. `remaining` is in whole tokens. */
+/** The state of one bucket. `remaining` is in whole tokens. */
 export interface Reading {
   readonly scope: Scope
   readonly name: string | undefined
@@ -62,7 +62,7 @@ export interface Reading {
   readonly remaining: number
   /** Milliseconds until the bucket is full. */
   readonly resetMs: number
-  /** Tokens that a client ahead of its share leaves to the others, where it has to. */
+  /** Tokens that a client above its share may not use, where there is such a part. */
   readonly reserved?: number
 }
 
@@ -77,7 +77,7 @@ export interface Refused {
   readonly _tag: "Refused"
   /** The bucket that makes the caller wait longest; the client's own where several do. */
   readonly binding: Reading
-  /** Whole milliseconds until the same call is admitted, if nobody else calls; 0 when it never is. */
+  /** Whole milliseconds until the same call is admitted, without calls of other clients; 0 when it never is. */
   readonly retryAfterMs: number
   /** The cost is larger than the bucket. */
   readonly never: boolean
@@ -85,10 +85,10 @@ export interface Refused {
 
 export type Decision = Admitted | Refused
 
-/** Longest delay a timer of the platform can be set to; a longer wait would never end. */
+/** Longest delay of the platform's timers. */
 const MAX_WAIT_MS = 2_147_483_647
 
-/** Buckets at their first sight, at `now` milliseconds of any monotonic clock. */
+/** New buckets, at `now` milliseconds of any monotonic clock. */
 export const initial = (config: Config, now: number): State => ({
   origin: now,
   last: 0,
@@ -97,7 +97,7 @@ export const initial = (config: Config, now: number): State => ({
   table: ClientTable.make()
 })
 
-/** An independent copy, for asking "what if". */
+/** An independent copy. */
 export const copy = (state: State): State => ({
   ...state,
   shares: state.shares.map(FairShare.copy),
@@ -118,7 +118,7 @@ const pathOf = (tier: Tier, name: string): ReadonlyArray<Line> => tier.paths.get
 
 const costOf = (request: Request): number => {
   const { cost = 1 } = request
-  // A negative cost would mint tokens for everybody.
+  // A negative cost would add tokens.
   if (!(cost >= 0 && cost < Infinity)) throw new RangeError(`a call cannot cost ${cost} tokens`)
   return cost
 }
@@ -136,9 +136,9 @@ interface Asking {
 }
 
 /**
- * The wait at a shared bucket. Who is behind gets what is there beyond the reserve, or waits until he is
- * not behind any more, whichever comes first; he cannot reserve what has still to flow in, however patient
- * he is, or the line of his reservations would be what the others wait for.
+ * The wait at a shared bucket. A client that is behind gets tokens beyond the reserve, or waits until it is not behind any
+ * more, whichever comes first. It cannot reserve future tokens, whatever its `patience`: the others would wait for its
+ * reservations.
  */
 const sharedWait = (state: State, line: Line, now: number, { cost, patience, row }: Asking): number => {
   const wait = waitOf(line, state.shared[line.slot] ?? now, now, cost)
@@ -158,7 +158,7 @@ const read = (line: Line, tat: number, now: number): Reading => {
     name: line.name,
     ratePerSecond: line.rate,
     burst: line.burst,
-    // The depth of a burst that is no whole number is rounded up to the grid; what is told is not.
+    // The depth is rounded up to the grid where the burst is not a whole number; `remaining` is not.
     remaining: Math.max(Math.floor(Math.min((line.depth - debt) / line.interval, line.burst)), 0),
     resetMs: Math.ceil(debt),
     ...(line.reserve > 0 ? { reserved: line.reserve / line.interval } : {})
@@ -171,9 +171,8 @@ const idle =
     shares.every((one) => FairShare.idle(one, now, row))
 
 /**
- * Admits the call when no scope makes it wait longer than `maxWaitMs` (0: now or never), and charges
- * all scopes; otherwise charges none. For a call that was willing to wait, `retryAfterMs` is the time
- * after which it would be admitted with that same willingness.
+ * Admits the call when no scope makes it wait longer than `maxWaitMs`, and charges all scopes; otherwise charges none.
+ * `retryAfterMs` of a refusal is the time after which the same call with the same `maxWaitMs` would be admitted.
  */
 export const decide = (
   state: State,
@@ -209,10 +208,10 @@ export const decide = (
   if (wait > patience) {
     const never = wait === Infinity
     const wants = binding !== own.line && !never
-    // A client seen for the first time fills up from now on, or what it was told to wait for never comes.
+    // The bucket of a new client starts to fill now, or the wait in the refusal would not be exact.
     const row =
       own.row ?? (wants || own.tat > now ? ClientTable.add(state.table, request.client, own.tat) : undefined)
-    // He is told to wait here; whoever comes first at this bucket is to know that he wants some.
+    // The refused client is a contender at the bucket that refused it.
     if (wants && row !== undefined) note(binding, row, 0)
     const tat = binding.slot < 0 ? own.tat : (state.shared[binding.slot] ?? now)
     const retryAfterMs = never ? 0 : Math.ceil(wait - patience)
@@ -242,10 +241,7 @@ export const decide = (
   ]
 }
 
-/**
- * Gives back what `decide` charged. What the bucket has no room for any more is gone: a `tat` in the past
- * means full, and no fuller the longer it is past.
- */
+/** Gives back what `decide` charged, up to a full bucket: a `tat` in the past means full. */
 export const refund = (
   state: State,
   at: number,
@@ -258,7 +254,7 @@ export const refund = (
   const { rows, tats } = state.table
   const shared = state.shared.slice()
   const overflown = admission.clientScope === "overflow"
-  // A client that was forgotten in the meantime was full: there is nothing to give back to it.
+  // The bucket of a client that was removed meanwhile was full: there is nothing to give back.
   const row = overflown ? ClientTable.OVERFLOW_ROW : rows.get(admission.client)
   for (const line of pathOf(tier, admission.class)) {
     const paid = price(line, cost)
@@ -273,7 +269,7 @@ export const refund = (
   return { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
 }
 
-/** The buckets that a call of this client would meet, its own first. */
+/** The buckets that a call of this client would pass, its own first. */
 export const status = (
   state: State,
   at: number,
