@@ -161,12 +161,8 @@ export const make = (options: Partial<Options> = {}) =>
     })
 
     const slot = (call: Call.Call, pool: Bulkhead.Pool) =>
-      Call.withLeft(call, (leftMs) =>
-        bulkhead.acquire(pool, {
-          client: call.client,
-          tier: call.tier,
-          maxWaitMs: Math.min(maxWaitMs, leftMs)
-        })
+      Call.withLeft(call, (left) =>
+        bulkhead.acquire(pool, { client: call.client, tier: call.tier, maxWaitMs: Math.min(maxWaitMs, left) })
       )
 
     const free = ({ request, statement }: Omit<Seat, "permit">) =>

@@ -3,6 +3,7 @@ import { LogLevel } from "effect"
 import * as CallPolicy from "../../src/tools/CallPolicy.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as Guard from "../../src/guard/Guard.js"
+import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as ResultCache from "../../src/tools/ResultCache.js"
 import * as Http from "../../src/mcp/http/Http.js"
 import * as ServerConfig from "../../src/config/ServerConfig.js"
@@ -203,6 +204,7 @@ describe("the settings and the services", () => {
       objects: { allow: [], deny: [] }
     })
     expect(ServerConfig.cacheOptions(given)).toEqual(ResultCache.defaults)
+    expect(ServerConfig.rateLimiterOptions(given)).toMatchObject(RateLimiter.defaults)
     expect(Guard.defaults).toMatchObject(ServerConfig.guardOptions(given))
     expect(Http.defaults).toMatchObject(ServerConfig.httpOptions(given))
   })

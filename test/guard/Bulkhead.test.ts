@@ -72,7 +72,7 @@ const of = (clients: string, tiers: Record<string, string> = {}) =>
   [...clients].map((client) => [client, tiers[client] ?? "default"] as const)
 
 describe("Bulkhead", () => {
-  it.effect("can be interrupted while it waits, even where nothing else can", () =>
+  it.effect("can be interrupted while it waits, also in an uninterruptible region", () =>
     Effect.gen(function* () {
       const release = yield* hold()
       const bulkhead = yield* Bulkhead.Bulkhead
@@ -123,7 +123,7 @@ describe("Bulkhead", () => {
     }).pipe(Effect.provide(layerOf({}, { gold: 2 })))
   )
 
-  it.effect("keeps the last slots for clients that have none, whoever waited first", () =>
+  it.effect("keeps the last slots for clients without a slot, whatever the order of arrival", () =>
     Effect.gen(function* () {
       const evil = yield* Effect.forEach([1, 2], () => hold("evil"))
       const more = yield* Effect.fork(withSlot("evil", Effect.succeed("evil")))
@@ -151,7 +151,7 @@ describe("Bulkhead", () => {
     }).pipe(Effect.provide(layerOf({ permits: 4, reserve: 2 })))
   )
 
-  it.effect("takes no reserve that leaves nothing", () =>
+  it.effect("rejects a reserve that leaves no slot", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layerOf({ permits: 2, reserve: 2 }))))
       assert.match(error.message, /statements.reserve must be less than permits/)
@@ -167,26 +167,28 @@ describe("Bulkhead", () => {
     }).pipe(Effect.provide(layerOf({})))
   )
 
-  it.effect("hands the slot to who waits: a newcomer, even the one that just left, does not overtake", () =>
-    Effect.gen(function* () {
-      const order = yield* Ref.make<ReadonlyArray<string>>([])
-      const note = (name: string) => Ref.update(order, (all) => [...all, name])
-      const end = yield* Deferred.make<void>()
-      const greedy = yield* Effect.fork(
-        Effect.zipRight(
-          withSlot("greedy", Effect.zipRight(Deferred.await(end), note("greedy 1"))),
-          // No yield in between: the slot has been left and is asked for in the same breath.
-          withSlot("greedy", note("greedy 2"))
+  it.effect(
+    "gives a free slot to the first waiter: a new call, even of the client that freed it, does not overtake",
+    () =>
+      Effect.gen(function* () {
+        const order = yield* Ref.make<ReadonlyArray<string>>([])
+        const note = (name: string) => Ref.update(order, (all) => [...all, name])
+        const end = yield* Deferred.make<void>()
+        const greedy = yield* Effect.fork(
+          Effect.zipRight(
+            withSlot("greedy", Effect.zipRight(Deferred.await(end), note("greedy 1"))),
+            // No yield in between: the slot has been left and is asked for in the same breath.
+            withSlot("greedy", note("greedy 2"))
+          )
         )
-      )
-      yield* settle
-      const patient = yield* Effect.fork(withSlot("patient", note("patient")))
-      yield* settle
-      yield* Deferred.succeed(end, undefined)
-      yield* Fiber.join(greedy)
-      yield* Fiber.join(patient)
-      assert.deepStrictEqual(yield* Ref.get(order), ["greedy 1", "patient", "greedy 2"])
-    }).pipe(Effect.provide(layerOf({})))
+        yield* settle
+        const patient = yield* Effect.fork(withSlot("patient", note("patient")))
+        yield* settle
+        yield* Deferred.succeed(end, undefined)
+        yield* Fiber.join(greedy)
+        yield* Fiber.join(patient)
+        assert.deepStrictEqual(yield* Ref.get(order), ["greedy 1", "patient", "greedy 2"])
+      }).pipe(Effect.provide(layerOf({})))
   )
 
   describe("refuses", () => {
@@ -211,7 +213,7 @@ describe("Bulkhead", () => {
       }).pipe(Effect.provide(layerOf({ maxQueue: 2 })))
     )
 
-    it.effect("a client that queues too much, and nobody else", () =>
+    it.effect("a client with too many waiters, and no other client", () =>
       Effect.gen(function* () {
         const release = yield* hold()
         const first = yield* Effect.fork(withSlot("a", Effect.void))
@@ -225,7 +227,7 @@ describe("Bulkhead", () => {
       }).pipe(Effect.provide(layerOf({ maxQueuePerClient: 1 })))
     )
 
-    it.effect("when there is no slot and no patience", () =>
+    it.effect("when there is no free slot and the longest wait is 0", () =>
       Effect.gen(function* () {
         const release = yield* hold()
         for (const maxWaitMs of [0, -1, NaN]) {
@@ -258,7 +260,7 @@ describe("Bulkhead", () => {
       }).pipe(Effect.provide(layerOf({})))
     )
 
-    it.effect("a waiter that comes later with less time, before those that came earlier with more", () =>
+    it.effect("a later waiter with less time before earlier waiters with more", () =>
       Effect.gen(function* () {
         const release = yield* hold()
         const long = yield* Effect.fork(Effect.exit(withSlot("a", Effect.void, { maxWaitMs: 10_000 })))
@@ -274,7 +276,7 @@ describe("Bulkhead", () => {
       }).pipe(Effect.provide(layerOf({})))
     )
 
-    it.effect("with an estimate made of the place in the queue and of how long calls take", () =>
+    it.effect("with an estimate from the place in the queue and the duration of calls", () =>
       Effect.gen(function* () {
         yield* Effect.fork(withSlot("a", Effect.sleep(400)))
         yield* TestClock.adjust("400 millis")
@@ -311,7 +313,7 @@ describe("Bulkhead", () => {
       }).pipe(Effect.provide(layerOf({})))
     )
 
-    it.effect("only when the effect has really ended, not when it was told to", () =>
+    it.effect("only when the effect has ended, not when it was interrupted", () =>
       Effect.gen(function* () {
         const cancelled = yield* Deferred.make<void>()
         const work = Effect.onInterrupt(Effect.never, () => Deferred.await(cancelled))
@@ -327,7 +329,7 @@ describe("Bulkhead", () => {
       }).pipe(Effect.provide(layerOf({})))
     )
 
-    it.effect("for the next when the one that was just handed it is interrupted before it runs", () =>
+    it.effect("for the next waiter when its new holder is interrupted before it runs", () =>
       Effect.gen(function* () {
         const end = yield* Deferred.make<void>()
         const holder = yield* Effect.fork(withSlot("h", Deferred.await(end)))
@@ -346,7 +348,7 @@ describe("Bulkhead", () => {
     )
   })
 
-  it.effect("lets an interrupted waiter go at once, out of the middle of the queue", () =>
+  it.effect("removes an interrupted waiter from the middle of the queue at once", () =>
     Effect.gen(function* () {
       const release = yield* hold()
       const fibers = yield* Effect.forEach(["a", "a", "a"], (client) =>
@@ -362,7 +364,7 @@ describe("Bulkhead", () => {
     }).pipe(Effect.provide(layerOf({})))
   )
 
-  it.effect("gives no slot away for a waiter that is interrupted while its time is running out", () =>
+  it.effect("loses no slot when a waiter is interrupted at the moment of its time-out", () =>
     Effect.gen(function* () {
       const timeIsUp = yield* Deferred.make<void>()
       let now = 0n
@@ -379,8 +381,8 @@ describe("Bulkhead", () => {
         Effect.withClock(withSlot("a", Effect.void, { maxWaitMs: 1000 }), clock)
       )
       yield* settle
-      // In one breath: who watches the clock runs first and takes the waiter out of the queue, and the
-      // waiter then hears of the interruption before it hears of that.
+      // In one step: the fiber of the clock runs first and removes the waiter from the queue, and the interruption reaches
+      // the waiter before its time-out does.
       now = 1_000_000_000n
       Deferred.unsafeDone(timeIsUp, Exit.void)
       waiter.unsafeInterruptAsFork(FiberId.none)
@@ -391,7 +393,7 @@ describe("Bulkhead", () => {
     }).pipe(Effect.provide(layerOf({})))
   )
 
-  it.effect("forgets the deadlines of those who left, and no others", () =>
+  it.effect("drops the deadlines of waiters that left, and no others", () =>
     Effect.gen(function* () {
       const release = yield* hold()
       const waiter = yield* Effect.fork(Effect.flip(withSlot("a", Effect.void, { maxWaitMs: 1000 })))
@@ -407,7 +409,7 @@ describe("Bulkhead", () => {
     }).pipe(Effect.provide(layerOf({})))
   )
 
-  it.live("loses no slot and leaves nobody in the queue, at whatever moment a call is interrupted", () =>
+  it.live("loses no slot and leaves no waiter in the queue, at whatever moment a call is interrupted", () =>
     Effect.gen(function* () {
       let interrupted = 0
       const work = Effect.repeatN(Effect.yieldNow(), 2)
@@ -449,7 +451,7 @@ describe("Bulkhead", () => {
     }).pipe(Effect.provide(layerOf({})))
   )
 
-  it.effect("sends everybody away in time and stays usable when nothing moves at all", () =>
+  it.effect("refuses every waiter in time and stays usable when no slot is ever freed", () =>
     Effect.gen(function* () {
       const release = yield* hold()
       const waiters = yield* Effect.forEach(Array.from({ length: 500 }), (_, i) =>

@@ -59,39 +59,35 @@ describe("protect", () => {
     }).pipe(Effect.provide(layer()))
   )
 
-  it.effect(
-    "is let through again after exactly the time that was named, and closes after two successes",
-    () =>
-      Effect.gen(function* () {
-        const breaker = yield* CircuitBreaker.CircuitBreaker
-        yield* trip
-        yield* TestClock.adjust(Duration.millis(9_999))
-        expect(yield* Effect.flip(CircuitBreaker.protect(breaker, Effect.void))).toMatchObject({
-          retryAfterMs: 1
-        })
-        yield* TestClock.adjust(Duration.millis(1))
-        yield* CircuitBreaker.protect(breaker, Effect.void)
-        expect(yield* breaker.status).toMatchObject({ phase: "half-open" })
-        yield* CircuitBreaker.protect(breaker, Effect.void)
-        expect(yield* breaker.status).toMatchObject({ phase: "closed", calls: 0 })
-      }).pipe(Effect.provide(layer()))
+  it.effect("admits a probe after exactly the named time, and closes after two successes", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.CircuitBreaker
+      yield* trip
+      yield* TestClock.adjust(Duration.millis(9_999))
+      expect(yield* Effect.flip(CircuitBreaker.protect(breaker, Effect.void))).toMatchObject({
+        retryAfterMs: 1
+      })
+      yield* TestClock.adjust(Duration.millis(1))
+      yield* CircuitBreaker.protect(breaker, Effect.void)
+      expect(yield* breaker.status).toMatchObject({ phase: "half-open" })
+      yield* CircuitBreaker.protect(breaker, Effect.void)
+      expect(yield* breaker.status).toMatchObject({ phase: "closed", calls: 0 })
+    }).pipe(Effect.provide(layer()))
   )
 
-  it.effect(
-    "counts typed failures, and neither interruptions nor defects nor what the verdict forgives",
-    () =>
-      Effect.gen(function* () {
-        const breaker = yield* CircuitBreaker.CircuitBreaker
-        yield* Effect.exit(CircuitBreaker.protect(breaker, Effect.interrupt))
-        expect((yield* breaker.status).calls).toBe(0)
-        yield* Effect.ignore(CircuitBreaker.protect(breaker, failing, { verdict: () => "alive" }))
-        expect(yield* breaker.status).toMatchObject({ calls: 1, failures: 0 })
-        yield* Effect.ignore(CircuitBreaker.protect(breaker, failing, { verdict: () => "ignored" }))
-        expect((yield* breaker.status).calls).toBe(1)
-        yield* Effect.ignore(CircuitBreaker.protect(breaker, failing))
-        yield* Effect.exit(CircuitBreaker.protect(breaker, Effect.dieMessage("bug")))
-        expect(yield* breaker.status).toMatchObject({ phase: "closed", failures: 1 })
-      }).pipe(Effect.provide(layer()))
+  it.effect("counts typed failures, and neither interruptions nor defects nor what the verdict ignores", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.CircuitBreaker
+      yield* Effect.exit(CircuitBreaker.protect(breaker, Effect.interrupt))
+      expect((yield* breaker.status).calls).toBe(0)
+      yield* Effect.ignore(CircuitBreaker.protect(breaker, failing, { verdict: () => "alive" }))
+      expect(yield* breaker.status).toMatchObject({ calls: 1, failures: 0 })
+      yield* Effect.ignore(CircuitBreaker.protect(breaker, failing, { verdict: () => "ignored" }))
+      expect((yield* breaker.status).calls).toBe(1)
+      yield* Effect.ignore(CircuitBreaker.protect(breaker, failing))
+      yield* Effect.exit(CircuitBreaker.protect(breaker, Effect.dieMessage("bug")))
+      expect(yield* breaker.status).toMatchObject({ phase: "closed", failures: 1 })
+    }).pipe(Effect.provide(layer()))
   )
 
   it.effect("returns the effect's own result, whatever the verdict", () =>
@@ -133,7 +129,7 @@ describe("a probe", () => {
     }).pipe(Effect.provide(layer({ probes: 1 })))
   )
 
-  it.effect("that dies gives its slot back: a bug says nothing about what was called", () =>
+  it.effect("that dies gives its slot back: a defect says nothing about the callee", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* halfOpen
@@ -158,7 +154,7 @@ describe("a probe", () => {
     }).pipe(Effect.provide(layer({ probes: 1 })))
   )
 
-  it.effect("that never ends is given up when its lease is over", () =>
+  it.effect("that never ends counts as failed when its lease is over", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* halfOpen
@@ -171,7 +167,7 @@ describe("a probe", () => {
     }).pipe(Effect.provide(layer({ probes: 1 })))
   )
 
-  it.effect("is one of two at most, however many callers rush in", () =>
+  it.effect("is one of two at most, however many calls arrive at once", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* halfOpen
@@ -281,7 +277,7 @@ describe("open times", () => {
     })
   )
 
-  it.effect("are drawn anew for every trip: not even the first one repeats", () =>
+  it.effect("are drawn anew for every trip, the first one included", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       const times = new Set<number>()
@@ -305,7 +301,7 @@ describe("open times", () => {
     )
   )
 
-  it.effect("begin anew after the circuit has stayed closed for twice the last one", () =>
+  it.effect("start over after the circuit has stayed closed for twice the last one", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       const recover = Effect.repeatN(CircuitBreaker.protect(breaker, Effect.void), 1)
@@ -378,7 +374,7 @@ describe("operators", () => {
 })
 
 describe("peek", () => {
-  it.effect("says what acquire would say and takes nothing", () =>
+  it.effect("answers as acquire would and takes nothing", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* breaker.peek
@@ -435,7 +431,7 @@ describe("transitions", () => {
     )
   })
 
-  it.effect("are logged in one line each: a warning when it opens, news otherwise", () => {
+  it.effect("are logged in one line each: a warning when it opens, else info", () => {
     const lines: Array<readonly [string, unknown, unknown]> = []
     const logger = Logger.make(({ annotations, logLevel, message }) => {
       lines.push([logLevel._tag, message, Object.fromEntries(HashMap.toEntries(annotations))])
@@ -478,7 +474,7 @@ describe("a refusal", () => {
 })
 
 describe("layerNoop", () => {
-  it.effect("lets everything through for ever", () =>
+  it.effect("admits everything and never opens", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.CircuitBreaker
       yield* Effect.repeatN(Effect.ignore(CircuitBreaker.protect(breaker, failing)), 20)

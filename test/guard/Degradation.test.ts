@@ -62,7 +62,7 @@ describe("Degradation with a breaker", () => {
   )
 
   it.scoped(
-    "serves from memory while the circuit is open, and lets the first probe through to the millisecond",
+    "answers from the cache while the circuit is open, and admits the first probe to the millisecond",
     () =>
       Effect.gen(function* () {
         const breaker = yield* CircuitBreaker.make({ consecutiveFailures: 1, probes: 1, probeSuccesses: 1 })
@@ -103,7 +103,7 @@ describe("Degradation with a breaker", () => {
       }).pipe(fixed)
   )
 
-  it.scoped("says that nobody knows how long an operator holds the circuit open", () =>
+  it.scoped("names no wait while an operator holds the circuit open", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make()
       const degradation = yield* Degradation.make({ breaker: breaker.status })
@@ -196,20 +196,20 @@ describe("Degradation by measurements", () => {
     })
   )
 
-  it.scoped("goes by what it is told where there is no source", () =>
+  it.scoped("follows observations where there is no source", () =>
     Effect.gen(function* () {
       const { degradation, mode } = yield* watched()
       yield* degradation.observe({ eventLoopMs: 3_000 })
       expect(yield* mode).toBe("emergency")
       yield* degradation.observe({ slotWaitMs: 99_999 })
       yield* degradation.observe({ eventLoopMs: 0 })
-      // Told, but there is a source for it, which says zero.
+      // An observation of a signal whose source says zero.
       yield* TestClock.adjust(90_000)
       expect(yield* mode).toBe("normal")
     })
   )
 
-  it.scoped("does without a source that breaks", () =>
+  it.scoped("ignores a source that fails", () =>
     Effect.gen(function* () {
       const degradation = yield* Degradation.make({
         breaker: Effect.dieMessage("broken"),
@@ -242,7 +242,7 @@ describe("Degradation by refusals", () => {
     }).pipe(dice(0))
   )
 
-  it.scoped("sheds queries by the chance that no more are tried than get through", () =>
+  it.scoped("sheds queries with the probability at which no more are attempted than accepted", () =>
     Effect.gen(function* () {
       const { degradation } = yield* watched()
       yield* busy(degradation, 10, 30)
@@ -258,7 +258,7 @@ describe("Degradation by refusals", () => {
     })
   )
 
-  it.scoped("is not kept up by its own refusals", () =>
+  it.scoped("is not held by its own refusals", () =>
     Effect.gen(function* () {
       const { degradation, mode } = yield* watched()
       yield* busy(degradation, 0, 50)
@@ -272,7 +272,7 @@ describe("Degradation by refusals", () => {
     })
   )
 
-  it("counts room found and room refused, and nothing that one client can bring about alone", () => {
+  it("counts admissions and refusals, and nothing that one client alone can cause", () => {
     const of = (error: unknown) => Degradation.defaultOutcome(Exit.fail(error))
     expect(Degradation.defaultOutcome(Exit.succeed(1))).toBe("accepted")
     expect(of(overloaded("queue-full"))).toBe("refused")

@@ -77,7 +77,7 @@ const untouched = {
 }
 
 describe("Guard", () => {
-  it.effect("a call that succeeds pays one token, one request and the bytes it really delivered", () =>
+  it.effect("a call that succeeds is charged one token, one request and the bytes it delivered", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const { value, warnings } = yield* guard.run(operation, (attempt) =>
@@ -116,7 +116,7 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack({ quota: { statement_seconds_per_day: 100 } })))
   )
 
-  it.effect("a call refused by the rate limit charges nobody, and its wait is exact", () =>
+  it.effect("a call refused by the rate limit charges nothing, and its wait is exact", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const call = guard.run(operation, sentThen(Effect.void))
@@ -149,7 +149,7 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack({ burst: 100 })))
   )
 
-  it.effect("a call refused by the bulkhead charges nobody", () =>
+  it.effect("a call refused by the bulkhead charges nothing", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const release = yield* Deferred.make<void>()
@@ -170,7 +170,7 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack({ statements: 1 })))
   )
 
-  it.effect("an open breaker turns a call away at once, and nobody is charged", () =>
+  it.effect("an open breaker refuses a call at once, and nothing is charged", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const failing = guard.run(operation, sentThen(Effect.fail(unreachable)))
@@ -185,7 +185,7 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack()))
   )
 
-  it.effect("the caller's own mistakes, cancellations and our refusals never open the breaker", () =>
+  it.effect("the caller's mistakes, cancellations and refusals of the guard never open the breaker", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const breaker = yield* CircuitBreaker.CircuitBreaker
@@ -215,7 +215,7 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack({ burst: 1000, quota: {} })))
   )
 
-  it.effect("a defect of ours never counts against the warehouse", () =>
+  it.effect("a defect of this program never counts against the warehouse", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const breaker = yield* CircuitBreaker.CircuitBreaker
@@ -224,32 +224,27 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack({ burst: 100, quota: {} })))
   )
 
-  it.effect(
-    "an attempt that hangs ends at its time limit, counts against the warehouse and is paid for",
-    () =>
-      Effect.gen(function* () {
-        const guard = yield* Guard.Guard
-        const breaker = yield* CircuitBreaker.CircuitBreaker
-        const cancelled = yield* Ref.make(false)
-        const fiber = yield* Effect.fork(
-          guard.run(
-            operation,
-            sentThen(Effect.never.pipe(Effect.onInterrupt(() => Ref.set(cancelled, true))))
-          )
-        )
-        yield* TestClock.adjust(4_999)
-        assert.isNull(fiber.unsafePoll())
-        yield* TestClock.adjust(1)
-        const error = yield* Effect.flip(Fiber.join(fiber))
-        assert(error._tag === "DeadlineExceeded")
-        assert.deepInclude(error, { limitMs: 5_000, sent: true, of: "attempt" })
-        assert.isTrue(yield* Ref.get(cancelled))
-        assert.strictEqual((yield* breaker.status).consecutiveFailures, 1)
-        assert.deepInclude(yield* ledger, { inUse: [0, 0], used: { requests_per_hour: 1, bytes_per_day: 0 } })
-      }).pipe(Effect.provide(stack()))
+  it.effect("an attempt that hangs ends at its time limit, counts against the warehouse and is charged", () =>
+    Effect.gen(function* () {
+      const guard = yield* Guard.Guard
+      const breaker = yield* CircuitBreaker.CircuitBreaker
+      const cancelled = yield* Ref.make(false)
+      const fiber = yield* Effect.fork(
+        guard.run(operation, sentThen(Effect.never.pipe(Effect.onInterrupt(() => Ref.set(cancelled, true)))))
+      )
+      yield* TestClock.adjust(4_999)
+      assert.isNull(fiber.unsafePoll())
+      yield* TestClock.adjust(1)
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert(error._tag === "DeadlineExceeded")
+      assert.deepInclude(error, { limitMs: 5_000, sent: true, of: "attempt" })
+      assert.isTrue(yield* Ref.get(cancelled))
+      assert.strictEqual((yield* breaker.status).consecutiveFailures, 1)
+      assert.deepInclude(yield* ledger, { inUse: [0, 0], used: { requests_per_hour: 1, bytes_per_day: 0 } })
+    }).pipe(Effect.provide(stack()))
   )
 
-  it.effect("a caller in a hurry is answered at its own deadline and does not blame the warehouse", () =>
+  it.effect("a caller with a short deadline is answered at it, and the warehouse is not blamed", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const breaker = yield* CircuitBreaker.CircuitBreaker
@@ -262,7 +257,7 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack()))
   )
 
-  it.effect("a slot is freed when the attempt has really ended, not when its time is up", () =>
+  it.effect("a slot is freed when the attempt has ended, not when its time is up", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const gone = yield* Deferred.make<void>()
@@ -291,7 +286,7 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack()))
   )
 
-  it.effect("a statement that the driver says was never sent is refunded in full", () =>
+  it.effect("a statement that was never sent according to the driver is refunded in full", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const refused = new WarehouseError({ reason: "Unreachable", description: "refused", sent: "no" })
@@ -300,7 +295,7 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack()))
   )
 
-  it.effect("quotas of which less than a fifth is left are told with the result", () =>
+  it.effect("quotas of which less than a fifth is left come as warnings with the result", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const results = []
@@ -350,7 +345,7 @@ describe("Guard", () => {
     }).pipe(Effect.provide(stack({ burst: 10_000, quota: { requests_per_hour: 100_000 } })))
   )
 
-  it.effect("what the work needs is found in its fiber", () =>
+  it.effect("the work sees the services of its caller", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const exit = yield* guard

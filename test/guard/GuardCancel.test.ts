@@ -65,7 +65,7 @@ const used = Effect.flatMap(QuotaStore.QuotaStore, (store) =>
   }))
 )
 
-/** Runs statements for ever; a cancelled one goes on for `cancelMs`, and then tells what it has done. */
+/** Runs statements for ever; a cancelled one goes on for `cancelMs`, and then reports its end. */
 const slowWarehouse = (cancelMs: number) => {
   const ran = { ms: 0, statements: 0, under: 0 }
   const work = (attempt: Guard.Attempt) =>
@@ -97,7 +97,7 @@ const operation: Guard.Operation = {
 }
 
 describe("a call that is cancelled", () => {
-  it.effect("pays for its statements until they have ended, once, whenever it was cancelled", () =>
+  it.effect("is charged for its statements until they have ended, once, whenever it was cancelled", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       finished.clear()

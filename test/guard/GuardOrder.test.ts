@@ -51,9 +51,9 @@ const accounts = Effect.gen(function* () {
 
 describe("a statement that may not run", () => {
   for (const [tool, input] of forbidden) {
-    const told = `${tool} ${JSON.stringify(input)}`
+    const asked = `${tool} ${JSON.stringify(input)}`
 
-    it.effect(`is rejected without waiting for a slot: ${told}`, () =>
+    it.effect(`is rejected without waiting for a slot: ${asked}`, () =>
       Effect.gen(function* () {
         const busy = yield* Effect.fork(call("execute_query", { sql: "SELECT 1" }))
         yield* Effect.yieldNow()
@@ -62,7 +62,7 @@ describe("a statement that may not run", () => {
       }).pipe(Effect.provide(stack))
     )
 
-    it.effect(`is rejected although the circuit is open, while queries are served at all: ${told}`, () =>
+    it.effect(`is rejected although the circuit is open, while queries are served at all: ${asked}`, () =>
       Effect.gen(function* () {
         yield* Effect.flatMap(Degradation.Degradation, (_) => _.pin("normal", "test"))
         yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, (_) => _.forceOpen("test"))
@@ -74,7 +74,7 @@ describe("a statement that may not run", () => {
       }).pipe(Effect.scoped, Effect.provide(stack))
     )
 
-    it.effect(`keeps its token and gives its quota back: ${told}`, () =>
+    it.effect(`keeps its token and gives its quota back: ${asked}`, () =>
       Effect.gen(function* () {
         const before = yield* accounts
         yield* Effect.flip(call(tool, input))
@@ -83,7 +83,7 @@ describe("a statement that may not run", () => {
     )
   }
 
-  it.effect("is turned away unread where no query is served", () =>
+  it.effect("is refused unread where no query is served", () =>
     Effect.gen(function* () {
       yield* Effect.flatMap(Degradation.Degradation, (_) => _.pin("cache-only", "test"))
       const before = yield* accounts
@@ -108,7 +108,7 @@ describe("a statement that may not run", () => {
 
 describe("the gate", () => {
   it.effect(
-    "that does not answer keeps its caller no longer than the call may take, and nothing is charged",
+    "that does not answer delays the caller no longer than its deadline, and nothing is charged",
     () =>
       Effect.gen(function* () {
         const before = yield* accounts
@@ -126,7 +126,7 @@ describe("the gate", () => {
       )
   )
 
-  it.effect("is asked once a call, however often the call is tried", () =>
+  it.effect("runs once per call, however many attempts there are", () =>
     Effect.gen(function* () {
       const seen = { checks: 0, tries: 0 }
       const parts = {

@@ -76,11 +76,11 @@ const run = Effect.flatMap(Guard.Guard, (guard) =>
   guard.run(operation, (attempt) => Effect.as(attempt.markSent, "rows"))
 )
 
-/** Answers when it is told to; counts the answers. */
+/** Answers after `released`. */
 const late = <A>(answer: Effect.Effect<A>) =>
   Effect.gen(function* () {
-    const told = yield* Deferred.make<void>()
-    return { told, answer: Effect.uninterruptible(Effect.zipRight(Deferred.await(told), answer)) }
+    const released = yield* Deferred.make<void>()
+    return { released, answer: Effect.uninterruptible(Effect.zipRight(Deferred.await(released), answer)) }
   })
 
 describe("Guard, with ports that do not answer", () => {
@@ -115,47 +115,49 @@ describe("Guard, with ports that do not answer", () => {
       }).pipe(Effect.provide(never))
     )
 
-    it.effect(`what a ${port} grants too late is given back once, whoever has left`, () =>
-      Effect.gen(function* () {
-        for (const how of ["deadline", "interruption"] as const) {
-          const { answer, told } = yield* late(Effect.void)
-          const given = yield* Ref.make(0)
-          const count = Effect.zipLeft(Ref.update(given, (n) => n + 1))
-          const parts =
-            port === "limiter"
-              ? stack({
-                  limiter: (limiter) => ({
-                    ...limiter,
-                    reserve: (...args) => Effect.zipRight(answer, limiter.reserve(...args)),
-                    refund: (admission) => count(limiter.refund(admission))
+    it.effect(
+      `what a ${port} grants too late is given back once, in whatever order the caller and the deadline end`,
+      () =>
+        Effect.gen(function* () {
+          for (const how of ["deadline", "interruption"] as const) {
+            const { answer, released } = yield* late(Effect.void)
+            const given = yield* Ref.make(0)
+            const count = Effect.zipLeft(Ref.update(given, (n) => n + 1))
+            const parts =
+              port === "limiter"
+                ? stack({
+                    limiter: (limiter) => ({
+                      ...limiter,
+                      reserve: (...args) => Effect.zipRight(answer, limiter.reserve(...args)),
+                      refund: (admission) => count(limiter.refund(admission))
+                    })
                   })
-                })
-              : stack({
-                  store: (store) => ({
-                    ...store,
-                    reserve: (...args) => Effect.zipRight(answer, store.reserve(...args)),
-                    release: (id) => count(store.release(id))
+                : stack({
+                    store: (store) => ({
+                      ...store,
+                      reserve: (...args) => Effect.zipRight(answer, store.reserve(...args)),
+                      release: (id) => count(store.release(id))
+                    })
                   })
-                })
-          yield* Effect.gen(function* () {
-            const call = yield* Effect.fork(Effect.exit(run))
-            yield* TestClock.adjust(10)
-            if (how === "deadline") yield* TestClock.adjust(3_000)
-            else yield* Fiber.interrupt(call)
-            assert.isTrue(Exit.isFailure(Exit.flatten(yield* Fiber.await(call))))
-            assert.strictEqual(yield* Ref.get(given), 0)
-            yield* Deferred.succeed(told, undefined)
-            yield* TestClock.adjust(1)
-            assert.strictEqual(yield* Ref.get(given), 1)
-            assert.strictEqual(yield* tokens, 5)
-            assert.deepStrictEqual(yield* usage, { reserved: 0, used: 0 })
-          }).pipe(Effect.provide(parts))
-        }
-      })
+            yield* Effect.gen(function* () {
+              const call = yield* Effect.fork(Effect.exit(run))
+              yield* TestClock.adjust(10)
+              if (how === "deadline") yield* TestClock.adjust(3_000)
+              else yield* Fiber.interrupt(call)
+              assert.isTrue(Exit.isFailure(Exit.flatten(yield* Fiber.await(call))))
+              assert.strictEqual(yield* Ref.get(given), 0)
+              yield* Deferred.succeed(released, undefined)
+              yield* TestClock.adjust(1)
+              assert.strictEqual(yield* Ref.get(given), 1)
+              assert.strictEqual(yield* tokens, 5)
+              assert.deepStrictEqual(yield* usage, { reserved: 0, used: 0 })
+            }).pipe(Effect.provide(parts))
+          }
+        })
     )
   }
 
-  it.effect("a store that cannot be told the end of a call keeps neither the result nor the caller", () =>
+  it.effect("a store that does not answer a settlement delays neither the result nor the caller", () =>
     Effect.gen(function* () {
       const call = yield* Effect.fork(run)
       yield* TestClock.adjust(2_000)
@@ -175,16 +177,16 @@ describe("Guard, with ports that do not answer", () => {
     )
   )
 
-  it.effect("what a store hears late of the end of a call, it hears once", () =>
+  it.effect("a late settlement of a call happens once", () =>
     Effect.gen(function* () {
-      const { answer, told } = yield* late(Effect.void)
+      const { answer, released } = yield* late(Effect.void)
       const settled = yield* Ref.make(0)
       yield* Effect.gen(function* () {
         const call = yield* Effect.fork(run)
         yield* TestClock.adjust(2_000)
         yield* Fiber.join(call)
         assert.strictEqual(yield* Ref.get(settled), 0)
-        yield* Deferred.succeed(told, undefined)
+        yield* Deferred.succeed(released, undefined)
         yield* TestClock.adjust(1)
         assert.strictEqual(yield* Ref.get(settled), 1)
         assert.deepStrictEqual(yield* usage, { reserved: 0, used: 1 })
@@ -205,7 +207,7 @@ describe("Guard, with ports that do not answer", () => {
     })
   )
 
-  it.effect("a call can be cancelled behind a degradation of one's own that is no single step", () =>
+  it.effect("a call can be cancelled behind a custom degradation that takes several steps", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const call = yield* Effect.fork(guard.run(operation, () => Effect.never))

@@ -60,7 +60,7 @@ const failing = (reason: Reason, sent: "no" | "yes" | "unknown" = "unknown") =>
   Effect.fail(new WarehouseError({ reason, description: "no", sent }))
 
 describe("Guard, with every layer", () => {
-  it.effect("a fault that passes is retried under the same request id, and costs the caller one call", () =>
+  it.effect("a short fault is retried under the same request id, and costs the caller one call", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const ids = yield* Ref.make<ReadonlyArray<string>>([])
@@ -85,26 +85,28 @@ describe("Guard, with every layer", () => {
     }).pipe(Effect.provide(stack))
   )
 
-  it.effect("attempts that the driver says were never sent cost nothing, however many there were", () =>
-    Effect.gen(function* () {
-      const guard = yield* Guard.Guard
-      const attempts = yield* Ref.make(0)
-      const fiber = yield* Effect.fork(
-        guard.run(operation, (attempt) =>
-          attempt.markSent.pipe(
-            Effect.zipRight(Ref.update(attempts, (n) => n + 1)),
-            Effect.zipRight(failing("Unreachable", "no"))
+  it.effect(
+    "attempts that were never sent according to the driver cost nothing, however many there were",
+    () =>
+      Effect.gen(function* () {
+        const guard = yield* Guard.Guard
+        const attempts = yield* Ref.make(0)
+        const fiber = yield* Effect.fork(
+          guard.run(operation, (attempt) =>
+            attempt.markSent.pipe(
+              Effect.zipRight(Ref.update(attempts, (n) => n + 1)),
+              Effect.zipRight(failing("Unreachable", "no"))
+            )
           )
         )
-      )
-      yield* TestClock.adjust("20 seconds")
-      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "WarehouseError")
-      assert.isAbove(yield* Ref.get(attempts), 1)
-      const used = (yield* Effect.flatMap(Quota.Quota, (_) => _.status("local", "default"))).map(
-        ({ used }) => used
-      )
-      assert.deepStrictEqual(new Set(used), new Set([0]))
-    }).pipe(Effect.provide(stack))
+        yield* TestClock.adjust("20 seconds")
+        assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "WarehouseError")
+        assert.isAbove(yield* Ref.get(attempts), 1)
+        const used = (yield* Effect.flatMap(Quota.Quota, (_) => _.status("local", "default"))).map(
+          ({ used }) => used
+        )
+        assert.deepStrictEqual(new Set(used), new Set([0]))
+      }).pipe(Effect.provide(stack))
   )
 
   it.effect("no slot is held between attempts", () =>
@@ -126,21 +128,21 @@ describe("Guard, with every layer", () => {
   )
 
   it.effect(
-    "a call that is a little too early waits for its turn, tells so, and gives up its place when interrupted",
+    "a call without a token waits for it, reports the wait, and gives its place back when interrupted",
     () =>
       Effect.gen(function* () {
         const guard = yield* Guard.Guard
         const limiter = yield* RateLimiter.RateLimiter
-        const told = yield* Ref.make<ReadonlyArray<string>>([])
+        const reported = yield* Ref.make<ReadonlyArray<string>>([])
         const call = guard.run(
-          { ...operation, waiting: (message) => Ref.update(told, (all) => [...all, message]) },
+          { ...operation, waiting: (message) => Ref.update(reported, (all) => [...all, message]) },
           () => Effect.void
         )
         for (let i = 0; i < 5; i++) yield* call
         const first = yield* Effect.fork(call)
         yield* TestClock.adjust(999)
         assert.isNull(first.unsafePoll())
-        assert.deepStrictEqual(yield* Ref.get(told), ["waiting 1000 ms for the rate limit"])
+        assert.deepStrictEqual(yield* Ref.get(reported), ["waiting 1000 ms for the rate limit"])
         const second = yield* Effect.fork(call)
         yield* Effect.yieldNow()
         yield* Fiber.interrupt(second)
@@ -153,7 +155,7 @@ describe("Guard, with every layer", () => {
       }).pipe(Effect.provide(stack))
   )
 
-  it.effect("a look-up without an answer is asked once more; a query is not", () =>
+  it.effect("a look-up without an answer is tried once more; a query is not", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       const asked = yield* Ref.make({ metadata: 0, query: 0 })
@@ -173,81 +175,78 @@ describe("Guard, with every layer", () => {
     }).pipe(Effect.provide(stack))
   )
 
-  it.effect(
-    "no interruption at any yield point, of calls that are retried beside others, leaks anything",
-    () =>
-      Effect.gen(function* () {
-        const guard = yield* Guard.Guard
-        const bulkhead = yield* Bulkhead.Bulkhead
-        const quota = yield* Quota.Quota
-        const limiter = yield* RateLimiter.RateLimiter
-        let sent = 0
-        const call = (n: number) => {
-          let left = false
-          const send = Effect.sync(() => {
-            if (!left) sent += 1
-            left = true
-          })
-          return guard
-            .run({ ...operation, class: n % 2 === 0 ? "query" : "metadata" }, (attempt) =>
-              Effect.yieldNow().pipe(
-                Effect.zipRight(Effect.uninterruptible(Effect.zipRight(send, attempt.markSent))),
-                Effect.zipRight(Effect.yieldNow()),
-                Effect.zipRight(n % 3 === 0 ? failing("Overloaded") : Effect.void)
+  it.effect("no interruption at any yield point of retried, concurrent calls leaks anything", () =>
+    Effect.gen(function* () {
+      const guard = yield* Guard.Guard
+      const bulkhead = yield* Bulkhead.Bulkhead
+      const quota = yield* Quota.Quota
+      const limiter = yield* RateLimiter.RateLimiter
+      let sent = 0
+      const call = (n: number) => {
+        let left = false
+        const send = Effect.sync(() => {
+          if (!left) sent += 1
+          left = true
+        })
+        return guard
+          .run({ ...operation, class: n % 2 === 0 ? "query" : "metadata" }, (attempt) =>
+            Effect.yieldNow().pipe(
+              Effect.zipRight(Effect.uninterruptible(Effect.zipRight(send, attempt.markSent))),
+              Effect.zipRight(Effect.yieldNow()),
+              Effect.zipRight(n % 3 === 0 ? failing("Overloaded") : Effect.void)
+            )
+          )
+          .pipe(Effect.exit)
+      }
+      for (let budget = 14; budget <= 64; budget += 2) {
+        for (let turn = 0; turn <= 12; turn++) {
+          // More calls than slots: some are interrupted while they run, wait for a slot, or pause.
+          const fibers = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (n) =>
+            Effect.fork(Effect.withMaxOpsBeforeYield(call(n), budget))
+          )
+          for (let i = 0; i < turn; i++) yield* Effect.yieldNow()
+          yield* Fiber.interruptAll(fibers)
+        }
+      }
+      for (let i = 0; i < 50; i++) yield* Effect.yieldNow()
+      for (const { inUse, queued } of yield* bulkhead.status) assert.deepStrictEqual([inUse, queued], [0, 0])
+      assert.isAbove(sent, 100)
+      const used = yield* quota.status("local", "default")
+      assert.deepStrictEqual(
+        used.map(({ used }) => used),
+        [sent]
+      )
+      const scopes = yield* limiter.status("local", "default")
+      assert.strictEqual(scopes.find(({ scope }) => scope === "client")?.remaining, 100_000 - sent)
+    }).pipe(
+      Effect.provide(
+        Layer.provideMerge(
+          Guard.layer({ maxWaitMs: 1000, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }),
+          Layer.mergeAll(
+            Layer.provideMerge(
+              Degradation.layer({ refusalRatio: { constrained: 2, cacheOnly: 2, emergency: 2 } }),
+              Layer.merge(
+                Bulkhead.layer({ requests: pool, statements: { ...pool, permits: 2 } }),
+                CircuitBreaker.layer()
               )
-            )
-            .pipe(Effect.exit)
-        }
-        for (let budget = 14; budget <= 64; budget += 2) {
-          for (let turn = 0; turn <= 12; turn++) {
-            // More calls than slots: some are interrupted while they run, wait for a slot, or pause.
-            const fibers = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (n) =>
-              Effect.fork(Effect.withMaxOpsBeforeYield(call(n), budget))
-            )
-            for (let i = 0; i < turn; i++) yield* Effect.yieldNow()
-            yield* Fiber.interruptAll(fibers)
-          }
-        }
-        for (let i = 0; i < 50; i++) yield* Effect.yieldNow()
-        for (const { inUse, queued } of yield* bulkhead.status)
-          assert.deepStrictEqual([inUse, queued], [0, 0])
-        assert.isAbove(sent, 100)
-        const used = yield* quota.status("local", "default")
-        assert.deepStrictEqual(
-          used.map(({ used }) => used),
-          [sent]
-        )
-        const scopes = yield* limiter.status("local", "default")
-        assert.strictEqual(scopes.find(({ scope }) => scope === "client")?.remaining, 100_000 - sent)
-      }).pipe(
-        Effect.provide(
-          Layer.provideMerge(
-            Guard.layer({ maxWaitMs: 1000, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }),
-            Layer.mergeAll(
-              Layer.provideMerge(
-                Degradation.layer({ refusalRatio: { constrained: 2, cacheOnly: 2, emergency: 2 } }),
-                Layer.merge(
-                  Bulkhead.layer({ requests: pool, statements: { ...pool, permits: 2 } }),
-                  CircuitBreaker.layer()
-                )
-              ),
-              RateLimiter.layer({
-                global: { rate: 1e5, burst: 1e6 },
-                classes: {},
-                tiers: { default: { client: { rate: 10, burst: 100_000 } } }
-              }),
-              Quota.layer({ tiers: { default: { requests_per_hour: 1e6 } } }).pipe(
-                Layer.provide(QuotaStore.layerMemory)
-              ),
-              Retry.layer()
-            )
+            ),
+            RateLimiter.layer({
+              global: { rate: 1e5, burst: 1e6 },
+              classes: {},
+              tiers: { default: { client: { rate: 10, burst: 100_000 } } }
+            }),
+            Quota.layer({ tiers: { default: { requests_per_hour: 1e6 } } }).pipe(
+              Layer.provide(QuotaStore.layerMemory)
+            ),
+            Retry.layer()
           )
         )
       )
+    )
   )
 
   it.effect(
-    "while the warehouse is out of reach, look-ups are answered from memory with their age and the reason",
+    "while the warehouse is out of reach, look-ups are answered from the cache with their age and the reason",
     () =>
       Effect.gen(function* () {
         const healthy = yield* Ref.make(true)
@@ -304,7 +303,7 @@ describe("Guard, with every layer", () => {
             yield* TestClock.adjust("10 seconds")
             assert.deepInclude(yield* Fiber.join(again), { stale: true })
           }
-          // Nobody even tries now, and the answer says why and until when.
+          // No call is sent now, and the answer says why and until when.
           const degraded = yield* call("list_databases", {})
           assert.deepInclude(degraded, { stale: true })
           assert.deepInclude((degraded as { degraded: object }).degraded, { mode: "cache-only" })

@@ -67,23 +67,21 @@ describe("the shipped breaker", () => {
     }).pipe(Effect.provide(stack(() => Effect.never)))
   )
 
-  it.effect(
-    "takes the tries of one refused call for one failure, and tells the third call when to come back",
-    () =>
-      Effect.gen(function* () {
-        const refused = yield* timed(ask("ana", "SELECT 1"))
-        assert.strictEqual(refused.error._tag, "WarehouseError")
-        assert.strictEqual(yield* phase, "closed")
-        yield* timed(ask("ana", "SELECT 1"))
-        assert.strictEqual(yield* phase, "closed")
-        const { error } = yield* timed(ask("ana", "SELECT 1"))
-        assert.strictEqual(yield* phase, "open")
-        const report = ErrorReport.fromError(error, 0)
-        const { retryAfterMs = 0 } = yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, (_) => _.status)
-        assert.isAbove(retryAfterMs, 20_000)
-        assert.closeTo(report.retryAfterMs ?? 0, retryAfterMs, 1_000)
-        assert.isTrue(report.retryable)
-      }).pipe(Effect.provide(stack(() => failing("Unreachable", { answered: true }))))
+  it.effect("counts the attempts of one call as one failure, and names the wait to the third call", () =>
+    Effect.gen(function* () {
+      const refused = yield* timed(ask("ana", "SELECT 1"))
+      assert.strictEqual(refused.error._tag, "WarehouseError")
+      assert.strictEqual(yield* phase, "closed")
+      yield* timed(ask("ana", "SELECT 1"))
+      assert.strictEqual(yield* phase, "closed")
+      const { error } = yield* timed(ask("ana", "SELECT 1"))
+      assert.strictEqual(yield* phase, "open")
+      const report = ErrorReport.fromError(error, 0)
+      const { retryAfterMs = 0 } = yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, (_) => _.status)
+      assert.isAbove(retryAfterMs, 20_000)
+      assert.closeTo(report.retryAfterMs ?? 0, retryAfterMs, 1_000)
+      assert.isTrue(report.retryable)
+    }).pipe(Effect.provide(stack(() => failing("Unreachable", { answered: true }))))
   )
 
   for (const reason of ["ServerFault", "Protocol", "Unknown"] as const) {
@@ -106,7 +104,7 @@ describe("the shipped breaker", () => {
     )
   }
 
-  it.effect("takes a statement that one client repeats for one failure", () =>
+  it.effect("counts a statement that one client repeats as one failure", () =>
     Effect.gen(function* () {
       for (const sql of ["SELECT 1/0", "select  1/0", "SELECT 1/0 -- again", "SELECT 1/0"]) {
         yield* timed(ask("eve", sql))
@@ -115,7 +113,7 @@ describe("the shipped breaker", () => {
     }).pipe(Effect.provide(stack(() => failing("ServerFault", { sent: "yes" }))))
   )
 
-  it.effect("is never opened by a defect of ours", () =>
+  it.effect("is never opened by a defect of this program", () =>
     Effect.gen(function* () {
       for (let n = 0; n < 20; n++) yield* Effect.exit(ask("eve", `SELECT ${n}`))
       assert.strictEqual(yield* phase, "closed")
@@ -135,18 +133,20 @@ const slow = (cancelMs: number) => (statement: Statement) =>
   )
 
 describe("a statement that does not end in time", () => {
-  it.effect("says nothing against a warehouse that confirms the cancellation, and its caller is told", () =>
-    Effect.gen(function* () {
-      for (let n = 0; n < 10; n++) {
-        const { error } = yield* timed(ask("ana", `SELECT ${n}`))
-        assert.deepInclude(error, { _tag: "DeadlineExceeded", cancelled: true })
-        assert.include(ErrorReport.fromError(error, 0).message, "has been cancelled")
-      }
-      assert.strictEqual(yield* phase, "closed")
-    }).pipe(Effect.provide(stack(slow(100))))
+  it.effect(
+    "does not count against a warehouse that confirms the cancellation, and the caller learns of it",
+    () =>
+      Effect.gen(function* () {
+        for (let n = 0; n < 10; n++) {
+          const { error } = yield* timed(ask("ana", `SELECT ${n}`))
+          assert.deepInclude(error, { _tag: "DeadlineExceeded", cancelled: true })
+          assert.include(ErrorReport.fromError(error, 0).message, "has been cancelled")
+        }
+        assert.strictEqual(yield* phase, "closed")
+      }).pipe(Effect.provide(stack(slow(100))))
   )
 
-  it.effect("keeps its caller no longer because its cancellation is slow", () =>
+  it.effect("does not delay the answer when its cancellation is slow", () =>
     Effect.gen(function* () {
       const { error, ms } = yield* timed(use("ana", "execute_query", { sql: "SELECT 1", timeout_seconds: 3 }))
       assert.deepInclude(error, { _tag: "DeadlineExceeded", cancelled: false })
@@ -240,7 +240,7 @@ describe("the time of a call", () => {
     }).pipe(Effect.provide(silent))
   )
 
-  it.effect("is the warehouse's too: it gets less where the call has waited", () =>
+  it.effect("limits the statement too: it has less time after a wait", () =>
     Effect.gen(function* () {
       const limits: Array<number> = []
       const { guard } = Server.parts(ServerConfig.defaults)

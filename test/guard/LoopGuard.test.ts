@@ -8,7 +8,7 @@ import { Reason, WarehouseError } from "../../src/warehouse/Warehouse.js"
 const failure = (reason: WarehouseError["reason"], description = `${reason}!`) =>
   new WarehouseError({ reason, description, sent: "yes" })
 
-/** A guard around a warehouse that fails as it is told, and counts its calls. */
+/** A guard around a warehouse that fails as scripted, and counts its calls. */
 const guarded = (options?: Partial<LoopGuard.Options>) =>
   Effect.gen(function* () {
     const guard = yield* LoopGuard.make("snowflake", options)
@@ -32,7 +32,7 @@ const guarded = (options?: Partial<LoopGuard.Options>) =>
 const notFound = failure("NotFound", "Table NOWHERE does not exist.")
 
 describe("LoopGuard", () => {
-  it.effect("answers the fourth try at once, says why, and does not call the warehouse", () =>
+  it.effect("answers the fourth attempt at once, says why, and does not call the warehouse", () =>
     Effect.gen(function* () {
       const { calls, fail, guard, run } = yield* guarded()
       yield* fail(2, notFound)
@@ -52,7 +52,7 @@ describe("LoopGuard", () => {
     })
   )
 
-  it.effect("lets the statement through again exactly when it said, refusals in between or not", () =>
+  it.effect("admits the statement again at exactly the named time, with or without refusals in between", () =>
     Effect.gen(function* () {
       const { fail, run } = yield* guarded()
       yield* fail(3, notFound)
@@ -63,7 +63,7 @@ describe("LoopGuard", () => {
     })
   )
 
-  it.effect("knows a statement by what it says, not by how it is laid out", () =>
+  it.effect("identifies a statement by its tokens, not by its layout", () =>
     Effect.gen(function* () {
       const { fail, run } = yield* guarded()
       yield* fail(3, notFound, { statement: "select a from t where b = 'X  y' -- first" })
@@ -106,7 +106,7 @@ describe("LoopGuard", () => {
     })
   )
 
-  it.effect("tells clients apart, and the circumstances of a statement", () =>
+  it.effect("distinguishes clients and the variants of a statement", () =>
     Effect.gen(function* () {
       const { fail, run } = yield* guarded()
       yield* fail(3, failure("StatementTimeout"), { variant: "60 s" })
@@ -147,7 +147,7 @@ describe("LoopGuard", () => {
     })
   )
 
-  it.effect("hands on the hint of a rejection and the names that were meant", () =>
+  it.effect("repeats the hint of a rejection and the suggested names", () =>
     Effect.gen(function* () {
       const { fail, run } = yield* guarded({ failures: 1 })
       yield* fail(1, new StatementRejected({ code: "NOT_A_READ", reason: "It writes.", hint: "Ask." }))
@@ -186,7 +186,7 @@ describe("LoopGuard", () => {
     })
   )
 
-  it.effect("reads no statement beforehand but of a client of which one is blocked", () =>
+  it.effect("reads a statement before its call only for clients with a blocked statement", () =>
     Effect.gen(function* () {
       const guard = yield* LoopGuard.make("snowflake")
       /** How often the statement had been read when the call was tried. */
@@ -237,7 +237,7 @@ describe("LoopGuard", () => {
     })
   )
 
-  it.effect("takes the dialect from the gate it stands beside, and can be left out", () =>
+  it.effect("takes the dialect from the gate, and can be replaced by a no-op", () =>
     Effect.gen(function* () {
       const gate = Layer.mock(ReadOnly, { dialect: "snowflake" })
       const failing = Effect.exit(

@@ -52,7 +52,7 @@ describe("RateLimiter", () => {
     }).pipe(Effect.provide(layerOf({ rate: 3, burst: 1 })))
   )
 
-  it.effect("lets no refused abuser drain the bucket that all share", () =>
+  it.effect("does not let a refused client drain the shared bucket", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.RateLimiter
       for (let i = 0; i < 3; i++) yield* limiter.acquire(call("abuser"))
@@ -70,7 +70,7 @@ describe("RateLimiter", () => {
     )
   )
 
-  it.effect("lets a client that waits for the shared bucket keep its own tokens", () =>
+  it.effect("charges nothing of a client's own bucket when the shared bucket refuses", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.RateLimiter
       yield* limiter.acquire(call("a"))
@@ -82,7 +82,7 @@ describe("RateLimiter", () => {
     }).pipe(Effect.provide(layerOf({ rate: 1, burst: 5 }, { global: { rate: 1, burst: 2 } })))
   )
 
-  it.effect("refuses at once, and for ever, what costs more than the bucket holds", () =>
+  it.effect("refuses for ever a call that costs more than the bucket holds", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.RateLimiter
       const refused = yield* Effect.flip(limiter.acquireWithin(call("a", 6), 3_600_000))
@@ -155,7 +155,7 @@ describe("RateLimiter", () => {
       }).pipe(Effect.provide(layerOf({ rate: 1, burst: 1 })))
     )
 
-    it.effect("refuses at once when the tokens come too late, and charges nobody", () =>
+    it.effect("refuses at once when the tokens come too late, and charges nothing", () =>
       Effect.gen(function* () {
         const limiter = yield* RateLimiter.RateLimiter
         yield* limiter.acquire(call("a"))
@@ -247,7 +247,7 @@ describe("RateLimiter", () => {
     )
   })
 
-  it.effect("shows the buckets that a client meets, its own first, without charging", () =>
+  it.effect("shows the buckets that a client passes, its own first, without charging", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.RateLimiter
       yield* limiter.acquire({ ...call("a"), tier: "gold" })

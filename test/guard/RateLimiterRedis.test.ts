@@ -26,8 +26,8 @@ const commands = fc.array(
       weight: 6,
       arbitrary: fc.record({
         _tag: fc.constant("acquire" as const),
-        // In one tier each: what somebody who is new in one brings to another is not the same in both.
-        who: fc.constantFrom(
+        // One tier per client: a client that is new in another tier is the documented difference.
+        caller: fc.constantFrom(
           { client: "a", tier: "default" },
           { client: "b", tier: "default" },
           { client: "c", tier: "team" },
@@ -70,7 +70,7 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
   const limiter = (options: RedisLimiter.Options, redis: Redis.Redis["Type"]) =>
     Effect.provideService(RedisLimiter.make(options), Redis.Redis, redis)
   const connection = (prefix = `l${(prefixes += 1)}:`) =>
-    // As patient as a busy machine needs it: who gets no answer counts in memory.
+    // Long enough for a busy machine: a call without an answer is counted in memory.
     Redis.make({ url: server.url, prefix, heartbeatMs: 100, commandTimeoutMs: 10_000 })
   const request = (overrides: Partial<RateLimiter.Request> = {}): RateLimiter.Request => ({
     client: "a",
@@ -96,8 +96,8 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
               yield* shared.refund(pair[0])
               yield* memory.refund(pair[1])
             } else {
-              const { _tag, patience, who, ...rest } = command
-              const asked = { ...rest, ...who }
+              const { _tag, patience, caller, ...rest } = command
+              const asked = { ...rest, ...caller }
               const actual = yield* Effect.exit(shared.reserve(asked, patience))
               const expected = yield* Effect.exit(memory.reserve(asked, patience))
               const [one, two] = [answerOf(actual), answerOf(expected)]
@@ -139,7 +139,7 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
     })
   )
 
-  it.scopedLive("lets each server have its share while Redis is away, and no more", () =>
+  it.scopedLive("limits each server to its part while Redis is away", () =>
     Effect.gen(function* () {
       const own = yield* TestRedis.server()
       const options = {

@@ -54,7 +54,7 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
   let two: Redis.Redis["Type"]
   beforeAll(async () => {
     server = await Effect.runPromise(Scope.extend(TestRedis.server(), scope))
-    // As patient as a busy machine needs it: who gets no answer counts in memory.
+    // Long enough for a busy machine: a call without an answer is counted in memory.
     const connected = Redis.make({ url: server.url, commandTimeoutMs: 10_000 })
     one = await Effect.runPromise(Scope.extend(connected, scope))
     two = await Effect.runPromise(Scope.extend(connected, scope))
@@ -114,7 +114,7 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
   it("are decided as in memory, over any sequence of calls to any of the servers", () =>
     decidedAlike({ numRuns: 20 }))
 
-  it("are decided so where something is kept for others, too", async () => {
+  it("are decided as in memory with a reserve, too", async () => {
     expect(await decidedAlike({ numRuns: 10, seed: 1 })).toBeGreaterThan(3)
   })
 
@@ -141,7 +141,7 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
     }).pipe(Effect.withClock(clockOf(time)))
   }
 
-  it.live("leave everybody its own, whichever server the greedy one asks, and waste nothing", () =>
+  it.live("give every client its share, whichever server a greedy one asks, and waste no token", () =>
     Effect.gen(function* () {
       const race = yield* contest(0)
       const fair = yield* contest(0.25)
@@ -155,7 +155,7 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
     })
   )
 
-  it.live("tell whoever is ahead how long exactly, on the other server too", () => {
+  it.live("name the exact wait of a client above its share, on the other server too", () => {
     const time = { now: START_MS }
     return Effect.gen(function* () {
       const { servers } = yield* fleet({ ...limits, time: "clock" })
@@ -187,7 +187,7 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
           ),
           (exits) => exits.filter(Exit.isSuccess).length
         )
-      // Who comes first is alone, and takes nothing from anybody's share.
+      // The first client is alone: its calls add no debt.
       expect(yield* ask("first", 2)).toBe(2)
       expect(yield* ask("greedy", 20)).toBe(7)
       expect(yield* ask("modest", 1)).toBe(1)
@@ -196,7 +196,7 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
     })
   )
 
-  it.live("take no more room than so many clients, and none when they are gone", () =>
+  it.live("use memory for `maxClients` clients at most, and none when all are gone", () =>
     Effect.gen(function* () {
       const { prefix, servers } = yield* fleet({ ...limits, maxClients: 3 })
       yield* Effect.forEach(Array.from({ length: 40 }), (_, i) =>
@@ -216,7 +216,7 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
     })
   )
 
-  it.live("are forgotten also where the first debt comes to be in the middle of a tick", () => {
+  it.live("expire also when the first debt begins in the middle of a tick", () => {
     const time = { now: START_MS }
     return Effect.gen(function* () {
       const { prefix, servers } = yield* fleet({ ...limits, time: "clock" })
@@ -230,7 +230,7 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
     }).pipe(Effect.withClock(clockOf(time)))
   })
 
-  it.live("forget who has left, a few whenever somebody stays", () => {
+  it.live("remove clients that have left, a few with each call", () => {
     const time = { now: START_MS }
     return Effect.gen(function* () {
       const { prefix, servers } = yield* fleet({ ...limits, time: "clock" })
@@ -248,7 +248,7 @@ describe.runIf(TestRedis.available())("shares of rate limits in redis", () => {
     }).pipe(Effect.withClock(clockOf(time)))
   })
 
-  it.live("count whoever comes back among those who share", () => {
+  it.live("count a client that returns as a contender", () => {
     const time = { now: START_MS }
     return Effect.gen(function* () {
       const { servers } = yield* fleet({

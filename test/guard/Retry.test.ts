@@ -65,7 +65,7 @@ const rich = { initial: 100, cap: 100, floorPerSecond: 100 }
 
 describe("Retry", () => {
   describe("what is retried", () => {
-    it.effect("tries again after a failure of the warehouse that may pass, and answers with the result", () =>
+    it.effect("retries after a transient failure of the warehouse, and answers with the result", () =>
       Effect.gen(function* () {
         const retry = yield* Retry.make()
         const { at, attempt } = script([failure("Unreachable"), failure("Unreachable")])
@@ -226,7 +226,7 @@ describe("Retry", () => {
       })
     )
 
-    it.effect("grows with what was waited when it adapts, and never comes back before the first delay", () =>
+    it.effect("grows with the last pause when adaptive, and is never shorter than the first delay", () =>
       Effect.gen(function* () {
         const schedule = RetryPolicy.adaptive({ firstMs: 500, capMs: 5_000 })
         expect(yield* luck(1)(draw(schedule, 4))).toEqual([1_500, 4_500, 5_000, 5_000])
@@ -239,7 +239,7 @@ describe("Retry", () => {
       })
     )
 
-    it.effect("has the documented patience at hand", () =>
+    it.effect("has the documented presets", () =>
       Effect.gen(function* () {
         const { connection, transient } = RetryPolicy.patient
         expect([transient.attempts, connection.attempts]).toEqual([5, 3])
@@ -254,7 +254,7 @@ describe("Retry", () => {
       })
     )
 
-    it.effect("is less patient with look-ups than with statements when the warehouse is overloaded", () =>
+    it.effect("makes fewer attempts for look-ups than for statements when the warehouse is overloaded", () =>
       Effect.gen(function* () {
         const retry = yield* Retry.make({ budget: rich })
         const lookUp = always(failure("Overloaded"))
@@ -267,7 +267,7 @@ describe("Retry", () => {
       })
     )
 
-    it.effect("never comes back sooner than the warehouse asked, where full jitter alone would", () =>
+    it.effect("never retries sooner than the warehouse asked, where jitter alone would", () =>
       Effect.gen(function* () {
         for (const value of [0, 0.5, 1]) {
           const retry = yield* Retry.make()
@@ -319,7 +319,7 @@ describe("Retry", () => {
       budget: rich
     })
 
-    it.effect("is kept where `Schedule.upTo` looks before the pause and wakes up too late", () =>
+    it.effect("is kept where `Schedule.upTo` checks before the pause and wakes up too late", () =>
       Effect.gen(function* () {
         const naive = always(failure("Unreachable"))
         yield* finish(Effect.retry(naive.attempt(1), doubling.pipe(Schedule.upTo("20 seconds"))))
@@ -335,31 +335,33 @@ describe("Retry", () => {
           )
         )
         expect(at.map((ms) => ms - start)).toEqual([0, 1_000, 3_000, 7_000, 15_000])
-        // The next pause would end at 31 s: the caller is told now and not then.
+        // The next pause would end at 31 s: the call fails now and not then.
         expect(endedAt - start).toBe(15_000)
         expect((yield* retry.status).exhausted).toEqual({ attempts: 0, deadline: 1, budget: 0 })
       })
     )
 
-    it.effect("refuses a pause that ends just then, and admits one that ends a millisecond before", () =>
-      Effect.gen(function* () {
-        const attemptsBy = (deadline: number) =>
-          Effect.gen(function* () {
-            const retry = yield* Retry.make(patience(2))
-            const start = yield* monotonicMillis
-            const { at, attempt } = always(failure("Unreachable"))
-            const call = Effect.exit(retry.run(attempt, request(start + deadline)))
-            const ended = Effect.map(Effect.zipRight(call, monotonicMillis), (now) => now - start)
-            return [at, yield* finish(ended)] as const
-          })
-        const [atOnce, refused] = yield* attemptsBy(1_000)
-        expect([atOnce.length, refused]).toEqual([1, Either.right(0)])
-        const [twice, waited] = yield* attemptsBy(1_001)
-        expect([twice.length, waited]).toEqual([2, Either.right(1_000)])
-      })
+    it.effect(
+      "refuses a pause that ends at the deadline, and admits one that ends a millisecond before",
+      () =>
+        Effect.gen(function* () {
+          const attemptsBy = (deadline: number) =>
+            Effect.gen(function* () {
+              const retry = yield* Retry.make(patience(2))
+              const start = yield* monotonicMillis
+              const { at, attempt } = always(failure("Unreachable"))
+              const call = Effect.exit(retry.run(attempt, request(start + deadline)))
+              const ended = Effect.map(Effect.zipRight(call, monotonicMillis), (now) => now - start)
+              return [at, yield* finish(ended)] as const
+            })
+          const [atOnce, refused] = yield* attemptsBy(1_000)
+          expect([atOnce.length, refused]).toEqual([1, Either.right(0)])
+          const [twice, waited] = yield* attemptsBy(1_001)
+          expect([twice.length, waited]).toEqual([2, Either.right(1_000)])
+        })
     )
 
-    it.effect("counts what was asked for by the warehouse and what an attempt usually takes", () =>
+    it.effect("includes the pause that the warehouse asked for and the usual duration of an attempt", () =>
       Effect.gen(function* () {
         const retry = yield* Retry.make()
         const asked = script([failure("Unreachable", { retryAfterMs: 3_000 })])
@@ -372,7 +374,7 @@ describe("Retry", () => {
       })
     )
 
-    it.effect("is looked at again after a pause that took longer than it should have", () =>
+    it.effect("is checked again after a pause that took too long", () =>
       Effect.gen(function* () {
         const clock = yield* Effect.clock
         const late: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
@@ -388,7 +390,7 @@ describe("Retry", () => {
   })
 
   describe("the budget", () => {
-    it.effect("lets a storm of failing calls add a fifth of their number and no more", () =>
+    it.effect("limits the retries of a storm of failing calls to a fifth of their number", () =>
       Effect.gen(function* () {
         const callers = 300
         const storm = (
@@ -466,7 +468,7 @@ describe("Retry", () => {
     )
   })
 
-  it.effect("fails at once when the warehouse asks for a longer pause than a caller waits for", () =>
+  it.effect("fails at once when the warehouse asks for a longer pause than `maxAskedMs`", () =>
     Effect.gen(function* () {
       const retry = yield* Retry.make()
       const { at, attempt } = always(failure("Overloaded", { retryAfterMs: 7_000 }))
@@ -509,7 +511,7 @@ describe("Retry", () => {
     })
   )
 
-  it.effect("says everything that is wrong with its options", () =>
+  it.effect("names every problem of its options", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Retry.make({
@@ -523,7 +525,7 @@ describe("Retry", () => {
     })
   )
 
-  it.effect("has a layer that never tries again", () =>
+  it.effect("has a layer that never retries", () =>
     Effect.gen(function* () {
       const retry = yield* Retry.Retry
       const { at, attempt } = always(failure("Unreachable"))
@@ -545,13 +547,13 @@ describe("Retry", () => {
         return Math.round((at[1] ?? 0) - (at[0] ?? 0))
       })
 
-    it.effect("a call that is pushed back alone waits as its schedule says", () =>
+    it.effect("one call that meets an overload waits as its schedule says", () =>
       Effect.gen(function* () {
         expect(yield* pauseOf(yield* make, failure("Overloaded"))).toBe(1_000)
       })
     )
 
-    it.effect("pauses grow with the calls that are pushed back, and shrink when calls get through", () =>
+    it.effect("pauses grow with the calls that meet an overload, and shrink with successes", () =>
       Effect.gen(function* () {
         const retry = yield* make
         for (let n = 0; n < 3; n++)

@@ -8,7 +8,7 @@ const why = (reason: Reason, description: string, code?: string) =>
   Verdict.whyOf(Exit.fail(new WarehouseError({ reason, description, sent: "unknown", code })), false, 1)
 
 describe("why an attempt counts against the warehouse", () => {
-  it("is told in a few words", () => {
+  it("is a short text", () => {
     expect(why("Unreachable", "It answered HTTP 503.")).toBe("It answered HTTP 503")
     expect(why("Unreachable", "The connection was refused.", "ECONNREFUSED")).toBe(
       "The connection was refused [ECONNREFUSED]"
@@ -17,7 +17,7 @@ describe("why an attempt counts against the warehouse", () => {
     expect(why("Unreachable", "long ".repeat(200))?.length).toBeLessThanOrEqual(160)
   })
 
-  it("quotes nothing of what somebody asked", () => {
+  it("quotes nothing of a statement", () => {
     const text = "syntax near 'SELECT salary FROM hr.people'"
     expect(why("ServerFault", text, "000603")).toBe("it reported an internal error [000603]")
     expect(why("Unknown", text, "009999")).toBe("it failed without an explanation [009999]")

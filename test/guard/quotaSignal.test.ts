@@ -63,7 +63,7 @@ describe("the quota as a signal", () => {
     }).pipe(quiet)
   )
 
-  it.effect("without such a quota the store is asked once", () =>
+  it.effect("without such a quota the store is read once", () =>
     Effect.gen(function* () {
       const quotas = yield* Ref.make<ReadonlyArray<QuotaStatus> | "gone">([status("client", 99)])
       const asked = yield* Ref.make(0)

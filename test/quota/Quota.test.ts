@@ -54,7 +54,7 @@ describe("reserve", () => {
     }).pipe(Effect.provide(layer(tiers({ requests_per_hour: 10 }))))
   )
 
-  it.effect("is admitted again after exactly the time that was named", () =>
+  it.effect("is admitted again after exactly the named time", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       yield* TestClock.adjust(Duration.millis(12_345))
@@ -79,7 +79,7 @@ describe("reserve", () => {
     }).pipe(Effect.provide(layer(tiers({ requests_per_hour: 1, requests_per_day: 1 }))))
   )
 
-  it.effect("admits no more than the limit when everybody asks at once", () =>
+  it.effect("admits no more than the limit of concurrent calls", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       const exits = yield* Effect.all(
@@ -90,7 +90,7 @@ describe("reserve", () => {
     }).pipe(Effect.provide(layer(tiers({ requests_per_hour: 10 }))))
   )
 
-  it.effect("charges a refused call to nobody: not the client, not the server", () =>
+  it.effect("charges a refused call to neither the client nor the server", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       yield* quota.reserve(request({ client: "bob" }))
@@ -123,7 +123,7 @@ describe("reserve", () => {
     }).pipe(Effect.provide(layer(tiers({ requests_per_hour: 10, queries_per_hour: 10, bytes_per_day: 100 }))))
   )
 
-  it.effect("tells the state after it, fullest first", () =>
+  it.effect("reports the quotas after it, fullest first", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       const { status } = yield* quota.reserve(request())
@@ -141,7 +141,7 @@ describe("reserve", () => {
 })
 
 describe("bytes", () => {
-  it.effect("are paid afterwards: a call is let in while any are left, and told how many", () =>
+  it.effect("are charged afterwards: a call is admitted while any are left, and knows how many", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       const first = yield* quota.reserve(request({ estimatedBytes: 60 }))
@@ -156,7 +156,7 @@ describe("bytes", () => {
     }).pipe(Effect.provide(layer({ ...tiers({ bytes_per_day: 100 }), global: { bytes_per_day: 1000 } })))
   )
 
-  it.effect("scanned and seconds in the warehouse count where they are known", () =>
+  it.effect("scanned, and seconds in the warehouse, count where they are known", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       yield* quota.settle(yield* quota.reserve(request()), { bytes: 0, scanBytes: 500, statementSeconds: 3 })
@@ -182,7 +182,7 @@ describe("time", () => {
     }).pipe(Effect.provide(layer(tiers({ requests_per_hour: 1 }))))
   )
 
-  it.effect("a clock that steps back gives nothing back, and the wait that is named still holds", () =>
+  it.effect("a clock that steps back refills nothing, and the named wait still holds", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       yield* TestClock.setTime(HOUR)
@@ -197,16 +197,18 @@ describe("time", () => {
     }).pipe(Effect.provide(layer(tiers({ requests_per_hour: 1 }))))
   )
 
-  it.effect("an abandoned call is given back after its deadline and a grace, or charged if it was sent", () =>
-    Effect.gen(function* () {
-      const quota = yield* Quota.Quota
-      yield* quota.reserve(request())
-      yield* quota.submitted(yield* quota.reserve(request()))
-      yield* TestClock.adjust(Duration.millis(60_000 + 999))
-      expect(yield* see("requests_per_hour")).toEqual([2, 8])
-      yield* TestClock.adjust(Duration.millis(1))
-      expect(yield* see("requests_per_hour")).toEqual([1, 9])
-    }).pipe(Effect.provide(layer({ ...tiers({ requests_per_hour: 10 }), graceMs: 1000 })))
+  it.effect(
+    "an unfinished call is released after its deadline and `graceMs`, or charged if it was sent",
+    () =>
+      Effect.gen(function* () {
+        const quota = yield* Quota.Quota
+        yield* quota.reserve(request())
+        yield* quota.submitted(yield* quota.reserve(request()))
+        yield* TestClock.adjust(Duration.millis(60_000 + 999))
+        expect(yield* see("requests_per_hour")).toEqual([2, 8])
+        yield* TestClock.adjust(Duration.millis(1))
+        expect(yield* see("requests_per_hour")).toEqual([1, 9])
+      }).pipe(Effect.provide(layer({ ...tiers({ requests_per_hour: 10 }), graceMs: 1000 })))
   )
 })
 
@@ -291,7 +293,7 @@ describe("enforce", () => {
     }).pipe(Effect.provide(layer(options)))
   )
 
-  it.effect("does not run what it refuses", () =>
+  it.effect("does not run a refused effect", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       let runs = 0
@@ -325,7 +327,7 @@ describe("enforce", () => {
     }).pipe(Effect.provide(layer(options)))
   )
 
-  it.effect("leaves nothing held wherever it is interrupted, and charges what had begun", () =>
+  it.effect("holds nothing after an interruption at any point, and charges what had begun", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       const store = yield* QuotaStore.QuotaStore
@@ -360,7 +362,7 @@ describe("enforce", () => {
     }).pipe(Effect.provide(layer(tiers({ requests_per_hour: 1e6, bytes_per_day: 1e9 }))))
   )
 
-  it.effect("does not lose the result when the store cannot be reached any more", () =>
+  it.effect("returns the result when the store is out of reach at the end", () =>
     Effect.gen(function* () {
       const memory = yield* QuotaStore.makeMemory()
       const down = new QuotaStore.QuotaStoreError({ operation: "settle", description: "gone" })
@@ -371,7 +373,7 @@ describe("enforce", () => {
     }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
   )
 
-  it.effect("does not run when the store cannot be told so, and holds nothing", () =>
+  it.effect("does not run when the store is out of reach at the start, and holds nothing", () =>
     Effect.gen(function* () {
       const memory = yield* QuotaStore.makeMemory()
       const down = new QuotaStore.QuotaStoreError({ operation: "submitted", description: "gone" })

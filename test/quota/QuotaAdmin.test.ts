@@ -23,7 +23,7 @@ const some = Effect.gen(function* () {
 })
 
 describe("quota administration", () => {
-  it.effect("shows who has used how much of what, and until when", () =>
+  it.effect("shows the usage of each client and quota, and its reset", () =>
     Effect.gen(function* () {
       yield* some
       const limitOf: Admin.LimitOf = (key, quota) =>
@@ -73,7 +73,7 @@ describe("quota administration", () => {
     }).pipe(Effect.provide(QuotaStore.layerMemory))
   )
 
-  it.effect("forgets one quota or all of one principal, says what it was, and leaves what is held", () =>
+  it.effect("resets one quota or all of one principal, says what was used, and leaves what is held", () =>
     Effect.gen(function* () {
       yield* some
       expect(yield* Admin.reset({ client: "ada", quota: "bytes_per_day" })).toBe(

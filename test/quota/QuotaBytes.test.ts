@@ -29,7 +29,7 @@ const withLimit = (limit: number) =>
 
 describe("result bytes", () => {
   it.effect.prop(
-    "pass a limit by one result of each call at most, and then nothing more is let in",
+    "pass a limit by one result of each call at most, and then no more calls are admitted",
     [
       fc.array(call, { minLength: 1, maxLength: 12 }),
       fc.integer({ min: 1, max: 4 }),

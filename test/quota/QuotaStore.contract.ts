@@ -212,7 +212,7 @@ export const contract = <E>(
         { numRuns: options.numRuns ?? 60 }
       ))
 
-    it("lets exactly the limit through when everybody reserves at once", () =>
+    it("admits exactly the limit of concurrent reservations", () =>
       run((store, _, key) =>
         Effect.gen(function* () {
           const decisions = yield* Effect.all(
@@ -239,19 +239,19 @@ export const contract = <E>(
     it("counts the first settle or release of a reservation, and no other", () =>
       run((store, _, key) =>
         Effect.gen(function* () {
-          const truth = (amount: number) => [{ key: key("a"), quota: "requests_per_hour" as const, amount }]
+          const actual = (amount: number) => [{ key: key("a"), quota: "requests_per_hour" as const, amount }]
           const one = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
           const two = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
-          yield* store.settle(one, truth(2))
-          yield* store.settle(one, truth(7))
+          yield* store.settle(one, actual(2))
+          yield* store.settle(one, actual(7))
           yield* store.release(one)
           yield* store.release(two)
-          yield* store.settle(two, truth(7))
+          yield* store.settle(two, actual(7))
           expect(yield* store.usage(key("a"))).toMatchObject([{ used: 2, reserved: 0 }])
         })
       ))
 
-    it("settles once even when everybody settles at once", () =>
+    it("settles once when several settle at the same time", () =>
       run((store, _, key) =>
         Effect.gen(function* () {
           const id = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
@@ -265,12 +265,12 @@ export const contract = <E>(
         })
       ))
 
-    it("charges the truth of a reservation nobody knows, once", () =>
+    it("charges the actual amounts of an unknown reservation, once", () =>
       run((store, _, key) =>
         Effect.gen(function* () {
-          const truth = [{ key: key("a"), quota: "requests_per_hour" as const, amount: 3 }]
-          yield* store.settle(key("unknown"), truth)
-          yield* store.settle(key("unknown"), truth)
+          const actual = [{ key: key("a"), quota: "requests_per_hour" as const, amount: 3 }]
+          yield* store.settle(key("unknown"), actual)
+          yield* store.settle(key("unknown"), actual)
           expect(yield* store.usage(key("a"))).toMatchObject([{ used: 3, reserved: 0 }])
         })
       ))
@@ -291,7 +291,7 @@ export const contract = <E>(
         })
       ))
 
-    it("forgets one quota, or all, and leaves what is held", () =>
+    it("resets one quota, or all, and leaves what is held", () =>
       run((store, _, key) =>
         Effect.gen(function* () {
           const both = [charge(key("a"), 3), charge(key("a"), 5, { quota: "queries_per_day" })]
@@ -320,7 +320,7 @@ export const contract = <E>(
           })
         ))
 
-      it("books a late truth in the window of the reservation", () =>
+      it("books a late settlement in the window of the reservation", () =>
         run((store, time, key) =>
           Effect.gen(function* () {
             const id = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
@@ -330,7 +330,7 @@ export const contract = <E>(
           })
         ))
 
-      it("frees an abandoned reservation, and charges one that was submitted", () =>
+      it("releases an expired reservation, and charges one that was submitted", () =>
         run((store, time, key) =>
           Effect.gen(function* () {
             yield* store.reserve([charge(key("a"), 4)], 60_000)
@@ -343,7 +343,7 @@ export const contract = <E>(
           })
         ))
 
-      it("accepts the truth after the expiry", () =>
+      it("accepts a settlement after the expiry", () =>
         run((store, time, key) =>
           Effect.gen(function* () {
             const id = reserved(yield* store.reserve([charge(key("a"), 4)], 60_000))
@@ -355,7 +355,7 @@ export const contract = <E>(
           })
         ))
 
-      it("is not fooled by a clock that steps back over the border of a window", () =>
+      it("is not affected by a clock that steps back over the border of a window", () =>
         run((store, time, key) =>
           Effect.gen(function* () {
             time.now = Math.floor(time.now / HOUR) * HOUR + HOUR

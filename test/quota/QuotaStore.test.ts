@@ -13,7 +13,7 @@ describe("memory", () => {
     amount: 1
   })
 
-  it.effect("gives out ids that another process would not give out", () =>
+  it.effect("gives ids that no other process gives", () =>
     Effect.gen(function* () {
       const one = yield* QuotaStore.makeMemory()
       const two = yield* QuotaStore.makeMemory()
@@ -25,7 +25,7 @@ describe("memory", () => {
     })
   )
 
-  it.effect("says once that the clock was set back, and which windows count since", () =>
+  it.effect("logs once that the clock was set back, and which windows count since", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const logger = Logger.make(({ logLevel, message }) => {
@@ -44,7 +44,7 @@ describe("memory", () => {
     })
   )
 
-  it.effect("with rolling windows never lets more than the limit through in an hour", () =>
+  it.effect("with rolling windows never admits more than the limit in an hour", () =>
     Effect.gen(function* () {
       const store = yield* QuotaStore.QuotaStore
       const burst = Effect.map(

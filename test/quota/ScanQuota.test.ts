@@ -123,7 +123,7 @@ describe("bytes to be scanned", () => {
     }).pipe(Effect.provide(guarded(1000)))
   )
 
-  it.effect("fit again at exactly the time that was named", () =>
+  it.effect("fit again at exactly the named time", () =>
     Effect.gen(function* () {
       yield* statement(1000, Effect.void)
       const error = yield* Effect.flip(Effect.flatMap(Quota.Quota, (quota) => quota.reserveScan(scan(1))))
@@ -136,7 +136,7 @@ describe("bytes to be scanned", () => {
     }).pipe(Effect.provide(guarded(1000)))
   )
 
-  it.effect("are settled with what the warehouse tells, and else with the estimate", () =>
+  it.effect("are settled with the bytes that the warehouse reports, and else with the estimate", () =>
     Effect.gen(function* () {
       const guard = yield* Guard.Guard
       yield* guard.run<void, Quota.QuotaExceeded | QuotaStore.QuotaStoreError, never>(operation, (attempt) =>
@@ -179,7 +179,7 @@ describe("bytes to be scanned", () => {
     }).pipe(Effect.provide(guarded(1000)))
   )
 
-  it.effect("are paid when the statement was interrupted while it ran, or failed", () =>
+  it.effect("are charged when the statement was interrupted while it ran, or failed", () =>
     Effect.gen(function* () {
       const first = yield* running(300)
       yield* Fiber.interrupt(first.fiber)
@@ -194,47 +194,49 @@ describe("bytes to be scanned", () => {
     }).pipe(Effect.provide(guarded(1000)))
   )
 
-  it.effect("are held by nobody after an interruption at any point, and paid only where one had begun", () =>
-    Effect.gen(function* () {
-      const guard = yield* Guard.Guard
-      const store = yield* QuotaStore.QuotaStore
-      let begun = 0
-      let held = 0
-      for (let budget = 10; budget <= 40; budget++) {
-        for (let turn = 0; turn <= 12; turn++) {
-          let began = false
-          const fiber = yield* guard
-            .run<void, Quota.QuotaExceeded | QuotaStore.QuotaStoreError, never>(operation, (attempt) =>
-              Effect.gen(function* () {
-                yield* attempt.markSent
-                yield* Effect.yieldNow()
-                yield* attempt.holdScan?.(10) ?? Effect.void
-                held += 1
-                yield* Effect.yieldNow()
-                yield* Effect.sync(() => {
-                  began = true
-                })
-                yield* attempt.beginScan ?? Effect.void
-                yield* Effect.yieldNow()
-              }).pipe(Effect.zipRight(Effect.yieldNow()))
-            )
-            .pipe(Effect.withMaxOpsBeforeYield(budget), Effect.fork)
-          for (let i = 0; i < turn; i++) yield* Effect.yieldNow()
-          yield* Fiber.interrupt(fiber)
-          yield* settlement
-          if (began) begun += 1
+  it.effect(
+    "are not held after an interruption at any point, and charged only where a statement had begun",
+    () =>
+      Effect.gen(function* () {
+        const guard = yield* Guard.Guard
+        const store = yield* QuotaStore.QuotaStore
+        let begun = 0
+        let held = 0
+        for (let budget = 10; budget <= 40; budget++) {
+          for (let turn = 0; turn <= 12; turn++) {
+            let began = false
+            const fiber = yield* guard
+              .run<void, Quota.QuotaExceeded | QuotaStore.QuotaStoreError, never>(operation, (attempt) =>
+                Effect.gen(function* () {
+                  yield* attempt.markSent
+                  yield* Effect.yieldNow()
+                  yield* attempt.holdScan?.(10) ?? Effect.void
+                  held += 1
+                  yield* Effect.yieldNow()
+                  yield* Effect.sync(() => {
+                    began = true
+                  })
+                  yield* attempt.beginScan ?? Effect.void
+                  yield* Effect.yieldNow()
+                }).pipe(Effect.zipRight(Effect.yieldNow()))
+              )
+              .pipe(Effect.withMaxOpsBeforeYield(budget), Effect.fork)
+            for (let i = 0; i < turn; i++) yield* Effect.yieldNow()
+            yield* Fiber.interrupt(fiber)
+            yield* settlement
+            if (began) begun += 1
+          }
         }
-      }
-      yield* settlement
-      expect(begun).toBeGreaterThan(20)
-      expect(held).toBeGreaterThan(begun)
-      const usage = yield* store.usage("client:local")
-      const scanned = usage.find(({ quota }) => quota === "scan_bytes_per_day")
-      expect(scanned?.reserved).toBe(0)
-      // One that was interrupted between the mark and the hand-over never began.
-      expect(scanned?.used).toBeLessThanOrEqual(begun * 10)
-      expect(scanned?.used).toBeGreaterThan(begun * 5)
-    }).pipe(Effect.provide(guarded(1e9)))
+        yield* settlement
+        expect(begun).toBeGreaterThan(20)
+        expect(held).toBeGreaterThan(begun)
+        const usage = yield* store.usage("client:local")
+        const scanned = usage.find(({ quota }) => quota === "scan_bytes_per_day")
+        expect(scanned?.reserved).toBe(0)
+        // One that was interrupted between the mark and the hand-over never began.
+        expect(scanned?.used).toBeLessThanOrEqual(begun * 10)
+        expect(scanned?.used).toBeGreaterThan(begun * 5)
+      }).pipe(Effect.provide(guarded(1e9)))
   )
 
   it.effect("are not lost when the caller leaves while a store far away is granting them", () =>
@@ -271,7 +273,7 @@ describe("bytes to be scanned", () => {
     }).pipe(Effect.provide(quotas(1000, 1500)))
   )
 
-  it.effect("are refused in words that help: the estimate, what is left, and how to narrow it", () =>
+  it.effect("are refused with the estimate, what is left, and how to narrow the statement", () =>
     Effect.gen(function* () {
       const quota = yield* Quota.Quota
       yield* quota.reserveScan(scan(1024))

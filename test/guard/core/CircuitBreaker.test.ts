@@ -174,12 +174,12 @@ describe("closed", () => {
   })
 })
 
-describe("who has seen a failure", () => {
+describe("the clients of a failure", () => {
   const silence = (call: string): Failure => ({ silent: true, call })
   const report = (call: string, statement?: string): Failure => ({ silent: false, call, statement })
   const patient = { failureRate: 2, windowCalls: 100 }
 
-  it("counts once a call, however often it was tried", () => {
+  it("counts once per call, however many attempts there were", () => {
     const b = breaker(patient)
     b.fails("ana", silence("1"), 5)
     b.fails("ana", silence("2"), 5)
@@ -188,7 +188,7 @@ describe("who has seen a failure", () => {
     expect(b.status()).toMatchObject({ phase: "open", cause: "3 consecutive failures" })
   })
 
-  it("counts what was reported once for a client and statement", () => {
+  it("counts a reported failure once per client and statement", () => {
     const b = breaker(patient)
     for (let n = 0; n < 20; n++) b.fails("ana", report(`${n}`, "SELECT 1 / 0"))
     expect(b.status()).toMatchObject({ phase: "closed", failures: 1 })
@@ -197,14 +197,14 @@ describe("who has seen a failure", () => {
     expect(b.status().failures).toBe(1)
   })
 
-  it("is opened by one client's silent calls, whoever else calls", () => {
+  it("is opened by silent calls of one client, whichever other clients call", () => {
     const b = breaker(patient)
     b.works("bob")
     for (const call of ["1", "2", "3"]) b.fails("ana", silence(call))
     expect(b.status().phase).toBe("open")
   })
 
-  it("is not opened by what is reported to one client while another one calls", () => {
+  it("is not opened by reported failures of one client while another one calls", () => {
     const b = breaker({ ...patient, failureRate: 0.3 })
     b.works("bob")
     for (let n = 0; n < 50; n++) b.fails("ana", report(`${n}`, `SELECT ${n}`))
@@ -213,7 +213,7 @@ describe("who has seen a failure", () => {
     expect(b.status().phase).toBe("open")
   })
 
-  it("does not take one client's many failures for more because another one has seen one", () => {
+  it("limits the weight of one client's many failures when another client has one", () => {
     const b = breaker({ consecutiveFailures: 99, failureRate: 0.3, minimumCalls: 10, windowCalls: 100 })
     for (let n = 0; n < 20; n++) b.works("bob")
     b.fails("bob", report("b", "SELECT 1"))
@@ -224,7 +224,7 @@ describe("who has seen a failure", () => {
     expect(b.status()).toMatchObject({ phase: "closed" })
   })
 
-  it("is opened by what is reported to the only client", () => {
+  it("is opened by reported failures of the only client", () => {
     const b = breaker(patient)
     b.works("bob")
     b.now += 1000
@@ -246,7 +246,7 @@ describe("who has seen a failure", () => {
     expect(b.status().phase).toBe("open")
   })
 
-  it("fails a probe for one client's report only when another one sees the same, or none calls", () => {
+  it("fails a probe for a reported failure only when another client confirms it, or none calls", () => {
     const opened = () => {
       const b = breaker(patient)
       b.works("bob")
@@ -295,7 +295,7 @@ describe("who has seen a failure", () => {
   )
 
   it.prop(
-    "further tries of a call change nothing",
+    "further attempts of a call change nothing",
     [reports, fc.integer({ min: 2, max: 4 })],
     ([script, tries]) => {
       const [once, often] = [breaker({ windowMs: 1e9 }), breaker({ windowMs: 1e9 })]
@@ -328,7 +328,7 @@ describe("open", () => {
     expect(b.acquire()._tag).toBe("Admitted")
   })
 
-  it("is looked at without a change", () => {
+  it("does not change when its status is read", () => {
     const b = breaker()
     b.trip()
     b.now += 200
@@ -387,7 +387,7 @@ describe("half-open", () => {
     return b
   }
 
-  it("lets no stampede through: as many calls at once as there are probes", () => {
+  it("admits as many calls at once as there are probes", () => {
     const b = halfOpen()
     const admitted = Array.from({ length: 50 }, () => b.acquire()).filter((a) => a._tag === "Admitted")
     expect(admitted.length).toBe(2)
@@ -395,20 +395,20 @@ describe("half-open", () => {
     expect(b.acquire()).toMatchObject({ _tag: "Refused", refusal: { phase: "half-open", retryAfterMs: 400 } })
   })
 
-  it("tells callers when a probe has probably ended, not when its lease has", () => {
+  it("names an estimate of the probe's end, not the end of its lease", () => {
     const b = halfOpen({ probes: 1, probeLeaseMs: 300_000, consecutiveFailures: 50, slowCallMs: 1e9 })
-    const told = () => b.status().retryAfterMs
+    const reported = () => b.status().retryAfterMs
     b.permit()
-    expect(told()).toBe(1_000)
+    expect(reported()).toBe(1_000)
     b.now += 600
-    expect(told()).toBe(400)
+    expect(reported()).toBe(400)
     // As long again as it has taken, and never long.
     b.now += 1_400
-    expect(told()).toBe(2_000)
+    expect(reported()).toBe(2_000)
     b.now += 60_000
-    expect(told()).toBe(5_000)
+    expect(reported()).toBe(5_000)
     b.now += 237_900
-    expect(told()).toBe(100)
+    expect(reported()).toBe(100)
   })
 
   it("learns from the calls that worked how long a probe takes", () => {
@@ -417,9 +417,9 @@ describe("half-open", () => {
     b.trip()
     b.now += 200
     b.permit()
-    const told = b.status().retryAfterMs
-    expect(told).toBeGreaterThan(2_900)
-    expect(told).toBeLessThanOrEqual(3_000)
+    const reported = b.status().retryAfterMs
+    expect(reported).toBeGreaterThan(2_900)
+    expect(reported).toBeLessThanOrEqual(3_000)
   })
 
   it("says why the last call failed that opened it", () => {
@@ -457,7 +457,7 @@ describe("half-open", () => {
     expect(b.status().phase).toBe("half-open")
   })
 
-  it("opens again at the moment when a probe's lease ran out, whenever somebody looks", () => {
+  it("opens again as of the end of a probe's lease, whenever the next step happens", () => {
     const b = halfOpen()
     b.permit()
     b.now += 499
@@ -477,7 +477,7 @@ describe("half-open", () => {
     expect(b.log.slice(-2).map(({ to }) => to)).toEqual(["open", "half-open"])
   })
 
-  it("takes a second verdict for the same probe for nothing", () => {
+  it("ignores a second verdict for the same probe", () => {
     const b = halfOpen({ probeSuccesses: 2 })
     const permit = b.permit()
     b.settle(permit, "success")
@@ -514,7 +514,7 @@ describe("a verdict of an older generation", () => {
 })
 
 describe("operators", () => {
-  it("hold it open until the last of them lets go", () => {
+  it("hold it open until the last release", () => {
     const b = breaker()
     const one = b.operate((state, now) => forceOpen(state, now, "maintenance"))
     const two = b.operate((state, now) => forceOpen(state, now, "budget"))
@@ -529,7 +529,7 @@ describe("operators", () => {
     expect(b.acquire()._tag).toBe("Admitted")
   })
 
-  it("cannot let go of somebody else's hold by disable or reset, but decide what follows it", () => {
+  it("cannot release another hold by disable or reset, but set the phase after it", () => {
     for (const [operation, after] of [
       [disable, "disabled"],
       [reset, "closed"]
@@ -859,7 +859,7 @@ describe("any sequence of commands", () => {
   )
 
   it.prop(
-    "never locks: after the longest open time and lease a call gets through",
+    "never locks: after the longest open time and lease a call is admitted",
     [configs, commands],
     ([overrides, script]) => {
       const b = play(overrides, script, () => {})

@@ -22,7 +22,7 @@ describe("with a table of clients that is full", () => {
     assert.strictEqual(bench.decide(1, "f")._tag, "Admitted")
   })
 
-  it("makes room by forgetting clients whose bucket is full again", () => {
+  it("makes room by removing clients whose bucket is full again", () => {
     const bench = start(only({ rate: 1, burst: 1 }, { maxClients: 2 }))
     bench.decide(0, "a")
     bench.decide(0, "b")
@@ -30,7 +30,7 @@ describe("with a table of clients that is full", () => {
     assert.ok(late._tag === "Admitted" && late.clientScope === "client")
   })
 
-  it("gives a client that was forgotten the full bucket it had, and no more", () => {
+  it("gives a removed client the full bucket that it had, and no more", () => {
     const bench = start(only({ rate: 1, burst: 4, initial: 1 }, { maxClients: 2 }))
     bench.decide(0, "a")
     bench.decide(0, "b")
@@ -43,7 +43,7 @@ describe("with a table of clients that is full", () => {
     assert.ok(after?.scope === "client" && after.remaining === 3)
   })
 
-  it("gives nothing back for a client that was forgotten", () => {
+  it("gives nothing back for a removed client", () => {
     const bench = start(only({ rate: 1, burst: 2 }, { maxClients: 1 }))
     bench.decide(0, "a")
     bench.decide(5000, "b")
@@ -53,7 +53,7 @@ describe("with a table of clients that is full", () => {
   })
 
   it.prop(
-    "never holds more clients than allowed and never forgets one that is in debt",
+    "never holds more than `maxClients` and never removes a client in debt",
     [
       fc.integer({ min: 1, max: 12 }),
       fc.integer({ min: 0, max: 3 }),

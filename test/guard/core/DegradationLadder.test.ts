@@ -95,7 +95,7 @@ describe("the degradation ladder", () => {
     expect(Ladder.observe(recovering, 70_000, closed, config)[1].mode).toBe("normal")
   })
 
-  it("holds cache-only beyond an open circuit where it is told to", () => {
+  it("holds cache-only for `circuitHoldMs` after an open circuit", () => {
     const slow = { ...config, circuitHoldMs: HOLD }
     const state = after([[0, open(10_000)]], slow)
     expect(Ladder.observe(state, 39_999, open(0), slow)[1].mode).toBe("cache-only")
@@ -110,7 +110,7 @@ describe("the degradation ladder", () => {
     expect(state.mode).toBe("constrained")
   })
 
-  it("agrees with a ladder that is watched every second", () => {
+  it("agrees with a ladder that is observed every second", () => {
     /** Every second, from the definition: what called when, and when did the last step happen? */
     const watched = (list: ReadonlyArray<{ readonly waitMs: number; readonly mode: number }>) => {
       const calls = new Map<number, number>()
@@ -169,7 +169,7 @@ describe("the degradation ladder", () => {
     )
   })
 
-  it("tells exactly when a refused call is let through, if things get better at once", () => {
+  it("names exactly when a refused call is admitted, if the signals get better at once", () => {
     const signals = fc.record({
       mode: fc.nat(3),
       openMs: fc.option(fc.integer({ min: 1, max: 90_000 }), { nil: undefined })
@@ -180,10 +180,10 @@ describe("the degradation ladder", () => {
     })
     const criticality = fc.constantFrom<Ladder.Criticality>("metadata", "query", "batch")
     const looks = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 })
-    const served = (state: Ladder.State, who: Ladder.Criticality) =>
-      ["admit", "shed"].includes(Ladder.verdict(state.mode, who))
+    const served = (state: Ladder.State, work: Ladder.Criticality) =>
+      ["admit", "shed"].includes(Ladder.verdict(state.mode, work))
     fc.assert(
-      fc.property(history, criticality, looks, (list, who, between) => {
+      fc.property(history, criticality, looks, (list, work, between) => {
         let now = 0
         let state = Ladder.initial(0)
         let openUntil = 0
@@ -193,18 +193,18 @@ describe("the degradation ladder", () => {
           const circuit = openMs === undefined ? closed : open(openMs)
           state = Ladder.observe(state, now, { ...calling(mode), ...circuit }, config)[1]
         }
-        fc.pre(!served(state, who))
+        fc.pre(!served(state, work))
         const better = (from: Ladder.State, at: number) =>
           Ladder.observe(from, at, at < openUntil ? open(openUntil - at) : closed, config)[1]
-        const waitMs = Ladder.untilAdmitted(state, now, who, config) ?? 0
+        const waitMs = Ladder.untilAdmitted(state, now, work, config) ?? 0
         expect(waitMs).toBeGreaterThan(0)
-        // Whoever looks in the meantime changes nothing about it.
+        // Observations in the meantime change nothing.
         let looked = state
         for (const share of [...between].sort((a, b) => a - b))
           looked = better(looked, now + Math.floor(share * (waitMs - 1)))
-        expect(served(better(looked, now + waitMs - 1), who)).toBe(false)
-        expect(served(better(looked, now + waitMs), who)).toBe(true)
-        expect(served(better(state, now + waitMs), who)).toBe(true)
+        expect(served(better(looked, now + waitMs - 1), work)).toBe(false)
+        expect(served(better(looked, now + waitMs), work)).toBe(true)
+        expect(served(better(state, now + waitMs), work)).toBe(true)
       }),
       { numRuns: 500 }
     )
@@ -221,7 +221,7 @@ describe("the degradation ladder", () => {
 })
 
 describe("a pin", () => {
-  it("decides alone, follows the signals beneath it, and nobody can say when it ends", () => {
+  it("sets the mode, follows the signals beneath it, and has no end time", () => {
     const [token, change, pinned] = Ladder.pin(after([]), 1_000, "emergency", "maintenance")
     expect(change).toEqual({ from: "normal", to: "emergency", generation: 1 })
     const [silent, seen] = Ladder.observe(pinned, 2_000, calling(1), config)
@@ -247,10 +247,10 @@ describe("a pin", () => {
   })
 })
 
-describe("who is served", () => {
+describe("the work that is served", () => {
   it("follows the table of modes and criticalities", () => {
     const row = (mode: Ladder.Mode) =>
-      (["control", "metadata", "query", "batch"] as const).map((who) => Ladder.verdict(mode, who))
+      (["control", "metadata", "query", "batch"] as const).map((work) => Ladder.verdict(mode, work))
     expect(row("normal")).toEqual(["admit", "admit", "admit", "admit"])
     expect(row("constrained")).toEqual(["admit", "admit", "shed", "refuse"])
     expect(row("cache-only")).toEqual(["admit", "cache-only", "refuse", "refuse"])

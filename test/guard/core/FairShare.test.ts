@@ -13,7 +13,7 @@ const limits: BucketLimits.Limits = {
 
 const query = (client: string) => ({ client, tier: "default", class: "query" })
 
-/** One that asks every millisecond among nine who ask 1.5 times a second; what each was given in 30 s. */
+/** One client that asks every millisecond and nine that ask 1.5 times a second: the admissions of each in 30 s. */
 const contest = (reserved: number, patience = 0) => {
   const config = BucketLimits.compile({ ...limits, reserved })
   let state = TokenBucket.initial(config, 0)
@@ -28,7 +28,7 @@ const contest = (reserved: number, patience = 0) => {
     else if (client !== "abuser") refused += 1
   }
   const everyMs = 666
-  // After the first seconds, in which everybody lives on what the buckets begin with.
+  // After the first seconds, in which the initial tokens are used up.
   for (let now = 0; now < 40_000; now++) {
     if (now === 10_000) {
       served.clear()
@@ -56,17 +56,17 @@ const step = fc.record({
 })
 
 describe("a share of a bucket", () => {
-  it("is there for those who ask for less, however fast somebody asks for more", () => {
+  it("is left for clients below it, however fast another client asks", () => {
     const fair = contest(0.25)
     const race = contest(0)
-    assert.isAbove(race.refused, 40, "without a reserve nobody would be refused: the test shows nothing")
+    assert.isAbove(race.refused, 40, "without a reserve no client would be refused: the test shows nothing")
     assert.strictEqual(fair.refused, 0)
     // What the others leave is still served: 20 a second.
     assert.isAtLeast(fair.ofAll, 590)
     assert.isAtMost(fair.ofAll, 20 * 30 + 50)
   })
 
-  it("is not behind a line of reservations of whoever is willing to wait", () => {
+  it("is not delayed by reservations of patient clients", () => {
     assert.isAbove(contest(0, 2_000).waited, 1_000)
     assert.strictEqual(contest(0.25, 2_000).waited, 0)
   })
@@ -84,7 +84,7 @@ describe("a share of a bucket", () => {
     }
   })
 
-  it("a refusal's wait is exact for whoever is behind, too, and no scope admits more than it may", () => {
+  it("the wait of a client that is behind is exact, and no scope admits more than it may", () => {
     fc.assert(
       fc.property(fc.array(request, { minLength: 5, maxLength: 60 }), (requests) => {
         const config = BucketLimits.compile({
@@ -124,12 +124,12 @@ describe("a share of a bucket", () => {
     )
   })
 
-  it("is not behind the reservations of somebody who would wait for longer than his debt can last", () => {
+  it("is not delayed by reservations of a client that would wait longer than its debt can last", () => {
     assert.strictEqual(contest(0.25, 30_000).waited, 0)
   })
 
   it.prop(
-    "counts who asked within a second or owes something, to the tick, and charges n times the price",
+    "counts clients that asked within a second or have debt, to the tick, and charges n times the price",
     [fc.array(step, { maxLength: 80 })],
     ([steps]) => {
       const shares = FairShare.make()
@@ -160,7 +160,7 @@ describe("a share of a bucket", () => {
     { fastCheck: { numRuns: 150 } }
   )
 
-  it("is one share for all who find no room in the table", () => {
+  it("is one share for all clients without room in the table", () => {
     const config = BucketLimits.compile({
       ...limits,
       global: { rate: 1e3, burst: 1e3 },
@@ -176,7 +176,7 @@ describe("a share of a bucket", () => {
     }
     for (const client of ["known", "other"]) ask(client, 0)
     for (let now = 1; now < 30_000; now++) {
-      // Two who fill the table, one of them with little to ask for; and a new name every time.
+      // Two clients fill the table, one of them asks little; every other call has a new name.
       if (now % 250 === 0) served.known += ask("known", now)
       if (now % 20 === 0) ask("other", now)
       served.strangers += ask(`stranger${now}`, now)

@@ -54,14 +54,14 @@ describe("the guard against retry loops", () => {
     )
   })
 
-  it("tells how often it was really tried", () => {
+  it("says how often the statement was attempted", () => {
     const state = LoopGuard.make<LoopGuard.Failure>(roomy)
     for (let at = 0; at < 5; at++) LoopGuard.failed(state, at, config, "a", { kind: "NotFound" }, 10)
     for (let n = 0; n < 10; n++) LoopGuard.check(state, 5, config, "a")
     expect(LoopGuard.check(state, 5, config, "a")).toMatchObject({ attempts: 5, retryAfterMs: 59_999 })
   })
 
-  it("forgets what was used longest ago rather than grow", () => {
+  it("evicts the least recently used entry", () => {
     const state = LoopGuard.make<LoopGuard.Failure>({ maxEntries: 2, maxBytes: 100 })
     const fail = (key: string, bytes = 10) => {
       for (let n = 0; n < 3; n++) LoopGuard.failed(state, 0, config, key, { kind: "NotFound" }, bytes)
@@ -74,7 +74,7 @@ describe("the guard against retry loops", () => {
     expect(Lru.size(state)).toBe(1)
   })
 
-  it("remembers nothing of a key whose last failure is over", () => {
+  it("drops a key whose last failure is over", () => {
     const state = LoopGuard.make<LoopGuard.Failure>(roomy)
     LoopGuard.failed(state, 0, config, "a", { kind: "NotFound" }, 10)
     expect(LoopGuard.check(state, 60_000, config, "a")).toBeUndefined()

@@ -44,14 +44,14 @@ describe("the window of outcomes", () => {
     )
   })
 
-  it("says nothing about few calls, and does not count what we shed ourselves", () => {
+  it("says nothing about few calls, and does not count shed calls", () => {
     const counts = { accepted: 4, refused: 5, shed: 1_000 }
     expect(OutcomeWindow.refusalRatio(counts, 10)).toBeUndefined()
     expect(OutcomeWindow.refusalRatio(counts, 9)).toBeCloseTo(5 / 9)
     expect(OutcomeWindow.refusalRatio({ accepted: 0, refused: 0, shed: 0 }, 0)).toBeUndefined()
   })
 
-  it("sheds nothing while half of the calls get through, and never quite all", () => {
+  it("sheds no call while half of the calls are accepted, and never all", () => {
     const shed = (accepted: number, refused: number, own = 0) =>
       OutcomeWindow.shedProbability({ accepted, refused, shed: own }, 2)
     expect(shed(0, 0)).toBe(0)

@@ -82,7 +82,7 @@ const firsts = (history: ReadonlyArray<Event>) => history.filter(({ _tag }) => _
 const elapsed = (history: ReadonlyArray<Event>) => history.reduce((sum, next) => sum + next.after, 0)
 
 describe("RetryBudget", () => {
-  it("decides as a bucket does that is filled millisecond by millisecond", () => {
+  it("decides as a bucket that is filled millisecond by millisecond", () => {
     fc.assert(
       fc.property(options, events, (limits, history) => {
         expect(replay(limits, history).answers).toEqual(naive(limits, history))
@@ -102,7 +102,7 @@ describe("RetryBudget", () => {
     )
   })
 
-  it("never holds more than its cap nor less than nothing", () => {
+  it("never holds more than its cap nor less than 0", () => {
     fc.assert(
       fc.property(options, events, (limits, history) => {
         const held = replay(limits, history).left
@@ -175,7 +175,7 @@ describe("RetryBudget", () => {
     expect(left(state, 1_000.25, config)).toBe(1)
   })
 
-  it("says everything that is wrong with its options", () => {
+  it("names every problem of its options", () => {
     expect(problems(defaults)).toEqual([])
     expect(problems({ ...defaults, ratio: -1, cap: 0.5, initial: Number.NaN, retryCost: 0 })).toHaveLength(5)
   })

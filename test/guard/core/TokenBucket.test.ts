@@ -23,7 +23,7 @@ const command = fc.record({
 
 describe("TokenBucket", () => {
   it.prop(
-    "decides as buckets of counted tokens do: exact waits, all scopes charged or none, refunds within the burst",
+    "decides as buckets of counted tokens: exact waits, all scopes charged or none, refunds within the burst",
     [limits, fc.array(command, { maxLength: 60 })],
     ([{ client, global, gold, query, total }, commands]) => {
       const bench = start({
@@ -68,7 +68,7 @@ describe("TokenBucket", () => {
           })
           continue
         }
-        assert.deepStrictEqual(bench.status(clock, name, tier), before, "a refusal charges nobody")
+        assert.deepStrictEqual(bench.status(clock, name, tier), before, "a refusal charges nothing")
         assert.ok(decision._tag === "Refused")
         if (wait === Infinity) {
           assert.isTrue(decision.never)
@@ -123,13 +123,13 @@ describe("TokenBucket", () => {
     }
   }
 
-  it("never tells more tokens than the burst, although a fractional burst is rounded up to the grid", () => {
+  it("never reports more tokens than the burst, although a fractional burst is rounded up to the grid", () => {
     const limit = { rate: 0.01, burst: 39.99999999984742 }
     assert.strictEqual(start(only(limit)).status(0, "a")[0]?.remaining, 39)
   })
 
   it.prop(
-    "admits at most burst + rate * w in any window w, less what was given back in it",
+    "admits at most burst + rate * w in any window w, less the refunds in it",
     [anyBucket, moments],
     ([limit, calls]) => {
       const bench = start(only(limit))
@@ -156,7 +156,7 @@ describe("TokenBucket", () => {
   )
 
   it.prop(
-    "lets reserved calls come due at most at burst + rate * w in any window w",
+    "makes at most burst + rate * w reserved tokens due in any window w",
     [anyBucket, moments, fc.integer({ min: 1, max: 3000 })],
     ([limit, calls, patience]) => {
       const bench = start(only(limit))
@@ -202,7 +202,7 @@ describe("TokenBucket", () => {
     assert.strictEqual(metadata.retryAfterMs, 1000)
   })
 
-  it("takes an earlier time for the latest one seen, and gives nothing for the way back", () => {
+  it("takes an earlier time for the latest one seen, and adds no tokens for it", () => {
     const bench = start(only({ rate: 1, burst: 1 }))
     assert.strictEqual(bench.decide(10_000, "a")._tag, "Admitted")
     const back = bench.decide(-50_000, "a")
@@ -212,7 +212,7 @@ describe("TokenBucket", () => {
     assert.strictEqual(bench.decide(11_000, "a")._tag, "Admitted")
   })
 
-  it("fills a newcomer's bucket from its first sight, even when that was a refusal", () => {
+  it("fills the bucket of a new client from its first call on, also when that was refused", () => {
     const bench = start(only({ rate: 1, burst: 10, initial: 0 }))
     const first = bench.decide(500, "a")
     assert.ok(first._tag === "Refused")
@@ -223,13 +223,13 @@ describe("TokenBucket", () => {
 
   it("refuses an unknown tier nothing that `default` has, and names like those of Object's prototype either", () => {
     const bench = start(only({ rate: 1, burst: 2 }))
-    for (const tier of ["nobody", "constructor", "__proto__"])
+    for (const tier of ["unknown", "constructor", "__proto__"])
       assert.strictEqual(bench.decide(0, tier, { tier, class: tier })._tag, "Admitted")
     assert.strictEqual(bench.status(0, "constructor", "constructor")[0]?.remaining, 1)
   })
 
   it.prop(
-    "keeps a client's debt when its tier changes: what it owes is still to be waited for",
+    "keeps a client's debt when its tier changes",
     [
       fc.record({ from: fc.constantFrom(1, 2, 4, 8), to: fc.constantFrom(1, 2, 4, 8) }),
       fc.integer({ min: 1, max: 10 }),
@@ -264,12 +264,12 @@ describe("TokenBucket", () => {
     { fastCheck: { numRuns: 200 } }
   )
 
-  it("cannot be made to mint tokens by a cost that is none", () => {
+  it("adds no tokens for a negative cost", () => {
     const bench = start(only({ rate: 1, burst: 1 }))
     for (const cost of [-1, NaN, Infinity]) assert.throws(() => bench.decide(0, "a", { cost }), RangeError)
   })
 
-  it("says everything that is wrong with limits, and takes those that are right", () => {
+  it("names every problem of the limits, and accepts valid ones", () => {
     const bad = BucketLimits.problems({
       global: { rate: 0, burst: 10 },
       classes: { query: { rate: Infinity, burst: 0.5 } },

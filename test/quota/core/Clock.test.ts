@@ -30,7 +30,7 @@ const makeLedger = (mostOpen?: number) => {
 }
 
 describe("a clock that was far ahead and is set right", () => {
-  it("keeps nobody waiting for windows that have not begun", () => {
+  it("does not make clients wait for windows that have not begun", () => {
     const { ledger, use, uses } = makeLedger()
     const ahead = NOW + 26 * HOUR
     expect([uses(9, ahead), uses(9, ahead, "queries_per_day")]).toEqual([5, 5])
@@ -42,7 +42,7 @@ describe("a clock that was far ahead and is set right", () => {
     expect(ledger.setBackMs).toBe(26 * HOUR)
   })
 
-  it("gives nothing anew: what was used by the wrong time is used", () => {
+  it("refills nothing: what was used by the wrong time stays used", () => {
     const { ledger, uses } = makeLedger()
     expect(uses(3, NOW + 26 * HOUR)).toBe(3)
     expect(uses(9, NOW)).toBe(2)
@@ -56,14 +56,14 @@ describe("a clock that was far ahead and is set right", () => {
     expect(uses(9, NOW, "queries_per_day")).toBe(1)
   })
 
-  it("reaches the clients that are folded away", () => {
+  it("applies to folded accounts", () => {
     const { ledger, use, uses } = makeLedger(1)
     for (const key of ["a", "b", "c", "d"]) expect(uses(9, NOW + 26 * HOUR, undefined, key)).toBe(5)
     expect(ledger.folded.rows.size).toBeGreaterThan(0)
     for (const key of ["a", "b", "c", "d"]) expect(use(NOW, undefined, key)).toBe(NOW + HOUR / 2)
   })
 
-  it("holds what is held for as long as it would have been, and books the truth of it", () => {
+  it("keeps the remaining time of reservations, and books their settlement", () => {
     const { ledger, uses } = makeLedger()
     const ahead = NOW + 26 * HOUR
     const ids = [1, 2].map(() => {
@@ -73,12 +73,12 @@ describe("a clock that was far ahead and is set right", () => {
     expect(uses(9, NOW)).toBe(1)
     Ledger.settle(ledger, NOW + 1_000, ids[0] ?? "", [{ key: "a", quota: "queries_per_hour", amount: 1 }])
     expect(uses(9, NOW + 1_000)).toBe(1)
-    // Of the other nobody has heard: it is given back a minute after it was made.
+    // The other one is not settled: it is released a minute after it was made.
     expect(uses(9, NOW + 59_000)).toBe(0)
     expect(uses(9, NOW + 60_000)).toBe(2)
   })
 
-  it("is waited for when it is late by a minute or less, since the border of a window may lie in between", () => {
+  it("is not followed when it is late by a minute or less", () => {
     const { ledger, use, uses } = makeLedger()
     const border = NOW + HOUR / 2
     expect(uses(9, border)).toBe(5)
@@ -88,7 +88,7 @@ describe("a clock that was far ahead and is set right", () => {
   })
 
   it.prop(
-    "leaves nobody more than he had the moment before, wherever it stands",
+    "leaves no client more than it had the moment before, wherever the clock stands",
     [
       fc.constantFrom("fixed" as const, "rolling" as const),
       fc.array(

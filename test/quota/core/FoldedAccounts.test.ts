@@ -62,7 +62,7 @@ describe("a ledger that folds idle accounts", () => {
     expect(Ledger.list(ledgers[0], now, undefined, 100)).toEqual(Ledger.list(ledgers[1], now, undefined, 100))
   })
 
-  it("keeps few of many idle accounts as objects, and forgets the others when their day is over", () => {
+  it("keeps few of many idle accounts as objects, and drops the others when their day is over", () => {
     const ledger = Ledger.make("t-", "fixed", 10)
     for (let i = 0; i < 1_000; i++) {
       const charge = { key: `client:${i}`, quota: "requests_per_day", limit: 1, amount: 1 }
@@ -78,7 +78,7 @@ describe("a ledger that folds idle accounts", () => {
     expect(ledger.folded.rows.size + ledger.accounts.size).toBe(0)
   })
 
-  it("counts what becomes known after the account was folded", () => {
+  it("counts settlements after the account was folded", () => {
     const ledger = Ledger.make("t-", "fixed", 1)
     const reserve = (key: string, amount: number) => {
       const granted = Ledger.reserve(ledger, NOON, [{ key, quota: "bytes_per_day", limit: 9, amount }], 1_000)
@@ -92,7 +92,7 @@ describe("a ledger that folds idle accounts", () => {
     expect(Ledger.usage(ledger, NOON, "client:a")).toMatchObject([{ used: 7, reserved: 0 }])
   })
 
-  it("folds nobody who holds something", () => {
+  it("does not fold an account that holds something", () => {
     const ledger = Ledger.make("t-", "fixed", 1)
     for (let i = 0; i < 50; i++) {
       const charge = { key: `client:${i}`, quota: "requests_per_day", limit: 1, amount: 1 }

@@ -36,7 +36,7 @@ describe("windows", () => {
 })
 
 describe("reserve", () => {
-  it("lets through exactly the limit, and names what is used when it refuses", () => {
+  it("admits exactly the limit, and names what is used when it refuses", () => {
     const ledger = Ledger.make("t-")
     for (let i = 0; i < 10; i++) {
       expect(Ledger.reserve(ledger, NOON, [charge(1)], 1000)._tag).toBe("Granted")
@@ -52,7 +52,7 @@ describe("reserve", () => {
     })
   })
 
-  it("charges nobody when one quota of several refuses", () => {
+  it("charges nothing when one quota of several refuses", () => {
     const ledger = Ledger.make("t-")
     const decision = Ledger.reserve(
       ledger,
@@ -73,7 +73,7 @@ describe("reserve", () => {
     ).toMatchObject({ _tag: "Refused", quota: "requests_per_day", resetAt: Date.UTC(2026, 0, 16) })
   })
 
-  it("lets a post-paid call in while anything is left, even for more than that", () => {
+  it("admits a post-paid call while anything is left, even for more than that", () => {
     const ledger = Ledger.make("t-")
     const bytes = (amount: number) => [charge(amount, { quota: "bytes_per_day", limit: 100, postPaid: true })]
     const first = Ledger.reserve(ledger, NOON, bytes(99), 1000)
@@ -108,7 +108,7 @@ describe("reserve", () => {
     expect(Ledger.usage(ledger, NOON, "client:a")).toEqual([])
   })
 
-  it("takes a charge that is not a number for one that does not fit", () => {
+  it("refuses a charge that is not a number", () => {
     const ledger = Ledger.make("t-")
     expect(Ledger.reserve(ledger, NOON, [charge(Number.NaN)], 1000)._tag).toBe("Refused")
     expect(Ledger.reserve(ledger, NOON, [charge(-5)], 1000)._tag).toBe("Granted")
@@ -121,16 +121,16 @@ describe("settle, release and expiry", () => {
     const usage = Ledger.usage(ledger, now, key)
     return { used: usage[0]?.used ?? 0, reserved: usage[0]?.reserved ?? 0 }
   }
-  const truth = (amount: number): ReadonlyArray<Actual> => [
+  const amounts = (amount: number): ReadonlyArray<Actual> => [
     { key: "client:a", quota: "requests_per_hour", amount }
   ]
 
-  it("replace the estimate by the truth, once", () => {
+  it("replace the estimate by the actual amount, once", () => {
     const ledger = Ledger.make("t-")
     const reservation = id(Ledger.reserve(ledger, NOON, [charge(5)], 1000))
     expect(usedNow(ledger, NOON)).toEqual({ used: 0, reserved: 5 })
-    Ledger.settle(ledger, NOON, reservation, truth(3))
-    Ledger.settle(ledger, NOON, reservation, truth(9))
+    Ledger.settle(ledger, NOON, reservation, amounts(3))
+    Ledger.settle(ledger, NOON, reservation, amounts(9))
     Ledger.release(ledger, NOON, reservation)
     expect(usedNow(ledger, NOON)).toEqual({ used: 3, reserved: 0 })
   })
@@ -144,7 +144,7 @@ describe("settle, release and expiry", () => {
   })
 
   it("keep the estimate of what is not named, or named with no number", () => {
-    for (const actual of [[], truth(Number.NaN), truth(-1)]) {
+    for (const actual of [[], amounts(Number.NaN), amounts(-1)]) {
       const ledger = Ledger.make("t-")
       Ledger.settle(ledger, NOON, id(Ledger.reserve(ledger, NOON, [charge(5)], 1000)), actual)
       expect(usedNow(ledger, NOON)).toEqual({ used: 5, reserved: 0 })
@@ -156,34 +156,34 @@ describe("settle, release and expiry", () => {
     const nextHour = Date.UTC(2026, 0, 15, 13)
     const reservation = id(Ledger.reserve(ledger, nextHour - 1, [charge(5)], HOUR))
     expect(usedNow(ledger, nextHour)).toEqual({ used: 0, reserved: 0 })
-    Ledger.settle(ledger, nextHour, reservation, truth(7))
+    Ledger.settle(ledger, nextHour, reservation, amounts(7))
     expect(usedNow(ledger, nextHour)).toEqual({ used: 0, reserved: 0 })
   })
 
-  it("free an abandoned reservation of which nothing was submitted, at its very time", () => {
+  it("release an expired reservation of which nothing was submitted, at its exact time", () => {
     const ledger = Ledger.make("t-")
     Ledger.reserve(ledger, NOON, [charge(10)], 1000)
     expect(usedNow(ledger, NOON + 999)).toEqual({ used: 0, reserved: 10 })
     expect(usedNow(ledger, NOON + 1000)).toEqual({ used: 0, reserved: 0 })
   })
 
-  it("charge an abandoned reservation that was submitted as estimated", () => {
+  it("charge an expired reservation that was submitted, as estimated", () => {
     const ledger = Ledger.make("t-")
     const reservation = id(Ledger.reserve(ledger, NOON, [charge(4)], 1000))
     Ledger.submitted(ledger, NOON, reservation)
     expect(usedNow(ledger, NOON + 1000)).toEqual({ used: 4, reserved: 0 })
   })
 
-  it("accept the truth after the expiry, whichever way it had gone", () => {
+  it("accept a settlement after the expiry, whichever way it had gone", () => {
     for (const submitted of [true, false]) {
       for (const late of ["settle", "release"] as const) {
         const ledger = Ledger.make("t-")
         const reservation = id(Ledger.reserve(ledger, NOON, [charge(4)], 1000))
         if (submitted) Ledger.submitted(ledger, NOON, reservation)
         Ledger.usage(ledger, NOON + 5000, "client:a")
-        if (late === "settle") Ledger.settle(ledger, NOON + 5000, reservation, truth(6))
+        if (late === "settle") Ledger.settle(ledger, NOON + 5000, reservation, amounts(6))
         else Ledger.release(ledger, NOON + 5000, reservation)
-        Ledger.settle(ledger, NOON + 5000, reservation, truth(9))
+        Ledger.settle(ledger, NOON + 5000, reservation, amounts(9))
         expect(usedNow(ledger, NOON + 5000)).toEqual({ used: late === "settle" ? 6 : 0, reserved: 0 })
       }
     }
@@ -198,16 +198,16 @@ describe("settle, release and expiry", () => {
     expect(usedNow(ledger, NOON + 1001)).toEqual({ used: 4, reserved: 0 })
   })
 
-  it("charge the truth of a reservation nobody knows, once", () => {
+  it("charge the actual amounts of an unknown reservation, once", () => {
     const ledger = Ledger.make("t-")
-    Ledger.settle(ledger, NOON, "of-another-process", truth(3))
-    Ledger.settle(ledger, NOON, "of-another-process", truth(3))
+    Ledger.settle(ledger, NOON, "of-another-process", amounts(3))
+    Ledger.settle(ledger, NOON, "of-another-process", amounts(3))
     Ledger.release(ledger, NOON, "also-unknown")
-    Ledger.settle(ledger, NOON, "also-unknown", truth(3))
+    Ledger.settle(ledger, NOON, "also-unknown", amounts(3))
     expect(usedNow(ledger, NOON)).toEqual({ used: 3, reserved: 0 })
   })
 
-  it("never leave less than nothing after a reset", () => {
+  it("never leave a negative amount after a reset", () => {
     const ledger = Ledger.make("t-")
     const reservation = id(Ledger.reserve(ledger, NOON, [charge(4)], 1000))
     Ledger.submitted(ledger, NOON, reservation)
@@ -239,7 +239,7 @@ describe("time", () => {
     expect(Ledger.usage(ledger, one, "client:a")).toMatchObject([{ reserved: 10, resetAt: one + HOUR }])
   })
 
-  it("forgets keys whose windows are over, as others come by", () => {
+  it("drops keys whose windows are over with the calls of others", () => {
     const ledger = Ledger.make("t-")
     for (let i = 0; i < 1000; i++) {
       Ledger.reserve(ledger, NOON, [charge(1, { key: `client:${i}` })], 1000)
@@ -253,7 +253,7 @@ describe("time", () => {
     expect(ledger.open.size + ledger.expired.size).toBe(0)
   })
 
-  it("stays small even when every call comes from a client never seen before", () => {
+  it("stays small even when every call comes from a new client", () => {
     const ledger = Ledger.make("t-")
     let most = 0
     for (let i = 0; i < 60_000; i++) {
@@ -266,7 +266,7 @@ describe("time", () => {
     expect(ledger.open.size + ledger.expired.size).toBeLessThan(2000)
   })
 
-  it("does not forget a key that holds a reservation", () => {
+  it("does not drop a key that holds a reservation", () => {
     const ledger = Ledger.make("t-")
     const held = Ledger.reserve(ledger, NOON, [charge(7, { quota: "requests_per_day" })], DAY)
     for (let i = 0; i < 100; i++) {
@@ -407,7 +407,7 @@ const journal = (mode: Window.Mode) => {
       if (r.state === "done") return
       const held = r.state === "held" || r.state === "submitted"
       for (const { amount, key, quota, slice } of r.charges) {
-        const truth =
+        const amounts =
           actual === "release"
             ? 0
             : (actual.find((a) => a.key === key && a.quota === quota)?.amount ?? amount)
@@ -415,7 +415,7 @@ const journal = (mode: Window.Mode) => {
           key,
           quota,
           slice,
-          used: truth - (r.state === "charged" ? amount : 0),
+          used: amounts - (r.state === "charged" ? amount : 0),
           reserved: held ? -amount : 0
         })
       }
@@ -434,7 +434,7 @@ const journal = (mode: Window.Mode) => {
 
 describe.each(["fixed", "rolling"] as const)("any sequence of steps, %s windows", (mode) => {
   it.prop(
-    "agrees with a journal added up from the beginning",
+    "agrees with the sum of a journal",
     [script],
     ([steps]) => {
       const ledger = Ledger.make("t-", mode)
@@ -536,7 +536,7 @@ describe.each(["fixed", "rolling"] as const)("any sequence of steps, %s windows"
 
 describe("rolling windows", () => {
   it.prop(
-    "never let more than the limit through in any hour",
+    "never admit more than the limit in any hour",
     [
       fc.array(fc.tuple(fc.integer({ min: 0, max: 15 * 60_000 }), fc.integer({ min: 1, max: 4 })), {
         minLength: 20,
@@ -562,7 +562,7 @@ describe("rolling windows", () => {
     { fastCheck: { numRuns: 200 } }
   )
 
-  it("do not let twice the limit through around the full hour, as fixed ones do", () => {
+  it("do not admit twice the limit around the full hour, as fixed ones do", () => {
     const around = (mode: Window.Mode) => {
       const ledger = Ledger.make("t-", mode)
       const border = Date.UTC(2026, 0, 15, 13)

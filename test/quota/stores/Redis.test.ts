@@ -111,7 +111,7 @@ suite("redis", () => {
     })
   )
 
-  it.scoped("with rolling windows never lets more than the limit through in an hour", () =>
+  it.scoped("with rolling windows never admits more than the limit in an hour", () =>
     Effect.gen(function* () {
       const redis = yield* Effect.withClock(connect(), Clock.make())
       const store = yield* storeOn(redis, { windows: "rolling", time: "clock" })
