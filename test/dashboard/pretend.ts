@@ -11,8 +11,8 @@ const refused = (sign_in?: object) => ({
 const token = { credential: "access token", admin: "an access token with the scope snowguard:admin" }
 
 /**
- * From now on the server's figures are these; `silent`: a healthy one that says nothing more; `gone`: nobody
- * is there; `stranger`: a key is asked for. The page comes back for more as soon as the stream of events has
+ * From now on the server's figures are these; `silent`: a healthy one that says nothing more; `gone`: no server
+ * answers; `stranger`: a key is asked for. The page comes back for more as soon as the stream of events has
  * ended, which it does at once.
  */
 export const pretend = async (
