@@ -144,7 +144,7 @@ const residentMb = (pid) =>
   Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024)
 
 const main = async () => {
-  const token = Servers.key(env, "real", "--admin")
+  const [token] = await Servers.keys(env, ["real"], { admin: true })
   let log = ""
   const server = spawn(process.execPath, [bin, "http"], { env, stdio: ["ignore", "ignore", "pipe"] })
   server.stderr.setEncoding("utf8")

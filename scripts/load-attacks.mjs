@@ -213,7 +213,8 @@ export const run = async (args) => {
   const reports = []
   let server, emulator, attacker, client
   try {
-    const keys = { victim: Servers.key(env, "victim"), attacker: Servers.key(env, "attacker") }
+    const [victim, attacking] = await Servers.keys(env, ["victim", "attacker"])
+    const keys = { victim, attacker: attacking }
     emulator = await Servers.replayed(env, 10)
     attacker = fork(fileURLToPath(import.meta.url), ["--attacker"])
     const isAlone = !args.includes("--json")

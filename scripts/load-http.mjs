@@ -165,8 +165,11 @@ if (args.includes("--attack")) {
 const { env, remove } = Servers.surroundings()
 let child, emulator
 try {
-  const admin = Servers.key(env, "operator", "--admin")
-  const keys = Array.from({ length: tenants }, (_, tenant) => Servers.key(env, `tenant-${tenant}`))
+  const [admin] = await Servers.keys(env, ["operator"], { admin: true })
+  const keys = await Servers.keys(
+    env,
+    Array.from({ length: tenants }, (_, tenant) => `tenant-${tenant}`)
+  )
   if (warehouse === "emulated") emulator = await Servers.emulator(env, { medianMs: 120, p99Ms: 250 })
   // Long enough that nobody who still calls, or comes back with the next slice, is forgotten.
   const idleSeconds = Math.ceil(Math.max((2 * Math.floor(count / tenants)) / each, (2 * sliceMs) / 1000)) + 2

@@ -1,11 +1,13 @@
 // The processes of the load: the server under test, its keys, and an emulated warehouse beside it.
-import { spawn, spawnSync } from "node:child_process"
+import * as Effect from "effect/Effect"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
 import * as Http from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as Keys from "snowguard/transport/auth/Keys"
 
 /** Of another build, to be compared with this one. */
 export const bin = process.env.LOAD_BIN ?? fileURLToPath(new URL("../dist/bin.js", import.meta.url))
@@ -20,21 +22,19 @@ export const surroundings = () => {
     SNOWGUARD_STATE_DIR: folder,
     XDG_CONFIG_HOME: folder,
     APPDATA: folder,
-    SNOWGUARD_HTTP_PORT: "0"
+    SNOWGUARD_HTTP_PORT: "0",
+    SNOWGUARD_AUTH_KEYS_FILE: join(folder, "keys.json")
   }
   return { env, folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
-/** An API key for a client. */
-export const key = (env, client, ...more) => {
-  const { status, stderr, stdout } = spawnSync(process.execPath, [bin, "keys", "create", client, ...more], {
-    env,
-    encoding: "utf8"
-  })
-  const found = /sg_[0-9a-f]{12}_[A-Za-z0-9_-]{43}/.exec(stdout)?.[0]
-  if (status !== 0 || found === undefined) throw new Error(`no key: ${stdout}${stderr}`)
-  return found
-}
+/** API keys for clients, one each. */
+export const keys = (env, clients, { admin = false } = {}) =>
+  Effect.runPromise(
+    Effect.forEach(clients, (client) =>
+      Effect.map(Keys.create(env.SNOWGUARD_AUTH_KEYS_FILE, { client, admin }), ({ key }) => key)
+    )
+  )
 
 const says = (child, what) =>
   new Promise((resolve, reject) => {

@@ -178,7 +178,8 @@ describe("the binary, spawned", () => {
           SNOWFLAKE_ACCESS_URL: emulator.url,
           SNOWFLAKE_USER: Emulator.defaultUser,
           SNOWFLAKE_PASSWORD: Emulator.defaultPassword,
-          SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "1"
+          SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "1",
+          SNOWGUARD_BREAKER_CONSECUTIVE_FAILURES: "2"
         })
         yield* call("list_databases")
         yield* emulator.setFaults({ faults: [{ kind: "hang", where: "query" }] })

@@ -4,18 +4,16 @@
  */
 import { Effect } from "effect"
 import type { ChildProcess } from "node:child_process"
-import { execFile, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import type { Fault } from "../../src/emulator/FaultScript.js"
+import * as Keys from "../../src/mcp/auth/Keys.js"
 import * as H from "../utils/http.js"
 import { bin } from "../utils/server.js"
-
-const run = promisify(execFile)
 
 /** The shell's own settings would change the story. */
 const environment = (extra: { readonly [name: string]: string }) => ({
@@ -129,16 +127,9 @@ warehouse = "compute_wh"
 `
       )
     configure(toml)
-    const key = async (name: string, ...more: ReadonlyArray<string>): Promise<string> => {
-      const { stdout } = await run(process.execPath, [bin, "keys", "create", name, "--json", ...more], {
-        env: env(0)
-      })
-      return (JSON.parse(stdout) as { readonly key: string }).key
-    }
-    const keys = yield* Effect.promise(async () => ({
-      ops: await key("ops", "--admin"),
-      agent: await key("agent")
-    }))
+    const key = (client: string, admin = false) =>
+      Effect.map(Keys.create(join(home, "keys.json"), { client, admin }), ({ key }) => key)
+    const keys = { ops: yield* key("ops", true), agent: yield* key("agent") }
 
     let child: ChildProcess | undefined
     let port = 0

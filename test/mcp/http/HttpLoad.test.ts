@@ -29,7 +29,7 @@ describe("many clients at once", () => {
     Effect.gen(function* () {
       const few = [
         "--minutes",
-        "0.06",
+        "0.04",
         "--slice",
         "0.6",
         "--sessions",

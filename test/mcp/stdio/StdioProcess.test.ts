@@ -13,7 +13,7 @@ describe("the server over stdio, spawned", () => {
         const path = yield* folder
         const audit = join(path, "audit.log")
         const server = yield* Server.raw({
-          env: { SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "1", SNOWGUARD_AUDIT_FILE: audit }
+          env: { SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "0.2", SNOWGUARD_AUDIT_FILE: audit }
         })
         yield* Effect.promise(async () => {
           await server.initialize()
