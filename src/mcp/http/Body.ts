@@ -13,6 +13,7 @@ import type { IncomingMessage } from "node:http"
 // Not for time: they run at the end of the turn of the event loop.
 import { clearImmediate, setImmediate } from "node:timers"
 import * as JsonScan from "../core/JsonScan.js"
+import * as Shares from "../core/Shares.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 
 /**
@@ -68,33 +69,7 @@ const refuse = (reason: BodyRefused["reason"], description: string, limit?: numb
 /** What one client may have of so many, where there are others. */
 export const shareOf = (maxConcurrent: number): number => Math.max(1, Math.floor(maxConcurrent / 4))
 
-/** Counts what is being read, of all and of each. */
-const makeSlots = ({ maxConcurrent, maxEach }: Options) => {
-  const each = new Map<string, number>()
-  let all = 0
-  return {
-    take: (client: string): Effect.Effect<void, BodyRefused> => {
-      const own = each.get(client) ?? 0
-      if (all >= maxConcurrent) {
-        const text = `${maxConcurrent} requests are being read at this moment.`
-        return refuse("too-many", text, maxConcurrent)
-      }
-      if (own >= maxEach) {
-        const text = `${maxEach} requests of this client are being read at this moment.`
-        return refuse("too-many-own", text, maxEach)
-      }
-      all += 1
-      each.set(client, own + 1)
-      return Effect.void
-    },
-    release: (client: string): void => {
-      all -= 1
-      const own = (each.get(client) ?? 1) - 1
-      if (own === 0) each.delete(client)
-      else each.set(client, own)
-    }
-  }
-}
+const noRoom = { full: "requests", "own-full": "requests of this client" }
 
 const tooLarge = (maxBytes: number) =>
   refuse("too-large", `A request may be of ${maxBytes} bytes at most (http.max_body_bytes).`)
@@ -174,8 +149,15 @@ export const parse = (body: Buffer): Either.Either<unknown, BodyRefused> => {
 
 /** A reader of bodies; all its readings together are bounded. */
 export const make = (options: Options) => {
-  const { maxBytes, timeoutMs } = options
-  const slots = makeSlots(options)
+  const { maxBytes, maxConcurrent, maxEach, timeoutMs } = options
+  const shares = Shares.make(maxConcurrent, maxEach)
+  const take = (client: string): Effect.Effect<void, BodyRefused> => {
+    const taken = Shares.take(shares, client)
+    if (taken === "taken") return Effect.void
+    const limit = taken === "full" ? maxConcurrent : maxEach
+    const text = `${limit} ${noRoom[taken]} are being read at this moment.`
+    return refuse(taken === "full" ? "too-many" : "too-many-own", text, limit)
+  }
   return (request: IncomingMessage, client: string): Effect.Effect<unknown, BodyRefused> =>
     Effect.suspend(() => {
       const { "content-encoding": encoding, "content-length": length } = request.headers
@@ -184,9 +166,9 @@ export const make = (options: Options) => {
       }
       if (Number(length ?? 0) > maxBytes) return tooLarge(maxBytes)
       return Effect.acquireUseRelease(
-        Effect.suspend(() => slots.take(client)),
+        Effect.suspend(() => take(client)),
         () => bytes(request, maxBytes, timeoutMs),
-        () => Effect.sync(() => slots.release(client))
+        () => Effect.sync(() => Shares.release(shares, client))
       ).pipe(
         Effect.flatMap((body) => {
           if (length === undefined) options.unannounced?.(client, body.length)

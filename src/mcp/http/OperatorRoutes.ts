@@ -40,6 +40,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { McpServer } from "../McpServer.js"
+import * as Shares from "../core/Shares.js"
 import type { Identity } from "../auth/Auth.js"
 import { Authenticator } from "../auth/Auth.js"
 import * as Page from "../../dashboard/page.js"
@@ -237,24 +238,12 @@ const eventHeaders = {
   "x-accel-buffering": "no"
 }
 
-/** Watchers, counted until their response is over, however it ends. */
-const makeWatchers = () => {
-  const each = new Map<string, number>()
-  let all = 0
-  return (response: ServerResponse, { owner }: Identity): boolean => {
-    const own = each.get(owner) ?? 0
-    if (all >= MAX_WATCHERS || own >= MAX_WATCHERS_EACH) return false
-    if (response.destroyed) return true
-    all += 1
-    each.set(owner, own + 1)
-    response.once("close", () => {
-      all -= 1
-      const left = (each.get(owner) ?? 1) - 1
-      if (left === 0) each.delete(owner)
-      else each.set(owner, left)
-    })
-    return true
-  }
+/** Counts a watcher until its response is over, however it ends. False: there is no room. */
+const watch = (watchers: Shares.Shares, response: ServerResponse, { owner }: Identity): boolean => {
+  if (Shares.take(watchers, owner) !== "taken") return false
+  if (response.destroyed) Shares.release(watchers, owner)
+  else response.once("close", () => Shares.release(watchers, owner))
+  return true
 }
 
 const withoutNames = ({
@@ -276,7 +265,7 @@ const makeStatus = ({ draining, edge, hasPage, streams }: Options) =>
   Effect.gen(function* () {
     const operator = yield* Operator
     const { running = () => [] } = yield* McpServer
-    const watch = makeWatchers()
+    const watchers = Shares.make(MAX_WATCHERS, MAX_WATCHERS_EACH)
 
     let last: { readonly at: number; readonly snapshot: Snapshot } | undefined
     const snapshot = Effect.flatMap(monotonicMillis, (now) =>
@@ -320,7 +309,7 @@ const makeStatus = ({ draining, edge, hasPage, streams }: Options) =>
       Effect.gen(function* () {
         if (!hasPage) return yield* Effect.fail(Replies.notFound)
         const identity = yield* person(edge, request)
-        if (!watch(response, identity)) return yield* Effect.fail(tooMany)
+        if (!watch(watchers, response, identity)) return yield* Effect.fail(tooMany)
         streams.opened(response, "status", () => {})
         const body = Stream.concat(Stream.fromEffect(look), looks).pipe(
           Stream.map(([look, history]) => event({ snapshot: seenBy(identity, look), history })),
