@@ -152,7 +152,7 @@ interface Connection extends Translated {
   readonly notes: ReadonlyArray<string>
 }
 
-/** Who named the connection; nobody when it is the default one. */
+/** Where the connection was named; absent for the default one. */
 export interface Named {
   readonly name: string
   readonly by: Pick<Fault, "key" | "source">
@@ -174,7 +174,7 @@ const parse = (path: string, text: string): Effect.Effect<Section, Fault> =>
       })
   )
 
-/** The document, if the file is there, and who else can read it. */
+/** The document, if the file is there, and which other users can read it. */
 const documentOf = (path: string, { mode, readFile }: Files, platform: string) =>
   Effect.tryPromise({ try: () => readFile(path), catch: (cause) => cause }).pipe(
     Effect.matchEffect({

@@ -18,7 +18,7 @@ import { namePattern } from "../platform/Principal.js"
 import { reserved } from "./Table.js"
 
 /**
- * A value somebody set, and under which name they set it.
+ * A value that was set, and the name under which it was.
  */
 export interface Given {
   readonly value: unknown
@@ -163,7 +163,7 @@ export const fromFile = (
     const section = own(table.sections, name)
     const named = own(table.named, name)
     if (section === undefined && named === undefined) {
-      // A table that nobody knows is one fault, not one for each of its keys.
+      // An unknown table is one fault, not one for each of its keys.
       if (isTable(value) && own(table.root, name) === undefined) {
         fault([name], "unknown section", Key.nearestSection(table, name))
       } else fields([], table.root, { [name]: value })

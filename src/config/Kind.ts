@@ -46,7 +46,7 @@ export const printable = (value: string): string =>
  */
 export const quote = (value: string): string => printable(JSON.stringify(withoutUserInfo(value)))
 
-/** A URL may hold a password where nobody expects one. */
+/** A URL may hold a password in its authority. */
 const withoutUserInfo = (value: string): string => value.replace(/(:\/\/)[^\s/@]*@/g, "$1***@")
 
 const longest = 60

@@ -72,7 +72,7 @@ const resolveFields = (
         given.source === "file" ? { source: "file" } : { source: given.source, name: given.name }
       rows.set(name, { key, value: given.value, origin, given, broken })
     } else if (inherited !== undefined) {
-      // What nobody said is a default wherever it ends up.
+      // A value that was not set is a default, also where it is inherited.
       const origin: Origin =
         inherited.origin.source === "default"
           ? inherited.origin
@@ -123,7 +123,7 @@ const resolveFields = (
 const numbered = (a: string, b: string): boolean =>
   a.slice(0, -1) === b.slice(0, -1) || a.startsWith(b) || b.startsWith(a)
 
-// A misspelt tier in a variable would quietly make a tier that nobody is in, and leave the one that was
+// A misspelt tier in a variable would make a tier without clients, without a word, and leave the one that was
 // meant as it is. So a tier that only the environment knows must be used, or resemble no other.
 const strayNames = (table: Table, collected: Collected, used: ReadonlySet<unknown>, faults: Array<Fault>) => {
   for (const { name, section, variable } of collected.fromEnvOnly.values()) {

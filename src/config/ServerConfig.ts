@@ -120,7 +120,7 @@ export const decode = (
   })
 
 /**
- * What is in effect when nobody says anything.
+ * What is in effect when nothing is set.
  *
  * @since 0.1.0
  * @category constants
@@ -131,7 +131,7 @@ type Document = { readonly [key: string]: unknown }
 
 interface NamedFile {
   readonly path: string
-  /** Who named it; nobody when it is the user's own. */
+  /** What named it; absent when it is the user's own. */
   readonly by?: Pick<Fault, "key" | "source"> | undefined
 }
 
@@ -208,7 +208,7 @@ const readDocument = Effect.fnUntraced(function* (
   return text === undefined ? undefined : yield* parse(file.path, text)
 })
 
-/** A file of the working directory that looks like ours: it may be anybody's, and is not read. */
+/** A file of the working directory that looks like ours: another user may have put it there, and it is not read. */
 const strayNote = (
   { cwd, ...environment }: UserDirs.Environment,
   read: string | undefined,
@@ -220,7 +220,7 @@ const strayNote = (
   const directory = UserDirs.configDir({ cwd, ...environment })
   const own = directory === undefined ? "" : `, or move it to ${quote(join(directory, fileName))}`
   return [
-    `${quote(stray)} is not read: a file of the working directory may be anybody's. To use it, name it with ` +
+    `${quote(stray)} is not read: another user may have put a file into the working directory. To use it, name it with ` +
       `--config or SNOWGUARD_CONFIG${own}`
   ]
 }
@@ -296,7 +296,7 @@ export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults
         ? []
         : [{ path: ["snowflake", "connection"], value: options.connection, option: "--connection" }]
     const said = yield* decode({ ...input, args })
-    // Who names a connection wants it used.
+    // A connection that is named on the command line is meant to be used.
     const all =
       options.connection !== undefined && said.sources.get("warehouse")?.source === "default"
         ? [...args, { path: ["warehouse"], value: "snowflake", option: "--connection" }]
@@ -413,7 +413,7 @@ const EMBEDDED_STATEMENTS = 12
 
 /**
  * Statements at a time. In a Snowflake account each may need a session of its own, so that there are no more
- * than sessions: who has a slot never waits for a session that others keep busy. A process of the embedded
+ * than sessions: a call with a slot never waits for a session that others keep busy. A process of the embedded
  * warehouse runs as many as it has threads for: all of them may be in one.
  *
  * @since 0.1.0
@@ -424,7 +424,7 @@ export const concurrentStatements = ({ limits, snowflake, warehouse }: Settings)
     ? Math.min(limits.maxConcurrentStatements, snowflake.maxSessions ?? Infinity)
     : Math.min(limits.maxConcurrentStatements, EMBEDDED_STATEMENTS)
 
-/** Slots that only clients without one may take: a quarter, so that nobody has all of them alone. */
+/** Slots that only clients without one may take: a quarter, so that one client cannot hold all of them. */
 const reserveOf = (permits: number): number => (permits < 2 ? 0 : Math.max(1, Math.floor(permits / 4)))
 
 /**

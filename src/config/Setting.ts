@@ -1,5 +1,5 @@
 /**
- * One setting as data: what it may be, what it is when nobody says, and how it is described. Reading,
+ * One setting as data: what it may be, what it is when it is not set, and how it is described. Reading,
  * printing and documenting are all made from these, so that they cannot disagree.
  */
 import * as Either from "effect/Either"
@@ -8,7 +8,7 @@ import type { Kind } from "./Kind.js"
 import { accepts, expected, show } from "./Kind.js"
 
 interface Rules {
-  /** One line for the README and for people who read the source. */
+  /** One line for the README and for readers of the source. */
   readonly about: string
   /** Unit of the number, as in "seconds". */
   readonly unit?: string | undefined
@@ -122,7 +122,7 @@ export const list = (options: Patterned): Setting<ReadonlyArray<string>> =>
   setting({ _tag: "list", pattern: options.pattern, expected: options.expected }, [], options)
 
 /**
- * A text that nobody may read; unset by default, because a secret in the source is none.
+ * A secret: shown nowhere, and without a default, because a secret in the source is none.
  */
 export const secret = (options: Patterned): Setting<Redacted.Redacted<string> | undefined> =>
   setting({ _tag: "text", pattern: options.pattern, expected: options.expected }, undefined, options, true)

@@ -103,7 +103,7 @@ export const table = {
       ...name,
       default: "local",
       names: "clients",
-      about: "who the client is when it speaks over stdio"
+      about: "the name of the client when it speaks over stdio"
     }),
     rate_limits: choice({
       values: ["local", "shared"],
@@ -177,8 +177,7 @@ export const table = {
           min: 0,
           max: 0.9,
           default: 0.25,
-          about:
-            "part of each shared rate that clients who take more than their share of it leave to the others; 0: none"
+          about: "part of each shared rate that is kept for clients below their share of it; 0: none"
         })
       }
     },
@@ -449,7 +448,7 @@ export const table = {
         metrics: choice({
           values: ["protected", "open", "off"],
           default: "protected",
-          about: "who may read `/metrics`: callers with an administrator's credential, everybody, or nobody"
+          about: "access to `/metrics`: with an administrator's credential, open to all, or off"
         }),
         status: boolean({
           default: true,
@@ -458,12 +457,12 @@ export const table = {
       }
     },
     auth: {
-      about: "Who may call the shared server.",
+      about: "Access to the shared server.",
       fields: {
         mode: choice({
           values: ["auto", "keys", "oauth", "none"],
           default: "auto",
-          about: "`auto`: keys as soon as one was made, until then nobody is asked on this machine"
+          about: "`auto`: keys as soon as one was made; until then no credential is asked for on this machine"
         }),
         keys_file: path({ about: "file of the API keys; `keys.json` in the state directory when not set" }),
         issuer: text({ ...httpUrl, about: "the authorization server, exactly as in the tokens' `iss`" }),
@@ -495,7 +494,7 @@ export const table = {
       }
     },
     audit: {
-      about: "The log of who asked what.",
+      about: "The log of what each client asked.",
       fields: {
         file: path({ about: "where it is written; nowhere when not set" }),
         statements: choice({
@@ -604,7 +603,7 @@ export const table = {
       about: "The Snowflake account, when `warehouse` is `snowflake`.",
       fields: {
         account: word("account identifier, for example `myorg-myaccount`", "SNOWFLAKE_ACCOUNT"),
-        user: word("who logs in", "SNOWFLAKE_USER", "SNOWFLAKE_USERNAME"),
+        user: word("user that logs in", "SNOWFLAKE_USER", "SNOWFLAKE_USERNAME"),
         role: word("role of the sessions; give it read access and no more", "SNOWFLAKE_ROLE"),
         warehouse: word("warehouse that queries run in", "SNOWFLAKE_WAREHOUSE"),
         database: word("database that names without one are looked up in", "SNOWFLAKE_DATABASE"),
@@ -710,7 +709,7 @@ export const table = {
           max: 1_000_000,
           default: 50,
           atMost: "burst",
-          about: "calls that a client nobody has seen before may make at once"
+          about: "calls that a new client may make at once"
         }),
         total_requests_per_second: number({
           ...rate,

@@ -108,7 +108,7 @@ export type AnswerDefect = typeof AnswerDefect.Type
 /**
  * | kind | what the client sees |
  * |---|---|
- * | `refused` | nobody listens on the port: the listener is closed and every connection with it |
+ * | `refused` | nothing listens on the port: the listener is closed and every connection with it |
  * | `reset` | the connection is reset before the request is looked at |
  * | `lostAnswer` | the request is carried out, then the connection is reset instead of answered |
  * | `midBodyReset` | carried out, half of the body is sent, then the connection is reset |

@@ -1,5 +1,5 @@
 /**
- * Addresses of chunks that nobody can make up: signed, valid for a while, and useless without the header
+ * Addresses of chunks that cannot be forged: signed, valid for a while, and useless without the header
  * that came with the result.
  */
 import { createHmac, timingSafeEqual } from "node:crypto"

@@ -158,7 +158,7 @@ const query = (environment: Environment, session: Session, statement: Run): Effe
       binds,
       database: session.database,
       schema: session.schema,
-      // Whoever runs statements bounds them; the engine would count its own time only.
+      // The caller bounds statements; the engine would count its own time only.
       timeoutMs: 2_000_000_000,
       maxRows,
       queryId: statement.queryId

@@ -138,7 +138,7 @@ export const decide = (
 }
 
 /**
- * Whether somebody listens on the port.
+ * Whether the port is listened on.
  */
 export const listening = (script: FaultScript, elapsedMs: number): boolean =>
   !script.faults.some((fault) => fault.kind === "refused" && within(fault, elapsedMs))

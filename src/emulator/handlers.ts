@@ -224,7 +224,7 @@ export const answer = (
     case "Result":
       return inSession(({ user }) => {
         const statement = statements.byQuery(route.queryId)
-        // In any session, but only by whoever ran it.
+        // In any session, but only by the user that ran it.
         return statement === undefined || statement.session.user !== user
           ? Effect.succeed(Http.json(Protocol.failed(Failures.resultUnknown(route.queryId), route.queryId)))
           : awaited(services, request, statement, services.holdMs)

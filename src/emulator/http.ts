@@ -233,7 +233,7 @@ export const make = (
           if (listening === server.listening) return Effect.void
           return listening
             ? listen(server, host, bound).pipe(
-                // Another process may hold the port for a moment; nobody else will want it for long.
+                // Another process may hold the port for a moment.
                 Effect.retry(Schedule.spaced("50 millis")),
                 Effect.ignore
               )

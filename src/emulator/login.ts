@@ -1,8 +1,8 @@
 /**
- * Who may log in: the checks of a login request, the second factor, and the tokens of an identity provider.
+ * Logins: the checks of a login request, the second factor, and the tokens of an identity provider.
  *
  * Passwords are compared with the users the emulator was given; key-pair and OAuth tokens are checked for
- * their form only (whoever holds a key is not known here), unless the accepted tokens are listed.
+ * their form only (holders of keys are not known here), unless the accepted tokens are listed.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -48,7 +48,7 @@ export interface Accepted {
 interface SecondFactor {
   /** Codes that are good for one login each. */
   readonly passcodes?: ReadonlyArray<string> | undefined
-  /** What the person does with a notification; nobody looks at it when absent. */
+  /** What the user does with a notification; it stays unanswered when absent. */
   readonly push?: { readonly answer: "approve" | "deny"; readonly afterMs: number } | undefined
 }
 

@@ -8,7 +8,7 @@ type Timeless = Fault extends infer F ? (F extends Fault ? Omit<F, "fromMs" | "u
 
 export interface Phase {
   readonly name: string
-  /** One sentence for whoever watches. */
+  /** One sentence for the viewer. */
   readonly description: string
   readonly lastsMs: number
   readonly faults: ReadonlyArray<Timeless>
@@ -30,7 +30,7 @@ export const phases: ReadonlyArray<Phase> = [
   },
   {
     name: "down",
-    description: "Nobody answers: connections are refused.",
+    description: "Nothing answers: connections are refused.",
     lastsMs: 12_000,
     faults: [{ kind: "refused" }]
   },

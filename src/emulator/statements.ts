@@ -4,7 +4,7 @@
  *     submitted -> QUEUED -> RUNNING -> SUCCESS | FAILED_WITH_ERROR
  *                     \---------\----> ABORTED
  *
- * Invariants: a statement runs in a fiber of its own, whoever waits for it or goes away; its outcome is
+ * Invariants: a statement runs in a fiber of its own, whichever callers wait for it or leave; its outcome is
  * decided once; the same request id of a session is the same statement, executed once; when the scope
  * closes every statement has ended.
  */
@@ -242,7 +242,7 @@ export const make = (
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const warehouse = yield* makeWarehouse(options.concurrency)
-    // Between looking a request id up and writing it down nobody else may do the same.
+    // Looking a request id up and writing it down is one step.
     const submitting = yield* Effect.makeSemaphore(1)
     const store = makeStore(options.keep, options.keepBytes)
     const totals = { succeeded: 0, failed: 0, cancelled: 0 }

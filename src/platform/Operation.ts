@@ -21,7 +21,7 @@ export const OperationClass = Schema.Literal("control", "metadata", "query")
 export type OperationClass = typeof OperationClass.Type
 
 /**
- * Who is served first when not everybody can be: `control > metadata > query > batch`.
+ * Which calls are served first when not all can be: `control > metadata > query > batch`.
  *
  * @since 0.1.0
  * @category models

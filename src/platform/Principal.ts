@@ -1,5 +1,5 @@
 /**
- * Who is calling. The transport sets it for each call; every limit is keyed by it. Nothing that a
+ * The caller. The transport sets it for each call; every limit is keyed by it. Nothing that a
  * client says of itself (client info, session id, headers of its own) ever ends up here.
  *
  * @since 0.1.0

@@ -9,8 +9,8 @@
  * ```
  *
  * Invariants
- *  - The layer builds while Redis is down: it connects in the background, and again whenever it has to. Who must
- *    not start without it asks `check`.
+ *  - The layer builds while Redis is down: it connects in the background, and again whenever it has to. A server
+ *    that must not start without it asks `check`.
  *  - An operation is sent once. It is answered or fails within `commandTimeoutMs` or so; with a circuit breaker, once
  *    a few have failed the next ones fail in microseconds.
  *  - No user, password or command is part of an error or of the log.
@@ -209,7 +209,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     const connected: Effect.Effect<void, RedisError> = Effect.suspend(() =>
       warm && client.status === "ready"
         ? Effect.void
-        : // Whoever counts here does so where nothing can be interrupted, and a time-out has to interrupt.
+        : // The callers are uninterruptible here, and a time-out has to interrupt.
           Effect.timeoutFail(Effect.interruptible(Deferred.await(first)), {
             duration: commandTimeoutMs,
             onTimeout: unconnected
@@ -299,7 +299,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
       // Connected is not allowed: this writes, as all that counts does.
       Effect.asVoid(beat)
     )
-    // Who leaves says so: the others' shares grow at once.
+    // A replica that leaves says so: the others' shares grow at once.
     yield* Effect.addFinalizer(() =>
       client.status === "ready" ? Effect.ignore(run(heartbeat, [`${prefix}replicas`], [id, 0])) : Effect.void
     )

@@ -1,4 +1,4 @@
-/** What the file system says, in words for whoever named the file. */
+/** What the file system says, in words for the operator. */
 
 export const codeOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"

@@ -1,6 +1,6 @@
 /** Text in lines for people: tables, and paragraphs that fit a width. */
 
-/** When nobody says how wide the terminal is, or there is none. */
+/** When the width of the terminal is not known, or there is none. */
 const USUAL_WIDTH = 80
 
 /** Narrower, nothing can be read any more: then lines are as long as they are. */

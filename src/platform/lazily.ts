@@ -8,17 +8,17 @@ import * as Scope from "effect/Scope"
 
 /**
  * A scoped resource that is acquired when it is first asked for, once, and released with the scope of
- * whoever called this.
+ * the caller.
  *
- * It is acquired in a fiber of that scope: a caller who is interrupted meanwhile takes nobody else's
- * resource away (`Effect.cached` would hand the interruption to all who come after). A failure is
+ * It is acquired in a fiber of that scope: a caller that is interrupted meanwhile does not take the
+ * resource from the others (`Effect.cached` would hand the interruption to all later callers). A failure is
  * forgotten, so that the next caller tries again.
  */
 export const lazily = <A, E, R>(
   acquire: Effect.Effect<A, E, R>
 ): Effect.Effect<Effect.Effect<A, E>, never, Exclude<R, Scope.Scope> | Scope.Scope> =>
   Effect.gen(function* () {
-    // Others wait for it too, so it does not wait for the turns of the one who was first.
+    // Others wait for it too, so it does not run on the scheduler of the first caller.
     const scheduler = yield* FiberRef.get(FiberRef.currentScheduler)
     const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
     const resources = yield* Effect.acquireRelease(Scope.make(), Scope.close)

@@ -1,5 +1,5 @@
 /**
- * Who else on this machine could put something else into a file that is believed: keys that let clients in,
+ * Which other users of this machine could change a file that is trusted: keys that let clients in,
  * keys that sign. Like sshd for its files, this asks whose the file and its directory are.
  */
 import { realpathSync, statSync } from "node:fs"
@@ -22,7 +22,7 @@ const found = (path: string) => {
   try {
     return statSync(path, { throwIfNoEntry: false })
   } catch {
-    // What may not be looked at cannot be read either, and whoever reads it says so.
+    // What may not be looked at cannot be read either, and reading it reports that.
     return undefined
   }
 }
@@ -52,16 +52,16 @@ export const problem = (path: string, uid: number | undefined = self()): string 
     if (stats === undefined) continue
     if (stats.uid !== uid && stats.uid !== 0) {
       return (
-        `${place} belongs to another user (uid ${stats.uid}), who could put anything there; ` +
+        `${place} belongs to another user (uid ${stats.uid}), which could change it; ` +
         `look at what is in it, then run: chown ${uid} ${word(place)}`
       )
     }
-    // In a sticky directory nobody can take away what belongs to somebody else.
+    // In a sticky directory users cannot remove files of others.
     const replaceable =
       (stats.mode & ALL_WRITE) !== 0 && !(stats.isDirectory() && (stats.mode & STICKY) !== 0)
     if (replaceable) {
       return (
-        `everybody on this machine can write to ${place} (mode ${octal(stats.mode)}); ` +
+        `all users of this machine can write to ${place} (mode ${octal(stats.mode)}); ` +
         `look at what is in it, then run: chmod ${stats.isDirectory() ? "700" : "600"} ${word(place)}`
       )
     }

@@ -18,7 +18,7 @@ export const escaped = (text: string): string => text.replace(CONTROLS_BUT_LINES
 export const escapedLine = (text: string): string => text.replace(CONTROLS, asEscape)
 
 /**
- * What somebody else wrote, for a line of the log: not in full, and without what a terminal would obey or
+ * Foreign text, for a line of the log: not in full, and without what a terminal would obey or
  * show in another order.
  */
 export const quoted = (text: string, longest = LONGEST): string =>

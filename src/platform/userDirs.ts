@@ -2,7 +2,7 @@
  * Where a user's files belong on each platform, and where relative paths start.
  *
  * The working directory decides nothing of this: clients start servers in whatever directory is open, and its
- * files may be anybody's.
+ * files may belong to any user.
  */
 import * as Either from "effect/Either"
 import { userInfo } from "node:os"

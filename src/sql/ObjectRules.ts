@@ -36,7 +36,7 @@ export interface Compiled {
 export const unrestricted: Rules = { allow: [], deny: [] }
 
 /**
- * What one rule looks like, for those who read them from a file.
+ * What one rule looks like, for readers of files.
  */
 export const syntax =
   /^(?:\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")(?:\.(?:\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")){0,2}$/

@@ -90,7 +90,7 @@ export const make = Effect.gen(function* () {
         started: progress("running"),
         waiting: progress
       })
-      // Outside of it: a statement that is known to fail costs nobody anything.
+      // Outside of the guard: a statement that is known to fail costs nothing.
       const variant = JSON.stringify([database, schema, input.timeout_seconds])
       return yield* loops.protect({ client, statement: sql, variant }, run)
     })

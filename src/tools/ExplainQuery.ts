@@ -44,7 +44,7 @@ const output = Schema.Struct({
   )
 })
 
-/** Operations beyond these would be read by nobody. */
+/** More operations than a reader looks at. */
 const MAX_OPERATIONS = 100
 
 /** A plan of a thousand steps, in one cell. */

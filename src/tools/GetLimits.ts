@@ -1,5 +1,5 @@
 /**
- * `get_limits`: what the caller may still do, and when more. It stands outside the guard: whoever has
+ * `get_limits`: what the caller may still do, and when more. It stands outside the guard: a client that has
  * been refused must be able to ask why.
  *
  * @since 0.1.0

@@ -52,7 +52,7 @@ export class Toolbox extends Context.Tag("snowguard/Toolbox")<
     /** By name, so that the list is the same at every start. */
     readonly tools: ReadonlyArray<Tool.Any>
     readonly get: (name: string) => Tool.Any | undefined
-    /** What to tell whoever asked for a tool that does not exist. */
+    /** The message for a tool that does not exist. */
     readonly unknown: (name: string) => string
   }
 >() {}

@@ -1,7 +1,7 @@
 /**
- * What becomes known of a call on its way, for whoever writes it down when it has ended.
+ * What becomes known of a call on its way, for the records that are written when it has ended.
  *
- * One object for each call, in the context of its fiber. A call whose answer somebody else's fiber makes
+ * One object for each call, in the context of its fiber. A call whose answer another call's fiber makes
  * (a look-up that several wait for) keeps what it knew itself.
  */
 import * as Context from "effect/Context"
@@ -62,7 +62,7 @@ export class CallNotes {
   }
 }
 
-/** The notes of the current call; outside of one, notes that nobody reads. */
+/** The notes of the current call; outside of one, notes that are not read. */
 export class CurrentNotes extends Context.Reference<CurrentNotes>()("snowguard/CallNotes", {
   defaultValue: () => new CallNotes()
 }) {}

@@ -147,7 +147,7 @@ const forbidsExcess = (ast: AST.AST): boolean =>
 
 /**
  * The JSON Schema of what `schema` decodes from (and encodes to). Throws when it does not describe an
- * object, or uses something that JSON Schema has no word for: a mistake of whoever wrote the tool.
+ * object, or uses something that JSON Schema has no word for: a mistake in the tool.
  */
 export const object = (schema: Schema.Schema.Any): ObjectSchema => {
   const definitions: { [name: string]: JSONSchema.JsonSchema7 } = {}

@@ -3,11 +3,11 @@
  *
  * ```
  * execute --> place (role, warehouse, database, schema) --> session of the pool --> statement
- *               | who calls decides the role                  | login, latch, health     | time, cancel, cells
+ *               | the caller decides the role                 | login, latch, health     | time, cancel, cells
  * ```
  *
  * Invariants
- * 1. Nothing is loaded and nobody is contacted before the first statement.
+ * 1. Nothing is loaded or contacted before the first statement.
  * 2. A statement runs in a session whose namespace is its own: from the login on, or, where a login costs a
  *    person an effort, by a `USE` while no statement runs in it.
  * 3. Each statement carries its time limits (what is left of its time when it is sent), its label (`QUERY_TAG`,
@@ -144,7 +144,7 @@ const noWayBack = new WarehouseError({
 /** Where the statements ran whose results are kept. */
 const KEPT = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
-/** Rounded: who asks has a second beyond it, and some milliseconds have always passed. */
+/** Rounded: the caller has a second beyond it, and some milliseconds have always passed. */
 const seconds = (ms: number): number => Math.max(1, Math.round(ms / 1000))
 
 /** As SQL reads a name: plain ones in upper case, quoted ones as they are. */
@@ -183,7 +183,7 @@ const renewed = (requestId: string, times: number): string => {
   if (times === 0) return requestId
   const at = requestId.length - 17
   return /^[0-9a-f-]{36}$/.test(requestId) && times < 16
-    ? // The variant digit of a UUID: nobody else changes it.
+    ? // The variant digit of a UUID: nothing else changes it.
       requestId.slice(0, at) +
         ((parseInt(requestId.charAt(at), 16) + times) % 16).toString(16) +
         requestId.slice(at + 1)
@@ -317,8 +317,8 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
       )
     }
 
-    const attempt = (use: Use, place: Place, who: Pool.Caller, until: number) =>
-      Effect.flatMap(pool.acquire(place, who), ({ lost, session }) =>
+    const attempt = (use: Use, place: Place, caller: Pool.Caller, until: number) =>
+      Effect.flatMap(pool.acquire(place, caller), ({ lost, session }) =>
         Effect.flatMap(monotonicMillis, (now) => use(session, Math.max(1, until - now))).pipe(
           Effect.tapError((error) =>
             losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
@@ -340,9 +340,9 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
         const { client } = yield* CurrentPrincipal
         const maxWaitMs = Math.min(SESSION_WAIT_MS, timeoutMs * SESSION_WAIT_PART)
         const onWait = waiting?.("waiting until a person has approved the login to the warehouse")
-        const who = { client, maxWaitMs, patienceMs: timeoutMs * SESSION_WAIT_PART, onWait }
+        const caller = { client, maxWaitMs, patienceMs: timeoutMs * SESSION_WAIT_PART, onWait }
         const until = (yield* monotonicMillis) + timeoutMs
-        return yield* attempt(use, place, who, until).pipe(
+        return yield* attempt(use, place, caller, until).pipe(
           Scope.extend(inner),
           Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void))
         )

@@ -79,7 +79,7 @@ export interface Statement {
   readonly requestId: string
   /** What the caller may see, where that is not everything: nothing else is suggested to it. */
   readonly objects?: Rules | undefined
-  /** Who and what this statement is for; recorded beside the statement in the warehouse. */
+  /** The client and the tool of this statement; recorded beside the statement in the warehouse. */
   readonly tag?: { readonly tool: string; readonly client: string } | undefined
   /**
    * Run at the moment when the statement leaves this process, by a warehouse that `reportsSubmit`: from there
@@ -133,7 +133,7 @@ export interface Results {
 }
 
 /**
- * Why a statement failed, in terms of who can do something about it.
+ * Why a statement failed, in terms of what can be done about it.
  *
  * | reason | meaning | breaker | retried |
  * |---|---|---|---|
@@ -194,7 +194,7 @@ export class WarehouseError extends Schema.TaggedError<WarehouseError>("snowguar
   "WarehouseError",
   {
     reason: Reason,
-    /** One or two sentences for whoever wrote the statement; never a secret, never a stack. */
+    /** One or two sentences for the author of the statement; never a secret, never a stack. */
     description: Schema.String,
     /** Did the statement reach the warehouse? Decides refunds and what the caller is told. */
     sent: Schema.Literal("no", "yes", "unknown"),

@@ -11,7 +11,7 @@
  * Latched is what was refused: the credential, its role, or the namespace. Sessions that live are not asked.
  *
  * Invariants
- * 1. After a login that was refused for who we are, no other with the same credential is tried before `latchMs`
+ * 1. After a login whose credential was refused, no other with the same credential is tried before `latchMs`
  *    have passed or an operator says so: an account locks after a few.
  * 2. What may pass sooner (a refusal of an unknown kind, of a role, of a namespace) is tried again after
  *    {@link FIRST_LATCH_MS}, and later each time that it is refused again. Unknown refusals hold the credential
@@ -42,7 +42,7 @@ export interface Status {
   readonly latched?:
     | { readonly reason: string; readonly code?: string | undefined; readonly nextLoginInMs: number }
     | undefined
-  /** How long a person has been waited for, who has to approve the login. */
+  /** How long the approval of the login by a person has been waited for. */
   readonly approvalForMs?: number | undefined
   /** What else failed last for a reason of this kind, for some minutes. */
   readonly trouble?:
@@ -50,7 +50,7 @@ export interface Status {
 }
 
 /**
- * Who logs in, in which role and namespace: texts that are the same when these are.
+ * Identity, role and namespace of a login: texts that are the same when these are.
  *
  * @since 0.1.0
  * @category models
@@ -128,7 +128,7 @@ const IDENTITY = ""
 /** Milliseconds between two lines about the same kind of trouble. */
 const TELL_EVERY_MS = 60_000
 
-/** Milliseconds that trouble is shown: nobody tells when it is over. */
+/** Milliseconds that trouble is shown: its end is not reported. */
 const SHOWN_MS = 300_000
 
 const kinds: { readonly [R in Reason]?: string } = {
@@ -304,7 +304,7 @@ const tellApproval = Effect.logWarning(
 const noted = ({ code, reason }: WarehouseError) => ({ reason, ...(code === undefined ? {} : { code }) })
 
 /**
- * Lets every login be tried and tells nobody: for one that is made to see how it goes.
+ * Lets every login be tried and logs nothing: for a login that is a test.
  *
  * @since 0.1.0
  * @category constructors

@@ -101,7 +101,7 @@ describe("a connection of Snowflake's own files", () => {
     })
   )
 
-  it.effect("is told what is wrong with it, with who named it, and nothing that is in it", () =>
+  it.effect("reports what is wrong with it and where it was named, and nothing of its content", () =>
     Effect.gen(function* () {
       const files = { [connections]: toml }
       expect(yield* faults(files, { connection: "dve" })).toEqual([

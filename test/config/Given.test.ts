@@ -213,7 +213,7 @@ describe("the environment", () => {
     ).toEqual([])
   })
 
-  it("refuses a misspelt tier instead of making one that nobody is in", () => {
+  it("refuses a misspelt tier instead of making one without clients", () => {
     const env = {
       SNOWGUARD_TIERS_DEFUALT_TOTAL_BURST: "5",
       SNOWGUARD_TIERS_DEFUALT_TOTAL_REQUESTS_PER_SECOND: "5"

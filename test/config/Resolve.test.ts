@@ -34,7 +34,7 @@ describe("tiers", () => {
     expect([a?.totalRequestsPerSecond, a?.totalBurst, a?.maxStatementSeconds]).toEqual([9, 3, 7])
   })
 
-  it("exist in the built-in form when nobody says anything", () => {
+  it("exist in the built-in form when nothing is set", () => {
     const { clients, tiers } = settingsOf({})
     expect(Object.keys(tiers)).toEqual(["default"])
     expect(Object.keys(clients)).toEqual([])

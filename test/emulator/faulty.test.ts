@@ -156,7 +156,7 @@ withLayer(Shared.layer({ sample: false, inlineRows: 10, chunkRows: 100 }))(
       })
     )
 
-    it.effect("badPassword: nobody is let in", () =>
+    it.effect("badPassword: no login is accepted", () =>
       Effect.gen(function* () {
         yield* install({ kind: "badPassword" })
         const error = yield* Effect.flip(Effect.asVoid(Driver.connect(yield* Shared.Shared)))

@@ -130,7 +130,7 @@ withLayer(Shared.layer({ inlineRows: 100, chunkRows: 1000 }))(
       })
     )
 
-    it.effect("of ids that nobody knows do not exist", () =>
+    it.effect("of unknown ids do not exist", () =>
       Effect.gen(function* () {
         const connection = yield* Driver.connect(yield* Shared.Shared)
         const id = "01aaaaaa-0000-0000-0000-000000000000"

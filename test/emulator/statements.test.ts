@@ -81,7 +81,7 @@ withLayer(Shared.layer({ sample: false, holdMs: 100, concurrency: 2 }))(
       })
     )
 
-    it.effect("that failed in the background say so to whoever asks", () =>
+    it.effect("that failed in the background say so when they are asked for", () =>
       Effect.gen(function* () {
         const connection = yield* Driver.connect(yield* Shared.Shared)
         const statement = yield* Driver.start(connection, { sqlText: "SELECT 'x'::NUMBER", asyncExec: true })

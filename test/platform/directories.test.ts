@@ -37,7 +37,7 @@ describe("a directory for state", () => {
       assert.throws(() => Directories.make(join(file, "below", "it")), /ENOTDIR/)
     }))
 
-  it.skipIf(process.platform !== "linux")("is refused where the system lets nobody make one", () => {
+  it.skipIf(process.platform !== "linux")("is refused where the system lets no user make one", () => {
     assert.throws(() => Directories.make("/proc/snowguard/state"), /ENOENT|EACCES/)
   })
 })

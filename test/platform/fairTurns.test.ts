@@ -59,7 +59,7 @@ describe("turns of the event loop", () => {
     assert.isTrue(isIdle())
   })
 
-  it("who has just asked does not wait until the sockets are looked at again", () => {
+  it("a client that has just asked does not wait until the sockets are looked at again", () => {
     const { settle, turns, works } = loop()
     for (let i = 0; i < 100; i++) turns.run("busy", () => works(0.5))
     settle()

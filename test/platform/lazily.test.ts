@@ -5,7 +5,7 @@ import { lazyService } from "../../src/platform/lazily.js"
 class Engine extends Context.Tag("test/Engine")<Engine, { readonly id: number }>() {}
 
 describe("a service that is built lazily", () => {
-  it.effect("is built by the first who asks, once, and released with the scope", () =>
+  it.effect("is built by the first caller, once, and released with the scope", () =>
     Effect.gen(function* () {
       const built = yield* Ref.make(0)
       const released = yield* Ref.make(0)

@@ -308,7 +308,7 @@ describe("the Snowflake gate with rules about objects", () => {
     expect(check("SELECT * FROM d.s.secret", policy)).toMatchObject({ _tag: "Right" })
   })
 
-  it("refuses short names where nobody has said what they mean, and says what to do", () => {
+  it("refuses short names without a database and schema, and says what to do", () => {
     const policy: Policy = { allowFunctions: [], objects: denyOne.objects }
     for (const sql of ["SELECT * FROM t", "SELECT * FROM s.t"]) {
       expect(check(sql, policy)).toMatchObject({

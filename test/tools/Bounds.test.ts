@@ -266,7 +266,7 @@ describe("a list that is longer than what Snowflake lists at a time", () => {
     })
   )
 
-  it.effect("stops at the limit, without the statements that nobody needs", () =>
+  it.effect("stops at the limit, without further statements", () =>
     Effect.gen(function* () {
       const { layer, sql } = yield* make(many(3 * CAP), "snowflake")
       const all = { objects: { allow: ["D"], deny: ["D.PUBLIC.Z"] } }

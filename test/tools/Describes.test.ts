@@ -58,7 +58,7 @@ describe("describe_table", () => {
     })
   )
 
-  it.effect("refuses a name that lexers read differently, and asks nobody", () =>
+  it.effect("refuses a name that lexers read differently, and sends nothing", () =>
     Effect.gen(function* () {
       const { call, guard } = yield* Fakes.harness(DescribeTable.make)
       expect(yield* Effect.flip(call({ database: "d", table: "a\\b" }))).toMatchObject({

@@ -236,7 +236,7 @@ describe("execute_query", () => {
     })
   )
 
-  it.effect("refuses a namespace that cannot be quoted, and asks nobody", () =>
+  it.effect("refuses a namespace that cannot be quoted, and sends nothing", () =>
     Effect.gen(function* () {
       const { call, guard } = yield* Fakes.harness(ExecuteQuery.make)
       for (const input of [{ database: "a\\b" }, { schema: "a\nb" }]) {

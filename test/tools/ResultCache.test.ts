@@ -327,7 +327,7 @@ describe("ResultCache by hand", () => {
     })
   )
 
-  it.effect("without a cache everybody asks", () =>
+  it.effect("without a cache every call asks", () =>
     Effect.gen(function* () {
       const cache = yield* ResultCache.ResultCache
       yield* cache.store("k", 1, 1)

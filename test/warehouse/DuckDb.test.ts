@@ -59,7 +59,7 @@ it.scopedLive(
     })
 )
 
-it.scopedLive("opens for those who still wait when who asked first has gone", () =>
+it.scopedLive("opens for the callers that still wait when the first one has left", () =>
   Effect.gen(function* () {
     const warehouse = yield* DuckDb.make({ sample: false })
     const first = yield* Effect.fork(read(warehouse, "SELECT 1"))

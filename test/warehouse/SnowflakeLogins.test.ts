@@ -406,7 +406,7 @@ describe("a second factor", () => {
     )
   )
 
-  it.scopedLive("that nobody gives is not asked for again by itself", () =>
+  it.scopedLive("that is not given is not asked for again by itself", () =>
     quiet(
       Effect.gen(function* () {
         const emulator = yield* start({ secondFactors: { [user]: {} } })

@@ -131,30 +131,32 @@ describe("a result that is kept", () => {
     })
   )
 
-  it.scopedLive("does not hold its reader: neither when it is not handed over, nor when he leaves", () =>
-    Effect.gen(function* () {
-      const { emulator, state, warehouse } = yield* start()
-      const queryId = yield* run(warehouse, numbers)
-      const { connections } = yield* state
-      yield* emulator.setFaults({ faults: [{ kind: "hang", where: "query" }] })
-      const error = yield* Effect.flip(page(warehouse, queryId, 5, { timeoutMs: 150 }))
-      expect(error).toMatchObject({ reason: "Unreachable", queryId })
-      const waiting = yield* Effect.fork(page(warehouse, queryId, 5, { timeoutMs: 60_000 }))
-      yield* Effect.repeat(Effect.delay(state, "10 millis"), {
-        until: ({ requests }) => requests["Result"] === 2
+  it.scopedLive(
+    "does not hold its reader: neither when it is not handed over, nor when the reader leaves",
+    () =>
+      Effect.gen(function* () {
+        const { emulator, state, warehouse } = yield* start()
+        const queryId = yield* run(warehouse, numbers)
+        const { connections } = yield* state
+        yield* emulator.setFaults({ faults: [{ kind: "hang", where: "query" }] })
+        const error = yield* Effect.flip(page(warehouse, queryId, 5, { timeoutMs: 150 }))
+        expect(error).toMatchObject({ reason: "Unreachable", queryId })
+        const waiting = yield* Effect.fork(page(warehouse, queryId, 5, { timeoutMs: 60_000 }))
+        yield* Effect.repeat(Effect.delay(state, "10 millis"), {
+          until: ({ requests }) => requests["Result"] === 2
+        })
+        const [took] = yield* Effect.timed(Fiber.interrupt(waiting))
+        expect(Duration.toMillis(took)).toBeLessThan(5_000)
+        // Nobody waits for those answers any more.
+        yield* Effect.repeat(Effect.delay(state, "10 millis"), {
+          until: (now) => now.connections <= connections
+        }).pipe(Effect.timeout("4 seconds"))
+        yield* emulator.setFaults({ faults: [] })
+        expect(yield* page(warehouse, queryId, 5)).toEqual([5, 6, 7, 8, 9])
+        const { requests, statements } = yield* state
+        expect(statements).toMatchObject({ executed: 1, cancelled: 0 })
+        expect(requests).not.toHaveProperty("AbortQuery")
       })
-      const [took] = yield* Effect.timed(Fiber.interrupt(waiting))
-      expect(Duration.toMillis(took)).toBeLessThan(5_000)
-      // Nobody waits for those answers any more.
-      yield* Effect.repeat(Effect.delay(state, "10 millis"), {
-        until: (now) => now.connections <= connections
-      }).pipe(Effect.timeout("4 seconds"))
-      yield* emulator.setFaults({ faults: [] })
-      expect(yield* page(warehouse, queryId, 5)).toEqual([5, 6, 7, 8, 9])
-      const { requests, statements } = yield* state
-      expect(statements).toMatchObject({ executed: 1, cancelled: 0 })
-      expect(requests).not.toHaveProperty("AbortQuery")
-    })
   )
 
   it.scoped("is refused as a result, never as a statement that is wrong", () =>

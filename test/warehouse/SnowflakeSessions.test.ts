@@ -56,7 +56,7 @@ describe("a session", () => {
     })
   )
 
-  it.scopedLive("is renewed when its token has expired, without anybody noticing", () =>
+  it.scopedLive("is renewed when its token has expired, and no call fails", () =>
     Effect.gen(function* () {
       const { emulator, warehouse } = yield* start()
       yield* read(warehouse, "SELECT 1")
@@ -116,7 +116,7 @@ describe("a session", () => {
 })
 
 describe("a refused login", () => {
-  it.scopedLive("is not tried again: everybody hears the same at once", () =>
+  it.scopedLive("is not tried again: all callers get the same error at once", () =>
     Effect.gen(function* () {
       const emulator = yield* Emulator.start({ sample: false })
       const warehouse = yield* Snowflake.make(

@@ -435,7 +435,7 @@ export const contract = (
       })
     )
 
-    it.effect("keeps the rows that it was asked to, in their order, for whoever reads on", () =>
+    it.effect("keeps the rows that it was asked to, in their order, for reading on", () =>
       Effect.gen(function* () {
         const kept = { keepRows: 4_000, maxRows: 4_001 }
         const sql =

@@ -1,5 +1,5 @@
 /**
- * Who is next: first come first served within a client, round robin between clients, as many turns in
+ * Which ticket is next: first come first served within a client, round robin between clients, as many turns in
  * a row as a client weighs. Bounded in total and for each client.
  *
  *     turn ─> lane "a" ─> lane "b" ─> lane "c" ─┐      only clients that wait have a lane;
@@ -11,10 +11,10 @@
  * 1. Every ticket leaves exactly once: dequeued, or cancelled.
  * 2. A client that waits gets its next turn after at most one turn in a row of every other client.
  * 3. Enqueue, dequeue and cancel take constant time, whatever waits.
- * 4. A lane without tickets is gone: memory follows what waits, not who ever came.
+ * 4. A lane without tickets is gone: memory follows what waits, not all clients there ever were.
  *
  * Lanes and tickets are linked lists updated in place, since a persistent queue would pay for each
- * cancellation with a copy: whoever owns a queue must use it linearly (one `Ref`, one `modify` a call).
+ * cancellation with a copy: the owner of a queue must use it linearly (one `Ref`, one `modify` a call).
  */
 
 export interface Bounds {
@@ -141,7 +141,7 @@ export const enqueue = <A>(
   return ticket
 }
 
-/** Takes out who is next. */
+/** Takes out the next ticket. */
 export const dequeue = <A>(queue: FairQueue<A>): A | undefined => {
   const lane = queue.turn
   const ticket = lane?.head
@@ -154,7 +154,7 @@ export const dequeue = <A>(queue: FairQueue<A>): A | undefined => {
 }
 
 /**
- * Takes out who is next of the clients that are accepted; the others keep their places and lose this turn.
+ * Takes out the next ticket of the clients that are accepted; the others keep their places and lose this turn.
  * Unlike the rest it looks at each lane that it passes over.
  */
 export const dequeueFrom = <A>(queue: FairQueue<A>, accepts: (client: string) => boolean): A | undefined => {

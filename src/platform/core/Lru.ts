@@ -9,7 +9,7 @@
  *    outdated.
  *
  * A `Map` keeps the order of insertion, so putting an entry back in makes it the youngest. It is updated
- * in place: whoever owns a table must use it linearly.
+ * in place: the owner of a table must use it linearly.
  */
 
 export interface Bounds {

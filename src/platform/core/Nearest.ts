@@ -1,5 +1,5 @@
 /**
- * The existing names that somebody most likely meant by a name that does not exist.
+ * The existing names that were most likely meant by a name that does not exist.
  */
 
 /**

@@ -39,7 +39,7 @@ export const isFirst = <A>(repeats: Repeats<A>, key: string, about: A, times = 1
   return true
 }
 
-/** What was not told since the last time. Who was quiet since then is forgotten: news when it comes again. */
+/** What was not told since the last time. What was quiet since then is forgotten: news when it comes again. */
 export const take = <A>(repeats: Repeats<A>): Untold<A> => {
   const repeated: Array<{ readonly about: A; readonly times: number }> = []
   for (const [key, entry] of repeats.counts) {

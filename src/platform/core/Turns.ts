@@ -1,12 +1,12 @@
 /**
- * Whose turn is it? Work of many clients, of which nobody knows beforehand how long a piece takes: each
+ * Which client is next: work of many clients, in pieces whose length is not known beforehand: each
  * piece is charged with what it took, and the client that had least is next (start-time fair queueing,
  * Goyal, Vin and Cheng 1996).
  *
  * ```
  *   served:  a ──────12──> next at 12      now = 4: what the piece that was taken last began at
  *            b ──4──> next at 4
- *   c comes: it begins at `now`, not at 0: who was away has saved nothing
+ *   c comes: it begins at `now`, not at 0: a client that was away has saved nothing
  * ```
  *
  * Invariants
@@ -15,7 +15,7 @@
  * 2. A client that asks for less than its share never waits for more than the piece that is being done and
  *    one of each other client.
  * 3. First come, first served within a client.
- * 4. Memory follows what waits, and who was served while others waited.
+ * 4. Memory follows what waits, and the clients served while others waited.
  *
  * Taking looks at every client that waits; those are few. Updated in place.
  */
@@ -93,6 +93,6 @@ export const charge = <A>(turns: Turns<A>, client: string, took: number): void =
   const flow = turns.flows.get(client)
   if (flow !== undefined) flow.at += took
   if (turns.active.size > 0) return
-  // Nobody waits: there is nobody whom anybody is ahead of.
+  // Nothing waits: no client is ahead of another one.
   turns.flows.clear()
 }

@@ -54,7 +54,7 @@ const clusterOptionsOf = (options: RedisOptions): ClusterOptions => ({
   clusterRetryStrategy: retryStrategy,
   slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
   slotsRefreshInterval: 5000,
-  // Where a node died with a command under way, nobody knows whether it was executed: not sent again.
+  // Where a node died with a command under way, it is not known whether it was executed: not sent again.
   retryDelayOnFailover: 0,
   retryDelayOnClusterDown: 0,
   maxRedirections: 4

@@ -4,7 +4,7 @@ import * as Connection from "./connection.js"
 
 /**
  * `Missing`: the driver is not installed. `Configuration`: the URL or the prefix makes no sense.
- * `Unreachable`: not sent. `Timeout`: sent, and nobody knows what became of it. `CircuitOpen`: refused by
+ * `Unreachable`: not sent. `Timeout`: sent, with an unknown outcome. `CircuitOpen`: refused by
  * ourselves. `Rejected`: Redis answered with an error.
  */
 export const Reason = Schema.Literal(

@@ -87,7 +87,7 @@ const configure = (database: Database.Database, path: string, durability: "norma
     throw Errors.remote(path, `journal mode ${String(mode)}`)
   }
   database.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`)
-  // Checkpoints are ours to time: SQLite's own come in the middle of somebody's call.
+  // Checkpoints are ours to time: SQLite's own come in the middle of a call.
   database.exec("PRAGMA wal_autocheckpoint = 0")
   database.exec(`PRAGMA journal_size_limit = ${Upkeep.WAL_LIMIT}`)
   const health = Database.valueOf(database, "PRAGMA quick_check(1)")

@@ -43,7 +43,7 @@ export interface Fault {
 }
 
 /**
- * Options of the driver's `createConnection` that say who logs in where. They hold secrets in the clear:
+ * Options of the driver's `createConnection` that say which user logs in where. They hold secrets in the clear:
  * made for one login and dropped after it.
  */
 type DriverLogin = { readonly [option: string]: string | boolean | number }
@@ -192,7 +192,7 @@ const authenticatorOf = (login: Login): string | undefined =>
   login.authenticator?.toLowerCase() ?? inferred(login)
 
 /**
- * What a login costs: nothing but time; a person who approves it (`person`); or a code that is good for one
+ * What a login costs: nothing but time; the approval of a person (`person`); or a code that is good for one
  * login (`passcode`).
  */
 type Price = "none" | "person" | "passcode"

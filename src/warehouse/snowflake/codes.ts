@@ -8,7 +8,7 @@ import type { Reason } from "../Warehouse.js"
 import type { Refused } from "../WarehouseHealth.js"
 
 const byCode: { readonly [code: string]: Reason } = {
-  // Cancelled by us, or by somebody with the right to.
+  // Cancelled by us, or by a user with the right to.
   "000604": "Cancelled",
   "000605": "Cancelled",
   "000630": "StatementTimeout",
@@ -139,7 +139,7 @@ const refusalOf = (code: string): Refusal =>
   refused("Authentication", "unknown")
 
 /**
- * The reason of a refused login. What is not known to pass by itself counts as a refusal of who logs in: an
+ * The reason of a refused login. What is not known to pass by itself counts as a refusal of the user: an
  * account locks after a few of those.
  */
 export const loginReasonOf = (code: string, message: string): Reason => {

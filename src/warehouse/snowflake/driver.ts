@@ -138,7 +138,7 @@ const silent = {
   customLogger: { error: ignore, warn: ignore, info: ignore, debug: ignore, trace: ignore }
 }
 
-/** Read by the driver while it is imported, so they have to be there before. Who set one knows why. */
+/** Read by the driver while it is imported, so they have to be there before. One that is set already stays. */
 const switches: { readonly [name: string]: string } = {
   SNOWFLAKE_DISABLE_PLATFORM_DETECTION: "true",
   SF_TELEMETRY_DISABLE_CONNECTION_SHAPE: "1",

@@ -6,25 +6,25 @@
  * acquire
  *    +-- a session for the place, alive --> one of its slots --> statement --> slot back
  *    +-- none, the login is latched ----> refused at once, with the reason of the first refusal
- *    +-- none, room left ---------------> log in (one login at a time; all who want the place wait for it)
+ *    +-- none, room left ---------------> log in (one login at a time; all callers of the place wait)
  *    +-- none, no room -----------------> the idle one used longest ago leaves; all busy: wait for one
- *    +-- none, and a login costs somebody an effort --> the lane's session is moved to the place
+ *    +-- none, and a login needs a person ------> the lane's session is moved to the place
  * ```
  *
  * A login that a person has to approve, or whose code is good for once, is made once for each lane (role). Its
- * session is moved from one place to another when no statement runs in it. While somebody waits for that, who
- * wants the place where it is waits too: no place keeps it for ever.
+ * session is moved from one place to another when no statement runs in it. While a caller waits for that, callers
+ * of the place where it is wait too: no place keeps it for ever.
  *
  * Whatever is waited for here (a session, the turn to log in, a slot of a session) is waited for fairly between
- * clients and not for long: who waited in vain is refused, and nothing was sent for him. A login that is under
- * way takes as long as it takes, and goes on when who waited for it has left.
+ * clients and not for long: a caller that waited in vain is refused, and nothing was sent. A login that is under
+ * way takes as long as it takes, and goes on when its callers have left.
  *
  * Invariants
  * 1. At most `maxSessions` sessions and logins; at most `maxPerSession` statements in each.
  * 2. Statements share a session only if their whole place is the same: no role ever borrows another's.
  * 3. No login is tried that `mayOpen` refuses; sessions that live are not concerned.
  * 4. A session that was lost is not handed out again, and is closed when its last statement ends.
- * 5. A caller that leaves takes nobody else's login away; a login that nobody waits for any more is not begun.
+ * 5. A caller that leaves does not end the login of others; a login without a waiting caller is not begun.
  * 6. Between two logins of one client each other client that wants one gets a turn.
  * 7. When the scope has closed there is no session left, or it did not answer in time.
  */
@@ -68,7 +68,7 @@ interface Lanes<Place, Session> {
 
 interface Lease<Session> {
   readonly session: Session
-  /** The session is not to be used by anybody else. */
+  /** The session is not to be used again. */
   readonly lost: Effect.Effect<void>
 }
 
@@ -91,7 +91,7 @@ interface Slot<Session> {
   session: Session | undefined
 }
 
-/** A guess at when somebody is done, milliseconds. */
+/** A guess at when a session becomes free, milliseconds. */
 const BUSY_RETRY_MS = 2_000
 
 export const make = <Place, Session>(options: Options<Place, Session>) =>
@@ -140,7 +140,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     // One at a time, so that a password that is wrong is tried once and not once for each place.
     const logins = yield* slots("login", 1, "Others are logging in, one after another")
 
-    /** Nobody has to wait for the farewell; a session that is in use is left by its last user. */
+    /** The logout is not waited for; a session that is in use is left by its last user. */
     const remove = (slot: Slot<Session>): Effect.Effect<void> =>
       Effect.suspend(() => {
         slot.lost = true
@@ -151,10 +151,10 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       })
 
     const tryLogin = (slot: Slot<Session>, place: Place) =>
-      // Those who wanted it have gone while others logged in.
+      // Its callers have left while others logged in.
       Effect.suspend(() => (slot.users === 0 ? Effect.fail(gone) : options.open(place)))
 
-    /** Tells all who wait for the session how it went. */
+    /** Tells all waiting callers how it went. */
     const settled = (slot: Slot<Session>, opening: Effect.Effect<Session, WarehouseError>) =>
       Effect.onExit(opening, (exit) =>
         Effect.flatMap(monotonicMillis, (now) => {
@@ -162,7 +162,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
             slot.session = exit.value
             slot.usedAt = now
             const opened = Deferred.succeed(slot.opened, exit.value)
-            // Everybody has left, and its place was given to another.
+            // All callers have left, and its place was given to another.
             return all.has(slot) ? opened : Effect.zipRight(opened, detach(slot))
           }
           const failed = Exit.isInterrupted(exit) ? Exit.fail(gone) : exit
@@ -170,11 +170,11 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         })
       ).pipe(Effect.exit, Effect.asVoid)
 
-    const logIn = (slot: Slot<Session>, place: Place, who: Request): Effect.Effect<void> =>
+    const logIn = (slot: Slot<Session>, place: Place, caller: Request): Effect.Effect<void> =>
       settled(
         slot,
         Effect.acquireUseRelease(
-          logins.acquire({ ...who, weight: 1 }),
+          logins.acquire({ ...caller, weight: 1 }),
           () => tryLogin(slot, place),
           logins.release
         )
@@ -222,7 +222,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       all.add(slot)
     }
 
-    /** Who claims cannot be interrupted; the login or the move that they all wait for must be. */
+    /** Claims cannot be interrupted; the login or the move that they wait for must be. */
     const add = (
       place: Place,
       key: string,
@@ -286,7 +286,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     /** The slot for a place, counted as used; waits while every session is busy elsewhere. */
     const claim = (
       place: Place,
-      who: Caller,
+      caller: Caller,
       until: number,
       woken = false
     ): Effect.Effect<Slot<Session>, WarehouseError> =>
@@ -294,10 +294,10 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         if (closed) return Effect.fail(gone)
         const key = options.key(place)
         const found = current.get(key)
-        const left = { ...who, maxWaitMs: until - now }
+        const left = { ...caller, maxWaitMs: until - now }
         const lane = options.lanes?.of(place)
         const another = lane === undefined ? undefined : lanes.get(lane)
-        // Who comes does not overtake those who wait for the session; who was woken has it when it is free.
+        // A new caller does not overtake those that wait for the session; a woken one has it when it is free.
         const mustWait = another !== undefined && movers.has(lane ?? "") && !(woken && another.users === 0)
         if (found !== undefined && !found.lost && !mustWait) {
           found.users += 1
@@ -307,17 +307,17 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           const next =
             another.session === undefined
               ? // It is logged in to, or moved, for others: how that ends is their affair.
-                Effect.interruptible(patiently(Effect.exit(Deferred.await(another.opened)), who))
+                Effect.interruptible(patiently(Effect.exit(Deferred.await(another.opened)), caller))
               : waitToMove(lane, left)
           return (
             (mustWait ? undefined : takeOver(place, key, now, another, options.lanes)) ??
-            Effect.zipRight(next, claim(place, who, until, true))
+            Effect.zipRight(next, claim(place, caller, until, true))
           )
         }
         const logInFor = (slot: Slot<Session>) => logIn(slot, place, left)
         if (all.size < options.maxSessions) return add(place, key, now, logInFor)
         const oldest = idlest()
-        if (oldest === undefined) return Effect.zipRight(wait(left), claim(place, who, until))
+        if (oldest === undefined) return Effect.zipRight(wait(left), claim(place, caller, until))
         return Effect.zipRight(
           Effect.forkIn(Effect.uninterruptible(detach(oldest)), scope),
           add(place, key, now, logInFor)
@@ -341,10 +341,10 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         return Effect.tap(options.lives(session), (alive) => (alive ? Effect.void : remove(slot)))
       })
 
-    const lease = (slot: Slot<Session>, who: Caller) =>
+    const lease = (slot: Slot<Session>, caller: Caller) =>
       Effect.flatMap(
         slot.session === undefined
-          ? patiently(Deferred.await(slot.opened), who)
+          ? patiently(Deferred.await(slot.opened), caller)
           : Effect.succeed(slot.session),
         (session) => Effect.map(fresh(slot, session), (alive) => (alive ? { slot, session } : undefined))
       )
@@ -352,19 +352,22 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     /**
      * A session for the place and one of its slots, until the scope closes.
      */
-    const acquire = (place: Place, who: Caller): Effect.Effect<Lease<Session>, WarehouseError, Scope.Scope> =>
+    const acquire = (
+      place: Place,
+      caller: Caller
+    ): Effect.Effect<Lease<Session>, WarehouseError, Scope.Scope> =>
       Effect.gen(function* () {
         // A session that lives, or is being opened, may be used whatever would be said of another login.
         const lane = options.lanes?.of(place)
         if (!current.has(options.key(place)) && (lane === undefined || !lanes.has(lane))) {
           yield* options.mayOpen(place)
         }
-        const until = (yield* monotonicMillis) + who.maxWaitMs
-        const slot = yield* Effect.acquireRelease(claim(place, who, until), release)
-        const leased = yield* Effect.interruptible(lease(slot, who))
+        const until = (yield* monotonicMillis) + caller.maxWaitMs
+        const slot = yield* Effect.acquireRelease(claim(place, caller, until), release)
+        const leased = yield* Effect.interruptible(lease(slot, caller))
         // It had died of age: one more time, with a session that is new.
-        if (leased === undefined) return yield* Effect.suspend(() => acquire(place, who))
-        yield* Effect.acquireRelease(slot.slots.acquire({ ...who, weight: 1 }), slot.slots.release)
+        if (leased === undefined) return yield* Effect.suspend(() => acquire(place, caller))
+        yield* Effect.acquireRelease(slot.slots.acquire({ ...caller, weight: 1 }), slot.slots.release)
         return { session: leased.session, lost: remove(slot) }
       })
 

@@ -102,7 +102,7 @@ const open = ({ headers, task }: Reading, url: string): Effect.Effect<Readable, 
       try: () => task.open({ url, headers, signal: ending.signal }),
       catch: (thrown) => thrown
     })
-    // Ended by us while nobody reads: no error to tell of.
+    // Ended by us without a reader: no error to report.
     body.on("error", () => undefined)
     return body.setEncoding("utf8")
   })
@@ -152,7 +152,7 @@ const partRows = (reading: Reading, url: string, segment: Segment): Rows => {
         Effect.catchAll((thrown) => failed(reading, thrown)),
         unlessEnded(reading)
       )
-      // The end is waited for only by who reads to the end: that is when the number of rows is known.
+      // The end is waited for only by a consumer that reads to the end: that is when the number of rows is known.
       const pull = Effect.suspend(() =>
         segment.to < segment.rows && seen >= segment.to
           ? Effect.fail(Option.none())

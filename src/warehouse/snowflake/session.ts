@@ -153,7 +153,7 @@ export const open = (
           timeout: REQUEST_MS,
           sfRetryMaxLoginRetries: 0,
           streamResult: true,
-          // A session that cost somebody an effort is kept for as long as the server runs.
+          // A session whose login needed a person is kept for as long as the server runs.
           clientSessionKeepAlive: price !== "none",
           browserActionTimeout: limitMs
         })

@@ -1,8 +1,8 @@
 /**
  * Waiting, fairly between clients and not for long, until something may have become free.
  *
- * All who wait are woken together, in their order: several may find a place in what became free, and who does
- * not waits on, behind those who have waited less often.
+ * All waiting callers are woken together, in their order: several may find a place in what became free, and the
+ * others wait on, behind those that have waited less often.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ export interface Request {
 }
 
 /**
- * Who waits is bounded by those who may call at all.
+ * The waiting calls are bounded by the bulkhead above.
  */
 export const unbounded: FairQueue.Bounds = {
   maxQueue: Number.MAX_SAFE_INTEGER,
@@ -24,7 +24,7 @@ export const unbounded: FairQueue.Bounds = {
 }
 
 /**
- * The refusal of who waited in vain.
+ * The refusal of a call that waited in vain.
  */
 export const busy = (what: string, retryAfterMs: number): WarehouseError =>
   new WarehouseError({
@@ -48,7 +48,7 @@ export const make = (refusal: WarehouseError) => {
           })
         ).pipe(Effect.ensuring(Effect.sync(() => FairQueue.cancel(waiting, ticket))))
       }),
-    // Whoever was taken out of the queue must be woken.
+    // Every caller that was taken out of the queue must be woken.
     wake: Effect.uninterruptible(
       Effect.suspend(() => {
         const woken: Array<Deferred.Deferred<void>> = []

@@ -219,7 +219,7 @@ const owner = (config: Config): Task | undefined => {
   return context.getStore()
 }
 
-/** Milliseconds for requests that only tidy up, or that everybody waits for. */
+/** Milliseconds for requests that only tidy up, or that all calls wait for. */
 const limits: ReadonlyArray<readonly [pattern: RegExp, ms: number]> = [
   [/abort-request/, 3_000],
   [/^\/session\?delete/, 3_000],

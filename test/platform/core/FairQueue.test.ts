@@ -19,7 +19,7 @@ const drain = (queue: FairQueue.FairQueue<string>): Array<string> => {
 }
 
 describe("taking from some clients only", () => {
-  it("passes over the others, who keep their places, and gives each its turn", () => {
+  it("passes over the others, which keep their places, and gives each its turn", () => {
     const queue = fill([
       ["evil", 1, 3],
       ["b", 1, 2],
@@ -154,7 +154,7 @@ describe("FairQueue", () => {
     assert.isFalse(FairQueue.cancel(queue, second))
   })
 
-  it("refuses a client with too many places by its own name, and everybody when it is full", () => {
+  it("refuses a client with too many places by its own name, and all clients when it is full", () => {
     const queue = FairQueue.make<number>({ maxQueue: 3, maxQueuePerClient: 2 })
     FairQueue.enqueue(queue, "a", 1, 1)
     FairQueue.enqueue(queue, "a", 1, 2)

@@ -33,7 +33,7 @@ describe("turns", () => {
     }
   )
 
-  it("whoever comes is next, however much of another one waits, and has saved nothing while away", () => {
+  it("a new client is next, however much of another one waits, and has saved nothing while away", () => {
     const turns = Turns.make<number>()
     for (let i = 0; i < 10_000; i++) Turns.add(turns, "busy", 10)
     served(turns, 5_000)
@@ -45,7 +45,7 @@ describe("turns", () => {
     assert.isAtLeast(had.get("busy") ?? 0, 480)
   })
 
-  it("whoever took long waits until others had as much", () => {
+  it("a client that took long waits until others had as much", () => {
     const turns = Turns.make<number>()
     Turns.add(turns, "a", 100)
     Turns.add(turns, "a", 1)
@@ -83,7 +83,7 @@ describe("turns", () => {
     }
   )
 
-  it("pass over who may not go on, and come back to it", () => {
+  it("pass over a client that may not go on, and come back to it", () => {
     const turns = Turns.make<number>()
     Turns.add(turns, "a", 1)
     Turns.add(turns, "b", 1)

@@ -272,18 +272,20 @@ describe("sqlite, in trouble", () => {
     })
   )
 
-  it.scopedLive("refuses a file that is no database, or somebody else's, and leaves it alone", () =>
-    Effect.gen(function* () {
-      const directory = yield* temporary
-      const text = join(directory, "text.db")
-      writeFileSync(text, "not a database ".repeat(400))
-      expect((yield* opening(text)).description).toContain("is not a SQLite database")
-      expect(statSync(text).size).toBe(6000)
-      const other = join(directory, "other.db")
-      query(other, "CREATE TABLE theirs (x)")
-      expect((yield* opening(other)).description).toContain("somebody else's database")
-      expect(query(other, "SELECT name FROM sqlite_schema")).toEqual([{ name: "theirs" }])
-    })
+  it.scopedLive(
+    "refuses a file that is no database, or the one of another program, and leaves it alone",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* temporary
+        const text = join(directory, "text.db")
+        writeFileSync(text, "not a database ".repeat(400))
+        expect((yield* opening(text)).description).toContain("is not a SQLite database")
+        expect(statSync(text).size).toBe(6000)
+        const other = join(directory, "other.db")
+        query(other, "CREATE TABLE theirs (x)")
+        expect((yield* opening(other)).description).toContain("the database of another program")
+        expect(query(other, "SELECT name FROM sqlite_schema")).toEqual([{ name: "theirs" }])
+      })
   )
 
   it.scopedLive("refuses a damaged file", () =>

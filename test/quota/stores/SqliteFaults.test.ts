@@ -157,7 +157,7 @@ describe("a quota file that cannot be opened", () => {
     })
   )
 
-  it.scopedLive("somebody holds it locked", () =>
+  it.scopedLive("another process holds the lock", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "quota.db")
       yield* used(path)

@@ -7,7 +7,7 @@ import type { Options } from "../../../src/warehouse/Snowflake.js"
 import { check } from "../../../src/warehouse/snowflake/check.js"
 import { loginTo, optionsFor } from "../snowflakeServer.js"
 
-it.scopedLive("names who logs in where, and what is wrong in one line", () =>
+it.scopedLive("names the user and the account, and what is wrong in one line", () =>
   Effect.gen(function* () {
     const emulator = yield* Emulator.start({
       sample: false,

@@ -55,7 +55,7 @@ const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
   })
 
 describe("the sessions", () => {
-  it.scoped("are logged in to once for many who come at the same time, and shared by place alone", () =>
+  it.scoped("are logged in to once for many concurrent callers, and shared by place alone", () =>
     Effect.gen(function* () {
       const { opened, use } = yield* harness({ maxPerSession: 10 })
       const sessions = yield* Effect.all([use("a"), use("a"), use("b"), use("a"), use("b")], {
@@ -165,7 +165,7 @@ describe("the sessions", () => {
     })
   )
 
-  it.effect("log in for those who stay when who asked first has left, and are all left at the end", () =>
+  it.effect("log in for the callers that stay when the first one has left, and are all left at the end", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const gate = yield* Deferred.make<void>()
@@ -251,7 +251,7 @@ describe("the sessions", () => {
       })
   )
 
-  it.scoped("of a lane serve one place at a time, every place, and nobody for ever", () =>
+  it.scoped("of a lane serve one place at a time, every place, and none for ever", () =>
     Effect.gen(function* () {
       let at = ""
       let moves = 0
@@ -320,7 +320,7 @@ describe("the sessions", () => {
     })
   )
 
-  it.scoped("are logged in to by each client in turn, and not for those who have gone", () =>
+  it.scoped("are logged in to by each client in turn, and not for clients that have left", () =>
     Effect.gen(function* () {
       const opened: Array<string> = []
       const { use } = yield* harness({

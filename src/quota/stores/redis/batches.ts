@@ -100,7 +100,7 @@ export const make = ({ mode, redis, time }: Options): Effect.Effect<Submit> =>
         for (let i = 0; i < all.length; i += BATCH) run(send(group, all.slice(i, i + BATCH)))
       }
     })
-    // Whoever is ready in this turn has submitted by then.
+    // Every fiber that is ready in this turn has submitted by then.
     const flushSoon = Effect.zipRight(Effect.yieldNow(), flush)
 
     const submitAt = <A>(

@@ -18,7 +18,7 @@ const codes: { readonly [Q in QuotaName]: number } = {
 const names = new Map(QuotaName.literals.map((name) => [codes[name], name]))
 
 export const codeOf = (quota: QuotaName): number => codes[quota]
-/** A quota of a later version has a code that nobody here knows. */
+/** A quota of a later version has a code that is unknown here. */
 export const quotaOf = (code: number): QuotaName | undefined => names.get(code)
 
 /** A client may be called anything; braces would cut its hash tag short. */

@@ -154,7 +154,7 @@ export const make = (
 
   return (clock, writes) => {
     let stored = Number(rowOf(sql.clock.get())?.[0] ?? 0)
-    // Of what this process remembers, somebody else may have cleared the file already.
+    // Another process may have reset the clock of the file already.
     if (writes && clock < last - Ledger.SET_BACK_MS) last = clock
     if (writes && clock < stored - Ledger.SET_BACK_MS) {
       rewind(database, mode, clock, stored - clock)

@@ -10,7 +10,7 @@
  * ```
  *
  * Invariants:
- *  - nobody is answered before the COMMIT, and everybody in a transaction that fails is told so;
+ *  - no step is answered before the COMMIT, and every step of a transaction that fails is told so;
  *  - a transaction begins, runs and ends without giving up the thread: no lock is held over a wait;
  *  - SQLite itself never waits. Its own waiting is unfair (it starves processes for seconds) and stops
  *    the event loop.
@@ -196,7 +196,7 @@ export const make = (options: {
           })
         })
       ),
-    // The turn of the event loop ends with `yieldNow`: whoever is ready has submitted by then.
+    // The turn of the event loop ends with `yieldNow`: every fiber that is ready has submitted by then.
     worker: Effect.forever(Effect.zipRight(Effect.zipRight(idle, Effect.yieldNow()), flush)),
     drain: Effect.suspend(() => {
       broken = Errors.failed("close", "the server is shutting down")

@@ -48,7 +48,7 @@ const codeOf = (cause: unknown): number => {
   return 0
 }
 
-/** Somebody else holds the lock, for now. */
+/** Another connection holds the lock, for now. */
 export const isBusy = (cause: unknown): boolean => {
   const code = codeOf(cause)
   return code === BUSY || code === LOCKED

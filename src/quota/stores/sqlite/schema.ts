@@ -47,7 +47,7 @@ const MIGRATIONS: ReadonlyArray<string> = [
 
 const VERSION = MIGRATIONS.length
 
-/** Who this process is to the others on the file. */
+/** What this process is to the others on the file. */
 export interface Identity {
   /** What ids of this database start with. */
   readonly prefix: string
@@ -77,7 +77,7 @@ export const migrate = (
   const hasTable = (where: string): boolean =>
     valueOf(database, `SELECT count(*) FROM sqlite_schema WHERE type = 'table'${where}`) !== 0
   if (!hasTable(" AND name = 'meta'") && hasTable("")) {
-    throw failed("open", `${path} is somebody else's database; choose another state directory`)
+    throw failed("open", `${path} is the database of another program; choose another state directory`)
   }
   const stored = hasTable("") ? metaOf(database, "schema_version") : 0
   if (typeof stored !== "number" || stored > VERSION) {

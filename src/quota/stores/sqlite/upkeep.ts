@@ -13,7 +13,7 @@ import { spin } from "./Transactions.js"
 /** The log is looked at every so many commits, and emptied when it is longer than this. */
 const COMMITS = 64
 export const WAL_LIMIT = 8 * 1024 * 1024
-/** To find the moment at which nobody writes; more of them when the log is far too long. */
+/** To find a moment without a writer; more of them when the log is far too long. */
 const TRIES = 8
 const MANY_TRIES = 64
 const PRUNE_EVERY = 60
@@ -22,7 +22,7 @@ interface Checkpoints {
   readonly committed: () => void
   /** Moves what is in the log to the database. */
   readonly passive: () => void
-  /** Empties the log, unless somebody is in the way. */
+  /** Empties the log, unless another connection is in the way. */
   readonly truncate: () => void
   readonly isDirty: () => boolean
 }
