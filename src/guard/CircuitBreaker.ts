@@ -194,8 +194,7 @@ export const defaults = {
   maxOpenMs: 300_000
 } as const
 
-/** @internal */
-export const resolve = (options: Options): Effect.Effect<Core.Config> => {
+const resolve = (options: Options): Effect.Effect<Core.Config> => {
   const config: Core.Config = {
     consecutiveFailures: options.consecutiveFailures ?? defaults.consecutiveFailures,
     failureRate: options.failureRate ?? defaults.failureRate,

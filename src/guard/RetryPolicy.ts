@@ -66,6 +66,7 @@ export const never: Decision = { _tag: "No" }
 
 const retry = (preset: Preset): Decision => ({ _tag: "Retry", preset })
 
+/** The column "retried" of the table in `Warehouse.ts`. */
 const decisions: { readonly [R in Reason]: Decision } = {
   InvalidStatement: never,
   NotFound: never,
@@ -86,14 +87,6 @@ const decisions: { readonly [R in Reason]: Decision } = {
   Unknown: never
 }
 
-/**
- * The column "retried" of the table in `Warehouse.ts`.
- *
- * @since 0.1.0
- * @category models
- */
-export const decisionOf = (reason: Reason): Decision => decisions[reason]
-
 /** HTTP 403: a wrong configuration when it persists, but a proxy may refuse one request and pass the next. */
 const isForbidden = ({ code, reason }: WarehouseError): boolean =>
   reason === "Configuration" && code === "403"
@@ -107,7 +100,7 @@ const isForbidden = ({ code, reason }: WarehouseError): boolean =>
  */
 export const decide = (error: unknown): Decision => {
   if (!(error instanceof WarehouseError)) return never
-  const decision = isForbidden(error) ? retry("connection") : decisionOf(error.reason)
+  const decision = isForbidden(error) ? retry("connection") : decisions[error.reason]
   return decision._tag === "No"
     ? decision
     : { ...decision, serverDelayMs: error.retryAfterMs, afterTimeout: error.sent === "unknown" }

@@ -16,8 +16,7 @@
  *    row is reused.
  * 3. Row 0 is shared by all clients without a row.
  *
- * Updated in place, for one owner: a persistent map of 100,000 entries costs more than a whole decision. {@link copy}
- * gives an independent table.
+ * Updated in place, for one owner: a persistent map of 100,000 entries costs more than a whole decision.
  *
  * @since 0.1.0
  */
@@ -51,14 +50,6 @@ export const make = (): Table => ({
   unused: OVERFLOW_ROW + 1,
   cursor: undefined,
   forgetful: false
-})
-
-export const copy = (table: Table): Table => ({
-  ...table,
-  rows: new Map(table.rows),
-  tats: table.tats.slice(),
-  free: table.free.slice(),
-  cursor: undefined
 })
 
 /** The bucket that is charged for a client, and its row where it has one. */

@@ -53,13 +53,6 @@ export const make = (): Shares => ({
   present: 0
 })
 
-export const copy = (shares: Shares): Shares => ({
-  ...shares,
-  paidAt: shares.paidAt.slice(),
-  until: shares.until.slice(),
-  wheel: shares.wheel.slice()
-})
-
 /** Milliseconds until the client is not behind any more; 0: it is not. */
 export const behindMs = ({ paidAt }: Shares, now: number, row: number): number =>
   Math.max(0, (paidAt[row] ?? 0) - SLACK_MS - now)

@@ -32,7 +32,7 @@ import type { Config, Line, Scope, Tier } from "./BucketLimits.js"
 import * as ClientTable from "./ClientTable.js"
 import * as FairShare from "./FairShare.js"
 
-/** The tables in it are updated in place: for one owner, or for several with a {@link copy}. */
+/** The tables in it are updated in place, for one owner. */
 export interface State {
   /** The time, in the caller's clock, that all times inside are counted from. */
   readonly origin: number
@@ -96,16 +96,6 @@ export const initial = (config: Config, now: number): State => ({
   shares: config.shared.map(() => FairShare.make()),
   table: ClientTable.make()
 })
-
-/** An independent copy. */
-export const copy = (state: State): State => ({
-  ...state,
-  shares: state.shares.map(FairShare.copy),
-  table: ClientTable.copy(state.table)
-})
-
-/** Clients in the table. */
-export const size = (state: State): number => state.table.rows.size
 
 const monotone = (state: State, now: number): number => {
   const passed = roundDown(now - state.origin)

@@ -3,6 +3,7 @@ import * as fc from "effect/FastCheck"
 import * as BucketLimits from "../../../src/guard/core/BucketLimits.js"
 import * as FairShare from "../../../src/guard/core/FairShare.js"
 import * as TokenBucket from "../../../src/guard/core/TokenBucket.js"
+import { copyOf } from "./buckets.js"
 
 const limits: BucketLimits.Limits = {
   global: { rate: 100, burst: 200 },
@@ -106,7 +107,7 @@ describe("a share of a bucket", () => {
             continue
           }
           const at = (ms: number) =>
-            TokenBucket.decide(TokenBucket.copy(state), now + ms, config, asked, patience)[0]._tag
+            TokenBucket.decide(copyOf(state), now + ms, config, asked, patience)[0]._tag
           assert.isAbove(decision.retryAfterMs, 0)
           assert.strictEqual(at(decision.retryAfterMs), "Admitted")
           assert.strictEqual(at(decision.retryAfterMs - 1), "Refused")

@@ -5,6 +5,10 @@ import * as TokenBucket from "../../../src/guard/core/TokenBucket.js"
 /** A clock that counts since 1970, as the live one does. */
 export const EPOCH = 1_763_915_448_123.25
 
+/** An independent state, for a decision that must not count. */
+export const copyOf = (state: TokenBucket.State): TokenBucket.State =>
+  structuredClone({ ...state, table: { ...state.table, cursor: undefined } })
+
 /** The core with its state kept, at times given in milliseconds since its creation. */
 export const start = (limits: BucketLimits.Limits) => {
   const config = BucketLimits.compile(limits)
@@ -27,8 +31,7 @@ export const start = (limits: BucketLimits.Limits) => {
     },
     /** What would be decided, if this were asked. */
     peek(at: number, client: string, rest: Partial<TokenBucket.Request> = {}, maxWaitMs = 0) {
-      const copy = TokenBucket.copy(state)
-      return TokenBucket.decide(copy, EPOCH + at, config, request(client, rest), maxWaitMs)[0]
+      return TokenBucket.decide(copyOf(state), EPOCH + at, config, request(client, rest), maxWaitMs)[0]
     },
     refund(
       at: number,
