@@ -18,6 +18,7 @@ import { codeOf, reasonOf } from "../platform/fileReasons.js"
 import type { Environment } from "../platform/userDirs.js"
 import { snowflakeDirs } from "../platform/userDirs.js"
 import type { Fault } from "./Faults.js"
+import { isTable } from "./Given.js"
 import { quote } from "./Kind.js"
 
 type Section = { readonly [key: string]: unknown }
@@ -49,9 +50,6 @@ const named: { readonly [setting: string]: ReadonlyArray<string> } = {
 const address = ["region", "host", "port", "protocol"]
 
 const known: ReadonlySet<string> = new Set([...Object.values(named).flat(), ...address])
-
-const isTable = (value: unknown): value is Section =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
 
 /** What the settings say already of the account. */
 interface Told {

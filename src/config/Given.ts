@@ -118,7 +118,8 @@ const set = (
 const own = <A>(record: { readonly [name: string]: A }, name: string): A | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined
 
-const isTable = (value: unknown): value is { readonly [key: string]: unknown } =>
+/** A table of TOML. */
+export const isTable = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
 
 export const fromFile = (

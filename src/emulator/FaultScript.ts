@@ -7,6 +7,7 @@
  */
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 
 const oneOf = (names: ReadonlyArray<string>) => ({
@@ -181,11 +182,6 @@ export const none: FaultScript = { faults: [] }
 /** By the name of the kind. */
 const kinds = new Map(Fault.members.map((member) => [member.fields.kind.literals[0] as string, member]))
 
-const record = (value: unknown): { readonly [key: string]: unknown } | undefined =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value))
-    : undefined
-
 const unknownKeys = (value: object, known: ReadonlyArray<string>): ReadonlyArray<string> =>
   Object.keys(value).filter((key) => !known.includes(key))
 
@@ -204,7 +200,7 @@ const decodeFault = Schema.decodeUnknownEither(Fault, strict)
 
 const problemOfFault = (value: unknown, index: number): string | undefined => {
   const at = `faults[${index}]`
-  const fault = record(value)
+  const fault = Predicate.isRecord(value) ? value : undefined
   const name = fault?.["kind"]
   if (fault === undefined || typeof name !== "string") {
     return `${at}: a fault is an object with a "kind"; known kinds: ${listed(kinds.keys())}`
@@ -221,7 +217,7 @@ const problemOfFault = (value: unknown, index: number): string | undefined => {
 
 /** Why this is no script, in a line for each mistake. */
 const problemOf = (input: unknown): string | undefined => {
-  const script = record(input)
+  const script = Predicate.isRecord(input) ? input : undefined
   const faults = script?.["faults"]
   if (script === undefined || !Array.isArray(faults)) {
     return 'a script is an object with a list "faults"'

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 
 /**
@@ -27,9 +28,6 @@ export class ScanBudgetExceeded extends Schema.TaggedError<ScanBudgetExceeded>(
     return `the statement would scan ${this.estimate ?? "an unknown number of"} bytes${limit}`
   }
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /**
  * @since 0.1.0
@@ -55,11 +53,11 @@ export const estimate = (cell: unknown): Estimate => {
       return { bytes: undefined, tables: [] }
     }
   }
-  const stats = isRecord(plan) ? plan["GlobalStats"] : undefined
-  const bytes = isRecord(stats) ? Number(stats["bytesAssigned"] ?? Number.NaN) : Number.NaN
-  const steps = isRecord(plan) && Array.isArray(plan["Operations"]) ? plan["Operations"].flat() : []
+  const stats = Predicate.isRecord(plan) ? plan["GlobalStats"] : undefined
+  const bytes = Predicate.isRecord(stats) ? Number(stats["bytesAssigned"] ?? Number.NaN) : Number.NaN
+  const steps = Predicate.isRecord(plan) && Array.isArray(plan["Operations"]) ? plan["Operations"].flat() : []
   const objects = steps.flatMap((step: unknown) =>
-    isRecord(step) && Array.isArray(step["objects"]) ? step["objects"].map(String) : []
+    Predicate.isRecord(step) && Array.isArray(step["objects"]) ? step["objects"].map(String) : []
   )
   return {
     bytes: Number.isFinite(bytes) && bytes >= 0 ? bytes : undefined,

@@ -1,4 +1,5 @@
 /** The answer of `EXPLAIN USING JSON`, for a reader. Whatever is not as expected is left out. */
+import * as Predicate from "effect/Predicate"
 import type { Cell } from "../warehouse/Warehouse.js"
 
 interface Operation {
@@ -19,8 +20,7 @@ interface Plan {
 
 type Fields = { readonly [key: string]: unknown }
 
-const fields = (value: unknown): Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {}
+const fields = (value: unknown): Fields => (Predicate.isRecord(value) ? value : {})
 
 const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 

@@ -6,6 +6,7 @@
  * on a column that is named `constructor`.
  */
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 
 const absent = { exact: true } as const
@@ -87,11 +88,6 @@ const answerOf = (data: typeof Data.Type): Answer => ({
   returned: data.returned ?? undefined
 })
 
-type Fields = { readonly [key: string]: unknown }
-
-export const isFields = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /** The statement has not ended yet. */
 const inProgress = new Set<unknown>(["333333", "333334"])
 
@@ -100,10 +96,10 @@ const inProgress = new Set<unknown>(["333333", "333334"])
  * ids of several statements), `malformed` where it should hold one and does not.
  */
 export const read = (body: unknown): Either.Either<Answer, "none" | "malformed"> => {
-  if (!isFields(body)) return Either.left("malformed")
+  if (!Predicate.isRecord(body)) return Either.left("malformed")
   if (body["success"] !== true || inProgress.has(body["code"])) return Either.left("none")
   const data = body["data"]
-  if (isFields(data) && typeof data["resultIds"] === "string" && data["resultIds"] !== "") {
+  if (Predicate.isRecord(data) && typeof data["resultIds"] === "string" && data["resultIds"] !== "") {
     return Either.left("none")
   }
   return Either.mapBoth(decodeData(data), { onLeft: () => "malformed" as const, onRight: answerOf })
@@ -113,6 +109,6 @@ export const read = (body: unknown): Either.Either<Answer, "none" | "malformed">
  * The body without its result, for the driver: nothing is left that it could fail on.
  */
 export const withoutResult = (body: unknown): unknown =>
-  isFields(body) && isFields(body["data"])
+  Predicate.isRecord(body) && Predicate.isRecord(body["data"])
     ? { ...body, data: { ...body["data"], rowtype: [], rowset: [], chunks: [], returned: 0, total: 0 } }
     : body

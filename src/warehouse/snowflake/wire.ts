@@ -17,6 +17,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import { AsyncLocalStorage } from "node:async_hooks"
 import { Readable } from "node:stream"
@@ -188,8 +189,7 @@ export const track = (self: Task): (() => void) => {
 export const run = <A>(self: Task, f: () => A): A => context.run(self, f)
 
 type Fields = { readonly [key: string]: unknown }
-const fields = (value: unknown): Fields =>
-  typeof value === "object" && value !== null ? (value as Fields) : {}
+const fields = (value: unknown): Fields => (Predicate.isRecord(value) ? value : {})
 
 const path = (config: Config): string => {
   const url = config.url ?? ""
@@ -287,7 +287,7 @@ const onRequest = (config: Config): Config | Promise<Config> => {
 }
 
 const isJson = (headers: unknown): boolean =>
-  Answers.isFields(headers) && /\bapplication\/json\b/i.test(String(headers["content-type"] ?? ""))
+  Predicate.isRecord(headers) && /\bapplication\/json\b/i.test(String(headers["content-type"] ?? ""))
 
 const parsed = (text: string): Option.Option<unknown> =>
   Option.liftThrowable((): unknown => JSON.parse(text))()
@@ -303,7 +303,7 @@ const onResponse = (response: Response): Response => {
   const self = isStatement(at) ? owner(config) : undefined
   const answer = Answers.read(body.value)
   if (
-    !Answers.isFields(body.value) ||
+    !Predicate.isRecord(body.value) ||
     (self !== undefined && Either.isLeft(answer) && answer.left === "malformed")
   ) {
     throw new Refused("not an answer", { malformed: true })
