@@ -29,21 +29,27 @@ const buildLibrary = () => {
   }
 }
 
-// The SDK's server imports AJV for elicitation, which this server never uses (and hands it a validator
+// The SDKs' servers import AJV for elicitation, which this server never uses (and hands them a validator
 // that says so). Loading AJV is a tenth of the start-up.
+const noValidator = (name) =>
+  `export class ${name} { constructor() { throw new Error("AJV is not bundled") } }`
 const withoutAjv = {
   name: "without-ajv",
-  setup: ({ onLoad }) =>
+  setup: ({ onLoad }) => {
     onLoad({ filter: /@modelcontextprotocol[\\/]sdk[\\/].*[\\/]ajv-provider\.js$/ }, () => ({
-      contents: `export class AjvJsonSchemaValidator { constructor() { throw new Error("AJV is not bundled") } }`
+      contents: noValidator("AjvJsonSchemaValidator")
     }))
+    onLoad({ filter: /@modelcontextprotocol[\\/]server[\\/]dist[\\/]shimsNode\.mjs$/ }, () => ({
+      contents: `${noValidator("DefaultJsonSchemaValidator")}\nexport { default as process } from "node:process"`
+    }))
+  }
 }
 
 const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
   readFileSync(`${root}/package.json`, "utf8")
 )
 // Native drivers stay outside: they find their binaries relative to their own package.
-const bundled = new Set(["@modelcontextprotocol/sdk", "smol-toml"])
+const bundled = new Set(["@modelcontextprotocol/sdk", "@modelcontextprotocol/server", "smol-toml"])
 
 // The JavaScript of DuckDB's driver is bundled; its native part is found from where the driver is installed.
 const nativeOfDriver = {

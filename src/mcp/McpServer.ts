@@ -1,19 +1,18 @@
 /**
- * Tools <-> the MCP SDK. It alone, with `SdkServer`, knows the SDK's server; it knows no transport.
+ * Tools, resources and prompts <-> the protocol of either era. It knows no transport, and no SDK but as what a
+ * connection is handed to: `Sdk1` or `Sdk2`, of which only the one that is used is loaded.
  *
- * One SDK server per connection: a server shared by connections answers the wrong one. A handler never
- * rejects but by interruption: typed errors and defects become results that the model can read.
+ * One SDK server per connection: a server shared by connections answers the wrong one. A call never rejects but by
+ * interruption: typed errors and defects become results that the model can read.
  *
  * @since 0.1.0
  */
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js"
-import type { CallToolResult, ListToolsResult } from "@modelcontextprotocol/sdk/types.js"
-import { ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
@@ -33,7 +32,11 @@ import { Toolbox } from "../tools/Toolbox.js"
 import { CallNotes, CurrentNotes } from "../tools/callNotes.js"
 import * as JsonSchema from "../tools/jsonSchema.js"
 import * as ErrorReport from "./ErrorReport.js"
-import * as SdkServer from "./SdkServer.js"
+import * as Prompts from "./Prompts.js"
+import type { Asked, Connect, Era, Params, ToolResult, Transport } from "./Protocol.js"
+import type * as Protocol from "./Protocol.js"
+import { invalidParams, methodNotFound } from "./Protocol.js"
+import * as Resources from "./Resources.js"
 import * as TraceParent from "./core/TraceParent.js"
 import * as RequestRunner from "./requestRunner.js"
 
@@ -55,6 +58,17 @@ export interface Options {
 export interface Connection {
   /** Interrupts the calls in flight: the client is gone and the answers are not read. */
   readonly abandon: Effect.Effect<void>
+}
+
+/**
+ * Whose request it is, of those that are in flight, and what its fibers run within.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type CallerOf = (id: Protocol.RequestId) => {
+  readonly principal: Principal
+  readonly within: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
 }
 
 /**
@@ -81,11 +95,13 @@ export class McpServer extends Context.Tag("snowguard/McpServer")<
   {
     /**
      * Serves one connection until its scope closes. Calls in flight are then answered, or interrupted
-     * after `drainMs`, before the transport is closed.
+     * after `drainMs`, before the transport is closed. A transport that carries the requests of several
+     * callers says whose each of them is. The era is "2025" when absent.
      */
     readonly connect: (
       transport: Transport,
-      principal: Principal
+      principal: Principal | CallerOf,
+      era?: Era
     ) => Effect.Effect<Connection, never, Scope.Scope>
     /** Of all connections together; `cut`: told that the server is shutting down. */
     readonly calls?: Readonly<RequestRunner.Tally>
@@ -107,7 +123,7 @@ const PROGRESS_EVERY = "10 seconds"
 /** A client that is handed a progress note and the result in one turn loses the note. */
 const PROGRESS_GAP_MS = 5
 
-const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
+const describe = (tool: Tool.Any) => ({
   name: tool.name,
   title: tool.annotations.title,
   description: tool.description,
@@ -116,14 +132,33 @@ const describe = (tool: Tool.Any): ListToolsResult["tools"][number] => ({
   annotations: { ...tool.annotations }
 })
 
-/**
- * The span of the caller that a call belongs to: that of the call's own `_meta`, or else that of the HTTP request
- * around it. It is the parent of the call's span and decides nothing else.
- */
-const parentSpan = ({ _meta, requestInfo }: SdkServer.Extra): Tracer.ExternalSpan | undefined => {
-  const found =
-    TraceParent.parse(_meta?.["traceparent"]) ?? TraceParent.parse(requestInfo?.headers["traceparent"])
+/** The span of the caller that a call belongs to: the parent of the call's span, which decides nothing else. */
+const parentSpan = ({ meta }: Asked): Tracer.ExternalSpan | undefined => {
+  const found = TraceParent.parse(meta?.["traceparent"])
   return found === undefined ? undefined : Tracer.externalSpan(found)
+}
+
+const isObject = (value: unknown): value is Params =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** What is wrong with the request for a tool; its arguments are the tool's to read. */
+const callProblem = ({ arguments: given, name, task }: Params): string | undefined => {
+  if (typeof name !== "string") return "params.name: expected a text"
+  // `null` is how some clients write that there are none.
+  if (given !== undefined && given !== null && !isObject(given)) return "params.arguments: expected an object"
+  return task === undefined ? undefined : "this server makes no tasks"
+}
+
+const capabilities = { tools: {}, resources: {}, prompts: {}, completions: {} }
+
+type Caller = ReturnType<CallerOf>
+
+/** A resource that does not exist; the number means that in the 2025 era, and is replaced in the other. */
+const NO_RESOURCE = -32002
+
+const sdk: { readonly [E in Era]: () => Promise<{ readonly connect: Connect }> } = {
+  "2025": () => import("./Sdk1.js"),
+  "2026": () => import("./Sdk2.js")
 }
 
 /** The label of every unknown tool: a client must not make labels, nor forge an operator's action in the audit log. */
@@ -131,6 +166,12 @@ const NO_TOOL = "(unknown)"
 
 /** Characters of an unknown tool's name that are recorded. */
 const MAX_NAME = 64
+
+/** Characters of an unknown resource's URI that are told. */
+const MAX_URI = 200
+
+/** A resource that was not read because its call was refused; an error of a request has no other place for that. */
+const REFUSED = -32603
 
 /**
  * @since 0.1.0
@@ -146,8 +187,8 @@ export const make = (options: Options) =>
     const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
     const monotonic = yield* monotonicReader
     // Built once, and not before a client asks: compiling a schema takes time, which `initialize` must not wait for.
-    let listing: ListToolsResult | undefined
-    const list = (): ListToolsResult => (listing ??= { tools: toolbox.tools.map(describe) })
+    let listing: { readonly tools: ReadonlyArray<ReturnType<typeof describe>> } | undefined
+    const list = () => (listing ??= { tools: toolbox.tools.map(describe) })
     const codecs = new Map<string, ReturnType<typeof ToolInput.codec>>()
     const codecOf = (tool: Tool.Any): ReturnType<typeof ToolInput.codec> => {
       const made = codecs.get(tool.name) ?? ToolInput.codec(tool)
@@ -160,7 +201,7 @@ export const make = (options: Options) =>
       input: { readonly [name: string]: unknown },
       context: Tool.Context,
       { client, tier }: Principal
-    ): Effect.Effect<CallToolResult> => {
+    ): Effect.Effect<ToolResult> => {
       const { decode, encode } = codecOf(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
@@ -170,7 +211,7 @@ export const make = (options: Options) =>
         // What is large takes long to encode: others come first.
         Effect.zipLeft(Effect.yieldNow()),
         Effect.flatMap((result) =>
-          Effect.map(Effect.orDie(encode(result)), (value): CallToolResult => {
+          Effect.map(Effect.orDie(encode(result)), (value): ToolResult => {
             const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]
             return {
               content: texts.map((text) => ({ type: "text", text })),
@@ -273,32 +314,32 @@ export const make = (options: Options) =>
         )
       })
 
-    const connect = (transport: Transport, principal: Principal) =>
-      Effect.gen(function* () {
-        const server = yield* Effect.acquireRelease(
-          Effect.sync(
-            () =>
-              new SdkServer.SdkServer(
-                { name: options.name, version: options.version },
-                { capabilities: { tools: {} }, instructions }
-              )
-          ),
-          (server) => Effect.promise(() => server.close()).pipe(Effect.ignoreLogged)
-        )
-        // After the server, so that it is finalized before it: answers still find their transport.
-        const runner = yield* RequestRunner.make<never>({ drainMs: options.drainMs, tally: calls })
+    const hasTool = (name: string): boolean => toolbox.get(name) !== undefined
 
-        server.setRequestHandler(ListToolsRequestSchema, list)
+    const connect = (transport: Transport, principalOf: Principal | CallerOf, era: Era = "2025") =>
+      Effect.gen(function* () {
         const runtime = yield* Effect.runtime<never>()
-        const turnAway = (name: string, decision: "UNKNOWN_TOOL" | "INVALID_PARAMS") =>
+        // Before the runner, so that it is finalized after it: answers still find their transport.
+        const opened = yield* Effect.acquireRelease(
+          Effect.sync(() => new Set<{ readonly close: () => Promise<void> }>()),
+          (opened) =>
+            Effect.forEach(opened, (server) => Effect.ignoreLogged(Effect.promise(() => server.close())), {
+              discard: true
+            })
+        )
+        const runner = yield* RequestRunner.make<never>({ drainMs: options.drainMs, tally: calls })
+        const turnAway = (name: string, decision: "UNKNOWN_TOOL" | "INVALID_PARAMS", principal: Principal) =>
           void Runtime.runFork(runtime)(stray(name, decision, principal))
-        const answer: SdkServer.Calls["call"] = (params, extra) => {
-          const tool = toolbox.get(params.name)
-          if (tool === undefined) {
-            turnAway(params.name, "UNKNOWN_TOOL")
-            throw SdkServer.invalidParams(toolbox.unknown(params.name))
-          }
-          const token = extra._meta?.progressToken
+
+        const callTool = (
+          tool: Tool.Any,
+          input: Params,
+          asked: Asked,
+          { principal, within }: Caller
+        ): Promise<ToolResult> => {
+          const progressToken = asked.meta?.["progressToken"]
+          const token =
+            typeof progressToken === "string" || typeof progressToken === "number" ? progressToken : undefined
           const received = monotonic()
           let count = 0
           let latest = "waiting"
@@ -307,10 +348,7 @@ export const make = (options: Options) =>
               ? Effect.void
               : Effect.ignore(
                   Effect.tryPromise(() =>
-                    extra.sendNotification({
-                      method: "notifications/progress",
-                      params: { progressToken: token, progress: ++count, message }
-                    })
+                    asked.progress({ progressToken: token, progress: ++count, message })
                   )
                 )
           const context: Tool.Context = {
@@ -334,23 +372,132 @@ export const make = (options: Options) =>
                 ).pipe(Effect.scoped)
           const notes = new CallNotes()
           return runner.run(
-            call(tool, params.arguments ?? {}, context, principal, parentSpan(extra), notes, received).pipe(
+            call(tool, input, context, principal, parentSpan(asked), notes, received).pipe(
               audibly,
-              Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
+              Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void)),
+              within
             ),
             {
-              signal: extra.signal,
+              signal: asked.signal,
               onCut: Effect.map(Clock.currentTimeMillis, (now) =>
                 ErrorReport.toResult(ErrorReport.shuttingDown(notes.wasSubmitted, now))
               )
             }
           )
         }
-        server.serve({ call: answer, malformed: (name) => turnAway(name, "INVALID_PARAMS") })
-        server.onerror = (error) => {
-          Runtime.runFork(runtime)(Effect.logWarning("protocol error", quoted(error.message)))
+
+        const toolsCall = (params: Params, asked: Asked, caller: Caller): Promise<ToolResult> => {
+          const name = typeof params["name"] === "string" ? params["name"] : ""
+          const problem = callProblem(params)
+          if (problem !== undefined) {
+            turnAway(name, "INVALID_PARAMS", caller.principal)
+            throw invalidParams(`Invalid tools/call: ${problem}`)
+          }
+          const tool = toolbox.get(name)
+          if (tool === undefined) {
+            turnAway(name, "UNKNOWN_TOOL", caller.principal)
+            throw invalidParams(toolbox.unknown(name))
+          }
+          const { arguments: given } = params
+          return callTool(tool, isObject(given) ? given : {}, asked, caller)
         }
-        yield* Effect.promise(() => server.connect(transport))
+
+        const readResource = async ({ uri }: Params, asked: Asked, caller: Caller) => {
+          if (typeof uri !== "string")
+            throw invalidParams("Invalid resources/read: params.uri: expected a text")
+          const reading = Resources.reading(uri)
+          const tool = reading === undefined ? undefined : toolbox.get(reading.tool)
+          if (reading === undefined || tool === undefined) {
+            throw {
+              code: NO_RESOURCE,
+              message: "There is no such resource.",
+              data: { uri: quoted(uri, MAX_URI) }
+            }
+          }
+          const result = await callTool(tool, reading.args, asked, caller)
+          if (result.isError !== true)
+            return Resources.contents(uri, JSON.stringify(result.structuredContent))
+          const report = ErrorReport.fromResult(result)
+          throw {
+            code: report?.code === "WAREHOUSE_NOT_FOUND" ? NO_RESOURCE : REFUSED,
+            message: report?.message ?? "The resource could not be read.",
+            data: { [ErrorReport.metaKey]: report }
+          }
+        }
+
+        const complete = async ({ argument, context, ref }: Params, asked: Asked, caller: Caller) => {
+          if (!isObject(ref) || !isObject(argument)) {
+            throw invalidParams(
+              "Invalid completion/complete: params.ref and params.argument: expected objects"
+            )
+          }
+          const { name: of, type, uri } = ref
+          const { name, value } = argument
+          const names =
+            type === "ref/prompt"
+              ? Prompts.argumentsOf(String(of))
+              : type === "ref/resource"
+                ? Resources.argumentsOf(String(uri))
+                : undefined
+          if (names === undefined || typeof name !== "string" || typeof value !== "string") {
+            throw invalidParams("Invalid completion/complete: there is no such prompt or resource template")
+          }
+          const given = isObject(context) && isObject(context["arguments"]) ? context["arguments"] : {}
+          const wanted = names.includes(name) ? (Resources.completing(name, given) ?? []) : []
+          const results: Array<{ readonly member: string; readonly result: Params }> = []
+          for (const { args, member, tool: of } of wanted) {
+            const tool = toolbox.get(of)
+            // A refused call has no names; a person who types is not told of limits.
+            const result = tool === undefined ? undefined : await callTool(tool, args, asked, caller)
+            if (result?.structuredContent !== undefined)
+              results.push({ member, result: result.structuredContent })
+          }
+          return Resources.completed(results, value)
+        }
+
+        const request = async (method: string, params: Params, asked: Asked): Promise<object> => {
+          const caller =
+            typeof principalOf === "function"
+              ? principalOf(asked.id)
+              : { principal: principalOf, within: identity }
+          switch (method) {
+            case "tools/call":
+              return toolsCall(params, asked, caller)
+            case "tools/list":
+              return list()
+            case "resources/list":
+              return Resources.list(hasTool)
+            case "resources/templates/list":
+              return Resources.listTemplates(hasTool)
+            case "resources/read":
+              return readResource(params, asked, caller)
+            case "prompts/list":
+              return Prompts.list
+            case "prompts/get": {
+              const { arguments: given, name } = params
+              return Either.getOrThrowWith(Prompts.get(name, isObject(given) ? given : {}), invalidParams)
+            }
+            case "completion/complete":
+              return complete(params, asked, caller)
+            default:
+              throw methodNotFound
+          }
+        }
+        const handlers = {
+          info: { name: options.name, version: options.version },
+          instructions,
+          capabilities,
+          request,
+          failed: (error: Error) => {
+            Runtime.runFork(runtime)(Effect.logWarning("protocol error", quoted(error.message)))
+          }
+        }
+        opened.add(
+          yield* Effect.promise(async () => {
+            const { connect } = await sdk[era]()
+            return connect(transport, handlers)
+          })
+        )
         return { abandon: runner.interruptAll }
       })
     return McpServer.of({

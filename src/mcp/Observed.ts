@@ -8,11 +8,11 @@
  *
  * @since 0.1.0
  */
-import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js"
-import type { JSONRPCMessage, MessageExtraInfo, RequestId } from "@modelcontextprotocol/sdk/types.js"
+import type { Message, RequestId, SendOptions, Transport } from "./Protocol.js"
 import * as Effect from "effect/Effect"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import type * as Scope from "effect/Scope"
+import * as Protocol from "./Protocol.js"
 import { histogram } from "../platform/metrics.js"
 import { monotonicReader } from "../platform/monotonic.js"
 
@@ -107,6 +107,8 @@ interface Options {
 interface Pending {
   readonly method: string
   readonly tool: string | undefined
+  /** The revision that the message itself names: there is no handshake then. */
+  readonly version: string | undefined
   readonly at: number
 }
 
@@ -116,7 +118,7 @@ const field = (value: unknown, name: string): unknown =>
 export class Observed implements Transport {
   onclose?: (() => void) | undefined
   onerror?: ((error: Error) => void) | undefined
-  onmessage?: (<T extends JSONRPCMessage>(message: T, extra?: MessageExtraInfo) => void) | undefined
+  onmessage?: ((message: Message) => void) | undefined
 
   private readonly pending = new Map<RequestId, Pending>()
   private readonly openedAt: number
@@ -143,9 +145,9 @@ export class Observed implements Transport {
       onerror?.(error)
       this.onerror?.(error)
     }
-    this.inner.onmessage = (message, extra) => {
-      onmessage?.(message, extra)
-      this.received(message, extra)
+    this.inner.onmessage = (message) => {
+      onmessage?.(message)
+      this.received(message)
     }
     return this.inner.start()
   }
@@ -154,7 +156,7 @@ export class Observed implements Transport {
     return this.inner.close()
   }
 
-  send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
+  send(message: Message, options?: SendOptions): Promise<void> {
     if (!("method" in message) && message.id !== undefined) {
       const asked = this.pending.get(message.id)
       if (asked !== undefined) {
@@ -173,19 +175,21 @@ export class Observed implements Transport {
     sessionEnded({ version: this.version, via: this.options.via }, this.options.now() - this.openedAt)
   }
 
-  private received(message: JSONRPCMessage, extra?: MessageExtraInfo): void {
-    if (!("method" in message)) return this.onmessage?.(message, extra)
+  private received(message: Message): void {
+    if (!("method" in message)) return this.onmessage?.(message)
     const at = this.options.now()
     const { method, params } = message
+    const claimed = field(field(params, "_meta"), Protocol.REVISION_KEY)
+    const version = Protocol.modernRevisions.find((revision) => revision === claimed)
     if ("id" in message) {
       const name = method === "tools/call" ? field(params, "name") : undefined
       const tool = typeof name === "string" && this.options.tools?.has(name) === true ? name : undefined
-      this.pending.set(message.id, { method, tool, at })
-      return this.onmessage?.(message, extra)
+      this.pending.set(message.id, { method, tool, version, at })
+      return this.onmessage?.(message)
     }
     if (method === "notifications/cancelled") this.cancelled(field(params, "requestId"))
-    this.onmessage?.(message, extra)
-    this.record({ method, tool: undefined, at }, undefined)
+    this.onmessage?.(message)
+    this.record({ method, tool: undefined, version, at }, undefined)
   }
 
   private cancelled(id: unknown): void {
@@ -196,7 +200,7 @@ export class Observed implements Transport {
     this.record(asked, "cancelled")
   }
 
-  private answered(asked: Pending, answer: JSONRPCMessage): void {
+  private answered(asked: Pending, answer: Message): void {
     if ("error" in answer) return this.record(asked, answer.error.code)
     const result = "result" in answer ? answer.result : undefined
     if (asked.method === "initialize") {
@@ -206,9 +210,9 @@ export class Observed implements Transport {
     this.record(asked, field(result, "isError") === true ? "tool_error" : undefined)
   }
 
-  private record({ at, method, tool }: Pending, failure: Failure | undefined): void {
+  private record({ at, method, tool, version }: Pending, failure: Failure | undefined): void {
     const { now, via } = this.options
-    operationEnded({ method, tool, failure, version: this.version, via }, now() - at)
+    operationEnded({ method, tool, failure, version: version ?? this.version, via }, now() - at)
   }
 }
 

@@ -36,6 +36,7 @@ import * as Metrics from "./Metrics.js"
 import * as OperatorRoutes from "./OperatorRoutes.js"
 import * as Responses from "./Responses.js"
 import * as Sessions from "./Sessions.js"
+import * as Stateless from "./Stateless.js"
 
 /**
  * @since 0.1.0
@@ -219,6 +220,7 @@ export const listen = (
       }),
       calls
     )
+    const stateless = yield* Scope.extend(Stateless.make(turns), calls)
 
     const log = yield* Edge.makeLog
     const edge = yield* Edge.make({
@@ -235,6 +237,7 @@ export const listen = (
       edge,
       log,
       sessions,
+      stateless,
       streams,
       turns,
       unread,

@@ -1,5 +1,5 @@
 /**
- * `/mcp`: from an HTTP request to the session it belongs to.
+ * `/mcp`: from an HTTP request to the session it belongs to, or to none (see `Stateless`).
  *
  * | method | |
  * |---|---|
@@ -19,13 +19,14 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Identity } from "../auth/Auth.js"
+import type { Principal } from "../../platform/Principal.js"
 import * as FairTurns from "../../platform/fairTurns.js"
 import { monotonicReader } from "../../platform/monotonic.js"
+import * as Protocol from "../Protocol.js"
 import * as JsonRpc from "../stdio/JsonRpc.js"
 import type * as Body from "./Body.js"
 import type { Edge, EdgeLog } from "./Edge.js"
@@ -35,6 +36,7 @@ import type { Refusal, Reply } from "./Replies.js"
 import type { Streams, Unread } from "./Responses.js"
 import type { Form, SessionTransport } from "./SessionTransport.js"
 import type { Sessions } from "./Sessions.js"
+import type { Stateless } from "./Stateless.js"
 
 const JSON_TYPE = "application/json"
 const EVENTS_TYPE = "text/event-stream"
@@ -101,7 +103,7 @@ const negotiated = ({ headers }: IncomingMessage): Either.Either<Form, Refusal> 
 /** After `initialize` the revision is settled; a client may repeat it. */
 const unknownRevision = ({ headers }: IncomingMessage): boolean => {
   const revision = headers["mcp-protocol-version"]
-  return revision !== undefined && !SUPPORTED_PROTOCOL_VERSIONS.includes(String(revision))
+  return revision !== undefined && !Protocol.legacyRevisions.includes(String(revision))
 }
 
 const sessionIdOf = ({ headers }: IncomingMessage): string | undefined => {
@@ -118,6 +120,7 @@ const traceparentOf = ({ headers }: IncomingMessage): string | undefined => {
 export interface Options {
   readonly edge: Edge
   readonly sessions: Sessions
+  readonly stateless: Stateless
   readonly streams: Streams
   readonly readBody: ReturnType<typeof Body.make>
   readonly log: EdgeLog
@@ -135,13 +138,14 @@ interface Dispatched {
 
 /** Of one request, what goes with it to its session. */
 interface Passage {
+  readonly principal: Principal
   readonly traceparent: string | undefined
   readonly form: Form
   /** The edge has no part in it any more. */
   readonly passed: () => void
 }
 
-const accepted: Dispatched = { ok: true, reply: HttpServerResponse.empty({ status: 202 }) }
+const accepted: Dispatched = { ok: true, reply: Replies.accepted }
 const streaming: Dispatched = { ok: true, reply: undefined }
 
 /** For the router, which looks whether the response was sent already. */
@@ -163,6 +167,7 @@ export const make = ({
   log,
   readBody,
   sessions,
+  stateless,
   streams,
   turns,
   unread
@@ -172,23 +177,25 @@ export const make = ({
     transport: SessionTransport,
     response: ServerResponse,
     { id, value }: JsonRpc.Message,
-    { form, traceparent, passed }: Passage
+    { passed, ...passage }: Passage
   ): Effect.Effect<Dispatched, Refusal> =>
     Effect.suspend(() => {
       passed()
       if (id === undefined) {
         return transport.notify(value) ? Effect.succeed(accepted) : Effect.fail(Replies.unknownSession())
       }
-      if (transport.isInFlight(id)) {
+      const hasSession = transport.sessionId !== undefined
+      if (hasSession && transport.isInFlight(id)) {
         return Effect.fail(Replies.invalid("A request with this id is still in flight in this session.", id))
       }
       // In the same turn as the check above: no other request with the same id comes between.
-      if (!transport.request(value, { form, id, response, traceparent }))
-        return Effect.fail(Replies.unknownSession(id))
+      const key = transport.request(value, { ...passage, id, response })
+      if (key === undefined) return Effect.fail(Replies.unknownSession(id))
       const onDropped = () => {
-        if (cancelOnDisconnect) transport.cancel(id, "the client disconnected")
+        // Without a session, to leave is how a client cancels.
+        if (cancelOnDisconnect || !hasSession) transport.cancel(key, "the client disconnected")
       }
-      streams.opened(response, "call", onDropped, form)
+      streams.opened(response, "call", onDropped, passage.form)
       return Effect.succeed(streaming)
     })
 
@@ -217,9 +224,16 @@ export const make = ({
         )
         const { id, method } = message
         const form = yield* Effect.mapError(negotiated(request), (refusal) => ({ ...refusal, id }))
-        const passage: Passage = { traceparent: traceparentOf(request), form, passed }
+        const { principal } = identity
+        const passage: Passage = { principal, traceparent: traceparentOf(request), form, passed }
         // Cancelling always works.
         if (id !== undefined && isDraining()) return yield* Effect.fail({ ...Replies.draining, id })
+        if ((yield* stateless.era(request.headers, message)) === "2026") {
+          // A client cancels by leaving, so that what it tells without asking is of no use.
+          if (id === undefined) return Replies.accepted
+          const { reply } = yield* dispatch(yield* stateless.transport, response, message, passage)
+          return reply ?? (yield* sent(response))
+        }
         if (method === "initialize" && id !== undefined) {
           const { reply } = yield* sessions
             .open(identity, (transport) => dispatch(transport, response, message, passage))

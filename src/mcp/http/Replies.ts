@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js"
+import * as Protocol from "../Protocol.js"
 import * as JsonRpc from "../stdio/JsonRpc.js"
 import type { Id, Malformed } from "../stdio/JsonRpc.js"
 import type { BodyRefused } from "./Body.js"
@@ -84,6 +84,8 @@ export const rateLimit = (policy: {
   "ratelimit-policy": `"${policy.name}";q=${policy.quota}${policy.unit === undefined ? "" : `;qu="${policy.unit}"`}${policy.windowSeconds === undefined ? "" : `;w=${policy.windowSeconds}`}`,
   ratelimit: `"${policy.name}";r=${policy.remaining};t=${seconds(policy.resetMs)}`
 })
+
+export const accepted: Reply = HttpServerResponse.empty({ status: 202 })
 
 export const document = (status: number, body: { readonly [key: string]: unknown }): Reply =>
   HttpServerResponse.text(JSON.stringify(body), { status, contentType: json, headers: always })
@@ -195,7 +197,7 @@ export const revision = (id?: Id): Refusal => ({
   status: 400,
   code: -32000,
   reason: "revision",
-  message: `Bad Request: Unsupported protocol version (supported versions: ${SUPPORTED_PROTOCOL_VERSIONS.join(", ")})`,
+  message: `Bad Request: Unsupported protocol version (supported versions: ${Protocol.legacyRevisions.join(", ")})`,
   id
 })
 

@@ -1,11 +1,15 @@
 /**
- * The transport of one session: requests come in over HTTP one at a time, each is answered on the response
- * it came with: as a stream of events, or, for a client that takes no such stream, as one JSON document.
+ * The transport of one session, or of all requests that belong to none: requests come in over HTTP one at a time, each
+ * is answered on the response it came with: as a stream of events, or, for a client that takes no such stream, as one
+ * JSON document.
  *
  * ```
  *   POST --> accept --onmessage--> SDK server
  *   its response  <-- send -- the server's answer, and what it says before that
  * ```
+ *
+ * - Without a session, ids of different clients may be the same: inside, a request has a number of its own. And what the
+ *   SDK refuses before any handler has the HTTP status that the 2026 era asks for.
  *
  * Written to node's responses directly: the SDK's own transport goes through web streams, keeps the stream
  * and the bookkeeping of a cancelled call for ever, and hangs the first of two callers with the same id.
@@ -17,11 +21,12 @@
  *
  * @since 0.1.0
  */
-import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js"
-import type { JSONRPCMessage, MessageExtraInfo } from "@modelcontextprotocol/sdk/types.js"
+import type { Message, RequestId, SendOptions, Transport } from "../Protocol.js"
 import type { ServerResponse } from "node:http"
+import * as TraceParent from "../core/TraceParent.js"
 import * as JsonRpc from "../stdio/JsonRpc.js"
 import type { Id } from "../stdio/JsonRpc.js"
+import type { Principal } from "../../platform/Principal.js"
 import * as Metrics from "./Metrics.js"
 
 /** How a request is answered: as a stream of events, or as one JSON document. */
@@ -29,10 +34,13 @@ export type Form = "events" | "json"
 
 const event = (text: string): string => `event: message\ndata: ${text}\n\n`
 
-/** A request that is being answered. */
+/** A request, and where it is answered. */
 interface Answering {
+  /** As the client has it. */
+  readonly id: Id
   readonly response: ServerResponse
   readonly form: Form
+  readonly principal: Principal
 }
 
 const types: { readonly [F in Form]: string } = {
@@ -41,23 +49,41 @@ const types: { readonly [F in Form]: string } = {
 }
 
 export interface Options {
-  readonly sessionId: string
+  /** Undefined: every request stands for itself. */
+  readonly sessionId: string | undefined
   /** A call has begun. */
-  readonly onStarted: () => void
+  readonly onStarted?: () => void
   /** It has no answer to wait for any more: it was answered, or cancelled. */
-  readonly onSettled: () => void
+  readonly onSettled?: () => void
   /** Encoding an answer is work too, and waits for its client's turn. */
-  readonly turn: (work: () => void) => void
+  readonly turn: (client: string, work: () => void) => void
+}
+
+/** HTTP status of an error by which a request without a session is refused before any handler. */
+const statuses: { readonly [code: number]: number } = { [-32601]: 404 }
+
+/** The span of the HTTP request around a call, where the call itself names none. */
+const within = (message: Message, traceparent: string | undefined): Message => {
+  if (traceparent === undefined || !("method" in message)) return message
+  const meta = message.params?.["_meta"]
+  const own: { readonly [name: string]: unknown } =
+    typeof meta === "object" && meta !== null ? { ...meta } : {}
+  return TraceParent.parse(own["traceparent"]) === undefined
+    ? { ...message, params: { ...message.params, _meta: { ...own, traceparent } } }
+    : message
 }
 
 export class SessionTransport implements Transport {
   onclose?: (() => void) | undefined
   onerror?: ((error: Error) => void) | undefined
-  onmessage?: (<T extends JSONRPCMessage>(message: T, extra?: MessageExtraInfo) => void) | undefined
+  onmessage?: ((message: Message) => void) | undefined
 
-  readonly sessionId: string
+  readonly sessionId: string | undefined
   private readonly inFlight = new Map<Id, Answering>()
   private isClosed = false
+  private count = 0
+  /** The request that is being handed on, of which no handler knows yet. */
+  private dispatched: Id | undefined
 
   constructor(private readonly options: Options) {
     this.sessionId = options.sessionId
@@ -82,7 +108,7 @@ export class SessionTransport implements Transport {
   }
 
   /** A message that asks for nothing. False: the session is over. */
-  notify(message: JSONRPCMessage): boolean {
+  notify(message: Message): boolean {
     if (this.isClosed) return false
     const cancels = JsonRpc.cancels(message)
     if (cancels === undefined) this.onmessage?.(message)
@@ -93,35 +119,46 @@ export class SessionTransport implements Transport {
     return true
   }
 
+  /** Whose request it is that has this id inside. */
+  principalOf(key: RequestId): Principal {
+    const found = this.inFlight.get(String(key))
+    if (found === undefined) throw new Error("a request that is not in flight has no principal")
+    return found.principal
+  }
+
   /**
-   * A request whose id is not in flight, to be answered on the response. False: the session is over, and
-   * the response untouched.
+   * A request whose id is not in flight, to be answered on the response: its id inside. Undefined: the session is
+   * over, and the response untouched.
    */
   request(
-    message: JSONRPCMessage,
-    {
-      form,
-      id,
-      response,
-      traceparent
-    }: Answering & {
-      readonly id: Id
-      readonly traceparent: string | undefined
+    message: Message,
+    { traceparent, ...answering }: Answering & { readonly traceparent: string | undefined }
+  ): Id | undefined {
+    if (this.isClosed) return undefined
+    const key = this.sessionId === undefined ? String(++this.count) : answering.id
+    this.inFlight.set(key, answering)
+    this.options.onStarted?.()
+    const inside = within(message, traceparent)
+    if (this.sessionId !== undefined) {
+      this.head(answering)
+      this.onmessage?.(inside)
+      return key
     }
-  ): boolean {
-    if (this.isClosed) return false
-    this.inFlight.set(id, { response, form })
-    this.options.onStarted()
-    response.writeHead(200, {
+    this.dispatched = key
+    this.onmessage?.({ ...inside, id: key })
+    this.dispatched = undefined
+    if (this.inFlight.has(key)) this.head(answering)
+    return key
+  }
+
+  private head({ form, response }: Answering, status = 200): void {
+    if (response.headersSent) return
+    response.writeHead(status, {
       "content-type": types[form],
       "cache-control": "no-cache, no-transform",
       "x-accel-buffering": "no",
-      "mcp-session-id": this.sessionId
+      ...(this.sessionId === undefined ? {} : { "mcp-session-id": this.sessionId })
     })
-    // Of the headers this one alone: the Authorization header goes no further than the edge.
-    const extra = traceparent === undefined ? undefined : { requestInfo: { headers: { traceparent } } }
-    this.onmessage?.(message, extra)
-    return true
   }
 
   /** Ends a call whose caller does not wait any more; nothing when there is none of this id. */
@@ -131,36 +168,40 @@ export class SessionTransport implements Transport {
     this.end(id)
   }
 
-  send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
+  send(message: Message, options?: SendOptions): Promise<void> {
     if ("method" in message) {
       const found = this.inFlight.get(String(options?.relatedRequestId))
       if (found?.form === "events") {
-        this.write(found.response, () => found.response.write(event(JsonRpc.text(message))))
+        this.write(found, () => found.response.write(event(JsonRpc.text(message))))
       }
     } else if (message.id !== undefined) {
+      const key = String(message.id)
       // The answer to a call that was cancelled meanwhile has no response left to go to.
-      const found = this.settle(String(message.id))
-      if (found !== undefined) {
-        this.write(found.response, () => {
-          const text = JsonRpc.text(message)
-          found.response.end(found.form === "events" ? event(text) : text)
-        })
-      }
+      const found = this.settle(key)
+      if (found === undefined) return Promise.resolve()
+      const isRefused = key === this.dispatched && "error" in message
+      const form = isRefused ? "json" : found.form
+      this.head({ ...found, form }, isRefused ? (statuses[message.error.code] ?? 400) : 200)
+      this.write(found, () => {
+        const text = JsonRpc.text({ ...message, id: found.id })
+        found.response.end(form === "events" ? event(text) : text)
+      })
     }
     return Promise.resolve()
   }
 
   /** Without an answer: a stream just ends, a document has to say something. */
-  private end(id: Id): void {
-    const found = this.settle(id)
+  private end(key: Id): void {
+    const found = this.settle(key)
     if (found === undefined) return
+    this.head(found)
     if (found.form === "events") found.response.end()
-    else found.response.end(JsonRpc.errorText(-32000, "The call was cancelled.", id))
+    else found.response.end(JsonRpc.errorText(-32000, "The call was cancelled.", found.id))
   }
 
   /** In order: what is said later is written later. */
-  private write(response: ServerResponse, work: () => void): void {
-    this.options.turn(() => {
+  private write({ principal, response }: Answering, work: () => void): void {
+    this.options.turn(principal.client, () => {
       if (response.destroyed || response.writableEnded) return
       try {
         work()
@@ -176,7 +217,7 @@ export class SessionTransport implements Transport {
     const found = this.inFlight.get(id)
     if (found === undefined) return undefined
     this.inFlight.delete(id)
-    this.options.onSettled()
+    this.options.onSettled?.()
     return found
   }
 }

@@ -164,7 +164,7 @@ export const make = ({
             if (session !== undefined) Table.begin(table, now(), session)
           },
           onSettled: () => Table.end(table, now(), id),
-          turn: (work) => turns.run(identity.principal.client, work)
+          turn: turns.run
         })
         const scope = yield* Scope.make()
         const connection = yield* Observed.make(transport, { via: "tcp", tools: server.tools }).pipe(

@@ -13,21 +13,15 @@
  *
  * @since 0.1.0
  */
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
-import {
-  InitializeRequestSchema,
-  JSONRPCMessageSchema,
-  ListToolsRequestSchema,
-  PingRequestSchema
-} from "@modelcontextprotocol/sdk/types.js"
 import * as Either from "effect/Either"
+import type { Message as Protocol } from "../Protocol.js"
 
 /** The JSON text of an id. */
 export type Id = string
 
 export interface Message {
   /** A request has its {@link Id} for an id. */
-  readonly value: JSONRPCMessage
+  readonly value: Protocol
   readonly method: string | undefined
   /** Of a request; a notification and a response have none to answer to. */
   readonly id: Id | undefined
@@ -57,24 +51,12 @@ const MAX_DETAIL = 300
 
 const members: ReadonlySet<string> = new Set(["jsonrpc", "id", "method", "params", "result", "error"])
 
-/** Those that the SDK would answer with its validator's own words. */
-const requests = new Map<string, { readonly safeParse: (value: unknown) => Parsed }>([
-  ["initialize", InitializeRequestSchema],
-  ["ping", PingRequestSchema],
-  ["tools/list", ListToolsRequestSchema]
-])
-
 interface Issue {
   readonly path: ReadonlyArray<PropertyKey>
   readonly message: string
 }
 
-interface Parsed {
-  readonly success: boolean
-  readonly error?: { readonly issues: ReadonlyArray<Issue> } | undefined
-}
-
-/** What a schema of the SDK has against a value, in one line. */
+/** What a schema of an SDK has against a value, in one line. */
 export const problem = (issues: ReadonlyArray<Issue> = []): string =>
   issues
     .slice(0, 3)
@@ -87,6 +69,67 @@ export const problem = (issues: ReadonlyArray<Issue> = []): string =>
 
 const isMembers = (value: unknown): value is Members =>
   typeof value === "object" && value !== null && !Array.isArray(value)
+
+const kindOf = (value: unknown): string =>
+  value === undefined ? "nothing" : Array.isArray(value) ? "a list" : `a value of type ${typeof value}`
+
+/** What is wrong with a member that has to be a text, or an object. */
+const expected = (
+  of: Members,
+  name: string,
+  type: "string" | "object",
+  within = "params"
+): string | undefined => {
+  const value = of[name]
+  if (type === "string" ? typeof value === "string" : isMembers(value)) return undefined
+  return `${within}.${name}: expected ${type === "string" ? "a text" : "an object"}, received ${kindOf(value)}`
+}
+
+/** What is wrong with the handshake; what is left of it is for the SDK to read. */
+const handshakeProblem = (params: Members | undefined): string | undefined => {
+  if (params === undefined) return "params: expected an object"
+  const { clientInfo: info } = params
+  return (
+    expected(params, "protocolVersion", "string") ??
+    expected(params, "capabilities", "object") ??
+    expected(params, "clientInfo", "object") ??
+    (isMembers(info)
+      ? (expected(info, "name", "string", "params.clientInfo") ??
+        expected(info, "version", "string", "params.clientInfo"))
+      : undefined)
+  )
+}
+
+/** What is wrong with the params of a request, as far as that does not depend on the revision. */
+const paramsProblem = (
+  method: string,
+  params: Members | undefined,
+  isNotification: boolean
+): string | undefined => {
+  const meta = params?.["_meta"]
+  if (meta !== undefined && !isMembers(meta)) return "params._meta: expected an object"
+  const token = meta?.["progressToken"]
+  if (token !== undefined && typeof token !== "string" && !Number.isSafeInteger(token)) {
+    return "params._meta: not valid (a progressToken is a text or a whole number)"
+  }
+  if (isNotification) return undefined
+  if (method === "initialize") return handshakeProblem(params)
+  if (method.endsWith("/list") && params?.["cursor"] !== undefined)
+    return expected(params, "cursor", "string")
+  return undefined
+}
+
+/** A response, of which there should be none: this server asks nothing. */
+const responseOf = ({ error, id, result }: Members): Protocol | undefined => {
+  if (isMembers(result) && error === undefined && (typeof id === "string" || typeof id === "number")) {
+    return isId(id) ? { jsonrpc: "2.0", id, result } : undefined
+  }
+  if (!isMembers(error) || result !== undefined) return undefined
+  const { code, message } = error
+  return typeof code === "number" && Number.isSafeInteger(code) && typeof message === "string"
+    ? { jsonrpc: "2.0", error: { code, message } }
+    : undefined
+}
 
 /** In place: the value was just parsed and is not shared. */
 const dropNulls = (of: Members): void => {
@@ -151,10 +194,10 @@ export const read = (value: unknown): Either.Either<Message, Malformed> => {
 
   const { method, params } = value
   if (typeof method !== "string") {
-    const response = JSONRPCMessageSchema.safeParse(value)
+    const response = responseOf(value)
     // A response is not answered.
-    return response.success
-      ? Either.right({ value: response.data, method: undefined, id: undefined })
+    return response !== undefined
+      ? Either.right({ value: response, method: undefined, id: undefined })
       : Either.left({ code: -32600, message: "Not a response.", id: undefined, isNotification: true })
   }
   const key = idOf(value)
@@ -169,23 +212,16 @@ export const read = (value: unknown): Either.Either<Message, Malformed> => {
   if (params !== undefined && params !== null && !isMembers(params)) {
     return badParams("params: expected an object")
   }
-  const message = {
-    jsonrpc: "2.0",
-    ...(isNotification ? {} : { id: key }),
-    method,
-    ...(isMembers(params) ? { params: withoutNulls(params) } : {})
-  }
-  const asked = isNotification ? undefined : requests.get(method)?.safeParse(message)
-  if (asked?.success === false) return badParams(problem(asked.error?.issues))
-  const parsed = JSONRPCMessageSchema.safeParse(message)
-  return parsed.success
-    ? Either.right({ value: parsed.data, method, id: key })
-    : badParams("params._meta: not valid (a progressToken is a text or a whole number)")
+  const given = isMembers(params) ? withoutNulls(params) : undefined
+  const problem = paramsProblem(method, given, isNotification)
+  if (problem !== undefined) return badParams(problem)
+  const asked = { jsonrpc: "2.0" as const, method, ...(given === undefined ? {} : { params: given }) }
+  return Either.right({ value: key === undefined ? asked : { ...asked, id: key }, method, id: key })
 }
 
 /** The request that a notification cancels; undefined where it names none. */
 export const cancels = (
-  message: JSONRPCMessage
+  message: Protocol
 ): { readonly id: Id | undefined; readonly reason: string } | undefined => {
   if (!("method" in message) || message.method !== "notifications/cancelled") return undefined
   const id = message.params?.["requestId"]
@@ -197,14 +233,14 @@ export const cancels = (
 }
 
 /** What cancels a request, as the server inside knows it. */
-export const cancelled = (requestId: Id, reason: string): JSONRPCMessage => ({
+export const cancelled = (requestId: Id, reason: string): Protocol => ({
   jsonrpc: "2.0",
   method: "notifications/cancelled",
   params: { requestId, reason }
 })
 
 /** The text of a message of the server's; an answer goes out with the id that its request came with. */
-export const text = (message: JSONRPCMessage): string => {
+export const text = (message: Protocol): string => {
   if ("method" in message) return JSON.stringify(message)
   const id = message.id === undefined ? "null" : String(message.id)
   return "result" in message

@@ -14,10 +14,13 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type { Readable, Writable } from "node:stream"
+// Not for time: it runs at the end of the turn of the event loop.
+import { clearImmediate, setImmediate } from "node:timers"
 import { McpServer } from "../McpServer.js"
 import * as Observed from "../Observed.js"
 import type { Principal } from "../../platform/Principal.js"
 import * as RequestRunner from "../requestRunner.js"
+import * as Eras from "./Eras.js"
 import { StdioTransport } from "./StdioTransport.js"
 import { consoleToStderr } from "./consoleToStderr.js"
 
@@ -44,6 +47,12 @@ const flush = (stdout: Writable) =>
     if (stdout.destroyed || stdout.writableLength === 0) resume(Effect.void)
     else stdout.write("", () => resume(Effect.void))
   }).pipe(Effect.interruptible, Effect.timeoutOption(1_000), Effect.asVoid)
+
+/** The end of the turn of the event loop. */
+const turnOver = Effect.async<void>((resume) => {
+  const turn = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(turn))
+})
 
 /**
  * While the scope is open, everything that would go to stdout through `console` (and so through Effect's own
@@ -92,14 +101,20 @@ export const serve = ({
 
     const transport = new StdioTransport({ stdin, stdout, maxCalls, onEnd: eof })
     const observed = yield* Observed.make(transport, { via: "pipe", tools: server.tools })
+    // After what is served has come to its end: answers still find their way.
+    yield* Effect.addFinalizer(() => Effect.promise(() => observed.close()))
     const { calls } = server
     const serving = yield* Effect.acquireRelease(Scope.make(), (serving, exit) => {
       const close = Scope.close(serving, exit)
       // A client that leaves with nothing in flight is not worth a word.
       return (calls?.inFlight ?? 0) === 0 ? close : RequestRunner.logDraining(calls)(close)
     })
-    const connection = yield* Scope.extend(server.connect(observed, principal), serving)
+    const eras = yield* Eras.make(observed, (leg, era) =>
+      Scope.extend(server.connect(leg, principal, era), serving)
+    )
     const how = yield* Deferred.await(ended)
-    if (how === "gone") yield* connection.abandon
+    if (how === "gone") yield* eras.abandon
+    // What was handed on is a call in flight one turn later, and is waited for as one.
+    else yield* Effect.zipRight(eras.settled, turnOver)
     yield* Effect.logDebug("client disconnected").pipe(Effect.annotateLogs({ how }))
   }).pipe(Effect.scoped)

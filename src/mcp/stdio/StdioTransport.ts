@@ -16,8 +16,7 @@
  *
  * @since 0.1.0
  */
-import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js"
-import type { JSONRPCMessage, MessageExtraInfo } from "@modelcontextprotocol/sdk/types.js"
+import type { Message, SendOptions, Transport } from "../Protocol.js"
 import * as Either from "effect/Either"
 import type { Readable, Writable } from "node:stream"
 // Of this one nothing is timed: it is the end of the turn.
@@ -51,14 +50,14 @@ export interface Options {
 
 interface Held {
   readonly id: JsonRpc.Id
-  readonly value: JSONRPCMessage
+  readonly value: Message
   readonly bytes: number
 }
 
 export class StdioTransport implements Transport {
   onclose?: (() => void) | undefined
   onerror?: ((error: Error) => void) | undefined
-  onmessage?: (<T extends JSONRPCMessage>(message: T, extra?: MessageExtraInfo) => void) | undefined
+  onmessage?: ((message: Message) => void) | undefined
 
   private readonly maxCalls: number
   /** Of the line that has not ended yet: its pieces, or its id alone. */
@@ -101,7 +100,7 @@ export class StdioTransport implements Transport {
     return Promise.resolve()
   }
 
-  send(message: JSONRPCMessage, _options?: TransportSendOptions): Promise<void> {
+  send(message: Message, _options?: SendOptions): Promise<void> {
     if (!("method" in message) && message.id !== undefined) this.settle(String(message.id))
     return this.write(JsonRpc.text(message))
   }
@@ -183,7 +182,7 @@ export class StdioTransport implements Transport {
     this.heldBytes += bytes
   }
 
-  private begin(id: JsonRpc.Id, value: JSONRPCMessage, isCall: boolean): void {
+  private begin(id: JsonRpc.Id, value: Message, isCall: boolean): void {
     this.inFlight.set(id, isCall)
     if (isCall) this.calls += 1
     this.onmessage?.(value)

@@ -39,7 +39,7 @@ const opened = (sessions: Sessions.Sessions, by = alice) =>
   Effect.gen(function* () {
     let id = ""
     yield* sessions.open(by, (transport) => {
-      id = transport.sessionId
+      id = transport.sessionId ?? ""
       return accepted()
     })
     return id

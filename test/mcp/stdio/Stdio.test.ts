@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Layer, Logger, LogLevel } from "effect"
 import { PassThrough, Writable } from "node:stream"
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js"
+import type { Transport } from "../../../src/mcp/Protocol.js"
 import { McpServer } from "../../../src/mcp/McpServer.js"
 import * as Principal from "../../../src/platform/Principal.js"
 import * as Stdio from "../../../src/mcp/stdio/Stdio.js"
@@ -45,6 +45,7 @@ describe("stdio", () => {
       const serving = yield* Effect.forkScoped(
         Effect.provide(Stdio.serve({ stdin, stdout, principal: Principal.make("a", "default") }), server)
       )
+      stdin.write(`${JSON.stringify(H.message(undefined, "notifications/initialized"))}\n`)
       const transport = yield* Deferred.await(connected)
       const before = stdout.listenerCount("drain")
       const sent = Array.from({ length: 50 }, (_, id) =>
