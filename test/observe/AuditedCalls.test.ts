@@ -210,7 +210,7 @@ describe("the audit of calls", () => {
 
       const list = yield* raw({ name: "execute_query", arguments: [1] })
       assert.strictEqual(list.code, -32602)
-      assert.match(list.message, /params\.arguments: .*expected record/)
+      assert.match(list.message, /params\.arguments: .*expected an object/)
       assert.deepStrictEqual(yield* next, { ...malformed, tool: "execute_query", asked: undefined })
       assert.strictEqual((yield* raw({ arguments: {} })).code, -32602)
       assert.deepStrictEqual(yield* next, { ...malformed, asked: undefined })
