@@ -100,8 +100,11 @@ export interface Client extends Parser {
   ) => Effect.Effect<A, E | WarehouseError, R | Scope.Scope>
 }
 
-/** What a statement that must stop has to stop in. */
-export const GRACE_MS = 2_000
+/**
+ * What a statement that must stop has to stop in. A call is answered two seconds after its time at the latest: then
+ * the reason is there.
+ */
+export const GRACE_MS = 1_500
 /** How long a statement that ended its process is refused. */
 export const REFUSED_MS = 10 * 60_000
 const refusedAtMost = { maxEntries: 256, maxBytes: 256 * 1024 }
@@ -114,7 +117,7 @@ const LOOK_MS = 50
 const IDLE_MS = 60_000
 const IDLE_LOOK_MS = 5_000
 /** A caller who interrupts waits this long for the statement to stop; the rest happens behind its back. */
-const PATIENCE_MS = 250
+const PATIENCE_MS = 100
 /** All processes together may have so many times what one may have. */
 const ALL_TOGETHER = 1.5
 /** How far back growth is measured, in looks. */
@@ -148,7 +151,8 @@ interface Job {
   readonly id: number
   readonly client: string
   readonly queryId: string
-  readonly fingerprint: string | undefined
+  /** Of a statement: a question of the gate has none. */
+  readonly fingerprint: (() => string) | undefined
   readonly limitMs: number
   suspect: Suspect | undefined
   state: "queued" | "placed" | "sent" | "over"
@@ -439,7 +443,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
 
     const remember = (job: Job, why: WarehouseError): void => {
       if (job.fingerprint === undefined) return
-      Lru.set(refused, job.fingerprint, { until: now() + REFUSED_MS, error: why }, 1024)
+      Lru.set(refused, job.fingerprint(), { until: now() + REFUSED_MS, error: why }, 1024)
     }
 
     const whatItDid = (job: Job, end: End, outOfMemory: boolean): WarehouseError =>
@@ -535,6 +539,10 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
           return settle(lane, job, Effect.void)
         case "Fail": {
           const { detail, ...failure } = message.failure
+          // A statement that is run again has less time than it was given; its caller is told the whole.
+          if (failure.reason === "StatementTimeout") {
+            return settle(lane, job, Effect.fail(outOfTime(job.queryId, job.limitMs)))
+          }
           return settle(
             lane,
             job,
@@ -650,7 +658,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       { client, queryId }: Pick<Request, "client" | "queryId">,
       limitMs: number,
       leftMs: number,
-      fingerprint: string | undefined,
+      fingerprint: (() => string) | undefined,
       suspect?: Suspect
     ): Job => ({
       id: nextId++,
@@ -785,8 +793,9 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
     const execute: Client["execute"] = (request, read) =>
       Effect.suspend(() => {
         const { queryId, timeoutMs } = request
-        const fingerprint = fingerprintOf(request)
-        const known = Lru.get(refused, fingerprint)
+        const fingerprint = () => fingerprintOf(request)
+        // Most of the time there is none, and nothing to be computed.
+        const known = Lru.size(refused) === 0 ? undefined : Lru.get(refused, fingerprint())
         if (known !== undefined && known.until > now()) {
           return Effect.fail(new WarehouseError({ ...known.error, sent: "no", queryId }))
         }
