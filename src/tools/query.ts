@@ -63,7 +63,8 @@ interface Into {
   readonly columnBytes?: ReadonlyArray<number | undefined>
 }
 
-interface Limits {
+/** Exported: the emitted declarations of other modules name it. */
+export interface Limits {
   /** Milliseconds the statement may run; less when the attempt has less. */
   readonly timeoutMs: number
   /** Milliseconds of the attempt that are left for the warehouse to say that the time is over; 0 when absent. */
@@ -262,7 +263,8 @@ export type Run = (
 /** What a look-up does in each attempt. */
 type LookUp<A, E> = (run: Run, policy: TierPolicy) => Effect.Effect<A, E | WarehouseError>
 
-interface Answer<A> {
+/** Exported: the emitted declarations of other modules name it. */
+export interface Answer<A> {
   readonly value: A
   readonly meta: AnswerMeta
 }

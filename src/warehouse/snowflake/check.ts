@@ -14,7 +14,8 @@ import * as Snowflake from "../Snowflake.js"
 import { priceOf, where } from "./auth.js"
 import { FORBIDDEN, PROXY } from "./classify.js"
 
-interface Report {
+/** Exported: the emitted declarations of other modules name it. */
+export interface Report {
   /** What was found, in order. */
   readonly facts: { readonly [name: string]: string }
   readonly warnings: ReadonlyArray<string>
