@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
-import { apply } from "../warehouse/duckdb/dialect/edits.js"
+import { apply } from "../warehouse/duckdb/dialect/source.js"
 import { resultNames } from "../warehouse/duckdb/names.js"
 import type { Answer } from "../warehouse/duckdb/client.js"
 import type { Table } from "../warehouse/duckdb/show.js"

@@ -5,11 +5,11 @@
  * ```
  * text -> limits, tokens -> one statement -> SHOW / DESCRIBE by their tokens
  *                                         -> EXPLAIN: the rest, as below
- *                                         -> translate -> tokens again -> parser -> tree -> LIMIT -> Accepted
+ *                                         -> canonical -> translate -> tokens -> parser -> tree -> LIMIT -> Accepted
  * ```
  *
  * Invariants: what is accepted is the canonical text, never the caller's; the parser and the walk see
- * exactly that text; nothing is executed here; checking a canonical text again gives the same text.
+ * exactly what the warehouse makes of that text; nothing is executed here; checking a canonical text again gives the same text.
  *
  * It decides what a statement is, not what it costs: rows, bytes and time are bounded where it runs.
  *
@@ -20,7 +20,8 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { nearest } from "../platform/core/Nearest.js"
 import * as ReadOnly from "./ReadOnly.js"
-import { duckdb } from "../sql/Dialect.js"
+import { duckdb, snowflake } from "../sql/Dialect.js"
+import type { Dialect } from "../sql/Dialect.js"
 import { emit, sourceOffset } from "./core/Emit.js"
 import * as Functions from "./core/Functions.js"
 import { defaultLimits, tokenize } from "../sql/Lexer.js"
@@ -47,8 +48,10 @@ export interface Options {
   /** DuckDB's own: the one of the embedded warehouse, for example. */
   readonly parser: Parser.Parser
   /**
-   * Rewrites a query before it is checked, so that what is checked is what is executed. Must leave its own
-   * output alone.
+   * The warehouse speaks Snowflake's SQL and runs this rewriting of it: the statement is read as Snowflake's,
+   * and what DuckDB's parser sees is the rewriting. It is a function of the text alone, so what is checked
+   * here is what the warehouse executes when it is given the canonical text. Without it statements are
+   * DuckDB's own.
    */
   readonly translate?: ((sql: string) => string) | undefined
   /** What the warehouse defines beyond DuckDB's functions and may be called, in upper case. */
@@ -58,6 +61,9 @@ export interface Options {
   readonly namespace?: Rules.Place | undefined
 }
 
+/** How many times as long as a statement its translation may be. */
+const maxGrowth = 8
+
 type Verdict = Either.Either<ReadOnly.Accepted, Rejection>
 
 /** Trees that are remembered, in characters of their texts and of DuckDB's JSON. */
@@ -65,8 +71,12 @@ const remembered = { maxEntries: 200, maxBytes: 2 * 1024 * 1024 }
 
 const queryVerbs = new Set(["SELECT", "WITH", "FROM", "VALUES", "TABLE", "DESCRIBE", "SUMMARIZE"])
 
-const read = (sql: string, limits: Limits): Either.Either<ReadonlyArray<Token>, Rejection> => {
-  const tokens = tokenize(sql, duckdb, limits)
+const read = (
+  sql: string,
+  limits: Limits,
+  dialect: Dialect
+): Either.Either<ReadonlyArray<Token>, Rejection> => {
+  const tokens = tokenize(sql, dialect, limits)
   if (Either.isLeft(tokens)) return reject(tokens.left.code, tokens.left.message, tokens.left.position)
   const statement = single(tokens.right)
   if (Either.isLeft(statement)) return statement
@@ -122,7 +132,8 @@ const ambiguous = (tokens: ReadonlyArray<Token>): Rejection | undefined => {
 const metadata = (
   tokens: ReadonlyArray<Token>,
   rules: ObjectRules.Compiled | undefined,
-  place: Rules.Place
+  place: Rules.Place,
+  dialect: Dialect
 ): Verdict | undefined => {
   const parsed = Show.parse(tokens)
   if (parsed === undefined) return undefined
@@ -135,7 +146,7 @@ const metadata = (
       if (denied !== undefined) return Either.left(denied)
     }
     const tables = kind === "describe" ? [name.map((token) => token.text).join(".")] : []
-    return Either.right({ canonical: emit(tokens, duckdb), kind, tables, functions: [] })
+    return Either.right({ canonical: emit(tokens, dialect), kind, tables, functions: [] })
   })
 }
 
@@ -185,6 +196,7 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
     }
     const limits = options.limits ?? defaultLimits
     const names = Functions.duckDbScalars()
+    const written = options.translate === undefined ? duckdb : snowflake
 
     const allowedBy = (policy: ReadOnly.Policy): Allowed => ({
       functions: new Set(policy.allowFunctions.map((name) => name.toUpperCase())),
@@ -192,28 +204,36 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       nearest: (name, kind) => nearest(name, kind === "table" ? Functions.duckDbTables() : names)
     })
 
-    const query = Effect.fnUntraced(function* (written: ReadonlyArray<Token>, policy: ReadOnly.Policy) {
-      const odd = ambiguous(written)
+    /** What DuckDB sees of a text: its tokens, and the text itself. */
+    const forDuckDb = (
+      sql: string
+    ): Either.Either<{ readonly sql: string; readonly tokens: ReadonlyArray<Token> }, Rejection> => {
+      if (options.translate === undefined)
+        return Either.map(read(sql, limits, duckdb), (tokens) => ({ sql: emit(tokens, duckdb), tokens }))
+      // Longer than the statement, which is within the limits itself.
+      const larger = { ...limits, bytes: limits.bytes * maxGrowth, tokens: limits.tokens * maxGrowth }
+      const translated = options.translate(sql)
+      return Either.map(read(translated, larger, duckdb), (tokens) => ({ sql: translated, tokens }))
+    }
+
+    const query = Effect.fnUntraced(function* (source: ReadonlyArray<Token>, policy: ReadOnly.Policy) {
+      const translates = options.translate !== undefined
+      const odd = translates ? undefined : ambiguous(source)
       if (odd !== undefined) return Either.left(odd)
-      const translated =
-        options.translate === undefined ? undefined : options.translate(emit(written, duckdb))
-      const reread = translated === undefined ? Either.right(written) : read(translated, limits)
-      if (Either.isLeft(reread)) return Either.left({ ...reread.left, position: undefined })
-      const tokens = reread.right
-      const oddAfter = translated === undefined ? undefined : ambiguous(tokens)
+      const canonical = emit(source, written)
+      // Spaces and unfolded escapes can make it longer than the caller's text, which was within the limit.
+      const again = tokenize(canonical, written, limits)
+      if (Either.isLeft(again)) return reject(again.left.code, again.left.message)
+      const seen = forDuckDb(canonical)
+      if (Either.isLeft(seen)) return Either.left({ ...seen.left, position: undefined })
+      const { sql, tokens } = seen.right
+      const oddAfter = translates ? ambiguous(tokens) : undefined
       if (oddAfter !== undefined) return Either.left({ ...oddAfter, position: undefined })
       const place = ({ location, ...problem }: Problem): Rejection => ({
         ...problem,
-        position:
-          location === undefined || translated !== undefined
-            ? undefined
-            : sourceOffset(tokens, duckdb, location)
+        position: location === undefined || translates ? undefined : sourceOffset(source, duckdb, location)
       })
-      const canonical = emit(tokens, duckdb)
-      // Spaces and unfolded escapes can make it longer than the caller's text, which was within the limit.
-      const again = tokenize(canonical, duckdb, limits)
-      if (Either.isLeft(again)) return reject(again.left.code, again.left.message)
-      const tree = yield* parse(canonical)
+      const tree = yield* parse(sql)
       if (Either.isLeft(tree)) return Either.left(place(tree.left))
       const { ctes, functions, problem, references, tables } = inspect(
         tree.right.statement,
@@ -232,20 +252,21 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       if (!Number.isSafeInteger(limit) || limit < 0)
         return yield* Effect.dieMessage(`appendLimit is ${limit}`)
       const limited = `${canonical} LIMIT ${limit}`
-      const after = yield* parse(limited)
+      const seenLimited = forDuckDb(limited)
+      const after = Either.isLeft(seenLimited) ? undefined : yield* parse(seenLimited.right.sql)
       return Either.right(
-        Either.isRight(after) && onlyLimited(tree.right, after.right)
+        after !== undefined && Either.isRight(after) && onlyLimited(tree.right, after.right)
           ? { ...accepted, canonical: limited, appendedLimit: limit }
           : accepted
       )
     })
 
     const decide = Effect.fnUntraced(function* (sql: string, policy: ReadOnly.Policy) {
-      const statement = read(sql, limits)
+      const statement = read(sql, limits, written)
       if (Either.isLeft(statement)) return Either.left(statement.left)
       const tokens = statement.right
       const rules = ObjectRules.compile(policy.objects, true)
-      const known = metadata(tokens, rules, Rules.placeOf(policy, options.namespace))
+      const known = metadata(tokens, rules, Rules.placeOf(policy, options.namespace), written)
       if (known !== undefined) return known
       const first = tokens[0]!
       if (first.kind === "word" && first.value === "EXPLAIN") {
@@ -262,7 +283,7 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
         const inner = yield* query(tokens.slice(prefix), { ...policy, appendLimit: undefined })
         return Either.map(inner, (accepted): ReadOnly.Accepted => ({
           ...accepted,
-          canonical: `${emit(tokens.slice(0, prefix), duckdb)} ${accepted.canonical}`,
+          canonical: `${emit(tokens.slice(0, prefix), written)} ${accepted.canonical}`,
           kind: "explain"
         }))
       }

@@ -91,7 +91,7 @@ export const make = Effect.gen(function* () {
       const rules = yield* catalog.rules
       yield* Names.mayRead(rules, object)
       const view = yield* Names.quoted(object)
-      const quoted = yield* Names.literal(view, catalog.dialect, "The name")
+      const quoted = yield* Names.literal(view, "The name")
       const which = { limit, pattern }
       const { meta, value } = yield* catalog.metadata(name, JSON.stringify([view, which]), (run, policy) => {
         const half = Math.floor(policy.maxResultBytes / 2)

@@ -86,7 +86,7 @@ export const make = Effect.gen(function* () {
             sql: accepted.canonical,
             scans: scans(accepted)
           })),
-        statement: () => fingerprint(sql, Dialect[readOnly.dialect]),
+        statement: () => fingerprint(sql, Dialect.snowflake),
         started: progress("running"),
         waiting: progress
       })

@@ -146,7 +146,7 @@ export const make = Effect.map(Query.make, (call) => {
     const { columns, fields, keep, kind, limit, namespace } = listing
     const maxRows = limit ?? LIST_DEFAULT
     const within = yield* Names.within(namespace)
-    const sql = `SHOW ${kind}${yield* Names.like(listing.pattern, call.dialect)}${within}`
+    const sql = `SHOW ${kind}${yield* Names.like(listing.pattern)}${within}`
     // In a whole database the same name may stand in several schemas: there is no reading on after a name.
     const pages = call.dialect === "snowflake" && !(namespace.length === 1 && kind !== "SCHEMAS")
     const pick: ReadonlyArray<Column | "name"> = columns
@@ -167,7 +167,7 @@ export const make = Effect.map(Query.make, (call) => {
             // What may not be seen would take the place of what may.
             const most =
               after !== undefined
-                ? ` LIMIT ${SHOW_CAP} FROM ${yield* Names.literal(after, call.dialect, "The name")}`
+                ? ` LIMIT ${SHOW_CAP} FROM ${yield* Names.literal(after, "The name")}`
                 : keep === undefined
                   ? ` LIMIT ${maxRows + 1}`
                   : ""

@@ -84,21 +84,14 @@ export const place = (
 }
 
 /** A text as a string literal that the warehouse cannot read as anything else. */
-export const literal = (
-  text: string,
-  dialect: "snowflake" | "duckdb",
-  what: string
-): Effect.Effect<string, ToolError> =>
-  orInvalid(Identifier.stringLiteral(text, dialect === "snowflake" ? snowflake : undefined), what)
+export const literal = (text: string, what: string): Effect.Effect<string, ToolError> =>
+  orInvalid(Identifier.stringLiteral(text, snowflake), what)
 
 /** ` LIKE '...'` of an optional pattern. */
-export const like = (
-  pattern: string | undefined,
-  dialect: "snowflake" | "duckdb"
-): Effect.Effect<string, ToolError> =>
+export const like = (pattern: string | undefined): Effect.Effect<string, ToolError> =>
   pattern === undefined
     ? Effect.succeed("")
-    : Effect.map(literal(pattern, dialect, "The pattern"), (text) => ` LIKE ${text}`)
+    : Effect.map(literal(pattern, "The pattern"), (text) => ` LIKE ${text}`)
 
 /** ` IN SCHEMA "D"."S"`, or ` IN DATABASE "D"`; nothing in the account. */
 export const within = (namespace: Name): Effect.Effect<string, ToolError> =>

@@ -192,12 +192,19 @@ describe("the DuckDB gate with a translation", () => {
   const translate = (sql: string) => sql.replaceAll("SNOW(", "main.duck(").replaceAll("BAD(", "getenv(")
   const withTranslation = Effect.provide(embeddedGate({ translate, functions: ["DUCK"] }))
 
-  it.effect("checks and returns what the translation wrote", () =>
+  it.effect("checks what the translation wrote, and returns the statement in its own words", () =>
     Effect.gen(function* () {
       const accepted = yield* check("SELECT SNOW(a) -- c\n FROM t", { appendLimit: 5 })
-      expect(accepted.canonical).toBe("SELECT main.duck(a) FROM t LIMIT 5")
-      expect((yield* check("EXPLAIN SELECT SNOW(a)")).canonical).toBe("EXPLAIN SELECT main.duck(a)")
+      expect(accepted.canonical).toBe("SELECT SNOW(a) FROM t LIMIT 5")
+      expect(accepted.functions).toEqual(["duck"])
+      expect((yield* check("EXPLAIN SELECT SNOW(a)")).canonical).toBe("EXPLAIN SELECT SNOW(a)")
     }).pipe(withTranslation)
+  )
+
+  it.effect("reads the statement as Snowflake's", () =>
+    Effect.gen(function* () {
+      expect((yield* check("SELECT 'it\\'s', '\\\\d' // c")).canonical).toBe("SELECT 'it''s', '\\\\d'")
+    }).pipe(Effect.provide(embeddedGate({ translate: () => "SELECT 1" })))
   )
 
   it.effect("refuses what the translation must not write, without a position in a text nobody sent", () =>

@@ -27,7 +27,6 @@ const roads = [
   "DESCRIBE VIEW d.public.secret",
   "EXPLAIN SELECT * FROM secret",
   "SELECT * FROM a, secret",
-  "SELECT * FROM a POSITIONAL JOIN secret",
   "SELECT * FROM a ASOF JOIN secret USING (x)",
   "SELECT * FROM (a JOIN secret ON true)",
   "SELECT (SELECT max(x) FROM secret)",

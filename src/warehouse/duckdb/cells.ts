@@ -8,6 +8,7 @@
  */
 import type * as DuckDb from "@duckdb/node-api"
 import type { Cell, Row } from "../Warehouse.js"
+import { members } from "./dialect/values.js"
 
 type Api = typeof DuckDb
 type Value = DuckDb.DuckDBValue
@@ -214,10 +215,34 @@ export const make = (api: Api) => {
     if (value instanceof api.DuckDBMapValue) {
       return object(value.entries.map((entry) => [String(any(entry.key)), any(entry.value)]))
     }
-    if (value instanceof api.DuckDBUnionValue) return any(value.value)
+    if (value instanceof api.DuckDBUnionValue) return semiStructured(value)
     // Inside JSON a fraction is a number, as Snowflake shows it, unless that would change it.
     if (value instanceof api.DuckDBDecimalValue) return shortest(value.toString())
     return scalar(value)
+  }
+
+  /** A time inside a semi-structured value is shown without a fraction, as Snowflake does. */
+  const shownText = (kind: string | undefined, text = ""): string =>
+    kind === "TIME" ? text.replace(/\.\d+$/, "") : text
+
+  /** A member of the union that stands for VARIANT (`dialect/values.ts`), or of any other one. */
+  const semiStructured = ({ tag, value }: DuckDb.DuckDBUnionValue): Cell => {
+    const inside = (name: string): string | undefined => {
+      const part = value instanceof api.DuckDBStructValue ? value.entries[name] : undefined
+      return typeof part === "string" ? part : undefined
+    }
+    switch (tag) {
+      case members.none:
+        return null
+      case members.json:
+        return parseJson(inside("a") ?? "null")
+      case members.other:
+        return inside("k") === "NUMBER"
+          ? parseJson(inside("v") ?? "null")
+          : shownText(inside("k"), inside("v"))
+      default:
+        return any(value)
+    }
   }
 
   const shortest = (decimal: string): number | string => {

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import { duckdb } from "../../sql/Dialect.js"
+import { snowflake } from "../../sql/Dialect.js"
 import type { Token } from "../../sql/Lexer.js"
 import { tokenize } from "../../sql/Lexer.js"
 import { cursor } from "./cursor.js"
@@ -153,7 +153,7 @@ const getDdl = (
     return problem(`GET_DDL of '${kind}' is not supported; TABLE and VIEW are.`)
   const named = at.word("AS") || !at.done ? at.name() : undefined
   if (!at.done) return problem(`syntax error: unexpected '${at.text}' after GET_DDL(...).`)
-  const tokenized = tokenize(text, duckdb)
+  const tokenized = tokenize(text, snowflake)
   const inner = Either.isRight(tokenized) ? cursor(tokenized.right, 0) : undefined
   const name = inner?.name()
   if (inner === undefined || name === undefined || !inner.done)
@@ -186,7 +186,7 @@ const explain = (
  * @category parsing
  */
 export const parse = (sql: string): Either.Either<Command, SyntaxProblem> => {
-  const tokenized = tokenize(sql, duckdb)
+  const tokenized = tokenize(sql, snowflake)
   if (Either.isLeft(tokenized)) return problem(`syntax error: ${tokenized.left.message}.`)
   const all = tokenized.right
   const last = all[all.length - 1]

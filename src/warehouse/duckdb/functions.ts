@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import type * as DuckDb from "@duckdb/node-api"
+import { register } from "./dialect/install.js"
 
 /**
  * @since 0.1.0
@@ -21,4 +22,4 @@ export type Register = (api: typeof DuckDb, connection: DuckDb.DuckDBConnection)
  * @since 0.1.0
  * @category data
  */
-export const registrations: ReadonlyArray<Register> = []
+export const registrations: ReadonlyArray<Register> = [register]

@@ -21,7 +21,7 @@ import { leaveRemovedDirectory } from "../../platform/userDirs.js"
 import type { Catalog, Namespace } from "./catalog.js"
 import * as Catalogs from "./catalog.js"
 import * as InformationSchema from "./informationSchema.js"
-import { macros } from "./dialect/macros.js"
+import { macros } from "./dialect/library.js"
 import { registrations } from "./functions.js"
 import * as Sample from "./sample.js"
 
@@ -152,8 +152,9 @@ const prepare = async (
     const catalog = options.sample
       ? await load(connection, options.snapshot, createdOn)
       : { createdOn, databases: [], schemas: [], relations: [] }
-    await connection.run(macros)
     for (const register of registrations) register(api, connection)
+    // These use them.
+    await connection.run(macros)
     const parse = await Parser.prepare(parser)
     await connection.run(lock)
     let last: Promise<unknown> = Promise.resolve()

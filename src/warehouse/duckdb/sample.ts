@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import { variantType } from "./dialect/values.js"
 import { database, tables } from "./sampleTables.js"
 
 export { database, tables } from "./sampleTables.js"
@@ -102,7 +103,8 @@ export const statements: ReadonlyArray<string> = [
   ...tables.flatMap((table) => {
     const name = `"${database}"."${table.schema}"."${table.name}"`
     const columns = table.columns.map(
-      (column) => `"${column.name}" ${column.type}${column.required === true ? " NOT NULL" : ""}`
+      (column) =>
+        `"${column.name}" ${column.type === "VARIANT" ? variantType : column.type}${column.required === true ? " NOT NULL" : ""}`
     )
     return [
       `CREATE TABLE ${name} (${columns.join(", ")})`,

@@ -21,6 +21,11 @@ import {
   span,
   start
 } from "./sampleWords.js"
+import { members, variantType } from "./dialect/values.js"
+
+/** A struct, whose keys are in their order, as a semi-structured value. */
+const variant = (struct: string): string =>
+  `union_value(${members.json} := {'a': to_json(${struct})::VARCHAR})::${variantType}`
 
 /**
  * @since 0.1.0
@@ -225,11 +230,11 @@ export const tables: ReadonlyArray<SampleTable> = [
       SELECT e, 's-' || lpad(to_hex(s), 6, '0'), CASE WHEN ${pick("s", 51, 3)} = 0 THEN 1 + ${pick("s", 52, founders)} END, type,
         make_timestamptz(${start} + (${span} * (s / 20000.0))::BIGINT + step * 41000000 + ${pick("e", 53, 40_000)} * 1000),
         CASE WHEN ${pick("e", 54, 50)} = 0 THEN NULL
-          WHEN type = 'page_view' THEN {'device': device, 'page': {'path': ${oneOf("e", 55, ["/", "/sale", "/new", "/guides/layering", "/stores"])}, 'ms': 80 + ${pick("e", 56, 900)}}}::VARIANT
-          WHEN type = 'product_view' THEN {'device': device, 'product': {'id': product, 'list': ${oneOf("e", 57, ["search", "category", "related"])}}}::VARIANT
-          ELSE {'device': device, 'cart': [{'id': product, 'quantity': 1 + ${pick("s", 58, 3)}}]}::VARIANT END
+          WHEN type = 'page_view' THEN ${variant(`{'device': device, 'page': {'ms': 80 + ${pick("e", 56, 900)}, 'path': ${oneOf("e", 55, ["/", "/sale", "/new", "/guides/layering", "/stores"])}}}`)}
+          WHEN type = 'product_view' THEN ${variant(`{'device': device, 'product': {'id': product, 'list': ${oneOf("e", 57, ["search", "category", "related"])}}}`)}
+          ELSE ${variant(`{'cart': [{'id': product, 'quantity': 1 + ${pick("s", 58, 3)}}], 'device': device}`)} END
       FROM (SELECT e, s, step, 1 + ${pick("s", 59, lines.length * goods.length)} AS product,
-          {'type': ${oneOf("s", 60, ["mobile", "mobile", "desktop", "tablet"])}, 'browser': ${oneOf("s", 61, ["Chrome", "Safari", "Firefox", "Edge"])}} AS device,
+          {'browser': ${oneOf("s", 61, ["Chrome", "Safari", "Firefox", "Edge"])}, 'type': ${oneOf("s", 60, ["mobile", "mobile", "desktop", "tablet"])}} AS device,
           CASE WHEN step = 0 THEN 'page_view' WHEN step = 1 THEN CASE WHEN ${pick("s", 62, 10)} < 7 THEN 'product_view' ELSE 'page_view' END
             WHEN step = 2 AND ${pick("s", 63, 100)} < 34 THEN 'add_to_cart' WHEN step = 3 AND ${pick("s", 63, 100)} < 16 THEN 'checkout'
             WHEN step = 4 AND ${pick("s", 63, 100)} < 9 THEN 'purchase' ELSE ${oneOf("e", 64, ["page_view", "product_view"])} END AS type

@@ -7,6 +7,7 @@ import { nearest } from "../../platform/core/Nearest.js"
 import type { Token } from "../../sql/Lexer.js"
 import type { Catalog, Missing, Namespace } from "./catalog.js"
 import { findRelation } from "./catalog.js"
+import { known } from "./dialect/library.js"
 import type { Failure } from "./errors.js"
 
 const isName = (token: Token | undefined): token is Token =>
@@ -46,7 +47,8 @@ export const missingIn = (
 }
 
 /**
- * Columns that resemble the one that a failure is about, from the tables that the statement names.
+ * Columns that resemble the one that a failure is about, from the tables that the statement names; functions
+ * where it is about one.
  *
  * @since 0.1.0
  * @category lookups
@@ -56,6 +58,7 @@ export const columnsNear = (
   failure: Failure,
   tokens: ReadonlyArray<Token>
 ): ReadonlyArray<string> => {
+  if (failure.missing?.kind === "Function") return nearest(failure.missing.name, known)
   if (failure.missing?.kind !== "Column") return []
   const words = new Set(tokens.map((token) => token.value))
   const { visible = () => true } = catalog

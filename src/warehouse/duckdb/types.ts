@@ -47,6 +47,7 @@ const names: Readonly<Record<string, string>> = {
 export const snowflakeType = (duckdb: string): string => {
   const known = names[duckdb]
   if (known !== undefined) return known
+  if (/^UNION\("?sg_b"? /.test(duckdb)) return "VARIANT"
   if (duckdb.endsWith("]")) return "ARRAY"
   if (duckdb.startsWith("DECIMAL(")) return `NUMBER${duckdb.slice("DECIMAL".length).replaceAll(" ", "")}`
   if (/^(?:STRUCT|MAP|UNION)\(/.test(duckdb)) return "OBJECT"

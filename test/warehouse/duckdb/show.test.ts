@@ -118,7 +118,7 @@ describe("SHOW", () => {
 describe("LIKE", () => {
   it("knows % and _ and the backslash, and no case", () => {
     expect(names("SHOW TABLES LIKE 'T__' IN ACCOUNT")).toEqual(["t_1", "T21"])
-    expect(names("SHOW TABLES LIKE 'T\\__' IN ACCOUNT")).toEqual(["t_1"])
+    expect(names("SHOW TABLES LIKE 'T\\\\__' IN ACCOUNT")).toEqual(["t_1"])
     expect(names("SHOW TABLES LIKE '%R%' IN ACCOUNT")).toEqual(["ORDERS"])
     expect(names("SHOW TABLES LIKE 'o' IN ACCOUNT")).toEqual([])
     expect(names("SHOW TABLES LIKE '.*' IN ACCOUNT")).toEqual([])

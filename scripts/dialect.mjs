@@ -1,0 +1,5 @@
+// Runs examples with known results through the embedded warehouse and counts right, other and error.
+//   npm run dialect -- --corpus PATH [--errors] [--other] [--group NAME]
+import { run } from "./bundled.mjs"
+
+await run("test/dialect/cli.ts", { bundle: { external: ["@duckdb/node-api"] } })
