@@ -27,11 +27,11 @@ const gateway = { supergateway: "4.0.0", ...sdk }
  */
 const clients = [
   { name: "sdk-1", packages: sdk },
-  ...["legacy", "auto"].map((mode) => ({
+  ...["legacy", "auto", "pinned"].map((mode) => ({
     name: `client-2-${mode}`,
     ...{ driver: "client-2", folder: "client-2", mode, packages: next }
   })),
-  ...["legacy", "auto"].map((mode) => ({
+  ...["legacy", "auto", "modern"].map((mode) => ({
     name: `inspector-${mode}`,
     ...{ driver: "inspector", folder: "inspector", mode, packages: inspector, node: 24 }
   })),

@@ -112,7 +112,7 @@ const binary = async () =>
 const modes = [
   ["legacy", {}, "works"],
   ["auto", { versionNegotiation: { mode: "auto" } }, "works"],
-  ["pin", { versionNegotiation: { mode: { pin: "2026-07-28" } } }, "ERA_NEGOTIATION_FAILED"]
+  ["pin", { versionNegotiation: { mode: { pin: "2026-07-28" } } }, "works"]
 ]
 
 const client = async () => {

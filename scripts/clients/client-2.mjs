@@ -2,7 +2,8 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio"
 
 export const open = async ({ http, mode, stdio, transport }) => {
-  const client = new Client({ name: "clients", version: "1" }, { versionNegotiation: { mode } })
+  const versionNegotiation = { mode: mode === "pinned" ? { pin: "2026-07-28" } : mode }
+  const client = new Client({ name: "clients", version: "1" }, { versionNegotiation })
   const wire =
     transport === "stdio"
       ? new StdioClientTransport({ ...stdio, stderr: "inherit" })

@@ -107,6 +107,12 @@ export interface Fault {
 
 export const invalidParams = (message: string): Fault => ({ code: -32602, message })
 
+/** What {@link Handlers.request} answers. */
+export const methods: ReadonlySet<string> = new Set([
+  ...["tools/list", "tools/call", "prompts/list", "prompts/get", "completion/complete"],
+  ...["resources/list", "resources/templates/list", "resources/read"]
+])
+
 export const methodNotFound: Fault = { code: -32601, message: "Method not found" }
 
 /**

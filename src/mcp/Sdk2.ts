@@ -164,5 +164,8 @@ export const admit = (message: Protocol.Message, headers?: Headers): Protocol.Er
   if (claimed === undefined || !Protocol.modernRevisions.includes(claimed)) return unsupported(claimed)
   if (headers === undefined || outcome.messageKind === "notification") return "2026"
   const { method, params } = outcome.message
-  return headerProblem(method, params, headers) ?? "2026"
+  const isThere = method === "server/discover" || Protocol.methods.has(method)
+  return (
+    headerProblem(method, params, headers) ?? (isThere ? "2026" : { status: 404, ...Protocol.methodNotFound })
+  )
 }

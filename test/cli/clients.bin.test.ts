@@ -34,7 +34,7 @@ describe("the clients of both generations of the SDK, over both transports", () 
         const rows = yield* run
         assert.deepStrictEqual(
           rows.map(({ client, transport }) => `${client} over ${transport}`),
-          ["sdk", "client, legacy", "client, auto"].flatMap((client) =>
+          ["sdk", "client, legacy", "client, auto", "client, pinned"].flatMap((client) =>
             ["stdio", "http"].map((transport) => `@modelcontextprotocol/${client} over ${transport}`)
           )
         )

@@ -221,14 +221,40 @@ export class Server {
   }
 }
 
+/** What a request of the 2026 era says of itself. */
+export const envelope = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+  "io.modelcontextprotocol/clientCapabilities": {}
+}
+
+/** A request of the 2026 era over HTTP, with the headers that it needs. */
+export const modern = (
+  id: string | number,
+  method: string,
+  { _meta, ...params }: { readonly _meta?: object; readonly [name: string]: unknown } = {}
+): Ask & { readonly headers: { readonly [name: string]: string } } => {
+  const name = params["name"] ?? params["uri"]
+  return {
+    body: message(id, method, { ...params, _meta: { ...envelope, ..._meta } }),
+    headers: {
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": method,
+      ...(typeof name === "string" ? { "mcp-name": name } : {})
+    }
+  }
+}
+
 /** The JSON-RPC messages of a stream of events, or the one of a JSON body. */
 export const messages = ({
   body,
   headers
 }: Answer): ReadonlyArray<{
   readonly id?: string | number | null
+  readonly method?: string
+  readonly params?: { readonly [key: string]: unknown }
   readonly result?: { readonly [key: string]: unknown }
-  readonly error?: { readonly code: number; readonly message: string }
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown }
 }> =>
   headers["content-type"]?.startsWith("text/event-stream") === true
     ? body.split("\n").flatMap((line) => (line.startsWith("data: ") ? [JSON.parse(line.slice(6))] : []))

@@ -7,8 +7,10 @@ import * as H from "./http.js"
 
 export interface Answer {
   readonly id?: string | number | null
+  readonly method?: string
+  readonly params?: { readonly [key: string]: unknown }
   readonly result?: { readonly [key: string]: unknown }
-  readonly error?: { readonly code: number; readonly message: string }
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown }
 }
 
 export class Pipe {
@@ -16,7 +18,7 @@ export class Pipe {
   readonly lines: Array<string> = []
   constructor(
     readonly stdin: PassThrough,
-    stdout: PassThrough,
+    private readonly stdout: PassThrough,
     readonly ended: Effect.Effect<void>
   ) {
     let rest = ""
@@ -28,6 +30,11 @@ export class Pipe {
         this.answers.push(JSON.parse(line))
       }
     })
+  }
+
+  /** The client is gone and reads no more. */
+  leave(): void {
+    this.stdout.destroy()
   }
 
   write(text: string | Buffer): void {

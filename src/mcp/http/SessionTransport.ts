@@ -8,8 +8,7 @@
  *   its response  <-- send -- the server's answer, and what it says before that
  * ```
  *
- * - Without a session, ids of different clients may be the same: inside, a request has a number of its own. And what the
- *   SDK refuses before any handler has the HTTP status that the 2026 era asks for.
+ * - Without a session, ids of different clients may be the same: inside, a request has a number of its own.
  *
  * Written to node's responses directly: the SDK's own transport goes through web streams, keeps the stream
  * and the bookkeeping of a cancelled call for ever, and hangs the first of two callers with the same id.
@@ -59,9 +58,6 @@ export interface Options {
   readonly turn: (client: string, work: () => void) => void
 }
 
-/** HTTP status of an error by which a request without a session is refused before any handler. */
-const statuses: { readonly [code: number]: number } = { [-32601]: 404 }
-
 /** The span of the HTTP request around a call, where the call itself names none. */
 const within = (message: Message, traceparent: string | undefined): Message => {
   if (traceparent === undefined || !("method" in message)) return message
@@ -82,8 +78,6 @@ export class SessionTransport implements Transport {
   private readonly inFlight = new Map<Id, Answering>()
   private isClosed = false
   private count = 0
-  /** The request that is being handed on, of which no handler knows yet. */
-  private dispatched: Id | undefined
 
   constructor(private readonly options: Options) {
     this.sessionId = options.sessionId
@@ -138,22 +132,13 @@ export class SessionTransport implements Transport {
     const key = this.sessionId === undefined ? String(++this.count) : answering.id
     this.inFlight.set(key, answering)
     this.options.onStarted?.()
-    const inside = within(message, traceparent)
-    if (this.sessionId !== undefined) {
-      this.head(answering)
-      this.onmessage?.(inside)
-      return key
-    }
-    this.dispatched = key
-    this.onmessage?.({ ...inside, id: key })
-    this.dispatched = undefined
-    if (this.inFlight.has(key)) this.head(answering)
+    this.head(answering)
+    this.onmessage?.({ ...within(message, traceparent), id: key })
     return key
   }
 
-  private head({ form, response }: Answering, status = 200): void {
-    if (response.headersSent) return
-    response.writeHead(status, {
+  private head({ form, response }: Answering): void {
+    response.writeHead(200, {
       "content-type": types[form],
       "cache-control": "no-cache, no-transform",
       "x-accel-buffering": "no",
@@ -178,14 +163,12 @@ export class SessionTransport implements Transport {
       const key = String(message.id)
       // The answer to a call that was cancelled meanwhile has no response left to go to.
       const found = this.settle(key)
-      if (found === undefined) return Promise.resolve()
-      const isRefused = key === this.dispatched && "error" in message
-      const form = isRefused ? "json" : found.form
-      this.head({ ...found, form }, isRefused ? (statuses[message.error.code] ?? 400) : 200)
-      this.write(found, () => {
-        const text = JsonRpc.text({ ...message, id: found.id })
-        found.response.end(form === "events" ? event(text) : text)
-      })
+      if (found !== undefined) {
+        this.write(found, () => {
+          const text = JsonRpc.text({ ...message, id: found.id })
+          found.response.end(found.form === "events" ? event(text) : text)
+        })
+      }
     }
     return Promise.resolve()
   }
@@ -194,7 +177,6 @@ export class SessionTransport implements Transport {
   private end(key: Id): void {
     const found = this.settle(key)
     if (found === undefined) return
-    this.head(found)
     if (found.form === "events") found.response.end()
     else found.response.end(JsonRpc.errorText(-32000, "The call was cancelled.", found.id))
   }
