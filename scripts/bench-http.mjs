@@ -1,6 +1,6 @@
 // How many calls a second the server answers over HTTP, beside the SDK's own transport on node's server
-// (no authentication, no bounds, no sessions that end) with the same tool and the same answer. The two
-// take turns, so that whatever else the machine does meets both.
+// (no authentication, no bounds, no sessions that end) with the same tool and the same answer; in the 2025 era
+// beside SDK 1 and in the 2026 era beside SDK 2. They take turns, so that whatever else the machine does meets all.
 //   npm run bench:http [-- --rounds 9] [--seconds 2] [--sessions 20] [--json]
 import { build } from "esbuild"
 import { spawn } from "node:child_process"
@@ -33,7 +33,7 @@ await build({
   logLevel: "warning"
 })
 
-const start = async (kind) => {
+const start = async ([kind, era]) => {
   const child = spawn(process.execPath, [...forNode, outfile, kind], {
     cwd: root,
     stdio: ["ignore", "pipe", "inherit", "ipc"]
@@ -47,12 +47,20 @@ const start = async (kind) => {
     })
     child.once("exit", (code) => reject(new Error(`${kind} ended with ${code}`)))
   })
-  return { kind, child, port, key: /key (\S+)\n/.exec(said)?.[1] }
+  return { kind, era, child, port, key: /key (\S+)\n/.exec(said)?.[1] }
+}
+
+const envelope = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1" },
+  "io.modelcontextprotocol/clientCapabilities": {}
 }
 
 const post = (server, agent, session, message) =>
   new Promise((resolve, reject) => {
-    const body = JSON.stringify({ jsonrpc: "2.0", ...message })
+    const isModern = server.era === "2026"
+    const params = { ...message.params, ...(isModern ? { _meta: envelope } : {}) }
+    const body = JSON.stringify({ jsonrpc: "2.0", ...message, params })
     const request = Http.request(
       {
         host: "127.0.0.1",
@@ -64,6 +72,13 @@ const post = (server, agent, session, message) =>
           accept: "application/json, text/event-stream",
           "content-type": "application/json",
           "content-length": Buffer.byteLength(body),
+          ...(isModern
+            ? {
+                "mcp-protocol-version": "2026-07-28",
+                "mcp-method": message.method,
+                "mcp-name": message.params.name
+              }
+            : {}),
           ...(session === undefined
             ? {}
             : { "mcp-session-id": session, "mcp-protocol-version": "2025-11-25" }),
@@ -95,6 +110,7 @@ const open = async (server) => {
   server.agent = new Http.Agent({ keepAlive: true, maxSockets: width })
   server.sessions = await Promise.all(
     Array.from({ length: width }, async () => {
+      if (server.era === "2026") return undefined
       const { headers } = await post(server, server.agent, undefined, initialize)
       return headers["mcp-session-id"]
     })
@@ -138,7 +154,12 @@ const measure = async (server, forMs) => {
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
 const round = (value, digits = 0) => Number(value.toFixed(digits))
 
-const servers = await Promise.all(["bare", "ours", "keys"].map(start))
+const servers = await Promise.all(
+  [
+    ...["bare", "ours", "keys"].map((kind) => [kind, "2025"]),
+    ...["bare-2", "ours", "keys"].map((kind) => [kind, "2026"])
+  ].map(start)
+)
 try {
   for (const server of servers) {
     await open(server)
@@ -149,14 +170,17 @@ try {
     const order = turn % 2 === 0 ? servers : [...servers].reverse()
     for (const server of order) server.found.push(await measure(server, (seconds * 1000) / servers.length))
   }
-  const [bare] = servers
-  const rows = servers.map(({ found, kind }) => ({
-    server: kind,
+  const bareOf = (era) => servers.find((server) => server.era === era)
+  const rows = servers.map(({ era, found, kind }) => ({
+    server: `${kind}, ${era}`,
     callsPerSecond: round(median(found.map(({ perSecond }) => perSecond))),
     p50Ms: round(median(found.map(({ p50 }) => p50)), 2),
     p99Ms: round(median(found.map(({ p99 }) => p99)), 2),
     // Of neighbours in time, which met the same machine.
-    ofBare: round(median(found.map(({ perSecond }, turn) => perSecond / bare.found[turn].perSecond)), 2),
+    ofBare: round(
+      median(found.map(({ perSecond }, turn) => perSecond / bareOf(era).found[turn].perSecond)),
+      2
+    ),
     cpuMicros: round(median(found.map(({ cpuMicros }) => cpuMicros)))
   }))
   if (args.includes("--json")) process.stdout.write(`${JSON.stringify({ rounds, seconds, width, rows })}\n`)

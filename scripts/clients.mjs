@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import { install, nodeFor } from "./installed.mjs"
-import { bin, emulator, key, server, surroundings } from "./load-servers.mjs"
+import { bin, emulator, keys, server, surroundings } from "./load-servers.mjs"
 
 const sdk = { "@modelcontextprotocol/sdk": "1.32.2" }
 const next = { "@modelcontextprotocol/client": "2.4.0" }
@@ -246,7 +246,7 @@ try {
   const warehouse = await emulator(env)
   stops.unshift(warehouse.stop)
   const account = { ...env, ...warehouse.env }
-  const token = key(account, "clients")
+  const [token] = await keys(account, ["clients"])
   const { port, stop } = await server(account)
   stops.unshift(stop)
   const surrounding = {

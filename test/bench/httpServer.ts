@@ -1,13 +1,14 @@
 /**
  * A server over HTTP with one tool that does nothing, for measuring what a request costs: `ours` with all
- * that stands in front of a tool, or `bare`, the SDK's own transport on node's server. Says its port on
- * stdout.
+ * that stands in front of a tool, `bare`, the first SDK's own transport on node's server, or `bare-2`, the second
+ * SDK's handler there. Says its port on stdout.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Server } from "@modelcontextprotocol/sdk/server/index.js"
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js"
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
 import { CallToolRequestSchema } from "@modelcontextprotocol/sdk/types.js"
+import { Server as Server2, createMcpHandler } from "@modelcontextprotocol/server"
 import { Console, Effect, Layer, Logger, LogLevel, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { rmSync } from "node:fs"
@@ -105,8 +106,43 @@ const bare = () => {
   })
 }
 
+/** As short as it can be between node and the handler: a body read at once, and a response written at once. */
+const bare2 = () => {
+  const handler = createMcpHandler(
+    () => {
+      const server = new Server2({ name: "bench", version: "1" }, { capabilities: { tools: {} } })
+      server.setRequestHandler("tools/call", () => ({
+        content: [{ type: "text", text: JSON.stringify(payload) }],
+        structuredContent: payload
+      }))
+      return server
+    },
+    { legacy: "reject" }
+  )
+  const http = createServer((request, response) => {
+    void (async () => {
+      const chunks: Array<Buffer> = []
+      for await (const chunk of request) chunks.push(chunk)
+      const headers = Object.entries(request.headers).map(([name, value]): [string, string] => [
+        name,
+        String(value)
+      ])
+      const answer = await handler.fetch(
+        new Request("http://127.0.0.1/mcp", { method: "POST", headers, body: Buffer.concat(chunks) })
+      )
+      response.writeHead(answer.status, Object.fromEntries(answer.headers))
+      response.end(await answer.text())
+    })()
+  })
+  http.keepAliveTimeout = 65_000
+  http.listen(0, "127.0.0.1", () => {
+    process.stdout.write(`port ${(http.address() as AddressInfo).port}\n`)
+  })
+}
+
 // What it has cost so far, told when asked.
 process.on("message", () => process.send?.(process.cpuUsage()))
 
 if (process.argv[2] === "bare") bare()
+else if (process.argv[2] === "bare-2") bare2()
 else ours(process.argv[2] === "keys")

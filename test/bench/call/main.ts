@@ -677,7 +677,7 @@ const goalsOf = ({ breakdown, calls, http, memory, starts }: Report): ReadonlyAr
   const fastest = [...peers].sort((a, b) => median(a.ms) - median(b.ms))[0]
   const ourMemory = memory?.find(({ name }) => name === "ours")
   const bareMemory = memory?.[0]
-  const web = (name: string) => http?.find(({ server }) => server === name)?.ofBare
+  const web = (name: string) => http?.find(({ server }) => server === `${name}, 2025`)?.ofBare
   const against = (a: ReadonlyArray<number> | undefined, b: ReadonlyArray<number> | undefined) =>
     a === undefined || b === undefined ? undefined : ratio(a, b)
   return [
