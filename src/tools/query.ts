@@ -177,7 +177,7 @@ export const collect = Effect.fnUntraced(
     let arrived = 0
     let last: Row | undefined
     yield* attempt.addBytes(shape.bytes)
-    yield* Stream.runForEachWhile(result.rows, (chunk) => {
+    const take = (chunk: ReadonlyArray<Row>) => {
       const before = shape.bytes
       const picked = pick === undefined ? chunk : chunk.map(pick)
       arrived += picked.length
@@ -185,7 +185,10 @@ export const collect = Effect.fnUntraced(
       const kept = request.keep === undefined ? picked : picked.filter(request.keep)
       shape = ResultShape.push(shape, request.into === undefined ? kept : kept.map(request.into.row))
       return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
-    })
+    }
+    yield* result.whole === undefined
+      ? Stream.runForEachWhile(result.rows, take)
+      : Effect.flatMap(result.whole, take)
     const { cutCells, truncated } = shape
     const rows = ResultShape.rows(shape)
     notes.received(part, { queryId: result.queryId, rows: rows.length, bytes: shape.bytes })

@@ -105,6 +105,11 @@ export interface Result {
   readonly columns: ReadonlyArray<Column>
   /** Non-empty chunks of rows, pulled on demand. */
   readonly rows: Stream.Stream<ReadonlyArray<Row>, WarehouseError>
+  /**
+   * All of `rows`, where they are few and already here: most results are, and running a stream for one row costs
+   * more than the rest of the call. To be run instead of the stream.
+   */
+  readonly whole?: Effect.Effect<ReadonlyArray<Row>, WarehouseError> | undefined
   /** The rows are kept ones, and there were more than those. */
   readonly partial?: boolean | undefined
 }

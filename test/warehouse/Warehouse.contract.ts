@@ -39,6 +39,8 @@ const read = (sql: string, options?: Partial<Statement>): Effect.Effect<Read, Wa
     Effect.gen(function* () {
       const result = yield* open(sql, options)
       const chunks = Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows))
+      // What is handed over at once is what the stream would give.
+      if (result.whole !== undefined) expect(yield* result.whole).toEqual(chunks.flat())
       return {
         columns: result.columns.map((column) => column.name),
         types: result.columns.map((column) => column.type),
@@ -62,6 +64,7 @@ const readOn = (
       const stored = { queryId, offset, timeoutMs: 10_000, requestId: randomUUID(), ...options }
       const result = yield* results.fetch(stored)
       const chunks = Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows))
+      if (result.whole !== undefined) expect(yield* result.whole).toEqual(chunks.flat())
       return {
         columns: result.columns.map((column) => column.name),
         types: result.columns.map((column) => column.type),

@@ -165,23 +165,28 @@ const partRows = (reading: Reading, url: string, segment: Segment): Rows => {
   )
 }
 
-const inlineRows = (reading: Reading, rowset: ReadonlyArray<unknown>, { from, to }: Segment): Rows =>
-  Stream.unfoldEffect(from, (at) =>
-    at >= to
-      ? Effect.succeedNone
-      : Effect.try({
-          try: () => {
-            const end = Math.min(at + CHUNK_ROWS, to)
-            return Option.some([rowset.slice(at, end).map(reading.read), end] as const)
-          },
-          catch: (thrown) => thrown
-        }).pipe(
-          Effect.catchAll((thrown) => failed(reading, thrown)),
-          unlessEnded(reading)
-        )
+const inlineRows = (
+  reading: Reading,
+  rowset: ReadonlyArray<unknown>,
+  { from, to }: Pick<Segment, "from" | "to">
+): Effect.Effect<ReadonlyArray<Row>, WarehouseError> =>
+  Effect.try({
+    try: () => rowset.slice(from, to).map(reading.read),
+    catch: (thrown) => thrown
+  }).pipe(
+    Effect.catchAll((thrown) => failed(reading, thrown)),
+    unlessEnded(reading)
   )
 
-const rowsOf = (reading: Reading, { parts, rowset }: Answer): Rows => {
+const inlineChunks = (reading: Reading, rowset: ReadonlyArray<unknown>, { from, to }: Segment): Rows =>
+  Stream.unfoldEffect(from, (at) => {
+    const end = Math.min(at + CHUNK_ROWS, to)
+    return at >= to
+      ? Effect.succeedNone
+      : Effect.map(inlineRows(reading, rowset, { from: at, to: end }), (rows) => Option.some([rows, end]))
+  })
+
+const rowsOf = (reading: Reading, { parts, rowset }: Answer): Pick<Result, "rows" | "whole"> => {
   const { maxRows, offset = 0 } = reading.limits
   const end = maxRows === undefined ? Number.POSITIVE_INFINITY : offset + maxRows
   let before = 0
@@ -192,12 +197,16 @@ const rowsOf = (reading: Reading, { parts, rowset }: Answer): Rows => {
     return { rows, from, to }
   }
   const inline = windowOf(rowset.length)
-  const others = parts.map(({ rowCount, url }) => ({ url, segment: windowOf(rowCount) }))
-  return Stream.fromIterable(others).pipe(
-    Stream.filter(({ segment: { from, to } }) => from < to),
-    Stream.flatMap(({ segment, url }) => partRows(reading, url, segment)),
-    (rest) => Stream.concat(inlineRows(reading, rowset, inline), rest)
+  const others = parts
+    .map(({ rowCount, url }) => ({ url, segment: windowOf(rowCount) }))
+    .filter(({ segment: { from, to } }) => from < to)
+  const rows = Stream.concat(
+    inlineChunks(reading, rowset, inline),
+    Stream.flatMap(Stream.fromIterable(others), ({ segment, url }) => partRows(reading, url, segment))
   )
+  return others.length > 0 || inline.to - inline.from > CHUNK_ROWS
+    ? { rows }
+    : { rows, whole: inlineRows(reading, rowset, inline) }
 }
 
 /**
@@ -222,5 +231,5 @@ export const resultOf = (
     nullable: column.nullable ?? true
   }))
   const reading: Reading = { task, limits, headers, queryId, read: reader(answer.columns.map(converter)) }
-  return Effect.succeed({ queryId: queryId ?? "", columns, rows: rowsOf(reading, answer) })
+  return Effect.succeed({ queryId: queryId ?? "", columns, ...rowsOf(reading, answer) })
 }
