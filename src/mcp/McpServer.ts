@@ -242,8 +242,7 @@ export const make = (options: Options) =>
             ),
             ErrorReport.toResult(ErrorReport.internal(reference))
           )
-        }),
-        Effect.annotateLogs({ tool: tool.name })
+        })
       )
     }
 
@@ -288,18 +287,9 @@ export const make = (options: Options) =>
             queryId
           })
         }
-        return run(tool, input, context, { client, tier }).pipe(
-          Effect.onExit((exit) => {
-            if (exit._tag === "Failure") return ended("cancelled")
-            if (exit.value.isError !== true) return ended("ok")
-            const report = ErrorReport.fromResult(exit.value)
-            return ended(report?.code ?? "INTERNAL", report?.queryId)
-          }),
-          Effect.provideService(CurrentNotes, notes),
-          Effect.provideService(Received, started),
-          Effect.provideService(CurrentPrincipal, { client, tier }),
-          Effect.annotateLogs({ client }),
-          Effect.withSpan(Telemetry.spans.call, {
+        return Effect.useSpan(
+          Telemetry.spans.call,
+          {
             kind: "server",
             attributes: {
               "mcp.tool": tool.name,
@@ -310,7 +300,26 @@ export const make = (options: Options) =>
             },
             captureStackTrace: false,
             ...(parent === undefined ? {} : { parent })
-          })
+          },
+          (span) =>
+            run(tool, input, context, { client, tier }).pipe(
+              Effect.onExit((exit) => {
+                if (exit._tag === "Failure") return ended("cancelled")
+                if (exit.value.isError !== true) return ended("ok")
+                const report = ErrorReport.fromResult(exit.value)
+                return ended(report?.code ?? "INTERNAL", report?.queryId)
+              }),
+              // In one step: each costs as much as a guard.
+              Effect.mapInputContext((context: Context.Context<never>) =>
+                context.pipe(
+                  Context.add(CurrentNotes, notes),
+                  Context.add(Received, started),
+                  Context.add(CurrentPrincipal, { client, tier }),
+                  Context.add(Tracer.ParentSpan, span)
+                )
+              ),
+              Effect.annotateLogs({ client, tool: tool.name })
+            )
         )
       })
 
