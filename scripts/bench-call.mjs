@@ -6,7 +6,7 @@ import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync } from "node:fs"
 import { join, resolve } from "node:path"
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import { install, nodeFor } from "./installed.mjs"
 
@@ -41,6 +41,8 @@ const bundled = async (entry, name) => {
     target: "node20",
     sourcemap: "external",
     external,
+    // The embedded warehouse's program is found from where the binary is.
+    define: { "import.meta.url": JSON.stringify(pathToFileURL(join(root, "dist", "bin.js")).href) },
     logLevel: "warning"
   })
   return join(folder, `${name}.mjs`)

@@ -206,7 +206,9 @@ export const collect = Effect.fnUntraced(
     }
   },
   Effect.scoped,
-  Effect.withSpan(spans.statement, { kind: "client", captureStackTrace: false })
+  // Not provided to what runs in it: no span is below this one.
+  (collected) =>
+    Effect.useSpan(spans.statement, { kind: "client", captureStackTrace: false }, () => collected)
 )
 
 /** Advice on how to get what is missing: beyond a number of rows, and beyond a number of bytes. */

@@ -20,6 +20,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
@@ -59,6 +61,8 @@ interface Running {
   readonly task: Wire.Task
   readonly untrack: () => void
   readonly done: Deferred.Deferred<DriverStatement, WarehouseError>
+  /** The same, or undefined when its time was over before. */
+  readonly inTime: Deferred.Deferred<DriverStatement | undefined, WarehouseError>
   statement: DriverStatement | undefined
   completed: boolean
 }
@@ -77,21 +81,17 @@ const start = (connection: DriverConnection, request: Request): Effect.Effect<Ru
       task,
       untrack: Wire.track(task),
       done: yield* Deferred.make<DriverStatement, WarehouseError>(),
+      inTime: yield* Deferred.make<DriverStatement | undefined, WarehouseError>(),
       statement: undefined,
       completed: false
     }
     const settle = (error: unknown, statement: DriverStatement | undefined) => {
       running.completed = true
-      run(
-        Deferred.done(
-          running.done,
-          statement === undefined || (error !== null && error !== undefined)
-            ? Exit.mapError(failed(error, "execute"), (known) =>
-                begun(known, running.statement?.getQueryId())
-              )
-            : Exit.succeed(statement)
-        )
-      )
+      const exit =
+        statement === undefined || (error !== null && error !== undefined)
+          ? Exit.mapError(failed(error, "execute"), (known) => begun(known, running.statement?.getQueryId()))
+          : Exit.succeed(statement)
+      run(Effect.zipRight(Deferred.done(running.done, exit), Deferred.done(running.inTime, exit)))
     }
     try {
       running.statement = Wire.run(task, () =>
@@ -181,25 +181,26 @@ const outOfTime = (timeoutMs: number, answered: boolean, queryId: string | undef
         queryId
       })
 
+/** Undefined when its time is over. One sleeping fiber; `Effect.timeout` races two for each statement. */
+const inTime = (running: Running, ms: number): Effect.Effect<DriverStatement | undefined, WarehouseError> =>
+  Effect.acquireUseRelease(
+    Effect.forkDaemon(Effect.interruptible(Effect.delay(Deferred.succeed(running.inTime, undefined), ms))),
+    () => Deferred.await(running.inTime),
+    (alarm) => Fiber.interruptAsFork(alarm, FiberId.none)
+  )
+
 const awaitResult = (running: Running, request: Request): Effect.Effect<DriverStatement, WarehouseError> =>
-  Deferred.await(running.done).pipe(
-    Effect.timeoutTo({
-      duration: request.timeoutMs + GRACE_MS,
-      onTimeout: () => undefined,
-      onSuccess: (statement) => statement
-    }),
-    Effect.flatMap((statement) =>
-      statement !== undefined
-        ? Effect.succeed(statement)
-        : Effect.zipRight(
-            request.abandoned,
-            Effect.flatMap(cancel(running), (answered) => {
-              // What could be done has been done: closing the scope does not cancel it once more.
-              running.completed = true
-              return Effect.fail(outOfTime(request.timeoutMs, answered, running.statement?.getQueryId()))
-            })
-          )
-    )
+  Effect.flatMap(inTime(running, request.timeoutMs + GRACE_MS), (statement) =>
+    statement !== undefined
+      ? Effect.succeed(statement)
+      : Effect.zipRight(
+          request.abandoned,
+          Effect.flatMap(cancel(running), (answered) => {
+            // What could be done has been done: closing the scope does not cancel it once more.
+            running.completed = true
+            return Effect.fail(outOfTime(request.timeoutMs, answered, running.statement?.getQueryId()))
+          })
+        )
   )
 
 /**

@@ -376,7 +376,7 @@ interface Breakdown {
   readonly fibers: number
   readonly loops: number
   readonly ops: number
-  readonly byOp: { readonly [op: string]: number }
+  readonly byOp: ReadonlyArray<readonly [string, number]>
   readonly byCode: ReadonlyArray<readonly [string, number]>
 }
 
@@ -388,8 +388,8 @@ interface Counts {
   readonly byCode: { readonly [code: string]: number }
 }
 
-/** Calls by which a part of a breakdown is counted; an odd number, since the middle one counts. */
-const COUNTED = 15
+/** Calls, one after another, of which the operations are counted. What is due now and then is divided by them. */
+const COUNTED = 25
 
 const sorted = (entries: ReadonlyArray<readonly [string, number]>) => [...entries].sort((a, b) => b[1] - a[1])
 
@@ -413,20 +413,23 @@ const breakdown = async (row: Row): Promise<Breakdown> => {
     }
   })()
   const counting = await start(at(given.programs.counted), given.probe)
-  const counted: Array<Counts> = []
-  try {
-    for (let n = 0; n < 10; n++) await counting.call(row.tool, row.args)
-    for (let n = 0; n < COUNTED; n++) {
-      await sleep(30)
+  const counted = await (async () => {
+    try {
+      const calls = async () => {
+        for (let n = 0; n < COUNTED; n++) await counting.call(row.tool, row.args)
+        // What goes on behind the last answer.
+        await sleep(30)
+      }
+      await calls()
       await counting.ask("counts")
-      await counting.call(row.tool, row.args)
-      await sleep(30)
-      counted.push((await counting.ask("counts")) as Counts)
+      await calls()
+      return (await counting.ask("counts")) as Counts
+    } finally {
+      await counting.stop()
     }
-  } finally {
-    await counting.stop()
-  }
-  const middle = [...counted].sort((a, b) => a.ops - b.ops)[Math.floor(COUNTED / 2)]!
+  })()
+  const each = (counts: { readonly [name: string]: number }): ReadonlyArray<readonly [string, number]> =>
+    sorted(Object.entries(counts).map(([name, count]) => [name, count / COUNTED]))
   const { lines, parts } = spent(profiled.profile, locator(given.programs.plain))
   const { calls, cpu } = profiled
   return {
@@ -436,8 +439,11 @@ const breakdown = async (row: Row): Promise<Breakdown> => {
     lines: sorted([...lines])
       .slice(0, 60)
       .map(([line, us]) => [line, us / calls] as const),
-    ...{ fibers: middle.fibers, loops: middle.loops, ops: middle.ops, byOp: middle.byOp },
-    byCode: sorted(Object.entries(middle.byCode))
+    fibers: Math.round(counted.fibers / COUNTED),
+    loops: Math.round(counted.loops / COUNTED),
+    ops: Math.round(counted.ops / COUNTED),
+    byOp: each(counted.byOp),
+    byCode: each(counted.byCode)
   }
 }
 
