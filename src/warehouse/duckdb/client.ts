@@ -104,7 +104,7 @@ export interface Client extends Parser {
  * What a statement that must stop has to stop in. A call is answered two seconds after its time at the latest: then
  * the reason is there.
  */
-export const GRACE_MS = 1_500
+export const GRACE_MS = 1_000
 /** How long a statement that ended its process is refused. */
 export const REFUSED_MS = 10 * 60_000
 const refusedAtMost = { maxEntries: 256, maxBytes: 256 * 1024 }
@@ -582,18 +582,14 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
     const overdue = (job: Job, at: number): WarehouseError | undefined => {
       if (job.cancelledAt !== undefined) {
         return at - job.cancelledAt > GRACE_MS
-          ? exceeded(
-              job.queryId,
-              `The statement did not stop in ${GRACE_MS / 1000} seconds when it was canceled.`,
-              ""
-            )
+          ? exceeded(job.queryId, `The statement did not stop within a second when it was canceled.`, "")
           : undefined
       }
       if (job.resume === undefined || at - job.waitsSince <= job.leftMs + GRACE_MS) return undefined
       return outOfTime(
         job.queryId,
         job.limitMs,
-        `and did not stop in ${GRACE_MS / 1000} seconds when it was canceled, so that its process was ended. ${again}`
+        `and did not stop within a second when it was canceled, so that its process was ended. ${again}`
       )
     }
 
