@@ -52,6 +52,9 @@ setInterval(() => {
 /** Bytes of a row whose reader has bounds for its cells. */
 const ROW_BYTES = 4 * 1024 * 1024
 
+/** Rows that wait for what comes after them. */
+const FEW_ROWS = 100
+
 /** A row that is larger cannot be handed over. */
 const MOST_BYTES = 64 * 1024 * 1024
 
@@ -108,12 +111,18 @@ const run = (
             ? Effect.fail(tooLarge)
             : Effect.succeed(rows.map(cut))
       })
-      let rows = yield* next
-      send({ _tag: "Answer", id, columns, rows: rows ?? [], end: rows === undefined })
-      while (rows !== undefined) {
+      const first = (yield* next) ?? []
+      // A result of a few rows is one message: that there are no more is known almost at once.
+      let rows = first.length > 0 && first.length < FEW_ROWS ? yield* next : first
+      const isWhole = rows === undefined || first.length === 0
+      send({ _tag: "Answer", id, columns, rows: first, end: isWhole })
+      if (isWhole) return
+      if (rows === first) rows = yield* next
+      for (;;) {
         yield* credits.take(1)
-        rows = yield* next
         send({ _tag: "Rows", id, rows: rows ?? [], end: rows === undefined })
+        if (rows === undefined) return
+        rows = yield* next
       }
     })
   ).pipe(

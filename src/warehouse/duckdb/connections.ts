@@ -20,6 +20,7 @@ import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
 
 /**
  * What DuckDB threw, as it is.
@@ -31,6 +32,13 @@ export interface DriverError {
   readonly _tag: "DriverError"
   readonly message: string
   readonly cause: unknown
+}
+
+/**
+ * DuckDB was interrupted because the time of the call was over.
+ */
+export interface OutOfTime {
+  readonly _tag: "OutOfTime"
 }
 
 /**
@@ -57,10 +65,14 @@ export interface Shape {
  * @category models
  */
 export interface Session {
-  /** Runs `use`; `cancelled` tells it between two calls that nothing waits for it any more. */
+  /**
+   * Runs `use` for so many milliseconds at most; `cancelled` tells it between two calls that nothing waits for it
+   * any more.
+   */
   readonly call: <A>(
+    leftMs: number,
     use: (connection: DuckDBConnection, cancelled: () => boolean) => Promise<A>
-  ) => Effect.Effect<A, DriverError>
+  ) => Effect.Effect<A, DriverError | OutOfTime>
   /** The statement has ended by itself: the connection holds nothing. */
   readonly finished: () => void
   readonly prepared: (key: string) => Prepared | undefined
@@ -76,6 +88,7 @@ interface Slot extends Session {
   dirty: boolean
 }
 
+const CLEANING_MS = 60_000
 const maxIdle = 8
 const maxPrepared = 32
 
@@ -88,24 +101,42 @@ const driverError = (cause: unknown): DriverError => ({
   cause
 })
 
+/** A call of DuckDB that is under way. */
+interface Call {
+  /** Monotonic milliseconds. */
+  readonly until: number
+  readonly interrupt: () => void
+  isLate: boolean
+}
+
+/** How often it is looked for calls whose time is over; they are interrupted as often. */
+const TICK_MS = 10
+
 const native = <A>(
+  calls: Set<Call>,
   connection: DuckDBConnection,
+  leftMs: number,
   use: (connection: DuckDBConnection, cancelled: () => boolean) => Promise<A>
-): Effect.Effect<A, DriverError> =>
+): Effect.Effect<A, DriverError | OutOfTime> =>
   Effect.async((resume) => {
     let settled = false
     let cancelled = false
+    const call: Call = {
+      until: unsafeMonotonicMillis(realClock) + leftMs,
+      interrupt: () => connection.interrupt(),
+      isLate: leftMs <= 0
+    }
+    calls.add(call)
+    const settle = (outcome: Effect.Effect<A, DriverError | OutOfTime>) => {
+      settled = true
+      calls.delete(call)
+      resume(call.isLate ? Effect.fail({ _tag: "OutOfTime" }) : outcome)
+    }
     // Async, so that what is thrown at once arrives like what is thrown later.
-    const run = async () => use(connection, () => cancelled)
+    const run = async () => use(connection, () => cancelled || call.isLate)
     run().then(
-      (value) => {
-        settled = true
-        resume(Effect.succeed(value))
-      },
-      (cause: unknown) => {
-        settled = true
-        resume(Effect.fail(driverError(cause)))
-      }
+      (value) => settle(Effect.succeed(value)),
+      (cause: unknown) => settle(Effect.fail(driverError(cause)))
     )
     return Effect.sync(() => {
       cancelled = true
@@ -117,11 +148,11 @@ const native = <A>(
     )
   })
 
-const slotOf = (connection: DuckDBConnection): Slot => {
+const slotOf = (calls: Set<Call>, tick: Effect.Effect<void>, connection: DuckDBConnection): Slot => {
   const statements = new Map<string, Prepared>()
   const slot: Slot = {
     connection,
-    call: (use) => native(connection, use),
+    call: (leftMs, use) => Effect.zipRight(tick, native(calls, connection, leftMs, use)),
     dirty: false,
     finished: () => {
       slot.dirty = false
@@ -170,7 +201,28 @@ export const make = (
         for (const slot of idle.splice(0)) slot.connection.disconnectSync()
       })
     )
-    const cleaning = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    const background = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    const calls = new Set<Call>()
+    let isTicking = false
+    // One clock for all calls: a timer and a fiber for each would cost more than most statements take.
+    const ticks = Effect.gen(function* () {
+      // It sleeps first: the call that it is begun for is there by then.
+      do {
+        yield* Effect.withClock(Effect.sleep(TICK_MS), realClock)
+        const now = unsafeMonotonicMillis(realClock)
+        for (const call of calls) {
+          if (call.until > now) continue
+          call.isLate = true
+          call.interrupt()
+        }
+      } while (calls.size > 0)
+      isTicking = false
+    })
+    const tick = Effect.suspend(() => {
+      if (isTicking || closed) return Effect.void
+      isTicking = true
+      return Effect.asVoid(Effect.forkIn(ticks, background))
+    })
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         closed = true
@@ -184,14 +236,17 @@ export const make = (
       })
 
     const clean = (slot: Slot) =>
-      Effect.flatMap(Effect.exit(slot.call((connection) => connection.run("SELECT 1"))), (exit) =>
-        Exit.isSuccess(exit) ? keep(slot) : Effect.sync(() => slot.connection.disconnectSync())
+      Effect.flatMap(
+        Effect.exit(slot.call(CLEANING_MS, (connection) => connection.run("SELECT 1"))),
+        (exit) => (Exit.isSuccess(exit) ? keep(slot) : Effect.sync(() => slot.connection.disconnectSync()))
       )
 
     const take = Effect.suspend(() => {
       const slot = idle.pop()
       return slot === undefined
-        ? Effect.map(Effect.tryPromise({ try: connect, catch: driverError }), slotOf)
+        ? Effect.map(Effect.tryPromise({ try: connect, catch: driverError }), (connection) =>
+            slotOf(calls, tick, connection)
+          )
         : Effect.succeed(slot)
     })
 
@@ -203,7 +258,7 @@ export const make = (
           return slot
         }),
         (slot) =>
-          Effect.suspend(() => (slot.dirty && !closed ? Effect.forkIn(clean(slot), cleaning) : keep(slot)))
+          Effect.suspend(() => (slot.dirty && !closed ? Effect.forkIn(clean(slot), background) : keep(slot)))
       )
     }
   })

@@ -15,15 +15,13 @@ import * as Option from "effect/Option"
 import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
 import type { Bind, Row } from "../Warehouse.js"
 import type { Reader } from "./cells.js"
-import type { DriverError, Prepared, Session, Shape } from "./connections.js"
+import type { DriverError, OutOfTime, Prepared, Session, Shape } from "./connections.js"
 
 /**
  * @since 0.1.0
  * @category errors
  */
-export type RunError = DriverError | { readonly _tag: "OutOfTime" }
-
-const outOfTime: RunError = { _tag: "OutOfTime" }
+export type RunError = DriverError | OutOfTime
 
 const unexplained: DriverError = {
   _tag: "DriverError",
@@ -77,17 +75,14 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
     let left = run.timeoutMs
 
     /** Only the time that the warehouse works counts, not the time its rows wait to be read. */
-    const timed = <A>(call: Effect.Effect<A, DriverError>): Effect.Effect<A, RunError> =>
+    const timed = <A>(call: (leftMs: number) => Effect.Effect<A, RunError>): Effect.Effect<A, RunError> =>
       Effect.suspend(() => {
-        if (left <= 0) return Effect.fail(outOfTime)
         const began = unsafeMonotonicMillis(clock)
-        return call.pipe(
-          Effect.timeoutFail({ duration: left, onTimeout: () => outOfTime }),
-          Effect.ensuring(
-            Effect.sync(() => {
-              left -= unsafeMonotonicMillis(clock) - began
-            })
-          )
+        return Effect.ensuring(
+          call(left),
+          Effect.sync(() => {
+            left -= unsafeMonotonicMillis(clock) - began
+          })
         )
       })
 
@@ -109,8 +104,8 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
       return prepared
     }
 
-    const execute = (sql: string) =>
-      session.call(async (connection, cancelled) => {
+    const execute = (sql: string) => (leftMs: number) =>
+      session.call(leftMs, async (connection, cancelled) => {
         if (session.searchPath !== run.searchPath) {
           await connection.run(`SET search_path = ${literal(run.searchPath)}`)
           session.searchPath = run.searchPath
@@ -126,12 +121,15 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
 
     /** Fails with the reason for which the statement broke off. */
     const diagnose: Effect.Effect<never, DriverError> = Effect.suspend(() =>
-      execute(`SELECT max(hash(sg_all)) FROM (${run.sql}\n) AS sg_all`).pipe(
-        Effect.timeoutOption(Math.max(1, Math.min(left, diagnosisMillis))),
+      execute(`SELECT max(hash(sg_all)) FROM (${run.sql}\n) AS sg_all`)(
+        Math.max(1, Math.min(left, diagnosisMillis))
+      ).pipe(
         Effect.zipRight(Effect.fail(unexplained)),
         // Not a reason of the statement's, which had been accepted, but of the text around it.
         Effect.mapError((error) =>
-          /^(?:Parser|Binder|Catalog) Error/.test(error.message) ? unexplained : error
+          error._tag === "OutOfTime" || /^(?:Parser|Binder|Catalog) Error/.test(error.message)
+            ? unexplained
+            : error
         )
       )
     )
@@ -159,7 +157,7 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
       Effect.suspend(() => {
         if (chunk !== undefined) return Effect.succeed(batch(reader, chunk))
         if (ended || rowsLeft <= 0) return Effect.fail(Option.none())
-        return timed(session.call(() => result.fetchChunk())).pipe(
+        return timed((leftMs) => session.call(leftMs, () => result.fetchChunk())).pipe(
           Effect.mapError(Option.some),
           Effect.flatMap((next) => {
             if (next !== null && next.rowCount > 0) {
