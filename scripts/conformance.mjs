@@ -1,7 +1,7 @@
 // Runs the protocol's own conformance suite against the server over HTTP.
 //   npm run conformance [-- --only fixtures|binary|client] [--verbose]
 // fixtures: our server with the tools, prompts and resources that the suite asks for: nothing may fail.
-// binary:   `snowguard http` as it is shipped; test/conformance/baseline.yml says what it does not offer.
+// binary:   `snowguard http` as it is shipped, in both eras; test/conformance/baseline-*.yml say what it does not offer.
 // client:   `snowguard http` and the client of the SDK's next generation, which asks for newer revisions first.
 import { build } from "esbuild"
 import { spawn } from "node:child_process"
@@ -13,7 +13,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
-const revision = "2025-11-25"
+const revisions = ["2025-11-25", "2026-07-28"]
 const args = process.argv.slice(2)
 const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined
 const verbose = args.includes("--verbose")
@@ -53,7 +53,7 @@ const stopped = async (child) => {
   await once(child, "exit")
 }
 
-const check = async (name, { child, url }, extra) => {
+const check = async (name, revision, { child, url }, extra) => {
   try {
     const runner = spawn(
       process.execPath,
@@ -91,7 +91,8 @@ const fixtures = async () => {
     packages: "external",
     logLevel: "warning"
   })
-  return check("our server with the suite's fixtures", await started([outfile], {}, "stdout", /(\d+)\n/), [])
+  const server = await started([outfile], {}, "stdout", /(\d+)\n/)
+  return check("our server with the suite's fixtures", "2025-11-25", server, [])
 }
 
 const shipped = () =>
@@ -102,11 +103,14 @@ const shipped = () =>
     /127\.0\.0\.1:(\d+)\/mcp/
   )
 
-const binary = async () =>
-  check("snowguard http", await shipped(), [
-    "--expected-failures",
-    join(root, "test", "conformance", "baseline.yml")
-  ])
+const binary = async () => {
+  const codes = []
+  for (const revision of revisions) {
+    const baseline = join(root, "test", "conformance", `baseline-${revision}.yml`)
+    codes.push(await check("snowguard http", revision, await shipped(), ["--expected-failures", baseline]))
+  }
+  return Math.max(...codes)
+}
 
 /** By how the client finds the revision to speak: what it has to end with. */
 const modes = [

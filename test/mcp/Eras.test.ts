@@ -425,6 +425,7 @@ describe("the 2026 era over HTTP", () => {
     ["an earlier revision", call({ "mcp-protocol-version": "2025-11-25" }, "2025-11-25"), 400, -32022],
     ["no envelope", { ...call({}), body: H.toolCall("a", "who") }, 400, -32602],
     ["ping", H.modern("a", "ping"), 404, -32601],
+    ["initialize", H.modern("a", "initialize"), 404, -32601],
     ["a method that there is not", H.modern("a", "subscriptions/listen"), 404, -32601],
     [
       "initialize with a header of this era",

@@ -15,6 +15,7 @@
  */
 import * as Either from "effect/Either"
 import type { Message as Protocol } from "../Protocol.js"
+import { REVISION_KEY } from "../Protocol.js"
 
 /** The JSON text of an id. */
 export type Id = string
@@ -113,7 +114,8 @@ const paramsProblem = (
     return "params._meta: not valid (a progressToken is a text or a whole number)"
   }
   if (isNotification) return undefined
-  if (method === "initialize") return handshakeProblem(params)
+  // The 2026 era has no handshake, and says so itself.
+  if (method === "initialize" && !(isMembers(meta) && REVISION_KEY in meta)) return handshakeProblem(params)
   if (method.endsWith("/list") && params?.["cursor"] !== undefined)
     return expected(params, "cursor", "string")
   return undefined
