@@ -37,6 +37,7 @@ const gist = (text: string): string => {
   const [first = ""] = text.split(/\n\s*\n|\n(?:LINE \d+:|Did you mean|Candidate|\s*Possible solutions)/, 1)
   return first
     .replaceAll(/"?\bmemory"?\."?main"?\./g, "")
+    .replaceAll(/\bUNION\((?:[^()]|\([^()]*\))*\)/g, "VARIANT")
     .replaceAll(/\bHUGEINT\b|\bBIGINT\b|\bINT(?:8|16|32|64|128)\b/g, "NUMBER")
     .replaceAll(/\bDuckDB\b/g, "the warehouse")
     .replaceAll(/\s+/g, " ")
@@ -157,7 +158,9 @@ const rules: ReadonlyArray<Rule> = [
       invalid(
         "001044",
         "42P13",
-        `Invalid argument types for function '${name!.toUpperCase()}': (${gist(types!)}).`
+        `Invalid argument types for function '${name!.toUpperCase()}': (${gist(types!)}).${
+          types!.includes("UNION(") ? " Cast a semi-structured value first: v::NUMBER, v::STRING." : ""
+        }`
       )
   },
   { kind: /^Binder$/, text: /[^]*/, to: ([text]) => invalid("001003", "42000", sentence(text)) },

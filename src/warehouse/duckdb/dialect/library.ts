@@ -305,8 +305,8 @@ const dateDiff: Write = ({ args, name }) => {
 }
 
 const dateTrunc: Write = ({ args, name }) => {
-  // TRUNC and DATE_TRUNC take the part first or last.
-  const swapped = unitOf(args[0]) === undefined && unitOf(args[1]) !== undefined
+  // The part may come last, as a string; a word in front of it may be a column that is named like a part.
+  const swapped = args[1]?.kind === "text" && unitOf(args[1]) !== undefined && args[0]?.kind !== "text"
   const [unit, date] = swapped ? [args[1], args[0]] : args
   const part = unitOf(unit)
   if (date === undefined) return undefined
@@ -533,7 +533,7 @@ const round: Write = ({ args }) => {
 
 const truncate: Write = (invocation) => {
   const { args } = invocation
-  if (args.length === 2 && (unitOf(args[1]) !== undefined || unitOf(args[0]) !== undefined))
+  if (args.length === 2 && args.some((arg) => arg.kind === "text" && unitOf(arg) !== undefined))
     return dateTrunc(invocation)
   const [value, scale] = args
   if (value === undefined) return undefined
@@ -664,8 +664,13 @@ const fromParts =
     return written("timestamp", /_LTZ_/.test(name) ? `(${made} AT TIME ZONE 'UTC')` : made)
   }
 
-const log: Write = ({ args }) =>
-  written("number", args.length === 2 ? `(ln(${args[1]!.sql}) / ln(${args[0]!.sql}))` : `log(${list(args)})`)
+const log: Write = ({ args }) => {
+  const [base, value] = args
+  if (base === undefined || value === undefined) return undefined
+  const exact = base.literal === "10" ? "log10" : base.literal === "2" ? "log2" : undefined
+  const number = numeric(value)
+  return written("number", exact === undefined ? `(ln(${number}) / ln(${base.sql}))` : `${exact}(${number})`)
+}
 
 const now = "now()"
 
@@ -1108,7 +1113,7 @@ const macroList: ReadonlyArray<string> = [
   `sg_moment(x) AS cast_to_type(CASE WHEN ${type} = 'VARCHAR' THEN sgj_to_timestamp_ntz(sg_in(x)) ELSE x::VARCHAR END, sgj_moment_type(x))`,
 
   // Operators
-  `"/"(a, b) AS cast_to_type(system.main."/"(a, CASE WHEN b = 0 THEN sgj_divided_by_zero() ELSE b END), a * 1.000000::DECIMAL(38, 6) * round(b))`,
+  `"/"(a, b) AS cast_to_type(system.main."/"(a, CASE WHEN b = 0 THEN sgj_divided_by_zero() ELSE b END), coalesce(a, 0) * 1.000000::DECIMAL(38, 6) * round(coalesce(b, 0)))`,
   `"%"(a, b) AS system.main."%"(a, CASE WHEN b = 0 THEN sgj_divided_by_zero() ELSE b END)`,
   `"~~"(a, b) AS system.main."~~"(sg_str(a), b::VARCHAR)`,
   `"!~~"(a, b) AS system.main."!~~"(sg_str(a), b::VARCHAR)`,

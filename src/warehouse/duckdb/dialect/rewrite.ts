@@ -1075,12 +1075,8 @@ export const rewrite = (from: Source): string => {
         push(`unhex(${literal(token.value)})`, "bytes")
         at++
       } else if (token.kind === "number") {
-        const wide =
-          (tokens[at - 1]?.text === "*" ||
-            next?.text === "*" ||
-            next?.text === "+" ||
-            tokens[at - 1]?.text === "+") &&
-          /^\d{1,18}$/.test(token.text)
+        // The product of two literals may be larger than an INTEGER.
+        const wide = (tokens[at - 1]?.text === "*" || next?.text === "*") && /^\d{1,18}$/.test(token.text)
         push(wide ? `${token.text}::BIGINT` : token.text, "number")
         at++
       } else if (token.kind === "variable") {
