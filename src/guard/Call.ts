@@ -198,14 +198,23 @@ export const maker = (tiers: {
       const begun = received ?? (yield* monotonicMillis)
       const used = yield* Ref.make(unused)
       const { batch, maxTokenWaitMs } = tiers[tier] ?? tiers["default"] ?? impatient
+      const { deadlineMs } = operation
+      // Field by field: an object that is spread into has a hidden class of its own, and every guard reads this one.
       return {
-        ...operation,
+        tool: operation.tool,
+        class: operation.class,
+        deadlineMs,
+        timeoutMs: operation.timeoutMs,
+        silenceMs: operation.silenceMs,
+        estimatedBytes: operation.estimatedBytes,
+        statement: operation.statement,
+        waiting: operation.waiting,
         client,
         tier,
         requestId: nextRequestId(),
         criticality: batch && operation.class === "query" ? "batch" : operation.class,
-        deadline: begun + operation.deadlineMs,
-        tokenWaitMs: Math.min(maxTokenWaitMs, operation.deadlineMs),
+        deadline: begun + deadlineMs,
+        tokenWaitMs: Math.min(maxTokenWaitMs, deadlineMs),
         used
       }
     })
@@ -275,12 +284,8 @@ export const attempt = <A, E, R>(
       const late = Effect.flatMap(Ref.get(call.used), (used) =>
         exceeded(call, used, mostMs < ownMs ? "call" : "attempt")
       )
-      const worked = work({
-        requestId: call.requestId,
-        timeoutMs,
-        bytesLeft: Math.max(0, reservation.bytesLeft - all.bytes),
-        ...reports(call, quota, reservation)
-      })
+      const bytesLeft = Math.max(0, reservation.bytesLeft - all.bytes)
+      const worked = work(attemptOf(call, quota, reservation, timeoutMs, bytesLeft))
       return [
         deadlines.endBy(now + timeoutMs, late, worked),
         { ...all, limitMs: timeoutMs, cancelled: false }
@@ -288,12 +293,17 @@ export const attempt = <A, E, R>(
     })
   )
 
-/** What an attempt reports. */
-const reports = (
-  { client, deadlineMs, tier, used }: Call,
+/** The attempt as the work sees it. */
+const attemptOf = (
+  { client, deadlineMs, requestId, tier, used }: Call,
   quota: Quota.Quota["Type"],
-  reservation: Quota.Reservation
-): Omit<Attempt, "requestId" | "timeoutMs" | "bytesLeft"> => ({
+  reservation: Quota.Reservation,
+  timeoutMs: number,
+  bytesLeft: number
+): Attempt => ({
+  requestId,
+  timeoutMs,
+  bytesLeft,
   markSent: Effect.flatten(
     modifyAt(used, (all, now) =>
       all.sentAt !== undefined

@@ -261,15 +261,16 @@ export const limitTable = (options: Pick<Options, "tiers" | "clients" | "global"
     amounts: ReadonlyArray<{ readonly quota: QuotaName; readonly amount: number; readonly postPaid: boolean }>
   ): ReadonlyArray<Charge> => {
     const onOutage = outage.get(tiers.has(tier) ? tier : "default")
-    const of = (key: string, limitOf: (quota: QuotaName) => number | undefined): ReadonlyArray<Charge> =>
-      amounts.flatMap(({ amount, postPaid, quota }) => {
+    const charges: Array<Charge> = []
+    const add = (key: string, limitOf: (quota: QuotaName) => number | undefined): void => {
+      for (const { amount, postPaid, quota } of amounts) {
         const limit = limitOf(quota)
-        return limit === undefined ? [] : [{ key, quota, limit, amount, postPaid, onOutage }]
-      })
-    return [
-      ...of(clientKey(client), (quota) => limitOf(quota, client, tier, runtime)),
-      ...of(GLOBAL_KEY, (quota) => global[quota])
-    ]
+        if (limit !== undefined) charges.push({ key, quota, limit, amount, postPaid, onOutage })
+      }
+    }
+    add(clientKey(client), (quota) => limitOf(quota, client, tier, runtime))
+    add(GLOBAL_KEY, (quota) => global[quota])
+    return charges
   }
 
   return { global, limitOf, chargesOf }
