@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Ref from "effect/Ref"
@@ -15,8 +16,9 @@ import type { Degraded } from "./Degradation.js"
 import type { RateLimited } from "./RateLimiter.js"
 import * as Verdict from "./Verdict.js"
 import * as Telemetry from "../observe/Telemetry.js"
-import { modifyAt, monotonicMillis, withNow } from "../platform/monotonic.js"
+import { modifyAt, withNow } from "../platform/monotonic.js"
 import type { Criticality, OperationClass } from "../platform/Operation.js"
+import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import * as RequestId from "../platform/requestId.js"
 import type * as Quota from "../quota/Quota.js"
@@ -191,12 +193,13 @@ const impatient: TierOptions = { maxTokenWaitMs: 0, batch: false }
 export const maker = (tiers: {
   readonly [tier: string]: TierOptions
 }): Effect.Effect<(operation: Operation) => Effect.Effect<Call>> =>
-  Effect.map(RequestId.make, (nextRequestId) =>
-    Effect.fnUntraced(function* (operation: Operation) {
-      const { client, tier } = yield* CurrentPrincipal
-      const received = yield* Received
-      const begun = received ?? (yield* monotonicMillis)
-      const used = yield* Ref.make(unused)
+  Effect.map(RequestId.make, (nextRequestId) => {
+    const callOf = (
+      operation: Operation,
+      { client, tier }: Principal,
+      begun: number,
+      used: Ref.Ref<Used>
+    ): Call => {
       const { batch, maxTokenWaitMs } = tiers[tier] ?? tiers["default"] ?? impatient
       const { deadlineMs } = operation
       // Field by field: an object that is spread into has a hidden class of its own, and every guard reads this one.
@@ -217,8 +220,16 @@ export const maker = (tiers: {
         tokenWaitMs: Math.min(maxTokenWaitMs, deadlineMs),
         used
       }
-    })
-  )
+    }
+    return (operation: Operation) =>
+      Effect.contextWithEffect((context: Context.Context<never>) =>
+        withNow((now) => {
+          const begun = Context.get(context, Received) ?? now
+          const principal = Context.get(context, CurrentPrincipal)
+          return Effect.map(Ref.make(unused), (used) => callOf(operation, principal, begun, used))
+        })
+      )
+  })
 
 /** Shorter waits are not reported to the caller, milliseconds. */
 const REPORTED_WAIT_MS = 50

@@ -123,7 +123,13 @@ export const make = <Pool, Overloaded>(
         if (reserve > 0) state.held.set(client, (state.held.get(client) ?? 0) + 1)
         return [
           { pool, takenAt: now, client },
-          { ...state, inUse: state.inUse + 1, movedAt: now }
+          {
+            inUse: state.inUse + 1,
+            held: state.held,
+            queue: state.queue,
+            serviceMs: state.serviceMs,
+            movedAt: now
+          }
         ]
       }
 
