@@ -16,7 +16,7 @@ const help = `usage: npm run bench:guard [-- options]
 A guarded call that waits once for the event loop, beside rate-limiter-flexible with cockatiel or opossum around the
 same wait: medians of interleaved rounds. About 90 seconds on two cores, less when they are idle.
   --quick      fewer rounds: about 30 seconds
-  --rounds N   so many rounds (15; with --quick 5)
+  --rounds N   so many rounds (11; with --quick 5)
   --json       one JSON object: microseconds of CPU and bytes
   --parts      instead, what each part of the guard costs
   --node=F     a flag for node, for example --node=--cpu-prof`
@@ -31,7 +31,7 @@ const { values } = parseArgs({
   }
 })
 const quick = values.quick === true
-const rounds = Math.max(1, Number(values.rounds ?? (quick ? 5 : 15)))
+const rounds = Math.max(1, Number(values.rounds ?? (quick ? 5 : 11)))
 
 /** CPU that the guard may cost: 2 % of `execute_query` on Snowflake, 20 of which run at once. */
 const BOUND_US = 80
@@ -69,7 +69,7 @@ const main = async (): Promise<void> => {
     printParts(await measureParts(rounds, 1_500))
     return
   }
-  const cost = await measureCost(rounds, quick ? 1_500 : 2_000)
+  const cost = await measureCost(rounds, 3_000)
   const latency = await measureLatency(rounds, 1_000)
   say(
     `around a call with one asynchronous hop, us (${rounds} rounds, load average ${loadavg()[0]?.toFixed(1)})`

@@ -1,9 +1,9 @@
 /**
- * Measures cases beside each other on a machine that is shared and noisy: every round collects garbage
- * and runs every case once, in a new order; what is reported are medians over rounds. Nothing here may be compared with numbers of another run.
+ * Measures cases beside each other on a machine that is shared and noisy: every round collects garbage and runs every
+ * case once, in a new order. Reported are medians over rounds, to be compared within one run only.
  *
- * Node is run with `--no-flush-bytecode`: else every few collections make V8 forget the code of cases
- * that did not run in between, and what is measured is the compiler.
+ * Each case runs for a while before it is measured: a full collection makes V8 drop optimized code, which a server pays
+ * for once in a while and not with every call. Node is run with `--no-flush-bytecode` for the same reason.
  */
 
 /** Runs the operation `ops` times. */
@@ -46,6 +46,7 @@ export const shuffled = <A>(items: ReadonlyArray<A>): Array<A> => {
 }
 
 const measure = async ({ ops, run }: Case): Promise<Sample> => {
+  await run(Math.ceil(ops / 3))
   const cpuBefore = process.cpuUsage()
   const wallBefore = process.hrtime.bigint()
   await run(ops)
@@ -54,7 +55,7 @@ const measure = async ({ ops, run }: Case): Promise<Sample> => {
   return { cpu: ((user + system) * 1000) / ops, wall: wall / ops }
 }
 
-const WARM_UP_ROUNDS = 5
+const WARM_UP_ROUNDS = 3
 
 export const interleaved = async (cases: ReadonlyArray<Case>, rounds: number): Promise<Samples> => {
   const samples = new Map<string, Array<Sample>>(cases.map(({ name }) => [name, []]))
