@@ -118,6 +118,7 @@ describe("a sample of a profile", () => {
   it("is what the profiler calls it where there is no function", () => {
     expect(partOf([frame("", "(garbage collector)"), frame("src/guard/Guard.ts")])).toBe("garbage collection")
     expect(partOf([frame("", "(idle)")])).toBe("idle")
+    expect(partOf([frame("src/guard/Guard.ts", "toString")])).toBe("guard")
     expect(partOf([frame("node:internal/timers", "listOnTimeout")])).toBe("node and V8")
   })
 })

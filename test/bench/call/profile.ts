@@ -73,11 +73,11 @@ const byFile: ReadonlyArray<readonly [RegExp, Part]> = [
 ]
 
 /** Nodes of the profile that are no functions. */
-const special: { readonly [name: string]: Part } = {
-  "(garbage collector)": "garbage collection",
-  "(program)": "node and V8",
-  "(idle)": "idle"
-}
+const special: ReadonlyMap<string, Part> = new Map([
+  ["(garbage collector)", "garbage collection"],
+  ["(program)", "node and V8"],
+  ["(idle)", "idle"]
+])
 
 /** By its name inside of the bundle, which keeps where Effect's own sources were. */
 const isEffect = (file: string): boolean => /(^|\/)@?effect\//.test(file)
@@ -91,7 +91,7 @@ const encodes = (text: string | undefined): boolean => text !== undefined && /JS
 export const partOf = (stack: ReadonlyArray<Frame>): Part => {
   const [leaf] = stack
   if (leaf === undefined) return "node and V8"
-  const known = special[leaf.name]
+  const known = special.get(leaf.name)
   if (known !== undefined) return known
   if (encodes(leaf.text)) return "encode"
   let schema = false
