@@ -24,9 +24,8 @@ const buildLibrary = () => {
     { stdio: "inherit" }
   )
   if (tsc.status !== 0) process.exit(tsc.status ?? 1)
-  for (const end of ["js", "js.map", "d.ts", "d.ts.map"]) {
-    for (const program of ["cli/bin", "embedded/main"]) rmSync(`${out}/${program}.${end}`, { force: true })
-  }
+  for (const end of ["js", "js.map", "d.ts", "d.ts.map"]) rmSync(`${out}/cli/bin.${end}`, { force: true })
+  rmSync(`${out}/embedded`, { recursive: true })
 }
 
 // The SDKs' servers import AJV for elicitation, which this server never uses (and hands them a validator
