@@ -13,7 +13,10 @@ import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/
 import type { JSONRPCMessage, MessageExtraInfo, RequestId } from "@modelcontextprotocol/sdk/types.js"
 import { Effect, Layer } from "effect"
 import { McpServer } from "../../src/mcp/McpServer.js"
+import type * as Protocol from "../../src/mcp/Protocol.js"
+import * as Sdk2 from "../../src/mcp/Sdk2.js"
 import * as Fixtures from "./fixtures.js"
+import * as Modern from "./fixtures2026.js"
 
 class Half implements Transport {
   onclose?: (() => void) | undefined
@@ -95,12 +98,69 @@ const halves = (transport: Transport) => {
   return { ours, fixtures }
 }
 
+/** The same in the 2026 era, in which requests come from everywhere and each says what it is. */
+const modern = (transport: Protocol.Transport) => {
+  const listed = new Set<Protocol.RequestId>()
+  const discovered = new Set<Protocol.RequestId>()
+  const inputs = new Map<Protocol.RequestId, Modern.Inputs>()
+  const leg = (send: Protocol.Transport["send"], start: Protocol.Transport["start"]): Protocol.Transport => ({
+    send,
+    start,
+    close: nothing
+  })
+  const fixtures = leg((message, options) => transport.send(message, options), nothing)
+  const ours = leg(
+    (message, options) => {
+      if (!("result" in message)) return transport.send(message, options)
+      const { id, result } = message
+      const added = listed.delete(id)
+        ? { tools: [...(result["tools"] as ReadonlyArray<object>), ...Modern.tools] }
+        : discovered.delete(id)
+          ? { capabilities: Fixtures.modernCapabilities }
+          : {}
+      return transport.send({ ...message, result: { ...result, ...added } }, options)
+    },
+    () => transport.start()
+  )
+  transport.onmessage = (message) => {
+    if (!("method" in message)) return
+    if (!("id" in message)) {
+      fixtures.onmessage?.(message)
+      return ours.onmessage?.(message)
+    }
+    const { id, method, params = {} } = message
+    if (method === "tools/list") listed.add(id)
+    if (method === "server/discover") discovered.add(id)
+    const isOurs =
+      method === "tools/list" ||
+      method === "server/discover" ||
+      (method === "tools/call" && !Modern.isFixture(params["name"]))
+    if (isOurs) return ours.onmessage?.(message)
+    inputs.set(id, Modern.inputsOf(params))
+    fixtures.onmessage?.(message)
+  }
+  const handlers: Protocol.Handlers = {
+    info: { name: "fixtures", version: "1" },
+    instructions: "",
+    capabilities: Fixtures.modernCapabilities,
+    request: (method, params, { id }) =>
+      Modern.request(method, params, inputs.get(id) ?? Modern.inputsOf({})).finally(() => inputs.delete(id)),
+    failed: () => {}
+  }
+  return { ours, open: Sdk2.connect(fixtures, handlers) }
+}
+
 /** The server that is given, with the fixtures beside it. */
 export const layer: Layer.Layer<McpServer, never, McpServer> = Layer.effect(
   McpServer,
   Effect.map(McpServer, ({ connect }) => ({
-    connect: (transport, principal) =>
+    connect: (transport, principal, era) =>
       Effect.gen(function* () {
+        if (era === "2026") {
+          const { open, ours } = modern(transport)
+          yield* Effect.promise(() => open)
+          return yield* connect(ours, principal, era)
+        }
         const { fixtures, ours } = halves(transport)
         const server = Fixtures.make()
         yield* Effect.acquireRelease(

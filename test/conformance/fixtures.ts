@@ -24,7 +24,7 @@ const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwA
 /** No sample at all. */
 const wav = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="
 
-const text = (value: string) => ({ type: "text" as const, text: value })
+export const text = (value: string) => ({ type: "text" as const, text: value })
 const image = { type: "image" as const, data: png, mimeType: "image/png" }
 const resource = (uri: string, mimeType: string, value: string) => ({
   type: "resource" as const,
@@ -118,11 +118,14 @@ const newest: Tool["inputSchema"] = {
 
 interface Fixture {
   readonly input: Tool["inputSchema"]
+  /** Its answer, where that is always the same. */
+  readonly plain?: CallToolResult
   readonly run: (args: Arguments, extra: Extra) => Promise<CallToolResult>
 }
 
-const answers = (...content: CallToolResult["content"]): Fixture => ({
+const answers = (...content: CallToolResult["content"]): Fixture & { readonly plain: CallToolResult } => ({
   input: noArguments,
+  plain: { content },
   run: () => Promise.resolve({ content })
 })
 
@@ -186,6 +189,14 @@ const fixtures: { readonly [name: string]: Fixture } = {
   json_schema_2020_12_tool: { ...answers(text("done")), input: newest }
 }
 
+export const isPlain = (name: string): boolean => fixtures[name]?.plain !== undefined
+
+export const plainAnswer = (name: string): CallToolResult => {
+  const answer = fixtures[name]?.plain
+  if (answer === undefined) throw { code: -32602, message: `no tool ${name}` }
+  return answer
+}
+
 /** Tools of the fixtures' server. */
 export const tools: ReadonlyArray<Tool> = Object.entries(fixtures).map(([name, { input }]) => ({
   name,
@@ -193,7 +204,7 @@ export const tools: ReadonlyArray<Tool> = Object.entries(fixtures).map(([name, {
   inputSchema: input
 }))
 
-const says = (...contents: ReadonlyArray<GetPromptResult["messages"][number]["content"]>) => ({
+export const says = (...contents: ReadonlyArray<GetPromptResult["messages"][number]["content"]>) => ({
   messages: contents.map((content) => ({ role: "user" as const, content }))
 })
 
@@ -222,7 +233,7 @@ const prompts: ReadonlyArray<Prompt & { readonly get: (args: Arguments) => GetPr
   }
 ]
 
-const read = (uri: string) => {
+export const read = (uri: string) => {
   const id = /^test:\/\/template\/([^/]+)\/data$/.exec(uri)?.[1]
   if (id !== undefined) {
     const value = JSON.stringify({ id, templateTest: true, data: `Data for ID: ${id}` })
@@ -240,6 +251,28 @@ const read = (uri: string) => {
   }
 }
 
+export const prompt = (name: string, args: Arguments): GetPromptResult => {
+  const found = prompts.find((one) => one.name === name)
+  if (found === undefined) throw { code: -32602, message: `no prompt ${name}` }
+  return found.get(args)
+}
+
+export const listedPrompts: ReadonlyArray<Prompt> = prompts.map(({ get: _, ...prompt }) => ({
+  ...prompt,
+  description: `The conformance suite's ${prompt.name}.`
+}))
+
+export const listedResources = {
+  resources: ["static-text", "static-binary", "watched-resource"].map((name) => ({
+    name,
+    uri: `test://${name}`
+  }))
+}
+
+export const listedTemplates = {
+  resourceTemplates: [{ name: "template", uriTemplate: "test://template/{id}/data" }]
+}
+
 /** What the fixtures' server can do beside what ours can. */
 export const capabilities = {
   tools: {},
@@ -249,6 +282,8 @@ export const capabilities = {
   resources: { subscribe: true }
 }
 
+export const modernCapabilities = { tools: {}, completions: {}, prompts: {}, resources: {} }
+
 export const make = (): Server => {
   const server = new Server({ name: "fixtures", version: "1" }, { capabilities })
   server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) => {
@@ -256,26 +291,12 @@ export const make = (): Server => {
     if (fixture === undefined) throw { code: -32602, message: `no tool ${params.name}` }
     return fixture.run(params.arguments ?? {}, extra)
   })
-  server.setRequestHandler(ListPromptsRequestSchema, () => ({
-    prompts: prompts.map(({ get: _, ...prompt }) => ({
-      ...prompt,
-      description: `The conformance suite's ${prompt.name}.`
-    }))
-  }))
-  server.setRequestHandler(GetPromptRequestSchema, ({ params }) => {
-    const prompt = prompts.find(({ name }) => name === params.name)
-    if (prompt === undefined) throw { code: -32602, message: `no prompt ${params.name}` }
-    return prompt.get(params.arguments ?? {})
-  })
-  server.setRequestHandler(ListResourcesRequestSchema, () => ({
-    resources: ["static-text", "static-binary", "watched-resource"].map((name) => ({
-      name,
-      uri: `test://${name}`
-    }))
-  }))
-  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
-    resourceTemplates: [{ name: "template", uriTemplate: "test://template/{id}/data" }]
-  }))
+  server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: [...listedPrompts] }))
+  server.setRequestHandler(GetPromptRequestSchema, ({ params }) =>
+    prompt(params.name, params.arguments ?? {})
+  )
+  server.setRequestHandler(ListResourcesRequestSchema, () => listedResources)
+  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => listedTemplates)
   server.setRequestHandler(ReadResourceRequestSchema, ({ params }) => ({ contents: [read(params.uri)] }))
   server.setRequestHandler(SubscribeRequestSchema, () => ({}))
   server.setRequestHandler(UnsubscribeRequestSchema, () => ({}))

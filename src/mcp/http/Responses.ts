@@ -64,7 +64,7 @@ export const makeStreams = (): Streams => {
       response.on("error", ignore)
       // An immediate answer leaves in one piece; a client that has to wait gets the headers now.
       setImmediate(() => {
-        if (!response.headersSent || response.writableEnded || response.destroyed) return
+        if (response.writableEnded || response.destroyed) return
         response.flushHeaders()
       })
       response.once("close", () => {

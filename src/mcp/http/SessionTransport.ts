@@ -58,6 +58,9 @@ export interface Options {
   readonly turn: (client: string, work: () => void) => void
 }
 
+/** What a request asks for needs a capability that its client has not declared. */
+const MISSING_CAPABILITY = -32021
+
 /** The span of the HTTP request around a call, where the call itself names none. */
 const within = (message: Message, traceparent: string | undefined): Message => {
   if (traceparent === undefined || !("method" in message)) return message
@@ -138,12 +141,17 @@ export class SessionTransport implements Transport {
   }
 
   private head({ form, response }: Answering): void {
-    response.writeHead(200, {
+    const headers = {
       "content-type": types[form],
       "cache-control": "no-cache, no-transform",
-      "x-accel-buffering": "no",
-      ...(this.sessionId === undefined ? {} : { "mcp-session-id": this.sessionId })
-    })
+      "x-accel-buffering": "no"
+    }
+    if (this.sessionId !== undefined) {
+      response.writeHead(200, { ...headers, "mcp-session-id": this.sessionId })
+      return
+    }
+    // The status is open until something is written, or the client has to wait.
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   }
 
   /** Ends a call whose caller does not wait any more; nothing when there is none of this id. */
@@ -166,11 +174,20 @@ export class SessionTransport implements Transport {
       if (found !== undefined) {
         this.write(found, () => {
           const text = JsonRpc.text({ ...message, id: found.id })
-          found.response.end(found.form === "events" ? event(text) : text)
+          found.response.end(this.formOf(found, message) === "events" ? event(text) : text)
         })
       }
     }
     return Promise.resolve()
+  }
+
+  /** The form of an answer; one error of the 2026 era is a status too. */
+  private formOf({ form, response }: Answering, message: Message): Form {
+    const isRefused = "error" in message && message.error.code === MISSING_CAPABILITY
+    if (!isRefused || response.headersSent) return form
+    response.statusCode = 400
+    response.setHeader("content-type", types.json)
+    return "json"
   }
 
   /** Without an answer: a stream just ends, a document has to say something. */
