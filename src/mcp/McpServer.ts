@@ -149,6 +149,13 @@ const callProblem = ({ arguments: given, name, task }: Params): string | undefin
   return task === undefined ? undefined : "this server makes no tasks"
 }
 
+/** `__proto__` in JSON names no argument; parsers differ in what they make of it. */
+const withoutPrototype = (given: Params): Params => {
+  if (!Object.hasOwn(given, "__proto__")) return given
+  const { ["__proto__"]: _, ...rest } = given
+  return rest
+}
+
 const capabilities = { tools: {}, resources: {}, prompts: {}, completions: {} }
 
 type Caller = ReturnType<CallerOf>
@@ -408,7 +415,7 @@ export const make = (options: Options) =>
             throw invalidParams(toolbox.unknown(name))
           }
           const { arguments: given } = params
-          return callTool(tool, isObject(given) ? given : {}, asked, caller)
+          return callTool(tool, isObject(given) ? withoutPrototype(given) : {}, asked, caller)
         }
 
         const readResource = async ({ uri }: Params, asked: Asked, caller: Caller) => {

@@ -64,7 +64,8 @@ export const makeStreams = (): Streams => {
       response.on("error", ignore)
       // An immediate answer leaves in one piece; a client that has to wait gets the headers now.
       setImmediate(() => {
-        if (response.writableEnded || response.destroyed) return
+        const hasBegun = response.headersSent || response.hasHeader("content-type")
+        if (!hasBegun || response.writableEnded || response.destroyed) return
         response.flushHeaders()
       })
       response.once("close", () => {
