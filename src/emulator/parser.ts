@@ -52,7 +52,7 @@ export interface Text {
   readonly typeId: number
   /** Whether Snowflake would need a running warehouse for it. */
   readonly usesWarehouse: boolean
-  /** How many binds its `?` take; they are `$1`, `$2`, ... in `sql`. */
+  /** How many binds its `?` take; they are `$bind1`, `$bind2`, ... in `sql`. */
   readonly binds: number
 }
 
@@ -82,11 +82,11 @@ const rewrite = (source: string, tokens: ReadonlyArray<Token>): { sql: string; b
     sql += gap(source.slice(at, token.start))
     at = token.end
     if (token.kind === "string" || token.kind === "dollar") sql += quoted(token.value)
-    else if (token.text === "?") sql += `$${++binds}`
+    else if (token.text === "?") sql += `$bind${++binds}`
     else if (isBind(tokens, index)) {
       const number = tokens[++index]!
       binds = Math.max(binds, Number(number.text))
-      sql += `$${number.text}`
+      sql += `$bind${number.text}`
       at = number.end
     } else sql += token.text
   }

@@ -194,7 +194,7 @@ const typed = (cell: string, column: WireColumn): string => {
       return `${cell}::JSON`
     case "array":
       // No text has a line break in it there.
-      return `system.main.regexp_replace(${cell}, '(\\n\\s*)undefined', '\\1null', 'g')::JSON`
+      return `system.main.regexp_replace(${cell}, '(\\\\n\\\\s*)undefined', '\\\\1null', 'g')::JSON`
     default:
       return cell
   }
@@ -209,5 +209,5 @@ export const relation = (columns: ReadonlyArray<WireColumn>, bind: number): stri
     (column, index) =>
       `${typed(`list_extract(sg_row, ${index + 1})`, column)} AS "${column.name.replaceAll('"', '""')}"`
   )
-  return `(SELECT ${items.join(", ")} FROM (SELECT unnest(from_json($${bind}::VARCHAR, '[["VARCHAR"]]')) AS sg_row))`
+  return `(SELECT ${items.join(", ")} FROM (SELECT unnest(from_json($bind${bind}::VARCHAR, '[["VARCHAR"]]')) AS sg_row))`
 }

@@ -21,7 +21,7 @@ withLayer(Shared.layer({ inlineRows: 100, chunkRows: 1000 }))(
           -0.5::FLOAT AS F, 'ä''\\n' AS S, TRUE AS B, FALSE AS B2, X'00ff' AS BIN, NULL AS N,
           '1969-12-31'::DATE AS DT, '01:02:03.5'::TIME AS T,
           '1969-12-31 23:59:58.25'::TIMESTAMP_NTZ AS NTZ, '2025-06-01 12:00:00'::TIMESTAMP_LTZ AS LTZ,
-          '2025-06-01 12:00:00+02:00'::TIMESTAMP_TZ AS TZ, PARSE_JSON('{"a":[1,"x",null]}') AS V,
+          '2025-06-01 10:00:00+00:00'::TIMESTAMP_TZ AS TZ, PARSE_JSON('{"a":[1,"x",null]}') AS V,
           OBJECT_CONSTRUCT('k', 1) AS O, [1, 2] AS A`
         const { rows, statement } = yield* Driver.query(connection, sql, {
           fetchAsString: ["Number", "Date"]

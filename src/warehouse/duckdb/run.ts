@@ -53,6 +53,17 @@ export interface Run {
   readonly maxRows: number | undefined
 }
 
+/** By their numbers: DuckDB counts parameters in the order in which the text has them. */
+const bind = (statement: DuckDb.DuckDBPreparedStatement, binds: ReadonlyArray<Bind>): void => {
+  const values: { [name: string]: Bind } = {}
+  for (let index = 1; index <= statement.parameterCount; index++) {
+    const name = statement.parameterName(index)
+    const value = binds[Number(name) - 1]
+    if (value !== undefined) values[name] = value
+  }
+  statement.bind(values)
+}
+
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** What is handed on at once: about so many bytes, and so many rows; or one row. */
@@ -112,7 +123,7 @@ export const start = (api: typeof DuckDb, session: Session, run: Run): Effect.Ef
         }
         const prepared = await prepare(connection, sql)
         if (cancelled()) throw new Error("INTERRUPT Error: Interrupted!")
-        if (run.binds.length > 0) prepared.statement.bind([...run.binds])
+        if (run.binds.length > 0) bind(prepared.statement, run.binds)
         const result = await prepared.statement.stream()
         const shape = prepared.shape ?? { names: result.columnNames(), types: result.columnTypes() }
         if (run.binds.length === 0) prepared.shape = shape

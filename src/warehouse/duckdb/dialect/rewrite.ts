@@ -1080,7 +1080,8 @@ export const rewrite = (from: Source): string => {
         push(wide ? `${token.text}::BIGINT` : token.text, "number")
         at++
       } else if (token.kind === "variable") {
-        push(/^\$\d+$/.test(token.text) ? `column${token.text.slice(1)}` : token.text)
+        // `$1` is a column of VALUES; the emulator writes a bind as `$bind1`.
+        push(token.text.replace(/^\$(\d+)$/, "column$1").replace(/^\$bind(\d+)$/, "$$$1"))
         at++
       } else if (token.kind === "operator" && token.value === "::" && follows) {
         const type = typeAt(at + 1)
