@@ -420,9 +420,10 @@ const objectAgg: Write = (invocation) => {
   )
 }
 
-/** The type of a quotient of the argument, from an expression that is not computed. */
-const scaled = (sql: string, value: string): string =>
-  `cast_to_type(${sql}, ${value} * 1.000000::DECIMAL(38, 6))`
+/** An expression of the type of a quotient, six more digits and twelve at most, which is not computed. */
+const quotient = (value: string): string => `round(coalesce(${value}, 0) * 1.000000::DECIMAL(38, 6), 12)`
+
+const scaled = (sql: string, value: string): string => `cast_to_type(${sql}, ${quotient(value)})`
 
 const ofNumbers =
   (name: string): Write =>
@@ -1113,7 +1114,7 @@ const macroList: ReadonlyArray<string> = [
   `sg_moment(x) AS cast_to_type(CASE WHEN ${type} = 'VARCHAR' THEN sgj_to_timestamp_ntz(sg_in(x)) ELSE x::VARCHAR END, sgj_moment_type(x))`,
 
   // Operators
-  `"/"(a, b) AS cast_to_type(system.main."/"(a, CASE WHEN b = 0 THEN sgj_divided_by_zero() ELSE b END), coalesce(a, 0) * 1.000000::DECIMAL(38, 6) * round(coalesce(b, 0)))`,
+  `"/"(a, b) AS cast_to_type(sgj_divide(a::VARCHAR, b::VARCHAR, system.main.typeof(a * round(b))), ${quotient("a")} * round(coalesce(b, 0)))`,
   `"%"(a, b) AS system.main."%"(a, CASE WHEN b = 0 THEN sgj_divided_by_zero() ELSE b END)`,
   `"~~"(a, b) AS system.main."~~"(sg_str(a), b::VARCHAR)`,
   `"!~~"(a, b) AS system.main."!~~"(sg_str(a), b::VARCHAR)`,
@@ -1224,7 +1225,7 @@ export const names: ReadonlyArray<string> = [
 /** Of `scalars`: parts of other functions, not functions of Snowflake's. */
 export const internal: ReadonlySet<string> = new Set(
   (
-    "position text text_only number to_timestamp_ntz decimal try_decimal round_half_even divide refuse too_long path variant " +
+    "position text text_only path_text number to_timestamp_ntz decimal try_decimal round_half_even divide refuse too_long path variant " +
     "object_of_row list list_unique union_lists flatten changes object_agg like_any like_all ilike_any ilike_all chr as_number"
   ).split(" ")
 )

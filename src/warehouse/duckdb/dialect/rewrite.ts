@@ -26,6 +26,8 @@ interface Piece {
   readonly operand: boolean
   /** The value of a keyword or an operator. */
   readonly mark: string | undefined
+  /** The arguments of the path that it is. */
+  readonly path?: string | undefined
 }
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
@@ -924,6 +926,12 @@ export const rewrite = (from: Source): string => {
     return end
   }
 
+  /** A path that is cast to what is not semi-structured is read as a text, without the way round. */
+  const scalarOf = (piece: Piece, type: Type): Piece =>
+    piece.path === undefined || type.kind === "variant" || type.kind === "bytes"
+      ? piece
+      : { ...piece, sql: `sgj_path_text(${piece.path})`, kind: "text" }
+
   /** A semi-structured value beside an operator as a number. */
   const computed = (list: Array<Piece>): void => {
     const wrap = (index: number) => {
@@ -1091,7 +1099,7 @@ export const rewrite = (from: Source): string => {
           at += 2
         } else {
           list.pop()
-          push(type.cast(last, false), type.kind)
+          push(type.cast(scalarOf(last, type), false), type.kind)
           at = type.end
         }
       } else if (
@@ -1100,7 +1108,14 @@ export const rewrite = (from: Source): string => {
       ) {
         const { end: stop, keys } = keysAt(at)
         list.pop()
-        push(Library.element(`sgj_path(sg_in(${last.sql}), ${keys.join(", ")})`), "variant")
+        const path = `sg_in(${last.sql}), ${keys.join(", ")}`
+        list.push({
+          sql: Library.element(`sgj_path(${path})`),
+          kind: "variant",
+          operand: true,
+          mark: undefined,
+          path
+        })
         at = stop
       } else if (token.kind === "operator" && token.value === "." && follows && next !== undefined) {
         list.pop()
