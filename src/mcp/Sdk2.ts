@@ -142,8 +142,49 @@ const headerProblem = (method: string, params: Protocol.Params | undefined, head
     : mismatch(`the header Mcp-Name is not what params.${member} says`)
 }
 
+const served = (
+  method: string,
+  params: Protocol.Params | undefined,
+  headers: Headers
+): Protocol.Era | Rejected => {
+  const isThere = method === "server/discover" || Protocol.methods.has(method)
+  return (
+    headerProblem(method, params, headers) ?? (isThere ? "2026" : { status: 404, ...Protocol.methodNotFound })
+  )
+}
+
+const isObject = (value: unknown): value is Protocol.Params =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const RESERVED = "io.modelcontextprotocol/"
+
+/**
+ * Is the envelope as most clients send it, and what the headers say? Then it is valid. Any other one is for the SDK to
+ * judge, whose validator takes longer than all the rest of it.
+ */
+const isPlain = (meta: unknown, method: string, headers: Headers): boolean =>
+  isObject(meta) &&
+  headers.revision === revision &&
+  headers.method === method &&
+  meta[Protocol.REVISION_KEY] === revision &&
+  isObject(meta[`${RESERVED}clientCapabilities`]) &&
+  Object.entries(meta).every(([key, value]) => {
+    if (!key.startsWith(RESERVED) || key === Protocol.REVISION_KEY) return true
+    if (!isObject(value)) return false
+    if (key === `${RESERVED}clientCapabilities`) {
+      return Object.values(value).every((one) => isObject(one) && Object.keys(one).length === 0)
+    }
+    const { name, version, ...rest } = value
+    const isInfo = key === `${RESERVED}clientInfo` && typeof name === "string" && typeof version === "string"
+    return isInfo && Object.keys(rest).length === 0
+  })
+
 /** Is the message one of this era, and may it be served? */
 export const admit = (message: Protocol.Message, headers?: Headers): Protocol.Era | Rejected => {
+  if (headers !== undefined && "method" in message && "id" in message) {
+    const { method, params } = message
+    if (isPlain(params?.["_meta"], method, headers)) return served(method, params, headers)
+  }
   const outcome: InboundClassificationOutcome = classifyInboundRequest({
     httpMethod: "POST",
     body: message,
@@ -163,9 +204,5 @@ export const admit = (message: Protocol.Message, headers?: Headers): Protocol.Er
   const { revision: claimed } = outcome.classification
   if (claimed === undefined || !Protocol.modernRevisions.includes(claimed)) return unsupported(claimed)
   if (headers === undefined || outcome.messageKind === "notification") return "2026"
-  const { method, params } = outcome.message
-  const isThere = method === "server/discover" || Protocol.methods.has(method)
-  return (
-    headerProblem(method, params, headers) ?? (isThere ? "2026" : { status: 404, ...Protocol.methodNotFound })
-  )
+  return served(outcome.message.method, outcome.message.params, headers)
 }

@@ -413,6 +413,8 @@ describe("the 2026 era over HTTP", () => {
     })
     return { body: body ?? {}, headers: { ...own, ...headers } }
   }
+  const half = (key: string, value: unknown) =>
+    H.modern("a", "tools/call", { name: "who", _meta: { [key]: value } })
   const rows: ReadonlyArray<readonly [what: string, ask: H.Ask, status: number, code: number]> = [
     ["no revision in a header", call({ "mcp-protocol-version": undefined }), 400, -32020],
     ["another revision in the header", call({ "mcp-protocol-version": "2025-11-25" }), 400, -32020],
@@ -423,6 +425,9 @@ describe("the 2026 era over HTTP", () => {
     ["a name that is no Base64", call({ "mcp-name": "=?base64?%%?=" }), 400, -32020],
     ["a later revision", call({ "mcp-protocol-version": "2031-01-01" }, "2031-01-01"), 400, -32022],
     ["an earlier revision", call({ "mcp-protocol-version": "2025-11-25" }, "2025-11-25"), 400, -32022],
+    ["an envelope of half", half("io.modelcontextprotocol/clientCapabilities", undefined), 400, -32602],
+    ["capabilities that are a list", half("io.modelcontextprotocol/clientCapabilities", [1]), 400, -32602],
+    ["a client without a name", half("io.modelcontextprotocol/clientInfo", { version: "1" }), 400, -32602],
     ["no envelope", { ...call({}), body: H.toolCall("a", "who") }, 400, -32602],
     ["ping", H.modern("a", "ping"), 404, -32601],
     ["initialize", H.modern("a", "initialize"), 404, -32601],
