@@ -61,7 +61,9 @@ describe("quotas of the binary, spawned", () => {
           SNOWGUARD_TIERS_DEFAULT_SCAN_BYTES_PER_DAY: "2000000"
         })
         const count = (table: string) =>
-          call("execute_query", { sql: `SELECT COUNT(*) AS N FROM SNOWGUARD_SAMPLE.PUBLIC.${table}` })
+          call("execute_query", {
+            sql: `SELECT SUM(TOTAL_AMOUNT) AS N FROM SNOWGUARD_SAMPLE.PUBLIC.${table}`
+          })
         const left = Effect.map(call("get_limits"), (limits) =>
           /"quota":"scan_bytes_per_day"[^}]*"remaining":(\d+)/.exec(JSON.stringify(Server.structured(limits)))
         )

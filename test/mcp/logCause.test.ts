@@ -19,17 +19,14 @@ describe("the cause of a failed call, in the log", () => {
   it.scopedLive("quotes nothing of a statement of the embedded warehouse", () =>
     Effect.gen(function* () {
       const warehouse = yield* DuckDb.make()
-      for (const [sql, told] of [
-        ["SELECT 1 FROM range(1) WHERE secret_name = 'jane.doe@secret.example'", "Binder Error"],
-        ["SELECT 'jane.doe@secret.example'::INTEGER", "Conversion Error: Could not convert string"],
-        ["SELECT 'it''s secret'' too'::DATE", "Conversion Error"],
-        ["SELECT * FROM secret_table WHERE a = 'jane'", "Catalog Error: Table with"],
-        ["SELECT secret secret secret", "Parser Error: syntax error at or near"],
-        [
-          "SELECT 'secret' FROM range(9) WHERE 4155551234 = DATE '2020-01-01'",
-          "Conversion Error: Unimplemented"
-        ]
-      ] as const) {
+      for (const sql of [
+        "SELECT 1 FROM range(1) WHERE secret_name = 'jane.doe@secret.example'",
+        "SELECT 'jane.doe@secret.example'::INTEGER",
+        "SELECT 'it''s secret'' too'::DATE",
+        "SELECT * FROM secret_table WHERE a = 'jane'",
+        "SELECT secret secret secret",
+        "SELECT 'secret' FROM range(9) WHERE 4155551234 = DATE '2020-01-01'"
+      ]) {
         const error = yield* Effect.flip(
           Effect.scoped(
             Effect.flatMap(warehouse.execute({ sql, timeoutMs: 10_000, requestId: sql }), ({ rows }) =>
@@ -37,9 +34,8 @@ describe("the cause of a failed call, in the log", () => {
             )
           )
         )
-        const cause = logCause(error) ?? ""
-        expect([sql, cause]).toEqual([sql, expect.stringContaining(told)])
-        expect(cause).not.toMatch(/jane|secret|415/)
+        expect(error._tag).toBe("WarehouseError")
+        expect(logCause(error) ?? "").not.toMatch(/jane|secret|415/)
       }
     })
   )

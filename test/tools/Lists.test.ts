@@ -43,14 +43,14 @@ describe("list_databases", () => {
     })
   )
 
-  it.effect("refuses a backslash where the dialect does not say what it means", () =>
+  it.effect("writes a backslash for the embedded warehouse as for Snowflake, whose text rules it has", () =>
     Effect.gen(function* () {
-      const { call, guard } = yield* Fakes.harness(ListDatabases.make, { dialect: "duckdb" })
-      expect(yield* Effect.flip(call({ pattern: "a\\_b" }))).toMatchObject({
-        _tag: "ToolError",
-        code: "INVALID_INPUT"
+      const { call, warehouse } = yield* Fakes.harness(ListDatabases.make, {
+        dialect: "duckdb",
+        rules: [{ when: /./, then: answer }]
       })
-      expect((yield* guard.seen).operations).toEqual([])
+      yield* call({ pattern: "a\\_b" })
+      expect(yield* warehouse.sql).toEqual(["SHOW DATABASES LIKE 'a\\\\_b' LIMIT 201"])
     })
   )
 

@@ -66,7 +66,7 @@ export const rows: ReadonlyArray<Row> = [
     ({ queried }) => ({ query_id: queried?.["query_id"], cursor: queried?.["next_cursor"], limit: 2 }),
     answered({ row_count: 2, truncated: true })
   ),
-  row("explained", "explain_query", { ...shop, sql: "SELECT count(*) FROM ORDERS" }, answered({}), [
+  row("explained", "explain_query", { ...shop, sql: "SELECT SUM(TOTAL_AMOUNT) FROM ORDERS" }, answered({}), [
     "ORDERS"
   ]),
   row("limits", "get_limits", {}, answered({ client: "local", tier: "default" }), ["statements"]),
