@@ -8,7 +8,7 @@ import { apply } from "../warehouse/duckdb/dialect/source.js"
 import { resultNames } from "../warehouse/duckdb/names.js"
 import type { Answer } from "../warehouse/duckdb/client.js"
 import type { Table } from "../warehouse/duckdb/show.js"
-import { duckdb } from "../sql/Dialect.js"
+import { snowflake } from "../sql/Dialect.js"
 import { tokenize } from "../sql/Lexer.js"
 import type { Bind } from "../warehouse/Warehouse.js"
 import { declaredTypes } from "./declaredTypes.js"
@@ -103,12 +103,12 @@ export const run = (
 
 /** The text with what the session knows put into it; `binds` gets what it reads from stored results. */
 const resolved = (environment: Environment, session: Session, text: Text, binds: Array<Bind>) => {
-  const tokens = tokenize(text.sql, duckdb)
+  const tokens = tokenize(text.sql, snowflake)
   // The engine reports what cannot be read.
   if (Either.isLeft(tokens)) return Effect.succeed({ sql: text.sql, tokens: [], isRewritten: false })
   const edits = contextCalls(tokens.right, contextOf(environment, session))
   const filled = apply(text.sql, edits)
-  const again = tokenize(filled, duckdb)
+  const again = tokenize(filled, snowflake)
   const scans = Either.isRight(again) ? resultScans(again.right) : []
   const unknown = scans.find((scan) => environment.stored(scan.queryId) === undefined)
   if (unknown !== undefined) return Effect.fail(Failures.resultUnknown(unknown.queryId))

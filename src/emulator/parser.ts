@@ -56,7 +56,8 @@ export interface Text {
   readonly binds: number
 }
 
-const quoted = (value: string): string => `'${value.replaceAll("'", "''")}'`
+/** As the engine reads it, which is as Snowflake does. */
+const quoted = (value: string): string => `'${value.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`
 
 /** `:1` where a value may stand; after a name it would be a path. */
 const isBind = (tokens: ReadonlyArray<Token>, index: number): boolean => {

@@ -53,8 +53,8 @@ it("texts are read as Snowflake reads them", () => {
     "SELECT 'it\\'s; ok', $$a'b$$, x:a.b, :1 // comment ; not here\n, :2 ; select ?, ?;"
   )
   expect(first).toMatchObject({ binds: 2, usesWarehouse: true, typeId: 0x1000 })
-  expect(first?.sql.replace(/\s+/g, " ")).toBe("SELECT 'it''s; ok', 'a''b', x:a.b, $1 , $2")
-  expect(second).toMatchObject({ sql: "select $1, $2", original: "select ?, ?", binds: 2 })
+  expect(first?.sql.replace(/\s+/g, " ")).toBe("SELECT 'it''s; ok', 'a''b', x:a.b, $bind1 , $bind2")
+  expect(second).toMatchObject({ sql: "select $bind1, $bind2", original: "select ?, ?", binds: 2 })
   expect(Either.isLeft(SqlText.split("SELECT 'open"))).toBe(true)
   expect(Either.isLeft(SqlText.split(" -- nothing"))).toBe(true)
 })
