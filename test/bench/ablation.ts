@@ -15,7 +15,7 @@ import type { Case, Samples } from "./harness.js"
 import { interleaved } from "./harness.js"
 import { operation, parts, sent, start, times } from "./stack.js"
 
-const who = { client: "client", tier: "default", class: "query" } as const
+const request = { client: "client", tier: "default", class: "query" } as const
 
 type Call = () => Effect.Effect<unknown, unknown>
 
@@ -30,10 +30,12 @@ const alone = Effect.gen(function* () {
   const retry = yield* Retry.Retry
   const calls: { readonly [part: string]: Call } = {
     degradation: () => degradation.protect("query", Effect.void),
-    limiter: () => limiter.acquire(who),
+    limiter: () => limiter.acquire(request),
     quota: () =>
-      Effect.flatMap(quota.reserve({ ...who, estimatedBytes: 4_096, deadlineMs: 65_000 }), (reservation) =>
-        Effect.zipRight(quota.submitted(reservation), quota.settle(reservation, { bytes: 0 }))
+      Effect.flatMap(
+        quota.reserve({ ...request, estimatedBytes: 4_096, deadlineMs: 65_000 }),
+        (reservation) =>
+          Effect.zipRight(quota.submitted(reservation), quota.settle(reservation, { bytes: 0 }))
       ),
     retry: () =>
       retry.run(() => Effect.void, { class: "query", deadline: undefined, decide: () => RetryPolicy.never }),

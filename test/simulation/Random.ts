@@ -1,5 +1,5 @@
 /**
- * Chance from a seed. Everybody who rolls dice has a stream of its own, named after it: one more client
+ * Chance from a seed. Each client, and the warehouse, has a stream of its own, named after it: one more client
  * does not change what the others do.
  */
 import { Hash, Random } from "effect"

@@ -54,7 +54,7 @@ describe("VirtualClock", () => {
     assert.strictEqual(log.length, 1)
   })
 
-  it("an interrupted sleep is forgotten, and one without end keeps nobody waiting", () => {
+  it("an interrupted sleep is forgotten, and one without end does not keep the simulation going", () => {
     const { fork, time } = world()
     const fiber = fork(Effect.sleep(1_000))
     fork(Effect.sleep(Infinity))

@@ -9,8 +9,8 @@
  * Invariants
  * 1. Time moves only when no fiber can: all tasks have run before the next deadline is looked at.
  * 2. Times are whole microseconds, hence exact: half a year of them fits into a double many times over.
- * 3. The monotonic clock starts at zero and the wall clock somewhere else, so that nobody can take the
- *    one for the other unnoticed.
+ * 3. The monotonic clock starts at zero and the wall clock somewhere else, so that a mistake of
+ *    one for the other is noticed.
  */
 import { Clock, Duration, Effect } from "effect"
 import type { Scheduler } from "effect/Scheduler"
@@ -41,7 +41,7 @@ export interface VirtualClock {
   /** Runs everything that is due until then, and leaves the clock there. `onInstant` after each instant. */
   readonly runUntil: (ms: number, onInstant?: () => void) => void
   /**
-   * Counts every task: two things with the same number happened in one go, without anybody having waited
+   * Counts every task: two things with the same number happened in one go, without a wait
    * in between.
    */
   readonly moment: () => number

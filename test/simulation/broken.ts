@@ -76,7 +76,7 @@ export const limiterThatChargesRefusals: Broken = (scenario) =>
   limiter(scenario, (real) => ({
     reserve: (request, maxWaitMs) =>
       Effect.tapError(real.reserve(request, maxWaitMs), () =>
-        Effect.ignore(real.reserve({ ...request, client: "nobody" }, 0))
+        Effect.ignore(real.reserve({ ...request, client: "no client" }, 0))
       )
   }))
 
@@ -122,12 +122,12 @@ export const limiterThatStarves: Broken = (scenario) =>
         : real.reserve(request, maxWaitMs)
   }))
 
-/** Nothing is kept for anybody. */
+/** No reserve is kept. */
 export const limiterThatKeepsNoShares: Broken = ({ server }) => ({
   limiter: RateLimiter.layer({ ...server.limiter, reserved: 0 })
 })
 
-/** The real decisions, on tables that somebody has been at. */
+/** The real decisions, on tables that are tampered with. */
 const limiterOnTables = (
   { server }: Scenario,
   tamper: {
@@ -177,7 +177,7 @@ const limiterOnTables = (
   )
 })
 
-/** Who has asked once wants his share for ever: those who are left have less and less of it. */
+/** A client that has asked once keeps its share for ever: less and less is left to the others. */
 export const limiterThatNeverLetsGo: Broken = (scenario) =>
   limiterOnTables(scenario, {
     before: ({ shares, table }, now) => {
@@ -187,7 +187,7 @@ export const limiterThatNeverLetsGo: Broken = (scenario) =>
     }
   })
 
-/** Who is ahead of his share lets somebody else owe it, and has the reserve for himself. */
+/** What a client ahead of its share owes is booked to another client, and it takes the reserve. */
 export const limiterThatServesTheGreedy: Broken = (scenario) =>
   limiterOnTables(scenario, {
     after: ({ shares, table }, now, client) => {
@@ -222,10 +222,10 @@ export const bulkheadThatFreesAtTimeout: Broken = (scenario) =>
 
 const HELD_AT_MOST = "5 seconds"
 
-/** First come first served over all clients together: whoever has the most in the queue is served most. */
+/** First come first served over all clients together: the client with the most calls in the queue is served most. */
 export const bulkheadThatIsUnfair: Broken = (scenario) =>
   bulkhead(scenario, (real) => ({
-    acquire: (pool, request) => real.acquire(pool, { ...request, client: "everybody" })
+    acquire: (pool, request) => real.acquire(pool, { ...request, client: "all clients" })
   }))
 
 /** One slot in a hundred never comes back. */
@@ -239,7 +239,7 @@ export const bulkheadThatLeaks: Broken = (scenario) =>
 const forged = (real: CircuitBreaker["Type"]) =>
   Effect.map(real.status, ({ generation }) => ({ generation, startedAt: 0 }))
 
-/** Half-open lets everybody through, and the warehouse that has just come back is run over. */
+/** Half-open lets every call through, and the warehouse that has just come back is overrun. */
 export const breakerThatStampedes: Broken = (scenario) =>
   breaker(scenario, (real) => ({
     peek: Effect.catchAll(real.peek, (error) =>
@@ -252,8 +252,8 @@ export const breakerThatStampedes: Broken = (scenario) =>
 export const breakerThatSleeps: Broken = (scenario) =>
   breaker(scenario, (real) => ({ settle: (permit) => real.settle(permit, "ignored") }))
 
-/** Each try of a call is a failure of its own, and what one client's statements do is everybody's. */
-export const breakerThatBelievesEverybody: Broken = (scenario) =>
+/** Each attempt of a call is a failure of its own, and one client's statements open the circuit for all. */
+export const breakerThatTrustsEveryReport: Broken = (scenario) =>
   breaker(scenario, (real) => ({ settle: (permit, verdict) => real.settle(permit, verdict) }))
 
 /** It says that it is open, and lets calls through all the same. */

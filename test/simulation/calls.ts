@@ -1,6 +1,6 @@
 /**
- * The ledger of one call, written by everybody who sees it pass: its client, the guards as they are
- * tapped, the warehouse. What it adds up to is compared when the call has been answered.
+ * The ledger of one call, written by its client, by the tapped guards and by the warehouse. Its sums
+ * are compared when the call has been answered.
  */
 import type { OperationClass } from "../../src/platform/Operation.js"
 import type { Principal } from "../../src/platform/Principal.js"
@@ -10,7 +10,7 @@ export interface Asked {
   readonly id: number
   readonly client: string
   readonly tier: string
-  /** Made because somebody wanted something, and not because the call before was over. */
+  /** Made for something that the client wanted, and not because the call before was over. */
   readonly wanted: boolean
   readonly class: OperationClass
   /** The same question has the same answer. */
@@ -26,8 +26,8 @@ export interface Asked {
 
 export class Call {
   /**
-   * When the guard was asked: at once, or after having waited in vain for the answer to somebody else who
-   * asked the same; never, if that answer came.
+   * When the guard was asked: at once, or after a wait in vain for the answer to the same question of another
+   * client; never, if that answer came.
    */
   guardedAt: number | undefined = undefined
   /** Tokens taken from the buckets, and given back. */
@@ -62,5 +62,5 @@ export class Caller implements Principal {
 
 export const callOf = (principal: Principal): Call => {
   if (principal instanceof Caller) return principal.call
-  throw new Error(`nobody simulated calls as ${principal.client}`)
+  throw new Error(`no simulated client is called ${principal.client}`)
 }

@@ -66,11 +66,11 @@ export interface World {
   readonly statistics: Statistics
   /** Starts a call; the result interrupts it. */
   readonly call: (call: Call, done: (exit: Exit.Exit<Answer, unknown>) => void) => () => void
-  /** Runs the task when the next statement ends, whoever's it is. */
+  /** Runs the task when the next statement ends, of any client. */
   readonly whenStatementEnds: (task: () => void) => void
   readonly nextId: () => number
   readonly working: () => boolean
-  /** Nobody begins anything new at or after this, milliseconds. */
+  /** No client begins anything new at or after this, milliseconds. */
   readonly untilMs: number
 }
 
@@ -159,7 +159,7 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
         case 2:
           time.after(Math.round(random.exponential(cancels.afterMs)), cancel)
           break
-        // Just when it may be its turn, because somebody else is done.
+        // Just when it may be its turn, because another call is done.
         default:
           world.whenStatementEnds(() => time.afterTurns(random.integer(0, 2), cancel))
       }
@@ -179,10 +179,13 @@ export const start = (world: World, { name, temperament }: ClientOptions, random
     const early = Math.min(afterFailure.earlyMs, told - 1)
     time.after(told - Math.max(0, early), () =>
       attempt(wish, then, (next) => {
-        // Only what nobody disturbed has been promised.
+        // Only what no other call disturbed has been promised.
         if (!ofOwnBucket || early > 0 || tokens?.movesOf(name) !== moves) return
         if (next instanceof RateLimited && next.scope === "client")
-          court.report("who waits for retryAfter is not refused again", `${name} waited ${told} ms in vain`)
+          court.report(
+            "a client that waits for retryAfter is not refused again",
+            `${name} waited ${told} ms in vain`
+          )
       })
     )
   }

@@ -26,7 +26,7 @@ export interface Invariants {
   readonly instant: () => void
   /** When a call has been answered. */
   readonly answered: (call: Call, exit: Exit.Exit<unknown, unknown>) => void
-  /** When nobody calls any more and nothing runs. */
+  /** When all calls have ended and nothing runs. */
   readonly ended: (
     clients: ReadonlyArray<{ readonly name: string; readonly tier: string }>
   ) => Effect.Effect<void, never, Quota | Bulkhead>
@@ -59,58 +59,61 @@ export const make = (
   /** What is to be looked at when everything has ended. */
   const unsettled: Array<() => void> = []
 
-  const accounts = (call: Call, who: string, error: unknown, left: boolean): void => {
+  const accounts = (call: Call, caller: string, error: unknown, left: boolean): void => {
     const due = call.paid > 0 ? 1 : 0
-    // Whoever stopped waiting before the news arrived cannot know that there was nothing to pay for.
+    // A caller that stopped waiting before the error arrived did not learn that there was nothing to pay for.
     const mayPay = call.sent > 0 && left
     const isDue = (paid: number): boolean => paid === due || (mayPay && paid === 1)
 
     if (layers.limiter) {
       const kept = call.acquired - call.refunded
       if (error instanceof RateLimited && call.acquired > 0)
-        court.report("a refused call charges nobody", `${who} was refused and paid ${call.acquired} tokens`)
+        court.report(
+          "a refused call charges no bucket and no quota",
+          `${caller} was refused and paid ${call.acquired} tokens`
+        )
       else if (!isDue(kept))
         court.report(
           "tokens are given back if and only if nothing was sent",
-          `${who} paid ${kept} tokens for ${call.paid} statements`
+          `${caller} paid ${kept} tokens for ${call.paid} statements`
         )
     }
     if (layers.quota) {
       if (call.reserved !== call.settled + call.released)
         court.report(
           "a reservation is settled or released",
-          `${who}: ${call.reserved} made, ${call.settled} settled`
+          `${caller}: ${call.reserved} made, ${call.settled} settled`
         )
       if (!isDue(call.settled))
         court.report(
           "a quota is charged if and only if something was sent",
-          `${who} settled ${call.settled} times for ${call.paid} statements`
+          `${caller} settled ${call.settled} times for ${call.paid} statements`
         )
     }
   }
 
   const answered = (call: Call, exit: Exit.Exit<unknown, unknown>): void => {
-    const who = `call ${call.asked.id} of ${call.asked.client}`
+    const caller = `call ${call.asked.id} of ${call.asked.client}`
     const late = court.now() - (call.guardedAt ?? call.asked.startedAt) - call.asked.deadlineMs
     if (late >= TIMER_MS)
-      court.report("every call is answered by its deadline", `${who} was answered ${late} ms later`)
+      court.report("every call is answered by its deadline", `${caller} was answered ${late} ms later`)
 
     const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
     const interrupted = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
     if (Exit.isFailure(exit) && error === undefined && !interrupted)
-      court.report("nothing dies", `${who}: ${Cause.pretty(exit.cause)}`)
+      court.report("nothing dies", `${caller}: ${Cause.pretty(exit.cause)}`)
 
     // A call may be answered before its statements have ended, and accounts are settled after that.
     const left = interrupted || error instanceof DeadlineExceeded
     if (left || call.reserved !== call.settled + call.released)
-      unsettled.push(() => accounts(call, who, error, true))
-    else accounts(call, who, error, false)
+      unsettled.push(() => accounts(call, caller, error, true))
+    else accounts(call, caller, error, false)
 
-    // Who waited for somebody else's answer is told what became of that one's statement.
+    // A caller that waited for the answer to another call is told what became of that call's statement.
     if (call.guardedAt !== undefined && error instanceof DeadlineExceeded && error.sent !== call.sent > 0)
       court.report(
         "a caller is told whether its statement was sent",
-        `${who}: ${error.sent}, not ${call.sent > 0}`
+        `${caller}: ${error.sent}, not ${call.sent > 0}`
       )
   }
 

@@ -36,7 +36,7 @@ export interface Report {
   readonly loadNormal: number
   readonly loadBusiest: number
   readonly loadOutage: number
-  /** During outages, attempts to reach the warehouse per thing that somebody wanted. */
+  /** During outages, attempts to reach the warehouse per thing that a client wanted. */
   readonly amplification: number
   readonly mostStatements: number
   readonly temperaments: ReadonlyArray<TemperamentReport>

@@ -35,7 +35,7 @@ const AFTERMATH_MS = 2 * HOUR
 
 export const simulate = (options: Options): Report => {
   const { stackTraceLimit } = Error
-  // Nobody reads the stacks of simulated failures, and they cost as much as the calls.
+  // Stacks of simulated failures are not read, and cost as much as the calls.
   Error.stackTraceLimit = 0
   try {
     return run(options)

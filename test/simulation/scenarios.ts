@@ -15,7 +15,7 @@ export interface Scenario {
   readonly server: ServerOptions
   readonly warehouse: WarehouseOptions
   readonly clients: ReadonlyArray<ClientOptions>
-  /** Nobody wants anything outside of the working time: so long, and so often. */
+  /** No client wants anything outside of the working time: so long, and so often. */
   readonly work: { readonly everyMs: number; readonly lastMs: number }
   /** Steps that a fiber takes before it lets others go on; few of them make for many interleavings. */
   readonly maxOps: number

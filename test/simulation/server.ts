@@ -122,7 +122,7 @@ export const answer = (time: VirtualClock, model: Model, layers: Layers, call: C
     call.asked.class === "metadata" && layers.degradation
       ? Effect.flatMap(ResultCache.ResultCache, (cache) =>
           Effect.map(
-            // As in the server: who has other limits of time does not share a question on its way.
+            // As in the server: calls with other limits of time do not share a question on its way.
             cache.serve(
               {
                 key: `${call.asked.tier} ${call.asked.deadlineMs} ${call.asked.question}`,

@@ -17,10 +17,10 @@ const inWords = ({ replay, violationCount, violations }: Report): string =>
 const expectClean = (report: Report): void => assert.strictEqual(report.violationCount, 0, inWords(report))
 
 const HOURS = 12
-const SEEDS = Array.from({ length: 17 }, (_, i) => i + 1)
+const SEEDS = Array.from({ length: 10 }, (_, i) => i + 1)
 
 describe("the guarded server, simulated", () => {
-  it("keeps every invariant in worlds made up from seeds: over 200 hours", { timeout: 60_000 }, () => {
+  it("keeps every invariant in worlds made up from seeds: over 100 hours", { timeout: 60_000 }, () => {
     const seen = new Set<string>()
     for (const seed of SEEDS) {
       const report = simulate({ seed, hours: HOURS })
@@ -41,11 +41,11 @@ describe("the guarded server, simulated", () => {
       "ServerFault",
       "InvalidStatement"
     ])
-      assert.isTrue(seen.has(code), `nobody was ever answered ${code}`)
+      assert.isTrue(seen.has(code), `no call was answered ${code}`)
   })
 
   it("does the same for the same seed, to the byte, and something else for another one", () => {
-    const [first, again, other] = [7, 7, 8].map((seed) => JSON.stringify(simulate({ seed, hours: 6 })))
+    const [first, again, other] = [7, 7, 8].map((seed) => JSON.stringify(simulate({ seed, hours: 3 })))
     assert.strictEqual(again, first)
     assert.notStrictEqual(other, first)
   })
@@ -66,7 +66,19 @@ describe("the guarded server, simulated", () => {
 })
 
 describe("an invariant that is broken is seen:", () => {
-  const seeds = [6, 3, 7, 2, 8, 4]
+  /** Tried in this order, until each of the rules was found broken. */
+  const seeds = [8, 6, 3, 4, 7, 2]
+  const expectFound = (
+    rules: ReadonlyArray<string>,
+    run: (seed: number) => Pick<Report, "violations">
+  ): void => {
+    const missing = new Set(rules)
+    for (const seed of seeds) {
+      for (const { rule } of run(seed).violations) missing.delete(rule)
+      if (missing.size === 0) return
+    }
+    assert.fail(`not found broken: ${[...missing].join("; ")}`)
+  }
 
   const cases: ReadonlyArray<readonly [keyof typeof Broken, ReadonlyArray<string>]> = [
     [
@@ -76,9 +88,9 @@ describe("an invariant that is broken is seen:", () => {
         "in any window w no scope admits more than burst + rate * w"
       ]
     ],
-    ["limiterThatChargesRefusals", ["a refused call charges nobody"]],
-    ["limiterThatKeepsRefunds", ["a refused call charges nobody"]],
-    ["limiterThatGuesses", ["waits are exact", "who waits for retryAfter is not refused again"]],
+    ["limiterThatChargesRefusals", ["a refused call charges no bucket and no quota"]],
+    ["limiterThatKeepsRefunds", ["a refused call charges no bucket and no quota"]],
+    ["limiterThatGuesses", ["waits are exact", "a client that waits for retryAfter is not refused again"]],
     [
       "bulkheadThatFreesAtTimeout",
       [
@@ -91,7 +103,7 @@ describe("an invariant that is broken is seen:", () => {
     ["breakerThatStampedes", ["half-open, only so many probes run at once"]],
     ["breakerThatLeaks", ["nothing gets through an open circuit"]],
     ["breakerThatSleeps", ["failures in a row open the circuit"]],
-    ["breakerThatBelievesEverybody", ["a circuit opens for enough witnesses"]],
+    ["breakerThatTrustsEveryReport", ["a circuit opens for enough witnesses"]],
     [
       "quotaThatForgets",
       [
@@ -101,67 +113,55 @@ describe("an invariant that is broken is seen:", () => {
     ],
     ["quotaThatHoards", ["a quota counts what was settled and what is held"]]
   ]
-  it.each(cases)("%s", (name, rules) => {
-    const missing = new Set(rules)
-    for (const seed of seeds) {
-      const { violations } = simulate({
-        seed,
-        hours: 1,
-        scenario: Scenarios.roughHour(seed),
-        replaced: Broken[name]
-      })
-      for (const { rule } of violations) missing.delete(rule)
-      if (missing.size === 0) return
-    }
-    assert.fail(`nobody noticed: ${[...missing].join("; ")}`)
-  })
+  it.each(cases)("%s", (name, rules) =>
+    expectFound(rules, (seed) =>
+      simulate({ seed, hours: 0.6, scenario: Scenarios.roughHour(seed), replaced: Broken[name] })
+    )
+  )
 
   const unfair: ReadonlyArray<readonly [keyof typeof Broken, ReadonlyArray<string>]> = [
-    ["limiterThatKeepsNoShares", ["who is ahead of its share leaves the reserve to the others"]],
+    ["limiterThatKeepsNoShares", ["a client ahead of its share leaves the reserve to the others"]],
     [
       "limiterThatServesTheGreedy",
       [
-        "who is ahead of its share leaves the reserve to the others",
+        "a client ahead of its share leaves the reserve to the others",
         "a client that uses less than its share is refused no token that is there"
       ]
     ],
     ["limiterThatNeverLetsGo", ["waits are exact"]],
-    ["limiterThatGuesses", ["who comes back as told, and before whom nobody came, is admitted"]],
-    ["limiterThatExaggerates", ["nobody is told to wait for longer than it takes"]],
-    ["limiterThatStarves", ["nobody starves"]]
+    ["limiterThatGuesses", ["a client that comes back as told, before any other, is admitted"]],
+    ["limiterThatExaggerates", ["no client is told to wait for longer than it takes"]],
+    ["limiterThatStarves", ["no client starves"]]
   ]
-  it.each(unfair)("%s", (name, rules) => {
-    const missing = new Set(rules)
-    for (const seed of seeds) {
+  it.each(unfair)("%s", (name, rules) =>
+    expectFound(rules, (seed) => {
+      // One crowd of a minute and a half: longer than a client that starves may be refused.
       const scenario = Scenarios.crowdedHour(seed, 90_000)
-      const { violations } = simulate({ seed, hours: 0.15, scenario, replaced: Broken[name] })
-      for (const { rule } of violations) missing.delete(rule)
-      if (missing.size === 0) return
-    }
-    assert.fail(`nobody noticed: ${[...missing].join("; ")}`)
-  })
+      return simulate({ seed, hours: 0.025, scenario, replaced: Broken[name] })
+    })
+  )
 
-  it("no invariant is broken by those who are only many", () => {
+  it("none is broken by a crowd before the real services", () => {
     for (const seed of seeds)
-      expectClean(simulate({ seed, hours: 0.15, scenario: Scenarios.crowdedHour(seed) }))
+      expectClean(simulate({ seed, hours: 0.06, scenario: Scenarios.crowdedHour(seed) }))
   })
 
   it("a failing simulation says how to see it again", () => {
-    const report = simulate({ seed: 4, hours: 2, replaced: Broken.limiterThatGuesses })
-    assert.include(inWords(report), "npm run simulate -- --seed 4 --hours 2")
+    const report = simulate({ seed: 4, hours: 1, replaced: Broken.limiterThatGuesses })
+    assert.include(inWords(report), "npm run simulate -- --seed 4 --hours 1")
     assert.isAbove(report.violationCount, 0)
   })
 })
 
 describe("what the layers are good for, on a bad day", () => {
   const day = (layers: Partial<Server.Layers>): Report => {
-    const scenario = Scenarios.badDay(0.36, { parallel: 12, slots: 3 })
-    const report = simulate({ seed: 1, hours: 0.36, scenario, layers })
+    const scenario = Scenarios.badDay(0.32, { parallel: 12, slots: 3 })
+    const report = simulate({ seed: 1, hours: 0.32, scenario, layers })
     expectClean(report)
     return report
   }
 
-  it("without each of them somebody is worse off", { timeout: 60_000 }, () => {
+  it("without each of them some client or the warehouse is worse off", { timeout: 60_000 }, () => {
     const all = day({})
     assert.isAtMost(all.mostStatements, 20)
     assert.isAbove(day({ bulkhead: false }).mostStatements, 20)

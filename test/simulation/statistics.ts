@@ -63,7 +63,7 @@ export class Tally {
 export interface Statistics {
   readonly of: (temperament: Temperament) => Tally
   readonly all: () => ReadonlyArray<Tally>
-  /** Somebody wants something, now. */
+  /** A client wants something, now. */
   readonly wanted: () => void
 }
 

@@ -47,7 +47,7 @@ export interface Load {
   ms: number
   /** Attempts to reach the warehouse in it. */
   attempts: number
-  /** Things that somebody wanted in it, and attempts made for them; those who only loop are left out. */
+  /** Things that clients wanted in it, and attempts made for them; clients that only loop are left out. */
   wanted: number
   attemptsForWanted: number
 }
@@ -245,7 +245,7 @@ export const make = (
           ({ answerOf, statement }) =>
             restore(answerOf).pipe(
               Effect.onInterrupt(() => (statement.gone ? Effect.void : cancellation(statement))),
-              // Who is interrupted before the news arrives cannot know that there is nothing to pay for.
+              // A caller that is interrupted before the error arrives does not learn that there is nothing to pay for.
               Effect.tapError(({ sent }) => Effect.sync(() => void (call.paid -= sent === "no" ? 1 : 0))),
               Effect.tap((bytes) => deliver(call, attempt, bytes))
             )

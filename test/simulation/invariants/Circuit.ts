@@ -216,7 +216,7 @@ export const make = (court: Court, rules: Rules): Circuit => {
                 inner.settle(permit, verdict, failure),
                 Effect.map(inner.status, ({ generation: after, phase }) => {
                   const from = before.phase
-                  // A lease that ran out before anybody looked opens it too.
+                  // A lease that ran out before the next step opens it too.
                   if (phase === "open" && after > before.generation && holder.of === before.generation)
                     opened(from, holder.call.asked.client)
                 })

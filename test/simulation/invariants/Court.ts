@@ -26,7 +26,7 @@ export interface Court {
    * happen between two taps is not ours to know.
    */
   readonly orderly: boolean
-  /** A tapped step and the note that is taken of it: nobody comes between, however often fibers yield. */
+  /** A tapped step and the note that is taken of it: no other step comes between, however often fibers yield. */
   readonly atomically: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 

@@ -1,6 +1,6 @@
 /**
  * What clients may rely on, whatever it is that decides: judged by what they were told and what became of
- * it, and not by what anybody owes.
+ * it, and not by what a client owes.
  */
 import type * as RateLimiter from "../../../src/guard/RateLimiter.js"
 import type { Bucket } from "./Bucket.js"
@@ -27,7 +27,7 @@ export interface Promises {
 
 /** Longest that it takes to be ahead of one's share no more, milliseconds. */
 const AHEAD_AT_MOST_MS = 5_000
-/** Who is refused by the same bucket for so long, however often it asks, starves. */
+/** A client that is refused by the same bucket for so long, however often it asks, starves. */
 const STARVED_MS = 60_000
 /** A caller that is later than this was not waiting. */
 const LATE_MS = 1_000
@@ -46,7 +46,7 @@ export const make = (court: Court, shares: ReadonlyMap<Bucket, Shares>): Promise
     waiting.set(client, { sinceMs, dueMs: now + retryAfterMs })
     if (now - sinceMs > STARVED_MS)
       court.report(
-        "nobody starves",
+        "no client starves",
         `for ${now - sinceMs} ms ${client} has had nothing of ${bucket.scope}: ${inWords}`
       )
   }
@@ -66,11 +66,11 @@ export const make = (court: Court, shares: ReadonlyMap<Bucket, Shares>): Promise
       const moves = path.map((bucket) => bucket.moves)
       const before = told.get(key)
       if (before !== undefined && now >= before.dueMs && moves.every((n, i) => n === before.moves[i]))
-        court.report("who comes back as told, and before whom nobody came, is admitted", inWords)
+        court.report("a client that comes back as told, before any other, is admitted", inWords)
       told.set(key, { dueMs: now + retryAfterMs, moves })
 
       if (retryAfterMs > Math.ceil(Math.max(plainMs, AHEAD_AT_MOST_MS)))
-        court.report("nobody is told to wait for longer than it takes", inWords)
+        court.report("no client is told to wait for longer than it takes", inWords)
 
       for (const bucket of path) if (bucket !== binding) hungry.get(bucket)?.delete(client)
       if (binding === undefined) return

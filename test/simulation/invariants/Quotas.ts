@@ -99,7 +99,7 @@ export const make = (court: Court, options: Quota.Options): Quotas => {
     const full = chargesOf(request).filter(({ room }) => !room)
     if (full.length === 0) {
       court.report(
-        "a refused call charges nobody",
+        "a refused call charges no bucket and no quota",
         `${request.client} has no ${error.quota} left, but should`
       )
       return

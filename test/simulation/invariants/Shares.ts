@@ -2,9 +2,9 @@
  * The shares of a shared bucket in the second books: what each client owes the others, and what it has used
  * of late. There is a list of clients to go through, and a list of the calls of each; nothing clever.
  *
- * A call costs its client as many intervals of the bucket as there are clients who want some of it. Wants
+ * A call costs its client as many intervals of the bucket as there are clients that want some of it. Wants
  * some: has asked within a second, or owes something; up to the next 256th millisecond. Time pays, and
- * nobody owes more than ten seconds. Who owes more than five is ahead of its share by the rest.
+ * no client owes more than ten seconds. One that owes more than five is ahead of its share by the rest.
  */
 import type { Bucket } from "./Bucket.js"
 

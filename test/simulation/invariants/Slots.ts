@@ -1,10 +1,10 @@
 /**
- * Who is in a slot and who waits for one.
+ * Which calls are in a slot and which wait for one.
  *
  * Held against it
  * - never more hold a slot than there are, and each slot is freed once;
  * - while a client waits, every other client gets one turn in a row at most;
- * - nobody gets a slot at once while somebody waits who is served later.
+ * - no call gets a slot at once while another one waits and is served later.
  */
 import { Effect } from "effect"
 import type * as Bulkhead from "../../../src/guard/Bulkhead.js"
@@ -17,7 +17,7 @@ type Service = Bulkhead.Bulkhead["Type"]
 
 interface Waiter {
   readonly client: string
-  /** When somebody who never waited was served before it; microseconds. */
+  /** When a call that never waited was served before it; microseconds. */
   overtakenAt: number | undefined
 }
 
@@ -72,7 +72,7 @@ export const make = (court: Court, options: Bulkhead.Options): Slots => {
             `${waiter.client} waited for ${pool} while ${other} was served ${turns} times too often`
           )
       if (waiter.overtakenAt !== undefined && waiter.overtakenAt < now)
-        court.report("nobody overtakes who waits", `${waiter.client} was overtaken in ${pool}`)
+        court.report("no call overtakes one that waits", `${waiter.client} was overtaken in ${pool}`)
       lane.turnsOfOthers.clear()
     }
     for (const [client, other] of watch.lanes) {
@@ -128,7 +128,7 @@ export const make = (court: Court, options: Bulkhead.Options): Slots => {
       release: (slot) =>
         Effect.suspend(() => {
           const call = holders.get(slot)
-          if (call === undefined) court.report("a slot is freed once", `${slot.pool} freed by nobody`)
+          if (call === undefined) court.report("a slot is freed once", `${slot.pool} freed without a holder`)
           else ended(slot.pool, call)
           holders.delete(slot)
           return inner.release(slot)

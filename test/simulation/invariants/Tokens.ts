@@ -14,9 +14,9 @@
  *
  * And, from nothing but what was admitted and what was told
  * - a client that uses less than its share is refused no token that is there;
- * - who comes back as told, and before whom nobody came, is admitted;
- * - nobody is told to wait for longer than the tokens take, and five seconds;
- * - nobody who keeps asking is refused by a shared bucket for a minute on end.
+ * - a client that comes back as told, before any other, is admitted;
+ * - no client is told to wait for longer than the tokens take, and five seconds;
+ * - no client that keeps asking is refused by a shared bucket for a minute on end.
  */
 import { Effect } from "effect"
 import { CurrentPrincipal } from "../../../src/platform/Principal.js"
@@ -29,7 +29,7 @@ import { Shares } from "./Shares.js"
 
 type Service = RateLimiter.RateLimiter["Type"]
 
-/** What is kept for others where nobody says. */
+/** What is kept for others where the options do not say. */
 const SHIPPED = 0.25
 
 export interface Tokens {
@@ -74,8 +74,8 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
   const moved = (client: string): void => void moves.set(client, (moves.get(client) ?? 0) + 1)
 
   /**
-   * Of every bucket: when its token is due, and when a caller as willing to wait as this one is let in. Who
-   * is ahead of its share takes what is beyond the reserve, at once and not in advance; or it is let in when
+   * Of every bucket: when its token is due, and when a caller as willing to wait as this one is let in. A
+   * client ahead of its share takes what is beyond the reserve, at once and not in advance; or it is let in when
    * it is ahead no more.
    */
   const waitsOf = (request: RateLimiter.Request, maxWaitMs: number) => {
@@ -107,11 +107,11 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
     moved(client)
     const now = court.nowMicros()
     const waits = waitsOf(request, maxWaitMs)
-    const who = `${client}, willing to wait ${maxWaitMs} ms, was admitted; tokens: ${inWords(waits)}`
+    const inDetail = `${client}, willing to wait ${maxWaitMs} ms, was admitted; tokens: ${inWords(waits)}`
     if (waits.some(({ plain }) => plain > 0))
-      court.report("no call is admitted without a token in every bucket", who)
+      court.report("no call is admitted without a token in every bucket", inDetail)
     else if (waits.some(({ entry }) => entry > 0))
-      court.report("who is ahead of its share leaves the reserve to the others", who)
+      court.report("a client ahead of its share leaves the reserve to the others", inDetail)
     else if (waitMs !== Math.ceil(Math.max(...waits.map(({ wait }) => wait)) / 1000))
       court.report("waits are exact", `${client} was told to wait ${waitMs} ms; tokens: ${inWords(waits)}`)
     for (const { bucket } of waits) {
@@ -135,7 +135,7 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
     const told = `${client} was told ${retryAfterMs} ms by ${scope}; tokens: ${inWords(waits)}`
     if (longest <= 0) {
       court.report(
-        "a refused call charges nobody",
+        "a refused call charges no bucket and no quota",
         `${client}, willing to wait ${maxWaitMs} ms, was refused by ${scope}; tokens: ${inWords(waits)}`
       )
     } else if (
@@ -169,7 +169,7 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
       const left = bucket?.leftAt(now)
       if (left !== undefined && left !== remaining)
         court.report(
-          "a refused call charges nobody",
+          "a refused call charges no bucket and no quota",
           `after ${request.client} was refused, ${scope} ${name ?? ""} holds ${remaining} tokens, not ${left}`
         )
     }
