@@ -332,22 +332,20 @@ const refuse = (
     )
   )
 
-const amountOf = (quota: QuotaName, spent: Spent): number | undefined => {
-  switch (quota) {
-    case "bytes_per_day":
-      return spent.bytes
-    case "scan_bytes_per_day":
-      return spent.scanBytes
-    case "statement_seconds_per_day":
-      return spent.statementSeconds
-    default:
-      return undefined
-  }
+/** What a settled call has used of each quota; undefined where the amount that was reserved stands. */
+const amounts: { readonly [Q in QuotaName]: ((spent: Spent) => number | undefined) | undefined } = {
+  requests_per_hour: undefined,
+  requests_per_day: undefined,
+  queries_per_hour: undefined,
+  queries_per_day: undefined,
+  bytes_per_day: ({ bytes }) => bytes,
+  scan_bytes_per_day: ({ scanBytes }) => scanBytes,
+  statement_seconds_per_day: ({ statementSeconds }) => statementSeconds
 }
 
 const actualOf = ({ client = "", status }: Reservation, spent: Spent): ReadonlyArray<Actual> =>
   status.flatMap(({ quota, scope }) => {
-    const amount = amountOf(quota, spent)
+    const amount = amounts[quota]?.(spent)
     return amount === undefined
       ? []
       : [{ key: scope === "global" ? GLOBAL_KEY : clientKey(client), quota, amount }]
