@@ -11,7 +11,7 @@
 import * as Schema from "effect/Schema"
 import type { Overloaded } from "../guard/Bulkhead.js"
 import type { CircuitOpen } from "../guard/CircuitBreaker.js"
-import { bytes, iso, plural, seconds, sentence } from "../platform/core/words.js"
+import { bytes, iso, plural, seconds, sentence } from "../platform/core/format.js"
 import type { QuotaExceeded } from "../quota/Quota.js"
 import type { RequestError } from "../tools/Tool.js"
 import type { Reason } from "../warehouse/Warehouse.js"

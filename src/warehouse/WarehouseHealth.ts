@@ -29,7 +29,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Lru from "../platform/core/Lru.js"
-import { iso, sentence } from "../platform/core/words.js"
+import { iso, sentence } from "../platform/core/format.js"
 import { monotonicMillis } from "../platform/monotonic.js"
 import type { Reason, WarehouseError } from "./Warehouse.js"
 

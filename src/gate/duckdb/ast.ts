@@ -4,7 +4,7 @@
  * are bounded.
  *
  * Invariant: an object of a kind that is not known here is refused, so a new kind of expression in a
- * later DuckDB is refused until somebody has looked at it.
+ * later DuckDB is refused until it was reviewed.
  *
  * @since 0.1.0
  */

@@ -1,6 +1,6 @@
 /**
  * The 2026 era over HTTP: every request stands for itself, so any server answers any request, and nothing is kept
- * between two of them. One connection to the MCP server carries them all, whoever they are of.
+ * between two of them. One connection to the MCP server carries them all, of all clients.
  *
  * ```
  *   message + headers --> names no revision of this era: 2025, a session's

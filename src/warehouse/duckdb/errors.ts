@@ -2,7 +2,7 @@
  * DuckDB's errors in Snowflake's words, with its code, its SQLSTATE and the reason of the port. Pure.
  *
  * DuckDB says what happened only in prose: `<Kind> Error: <text>`, then, on lines of their own, candidates,
- * an excerpt of the statement and advice on settings. Only the first part says anything to whoever wrote
+ * an excerpt of the statement and advice on settings. Only the first part says anything to the author of
  * the statement; the rest, and every name of DuckDB's own, is left out.
  *
  * @since 0.1.0
@@ -32,7 +32,7 @@ const candidatesOf = (message: string): ReadonlyArray<string> => {
   return [...line.matchAll(/"((?:[^"]|"")*)"/g)].map((match) => match[1]!.replaceAll('""', '"'))
 }
 
-/** The first paragraph, without what only somebody at DuckDB's console could use. */
+/** The first paragraph, without what is of use at DuckDB's console only. */
 const gist = (text: string): string => {
   const [first = ""] = text.split(/\n\s*\n|\n(?:LINE \d+:|Did you mean|Candidate|\s*Possible solutions)/, 1)
   return first

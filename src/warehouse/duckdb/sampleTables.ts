@@ -20,7 +20,7 @@ import {
   place,
   span,
   start
-} from "./sampleWords.js"
+} from "./sampleVocabulary.js"
 import { members, variantType } from "./dialect/values.js"
 
 /** A struct, whose keys are in their order, as a semi-structured value. */

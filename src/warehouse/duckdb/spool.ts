@@ -8,7 +8,7 @@
  * Invariants
  *  - What is kept and what is just being pulled take `maxBytes` together: pulling makes room, and stops
  *    where there is none.
- *  - Room is made by whoever takes most of it: who keeps little loses nothing to who keeps much.
+ *  - The client that holds most makes room: a client that holds little loses nothing to one that holds much.
  *
  * @since 0.1.0
  */

@@ -34,7 +34,7 @@ export type Value = undefined | null | boolean | number | string | Exact | Doubl
 export type List = ReadonlyArray<Value>
 export type Fields = ReadonlyMap<string, Value>
 
-/** An argument that a function cannot take; the message is for whoever wrote the statement. */
+/** An argument that a function cannot take; the message is for the author of the statement. */
 export class Refusal extends Error {}
 
 export const refuse = (message: string): never => {
