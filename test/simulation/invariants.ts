@@ -109,11 +109,12 @@ export const make = (
       unsettled.push(() => accounts(call, caller, error, true))
     else accounts(call, caller, error, false)
 
-    // A caller that waited for the answer to another call is told what became of that call's statement.
-    if (call.guardedAt !== undefined && error instanceof DeadlineExceeded && error.sent !== call.sent > 0)
+    // A statement that was turned away was not sent. A caller that waited for the answer to another call is told what
+    // became of that call's statement.
+    if (call.guardedAt !== undefined && error instanceof DeadlineExceeded && error.sent !== call.paid > 0)
       court.report(
         "a caller is told whether its statement was sent",
-        `${caller}: ${error.sent}, not ${call.sent > 0}`
+        `${caller}: ${error.sent}, not ${call.paid > 0}`
       )
   }
 

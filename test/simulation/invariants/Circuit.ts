@@ -37,6 +37,8 @@ interface Judged {
   readonly client: string
   readonly verdict: CircuitBreaker.Verdict
   readonly silent: boolean
+  /** Its call met silence in a later attempt: enough to fail a probe, and no second failure of a closed circuit. */
+  silentLater: boolean
   readonly asked: string
   readonly slow: boolean
 }
@@ -144,7 +146,11 @@ export const make = (court: Court, rules: Rules): Circuit => {
       other.verdict === "failure" &&
       (other.call === id || (!silent && !other.silent && other.client === client && other.asked === asked))
     // Once a call, and once a client and statement where it was reported.
-    if (verdict === "failure" && recent(court.now()).some(known)) return
+    const before = verdict === "failure" ? recent(court.now()).find(known) : undefined
+    if (before !== undefined) {
+      before.silentLater ||= silent
+      return
+    }
     judged.push({
       at: court.now(),
       begunAt: permit.startedAt,
@@ -152,6 +158,7 @@ export const make = (court: Court, rules: Rules): Circuit => {
       client,
       verdict,
       silent,
+      silentLater: false,
       asked,
       slow
     })
@@ -163,7 +170,8 @@ export const make = (court: Court, rules: Rules): Circuit => {
     const now = court.now()
     const seen = recent(now)
     const { reported, reporters, silent } = witnesses(seen)
-    const trusted = silent + (reporters > 1 || !othersCall(client, now) ? reported : 0)
+    const silentLater = seen.filter((one) => one.silentLater).length
+    const trusted = silent + silentLater + (reporters > 1 || !othersCall(client, now) ? reported : 0)
     const needed =
       from === "half-open"
         ? 1
