@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs"
 
-/** Processes that `parent` has begun and that live; empty where the system does not list them. */
+/**
+ * Processes of the embedded warehouse that `parent` has begun and that live; empty where the system does not list
+ * them. Not every child: the worker of the test runner has others, such as the bundler's.
+ */
 export const childrenOf = (parent: number = process.pid): ReadonlyArray<number> => {
   try {
     return readdirSync("/proc")
@@ -8,7 +11,11 @@ export const childrenOf = (parent: number = process.pid): ReadonlyArray<number> 
       .filter((name) => {
         try {
           const [, state, of] = /\) (\S) (\d+)/.exec(readFileSync(`/proc/${name}/stat`, "utf8")) ?? []
-          return of === String(parent) && state !== "Z"
+          return (
+            of === String(parent) &&
+            state !== "Z" &&
+            readFileSync(`/proc/${name}/cmdline`, "utf8").includes("embedded.js")
+          )
         } catch {
           return false
         }
