@@ -84,6 +84,8 @@ describe("stdio", () => {
         const before = stdout.listenerCount("drain")
         const send = (message: object) => Effect.sync(() => void stdin.write(`${JSON.stringify(message)}\n`))
         yield* send(H.initialize("hello"))
+        // As a client does: what comes before the answer waits for the protocol's module, and then begins at once.
+        yield* Effect.repeat(Effect.sleep(1), { until: () => stdout.writableLength > 0 })
         for (let id = 0; id < calls; id++) {
           yield* send(H.toolCall(id, "large"))
           yield* Effect.sleep(0)
