@@ -24,6 +24,8 @@ import { duckdb, snowflake } from "../sql/Dialect.js"
 import type { Dialect } from "../sql/Dialect.js"
 import { emit, sourceOffset } from "./core/Emit.js"
 import * as Functions from "./core/Functions.js"
+import { mayReadByName } from "./core/SnowflakeGrammar.js"
+import * as Names from "./core/SnowflakeNames.js"
 import { defaultLimits, tokenize } from "../sql/Lexer.js"
 import type { Limits, Token } from "../sql/Lexer.js"
 import * as ObjectRules from "../sql/ObjectRules.js"
@@ -150,6 +152,11 @@ const metadata = (
   })
 }
 
+/** Rules about objects see tables, and not what a function reads by a name in a string. */
+const tellsOfObjects = (name: string, { allowFunctions }: ReadOnly.Policy): boolean =>
+  mayReadByName(name.toUpperCase()) &&
+  !allowFunctions.some((allowed) => allowed.toUpperCase() === name.toUpperCase())
+
 const explainOptions = new Set(["ANALYZE", "ANALYSE", "FORMAT"])
 
 /** The words of EXPLAIN before the query it explains; undefined where they are not known. */
@@ -221,9 +228,11 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       const odd = translates ? undefined : ambiguous(source)
       if (odd !== undefined) return Either.left(odd)
       const canonical = emit(source, written)
-      // Spaces and unfolded escapes can make it longer than the caller's text, which was within the limit.
-      const again = tokenize(canonical, written, limits)
-      if (Either.isLeft(again)) return reject(again.left.code, again.left.message)
+      if (translates) {
+        // Spaces and unfolded escapes can make it longer than the caller's text, which was within the limit.
+        const again = tokenize(canonical, written, limits)
+        if (Either.isLeft(again)) return reject(again.left.code, again.left.message)
+      }
       const seen = forDuckDb(canonical)
       if (Either.isLeft(seen)) return Either.left({ ...seen.left, position: undefined })
       const { sql, tokens } = seen.right
@@ -246,6 +255,8 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
           ? undefined
           : Rules.refused(rules, { ctes, references }, Rules.placeOf(policy, options.namespace))
       if (denied !== undefined) return Either.left(place(denied))
+      const byName = rules === undefined ? undefined : functions.find((name) => tellsOfObjects(name, policy))
+      if (byName !== undefined) return Either.left(Names.readsByName(byName, undefined))
       const accepted: ReadOnly.Accepted = { canonical, kind: "select", tables, functions }
       const limit = policy.appendLimit
       if (limit === undefined || hasOwnSize(tree.right.node)) return Either.right(accepted)

@@ -104,7 +104,7 @@ export class ReadOnly extends Context.Tag("snowguard/ReadOnly")<
 >() {}
 
 /**
- * A guard whose layer is loaded with the first statement. One that cannot be loaded accepts nothing:
+ * A gate whose layer is loaded with the first statement. One that cannot be loaded accepts nothing:
  * the failure is a defect, and no statement passes unchecked.
  *
  * @since 0.1.0
@@ -116,8 +116,8 @@ export const layerLazy = (
 ): Layer.Layer<ReadOnly> =>
   Layer.scoped(
     ReadOnly,
-    Effect.map(lazyService(ReadOnly, load), (guard) => ({
+    Effect.map(lazyService(ReadOnly, load), (gate) => ({
       dialect,
-      check: (sql, policy) => Effect.flatMap(guard, (_) => _.check(sql, policy))
+      check: (sql, policy) => Effect.flatMap(gate, (_) => _.check(sql, policy))
     }))
   )

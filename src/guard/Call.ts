@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Ref from "effect/Ref"
 import { createHash } from "node:crypto"
@@ -396,7 +397,8 @@ export const attemptEnded = (
             silent,
             ms,
             call: call.requestId,
-            statement: statement && (() => fingerprint(statement()))
+            // The caller's function: that it throws costs the call its fingerprint, and not its slots.
+            statement: statement && (() => Either.getOrUndefined(Either.try(() => fingerprint(statement()))))
           })
         : undefined
     return [

@@ -22,7 +22,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
@@ -31,6 +30,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Bulkhead from "./Bulkhead.js"
+import { DeadlineExceeded } from "./Deadline.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Ladder from "./core/DegradationLadder.js"
 import * as OutcomeWindow from "./core/OutcomeWindow.js"
@@ -272,11 +272,9 @@ export const defaultOutcome = <A, E>(exit: Exit.Exit<A, E>): Outcome | undefined
   if (error instanceof WarehouseError) {
     return error.reason === "Overloaded" ? "refused" : error.sent === "no" ? undefined : "accepted"
   }
-  if (!Predicate.isTagged(error, "DeadlineExceeded") || !Predicate.hasProperty(error, "sent"))
-    return undefined
+  if (!(error instanceof DeadlineExceeded)) return undefined
   // An attempt holds its slots; a call that timed out outside of an attempt waited for room.
-  const hadRoom = error.sent === true || (Predicate.hasProperty(error, "of") && error.of === "attempt")
-  return hadRoom ? "accepted" : "refused"
+  return error.sent || error.of === "attempt" ? "accepted" : "refused"
 }
 
 const SAMPLE_MS = 500

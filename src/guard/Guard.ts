@@ -171,7 +171,7 @@ export const make = (options: Partial<Options> = {}) =>
     const leave = (call: Call.Call, seat: Seat, exit: Exit.Exit<unknown, unknown>) =>
       Call.attemptEnded(call, exit, seat.permit.startedAt).pipe(
         Effect.flatMap(({ failure, verdict }) => breaker.settle(seat.permit, verdict, failure)),
-        Effect.zipRight(free(seat))
+        Effect.ensuring(free(seat))
       )
 
     const settle = Effect.fnUntraced(function* (
@@ -179,10 +179,10 @@ export const make = (options: Partial<Options> = {}) =>
       { reservation, tokens }: Admission,
       exit: Exit.Exit<unknown, unknown>
     ) {
+      yield* Call.settleScans(call, quota)
       const spent = yield* Call.spent(call)
       if (spent === undefined && !Verdict.keepsToken(exit)) yield* limiter.refund(tokens)
       yield* spent === undefined ? quota.release(reservation) : quota.settle(reservation, spent)
-      yield* Call.settleScans(call, quota)
     }, Effect.ignoreLogged)
 
     return Guard.of({ run })

@@ -307,17 +307,17 @@ export const make = (
           Effect.catchAllCause(recover(attempt, request, 1, {})),
           Effect.zipLeft(worked)
         ),
-      status: modifyAt(ref, ({ budget, calls, exhausted, recovered, retries, ...rest }, now) => [
+      status: modifyAt(ref, (state, now) => [
         {
-          budget: RetryBudget.left(budget, now, config),
+          budget: RetryBudget.left(state.budget, now, config),
           budgetCap: limits.cap,
-          backoffFactor: Pressure.factor(rest.pressure, now),
-          calls,
-          retries,
-          recovered,
-          exhausted
+          backoffFactor: Pressure.factor(state.pressure, now),
+          calls: state.calls,
+          retries: state.retries,
+          recovered: state.recovered,
+          exhausted: state.exhausted
         },
-        { budget, calls, exhausted, recovered, retries, ...rest }
+        state
       ])
     }
   })

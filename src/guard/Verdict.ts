@@ -55,7 +55,7 @@ export const failureOf = (
     readonly ms: number
     readonly call: string
     /** Identifies the statement; computed for reported failures only. */
-    readonly statement: (() => string) | undefined
+    readonly statement: (() => string | undefined) | undefined
   }
 ): Failure => {
   const { call, ms, silent, statement } = attempt

@@ -34,7 +34,7 @@ const ran = (sent: boolean) =>
     ? "The statement was sent; its cancellation was requested, and is not confirmed."
     : "Nothing was executed and nothing was charged."
 
-const quotaWords = (quota: string) => quota.replace(/_/g, " ").replace(/ per /, " per ")
+const quotaWords = (quota: string) => quota.replace(/_/g, " ")
 
 /** What is more than the whole limit never fits, however long it waits. */
 const fitsLater = ({ estimate = 0, limit }: QuotaExceeded): boolean => estimate <= limit

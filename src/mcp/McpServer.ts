@@ -463,7 +463,7 @@ export const make = (options: Options) =>
           const results: Array<{ readonly member: string; readonly result: Params }> = []
           for (const { args, member, tool: of } of wanted) {
             const tool = toolbox.get(of)
-            // A refused call has no names; a person who types is not told of limits.
+            // A refused call has no names; a completion does not report limits.
             const result = tool === undefined ? undefined : await callTool(tool, args, asked, caller)
             if (result?.structuredContent !== undefined)
               results.push({ member, result: result.structuredContent })

@@ -29,7 +29,7 @@ export interface Entry {
   readonly tool: string
   /** The name that was asked for, in part, where there is no such tool. */
   readonly asked?: string | undefined
-  /** Of an operator's action: to whom or what it was done. */
+  /** Of an operator's action: its object: a client, a quota or a mode. */
   readonly target?: string | undefined
   /** Canonical text of the statement; written as the settings say. */
   readonly statement?: string | undefined

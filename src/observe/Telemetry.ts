@@ -26,6 +26,7 @@
  * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
  * | `snowguard_quota_store_state` | state | 1 for the one in force: `normal`, `outage`, `memory` |
  * | `snowguard_quota_store_outage_total` | decision | calls decided without the quota store |
+ * | `snowguard_otlp_dropped_total` | | spans that no collector took |
  * | `snowguard_audit_lost_total` | | lines of the audit log that could not be written |
  * | `snowguard_audit_rotated_away_total`, `snowguard_audit_rotated_away_bytes_total` | | files of it that were removed because so many are kept, and their bytes |
  * | `snowguard_loop_guard_refused_total` | | repeated failures answered from memory |
@@ -36,7 +37,8 @@
  * | `snowguard_http_auth_total` | result | credentials that held, and why others did not |
  * | `snowguard_http_edge_seconds` | to | from the headers until the call was handed on, or refused |
  * | `snowguard_http_sessions_total` | event | sessions that were opened, closed, expired, or made room |
- * | `snowguard_http_streams_total` | event | answers that were begun, sent, cancelled, or left by the client |
+ * | `snowguard_http_streams_total` | event | answers that were begun, cancelled by the client, or left by it |
+ * | `snowguard_http_unread_total` | reason | answers that were dropped because their clients did not read them |
  * | `snowguard_http_sessions`, `snowguard_http_streams` | | that are open now |
  * | `snowguard_http_remembered` | table | entries of the bounded tables at the edge |
  * | `mcp.server.operation.duration` | mcp.method.name, gen_ai.tool.name, error.type, rpc.response.status_code, mcp.protocol.version, network.transport | seconds of every request and notification, as OpenTelemetry names it |

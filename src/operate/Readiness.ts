@@ -50,7 +50,7 @@ const pinProblem = ({ mode, signal }: Degradation.Status): Option.Option<string>
       )
     : Option.none()
 
-/** The circuit's word goes last: while no login is tried, nothing that it counts happens. */
+/** A latched login is told first: while no login is tried, the circuit counts nothing. */
 const warehouseProblem = (
   { latched }: WarehouseHealth.Status,
   { cause, phase }: CircuitBreaker.Status

@@ -62,6 +62,9 @@ export const request = async (
     httpProxy: proxy.href,
     httpsProxy: proxy.href,
     noProxy: env["no_proxy"] || env["NO_PROXY"] || "",
+    // An agent serves one request: a proxy's idle connections would add up.
+    keepAliveTimeout: 1,
+    keepAliveMaxTimeout: 1,
     // What is not encrypted goes to the proxy as it is: many open no tunnel for it.
     proxyTunnel: url.protocol === "https:"
   })

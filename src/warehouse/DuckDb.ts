@@ -75,7 +75,7 @@ export const layerEmbedded = (options: Options = {}): Layer.Layer<Embedded> =>
   Layer.scoped(Embedded, makeEmbedded(options))
 
 /**
- * DuckDB's parser, for the gate: `ReadOnly/DuckDb` takes it as an option.
+ * DuckDB's parser, for the gate: `gate/DuckDb` takes it as an option.
  *
  * @since 0.1.0
  * @category getters

@@ -53,6 +53,20 @@ withLayer(embeddedGate({ functions, translate }))("the DuckDB gate with rules ab
   const check = (sql: string, own: Partial<ReadOnly.Policy> = {}) =>
     Effect.flatMap(ReadOnly.ReadOnly, (gate) => Effect.either(gate.check(sql, { ...policy, ...own })))
 
+  it.effect("refuses functions that read by a name in a string, unless an operator allows them", () =>
+    Effect.gen(function* () {
+      for (const sql of [
+        "SELECT GET_DDL('TABLE', 'd.public.secret')",
+        "SELECT GET_DDL('TABLE', 'SECRET') AS ddl",
+        "SELECT (SELECT get_ddl('VIEW', 'secret'))"
+      ]) {
+        expect([sql, yield* check(sql)]).toMatchObject([sql, { left: { code: "FUNCTION_NOT_ALLOWED" } }])
+        expect(Either.isRight(yield* check(sql, { objects: undefined }))).toBe(true)
+        expect(Either.isRight(yield* check(sql, { allowFunctions: ["GET_DDL"] }))).toBe(true)
+      }
+    })
+  )
+
   it.effect("refuses every road to a table that is denied", () =>
     Effect.gen(function* () {
       for (const sql of roads) {

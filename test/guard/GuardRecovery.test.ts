@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Ref, TestClock } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Ref, TestClock } from "effect"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as CallPolicy from "../../src/tools/CallPolicy.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
@@ -326,6 +326,27 @@ describe("Guard, with every layer", () => {
           )
         )
       })
+  )
+
+  it.effect("a caller whose statement cannot be read loses no slot and no permit", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Guard.Guard
+      const bulkhead = yield* Bulkhead.Bulkhead
+      const unreadable = {
+        ...operation,
+        class: "query" as const,
+        statement: () => {
+          throw new Error("no text")
+        }
+      }
+      for (let i = 0; i < 2 * pool.permits; i++) {
+        const call = yield* Effect.fork(run(unreadable, () => failing("ServerFault", "yes")))
+        yield* TestClock.adjust("1 minute")
+        const exit = yield* Fiber.await(call)
+        assert.isTrue(Exit.isFailure(exit) && !Cause.isDie(exit.cause), String(exit))
+      }
+      for (const { inUse, queued } of yield* bulkhead.status) assert.deepStrictEqual([inUse, queued], [0, 0])
+    }).pipe(Effect.provide(stack))
   )
 
   it.effect("a statement that keeps failing the same way is not sent a fourth time, until it changes", () =>

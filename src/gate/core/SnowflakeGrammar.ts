@@ -86,7 +86,7 @@ export const ofOthers = words(
 
 /**
  * Words that begin statements and are no reserved words, so that columns, tables and aliases may have their
- * names. They are refused where they stand like a verb: see `verbs` in SnowflakeCalls.
+ * names. They are refused where they stand like a verb: see `refuseVerb` in SnowflakeCalls.
  */
 export const verbs = words(
   `ASYNC AWAIT BEGIN CALL COMMENT COMMIT COPY DECLARE DESCRIBE EXECUTE EXPLAIN GET LET LIST LS MERGE PUT RAISE REMOVE

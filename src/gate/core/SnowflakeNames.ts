@@ -13,6 +13,14 @@ interface Reference {
   readonly token: Token | undefined
 }
 
+/** A function that can tell of objects that the rules do not see is called. */
+export const readsByName = (name: string, position: number | undefined): Rejection => ({
+  code: "FUNCTION_NOT_ALLOWED",
+  reason: `the function ${name} can tell of objects that may not be read`,
+  position,
+  hint: `while objects are restricted, an operator can allow it by adding ${name} to the allowed functions`
+})
+
 /** What a statement names; grows while it is read. */
 export interface Names {
   /** As written. */
@@ -103,12 +111,7 @@ export const refused = (
   }
   for (const { name, token } of names.calls) {
     if (mayReadByName(name) && !place.allowed.has(name)) {
-      return {
-        code: "FUNCTION_NOT_ALLOWED",
-        reason: `the function ${name} can tell of objects that may not be read`,
-        position: token.start,
-        hint: `while objects are restricted, an operator can allow it by adding ${name} to the allowed functions`
-      }
+      return readsByName(name, token.start)
     }
   }
   for (const { name, token } of names.ctes) {

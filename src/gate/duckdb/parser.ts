@@ -8,6 +8,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api"
 import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import type { Problem } from "./ast.js"
 
 /**
@@ -49,9 +50,6 @@ const maxDepth = 250
  */
 export const config = { storage_compatibility_version: "latest" }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const left = (code: Problem["code"], reason: string, location?: number): Either.Either<never, Problem> =>
   Either.left({ code, reason, location })
 
@@ -66,7 +64,7 @@ const unreadable = (message: string, location?: number): Either.Either<never, Pr
 
 const parsed = (sql: string, json: string): Either.Either<Tree, Problem> => {
   const answer: unknown = JSON.parse(json)
-  if (!isRecord(answer)) return unreadable("the parser gave no answer")
+  if (!Predicate.isRecord(answer)) return unreadable("the parser gave no answer")
   if (answer["error"] !== false) {
     if (answer["error_type"] === "not implemented")
       return left("NOT_A_READ", "only SELECT statements are reads")
@@ -78,8 +76,8 @@ const parsed = (sql: string, json: string): Either.Either<Tree, Problem> => {
     return left("MULTIPLE_STATEMENTS", "send one statement at a time")
   }
   const statement: unknown = statements[0]
-  const node = isRecord(statement) ? statement["node"] : undefined
-  return isRecord(statement) && isRecord(node)
+  const node = Predicate.isRecord(statement) ? statement["node"] : undefined
+  return Predicate.isRecord(statement) && Predicate.isRecord(node)
     ? Either.right({ statement, node })
     : left("NOT_A_READ", "only SELECT statements are reads")
 }

@@ -4,12 +4,13 @@
  * @since 0.1.0
  */
 
+import * as Predicate from "effect/Predicate"
+
 export interface Tree {
   readonly [key: string]: unknown
 }
 
-export const isTree = (value: unknown): value is Tree =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
+export const isTree: (value: unknown) => value is Tree = Predicate.isRecord
 export const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 export const text = (value: unknown): string => (typeof value === "string" ? value : "")
 

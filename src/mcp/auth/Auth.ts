@@ -25,6 +25,11 @@ export interface Credentials {
   readonly authorization: string | undefined
   /** The address it came from, through trusted proxies alone. */
   readonly address: string
+  /**
+   * False once the address has been refused too often. Asked before each costly proof: requests that came at once
+   * wait for their proofs in one queue.
+   */
+  readonly mayTry?: (() => boolean) | undefined
 }
 
 /**
@@ -120,7 +125,7 @@ export class Authenticator extends Context.Tag("snowguard/Authenticator")<
     readonly problem?: Effect.Effect<Option.Option<string>>
     readonly authenticate: (credentials: Credentials) => Effect.Effect<Identity, AuthRefused>
     /**
-     * The same for a credential that was proven before, without work that could be used against us: it
+     * The same for a credential that was proven before, without work that an attacker could cause: it
      * still answers when an address is not allowed any more attempts.
      */
     readonly remembered: (credentials: Credentials) => Effect.Effect<Option.Option<Identity>>

@@ -147,6 +147,13 @@ const REMEMBERED = 10_000
 
 const refused = new AuthRefused({ reason: "invalid", description: "This key is not known, or was revoked." })
 
+/** Not 401: the credential was not looked at. */
+const crowded = new AuthRefused({
+  reason: "unavailable",
+  description: "Too many credentials from this address were refused; they are checked again in a moment.",
+  retryAfterMs: 1_000
+})
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -242,7 +249,9 @@ export const make = (options: Options) =>
         const key = keys.get(id)
         // That an id exists may be told by the time this takes: an id is no secret.
         if (key === undefined || key.revokedAt !== undefined) return yield* refused
-        const holds = yield* proofs.withPermits(1)(KeysFile.matches(key, secret))
+        const holds = yield* proofs.withPermits(1)(
+          Effect.suspend(() => (credentials.mayTry?.() === false ? crowded : KeysFile.matches(key, secret)))
+        )
         proven.set(token, { key, holds })
         return holds ? identity(key) : yield* refused
       })

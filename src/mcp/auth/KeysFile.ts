@@ -13,7 +13,7 @@ import * as Either from "effect/Either"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto"
-import { open, readFile, rename, stat } from "node:fs/promises"
+import { open, readFile, rename, rm, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 import { namePattern } from "../../platform/Principal.js"
 import * as Directories from "../../platform/directories.js"
@@ -144,15 +144,19 @@ export const read = (path: string): Effect.Effect<ReadonlyArray<Key>, KeysFileEr
 
 const write = (path: string, text: string) =>
   io(path, "be written", async () => {
-    const aside = `${path}.${process.pid}.new`
-    const file = await open(aside, "w", 0o600)
+    const aside = `${path}.${randomBytes(6).toString("hex")}.new`
     try {
-      await file.writeFile(`${text}\n`)
-      await file.sync()
+      const file = await open(aside, "wx", 0o600)
+      try {
+        await file.writeFile(`${text}\n`)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(aside, path)
     } finally {
-      await file.close()
+      await rm(aside, { force: true })
     }
-    await rename(aside, path)
   })
 
 /** Milliseconds after which the lock of a writer that ended without releasing it is taken over. */

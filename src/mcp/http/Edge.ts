@@ -186,8 +186,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
       cost: number
     ): Effect.Effect<never, Refusal> => {
       const { ratePerSecond } = floods.options
-      const what = reason === "bytes" ? "bytes" : "requests"
-      const message = `This client sends more than ${ratePerSecond} ${what} per second; the request was not read.`
+      const message = `This client sends more than ${ratePerSecond} ${reason} per second; the request was not read.`
       const refused = flooding(reason, message, floods, Floods.waitMs(floods, now, client, cost))
       return Effect.delay(Effect.fail(refused), REFUSAL_MS)
     }
@@ -278,7 +277,11 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
         )
         const block = Address.block(address)
         const length = Number(request.headers["content-length"] ?? 0)
-        const credentials: Auth.Credentials = { authorization: request.headers.authorization, address }
+        const credentials: Auth.Credentials = {
+          authorization: request.headers.authorization,
+          address,
+          mayTry: () => Floods.waitMs(failures, monotonic(), block) === 0
+        }
         const identified = Effect.suspend(() => {
           const now = monotonic()
           const wait = Floods.waitMs(failures, now, block)

@@ -141,7 +141,7 @@ interface Passage {
   readonly principal: Principal
   readonly traceparent: string | undefined
   readonly form: Form
-  /** The edge has no part in it any more. */
+  /** Called when the request leaves the edge. */
   readonly passed: () => void
 }
 

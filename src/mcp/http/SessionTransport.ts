@@ -8,11 +8,10 @@
  *   its response  <-- send -- the server's answer, and what it says before that
  * ```
  *
- * - Without a session, ids of different clients may be the same: inside, a request has a number of its own.
- *
  * Written to node's responses directly: the SDK's own transport goes through web streams, keeps the stream
  * and the bookkeeping of a cancelled call for ever, and hangs the first of two callers with the same id.
  *
+ * - Without a session, ids of different clients may be the same: inside, a request has a number of its own.
  * - `inFlight` holds a request from the moment it is dispatched until it is answered, is cancelled, or the
  *   session ends; in each of these cases its response is ended. An id in flight must not be accepted again.
  * - Before its answer a document has no room for anything but white space: progress is not told there.

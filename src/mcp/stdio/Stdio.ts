@@ -1,6 +1,6 @@
 /**
  * MCP over this process's stdin and stdout: one process, one client. Ends when stdin ends, when stdout
- * is closed under us, or when it is interrupted (a signal).
+ * is closed, or when it is interrupted (a signal).
  *
  * **stdout belongs to the protocol.** One line of anything else there and the client gives up, and Effect's
  * default logger, `runMain`'s pretty one and `console.log` all write there. So all that goes through

@@ -39,6 +39,9 @@ const PER_CALL = 32 * 1024 ** 2
 
 const NEWLINE = 10
 
+/** Methods that run a tool. */
+const calls: ReadonlySet<string> = new Set(["tools/call", "resources/read", "completion/complete"])
+
 export interface Options {
   readonly stdin: Readable
   readonly stdout: Writable
@@ -176,7 +179,7 @@ export class StdioTransport implements Transport {
     if (this.inFlight.has(id) || this.held.has(id)) {
       return this.refuse(-32600, "A request with this id is still in flight.", id)
     }
-    if (method !== "tools/call") return this.begin(id, value, false)
+    if (method === undefined || !calls.has(method)) return this.begin(id, value, false)
     if (this.held.size === 0 && this.hasRoom()) return this.begin(id, value, true)
     this.held.set(id, { id, value, bytes })
     this.heldBytes += bytes

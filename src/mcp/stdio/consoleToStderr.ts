@@ -1,10 +1,16 @@
-/* eslint-disable no-console */
-const toStderr = (...args: ReadonlyArray<unknown>): void => console.error(args[0])
+import { Console } from "node:console"
 
 /** Everything that `console` would write to stdout goes to stderr. Returns what undoes it. */
 export const consoleToStderr = (): (() => void) => {
-  const { debug, dir, info, log, table } = console
-  const { error } = console
-  Object.assign(console, { debug: error, dir: toStderr, info: error, log: error, table: toStderr })
-  return () => void Object.assign(console, { debug, dir, info, log, table })
+  const { debug, dir, dirxml, info, log, table } = console
+  const stderr = new Console(process.stderr)
+  Object.assign(console, {
+    debug: stderr.debug,
+    dir: stderr.dir,
+    dirxml: stderr.dirxml,
+    info: stderr.info,
+    log: stderr.log,
+    table: stderr.table
+  })
+  return () => void Object.assign(console, { debug, dir, dirxml, info, log, table })
 }

@@ -72,7 +72,7 @@ interface Lost {
 
 type Known = ReadonlyMap<Usage["quota"], Usage>
 
-/** Calls of one tier are refused while those of another have a share: refusing is when none was admitted for so long. */
+/** Refusing: no call was admitted in this time before the last refusal. */
 const REFUSING_MS = 10_000
 /** Counting the replicas must not delay a call. */
 const REPLICAS_MS = 100

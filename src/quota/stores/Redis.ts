@@ -182,7 +182,7 @@ export const make = (
       if (operation === "submitted") return Effect.void
       const part = Codec.unknown(id)
       if (!redis.cluster) return Effect.asVoid(finishPart(operation, part, actual))
-      // There is one place that has heard of it, whatever keys it names this time.
+      // In a cluster the id is remembered in one slot of its own.
       return Effect.flatMap(finishPart("release", part, [], `~${Codec.idOf(part.record)}`), (known) =>
         known
           ? Effect.void

@@ -69,7 +69,7 @@ export interface Catalog {
   readonly databases: ReadonlyArray<{ readonly name: string; readonly comment: string }>
   readonly schemas: ReadonlyArray<Schema>
   readonly relations: ReadonlyArray<Relation>
-  /** What may be suggested to whom this is for; everything when absent. */
+  /** Whether a name may be suggested to the caller; every name when absent. */
   readonly visible?: ((name: Name) => boolean) | undefined
 }
 

@@ -195,7 +195,7 @@ export const weight = (cell: Cell): number => {
  */
 export const make = (api: Api) => {
   /** A value whose column's type does not say what it is, or that is inside another. */
-  const any: Convert = (value) => {
+  const plain: Convert = (value) => {
     switch (typeof value) {
       case "string":
       case "boolean":
@@ -206,14 +206,14 @@ export const make = (api: Api) => {
         return integer(value)
     }
     if (value === null) return null
-    if (value instanceof api.DuckDBVariantValue) return any(value.value)
+    if (value instanceof api.DuckDBVariantValue) return plain(value.value)
     if (value instanceof api.DuckDBStructValue) {
-      return object(Object.entries(value.entries).map(([key, item]) => [key, any(item)]))
+      return object(Object.entries(value.entries).map(([key, item]) => [key, plain(item)]))
     }
     if (value instanceof api.DuckDBListValue || value instanceof api.DuckDBArrayValue)
-      return value.items.map(any)
+      return value.items.map(plain)
     if (value instanceof api.DuckDBMapValue) {
-      return object(value.entries.map((entry) => [String(any(entry.key)), any(entry.value)]))
+      return object(value.entries.map((entry) => [String(plain(entry.key)), plain(entry.value)]))
     }
     if (value instanceof api.DuckDBUnionValue) return semiStructured(value)
     // Inside JSON a fraction is a number, as Snowflake shows it, unless that would change it.
@@ -241,7 +241,7 @@ export const make = (api: Api) => {
           ? parseJson(inside("v") ?? "null")
           : shownText(inside("k"), inside("v"))
       default:
-        return any(value)
+        return plain(value)
     }
   }
 
@@ -284,16 +284,16 @@ export const make = (api: Api) => {
 
   const decimal = (scale: number): Convert =>
     scale === 0
-      ? (value) => (value instanceof api.DuckDBDecimalValue ? integer(value.value) : any(value))
+      ? (value) => (value instanceof api.DuckDBDecimalValue ? integer(value.value) : plain(value))
       : (value) => String(value)
 
-  const json: Convert = (value) => (typeof value === "string" ? parseJson(value) : any(value))
+  const json: Convert = (value) => (typeof value === "string" ? parseJson(value) : plain(value))
 
   const converter = (type: DuckDb.DuckDBType): Convert => {
     if (type instanceof api.DuckDBDecimalType) return nullable(decimal(type.scale))
     if (type instanceof api.DuckDBVarCharType)
-      return type.alias === "JSON" ? nullable(json) : (value) => any(value)
-    return any
+      return type.alias === "JSON" ? nullable(json) : (value) => plain(value)
+    return plain
   }
 
   /**
@@ -320,5 +320,5 @@ export const make = (api: Api) => {
     }
   }
 
-  return { reader, value: any }
+  return { reader, value: plain }
 }

@@ -6,7 +6,7 @@
  *   execute --- refused? ---> lane of the client ---> place ---> process up ---> Execute ---> read(answer)
  *                 ^              ^                                                   |            |
  *                 |              '------------ once more, unseen by the caller <-----+-- died <---'
- *                 '--------------------------- remembered <--- who did it? <---------'
+ *                 '--------------------------- remembered <-- which one did it? <----'
  * ```
  *
  * A *lane* is a process and its queue. Each client has a lane of its own while there are enough; otherwise those
@@ -14,10 +14,11 @@
  * fewest.
  *
  * A process is ended from outside when its memory passes its limit, when all of them together pass theirs, and
- * when a statement has not stopped {@link GRACE_MS} after its limit or its cancellation. Who did it:
+ * when a statement has not stopped {@link GRACE_MS} after its limit or its cancellation. Which statement did it:
  *  - the statement that did not stop; or the only one that ran, if the process took too much memory or crashed.
- *    It fails with what it did, and is refused when it is repeated, for {@link REFUSED_MS};
- *  - when several ran, each is run once more alone, the youngest first, and innocents go on. So is the only one
+ *    It fails with what it did, and is refused when it is repeated, for {@link REFUSED_MS}. One that was within its
+ *    own limit, and ended because all together were not, is not refused;
+ *  - when several ran, each is run once more alone, the youngest first, and the others go on. So is the only one
  *    that ran when the process was killed by something else.
  * `read` is run again with the statement: what it has read before counts for nothing, so it may not hand
  * anything on before it ends. An answer whose rows are streamed on fails with `SessionLost` when its process
@@ -47,7 +48,7 @@ import type { Column, Row } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { End, Process } from "./process.js"
 import { start, STATEMENTS } from "./process.js"
-import type * as Protocol from "./protocol.js"
+import * as Protocol from "./protocol.js"
 
 /**
  * @since 0.1.0
@@ -116,7 +117,7 @@ const LOOK_MS = 50
 /** A lane that is not the last one is ended when it has had nothing to do for so long. */
 const IDLE_MS = 60_000
 const IDLE_LOOK_MS = 5_000
-/** A caller who interrupts waits this long for the statement to stop; the rest happens behind its back. */
+/** A caller who interrupts waits this long for the statement to stop; the rest happens after it was answered. */
 const PATIENCE_MS = 100
 /** All processes together may have so many times what one may have. */
 const ALL_TOGETHER = 1.5
@@ -128,6 +129,8 @@ const FIRST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 5_000
 /** A lane in which something died is avoided for so long by clients that did not do it. */
 const TROUBLE_MS = 10 * 60_000
+/** Clients whose lane is remembered. */
+const HOMES = 1_024
 /** A process that is killed while it starts is started again so often. */
 const MOST_STARTS = 5
 
@@ -187,7 +190,7 @@ interface Lane {
   readonly trouble: Map<string, number>
   memory: ReadonlyArray<number>
   /** Why it is being killed. */
-  verdict: { readonly job: Job; readonly error: WarehouseError } | "memory" | undefined
+  verdict: { readonly job: Job; readonly error: WarehouseError } | "memory" | "memory of all" | undefined
   usedAt: number
 }
 
@@ -236,7 +239,8 @@ const crashes = new Set(["SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SI
 export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope> =>
   Effect.gen(function* () {
     const lanes: Array<Lane> = []
-    const homes = new Map<string, Lane>()
+    /** Of the clients that called lately. */
+    const homes = Lru.make<Lane>({ maxEntries: HOMES, maxBytes: HOMES })
     const refused = Lru.make<{ readonly until: number; readonly error: WarehouseError }>(refusedAtMost)
     let nextId = 1
     let closed = false
@@ -257,7 +261,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
 
     // ---------------------------------------------------------------- places
 
-    /** Gives free places to whom they belong. */
+    /** Gives free places to the jobs that are next. */
     const pump = (lane: Lane): void => {
       while (lane.queue.length > 0) {
         const next = chosen(lane)
@@ -341,19 +345,23 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       return lane
     }
 
-    /** Somebody else's statements died in it lately. */
+    /** Statements of another client died in it lately. */
     const isTroubled = (lane: Lane, client: string): boolean => {
       const since = now() - TROUBLE_MS
-      for (const [other, at] of lane.trouble) if (other !== client && at > since) return true
+      for (const [other, at] of lane.trouble) {
+        if (at <= since) lane.trouble.delete(other)
+        else if (other !== client) return true
+      }
       return false
     }
 
     const laneOf = (client: string): Lane => {
-      const home = homes.get(client)
+      const home = Lru.get(homes, client)
       const isGood = home !== undefined && lanes.includes(home) && !isTroubled(home, client)
       if (isGood) return home
       const neighbours = new Map<Lane, number>()
-      for (const lane of homes.values()) neighbours.set(lane, (neighbours.get(lane) ?? 0) + 1)
+      for (const { value: lane } of homes.entries.values())
+        neighbours.set(lane, (neighbours.get(lane) ?? 0) + 1)
       const cost = (lane: Lane) => (isTroubled(lane, client) ? 1_000_000 : 0) + (neighbours.get(lane) ?? 0)
       const best = lanes.reduce<Lane | undefined>(
         (least, lane) => (least === undefined || cost(lane) < cost(least) ? lane : least),
@@ -361,7 +369,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       )
       const lane =
         best !== undefined && (cost(best) === 0 || lanes.length >= options.processes) ? best : newLane()
-      homes.set(client, lane)
+      Lru.set(homes, client, lane, 1)
       return lane
     }
 
@@ -377,7 +385,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       lane.verdict = undefined
       lane.memory = []
       let failure: string | undefined
-      const child = start(options, {
+      const child: Process = start(options, {
         message: (message) => {
           if (lane.process !== child) return
           if (message._tag === "Failed") {
@@ -402,20 +410,20 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
         if (closed) return Effect.fail(cancelled(""))
         if (lane.process !== undefined && lane.names !== undefined) return Effect.succeed(true)
         const pause = lane.process === undefined ? pauseOf(lane) : 0
+        const running = Effect.suspend(() =>
+          lane.process === undefined
+            ? Effect.try({ try: () => begin(lane), catch: (cause) => notOpened(String(cause)) })
+            : Effect.void
+        )
         const wait = Effect.async<boolean, WarehouseError>((resume) => {
+          if (lane.names !== undefined) return resume(Effect.succeed(true))
+          if (lane.process === undefined) return resume(Effect.succeed(false))
           lane.starting.add(resume)
-          if (lane.process === undefined) begin(lane)
           return Effect.sync(() => void lane.starting.delete(resume))
         })
-        return Effect.zipRight(
-          watch,
-          pause === 0
-            ? wait
-            : Effect.zipRight(
-                sleep(pause),
-                Effect.suspend(() => (lane.names === undefined ? wait : Effect.succeed(true)))
-              )
-        )
+        // Watched once there is a process: the watch ends where there is nothing to look at.
+        const begun = Effect.zipRight(running, Effect.zipRight(watch, wait))
+        return pause === 0 ? begun : Effect.zipRight(sleep(pause), begun)
       })
 
     const started = (lane: Lane): Effect.Effect<void, WarehouseError> =>
@@ -446,18 +454,26 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       Lru.set(refused, job.fingerprint(), { until: now() + REFUSED_MS, error: why }, 1024)
     }
 
-    const whatItDid = (job: Job, end: End, outOfMemory: boolean): WarehouseError =>
-      outOfMemory
-        ? exceeded(
+    const whatItDid = (job: Job, end: End, outOfMemory: boolean, ofAll: boolean): WarehouseError =>
+      ofAll
+        ? error(
             job.queryId,
-            `The statement needed more memory than one may have in the embedded warehouse (${gigabytes(options.processBytes)}), and was ended.`,
-            ": read fewer rows or columns, or make shorter texts and lists"
+            "ResourcesExceeded",
+            "All statements of the embedded warehouse together needed more memory than they may have " +
+              `(${gigabytes(options.processBytes * ALL_TOGETHER)}), and this one grew fastest. Read fewer rows or columns.`,
+            { code: "000625", sqlState: "53200" }
           )
-        : exceeded(
-            job.queryId,
-            `The statement ended the process that ran it (${end.signal ?? `exit code ${end.code}`}).`,
-            ""
-          )
+        : outOfMemory
+          ? exceeded(
+              job.queryId,
+              `The statement needed more memory than one may have in the embedded warehouse (${gigabytes(options.processBytes)}), and was ended.`,
+              ": read fewer rows or columns, or make shorter texts and lists"
+            )
+          : exceeded(
+              job.queryId,
+              `The statement ended the process that ran it (${end.signal ?? `exit code ${end.code}`}).`,
+              ""
+            )
 
     const died = (lane: Lane, end: End, failure: string | undefined): void => {
       const { verdict } = lane
@@ -476,12 +492,14 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
         return
       }
       lane.deaths = [...lane.deaths, now()]
+      const ofAll = verdict === "memory of all" && !end.outOfMemory
       const outOfMemory = end.outOfMemory || verdict === "memory"
       const running = [...lane.jobs.values()].filter(({ fingerprint }) => fingerprint !== undefined)
       const alone = running.length === 1 ? running[0] : undefined
       // What was killed from outside may have done nothing, unless it happens again while it runs alone.
       const isProven =
         outOfMemory ||
+        ofAll ||
         crashes.has(end.signal ?? "") ||
         alone?.suspect !== undefined ||
         end.signal === undefined
@@ -489,10 +507,10 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
         typeof verdict === "object"
           ? verdict
           : alone !== undefined && isProven
-            ? { job: alone, error: whatItDid(alone, end, outOfMemory) }
+            ? { job: alone, error: whatItDid(alone, end, outOfMemory, ofAll) }
             : undefined
       if (culprit !== undefined) {
-        remember(culprit.job, culprit.error)
+        if (!ofAll) remember(culprit.job, culprit.error)
         lane.trouble.set(culprit.job.client, now())
       }
       // The right to run alone is there before anything that waits can take a place.
@@ -516,7 +534,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       for (const entry of [...lane.queue]) {
         if (lanes.length < options.processes && isTroubled(lane, entry.job.client)) {
           lane.queue.splice(lane.queue.indexOf(entry), 1)
-          homes.delete(entry.job.client)
+          Lru.remove(homes, entry.job.client)
           entry.admit(true)
         }
       }
@@ -532,6 +550,8 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       switch (message._tag) {
         case "Answer":
         case "Rows":
+          // A process that sends more than it may is not to be believed.
+          if (job.parts.length > Protocol.CREDITS) return lane.process?.kill()
           job.parts.push(message)
           return message.end ? settle(lane, job, Effect.void) : wake(job)
         case "Parsed":
@@ -595,7 +615,10 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
 
     const look = (lane: Lane, at: number): number => {
       const { process } = lane
-      if (process === undefined) return 0
+      if (process === undefined) {
+        lane.memory = []
+        return 0
+      }
       if (lane.names === undefined) {
         if (at - lane.startedAt > START_MS) process.kill()
         return 0
@@ -603,18 +626,18 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       for (const job of lane.jobs.values()) {
         const error = overdue(job, at)
         if (error === undefined) continue
-        lane.verdict ??= { job, error }
+        // A question of the gate is short: what it waits for is a statement, which is found as after any death.
+        if (job.fingerprint !== undefined) lane.verdict ??= { job, error }
         process.kill()
       }
-      if (lane.jobs.size === 0) return 0
       const memory = process.memory() ?? 0
       lane.memory = [...lane.memory.slice(-LOOKS), memory]
-      if (memory > options.processBytes) end(lane)
+      if (memory > options.processBytes) end(lane, "memory")
       return memory
     }
 
-    const end = (lane: Lane): void => {
-      lane.verdict ??= "memory"
+    const end = (lane: Lane, why: "memory" | "memory of all"): void => {
+      lane.verdict ??= why
       lane.process?.kill()
     }
 
@@ -625,16 +648,27 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       const at = now()
       const memory = lanes.reduce((sum, lane) => sum + look(lane, at), 0)
       if (memory > options.processBytes * ALL_TOGETHER) {
-        end(lanes.reduce((most, lane) => (grown(lane) > grown(most) ? lane : most)))
+        // A process without work gives its memory back first.
+        const idle = lanes.filter(({ jobs, process }) => process !== undefined && jobs.size === 0)
+        if (idle.length > 0) for (const lane of idle) lane.process?.kill()
+        else
+          end(
+            lanes.reduce((most, lane) => (grown(lane) > grown(most) ? lane : most)),
+            "memory of all"
+          )
       }
       const isBusy = lanes.some(
         ({ jobs, names, process }) => jobs.size > 0 || (process !== undefined && names === undefined)
       )
       for (const lane of [...lanes]) {
-        const isIdle = lane.placed.size === 0 && lane.queue.length === 0 && lane.starting.size === 0
+        const isIdle =
+          lane.jobs.size === 0 &&
+          lane.placed.size === 0 &&
+          lane.queue.length === 0 &&
+          lane.starting.size === 0
         if (!isIdle || at - lane.usedAt < IDLE_MS || lanes.length === 1) continue
         lanes.splice(lanes.indexOf(lane), 1)
-        for (const [client, home] of homes) if (home === lane) homes.delete(client)
+        for (const [client, { value }] of homes.entries) if (value === lane) Lru.remove(homes, client)
         lane.process?.kill()
         lane.process = undefined
       }

@@ -151,7 +151,10 @@ const getDdl = (
   }
   if (kind !== "TABLE" && kind !== "VIEW")
     return problem(`GET_DDL of '${kind}' is not supported; TABLE and VIEW are.`)
-  const named = at.word("AS") || !at.done ? at.name() : undefined
+  // The gate bounds every query; there is one row.
+  const bounded = () => at.word("LIMIT") && at.number() !== undefined
+  const named = !bounded() && (at.word("AS") || !at.done) ? at.name() : undefined
+  if (!at.done) bounded()
   if (!at.done) return problem(`syntax error: unexpected '${at.text}' after GET_DDL(...).`)
   const tokenized = tokenize(text, snowflake)
   const inner = Either.isRight(tokenized) ? cursor(tokenized.right, 0) : undefined

@@ -3,8 +3,8 @@
  * and rows to be pulled.
  *
  * SHOW, DESCRIBE and GET_DDL are answered from the catalog and never reach DuckDB; everything else runs on
- * DuckDB as one query on a connection of its own. Costs are not estimated here: who asks bounds the memory and
- * the time of the process.
+ * DuckDB as one query on a connection of its own. Costs are not estimated here: the server bounds the
+ * memory and the time of the process.
  *
  * @since 0.1.0
  */

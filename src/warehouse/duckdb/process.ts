@@ -100,10 +100,11 @@ export const start = (
   const kill = () => void child.kill("SIGKILL")
   child.on("error", (error) => end({ error }))
   child.on("close", (code, signal) => end({ code: code ?? undefined, signal: signal ?? undefined }))
-  child.stderr?.on("data", (bytes: Uint8Array) => {
-    said = (said + Buffer.from(bytes).toString("utf8")).slice(-LAST_WORDS)
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    said = (said + text).slice(-LAST_WORDS)
   })
-  const link = child.stdio[3]
+  // Where no descriptor is left Node gives no `stdio` at all, against its types, and reports the error later.
+  const link = (child.stdio as typeof child.stdio | undefined)?.[3]
   const read = Protocol.reader((text) => on.message(Protocol.decode(text)))
   if (link instanceof Duplex) {
     // What it says makes no sense: nothing more of it is read.

@@ -18,8 +18,8 @@
  * bit says that the message goes on in the next frame), then UTF-8. Invariants:
  *  - `Execute` and `Parse` are answered exactly once by `Answer` ... `end`, `Fail`, `Parsed` or `Ended`, or the
  *    child dies;
- *  - of one statement no more parts are under way than it has credits, so that a reader who is slow holds the
- *    child back and not the server's memory;
+ *  - the child sends no more parts of a statement than it has credits, and is ended if it does: a slow reader holds
+ *    the child back, and its rows are not in the server's memory;
  *  - what the child says is checked before it is used: a child whose memory is corrupted can end its statements
  *    and nothing else. JSON is read by V8's parser; structured clones, which run code paths of their own, never.
  *
@@ -31,12 +31,13 @@ import type { Bind, Row } from "../Warehouse.js"
 import { Reason } from "../Warehouse.js"
 
 /**
- * Bytes of a frame, and of a message: a value of Snowflake's largest size with every character escaped.
+ * Bytes of a frame; a longer message is sent in several.
  *
  * @since 0.1.0
  * @category limits
  */
 export const MAX_FRAME = 1024 * 1024
+/** A value of Snowflake's largest size with every character escaped. */
 const MAX_MESSAGE = 128 * 1024 * 1024
 
 /**
@@ -208,7 +209,7 @@ export const frames = (message: ToChild | FromChild): ReadonlyArray<Uint8Array> 
  */
 export const reader = (message: (text: string) => void): ((bytes: Uint8Array) => void) => {
   let pending: Buffer = Buffer.alloc(0)
-  let parts: Array<Uint8Array> = []
+  let parts: Array<Buffer> = []
   let size = 0
   return (bytes) => {
     pending = pending.length === 0 ? Buffer.from(bytes) : Buffer.concat([pending, bytes])
@@ -223,7 +224,7 @@ export const reader = (message: (text: string) => void): ((bytes: Uint8Array) =>
       parts.push(pending.subarray(at + 4, at + 4 + length))
       at += 4 + length
       if ((head & CONTINUES) !== 0) continue
-      const text = (parts.length === 1 ? Buffer.from(parts[0]!) : Buffer.concat(parts)).toString("utf8")
+      const text = (parts.length === 1 ? parts[0]! : Buffer.concat(parts)).toString("utf8")
       parts = []
       size = 0
       message(text)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Layer, Logger, LogLevel, Ref } from "effect"
+import { Context, Effect, Either, Layer, Logger, LogLevel, Ref } from "effect"
 import type { CryptoKey, JWTPayload } from "jose"
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose"
 import {
@@ -80,6 +80,25 @@ describe("keys", () => {
       assert.deepStrictEqual(yield* whoIs(own.key), { who: "bronzed/bronze" })
       assert.deepStrictEqual(yield* whoIs(strange.key), { who: "carol/default" })
     }).pipe(quiet)
+  )
+
+  it.scopedLive(
+    "an address that may not try any more costs no proof, and is not told that its key is wrong",
+    () =>
+      Effect.gen(function* () {
+        const path = join(yield* folder, "keys.json")
+        const { key } = yield* Keys.create(path, { client: "alice" })
+        const { authenticate } = Context.get(yield* Layer.build(withKeys(path)), Auth.Authenticator)
+        const credentials = { authorization: `Bearer ${key}`, address: "192.0.2.1" }
+        const turnedAway = yield* Effect.flip(authenticate({ ...credentials, mayTry: () => false }))
+        assert.strictEqual(turnedAway.reason, "unavailable")
+        assert.strictEqual((yield* authenticate(credentials)).principal.client, "alice")
+        // Proven before: nothing is left to try.
+        assert.strictEqual(
+          (yield* authenticate({ ...credentials, mayTry: () => false })).principal.client,
+          "alice"
+        )
+      }).pipe(quiet)
   )
 
   it.scopedLive("without a key that holds there is nothing but a 401 that says how to ask", () =>

@@ -84,6 +84,9 @@ describe("DESCRIBE and GET_DDL", () => {
       column: "DDL"
     })
     expect(parsed(`select get_ddl('view', 'v') "text"`)).toMatchObject({ column: "text" })
+    // As the gate bounds it.
+    expect(parsed("SELECT GET_DDL('VIEW', 'v') LIMIT 1001")).toMatchObject({ column: "GET_DDL('VIEW', 'V')" })
+    expect(parsed("SELECT GET_DDL('VIEW', 'v') AS ddl LIMIT 1001")).toMatchObject({ column: "DDL" })
   })
 
   it("refuses what it cannot answer, and leaves other queries to the warehouse", () => {

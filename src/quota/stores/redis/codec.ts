@@ -95,7 +95,7 @@ export const decode = (id: string): ReadonlyArray<Part> | undefined => {
   return parts
 }
 
-/** What stands for a reservation that is none of ours: nothing was charged, before any time we know. */
+/** What stands for a reservation that this store did not make: nothing was charged, before all times. */
 export const unknown = (id: string): Part => {
   const record = Buffer.alloc(NAMES_AT + 2)
   record.writeDoubleLE(Number.NEGATIVE_INFINITY)

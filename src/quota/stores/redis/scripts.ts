@@ -302,7 +302,7 @@ end
 
 /**
  * `submitted`, `settle`, `release`: the record as Hc0, n H, n x H its keys, n H, n x (key H, code B, amount d)
- * the truth. Answers 1, or 0 when the reservation was lost and this is the first we hear of it: then what
+ * the truth. Answers 1, or 0 when the reservation was lost and is not in the journal: then what
  * was used is charged now, once.
  */
 const finish = `

@@ -47,9 +47,11 @@ export const makeCheckpoints = (database: Database, path: string): Checkpoints =
     committed: () => {
       dirty = true
       commits += 1
-      if (commits % COMMITS === 0 && walSize(path) > WAL_LIMIT) {
-        // What has been committed stays committed: the next round tries again.
-        Errors.ignore(truncate)
+      // What has been committed stays committed, whatever the file system says: the next round tries again.
+      if (commits % COMMITS === 0) {
+        Errors.ignore(() => {
+          if (walSize(path) > WAL_LIMIT) truncate()
+        })
       }
     },
     passive: () => {

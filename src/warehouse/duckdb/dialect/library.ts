@@ -382,32 +382,21 @@ const listagg: Write = (invocation) => {
   )
 }
 
-const arrayAgg: Write = (invocation) => {
-  const [value] = invocation.args
-  if (value === undefined) return undefined
-  return written(
-    "variant",
-    element(`sgj_list(sg_raw(${withoutNulls(invocation, "list", value.sql, value.sql)}))`)
-  )
-}
+/** An aggregate of the values that are not NULL, as an array: `toArray` makes it of DuckDB's list. */
+const listed =
+  (toArray: string): Write =>
+  (invocation) => {
+    const [value] = invocation.args
+    if (value === undefined) return undefined
+    return written(
+      "variant",
+      element(`${toArray}(sg_raw(${withoutNulls(invocation, "list", value.sql, value.sql)}))`)
+    )
+  }
 
-const arrayUnique: Write = (invocation) => {
-  const [value] = invocation.args
-  if (value === undefined) return undefined
-  return written(
-    "variant",
-    element(`sgj_list_unique(sg_raw(${withoutNulls(invocation, "list", value.sql, value.sql)}))`)
-  )
-}
-
-const arrayUnion: Write = (invocation) => {
-  const [value] = invocation.args
-  if (value === undefined) return undefined
-  return written(
-    "variant",
-    element(`sgj_union_lists(sg_raw(${withoutNulls(invocation, "list", value.sql, value.sql)}))`)
-  )
-}
+const arrayAgg = listed("sgj_list")
+const arrayUnique = listed("sgj_list_unique")
+const arrayUnion = listed("sgj_union_lists")
 
 const objectAgg: Write = (invocation) => {
   const [key, value] = invocation.args

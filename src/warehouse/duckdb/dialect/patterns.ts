@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Lru from "../../../platform/core/Lru.js"
 import { refuse } from "./values.js"
 
 const classes: Readonly<Record<string, string>> = {
@@ -63,13 +64,12 @@ export interface Pattern {
   readonly extracts: boolean
 }
 
-const remembered = new Map<string, Pattern>()
-const mostRemembered = 200
+const remembered = Lru.make<Pattern>({ maxEntries: 200, maxBytes: 1024 * 1024 })
 
 /** The pattern with its parameters: `c` and `i`, `m`, `s`, and `e`, which asks for a group. */
 export const compile = (pattern: string, parameters = "c"): Pattern => {
   const key = `${parameters}/${pattern}`
-  const known = remembered.get(key)
+  const known = Lru.get(remembered, key)
   if (known !== undefined) return known
   if (/[^ceims]/.test(parameters)) refuse(`Invalid parameters of a regular expression: '${parameters}'`)
   if (/\(\?(?!:)/.test(pattern.replace(/\\[^]/g, "")))
@@ -83,8 +83,7 @@ export const compile = (pattern: string, parameters = "c"): Pattern => {
       whole: new RegExp(`^(?:${source})$`, flags.replace("m", "")),
       extracts: parameters.includes("e")
     }
-    if (remembered.size >= mostRemembered) remembered.clear()
-    remembered.set(key, made)
+    Lru.set(remembered, key, made, key.length)
     return made
   } catch {
     return refuse(`Invalid regular expression: '${pattern}'`)

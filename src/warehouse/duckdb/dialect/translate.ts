@@ -10,7 +10,7 @@ import { rewrite } from "./rewrite.js"
 import { source } from "./source.js"
 
 /**
- * The same query for DuckDB: a function of the text alone, so what a guard has checked is what runs. What
+ * The same query for DuckDB: a function of the text alone, so what the gate has checked is what runs. What
  * cannot be read as Snowflake's SQL is returned as it came, and DuckDB says what is wrong with it.
  *
  * @since 0.1.0
