@@ -11,7 +11,7 @@ import { Server } from "@modelcontextprotocol/sdk/server/index.js"
 import { InitializeRequestSchema, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js"
 import type { jsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/types.js"
 import type * as Protocol from "./Protocol.js"
-import * as JsonRpc from "./stdio/JsonRpc.js"
+import * as JsonRpc from "./JsonRpc.js"
 
 /** Elicitation is never used, so nothing is ever validated; the SDK's default would build an AJV per connection. */
 const noValidator: jsonSchemaValidator = {

@@ -6,13 +6,11 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { isUtf8 } from "node:buffer"
 import type { IncomingMessage } from "node:http"
 // Not for time: they run at the end of the turn of the event loop.
 import { clearImmediate, setImmediate } from "node:timers"
-import * as JsonScan from "../core/JsonScan.js"
+import * as JsonRpc from "../JsonRpc.js"
 import * as Shares from "../core/Shares.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 
@@ -49,18 +47,6 @@ export interface Options {
   readonly maxEach: number
   /** Told how large a body was whose headers did not say so. */
   readonly unannounced?: (client: string, bytes: number) => void
-}
-
-/**
- * Deeper than any arguments of a tool, far from where a recursive walk would overflow the stack; and with more
- * members than any message has, a call has about a dozen.
- */
-const shape: JsonScan.Bounds = { maxDepth: 64, maxParts: 50_000, maxMembers: 1_000 }
-
-const told: { readonly [P in JsonScan.Problem]: string } = {
-  depth: `The JSON is nested more than ${shape.maxDepth} deep.`,
-  parts: `The JSON has more than ${shape.maxParts} parts.`,
-  members: `The objects in the JSON have more than ${shape.maxMembers} members together.`
 }
 
 const refuse = (reason: BodyRefused["reason"], description: string, limit?: number) =>
@@ -132,21 +118,6 @@ const bytes = (request: IncomingMessage, maxBytes: number, timeoutMs: number) =>
     return Effect.flatMap(atOnce, (isDone) => (isDone ? all : late))
   })
 
-/** The document, whatever it holds; a byte order mark before it is left out. */
-export const parse = (body: Buffer): Either.Either<unknown, BodyRefused> => {
-  if (!isUtf8(body)) return Either.left(refuse("not-utf8", "Parse error: not valid UTF-8."))
-  const text = body.toString("utf8").replace(/^\uFEFF/, "")
-  const problem = JsonScan.check(text, shape)
-  if (problem !== undefined) {
-    return Either.left(refuse("too-complex", told[problem]))
-  }
-  return Either.try({
-    try: (): unknown => JSON.parse(text),
-    // The parser's message quotes the text.
-    catch: () => refuse("not-json", "Parse error: not valid JSON.")
-  })
-}
-
 /** A reader of bodies; all its readings together are bounded. */
 export const make = (options: Options) => {
   const { maxBytes, maxConcurrent, maxEach, timeoutMs } = options
@@ -172,7 +143,9 @@ export const make = (options: Options) => {
       ).pipe(
         Effect.flatMap((body) => {
           if (length === undefined) options.unannounced?.(client, body.length)
-          return parse(body)
+          return Effect.mapError(JsonRpc.parse(body), ({ description, reason }) =>
+            refuse(reason, description)
+          )
         })
       )
     })

@@ -8,8 +8,8 @@
  */
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Protocol from "../Protocol.js"
-import * as JsonRpc from "../stdio/JsonRpc.js"
-import type { Id, Malformed } from "../stdio/JsonRpc.js"
+import * as JsonRpc from "../JsonRpc.js"
+import type { Id, Malformed } from "../JsonRpc.js"
 import type { BodyRefused } from "./Body.js"
 import * as Metrics from "./Metrics.js"
 import type { SessionsFull } from "./Sessions.js"

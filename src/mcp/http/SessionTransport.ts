@@ -22,8 +22,8 @@
 import type { Message, RequestId, SendOptions, Transport } from "../Protocol.js"
 import type { ServerResponse } from "node:http"
 import * as TraceParent from "../core/TraceParent.js"
-import * as JsonRpc from "../stdio/JsonRpc.js"
-import type { Id } from "../stdio/JsonRpc.js"
+import * as JsonRpc from "../JsonRpc.js"
+import type { Id } from "../JsonRpc.js"
 import type { Principal } from "../../platform/Principal.js"
 import * as Metrics from "./Metrics.js"
 

@@ -17,7 +17,7 @@ import * as FairTurns from "../../platform/fairTurns.js"
 import { McpServer } from "../McpServer.js"
 import * as Observed from "../Observed.js"
 import * as Protocol from "../Protocol.js"
-import type * as JsonRpc from "../stdio/JsonRpc.js"
+import type * as JsonRpc from "../JsonRpc.js"
 import type { Refusal } from "./Replies.js"
 import { SessionTransport } from "./SessionTransport.js"
 

@@ -23,8 +23,7 @@ import type { Readable, Writable } from "node:stream"
 import { setImmediate } from "node:timers"
 import { getHeapStatistics } from "node:v8"
 import * as JsonScan from "../core/JsonScan.js"
-import * as Body from "../http/Body.js"
-import * as JsonRpc from "./JsonRpc.js"
+import * as JsonRpc from "../JsonRpc.js"
 
 const MAX_LINE = 10 * 1024 ** 2
 
@@ -153,7 +152,7 @@ export class StdioTransport implements Transport {
 
   private line(line: Buffer): void {
     if (line.every((byte) => byte === 32 || byte === 9 || byte === 13)) return
-    const document = Body.parse(line)
+    const document = JsonRpc.parse(line)
     if (Either.isLeft(document)) {
       const { description, reason } = document.left
       if (reason === "not-json") return this.refuse(-32700, description, undefined)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel } from "effect"
-import * as H from "../../utils/http.js"
-import * as P from "../../utils/pipe.js"
+import * as H from "../utils/http.js"
+import * as P from "../utils/pipe.js"
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 

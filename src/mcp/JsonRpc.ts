@@ -1,5 +1,5 @@
 /**
- * One JSON-RPC message as MCP has it, read leniently where that is safe and refused with words where it is not.
+ * Bytes -> document -> one JSON-RPC message as MCP has it, read leniently where that is safe and refused with words where it is not.
  * The same for both transports.
  *
  * | what came | |
@@ -14,8 +14,10 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import type { Message as Protocol } from "../Protocol.js"
-import { REVISION_KEY } from "../Protocol.js"
+import { isUtf8 } from "node:buffer"
+import * as JsonScan from "./core/JsonScan.js"
+import type { Message as Protocol } from "./Protocol.js"
+import { REVISION_KEY } from "./Protocol.js"
 
 /** The JSON text of an id. */
 export type Id = string
@@ -172,6 +174,42 @@ const frameProblem = (value: Members): string | undefined => {
   return "id" in value && !isId(value["id"])
     ? `The id of a request is a whole number or a text of ${MAX_ID_LENGTH} characters at most.`
     : undefined
+}
+
+/** Why bytes are no document that is read. */
+export interface Unreadable {
+  readonly reason: "not-utf8" | "not-json" | "too-complex"
+  readonly description: string
+}
+
+/**
+ * Deeper than any arguments of a tool, far from where a recursive walk would overflow the stack; and with more
+ * members than any message has, a call has about a dozen.
+ */
+const shape: JsonScan.Bounds = { maxDepth: 64, maxParts: 50_000, maxMembers: 1_000 }
+
+const told: { readonly [P in JsonScan.Problem]: string } = {
+  depth: `The JSON is nested more than ${shape.maxDepth} deep.`,
+  parts: `The JSON has more than ${shape.maxParts} parts.`,
+  members: `The objects in the JSON have more than ${shape.maxMembers} members together.`
+}
+
+const unreadable = (reason: Unreadable["reason"], description: string): Unreadable => ({
+  reason,
+  description
+})
+
+/** The document, whatever it holds; a byte order mark before it is left out. */
+export const parse = (bytes: Buffer): Either.Either<unknown, Unreadable> => {
+  if (!isUtf8(bytes)) return Either.left(unreadable("not-utf8", "Parse error: not valid UTF-8."))
+  const text = bytes.toString("utf8").replace(/^\uFEFF/, "")
+  const problem = JsonScan.check(text, shape)
+  if (problem !== undefined) return Either.left(unreadable("too-complex", told[problem]))
+  return Either.try({
+    try: (): unknown => JSON.parse(text),
+    // The parser's message quotes the text.
+    catch: () => unreadable("not-json", "Parse error: not valid JSON.")
+  })
 }
 
 /** A parsed document as one message; what is read of it may be changed in place. */
