@@ -3,6 +3,7 @@
  * keys, in front of a Snowflake account that fails on demand.
  */
 import { assert, describe } from "@effect/vitest"
+import { vi } from "vitest"
 import { Context, Effect, Layer } from "effect"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Locator, Page } from "playwright-core"
@@ -51,6 +52,9 @@ const press = async (page: Page, name: string, answer: "Cancel" | "Yes") => {
 
 /** Not what is said aloud only. */
 const done = (page: Page, text: string | RegExp) => page.getByRole("main").getByText(text).waitFor()
+
+/** The audit line of an action is written after the page has its answer. */
+const heard = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 10_000 })
 
 type Agent = Effect.Effect.Success<ReturnType<typeof Stack.agent>>
 
@@ -165,7 +169,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         assert.deepStrictEqual(stack.operated(), [])
         await press(page, "Reset quotas of agent", "Yes")
         await done(page, /^Done: forgotten: .*queries_per_day 4/)
-        assert.deepStrictEqual(stack.operated(), ["ops quota/reset agent"])
+        await heard(() => assert.deepStrictEqual(stack.operated(), ["ops quota/reset agent"]))
         assert.strictEqual(await agent.query(), "ok")
         await page.getByText(/reset the quotas of agent/).waitFor()
       })
@@ -192,10 +196,12 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await heading(page, "Healthy")
         await says(level.locator("[aria-current]"), "normal")
         assert.strictEqual(await agent.query(), "ok")
-        assert.deepStrictEqual(stack.operated().slice(before), [
-          "ops ladder/pin emergency",
-          "ops ladder/unpin"
-        ])
+        await heard(() =>
+          assert.deepStrictEqual(stack.operated().slice(before), [
+            "ops ladder/pin emergency",
+            "ops ladder/unpin"
+          ])
+        )
       })
     )
 
@@ -215,7 +221,9 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         assert.include(["CIRCUIT_OPEN", "DEGRADED"], await agent.query())
         await press(page, "Release", "Yes")
         await says(card(page, "Warehouse"), "Healthy")
-        assert.deepStrictEqual(stack.operated().slice(before), ["ops breaker/open", "ops breaker/release"])
+        await heard(() =>
+          assert.deepStrictEqual(stack.operated().slice(before), ["ops breaker/open", "ops breaker/release"])
+        )
       })
     )
 
@@ -240,7 +248,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await says(warehouse, "Not called: it fails")
         await press(page, "Reset", "Yes")
         await says(warehouse, "Healthy")
-        assert.strictEqual(stack.operated().at(-1), "ops breaker/reset")
+        await heard(() => assert.strictEqual(stack.operated().at(-1), "ops breaker/reset"))
         assert.strictEqual(await agent.lookUp(), "ok")
       })
     )

@@ -284,7 +284,7 @@ describe("an identity provider", () => {
         oauthTokenRequestUrl: `${emulator.url}/oauth/token-request`,
         ...more
       },
-      { loginMs: 1_000 }
+      { loginMs: 3_000 }
     )
 
   it.scopedLive("that answers, or does not, in any way but with a refusal is asked again", () =>
