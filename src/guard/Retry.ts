@@ -48,6 +48,8 @@ export interface Options {
   readonly maxPauseMs?: number | undefined
   /** Longest pause that the warehouse may ask for, milliseconds; 3,000 when absent. */
   readonly maxAskedMs?: number | undefined
+  /** Pauses grow to so many times at most while the warehouse is overloaded; 5 when absent, 1 for a fixed backoff. */
+  readonly maxBackoffFactor?: number | undefined
   /** What differs from the default budget: a fifth of the first attempts and one retry a second. */
   readonly budget?: Partial<RetryBudget.Options> | undefined
 }
@@ -127,7 +129,7 @@ const classes = {
 
 const resolve = (options: Options) => {
   const { maxAttempts = DEFAULT_ATTEMPTS, maxPauseMs = DEFAULT_MAX_PAUSE_MS, policies } = options
-  const { maxAskedMs = DEFAULT_MAX_ASKED_MS } = options
+  const { maxAskedMs = DEFAULT_MAX_ASKED_MS, maxBackoffFactor = Pressure.MOST } = options
   const budget = { ...RetryBudget.defaults, ...options.budget }
   const of = (name: OperationClass): RetryPolicy.Policies => ({ ...classes[name], ...policies?.[name] })
   const byClass = { control: of("control"), metadata: of("metadata"), query: of("query") }
@@ -142,8 +144,10 @@ const resolve = (options: Options) => {
       whole(`policies.${name}.${preset}.attempts`, attempts)
   if (!(maxPauseMs > 0 && maxPauseMs <= LONGEST_PAUSE_MS))
     found.push(`maxPauseMs must be between 1 and ${LONGEST_PAUSE_MS}, not ${maxPauseMs}`)
+  if (!(maxBackoffFactor >= 1 && maxBackoffFactor <= 100))
+    found.push(`maxBackoffFactor must be between 1 and 100, not ${maxBackoffFactor}`)
   if (!(maxAskedMs >= 0)) found.push(`maxAskedMs must not be negative: ${maxAskedMs}`)
-  return { problems: found, byClass, maxAskedMs, maxAttempts, maxPauseMs, budget }
+  return { problems: found, byClass, maxAskedMs, maxAttempts, maxBackoffFactor, maxPauseMs, budget }
 }
 
 /** The attempts of one call because of one kind of fault. */
@@ -176,7 +180,15 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<Context.Tag.Service<typeof Retry>, InvalidOptions.InvalidOptions> =>
   Effect.gen(function* () {
-    const { budget: limits, byClass, maxAskedMs, maxAttempts, maxPauseMs, problems } = resolve(options)
+    const {
+      budget: limits,
+      byClass,
+      maxAskedMs,
+      maxAttempts,
+      maxBackoffFactor,
+      maxPauseMs,
+      problems
+    } = resolve(options)
     yield* InvalidOptions.check("Retry", problems)
     const config = RetryBudget.compile(limits)
     const start = yield* monotonicMillis
@@ -293,7 +305,7 @@ export const make = (
 
     const pushedBack = updateAt(ref, (state, now) => ({
       ...state,
-      pressure: Pressure.failed(state.pressure, now)
+      pressure: Pressure.failed(state.pressure, now, maxBackoffFactor)
     }))
 
     const worked = updateAt(ref, (state, now) =>

@@ -228,6 +228,15 @@ export const bulkheadThatIsUnfair: Broken = (scenario) =>
     acquire: (pool, request) => real.acquire(pool, { ...request, client: "all clients" })
   }))
 
+/** No slot is kept for a client that has none. */
+export const bulkheadThatKeepsNoReserve: Broken = ({ server }) => ({
+  bulkhead: Bulkhead.layer({
+    ...server.bulkhead,
+    requests: { ...server.bulkhead.requests, reserve: 0 },
+    statements: { ...server.bulkhead.statements, reserve: 0 }
+  })
+})
+
 /** One slot in a hundred never comes back. */
 export const bulkheadThatLeaks: Broken = (scenario) =>
   bulkhead(scenario, (real) => {

@@ -1,6 +1,7 @@
 /**
- * `npm run simulate -- --hours 24 --seed 1 --seeds 1 --compare --json --without breaker,retry`
+ * `npm run simulate -- --hours 24 --seed 1 --seeds 1 --compare --ablation --json --without breaker,retry`
  */
+import * as Ablation from "./ablation.js"
 import type { Report } from "./report.js"
 import { simulate } from "./run.js"
 import * as Scenarios from "./scenarios.js"
@@ -13,10 +14,20 @@ const help = `usage: npm run simulate -- [options]
   --seeds K      so many runs, from consecutive seeds (1)
   --without L    leave layers out: ${Server.layerNames.join(",")}
   --compare      one hand-written bad day with every layer, without each, and without any: a table
+  --ablation     each mechanism of the guard in a small world that it is for, with it and without it: a table
+                 (--seeds 20; --only TEXT: those whose name or world has it in it)
   --json         the reports as JSON`
 
 const parse = (args: ReadonlyArray<string>) => {
-  const options = { hours: undefined as number | undefined, seed: 1, seeds: 1, compare: false, json: false }
+  const options = {
+    hours: undefined as number | undefined,
+    seed: 1,
+    seeds: undefined as number | undefined,
+    only: "",
+    compare: false,
+    ablation: false,
+    json: false
+  }
   const without: Array<Server.LayerName> = []
   const fail = (message: string): never => {
     console.error(`${message}\n\n${help}`)
@@ -36,6 +47,8 @@ const parse = (args: ReadonlyArray<string>) => {
     else if (arg === "--seed") options.seed = number()
     else if (arg === "--seeds") options.seeds = number()
     else if (arg === "--compare") options.compare = true
+    else if (arg === "--ablation") options.ablation = true
+    else if (arg === "--only") options.only = value()
     else if (arg === "--json") options.json = true
     else if (arg === "--without")
       for (const name of value().split(","))
@@ -45,7 +58,12 @@ const parse = (args: ReadonlyArray<string>) => {
       process.exit(0)
     } else fail(`unknown option ${arg}`)
   }
-  return { ...options, hours: options.hours ?? (options.compare ? 3 : 24), without }
+  return {
+    ...options,
+    hours: options.hours ?? (options.compare ? 3 : 24),
+    seeds: options.seeds ?? (options.ablation ? 20 : 1),
+    without
+  }
 }
 
 const describe = (report: Report): string => {
@@ -71,7 +89,7 @@ const accuse = (report: Report, replay: string): void => {
 }
 
 const main = (): void => {
-  const { compare, hours, json, seed, seeds, without } = parse(process.argv.slice(2))
+  const { ablation, compare, hours, json, only, seed, seeds, without } = parse(process.argv.slice(2))
   const layers = Object.fromEntries(without.map((name) => [name, false]))
   const began = performance.now()
   const reports: Array<Report> = []
@@ -83,7 +101,20 @@ const main = (): void => {
     accuse(report, replay)
   }
 
-  if (compare) {
+  if (ablation) {
+    if (!json) console.log(Ablation.head)
+    const rows = Ablation.measure({
+      seed,
+      seeds,
+      of: Ablation.ablations.filter(({ mechanism, world }) => `${mechanism} ${world}`.includes(only)),
+      each: (row) => {
+        if (!json) console.log(Ablation.line(row))
+      },
+      // A mechanism that is left out breaks its own rules.
+      run: (report) => reports.push(report)
+    })
+    if (json) console.log(JSON.stringify(rows, undefined, 2))
+  } else if (compare) {
     const scenario = Scenarios.badDay(hours)
     const replay = `npm run simulate -- --compare --seed ${seed} --hours ${hours}`
     const rows = Table.compare({ seed, hours, scenario, each: ({ report }) => finish(report, replay) })

@@ -39,6 +39,13 @@ export interface Report {
   /** During outages, attempts to reach the warehouse per thing that a client wanted. */
   readonly amplification: number
   readonly mostStatements: number
+  /** Attempts per minute to reach the warehouse, over all weather, and per thing that a client wanted. */
+  readonly attempts: number
+  readonly attemptsPerWish: number
+  /** Part of the attempts that the warehouse turned away as too many. */
+  readonly turnedAway: number
+  /** After an overload of the warehouse: milliseconds to the last failure of a well-behaved client, on average. */
+  readonly recoveryMs: number
   readonly temperaments: ReadonlyArray<TemperamentReport>
   readonly violations: ReadonlyArray<Violation>
   readonly violationCount: number
@@ -77,6 +84,8 @@ export const make = (input: {
   readonly load: { readonly [W in Weather]: Load }
   readonly mostInside: number
   readonly busiestMinute: number
+  readonly turnedAway: number
+  readonly recoveryMs: number
   readonly violations: ReadonlyArray<Violation>
   readonly violationCount: number
 }): Report => {
@@ -86,6 +95,8 @@ export const make = (input: {
   const wanted = good.reduce((sum, tally) => sum + tally.wanted, 0)
   const got = good.reduce((sum, tally) => sum + tally.got, 0)
   const outages = [load.refusing, load.hanging]
+  const total = (of: (load: Load) => number): number =>
+    Object.values(load).reduce((all, each) => all + of(each), 0)
   const sum = (of: (load: Load) => number): number => outages.reduce((total, each) => total + of(each), 0)
   return {
     seed,
@@ -115,6 +126,28 @@ export const make = (input: {
       3
     ),
     mostStatements: input.mostInside,
+    attempts: round(
+      ratio(
+        total((_) => _.attempts),
+        hours * 60
+      ),
+      2
+    ),
+    attemptsPerWish: round(
+      ratio(
+        total((_) => _.attemptsForWanted),
+        total((_) => _.wanted)
+      ),
+      4
+    ),
+    turnedAway: round(
+      ratio(
+        input.turnedAway,
+        total((_) => _.attempts)
+      ),
+      4
+    ),
+    recoveryMs: round(input.recoveryMs, 0),
     temperaments,
     violations: input.violations,
     violationCount: input.violationCount,

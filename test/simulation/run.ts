@@ -32,6 +32,8 @@ export interface Options {
 const HOUR = 3_600_000
 /** Longer than any call, any pause before another one, and any timer that outlives them. */
 const AFTERMATH_MS = 2 * HOUR
+/** What fails later than this after an overload fails for another reason. */
+const RECOVERY_MS = 60_000
 
 export const simulate = (options: Options): Report => {
   const { stackTraceLimit } = Error
@@ -84,6 +86,20 @@ const run = (options: Options): Report => {
   )
   const fork = Runtime.runFork(runtime)
 
+  const wellBehaved = new Set(
+    scenario.clients.filter(({ temperament }) => temperament.wellBehaved).map(({ name }) => name)
+  )
+  const overloads = scenario.warehouse.phases.filter(({ weather }) => weather === "overloaded")
+  const recoveries = overloads.map(() => 0)
+  /** A well-behaved client was refused. */
+  const suffered = (): void => {
+    const now = time.now()
+    const last = overloads.findLastIndex(({ untilMs }) => untilMs < now)
+    const passed = now - (overloads[last]?.untilMs ?? now)
+    const isNext = now < (overloads[last + 1]?.fromMs ?? Number.POSITIVE_INFINITY)
+    if (last >= 0 && isNext && passed <= RECOVERY_MS) recoveries[last] = passed
+  }
+
   let ids = 0
   const untilMs = hours * HOUR
   const world: Clients.World = {
@@ -99,6 +115,7 @@ const run = (options: Options): Report => {
       const fiber = fork(Server.answer(time, model, layers, call))
       fiber.addObserver((exit) => {
         watch.answered(call, exit)
+        if (Exit.isFailure(exit) && !call.asked.mistaken && wellBehaved.has(call.asked.client)) suffered()
         done(exit)
       })
       return () => fiber.unsafeInterruptAsFork(fiber.id())
@@ -120,6 +137,8 @@ const run = (options: Options): Report => {
     load: model.load,
     mostInside: model.mostInside(),
     busiestMinute: model.busiestMinute(),
+    turnedAway: model.turnedAway(),
+    recoveryMs: recoveries.reduce((sum, ms) => sum + ms, 0) / Math.max(1, recoveries.length),
     violations: court.violations,
     violationCount: court.count()
   })

@@ -63,7 +63,13 @@ const anyWorld = (seed: number, hours: number): Scenario => {
   const burst = random.pick([3, 5, 10, 20])
   const slots = random.integer(1, permits + 2)
   const hourly = random.pick([60, 150, 400])
-  const statements = { permits, maxQueue: random.integer(2, 20), maxQueuePerClient: random.integer(1, 8) }
+  const reserve = permits > 1 && Random.stream(seed, "reserve").chance(0.5) ? 1 : 0
+  const statements = {
+    permits,
+    reserve,
+    maxQueue: random.integer(2, 20),
+    maxQueuePerClient: random.integer(1, 8)
+  }
   const calm = random.pick([2, 4])
   const clients: Array<ClientOptions> = []
   for (const [name, temperament] of Object.entries(Temperaments.all)) {
@@ -100,6 +106,7 @@ const anyWorld = (seed: number, hours: number): Scenario => {
       bulkhead: {
         requests: {
           permits: permits + random.integer(0, 4),
+          reserve,
           maxQueue: random.integer(4, 30),
           maxQueuePerClient: random.integer(2, 10)
         },
@@ -121,7 +128,8 @@ const anyWorld = (seed: number, hours: number): Scenario => {
           gold: { maxTokenWaitMs: 1_500, batch: false },
           batch: { maxTokenWaitMs: 30_000, batch: true }
         }
-      }
+      },
+      cache: { freshMs: 30_000 }
     },
     warehouse: {
       slots,
@@ -181,25 +189,27 @@ const phasesOf = (
     }))
   ).flat()
 
-const shared = (): ServerOptions => {
-  const settings = ServerConfig.defaults
+/** The HTTP server before Snowflake, with its default settings. */
+export const defaultServer = (): ServerOptions => {
+  const settings = { ...ServerConfig.defaults, warehouse: "snowflake" as const }
   const { openMaxMs, openMs, ...breaker } = ServerConfig.breakerOptions(settings)
   return {
     limiter: ServerConfig.rateLimiterOptions(settings),
     quota: ServerConfig.quotaOptions(settings),
-    bulkhead: ServerConfig.bulkheadOptions(settings),
+    bulkhead: ServerConfig.bulkheadOptions(settings, { shared: true }),
     breaker: {
       ...breaker,
       probeSuccesses: breaker.probes,
       probeLeaseMs: settings.timeouts.maxStatementSeconds * 1000
     },
     openTimes: { firstMs: openMs, factor: 2, capMs: openMaxMs },
-    guard: ServerConfig.guardOptions(settings)
+    guard: ServerConfig.guardOptions(settings),
+    cache: ServerConfig.cacheOptions(settings)
   }
 }
 
 /**
- * A server with its default settings on a day when everything happens: two agents in a tight loop now and
+ * An HTTP server with its default settings on a day when everything happens: two agents in a tight loop now and
  * then, two that storm when they fail, and every hour two outages, a slow and a faulty warehouse. Twelve
  * analysts and three busy agents only want their answers. `parallel`: calls that a loop makes at once;
  * `slots`: statements that the warehouse runs at once.
@@ -243,7 +253,7 @@ export const badDay = (hours: number, { parallel = 60, slots = 16 } = {}): Scena
   const some = (count: number, temperament: Temperament): ReadonlyArray<ClientOptions> =>
     Array.from({ length: count }, (_, i) => ({ name: `${temperament.name} ${i + 1}`, temperament }))
   return {
-    server: shared(),
+    server: defaultServer(),
     warehouse: {
       slots,
       overloadAbove: 80,

@@ -28,7 +28,9 @@ export interface Options {
   readonly breaker: Omit<CircuitBreaker.Options, "openTimes">
   readonly openTimes: Parameters<typeof CircuitBreaker.openTimes>[0]
   readonly guard: Partial<Guard.Options>
-  /** Attempts a second that all callers together may make, and at once. */
+  readonly retry?: Retry.Options | undefined
+  readonly degradation?: Parameters<typeof Degradation.layer>[0]
+  readonly cache?: Partial<ResultCache.Options> | undefined
 }
 
 export const layerNames = ["limiter", "quota", "bulkhead", "breaker", "retry", "degradation"] as const
@@ -61,6 +63,8 @@ export interface Replacements {
   readonly bulkhead?: Layer.Layer<Bulkhead.Bulkhead, InvalidOptions> | undefined
   readonly breaker?: Layer.Layer<CircuitBreaker.CircuitBreaker> | undefined
   readonly quota?: Layer.Layer<Quota.Quota, InvalidOptions> | undefined
+  readonly cache?: Layer.Layer<ResultCache.ResultCache> | undefined
+  readonly loops?: Layer.Layer<LoopGuard.LoopGuard> | undefined
 }
 
 export const breakerLayer = (options: Options): Layer.Layer<CircuitBreaker.CircuitBreaker> =>
@@ -87,11 +91,11 @@ export const layer = (options: Options, layers: Layers, watch: Invariants, repla
     layers.quota ? quota : Quota.layerNoop,
     layers.bulkhead ? bulkhead : Bulkhead.layerNoop,
     layers.breaker ? breaker : CircuitBreaker.layerNoop,
-    layers.retry ? Retry.layer() : Retry.layerNoop,
-    layers.degradation ? ResultCache.layer({ freshMs: 30_000 }) : ResultCache.layerNoop,
-    Layer.effect(LoopGuard.LoopGuard, LoopGuard.make("duckdb"))
+    layers.retry ? Retry.layer(options.retry) : Retry.layerNoop,
+    layers.degradation ? (replaced.cache ?? ResultCache.layer(options.cache)) : ResultCache.layerNoop,
+    replaced.loops ?? Layer.effect(LoopGuard.LoopGuard, LoopGuard.make("snowflake"))
   )
-  const ladder = layers.degradation ? Degradation.layer() : Degradation.layerNoop
+  const ladder = layers.degradation ? Degradation.layer(options.degradation) : Degradation.layerNoop
   return Guard.layer(options.guard).pipe(Layer.provideMerge(ladder), Layer.provideMerge(guards), Layer.orDie)
 }
 
@@ -101,15 +105,19 @@ export interface Answer {
   readonly stale: boolean
 }
 
-/** A call as a tool makes it: look-ups may be answered from memory, statements never are. */
+/**
+ * A call as a tool makes it: look-ups may be answered from memory, statements never are, and those that keep failing
+ * are not tried again.
+ */
 export const answer = (time: VirtualClock, model: Model, layers: Layers, call: Call) => {
+  const statement = `${call.asked.class} ${call.asked.question}${call.asked.mistaken ? " mistaken" : ""}`
   const operation: Guard.Operation = {
     tool: call.asked.class === "query" ? "execute_query" : "describe_table",
     class: call.asked.class,
     deadlineMs: call.asked.deadlineMs,
     timeoutMs: call.asked.timeoutMs,
     estimatedBytes: call.asked.estimatedBytes,
-    statement: () => `${call.asked.class} ${call.asked.question}`
+    statement: () => statement
   }
   const asked = Effect.flatMap(Guard.Guard, (guard) => {
     call.guardedAt = time.now()
@@ -118,24 +126,31 @@ export const answer = (time: VirtualClock, model: Model, layers: Layers, call: C
       ({ value }): Answer => ({ bytes: value, stale: false })
     )
   })
-  const remembered =
-    call.asked.class === "metadata" && layers.degradation
-      ? Effect.flatMap(ResultCache.ResultCache, (cache) =>
-          Effect.map(
-            // As in the server: calls with other limits of time do not share a question on its way.
-            cache.serve(
-              {
-                key: `${call.asked.tier} ${call.asked.deadlineMs} ${call.asked.question}`,
-                bytes: ({ bytes }) => bytes
-              },
-              asked
-            ),
-            ({ cached, value }): Answer => ({ bytes: value.bytes, stale: cached?.stale === true })
-          )
-        )
-      : asked
+  const remembered = Effect.flatMap(ResultCache.ResultCache, (cache) =>
+    Effect.map(
+      // As in the server: calls with other limits of time do not share a question on its way.
+      cache.serve(
+        {
+          key: `${call.asked.tier} ${call.asked.deadlineMs} ${call.asked.question}`,
+          bytes: ({ bytes }) => bytes
+        },
+        asked
+      ),
+      ({ cached, value }): Answer => ({ bytes: value.bytes, stale: cached?.stale === true })
+    )
+  )
+  const tried = Effect.flatMap(LoopGuard.LoopGuard, (loops) =>
+    loops.protect({ client: call.asked.client, statement }, asked)
+  )
+  const lookUp = layers.degradation ? remembered : asked
   return Effect.provideService(
-    remembered,
+    Effect.suspend(
+      (): Effect.Effect<
+        Answer,
+        Effect.Effect.Error<typeof tried>,
+        Effect.Effect.Context<typeof tried | typeof remembered>
+      > => (call.asked.class === "query" ? tried : call.asked.class === "metadata" ? lookUp : asked)
+    ),
     CurrentPrincipal,
     new Caller(call.asked.client, call.asked.tier, call)
   )

@@ -100,6 +100,7 @@ describe("an invariant that is broken is seen:", () => {
       ]
     ],
     ["bulkheadThatIsUnfair", ["while a client waits, every other one gets one turn in a row"]],
+    ["bulkheadThatKeepsNoReserve", ["the slots in reserve go to clients that have none"]],
     ["bulkheadThatLeaks", ["when all calls have ended, nothing is left"]],
     ["breakerThatStampedes", ["half-open, only so many probes run at once"]],
     ["breakerThatLeaks", ["nothing gets through an open circuit"]],

@@ -18,8 +18,10 @@ import type { Timer, VirtualClock } from "./VirtualClock.js"
  * - `slow`: everything takes ten times as long.
  * - `brownout`: a part of the statements fails with faults of the warehouse's own.
  * - `throttling`: half of the statements are turned away as too many.
+ * - `overloaded`: others use the warehouse too. With more than `spare` inside, the next statement is turned away, and
+ *   turning away is work: it makes the running ones slower.
  */
-export type Weather = "healthy" | "refusing" | "hanging" | "slow" | "brownout" | "throttling"
+export type Weather = "healthy" | "refusing" | "hanging" | "slow" | "brownout" | "throttling" | "overloaded"
 
 export interface Phase {
   readonly weather: Weather
@@ -32,6 +34,8 @@ export interface Options {
   readonly slots: number
   /** With so many inside, the next one is turned away. */
   readonly overloadAbove: number
+  /** The same while it is overloaded; as `overloadAbove` when absent. */
+  readonly spare?: number | undefined
   /** Median time of a statement that has a slot, and its spread. */
   readonly queryMs: number
   readonly metadataMs: number
@@ -72,6 +76,8 @@ export interface Model {
   readonly load: { readonly [W in Weather]: Load }
   /** Runs the task when the next statement is answered. */
   readonly whenStatementEnds: (task: () => void) => void
+  /** Statements turned away so far, whatever the weather. */
+  readonly turnedAway: () => number
   /** The last stretch of weather is over. */
   readonly finish: () => void
 }
@@ -83,6 +89,8 @@ const CONNECT_MS = 4
 const ANSWER_MS = 15
 /** Each statement too many makes all of them slower by this part. */
 const CROWDING = 0.05
+/** And so does each statement that was turned away within the last second, while it is overloaded. */
+const TURNING_AWAY = 0.1
 
 export const make = (
   time: VirtualClock,
@@ -98,6 +106,9 @@ export const make = (
   let minute = 0
   let thisMinute = 0
   let busiestMinute = 0
+  let turnedAway = 0
+  /** Statements turned away, with a time constant of a second. */
+  const rejected = { count: 0, at: 0 }
   const queue: Array<Statement> = []
   const waiting: Array<() => void> = []
   const active = new Set<Statement>()
@@ -108,7 +119,8 @@ export const make = (
     hanging: emptyLoad(),
     slow: emptyLoad(),
     brownout: emptyLoad(),
-    throttling: emptyLoad()
+    throttling: emptyLoad(),
+    overloaded: emptyLoad()
   }
 
   const leave = (statement: Statement): void => {
@@ -153,7 +165,8 @@ export const make = (
     // What is started in silence stays stuck, and so does what is running when it falls.
     if (weather === "hanging") return
     const { call } = statement
-    const crowd = 1 + CROWDING * Math.max(0, inside - options.slots)
+    const busy = weather === "overloaded" ? TURNING_AWAY * rejectedNow() : 0
+    const crowd = 1 + CROWDING * Math.max(0, inside - options.slots) + busy
     const median = call.asked.mistaken
       ? ANSWER_MS
       : call.asked.class === "query"
@@ -163,14 +176,21 @@ export const make = (
     statement.timer = time.after(ms, () => end(statement, outcome(call)))
   }
 
+  const rejectedNow = (): number => rejected.count * Math.exp((rejected.at - time.now()) / 1000)
+
+  const capacity = (): number =>
+    weather === "overloaded" ? (options.spare ?? options.overloadAbove) : options.overloadAbove
+
   const submit = (call: Call, answer: Statement["answer"]): Statement => {
     const statement: Statement = { call, answer, running: false, timer: undefined, gone: false }
     inside += 1
     mostInside = Math.max(mostInside, inside)
     call.statements += 1
     active.add(statement)
-    const turnedAway = inside > options.overloadAbove || (weather === "throttling" && random.chance(0.5))
-    if (turnedAway) {
+    if (inside > capacity() || (weather === "throttling" && random.chance(0.5))) {
+      turnedAway += 1
+      rejected.count = rejectedNow() + 1
+      rejected.at = time.now()
       statement.timer = time.after(ANSWER_MS, () => end(statement, Effect.fail(failure("Overloaded", "no"))))
     } else if (running < options.slots) start(statement)
     else queue.push(statement)
@@ -278,6 +298,7 @@ export const make = (
     mostInside: () => mostInside,
     busiestMinute: () => busiestMinute,
     load,
+    turnedAway: () => turnedAway,
     whenStatementEnds: (task) => void waiting.push(task),
     finish: () => {
       load[weather].ms += time.now() - since

@@ -6,7 +6,7 @@
  * congestion control of TCP (RFC 5681).
  *
  * Invariants
- * 1. `0 <= level <= MOST`. The factor is the level, and at least 1: one failed call does not stretch its own pauses.
+ * 1. `0 <= level <= most`. The factor is the level, and at least 1: one failed call does not stretch its own pauses.
  * 2. Without news the level only falls. Time never runs backwards: an earlier `now` is taken for the latest one seen.
  *
  * @since 0.1.0
@@ -18,8 +18,8 @@ export interface Pressure {
   readonly at: number
 }
 
-/** Pauses grow to five times at most; longer waits are up to the circuit breaker. */
-const MOST = 5
+/** Pauses grow to so many times at most; longer waits are up to the circuit breaker. */
+export const MOST = 5
 const HALF_LIFE_MS = 10_000
 
 export const initial = (now: number): Pressure => ({ level: 0, at: now })
@@ -28,8 +28,8 @@ const levelAt = ({ at, level }: Pressure, now: number): number =>
   level === 0 ? 0 : level * 2 ** (-Math.max(0, now - at) / HALF_LIFE_MS)
 
 /** A call failed with a fault that more load makes worse. */
-export const failed = (pressure: Pressure, now: number): Pressure => ({
-  level: Math.min(MOST, levelAt(pressure, now) + 1),
+export const failed = (pressure: Pressure, now: number, most = MOST): Pressure => ({
+  level: Math.min(most, levelAt(pressure, now) + 1),
   at: Math.max(pressure.at, now)
 })
 

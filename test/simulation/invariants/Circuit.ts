@@ -43,15 +43,19 @@ interface Judged {
   readonly slow: boolean
 }
 
-/** The silences that count for certain: those of one client that met them in calls at once are one. */
-const apart = (seen: ReadonlyArray<Judged>): number => {
+/**
+ * The silences that count for certain: those of one client that met them in calls at once are one, also when another
+ * call was answered in between.
+ */
+const apart = (seen: ReadonlyArray<Judged>): ReadonlySet<Judged> => {
   const ended = new Map<string, number>()
-  let silences = 0
-  for (const { at, begunAt, client, silent, verdict } of seen) {
+  const silences = new Set<Judged>()
+  for (const each of seen) {
+    const { at, begunAt, client, silent, verdict } = each
     if (verdict !== "failure" || !silent || begunAt < (ended.get(client) ?? Number.NEGATIVE_INFINITY))
       continue
     ended.set(client, at)
-    silences += 1
+    silences.add(each)
   }
   return silences
 }
@@ -117,7 +121,8 @@ export const make = (court: Court, rules: Rules): Circuit => {
       const seen = recent(now)
       const row = seen.slice(seen.findLastIndex(({ verdict }) => verdict !== "failure") + 1)
       const { reported, reporters } = witnesses(row)
-      const silent = apart(row)
+      const counted = apart(seen)
+      const silent = row.filter((each) => counted.has(each)).length
       // One client's many do not count with another's one, but two of them do.
       if (silent + (reporters > 1 ? Math.min(reported, 3) : 0) >= rules.consecutiveFailures)
         court.report("failures in a row open the circuit", `closed after ${silent} and ${reported} of them`)

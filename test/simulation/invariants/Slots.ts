@@ -4,7 +4,11 @@
  * Held against it
  * - never more hold a slot than there are, and each slot is freed once;
  * - while a client waits, every other client gets one turn in a row at most;
- * - no call gets a slot at once while another one waits and is served later.
+ * - no call gets a slot at once while another one waits and is served later;
+ * - the slots in reserve go to clients that have none.
+ *
+ * With a reserve a client that has a slot may be passed over. It was not for certain if it has had none since an earlier
+ * instant: slots are handed over and noted here within the same one.
  */
 import { Effect } from "effect"
 import type * as Bulkhead from "../../../src/guard/Bulkhead.js"
@@ -27,9 +31,16 @@ interface Lane {
   readonly turnsOfOthers: Map<string, number>
 }
 
+interface Holder {
+  slots: number
+  /** When it last held one; microseconds. */
+  heldAt: number
+}
+
 interface PoolWatch {
   running: number
   readonly lanes: Map<string, Lane>
+  readonly holders: Map<string, Holder>
 }
 
 export interface Slots {
@@ -40,8 +51,8 @@ export interface Slots {
 
 export const make = (court: Court, options: Bulkhead.Options): Slots => {
   const pools: { readonly [P in Bulkhead.Pool]: PoolWatch } = {
-    requests: { running: 0, lanes: new Map() },
-    statements: { running: 0, lanes: new Map() }
+    requests: { running: 0, lanes: new Map(), holders: new Map() },
+    statements: { running: 0, lanes: new Map(), holders: new Map() }
   }
   const holders = new Map<Bulkhead.Slot, Call>()
   const weightOf = (tier: string): number => options.tierWeights?.[tier] ?? 1
@@ -58,6 +69,15 @@ export const make = (court: Court, options: Bulkhead.Options): Slots => {
     if (lane === undefined) return
     lane.waiters.delete(waiter)
     if (lane.waiters.size === 0) watch.lanes.delete(waiter.client)
+  }
+
+  const reserveOf = (pool: Bulkhead.Pool): number => options[pool].reserve ?? 0
+
+  /** Could the client have been handed any slot that was handed over in this instant? */
+  const isEligible = (pool: Bulkhead.Pool, client: string): boolean => {
+    if (reserveOf(pool) === 0) return true
+    const holder = pools[pool].holders.get(client)
+    return holder === undefined || (holder.slots === 0 && holder.heldAt < court.nowMicros())
   }
 
   const served = (pool: Bulkhead.Pool, waiter: Waiter, tier: string, waited: boolean): void => {
@@ -77,22 +97,41 @@ export const make = (court: Court, options: Bulkhead.Options): Slots => {
     }
     for (const [client, other] of watch.lanes) {
       if (client === waiter.client) continue
+      if (!isEligible(pool, client)) {
+        other.turnsOfOthers.clear()
+        continue
+      }
       const turns = other.turnsOfOthers.get(waiter.client) ?? -weightOf(tier)
       other.turnsOfOthers.set(waiter.client, turns + 1)
       if (!waited) for (const each of other.waiters) each.overtakenAt ??= now
     }
   }
 
-  const started = (pool: Bulkhead.Pool, call: Call): void => {
+  const started = (pool: Bulkhead.Pool, client: string, call: Call, waited: boolean): void => {
     const watch = pools[pool]
+    const holder = watch.holders.get(client) ?? { slots: 0, heldAt: 0 }
+    // Of a slot that was handed over it is not known how many were free then.
+    if (!waited && holder.slots > 0 && watch.running >= options[pool].permits - reserveOf(pool))
+      court.report(
+        "the slots in reserve go to clients that have none",
+        `${client} with ${holder.slots} ${pool} slots took another one while ${watch.running} of ${options[pool].permits} were taken`
+      )
+    holder.slots += 1
+    watch.holders.set(client, holder)
     watch.running += 1
     call.slots += 1
     if (watch.running > options[pool].permits)
       court.report("no more run than there are slots", `${watch.running} of ${options[pool].permits} ${pool}`)
   }
 
-  const ended = (pool: Bulkhead.Pool, call: Call): void => {
-    pools[pool].running -= 1
+  const ended = ({ client, pool }: Bulkhead.Slot, call: Call): void => {
+    const watch = pools[pool]
+    watch.running -= 1
+    const holder = watch.holders.get(client)
+    if (holder !== undefined) {
+      holder.slots -= 1
+      holder.heldAt = court.nowMicros()
+    }
     call.slots -= 1
   }
 
@@ -120,7 +159,7 @@ export const make = (court: Court, options: Bulkhead.Options): Slots => {
               }
               if (exit._tag === "Success") {
                 holders.set(exit.value, call)
-                started(pool, call)
+                started(pool, request.client, call, court.moment() !== askedAt)
               }
             })
           )
@@ -129,7 +168,7 @@ export const make = (court: Court, options: Bulkhead.Options): Slots => {
         Effect.suspend(() => {
           const call = holders.get(slot)
           if (call === undefined) court.report("a slot is freed once", `${slot.pool} freed without a holder`)
-          else ended(slot.pool, call)
+          else ended(slot, call)
           holders.delete(slot)
           return inner.release(slot)
         })
