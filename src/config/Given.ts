@@ -122,6 +122,14 @@ const own = <A>(record: { readonly [name: string]: A }, name: string): A | undef
 export const isTable = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
 
+/** The fields of the table `name` of a section, which are called `name.field` there. */
+const fieldsUnder = (known: Fields, name: string): Fields =>
+  Object.fromEntries(
+    Object.entries(known).flatMap(([field, setting]) =>
+      field.startsWith(`${name}.`) ? [[field.slice(name.length + 1), setting] as const] : []
+    )
+  )
+
 export const fromFile = (
   table: Table,
   document: { readonly [key: string]: unknown },
@@ -138,8 +146,13 @@ export const fromFile = (
     for (const [name, value] of Object.entries(given)) {
       const setting = own(known, name)
       const at = [...path, name]
-      if (setting !== undefined) set(into, at, setting, value, "file", Key.format(at))
-      else fault(at, "unknown key", Key.nearestKey(table, into.names, at))
+      const inner = name.includes(".") ? {} : fieldsUnder(known, name)
+      if (Object.keys(inner).length > 0) {
+        if (isTable(value)) fields(at, inner, value)
+        else fault(at, "expected a table")
+      } else if (setting !== undefined && !name.includes(".")) {
+        set(into, at, setting, value, "file", Key.format(at))
+      } else fault(at, "unknown key", Key.nearestKey(table, into.names, at))
     }
   }
   const entries = (section: string, known: NamedSection, given: { readonly [key: string]: unknown }) => {
@@ -292,7 +305,7 @@ export const fromEnv = (
       const fault: Fault = { key: variable, source: "env", message: "unknown setting" }
       into.faults.push(meant === undefined ? fault : { ...fault, nearest: meant })
     } else if (found.length > 1) {
-      const all = found.map(({ field, name, section }) => Key.format([section, name, field]))
+      const all = found.map(({ field, name, section }) => Key.format(Key.under([section, name], field)))
       into.faults.push({
         key: variable,
         source: "env",
@@ -303,7 +316,7 @@ export const fromEnv = (
       const entry = Key.format([section, name])
       if (!known && !into.fromEnvOnly.has(entry)) into.fromEnvOnly.set(entry, { section, name, variable })
       into.names.get(section)?.add(name)
-      set(into, [section, name, field], setting, fromText(setting.kind, value), "env", variable)
+      set(into, Key.under([section, name], field), setting, fromText(setting.kind, value), "env", variable)
     }
   }
 }

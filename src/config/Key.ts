@@ -23,6 +23,11 @@ export const format = (path: Path): string =>
 
 export const prefix = "SNOWGUARD_"
 
+/**
+ * The path of a field of a section. `snowflake.user` of a tier is `user` in the table `snowflake` of that tier.
+ */
+export const under = (path: Path, field: string): Path => [...path, ...field.split(".")]
+
 export const envPart = (name: string): string => name.toUpperCase().replace(/[^A-Z0-9]/g, "_")
 
 export const env = (path: Path): string => prefix + path.map(envPart).join("_")
@@ -33,10 +38,12 @@ export const env = (path: Path): string => prefix + path.map(envPart).join("_")
 const paths = (table: Table, names: Names): ReadonlyArray<Path> => [
   ...Object.keys(table.root).map((key) => [key]),
   ...Object.entries(table.sections).flatMap(([section, { fields }]) =>
-    Object.keys(fields).map((key) => [section, key])
+    Object.keys(fields).map((key) => under([section], key))
   ),
   ...Object.entries(table.named).flatMap(([section, { fields }]) =>
-    [...(names.get(section) ?? [])].flatMap((name) => Object.keys(fields).map((key) => [section, name, key]))
+    [...(names.get(section) ?? [])].flatMap((name) =>
+      Object.keys(fields).map((key) => under([section, name], key))
+    )
   )
 ]
 

@@ -35,6 +35,12 @@ const whence = (origin: Origin | undefined): string => {
   }
 }
 
+/** The value of a field; `snowflake.user` is within `snowflake`. */
+const valueOf = (values: Group, field: string): unknown =>
+  camel(field)
+    .split(".")
+    .reduce<unknown>((within, name) => group(within)[name], values)
+
 type Group = { readonly [name: string]: unknown }
 const group = (value: unknown): Group => (typeof value === "object" && value !== null ? { ...value } : {})
 
@@ -51,10 +57,11 @@ export const config = <T extends Table>(
   }
 ): string => {
   const lines = (path: Path, fields: Fields, values: Group) =>
-    Object.keys(fields).map((name) => {
-      const value = values[camel(name)]
-      if (value === undefined) return `# ${name}: not set`
-      return `${name} = ${literal(value)}${whence(resolved.sources.get(Key.format([...path, name])))}`
+    Object.keys(fields).flatMap((name) => {
+      const value = valueOf(values, name)
+      // Most entries have no table of their own within.
+      if (value === undefined) return name.includes(".") ? [] : [`# ${name}: not set`]
+      return [`${name} = ${literal(value)}${whence(resolved.sources.get(Key.format(Key.under(path, name))))}`]
     })
   const settings = group(resolved.settings)
   return [
@@ -95,8 +102,8 @@ export const configJson = <T extends Table>(
 ): string => {
   const of = (path: Path, fields: Fields, values: Group) =>
     Object.keys(fields).map((name) => {
-      const setting = Key.format([...path, name])
-      const value = plain(values[camel(name)])
+      const setting = Key.format(Key.under(path, name))
+      const value = plain(valueOf(values, name))
       const origin = value === null ? undefined : sources.get(setting)
       return {
         setting,

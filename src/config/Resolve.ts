@@ -63,9 +63,9 @@ const resolveFields = (
 ): Rows => {
   const rows = new Map<string, Row>()
   for (const [name, setting] of Object.entries(fields)) {
-    const key = Key.format([...path, name])
+    const key = Key.format(Key.under(path, name))
     const given = collected.values.get(key)
-    const inherited = base?.get(name)
+    const inherited = setting.inherits === false ? undefined : base?.get(name)
     const broken = collected.broken.has(key)
     if (given !== undefined) {
       const origin: Origin =
@@ -149,6 +149,20 @@ const strayNames = (table: Table, collected: Collected, used: ReadonlySet<unknow
 const record = (entries: Iterable<readonly [string, unknown]>): { readonly [name: string]: unknown } =>
   Object.assign(Object.create(null) as object, Object.fromEntries(entries))
 
+/** `snowflake.user` is `user` of the record `snowflake`. */
+const nested = (
+  entries: ReadonlyArray<readonly [string, unknown]>
+): ReadonlyArray<readonly [string, unknown]> => {
+  const groups = new Map<string, Array<readonly [string, unknown]>>()
+  const plain: Array<readonly [string, unknown]> = []
+  for (const [name, value] of entries) {
+    const [group = "", field] = name.split(".")
+    if (field === undefined) plain.push([name, value])
+    else groups.set(group, [...(groups.get(group) ?? []), [field, value]])
+  }
+  return [...plain, ...[...groups].map(([group, fields]) => [group, record(fields)] as const)]
+}
+
 /**
  * Defaults < connection < file < environment < command line, checked. Left: everything that is wrong.
  */
@@ -166,7 +180,7 @@ export const resolve = <T extends Table>(
   const sources = new Map<string, Origin>()
   const decoded = (rows: Rows) => {
     for (const { key, origin } of rows.values()) sources.set(key, origin)
-    return [...rows].map(([name, { value }]) => [camel(name), value] as const)
+    return nested([...rows].map(([name, { value }]) => [camel(name), value] as const))
   }
   const entries = [...decoded(resolveFields(collected, faults, [], table.root))]
   for (const [section, { fields }] of Object.entries(table.sections)) {

@@ -20,6 +20,8 @@ interface Rules {
   readonly references?: string | undefined
   /** Named section (`clients`) that this one's value is a name of, whether or not it has an entry there. */
   readonly names?: string | undefined
+  /** Of a named section: false where an entry does not take it from the base when it does not say it. */
+  readonly inherits?: boolean | undefined
   /** Variables under other names that say the same; its own comes first, an empty one says nothing. */
   readonly aliases?: ReadonlyArray<string> | undefined
 }
@@ -37,7 +39,8 @@ export interface Setting<out A = unknown> extends Rules {
 }
 
 /**
- * The settings of one section by their name in the file (`snake_case`).
+ * The settings of one section by their name in the file (`snake_case`). `name.field` is `field` of the table `name`
+ * within the section.
  */
 export interface Fields {
   readonly [name: string]: Setting
@@ -51,7 +54,16 @@ export type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
  * The settings of one section, decoded: `camelCase`, defaults applied.
  */
 export type Decoded<F extends Fields> = {
-  readonly [K in keyof F & string as Camel<K>]: F[K]["default"]
+  readonly [K in keyof F & string as K extends `${string}.${string}` ? never : Camel<K>]: F[K]["default"]
+} & {
+  readonly [K in keyof F & string as K extends `${infer G}.${string}` ? Camel<G> : never]: DecodedUnder<
+    F,
+    K extends `${infer G}.${string}` ? G : never
+  >
+}
+
+type DecodedUnder<F extends Fields, G extends string> = {
+  readonly [K in keyof F & string as K extends `${G}.${infer Field}` ? Camel<Field> : never]: F[K]["default"]
 }
 
 export const camel = (name: string): string =>
@@ -63,6 +75,7 @@ const setting = <A>(kind: Kind, fallback: A, rules: Rules, secret = false): Sett
   atMost: rules.atMost,
   together: rules.together,
   references: rules.references,
+  inherits: rules.inherits,
   names: rules.names,
   aliases: rules.aliases,
   kind,

@@ -92,6 +92,78 @@ const file = (about: string, ...aliases: ReadonlyArray<string>) => path({ about,
 const hidden = (about: string, ...aliases: ReadonlyArray<string>) =>
   secret({ pattern: /^[^\0]{1,100000}$/s, expected: "a text", about, aliases })
 
+/** How a user of Snowflake logs in; in `[snowflake]` also under the names that Snowflake's own tools use. */
+const login = (aliased: boolean) => {
+  const also = (...names: ReadonlyArray<string>) => (aliased ? names : [])
+  // A credential is one whole: of two levels each part of which says something, none would be meant.
+  const own = <S extends object>(setting: S): S => (aliased ? setting : { ...setting, inherits: false })
+  return {
+    user: own(word("user that logs in", ...also("SNOWFLAKE_USER", "SNOWFLAKE_USERNAME"))),
+    authenticator: own(
+      word(
+        "`snowflake`, `username_password_mfa`, `snowflake_jwt`, `oauth`, `oauth_client_credentials`, " +
+          "`programmatic_access_token`, `externalbrowser` or `workload_identity`; found out when it is clear",
+        ...also("SNOWFLAKE_AUTHENTICATOR")
+      )
+    ),
+    password: own(hidden("password of the user", ...also("SNOWFLAKE_PASSWORD"))),
+    passcode: own(
+      hidden(
+        "one-time code of the second factor; good for one session, which serves all databases of one role",
+        ...also("SNOWFLAKE_PASSCODE")
+      )
+    ),
+    private_key: own(hidden("private key of the user in PEM form", ...also("SNOWFLAKE_PRIVATE_KEY"))),
+    private_key_file: own(
+      file(
+        "file with the private key; read at each login",
+        ...also("SNOWFLAKE_PRIVATE_KEY_FILE", "SNOWFLAKE_PRIVATE_KEY_PATH")
+      )
+    ),
+    private_key_passphrase: own(
+      hidden(
+        "what the private key is encrypted with",
+        ...also("SNOWFLAKE_PRIVATE_KEY_PASSPHRASE", "SNOWFLAKE_PRIVATE_KEY_FILE_PWD")
+      )
+    ),
+    token: own(hidden("OAuth or programmatic access token", ...also("SNOWFLAKE_TOKEN"))),
+    token_file: own(file("file with the token; read at each login", ...also("SNOWFLAKE_TOKEN_FILE_PATH"))),
+    oauth_client_id: own(
+      word("client id for `oauth_client_credentials`", ...also("SNOWFLAKE_OAUTH_CLIENT_ID"))
+    ),
+    oauth_client_secret: own(hidden("its secret", ...also("SNOWFLAKE_OAUTH_CLIENT_SECRET"))),
+    oauth_token_request_url: own(
+      word("where its tokens are issued", ...also("SNOWFLAKE_OAUTH_TOKEN_REQUEST_URL"))
+    ),
+    oauth_scope: own(word("scope of its tokens", ...also("SNOWFLAKE_OAUTH_SCOPE"))),
+    workload_identity_provider: own(
+      word("`AWS`, `AZURE`, `GCP` or `OIDC`", ...also("SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER"))
+    )
+  }
+}
+
+const ofCaller = login(false)
+
+/** As whom the statements of a tier or a client run; the table `snowflake` within it. */
+const caller = (whose: string) => ({
+  "snowflake.role": word(`role of the sessions of ${whose}`),
+  "snowflake.warehouse": word(`warehouse that the queries of ${whose} run in`),
+  "snowflake.user": ofCaller.user,
+  "snowflake.authenticator": ofCaller.authenticator,
+  "snowflake.password": ofCaller.password,
+  "snowflake.passcode": ofCaller.passcode,
+  "snowflake.private_key": ofCaller.private_key,
+  "snowflake.private_key_file": ofCaller.private_key_file,
+  "snowflake.private_key_passphrase": ofCaller.private_key_passphrase,
+  "snowflake.token": ofCaller.token,
+  "snowflake.token_file": ofCaller.token_file,
+  "snowflake.oauth_client_id": ofCaller.oauth_client_id,
+  "snowflake.oauth_client_secret": ofCaller.oauth_client_secret,
+  "snowflake.oauth_token_request_url": ofCaller.oauth_token_request_url,
+  "snowflake.oauth_scope": ofCaller.oauth_scope,
+  "snowflake.workload_identity_provider": ofCaller.workload_identity_provider
+})
+
 export const table = {
   root: {
     warehouse: choice({
@@ -603,42 +675,26 @@ export const table = {
       about: "The Snowflake account, when `warehouse` is `snowflake`.",
       fields: {
         account: word("account identifier, for example `myorg-myaccount`", "SNOWFLAKE_ACCOUNT"),
-        user: word("user that logs in", "SNOWFLAKE_USER", "SNOWFLAKE_USERNAME"),
+        identity: choice({
+          values: ["shared", "client"],
+          default: "shared",
+          about:
+            "as whom statements run: `shared`: all callers are the user of this section; `client`: each is the user of " +
+            "`clients.NAME.snowflake`, else of `tiers.NAME.snowflake`, else of `tiers.default.snowflake`, and one without " +
+            "a user is refused"
+        }),
+        ...login(true),
         role: word("role of the sessions; give it read access and no more", "SNOWFLAKE_ROLE"),
+        secondary_roles: choice({
+          values: ["none", "all"],
+          default: "none",
+          about:
+            "`none`: each session has its role and no other (`USE SECONDARY ROLES NONE`), and one that refuses this is " +
+            "closed; `all`: those that the user has by default, which are all of its roles where nothing is set"
+        }),
         warehouse: word("warehouse that queries run in", "SNOWFLAKE_WAREHOUSE"),
         database: word("database that names without one are looked up in", "SNOWFLAKE_DATABASE"),
         schema: word("schema that names without one are looked up in", "SNOWFLAKE_SCHEMA"),
-        authenticator: word(
-          "`snowflake`, `username_password_mfa`, `snowflake_jwt`, `oauth`, `oauth_client_credentials`, " +
-            "`programmatic_access_token`, `externalbrowser` or `workload_identity`; found out when it is clear",
-          "SNOWFLAKE_AUTHENTICATOR"
-        ),
-        password: hidden("password of the user", "SNOWFLAKE_PASSWORD"),
-        passcode: hidden(
-          "one-time code of the second factor; good for one session, which serves all databases of one role",
-          "SNOWFLAKE_PASSCODE"
-        ),
-        private_key: hidden("private key of the user in PEM form", "SNOWFLAKE_PRIVATE_KEY"),
-        private_key_file: file(
-          "file with the private key; read at each login",
-          "SNOWFLAKE_PRIVATE_KEY_FILE",
-          "SNOWFLAKE_PRIVATE_KEY_PATH"
-        ),
-        private_key_passphrase: hidden(
-          "what the private key is encrypted with",
-          "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
-          "SNOWFLAKE_PRIVATE_KEY_FILE_PWD"
-        ),
-        token: hidden("OAuth or programmatic access token", "SNOWFLAKE_TOKEN"),
-        token_file: file("file with the token; read at each login", "SNOWFLAKE_TOKEN_FILE_PATH"),
-        oauth_client_id: word("client id for `oauth_client_credentials`", "SNOWFLAKE_OAUTH_CLIENT_ID"),
-        oauth_client_secret: hidden("its secret", "SNOWFLAKE_OAUTH_CLIENT_SECRET"),
-        oauth_token_request_url: word("where its tokens are issued", "SNOWFLAKE_OAUTH_TOKEN_REQUEST_URL"),
-        oauth_scope: word("scope of its tokens", "SNOWFLAKE_OAUTH_SCOPE"),
-        workload_identity_provider: word(
-          "`AWS`, `AZURE`, `GCP` or `OIDC`",
-          "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER"
-        ),
         access_url: word(
           "address of a private endpoint instead of the account's own",
           "SNOWFLAKE_ACCESS_URL"
@@ -668,6 +724,11 @@ export const table = {
           about:
             "sessions at a time, one for each role and namespace in use, and statements at a time; " +
             "as many as `limits.max_concurrent_statements` when unset"
+        }),
+        max_sessions_per_identity: integer({
+          min: 1,
+          max: 1000,
+          about: "of them of one user, where there are several; 4 when unset"
         }),
         latch_seconds: number({
           ...seconds,
@@ -791,7 +852,8 @@ export const table = {
         allow_stages: boolean({
           default: policy.allowStages,
           about: "files of named stages may be read, as FROM '@DB.SCHEMA.STAGE/file'"
-        })
+        }),
+        ...caller("the tier")
       }
     },
     clients: {
@@ -806,7 +868,8 @@ export const table = {
         queries_per_day: quota("queries_per_day", "in place of the tier's"),
         bytes_per_day: quota("bytes_per_day", "in place of the tier's"),
         scan_bytes_per_day: quota("scan_bytes_per_day", "in place of the tier's"),
-        statement_seconds_per_day: quota("statement_seconds_per_day", "in place of the tier's")
+        statement_seconds_per_day: quota("statement_seconds_per_day", "in place of the tier's"),
+        ...caller("the client")
       }
     }
   }

@@ -268,19 +268,20 @@ export const make = (options: Options) =>
       tool: Tool.Any,
       input: { readonly [name: string]: unknown },
       context: Tool.Context,
-      { client, tier }: Principal,
+      principal: Principal,
       parent: Tracer.ExternalSpan | undefined,
       notes: CallNotes,
       started: number
     ) =>
       Effect.suspend(() => {
+        const { client, tier } = principal
         const entry = { client, tool: tool.name, since: started, notes }
         running.add(entry)
         const ended = (decision: string, failedQuery?: string) => {
           running.delete(entry)
           const ms = monotonic() - started
           Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
-          const { bytes, queryId = failedQuery, rows, statement } = notes.all
+          const { bytes, queryId = failedQuery, ranAs, rows, statement } = notes.all
           const took = Math.round(ms * 1000) / 1000
           return audit.record({
             client,
@@ -291,7 +292,8 @@ export const make = (options: Options) =>
             rows,
             bytes,
             ms: took,
-            queryId
+            queryId,
+            ...ranAs
           })
         }
         return Effect.useSpan(
@@ -309,7 +311,7 @@ export const make = (options: Options) =>
             ...(parent === undefined ? {} : { parent })
           },
           (span) =>
-            run(tool, input, context, { client, tier }).pipe(
+            run(tool, input, context, principal).pipe(
               Effect.onExit((exit) => {
                 if (exit._tag === "Failure") return ended("cancelled")
                 if (exit.value.isError !== true) return ended("ok")
@@ -321,7 +323,7 @@ export const make = (options: Options) =>
                 context.pipe(
                   Context.add(CurrentNotes, notes),
                   Context.add(Received, started),
-                  Context.add(CurrentPrincipal, { client, tier }),
+                  Context.add(CurrentPrincipal, principal),
                   Context.add(Tracer.ParentSpan, span)
                 )
               ),

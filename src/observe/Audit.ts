@@ -40,6 +40,9 @@ export interface Entry {
   /** Milliseconds from the call to its end. */
   readonly ms: number
   readonly queryId?: string | undefined
+  /** The user and the role in the warehouse that a statement of the call ran as. */
+  readonly user?: string | undefined
+  readonly role?: string | undefined
 }
 
 /**

@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
 
 /**
  * @since 0.1.0
@@ -15,13 +17,31 @@ export interface Principal {
   readonly client: string
   /** Name of the tier whose limits apply. */
   readonly tier: string
+  /** Present where the caller has an access token of an authorization server. */
+  readonly subject?: Subject | undefined
+}
+
+/**
+ * The caller as its authorization server knows it. Several may share a client.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Subject {
+  /** The same text for the same user of the same issuer; no secret. */
+  readonly id: string
+  /** How the user is called, for people. */
+  readonly name: string
+  /** The newest access token of the caller that was proven. It is made for this server: it may be exchanged, never sent on. */
+  readonly token: Effect.Effect<Redacted.Redacted<string>>
 }
 
 /**
  * @since 0.1.0
  * @category constructors
  */
-export const make = (client: string, tier = "default"): Principal => ({ client, tier })
+export const make = (client: string, tier = "default", subject?: Subject): Principal =>
+  subject === undefined ? { client, tier } : { client, tier, subject }
 
 /**
  * The principal of the current call; `local` on the default tier until a transport says otherwise.

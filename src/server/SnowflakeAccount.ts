@@ -11,14 +11,23 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import { readFile } from "node:fs/promises"
+import * as Key from "../config/Key.js"
 import type { Settings } from "../config/Settings.js"
 import { reasonOf } from "../platform/fileReasons.js"
+import type { Principal } from "../platform/Principal.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 import type { Options } from "../warehouse/Snowflake.js"
-import type { Fault, Login } from "../warehouse/snowflake/auth.js"
-import { plan } from "../warehouse/snowflake/auth.js"
+import type { Fault, Login, Price } from "../warehouse/snowflake/auth.js"
+import * as Auth from "../warehouse/snowflake/auth.js"
+import type { Identity } from "../warehouse/snowflake/identity.js"
 
 type Given = Settings["snowflake"]
+
+/** Where the account is. */
+type Address = Pick<Given, "account" | "accessUrl">
+
+/** What a user is logged in with, and its role. */
+type Credential = Settings["clients"][string]["snowflake"]
 
 const wrong = (description: string): WarehouseError =>
   new WarehouseError({ reason: "Configuration", description, sent: "no" })
@@ -35,7 +44,7 @@ const secretFile = (
         catch: (cause) => ({ setting, message: `${path} cannot be read: ${reasonOf(cause)}` })
       })
 
-const secretsOf = (given: Given) => ({
+const secretsOf = (given: Credential) => ({
   privateKey:
     given.privateKey === undefined
       ? secretFile("private_key_file", given.privateKeyFile)
@@ -43,7 +52,7 @@ const secretsOf = (given: Given) => ({
   token: given.token === undefined ? secretFile("token_file", given.tokenFile) : Effect.succeed(given.token)
 })
 
-const known = (given: Given): Login => ({
+const known = (given: Address & Credential): Login => ({
   account: given.account,
   accessUrl: given.accessUrl,
   user: given.user,
@@ -67,7 +76,7 @@ const known = (given: Given): Login => ({
  * @since 0.1.0
  * @category checks
  */
-export const faults = (given: Given): ReadonlyArray<Fault> => {
+export const faults = (given: Address & Credential): ReadonlyArray<Fault> => {
   const inFile = Redacted.make("in a file")
   const hasKey = given.privateKey === undefined && given.privateKeyFile !== undefined
   const login: Login = {
@@ -75,7 +84,7 @@ export const faults = (given: Given): ReadonlyArray<Fault> => {
     ...(hasKey ? { privateKey: inFile } : {}),
     ...(given.token === undefined && given.tokenFile !== undefined ? { token: inFile } : {})
   }
-  return Either.match(plan(login), {
+  return Either.match(Auth.plan(login), {
     onLeft: (found) => found.filter(({ setting }) => !(hasKey && setting === "private_key")),
     onRight: () => []
   })
@@ -87,7 +96,7 @@ export const faults = (given: Given): ReadonlyArray<Fault> => {
  * @since 0.1.0
  * @category checks
  */
-export const allFaults = (given: Given): Effect.Effect<ReadonlyArray<Fault>> =>
+export const allFaults = (given: Address & Credential): Effect.Effect<ReadonlyArray<Fault>> =>
   Effect.map(
     Effect.all(secretsOf(given), { mode: "either" }),
     ({ privateKey, token }): ReadonlyArray<Fault> => {
@@ -119,34 +128,205 @@ const howToSet: { readonly [setting: string]: string | undefined } = {
 export const described = ({ message, setting }: Fault): string =>
   message.startsWith("is needed") ? `${message}${howToSet[setting] ?? ""}` : message
 
+const ofCredential = [
+  "user",
+  "authenticator",
+  "password",
+  "passcode",
+  "privateKey",
+  "privateKeyFile",
+  "privateKeyPassphrase",
+  "token",
+  "tokenFile",
+  "oauthClientId",
+  "oauthClientSecret",
+  "oauthTokenRequestUrl",
+  "oauthScope",
+  "workloadIdentityProvider"
+] as const satisfies ReadonlyArray<keyof Credential>
+
+/** Whether it says anything of who logs in: then it says all of it. */
+const hasCredential = (given: Credential | undefined): given is Credential =>
+  given !== undefined && ofCredential.some((name) => given[name] !== undefined)
+
+const isAddress = (setting: string): boolean => setting === "account" || setting === "access_url"
+
+/** A table of the configuration that may hold a credential, by its key. */
+interface Level {
+  readonly key: string
+  readonly given: Credential
+}
+
+const levelsOf = (settings: Settings): ReadonlyArray<Level> =>
+  (["clients", "tiers"] as const).flatMap((section) =>
+    Object.entries(settings[section]).map(([name, { snowflake }]) => ({
+      key: Key.format([section, name, "snowflake"]),
+      given: snowflake
+    }))
+  )
+
+/**
+ * What is wrong with the users of clients and tiers, by the key of the setting.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const callerFaults = (settings: Settings): ReadonlyArray<Fault> => {
+  const { accessUrl, account, identity } = settings.snowflake
+  const levels = levelsOf(settings).filter(({ given }) => hasCredential(given))
+  if (identity !== "client") {
+    return levels.map(({ key }) => ({
+      setting: key,
+      message: `names a user, which only snowflake.identity = "client" makes use of; it is "${identity}"`
+    }))
+  }
+  if (levels.length === 0) {
+    return [
+      {
+        setting: "snowflake.identity",
+        message:
+          'is "client", and no client or tier has a user: set clients.NAME.snowflake.user or tiers.NAME.snowflake.user, ' +
+          "and its credential"
+      }
+    ]
+  }
+  return levels.flatMap(({ given, key }) =>
+    faults({ ...given, account, accessUrl })
+      .filter(({ setting }) => !isAddress(setting))
+      .map(({ message, setting }) => ({ setting: `${key}.${setting}`, message }))
+  )
+}
+
+/**
+ * Everything that is wrong before the account is asked, by the key of the setting.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const startFaults = (settings: Settings): ReadonlyArray<Fault> => {
+  const { accessUrl, account, identity } = settings.snowflake
+  const own =
+    identity === "shared"
+      ? faults(settings.snowflake)
+      : // The server has no user of its own, only an account.
+        Either.match(Auth.plan({ account, accessUrl }), {
+          onLeft: (found) => found.filter(({ setting }) => isAddress(setting)),
+          onRight: () => []
+        })
+  return [
+    ...own.map((fault) => ({ setting: `snowflake.${fault.setting}`, message: described(fault) })),
+    ...callerFaults(settings)
+  ]
+}
+
+/** Without a user there is no statement: the server's own user is not meant. */
+const noUser = ({ client, tier }: Principal): WarehouseError =>
+  wrong(
+    `The client ${client} has no user of its own in Snowflake, and snowflake.identity is "client". The operator has to ` +
+      `set clients.${client}.snowflake.user or tiers.${tier}.snowflake.user, and its credential.`
+  )
+
+const loginOf = (
+  prefix: string,
+  given: Credential,
+  { accessUrl, account }: Address
+): Effect.Effect<Login, WarehouseError> =>
+  Effect.all(secretsOf(given)).pipe(
+    Effect.map((secrets): Login => ({ ...known({ ...given, account, accessUrl }), ...secrets })),
+    Effect.mapError(({ message, setting }) => wrong(`${prefix}.${setting}: ${message}.`))
+  )
+
+/** A file of a credential counts like what is in it. */
+const priceOf = (given: Credential): Price =>
+  Auth.priceOf({
+    ...known({ ...given, account: undefined, accessUrl: undefined }),
+    ...(given.privateKey === undefined && given.privateKeyFile !== undefined
+      ? { privateKey: Redacted.make("") }
+      : {})
+  })
+
+/**
+ * As whom each caller's statements run, by the settings. The same value for the same client and tier.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const identityOf = (settings: Settings): ((principal: Principal) => Identity) => {
+  const { snowflake } = settings
+  const made = new Map<string, Identity>()
+  const make = (principal: Principal): Identity => {
+    const { client, tier } = principal
+    const ofClient = settings.clients[client]?.snowflake
+    const ofTier = (settings.tiers[tier] ?? settings.tiers["default"])?.snowflake
+    const place = {
+      role: ofClient?.role ?? ofTier?.role ?? snowflake.role,
+      warehouse: ofClient?.warehouse ?? ofTier?.warehouse ?? snowflake.warehouse
+    }
+    if (snowflake.identity === "shared") {
+      return {
+        ...place,
+        key: "",
+        mode: "shared",
+        user: snowflake.user,
+        login: loginOf("snowflake", snowflake, snowflake),
+        price: priceOf(snowflake)
+      }
+    }
+    const levels = [
+      ["clients", client, ofClient],
+      ["tiers", tier, ofTier],
+      ["tiers", "default", settings.tiers["default"]?.snowflake]
+    ] as const
+    for (const [section, name, given] of levels) {
+      if (!hasCredential(given)) continue
+      const key = Key.format([section, name, "snowflake"])
+      return {
+        ...place,
+        key,
+        mode: "client",
+        user: given.user,
+        login: loginOf(key, given, snowflake),
+        price: priceOf(given)
+      }
+    }
+    return { ...place, key: `nobody ${client}`, mode: "client", login: noUser(principal), price: "none" }
+  }
+  return (principal) => {
+    const { client, tier } = principal
+    // Clients that are not named in the settings are as many as there are keys and tokens.
+    const isNamed = Object.hasOwn(settings.clients, client)
+    if (!isNamed && !Object.hasOwn(settings.tiers, tier)) return make(principal)
+    const name = JSON.stringify(isNamed ? [tier, client] : [tier])
+    const known = made.get(name)
+    if (known !== undefined) return known
+    const identity = make(principal)
+    if (isNamed || !identity.key.startsWith("nobody")) made.set(name, identity)
+    return identity
+  }
+}
+
 /**
  * Fails when nothing says which account; what else is wrong with the login is told by the login.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const options = (given: Given): Effect.Effect<Options, WarehouseError> => {
-  if (given.account === undefined && given.accessUrl === undefined) {
-    return wrong(
-      "no account is set: snowflake.account, SNOWFLAKE_ACCOUNT, or a connection (--connection NAME)."
-    )
-  }
-  const login = Effect.all(secretsOf(given)).pipe(
-    Effect.map((secrets): Login => ({ ...known(given), ...secrets })),
-    Effect.mapError(({ message, setting }) => wrong(`snowflake.${setting}: ${message}.`))
-  )
-  return Effect.succeed({
-    login,
-    role: given.role,
-    warehouse: given.warehouse,
-    database: given.database,
-    schema: given.schema,
-    maxSessions: given.maxSessions,
-    loginMs: given.loginSeconds * 1000,
-    approvalMs: given.approvalSeconds * 1000,
-    fetchMs: given.fetchSeconds * 1000,
-    queuedMs: given.queuedSeconds * 1000,
-    latchMs: given.latchSeconds * 1000,
-    capRows: given.capRows
-  })
-}
+export const options = (given: Given): Effect.Effect<Options, WarehouseError> =>
+  given.account === undefined && given.accessUrl === undefined
+    ? wrong("no account is set: snowflake.account, SNOWFLAKE_ACCOUNT, or a connection (--connection NAME).")
+    : Effect.succeed({
+        login: loginOf("snowflake", given, given),
+        role: given.role,
+        warehouse: given.warehouse,
+        secondaryRoles: given.secondaryRoles,
+        database: given.database,
+        schema: given.schema,
+        maxSessions: given.maxSessions,
+        maxSessionsPerIdentity: given.maxSessionsPerIdentity,
+        loginMs: given.loginSeconds * 1000,
+        approvalMs: given.approvalSeconds * 1000,
+        fetchMs: given.fetchSeconds * 1000,
+        queuedMs: given.queuedSeconds * 1000,
+        latchMs: given.latchSeconds * 1000,
+        capRows: given.capRows
+      })

@@ -102,32 +102,39 @@ export const layer = (
     : duckdb(processes)
 
 /** What is missing is said at the start, and all of it: the first call may come much later, from a model. */
-const loginIsComplete = ({ snowflake }: ServerConfig.Settings) =>
-  Effect.flatMap(
-    Effect.promise(() => import("./SnowflakeAccount.js")),
-    ({ described, faults }) => {
-      const found = faults(snowflake)
-      return found.length === 0
-        ? Effect.void
-        : new ServerConfig.ConfigFaults({
-            faults: found.map((fault) => ({
-              key: `snowflake.${fault.setting}`,
-              source: "env",
-              message: described(fault)
-            }))
-          })
-    }
-  )
+const loginIsComplete = (settings: ServerConfig.Settings) =>
+  Effect.flatMap(account, ({ startFaults }) => {
+    const found = startFaults(settings)
+    return found.length === 0
+      ? Effect.void
+      : new ServerConfig.ConfigFaults({
+          faults: found.map((fault) => ({ key: fault.setting, source: "env", message: fault.message }))
+        })
+  })
+
+/** Who relied on the other roles of its user finds out here. */
+const tellRoles = ({ snowflake }: ServerConfig.Settings) =>
+  snowflake.secondaryRoles === "none"
+    ? Effect.logInfo(
+        "sessions in Snowflake have their role and no other; what only another role of the user may read is not found " +
+          '(snowflake.secondary_roles = "all" allows them all)'
+      )
+    : Effect.void
+
+const account = Effect.promise(() => import("./SnowflakeAccount.js"))
 
 const snowflake = (settings: ServerConfig.Settings) =>
   Layer.unwrapEffect(
-    Effect.map(WarehouseHealth.WarehouseHealth, (health) =>
-      Warehouse.layerLazy(
+    Effect.zipWith(WarehouseHealth.WarehouseHealth, account, (health, { identityOf, options }) => {
+      const ofCaller = identityOf(settings)
+      return Warehouse.layerLazy(
         "snowflake",
         Effect.gen(function* () {
-          const [adapter, { options }] = yield* Warehouse.importAdapter("snowflake-sdk", () =>
-            Promise.all([import("../warehouse/Snowflake.js"), import("./SnowflakeAccount.js")])
+          const adapter = yield* Warehouse.importAdapter(
+            "snowflake-sdk",
+            () => import("../warehouse/Snowflake.js")
           )
+          yield* tellRoles(settings)
           const statements = ServerConfig.concurrentStatements(settings)
           const wanted = settings.limits.maxConcurrentStatements
           if (statements < wanted) {
@@ -138,14 +145,15 @@ const snowflake = (settings: ServerConfig.Settings) =>
           }
           return adapter.layer({
             ...(yield* options(settings.snowflake)),
+            identityOf: ofCaller,
             maxSessions: settings.snowflake.maxSessions ?? statements,
             maxPerSession: statements,
             health
           })
         }),
-        { keepsResults: true, reportsSubmit: true }
+        { keepsResults: true, reportsSubmit: true, actingAs: ofCaller }
       )
-    )
+    })
   ).pipe(Layer.provideMerge(WarehouseHealth.layer({ latchMs: settings.snowflake.latchSeconds * 1000 })))
 
 const duckdb = (processes: Layer.Layer<Embedded>) =>

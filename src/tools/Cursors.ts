@@ -1,10 +1,10 @@
 /**
  * Which client may read on in which result. A cursor says which result and from which row, and is signed for one
- * client: it opens nothing for another one. A `query_id` alone opens a result for the client whose call made it,
+ * client and its identity in the warehouse: it opens nothing for another one. A `query_id` alone opens a result for the client whose call made it,
  * as long as this process remembers.
  *
  * ```
- * cursor = base64url( [query id, offset, expires] ) . base64url( HMAC-SHA256( key, client, tier, payload ) )
+ * cursor = base64url( [query id, offset, expires] ) . base64url( HMAC-SHA256( key, client, tier, identity, payload ) )
  * ```
  *
  * Invariants
@@ -49,12 +49,16 @@ export interface Options {
 export class Cursors extends Context.Tag("snowguard/Cursors")<
   Cursors,
   {
-    /** The result belongs to the current principal. */
-    readonly remember: (queryId: string) => Effect.Effect<void>
+    /** The result belongs to the current principal; `identity`: as whom it acts in the warehouse. */
+    readonly remember: (queryId: string, identity?: string) => Effect.Effect<void>
     /** A cursor for the current principal that goes on at a row, counted from 0. */
-    readonly issue: (queryId: string, offset: number) => Effect.Effect<string>
+    readonly issue: (queryId: string, offset: number, identity?: string) => Effect.Effect<string>
     /** The row at which to go on; the first one without a cursor. */
-    readonly open: (queryId: string, cursor: string | undefined) => Effect.Effect<number, ToolError>
+    readonly open: (
+      queryId: string,
+      cursor: string | undefined,
+      identity?: string
+    ) => Effect.Effect<number, ToolError>
   }
 >() {}
 
@@ -135,14 +139,21 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
       maxEntries: options.maxEntries ?? 10_000,
       maxBytes: Number.MAX_SAFE_INTEGER
     })
-    const keyOf = ({ client, tier }: Principal, queryId: string) => JSON.stringify([client, tier, queryId])
+    /** Of a caller; a shared identity has no name. */
+    const ofCaller = ({ client, tier }: Principal, identity: string, what: string) =>
+      JSON.stringify(identity === "" ? [client, tier, what] : [client, tier, identity, what])
 
-    const signed = ({ client, tier }: Principal, payload: string) => JSON.stringify([client, tier, payload])
-
-    const read = (seal: Seal, principal: Principal, cursor: string, queryId: string, now: number) => {
+    const read = (
+      seal: Seal,
+      principal: Principal,
+      identity: string,
+      cursor: string,
+      queryId: string,
+      now: number
+    ) => {
       const [payload, mac, ...more] = cursor.split(".")
       if (payload === undefined || mac === undefined || more.length > 0) return undefined
-      if (!seal.holds(signed(principal, payload), mac)) return undefined
+      if (!seal.holds(ofCaller(principal, identity, payload), mac)) return undefined
       const decoded = decodePayload(Buffer.from(payload, "base64url").toString("utf8"))
       if (Either.isLeft(decoded)) return undefined
       const [id, offset, expires] = decoded.right
@@ -150,26 +161,26 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
     }
 
     return Cursors.of({
-      remember: (queryId) =>
+      remember: (queryId, identity = "") =>
         Effect.zipWith(CurrentPrincipal, Clock.currentTimeMillis, (principal, now) => {
-          Lru.set(known, keyOf(principal, queryId), now + lifeMs, 1)
+          Lru.set(known, ofCaller(principal, identity, queryId), now + lifeMs, 1)
         }),
-      issue: (queryId, offset) =>
+      issue: (queryId, offset, identity = "") =>
         Effect.gen(function* () {
           const principal = yield* CurrentPrincipal
           const expires = (yield* Clock.currentTimeMillis) + lifeMs
           const payload = Buffer.from(JSON.stringify([queryId, offset, expires])).toString("base64url")
-          return `${payload}.${(yield* seal).sign(signed(principal, payload))}`
+          return `${payload}.${(yield* seal).sign(ofCaller(principal, identity, payload))}`
         }),
-      open: (queryId, cursor) =>
+      open: (queryId, cursor, identity = "") =>
         Effect.gen(function* () {
           const principal = yield* CurrentPrincipal
           const now = yield* Clock.currentTimeMillis
           if (cursor === undefined) {
-            const expires = Lru.get(known, keyOf(principal, queryId)) ?? 0
+            const expires = Lru.get(known, ofCaller(principal, identity, queryId)) ?? 0
             return now < expires ? 0 : yield* unavailable
           }
-          return read(yield* seal, principal, cursor, queryId, now) ?? (yield* unavailable)
+          return read(yield* seal, principal, identity, cursor, queryId, now) ?? (yield* unavailable)
         })
     })
   })

@@ -91,7 +91,7 @@ export const make = Effect.gen(function* () {
         waiting: progress
       })
       // Outside of the guard: a statement that is known to fail costs nothing.
-      const variant = JSON.stringify([database, schema, input.timeout_seconds])
+      const variant = JSON.stringify([database, schema, input.timeout_seconds, yield* query.identity])
       return yield* loops.protect({ client, statement: sql, variant }, run)
     })
   })

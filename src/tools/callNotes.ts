@@ -5,6 +5,7 @@
  * (a look-up that several wait for) keeps what it knew itself.
  */
 import * as Context from "effect/Context"
+import type { RanAs } from "../warehouse/Warehouse.js"
 
 interface Part {
   readonly statement: string
@@ -19,12 +20,15 @@ interface Notes {
   /** Undefined while nothing was read. */
   readonly rows: number | undefined
   readonly bytes: number | undefined
+  /** The user and the role of the last session that it had. */
+  readonly ranAs: RanAs | undefined
 }
 
 export class CallNotes {
   private text: string | undefined
   private readonly parts: Array<Part | undefined> = []
   private hasLeft = false
+  private who: RanAs | undefined
 
   /** The statement as the caller wrote it; what is really sent takes its place. */
   asked(statement: string): void {
@@ -34,6 +38,10 @@ export class CallNotes {
   /** Another attempt sends the same part again: the last one counts. */
   sent(part: number, statement: string): void {
     this.parts[part] = { statement, rows: 0, bytes: 0 }
+  }
+
+  readonly runsAs = (who: RanAs): void => {
+    this.who = who
   }
 
   /** From here on the warehouse may be working on it. */
@@ -57,7 +65,8 @@ export class CallNotes {
       statement: parts[0]?.statement ?? this.text,
       queryId: parts[0]?.queryId,
       rows: sum((part) => part.rows),
-      bytes: sum((part) => part.bytes)
+      bytes: sum((part) => part.bytes),
+      ranAs: this.who
     }
   }
 }

@@ -22,7 +22,7 @@ import { spans } from "../observe/Telemetry.js"
 import * as ResultShape from "../platform/core/ResultShape.js"
 import { monotonicMillis } from "../platform/monotonic.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
-import { Warehouse, fetchStored } from "../warehouse/Warehouse.js"
+import { actingAs, fetchStored, Warehouse } from "../warehouse/Warehouse.js"
 import type { Cell, Column, Row, Statement, Stored, WarehouseError } from "../warehouse/Warehouse.js"
 import { CallPolicy } from "./CallPolicy.js"
 import type { TierPolicy } from "./CallPolicy.js"
@@ -166,7 +166,8 @@ export const collect = Effect.fnUntraced(
       maxCellBytes: CELL_MARGIN * (request.maxCellBytes ?? cellLimit(request.maxBytes)),
       requestId: partId(attempt.requestId, part),
       ...(warehouse.reportsSubmit === true ? { onSubmit } : {}),
-      ...(attempt.cancelled === undefined ? {} : { onCancelled: attempt.cancelled })
+      ...(attempt.cancelled === undefined ? {} : { onCancelled: attempt.cancelled }),
+      runsAs: notes.runsAs
     }
     const result = yield* "sql" in statement
       ? warehouse.execute({ ...statement, ...bounds })
@@ -297,6 +298,11 @@ export const make = Effect.gen(function* () {
   /** What the current caller may ask for. */
   const policy = Effect.map(CurrentPrincipal, ({ tier }) => policies.of(tier))
 
+  const identity = Effect.map(CurrentPrincipal, (principal) => {
+    const { key, role = "" } = actingAs(warehouse, principal)
+    return key === "" && role === "" ? "" : JSON.stringify([key, role])
+  })
+
   /** `prepare` decides, before anything is waited for, whether the work may be done. */
   const guarded = Effect.fnUntraced(function* <A, E>(
     operation: Parameters<typeof guard.run>[0],
@@ -309,10 +315,10 @@ export const make = Effect.gen(function* () {
       E | WarehouseError
     >
   ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
-    const { client } = yield* CurrentPrincipal
+    const { client, tier } = yield* CurrentPrincipal
     const { objects } = yield* policy
     const unseen = Names.withoutDenied(Names.rulesOf({ objects }, warehouse.dialect))
-    const beside = { objects, tag: { tool: operation.tool, client }, waiting: operation.waiting }
+    const beside = { objects, tag: { tool: operation.tool, client, tier }, waiting: operation.waiting }
     const started = yield* monotonicMillis
     const { value, warnings } = yield* guard.run<A, E | Refusal, never>(
       operation,
@@ -339,12 +345,14 @@ export const make = Effect.gen(function* () {
     dialect: warehouse.dialect,
     keepsResults: warehouse.results !== undefined,
     policy,
+    /** The identity of the current caller in the warehouse: what is remembered is remembered by it. */
+    identity,
     /** What the current caller may see; undefined when that is everything. */
     rules: Effect.map(policy, (policy) => Names.rulesOf(policy, warehouse.dialect)),
     guarded,
     /**
-     * A look-up in the catalog, by a key that names the tool and all that the answer depends on. The server
-     * has one role in the warehouse, so what one client of a tier was told is true for the others.
+     * A look-up in the catalog, by a key that names the tool and all that the answer depends on. What
+     * one caller was told is true for the others of its tier that are the same user and role in the warehouse.
      */
     metadata: <A, E>(
       tool: string,
@@ -376,7 +384,7 @@ export const make = Effect.gen(function* () {
         )
         const { cached, value } = yield* cache.serve<A, E | WarehouseError | Refusal, never>(
           {
-            key: JSON.stringify([tier, tool, key]),
+            key: JSON.stringify([yield* identity, tier, tool, key]),
             patience: {
               ms: Math.max(0, deadlineMs - waited),
               late: () => new DeadlineExceeded({ limitMs: deadlineMs, sent: false, of: "call" })
@@ -511,7 +519,7 @@ export const makeRows = Effect.gen(function* () {
     const more = call.keepsResults && result.truncated !== undefined && next > offset && next < policy.maxRows
     return {
       ...describePage({ ...page, more }),
-      ...(more ? { next_cursor: yield* cursors.issue(result.queryId, next) } : {}),
+      ...(more ? { next_cursor: yield* cursors.issue(result.queryId, next, yield* call.identity) } : {}),
       ...meta,
       columns: result.columns.map(({ name, type }) => ({ name, type })),
       rows: result.rows
@@ -543,6 +551,7 @@ export const makeRows = Effect.gen(function* () {
 
   return {
     rules: call.rules,
+    identity: call.identity,
     run: Effect.fnUntraced(function* <E>(
       request: RowsRequest<E>
     ): Effect.fn.Return<QueryResult, E | WarehouseError | Refusal | ScanBudgetExceeded> {
@@ -584,7 +593,7 @@ export const makeRows = Effect.gen(function* () {
               })
         )
       )
-      if (keepRows !== undefined) yield* cursors.remember(value.queryId)
+      if (keepRows !== undefined) yield* cursors.remember(value.queryId, yield* call.identity)
       return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta)
     }),
     /** Reads on in a stored result: a request like any other, but no query. */
@@ -597,7 +606,7 @@ export const makeRows = Effect.gen(function* () {
       }
     ): Effect.fn.Return<QueryResult, ToolError | WarehouseError | Refusal> {
       const { queryId } = from
-      const offset = yield* cursors.open(queryId, from.cursor)
+      const offset = yield* cursors.open(queryId, from.cursor, yield* call.identity)
       const policy = yield* call.policy
       const { maxResultBytes, metadataTimeoutMs } = policy
       const maxRows = Math.min(from.limit ?? policy.defaultRows, Math.max(0, policy.maxRows - offset))

@@ -2,8 +2,8 @@
  * ADAPTER of the `Warehouse` port: a Snowflake account, through `snowflake-sdk`.
  *
  * ```
- * execute --> place (role, warehouse, database, schema) --> session of the pool --> statement
- *               | the caller decides the role                 | login, latch, health     | time, cancel, cells
+ * execute --> place (identity, role, warehouse, database, schema) --> session of the pool --> statement
+ *               | the caller decides identity and role                  | login, latch, health     | time, cancel, cells
  * ```
  *
  * Invariants
@@ -14,36 +14,40 @@
  *    a JSON text without secrets) and `MULTI_STATEMENT_COUNT = 1`.
  * 4. A retry carries the same request id, and the server answers with the first execution; after a
  *    statement was given up its id is never used again, since the server would answer that it was cancelled.
- * 5. A result that is kept is read on by its id, by the role that made it; no statement runs for it.
+ * 5. A result that is kept is read on by its id, by the identity and role that made it; no statement runs for it.
  * 6. A statement is reported as sent when it is: what is waited for before (a session, a login) is our own.
- * 7. Whatever goes wrong is a `WarehouseError`, in bounded time, without a secret in it.
+ * 7. A session belongs to one identity and role. Unless secondary roles are allowed it has none, or is closed before
+ *    a statement runs in it.
+ * 8. Whatever goes wrong is a `WarehouseError`, in bounded time, without a secret in it.
  *
  * @since 0.1.0
  */
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Lru from "../platform/core/Lru.js"
 import { monotonicMillis } from "../platform/monotonic.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import type { Principal } from "../platform/Principal.js"
-import type { Result, Statement, Stored } from "./Warehouse.js"
+import type { Cell, RanAs, Reason, Result, Statement, Stored } from "./Warehouse.js"
 import { Warehouse, WarehouseError } from "./Warehouse.js"
 import * as WarehouseHealth from "./WarehouseHealth.js"
 import * as RequestId from "../platform/requestId.js"
 import type { Login } from "./snowflake/auth.js"
-import { identityOf, priceOf } from "./snowflake/auth.js"
+import * as Auth from "./snowflake/auth.js"
 import { losesSession } from "./snowflake/classify.js"
 import { refusedOf } from "./snowflake/codes.js"
 import * as Driver from "./snowflake/driver.js"
 import * as Hints from "./snowflake/hints.js"
+import type { Identity } from "./snowflake/identity.js"
 import * as Pool from "./snowflake/pool.js"
 import type { Place } from "./snowflake/session.js"
-import * as Session from "./snowflake/session.js"
+import * as Sessions from "./snowflake/session.js"
 import * as Statements from "./snowflake/statement.js"
 import * as StoredResults from "./snowflake/stored.js"
 
@@ -64,8 +68,14 @@ export interface Options {
    * remembered catalog answers are shared within a tier, so only the tier should decide.
    */
   readonly roleOf?: ((principal: Principal) => string | undefined) | undefined
+  /** As whom the statements of a caller run, in place of login, role, `roleOf` and warehouse. */
+  readonly identityOf?: ((principal: Principal) => Identity) | undefined
+  /** `none`, the default: a session has its role and no other. `all`: those that the user has by default. */
+  readonly secondaryRoles?: "none" | "all" | undefined
   /** Sessions at a time. Default 8. */
   readonly maxSessions?: number | undefined
+  /** Sessions of one identity at a time, where there are several. Default 4. */
+  readonly maxSessionsPerIdentity?: number | undefined
   /** Statements in one session at a time. Default 20. */
   readonly maxPerSession?: number | undefined
   /** Milliseconds a login may take. Default 15,000. */
@@ -100,6 +110,9 @@ const SESSION_WAIT_PART = 0.8
 
 /** Milliseconds after which a caller may look whether a person has approved the login. */
 const APPROVAL_AGAIN_MS = 10_000
+
+/** Sessions of one of several identities. */
+const SEVERAL = 4
 
 /** Milliseconds for a change of the namespace, which needs no warehouse. */
 const MOVE_MS = 10_000
@@ -141,6 +154,35 @@ const noWayBack = new WarehouseError({
   sent: "no"
 })
 
+/** The account says that a token has ended, or does not know it any more. */
+const endedToken: ReadonlySet<string | undefined> = new Set(["390318", "390303"])
+
+/** The account has looked at a statement and will not do it. */
+const refuses: ReadonlySet<Reason> = new Set<Reason>([
+  "Permission",
+  "InvalidStatement",
+  "NotFound",
+  "Cancelled",
+  "Unknown"
+])
+
+const keepsSecondaryRoles = (error: WarehouseError): WarehouseError =>
+  new WarehouseError({
+    reason: "Configuration",
+    description:
+      `The session was closed, since it could not give up its secondary roles (USE SECONDARY ROLES NONE): ` +
+      `${error.description} snowflake.secondary_roles = "all" lets sessions have them.`,
+    sent: "no",
+    code: error.code,
+    sqlState: error.sqlState
+  })
+
+/** A session of the pool, and whose it is. */
+interface Session {
+  readonly connection: Driver.DriverConnection
+  readonly ranAs: RanAs
+}
+
 /** Where the statements ran whose results are kept. */
 const KEPT = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
@@ -164,6 +206,7 @@ const queryTag = ({ requestId, tag }: Statement): string =>
     app: "snowguard",
     tool: tag?.tool.slice(0, 200),
     client: tag?.client.slice(0, 200),
+    tier: tag?.tier?.slice(0, 200),
     request_id: requestId
   })
 
@@ -192,15 +235,32 @@ const renewed = (requestId: string, times: number): string => {
 
 /** `leftMs`: of the statement's time, when it has a session. */
 type Use = (
-  session: Driver.DriverConnection,
+  connection: Driver.DriverConnection,
   leftMs: number
 ) => Effect.Effect<Result, WarehouseError, Scope.Scope>
 
 /** Reported when there is a session to send it in. */
 const submitted =
   ({ onSubmit }: Pick<Statement, "onSubmit">, use: Use): Use =>
-  (session, leftMs) =>
-    onSubmit === undefined ? use(session, leftMs) : Effect.zipRight(onSubmit, use(session, leftMs))
+  (connection, leftMs) =>
+    onSubmit === undefined ? use(connection, leftMs) : Effect.zipRight(onSubmit, use(connection, leftMs))
+
+/** All callers are one user; the tier may decide the role. */
+const everyone = ({ login, role, roleOf, warehouse }: Options) =>
+  // What is wrong with it is told by the login.
+  Effect.map(Effect.option(login), (found) => {
+    const shared: Identity = {
+      key: "",
+      mode: "shared",
+      user: Option.getOrUndefined(found)?.user,
+      role,
+      warehouse,
+      login,
+      price: Option.match(found, { onNone: () => "none", onSome: Auth.priceOf })
+    }
+    return (principal: Principal): Identity =>
+      roleOf === undefined ? shared : { ...shared, role: roleOf(principal) ?? role }
+  })
 
 /**
  * @since 0.1.0
@@ -210,34 +270,47 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
   Effect.gen(function* () {
     const limits = { loginMs: options.loginMs ?? 15_000, approvalMs: options.approvalMs ?? 120_000 }
     const fetchMs = options.fetchMs ?? 30_000
+    const maxSessions = options.maxSessions ?? 8
     const abandoned = Lru.make<number>(ABANDONED)
     const kept = Lru.make<Place>(KEPT)
     const health = options.health ?? (yield* WarehouseHealth.make({ latchMs: options.latchMs }))
 
     const id = yield* RequestId.make
-    const keyOf = ({ database, role, schema, warehouse }: Place) =>
-      JSON.stringify([role, warehouse, database, schema])
-    const attemptOf = (login: Login, place: Place): WarehouseHealth.Attempt => ({
-      identity: identityOf(login),
+    const keyOf = ({ as, database, role, schema, warehouse }: Place) =>
+      JSON.stringify([as.key, role, warehouse, database, schema])
+
+    const { identityOf = yield* everyone(options) } = options
+
+    const attemptOf = (place: Place, credential: string): WarehouseHealth.Attempt => ({
+      owner: place.as.key,
+      identity: credential,
       role: place.role ?? "",
       place: keyOf(place)
     })
-    // What is wrong with it is told by the login.
-    const price = Option.match(yield* Effect.option(options.login), { onNone: () => "none", onSome: priceOf })
-    /** The credential whose passcode has been used. */
-    const used = yield* Ref.make<string | undefined>(undefined)
+    const isAllowed = (place: Place, credential: string) => health.login(attemptOf(place, credential))
+    const credentialOf = ({ credential, login }: Identity) => credential ?? Effect.map(login, Auth.identityOf)
 
-    const logIn = (place: Place) =>
+    /** The credentials whose passcode has been used, by the identity. */
+    const used = Lru.make<string>(KEPT)
+
+    const logIn = (place: Place): Effect.Effect<Session, WarehouseError> =>
       Effect.gen(function* () {
-        const [driver, login] = yield* Effect.zip(Driver.load, options.login)
-        const attempt = attemptOf(login, place)
+        const { as } = place
+        const driver = yield* Driver.load
+        // Before a token is asked for.
+        if (as.credential !== undefined) yield* isAllowed(place, yield* as.credential)
+        const login = yield* as.login
+        const attempt = attemptOf(place, yield* as.credential ?? Effect.succeed(Auth.identityOf(login)))
         yield* health.login(attempt)
-        const isUsed = priceOf(login) === "passcode" && (yield* Ref.get(used)) === attempt.identity
-        const opened = isUsed ? Effect.fail(passcodeUsed) : Session.open(driver, login, place, limits)
-        return yield* (priceOf(login) === "person" ? awaited(opened) : opened).pipe(
+        const isUsed = as.price === "passcode" && Lru.get(used, as.key) === attempt.identity
+        const opened = isUsed ? Effect.fail(passcodeUsed) : open(driver, login, place)
+        return yield* (as.price === "person" ? awaited(opened) : opened).pipe(
           Effect.tapBoth({
             onFailure: (error) => health.loginFailed(attempt, error, isUsed ? "identity" : refusedOf(error)),
-            onSuccess: () => Effect.zipRight(Ref.set(used, attempt.identity), health.loginAccepted(attempt))
+            onSuccess: () => {
+              Lru.set(used, as.key, attempt.identity, 1)
+              return health.loginAccepted(attempt)
+            }
           })
         )
       })
@@ -249,35 +322,92 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
         (over) => over
       )
 
-    const move = (session: Driver.DriverConnection, place: Place) =>
-      Effect.forEach(
-        moves(place),
-        (sql) =>
-          Effect.scoped(
-            Statements.execute(session, {
-              sql,
-              binds: [],
-              requestId: id(),
-              timeoutMs: MOVE_MS,
-              maxRows: undefined,
-              parameters: { MULTI_STATEMENT_COUNT: 1, QUERY_TAG: JSON.stringify({ app: "snowguard" }) },
-              fetchMs,
-              abandoned: Effect.void,
-              cancelled: Effect.void
-            })
-          ),
-        { discard: true }
+    /** A token that has ended in the meantime is exchanged once more. */
+    const open = (driver: Driver.Driver, login: Login, place: Place) => {
+      const { forget, login: again } = place.as
+      const opened = settled(Sessions.open(driver, login, place, limits), place)
+      return forget === undefined
+        ? opened
+        : Effect.catchIf(
+            opened,
+            ({ code }) => endedToken.has(code),
+            () =>
+              Effect.zipRight(
+                forget(login),
+                Effect.flatMap(again, (login) => settled(Sessions.open(driver, login, place, limits), place))
+              )
+          )
+    }
+
+    /** A session that is not what it should be is closed. */
+    const settled = (opening: Effect.Effect<Driver.DriverConnection, WarehouseError>, place: Place) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(opening), (connection) =>
+          Effect.onError(restore(bounded(connection, place)), () => Sessions.close(connection))
+        )
       )
 
-    const pool = yield* Pool.make<Place, Driver.DriverConnection>({
+    const bounded = (connection: Driver.DriverConnection, { as, role }: Place) =>
+      Effect.gen(function* () {
+        if (options.secondaryRoles !== "all") {
+          yield* Effect.mapError(own(connection, "USE SECONDARY ROLES NONE", Effect.void), (error) =>
+            refuses.has(error.reason)
+              ? keepsSecondaryRoles(error)
+              : new WarehouseError({ ...error, sent: "no" })
+          )
+        }
+        if (as.mode !== "exchange") return { connection, ranAs: { user: as.user, role } }
+        // Only the account knows whom a token stands for.
+        const [row] = yield* own(connection, "SELECT CURRENT_USER(), CURRENT_ROLE()", ({ rows }) =>
+          Effect.map(Stream.runCollect(rows), (chunks) => Chunk.toReadonlyArray(chunks).flat())
+        )
+        const text = (cell: Cell | undefined) => (typeof cell === "string" ? cell : undefined)
+        return { connection, ranAs: { user: text(row?.[0]), role: text(row?.[1]) ?? role } }
+      })
+
+    /** A statement of our own, which needs no warehouse. */
+    const own = <A>(
+      connection: Driver.DriverConnection,
+      sql: string,
+      read: Effect.Effect<A> | ((result: Result) => Effect.Effect<A, WarehouseError>)
+    ) =>
+      Effect.scoped(
+        Effect.flatMap(
+          Statements.execute(connection, {
+            sql,
+            binds: [],
+            requestId: id(),
+            timeoutMs: MOVE_MS,
+            maxRows: undefined,
+            parameters: { MULTI_STATEMENT_COUNT: 1, QUERY_TAG: JSON.stringify({ app: "snowguard" }) },
+            fetchMs,
+            abandoned: Effect.void,
+            cancelled: Effect.void
+          }),
+          (result) => (Effect.isEffect(read) ? read : read(result))
+        )
+      )
+
+    const move = ({ connection }: Session, place: Place) =>
+      Effect.forEach(moves(place), (sql) => own(connection, sql, Effect.void), { discard: true })
+
+    const pool = yield* Pool.make<Place, Session>({
       key: keyOf,
+      owner: ({ as }) => as.key,
       open: logIn,
-      mayOpen: (place) => Effect.flatMap(options.login, (login) => health.login(attemptOf(login, place))),
-      lanes: price === "none" ? undefined : { of: ({ role }) => role ?? "", move },
-      outOfPatience: price === "person" ? Effect.fail(approvalPending) : undefined,
-      close: Session.close,
-      lives: Session.lives,
-      maxSessions: options.maxSessions ?? 8,
+      mayOpen: (place) => Effect.flatMap(credentialOf(place.as), (it) => isAllowed(place, it)),
+      lanes: {
+        of: ({ as, role }) => (as.price === "none" ? undefined : JSON.stringify([as.key, role])),
+        move
+      },
+      close: ({ connection }) => Sessions.close(connection),
+      lives: ({ connection }) => Sessions.lives(connection),
+      maxSessions,
+      // Where all callers are one user it has them all.
+      maxPerOwner: ({ as }) =>
+        as.mode === "shared"
+          ? maxSessions
+          : (options.maxSessionsPerIdentity ?? Math.min(maxSessions, SEVERAL)),
       maxPerSession: options.maxPerSession ?? 20,
       idleMs: options.idleMs ?? 300_000
     })
@@ -290,18 +420,14 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
         (statement.database === undefined || statement.database === folded(options.database)
           ? folded(options.schema)
           : undefined)
-      return {
-        role: folded(options.roleOf?.(principal) ?? options.role),
-        warehouse: folded(options.warehouse),
-        database,
-        schema
-      }
+      const as = identityOf(principal)
+      return { as, role: folded(as.role), warehouse: folded(as.warehouse), database, schema }
     }
 
     const execute = (statement: Statement) => {
       const { requestId } = statement
-      return submitted(statement, (session, leftMs) =>
-        Statements.execute(session, {
+      return submitted(statement, (connection, leftMs) =>
+        Statements.execute(connection, {
           sql: statement.sql,
           binds: statement.binds ?? [],
           requestId: renewed(requestId, Lru.get(abandoned, requestId) ?? 0),
@@ -317,32 +443,50 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
       )
     }
 
-    const attempt = (use: Use, place: Place, caller: Pool.Caller, until: number) =>
-      Effect.flatMap(pool.acquire(place, caller), ({ lost, session }) =>
-        Effect.flatMap(monotonicMillis, (now) => use(session, Math.max(1, until - now))).pipe(
+    const attempt = (
+      use: Use,
+      place: Place,
+      caller: Pool.Caller,
+      until: number,
+      runsAs: Statement["runsAs"]
+    ) =>
+      Effect.flatMap(pool.acquire(place, caller), ({ lost, session }) => {
+        runsAs?.(session.ranAs)
+        return Effect.flatMap(monotonicMillis, (now) =>
+          use(session.connection, Math.max(1, until - now))
+        ).pipe(
           Effect.tapError((error) =>
             losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
           )
         )
-      )
+      })
 
     /** A statement that failed gives its place back at once, not when its caller is done with the error. */
     const within = (
       use: Use,
       place: Place,
-      { timeoutMs, waiting }: Pick<Statement, "timeoutMs" | "waiting">
+      { runsAs, timeoutMs, waiting }: Pick<Statement, "runsAs" | "timeoutMs" | "waiting">
     ) =>
       Effect.gen(function* () {
-        if (price !== "none" && options.database === undefined && place.database !== undefined) {
+        const { as } = place
+        if (as.price !== "none" && options.database === undefined && place.database !== undefined) {
           return yield* noWayBack
         }
         const inner = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
         const { client } = yield* CurrentPrincipal
         const maxWaitMs = Math.min(SESSION_WAIT_MS, timeoutMs * SESSION_WAIT_PART)
         const onWait = waiting?.("waiting until a person has approved the login to the warehouse")
-        const caller = { client, maxWaitMs, patienceMs: timeoutMs * SESSION_WAIT_PART, onWait }
+        const caller = {
+          // Several users may share a client.
+          client: as.mode === "exchange" ? as.key : client,
+          maxWaitMs,
+          patience:
+            as.price === "person"
+              ? { ms: timeoutMs * SESSION_WAIT_PART, onWait, over: Effect.fail(approvalPending) }
+              : undefined
+        }
         const until = (yield* monotonicMillis) + timeoutMs
-        return yield* attempt(use, place, caller, until).pipe(
+        return yield* attempt(use, place, caller, until, runsAs).pipe(
           Scope.extend(inner),
           Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void))
         )
@@ -359,14 +503,16 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
     const fetch = (stored: Stored, principal: Principal) => {
       const { maxRows, offset, queryId, requestId, timeoutMs } = stored
       return Effect.flatMap(StoredResults.checked(queryId), () => {
-        const { role } = placeOf({}, principal)
+        const here = placeOf({}, principal)
         const known = Lru.get(kept, queryId)
         return within(
-          submitted(stored, (session) =>
-            StoredResults.fetch(session, { queryId, offset, maxRows, requestId, timeoutMs, fetchMs })
+          submitted(stored, (connection) =>
+            StoredResults.fetch(connection, { queryId, offset, maxRows, requestId, timeoutMs, fetchMs })
           ),
-          // What a role was shown, no other one is.
-          known?.role === role && known !== undefined ? known : placeOf({}, principal),
+          // What a role of an identity was shown, no other one is.
+          known !== undefined && known.role === here.role && known.as.key === here.as.key
+            ? { ...known, as: here.as }
+            : here,
           stored
         )
       })
@@ -377,6 +523,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
     return Warehouse.of({
       dialect: "snowflake",
       reportsSubmit: true,
+      actingAs: identityOf,
       results: {
         fetch: (stored) => Effect.flatMap(CurrentPrincipal, (principal) => fetch(stored, principal))
       },

@@ -19,6 +19,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { lazyService } from "../platform/lazily.js"
+import type { Principal } from "../platform/Principal.js"
 import type { Rules } from "../sql/ObjectRules.js"
 
 /**
@@ -79,13 +80,16 @@ export interface Statement {
   readonly requestId: string
   /** What the caller may see, where that is not everything: nothing else is suggested to it. */
   readonly objects?: Rules | undefined
-  /** The client and the tool of this statement; recorded beside the statement in the warehouse. */
-  readonly tag?: { readonly tool: string; readonly client: string } | undefined
+  /** The client, its tier and the tool of this statement; recorded beside the statement in the warehouse. */
+  readonly tag?:
+    { readonly tool: string; readonly client: string; readonly tier?: string | undefined } | undefined
   /**
    * Run at the moment when the statement leaves this process, by a warehouse that `reportsSubmit`: from there
    * on it is paid for. Until then the call waits for us, and nothing has been sent.
    */
   readonly onSubmit?: Effect.Effect<void> | undefined
+  /** Told as whom, when there is a session to run it in. */
+  readonly runsAs?: ((who: RanAs) => void) | undefined
   /** Told what has to be waited for before the statement can leave, where that may take long. */
   readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
   /**
@@ -222,6 +226,36 @@ export class WarehouseError extends Schema.TaggedError<WarehouseError>("snowguar
 }
 
 /**
+ * The user and the role of a session, as far as they are known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RanAs {
+  readonly user?: string | undefined
+  readonly role?: string | undefined
+}
+
+/**
+ * As whom the statements of a caller run: what may be known of it, no secret.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Acting {
+  /**
+   * Tells identities apart: what one of them was answered is never given to another. Empty where all callers are
+   * one and the same.
+   */
+  readonly key: string
+  readonly mode: "shared" | "client" | "exchange"
+  /** As far as they are known before a login. */
+  readonly user?: string | undefined
+  readonly role?: string | undefined
+  readonly warehouse?: string | undefined
+}
+
+/**
  * @since 0.1.0
  * @category context
  */
@@ -236,8 +270,19 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
     readonly results?: Results | undefined
     /** Runs each statement's `onSubmit`; of one that does not, a statement counts as sent when it is asked. */
     readonly reportsSubmit?: boolean | undefined
+    /** Absent where all callers are one and the same. */
+    readonly actingAs?: ((principal: Principal) => Acting) | undefined
   }
 >() {}
+
+const everyone: Acting = { key: "", mode: "shared" }
+
+/**
+ * @since 0.1.0
+ * @category combinators
+ */
+export const actingAs = ({ actingAs }: Context.Tag.Service<Warehouse>, principal: Principal): Acting =>
+  actingAs?.(principal) ?? everyone
 
 /**
  * A warehouse whose layer is loaded with the first statement: start-up pays for no driver, and a client
@@ -249,8 +294,12 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
 export const layerLazy = (
   dialect: "snowflake" | "duckdb",
   load: Effect.Effect<Layer.Layer<Warehouse, WarehouseError>, WarehouseError>,
-  /** Whether the adapter has {@link Results}, and reports: asking it would load it. */
-  options: { readonly keepsResults?: boolean; readonly reportsSubmit?: boolean } = {}
+  /** Whether the adapter has {@link Results}, and reports, and as whom it acts: asking it would load it. */
+  options: {
+    readonly keepsResults?: boolean
+    readonly reportsSubmit?: boolean
+    readonly actingAs?: Context.Tag.Service<Warehouse>["actingAs"]
+  } = {}
 ): Layer.Layer<Warehouse> =>
   Layer.scoped(
     Warehouse,
@@ -258,6 +307,7 @@ export const layerLazy = (
       dialect,
       execute: (statement) => Effect.flatMap(warehouse, (_) => _.execute(statement)),
       ...(options.reportsSubmit === true ? { reportsSubmit: true } : {}),
+      ...(options.actingAs === undefined ? {} : { actingAs: options.actingAs }),
       ...(options.keepsResults === true
         ? { results: { fetch: (stored: Stored) => Effect.flatMap(warehouse, (_) => fetchStored(_, stored)) } }
         : {})

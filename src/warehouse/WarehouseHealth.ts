@@ -8,7 +8,8 @@
  *                       +--unlatch, or another credential
  * ```
  *
- * Latched is what was refused: the credential, its role, or the namespace. Sessions that live are not asked.
+ * Latched is what was refused: the credential, its role, or the namespace, of the user that logged in (the owner): what
+ * is refused to one says nothing of another. Sessions that live are not asked.
  *
  * Invariants
  * 1. After a login whose credential was refused, no other with the same credential is tried before `latchMs`
@@ -42,6 +43,8 @@ export interface Status {
   readonly latched?:
     | { readonly reason: string; readonly code?: string | undefined; readonly nextLoginInMs: number }
     | undefined
+  /** Of how many users no login is tried, where callers have users of their own; `latched` is one of them. */
+  readonly latchedUsers?: number | undefined
   /** How long the approval of the login by a person has been waited for. */
   readonly approvalForMs?: number | undefined
   /** What else failed last for a reason of this kind, for some minutes. */
@@ -56,6 +59,8 @@ export interface Status {
  * @category models
  */
 export interface Attempt {
+  /** Whose login it is, where there are several users. */
+  readonly owner?: string | undefined
   readonly identity: string
   readonly role: string
   readonly place: string
@@ -113,7 +118,7 @@ const FIRST_LATCH_MS = 15_000
 const UNKNOWN_IN_A_ROW = 3
 
 /** Callers name namespaces, so that what is remembered of them has a bound. */
-const LATCHES = { maxEntries: 1_000, maxBytes: Number.MAX_SAFE_INTEGER }
+const LATCHES = { maxEntries: 200, maxBytes: Number.MAX_SAFE_INTEGER }
 
 /** A refusal, and until when no login is tried for it; remembered after that, to know how often it was. */
 interface Latch {
@@ -121,6 +126,25 @@ interface Latch {
   readonly until: number
   readonly times: number
 }
+
+/** What is remembered of one user. Touched in synchronous steps only. */
+interface Owner {
+  identity: string | undefined
+  accepted: boolean
+  unknownInARow: number
+  /** By what was refused. */
+  latches: Lru.Lru<Latch>
+}
+
+const newOwner = (): Owner => ({
+  identity: undefined,
+  accepted: false,
+  unknownInARow: 0,
+  latches: Lru.make<Latch>(LATCHES)
+})
+
+/** Users that are remembered. */
+const OWNERS = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
 /** For the credential as a whole. */
 const IDENTITY = ""
@@ -154,13 +178,9 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
 > =>
   Effect.sync(() => {
     // Touched in synchronous steps only.
-    let identity: string | undefined
-    let accepted = false
-    let unknownInARow = 0
+    const owners = Lru.make<Owner>(OWNERS)
     let approvalSince: number | undefined
     let trouble: { readonly error: WarehouseError; readonly at: number } | undefined
-    /** By what was refused. */
-    let latches = Lru.make<Latch>(LATCHES)
     const toldAt = new Map<Reason, number>()
 
     const keyOf = {
@@ -168,20 +188,25 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
       role: (it: Attempt) => `role ${it.role}`,
       place: (it: Attempt) => `place ${it.place}`
     }
-    const held = (now: number, key: string): Latch | undefined => {
+    const held = (now: number, { latches }: Owner, key: string): Latch | undefined => {
       const latch = Lru.get(latches, key)
       return latch !== undefined && now < latch.until ? latch : undefined
     }
-    const forget = () => {
-      latches = Lru.make<Latch>(LATCHES)
-      unknownInARow = 0
+    const forget = (owner: Owner) => {
+      owner.latches = Lru.make<Latch>(LATCHES)
+      owner.unknownInARow = 0
     }
-    const isOf = (attempt: Attempt): void => {
-      if (attempt.identity === identity) return
+    const ownerOf = ({ owner: key = "" }: Attempt): Owner => {
+      const found = Lru.get(owners, key) ?? newOwner()
+      Lru.set(owners, key, found, 1)
+      return found
+    }
+    const isOf = (owner: Owner, attempt: Attempt): void => {
+      if (attempt.identity === owner.identity) return
       // Another credential: what was refused to the former one says nothing of it.
-      identity = attempt.identity
-      accepted = false
-      forget()
+      owner.identity = attempt.identity
+      owner.accepted = false
+      forget(owner)
     }
 
     const failed = (error: WarehouseError): Effect.Effect<void> => {
@@ -204,32 +229,36 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
     return {
       login: (attempt) =>
         Effect.flatMap(monotonicMillis, (now) => {
-          isOf(attempt)
+          const owner = ownerOf(attempt)
+          isOf(owner, attempt)
           const latch =
-            held(now, IDENTITY) ?? held(now, keyOf.role(attempt)) ?? held(now, keyOf.place(attempt))
+            held(now, owner, IDENTITY) ??
+            held(now, owner, keyOf.role(attempt)) ??
+            held(now, owner, keyOf.place(attempt))
           return latch === undefined ? Effect.void : Effect.fail(latch.error)
         }),
       loginFailed: (attempt, error, refused) =>
         Effect.flatMap(monotonicMillis, (now) => {
           if (refused === undefined) return failed(error)
+          const owner = ownerOf(attempt)
           // Of a credential that has been exchanged in the meantime.
-          if (identity !== undefined && attempt.identity !== identity) return failed(error)
-          isOf(attempt)
-          unknownInARow = refused === "unknown" ? unknownInARow + 1 : 0
+          if (owner.identity !== undefined && attempt.identity !== owner.identity) return failed(error)
+          isOf(owner, attempt)
+          owner.unknownInARow = refused === "unknown" ? owner.unknownInARow + 1 : 0
           const of =
             refused !== "unknown"
               ? refused
-              : accepted && unknownInARow < UNKNOWN_IN_A_ROW
+              : owner.accepted && owner.unknownInARow < UNKNOWN_IN_A_ROW
                 ? ("place" as const)
                 : ("identity" as const)
           const key = keyOf[of](attempt)
-          if (held(now, key) !== undefined) return Effect.void
-          const times = (Lru.get(latches, key)?.times ?? 0) + 1
+          if (held(now, owner, key) !== undefined) return Effect.void
+          const times = (Lru.get(owner.latches, key)?.times ?? 0) + 1
           const forMs =
             refused === "identity" && error.reason === "Authentication"
               ? latchMs
               : Math.min(latchMs, FIRST_LATCH_MS * 2 ** Math.min(times - 1, 20))
-          Lru.set(latches, key, { error, until: now + forMs, times }, 1)
+          Lru.set(owner.latches, key, { error, until: now + forMs, times }, 1)
           if (of !== "identity") return failed(error)
           return Effect.flatMap(Clock.currentTimeMillis, (wall) =>
             Effect.annotateLogs(
@@ -244,12 +273,15 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
         }),
       loginAccepted: (attempt) =>
         Effect.suspend(() => {
-          if (identity !== undefined && attempt.identity !== identity) return Effect.void
-          isOf(attempt)
-          accepted = true
-          unknownInARow = 0
-          const before = Lru.get(latches, IDENTITY)
-          for (const of of ["identity", "role", "place"] as const) Lru.remove(latches, keyOf[of](attempt))
+          const owner = ownerOf(attempt)
+          if (owner.identity !== undefined && attempt.identity !== owner.identity) return Effect.void
+          isOf(owner, attempt)
+          owner.accepted = true
+          owner.unknownInARow = 0
+          const before = Lru.get(owner.latches, IDENTITY)
+          for (const of of ["identity", "role", "place"] as const) {
+            Lru.remove(owner.latches, keyOf[of](attempt))
+          }
           return before === undefined ? Effect.void : Effect.logInfo("the login to the warehouse works again")
         }),
       awaitApproval: Effect.flatMap(monotonicMillis, (now) => {
@@ -263,8 +295,11 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
       }),
       failed,
       status: Effect.map(monotonicMillis, (now): Status => {
-        const latch = held(now, IDENTITY)
+        const latched = [...owners.entries.values()].flatMap(({ value }) => held(now, value, IDENTITY) ?? [])
+        const [latch] = latched
+        const several = owners.entries.size > (owners.entries.has("") ? 1 : 0)
         return {
+          ...(several && latched.length > 0 ? { latchedUsers: latched.length } : {}),
           ...(latch === undefined
             ? {}
             : {
@@ -287,11 +322,16 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
         }
       }),
       unlatch: Effect.map(monotonicMillis, (now) => {
-        const was = [...latches.entries.values()].some(({ value }) => now < value.until)
-        const ofIdentity = Lru.get(latches, IDENTITY)
-        forget()
-        // Still remembered, so that the log tells when a login works again.
-        if (ofIdentity !== undefined) Lru.set(latches, IDENTITY, { ...ofIdentity, until: now, times: 0 }, 1)
+        let was = false
+        for (const { value: owner } of owners.entries.values()) {
+          was ||= [...owner.latches.entries.values()].some(({ value }) => now < value.until)
+          const ofIdentity = Lru.get(owner.latches, IDENTITY)
+          forget(owner)
+          // Still remembered, so that the log tells when a login works again.
+          if (ofIdentity !== undefined) {
+            Lru.set(owner.latches, IDENTITY, { ...ofIdentity, until: now, times: 0 }, 1)
+          }
+        }
         return was
       })
     }

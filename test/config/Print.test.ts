@@ -105,6 +105,17 @@ const lenient = (value: unknown): Section => {
       drop(tier, "total_burst", "total_requests_per_second")
     }
   }
+  // `snowflake.user` is `user` of the table `snowflake`; what is printed in place of a secret is refused.
+  for (const [section, { fields }] of Object.entries<{ readonly fields: Fields }>(table.named)) {
+    for (const entry of Object.values((copy[section] ?? {}) as { [name: string]: Section })) {
+      for (const [name, value] of Object.entries(entry)) {
+        const [group = "", field] = name.split(".")
+        if (field === undefined) continue
+        drop(entry, name)
+        if (fields[name]?.secret !== true) entry[group] = { ...(entry[group] as Section), [field]: value }
+      }
+    }
+  }
   for (const client of Object.values(copy.clients ?? {})) {
     if (!Object.hasOwn(copy.tiers ?? {}, String(client["tier"]))) drop(client, "tier")
   }

@@ -170,8 +170,9 @@ it.scopedLive("reads on in a result of the account without running its statement
     expect(rowsOf(yield* ask({ query_id, limit: 1000 }))).toEqual(seen)
     expect(yield* used).toBe("1")
     const { requests, statements } = yield* emulator.state
-    expect(statements).toMatchObject({ executed: 1, cancelled: 0 })
-    expect(requests).toMatchObject({ Submit: 1, Result: 4 })
+    // One for the session's roles, and the query.
+    expect(statements).toMatchObject({ executed: 2, cancelled: 0 })
+    expect(requests).toMatchObject({ Submit: 2, Result: 4 })
 
     const other = yield* Server.client(env)
     for (const foreign of [undefined, first["next_cursor"]]) {
@@ -208,7 +209,7 @@ it.scopedLive("a cursor is taken by another server with the same key, and gives 
       { SNOWGUARD_RESULTS_CURSOR_KEY: `${fresh}, ${old}` }
     )
     expect(Server.structured(page)).toMatchObject({ row_count: 5, rows: [[6], [7], [8], [9], [10]] })
-    expect((yield* emulator.state).statements).toMatchObject({ executed: 1 })
+    expect((yield* emulator.state).statements).toMatchObject({ executed: 3 })
     expect(Server.report(byIdAlone).code).toBe("RESULT_NOT_AVAILABLE")
   })
 )

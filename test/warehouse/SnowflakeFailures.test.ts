@@ -133,6 +133,6 @@ it.scopedLive("calls a damaged part what it is, however large it is and however 
       Effect.either
     )
     expect(Either.getLeft(outcome)).toMatchObject({ value: { reason: "Protocol", sent: "yes" } })
-    expect((yield* emulator.state).requests).toMatchObject({ Submit: 1, Chunk: 1 })
+    expect((yield* emulator.state).requests).toMatchObject({ Submit: 2, Chunk: 1 })
   })
 )

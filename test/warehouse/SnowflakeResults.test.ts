@@ -63,10 +63,10 @@ describe("a result that is kept", () => {
       const { requests, statements } = yield* state
       // No row beyond those that were to be kept has been made, and nothing was cancelled.
       expect(yield* page(warehouse, queryId, 101)).toEqual([])
-      expect(statements).toMatchObject({ executed: 1, cancelled: 0 })
+      expect(statements).toMatchObject({ executed: 2, cancelled: 0 })
       expect(requests).not.toHaveProperty("AbortQuery")
       expect({ ...requests, Chunk: (requests["Chunk"] ?? 0) - (before["Chunk"] ?? 0) }).toMatchObject({
-        Submit: 1,
+        Submit: 2,
         Result: 2,
         Chunk: 4
       })
@@ -85,7 +85,7 @@ describe("a result that is kept", () => {
       yield* emulator.setFaults({ faults: [] })
       expect(yield* page(warehouse, queryId, 3)).toEqual([3, 4, 5, 6, 7])
       expect((yield* state).sessions.opened).toBe(2)
-      expect((yield* state).statements.executed).toBe(1)
+      expect((yield* state).statements.executed).toBe(3)
     })
   )
 
@@ -154,7 +154,7 @@ describe("a result that is kept", () => {
         yield* emulator.setFaults({ faults: [] })
         expect(yield* page(warehouse, queryId, 5)).toEqual([5, 6, 7, 8, 9])
         const { requests, statements } = yield* state
-        expect(statements).toMatchObject({ executed: 1, cancelled: 0 })
+        expect(statements).toMatchObject({ executed: 2, cancelled: 0 })
         expect(requests).not.toHaveProperty("AbortQuery")
       })
   )

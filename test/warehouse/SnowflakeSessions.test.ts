@@ -192,9 +192,19 @@ describe("a statement", () => {
     Effect.gen(function* () {
       const { state, warehouse } = yield* start()
       const requestId = randomUUID()
-      yield* read(warehouse, "SELECT 1", { requestId, tag: { tool: "execute_query", client: `a"b` } })
+      yield* read(warehouse, "SELECT 1", {
+        requestId,
+        tag: { tool: "execute_query", client: `a"b`, tier: "gold" }
+      })
       expect(Object.keys((yield* state).tags)).toEqual([
-        JSON.stringify({ app: "snowguard", tool: "execute_query", client: `a"b`, request_id: requestId })
+        JSON.stringify({ app: "snowguard" }),
+        JSON.stringify({
+          app: "snowguard",
+          tool: "execute_query",
+          client: `a"b`,
+          tier: "gold",
+          request_id: requestId
+        })
       ])
     })
   )

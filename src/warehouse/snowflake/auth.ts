@@ -195,7 +195,7 @@ const authenticatorOf = (login: Login): string | undefined =>
  * What a login costs: nothing but time; the approval of a person (`person`); or a code that is good for one
  * login (`passcode`).
  */
-type Price = "none" | "person" | "passcode"
+export type Price = "none" | "person" | "passcode"
 
 export const priceOf = (login: Login): Price => {
   switch (authenticatorOf(login)) {

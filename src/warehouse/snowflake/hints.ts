@@ -125,7 +125,7 @@ export const make = ({ run }: Options) =>
 
     const look = (sql: string, place: Place) =>
       Effect.gen(function* () {
-        const key = JSON.stringify([place.role, sql])
+        const key = JSON.stringify([place.as.key, place.role, sql])
         const now = yield* monotonicMillis
         const found = Lru.get(seen, key)
         if (found !== undefined && now - found.at < REMEMBERED_MS) return found.rows

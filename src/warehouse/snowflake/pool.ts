@@ -1,12 +1,12 @@
 /**
- * The sessions: few, each for one place (role, warehouse, database, schema), shared by the statements that
+ * The sessions: few, each for one place (owner, role, warehouse, database, schema), shared by the statements that
  * run there.
  *
  * ```
  * acquire
  *    +-- a session for the place, alive --> one of its slots --> statement --> slot back
  *    +-- none, the login is latched ----> refused at once, with the reason of the first refusal
- *    +-- none, room left ---------------> log in (one login at a time; all callers of the place wait)
+ *    +-- none, room left ---------------> log in (one login of an owner at a time; all callers of the place wait)
  *    +-- none, no room -----------------> the idle one used longest ago leaves; all busy: wait for one
  *    +-- none, and a login needs a person ------> the lane's session is moved to the place
  * ```
@@ -20,7 +20,8 @@
  * way takes as long as it takes, and goes on when its callers have left.
  *
  * Invariants
- * 1. At most `maxSessions` sessions and logins; at most `maxPerSession` statements in each.
+ * 1. At most `maxSessions` sessions and logins, `maxPerOwner` of them of one owner; at most `maxPerSession` statements
+ *    in each.
  * 2. Statements share a session only if their whole place is the same: no role ever borrows another's.
  * 3. No login is tried that `mayOpen` refuses; sessions that live are not concerned.
  * 4. A session that was lost is not handed out again, and is closed when its last statement ends.
@@ -42,17 +43,19 @@ import * as Turns from "./turns.js"
 
 export interface Options<Place, Session> {
   readonly key: (place: Place) => string
+  /** Whose sessions those of a place are: the user that logs in. One owner for all when absent. */
+  readonly owner?: ((place: Place) => string) | undefined
   readonly open: (place: Place) => Effect.Effect<Session, WarehouseError>
   /** Fails while no login is to be tried for the place. Asked before a login is waited for. */
   readonly mayOpen: (place: Place) => Effect.Effect<void, WarehouseError>
-  /** Present where logins are to be saved. */
+  /** Present where some logins are to be saved. */
   readonly lanes?: Lanes<Place, Session> | undefined
-  /** What a caller is told that can wait no longer for a login; never, where it may wait. */
-  readonly outOfPatience?: Effect.Effect<never, WarehouseError> | undefined
   readonly close: (session: Session) => Effect.Effect<void>
   /** Asked before a session is used that was idle for {@link Options.idleMs}. */
   readonly lives: (session: Session) => Effect.Effect<boolean>
   readonly maxSessions: number
+  /** Sessions and logins of the owner of a place; as many as there are when absent. */
+  readonly maxPerOwner?: ((place: Place) => number) | undefined
   readonly maxPerSession: number
   readonly idleMs: number
 }
@@ -61,7 +64,8 @@ export interface Options<Place, Session> {
  * Places that one session may serve, one after another.
  */
 interface Lanes<Place, Session> {
-  readonly of: (place: Place) => string
+  /** Undefined where logins need not be saved. */
+  readonly of: (place: Place) => string | undefined
   /** The session is where it was, or somewhere between, when this fails. */
   readonly move: (session: Session, place: Place) => Effect.Effect<void, WarehouseError>
 }
@@ -73,14 +77,22 @@ interface Lease<Session> {
 }
 
 export interface Caller extends Request {
-  /** Milliseconds to wait for a login that a person has to approve. */
-  readonly patienceMs: number
-  /** Told when that has to be waited for. */
-  readonly onWait?: Effect.Effect<void> | undefined
+  /** Present where a person has to approve the login. */
+  readonly patience?: Patience | undefined
+}
+
+interface Patience {
+  /** Milliseconds to wait for that. */
+  readonly ms: number
+  /** Told when it has to be waited for. */
+  readonly onWait: Effect.Effect<void> | undefined
+  /** What a caller is told that can wait no longer. */
+  readonly over: Effect.Effect<never, WarehouseError>
 }
 
 interface Slot<Session> {
   readonly key: string
+  readonly owner: string
   readonly lane: string | undefined
   readonly opened: Deferred.Deferred<Session, WarehouseError>
   readonly slots: SlotPool.SlotPool<"session", WarehouseError>
@@ -96,6 +108,7 @@ const BUSY_RETRY_MS = 2_000
 
 export const make = <Place, Session>(options: Options<Place, Session>) =>
   Effect.gen(function* () {
+    const { maxPerOwner = () => options.maxSessions, owner: ownerOf = () => "" } = options
     const current = new Map<string, Slot<Session>>()
     const all = new Set<Slot<Session>>()
     /** The one session of a lane, wherever it is. */
@@ -137,8 +150,25 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         ),
         scope
       )
-    // One at a time, so that a password that is wrong is tried once and not once for each place.
-    const logins = yield* slots("login", 1, "Others are logging in, one after another")
+    /** One at a time, so that a password that is wrong is tried once and not once for each place. */
+    const logins = new Map<string, { readonly turn: Effect.Effect.Success<typeof newTurn>; users: number }>()
+    const newTurn = slots("login" as const, 1, "Others are logging in, one after another")
+    const turnOf = (owner: string) =>
+      Effect.acquireRelease(
+        Effect.flatMap(newTurn, (turn) =>
+          Effect.sync(() => {
+            const found = logins.get(owner) ?? { turn, users: 0 }
+            found.users += 1
+            logins.set(owner, found)
+            return found
+          })
+        ),
+        (found) =>
+          Effect.sync(() => {
+            found.users -= 1
+            if (found.users === 0) logins.delete(owner)
+          })
+      )
 
     /** The logout is not waited for; a session that is in use is left by its last user. */
     const remove = (slot: Slot<Session>): Effect.Effect<void> =>
@@ -173,10 +203,14 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     const logIn = (slot: Slot<Session>, place: Place, caller: Request): Effect.Effect<void> =>
       settled(
         slot,
-        Effect.acquireUseRelease(
-          logins.acquire({ ...caller, weight: 1 }),
-          () => tryLogin(slot, place),
-          logins.release
+        Effect.scoped(
+          Effect.flatMap(turnOf(slot.owner), ({ turn }) =>
+            Effect.acquireUseRelease(
+              turn.acquire({ ...caller, weight: 1 }),
+              () => tryLogin(slot, place),
+              turn.release
+            )
+          )
         )
       )
 
@@ -193,19 +227,20 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
 
     /** In the lane, at no place, until it is moved to the next one. */
     const spare = (slot: Slot<Session>, session: Session, now: number) =>
-      Effect.flatMap(blank(`\0${slot.key}`, slot.lane, now, 0), (kept) => {
+      Effect.flatMap(blank(`\0${slot.key}`, slot.owner, slot.lane, now, 0), (kept) => {
         kept.session = session
         forget(slot)
         put(kept)
         return Deferred.succeed(kept.opened, session)
       })
 
-    const blank = (key: string, lane: string | undefined, now: number, users: number) =>
+    const blank = (key: string, owner: string, lane: string | undefined, now: number, users: number) =>
       Effect.zipWith(
         slots("session" as const, options.maxPerSession, "Its session is busy"),
         Deferred.make<Session, WarehouseError>(),
         (slots, opened): Slot<Session> => ({
           key,
+          owner,
           lane,
           opened,
           slots,
@@ -229,7 +264,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       now: number,
       open: (slot: Slot<Session>) => Effect.Effect<void>
     ): Effect.Effect<Slot<Session>> =>
-      Effect.flatMap(blank(key, options.lanes?.of(place), now, 1), (slot) => {
+      Effect.flatMap(blank(key, ownerOf(place), options.lanes?.of(place), now, 1), (slot) => {
         put(slot)
         return Effect.as(Effect.forkIn(Effect.interruptible(open(slot)), scope), slot)
       })
@@ -251,12 +286,12 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     }
 
     /** For a login that may need a person, as long as the caller can wait. */
-    const patiently = <A, E>(login: Effect.Effect<A, E>, { onWait, patienceMs }: Caller) =>
-      options.outOfPatience === undefined
+    const patiently = <A, E>(login: Effect.Effect<A, E>, { patience }: Caller) =>
+      patience === undefined
         ? login
         : Effect.zipRight(
-            onWait ?? Effect.void,
-            Effect.raceFirst(login, Effect.zipRight(Effect.sleep(patienceMs), options.outOfPatience))
+            patience.onWait ?? Effect.void,
+            Effect.raceFirst(login, Effect.zipRight(Effect.sleep(patience.ms), patience.over))
           )
 
     const waitToMove = (lane: string, left: Request): Effect.Effect<void, WarehouseError> =>
@@ -273,14 +308,22 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           })
       )
 
-    const idlest = (): Slot<Session> | undefined => {
+    /** Of one owner, or of all. */
+    const idlest = (owner: string | undefined): Slot<Session> | undefined => {
       let found: Slot<Session> | undefined
       for (const slot of current.values()) {
+        if (owner !== undefined && slot.owner !== owner) continue
         // One that is being opened may be waited for by a person.
-        if (slot.session === undefined && options.lanes !== undefined) continue
+        if (slot.session === undefined && slot.lane !== undefined) continue
         if (slot.users === 0 && (found === undefined || slot.usedAt < found.usedAt)) found = slot
       }
       return found
+    }
+
+    const ownedBy = (owner: string): number => {
+      let owned = 0
+      for (const slot of all) if (slot.owner === owner) owned += 1
+      return owned
     }
 
     /** The slot for a place, counted as used; waits while every session is busy elsewhere. */
@@ -315,8 +358,10 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           )
         }
         const logInFor = (slot: Slot<Session>) => logIn(slot, place, left)
-        if (all.size < options.maxSessions) return add(place, key, now, logInFor)
-        const oldest = idlest()
+        const owner = ownerOf(place)
+        const isBeyond = ownedBy(owner) >= maxPerOwner(place)
+        if (!isBeyond && all.size < options.maxSessions) return add(place, key, now, logInFor)
+        const oldest = idlest(isBeyond ? owner : undefined)
         if (oldest === undefined) return Effect.zipRight(wait(left), claim(place, caller, until))
         return Effect.zipRight(
           Effect.forkIn(Effect.uninterruptible(detach(oldest)), scope),

@@ -13,6 +13,7 @@ import type { Login } from "./auth.js"
 import { classify, isDefect } from "./classify.js"
 import type { Phase } from "./classify.js"
 import type { Driver, DriverConnection } from "./driver.js"
+import type { Identity } from "./identity.js"
 import * as Proxy from "./proxy.js"
 import * as Wire from "./wire.js"
 
@@ -21,6 +22,8 @@ import * as Wire from "./wire.js"
  * exact, that is, not to be folded to upper case.
  */
 export interface Place {
+  /** Sessions are never shared between identities, which are told apart by their key. */
+  readonly as: Identity
   readonly role: string | undefined
   readonly warehouse: string | undefined
   readonly database: string | undefined
@@ -127,7 +130,7 @@ const unanswered = (limitMs: number, waitsFor: "person" | "provider" | "server")
 export const open = (
   driver: Driver,
   login: Login,
-  place: Place,
+  { database, role, schema, warehouse }: Omit<Place, "as">,
   limits: Limits
 ): Effect.Effect<DriverConnection, WarehouseError> =>
   Effect.gen(function* () {
@@ -148,7 +151,7 @@ export const open = (
       try {
         const connection = driver.createConnection({
           ...options.right,
-          ...optional({ ...place }),
+          ...optional({ database, role, schema, warehouse }),
           application: "Snowguard",
           timeout: REQUEST_MS,
           sfRetryMaxLoginRetries: 0,

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import type { Identity } from "../../../src/warehouse/snowflake/identity.js"
 import * as Hints from "../../../src/warehouse/snowflake/hints.js"
 import { Warehouse, WarehouseError } from "../../../src/warehouse/Warehouse.js"
 import { catalog, make, relation } from "../../utils/catalogWarehouse.js"
 
-const place = { role: "R", warehouse: "W", database: "SALES", schema: "PUBLIC" }
+const as: Identity = { key: "", mode: "shared", price: "none", login: Effect.never }
+const place = { as, role: "R", warehouse: "W", database: "SALES", schema: "PUBLIC" }
 
 const known = catalog([
   relation("SALES", "PUBLIC", "ORDERS"),

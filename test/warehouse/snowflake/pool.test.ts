@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Deferred, Duration, Effect, Either, Exit, Fiber, Scope, TestClock } from "effect"
+import { Clock, Deferred, Duration, Effect, Either, Exit, Fiber, Option, Scope, TestClock } from "effect"
 import { WarehouseError } from "../../../src/warehouse/Warehouse.js"
 import { refusedOf } from "../../../src/warehouse/snowflake/codes.js"
 import * as Pool from "../../../src/warehouse/snowflake/pool.js"
@@ -17,7 +17,7 @@ const refused = new WarehouseError({
   code: "390100"
 })
 
-const somebody: Pool.Caller = { client: "somebody", maxWaitMs: 5_000, patienceMs: 10_000 }
+const somebody: Pool.Caller = { client: "somebody", maxWaitMs: 5_000 }
 
 const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
   Effect.gen(function* () {
@@ -276,7 +276,7 @@ describe("the sessions", () => {
       const statement = (n: number, place: string, ms: number) =>
         Effect.scoped(
           Effect.gen(function* () {
-            yield* pool.acquire(place, { client: `c${n % 4}`, maxWaitMs: 60_000, patienceMs: 1_000 })
+            yield* pool.acquire(place, { client: `c${n % 4}`, maxWaitMs: 60_000 })
             expect(at).toBe(place)
             running.set(place, (running.get(place) ?? 0) + 1)
             yield* Effect.sleep(ms)
@@ -317,6 +317,67 @@ describe("the sessions", () => {
       // Another role has a login of its own.
       yield* use("b 0")
       expect(opened).toEqual(["a 0", "b 0"])
+    })
+  )
+
+  it.scoped("of one owner are bounded, and make room for each other before those of another owner", () =>
+    Effect.gen(function* () {
+      const { closed, opened, pool, use } = yield* harness({
+        maxSessions: 4,
+        maxPerOwner: () => 2,
+        owner: (place) => place.charAt(0)
+      })
+      yield* use("b 1")
+      yield* TestClock.adjust("1 second")
+      yield* use("a 1")
+      yield* TestClock.adjust("1 second")
+      yield* use("a 2")
+      yield* use("a 3")
+      // The session of `b` is idle for longer, and there is room.
+      expect(closed.map(({ place }) => place)).toEqual(["a 1"])
+      yield* use("c 1")
+      yield* use("d 1")
+      expect(closed.map(({ place }) => place)).toEqual(["a 1", "b 1"])
+      expect(yield* pool.size).toBe(4)
+      expect(opened).toEqual(["b 1", "a 1", "a 2", "a 3", "c 1", "d 1"])
+    })
+  )
+
+  it.scoped("of an owner whose own are all busy are waited for, while others are served", () =>
+    Effect.gen(function* () {
+      const { pool, use } = yield* harness({
+        maxSessions: 4,
+        maxPerOwner: () => 1,
+        maxPerSession: 1,
+        owner: (place) => place.charAt(0)
+      })
+      const held = yield* Scope.make()
+      yield* Scope.extend(pool.acquire("a 1", somebody), held)
+      const waiting = yield* Effect.fork(Effect.either(use("a 2")))
+      expect((yield* use("b 1")).place).toBe("b 1")
+      expect(yield* Fiber.poll(waiting)).toEqual(Option.none())
+      yield* Scope.close(held, Exit.void)
+      yield* TestClock.adjust("1 millis")
+      expect(Either.isRight(yield* Fiber.join(waiting))).toBe(true)
+    })
+  )
+
+  it.scoped("of several owners are logged in to at the same time, those of one owner one after another", () =>
+    Effect.gen(function* () {
+      const began: Array<string> = []
+      const { use } = yield* harness({
+        maxSessions: 10,
+        owner: (place) => place.charAt(0),
+        open: (place) =>
+          Effect.delay(Effect.succeed({ place, n: 1 }), "1 second").pipe(
+            Effect.tap(() => Effect.sync(() => began.push(place)))
+          )
+      })
+      yield* Effect.forEach(["a 1", "a 2", "b 1", "c 1"], (place) => Effect.fork(use(place)))
+      yield* TestClock.adjust("1 second")
+      expect([...began].sort()).toEqual(["a 1", "b 1", "c 1"])
+      yield* TestClock.adjust("1 second")
+      expect(began[3]).toBe("a 2")
     })
   )
 

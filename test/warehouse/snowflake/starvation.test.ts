@@ -59,7 +59,7 @@ const waits = ({ patienceMs, places, sessions, statementMs }: World) =>
         { client, tier: "default", maxWaitMs: QUEUE_MS },
         Effect.scoped(
           Effect.gen(function* () {
-            yield* pool.acquire(place, { client, maxWaitMs: QUEUE_MS, patienceMs: QUEUE_MS })
+            yield* pool.acquire(place, { client, maxWaitMs: QUEUE_MS })
             const began = yield* Clock.currentTimeMillis
             yield* Effect.sleep(ms)
             return began
