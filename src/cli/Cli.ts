@@ -24,6 +24,17 @@ export interface OptionSpec {
   /** What the value is called in the help; a flag has none. */
   readonly value?: string | undefined
   readonly summary: string
+  /** May be given several times, and takes the arguments behind its value too: a shell's `*.csv` is many. */
+  readonly repeats?: boolean | undefined
+}
+
+/** An option of the commands that serve. */
+const load: OptionSpec = {
+  name: "load",
+  value: "FILE",
+  summary:
+    "serve this file (CSV, TSV, JSON, Parquet) as a table of LOCAL.PUBLIC; as often as there are files",
+  repeats: true
 }
 
 /**
@@ -45,13 +56,14 @@ export interface CommandSpec {
  * @category constants
  */
 export const commands = [
-  { name: "stdio", summary: "serve one client over stdin and stdout (the default)", options: [] },
+  { name: "stdio", summary: "serve one client over stdin and stdout (the default)", options: [load] },
   {
     name: "http",
     summary: "serve many clients over HTTP",
     options: [
       { name: "host", value: "HOST", summary: "the address to listen on; http.host if not given" },
-      { name: "port", value: "PORT", summary: "the port to listen on; http.port if not given" }
+      { name: "port", value: "PORT", summary: "the port to listen on; http.port if not given" },
+      load
     ]
   },
   {
@@ -210,6 +222,8 @@ export type Command<Name extends string = CommandName> =
 interface From {
   readonly configPath: string | undefined
   readonly connection: string | undefined
+  /** Files that the embedded warehouse serves. */
+  readonly load?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -296,8 +310,23 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
     )
   })
   const flags = tokens.flatMap((token) => (token.kind === "option" ? [token] : []))
+  const repeated = new Map<string, Array<string>>()
+  let last: Array<string> | undefined
   const [named, ...operands] = tokens.flatMap((token, i) => {
+    if (token.kind === "option") {
+      const repeats = all.some(({ name, repeats }) => name === token.name && repeats === true)
+      last = undefined
+      if (!repeats || token.value === undefined || token.value === "") return []
+      last = [...(repeated.get(token.name) ?? []), token.value]
+      repeated.set(token.name, last)
+      return []
+    }
     if (token.kind !== "positional") return []
+    if (last !== undefined && !specs.some(({ name }) => name === token.value)) {
+      last.push(token.value)
+      return []
+    }
+    last = undefined
     // `--confg my.toml`: the path is part of the mistake before it, not a command. An option that is known
     // has its value already.
     const before = tokens[i - 1]
@@ -360,7 +389,7 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
     } else if (value.startsWith("-") && inlineValue === false) {
       // `--config --print-config` has lost its path; `--config=-odd-name` is meant as it is.
       fault(rawName, `expected ${option.value}, got ${value}`)
-    } else if (Object.hasOwn(values, name)) {
+    } else if (option.repeats !== true && Object.hasOwn(values, name)) {
       fault(rawName, "given twice")
     } else {
       values[name] = value
@@ -368,10 +397,11 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   }
   if (faults.length > 0 || spec === undefined) return Either.left(new UsageFault({ faults }))
   if (values["version"] === true) return Either.right({ _tag: "Version" })
-  const { config, connection, "print-config": print, ...own } = values
+  const { config, connection, load: _, "print-config": print, ...own } = values
   const from: From = {
     configPath: typeof config === "string" ? config : undefined,
-    connection: typeof connection === "string" ? connection : undefined
+    connection: typeof connection === "string" ? connection : undefined,
+    load: repeated.get("load")
   }
   return Either.right(
     print === true

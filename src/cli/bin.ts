@@ -67,10 +67,11 @@ const readsConnection: { readonly [Name in Cli.CommandName]?: boolean } = {
   "check-sql": true
 }
 
-const load = ({ command, configPath, connection }: Extract<Cli.Command, { readonly _tag: "Run" }>) =>
+const load = ({ command, configPath, connection, load }: Extract<Cli.Command, { readonly _tag: "Run" }>) =>
   ServerConfig.load({
     configPath,
     connection,
+    load,
     account: command === "check" ? true : readsConnection[command] === true ? undefined : false
   })
 
@@ -94,7 +95,9 @@ const announce = (
         version: Package.version,
         warehouse:
           settings.warehouse === "duckdb"
-            ? "the embedded sample warehouse"
+            ? settings.duckdb.database === undefined && settings.duckdb.load.length === 0
+              ? "the embedded sample warehouse"
+              : "the embedded warehouse, with files of your own"
             : `the Snowflake account ${account ?? accessUrl ?? "that is not set"}` +
               (user === undefined ? "" : `, user ${user}`) +
               (role === undefined ? "" : `, role ${role}`),

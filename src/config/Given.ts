@@ -76,6 +76,7 @@ const locate = (
   source: Given["source"],
   value: unknown
 ): Either.Either<unknown, string> => {
+  if (Array.isArray(value)) return Either.all(value.map((one) => locate(places, source, one)))
   if (places === undefined || typeof value !== "string") return Either.right(value)
   const base = source === "file" || source === "connection" ? places[source] : places.cwd
   return Either.mapLeft(resolvePath(places, base, value), (why) => `${quote(value)} ${why}`)
@@ -247,7 +248,11 @@ export const fromConnection = (
  */
 export const fromArgs = (
   table: Table,
-  args: ReadonlyArray<{ readonly path: Path; readonly value: string; readonly option: string }>,
+  args: ReadonlyArray<{
+    readonly path: Path
+    readonly value: string | ReadonlyArray<string>
+    readonly option: string
+  }>,
   into: Collected
 ): void => {
   for (const { option, path, value } of args) {

@@ -71,6 +71,8 @@ export interface LoadOptions {
   readonly configPath?: string | undefined
   /** A connection from the command line; with it the account is the warehouse, unless another one is set. */
   readonly connection?: string | undefined
+  /** Files from the command line that the embedded warehouse serves. */
+  readonly load?: ReadonlyArray<string> | undefined
   /** Whether the account is needed, and so a connection read; as the warehouse says when absent. */
   readonly account?: boolean | undefined
   /** The environment of the process when absent. */
@@ -270,7 +272,7 @@ export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults
   function* (options: LoadOptions = {}) {
     const env = options.env ?? process.env
     const environment: UserDirs.Environment = { ...UserDirs.current(env), ...options.user }
-    const files: Connections.Files = {
+    const disk: Connections.Files = {
       readFile: options.readFile ?? ((path) => readFile(path, "utf8")),
       mode: options.mode ?? modeOf
     }
@@ -280,7 +282,7 @@ export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults
       ? Either.left(named.left)
       : file === undefined
         ? Either.right(undefined)
-        : yield* Effect.either(readDocument(file, files.readFile))
+        : yield* Effect.either(readDocument(file, disk.readFile))
     const places = { ...environment, file: file === undefined ? undefined : dirname(file.path) }
     if (Either.isLeft(document)) {
       const others = Either.match(resolve(table, { env, places, incomplete: true }), {
@@ -291,10 +293,13 @@ export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults
     }
     const path = document.right === undefined ? undefined : file?.path
     const input = { document: document.right, env, path, places }
-    const args =
-      options.connection === undefined
+    const { load: files = [] } = options
+    const args = [
+      ...(options.connection === undefined
         ? []
-        : [{ path: ["snowflake", "connection"], value: options.connection, option: "--connection" }]
+        : [{ path: ["snowflake", "connection"], value: options.connection, option: "--connection" }]),
+      ...(files.length === 0 ? [] : [{ path: ["duckdb", "load"], value: files, option: "--load" }])
+    ]
     const said = yield* decode({ ...input, args })
     // A connection that is named on the command line is meant to be used.
     const all =
@@ -302,8 +307,21 @@ export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults
         ? [...args, { path: ["warehouse"], value: "snowflake", option: "--connection" }]
         : args
     const loaded = all === args ? said : yield* decode({ ...input, args: all })
+    if (files.length > 0 && loaded.settings.warehouse !== "duckdb") {
+      const { name = "warehouse" } = loaded.sources.get("warehouse") ?? {}
+      return yield* new ConfigFaults({
+        faults: [
+          {
+            key: "--load",
+            source: "args",
+            message: `loads files into the embedded warehouse, and ${name} chooses a Snowflake account`
+          }
+        ],
+        path
+      })
+    }
     const notes = [
-      ...strayNote(environment, path, files.mode),
+      ...strayNote(environment, path, disk.mode),
       ...relativeNotes(environment, [
         ...(options.configPath === undefined ? ["SNOWGUARD_CONFIG"] : []),
         "SNOWGUARD_STATE_DIR"
@@ -312,7 +330,7 @@ export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults
     if (!(options.account ?? loaded.settings.warehouse === "snowflake")) return { ...loaded, notes }
 
     const failed = (faults: ReadonlyArray<Fault>) => new ConfigFaults({ faults, path })
-    const found = yield* Effect.mapError(connectionOf(loaded, environment, files), (fault) => failed([fault]))
+    const found = yield* Effect.mapError(connectionOf(loaded, environment, disk), (fault) => failed([fault]))
     const more = [...notes, ...relativeNotes(environment, ["SNOWFLAKE_HOME"]), ...(found?.notes ?? [])]
     if (found === undefined) return { ...loaded, notes: more }
     const { values } = yield* Either.mapLeft(Connections.checked(found), failed)

@@ -34,7 +34,7 @@ export interface Setting<out A = unknown> extends Rules {
   readonly default: A
   /** Decoded to `Redacted`, and shown nowhere: not in faults, not by `--print-config`. */
   readonly secret: boolean
-  /** Names a file: what is relative starts where it was said, see `Given`. */
+  /** Names a file, or several: what is relative starts where it was said, see `Given`. */
   readonly isPath?: boolean | undefined
 }
 
@@ -98,8 +98,9 @@ export const integer = <D extends number | undefined = undefined>(options: Bound
 export const number = <D extends number | undefined = undefined>(options: Bounds<D>): Setting<number | D> =>
   setting({ _tag: "number", min: options.min, max: options.max }, options.default as D, options)
 
-export const boolean = (options: Rules & { readonly default: boolean }): Setting<boolean> =>
-  setting({ _tag: "boolean" }, options.default, options)
+export const boolean = <D extends boolean | undefined = undefined>(
+  options: Rules & { readonly default?: D }
+): Setting<boolean | D> => setting({ _tag: "boolean" }, options.default as D, options)
 
 export const choice = <const V extends ReadonlyArray<string>>(
   options: Rules & { readonly values: V; readonly default: V[number] }
@@ -133,6 +134,18 @@ export const path = (rules: Rules): Setting<string | undefined> => ({
  */
 export const list = (options: Patterned): Setting<ReadonlyArray<string>> =>
   setting({ _tag: "list", pattern: options.pattern, expected: options.expected }, [], options)
+
+/**
+ * Paths of files, or patterns of them; each as a {@link path} is read.
+ */
+export const paths = (rules: Rules): Setting<ReadonlyArray<string>> => ({
+  ...list({
+    ...rules,
+    pattern: /^[^\p{Cc}]{1,4096}$/u,
+    expected: 'a list of files such as ["orders.parquet", "exports/*.csv"]'
+  }),
+  isPath: true
+})
 
 /**
  * A secret: shown nowhere, and without a default, because a secret in the source is none.

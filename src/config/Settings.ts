@@ -8,7 +8,7 @@ import { namePattern } from "../platform/Principal.js"
 import { syntax } from "../sql/ObjectRules.js"
 import { defaults as policy } from "../tools/CallPolicy.js"
 import { defaults as cache } from "../tools/ResultCache.js"
-import { boolean, choice, integer, list, number, path, secret, text } from "./Setting.js"
+import { boolean, choice, integer, list, number, path, paths, secret, text } from "./Setting.js"
 import type { SettingsOf, Table } from "./Table.js"
 
 const count = 1_000_000_000
@@ -606,7 +606,17 @@ export const table = {
           about: "processes at most: each client has one of its own while there are enough"
         }),
         threads: integer({ min: 1, max: 1024, default: 2, about: "threads of each process" }),
-        sample: boolean({ default: true, about: "fill it with the sample databases" })
+        database: path({
+          about:
+            "a DuckDB file that is served, read-only: a database named after the file (`sales.duckdb` is `SALES`), its schema `main` as `PUBLIC`"
+        }),
+        load: paths({
+          about:
+            "files that are served as tables of `LOCAL.PUBLIC`, each named after its file: CSV, TSV, JSON and Parquet. They are read at the start, into a temporary file"
+        }),
+        sample: boolean({
+          about: "also the sample database; when not set, where there is neither `database` nor `load`"
+        })
       }
     },
     quota_store: {

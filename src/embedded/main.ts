@@ -10,7 +10,8 @@
  *    cannot be interrupted would keep an orphan busy;
  *  - signals of the terminal and of supervisors are the server's to answer: it ends this process when it ends.
  *
- * With `--snapshot PATH` it writes the file of the sample database instead, when the package is built.
+ * With `--snapshot PATH` it writes the file of the sample database instead, when the package is built; with
+ * `--load JSON` it loads the user's own files into one that the others attach, and says on stdout how that went.
  *
  * @since 0.1.0
  */
@@ -30,6 +31,7 @@ import { weight } from "../warehouse/duckdb/cells.js"
 import type { Engine } from "../warehouse/duckdb/engine.js"
 import * as Engines from "../warehouse/duckdb/engine.js"
 import { writeSnapshot } from "../warehouse/duckdb/instance.js"
+import { load } from "../warehouse/duckdb/load.js"
 import * as Protocol from "../warehouse/duckdb/protocol.js"
 import type { Cell, Row } from "../warehouse/Warehouse.js"
 
@@ -214,11 +216,27 @@ const snapshot = (path: string): Effect.Effect<void> =>
     yield* Effect.promise(() => writeSnapshot(api, path, new Date(now).toISOString()))
   })
 
-const [, , first, path] = process.argv
-if (first === "--snapshot" && path !== undefined) Effect.runFork(snapshot(path))
-else {
-  const opening = Schema.decodeSync(Schema.parseJson(Protocol.Opening))(first ?? "")
+const loadFiles = (loading: typeof Protocol.Loading.Type): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const api = yield* Effect.promise(() => import("@duckdb/node-api"))
+    const loaded = yield* Effect.promise(() => load(api, loading))
+    yield* Effect.sync(() => process.stdout.write(JSON.stringify(loaded), () => process.exit(0)))
+  })
+
+/** Signals are the server's to answer. */
+const guarded = (limit: number): void => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => undefined)
-  new Worker(watchdog, { eval: true, workerData: { limit: opening.processBytes, parent: process.ppid } })
+  new Worker(watchdog, { eval: true, workerData: { limit, parent: process.ppid } })
+}
+
+const [, , first, second] = process.argv
+if (first === "--snapshot" && second !== undefined) Effect.runFork(snapshot(second))
+else if (first === "--load" && second !== undefined) {
+  const loading = Schema.decodeSync(Schema.parseJson(Protocol.Loading))(second)
+  guarded(loading.processBytes)
+  Effect.runFork(loadFiles(loading))
+} else {
+  const opening = Schema.decodeSync(Schema.parseJson(Protocol.Opening))(first ?? "")
+  guarded(opening.processBytes)
   Effect.runFork(Effect.scoped(serve(opening)))
 }

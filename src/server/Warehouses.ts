@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { lazily } from "../platform/lazily.js"
@@ -29,15 +30,53 @@ export class Embedded extends Context.Tag("snowguard/Server/Embedded")<
  * @since 0.1.0
  * @category layers
  */
-export const embedded = (settings: ServerConfig.Settings): Layer.Layer<Embedded> =>
+export const embedded = (settings: ServerConfig.Settings): Layer.Layer<Embedded, ServerConfig.ConfigFaults> =>
   Layer.scoped(
     Embedded,
-    lazily(
-      Effect.flatMap(
-        Effect.promise(() => import("../warehouse/DuckDb.js")),
-        (adapter) => adapter.makeEmbedded({ ...settings.duckdb, processes: settings.duckdb.maxProcesses })
+    Effect.flatMap(ownData(settings), (data) =>
+      lazily(
+        Effect.flatMap(
+          Effect.promise(() => import("../warehouse/DuckDb.js")),
+          (adapter) =>
+            adapter.makeEmbedded({ ...settings.duckdb, data, processes: settings.duckdb.maxProcesses })
+        )
       )
     )
+  )
+
+/** The user's own files, which are loaded before anything is served: a call never waits for them. */
+const ownData = Effect.fnUntraced(function* ({ duckdb, warehouse }: ServerConfig.Settings) {
+  const { database, load } = duckdb
+  if (warehouse !== "duckdb" || (database === undefined && load.length === 0)) return undefined
+  const adapter = yield* Effect.promise(() => import("../warehouse/DuckDb.js"))
+  yield* Effect.logInfo("loading").pipe(
+    Effect.annotateLogs({ files: [...(database === undefined ? [] : [database]), ...load].join(", ") })
+  )
+  const [took, data] = yield* Effect.timed(
+    Effect.mapError(
+      adapter.ownData({ database, load }, duckdb),
+      ({ faults }) =>
+        new ServerConfig.ConfigFaults({
+          faults: faults.map(({ path, ...fault }) => ({ key: path, source: "file", ...fault }))
+        })
+    )
+  )
+  for (const note of data.notes) yield* Effect.logWarning(note)
+  yield* Effect.logInfo("loaded").pipe(
+    Effect.annotateLogs({ tables: data.tables, rows: data.rows, seconds: Duration.toSeconds(took) })
+  )
+  return data
+})
+
+/** Where names are looked up that do not say it. */
+const standardPlace = ({ duckdb: { database, load } }: ServerConfig.Settings) =>
+  Effect.map(
+    Effect.promise(() => import("../warehouse/duckdb/attached.js")),
+    ({ databaseOf, loadedDatabase }) => ({
+      database:
+        load.length > 0 ? loadedDatabase : database === undefined ? "SNOWGUARD_SAMPLE" : databaseOf(database),
+      schema: "PUBLIC"
+    })
   )
 
 /**
@@ -50,8 +89,12 @@ export const embedded = (settings: ServerConfig.Settings): Layer.Layer<Embedded>
 export const gate = (
   settings: ServerConfig.Settings,
   dialect: ServerConfig.Settings["warehouse"],
-  processes: Layer.Layer<Embedded> = embedded(settings)
-): Layer.Layer<ReadOnly.ReadOnly> => {
+  // The gate alone needs no data.
+  processes: Layer.Layer<Embedded, ServerConfig.ConfigFaults> = embedded({
+    ...settings,
+    duckdb: { ...settings.duckdb, database: undefined, load: [] }
+  })
+): Layer.Layer<ReadOnly.ReadOnly, ServerConfig.ConfigFaults> => {
   switch (dialect) {
     case "snowflake":
       return ReadOnly.layerLazy(
@@ -70,15 +113,17 @@ export const gate = (
           ReadOnly.layerLazy(
             dialect,
             Effect.map(
-              Effect.promise(() =>
-                Promise.all([import("../gate/DuckDb.js"), import("../warehouse/duckdb/dialect/snowflake.js")])
-              ),
-              ([guard, { functions, translate }]) =>
+              Effect.all([
+                Effect.promise(() => import("../gate/DuckDb.js")),
+                Effect.promise(() => import("../warehouse/duckdb/dialect/snowflake.js")),
+                standardPlace(settings)
+              ]),
+              ([guard, { functions, translate }, namespace]) =>
                 guard.layer({
                   parser: { parse: (sql) => Effect.flatMap(client, ({ parse }) => parse(sql)) },
                   translate,
                   functions,
-                  namespace: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" }
+                  namespace
                 })
             )
           )
@@ -95,7 +140,7 @@ export const gate = (
  */
 export const layer = (
   settings: ServerConfig.Settings,
-  processes: Layer.Layer<Embedded> = embedded(settings)
+  processes: Layer.Layer<Embedded, ServerConfig.ConfigFaults> = embedded(settings)
 ): Layer.Layer<Warehouse.Warehouse, ServerConfig.ConfigFaults> =>
   settings.warehouse === "snowflake"
     ? Layer.unwrapEffect(Effect.as(loginIsComplete(settings), snowflake(settings)))
@@ -156,7 +201,7 @@ const snowflake = (settings: ServerConfig.Settings) =>
     })
   ).pipe(Layer.provideMerge(WarehouseHealth.layer({ latchMs: settings.snowflake.latchSeconds * 1000 })))
 
-const duckdb = (processes: Layer.Layer<Embedded>) =>
+const duckdb = (processes: Layer.Layer<Embedded, ServerConfig.ConfigFaults>) =>
   Layer.unwrapEffect(
     Effect.map(Embedded, (client) =>
       Warehouse.layerLazy(

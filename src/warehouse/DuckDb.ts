@@ -15,16 +15,25 @@ import type * as Scope from "effect/Scope"
 import type { Parser } from "../gate/duckdb/parser.js"
 import type { Client } from "./duckdb/client.js"
 import * as Clients from "./duckdb/client.js"
+import type { OwnData } from "./duckdb/ownData.js"
+import * as Own from "./duckdb/ownData.js"
+import { OwnDataFaults } from "./duckdb/ownData.js"
+import * as Sample from "./duckdb/sampleTables.js"
 import * as Spools from "./duckdb/spool.js"
 import { Warehouse } from "./Warehouse.js"
+
+export { OwnDataFaults }
+export type { OwnData }
 
 /**
  * @since 0.1.0
  * @category models
  */
 export interface Options {
-  /** Load the sample database `SNOWGUARD_SAMPLE`; on unless switched off. */
+  /** Load the sample database `SNOWGUARD_SAMPLE`; on unless switched off, or there is data of one's own. */
   readonly sample?: boolean | undefined
+  /** One's own: see {@link ownData}. */
+  readonly data?: OwnData | undefined
   /** What DuckDB may use, for example `512MB`; a statement that needs more fails. Default `1GB`. */
   readonly memoryLimit?: string | undefined
   /** Threads of DuckDB in each process. Default 2. */
@@ -47,6 +56,29 @@ const bytesOf = (size: string): number => {
 }
 
 /**
+ * Makes data of one's own ready: a DuckDB file (`database`), and files that are loaded into one (`load`: CSV, TSV,
+ * JSON and Parquet, patterns among them). Paths are absolute. Fails with all that is wrong with the files.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const ownData = (
+  files: Pick<Own.Options, "database" | "load">,
+  options: Omit<Options, "data"> = {}
+): Effect.Effect<OwnData, OwnDataFaults, Scope.Scope> =>
+  Own.make(
+    {
+      ...files,
+      memoryLimit: options.memoryLimit ?? defaults.memoryLimit,
+      threads: options.threads ?? defaults.threads,
+      processBytes: bytesOf(options.processMemoryLimit ?? defaults.processMemoryLimit)
+    },
+    options.sample === true ? Sample.database : undefined
+  )
+
+const defaults = { memoryLimit: "1GB", threads: 2, processMemoryLimit: "1500MB" }
+
+/**
  * The processes that run DuckDB, shared by the warehouse and by the parser of its gate.
  *
  * @since 0.1.0
@@ -60,10 +92,11 @@ export class Embedded extends Context.Tag("snowguard/Warehouse/DuckDb/Embedded")
  */
 export const makeEmbedded = (options: Options = {}): Effect.Effect<Client, never, Scope.Scope> =>
   Clients.make({
-    sample: options.sample ?? true,
-    memoryLimit: options.memoryLimit ?? "1GB",
-    threads: options.threads ?? 2,
-    processBytes: bytesOf(options.processMemoryLimit ?? "1500MB"),
+    sample: options.sample ?? options.data === undefined,
+    attached: options.data?.attached ?? [],
+    memoryLimit: options.memoryLimit ?? defaults.memoryLimit,
+    threads: options.threads ?? defaults.threads,
+    processBytes: bytesOf(options.processMemoryLimit ?? defaults.processMemoryLimit),
     processes: options.processes ?? 4
   })
 

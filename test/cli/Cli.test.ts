@@ -130,6 +130,25 @@ describe("the command line", () => {
     expect(faults("--version=2")).toEqual(["--version: takes no value"])
   })
 
+  it("takes --load as often as it is given, and the arguments of a pattern that the shell unfolds", () => {
+    const loads = (...argv: ReadonlyArray<string>) => Either.getOrThrow(Cli.parse(argv))
+    const wrong = (...argv: ReadonlyArray<string>) =>
+      Either.match(Cli.parse(argv), { onLeft: (fault) => fault.render().split("\n")[0], onRight: () => "" })
+    const loading = { ...run, load: ["a.csv"] }
+    expect(loads("--load", "a.csv")).toEqual(loading)
+    expect(loads("stdio", "--load", "a.csv")).toEqual(loading)
+    expect(loads("--load", "a.csv", "stdio")).toEqual(loading)
+    expect(loads("--load", "a.csv", "http")).toEqual({ ...loading, command: "http" })
+    expect(loads("--load", "a.csv", "b.csv", "--load=c.csv", "d e.csv", "-c", "x.toml")).toEqual({
+      ...run,
+      load: ["a.csv", "b.csv", "c.csv", "d e.csv"],
+      configPath: "x.toml"
+    })
+    expect(wrong("--load")).toBe("--load: expected FILE")
+    expect(wrong("--load", "--version")).toBe("--load: expected FILE, got --version")
+    expect(wrong("quota", "show", "--load", "a.csv")).toBe("--load: an option of stdio, http only")
+  })
+
   it("refuses operands that are missing or too many", () => {
     expect(faults("quota")).toEqual(["quota: expected ACTION"])
     expect(faults("quota", "a", "b", "c")).toEqual(["c: unexpected argument"])

@@ -183,6 +183,32 @@ describe("load", () => {
     })
   )
 
+  it.effect("starts each file that is to be loaded where it was said, and lets the command line decide", () =>
+    Effect.gen(function* () {
+      const files = {
+        "/etc/s.toml": "[duckdb]\ndatabase = 'w.duckdb'\nload = ['exports/*.csv', '~/a.json', '/abs.parquet']"
+      }
+      const of = (options: ServerConfig.LoadOptions) =>
+        Effect.map(load(files, { configPath: "/etc/s.toml", ...options }), ({ settings }) => settings.duckdb)
+      expect(yield* of({})).toMatchObject({
+        database: "/etc/w.duckdb",
+        load: ["/etc/exports/*.csv", "/home/ada/a.json", "/abs.parquet"],
+        sample: undefined
+      })
+      const env = { SNOWGUARD_DUCKDB_LOAD: "b.csv, c/*.csv", SNOWGUARD_DUCKDB_DATABASE: "x.duckdb" }
+      expect(yield* of({ env })).toMatchObject({
+        database: "/work/x.duckdb",
+        load: ["/work/b.csv", "/work/c/*.csv"]
+      })
+      expect((yield* of({ env, load: ["d.csv", "/e.csv"] })).load).toEqual(["/work/d.csv", "/e.csv"])
+      expect(
+        yield* report(files, { load: ["d.csv"], env: { SNOWGUARD_WAREHOUSE: "snowflake" }, account: false })
+      ).toEqual([
+        "--load: loads files into the embedded warehouse, and SNOWGUARD_WAREHOUSE chooses a Snowflake account"
+      ])
+    })
+  )
+
   it.effect("refuses a file that is named and cannot be read, and says what else is wrong", () =>
     Effect.gen(function* () {
       const files = { [own]: "client = 'not read'" }

@@ -80,14 +80,14 @@ describe("the table of settings", () => {
         boolean: ["true", 1, [true], {}],
         choice: [1, true, ["duckdb"], {}, ""],
         text: [1, true, ["a"], {}, ""],
-        list: [1, true, "A", {}, [1], ["a b"], [""]]
+        list: [1, true, "A", {}, [1], ["a\0 b"], [""]]
       }[setting.kind._tag]
       for (const value of wrong) {
         const found = faultsOf({ document: nest(path, value) })
         expect(found).toHaveLength(1)
         expect(found[0]).toContain(`${key} (snowguard.toml): expected `)
       }
-      const text = setting.kind._tag === "list" ? "a b" : "\0"
+      const text = setting.kind._tag === "list" ? "a\0 b" : "\0"
       const found = faultsOf({ env: { [Key.env(path)]: text } })
       expect(found).toHaveLength(1)
       const got = setting.secret ? "something else \\(not shown\\)$" : '\\[?"'

@@ -148,7 +148,7 @@ const identityText = (
   [
     `${host}, snowguard ${version}`,
     warehouse === "duckdb"
-      ? "the embedded sample warehouse"
+      ? "the embedded warehouse"
       : `the Snowflake account ${account ?? "unknown"}`,
     ...(user === undefined ? [] : [`user ${user}`]),
     ...(role === undefined ? [] : [`role ${role}`]),

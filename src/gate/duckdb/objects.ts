@@ -9,8 +9,8 @@
 /** Qualifiers that belong to DuckDB itself, in lower case. */
 const reserved = new Set(["system", "temp", "memory", "pg_catalog", "pg_temp"])
 
-/** DuckDB's own views, which an unqualified name also finds. */
-const internal = /^(?:duckdb_|pragma_|sqlite_|pg_)/
+/** DuckDB's own views, which an unqualified name also finds, and files as they are attached. */
+const internal = /^(?:duckdb_|pragma_|sqlite_|pg_|_snowguard_file_)/
 
 const informationSchema = new Set([
   "columns",

@@ -112,9 +112,13 @@ export interface Declared {
   readonly name: string
   readonly primaryKey?: ReadonlyArray<string>
   readonly query?: string
+  /** Of a view that stands for a table of a file. */
+  readonly table?: { readonly rows: number; readonly required: ReadonlyArray<string> }
 }
 
-const bodyOfView = (sql: string): string => sql.replace(/^CREATE VIEW .*? AS /is, "").replace(/;\s*$/, "")
+/** The query of a view as DuckDB keeps it. */
+export const bodyOfView = (sql: string): string =>
+  sql.replace(/^CREATE VIEW .*? AS /is, "").replace(/;\s*$/, "")
 
 /**
  * Reads the catalog of `databases`.
@@ -157,11 +161,11 @@ export const read = async (
     const [database, schema, table, name, type, nullable, expression, comment] = row
     const key = keyOf(text(database), text(schema), text(table))
     const of = columns.get(key) ?? []
-    const keys = declared.get(key)?.primaryKey ?? []
+    const { primaryKey: keys = [], table: stored } = declared.get(key) ?? {}
     of.push({
       name: text(name),
       type: snowflakeType(text(type)),
-      nullable: nullable === true,
+      nullable: nullable === true && stored?.required.includes(text(name)) !== true,
       default: typeof expression === "string" ? expression : null,
       comment: typeof comment === "string" ? comment : null,
       primaryKey: keys.includes(text(name))
@@ -179,8 +183,9 @@ export const read = async (
     relations: relations.map(([kind, database, schema, name, comment, size, sql]) => {
       const key = keyOf(text(database), text(schema), text(name))
       const of = columns.get(key) ?? []
-      const rows = Number(size)
-      const isView = kind === "VIEW"
+      const stored = declared.get(key)?.table
+      const rows = stored?.rows ?? Number(size)
+      const isView = kind === "VIEW" && stored === undefined
       return {
         kind: isView ? "VIEW" : "TABLE",
         database: text(database),

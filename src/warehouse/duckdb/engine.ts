@@ -250,7 +250,10 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.
           )
           const plan = rows[0]?.[1]
           return tableAnswer(
-            explained(typeof plan === "string" ? plan : "[]", command.format, bytesOf),
+            explained(typeof plan === "string" ? plan : "[]", command.format, {
+              bytesOf,
+              nameOf: (table) => opened.shown.get(table.replaceAll('"', "")) ?? table
+            }),
             request.maxRows
           )
         })

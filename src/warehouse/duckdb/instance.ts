@@ -18,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import type { Reply } from "../../gate/duckdb/parser.js"
 import * as Parser from "../../gate/duckdb/parser.js"
 import { leaveRemovedDirectory } from "../../platform/userDirs.js"
+import * as Attached from "./attached.js"
 import type { Catalog, Namespace } from "./catalog.js"
 import * as Catalogs from "./catalog.js"
 import * as InformationSchema from "./informationSchema.js"
@@ -37,6 +38,8 @@ export interface Options {
   readonly threads: number
   /** The file of {@link writeSnapshot}. */
   readonly snapshot?: string | undefined
+  /** DuckDB files that are databases; the first is where unqualified names are looked up. */
+  readonly attached?: ReadonlyArray<Attached.Attached> | undefined
 }
 
 /**
@@ -49,6 +52,8 @@ export interface Opened {
   readonly catalog: Catalog
   /** Where unqualified names lead when a statement does not say. */
   readonly namespace: Namespace
+  /** What a plan calls a table of an attached file, and what statements do. */
+  readonly shown: ReadonlyMap<string, string>
   /** What DuckDB's parser says to a text; one after the other. */
   readonly parse: (sql: string) => Promise<Reply>
 }
@@ -83,18 +88,28 @@ const settings = (options: Pick<Options, "memoryLimit" | "threads">) => ({
   ...Parser.config
 })
 
-const databases = [{ name: Sample.database, comment: Sample.comment }]
+const sample = {
+  databases: [{ name: Sample.database, comment: Sample.comment }],
+  declared: [...Sample.tables, ...Sample.views].map((entry): Catalogs.Declared => ({
+    database: Sample.database,
+    ...entry
+  }))
+}
+
+/** What there is to see, for statements too. */
+const catalogued = async (
+  connection: DuckDb.DuckDBConnection,
+  what: Parameters<typeof Catalogs.read>[1]
+): Promise<Catalog> => {
+  const catalog = await Catalogs.read(connection, what)
+  await InformationSchema.create(connection, catalog)
+  return catalog
+}
 
 /** The attached sample, computed anew, and what there is to see in it. */
 const build = async (connection: DuckDb.DuckDBConnection, createdOn: string): Promise<Catalog> => {
   await connection.run(Sample.statements.join(";\n"))
-  const declared = [...Sample.tables, ...Sample.views].map((entry) => ({
-    database: Sample.database,
-    ...entry
-  }))
-  const catalog = await Catalogs.read(connection, { createdOn, databases, declared })
-  await InformationSchema.create(connection, catalog)
-  return catalog
+  return catalogued(connection, { createdOn, ...sample })
 }
 
 const catalogOf = (snapshot: string): string => `${snapshot}.json`
@@ -136,6 +151,36 @@ const load = async (
   return build(connection, createdOn)
 }
 
+/** The files of the user's own, beside the sample where that is wanted: each lists all, so that it is made anew. */
+const loadAttached = async (
+  connection: DuckDb.DuckDBConnection,
+  attached: ReadonlyArray<Attached.Attached>,
+  withSample: boolean,
+  createdOn: string
+) => {
+  const declared: Array<Catalogs.Declared> = []
+  const shown = new Map<string, string>()
+  for (const [index, one] of attached.entries()) {
+    for (const { from, ...relation } of (await Attached.show(connection, one, index)).relations) {
+      declared.push(relation)
+      shown.set(from, [relation.database, relation.schema, relation.name].join("."))
+    }
+  }
+  if (withSample) {
+    await connection.run(Sample.attach())
+    await connection.run(Sample.statements.join(";\n"))
+  }
+  const catalog = await catalogued(connection, {
+    createdOn,
+    databases: [
+      ...attached.map(({ comment, database: name }) => ({ name, comment })),
+      ...(withSample ? sample.databases : [])
+    ].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    declared: [...declared, ...(withSample ? sample.declared : [])]
+  })
+  return { catalog, shown }
+}
+
 const prepare = async (
   api: typeof DuckDb,
   instance: DuckDb.DuckDBInstance,
@@ -149,12 +194,22 @@ const prepare = async (
     await connection.run(
       "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL default_null_order = 'nulls_last_on_asc_first_on_desc'"
     )
-    const catalog = options.sample
-      ? await load(connection, options.snapshot, createdOn)
-      : { createdOn, databases: [], schemas: [], relations: [] }
+    const attached = options.attached ?? []
+    const [first] = attached
+    for (const [index, one] of attached.entries()) await Attached.attach(connection, one, index)
+    const standard =
+      options.sample && first === undefined
+        ? await load(connection, options.snapshot, createdOn)
+        : { createdOn, databases: [], schemas: [], relations: [] }
     for (const register of registrations) register(api, connection)
     // These use them.
     await connection.run(macros)
+    // A view of an attached file may name others.
+    await connection.run("SET enable_external_access = false")
+    const { catalog, shown } =
+      first === undefined
+        ? { catalog: standard, shown: new Map<string, string>() }
+        : await loadAttached(connection, attached, options.sample, createdOn)
     const parse = await Parser.prepare(parser)
     await connection.run(lock)
     let last: Promise<unknown> = Promise.resolve()
@@ -162,9 +217,11 @@ const prepare = async (
       api,
       connect: () => instance.connect(),
       catalog,
-      namespace: options.sample
-        ? { database: Sample.database, schema: "PUBLIC" }
-        : { database: undefined, schema: undefined },
+      shown,
+      namespace:
+        first !== undefined || options.sample
+          ? { database: first?.database ?? Sample.database, schema: "PUBLIC" }
+          : { database: undefined, schema: undefined },
       parse: (sql) => {
         const reply = last.then(() => parse(sql))
         last = reply

@@ -67,7 +67,7 @@ interface Step {
   readonly rows: string | undefined
 }
 
-const steps = (root: Node): ReadonlyArray<Step> => {
+const steps = (root: Node, nameOf: (table: string) => string): ReadonlyArray<Step> => {
   const list: Array<Step> = []
   const walk = (entry: Node, parent: number | undefined): void => {
     if (isNoise(entry)) return entry.children.forEach((child) => walk(child, parent))
@@ -78,7 +78,7 @@ const steps = (root: Node): ReadonlyArray<Step> => {
       id,
       parent,
       operation: operation(entry.name),
-      object: object ?? null,
+      object: object === undefined ? null : nameOf(object),
       expressions: expressions || null,
       rows
     })
@@ -110,10 +110,17 @@ const tabular: ReadonlyArray<Column> = [
 export const explained = (
   json: string,
   format: "TABULAR" | "JSON" | "TEXT",
-  bytesOf: (table: string) => number = () => 0
+  {
+    bytesOf = () => 0,
+    nameOf = (table) => table
+  }: {
+    readonly bytesOf?: (table: string) => number
+    /** What a statement calls it. */
+    readonly nameOf?: (table: string) => string
+  } = {}
 ): Table => {
   const parsed: unknown = JSON.parse(json)
-  const all = Array.isArray(parsed) && parsed.length > 0 ? steps(node(parsed[0])) : []
+  const all = Array.isArray(parsed) && parsed.length > 0 ? steps(node(parsed[0]), nameOf) : []
   if (format === "TABULAR") {
     const none: ReadonlyArray<Cell> = [null, null, null, 0, 0, 0]
     return {

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { parse } from "node:path"
@@ -71,6 +72,23 @@ export const program = (): string => {
 }
 
 /**
+ * The program with one of its arguments; descriptor 3 is a pipe.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const begin = (args: ReadonlyArray<string>, stdout: "ignore" | "pipe"): ChildProcess =>
+  spawn(process.execPath, [program(), ...args], {
+    stdio: ["ignore", stdout, "pipe", "pipe"],
+    cwd: parse(process.execPath).root,
+    windowsHide: true,
+    env: {
+      ...Object.fromEntries(passedOn.map((name) => [name, process.env[name]])),
+      UV_THREADPOOL_SIZE: String(THREADS)
+    }
+  })
+
+/**
  * Begins it. `message` is called with what it says, `ended` once, when it has ended.
  *
  * @since 0.1.0
@@ -80,15 +98,7 @@ export const start = (
   opening: Protocol.Opening,
   on: { readonly message: (message: Protocol.FromChild) => void; readonly ended: (end: End) => void }
 ): Process => {
-  const child = spawn(process.execPath, [program(), JSON.stringify(opening)], {
-    stdio: ["ignore", "ignore", "pipe", "pipe"],
-    cwd: parse(process.execPath).root,
-    windowsHide: true,
-    env: {
-      ...Object.fromEntries(passedOn.map((name) => [name, process.env[name]])),
-      UV_THREADPOOL_SIZE: String(THREADS)
-    }
-  })
+  const child = begin([JSON.stringify(opening)], "ignore")
   let said = ""
   let over = false
   const end = (how: Pick<End, "error" | "code" | "signal">) => {

@@ -71,13 +71,53 @@ export const Opening = Schema.Struct({
   memoryLimit: Schema.String,
   threads: Schema.Number,
   /** Bytes of memory at which the child ends itself. */
-  processBytes: Schema.Number
+  processBytes: Schema.Number,
+  /** DuckDB files that are databases; the first is where unqualified names are looked up. */
+  attached: Schema.Array(
+    Schema.Struct({ path: Schema.String, database: Schema.String, comment: Schema.String })
+  )
 })
 /**
  * @since 0.1.0
  * @category models
  */
 export type Opening = typeof Opening.Type
+
+/**
+ * What a process is to load before the server serves anything: the second argument after `--load`, as JSON. It
+ * answers with a {@link Loaded} on stdout, and ends.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Loading = Schema.Struct({
+  ...Opening.pick("memoryLimit", "threads", "processBytes", "attached").fields,
+  /** Paths and patterns, absolute. */
+  load: Schema.Array(Schema.String),
+  /** The DuckDB file to be written. */
+  into: Schema.String
+})
+
+/**
+ * What was loaded, or all that is wrong.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Loaded = Schema.Struct({
+  faults: Schema.Array(
+    Schema.Struct({
+      path: Schema.String,
+      /** From 1. */
+      line: Schema.optional(Schema.Number),
+      message: Schema.String
+    })
+  ),
+  tables: Schema.Number,
+  rows: Schema.Number,
+  /** What is not served, and why. */
+  notes: Schema.Array(Schema.String)
+})
 
 /**
  * @since 0.1.0
