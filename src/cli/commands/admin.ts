@@ -147,9 +147,7 @@ const identityText = (
 ): string =>
   [
     `${host}, snowguard ${version}`,
-    warehouse === "duckdb"
-      ? "the embedded warehouse"
-      : `the Snowflake account ${account ?? "unknown"}`,
+    warehouse === "duckdb" ? "the embedded warehouse" : `the Snowflake account ${account ?? "unknown"}`,
     ...(user === undefined ? [] : [`user ${user}`]),
     ...(role === undefined ? [] : [`role ${role}`]),
     ...(virtual_warehouse === undefined ? [] : [`warehouse ${virtual_warehouse}`])
