@@ -1,79 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Logger, Scope } from "effect"
-import { once } from "node:events"
-import * as NodeHttp from "node:http"
 import * as Otlp from "../../src/observe/Otlp.js"
+import { collector, noSpan } from "../utils/collector.js"
 import * as Server from "../utils/server.js"
-
-interface Span {
-  readonly traceId: string
-  readonly spanId: string
-  readonly parentSpanId?: string
-  readonly name: string
-  readonly kind: number
-  readonly startTimeUnixNano: string
-  readonly endTimeUnixNano: string
-  readonly attributes: ReadonlyArray<{
-    readonly key: string
-    readonly value: { readonly stringValue?: string }
-  }>
-  readonly status: { readonly code: number }
-}
-
-const noSpan: Span = {
-  traceId: "",
-  spanId: "",
-  name: "none",
-  kind: 0,
-  startTimeUnixNano: "",
-  endTimeUnixNano: "",
-  attributes: [],
-  status: { code: -1 }
-}
-
-class Collector {
-  readonly bodies: Array<{ readonly path: string; readonly key: string | undefined; readonly body: string }> =
-    []
-  constructor(
-    readonly server: NodeHttp.Server,
-    readonly port: number
-  ) {}
-
-  get endpoint(): string {
-    return `http://127.0.0.1:${this.port}/`
-  }
-
-  get spans(): ReadonlyArray<Span> {
-    return this.bodies
-      .filter(({ path }) => path === "/v1/traces")
-      .flatMap(({ body }) => JSON.parse(body).resourceSpans[0].scopeSpans[0].spans as ReadonlyArray<Span>)
-  }
-}
-
-const collector = (status = 200) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const server = NodeHttp.createServer((request, response) => {
-        let body = ""
-        request.setEncoding("utf8").on("data", (chunk: string) => (body += chunk))
-        request.on("end", () => {
-          made.bodies.push({ path: request.url ?? "", key: request.headers["x-key"]?.toString(), body })
-          response.writeHead(status).end("{}")
-        })
-      })
-      server.listen(0, "127.0.0.1")
-      await once(server, "listening")
-      const address = server.address()
-      const made: Collector = new Collector(server, typeof address === "object" ? (address?.port ?? 0) : 0)
-      return made
-    }),
-    ({ server }) =>
-      Effect.promise(async () => {
-        server.closeAllConnections()
-        server.close()
-        await once(server, "close")
-      })
-  )
 
 /** Runs the work with an exporter that sends when its scope closes, and keeps what is logged. */
 const exported = <A, E>(

@@ -69,7 +69,7 @@ export const rows: ReadonlyArray<Row> = [
   row("explained", "explain_query", { ...shop, sql: "SELECT SUM(TOTAL_AMOUNT) FROM ORDERS" }, answered({}), [
     "ORDERS"
   ]),
-  row("limits", "get_limits", {}, answered({ client: "local", tier: "default" }), ["statements"]),
+  row("limits", "get_limits", {}, answered({ client: "erin", tier: "gold" }), ["statements"]),
   row("written", "execute_query", { sql: "DROP TABLE ORDERS" }, refused("STATEMENT_REJECTED")),
   row("mistyped", "execute_query", { sql: "SELECT 1", limit: "ten" }, refused("INVALID_INPUT")),
   row("surplus", "list_databases", { __proto__x: 1 }, refused("INVALID_INPUT")),
