@@ -22,6 +22,7 @@ import type { Services } from "./handlers.js"
 import type { Accepted } from "./login.js"
 import type { EmulatorError, Handler, HttpServer } from "./http.js"
 import * as Http from "./http.js"
+import * as Identities from "./identities.js"
 import * as Ids from "./ids.js"
 import type { Traits } from "./listings.js"
 import { SHOW_ROWS } from "./listings.js"
@@ -31,7 +32,10 @@ import * as Statements from "./statements.js"
 
 export { EmulatorError } from "./http.js"
 
-export interface Options extends Pick<Partial<Accepted>, "secondFactors" | "refusals" | "clients"> {
+export interface Options extends Pick<
+  Partial<Accepted>,
+  "secondFactors" | "refusals" | "clients" | "subjectOf" | "tokenUser" | "tokenTtlMs"
+> {
   /** 0 (the default) takes any that is free. */
   readonly port?: number | undefined
   readonly host?: string | undefined
@@ -42,6 +46,10 @@ export interface Options extends Pick<Partial<Accepted>, "secondFactors" | "refu
   readonly seed?: number | undefined
   /** Passwords by user name. Default: {@link defaultUser} with {@link defaultPassword}. */
   readonly users?: Readonly<Record<string, string>> | undefined
+  /** Users with their roles, and what roles may read; in place of `users` and `roles`. */
+  readonly directory?: Identities.Directory | undefined
+  /** Told of each statement when it is submitted, with its session: as whom it runs. */
+  readonly onStatement?: ((statement: Statements.Statement) => void) | undefined
   /** OAuth and programmatic access tokens that are accepted. Default: any that is not empty. */
   readonly tokens?: ReadonlyArray<string> | undefined
   /** Warehouses and roles that exist. Default: any. */
@@ -84,10 +92,21 @@ export interface Emulator {
   readonly reset: Effect.Effect<void>
   /** The tokens of all sessions have expired. */
   readonly expireSessions: Effect.Effect<void>
+  /** All sessions are gone, as when an administrator aborts them. */
+  readonly killSessions: Effect.Effect<void>
 }
 
 export const defaultUser = "SNOWGUARD"
 export const defaultPassword = "snowguard"
+
+const passwordsOf = (directory: Identities.Directory | undefined) =>
+  directory === undefined
+    ? undefined
+    : Object.fromEntries(
+        Object.entries(directory.users).flatMap(([name, { password }]) =>
+          password === undefined ? [] : [[name, password] as const]
+        )
+      )
 
 const host = "127.0.0.1"
 
@@ -107,6 +126,7 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       account: options.account ?? "EMULATOR",
       warehouses: options.warehouses,
       roles: options.roles,
+      identities: options.directory === undefined ? undefined : Identities.make(options.directory, engine),
       traits: options.tables ?? {},
       showRows: options.showRows ?? SHOW_ROWS
     }
@@ -114,7 +134,8 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       {
         concurrency: options.concurrency ?? 8,
         keep: options.keepStatements ?? 500,
-        keepBytes: 256 * 1_048_576
+        keepBytes: 256 * 1_048_576,
+        onStatement: options.onStatement
       },
       environment
     )
@@ -125,12 +146,14 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       chunkUrls: ChunkUrls.make(yield* Ids.hex(64)),
       accepted: {
         ...options,
-        users: options.users ?? { [defaultUser]: defaultPassword },
+        users: options.users ?? passwordsOf(options.directory) ?? { [defaultUser]: defaultPassword },
+        tokenTtlMs: options.tokenTtlMs ?? 600_000,
         tokens: options.tokens
       },
       logins: {
         usedPasscodes: new Set(),
         issued: new Set(),
+        tokens: new Map(),
         pushed: () => void requests.set("Push", (requests.get("Push") ?? 0) + 1)
       },
       environment,
@@ -181,6 +204,16 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       reset: Control.reset(control),
       expireSessions: Effect.sync(() => {
         for (const session of sessions.all()) sessions.expire(session)
-      })
+      }),
+      killSessions: Effect.suspend(() =>
+        Effect.forEach(
+          sessions.all(),
+          (session) => {
+            sessions.close(session)
+            return statements.cancelAllOf(session)
+          },
+          { discard: true }
+        )
+      )
     }
   })

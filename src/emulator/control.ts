@@ -35,6 +35,7 @@ export interface State {
     readonly session: number
     readonly sql: string
     readonly tag: string
+    readonly user: string
     readonly role: string
     readonly secondaryRoles: SecondaryRoles
     readonly status: Status
@@ -69,6 +70,7 @@ export const state = ({ connections, requests, sessions, statements }: Services)
       session: statement.session.id,
       sql: statement.sql,
       tag: statement.tag,
+      user: statement.session.user,
       role: statement.role,
       secondaryRoles: statement.secondaryRoles,
       status: statement.status,

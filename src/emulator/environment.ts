@@ -3,6 +3,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type { Client } from "../warehouse/duckdb/client.js"
+import type { Identities } from "./identities.js"
 import type { Traits } from "./listings.js"
 import type { Rows, Sizes } from "./results.js"
 
@@ -13,6 +14,8 @@ export interface Environment {
   /** Warehouses that exist; any name does when undefined. */
   readonly warehouses: ReadonlyArray<string> | undefined
   readonly roles: ReadonlyArray<string> | undefined
+  /** Users and grants; everyone may read everything when undefined. */
+  readonly identities: Identities | undefined
   /** What tables are that the engine knows as tables only. */
   readonly traits: Traits
   /** Rows of a SHOW at most. */

@@ -58,15 +58,21 @@ const rowsOf = ({ columns, rows }: Table, typeId: number, sizes: Sizes): Rows =>
 }
 
 /** JSON, with the roles as one text; those that are active by `ALL` are the others that exist. */
-const secondaryRoles = (session: Session, known: Environment["roles"]): string => {
+const secondaryRoles = (
+  session: Session,
+  { identities, roles: known }: Pick<Environment, "identities" | "roles">
+): string => {
   const chosen = session.secondaryRoles
   if (chosen === "NONE") return JSON.stringify({ roles: "", value: "" })
-  const all = chosen === "ALL" ? (known ?? []).filter((role) => role !== session.role) : chosen
+  const own =
+    identities?.othersOf(session.user, session.role) ?? (known ?? []).filter((role) => role !== session.role)
+  const all = chosen === "ALL" ? own : chosen
   return JSON.stringify({ roles: all.join(","), value: chosen === "ALL" ? "ALL" : all.join(",") })
 }
 
 /** What the session's functions answer. */
-const contextOf = ({ account, roles }: Environment, session: Session): Context => {
+const contextOf = (environment: Environment, session: Session): Context => {
+  const { account } = environment
   const own = session.queryIds
   return {
     functions: new Map<string, string | null>([
@@ -76,7 +82,7 @@ const contextOf = ({ account, roles }: Environment, session: Session): Context =
       ["CURRENT_REGION", "EMULATOR"],
       ["CURRENT_USER", session.user],
       ["CURRENT_ROLE", session.role],
-      ["CURRENT_SECONDARY_ROLES", secondaryRoles(session, roles)],
+      ["CURRENT_SECONDARY_ROLES", secondaryRoles(session, environment)],
       ["CURRENT_WAREHOUSE", session.warehouse ?? null],
       ["CURRENT_DATABASE", session.database ?? null],
       ["CURRENT_SCHEMA", session.schema ?? null],
@@ -129,6 +135,8 @@ const query = (environment: Environment, session: Session, statement: Run): Effe
     const binds: Array<Bind> = [...statement.binds]
     const { isRewritten, sql, tokens } = yield* resolved(environment, session, text, binds)
     const isShow = text.typeId === SHOW
+    const { identities } = environment
+    if (identities !== undefined) yield* identities.mayRead(session, text.sql)
     const limit = Number(statement.parameters.get("ROWS_PER_RESULTSET") ?? 0)
     const most = isShow ? environment.showRows : Number.POSITIVE_INFINITY
     const capped = Math.min(limit > 0 ? limit : Number.POSITIVE_INFINITY, most)
@@ -146,9 +154,13 @@ const query = (environment: Environment, session: Session, statement: Run): Effe
       const more = Listings.more(tokens, environment.traits, session, answer.columns)
       const wire = [...columns, ...more.columns.map(Wire.column)]
       const encode = Wire.rows(wire)
+      const isSeen = identities?.seen(session, text.sql, answer.columns)
       const result = builder(wire, text.typeId, sizesOf(environment, statement))
       yield* Stream.runForEach(answer.rows, (rows) =>
-        Effect.sync(() => result.add(encode(rows.map((row) => [...row, ...more.cells(row)]))))
+        Effect.sync(() => {
+          const shown = isSeen === undefined ? rows : rows.filter(isSeen)
+          result.add(encode(shown.map((row) => [...row, ...more.cells(row)])))
+        })
       )
       return result.build()
     })

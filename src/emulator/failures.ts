@@ -113,6 +113,14 @@ const texts: Readonly<Record<string, readonly [sqlState: string | undefined, mes
   ],
   "390201": [undefined, "The requested database does not exist or not authorized."],
   "390303": [undefined, "Invalid OAuth access token."],
+  "390309": [
+    undefined,
+    "The user you were trying to authenticate as differs from the user of the access token."
+  ],
+  "390317": [
+    undefined,
+    "The role requested in the connection, or the default role, is not listed in the access token."
+  ],
   "390318": [undefined, "OAuth access token expired."],
   "390400": [undefined, "Bad request."],
   "390420": [
@@ -199,6 +207,16 @@ export const roleNotAssigned = (role: string): Failure =>
     `SQL access control error:\nRequested role '${role}' is not assigned to the executing user. Specify another role to activate.`,
     "42501"
   )
+export const secondaryRolesRefused = failure(
+  "003001",
+  "SQL access control error:\nInsufficient privileges to operate on secondary roles.",
+  "42501"
+)
+/**
+ * A statement that names what no active role may read; it does not say whether that is there.
+ */
+export const notAuthorized = (name: string): Failure =>
+  failure("002003", `SQL compilation error:\nObject '${name}' does not exist or not authorized.`, "42S02")
 export const cancelled = failure("000604", "SQL execution canceled", "57014")
 export const notRunning = failure("000605", "Identified SQL statement is not currently executing.", "02000")
 export const resultUnknown = (queryId: string): Failure =>

@@ -15,7 +15,8 @@ import * as Failures from "./failures.js"
 import type { Reply, Request } from "./http.js"
 import * as Http from "./http.js"
 import type { Accepted, Logins } from "./login.js"
-import { authenticate, LoginBody, secondFactor, tokenFor } from "./login.js"
+import { authenticate, LoginBody, secondFactor } from "./login.js"
+import * as Tokens from "./tokens.js"
 import type { Route } from "./protocol.js"
 import * as Protocol from "./protocol.js"
 import { badParameter } from "./sessionCommands.js"
@@ -28,7 +29,7 @@ export interface Services {
   readonly chunkUrls: ChunkUrls
   readonly accepted: Accepted
   readonly logins: Logins
-  readonly environment: Pick<Environment, "engine" | "warehouses" | "roles">
+  readonly environment: Pick<Environment, "engine" | "warehouses" | "roles" | "identities">
   /** How long an answer is held back for a statement that is still running. */
   readonly holdMs: number
   readonly defaults: { readonly role: string; readonly warehouse: string }
@@ -37,9 +38,10 @@ export interface Services {
 const tokenOf = (request: Request): string | undefined =>
   /^Snowflake Token="([^"]*)"/.exec(request.headers.authorization ?? "")?.[1]
 
-const denied: Readonly<Record<"Expired" | "Gone" | "Unknown", Failure>> = {
+const denied: Readonly<Record<"Expired" | "Gone" | "Unknown" | "Ended", Failure>> = {
   Expired: Failures.tokenExpired,
   Gone: Failures.sessionGone,
+  Ended: Failures.refusal("390318"),
   Unknown: Failures.tokenUnknown
 }
 
@@ -78,12 +80,19 @@ const login = (services: Services, request: Request): Effect.Effect<Reply> =>
     const { accepted, defaults, environment, logins, sessions } = services
     const body = decodeLogin(request.body)
     if (Option.isNone(body)) return Http.json(Protocol.refused(Failures.badPassword))
-    const user = authenticate(body.value, accepted, logins.issued, yield* Clock.currentTimeMillis)
+    const token = body.value.data.TOKEN ?? ""
+    const issued =
+      logins.tokens.get(token) ??
+      (token === "" ? undefined : yield* accepted.tokenUser?.(token) ?? Effect.succeed(undefined))
+    const user = authenticate(body.value, accepted, logins, yield* Clock.currentTimeMillis, issued)
     if (user._tag === "Failure") return Http.json(Protocol.refused(user))
     const refused = yield* secondFactor(body.value, accepted, logins)
     if (refused !== undefined) return Http.json(Protocol.refused(refused))
     const { searchParams } = request.url
-    const role = folded(searchParams.get("roleName")) ?? defaults.role
+    const { identities } = environment
+    const asked = folded(searchParams.get("roleName"))
+    const role = identities?.roleOf(user.name, asked, user.token?.role) ?? asked ?? defaults.role
+    if (typeof role !== "string") return Http.json(Protocol.refused(role))
     if (environment.roles?.includes(role) === false)
       return Http.json(Protocol.refused(Failures.unknownRole(role)))
     const warehouse = folded(searchParams.get("warehouse")) ?? defaults.warehouse
@@ -92,6 +101,8 @@ const login = (services: Services, request: Request): Effect.Effect<Reply> =>
       user: user.name,
       application: data.CLIENT_ENVIRONMENT?.APPLICATION ?? data.CLIENT_APP_ID ?? "",
       role,
+      secondaryRoles: identities?.userOf(user.name)?.defaultSecondaryRoles ?? "ALL",
+      endsAt: user.token?.endsAt ?? Number.POSITIVE_INFINITY,
       warehouse: environment.warehouses?.includes(warehouse) === false ? undefined : warehouse,
       ...(yield* namespaceOf(services, request.url)),
       parameters: parametersOf(Object.entries(data.SESSION_PARAMETERS ?? {}))
@@ -218,7 +229,9 @@ export const answer = (
     case "Login":
       return login(services, request)
     case "Token":
-      return tokenFor(request.body, services.accepted, services.logins)
+      return Tokens.tokenFor(request, services.accepted, services.logins, services.environment.identities)
+    case "Metadata":
+      return Effect.succeed(Tokens.metadata(request))
     case "Submit":
       return inSession((session) => submit(services, request, session, fault))
     case "Result":

@@ -9,9 +9,6 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Failure } from "./failures.js"
 import * as Failures from "./failures.js"
-import type { Reply } from "./http.js"
-import * as Http from "./http.js"
-import * as Ids from "./ids.js"
 
 const Text = Schema.optional(Schema.NullOr(Schema.String))
 
@@ -40,6 +37,21 @@ export interface Accepted {
   readonly refusals?: Readonly<Record<string, string>> | undefined
   /** Clients of the identity provider, by their id. */
   readonly clients?: Readonly<Record<string, OAuthClient>> | undefined
+  /** Whom a token stands for that is to be exchanged; undefined where it is not good (any more). */
+  readonly subjectOf?: ((token: string) => { readonly user: string } | undefined) | undefined
+  /** Whom a token of another authorization server stands for (External OAuth). */
+  readonly tokenUser?: ((token: string) => Effect.Effect<IssuedToken | undefined>) | undefined
+  /** How long a token lives that was exchanged, milliseconds. */
+  readonly tokenTtlMs: number
+}
+
+/** A token of a user. */
+export interface IssuedToken {
+  readonly user: string
+  /** The one role that a session may have with it; any when undefined. */
+  readonly role: string | undefined
+  /** Milliseconds of the clock. */
+  readonly endsAt: number
 }
 
 /**
@@ -52,8 +64,12 @@ interface SecondFactor {
   readonly push?: { readonly answer: "approve" | "deny"; readonly afterMs: number } | undefined
 }
 
-interface OAuthClient {
+export interface OAuthClient {
   readonly secret: string
+  /** May exchange tokens. */
+  readonly exchanges?: boolean | undefined
+  /** What an exchange has to be for; anything when absent. */
+  readonly audience?: string | undefined
   /** Any when absent. */
   readonly scopes?: ReadonlyArray<string> | undefined
   /** The error that it is refused with, although its secret is right. */
@@ -67,6 +83,8 @@ export interface Logins {
   readonly usedPasscodes: Set<string>
   /** Tokens that the identity provider has given out. */
   readonly issued: Set<string>
+  /** Tokens that were exchanged, and whose they are. */
+  readonly tokens: Map<string, IssuedToken>
   /** A notification was sent. */
   readonly pushed: () => void
 }
@@ -92,28 +110,46 @@ const userOfJwt = (jwt: string, nowMs: number): string | undefined => {
 const valueOf = <A>(byName: Readonly<Record<string, A>> | undefined, name: string): A | undefined =>
   Object.entries(byName ?? {}).find(([known]) => known.toUpperCase() === name)?.[1]
 
+interface Authenticated {
+  readonly _tag: "User"
+  readonly name: string
+  readonly token?: IssuedToken | undefined
+}
+
 /**
- * The user of a session, or why there will be none.
+ * The user of a session, or why there will be none. `issued`: what the token stands for, where that is known.
  */
 export const authenticate = (
   { data }: LoginBody,
   accepted: Accepted,
-  issued: ReadonlySet<string>,
-  nowMs: number
-): Failure | { readonly _tag: "User"; readonly name: string } => {
+  logins: Pick<Logins, "issued">,
+  nowMs: number,
+  issued?: IssuedToken
+): Failure | Authenticated => {
   const name = (data.LOGIN_NAME ?? "").toUpperCase()
-  const user = (name: string) => ({ _tag: "User" as const, name: name === "" ? "SNOWGUARD" : name })
+  const user = (name: string, token?: IssuedToken): Authenticated => ({
+    _tag: "User",
+    name: name === "" ? "SNOWGUARD" : name,
+    token
+  })
   const token = data.TOKEN ?? ""
   const refused = valueOf(accepted.refusals, name)
   if (refused !== undefined) return Failures.refusal(refused)
   const isKnownToken = (token: string) =>
-    token !== "" && (issued.has(token) || accepted.tokens === undefined || accepted.tokens.includes(token))
+    token !== "" &&
+    (logins.issued.has(token) || accepted.tokens === undefined || accepted.tokens.includes(token))
   switch ((data.AUTHENTICATOR ?? "SNOWFLAKE").toUpperCase()) {
     case "SNOWFLAKE_JWT": {
       const signer = userOfJwt(token, nowMs)
       return signer === undefined || (name !== "" && signer !== name) ? Failures.badJwt : user(signer)
     }
     case "OAUTH":
+      if (issued !== undefined) {
+        if (nowMs >= issued.endsAt) return Failures.refusal("390318")
+        if (name !== "" && name !== issued.user) return Failures.refusal("390309")
+        const refused = valueOf(accepted.refusals, issued.user)
+        return refused === undefined ? user(issued.user, issued) : Failures.refusal(refused)
+      }
       return isKnownToken(token) ? user(name) : Failures.badOAuth
     case "PROGRAMMATIC_ACCESS_TOKEN":
       return isKnownToken(token) ? user(name) : Failures.badAccessToken
@@ -156,33 +192,4 @@ export const secondFactor = (
           Effect.succeed(push.answer === "approve" ? undefined : Failures.refusal("390120")),
           push.afterMs
         )
-  })
-
-const refusedByProvider = (status: number, error: string, description: string): Reply =>
-  Http.json({ error, error_description: description }, status)
-
-/**
- * The identity provider's endpoint for tokens: the grant `client_credentials` of RFC 6749, 4.4.
- */
-export const tokenFor = (body: string, accepted: Accepted, logins: Logins): Effect.Effect<Reply> =>
-  Effect.gen(function* () {
-    const form = new URLSearchParams(body)
-    if (form.get("grant_type") !== "client_credentials") {
-      return refusedByProvider(400, "unsupported_grant_type", "Only client_credentials is offered.")
-    }
-    const id = form.get("client_id") ?? ""
-    const client = Object.entries(accepted.clients ?? {}).find(([known]) => known === id)?.[1]
-    if (client === undefined || client.secret !== form.get("client_secret")) {
-      return refusedByProvider(401, "invalid_client", "The client id or its secret is not valid.")
-    }
-    if (client.refusedWith !== undefined) {
-      return refusedByProvider(400, client.refusedWith, `The client is refused with ${client.refusedWith}.`)
-    }
-    const scope = form.get("scope") ?? ""
-    if (scope !== "" && client.scopes !== undefined && !client.scopes.includes(scope)) {
-      return refusedByProvider(400, "invalid_scope", `The scope ${scope} is not granted to the client.`)
-    }
-    const token = yield* Ids.hex(64)
-    logins.issued.add(token)
-    return Http.json({ access_token: token, token_type: "Bearer", expires_in: 3600 })
   })

@@ -33,6 +33,9 @@ export type Command =
   | { readonly _tag: "UnsetParameters"; readonly names: ReadonlyArray<string> }
   | { readonly _tag: "ShowParameters"; readonly like: string | undefined }
   | { readonly _tag: "ShowWarehouses"; readonly like: string | undefined }
+  /** Of a role; of the one that is active when undefined. */
+  | { readonly _tag: "ShowGrants"; readonly role: string | undefined }
+  | { readonly _tag: "DescribeUser"; readonly name: string }
   | { readonly _tag: "Wait"; readonly seconds: number; readonly column: string }
   | { readonly _tag: "CancelQuery"; readonly queryId: string; readonly column: string }
   | { readonly _tag: "Nothing"; readonly message: string }
@@ -185,8 +188,18 @@ const commandOf = (tokens: ReadonlyArray<Token>, source: string): Command => {
   if (at.word("BEGIN") || at.word("COMMIT") || at.word("ROLLBACK")) {
     return { _tag: "Nothing", message: "Statement executed successfully." }
   }
+  if (at.word("DESC") || at.word("DESCRIBE")) {
+    const name = at.word("USER") ? at.name() : undefined
+    return name?.length === 1 && at.done ? { _tag: "DescribeUser", name: name[0]! } : query
+  }
   if (!at.word("SHOW")) return query
   const kind = at.anyWord()
+  if (kind === "GRANTS") {
+    const name = at.word("TO") && at.word("ROLE") ? at.name() : undefined
+    return at.done && (name === undefined || name.length === 1)
+      ? { _tag: "ShowGrants", role: name?.[0] }
+      : query
+  }
   const like = at.word("LIKE") ? at.string() : undefined
   if (kind === "PARAMETERS") {
     if (at.word("IN")) at.word("SESSION")

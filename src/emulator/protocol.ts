@@ -13,7 +13,15 @@ import type { Statement } from "./statements.js"
 export type Route =
   | {
       readonly _tag:
-        "Login" | "Token" | "Submit" | "AbortRequest" | "Renew" | "Heartbeat" | "Logout" | "Telemetry"
+        | "Login"
+        | "Token"
+        | "Metadata"
+        | "Submit"
+        | "AbortRequest"
+        | "Renew"
+        | "Heartbeat"
+        | "Logout"
+        | "Telemetry"
     }
   | { readonly _tag: "Result" | "AbortQuery" | "Monitor"; readonly queryId: string }
   | { readonly _tag: "Chunk"; readonly queryId: string; readonly index: number }
@@ -24,6 +32,7 @@ const id = "([0-9a-fA-F-]{36})"
 const routes: ReadonlyArray<readonly [string, RegExp, (match: RegExpExecArray) => Route]> = [
   ["POST", /^\/session\/v1\/login-request$/, () => ({ _tag: "Login" })],
   ["POST", /^\/oauth\/token-request$/, () => ({ _tag: "Token" })],
+  ["GET", /^\/\.well-known\/oauth-authorization-server$/, () => ({ _tag: "Metadata" })],
   ["POST", /^\/queries\/v1\/query-request$/, () => ({ _tag: "Submit" })],
   ["POST", /^\/queries\/v1\/abort-request$/, () => ({ _tag: "AbortRequest" })],
   ["POST", /^\/session\/token-request$/, () => ({ _tag: "Renew" })],

@@ -85,6 +85,10 @@ const use = (
   switch (command.kind) {
     case "ROLE":
       if (!isKnown(last, environment.roles)) return Failures.roleNotAssigned(last)
+      {
+        const refused = environment.identities?.mayTake(session.user, [last], "role")
+        if (refused !== undefined) return refused
+      }
       session.role = last
       return undefined
     case "WAREHOUSE":
@@ -148,6 +152,8 @@ export const answer = (
         const unknown =
           typeof roles === "string" ? undefined : roles.find((role) => !isKnown(role, environment.roles))
         if (unknown !== undefined) return Effect.fail(Failures.roleNotAssigned(unknown))
+        const refused = environment.identities?.mayTake(session.user, roles, "secondary")
+        if (refused !== undefined) return Effect.fail(refused)
         session.secondaryRoles = roles
         return Effect.succeed(done)
       })
@@ -169,6 +175,53 @@ export const answer = (
       return Effect.sync(() => showParameters(session, parameters, command.like ?? "%"))
     case "ShowWarehouses":
       return Effect.sync(() => showWarehouses(environment, session, command.like ?? "%"))
+    case "ShowGrants":
+      return Effect.sync(() => {
+        const of = command.role ?? session.role
+        return table(
+          [
+            "created_on",
+            "privilege",
+            "granted_on",
+            "name",
+            "granted_to",
+            "grantee_name",
+            "grant_option",
+            "granted_by"
+          ],
+          (environment.identities?.grantsTo(of) ?? []).map(({ name, on, privilege }) => [
+            "2026-01-01 00:00:00.000 +0000",
+            privilege,
+            on,
+            name,
+            "ROLE",
+            of,
+            "false",
+            "SECURITYADMIN"
+          ])
+        )
+      })
+    case "DescribeUser": {
+      const user = environment.identities?.userOf(command.name)
+      if (environment.identities !== undefined && (user === undefined || command.name !== session.user)) {
+        return Effect.fail(Failures.missing)
+      }
+      return Effect.succeed(
+        table(
+          ["property", "value", "default", "description"],
+          [
+            ["NAME", command.name, null, "Name"],
+            ["TYPE", user?.type ?? null, null, "Type of the user"],
+            [
+              "DEFAULT_SECONDARY_ROLES",
+              `["${user?.defaultSecondaryRoles ?? "ALL"}"]`,
+              null,
+              "Default secondary roles"
+            ]
+          ]
+        )
+      )
+    }
     case "Wait":
       return Effect.as(
         Effect.sleep(command.seconds * 1000),

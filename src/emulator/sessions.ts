@@ -27,17 +27,28 @@ export interface Session {
   token: string
   readonly master: string
   expiresAt: number
+  /** When the token of the user ends that it was opened with: the session ends with it. */
+  readonly endsAt: number
   closed: boolean
 }
 
 type Lookup =
-  { readonly _tag: "Live"; readonly session: Session } | { readonly _tag: "Expired" | "Gone" | "Unknown" }
+  | { readonly _tag: "Live"; readonly session: Session }
+  | { readonly _tag: "Expired" | "Gone" | "Unknown" | "Ended" }
 
 export interface Sessions {
   readonly open: (
     fields: Pick<
       Session,
-      "user" | "application" | "role" | "warehouse" | "database" | "schema" | "parameters"
+      | "user"
+      | "application"
+      | "role"
+      | "secondaryRoles"
+      | "endsAt"
+      | "warehouse"
+      | "database"
+      | "schema"
+      | "parameters"
     >
   ) => Effect.Effect<Session>
   readonly find: (token: string | undefined) => Effect.Effect<Lookup>
@@ -77,7 +88,6 @@ export const make = (ttlMs: number): Sessions => {
         const session: Session = {
           ...fields,
           id: ++opened,
-          secondaryRoles: "ALL",
           queryIds: [],
           token,
           master,
@@ -94,6 +104,7 @@ export const make = (ttlMs: number): Sessions => {
         const session = token === undefined ? undefined : tokens.get(token)
         if (session === undefined) return { _tag: "Unknown" }
         if (session.closed) return { _tag: "Gone" }
+        if (now >= session.endsAt) return { _tag: "Ended" }
         return session.token === token && now < session.expiresAt
           ? { _tag: "Live", session }
           : { _tag: "Expired" }

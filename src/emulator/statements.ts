@@ -230,6 +230,8 @@ interface Options {
   /** Statements that are kept after they have ended, and the bytes of their results. */
   readonly keep: number
   readonly keepBytes: number
+  /** Told of each statement when it is submitted. */
+  readonly onStatement?: ((statement: Statement) => void) | undefined
 }
 
 /** What `LAST_QUERY_ID(n)` can look back on. */
@@ -312,6 +314,7 @@ export const make = (
           fiber: undefined
         }
         store.add(statement)
+        options.onStatement?.(statement)
         return statement
       })
 

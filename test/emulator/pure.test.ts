@@ -138,8 +138,8 @@ it("a key pair's token has to be whole, of its user, and not expired", () => {
   const login = (TOKEN: string, LOGIN_NAME = "ME") =>
     authenticate(
       { data: { AUTHENTICATOR: "SNOWFLAKE_JWT", TOKEN, LOGIN_NAME } },
-      { users: {}, tokens: undefined },
-      new Set(),
+      { users: {}, tokens: undefined, tokenTtlMs: 1 },
+      { issued: new Set() },
       1_800_000_000_000
     )
   const claims = { iss: "ACC.ME.SHA256:abc", sub: "ACC.ME", exp: 1_800_000_001 }

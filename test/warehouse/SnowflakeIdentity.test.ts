@@ -1,0 +1,148 @@
+import { expect, it } from "@effect/vitest"
+import { Chunk, Effect, Redacted, Stream } from "effect"
+import { randomUUID } from "node:crypto"
+import * as Emulator from "../../src/emulator/Emulator.js"
+import * as Principal from "../../src/platform/Principal.js"
+import * as Snowflake from "../../src/warehouse/Snowflake.js"
+import type { Identity } from "../../src/warehouse/snowflake/identity.js"
+import type { RanAs, Statement, Warehouse } from "../../src/warehouse/Warehouse.js"
+import { loginTo, optionsFor } from "./snowflakeServer.js"
+
+const directory = {
+  users: {
+    ANN: { password: "ann's", roles: ["SALES", "WEB"] },
+    BOB: { password: "bob's", roles: ["WEB", "SALES"] },
+    KEEPER: { password: "keeper's", roles: ["WEB", "SALES"], keepsSecondaryRoles: true }
+  },
+  roles: {
+    SALES: { reads: ["SNOWGUARD_SAMPLE.PUBLIC"] },
+    WEB: { reads: ["SNOWGUARD_SAMPLE.WEB"] }
+  }
+}
+
+const start = (more: Partial<Snowflake.Options> = {}) =>
+  Effect.gen(function* () {
+    const ran: Array<{ readonly sql: string; readonly as: string }> = []
+    const emulator = yield* Emulator.start({
+      directory,
+      onStatement: ({ role, secondaryRoles, session, sql }) =>
+        void ran.push({ sql, as: `${session.user} ${role} ${String(secondaryRoles)}` })
+    })
+    const identity = (user: string, password = `${user}'s`): Identity => ({
+      key: user,
+      mode: "client",
+      user: user.toUpperCase(),
+      warehouse: "COMPUTE_WH",
+      price: "none",
+      login: Effect.succeed(loginTo(emulator.url, { user, password: Redacted.make(password) }))
+    })
+    const warehouse = yield* Snowflake.make(
+      optionsFor(emulator.url, {
+        identityOf: ({ client, tier }) => identity(client, tier === "wrong" ? "wrong" : undefined),
+        ...more
+      })
+    )
+    return { emulator, ran, warehouse }
+  })
+
+const read = (warehouse: Warehouse["Type"], client: string, sql: string, more: Partial<Statement> = {}) =>
+  Effect.scoped(
+    Effect.flatMap(
+      warehouse.execute({ sql, timeoutMs: 20_000, requestId: randomUUID(), ...more }),
+      ({ queryId, rows }) =>
+        Effect.map(Stream.runCollect(rows), (chunks) => ({
+          queryId,
+          rows: Chunk.toReadonlyArray(chunks).flat()
+        }))
+    )
+  ).pipe(Effect.provideService(Principal.CurrentPrincipal, Principal.make(client)))
+
+it.scopedLive("each statement runs as the user of its caller, in its role alone", () =>
+  Effect.gen(function* () {
+    const { ran, warehouse } = yield* start()
+    const told: Array<RanAs> = []
+    const asked = (client: string) =>
+      read(warehouse, client, "SELECT CURRENT_USER(), CURRENT_ROLE()", {
+        runsAs: (who) => void told.push(who)
+      })
+    const answers = yield* Effect.forEach(["ann", "bob", "ann", "bob", "ann"], asked, {
+      concurrency: "unbounded"
+    })
+    expect(answers.map(({ rows }) => rows[0])).toEqual([
+      ["ANN", "SALES"],
+      ["BOB", "WEB"],
+      ["ANN", "SALES"],
+      ["BOB", "WEB"],
+      ["ANN", "SALES"]
+    ])
+    expect(told.map(({ user }) => user).sort()).toEqual(["ANN", "ANN", "ANN", "BOB", "BOB"])
+    const queries = ran.filter(({ sql }) => sql.startsWith("SELECT"))
+    expect(new Set(queries.map(({ as }) => as))).toEqual(new Set(["ANN SALES NONE", "BOB WEB NONE"]))
+    // Both users have both roles.
+    yield* read(warehouse, "ann", "SELECT COUNT(*) FROM PUBLIC.ORDERS")
+    const error = yield* Effect.flip(read(warehouse, "bob", "SELECT COUNT(*) FROM PUBLIC.ORDERS"))
+    expect(error).toMatchObject({ reason: "NotFound", code: "002003" })
+  })
+)
+
+it.scopedLive(
+  "a session that does not give up its secondary roles is closed before a statement runs in it",
+  () =>
+    Effect.gen(function* () {
+      const { emulator, ran, warehouse } = yield* start()
+      const error = yield* Effect.flip(read(warehouse, "keeper", "SELECT 1"))
+      expect(error).toMatchObject({ reason: "Configuration", sent: "no" })
+      expect(error.description).toContain('snowflake.secondary_roles = "all"')
+      expect(ran.map(({ sql }) => sql)).toEqual(["USE SECONDARY ROLES NONE"])
+      yield* Effect.repeat(Effect.delay(emulator.state, "10 millis"), {
+        until: ({ sessions }) => sessions.alive === 0
+      }).pipe(Effect.timeout("5 seconds"))
+      // The others are not concerned.
+      expect((yield* read(warehouse, "ann", "SELECT 1")).rows).toEqual([[1]])
+    })
+)
+
+it.scopedLive("secondary roles stay as the user has them where that is allowed", () =>
+  Effect.gen(function* () {
+    const { ran, warehouse } = yield* start({ secondaryRoles: "all" })
+    yield* read(warehouse, "bob", "SELECT COUNT(*) FROM PUBLIC.ORDERS")
+    expect(ran.map(({ as }) => as)).toEqual(["BOB WEB ALL"])
+  })
+)
+
+it.scopedLive("a result that is kept is read by the user that made it, and by no other", () =>
+  Effect.gen(function* () {
+    const { warehouse } = yield* start()
+    const { queryId } = yield* read(warehouse, "ann", "SELECT 1 AS N FROM PUBLIC.ORDERS", { keepRows: 10 })
+    const page = (client: string) =>
+      Effect.scoped(
+        Effect.flatMap(
+          warehouse.results!.fetch({
+            queryId,
+            offset: 0,
+            maxRows: 5,
+            timeoutMs: 20_000,
+            requestId: randomUUID()
+          }),
+          ({ rows }) => Stream.runCount(Stream.flattenIterables(rows))
+        )
+      ).pipe(Effect.provideService(Principal.CurrentPrincipal, Principal.make(client)))
+    expect(yield* page("ann")).toBe(5)
+    expect(yield* Effect.flip(page("bob"))).toMatchObject({ reason: "ResultExpired" })
+  })
+)
+
+it.scopedLive("a login that is refused to one user holds no other back", () =>
+  Effect.gen(function* () {
+    const { emulator, warehouse } = yield* start()
+    const wrong = Effect.provideService(
+      Effect.scoped(warehouse.execute({ sql: "SELECT 1", timeoutMs: 20_000, requestId: randomUUID() })),
+      Principal.CurrentPrincipal,
+      Principal.make("ann", "wrong")
+    )
+    expect(yield* Effect.flip(wrong)).toMatchObject({ reason: "Authentication", code: "390100" })
+    expect(yield* Effect.flip(wrong)).toMatchObject({ reason: "Authentication", code: "390100" })
+    expect((yield* emulator.state).requests["Login"]).toBe(1)
+    expect((yield* read(warehouse, "bob", "SELECT 1")).rows).toEqual([[1]])
+  })
+)
