@@ -1,8 +1,9 @@
-import { expect, it, layer } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import * as Driver from "./driver.js"
 import * as Shared from "./shared.js"
+import { withLayer } from "../utils/withLayer.js"
 
 /** What callers' tokens stand for; a token that is not here is unknown, revoked or over. */
 const subjects = new Map([
@@ -63,8 +64,8 @@ const exchange = (url: string, change: { readonly [parameter: string]: string | 
 
 const names = (rows: ReadonlyArray<ReadonlyArray<unknown>>) => rows.map((row) => row[1])
 
-layer(Shared.layer(options))("the users of the emulator", (it) => {
-  it.scoped("have the roles that they were given, and no others", () =>
+withLayer(Shared.layer(options))("the users of the emulator", (it) => {
+  it.effect("have the roles that they were given, and no others", () =>
     Effect.gen(function* () {
       const emulator = yield* Shared.Shared
       const as = (username: string, password: string, role?: string) =>
@@ -87,7 +88,7 @@ layer(Shared.layer(options))("the users of the emulator", (it) => {
     })
   )
 
-  it.scoped("see what their active roles may read: secondary ones count until they are given up", () =>
+  it.effect("see what their active roles may read: secondary ones count until they are given up", () =>
     Effect.gen(function* () {
       const emulator = yield* Shared.Shared
       const ann = yield* Driver.connect(emulator, {
@@ -121,7 +122,7 @@ layer(Shared.layer(options))("the users of the emulator", (it) => {
     })
   )
 
-  it.scoped("are described to themselves, with what a role may do", () =>
+  it.effect("are described to themselves, with what a role may do", () =>
     Effect.gen(function* () {
       const emulator = yield* Shared.Shared
       const ann = yield* Driver.connect(emulator, { username: "ann", password: "ann's" })
@@ -141,7 +142,7 @@ layer(Shared.layer(options))("the users of the emulator", (it) => {
     })
   )
 
-  it.scoped("get a token for that of a caller, which is theirs, has one role, and ends", () =>
+  it.effect("get a token for that of a caller, which is theirs, has one role, and ends", () =>
     Effect.gen(function* () {
       const emulator = yield* Shared.Shared
       const { json, status } = yield* exchange(emulator.url)
@@ -177,14 +178,16 @@ layer(Shared.layer(options))("the users of the emulator", (it) => {
     ["invalid_scope", { scope: "session:role:ACCOUNTADMIN" }],
     ["access_denied", { subject_token: "token of eve", scope: "session:role:WEB_READER" }]
   ]
-  it.effect.each(refusals)("are refused a token with %s where that is due", ([error, change]) =>
-    Effect.gen(function* () {
-      const emulator = yield* Shared.Shared
-      const { json, status } = yield* exchange(emulator.url, change)
-      expect(json["error"]).toBe(error)
-      expect(status).toBe(error === "invalid_client" ? 401 : 400)
-    })
-  )
+  for (const [error, change] of refusals) {
+    it.effect(`are refused a token with ${error}, given ${JSON.stringify(change)}`, () =>
+      Effect.gen(function* () {
+        const emulator = yield* Shared.Shared
+        const { json, status } = yield* exchange(emulator.url, change)
+        expect(json["error"]).toBe(error)
+        expect(status).toBe(error === "invalid_client" ? 401 : 400)
+      })
+    )
+  }
 })
 
 it.scopedLive("a session with a token ends with it, in the middle of a statement", () =>
