@@ -4,7 +4,8 @@
  * there are.
  *
  * The backoff is adaptive: a pause is the delay of the policy's `Schedule` times a factor that grows with every call that
- * met an overloaded or silent warehouse and shrinks with every success (`guard/core/Pressure`).
+ * met an overloaded or silent warehouse and shrinks with every success (`guard/core/Pressure`). What the factor adds
+ * leaves half of the time that the call has left: the load of others costs no call its retry.
  *
  * Invariants
  * 1. No attempt starts at or after the deadline, and no pause starts that would end there.
@@ -225,15 +226,18 @@ export const make = (
         budget: RetryBudget.refund(state.budget, config, afterTimeout)
       }))
 
-    /** The schedule of a policy, times the current factor. */
-    const stretched = (delays: Schedule.Schedule<unknown, unknown>) =>
+    /** The schedule of a policy, times the current factor; what the factor adds leaves half of the time to the retry. */
+    const stretched = (delays: Schedule.Schedule<unknown, unknown>, deadline: number) =>
       Schedule.modifyDelayEffect(delays, (_, delay) =>
-        modifyAt(ref, (state, now) => [Duration.times(delay, Pressure.factor(state.pressure, now)), state])
+        modifyAt(ref, (state, now) => {
+          const most = Duration.max(delay, Duration.millis(Math.max(0, deadline - now) / 2))
+          return [Duration.min(most, Duration.times(delay, Pressure.factor(state.pressure, now))), state]
+        })
       )
 
-    const begin = (policy: RetryPolicy.Policy): Course => ({
+    const begin = (policy: RetryPolicy.Policy, deadline = Number.POSITIVE_INFINITY): Course => ({
       policy,
-      delays: RetryPolicy.course(stretched(policy.delays)),
+      delays: RetryPolicy.course(stretched(policy.delays, deadline)),
       attempts: 1
     })
 
@@ -282,7 +286,7 @@ export const make = (
         const decision = request.decide(error.value)
         if (decision._tag === "No") return Effect.failCause(cause)
         const { preset } = decision
-        const course = courses[preset] ?? begin(byClass[request.class][preset])
+        const course = courses[preset] ?? begin(byClass[request.class][preset], request.deadline)
         return (n === 1 && isPushedBack(decision) ? pushedBack : Effect.void).pipe(
           Effect.zipRight(pause(course, n, error.value, decision, request)),
           Effect.flatMap((next) =>

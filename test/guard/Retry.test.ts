@@ -576,6 +576,37 @@ describe("Retry", () => {
       })
     )
 
+    it.effect("a stretched pause leaves half of the time to the retry, and one by the schedule is kept", () =>
+      Effect.gen(function* () {
+        const retry = yield* make
+        for (let n = 0; n < 4; n++)
+          yield* Effect.fork(retry.run(always(failure("Overloaded")).attempt, request()))
+        yield* Effect.yieldNow()
+        const pauses: Array<number> = []
+        for (const ms of [6_000, 1_500]) {
+          const { at, attempt } = script([failure("Overloaded")])
+          const start = yield* monotonicMillis
+          yield* Effect.fork(retry.run(attempt, request(start + ms)))
+          yield* TestClock.adjust("3 seconds")
+          pauses.push(Math.round((at[1] ?? 0) - (at[0] ?? 0)))
+        }
+        expect(pauses).toEqual([3_000, 1_000])
+      })
+    )
+
+    it.effect("with a factor of one at most the backoff is fixed", () =>
+      Effect.gen(function* () {
+        const retry = yield* Retry.make({
+          policies: { metadata: { overload: policy, once: policy } },
+          maxBackoffFactor: 1
+        })
+        for (let n = 0; n < 4; n++)
+          yield* Effect.fork(retry.run(always(failure("Overloaded")).attempt, request()))
+        yield* Effect.yieldNow()
+        expect(yield* pauseOf(retry, failure("Overloaded"))).toBe(1_000)
+      })
+    )
+
     it.effect("a lost session says nothing about the warehouse", () =>
       Effect.gen(function* () {
         const retry = yield* make

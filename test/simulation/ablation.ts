@@ -6,6 +6,8 @@ import { Effect, Layer } from "effect"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as LoopGuard from "../../src/guard/LoopGuard.js"
 import * as ResultCache from "../../src/tools/ResultCache.js"
+import type { Estimate } from "./estimate.js"
+import { estimate, inWords } from "./estimate.js"
 import type { Report } from "./report.js"
 import { simulate } from "./run.js"
 import type { Scenario } from "./scenarios.js"
@@ -35,6 +37,8 @@ const columns = {
   outage: { title: "calls/min in an outage", of: (_) => _.loadOutage, print: (_) => _.toFixed(1) },
   turnedAway: { title: "turned away by the warehouse", of: (_) => _.turnedAway, print: percent },
   recovery: { title: "last failure after an overload", of: (_) => _.recoveryMs, print: seconds },
+  perHour: { title: "they get in an hour", of: (_) => _.goodputPerHour, print: (_) => _.toFixed(0) },
+  reservations: { title: "quota reservations/min", of: (_) => _.reservations, print: (_) => _.toFixed(0) },
   statements: { title: "most statements at once", of: (_) => _.mostStatements, print: (_) => _.toFixed(0) }
 } as const satisfies { readonly [name: string]: Column }
 
@@ -46,13 +50,18 @@ interface World {
 }
 
 const worlds = {
-  hog: { hours: 0.05, scenario: Worlds.hog },
-  rush: { hours: 0.03, scenario: Worlds.rush },
+  hog: { hours: 0.04, scenario: Worlds.hog },
+  batch: { hours: 0.04, scenario: Worlds.batch },
+  weighted: { hours: 0.05, scenario: Worlds.weighted },
+  flood: { hours: 0.015, scenario: Worlds.flood },
+  rush: { hours: 0.02, scenario: Worlds.rush },
   bursts: { hours: 0.05, scenario: Worlds.bursts },
-  stuck: { hours: 0.05, scenario: Worlds.stuck },
-  herd: { hours: 0.1, scenario: Worlds.herd },
-  overload: { hours: Worlds.overloadHours, scenario: Worlds.overload },
-  trouble: { hours: 0.2, scenario: Worlds.trouble }
+  stuck: { hours: 0.03, scenario: Worlds.stuck },
+  herd: { hours: 0.05, scenario: Worlds.herd },
+  overload: { hours: Worlds.spellHours, scenario: Worlds.overload },
+  collapse: { hours: Worlds.spellHours, scenario: Worlds.collapse },
+  faults: { hours: Worlds.spellHours, scenario: Worlds.faults },
+  outage: { hours: Worlds.spellHours, scenario: Worlds.outage }
 } as const satisfies { readonly [name: string]: World }
 
 type WorldName = keyof typeof worlds
@@ -120,145 +129,67 @@ const never = {
   emergency: Number.POSITIVE_INFINITY
 }
 
+const fixedBackoff: Variant = {
+  server: (server) => ({ ...server, retry: { ...server.retry, maxBackoffFactor: 1 } })
+}
+
+const ablation = (
+  mechanism: string,
+  world: WorldName,
+  column: ColumnName,
+  without: Variant,
+  whole?: Variant
+): Ablation => ({ mechanism, world, column, without, with: whole })
+
 export const ablations: ReadonlyArray<Ablation> = [
-  {
-    mechanism: "slots (bulkhead)",
-    world: "hog",
-    column: "statements",
-    without: { layers: { bulkhead: false } }
-  },
-  {
-    mechanism: "round robin between clients for slots",
-    world: "hog",
-    column: "served",
-    with: { server: onlyQueue },
-    without: { server: onlyQueue, replaced: firstComeFirstServed }
-  },
-  {
-    mechanism: "slots in reserve for clients that have none",
-    world: "hog",
-    column: "p99",
-    without: { server: pools((pool) => ({ ...pool, reserve: 0 })) }
-  },
-  {
-    mechanism: "bound on the queue of one client",
-    world: "hog",
-    column: "served",
-    without: { server: pools((pool) => ({ ...pool, maxQueuePerClient: pool.maxQueue })) }
-  },
-  {
-    mechanism: "reserve of shared rates",
-    world: "rush",
-    column: "served",
-    without: { server: (server) => ({ ...server, limiter: { ...server.limiter, reserved: 0 } }) }
-  },
-  {
-    mechanism: "wait for rate tokens",
-    world: "bursts",
-    column: "served",
-    without: {
-      server: (server) => ({
-        ...server,
-        guard: { ...server.guard, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }
-      })
-    }
-  },
-  {
-    mechanism: "loop guard",
-    world: "stuck",
-    column: "attempts",
-    without: {
-      replaced: () => ({ loops: LoopGuard.layerNoop })
-    }
-  },
-  {
-    mechanism: "fresh answers from the cache",
-    world: "herd",
-    column: "attempts",
-    without: { server: (server) => ({ ...server, cache: { ...server.cache, freshMs: 0 } }) }
-  },
-  {
-    mechanism: "one question at a time (single flight)",
-    world: "herd",
-    column: "attempts",
-    without: { replaced: withoutFollowers }
-  },
-  {
-    mechanism: "old answers during an outage",
-    world: "trouble",
-    column: "served",
-    without: { server: (server) => ({ ...server, cache: { ...server.cache, maxAgeMs: 0 } }) }
-  },
-  {
-    mechanism: "retry budget",
-    world: "overload",
-    column: "perWish",
-    without: {
-      server: (server) => ({
-        ...server,
-        retry: { ...server.retry, budget: { ratio: 1_000, cap: 1_000_000, initial: 1_000_000 } }
-      })
-    }
-  },
-  {
-    mechanism: "adaptive backoff: share served",
-    world: "overload",
-    column: "served",
-    without: { server: (server) => ({ ...server, retry: { ...server.retry, maxBackoffFactor: 1 } }) }
-  },
-  {
-    mechanism: "adaptive backoff: attempts",
-    world: "overload",
-    column: "perWish",
-    without: { server: (server) => ({ ...server, retry: { ...server.retry, maxBackoffFactor: 1 } }) }
-  },
-  {
-    mechanism: "adaptive backoff: recovery",
-    world: "overload",
-    column: "recovery",
-    without: { server: (server) => ({ ...server, retry: { ...server.retry, maxBackoffFactor: 1 } }) }
-  },
-  {
-    mechanism: "adaptive backoff in other trouble",
-    world: "trouble",
-    column: "p99",
-    without: { server: (server) => ({ ...server, retry: { ...server.retry, maxBackoffFactor: 1 } }) }
-  },
-  {
-    mechanism: "ladder: circuit signal",
-    world: "trouble",
-    column: "served",
-    without: signal({ sources: { breaker: undefined } })
-  },
-  {
-    mechanism: "ladder: wait for slots",
-    world: "hog",
-    column: "served",
-    without: signal({ slotWaitMs: never })
-  },
-  {
-    mechanism: "ladder: refusals for overload",
-    world: "overload",
-    column: "turnedAway",
-    without: signal({ refusalRatio: never })
-  }
+  ablation("slots (bulkhead)", "hog", "statements", { layers: { bulkhead: false } }),
+  ablation(
+    "round robin between clients",
+    "hog",
+    "served",
+    { server: onlyQueue, replaced: firstComeFirstServed },
+    { server: onlyQueue }
+  ),
+  ablation("slots in reserve", "hog", "served", { server: pools((pool) => ({ ...pool, reserve: 0 })) }),
+  ablation("bound on the queue of one client", "flood", "served", {
+    server: pools((pool) => ({ ...pool, maxQueuePerClient: pool.maxQueue }))
+  }),
+  ablation("weights of tiers", "weighted", "perHour", {
+    server: (server) => ({ ...server, bulkhead: { ...server.bulkhead, tierWeights: {} } })
+  }),
+  ablation("reserve of shared rates", "rush", "p99", {
+    server: (server) => ({ ...server, limiter: { ...server.limiter, reserved: 0 } })
+  }),
+  ablation("wait for rate tokens", "bursts", "served", {
+    server: (server) => ({
+      ...server,
+      guard: { ...server.guard, tiers: { default: { maxTokenWaitMs: 0, batch: false } } }
+    })
+  }),
+  ablation("loop guard", "stuck", "attempts", { replaced: () => ({ loops: LoopGuard.layerNoop }) }),
+  ablation("fresh answers from the cache", "herd", "attempts", {
+    server: (server) => ({ ...server, cache: { ...server.cache, freshMs: 0 } })
+  }),
+  ablation("one question at a time (single flight)", "herd", "attempts", { replaced: withoutFollowers }),
+  ablation("old answers in an outage", "outage", "served", {
+    server: (server) => ({ ...server, cache: { ...server.cache, maxAgeMs: 0 } })
+  }),
+  ablation("retry budget", "collapse", "perWish", {
+    server: (server) => ({
+      ...server,
+      retry: { ...server.retry, budget: { ratio: 1_000, cap: 1_000_000, initial: 1_000_000 } }
+    })
+  }),
+  ablation("adaptive backoff", "overload", "served", fixedBackoff),
+  ablation("adaptive backoff", "overload", "perWish", fixedBackoff),
+  ablation("adaptive backoff", "overload", "recovery", fixedBackoff),
+  ablation("adaptive backoff", "collapse", "served", fixedBackoff),
+  ablation("adaptive backoff", "faults", "served", fixedBackoff),
+  ablation("adaptive backoff", "faults", "p99", fixedBackoff),
+  ablation("ladder: circuit", "outage", "reservations", signal({ sources: { breaker: undefined } })),
+  ablation("ladder: wait for slots", "batch", "served", signal({ slotWaitMs: never })),
+  ablation("ladder: refusals for overload", "collapse", "turnedAway", signal({ refusalRatio: never }))
 ]
-
-/** Mean and half of its 95 % interval (Student's t). */
-export interface Estimate {
-  readonly mean: number
-  readonly error: number
-}
-
-/** Two-sided 95 % quantile of Student's t; within 1 % from 4 degrees of freedom on. */
-const student = (degrees: number): number => 1.96 + 2.4 / degrees + 3.1 / degrees ** 2
-
-export const estimate = (values: ReadonlyArray<number>): Estimate => {
-  const n = values.length
-  const mean = values.reduce((sum, value) => sum + value, 0) / n
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, n - 1)
-  return { mean, error: n < 2 ? Number.POSITIVE_INFINITY : student(n - 1) * Math.sqrt(variance / n) }
-}
 
 export interface Row extends Pick<Ablation, "mechanism" | "world"> {
   readonly column: string
@@ -279,7 +210,7 @@ export const measure = (options: {
   readonly run?: ((report: Report) => void) | undefined
 }): ReadonlyArray<Row> => {
   const known = new Map<string, ReadonlyArray<Report>>()
-  const reports = (world: WorldName, { layers, replaced, server }: Variant): ReadonlyArray<Report> =>
+  const simulated = (world: WorldName, { layers, replaced, server }: Variant): ReadonlyArray<Report> =>
     Array.from({ length: options.seeds }, (_, i) => {
       const seed = options.seed + i
       const { hours, scenario } = worlds[world]
@@ -289,8 +220,17 @@ export const measure = (options: {
       options.run?.(report)
       return report
     })
+  /** Those of the last variant of a world, and those of the whole server, are made once. */
+  const last = new Map<WorldName, readonly [Variant, ReadonlyArray<Report>]>()
+  const reports = (world: WorldName, variant: Variant): ReadonlyArray<Report> => {
+    const before = last.get(world)
+    if (before?.[0] === variant) return before[1]
+    const made = simulated(world, variant)
+    last.set(world, [variant, made])
+    return made
+  }
   const whole = (world: WorldName): ReadonlyArray<Report> => {
-    const found = known.get(world) ?? reports(world, {})
+    const found = known.get(world) ?? simulated(world, {})
     known.set(world, found)
     return found
   }
@@ -318,9 +258,6 @@ export const measure = (options: {
     return row
   })
 }
-
-const inWords = ({ error, mean }: Estimate, print: (value: number) => string): string =>
-  `${print(mean)} ± ${print(error)}`
 
 /** For a README. */
 export const line = ({ apart, column, mechanism, print, with: one, without, world }: Row): string =>

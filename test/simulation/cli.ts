@@ -116,8 +116,14 @@ const main = (): void => {
     if (json) console.log(JSON.stringify(rows, undefined, 2))
   } else if (compare) {
     const scenario = Scenarios.badDay(hours)
-    const replay = `npm run simulate -- --compare --seed ${seed} --hours ${hours}`
-    const rows = Table.compare({ seed, hours, scenario, each: ({ report }) => finish(report, replay) })
+    const replay = (of: number) => `npm run simulate -- --compare --seed ${of} --hours ${hours}`
+    const rows = Table.compare({
+      seed,
+      seeds,
+      hours,
+      scenario,
+      each: (report) => finish(report, replay(report.seed))
+    })
     console.log(json ? JSON.stringify(rows, undefined, 2) : Table.markdown(rows))
   } else {
     for (let each = seed; each < seed + seeds; each++) {
@@ -133,7 +139,7 @@ const main = (): void => {
   const calls = reports.reduce((sum, report) => sum + report.calls, 0)
   console.error(
     `\n${simulated} hours and ${calls} calls in ${seconds.toFixed(1)} s: ${(simulated / seconds).toFixed(1)} hours/s, ` +
-      `${Math.round(calls / seconds)} calls/s; ${broken === 0 ? "every invariant held" : `${broken} runs broke an invariant`}`
+      `${Math.round(calls / seconds)} calls/s; ${ablation ? "a mechanism that is left out breaks its own rules" : broken === 0 ? "every invariant held" : `${broken} runs broke an invariant`}`
   )
   if (broken > 0) process.exitCode = 1
 }

@@ -42,6 +42,8 @@ export interface Report {
   /** Attempts per minute to reach the warehouse, over all weather, and per thing that a client wanted. */
   readonly attempts: number
   readonly attemptsPerWish: number
+  /** Reservations of quota per minute: each is work of the store. */
+  readonly reservations: number
   /** Part of the attempts that the warehouse turned away as too many. */
   readonly turnedAway: number
   /** After an overload of the warehouse: milliseconds to the last failure of a well-behaved client, on average. */
@@ -85,6 +87,7 @@ export const make = (input: {
   readonly mostInside: number
   readonly busiestMinute: number
   readonly turnedAway: number
+  readonly reserved: number
   readonly recoveryMs: number
   readonly violations: ReadonlyArray<Violation>
   readonly violationCount: number
@@ -140,6 +143,7 @@ export const make = (input: {
       ),
       4
     ),
+    reservations: round(ratio(input.reserved, hours * 60), 2),
     turnedAway: round(
       ratio(
         input.turnedAway,

@@ -100,6 +100,7 @@ const run = (options: Options): Report => {
     if (last >= 0 && isNext && passed <= RECOVERY_MS) recoveries[last] = passed
   }
 
+  let reserved = 0
   let ids = 0
   const untilMs = hours * HOUR
   const world: Clients.World = {
@@ -115,6 +116,7 @@ const run = (options: Options): Report => {
       const fiber = fork(Server.answer(time, model, layers, call))
       fiber.addObserver((exit) => {
         watch.answered(call, exit)
+        reserved += call.reserved
         if (Exit.isFailure(exit) && !call.asked.mistaken && wellBehaved.has(call.asked.client)) suffered()
         done(exit)
       })
@@ -138,6 +140,7 @@ const run = (options: Options): Report => {
     mostInside: model.mostInside(),
     busiestMinute: model.busiestMinute(),
     turnedAway: model.turnedAway(),
+    reserved,
     recoveryMs: recoveries.reduce((sum, ms) => sum + ms, 0) / Math.max(1, recoveries.length),
     violations: court.violations,
     violationCount: court.count()

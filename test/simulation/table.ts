@@ -1,6 +1,7 @@
 /**
  * The same day with every layer, without each, and without any: what each of them is good for.
  */
+import { estimate, inWords } from "./estimate.js"
 import type { Report } from "./report.js"
 import { simulate } from "./run.js"
 import type { Scenario } from "./scenarios.js"
@@ -18,21 +19,26 @@ const titles: { readonly [L in LayerName]: string } = {
 
 export interface Row {
   readonly title: string
-  readonly report: Report
+  /** One for each seed. */
+  readonly reports: ReadonlyArray<Report>
 }
 
 export const compare = (options: {
   readonly seed: number
+  readonly seeds?: number | undefined
   readonly hours: number
   readonly scenario: Scenario
-  readonly each?: ((row: Row) => void) | undefined
+  readonly each?: ((report: Report) => void) | undefined
 }): ReadonlyArray<Row> => {
-  const { each, ...simulation } = options
-  const row = (title: string, layers: Layers): Row => {
-    const result = { title, report: simulate({ ...simulation, layers }) }
-    each?.(result)
-    return result
-  }
+  const { each, hours, scenario, seed, seeds = 1 } = options
+  const row = (title: string, layers: Layers): Row => ({
+    title,
+    reports: Array.from({ length: seeds }, (_, i) => {
+      const report = simulate({ seed: seed + i, hours, scenario, layers })
+      each?.(report)
+      return report
+    })
+  })
   return [
     row("everything", Server.everything),
     ...Server.layerNames.map((name) =>
@@ -45,28 +51,28 @@ export const compare = (options: {
 const percent = (part: number): string => `${(part * 100).toFixed(1)} %`
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
-/** For a README. */
+const columns: ReadonlyArray<
+  readonly [title: string, of: (report: Report) => number, print: (value: number) => string]
+> = [
+  ["well-behaved clients get", (_) => _.goodput, percent],
+  ["worst of them waits (p99)", (_) => _.worstWaitMs, seconds],
+  ["warehouse calls/min", (_) => _.loadNormal, (_) => _.toFixed(0)],
+  ["in the busiest minute", (_) => _.loadBusiest, (_) => _.toFixed(0)],
+  ["in an outage", (_) => _.loadOutage, (_) => _.toFixed(0)],
+  ["attempts per request in an outage", (_) => _.amplification, (_) => _.toFixed(2)],
+  ["most statements at once", (_) => _.mostStatements, (_) => _.toFixed(0)]
+]
+
+/** For a README; of several seeds the mean, and of what is served its 95 % interval. */
 export const markdown = (rows: ReadonlyArray<Row>): string => {
-  const header = [
-    "",
-    "well-behaved clients get",
-    "worst of them waits (p99)",
-    "warehouse calls/min",
-    "in the busiest minute",
-    "in an outage",
-    "attempts per request in an outage",
-    "most statements at once"
-  ]
-  const lines = rows.map(({ report, title }) => [
+  const lines = rows.map(({ reports, title }) => [
     title,
-    percent(report.goodput),
-    seconds(report.worstWaitMs),
-    report.loadNormal.toFixed(0),
-    String(report.loadBusiest),
-    report.loadOutage.toFixed(0),
-    report.amplification.toFixed(2),
-    String(report.mostStatements)
+    ...columns.map(([, of, print], i) => {
+      const { mean, ...rest } = estimate(reports.map(of))
+      return i === 0 ? inWords({ mean, ...rest }, print) : print(mean)
+    })
   ])
   const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
+  const header = ["", ...columns.map(([title]) => title)]
   return [line(header), line(header.map((_, i) => (i === 0 ? "---" : "---:"))), ...lines.map(line)].join("\n")
 }

@@ -55,20 +55,84 @@ const world = (
 })
 
 /** One client asks for long queries without end; ten others want one now and then. */
-export const hog = (): Scenario => world([...some(10, analyst), ...some(1, loop)], { queryMs: 3 * SECOND })
+export const hog = (): Scenario =>
+  world(
+    [
+      ...some(10, analyst),
+      ...some(1, { ...loop, arrivals: { _tag: "loops", parallel: 60, pauseMs: SECOND } })
+    ],
+    { queryMs: 6 * SECOND }
+  )
 
-/** Three clients ask for more queries than all together may send; ten others want little. */
+/** Sixty clients of a tier for batch work ask for long queries without end; sixteen others want one now and then. */
+export const batch = (): Scenario => {
+  const { server, ...rest } = world(
+    [
+      ...some(16, analyst),
+      ...some(60, {
+        ...loop,
+        name: "batch",
+        tier: "batch",
+        arrivals: { _tag: "loops", parallel: 1, pauseMs: SECOND }
+      })
+    ],
+    { queryMs: 6 * SECOND }
+  )
+  const tiers = { ...server.guard.tiers, batch: { maxTokenWaitMs: 2 * SECOND, batch: true } }
+  return { ...rest, server: { ...server, guard: { ...server.guard, tiers } } }
+}
+
+/** Two clients of unlike weight ask for long queries without end, and it is the one with three turns that counts. */
+export const weighted = (): Scenario => {
+  const { server, ...rest } = world(
+    [
+      ...some(1, { ...loop, name: "gold", tier: "gold", wellBehaved: true }),
+      ...some(1, { ...loop, name: "plain" })
+    ],
+    { queryMs: 6 * SECOND }
+  )
+  return {
+    ...rest,
+    server: { ...server, bulkhead: { ...server.bulkhead, tierWeights: { gold: 3 } } }
+  }
+}
+
+/** One client with generous rates floods a warehouse that is slow to answer look-ups; the others want one each. */
+export const flood = (): Scenario => {
+  const { server, ...rest } = world(
+    [
+      ...some(8, { ...analyst, metadata: 1 }),
+      ...some(1, {
+        ...loop,
+        name: "flood",
+        metadata: 1,
+        arrivals: { _tag: "loops", parallel: 220, pauseMs: 3 * SECOND }
+      })
+    ],
+    { metadataMs: 3 * SECOND }
+  )
+  const plenty = { rate: 500, burst: 1_000 }
+  return {
+    ...rest,
+    server: {
+      ...server,
+      limiter: { ...server.limiter, global: plenty, classes: {}, tiers: { default: { client: plenty } } }
+    }
+  }
+}
+
+/** Six clients ask for more queries than all together may send; ten others want little. */
 export const rush = (): Scenario =>
   world([
     ...some(10, { ...analyst, metadata: 0 }),
-    ...some(3, { ...loop, arrivals: { _tag: "loops", parallel: 10, pauseMs: 200 } })
+    ...some(6, { ...loop, arrivals: { _tag: "loops", parallel: 5, pauseMs: 500 } })
   ])
 
 /** Bursts that pass a client's own rate for a second or two. */
 export const bursts = (): Scenario => {
-  const arrivals = { _tag: "bursts", everyMs: 15 * SECOND, size: 130, withinMs: 5 * SECOND } as const
+  const arrivals = { _tag: "bursts", everyMs: 40 * SECOND, size: 125, withinMs: SECOND } as const
   return world(
-    some(3, { ...analyst, name: "burst", metadata: 0.8, afterFailure: { _tag: "gives up" }, arrivals })
+    some(3, { ...analyst, name: "burst", metadata: 1, afterFailure: { _tag: "gives up" }, arrivals })
   )
 }
 
@@ -118,39 +182,46 @@ const spells = (
   return phases
 }
 
-export const overloadHours = 0.2
+/** Hours of the worlds with weather. */
+export const spellHours = 0.2
+
+const crowd = [
+  ...some(12, { ...analyst, arrivals: { _tag: "steady", everyMs: 4 * SECOND } }),
+  ...some(3, {
+    ...analyst,
+    name: "agent",
+    arrivals: { _tag: "bursts", everyMs: 20 * SECOND, size: 20, withinMs: 4 * SECOND }
+  })
+]
 
 /**
  * Others overload the warehouse for some twenty seconds every minute and a half: it turns away what is more than it can
  * take, and that is work too. It recovers when the pressure falls.
  */
 export const overload = (seed: number): Scenario =>
-  world(
-    [
-      ...some(12, { ...analyst, arrivals: { _tag: "steady", everyMs: 4 * SECOND } }),
-      ...some(3, {
-        ...analyst,
-        name: "agent",
-        arrivals: { _tag: "bursts", everyMs: 20 * SECOND, size: 20, withinMs: 4 * SECOND }
-      })
-    ],
-    {
-      queryMs: 600,
-      spare: 3,
-      phases: spells(seed, "overloaded", { everyMs: 90 * SECOND, lastMs: 20 * SECOND, hours: overloadHours })
-    }
-  )
+  world(crowd, {
+    queryMs: 600,
+    spare: 3,
+    phases: spells(seed, "overloaded", { everyMs: 90 * SECOND, lastMs: 20 * SECOND, hours: spellHours })
+  })
 
-/** Every trouble in twelve minutes: faults, an outage, slowness, silence, throttling. */
-export const trouble = (): Scenario => {
-  const minutes: ReadonlyArray<readonly [Weather, number, number]> = [
-    ["brownout", 1, 2],
-    ["refusing", 3, 4.5],
-    ["slow", 5.5, 6.5],
-    ["hanging", 7.5, 9],
-    ["throttling", 10, 11]
-  ]
-  return world(
+/** The same, with room for one statement and for a minute at a time. */
+export const collapse = (seed: number): Scenario =>
+  world(crowd, {
+    queryMs: 600,
+    spare: 1,
+    phases: spells(seed, "overloaded", { everyMs: 150 * SECOND, lastMs: MINUTE, hours: spellHours })
+  })
+
+/** A quarter of the statements fails now and then, for reasons that have nothing to do with the load. */
+export const faults = (seed: number): Scenario =>
+  world(crowd, {
+    phases: spells(seed, "brownout", { everyMs: 90 * SECOND, lastMs: 30 * SECOND, hours: spellHours })
+  })
+
+/** The warehouse cannot be reached for a minute and a half at a time; two clients storm when they fail. */
+export const outage = (seed: number): Scenario =>
+  world(
     [
       ...some(12, { ...analyst, metadata: 0.5 }),
       ...some(2, {
@@ -158,15 +229,9 @@ export const trouble = (): Scenario => {
         name: "storm",
         wellBehaved: false,
         afterFailure: { _tag: "storms", times: 10, pauseMs: 50 }
-      }),
-      ...some(1, { ...loop, episodes: { everyMs: 4 * MINUTE, lastMs: MINUTE } })
+      })
     ],
     {
-      phases: minutes.map(([weather, from, until]) => ({
-        weather,
-        fromMs: from * MINUTE,
-        untilMs: until * MINUTE
-      }))
+      phases: spells(seed, "refusing", { everyMs: 240 * SECOND, lastMs: 90 * SECOND, hours: spellHours })
     }
   )
-}
