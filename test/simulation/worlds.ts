@@ -64,12 +64,12 @@ export const hog = (): Scenario =>
     { queryMs: 6 * SECOND }
   )
 
-/** Sixty clients of a tier for batch work ask for long queries without end; sixteen others want one now and then. */
+/** Ninety clients of a tier for batch work ask for long queries without end; sixteen others want one now and then. */
 export const batch = (): Scenario => {
   const { server, ...rest } = world(
     [
       ...some(16, analyst),
-      ...some(60, {
+      ...some(90, {
         ...loop,
         name: "batch",
         tier: "batch",
