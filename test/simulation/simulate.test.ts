@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Ablation from "./ablation.js"
 import * as Broken from "./broken.js"
+import { estimate } from "./estimate.js"
 import type { Report } from "./report.js"
 import { simulate } from "./run.js"
 import * as Scenarios from "./scenarios.js"
 import * as Server from "./server.js"
 import * as Temperaments from "./temperaments.js"
 import * as Table from "./table.js"
+import * as Worlds from "./worlds.js"
 
 /** What a person needs to see it again. */
 const inWords = ({ replay, violationCount, violations }: Report): string =>
@@ -172,10 +175,47 @@ describe("what the layers are good for, on a bad day", () => {
     assert.isBelow(all.amplification, day(Server.nothing).amplification / 5)
   })
 
+  it("an overloaded warehouse gives more answers to pauses that grow with its pressure", () => {
+    const served = (maxBackoffFactor: number): number => {
+      const goodput = [1, 2].map((seed) => {
+        const { server, ...rest } = Worlds.overload(seed)
+        const scenario = { ...rest, server: { ...server, retry: { maxBackoffFactor } } }
+        const report = simulate({ seed, hours: 0.08, scenario })
+        expectClean(report)
+        return report.goodput
+      })
+      return goodput.reduce((sum, each) => sum + each, 0) / goodput.length
+    }
+    assert.isAbove(served(5), served(1) + 0.01)
+  })
+
+  it("a mechanism's row has both means with their intervals, and says whether they are apart", () => {
+    const of = Ablation.ablations.filter(({ world }) => world === "stuck")
+    const [row] = Ablation.measure({ seed: 1, seeds: 2, of })
+    assert.isTrue(row?.apart)
+    assert.match(
+      row === undefined ? "" : Ablation.line(row),
+      /^\| loop guard \| stuck \| warehouse calls\/min \| \d+ ± \d+ \| \d+ ± \d+ \| yes \|$/
+    )
+  })
+
+  it("an interval is that of Student's t", () => {
+    const { error, mean } = estimate([1, 2, 3, 4, 5])
+    assert.strictEqual(mean, 3)
+    // 2.776 times the standard error.
+    assert.closeTo(error, 2.776 * Math.sqrt(2.5 / 5), 0.02)
+    assert.closeTo(
+      estimate(Array.from({ length: 20 }, (_, i) => i % 2)).error,
+      2.093 * Math.sqrt(5 / 19 / 20),
+      0.002
+    )
+    assert.strictEqual(estimate([7]).error, Number.POSITIVE_INFINITY)
+  })
+
   it("the table has a row for everything, for each layer that is left out, and for nothing", () => {
     const rows = Table.compare({ seed: 1, hours: 0.01, scenario: Scenarios.badDay(0.01) })
     const lines = Table.markdown(rows).split("\n")
-    assert.strictEqual(lines.length, 2 + 2 + Server.layerNames.length)
+    assert.strictEqual(lines.length, 2 + 3 + Server.layerNames.length)
     assert.match(lines[2] ?? "", /^\| everything \|( +[\d.]+( %| s)? \|)+$/)
     assert.match(lines.at(-1) ?? "", /^\| without any of them \|/)
   })

@@ -1,5 +1,6 @@
 /**
- * The same day with every layer, without each, and without any: what each of them is good for.
+ * The same day with every layer, with other settings of the breaker, without each layer, and without any: what each of
+ * them is good for.
  */
 import { estimate, inWords } from "./estimate.js"
 import type { Report } from "./report.js"
@@ -17,6 +18,16 @@ const titles: { readonly [L in LayerName]: string } = {
   degradation: "degradation and cache"
 }
 
+/** Opens later and tries again sooner than the default. */
+const bold = ({ server, ...rest }: Scenario): Scenario => ({
+  ...rest,
+  server: {
+    ...server,
+    breaker: { ...server.breaker, consecutiveFailures: 5, failureRate: 0.5 },
+    openTimes: { firstMs: 5_000, factor: 2, capMs: 60_000 }
+  }
+})
+
 export interface Row {
   readonly title: string
   /** One for each seed. */
@@ -31,16 +42,17 @@ export const compare = (options: {
   readonly each?: ((report: Report) => void) | undefined
 }): ReadonlyArray<Row> => {
   const { each, hours, scenario, seed, seeds = 1 } = options
-  const row = (title: string, layers: Layers): Row => ({
+  const row = (title: string, layers: Layers, day = scenario): Row => ({
     title,
     reports: Array.from({ length: seeds }, (_, i) => {
-      const report = simulate({ seed: seed + i, hours, scenario, layers })
+      const report = simulate({ seed: seed + i, hours, scenario: day, layers })
       each?.(report)
       return report
     })
   })
   return [
     row("everything", Server.everything),
+    row("a bolder circuit breaker", Server.everything, bold(scenario)),
     ...Server.layerNames.map((name) =>
       row(`without ${titles[name]}`, { ...Server.everything, [name]: false })
     ),
