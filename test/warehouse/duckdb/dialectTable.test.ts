@@ -709,6 +709,21 @@ const queries: ReadonlyArray<readonly [string, string, ReadonlyArray<ReadonlyArr
     "SELECT COUNT(column1, column2), COUNT(DISTINCT column1, column2) FROM VALUES (1, 1), (1, 1), (1, NULL)",
     [[2, 1]]
   ],
+  [
+    "COUNT of a semi-structured column, which does not count a JSON null",
+    "SELECT COUNT(v), COUNT(DISTINCT t.v), COUNT(n), COUNT(*) FROM (SELECT PARSE_JSON(column1) AS v, column2 AS n FROM VALUES ('null', 1), ('1', NULL), ('1', 0), (NULL, 2), ('[null]', 3)) AS t",
+    [[3, 2, 4, 5]]
+  ],
+  [
+    "a product of no more than twelve digits",
+    "SELECT 1.234567 * 1.000001, 0.0000000000001::NUMBER(20, 13), 0.0000000000001 * 2",
+    [["1.234568234567", "0.0000000000001", "0.0000000000002"]]
+  ],
+  [
+    "SEQ of a FLATTEN of one value",
+    "SELECT SEQ, VALUE FROM TABLE(FLATTEN(input => PARSE_JSON('[7]')))",
+    [[1, 7]]
+  ],
   ["COUNT of a table's rows without NULL", "SELECT COUNT(t.*) FROM VALUES (1, 2), (3, NULL) AS t", [[1]]],
   [
     "LISTAGG in an order",
@@ -918,6 +933,15 @@ const refused: ReadonlyArray<readonly [string, RegExp]> = [
   ["SELECT HASH('a')", /other numbers than Snowflake's/],
   ["SELECT COLLATE('a', 'en-ci')", /COLLATE/],
   ["SELECT RANDOM(5)", /seed/],
+  ["SELECT .1 * .0000000000001", /Column 1 is a product with more than 12 digits/],
+  [
+    "SELECT a, SUM(a * b) FROM (SELECT 1.12345678::NUMBER(20, 8) AS a, 2.5::NUMBER(20, 8) AS b) GROUP BY a",
+    /Column 2 is a product/
+  ],
+  [
+    "SELECT f.seq FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('[1]'), ('[2]')) AS t, LATERAL FLATTEN(input => t.v) AS f",
+    /SEQ of a FLATTEN of several rows/
+  ],
   ["SELECT CONVERT_TIMEZONE('UTC', CURRENT_TIMESTAMP())", /TIMESTAMP_TZ/],
   ["SELECT TO_TIMESTAMP_TZ('2024-01-01 00:00:00 +09:00')", /offset/],
   ["SELECT SUM(v) FROM (SELECT PARSE_JSON('1') AS v)", /VARIANT/],

@@ -15,7 +15,7 @@
  * @since 0.1.0
  */
 import { scalars } from "./scalars.js"
-import { variantType } from "./values.js"
+import { members, variantType } from "./values.js"
 
 /**
  * What is known of an expression without asking DuckDB.
@@ -456,6 +456,10 @@ const count: Write = (invocation) => {
       "number",
       aggregate(invocation, "count", element(`sgj_strip_null_value(sg_in(${first.sql}))`))
     )
+  }
+  if (args.length === 1 && first?.kind === "unknown" && /^[\w$."]+$/.test(first.sql)) {
+    // Only DuckDB knows whether the column is semi-structured.
+    return written("number", aggregate(invocation, "count", `sg_counted(${first.sql})`))
   }
   if (args.length < 2) return undefined
   const condition = args.map((arg) => `(${arg.sql}) IS NOT NULL`).join(" AND ")
@@ -1101,6 +1105,9 @@ const macroList: ReadonlyArray<string> = [
   `sg_time(x) AS (CASE WHEN ${type} IN ('TIME') THEN x::VARCHAR ELSE sgj_to_time(sg_in(x)) END)::TIME`,
   // The second argument is only asked for its type: that of a timestamp for a text.
   `sg_moment(x) AS cast_to_type(CASE WHEN ${type} = 'VARCHAR' THEN sgj_to_timestamp_ntz(sg_in(x)) ELSE x::VARCHAR END, sgj_moment_type(x))`,
+
+  // What COUNT counts: a JSON null is none.
+  `sg_counted(x) AS CASE WHEN system.main.typeof(x) LIKE 'UNION(%' AND ${json} = '{"${members.none}":0}' THEN NULL ELSE x END`,
 
   // Operators
   `"/"(a, b) AS cast_to_type(sgj_divide(a::VARCHAR, b::VARCHAR, system.main.typeof(a * round(b))), ${quotient("a")} * round(coalesce(b, 0)))`,

@@ -116,6 +116,40 @@ export const rewrite = (from: Source): string => {
     isWord(token) &&
     (bound.has(token.value) || (flattens && (token.value === "VALUE" || token.value === "THIS")))
 
+  // SEQ numbers the rows that are flattened, and a table function here does not know which one it is called for.
+  const flattensRows = (token: Token, at: number): boolean =>
+    isWord(token, "FLATTEN", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE") &&
+    argumentsOf(from, at + 1).some(([start, end]) =>
+      tokens
+        .slice(start, end)
+        .some(
+          (name, index) =>
+            isName(name) &&
+            !isWord(name, "TRUE", "FALSE", "NULL") &&
+            !["(", "=>"].includes(tokens[start + index + 1]?.text ?? "")
+        )
+    )
+  const flattened = new Set(
+    tokens.flatMap((token, at) => {
+      if (!flattensRows(token, at)) return []
+      let end = (partner.get(at + 1) ?? at) + 1
+      if (tokens[end]?.kind === "close") end++
+      const alias = tokens[isWord(tokens[end], "AS") ? end + 1 : end]
+      return [isName(alias) ? alias.value : ""]
+    })
+  )
+  const isSeq = (token: Token, at: number): boolean => {
+    const [before, qualifier] = [tokens[at - 1], tokens[at - 2]]
+    if (!isWord(token, "SEQ") || tokens[at + 1]?.kind === "open" || isWord(before, "AS")) return false
+    return before?.text !== "." || (isName(qualifier) && flattened.has(qualifier.value))
+  }
+  const definesSeq = tokens.some((token, at) => isWord(token, "SEQ") && isWord(tokens[at - 1], "AS"))
+  if (flattened.size > 0 && !definesSeq && tokens.some(isSeq)) {
+    refuse(
+      "SEQ of a FLATTEN of several rows is not supported by the embedded warehouse: it would be 1 for each; number the rows before, with ROW_NUMBER() OVER (ORDER BY ...)."
+    )
+  }
+
   const textOf = (start: number, end: number): string =>
     start >= end ? "" : sql.slice(tokens[start]!.start, tokens[end - 1]!.end)
 
