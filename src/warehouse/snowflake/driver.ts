@@ -7,13 +7,14 @@
  *
  * What is switched off: log lines on stdout and `snowflake.log`; probes of cloud metadata addresses at
  * import; telemetry; revocation checks over plain HTTP; retries of its own (`wire.ts`); evaluation of
- * semi-structured values as code. None of it may happen before or after: the environment is set before the
- * import, and the logger is set again after the first login, since a file of the driver's can replace it.
+ * semi-structured values as code; texts for a log that is off. None of it may happen before or after: the
+ * environment is set before the import, and the logger is set again after the first login, since a file of the
+ * driver's can replace it.
  */
 import * as Effect from "effect/Effect"
 import { homeOf } from "../../platform/userDirs.js"
 import { WarehouseError } from "../Warehouse.js"
-import type { Agents, Axios } from "./wire.js"
+import type { Agents, Axios, Descriptions } from "./wire.js"
 import { install } from "./wire.js"
 
 /**
@@ -79,10 +80,16 @@ const isAxios = (value: unknown): value is Axios =>
   hasFunctions(value["interceptors"]["response"], ["use"])
 
 const isAgents = (value: unknown): value is Agents =>
-  typeof value === "function" && hasFunctions(value.prototype, ["getAgent"])
+  typeof value === "function" && hasFunctions(value.prototype, ["getAgent", "request"])
 
 const namesAgents = (value: unknown): value is { readonly NodeHttpClient: Agents } =>
   isFields(value) && isAgents(value["NodeHttpClient"])
+
+/** The module itself, in which functions can be replaced, and not what `import` makes of it. */
+const isDescriptions = (value: unknown): value is Fields & Descriptions =>
+  isFields(value) &&
+  !("default" in value) &&
+  hasFunctions(value, ["describeRequestFromOptions", "describeRequestFromResponse", "describeURL"])
 
 const isUtil = (value: unknown): value is { readonly driverVersion: string } =>
   isFields(value) && typeof value["driverVersion"] === "string"
@@ -105,6 +112,7 @@ export const missing = (parts: {
   readonly sdk: unknown
   readonly axios: unknown
   readonly http: unknown
+  readonly descriptions: unknown
 }): ReadonlyArray<string> => {
   const found: Array<string> = []
   const installed = unwrap(parts.util, isUtil)?.driverVersion
@@ -117,7 +125,7 @@ export const missing = (parts: {
   if (axios !== undefined && (!Array.isArray(handlers) || handlers.length < 1)) {
     found.push("the retries as an interceptor of the HTTP client")
   }
-  if (unwrap(parts.http, namesAgents) === undefined) found.push("the agents for an address")
+  if (unwrap(parts.http, namesAgents) === undefined) found.push("the requests and the agents for an address")
   return found
 }
 
@@ -151,12 +159,13 @@ const configuration = (description: string): WarehouseError =>
 /** The internals. One that is not there any more is reported with the others that are missing. */
 const internals = async () => {
   const found = (module: Promise<unknown>): Promise<unknown> => module.catch(() => undefined)
-  const [util, axios, http] = await Promise.all([
+  const [util, axios, http, descriptions] = await Promise.all([
     found(import("snowflake-sdk/dist/lib/util.js")),
     found(import("snowflake-sdk/dist/lib/http/axios_instance.js")),
-    found(import("snowflake-sdk/dist/lib/http/node_untyped.js"))
+    found(import("snowflake-sdk/dist/lib/http/node_untyped.js")),
+    found(import("snowflake-sdk/dist/lib/http/request_util.js"))
   ])
-  return { util, axios, http }
+  return { util, axios, http, descriptions }
 }
 
 let loaded: Promise<Driver> | undefined
@@ -178,8 +187,15 @@ const start = async (): Promise<Driver> => {
   const sdk = unwrap(parts.sdk, isSdk)
   const axios = unwrap(parts.axios, isAxios)
   const agents = unwrap(parts.http, namesAgents)?.NodeHttpClient
+  const descriptions = unwrap(parts.descriptions, isDescriptions)
   const absent = missing(parts)
-  if (absent.length > 0 || sdk === undefined || axios === undefined || agents === undefined) {
+  if (
+    absent.length > 0 ||
+    sdk === undefined ||
+    axios === undefined ||
+    agents === undefined ||
+    descriptions === undefined
+  ) {
     throw configuration(
       `The installed Snowflake driver is not the one this server is made for; it lacks ${absent.join(", ")}.` +
         ` Install snowflake-sdk ${version}.`
@@ -188,7 +204,7 @@ const start = async (): Promise<Driver> => {
   const silence = () => sdk.configure(silent)
   silence()
   sdk.configure({ disableOCSPChecks: true, jsonColumnVariantParser: inert })
-  install(axios, agents)
+  install(axios, agents, descriptions)
   return { createConnection: (options) => sdk.createConnection({ ...options }), silence }
 }
 

@@ -32,7 +32,9 @@ interface Config {
   readonly useSnowflakeRetryMiddleware?: boolean
   signal?: AbortSignal | undefined
   timeout?: number
-  readonly data?: unknown
+  readonly params?: unknown
+  readonly responseType?: string
+  data?: unknown
   snowflakeRetryConfig?: unknown
 }
 
@@ -59,13 +61,31 @@ export interface Axios {
   readonly request: (config: Config & { readonly [option: string]: unknown }) => Promise<Response>
 }
 
+/** What the driver asks its HTTP client for. */
+interface Asked {
+  readonly json?: unknown
+  readonly params?: URLSearchParams | Named | undefined
+}
+
+interface Named {
+  readonly [name: string]: string
+}
+
 /**
  * What makes the driver's requests: it knows the proxy and the certificates for each address.
  */
 export interface Agents {
   readonly prototype: {
     getAgent: (this: object, url: URL, proxy: unknown, mock: unknown) => unknown
+    request: (this: object, asked: Asked) => unknown
   }
+}
+
+/** The driver describes each request for its log, a dozen times. */
+export interface Descriptions {
+  describeRequestFromOptions: () => string
+  describeRequestFromResponse: () => string
+  describeURL: () => string
 }
 
 /**
@@ -117,6 +137,9 @@ interface LoginRequest {
   readonly timeoutMs: number
 }
 
+/** Why requests of a task are aborted. Without a reason, each abort makes an error with a stack trace. */
+const ended = new Error("the statement has ended")
+
 /** The driver sends a statement again after it renewed the token: more than this is a loop. */
 const MOST_SENDS = 6
 
@@ -134,7 +157,7 @@ export const task = (
       requestId,
       queryId,
       signal: controller.signal,
-      abort: () => controller.abort(),
+      abort: () => controller.abort(ended),
       sends: 0,
       answer: undefined,
       agent: undefined,
@@ -266,8 +289,22 @@ const asLogin = ({ parameters, timeoutMs }: LoginRequest, config: Config): void 
   if (typeof given === "object" && given !== null) Object.assign(given, parameters)
 }
 
+/**
+ * The parameters of a request, and its body. The driver would compress a body that it knows of, and then send it as it
+ * is; parameters it hands on.
+ */
+class Sent extends URLSearchParams {
+  constructor(
+    given: URLSearchParams | Named | undefined,
+    readonly body: unknown
+  ) {
+    super(given)
+  }
+}
+
 const onRequest = (config: Config): Config | Promise<Config> => {
   config.snowflakeRetryConfig = { maxRetries: 0 }
+  if (config.params instanceof Sent) config.data = config.params.body
   const at = path(config)
   const limit = limits.find(([pattern]) => pattern.test(at))?.[1]
   if (limit !== undefined) config.timeout = Math.min(config.timeout ?? limit, limit)
@@ -282,7 +319,11 @@ const onRequest = (config: Config): Config | Promise<Config> => {
   if (at.startsWith("/queries/v1/query-request") && ++self.sends > MOST_SENDS) {
     throw new Refused("sent too often", { error: { code: "ECONNRESET" } })
   }
-  config.signal = config.signal === undefined ? self.signal : AbortSignal.any([config.signal, self.signal])
+  // The signal of a part is ours. Another one is the driver's, which it never aborts.
+  config.signal =
+    config.responseType === "stream" && config.signal !== undefined
+      ? AbortSignal.any([config.signal, self.signal])
+      : self.signal
   return isApi(at) && self.requestId !== undefined ? paused(self, config) : config
 }
 
@@ -329,7 +370,7 @@ const installed = new WeakSet<Axios>()
 /**
  * Takes the driver's HTTP client under control, once.
  */
-export const install = (axios: Axios, agents: Agents): void => {
+export const install = (axios: Axios, agents: Agents, descriptions: Descriptions): void => {
   if (installed.has(axios)) return
   installed.add(axios)
   client = axios
@@ -342,4 +383,13 @@ export const install = (axios: Axios, agents: Agents): void => {
     if (self !== undefined) self.agent = (to) => getAgent.call(this, to, proxy, mock)
     return getAgent.call(this, url, proxy, mock)
   }
+  const request = prototype.request
+  prototype.request = function (asked) {
+    const { json, params, ...others } = asked
+    return request.call(this, json === undefined ? asked : { ...others, params: new Sent(params, json) })
+  }
+  const none = () => ""
+  descriptions.describeRequestFromOptions = none
+  descriptions.describeRequestFromResponse = none
+  descriptions.describeURL = none
 }

@@ -9,7 +9,8 @@ const parts = Effect.promise(async () => ({
   sdk: await import("snowflake-sdk"),
   util: await import("snowflake-sdk/dist/lib/util.js"),
   axios: await import("snowflake-sdk/dist/lib/http/axios_instance.js"),
-  http: await import("snowflake-sdk/dist/lib/http/node_untyped.js")
+  http: await import("snowflake-sdk/dist/lib/http/node_untyped.js"),
+  descriptions: await import("snowflake-sdk/dist/lib/http/request_util.js")
 }))
 
 describe("the driver", () => {
@@ -41,7 +42,10 @@ describe("the driver", () => {
           }
         })
       ).toEqual(["the retries as an interceptor of the HTTP client"])
-      expect(found({ http: { NodeHttpClient: () => undefined } })).toEqual(["the agents for an address"])
+      expect(found({ http: { NodeHttpClient: () => undefined } })).toEqual([
+        "the requests and the agents for an address"
+      ])
+      expect(found({ descriptions: { describeURL: () => "" } })).toEqual(["the descriptions of requests"])
     })
   )
 })
