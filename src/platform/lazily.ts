@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 
@@ -25,11 +26,14 @@ export const lazily = <A, E, R>(
     // Added later, so closed earlier: an acquisition has ended before what it acquired is released.
     const acquisitions = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const state = yield* Ref.make<Deferred.Deferred<A, E> | undefined>(undefined)
+    /** Once it has been acquired: nothing needs to be waited for any more. */
+    const ready = yield* Ref.make(Option.none<A>())
 
     const start = (deferred: Deferred.Deferred<A, E>) =>
       acquire.pipe(
         Scope.extend(resources),
         Effect.provide(context),
+        Effect.tap((value) => Ref.set(ready, Option.some(value))),
         Effect.tapErrorCause(() =>
           Ref.update(state, (current) => (current === deferred ? undefined : current))
         ),
@@ -38,7 +42,7 @@ export const lazily = <A, E, R>(
         Effect.withScheduler(scheduler)
       )
 
-    return Effect.flatMap(Deferred.make<A, E>(), (fresh) =>
+    const awaited = Effect.flatMap(Deferred.make<A, E>(), (fresh) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(
           Ref.modify(state, (current) => (current === undefined ? [fresh, fresh] : [current, current])),
@@ -48,6 +52,9 @@ export const lazily = <A, E, R>(
               : restore(Deferred.await(current))
         )
       )
+    )
+    return Effect.flatMap(Ref.get(ready), (value) =>
+      Option.isSome(value) ? Effect.succeed(value.value) : awaited
     )
   })
 

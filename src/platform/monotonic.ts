@@ -16,6 +16,12 @@ export const monotonicReader: Effect.Effect<() => number> = Effect.map(
   (clock) => () => unsafeMonotonicMillis(clock)
 )
 
+/** The wall clock for callbacks, milliseconds since 1970. */
+export const wallReader: Effect.Effect<() => number> = Effect.map(
+  Effect.clock,
+  (clock) => () => clock.unsafeCurrentTimeMillis()
+)
+
 export const unsafeMonotonicMillis = (clock: Clock.Clock): number =>
   Number(clock.unsafeCurrentTimeNanos()) / 1e6
 

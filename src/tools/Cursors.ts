@@ -162,9 +162,11 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
 
     return Cursors.of({
       remember: (queryId, identity = "") =>
-        Effect.zipWith(CurrentPrincipal, Clock.currentTimeMillis, (principal, now) => {
-          Lru.set(known, ofCaller(principal, identity, queryId), now + lifeMs, 1)
-        }),
+        Effect.flatMap(CurrentPrincipal, (principal) =>
+          Effect.map(Clock.currentTimeMillis, (now) => {
+            Lru.set(known, ofCaller(principal, identity, queryId), now + lifeMs, 1)
+          })
+        ),
       issue: (queryId, offset, identity = "") =>
         Effect.gen(function* () {
           const principal = yield* CurrentPrincipal

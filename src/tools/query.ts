@@ -149,10 +149,10 @@ export const collect = Effect.fnUntraced(
     const { part = 0, statement } = request
     if ("sql" in statement) notes.sent(part, statement.sql)
     const { beginScan = Effect.void, markSent } = attempt
-    const sent = Effect.zipRight(
-      Effect.sync(() => notes.submitted()),
-      markSent
-    )
+    const sent = Effect.suspend(() => {
+      notes.submitted()
+      return markSent
+    })
     const onSubmit = request.scans === true ? Effect.zipRight(sent, beginScan) : sent
     // A warehouse that does not say when the statement leaves may be sending it from here on.
     if (warehouse.reportsSubmit !== true) yield* onSubmit
@@ -316,7 +316,7 @@ export const make = Effect.gen(function* () {
     >
   ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
     const { client, tier } = yield* CurrentPrincipal
-    const { objects } = yield* policy
+    const { objects } = policies.of(tier)
     const unseen = Names.withoutDenied(Names.rulesOf({ objects }, warehouse.dialect))
     const beside = { objects, tag: { tool: operation.tool, client, tier }, waiting: operation.waiting }
     const started = yield* monotonicMillis
@@ -361,7 +361,7 @@ export const make = Effect.gen(function* () {
     ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
       Effect.gen(function* () {
         const { tier } = yield* CurrentPrincipal
-        const limits = yield* policy
+        const limits = policies.of(tier)
         const started = yield* monotonicMillis
         const waited = started - ((yield* Received) ?? started)
         const deadlineMs = limits.metadataTimeoutMs * METADATA_ATTEMPTS

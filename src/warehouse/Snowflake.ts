@@ -22,16 +22,18 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { afterwards } from "../platform/afterwards.js"
 import * as Lru from "../platform/core/Lru.js"
-import { monotonicMillis } from "../platform/monotonic.js"
+import { withNow } from "../platform/monotonic.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import type { Principal } from "../platform/Principal.js"
 import type { Cell, RanAs, Reason, Result, Statement, Stored } from "./Warehouse.js"
@@ -236,14 +238,19 @@ const renewed = (requestId: string, times: number): string => {
 /** `leftMs`: of the statement's time, when it has a session. */
 type Use = (
   connection: Driver.DriverConnection,
-  leftMs: number
-) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+  leftMs: number,
+  restore: Statements.Restore
+) => Effect.Effect<Statements.Reading, WarehouseError>
+
+type Lease = Pool.Lease<Session>
 
 /** Reported when there is a session to send it in. */
 const submitted =
   ({ onSubmit }: Pick<Statement, "onSubmit">, use: Use): Use =>
-  (connection, leftMs) =>
-    onSubmit === undefined ? use(connection, leftMs) : Effect.zipRight(onSubmit, use(connection, leftMs))
+  (connection, leftMs, restore) =>
+    onSubmit === undefined
+      ? use(connection, leftMs, restore)
+      : Effect.zipRight(restore(onSubmit), use(connection, leftMs, restore))
 
 /** All callers are one user; the tier may decide the role. */
 const everyone = ({ login, role, roleOf, warehouse }: Options) =>
@@ -371,20 +378,24 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
       sql: string,
       read: Effect.Effect<A> | ((result: Result) => Effect.Effect<A, WarehouseError>)
     ) =>
-      Effect.scoped(
+      Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(
-          Statements.execute(connection, {
-            sql,
-            binds: [],
-            requestId: id(),
-            timeoutMs: MOVE_MS,
-            maxRows: undefined,
-            parameters: { MULTI_STATEMENT_COUNT: 1, QUERY_TAG: JSON.stringify({ app: "snowguard" }) },
-            fetchMs,
-            abandoned: Effect.void,
-            cancelled: Effect.void
-          }),
-          (result) => (Effect.isEffect(read) ? read : read(result))
+          Statements.execute(
+            connection,
+            {
+              sql,
+              binds: [],
+              requestId: id(),
+              timeoutMs: MOVE_MS,
+              maxRows: undefined,
+              parameters: { MULTI_STATEMENT_COUNT: 1, QUERY_TAG: JSON.stringify({ app: "snowguard" }) },
+              fetchMs,
+              abandoned: Effect.void,
+              cancelled: Effect.void
+            },
+            restore
+          ),
+          ({ end, result }) => afterwards(restore(Effect.isEffect(read) ? read : read(result)), end)
         )
       )
 
@@ -426,71 +437,79 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
 
     const execute = (statement: Statement) => {
       const { requestId } = statement
-      return submitted(statement, (connection, leftMs) =>
-        Statements.execute(connection, {
-          sql: statement.sql,
-          binds: statement.binds ?? [],
-          requestId: renewed(requestId, Lru.get(abandoned, requestId) ?? 0),
-          timeoutMs: leftMs,
-          maxRows: statement.maxRows,
-          parameters: parameters(statement, leftMs, options),
-          fetchMs,
-          abandoned: Effect.sync(() => {
-            Lru.set(abandoned, requestId, (Lru.get(abandoned, requestId) ?? 0) + 1, 1)
-          }),
-          cancelled: statement.onCancelled ?? Effect.void
-        })
+      return submitted(statement, (connection, leftMs, restore) =>
+        Statements.execute(
+          connection,
+          {
+            sql: statement.sql,
+            binds: statement.binds ?? [],
+            requestId: renewed(requestId, Lru.get(abandoned, requestId) ?? 0),
+            timeoutMs: leftMs,
+            maxRows: statement.maxRows,
+            parameters: parameters(statement, leftMs, options),
+            fetchMs,
+            abandoned: Effect.sync(() => {
+              Lru.set(abandoned, requestId, (Lru.get(abandoned, requestId) ?? 0) + 1, 1)
+            }),
+            cancelled: statement.onCancelled ?? Effect.void
+          },
+          restore
+        )
       )
     }
 
-    const attempt = (
-      use: Use,
-      place: Place,
-      caller: Pool.Caller,
-      until: number,
-      runsAs: Statement["runsAs"]
-    ) =>
-      Effect.flatMap(pool.acquire(place, caller), ({ lost, session }) => {
-        runsAs?.(session.ranAs)
-        return Effect.flatMap(monotonicMillis, (now) =>
-          use(session.connection, Math.max(1, until - now))
-        ).pipe(
-          Effect.tapError((error) =>
-            losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
-          )
-        )
-      })
-
-    /** A statement that failed gives its place back at once, not when its caller is done with the error. */
+    /** In a session of the place, which has the statement until the caller's scope closes, or until it has failed. */
     const within = (
       use: Use,
       place: Place,
       { runsAs, timeoutMs, waiting }: Pick<Statement, "runsAs" | "timeoutMs" | "waiting">
-    ) =>
-      Effect.gen(function* () {
-        const { as } = place
-        if (as.price !== "none" && options.database === undefined && place.database !== undefined) {
-          return yield* noWayBack
-        }
-        const inner = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-        const { client } = yield* CurrentPrincipal
-        const maxWaitMs = Math.min(SESSION_WAIT_MS, timeoutMs * SESSION_WAIT_PART)
-        const onWait = waiting?.("waiting until a person has approved the login to the warehouse")
-        const caller = {
-          // Several users may share a client.
-          client: as.mode === "exchange" ? as.key : client,
-          maxWaitMs,
-          patience:
-            as.price === "person"
-              ? { ms: timeoutMs * SESSION_WAIT_PART, onWait, over: Effect.fail(approvalPending) }
-              : undefined
-        }
-        const until = (yield* monotonicMillis) + timeoutMs
-        return yield* attempt(use, place, caller, until, runsAs).pipe(
-          Scope.extend(inner),
-          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(inner, exit) : Effect.void))
+    ): Effect.Effect<Result, WarehouseError, Scope.Scope> => {
+      const { as } = place
+      if (as.price !== "none" && options.database === undefined && place.database !== undefined)
+        return noWayBack
+      const maxWaitMs = Math.min(SESSION_WAIT_MS, timeoutMs * SESSION_WAIT_PART)
+      const onWait = waiting?.("waiting until a person has approved the login to the warehouse")
+      const patience =
+        as.price === "person"
+          ? { ms: timeoutMs * SESSION_WAIT_PART, onWait, over: Effect.fail(approvalPending) }
+          : undefined
+      const told = ({ lost }: Lease, cause: Cause.Cause<WarehouseError>) =>
+        Option.match(Cause.failureOption(cause), {
+          onNone: () => Effect.void,
+          onSome: (error) =>
+            losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
+        })
+      return Effect.contextWithEffect((context: Context.Context<Scope.Scope>) => {
+        const scope = Context.get(context, Scope.Scope)
+        const { client } = Context.get(context, CurrentPrincipal)
+        // Several users may share a client.
+        const caller = { client: as.mode === "exchange" ? as.key : client, maxWaitMs, patience }
+        const sent = (begun: number, lease: Lease, restore: Statements.Restore) =>
+          Effect.matchCauseEffect(
+            withNow((now) => {
+              runsAs?.(lease.session.ranAs)
+              return use(lease.session.connection, Math.max(1, begun + timeoutMs - now), restore)
+            }),
+            {
+              onFailure: (cause) =>
+                Effect.zipRight(
+                  afterwards(told(lease, cause), () => lease.release),
+                  Effect.failCause(cause)
+                ),
+              onSuccess: ({ end, result }) =>
+                Effect.as(
+                  Scope.addFinalizerExit(scope, (exit) => afterwards(end(exit), () => lease.release)),
+                  result
+                )
+            }
+          )
+        return withNow((begun) =>
+          Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(pool.acquire(place, caller), (lease) => sent(begun, lease, restore))
+          )
         )
       })
+    }
 
     const run = (statement: Statement, place: Place) =>
       statement.keepRows === undefined
@@ -506,8 +525,12 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
         const here = placeOf({}, principal)
         const known = Lru.get(kept, queryId)
         return within(
-          submitted(stored, (connection) =>
-            StoredResults.fetch(connection, { queryId, offset, maxRows, requestId, timeoutMs, fetchMs })
+          submitted(stored, (connection, _, restore) =>
+            StoredResults.fetch(
+              connection,
+              { queryId, offset, maxRows, requestId, timeoutMs, fetchMs },
+              restore
+            )
           ),
           // What a role of an identity was shown, no other one is.
           known !== undefined && known.role === here.role && known.as.key === here.as.key

@@ -176,7 +176,8 @@ describe("a result that is kept", () => {
                 return statement
               }
             },
-            { queryId: "q", offset: 0, maxRows: 1, requestId: "r", timeoutMs: 100, fetchMs: 100 }
+            { queryId: "q", offset: 0, maxRows: 1, requestId: "r", timeoutMs: 100, fetchMs: 100 },
+            Effect.interruptible
           )
         )
       const statement: DriverStatement = {

@@ -15,13 +15,13 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import { wallReader } from "../../platform/monotonic.js"
 import * as Ledger from "../core/Ledger.js"
 import type * as Window from "../core/Window.js"
 import type { Charge, QuotaStoreError } from "../QuotaStore.js"
@@ -143,7 +143,8 @@ export const make = (
     // Opening may have to recover the log of a process that died; others wait for that, briefly.
     const patience = Math.max(lockTimeoutMs, 2000)
     yield* whenFree(path, patience, () => configure(database, path, durability))
-    const now = yield* Clock.currentTimeMillis
+    const clock = yield* wallReader
+    const now = clock()
     const random = (yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)
     const identity = yield* whenFree(path, patience, () =>
       inTransaction(database, () => migrate(database, { path, now, random, windows }))
@@ -163,7 +164,7 @@ export const make = (
           windows,
           (byMs) => void Runtime.runFork(runtime)(clockSetBack(byMs))
         ),
-        clock: () => Runtime.runSync(runtime)(Clock.currentTimeMillis),
+        clock,
         committed: checkpoints.committed
       })
     )

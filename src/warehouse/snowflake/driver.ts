@@ -126,6 +126,7 @@ export const missing = (parts: {
     found.push("the retries as an interceptor of the HTTP client")
   }
   if (unwrap(parts.http, namesAgents) === undefined) found.push("the requests and the agents for an address")
+  if (unwrap(parts.descriptions, isDescriptions) === undefined) found.push("the descriptions of requests")
   return found
 }
 

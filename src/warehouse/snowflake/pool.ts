@@ -35,7 +35,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { expected } from "../../platform/expected.js"
-import { monotonicMillis } from "../../platform/monotonic.js"
+import { monotonicMillis, withNow } from "../../platform/monotonic.js"
 import * as SlotPool from "../../platform/slotPool.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { Request } from "./turns.js"
@@ -70,10 +70,12 @@ interface Lanes<Place, Session> {
   readonly move: (session: Session, place: Place) => Effect.Effect<void, WarehouseError>
 }
 
-interface Lease<Session> {
+export interface Lease<Session> {
   readonly session: Session
   /** The session is not to be used again. */
   readonly lost: Effect.Effect<void>
+  /** The slot is the next one's. Once. */
+  readonly release: Effect.Effect<void>
 }
 
 export interface Caller extends Request {
@@ -187,7 +189,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     /** Tells all waiting callers how it went. */
     const settled = (slot: Slot<Session>, opening: Effect.Effect<Session, WarehouseError>) =>
       Effect.onExit(opening, (exit) =>
-        Effect.flatMap(monotonicMillis, (now) => {
+        withNow((now) => {
           if (Exit.isSuccess(exit)) {
             slot.session = exit.value
             slot.usedAt = now
@@ -333,7 +335,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       until: number,
       woken = false
     ): Effect.Effect<Slot<Session>, WarehouseError> =>
-      Effect.flatMap(monotonicMillis, (now) => {
+      withNow((now) => {
         if (closed) return Effect.fail(gone)
         const key = options.key(place)
         const found = current.get(key)
@@ -370,7 +372,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       })
 
     const release = (slot: Slot<Session>): Effect.Effect<void> =>
-      Effect.flatMap(monotonicMillis, (now) => {
+      withNow((now) => {
         slot.users -= 1
         slot.usedAt = now
         if (slot.users > 0) return Effect.void
@@ -378,43 +380,61 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       })
 
     /** Idle for long: the server may have ended it. Only the first to come back asks. */
-    const fresh = (slot: Slot<Session>, session: Session): Effect.Effect<boolean> =>
-      Effect.flatMap(monotonicMillis, (now) => {
-        if (slot.lost) return Effect.succeed(false)
-        if (now - slot.usedAt < options.idleMs) return Effect.succeed(true)
-        slot.usedAt = now
-        return Effect.tap(options.lives(session), (alive) => (alive ? Effect.void : remove(slot)))
-      })
+    const fresh = (slot: Slot<Session>, session: Session, now: number): Effect.Effect<boolean> => {
+      if (slot.lost) return Effect.succeed(false)
+      if (now - slot.usedAt < options.idleMs) return Effect.succeed(true)
+      slot.usedAt = now
+      return Effect.tap(options.lives(session), (alive) => (alive ? Effect.void : remove(slot)))
+    }
 
-    const lease = (slot: Slot<Session>, caller: Caller) =>
+    /** Undefined when it has died of age. */
+    const lease = (
+      slot: Slot<Session>,
+      caller: Caller
+    ): Effect.Effect<Lease<Session> | undefined, WarehouseError> =>
       Effect.flatMap(
         slot.session === undefined
-          ? patiently(Deferred.await(slot.opened), caller)
+          ? Effect.interruptible(patiently(Deferred.await(slot.opened), caller))
           : Effect.succeed(slot.session),
-        (session) => Effect.map(fresh(slot, session), (alive) => (alive ? { slot, session } : undefined))
+        (session) =>
+          withNow((now) =>
+            Effect.flatMap(Effect.interruptible(fresh(slot, session, now)), (alive) =>
+              alive
+                ? Effect.map(slot.slots.acquire({ ...caller, weight: 1 }), (taken) => ({
+                    session,
+                    lost: remove(slot),
+                    release: Effect.zipRight(slot.slots.release(taken), release(slot))
+                  }))
+                : Effect.succeed(undefined)
+            )
+          )
       )
 
     /**
-     * A session for the place and one of its slots, until the scope closes.
+     * A session for the place and one of its slots. Run it in an uninterruptible region, as any acquisition; what is
+     * waited for is interruptible there too.
      */
-    const acquire = (
-      place: Place,
-      caller: Caller
-    ): Effect.Effect<Lease<Session>, WarehouseError, Scope.Scope> =>
-      Effect.gen(function* () {
-        // A session that lives, or is being opened, may be used whatever would be said of another login.
-        const lane = options.lanes?.of(place)
-        if (!current.has(options.key(place)) && (lane === undefined || !lanes.has(lane))) {
-          yield* options.mayOpen(place)
-        }
-        const until = (yield* monotonicMillis) + caller.maxWaitMs
-        const slot = yield* Effect.acquireRelease(claim(place, caller, until), release)
-        const leased = yield* Effect.interruptible(lease(slot, caller))
-        // It had died of age: one more time, with a session that is new.
-        if (leased === undefined) return yield* Effect.suspend(() => acquire(place, caller))
-        yield* Effect.acquireRelease(slot.slots.acquire({ ...caller, weight: 1 }), slot.slots.release)
-        return { session: leased.session, lost: remove(slot) }
-      })
+    const acquire = (place: Place, caller: Caller): Effect.Effect<Lease<Session>, WarehouseError> =>
+      Effect.uninterruptible(
+        withNow((now) => {
+          // A session that lives, or is being opened, may be used whatever would be said of another login.
+          const lane = options.lanes?.of(place)
+          const known = current.has(options.key(place)) || (lane !== undefined && lanes.has(lane))
+          const claimed = claim(place, caller, now + caller.maxWaitMs)
+          return Effect.flatMap(
+            known ? claimed : Effect.zipRight(Effect.interruptible(options.mayOpen(place)), claimed),
+            (slot) =>
+              Effect.matchCauseEffect(lease(slot, caller), {
+                onFailure: (cause) => Effect.zipRight(release(slot), Effect.failCause(cause)),
+                onSuccess: (leased) =>
+                  leased === undefined
+                    ? // One more time, with a session that is new.
+                      Effect.zipRight(release(slot), acquire(place, caller))
+                    : Effect.succeed(leased)
+              })
+          )
+        })
+      )
 
     return {
       acquire,

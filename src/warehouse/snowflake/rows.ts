@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { monotonicReader, withNow } from "../../platform/monotonic.js"
 import type { Column, Result, Row } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { Answer } from "./answer.js"
@@ -20,8 +21,9 @@ import type { DriverStatement } from "./driver.js"
 import { Malformed, splitter } from "./parts.js"
 import type * as Wire from "./wire.js"
 
-/** Rows of one chunk of the stream at most. */
+/** Rows of one chunk of the stream, and characters that they are read from: no more pieces are added to as many. */
 const CHUNK_ROWS = 1_000
+const CHUNK_LENGTH = 256 * 1024
 
 interface Limits {
   /** Milliseconds without anything of a part arriving, at most. */
@@ -58,19 +60,13 @@ interface Reading {
 }
 
 /** Nothing more is handed over once the statement has been given up. */
-const unlessEnded =
-  ({ queryId, task }: Reading) =>
-  <A, E, R>(pull: Effect.Effect<A, E, R>): Effect.Effect<A, E | WarehouseError, R> =>
-    Effect.suspend((): Effect.Effect<A, E | WarehouseError, R> =>
-      task.signal.aborted
-        ? new WarehouseError({
-            reason: "Cancelled",
-            description: "The statement was cancelled.",
-            sent: "yes",
-            queryId
-          })
-        : pull
-    )
+const givenUp = ({ queryId }: Reading): WarehouseError =>
+  new WarehouseError({
+    reason: "Cancelled",
+    description: "The statement was cancelled.",
+    sent: "yes",
+    queryId
+  })
 
 type Rows = Stream.Stream<ReadonlyArray<Row>, WarehouseError>
 
@@ -79,6 +75,7 @@ const failed = (
   { queryId }: Pick<Reading, "queryId">,
   thrown: unknown
 ): Effect.Effect<never, WarehouseError> => {
+  if (thrown instanceof WarehouseError) return Effect.fail(thrown)
   if (thrown instanceof Malformed) return protocol(`A part of the result holds ${thrown.message}.`, queryId)
   return isDefect(thrown) ? Effect.die(thrown) : new WarehouseError({ ...classifyPart(thrown), queryId })
 }
@@ -107,59 +104,85 @@ const open = ({ headers, task }: Reading, url: string): Effect.Effect<Readable, 
     return body.setEncoding("utf8")
   })
 
+/** Ends a part of which nothing has arrived for too long while it was waited for. */
+const watchdog = (
+  fetchMs: number,
+  waits: { since: number | undefined },
+  silent: () => void
+): Effect.Effect<void> =>
+  withNow((now) => {
+    const leftMs = waits.since === undefined ? fetchMs : waits.since + fetchMs - now
+    return leftMs > 0
+      ? Effect.delay(
+          Effect.suspend(() => watchdog(fetchMs, waits, silent)),
+          leftMs
+        )
+      : Effect.sync(silent)
+  })
+
 const partRows = (reading: Reading, url: string, segment: Segment): Rows => {
-  const { limits, queryId, read } = reading
-  const inTime = <A, R>(effect: Effect.Effect<A, WarehouseError, R>) =>
-    Effect.timeoutFail(effect, {
-      duration: limits.fetchMs,
-      onTimeout: () =>
-        new WarehouseError({
-          reason: "Unreachable",
-          description: `A part of the result did not arrive within ${limits.fetchMs / 1000} seconds.`,
-          sent: "yes",
-          queryId
-        })
+  const { limits, queryId, read, task } = reading
+  const late = () =>
+    new WarehouseError({
+      reason: "Unreachable",
+      description: `A part of the result did not arrive within ${limits.fetchMs / 1000} seconds.`,
+      sent: "yes",
+      queryId
     })
   return Stream.unwrapScoped(
     Effect.gen(function* () {
-      const body = yield* inTime(Effect.catchAll(open(reading, url), (thrown) => failed(reading, thrown)))
+      const body = yield* Effect.timeoutFail(
+        Effect.catchAll(open(reading, url), (thrown) => failed(reading, thrown)),
+        { duration: limits.fetchMs, onTimeout: late }
+      )
+      const now = yield* monotonicReader
+      const waits: { since: number | undefined } = { since: undefined }
+      yield* Effect.forkScoped(
+        Effect.interruptible(watchdog(limits.fetchMs, waits, () => body.destroy(late())))
+      )
       const pieces: AsyncIterator<unknown> = body[Symbol.asyncIterator]()
       const split = splitter()
       let seen = 0
-      const ended = () => {
-        split.end()
-        if (seen !== segment.rows) {
-          throw new Malformed(`${seen} rows where ${segment.rows} were declared`)
-        }
-      }
-      const taken = (text: unknown): ReadonlyArray<Row> => {
-        const rows = split.push(String(text))
+      const taken = (text: string): ReadonlyArray<Row> => {
+        const rows = split.push(text)
         const from = seen
         seen += rows.length
         if (seen > segment.rows) throw new Malformed(`more than the ${segment.rows} rows that were declared`)
         // The others are looked at too: whether they are rows is known of all or of none.
         return rows.map(read).slice(Math.max(segment.from - from, 0), Math.max(segment.to - from, 0))
       }
-      const next = Effect.tryPromise({
-        try: async () => {
+      /** Pieces are small: an effect for each of them costs more than its rows. */
+      const several = async (): Promise<ReadonlyArray<Row>> => {
+        const chunk: Array<Row> = []
+        let length = 0
+        while (!isOver && chunk.length < CHUNK_ROWS && length < CHUNK_LENGTH && !hasAll()) {
+          waits.since = now()
           const piece = await pieces.next()
-          if (piece.done !== true) return taken(piece.value)
-          ended()
-          return undefined
-        },
-        catch: (thrown) => thrown
-      }).pipe(
-        Effect.catchAll((thrown) => failed(reading, thrown)),
-        unlessEnded(reading)
-      )
+          waits.since = undefined
+          if (piece.done === true) {
+            isOver = true
+            split.end()
+            if (seen !== segment.rows) {
+              throw new Malformed(`${seen} rows where ${segment.rows} were declared`)
+            }
+          } else {
+            const text = String(piece.value)
+            length += text.length
+            for (const row of taken(text)) chunk.push(row)
+          }
+        }
+        return chunk
+      }
+      let isOver = false
       // The end is waited for only by a consumer that reads to the end: that is when the number of rows is known.
-      const pull = Effect.suspend(() =>
-        segment.to < segment.rows && seen >= segment.to
-          ? Effect.fail(Option.none())
-          : Effect.flatMap(Effect.mapError(inTime(next), Option.some), (rows) =>
-              rows === undefined ? Effect.fail(Option.none()) : Effect.succeed(rows)
-            )
+      const hasAll = () => segment.to < segment.rows && seen >= segment.to
+      const next = Effect.catchAll(Effect.tryPromise({ try: several, catch: (thrown) => thrown }), (thrown) =>
+        failed(reading, thrown)
       )
+      const pull = Effect.suspend(() => {
+        if (isOver || hasAll()) return Effect.fail(Option.none())
+        return Effect.mapError(task.signal.aborted ? givenUp(reading) : next, Option.some)
+      })
       return Stream.filter(Stream.repeatEffectOption(pull), (rows) => rows.length > 0)
     })
   )
@@ -170,13 +193,14 @@ const inlineRows = (
   rowset: ReadonlyArray<unknown>,
   { from, to }: Pick<Segment, "from" | "to">
 ): Effect.Effect<ReadonlyArray<Row>, WarehouseError> =>
-  Effect.try({
-    try: () => rowset.slice(from, to).map(reading.read),
-    catch: (thrown) => thrown
-  }).pipe(
-    Effect.catchAll((thrown) => failed(reading, thrown)),
-    unlessEnded(reading)
-  )
+  Effect.suspend((): Effect.Effect<ReadonlyArray<Row>, WarehouseError> => {
+    if (reading.task.signal.aborted) return givenUp(reading)
+    try {
+      return Effect.succeed(rowset.slice(from, to).map(reading.read))
+    } catch (thrown) {
+      return failed(reading, thrown)
+    }
+  })
 
 const inlineChunks = (reading: Reading, rowset: ReadonlyArray<unknown>, { from, to }: Segment): Rows =>
   Stream.unfoldEffect(from, (at) => {

@@ -142,7 +142,7 @@ export const open = (
     const price = priceOf(login)
     const byProvider = authenticator === "OAUTH_CLIENT_CREDENTIALS"
     const limitMs = price === "person" ? Math.max(limits.approvalMs, limits.loginMs) : limits.loginMs
-    const task = yield* Wire.task(undefined, () => undefined, { parameters, timeoutMs: limitMs })
+    const task = yield* Wire.task(undefined, { parameters, timeoutMs: limitMs })
     const failed = (thrown: unknown) => {
       const known = classify(thrown, "login", byProvider)
       return new WarehouseError({ ...known, description: withoutSecrets(login, known.description) })

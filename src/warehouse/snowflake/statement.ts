@@ -1,10 +1,10 @@
 /**
- * One statement in a session: sent, awaited, read part by part, and gone when its scope closes.
+ * One statement in a session: sent, awaited, read part by part, and gone when it is ended.
  *
  * ```
  * send --> running --complete--> fetching --last row--> ended
  *            |                      |
- *            | interrupted,         | scope closed
+ *            | interrupted,         | ended by its reader
  *            | out of time          v
  *            v                    parts under way are ended; the server keeps no statement
  *          cancel at the server, wait until it says so (bounded), then end every request
@@ -13,18 +13,16 @@
  * Invariants
  * 1. `execute` ends within the statement's time and a grace, whatever the server does, and a pull for rows
  *    within `fetchMs`.
- * 2. When the scope has closed, the server has confirmed the cancellation or {@link CANCEL_MS} have passed.
+ * 2. When it has ended, the server has confirmed the cancellation or {@link CANCEL_MS} have passed.
  * 3. Rows are read from what the server sent (`rows.ts`); the driver sees none of them.
  * 4. What the driver throws at us for a reason of its own is a defect, not a failure of the warehouse.
  */
-import * as Deferred from "effect/Deferred"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
 import type { Result } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { DriverConnection, DriverStatement } from "./driver.js"
@@ -60,11 +58,21 @@ const CANCEL_AGAIN_MS = 700
 interface Running {
   readonly task: Wire.Task
   readonly untrack: () => void
-  readonly done: Deferred.Deferred<DriverStatement, WarehouseError>
-  /** The same, or undefined when its time was over before. */
-  readonly inTime: Deferred.Deferred<DriverStatement | undefined, WarehouseError>
   statement: DriverStatement | undefined
-  completed: boolean
+  /** How it ended. */
+  exit: Exit.Exit<DriverStatement, WarehouseError> | undefined
+  /** Told how it ended, or nothing when its time is over before. */
+  readonly waiting: Set<(exit: Exit.Exit<DriverStatement | undefined, WarehouseError>) => void>
+}
+
+/** Makes an effect as interruptible as the one who waits for it. */
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** A result that is read, until it is ended. */
+export interface Reading {
+  readonly result: Result
+  /** Ends what is under way of it, given how its reader ended. */
+  readonly end: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
 
 /** The server had taken the statement before it refused a question about it. */
@@ -73,42 +81,46 @@ const begun = (error: WarehouseError, queryId: string | undefined): WarehouseErr
     ? error
     : new WarehouseError({ ...error, sent: "yes", queryId: error.queryId ?? queryId })
 
-const start = (connection: DriverConnection, request: Request): Effect.Effect<Running> =>
-  Effect.gen(function* () {
-    const task: Wire.Task = yield* Wire.task(request.requestId, () => running.statement?.getQueryId())
-    const run = Runtime.runSync(yield* Effect.runtime())
-    const running: Running = {
-      task,
-      untrack: Wire.track(task),
-      done: yield* Deferred.make<DriverStatement, WarehouseError>(),
-      inTime: yield* Deferred.make<DriverStatement | undefined, WarehouseError>(),
-      statement: undefined,
-      completed: false
-    }
-    const settle = (error: unknown, statement: DriverStatement | undefined) => {
-      running.completed = true
-      const exit =
-        statement === undefined || (error !== null && error !== undefined)
-          ? Exit.mapError(failed(error, "execute"), (known) => begun(known, running.statement?.getQueryId()))
-          : Exit.succeed(statement)
-      run(Effect.zipRight(Deferred.done(running.done, exit), Deferred.done(running.inTime, exit)))
-    }
-    try {
-      running.statement = Wire.run(task, () =>
-        connection.execute({
-          sqlText: request.sql,
-          ...(request.binds.length === 0 ? {} : { binds: request.binds }),
-          requestId: request.requestId,
-          parameters: request.parameters,
-          streamResult: true,
-          complete: settle
-        })
-      )
-    } catch (error) {
-      settle(error, undefined)
-    }
-    return running
+/** Undefined when its time is over. */
+const ended = (running: Running): Effect.Effect<DriverStatement | undefined, WarehouseError> =>
+  Effect.async((resume) => {
+    if (running.exit !== undefined) return resume(running.exit)
+    running.waiting.add(resume)
   })
+
+const send = (connection: DriverConnection, request: Request, task: Wire.Task): Running => {
+  const running: Running = {
+    task,
+    untrack: Wire.track(task),
+    statement: undefined,
+    exit: undefined,
+    waiting: new Set()
+  }
+  task.queryId = () => running.statement?.getQueryId()
+  const settle = (error: unknown, statement: DriverStatement | undefined) => {
+    const exit =
+      statement === undefined || (error !== null && error !== undefined)
+        ? Exit.mapError(failed(error, "execute"), (known) => begun(known, running.statement?.getQueryId()))
+        : Exit.succeed(statement)
+    running.exit = exit
+    for (const told of running.waiting) told(exit)
+  }
+  try {
+    running.statement = Wire.run(task, () =>
+      connection.execute({
+        sqlText: request.sql,
+        ...(request.binds.length === 0 ? {} : { binds: request.binds }),
+        requestId: request.requestId,
+        parameters: request.parameters,
+        streamResult: true,
+        complete: settle
+      })
+    )
+  } catch (error) {
+    settle(error, undefined)
+  }
+  return running
+}
 
 const sendCancel = (statement: DriverStatement): Effect.Effect<boolean> =>
   Effect.async<boolean>((resume) => {
@@ -126,14 +138,14 @@ const sendCancel = (statement: DriverStatement): Effect.Effect<boolean> =>
 const cancel = (running: Running): Effect.Effect<boolean> =>
   Effect.suspend(() => {
     const { statement } = running
-    if (statement === undefined || running.completed) return Effect.succeed(true)
+    if (statement === undefined || running.exit !== undefined) return Effect.succeed(true)
     let confirmed = false
-    const ended = Effect.as(Effect.exit(Deferred.await(running.done)), true)
+    const over = Effect.as(Effect.exit(ended(running)), true)
     const once = Effect.zipRight(
       Effect.map(sendCancel(statement), (taken) => {
         confirmed ||= taken
       }),
-      Effect.timeoutTo(ended, { duration: CANCEL_AGAIN_MS, onTimeout: () => false, onSuccess: () => true })
+      Effect.timeoutTo(over, { duration: CANCEL_AGAIN_MS, onTimeout: () => false, onSuccess: () => true })
     )
     return Effect.map(
       bounded(
@@ -146,22 +158,22 @@ const cancel = (running: Running): Effect.Effect<boolean> =>
   })
 
 /** It ended, but because nothing answered any more. */
-const isLost = (running: Running): Effect.Effect<boolean> =>
-  Effect.flatMap(Deferred.poll(running.done), (done) =>
-    Option.isNone(done)
-      ? Effect.succeed(false)
-      : Effect.match(done.value, {
-          onFailure: ({ reason }) => reason === "Unreachable",
-          onSuccess: () => false
-        })
-  )
+const isLost = ({ exit }: Running): boolean =>
+  exit !== undefined &&
+  Exit.isFailure(exit) &&
+  Option.exists(Cause.failureOption(exit.cause), ({ reason }) => reason === "Unreachable")
 
-const stop = (running: Running, request: Request): Effect.Effect<void> =>
+const forget = ({ task, untrack }: Running): void => {
+  task.abort()
+  untrack()
+}
+
+/** After it was given up. */
+const stop = (running: Running, { abandoned, cancelled }: Request): Effect.Effect<void> =>
   Effect.gen(function* () {
-    if (!running.completed) yield* request.abandoned
-    if ((yield* cancel(running)) && !(yield* isLost(running))) yield* request.cancelled
-    running.task.abort()
-    running.untrack()
+    if (running.exit === undefined) yield* abandoned
+    if ((yield* cancel(running)) && !isLost(running)) yield* cancelled
+    forget(running)
   })
 
 const outOfTime = (timeoutMs: number, answered: boolean, queryId: string | undefined): WarehouseError =>
@@ -181,37 +193,49 @@ const outOfTime = (timeoutMs: number, answered: boolean, queryId: string | undef
         queryId
       })
 
-/** Undefined when its time is over. One sleeping fiber; `Effect.timeout` races two for each statement. */
-const inTime = (running: Running, ms: number): Effect.Effect<DriverStatement | undefined, WarehouseError> =>
-  Effect.acquireUseRelease(
-    Effect.forkDaemon(Effect.interruptible(Effect.delay(Deferred.succeed(running.inTime, undefined), ms))),
-    () => Deferred.await(running.inTime),
-    (alarm) => Fiber.interruptAsFork(alarm, FiberId.none)
+/** Its time is over: it is cancelled, and has failed whatever comes of that. */
+const overdue = (running: Running, request: Request): Effect.Effect<never, WarehouseError> =>
+  Effect.zipRight(
+    request.abandoned,
+    Effect.flatMap(cancel(running), (answered) => {
+      const error = outOfTime(request.timeoutMs, answered, running.statement?.getQueryId())
+      running.exit = Exit.fail(error)
+      return error
+    })
   )
 
-const awaitResult = (running: Running, request: Request): Effect.Effect<DriverStatement, WarehouseError> =>
-  Effect.flatMap(inTime(running, request.timeoutMs + GRACE_MS), (statement) =>
-    statement !== undefined
-      ? Effect.succeed(statement)
-      : Effect.zipRight(
-          request.abandoned,
-          Effect.flatMap(cancel(running), (answered) => {
-            // What could be done has been done: closing the scope does not cancel it once more.
-            running.completed = true
-            return Effect.fail(outOfTime(request.timeoutMs, answered, running.statement?.getQueryId()))
-          })
-        )
-  )
+const silence = Fiber.interruptAsFork(FiberId.none)
 
 /**
- * Sends a statement. The result is the driver's until the scope closes.
+ * Sends a statement. The result is read until {@link Reading.end} is run; of one that failed nothing is under way.
+ * Run it in an uninterruptible region, as any acquisition; what is waited for is what `restore` makes of it.
  */
 export const execute = (
   connection: DriverConnection,
-  request: Request
-): Effect.Effect<Result, WarehouseError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const running = yield* Effect.acquireRelease(start(connection, request), (one) => stop(one, request))
-    const statement = yield* awaitResult(running, request)
-    return yield* resultOf(statement, running.task, request)
+  request: Request,
+  restore: Restore
+): Effect.Effect<Reading, WarehouseError> =>
+  Effect.flatMap(Wire.task(request.requestId), (task) => {
+    const running = send(connection, request, task)
+    const ring = Effect.sync(() => running.waiting.forEach((told) => told(Exit.succeed(undefined))))
+    // One sleeping fiber; `Effect.timeout` races two for each statement.
+    const alarm = Effect.forkDaemon(Effect.interruptible(Effect.delay(ring, request.timeoutMs + GRACE_MS)))
+    return Effect.flatMap(alarm, (alarm) => {
+      const answered = Effect.flatMap(ended(running), (statement) =>
+        statement === undefined ? overdue(running, request) : resultOf(statement, task, request)
+      )
+      return Effect.matchCauseEffect(restore(answered), {
+        onFailure: (cause) =>
+          Effect.zipRight(silence(alarm), Effect.zipRight(stop(running, request), Effect.failCause(cause))),
+        onSuccess: (result) =>
+          Effect.as(silence(alarm), {
+            result,
+            end: (exit) => {
+              const forgotten = Effect.sync(() => forget(running))
+              // A reader that gave up: the server has ended the statement before.
+              return Exit.isSuccess(exit) ? forgotten : Effect.zipRight(request.cancelled, forgotten)
+            }
+          })
+      })
+    })
   })

@@ -9,16 +9,14 @@
  * 1. No statement is sent and none is cancelled: an end of any kind ends requests of our own only.
  * 2. `fetch` ends within its time, and a pull for rows within `fetchMs`, whatever the server does.
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
-import type { Reason, Result } from "../Warehouse.js"
+import type { Reason } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { DriverConnection, DriverStatement } from "./driver.js"
 import { resultOf } from "./rows.js"
 import * as Session from "./session.js"
+import type { Reading, Restore } from "./statement.js"
 import * as Wire from "./wire.js"
 
 interface Request {
@@ -54,52 +52,37 @@ const failed = (error: unknown, queryId: string): Exit.Exit<never, WarehouseErro
       : known
   )
 
-interface Reading {
-  readonly task: Wire.Task
-  readonly untrack: () => void
-  readonly done: Deferred.Deferred<DriverStatement, WarehouseError>
-}
-
-const start = (connection: DriverConnection, { queryId, requestId }: Request): Effect.Effect<Reading> =>
-  Effect.gen(function* () {
-    const task = yield* Wire.task(requestId, () => queryId)
-    const done = yield* Deferred.make<DriverStatement, WarehouseError>()
-    const run = Runtime.runSync(yield* Effect.runtime())
-    const settle = (error: unknown, statement: DriverStatement | undefined) =>
-      run(
-        Deferred.done(
-          done,
-          (error === null || error === undefined) && statement !== undefined
-            ? Exit.succeed(statement)
-            : failed(error, queryId)
-        )
-      )
-    const reading: Reading = { task, untrack: Wire.track(task), done }
-    try {
-      Wire.run(task, () => connection.fetchResult({ queryId, streamResult: true, complete: settle }))
-    } catch (error) {
-      settle(error, undefined)
-    }
-    return reading
-  })
-
-const stop = (reading: Reading): Effect.Effect<void> =>
-  Effect.sync(() => {
-    reading.task.abort()
-    reading.untrack()
-  })
-
 /**
- * Asks for the rows of a result from `offset` on. They are the driver's until the scope closes.
+ * Asks for the rows of a result from `offset` on. They are read until {@link Reading.end} is run.
+ * Run it as a statement.
  */
 export const fetch = (
   connection: DriverConnection,
-  request: Request
-): Effect.Effect<Result, WarehouseError, Scope.Scope> =>
-  Effect.gen(function* () {
+  request: Request,
+  restore: Restore
+): Effect.Effect<Reading, WarehouseError> =>
+  Effect.flatMap(Wire.task(request.requestId), (task) => {
     const { fetchMs, maxRows, offset, queryId, timeoutMs } = request
-    const reading = yield* Effect.acquireRelease(start(connection, request), stop)
-    const statement = yield* Deferred.await(reading.done).pipe(
+    task.queryId = () => queryId
+    const untrack = Wire.track(task)
+    const end = Effect.sync(() => {
+      task.abort()
+      untrack()
+    })
+    return Effect.async<DriverStatement, WarehouseError>((resume) => {
+      try {
+        Wire.run(task, () =>
+          connection.fetchResult({
+            queryId,
+            streamResult: true,
+            complete: (error, statement) =>
+              resume(error === null || error === undefined ? Exit.succeed(statement) : failed(error, queryId))
+          })
+        )
+      } catch (error) {
+        resume(failed(error, queryId))
+      }
+    }).pipe(
       Effect.timeoutFail({
         duration: timeoutMs,
         onTimeout: () =>
@@ -109,9 +92,12 @@ export const fetch = (
             sent: "unknown",
             queryId
           })
-      })
+      }),
+      Effect.flatMap((statement) => resultOf(statement, task, { fetchMs, maxRows, offset })),
+      restore,
+      Effect.onError(() => end),
+      Effect.map((result): Reading => ({ result, end: () => end }))
     )
-    return yield* resultOf(statement, reading.task, { fetchMs, maxRows, offset })
   })
 
 /**

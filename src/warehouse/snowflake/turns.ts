@@ -55,6 +55,7 @@ export const make = (refusal: WarehouseError) => {
         for (let next = FairQueue.dequeue(waiting); next !== undefined; next = FairQueue.dequeue(waiting)) {
           woken.push(next)
         }
+        if (woken.length === 0) return Effect.void
         return Effect.forEach(woken, (next) => Deferred.succeed(next, undefined), { discard: true })
       })
     )

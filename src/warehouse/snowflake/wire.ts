@@ -94,7 +94,7 @@ export interface Descriptions {
 export interface Task {
   /** Undefined for a login. */
   readonly requestId: string | undefined
-  readonly queryId: () => string | undefined
+  queryId: () => string | undefined
   /** Ends every request of the task, those already sent and those still to come. */
   readonly abort: () => void
   readonly signal: AbortSignal
@@ -146,16 +146,12 @@ const MOST_SENDS = 6
 const context = new AsyncLocalStorage<Task>()
 const statements = new Map<string, Task>()
 
-export const task = (
-  requestId: string | undefined,
-  queryId: () => string | undefined,
-  login?: LoginRequest
-): Effect.Effect<Task> =>
+export const task = (requestId: string | undefined, login?: LoginRequest): Effect.Effect<Task> =>
   Effect.zipWith(Effect.runtime(), monotonicReader, (runtime, now) => {
     const controller = new AbortController()
     const self: Task = {
       requestId,
-      queryId,
+      queryId: () => undefined,
       signal: controller.signal,
       abort: () => controller.abort(ended),
       sends: 0,

@@ -19,6 +19,13 @@ const refused = new WarehouseError({
 
 const somebody: Pool.Caller = { client: "somebody", maxWaitMs: 5_000 }
 
+/** A session until the scope closes. */
+const leased = (
+  pool: Effect.Effect.Success<ReturnType<typeof Pool.make<string, Session>>>,
+  place: string,
+  who: Pool.Caller
+) => Effect.acquireRelease(pool.acquire(place, who), ({ release }) => release)
+
 const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
   Effect.gen(function* () {
     const opened: Array<string> = []
@@ -50,7 +57,7 @@ const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
         )
     })
     const use = (place: string, who: Partial<Pool.Caller> = {}) =>
-      Effect.scoped(Effect.map(pool.acquire(place, { ...somebody, ...who }), ({ session }) => session))
+      Effect.scoped(Effect.map(leased(pool, place, { ...somebody, ...who }), ({ session }) => session))
     return { pool, opened, closed, use }
   })
 
@@ -79,8 +86,8 @@ describe("the sessions", () => {
       expect(closed.map(({ place }) => place)).toEqual(["b"])
       expect(yield* pool.size).toBe(2)
       const scope = yield* Scope.make()
-      yield* Scope.extend(pool.acquire("a", somebody), scope)
-      yield* Scope.extend(pool.acquire("c", somebody), scope)
+      yield* Scope.extend(leased(pool, "a", somebody), scope)
+      yield* Scope.extend(leased(pool, "c", somebody), scope)
       const waiting = yield* Effect.fork(use("d"))
       yield* Effect.yieldNow()
       yield* Effect.yieldNow()
@@ -95,8 +102,8 @@ describe("the sessions", () => {
     Effect.gen(function* () {
       const { pool, use } = yield* harness()
       const scope = yield* Scope.make()
-      yield* Scope.extend(pool.acquire("a", somebody), scope)
-      yield* Scope.extend(pool.acquire("a", somebody), scope)
+      yield* Scope.extend(leased(pool, "a", somebody), scope)
+      yield* Scope.extend(leased(pool, "a", somebody), scope)
       const third = yield* Effect.fork(use("a"))
       const fourth = yield* Effect.fork(use("a"))
       for (let turn = 0; turn < 5; turn++) yield* Effect.yieldNow()
@@ -155,7 +162,7 @@ describe("the sessions", () => {
     Effect.gen(function* () {
       const { closed, pool, use } = yield* harness()
       const scope = yield* Scope.make()
-      const first = yield* Scope.extend(pool.acquire("a", somebody), scope)
+      const first = yield* Scope.extend(leased(pool, "a", somebody), scope)
       yield* first.lost
       expect(yield* use("a")).toMatchObject({ n: 2 })
       expect(closed).toEqual([])
@@ -230,7 +237,7 @@ describe("the sessions", () => {
       Effect.gen(function* () {
         const { pool, use } = yield* harness({ maxSessions: 1 })
         const scope = yield* Scope.make()
-        yield* Scope.extend(pool.acquire("a", somebody), scope)
+        yield* Scope.extend(leased(pool, "a", somebody), scope)
         const refused = yield* Effect.fork(Effect.flip(use("b", { maxWaitMs: 1_000 })))
         const order: Array<string> = []
         const waiters = yield* Effect.forEach(["evil 1", "evil 2", "evil 3", "bob 1"], (place) =>
@@ -276,7 +283,7 @@ describe("the sessions", () => {
       const statement = (n: number, place: string, ms: number) =>
         Effect.scoped(
           Effect.gen(function* () {
-            yield* pool.acquire(place, { client: `c${n % 4}`, maxWaitMs: 60_000 })
+            yield* leased(pool, place, { client: `c${n % 4}`, maxWaitMs: 60_000 })
             expect(at).toBe(place)
             running.set(place, (running.get(place) ?? 0) + 1)
             yield* Effect.sleep(ms)
@@ -352,7 +359,7 @@ describe("the sessions", () => {
         owner: (place) => place.charAt(0)
       })
       const held = yield* Scope.make()
-      yield* Scope.extend(pool.acquire("a 1", somebody), held)
+      yield* Scope.extend(leased(pool, "a 1", somebody), held)
       const waiting = yield* Effect.fork(Effect.either(use("a 2")))
       expect((yield* use("b 1")).place).toBe("b 1")
       expect(yield* Fiber.poll(waiting)).toEqual(Option.none())

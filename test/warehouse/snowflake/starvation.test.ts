@@ -59,7 +59,10 @@ const waits = ({ patienceMs, places, sessions, statementMs }: World) =>
         { client, tier: "default", maxWaitMs: QUEUE_MS },
         Effect.scoped(
           Effect.gen(function* () {
-            yield* pool.acquire(place, { client, maxWaitMs: QUEUE_MS })
+            yield* Effect.acquireRelease(
+              pool.acquire(place, { client, maxWaitMs: QUEUE_MS }),
+              ({ release }) => release
+            )
             const began = yield* Clock.currentTimeMillis
             yield* Effect.sleep(ms)
             return began

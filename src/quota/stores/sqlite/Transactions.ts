@@ -15,7 +15,6 @@
  *  - SQLite itself never waits. Its own waiting is unfair (it starves processes for seconds) and stops
  *    the event loop.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { monotonicMillis } from "../../../platform/monotonic.js"
@@ -162,42 +161,37 @@ export const make = (options: {
     }
     wake = () => {
       wake = undefined
-      resume(Effect.void)
+      // The turn of the event loop ends: every fiber that is ready has submitted by then.
+      resume(Effect.yieldNow())
     }
-    return Effect.sync(() => {
-      wake = undefined
-    })
   })
 
   return {
     submit: <A>(operation: string, writes: boolean, step: (page: Page) => A) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.async<A, QuotaStoreError>((resume) => {
-          if (broken !== undefined) {
-            resume(Effect.fail(broken))
-            return
-          }
-          let answer: Effect.Effect<A> = Effect.never
-          const job: Job = {
-            operation,
-            writes,
-            now,
-            run: (page) => {
-              answer = Effect.succeed(step(page))
-            },
-            answer: () => resume(answer),
-            fail: (error) => resume(Effect.fail(error)),
-            cancelled: false
-          }
-          queue.push(job)
-          wake?.()
-          return Effect.sync(() => {
-            job.cancelled = true
-          })
+      Effect.async<A, QuotaStoreError>((resume) => {
+        if (broken !== undefined) {
+          resume(Effect.fail(broken))
+          return
+        }
+        let answer: Effect.Effect<A> = Effect.never
+        const job: Job = {
+          operation,
+          writes,
+          now: clock(),
+          run: (page) => {
+            answer = Effect.succeed(step(page))
+          },
+          answer: () => resume(answer),
+          fail: (error) => resume(Effect.fail(error)),
+          cancelled: false
+        }
+        queue.push(job)
+        wake?.()
+        return Effect.sync(() => {
+          job.cancelled = true
         })
-      ),
-    // The turn of the event loop ends with `yieldNow`: every fiber that is ready has submitted by then.
-    worker: Effect.forever(Effect.zipRight(Effect.zipRight(idle, Effect.yieldNow()), flush)),
+      }),
+    worker: Effect.forever(Effect.zipRight(idle, flush)),
     drain: Effect.suspend(() => {
       broken = Errors.failed("close", "the server is shutting down")
       return Effect.asVoid(
