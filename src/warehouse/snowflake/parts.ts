@@ -64,31 +64,51 @@ export const splitter = (): Splitter => {
     return lastEnd
   }
 
-  const parse = (text: string): ReadonlyArray<unknown> => {
+  /** Undefined when the text is not rows, each with its comma before it. */
+  const parsed = (text: string): ReadonlyArray<unknown> | undefined => {
     const from = isFirst ? (base === 1 ? text.indexOf("[") + 1 : 0) : text.indexOf(",") + 1
-    if (!isFirst && (from === 0 || text.slice(0, from - 1).trim() !== "")) {
-      throw new Malformed("rows without a comma between them")
-    }
-    isFirst = false
+    if (!isFirst && (from === 0 || text.slice(0, from - 1).trim() !== "")) return undefined
     try {
       const rows: ReadonlyArray<unknown> = JSON.parse(`[${text.slice(from)}]`)
+      isFirst = false
       return rows
     } catch {
-      throw new Malformed("rows that are not JSON")
+      return undefined
     }
   }
 
+  const exactly = (piece: string): ReadonlyArray<unknown> => {
+    const end = scan(piece)
+    if (end === 0) {
+      pending.push(piece)
+      return []
+    }
+    const rows = parsed(pending.join("") + piece.slice(0, end))
+    if (rows === undefined) throw new Malformed("rows that are not JSON, or that no comma separates")
+    pending = end === piece.length ? [] : [piece.slice(end)]
+    return rows
+  }
+
+  /**
+   * A guess at where a row ends, near the end of the piece, saves looking at each character. Where it is wrong a text or
+   * a bracket is left open, and that is not JSON.
+   */
+  const guessed = (piece: string): ReadonlyArray<unknown> | undefined => {
+    // A row that has gone on for several pieces is not read from its beginning with each.
+    if (base === undefined || pending.length > 1) return undefined
+    const text = (pending[0] ?? "") + piece
+    const end = text.lastIndexOf("],[") + 1
+    const rows = end === 0 ? undefined : parsed(text.slice(0, end))
+    if (rows === undefined) return undefined
+    pending = []
+    inString = false
+    escaped = false
+    depth = base
+    return rows.concat(exactly(text.slice(end)))
+  }
+
   return {
-    push: (piece) => {
-      const end = scan(piece)
-      if (end === 0) {
-        pending.push(piece)
-        return []
-      }
-      const text = pending.join("") + piece.slice(0, end)
-      pending = end === piece.length ? [] : [piece.slice(end)]
-      return parse(text)
-    },
+    push: (piece) => guessed(piece) ?? exactly(piece),
     end: () => {
       const rest = pending.join("").trim()
       if (inString || rest !== (base === 1 ? "]" : "")) throw new Malformed("the last row breaks off")
