@@ -7,6 +7,7 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js"
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Effect, Exit, Logger, LogLevel, Scope } from "effect"
 import * as ServerConfig from "../../../src/config/ServerConfig.js"
+import * as Degradation from "../../../src/guard/Degradation.js"
 import * as McpServer from "../../../src/mcp/McpServer.js"
 import * as Principal from "../../../src/platform/Principal.js"
 import * as Server from "../../../src/server/Server.js"
@@ -57,7 +58,9 @@ const program = Effect.gen(function* () {
   const { settings } = yield* ServerConfig.load({})
   const layer = Server.layer(settings, {
     warehouse: Testing.layerWarehouse(answers),
-    readOnly: Testing.layerReadOnlyNoop
+    readOnly: Testing.layerReadOnlyNoop,
+    // A machine that is busy with others must not end the measurement.
+    degradation: Degradation.layer()
   })
   yield* Effect.gen(function* () {
     const server = yield* McpServer.McpServer
