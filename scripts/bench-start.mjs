@@ -1,5 +1,6 @@
-// Start-up: from spawn to the answer of `initialize`, beside a bare node process that answers one line.
-// Both in one interleaved run, so that a busy machine slows both; medians and the median of the ratios.
+// Start-up: from spawn to the first answer, beside a bare node process that answers one line. The 2025 era's first
+// answer is that of `initialize`, the 2026 era's that of `server/discover`. All in one interleaved run, so that a busy
+// machine slows all; medians and the median of the ratios.
 //   npm run bench:start [-- --rounds 15] [--json]
 import { spawn } from "node:child_process"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
@@ -18,11 +19,14 @@ if (!existsSync(bin)) {
   process.exit(1)
 }
 
-const initialize = JSON.stringify({
-  jsonrpc: "2.0",
-  id: 1,
-  method: "initialize",
-  params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "bench", version: "1" } }
+const clientInfo = { name: "bench", version: "1" }
+const request = (method, params) => JSON.stringify({ jsonrpc: "2.0", id: 1, method, params })
+const initialize = request("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo })
+const meta = { protocolVersion: "2026-07-28", clientInfo, clientCapabilities: {} }
+const discover = request("server/discover", {
+  _meta: Object.fromEntries(
+    Object.entries(meta).map(([name, value]) => [`io.modelcontextprotocol/${name}`, value])
+  )
 })
 const bare = `process.stdin.once("data", () => process.stdout.write('{"jsonrpc":"2.0","id":1,"result":{}}\\n'))`
 
@@ -35,7 +39,7 @@ const env = {
   APPDATA: state
 }
 
-const once = (args) =>
+const once = (args, first) =>
   new Promise((resolve, reject) => {
     const started = performance.now()
     const child = spawn(process.execPath, args, { env, stdio: ["pipe", "pipe", "ignore"] })
@@ -50,26 +54,33 @@ const once = (args) =>
       child.once("exit", () => resolve(elapsed))
       child.kill("SIGKILL")
     })
-    child.stdin.write(`${initialize}\n`)
+    child.stdin.write(`${first}\n`)
   })
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]
 
-await once([bin])
-const samples = { bare: [], snowguard: [] }
+const rows = [
+  { key: "bare_node", name: "bare node", args: ["-e", bare], first: initialize },
+  { key: "snowguard", name: "snowguard stdio, 2025", args: [bin], first: initialize },
+  { key: "snowguard_2026", name: "snowguard stdio, 2026", args: [bin], first: discover }
+].map((row) => ({ ...row, ms: [] }))
+const [base, ...ours] = rows
+await once([bin], initialize)
 for (let round = 0; round < rounds; round++) {
-  samples.bare.push(await once(["-e", bare]))
-  samples.snowguard.push(await once([bin]))
+  for (const { args, first, ms } of rows) ms.push(await once(args, first))
 }
+const ratio = ({ ms }) => Number(median(ms.map((one, i) => one / base.ms[i])).toFixed(2))
 const report = {
   rounds,
-  bare_node_ms: Number(median(samples.bare).toFixed(1)),
-  snowguard_ms: Number(median(samples.snowguard).toFixed(1)),
-  ratio: Number(median(samples.snowguard.map((ms, i) => ms / samples.bare[i])).toFixed(2))
+  ...Object.fromEntries(rows.map(({ key, ms }) => [`${key}_ms`, Number(median(ms).toFixed(1))])),
+  ratio: ratio(ours[0]),
+  ratio_2026: ratio(ours[1])
 }
 if (values.json) console.log(JSON.stringify(report))
 else {
   console.log(`spawn -> first answer, median of ${rounds} interleaved rounds`)
-  console.log(`  bare node        ${report.bare_node_ms} ms`)
-  console.log(`  snowguard stdio  ${report.snowguard_ms} ms   ${report.ratio}x (goal: at most 3x)`)
+  for (const row of rows) {
+    const beside = row === base ? "" : `   ${ratio(row)}x (goal: at most 3x)`
+    console.log(`  ${row.name.padEnd(24)}${median(row.ms).toFixed(1)} ms${beside}`)
+  }
 }

@@ -126,14 +126,19 @@ const buildBinary = async () => {
   const name = await buildProgram("snowguard", "src/cli/bin.ts")
   launcher("bin.js", name)
   chmodSync(`${out}/bin.js`, 0o755)
-  const initialize = {
-    jsonrpc: "2.0",
-    id: 1,
-    method: "initialize",
-    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "build", version: "1" } }
-  }
-  const list = { jsonrpc: "2.0", id: 2, method: "tools/list" }
-  warm("bin.js", name, [], [initialize, list].map((message) => `${JSON.stringify(message)}\n`).join(""))
+  const clientInfo = { name: "build", version: "1" }
+  const meta = { protocolVersion: "2026-07-28", clientInfo, clientCapabilities: {} }
+  const _meta = Object.fromEntries(
+    Object.entries(meta).map(([name, value]) => [`io.modelcontextprotocol/${name}`, value])
+  )
+  // Of both eras: a client that has asked what there is may still go on with `initialize`.
+  const said = [
+    ["server/discover", { _meta }],
+    ["initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo }],
+    ["tools/list", {}]
+  ]
+  const lines = said.map(([method, params], id) => JSON.stringify({ jsonrpc: "2.0", id, method, params }))
+  warm("bin.js", name, [], `${lines.join("\n")}\n`)
 }
 
 const buildEmbedded = async () => {
