@@ -24,7 +24,7 @@ export const available = (): boolean => {
   if (binary !== undefined) return true
   const how = `no ${NAMES.join(", ")} in PATH and none at CHROMIUM_PATH; install one (apt-get install chromium)`
   if (process.env["SNOWGUARD_TEST_REQUIRE_CHROMIUM"] === "1") throw new Error(how)
-  console.log(`skipped: the tests of the status page in a browser. ${how}`)
+  console.log(`skipped: the tests in a browser. ${how}`)
   return false
 }
 

@@ -22,7 +22,8 @@ import * as FaultScript from "../../src/emulator/FaultScript.js"
 import { metaKey } from "../../src/mcp/ErrorReport.js"
 import type { Collector } from "../utils/collector.js"
 import { collector } from "../utils/collector.js"
-import { endless, folder, spawned } from "../utils/httpProcess.js"
+import * as H from "../utils/http.js"
+import { endless, folder, serving, spawned } from "../utils/httpProcess.js"
 import { bin, cleanEnv } from "../utils/server.js"
 import type { Outcome } from "../utils/toolCalls.js"
 import { converse, rows } from "../utils/toolCalls.js"
@@ -193,7 +194,7 @@ const reportOf = ({ _meta, isError }: CallToolResult) =>
 const codeOf = (result: CallToolResult): string => reportOf(result)?.code ?? "ok"
 
 /** What is left to the client by calls and queries; bytes and other scopes depend on times and orders. */
-const leftIn = ({ structuredContent }: CallToolResult) => {
+const leftIn = ({ structuredContent }: { readonly structuredContent?: unknown }) => {
   const { quotas, rate_limits } = structuredContent as {
     readonly [name: string]: ReadonlyArray<{ readonly [name: string]: unknown }>
   }
@@ -414,5 +415,40 @@ describe("the binary", () => {
         }
       }),
     120_000
+  )
+
+  it.scopedLive("charges nothing for a call whose routing headers are not what its body says", () =>
+    Effect.gen(function* () {
+      const { server } = yield* serving({
+        SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_SECOND: "0.001",
+        SNOWGUARD_QUOTA_STORE_WINDOWS: "rolling"
+      })
+      const ask = (name: string, headers: { readonly [name: string]: string | undefined } = {}) => {
+        const asked = H.modern(1, "tools/call", { name, arguments: {} })
+        return server.ask({ ...asked, headers: { ...asked.headers, ...headers } })
+      }
+      const left = Effect.map(ask("get_limits"), (got) => leftIn(H.messages(got)[0]?.result ?? {}))
+      const before = yield* left
+      const wrong = [
+        { "mcp-name": "get_limits" },
+        { "mcp-name": undefined },
+        { "mcp-method": "tools/list" },
+        { "mcp-method": undefined },
+        { "mcp-protocol-version": "2025-11-25" }
+      ]
+      for (const headers of wrong) {
+        const got = yield* ask("list_databases", headers)
+        assert.deepStrictEqual([got.status, H.messages(got)[0]?.error?.code], [400, -32020])
+      }
+      assert.deepStrictEqual(yield* left, before)
+      // The call itself costs one of each.
+      assert.strictEqual((yield* ask("list_databases")).status, 200)
+      const after = yield* left
+      for (const [i, text] of after.entries()) {
+        if (/ queries/.test(text)) assert.strictEqual(text, before[i])
+        else assert.notStrictEqual(text, before[i])
+      }
+      assert.isAtLeast(after.length, 3)
+    })
   )
 })
