@@ -12,6 +12,8 @@ export interface Command {
   readonly program?: string
   readonly args: ReadonlyArray<string>
   readonly env?: NodeJS.ProcessEnv
+  /** Of the protocol: 2025 when absent. */
+  readonly era?: "2025" | "2026" | undefined
 }
 
 export interface Cost {
@@ -41,6 +43,17 @@ const initialize = {
   capabilities: {},
   clientInfo: { name: "bench", version: "1" }
 }
+
+const meta = { protocolVersion: "2026-07-28", clientInfo: initialize.clientInfo, clientCapabilities: {} }
+
+/** What every request of the 2026 era says of itself. */
+const envelope = Object.fromEntries(
+  Object.entries(meta).map(([name, value]) => [`io.modelcontextprotocol/${name}`, value])
+)
+
+/** What a client of an era asks first. */
+const first = ({ era }: Command): readonly [method: string, params: object] =>
+  era === "2026" ? ["server/discover", { _meta: envelope }] : ["initialize", initialize]
 
 /** What every process of this machine says of itself, as far as it may be read. */
 const stats = (): ReadonlyArray<string> =>
@@ -72,7 +85,7 @@ export const mainThreadCpu = ({ child: { pid = 0 } }: Server): number | undefine
 const failed = (name: string, answer: { error?: unknown; result?: { isError?: boolean } }): unknown =>
   answer.error ?? (answer.result?.isError === true ? { name, result: answer.result } : undefined)
 
-/** From the spawn to the answer of `initialize`, in milliseconds; the process is gone after that. */
+/** From the spawn to the first answer, in milliseconds; the process is gone after that. */
 export const startMs = (command: Command): Promise<number> =>
   new Promise((resolve, reject) => {
     const begun = performance.now()
@@ -92,12 +105,12 @@ export const startMs = (command: Command): Promise<number> =>
     child.once("exit", (code) =>
       took === undefined ? reject(new Error(`it ended with ${code} and said nothing`)) : resolve(took)
     )
-    child.stdin.write(
-      `${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: initialize })}\n`
-    )
+    const [method, params] = first(command)
+    child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 1, method, params })}\n`)
   })
 
-export const start = async ({ args, env, program }: Command, probe: string): Promise<Server> => {
+export const start = async (command: Command, probe: string): Promise<Server> => {
+  const { args, env, era, program } = command
   const child = spawn(program ?? process.execPath, ["--import", probe, ...args], {
     env: env ?? cleanEnv(),
     stdio: ["pipe", "pipe", "pipe", "ipc"]
@@ -152,12 +165,14 @@ export const start = async ({ args, env, program }: Command, probe: string): Pro
     child.send({ ask: what, id })
     return Promise.race([answer, ended])
   }
-  await request("initialize", initialize)
-  send({ method: "notifications/initialized" })
+  await request(...first(command))
+  const isModern = era === "2026"
+  if (!isModern) send({ method: "notifications/initialized" })
   return {
     child,
     request,
-    call: (name, args) => request("tools/call", { name, arguments: args }),
+    call: (name, args) =>
+      request("tools/call", { name, arguments: args, ...(isModern ? { _meta: envelope } : {}) }),
     ask,
     cost: async () => {
       const cost = (await ask("cost")) as Cost
