@@ -686,12 +686,12 @@ export const table = {
       fields: {
         account: word("account identifier, for example `myorg-myaccount`", "SNOWFLAKE_ACCOUNT"),
         identity: choice({
-          values: ["shared", "client"],
+          values: ["shared", "client", "exchange"],
           default: "shared",
           about:
             "as whom statements run: `shared`: all callers are the user of this section; `client`: each is the user of " +
             "`clients.NAME.snowflake`, else of `tiers.NAME.snowflake`, else of `tiers.default.snowflake`, and one without " +
-            "a user is refused"
+            "a user is refused; `exchange`: each is itself, by a token that its access token is exchanged for (`[exchange]`)"
         }),
         ...login(true),
         role: word("role of the sessions; give it read access and no more", "SNOWFLAKE_ROLE"),
@@ -752,6 +752,60 @@ export const table = {
           default: true,
           about: "let Snowflake stop a result after the rows that are read (`ROWS_PER_RESULTSET`)"
         })
+      }
+    },
+    exchange: {
+      about:
+        'How callers get tokens of their own for Snowflake, when `snowflake.identity` is "exchange" and `auth.mode` is "oauth".',
+      fields: {
+        preset: choice({
+          values: ["standard", "okta", "entra", "keycloak", "snowflake"],
+          default: "standard",
+          about:
+            "what the authorization server expects: the standard (RFC 8693) for all but `entra`, which has the " +
+            "on-behalf-of grant; `snowflake` is Snowflake's own endpoint, which was not tried"
+        }),
+        issuer: text({
+          ...httpUrl,
+          about:
+            "the authorization server that exchanges tokens, found by its metadata; `auth.issuer` when not set"
+        }),
+        token_url: text({ ...httpUrl, about: "its token endpoint, in place of what the metadata say" }),
+        client_id: word("this server as a client there"),
+        client_auth: choice({
+          values: ["basic", "post", "private_key_jwt"],
+          default: "basic",
+          about: "how the client shows who it is: a secret in the header or the body, or a signed assertion"
+        }),
+        client_secret: hidden("its secret"),
+        client_secret_file: file("file with the same; read at each exchange"),
+        client_key: hidden("private key in PEM form that signs its assertions"),
+        client_key_file: file("file with the same; read at each exchange"),
+        client_key_id: word("`kid` of the assertions"),
+        client_assertion_audience: word("`aud` of the assertions; the issuer when not set"),
+        audience: word(
+          "what the token is to be for; the account's address when neither this nor `resource` is set"
+        ),
+        resource: word("the same as a URI (RFC 8707)"),
+        scope: word(
+          "scope that is asked for; `{role}`, `{warehouse}`, `{tier}` and `{client}` stand for the caller's; " +
+            "`session:role:{role}`, or `session:role-any` without a role, when not set"
+        ),
+        subject_token_type: word("what the caller's token is; an access token when not set"),
+        requested_token_type: word("what is asked for"),
+        actor_token: hidden("token of this server as the actor (RFC 8693, 2.1)"),
+        actor_token_file: file("file with the same; read at each exchange"),
+        actor_token_type: word("what that is; an access token when not set"),
+        authorization_details: word(
+          "JSON text (RFC 9396) that bounds the token, with `{role}` and its like within strings"
+        ),
+        parameters: list({
+          pattern: /^[A-Za-z_][\w.-]{0,99}=[^\p{Cc}]{0,2000}$/u,
+          expected: 'a list of parameters such as ["prompt=none"]',
+          about: "further parameters of the request, each as `name=value`"
+        }),
+        timeout_seconds: number({ ...seconds, max: 60, default: 5, about: "one exchange" }),
+        max_concurrent: integer({ min: 1, max: 1000, default: 8, about: "exchanges at a time" })
       }
     },
     global_quota: {
@@ -863,7 +917,9 @@ export const table = {
           default: policy.allowStages,
           about: "files of named stages may be read, as FROM '@DB.SCHEMA.STAGE/file'"
         }),
-        ...caller("the tier")
+        ...caller("the tier"),
+        "snowflake.scope": word("in place of `exchange.scope`"),
+        "snowflake.authorization_details": word("in place of `exchange.authorization_details`")
       }
     },
     clients: {

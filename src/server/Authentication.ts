@@ -59,7 +59,8 @@ export const layer = (
             scopes: auth.scopes,
             adminScope: auth.adminScope,
             clientClaim: auth.clientClaim,
-            tierClaim: auth.tierClaim
+            tierClaim: auth.tierClaim,
+            keepTokens: settings.snowflake.identity === "exchange"
           })
         })
       )

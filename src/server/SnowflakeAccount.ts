@@ -10,6 +10,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import * as Key from "../config/Key.js"
 import type { Settings } from "../config/Settings.js"
@@ -19,7 +20,9 @@ import { WarehouseError } from "../warehouse/Warehouse.js"
 import type { Options } from "../warehouse/Snowflake.js"
 import type { Fault, Login, Price } from "../warehouse/snowflake/auth.js"
 import * as Auth from "../warehouse/snowflake/auth.js"
+import * as TokenExchange from "../warehouse/snowflake/exchange.js"
 import type { Identity } from "../warehouse/snowflake/identity.js"
+import * as Exchanging from "./TokenExchange.js"
 
 type Given = Settings["snowflake"]
 
@@ -28,6 +31,9 @@ type Address = Pick<Given, "account" | "accessUrl">
 
 /** What a user is logged in with, and its role. */
 type Credential = Settings["clients"][string]["snowflake"]
+
+/** Gives tokens in place of those of callers. */
+export type Exchange = TokenExchange.Exchange
 
 const wrong = (description: string): WarehouseError =>
   new WarehouseError({ reason: "Configuration", description, sent: "no" })
@@ -175,10 +181,13 @@ export const callerFaults = (settings: Settings): ReadonlyArray<Fault> => {
   const { accessUrl, account, identity } = settings.snowflake
   const levels = levelsOf(settings).filter(({ given }) => hasCredential(given))
   if (identity !== "client") {
-    return levels.map(({ key }) => ({
-      setting: key,
-      message: `names a user, which only snowflake.identity = "client" makes use of; it is "${identity}"`
-    }))
+    return [
+      ...(identity === "exchange" ? Exchanging.faults(settings) : []),
+      ...levels.map(({ key }) => ({
+        setting: key,
+        message: `names a user, which only snowflake.identity = "client" makes use of; it is "${identity}"`
+      }))
+    ]
   }
   if (levels.length === 0) {
     return [
@@ -245,13 +254,57 @@ const priceOf = (given: Credential): Price =>
       : {})
   })
 
+/** The server's own user is not meant where a caller has no token. */
+const noToken = wrong(
+  'The caller has no access token of its own, and snowflake.identity is "exchange". Sign in to the server with one.'
+)
+
+const hashed = (token: Redacted.Redacted<string>): string =>
+  createHash("sha256").update(Redacted.value(token)).digest("base64")
+
+/** A caller as itself. In another tier it may have another scope, and so another token. */
+const exchanged = (
+  settings: Settings,
+  principal: Principal,
+  place: { readonly role: string | undefined; readonly warehouse: string | undefined },
+  exchange: Exchange | undefined
+): Identity => {
+  const { subject, tier } = principal
+  const { accessUrl, account } = settings.snowflake
+  if (subject === undefined) {
+    return { ...place, key: `nobody ${principal.client}`, mode: "exchange", login: noToken, price: "none" }
+  }
+  const key = JSON.stringify([subject.id, tier, place.role ?? ""])
+  const acting = { ...place, key, mode: "exchange" as const, user: subject.name }
+  if (exchange === undefined) return { ...acting, login: noToken, price: "none" }
+  const token = exchange.token({
+    key,
+    subject,
+    parameters: Exchanging.parametersFor(settings, principal, place)
+  })
+  return {
+    ...acting,
+    login: Effect.mapBoth(token, {
+      onFailure: (error) => (error instanceof WarehouseError ? error : TokenExchange.toWarehouseError(error)),
+      onSuccess: (token): Login => ({ account, accessUrl, authenticator: "oauth", token })
+    }),
+    price: "none",
+    credential: Effect.map(subject.token, hashed),
+    forget: ({ token }) => (token === undefined ? Effect.void : exchange.forget(key, token))
+  }
+}
+
 /**
  * As whom each caller's statements run, by the settings. The same value for the same client and tier.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const identityOf = (settings: Settings): ((principal: Principal) => Identity) => {
+export const identityOf = (
+  settings: Settings,
+  /** Of `snowflake.identity = "exchange"`: without it no login is possible. */
+  exchange?: Exchange
+): ((principal: Principal) => Identity) => {
   const { snowflake } = settings
   const made = new Map<string, Identity>()
   const make = (principal: Principal): Identity => {
@@ -272,6 +325,7 @@ export const identityOf = (settings: Settings): ((principal: Principal) => Ident
         price: priceOf(snowflake)
       }
     }
+    if (snowflake.identity === "exchange") return exchanged(settings, principal, place, exchange)
     const levels = [
       ["clients", client, ofClient],
       ["tiers", tier, ofTier],
@@ -293,6 +347,8 @@ export const identityOf = (settings: Settings): ((principal: Principal) => Ident
   }
   return (principal) => {
     const { client, tier } = principal
+    // Of a person, and not of a client.
+    if (snowflake.identity === "exchange") return make(principal)
     // Clients that are not named in the settings are as many as there are keys and tokens.
     const isNamed = Object.hasOwn(settings.clients, client)
     if (!isNamed && !Object.hasOwn(settings.tiers, tier)) return make(principal)

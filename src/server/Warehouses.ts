@@ -188,13 +188,22 @@ const snowflake = (settings: ServerConfig.Settings) =>
                 `limits.max_concurrent_statements, which is ${wanted}`
             )
           }
-          return adapter.layer({
+          const given = {
             ...(yield* options(settings.snowflake)),
             identityOf: ofCaller,
             maxSessions: settings.snowflake.maxSessions ?? statements,
             maxPerSession: statements,
             health
-          })
+          }
+          if (settings.snowflake.identity !== "exchange") return adapter.layer(given)
+          const [exchanging, { make }] = yield* Effect.promise(() =>
+            Promise.all([import("./TokenExchange.js"), import("../warehouse/snowflake/exchange.js")])
+          )
+          return Layer.unwrapScoped(
+            Effect.map(make(exchanging.options(settings)), (exchange) =>
+              adapter.layer({ ...given, identityOf: identityOf(settings, exchange) })
+            )
+          )
         }),
         { keepsResults: true, reportsSubmit: true, actingAs: ofCaller }
       )

@@ -13,8 +13,10 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type { JWTPayload } from "jose"
 import { createHash } from "node:crypto"
+import * as Lru from "../../platform/core/Lru.js"
 import * as Principal from "../../platform/Principal.js"
 import { namePattern } from "../../platform/Principal.js"
 import type { Credentials, Identity } from "./Auth.js"
@@ -46,6 +48,8 @@ export interface Options {
   readonly tierClaim?: string | undefined
   readonly tierOf: (client: string) => string
   readonly isTier: (tier: string) => boolean
+  /** Keep the newest token of each caller in memory, to be exchanged for one that acts as the caller. */
+  readonly keepTokens?: boolean | undefined
   readonly fetchTimeoutMs?: number | undefined
   readonly fetchCooldownMs?: number | undefined
   /** Milliseconds after a failed fetch of the keys in which no other is made. */
@@ -167,9 +171,29 @@ export const make = (options: Options) =>
       cooldownMs: options.fetchCooldownMs ?? 30_000,
       retryMs: options.fetchRetryMs ?? UNAVAILABLE_MS
     })
+    /** Of each caller the one that ends last, while it is in its time or another one comes. */
+    const newest = Lru.make<{ readonly token: Redacted.Redacted<string>; readonly expiresMs: number }>({
+      maxEntries: REMEMBERED,
+      maxBytes: REMEMBERED
+    })
+    const subjectOf = (payload: JWTPayload, token: string): Principal.Subject | undefined => {
+      if (options.keepTokens !== true) return undefined
+      const id = JSON.stringify([payload.iss, payload.sub])
+      const own = Redacted.make(token)
+      const expiresMs = (payload.exp ?? 0) * 1000
+      const known = Lru.get(newest, id)
+      if (known === undefined || known.expiresMs <= expiresMs)
+        Lru.set(newest, id, { token: own, expiresMs }, 1)
+      return {
+        id,
+        name: String(payload[options.clientClaim] ?? payload.sub),
+        token: Effect.sync(() => Lru.get(newest, id)?.token ?? own)
+      }
+    }
+
     const proven = Proven.make<{ readonly identity: Identity; readonly expiresMs: number }>(REMEMBERED)
 
-    const identityOf = (payload: JWTPayload): Effect.Effect<Identity, AuthRefused> => {
+    const identityOf = (payload: JWTPayload, token: string): Effect.Effect<Identity, AuthRefused> => {
       const granted = [...texts(payload["scope"]), ...texts(payload["scp"])]
       const lacking = options.scopes.filter((scope) => !granted.includes(scope))
       if (lacking.length > 0) {
@@ -188,7 +212,7 @@ export const make = (options: Options) =>
       const named = options.tierClaim === undefined ? [] : texts(payload[options.tierClaim])
       const tier = [...named, options.tierOf(client)].find(options.isTier) ?? "default"
       return Effect.succeed({
-        principal: Principal.make(client, tier),
+        principal: Principal.make(client, tier, subjectOf(payload, token)),
         // Several people may share a client; their sessions are their own.
         owner: `oauth:${JSON.stringify([tier, client, payload.iss, payload.sub])}`,
         admin: granted.includes(options.adminScope)
@@ -233,7 +257,7 @@ export const make = (options: Options) =>
               }),
             catch: fromJose
           })
-          const identity = yield* identityOf(payload)
+          const identity = yield* identityOf(payload, token)
           proven.set(token, { identity, expiresMs: (payload.exp ?? 0) * 1000 })
           return identity
         }),
