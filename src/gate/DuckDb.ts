@@ -173,6 +173,17 @@ const onlyLimited = (before: Parser.Tree, after: Parser.Tree): boolean => {
   return JSON.stringify(restored) === JSON.stringify(before.node)
 }
 
+/** The text with the LIMIT that is likely to be appended. */
+const limitedText = (
+  canonical: string,
+  tokens: ReadonlyArray<Token>,
+  { appendLimit: limit }: ReadOnly.Policy
+): string | undefined =>
+  limit === undefined || tokens.some(({ kind, value }) => kind === "word" && sizes.has(value))
+    ? undefined
+    : `${canonical} LIMIT ${limit}`
+const sizes = new Set(["LIMIT", "FETCH", "SAMPLE", "TABLESAMPLE", "TOP", "SHOW", "DESCRIBE", "SUMMARIZE"])
+
 const typeOf = (value: unknown): unknown =>
   typeof value === "object" && value !== null && "type" in value ? value.type : undefined
 
@@ -242,6 +253,14 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
         ...problem,
         position: location === undefined || translates ? undefined : sourceOffset(source, duckdb, location)
       })
+      // Both questions are under way at a time; where the first is known, the second is too.
+      const ahead = Lru.get(trees, sql) === undefined ? limitedText(canonical, tokens, policy) : undefined
+      if (ahead !== undefined) {
+        const seenAhead = forDuckDb(ahead)
+        if (Either.isRight(seenAhead)) {
+          yield* Effect.all([parse(sql), parse(seenAhead.right.sql)], { concurrency: 2, discard: true })
+        }
+      }
       const tree = yield* parse(sql)
       if (Either.isLeft(tree)) return Either.left(place(tree.left))
       const { ctes, functions, problem, references, tables } = inspect(

@@ -173,3 +173,28 @@ it.scopedLive("keeps memory flat while a result of any length is read", () =>
     expect(peak).toBeLessThan(200 * 1024 * 1024)
   })
 )
+
+it.scopedLive(
+  "gives the same rows whether a LIMIT keeps the result small or not, and frees its connection",
+  () =>
+    Effect.gen(function* () {
+      const warehouse = yield* DuckDb.make({ sample: false })
+      const numbers = (end: string) =>
+        `SELECT value FROM (SELECT unnest(range(3000)) AS value) ORDER BY value${end}`
+      const values = (sql: string) => Effect.map(read(warehouse, sql), (rows) => rows.map(([value]) => value))
+      const all = Array.from({ length: 3000 }, (_, index) => index)
+      expect(yield* values(numbers(""))).toEqual(all)
+      for (const limit of [0, 1, 700, 1000, 1001, 2048, 2999]) {
+        expect(yield* values(numbers(` LIMIT ${limit}`))).toEqual(all.slice(0, limit))
+        // The same text again is one that is prepared.
+        expect(yield* values(numbers(` LIMIT ${limit}`))).toEqual(all.slice(0, limit))
+      }
+      expect(yield* values(numbers(" LIMIT 5 OFFSET 2990"))).toEqual(all.slice(2990, 2995))
+      const { description } = yield* failure(
+        warehouse,
+        "SELECT CAST('x' || i AS INT) FROM range(9) t(i) LIMIT 5"
+      )
+      expect(description).toMatch(/x0/)
+      expect(yield* values("SELECT 1 LIMIT 1")).toEqual([1])
+    })
+)

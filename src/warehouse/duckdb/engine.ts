@@ -146,6 +146,14 @@ const searchPath = (namespace: Namespace): string =>
     ? "memory.main"
     : `${quoted(namespace.database)}.${quoted(namespace.schema)},memory.main`
 
+/** The number behind the LIMIT at the end of a statement. */
+const limitOf = (tokens: Select["tokens"]): number | undefined => {
+  const [word, number] = tokens.slice(-2)
+  return word?.kind === "word" && word.value === "LIMIT" && word.depth === 0 && number?.kind === "number"
+    ? Number(number.text)
+    : undefined
+}
+
 /** Rows of a part of what the catalog answers. */
 const tableRows = 500
 
@@ -216,7 +224,8 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.
           binds: request.binds,
           searchPath: searchPath(namespace),
           timeoutMs: request.timeoutMs,
-          maxRows: request.maxRows
+          maxRows: request.maxRows,
+          limit: limitOf(select.tokens)
         })
         yield* Effect.addFinalizer(() => Effect.sync(running.close))
         const product = longProduct(
