@@ -106,27 +106,29 @@ interface Alarm {
 
 const isSet = (alarm: Alarm): boolean => alarm.ring !== undefined
 
+const alarmAt = (at: number, ring: Effect.Effect<void>): Alarm => ({ at, ring })
+
+const turnOff = (alarm: Alarm): void => {
+  alarm.ring = undefined
+}
+
 interface Alarms {
   /** When the sleeping fiber wakes. A fiber that was superseded by an earlier time ends when it wakes. */
   readonly until: number
-  /** Alarms that are set. */
-  readonly count: number
+  /** At this size the heap is swept: twice the alarms that were set after the last time. */
+  readonly sweepAt: number
 }
 
-/** So many alarms that are off, more than those that are set, and the heap is swept. */
-const MANY_OFF = 256
+const LEAST_SWEPT = 256
 
-/** The interruptor of effects that are out of time. */
-const alarmId = FiberId.make(-2, 0)
-
-/** One sleeping fiber rings all alarms. */
+/** One sleeping fiber rings all alarms. Returns what sets one. */
 const makeAlarms = Effect.gen(function* () {
   // Not a fork of the calling fiber: the alarms outlive the call and would keep its context alive.
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const scope = yield* Effect.scope
   /** Updated in place, within the steps of `alarms`. */
   const heap = Heap.make<Alarm>()
-  const alarms = yield* Ref.make<Alarms>({ until: Number.POSITIVE_INFINITY, count: 0 })
+  const alarms = yield* Ref.make<Alarms>({ until: Number.POSITIVE_INFINITY, sweepAt: LEAST_SWEPT })
 
   const ringDue = (until: number): Effect.Effect<void> =>
     Effect.flatten(
@@ -137,12 +139,12 @@ const makeAlarms = Effect.gen(function* () {
           due.map(({ ring = Effect.void }) => ring),
           { discard: true }
         )
-        for (const alarm of due) alarm.ring = undefined
-        const next = Heap.earliest(heap, isSet)
-        const count = current.count - due.length
-        return next === undefined
-          ? [rung, { until: Number.POSITIVE_INFINITY, count }]
-          : [Effect.zipRight(rung, watch(next)), { until: next, count }]
+        due.forEach(turnOff)
+        const next = Heap.earliest(heap, isSet) ?? Number.POSITIVE_INFINITY
+        return [
+          next === Number.POSITIVE_INFINITY ? rung : Effect.zipRight(rung, watch(next)),
+          { ...current, until: next }
+        ]
       })
     )
 
@@ -152,27 +154,23 @@ const makeAlarms = Effect.gen(function* () {
       Effect.zipRight(ringDue(until))
     )
 
-  return {
-    set: (at: number, ring: Effect.Effect<void>): Effect.Effect<Alarm> =>
-      Effect.flatten(
-        Ref.modify(alarms, ({ count, until }) => {
-          const alarm: Alarm = { at, ring }
-          if (heap.length > 2 * count + MANY_OFF) Heap.sweep(heap, isSet)
-          Heap.add(heap, at, alarm)
-          return [
-            at < until ? Effect.sync(() => (runFork(watch(at), { scope }), alarm)) : Effect.succeed(alarm),
-            { until: Math.min(until, at), count: count + 1 }
-          ]
-        })
-      ),
-    off: (alarm: Alarm): Effect.Effect<void> =>
-      Ref.update(alarms, (current) => {
-        if (!isSet(alarm)) return current
-        alarm.ring = undefined
-        return { ...current, count: current.count - 1 }
-      })
-  }
+  return (alarm: Alarm): Effect.Effect<void> =>
+    Ref.update(alarms, ({ sweepAt, until }) => {
+      const isFull = heap.length >= sweepAt
+      if (isFull) Heap.sweep(heap, isSet)
+      Heap.add(heap, alarm.at, alarm)
+      if (alarm.at < until) runFork(watch(alarm.at), { scope })
+      return {
+        until: Math.min(until, alarm.at),
+        sweepAt: isFull ? Math.max(LEAST_SWEPT, 2 * heap.length) : sweepAt
+      }
+    })
 })
+
+/** The interruptor of effects that are out of time. */
+const alarmId = FiberId.make(-2, 0)
+
+const isLate = (cause: Cause.Cause<unknown>): boolean => HashSet.has(Cause.interruptors(cause), alarmId)
 
 /**
  * Deadlines of the calls of one guard. When the scope closes, the calls that are under way are interrupted and waited
@@ -183,7 +181,7 @@ const makeAlarms = Effect.gen(function* () {
  */
 export const make = (windDownMs: number): Effect.Effect<Deadlines, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const alarms = yield* makeAlarms
+    const setAlarm = yield* makeAlarms
     const calls = yield* Effect.acquireRelease(Scope.make(), (scope, exit) =>
       Scope.close(scope, exit).pipe(
         Effect.interruptible,
@@ -201,19 +199,18 @@ export const make = (windDownMs: number): Effect.Effect<Deadlines, never, Scope.
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Deferred.makeAs<A, E | E2>(FiberId.none), (answered) => {
           const answer = (exit: Exit.Exit<A, E | E2>) => Effect.asVoid(Deferred.done(answered, exit))
-          const call = Effect.flatMap(Effect.exit(Effect.interruptible(effect(answer))), answer)
-          return Effect.flatMap(Effect.forkIn(call, calls), (fiber) => {
+          return Effect.flatMap(Effect.forkIn(Effect.interruptible(effect(answer)), calls), (fiber) => {
+            fiber.addObserver((exit) => Deferred.unsafeDone(answered, exit))
             const interrupt = Fiber.interruptAsFork(fiber, FiberId.none)
-            const ring = Effect.exit(late).pipe(Effect.flatMap(answer), Effect.zipRight(interrupt))
-            return Effect.flatMap(alarms.set(at, ring), (alarm) =>
-              Effect.flatMap(Effect.exit(restore(Deferred.await(answered))), (exit) => {
-                const end = Exit.isInterrupted(exit) ? interrupt : Effect.void
-                return alarms
-                  .off(alarm)
-                  .pipe(
-                    Effect.zipRight(Exit.isSuccess(exit) ? Fiber.inheritAll(fiber) : end),
-                    Effect.zipRight(exit)
-                  )
+            const alarm = alarmAt(
+              at,
+              Effect.exit(late).pipe(Effect.flatMap(answer), Effect.zipRight(interrupt))
+            )
+            return Effect.zipRight(setAlarm(alarm), Effect.exit(restore(Deferred.await(answered)))).pipe(
+              Effect.flatMap((exit) => {
+                turnOff(alarm)
+                if (Exit.isSuccess(exit)) return Effect.zipRight(Fiber.inheritAll(fiber), exit)
+                return Exit.isInterrupted(exit) ? Effect.zipRight(interrupt, exit) : exit
               })
             )
           })
@@ -226,21 +223,19 @@ export const make = (windDownMs: number): Effect.Effect<Deadlines, never, Scope.
       effect: Effect.Effect<A, E, R>
     ): Effect.Effect<A, E | E2, R> =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.fork(restore(effect)), (fiber) =>
-          Effect.flatMap(alarms.set(at, Fiber.interruptAsFork(fiber, alarmId)), (alarm) =>
-            Effect.flatMap(Effect.exit(restore(Fiber.await(fiber))), (awaited) => {
+        Effect.flatMap(Effect.forkDaemon(restore(effect)), (fiber) => {
+          const alarm = alarmAt(at, Fiber.interruptAsFork(fiber, alarmId))
+          return Effect.zipRight(setAlarm(alarm), Effect.exit(restore(Fiber.await(fiber)))).pipe(
+            Effect.flatMap((awaited): Effect.Effect<A, E | E2> => {
+              turnOff(alarm)
               const exit = Exit.flatten(awaited)
-              const end = Exit.isFailure(awaited) ? Fiber.interrupt(fiber) : Effect.void
-              const isLate = Exit.isFailure(exit) && HashSet.has(Cause.interruptors(exit.cause), alarmId)
-              return alarms
-                .off(alarm)
-                .pipe(
-                  Effect.zipRight(Exit.isSuccess(exit) ? Fiber.inheritAll(fiber) : end),
-                  Effect.zipRight<A, E | E2, R>(isLate ? late : exit)
-                )
+              if (Exit.isSuccess(exit)) return Effect.zipRight(Fiber.inheritAll(fiber), exit)
+              // The caller was interrupted, and waits for the end.
+              if (Exit.isFailure(awaited)) return Effect.zipRight(Fiber.interrupt(fiber), exit)
+              return isLate(exit.cause) ? late : exit
             })
           )
-        )
+        })
       )
 
     return { answerBy, endBy }
