@@ -12,7 +12,10 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import { identity } from "effect/Function"
+import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
@@ -263,7 +266,10 @@ export const make = (options: Options) =>
         return audit.record({ client, tier, tool, asked, decision, ms: 0 })
       })
 
-    /** The boundary: the span, the count, the time and the audit of a call, however it ends. */
+    /**
+     * The boundary: the span, the count, the time and the audit of a call, however it ends. Its fiber ends with it, so
+     * that what names the call in log lines is set and not put back.
+     */
     const call = (
       tool: Tool.Any,
       input: { readonly [name: string]: unknown },
@@ -276,7 +282,6 @@ export const make = (options: Options) =>
       Effect.suspend(() => {
         const { client, tier } = principal
         const entry = { client, tool: tool.name, since: started, notes }
-        running.add(entry)
         const ended = (decision: string, failedQuery?: string) => {
           running.delete(entry)
           const ms = monotonic() - started
@@ -296,9 +301,28 @@ export const make = (options: Options) =>
             ...ranAs
           })
         }
-        return Effect.useSpan(
-          Telemetry.spans.call,
-          {
+        const outcome = (exit: Exit.Exit<ToolResult>) => {
+          if (exit._tag === "Failure") return ended("cancelled")
+          if (exit.value.isError !== true) return ended("ok")
+          const report = ErrorReport.fromResult(exit.value)
+          return ended(report?.code ?? "INTERNAL", report?.queryId)
+        }
+        const within = (span: Tracer.Span) => {
+          running.add(entry)
+          return Effect.mapInputContext(
+            run(tool, input, context, principal),
+            (context: Context.Context<never>) =>
+              context.pipe(
+                Context.add(CurrentNotes, notes),
+                Context.add(Received, started),
+                Context.add(CurrentPrincipal, principal),
+                Context.add(Tracer.ParentSpan, span)
+              )
+          )
+        }
+        // One bracket for the span, the records and the table of the calls under way.
+        const bracket = Effect.acquireUseRelease(
+          Effect.makeSpan(Telemetry.spans.call, {
             kind: "server",
             attributes: {
               "mcp.tool": tool.name,
@@ -309,27 +333,18 @@ export const make = (options: Options) =>
             },
             captureStackTrace: false,
             ...(parent === undefined ? {} : { parent })
-          },
-          (span) =>
-            run(tool, input, context, principal).pipe(
-              Effect.onExit((exit) => {
-                if (exit._tag === "Failure") return ended("cancelled")
-                if (exit.value.isError !== true) return ended("ok")
-                const report = ErrorReport.fromResult(exit.value)
-                return ended(report?.code ?? "INTERNAL", report?.queryId)
-              }),
-              // In one step: each costs as much as a guard.
-              Effect.mapInputContext((context: Context.Context<never>) =>
-                context.pipe(
-                  Context.add(CurrentNotes, notes),
-                  Context.add(Received, started),
-                  Context.add(CurrentPrincipal, principal),
-                  Context.add(Tracer.ParentSpan, span)
-                )
-              ),
-              Effect.annotateLogs({ client, tool: tool.name })
-            )
+          }),
+          within,
+          (span, exit) =>
+            Effect.flatMap(Clock.currentTimeNanos, (now) => {
+              span.end(now, exit)
+              return outcome(exit)
+            })
         )
+        const named = FiberRef.update(FiberRef.currentLogAnnotations, (all) =>
+          HashMap.set(HashMap.set(all, "client", client), "tool", tool.name)
+        )
+        return Effect.zipRight(named, bracket)
       })
 
     const hasTool = (name: string): boolean => toolbox.get(name) !== undefined
@@ -387,14 +402,13 @@ export const make = (options: Options) =>
               : Effect.zipRight(
                   Effect.forkScoped(Effect.forever(Effect.delay(again, PROGRESS_EVERY))),
                   running
-                ).pipe(Effect.scoped)
+                ).pipe(
+                  Effect.scoped,
+                  Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
+                )
           const notes = new CallNotes()
           return runner.run(
-            call(tool, input, context, principal, parentSpan(asked), notes, received).pipe(
-              audibly,
-              Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void)),
-              within
-            ),
+            call(tool, input, context, principal, parentSpan(asked), notes, received).pipe(audibly, within),
             {
               signal: asked.signal,
               onCut: Effect.map(Clock.currentTimeMillis, (now) =>
