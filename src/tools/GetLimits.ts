@@ -5,16 +5,17 @@
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Bulkhead from "../guard/Bulkhead.js"
 import { CallPolicy } from "./CallPolicy.js"
 import * as CircuitBreaker from "../guard/CircuitBreaker.js"
+import * as Deadline from "../guard/Deadline.js"
 import * as Degradation from "../guard/Degradation.js"
 import * as Fields from "./schemas.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
+import { withNow } from "../platform/monotonic.js"
 import { Quota } from "../quota/Quota.js"
 import type { Health } from "../quota/QuotaStore.js"
 import { StoreHealth, StoreMode } from "../quota/QuotaStore.js"
@@ -22,8 +23,13 @@ import * as RateLimiter from "../guard/RateLimiter.js"
 import { Retry } from "../guard/Retry.js"
 import * as Tool from "./Tool.js"
 
-/** A store that does not answer must not take this answer with it. */
-const QUOTA_PATIENCE = Duration.seconds(2)
+/** Milliseconds. A store that does not answer must not take this answer with it. */
+const QUOTA_PATIENCE_MS = 2_000
+
+/** The same while the server stops. */
+const WIND_DOWN_MS = 0
+
+const silentStore = Effect.fail({ description: "the quota store did not answer in time" })
 
 const input = Fields.closed(Schema.Struct({}))
 
@@ -161,15 +167,13 @@ export const make = Effect.gen(function* () {
   const policies = yield* CallPolicy
   const store = yield* StoreHealth
 
+  const deadlines = yield* Deadline.make(WIND_DOWN_MS)
+
+  // A store that cannot be interrupted is left behind, not waited for.
   const quotas = (client: string, tier: string) =>
-    quota.status(client, tier).pipe(
-      // A store that cannot be interrupted is left behind, not waited for.
-      Effect.disconnect,
-      Effect.interruptible,
-      Effect.timeoutFail({
-        duration: QUOTA_PATIENCE,
-        onTimeout: () => ({ description: "the quota store did not answer in time" })
-      }),
+    withNow((now) =>
+      deadlines.answerBy(now + QUOTA_PATIENCE_MS, silentStore, () => quota.status(client, tier))
+    ).pipe(
       Effect.match({
         onSuccess: (status) => ({ quotas: status.map(Fields.quotaWarning) }),
         onFailure: ({ description }) => ({ quotas: [], quotas_unavailable: description })

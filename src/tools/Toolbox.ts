@@ -13,6 +13,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { nearest } from "../platform/core/Nearest.js"
 import type * as Tool from "./Tool.js"
 import * as DescribeTable from "./DescribeTable.js"
@@ -114,15 +115,19 @@ export const make = (
 }
 
 /**
- * A toolbox of the tools that `makes` make.
+ * A toolbox of the tools that `makes` make; what they acquire is released with the layer.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layer = <Make extends Effect.Effect<Tool.Any, unknown, unknown>>(
   makes: ReadonlyArray<Make>
-): Layer.Layer<Toolbox, ToolboxError | Effect.Effect.Error<Make>, Effect.Effect.Context<Make>> =>
-  Layer.effect(
+): Layer.Layer<
+  Toolbox,
+  ToolboxError | Effect.Effect.Error<Make>,
+  Exclude<Effect.Effect.Context<Make>, Scope.Scope>
+> =>
+  Layer.scoped(
     Toolbox,
     Effect.flatMap(
       // The compiler does not see that an effect is an effect of its own error and context.

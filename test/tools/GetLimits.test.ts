@@ -113,9 +113,9 @@ describe("get_limits", () => {
     })
   )
 
-  it.effect("answers without quotas when their store does not", () =>
+  it.effect("answers without quotas when their store does not, also when it cannot be interrupted", () =>
     Effect.gen(function* () {
-      const silent = Layer.mock(Quota, { status: () => Effect.never })
+      const silent = Layer.mock(Quota, { status: () => Effect.uninterruptible(Effect.never) })
       const { call } = yield* Fakes.harness(GetLimits.make, { services: services(silent) })
       const fiber = yield* Effect.fork(call({}))
       yield* TestClock.adjust("2 seconds")

@@ -2,7 +2,7 @@
  * Guards that let everything through and remember what they were asked, so that a tool can be tested
  * alone. The real wiring has its own tests.
  */
-import { Effect, Either, Layer, Ref, Schema } from "effect"
+import { Effect, Either, Layer, Ref, Schema, Scope } from "effect"
 import { Bulkhead } from "../../src/guard/Bulkhead.js"
 import * as CallPolicy from "../../src/tools/CallPolicy.js"
 import type { Status } from "../../src/guard/CircuitBreaker.js"
@@ -181,10 +181,14 @@ export const services = (options: Options = {}) =>
  * A tool with fakes around it. `call` takes arguments as JSON and gives back what a client would read:
  * both pass the tool's schemas, and the answer its JSON Schema too.
  */
-export const harness = <T extends Tool.Any>(make: Effect.Effect<T, never, Services>, options: Options = {}) =>
+export const harness = <T extends Tool.Any>(
+  make: Effect.Effect<T, never, Services | Scope.Scope>,
+  options: Options = {}
+) =>
   Effect.gen(function* () {
     const { guard, layer, warehouse } = yield* services(options)
-    const tool = yield* Effect.provide(make, layer)
+    const scope = yield* Scope.make()
+    const tool = yield* make.pipe(Effect.provide(layer), Scope.extend(scope))
     const decode = ToolInput.decoder(tool)
     const call = (input: object, context: Tool.Context = quietContext) =>
       Effect.gen(function* () {
