@@ -199,8 +199,8 @@ export const make = (windDownMs: number): Effect.Effect<Deadlines, never, Scope.
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Deferred.makeAs<A, E | E2>(FiberId.none), (answered) => {
           const answer = (exit: Exit.Exit<A, E | E2>) => Effect.asVoid(Deferred.done(answered, exit))
-          return Effect.flatMap(Effect.forkIn(Effect.interruptible(effect(answer)), calls), (fiber) => {
-            fiber.addObserver((exit) => Deferred.unsafeDone(answered, exit))
+          const call = Effect.flatMap(Effect.exit(Effect.interruptible(effect(answer))), answer)
+          return Effect.flatMap(Effect.forkIn(call, calls), (fiber) => {
             const interrupt = Fiber.interruptAsFork(fiber, FiberId.none)
             const alarm = alarmAt(
               at,
