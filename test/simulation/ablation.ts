@@ -154,6 +154,12 @@ export const ablations: ReadonlyArray<Ablation> = [
   ablation("bound on the queue of one client", "flood", "served", {
     server: pools((pool) => ({ ...pool, maxQueuePerClient: pool.maxQueue }))
   }),
+  ablation("slots for calls beside those for statements", "flood", "served", {
+    server: (server) => ({
+      ...server,
+      bulkhead: { ...server.bulkhead, requests: { ...server.bulkhead.requests, permits: 100_000 } }
+    })
+  }),
   ablation("weights of tiers", "weighted", "perHour", {
     server: (server) => ({ ...server, bulkhead: { ...server.bulkhead, tierWeights: {} } })
   }),

@@ -214,7 +214,7 @@ export const defaultServer = (): ServerOptions => {
  * analysts and three busy agents only want their answers. `parallel`: calls that a loop makes at once;
  * `slots`: statements that the warehouse runs at once.
  */
-export const badDay = (hours: number, { parallel = 60, slots = 16 } = {}): Scenario => {
+export const badDay = (hours: number, { parallel = 30, slots = 16 } = {}): Scenario => {
   const analyst: Temperament = {
     ...Temperaments.steady,
     name: "analyst",
@@ -232,7 +232,7 @@ export const badDay = (hours: number, { parallel = 60, slots = 16 } = {}): Scena
     name: "loop",
     wellBehaved: false,
     metadata: 0.1,
-    arrivals: { _tag: "loops", parallel, pauseMs: 500 },
+    arrivals: { _tag: "loops", parallel, pauseMs: 1_000 },
     afterFailure: { _tag: "gives up" },
     episodes: { everyMs: 20 * MINUTE, lastMs: 2 * MINUTE }
   }

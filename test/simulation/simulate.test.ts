@@ -160,7 +160,7 @@ describe("an invariant that is broken is seen:", () => {
 
 describe("what the layers are good for, on a bad day", () => {
   const day = (layers: Partial<Server.Layers>): Report => {
-    const scenario = Scenarios.badDay(0.32, { parallel: 4, slots: 3 })
+    const scenario = Scenarios.badDay(0.32, { parallel: 8, slots: 3 })
     const report = simulate({ seed: 1, hours: 0.32, scenario, layers })
     expectClean(report)
     return report
