@@ -102,7 +102,7 @@ export interface UnreadOptions {
 export interface Unread {
   /**
    * Begins it when those before it on the same connection are over, and watches it until it is over itself. It is
-   * not begun at all when too many wait there already: the connection is closed.
+   * not begun at all when too many wait there already: the connection is closed once those are answered.
    */
   readonly watch: (response: ServerResponse, begin: () => void) => void
   /** Its client, for the log. */
@@ -132,8 +132,13 @@ const LARGE = 64 * 1024
  */
 const MAX_BEHIND = 8
 
+/** So many more, which node has read and keeps, and the connection is closed at once. */
+const MAX_BEYOND = 1_000
+
 interface Connection {
   isBusy: boolean
+  /** Requests that came when too many waited; they are not answered. */
+  beyond: number
   /** What is to be begun when the one before is answered. */
   readonly behind: Array<() => void>
 }
@@ -145,7 +150,7 @@ interface Connection {
 const makeConnections = () => {
   const open = new WeakMap<Socket, Connection>()
   const made = (socket: Socket): Connection => {
-    const connection: Connection = { isBusy: false, behind: [] }
+    const connection: Connection = { isBusy: false, beyond: 0, behind: [] }
     open.set(socket, connection)
     return connection
   }
@@ -154,15 +159,18 @@ const makeConnections = () => {
     // What was read together with the one that was too many.
     if (socket.destroyed) return
     const connection = open.get(socket) ?? made(socket)
-    if (connection.behind.length >= MAX_BEHIND) {
-      Metrics.refused("pipelined")
-      socket.destroy()
+    if (connection.beyond > 0 || connection.behind.length >= MAX_BEHIND) {
+      connection.beyond += 1
+      if (connection.beyond === 1) Metrics.refused("pipelined")
+      if (connection.beyond > MAX_BEYOND) socket.destroy()
+      else socket.pause()
       return
     }
     response.once("close", () => {
       const next = socket.destroyed ? undefined : connection.behind.shift()
       connection.isBusy = next !== undefined
       next?.()
+      if (next === undefined && connection.beyond > 0) socket.destroySoon()
     })
     if (connection.isBusy) return void connection.behind.push(begin)
     connection.isBusy = true

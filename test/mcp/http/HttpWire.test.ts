@@ -247,10 +247,14 @@ describe("what is no request, or another one than it seems", () => {
         Array.from({ length: 9 }, () => "200")
       )
       assert.strictEqual(most, 1)
-      // This connection is closed, and no other.
-      yield* Effect.promise(() => server.raw(calls(200)))
+      // Those that may wait are answered; this connection is closed then, and no other.
+      const many = yield* Effect.promise(() => server.raw(calls(200)))
+      assert.deepStrictEqual(statuses(many), statuses(few))
+      assert.strictEqual(most, 1)
+      // A flood is not read to its end.
+      yield* Effect.promise(() => server.raw(calls(20_000)))
       const { body } = yield* server.ask({ path: "/metrics" })
-      assert.match(body, /snowguard_http_refusals_total\{[^}]*reason="pipelined"[^}]*\} 1$/m)
+      assert.match(body, /snowguard_http_refusals_total\{[^}]*reason="pipelined"[^}]*\} 2$/m)
       assert.strictEqual((yield* server.call(session, 1, "slow")).status, 200)
     }).pipe(quiet)
   )
