@@ -1,6 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Chunk, Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
-import { readdirSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -197,4 +198,77 @@ it.scopedLive(
       expect(description).toMatch(/x0/)
       expect(yield* values("SELECT 1 LIMIT 1")).toEqual([1])
     })
+)
+
+/** A folder with a file of two rows. */
+const orders = Effect.acquireRelease(
+  Effect.sync(() => {
+    const folder = mkdtempSync(join(tmpdir(), "snowguard-orders-"))
+    writeFileSync(join(folder, "orders.csv"), "id,price\n1,2.50\n2,0.75\n")
+    return folder
+  }),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+)
+
+it.scopedLive(
+  "processes of several clients share the user's own files, and reach no other, whatever is asked",
+  () =>
+    Effect.gen(function* () {
+      const folder = yield* orders
+      const data = yield* DuckDb.ownData({ load: [join(folder, "*.csv")] })
+      expect(data).toMatchObject({ tables: 1, rows: 2, notes: [] })
+      const before = childrenOf().length
+      const warehouse = yield* DuckDb.make({ data })
+      const sum = (client: string) =>
+        Effect.scoped(
+          Effect.flatMap(
+            warehouse.execute({
+              ...statement("SELECT SUM(price) FROM orders"),
+              tag: { client, tool: "execute_query" }
+            }),
+            ({ rows }) => Effect.map(Stream.runCollect(rows), (all) => Chunk.toReadonlyArray(all).flat())
+          )
+        )
+      const sums = yield* Effect.forEach(["a", "b", "c"], sum, { concurrency: "unbounded" })
+      expect(sums).toEqual([[["3.25"]], [["3.25"]], [["3.25"]]])
+      expect(childrenOf().length).toBe(before + 3)
+      // No gate is in front of it here.
+      for (const sql of [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_text('/etc/passwd')",
+        `SELECT * FROM read_csv('${join(folder, "orders.csv")}')`,
+        `SELECT * FROM '${join(folder, "orders.csv")}'`,
+        "SELECT * FROM glob('/etc/*')",
+        "SELECT * FROM read_blob('/proc/self/environ')"
+      ]) {
+        const { description } = yield* failure(warehouse, sql)
+        expect(description).toMatch(/^Insufficient privileges|does not exist/)
+      }
+      for (const sql of [
+        "SET enable_external_access = true",
+        `COPY orders TO '${join(folder, "stolen.csv")}'`,
+        `ATTACH '${join(folder, "new.duckdb")}' AS x`,
+        "INSERT INTO orders VALUES (3, 1)",
+        "DROP VIEW orders"
+      ]) {
+        yield* failure(warehouse, sql)
+      }
+      expect(readdirSync(folder)).toEqual(["orders.csv"])
+      expect(yield* sum("a")).toEqual([["3.25"]])
+    })
+)
+
+it.scopedLive("says all that is wrong with the user's own files", () =>
+  Effect.gen(function* () {
+    const folder = yield* orders
+    writeFileSync(join(folder, "bad.csv"), "a,b\n1\n")
+    const { faults, message } = yield* Effect.flip(
+      DuckDb.ownData({ load: ["bad.csv", "orders.csv", "none.csv"].map((name) => join(folder, name)) })
+    )
+    expect(faults).toEqual([
+      { path: join(folder, "none.csv"), message: "there is no such file" },
+      { path: join(folder, "bad.csv"), line: 2, message: "1 value, and the first line has 2 names" }
+    ])
+    expect(message).toContain(`${join(folder, "bad.csv")}:2: 1 value`)
+  })
 )

@@ -720,6 +720,11 @@ const queries: ReadonlyArray<readonly [string, string, ReadonlyArray<ReadonlyArr
     [["1.234568234567", "0.0000000000001", "0.0000000000002"]]
   ],
   [
+    "names that only DuckDB reserves",
+    "WITH semi AS (SELECT 1 AS at, 2 AS do, 3 AS primary) SELECT at + do, semi.primary, MAX(at), COUNT(semi.do) FROM semi WHERE at < primary GROUP BY at, do, primary ORDER BY at",
+    [[3, 3, 1, 1]]
+  ],
+  [
     "SEQ of a FLATTEN of one value",
     "SELECT SEQ, VALUE FROM TABLE(FLATTEN(input => PARSE_JSON('[7]')))",
     [[1, 7]]

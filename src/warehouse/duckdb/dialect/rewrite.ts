@@ -81,6 +81,15 @@ const integers = new Set("INT INTEGER BIGINT SMALLINT TINYINT BYTEINT".split(" "
 const decimals = new Set(["NUMBER", "DECIMAL", "NUMERIC", "DEC"])
 const floats = new Set("FLOAT FLOAT4 FLOAT8 DOUBLE REAL".split(" "))
 const timestamps = new Set("TIMESTAMP TIMESTAMP_NTZ TIMESTAMPNTZ DATETIME".split(" "))
+/** Reserved by DuckDB, and names like any other in Snowflake. */
+const ownWords = new Set(
+  (
+    "ANALYSE ANALYZE ANTI ASYMMETRIC AT AUTHORIZATION COLLATION CONCURRENTLY DEFERRABLE DO FOREIGN FREEZE GLOB " +
+    "INITIALLY LAMBDA OVERLAPS PIVOT_LONGER PIVOT_WIDER PLACING POSITIONAL PRIMARY REFERENCES RETURNING SEMI SIMILAR " +
+    "SYMMETRIC UNPACK VARIADIC VERBOSE"
+  ).split(" ")
+)
+
 const zoned = new Set("TIMESTAMP_LTZ TIMESTAMPLTZ TIMESTAMP_TZ TIMESTAMPTZ".split(" "))
 
 interface Type {
@@ -1435,7 +1444,8 @@ export const rewrite = (from: Source): string => {
       keyword(token.text, token.value)
       return at + 1
     }
-    push(token.text, kindOfWord(token), true)
+    const isName = ownWords.has(token.value) && !bracket && !isWord(next, "JOIN")
+    push(isName ? quoted(token.text) : token.text, kindOfWord(token), true)
     return at + 1
   }
 
