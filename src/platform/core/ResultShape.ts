@@ -94,7 +94,11 @@ const escapedBytes = (text: string, at: number): number => {
   return unit >= 8 && unit <= 13 && unit !== 11 ? 2 : 6
 }
 
+/** Printable ASCII without what is escaped: most text, and tested in half the time of counting it. */
+const plain = /^[ !#-[\]-~]*$/
+
 export const jsonStringBytes = (text: string): number => {
+  if (plain.test(text)) return text.length + 2
   let bytes = 2
   for (let i = 0; i < text.length; i++) {
     const size = escapedBytes(text, i)

@@ -19,7 +19,7 @@ import type { Convert } from "./cells.js"
 import { classifyPart, isDefect } from "./classify.js"
 import type { DriverStatement } from "./driver.js"
 import { Malformed, splitter } from "./parts.js"
-import type * as Wire from "./wire.js"
+import * as Wire from "./wire.js"
 
 /** Rows of one chunk of the stream, and characters that they are read from: no more pieces are added to as many. */
 const CHUNK_ROWS = 1_000
@@ -93,7 +93,7 @@ const open = ({ headers, task }: Reading, url: string): Effect.Effect<Readable, 
   Effect.gen(function* () {
     const ending = yield* Effect.acquireRelease(
       Effect.sync(() => new AbortController()),
-      (controller) => Effect.sync(() => controller.abort())
+      (controller) => Effect.sync(() => controller.abort(Wire.ended))
     )
     const body = yield* Effect.tryPromise({
       try: () => task.open({ url, headers, signal: ending.signal }),

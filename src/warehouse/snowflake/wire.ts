@@ -139,7 +139,7 @@ interface LoginRequest {
 }
 
 /** Why requests of a task are aborted. Without a reason, each abort makes an error with a stack trace. */
-const ended = new Error("the statement has ended")
+export const ended = new Error("the statement has ended")
 
 /** The driver sends a statement again after it renewed the token: more than this is a loop. */
 const MOST_SENDS = 6
