@@ -182,7 +182,7 @@ export const make = (
     return {
       acquire: (pool, request) => pools[pool].acquire(request),
       release: (slot) => pools[slot.pool].release(slot),
-      status: Effect.all([pools.requests.status, pools.statements.status])
+      status: Effect.zipWith(pools.requests.status, pools.statements.status, (...both) => both)
     }
   })
 

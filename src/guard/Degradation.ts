@@ -326,13 +326,20 @@ const reading = <A, B>(source: Effect.Effect<A> | undefined, f: (value: A) => B)
         Effect.as(Effect.logDebug("a signal of the degradation ladder failed", defect), undefined)
       )
 
-const read = (sources: Sources): Effect.Effect<Signals> =>
-  Effect.all({
-    circuit: reading(sources.breaker, (status) => status),
-    slotWaitMs: reading(sources.bulkhead, (pools) => Math.max(0, ...pools.map((_) => _.estimatedWaitMs))),
-    eventLoopMs: reading(sources.eventLoopDelay, (delay) => delay),
-    quotaUsed: reading(sources.quotaLeft, (left) => 1 - left)
+const read = (sources: Sources): Effect.Effect<Signals> => {
+  const circuit = reading(sources.breaker, (status) => status)
+  const slotWaitMs = reading(sources.bulkhead, (pools) => Math.max(0, ...pools.map((_) => _.estimatedWaitMs)))
+  const eventLoopMs = reading(sources.eventLoopDelay, (delay) => delay)
+  const quotaUsed = reading(sources.quotaLeft, (left) => 1 - left)
+  return Effect.gen(function* () {
+    return {
+      circuit: yield* circuit,
+      slotWaitMs: yield* slotWaitMs,
+      eventLoopMs: yield* eventLoopMs,
+      quotaUsed: yield* quotaUsed
+    }
   })
+}
 
 interface State {
   readonly ladder: Ladder.State
