@@ -90,7 +90,11 @@ export const commands = [
   {
     name: "check",
     summary: "connect to the Snowflake account and say what is wrong",
-    options: [{ name: "json", summary: "as JSON" }]
+    options: [
+      { name: "client", value: "NAME", summary: "as this client's statements run" },
+      { name: "tier", value: "NAME", summary: "as those of this tier; that of the client if not given" },
+      { name: "json", summary: "as JSON" }
+    ]
   },
   {
     name: "quota",

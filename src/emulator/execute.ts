@@ -83,6 +83,14 @@ const contextOf = (environment: Environment, session: Session): Context => {
       ["CURRENT_USER", session.user],
       ["CURRENT_ROLE", session.role],
       ["CURRENT_SECONDARY_ROLES", secondaryRoles(session, environment)],
+      [
+        "CURRENT_AVAILABLE_ROLES",
+        JSON.stringify([
+          session.role,
+          ...(environment.identities?.othersOf(session.user, session.role) ??
+            (environment.roles ?? []).filter((role) => role !== session.role))
+        ])
+      ],
       ["CURRENT_WAREHOUSE", session.warehouse ?? null],
       ["CURRENT_DATABASE", session.database ?? null],
       ["CURRENT_SCHEMA", session.schema ?? null],

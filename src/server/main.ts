@@ -10,7 +10,8 @@ import * as Package from "../platform/package.js"
 import { startFaults } from "./startFaults.js"
 import * as Fleet from "./Fleet.js"
 import * as Server from "./Server.js"
-import type * as ServerConfig from "../config/ServerConfig.js"
+import * as Principal from "../platform/Principal.js"
+import * as ServerConfig from "../config/ServerConfig.js"
 
 export { gate } from "./Warehouses.js"
 export { keysPath, layer, stateDirectory } from "./Server.js"
@@ -75,13 +76,41 @@ export const http = (
  * @since 0.1.0
  * @category checks
  */
-export const checkAccount = (settings: ServerConfig.Settings) =>
+export const checkAccount = (
+  settings: ServerConfig.Settings,
+  caller: { readonly client?: string | undefined; readonly tier?: string | undefined } = {}
+) =>
   Effect.gen(function* () {
-    const [{ check, incomplete }, { allFaults, described, options }] = yield* Effect.promise(() =>
+    const [{ check, incomplete }, account] = yield* Effect.promise(() =>
       Promise.all([import("../warehouse/snowflake/check.js"), import("./SnowflakeAccount.js")])
     )
-    const faults = yield* allFaults(settings.snowflake)
-    return yield* faults.length === 0
-      ? check(options(settings.snowflake))
-      : Effect.succeed(incomplete(faults.map((fault) => `snowflake.${fault.setting} ${described(fault)}`)))
+    const { identity } = settings.snowflake
+    const isNamed = caller.client !== undefined || caller.tier !== undefined
+    if (identity === "shared" && !isNamed) {
+      const faults = yield* account.allFaults(settings.snowflake)
+      return yield* faults.length === 0
+        ? check(account.options(settings.snowflake))
+        : Effect.succeed(
+            incomplete(faults.map((fault) => `snowflake.${fault.setting} ${account.described(fault)}`))
+          )
+    }
+    if (caller.tier !== undefined && !Object.hasOwn(settings.tiers, caller.tier)) {
+      return incomplete([`tiers has no ${JSON.stringify(caller.tier)}`])
+    }
+    const faults = account.startFaults(settings)
+    if (faults.length > 0) return incomplete(faults.map(({ message, setting }) => `${setting} ${message}`))
+    if (identity === "exchange") {
+      return incomplete([
+        "each caller logs in by its own access token, which this command does not have; call the server with one"
+      ])
+    }
+    const { client = caller.tier === undefined ? settings.client : `any of ${caller.tier}` } = caller
+    const principal = Principal.make(client, caller.tier ?? ServerConfig.tierOf(settings, client))
+    return yield* check(
+      Effect.map(account.options(settings.snowflake), (given) => ({
+        ...given,
+        identityOf: account.identityOf(settings)
+      })),
+      principal
+    )
   })

@@ -58,7 +58,11 @@ export const asJson = (
  */
 export const run: Run = ({ options, settings }) =>
   Effect.gen(function* () {
-    const report = yield* Main.checkAccount(settings)
+    const name = (option: "client" | "tier") => {
+      const given = options[option]
+      return typeof given === "string" ? given : undefined
+    }
+    const report = yield* Main.checkAccount(settings, { client: name("client"), tier: name("tier") })
     const notes = settings.warehouse === "snowflake" ? [] : [unused]
     yield* print(
       options["json"] === true ? escapedLine(asJson(report, notes)) : escaped(asText(report, notes))

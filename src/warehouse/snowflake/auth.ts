@@ -211,6 +211,12 @@ export const priceOf = (login: Login): Price => {
 }
 
 /**
+ * Whether a password is all that the login has: no second factor.
+ */
+export const isPassword = (login: Login): boolean =>
+  authenticatorOf(login) === "snowflake" && login.passcode === undefined
+
+/**
  * Tells one credential from another without holding it.
  */
 export const identityOf = (login: Login): string =>

@@ -5,13 +5,17 @@
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type { Principal } from "../../platform/Principal.js"
+import { CurrentPrincipal } from "../../platform/Principal.js"
 import * as RequestId from "../../platform/requestId.js"
 import * as Stream from "effect/Stream"
 import type { Cell, Reason, Warehouse, WarehouseError } from "../Warehouse.js"
 import * as WarehouseHealth from "../WarehouseHealth.js"
 import type { Options } from "../Snowflake.js"
 import * as Snowflake from "../Snowflake.js"
-import { priceOf, where } from "./auth.js"
+import { isPassword, priceOf, where } from "./auth.js"
 import { FORBIDDEN, PROXY } from "./classify.js"
 
 /** Exported: the emitted declarations of other modules name it. */
@@ -184,7 +188,96 @@ const look = (
   )
 
 const who =
-  "SELECT CURRENT_ACCOUNT() AS A, CURRENT_USER() AS U, CURRENT_ROLE() AS R, CURRENT_WAREHOUSE() AS W, CURRENT_VERSION() AS V"
+  "SELECT CURRENT_ACCOUNT() AS A, CURRENT_USER() AS U, CURRENT_ROLE() AS R, CURRENT_WAREHOUSE() AS W, CURRENT_VERSION() AS V, " +
+  "CURRENT_SECONDARY_ROLES() AS S, CURRENT_AVAILABLE_ROLES() AS O"
+
+/** A text that holds JSON, or nothing. */
+const parsed = (cell: Cell | undefined): unknown =>
+  Option.getOrUndefined(Option.liftThrowable((): unknown => JSON.parse(text(cell) ?? ""))())
+
+const list = (names: ReadonlyArray<string>): string =>
+  names.length > 10 ? `${names.slice(0, 10).join(", ")} and ${names.length - 10} more` : names.join(", ")
+
+/** Those that the session has beside its role, and those that it could have. */
+const secondaryRoles = (
+  role: string | undefined,
+  row: { readonly [column: string]: Cell }
+): { readonly fact: string; readonly warning?: string } => {
+  const active = parsed(row["s"])
+  const roles = Predicate.isRecord(active) && typeof active["roles"] === "string" ? active["roles"] : ""
+  const all = parsed(row["o"])
+  const others = Array.isArray(all)
+    ? all.filter((one): one is string => typeof one === "string" && one !== role && one !== "PUBLIC")
+    : []
+  if (roles !== "") {
+    return {
+      fact: list(roles.split(",")),
+      warning:
+        "secondary roles are active, so that the role alone does not bound what is read; " +
+        'snowflake.secondary_roles = "none" switches them off'
+    }
+  }
+  return {
+    fact:
+      others.length === 0
+        ? "none"
+        : `none (the user also has ${list(others)}; snowflake.secondary_roles = "all" would let sessions use them)`
+  }
+}
+
+/** Privileges that let a role look and not change. */
+const reading = new Set([
+  "SELECT",
+  "USAGE",
+  "READ",
+  "REFERENCES",
+  "MONITOR",
+  "IMPORTED PRIVILEGES",
+  "RESOLVE ALL"
+])
+
+/** Warnings about privileges that are listed one by one; of the rest the number is told. */
+const MOST_GRANTS = 20
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+const beyondReading = (
+  role: string,
+  grants: ReadonlyArray<{ readonly [column: string]: Cell }>
+): ReadonlyArray<string> => {
+  const found = grants.flatMap((grant) => {
+    const privilege = text(grant["privilege"])?.toUpperCase() ?? ""
+    return privilege === "" || reading.has(privilege)
+      ? []
+      : [
+          `${role} has ${privilege} on ${text(grant["granted_on"]) ?? "an object"} ${text(grant["name"]) ?? ""}`
+        ]
+  })
+  const rest = found.length - MOST_GRANTS
+  return [
+    ...found.slice(0, MOST_GRANTS).map((one) => `${one.trim()}, which is more than reading`),
+    ...(rest > 0 ? [`${role} has ${rest} more privileges beyond reading`] : [])
+  ]
+}
+
+const passwordOf = (
+  user: string,
+  properties: ReadonlyArray<{ readonly [column: string]: Cell }>
+): ReadonlyArray<string> => {
+  const type = text(properties.find((row) => text(row["property"])?.toUpperCase() === "TYPE")?.["value"])
+  const what =
+    type?.toUpperCase() === "LEGACY_SERVICE"
+      ? "is a legacy service user"
+      : type?.toUpperCase() === "SERVICE"
+        ? undefined
+        : "is a person"
+  return what === undefined
+    ? []
+    : [
+        `${user} ${what} and logs in with a password alone, which Snowflake takes of trial and reader accounts only; use a ` +
+          "user of TYPE = SERVICE with a key pair, or a second factor"
+      ]
+}
 
 const warehouseOf = (
   name: string | undefined,
@@ -207,18 +300,38 @@ const warehouseOf = (
         wrong: [`the warehouse ${name} is suspended and does not resume by itself`],
         todo: `resume it, or run: ALTER WAREHOUSE ${name} SET AUTO_RESUME = TRUE`
       }
-    : { fact: `${name} (${state.toLowerCase()})` }
+    : {
+        fact: `${name} (${[text(entry["size"]), state.toLowerCase()].filter((one) => one !== undefined).join(", ")})`
+      }
 }
 
 /**
- * Logs in once with these options and reports. Never fails: what is wrong is in the report.
+ * Logs in once with these options and reports, as a caller where one is named. Never fails: what is wrong is in the
+ * report.
  */
-export const check = (options: Effect.Effect<Options, WarehouseError>): Effect.Effect<Report> =>
+export const check = (
+  options: Effect.Effect<Options, WarehouseError>,
+  principal?: Principal
+): Effect.Effect<Report> => {
+  const report = checked(options, principal)
+  return principal === undefined ? report : Effect.provideService(report, CurrentPrincipal, principal)
+}
+
+const checked = (
+  options: Effect.Effect<Options, WarehouseError>,
+  principal: Principal | undefined
+): Effect.Effect<Report> =>
   Effect.scoped(
     Effect.gen(function* () {
       const given = yield* options
-      const login = yield* given.login
-      const host = { "account host": where(login) }
+      const as = principal === undefined ? undefined : given.identityOf?.(principal)
+      const login = yield* as?.login ?? given.login
+      const host = {
+        ...(principal === undefined
+          ? {}
+          : { client: principal.client, tier: principal.tier, identity: as?.mode ?? "shared" }),
+        "account host": where(login)
+      }
       // What goes wrong is in the report.
       const health = WarehouseHealth.silent
       const warehouse = yield* Snowflake.make({ ...given, hints: false, maxSessions: 1, health })
@@ -229,22 +342,31 @@ export const check = (options: Effect.Effect<Options, WarehouseError>): Effect.E
       if (Either.isLeft(answer)) return failed(answer.left, host)
       const [row = {}] = answer.right
       const role = text(row["r"])
+      const secondary = secondaryRoles(role, row)
+      const user = text(row["u"])
       const facts = {
         ...host,
         account: text(row["a"]) ?? "unknown",
         user: text(row["u"]) ?? "unknown",
         role: role ?? "none",
+        "secondary roles": secondary.fact,
         version: text(row["v"]) ?? "unknown"
       }
-      const warnings =
-        role === undefined
+      // What may not be seen is no fault of the login.
+      const seenIn = (sql: string) => Effect.orElseSucceed(look(warehouse, id, sql), () => [])
+      const grants = role === undefined ? [] : yield* seenIn(`SHOW GRANTS TO ROLE ${quoted(role)}`)
+      const properties =
+        user === undefined || !isPassword(login) ? [] : yield* seenIn(`DESCRIBE USER ${quoted(user)}`)
+      const warnings = [
+        ...(role === undefined
           ? ["no role is active; nothing will be visible"]
           : systemRoles.includes(role)
             ? [`${role} is a system role; use one that may read what agents need and no more`]
-            : []
-      // Some roles may not see warehouses at all; that alone is no fault of the login.
-      const seen = yield* Effect.orElseSucceed(look(warehouse, id, "SHOW WAREHOUSES"), () => [])
-      const found = warehouseOf(text(row["w"]), seen)
+            : beyondReading(role, grants)),
+        ...(secondary.warning === undefined ? [] : [secondary.warning]),
+        ...(properties.length === 0 ? [] : passwordOf(user ?? "the user", properties))
+      ]
+      const found = warehouseOf(text(row["w"]), yield* seenIn("SHOW WAREHOUSES"))
       const report: Report =
         "fact" in found
           ? { facts: { ...facts, warehouse: found.fact }, warnings, exitCode: 0 }
