@@ -110,7 +110,7 @@ const MAX_CLIENTS = 1_000
 export const make: Effect.Effect<Context.Tag.Service<Activity>> = Effect.sync(() => {
   const stats = CallStats.make(MAX_CLIENTS)
   return Activity.of({
-    record: ({ bytes = 0, client, decision, ms, tier, tool }) =>
+    record: ({ bytes = 0, client, decision, ms, role, tier, tool, user }) =>
       Effect.map(Clock.currentTimeMillis, (now) =>
         CallStats.record(stats, now, {
           client,
@@ -119,7 +119,8 @@ export const make: Effect.Effect<Context.Tag.Service<Activity>> = Effect.sync(()
           outcome: outcomeOf(decision),
           decision,
           ms,
-          bytes
+          bytes,
+          actsAs: user === undefined ? role : role === undefined ? user : `${user} (${role})`
         })
       ),
     totals: Effect.sync(() => ({ counts: { ...stats.total }, bytes: stats.totalBytes })),

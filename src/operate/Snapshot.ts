@@ -57,6 +57,8 @@ export const ClientRow = Schema.Struct({
   bytes: Schema.Number,
   last_call_ms_ago: Schema.Number,
   last_decision: Schema.String,
+  /** User and role in the warehouse of its last statement. */
+  acts_as: optional(Schema.String),
   quotas: Schema.Array(QuotaUse)
 })
 
@@ -87,6 +89,8 @@ export const Identity = Schema.Struct({
   account: optional(Schema.String),
   user: optional(Schema.String),
   role: optional(Schema.String),
+  /** As whom the statements of callers run, where not all are one user. */
+  identity: optional(Schema.Literal("client", "exchange")),
   virtual_warehouse: optional(Schema.String)
 })
 /**
@@ -462,13 +466,14 @@ export const make = Effect.gen(function* () {
         )
       )
     ).pipe(Effect.orElseSucceed(() => seen.map(() => [])))
-    return seen.map(({ bytes, client, counts, lastAt, lastDecision, tier }, i) => ({
+    return seen.map(({ actsAs, bytes, client, counts, lastAt, lastDecision, tier }, i) => ({
       client,
       tier,
       calls: counts,
       bytes,
       last_call_ms_ago: Math.max(0, now - lastAt),
       last_decision: lastDecision,
+      ...(actsAs === undefined ? {} : { acts_as: actsAs }),
       quotas: quotas[i] ?? []
     }))
   })

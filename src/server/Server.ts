@@ -78,12 +78,13 @@ const breaker = (settings: ServerConfig.Settings) => {
 /** Which server this is, as far as the settings say. */
 const identity = ({ snowflake, warehouse }: ServerConfig.Settings): Operator.Identity => {
   if (warehouse === "duckdb") return { host: hostname(), warehouse }
-  const { accessUrl, account = accessUrl, role, user, warehouse: virtual } = snowflake
+  const { accessUrl, account = accessUrl, identity, role, user, warehouse: virtual } = snowflake
   return {
     host: hostname(),
     warehouse,
     ...(account === undefined ? {} : { account }),
-    ...(user === undefined ? {} : { user }),
+    ...(identity === "shared" ? {} : { identity }),
+    ...(user === undefined || identity !== "shared" ? {} : { user }),
     ...(role === undefined ? {} : { role }),
     ...(virtual === undefined ? {} : { virtual_warehouse: virtual })
   }

@@ -21,6 +21,8 @@ import type { Health } from "../quota/QuotaStore.js"
 import { StoreHealth, StoreMode } from "../quota/QuotaStore.js"
 import * as RateLimiter from "../guard/RateLimiter.js"
 import { Retry } from "../guard/Retry.js"
+import type { Acting } from "../warehouse/Warehouse.js"
+import { Warehouse } from "../warehouse/Warehouse.js"
 import * as Tool from "./Tool.js"
 
 /** Milliseconds. A store that does not answer must not take this answer with it. */
@@ -36,6 +38,16 @@ const input = Fields.closed(Schema.Struct({}))
 const output = Schema.Struct({
   client: Schema.String,
   tier: Schema.String,
+  acting_as: Schema.optional(
+    Schema.Struct({
+      identity: Schema.Literal("shared", "client", "exchange").annotations({
+        description: "shared: all callers are one user in the warehouse; else the caller has its own."
+      }),
+      user: Schema.optional(Schema.String),
+      role: Schema.optional(Schema.String),
+      warehouse: Schema.optional(Schema.String)
+    }).annotations({ description: "As whom your statements run in Snowflake." })
+  ),
   rate_limits: Schema.Array(
     Schema.Struct({
       scope: RateLimiter.Scope,
@@ -145,6 +157,19 @@ const mode = ({ mode, shedding, wayBack, why }: Degradation.Status) => ({
   ...(wayBack?.inMs === undefined ? {} : { back_in_ms: Fields.finite(Math.ceil(wayBack.inMs)) })
 })
 
+const acting = (acting: Acting | undefined) => {
+  if (acting === undefined) return {}
+  const { mode, role, user, warehouse } = acting
+  return {
+    acting_as: {
+      identity: mode,
+      ...(user === undefined ? {} : { user }),
+      ...(role === undefined ? {} : { role }),
+      ...(warehouse === undefined ? {} : { warehouse })
+    }
+  }
+}
+
 const concurrency = (status: Bulkhead.PoolStatus) => ({
   pool: status.pool,
   slots: Fields.finite(status.permits),
@@ -166,6 +191,7 @@ export const make = Effect.gen(function* () {
   const retry = yield* Retry
   const policies = yield* CallPolicy
   const store = yield* StoreHealth
+  const warehouse = yield* Warehouse
 
   const deadlines = yield* Deadline.make(WIND_DOWN_MS)
 
@@ -191,11 +217,13 @@ export const make = Effect.gen(function* () {
     output,
     annotations: Tool.readOnly("Get limits"),
     handler: Effect.fnUntraced(function* () {
-      const { client, tier } = yield* CurrentPrincipal
+      const principal = yield* CurrentPrincipal
+      const { client, tier } = principal
       const policy = policies.of(tier)
       return {
         client,
         tier,
+        ...acting(warehouse.actingAs?.(principal)),
         rate_limits: (yield* limiter.status(client, tier)).map(rateLimit),
         ...(yield* quotas(client, tier)),
         ...quotaStore(yield* store.status),

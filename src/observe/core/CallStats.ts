@@ -30,6 +30,8 @@ export interface Call {
   readonly decision: string
   readonly ms: number
   readonly bytes: number
+  /** User and role in the warehouse, of a call that ran a statement. */
+  readonly actsAs?: string | undefined
 }
 
 export interface Client {
@@ -39,6 +41,8 @@ export interface Client {
   readonly bytes: number
   readonly lastAt: number
   readonly lastDecision: string
+  /** User and role in the warehouse of the last call that ran a statement. */
+  readonly actsAs?: string | undefined
 }
 
 /** How often calls ended with a code. */
@@ -64,6 +68,7 @@ interface Seen {
   bytes: number
   lastAt: number
   lastDecision: string
+  actsAs: string | undefined
 }
 
 export interface Interval {
@@ -138,7 +143,14 @@ export const record = (stats: CallStats, now: number, call: Call): void => {
   if (stats.maxClients < 1) return
   let seen = stats.clients.get(call.client)
   if (seen === undefined) {
-    seen = { tier: call.tier, counts: none(), bytes: 0, lastAt: now, lastDecision: call.decision }
+    seen = {
+      tier: call.tier,
+      counts: none(),
+      bytes: 0,
+      lastAt: now,
+      lastDecision: call.decision,
+      actsAs: undefined
+    }
     if (stats.clients.size >= stats.maxClients) {
       for (const oldest of stats.clients.keys()) {
         stats.clients.delete(oldest)
@@ -151,6 +163,7 @@ export const record = (stats: CallStats, now: number, call: Call): void => {
   seen.bytes += call.bytes
   seen.lastAt = now
   seen.lastDecision = call.decision
+  seen.actsAs = call.actsAs ?? seen.actsAs
   stats.clients.set(call.client, seen)
 }
 
@@ -186,7 +199,8 @@ export const clients = (stats: CallStats, atMost: number): ReadonlyArray<Client>
   [...stats.clients]
     .reverse()
     .slice(0, atMost)
-    .map(([client, { bytes, counts, lastAt, lastDecision, tier }]) => ({
+    .map(([client, { actsAs, bytes, counts, lastAt, lastDecision, tier }]) => ({
+      ...(actsAs === undefined ? {} : { actsAs }),
       client,
       tier,
       counts: { ...counts },

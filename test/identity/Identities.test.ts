@@ -1,0 +1,25 @@
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { MAX_SESSIONS, run } from "./run.js"
+
+const short = { users: 40, calls: 500, seconds: 30, seed: 17 }
+
+it.live("no statement of many users at once runs as another user, and none locks another out", () =>
+  Effect.gen(function* () {
+    const report = yield* run(short)
+    expect(report.mixedUp).toEqual([])
+    expect(report.lockedOut).toEqual([])
+    expect(report.answered).toBeGreaterThan(100)
+    expect(report.cancelled).toBeGreaterThan(10)
+    expect(report.opened).toBeGreaterThan(MAX_SESSIONS)
+    // Those that are leaving are still counted there.
+    expect(report.mostSessions).toBeLessThanOrEqual(2 * MAX_SESSIONS)
+  })
+)
+
+it.live("one key for the sessions of all users would be found", () =>
+  Effect.gen(function* () {
+    const { mixedUp } = yield* run({ ...short, calls: 60, sharedKey: true })
+    expect(mixedUp.length).toBeGreaterThan(0)
+  })
+)
