@@ -141,7 +141,7 @@ const identity = ({ server, version }: Snapshot) => {
       : [
           `on ${server.host}`,
           server.warehouse === "duckdb"
-            ? "embedded sample warehouse"
+            ? "embedded warehouse"
             : `account ${server.account ?? "unknown"}`,
           server.user === undefined ? "" : `user ${server.user}`,
           server.role === undefined ? "" : `role ${server.role}`,
