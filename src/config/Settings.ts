@@ -169,7 +169,8 @@ export const table = {
     warehouse: choice({
       values: ["duckdb", "snowflake"],
       default: "duckdb",
-      about: "which warehouse answers: the embedded one (a sample, or files of your own), or a Snowflake account"
+      about:
+        "which warehouse answers: the embedded one (a sample, or files of your own), or a Snowflake account"
     }),
     client: text({
       ...name,

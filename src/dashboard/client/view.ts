@@ -140,9 +140,7 @@ const identity = ({ server, version }: Snapshot) => {
       ? []
       : [
           `on ${server.host}`,
-          server.warehouse === "duckdb"
-            ? "embedded warehouse"
-            : `account ${server.account ?? "unknown"}`,
+          server.warehouse === "duckdb" ? "embedded warehouse" : `account ${server.account ?? "unknown"}`,
           server.user === undefined ? "" : `user ${server.user}`,
           server.role === undefined ? "" : `role ${server.role}`,
           server.virtual_warehouse === undefined ? "" : `warehouse ${server.virtual_warehouse}`
