@@ -53,7 +53,7 @@ const worlds = {
   hog: { hours: 0.04, scenario: Worlds.hog },
   batch: { hours: 0.04, scenario: Worlds.batch },
   weighted: { hours: 0.05, scenario: Worlds.weighted },
-  flood: { hours: 0.015, scenario: Worlds.flood },
+  flood: { hours: 0.01, scenario: Worlds.flood },
   rush: { hours: 0.02, scenario: Worlds.rush },
   bursts: { hours: 0.05, scenario: Worlds.bursts },
   stuck: { hours: 0.03, scenario: Worlds.stuck },

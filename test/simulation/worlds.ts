@@ -106,7 +106,7 @@ export const flood = (): Scenario => {
         ...loop,
         name: "flood",
         metadata: 1,
-        arrivals: { _tag: "loops", parallel: 220, pauseMs: 3 * SECOND }
+        arrivals: { _tag: "loops", parallel: 300, pauseMs: 3 * SECOND }
       })
     ],
     { metadataMs: 3 * SECOND }
