@@ -26,7 +26,8 @@ const items = [
   "[::1]:80",
   "https://a.example",
   "RS256",
-  "ES512"
+  "ES512",
+  "prompt=none"
 ]
 
 const valueOf = (kind: Kind): FastCheck.Arbitrary<unknown> => {
