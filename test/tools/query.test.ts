@@ -36,7 +36,7 @@ describe("a look-up in the catalog", () => {
         calls.metadata("list_things", "all", () => Effect.succeed(["thing"])).pipe(Fakes.as(client))
       const first = yield* ask("ann")
       expect(first.meta.quota_warnings).toHaveLength(1)
-      const kept = yield* cache.lookup(JSON.stringify(["default", "list_things", "all"]))
+      const kept = yield* cache.lookup(JSON.stringify(["", "default", "list_things", "all"]))
       expect(Option.getOrThrow(kept).value).toEqual(["thing"])
       yield* TestClock.adjust("2 seconds")
       expect(yield* ask("bob")).toEqual({ value: ["thing"], meta: { elapsed_ms: 0, age_seconds: 2 } })
