@@ -38,16 +38,8 @@ const input = Fields.closed(Schema.Struct({}))
 const output = Schema.Struct({
   client: Schema.String,
   tier: Schema.String,
-  acting_as: Schema.optional(
-    Schema.Struct({
-      identity: Schema.Literal("shared", "client", "exchange").annotations({
-        description: "shared: all callers are one user in the warehouse; else the caller has its own."
-      }),
-      user: Schema.optional(Schema.String),
-      role: Schema.optional(Schema.String),
-      warehouse: Schema.optional(Schema.String)
-    }).annotations({ description: "As whom your statements run in Snowflake." })
-  ),
+  /** As whom the caller's statements run in the warehouse: identity, user, role, warehouse. */
+  acting_as: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.String })),
   rate_limits: Schema.Array(
     Schema.Struct({
       scope: RateLimiter.Scope,
