@@ -1,0 +1,18 @@
+interface Started {
+  readonly issuer: string
+  readonly signIn: (
+    user: string,
+    options?: { readonly scope?: string; readonly wanted?: string; readonly seconds?: number }
+  ) => Promise<string>
+  readonly revoke: (token: string) => void
+  readonly userOf: (
+    token: string
+  ) => Promise<{ readonly user: string; readonly role: string; readonly endsAt: number } | undefined>
+  readonly stop: () => Promise<void>
+}
+export declare const start: (options: {
+  readonly account: () => string
+  readonly resource: string
+  readonly roles: { readonly [user: string]: ReadonlyArray<string> }
+  readonly ttlSeconds?: number
+}) => Promise<Started>
