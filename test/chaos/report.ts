@@ -13,7 +13,7 @@ export interface Report {
   readonly worstLateMs: number
   readonly breaker: { readonly opened: number; readonly closed: number }
   readonly blackouts: ReadonlyArray<Blackout>
-  /** Statements that arrived in blackouts for each call of them that was let through. */
+  /** Statements of calls that arrived in blackouts for each call of them that was let through. */
   readonly amplification: number
   readonly sessions: { readonly opened: number; readonly alive: number; readonly orphansAllowed: number }
   /** Milliseconds until the statements of cancelled calls were gone, at worst. */
@@ -26,6 +26,9 @@ export interface Blackout {
   readonly calls: number
   /** Calls that something was sent for, as the quota counts them. */
   readonly charged: number
+  /** Statements that a new session sends before it serves a call. */
+  readonly settingUp: number
+  /** All statements, those with them. */
   readonly arrived: number
 }
 
