@@ -154,7 +154,7 @@ export const ablations: ReadonlyArray<Ablation> = [
   ablation("bound on the queue of one client", "flood", "served", {
     server: pools((pool) => ({ ...pool, maxQueuePerClient: pool.maxQueue }))
   }),
-  ablation("slots for calls beside those for statements", "flood", "served", {
+  ablation("slots for calls beside those for statements", "flood", "statements", {
     server: (server) => ({
       ...server,
       bulkhead: { ...server.bulkhead, requests: { ...server.bulkhead.requests, permits: 100_000 } }
