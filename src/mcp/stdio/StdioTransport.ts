@@ -236,9 +236,16 @@ export class StdioTransport implements Transport {
     void this.write(JsonRpc.errorText(code, message, id))
   }
 
-  /** One listener for all that wait: one for each would be as many as the client has calls. */
+  /**
+   * What is written in one turn of the event loop leaves in one piece: a system call each costs more than the answers.
+   * One listener for all that wait: one for each would be as many as the client has calls.
+   */
   private write(text: string): Promise<void> {
     const { stdout } = this.options
+    if (stdout.writableCorked === 0) {
+      stdout.cork()
+      setImmediate(() => stdout.uncork())
+    }
     // As bytes they are outside of the heap.
     if (stdout.write(Buffer.from(`${text}\n`))) return Promise.resolve()
     return (this.drained ??= new Promise((resolve) => {

@@ -29,24 +29,33 @@ class SlowReader extends Writable {
   }
 }
 
+/** The server's end of a pipe, and the end of all of it: the client has left and has read what was written. */
+const serveOn = (stdout: Writable) =>
+  Effect.gen(function* () {
+    const connected = yield* Deferred.make<Transport>()
+    const server = Layer.succeed(McpServer, {
+      connect: (transport: Transport) =>
+        Effect.promise(() => transport.start()).pipe(
+          Effect.zipRight(Deferred.succeed(connected, transport)),
+          Effect.as({ abandon: Effect.void })
+        )
+    } as never)
+    const stdin = new PassThrough()
+    const serving = yield* Effect.forkScoped(
+      Effect.provide(Stdio.serve({ stdin, stdout, principal: Principal.make("a", "default") }), server)
+    )
+    stdin.write(`${JSON.stringify(H.message(undefined, "notifications/initialized"))}\n`)
+    const transport = yield* Deferred.await(connected)
+    return { transport, ended: Effect.suspend(() => (stdin.end(), serving.await)) }
+  })
+
+const turnOver = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
 describe("stdio", () => {
   it.scopedLive("keeps one listener for all answers that wait for a client that reads slowly", () =>
     Effect.gen(function* () {
-      const connected = yield* Deferred.make<Transport>()
-      const server = Layer.succeed(McpServer, {
-        connect: (transport: Transport) =>
-          Effect.promise(() => transport.start()).pipe(
-            Effect.zipRight(Deferred.succeed(connected, transport)),
-            Effect.as({ abandon: Effect.void })
-          )
-      } as never)
-      const stdin = new PassThrough()
       const stdout = new SlowReader()
-      const serving = yield* Effect.forkScoped(
-        Effect.provide(Stdio.serve({ stdin, stdout, principal: Principal.make("a", "default") }), server)
-      )
-      stdin.write(`${JSON.stringify(H.message(undefined, "notifications/initialized"))}\n`)
-      const transport = yield* Deferred.await(connected)
+      const { ended, transport } = yield* serveOn(stdout)
       const before = stdout.listenerCount("drain")
       const sent = Array.from({ length: 50 }, (_, id) =>
         transport.send({ jsonrpc: "2.0", id, result: { text: "x".repeat(100) } })
@@ -56,8 +65,31 @@ describe("stdio", () => {
       yield* Effect.promise(() => Promise.all(sent))
       assert.strictEqual(stdout.lines, 50)
       assert.strictEqual(stdout.listenerCount("drain"), before)
-      stdin.end()
-      yield* serving.await
+      yield* ended
+    })
+  )
+
+  it.scopedLive("writes the answers of one turn of the event loop in one piece, in their order", () =>
+    Effect.gen(function* () {
+      const pieces: Array<string> = []
+      const stdout = new Writable({
+        writev: (chunks, done) => {
+          pieces.push(chunks.map(({ chunk }) => String(chunk)).join(""))
+          done()
+        }
+      })
+      const { ended, transport } = yield* serveOn(stdout)
+      const answers = (from: number) =>
+        Promise.all([0, 1, 2].map((id) => transport.send({ jsonrpc: "2.0", id: from + id, result: {} })))
+      yield* Effect.promise(() => answers(0))
+      yield* turnOver
+      yield* Effect.promise(() => answers(3))
+      yield* ended
+      const ids = pieces.map((piece) => Array.from(piece.matchAll(/"id":(\d+)\}\n/g), ([, id]) => Number(id)))
+      assert.deepStrictEqual(ids, [
+        [0, 1, 2],
+        [3, 4, 5]
+      ])
     })
   )
 
