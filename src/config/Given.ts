@@ -47,6 +47,8 @@ export interface Collected {
   /** Keys whose value was refused: what depends on them is not judged. */
   readonly broken: Set<string>
   readonly names: Map<string, Set<string>>
+  /** Names of the tables within a table (`tiers.default.tools`), by its key. */
+  readonly inner: Map<string, Set<string>>
   /** Names that only the environment knows, with the variable that brought them up. */
   readonly fromEnvOnly: Map<
     string,
@@ -67,6 +69,7 @@ export const empty = (table: Table, places?: Places | undefined): Collected => (
       new Set(base === undefined ? [] : [base])
     ])
   ),
+  inner: new Map(),
   fromEnvOnly: new Map(),
   faults: []
 })
@@ -123,6 +126,11 @@ const own = <A>(record: { readonly [name: string]: A }, name: string): A | undef
 export const isTable = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
 
+const addInner = (into: Collected, group: Path, name: string): void => {
+  const key = Key.format(group)
+  into.inner.set(key, (into.inner.get(key) ?? new Set()).add(name))
+}
+
 /** The fields of the table `name` of a section, which are called `name.field` there. */
 const fieldsUnder = (known: Fields, name: string): Fields =>
   Object.fromEntries(
@@ -143,10 +151,24 @@ export const fromFile = (
       message,
       ...(meant === undefined ? {} : { nearest: meant })
     })
+  const closest = (path: Path, name: string, names: ReadonlyArray<string>) => {
+    const [found] = nearest(name, names, 1)
+    return found === undefined ? undefined : Key.format([...path, found])
+  }
   const fields = (path: Path, known: Fields, given: { readonly [key: string]: unknown }) => {
+    const each = fieldsUnder(known, "*")
     for (const [name, value] of Object.entries(given)) {
-      const setting = own(known, name)
       const at = [...path, name]
+      if (Object.keys(each).length > 0) {
+        const names = Object.values(each)[0]?.within ?? []
+        if (!isTable(value)) fault(at, "expected a table")
+        else if (names.includes(name)) {
+          addInner(into, path, name)
+          fields(at, each, value)
+        } else fault(at, `expected one of ${names.join(", ")}`, closest(path, name, names))
+        continue
+      }
+      const setting = own(known, name)
       const inner = name.includes(".") ? {} : fieldsUnder(known, name)
       if (Object.keys(inner).length > 0) {
         if (isTable(value)) fields(at, inner, value)
@@ -188,6 +210,11 @@ export const fromFile = (
   }
 }
 
+/** The names that the tables within the table `group` may have. */
+const withinOf = (fields: Fields, group: string): ReadonlyArray<string> =>
+  Object.entries(fields).find(([field]) => Setting.isEach(field) && field.startsWith(`${group}.`))?.[1]
+    .within ?? []
+
 /** One way to read a variable of a named section. */
 interface Reading {
   readonly section: string
@@ -204,7 +231,7 @@ const readings = (table: Table, names: Key.Names, rest: string): ReadonlyArray<R
   for (const [section, { fields }] of Object.entries(table.named)) {
     const head = `${Key.envPart(section)}_`
     if (!rest.startsWith(head) || !/^[A-Z0-9_]+$/.test(rest)) continue
-    const splits = Object.keys(fields)
+    const splits = Object.keys(Setting.expanded(fields, (group) => withinOf(fields, group)))
       .sort((a, b) => b.length - a.length)
       .flatMap((field) => {
         const tail = `_${Key.envPart(field)}`
@@ -226,6 +253,12 @@ const readings = (table: Table, names: Key.Names, rest: string): ReadonlyArray<R
     return made.filter(({ name }) => namePattern.test(name)).slice(0, 1)
   }
   return []
+}
+
+/** `tools.execute_query.burst` is described by `tools.*.burst`. */
+const settingOf = (fields: Fields = {}, field: string): Setting.Setting | undefined => {
+  const [group = "", , inner] = field.split(".")
+  return own(fields, inner === undefined ? field : `${group}.*.${inner}`)
 }
 
 /**
@@ -304,7 +337,8 @@ export const fromEnv = (
   for (const [variable, value] of rest) {
     const found = readings(table, names, variable.slice(Key.prefix.length))
     const [first] = found
-    const setting = first === undefined ? undefined : table.named[first.section]?.fields[first.field]
+    const setting =
+      first === undefined ? undefined : settingOf(table.named[first.section]?.fields, first.field)
     if (first === undefined || setting === undefined) {
       const meant = Key.nearestEnv(table, names, variable)
       const fault: Fault = { key: variable, source: "env", message: "unknown setting" }
@@ -321,6 +355,8 @@ export const fromEnv = (
       const entry = Key.format([section, name])
       if (!known && !into.fromEnvOnly.has(entry)) into.fromEnvOnly.set(entry, { section, name, variable })
       into.names.get(section)?.add(name)
+      const [group = "", one = "", inner] = field.split(".")
+      if (inner !== undefined) addInner(into, [section, name, group], one)
       set(into, Key.under([section, name], field), setting, fromText(setting.kind, value), "env", variable)
     }
   }

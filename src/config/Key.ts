@@ -4,6 +4,7 @@
  */
 import { nearest } from "../platform/core/Nearest.js"
 import { quote } from "./Kind.js"
+import { camel } from "./Setting.js"
 import type { Table } from "./Table.js"
 import { reserved } from "./Table.js"
 
@@ -27,6 +28,13 @@ export const prefix = "SNOWGUARD_"
  * The path of a field of a section. `snowflake.user` of a tier is `user` in the table `snowflake` of that tier.
  */
 export const under = (path: Path, field: string): Path => [...path, ...field.split(".")]
+
+/** The path of a field in the decoded settings: a name that the operator chose stays as it is. */
+export const camelOf = (field: string): string => {
+  const [group = "", ...rest] = field.split(".")
+  const last = rest.pop()
+  return [camel(group), ...rest, ...(last === undefined ? [] : [camel(last)])].join(".")
+}
 
 export const envPart = (name: string): string => name.toUpperCase().replace(/[^A-Z0-9]/g, "_")
 
@@ -61,7 +69,10 @@ const last = (path: Path): string => path[path.length - 1] ?? ""
  */
 export const nearestKey = (table: Table, names: Names, path: Path): string | undefined => {
   const parent = format(path.slice(0, -1))
-  const known = paths(table, names)
+  // Within `tools.execute_query` a field of `tools.*` is one of `tools.execute_query`.
+  const known = paths(table, names).map((one) =>
+    one.map((part, at) => (part === "*" ? (path[at] ?? part) : part))
+  )
   const siblings = known.filter((one) => one.length === path.length && format(one.slice(0, -1)) === parent)
   const [sibling] = nearest(last(path), siblings.map(last), 1)
   if (sibling !== undefined) return format([...path.slice(0, -1), sibling])

@@ -8,7 +8,7 @@ import * as Key from "./Key.js"
 import { expected, formatNumber, printable, quote } from "./Kind.js"
 import type { Origin, Resolved } from "./Resolve.js"
 import type { Fields, Setting } from "./Setting.js"
-import { camel, redacted } from "./Setting.js"
+import { camel, expanded, redacted } from "./Setting.js"
 import type { Table } from "./Table.js"
 import { reserved } from "./Table.js"
 
@@ -37,12 +37,16 @@ const whence = (origin: Origin | undefined): string => {
 
 /** The value of a field; `snowflake.user` is within `snowflake`. */
 const valueOf = (values: Group, field: string): unknown =>
-  camel(field)
+  Key.camelOf(field)
     .split(".")
     .reduce<unknown>((within, name) => group(within)[name], values)
 
 type Group = { readonly [name: string]: unknown }
 const group = (value: unknown): Group => (typeof value === "object" && value !== null ? { ...value } : {})
+
+/** The fields of one entry: those of the tables within its tables, once for each of these. */
+const fieldsOf = (fields: Fields, values: Group): Fields =>
+  expanded(fields, (within) => Object.keys(group(values[camel(within)])))
 
 /**
  * A file that says what is in effect and, behind each value, where it comes from. Loaded again it gives
@@ -77,7 +81,7 @@ export const config = <T extends Table>(
       Object.entries(group(settings[camel(section)])).flatMap(([name, values]) => [
         "",
         `[${Key.format([section, name])}]`,
-        ...lines([section, name], fields, group(values))
+        ...lines([section, name], fieldsOf(fields, group(values)), group(values))
       ])
     ),
     ""
@@ -125,7 +129,7 @@ export const configJson = <T extends Table>(
         ),
         ...Object.entries(table.named).flatMap(([section, { fields }]) =>
           Object.entries(group(all[camel(section)])).flatMap(([name, values]) =>
-            of([section, name], fields, group(values))
+            of([section, name], fieldsOf(fields, group(values)), group(values))
           )
         )
       ]
@@ -162,7 +166,9 @@ const head = ["| setting | environment | default | value | what it is |", "|---|
  */
 export const markdown = (table: Table): string => {
   const rows = (path: Path, fields: Fields) =>
-    Object.entries(fields).map(([name, setting]) => row([...path, name], Key.env([...path, name]), setting))
+    Object.entries(expanded(fields, () => ["TOOL"])).map(([name, setting]) =>
+      row([...path, name], Key.env([...path, name]), setting)
+    )
   return [
     ...head,
     ...rows([], table.root),

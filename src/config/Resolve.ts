@@ -12,7 +12,7 @@ import type { Path } from "./Key.js"
 import * as Key from "./Key.js"
 import { formatNumber, quote } from "./Kind.js"
 import type { Fields } from "./Setting.js"
-import { camel } from "./Setting.js"
+import { camel, expanded, isEach } from "./Setting.js"
 import type { SettingsOf, Table } from "./Table.js"
 
 /**
@@ -151,17 +151,23 @@ const record = (entries: Iterable<readonly [string, unknown]>): { readonly [name
 
 /** `snowflake.user` is `user` of the record `snowflake`. */
 const nested = (
-  entries: ReadonlyArray<readonly [string, unknown]>
+  entries: ReadonlyArray<readonly [string, unknown]>,
+  groupNames: Iterable<string> = []
 ): ReadonlyArray<readonly [string, unknown]> => {
-  const groups = new Map<string, Array<readonly [string, unknown]>>()
+  const groups = new Map<string, Array<readonly [string, unknown]>>([...groupNames].map((name) => [name, []]))
   const plain: Array<readonly [string, unknown]> = []
   for (const [name, value] of entries) {
-    const [group = "", field] = name.split(".")
-    if (field === undefined) plain.push([name, value])
-    else groups.set(group, [...(groups.get(group) ?? []), [field, value]])
+    const [group = "", ...field] = name.split(".")
+    if (field.length === 0) plain.push([name, value])
+    else groups.set(group, [...(groups.get(group) ?? []), [field.join("."), value]])
   }
-  return [...plain, ...[...groups].map(([group, fields]) => [group, record(fields)] as const)]
+  return [...plain, ...[...groups].map(([group, fields]) => [group, record(nested(fields))] as const)]
 }
+
+/** Tables that hold tables: they are there also when they are empty. */
+const groupsOf = (fields: Fields): ReadonlyArray<string> => [
+  ...new Set(Object.keys(fields).flatMap((field) => (isEach(field) ? [field.split(".")[0] ?? ""] : [])))
+]
 
 /**
  * Defaults < connection < file < environment < command line, checked. Left: everything that is wrong.
@@ -178,9 +184,12 @@ export const resolve = <T extends Table>(
 
   const faults: Array<Fault> = []
   const sources = new Map<string, Origin>()
-  const decoded = (rows: Rows) => {
+  const decoded = (rows: Rows, groups: ReadonlyArray<string> = []) => {
     for (const { key, origin } of rows.values()) sources.set(key, origin)
-    return nested([...rows].map(([name, { value }]) => [camel(name), value] as const))
+    return nested(
+      [...rows].map(([name, { value }]) => [Key.camelOf(name), value] as const),
+      groups
+    )
   }
   const entries = [...decoded(resolveFields(collected, faults, [], table.root))]
   for (const [section, { fields }] of Object.entries(table.sections)) {
@@ -190,13 +199,20 @@ export const resolve = <T extends Table>(
   for (const [section, { base, fields }] of Object.entries(table.named)) {
     // The base is the first name of its set.
     let inherited: Rows | undefined
+    const groups = groupsOf(fields)
+    const innerOf = (name: string, group: string) =>
+      collected.inner.get(Key.format([section, name, group])) ?? []
     const all = [...(collected.names.get(section) ?? [])].map((name) => {
-      const rows = resolveFields(collected, faults, [section, name], fields, inherited)
+      const known = expanded(
+        fields,
+        (group) => new Set([...(base === undefined ? [] : innerOf(base, group)), ...innerOf(name, group)])
+      )
+      const rows = resolveFields(collected, faults, [section, name], known, inherited)
       if (name === base) inherited = rows
       for (const [field, { references }] of Object.entries(fields)) {
         if (references !== undefined) used.add(rows.get(field)?.value)
       }
-      return [name, record(decoded(rows))] as const
+      return [name, record(decoded(rows, groups))] as const
     })
     entries.push([camel(section), record(all)])
   }

@@ -421,7 +421,11 @@ export const rateLimiterOptions = (settings: Settings): RateLimiter.Options => (
     client: { rate: tier.requestsPerSecond, burst: tier.burst, initial: tier.initialTokens },
     ...(tier.totalRequestsPerSecond === undefined || tier.totalBurst === undefined
       ? {}
-      : { total: { rate: tier.totalRequestsPerSecond, burst: tier.totalBurst } })
+      : { total: { rate: tier.totalRequestsPerSecond, burst: tier.totalBurst } }),
+    tools: mapValues(tier.tools, ({ burst, requestsPerSecond: rate, weight }) => ({
+      ...(rate === undefined || burst === undefined ? {} : { bucket: { rate, burst } }),
+      ...(weight === undefined ? {} : { weight })
+    }))
   })),
   maxClients: settings.limits.maxClients,
   reserved: settings.limits.reservedShare
@@ -511,6 +515,7 @@ export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: 
       // Unquoted names are upper case to Snowflake, and the guard compares them so.
       allowFunctions: tier.allowFunctions.map((name) => name.toUpperCase()),
       objects: { allow: tier.allowObjects, deny: tier.denyObjects },
+      tools: { allow: tier.allowTools, deny: tier.denyTools },
       allowFlow: tier.allowFlow,
       allowStages: tier.allowStages,
       chargeScans: tier.scanBytesPerDay !== undefined || settings.globalQuota.scanBytesPerDay !== undefined,

@@ -20,6 +20,8 @@ interface Rules {
   readonly references?: string | undefined
   /** Named section (`clients`) that this one's value is a name of, whether or not it has an entry there. */
   readonly names?: string | undefined
+  /** Of a field `group.*.field`: the names that `*` may be. */
+  readonly within?: ReadonlyArray<string> | undefined
   /** Of a named section: false where an entry does not take it from the base when it does not say it. */
   readonly inherits?: boolean | undefined
   /** Variables under other names that say the same; its own comes first, an empty one says nothing. */
@@ -40,7 +42,7 @@ export interface Setting<out A = unknown> extends Rules {
 
 /**
  * The settings of one section by their name in the file (`snake_case`). `name.field` is `field` of the table `name`
- * within the section.
+ * within the section; `name.*.field` is `field` of each table within the table `name`.
  */
 export interface Fields {
   readonly [name: string]: Setting
@@ -62,9 +64,43 @@ export type Decoded<F extends Fields> = {
   >
 }
 
-type DecodedUnder<F extends Fields, G extends string> = {
-  readonly [K in keyof F & string as K extends `${G}.${infer Field}` ? Camel<Field> : never]: F[K]["default"]
-}
+type DecodedUnder<F extends Fields, G extends string> =
+  Extract<keyof F, `${G}.*.${string}`> extends never
+    ? {
+        readonly [
+          K in keyof F & string as K extends `${G}.${infer Field}` ? Camel<Field> : never
+        ]: F[K]["default"]
+      }
+    : {
+        readonly [name: string]: {
+          readonly [
+            K in keyof F & string as K extends `${G}.*.${infer Field}` ? Camel<Field> : never
+          ]: F[K]["default"]
+        }
+      }
+
+const star = ".*."
+
+/** Whether the field stands for one of each table within a table. */
+export const isEach = (field: string): boolean => field.includes(star)
+
+/** The same field of the table `name`. */
+export const ofEach = (field: string, name: string): string => field.replace(star, `.${name}.`)
+
+/** Every `group.*.field` once for each of the names of its group. */
+export const expanded = (fields: Fields, names: (group: string) => Iterable<string>): Fields =>
+  Object.fromEntries(
+    Object.entries(fields).flatMap(([field, setting]) =>
+      isEach(field)
+        ? [...names(field.split(star)[0] ?? "")].map((name) => [
+            ofEach(field, name),
+            setting.together === undefined
+              ? setting
+              : { ...setting, together: ofEach(setting.together, name) }
+          ])
+        : [[field, setting]]
+    )
+  )
 
 export const camel = (name: string): string =>
   name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
@@ -76,6 +112,7 @@ const setting = <A>(kind: Kind, fallback: A, rules: Rules, secret = false): Sett
   together: rules.together,
   references: rules.references,
   inherits: rules.inherits,
+  within: rules.within,
   names: rules.names,
   aliases: rules.aliases,
   kind,

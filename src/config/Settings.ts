@@ -6,7 +6,7 @@
 import { defaults as breaker } from "../guard/CircuitBreaker.js"
 import { namePattern } from "../platform/Principal.js"
 import { syntax } from "../sql/ObjectRules.js"
-import { defaults as policy } from "../tools/CallPolicy.js"
+import { defaults as policy, toolNames } from "../tools/CallPolicy.js"
 import { defaults as cache } from "../tools/ResultCache.js"
 import { boolean, choice, integer, list, number, path, paths, secret, text } from "./Setting.js"
 import type { SettingsOf, Table } from "./Table.js"
@@ -143,6 +143,14 @@ const login = (aliased: boolean) => {
 }
 
 const ofCaller = login(false)
+
+/** One field of the tables `tools.NAME` of a tier. */
+const ofTool = { within: toolNames }
+
+const tools = {
+  pattern: new RegExp(`^(${toolNames.join("|")})$`),
+  expected: 'a list of tools of this server, such as ["explain_query"]'
+}
 
 /** As whom the statements of a tier or a client run; the table `snowflake` within it. */
 const caller = (whose: string) => ({
@@ -899,6 +907,34 @@ export const table = {
           max: 100,
           default: 1,
           about: "turns in a row while clients wait for a slot"
+        }),
+        allow_tools: list({
+          ...tools,
+          about: "tools that are listed and may be called; empty: all"
+        }),
+        deny_tools: list({
+          ...tools,
+          about: "... that are not, also where `allow_tools` has them"
+        }),
+        "tools.*.requests_per_second": number({
+          ...rate,
+          ...ofTool,
+          together: "tools.*.burst",
+          about: "calls of the tool per second of one client"
+        }),
+        "tools.*.burst": integer({
+          ...burst,
+          ...ofTool,
+          together: "tools.*.requests_per_second",
+          about: "calls of the tool of one client that may come at once"
+        }),
+        "tools.*.weight": number({
+          min: 0,
+          max: 1_000_000,
+          ...ofTool,
+          atMost: "burst",
+          about:
+            "calls that a call of the tool counts as against the client's `requests_per_second` and `burst`; 1 when not set"
         }),
         allow_functions: list({
           pattern: dotted,

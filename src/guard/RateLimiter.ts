@@ -1,6 +1,6 @@
 /**
- * How fast: token buckets for the client, its tier, the operation class and the whole server, decided together in one
- * atomic step. A refusal charges no bucket and says exactly how long to wait. The algorithm is GCRA (ITU-T I.371,
+ * How fast: token buckets for the client, its use of one tool, its tier, the operation class and the whole server,
+ * decided together in one atomic step. A refusal charges no bucket and says exactly how long to wait. The algorithm is GCRA (ITU-T I.371,
  * annex A).
  *
  * The state is one `Ref` and every operation one `Ref.modify` by a pure decision (`guard/core/TokenBucket`, which
@@ -22,13 +22,13 @@ import type { OperationClass } from "../platform/Operation.js"
 import { withoutStack } from "../platform/withoutStack.js"
 
 /**
- * Which bucket refused. `client` is the caller's own; `overflow` is shared by clients that are unknown
+ * Which bucket refused. `client` is the caller's own, `tool` its own for one tool; `overflow` is shared by clients that are unknown
  * while the table of clients is full; the others are shared by all clients.
  *
  * @since 0.1.0
  * @category models
  */
-export const Scope = Schema.Literal("client", "tier", "class", "global", "overflow")
+export const Scope = Schema.Literal("client", "tool", "tier", "class", "global", "overflow")
 /**
  * @since 0.1.0
  * @category models
@@ -82,6 +82,19 @@ export interface TierBuckets {
   readonly client: Bucket
   /** Shared by all clients of the tier, where configured. */
   readonly total?: Bucket | undefined
+  /** What the calls of a tool take, by tool. */
+  readonly tools?: { readonly [tool: string]: ToolLimit | undefined } | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolLimit {
+  /** The bucket that each client has for this tool, full at first; none when absent. */
+  readonly bucket?: Pick<Bucket, "rate" | "burst"> | undefined
+  /** Tokens that a call takes from the client's own bucket, times its cost; 1 when absent. */
+  readonly weight?: number | undefined
 }
 
 /**
@@ -92,6 +105,8 @@ export interface Request {
   readonly client: string
   readonly tier: string
   readonly class: OperationClass
+  /** For the limits by tool; none apply when absent. */
+  readonly tool?: string | undefined
   /** Tokens; 1 when absent. */
   readonly cost?: number | undefined
 }
@@ -106,6 +121,7 @@ export interface Admission {
   readonly client: string
   readonly tier: string
   readonly class: OperationClass
+  readonly tool?: string | undefined
   readonly cost: number
   /** The bucket that was charged for the client: its own, or the shared overflow bucket. */
   readonly clientScope: "client" | "overflow"
@@ -121,7 +137,7 @@ export interface Admission {
  */
 export interface ScopeStatus {
   readonly scope: Scope
-  /** The class or tier the bucket belongs to, where there are several of its scope. */
+  /** The tool, class or tier the bucket belongs to, where there are several of its scope. */
   readonly name?: string | undefined
   readonly ratePerSecond: number
   readonly burst: number
@@ -130,6 +146,8 @@ export interface ScopeStatus {
   readonly resetMs: number
   /** Tokens that a client above its share may not use, where there is such a part. */
   readonly reserved?: number | undefined
+  /** Of the client's own bucket: what a call of a tool takes from it, where that is not 1. */
+  readonly weights?: { readonly [tool: string]: number } | undefined
 }
 
 /**
@@ -230,6 +248,7 @@ const admission = (request: Request, { clientScope, waitMs }: TokenBucket.Admitt
   client: request.client,
   tier: request.tier,
   class: request.class,
+  ...(request.tool === undefined ? {} : { tool: request.tool }),
   cost: request.cost ?? 1,
   clientScope,
   waitMs: Math.ceil(waitMs)

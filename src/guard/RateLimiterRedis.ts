@@ -26,8 +26,8 @@ import * as Layer from "effect/Layer"
 import * as SynchronizedRef from "effect/SynchronizedRef"
 import type * as BucketLimits from "./core/BucketLimits.js"
 import { MEMORY_MS, PRESENT_MS, SLACK_MS, TICK_MS } from "./core/FairShare.js"
-import type * as TokenBucket from "./core/TokenBucket.js"
-import type { Admission, Bucket, Options as Limits, Request } from "./RateLimiter.js"
+import * as TokenBucket from "./core/TokenBucket.js"
+import type { Admission, Bucket, Options as Limits, Request, TierBuckets, ToolLimit } from "./RateLimiter.js"
 import * as RateLimiter from "./RateLimiter.js"
 import type { InvalidOptions } from "../platform/InvalidOptions.js"
 import * as Redis from "../platform/Redis.js"
@@ -51,20 +51,22 @@ interface Line {
   readonly startDebt: number
   /** The part that only clients below their share may use; 0 where there are no shares. */
   readonly reserve: number
+  /** What a call takes of it, in times of its cost. */
+  readonly weight: number
 }
 
 /** Rounded up, as in memory: never faster than configured. */
 const micros = (ms: number): number => Math.ceil(ms * 1000)
 
-const inRedis = (key: string, line: BucketLimits.Line): Line => {
+const inRedis = (key: string, line: BucketLimits.Line, weight = 1): Line => {
   const interval = micros(1000 / line.rate)
   const depth = micros((line.burst * interval) / 1000)
   const initial = line.burst - line.startDebt / line.interval
   const startDebt = Math.max(0, depth - Math.floor(initial * interval))
-  return { key, line, interval, depth, startDebt, reserve: Math.floor(line.reserve * 1000) }
+  return { key, line, interval, depth, startDebt, reserve: Math.floor(line.reserve * 1000), weight }
 }
 
-const price = ({ interval }: Line, cost: number): number => Math.ceil(cost * interval)
+const price = ({ interval, weight }: Line, cost: number): number => Math.ceil(cost * weight * interval)
 
 /** The buckets, then for each bucket with shares its two sets: `owing` and `asking`. */
 const keysOf = (lines: ReadonlyArray<Line>): ReadonlyArray<string> => [
@@ -72,8 +74,9 @@ const keysOf = (lines: ReadonlyArray<Line>): ReadonlyArray<string> => [
   ...lines.flatMap(({ key, reserve }) => (reserve > 0 ? [`${key}:owing`, `${key}:asking`] : []))
 ]
 
-const shareOf = (bucket: Bucket, replicas: number): Bucket => {
-  const burst = Math.max(1, bucket.burst / replicas)
+/** `least`: the tokens of one call, which every server's part must hold. */
+const shareOf = (bucket: Bucket, replicas: number, least = 1): Bucket => {
+  const burst = Math.max(least, bucket.burst / replicas)
   const { initial } = bucket
   return {
     rate: bucket.rate / replicas,
@@ -82,6 +85,14 @@ const shareOf = (bucket: Bucket, replicas: number): Bucket => {
   }
 }
 
+const shareOfTool = (tool: ToolLimit | undefined, replicas: number): ToolLimit => ({
+  ...tool,
+  ...(tool?.bucket === undefined ? {} : { bucket: shareOf(tool.bucket, replicas) })
+})
+
+const heaviest = (tools: TierBuckets["tools"] = {}): number =>
+  Math.max(1, ...Object.values(tools).map((tool) => tool?.weight ?? 1))
+
 /** The limits of one of `replicas` servers on its own. */
 const shareOfAll = (limits: Limits, replicas: number): Limits => ({
   global: shareOf(limits.global, replicas),
@@ -89,11 +100,14 @@ const shareOfAll = (limits: Limits, replicas: number): Limits => ({
     Object.entries(limits.classes).map(([name, bucket]) => [name, bucket && shareOf(bucket, replicas)])
   ),
   tiers: Object.fromEntries(
-    Object.entries(limits.tiers).map(([name, { client, total }]) => [
+    Object.entries(limits.tiers).map(([name, { client, tools, total }]) => [
       name,
       {
-        client: shareOf(client, replicas),
-        ...(total === undefined ? {} : { total: shareOf(total, replicas) })
+        client: shareOf(client, replicas, heaviest(tools)),
+        ...(total === undefined ? {} : { total: shareOf(total, replicas) }),
+        tools: Object.fromEntries(
+          Object.entries(tools ?? {}).map(([tool, limit]) => [tool, shareOfTool(limit, replicas)])
+        )
       }
     ])
   ),
@@ -114,7 +128,7 @@ const statusOf = ({ depth, interval, line }: Line, debt: number): TokenBucket.Re
 // The scripts compute what `guard/core/TokenBucket.ts` (GCRA, one number per bucket) and `guard/core/FairShare.ts` compute,
 // in whole microseconds, over all buckets of a call in one step: all are charged, or none.
 //
-//   {tag}...          string      when the bucket will be full
+//   {tag}...          string      when the bucket will be full; {client:NAME} and {client:NAME}:tool:TOOL
 //   {tag}...:owing    sorted set  client -> when its debt is worked off
 //   {tag}...:asking   sorted set  client -> the tick at which it stops being a contender
 //
@@ -291,8 +305,20 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
     const sharedOf = (lines: ReadonlyArray<BucketLimits.Line>): ReadonlyArray<Line> =>
       lines.flatMap((line) => shared.get(line) ?? [])
     const tierOf = (name: string) => config.tiers.get(name) ?? config.fallback
-    const own = (client: string, tier: string): Line =>
-      inRedis(`${prefix}{client:${encodeURIComponent(client)}}`, tierOf(tier).client)
+    const keyOf = (client: string) => `${prefix}{client:${encodeURIComponent(client)}}`
+    const ofTool = (client: string, tool: string, line: BucketLimits.Line): Line =>
+      inRedis(`${keyOf(client)}:tool:${encodeURIComponent(tool)}`, line)
+    /** The client's own bucket, and the one that it has for the tool. */
+    const own = ({
+      client,
+      tier,
+      tool = ""
+    }: Pick<Request, "client" | "tier" | "tool">): ReadonlyArray<Line> => {
+      const limits = tierOf(tier)
+      const limit = limits.tools.get(tool)
+      const first = inRedis(keyOf(client), limits.client, limit?.weight)
+      return limit?.line === undefined ? [first] : [first, ofTool(client, tool, limit.line)]
+    }
     const pathOf = ({ class: name, tier }: { readonly class: string; readonly tier: string }) =>
       sharedOf(tierOf(tier).paths.get(name) ?? tierOf(tier).classless)
 
@@ -379,14 +405,14 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
       maxWaitMs: number
     ): Effect.Effect<Admission, RateLimiter.RateLimited> =>
       Effect.suspend(() => {
-        const { class: name, client, cost = 1, tier } = request
+        const { class: name, client, cost = 1, tier, tool } = request
         if (!(cost >= 0 && cost < Infinity)) throw new RangeError(`a call cannot cost ${cost} tokens`)
-        const first = own(client, tier)
+        const first = own(request)
         const path = pathOf(request)
         const patience = maxWaitMs > 0 ? Math.min(maxWaitMs, MAX_WAIT_MS) * 1000 : 0
-        const tooSmall = [first, ...path].find(({ line }) => cost > line.burst)
+        const tooSmall = [...first, ...path].find(({ line, weight }) => cost * weight > line.burst)
         if (tooSmall !== undefined) return refused(tooSmall, 0, 0, true)
-        const groups = redis.cluster ? [[first], path] : [[first, ...path]]
+        const groups = redis.cluster ? [first, path] : [[...first, ...path]]
         return Effect.matchEffect(askAll(groups, client, cost, patience), {
           onFailure: () =>
             Effect.flatMap(local, (limiter) =>
@@ -396,21 +422,19 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
               })
             ),
           onSuccess: (answer) =>
-            answer === undefined || answer.wait < 0
-              ? refused(
-                  answer?.binding ?? first,
-                  answer?.debt ?? 0,
-                  Math.ceil(-(answer?.wait ?? 0) / 1000),
-                  false
-                )
-              : Effect.succeed<Admission>({
-                  client,
-                  tier,
-                  class: name,
-                  cost,
-                  clientScope: "client",
-                  waitMs: Math.ceil(answer.wait / 1000)
-                })
+            answer === undefined
+              ? Effect.die(new Error("a rate limiter without buckets"))
+              : answer.wait < 0
+                ? refused(answer.binding, answer.debt, Math.ceil(-answer.wait / 1000), false)
+                : Effect.succeed<Admission>({
+                    client,
+                    tier,
+                    class: name,
+                    ...(tool === undefined ? {} : { tool }),
+                    cost,
+                    clientScope: "client",
+                    waitMs: Math.ceil(answer.wait / 1000)
+                  })
         })
       })
 
@@ -420,8 +444,8 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
         finished.add(given)
         const limiter = locally.get(given)
         if (limiter !== undefined) return limiter.refund(given)
-        const first = own(given.client, given.tier)
-        const groups = redis.cluster ? [[first], pathOf(given)] : [[first, ...pathOf(given)]]
+        const first = own(given)
+        const groups = redis.cluster ? [first, pathOf(given)] : [[...first, ...pathOf(given)]]
         return Effect.forEach(groups, (lines) => giveBack(lines, given.client, given.cost), { discard: true })
       })
 
@@ -431,8 +455,11 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
       status: (client, tier) => {
         const total = tierOf(tier).total
         const path = sharedOf([...(total === undefined ? [] : [total]), ...config.classes, config.global])
-        const first = own(client, tier)
-        const groups = redis.cluster ? [[first], path] : [[first, ...path]]
+        const tools = [...tierOf(tier).tools].flatMap(([tool, { line }]) =>
+          line === undefined ? [] : [ofTool(client, tool, line)]
+        )
+        const first = [...own({ client, tier }), ...tools]
+        const groups = redis.cluster ? [first, path] : [[...first, ...path]]
         return Effect.forEach(groups, (lines) =>
           Effect.flatMap(at, (now) =>
             Effect.map(
@@ -445,7 +472,9 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
             )
           )
         ).pipe(
-          Effect.map((found) => found.flat()),
+          Effect.map((found) =>
+            found.flat().map((one, i) => (i === 0 ? { ...one, ...TokenBucket.weightsOf(tierOf(tier)) } : one))
+          ),
           Effect.catchAll(() => Effect.flatMap(local, (limiter) => limiter.status(client, tier)))
         )
       }

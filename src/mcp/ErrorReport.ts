@@ -87,6 +87,7 @@ const circuitText = ({ cause, phase, retryAfterMs }: CircuitOpen, now: number): 
 
 const scopeWords: { readonly [scope: string]: string } = {
   client: "this client's own limit",
+  tool: "this client's own limit for this tool",
   tier: "the limit shared by all clients of this tier",
   class: "the limit shared by all clients for this kind of call",
   global: "the limit shared by all clients of this server",
@@ -370,6 +371,19 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         ...(suggestions.length === 0 ? {} : { suggestions })
       }
     }
+    case "ToolDenied":
+      return {
+        code: "TOOL_DENIED",
+        message:
+          `TOOL_DENIED: callers of the tier ${error.tier} may not call ${error.tool}. ${ran(false)} ` +
+          (error.others.length === 0
+            ? "They may call no tool."
+            : `They may call ${error.others.join(", ")}.`) +
+          " Do not retry; if the task needs this tool, tell the user that an operator decides that (deny_tools, allow_tools).",
+        retryable: false,
+        scope: error.tier,
+        sideEffects: "none"
+      }
     case "ToolError":
       return {
         code: error.code,

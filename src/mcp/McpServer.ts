@@ -31,6 +31,7 @@ import { monotonicReader } from "../platform/monotonic.js"
 import { quoted } from "../platform/quoted.js"
 import * as RequestId from "../platform/requestId.js"
 import type * as Tool from "../tools/Tool.js"
+import { CallPolicy, hasTool, ToolDenied } from "../tools/CallPolicy.js"
 import { Toolbox } from "../tools/Toolbox.js"
 import { CallNotes, CurrentNotes } from "../tools/callNotes.js"
 import * as JsonSchema from "../tools/jsonSchema.js"
@@ -191,14 +192,28 @@ export const make = (options: Options) =>
   Effect.gen(function* () {
     const toolbox = yield* Toolbox
     const audit = yield* Audit
+    const policies = yield* CallPolicy
     const nextReference = yield* RequestId.make
     const log = yield* RefusalLog.make
     const calls = RequestRunner.tally()
     const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
     const monotonic = yield* monotonicReader
     // Built once, and not before a client asks: compiling a schema takes time, which `initialize` must not wait for.
-    let listing: { readonly tools: ReadonlyArray<ReturnType<typeof describe>> } | undefined
-    const list = () => (listing ??= { tools: toolbox.tools.map(describe) })
+    let listing: ReadonlyArray<ReturnType<typeof describe>> | undefined
+    const list = ({ principal: { tier } }: Caller) => {
+      const policy = policies.of(tier)
+      return { tools: (listing ??= toolbox.tools.map(describe)).filter(({ name }) => hasTool(policy, name)) }
+    }
+    const mayCall = ({ principal: { tier } }: Caller) => {
+      const policy = policies.of(tier)
+      return (name: string): boolean => toolbox.get(name) !== undefined && hasTool(policy, name)
+    }
+    const denied = (tool: string, tier: string) =>
+      new ToolDenied({
+        tool,
+        tier,
+        others: toolbox.tools.flatMap(({ name }) => (hasTool(policies.of(tier), name) ? [name] : []))
+      })
     const codecs = new Map<string, ReturnType<typeof ToolInput.codec>>()
     const codecOf = (tool: Tool.Any): ReturnType<typeof ToolInput.codec> => {
       const made = codecs.get(tool.name) ?? ToolInput.codec(tool)
@@ -206,12 +221,34 @@ export const make = (options: Options) =>
       return made
     }
 
+    /** A typed error as the result that the model reads; counted and logged. */
+    const reported = (
+      error: Parameters<typeof ErrorReport.fromError>[0],
+      tool: string,
+      { client, tier }: Principal
+    ): Effect.Effect<ToolResult> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const report = ErrorReport.fromError(error, now)
+        if (report.sideEffects === "none" && report.scope !== undefined) {
+          Telemetry.recordRefusal(tier, report.code, report.scope)
+        }
+        const { code, retryAfterMs, scope } = report
+        const cause = ErrorReport.logCause(error)
+        return Effect.as(
+          log.refused({ client, tool, code, scope, retryAfterMs, cause }),
+          ErrorReport.toResult(report)
+        )
+      })
+
     const run = (
       tool: Tool.Any,
       input: { readonly [name: string]: unknown },
       context: Tool.Context,
-      { client, tier }: Principal
+      principal: Principal
     ): Effect.Effect<ToolResult> => {
+      const { tier } = principal
+      if (!hasTool(policies.of(tier), tool.name))
+        return reported(denied(tool.name, tier), tool.name, principal)
       const { decode, encode } = codecOf(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
@@ -229,20 +266,7 @@ export const make = (options: Options) =>
             }
           })
         ),
-        Effect.catchAll((error) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            const report = ErrorReport.fromError(error, now)
-            if (report.sideEffects === "none" && report.scope !== undefined) {
-              Telemetry.recordRefusal(tier, report.code, report.scope)
-            }
-            const { code, retryAfterMs, scope } = report
-            const cause = ErrorReport.logCause(error)
-            return Effect.as(
-              log.refused({ client, tool: tool.name, code, scope, retryAfterMs, cause }),
-              ErrorReport.toResult(report)
-            )
-          })
-        ),
+        Effect.catchAll((error) => reported(error, tool.name, principal)),
         Effect.catchAllCause((cause) => {
           if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
           const reference = nextReference()
@@ -346,8 +370,6 @@ export const make = (options: Options) =>
         )
         return Effect.zipRight(named, bracket)
       })
-
-    const hasTool = (name: string): boolean => toolbox.get(name) !== undefined
 
     const connect = (transport: Transport, principalOf: Principal | CallerOf, era: Era = "2025") =>
       Effect.gen(function* () {
@@ -496,11 +518,11 @@ export const make = (options: Options) =>
             case "tools/call":
               return toolsCall(params, asked, caller)
             case "tools/list":
-              return list()
+              return list(caller)
             case "resources/list":
-              return Resources.list(hasTool)
+              return Resources.list(mayCall(caller))
             case "resources/templates/list":
-              return Resources.listTemplates(hasTool)
+              return Resources.listTemplates(mayCall(caller))
             case "resources/read":
               return readResource(params, asked, caller)
             case "prompts/list":
@@ -550,5 +572,5 @@ export const make = (options: Options) =>
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<McpServer, never, Audit | Toolbox> =>
+export const layer = (options: Options): Layer.Layer<McpServer, never, Audit | CallPolicy | Toolbox> =>
   Layer.scoped(McpServer, make(options))

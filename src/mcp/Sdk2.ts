@@ -15,14 +15,18 @@ const noValidator: jsonSchemaValidator = {
   getValidator: () => () => ({ valid: false, data: undefined, errorMessage: "not supported" })
 }
 
-/** What is the same for all clients while this server runs. How long a list may be kept: until a restart is noticed. */
-const lists: ReadonlySet<string> = new Set([
-  ...["tools/list", "resources/list", "resources/templates/list", "prompts/list"]
-])
+/** How long a list may be kept: until a restart is noticed. */
 const LIST_TTL_MS = 300_000
 
-const lasting = { ttlMs: LIST_TTL_MS, cacheScope: "public" }
-const passing = { ttlMs: 0, cacheScope: "private" }
+/** Tools, and the resources that are read with them, depend on the caller's tier: no cache may share their lists. */
+const ofCaller = { ttlMs: LIST_TTL_MS, cacheScope: "private" }
+const kept: { readonly [method: string]: object } = {
+  "tools/list": ofCaller,
+  "resources/list": ofCaller,
+  "resources/templates/list": ofCaller,
+  "prompts/list": { ttlMs: LIST_TTL_MS, cacheScope: "public" },
+  "resources/read": { ttlMs: 0, cacheScope: "private" }
+}
 
 class ModernServer extends Server {
   constructor({ capabilities, failed, info, instructions, request: answer }: Protocol.Handlers) {
@@ -41,8 +45,7 @@ class ModernServer extends Server {
         signal: mcpReq.signal,
         progress: (told) => mcpReq.notify({ method: "notifications/progress", params: told })
       })
-      const kept = lists.has(method) ? lasting : method === "resources/read" ? passing : {}
-      return { ...result, ...kept }
+      return { ...result, ...kept[method] }
     }
   }
 }

@@ -6,6 +6,7 @@
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type { Policy } from "../gate/ReadOnly.js"
 import type { Rules } from "../sql/ObjectRules.js"
 import { unrestricted } from "../sql/ObjectRules.js"
@@ -29,6 +30,8 @@ export interface TierPolicy {
   readonly allowFunctions: ReadonlyArray<string>
   /** Which databases, schemas and tables may be read; all that the server's role may when there are no rules. */
   readonly objects: Rules
+  /** The tools that the tier has: those of `allow`, or all where it is empty, without those of `deny`. */
+  readonly tools: { readonly allow: ReadonlyArray<string>; readonly deny: ReadonlyArray<string> }
   /** Whether statements may be chained with `->>`. */
   readonly allowFlow: boolean
   /** Whether files in stages may be read. */
@@ -52,9 +55,56 @@ export const defaults: TierPolicy = {
   maxStatementTimeoutMs: 300_000,
   allowFunctions: [],
   objects: unrestricted,
+  tools: { allow: [], deny: [] },
   allowFlow: true,
   allowStages: false,
   chargeScans: false
+}
+
+/**
+ * The tools that come with the server. Not read off `Toolbox`, because settings are read before any tool is made.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const toolNames = [
+  "describe_table",
+  "describe_view",
+  "execute_query",
+  "explain_query",
+  "get_limits",
+  "get_query_results",
+  "list_databases",
+  "list_schemas",
+  "list_tables",
+  "list_views",
+  "query_view"
+] as const
+
+/**
+ * Whether callers of the tier have the tool: it is listed for them, and their calls of it are not refused.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const hasTool = ({ tools: { allow, deny } }: TierPolicy, tool: string): boolean =>
+  !deny.includes(tool) && (allow.length === 0 || allow.includes(tool))
+
+/**
+ * The tier of the caller does not have the tool. Nothing was charged.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ToolDenied extends Schema.TaggedError<ToolDenied>("snowguard/ToolDenied")("ToolDenied", {
+  tool: Schema.String,
+  tier: Schema.String,
+  /** The tools that the tier has. */
+  others: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `the tier ${this.tier} does not have the tool ${this.tool}`
+  }
 }
 
 /**

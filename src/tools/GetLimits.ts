@@ -52,6 +52,11 @@ const output = Schema.Struct({
         Fields.Num.annotations({
           description: "Kept for clients below their share."
         })
+      ),
+      weights: Schema.optional(
+        Schema.Record({ key: Schema.String, value: Fields.Num }).annotations({
+          description: "Tools whose calls count as so many."
+        })
       )
     })
   ),
@@ -116,7 +121,8 @@ const rateLimit = (status: RateLimiter.ScopeStatus) => ({
   burst: Fields.finite(status.burst),
   remaining: Fields.finite(Math.floor(status.remaining)),
   full_in_ms: Fields.finite(Math.ceil(status.resetMs)),
-  ...(status.reserved === undefined ? {} : { reserved: Fields.finite(Math.floor(status.reserved)) })
+  ...(status.reserved === undefined ? {} : { reserved: Fields.finite(Math.floor(status.reserved)) }),
+  ...(status.weights === undefined ? {} : { weights: status.weights })
 })
 
 const instant = (ms: number): string =>

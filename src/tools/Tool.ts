@@ -12,6 +12,7 @@ import type { OperationClass } from "../platform/Operation.js"
 import type { StatementRejected } from "../gate/ReadOnly.js"
 import type { ScanBudgetExceeded } from "../gate/ScanBudget.js"
 import type { WarehouseError } from "../warehouse/Warehouse.js"
+import type { ToolDenied } from "./CallPolicy.js"
 
 /**
  * A failure of a tool of your own, or an argument that no schema can check. `message` is what the model
@@ -40,7 +41,7 @@ export class ToolError extends Schema.TaggedError<ToolError>("snowguard/ToolErro
  * @category errors
  */
 export type RequestError =
-  Refusal | RepeatedFailure | ScanBudgetExceeded | StatementRejected | WarehouseError | ToolError
+  Refusal | RepeatedFailure | ScanBudgetExceeded | StatementRejected | WarehouseError | ToolDenied | ToolError
 
 /**
  * @since 0.1.0

@@ -26,6 +26,7 @@ import * as Toolbox from "../../src/tools/Toolbox.js"
 import * as Auth from "../../src/mcp/auth/Auth.js"
 import * as Keys from "../../src/mcp/auth/Keys.js"
 import * as Http from "../../src/mcp/http/Http.js"
+import * as CallPolicy from "../../src/tools/CallPolicy.js"
 
 const payload = { text: "x".repeat(200) }
 
@@ -53,7 +54,7 @@ const ours = (withKeys: boolean) => {
   const layers = Layer.mergeAll(
     Layer.provide(
       McpServer.layer({ name: "bench", version: "1", drainMs: 100 }),
-      Layer.orDie(Toolbox.layer([Effect.succeed(tool)]))
+      Layer.merge(Layer.orDie(Toolbox.layer([Effect.succeed(tool)])), CallPolicy.layer())
     ),
     auth,
     Readiness.layerNoop,

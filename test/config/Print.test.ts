@@ -6,6 +6,7 @@ import { show } from "../../src/config/Kind.js"
 import * as Print from "../../src/config/Print.js"
 import { resolve } from "../../src/config/Resolve.js"
 import type { Fields } from "../../src/config/Setting.js"
+import { expanded } from "../../src/config/Setting.js"
 import { table } from "../../src/config/Settings.js"
 import { everySetting, withSecret } from "./samples.js"
 
@@ -27,7 +28,9 @@ const items = [
   "https://a.example",
   "RS256",
   "ES512",
-  "prompt=none"
+  "prompt=none",
+  "explain_query",
+  "list_views"
 ]
 
 const valueOf = (kind: Kind): FastCheck.Arbitrary<unknown> => {
@@ -55,7 +58,12 @@ const valueOf = (kind: Kind): FastCheck.Arbitrary<unknown> => {
 
 const fieldsOf = (fields: Fields) =>
   FastCheck.record(
-    Object.fromEntries(Object.entries(fields).map(([name, { kind }]) => [name, valueOf(kind)])),
+    Object.fromEntries(
+      Object.entries(expanded(fields, () => ["execute_query", "get_limits"])).map(([name, { kind }]) => [
+        name,
+        valueOf(kind)
+      ])
+    ),
     {
       requiredKeys: []
     }
@@ -102,6 +110,18 @@ const lenient = (value: unknown): Section => {
   drop(copy["breaker"], "minimum_calls", "open_seconds")
   for (const tier of Object.values(copy.tiers ?? {})) {
     drop(tier, "initial_tokens")
+    for (const [name, value] of Object.entries(tier)) {
+      if (!name.startsWith("tools.")) continue
+      const [group = "", tool = "", field = ""] = name.split(".")
+      drop(tier, name)
+      const tools = (tier[group] ??= {}) as Section
+      const of = (tools[tool] ??= {}) as Section
+      of[field] = field === "weight" ? 1 : value
+    }
+    for (const tool of Object.values((tier["tools"] ?? {}) as { [name: string]: Section })) {
+      if (Object.hasOwn(tool, "burst") !== Object.hasOwn(tool, "requests_per_second"))
+        drop(tool, "burst", "requests_per_second")
+    }
     if (Object.hasOwn(tier, "total_burst") !== Object.hasOwn(tier, "total_requests_per_second")) {
       drop(tier, "total_burst", "total_requests_per_second")
     }

@@ -59,6 +59,9 @@ describe("tiers", () => {
       maxRows: 10_000,
       maxStatementSeconds: undefined,
       weight: 1,
+      allowTools: [],
+      denyTools: [],
+      tools: {},
       allowFunctions: [],
       allowObjects: [],
       denyObjects: [],
@@ -214,6 +217,77 @@ describe("a secret", () => {
   it("cannot be the placeholder of a printed configuration", () => {
     expect(faultsOf({ document: { account: { password: "<redacted>" } } }, withSecret)).toEqual([
       "account.password (snowguard.toml): expected the secret itself, got the placeholder that --print-config shows"
+    ])
+  })
+})
+
+describe("limits by tool", () => {
+  const inTier = (tier: object, env: { readonly [name: string]: string } = {}) =>
+    settingsOf({ document: { tiers: tier }, env }).tiers
+
+  it("are read from the tables of a tier, and inherited field by field", () => {
+    const tiers = inTier({
+      default: { tools: { execute_query: { requests_per_second: 2, burst: 4, weight: 3 } } },
+      gold: { tools: { execute_query: { burst: 8 }, list_tables: { weight: 0.5 } } }
+    })
+    expect(tiers["default"]?.tools).toEqual({ execute_query: { requestsPerSecond: 2, burst: 4, weight: 3 } })
+    expect(tiers["gold"]?.tools).toEqual({
+      execute_query: { requestsPerSecond: 2, burst: 8, weight: 3 },
+      list_tables: { requestsPerSecond: undefined, burst: undefined, weight: 0.5 }
+    })
+  })
+
+  it("are read from the environment, also for a tool that the file does not name", () => {
+    const tiers = inTier(
+      { gold: {} },
+      {
+        SNOWGUARD_TIERS_GOLD_TOOLS_EXECUTE_QUERY_WEIGHT: "5",
+        SNOWGUARD_TIERS_GOLD_TOOLS_GET_QUERY_RESULTS_REQUESTS_PER_SECOND: "1",
+        SNOWGUARD_TIERS_GOLD_TOOLS_GET_QUERY_RESULTS_BURST: "2"
+      }
+    )
+    expect(tiers["gold"]?.tools).toMatchObject({
+      execute_query: { weight: 5 },
+      get_query_results: { requestsPerSecond: 1, burst: 2 }
+    })
+    expect(tiers["default"]?.tools).toEqual({})
+  })
+
+  it("are refused where they cannot be meant: an unknown tool or field, half a bucket, a weight above the burst", () => {
+    expect(
+      faultsOf({
+        document: {
+          tiers: {
+            default: {
+              burst: 10,
+              initial_tokens: 5,
+              deny_tools: ["explain_querry"],
+              tools: {
+                execute_querry: { weight: 2 },
+                list_tables: { wieght: 2 },
+                list_views: { burst: 2 },
+                query_view: { weight: 11 },
+                get_limits: 3
+              }
+            }
+          }
+        }
+      })
+    ).toEqual([
+      expect.stringMatching(/^tiers\.default\.deny_tools .*expected a list of tools of this server/),
+      expect.stringMatching(
+        /^tiers\.default\.tools\.execute_querry .*did you mean tiers\.default\.tools\.execute_query\?$/
+      ),
+      expect.stringMatching(
+        /^tiers\.default\.tools\.list_tables\.wieght .*did you mean tiers\.default\.tools\.list_tables\.weight\?$/
+      ),
+      expect.stringMatching(/^tiers\.default\.tools\.get_limits .*expected a table/),
+      expect.stringMatching(
+        /^tiers\.default\.tools\.list_views\.burst .*without tiers\.default\.tools\.list_views\.requests_per_second/
+      ),
+      expect.stringMatching(
+        /^tiers\.default\.tools\.query_view\.weight .*expected at most tiers\.default\.burst/
+      )
     ])
   })
 })

@@ -15,13 +15,16 @@ const numeric = named.flatMap((one) =>
     : []
 )
 
+/** Of a tier or a client: the one entry. */
+const sectionOf = (path: ReadonlyArray<string>) => path.slice(0, Math.min(2, path.length - 1))
+
 /** Beside a value at its bound stands the one it is tied to, so that only the bound is tried. */
 const companions = (
   { path, setting }: { path: ReadonlyArray<string>; setting: Setting.Setting },
   value: number
 ) => {
   const tied = setting.atMost ?? setting.together
-  return tied === undefined ? {} : { [Key.env([...path.slice(0, -1), tied])]: String(Math.max(1, value)) }
+  return tied === undefined ? {} : { [Key.env(Key.under(sectionOf(path), tied))]: String(Math.max(1, value)) }
 }
 
 describe("the table of settings", () => {
@@ -40,11 +43,9 @@ describe("the table of settings", () => {
 
   it("ties settings only to siblings and sections that exist", () => {
     for (const [path, { atMost, names, references, together }] of all) {
-      const siblings = all
-        .map(([other]) => other)
-        .filter((other) => Key.format(other.slice(0, -1)) === Key.format(path.slice(0, -1)))
       for (const tied of [atMost, together]) {
-        if (tied !== undefined) expect(siblings.map((sibling) => sibling.at(-1))).toContain(tied)
+        const sibling = tied === undefined ? path : Key.under(sectionOf(path), tied)
+        expect(all.map(([other]) => Key.format(other))).toContain(Key.format(sibling))
       }
       for (const section of [references, names]) {
         if (section !== undefined) expect(Object.keys(table.named)).toContain(section)

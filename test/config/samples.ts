@@ -42,7 +42,9 @@ export const everySetting = (
   name: string
 ): ReadonlyArray<readonly [ReadonlyArray<string>, Setting.Setting]> => {
   const of = (path: ReadonlyArray<string>, fields: Setting.Fields) =>
-    Object.entries(fields).map(([key, setting]) => [[...path, ...key.split(".")], setting] as const)
+    Object.entries(Setting.expanded(fields, () => ["execute_query"])).map(
+      ([key, setting]) => [[...path, ...key.split(".")], setting] as const
+    )
   return [
     ...of([], table.root),
     ...Object.entries(table.sections).flatMap(([section, { fields }]) => of([section], fields)),

@@ -43,7 +43,12 @@ const settings = settingsOf({
         max_result_bytes: 4096,
         max_scan_bytes: 1_000_000
       },
-      paid: { scan_bytes_per_day: 1_000_000, statement_seconds_per_day: 600 },
+      paid: {
+        deny_tools: ["explain_query"],
+        tools: { execute_query: { requests_per_second: 2, burst: 3 }, list_views: { weight: 0.5 } },
+        scan_bytes_per_day: 1_000_000,
+        statement_seconds_per_day: 600
+      },
       shared: { total_requests_per_second: 6, total_burst: 7 }
     },
     clients: {
@@ -60,10 +65,13 @@ describe("options made from settings", () => {
       global: { rate: 11, burst: 12 },
       classes: { query: { rate: 13, burst: 14 } },
       tiers: {
-        default: { client: { rate: 10, burst: 100, initial: 50 } },
-        batch: { client: { rate: 1, burst: 5, initial: 5 } },
-        paid: { client: { rate: 10, burst: 100, initial: 50 } },
-        shared: { client: { rate: 10, burst: 100, initial: 50 }, total: { rate: 6, burst: 7 } }
+        default: { client: { rate: 10, burst: 100, initial: 50 }, tools: {} },
+        batch: { client: { rate: 1, burst: 5, initial: 5 }, tools: {} },
+        paid: {
+          client: { rate: 10, burst: 100, initial: 50 },
+          tools: { execute_query: { bucket: { rate: 2, burst: 3 } }, list_views: { weight: 0.5 } }
+        },
+        shared: { client: { rate: 10, burst: 100, initial: 50 }, total: { rate: 6, burst: 7 }, tools: {} }
       },
       maxClients: 18,
       reserved: 0.4
@@ -127,6 +135,7 @@ describe("options made from settings", () => {
       maxStatementTimeoutMs: 90_000,
       allowFunctions: [],
       objects: { allow: [], deny: [] },
+      tools: { allow: [], deny: [] },
       allowFlow: true,
       allowStages: false,
       chargeScans: true
@@ -134,6 +143,7 @@ describe("options made from settings", () => {
     expect(ServerConfig.callPolicyTiers(ServerConfig.defaults)["default"]).toMatchObject({
       chargeScans: false
     })
+    expect(tiers["paid"]?.tools).toEqual({ allow: [], deny: ["explain_query"] })
     expect(tiers["batch"]).toEqual({
       ...tiers["default"],
       defaultRows: 20,

@@ -11,6 +11,7 @@ import * as Toolbox from "../../src/tools/Toolbox.js"
 import * as Auth from "../../src/mcp/auth/Auth.js"
 import * as Http from "../../src/mcp/http/Http.js"
 import * as Beside from "./beside.js"
+import * as CallPolicy from "../../src/tools/CallPolicy.js"
 
 const Answer = Schema.Struct({ text: Schema.String })
 
@@ -54,7 +55,7 @@ const tools = Toolbox.layer([
 export const layers = Layer.mergeAll(
   Beside.layer.pipe(
     Layer.provide(McpServer.layer({ name: "snowguard", version: "0.0.0", drainMs: 1_000 })),
-    Layer.provide(Layer.orDie(tools))
+    Layer.provide(Layer.merge(Layer.orDie(tools), CallPolicy.layer()))
   ),
   Auth.layerNone(Principal.make("local")),
   Readiness.layerNoop,

@@ -11,8 +11,15 @@ const limits: RateLimiter.Options = {
   global: { rate: 8, burst: 9 },
   classes: { query: { rate: 4, burst: 5 } },
   tiers: {
-    default: { client: { rate: 2, burst: 4, initial: 2 } },
-    team: { client: { rate: 5, burst: 6 }, total: { rate: 4, burst: 7 } }
+    default: {
+      client: { rate: 2, burst: 4, initial: 2 },
+      tools: { narrow: { bucket: { rate: 1, burst: 2 } }, heavy: { weight: 2 } }
+    },
+    team: {
+      client: { rate: 5, burst: 6 },
+      total: { rate: 4, burst: 7 },
+      tools: { narrow: { bucket: { rate: 2, burst: 3 }, weight: 3 }, heavy: { weight: 0.5 } }
+    }
   }
 }
 
@@ -34,6 +41,7 @@ const commands = fc.array(
           { client: "d", tier: "team" }
         ),
         class: fc.constantFrom("query" as const, "metadata" as const),
+        tool: fc.constantFrom("narrow", "heavy", "other"),
         cost: fc.constantFrom(1, 2, 4),
         patience: fc.constantFrom(0, 300)
       })
@@ -88,6 +96,7 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
           const shared = yield* limiter({ ...limits, time: "clock" }, live)
           const memory = yield* RateLimiter.make(limits)
           const given: Array<readonly [RateLimiter.Admission, RateLimiter.Admission]> = []
+          const seen = new Set<string>()
           for (const command of sequence) {
             if (command._tag === "tick") time.now += command.ms
             else if (command._tag === "refund") {
@@ -98,6 +107,13 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
             } else {
               const { _tag, patience, caller, ...rest } = command
               const asked = { ...rest, ...caller }
+              const of = [caller.client, caller.tier] as const
+              const known = ({ name, remaining, resetMs, scope, weights }: RateLimiter.ScopeStatus) =>
+                scope === "client" || scope === "tool" ? [{ name, remaining, resetMs, scope, weights }] : []
+              if (seen.has(caller.client))
+                expect((yield* shared.status(...of)).flatMap(known)).toEqual(
+                  (yield* memory.status(...of)).flatMap(known)
+                )
               const actual = yield* Effect.exit(shared.reserve(asked, patience))
               const expected = yield* Effect.exit(memory.reserve(asked, patience))
               const [one, two] = [answerOf(actual), answerOf(expected)]
@@ -106,8 +122,10 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
                 expect(one.retryAfterMs).toBe(two.retryAfterMs)
                 if (!two.never) expect(one).toMatchObject({ scope: two.scope, remaining: two.remaining })
               } else expect(one).toEqual(two)
-              if (Exit.isSuccess(actual) && Exit.isSuccess(expected))
+              if (Exit.isSuccess(actual) && Exit.isSuccess(expected)) {
+                seen.add(caller.client)
                 given.push([actual.value, expected.value])
+              }
             }
           }
         }).pipe(Effect.scoped, Effect.withClock(clockOf(time)), Effect.runPromise)

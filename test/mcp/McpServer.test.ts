@@ -11,6 +11,7 @@ import * as Principal from "../../src/platform/Principal.js"
 import { RateLimited } from "../../src/guard/RateLimiter.js"
 import * as Tool from "../../src/tools/Tool.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
+import * as CallPolicy from "../../src/tools/CallPolicy.js"
 
 const Input = Schema.Struct({ limit: Schema.optional(Schema.Number) })
 const Out = Schema.Struct({ who: Schema.String })
@@ -28,7 +29,11 @@ const tool = (name: string, handler: Tool.Tool<typeof Input, typeof Out>["handle
 
 const whoAmI = Effect.map(Principal.CurrentPrincipal, ({ client, tier }) => ({ who: `${client}/${tier}` }))
 
-const connect = (tools: ReadonlyArray<Tool.Any>, drainMs = 1_000) =>
+const connect = (
+  tools: ReadonlyArray<Tool.Any>,
+  drainMs = 1_000,
+  policies: Parameters<typeof CallPolicy.layer>[0] = {}
+) =>
   Effect.gen(function* () {
     const server = yield* McpServer.McpServer
     const [ours, theirs] = InMemoryTransport.createLinkedPair()
@@ -49,7 +54,11 @@ const connect = (tools: ReadonlyArray<Tool.Any>, drainMs = 1_000) =>
     Effect.provide(
       Layer.provide(
         McpServer.layer({ name: "snowguard", version: "1.2.3", drainMs }),
-        Layer.merge(Audit.layerNoop, Layer.orDie(Toolbox.layer(tools.map((tool) => Effect.succeed(tool)))))
+        Layer.mergeAll(
+          Audit.layerNoop,
+          CallPolicy.layer(policies),
+          Layer.orDie(Toolbox.layer(tools.map((tool) => Effect.succeed(tool))))
+        )
       )
     )
   )
@@ -62,6 +71,64 @@ const text = (result: CallToolResult) => (result.content[0]?.type === "text" ? r
 const quiet = Logger.minimumLogLevel(LogLevel.None)
 
 describe("McpServer", () => {
+  it.scopedLive(
+    "lists the tools that the caller's tier has, and refuses the others before their arguments are read",
+    () =>
+      Effect.gen(function* () {
+        const ran = yield* Ref.make(0)
+        const counted = Effect.zipRight(
+          Ref.update(ran, (n) => n + 1),
+          whoAmI
+        )
+        const { client } = yield* connect(
+          ["a", "b", "c"].map((name) => tool(name, () => counted)),
+          undefined,
+          { gold: { tools: { allow: ["a", "b"], deny: ["b"] } } }
+        )
+        const { tools } = yield* Effect.promise(() => client.listTools())
+        assert.deepStrictEqual(
+          tools.map(({ name }) => name),
+          ["a"]
+        )
+        for (const name of ["b", "c"]) {
+          const refused = yield* call(client, name, { limit: "no number" })
+          assert.isTrue(refused.isError)
+          assert.deepInclude(refused._meta?.[metaKey], {
+            code: "TOOL_DENIED",
+            retryable: false,
+            scope: "gold",
+            sideEffects: "none"
+          })
+          assert.match(
+            text(refused),
+            new RegExp(`tier gold may not call ${name}.*They may call a\\..*tell the user`)
+          )
+        }
+        assert.strictEqual(yield* Ref.get(ran), 0)
+        assert.isUndefined((yield* call(client, "a")).isError)
+        assert.strictEqual(yield* Ref.get(ran), 1)
+      }).pipe(Effect.provide(quiet))
+  )
+
+  it.scopedLive("offers no resource of a tool that the caller's tier does not have", () =>
+    Effect.gen(function* () {
+      const listing = (deny: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          const { client } = yield* connect(
+            ["get_limits", "describe_table"].map((name) => tool(name, () => whoAmI)),
+            undefined,
+            { default: { tools: { allow: [], deny } } }
+          )
+          const { resources } = yield* Effect.promise(() => client.listResources())
+          const { resourceTemplates } = yield* Effect.promise(() => client.listResourceTemplates())
+          return [resources.length, resourceTemplates.length]
+        })
+      assert.deepStrictEqual(yield* listing([]), [1, 1])
+      assert.deepStrictEqual(yield* listing(["get_limits"]), [0, 1])
+      assert.deepStrictEqual(yield* listing(["describe_table"]), [1, 0])
+    })
+  )
+
   it.scopedLive("says who it is and lists its tools with both schemas", () =>
     Effect.gen(function* () {
       const { client } = yield* connect([tool("b", () => whoAmI), tool("a", () => whoAmI)])

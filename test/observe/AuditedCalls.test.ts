@@ -14,6 +14,7 @@ import * as Toolbox from "../../src/tools/Toolbox.js"
 import * as ExecuteQuery from "../../src/tools/ExecuteQuery.js"
 import { Warehouse, WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as FakeGuards from "../utils/fakeGuards.js"
+import * as CallPolicy from "../../src/tools/CallPolicy.js"
 
 const columns = [{ name: "N", type: "NUMBER", nullable: true }]
 const unreachable = new WarehouseError({
@@ -78,7 +79,8 @@ const connect = Effect.gen(function* () {
   const context = yield* Layer.build(
     Layer.provide(
       McpServer.layer({ name: "snowguard", version: "1", drainMs: 100 }),
-      Layer.merge(
+      Layer.mergeAll(
+        CallPolicy.layer(),
         Layer.succeed(Audit, { record: (entry) => Effect.asVoid(Queue.offer(entries, entry)) }),
         tools
       )

@@ -61,7 +61,14 @@ describe("get_limits", () => {
         mode: { mode: "normal", why: "degradation is switched off", shedding: 0 },
         backoff_factor: 1,
         rate_limits: [
-          { scope: "client", per_second: 10, burst: 100, remaining: 49, full_in_ms: 5031 },
+          {
+            scope: "client",
+            per_second: 10,
+            burst: 100,
+            remaining: 49,
+            full_in_ms: 5031,
+            weights: { execute_query: 5 }
+          },
           {
             scope: "class",
             name: "query",

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Context, Effect, FastCheck as fc, Layer, Schema } from "effect"
+import { toolNames } from "../../src/tools/CallPolicy.js"
 import * as Tool from "../../src/tools/Tool.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
 import * as Fakes from "../utils/fakeGuards.js"
@@ -46,6 +47,7 @@ describe("Toolbox", () => {
       Effect.gen(function* () {
         const { get, tools } = yield* Toolbox.Toolbox
         expect(tools.map(({ name }) => name)).toEqual(names)
+        expect(toolNames, "the settings know the same tools").toEqual(names)
         for (const tool of tools) expect(get(tool.name)).toBe(tool)
         expect(get("no_such_tool")).toBeUndefined()
       })

@@ -15,6 +15,7 @@ import * as Tool from "../../src/tools/Tool.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
 import * as Auth from "../../src/mcp/auth/Auth.js"
 import * as Http from "../../src/mcp/http/Http.js"
+import * as CallPolicy from "../../src/tools/CallPolicy.js"
 
 const Output = Schema.Struct({ who: Schema.String })
 
@@ -59,15 +60,17 @@ export interface ServerOptions {
   readonly ready?: Layer.Layer<Readiness.Readiness> | undefined
   readonly drainMs?: number | undefined
   readonly audit?: Layer.Layer<Audit.Audit> | undefined
+  readonly policies?: Parameters<typeof CallPolicy.layer>[0]
   readonly operator?: Layer.Layer<Operator.Operator> | undefined
 }
 
-export const layers = ({ audit, auth, drainMs, operator, ready, tools }: ServerOptions) =>
+export const layers = ({ audit, auth, drainMs, operator, policies, ready, tools }: ServerOptions) =>
   Layer.mergeAll(
     Layer.provide(
       McpServer.layer({ name: "snowguard", version: "1.2.3", drainMs: drainMs ?? 1_000 }),
-      Layer.merge(
+      Layer.mergeAll(
         audit ?? Audit.layerNoop,
+        CallPolicy.layer(policies),
         Layer.orDie(Toolbox.layer((tools ?? [tool("who", () => whoAmI)]).map((one) => Effect.succeed(one))))
       )
     ),

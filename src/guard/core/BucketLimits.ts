@@ -15,19 +15,31 @@ export interface Bucket {
   readonly initial?: number | undefined
 }
 
+/** What the calls of one tool take. */
+export interface ToolLimit {
+  /** The bucket of each client for this tool, full at first; none when absent. */
+  readonly bucket?: Omit<Bucket, "initial"> | undefined
+  /** Tokens that a call takes from the client's own bucket; 1 when absent. */
+  readonly weight?: number | undefined
+}
+
+export interface TierLimits {
+  readonly client: Bucket
+  readonly total?: Bucket | undefined
+  readonly tools?: { readonly [tool: string]: ToolLimit | undefined } | undefined
+}
+
 export interface Limits {
   readonly global: Bucket
   readonly classes: { readonly [name: string]: Bucket | undefined }
-  readonly tiers: {
-    readonly [tier: string]: { readonly client: Bucket; readonly total?: Bucket | undefined }
-  }
+  readonly tiers: { readonly [tier: string]: TierLimits }
   /** No bound when absent. */
   readonly maxClients?: number | undefined
   /** Part (0 to 0.9) of each shared bucket that only clients below their share of it may use; 0 when absent. */
   readonly reserved?: number | undefined
 }
 
-export type Scope = "client" | "tier" | "class" | "global" | "overflow"
+export type Scope = "client" | "tool" | "tier" | "class" | "global" | "overflow"
 
 /** One bucket's limits, compiled: times in milliseconds. */
 export interface Line {
@@ -41,13 +53,22 @@ export interface Line {
   readonly startDebt: number
   /** The part that only clients below their share may use; 0 where there are no shares. */
   readonly reserve: number
-  /** Index into the state's `shared`; -1 for a client's own bucket. */
+  /** Index into the state's `shared`; -1 for a client's own buckets. */
   readonly slot: number
+}
+
+export interface Tool {
+  /** The client's bucket for the tool, where there is one. */
+  readonly line: Line | undefined
+  /** Column of the clients' table that the bucket is in. */
+  readonly column: number
+  readonly weight: number
 }
 
 export interface Tier {
   readonly client: Line
   readonly total: Line | undefined
+  readonly tools: ReadonlyMap<string, Tool>
   /** The shared buckets that a call passes, by its class. */
   readonly paths: ReadonlyMap<string, ReadonlyArray<Line>>
   /** The same for a class without a bucket of its own. */
@@ -61,6 +82,8 @@ export interface Config {
   readonly classes: ReadonlyArray<Line>
   readonly tiers: ReadonlyMap<string, Tier>
   readonly fallback: Tier
+  /** The tools for which clients have a bucket in some tier; the columns of the clients' table. */
+  readonly tools: ReadonlyArray<string>
   readonly maxClients: number
   /** With more clients than this each call looks for idle clients to drop. */
   readonly sweepAbove: number
@@ -89,6 +112,14 @@ export const problems = (limits: Limits): ReadonlyArray<string> => {
   for (const [name, tier] of Object.entries(limits.tiers)) {
     check(`tiers.${name}.client`, tier.client)
     check(`tiers.${name}.total`, tier.total)
+    for (const [tool, limit] of Object.entries(tier.tools ?? {})) {
+      check(`tiers.${name}.tools.${tool}.bucket`, limit?.bucket)
+      const { weight = 1 } = limit ?? {}
+      if (!(weight >= 0 && weight <= tier.client.burst))
+        found.push(
+          `tiers.${name}.tools.${tool}.weight must be between 0 and the burst of a client (${tier.client.burst}), not ${weight}`
+        )
+    }
   }
   if (!Object.hasOwn(limits.tiers, "default")) found.push("tiers must hold a tier named default")
   const { maxClients = 1, reserved = 0 } = limits
@@ -110,7 +141,7 @@ export const compile = (limits: Limits): Config => {
     const { burst, initial = burst, rate } = bucket
     const depth = roundUp(burst * interval)
     const startDebt = depth - roundDown(initial * interval)
-    const part = scope === "client" || scope === "overflow" ? 0 : reserved
+    const part = scope === "client" || scope === "tool" || scope === "overflow" ? 0 : reserved
     const reserve = roundDown(Math.max(0, Math.min(depth * part, depth - interval)))
     return { scope, name, rate, burst, interval, depth, startDebt, reserve, slot }
   }
@@ -124,18 +155,34 @@ export const compile = (limits: Limits): Config => {
   const classes: Array<Line> = []
   for (const [name, bucket] of Object.entries(limits.classes))
     if (bucket !== undefined) classes.push(share("class", name, bucket))
-  const tierOf = (name: string, buckets: { client: Bucket; total?: Bucket | undefined }): Tier => {
+  const columns: Array<string> = []
+  const columnOf = (tool: string): number => {
+    const known = columns.indexOf(tool)
+    return known < 0 ? columns.push(tool) - 1 : known
+  }
+  const toolOf = (name: string, { bucket, weight = 1 }: ToolLimit): Tool => {
+    if (bucket === undefined) return { line: undefined, column: -1, weight }
+    const { burst, rate } = bucket
+    return { line: line("tool", name, { rate, burst }, -1), column: columnOf(name), weight }
+  }
+  const tierOf = (name: string, buckets: TierLimits): Tier => {
     const total = buckets.total === undefined ? undefined : share("tier", name, buckets.total)
     const tail = total === undefined ? [global] : [total, global]
     return {
       client: line("client", undefined, buckets.client, -1),
       total,
+      tools: new Map(
+        Object.entries(buckets.tools ?? {}).flatMap(([tool, limit]) =>
+          limit === undefined ? [] : [[tool, toolOf(tool, limit)] as const]
+        )
+      ),
       paths: new Map(classes.map((own) => [own.name ?? "", [own, ...tail]])),
       classless: tail
     }
   }
   const tiers = new Map(Object.entries(limits.tiers).map(([name, own]) => [name, tierOf(name, own)]))
   return {
+    tools: columns,
     shared,
     global,
     overflow,

@@ -12,7 +12,7 @@
  *
  * Invariants
  * 1. There are never more than `maxClients` clients.
- * 2. Only clients whose bucket is full (no debt, no reservation) and that are idle in the other tables are removed; their
+ * 2. Only clients whose buckets are full (no debt, no reservation) and that are idle in the other tables are removed; their
  *    row is reused.
  * 3. Row 0 is shared by all clients without a row.
  *
@@ -26,6 +26,8 @@ export interface Table {
   readonly rows: Map<string, number>
   /** `tat` of each client's bucket, by its row. */
   tats: Float64Array
+  /** The same of the clients' buckets for each tool; 0, and so full, where none was charged. */
+  readonly tools: Array<Float64Array>
   /** Rows of removed clients. */
   readonly free: Array<number>
   /** The first row that was never used. */
@@ -43,9 +45,11 @@ export const OVERFLOW_ROW = 0
 const SWEEP_PER_CALL = 4
 const FIRST_ROWS = 64
 
-export const make = (): Table => ({
+/** `tools`: how many tools clients have buckets for. */
+export const make = (tools = 0): Table => ({
   rows: new Map(),
   tats: new Float64Array(FIRST_ROWS),
+  tools: Array.from({ length: tools }, () => new Float64Array(FIRST_ROWS)),
   free: [],
   unused: OVERFLOW_ROW + 1,
   cursor: undefined,
@@ -80,13 +84,19 @@ export const find = (
   return { line: config.overflow, tat: shared[config.overflow.slot] ?? now, row: OVERFLOW_ROW }
 }
 
+const widened = (column: Float64Array, length: number): Float64Array => {
+  const wider = new Float64Array(length)
+  wider.set(column)
+  return wider
+}
+
 /** Adds a client; there must be room. */
 export const add = (table: Table, client: string, tat: number): number => {
   const row = table.free.pop() ?? table.unused++
   if (row >= table.tats.length) {
-    const wider = new Float64Array(Math.ceil(1.25 * (row + FIRST_ROWS)))
-    wider.set(table.tats)
-    table.tats = wider
+    const length = Math.ceil(1.25 * (row + FIRST_ROWS))
+    table.tats = widened(table.tats, length)
+    for (const [column, tats] of table.tools.entries()) table.tools[column] = widened(tats, length)
   }
   table.tats[row] = tat
   table.rows.set(client, row)

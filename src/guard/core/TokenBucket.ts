@@ -1,6 +1,7 @@
 /**
- * Token buckets over several scopes at once (global, operation class, tier, client), decided in one step: all scopes
- * admit the call at the same `now`, or none is charged.
+ * Token buckets over several scopes at once (global, operation class, tier, client, the client's use of one tool),
+ * decided in one step: all scopes admit the call at the same `now`, or none is charged. From the client's own bucket a
+ * call takes its cost times the weight of its tool.
  *
  * The algorithm is GCRA in its virtual scheduling form (ITU-T I.371, annex A): a bucket is one number,
  * the theoretical arrival time `tat` at which it will be full again. With `interval = 1000 / rate` and
@@ -28,7 +29,7 @@
  */
 
 import { roundDown, roundUp } from "./BucketLimits.js"
-import type { Config, Line, Scope, Tier } from "./BucketLimits.js"
+import type { Config, Line, Scope, Tier, Tool } from "./BucketLimits.js"
 import * as ClientTable from "./ClientTable.js"
 import * as FairShare from "./FairShare.js"
 
@@ -49,6 +50,7 @@ export interface Request {
   readonly client: string
   readonly tier: string
   readonly class: string
+  readonly tool?: string | undefined
   /** 1 when absent. */
   readonly cost?: number | undefined
 }
@@ -64,6 +66,8 @@ export interface Reading {
   readonly resetMs: number
   /** Tokens that a client above its share may not use, where there is such a part. */
   readonly reserved?: number
+  /** Of the client's own bucket: what a call of a tool takes from it, where that is not 1. */
+  readonly weights?: { readonly [tool: string]: number }
 }
 
 export interface Admitted {
@@ -94,7 +98,7 @@ export const initial = (config: Config, now: number): State => ({
   last: 0,
   shared: config.shared.map((line) => line.startDebt),
   shares: config.shared.map(() => FairShare.make()),
-  table: ClientTable.make()
+  table: ClientTable.make(config.tools.length)
 })
 
 const monotone = (state: State, now: number): number => {
@@ -105,6 +109,9 @@ const monotone = (state: State, now: number): number => {
 const tierOf = (config: Config, name: string): Tier => config.tiers.get(name) ?? config.fallback
 
 const pathOf = (tier: Tier, name: string): ReadonlyArray<Line> => tier.paths.get(name) ?? tier.classless
+
+const toolOf = (tier: Tier, name: string | undefined): Tool | undefined =>
+  name === undefined || tier.tools.size === 0 ? undefined : tier.tools.get(name)
 
 const costOf = (request: Request): number => {
   const { cost = 1 } = request
@@ -156,8 +163,9 @@ const read = (line: Line, tat: number, now: number): Reading => {
 }
 
 const idle =
-  ({ shares }: State) =>
+  ({ shares, table }: State) =>
   (row: number, now: number): boolean =>
+    table.tools.every((tats) => (tats[row] ?? 0) <= now) &&
     shares.every((one) => FairShare.idle(one, now, row))
 
 /**
@@ -180,8 +188,19 @@ export const decide = (
   const own = ClientTable.find(state.table, state.shared, now, config, request.client, tier)
 
   const asking = { row: own.row, cost, patience }
+  const tool = toolOf(tier, request.tool)
+  const ownCost = tool === undefined ? cost : cost * tool.weight
+  const toolTat =
+    tool === undefined || own.row === undefined ? 0 : (state.table.tools[tool.column]?.[own.row] ?? 0)
   let binding = own.line
-  let wait = waitOf(own.line, own.tat, now, cost)
+  let wait = waitOf(own.line, own.tat, now, ownCost)
+  if (tool?.line !== undefined) {
+    const other = waitOf(tool.line, toolTat, now, cost)
+    if (other > wait) {
+      wait = other
+      binding = tool.line
+    }
+  }
   for (const line of path) {
     const other = sharedWait(state, line, now, asking)
     if (other > wait) {
@@ -197,13 +216,14 @@ export const decide = (
 
   if (wait > patience) {
     const never = wait === Infinity
-    const wants = binding !== own.line && !never
+    const wants = binding !== own.line && binding !== tool?.line && !never
     // The bucket of a new client starts to fill now, or the wait in the refusal would not be exact.
     const row =
       own.row ?? (wants || own.tat > now ? ClientTable.add(state.table, request.client, own.tat) : undefined)
     // The refused client is a contender at the bucket that refused it.
     if (wants && row !== undefined) note(binding, row, 0)
-    const tat = binding.slot < 0 ? own.tat : (state.shared[binding.slot] ?? now)
+    const tat =
+      binding === tool?.line ? toolTat : binding.slot < 0 ? own.tat : (state.shared[binding.slot] ?? now)
     const retryAfterMs = never ? 0 : Math.ceil(wait - patience)
     return [
       { _tag: "Refused", binding: read(binding, tat, now), retryAfterMs, never },
@@ -218,7 +238,11 @@ export const decide = (
     shared[line.slot] = Math.max(shared[line.slot] ?? now, now) + charged
     note(line, row, charged)
   }
-  const paid = Math.max(own.tat, now) + price(own.line, cost)
+  // Read again: a table that has grown has other columns.
+  const column = tool === undefined ? undefined : state.table.tools[tool.column]
+  if (tool?.line !== undefined && column !== undefined)
+    column[row] = Math.max(toolTat, now) + price(tool.line, cost)
+  const paid = Math.max(own.tat, now) + price(own.line, ownCost)
   if (own.line.slot < 0) state.table.tats[row] = paid
   else shared[own.line.slot] = paid
   return [
@@ -252,11 +276,24 @@ export const refund = (
     const shares = state.shares[line.slot]
     if (shares !== undefined && row !== undefined) FairShare.giveBack(shares, now, row, paid)
   }
+  const tool = toolOf(tier, admission.tool)
+  const ownCost = tool === undefined ? cost : cost * tool.weight
+  const column = tool === undefined ? undefined : state.table.tools[tool.column]
+  if (tool?.line !== undefined && column !== undefined && row !== undefined)
+    column[row] = (column[row] ?? now) - price(tool.line, cost)
   if (overflown) {
     const { overflow } = config
-    shared[overflow.slot] = (shared[overflow.slot] ?? now) - price(overflow, cost)
-  } else if (row !== undefined) tats[row] = (tats[row] ?? now) - price(tier.client, cost)
+    shared[overflow.slot] = (shared[overflow.slot] ?? now) - price(overflow, ownCost)
+  } else if (row !== undefined) tats[row] = (tats[row] ?? now) - price(tier.client, ownCost)
   return { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
+}
+
+/** What calls of tools take from a client's own bucket, where that is not 1. */
+export const weightsOf = (tier: Tier): Pick<Reading, "weights"> => {
+  const weights = [...tier.tools].filter(([, { weight }]) => weight !== 1)
+  return weights.length === 0
+    ? {}
+    : { weights: Object.fromEntries(weights.map(([name, { weight }]) => [name, weight])) }
 }
 
 /** The buckets that a call of this client would pass, its own first. */
@@ -271,8 +308,14 @@ export const status = (
   const tier = tierOf(config, tierName)
   const own = ClientTable.find(state.table, state.shared, now, config, client, tier)
   const shared = [...(tier.total === undefined ? [] : [tier.total]), ...config.classes, config.global]
+  const tools = [...tier.tools.values()].flatMap(({ column, line }) =>
+    line === undefined
+      ? []
+      : [read(line, own.row === undefined ? 0 : (state.table.tools[column]?.[own.row] ?? 0), now)]
+  )
   return [
-    read(own.line, own.tat, now),
+    { ...read(own.line, own.tat, now), ...weightsOf(tier) },
+    ...tools,
     ...shared.map((line) => read(line, state.shared[line.slot] ?? now, now))
   ]
 }

@@ -9,13 +9,23 @@ const bucket = fc
   .tuple(rate, fc.integer({ min: 1, max: 12 }), fc.integer({ min: 0, max: 12 }))
   .map(([rate, burst, initial]) => ({ rate, burst, initial: Math.min(burst, initial) }))
 
-const limits = fc.record({ global: bucket, query: bucket, client: bucket, gold: bucket, total: bucket })
+const limits = fc.record({
+  global: bucket,
+  query: bucket,
+  client: bucket,
+  gold: bucket,
+  total: bucket,
+  // The bucket of a tool is full at first.
+  tool: bucket.map(({ burst, rate }) => ({ burst, rate })),
+  weight: fc.nat(3)
+})
 
 const command = fc.record({
   // Time also steps back, as a clock that is corrected does.
   advance: fc.oneof(fc.integer({ min: 0, max: 400 }), fc.constant(0), fc.integer({ min: -300, max: 3000 })),
   client: fc.constantFrom("a", "b", "g"),
   class: fc.constantFrom("query", "metadata"),
+  tool: fc.constantFrom(undefined, "heavy", "narrow", "other"),
   cost: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.integer({ min: 0, max: 14 })),
   patience: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 1500 })),
   refund: fc.option(fc.nat(20), { freq: 4 })
@@ -25,11 +35,15 @@ describe("TokenBucket", () => {
   it.prop(
     "decides as buckets of counted tokens: exact waits, all scopes charged or none, refunds within the burst",
     [limits, fc.array(command, { maxLength: 60 })],
-    ([{ client, global, gold, query, total }, commands]) => {
+    ([{ client, global, gold, query, tool, total, weight }, commands]) => {
+      const weights = { a: Math.min(weight, client.burst), g: Math.min(weight, gold.burst) }
       const bench = start({
         global,
         classes: { query },
-        tiers: { default: { client }, gold: { client: gold, total } }
+        tiers: {
+          default: { client, tools: { heavy: { weight: weights.a }, narrow: { bucket: tool } } },
+          gold: { client: gold, total, tools: { narrow: { bucket: tool, weight: weights.g } } }
+        }
       })
       const model = new Map<string, Tokens>([
         ["global", new Tokens(global, 0)],
@@ -44,15 +58,28 @@ describe("TokenBucket", () => {
         now = Math.max(now, clock)
         if (refund !== null) open.splice(refund, 1)[0]?.()
         const tier = name === "g" ? "gold" : "default"
-        if (!model.has(name)) model.set(name, new Tokens(tier === "gold" ? gold : client, now))
+        if (!model.has(name)) {
+          model.set(name, new Tokens(tier === "gold" ? gold : client, now))
+          model.set(`${name} narrow`, new Tokens(tool, 0))
+        }
+        const times =
+          rest.tool === "heavy" && tier === "default"
+            ? weights.a
+            : rest.tool === "narrow" && tier === "gold"
+              ? weights.g
+              : 1
         const met = [
           "global",
           name,
           ...(rest.class === "query" ? ["query"] : []),
+          ...(rest.tool === "narrow" ? [`${name} narrow`] : []),
           ...(tier === "gold" ? ["total"] : [])
-        ].flatMap((scope) => model.get(scope) ?? [])
-        const wait = Math.max(...met.map((tokens) => tokens.wait(now, cost)))
-        const call = { cost, tier, class: rest.class }
+        ].flatMap((scope) => {
+          const tokens = model.get(scope)
+          return tokens === undefined ? [] : [{ tokens, taken: scope === name ? cost * times : cost }]
+        })
+        const wait = Math.max(...met.map(({ taken, tokens }) => tokens.wait(now, taken)))
+        const call = { cost, tier, class: rest.class, tool: rest.tool }
         const before = bench.status(clock, name, tier)
         const decision = bench.decide(clock, name, call, patience)
         if (wait <= patience) {
@@ -61,9 +88,9 @@ describe("TokenBucket", () => {
             waitMs: Math.max(0, wait),
             clientScope: "client"
           })
-          for (const tokens of met) tokens.add(now, -cost)
+          for (const { taken, tokens } of met) tokens.add(now, -taken)
           open.push(() => {
-            for (const tokens of met) tokens.add(now, cost)
+            for (const { taken, tokens } of met) tokens.add(now, taken)
             bench.refund(clock, name, "client", call)
           })
           continue
@@ -72,15 +99,24 @@ describe("TokenBucket", () => {
         assert.ok(decision._tag === "Refused")
         if (wait === Infinity) {
           assert.isTrue(decision.never)
-          assert.isAbove(cost, decision.binding.burst)
+          assert.isAbove(Math.max(cost, cost * times), decision.binding.burst)
           assert.strictEqual(bench.peek(clock + 1e9, name, call)._tag, "Refused")
           continue
         }
         assert.isFalse(decision.never)
         assert.strictEqual(decision.retryAfterMs, Math.ceil(wait - patience))
-        const own = { client: name, tier: "total", class: "query", global: "global", overflow: "" }
-        const binding = model.get(own[decision.binding.scope])
-        assert.strictEqual(binding?.wait(now, cost), wait, "the binding scope is the one that waits longest")
+        const { scope } = decision.binding
+        const own = {
+          client: name,
+          tool: `${name} narrow`,
+          tier: "total",
+          class: "query",
+          global: "global",
+          overflow: ""
+        }
+        const binding = model.get(own[scope])
+        const taken = scope === "client" ? cost * times : cost
+        assert.strictEqual(binding?.wait(now, taken), wait, "the binding scope is the one that waits longest")
         assert.strictEqual(
           decision.binding.remaining,
           Math.max(0, Math.floor((binding?.at(now) ?? 0) / 1000))
@@ -173,6 +209,82 @@ describe("TokenBucket", () => {
     },
     { fastCheck: { numRuns: 300 } }
   )
+
+  it.prop(
+    "admits at most burst + rate * w calls of a tool in any window w, and of its weight from the client's bucket",
+    [anyBucket, anyBucket, moments, fc.double({ min: 0, max: 1, noNaN: true })],
+    ([client, tool, calls, part]) => {
+      const weight = part * client.burst
+      const bench = start(
+        only(client, { tiers: { default: { client, tools: { t: { bucket: tool, weight } } } } })
+      )
+      const events: Array<readonly [number, number]> = []
+      const own: Array<readonly [number, number]> = []
+      let at = 0
+      for (const { cost, gap, refund } of calls) {
+        at += gap / 64
+        const call = { cost, tool: refund === null ? "t" : "other" }
+        if (bench.decide(at, "a", call)._tag === "Refused") continue
+        own.push([at, call.tool === "t" ? cost * weight : cost])
+        if (call.tool === "t") events.push([at, cost])
+      }
+      assertWindows(events, tool)
+      assertWindows(own, client)
+    },
+    { fastCheck: { numRuns: 300 } }
+  )
+
+  it("keeps what a client owes for a tool while the table of clients is full, and shares one bucket beyond it", () => {
+    const slow = { rate: 0.001, burst: 1 }
+    const bench = start(
+      only(
+        { rate: 1000, burst: 10 },
+        {
+          maxClients: 4,
+          tiers: { default: { client: { rate: 1000, burst: 10 }, tools: { t: { bucket: slow } } } }
+        }
+      )
+    )
+    for (let i = 0; i < 50; i++) bench.decide(i * 100, `idle${i}`, { tool: "other" })
+    assert.strictEqual(bench.decide(6000, "a", { tool: "t" })._tag, "Admitted")
+    for (let i = 0; i < 50; i++) bench.decide(6100 + i * 100, `later${i}`, { tool: "other" })
+    const again = bench.decide(20_000, "a", { tool: "t" })
+    assert.ok(again._tag === "Refused" && again.binding.scope === "tool" && again.binding.name === "t")
+    assert.strictEqual(again.retryAfterMs, 6000 + 1_000_000 - 20_000)
+    // The table is full of clients that owe for the tool: the others are one.
+    for (const name of ["b", "c", "d"]) bench.decide(20_000, name, { tool: "t" })
+    assert.strictEqual(bench.decide(20_000, "e", { tool: "t" })._tag, "Admitted")
+    const other = bench.decide(20_000, "f", { tool: "t" })
+    assert.ok(other._tag === "Refused" && other.binding.scope === "tool")
+  })
+
+  it("names the tool that refuses, and says what its calls weigh", () => {
+    const bench = start(
+      only(
+        { rate: 1, burst: 10 },
+        {
+          tiers: {
+            default: {
+              client: { rate: 1, burst: 10 },
+              tools: { heavy: { weight: 4 }, narrow: { bucket: { rate: 0.5, burst: 1 } } }
+            }
+          }
+        }
+      )
+    )
+    bench.decide(0, "a", { tool: "heavy" })
+    bench.decide(0, "a", { tool: "narrow" })
+    const [own, narrow] = bench.status(0, "a")
+    assert.strictEqual(own?.remaining, 5)
+    assert.deepStrictEqual(own?.weights, { heavy: 4 })
+    assert.deepInclude(narrow, { scope: "tool", name: "narrow", remaining: 0, burst: 1, resetMs: 2000 })
+    const refused = bench.decide(0, "a", { tool: "narrow" })
+    assert.ok(refused._tag === "Refused")
+    assert.deepInclude(refused.binding, { scope: "tool", name: "narrow" })
+    assert.strictEqual(refused.retryAfterMs, 2000)
+    assert.strictEqual(bench.status(0, "a")[0]?.remaining, 5)
+    assert.strictEqual(bench.decide(0, "a", { tool: "other" })._tag, "Admitted")
+  })
 
   it("delivers the configured rate, also where its interval is no whole number of milliseconds", () => {
     for (const rate of [3, 1500, 3000, 4999]) {
@@ -273,7 +385,13 @@ describe("TokenBucket", () => {
     const bad = BucketLimits.problems({
       global: { rate: 0, burst: 10 },
       classes: { query: { rate: Infinity, burst: 0.5 } },
-      tiers: { gold: { client: { rate: 1, burst: 5, initial: 6 }, total: { rate: NaN, burst: 1 } } },
+      tiers: {
+        gold: {
+          client: { rate: 1, burst: 5, initial: 6 },
+          total: { rate: NaN, burst: 1 },
+          tools: { t: { bucket: { rate: 0, burst: 1 }, weight: 6 } }
+        }
+      },
       maxClients: 0
     })
     assert.deepStrictEqual(bad, [
@@ -282,6 +400,8 @@ describe("TokenBucket", () => {
       "classes.query.burst must be at least 1, not 0.5",
       "tiers.gold.client.initial must be between 0 and burst (5), not 6",
       "tiers.gold.total.rate must be a positive number, not NaN",
+      "tiers.gold.tools.t.bucket.rate must be a positive number, not 0",
+      "tiers.gold.tools.t.weight must be between 0 and the burst of a client (5), not 6",
       "tiers must hold a tier named default",
       "maxClients must be a whole number of at least 1, not 0"
     ])
