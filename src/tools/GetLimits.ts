@@ -53,11 +53,7 @@ const output = Schema.Struct({
           description: "Kept for clients below their share."
         })
       ),
-      weights: Schema.optional(
-        Schema.Record({ key: Schema.String, value: Fields.Num }).annotations({
-          description: "Tools whose calls count as so many."
-        })
-      )
+      weights: Schema.optional(Schema.Record({ key: Schema.String, value: Fields.Num }))
     })
   ),
   quotas: Schema.Array(Fields.QuotaWarning).annotations({

@@ -14,7 +14,14 @@ import * as GetLimits from "../../src/tools/GetLimits.js"
 import * as Fakes from "../utils/fakeGuards.js"
 
 const scopes: ReadonlyArray<ScopeStatus> = [
-  { scope: "client", ratePerSecond: 10, burst: 100, remaining: 49.7, resetMs: 5030.2 },
+  {
+    scope: "client",
+    ratePerSecond: 10,
+    burst: 100,
+    remaining: 49.7,
+    resetMs: 5030.2,
+    weights: { execute_query: 5 }
+  },
   { scope: "class", name: "query", ratePerSecond: 20, burst: 50, remaining: 0, resetMs: 2500, reserved: 12.5 }
 ]
 const hourly: QuotaStatus = {
