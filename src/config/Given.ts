@@ -163,7 +163,7 @@ export const fromFile = (
         const names = Object.values(each)[0]?.within ?? []
         if (!isTable(value)) fault(at, "expected a table")
         else if (names.includes(name)) {
-          addInner(into, path, name)
+          if (Object.keys(value).length > 0) addInner(into, path, name)
           fields(at, each, value)
         } else fault(at, `expected one of ${names.join(", ")}`, closest(path, name, names))
         continue

@@ -210,7 +210,7 @@ describe("the README's tables", () => {
   const rows = markdown.split("\n").filter((line) => line.startsWith("| `"))
 
   it("have a row for every setting, with its variable and its default", () => {
-    for (const [path] of everySetting("NAME")) {
+    for (const [path] of everySetting("NAME", "TOOL")) {
       expect(rows.filter((line) => line.startsWith(`| \`${path.join(".")}\` |`))).toHaveLength(1)
     }
     expect(rows).toContain(

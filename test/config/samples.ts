@@ -39,10 +39,11 @@ export const faultsOf = (input: Input, of: Table = table): ReadonlyArray<string>
 
 /** Every setting with a path to it; those of a tier or a client under the name given. */
 export const everySetting = (
-  name: string
+  name: string,
+  tool = "execute_query"
 ): ReadonlyArray<readonly [ReadonlyArray<string>, Setting.Setting]> => {
   const of = (path: ReadonlyArray<string>, fields: Setting.Fields) =>
-    Object.entries(Setting.expanded(fields, () => ["execute_query"])).map(
+    Object.entries(Setting.expanded(fields, () => [tool])).map(
       ([key, setting]) => [[...path, ...key.split(".")], setting] as const
     )
   return [
