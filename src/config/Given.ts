@@ -204,6 +204,8 @@ export const fromFile = (
       if (isTable(value) && own(table.root, name) === undefined) {
         fault([name], "unknown section", Key.nearestSection(table, name))
       } else fields([], table.root, { [name]: value })
+    } else if (named?.listed === true && Array.isArray(value)) {
+      entries(name, named, Object.fromEntries(value.map((one, i) => [String(i + 1), one] as const)))
     } else if (!isTable(value)) fault([name], "expected a table")
     else if (section !== undefined) fields([name], section.fields, value)
     else if (named !== undefined) entries(name, named, value)

@@ -179,9 +179,9 @@ export const markdown = (table: Table): string => {
       ...head,
       ...rows([section], fields)
     ]),
-    ...Object.entries(table.named).flatMap(([section, { about, fields }]) => [
+    ...Object.entries(table.named).flatMap(([section, { about, fields, listed }]) => [
       "",
-      `**\`[${section}.NAME]\`** ${about}`,
+      `**${listed === true ? `\`[[${section}]]\` or ` : ""}\`[${section}.NAME]\`** ${about}`,
       "",
       ...head,
       ...rows([section, "NAME"], fields)

@@ -24,6 +24,8 @@ import type * as Bulkhead from "../guard/Bulkhead.js"
 import type * as Guard from "../guard/Guard.js"
 import type * as RateLimiter from "../guard/RateLimiter.js"
 import type * as Http from "../mcp/http/Http.js"
+import { names as eventNames } from "../platform/core/Events.js"
+import type { Receivers } from "../operate/Alerts.js"
 import { codeOf, reasonOf } from "../platform/fileReasons.js"
 import * as UserDirs from "../platform/userDirs.js"
 import type * as Quota from "../quota/Quota.js"
@@ -591,6 +593,31 @@ export const httpOptions = ({ http, timeouts }: Settings): Http.Options => ({
   status: http.status,
   stopMs: ms(timeouts.shutdownSeconds)
 })
+
+/**
+ * For `Alerts.layer`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const alertReceivers = (settings: Settings): Receivers =>
+  Object.fromEntries(
+    Object.entries(settings.alerts).flatMap(([name, { events, minInterval, signingKey, url }]) =>
+      url === undefined
+        ? []
+        : [
+            [
+              name,
+              {
+                url,
+                events: eventNames.filter((one) => events.includes(one)),
+                minIntervalMs: ms(minInterval),
+                signingKey
+              }
+            ] as const
+          ]
+    )
+  )
 
 /**
  * How a credential's client and tier become those of the configuration.

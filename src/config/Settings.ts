@@ -4,6 +4,7 @@
  * service has by itself is taken from the service's `defaults`.
  */
 import { defaults as breaker } from "../guard/CircuitBreaker.js"
+import { names as events } from "../platform/core/Events.js"
 import { namePattern } from "../platform/Principal.js"
 import { syntax } from "../sql/ObjectRules.js"
 import { defaults as policy, toolNames } from "../tools/CallPolicy.js"
@@ -973,6 +974,39 @@ export const table = {
         scan_bytes_per_day: quota("scan_bytes_per_day", "in place of the tier's"),
         statement_seconds_per_day: quota("statement_seconds_per_day", "in place of the tier's"),
         ...caller("the client")
+      }
+    },
+    alerts: {
+      one: "alert",
+      listed: true,
+      about:
+        "Where operators are told what happens: a JSON document by POST, of which `text` is what Slack shows (docs/alerts.md). " +
+        "Entries of `[[alerts]]` are called 1, 2 and so on.",
+      fields: {
+        url: secret({
+          pattern: /^https?:\/\/([^\s"'<>\\/@]{1,255}@)?[^\s"'<>\\/@?#]{1,255}([/?][^\s"'<>\\]{0,2000})?$/,
+          expected: 'a URL such as "https://hooks.slack.com/services/..."',
+          about: "where it is sent; a secret, of which only the host is logged"
+        }),
+        events: list({
+          pattern: new RegExp(`^(${events.join("|")})$`),
+          expected: `a list of ${events.map((name) => `"${name}"`).join(", ")}`,
+          together: "url",
+          about: `what is told, of ${events.map((name) => `\`${name}\``).join(", ")}; empty: all`
+        }),
+        min_interval: number({
+          min: 0,
+          max: 86_400,
+          default: 300,
+          unit: "seconds",
+          together: "url",
+          about:
+            "least time between two of the same kind and subject; of those that come sooner, the last is sent when it is over"
+        }),
+        signing_key: {
+          ...hidden("key of the HMAC-SHA256 that each request is signed with; not signed when not set"),
+          together: "url"
+        }
       }
     }
   }

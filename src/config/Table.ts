@@ -17,6 +17,8 @@ export interface NamedSection extends Section {
   /** What one entry is called: "tier". */
   readonly one: string
   readonly base?: string | undefined
+  /** Also written as an array of tables, `[[alerts]]`: its entries are then called 1, 2 and so on. */
+  readonly listed?: boolean | undefined
 }
 
 export interface Table {

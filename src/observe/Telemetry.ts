@@ -30,6 +30,8 @@
  * | `snowguard_audit_lost_total` | | lines of the audit log that could not be written |
  * | `snowguard_audit_rotated_away_total`, `snowguard_audit_rotated_away_bytes_total` | | files of it that were removed because so many are kept, and their bytes |
  * | `snowguard_loop_guard_refused_total` | | repeated failures answered from memory |
+ * | `snowguard_alerts_total` | event, result | events for the receivers of `[[alerts]]`: `delivered`, or `dropped` because one did not take them in time |
+ * | `snowguard_alerts_failed_attempts_total` | | attempts that a receiver did not take |
  * | `snowguard_fibers` | | requests in flight and background work: a leak would grow it |
  * | `process_resident_memory_bytes`, `nodejs_heap_size_used_bytes`, `process_cpu_seconds_total` | | of the process |
  * | `snowguard_http_requests_total` | method, status | requests over HTTP by class of status: `2xx`, `4xx` |

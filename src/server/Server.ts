@@ -18,6 +18,7 @@ import * as Layer from "effect/Layer"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import type * as Activity from "../observe/Activity.js"
+import type * as Alerts from "../operate/Alerts.js"
 import * as Audit from "../observe/Audit.js"
 import * as Bulkhead from "../guard/Bulkhead.js"
 import * as CallPolicy from "../tools/CallPolicy.js"
@@ -145,6 +146,23 @@ const server = (settings: ServerConfig.Settings) =>
     Readiness.layer
   ).pipe(Layer.provide(Layer.merge(Gauges.layer, Degradation.layerQuotaSignal)))
 
+/** The parts with what tells of them in front, and the receivers; loaded only where there are any. */
+const watched = <E, R>(settings: ServerConfig.Settings, parts: Stack.Parts<E, R>) =>
+  Effect.gen(function* () {
+    const receivers = ServerConfig.alertReceivers(settings)
+    if (Object.keys(receivers).length === 0) return { parts, alerts: Layer.empty }
+    const Alerts = yield* Effect.promise(() => import("../operate/Alerts.js"))
+    const told: Layer.Layer<Alerts.Alerts> = Alerts.layer(receivers, { host: hostname() })
+    return {
+      parts: {
+        ...parts,
+        quota: Layer.provide(Alerts.layerQuota, Layer.merge(parts.quota, told)),
+        loopGuard: Layer.provide(Alerts.layerLoopGuard, Layer.merge(parts.loopGuard, told))
+      },
+      alerts: Layer.provide(Alerts.layerWatch, told)
+    }
+  })
+
 /**
  * Everything below a transport, for one client.
  *
@@ -160,9 +178,11 @@ export const layer = <P extends Stack.Overrides = {}>(
   PartError | Stack.ErrorOf<P>,
   Stack.ContextOf<P>
 > =>
-  Layer.provideMerge(
-    server(settings),
-    Stack.layer(Stack.replace<PartError, never, P>(parts(settings, directory), overrides))
+  Layer.unwrapEffect(
+    Effect.map(
+      watched(settings, Stack.replace<PartError, never, P>(parts(settings, directory), overrides)),
+      ({ alerts, parts }) => Layer.provideMerge(Layer.merge(server(settings), alerts), Stack.layer(parts))
+    )
   )
 
 /**
@@ -183,11 +203,15 @@ export const layerShared = <P extends Stack.Overrides = {}>(
   Layer.unwrapEffect(
     // Not on the way of a start over stdio.
     Effect.map(
-      Effect.promise(() => Promise.all([import("../observe/Activity.js"), import("../operate/Operator.js")])),
-      ([Activity, Operator]) => {
-        const given = Stack.replace<PartError, never, P>(parts(settings, directory, true), overrides)
+      Effect.zip(
+        Effect.promise(() =>
+          Promise.all([import("../observe/Activity.js"), import("../operate/Operator.js")])
+        ),
+        watched(settings, Stack.replace<PartError, never, P>(parts(settings, directory, true), overrides))
+      ),
+      ([[Activity, Operator], { alerts, parts: given }]) => {
         const audit = Layer.provide(Activity.layer, given.audit)
-        return Layer.merge(server(settings), Operator.layer({ server: identity(settings) })).pipe(
+        return Layer.mergeAll(server(settings), Operator.layer({ server: identity(settings) }), alerts).pipe(
           Layer.provideMerge(Layer.merge(Stack.layer({ ...given, audit }), audit))
         )
       }

@@ -240,3 +240,37 @@ describe("the environment", () => {
     expect(faultsOf({ document, env })).toEqual([])
   })
 })
+
+describe("an array of tables", () => {
+  const url = "https://user:pass@hooks.example.com/services/T0/B0/x?y=z"
+
+  it("is read as entries with numbers for names, and prints as what reads the same", () => {
+    const document = {
+      alerts: [
+        { url, events: ["quota_80"] },
+        { url, min_interval: 0 }
+      ]
+    }
+    const { alerts } = settingsOf({ document })
+    expect(Object.keys(alerts)).toEqual(["1", "2"])
+    expect(alerts["1"]?.events).toEqual(["quota_80"])
+    expect(alerts["2"]?.minInterval).toBe(0)
+    const named = { alerts: { "1": document.alerts[0], "2": document.alerts[1] } }
+    expect(settingsOf({ document: named })).toEqual(settingsOf({ document }))
+    const secret = { document: { alerts: [{ events: ["quota_80"] }] }, env: { SNOWGUARD_ALERTS_1_URL: url } }
+    expect(settingsOf(secret).alerts["1"]).toEqual(alerts["1"])
+  })
+
+  it("has faults with the number of the entry, and shows no address", () => {
+    const document = {
+      alerts: [{ url }, { events: ["quota_81"] }, { url: "ftp://secret" }, 7, { min_interval: 1 }]
+    }
+    const faults = faultsOf({ document }).join("\n")
+    expect(faults).toContain("alerts.2.events")
+    expect(faults).toContain("alerts.3.url")
+    expect(faults).toContain("alerts.4 ")
+    expect(faults).toContain("alerts.5.min_interval")
+    expect(faults).not.toContain("secret")
+    expect(faultsOf({ document: { tiers: [{ burst: 1 }] } })).toHaveLength(1)
+  })
+})

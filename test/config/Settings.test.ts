@@ -24,7 +24,9 @@ const companions = (
   value: number
 ) => {
   const tied = setting.atMost ?? setting.together
-  return tied === undefined ? {} : { [Key.env(Key.under(sectionOf(path), tied))]: String(Math.max(1, value)) }
+  if (tied === undefined) return {}
+  const beside = tied === "url" ? "https://a.example" : String(Math.max(1, value))
+  return { [Key.env(Key.under(sectionOf(path), tied))]: beside }
 }
 
 describe("the table of settings", () => {
