@@ -357,9 +357,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
       Effect.gen(function* () {
         if (options.secondaryRoles !== "all") {
           yield* Effect.mapError(own(connection, "USE SECONDARY ROLES NONE", Effect.void), (error) =>
-            refuses.has(error.reason)
-              ? keepsSecondaryRoles(error)
-              : new WarehouseError({ ...error, sent: "no" })
+            refuses.has(error.reason) ? keepsSecondaryRoles(error) : error
           )
         }
         if (as.mode !== "exchange") return { connection, ranAs: { user: as.user, role } }
@@ -371,7 +369,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
         return { connection, ranAs: { user: text(row?.[0]), role: text(row?.[1]) ?? role } }
       })
 
-    /** A statement of our own, which needs no warehouse. */
+    /** A statement of our own, which needs no warehouse. When it fails, the caller's was not sent. */
     const own = <A>(
       connection: Driver.DriverConnection,
       sql: string,
@@ -396,7 +394,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
           ),
           ({ end, result }) => afterwards(restore(Effect.isEffect(read) ? read : read(result)), end)
         )
-      )
+      ).pipe(Effect.mapError((error) => new WarehouseError({ ...error, sent: "no" })))
 
     const move = ({ connection }: Session, place: Place) =>
       Effect.forEach(moves(place), (sql) => own(connection, sql, Effect.void), { discard: true })

@@ -146,3 +146,35 @@ it.scopedLive("a login that is refused to one user holds no other back", () =>
     expect((yield* read(warehouse, "bob", "SELECT 1")).rows).toEqual([[1]])
   })
 )
+
+it.scopedLive("what fails of our own before a caller's statement is an error by which nothing was sent", () =>
+  Effect.gen(function* () {
+    const emulator = yield* Emulator.start({ directory })
+    const login = Effect.succeed(
+      loginTo(emulator.url, { user: "ANN", password: Redacted.make("ann's"), passcode: undefined })
+    )
+    const warehouse = yield* Snowflake.make(
+      optionsFor(emulator.url, {
+        identityOf: ({ client }) =>
+          client === "exchanged"
+            ? { key: "exchanged", mode: "exchange", price: "none", login }
+            : { key: "moved", mode: "client", price: "person", login }
+      })
+    )
+    const failing = (sql: string) =>
+      emulator.setFaults({ faults: [{ kind: "status", where: "query", status: 503, sql }] })
+    // Snowflake may have done it: of a statement of the caller's it would not be known.
+    yield* failing("SELECT CURRENT_USER(), CURRENT_ROLE()")
+    const unknown = yield* Effect.flip(read(warehouse, "exchanged", "SELECT 1"))
+    expect([unknown.reason, unknown.sent]).toEqual(["Unreachable", "no"])
+
+    yield* emulator.setFaults({ faults: [] })
+    yield* read(warehouse, "moved", "SELECT 1")
+    yield* failing("USE SCHEMA")
+    const unmoved = yield* Effect.flip(read(warehouse, "moved", "SELECT 1", { schema: "WEB" }))
+    expect([unmoved.reason, unmoved.sent]).toEqual(["Unreachable", "no"])
+    yield* failing("SELECT 1")
+    const own = yield* Effect.flip(read(warehouse, "exchanged", "SELECT 1"))
+    expect(own.sent).not.toBe("no")
+  })
+)

@@ -105,6 +105,11 @@ interface Slot<Session> {
   session: Session | undefined
 }
 
+const allAre = (count: number, noun: string, which?: string): string => {
+  const that = which === undefined ? "" : ` that ${which}`
+  return count === 1 ? `The only ${noun}${that} is` : `All ${count} ${noun}s${that} are`
+}
+
 /** A guess at when a session becomes free, milliseconds. */
 const BUSY_RETRY_MS = 2_000
 
@@ -119,9 +124,17 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     const movers = new Map<string, number>()
     let closed = false
 
-    const { wait, wake } = Turns.make(
-      Turns.busy(`All ${options.maxSessions} sessions are busy with other statements`, BUSY_RETRY_MS)
+    const { wait, wake } = Turns.make()
+    const allBusy = Turns.busy(
+      `${allAre(options.maxSessions, "session")} busy with other statements`,
+      BUSY_RETRY_MS
     )
+    /** At the bound of its owner: others have no part in it. */
+    const ownBusy = (bound: number) =>
+      Turns.busy(
+        `${allAre(bound, "session", "the caller's own identity may have")} busy with its own statements`,
+        BUSY_RETRY_MS
+      )
 
     const forget = (slot: Slot<Session>): void => {
       if (current.get(slot.key) === slot) current.delete(slot.key)
@@ -238,7 +251,11 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
 
     const blank = (key: string, owner: string, lane: string | undefined, now: number, users: number) =>
       Effect.zipWith(
-        slots("session" as const, options.maxPerSession, "Its session is busy"),
+        slots(
+          "session" as const,
+          options.maxPerSession,
+          `${allAre(options.maxPerSession, "statement", "one session may run at a time")} running`
+        ),
         Deferred.make<Session, WarehouseError>(),
         (slots, opened): Slot<Session> => ({
           key,
@@ -299,7 +316,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     const waitToMove = (lane: string, left: Request): Effect.Effect<void, WarehouseError> =>
       Effect.acquireUseRelease(
         Effect.sync(() => movers.set(lane, (movers.get(lane) ?? 0) + 1)),
-        () => wait(left),
+        () => wait(left, allBusy),
         (_, exit) =>
           Effect.suspend(() => {
             const others = (movers.get(lane) ?? 1) - 1
@@ -361,10 +378,14 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         }
         const logInFor = (slot: Slot<Session>) => logIn(slot, place, left)
         const owner = ownerOf(place)
-        const isBeyond = ownedBy(owner) >= maxPerOwner(place)
+        const bound = maxPerOwner(place)
+        const isBeyond = ownedBy(owner) >= bound
         if (!isBeyond && all.size < options.maxSessions) return add(place, key, now, logInFor)
         const oldest = idlest(isBeyond ? owner : undefined)
-        if (oldest === undefined) return Effect.zipRight(wait(left), claim(place, caller, until))
+        if (oldest === undefined) {
+          const refusal = isBeyond && bound < options.maxSessions ? ownBusy(bound) : allBusy
+          return Effect.zipRight(wait(left, refusal), claim(place, caller, until))
+        }
         return Effect.zipRight(
           Effect.forkIn(Effect.uninterruptible(detach(oldest)), scope),
           add(place, key, now, logInFor)

@@ -34,10 +34,11 @@ export const busy = (what: string, retryAfterMs: number): WarehouseError =>
     retryAfterMs
   })
 
-export const make = (refusal: WarehouseError) => {
+export const make = () => {
   const waiting = FairQueue.make<Deferred.Deferred<void>>(unbounded)
   return {
-    wait: ({ client, maxWaitMs }: Request): Effect.Effect<void, WarehouseError> =>
+    /** `refusal`: what a caller is told that has waited in vain. */
+    wait: ({ client, maxWaitMs }: Request, refusal: WarehouseError): Effect.Effect<void, WarehouseError> =>
       Effect.flatMap(Deferred.make<void>(), (woken) => {
         const ticket = FairQueue.enqueue(waiting, client, 1, woken)
         if (typeof ticket === "string") return Effect.fail(refusal)

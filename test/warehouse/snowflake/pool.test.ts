@@ -369,6 +369,36 @@ describe("the sessions", () => {
     })
   )
 
+  it.scoped("that are busy are said to be those of all, or the owner's own where that is what holds it", () =>
+    Effect.gen(function* () {
+      const { pool, use } = yield* harness({
+        maxSessions: 2,
+        maxPerOwner: (place) => (place.startsWith("a") ? 1 : 2),
+        maxPerSession: 1,
+        owner: (place) => place.charAt(0)
+      })
+      const held = yield* Scope.make()
+      const told = (place: string) =>
+        Effect.gen(function* () {
+          const waiting = yield* Effect.fork(Effect.flip(use(place)))
+          yield* TestClock.adjust("5 seconds")
+          const { description, reason, sent } = yield* Fiber.join(waiting)
+          expect([reason, sent]).toEqual(["Overloaded", "no"])
+          return description
+        })
+      yield* Scope.extend(leased(pool, "a 1", somebody), held)
+      expect(yield* told("a 2")).toMatch(
+        /^The only session that the caller's own identity may have is busy with/
+      )
+      expect(yield* told("a 1")).toMatch(/^The only statement that one session may run at a time is running/)
+      yield* Scope.extend(leased(pool, "b 1", somebody), held)
+      expect(yield* told("a 2")).toMatch(/own identity/)
+      // It may have more than there are left.
+      expect(yield* told("b 2")).toMatch(/^All 2 sessions are busy with other statements/)
+      yield* Scope.close(held, Exit.void)
+    })
+  )
+
   it.scoped("of several owners are logged in to at the same time, those of one owner one after another", () =>
     Effect.gen(function* () {
       const began: Array<string> = []
