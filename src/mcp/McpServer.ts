@@ -254,29 +254,34 @@ export const make = (options: Options) =>
       if (Either.isLeft(decoded)) {
         return Effect.succeed(ErrorReport.toResult(ErrorReport.invalidInput(tool.name, decoded.left)))
       }
-      return Effect.suspend(() => tool.handler(decoded.right, context)).pipe(
+      const answered = Effect.gen(function* () {
+        const result = yield* tool.handler(decoded.right, context)
         // What is large takes long to encode: others come first.
-        Effect.zipLeft(Effect.yieldNow()),
-        Effect.flatMap((result) =>
-          Effect.map(Effect.orDie(encode(result)), (value): ToolResult => {
-            const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]
-            return {
-              content: texts.map((text) => ({ type: "text", text })),
-              structuredContent: value as Record<string, unknown>
-            }
-          })
-        ),
-        Effect.catchAll((error) => reported(error, tool.name, principal)),
-        Effect.catchAllCause((cause) => {
-          if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
-          const reference = nextReference()
-          return Effect.as(
-            Effect.logError("call failed in an unexpected way", cause).pipe(
-              Effect.annotateLogs({ reference })
-            ),
-            ErrorReport.toResult(ErrorReport.internal(reference))
-          )
-        })
+        yield* Effect.yieldNow()
+        const value = yield* Effect.orDie(encode(result))
+        const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]
+        return {
+          content: texts.map((text) => ({ type: "text" as const, text })),
+          structuredContent: value as Record<string, unknown>
+        }
+      })
+      const failed = (cause: Cause.Cause<never>) => {
+        if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause)
+        const reference = nextReference()
+        return Effect.as(
+          Effect.logError("call failed in an unexpected way", cause).pipe(Effect.annotateLogs({ reference })),
+          ErrorReport.toResult(ErrorReport.internal(reference))
+        )
+      }
+      // One handler for a call that succeeds to pass; the refusal itself may fail in an unexpected way.
+      return Effect.catchAllCause(answered, (cause) =>
+        Effect.catchAllCause(
+          Either.match(Cause.failureOrCause(cause), {
+            onLeft: (error) => reported(error, tool.name, principal),
+            onRight: Effect.failCause
+          }),
+          failed
+        )
       )
     }
 
@@ -292,7 +297,7 @@ export const make = (options: Options) =>
 
     /**
      * The boundary: the span, the count, the time and the audit of a call, however it ends. Its fiber ends with it, so
-     * that what names the call in log lines is set and not put back.
+     * that what is known to all that runs in it is set and not put back.
      */
     const call = (
       tool: Tool.Any,
@@ -302,51 +307,37 @@ export const make = (options: Options) =>
       parent: Tracer.ExternalSpan | undefined,
       notes: CallNotes,
       started: number
-    ) =>
-      Effect.suspend(() => {
-        const { client, tier } = principal
-        const entry = { client, tool: tool.name, since: started, notes }
-        const ended = (decision: string, failedQuery?: string) => {
-          running.delete(entry)
-          const ms = monotonic() - started
-          Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
-          const { bytes, queryId = failedQuery, ranAs, rows, statement } = notes.all
-          const took = Math.round(ms * 1000) / 1000
-          return audit.record({
-            client,
-            tier,
-            tool: tool.name,
-            statement,
-            decision,
-            rows,
-            bytes,
-            ms: took,
-            queryId,
-            ...ranAs
-          })
-        }
-        const outcome = (exit: Exit.Exit<ToolResult>) => {
-          if (exit._tag === "Failure") return ended("cancelled")
-          if (exit.value.isError !== true) return ended("ok")
-          const report = ErrorReport.fromResult(exit.value)
-          return ended(report?.code ?? "INTERNAL", report?.queryId)
-        }
-        const within = (span: Tracer.Span) => {
-          running.add(entry)
-          return Effect.mapInputContext(
-            run(tool, input, context, principal),
-            (context: Context.Context<never>) =>
-              context.pipe(
-                Context.add(CurrentNotes, notes),
-                Context.add(Received, started),
-                Context.add(CurrentPrincipal, principal),
-                Context.add(Tracer.ParentSpan, span)
-              )
-          )
-        }
-        // One bracket for the span, the records and the table of the calls under way.
-        const bracket = Effect.acquireUseRelease(
-          Effect.makeSpan(Telemetry.spans.call, {
+    ) => {
+      const { client, tier } = principal
+      const entry = { client, tool: tool.name, since: started, notes }
+      const ended = (decision: string, failedQuery?: string) => {
+        running.delete(entry)
+        const ms = monotonic() - started
+        Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
+        const { bytes, queryId = failedQuery, ranAs, rows, statement } = notes.all
+        const took = Math.round(ms * 1000) / 1000
+        return audit.record({
+          client,
+          tier,
+          tool: tool.name,
+          statement,
+          decision,
+          rows,
+          bytes,
+          ms: took,
+          queryId,
+          ...ranAs
+        })
+      }
+      const outcome = (exit: Exit.Exit<ToolResult>) => {
+        if (exit._tag === "Failure") return ended("cancelled")
+        if (exit.value.isError !== true) return ended("ok")
+        const report = ErrorReport.fromResult(exit.value)
+        return ended(report?.code ?? "INTERNAL", report?.queryId)
+      }
+      return Effect.uninterruptible(
+        Effect.gen(function* () {
+          const span = yield* Effect.makeSpan(Telemetry.spans.call, {
             kind: "server",
             attributes: {
               "mcp.tool": tool.name,
@@ -357,19 +348,27 @@ export const make = (options: Options) =>
             },
             captureStackTrace: false,
             ...(parent === undefined ? {} : { parent })
-          }),
-          within,
-          (span, exit) =>
-            Effect.flatMap(Clock.currentTimeNanos, (now) => {
-              span.end(now, exit)
-              return outcome(exit)
-            })
-        )
-        const named = FiberRef.update(FiberRef.currentLogAnnotations, (all) =>
-          HashMap.set(HashMap.set(all, "client", client), "tool", tool.name)
-        )
-        return Effect.zipRight(named, bracket)
-      })
+          })
+          running.add(entry)
+          yield* FiberRef.update(FiberRef.currentLogAnnotations, (all) =>
+            HashMap.set(HashMap.set(all, "client", client), "tool", tool.name)
+          )
+          yield* FiberRef.update(FiberRef.currentContext, (context) =>
+            context.pipe(
+              Context.add(CurrentNotes, notes),
+              Context.add(Received, started),
+              Context.add(CurrentPrincipal, principal),
+              Context.add(Tracer.ParentSpan, span)
+            )
+          )
+          const ran = Effect.suspend(() => run(tool, input, context, principal))
+          const exit = yield* Effect.exit(Effect.interruptible(ran))
+          span.end(yield* Clock.currentTimeNanos, exit)
+          yield* outcome(exit)
+          return yield* exit
+        })
+      )
+    }
 
     const connect = (transport: Transport, principalOf: Principal | CallerOf, era: Era = "2025") =>
       Effect.gen(function* () {
