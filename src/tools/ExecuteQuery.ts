@@ -73,7 +73,7 @@ export const make = Effect.gen(function* () {
       const notes = yield* CurrentNotes
       notes.asked(sql)
       const { database, schema } = yield* Names.place(input.database, input.schema)
-      const { client } = yield* CurrentPrincipal
+      const principal = yield* CurrentPrincipal
       const run = query.run({
         tool: name,
         limit: input.limit,
@@ -91,8 +91,8 @@ export const make = Effect.gen(function* () {
         waiting: progress
       })
       // Outside of the guard: a statement that is known to fail costs nothing.
-      const variant = JSON.stringify([database, schema, input.timeout_seconds, yield* query.identity])
-      return yield* loops.protect({ client, statement: sql, variant }, run)
+      const variant = JSON.stringify([database, schema, input.timeout_seconds, query.identityOf(principal)])
+      return yield* loops.protect({ client: principal.client, statement: sql, variant }, run)
     })
   })
 })

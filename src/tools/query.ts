@@ -20,7 +20,8 @@ import { DeadlineExceeded, Guard } from "../guard/Guard.js"
 import type { Attempt, Refusal } from "../guard/Guard.js"
 import { spans } from "../observe/Telemetry.js"
 import * as ResultShape from "../platform/core/ResultShape.js"
-import { monotonicMillis } from "../platform/monotonic.js"
+import { monotonicReader } from "../platform/monotonic.js"
+import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import { actingAs, fetchStored, Warehouse } from "../warehouse/Warehouse.js"
 import type { Cell, Column, Row, Statement, Stored, WarehouseError } from "../warehouse/Warehouse.js"
@@ -177,19 +178,27 @@ export const collect = Effect.fnUntraced(
     let shape = ResultShape.start(shapeLimits(request, attempt), pick === undefined ? described : [])
     let arrived = 0
     let last: Row | undefined
-    yield* attempt.addBytes(shape.bytes)
+    // The names of the columns count with the first rows.
+    let counted = 0
     const take = (chunk: ReadonlyArray<Row>) => {
-      const before = shape.bytes
       const picked = pick === undefined ? chunk : chunk.map(pick)
       arrived += picked.length
       last = picked.at(-1)
       const kept = request.keep === undefined ? picked : picked.filter(request.keep)
       shape = ResultShape.push(shape, request.into === undefined ? kept : kept.map(request.into.row))
-      return Effect.as(attempt.addBytes(shape.bytes - before), shape.truncated === undefined)
     }
-    yield* result.whole === undefined
-      ? Stream.runForEachWhile(result.rows, take)
-      : Effect.flatMap(result.whole, take)
+    const count = Effect.suspend(() => {
+      const more = shape.bytes - counted
+      counted = shape.bytes
+      return attempt.addBytes(more)
+    })
+    if (result.whole === undefined) {
+      yield* Stream.runForEachWhile(result.rows, (chunk) => {
+        take(chunk)
+        return Effect.as(count, shape.truncated === undefined)
+      })
+    } else take(yield* result.whole)
+    yield* count
     const { cutCells, truncated } = shape
     const rows = ResultShape.rows(shape)
     notes.received(part, { queryId: result.queryId, rows: rows.length, bytes: shape.bytes })
@@ -287,6 +296,7 @@ export const make = Effect.gen(function* () {
   const degradation = yield* Degradation
   const policies = yield* CallPolicy
   const warehouse = yield* Warehouse
+  const now = yield* monotonicReader
 
   /** While the server serves less than it could, every answer says so. */
   const degraded = Effect.map(degradation.status, ({ mode, wayBack, why }): Pick<AnswerMeta, "degraded"> =>
@@ -295,13 +305,15 @@ export const make = Effect.gen(function* () {
       : { degraded: { mode, why, ...(wayBack === undefined ? {} : { way_back: wayBack.condition }) } }
   )
 
-  /** What the current caller may ask for. */
-  const policy = Effect.map(CurrentPrincipal, ({ tier }) => policies.of(tier))
+  const policyOf = ({ tier }: Principal): TierPolicy => policies.of(tier)
 
-  const identity = Effect.map(CurrentPrincipal, (principal) => {
+  /** What the current caller may ask for. */
+  const policy = Effect.map(CurrentPrincipal, policyOf)
+
+  const identityOf = (principal: Principal): string => {
     const { key, role = "" } = actingAs(warehouse, principal)
     return key === "" && role === "" ? "" : JSON.stringify([key, role])
-  })
+  }
 
   /** `prepare` decides, before anything is waited for, whether the work may be done. */
   const guarded = Effect.fnUntraced(function* <A, E>(
@@ -319,7 +331,7 @@ export const make = Effect.gen(function* () {
     const { objects } = policies.of(tier)
     const unseen = Names.withoutDenied(Names.rulesOf({ objects }, warehouse.dialect))
     const beside = { objects, tag: { tool: operation.tool, client, tier }, waiting: operation.waiting }
-    const started = yield* monotonicMillis
+    const started = now()
     const { value, warnings } = yield* guard.run<A, E | Refusal, never>(
       operation,
       Effect.map(
@@ -335,7 +347,7 @@ export const make = Effect.gen(function* () {
           )
       )
     )
-    const elapsed_ms = Math.round((yield* monotonicMillis) - started)
+    const elapsed_ms = Math.round(now() - started)
     const quota_warnings = warnings.map(quotaWarning)
     const meta = { elapsed_ms, ...(yield* degraded) }
     return { value, meta: quota_warnings.length === 0 ? meta : { ...meta, quota_warnings } }
@@ -345,8 +357,9 @@ export const make = Effect.gen(function* () {
     dialect: warehouse.dialect,
     keepsResults: warehouse.results !== undefined,
     policy,
-    /** The identity of the current caller in the warehouse: what is remembered is remembered by it. */
-    identity,
+    policyOf,
+    /** The identity of a caller in the warehouse: what is remembered is remembered by it. */
+    identityOf,
     /** What the current caller may see; undefined when that is everything. */
     rules: Effect.map(policy, (policy) => Names.rulesOf(policy, warehouse.dialect)),
     guarded,
@@ -360,9 +373,10 @@ export const make = Effect.gen(function* () {
       work: LookUp<A, E> | Effect.Effect<LookUp<A, E>, E>
     ): Effect.Effect<Answer<A>, E | WarehouseError | Refusal> =>
       Effect.gen(function* () {
-        const { tier } = yield* CurrentPrincipal
+        const principal = yield* CurrentPrincipal
+        const { tier } = principal
         const limits = policies.of(tier)
-        const started = yield* monotonicMillis
+        const started = now()
         const waited = started - ((yield* Received) ?? started)
         const deadlineMs = limits.metadataTimeoutMs * METADATA_ATTEMPTS
         // What is told beside the value is of this call alone.
@@ -384,7 +398,7 @@ export const make = Effect.gen(function* () {
         )
         const { cached, value } = yield* cache.serve<A, E | WarehouseError | Refusal, never>(
           {
-            key: JSON.stringify([yield* identity, tier, tool, key]),
+            key: JSON.stringify([identityOf(principal), tier, tool, key]),
             patience: {
               ms: Math.max(0, deadlineMs - waited),
               late: () => new DeadlineExceeded({ limitMs: deadlineMs, sent: false, of: "call" })
@@ -396,7 +410,7 @@ export const make = Effect.gen(function* () {
           })
         )
         if (cached === undefined && own !== undefined) return { value, meta: own }
-        const elapsed_ms = Math.round((yield* monotonicMillis) - started)
+        const elapsed_ms = Math.round(now() - started)
         const meta = { elapsed_ms, ...(yield* degraded) }
         return { value, meta: cached === undefined ? meta : { ...meta, ...cachedMeta(cached) } }
       })
@@ -511,7 +525,8 @@ export const makeRows = Effect.gen(function* () {
 
   const answer = Effect.fnUntraced(function* (
     page: Omit<Page, "more">,
-    meta: AnswerMeta
+    meta: AnswerMeta,
+    identity: string
   ): Effect.fn.Return<QueryResult> {
     const { offset, policy, result } = page
     const next = offset + result.rows.length
@@ -519,7 +534,7 @@ export const makeRows = Effect.gen(function* () {
     const more = call.keepsResults && result.truncated !== undefined && next > offset && next < policy.maxRows
     return {
       ...describePage({ ...page, more }),
-      ...(more ? { next_cursor: yield* cursors.issue(result.queryId, next, yield* call.identity) } : {}),
+      ...(more ? { next_cursor: yield* cursors.issue(result.queryId, next, identity) } : {}),
       ...meta,
       columns: result.columns.map(({ name, type }) => ({ name, type })),
       rows: result.rows
@@ -551,12 +566,13 @@ export const makeRows = Effect.gen(function* () {
 
   return {
     rules: call.rules,
-    identity: call.identity,
+    identityOf: call.identityOf,
     run: Effect.fnUntraced(function* <E>(
       request: RowsRequest<E>
     ): Effect.fn.Return<QueryResult, E | WarehouseError | Refusal | ScanBudgetExceeded> {
       const { database, limit, schema, timeoutSeconds, tool, waiting } = request
-      const policy = yield* call.policy
+      const principal = yield* CurrentPrincipal
+      const policy = call.policyOf(principal)
       const maxRows = Math.min(limit ?? policy.defaultRows, policy.maxRows)
       const keepRows = call.keepsResults ? policy.maxRows : undefined
       const wanted = timeoutSeconds === undefined ? policy.statementTimeoutMs : timeoutSeconds * 1000
@@ -593,8 +609,9 @@ export const makeRows = Effect.gen(function* () {
               })
         )
       )
-      if (keepRows !== undefined) yield* cursors.remember(value.queryId, yield* call.identity)
-      return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta)
+      const identity = call.identityOf(principal)
+      if (keepRows !== undefined) yield* cursors.remember(value.queryId, identity)
+      return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta, identity)
     }),
     /** Reads on in a stored result: a request like any other, but no query. */
     page: Effect.fnUntraced(function* (
@@ -606,8 +623,10 @@ export const makeRows = Effect.gen(function* () {
       }
     ): Effect.fn.Return<QueryResult, ToolError | WarehouseError | Refusal> {
       const { queryId } = from
-      const offset = yield* cursors.open(queryId, from.cursor, yield* call.identity)
-      const policy = yield* call.policy
+      const principal = yield* CurrentPrincipal
+      const identity = call.identityOf(principal)
+      const offset = yield* cursors.open(queryId, from.cursor, identity)
+      const policy = call.policyOf(principal)
       const { maxResultBytes, metadataTimeoutMs } = policy
       const maxRows = Math.min(from.limit ?? policy.defaultRows, Math.max(0, policy.maxRows - offset))
       const { meta, value } = yield* call.guarded<Collected, never>(
@@ -622,7 +641,7 @@ export const makeRows = Effect.gen(function* () {
         { timeoutMs: metadataTimeoutMs },
         Effect.succeed((run) => run({ statement: { queryId, offset }, maxRows, maxBytes: maxResultBytes }))
       )
-      return yield* answer({ result: { ...value, queryId }, policy, maxRows, offset }, meta)
+      return yield* answer({ result: { ...value, queryId }, policy, maxRows, offset }, meta, identity)
     })
   }
 })
