@@ -27,6 +27,7 @@ import * as RefusalLog from "../observe/refusalLog.js"
 import * as ToolInput from "../tools/input.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
+import { fromHereOn } from "../platform/fromHereOn.js"
 import { monotonicReader } from "../platform/monotonic.js"
 import { quoted } from "../platform/quoted.js"
 import * as RequestId from "../platform/requestId.js"
@@ -353,7 +354,7 @@ export const make = (options: Options) =>
           yield* FiberRef.update(FiberRef.currentLogAnnotations, (all) =>
             HashMap.set(HashMap.set(all, "client", client), "tool", tool.name)
           )
-          yield* FiberRef.update(FiberRef.currentContext, (context) =>
+          yield* fromHereOn((context) =>
             context.pipe(
               Context.add(CurrentNotes, notes),
               Context.add(Received, started),
