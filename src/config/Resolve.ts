@@ -203,9 +203,9 @@ export const resolve = <T extends Table>(
     const innerOf = (name: string, group: string) =>
       collected.inner.get(Key.format([section, name, group])) ?? []
     const all = [...(collected.names.get(section) ?? [])].map((name) => {
-      const known = expanded(
-        fields,
-        (group) => new Set([...(base === undefined ? [] : innerOf(base, group)), ...innerOf(name, group)])
+      const known = expanded(fields, (group) =>
+        // In one order, wherever they were said.
+        [...new Set([...(base === undefined ? [] : innerOf(base, group)), ...innerOf(name, group)])].sort()
       )
       const rows = resolveFields(collected, faults, [section, name], known, inherited)
       if (name === base) inherited = rows
