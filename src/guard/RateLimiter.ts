@@ -84,6 +84,8 @@ export interface TierBuckets {
   readonly total?: Bucket | undefined
   /** What the calls of a tool take, by tool. */
   readonly tools?: { readonly [tool: string]: ToolLimit | undefined } | undefined
+  /** Scopes that refuse nothing to the tier's callers, and make nothing wait: they decide, and are charged. */
+  readonly observe?: ReadonlyArray<Scope> | undefined
 }
 
 /**
@@ -127,6 +129,21 @@ export interface Admission {
   readonly clientScope: "client" | "overflow"
   /** Whole milliseconds until the tokens are due; 0 for `acquire`. */
   readonly waitMs: number
+  /** Scopes that are observed would have refused the call, and were not charged. */
+  readonly wouldRefuse?: WouldRefuse | undefined
+}
+
+/**
+ * What a refusal would have said.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WouldRefuse {
+  readonly scope: Scope
+  readonly name?: string | undefined
+  readonly retryAfterMs: number
+  readonly never: boolean
 }
 
 /**
@@ -244,14 +261,26 @@ export const compile = (
   )
 }
 
-const admission = (request: Request, { clientScope, waitMs }: TokenBucket.Admitted): Admission => ({
+/** @internal */
+export const wouldRefuseOf = ({ binding, never, retryAfterMs }: TokenBucket.Refusal): WouldRefuse => ({
+  scope: binding.scope,
+  name: binding.name,
+  retryAfterMs,
+  never
+})
+
+const admission = (
+  request: Request,
+  { clientScope, waitMs, wouldRefuse }: TokenBucket.Admitted
+): Admission => ({
   client: request.client,
   tier: request.tier,
   class: request.class,
   ...(request.tool === undefined ? {} : { tool: request.tool }),
   cost: request.cost ?? 1,
   clientScope,
-  waitMs: Math.ceil(waitMs)
+  waitMs: Math.ceil(waitMs),
+  ...(wouldRefuse === undefined ? {} : { wouldRefuse: wouldRefuseOf(wouldRefuse) })
 })
 
 /**

@@ -15,7 +15,7 @@
  *
  * In a Redis cluster the client's bucket and the shared ones are on different nodes: two steps, of which the first is
  * given back when the second refuses. A refusal by the client's own bucket does not look at the shared ones then,
- * even where those would ask for a longer wait.
+ * even where those would ask for a longer wait. Buckets that are observed decide on each node by themselves.
  *
  * @since 0.1.0
  */
@@ -53,6 +53,8 @@ interface Line {
   readonly reserve: number
   /** What a call takes of it, in times of its cost. */
   readonly weight: number
+  /** It refuses nothing. */
+  readonly observed: boolean
 }
 
 /** Rounded up, as in memory: never faster than configured. */
@@ -63,7 +65,16 @@ const inRedis = (key: string, line: BucketLimits.Line, weight = 1): Line => {
   const depth = micros((line.burst * interval) / 1000)
   const initial = line.burst - line.startDebt / line.interval
   const startDebt = Math.max(0, depth - Math.floor(initial * interval))
-  return { key, line, interval, depth, startDebt, reserve: Math.floor(line.reserve * 1000), weight }
+  return {
+    key,
+    line,
+    interval,
+    depth,
+    startDebt,
+    reserve: Math.floor(line.reserve * 1000),
+    weight,
+    observed: false
+  }
 }
 
 const price = ({ interval, weight }: Line, cost: number): number => Math.ceil(cost * weight * interval)
@@ -100,11 +111,12 @@ const shareOfAll = (limits: Limits, replicas: number): Limits => ({
     Object.entries(limits.classes).map(([name, bucket]) => [name, bucket && shareOf(bucket, replicas)])
   ),
   tiers: Object.fromEntries(
-    Object.entries(limits.tiers).map(([name, { client, tools, total }]) => [
+    Object.entries(limits.tiers).map(([name, { client, observe, tools, total }]) => [
       name,
       {
         client: shareOf(client, replicas, heaviest(tools)),
         ...(total === undefined ? {} : { total: shareOf(total, replicas) }),
+        observe,
         tools: Object.fromEntries(
           Object.entries(tools ?? {}).map(([tool, limit]) => [tool, shareOfTool(limit, replicas)])
         )
@@ -166,9 +178,11 @@ local function present(share) return redis.call('ZCOUNT', share.asking, '(' .. t
 
 /**
  * `ARGV`: time or nothing, patience, client, most clients, number of buckets, then for each bucket: price,
- * depth, debt at first sight, reserve. All in microseconds. `KEYS`: the buckets, then two for each that has
- * a reserve. Answers `wait` (0 or more: admitted after this wait; negative: refused), the index
- * of the bucket that takes longest, and the debt of that bucket.
+ * depth, debt at first sight, reserve, and whether the bucket is observed (1; 2 where
+ * it can never hold so much). All in microseconds. `KEYS`: the buckets,
+ * then two for each that has a reserve. Answers `wait` (0 or more: admitted after this wait; negative: refused), the
+ * index of the bucket that takes longest, and the debt of that bucket; then the same of the observed buckets, which are
+ * charged where they would have admitted the call.
  */
 const acquireScript = Script.make(`${prelude("tonumber(ARGV[5])")}${contenders}
 local patience, client, most, count = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -213,8 +227,9 @@ local function note(share, price)
 end
 
 local wait, binding, shares, key = -math.huge, 1, {}, count + 1
+local would, seen, observed = -math.huge, 1, {}
 for i = 1, count do
-  local price, depth, start, reserve = unpack(ARGV, 4 * i + 2, 4 * i + 5)
+  local price, depth, start, reserve, only = unpack(ARGV, 5 * i + 1, 5 * i + 5)
   price, depth, reserve = tonumber(price), tonumber(depth), tonumber(reserve)
   local tat = tonumber(tats[i] or now + start)
   local own = math.max(tat, now) + price - depth - now
@@ -230,7 +245,11 @@ for i = 1, count do
       end
     end
   end
-  if own > wait then wait = own; binding = i end
+  if only ~= '0' then
+    observed[i] = true
+    if only == '2' then own = math.huge end
+    if own > would then would = own; seen = i end
+  elseif own > wait then wait = own; binding = i end
   tats[i] = tat
 end
 local debt = math.max(tats[binding] - now, 0)
@@ -241,14 +260,21 @@ if wait > patience then
   end
   -- The refused client is a contender at the bucket that refused it.
   if shares[binding] then note(shares[binding], 0) end
-  return struct.pack('<ddd', -(wait - patience), binding, debt)
+  return struct.pack('<dddddd', -(wait - patience), binding, debt, 0, 1, 0)
 end
+local held = would > patience
+local unpaid = math.max(tats[seen] - now, 0)
 for i = 1, count do
-  local price = tonumber(ARGV[4 * i + 2])
-  keep(KEYS[i], math.max(tats[i], now) + price)
-  if shares[i] then note(shares[i], price) end
+  local price = tonumber(ARGV[5 * i + 1])
+  if not (held and observed[i]) then
+    keep(KEYS[i], math.max(tats[i], now) + price)
+    if shares[i] then note(shares[i], price) end
+  else
+    if tats[i] > now then keep(KEYS[i], tats[i]) end
+    if i == seen and would < math.huge and shares[i] then note(shares[i], 0) end
+  end
 end
-return struct.pack('<ddd', math.max(wait, 0), binding, debt)
+return struct.pack('<dddddd', math.max(wait, 0), binding, debt, held and -(would - patience) or 0, seen, unpaid)
 `)
 
 /**
@@ -280,6 +306,19 @@ return struct.pack('<' .. string.rep('d', #debts), unpack(debts))
 
 const MAX_WAIT_MS = 2_147_483_647
 
+const isTooSmall = ({ line, weight }: Line, cost: number): boolean => cost * weight > line.burst
+
+/** Those that were charged, where observed buckets would have refused the call or not. */
+const chargedOf = (lines: ReadonlyArray<Line>, would: RateLimiter.WouldRefuse | undefined) =>
+  would === undefined ? lines : lines.filter(({ observed }) => !observed)
+
+const wouldRefuse = ({ line: { name, scope } }: Line, ms: number): RateLimiter.WouldRefuse => ({
+  scope,
+  name,
+  retryAfterMs: Number.isFinite(ms) ? Math.ceil(ms) : 0,
+  never: !Number.isFinite(ms)
+})
+
 const doubleAt = (answer: Buffer, index: number): number => answer.readDoubleLE(8 * index)
 
 type Service = Context.Tag.Service<RateLimiter.RateLimiter>
@@ -305,6 +344,10 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
     const sharedOf = (lines: ReadonlyArray<BucketLimits.Line>): ReadonlyArray<Line> =>
       lines.flatMap((line) => shared.get(line) ?? [])
     const tierOf = (name: string) => config.tiers.get(name) ?? config.fallback
+    const observedBy = ({ observe }: BucketLimits.Tier, lines: ReadonlyArray<Line>): ReadonlyArray<Line> =>
+      observe.size === 0
+        ? lines
+        : lines.map((one) => (observe.has(one.line.scope) ? { ...one, observed: true } : one))
     const keyOf = (client: string) => `${prefix}{client:${encodeURIComponent(client)}}`
     const ofTool = (client: string, tool: string, line: BucketLimits.Line): Line =>
       inRedis(`${keyOf(client)}:tool:${encodeURIComponent(tool)}`, line)
@@ -317,10 +360,13 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
       const limits = tierOf(tier)
       const limit = limits.tools.get(tool)
       const first = inRedis(keyOf(client), limits.client, limit?.weight)
-      return limit?.line === undefined ? [first] : [first, ofTool(client, tool, limit.line)]
+      return observedBy(
+        limits,
+        limit?.line === undefined ? [first] : [first, ofTool(client, tool, limit.line)]
+      )
     }
     const pathOf = ({ class: name, tier }: { readonly class: string; readonly tier: string }) =>
-      sharedOf(tierOf(tier).paths.get(name) ?? tierOf(tier).classless)
+      observedBy(tierOf(tier), sharedOf(tierOf(tier).paths.get(name) ?? tierOf(tier).classless))
 
     const at: Effect.Effect<string | number> =
       options.time === "clock" ? Effect.map(Clock.currentTimeMillis, (ms) => ms * 1000) : Effect.succeed("")
@@ -348,21 +394,25 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
       RateLimiter.refuse({ binding: statusOf(binding, debt), retryAfterMs, never })
 
     const giveBack = (lines: ReadonlyArray<Line>, client: string, cost: number): Effect.Effect<void> =>
-      Effect.flatMap(at, (now) =>
-        Effect.ignore(
-          redis.run(refundScript, keysOf(lines), [
-            now,
-            client,
-            lines.length,
-            ...lines.flatMap((line) => [price(line, cost), line.reserve])
-          ])
-        )
-      )
+      lines.length === 0
+        ? Effect.void
+        : Effect.flatMap(at, (now) =>
+            Effect.ignore(
+              redis.run(refundScript, keysOf(lines), [
+                now,
+                client,
+                lines.length,
+                ...lines.flatMap((line) => [price(line, cost), line.reserve])
+              ])
+            )
+          )
 
     interface Answer {
       readonly wait: number
       readonly binding: Line
       readonly debt: number
+      /** Of the observed buckets that would have refused the call. */
+      readonly would?: RateLimiter.WouldRefuse | undefined
     }
 
     const ask = (lines: ReadonlyArray<Line>, client: string, cost: number, patience: number) =>
@@ -370,11 +420,17 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
         Effect.map(
           redis.run(acquireScript, keysOf(lines), [
             ...[now, patience, client, config.maxClients, lines.length],
-            ...lines.flatMap((line) => [price(line, cost), line.depth, line.startDebt, line.reserve])
+            ...lines.flatMap((line) => [
+              ...[price(line, cost), line.depth, line.startDebt, line.reserve],
+              line.observed ? (isTooSmall(line, cost) ? 2 : 1) : 0
+            ])
           ]),
           (answer): Answer | undefined => {
             const binding = lines[doubleAt(answer, 1) - 1]
-            return binding && { wait: doubleAt(answer, 0), binding, debt: doubleAt(answer, 2) }
+            const late = -doubleAt(answer, 3)
+            const seen = lines[doubleAt(answer, 4) - 1]
+            const would = late > 0 && seen !== undefined ? wouldRefuse(seen, late / 1000) : undefined
+            return binding && { wait: doubleAt(answer, 0), binding, debt: doubleAt(answer, 2), would }
           }
         )
       )
@@ -390,12 +446,14 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
         ? Effect.succeed(undefined)
         : Effect.flatMap(ask(lines, client, cost, patience), (answer) => {
             if (answer === undefined || answer.wait < 0 || others.length === 0) return Effect.succeed(answer)
-            const undo = giveBack(lines, client, cost)
+            const undo = giveBack(chargedOf(lines, answer.would), client, cost)
             return askAll(others, client, cost, patience).pipe(
               Effect.onError(() => undo),
               Effect.tap((other) => (other === undefined || other.wait < 0 ? undo : Effect.void)),
               Effect.map((other) =>
-                other === undefined || other.wait < 0 || other.wait > answer.wait ? other : answer
+                other === undefined || other.wait < 0
+                  ? other
+                  : { ...(other.wait > answer.wait ? other : answer), would: answer.would ?? other.would }
               )
             )
           })
@@ -410,7 +468,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
         const first = own(request)
         const path = pathOf(request)
         const patience = maxWaitMs > 0 ? Math.min(maxWaitMs, MAX_WAIT_MS) * 1000 : 0
-        const tooSmall = [...first, ...path].find(({ line, weight }) => cost * weight > line.burst)
+        const tooSmall = [...first, ...path].find((line) => !line.observed && isTooSmall(line, cost))
         if (tooSmall !== undefined) return refused(tooSmall, 0, 0, true)
         const groups = redis.cluster ? [first, path] : [[...first, ...path]]
         return Effect.matchEffect(askAll(groups, client, cost, patience), {
@@ -433,7 +491,8 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
                     ...(tool === undefined ? {} : { tool }),
                     cost,
                     clientScope: "client",
-                    waitMs: Math.ceil(answer.wait / 1000)
+                    waitMs: Math.ceil(answer.wait / 1000),
+                    ...(answer.would === undefined ? {} : { wouldRefuse: answer.would })
                   })
         })
       })
@@ -446,7 +505,11 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
         if (limiter !== undefined) return limiter.refund(given)
         const first = own(given)
         const groups = redis.cluster ? [first, pathOf(given)] : [[...first, ...pathOf(given)]]
-        return Effect.forEach(groups, (lines) => giveBack(lines, given.client, given.cost), { discard: true })
+        return Effect.forEach(
+          groups,
+          (lines) => giveBack(chargedOf(lines, given.wouldRefuse), given.client, given.cost),
+          { discard: true }
+        )
       })
 
     return RateLimiter.fromReserve({

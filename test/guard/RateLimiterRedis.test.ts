@@ -87,14 +87,21 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
     ...overrides
   })
 
-  it("decides as the buckets in memory do, over any sequence of calls", () =>
+  it.each([
+    ["enforced", []],
+    ["observed", ["client", "tool", "tier", "class", "global"]],
+    ["observed in part", ["client", "class"]]
+  ] as const)("decides as the buckets in memory do, over any sequence of calls: %s", (_, observe) =>
     fc.assert(
       fc.asyncProperty(commands, (sequence) => {
         const time = { now: 1_024_000 }
         return Effect.gen(function* () {
           const live = yield* Effect.withClock(connection(), Clock.make())
-          const shared = yield* limiter({ ...limits, time: "clock" }, live)
-          const memory = yield* RateLimiter.make(limits)
+          const tiers = Object.fromEntries(
+            Object.entries(limits.tiers).map(([name, tier]) => [name, { ...tier, observe }])
+          )
+          const shared = yield* limiter({ ...limits, tiers, time: "clock" }, live)
+          const memory = yield* RateLimiter.make({ ...limits, tiers })
           const given: Array<readonly [RateLimiter.Admission, RateLimiter.Admission]> = []
           const seen = new Set<string>()
           for (const command of sequence) {
@@ -131,7 +138,8 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
         }).pipe(Effect.scoped, Effect.withClock(clockOf(time)), Effect.runPromise)
       }),
       { numRuns: 20 }
-    ))
+    )
+  )
 
   it.scopedLive("counts the calls of all servers together", () =>
     Effect.gen(function* () {

@@ -27,6 +27,8 @@ export interface TierLimits {
   readonly client: Bucket
   readonly total?: Bucket | undefined
   readonly tools?: { readonly [tool: string]: ToolLimit | undefined } | undefined
+  /** Scopes that decide and charge, and refuse nothing; `client` is also `overflow`. */
+  readonly observe?: ReadonlyArray<Scope> | undefined
 }
 
 export interface Limits {
@@ -69,6 +71,7 @@ export interface Tier {
   readonly client: Line
   readonly total: Line | undefined
   readonly tools: ReadonlyMap<string, Tool>
+  readonly observe: ReadonlySet<Scope>
   /** The shared buckets that a call passes, by its class. */
   readonly paths: ReadonlyMap<string, ReadonlyArray<Line>>
   /** The same for a class without a bucket of its own. */
@@ -171,6 +174,10 @@ export const compile = (limits: Limits): Config => {
     return {
       client: line("client", undefined, buckets.client, -1),
       total,
+      observe: new Set([
+        ...(buckets.observe ?? []),
+        ...(buckets.observe?.includes("client") === true ? (["overflow"] as const) : [])
+      ]),
       tools: new Map(
         Object.entries(buckets.tools ?? {}).flatMap(([tool, limit]) =>
           limit === undefined ? [] : [[tool, toolOf(tool, limit)] as const]

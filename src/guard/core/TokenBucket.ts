@@ -20,7 +20,9 @@
  * 5. Time never runs backwards: an earlier `now` is taken for the latest one seen.
  * 6. A client above its share of a contended bucket leaves a part of it to the others (`FairShare`), however often it
  *    asks.
- * 7. The table of clients (`ClientTable`) never holds more than `maxClients`.
+ * 7. Scopes that a tier only observes refuse nothing and make no call wait. Together they decide as if they enforced: all
+ *    of them are charged, or, where one would have refused, none is.
+ * 8. The table of clients (`ClientTable`) never holds more than `maxClients`.
  *
  * Every time inside is a multiple of 2^-16 ms counted from the creation of the state. Sums are exact in a double, so
  * invariants 2 and 3 hold without a tolerance.
@@ -75,16 +77,21 @@ export interface Admitted {
   /** Milliseconds until the tokens are due; 0 without a reservation. */
   readonly waitMs: number
   readonly clientScope: "client" | "overflow"
+  /** Scopes that are observed would have refused the call, and were not charged. */
+  readonly wouldRefuse?: Refusal
 }
 
-export interface Refused {
-  readonly _tag: "Refused"
+export interface Refusal {
   /** The bucket that makes the caller wait longest; the client's own where several do. */
   readonly binding: Reading
   /** Whole milliseconds until the same call is admitted, without calls of other clients; 0 when it never is. */
   readonly retryAfterMs: number
   /** The cost is larger than the bucket. */
   readonly never: boolean
+}
+
+export interface Refused extends Refusal {
+  readonly _tag: "Refused"
 }
 
 export type Decision = Admitted | Refused
@@ -193,25 +200,33 @@ export const decide = (
   const toolTat =
     tool === undefined || own.row === undefined ? 0 : (state.table.tools[tool.column]?.[own.row] ?? 0)
   let binding = own.line
-  let wait = waitOf(own.line, own.tat, now, ownCost)
-  if (tool?.line !== undefined) {
-    const other = waitOf(tool.line, toolTat, now, cost)
-    if (other > wait) {
-      wait = other
-      binding = tool.line
-    }
-  }
-  for (const line of path) {
-    const other = sharedWait(state, line, now, asking)
-    if (other > wait) {
+  let wait = -Infinity
+  let observed = own.line
+  let observedWait = -Infinity
+  const meet = (line: Line, other: number): void => {
+    if (tier.observe.has(line.scope)) {
+      if (other > observedWait) {
+        observedWait = other
+        observed = line
+      }
+    } else if (other > wait) {
       wait = other
       binding = line
     }
   }
+  meet(own.line, waitOf(own.line, own.tat, now, ownCost))
+  if (tool?.line !== undefined) meet(tool.line, waitOf(tool.line, toolTat, now, cost))
+  for (const line of path) meet(line, sharedWait(state, line, now, asking))
 
   const note = (line: Line, row: number, charged: number): void => {
     const shares = state.shares[line.slot]
     if (shares !== undefined && line.reserve > 0) FairShare.note(shares, now, row, charged)
+  }
+
+  const refusal = (by: Line, waitMs: number): Refusal => {
+    const tat = by === tool?.line ? toolTat : by.slot < 0 ? own.tat : (state.shared[by.slot] ?? now)
+    const never = waitMs === Infinity
+    return { binding: read(by, tat, now), retryAfterMs: never ? 0 : Math.ceil(waitMs - patience), never }
   }
 
   if (wait > patience) {
@@ -222,34 +237,39 @@ export const decide = (
       own.row ?? (wants || own.tat > now ? ClientTable.add(state.table, request.client, own.tat) : undefined)
     // The refused client is a contender at the bucket that refused it.
     if (wants && row !== undefined) note(binding, row, 0)
-    const tat =
-      binding === tool?.line ? toolTat : binding.slot < 0 ? own.tat : (state.shared[binding.slot] ?? now)
-    const retryAfterMs = never ? 0 : Math.ceil(wait - patience)
     return [
-      { _tag: "Refused", binding: read(binding, tat, now), retryAfterMs, never },
+      { _tag: "Refused", ...refusal(binding, wait) },
       { ...state, last: now }
     ]
   }
 
+  const wouldRefuse = observedWait > patience ? refusal(observed, observedWait) : undefined
+  const isCharged = (line: Line): boolean => wouldRefuse === undefined || !tier.observe.has(line.scope)
+
   const row = own.row ?? ClientTable.add(state.table, request.client, own.tat)
   const shared = state.shared.slice()
   for (const line of path) {
+    if (!isCharged(line)) {
+      if (line === observed && wouldRefuse?.never === false) note(line, row, 0)
+      continue
+    }
     const charged = price(line, cost)
     shared[line.slot] = Math.max(shared[line.slot] ?? now, now) + charged
     note(line, row, charged)
   }
   // Read again: a table that has grown has other columns.
   const column = tool === undefined ? undefined : state.table.tools[tool.column]
-  if (tool?.line !== undefined && column !== undefined)
+  if (tool?.line !== undefined && column !== undefined && isCharged(tool.line))
     column[row] = Math.max(toolTat, now) + price(tool.line, cost)
-  const paid = Math.max(own.tat, now) + price(own.line, ownCost)
+  const paid = isCharged(own.line) ? Math.max(own.tat, now) + price(own.line, ownCost) : own.tat
   if (own.line.slot < 0) state.table.tats[row] = paid
   else shared[own.line.slot] = paid
   return [
     {
       _tag: "Admitted",
       waitMs: wait > 0 ? wait : 0,
-      clientScope: own.line.slot < 0 ? "client" : "overflow"
+      clientScope: own.line.slot < 0 ? "client" : "overflow",
+      ...(wouldRefuse === undefined ? {} : { wouldRefuse })
     },
     { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
   ]
@@ -260,7 +280,7 @@ export const refund = (
   state: State,
   at: number,
   config: Config,
-  admission: Request & { readonly clientScope: "client" | "overflow" }
+  admission: Request & Pick<Admitted, "clientScope"> & { readonly wouldRefuse?: unknown }
 ): State => {
   const now = monotone(state, at)
   const cost = costOf(admission)
@@ -270,7 +290,9 @@ export const refund = (
   const overflown = admission.clientScope === "overflow"
   // The bucket of a client that was removed meanwhile was full: there is nothing to give back.
   const row = overflown ? ClientTable.OVERFLOW_ROW : rows.get(admission.client)
+  const isCharged = (scope: Scope): boolean => admission.wouldRefuse === undefined || !tier.observe.has(scope)
   for (const line of pathOf(tier, admission.class)) {
+    if (!isCharged(line.scope)) continue
     const paid = price(line, cost)
     shared[line.slot] = (shared[line.slot] ?? now) - paid
     const shares = state.shares[line.slot]
@@ -279,8 +301,10 @@ export const refund = (
   const tool = toolOf(tier, admission.tool)
   const ownCost = tool === undefined ? cost : cost * tool.weight
   const column = tool === undefined ? undefined : state.table.tools[tool.column]
-  if (tool?.line !== undefined && column !== undefined && row !== undefined)
+  if (tool?.line !== undefined && column !== undefined && row !== undefined && isCharged("tool"))
     column[row] = (column[row] ?? now) - price(tool.line, cost)
+  if (!isCharged("client"))
+    return { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
   if (overflown) {
     const { overflow } = config
     shared[overflow.slot] = (shared[overflow.slot] ?? now) - price(overflow, ownCost)

@@ -130,6 +130,96 @@ describe("TokenBucket", () => {
     { fastCheck: { numRuns: 600 } }
   )
 
+  const everyScope = ["client", "tool", "tier", "class", "global"] as const
+
+  it.prop(
+    "refuses nothing that is observed, and counts exactly what enforcing would have refused",
+    [limits, fc.array(command, { maxLength: 60 })],
+    ([{ client, global, gold, query, tool, total, weight }, commands]) => {
+      const both = ([[], everyScope] as const).map((observe) =>
+        start({
+          global,
+          classes: { query },
+          tiers: {
+            default: {
+              client,
+              observe,
+              tools: { heavy: { weight: Math.min(weight, client.burst) }, narrow: { bucket: tool } }
+            },
+            gold: { client: gold, total, observe, tools: { narrow: { bucket: tool } } }
+          },
+          reserved: 0.25
+        })
+      )
+      const [enforced, observed] = [both[0]!, both[1]!]
+      const open: Array<() => void> = []
+      let clock = 0
+      for (const { advance, client: name, cost, patience, refund, ...rest } of commands) {
+        clock += advance
+        if (refund !== null) open.splice(refund, 1)[0]?.()
+        const call = { cost, tier: name === "g" ? "gold" : "default", class: rest.class, tool: rest.tool }
+        const one = enforced.decide(clock, name, call, patience)
+        const other = observed.decide(clock, name, call, patience)
+        assert.ok(other._tag === "Admitted")
+        assert.strictEqual(other.waitMs, 0, "an observed wait is not waited for")
+        if (one._tag === "Refused") {
+          const { _tag, ...refusal } = one
+          assert.deepStrictEqual(other.wouldRefuse, refusal)
+        } else assert.isUndefined(other.wouldRefuse)
+        open.push(() => {
+          const given = { ...call, wouldRefuse: other.wouldRefuse }
+          if (one._tag === "Admitted") enforced.refund(clock, name, "client", call)
+          observed.refund(clock, name, "client", given)
+        })
+        assert.deepStrictEqual(
+          observed.status(clock, name, call.tier),
+          enforced.status(clock, name, call.tier),
+          "a would-be refusal charges nothing"
+        )
+      }
+    },
+    { fastCheck: { numRuns: 400 } }
+  )
+
+  it.prop(
+    "decides by the scopes that are enforced as if there were no others",
+    [limits, fc.array(command, { maxLength: 60 }), fc.subarray([...everyScope], { minLength: 1 })],
+    ([{ client, global, gold, query, tool, total }, commands, observe]) => {
+      const free = { rate: 1e6, burst: 1e9 }
+      const of = (seen: ReadonlyArray<BucketLimits.Scope>, loose: boolean) => {
+        const as = (scope: BucketLimits.Scope, bucket: BucketLimits.Bucket) =>
+          loose && observe.some((one) => one === scope) ? free : bucket
+        return start({
+          global: as("global", global),
+          classes: { query: as("class", query) },
+          tiers: {
+            default: {
+              client: as("client", client),
+              observe: seen,
+              tools: { narrow: { bucket: as("tool", tool) } }
+            },
+            gold: { client: as("client", gold), total: as("tier", total), observe: seen }
+          }
+        })
+      }
+      const [mixed, without] = [of(observe, false), of([], true)]
+      let clock = 0
+      for (const { advance, client: name, cost, patience, ...rest } of commands) {
+        clock += Math.max(0, advance)
+        const call = { cost, tier: name === "g" ? "gold" : "default", class: rest.class, tool: rest.tool }
+        const one = mixed.decide(clock, name, call, patience)
+        const other = without.decide(clock, name, call, patience)
+        if (one._tag === "Refused") assert.deepStrictEqual(other, one)
+        else
+          assert.deepStrictEqual(
+            { ...other, wouldRefuse: one.wouldRefuse },
+            { wouldRefuse: undefined, ...one }
+          )
+      }
+    },
+    { fastCheck: { numRuns: 300 } }
+  )
+
   const anyBucket = fc.record({
     rate: fc.double({ min: 0.01, max: 5000, noNaN: true }),
     burst: fc.double({ min: 1, max: 40, noNaN: true })

@@ -37,7 +37,7 @@ export const start = (limits: BucketLimits.Limits) => {
       at: number,
       client: string,
       clientScope: "client" | "overflow",
-      rest: Partial<TokenBucket.Request> = {}
+      rest: Partial<TokenBucket.Request> & { readonly wouldRefuse?: unknown } = {}
     ) {
       state = TokenBucket.refund(state, EPOCH + at, config, { ...request(client, rest), clientScope })
     },
