@@ -23,12 +23,14 @@ import * as LogLevel from "effect/LogLevel"
 import type * as Bulkhead from "../guard/Bulkhead.js"
 import type * as Guard from "../guard/Guard.js"
 import type * as RateLimiter from "../guard/RateLimiter.js"
+import { Scope } from "../guard/RateLimiter.js"
 import type * as Http from "../mcp/http/Http.js"
 import { names as eventNames } from "../platform/core/Events.js"
 import type { Receivers } from "../operate/Alerts.js"
 import { codeOf, reasonOf } from "../platform/fileReasons.js"
 import * as UserDirs from "../platform/userDirs.js"
 import type * as Quota from "../quota/Quota.js"
+import { QuotaName } from "../quota/QuotaStore.js"
 import type { TierPolicy } from "../tools/CallPolicy.js"
 import type * as ResultCache from "../tools/ResultCache.js"
 import * as Connections from "./Connections.js"
@@ -424,6 +426,13 @@ export const rateLimiterOptions = (settings: Settings): RateLimiter.Options => (
     ...(tier.totalRequestsPerSecond === undefined || tier.totalBurst === undefined
       ? {}
       : { total: { rate: tier.totalRequestsPerSecond, burst: tier.totalBurst } }),
+    ...(tier.observe.length === 0
+      ? {}
+      : {
+          observe: Scope.literals.filter(
+            (scope) => tier.observe.includes("rate") || tier.observe.includes(scope)
+          )
+        }),
     tools: mapValues(tier.tools, ({ burst, requestsPerSecond: rate, weight }) => ({
       ...(rate === undefined || burst === undefined ? {} : { bucket: { rate, burst } }),
       ...(weight === undefined ? {} : { weight })
@@ -493,6 +502,13 @@ const limits = (from: Settings["globalQuota"]): Quota.Limits => ({
  */
 export const quotaOptions = (settings: Settings): Quota.Options => ({
   tiers: mapValues(settings.tiers, limits),
+  ...(Object.values(settings.tiers).every(({ observe }) => observe.length === 0)
+    ? {}
+    : {
+        observe: mapValues(settings.tiers, ({ observe }) =>
+          QuotaName.literals.filter((quota) => observe.includes("quota") || observe.includes(quota))
+        )
+      }),
   outage: mapValues(settings.tiers, (tier) => tier.onQuotaOutage),
   clients: mapValues(settings.clients, limits),
   global: limits(settings.globalQuota)

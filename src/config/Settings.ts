@@ -5,7 +5,9 @@
  */
 import { defaults as breaker } from "../guard/CircuitBreaker.js"
 import { names as events } from "../platform/core/Events.js"
+import { Scope } from "../guard/RateLimiter.js"
 import { namePattern } from "../platform/Principal.js"
+import { QuotaName } from "../quota/QuotaStore.js"
 import { syntax } from "../sql/ObjectRules.js"
 import { defaults as policy, toolNames } from "../tools/CallPolicy.js"
 import { defaults as cache } from "../tools/ResultCache.js"
@@ -144,6 +146,14 @@ const login = (aliased: boolean) => {
 }
 
 const ofCaller = login(false)
+
+/** `rate` is every rate limit and `quota` every quota. The gate, the slots and the breaker always hold. */
+const observable = [
+  "rate",
+  "quota",
+  ...Scope.literals.filter((scope) => scope !== "overflow"),
+  ...QuotaName.literals
+]
 
 /** One field of the tables `tools.NAME` of a tier. */
 const ofTool = { within: toolNames }
@@ -908,6 +918,12 @@ export const table = {
           max: 100,
           default: 1,
           about: "turns in a row while clients wait for a slot"
+        }),
+        observe: list({
+          pattern: new RegExp(`^(${observable.join("|")})$`),
+          expected:
+            'a list such as ["rate", "quota"], or of scopes and quotas such as ["tool", "bytes_per_day"]',
+          about: "limits that are counted as if they were in force, and refuse nothing to the tier"
         }),
         allow_tools: list({
           ...tools,

@@ -14,7 +14,7 @@ import type { CircuitOpen, Failure, Verdict as Health } from "./CircuitBreaker.j
 import type { Deadlines } from "./Deadline.js"
 import { DeadlineExceeded, Received } from "./Deadline.js"
 import type { Degraded } from "./Degradation.js"
-import type { RateLimited } from "./RateLimiter.js"
+import type { Admission, RateLimited } from "./RateLimiter.js"
 import * as Verdict from "./Verdict.js"
 import * as Telemetry from "../observe/Telemetry.js"
 import { modifyAt, withNow } from "../platform/monotonic.js"
@@ -52,6 +52,22 @@ export interface Operation {
   readonly statement?: (() => string) | undefined
   /** Called when the call has to wait, with what it waits for. */
   readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
+  /** Called with each limit that is observed and would have refused the call. */
+  readonly observed?: ((would: WouldRefuse) => void) | undefined
+}
+
+/**
+ * What a limit that is observed would have said.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WouldRefuse {
+  /** That of the refusal. */
+  readonly code: "RATE_LIMITED" | "QUOTA_EXCEEDED"
+  readonly scope: string
+  /** Absent where waiting would not have helped. */
+  readonly retryAfterMs?: number | undefined
 }
 
 /**
@@ -213,6 +229,7 @@ export const maker = (tiers: {
         estimatedBytes: operation.estimatedBytes,
         statement: operation.statement,
         waiting: operation.waiting,
+        observed: operation.observed,
         client,
         tier,
         requestId: nextRequestId(),
@@ -231,6 +248,30 @@ export const maker = (tiers: {
         })
       )
   })
+
+const tell = ({ observed, tier }: Pick<Call, "observed" | "tier">, would: WouldRefuse): void => {
+  Telemetry.recordWouldRefuse(tier, would.code, would.scope)
+  observed?.(would)
+}
+
+const tellQuota = (call: Pick<Call, "observed" | "tier">, would: Quota.WouldRefuse | undefined): void => {
+  if (would === undefined) return
+  const { quota, retryAfterMs, scope } = would
+  tell(call, { code: "QUOTA_EXCEEDED", scope: `${scope}:${quota}`, retryAfterMs })
+}
+
+/** Counts and tells what would have been refused, if what is observed were enforced. */
+export const tellObserved = (
+  call: Call,
+  { wouldRefuse: byRate }: Admission,
+  { wouldRefuse: byQuota }: Quota.Reservation
+): void => {
+  if (byRate !== undefined) {
+    const { never, retryAfterMs, scope } = byRate
+    tell(call, { code: "RATE_LIMITED", scope, ...(never ? {} : { retryAfterMs }) })
+  }
+  tellQuota(call, byQuota)
+}
 
 /** Shorter waits are not reported to the caller, milliseconds. */
 const REPORTED_WAIT_MS = 50
@@ -307,7 +348,7 @@ export const attempt = <A, E, R>(
 
 /** The attempt as the work sees it. */
 const attemptOf = (
-  { client, deadlineMs, requestId, tier, used }: Call,
+  { client, deadlineMs, observed, requestId, tier, used }: Call,
   quota: Quota.Quota["Type"],
   reservation: Quota.Reservation,
   timeoutMs: number,
@@ -332,11 +373,13 @@ const attemptOf = (
     Effect.uninterruptible(
       Effect.flatMap(
         quota.reserveScan({ client, tier, estimatedBytes: estimate, deadlineMs }),
-        (reservation) =>
-          Ref.update(used, (all) => ({
+        (reservation) => {
+          tellQuota({ observed, tier }, reservation.wouldRefuse)
+          return Ref.update(used, (all) => ({
             ...all,
             scans: [...all.scans, { reservation, estimate, begun: false, scanned: undefined }]
           }))
+        }
       )
     ),
   beginScan: Effect.flatten(

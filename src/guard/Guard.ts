@@ -130,8 +130,11 @@ export const make = (options: Partial<Options> = {}) =>
 
     const admit = Effect.fnUntraced(function* (call: Call.Call) {
       const tokens = yield* limiter.reserve(call, call.tokenWaitMs)
-      const charge = Effect.zipRight(Call.turn(call, tokens.waitMs), quota.reserve(call))
+      // A call that a rate limit would have refused would not have come to the quotas.
+      const asked = tokens.wouldRefuse === undefined ? call : { ...call, observe: false }
+      const charge = Effect.zipRight(Call.turn(call, tokens.waitMs), quota.reserve(asked))
       const reservation = yield* Effect.tapErrorCause(charge, () => limiter.refund(tokens))
+      Call.tellObserved(call, tokens, reservation)
       return { tokens, reservation }
     })
 

@@ -315,7 +315,7 @@ export const make = (options: Options) =>
         running.delete(entry)
         const ms = monotonic() - started
         Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
-        const { bytes, queryId = failedQuery, ranAs, rows, statement } = notes.all
+        const { bytes, queryId = failedQuery, ranAs, rows, statement, wouldRefuse } = notes.all
         const took = Math.round(ms * 1000) / 1000
         return audit.record({
           client,
@@ -327,7 +327,8 @@ export const make = (options: Options) =>
           bytes,
           ms: took,
           queryId,
-          ...ranAs
+          ...ranAs,
+          ...(wouldRefuse === undefined ? {} : { wouldRefuse })
         })
       }
       const outcome = (exit: Exit.Exit<ToolResult>) => {

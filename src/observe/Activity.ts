@@ -39,6 +39,34 @@ export type Interval = CallStats.Interval
 export type Client = CallStats.Client
 
 /**
+ * A limit that is observed, as a refusal would name it, and how often it would have refused.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WouldRefuse {
+  readonly code: string
+  readonly scope: string
+  readonly count: number
+  /** Milliseconds since 1970. */
+  readonly lastAt: number
+}
+
+/**
+ * A call that a limit which is observed would have refused.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Observed {
+  readonly at: number
+  readonly client: string
+  readonly tool: string
+  readonly code: string
+  readonly scope: string
+}
+
+/**
  * @since 0.1.0
  * @category context
  */
@@ -54,6 +82,11 @@ export class Activity extends Context.Tag("snowguard/Activity")<
     readonly unserved: Effect.Effect<{
       readonly codes: ReadonlyArray<CallStats.Code>
       readonly latest: ReadonlyArray<CallStats.Ending>
+    }>
+    /** What limits that are observed would have refused since the start: by limit, and the latest calls. */
+    readonly observed: Effect.Effect<{
+      readonly limits: ReadonlyArray<WouldRefuse>
+      readonly latest: ReadonlyArray<Observed>
     }>
     /** The latest caller first. */
     readonly clients: (atMost: number) => Effect.Effect<ReadonlyArray<Client>>
@@ -103,15 +136,31 @@ export const outcomeOf = (decision: string): Outcome =>
 /** More than an operator looks at; some hundred bytes each. */
 const MAX_CLIENTS = 1_000
 
+/** The same of calls that would have been refused. */
+const MAX_OBSERVED = 20
+
 /**
  * @since 0.1.0
  * @category constructors
  */
 export const make: Effect.Effect<Context.Tag.Service<Activity>> = Effect.sync(() => {
   const stats = CallStats.make(MAX_CLIENTS)
+  // As many entries as there are limits: their names are not the callers'.
+  const limits = new Map<string, WouldRefuse>()
+  const latest: Array<Observed> = []
+  const note = (at: number, { client, tool, wouldRefuse = [] }: Entry): void => {
+    for (const { code, scope } of wouldRefuse) {
+      const key = `${code} ${scope}`
+      limits.set(key, { code, scope, count: (limits.get(key)?.count ?? 0) + 1, lastAt: at })
+      latest.unshift({ at, client, tool, code, scope })
+    }
+    latest.splice(MAX_OBSERVED)
+  }
   return Activity.of({
-    record: ({ bytes = 0, client, decision, ms, role, tier, tool, user }) =>
-      Effect.map(Clock.currentTimeMillis, (now) =>
+    record: (entry) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const { bytes = 0, client, decision, ms, role, tier, tool, user } = entry
+        note(now, entry)
         CallStats.record(stats, now, {
           client,
           tier,
@@ -122,7 +171,11 @@ export const make: Effect.Effect<Context.Tag.Service<Activity>> = Effect.sync(()
           bytes,
           actsAs: user === undefined ? role : role === undefined ? user : `${user} (${role})`
         })
-      ),
+      }),
+    observed: Effect.sync(() => ({
+      limits: [...limits.values()].sort((a, b) => b.count - a.count),
+      latest: [...latest]
+    })),
     totals: Effect.sync(() => ({ counts: { ...stats.total }, bytes: stats.totalBytes })),
     take: Effect.sync(() => CallStats.take(stats)),
     unserved: Effect.sync(() => ({ codes: CallStats.codes(stats), latest: CallStats.latest(stats) })),

@@ -43,6 +43,14 @@ export interface Entry {
   /** The user and the role in the warehouse that a statement of the call ran as. */
   readonly user?: string | undefined
   readonly role?: string | undefined
+  /** Limits that are observed and would have refused the call, each with the code and scope of its refusal. */
+  readonly wouldRefuse?:
+    | ReadonlyArray<{
+        readonly code: string
+        readonly scope: string
+        readonly retryAfterMs?: number | undefined
+      }>
+    | undefined
 }
 
 /**

@@ -10,6 +10,7 @@
  * | `snowguard_calls_total` | tool, tier, outcome | calls by how they ended: `ok`, `cancelled`, or an error code; `(unknown)` stands for every name that is no tool's |
  * | `snowguard_call_seconds` | tool | from the client's request to its answer |
  * | `snowguard_refusals_total` | tier, reason, scope | calls that a guard turned away |
+ * | `snowguard_would_refuse_total` | tier, reason, scope | calls that went on, and that a limit which is observed would have turned away |
  * | `snowguard_attempts_total` | class, verdict | attempts in the warehouse, by what the breaker made of them |
  * | `snowguard_statement_seconds` | class | time of an attempt in the warehouse |
  * | `snowguard_result_bytes_total` | tier | bytes of results delivered |
@@ -64,6 +65,10 @@ const calls = counter(
 )
 const callSeconds = histogram("snowguard_call_seconds", "Time from a client's request to its answer.")
 const refusals = counter("snowguard_refusals_total", "Calls that a guard turned away.")
+const wouldRefusals = counter(
+  "snowguard_would_refuse_total",
+  "Calls that a limit which is observed would have turned away."
+)
 const attempts = counter(
   "snowguard_attempts_total",
   "Attempts in the warehouse by what the circuit breaker made of them."
@@ -119,6 +124,15 @@ export const recordCall = (call: {
  */
 export const recordRefusal = (tier: string, reason: string, scope: string): void =>
   refusals({ tier, reason, scope })
+
+/**
+ * A limit that is observed would have refused a call.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordWouldRefuse = (tier: string, reason: string, scope: string): void =>
+  wouldRefusals({ tier, reason, scope })
 
 /**
  * An attempt in the warehouse has ended.

@@ -330,6 +330,7 @@ export const make = ({
               ...totals,
               clients: yield* view.clients,
               unserved: yield* view.unserved,
+              observed: yield* view.observed,
               actions: [...actions]
             }
       })

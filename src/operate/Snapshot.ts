@@ -213,6 +213,17 @@ export const Snapshot = Schema.Struct({
       })
     )
   ),
+  /** What limits that are observed would have refused since the start, by limit: the most frequent first. */
+  would_refuse: optional(
+    Schema.Array(
+      Schema.Struct({
+        code: Schema.String,
+        scope: Schema.String,
+        count: Schema.Number,
+        last_ms_ago: Schema.Number
+      })
+    )
+  ),
   /** For administrators, as all that follows: the calls under way, the oldest first. */
   running: optional(Schema.Array(RunningRow)),
   /** The latest calls that were not served, the newest first. */
@@ -224,6 +235,18 @@ export const Snapshot = Schema.Struct({
         tool: Schema.String,
         code: Schema.String,
         outcome: Outcome
+      })
+    )
+  ),
+  /** The latest calls that a limit which is observed would have refused, the newest first. */
+  observed: optional(
+    Schema.Array(
+      Schema.Struct({
+        at: Schema.Number,
+        client: Schema.String,
+        tool: Schema.String,
+        code: Schema.String,
+        scope: Schema.String
       })
     )
   ),
@@ -419,6 +442,7 @@ export const make = Effect.gen(function* () {
     const { bytes, entries, freshHits, staleHits } = yield* cache.status
     const totals = yield* activity.totals
     const { codes } = yield* activity.unserved
+    const { limits } = yield* activity.observed
     return {
       at,
       uptime_ms: at - startedAt,
@@ -438,7 +462,17 @@ export const make = Effect.gen(function* () {
         outcome === "ok" || outcome === "cancelled"
           ? []
           : [{ code, outcome, count, last_ms_ago: Math.max(0, at - lastAt) }]
-      )
+      ),
+      ...(limits.length === 0
+        ? {}
+        : {
+            would_refuse: limits.map(({ code, count, lastAt, scope }) => ({
+              code,
+              scope,
+              count,
+              last_ms_ago: Math.max(0, at - lastAt)
+            }))
+          })
     }
   })
 
@@ -447,6 +481,8 @@ export const make = Effect.gen(function* () {
       outcome === "ok" || outcome === "cancelled" ? [] : [{ at, client, tool, code, outcome }]
     )
   )
+
+  const observed = Effect.map(activity.observed, ({ latest }) => latest)
 
   const clients = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
@@ -506,5 +542,5 @@ export const make = Effect.gen(function* () {
       }
     })
 
-  return { shared, clients, unserved, sample }
+  return { shared, clients, unserved, observed, sample }
 })

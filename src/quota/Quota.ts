@@ -43,6 +43,11 @@ export interface Options {
    * Milliseconds after the deadline of its call until an unfinished reservation expires; {@link defaults} when absent.
    */
   readonly graceMs?: number | undefined
+  /**
+   * Quotas that refuse nothing to the callers of a tier, by tier: its calls are charged to them, those of the client and
+   * those of all, for as long as they fit.
+   */
+  readonly observe?: { readonly [tier: string]: ReadonlyArray<QuotaName> } | undefined
   /** What happens to calls of a tier while the store is out of reach; `closed` when absent. */
   readonly outage?: { readonly [tier: string]: OutagePolicy } | undefined
 }
@@ -65,6 +70,8 @@ export interface Request {
   readonly estimatedBytes: number
   /** Milliseconds the call may take at most. */
   readonly deadlineMs: number
+  /** False where the call would not have come this far: nothing is charged to quotas that are observed. */
+  readonly observe?: boolean | undefined
 }
 
 /**
@@ -104,6 +111,22 @@ export interface Reservation {
   readonly bytesLeft: number
   /** Absent when nothing is held. */
   readonly client?: string | undefined
+  /** What is held of quotas that are observed. */
+  readonly observed?: Reservation | undefined
+  /** A quota that is observed would have refused the call; nothing is held of those, then. */
+  readonly wouldRefuse?: WouldRefuse | undefined
+}
+
+/**
+ * What a refusal would have said.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WouldRefuse {
+  readonly scope: "client" | "global"
+  readonly quota: QuotaName
+  readonly retryAfterMs: number
 }
 
 /**
@@ -239,12 +262,18 @@ const problems = ({ clients = {}, global = {}, tiers }: Options): ReadonlyArray<
  *
  * @internal
  */
-export const limitTable = (options: Pick<Options, "tiers" | "clients" | "global" | "outage">) => {
+export const limitTable = (options: Pick<Options, "tiers" | "clients" | "global" | "outage" | "observe">) => {
   // Maps, not records: a tier or client may have the name of a property of every object.
   const tiers = new Map(Object.entries(options.tiers))
   const clients = new Map(Object.entries(options.clients ?? {}))
   const outage = new Map(Object.entries(options.outage ?? {}))
+  const observe = new Map(
+    Object.entries(options.observe ?? {}).map(([tier, quotas]) => [tier, new Set(quotas)] as const)
+  )
   const { global = {} } = options
+
+  const isObserved = (tier: string, quota: QuotaName): boolean =>
+    observe.size > 0 && observe.get(tiers.has(tier) ? tier : "default")?.has(quota) === true
 
   const limitOf = (
     quota: QuotaName,
@@ -273,7 +302,7 @@ export const limitTable = (options: Pick<Options, "tiers" | "clients" | "global"
     return charges
   }
 
-  return { global, limitOf, chargesOf }
+  return { global, limitOf, chargesOf, isObserved }
 }
 
 const amountsOf = (request: Request) =>
@@ -383,16 +412,43 @@ export const make = (
     ): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
       Effect.flatMap(overrideOf(request.client), (runtime) => {
         const charges = table.chargesOf(request, runtime, amounts)
-        return charges.length === 0
-          ? Effect.succeed(nothing)
-          : Effect.flatMap(
-              store.reserve(charges, request.deadlineMs + graceMs),
-              (decision): Effect.Effect<Reservation, QuotaExceeded> =>
-                decision._tag === "Granted"
-                  ? Effect.succeed(granted(decision, request))
-                  : refuse(decision, estimate)
+        const observed = charges.filter(({ quota }) => table.isObserved(request.tier, quota))
+        const enforced = observed.length === 0 ? charges : charges.filter((one) => !observed.includes(one))
+        const held =
+          enforced.length === 0
+            ? Effect.succeed(nothing)
+            : Effect.flatMap(
+                store.reserve(enforced, request.deadlineMs + graceMs),
+                (decision): Effect.Effect<Reservation, QuotaExceeded> =>
+                  decision._tag === "Granted"
+                    ? Effect.succeed(granted(decision, request))
+                    : refuse(decision, estimate)
+              )
+        return observed.length === 0 || ("observe" in request && request.observe === false)
+          ? held
+          : Effect.flatMap(held, (reservation) =>
+              Effect.map(watch(observed, request), (seen) => ({ ...reservation, ...seen }))
             )
       })
+
+    /** Charges quotas that are observed, where the call fits into all of them. A lost store refuses nothing either. */
+    const watch = (
+      charges: ReadonlyArray<Charge>,
+      request: Request | ScanRequest
+    ): Effect.Effect<Pick<Reservation, "observed" | "wouldRefuse">> =>
+      Effect.flatMap(store.reserve(charges, request.deadlineMs + graceMs), (decision) =>
+        Effect.map(Clock.currentTimeMillis, (now) =>
+          decision._tag === "Granted"
+            ? { observed: granted(decision, request) }
+            : {
+                wouldRefuse: {
+                  scope: scopeOf(decision.key),
+                  quota: decision.quota,
+                  retryAfterMs: Math.max(0, decision.resetAt - now)
+                }
+              }
+        )
+      ).pipe(Effect.orElseSucceed(() => ({})))
 
     const reserve = (request: Request) => Effect.suspend(() => hold(request, amountsOf(request)))
 
@@ -402,16 +458,20 @@ export const make = (
       return hold(request, [{ quota: "scan_bytes_per_day", amount, postPaid: false }], amount)
     }
 
-    const submitted = ({ id }: Reservation): Effect.Effect<void, QuotaStoreError> =>
-      id === nothing.id ? Effect.void : store.submitted(id)
+    const both =
+      (one: (reservation: Reservation) => Effect.Effect<void, QuotaStoreError>) =>
+      (reservation: Reservation): Effect.Effect<void, QuotaStoreError> => {
+        const { id, observed } = reservation
+        const enforced = id === nothing.id ? Effect.void : one(reservation)
+        return observed === undefined ? enforced : Effect.zipRight(Effect.ignore(one(observed)), enforced)
+      }
+
+    const submitted = both(({ id }) => store.submitted(id))
 
     const settle = (reservation: Reservation, actual: Spent): Effect.Effect<void, QuotaStoreError> =>
-      reservation.id === nothing.id
-        ? Effect.void
-        : store.settle(reservation.id, actualOf(reservation, actual))
+      both((one) => store.settle(one.id, actualOf(one, actual)))(reservation)
 
-    const release = ({ id }: Reservation): Effect.Effect<void, QuotaStoreError> =>
-      id === nothing.id ? Effect.void : store.release(id)
+    const release = both(({ id }) => store.release(id))
 
     return Quota.of({
       reserve,

@@ -5,6 +5,7 @@
  * (a look-up that several wait for) keeps what it knew itself.
  */
 import * as Context from "effect/Context"
+import type { WouldRefuse } from "../guard/Call.js"
 import type { RanAs } from "../warehouse/Warehouse.js"
 
 interface Part {
@@ -22,6 +23,8 @@ interface Notes {
   readonly bytes: number | undefined
   /** The user and the role of the last session that it had. */
   readonly ranAs: RanAs | undefined
+  /** Limits that are observed and would have refused it; undefined where none would. */
+  readonly wouldRefuse: ReadonlyArray<WouldRefuse> | undefined
 }
 
 export class CallNotes {
@@ -29,6 +32,7 @@ export class CallNotes {
   private readonly parts: Array<Part | undefined> = []
   private hasLeft = false
   private who: RanAs | undefined
+  private would: ReadonlyArray<WouldRefuse> | undefined
 
   /** The statement as the caller wrote it; what is really sent takes its place. */
   asked(statement: string): void {
@@ -42,6 +46,10 @@ export class CallNotes {
 
   readonly runsAs = (who: RanAs): void => {
     this.who = who
+  }
+
+  readonly observed = (would: WouldRefuse): void => {
+    this.would = [...(this.would ?? []), would]
   }
 
   /** From here on the warehouse may be working on it. */
@@ -66,7 +74,8 @@ export class CallNotes {
       queryId: parts[0]?.queryId,
       rows: sum((part) => part.rows),
       bytes: sum((part) => part.bytes),
-      ranAs: this.who
+      ranAs: this.who,
+      wouldRefuse: this.would
     }
   }
 }

@@ -32,7 +32,9 @@ const items = [
   "explain_query",
   "list_views",
   "mode_changed",
-  "quota_80"
+  "quota_80",
+  "rate",
+  "bytes_per_day"
 ]
 
 const valueOf = (kind: Kind): FastCheck.Arbitrary<unknown> => {

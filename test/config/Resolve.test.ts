@@ -59,6 +59,7 @@ describe("tiers", () => {
       maxRows: 10_000,
       maxStatementSeconds: undefined,
       weight: 1,
+      observe: [],
       allowTools: [],
       denyTools: [],
       tools: {},

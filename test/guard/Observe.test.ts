@@ -1,0 +1,190 @@
+/** Limits that are observed: they decide and are counted as if they were in force, and nothing is refused. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Either, FastCheck as fc, Layer, Ref, TestClock, TestContext } from "effect"
+import * as ServerConfig from "../../src/config/ServerConfig.js"
+import * as Guard from "../../src/guard/Guard.js"
+import type { WouldRefuse } from "../../src/guard/Call.js"
+import * as RateLimiter from "../../src/guard/RateLimiter.js"
+import * as Activity from "../../src/observe/Activity.js"
+import * as Quota from "../../src/quota/Quota.js"
+import * as QuotaStore from "../../src/quota/QuotaStore.js"
+import * as Testing from "../../src/server/Testing.js"
+
+const quotas = (limits: Quota.Limits, global: Quota.Limits, observe: ReadonlyArray<QuotaStore.QuotaName>) =>
+  Effect.map(
+    Layer.build(
+      Layer.provide(
+        Quota.layer({ tiers: { default: limits }, global, observe: { default: observe } }),
+        QuotaStore.layerMemory
+      )
+    ),
+    Context.get(Quota.Quota)
+  )
+
+const commands = fc.array(
+  fc.record({
+    client: fc.constantFrom("a", "b"),
+    class: fc.constantFrom("query" as const, "metadata" as const),
+    bytes: fc.integer({ min: 0, max: 40 }),
+    tick: fc.constantFrom(0, 0, 60_000, 3_600_000),
+    end: fc.constantFrom("settle" as const, "release" as const, "never" as const)
+  }),
+  { maxLength: 40 }
+)
+const limit = fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined })
+const limits = fc.record({ requests_per_hour: limit, queries_per_day: limit, bytes_per_day: limit })
+const defined = (all: { readonly [name: string]: number | undefined }): Quota.Limits =>
+  Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
+
+describe("observed quotas", () => {
+  it("refuse nothing, and count exactly what enforcing would have refused", () =>
+    fc.assert(
+      fc.asyncProperty(limits, limits, commands, (own, all, sequence) =>
+        Effect.gen(function* () {
+          const enforced = yield* quotas(defined(own), defined(all), [])
+          const observed = yield* quotas(defined(own), defined(all), QuotaStore.QuotaName.literals)
+          for (const { bytes, class: name, client, end, tick } of sequence) {
+            yield* TestClock.adjust(tick)
+            const asked = {
+              client,
+              tier: "default",
+              class: name,
+              estimatedBytes: bytes,
+              deadlineMs: 60_000
+            }
+            const one = yield* Effect.either(enforced.reserve(asked))
+            const other = yield* observed.reserve(asked)
+            if (Either.isLeft(one)) {
+              assert.ok(one.left._tag === "QuotaExceeded")
+              const { quota, retryAfterMs, scope } = one.left
+              assert.deepStrictEqual(other.wouldRefuse, { scope, quota, retryAfterMs })
+            } else {
+              assert.isUndefined(other.wouldRefuse)
+              assert.strictEqual(other.bytesLeft, Infinity, "an observed quota cuts no result")
+              const spent = { bytes: bytes * 2 }
+              if (end === "settle") {
+                yield* enforced.settle(one.right, spent)
+                yield* observed.settle(other, spent)
+              } else if (end === "release") {
+                yield* enforced.release(one.right)
+                yield* observed.release(other)
+              }
+            }
+            assert.deepStrictEqual(
+              yield* observed.status(client, "default"),
+              yield* enforced.status(client, "default"),
+              "a would-be refusal charges nothing"
+            )
+          }
+        }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext), Effect.runPromise)
+      ),
+      { numRuns: 100 }
+    ))
+})
+
+const settings = Either.getOrThrow(
+  ServerConfig.decode({
+    document: {
+      tiers: {
+        default: {
+          requests_per_second: 1,
+          burst: 2,
+          initial_tokens: 2,
+          requests_per_hour: 3,
+          observe: ["client", "requests_per_hour"]
+        }
+      }
+    }
+  })
+).settings
+
+describe("a call that an observed limit would have refused", () => {
+  it.effect("goes on without a wait, charged to what is enforced, and each limit is told", () =>
+    Effect.gen(function* () {
+      const guard = yield* Guard.Guard
+      const quota = yield* Quota.Quota
+      const limiter = yield* RateLimiter.RateLimiter
+      const told = yield* Ref.make<ReadonlyArray<WouldRefuse>>([])
+      const run = guard.run(
+        {
+          tool: "execute_query",
+          class: "query",
+          deadlineMs: 10_000,
+          estimatedBytes: 0,
+          observed: (would) => void Effect.runSync(Ref.update(told, (all) => [...all, would]))
+        },
+        ({ markSent }) => markSent
+      )
+      for (let i = 0; i < 3; i++) yield* run
+      assert.deepStrictEqual(yield* Ref.get(told), [
+        { code: "RATE_LIMITED", scope: "client", retryAfterMs: 1000 }
+      ])
+      yield* TestClock.adjust("5 seconds")
+      yield* run
+      yield* run
+      // The first call that a rate limit would have refused was not charged to the observed quota.
+      assert.deepStrictEqual((yield* Ref.get(told)).slice(1), [
+        { code: "QUOTA_EXCEEDED", scope: "client:requests_per_hour", retryAfterMs: 3_595_000 }
+      ])
+      const scopes = yield* limiter.status("local", "default")
+      assert.deepInclude(
+        scopes.find(({ scope }) => scope === "global"),
+        { burst: 200, remaining: 198 }
+      )
+      const used = (yield* quota.status("local", "default")).map(({ quota, used }) => [quota, used])
+      assert.deepInclude(used, ["requests_per_hour", 3])
+      assert.deepInclude(used, ["requests_per_day", 5])
+    }).pipe(
+      Effect.provide(
+        Testing.layer(
+          {},
+          {
+            rateLimiter: Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(settings))),
+            quota: Layer.orDie(Quota.layer(ServerConfig.quotaOptions(settings)))
+          }
+        )
+      )
+    )
+  )
+
+  it.effect("is counted by limit, and the latest ones are kept with their clients", () =>
+    Effect.gen(function* () {
+      const activity = yield* Activity.make
+      const entry = { tier: "gold", tool: "execute_query", decision: "ok", ms: 1 }
+      const wouldRefuse = [{ code: "RATE_LIMITED", scope: "tool", retryAfterMs: 5 }]
+      for (let i = 0; i < 30; i++) {
+        yield* TestClock.adjust(1000)
+        yield* activity.record({ ...entry, client: `c${i}`, wouldRefuse })
+        yield* activity.record({ ...entry, client: "other" })
+      }
+      const { latest, limits } = yield* activity.observed
+      assert.deepStrictEqual(limits, [{ code: "RATE_LIMITED", scope: "tool", count: 30, lastAt: 30_000 }])
+      assert.strictEqual(latest.length, 20)
+      assert.deepInclude(latest[0], { client: "c29", tool: "execute_query", scope: "tool", at: 30_000 })
+      assert.strictEqual((yield* activity.totals).counts.ok, 60)
+    })
+  )
+})
+
+describe("the setting `observe`", () => {
+  const optionsOf = (observe: ReadonlyArray<string>) => {
+    const { settings } = Either.getOrThrow(
+      ServerConfig.decode({ document: { tiers: { gold: { observe } } } })
+    )
+    return {
+      rate: ServerConfig.rateLimiterOptions(settings).tiers["gold"]?.observe,
+      quota: ServerConfig.quotaOptions(settings).observe?.["gold"]
+    }
+  }
+
+  it("names all rate limits, all quotas, or single ones", () => {
+    assert.deepStrictEqual(optionsOf([]), { rate: undefined, quota: undefined })
+    assert.deepStrictEqual(optionsOf(["rate"]), { rate: [...RateLimiter.Scope.literals], quota: [] })
+    assert.deepStrictEqual(optionsOf(["quota"]).quota, [...QuotaStore.QuotaName.literals])
+    assert.deepStrictEqual(optionsOf(["tool", "bytes_per_day"]), { rate: ["tool"], quota: ["bytes_per_day"] })
+    assert.isTrue(
+      Either.isLeft(ServerConfig.decode({ document: { tiers: { gold: { observe: ["breaker"] } } } })),
+      "the breaker always holds"
+    )
+  })
+})
