@@ -79,7 +79,7 @@ export const commands = [
   {
     name: "admin",
     summary:
-      "look at a running server, or operate it; WHAT is status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, or warehouse unlatch",
+      "look at a running server, or operate it; WHAT is status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, warehouse unlatch, or reload (settings)",
     operands: ["WHAT", "[VERB]", "[NAME]"],
     options: [
       { name: "url", value: "URL", summary: "of the server; http.host and http.port if not given" },

@@ -12,10 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Cli from "./Cli.js"
 import type { Run } from "./commands/Command.js"
 import { OutputLost, storeExitCode, write } from "./commands/Command.js"
 import * as HardEnd from "./hardEnd.js"
+import * as Live from "../platform/Live.js"
 import * as Layout from "../platform/layout.js"
 import { escaped, escapedLine } from "../platform/quoted.js"
 import * as Package from "../platform/package.js"
@@ -37,8 +39,11 @@ const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly r
   "check-sql": () => import("./commands/checkSql.js")
 }
 
-const logger = (settings: ServerConfig.Settings) =>
-  StderrLogger.layer({ format: settings.log.format, level: ServerConfig.logLevel(settings) })
+const logger = (settings: ServerConfig.Settings, live?: Live.Live<ServerConfig.Settings>) =>
+  StderrLogger.layer({
+    format: settings.log.format,
+    level: live === undefined ? ServerConfig.logLevel(settings) : Live.map(live, ServerConfig.logLevel)
+  })
 
 /** The events that stop a command; over stdio also the client's end of the pipe. */
 const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
@@ -142,25 +147,29 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
         )
       )
     case "Run":
-      return Effect.flatMap(load(command), (loaded) => {
-        const { settings } = loaded
+      return Effect.flatMap(Effect.zip(load(command), Queue.sliding<void>(1)), ([loaded, hangups]) => {
+        const { path, settings } = loaded
+        const { live, set } = Live.make(settings)
+        const source = { live, set, path, load: load(command), hangup: Queue.take(hangups) }
         return Effect.flatMap(
           Effect.all([
             HardEnd.arm(endsOf(command), {
               shutdownMs: settings.timeouts.shutdownSeconds * 1000,
               exit: (code) => process.exit(code)
             }),
-            Signals.arm(process, { endsOnHangup: endsOnHangup(command) }),
+            Signals.arm(process, {
+              onHangup: endsOnHangup(command) ? "end" : Queue.offer(hangups, undefined)
+            }),
             announce(loaded, command)
           ]).pipe(Effect.zipRight(Effect.promise(() => commands[command.command]()))),
-          (module) => module.run({ settings, options: command.options, operands: command.operands })
+          (module) => module.run({ settings, options: command.options, operands: command.operands, source })
         ).pipe(
           Effect.catchAllDefect((defect) =>
             defect instanceof OutputLost
               ? Effect.die(defect)
               : Effect.as(Effect.logFatal(`${command.command} stopped`, defect), 1)
           ),
-          Effect.provide(logger(settings))
+          Effect.provide(command.command === "http" ? logger(settings, live) : logger(settings))
         )
       })
   }

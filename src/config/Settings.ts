@@ -197,6 +197,12 @@ export const table = {
       names: "clients",
       about: "the name of the client when it speaks over stdio"
     }),
+    reload: choice({
+      values: ["manual", "watch"],
+      default: "manual",
+      about:
+        "when `snowguard http` reads its settings again: on `snowguard admin reload` and SIGHUP, or also within seconds of a change of the file"
+    }),
     rate_limits: choice({
       values: ["local", "shared"],
       default: "local",

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
+import * as Live from "../platform/Live.js"
 import * as SlotPool from "../platform/slotPool.js"
 import { withoutStack } from "../platform/withoutStack.js"
 
@@ -132,7 +133,13 @@ export class Bulkhead extends Context.Tag("snowguard/Bulkhead")<
   }
 >() {}
 
-const problems = (options: Options): ReadonlyArray<string> => {
+/**
+ * What is wrong with the options.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const problems = (options: Options): ReadonlyArray<string> => {
   const found: Array<string> = []
   const whole = (name: string, value: number, least: number): void => {
     if (!(Number.isSafeInteger(value) && value >= least))
@@ -151,15 +158,24 @@ const problems = (options: Options): ReadonlyArray<string> => {
   return found
 }
 
-const makePool = (pool: Pool, options: PoolOptions, weights: ReadonlyMap<string, number>) => {
-  const { permits } = options
+const makePool = (
+  pool: Pool,
+  options: Live.Live<PoolOptions>,
+  weights: Live.Live<ReadonlyMap<string, number>>
+) => {
   const refuse = (full: SlotPool.Full) =>
-    withoutStack(() => new Overloaded({ pool, permits, ...full }, { disableValidation: true }))
+    withoutStack(
+      () => new Overloaded({ pool, permits: options.current().permits, ...full }, { disableValidation: true })
+    )
   return Effect.map(SlotPool.make(pool, options, refuse), (slots) => ({
     acquire: ({ client, maxWaitMs, tier }: Request) =>
-      slots.acquire({ client, weight: weights.get(tier) ?? 1, maxWaitMs }),
+      slots.acquire({ client, weight: weights.current().get(tier) ?? 1, maxWaitMs }),
     release: slots.release,
-    status: Effect.map(slots.status, (status): PoolStatus => ({ pool, permits, ...status }))
+    status: Effect.map(slots.status, (status): PoolStatus => ({
+      pool,
+      permits: options.current().permits,
+      ...status
+    }))
   }))
 }
 
@@ -170,14 +186,23 @@ const makePool = (pool: Pool, options: PoolOptions, weights: ReadonlyMap<string,
  * @category constructors
  */
 export const make = (
-  options: Options
+  options: Options | Live.Live<Options>
 ): Effect.Effect<Context.Tag.Service<typeof Bulkhead>, InvalidOptions.InvalidOptions> =>
   Effect.gen(function* () {
-    yield* InvalidOptions.check("Bulkhead", problems(options))
-    const weights = new Map(Object.entries(options.tierWeights ?? {}))
+    const live = Live.from(options)
+    yield* InvalidOptions.check("Bulkhead", problems(live.current()))
+    const weights = Live.map(live, ({ tierWeights = {} }) => new Map(Object.entries(tierWeights)))
     const pools = {
-      requests: yield* makePool("requests", options.requests, weights),
-      statements: yield* makePool("statements", options.statements, weights)
+      requests: yield* makePool(
+        "requests",
+        Live.map(live, ({ requests }) => requests),
+        weights
+      ),
+      statements: yield* makePool(
+        "statements",
+        Live.map(live, ({ statements }) => statements),
+        weights
+      )
     }
     return {
       acquire: (pool, request) => pools[pool].acquire(request),
@@ -192,8 +217,9 @@ export const make = (
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<Bulkhead, InvalidOptions.InvalidOptions> =>
-  Layer.effect(Bulkhead, make(options))
+export const layer = (
+  options: Options | Live.Live<Options>
+): Layer.Layer<Bulkhead, InvalidOptions.InvalidOptions> => Layer.effect(Bulkhead, make(options))
 
 /**
  * Runs the effect in a slot; the slot is freed when the effect has ended, its finalizers included.

@@ -21,6 +21,7 @@ import { modifyAt, withNow } from "../platform/monotonic.js"
 import type { Criticality, OperationClass } from "../platform/Operation.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
+import type * as Live from "../platform/Live.js"
 import * as RequestId from "../platform/requestId.js"
 import type * as Quota from "../quota/Quota.js"
 import type { QuotaStoreError } from "../quota/QuotaStore.js"
@@ -207,9 +208,11 @@ const unused: Used = {
 const impatient: TierOptions = { maxTokenWaitMs: 0, batch: false }
 
 /** Calls of the current principal; their time runs from the receipt of the request. */
-export const maker = (tiers: {
-  readonly [tier: string]: TierOptions
-}): Effect.Effect<(operation: Operation) => Effect.Effect<Call>> =>
+export const maker = (
+  options: Live.Live<{
+    readonly [tier: string]: TierOptions
+  }>
+): Effect.Effect<(operation: Operation) => Effect.Effect<Call>> =>
   Effect.map(RequestId.make, (nextRequestId) => {
     const callOf = (
       operation: Operation,
@@ -217,6 +220,7 @@ export const maker = (tiers: {
       begun: number,
       used: Ref.Ref<Used>
     ): Call => {
+      const tiers = options.current()
       const { batch, maxTokenWaitMs } = tiers[tier] ?? tiers["default"] ?? impatient
       const { deadlineMs } = operation
       // Field by field: an object that is spread into has a hidden class of its own, and every guard reads this one.

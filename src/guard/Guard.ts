@@ -30,6 +30,7 @@ import * as Degradation from "./Degradation.js"
 import * as RateLimiter from "./RateLimiter.js"
 import * as Retry from "./Retry.js"
 import * as Verdict from "./Verdict.js"
+import * as Live from "../platform/Live.js"
 import * as Quota from "../quota/Quota.js"
 import type { WarehouseError } from "../warehouse/Warehouse.js"
 
@@ -96,9 +97,10 @@ interface Seat {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Partial<Options> = {}) =>
+export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {}) =>
   Effect.gen(function* () {
-    const { maxWaitMs, tiers, windDownMs } = { ...defaults, ...options }
+    const live = Live.map(Live.from(options), (current): Options => ({ ...defaults, ...current }))
+    const { windDownMs } = live.current()
     const degradation = yield* Degradation.Degradation
     const limiter = yield* RateLimiter.RateLimiter
     const quota = yield* Quota.Quota
@@ -106,7 +108,7 @@ export const make = (options: Partial<Options> = {}) =>
     const bulkhead = yield* Bulkhead.Bulkhead
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const deadlines = yield* Deadline.make(windDownMs)
-    const newCall = yield* Call.maker(tiers)
+    const newCall = yield* Call.maker(Live.map(live, ({ tiers }) => tiers))
     const comeBack = Verdict.comeBack(breaker.peek)
 
     const run: Guard["Type"]["run"] = (operation, work) =>
@@ -165,7 +167,11 @@ export const make = (options: Partial<Options> = {}) =>
 
     const slot = (call: Call.Call, pool: Bulkhead.Pool) =>
       Call.withLeft(call, (left) =>
-        bulkhead.acquire(pool, { client: call.client, tier: call.tier, maxWaitMs: Math.min(maxWaitMs, left) })
+        bulkhead.acquire(pool, {
+          client: call.client,
+          tier: call.tier,
+          maxWaitMs: Math.min(live.current().maxWaitMs, left)
+        })
       )
 
     const free = ({ request, statement }: Omit<Seat, "permit">) =>
@@ -197,4 +203,5 @@ export const make = (options: Partial<Options> = {}) =>
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options?: Partial<Options>) => Layer.scoped(Guard, make(options))
+export const layer = (options?: Partial<Options> | Live.Live<Partial<Options>>) =>
+  Layer.scoped(Guard, make(options))

@@ -17,7 +17,8 @@ import * as Schema from "effect/Schema"
 import * as BucketLimits from "./core/BucketLimits.js"
 import * as TokenBucket from "./core/TokenBucket.js"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
-import { modifyAt, monotonicMillis, updateAt } from "../platform/monotonic.js"
+import * as Live from "../platform/Live.js"
+import { modifyAt, monotonicMillis } from "../platform/monotonic.js"
 import type { OperationClass } from "../platform/Operation.js"
 import { withoutStack } from "../platform/withoutStack.js"
 
@@ -250,12 +251,16 @@ export const refuse = ({
     return Effect.fail(withoutStack(() => new RateLimited(fields, { disableValidation: true })))
   })
 
+const complete = (options: Options) => {
+  const { maxClients = defaults.maxClients, reserved = defaults.reserved } = options
+  return { ...options, maxClients, reserved }
+}
+
 /** @internal */
 export const compile = (
   options: Options
 ): Effect.Effect<BucketLimits.Config, InvalidOptions.InvalidOptions> => {
-  const { maxClients = defaults.maxClients, reserved = defaults.reserved } = options
-  const limits = { ...options, maxClients, reserved }
+  const limits = complete(options)
   return Effect.map(InvalidOptions.check("RateLimiter", BucketLimits.problems(limits)), () =>
     BucketLimits.compile(limits)
   )
@@ -312,30 +317,62 @@ export const fromReserve = ({
 }
 
 /**
- * A limiter with a state of its own: every bucket starts with its `initial` tokens.
+ * What is wrong with the options.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const problems = (options: Options): ReadonlyArray<string> => BucketLimits.problems(complete(options))
+
+/**
+ * A limiter with a state of its own: every bucket starts with its `initial` tokens. Options that are replaced must have
+ * no {@link problems}; the buckets keep what was used of them.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (
-  options: Options
+  options: Options | Live.Live<Options>
 ): Effect.Effect<Context.Tag.Service<typeof RateLimiter>, InvalidOptions.InvalidOptions> =>
   Effect.gen(function* () {
-    const config = yield* compile(options)
-    const state = yield* Ref.make(TokenBucket.initial(config, yield* monotonicMillis))
+    const live = Live.from(options)
+    yield* compile(live.current())
+    const configs = Live.map(live, (current) => BucketLimits.compile(complete(current)))
+    const first = configs.current()
+    const state = yield* Ref.make<Based>({
+      config: first,
+      buckets: TokenBucket.initial(first, yield* monotonicMillis)
+    })
+    /** One step under the limits that are in force in it. */
+    const step = <A>(
+      f: (
+        buckets: TokenBucket.State,
+        now: number,
+        config: BucketLimits.Config
+      ) => readonly [A, TokenBucket.State]
+    ) =>
+      modifyAt(state, (based, now): readonly [A, Based] => {
+        const config = configs.current()
+        const before =
+          config === based.config
+            ? based.buckets
+            : TokenBucket.rebase(based.buckets, now, based.config, config)
+        const [answer, buckets] = f(before, now, config)
+        return [answer, { config, buckets }]
+      })
     /** Admissions that were given back, by identity; the set needs no clean-up. */
     const refunded = new WeakSet<Admission>()
 
     const refund = (given: Admission): Effect.Effect<void> =>
-      updateAt(state, (current, now) => {
-        if (refunded.has(given)) return current
+      step((current, now, config) => {
+        if (refunded.has(given)) return [undefined, current]
         refunded.add(given)
-        return TokenBucket.refund(current, now, config, given)
+        return [undefined, TokenBucket.refund(current, now, config, given)]
       })
 
     const reserve = (request: Request, maxWaitMs: number): Effect.Effect<Admission, RateLimited> =>
       Effect.flatten(
-        modifyAt(state, (current, now) => {
+        step((current, now, config): readonly [Effect.Effect<Admission, RateLimited>, TokenBucket.State] => {
           const [decision, next] = TokenBucket.decide(current, now, config, request, maxWaitMs)
           return [
             decision._tag === "Admitted" ? Effect.succeed(admission(request, decision)) : refuse(decision),
@@ -348,7 +385,7 @@ export const make = (
       reserve,
       refund,
       status: (client, tier) =>
-        modifyAt(state, (current, now) => [TokenBucket.status(current, now, config, client, tier), current])
+        step((current, now, config) => [TokenBucket.status(current, now, config, client, tier), current])
     })
   })
 
@@ -358,8 +395,14 @@ export const make = (
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<RateLimiter, InvalidOptions.InvalidOptions> =>
-  Layer.effect(RateLimiter, make(options))
+export const layer = (
+  options: Options | Live.Live<Options>
+): Layer.Layer<RateLimiter, InvalidOptions.InvalidOptions> => Layer.effect(RateLimiter, make(options))
+
+interface Based {
+  readonly config: BucketLimits.Config
+  readonly buckets: TokenBucket.State
+}
 
 const admittedAtOnce: TokenBucket.Admitted = { _tag: "Admitted", waitMs: 0, clientScope: "client" }
 

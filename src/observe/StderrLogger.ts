@@ -16,6 +16,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { inspect } from "node:util"
 import { hasColors } from "../platform/colors.js"
+import * as Live from "../platform/Live.js"
 import { escaped, escapedLine } from "../platform/quoted.js"
 
 /**
@@ -26,7 +27,7 @@ export interface Options {
   /** `auto`, the default: pretty at a terminal, else JSON. */
   readonly format?: "auto" | "pretty" | "json" | undefined
   /** What is less severe is not logged; `Info` when absent. */
-  readonly level?: LogLevel.LogLevel | undefined
+  readonly level?: LogLevel.LogLevel | Live.Live<LogLevel.LogLevel> | undefined
   /** Asks stderr when absent. */
   readonly isTerminal?: boolean | undefined
   /** In the pretty format; asks stderr, `NO_COLOR` and `FORCE_COLOR` when absent. */
@@ -83,9 +84,16 @@ export const layer = ({
     ? prettyFor(colors)
     : // JSON itself leaves C1 and the marks of direction as they are.
       Logger.map(Logger.jsonLogger, (line) => write(`${escapedLine(line)}\n`))
+  const least = Live.from(level)
   return Layer.mergeAll(
     Logger.remove(Logger.prettyLoggerDefault),
-    Logger.replace(Logger.defaultLogger, logger),
-    Logger.minimumLogLevel(level)
+    Logger.replace(
+      Logger.defaultLogger,
+      level instanceof Live.Live
+        ? Logger.filterLogLevel(logger, (one) => LogLevel.greaterThanEqual(one, least.current()))
+        : logger
+    ),
+    // A level that changes is asked for with each line.
+    Logger.minimumLogLevel(level instanceof Live.Live ? LogLevel.All : level)
   )
 }

@@ -35,6 +35,7 @@ import type { Event, Name } from "../platform/core/Events.js"
 import { iso } from "../platform/core/format.js"
 import { counter } from "../platform/metrics.js"
 import { modifyAt, updateAt } from "../platform/monotonic.js"
+import * as Live from "../platform/Live.js"
 import * as Outbound from "../platform/outbound.js"
 import * as Package from "../platform/package.js"
 import * as RequestId from "../platform/requestId.js"
@@ -43,6 +44,7 @@ import * as Quota from "../quota/Quota.js"
 import { StoreHealth } from "../quota/QuotaStore.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
 import * as Core from "./core/Alerts.js"
+import { Reloads } from "./Reloads.js"
 
 /**
  * @since 0.1.0
@@ -374,8 +376,19 @@ export const layer = (receivers: Receivers, server: { readonly host: string }): 
 /** How often the login and the quota store are looked at: shorter than any latch. */
 const LOOK_EVERY = "1 second"
 
-const lookAtHealth = Effect.gen(function* () {
-  const { tell } = yield* Alerts
+const lookAtHealth = Effect.fnUntraced(function* (receivers: Live.Live<Receivers>) {
+  const { configure, tell } = yield* Alerts
+  const reloads = yield* Reloads
+  const wanted = yield* Ref.make(receivers.current())
+  const refusedAt = yield* Ref.make<number | undefined>(undefined)
+  const settings = Effect.gen(function* () {
+    const now = receivers.current()
+    if ((yield* Ref.getAndSet(wanted, now)) !== now) yield* configure(now)
+    const status = yield* reloads.status
+    const before = yield* Ref.getAndSet(refusedAt, status?.faultsAt)
+    if (status !== undefined && status.faults.length > 0 && status.faultsAt !== before)
+      yield* tell(Core.refusedConfig(status.faults.map(({ key }) => key)))
+  })
   const login = yield* WarehouseHealth.statusIfAny
   const store = yield* StoreHealth
   const look: Effect.Effect<Core.Health> = Effect.gen(function* () {
@@ -385,6 +398,7 @@ const lookAtHealth = Effect.gen(function* () {
   const known = yield* Ref.make<Core.Health>({ latched: undefined, store: { mode: "normal" } })
   return yield* Effect.repeat(
     Effect.gen(function* () {
+      yield* settings
       const now = yield* look
       const before = yield* Ref.getAndSet(known, now)
       yield* Effect.forEach(Core.health(before, now), tell, { discard: true })
@@ -394,30 +408,30 @@ const lookAtHealth = Effect.gen(function* () {
 })
 
 /**
- * Tells of the circuit, the mode, the login and the quota store, while the scope is open.
+ * Tells of the circuit, the mode, the login, the quota store and refused settings, while the scope is open; within a
+ * second of their change the receivers are other ones.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerWatch: Layer.Layer<
-  never,
-  never,
-  Alerts | CircuitBreaker.CircuitBreaker | Degradation.Degradation
-> = Layer.scopedDiscard(
-  Effect.gen(function* () {
-    const { tell } = yield* Alerts
-    const breaker = yield* CircuitBreaker.CircuitBreaker
-    const degradation = yield* Degradation.Degradation
-    yield* Effect.forkScoped(
-      Stream.runForEach(breaker.transitions, (change) => {
-        const event = Core.circuit(change)
-        return event === undefined ? Effect.void : tell(event)
-      })
-    )
-    yield* Effect.forkScoped(Stream.runForEach(degradation.changes, (change) => tell(Core.mode(change))))
-    yield* Effect.forkScoped(lookAtHealth)
-  })
-)
+export const layerWatch = (
+  receivers: Receivers | Live.Live<Receivers> = {}
+): Layer.Layer<never, never, Alerts | CircuitBreaker.CircuitBreaker | Degradation.Degradation> =>
+  Layer.scopedDiscard(
+    Effect.gen(function* () {
+      const { tell } = yield* Alerts
+      const breaker = yield* CircuitBreaker.CircuitBreaker
+      const degradation = yield* Degradation.Degradation
+      yield* Effect.forkScoped(
+        Stream.runForEach(breaker.transitions, (change) => {
+          const event = Core.circuit(change)
+          return event === undefined ? Effect.void : tell(event)
+        })
+      )
+      yield* Effect.forkScoped(Stream.runForEach(degradation.changes, (change) => tell(Core.mode(change))))
+      yield* Effect.forkScoped(lookAtHealth(Live.from(receivers)))
+    })
+  )
 
 /**
  * The quotas that are provided, and tells when one is nearly or wholly used.
@@ -476,14 +490,6 @@ export const layerLoopGuard: Layer.Layer<LoopGuard.LoopGuard, never, LoopGuard.L
       })
     })
   )
-
-/**
- * What is told when a configuration was refused; `keys` are those of its faults.
- *
- * @since 0.1.0
- * @category events
- */
-export const refusedConfig = (keys: ReadonlyArray<string>): Event => Core.refusedConfig(keys)
 
 /**
  * Tells nothing.

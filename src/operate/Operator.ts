@@ -41,6 +41,7 @@ import * as Gauges from "./Gauges.js"
 import * as Snapshots from "./Snapshot.js"
 import type { ActionRow, Column, Identity } from "./Snapshot.js"
 import { columns, Snapshot } from "./Snapshot.js"
+import { Reloads } from "./Reloads.js"
 import * as History from "./core/History.js"
 
 export { Snapshot }
@@ -72,7 +73,8 @@ export const Action = Schema.Union(
       "breaker/release",
       "breaker/reset",
       "ladder/unpin",
-      "warehouse/unlatch"
+      "warehouse/unlatch",
+      "config/reload"
     )
   }),
   Schema.Struct({
@@ -101,7 +103,9 @@ export const Done = Schema.Struct({
   /** False: it was so already. */
   changed: Schema.Boolean,
   /** In words. */
-  result: Schema.String
+  result: Schema.String,
+  /** What was wrong with the settings that were read: nothing was changed. */
+  faults: Schema.optionalWith(Schema.Array(Schema.String), { exact: true })
 })
 /**
  * @since 0.1.0
@@ -204,6 +208,7 @@ export const make = ({
     const degradation = yield* Degradation.Degradation
     const store = yield* QuotaStore.QuotaStore
     const health = yield* Effect.serviceOption(WarehouseHealth)
+    const reloads = yield* Reloads
     const view = yield* Snapshots.make
     const sampleMetrics = Effect.provide(
       Gauges.sample,
@@ -253,6 +258,10 @@ export const make = ({
         case "ladder/unpin":
           return Effect.map(ladder.release, (released) =>
             done(released, released ? "the signals decide again" : "the mode was not pinned from here")
+          )
+        case "config/reload":
+          return Effect.map(reloads.reload, ({ changed, faults, result }) =>
+            faults.length === 0 ? done(changed, result) : { ...done(changed, result), faults }
           )
         case "warehouse/unlatch":
           return Option.match(health, {
@@ -328,6 +337,10 @@ export const make = ({
           ? totals
           : {
               ...totals,
+              ...(totals.config === undefined
+                ? {}
+                : { config: { ...totals.config, ...(yield* view.wrong) } }),
+              ...(yield* view.told),
               clients: yield* view.clients,
               unserved: yield* view.unserved,
               observed: yield* view.observed,

@@ -17,6 +17,7 @@ import { Mode, Signal } from "../guard/Degradation.js"
 import { RateLimiter } from "../guard/RateLimiter.js"
 import { Retry } from "../guard/Retry.js"
 import { Activity } from "../observe/Activity.js"
+import { names as eventNames } from "../platform/core/Events.js"
 import * as Package from "../platform/package.js"
 import type { QuotaStatus } from "../quota/Quota.js"
 import { Quota } from "../quota/Quota.js"
@@ -25,6 +26,8 @@ import { QuotaName, StoreMode } from "../quota/QuotaStore.js"
 import { ResultCache } from "../tools/ResultCache.js"
 import { finite } from "../tools/schemas.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
+import { Alerts } from "./Alerts.js"
+import { Reloads } from "./Reloads.js"
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
@@ -194,6 +197,18 @@ export const Snapshot = Schema.Struct({
       lasting: Schema.Boolean
     })
   ),
+  /** The settings; absent where they are read at the start alone. */
+  config: optional(
+    Schema.Struct({
+      generation: Schema.Number,
+      loaded_ms_ago: Schema.Number,
+      /** What is wrong with those that were read last: how much, and for administrators what. */
+      faults: Schema.Number,
+      wrong: optional(Schema.Array(Schema.String)),
+      /** Settings that have changed and wait for a restart. */
+      needs_restart: optional(Schema.Array(Schema.String))
+    })
+  ),
   retries: Schema.Struct({ budget: Schema.Number, retries: Schema.Number }),
   cache: Schema.Struct({
     entries: Schema.Number,
@@ -251,6 +266,30 @@ export const Snapshot = Schema.Struct({
     )
   ),
   clients: optional(Schema.Array(ClientRow)),
+  /** What receivers of alerts are told of, the newest first, and how it stands with them. */
+  alerts: optional(
+    Schema.Struct({
+      latest: Schema.Array(
+        Schema.Struct({
+          at: Schema.Number,
+          event: Schema.Literal(...eventNames),
+          severity: Schema.Literal("critical", "warning", "info"),
+          text: Schema.String
+        })
+      ),
+      receivers: Schema.Array(
+        Schema.Struct({
+          name: Schema.String,
+          host: Schema.String,
+          delivered: Schema.Number,
+          failed: Schema.Number,
+          waiting: Schema.Number,
+          dropped: Schema.Number,
+          trouble: optional(Schema.String)
+        })
+      )
+    })
+  ),
   actions: optional(Schema.Array(ActionRow))
 })
 /**
@@ -394,6 +433,8 @@ export const make = Effect.gen(function* () {
   const quota = yield* Quota
   const store = yield* Store.QuotaStore
   const storeHealth = yield* Store.StoreHealth
+  const reloads = yield* Reloads
+  const alerts = yield* Effect.serviceOption(Alerts)
   const retry = yield* Retry
   const cache = yield* ResultCache
   const health: Effect.Effect<Health> = Option.match(
@@ -443,6 +484,7 @@ export const make = Effect.gen(function* () {
     const totals = yield* activity.totals
     const { codes } = yield* activity.unserved
     const { limits } = yield* activity.observed
+    const config = yield* reloads.status
     return {
       at,
       uptime_ms: at - startedAt,
@@ -455,6 +497,15 @@ export const make = Effect.gen(function* () {
       rate_limits: yield* rateLimits,
       ...(yield* globals),
       quota_store: storeOf(yield* storeHealth.status),
+      ...(config === undefined
+        ? {}
+        : {
+            config: {
+              generation: config.generation,
+              loaded_ms_ago: Math.max(0, at - config.loadedAt),
+              faults: config.faults.length
+            }
+          }),
       retries: { budget: thousandths(budget), retries },
       cache: { entries, bytes, fresh_hits: freshHits, stale_hits: staleHits },
       calls: { ...totals.counts, bytes: totals.bytes },
@@ -474,6 +525,26 @@ export const make = Effect.gen(function* () {
             }))
           })
     }
+  })
+
+  /** What administrators see of the settings beside what all do. */
+  const wrong = Effect.map(reloads.status, (config) =>
+    config === undefined
+      ? {}
+      : { wrong: config.faults.map(({ text }) => text), needs_restart: config.needRestart }
+  )
+
+  const told = Option.match(alerts, {
+    onNone: () => Effect.succeed({}),
+    onSome: ({ status }) =>
+      Effect.map(status, ({ latest, receivers }) => ({
+        alerts: {
+          latest: latest.map(({ at, event: { event, severity, text } }) => ({ at, event, severity, text })),
+          receivers: receivers.map(({ trouble, ...one }) =>
+            trouble === undefined ? one : { ...one, trouble }
+          )
+        }
+      }))
   })
 
   const unserved = Effect.map(activity.unserved, ({ latest }) =>
@@ -542,5 +613,5 @@ export const make = Effect.gen(function* () {
       }
     })
 
-  return { shared, clients, unserved, observed, sample }
+  return { shared, clients, unserved, observed, wrong, told, sample }
 })

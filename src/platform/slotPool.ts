@@ -25,6 +25,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Ref from "effect/Ref"
 import * as FairQueue from "./core/FairQueue.js"
+import * as Live from "./Live.js"
 import { modifyAt } from "./monotonic.js"
 
 interface Options extends FairQueue.Bounds {
@@ -96,14 +97,24 @@ const FIRST_GUESS = 1_000
 
 export const make = <Pool, Overloaded>(
   pool: Pool,
-  { permits, reserve = 0, ...bounds }: Options,
+  given: Options | Live.Live<Options>,
   refuse: (full: Full) => Overloaded
-): Effect.Effect<SlotPool<Pool, Overloaded>> =>
-  Effect.map(
+): Effect.Effect<SlotPool<Pool, Overloaded>> => {
+  const options = Live.from(given)
+  /** Without `reserve` now, there may be one later: then who holds what must be known. */
+  const counts = given instanceof Live.Live || (given.reserve ?? 0) > 0
+  return Effect.map(
     Ref.make<State<Pool, Overloaded>>({
       inUse: 0,
       held: new Map(),
-      queue: FairQueue.make(bounds),
+      queue: FairQueue.make({
+        get maxQueue() {
+          return options.current().maxQueue
+        },
+        get maxQueuePerClient() {
+          return options.current().maxQueuePerClient
+        }
+      }),
       serviceMs: undefined,
       movedAt: 0
     }),
@@ -111,6 +122,7 @@ export const make = <Pool, Overloaded>(
       type Ticket = FairQueue.Ticket<Waiter<Pool, Overloaded>>
 
       const mayTake = ({ held, inUse }: State<Pool, Overloaded>, client: string): boolean => {
+        const { permits, reserve = 0 } = options.current()
         const free = permits - inUse
         return free > reserve || (free > 0 && !held.has(client))
       }
@@ -120,7 +132,7 @@ export const make = <Pool, Overloaded>(
         client: string,
         now: number
       ): readonly [Slot<Pool>, State<Pool, Overloaded>] => {
-        if (reserve > 0) state.held.set(client, (state.held.get(client) ?? 0) + 1)
+        if (counts) state.held.set(client, (state.held.get(client) ?? 0) + 1)
         return [
           { pool, takenAt: now, client },
           {
@@ -149,7 +161,7 @@ export const make = <Pool, Overloaded>(
         { movedAt, serviceMs = FIRST_GUESS }: State<Pool, Overloaded>,
         position: number,
         now: number
-      ) => Math.ceil(Math.max(1, (position * serviceMs) / permits, now - movedAt))
+      ) => Math.ceil(Math.max(1, (position * serviceMs) / options.current().permits, now - movedAt))
 
       const full = (
         state: State<Pool, Overloaded>,
@@ -163,12 +175,13 @@ export const make = <Pool, Overloaded>(
           queued: state.queue.size,
           waitedMs: Math.round(now - since),
           retryAfterMs: estimate(state, FairQueue.ahead(state.queue, client) + 1, now),
-          ...(state.inUse < permits ? { held: state.held.get(client) ?? 0 } : {})
+          ...(state.inUse < options.current().permits ? { held: state.held.get(client) ?? 0 } : {})
         })
 
       /** Frees a slot, and hands free slots to the next waiters that may have them. */
       const pass = (state: State<Pool, Overloaded>, now: number, client: string) => {
         const handed: Array<Effect.Effect<boolean>> = []
+        const { permits, reserve = 0 } = options.current()
         let next = giveBack(state, client, now)
         for (;;) {
           const free = permits - next.inUse
@@ -269,9 +282,10 @@ export const make = <Pool, Overloaded>(
         release,
         status: modifyAt(ref, (state, now) => {
           const { inUse, queue } = state
-          const estimatedWaitMs = inUse < permits ? 0 : estimate(state, queue.size + 1, now)
+          const estimatedWaitMs = inUse < options.current().permits ? 0 : estimate(state, queue.size + 1, now)
           return [{ inUse, queued: queue.size, estimatedWaitMs }, state]
         })
       }
     }
   )
+}

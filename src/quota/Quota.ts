@@ -17,6 +17,7 @@ import { sliceAt, sliceEnd, windowOf } from "./core/Window.js"
 import { clientKey, GLOBAL_KEY, QuotaName, QuotaStore } from "./QuotaStore.js"
 import type { Actual, Charge, Decision, OutagePolicy, QuotaStoreError } from "./QuotaStore.js"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
+import * as Live from "../platform/Live.js"
 import type { OperationClass } from "../platform/Operation.js"
 import { withoutStack } from "../platform/withoutStack.js"
 
@@ -249,7 +250,13 @@ const problemsOf = (where: string, limits: Limits): ReadonlyArray<string> =>
         : []
   )
 
-const problems = ({ clients = {}, global = {}, tiers }: Options): ReadonlyArray<string> => [
+/**
+ * What is wrong with the options.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const problems = ({ clients = {}, global = {}, tiers }: Options): ReadonlyArray<string> => [
   ...(Object.hasOwn(tiers, "default") ? [] : ["tiers: there is no tier named default"]),
   ...Object.entries(tiers).flatMap(([tier, limits]) => problemsOf(`tier ${tier}`, limits)),
   ...Object.entries(clients).flatMap(([client, limits]) => problemsOf(`client ${client}`, limits)),
@@ -393,13 +400,15 @@ const nothing: Reservation = { id: "", status: [], bytesLeft: Number.POSITIVE_IN
  * @category constructors
  */
 export const make = (
-  options: Options
+  options: Options | Live.Live<Options>
 ): Effect.Effect<Context.Tag.Service<Quota>, InvalidOptions.InvalidOptions, QuotaStore> =>
   Effect.gen(function* () {
-    yield* InvalidOptions.check("Quota", problems(options))
+    const live = Live.from(options)
+    yield* InvalidOptions.check("Quota", problems(live.current()))
     const store = yield* QuotaStore
-    const { graceMs = defaults.graceMs } = options
-    const table = limitTable(options)
+    const { graceMs = defaults.graceMs } = live.current()
+    /** Read by each reservation: what was used is in the store, and stays used. */
+    const tables = Live.map(live, limitTable)
     /** Limits of single clients that were set at run time. */
     const overrides = yield* Ref.make(HashMap.empty<string, Limits>())
     const overrideOf = (client: string) =>
@@ -407,10 +416,11 @@ export const make = (
 
     const hold = (
       request: Request | ScanRequest,
-      amounts: Parameters<typeof table.chargesOf>[2],
+      amounts: Parameters<ReturnType<typeof limitTable>["chargesOf"]>[2],
       estimate?: number
     ): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
       Effect.flatMap(overrideOf(request.client), (runtime) => {
+        const table = tables.current()
         const charges = table.chargesOf(request, runtime, amounts)
         const observed = charges.filter(({ quota }) => table.isObserved(request.tier, quota))
         const enforced = observed.length === 0 ? charges : charges.filter((one) => !observed.includes(one))
@@ -494,6 +504,7 @@ export const make = (
           )
         ),
       status: Effect.fnUntraced(function* (client: string, tier: string) {
+        const table = tables.current()
         const runtime = yield* overrideOf(client)
         const now = yield* Clock.currentTimeMillis
         const statusIn = (key: string, limitOf: (quota: QuotaName) => number | undefined) => {
@@ -531,8 +542,9 @@ export const make = (
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<Quota, InvalidOptions.InvalidOptions, QuotaStore> =>
-  Layer.effect(Quota, make(options))
+export const layer = (
+  options: Options | Live.Live<Options>
+): Layer.Layer<Quota, InvalidOptions.InvalidOptions, QuotaStore> => Layer.effect(Quota, make(options))
 
 /**
  * No quotas at all.

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Live from "../platform/Live.js"
 import * as Principal from "../platform/Principal.js"
 import * as ServerConfig from "../config/ServerConfig.js"
 import type { Authenticator } from "../mcp/auth/Auth.js"
@@ -28,14 +29,20 @@ const required = (key: "issuer" | "resource", value: string | undefined) =>
  * @category layers
  */
 export const layer = (
-  settings: ServerConfig.Settings,
+  given: ServerConfig.Settings | Live.Live<ServerConfig.Settings>,
   {
     host,
     keysPath
   }: { readonly host: string; readonly keysPath: Effect.Effect<string, ServerConfig.ConfigFaults> }
 ): Layer.Layer<Authenticator, Auth.AuthMisconfigured | KeysFileError | ServerConfig.ConfigFaults> => {
+  const live = Live.from(given)
+  const settings = live.current()
   const { auth } = settings
-  const tiers = ServerConfig.tiersOf(settings)
+  // Asked for each request.
+  const tiers: ReturnType<typeof ServerConfig.tiersOf> = {
+    tierOf: (client) => ServerConfig.tierOf(live.current(), client),
+    isTier: (tier) => Object.hasOwn(live.current().tiers, tier)
+  }
   const local = Principal.make(settings.client, tiers.tierOf(settings.client))
   switch (auth.mode) {
     case "none":

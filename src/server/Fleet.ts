@@ -20,6 +20,7 @@ import * as QuotaStore from "../quota/QuotaStore.js"
 import * as Opened from "../quota/stores/Opened.js"
 import { errorIn } from "../quota/stores/redis/errors.js"
 import * as RateLimiter from "../guard/RateLimiter.js"
+import * as Live from "../platform/Live.js"
 import type { Redis, RedisError } from "../platform/Redis.js"
 import * as ServerConfig from "../config/ServerConfig.js"
 
@@ -138,7 +139,9 @@ const here = (settings: Settings, directory: Directory): Layer.Layer<Stores, Quo
  * @since 0.1.0
  * @category layers
  */
-export const parts = (settings: Settings, directory: Directory) => {
+export const parts = (given: Settings | Live.Live<Settings>, directory: Directory) => {
+  const live = Live.from(given)
+  const settings = live.current()
   const shared = connection(settings)
   const options = ServerConfig.rateLimiterOptions(settings)
   const quotaStore: Layer.Layer<Stores, QuotaStore.QuotaStoreError | ServerConfig.ConfigFaults> =
@@ -147,7 +150,7 @@ export const parts = (settings: Settings, directory: Directory) => {
       : here(settings, directory)
   const rateLimiter: Layer.Layer<RateLimiter.RateLimiter, ServerConfig.ConfigFaults> =
     settings.rateLimits === "local"
-      ? Layer.orDie(RateLimiter.layer(options))
+      ? Layer.orDie(RateLimiter.layer(Live.map(live, ServerConfig.rateLimiterOptions)))
       : Layer.provide(
           load(
             () => import("../guard/RateLimiterRedis.js"),

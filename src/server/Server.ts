@@ -33,6 +33,7 @@ import * as Fleet from "./Fleet.js"
 import * as Warehouses from "./Warehouses.js"
 import * as McpServer from "../mcp/McpServer.js"
 import type * as Operator from "../operate/Operator.js"
+import * as Live from "../platform/Live.js"
 import * as Principal from "../platform/Principal.js"
 import * as Quota from "../quota/Quota.js"
 import type { QuotaStoreError } from "../quota/QuotaStore.js"
@@ -112,27 +113,37 @@ export type PartError = Audit.AuditError | QuotaStoreError | ServerConfig.Config
  * @category wiring
  */
 export const parts = (
-  settings: ServerConfig.Settings,
+  given: ServerConfig.Settings | Live.Live<ServerConfig.Settings>,
   directory?: string,
   shared = false,
   // One layer: the warehouse and its gate have the same processes.
-  embedded = Warehouses.embedded(settings)
+  embedded = Warehouses.embedded(Live.from(given).current())
+): Stack.Parts<PartError> => partsOf(Live.from(given), directory, shared, embedded)
+
+const partsOf = (
+  live: Live.Live<ServerConfig.Settings>,
+  directory: string | undefined,
+  shared: boolean,
+  embedded: ReturnType<typeof Warehouses.embedded>,
+  settings = live.current()
 ): Stack.Parts<PartError> => ({
-  ...Fleet.parts(settings, directoryOf(directory)),
+  ...Fleet.parts(live, directoryOf(directory)),
   audit: audit(settings),
-  bulkhead: Layer.orDie(Bulkhead.layer(ServerConfig.bulkheadOptions(settings, { shared }))),
+  bulkhead: Layer.orDie(
+    Bulkhead.layer(Live.map(live, (now) => ServerConfig.bulkheadOptions(now, { shared })))
+  ),
   circuitBreaker: breaker(settings),
   // The settings were checked when they were read: options that a service refuses are a defect.
   retry: Layer.orDie(Retry.layer()),
   resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
-  callPolicy: CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
+  callPolicy: CallPolicy.layer(Live.map(live, ServerConfig.callPolicyTiers)),
   cursors: CursorKeys.layer(settings, directoryOf(directory)),
   warehouse: Warehouses.layer(settings, embedded),
   readOnly: Warehouses.gate(settings, settings.warehouse, embedded),
-  quota: Layer.orDie(Quota.layer(ServerConfig.quotaOptions(settings))),
+  quota: Layer.orDie(Quota.layer(Live.map(live, ServerConfig.quotaOptions))),
   degradation: Degradation.layer({ eventLoop: true }),
   loopGuard: LoopGuard.layer(),
-  guard: Guard.layer(ServerConfig.guardOptions(settings)),
+  guard: Guard.layer(Live.map(live, ServerConfig.guardOptions)),
   toolbox: Toolbox.layerDefault
 })
 
@@ -147,10 +158,15 @@ const server = (settings: ServerConfig.Settings) =>
   ).pipe(Layer.provide(Layer.merge(Gauges.layer, Degradation.layerQuotaSignal)))
 
 /** The parts with what tells of them in front, and the receivers; loaded only where there are any. */
-const watched = <E, R>(settings: ServerConfig.Settings, parts: Stack.Parts<E, R>) =>
+const watched = <E, R>(
+  given: ServerConfig.Settings | Live.Live<ServerConfig.Settings>,
+  parts: Stack.Parts<E, R>
+) =>
   Effect.gen(function* () {
-    const receivers = ServerConfig.alertReceivers(settings)
-    if (Object.keys(receivers).length === 0) return { parts, alerts: Layer.empty }
+    const live = Live.map(Live.from(given), ServerConfig.alertReceivers)
+    const receivers = live.current()
+    if (Object.keys(receivers).length === 0 && !(given instanceof Live.Live))
+      return { parts, alerts: Layer.empty, told: Layer.empty }
     const Alerts = yield* Effect.promise(() => import("../operate/Alerts.js"))
     const told: Layer.Layer<Alerts.Alerts> = Alerts.layer(receivers, { host: hostname() })
     return {
@@ -159,7 +175,8 @@ const watched = <E, R>(settings: ServerConfig.Settings, parts: Stack.Parts<E, R>
         quota: Layer.provide(Alerts.layerQuota, Layer.merge(parts.quota, told)),
         loopGuard: Layer.provide(Alerts.layerLoopGuard, Layer.merge(parts.loopGuard, told))
       },
-      alerts: Layer.provide(Alerts.layerWatch, told)
+      alerts: Layer.provide(Alerts.layerWatch(live), told),
+      told
     }
   })
 
@@ -192,7 +209,7 @@ export const layer = <P extends Stack.Overrides = {}>(
  * @category layers
  */
 export const layerShared = <P extends Stack.Overrides = {}>(
-  settings: ServerConfig.Settings,
+  given: ServerConfig.Settings | Live.Live<ServerConfig.Settings>,
   overrides?: Stack.Only<P>,
   directory?: string
 ): Layer.Layer<
@@ -207,13 +224,16 @@ export const layerShared = <P extends Stack.Overrides = {}>(
         Effect.promise(() =>
           Promise.all([import("../observe/Activity.js"), import("../operate/Operator.js")])
         ),
-        watched(settings, Stack.replace<PartError, never, P>(parts(settings, directory, true), overrides))
+        watched(given, Stack.replace<PartError, never, P>(parts(given, directory, true), overrides))
       ),
-      ([[Activity, Operator], { alerts, parts: given }]) => {
-        const audit = Layer.provide(Activity.layer, given.audit)
-        return Layer.mergeAll(server(settings), Operator.layer({ server: identity(settings) }), alerts).pipe(
-          Layer.provideMerge(Layer.merge(Stack.layer({ ...given, audit }), audit))
-        )
+      ([[Activity, Operator], { alerts, parts: made, told }]) => {
+        const settings = Live.from(given).current()
+        const audit = Layer.provide(Activity.layer, made.audit)
+        return Layer.mergeAll(
+          server(settings),
+          Layer.provide(Operator.layer({ server: identity(settings) }), told),
+          alerts
+        ).pipe(Layer.provideMerge(Layer.merge(Stack.layer({ ...made, audit }), audit)))
       }
     )
   )
@@ -272,7 +292,7 @@ export const keysPath = (
  * @category serving
  */
 export const http = <P extends Stack.Overrides = {}>(
-  settings: ServerConfig.Settings,
+  given: ServerConfig.Settings | Live.Live<ServerConfig.Settings>,
   overrides?: Stack.Only<P>,
   directory?: string
 ) =>
@@ -281,10 +301,12 @@ export const http = <P extends Stack.Overrides = {}>(
     const [Http, Auth] = yield* Effect.promise(() =>
       Promise.all([import("../mcp/http/Http.js"), import("./Authentication.js")])
     )
+    const live = Live.from(given)
+    const settings = live.current()
     const options = ServerConfig.httpOptions(settings)
-    const callers = Auth.layer(settings, { host: options.host, keysPath: keysPath(settings, directory) })
+    const callers = Auth.layer(live, { host: options.host, keysPath: keysPath(settings, directory) })
     return yield* Effect.provide(
       Http.serve(options),
-      Layer.merge(layerShared<P>(settings, overrides, directory), callers)
+      Layer.merge(layerShared<P>(given, overrides, directory), callers)
     )
   })

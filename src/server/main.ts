@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Package from "../platform/package.js"
 import { startFaults } from "./startFaults.js"
 import * as Fleet from "./Fleet.js"
+import type { Source } from "./Reload.js"
 import * as Server from "./Server.js"
 import * as Principal from "../platform/Principal.js"
 import * as ServerConfig from "../config/ServerConfig.js"
@@ -50,7 +51,7 @@ export const stdio = (settings: ServerConfig.Settings) =>
   Server.stdio(settings).pipe(Effect.provide(otlp), Effect.catchTag("AuditError", startFaults.AuditError))
 
 /**
- * Serves many clients over HTTP until it is interrupted.
+ * Serves many clients over HTTP until it is interrupted; with a `source`, under settings that can be read again.
  *
  * @since 0.1.0
  * @category serving
@@ -63,12 +64,22 @@ export const http = (
   }: {
     readonly host?: string | undefined
     readonly port?: number | undefined
-  } = {}
-) =>
-  Server.http({ ...settings, http: { ...settings.http, host, port } }).pipe(
-    Effect.provide(otlp),
-    Effect.catchTags(startFaults)
-  )
+  } = {},
+  source?: Source
+) => {
+  const listening = (one: ServerConfig.Settings) => ({ ...one, http: { ...one.http, host, port } })
+  return Effect.gen(function* () {
+    if (source === undefined) return yield* Server.http(listening(settings))
+    // Not on the way of a start over stdio.
+    const [Reload, { Reloads }] = yield* Effect.promise(() =>
+      Promise.all([import("./Reload.js"), import("../operate/Reloads.js")])
+    )
+    yield* source.set(listening(settings))
+    const load = Effect.map(source.load, (loaded) => ({ ...loaded, settings: listening(loaded.settings) }))
+    const reloads = yield* Reload.make({ ...source, load })
+    return yield* Effect.provideService(Server.http(source.live), Reloads, reloads)
+  }).pipe(Effect.scoped, Effect.provide(otlp), Effect.catchTags(startFaults))
+}
 
 /**
  * The identity in the account, or what is wrong; never fails.

@@ -6,6 +6,7 @@
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import * as Live from "../platform/Live.js"
 import * as Schema from "effect/Schema"
 import type { Policy } from "../gate/ReadOnly.js"
 import type { Rules } from "../sql/ObjectRules.js"
@@ -145,10 +146,17 @@ export class CallPolicy extends Context.Tag("snowguard/CallPolicy")<
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  tiers: { readonly [tier: string]: Partial<TierPolicy> } = {}
-): Layer.Layer<CallPolicy> => {
-  const base: TierPolicy = { ...defaults, ...tiers["default"] }
-  const policies = new Map(Object.entries(tiers).map(([name, own]) => [name, { ...base, ...own }]))
-  return Layer.succeed(CallPolicy, { of: (tier) => policies.get(tier) ?? base })
+export const layer = (tiers: Tiers | Live.Live<Tiers> = {}): Layer.Layer<CallPolicy> => {
+  const policies = Live.map(Live.from(tiers), (current) => {
+    const base: TierPolicy = { ...defaults, ...current["default"] }
+    return { base, of: new Map(Object.entries(current).map(([name, own]) => [name, { ...base, ...own }])) }
+  })
+  return Layer.succeed(CallPolicy, {
+    of: (tier) => {
+      const { base, of } = policies.current()
+      return of.get(tier) ?? base
+    }
+  })
 }
+
+type Tiers = { readonly [tier: string]: Partial<TierPolicy> }

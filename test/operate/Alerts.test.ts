@@ -351,7 +351,7 @@ describe("what is told", () => {
       }).pipe(
         Effect.provide(
           Layer.provideMerge(
-            Alerts.layerWatch,
+            Alerts.layerWatch(),
             Layer.mergeAll(
               layer,
               breaker,

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import { createInterface } from "node:readline"
 import { UsageFault } from "../Cli.js"
 import type { ConfigFaults, Settings } from "../../config/ServerConfig.js"
+import type { Source } from "../../server/Reload.js"
 import type { QuotaStoreError } from "../../quota/QuotaStore.js"
 
 /**
@@ -20,6 +21,8 @@ export interface Input {
   /** The command's own options; a flag that was given is `true`. */
   readonly options: { readonly [name: string]: string | true }
   readonly operands: ReadonlyArray<string>
+  /** For commands that read their settings again while they run. */
+  readonly source: Source
 }
 
 /**

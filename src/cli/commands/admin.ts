@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import type { UsageFault } from "../Cli.js"
 import type { Identity } from "../../operate/Snapshot.js"
 import { Action, Done, Snapshot } from "../../operate/Operator.js"
+import { iso } from "../../platform/core/format.js"
 import { escaped } from "../../platform/quoted.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
@@ -45,7 +46,7 @@ export const actionOf = (
   quota?: string
 ): Either.Either<Action | undefined, UsageFault> => {
   if (part === "status" && verb === undefined) return Either.right(undefined)
-  const action = `${part ?? ""}/${verb ?? ""}`
+  const action = part === "reload" && verb === undefined ? "config/reload" : `${part ?? ""}/${verb ?? ""}`
   const given = {
     action,
     ...(what === undefined ? {} : action === "ladder/pin" ? { mode: what } : { client: what }),
@@ -66,7 +67,7 @@ export const actionOf = (
     return wrong(
       ["admin", part, verb].filter((word) => word !== undefined).join(" "),
       why === undefined
-        ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, or warehouse unlatch"
+        ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, warehouse unlatch, or reload"
         : `${why.path.join(".")}: ${why.message}`
     )
   })
@@ -178,8 +179,10 @@ export const asText = ({
   backoff_factor,
   calls,
   circuit,
+  alerts,
   clients = [],
   codes = [],
+  config,
   login,
   mode,
   pools,
@@ -205,6 +208,23 @@ export const asText = ({
       ? []
       : [`trouble    ${trouble.reason}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`]),
     ...storeLines(quota_store),
+    ...(config === undefined
+      ? []
+      : [
+          `settings   generation ${config.generation}, read ${seconds(config.loaded_ms_ago)} ago` +
+            (config.faults === 0 ? "" : `; THE LAST ONES READ ARE WRONG: ${config.faults} faults`),
+          ...(config.wrong ?? []).map((text) => `           ${plain(text)}`),
+          ...(config.needs_restart ?? []).map((key) => `           ${plain(key)} needs a restart`)
+        ]),
+    ...(alerts?.latest ?? []).map(
+      ({ at, severity, text }) => `alert      ${iso(at)} ${severity}: ${plain(text)}`
+    ),
+    ...(alerts?.receivers ?? [])
+      .filter(({ dropped, trouble }) => trouble !== undefined || dropped > 0)
+      .map(
+        ({ dropped, host, name, trouble = "", waiting }) =>
+          `receiver   ${plain(name)} (${plain(host)}): ${trouble}; ${waiting} wait, ${dropped} dropped`
+      ),
     `mode       ${mode.mode}${mode.pinned ? " (pinned from here)" : ""}: ${mode.why}`,
     `backoff    pauses before retries x ${backoff_factor}`,
     ...pools.map(
@@ -248,7 +268,7 @@ const work = ({ operands, options, settings }: Input) =>
     const { action: path, ...body } = action
     const done = yield* ask(base, `/admin/${path}`, key, Done, body)
     yield* print(escaped(json ? JSON.stringify(done) : done.result))
-    return 0
+    return done.faults === undefined ? 0 : 1
   })
 
 /**

@@ -12,9 +12,9 @@ import { textOption, wholeOption } from "./Command.js"
  * @since 0.1.0
  * @category commands
  */
-export const run: Run = ({ options, settings }) =>
+export const run: Run = ({ options, settings, source }) =>
   Effect.gen(function* () {
     const port = yield* wholeOption(options, "port", 65_535)
-    yield* Main.http(settings, { host: textOption(options, "host"), port })
+    yield* Main.http(settings, { host: textOption(options, "host"), port }, source)
     return 0
   })

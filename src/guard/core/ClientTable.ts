@@ -26,8 +26,10 @@ export interface Table {
   readonly rows: Map<string, number>
   /** `tat` of each client's bucket, by its row. */
   tats: Float64Array
+  /** The tier of each client when it was last charged, by its row. */
+  readonly tiers: Array<string>
   /** The same of the clients' buckets for each tool; 0, and so full, where none was charged. */
-  readonly tools: Array<Float64Array>
+  tools: Array<Float64Array>
   /** Rows of removed clients. */
   readonly free: Array<number>
   /** The first row that was never used. */
@@ -49,6 +51,7 @@ const FIRST_ROWS = 64
 export const make = (tools = 0): Table => ({
   rows: new Map(),
   tats: new Float64Array(FIRST_ROWS),
+  tiers: [],
   tools: Array.from({ length: tools }, () => new Float64Array(FIRST_ROWS)),
   free: [],
   unused: OVERFLOW_ROW + 1,
@@ -91,7 +94,7 @@ const widened = (column: Float64Array, length: number): Float64Array => {
 }
 
 /** Adds a client; there must be room. */
-export const add = (table: Table, client: string, tat: number): number => {
+export const add = (table: Table, client: string, tier: string, tat: number): number => {
   const row = table.free.pop() ?? table.unused++
   if (row >= table.tats.length) {
     const length = Math.ceil(1.25 * (row + FIRST_ROWS))
@@ -99,6 +102,7 @@ export const add = (table: Table, client: string, tat: number): number => {
     for (const [column, tats] of table.tools.entries()) table.tools[column] = widened(tats, length)
   }
   table.tats[row] = tat
+  table.tiers[row] = tier
   table.rows.set(client, row)
   return row
 }

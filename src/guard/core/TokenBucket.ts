@@ -234,7 +234,10 @@ export const decide = (
     const wants = binding !== own.line && binding !== tool?.line && !never
     // The bucket of a new client starts to fill now, or the wait in the refusal would not be exact.
     const row =
-      own.row ?? (wants || own.tat > now ? ClientTable.add(state.table, request.client, own.tat) : undefined)
+      own.row ??
+      (wants || own.tat > now
+        ? ClientTable.add(state.table, request.client, request.tier, own.tat)
+        : undefined)
     // The refused client is a contender at the bucket that refused it.
     if (wants && row !== undefined) note(binding, row, 0)
     return [
@@ -246,7 +249,7 @@ export const decide = (
   const wouldRefuse = observedWait > patience ? refusal(observed, observedWait) : undefined
   const isCharged = (line: Line): boolean => wouldRefuse === undefined || !tier.observe.has(line.scope)
 
-  const row = own.row ?? ClientTable.add(state.table, request.client, own.tat)
+  const row = own.row ?? ClientTable.add(state.table, request.client, request.tier, own.tat)
   const shared = state.shared.slice()
   for (const line of path) {
     if (!isCharged(line)) {
@@ -262,8 +265,10 @@ export const decide = (
   if (tool?.line !== undefined && column !== undefined && isCharged(tool.line))
     column[row] = Math.max(toolTat, now) + price(tool.line, cost)
   const paid = isCharged(own.line) ? Math.max(own.tat, now) + price(own.line, ownCost) : own.tat
-  if (own.line.slot < 0) state.table.tats[row] = paid
-  else shared[own.line.slot] = paid
+  if (own.line.slot < 0) {
+    state.table.tats[row] = paid
+    state.table.tiers[row] = request.tier
+  } else shared[own.line.slot] = paid
   return [
     {
       _tag: "Admitted",
@@ -310,6 +315,57 @@ export const refund = (
     shared[overflow.slot] = (shared[overflow.slot] ?? now) - price(overflow, ownCost)
   } else if (row !== undefined) tats[row] = (tats[row] ?? now) - price(tier.client, ownCost)
   return { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
+}
+
+const sameLine = (a: Line, b: Line): boolean => a.interval === b.interval && a.depth === b.depth
+
+/** The tokens of a bucket, negative where it owes, under other limits: no more than there were, and than it holds. */
+const carried = (tat: number, now: number, from: Line | undefined, to: Line | undefined): number => {
+  if (to === undefined) return 0
+  if (from === undefined || sameLine(from, to)) return tat
+  const tokens = (from.depth - Math.max(tat - now, 0)) / from.interval
+  return now + Math.max(0, roundUp(to.depth - Math.min(tokens, to.burst) * to.interval))
+}
+
+const keyOf = ({ name, scope }: Line): string => `${scope}\0${name ?? ""}`
+
+/**
+ * The same buckets under other limits: each has the tokens that it had, at most those that it can hold now, and owes
+ * what it owed. So a window that begins after it obeys the new limits, and nothing that was used is forgotten. A shared
+ * bucket that is new is full.
+ */
+export const rebase = (state: State, at: number, from: Config, to: Config): State => {
+  const now = monotone(state, at)
+  const known = new Map(from.shared.map((line) => [keyOf(line), line]))
+  const { rows, tats, tiers, tools } = state.table
+  const columns = to.tools.map((tool) => tools[from.tools.indexOf(tool)] ?? new Float64Array(tats.length))
+  for (const row of rows.values()) {
+    const before = tierOf(from, tiers[row] ?? "")
+    const after = tierOf(to, tiers[row] ?? "")
+    tats[row] = carried(tats[row] ?? now, now, before.client, after.client)
+    columns.forEach((column, i) => {
+      const tool = to.tools[i] ?? ""
+      column[row] = carried(column[row] ?? 0, now, before.tools.get(tool)?.line, after.tools.get(tool)?.line)
+    })
+  }
+  state.table.tools = columns
+  return {
+    origin: state.origin,
+    last: now,
+    shared: to.shared.map((line) => {
+      const before = known.get(keyOf(line))
+      return before === undefined
+        ? now + line.startDebt
+        : carried(state.shared[before.slot] ?? now, now, before, line)
+    }),
+    // Shares are counted in the time of their bucket.
+    shares: to.shared.map((line) => {
+      const before = known.get(keyOf(line))
+      const shares = before && sameLine(before, line) ? state.shares[before.slot] : undefined
+      return shares ?? FairShare.make()
+    }),
+    table: state.table
+  }
 }
 
 /** What calls of tools take from a client's own bucket, where that is not 1. */

@@ -13,6 +13,7 @@
  * | `POST /admin/ladder/pin` | administrators | `{ "mode": MODE }` |
  * | `POST /admin/ladder/unpin` | administrators | `{}` |
  * | `POST /admin/warehouse/unlatch` | administrators | `{}` |
+ * | `POST /admin/config/reload` | administrators | `{}` |
  * | `POST /admin/quota/reset` | administrators | `{ "client": NAME, "quota"?: QUOTA }` |
  *
  * - Callers that may not administer see totals, and no name of another client.
@@ -47,6 +48,7 @@ import * as Page from "../../dashboard/page.js"
 import * as Prometheus from "../../observe/prometheus.js"
 import type { Snapshot } from "../../operate/Operator.js"
 import { Operator, Action } from "../../operate/Operator.js"
+import { Reloads } from "../../operate/Reloads.js"
 import { Readiness } from "../../operate/Readiness.js"
 import { monotonicMillis } from "../../platform/monotonic.js"
 import * as Body from "./Body.js"
@@ -129,6 +131,7 @@ const makeMachines = ({ edge, isDraining, metrics }: Options) =>
     const readiness = yield* Readiness
     const authenticator = yield* Authenticator
     const operator = yield* Operator
+    const reloads = yield* Reloads
 
     const ready = Effect.gen(function* () {
       const problem = yield* readiness.problem
@@ -136,7 +139,16 @@ const makeMachines = ({ edge, isDraining, metrics }: Options) =>
       // Another replica would do no better: it is reported, and the server stays ready.
       const auth = yield* authenticator.problem ?? Effect.succeedNone
       const warehouse = yield* readiness.impaired ?? Effect.succeedNone
+      const config = yield* reloads.status
       const found = {
+        ...(config === undefined || config.faults.length === 0
+          ? {}
+          : {
+              config: `the settings that were read last are wrong, and those before stay in force: ${config.faults
+                .map(({ key }) => key)
+                .slice(0, 10)
+                .join(", ")}`
+            }),
         ...(Option.isSome(auth) ? { auth: `no new access token can be checked: ${auth.value}` } : {}),
         ...(Option.isSome(warehouse) ? { warehouse: warehouse.value } : {})
       }
