@@ -43,6 +43,8 @@ const named: { readonly [setting: string]: ReadonlyArray<string> } = {
   oauth_client_secret: ["oauth_client_secret"],
   oauth_token_request_url: ["oauth_token_request_url"],
   oauth_scope: ["oauth_scope"],
+  oauth_authorization_url: ["oauth_authorization_url"],
+  oauth_redirect_uri: ["oauth_redirect_uri"],
   workload_identity_provider: ["workload_identity_provider"]
 }
 

@@ -105,6 +105,7 @@ const login = (aliased: boolean) => {
     authenticator: own(
       word(
         "`snowflake`, `username_password_mfa`, `snowflake_jwt`, `oauth`, `oauth_client_credentials`, " +
+          (aliased ? "`oauth_authorization_code` (one person signs in by the browser), " : "") +
           "`programmatic_access_token`, `externalbrowser` or `workload_identity`; found out when it is clear",
         ...also("SNOWFLAKE_AUTHENTICATOR")
       )
@@ -720,6 +721,27 @@ export const table = {
             "a user is refused; `exchange`: each is itself, by a token that its access token is exchanged for (`[exchange]`)"
         }),
         ...login(true),
+        oauth_issuer: text({
+          ...httpUrl,
+          about:
+            "authorization server of `oauth_authorization_code`, found by its metadata; the account itself, with its client " +
+            "for local programs, when neither this nor its endpoints are set"
+        }),
+        oauth_authorization_url: word(
+          "where the browser is sent, in place of what the metadata say; its tokens are issued at `oauth_token_request_url`",
+          "SNOWFLAKE_OAUTH_AUTHORIZATION_URL"
+        ),
+        oauth_redirect_uri: word(
+          "address of this machine that the browser comes back to; without a port any that is free; `http://127.0.0.1` when " +
+            "not set",
+          "SNOWFLAKE_OAUTH_REDIRECT_URI"
+        ),
+        oauth_keep: boolean({
+          default: false,
+          about:
+            "keep the refresh token of the sign-in in a file of the state directory that its owner alone may read, so that a " +
+            "restart needs no browser; in memory only otherwise"
+        }),
         role: word("role of the sessions; give it read access and no more", "SNOWFLAKE_ROLE"),
         secondary_roles: choice({
           values: ["none", "all"],

@@ -138,7 +138,7 @@ const partsOf = (
   resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
   callPolicy: CallPolicy.layer(Live.map(live, ServerConfig.callPolicyTiers)),
   cursors: CursorKeys.layer(settings, directoryOf(directory)),
-  warehouse: Warehouses.layer(settings, embedded),
+  warehouse: Warehouses.layer(settings, embedded, directoryOf(directory)),
   readOnly: Warehouses.gate(settings, settings.warehouse, embedded),
   quota: Layer.orDie(Quota.layer(Live.map(live, ServerConfig.quotaOptions))),
   degradation: Degradation.layer({ eventLoop: true }),

@@ -22,6 +22,7 @@ import type { Fault, Login, Price } from "../warehouse/snowflake/auth.js"
 import * as Auth from "../warehouse/snowflake/auth.js"
 import * as TokenExchange from "../warehouse/snowflake/exchange.js"
 import type { Identity } from "../warehouse/snowflake/identity.js"
+import type { SignIn } from "../warehouse/snowflake/signIn.js"
 import * as Exchanging from "./TokenExchange.js"
 
 type Given = Settings["snowflake"]
@@ -30,10 +31,17 @@ type Given = Settings["snowflake"]
 type Address = Pick<Given, "account" | "accessUrl">
 
 /** What a user is logged in with, and its role. */
-type Credential = Settings["clients"][string]["snowflake"]
+type Credential = Settings["clients"][string]["snowflake"] &
+  Partial<Pick<Given, "oauthIssuer" | "oauthAuthorizationUrl" | "oauthRedirectUri">>
 
 /** Gives tokens in place of those of callers. */
 export type Exchange = TokenExchange.Exchange
+
+/** Where tokens come from, by `snowflake.identity` and the authenticator; without it no such login is possible. */
+interface Sources {
+  readonly exchange?: Exchange | undefined
+  readonly signIn?: SignIn | undefined
+}
 
 const wrong = (description: string): WarehouseError =>
   new WarehouseError({ reason: "Configuration", description, sent: "no" })
@@ -72,6 +80,9 @@ const known = (given: Address & Credential): Login => ({
   oauthClientSecret: given.oauthClientSecret,
   oauthTokenRequestUrl: given.oauthTokenRequestUrl,
   oauthScope: given.oauthScope,
+  oauthIssuer: given.oauthIssuer,
+  oauthAuthorizationUrl: given.oauthAuthorizationUrl,
+  oauthRedirectUri: given.oauthRedirectUri,
   workloadIdentityProvider: given.workloadIdentityProvider
 })
 
@@ -171,6 +182,11 @@ const levelsOf = (settings: Settings): ReadonlyArray<Level> =>
     }))
   )
 
+/** The person at the browser is one, and not one for each client. */
+const oneForAll =
+  'is "oauth_authorization_code", by which one person signs in for all callers: it belongs into [snowflake], with ' +
+  'snowflake.identity = "shared"'
+
 /**
  * What is wrong with the users of clients and tiers, by the key of the setting.
  *
@@ -200,9 +216,11 @@ export const callerFaults = (settings: Settings): ReadonlyArray<Fault> => {
     ]
   }
   return levels.flatMap(({ given, key }) =>
-    faults({ ...given, account, accessUrl })
-      .filter(({ setting }) => !isAddress(setting))
-      .map(({ message, setting }) => ({ setting: `${key}.${setting}`, message }))
+    Auth.isSignIn(given)
+      ? [{ setting: `${key}.authenticator`, message: oneForAll }]
+      : faults({ ...given, account, accessUrl })
+          .filter(({ setting }) => !isAddress(setting))
+          .map(({ message, setting }) => ({ setting: `${key}.${setting}`, message }))
   )
 }
 
@@ -259,6 +277,27 @@ const noToken = wrong(
   'The caller has no access token of its own, and snowflake.identity is "exchange". Sign in to the server with one.'
 )
 
+/** The person at the browser. What it is refused is held against it, and not against one of its tokens. */
+const signedIn = (
+  given: Given,
+  signIn: SignIn | undefined
+): Pick<Identity, "login" | "price" | "credential" | "forget" | "refused"> => {
+  const { accessUrl, account } = given
+  if (signIn === undefined) return { login: wrong("No one can sign in by the browser here."), price: "none" }
+  return {
+    login: Effect.map(signIn.token, (token): Login => ({
+      account,
+      accessUrl,
+      authenticator: "oauth",
+      token
+    })),
+    price: "none",
+    credential: Effect.succeed("the person at the browser"),
+    forget: ({ token }) => (token === undefined ? Effect.void : signIn.forget(token)),
+    refused: signIn.refused
+  }
+}
+
 const hashed = (token: Redacted.Redacted<string>): string =>
   createHash("sha256").update(Redacted.value(token)).digest("base64")
 
@@ -302,10 +341,10 @@ const exchanged = (
  */
 export const identityOf = (
   settings: Settings,
-  /** Of `snowflake.identity = "exchange"`: without it no login is possible. */
-  exchange?: Exchange
+  { exchange, signIn }: Sources = {}
 ): ((principal: Principal) => Identity) => {
   const { snowflake } = settings
+  const passed = { login: loginOf("snowflake", snowflake, snowflake), price: priceOf(snowflake) }
   const made = new Map<string, Identity>()
   const make = (principal: Principal): Identity => {
     const { client, tier } = principal
@@ -321,8 +360,7 @@ export const identityOf = (
         key: "",
         mode: "shared",
         user: snowflake.user,
-        login: loginOf("snowflake", snowflake, snowflake),
-        price: priceOf(snowflake)
+        ...(Auth.isSignIn(snowflake) ? signedIn(snowflake, signIn) : passed)
       }
     }
     if (snowflake.identity === "exchange") return exchanged(settings, principal, place, exchange)
@@ -360,6 +398,14 @@ export const identityOf = (
     return identity
   }
 }
+
+/**
+ * Whether one person signs in by the browser.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const isSignIn = Auth.isSignIn
 
 /**
  * Fails when nothing says which account; what else is wrong with the login is told by the login.

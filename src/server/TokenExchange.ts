@@ -58,7 +58,7 @@ const secretFrom = (
       })
 
 /** The address of the account, which is the usual audience. */
-const accountUrl = ({ snowflake: { accessUrl, account } }: Settings): string | undefined =>
+export const accountUrl = ({ snowflake: { accessUrl, account } }: Settings): string | undefined =>
   accessUrl !== undefined && URL.canParse(accessUrl)
     ? new URL(accessUrl).origin
     : account === undefined

@@ -7,8 +7,10 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { lazily } from "../platform/lazily.js"
+import * as UserDirs from "../platform/userDirs.js"
 import * as ReadOnly from "../gate/ReadOnly.js"
 import * as ServerConfig from "../config/ServerConfig.js"
 import type * as DuckDb from "../warehouse/DuckDb.js"
@@ -140,10 +142,12 @@ export const gate = (
  */
 export const layer = (
   settings: ServerConfig.Settings,
-  processes: Layer.Layer<Embedded, ServerConfig.ConfigFaults> = embedded(settings)
+  processes: Layer.Layer<Embedded, ServerConfig.ConfigFaults> = embedded(settings),
+  /** For what must survive a restart, or why there is none. */
+  directory: Either.Either<string, string> = UserDirs.stateDir(UserDirs.current())
 ): Layer.Layer<Warehouse.Warehouse, ServerConfig.ConfigFaults> =>
   settings.warehouse === "snowflake"
-    ? Layer.unwrapEffect(Effect.as(loginIsComplete(settings), snowflake(settings)))
+    ? Layer.unwrapEffect(Effect.as(loginIsComplete(settings), snowflake(settings, directory)))
     : duckdb(processes)
 
 /** What is missing is said at the start, and all of it: the first call may come much later, from a model. */
@@ -168,9 +172,21 @@ const tellRoles = ({ snowflake }: ServerConfig.Settings) =>
 
 const account = Effect.promise(() => import("./SnowflakeAccount.js"))
 
-const snowflake = (settings: ServerConfig.Settings) =>
+/** The sign-in of one person by the browser, for the tokens that the driver gets. */
+export const signedIn = (
+  settings: ServerConfig.Settings,
+  directory: Either.Either<string, string>,
+  awaitApproval: Context.Tag.Service<WarehouseHealth.WarehouseHealth>["awaitApproval"],
+  waitMs?: number
+) =>
+  Effect.flatMap(
+    Effect.promise(() => Promise.all([import("./SignIn.js"), import("../warehouse/snowflake/signIn.js")])),
+    ([{ options }, { make }]) => make({ ...options(settings, directory, awaitApproval), waitMs })
+  )
+
+const snowflake = (settings: ServerConfig.Settings, directory: Either.Either<string, string>) =>
   Layer.unwrapEffect(
-    Effect.zipWith(WarehouseHealth.WarehouseHealth, account, (health, { identityOf, options }) => {
+    Effect.zipWith(WarehouseHealth.WarehouseHealth, account, (health, { identityOf, isSignIn, options }) => {
       const ofCaller = identityOf(settings)
       return Warehouse.layerLazy(
         "snowflake",
@@ -195,13 +211,21 @@ const snowflake = (settings: ServerConfig.Settings) =>
             maxPerSession: statements,
             health
           }
-          if (settings.snowflake.identity !== "exchange") return adapter.layer(given)
+          const { identity, authenticator } = settings.snowflake
+          if (identity === "shared" && isSignIn({ authenticator })) {
+            return Layer.unwrapScoped(
+              Effect.map(signedIn(settings, directory, health.awaitApproval), (signIn) =>
+                adapter.layer({ ...given, identityOf: identityOf(settings, { signIn }) })
+              )
+            )
+          }
+          if (identity !== "exchange") return adapter.layer(given)
           const [exchanging, { make }] = yield* Effect.promise(() =>
             Promise.all([import("./TokenExchange.js"), import("../warehouse/snowflake/exchange.js")])
           )
           return Layer.unwrapScoped(
             Effect.map(make(exchanging.options(settings)), (exchange) =>
-              adapter.layer({ ...given, identityOf: identityOf(settings, exchange) })
+              adapter.layer({ ...given, identityOf: identityOf(settings, { exchange }) })
             )
           )
         }),

@@ -13,6 +13,8 @@ import type { Source } from "./Reload.js"
 import * as Server from "./Server.js"
 import * as Principal from "../platform/Principal.js"
 import * as ServerConfig from "../config/ServerConfig.js"
+import { silent } from "../warehouse/WarehouseHealth.js"
+import { signedIn } from "./Warehouses.js"
 
 export { gate } from "./Warehouses.js"
 export { keysPath, layer, stateDirectory } from "./Server.js"
@@ -99,11 +101,17 @@ export const checkAccount = (
     const isNamed = caller.client !== undefined || caller.tier !== undefined
     if (identity === "shared" && !isNamed) {
       const faults = yield* account.allFaults(settings.snowflake)
-      return yield* faults.length === 0
-        ? check(account.options(settings.snowflake))
-        : Effect.succeed(
-            incomplete(faults.map((fault) => `snowflake.${fault.setting} ${account.described(fault)}`))
-          )
+      if (faults.length > 0) {
+        return incomplete(faults.map((fault) => `snowflake.${fault.setting} ${account.described(fault)}`))
+      }
+      const options = account.options(settings.snowflake)
+      if (!account.isSignIn(settings.snowflake)) return yield* check(options)
+      // The operator at this command is the person.
+      const waitMs = settings.snowflake.approvalSeconds * 1000
+      const signIn = yield* signedIn(settings, Server.stateDirectory(), silent.awaitApproval, waitMs)
+      const principal = Principal.make(settings.client)
+      const { login } = account.identityOf(settings, { signIn })(principal)
+      return yield* check(Effect.map(options, (given) => ({ ...given, login })))
     }
     if (caller.tier !== undefined && !Object.hasOwn(settings.tiers, caller.tier)) {
       return incomplete([`tiers has no ${JSON.stringify(caller.tier)}`])
@@ -124,4 +132,4 @@ export const checkAccount = (
       })),
       principal
     )
-  })
+  }).pipe(Effect.scoped)

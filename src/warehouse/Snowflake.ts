@@ -312,7 +312,11 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
         const opened = isUsed ? Effect.fail(passcodeUsed) : open(driver, login, place)
         return yield* (as.price === "person" ? awaited(opened) : opened).pipe(
           Effect.tapBoth({
-            onFailure: (error) => health.loginFailed(attempt, error, isUsed ? "identity" : refusedOf(error)),
+            onFailure: (error) =>
+              Effect.zipRight(
+                error.reason === "Authentication" ? (as.refused ?? Effect.void) : Effect.void,
+                health.loginFailed(attempt, error, isUsed ? "identity" : refusedOf(error))
+              ),
             onSuccess: () => {
               Lru.set(used, as.key, attempt.identity, 1)
               return health.loginAccepted(attempt)
@@ -360,7 +364,8 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
             refuses.has(error.reason) ? keepsSecondaryRoles(error) : error
           )
         }
-        if (as.mode !== "exchange") return { connection, ranAs: { user: as.user, role } }
+        if (as.mode !== "exchange" && as.forget === undefined)
+          return { connection, ranAs: { user: as.user, role } }
         // Only the account knows whom a token stands for.
         const [row] = yield* own(connection, "SELECT CURRENT_USER(), CURRENT_ROLE()", ({ rows }) =>
           Effect.map(Stream.runCollect(rows), (chunks) => Chunk.toReadonlyArray(chunks).flat())

@@ -1,5 +1,6 @@
 interface Started {
   readonly issuer: string
+  readonly comeBack: (url: string, user: string) => Promise<string>
   readonly signIn: (
     user: string,
     options?: { readonly scope?: string; readonly wanted?: string; readonly seconds?: number }

@@ -22,6 +22,10 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
   const revoked = new Set()
   const state = { user: "nobody", ttlSeconds }
 
+  /** What a client asks for that names nothing: the person of a server over stdio signs in to the account itself. */
+  const usual = (clientId) => (clientId === "person" ? account() : resource)
+  const serverOf = (wanted) =>
+    wanted === account() ? { scope: "session:role:READER", audience: account() } : servers[wanted]
   const servers = {
     [resource]: { scope: "snowguard:read", audience: resource },
     [`${resource}/other`]: { scope: "snowguard:read", audience: `${resource}/other` }
@@ -39,6 +43,14 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
         application_type: "native"
       },
       {
+        client_id: "person",
+        redirect_uris: ["http://127.0.0.1/back"],
+        token_endpoint_auth_method: "none",
+        grant_types: ["authorization_code", "refresh_token"],
+        response_types: ["code"],
+        application_type: "native"
+      },
+      {
         client_id: "snowguard",
         client_secret: "a secret of the exchange",
         redirect_uris: [],
@@ -50,14 +62,15 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     ttl: { Interaction: 600, Session: 600, Grant: 600, AuthorizationCode: 60 },
+    issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
     features: {
       devInteractions: { enabled: false },
       resourceIndicators: {
         enabled: true,
-        defaultResource: () => resource,
+        defaultResource: (_, client) => usual(client.clientId),
         useGrantedResource: () => true,
         getResourceServerInfo: (_, wanted) => {
-          const found = servers[wanted]
+          const found = serverOf(wanted)
           if (found === undefined) throw new errors.InvalidTarget()
           return {
             ...found,
@@ -114,12 +127,16 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
   /** Whoever is asked logs in as `state.user` and consents. */
   const interact = async (request, response) => {
     const { params, prompt, session } = await provider.interactionDetails(request, response)
+    if (state.user === "refuses") {
+      return provider.interactionFinished(request, response, { error: "access_denied" })
+    }
     if (prompt.name === "login") {
       return provider.interactionFinished(request, response, { login: { accountId: state.user } })
     }
     const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id })
     grant.addOIDCScope("openid")
-    for (const wanted of [params.resource ?? resource].flat()) grant.addResourceScope(wanted, params.scope)
+    for (const wanted of [params.resource ?? usual(params.client_id)].flat())
+      grant.addResourceScope(wanted, params.scope)
     return provider.interactionFinished(request, response, { consent: { grantId: await grant.save() } })
   }
   const callback = provider.callback()
@@ -127,6 +144,32 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
     if (!request.url.startsWith("/interaction/")) return callback(request, response)
     interact(request, response).catch((error) => response.writeHead(500).end(String(error)))
   })
+
+  /** A browser: where the redirects from an address lead. */
+  const follow = async (from, isEnd) => {
+    const cookies = new Map()
+    let at = from
+    for (let hop = 0; hop < 12 && !isEnd(at); hop++) {
+      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ")
+      const response = await fetch(at, { redirect: "manual", headers: { cookie } })
+      for (const one of response.headers.getSetCookie()) {
+        const [, name, value] = /^([^=]+)=([^;]*)/.exec(one)
+        if (value === "") cookies.delete(name)
+        else cookies.set(name, value)
+      }
+      const location = response.headers.get("location")
+      if (location === null) throw new Error(`${response.status} at ${at}: ${await response.text()}`)
+      at = new URL(location, issuer).href
+    }
+    return at
+  }
+
+  /** Where the browser comes back to when the user signs in at an address. */
+  const comeBack = (url, user) => {
+    state.user = user
+    const { searchParams } = new URL(url)
+    return follow(url, (at) => at.startsWith(searchParams.get("redirect_uri")))
+  }
 
   /** An access token of the user, by authorization code with PKCE, as a browser and an agent get it. */
   const signIn = async (
@@ -144,20 +187,7 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
       code_challenge: createHash("sha256").update(verifier).digest("base64url"),
       code_challenge_method: "S256"
     })
-    const cookies = new Map()
-    let at = `${issuer}/auth?${query.toString()}`
-    for (let hop = 0; hop < 12 && !at.startsWith(REDIRECT); hop++) {
-      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ")
-      const response = await fetch(at, { redirect: "manual", headers: { cookie } })
-      for (const one of response.headers.getSetCookie()) {
-        const [, name, value] = /^([^=]+)=([^;]*)/.exec(one)
-        if (value === "") cookies.delete(name)
-        else cookies.set(name, value)
-      }
-      const location = response.headers.get("location")
-      if (location === null) throw new Error(`${response.status} at ${at}: ${await response.text()}`)
-      at = new URL(location, issuer).href
-    }
+    const at = await follow(`${issuer}/auth?${query.toString()}`, (at) => at.startsWith(REDIRECT))
     const code = new URL(at).searchParams.get("code")
     if (code === null) throw new Error(`no code: ${at}`)
     const response = await fetch(`${issuer}/token`, {
@@ -178,6 +208,7 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
   return {
     issuer,
     signIn,
+    comeBack,
     revoke: (token) => revoked.add(JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString()).jti),
     /** Whom a token for Snowflake stands for. */
     userOf: async (token) => {

@@ -96,7 +96,7 @@ export const run = ({ calls, seconds, seed, sharedKey = false, users }: World) =
       }
     })
     const exchange = yield* Exchange.make(options(settings))
-    const identity = identityOf(settings, exchange)
+    const identity = identityOf(settings, { exchange })
     const warehouse = yield* Snowflake.make({
       login: Effect.never,
       identityOf: (principal) => ({ ...identity(principal), ...(sharedKey ? { key: "everyone" } : {}) }),

@@ -136,6 +136,34 @@ describe("as whom a caller acts", () => {
     ])
   })
 
+  it("is one person at the browser for the whole server, and for no client alone", () => {
+    const said = (snowflake: object, more: { readonly [section: string]: unknown } = {}) =>
+      startFaults(settingsOf({ document: { snowflake: { account: "a-b", ...snowflake }, ...more } })).map(
+        ({ message, setting }) => `${setting} ${message.split(":")[0]}`
+      )
+    const authenticator = "oauth_authorization_code"
+    // The account is its own authorization server, and has a client for it.
+    expect(said({ authenticator })).toEqual([])
+    expect(said({ authenticator, oauth_issuer: "https://login.example.com" })).toEqual([
+      "snowflake.oauth_client_id is needed for the authenticator oauth_authorization_code"
+    ])
+    expect(
+      said({
+        authenticator,
+        oauth_client_id: "c",
+        oauth_authorization_url: "http://login.example.com/authorize",
+        oauth_redirect_uri: "https://elsewhere.example.com/"
+      })
+    ).toEqual([
+      "snowflake.oauth_authorization_url expected an address such as https",
+      "snowflake.oauth_redirect_uri expected an address of this machine, such as http",
+      "snowflake.oauth_token_request_url (or oauth_issuer) is needed for the authenticator oauth_authorization_code"
+    ])
+    expect(said({ identity: "client" }, { clients: { etl: { snowflake: { authenticator } } } })).toEqual([
+      'clients.etl.snowflake.authenticator is "oauth_authorization_code", by which one person signs in for all callers'
+    ])
+  })
+
   it("may be said in the environment", () => {
     const settings = settingsOf({
       document: { clients: { etl: {} }, snowflake: { identity: "client" } },

@@ -159,7 +159,7 @@ describe("a caller with an access token", () => {
       const exchange = yield* Exchange.make(options(settings))
       const warehouse = yield* Snowflake.make({
         login: Effect.never,
-        identityOf: identityOf(settings, exchange)
+        identityOf: identityOf(settings, { exchange })
       })
       const ask = (name: string, sql = "SELECT CURRENT_USER()", token = `${name}'s token`) =>
         Effect.scoped(

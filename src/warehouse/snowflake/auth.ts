@@ -30,6 +30,10 @@ export interface Login {
   readonly oauthClientSecret?: Redacted.Redacted<string> | undefined
   readonly oauthTokenRequestUrl?: string | undefined
   readonly oauthScope?: string | undefined
+  /** Of the sign-in by the browser; see `signIn`. */
+  readonly oauthIssuer?: string | undefined
+  readonly oauthAuthorizationUrl?: string | undefined
+  readonly oauthRedirectUri?: string | undefined
   /** `AWS`, `AZURE`, `GCP` or `OIDC`. */
   readonly workloadIdentityProvider?: string | undefined
 }
@@ -54,6 +58,7 @@ const authenticators = [
   "snowflake_jwt",
   "oauth",
   "oauth_client_credentials",
+  "oauth_authorization_code",
   "programmatic_access_token",
   "externalbrowser",
   "workload_identity"
@@ -187,6 +192,19 @@ const tokenUrlProblem = (text: string): string | undefined => {
     ? undefined
     : "expected an address such as https://login.example.com/oauth2/token"
 }
+
+/** Why a redirect cannot come back there. */
+const redirectProblem = (text: string): string | undefined => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isHere = url !== undefined && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
+  return url?.protocol === "http:" && isHere && url.search === "" && url.username === ""
+    ? undefined
+    : "expected an address of this machine, such as http://127.0.0.1:8001/callback; without a port any that is free"
+}
+
+/** Whether a person signs in by the browser for tokens that the driver gets. */
+export const isSignIn = (login: Pick<Login, "authenticator">): boolean =>
+  login.authenticator?.toLowerCase() === "oauth_authorization_code"
 
 const authenticatorOf = (login: Login): string | undefined =>
   login.authenticator?.toLowerCase() ?? inferred(login)
@@ -331,6 +349,34 @@ export const plan = (login: Login): Either.Either<DriverLogin, ReadonlyArray<Fau
       }
       put("oauthScope", login.oauthScope)
       break
+    case "oauth_authorization_code": {
+      // The sign-in is our own: the driver gets its token.
+      const urls = [
+        ["oauth_issuer", login.oauthIssuer],
+        ["oauth_authorization_url", login.oauthAuthorizationUrl],
+        ["oauth_token_request_url", login.oauthTokenRequestUrl]
+      ] as const
+      for (const [setting, url] of urls) {
+        const problem = url === undefined ? undefined : tokenUrlProblem(url)
+        if (problem !== undefined) fault(setting, problem)
+      }
+      if (login.oauthRedirectUri !== undefined) {
+        const problem = redirectProblem(login.oauthRedirectUri)
+        if (problem !== undefined) fault("oauth_redirect_uri", problem)
+      }
+      const named = [login.oauthAuthorizationUrl, login.oauthTokenRequestUrl].filter((it) => it !== undefined)
+      if (named.length === 1 && login.oauthIssuer === undefined) {
+        fault(
+          login.oauthAuthorizationUrl === undefined ? "oauth_authorization_url" : "oauth_token_request_url",
+          `(or oauth_issuer) is needed ${why}`
+        )
+      }
+      // Snowflake's own authorization server has a client for this.
+      if (named.length > 0 || login.oauthIssuer !== undefined) {
+        need("oauth_client_id", login.oauthClientId, why)
+      }
+      break
+    }
     case "externalbrowser":
       put("username", login.user)
       break

@@ -179,6 +179,12 @@ const RENEW_PART = 0.2
 /** The life of a token whose end is not told. */
 const UNTOLD_MS = 300_000
 
+/** Of a token that was given out now: when it ends, and when it is renewed. Monotonic milliseconds. */
+export const lifeOf = (expiresIn: number | undefined, now: number) => {
+  const lifeMs = expiresIn === undefined ? UNTOLD_MS : expiresIn * 1000
+  return { endsAt: now + lifeMs, renewAt: now + lifeMs - Math.min(RENEW_MS, lifeMs * RENEW_PART) }
+}
+
 const MAX_BYTES = 256 * 1024
 const MAX_TEXT = 300
 
@@ -186,7 +192,7 @@ const digest = (token: Redacted.Redacted<string>): string =>
   createHash("sha256").update(Redacted.value(token)).digest("base64")
 
 /** The endpoint's own words, on one line; it may quote what it was sent. */
-const quote = (text: string | undefined, secrets: ReadonlyArray<string>): string => {
+export const quote = (text: string | undefined, secrets: ReadonlyArray<string>): string => {
   if (text === undefined) return ""
   const plain = secrets
     .reduce((left, secret) => (secret === "" ? left : left.replaceAll(secret, "***")), text)
@@ -254,7 +260,7 @@ const retryAfter = (header: string | null): number => {
 }
 
 /** `fetch` through the proxy of the environment, bounded in bytes. */
-const fetched = async (
+export const fetched = async (
   url: string,
   init: {
     readonly method?: string
@@ -299,6 +305,42 @@ export const isSafe = (url: string): boolean => {
   )
 }
 
+/** Requests to this machine may go without encryption. */
+export const insecure = (
+  oauth: typeof OAuth,
+  url: string
+): { readonly [OAuth.allowInsecureRequests]?: true } =>
+  isLoopback(new URL(url)) ? { [oauth.allowInsecureRequests]: true } : {}
+
+/**
+ * The metadata of an authorization server. Both documents are asked for: authorization servers have one of them, or
+ * both.
+ */
+export const discovered = (
+  oauth: typeof OAuth,
+  issuerUrl: string,
+  signal: AbortSignal
+): Promise<OAuth.AuthorizationServer> => {
+  const issuer = new URL(issuerUrl)
+  return Promise.any(
+    (["oauth2", "oidc"] as const).map(async (algorithm) => {
+      const response = await oauth.discoveryRequest(issuer, {
+        algorithm,
+        signal,
+        [oauth.customFetch]: fetched,
+        ...insecure(oauth, issuer.href)
+      })
+      const found = await oauth.processDiscoveryResponse(issuer, response)
+      // A remote server must not direct requests to this machine.
+      const url = found.token_endpoint
+      if (url === undefined || !isSafe(url) || (isLoopback(new URL(url)) && !isLoopback(issuer))) {
+        throw new TypeError("no token_endpoint")
+      }
+      return found
+    })
+  )
+}
+
 export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Scope> =>
   Effect.gen(function* () {
     const timeoutMs = options.timeoutMs ?? 5_000
@@ -331,37 +373,12 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
 
     const down = (description: string) => new ExchangeFailed({ kind: "down", description })
 
-    const insecure = (oauth: typeof OAuth, url: string) =>
-      isLoopback(new URL(url)) ? { [oauth.allowInsecureRequests]: true } : {}
-
-    /** Both documents are asked for: authorization servers have one of them, or both. */
-    const discovered = (oauth: typeof OAuth, signal: AbortSignal): Promise<OAuth.AuthorizationServer> => {
-      const issuer = new URL(options.issuer ?? "")
-      return Promise.any(
-        (["oauth2", "oidc"] as const).map(async (algorithm) => {
-          const response = await oauth.discoveryRequest(issuer, {
-            algorithm,
-            signal,
-            [oauth.customFetch]: fetched,
-            ...insecure(oauth, issuer.href)
-          })
-          const found = await oauth.processDiscoveryResponse(issuer, response)
-          // A remote server must not direct requests to this machine.
-          const url = found.token_endpoint
-          if (url === undefined || !isSafe(url) || (isLoopback(new URL(url)) && !isLoopback(issuer))) {
-            throw new TypeError("no token_endpoint")
-          }
-          return found
-        })
-      )
-    }
-
     const serverOf = (oauth: typeof OAuth) =>
       Effect.suspend(() =>
         server !== undefined
           ? Effect.succeed(server)
           : Effect.tryPromise({
-              try: (signal) => discovered(oauth, signal),
+              try: (signal) => discovered(oauth, options.issuer ?? "", signal),
               catch: () =>
                 down(
                   "The token endpoint cannot be found: the authorization server (exchange.issuer) does not give its " +
@@ -450,12 +467,7 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
           }
         })
         const now = yield* monotonicMillis
-        const lifeMs = (found.expires_in ?? UNTOLD_MS / 1000) * 1000
-        return {
-          token: Redacted.make(found.access_token),
-          endsAt: now + lifeMs,
-          renewAt: now + lifeMs - Math.min(RENEW_MS, lifeMs * RENEW_PART)
-        }
+        return { token: Redacted.make(found.access_token), ...lifeOf(found.expires_in, now) }
       }).pipe(
         Effect.timeoutFail({
           duration: timeoutMs,

@@ -18,4 +18,6 @@ export interface Identity extends Acting {
   readonly credential?: Effect.Effect<string> | undefined
   /** The token is not to be used again: the account says that it has ended. */
   readonly forget?: ((used: Login) => Effect.Effect<void>) | undefined
+  /** The account refuses whom the token stands for: it is of no use to renew it. */
+  readonly refused?: Effect.Effect<void> | undefined
 }
