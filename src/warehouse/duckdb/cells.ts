@@ -237,7 +237,7 @@ export const make = (api: Api) => {
       case members.json:
         return parseJson(inside("a") ?? "null")
       case members.other:
-        return inside("k") === "NUMBER"
+        return inside("k") === "NUMBER" || inside("k") === "DOUBLE"
           ? parseJson(inside("v") ?? "null")
           : shownText(inside("k"), inside("v"))
       default:

@@ -25,7 +25,7 @@ import { translate } from "./dialect/translate.js"
 import type { Failure } from "./errors.js"
 import { classify } from "./errors.js"
 import * as Instance from "./instance.js"
-import { longProduct, resultNames } from "./names.js"
+import { resultNames } from "./names.js"
 import { columnsNear, missingIn } from "./suggest.js"
 import { explained } from "./plan.js"
 import type { Reply } from "../../gate/duckdb/parser.js"
@@ -92,15 +92,6 @@ const syntaxError = (description: string): Failed => ({
   code: "001003",
   sqlState: "42000",
   description
-})
-
-const tooLongProduct = (column: number): Failed => ({
-  reason: "InvalidStatement",
-  code: "001003",
-  sqlState: "42000",
-  description:
-    `Column ${column + 1} is a product with more than 12 digits behind the point: Snowflake rounds it to 12, or to those of ` +
-    "the longer factor, and the embedded warehouse does not; round the factors, or cast them, for example x::NUMBER(38, 6)."
 })
 
 const missingError = (missing: Missing): Failed =>
@@ -228,11 +219,6 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.
           limit: limitOf(select.tokens)
         })
         yield* Effect.addFinalizer(() => Effect.sync(running.close))
-        const product = longProduct(
-          select.tokens,
-          running.types.map((type) => (type instanceof opened.api.DuckDBDecimalType ? type.scale : undefined))
-        )
-        if (product !== undefined) return yield* Effect.fail(tooLongProduct(product))
         const names = resultNames(select.sql, select.tokens, running.names)
         const columns = names.map((name, index): Column => {
           const type = running.types[index]!
@@ -240,9 +226,7 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.
         })
         const pull = running.pull(cells.reader(running.types))
         return { columns, pull: Effect.mapError(pull, Option.map(runError(request, namespace, select))) }
-      }).pipe(
-        Effect.mapError((error) => ("_tag" in error ? runError(request, namespace, select)(error) : error))
-      )
+      }).pipe(Effect.mapError(runError(request, namespace, select)))
 
     /** `memory.PUBLIC.T`, `DB.PUBLIC.T`: the plan says where a table is, with or without its database. */
     const bytesOf = (table: string): number => {

@@ -55,42 +55,6 @@ const isStar = (item: ReadonlyArray<Token>): boolean => {
   return item.length > 1 && second?.value === "." && (third?.value === "*" || isStar(item.slice(2)))
 }
 
-/** A product of what are not whole numbers, as far as a text tells. */
-const isProduct = (item: ReadonlyArray<Token>): boolean =>
-  item.some(({ kind, value }, index) => {
-    const [before, after] = [item[index - 1], item[index + 1]]
-    if (kind !== "operator" || value !== "*" || before === undefined || after === undefined) return false
-    const isOperand = (token: Token) => ["word", "quoted", "number", "close", "open"].includes(token.kind)
-    const isWhole = ({ kind, text }: Token) => kind === "number" && /^\d+$/.test(text)
-    return (
-      isOperand(before) &&
-      before.kind !== "open" &&
-      isOperand(after) &&
-      after.kind !== "close" &&
-      !isWhole(before) &&
-      !isWhole(after)
-    )
-  })
-
-/**
- * Snowflake keeps twelve digits behind the point of a product, or as many as a factor has; DuckDB keeps all. The
- * position of the first column that may be such a product with more.
- *
- * @since 0.1.0
- * @category checks
- */
-export const longProduct = (
-  tokens: ReadonlyArray<Token>,
-  scales: ReadonlyArray<number | undefined>
-): number | undefined => {
-  const long = scales.findIndex((scale) => scale !== undefined && scale > 12)
-  if (long < 0) return undefined
-  const items = selectList(tokens)
-  if (items === undefined || items.length !== scales.length || items.some(isStar)) return undefined
-  const at = items.findIndex((item, index) => (scales[index] ?? 0) > 12 && isProduct(item))
-  return at < 0 ? undefined : at
-}
-
 const folded = (name: string): string => (name === "count_star()" ? "COUNT(*)" : name.toUpperCase())
 
 /**

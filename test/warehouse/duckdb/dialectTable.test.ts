@@ -715,6 +715,75 @@ const queries: ReadonlyArray<readonly [string, string, ReadonlyArray<ReadonlyArr
     [[3, 2, 4, 5]]
   ],
   [
+    "a product of more than twelve digits, which has twelve or as many as a factor",
+    "WITH t AS (SELECT 1.1234567::NUMBER(18, 7) AS a, 2.7654321::NUMBER(18, 7) AS b, 3 AS i, 1.5 AS m) SELECT .1 * .0000000000001, a * b, -a * b, a * -b, 2 * a * b, a * i * b, (SELECT SUM(x) FROM (SELECT a * b AS x FROM t) WHERE x = 3.106843221140), CASE WHEN i > 1 THEN a ELSE b END * b, b * CASE WHEN i > 1 THEN a ELSE b END, a::FLOAT * b::FLOAT > 3.10684322114 FROM t",
+    [
+      [
+        ...["0.0000000000000", "3.106843221140", "-3.106843221140", "-3.106843221140", "6.213686442280"],
+        ...["9.320529663420", "3.106843221140", "3.106843221140", "3.106843221140", true]
+      ]
+    ]
+  ],
+  [
+    "products of many factors, and in other operations",
+    "WITH t AS (SELECT 1.5 AS a, 2.5 AS b, 3 AS i, NULL AS n) SELECT a * b * b * b * b, a / b * b, a * b % 2, a * (b * b), i * i * i * i * i * i * i, NULL * a, a * b || 'x', (a * b)::INT, COUNT(*) * 2.5, SUM(a * b) FROM t GROUP BY a, b, i",
+    [["58.59375", "1.50000000", "1.75", "9.375", 2187, null, "3.75x", 4, "2.5", "3.75"]]
+  ],
+  [
+    "a cast of a whole CASE",
+    "SELECT CASE WHEN 1 = 1 THEN 2.6 ELSE 3 END::INT, CASE WHEN FALSE THEN 1 END::VARCHAR",
+    [[3, null]]
+  ],
+  [
+    "a floating-point number in a VARIANT, which is told from a decimal one",
+    `WITH t AS (SELECT PARSE_JSON('1.912e2') AS v, PARSE_JSON('{"d":1.5e2,"n":1.5,"i":2}') AS o)
+     SELECT TYPEOF(v), v, v > 100, v < 200, v = 191.2, v::VARCHAR, v::NUMBER, v::NUMBER + 1, TO_JSON(v), TYPEOF(o:d), TYPEOF(o:n), TYPEOF(o:i),
+       TYPEOF(1.5::FLOAT::VARIANT), IS_DOUBLE(o:d), IS_DECIMAL(o:d), IS_DECIMAL(o:n), TYPEOF(f.value), TYPEOF(GET(ARRAY_CONSTRUCT(2::FLOAT), 0))
+     FROM t, TABLE(FLATTEN(input => PARSE_JSON('[3e0]'))) AS f`,
+    [
+      [
+        ...[
+          "DOUBLE",
+          191.2,
+          true,
+          true,
+          true,
+          "191.2",
+          191,
+          192,
+          "1.912000000000000e+02",
+          "DOUBLE",
+          "DECIMAL",
+          "INTEGER"
+        ],
+        ...["DOUBLE", true, false, true, "DOUBLE", "DOUBLE"]
+      ]
+    ]
+  ],
+  [
+    "a number of many digits in a VARIANT",
+    `WITH t AS (SELECT PARSE_JSON('{"id":9007199254740993,"f":0.30000000000000004}') AS v) SELECT v:id, v:id::NUMBER + 1, v:id::NUMBER = 9007199254740993, v:id::NUMBER = 9007199254740992, v:id::VARCHAR, v:f > 4, v:f = 0.30000000000000004 FROM t`,
+    [["9007199254740993", "9007199254740994", true, false, "9007199254740993", false, true]]
+  ],
+  [
+    "comparisons of columns beside semi-structured values",
+    "WITH t AS (SELECT PARSE_JSON('{\"id\":5,\"n\":\"x\"}') AS v, 'a' AS s, '2024-01-01'::DATE AS d, TRUE AS b) SELECT v:id, COUNT(*) FROM t JOIN (SELECT 'a' AS k) AS u ON t.s = u.k WHERE v:id > 4 AND v:n = 'x' AND d < '2024-02-01' AND b = TRUE AND s IN ('a', 'b') GROUP BY v:id HAVING v:id BETWEEN 4 AND 6 ORDER BY v:id",
+    [[5, 1]]
+  ],
+  [
+    "all of a FLATTEN of several rows but its SEQ",
+    "SELECT f.* EXCLUDE (SEQ, THIS) FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('[1]'), ('[2]')) AS t, LATERAL FLATTEN(input => t.v) AS f ORDER BY f.value",
+    [
+      [null, "[0]", 0, 1],
+      [null, "[0]", 0, 2]
+    ]
+  ],
+  [
+    "what a query around a FLATTEN of several rows names",
+    "SELECT * FROM (SELECT f.value FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('[1]'), ('[2]')) AS t, LATERAL FLATTEN(input => t.v) AS f) ORDER BY 1",
+    [[1], [2]]
+  ],
+  [
     "a product of no more than twelve digits",
     "SELECT 1.234567 * 1.000001, 0.0000000000001::NUMBER(20, 13), 0.0000000000001 * 2",
     [["1.234568234567", "0.0000000000001", "0.0000000000002"]]
@@ -938,11 +1007,25 @@ const refused: ReadonlyArray<readonly [string, RegExp]> = [
   ["SELECT HASH('a')", /other numbers than Snowflake's/],
   ["SELECT COLLATE('a', 'en-ci')", /COLLATE/],
   ["SELECT RANDOM(5)", /seed/],
-  ["SELECT .1 * .0000000000001", /Column 1 is a product with more than 12 digits/],
   [
-    "SELECT a, SUM(a * b) FROM (SELECT 1.12345678::NUMBER(20, 8) AS a, 2.5::NUMBER(20, 8) AS b) GROUP BY a",
-    /Column 2 is a product/
+    "WITH t AS (SELECT a * b * c * a AS x FROM (SELECT 1.12345678::NUMBER(20, 8) AS a, 2.5 AS b, 1.5 AS c)) SELECT COUNT(*) FROM t WHERE x > 1",
+    /a product of many factors with more than 12 digits/i
   ],
+  ["SELECT v > 4 FROM (SELECT PARSE_JSON('-9007199254740993') AS v)", /more than 15 digits in a VARIANT/],
+  [
+    "SELECT PARSE_JSON('{\"id\":9007199254740993}'):id = 9007199254740993",
+    /cast it, for example v:id::NUMBER/
+  ],
+  [
+    "WITH t AS (SELECT PARSE_JSON('{\"id\":9007199254740993}') AS v) SELECT 1 FROM t WHERE t.v:id NOT IN (9007199254740993)",
+    /more than 15 digits/
+  ],
+  ["SELECT PARSE_JSON('{\"id\":9007199254740993}'):id BETWEEN 1 AND 2", /more than 15 digits/],
+  ["SELECT PARSE_JSON('{\"id\":9007199254740993}'):id + 1", /more than 15 digits/],
+  ...["f.*", "*", "t.v, f.*", "DISTINCT *", "f.* EXCLUDE (KEY)"].map((list): readonly [string, RegExp] => [
+    `SELECT ${list} FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('[1]'), ('[2]')) AS t, LATERAL FLATTEN(input => t.v) AS f`,
+    /SEQ of a FLATTEN of several rows/
+  ]),
   [
     "SELECT f.seq FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('[1]'), ('[2]')) AS t, LATERAL FLATTEN(input => t.v) AS f",
     /SEQ of a FLATTEN of several rows/

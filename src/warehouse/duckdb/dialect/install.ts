@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as DuckDb from "@duckdb/node-api"
+import { keepsDoubles } from "./library.js"
 import { scalars } from "./scalars.js"
 import type { Scalar } from "./scalars.js"
 import { decode, isFields, isList, memberOf, members, numberOf, Refusal, textOf } from "./values.js"
@@ -32,21 +33,24 @@ const make = (api: Api) => {
     THIS: api.LIST(union)
   })
 
-  const variant = (value: Exclude<Value, undefined>): DuckDb.DuckDBValue => {
-    const [tag, inner] = memberOf(value)
+  const variant = (value: Exclude<Value, undefined>, keepsDoubles = false): DuckDb.DuckDBValue => {
+    const [tag, inner] = memberOf(value, keepsDoubles)
     return new api.DuckDBUnionValue(tag, typeof inner === "object" ? api.structValue(inner) : inner)
   }
 
   /** The driver cannot write a union that is NULL: there is one element, or none. */
-  const optional = (value: Value): DuckDb.DuckDBValue =>
-    api.listValue(value === undefined ? [] : [variant(value)])
+  const optional = (value: Value, keepsDoubles = false): DuckDb.DuckDBValue =>
+    api.listValue(value === undefined ? [] : [variant(value, keepsDoubles)])
 
   const text = (value: Value): string | null => textOf(value) ?? null
 
   const returned: Readonly<
     Record<
       Scalar["returns"],
-      { readonly type: DuckDb.DuckDBType; readonly write: (value: Value) => DuckDb.DuckDBValue }
+      {
+        readonly type: DuckDb.DuckDBType
+        readonly write: (value: Value, keepsDoubles?: boolean) => DuckDb.DuckDBValue
+      }
     >
   > = {
     text: { type: api.VARCHAR, write: text },
@@ -62,7 +66,7 @@ const make = (api: Api) => {
     variant: { type: api.LIST(union), write: optional },
     rows: {
       type: api.LIST(row),
-      write: (value) =>
+      write: (value, keepsDoubles) =>
         api.listValue(
           (isList(value) ? value : []).map((each) => {
             const fields = isFields(each) ? each : new Map<string, Value>()
@@ -71,8 +75,8 @@ const make = (api: Api) => {
               KEY: text(fields.get("KEY")),
               PATH: text(fields.get("PATH")),
               INDEX: typeof index === "number" ? BigInt(index) : null,
-              VALUE: optional(fields.get("VALUE")),
-              THIS: optional(fields.get("THIS"))
+              VALUE: optional(fields.get("VALUE"), keepsDoubles),
+              THIS: optional(fields.get("THIS"), keepsDoubles)
             })
           })
         )
@@ -117,22 +121,25 @@ const make = (api: Api) => {
   for (const [name, known] of Object.entries(scalars)) {
     const takes = known.takes.replace("*", "")
     const { type, write } = returned[known.returns]
-    functions.push(
-      declare({
-        name: `sgj_${name}`,
-        returns: type,
-        takes: [],
-        repeats: api.VARCHAR,
-        row: (args) => {
-          const values = args.map((arg, index): Value => {
-            if (typeof arg !== "string") return undefined
-            return takes[Math.min(index, takes.length - 1)] === "v" ? decode(arg) : arg
-          })
-          if (known.strict && values.some((value) => value === undefined)) return write(undefined)
-          return write(known.run(values))
-        }
-      })
-    )
+    for (const prefix of keepsDoubles.has(name) ? ["sgj", "sgk"] : ["sgj"]) {
+      const keeps = prefix === "sgk"
+      functions.push(
+        declare({
+          name: `${prefix}_${name}`,
+          returns: type,
+          takes: [],
+          repeats: api.VARCHAR,
+          row: (args) => {
+            const values = args.map((arg, index): Value => {
+              if (typeof arg !== "string") return undefined
+              return takes[Math.min(index, takes.length - 1)] === "v" ? decode(arg) : arg
+            })
+            if (known.strict && values.some((value) => value === undefined)) return write(undefined)
+            return write(known.run(values), keeps)
+          }
+        })
+      )
+    }
   }
 
   // Named where a type is asked for; they are never run.

@@ -1080,6 +1080,10 @@ const json = "to_json(x)::VARCHAR"
 /** A type's name is folded when the statement is bound, so only one branch is ever computed. */
 const type = "system.main.typeof(x)"
 
+const longProduct =
+  "a product of many factors with more than 12 digits behind the point: Snowflake rounds it to 12, or to those of the " +
+  "longer factor, and the embedded warehouse does not; round the factors, or cast them, for example x::NUMBER(38, 6)"
+
 const addUnits = ["year", "month"].map(
   (unit) => `sg_add_${unit}(n, d) AS cast_to_type(d + to_${unit}s(round(n)::INTEGER), d)`
 )
@@ -1109,9 +1113,18 @@ const macroList: ReadonlyArray<string> = [
   // What COUNT counts: a JSON null is none.
   `sg_counted(x) AS CASE WHEN system.main.typeof(x) LIKE 'UNION(%' AND ${json} = '{"${members.none}":0}' THEN NULL ELSE x END`,
 
+  // What DuckDB compares: a number that is not kept as one becomes one, or is refused.
+  `sg_compared(x) AS CASE WHEN ${type} LIKE 'UNION(%' AND ${json} LIKE '{"${members.other}":%' THEN cast_to_type(sgj_compared(sg_in(x))[1], x) ELSE x END`,
+
   // Operators
   `"/"(a, b) AS cast_to_type(sgj_divide(a::VARCHAR, b::VARCHAR, system.main.typeof(a * round(b))), ${quotient("a")} * round(coalesce(b, 0)))`,
   `"%"(a, b) AS system.main."%"(a, CASE WHEN b = 0 THEN sgj_divided_by_zero() ELSE b END)`,
+  // A product has twelve digits behind the point at most, or as many as a factor has. The type is found when the
+  // statement is bound; DuckDB computes the product alone.
+  `sg_scale(x) AS CASE WHEN ${type} LIKE 'DECIMAL(%' THEN regexp_extract(${type}, ',(\\d+)', 1)::INTEGER ELSE 0 END`,
+  `sg_times(a, b) AS cast_to_type(a * b, struct_extract_at(row(a * b, round(a * b, greatest(12, sg_scale(a), sg_scale(b)))),
+     CASE WHEN system.main.typeof(a * b) LIKE 'DECIMAL(%' THEN 2 ELSE 1 END))`,
+  `sg_product(x, scales) AS CASE WHEN scales > 12 THEN error(${literal(longProduct)}) ELSE x END`,
   `"~~"(a, b) AS system.main."~~"(sg_str(a), b::VARCHAR)`,
   `"!~~"(a, b) AS system.main."!~~"(sg_str(a), b::VARCHAR)`,
   `"~~*"(a, b) AS system.main."~~*"(sg_str(a), b::VARCHAR)`,
@@ -1176,11 +1189,45 @@ const macroList: ReadonlyArray<string> = [
      + to_hours(h) + to_minutes(mi) + to_seconds(s) + to_microseconds(us)`
 ]
 
-const rows = "unnest(sgj_flatten(input, path, keep, recursive, mode)) AS sg_e"
+/**
+ * Of `scalars`: those of which there is a second one, `sgk_x`, that tells a floating-point number in a VARIANT from
+ * others. A statement that asks for it names those.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const keepsDoubles: ReadonlySet<string> = new Set(
+  Object.entries(scalars).flatMap(([name, { returns }]) =>
+    (returns === "variant" || returns === "rows") && name !== "compared" ? [name] : []
+  )
+)
+
+/** Functions by which a floating-point number in a VARIANT is told from others. */
+export const tellsDoubles: ReadonlySet<string> = new Set(
+  "TYPEOF TO_JSON IS_DOUBLE IS_REAL IS_DECIMAL IS_INTEGER AS_DOUBLE AS_REAL AS_DECIMAL AS_NUMBER AS_INTEGER".split(
+    " "
+  )
+)
+
+/** The translation of a statement that tells them. */
+export const tellingDoubles = (sql: string): string =>
+  sql
+    .replace(/'(?:[^']|'')*'|\bsgj_(\w+)\(/g, (found, name?: string) =>
+      name !== undefined && keepsDoubles.has(name) ? `sgk_${name}(` : found
+    )
+    .replace(/'(?:[^']|'')*'|\bsg_flatten\(/g, (found) =>
+      found === "sg_flatten(" ? "sgk_flatten_rows(" : found
+    )
 
 const tableMacros: ReadonlyArray<string> = [
-  `sg_flatten(input, path, keep, recursive, mode) AS TABLE
-     SELECT 1::BIGINT AS SEQ, sg_e.KEY AS KEY, sg_e.PATH AS PATH, sg_e.INDEX AS INDEX, sg_e.VALUE[1] AS VALUE, sg_e.THIS[1] AS THIS FROM (SELECT ${rows})`,
+  ...[
+    ["sg_flatten", "sgj_flatten"],
+    ["sgk_flatten_rows", "sgk_flatten"]
+  ].map(
+    ([name, rows]) => `${name}(input, path, keep, recursive, mode) AS TABLE
+     SELECT 1::BIGINT AS SEQ, sg_e.KEY AS KEY, sg_e.PATH AS PATH, sg_e.INDEX AS INDEX, sg_e.VALUE[1] AS VALUE, sg_e.THIS[1] AS THIS
+     FROM (SELECT unnest(${rows}(input, path, keep, recursive, mode)) AS sg_e)`
+  ),
   `sg_split_rows(input) AS TABLE
      SELECT 1::BIGINT AS SEQ, sg_e.INDEX + 1 AS INDEX, sgj_text(sg_in(sg_e.VALUE[1])) AS VALUE FROM (SELECT unnest(sgj_flatten(input, NULL, NULL, NULL, NULL)) AS sg_e)`
 ]
@@ -1214,6 +1261,7 @@ export const typeOnly: ReadonlyArray<string> = [
 export const names: ReadonlyArray<string> = [
   ...[...macroList, ...tableMacros].map(nameOf),
   ...Object.keys(scalars).map((name) => `SGJ_${name.toUpperCase()}`),
+  ...[...keepsDoubles].map((name) => `SGK_${name.toUpperCase()}`),
   ...typeOnly.map((name) => name.toUpperCase()),
   "CAST_TO_TYPE"
 ]
@@ -1221,7 +1269,7 @@ export const names: ReadonlyArray<string> = [
 /** Of `scalars`: parts of other functions, not functions of Snowflake's. */
 export const internal: ReadonlySet<string> = new Set(
   (
-    "position text text_only path_text number to_timestamp_ntz decimal try_decimal round_half_even divide refuse too_long path variant " +
+    "position text text_only path_text number compared to_timestamp_ntz decimal try_decimal round_half_even divide refuse too_long path variant " +
     "object_of_row list list_unique union_lists flatten changes object_agg like_any like_all ilike_any ilike_all chr as_number"
   ).split(" ")
 )

@@ -147,15 +147,48 @@ export const rewrite = (from: Source): string => {
       return [isName(alias) ? alias.value : ""]
     })
   )
+  const isExcluded = (at: number): boolean => {
+    let open = at
+    while (open >= 0 && tokens[open]!.depth >= tokens[at]!.depth) open--
+    return isWord(tokens[open - 1], "EXCLUDE") || isWord(tokens[at - 1], "EXCLUDE")
+  }
   const isSeq = (token: Token, at: number): boolean => {
     const [before, qualifier] = [tokens[at - 1], tokens[at - 2]]
+    if (isExcluded(at)) return false
     if (!isWord(token, "SEQ") || tokens[at + 1]?.kind === "open" || isWord(before, "AS")) return false
     return before?.text !== "." || (isName(qualifier) && flattened.has(qualifier.value))
   }
   const definesSeq = tokens.some((token, at) => isWord(token, "SEQ") && isWord(tokens[at - 1], "AS"))
-  if (flattened.size > 0 && !definesSeq && tokens.some(isSeq)) {
+  /** `f.*` of a FLATTEN of several rows, or `*` of a list whose FROM has one: SEQ is among the columns. */
+  const isStarWithSeq = (token: Token, at: number): boolean => {
+    if (token.text !== "*" || token.kind !== "operator") return false
+    const open = tokens[at + 2]?.text === "(" ? at + 2 : undefined
+    const end = open === undefined ? at + 3 : (partner.get(open) ?? at + 3)
+    if (isWord(tokens[at + 1], "EXCLUDE") && tokens.slice(at + 2, end).some((name) => isWord(name, "SEQ")))
+      return false
+    const [before, qualifier] = [tokens[at - 1], tokens[at - 2]]
+    if (before?.text === ".") return isName(qualifier) && flattened.has(qualifier.value)
+    if (before?.text !== "," && !isWord(before, "SELECT", "DISTINCT", "ALL") && before?.kind !== "number")
+      return false
+    let from_ = at
+    while (
+      from_ < tokens.length &&
+      tokens[from_]!.depth >= token.depth &&
+      !(tokens[from_]!.depth === token.depth && isWord(tokens[from_], "FROM"))
+    )
+      from_++
+    for (let index = from_ + 1; index < tokens.length && tokens[index]!.depth >= token.depth; index++) {
+      const each = tokens[index]!
+      if (each.depth === token.depth && isWord(each, "WHERE", "GROUP", "ORDER", ...setOperators)) return false
+      if (each.text === "(" && isWord(tokens[index + 1], "SELECT", "WITH", "VALUES"))
+        index = partner.get(index) ?? index
+      else if (flattensRows(each, index)) return true
+    }
+    return false
+  }
+  if (flattened.size > 0 && (tokens.some(isStarWithSeq) || (!definesSeq && tokens.some(isSeq)))) {
     refuse(
-      "SEQ of a FLATTEN of several rows is not supported by the embedded warehouse: it would be 1 for each; number the rows before, with ROW_NUMBER() OVER (ORDER BY ...)."
+      "SEQ of a FLATTEN of several rows is not supported by the embedded warehouse: it would be 1 for each; name the other columns instead of *, and number the rows before, with ROW_NUMBER() OVER (ORDER BY ...)."
     )
   }
 
@@ -989,6 +1022,116 @@ export const rewrite = (from: Source): string => {
     })
   }
 
+  const isSemiStructured = tokens.some(
+    (token, at) =>
+      token.text === "[" ||
+      (token.kind === "operator" && token.value === ":") ||
+      (isWord(token) &&
+        /JSON|FLATTEN|VARIANT|OBJECT|ARRAY|XML|^GET/.test(token.value) &&
+        !isWord(tokens[at - 1], "FROM"))
+  )
+
+  /** A semi-structured value beside a comparison as what DuckDB can compare. */
+  const comparedWith = (list: Array<Piece>): void => {
+    if (!isSemiStructured) return
+    const wrap = (index: number) => {
+      const piece = list[index]
+      if (piece === undefined || !piece.operand) return
+      const isColumn = piece.kind === "unknown" && /^(?:\w+\.)*(?!NULL$|END$)[A-Za-z_]\w*$/i.test(piece.sql)
+      if (piece.kind === "variant" || isColumn) list[index] = { ...piece, sql: `sg_compared(${piece.sql})` }
+    }
+    list.forEach(({ mark, operand }, index) => {
+      if (mark === undefined || operand) return
+      if (mark !== "," && comparisons.has(mark)) {
+        wrap(index - 1)
+        wrap(index + 1)
+      } else if (mark === "IN" || mark === "BETWEEN")
+        wrap(list[index - 1]?.mark === "NOT" ? index - 2 : index - 1)
+    })
+  }
+
+  /** Where the operand begins that ends with a piece: `CASE ... END` is many. */
+  const startOfOperand = (list: ReadonlyArray<Piece>, at: number): number => {
+    if (list[at]?.sql.toUpperCase() !== "END") return at
+    let open = 0
+    for (let index = at; index >= 0; index--) {
+      if (list[index]!.mark === "CASE") open--
+      else if (list[index]!.sql.toUpperCase() === "END") open++
+      if (open === 0) return index
+    }
+    return at
+  }
+
+  /** The piece after the operand that begins with one; undefined where none begins. */
+  const endOfOperand = (list: ReadonlyArray<Piece>, at: number): number | undefined => {
+    const first = list[at]
+    if (first?.mark === "-" && !first.operand) return endOfOperand(list, at + 1)
+    if (first?.mark === "CASE") {
+      let open = 0
+      for (let index = at; index < list.length; index++) {
+        if (list[index]!.mark === "CASE") open++
+        else if (list[index]!.sql.toUpperCase() === "END" && --open === 0) return index + 1
+      }
+      return undefined
+    }
+    return first?.operand === true ? at + 1 : undefined
+  }
+
+  /** Factors as Snowflake multiplies them: what has no digits behind the point changes nothing about the others. */
+  const product = (factors: ReadonlyArray<string>): string => {
+    const isWhole = (sql: string) => /^\d+(?:::BIGINT)?$/.test(sql)
+    const plain = factors.join(" * ")
+    const fractions = factors.filter((factor) => !isWhole(factor))
+    if (fractions.length < 2 || factors.some((factor) => /^NULL$/i.test(factor))) return plain
+    // DuckDB reads the operands of each several times to find its type.
+    const isShallow = plain.split("sg_times(").length - 1 + fractions.length <= 3
+    if (!isShallow)
+      return `sg_product(${plain}, ${fractions.map((factor) => `sg_scale(${factor})`).join(" + ")})`
+    const [first = "", ...others] = factors
+    return others.reduce(
+      (left, right) =>
+        isWhole(left) || isWhole(right) ? `(${left} * ${right})` : `sg_times(${left}, ${right})`,
+      first
+    )
+  }
+
+  const isProductOf = (piece: Piece | undefined): boolean =>
+    piece?.operand === false && (piece.mark === "*" || piece.mark === "/" || piece.mark === "%")
+
+  /** Products, which keep fewer digits behind the point than DuckDB's. */
+  const multiplied = (list: Array<Piece>): void => {
+    for (let at = 0; at < list.length; at++) {
+      const { mark, operand } = list[at]!
+      if (mark !== "*" || operand || list[at - 1]?.operand !== true) continue
+      // From the first of the operations that are done before: `a / b * c` is a product of a quotient.
+      let start = startOfOperand(list, at - 1)
+      while (isProductOf(list[start - 1]) && list[start - 2]?.operand === true)
+        start = startOfOperand(list, start - 2)
+      if (list[start - 1]?.mark === "INTERVAL") continue
+      let end = endOfOperand(list, start) ?? start
+      let factors = [join(list.slice(start, end))]
+      const begun = end
+      for (;;) {
+        const operator = list[end]
+        if (!isProductOf(operator)) break
+        const next = endOfOperand(list, end + 1)
+        if (next === undefined) break
+        const right = join(list.slice(end + 1, next))
+        if (operator?.mark === "*") factors.push(right)
+        else factors = [`${product(factors)} ${operator?.mark ?? ""} ${right}`]
+        end = next
+      }
+      if (end === begun) continue
+      list.splice(start, end - start, {
+        sql: product(factors),
+        kind: "unknown",
+        operand: true,
+        mark: undefined
+      })
+      at = start
+    }
+  }
+
   /** Every value beside `||` as a text. */
   const concatenated = (list: Array<Piece>): void => {
     const wrap = (index: number, beyond: number) => {
@@ -1141,8 +1284,10 @@ export const rewrite = (from: Source): string => {
           push(`${last.sql}::${next?.text ?? ""}`)
           at += 2
         } else {
-          list.pop()
-          push(type.cast(scalarOf(last, type), false), type.kind)
+          const first = startOfOperand(list, list.length - 1)
+          const value = first === list.length - 1 ? last : { ...last, sql: `(${join(list.slice(first))})` }
+          list.splice(first)
+          push(type.cast(scalarOf(value, type), false), type.kind)
           at = type.end
         }
       } else if (
@@ -1230,6 +1375,8 @@ export const rewrite = (from: Source): string => {
       }
     }
     computed(list)
+    multiplied(list)
+    comparedWith(list)
     concatenated(list)
     return list
   }
@@ -1477,5 +1624,8 @@ export const rewrite = (from: Source): string => {
   }
 
   const text = emit(0, tokens.length)
-  return refusal === undefined ? text : `SELECT ${refusal}`
+  if (refusal !== undefined) return `SELECT ${refusal}`
+  return tokens.some((token) => isWord(token) && Library.tellsDoubles.has(token.value))
+    ? Library.tellingDoubles(text)
+    : text
 }

@@ -14,6 +14,7 @@ import {
   Double,
   Exact,
   Typed,
+  comparable,
   decode,
   floatText,
   identity,
@@ -986,7 +987,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
       ? refuse("this function is not supported for BINARY values by the embedded warehouse")
       : textOf(value)
   ),
-  number: scalar("number")("v", 1, ([value]) => numberOf(value)),
+  number: scalar("number")("v", 1, ([value]) => numberOf(comparable(value))),
   to_date: convert("DATE", false),
   try_to_date: convert("DATE", true),
   to_time: convert("TIME", false),
@@ -1017,6 +1018,7 @@ export const scalars: Readonly<Record<string, Scalar>> = {
   path: toVariant("rr*", 2, ([value, ...keys]) => pick(String(value), keys.map(keyOf))),
   path_text: toText("rr*", 2, ([value, ...keys]) => textOf(pick(String(value), keys.map(keyOf)))),
   variant: toVariant("v", 1, ([value]) => variantOf(value)),
+  compared: toVariant("v", 1, ([value]) => comparable(value)),
   parse_json: toVariant("v", 1, ([value]) =>
     typeof value === "string" ? (value.trim() === "" ? undefined : parseJson(value)) : value
   ),

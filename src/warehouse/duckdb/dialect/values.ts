@@ -283,6 +283,19 @@ export const numberOf = (value: Value): number | undefined => {
   return refuse(`Failed to cast variant value ${printJson(value)} to a number`)
 }
 
+const longNumber =
+  "A number of more than 15 digits in a VARIANT is not computed or compared exactly by the embedded warehouse; " +
+  "cast it, for example v:id::NUMBER(38, 0)"
+
+/** A number that DuckDB may compare and compute as a double; refused where that would change it. */
+export const comparable = (value: Value): Value => {
+  if (!(value instanceof Exact)) return value
+  const number = Number(value.digits)
+  return value.digits.includes(".") && decimalText(number) === trimmed(value.digits)
+    ? number
+    : refuse(longNumber)
+}
+
 const typedKinds: Readonly<Record<string, Typed["kind"]>> = {
   DATE: "DATE",
   TIME: "TIME",
@@ -324,7 +337,8 @@ const unmarked = (value: Value): Value => {
       case members.other: {
         if (!isFields(inner)) return inner
         const [kind, text] = [inner.get("k"), inner.get("v")]
-        return kind === "NUMBER" ? new Exact(String(text)) : new Typed(kindOf(String(kind)), String(text))
+        if (kind === "NUMBER") return new Exact(String(text))
+        return kind === "DOUBLE" ? new Double(Number(text)) : new Typed(kindOf(String(kind)), String(text))
       }
     }
   }
@@ -354,15 +368,22 @@ export const decode = (marked: string | null): Value => {
   return kind === undefined ? unmarked(value) : new Typed(kind, String(value))
 }
 
-/** The member of the union, and what it holds. */
+/**
+ * The member of the union, and what it holds. A floating-point number is a number like any other, which DuckDB can
+ * compare; `keepsDoubles` where it must be told from others (TYPEOF), and what is compared is `compared` before.
+ */
 export const memberOf = (
-  value: Exclude<Value, undefined>
+  value: Exclude<Value, undefined>,
+  keepsDoubles = false
 ): readonly [name: string, value: boolean | number | string | Readonly<Record<string, string>>] => {
   if (value === null) return [members.none, 0]
   if (typeof value === "boolean") return [members.boolean, value]
   if (typeof value === "number") return [members.number, value]
   if (typeof value === "string") return [members.text, value]
-  if (value instanceof Double) return [members.number, value.value]
+  if (value instanceof Double)
+    return keepsDoubles && Number.isFinite(value.value)
+      ? [members.other, { k: "DOUBLE", v: String(value.value) }]
+      : [members.number, value.value]
   if (value instanceof Exact) return [members.other, { k: "NUMBER", v: value.digits }]
   if (value instanceof Typed) return [members.other, { k: value.kind, v: value.text }]
   return [members.json, { a: printJson(value) }]
