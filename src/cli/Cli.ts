@@ -109,6 +109,20 @@ export const commands = [
     ]
   },
   {
+    name: "limits",
+    summary: "say which settings make up a client's limits, and where each comes from; ACTION is explain",
+    operands: ["ACTION"],
+    options: [
+      { name: "client", value: "NAME", summary: "the client" },
+      {
+        name: "tier",
+        value: "NAME",
+        summary: "as if its key named this tier; that of the client if not given"
+      },
+      { name: "json", summary: "as JSON" }
+    ]
+  },
+  {
     name: "demo",
     summary: "a short tour on the embedded warehouse, or the rehearsal of an outage of Snowflake",
     options: [

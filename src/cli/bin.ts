@@ -34,6 +34,7 @@ const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly r
   admin: () => import("./commands/admin.js"),
   check: () => import("./commands/check.js"),
   quota: () => import("./commands/quota.js"),
+  limits: () => import("./commands/limits.js"),
   demo: () => import("./commands/demo.js"),
   emulator: () => import("./commands/emulator.js"),
   "check-sql": () => import("./commands/checkSql.js")
@@ -162,7 +163,14 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
             }),
             announce(loaded, command)
           ]).pipe(Effect.zipRight(Effect.promise(() => commands[command.command]()))),
-          (module) => module.run({ settings, options: command.options, operands: command.operands, source })
+          (module) =>
+            module.run({
+              settings,
+              sources: loaded.sources,
+              options: command.options,
+              operands: command.operands,
+              source
+            })
         ).pipe(
           Effect.catchAllDefect((defect) =>
             defect instanceof OutputLost

@@ -8,7 +8,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { createInterface } from "node:readline"
 import { UsageFault } from "../Cli.js"
-import type { ConfigFaults, Settings } from "../../config/ServerConfig.js"
+import type { ConfigFaults, Loaded, Settings } from "../../config/ServerConfig.js"
 import type { Source } from "../../server/Reload.js"
 import type { QuotaStoreError } from "../../quota/QuotaStore.js"
 
@@ -18,6 +18,8 @@ import type { QuotaStoreError } from "../../quota/QuotaStore.js"
  */
 export interface Input {
   readonly settings: Settings
+  /** Where each of them comes from. */
+  readonly sources?: Loaded["sources"] | undefined
   /** The command's own options; a flag that was given is `true`. */
   readonly options: { readonly [name: string]: string | true }
   readonly operands: ReadonlyArray<string>
