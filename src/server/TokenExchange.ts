@@ -21,8 +21,9 @@ import type { Principal } from "../platform/Principal.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 import * as Auth from "../warehouse/snowflake/auth.js"
 import type { Fault } from "../warehouse/snowflake/auth.js"
+import type { Report } from "../warehouse/snowflake/check.js"
 import type { Options } from "../warehouse/snowflake/exchange.js"
-import { isSafe } from "../warehouse/snowflake/exchange.js"
+import * as Exchange from "../warehouse/snowflake/exchange.js"
 
 const TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 const ON_BEHALF_OF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -137,7 +138,7 @@ export const faults = (settings: Settings): ReadonlyArray<Fault> => {
   const where = tokenUrl ?? issuerOf(settings)
   if (where === undefined) {
     fault("exchange.issuer", "(or token_url, or auth.issuer) is needed: it says where tokens are exchanged")
-  } else if (!isSafe(where)) {
+  } else if (!Exchange.isSafe(where)) {
     fault(
       tokenUrl === undefined ? "exchange.issuer" : "exchange.token_url",
       "expected an https address: a token that goes over http can be read on the way"
@@ -244,3 +245,81 @@ export const parametersFor = (
     })
   )
 }
+
+/** The client is refused, whatever the token is. */
+const ofClient: ReadonlySet<string | undefined> = new Set([
+  "invalid_client",
+  "unauthorized_client",
+  "unsupported_grant_type"
+])
+
+const CORRECT = "correct the section [exchange] of the configuration"
+
+/** No token of a caller, so that its refusal says that the endpoint was found and the client is known there. */
+const NO_TOKEN = "snowguard-check-no-token"
+
+/**
+ * What can be verified without a caller's token: that the endpoint is found and answers, and takes this server as a
+ * client. Never fails.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const check = (
+  settings: Settings,
+  principal: Principal,
+  place: { readonly role: string | undefined; readonly warehouse: string | undefined }
+): Effect.Effect<Report> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { token } = yield* Exchange.make(options(settings))
+      const answer = yield* Effect.either(
+        token({
+          key: "check",
+          subject: { id: "check", name: "check", token: Effect.succeed(Redacted.make(NO_TOKEN)) },
+          parameters: parametersFor(settings, principal, place)
+        })
+      )
+      const facts = {
+        identity: "exchange",
+        account: accountUrl(settings) ?? "unknown",
+        "authorization server": tokenUrlOf(settings) ?? issuerOf(settings) ?? "unknown",
+        role: place.role ?? "the one of the token"
+      }
+      const untried =
+        "whether callers get tokens, and may log in with them, was not tried: that takes the access token of a caller; call " +
+        "the server with one"
+      if (Either.isRight(answer)) {
+        return {
+          facts,
+          warnings: [],
+          wrong: ["the authorization server gives a token for a text that is no caller's token"],
+          todo: "correct the authorization server: any text would be any user there",
+          exitCode: 78
+        }
+      }
+      const failure = answer.left
+      const { description } = failure
+      if (failure instanceof WarehouseError) {
+        return { facts, warnings: [], wrong: [description], todo: CORRECT, exitCode: 78 }
+      }
+      const { code, kind } = failure
+      if (
+        kind === "refused" ||
+        kind === "scope" ||
+        (kind === "client" && code !== undefined && !ofClient.has(code))
+      ) {
+        const client = `${settings.exchange.clientId ?? ""} (known there: a token that is none was refused with ${code ?? kind})`
+        return { facts: { ...facts, client }, warnings: [untried], exitCode: 0 }
+      }
+      return kind === "client"
+        ? { facts, warnings: [], wrong: [description], todo: CORRECT, exitCode: 78 }
+        : {
+            facts,
+            warnings: [],
+            wrong: [description],
+            todo: "check exchange.issuer and exchange.token_url, and this machine's network, and try again",
+            exitCode: 69
+          }
+    })
+  )

@@ -118,13 +118,13 @@ export const checkAccount = (
     }
     const faults = account.startFaults(settings)
     if (faults.length > 0) return incomplete(faults.map(({ message, setting }) => `${setting} ${message}`))
-    if (identity === "exchange") {
-      return incomplete([
-        "each caller logs in by its own access token, which this command does not have; call the server with one"
-      ])
-    }
     const { client = caller.tier === undefined ? settings.client : `any of ${caller.tier}` } = caller
     const principal = Principal.make(client, caller.tier ?? ServerConfig.tierOf(settings, client))
+    if (identity === "exchange") {
+      const exchanging = yield* Effect.promise(() => import("./TokenExchange.js"))
+      const { role, warehouse } = account.identityOf(settings)(principal)
+      return yield* exchanging.check(settings, principal, { role, warehouse })
+    }
     return yield* check(
       Effect.map(account.options(settings.snowflake), (given) => ({
         ...given,

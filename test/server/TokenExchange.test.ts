@@ -3,6 +3,7 @@ import { Chunk, Effect, Redacted, Ref, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import * as Principal from "../../src/platform/Principal.js"
+import { checkAccount } from "../../src/server/main.js"
 import { identityOf, startFaults } from "../../src/server/SnowflakeAccount.js"
 import { options, parametersFor } from "../../src/server/TokenExchange.js"
 import * as Exchange from "../../src/warehouse/snowflake/exchange.js"
@@ -259,5 +260,44 @@ it.effect("who a caller is does not depend on its token: a new one finds the sam
     expect(of(Principal.make("c", "default", subject)).key).toBe(before)
     expect(of(Principal.make("c", "gold", subject)).key).not.toBe(before)
     expect(of(Principal.make("c", "default", { ...subject, id: "i t" })).key).not.toBe(before)
+  })
+)
+
+it.scopedLive("check says what it could verify of the exchange without a caller's token, and what not", () =>
+  Effect.gen(function* () {
+    const emulator = yield* Emulator.start({
+      clients: { snowguard: { secret: "secret", exchanges: true }, other: { secret: "secret" } },
+      subjectOf: () => undefined
+    })
+    const checked = (exchange: object) =>
+      checkAccount(
+        settingsOf({
+          document: {
+            ...complete,
+            snowflake: { ...complete.snowflake, access_url: emulator.url },
+            exchange: { ...complete.exchange, ...exchange }
+          }
+        })
+      )
+    const at = { token_url: `${emulator.url}/oauth/token-request` }
+    const good = yield* checked(at)
+    expect(good).toMatchObject({
+      exitCode: 0,
+      facts: {
+        identity: "exchange",
+        "authorization server": `${emulator.url}/oauth/token-request`,
+        client: "snowguard (known there: a token that is none was refused with invalid_grant)"
+      },
+      warnings: [expect.stringContaining("was not tried")]
+    })
+    // The endpoint is found by the issuer.
+    expect((yield* checked({ issuer: emulator.url })).exitCode).toBe(0)
+    const wrongSecret = yield* checked({ ...at, client_secret: "wrong" })
+    expect(wrongSecret).toMatchObject({ exitCode: 78, wrong: [expect.stringContaining("invalid_client")] })
+    const mayNot = yield* checked({ ...at, client_id: "other" })
+    expect(mayNot).toMatchObject({ exitCode: 78, wrong: [expect.stringContaining("unauthorized_client")] })
+    const nowhere = yield* checked({ token_url: "http://127.0.0.1:9/token" })
+    expect(nowhere).toMatchObject({ exitCode: 69, wrong: [expect.stringContaining("cannot be reached")] })
+    expect((yield* emulator.state).requests["Login"]).toBeUndefined()
   })
 )
