@@ -179,7 +179,7 @@ export class Observed implements Transport {
     if (!("method" in message)) return this.onmessage?.(message)
     const at = this.options.now()
     const { method, params } = message
-    const claimed = field(field(params, "_meta"), Protocol.REVISION_KEY)
+    const claimed = Protocol.claimOf(message)?.revision
     const version = Protocol.modernRevisions.find((revision) => revision === claimed)
     if ("id" in message) {
       const name = method === "tools/call" ? field(params, "name") : undefined

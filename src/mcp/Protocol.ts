@@ -69,6 +69,19 @@ export type Message =
     }
 
 /**
+ * The revision that a message says it is of; undefined when it says none. What is claimed may be anything.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const claimOf = (message: Message): { readonly revision: unknown } | undefined => {
+  const meta = "method" in message ? message.params?.["_meta"] : undefined
+  return typeof meta === "object" && meta !== null && REVISION_KEY in meta
+    ? { revision: meta[REVISION_KEY] }
+    : undefined
+}
+
+/**
  * @since 0.1.0
  * @category models
  */

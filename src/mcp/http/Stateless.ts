@@ -34,11 +34,6 @@ export interface Stateless {
 const one = (header: string | ReadonlyArray<string> | undefined): string | undefined =>
   typeof header === "string" ? header : header?.join(",")
 
-const claims = (message: Protocol.Message): boolean => {
-  const meta = "method" in message ? message.params?.["_meta"] : undefined
-  return typeof meta === "object" && meta !== null && Protocol.REVISION_KEY in meta
-}
-
 export const make = (turns: FairTurns.FairTurns): Effect.Effect<Stateless, never, McpServer | Scope.Scope> =>
   Effect.gen(function* () {
     const server = yield* McpServer
@@ -60,7 +55,8 @@ export const make = (turns: FairTurns.FairTurns): Effect.Effect<Stateless, never
       era: (headers, { id, value }) => {
         const revision = one(headers["mcp-protocol-version"])?.trim()
         // The SDK of an era is loaded for its requests alone.
-        if (!Protocol.isModern(revision) && !claims(value)) return Effect.succeed("2025")
+        if (!Protocol.isModern(revision) && Protocol.claimOf(value) === undefined)
+          return Effect.succeed("2025")
         return Effect.flatMap(
           Effect.promise(() => import("../Sdk2.js")),
           ({ admit }) => {

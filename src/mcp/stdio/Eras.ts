@@ -40,15 +40,8 @@ class Leg implements Protocol.Transport {
   }
 }
 
-const claimOf = (message: Protocol.Message): { readonly revision: unknown } | undefined => {
-  const meta = "method" in message ? message.params?.["_meta"] : undefined
-  return typeof meta === "object" && meta !== null && Protocol.REVISION_KEY in meta
-    ? { revision: meta[Protocol.REVISION_KEY] }
-    : undefined
-}
-
 const isServed = (message: Protocol.Message): boolean =>
-  Protocol.modernRevisions.some((revision) => revision === claimOf(message)?.revision)
+  Protocol.modernRevisions.some((revision) => revision === Protocol.claimOf(message)?.revision)
 
 export interface Eras extends Connection {
   /** Waits until all that came in has been handed on. */
@@ -86,7 +79,7 @@ export const make = (
       Effect.gen(function* () {
         if (!isServed(message) && "method" in message && "id" in message) {
           const { admit, unsupported } = yield* Effect.promise(() => import("../Sdk2.js"))
-          const isHandshake = message.method === "initialize" && claimOf(message) === undefined
+          const isHandshake = message.method === "initialize" && Protocol.claimOf(message) === undefined
           const era = isHandshake ? unsupported(message.params?.["protocolVersion"]) : admit(message)
           if (typeof era !== "string") return refuse(message, era)
         }
@@ -97,7 +90,7 @@ export const make = (
     const hand = (message: Protocol.Message) =>
       Effect.suspend(() => {
         const isRequest = "method" in message && "id" in message
-        const era = decided ?? (claimOf(message) === undefined ? "2025" : "2026")
+        const era = decided ?? (Protocol.claimOf(message) === undefined ? "2025" : "2026")
         const isProbe = "method" in message && message.method === "server/discover" && era === "2026"
         // A request whose revision is not served is refused, and the client tries another one.
         if (isRequest && !isProbe && (era === "2025" || isServed(message))) decided = era
