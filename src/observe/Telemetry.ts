@@ -31,6 +31,9 @@
  * | `snowguard_audit_lost_total` | | lines of the audit log that could not be written |
  * | `snowguard_audit_rotated_away_total`, `snowguard_audit_rotated_away_bytes_total` | | files of it that were removed because so many are kept, and their bytes |
  * | `snowguard_loop_guard_refused_total` | | repeated failures answered from memory |
+ * | `snowguard_config_reloads_total` | result | settings that were read again: `applied`, `same` or `refused` |
+ * | `snowguard_config_faults`, `snowguard_config_needs_restart` | | what is wrong with the settings that were read last; what has changed and waits for a restart |
+ * | `snowguard_config_loaded_at_seconds` | | when the settings in force were read |
  * | `snowguard_alerts_total` | event, result | events for the receivers of `[[alerts]]`: `delivered`, or `dropped` because one did not take them in time |
  * | `snowguard_alerts_failed_attempts_total` | | attempts that a receiver did not take |
  * | `snowguard_fibers` | | requests in flight and background work: a leak would grow it |
