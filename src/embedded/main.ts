@@ -156,11 +156,7 @@ const serve = (opening: Protocol.Opening): Effect.Effect<never, never, Scope.Sco
     const runFork = Runtime.runFork(runtime)
     const socket = new Socket({ fd: 3, readable: true, writable: true })
     for (const event of ["end", "close", "error"]) socket.on(event, endAtOnce)
-    const send = (message: Protocol.FromChild) => {
-      socket.cork()
-      for (const frame of Protocol.frames(message)) socket.write(frame)
-      socket.uncork()
-    }
+    const send = Protocol.writer<Protocol.FromChild>(socket)
 
     const opened = yield* Effect.either(Engines.make({ ...opening, snapshot: snapshotOf(process.argv[1]) }))
     if (opened._tag === "Left") {

@@ -47,7 +47,7 @@ import { CurrentPrincipal } from "../../platform/Principal.js"
 import type { Column, Row } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { End, Process } from "./process.js"
-import { start, STATEMENTS } from "./process.js"
+import { start } from "./process.js"
 import * as Protocol from "./protocol.js"
 
 /**
@@ -280,7 +280,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
           .filter(({ job }) => job.suspect !== undefined && suspects.has(job.suspect))
           .sort((a, b) => a.job.suspect!.ranMs - b.job.suspect!.ranMs)[0]
       }
-      if (placed.size >= STATEMENTS) return undefined
+      if (placed.size >= Protocol.STATEMENTS) return undefined
       const held = new Map<string, number>()
       for (const { client } of placed) held.set(client, (held.get(client) ?? 0) + 1)
       let best: Lane["queue"][number] | undefined
@@ -712,7 +712,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
     /** Takes a place where nothing has to be waited for. */
     const mayGo = (lane: Lane, job: Job): boolean => {
       const { names, placed, queue, suspects } = lane
-      if (names === undefined || queue.length > 0 || suspects.size > 0 || placed.size >= STATEMENTS)
+      if (names === undefined || queue.length > 0 || suspects.size > 0 || placed.size >= Protocol.STATEMENTS)
         return false
       placed.add(job)
       job.state = "placed"

@@ -8,6 +8,8 @@
  *  - a connection is interrupted only while its own call is running, and used by one statement at a time;
  *  - a connection whose statement did not end by itself runs a trivial one before it is used again, which
  *    frees what that statement held; if that fails the connection is closed;
+ *  - as many connections are kept as statements run at a time: to open one and to prepare anew costs more than most
+ *    statements;
  *  - a connection keeps the statements that it prepared last, and the most recently used connection is used next:
  *    the same text is prepared once.
  *
@@ -21,6 +23,7 @@ import { identity } from "effect/Function"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import { STATEMENTS } from "./protocol.js"
 
 /**
  * What DuckDB threw, as it is.
@@ -89,7 +92,6 @@ interface Slot extends Session {
 }
 
 const CLEANING_MS = 60_000
-const maxIdle = 8
 const maxPrepared = 32
 
 // Waiting for native code happens in real time, whatever clock the program has been given.
@@ -231,7 +233,7 @@ export const make = (
 
     const keep = (slot: Slot) =>
       Effect.sync(() => {
-        if (closed || idle.length >= maxIdle) slot.connection.disconnectSync()
+        if (closed || idle.length >= STATEMENTS) slot.connection.disconnectSync()
         else idle.push(slot)
       })
 

@@ -51,9 +51,8 @@ const passedOn = [
   ...["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SystemRoot", "windir", "NIX_LD", "NIX_LD_LIBRARY_PATH"]
 ]
 
-/** Statements that run at a time, and threads of Node's pool for them and for what else it does. */
-export const STATEMENTS = 12
-const THREADS = STATEMENTS + 4
+/** Threads of Node's pool: for the statements, and for what else it does. */
+const THREADS = Protocol.STATEMENTS + 4
 
 /**
  * The program as it was built: `dist/embedded.js`, also for sources that are run as they are.
@@ -115,6 +114,7 @@ export const start = (
   })
   // Where no descriptor is left Node gives no `stdio` at all, against its types, and reports the error later.
   const link = (child.stdio as typeof child.stdio | undefined)?.[3]
+  const write = link instanceof Duplex ? Protocol.writer<Protocol.ToChild>(link) : undefined
   const read = Protocol.reader((text) => on.message(Protocol.decode(text)))
   if (link instanceof Duplex) {
     // What it says makes no sense: nothing more of it is read.
@@ -131,10 +131,7 @@ export const start = (
   }
   return {
     send: (message) => {
-      if (!(link instanceof Duplex) || !link.writable) return
-      link.cork()
-      for (const frame of Protocol.frames(message)) link.write(frame)
-      link.uncork()
+      if (link instanceof Duplex && link.writable) write?.(message)
     },
     kill,
     memory: () => {

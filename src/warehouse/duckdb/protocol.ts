@@ -25,6 +25,8 @@
  *
  * @since 0.1.0
  */
+import type { Writable } from "node:stream"
+import { setImmediate } from "node:timers"
 import * as Schema from "effect/Schema"
 import type { Rules } from "../../sql/ObjectRules.js"
 import type { Bind, Row } from "../Warehouse.js"
@@ -47,6 +49,14 @@ const MAX_MESSAGE = 128 * 1024 * 1024
  * @category limits
  */
 export const CREDITS = 2
+
+/**
+ * Statements that run at a time in one child.
+ *
+ * @since 0.1.0
+ * @category limits
+ */
+export const STATEMENTS = 12
 
 /**
  * What the child writes to stderr, before the number of bytes, when it ends itself for its memory.
@@ -238,6 +248,29 @@ export const frames = (message: ToChild | FromChild): ReadonlyArray<Uint8Array> 
     parts.push(frame)
   }
   return parts
+}
+
+/**
+ * Sends messages: all of one turn of the event loop in one write, which costs more than most messages.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const writer = <M extends ToChild | FromChild>(
+  stream: Pick<Writable, "cork" | "uncork" | "write">
+): ((message: M) => void) => {
+  let isCorked = false
+  return (message) => {
+    if (!isCorked) {
+      isCorked = true
+      stream.cork()
+      setImmediate(() => {
+        isCorked = false
+        stream.uncork()
+      })
+    }
+    for (const frame of frames(message)) stream.write(frame)
+  }
 }
 
 /**

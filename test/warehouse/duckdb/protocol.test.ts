@@ -1,3 +1,5 @@
+import { Writable } from "node:stream"
+import { setImmediate as nextTurn } from "node:timers/promises"
 import { describe, expect, it } from "@effect/vitest"
 import * as Protocol from "../../../src/warehouse/duckdb/protocol.js"
 
@@ -24,6 +26,25 @@ describe("the protocol between the server and the process of DuckDB", () => {
       )
       expect(read(pieces)).toEqual(size < 1000 ? expected.slice(0, 2) : expected)
     }
+  })
+
+  it("sends all messages of one turn of the event loop in one write, in their order", async () => {
+    const writes: Array<Buffer> = []
+    const stream = new Writable({
+      write: (chunk: Buffer, _, done) => done(void writes.push(chunk)),
+      writev: (chunks, done) => done(void writes.push(Buffer.concat(chunks.map(({ chunk }) => chunk))))
+    })
+    const send = Protocol.writer<Protocol.ToChild>(stream)
+    for (const sql of ["a", "b", "x".repeat(2 * Protocol.MAX_FRAME)]) send(message(sql))
+    expect(writes).toEqual([])
+    await nextTurn()
+    expect(writes.length).toBe(1)
+    send(message("c"))
+    await nextTurn()
+    expect(writes.length).toBe(2)
+    expect(read(writes)).toEqual(
+      ["a", "b", "x".repeat(2 * Protocol.MAX_FRAME), "c"].map((sql) => JSON.stringify(message(sql)))
+    )
   })
 
   it("has no frame that is longer than one may be, and reads none", () => {
