@@ -84,6 +84,7 @@ export const commands = [
     options: [
       { name: "url", value: "URL", summary: "of the server; http.host and http.port if not given" },
       { name: "quota", value: "QUOTA", summary: "reset this quota only" },
+      { name: "user", value: "USER", summary: "unlatch the login of this user only" },
       { name: "json", summary: "as JSON" }
     ]
   },

@@ -73,9 +73,13 @@ export const Action = Schema.Union(
       "breaker/release",
       "breaker/reset",
       "ladder/unpin",
-      "warehouse/unlatch",
       "config/reload"
     )
+  }),
+  Schema.Struct({
+    action: Schema.Literal("warehouse/unlatch"),
+    /** All when absent. */
+    user: Schema.optionalWith(Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512)), { exact: true })
   }),
   Schema.Struct({
     action: Schema.Literal("ladder/pin"),
@@ -164,6 +168,8 @@ const targetOf = (action: Action): string | undefined => {
       return action.mode
     case "quota/reset":
       return action.quota === undefined ? action.client : `${action.client} ${action.quota}`
+    case "warehouse/unlatch":
+      return action.user
     default:
       return undefined
   }
@@ -266,8 +272,19 @@ export const make = ({
         case "warehouse/unlatch":
           return Option.match(health, {
             onNone: () => Effect.succeed(done(false, "this warehouse has no login")),
-            onSome: ({ unlatch }) =>
-              Effect.map(unlatch, (was) => done(was, was ? "the next call logs in" : "no login is held back"))
+            onSome: ({ unlatch, unlatchUser }) =>
+              action.user === undefined
+                ? Effect.map(unlatch, (was) =>
+                    done(was, was ? "the next call logs in" : "no login is held back")
+                  )
+                : Effect.map(unlatchUser(action.user), (was) =>
+                    done(
+                      was,
+                      was
+                        ? `the next call of ${action.user} logs in`
+                        : `no login of ${action.user} is held back`
+                    )
+                  )
           })
         case "quota/reset": {
           const key = QuotaStore.clientKey(action.client)
@@ -341,6 +358,7 @@ export const make = ({
                 ? {}
                 : { config: { ...totals.config, ...(yield* view.wrong) } }),
               ...(yield* view.told),
+              ...(yield* view.refusedUsers),
               clients: yield* view.clients,
               unserved: yield* view.unserved,
               observed: yield* view.observed,

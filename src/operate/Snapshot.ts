@@ -148,6 +148,12 @@ export const Snapshot = Schema.Struct({
       next_login_in_ms: optional(Schema.Number)
     })
   ),
+  /** Users whose logins are held back, where callers have users of their own; for administrators. */
+  refused_users: optional(
+    Schema.Array(
+      Schema.Struct({ user: Schema.String, reason: Schema.String, next_login_in_ms: Schema.Number })
+    )
+  ),
   /** What an operator has to mend, while it is fresh. */
   trouble: optional(
     Schema.Struct({ reason: Schema.String, description: Schema.String, ms_ago: Schema.Number })
@@ -437,13 +443,16 @@ export const make = Effect.gen(function* () {
   const alerts = yield* Effect.serviceOption(Alerts)
   const retry = yield* Retry
   const cache = yield* ResultCache
-  const health: Effect.Effect<Health> = Option.match(
-    yield* Effect.serviceOption(WarehouseHealth.WarehouseHealth),
-    {
-      onNone: () => Effect.succeed({}),
-      onSome: ({ status }) => Effect.map(status, healthOf)
-    }
-  )
+  const { health, status } = Option.match(yield* Effect.serviceOption(WarehouseHealth.WarehouseHealth), {
+    onNone: (): {
+      readonly health: Effect.Effect<Health>
+      readonly status: Effect.Effect<WarehouseHealth.Status>
+    } => ({
+      health: Effect.succeed({}),
+      status: Effect.succeed({})
+    }),
+    onSome: ({ status }) => ({ health: Effect.map(status, healthOf), status })
+  })
   const startedAt = yield* Clock.currentTimeMillis
 
   const globals: Effect.Effect<Globals> = patiently(quota.status(noClient.client, noClient.tier)).pipe(
@@ -547,6 +556,18 @@ export const make = Effect.gen(function* () {
       }))
   })
 
+  const refusedUsers = Effect.map(status, ({ refusedUsers = [] }) =>
+    refusedUsers.length === 0
+      ? {}
+      : {
+          refused_users: refusedUsers.map(({ nextLoginInMs, reason, user }) => ({
+            user,
+            reason,
+            next_login_in_ms: whole(nextLoginInMs)
+          }))
+        }
+  )
+
   const unserved = Effect.map(activity.unserved, ({ latest }) =>
     latest.flatMap(({ at, client, code, outcome, tool }) =>
       outcome === "ok" || outcome === "cancelled" ? [] : [{ at, client, tool, code, outcome }]
@@ -613,5 +634,5 @@ export const make = Effect.gen(function* () {
       }
     })
 
-  return { shared, clients, unserved, observed, wrong, told, sample }
+  return { shared, clients, refusedUsers, unserved, observed, wrong, told, sample }
 })

@@ -289,6 +289,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
 
     const attemptOf = (place: Place, credential: string): WarehouseHealth.Attempt => ({
       owner: place.as.key,
+      user: place.as.user,
       identity: credential,
       role: place.role ?? "",
       place: keyOf(place)

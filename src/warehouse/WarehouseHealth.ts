@@ -45,11 +45,25 @@ export interface Status {
     | undefined
   /** Of how many users no login is tried, where callers have users of their own; `latched` is one of them. */
   readonly latchedUsers?: number | undefined
+  /** They by name, as far as they have one, the next ones to be tried first. */
+  readonly refusedUsers?: ReadonlyArray<RefusedUser> | undefined
   /** How long the approval of the login by a person has been waited for. */
   readonly approvalForMs?: number | undefined
   /** What else failed last for a reason of this kind, for some minutes. */
   readonly trouble?:
     { readonly reason: Reason; readonly description: string; readonly agoMs: number } | undefined
+}
+
+/**
+ * A user of which no login is tried.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RefusedUser {
+  readonly user: string
+  readonly reason: string
+  readonly nextLoginInMs: number
 }
 
 /**
@@ -61,6 +75,8 @@ export interface Status {
 export interface Attempt {
   /** Whose login it is, where there are several users. */
   readonly owner?: string | undefined
+  /** By what name an operator knows that user. */
+  readonly user?: string | undefined
   readonly identity: string
   readonly role: string
   readonly place: string
@@ -97,6 +113,8 @@ export class WarehouseHealth extends Context.Tag("snowguard/WarehouseHealth")<
     readonly status: Effect.Effect<Status>
     /** The next login is tried at once; false when it would have been. */
     readonly unlatch: Effect.Effect<boolean>
+    /** The same for this user alone, whatever the case of its name. */
+    readonly unlatchUser: (user: string) => Effect.Effect<boolean>
   }
 >() {}
 
@@ -129,6 +147,7 @@ interface Latch {
 
 /** What is remembered of one user. Touched in synchronous steps only. */
 interface Owner {
+  user: string | undefined
   identity: string | undefined
   accepted: boolean
   unknownInARow: number
@@ -137,6 +156,7 @@ interface Owner {
 }
 
 const newOwner = (): Owner => ({
+  user: undefined,
   identity: undefined,
   accepted: false,
   unknownInARow: 0,
@@ -145,6 +165,9 @@ const newOwner = (): Owner => ({
 
 /** Users that are remembered. */
 const OWNERS = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
+
+/** Users that are named among those that were refused. */
+const SHOWN_USERS = 20
 
 /** For the credential as a whole. */
 const IDENTITY = ""
@@ -196,8 +219,9 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
       owner.latches = Lru.make<Latch>(LATCHES)
       owner.unknownInARow = 0
     }
-    const ownerOf = ({ owner: key = "" }: Attempt): Owner => {
+    const ownerOf = ({ owner: key = "", user }: Attempt): Owner => {
       const found = Lru.get(owners, key) ?? newOwner()
+      found.user = user ?? found.user
       Lru.set(owners, key, found, 1)
       return found
     }
@@ -207,6 +231,21 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
       owner.identity = attempt.identity
       owner.accepted = false
       forget(owner)
+    }
+
+    const unlatched = (now: number, isMeant: (owner: Owner) => boolean): boolean => {
+      let was = false
+      for (const { value: owner } of owners.entries.values()) {
+        if (!isMeant(owner)) continue
+        was ||= [...owner.latches.entries.values()].some(({ value }) => now < value.until)
+        const ofIdentity = Lru.get(owner.latches, IDENTITY)
+        forget(owner)
+        // Still remembered, so that the log tells when a login works again.
+        if (ofIdentity !== undefined) {
+          Lru.set(owner.latches, IDENTITY, { ...ofIdentity, until: now, times: 0 }, 1)
+        }
+      }
+      return was
     }
 
     const failed = (error: WarehouseError): Effect.Effect<void> => {
@@ -295,11 +334,25 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
       }),
       failed,
       status: Effect.map(monotonicMillis, (now): Status => {
-        const latched = [...owners.entries.values()].flatMap(({ value }) => held(now, value, IDENTITY) ?? [])
+        const latched: Array<Latch> = []
+        const refused: Array<RefusedUser> = []
+        for (const { value: owner } of owners.entries.values()) {
+          const latch = held(now, owner, IDENTITY)
+          if (latch === undefined) continue
+          latched.push(latch)
+          if (owner.user === undefined) continue
+          refused.push({
+            user: owner.user,
+            reason: latch.error.description,
+            nextLoginInMs: Math.ceil(latch.until - now)
+          })
+        }
+        refused.sort((a, b) => a.nextLoginInMs - b.nextLoginInMs)
         const [latch] = latched
         const several = owners.entries.size > (owners.entries.has("") ? 1 : 0)
         return {
           ...(several && latched.length > 0 ? { latchedUsers: latched.length } : {}),
+          ...(several && refused.length > 0 ? { refusedUsers: refused.slice(0, SHOWN_USERS) } : {}),
           ...(latch === undefined
             ? {}
             : {
@@ -321,19 +374,11 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
               })
         }
       }),
-      unlatch: Effect.map(monotonicMillis, (now) => {
-        let was = false
-        for (const { value: owner } of owners.entries.values()) {
-          was ||= [...owner.latches.entries.values()].some(({ value }) => now < value.until)
-          const ofIdentity = Lru.get(owner.latches, IDENTITY)
-          forget(owner)
-          // Still remembered, so that the log tells when a login works again.
-          if (ofIdentity !== undefined) {
-            Lru.set(owner.latches, IDENTITY, { ...ofIdentity, until: now, times: 0 }, 1)
-          }
-        }
-        return was
-      })
+      unlatch: Effect.map(monotonicMillis, (now) => unlatched(now, () => true)),
+      unlatchUser: (user) =>
+        Effect.map(monotonicMillis, (now) =>
+          unlatched(now, (owner) => owner.user?.toUpperCase() === user.toUpperCase())
+        )
     }
   })
 
@@ -356,7 +401,8 @@ export const silent: Context.Tag.Service<WarehouseHealth> = {
   awaitApproval: Effect.as(tellApproval, Effect.void),
   failed: () => Effect.void,
   status: Effect.succeed({}),
-  unlatch: Effect.succeed(false)
+  unlatch: Effect.succeed(false),
+  unlatchUser: () => Effect.succeed(false)
 }
 
 /**

@@ -137,6 +137,52 @@ describe("Operator", () => {
     }).pipe(quiet)
   )
 
+  it.effect(
+    "names users whose logins are refused to administrators alone, and lets one of them be tried",
+    () =>
+      Effect.gen(function* () {
+        const { close, context } = yield* stack()
+        yield* Effect.gen(function* () {
+          const operator = yield* Operator.Operator
+          const health = yield* WarehouseHealth.WarehouseHealth
+          const attempt = (user: string) => ({
+            owner: `key of ${user}`,
+            user,
+            identity: "me",
+            role: "R",
+            place: "P"
+          })
+          const refused = new WarehouseError({
+            reason: "Authentication",
+            description: "Disabled.",
+            sent: "no"
+          })
+          yield* health.loginFailed(attempt("ANN"), refused, "identity")
+          yield* TestClock.adjust("1 minute")
+          yield* health.loginFailed(attempt("BOB"), refused, "identity")
+          const named = Effect.map(operator.snapshot("all"), ({ refused_users }) => refused_users)
+          assert.deepStrictEqual(yield* named, [
+            { user: "ANN", reason: "Disabled.", next_login_in_ms: 540_000 },
+            { user: "BOB", reason: "Disabled.", next_login_in_ms: 600_000 }
+          ])
+          assert.notProperty(yield* operator.snapshot("totals"), "refused_users")
+          const unlatch = (user: string) => operator.act({ action: "warehouse/unlatch", user }, ana)
+          assert.deepStrictEqual(yield* unlatch("eve"), {
+            changed: false,
+            result: "no login of eve is held back"
+          })
+          assert.isTrue((yield* unlatch("ann")).changed)
+          yield* health.login(attempt("ANN"))
+          assert.strictEqual((yield* Effect.flip(health.login(attempt("BOB")))).description, "Disabled.")
+          assert.deepStrictEqual(
+            (yield* named)?.map(({ user }) => user),
+            ["BOB"]
+          )
+        }).pipe(Effect.provide(context))
+        yield* close
+      }).pipe(quiet)
+  )
+
   it.effect("holds the circuit open until it is released; twice is once", () =>
     Effect.gen(function* () {
       const { close, context, written } = yield* stack()

@@ -43,14 +43,16 @@ export class AdminFault extends Schema.TaggedError<AdminFault>("snowguard/AdminF
  */
 export const actionOf = (
   [part, verb, what, ...rest]: ReadonlyArray<string>,
-  quota?: string
+  quota?: string,
+  user?: string
 ): Either.Either<Action | undefined, UsageFault> => {
   if (part === "status" && verb === undefined) return Either.right(undefined)
   const action = part === "reload" && verb === undefined ? "config/reload" : `${part ?? ""}/${verb ?? ""}`
   const given = {
     action,
     ...(what === undefined ? {} : action === "ladder/pin" ? { mode: what } : { client: what }),
-    ...(quota === undefined ? {} : { quota })
+    ...(quota === undefined ? {} : { quota }),
+    ...(user === undefined ? {} : { user })
   }
   const decoded =
     rest.length > 0
@@ -189,6 +191,7 @@ export const asText = ({
   quota_store,
   quotas,
   quotas_unavailable,
+  refused_users,
   running = [],
   server,
   trouble,
@@ -201,7 +204,11 @@ export const asText = ({
       (circuit.cause === undefined ? "" : `; ${circuit.cause}`),
     ...(login?.latched === true
       ? [
-          `login      refused: ${plain(login.reason ?? "")} Next login in ${seconds(login.next_login_in_ms ?? 0)}, or after: snowguard admin warehouse unlatch`
+          `login      refused: ${plain(login.reason ?? "")} Next login in ${seconds(login.next_login_in_ms ?? 0)}, or after: snowguard admin warehouse unlatch`,
+          ...(refused_users ?? []).map(
+            ({ next_login_in_ms, reason, user }) =>
+              `           ${plain(user)}: ${plain(reason)} Next login in ${seconds(next_login_in_ms)}, or after: snowguard admin warehouse unlatch --user ${plain(user)}`
+          )
         ]
       : []),
     ...(trouble === undefined
@@ -258,7 +265,7 @@ const work = ({ operands, options, settings }: Input) =>
   Effect.gen(function* () {
     const json = options["json"] === true
     const base = textOption(options, "url") ?? defaultUrl(ServerConfig.httpOptions(settings))
-    const action = yield* actionOf(operands, textOption(options, "quota"))
+    const action = yield* actionOf(operands, textOption(options, "quota"), textOption(options, "user"))
     const key = yield* adminKey
     if (action === undefined) {
       const { snapshot } = yield* ask(base, "/status/data", key, Seen)

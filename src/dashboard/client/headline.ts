@@ -151,12 +151,14 @@ const storeConcern = (store: Snapshot["quota_store"]): ReadonlyArray<Concern> =>
 }
 
 /** What an operator has to mend. */
-const loginConcerns = ({ login, trouble }: Snapshot): ReadonlyArray<Concern> =>
-  login?.latched === true
-    ? [["bad", `A login of the warehouse is refused: ${login.reason ?? "without a reason"}`]]
-    : trouble === undefined
-      ? []
-      : [["warn", `${Format.duration(trouble.ms_ago)} ago: ${trouble.description}`]]
+const loginConcerns = ({ login, refused_users = [], trouble }: Snapshot): ReadonlyArray<Concern> =>
+  refused_users.length > 0
+    ? refused_users.map(({ reason, user }) => ["bad", `The login of ${user} is refused: ${reason}`])
+    : login?.latched === true
+      ? [["bad", `A login of the warehouse is refused: ${login.reason ?? "without a reason"}`]]
+      : trouble === undefined
+        ? []
+        : [["warn", `${Format.duration(trouble.ms_ago)} ago: ${trouble.description}`]]
 
 /** Concerns that are listed; the cards have them all. */
 const LISTED = 6

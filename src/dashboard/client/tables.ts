@@ -50,7 +50,7 @@ export const clients = (
   }
   const body = byId("client-rows")
   for (const one of [...all].sort((a, b) => (a.client < b.client ? -1 : 1))) {
-    const { bytes, calls, client, last_call_ms_ago, last_decision, tier } = one
+    const { acts_as, bytes, calls, client, last_call_ms_ago, last_decision, tier } = one
     let row = rows.get(client)
     if (row === undefined) {
       row = makeRow(client, onReset)
@@ -61,7 +61,7 @@ export const clients = (
     const ended = calls.ok + calls.refused + calls.rejected + calls.failed + calls.cancelled
     const quota = fullest(one)
     const texts: ReadonlyArray<string> = [
-      tier,
+      acts_as === undefined ? tier : `${tier}, as ${acts_as}`,
       Format.count(ended),
       Format.count(calls.refused),
       Format.count(calls.failed),

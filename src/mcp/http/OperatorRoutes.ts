@@ -12,7 +12,7 @@
  * | `POST /admin/breaker/open`, `/admin/breaker/release`, `/admin/breaker/reset` | administrators | `{}` |
  * | `POST /admin/ladder/pin` | administrators | `{ "mode": MODE }` |
  * | `POST /admin/ladder/unpin` | administrators | `{}` |
- * | `POST /admin/warehouse/unlatch` | administrators | `{}` |
+ * | `POST /admin/warehouse/unlatch` | administrators | `{ "user"?: NAME }` |
  * | `POST /admin/config/reload` | administrators | `{}` |
  * | `POST /admin/quota/reset` | administrators | `{ "client": NAME, "quota"?: QUOTA }` |
  *

@@ -65,6 +65,10 @@ describe("snowguard admin", () => {
       Admin.actionOf(["quota", "reset", "ana"], "queries_per_day"),
       Either.right({ action: "quota/reset", client: "ana", quota: "queries_per_day" })
     )
+    assert.deepStrictEqual(
+      Admin.actionOf(["warehouse", "unlatch"], undefined, "ANN"),
+      Either.right({ action: "warehouse/unlatch", user: "ANN" })
+    )
   })
 
   it("says what is wrong with it", () => {
@@ -76,6 +80,7 @@ describe("snowguard admin", () => {
     }
     assert.isTrue(Either.isLeft(Admin.actionOf(["breaker", "open", "now"])))
     assert.isTrue(Either.isLeft(Admin.actionOf(["quota", "reset", "ana"], "moons")))
+    assert.isTrue(Either.isLeft(Admin.actionOf(["breaker", "reset"], undefined, "ANN")))
   })
 
   it.scopedLive("operates a server that runs, with the key of an administrator", () =>
