@@ -29,7 +29,7 @@ interface Limits {
   readonly burst: number
 }
 
-const WORKERS = 4
+const WORKERS = 6
 
 /** Numbers that look random, the same for the same seed. */
 const random = (seed: number) => {
@@ -182,9 +182,10 @@ export const run = async (
     }
     let limits: Limits = { rate: 50, burst: 20 }
     for (let n = 1; n <= reloads; n++) {
-      await pause(below(30))
+      // Now and then long enough that a server without these limits would be seen to admit more.
+      await pause(n % 6 === 5 ? 400 : below(30))
       const isWrong = n % 10 === 0
-      const next = { rate: 1 + below(200), burst: 1 + below(50) }
+      const next = { rate: 1 + below(5), burst: 1 + below(4) }
       write(document(next, n, isWrong))
       close(performance.now())
       if (n % 5 === 3) {

@@ -56,6 +56,7 @@ describe("snowguard admin", () => {
       [["ladder", "pin", "cache-only"], { action: "ladder/pin", mode: "cache-only" }],
       [["ladder", "unpin"], { action: "ladder/unpin" }],
       [["warehouse", "unlatch"], { action: "warehouse/unlatch" }],
+      [["reload"], { action: "config/reload" }],
       [["quota", "reset", "ana"], { action: "quota/reset", client: "ana" }]
     ]
     for (const [operands, action] of cases) {

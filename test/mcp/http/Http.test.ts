@@ -3,6 +3,7 @@ import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Effect, Either, Exit, Layer, Logger, LogLevel, Option, Scope } from "effect"
 import * as Principal from "../../../src/platform/Principal.js"
 import * as Readiness from "../../../src/operate/Readiness.js"
+import { Reloads } from "../../../src/operate/Reloads.js"
 import * as Auth from "../../../src/mcp/auth/Auth.js"
 import * as Http from "../../../src/mcp/http/Http.js"
 import * as H from "../../utils/http.js"
@@ -445,6 +446,32 @@ describe("MCP over HTTP", () => {
       assert.strictEqual((yield* server.ask({ path: "/healthz" })).status, 200)
       assert.strictEqual((yield* (yield* H.server()).ask({ path: "/readyz" })).status, 200)
     }).pipe(quiet)
+  )
+
+  it.scopedLive("is ready while the settings that were read last are wrong, and names them", () =>
+    Effect.gen(function* () {
+      const server = yield* H.server()
+      const answer = yield* server.ask({ path: "/readyz" })
+      assert.strictEqual(answer.status, 200)
+      assert.deepStrictEqual(JSON.parse(answer.body), {
+        status: "ready",
+        details: {
+          config:
+            "the settings that were read last are wrong, and those before stay in force: limits.burst, tiers.x.weight"
+        }
+      })
+    }).pipe(
+      quiet,
+      Effect.provideService(Reloads, {
+        reload: Effect.die("not asked for"),
+        status: Effect.succeed({
+          generation: 1,
+          loadedAt: 0,
+          faults: ["limits.burst", "tiers.x.weight"].map((key) => ({ key, text: `${key}: "not shown"` })),
+          needRestart: []
+        })
+      })
+    )
   )
 
   it.scopedLive("is ready while the warehouse is not called, and says so", () =>
