@@ -771,6 +771,20 @@ const queries: ReadonlyArray<readonly [string, string, ReadonlyArray<ReadonlyArr
     [[5, 1]]
   ],
   [
+    "the order and the extremes of numbers of both kinds in a VARIANT",
+    `WITH t AS (SELECT PARSE_JSON(column1) AS o FROM VALUES ('{"n":1.5e2}'), ('{"n":20}'), ('{"n":3.5e0}')) SELECT TYPEOF(t.o:n), o:n, MAX(o:n) OVER (), MIN(t.o:n) OVER () FROM t ORDER BY o:n`,
+    [
+      ["DOUBLE", 3.5, 150, 3.5],
+      ["INTEGER", 20, 150, 3.5],
+      ["DOUBLE", 150, 150, 3.5]
+    ]
+  ],
+  [
+    "what is sorted by a path beside groups, DISTINCT and an alias",
+    `WITH t AS (SELECT PARSE_JSON(column1) AS o FROM VALUES ('{"n":2}'), ('{"n":1}'), ('{"n":2}')) SELECT (SELECT LISTAGG(x, ',') FROM (SELECT DISTINCT o:n AS x FROM t ORDER BY x)), MAX(o), COUNT(*) FROM t GROUP BY o:n ORDER BY o:n NULLS LAST LIMIT 1`,
+    [["1,2", { n: 1 }, 1]]
+  ],
+  [
     "all of a FLATTEN of several rows but its SEQ",
     "SELECT f.* EXCLUDE (SEQ, THIS) FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('[1]'), ('[2]')) AS t, LATERAL FLATTEN(input => t.v) AS f ORDER BY f.value",
     [
@@ -1021,6 +1035,11 @@ const refused: ReadonlyArray<readonly [string, RegExp]> = [
     /more than 15 digits/
   ],
   ["SELECT PARSE_JSON('{\"id\":9007199254740993}'):id BETWEEN 1 AND 2", /more than 15 digits/],
+  [
+    "SELECT t.v:id FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('{\"id\":10000000000000000}'), ('{\"id\":9007199254740993}')) AS t ORDER BY v:id DESC",
+    /more than 15 digits/
+  ],
+  ["SELECT MAX(v) FROM (SELECT PARSE_JSON('9007199254740993') AS v)", /more than 15 digits/],
   ["SELECT PARSE_JSON('{\"id\":9007199254740993}'):id + 1", /more than 15 digits/],
   ...["f.*", "*", "t.v, f.*", "DISTINCT *", "f.* EXCLUDE (KEY)"].map((list): readonly [string, RegExp] => [
     `SELECT ${list} FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('[1]'), ('[2]')) AS t, LATERAL FLATTEN(input => t.v) AS f`,

@@ -601,7 +601,8 @@ export const rewrite = (from: Source): string => {
     const token = tokens[at]!
     const close = partner.get(at + 1)!
     const { end, filter, nulls, order, over, window } = suffix(close + 1)
-    const inner = written ?? emit(at + 2, close)
+    const only = written === undefined && isWord(token, "MIN", "MAX") ? pieces(at + 2, close) : []
+    const inner = only.length === 1 ? asCompared(only[0]!).sql : (written ?? emit(at + 2, close))
     const frame =
       framed.has(token.value) &&
       window !== undefined &&
@@ -1031,22 +1032,35 @@ export const rewrite = (from: Source): string => {
         !isWord(tokens[at - 1], "FROM"))
   )
 
-  /** A semi-structured value beside a comparison as what DuckDB can compare. */
+  /** What may be a semi-structured value, as what DuckDB can compare. */
+  const asCompared = (piece: Piece): Piece => {
+    const isColumn = piece.kind === "unknown" && /^(?:\w+\.)*(?!NULL$|END$)[A-Za-z_]\w*$/i.test(piece.sql)
+    return isSemiStructured && piece.operand && (piece.kind === "variant" || isColumn)
+      ? { ...piece, sql: `sg_compared(${piece.sql})` }
+      : piece
+  }
+
+  // There what is sorted by must be what is selected.
+  const sortsSelected = tokens.some((token) => isWord(token, "DISTINCT", ...setOperators))
+
+  /** A semi-structured value beside a comparison, or in ORDER BY. */
   const comparedWith = (list: Array<Piece>): void => {
-    if (!isSemiStructured) return
     const wrap = (index: number) => {
       const piece = list[index]
-      if (piece === undefined || !piece.operand) return
-      const isColumn = piece.kind === "unknown" && /^(?:\w+\.)*(?!NULL$|END$)[A-Za-z_]\w*$/i.test(piece.sql)
-      if (piece.kind === "variant" || isColumn) list[index] = { ...piece, sql: `sg_compared(${piece.sql})` }
+      if (piece !== undefined) list[index] = asCompared(piece)
     }
-    list.forEach(({ mark, operand }, index) => {
+    let isSorted = false
+    list.forEach(({ kind, mark, operand, sql: text }, index) => {
+      const before = list[index - 1]?.mark
+      // A bare name may be an alias, which stands for itself alone.
+      if (isSorted && kind === "variant" && !/^\w+$/.test(text) && (before === "BY" || before === ","))
+        wrap(index)
       if (mark === undefined || operand) return
-      if (mark !== "," && comparisons.has(mark)) {
+      if (mark === "BY") isSorted = before === "ORDER" && !sortsSelected
+      else if (mark !== "," && comparisons.has(mark)) {
         wrap(index - 1)
         wrap(index + 1)
-      } else if (mark === "IN" || mark === "BETWEEN")
-        wrap(list[index - 1]?.mark === "NOT" ? index - 2 : index - 1)
+      } else if (mark === "IN" || mark === "BETWEEN") wrap(before === "NOT" ? index - 2 : index - 1)
     })
   }
 
