@@ -115,6 +115,9 @@ const APPROVAL_AGAIN_MS = 10_000
 /** Sessions of one of several identities. */
 const SEVERAL = 4
 
+/** Idle milliseconds after which a session of one of several identities is closed. */
+const LEAVE_MS = 600_000
+
 /** Milliseconds for a change of the namespace, which needs no warehouse. */
 const MOVE_MS = 10_000
 
@@ -423,7 +426,9 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
           ? maxSessions
           : (options.maxSessionsPerIdentity ?? Math.min(maxSessions, SEVERAL)),
       maxPerSession: options.maxPerSession ?? 20,
-      idleMs: options.idleMs ?? 300_000
+      idleMs: options.idleMs ?? 300_000,
+      // Few and used by all where all callers are one user.
+      leaveMs: ({ as }) => (as.mode === "shared" ? undefined : LEAVE_MS)
     })
 
     const placeOf = (statement: Pick<Statement, "database" | "schema">, principal: Principal): Place => {

@@ -27,12 +27,14 @@
  * 4. A session that was lost is not handed out again, and is closed when its last statement ends.
  * 5. A caller that leaves does not end the login of others; a login without a waiting caller is not begun.
  * 6. Between two logins of one client each other client that wants one gets a turn.
- * 7. When the scope has closed there is no session left, or it did not answer in time.
+ * 7. A session that is idle for `leaveMs` is closed.
+ * 8. When the scope has closed there is no session left, or it did not answer in time.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { expected } from "../../platform/expected.js"
 import { monotonicMillis, withNow } from "../../platform/monotonic.js"
@@ -58,6 +60,8 @@ export interface Options<Place, Session> {
   readonly maxPerOwner?: ((place: Place) => number) | undefined
   readonly maxPerSession: number
   readonly idleMs: number
+  /** Idle milliseconds after which a session is closed; never when absent. Not those whose logins are to be saved. */
+  readonly leaveMs?: ((place: Place) => number | undefined) | undefined
 }
 
 /**
@@ -96,6 +100,7 @@ interface Slot<Session> {
   readonly key: string
   readonly owner: string
   readonly lane: string | undefined
+  readonly leaveMs: number | undefined
   readonly opened: Deferred.Deferred<Session, WarehouseError>
   readonly slots: SlotPool.SlotPool<"session", WarehouseError>
   /** Leases, and callers that wait for the login or for a slot. */
@@ -109,6 +114,9 @@ const allAre = (count: number, noun: string, which?: string): string => {
   const that = which === undefined ? "" : ` that ${which}`
   return count === 1 ? `The only ${noun}${that} is` : `All ${count} ${noun}s${that} are`
 }
+
+/** Milliseconds between two looks for sessions that are idle for too long. */
+const LEAVE_EVERY_MS = 30_000
 
 /** A guess at when a session becomes free, milliseconds. */
 const BUSY_RETRY_MS = 2_000
@@ -242,14 +250,18 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
 
     /** In the lane, at no place, until it is moved to the next one. */
     const spare = (slot: Slot<Session>, session: Session, now: number) =>
-      Effect.flatMap(blank(`\0${slot.key}`, slot.owner, slot.lane, now, 0), (kept) => {
+      Effect.flatMap(blank({ ...slot, key: `\0${slot.key}` }, now, 0), (kept) => {
         kept.session = session
         forget(slot)
         put(kept)
         return Deferred.succeed(kept.opened, session)
       })
 
-    const blank = (key: string, owner: string, lane: string | undefined, now: number, users: number) =>
+    const blank = (
+      { key, lane, leaveMs, owner }: Pick<Slot<Session>, "key" | "owner" | "lane" | "leaveMs">,
+      now: number,
+      users: number
+    ) =>
       Effect.zipWith(
         slots(
           "session" as const,
@@ -261,6 +273,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           key,
           owner,
           lane,
+          leaveMs,
           opened,
           slots,
           users,
@@ -283,9 +296,13 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       now: number,
       open: (slot: Slot<Session>) => Effect.Effect<void>
     ): Effect.Effect<Slot<Session>> =>
-      Effect.flatMap(blank(key, ownerOf(place), options.lanes?.of(place), now, 1), (slot) => {
-        put(slot)
-        return Effect.as(Effect.forkIn(Effect.interruptible(open(slot)), scope), slot)
+      Effect.suspend(() => {
+        const lane = options.lanes?.of(place)
+        const leaveMs = lane === undefined ? options.leaveMs?.(place) : undefined
+        return Effect.flatMap(blank({ key, owner: ownerOf(place), lane, leaveMs }, now, 1), (slot) => {
+          put(slot)
+          return Effect.as(Effect.forkIn(Effect.interruptible(open(slot)), scope), slot)
+        })
       })
 
     /** The session that has to be moved, or is on its way, for a place that nothing serves. */
@@ -430,6 +447,26 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
             )
           )
       )
+
+    /** Callers that stay away leave their sessions behind. */
+    const leave = withNow((now) => {
+      const idle = [...all].filter(
+        ({ leaveMs, session, usedAt, users }) =>
+          leaveMs !== undefined && session !== undefined && users === 0 && now - usedAt >= leaveMs
+      )
+      return idle.length === 0
+        ? Effect.void
+        : Effect.zipRight(
+            wake,
+            // Out of the count at once: `detach` only leaves the server.
+            Effect.forEach(idle.map(detach), (left) => Effect.forkIn(Effect.uninterruptible(left), scope), {
+              discard: true
+            })
+          )
+    })
+    if (options.leaveMs !== undefined) {
+      yield* Effect.forkIn(Effect.repeat(leave, Schedule.spaced(LEAVE_EVERY_MS)), scope)
+    }
 
     /**
      * A session for the place and one of its slots. Run it in an uninterruptible region, as any acquisition; what is

@@ -369,6 +369,35 @@ describe("the sessions", () => {
     })
   )
 
+  it.scoped("that are idle for long are closed where that is asked for, and not while a statement runs", () =>
+    Effect.gen(function* () {
+      const { closed, opened, pool, use } = yield* harness({
+        maxSessions: 5,
+        owner: (place) => place.charAt(0),
+        leaveMs: (place) => (place.startsWith("s") ? undefined : 600_000),
+        lanes: { of: (place) => (place.startsWith("p") ? place : undefined), move: () => Effect.void }
+      })
+      yield* use("shared")
+      yield* use("a")
+      yield* use("person")
+      const held = yield* Scope.make()
+      yield* Scope.extend(leased(pool, "busy", somebody), held)
+      yield* TestClock.adjust("9 minutes")
+      yield* use("b")
+      expect(closed).toEqual([])
+      yield* TestClock.adjust("2 minutes")
+      expect(closed.map(({ place }) => place)).toEqual(["a"])
+      expect(yield* pool.size).toBe(4)
+      yield* Scope.close(held, Exit.void)
+      yield* TestClock.adjust("9 minutes")
+      expect(closed.map(({ place }) => place)).toEqual(["a", "b"])
+      yield* TestClock.adjust("2 minutes")
+      expect(closed.map(({ place }) => place)).toEqual(["a", "b", "busy"])
+      expect((yield* use("a")).n).toBe(6)
+      expect(opened).toEqual(["shared", "a", "person", "busy", "b", "a"])
+    })
+  )
+
   it.scoped("that are busy are said to be those of all, or the owner's own where that is what holds it", () =>
     Effect.gen(function* () {
       const { pool, use } = yield* harness({
