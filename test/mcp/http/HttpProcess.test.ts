@@ -107,7 +107,7 @@ describe("the shared server, spawned", () => {
   )
 
   it.scopedLive(
-    "SIGHUP is ignored without a terminal, and SIGQUIT ends it with its statement cancelled",
+    "SIGHUP reads the settings again without a terminal, and SIGQUIT ends it with its statement cancelled",
     () =>
       Effect.gen(function* () {
         const { process, server } = yield* serving({ SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "1" })
@@ -115,7 +115,9 @@ describe("the shared server, spawned", () => {
         const call = server.start({ body: H.toolCall(1, "execute_query", { sql: endless }), session })
         yield* until(server, session, 1)
         process.child.kill("SIGHUP")
-        yield* Effect.repeat(Effect.sleep(5), { until: () => process.stderr.includes("SIGHUP is ignored") })
+        yield* Effect.repeat(Effect.sleep(5), {
+          until: () => process.stderr.includes("settings were read again")
+        })
         assert.strictEqual((yield* server.ask({ path: "/readyz" })).status, 200)
         process.child.kill("SIGQUIT")
         assert.deepStrictEqual(yield* Effect.promise(() => process.exited), { code: 0, signal: null })
