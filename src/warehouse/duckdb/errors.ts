@@ -134,7 +134,8 @@ const rules: ReadonlyArray<Rule> = [
   },
   {
     kind: /^Binder$/,
-    text: /^Table "([^\n]+?)" does not have a column named "([^\n]+?)"/,
+    // "Table", or "Values list" for views, subqueries and whatever else has rows.
+    text: /^[A-Z][a-z ]* "([^\n]+?)" does not have a column named "([^\n]+?)"/,
     to: ([, relation, name], message) => {
       const failure = unknownColumn(name!, message)
       return { ...failure, description: `invalid identifier '${`${relation}.${name}`.toUpperCase()}'.` }
@@ -163,17 +164,28 @@ const rules: ReadonlyArray<Rule> = [
         }`
       )
   },
+  {
+    // Snowflake's functions are macros here, under a prefix of their own.
+    kind: /^Binder$/,
+    text: /^Macro "?(?:sg_)?([^\s"()]+)"?\(\) does not support the supplied arguments/,
+    to: ([, name]) =>
+      invalid(
+        "001044",
+        "42P13",
+        `Invalid arguments for function '${name!.toUpperCase()}': too many, too few, or of other types.`
+      )
+  },
   { kind: /^Binder$/, text: /[^]*/, to: ([text]) => invalid("001003", "42000", sentence(text)) },
   { kind: /^Catalog$/, text: /[^]*/, to: ([text]) => invalid("002003", "42000", sentence(text)) },
   {
     kind: /^Conversion$/,
-    text: /^Could not convert string '([^]*?)' to (?:U?INT\d+|DOUBLE|FLOAT|DECIMAL)/,
-    to: ([, value]) => invalid("100038", "22018", `Numeric value '${value}' is not recognized.`)
+    text: /^Could not convert string (['"])([^]*?)\1 to (?:U?INT\d+|DOUBLE|FLOAT|DECIMAL)/,
+    to: ([, , value]) => invalid("100038", "22018", `Numeric value '${value}' is not recognized.`)
   },
   {
     kind: /^Conversion$/,
-    text: /^Could not convert string '([^]*?)' to BOOL/,
-    to: ([, value]) => invalid("100037", "22018", `Boolean value '${value}' is not recognized.`)
+    text: /^Could not convert string (['"])([^]*?)\1 to BOOL/,
+    to: ([, , value]) => invalid("100037", "22018", `Boolean value '${value}' is not recognized.`)
   },
   {
     kind: /^Conversion$/,

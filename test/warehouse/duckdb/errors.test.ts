@@ -49,6 +49,18 @@ it.each([
     "invalid identifier 'T.NAM'."
   ],
   [
+    `Binder Error: Values list "t" does not have a column named "nam"${line}`,
+    "InvalidStatement",
+    "000904",
+    "invalid identifier 'T.NAM'."
+  ],
+  [
+    `Binder Error: Macro sg_upper() does not support the supplied arguments. You might need to add explicit type casts.\nCandidate macros:\n\tsg_upper(x)${line}`,
+    "InvalidStatement",
+    "001044",
+    "Invalid arguments for function 'UPPER'"
+  ],
+  [
     `Binder Error: column "id" must appear in the GROUP BY clause or must be part of an aggregate function.\nEither add it${line}`,
     "InvalidStatement",
     "000979",
@@ -62,6 +74,12 @@ it.each([
   ],
   [
     `Conversion Error: Could not convert string 'a' to INT32${line}`,
+    "InvalidStatement",
+    "100038",
+    "Numeric value 'a' is not recognized."
+  ],
+  [
+    `Conversion Error: Could not convert string "a" to DECIMAL(38,0)${line}`,
     "InvalidStatement",
     "100038",
     "Numeric value 'a' is not recognized."
