@@ -207,7 +207,9 @@ export const decoder = ({ aliases = {}, input: schema }: Pick<Tool.Any, "input" 
         return [`${name}: missing, it is required`]
       const takes = known.has(name) ? expected((properties[name] ?? {}) as Property, value) : undefined
       if (takes !== undefined) return [`${name}: expected ${takes}, got ${shown(value)}`]
-      return [...new Set(issues.filter(({ path }) => String(path[0] ?? "") === name).map(message))]
+      const about = issues.filter(({ path }) => String(path[0] ?? "") === name)
+      const given = about.filter((issue) => !issue.message.startsWith(orAbsent))
+      return [...new Set((given.length > 0 ? given : about).map(message))]
     })
   }
 
@@ -230,6 +232,9 @@ export const decoder = ({ aliases = {}, input: schema }: Pick<Tool.Any, "input" 
     return Either.mapLeft(decode(values), (error) => listed(problems(error, values)))
   }
 }
+
+/** What a schema says beside the rest where an argument might not be given: of no use to who gave it. */
+const orAbsent = "Expected undefined, "
 
 const message = (issue: ParseResult.ArrayFormatterIssue): string =>
   issue.path.length === 0 ? issue.message : `${issue.path.join(".")}: ${issue.message}`

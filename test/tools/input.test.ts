@@ -121,6 +121,17 @@ describe("a number or a boolean", () => {
     }
   })
 
+  it("that may be left out is told what it takes, not that it may be left out", () => {
+    const text = Schema.String.pipe(
+      Schema.maxLength(5, { message: () => "expected a text of at most 5 characters" })
+    )
+    const optional = of(Schema.Struct({ pattern: Schema.optional(text) }))
+    assert.strictEqual(
+      told(optional, { pattern: "%".repeat(6) }),
+      "pattern: expected a text of at most 5 characters."
+    )
+  })
+
   it("is named with every other one that is wrong", () => {
     assert.strictEqual(
       told(decodeSettings, { limit: 0, deep: "maybe", format: "xml" }),
