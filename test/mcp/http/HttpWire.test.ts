@@ -248,9 +248,11 @@ describe("what is no request, or another one than it seems", () => {
       )
       assert.strictEqual(most, 1)
       // Those that may wait are answered; this connection is closed then, and no other.
-      // So few that they arrive in one piece: of those in a later one, more may be begun.
-      const many = yield* Effect.promise(() => server.raw(calls(20)))
-      assert.deepStrictEqual(statuses(many), statuses(few))
+      // The first may have left before the last has come, and made room for one more.
+      const many = statuses(yield* Effect.promise(() => server.raw(calls(100))))
+      assert.deepStrictEqual([...new Set(many)], ["200"])
+      assert.isAtLeast(many.length, 9)
+      assert.isBelow(many.length, 100)
       assert.strictEqual(most, 1)
       // A flood is not read to its end.
       yield* Effect.promise(() => server.raw(calls(20_000)))
