@@ -104,7 +104,11 @@ export const make = (ttlMs: number): Sessions => {
         const session = token === undefined ? undefined : tokens.get(token)
         if (session === undefined) return { _tag: "Unknown" }
         if (session.closed) return { _tag: "Gone" }
-        if (now >= session.endsAt) return { _tag: "Ended" }
+        if (now >= session.endsAt) {
+          // It is no session any more, and a logout cannot say so.
+          live.delete(session.id)
+          return { _tag: "Ended" }
+        }
         return session.token === token && now < session.expiresAt
           ? { _tag: "Live", session }
           : { _tag: "Expired" }

@@ -1,10 +1,14 @@
 /**
  * `npm run identities -- [--users 200] [--minutes 10] [--seed 1]`: many users at once, each acting as itself. Prints what
- * was found as JSON; exits with 1 where a statement ran as another user, or a user was locked out.
+ * was found as JSON; exits with 1 where a statement ran as another user, a user was locked out, sessions were left behind, or
+ * memory grew.
  */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
-import { run } from "./run.js"
+import { MAX_SESSIONS, run } from "./run.js"
+
+/** Megabytes of the heap between half-time and the end: what is kept for each user is there by half-time. */
+const MAX_GROWTH = 32
 
 const { values } = parseArgs({
   options: {
@@ -25,4 +29,8 @@ const report = await Effect.runPromise(
   })
 )
 process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`)
-process.exitCode = report.mixedUp.length + report.lockedOut.length > 0 ? 1 : 0
+const isGood =
+  report.mixedUp.length + report.lockedOut.length === 0 &&
+  report.sessionsAtRest <= MAX_SESSIONS &&
+  report.heapGrowthMegabytes <= MAX_GROWTH
+process.exitCode = isGood ? 0 : 1
