@@ -348,7 +348,18 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
             () =>
               Effect.zipRight(
                 forget(login),
-                Effect.flatMap(again, (login) => settled(Sessions.open(driver, login, place, limits), place))
+                Effect.flatMap(again, (login) =>
+                  Effect.catchIf(
+                    settled(Sessions.open(driver, login, place, limits), place),
+                    ({ code }) => endedToken.has(code),
+                    // The login took longer than the token lives: it passes, and is no refusal of the user.
+                    (error) =>
+                      Effect.zipRight(
+                        forget(login),
+                        Effect.fail(new WarehouseError({ ...error, reason: "LoginUnavailable" }))
+                      )
+                  )
+                )
               )
           )
     }
