@@ -111,7 +111,7 @@ export const run = (tell: (title: string, text: string, fine: boolean) => Effect
         let answers = yield* wave
         for (let waves = 1; step.until !== undefined && waves < MOST_WAVES; waves++) {
           if (refusedOf(answers).some((one) => one.code === step.until)) break
-          answers = [...answers, ...(yield* wave)]
+          answers = yield* wave
         }
         const shown = step.shown(answers)
         fine = fine && shown.fine
