@@ -230,6 +230,19 @@ describe("a caller with an access token", () => {
   )
 
   it.scopedLive(
+    "is not held back for a token that ends during its login: the next call asks for another",
+    () =>
+      Effect.gen(function* () {
+        const { ask, emulator } = yield* start(1)
+        for (const logins of [2, 4]) {
+          const { code, reason, sent } = yield* Effect.flip(ask("ann"))
+          expect({ code, reason, sent }).toEqual({ code: "390318", reason: "LoginUnavailable", sent: "no" })
+          expect((yield* emulator.state).requests["Login"]).toBe(logins)
+        }
+      })
+  )
+
+  it.scopedLive(
     "gets another token and another session when its token ends, in the middle of a statement too",
     () =>
       Effect.gen(function* () {
