@@ -465,7 +465,8 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           )
     })
     if (options.leaveMs !== undefined) {
-      yield* Effect.forkIn(Effect.repeat(leave, Schedule.spaced(LEAVE_EVERY_MS)), scope)
+      // A pool is made as a resource is, uninterruptible; its end must not wait for the next look.
+      yield* Effect.forkIn(Effect.interruptible(Effect.repeat(leave, Schedule.spaced(LEAVE_EVERY_MS))), scope)
     }
 
     /**

@@ -398,6 +398,17 @@ describe("the sessions", () => {
     })
   )
 
+  it.effect("are looked for until the pool closes, which waits for no look, however the pool was made", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      // As a layer that is built when it is first used makes it.
+      yield* Effect.uninterruptible(Scope.extend(harness({ leaveMs: () => 600_000 }), scope))
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("1 second")
+      expect(Option.isSome(yield* closing.poll)).toBe(true)
+    })
+  )
+
   it.scoped("that are busy are said to be those of all, or the owner's own where that is what holds it", () =>
     Effect.gen(function* () {
       const { pool, use } = yield* harness({
