@@ -264,6 +264,10 @@ const tellQuota = (call: Pick<Call, "observed" | "tier">, would: Quota.WouldRefu
   tell(call, { code: "QUOTA_EXCEEDED", scope: `${scope}:${quota}`, retryAfterMs })
 }
 
+/** As the quotas see it: a call that an observed rate limit would have refused would not have come to them. */
+export const metered = (call: Call, { wouldRefuse }: Admission): Quota.Request =>
+  wouldRefuse === undefined ? call : { ...call, observe: false }
+
 /** Counts and tells what would have been refused, if what is observed were enforced. */
 export const tellObserved = (
   call: Call,

@@ -15,7 +15,6 @@
  * ```
  *
  * Admission and attempt are brackets: however a call ends, what it took is settled or given back, exactly once.
- *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -46,7 +45,6 @@ export class Guard extends Context.Tag("snowguard/Guard")<
   {
     /**
      * The work behind every guard, once for each attempt. Fails with the work's own error or with a refusal.
-     *
      * The work runs `attempt.markSent` before anything leaves the process: until then the call is free. The caller is
      * answered at its deadline, and can leave at any time; what is held is given back when the work has ended.
      */
@@ -100,14 +98,13 @@ interface Seat {
 export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {}) =>
   Effect.gen(function* () {
     const live = Live.map(Live.from(options), (current): Options => ({ ...defaults, ...current }))
-    const { windDownMs } = live.current()
     const degradation = yield* Degradation.Degradation
     const limiter = yield* RateLimiter.RateLimiter
     const quota = yield* Quota.Quota
     const retry = yield* Retry.Retry
     const bulkhead = yield* Bulkhead.Bulkhead
     const breaker = yield* CircuitBreaker.CircuitBreaker
-    const deadlines = yield* Deadline.make(windDownMs)
+    const deadlines = yield* Deadline.make(live.current().windDownMs)
     const newCall = yield* Call.maker(Live.map(live, ({ tiers }) => tiers))
     const comeBack = Verdict.comeBack(breaker.peek)
 
@@ -132,9 +129,10 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
 
     const admit = Effect.fnUntraced(function* (call: Call.Call) {
       const tokens = yield* limiter.reserve(call, call.tokenWaitMs)
-      // A call that a rate limit would have refused would not have come to the quotas.
-      const asked = tokens.wouldRefuse === undefined ? call : { ...call, observe: false }
-      const charge = Effect.zipRight(Call.turn(call, tokens.waitMs), quota.reserve(asked))
+      const charge = Effect.zipRight(
+        Call.turn(call, tokens.waitMs),
+        quota.reserve(Call.metered(call, tokens))
+      )
       const reservation = yield* Effect.tapErrorCause(charge, () => limiter.refund(tokens))
       Call.tellObserved(call, tokens, reservation)
       return { tokens, reservation }
@@ -166,13 +164,10 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
     })
 
     const slot = (call: Call.Call, pool: Bulkhead.Pool) =>
-      Call.withLeft(call, (left) =>
-        bulkhead.acquire(pool, {
-          client: call.client,
-          tier: call.tier,
-          maxWaitMs: Math.min(live.current().maxWaitMs, left)
-        })
-      )
+      Call.withLeft(call, (left) => {
+        const maxWaitMs = Math.min(live.current().maxWaitMs, left)
+        return bulkhead.acquire(pool, { client: call.client, tier: call.tier, maxWaitMs })
+      })
 
     const free = ({ request, statement }: Omit<Seat, "permit">) =>
       Effect.zipRight(bulkhead.release(statement), bulkhead.release(request))
@@ -199,9 +194,7 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
 
 /**
  * The path over the guards that are provided; it holds no limits of its own.
- *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options?: Partial<Options> | Live.Live<Partial<Options>>) =>
-  Layer.scoped(Guard, make(options))
+export const layer = (options?: Parameters<typeof make>[0]) => Layer.scoped(Guard, make(options))

@@ -268,7 +268,7 @@ const auditedIn = (path: string): ReadonlyArray<Audited> =>
     .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 
 /** What depends on the connection and on which rows of a view came, and what is sampled every few seconds. */
-const passingMetric = /^snowguard_(http_|result_bytes_|retries_|cache_|loop_guard_|quota_store_)/
+const passingMetric = /^snowguard_(http_|config_|result_bytes_|retries_|cache_|loop_guard_|quota_store_)/
 
 /** The server's counters and histograms with their labels, and how often; no durations. */
 const countedIn = ({ points }: Collector): ReadonlyArray<string> =>
