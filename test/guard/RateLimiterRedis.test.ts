@@ -51,6 +51,13 @@ const commands = fc.array(
   { minLength: 1, maxLength: 25 }
 )
 
+const clients = [
+  ["a", "default"],
+  ["b", "default"],
+  ["c", "team"],
+  ["d", "team"]
+] as const
+
 const answerOf = (exit: Exit.Exit<RateLimiter.Admission, RateLimiter.RateLimited>) => {
   if (Exit.isSuccess(exit)) return exit.value
   const error = exit.cause._tag === "Fail" ? exit.cause.error : undefined
@@ -104,6 +111,14 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
           const memory = yield* RateLimiter.make({ ...limits, tiers })
           const given: Array<readonly [RateLimiter.Admission, RateLimiter.Admission]> = []
           const seen = new Set<string>()
+          // A client is known from its first call in memory, from its first one that is admitted in Redis.
+          for (const [client, tier] of clients) {
+            const first = { client, tier, class: "metadata", tool: "other" } as const
+            expect(answerOf(yield* Effect.exit(shared.reserve(first, 0)))).toEqual(
+              answerOf(yield* Effect.exit(memory.reserve(first, 0)))
+            )
+            seen.add(client)
+          }
           for (const command of sequence) {
             if (command._tag === "tick") time.now += command.ms
             else if (command._tag === "refund") {
