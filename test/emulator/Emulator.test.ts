@@ -6,7 +6,7 @@ import { Deferred, Effect, Exit, Fiber, Schedule, Scope } from "effect"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import type { FaultScript } from "../../src/emulator/FaultScript.js"
 import * as Runner from "../../src/emulator/run.js"
-import { childrenOf } from "../utils/children.js"
+import { newChildren } from "../utils/children.js"
 import * as Driver from "./driver.js"
 import { isListening } from "./raw.js"
 
@@ -29,13 +29,13 @@ it.scopedLive(
   "opens nothing before the first login, and closes everything with its scope, whatever is going on",
   () =>
     Effect.gen(function* () {
-      const before = childrenOf()
+      const begun = newChildren()
       const scope = yield* Scope.make()
       const emulator = yield* Scope.extend(Emulator.start({ sample: false }), scope)
-      expect(childrenOf()).toEqual(before)
+      expect(begun()).toEqual([])
       const connection = yield* Driver.connect(emulator)
       yield* Driver.rows(connection, "SELECT 1")
-      expect(childrenOf().length).toBe(before.length + 1)
+      expect(begun().length).toBe(1)
       const running = yield* Effect.fork(Effect.flip(Driver.start(connection, { sqlText: endless })))
       yield* until(Effect.map(emulator.state, (state) => state.statements.running === 1))
       yield* emulator.setFaults({ faults: [{ kind: "hang", where: "query" }] })
@@ -46,7 +46,7 @@ it.scopedLive(
       expect(yield* Fiber.join(hanging)).toMatchObject({ code: 401001 })
       expect(yield* isListening(emulator.port)).toBe(false)
       expect(yield* isListening(emulator.controlPort)).toBe(false)
-      yield* until(Effect.sync(() => childrenOf().length === before.length))
+      yield* until(Effect.sync(() => begun().length === 0))
     })
 )
 

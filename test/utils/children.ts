@@ -25,3 +25,9 @@ export const childrenOf = (parent: number = process.pid): ReadonlyArray<number> 
     return []
   }
 }
+
+/** Those that were begun from now on: what other tests have begun may still be ending. */
+export const newChildren = (): (() => ReadonlyArray<number>) => {
+  const others = new Set(childrenOf())
+  return () => childrenOf().filter((pid) => !others.has(pid))
+}

@@ -8,7 +8,7 @@ import { runInNewContext } from "node:vm"
 import * as DuckDb from "../../src/warehouse/DuckDb.js"
 import type { Statement } from "../../src/warehouse/Warehouse.js"
 import { Warehouse } from "../../src/warehouse/Warehouse.js"
-import { childrenOf } from "../utils/children.js"
+import { newChildren } from "../utils/children.js"
 import { contract } from "./Warehouse.contract.js"
 
 contract("embedded DuckDB", DuckDb.layer())
@@ -34,9 +34,7 @@ it.scopedLive(
   "begins a process with the first statement, and one for many at a time; loads no driver here",
   () =>
     Effect.gen(function* () {
-      // What other tests have begun may end meanwhile.
-      const others = new Set(childrenOf())
-      const begun = () => childrenOf().filter((pid) => !others.has(pid))
+      const begun = newChildren()
       const context = yield* Layer.build(DuckDb.layer({ sample: false }))
       const warehouse = Context.get(context, Warehouse)
       expect(begun()).toEqual([])
@@ -219,7 +217,7 @@ it.scopedLive(
       const folder = yield* orders
       const data = yield* DuckDb.ownData({ load: [join(folder, "*.csv")] })
       expect(data).toMatchObject({ tables: 1, rows: 2, notes: [] })
-      const before = childrenOf().length
+      const begun = newChildren()
       const warehouse = yield* DuckDb.make({ data })
       const sum = (client: string) =>
         Effect.scoped(
@@ -233,7 +231,7 @@ it.scopedLive(
         )
       const sums = yield* Effect.forEach(["a", "b", "c"], sum, { concurrency: "unbounded" })
       expect(sums).toEqual([[["3.25"]], [["3.25"]], [["3.25"]]])
-      expect(childrenOf().length).toBe(before + 3)
+      expect(begun().length).toBe(3)
       // No gate is in front of it here.
       for (const sql of [
         "SELECT * FROM read_csv('/etc/passwd')",

@@ -4,7 +4,7 @@ import type { Client } from "../../../src/warehouse/duckdb/client.js"
 import * as DuckDb from "../../../src/warehouse/DuckDb.js"
 import type { Row } from "../../../src/warehouse/Warehouse.js"
 import { WarehouseError } from "../../../src/warehouse/Warehouse.js"
-import { childrenOf } from "../../utils/children.js"
+import { childrenOf, newChildren } from "../../utils/children.js"
 
 interface Ask {
   readonly client?: string
@@ -66,14 +66,14 @@ describe("a statement that ends its process", () => {
       expect([error.reason, error.sent]).toEqual(["ResourcesExceeded", "yes"])
       expect(error.description).toContain("ended the process that ran it (SIGSEGV)")
       expect(yield* whole(client, "SELECT 40 + 2")).toEqual([[42]])
-      const before = childrenOf()
+      const begun = newChildren()
       const again = yield* failure(client, crash())
       expect([again.reason, again.sent, again.description]).toEqual([
         "ResourcesExceeded",
         "no",
         error.description
       ])
-      expect(childrenOf()).toEqual(before)
+      expect(begun()).toEqual([])
     })
   )
 
