@@ -78,14 +78,6 @@ export const explain = (
       key.startsWith(head) ? [[key.slice(head.length), key, origin] as const] : []
     )
   }
-  const valueAt = (path: Key.Path): unknown =>
-    path.reduce<unknown>(
-      (within, name) =>
-        typeof within === "object" && within !== null
-          ? Object.entries(within).find(([key]) => key === name)?.[1]
-          : undefined,
-      settings
-    )
   const row = (
     of: Row["of"],
     limit: string,
@@ -120,19 +112,22 @@ export const explain = (
     if (others.has(name) || name.startsWith("snowflake.")) return []
     const own = Key.format(["clients", client, name])
     const ownOrigin = sources.get(own)
-    const ownValue = named === undefined ? undefined : valueAt(["clients", client, Key.camelOf(name)])
+    const ownValue =
+      named === undefined ? undefined : Key.valueAt(settings, ["clients", client, Key.camelOf(name)])
     if (ownOrigin !== undefined && ownValue !== undefined)
       return row("client", name, ownValue, own, ownOrigin, key)
     const of = name.startsWith("tools.") ? "tool" : name.startsWith("total_") ? "tier" : "client"
-    return row(of, name, valueAt(["tiers", tier, ...Key.camelOf(name).split(".")]), key, origin)
+    return row(of, name, Key.valueAt(settings, ["tiers", tier, ...Key.camelOf(name).split(".")]), key, origin)
   })
   const ofAll = ["requests_per_second", "burst", "queries_per_second", "query_burst"].flatMap((name) => {
     const key = `limits.${name}`
     const origin = sources.get(key)
-    return origin === undefined ? [] : row("all", name, valueAt(["limits", Key.camelOf(name)]), key, origin)
+    return origin === undefined
+      ? []
+      : row("all", name, Key.valueAt(settings, ["limits", Key.camelOf(name)]), key, origin)
   })
   const ofAllQuotas = under(["global_quota"]).flatMap(([name, key, origin]) =>
-    row("all", name, valueAt(["globalQuota", Key.camelOf(name)]), key, origin)
+    row("all", name, Key.valueAt(settings, ["globalQuota", Key.camelOf(name)]), key, origin)
   )
   const clientTier = sources.get(Key.format(["clients", client, "tier"]))
   return {

@@ -2,6 +2,7 @@
  * How a setting is called: `limits.burst` in the file and in every message, `SNOWGUARD_LIMITS_BURST` in
  * the environment.
  */
+import * as Predicate from "effect/Predicate"
 import { nearest } from "../platform/core/Nearest.js"
 import { quote } from "./Kind.js"
 import { camel } from "./Setting.js"
@@ -35,6 +36,10 @@ export const camelOf = (field: string): string => {
   const last = rest.pop()
   return [camel(group), ...rest, ...(last === undefined ? [] : [camel(last)])].join(".")
 }
+
+/** What stands at a path of the decoded settings. */
+export const valueAt = (settings: unknown, path: Path): unknown =>
+  path.reduce((within, name) => (Predicate.isRecord(within) ? within[name] : undefined), settings)
 
 export const envPart = (name: string): string => name.toUpperCase().replace(/[^A-Z0-9]/g, "_")
 

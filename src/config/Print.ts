@@ -36,10 +36,7 @@ const whence = (origin: Origin | undefined): string => {
 }
 
 /** The value of a field; `snowflake.user` is within `snowflake`. */
-const valueOf = (values: Group, field: string): unknown =>
-  Key.camelOf(field)
-    .split(".")
-    .reduce<unknown>((within, name) => group(within)[name], values)
+const valueOf = (values: Group, field: string): unknown => Key.valueAt(values, Key.camelOf(field).split("."))
 
 type Group = { readonly [name: string]: unknown }
 const group = (value: unknown): Group => (typeof value === "object" && value !== null ? { ...value } : {})

@@ -17,7 +17,6 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
@@ -33,6 +32,7 @@ import * as Degradation from "../guard/Degradation.js"
 import * as LoopGuard from "../guard/LoopGuard.js"
 import type { Event, Name } from "../platform/core/Events.js"
 import { iso } from "../platform/core/format.js"
+import { same } from "../platform/core/same.js"
 import { counter } from "../platform/metrics.js"
 import { modifyAt, updateAt } from "../platform/monotonic.js"
 import * as Live from "../platform/Live.js"
@@ -202,14 +202,6 @@ interface Line {
   readonly scope: Scope.CloseableScope
 }
 
-const same = (a: Receiver, b: Receiver): boolean =>
-  Equal.equals(a.url, b.url) &&
-  a.minIntervalMs === b.minIntervalMs &&
-  a.events.join() === b.events.join() &&
-  (a.signingKey === undefined
-    ? b.signingKey === undefined
-    : b.signingKey !== undefined && Equal.equals(a.signingKey, b.signingKey))
-
 /**
  * @since 0.1.0
  * @category constructors
@@ -242,7 +234,7 @@ export const make = (receivers: Receivers, server: { readonly host: string }) =>
         )
         const host = hostOf(Redacted.value(receiver.url))
         const about = { alert: name, host, event: told.event.event }
-        const told1st = yield* Deferred.make<void>()
+        const warned = yield* Deferred.make<void>()
         yield* post(receiver, id, body).pipe(
           Effect.tapError(({ description }) =>
             Effect.gen(function* () {
@@ -253,7 +245,7 @@ export const make = (receivers: Receivers, server: { readonly host: string }) =>
                 trouble: description
               }))
               // One line for an event, however often it is tried.
-              if (yield* Deferred.succeed(told1st, undefined)) {
+              if (yield* Deferred.succeed(warned, undefined)) {
                 yield* Effect.annotateLogs(
                   Effect.logWarning(`an alert was not taken and is sent again: ${description}`),
                   about

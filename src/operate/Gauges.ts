@@ -20,6 +20,7 @@ import * as Quota from "../quota/Quota.js"
 import * as QuotaStore from "../quota/QuotaStore.js"
 import { ResultCache } from "../tools/ResultCache.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
+import { Reloads } from "./Reloads.js"
 
 const breakerPhase = gauge("snowguard_breaker_phase", "1 for the phase that the circuit breaker is in.")
 const mode = gauge("snowguard_degradation_mode", "1 for the degradation mode in force.")
@@ -45,6 +46,12 @@ const loopGuardRefused = total(
   "snowguard_loop_guard_refused_total",
   "Repeated failures answered from memory."
 )
+const configFaults = gauge("snowguard_config_faults", "What is wrong with the settings that were read last.")
+const configNeedsRestart = gauge(
+  "snowguard_config_needs_restart",
+  "Settings that have changed and wait for a restart."
+)
+const configLoadedAt = gauge("snowguard_config_loaded_at_seconds", "When the settings in force were read.")
 const transitions = counter("snowguard_breaker_transitions_total", "Changes of the circuit breaker's phase.")
 const changes = counter("snowguard_degradation_changes_total", "Changes of the degradation mode.")
 
@@ -112,6 +119,12 @@ export const sample = Effect.gen(function* () {
   cacheHits({ kind: "fresh" }, cache.freshHits)
   cacheHits({ kind: "stale" }, cache.staleHits)
   loopGuardRefused({}, (yield* Effect.flatMap(LoopGuard, (_) => _.status)).refused)
+  const config = yield* Effect.flatMap(Reloads, (_) => _.status)
+  if (config !== undefined) {
+    configFaults({}, config.faults.length)
+    configNeedsRestart({}, config.needRestart.length)
+    configLoadedAt({}, config.loadedAt / 1000)
+  }
   yield* sampleLowQuotas
   yield* sampleProcess
 })

@@ -118,6 +118,12 @@ export const RunningRow = Schema.Struct({
 
 const Outcome = Schema.Literal("refused", "rejected", "failed")
 
+/** A code, how often it was, and when for the last time. */
+const CodeCount = { code: Schema.String, count: Schema.Number, last_ms_ago: Schema.Number }
+
+/** One call. */
+const Refused = { at: Schema.Number, client: Schema.String, tool: Schema.String, code: Schema.String }
+
 /**
  * Everything at one moment. Times are milliseconds; `at` is the wall clock.
  *
@@ -224,53 +230,15 @@ export const Snapshot = Schema.Struct({
   }),
   calls: Schema.Struct({ ...Counts.fields, bytes: Schema.Number }),
   /** What was not served since the start, by code: the most frequent first. */
-  codes: optional(
-    Schema.Array(
-      Schema.Struct({
-        code: Schema.String,
-        outcome: Outcome,
-        count: Schema.Number,
-        last_ms_ago: Schema.Number
-      })
-    )
-  ),
+  codes: optional(Schema.Array(Schema.Struct({ ...CodeCount, outcome: Outcome }))),
   /** What limits that are observed would have refused since the start, by limit: the most frequent first. */
-  would_refuse: optional(
-    Schema.Array(
-      Schema.Struct({
-        code: Schema.String,
-        scope: Schema.String,
-        count: Schema.Number,
-        last_ms_ago: Schema.Number
-      })
-    )
-  ),
+  would_refuse: optional(Schema.Array(Schema.Struct({ ...CodeCount, scope: Schema.String }))),
   /** For administrators, as all that follows: the calls under way, the oldest first. */
   running: optional(Schema.Array(RunningRow)),
   /** The latest calls that were not served, the newest first. */
-  unserved: optional(
-    Schema.Array(
-      Schema.Struct({
-        at: Schema.Number,
-        client: Schema.String,
-        tool: Schema.String,
-        code: Schema.String,
-        outcome: Outcome
-      })
-    )
-  ),
+  unserved: optional(Schema.Array(Schema.Struct({ ...Refused, outcome: Outcome }))),
   /** The latest calls that a limit which is observed would have refused, the newest first. */
-  observed: optional(
-    Schema.Array(
-      Schema.Struct({
-        at: Schema.Number,
-        client: Schema.String,
-        tool: Schema.String,
-        code: Schema.String,
-        scope: Schema.String
-      })
-    )
-  ),
+  observed: optional(Schema.Array(Schema.Struct({ ...Refused, scope: Schema.String }))),
   clients: optional(Schema.Array(ClientRow)),
   /** What receivers of alerts are told of, the newest first, and how it stands with them. */
   alerts: optional(

@@ -13,7 +13,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Equal from "effect/Equal"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import { stat } from "node:fs/promises"
@@ -21,7 +20,9 @@ import * as ServerConfig from "../config/ServerConfig.js"
 import * as Bulkhead from "../guard/Bulkhead.js"
 import * as RateLimiter from "../guard/RateLimiter.js"
 import type { Outcome, Status } from "../operate/Reloads.js"
-import { counter, gauge } from "../platform/metrics.js"
+import { listed } from "../platform/core/format.js"
+import { isGroup, same } from "../platform/core/same.js"
+import { counter } from "../platform/metrics.js"
 import type * as Live from "../platform/Live.js"
 import * as Quota from "../quota/Quota.js"
 
@@ -43,19 +44,6 @@ export interface Source {
   /** Waits for the next SIGHUP. */
   readonly hangup: Effect.Effect<void>
 }
-
-type Group = { readonly [name: string]: unknown }
-const isGroup = (value: unknown): value is Group =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !Equal.isEqual(value)
-
-const same = (a: unknown, b: unknown): boolean =>
-  Object.is(a, b) ||
-  Equal.equals(a, b) ||
-  (Array.isArray(a) && Array.isArray(b)
-    ? a.length === b.length && a.every((one, i) => same(one, b[i]))
-    : isGroup(a) &&
-      isGroup(b) &&
-      [...new Set([...Object.keys(a), ...Object.keys(b)])].every((name) => same(a[name], b[name])))
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
@@ -152,17 +140,8 @@ const reloads = counter(
   "snowguard_config_reloads_total",
   "Settings that were read again: applied, same or refused."
 )
-const faultsGauge = gauge("snowguard_config_faults", "What is wrong with the settings that were read last.")
-const restartGauge = gauge(
-  "snowguard_config_needs_restart",
-  "Settings that have changed and wait for a restart."
-)
-const loadedAtGauge = gauge("snowguard_config_loaded_at_seconds", "When the settings in force were read.")
 
 const LOOK_EVERY = "1 second"
-
-const shown = (keys: ReadonlyArray<string>): string =>
-  keys.slice(0, 10).join(", ") + (keys.length > 10 ? ` and ${keys.length - 10} more` : "")
 
 /**
  * Reads settings again when it is told to, while the scope is open.
@@ -181,15 +160,9 @@ export const make = ({ hangup, live, load, path, set }: Source) =>
       needRestart: []
     })
     const oneAtATime = yield* Effect.makeSemaphore(1)
-    const measured = Effect.map(Ref.get(state), ({ faults, loadedAt, needRestart }) => {
-      faultsGauge({}, faults.length)
-      restartGauge({}, needRestart.length)
-      loadedAtGauge({}, loadedAt / 1000)
-    })
     yield* Effect.sync(() => {
       for (const result of ["applied", "same", "refused"]) reloads({ result }, 0)
     })
-    yield* measured
 
     const refused = (faults: Status["faults"]) =>
       Effect.gen(function* () {
@@ -227,8 +200,8 @@ export const make = ({ hangup, live, load, path, set }: Source) =>
         const result =
           (changed.length === 0
             ? "no setting that is read while it runs has changed"
-            : `changed: ${shown(changed)}`) +
-          (needRestart.length === 0 ? "" : `; only after a restart: ${shown(needRestart)}`)
+            : `changed: ${listed(changed)}`) +
+          (needRestart.length === 0 ? "" : `; only after a restart: ${listed(needRestart)}`)
         yield* Effect.logInfo(`settings were read again: ${result}`)
         return { changed: changed.length > 0, result, faults: [] }
       })
@@ -243,21 +216,20 @@ export const make = ({ hangup, live, load, path, set }: Source) =>
           onRight: apply
         })
       ),
-      Effect.tap(measured),
       Effect.uninterruptible,
       oneAtATime.withPermits(1)
     )
 
     yield* Effect.forkScoped(Effect.forever(Effect.zipRight(hangup, reload)))
 
-    /** What says that a file is another one; undefined while it is not there. */
-    const mark = Effect.promise(() =>
-      stat(path ?? "", { bigint: true }).then(
-        ({ ino, mtimeNs, size }) => `${ino} ${mtimeNs} ${size}`,
-        () => undefined
-      )
-    )
     if (live.current().reload === "watch" && path !== undefined) {
+      /** What says that a file is another one; undefined while it is not there. */
+      const mark = Effect.promise(() =>
+        stat(path, { bigint: true }).then(
+          ({ ino, mtimeNs, size }) => `${ino} ${mtimeNs} ${size}`,
+          () => undefined
+        )
+      )
       const seen = yield* Ref.make({ taken: yield* mark, last: undefined as string | undefined })
       const look = Effect.gen(function* () {
         const now = yield* mark

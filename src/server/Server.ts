@@ -118,34 +118,30 @@ export const parts = (
   shared = false,
   // One layer: the warehouse and its gate have the same processes.
   embedded = Warehouses.embedded(Live.from(given).current())
-): Stack.Parts<PartError> => partsOf(Live.from(given), directory, shared, embedded)
-
-const partsOf = (
-  live: Live.Live<ServerConfig.Settings>,
-  directory: string | undefined,
-  shared: boolean,
-  embedded: ReturnType<typeof Warehouses.embedded>,
-  settings = live.current()
-): Stack.Parts<PartError> => ({
-  ...Fleet.parts(live, directoryOf(directory)),
-  audit: audit(settings),
-  bulkhead: Layer.orDie(
-    Bulkhead.layer(Live.map(live, (now) => ServerConfig.bulkheadOptions(now, { shared })))
-  ),
-  circuitBreaker: breaker(settings),
-  // The settings were checked when they were read: options that a service refuses are a defect.
-  retry: Layer.orDie(Retry.layer()),
-  resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
-  callPolicy: CallPolicy.layer(Live.map(live, ServerConfig.callPolicyTiers)),
-  cursors: CursorKeys.layer(settings, directoryOf(directory)),
-  warehouse: Warehouses.layer(settings, embedded, directoryOf(directory)),
-  readOnly: Warehouses.gate(settings, settings.warehouse, embedded),
-  quota: Layer.orDie(Quota.layer(Live.map(live, ServerConfig.quotaOptions))),
-  degradation: Degradation.layer({ eventLoop: true }),
-  loopGuard: LoopGuard.layer(),
-  guard: Guard.layer(Live.map(live, ServerConfig.guardOptions)),
-  toolbox: Toolbox.layerDefault
-})
+): Stack.Parts<PartError> => {
+  const live = Live.from(given)
+  const settings = live.current()
+  return {
+    ...Fleet.parts(live, directoryOf(directory)),
+    audit: audit(settings),
+    bulkhead: Layer.orDie(
+      Bulkhead.layer(Live.map(live, (now) => ServerConfig.bulkheadOptions(now, { shared })))
+    ),
+    circuitBreaker: breaker(settings),
+    // The settings were checked when they were read: options that a service refuses are a defect.
+    retry: Layer.orDie(Retry.layer()),
+    resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
+    callPolicy: CallPolicy.layer(Live.map(live, ServerConfig.callPolicyTiers)),
+    cursors: CursorKeys.layer(settings, directoryOf(directory)),
+    warehouse: Warehouses.layer(settings, embedded, directoryOf(directory)),
+    readOnly: Warehouses.gate(settings, settings.warehouse, embedded),
+    quota: Layer.orDie(Quota.layer(Live.map(live, ServerConfig.quotaOptions))),
+    degradation: Degradation.layer({ eventLoop: true }),
+    loopGuard: LoopGuard.layer(),
+    guard: Guard.layer(Live.map(live, ServerConfig.guardOptions)),
+    toolbox: Toolbox.layerDefault
+  }
+}
 
 /** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
 const DRAIN_SHARE = 0.8

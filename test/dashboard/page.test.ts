@@ -108,7 +108,7 @@ describe("the status page", () => {
     }
   })
 
-  it("says first that the quota store is lost, and what becomes of calls", async () => {
+  it("says first that the quota store is lost, and what becomes of calls; and which settings are wrong", async () => {
     type Told = readonly [mood: string, words: string]
     const Headline: {
       readonly headline: (snapshot: object) => {
@@ -142,6 +142,14 @@ describe("the status page", () => {
     assert.deepStrictEqual(Headline.concerns(memory), [
       ["warn", "Quotas are counted in this process's memory alone: no disk"]
     ])
-    assert.lengthOf(Headline.concerns(snapshot({ mode: "normal", refusing: false, lasting: false })), 1)
+    const well = snapshot({ mode: "normal", refusing: false, lasting: false })
+    assert.lengthOf(Headline.concerns(well), 1)
+    const { quotas_unavailable: _, ...known } = well
+    const told = (config: object) => Headline.concerns({ ...known, config }).map(([, words]) => words)
+    const wrong = ["limits.burst: expected a whole number", "log.level: expected a level"]
+    const words = "The settings that were read last are wrong, and those before stay in force"
+    assert.deepStrictEqual(told({ faults: 0 }), [])
+    assert.deepStrictEqual(told({ faults: 2 }), [`${words}: 2 faults`])
+    assert.deepStrictEqual(told({ faults: 2, wrong }), [`${words}: ${wrong.join("; ")}`])
   })
 })

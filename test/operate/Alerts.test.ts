@@ -3,7 +3,6 @@ import { Effect, Layer, Logger, Redacted, Ref, TestClock } from "effect"
 import { createHmac } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
@@ -14,6 +13,7 @@ import * as Alerts from "../../src/operate/Alerts.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import { WarehouseError } from "../../src/warehouse/Warehouse.js"
+import { listening } from "../utils/listening.js"
 
 const quiet = Effect.provide(Logger.remove(Logger.defaultLogger))
 
@@ -53,16 +53,7 @@ const receiver = (behaviour: { now: Behaviour }) =>
         behaviour.now(response, got.length)
       })
     })
-    yield* Effect.acquireRelease(
-      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-      () =>
-        Effect.async<void>((resume) => {
-          server.closeAllConnections()
-          server.close(() => resume(Effect.void))
-        })
-    )
-    const { port } = server.address() as AddressInfo
-    return { got, url: `http://127.0.0.1:${port}/hook/secret-path?token=hidden` }
+    return { got, url: `${yield* listening(server)}/hook/secret-path?token=hidden` }
   })
 
 /** Real turns of the event loop, in which no virtual time passes, until it is so. */

@@ -1,41 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { afterEach, vi } from "vitest"
 import * as Outbound from "../../src/platform/outbound.js"
 import * as Otlp from "../../src/observe/Otlp.js"
 import { fetchJson as json } from "../../src/mcp/auth/SigningKeys.js"
+import { listening } from "../utils/listening.js"
 
 /** A proxy that answers for everybody, and opens no tunnel; what it was asked for. */
-const proxy = Effect.acquireRelease(
-  Effect.async<{ readonly url: string; readonly asked: Array<string>; readonly close: () => void }>(
-    (resume) => {
-      const asked: Array<string> = []
-      const server = createServer((request, response) => {
-        const { authorization } = { authorization: request.headers["proxy-authorization"] }
-        asked.push(
-          [request.method, request.url, authorization].filter((part) => part !== undefined).join(" ")
-        )
-        request.resume()
-        response.writeHead(200, { "content-type": "application/json" }).end(`{"keys":[]}`)
-      })
-      server.on("connect", (request, socket) => {
-        asked.push(`CONNECT ${request.url}`)
-        socket.end("HTTP/1.1 403 Forbidden\r\n\r\n")
-      })
-      server.listen(0, "127.0.0.1", () => {
-        const { port } = server.address() as AddressInfo
-        const close = () => {
-          server.close()
-          server.closeAllConnections()
-        }
-        resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, asked, close }))
-      })
-    }
-  ),
-  ({ close }) => Effect.sync(close)
-)
+const proxy = Effect.suspend(() => {
+  const asked: Array<string> = []
+  const server = createServer((request, response) => {
+    const { authorization } = { authorization: request.headers["proxy-authorization"] }
+    asked.push([request.method, request.url, authorization].filter((part) => part !== undefined).join(" "))
+    request.resume()
+    response.writeHead(200, { "content-type": "application/json" }).end(`{"keys":[]}`)
+  })
+  server.on("connect", (request, socket) => {
+    asked.push(`CONNECT ${request.url}`)
+    socket.end("HTTP/1.1 403 Forbidden\r\n\r\n")
+  })
+  return Effect.map(listening(server), (url) => ({ url, asked }))
+})
 
 const signal = () => AbortSignal.timeout(10_000)
 

@@ -8,6 +8,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
+import { stream } from "../simulation/Random.js"
 
 export interface Report {
   readonly reloads: number
@@ -30,15 +31,6 @@ interface Limits {
 }
 
 const WORKERS = 6
-
-/** Numbers that look random, the same for the same seed. */
-const random = (seed: number) => {
-  let state = seed >>> 0 || 1
-  return (below: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
 
 const document = ({ burst, rate }: Limits, n: number, isWrong: boolean): string => `
 [http]
@@ -65,8 +57,6 @@ interface Call {
   readonly admitted: boolean
 }
 
-const textOf = (body: unknown): string => JSON.stringify(body)
-
 export const run = async (
   bin: string,
   {
@@ -82,7 +72,7 @@ export const run = async (
     writeFileSync(`${path}.new`, text)
     renameSync(`${path}.new`, path)
   }
-  const below = random(seed)
+  const { integer } = stream(seed, "reloads")
   write(document({ rate: 50, burst: 20 }, 0, false))
   const child = spawn(process.execPath, [bin, "http", "--config", path], {
     cwd: folder,
@@ -178,14 +168,15 @@ export const run = async (
       const { at: from, limits } = begun
       const admitted = calls.filter((one) => one.admitted && one.sent >= from && one.answered <= at).length
       const most = limits.burst + (limits.rate * (at - from)) / 1000
-      if (admitted > most) exceeded.push(`${admitted} of ${most} in ${at - from} ms at ${textOf(limits)}`)
+      if (admitted > most)
+        exceeded.push(`${admitted} of ${most} in ${at - from} ms at ${JSON.stringify(limits)}`)
     }
     let limits: Limits = { rate: 50, burst: 20 }
     for (let n = 1; n <= reloads; n++) {
       // Now and then long enough that a server without these limits would be seen to admit more.
-      await pause(n % 6 === 5 ? 400 : below(30))
+      await pause(n % 6 === 5 ? 400 : integer(0, 29))
       const isWrong = n % 10 === 0
-      const next = { rate: 1 + below(5), burst: 1 + below(4) }
+      const next = { rate: integer(1, 5), burst: integer(1, 4) }
       write(document(next, n, isWrong))
       close(performance.now())
       if (n % 5 === 3) {
@@ -197,7 +188,7 @@ export const run = async (
         const done = (await json("/admin/config/reload", {})) as { readonly faults?: ReadonlyArray<string> }
         if (done.faults === undefined) limits = next
         else refused++
-        if ((done.faults !== undefined) !== isWrong) unanswered.push(`reload ${n}: ${textOf(done)}`)
+        if ((done.faults !== undefined) !== isWrong) unanswered.push(`reload ${n}: ${JSON.stringify(done)}`)
       }
       begun = { at: performance.now(), limits }
       if (n % 25 === 0 || n === reloads) {

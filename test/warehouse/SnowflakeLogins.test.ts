@@ -3,13 +3,13 @@ import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Duration, Effect, Either, Fiber, Logger, Redacted, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import type { Fault } from "../../src/emulator/FaultScript.js"
 import * as RetryPolicy from "../../src/guard/RetryPolicy.js"
 import * as Snowflake from "../../src/warehouse/Snowflake.js"
 import type { Login } from "../../src/warehouse/snowflake/auth.js"
 import type { Statement, Warehouse } from "../../src/warehouse/Warehouse.js"
+import { listening } from "../utils/listening.js"
 import { loginTo, optionsFor } from "./snowflakeServer.js"
 
 type Service = Warehouse["Type"]
@@ -533,23 +533,12 @@ describe("a proxy", () => {
           "Unreachable",
           expect.stringMatching(/proxy that http_proxy names cannot be reached/)
         ])
-        const asking = yield* Effect.acquireRelease(
-          Effect.async<ReturnType<typeof createServer>>((resume) => {
-            const server = createServer((_, response) => {
-              response.writeHead(407, { "proxy-authenticate": "Basic" }).end()
-            })
-            server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-          }),
-          (server) =>
-            Effect.sync(() => {
-              server.closeAllConnections()
-              server.close()
-            })
+        const asking = yield* listening(
+          createServer((_, response) => {
+            response.writeHead(407, { "proxy-authenticate": "Basic" }).end()
+          })
         )
-        const { port } = asking.address() as AddressInfo
-        const error = yield* Effect.flip(
-          through(`http://127.0.0.1:${port}`, one(yield* warehouseFor(emulator)))
-        )
+        const error = yield* Effect.flip(through(asking, one(yield* warehouseFor(emulator))))
         expect([error.reason, error.description]).toEqual([
           "Configuration",
           expect.stringMatching(/proxy on the way asks for a user and a password/)

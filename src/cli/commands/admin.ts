@@ -229,8 +229,8 @@ export const asText = ({
     ...(alerts?.receivers ?? [])
       .filter(({ dropped, trouble }) => trouble !== undefined || dropped > 0)
       .map(
-        ({ dropped, host, name, trouble = "", waiting }) =>
-          `receiver   ${plain(name)} (${plain(host)}): ${trouble}; ${waiting} wait, ${dropped} dropped`
+        ({ dropped, host, name, trouble, waiting }) =>
+          `receiver   ${plain(name)} (${plain(host)}): ${trouble === undefined ? "" : `${trouble}; `}${waiting} wait, ${dropped} dropped`
       ),
     `mode       ${mode.mode}${mode.pinned ? " (pinned from here)" : ""}: ${mode.why}`,
     `backoff    pauses before retries x ${backoff_factor}`,

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { escaped, escapedLine } from "../../platform/quoted.js"
 import * as Main from "../../server/main.js"
 import type { Run } from "./Command.js"
-import { print } from "./Command.js"
+import { print, textOption } from "./Command.js"
 
 type Report = Effect.Effect.Success<ReturnType<typeof Main.checkAccount>>
 
@@ -58,11 +58,10 @@ export const asJson = (
  */
 export const run: Run = ({ options, settings }) =>
   Effect.gen(function* () {
-    const name = (option: "client" | "tier") => {
-      const given = options[option]
-      return typeof given === "string" ? given : undefined
-    }
-    const report = yield* Main.checkAccount(settings, { client: name("client"), tier: name("tier") })
+    const report = yield* Main.checkAccount(settings, {
+      client: textOption(options, "client"),
+      tier: textOption(options, "tier")
+    })
     const notes = settings.warehouse === "snowflake" ? [] : [unused]
     yield* print(
       options["json"] === true ? escapedLine(asJson(report, notes)) : escaped(asText(report, notes))

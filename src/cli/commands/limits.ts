@@ -17,8 +17,9 @@ const titles: { readonly [O in Row["of"]]: string } = {
   all: "of all clients"
 }
 
+/** What an empty list means is with its setting: `allow_tools` is then all, `deny_tools` none. */
 const valueOf = (value: unknown): string =>
-  Array.isArray(value) ? (value.length === 0 ? "none" : value.join(", ")) : String(value)
+  Array.isArray(value) ? (value.length === 0 ? "empty" : value.join(", ")) : String(value)
 
 const whence = ({ from, insteadOf, source }: Row): string =>
   [
@@ -73,8 +74,8 @@ const jsonOf = ({ client, rows, tier, tierFrom }: Explanation): string =>
         value,
         setting,
         source,
-        ...(from === undefined ? {} : { from }),
-        ...(insteadOf === undefined ? {} : { instead_of: insteadOf }),
+        from,
+        instead_of: insteadOf,
         observed
       }))
     },

@@ -160,6 +160,18 @@ const loginConcerns = ({ login, refused_users = [], trouble }: Snapshot): Readon
         ? []
         : [["warn", `${Format.duration(trouble.ms_ago)} ago: ${trouble.description}`]]
 
+/** How many faults there are; for administrators which. */
+const configConcerns = ({ config }: Snapshot): ReadonlyArray<Concern> => {
+  if (config === undefined || config.faults === 0) return []
+  const { faults, wrong = [`${Format.count(faults)} ${faults === 1 ? "fault" : "faults"}`] } = config
+  return [
+    [
+      "warn",
+      `The settings that were read last are wrong, and those before stay in force: ${wrong.join("; ")}`
+    ]
+  ]
+}
+
 /** Concerns that are listed; the cards have them all. */
 const LISTED = 6
 
@@ -169,6 +181,7 @@ export const concerns = (snapshot: Snapshot): ReadonlyArray<Concern> => {
   const found: ReadonlyArray<Concern> = [
     ...loginConcerns(snapshot),
     ...storeConcern(quota_store),
+    ...configConcerns(snapshot),
     ...(quotas_unavailable === undefined || (quota_store !== undefined && quota_store.mode !== "normal")
       ? []
       : [["bad", `Quotas are not known: ${quotas_unavailable}`] as const]),

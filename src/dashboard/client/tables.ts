@@ -170,7 +170,9 @@ const deeds: { readonly [action: string]: string } = {
   "breaker/reset": "reset the breaker",
   "ladder/pin": "pinned the mode",
   "ladder/unpin": "unpinned the mode",
-  "quota/reset": "reset the quotas of"
+  "quota/reset": "reset the quotas of",
+  "warehouse/unlatch": "unlatched the login",
+  "config/reload": "had the settings read again"
 }
 
 const deed = ({ action, target }: ActionRow): string =>

@@ -50,6 +50,7 @@ import type { Snapshot } from "../../operate/Operator.js"
 import { Operator, Action } from "../../operate/Operator.js"
 import { Reloads } from "../../operate/Reloads.js"
 import { Readiness } from "../../operate/Readiness.js"
+import { listed } from "../../platform/core/format.js"
 import { monotonicMillis } from "../../platform/monotonic.js"
 import * as Body from "./Body.js"
 import type { Edge } from "./Edge.js"
@@ -144,10 +145,9 @@ const makeMachines = ({ edge, isDraining, metrics }: Options) =>
         ...(config === undefined || config.faults.length === 0
           ? {}
           : {
-              config: `the settings that were read last are wrong, and those before stay in force: ${config.faults
-                .map(({ key }) => key)
-                .slice(0, 10)
-                .join(", ")}`
+              config: `the settings that were read last are wrong, and those before stay in force: ${listed(
+                config.faults.map(({ key }) => key)
+              )}`
             }),
         ...(Option.isSome(auth) ? { auth: `no new access token can be checked: ${auth.value}` } : {}),
         ...(Option.isSome(warehouse) ? { warehouse: warehouse.value } : {})

@@ -16,6 +16,7 @@
  * The tables are updated in place, for one owner. Times are monotonic milliseconds, save `at`.
  */
 import type { Event } from "../../platform/core/Events.js"
+import { listed } from "../../platform/core/format.js"
 
 /** An event, and when it happened: wall clock, milliseconds since 1970. */
 export interface Stamped {
@@ -271,14 +272,12 @@ const SHOWN_KEYS = 10
 
 /** `keys`: of the settings that are wrong, or the files. */
 export const refusedConfig = (keys: ReadonlyArray<string>): Event => {
-  const shown = keys.slice(0, SHOWN_KEYS)
-  const more = keys.length > shown.length ? `, and ${keys.length - shown.length} more` : ""
   return {
     event: "config_refused",
     subject: "",
     severity: "warning",
-    text: `the configuration is wrong and was not taken; the one before it stays in force: ${shown.join(", ")}${more}`,
-    details: { faults: keys.length, keys: shown }
+    text: `the configuration is wrong and was not taken; the one before it stays in force: ${listed(keys)}`,
+    details: { faults: keys.length, keys: keys.slice(0, SHOWN_KEYS) }
   }
 }
 

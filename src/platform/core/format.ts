@@ -11,6 +11,10 @@ export const seconds = (ms: number): string => {
 
 export const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`
 
+/** Ten names at most, and how many more there are. */
+export const listed = (names: ReadonlyArray<string>): string =>
+  names.slice(0, 10).join(", ") + (names.length > 10 ? ` and ${names.length - 10} more` : "")
+
 export const bytes = (count: number): string => {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
   let value = count

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type { Principal } from "../../platform/Principal.js"
 import { CurrentPrincipal } from "../../platform/Principal.js"
+import { listed } from "../../platform/core/format.js"
 import * as RequestId from "../../platform/requestId.js"
 import * as Stream from "effect/Stream"
 import type { Cell, Reason, Warehouse, WarehouseError } from "../Warehouse.js"
@@ -195,9 +196,6 @@ const who =
 const parsed = (cell: Cell | undefined): unknown =>
   Option.getOrUndefined(Option.liftThrowable((): unknown => JSON.parse(text(cell) ?? ""))())
 
-const list = (names: ReadonlyArray<string>): string =>
-  names.length > 10 ? `${names.slice(0, 10).join(", ")} and ${names.length - 10} more` : names.join(", ")
-
 /** Those that the session has beside its role, and those that it could have. */
 const secondaryRoles = (
   role: string | undefined,
@@ -211,7 +209,7 @@ const secondaryRoles = (
     : []
   if (roles !== "") {
     return {
-      fact: list(roles.split(",")),
+      fact: listed(roles.split(",")),
       warning:
         "secondary roles are active, so that the role alone does not bound what is read; " +
         'snowflake.secondary_roles = "none" switches them off'
@@ -221,7 +219,7 @@ const secondaryRoles = (
     fact:
       others.length === 0
         ? "none"
-        : `none (the user also has ${list(others)}; snowflake.secondary_roles = "all" would let sessions use them)`
+        : `none (the user also has ${listed(others)}; snowflake.secondary_roles = "all" would let sessions use them)`
   }
 }
 

@@ -3,9 +3,9 @@ import { Deferred, Effect, Fiber, Redacted, Runtime, TestClock } from "effect"
 import { createPublicKey, generateKeyPairSync } from "node:crypto"
 import type { IncomingHttpHeaders } from "node:http"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import type { Subject } from "../../../src/platform/Principal.js"
 import * as Exchange from "../../../src/warehouse/snowflake/exchange.js"
+import { listening } from "../../utils/listening.js"
 
 interface Asked {
   readonly path: string
@@ -54,15 +54,7 @@ const endpoint = (behaviour: { now: Behaviour }) =>
         )
       })
     })
-    yield* Effect.acquireRelease(
-      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-      () =>
-        Effect.async<void>((resume) => {
-          server.closeAllConnections()
-          server.close(() => resume(Effect.void))
-        })
-    )
-    return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+    return { asked, url: yield* listening(server) }
   })
 
 const subject = (id: string, token = `token of ${id}`): Subject => ({
