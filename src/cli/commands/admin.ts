@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import type { UsageFault } from "../Cli.js"
 import type { Identity } from "../../operate/Snapshot.js"
 import { Action, Done, Snapshot } from "../../operate/Operator.js"
-import { iso } from "../../platform/core/format.js"
+import { iso, plural } from "../../platform/core/format.js"
 import { escaped } from "../../platform/quoted.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
@@ -219,7 +219,7 @@ export const asText = ({
       ? []
       : [
           `settings   generation ${config.generation}, read ${seconds(config.loaded_ms_ago)} ago` +
-            (config.faults === 0 ? "" : `; THE LAST ONES READ ARE WRONG: ${config.faults} faults`),
+            (config.faults === 0 ? "" : `; THE LAST ONES READ ARE WRONG: ${plural(config.faults, "fault")}`),
           ...(config.wrong ?? []).map((text) => `           ${plain(text)}`),
           ...(config.needs_restart ?? []).map((key) => `           ${plain(key)} needs a restart`)
         ]),
