@@ -199,7 +199,7 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       url: `http://${address}:${server.port}`,
       controlPort: controlServer.port,
       controlUrl: `http://${address}:${controlServer.port}`,
-      state: Effect.sync(() => Control.state(control)),
+      state: Control.state(control),
       setFaults: gate.install,
       reset: Control.reset(control),
       expireSessions: Effect.sync(() => {

@@ -53,33 +53,34 @@ export interface Services {
   readonly connections: () => number
 }
 
-const shown = 50
+const MOST_SHOWN = 50
 
-export const state = ({ connections, requests, sessions, statements }: Services): State => {
-  const remembered = statements.latest(Number.MAX_SAFE_INTEGER)
-  const tags: Record<string, number> = {}
-  for (const { tag } of remembered) if (tag !== "") tags[tag] = (tags[tag] ?? 0) + 1
-  return {
-    sessions: { alive: sessions.all().length, opened: sessions.opened() },
-    statements: statements.counts(),
-    requests: Object.fromEntries(requests),
-    connections: connections(),
-    tags,
-    latest: remembered.slice(-shown).map((statement) => ({
-      queryId: statement.queryId,
-      session: statement.session.id,
-      sql: statement.sql,
-      tag: statement.tag,
-      user: statement.session.user,
-      role: statement.role,
-      secondaryRoles: statement.secondaryRoles,
-      status: statement.status,
-      errorCode: statement.result?._tag === "Failure" ? statement.result.code : null,
-      startedAt: statement.startedAt,
-      endedAt: statement.endedAt ?? null
-    }))
-  }
-}
+export const state = ({ connections, requests, sessions, statements }: Services): Effect.Effect<State> =>
+  Effect.map(sessions.alive, (alive): State => {
+    const remembered = statements.latest(Number.MAX_SAFE_INTEGER)
+    const tags: Record<string, number> = {}
+    for (const { tag } of remembered) if (tag !== "") tags[tag] = (tags[tag] ?? 0) + 1
+    return {
+      sessions: { alive, opened: sessions.opened() },
+      statements: statements.counts(),
+      requests: Object.fromEntries(requests),
+      connections: connections(),
+      tags,
+      latest: remembered.slice(-MOST_SHOWN).map((statement) => ({
+        queryId: statement.queryId,
+        session: statement.session.id,
+        sql: statement.sql,
+        tag: statement.tag,
+        user: statement.session.user,
+        role: statement.role,
+        secondaryRoles: statement.secondaryRoles,
+        status: statement.status,
+        errorCode: statement.result?._tag === "Failure" ? statement.result.code : null,
+        startedAt: statement.startedAt,
+        endedAt: statement.endedAt ?? null
+      }))
+    }
+  })
 
 export const reset = (services: Services): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -102,10 +103,11 @@ export const scriptFrom = (text: string): Either.Either<FaultScript.FaultScript,
   Either.flatMap(parsed(text), FaultScript.decode)
 
 export const answer = (services: Services, path: string, request: Request): Effect.Effect<Reply> => {
+  const shown = Effect.map(state(services), (state) => Http.json(state))
   const faults = Effect.map(services.gate.status, (status) => Http.json(status))
   switch (`${request.method} ${path}`) {
     case "GET state":
-      return Effect.sync(() => Http.json(state(services)))
+      return shown
     case "GET faults":
       return faults
     case "PUT faults": {
@@ -115,12 +117,12 @@ export const answer = (services: Services, path: string, request: Request): Effe
         : Effect.zipRight(services.gate.install(script.right), faults)
     }
     case "POST expire":
-      return Effect.sync(() => {
+      return Effect.suspend(() => {
         for (const session of services.sessions.all()) services.sessions.expire(session)
-        return Http.json(state(services))
+        return shown
       })
     case "POST reset":
-      return Effect.map(reset(services), () => Http.json(state(services)))
+      return Effect.zipRight(reset(services), shown)
     default:
       return Effect.succeed(Http.json({ error: `No such endpoint: ${request.method} ${path}` }, 404))
   }

@@ -57,6 +57,8 @@ export interface Sessions {
   readonly expire: (session: Session) => void
   readonly close: (session: Session) => void
   readonly all: () => ReadonlyArray<Session>
+  /** Those whose user's token has not ended: the others are sessions no more, whether a request finds out or not. */
+  readonly alive: Effect.Effect<number>
   readonly opened: () => number
   readonly ttlMs: number
 }
@@ -131,6 +133,10 @@ export const make = (ttlMs: number): Sessions => {
       masters.delete(session.master)
     },
     all: () => [...live.values()],
+    alive: Effect.map(
+      Clock.currentTimeMillis,
+      (now) => [...live.values()].filter(({ endsAt }) => now < endsAt).length
+    ),
     opened: () => opened,
     ttlMs
   }
