@@ -8,6 +8,7 @@ import { once } from "node:events"
 import { mkdirSync } from "node:fs"
 import * as Http from "node:http"
 import { fileURLToPath } from "node:url"
+import { envelope, initialize } from "./handshake.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const args = process.argv.slice(2)
@@ -50,16 +51,10 @@ const start = async ([kind, era]) => {
   return { kind, era, child, port, key: /key (\S+)\n/.exec(said)?.[1] }
 }
 
-const envelope = {
-  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-  "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1" },
-  "io.modelcontextprotocol/clientCapabilities": {}
-}
-
 const post = (server, agent, session, message) =>
   new Promise((resolve, reject) => {
     const isModern = server.era === "2026"
-    const params = { ...message.params, ...(isModern ? { _meta: envelope } : {}) }
+    const params = { ...message.params, ...(isModern ? { _meta: envelope("bench") } : {}) }
     const body = JSON.stringify({ jsonrpc: "2.0", ...message, params })
     const request = Http.request(
       {
@@ -95,15 +90,7 @@ const post = (server, agent, session, message) =>
     request.end(body)
   })
 
-const initialize = {
-  id: 0,
-  method: "initialize",
-  params: {
-    protocolVersion: "2025-11-25",
-    capabilities: {},
-    clientInfo: { name: "bench", version: "1" }
-  }
-}
+const begin = { id: 0, method: "initialize", params: initialize("bench") }
 const call = { method: "tools/call", params: { name: "nothing", arguments: { text: "hello" } } }
 
 const open = async (server) => {
@@ -111,7 +98,7 @@ const open = async (server) => {
   server.sessions = await Promise.all(
     Array.from({ length: width }, async () => {
       if (server.era === "2026") return undefined
-      const { headers } = await post(server, server.agent, undefined, initialize)
+      const { headers } = await post(server, server.agent, undefined, begin)
       return headers["mcp-session-id"]
     })
   )

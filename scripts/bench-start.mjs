@@ -8,6 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { envelope, initialize } from "./handshake.mjs"
 
 const { values } = parseArgs({
   options: { rounds: { type: "string", default: "15" }, json: { type: "boolean" } }
@@ -19,15 +20,9 @@ if (!existsSync(bin)) {
   process.exit(1)
 }
 
-const clientInfo = { name: "bench", version: "1" }
 const request = (method, params) => JSON.stringify({ jsonrpc: "2.0", id: 1, method, params })
-const initialize = request("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo })
-const meta = { protocolVersion: "2026-07-28", clientInfo, clientCapabilities: {} }
-const discover = request("server/discover", {
-  _meta: Object.fromEntries(
-    Object.entries(meta).map(([name, value]) => [`io.modelcontextprotocol/${name}`, value])
-  )
-})
+const first2025 = request("initialize", initialize("bench"))
+const first2026 = request("server/discover", { _meta: envelope("bench") })
 const bare = `process.stdin.once("data", () => process.stdout.write('{"jsonrpc":"2.0","id":1,"result":{}}\\n'))`
 
 const state = mkdtempSync(join(tmpdir(), "snowguard-bench-"))
@@ -60,12 +55,12 @@ const once = (args, first) =>
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]
 
 const rows = [
-  { key: "bare_node", name: "bare node", args: ["-e", bare], first: initialize },
-  { key: "snowguard", name: "snowguard stdio, 2025", args: [bin], first: initialize },
-  { key: "snowguard_2026", name: "snowguard stdio, 2026", args: [bin], first: discover }
+  { key: "bare_node", name: "bare node", args: ["-e", bare], first: first2025 },
+  { key: "snowguard", name: "snowguard stdio, 2025", args: [bin], first: first2025 },
+  { key: "snowguard_2026", name: "snowguard stdio, 2026", args: [bin], first: first2026 }
 ].map((row) => ({ ...row, ms: [] }))
 const [base, ...ours] = rows
-await once([bin], initialize)
+await once([bin], first2025)
 for (let round = 0; round < rounds; round++) {
   for (const { args, first, ms } of rows) ms.push(await once(args, first))
 }

@@ -8,12 +8,13 @@ import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { envelope, initialize } from "./handshake.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const started = performance.now()
 // Quick tries of the binary do not need the library.
 const bundleOnly = process.argv.includes("--bundle-only")
-// Built aside and moved into place as a whole: nobody ever sees half a dist/.
+// Built aside and moved into place as a whole: no reader finds half a dist/.
 const out = `${root}/dist.building-${process.pid}`
 
 const buildLibrary = () => {
@@ -126,15 +127,10 @@ const buildBinary = async () => {
   const name = await buildProgram("snowguard", "src/cli/bin.ts")
   launcher("bin.js", name)
   chmodSync(`${out}/bin.js`, 0o755)
-  const clientInfo = { name: "build", version: "1" }
-  const meta = { protocolVersion: "2026-07-28", clientInfo, clientCapabilities: {} }
-  const _meta = Object.fromEntries(
-    Object.entries(meta).map(([name, value]) => [`io.modelcontextprotocol/${name}`, value])
-  )
   // Of both eras: a client that has asked what there is may still go on with `initialize`.
   const said = [
-    ["server/discover", { _meta }],
-    ["initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo }],
+    ["server/discover", { _meta: envelope("build") }],
+    ["initialize", initialize("build")],
     ["tools/list", {}]
   ]
   const lines = said.map(([method, params], id) => JSON.stringify({ jsonrpc: "2.0", id, method, params }))

@@ -14,7 +14,7 @@ import type { CircuitOpen, Failure, Verdict as Health } from "./CircuitBreaker.j
 import type { Deadlines } from "./Deadline.js"
 import { DeadlineExceeded, Received } from "./Deadline.js"
 import type { Degraded } from "./Degradation.js"
-import type { Admission, RateLimited } from "./RateLimiter.js"
+import type { Admission, RateLimited, RateLimiter } from "./RateLimiter.js"
 import * as Verdict from "./Verdict.js"
 import * as Telemetry from "../observe/Telemetry.js"
 import { modifyAt, withNow } from "../platform/monotonic.js"
@@ -178,6 +178,8 @@ interface Used {
   readonly pastScans: ReadonlyArray<Scan>
   /** The deadline of the call has passed. */
   readonly late: boolean
+  /** A limit that is observed would have refused the call: what is observed is not charged from here on. */
+  readonly wouldBeRefused: boolean
 }
 
 export interface Call extends Operation {
@@ -202,7 +204,8 @@ const unused: Used = {
   cancelled: false,
   scans: [],
   pastScans: [],
-  late: false
+  late: false,
+  wouldBeRefused: false
 }
 
 const impatient: TierOptions = { maxTokenWaitMs: 0, batch: false }
@@ -258,27 +261,34 @@ const tell = ({ observed, tier }: Pick<Call, "observed" | "tier">, would: WouldR
   observed?.(would)
 }
 
-const tellQuota = (call: Pick<Call, "observed" | "tier">, would: Quota.WouldRefuse | undefined): void => {
-  if (would === undefined) return
-  const { quota, retryAfterMs, scope } = would
-  tell(call, { code: "QUOTA_EXCEEDED", scope: `${scope}:${quota}`, retryAfterMs })
-}
+const tellQuota = (
+  call: Pick<Call, "observed" | "tier">,
+  { quota, retryAfterMs, scope }: Quota.WouldRefuse
+): void => tell(call, { code: "QUOTA_EXCEEDED", scope: `${scope}:${quota}`, retryAfterMs })
 
 /** As the quotas see it: a call that an observed rate limit would have refused would not have come to them. */
 export const metered = (call: Call, { wouldRefuse }: Admission): Quota.Request =>
   wouldRefuse === undefined ? call : { ...call, observe: false }
 
-/** Counts and tells what would have been refused, if what is observed were enforced. */
-export const tellObserved = (
+/**
+ * Counts and tells what would have been refused, if what is observed were enforced. A call that a quota would have
+ * refused would have its tokens back.
+ */
+export const observe = (
   call: Call,
-  { wouldRefuse: byRate }: Admission,
+  limiter: RateLimiter["Type"],
+  tokens: Admission,
   { wouldRefuse: byQuota }: Quota.Reservation
-): void => {
-  if (byRate !== undefined) {
-    const { never, retryAfterMs, scope } = byRate
+): Effect.Effect<void> => {
+  if (tokens.wouldRefuse !== undefined) {
+    const { never, retryAfterMs, scope } = tokens.wouldRefuse
     tell(call, { code: "RATE_LIMITED", scope, ...(never ? {} : { retryAfterMs }) })
   }
+  if (tokens.wouldRefuse === undefined && byQuota === undefined) return Effect.void
+  const noted = Ref.update(call.used, (all) => ({ ...all, wouldBeRefused: true }))
+  if (byQuota === undefined) return noted
   tellQuota(call, byQuota)
+  return tokens.observed === undefined ? noted : Effect.zipRight(noted, limiter.refund(tokens, "observed"))
 }
 
 /** Shorter waits are not reported to the caller, milliseconds. */
@@ -380,9 +390,11 @@ const attemptOf = (
   holdScan: (estimate) =>
     Effect.uninterruptible(
       Effect.flatMap(
-        quota.reserveScan({ client, tier, estimatedBytes: estimate, deadlineMs }),
+        Effect.flatMap(Ref.get(used), ({ wouldBeRefused }) =>
+          quota.reserveScan({ client, tier, estimatedBytes: estimate, deadlineMs, observe: !wouldBeRefused })
+        ),
         (reservation) => {
-          tellQuota({ observed, tier }, reservation.wouldRefuse)
+          if (reservation.wouldRefuse !== undefined) tellQuota({ observed, tier }, reservation.wouldRefuse)
           return Ref.update(used, (all) => ({
             ...all,
             scans: [...all.scans, { reservation, estimate, begun: false, scanned: undefined }]

@@ -134,7 +134,7 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
         quota.reserve(Call.metered(call, tokens))
       )
       const reservation = yield* Effect.tapErrorCause(charge, () => limiter.refund(tokens))
-      Call.tellObserved(call, tokens, reservation)
+      yield* Call.observe(call, limiter, tokens, reservation)
       return { tokens, reservation }
     })
 

@@ -130,6 +130,8 @@ export interface Admission {
   readonly clientScope: "client" | "overflow"
   /** Whole milliseconds until the tokens are due; 0 for `acquire`. */
   readonly waitMs: number
+  /** The scopes that refused nothing, and whether they were charged; absent where the tier observes none. */
+  readonly observed?: { readonly scopes: ReadonlySet<Scope>; readonly charged: boolean } | undefined
   /** Scopes that are observed would have refused the call, and were not charged. */
   readonly wouldRefuse?: WouldRefuse | undefined
 }
@@ -217,9 +219,9 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
     readonly acquireWithin: (request: Request, maxWaitMs: number) => Effect.Effect<Admission, RateLimited>
     /**
      * Give the tokens back: nothing was sent. Never lifts a bucket above its burst; the same admission
-     * given back twice counts once.
+     * given back twice counts once. `only`: those of the scopes that are observed; the others can still be given back.
      */
-    readonly refund: (admission: Admission) => Effect.Effect<void>
+    readonly refund: (admission: Admission, only?: "observed") => Effect.Effect<void>
     /**
      * `acquire`, then the effect; never refunds. Put a circuit breaker outside of it, or every call that the breaker
      * refuses costs a token.
@@ -267,38 +269,63 @@ export const compile = (
 }
 
 /** @internal */
-export const wouldRefuseOf = ({ binding, never, retryAfterMs }: TokenBucket.Refusal): WouldRefuse => ({
+export const admission = (
+  request: Request,
+  decided: Pick<Admission, "clientScope" | "waitMs" | "observed" | "wouldRefuse">
+): Admission => {
+  const { clientScope, observed, waitMs, wouldRefuse } = decided
+  return {
+    client: request.client,
+    tier: request.tier,
+    class: request.class,
+    ...(request.tool === undefined ? {} : { tool: request.tool }),
+    cost: request.cost ?? 1,
+    clientScope,
+    waitMs: Math.ceil(waitMs),
+    ...(observed === undefined ? {} : { observed }),
+    ...(wouldRefuse === undefined ? {} : { wouldRefuse })
+  }
+}
+
+const wouldRefuseOf = ({ binding, never, retryAfterMs }: TokenBucket.Refusal): WouldRefuse => ({
   scope: binding.scope,
   name: binding.name,
   retryAfterMs,
   never
 })
 
-const admission = (
-  request: Request,
-  { clientScope, waitMs, wouldRefuse }: TokenBucket.Admitted
-): Admission => ({
-  client: request.client,
-  tier: request.tier,
-  class: request.class,
-  ...(request.tool === undefined ? {} : { tool: request.tool }),
-  cost: request.cost ?? 1,
-  clientScope,
-  waitMs: Math.ceil(waitMs),
-  ...(wouldRefuse === undefined ? {} : { wouldRefuse: wouldRefuseOf(wouldRefuse) })
-})
+const admitted = (request: Request, { wouldRefuse, ...decided }: TokenBucket.Admitted): Admission =>
+  admission(
+    request,
+    wouldRefuse === undefined ? decided : { ...decided, wouldRefuse: wouldRefuseOf(wouldRefuse) }
+  )
+
+/** @internal */
+export interface Primitives extends Pick<RateLimiter["Type"], "reserve" | "status"> {
+  /** Gives back what was charged at the scopes. */
+  readonly giveBack: (given: Admission, isGiven: (scope: Scope) => boolean) => Effect.Effect<void>
+}
+
+const unobserved: TokenBucket.Observed = { scopes: new Set(), charged: false }
 
 /**
  * The service over its three primitives.
  *
  * @internal
  */
-export const fromReserve = ({
-  refund,
-  reserve,
-  status
-}: Pick<RateLimiter["Type"], "reserve" | "refund" | "status">): RateLimiter["Type"] => {
+export const fromPrimitives = ({ giveBack, reserve, status }: Primitives): RateLimiter["Type"] => {
   const acquire = (request: Request) => reserve(request, 0)
+  /** What was given back of an admission, by identity; needs no clean-up. */
+  const finished = new WeakMap<Admission, "all" | "observed">()
+  const refund = (given: Admission, only?: "observed") =>
+    Effect.suspend(() => {
+      const before = finished.get(given)
+      const { charged, scopes } = given.observed ?? unobserved
+      const owed = charged && before === undefined
+      if (before === "all" || (only !== undefined && !owed)) return Effect.void
+      finished.set(given, only ?? "all")
+      return giveBack(given, (scope) => (scopes.has(scope) ? owed : only === undefined))
+    })
   return {
     acquire,
     reserve,
@@ -334,6 +361,12 @@ export const problems = (options: Options): ReadonlyArray<string> => BucketLimit
 export const make = (
   options: Options | Live.Live<Options>
 ): Effect.Effect<Context.Tag.Service<typeof RateLimiter>, InvalidOptions.InvalidOptions> =>
+  Effect.map(inMemory(options), fromPrimitives)
+
+/** @internal */
+export const inMemory = (
+  options: Options | Live.Live<Options>
+): Effect.Effect<Primitives, InvalidOptions.InvalidOptions> =>
   Effect.gen(function* () {
     const live = Live.from(options)
     yield* compile(live.current())
@@ -360,33 +393,24 @@ export const make = (
         const [answer, buckets] = f(before, now, config)
         return [answer, { config, buckets }]
       })
-    /** Admissions that were given back, by identity; the set needs no clean-up. */
-    const refunded = new WeakSet<Admission>()
-
-    const refund = (given: Admission): Effect.Effect<void> =>
-      step((current, now, config) => {
-        if (refunded.has(given)) return [undefined, current]
-        refunded.add(given)
-        return [undefined, TokenBucket.refund(current, now, config, given)]
-      })
-
-    const reserve = (request: Request, maxWaitMs: number): Effect.Effect<Admission, RateLimited> =>
-      Effect.flatten(
-        step((current, now, config): readonly [Effect.Effect<Admission, RateLimited>, TokenBucket.State] => {
-          const [decision, next] = TokenBucket.decide(current, now, config, request, maxWaitMs)
-          return [
-            decision._tag === "Admitted" ? Effect.succeed(admission(request, decision)) : refuse(decision),
-            next
-          ]
-        })
-      )
-
-    return fromReserve({
-      reserve,
-      refund,
+    return {
+      reserve: (request, maxWaitMs) =>
+        Effect.flatten(
+          step(
+            (current, now, config): readonly [Effect.Effect<Admission, RateLimited>, TokenBucket.State] => {
+              const [decision, next] = TokenBucket.decide(current, now, config, request, maxWaitMs)
+              return [
+                decision._tag === "Admitted" ? Effect.succeed(admitted(request, decision)) : refuse(decision),
+                next
+              ]
+            }
+          )
+        ),
+      giveBack: (given, isGiven) =>
+        step((current, now, config) => [undefined, TokenBucket.refund(current, now, config, given, isGiven)]),
       status: (client, tier) =>
         step((current, now, config) => [TokenBucket.status(current, now, config, client, tier), current])
-    })
+    }
   })
 
 /**
@@ -404,7 +428,7 @@ interface Based {
   readonly buckets: TokenBucket.State
 }
 
-const admittedAtOnce: TokenBucket.Admitted = { _tag: "Admitted", waitMs: 0, clientScope: "client" }
+const atOnce = { waitMs: 0, clientScope: "client" } as const
 
 /**
  * Admits everything and has no buckets.
@@ -414,9 +438,9 @@ const admittedAtOnce: TokenBucket.Admitted = { _tag: "Admitted", waitMs: 0, clie
  */
 export const layerNoop: Layer.Layer<RateLimiter> = Layer.succeed(
   RateLimiter,
-  fromReserve({
-    reserve: (request) => Effect.succeed(admission(request, admittedAtOnce)),
-    refund: () => Effect.void,
+  fromPrimitives({
+    reserve: (request) => Effect.succeed(admission(request, atOnce)),
+    giveBack: () => Effect.void,
     status: () => Effect.succeed([])
   })
 )

@@ -15,7 +15,7 @@
  *
  * In a Redis cluster the client's bucket and the shared ones are on different nodes: two steps, of which the first is
  * given back when the second refuses. A refusal by the client's own bucket does not look at the shared ones then,
- * even where those would ask for a longer wait. Buckets that are observed decide on each node by themselves.
+ * even where those would ask for a longer wait; neither does what its own observed bucket would have refused.
  *
  * @since 0.1.0
  */
@@ -127,15 +127,8 @@ const shareOfAll = (limits: Limits, replicas: number): Limits => ({
   reserved: limits.reserved
 })
 
-const statusOf = ({ depth, interval, line }: Line, debt: number): TokenBucket.Reading => ({
-  scope: line.scope,
-  name: line.name,
-  ratePerSecond: line.rate,
-  burst: line.burst,
-  remaining: Math.max(Math.floor(Math.min((depth - debt) / interval, line.burst)), 0),
-  resetMs: Math.ceil(debt / 1000),
-  ...(line.reserve > 0 ? { reserved: line.reserve / line.interval } : {})
-})
+const statusOf = ({ depth, interval, line }: Line, debt: number): TokenBucket.Reading =>
+  TokenBucket.reading(line, (depth - debt) / interval, debt / 1000)
 
 // The scripts compute what `guard/core/TokenBucket.ts` (GCRA, one number per bucket) and `guard/core/FairShare.ts` compute,
 // in whole microseconds, over all buckets of a call in one step: all are charged, or none.
@@ -304,13 +297,9 @@ for i = 1, #KEYS do debts[i] = math.max(tonumber(tats[i] or now + ARGV[i + 1]) -
 return struct.pack('<' .. string.rep('d', #debts), unpack(debts))
 `)
 
-const MAX_WAIT_MS = 2_147_483_647
-
 const isTooSmall = ({ line, weight }: Line, cost: number): boolean => cost * weight > line.burst
 
-/** Those that were charged, where observed buckets would have refused the call or not. */
-const chargedOf = (lines: ReadonlyArray<Line>, would: RateLimiter.WouldRefuse | undefined) =>
-  would === undefined ? lines : lines.filter(({ observed }) => !observed)
+const isEnforced = ({ observed }: Line): boolean => !observed
 
 const wouldRefuse = ({ line: { name, scope } }: Line, ms: number): RateLimiter.WouldRefuse => ({
   scope,
@@ -343,7 +332,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
     )
     const sharedOf = (lines: ReadonlyArray<BucketLimits.Line>): ReadonlyArray<Line> =>
       lines.flatMap((line) => shared.get(line) ?? [])
-    const tierOf = (name: string) => config.tiers.get(name) ?? config.fallback
+    const tierOf = (name: string) => TokenBucket.tierOf(config, name)
     const observedBy = ({ observe }: BucketLimits.Tier, lines: ReadonlyArray<Line>): ReadonlyArray<Line> =>
       observe.size === 0
         ? lines
@@ -366,24 +355,23 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
       )
     }
     const pathOf = ({ class: name, tier }: { readonly class: string; readonly tier: string }) =>
-      observedBy(tierOf(tier), sharedOf(tierOf(tier).paths.get(name) ?? tierOf(tier).classless))
+      observedBy(tierOf(tier), sharedOf(TokenBucket.pathOf(tierOf(tier), name)))
 
     const at: Effect.Effect<string | number> =
       options.time === "clock" ? Effect.map(Clock.currentTimeMillis, (ms) => ms * 1000) : Effect.succeed("")
 
-    const finished = new WeakSet<Admission>()
     /** Admissions of buckets in memory. */
-    const locally = new WeakMap<Admission, Service>()
+    const locally = new WeakMap<Admission, RateLimiter.Primitives>()
     /** The buckets in memory; kept for the next outage, or each outage would start with a fresh burst. */
     const fallback = yield* SynchronizedRef.make<
-      { readonly replicas: number; readonly limiter: Service } | undefined
+      { readonly replicas: number; readonly limiter: RateLimiter.Primitives } | undefined
     >(undefined)
 
-    const local: Effect.Effect<Service> = Effect.flatMap(redis.replicas, (replicas) =>
+    const local: Effect.Effect<RateLimiter.Primitives> = Effect.flatMap(redis.replicas, (replicas) =>
       SynchronizedRef.modifyEffect(fallback, (known) =>
         known?.replicas === replicas
           ? Effect.succeed([known.limiter, known])
-          : Effect.map(Effect.orDie(RateLimiter.make(shareOfAll(options, replicas))), (limiter) => [
+          : Effect.map(Effect.orDie(RateLimiter.inMemory(shareOfAll(options, replicas))), (limiter) => [
               limiter,
               { replicas, limiter }
             ])
@@ -393,7 +381,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
     const refused = (binding: Line, debt: number, retryAfterMs: number, never: boolean) =>
       RateLimiter.refuse({ binding: statusOf(binding, debt), retryAfterMs, never })
 
-    const giveBack = (lines: ReadonlyArray<Line>, client: string, cost: number): Effect.Effect<void> =>
+    const payBack = (lines: ReadonlyArray<Line>, client: string, cost: number): Effect.Effect<void> =>
       lines.length === 0
         ? Effect.void
         : Effect.flatMap(at, (now) =>
@@ -435,7 +423,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
         )
       )
 
-    /** All buckets, or none: the one that makes the caller wait longest. */
+    /** All buckets, or none, and the same of those that are observed: the one that makes the caller wait longest. */
     const askAll = (
       [lines, ...others]: ReadonlyArray<ReadonlyArray<Line>>,
       client: string,
@@ -446,14 +434,26 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
         ? Effect.succeed(undefined)
         : Effect.flatMap(ask(lines, client, cost, patience), (answer) => {
             if (answer === undefined || answer.wait < 0 || others.length === 0) return Effect.succeed(answer)
-            const undo = giveBack(chargedOf(lines, answer.would), client, cost)
-            return askAll(others, client, cost, patience).pipe(
+            const { would } = answer
+            const rest = would === undefined ? others : others.map((group) => group.filter(isEnforced))
+            const asked = rest.filter((group) => group.length > 0)
+            if (asked.length === 0) return Effect.succeed(answer)
+            const undo = payBack(would === undefined ? lines : lines.filter(isEnforced), client, cost)
+            return askAll(asked, client, cost, patience).pipe(
               Effect.onError(() => undo),
-              Effect.tap((other) => (other === undefined || other.wait < 0 ? undo : Effect.void)),
+              Effect.tap((other) => {
+                if (other === undefined || other.wait < 0) return undo
+                if (would !== undefined || other.would === undefined) return Effect.void
+                return payBack(
+                  lines.filter(({ observed }) => observed),
+                  client,
+                  cost
+                )
+              }),
               Effect.map((other) =>
                 other === undefined || other.wait < 0
                   ? other
-                  : { ...(other.wait > answer.wait ? other : answer), would: answer.would ?? other.would }
+                  : { ...(other.wait > answer.wait ? other : answer), would: would ?? other.would }
               )
             )
           })
@@ -463,11 +463,11 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
       maxWaitMs: number
     ): Effect.Effect<Admission, RateLimiter.RateLimited> =>
       Effect.suspend(() => {
-        const { class: name, client, cost = 1, tier, tool } = request
-        if (!(cost >= 0 && cost < Infinity)) throw new RangeError(`a call cannot cost ${cost} tokens`)
+        const { client, tier } = request
+        const cost = TokenBucket.costOf(request)
         const first = own(request)
         const path = pathOf(request)
-        const patience = maxWaitMs > 0 ? Math.min(maxWaitMs, MAX_WAIT_MS) * 1000 : 0
+        const patience = TokenBucket.patienceOf(maxWaitMs) * 1000
         const tooSmall = [...first, ...path].find((line) => !line.observed && isTooSmall(line, cost))
         if (tooSmall !== undefined) return refused(tooSmall, 0, 0, true)
         const groups = redis.cluster ? [first, path] : [[...first, ...path]]
@@ -484,40 +484,38 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
               ? Effect.die(new Error("a rate limiter without buckets"))
               : answer.wait < 0
                 ? refused(answer.binding, answer.debt, Math.ceil(-answer.wait / 1000), false)
-                : Effect.succeed<Admission>({
-                    client,
-                    tier,
-                    class: name,
-                    ...(tool === undefined ? {} : { tool }),
-                    cost,
-                    clientScope: "client",
-                    waitMs: Math.ceil(answer.wait / 1000),
-                    ...(answer.would === undefined ? {} : { wouldRefuse: answer.would })
-                  })
+                : Effect.succeed(
+                    RateLimiter.admission(request, {
+                      clientScope: "client",
+                      waitMs: answer.wait / 1000,
+                      ...TokenBucket.observation(tierOf(tier), answer.would)
+                    })
+                  )
         })
       })
 
-    const refund = (given: Admission): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        if (finished.has(given)) return Effect.void
-        finished.add(given)
-        const limiter = locally.get(given)
-        if (limiter !== undefined) return limiter.refund(given)
-        const first = own(given)
-        const groups = redis.cluster ? [first, pathOf(given)] : [[...first, ...pathOf(given)]]
-        return Effect.forEach(
-          groups,
-          (lines) => giveBack(chargedOf(lines, given.wouldRefuse), given.client, given.cost),
-          { discard: true }
-        )
-      })
+    const giveBack: RateLimiter.Primitives["giveBack"] = (given, isGiven) => {
+      const limiter = locally.get(given)
+      if (limiter !== undefined) return limiter.giveBack(given, isGiven)
+      const first = own(given)
+      const groups = redis.cluster ? [first, pathOf(given)] : [[...first, ...pathOf(given)]]
+      return Effect.forEach(
+        groups,
+        (lines) =>
+          payBack(
+            lines.filter(({ line }) => isGiven(line.scope)),
+            given.client,
+            given.cost
+          ),
+        { discard: true }
+      )
+    }
 
-    return RateLimiter.fromReserve({
+    return RateLimiter.fromPrimitives({
       reserve,
-      refund,
+      giveBack,
       status: (client, tier) => {
-        const total = tierOf(tier).total
-        const path = sharedOf([...(total === undefined ? [] : [total]), ...config.classes, config.global])
+        const path = sharedOf(TokenBucket.sharedLines(tierOf(tier), config))
         const tools = [...tierOf(tier).tools].flatMap(([tool, { line }]) =>
           line === undefined ? [] : [ofTool(client, tool, line)]
         )

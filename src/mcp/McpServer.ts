@@ -27,7 +27,6 @@ import * as RefusalLog from "../observe/refusalLog.js"
 import * as ToolInput from "../tools/input.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
-import { fromHereOn } from "../platform/fromHereOn.js"
 import { monotonicReader } from "../platform/monotonic.js"
 import { quoted } from "../platform/quoted.js"
 import * as RequestId from "../platform/requestId.js"
@@ -298,7 +297,7 @@ export const make = (options: Options) =>
 
     /**
      * The boundary: the span, the count, the time and the audit of a call, however it ends. Its fiber ends with it, so
-     * that what is known to all that runs in it is set and not put back.
+     * the annotations of logs are set and not put back.
      */
     const call = (
       tool: Tool.Any,
@@ -355,15 +354,16 @@ export const make = (options: Options) =>
           yield* FiberRef.update(FiberRef.currentLogAnnotations, (all) =>
             HashMap.set(HashMap.set(all, "client", client), "tool", tool.name)
           )
-          yield* fromHereOn((context) =>
-            context.pipe(
-              Context.add(CurrentNotes, notes),
-              Context.add(Received, started),
-              Context.add(CurrentPrincipal, principal),
-              Context.add(Tracer.ParentSpan, span)
-            )
+          const ran = Effect.mapInputContext(
+            Effect.suspend(() => run(tool, input, context, principal)),
+            (context: Context.Context<never>) =>
+              context.pipe(
+                Context.add(CurrentNotes, notes),
+                Context.add(Received, started),
+                Context.add(CurrentPrincipal, principal),
+                Context.add(Tracer.ParentSpan, span)
+              )
           )
-          const ran = Effect.suspend(() => run(tool, input, context, principal))
           const exit = yield* Effect.exit(Effect.interruptible(ran))
           span.end(yield* Clock.currentTimeNanos, exit)
           yield* outcome(exit)

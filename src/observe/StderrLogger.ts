@@ -84,13 +84,12 @@ export const layer = ({
     ? prettyFor(colors)
     : // JSON itself leaves C1 and the marks of direction as they are.
       Logger.map(Logger.jsonLogger, (line) => write(`${escapedLine(line)}\n`))
-  const least = Live.from(level)
   return Layer.mergeAll(
     Logger.remove(Logger.prettyLoggerDefault),
     Logger.replace(
       Logger.defaultLogger,
       level instanceof Live.Live
-        ? Logger.filterLogLevel(logger, (one) => LogLevel.greaterThanEqual(one, least.current()))
+        ? Logger.filterLogLevel(logger, (one) => LogLevel.greaterThanEqual(one, level.current()))
         : logger
     ),
     // A level that changes is asked for with each line.

@@ -81,7 +81,7 @@ export interface Request {
  * @since 0.1.0
  * @category models
  */
-export interface ScanRequest extends Pick<Request, "client" | "tier" | "deadlineMs"> {
+export interface ScanRequest extends Pick<Request, "client" | "tier" | "deadlineMs" | "observe"> {
   readonly estimatedBytes: number
 }
 
@@ -434,7 +434,7 @@ export const make = (
                     ? Effect.succeed(granted(decision, request))
                     : refuse(decision, estimate)
               )
-        return observed.length === 0 || ("observe" in request && request.observe === false)
+        return observed.length === 0 || request.observe === false
           ? held
           : Effect.flatMap(held, (reservation) =>
               Effect.map(watch(observed, request), (seen) => ({ ...reservation, ...seen }))

@@ -12,13 +12,14 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import { createHash, randomBytes } from "node:crypto"
-import { open, readFile, rename, rm } from "node:fs/promises"
+import { createHash } from "node:crypto"
+import { readFile, rm } from "node:fs/promises"
 import { join } from "node:path"
 import type { Settings } from "../config/Settings.js"
 import * as Directories from "../platform/directories.js"
 import { codeOf, reasonOf } from "../platform/fileReasons.js"
 import * as OtherWriters from "../platform/otherWriters.js"
+import { replaceFile } from "../platform/replaceFile.js"
 import type { Cache, Options } from "../warehouse/snowflake/signIn.js"
 import { accountUrl } from "./TokenExchange.js"
 
@@ -123,18 +124,7 @@ const file = (directory: string, path: string): Cache => ({
     Effect.tryPromise({
       try: async () => {
         Directories.make(directory)
-        const aside = `${path}.${randomBytes(6).toString("hex")}.new`
-        try {
-          const file = await open(aside, "wx", 0o600)
-          try {
-            await file.writeFile(`${Redacted.value(token)}\n`)
-          } finally {
-            await file.close()
-          }
-          await rename(aside, path)
-        } finally {
-          await rm(aside, { force: true })
-        }
+        await replaceFile(path, `${Redacted.value(token)}\n`)
       },
       catch: reasonOf
     }).pipe(Effect.catchAll((problem) => untold(path, problem))),

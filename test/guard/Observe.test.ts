@@ -82,21 +82,18 @@ describe("observed quotas", () => {
     ))
 })
 
-const settings = Either.getOrThrow(
-  ServerConfig.decode({
-    document: {
-      tiers: {
-        default: {
-          requests_per_second: 1,
-          burst: 2,
-          initial_tokens: 2,
-          requests_per_hour: 3,
-          observe: ["client", "requests_per_hour"]
-        }
-      }
+/** A server with one tier, which refuses at once and has one token a second. */
+const serverLayer = (tier: { readonly [name: string]: number }, observe: ReadonlyArray<string>) => {
+  const limits = { requests_per_second: 1, max_token_wait_seconds: 0, ...tier, observe }
+  const { settings } = Either.getOrThrow(ServerConfig.decode({ document: { tiers: { default: limits } } }))
+  return Testing.layer(
+    {},
+    {
+      rateLimiter: Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(settings))),
+      quota: Layer.orDie(Quota.layer(ServerConfig.quotaOptions(settings)))
     }
-  })
-).settings
+  )
+}
 
 describe("a call that an observed limit would have refused", () => {
   it.effect("goes on without a wait, charged to what is enforced, and each limit is told", () =>
@@ -136,16 +133,78 @@ describe("a call that an observed limit would have refused", () => {
       assert.deepInclude(used, ["requests_per_day", 5])
     }).pipe(
       Effect.provide(
-        Testing.layer(
-          {},
-          {
-            rateLimiter: Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(settings))),
-            quota: Layer.orDie(Quota.layer(ServerConfig.quotaOptions(settings)))
-          }
-        )
+        serverLayer({ burst: 2, initial_tokens: 2, requests_per_hour: 3 }, ["client", "requests_per_hour"])
       )
     )
   )
+
+  it.effect("holds nothing of an observed quota for its scans, which would never have come so far", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Guard.Guard
+      const told: Array<WouldRefuse> = []
+      const operation: Guard.Operation = {
+        ...{ tool: "execute_query", class: "query", deadlineMs: 10_000, estimatedBytes: 0 },
+        observed: (would) => void told.push(would)
+      }
+      const scanning = run(operation, ({ beginScan = Effect.void, holdScan = () => Effect.void, markSent }) =>
+        holdScan(60).pipe(Effect.zipRight(markSent), Effect.zipRight(beginScan))
+      )
+      const scanned = Effect.map(
+        Effect.flatMap(Quota.Quota, (quota) => quota.status("local", "default")),
+        (all) => all.find(({ quota }) => quota === "scan_bytes_per_day")?.used
+      )
+      yield* scanning
+      assert.strictEqual(yield* scanned, 60)
+      yield* scanning
+      assert.deepStrictEqual(
+        told.map(({ code, scope }) => [code, scope]),
+        [["RATE_LIMITED", "client"]]
+      )
+      assert.strictEqual(yield* scanned, 60)
+    }).pipe(
+      Effect.provide(serverLayer({ burst: 1, initial_tokens: 1, scan_bytes_per_day: 100 }, ["rate", "quota"]))
+    )
+  )
+
+  const serverOf = (observe: ReadonlyArray<string>) =>
+    Effect.map(
+      Layer.build(Layer.fresh(serverLayer({ burst: 2, initial_tokens: 2, requests_per_hour: 3 }, observe))),
+      (context) => (observed: (would: WouldRefuse) => void) =>
+        Context.get(context, Guard.Guard).run(
+          { tool: "execute_query", class: "query", deadlineMs: 10_000, estimatedBytes: 0, observed },
+          ({ markSent }) => markSent
+        )
+    )
+
+  it("is told exactly as the first refusal would have been, over any sequence of calls", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom(0, 0, 0, 500, 1000, 1000, 1000, 3_600_000), { maxLength: 40 }),
+        (ticks) =>
+          Effect.gen(function* () {
+            const enforced = yield* serverOf([])
+            const observed = yield* serverOf(["rate", "quota"])
+            for (const tick of ticks) {
+              yield* TestClock.adjust(tick)
+              const told: Array<WouldRefuse> = []
+              const refused = yield* Effect.either(enforced(() => {}))
+              yield* observed((would) => void told.push(would))
+              if (Either.isRight(refused)) assert.deepStrictEqual(told, [])
+              else if (refused.left._tag === "RateLimited") {
+                const { retryAfterMs, scope } = refused.left
+                assert.deepStrictEqual(told, [{ code: "RATE_LIMITED", scope, retryAfterMs }])
+              } else {
+                assert.ok(refused.left._tag === "QuotaExceeded")
+                const { quota, retryAfterMs, scope } = refused.left
+                assert.deepStrictEqual(told, [
+                  { code: "QUOTA_EXCEEDED", scope: `${scope}:${quota}`, retryAfterMs }
+                ])
+              }
+            }
+          }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext), Effect.runPromise)
+      ),
+      { numRuns: 60 }
+    ))
 
   it.effect("is counted by limit, and the latest ones are kept with their clients", () =>
     Effect.gen(function* () {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Fiber, Layer, Random, TestClock } from "effect"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
+import * as Live from "../../src/platform/Live.js"
 
 const wide: RateLimiter.Bucket = { rate: 1000, burst: 10_000 }
 
@@ -219,6 +220,52 @@ describe("RateLimiter", () => {
           )
         )
       )
+    )
+
+    const observing = (observe: ReadonlyArray<RateLimiter.Scope>): RateLimiter.Options => ({
+      global: { rate: 1, burst: 7 },
+      classes: {},
+      tiers: { default: { client: { rate: 1, burst: 2 }, observe } }
+    })
+
+    it.effect("gives back what was charged, whatever the tier observes by then", () =>
+      Effect.gen(function* () {
+        const { live, set } = Live.make(observing(["client"]))
+        const limiter = yield* RateLimiter.make(live)
+        const left = Effect.map(limiter.status("a", "default"), (all) => all.map((one) => one.remaining))
+        yield* limiter.acquire(call("a"))
+        yield* limiter.acquire(call("a"))
+        const unpaid = yield* limiter.acquire(call("a"))
+        assert.strictEqual(unpaid.wouldRefuse?.scope, "client")
+        assert.deepStrictEqual(yield* left, [0, 4])
+        yield* set(observing([]))
+        yield* limiter.refund(unpaid)
+        assert.deepStrictEqual(yield* left, [0, 5])
+      })
+    )
+
+    it.effect("gives back what is observed alone, and the rest later, each once", () =>
+      Effect.gen(function* () {
+        const limiter = yield* RateLimiter.make(observing(["client"]))
+        const left = Effect.map(limiter.status("a", "default"), (all) => all.map((one) => one.remaining))
+        const first = yield* limiter.acquire(call("a"))
+        const second = yield* limiter.acquire(call("a"))
+        const unpaid = yield* limiter.acquire(call("a"))
+        yield* limiter.refund(unpaid, "observed")
+        assert.deepStrictEqual(yield* left, [0, 4], "it was not charged there")
+        for (const _ of [1, 2]) {
+          yield* limiter.refund(first, "observed")
+          assert.deepStrictEqual(yield* left, [1, 4])
+        }
+        for (const _ of [1, 2]) {
+          yield* limiter.refund(first)
+          assert.deepStrictEqual(yield* left, [1, 5])
+        }
+        yield* limiter.refund(second)
+        yield* limiter.refund(second, "observed")
+        yield* limiter.refund(unpaid)
+        assert.deepStrictEqual(yield* left, [2, 7])
+      })
     )
 
     it.effect("never lifts a bucket above its burst", () =>

@@ -46,7 +46,11 @@ const commands = fc.array(
         patience: fc.constantFrom(0, 300)
       })
     },
-    fc.record({ _tag: fc.constant("refund" as const), which: fc.nat({ max: 9 }) })
+    fc.record({
+      _tag: fc.constant("refund" as const),
+      which: fc.nat({ max: 9 }),
+      only: fc.constantFrom(undefined, "observed" as const)
+    })
   ),
   { minLength: 1, maxLength: 25 }
 )
@@ -124,8 +128,8 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
             else if (command._tag === "refund") {
               const pair = given[command.which % Math.max(1, given.length)]
               if (pair === undefined) continue
-              yield* shared.refund(pair[0])
-              yield* memory.refund(pair[1])
+              yield* shared.refund(pair[0], command.only)
+              yield* memory.refund(pair[1], command.only)
             } else {
               const { _tag, patience, caller, ...rest } = command
               const asked = { ...rest, ...caller }

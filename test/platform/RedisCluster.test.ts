@@ -54,6 +54,45 @@ describe.runIf(TestRedis.available())("redis cluster", () => {
     })
   )
 
+  it.scopedLive("charges all buckets that are observed or none, on whatever nodes they are", () =>
+    Effect.gen(function* () {
+      const slow = (burst: number) => ({ rate: 0.001, burst })
+      const server = Effect.flatMap(
+        Redis.make({ url, prefix: "observed:", commandTimeoutMs: 10_000 }),
+        (redis) =>
+          Effect.provideService(
+            RedisLimiter.make({
+              global: slow(20),
+              classes: { query: slow(3), metadata: slow(20) },
+              tiers: { default: { client: slow(4), observe: ["client", "class"] } },
+              reserved: 0
+            }),
+            Redis.Redis,
+            redis
+          )
+      )
+      const limiter = yield* server
+      const left = (client: string) =>
+        Effect.map(limiter.status(client, "default"), (all) =>
+          all.map(({ name = "", remaining, scope }) => `${scope}${name} ${remaining}`)
+        )
+      const ask = (client: string, name: "query" | "metadata") =>
+        limiter.acquire({ client, tier: "default", class: name })
+      for (let n = 0; n < 3; n++) expect((yield* ask("a", "query")).wouldRefuse).toBeUndefined()
+      const ofClass = yield* ask("a", "query")
+      expect(ofClass.wouldRefuse?.scope).toBe("class")
+      expect(yield* left("a")).toEqual(["client 1", "classquery 0", "classmetadata 20", "global 16"])
+      yield* ask("a", "metadata")
+      const ofClient = yield* ask("a", "metadata")
+      expect(ofClient.wouldRefuse?.scope).toBe("client")
+      const charged = ["client 0", "classquery 0", "classmetadata 19", "global 14"]
+      expect(yield* left("a")).toEqual(charged)
+      yield* limiter.refund(ofClass)
+      yield* limiter.refund(ofClient)
+      expect(yield* left("a")).toEqual([...charged.slice(0, 3), "global 16"])
+    })
+  )
+
   it.scopedLive(
     "keeps everybody's share in a cluster too, where a client's own bucket is on another node",
     () =>

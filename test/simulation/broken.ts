@@ -168,7 +168,7 @@ const limiterOnTables = (
         limit: (_, effect) => effect,
         refund: (admission) =>
           Effect.map(monotonicMillis, (now) => {
-            state = TokenBucket.refund(state, now, config, admission)
+            state = TokenBucket.refund(state, now, config, admission, () => true)
           }),
         status: (client, tier) =>
           Effect.map(monotonicMillis, (now) => TokenBucket.status(state, now, config, client, tier))

@@ -80,8 +80,8 @@ export const markdown = (rows: ReadonlyArray<Row>): string => {
   const lines = rows.map(({ reports, title }) => [
     title,
     ...columns.map(([, of, print], i) => {
-      const { mean, ...rest } = estimate(reports.map(of))
-      return i === 0 ? inWords({ mean, ...rest }, print) : print(mean)
+      const found = estimate(reports.map(of))
+      return i === 0 ? inWords(found, print) : print(found.mean)
     })
   ])
   const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`

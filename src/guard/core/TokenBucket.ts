@@ -77,8 +77,16 @@ export interface Admitted {
   /** Milliseconds until the tokens are due; 0 without a reservation. */
   readonly waitMs: number
   readonly clientScope: "client" | "overflow"
-  /** Scopes that are observed would have refused the call, and were not charged. */
+  /** Where the tier observes any. */
+  readonly observed?: Observed
+  /** What the scopes that are observed would have said. */
   readonly wouldRefuse?: Refusal
+}
+
+/** The scopes that refused nothing to the call, and whether they were charged: not where one would have refused it. */
+export interface Observed {
+  readonly scopes: ReadonlySet<Scope>
+  readonly charged: boolean
 }
 
 export interface Refusal {
@@ -99,6 +107,10 @@ export type Decision = Admitted | Refused
 /** Longest delay of the platform's timers. */
 const MAX_WAIT_MS = 2_147_483_647
 
+/** Milliseconds that a call waits for its tokens. */
+export const patienceOf = (maxWaitMs: number): number =>
+  maxWaitMs > 0 ? Math.min(maxWaitMs, MAX_WAIT_MS) : 0
+
 /** New buckets, at `now` milliseconds of any monotonic clock. */
 export const initial = (config: Config, now: number): State => ({
   origin: now,
@@ -113,15 +125,15 @@ const monotone = (state: State, now: number): number => {
   return passed > state.last ? passed : state.last
 }
 
-const tierOf = (config: Config, name: string): Tier => config.tiers.get(name) ?? config.fallback
+export const tierOf = (config: Config, name: string): Tier => config.tiers.get(name) ?? config.fallback
 
-const pathOf = (tier: Tier, name: string): ReadonlyArray<Line> => tier.paths.get(name) ?? tier.classless
+export const pathOf = (tier: Tier, name: string): ReadonlyArray<Line> =>
+  tier.paths.get(name) ?? tier.classless
 
 const toolOf = (tier: Tier, name: string | undefined): Tool | undefined =>
   name === undefined || tier.tools.size === 0 ? undefined : tier.tools.get(name)
 
-const costOf = (request: Request): number => {
-  const { cost = 1 } = request
+export const costOf = ({ cost = 1 }: Pick<Request, "cost">): number => {
   // A negative cost would add tokens.
   if (!(cost >= 0 && cost < Infinity)) throw new RangeError(`a call cannot cost ${cost} tokens`)
   return cost
@@ -155,18 +167,20 @@ const sharedWait = (state: State, line: Line, now: number, { cost, patience, row
   return Math.min(fits ? wait + line.reserve + patience : Infinity, Math.max(behindMs + patience, wait))
 }
 
+/** `tokens` may be more than the burst, where that is not a whole number: the depth is rounded up to the grid. */
+export const reading = (line: Line, tokens: number, debtMs: number): Reading => ({
+  scope: line.scope,
+  name: line.name,
+  ratePerSecond: line.rate,
+  burst: line.burst,
+  remaining: Math.max(Math.floor(Math.min(tokens, line.burst)), 0),
+  resetMs: Math.ceil(debtMs),
+  ...(line.reserve > 0 ? { reserved: line.reserve / line.interval } : {})
+})
+
 const read = (line: Line, tat: number, now: number): Reading => {
   const debt = Math.max(tat - now, 0)
-  return {
-    scope: line.scope,
-    name: line.name,
-    ratePerSecond: line.rate,
-    burst: line.burst,
-    // The depth is rounded up to the grid where the burst is not a whole number; `remaining` is not.
-    remaining: Math.max(Math.floor(Math.min((line.depth - debt) / line.interval, line.burst)), 0),
-    resetMs: Math.ceil(debt),
-    ...(line.reserve > 0 ? { reserved: line.reserve / line.interval } : {})
-  }
+  return reading(line, (line.depth - debt) / line.interval, debt)
 }
 
 const idle =
@@ -188,7 +202,7 @@ export const decide = (
 ): readonly [Decision, State] => {
   const now = monotone(state, at)
   const cost = costOf(request)
-  const patience = maxWaitMs > 0 ? Math.min(maxWaitMs, MAX_WAIT_MS) : 0
+  const patience = patienceOf(maxWaitMs)
   const tier = tierOf(config, request.tier)
   const path = pathOf(tier, request.class)
   ClientTable.sweep(state.table, now, config, idle(state))
@@ -247,12 +261,12 @@ export const decide = (
   }
 
   const wouldRefuse = observedWait > patience ? refusal(observed, observedWait) : undefined
-  const isCharged = (line: Line): boolean => wouldRefuse === undefined || !tier.observe.has(line.scope)
+  const pays = (line: Line): boolean => wouldRefuse === undefined || !tier.observe.has(line.scope)
 
   const row = own.row ?? ClientTable.add(state.table, request.client, request.tier, own.tat)
   const shared = state.shared.slice()
   for (const line of path) {
-    if (!isCharged(line)) {
+    if (!pays(line)) {
       if (line === observed && wouldRefuse?.never === false) note(line, row, 0)
       continue
     }
@@ -262,9 +276,9 @@ export const decide = (
   }
   // Read again: a table that has grown has other columns.
   const column = tool === undefined ? undefined : state.table.tools[tool.column]
-  if (tool?.line !== undefined && column !== undefined && isCharged(tool.line))
+  if (tool?.line !== undefined && column !== undefined && pays(tool.line))
     column[row] = Math.max(toolTat, now) + price(tool.line, cost)
-  const paid = isCharged(own.line) ? Math.max(own.tat, now) + price(own.line, ownCost) : own.tat
+  const paid = pays(own.line) ? Math.max(own.tat, now) + price(own.line, ownCost) : own.tat
   if (own.line.slot < 0) {
     state.table.tats[row] = paid
     state.table.tiers[row] = request.tier
@@ -274,18 +288,29 @@ export const decide = (
       _tag: "Admitted",
       waitMs: wait > 0 ? wait : 0,
       clientScope: own.line.slot < 0 ? "client" : "overflow",
-      ...(wouldRefuse === undefined ? {} : { wouldRefuse })
+      ...observation(tier, wouldRefuse)
     },
     { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
   ]
 }
 
-/** Gives back what `decide` charged, up to a full bucket: a `tat` in the past means full. */
+/** What an admission says of the scopes that are observed. */
+export const observation = <Refusal>(
+  { observe }: Tier,
+  wouldRefuse: Refusal | undefined
+): { readonly observed?: Observed; readonly wouldRefuse?: Refusal } => {
+  if (observe.size === 0) return {}
+  const observed = { scopes: observe, charged: wouldRefuse === undefined }
+  return wouldRefuse === undefined ? { observed } : { observed, wouldRefuse }
+}
+
+/** Gives back what `decide` charged at the scopes, up to a full bucket: a `tat` in the past means full. */
 export const refund = (
   state: State,
   at: number,
   config: Config,
-  admission: Request & Pick<Admitted, "clientScope"> & { readonly wouldRefuse?: unknown }
+  admission: Request & Pick<Admitted, "clientScope">,
+  isGiven: (scope: Scope) => boolean
 ): State => {
   const now = monotone(state, at)
   const cost = costOf(admission)
@@ -295,9 +320,8 @@ export const refund = (
   const overflown = admission.clientScope === "overflow"
   // The bucket of a client that was removed meanwhile was full: there is nothing to give back.
   const row = overflown ? ClientTable.OVERFLOW_ROW : rows.get(admission.client)
-  const isCharged = (scope: Scope): boolean => admission.wouldRefuse === undefined || !tier.observe.has(scope)
   for (const line of pathOf(tier, admission.class)) {
-    if (!isCharged(line.scope)) continue
+    if (!isGiven(line.scope)) continue
     const paid = price(line, cost)
     shared[line.slot] = (shared[line.slot] ?? now) - paid
     const shares = state.shares[line.slot]
@@ -306,9 +330,9 @@ export const refund = (
   const tool = toolOf(tier, admission.tool)
   const ownCost = tool === undefined ? cost : cost * tool.weight
   const column = tool === undefined ? undefined : state.table.tools[tool.column]
-  if (tool?.line !== undefined && column !== undefined && row !== undefined && isCharged("tool"))
+  if (tool?.line !== undefined && column !== undefined && row !== undefined && isGiven("tool"))
     column[row] = (column[row] ?? now) - price(tool.line, cost)
-  if (!isCharged("client"))
+  if (!isGiven("client"))
     return { origin: state.origin, last: now, shared, shares: state.shares, table: state.table }
   if (overflown) {
     const { overflow } = config
@@ -376,6 +400,10 @@ export const weightsOf = (tier: Tier): Pick<Reading, "weights"> => {
     : { weights: Object.fromEntries(weights.map(([name, { weight }]) => [name, weight])) }
 }
 
+/** The shared buckets that any call of the tier may pass. */
+export const sharedLines = ({ total }: Tier, { classes, global }: Config): ReadonlyArray<Line> =>
+  total === undefined ? [...classes, global] : [total, ...classes, global]
+
 /** The buckets that a call of this client would pass, its own first. */
 export const status = (
   state: State,
@@ -387,7 +415,6 @@ export const status = (
   const now = monotone(state, at)
   const tier = tierOf(config, tierName)
   const own = ClientTable.find(state.table, state.shared, now, config, client, tier)
-  const shared = [...(tier.total === undefined ? [] : [tier.total]), ...config.classes, config.global]
   const tools = [...tier.tools.values()].flatMap(({ column, line }) =>
     line === undefined
       ? []
@@ -396,6 +423,6 @@ export const status = (
   return [
     { ...read(own.line, own.tat, now), ...weightsOf(tier) },
     ...tools,
-    ...shared.map((line) => read(line, state.shared[line.slot] ?? now, now))
+    ...sharedLines(tier, config).map((line) => read(line, state.shared[line.slot] ?? now, now))
   ]
 }

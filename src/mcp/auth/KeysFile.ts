@@ -13,13 +13,14 @@ import * as Either from "effect/Either"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto"
-import { open, readFile, rename, rm, stat } from "node:fs/promises"
+import { readFile, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 import { namePattern } from "../../platform/Principal.js"
 import * as Directories from "../../platform/directories.js"
 import { codeOf } from "../../platform/fileReasons.js"
 import * as FileLock from "../../platform/fileLock.js"
 import * as OtherWriters from "../../platform/otherWriters.js"
+import { replaceFile } from "../../platform/replaceFile.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 
 const Name = Schema.String.pipe(Schema.pattern(namePattern))
@@ -143,21 +144,7 @@ export const read = (path: string): Effect.Effect<ReadonlyArray<Key>, KeysFileEr
   )
 
 const write = (path: string, text: string) =>
-  io(path, "be written", async () => {
-    const aside = `${path}.${randomBytes(6).toString("hex")}.new`
-    try {
-      const file = await open(aside, "wx", 0o600)
-      try {
-        await file.writeFile(`${text}\n`)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
-      await rename(aside, path)
-    } finally {
-      await rm(aside, { force: true })
-    }
-  })
+  io(path, "be written", () => replaceFile(path, `${text}\n`))
 
 /** Milliseconds after which the lock of a writer that ended without releasing it is taken over. */
 const STALE_LOCK_MS = 10_000

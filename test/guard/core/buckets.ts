@@ -37,9 +37,11 @@ export const start = (limits: BucketLimits.Limits) => {
       at: number,
       client: string,
       clientScope: "client" | "overflow",
-      rest: Partial<TokenBucket.Request> & { readonly wouldRefuse?: unknown } = {}
+      rest: Partial<TokenBucket.Request> = {},
+      isGiven: (scope: BucketLimits.Scope) => boolean = () => true
     ) {
-      state = TokenBucket.refund(state, EPOCH + at, config, { ...request(client, rest), clientScope })
+      const given = { ...request(client, rest), clientScope }
+      state = TokenBucket.refund(state, EPOCH + at, config, given, isGiven)
     },
     status: (at: number, client: string, tier = "default") =>
       TokenBucket.status(state, EPOCH + at, config, client, tier)
