@@ -57,16 +57,15 @@ const rowsOf = ({ columns, rows }: Table, typeId: number, sizes: Sizes): Rows =>
   return result.build()
 }
 
-/** JSON, with the roles as one text; those that are active by `ALL` are the others that exist. */
-const secondaryRoles = (
-  session: Session,
-  { identities, roles: known }: Pick<Environment, "identities" | "roles">
-): string => {
+/** Roles of the user beside the one that is active; without a directory of users, all that exist. */
+const otherRoles = ({ identities, roles }: Environment, { role, user }: Session): ReadonlyArray<string> =>
+  identities?.othersOf(user, role) ?? (roles ?? []).filter((one) => one !== role)
+
+/** JSON, with the roles as one text. */
+const secondaryRoles = (environment: Environment, session: Session): string => {
   const chosen = session.secondaryRoles
   if (chosen === "NONE") return JSON.stringify({ roles: "", value: "" })
-  const own =
-    identities?.othersOf(session.user, session.role) ?? (known ?? []).filter((role) => role !== session.role)
-  const all = chosen === "ALL" ? own : chosen
+  const all = chosen === "ALL" ? otherRoles(environment, session) : chosen
   return JSON.stringify({ roles: all.join(","), value: chosen === "ALL" ? "ALL" : all.join(",") })
 }
 
@@ -82,15 +81,8 @@ const contextOf = (environment: Environment, session: Session): Context => {
       ["CURRENT_REGION", "EMULATOR"],
       ["CURRENT_USER", session.user],
       ["CURRENT_ROLE", session.role],
-      ["CURRENT_SECONDARY_ROLES", secondaryRoles(session, environment)],
-      [
-        "CURRENT_AVAILABLE_ROLES",
-        JSON.stringify([
-          session.role,
-          ...(environment.identities?.othersOf(session.user, session.role) ??
-            (environment.roles ?? []).filter((role) => role !== session.role))
-        ])
-      ],
+      ["CURRENT_SECONDARY_ROLES", secondaryRoles(environment, session)],
+      ["CURRENT_AVAILABLE_ROLES", JSON.stringify([session.role, ...otherRoles(environment, session)])],
       ["CURRENT_WAREHOUSE", session.warehouse ?? null],
       ["CURRENT_DATABASE", session.database ?? null],
       ["CURRENT_SCHEMA", session.schema ?? null],

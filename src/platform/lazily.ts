@@ -33,6 +33,9 @@ export const lazily = <A, E, R>(
       acquire.pipe(
         Scope.extend(resources),
         Effect.provide(context),
+        // Begun where its caller cannot be interrupted: the fibers that it forks would inherit that, and with them its
+        // own would hold up the end of the scope.
+        Effect.interruptible,
         Effect.tap((value) => Ref.set(ready, Option.some(value))),
         Effect.tapErrorCause(() =>
           Ref.update(state, (current) => (current === deferred ? undefined : current))

@@ -10,6 +10,11 @@ export class ProxyFault extends Error {
   override readonly name = "ProxyFault"
 }
 
+/** More than is read of a response. */
+export class TooLarge extends RangeError {
+  override readonly name = "TooLarge"
+}
+
 interface Answer {
   readonly ok: boolean
   readonly status: number
@@ -40,6 +45,19 @@ export const proxyOf = ({ protocol }: URL, env: Env): URL | undefined => {
     throw new ProxyFault(`${name} is not the URL of an HTTP proxy`)
   }
   return proxy
+}
+
+/** The body of a response; rejects with {@link TooLarge} when it is longer. */
+export const bytes = async (body: AsyncIterable<Uint8Array>, max: number): Promise<Buffer> => {
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  // Leaving the loop cancels the stream and its connection.
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > max) throw new TooLarge(`more than ${max} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }
 
 /** As `fetch`; rejects with a `ProxyFault` as well. */

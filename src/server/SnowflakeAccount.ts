@@ -2,20 +2,17 @@
  * The settings of the server as the options of the adapter. What a connection of Snowflake's own files supplies is
  * in the settings already (`config/Connections`).
  *
- * Keys and tokens that are in files of their own are read at each login, since they are exchanged while the server
- * runs.
+ * Keys and tokens that are in files of their own are read at each login: a file may get a new one while the server runs.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import { createHash } from "node:crypto"
-import { readFile } from "node:fs/promises"
 import * as Key from "../config/Key.js"
 import type { Settings } from "../config/Settings.js"
-import { reasonOf } from "../platform/fileReasons.js"
 import type { Principal } from "../platform/Principal.js"
+import * as SecretFile from "../platform/secretFile.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 import type { Options } from "../warehouse/Snowflake.js"
 import type { Fault, Login, Price } from "../warehouse/snowflake/auth.js"
@@ -46,17 +43,13 @@ interface Sources {
 const wrong = (description: string): WarehouseError =>
   new WarehouseError({ reason: "Configuration", description, sent: "no" })
 
-/** A file of the login; its content ends with a line end that is none of the secret. */
 const secretFile = (
   setting: string,
   path: string | undefined
 ): Effect.Effect<Redacted.Redacted<string> | undefined, Fault> =>
   path === undefined
     ? Effect.succeed(undefined)
-    : Effect.tryPromise({
-        try: () => readFile(path, "utf8").then((text) => Redacted.make(text.trimEnd())),
-        catch: (cause) => ({ setting, message: `${path} cannot be read: ${reasonOf(cause)}` })
-      })
+    : Effect.mapError(SecretFile.secretFile(path), (message) => ({ setting, message }))
 
 const secretsOf = (given: Credential) => ({
   privateKey:
@@ -272,34 +265,35 @@ const priceOf = (given: Credential): Price =>
       : {})
   })
 
+/** Before the client in the key of an identity that no session is opened for. */
+const NO_USER = "no user: "
+
 /** The server's own user is not meant where a caller has no token. */
 const noToken = wrong(
   'The caller has no access token of its own, and snowflake.identity is "exchange". Sign in to the server with one.'
 )
+
+const withToken = ({ accessUrl, account }: Address, token: Redacted.Redacted<string>): Login => ({
+  account,
+  accessUrl,
+  authenticator: "oauth",
+  token
+})
 
 /** The person at the browser. What it is refused is held against it, and not against one of its tokens. */
 const signedIn = (
   given: Given,
   signIn: SignIn | undefined
 ): Pick<Identity, "login" | "price" | "credential" | "forget" | "refused"> => {
-  const { accessUrl, account } = given
   if (signIn === undefined) return { login: wrong("No one can sign in by the browser here."), price: "none" }
   return {
-    login: Effect.map(signIn.token, (token): Login => ({
-      account,
-      accessUrl,
-      authenticator: "oauth",
-      token
-    })),
+    login: Effect.map(signIn.token, (token) => withToken(given, token)),
     price: "none",
     credential: Effect.succeed("the person at the browser"),
     forget: ({ token }) => (token === undefined ? Effect.void : signIn.forget(token)),
     refused: signIn.refused
   }
 }
-
-const hashed = (token: Redacted.Redacted<string>): string =>
-  createHash("sha256").update(Redacted.value(token)).digest("base64")
 
 /** A caller as itself. In another tier it may have another scope, and so another token. */
 const exchanged = (
@@ -309,9 +303,8 @@ const exchanged = (
   exchange: Exchange | undefined
 ): Identity => {
   const { subject, tier } = principal
-  const { accessUrl, account } = settings.snowflake
   if (subject === undefined) {
-    return { ...place, key: `nobody ${principal.client}`, mode: "exchange", login: noToken, price: "none" }
+    return { ...place, key: `${NO_USER}${principal.client}`, mode: "exchange", login: noToken, price: "none" }
   }
   const key = JSON.stringify([subject.id, tier, place.role ?? ""])
   const acting = { ...place, key, mode: "exchange" as const, user: subject.name }
@@ -325,10 +318,10 @@ const exchanged = (
     ...acting,
     login: Effect.mapBoth(token, {
       onFailure: (error) => (error instanceof WarehouseError ? error : TokenExchange.toWarehouseError(error)),
-      onSuccess: (token): Login => ({ account, accessUrl, authenticator: "oauth", token })
+      onSuccess: (token) => withToken(settings.snowflake, token)
     }),
     price: "none",
-    credential: Effect.map(subject.token, hashed),
+    credential: Effect.map(subject.token, TokenExchange.digest),
     forget: ({ token }) => (token === undefined ? Effect.void : exchange.forget(key, token))
   }
 }
@@ -381,7 +374,7 @@ export const identityOf = (
         price: priceOf(given)
       }
     }
-    return { ...place, key: `nobody ${client}`, mode: "client", login: noUser(principal), price: "none" }
+    return { ...place, key: `${NO_USER}${client}`, mode: "client", login: noUser(principal), price: "none" }
   }
   return (principal) => {
     const { client, tier } = principal
@@ -394,7 +387,7 @@ export const identityOf = (
     const known = made.get(name)
     if (known !== undefined) return known
     const identity = make(principal)
-    if (isNamed || !identity.key.startsWith("nobody")) made.set(name, identity)
+    if (isNamed || !identity.key.startsWith(NO_USER)) made.set(name, identity)
     return identity
   }
 }

@@ -14,10 +14,10 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import { readFile } from "node:fs/promises"
 import type { Settings } from "../config/Settings.js"
-import { reasonOf } from "../platform/fileReasons.js"
+import { isSafe } from "../platform/loopback.js"
 import type { Principal } from "../platform/Principal.js"
+import { secretFile } from "../platform/secretFile.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 import * as Auth from "../warehouse/snowflake/auth.js"
 import type { Fault } from "../warehouse/snowflake/auth.js"
@@ -48,15 +48,15 @@ const secretFrom = (
 ): Effect.Effect<Redacted.Redacted<string>, WarehouseError> =>
   given !== undefined
     ? Effect.succeed(given)
-    : Effect.tryPromise({
-        try: () => readFile(path ?? "", "utf8").then((text) => Redacted.make(text.trimEnd())),
-        catch: (cause) =>
+    : Effect.mapError(
+        secretFile(path ?? ""),
+        (problem) =>
           new WarehouseError({
             reason: "Configuration",
-            description: `exchange.${setting}: ${path ?? ""} cannot be read: ${reasonOf(cause)}.`,
+            description: `exchange.${setting}: ${problem}.`,
             sent: "no"
           })
-      })
+      )
 
 /** The address of the account, which is the usual audience. */
 export const accountUrl = ({ snowflake: { accessUrl, account } }: Settings): string | undefined =>
@@ -138,7 +138,7 @@ export const faults = (settings: Settings): ReadonlyArray<Fault> => {
   const where = tokenUrl ?? issuerOf(settings)
   if (where === undefined) {
     fault("exchange.issuer", "(or token_url, or auth.issuer) is needed: it says where tokens are exchanged")
-  } else if (!Exchange.isSafe(where)) {
+  } else if (!isSafe(where)) {
     fault(
       tokenUrl === undefined ? "exchange.issuer" : "exchange.token_url",
       "expected an https address: a token that goes over http can be read on the way"

@@ -339,29 +339,18 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
     /** A token that has ended in the meantime is exchanged once more. */
     const open = (driver: Driver.Driver, login: Login, place: Place) => {
       const { forget, login: again } = place.as
-      const opened = settled(Sessions.open(driver, login, place, limits), place)
-      return forget === undefined
-        ? opened
-        : Effect.catchIf(
-            opened,
-            ({ code }) => endedToken.has(code),
-            () =>
-              Effect.zipRight(
-                forget(login),
-                Effect.flatMap(again, (login) =>
-                  Effect.catchIf(
-                    settled(Sessions.open(driver, login, place, limits), place),
-                    ({ code }) => endedToken.has(code),
-                    // The login took longer than the token lives: it passes, and is no refusal of the user.
-                    (error) =>
-                      Effect.zipRight(
-                        forget(login),
-                        Effect.fail(new WarehouseError({ ...error, reason: "LoginUnavailable" }))
-                      )
-                  )
-                )
-              )
-          )
+      const once = (login: Login) => settled(Sessions.open(driver, login, place, limits), place)
+      if (forget === undefined) return once(login)
+      const hasEnded = ({ code }: WarehouseError) => endedToken.has(code)
+      const forgetting = (login: Login) =>
+        Effect.tapError(once(login), (error) => (hasEnded(error) ? forget(login) : Effect.void))
+      return forgetting(login).pipe(
+        Effect.catchIf(hasEnded, () => Effect.flatMap(again, forgetting)),
+        // The login took longer than the token lives: it passes, and is no refusal of the user.
+        Effect.mapError((error) =>
+          hasEnded(error) ? new WarehouseError({ ...error, reason: "LoginUnavailable" }) : error
+        )
+      )
     }
 
     /** A session that is not what it should be is closed. */

@@ -169,7 +169,7 @@ withLayer(Shared.layer(options))("the users of the emulator", (it) => {
   > = [
     ["unsupported_grant_type", { grant_type: "password" }],
     ["invalid_client", { client_secret: "wrong" }],
-    ["invalid_client", { client_id: "nobody" }],
+    ["invalid_client", { client_id: "unknown" }],
     ["unauthorized_client", { client_id: "machine", client_secret: "m" }],
     ["invalid_request", { subject_token: undefined }],
     ["invalid_request", { subject_token_type: "urn:ietf:params:oauth:token-type:saml2" }],

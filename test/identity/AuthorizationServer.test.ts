@@ -1,6 +1,5 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Either, Layer } from "effect"
-import { existsSync } from "node:fs"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { Authenticator } from "../../src/mcp/auth/Auth.js"
 import * as Principal from "../../src/platform/Principal.js"
@@ -8,28 +7,14 @@ import * as Authentication from "../../src/server/Authentication.js"
 import * as Server from "../../src/server/Server.js"
 import { Toolbox } from "../../src/tools/Toolbox.js"
 import { settingsOf } from "../config/samples.js"
-import * as AuthorizationServer from "./authorizationServer.mjs"
-
-const isInstalled = existsSync(new URL("../../node_modules/oidc-provider", import.meta.url))
-if (!isInstalled) console.log("skipped: oidc-provider is not installed (npm ci)")
-
-const resource = "https://mcp.example.com/mcp"
+import { authorizationServer, isInstalled, resource } from "./started.js"
 
 it.scopedLive.skipIf(!isInstalled)(
   "a caller signs in by PKCE, and its statements run as itself; every other token is refused",
   () =>
     Effect.gen(function* () {
       let account = ""
-      const server = yield* Effect.acquireRelease(
-        Effect.promise(() =>
-          AuthorizationServer.start({
-            account: () => account,
-            resource,
-            roles: { ann: ["READER"], bob: ["READER"], eve: [] }
-          })
-        ),
-        ({ stop }) => Effect.promise(stop)
-      )
+      const server = yield* authorizationServer(() => account, { ann: ["READER"], bob: ["READER"], eve: [] })
       const ran: Array<string> = []
       const emulator = yield* Emulator.start({
         directory: {

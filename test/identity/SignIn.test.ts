@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Chunk, Effect, Either, Exit, Redacted, Scope, Stream } from "effect"
 import { randomUUID } from "node:crypto"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Emulator from "../../src/emulator/Emulator.js"
@@ -12,10 +12,7 @@ import * as SignIn from "../../src/warehouse/snowflake/signIn.js"
 import * as Snowflake from "../../src/warehouse/Snowflake.js"
 import type { RanAs } from "../../src/warehouse/Warehouse.js"
 import { settingsOf } from "../config/samples.js"
-import * as AuthorizationServer from "./authorizationServer.mjs"
-
-const isInstalled = existsSync(new URL("../../node_modules/oidc-provider", import.meta.url))
-if (!isInstalled) console.log("skipped: oidc-provider is not installed (npm ci)")
+import { authorizationServer, isInstalled } from "./started.js"
 
 const temporary = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-sign-in-"))),
@@ -25,16 +22,7 @@ const temporary = Effect.acquireRelease(
 const start = (more: Partial<SignIn.Options> = {}, given: { readonly [setting: string]: unknown } = {}) =>
   Effect.gen(function* () {
     let account = ""
-    const server = yield* Effect.acquireRelease(
-      Effect.promise(() =>
-        AuthorizationServer.start({
-          account: () => account,
-          resource: "https://mcp.example.com/mcp",
-          roles: {}
-        })
-      ),
-      ({ stop }) => Effect.promise(stop)
-    )
+    const server = yield* authorizationServer(() => account)
     const emulator = yield* Emulator.start({
       directory: {
         users: { ANN: { roles: ["READER"] } },

@@ -20,7 +20,7 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
   const key = { ...(await exportJWK(privateKey)), alg: "RS256", use: "sig", kid: "k" }
   const keys = createLocalJWKSet({ keys: [{ ...(await exportJWK(publicKey)), alg: "RS256", kid: "k" }] })
   const revoked = new Set()
-  const state = { user: "nobody", ttlSeconds }
+  const state = { user: undefined, ttlSeconds }
 
   /** What a client asks for that names nothing: the person of a server over stdio signs in to the account itself. */
   const usual = (clientId) => (clientId === "person" ? account() : resource)
@@ -124,7 +124,7 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
     ["subject_token", "subject_token_type", "audience", "scope", "requested_token_type"]
   )
 
-  /** Whoever is asked logs in as `state.user` and consents. */
+  /** The login and the consent of `state.user`. */
   const interact = async (request, response) => {
     const { params, prompt, session } = await provider.interactionDetails(request, response)
     if (state.user === "refuses") {

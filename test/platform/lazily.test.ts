@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Ref } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Option, Ref, TestClock } from "effect"
 import { lazyService } from "../../src/platform/lazily.js"
 
 class Engine extends Context.Tag("test/Engine")<Engine, { readonly id: number }>() {}
@@ -47,6 +47,23 @@ describe("a service that is built lazily", () => {
       yield* Fiber.interrupt(first)
       yield* Deferred.succeed(gate, undefined)
       assert.deepStrictEqual(yield* Fiber.await(second), Exit.succeed({ id: 7 }))
+    })
+  )
+
+  it.effect("neither a build under way nor a fiber of the service holds up the end of the scope", () =>
+    Effect.gen(function* () {
+      const running = Layer.scoped(Engine, Effect.as(Effect.forkScoped(Effect.never), { id: 1 }))
+      const building = Layer.effect(Engine, Effect.never)
+      for (const layer of [running, building]) {
+        const used = Effect.scoped(
+          Effect.flatMap(lazyService(Engine, Effect.succeed(layer)), (engine) =>
+            Effect.timeoutOption(engine, "1 second")
+          )
+        )
+        const ended = yield* Effect.forkDaemon(used)
+        yield* TestClock.adjust("1 second")
+        assert.isTrue(Option.isSome(yield* Fiber.poll(ended)))
+      }
     })
   )
 

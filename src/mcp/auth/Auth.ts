@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { isLoopback } from "../../platform/loopback.js"
 import type { Principal } from "../../platform/Principal.js"
 
 /**
@@ -154,24 +155,22 @@ export const bearer = ({ authorization }: Credentials): Effect.Effect<string, Au
     : Effect.succeed(token)
 }
 
-/**
- * Without the brackets of an IPv6 address in a URL, and in lower case.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const bare = (host: string): string => host.toLowerCase().replace(/^\[(.*)\]$/, "$1")
-
-/**
- * Is this an address that only this machine can reach?
- *
- * @since 0.1.0
- * @category combinators
- */
-export const isLoopback = (host: string): boolean => {
-  const name = bare(host)
-  return name === "localhost" || name === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(name)
-}
+export {
+  /**
+   * Without the brackets of an IPv6 address in a URL, and in lower case.
+   *
+   * @since 0.1.0
+   * @category combinators
+   */
+  bare,
+  /**
+   * Is this an address that only this machine can reach?
+   *
+   * @since 0.1.0
+   * @category combinators
+   */
+  isLoopback
+} from "../../platform/loopback.js"
 
 /**
  * Fails for an address that other machines can reach: without authentication they would have access.

@@ -17,6 +17,7 @@ import * as Redacted from "effect/Redacted"
 import type { JWTPayload } from "jose"
 import { createHash } from "node:crypto"
 import * as Lru from "../../platform/core/Lru.js"
+import { isSafe } from "../../platform/loopback.js"
 import * as Principal from "../../platform/Principal.js"
 import { namePattern } from "../../platform/Principal.js"
 import type { Credentials, Identity } from "./Auth.js"
@@ -148,7 +149,7 @@ export const make = (options: Options) =>
     const resource = yield* url("auth.resource", options.resource)
     const issuer = yield* url("auth.issuer", options.issuer)
     const jwksUrl = options.jwksUrl === undefined ? undefined : yield* url("auth.jwks_url", options.jwksUrl)
-    if (jwksUrl === undefined && !SigningKeys.isSafe(issuer)) {
+    if (jwksUrl === undefined && !isSafe(issuer.href)) {
       return yield* new AuthMisconfigured({
         key: "auth.jwks_url",
         description:

@@ -33,9 +33,9 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { JWTVerifyGetKey } from "jose"
 import * as Lru from "../../platform/core/Lru.js"
+import { isLoopback, isSafe } from "../../platform/loopback.js"
 import { monotonicReader } from "../../platform/monotonic.js"
 import * as Outbound from "../../platform/outbound.js"
-import { isLoopback } from "./Auth.js"
 
 /** Why a document cannot be used, for the operator; never quotes the document. */
 export class FetchFault extends Error {
@@ -46,18 +46,6 @@ export class FetchFault extends Error {
 const MAX_BYTES = 256 * 1024
 
 const tooLarge = () => new FetchFault(`it is larger than ${MAX_BYTES} bytes`)
-
-const bytes = async (body: AsyncIterable<Uint8Array>): Promise<Buffer> => {
-  const chunks: Array<Uint8Array> = []
-  let size = 0
-  // Leaving the loop cancels the stream and its connection.
-  for await (const chunk of body) {
-    size += chunk.length
-    if (size > MAX_BYTES) throw tooLarge()
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
 
 /**
  * A small JSON document from a server that may be slow or hostile: bounded in time and in bytes, no redirect is
@@ -79,7 +67,7 @@ export const fetchJson = async (url: URL, timeoutMs: number): Promise<unknown> =
       await response.body.cancel()
       throw tooLarge()
     }
-    const text = (await bytes(response.body)).toString("utf8")
+    const text = (await Outbound.bytes(response.body, MAX_BYTES)).toString("utf8")
     try {
       return JSON.parse(text)
     } catch {
@@ -88,16 +76,11 @@ export const fetchJson = async (url: URL, timeoutMs: number): Promise<unknown> =
     }
   } catch (cause) {
     if (cause instanceof FetchFault) throw cause
+    if (cause instanceof Outbound.TooLarge) throw tooLarge()
     if (cause instanceof Outbound.ProxyFault) throw new FetchFault(cause.message)
     throw new FetchFault(signal.aborted ? "it does not answer in time" : "it cannot be reached")
   }
 }
-
-/** A response from there cannot be changed on the way. */
-export const isSafe = (url: URL): boolean =>
-  url.username === "" &&
-  url.password === "" &&
-  (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname)))
 
 const withoutSlash = (path: string): string => path.replace(/\/+$/, "")
 
@@ -121,7 +104,7 @@ export const jwksUrl = (document: unknown, issuer: string): URL => {
   if (typeof location !== "string" || !URL.canParse(location)) throw new FetchFault("it has no jwks_uri")
   const url = new URL(location)
   // A remote server must not direct requests to this machine.
-  if (!isSafe(url) || (isLoopback(url.hostname) && !isLoopback(new URL(issuer).hostname))) {
+  if (!isSafe(url.href) || (isLoopback(url.hostname) && !isLoopback(new URL(issuer).hostname))) {
     throw new FetchFault("its jwks_uri is not an https URL")
   }
   return url

@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import { createHash, createPrivateKey } from "node:crypto"
 import { nearest } from "../../platform/core/Nearest.js"
+import { isLoopback } from "../../platform/loopback.js"
 
 export interface Login {
   /** `orgname-account`, a legacy locator with its region, or an address of the account: see {@link addressOf}. */
@@ -163,9 +164,12 @@ const inferred = (login: Login): Authenticator | undefined => {
   return "snowflake"
 }
 
+/** PEM as in a file: in a setting its line ends may be written as `\n`. */
+export const withLineEnds = (pem: string): string => (pem.includes("\n") ? pem : pem.replaceAll("\\n", "\n"))
+
 /** Unencrypted PKCS#8, the only form that the driver takes. */
 const pkcs8 = (pem: string, passphrase: string | undefined): Either.Either<string, string> => {
-  const key = pem.includes("\n") ? pem : pem.replaceAll("\\n", "\n")
+  const key = withLineEnds(pem)
   if (!/-----BEGIN (?:RSA |ENCRYPTED )?PRIVATE KEY-----/.test(key)) {
     return Either.left("expected a private key in PEM form")
   }
@@ -187,8 +191,7 @@ const pkcs8 = (pem: string, passphrase: string | undefined): Either.Either<strin
 /** A secret is sent there. */
 const tokenUrlProblem = (text: string): string | undefined => {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  return url?.protocol === "https:" ||
-    (url?.protocol === "http:" && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname))
+  return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname))
     ? undefined
     : "expected an address such as https://login.example.com/oauth2/token"
 }
@@ -196,8 +199,7 @@ const tokenUrlProblem = (text: string): string | undefined => {
 /** Why a redirect cannot come back there. */
 const redirectProblem = (text: string): string | undefined => {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  const isHere = url !== undefined && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
-  return url?.protocol === "http:" && isHere && url.search === "" && url.username === ""
+  return url?.protocol === "http:" && isLoopback(url.hostname) && url.search === "" && url.username === ""
     ? undefined
     : "expected an address of this machine, such as http://127.0.0.1:8001/callback; without a port any that is free"
 }

@@ -27,9 +27,12 @@ import type * as OAuth from "oauth4webapi"
 import { createHash, createPrivateKey } from "node:crypto"
 import * as Lru from "../../platform/core/Lru.js"
 import { monotonicMillis } from "../../platform/monotonic.js"
-import * as Outbound from "../../platform/outbound.js"
 import type { Subject } from "../../platform/Principal.js"
+import * as UnderWay from "../../platform/underWay.js"
 import { WarehouseError } from "../Warehouse.js"
+import { withLineEnds } from "./auth.js"
+import type { Kept } from "./tokenEndpoint.js"
+import * as TokenEndpoint from "./tokenEndpoint.js"
 
 /** How this server shows the endpoint that it is the client. Secrets may be in files, and are read for each request. */
 export type ClientAuth =
@@ -72,19 +75,11 @@ export interface Request {
   readonly parameters: Effect.Effect<{ readonly [name: string]: string }, WarehouseError>
 }
 
-/**
- * | kind | whose affair |
- * |---|---|
- * | `slow`, `down`, `malformed` | the endpoint's; it passes |
- * | `rate-limited`, `busy` | it passes with the pause that is named |
- * | `refused` | the caller's: another token, another right, or consent |
- * | `scope` | the caller's or the operator's: the role or the audience that is asked for |
- * | `client` | the operator's: the credential or the grant of this server |
- */
+/** A failure of the token endpoint, as a caller is told of it; `busy`: too many are being asked for by this server. */
 export class ExchangeFailed extends Schema.TaggedError<ExchangeFailed>("snowguard/ExchangeFailed")(
   "ExchangeFailed",
   {
-    kind: Schema.Literal("slow", "down", "malformed", "rate-limited", "busy", "refused", "scope", "client"),
+    kind: Schema.Literal(...TokenEndpoint.kinds, "busy"),
     description: Schema.String,
     /** The endpoint's own word for it. */
     code: Schema.optional(Schema.String),
@@ -95,6 +90,44 @@ export class ExchangeFailed extends Schema.TaggedError<ExchangeFailed>("snowguar
     return this.description
   }
 }
+
+const described = ({ code, kind, said }: TokenEndpoint.TokenFailed): string => {
+  switch (kind) {
+    case "client":
+      return (
+        `The authorization server does not take this server as a client for token exchange (${said}). The operator has ` +
+        "to correct the section [exchange]."
+      )
+    case "scope":
+      return (
+        `The authorization server gives the caller no token for this account, role and scope (${said}). The caller needs ` +
+        "the role there, or the operator has to correct the scope, the audience or the resource in [exchange]."
+      )
+    case "refused":
+      return code !== undefined && ofThePerson.has(code)
+        ? `The authorization server wants the user itself (${said}): sign in again and consent to the use of Snowflake. ` +
+            "Tell the user."
+        : `The authorization server gives the caller no token for Snowflake (${said}). The access token may have been ` +
+            "revoked or have ended: sign in again. Tell the user."
+    default:
+      return `The token endpoint ${said}.`
+  }
+}
+
+/** No token helps: the person has to do something at the authorization server. */
+const ofThePerson: ReadonlySet<string> = new Set([
+  "interaction_required",
+  "consent_required",
+  "login_required"
+])
+
+const failedAs = (failure: TokenEndpoint.TokenFailed): ExchangeFailed =>
+  new ExchangeFailed({
+    kind: failure.kind,
+    description: described(failure),
+    code: failure.code,
+    retryAfterMs: failure.retryAfterMs
+  })
 
 /** As the port has it: what passes may be tried again, what is refused waits for a person. */
 export const toWarehouseError = ({
@@ -122,19 +155,12 @@ export interface Exchange {
   readonly status: Effect.Effect<{ readonly tokens: number; readonly asked: number; readonly failed: number }>
 }
 
-interface Kept {
-  readonly token: Redacted.Redacted<string>
-  /** Monotonic milliseconds. */
-  readonly renewAt: number
-  readonly endsAt: number
-}
+type Failure = ExchangeFailed | WarehouseError
 
-type Answer = Exit.Exit<Kept, ExchangeFailed | WarehouseError>
-
-interface Caller {
+interface Caller extends UnderWay.UnderWay<Kept, Failure> {
   kept: Kept | undefined
-  /** The request that is under way, and the token that it is made with. */
-  asked: { readonly with: string; readonly answer: Deferred.Deferred<Answer> } | undefined
+  /** The token that the request under way is made with. */
+  with: string | undefined
   refused:
     | {
         readonly with: string
@@ -158,10 +184,8 @@ const CALLERS = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
 /** Failures of the endpoint in a row after which it is left alone for a while, doubling. */
 const DOWN_AFTER = 3
-const FIRST_PAUSE_MS = 5_000
+const { FIRST_PAUSE_MS } = TokenEndpoint
 const LONGEST_PAUSE_MS = 60_000
-/** The longest pause that the endpoint can ask for. */
-const LONGEST_ASKED_MS = 300_000
 /** Milliseconds before a wrong credential of this server is tried again. */
 const CLIENT_PAUSE_MS = 60_000
 
@@ -173,173 +197,9 @@ const NEXT_TOKEN_MS = 1_000
 /** Requests that wait for a slot: more are refused. */
 const MAX_WAITING = 64
 
-/** A token is renewed so long before its end, at most, and that part of its life. */
-const RENEW_MS = 60_000
-const RENEW_PART = 0.2
-/** The life of a token whose end is not told. */
-const UNTOLD_MS = 300_000
-
-/** Of a token that was given out now: when it ends, and when it is renewed. Monotonic milliseconds. */
-export const lifeOf = (expiresIn: number | undefined, now: number) => {
-  const lifeMs = expiresIn === undefined ? UNTOLD_MS : expiresIn * 1000
-  return { endsAt: now + lifeMs, renewAt: now + lifeMs - Math.min(RENEW_MS, lifeMs * RENEW_PART) }
-}
-
-const MAX_BYTES = 256 * 1024
-const MAX_TEXT = 300
-
-const digest = (token: Redacted.Redacted<string>): string =>
+/** Tells one token from another without holding it. */
+export const digest = (token: Redacted.Redacted<string>): string =>
   createHash("sha256").update(Redacted.value(token)).digest("base64")
-
-/** The endpoint's own words, on one line; it may quote what it was sent. */
-export const quote = (text: string | undefined, secrets: ReadonlyArray<string>): string => {
-  if (text === undefined) return ""
-  const plain = secrets
-    .reduce((left, secret) => (secret === "" ? left : left.replaceAll(secret, "***")), text)
-    // A token that is quoted in another form.
-    .replaceAll(/[A-Za-z0-9_-]{40,}/g, "***")
-    .replaceAll(/[\p{Cc}\s]+/gu, " ")
-    .trim()
-  return plain === "" ? "" : `: ${plain.length > MAX_TEXT ? `${plain.slice(0, MAX_TEXT)}…` : plain}`
-}
-
-const fromError = (
-  error: string,
-  description: string | undefined,
-  secrets: ReadonlyArray<string>
-): ExchangeFailed => {
-  const code = /^[\w.-]{1,80}$/.test(error) ? error : "an error"
-  const said = `${code}${quote(description, secrets)}`
-  const failed = (kind: ExchangeFailed["kind"], text: string) =>
-    new ExchangeFailed({ kind, description: text, code })
-  switch (code) {
-    case "invalid_client":
-    case "unauthorized_client":
-    case "unsupported_grant_type":
-    case "invalid_request":
-      return failed(
-        "client",
-        `The authorization server does not take this server as a client for token exchange (${said}). The operator has ` +
-          "to correct the section [exchange]."
-      )
-    case "invalid_scope":
-    case "invalid_target":
-    case "invalid_authorization_details":
-      return failed(
-        "scope",
-        `The authorization server gives the caller no token for this account, role and scope (${said}). The caller needs ` +
-          "the role there, or the operator has to correct the scope, the audience or the resource in [exchange]."
-      )
-    case "interaction_required":
-    case "consent_required":
-    case "login_required":
-      return failed(
-        "refused",
-        `The authorization server wants the user itself (${said}): sign in again and consent to the use of Snowflake. ` +
-          "Tell the user."
-      )
-    case "temporarily_unavailable":
-    case "server_error":
-      return failed("down", `The authorization server cannot answer now (${said}).`)
-    case "slow_down":
-      return failed("rate-limited", `The authorization server asks for fewer requests (${said}).`)
-    default:
-      return failed(
-        "refused",
-        `The authorization server gives the caller no token for Snowflake (${said}). The access token may have been ` +
-          "revoked or have ended: sign in again. Tell the user."
-      )
-  }
-}
-
-const retryAfter = (header: string | null): number => {
-  const seconds = Number(header ?? Number.NaN)
-  return Number.isFinite(seconds) && seconds >= 0
-    ? Math.min(LONGEST_ASKED_MS, Math.max(1_000, Math.ceil(seconds * 1000)))
-    : FIRST_PAUSE_MS
-}
-
-/** `fetch` through the proxy of the environment, bounded in bytes. */
-export const fetched = async (
-  url: string,
-  init: {
-    readonly method?: string
-    readonly headers?: unknown
-    readonly body?: unknown
-    readonly signal?: unknown
-  }
-): Promise<Response> => {
-  const answer = await Outbound.request(new URL(url), {
-    method: init.method === "POST" ? "POST" : "GET",
-    headers: Object.fromEntries(new Headers(init.headers as Record<string, string> | undefined)),
-    redirect: "manual",
-    signal: init.signal as AbortSignal,
-    ...(init.body === undefined || init.body === null ? {} : { body: String(init.body) })
-  })
-  const chunks: Array<Uint8Array> = []
-  let size = 0
-  for await (const chunk of answer.body ?? []) {
-    size += chunk.length
-    if (size > MAX_BYTES) throw new RangeError("the answer is too long")
-    chunks.push(chunk)
-  }
-  const headers = new Headers()
-  for (const name of ["content-type", "retry-after", "www-authenticate"]) {
-    const value = answer.headers.get(name)
-    if (value !== null) headers.set(name, value)
-  }
-  const isEmpty = [101, 204, 205, 304].includes(answer.status)
-  return new Response(isEmpty ? null : Buffer.concat(chunks), { status: answer.status, headers })
-}
-
-const isLoopback = ({ hostname }: URL): boolean =>
-  hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname)
-
-/** A URL from which an answer cannot be changed on the way. */
-export const isSafe = (url: string): boolean => {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  return (
-    parsed !== undefined &&
-    parsed.username === "" &&
-    (parsed.protocol === "https:" || (parsed.protocol === "http:" && isLoopback(parsed)))
-  )
-}
-
-/** Requests to this machine may go without encryption. */
-export const insecure = (
-  oauth: typeof OAuth,
-  url: string
-): { readonly [OAuth.allowInsecureRequests]?: true } =>
-  isLoopback(new URL(url)) ? { [oauth.allowInsecureRequests]: true } : {}
-
-/**
- * The metadata of an authorization server. Both documents are asked for: authorization servers have one of them, or
- * both.
- */
-export const discovered = (
-  oauth: typeof OAuth,
-  issuerUrl: string,
-  signal: AbortSignal
-): Promise<OAuth.AuthorizationServer> => {
-  const issuer = new URL(issuerUrl)
-  return Promise.any(
-    (["oauth2", "oidc"] as const).map(async (algorithm) => {
-      const response = await oauth.discoveryRequest(issuer, {
-        algorithm,
-        signal,
-        [oauth.customFetch]: fetched,
-        ...insecure(oauth, issuer.href)
-      })
-      const found = await oauth.processDiscoveryResponse(issuer, response)
-      // A remote server must not direct requests to this machine.
-      const url = found.token_endpoint
-      if (url === undefined || !isSafe(url) || (isLoopback(new URL(url)) && !isLoopback(issuer))) {
-        throw new TypeError("no token_endpoint")
-      }
-      return found
-    })
-  )
-}
 
 export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -363,7 +223,8 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
       if (found !== undefined) return found
       const made: Caller = {
         kept: undefined,
-        asked: undefined,
+        underWay: undefined,
+        with: undefined,
         refused: undefined,
         askedAt: Number.NEGATIVE_INFINITY
       }
@@ -371,19 +232,19 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
       return made
     }
 
-    const down = (description: string) => new ExchangeFailed({ kind: "down", description })
-
     const serverOf = (oauth: typeof OAuth) =>
       Effect.suspend(() =>
         server !== undefined
           ? Effect.succeed(server)
           : Effect.tryPromise({
-              try: (signal) => discovered(oauth, options.issuer ?? "", signal),
+              try: (signal) => TokenEndpoint.discovered(oauth, options.issuer ?? "", signal),
               catch: () =>
-                down(
-                  "The token endpoint cannot be found: the authorization server (exchange.issuer) does not give its " +
+                new ExchangeFailed({
+                  kind: "down",
+                  description:
+                    "The token endpoint cannot be found: the authorization server (exchange.issuer) does not give its " +
                     "metadata. The operator can set exchange.token_url."
-                )
+                })
             }).pipe(Effect.tap((found) => Effect.sync(() => void (server = found))))
       )
 
@@ -427,56 +288,21 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
         const client: OAuth.Client = { client_id: options.clientId }
         const secrets = [Redacted.value(subjectToken), secret, parameters["actor_token"] ?? ""]
         counts.asked += 1
-        const response = yield* Effect.tryPromise({
-          try: (signal) =>
-            oauth.genericTokenEndpointRequest(
-              as,
-              client,
-              auth,
-              options.grantType,
-              { ...parameters, [options.subjectParameter]: Redacted.value(subjectToken) },
-              { signal, [oauth.customFetch]: fetched, ...insecure(oauth, as.token_endpoint ?? "https://x") }
-            ),
-          catch: (cause) =>
-            cause instanceof Outbound.ProxyFault
-              ? down(`The token endpoint cannot be reached: ${cause.message}.`)
-              : cause instanceof RangeError
-                ? malformed
-                : down("The token endpoint cannot be reached.")
-        })
-        const { status } = response
-        if (status === 429) {
-          return yield* new ExchangeFailed({
-            kind: "rate-limited",
-            description: "The token endpoint asks for fewer requests (HTTP 429).",
-            retryAfterMs: retryAfter(response.headers.get("retry-after"))
-          })
-        }
-        if (status >= 500 || status === 408) return yield* down(`The token endpoint answered HTTP ${status}.`)
-        const found = yield* Effect.tryPromise({
-          try: () =>
-            oauth.processGenericTokenEndpointResponse(as, client, response, {
-              // What is no bearer token is used like one: `N_A`.
-              recognizedTokenTypes: { n_a: () => undefined }
-            }),
-          catch: (cause) => {
-            if (cause instanceof oauth.ResponseBodyError) {
-              return fromError(cause.error, cause.error_description, secrets)
-            }
-            return status === 401 ? fromError("invalid_client", undefined, secrets) : malformed
-          }
-        })
-        const now = yield* monotonicMillis
-        return { token: Redacted.make(found.access_token), ...lifeOf(found.expires_in, now) }
+        return yield* TokenEndpoint.granted(oauth, as, client, secrets, (more) =>
+          oauth.genericTokenEndpointRequest(
+            as,
+            client,
+            auth,
+            options.grantType,
+            { ...parameters, [options.subjectParameter]: Redacted.value(subjectToken) },
+            more
+          )
+        )
       }).pipe(
-        Effect.timeoutFail({
-          duration: timeoutMs,
-          onTimeout: () =>
-            new ExchangeFailed({
-              kind: "slow",
-              description: `The token endpoint did not answer within ${timeoutMs / 1000} seconds.`
-            })
-        })
+        TokenEndpoint.inTime(timeoutMs),
+        Effect.mapError((failure) =>
+          failure instanceof TokenEndpoint.TokenFailed ? failedAs(failure) : failure
+        )
       )
 
     const busy = new ExchangeFailed({
@@ -505,7 +331,12 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
       return undefined
     }
 
-    const told = (caller: Caller, hash: string, answer: Answer, now: number): Effect.Effect<void> => {
+    const told = (
+      caller: Caller,
+      hash: string,
+      answer: Exit.Exit<Kept, Failure>,
+      now: number
+    ): Effect.Effect<void> => {
       if (Exit.isSuccess(answer)) {
         const wasDown = endpoint.error !== undefined
         Object.assign(endpoint, { failures: 0, error: undefined, downUntil: Number.NEGATIVE_INFINITY })
@@ -562,28 +393,23 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
       wanted: Request,
       now: number
     ) =>
-      Effect.gen(function* () {
-        const answer = yield* Deferred.make<Answer>()
-        caller.asked = { with: hash, answer }
-        caller.askedAt = now
-        yield* inTurn(request(subjectToken, wanted)).pipe(
-          Effect.exit,
-          Effect.flatMap((exit) =>
-            Effect.flatMap(monotonicMillis, (now) => {
-              caller.asked = undefined
-              return Effect.zipRight(told(caller, hash, exit, now), Deferred.succeed(answer, exit))
-            })
-          ),
-          // An answer that is waited for is given, whatever happens.
-          Effect.onInterrupt(() => Deferred.succeed(answer, Exit.fail(busy))),
-          // Its caller cannot be interrupted here; the request must be.
-          Effect.interruptible,
-          Effect.forkIn(scope)
-        )
-        return answer
-      })
+      UnderWay.join(
+        caller,
+        () => {
+          caller.with = hash
+          caller.askedAt = now
+          return inTurn(request(subjectToken, wanted))
+        },
+        {
+          scope,
+          settled: (exit) => Effect.flatMap(monotonicMillis, (now) => told(caller, hash, exit, now)),
+          stopped: busy
+        }
+      )
 
-    const refreshed = (kept: Kept, now: number, failure: ExchangeFailed | WarehouseError) =>
+    /** The token that has not ended is used where the failure passes. */
+    const refreshed = (kept: Kept | undefined, now: number, failure: Failure) =>
+      kept !== undefined &&
       now < kept.endsAt &&
       failure instanceof ExchangeFailed &&
       failure.kind !== "refused" &&
@@ -591,10 +417,7 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
         ? Effect.succeed(kept.token)
         : Effect.fail(failure)
 
-    const token = (
-      wanted: Request,
-      again = true
-    ): Effect.Effect<Redacted.Redacted<string>, ExchangeFailed | WarehouseError> =>
+    const token = (wanted: Request, again = true): Effect.Effect<Redacted.Redacted<string>, Failure> =>
       Effect.gen(function* () {
         const subjectToken = yield* wanted.subject.token
         const now = yield* monotonicMillis
@@ -602,8 +425,8 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
         const { kept } = caller
         if (kept !== undefined && now < kept.renewAt) return kept.token
         const hash = digest(subjectToken)
-        const { asked } = caller
-        if (asked === undefined) {
+        const askedWith = caller.underWay === undefined ? undefined : caller.with
+        if (askedWith === undefined) {
           const { refused } = caller
           if (refused !== undefined) {
             const until = refused.with === hash ? refused.until : caller.askedAt + NEXT_TOKEN_MS
@@ -612,23 +435,21 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
             }
           }
           const failure = held(now)
-          if (failure !== undefined)
-            return yield* kept === undefined ? failure : refreshed(kept, now, failure)
+          if (failure !== undefined) return yield* refreshed(kept, now, failure)
         }
-        const answer =
-          asked?.answer ?? (yield* Effect.uninterruptible(ask(caller, subjectToken, hash, wanted, now)))
-        const exit = yield* Deferred.await(answer)
-        if (Exit.isSuccess(exit)) return exit.value.token
-        const failure = exit.cause._tag === "Fail" ? exit.cause.error : undefined
-        if (failure === undefined) return yield* Effect.failCause(exit.cause)
-        // Refused to a token that another call of the caller came with: its own may be good.
-        if (again && asked !== undefined && asked.with !== hash && failure instanceof ExchangeFailed) {
-          if (failure.kind === "refused") {
-            caller.refused = undefined
-            return yield* token(wanted, false)
-          }
-        }
-        return yield* kept === undefined ? Effect.fail(failure) : refreshed(kept, now, failure)
+        const answer = yield* ask(caller, subjectToken, hash, wanted, now)
+        return yield* Deferred.await(answer).pipe(
+          Effect.map((given) => given.token),
+          Effect.catchAll((failure) => {
+            const isOfAnother = askedWith !== undefined && askedWith !== hash
+            // Refused to a token that another call of the caller came with: its own may be good.
+            if (again && isOfAnother && failure instanceof ExchangeFailed && failure.kind === "refused") {
+              caller.refused = undefined
+              return token(wanted, false)
+            }
+            return refreshed(kept, now, failure)
+          })
+        )
       })
 
     return {
@@ -648,17 +469,12 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
     }
   })
 
-const malformed = new ExchangeFailed({
-  kind: "malformed",
-  description: "The token endpoint's answer holds no token that can be used."
-})
-
 /** By the kind of the key. */
 const algorithmOf = (type: string | undefined, curve: string | undefined): string =>
   type === "ec" ? (curve === "secp384r1" ? "ES384" : "ES256") : type === "ed25519" ? "EdDSA" : "RS256"
 
 const keyOf = async (pem: string, keyId: string | undefined): Promise<OAuth.PrivateKey> => {
-  const key = createPrivateKey(pem.includes("\n") ? pem : pem.replaceAll("\\n", "\n"))
+  const key = createPrivateKey(withLineEnds(pem))
   const jose = await import("jose")
   const pkcs8 = key.export({ type: "pkcs8", format: "pem" }).toString()
   const algorithm = algorithmOf(key.asymmetricKeyType, key.asymmetricKeyDetails?.namedCurve)

@@ -465,7 +465,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           )
     })
     if (options.leaveMs !== undefined) {
-      // A pool is made as a resource is, uninterruptible; its end must not wait for the next look.
+      // A pool may be made where nothing is interruptible; its end must not wait for the next look.
       yield* Effect.forkIn(Effect.interruptible(Effect.repeat(leave, Schedule.spaced(LEAVE_EVERY_MS))), scope)
     }
 

@@ -23,9 +23,12 @@ import type * as Scope from "effect/Scope"
 import type * as OAuth from "oauth4webapi"
 import { createServer } from "node:http"
 import type { ServerResponse } from "node:http"
+import { isSafe } from "../../platform/loopback.js"
 import { monotonicMillis } from "../../platform/monotonic.js"
+import * as UnderWay from "../../platform/underWay.js"
 import { WarehouseError } from "../Warehouse.js"
-import { discovered, fetched, insecure, isSafe, lifeOf, quote } from "./exchange.js"
+import type { Kept, TokenFailed } from "./tokenEndpoint.js"
+import * as TokenEndpoint from "./tokenEndpoint.js"
 
 export interface Options {
   /** Where the endpoints are found by, unless both are named. */
@@ -67,12 +70,6 @@ export interface SignIn {
   readonly pending: Effect.Effect<WarehouseError>
 }
 
-interface Kept {
-  readonly token: Redacted.Redacted<string>
-  readonly renewAt: number
-  readonly endsAt: number
-}
-
 type Endpoints = OAuth.AuthorizationServer & {
   readonly token_endpoint: string
   readonly authorization_endpoint: string
@@ -105,6 +102,26 @@ const notReached = later(
   "The authorization server of the sign-in (snowflake.oauth_issuer) cannot be reached."
 )
 
+/** What the authorization server says, at its token endpoint or in the redirect. */
+const failedAs = ({ kind, said }: TokenFailed): WarehouseError => {
+  switch (kind) {
+    case "client":
+    case "scope":
+      return wrong(
+        `The authorization server does not take the sign-in (${said}): correct the client, its redirect URI or ` +
+          "the scope (snowflake.oauth_*)."
+      )
+    case "refused":
+      return new WarehouseError({
+        reason: "Authentication",
+        description: `The sign-in to Snowflake was refused (${said}).`,
+        sent: "no"
+      })
+    default:
+      return later(`The authorization server of the sign-in (snowflake.oauth_issuer) ${said}.`)
+  }
+}
+
 const stopped = later("The sign-in was given up.")
 
 const page = (text: string): string =>
@@ -132,7 +149,7 @@ export const make = (options: Options): Effect.Effect<SignIn, never, Scope.Scope
     let kept: Kept | undefined
     let refresh: Redacted.Redacted<string> | undefined
     let hasRead = options.cache === undefined
-    let underWay: Deferred.Deferred<Kept, WarehouseError> | undefined
+    const signingIn: UnderWay.UnderWay<Kept, WarehouseError> = { underWay: undefined }
     let shown: string | undefined
 
     const pending = Effect.sync(() =>
@@ -150,7 +167,7 @@ export const make = (options: Options): Effect.Effect<SignIn, never, Scope.Scope
         authorizationUrl !== undefined && tokenUrl !== undefined
           ? Effect.succeed<OAuth.AuthorizationServer>({ issuer: issuer ?? new URL(tokenUrl).origin })
           : Effect.tryPromise({
-              try: (signal) => discovered(oauth, issuer ?? "", signal),
+              try: (signal) => TokenEndpoint.discovered(oauth, issuer ?? "", signal),
               catch: () => notReached
             }).pipe(Effect.timeoutFail({ duration: timeoutMs, onTimeout: () => notReached }))
       return Effect.flatMap(found, (server) => {
@@ -176,32 +193,15 @@ export const make = (options: Options): Effect.Effect<SignIn, never, Scope.Scope
       secrets: ReadonlyArray<string>,
       ask: (options: OAuth.TokenEndpointRequestOptions) => Promise<Response>
     ) =>
-      Effect.gen(function* () {
-        const response = yield* Effect.tryPromise({
-          try: (signal) =>
-            ask({ signal, [oauth.customFetch]: fetched, ...insecure(oauth, server.token_endpoint) }),
-          catch: () => notReached
+      TokenEndpoint.granted(oauth, server, client, [secret, ...secrets], ask).pipe(
+        TokenEndpoint.inTime(timeoutMs),
+        Effect.mapError(failedAs),
+        Effect.tap((given) => {
+          if (given.refresh === undefined) return Effect.void
+          refresh = given.refresh
+          return options.cache?.write(refresh) ?? Effect.void
         })
-        const { status } = response
-        if (status === 429 || status === 408 || status >= 500) {
-          return yield* later(`The authorization server of the sign-in answered HTTP ${status}.`)
-        }
-        const found = yield* Effect.tryPromise({
-          try: () => oauth.processGenericTokenEndpointResponse(server, client, response),
-          catch: (cause) =>
-            cause instanceof oauth.ResponseBodyError
-              ? refusal(cause.error, quote(cause.error_description, [secret, ...secrets]))
-              : status === 401
-                ? refusal("invalid_client", "")
-                : later("The authorization server's answer to the sign-in holds no token.")
-        })
-        const now = yield* monotonicMillis
-        if (found.refresh_token !== undefined) {
-          refresh = Redacted.make(found.refresh_token)
-          if (options.cache !== undefined) yield* options.cache.write(refresh)
-        }
-        return { token: Redacted.make(found.access_token), ...lifeOf(found.expires_in, now) }
-      }).pipe(Effect.timeoutFail({ duration: timeoutMs, onTimeout: () => notReached }))
+      )
 
     const dropRefresh = Effect.suspend(() => {
       refresh = undefined
@@ -272,7 +272,7 @@ export const make = (options: Options): Effect.Effect<SignIn, never, Scope.Scope
         } catch (cause) {
           if (!(cause instanceof oauth.AuthorizationResponseError)) return answer(response, 400, alien)
           answer(response, 403, "The sign-in was refused. You can close this window.")
-          settle?.(Effect.fail(refusal(cause.error, quote(cause.error_description, []))))
+          settle?.(Effect.fail(failedAs(TokenEndpoint.refusal(cause.error, cause.error_description, []))))
         }
         settle = undefined
       }
@@ -358,30 +358,18 @@ export const make = (options: Options): Effect.Effect<SignIn, never, Scope.Scope
       )
     })
 
-    const begun = Effect.uninterruptible(
-      Effect.gen(function* () {
-        const asked = yield* Deferred.make<Kept, WarehouseError>()
-        underWay = asked
-        yield* obtained.pipe(
-          Effect.interruptible,
-          Effect.exit,
-          Effect.flatMap((exit) =>
-            Effect.suspend(() => {
-              underWay = undefined
-              if (Exit.isSuccess(exit)) kept = exit.value
-              return Deferred.done(asked, Exit.isInterrupted(exit) ? Exit.fail(stopped) : exit)
-            })
-          ),
-          Effect.forkIn(scope)
-        )
-        return asked
-      })
-    )
+    const asked = UnderWay.join(signingIn, () => obtained, {
+      scope,
+      settled: (exit) =>
+        Effect.sync(() => {
+          if (Exit.isSuccess(exit)) kept = exit.value
+        }),
+      stopped
+    })
 
     const token = Effect.flatMap(monotonicMillis, (now) => {
       const known = kept
       if (known !== undefined && now < known.renewAt) return Effect.succeed(known.token)
-      const asked = underWay === undefined ? begun : Effect.succeed(underWay)
       return Effect.flatMap(asked, Deferred.await).pipe(
         Effect.map(({ token }) => token),
         Effect.timeoutFail({ duration: options.waitMs ?? WAIT_MS, onTimeout: () => undefined }),
@@ -409,31 +397,3 @@ export const make = (options: Options): Effect.Effect<SignIn, never, Scope.Scope
       pending
     }
   })
-
-/** What the authorization server says, by its own word for it. */
-const refusal = (error: string, description: string): WarehouseError => {
-  const code = /^[\w.-]{1,80}$/.test(error) ? error : "an error"
-  switch (code) {
-    case "invalid_client":
-    case "unauthorized_client":
-    case "unsupported_grant_type":
-    case "unsupported_response_type":
-    case "invalid_request":
-    case "invalid_scope":
-    case "invalid_target":
-      return wrong(
-        `The authorization server does not take the sign-in (${code}${description}): correct the client, its redirect URI or ` +
-          "the scope (snowflake.oauth_*)."
-      )
-    case "temporarily_unavailable":
-    case "server_error":
-    case "slow_down":
-      return later(`The authorization server cannot answer now (${code}${description}).`)
-    default:
-      return new WarehouseError({
-        reason: "Authentication",
-        description: `The sign-in to Snowflake was refused (${code}${description}).`,
-        sent: "no"
-      })
-  }
-}

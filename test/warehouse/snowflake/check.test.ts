@@ -56,9 +56,9 @@ it.scopedLive("names the user and the account, and what is wrong in one line", (
     expect(refused).not.toContain("hunter2")
     const key = Effect.succeed(loginTo(emulator.url, { privateKey: Redacted.make("no key") }))
     expect(yield* report({ login: key })).toMatch(/^78\n[^]*private_key expected a private key in PEM form/)
-    const nobody = Effect.succeed(loginTo("http://127.0.0.1:1"))
+    const unreachable = Effect.succeed(loginTo("http://127.0.0.1:1"))
     // Said once: not again in the driver's words.
-    expect(yield* report({ login: nobody })).toMatch(
+    expect(yield* report({ login: unreachable })).toMatch(
       /^69\n[^\n]*\nwrong: nothing listens at the account's address \[ECONNREFUSED\]\nto do: check [^\n]*access_url$/
     )
     yield* emulator.setFaults({ faults: [{ kind: "status", status: 403, where: "login" }] })

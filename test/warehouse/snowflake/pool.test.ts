@@ -17,7 +17,7 @@ const refused = new WarehouseError({
   code: "390100"
 })
 
-const somebody: Pool.Caller = { client: "somebody", maxWaitMs: 5_000 }
+const caller: Pool.Caller = { client: "caller", maxWaitMs: 5_000 }
 
 /** A session until the scope closes. */
 const leased = (
@@ -57,7 +57,7 @@ const harness = (options: Partial<Pool.Options<string, Session>> = {}) =>
         )
     })
     const use = (place: string, who: Partial<Pool.Caller> = {}) =>
-      Effect.scoped(Effect.map(leased(pool, place, { ...somebody, ...who }), ({ session }) => session))
+      Effect.scoped(Effect.map(leased(pool, place, { ...caller, ...who }), ({ session }) => session))
     return { pool, opened, closed, use }
   })
 
@@ -86,8 +86,8 @@ describe("the sessions", () => {
       expect(closed.map(({ place }) => place)).toEqual(["b"])
       expect(yield* pool.size).toBe(2)
       const scope = yield* Scope.make()
-      yield* Scope.extend(leased(pool, "a", somebody), scope)
-      yield* Scope.extend(leased(pool, "c", somebody), scope)
+      yield* Scope.extend(leased(pool, "a", caller), scope)
+      yield* Scope.extend(leased(pool, "c", caller), scope)
       const waiting = yield* Effect.fork(use("d"))
       yield* Effect.yieldNow()
       yield* Effect.yieldNow()
@@ -102,8 +102,8 @@ describe("the sessions", () => {
     Effect.gen(function* () {
       const { pool, use } = yield* harness()
       const scope = yield* Scope.make()
-      yield* Scope.extend(leased(pool, "a", somebody), scope)
-      yield* Scope.extend(leased(pool, "a", somebody), scope)
+      yield* Scope.extend(leased(pool, "a", caller), scope)
+      yield* Scope.extend(leased(pool, "a", caller), scope)
       const third = yield* Effect.fork(use("a"))
       const fourth = yield* Effect.fork(use("a"))
       for (let turn = 0; turn < 5; turn++) yield* Effect.yieldNow()
@@ -162,7 +162,7 @@ describe("the sessions", () => {
     Effect.gen(function* () {
       const { closed, pool, use } = yield* harness()
       const scope = yield* Scope.make()
-      const first = yield* Scope.extend(leased(pool, "a", somebody), scope)
+      const first = yield* Scope.extend(leased(pool, "a", caller), scope)
       yield* first.lost
       expect(yield* use("a")).toMatchObject({ n: 2 })
       expect(closed).toEqual([])
@@ -237,7 +237,7 @@ describe("the sessions", () => {
       Effect.gen(function* () {
         const { pool, use } = yield* harness({ maxSessions: 1 })
         const scope = yield* Scope.make()
-        yield* Scope.extend(leased(pool, "a", somebody), scope)
+        yield* Scope.extend(leased(pool, "a", caller), scope)
         const refused = yield* Effect.fork(Effect.flip(use("b", { maxWaitMs: 1_000 })))
         const order: Array<string> = []
         const waiters = yield* Effect.forEach(["evil 1", "evil 2", "evil 3", "bob 1"], (place) =>
@@ -359,7 +359,7 @@ describe("the sessions", () => {
         owner: (place) => place.charAt(0)
       })
       const held = yield* Scope.make()
-      yield* Scope.extend(leased(pool, "a 1", somebody), held)
+      yield* Scope.extend(leased(pool, "a 1", caller), held)
       const waiting = yield* Effect.fork(Effect.either(use("a 2")))
       expect((yield* use("b 1")).place).toBe("b 1")
       expect(yield* Fiber.poll(waiting)).toEqual(Option.none())
@@ -381,7 +381,7 @@ describe("the sessions", () => {
       yield* use("a")
       yield* use("person")
       const held = yield* Scope.make()
-      yield* Scope.extend(leased(pool, "busy", somebody), held)
+      yield* Scope.extend(leased(pool, "busy", caller), held)
       yield* TestClock.adjust("9 minutes")
       yield* use("b")
       expect(closed).toEqual([])
@@ -426,12 +426,12 @@ describe("the sessions", () => {
           expect([reason, sent]).toEqual(["Overloaded", "no"])
           return description
         })
-      yield* Scope.extend(leased(pool, "a 1", somebody), held)
+      yield* Scope.extend(leased(pool, "a 1", caller), held)
       expect(yield* told("a 2")).toMatch(
         /^The only session that the caller's own identity may have is busy with/
       )
       expect(yield* told("a 1")).toMatch(/^The only statement that one session may run at a time is running/)
-      yield* Scope.extend(leased(pool, "b 1", somebody), held)
+      yield* Scope.extend(leased(pool, "b 1", caller), held)
       expect(yield* told("a 2")).toMatch(/own identity/)
       // It may have more than there are left.
       expect(yield* told("b 2")).toMatch(/^All 2 sessions are busy with other statements/)
