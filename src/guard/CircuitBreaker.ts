@@ -21,6 +21,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Core from "./core/CircuitBreaker.js"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
+import * as Live from "../platform/Live.js"
 import { modifyAt } from "../platform/monotonic.js"
 import { withoutStack } from "../platform/withoutStack.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
@@ -194,21 +195,18 @@ export const defaults = {
   maxOpenMs: 300_000
 } as const
 
-const resolve = (options: Options): Effect.Effect<Core.Config> => {
-  const config: Core.Config = {
-    consecutiveFailures: options.consecutiveFailures ?? defaults.consecutiveFailures,
-    failureRate: options.failureRate ?? defaults.failureRate,
-    slowCallRate: options.slowCallRate ?? defaults.slowCallRate,
-    slowCallMs: options.slowCallMs ?? defaults.slowCallMs,
-    minimumCalls: options.minimumCalls ?? defaults.minimumCalls,
-    windowCalls: options.windowCalls ?? defaults.windowCalls,
-    windowMs: options.windowMs ?? defaults.windowMs,
-    probes: options.probes ?? defaults.probes,
-    probeSuccesses: options.probeSuccesses ?? defaults.probeSuccesses,
-    probeLeaseMs: options.probeLeaseMs ?? defaults.probeLeaseMs
-  }
-  return Effect.as(invalid(problems(config)), config)
-}
+const complete = (options: Options): Core.Config => ({
+  consecutiveFailures: options.consecutiveFailures ?? defaults.consecutiveFailures,
+  failureRate: options.failureRate ?? defaults.failureRate,
+  slowCallRate: options.slowCallRate ?? defaults.slowCallRate,
+  slowCallMs: options.slowCallMs ?? defaults.slowCallMs,
+  minimumCalls: options.minimumCalls ?? defaults.minimumCalls,
+  windowCalls: options.windowCalls ?? defaults.windowCalls,
+  windowMs: options.windowMs ?? defaults.windowMs,
+  probes: options.probes ?? defaults.probes,
+  probeSuccesses: options.probeSuccesses ?? defaults.probeSuccesses,
+  probeLeaseMs: options.probeLeaseMs ?? defaults.probeLeaseMs
+})
 
 const problems = (config: Core.Config): ReadonlyArray<string> => {
   // A trigger that needs more calls than the window holds would never fire.
@@ -322,10 +320,14 @@ export const protect = <A, E, R>(
  * @category constructors
  */
 export const make = (
-  options: Options = {}
+  given: Options | Live.Live<Options> = {}
 ): Effect.Effect<Context.Tag.Service<CircuitBreaker>, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const config = yield* resolve(options)
+    const live = Live.from(given)
+    // Its name and open times are those of the start.
+    const options = live.current()
+    const config = Live.map(live, complete)
+    yield* invalid(problems(config.current()))
     const draw = drawOpenDelays(
       options.openTimes ??
         openTimes({ firstMs: defaults.firstOpenMs, factor: defaults.openFactor, capMs: defaults.maxOpenMs })
@@ -379,19 +381,25 @@ export const make = (
     return CircuitBreaker.of({
       peek: Effect.flatten(
         modifyAt(state, (current, now) => {
-          const refusal = Core.peek(current, Math.floor(now), config)
+          const refusal = Core.peek(current, Math.floor(now), config.current())
           return [refusal === undefined ? Effect.void : refuse(refusal), current]
         })
       ),
       acquire: Effect.flatMap(CurrentPrincipal, ({ client }) =>
         step((current, now) => {
-          const [admission, next] = Core.acquire(current, now, config, client)
+          const [admission, next] = Core.acquire(current, now, config.current(), client)
           return [answer(admission), admission.transitions, next]
         })
       ),
       settle: (permit, verdict, failure) =>
-        step((current, now) => [Effect.void, ...Core.settle(current, now, config, permit, verdict, failure)]),
-      status: modifyAt(state, (current, now) => [Core.status(current, Math.floor(now), config), current]),
+        step((current, now) => [
+          Effect.void,
+          ...Core.settle(current, now, config.current(), permit, verdict, failure)
+        ]),
+      status: modifyAt(state, (current, now) => [
+        Core.status(current, Math.floor(now), config.current()),
+        current
+      ]),
       forceOpen: (cause) =>
         Effect.asVoid(
           Effect.acquireRelease(
@@ -412,7 +420,7 @@ export const make = (
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options = {}): Layer.Layer<CircuitBreaker> =>
+export const layer = (options: Options | Live.Live<Options> = {}): Layer.Layer<CircuitBreaker> =>
   Layer.scoped(CircuitBreaker, make(options))
 
 /**

@@ -66,15 +66,15 @@ const longestStatementMs = ({ tiers, timeouts }: ServerConfig.Settings): number 
   return Math.max(timeouts.maxStatementSeconds, timeouts.metadataSeconds, ...seconds) * 1000
 }
 
-const breaker = (settings: ServerConfig.Settings) => {
+const breakerOptions = (settings: ServerConfig.Settings): CircuitBreaker.Options => {
   const { openMaxMs, openMs, ...options } = ServerConfig.breakerOptions(settings)
-  return CircuitBreaker.layer({
+  return {
     name: "warehouse",
     ...options,
     probeSuccesses: options.probes,
     probeLeaseMs: longestStatementMs(settings) + PROBE_GRACE_MS,
     openTimes: CircuitBreaker.openTimes({ firstMs: openMs, factor: 2, capMs: openMaxMs })
-  })
+  }
 }
 
 /** Which server this is, as far as the settings say. */
@@ -127,7 +127,7 @@ export const parts = (
     bulkhead: Layer.orDie(
       Bulkhead.layer(Live.map(live, (now) => ServerConfig.bulkheadOptions(now, { shared })))
     ),
-    circuitBreaker: breaker(settings),
+    circuitBreaker: CircuitBreaker.layer(Live.map(live, breakerOptions)),
     // The settings were checked when they were read: options that a service refuses are a defect.
     retry: Layer.orDie(Retry.layer()),
     resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),

@@ -19,6 +19,7 @@ import {
   TestClock
 } from "effect"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
+import * as Live from "../../src/platform/Live.js"
 
 const tenSeconds = Schedule.spaced("10 seconds")
 const quiet = Logger.remove(Logger.defaultLogger)
@@ -29,6 +30,32 @@ const failing = Effect.fail("boom" as const)
 const trip = Effect.flatMap(CircuitBreaker.CircuitBreaker, (breaker) =>
   Effect.repeatN(Effect.ignore(CircuitBreaker.protect(breaker, failing)), 2)
 )
+
+describe("options that change", () => {
+  it.scoped("give the next probe the time that an attempt may take by then", () =>
+    Effect.gen(function* () {
+      const { live, set } = Live.make<CircuitBreaker.Options>({ openTimes: tenSeconds, probeLeaseMs: 1_000 })
+      const breaker = yield* CircuitBreaker.make(live)
+      for (let i = 0; i < 3; i++) yield* Effect.ignore(CircuitBreaker.protect(breaker, failing))
+      const phase = Effect.map(breaker.status, (status) => status.phase)
+      yield* TestClock.adjust("10 seconds")
+      yield* breaker.acquire
+      yield* set({ openTimes: tenSeconds, probeLeaseMs: 60_000 })
+      yield* TestClock.adjust("999 millis")
+      expect(yield* phase).toBe("half-open")
+      // What has begun ends as it began.
+      yield* TestClock.adjust("1 millis")
+      expect(yield* phase).toBe("open")
+      yield* TestClock.adjust("10 seconds")
+      const permit = yield* breaker.acquire
+      yield* TestClock.adjust("59999 millis")
+      expect(yield* phase).toBe("half-open")
+      yield* breaker.settle(permit, "success")
+      yield* breaker.settle(yield* breaker.acquire, "success")
+      expect(yield* phase).toBe("closed")
+    }).pipe(Effect.provide(quiet))
+  )
+})
 
 describe("protect", () => {
   it.effect("opens after three failures and rejects at once, without running anything", () =>

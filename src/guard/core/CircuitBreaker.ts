@@ -73,6 +73,13 @@ export interface Evidence {
   readonly streak: number
 }
 
+/** A probe that runs, and when it counts as failed. */
+interface Lease {
+  readonly id: number
+  readonly since: number
+  readonly until: number
+}
+
 /**
  * @since 0.1.0
  * @category models
@@ -82,7 +89,7 @@ export type Phase =
   | { readonly _tag: "open"; readonly until: number; readonly cause: string; readonly evidence: Evidence }
   | {
       readonly _tag: "half-open"
-      readonly leases: ReadonlyArray<{ readonly id: number; readonly until: number }>
+      readonly leases: ReadonlyArray<Lease>
       readonly succeeded: number
       /** The client whose probe failed with a reported failure: a probe of another client has to confirm it. */
       readonly doubter?: string | undefined
@@ -306,24 +313,31 @@ const trip = (
 const closed = (now: number): Phase => ({ _tag: "closed", since: now, window: CallWindow.empty })
 
 /** What time alone changes: a probe fails when its lease ends. */
-const lapse = (state: State, now: number, config: Config): readonly [Transitions, State] => {
+const lapse = (state: State, now: number): readonly [Transitions, State] => {
   if (state.phase._tag !== "half-open") {
     return [none, state]
   }
-  const until = firstLease(state.phase.leases)
+  const { since, until } = firstLease(state.phase.leases)
   return until <= now
     ? trip(
         state,
         until,
-        `a probe did not finish within ${config.probeLeaseMs} ms`,
+        `a probe did not finish within ${Math.round(until - since)} ms`,
         state.phase.evidence,
         none
       )
     : [none, state]
 }
 
-const firstLease = (leases: ReadonlyArray<{ readonly until: number }>): number =>
-  leases.reduce((least, lease) => Math.min(least, lease.until), Number.POSITIVE_INFINITY)
+/** The one that ends first. */
+const firstLease = (leases: ReadonlyArray<Lease>): Pick<Lease, "since" | "until"> =>
+  leases.reduce<Pick<Lease, "since" | "until">>(
+    (first, lease) => (lease.until < first.until ? lease : first),
+    {
+      since: 0,
+      until: Number.POSITIVE_INFINITY
+    }
+  )
 
 /** The estimate of a probe's end is between these, however long calls took: another refusal costs little. */
 const SHORTEST_MS = 250
@@ -342,14 +356,9 @@ const because = (cause: string, which: string | undefined, why: string | undefin
  * Estimated milliseconds until the first probe ends. A probe that takes longer than usual is expected to take as long
  * again; its lease is an upper bound only.
  */
-const untilProbed = (
-  leases: ReadonlyArray<{ readonly until: number }>,
-  now: number,
-  { typicalMs }: State,
-  { probeLeaseMs }: Config
-): number => {
-  const until = firstLease(leases)
-  const spent = Math.max(0, now - (until - probeLeaseMs))
+const untilProbed = (leases: ReadonlyArray<Lease>, now: number, { typicalMs }: State): number => {
+  const { since, until } = firstLease(leases)
+  const spent = Math.max(0, now - since)
   const left = spent < typicalMs ? typicalMs - spent : spent
   const estimate = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, Math.ceil(left)))
   return Math.max(0, Math.min(estimate, until - now))
@@ -376,7 +385,7 @@ const refusalOf = (state: State, now: number, config: Config): Refusal | undefin
       return phase.leases.length >= config.probes
         ? {
             phase: "half-open",
-            retryAfterMs: untilProbed(phase.leases, now, state, config),
+            retryAfterMs: untilProbed(phase.leases, now, state),
             failures: phase.evidence.failures,
             calls: phase.evidence.calls,
             cause: phase.cause
@@ -401,7 +410,7 @@ const refusalOf = (state: State, now: number, config: Config): Refusal | undefin
 export const peek = (state: State, now: number, config: Config): Refusal | undefined =>
   state.phase._tag === "closed"
     ? undefined
-    : refusalOf(lapse(state, Math.max(state.last, now), config)[1], now, config)
+    : refusalOf(lapse(state, Math.max(state.last, now))[1], now, config)
 
 /**
  * A permit for one call of `client`, or a refusal.
@@ -424,7 +433,7 @@ export const acquire = (
     ]
   }
   const time = Math.max(state.last, now)
-  let [transitions, current] = lapse(state, time, config)
+  let [transitions, current] = lapse(state, time)
   const refusal = refusalOf(current, now, config)
   if (refusal !== undefined) {
     return [{ _tag: "Refused", refusal, transitions }, current]
@@ -445,7 +454,7 @@ export const acquire = (
   const id = current.nextId
   const phase = current.phase
   if (phase._tag === "half-open") {
-    const leases = [...phase.leases, { id, until: time + config.probeLeaseMs }]
+    const leases = [...phase.leases, { id, since: time, until: time + config.probeLeaseMs }]
     const callers = called(current.callers, client, time)
     current = { ...current, nextId: id + 1, last: time, callers, phase: { ...phase, leases } }
   }
@@ -501,7 +510,7 @@ export const settle = (
   if (state.phase._tag === "closed" && permit.generation === state.generation) {
     return settleCall(state, state.phase, time, config, permit, verdict, failure)
   }
-  const [transitions, current] = lapse(state, time, config)
+  const [transitions, current] = lapse(state, time)
   if (permit.generation !== current.generation) {
     return [transitions, verdict === "ignored" ? current : { ...current, stale: current.stale + 1 }]
   }
@@ -690,7 +699,7 @@ export interface Status {
  */
 export const status = (state: State, now: number, config: Config): Status => {
   const time = Math.max(state.last, now)
-  const [, current] = lapse(state, time, config)
+  const [, current] = lapse(state, time)
   const phase = current.phase
   const seen: Evidence =
     phase._tag === "closed"
