@@ -19,6 +19,7 @@ import { existsSync } from "node:fs"
 import { Socket } from "node:net"
 import { dirname, join } from "node:path"
 import { Worker } from "node:worker_threads"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -37,7 +38,10 @@ import type { Cell, Row } from "../warehouse/Warehouse.js"
 
 const endAtOnce = () => void process.kill(process.pid, "SIGKILL")
 
-/** Looks after the process while its event loop may stand still. Says why before it ends it. */
+/**
+ * Looks after the process, and says why before it ends it. It is the text of a worker, which has an event loop of its
+ * own: that of the process may stand still, and with it every fiber and clock of Effect. So it has a plain timer.
+ */
 const watchdog = `
 const { workerData } = require("node:worker_threads")
 const { writeSync } = require("node:fs")
@@ -219,6 +223,16 @@ const loadFiles = (loading: typeof Protocol.Loading.Type): Effect.Effect<void> =
     yield* Effect.sync(() => process.stdout.write(JSON.stringify(loaded), () => process.exit(0)))
   })
 
+/** The watchdog would keep the process running when it has failed: it says why, and ends. */
+const orEnd = (program: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.catchAllCause(program, (cause) =>
+    Effect.sync(() => {
+      const failed = Cause.squash(cause)
+      const said = failed instanceof Error ? failed.message : String(failed)
+      process.stderr.write(`${said}\n`, () => process.exit(1))
+    })
+  )
+
 /** Signals are the server's to answer. */
 const guarded = (limit: number): void => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => undefined)
@@ -226,11 +240,11 @@ const guarded = (limit: number): void => {
 }
 
 const [, , first, second] = process.argv
-if (first === "--snapshot" && second !== undefined) Effect.runFork(snapshot(second))
+if (first === "--snapshot" && second !== undefined) Effect.runFork(orEnd(snapshot(second)))
 else if (first === "--load" && second !== undefined) {
   const loading = Schema.decodeSync(Schema.parseJson(Protocol.Loading))(second)
   guarded(loading.processBytes)
-  Effect.runFork(loadFiles(loading))
+  Effect.runFork(orEnd(loadFiles(loading)))
 } else {
   const opening = Schema.decodeSync(Schema.parseJson(Protocol.Opening))(first ?? "")
   guarded(opening.processBytes)

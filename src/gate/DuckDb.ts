@@ -173,6 +173,9 @@ const onlyLimited = (before: Parser.Tree, after: Parser.Tree): boolean => {
   return JSON.stringify(restored) === JSON.stringify(before.node)
 }
 
+/** Words of statements that may have a size of their own. */
+const sizes = new Set(["LIMIT", "FETCH", "SAMPLE", "TABLESAMPLE", "TOP", "SHOW", "DESCRIBE", "SUMMARIZE"])
+
 /** The text with the LIMIT that is likely to be appended. */
 const limitedText = (
   canonical: string,
@@ -182,7 +185,6 @@ const limitedText = (
   limit === undefined || tokens.some(({ kind, value }) => kind === "word" && sizes.has(value))
     ? undefined
     : `${canonical} LIMIT ${limit}`
-const sizes = new Set(["LIMIT", "FETCH", "SAMPLE", "TABLESAMPLE", "TOP", "SHOW", "DESCRIBE", "SUMMARIZE"])
 
 const typeOf = (value: unknown): unknown =>
   typeof value === "object" && value !== null && "type" in value ? value.type : undefined
@@ -253,7 +255,7 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
         ...problem,
         position: location === undefined || translates ? undefined : sourceOffset(source, duckdb, location)
       })
-      // Both questions are under way at a time; where the first is known, the second is too.
+      // The text is asked for with and without its limit at the same time. An answer is kept, so it is asked for once.
       const ahead = Lru.get(trees, sql) === undefined ? limitedText(canonical, tokens, policy) : undefined
       if (ahead !== undefined) {
         const seenAhead = forDuckDb(ahead)

@@ -18,6 +18,12 @@ const maxLength = 255
 const invalid = (message: string): Either.Either<never, InvalidIdentifier> =>
   Either.left({ _tag: "InvalidIdentifier", message })
 
+/** A name in double quotes, without the checks of {@link quote}: for names that the warehouse itself has told. */
+export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** A text in single quotes, where a backslash is a character like any other. */
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
 const wellFormed = (text: string): boolean =>
   !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text)
 
@@ -32,7 +38,7 @@ export const quote = (name: string): Either.Either<string, InvalidIdentifier> =>
   if (/[\u0000-\u001f\u007f\\]/.test(name) || !wellFormed(name)) {
     return invalid("a name holds a control character, a backslash or half a surrogate pair")
   }
-  return Either.right(`"${name.replaceAll('"', '""')}"`)
+  return Either.right(quoted(name))
 }
 
 /**
@@ -40,13 +46,7 @@ export const quote = (name: string): Either.Either<string, InvalidIdentifier> =>
  */
 export const qualified = (...parts: ReadonlyArray<string>): Either.Either<string, InvalidIdentifier> => {
   if (parts.length === 0) return invalid("a name has no parts")
-  const quoted: Array<string> = []
-  for (const part of parts) {
-    const result = quote(part)
-    if (Either.isLeft(result)) return Either.left(result.left)
-    quoted.push(result.right)
-  }
-  return Either.right(quoted.join("."))
+  return Either.map(Either.all(parts.map(quote)), (names) => names.join("."))
 }
 
 /** Words that Snowflake takes for a part of the statement where a name may stand. */
@@ -67,9 +67,7 @@ const reserved: ReadonlySet<string> = new Set(
  */
 export const written = (...parts: ReadonlyArray<string>): string =>
   parts
-    .map((part) =>
-      /^[A-Z_][A-Z0-9_$]*$/.test(part) && !reserved.has(part) ? part : `"${part.replaceAll('"', '""')}"`
-    )
+    .map((part) => (/^[A-Z_][A-Z0-9_$]*$/.test(part) && !reserved.has(part) ? part : quoted(part)))
     .join(".")
 
 /**
@@ -80,5 +78,5 @@ export const stringLiteral = (text: string, dialect?: Dialect): Either.Either<st
   if (text.includes("\0") || !wellFormed(text)) return invalid("a text holds a NUL or half a surrogate pair")
   if (dialect === undefined && text.includes("\\")) return invalid("a text holds a backslash")
   const escaped = dialect?.backslashEscapes === true ? text.replaceAll("\\", "\\\\") : text
-  return Either.right(`'${escaped.replaceAll("'", "''")}'`)
+  return Either.right(literal(escaped))
 }

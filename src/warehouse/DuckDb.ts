@@ -17,12 +17,11 @@ import type { Client } from "./duckdb/client.js"
 import * as Clients from "./duckdb/client.js"
 import type { OwnData } from "./duckdb/ownData.js"
 import * as Own from "./duckdb/ownData.js"
-import { OwnDataFaults } from "./duckdb/ownData.js"
 import * as Sample from "./duckdb/sampleTables.js"
 import * as Spools from "./duckdb/spool.js"
 import { Warehouse } from "./Warehouse.js"
 
-export { OwnDataFaults }
+export { OwnDataFaults } from "./duckdb/ownData.js"
 export type { OwnData }
 
 /**
@@ -55,6 +54,13 @@ const bytesOf = (size: string): number => {
   return Number(number) * (binary === "" ? 1000 : 1024) ** (units[unit.toUpperCase()] ?? 3)
 }
 
+/** What a process may use. */
+const boundsOf = ({ memoryLimit = "1GB", processMemoryLimit = "1500MB", threads = 2 }: Options) => ({
+  memoryLimit,
+  threads,
+  processBytes: bytesOf(processMemoryLimit)
+})
+
 /**
  * Makes data of one's own ready: a DuckDB file (`database`), and files that are loaded into one (`load`: CSV, TSV,
  * JSON and Parquet, patterns among them). Paths are absolute. Fails with all that is wrong with the files.
@@ -65,18 +71,8 @@ const bytesOf = (size: string): number => {
 export const ownData = (
   files: Pick<Own.Options, "database" | "load">,
   options: Omit<Options, "data"> = {}
-): Effect.Effect<OwnData, OwnDataFaults, Scope.Scope> =>
-  Own.make(
-    {
-      ...files,
-      memoryLimit: options.memoryLimit ?? defaults.memoryLimit,
-      threads: options.threads ?? defaults.threads,
-      processBytes: bytesOf(options.processMemoryLimit ?? defaults.processMemoryLimit)
-    },
-    options.sample === true ? Sample.database : undefined
-  )
-
-const defaults = { memoryLimit: "1GB", threads: 2, processMemoryLimit: "1500MB" }
+): Effect.Effect<OwnData, Own.OwnDataFaults, Scope.Scope> =>
+  Own.make({ ...files, ...boundsOf(options) }, options.sample === true ? Sample.database : undefined)
 
 /**
  * The processes that run DuckDB, shared by the warehouse and by the parser of its gate.
@@ -94,9 +90,7 @@ export const makeEmbedded = (options: Options = {}): Effect.Effect<Client, never
   Clients.make({
     sample: options.sample ?? options.data === undefined,
     attached: options.data?.attached ?? [],
-    memoryLimit: options.memoryLimit ?? defaults.memoryLimit,
-    threads: options.threads ?? defaults.threads,
-    processBytes: bytesOf(options.processMemoryLimit ?? defaults.processMemoryLimit),
+    ...boundsOf(options),
     processes: options.processes ?? 4
   })
 

@@ -35,6 +35,7 @@ import * as Lru from "../platform/core/Lru.js"
 import { withNow } from "../platform/monotonic.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import type { Principal } from "../platform/Principal.js"
+import { quoted } from "../sql/Identifier.js"
 import type { Cell, RanAs, Reason, Result, Statement, Stored } from "./Warehouse.js"
 import { Warehouse, WarehouseError } from "./Warehouse.js"
 import * as WarehouseHealth from "./WarehouseHealth.js"
@@ -120,8 +121,6 @@ const LEAVE_MS = 600_000
 
 /** Milliseconds for a change of the namespace, which needs no warehouse. */
 const MOVE_MS = 10_000
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** What takes a session to a place of the same role and warehouse. */
 const moves = ({ database, schema }: Place): ReadonlyArray<string> =>

@@ -13,6 +13,7 @@
  */
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { basename } from "node:path"
+import { literal, quoted } from "../../sql/Identifier.js"
 import type { Declared } from "./catalog.js"
 import { bodyOfView } from "./catalog.js"
 
@@ -99,9 +100,6 @@ export const isTaken = (database: string): boolean => taken.has(database) || dat
 
 /** The name under which a file is attached; the gate refuses it. */
 const hidden = (index: number): string => `_snowguard_file_${index + 1}`
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /**
  * A semi-structured value in DuckDB as the dialect has it.

@@ -9,7 +9,7 @@
  */
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { nearest } from "../../platform/core/Nearest.js"
-import { written } from "../../sql/Identifier.js"
+import { literal, written } from "../../sql/Identifier.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
 import type { Name } from "./command.js"
 import { averageWidth, snowflakeType } from "./types.js"
@@ -134,7 +134,7 @@ export const read = async (
     readonly declared: ReadonlyArray<Declared>
   }
 ): Promise<Catalog> => {
-  const names = options.databases.map((database) => `'${database.name.replaceAll("'", "''")}'`).join(", ")
+  const names = options.databases.map((database) => literal(database.name)).join(", ")
   if (options.databases.length === 0) {
     return { createdOn: options.createdOn, databases: [], schemas: [], relations: [] }
   }

@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Lru from "../../platform/core/Lru.js"
 import type { Bind, Column, Row } from "../Warehouse.js"
+import { quoted } from "../../sql/Identifier.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
 import type { Catalog, Missing, Namespace } from "./catalog.js"
 import { findRelation, findSchema, seenBy } from "./catalog.js"
@@ -128,8 +129,6 @@ interface Understood {
   readonly parsed: ReturnType<typeof parse>
   translated: string | undefined
 }
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** Snowflake's functions live in `memory.main`, after the schema of the statement and before DuckDB's. */
 const searchPath = (namespace: Namespace): string =>

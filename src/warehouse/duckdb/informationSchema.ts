@@ -8,15 +8,14 @@
  */
 import type { DuckDBConnection } from "@duckdb/node-api"
 import type { Catalog } from "./catalog.js"
+import { literal, quoted } from "../../sql/Identifier.js"
 import { hiddenInformationSchema, informationSchema } from "./catalog.js"
 
 type Value = string | number | null
 
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
-
-const literal = (value: Value): string => {
+const constant = (value: Value): string => {
   if (value === null) return "NULL"
-  return typeof value === "number" ? String(value) : `'${value.replaceAll("'", "''")}'`
+  return typeof value === "number" ? String(value) : literal(value)
 }
 
 const contents = (catalog: Catalog, database: string) => {
@@ -114,7 +113,7 @@ export const create = async (connection: DuckDBConnection, catalog: Catalog): Pr
           ? []
           : [
               `INSERT INTO ${schema}.${quoted(name)} VALUES ${table.rows
-                .map((row) => `(${row.map(literal).join(", ")})`)
+                .map((row) => `(${row.map(constant).join(", ")})`)
                 .join(", ")}`
             ])
       ])

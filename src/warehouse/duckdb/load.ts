@@ -15,6 +15,7 @@ import { accessSync, constants, statSync } from "node:fs"
 import { dirname, join } from "node:path"
 import type * as DuckDb from "@duckdb/node-api"
 import { reasonOf } from "../../platform/fileReasons.js"
+import { literal, quoted } from "../../sql/Identifier.js"
 import * as Attached from "./attached.js"
 import { macros } from "./dialect/library.js"
 import { registrations } from "./functions.js"
@@ -30,9 +31,6 @@ const MOST_FILES = 1_000
 
 /** Of a line: Snowflake's largest text. */
 const LONGEST_LINE = 16 * 1024 * 1024
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** Of a file whose name is no pattern. */
 const exactly = (path: string): string => literal(path.replace(/[*?[]/g, "[$&]"))
@@ -230,20 +228,26 @@ const AT_ONCE = 200
 /** Rows that say what a column cannot be. */
 const FIRST_ROWS = 10_000
 
-/** The values of the expressions over a table. */
-const ask = async (
-  connection: DuckDb.DuckDBConnection,
-  expressions: ReadonlyArray<string>,
-  from: string
-): Promise<ReadonlyArray<unknown>> => {
-  const values: Array<unknown> = []
-  for (let at = 0; at < expressions.length; at += AT_ONCE) {
-    const part = expressions.slice(at, at + AT_ONCE)
-    values.push(
-      ...((await connection.runAndReadAll(`SELECT ${part.join(", ")} FROM ${from}`)).getRows()[0] ?? [])
-    )
+/** The values of expressions over a table, in their order. */
+type Ask = (expressions: ReadonlyArray<string>) => Promise<Array<unknown>>
+
+const asking =
+  (connection: DuckDb.DuckDBConnection, from: string): Ask =>
+  async (expressions) => {
+    const values: Array<unknown> = []
+    for (let at = 0; at < expressions.length; at += AT_ONCE) {
+      const part = expressions.slice(at, at + AT_ONCE)
+      values.push(
+        ...((await connection.runAndReadAll(`SELECT ${part.join(", ")} FROM ${from}`)).getRows()[0] ?? [])
+      )
+    }
+    return values
   }
-  return values
+
+/** The whole of a file before its types are known, and its first rows. */
+interface Staged {
+  readonly all: Ask
+  readonly first: Ask
 }
 
 interface Texts {
@@ -253,86 +257,50 @@ interface Texts {
 }
 
 /** Leaves of each column's candidates what all values are. */
-const narrow = async (
-  connection: DuckDb.DuckDBConnection,
-  columns: ReadonlyArray<Texts>,
-  from: string
-): Promise<void> => {
-  const questions = columns.flatMap(({ candidates, value }) =>
-    candidates.map((each) => question(value, each))
+const narrow = async (ask: Ask, columns: ReadonlyArray<Texts>): Promise<void> => {
+  const answers = await ask(
+    columns.flatMap(({ candidates, value }) => candidates.map((each) => question(value, each)))
   )
-  const answers = [...(await ask(connection, questions, from))]
   for (const column of columns) {
     const own = answers.splice(0, column.candidates.length)
     column.candidates = column.candidates.filter((_, index) => own[index] === true)
   }
 }
 
+/** The columns that are not empty. */
+const withValues = async (ask: Ask, columns: ReadonlyArray<Texts>): Promise<ReadonlyArray<Texts>> => {
+  const filled = await ask(columns.map(({ value }) => `count(${value}) > 0`))
+  return columns.filter((_, index) => filled[index] === true)
+}
+
 /** The types of columns of texts. */
 const typesOf = async (
-  connection: DuckDb.DuckDBConnection,
-  columns: ReadonlyArray<Texts>,
-  from: string
+  { all, first }: Staged,
+  columns: ReadonlyArray<Texts>
 ): Promise<ReadonlyArray<string>> => {
-  const live = await ask(
-    connection,
-    columns.map(({ value }) => `count(${value}) > 0`),
-    from
-  )
-  const filled = columns.filter((_, index) => live[index] === true)
+  const filled = await withValues(all, columns)
   // What is empty in the first rows is not known by them.
-  const first = `(FROM ${from} LIMIT ${FIRST_ROWS})`
-  const known = await ask(
-    connection,
-    filled.map(({ value }) => `count(${value}) > 0`),
-    first
-  )
-  await narrow(
-    connection,
-    filled.filter((_, index) => known[index] === true),
-    first
-  )
-  await narrow(connection, filled, from)
+  await narrow(first, await withValues(first, filled))
+  await narrow(all, filled)
   const numbers = filled.filter(({ candidates: [best] }) => best?.[0] === "number")
-  const digits = [
-    ...(await ask(
-      connection,
-      numbers.flatMap(({ value }) => sizes(value)),
-      from
-    ))
-  ]
-  const types = new Map(numbers.map((column) => [column, numberType(digits.splice(0, 2))]))
-  return columns.map(
-    (column, index) =>
-      types.get(column) ?? (live[index] === true ? column.candidates[0]?.[1] : undefined) ?? "VARCHAR"
-  )
+  const digits = await all(numbers.flatMap(({ value }) => sizes(value)))
+  const types = new Map(filled.map((column) => [column, column.candidates[0]?.[1]]))
+  const decimals = new Map(numbers.map((column) => [column, numberType(digits.splice(0, 2))]))
+  return columns.map((column) => decimals.get(column) ?? types.get(column) ?? "VARCHAR")
 }
 
 /** The columns of the staged texts as they are to be stored. */
-const fromTexts = async (
-  connection: DuckDb.DuckDBConnection,
-  columns: ReadonlyArray<string>,
-  from: string
-): Promise<ReadonlyArray<string>> => {
+const fromTexts = async (staged: Staged, columns: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
   const types = await typesOf(
-    connection,
-    columns.map((value) => ({ value, candidates })),
-    from
+    staged,
+    columns.map((value) => ({ value, candidates }))
   )
   return columns.map((column, index) => `${column}::${types[index]}`)
 }
 
 /** The same of staged JSON: each kind of value can be some types. */
-const fromJson = async (
-  connection: DuckDb.DuckDBConnection,
-  columns: ReadonlyArray<string>,
-  from: string
-): Promise<ReadonlyArray<string>> => {
-  const found = await ask(
-    connection,
-    columns.map((column) => `string_agg(DISTINCT json_type(${column}), ' ')`),
-    from
-  )
+const fromJson = async (staged: Staged, columns: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
+  const found = await staged.all(columns.map((column) => `string_agg(DISTINCT json_type(${column}), ' ')`))
   const able = (kinds: unknown): ReadonlyArray<Candidate> | undefined => {
     const all = typeof kinds === "string" ? kinds.split(" ") : []
     const are = (kind: RegExp) => all.every((each) => kind.test(each))
@@ -346,7 +314,7 @@ const fromJson = async (
     const own = able(found[index])
     return own === undefined ? [] : [{ column, value: `(${column}->>'$')`, candidates: own }]
   })
-  const types = await typesOf(connection, texts, from)
+  const types = await typesOf(staged, texts)
   const written = new Map(texts.map(({ column, value }, index) => [column, `${value}::${types[index]}`]))
   return columns.map((column) => written.get(column) ?? Attached.asVariant(column))
 }
@@ -384,7 +352,11 @@ const loadFile = async (
     await connection.run(
       `CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM ${from} AS t(${columns.join(", ")})`
     )
-    await create(await (isJson ? fromJson : fromTexts)(connection, columns, "staged"), names, "staged")
+    const staged: Staged = {
+      all: asking(connection, "staged"),
+      first: asking(connection, `(FROM staged LIMIT ${FIRST_ROWS})`)
+    }
+    await create(await (isJson ? fromJson : fromTexts)(staged, columns), names, "staged")
     await connection.run("DROP TABLE staged")
   }
   const count = await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM ${name}`)

@@ -9,6 +9,7 @@
  *
  * @since 0.1.0
  */
+import type { ChildProcess } from "node:child_process"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
@@ -98,7 +99,8 @@ const remove = (path: string): void => {
 
 const removeStale = (): void => {
   for (const name of readdirSync(tmpdir())) {
-    const [, pid] = /^snowguard-data-(\d+)-/.exec(name) ?? []
+    if (!name.startsWith(prefix)) continue
+    const [pid] = /^\d+(?=-)/.exec(name.slice(prefix.length)) ?? []
     if (pid !== undefined && !isRunning(Number(pid))) remove(join(tmpdir(), name))
   }
 }
@@ -116,19 +118,27 @@ const directory = Effect.acquireRelease(
 
 const decode = Schema.decodeUnknownEither(Schema.parseJson(Protocol.Loaded))
 
+const notBegun = (cause: unknown): string =>
+  `the process that loads could not be begun: ${cause instanceof Error ? cause.message : String(cause)}`
+
 /** Runs the process that loads to its end; it is killed when the caller is interrupted. */
 const run = (loading: typeof Protocol.Loading.Type, about: string) =>
   Effect.async<typeof Protocol.Loaded.Type, OwnDataFaults>((resume) => {
     let [answer, said] = ["", ""]
     const failed = (message: string) => resume(fail(about, message))
-    const child = begin(["--load", JSON.stringify(loading)], "pipe")
+    let child: ChildProcess
+    try {
+      child = begin(["--load", JSON.stringify(loading)], "pipe")
+    } catch (cause) {
+      return failed(notBegun(cause))
+    }
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       if (answer.length < MOST_SAID) answer += text
     })
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       said = (said + text).slice(-MOST_SAID)
     })
-    child.on("error", (error) => failed(`the process that loads could not be begun: ${error.message}`))
+    child.on("error", (error) => failed(notBegun(error)))
     child.on("close", (code, signal) => {
       const loaded = decode(answer)
       if (Either.isRight(loaded)) return resume(Effect.succeed(loaded.right))
@@ -138,7 +148,11 @@ const run = (loading: typeof Protocol.Loading.Type, about: string) =>
           : `the process that loads ended with ${signal ?? `exit code ${code}`}: ${said.trim().split("\n").at(-1) ?? ""}`
       )
     })
-    return Effect.sync(() => void child.kill("SIGKILL"))
+    // Its files are removed next: it may not write any more.
+    return Effect.async<void>((ended) => {
+      if (!child.kill("SIGKILL")) return ended(Effect.void)
+      child.once("exit", () => ended(Effect.void))
+    })
   })
 
 /** What a path can be told before it is opened. */

@@ -14,6 +14,7 @@ import type * as DuckDb from "@duckdb/node-api"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
+import { literal } from "../../sql/Identifier.js"
 import type { Bind, Row } from "../Warehouse.js"
 import type { Reader } from "./cells.js"
 import type { DriverError, OutOfTime, Prepared, Session, Shape } from "./connections.js"
@@ -66,8 +67,6 @@ const bind = (statement: DuckDb.DuckDBPreparedStatement, binds: ReadonlyArray<Bi
   }
   statement.bind(values)
 }
-
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** What is handed on at once: about so many bytes, and so many rows; or one row. */
 const batchBytes = 128 * 1024

@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import { variantType } from "./dialect/values.js"
+import { literal } from "../../sql/Identifier.js"
 import { database, tables } from "./sampleTables.js"
 
 export { database, tables } from "./sampleTables.js"
@@ -76,8 +77,6 @@ GROUP BY CAST(OCCURRED_AT AS DATE)`
   }
 ]
 
-const text = (value: string): string => `'${value.replaceAll("'", "''")}'`
-
 /**
  * What attaches the sample database: as an empty one in memory, as an empty file to be written, or as the file
  * that was written when the package was built.
@@ -89,7 +88,7 @@ export const attach = (file?: { readonly path: string; readonly readOnly: boolea
   if (file === undefined) return `ATTACH ':memory:' AS "${database}"`
   // An older storage version does not hold the VARIANT column.
   const options = file.readOnly ? "READ_ONLY" : "STORAGE_VERSION 'v1.5.0'"
-  return `ATTACH ${text(file.path)} AS "${database}" (${options})`
+  return `ATTACH ${literal(file.path)} AS "${database}" (${options})`
 }
 
 /**
@@ -109,9 +108,9 @@ export const statements: ReadonlyArray<string> = [
     return [
       `CREATE TABLE ${name} (${columns.join(", ")})`,
       `INSERT INTO ${name} ${table.rows}`,
-      `COMMENT ON TABLE ${name} IS ${text(table.comment)}`,
+      `COMMENT ON TABLE ${name} IS ${literal(table.comment)}`,
       ...table.columns.map(
-        (column) => `COMMENT ON COLUMN ${name}."${column.name}" IS ${text(column.comment)}`
+        (column) => `COMMENT ON COLUMN ${name}."${column.name}" IS ${literal(column.comment)}`
       )
     ]
   }),
@@ -119,9 +118,9 @@ export const statements: ReadonlyArray<string> = [
     const name = `"${database}"."${view.schema}"."${view.name}"`
     return [
       `CREATE VIEW ${name} AS ${view.query}`,
-      `COMMENT ON VIEW ${name} IS ${text(view.comment)}`,
+      `COMMENT ON VIEW ${name} IS ${literal(view.comment)}`,
       ...Object.entries(view.columns).map(
-        ([column, comment]) => `COMMENT ON COLUMN ${name}."${column}" IS ${text(comment)}`
+        ([column, comment]) => `COMMENT ON COLUMN ${name}."${column}" IS ${literal(comment)}`
       )
     ]
   })

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import { literal } from "../../sql/Identifier.js"
 
 /** `n` of 0 .. n-1, the same for the same row and salt. */
 export const pick = (row: string, salt: number, n: number): string => `(hash(${row}, ${salt}) % ${n})::BIGINT`
@@ -11,7 +12,7 @@ export const pick = (row: string, salt: number, n: number): string => `(hash(${r
 export const fraction = (row: string, salt: number): string =>
   `((hash(${row}, ${salt}) % 1000000) / 1000000.0)`
 export const oneOf = (row: string, salt: number, values: ReadonlyArray<string>): string =>
-  `([${values.map((value) => `'${value.replaceAll("'", "''")}'`).join(",")}])[1 + ${pick(row, salt, values.length)}]`
+  `([${values.map(literal).join(",")}])[1 + ${pick(row, salt, values.length)}]`
 
 export const customers = 5000
 export const orders = 20_000

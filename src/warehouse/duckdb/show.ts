@@ -5,7 +5,7 @@
  */
 import type { Cell, Column, Row } from "../Warehouse.js"
 import type { Catalog, CatalogColumn, Missing, Namespace, Relation } from "./catalog.js"
-import { written } from "../../sql/Identifier.js"
+import { literal, written } from "../../sql/Identifier.js"
 import { like } from "../../sql/Like.js"
 import { findDatabase, findRelation, findSchema, informationSchema } from "./catalog.js"
 import type { Command, Scope } from "./command.js"
@@ -236,8 +236,6 @@ export const describe = (relation: Relation): Table =>
       comment: column.comment
     }))
   )
-
-const literal = (value: string): string => `'${value.replaceAll("'", "''")}'`
 
 function viewDdl(relation: Relation): string {
   const columns = relation.columns.map((column) =>

@@ -12,6 +12,7 @@ import { CurrentPrincipal } from "../../platform/Principal.js"
 import { listed } from "../../platform/core/format.js"
 import * as RequestId from "../../platform/requestId.js"
 import * as Stream from "effect/Stream"
+import { quoted } from "../../sql/Identifier.js"
 import type { Cell, Reason, Warehouse, WarehouseError } from "../Warehouse.js"
 import * as WarehouseHealth from "../WarehouseHealth.js"
 import type { Options } from "../Snowflake.js"
@@ -236,8 +237,6 @@ const reading = new Set([
 
 /** Warnings about privileges that are listed one by one; of the rest the number is told. */
 const MOST_GRANTS = 20
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 const beyondReading = (
   role: string,

@@ -14,6 +14,7 @@
  *
  * @since 0.1.0
  */
+import { literal } from "../../../sql/Identifier.js"
 import { scalars } from "./scalars.js"
 import { members, variantType } from "./values.js"
 
@@ -70,8 +71,6 @@ export interface Written {
   readonly sql: string
   readonly kind: Kind
 }
-
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** A call that is an error with this text. */
 export const refusal = (message: string): string => `sgj_refuse(${literal(message)})`
@@ -1209,15 +1208,12 @@ export const tellsDoubles: ReadonlySet<string> = new Set(
   )
 )
 
-/** The translation of a statement that tells them. */
+/** The translation of a statement that tells them; texts and names in quotes are as they were. */
 export const tellingDoubles = (sql: string): string =>
-  sql
-    .replace(/'(?:[^']|'')*'|\bsgj_(\w+)\(/g, (found, name?: string) =>
-      name !== undefined && keepsDoubles.has(name) ? `sgk_${name}(` : found
-    )
-    .replace(/'(?:[^']|'')*'|\bsg_flatten\(/g, (found) =>
-      found === "sg_flatten(" ? "sgk_flatten_rows(" : found
-    )
+  sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"|\bsgj_(\w+)\(|\bsg_flatten\(/g, (found, name?: string) => {
+    if (found === "sg_flatten(") return "sgk_flatten_rows("
+    return name !== undefined && keepsDoubles.has(name) ? `sgk_${name}(` : found
+  })
 
 const tableMacros: ReadonlyArray<string> = [
   ...[

@@ -12,6 +12,7 @@
  * @since 0.1.0
  */
 import { hiddenInformationSchema, informationSchema } from "../catalog.js"
+import { literal, quoted } from "../../../sql/Identifier.js"
 import type { Token } from "../../../sql/Lexer.js"
 import * as Library from "./library.js"
 import type { Argument, Invocation, Kind, Written } from "./library.js"
@@ -29,9 +30,6 @@ interface Piece {
   /** The arguments of the path that it is. */
   readonly path?: string | undefined
 }
-
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** Words that are no operand, so that a bracket after them is no call and `[` no subscript. */
 const keywords = new Set(
