@@ -162,6 +162,27 @@ const withoutPrototype = (given: Params): Params => {
 
 const capabilities = { tools: {}, resources: {}, prompts: {}, completions: {} }
 
+/** Of connections that are told when a list changes. */
+const listening: Protocol.Handlers["capabilities"] = {
+  ...capabilities,
+  tools: { listChanged: true },
+  resources: { listChanged: true }
+}
+
+/** What the lists show a tier, by the notice that says that it is not the same any more. */
+type Shown = { readonly [N in Protocol.Notice]: string }
+
+const notices = [
+  "notifications/tools/list_changed",
+  "notifications/resources/list_changed"
+] as const satisfies ReadonlyArray<Protocol.Notice>
+
+/** Connections of one tier, and what its lists have shown them since the last change. */
+interface Audience {
+  shown: Shown
+  readonly connections: Set<(notice: Protocol.Notice) => Promise<void>>
+}
+
 type Caller = ReturnType<CallerOf>
 
 /** A resource that does not exist; the number means that in the 2025 era, and is replaced in the other. */
@@ -204,10 +225,55 @@ export const make = (options: Options) =>
       const policy = policies.of(tier)
       return { tools: (listing ??= toolbox.tools.map(describe)).filter(({ name }) => hasTool(policy, name)) }
     }
-    const mayCall = ({ principal: { tier } }: Caller) => {
+    const mayCall = (tier: string) => {
       const policy = policies.of(tier)
       return (name: string): boolean => toolbox.get(name) !== undefined && hasTool(policy, name)
     }
+    const shownTo = (tier: string): Shown => {
+      const may = mayCall(tier)
+      return {
+        "notifications/tools/list_changed": JSON.stringify(
+          toolbox.tools.flatMap(({ name }) => (may(name) ? [name] : []))
+        ),
+        "notifications/resources/list_changed": JSON.stringify([
+          Resources.list(may),
+          Resources.listTemplates(may)
+        ])
+      }
+    }
+    const audiences = new Map<string, Audience>()
+    /** Tells the connection, while the scope is open, which of the lists of its tier are not what they were. */
+    const tellChanges = (tier: string, notify: (notice: Protocol.Notice) => Promise<void>) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const audience = audiences.get(tier) ?? { shown: shownTo(tier), connections: new Set() }
+          audiences.set(tier, audience)
+          audience.connections.add(notify)
+          return audience
+        }),
+        (audience) =>
+          Effect.sync(() => {
+            audience.connections.delete(notify)
+            if (audience.connections.size === 0) audiences.delete(tier)
+          })
+      )
+    const policiesChanged = Effect.suspend(() => {
+      const told = [...audiences].flatMap(([tier, audience]) => {
+        const before = audience.shown
+        audience.shown = shownTo(tier)
+        const changed = notices.filter((notice) => before[notice] !== audience.shown[notice])
+        return changed.flatMap((notice) => [...audience.connections].map((notify) => ({ notice, notify })))
+      })
+      // A connection that has closed meanwhile is not told.
+      return Effect.forEach(
+        told,
+        ({ notice, notify }) => Effect.ignore(Effect.tryPromise(() => notify(notice))),
+        {
+          discard: true
+        }
+      )
+    })
+    if (policies.onChange !== undefined) yield* policies.onChange(policiesChanged)
     const denied = (tool: string, tier: string) =>
       new ToolDenied({
         tool,
@@ -377,7 +443,7 @@ export const make = (options: Options) =>
         const runtime = yield* Effect.runtime<never>()
         // Before the runner, so that it is finalized after it: answers still find their transport.
         const opened = yield* Effect.acquireRelease(
-          Effect.sync(() => new Set<{ readonly close: () => Promise<void> }>()),
+          Effect.sync(() => new Set<Protocol.Bound>()),
           (opened) =>
             Effect.forEach(opened, (server) => Effect.ignoreLogged(Effect.promise(() => server.close())), {
               discard: true
@@ -521,9 +587,9 @@ export const make = (options: Options) =>
             case "tools/list":
               return list(caller)
             case "resources/list":
-              return Resources.list(mayCall(caller))
+              return Resources.list(mayCall(caller.principal.tier))
             case "resources/templates/list":
-              return Resources.listTemplates(mayCall(caller))
+              return Resources.listTemplates(mayCall(caller.principal.tier))
             case "resources/read":
               return readResource(params, asked, caller)
             case "prompts/list":
@@ -538,21 +604,26 @@ export const make = (options: Options) =>
               throw methodNotFound
           }
         }
+        // Of one caller: the requests of several have no stream in common.
+        const tier =
+          era === "2025" && policies.onChange !== undefined && typeof principalOf !== "function"
+            ? principalOf.tier
+            : undefined
         const handlers = {
           info: { name: options.name, version: options.version },
           instructions,
-          capabilities,
+          capabilities: tier === undefined ? capabilities : listening,
           request,
           failed: (error: Error) => {
             Runtime.runFork(runtime)(Effect.logWarning("protocol error", quoted(error.message)))
           }
         }
-        opened.add(
-          yield* Effect.promise(async () => {
-            const { connect } = await sdk[era]()
-            return connect(transport, handlers)
-          })
-        )
+        const bound = yield* Effect.promise(async () => {
+          const { connect } = await sdk[era]()
+          return connect(transport, handlers)
+        })
+        opened.add(bound)
+        if (tier !== undefined && bound.notify !== undefined) yield* tellChanges(tier, bound.notify)
         return { abandon: runner.interruptAll }
       })
     return McpServer.of({

@@ -86,7 +86,7 @@ export const claimOf = (message: Message): { readonly revision: unknown } | unde
  * @category models
  */
 export interface SendOptions {
-  /** The request that a notification belongs to. */
+  /** The request that a notification belongs to; of none when absent. */
   readonly relatedRequestId?: RequestId | undefined
 }
 
@@ -160,8 +160,8 @@ export interface Handlers {
   readonly info: { readonly name: string; readonly version: string }
   readonly instructions: string
   readonly capabilities: {
-    readonly tools: {}
-    readonly resources: {}
+    readonly tools: { readonly listChanged?: true }
+    readonly resources: { readonly listChanged?: true }
     readonly prompts: {}
     readonly completions: {}
   }
@@ -170,8 +170,18 @@ export interface Handlers {
   readonly failed: (error: Error) => void
 }
 
+/**
+ * What the server says without being asked: that a list is another one than it was. In the 2025 era alone: in the other
+ * one a list says itself how long it may be kept.
+ */
+export type Notice = "notifications/tools/list_changed" | "notifications/resources/list_changed"
+
+/** A transport that is bound to {@link Handlers}. */
+export interface Bound {
+  readonly close: () => Promise<void>
+  /** Absent in an era that has no notices. */
+  readonly notify?: (notice: Notice) => Promise<void>
+}
+
 /** What one SDK gives. */
-export type Connect = (
-  transport: Transport,
-  handlers: Handlers
-) => Promise<{ readonly close: () => Promise<void> }>
+export type Connect = (transport: Transport, handlers: Handlers) => Promise<Bound>

@@ -56,5 +56,5 @@ export const connect: Protocol.Connect = async (transport, handlers) => {
     const error = { code: -32602, message: `Invalid ${message.method.slice(0, 100)}: ${problem}` }
     void transport.send({ jsonrpc: "2.0", id: message.id, error })
   }
-  return server
+  return { close: () => server.close(), notify: (method) => server.notification({ method }) }
 }

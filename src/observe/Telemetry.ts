@@ -43,7 +43,7 @@
  * | `snowguard_http_auth_total` | result | credentials that held, and why others did not |
  * | `snowguard_http_edge_seconds` | to | from the headers until the call was handed on, or refused |
  * | `snowguard_http_sessions_total` | event | sessions that were opened, closed, expired, or made room |
- * | `snowguard_http_streams_total` | event | answers that were begun, cancelled by the client, or left by it |
+ * | `snowguard_http_streams_total` | event, of | answers and streams that were begun, cancelled by the client, or left by it |
  * | `snowguard_http_unread_total` | reason | answers that were dropped because their clients did not read them |
  * | `snowguard_http_sessions`, `snowguard_http_streams` | | that are open now |
  * | `snowguard_http_remembered` | table | entries of the bounded tables at the edge |

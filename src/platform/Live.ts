@@ -6,6 +6,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as MutableRef from "effect/MutableRef"
+import type * as Scope from "effect/Scope"
+
+/**
+ * Runs an effect after each replacement, while the scope is open.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type OnChange = (listener: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
 
 /**
  * @since 0.1.0
@@ -14,8 +23,11 @@ import * as MutableRef from "effect/MutableRef"
 export class Live<out A> {
   /** The same object until it is replaced. */
   readonly current: () => A
-  constructor(current: () => A) {
+  /** Undefined where there are no replacements. */
+  readonly onChange: OnChange | undefined
+  constructor(current: () => A, onChange?: OnChange) {
     this.current = current
+    this.onChange = onChange
   }
 }
 
@@ -36,9 +48,21 @@ export const make = <A>(
   initial: A
 ): { readonly live: Live<A>; readonly set: (value: A) => Effect.Effect<void> } => {
   const ref = MutableRef.make(initial)
+  const listeners = new Set<Effect.Effect<void>>()
+  const onChange: OnChange = (listener) =>
+    Effect.asVoid(
+      Effect.acquireRelease(
+        Effect.sync(() => listeners.add(listener)),
+        () => Effect.sync(() => listeners.delete(listener))
+      )
+    )
   return {
-    live: new Live(() => MutableRef.get(ref)),
-    set: (value) => Effect.sync(() => void MutableRef.set(ref, value))
+    live: new Live(() => MutableRef.get(ref), onChange),
+    set: (value) =>
+      Effect.suspend(() => {
+        MutableRef.set(ref, value)
+        return Effect.forEach([...listeners], (listener) => listener, { discard: true })
+      })
   }
 }
 
@@ -58,5 +82,5 @@ export const map = <A, B>(self: Live<A>, f: (value: A) => B): Live<B> => {
     const value = f(of)
     MutableRef.set(ref, { of, value })
     return value
-  })
+  }, self.onChange)
 }

@@ -136,6 +136,8 @@ export class CallPolicy extends Context.Tag("snowguard/CallPolicy")<
   {
     /** The policy of a tier; an unknown tier gets the one of `default`. */
     readonly of: (tier: string) => TierPolicy
+    /** Runs the effect after policies have changed, while the scope is open; absent where they never do. */
+    readonly onChange?: Live.OnChange | undefined
   }
 >() {}
 
@@ -155,7 +157,8 @@ export const layer = (tiers: Tiers | Live.Live<Tiers> = {}): Layer.Layer<CallPol
     of: (tier) => {
       const { base, of } = policies.current()
       return of.get(tier) ?? base
-    }
+    },
+    onChange: policies.onChange
   })
 }
 

@@ -263,7 +263,7 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
               vary: "origin",
               ...(method === "OPTIONS"
                 ? {
-                    "access-control-allow-methods": "POST, DELETE",
+                    "access-control-allow-methods": "GET, POST, DELETE",
                     "access-control-allow-headers": requestHeaders,
                     "access-control-max-age": "600"
                   }

@@ -34,6 +34,7 @@ import * as Edge from "./Edge.js"
 import * as McpRoute from "./McpRoute.js"
 import * as Metrics from "./Metrics.js"
 import * as OperatorRoutes from "./OperatorRoutes.js"
+import * as Shares from "../core/Shares.js"
 import * as Responses from "./Responses.js"
 import * as Sessions from "./Sessions.js"
 import * as Stateless from "./Stateless.js"
@@ -116,6 +117,9 @@ export const defaults: Options & { readonly stallMs: number; readonly maxUnreadB
 
 /** Bytes of a request's headers: a token is some kilobytes. */
 const MAX_HEADER_BYTES = 16 * 1024
+
+/** Of the connections there may be, those that streams of sessions may take: calls need others. */
+const STREAMS_SHARE = 0.5
 
 /** At least, for what is written to reach clients that still read. */
 const FLUSH_MS = 1_000
@@ -233,6 +237,12 @@ export const listen = (
     const { maxUnreadBytes = defaults.maxUnreadBytes, stallMs = defaults.stallMs } = options
     const unread = yield* Responses.makeUnread({ log, maxBytes: maxUnreadBytes, stallMs })
     yield* Effect.forkScoped(unread.look)
+    const maxStreams = Math.floor(options.maxConnections * STREAMS_SHARE)
+    const listeners = Shares.make(
+      maxStreams,
+      // Without authentication all callers are one client.
+      mode === "none" ? maxStreams : Math.floor(maxStreams / 4)
+    )
     const mcp = McpRoute.make({
       edge,
       log,
@@ -249,6 +259,7 @@ export const listen = (
         timeoutMs: options.requestTimeoutMs,
         unannounced: edge.unannounced
       }),
+      listeners,
       isDraining: () => isDraining,
       cancelOnDisconnect: options.cancelOnDisconnect
     })

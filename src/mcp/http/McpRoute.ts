@@ -4,15 +4,20 @@
  * | method | |
  * |---|---|
  * | `POST` | one JSON-RPC message; requests are answered on a stream of events, or with JSON |
+ * | `GET` | the stream of a session, for what is told unasked: that the tools or the resources of its tier have changed |
  * | `DELETE` | ends the session |
  * | `OPTIONS` | what a page of an origin on the list may send |
- * | `GET` | 405: this server sends nothing unasked |
  *
  * | `Accept` of a `POST` | the answer to a request |
  * |---|---|
  * | names `text/event-stream` (or `text/*`), and does not prefer JSON to it | a stream of events |
  * | none, any type (`*` twice), `application/json` | JSON, which every client can read |
  * | neither of them, or both with `q=0` | 406 |
+ *
+ * A session has one stream (a second one is 409, as the reference server has it), which ends with it. To open one is to
+ * use the session, to keep it open is not: a session without requests ends when it has been idle for long enough. There
+ * are so many streams in all and for each client that connections are left for calls; beyond that, and in the 2026 era,
+ * which has no sessions, 405 says that there is none.
  *
  * @since 0.1.0
  */
@@ -27,6 +32,7 @@ import type { Principal } from "../../platform/Principal.js"
 import * as FairTurns from "../../platform/fairTurns.js"
 import { monotonicReader } from "../../platform/monotonic.js"
 import * as Protocol from "../Protocol.js"
+import * as Shares from "../core/Shares.js"
 import * as JsonRpc from "../JsonRpc.js"
 import type * as Body from "./Body.js"
 import type { Edge, EdgeLog } from "./Edge.js"
@@ -122,6 +128,8 @@ export interface Options {
   readonly sessions: Sessions
   readonly stateless: Stateless
   readonly streams: Streams
+  /** Streams of sessions. */
+  readonly listeners: Shares.Shares
   readonly readBody: ReturnType<typeof Body.make>
   readonly log: EdgeLog
   readonly turns: FairTurns.FairTurns
@@ -164,6 +172,7 @@ export const make = ({
   cancelOnDisconnect,
   edge,
   isDraining,
+  listeners,
   log,
   readBody,
   sessions,
@@ -215,6 +224,24 @@ export const make = ({
       FairTurns.of(turns, identity.principal.client)(work(identity))
     )
 
+  /** In the session of that id, also where an earlier server had it. */
+  const inSession = (
+    sessionId: string,
+    identity: Identity,
+    id: JsonRpc.Id | undefined,
+    first: (transport: SessionTransport) => Effect.Effect<Dispatched, Refusal>
+  ): Effect.Effect<Dispatched, Refusal> => {
+    const found = sessions.find(sessionId, identity)
+    return found === undefined
+      ? sessions.resume(sessionId, identity, first).pipe(
+          Effect.catchTags({
+            SessionsFull: (full) => Effect.fail(Replies.fromFull(full, id)),
+            SessionUnknown: () => Effect.fail(Replies.unknownSession(id))
+          })
+        )
+      : first(found)
+  }
+
   const post = (request: IncomingMessage, response: ServerResponse, passed: () => void) =>
     inTurns(request, (identity) =>
       Effect.gen(function* () {
@@ -243,16 +270,50 @@ export const make = ({
         const sessionId = sessionIdOf(request)
         if (sessionId === undefined) return yield* Effect.fail(Replies.noSession(id))
         if (unknownRevision(request)) return yield* Effect.fail(Replies.revision(id))
-        const found = sessions.find(sessionId, identity)
         const first = (transport: SessionTransport) => dispatch(transport, response, message, passage)
-        const { reply } = yield* found === undefined
-          ? sessions.resume(sessionId, identity, first).pipe(
-              Effect.catchTags({
-                SessionsFull: (full) => Effect.fail(Replies.fromFull(full, id)),
-                SessionUnknown: () => Effect.fail(Replies.unknownSession(id))
-              })
-            )
-          : first(found)
+        const { reply } = yield* inSession(sessionId, identity, id, first)
+        return reply ?? (yield* sent(response))
+      })
+    )
+
+  /** Room for the stream of a session, until the response is over, however it ends. */
+  const room = (response: ServerResponse, client: string) =>
+    Effect.suspend((): Effect.Effect<void, Refusal> => {
+      const share = Shares.take(listeners, client)
+      if (share !== "taken") return Effect.fail(Replies.streamsFull(share, listeners))
+      if (response.destroyed) Shares.release(listeners, client)
+      else response.once("close", () => Shares.release(listeners, client))
+      return Effect.void
+    })
+
+  const listen = (transport: SessionTransport, response: ServerResponse, client: string) =>
+    Effect.suspend((): Effect.Effect<Dispatched, Refusal> => {
+      if (response.destroyed) return Effect.succeed({ ok: true, reply: written })
+      const opened = transport.open(response, client)
+      if (opened !== "opened") {
+        return Effect.fail(opened === "has-one" ? Replies.secondStream : Replies.unknownSession())
+      }
+      streams.opened(response, "session", () => {})
+      return Effect.succeed(streaming)
+    })
+
+  const get = (request: IncomingMessage, response: ServerResponse, passed: () => void) =>
+    inTurns(request, (identity) =>
+      Effect.gen(function* () {
+        const { client } = identity.principal
+        unread.belongs(response, client)
+        if (Protocol.isModern(request.headers["mcp-protocol-version"]))
+          return yield* Effect.fail(Replies.noStream)
+        const events = weightOf(request.headers.accept ?? "", EVENTS_TYPE)
+        if (events.quality === 0 || events.named === "any") return yield* Effect.fail(Replies.notEvents)
+        if (isDraining()) return yield* Effect.fail(Replies.draining)
+        const sessionId = sessionIdOf(request)
+        if (sessionId === undefined) return yield* Effect.fail(Replies.noSession())
+        if (unknownRevision(request)) return yield* Effect.fail(Replies.revision())
+        yield* room(response, client)
+        passed()
+        const first = (transport: SessionTransport) => listen(transport, response, client)
+        const { reply } = yield* inSession(sessionId, identity, undefined, first)
         return reply ?? (yield* sent(response))
       })
     )
@@ -279,9 +340,11 @@ export const make = ({
       switch (request.method) {
         case "OPTIONS":
           // A browser asks before it lets a page send anything; credentials come with the request itself.
-          return HttpServerResponse.empty({ status: 204, headers: { allow: "POST, DELETE" } })
+          return HttpServerResponse.empty({ status: 204, headers: { allow: Replies.allowed } })
         case "POST":
           return yield* post(request, response, passed)
+        case "GET":
+          return yield* get(request, response, passed)
         case "DELETE":
           return yield* end(request)
         default:

@@ -52,11 +52,11 @@ export const session = (event: "opened" | "closed" | "expired" | "evicted", coun
 
 const streamEvents = counter(
   "snowguard_http_streams_total",
-  "Answers that were begun (opened), cancelled by their client, or left by it (disconnected)."
+  "Answers and streams that were begun (opened), cancelled by their client, or left by it (disconnected)."
 )
 
-/** `call`: the answer to a message; `status`: the events of the status page. */
-export type StreamOf = "call" | "status"
+/** `call`: the answer to a message; `session`: what is told unasked; `status`: the events of the status page. */
+export type StreamOf = "call" | "session" | "status"
 
 export const stream = (event: "opened" | "cancelled" | "disconnected", of: StreamOf): void =>
   streamEvents({ event, of })

@@ -10,6 +10,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Protocol from "../Protocol.js"
 import * as JsonRpc from "../JsonRpc.js"
 import type { Id, Malformed } from "../JsonRpc.js"
+import type { Shares } from "../core/Shares.js"
 import type { BodyRefused } from "./Body.js"
 import * as Metrics from "./Metrics.js"
 import type { SessionsFull } from "./Sessions.js"
@@ -201,9 +202,47 @@ export const revision = (id?: Id): Refusal => ({
   id
 })
 
+/** The stream of a session has one form. */
+export const notEvents: Refusal = {
+  status: 406,
+  code: -32000,
+  reason: "accept",
+  message: "Not Acceptable: Client must accept text/event-stream"
+}
+
+/** The methods of `/mcp`. */
+export const allowed = "GET, POST, DELETE"
+
 export const method: Refusal = {
   status: 405,
   reason: "method",
-  message: "POST a message, or DELETE the session. This server sends nothing unasked.",
+  message: "POST a message, GET the stream of a session, or DELETE the session.",
+  headers: { allow: allowed }
+}
+
+/** There are streams in sessions alone. */
+export const noStream: Refusal = {
+  status: 405,
+  reason: "method",
+  message: "A request of this revision has no session, and so no stream to GET: POST a message.",
+  headers: { allow: "POST" }
+}
+
+/** 405 is what clients take for "there is no stream", and go on. */
+export const streamsFull = (bound: "full" | "own-full", { max, maxEach }: Shares): Refusal => ({
+  status: 405,
+  reason: bound === "full" ? "streams-total" : "streams-client",
+  message:
+    (bound === "full"
+      ? `This server keeps ${max} streams of sessions open, and all are in use.`
+      : `This client has ${maxEach} streams of sessions open, and gets no more.`) +
+    " Calls are answered without one.",
   headers: { allow: "POST, DELETE" }
+})
+
+export const secondStream: Refusal = {
+  status: 409,
+  code: -32000,
+  reason: "second-stream",
+  message: "Conflict: Only one SSE stream is allowed per session"
 }

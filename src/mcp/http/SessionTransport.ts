@@ -6,6 +6,7 @@
  * ```
  *   POST --> accept --onmessage--> SDK server
  *   its response  <-- send -- the server's answer, and what it says before that
+ *   GET's response  <-- send -- what it says of no request, in a session
  * ```
  *
  * Written to node's responses directly: the SDK's own transport goes through web streams, keeps the stream
@@ -15,7 +16,9 @@
  * - `inFlight` holds a request from the moment it is dispatched until it is answered, is cancelled, or the
  *   session ends; in each of these cases its response is ended. An id in flight must not be accepted again.
  * - Before its answer a document has no room for anything but white space: progress is not told there.
- * - What the server says of no request has no stream to go to, and is dropped: it never speaks unasked.
+ * - What the server says of no request goes to the stream that the client has opened for it, one of a session. While
+ *   there is none, or its client does not read, the last of each kind waits: no more is kept, however much is said.
+ *   Without a session it is dropped.
  *
  * @since 0.1.0
  */
@@ -78,6 +81,9 @@ export class SessionTransport implements Transport {
 
   readonly sessionId: string | undefined
   private readonly inFlight = new Map<Id, Answering>()
+  private stream: { readonly response: ServerResponse; readonly client: string } | undefined
+  /** By method. */
+  private readonly untold = new Map<string, Message>()
   private isClosed = false
   private count = 0
 
@@ -93,6 +99,8 @@ export class SessionTransport implements Transport {
     if (!this.isClosed) {
       this.isClosed = true
       for (const id of [...this.inFlight.keys()]) this.end(id)
+      this.untold.clear()
+      this.stream?.response.end()
       this.onclose?.()
     }
     return Promise.resolve()
@@ -139,18 +147,50 @@ export class SessionTransport implements Transport {
     return key
   }
 
-  private head({ form, response }: Answering): void {
-    const headers = {
+  private headers(form: Form): { readonly [name: string]: string } {
+    return {
       "content-type": types[form],
       "cache-control": "no-cache, no-transform",
-      "x-accel-buffering": "no"
+      "x-accel-buffering": "no",
+      ...(this.sessionId === undefined ? {} : { "mcp-session-id": this.sessionId })
     }
+  }
+
+  private head({ form, response }: Answering): void {
     if (this.sessionId !== undefined) {
-      response.writeHead(200, { ...headers, "mcp-session-id": this.sessionId })
+      response.writeHead(200, this.headers(form))
       return
     }
     // The status is open until something is written, or the client has to wait.
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    for (const [name, value] of Object.entries(this.headers(form))) response.setHeader(name, value)
+  }
+
+  /** The session's own stream, until the client leaves or the session ends. Otherwise the response is untouched. */
+  open(response: ServerResponse, client: string): "opened" | "has-one" | "is-over" {
+    if (this.isClosed) return "is-over"
+    if (this.stream !== undefined) return "has-one"
+    const stream = { response, client }
+    this.stream = stream
+    response.writeHead(200, this.headers("events"))
+    response.on("drain", () => this.tell())
+    response.once("close", () => {
+      if (this.stream === stream) this.stream = undefined
+    })
+    this.tell()
+    return "opened"
+  }
+
+  private tell(): void {
+    const { stream } = this
+    if (stream === undefined || this.untold.size === 0) return
+    this.options.turn(stream.client, () => {
+      const { response } = stream
+      // What is not read now is told at "drain", or on the next stream.
+      if (response.destroyed || response.writableEnded || response.writableNeedDrain) return
+      const texts = [...this.untold.values()].map((message) => event(JsonRpc.text(message)))
+      this.untold.clear()
+      if (texts.length > 0) response.write(texts.join(""))
+    })
   }
 
   /** Ends a call whose caller does not wait any more; nothing when there is none of this id. */
@@ -162,7 +202,15 @@ export class SessionTransport implements Transport {
 
   send(message: Message, options?: SendOptions): Promise<void> {
     if ("method" in message) {
-      const found = this.inFlight.get(String(options?.relatedRequestId))
+      if (options?.relatedRequestId === undefined) {
+        // It asks nothing of its clients: there are no requests of the server's.
+        if (this.sessionId !== undefined && !this.isClosed && !("id" in message)) {
+          this.untold.set(message.method, message)
+          this.tell()
+        }
+        return Promise.resolve()
+      }
+      const found = this.inFlight.get(String(options.relatedRequestId))
       if (found?.form === "events") {
         this.write(found, () => found.response.write(event(JsonRpc.text(message))))
       }

@@ -123,7 +123,7 @@ describe("MCP over HTTP", () => {
       const session = yield* server.open()
       const status = (ask: H.Ask) => Effect.map(server.ask({ session, ...ask }), (answer) => answer.status)
       assert.strictEqual(yield* status({ body: [H.message(1, "ping"), H.message(2, "ping")] }), 400)
-      assert.strictEqual(yield* status({}), 405)
+      assert.strictEqual(yield* status({ method: "GET", headers: { accept: "application/json" } }), 406)
       assert.strictEqual(yield* status({ method: "PUT", body: H.message(1, "ping") }), 405)
       for (const id of [1.5, {}, null, true, "x".repeat(257)]) {
         assert.strictEqual(yield* status({ body: { jsonrpc: "2.0", id, method: "ping" } }), 400, String(id))
