@@ -143,8 +143,7 @@ export const read = (path: string): Effect.Effect<ReadonlyArray<Key>, KeysFileEr
     )
   )
 
-const write = (path: string, text: string) =>
-  io(path, "be written", () => replaceFile(path, `${text}\n`))
+const write = (path: string, text: string) => io(path, "be written", () => replaceFile(path, `${text}\n`))
 
 /** Milliseconds after which the lock of a writer that ended without releasing it is taken over. */
 const STALE_LOCK_MS = 10_000
