@@ -168,6 +168,8 @@ export interface ScopeStatus {
   readonly reserved?: number | undefined
   /** Of the client's own bucket: what a call of a tool takes from it, where that is not 1. */
   readonly weights?: { readonly [tool: string]: number } | undefined
+  /** The client's tier only observes it: it refuses nothing. */
+  readonly observed?: boolean | undefined
 }
 
 /**

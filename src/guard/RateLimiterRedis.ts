@@ -534,7 +534,10 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
           )
         ).pipe(
           Effect.map((found) =>
-            found.flat().map((one, i) => (i === 0 ? { ...one, ...TokenBucket.weightsOf(tierOf(tier)) } : one))
+            found
+              .flat()
+              .map((one, i) => (i === 0 ? { ...one, ...TokenBucket.weightsOf(tierOf(tier)) } : one))
+              .map((one) => TokenBucket.observable(tierOf(tier), one))
           ),
           Effect.catchAll(() => Effect.flatMap(local, (limiter) => limiter.status(client, tier)))
         )

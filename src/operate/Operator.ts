@@ -360,6 +360,7 @@ export const make = ({
               ...(yield* view.told),
               ...(yield* view.refusedUsers),
               clients: yield* view.clients,
+              tiers: yield* view.tiers,
               unserved: yield* view.unserved,
               observed: yield* view.observed,
               actions: [...actions]

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 export interface Status {
   /** Counts the settings that came into force; 1 at the start. */
   readonly generation: number
-  /** When they did, milliseconds since 1970. */
+  /** When those in force were read for the last time, milliseconds since 1970. */
   readonly loadedAt: number
   readonly path?: string | undefined
   /** What is wrong with those that were read last, and did not come into force. */

@@ -23,6 +23,7 @@ import type { QuotaStatus } from "../quota/Quota.js"
 import { Quota } from "../quota/Quota.js"
 import * as Store from "../quota/QuotaStore.js"
 import { QuotaName, StoreMode } from "../quota/QuotaStore.js"
+import { CallPolicy, hasTool, toolNames } from "../tools/CallPolicy.js"
 import { ResultCache } from "../tools/ResultCache.js"
 import { finite } from "../tools/schemas.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
@@ -44,7 +45,9 @@ const QuotaUse = Schema.Struct({
   used: Schema.Number,
   /** Absent: unknown, or there is none. */
   limit: optional(Schema.Number),
-  resets_at: Schema.String
+  resets_at: Schema.String,
+  /** The client's tier only observes it: it refuses nothing. */
+  observed: optional(Schema.Boolean)
 })
 
 /**
@@ -63,6 +66,31 @@ export const ClientRow = Schema.Struct({
   /** User and role in the warehouse of its last statement. */
   acts_as: optional(Schema.String),
   quotas: Schema.Array(QuotaUse)
+})
+
+/**
+ * What is particular to a tier: the limits by tool, the tools that it does not have, and what it only observes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const TierRow = Schema.Struct({
+  tier: Schema.String,
+  denied: Schema.Array(Schema.String),
+  /** Rate limits by scope, and quotas by name. */
+  observes: Schema.Array(Schema.String),
+  tools: Schema.Array(
+    Schema.Struct({
+      tool: Schema.String,
+      /** Calls that each client may make; absent where the tool has no limit of its own. */
+      per_second: optional(Schema.Number),
+      burst: optional(Schema.Number),
+      /** Calls of the client's own rate that one call takes, where that is not 1. */
+      weight: optional(Schema.Number),
+      /** Of the clients that are shown the one that has least left. */
+      lowest: optional(Schema.Struct({ client: Schema.String, remaining: Schema.Number }))
+    })
+  )
 })
 
 /**
@@ -213,10 +241,14 @@ export const Snapshot = Schema.Struct({
   config: optional(
     Schema.Struct({
       generation: Schema.Number,
+      /** Since the settings in force were read, without a fault, for the last time. */
       loaded_ms_ago: Schema.Number,
-      /** What is wrong with those that were read last: how much, and for administrators what. */
+      /** What is wrong with those that were read last: how much, since when, and for administrators what. */
       faults: Schema.Number,
+      faults_ms_ago: optional(Schema.Number),
       wrong: optional(Schema.Array(Schema.String)),
+      /** Where they are read from, beside the environment; for administrators. */
+      file: optional(Schema.String),
       /** Settings that have changed and wait for a restart. */
       needs_restart: optional(Schema.Array(Schema.String))
     })
@@ -240,6 +272,7 @@ export const Snapshot = Schema.Struct({
   /** The latest calls that a limit which is observed would have refused, the newest first. */
   observed: optional(Schema.Array(Schema.Struct({ ...Refused, scope: Schema.String }))),
   clients: optional(Schema.Array(ClientRow)),
+  tiers: optional(Schema.Array(TierRow)),
   /** What receivers of alerts are told of, the newest first, and how it stands with them. */
   alerts: optional(
     Schema.Struct({
@@ -309,6 +342,9 @@ const STORE_PATIENCE = Duration.seconds(2)
 /** Clients that are shown: what fits a page, and what a store can be asked for. */
 const SHOWN_CLIENTS = 25
 
+/** Clients whose rate limits are asked for at the same time, where they are not in this process. */
+const AT_ONCE = 8
+
 /** A client that does not exist: what is left in the answer is what all share. */
 const noClient = { client: "", tier: "" } as const
 
@@ -362,11 +398,12 @@ const modeOf = ({ mode, shedding, signal, sinceMs, wayBack, why }: Degradation.S
   shedding: thousandths(shedding)
 })
 
-const quotaOf = ({ limit, quota, resetAt, used }: QuotaStatus) => ({
+const quotaOf = ({ limit, observed, quota, resetAt, used }: QuotaStatus) => ({
   quota,
   used: finite(used),
   limit: finite(limit),
-  resets_at: iso(resetAt)
+  resets_at: iso(resetAt),
+  ...(observed === undefined ? {} : { observed })
 })
 
 const usageOf = ({ quota, reserved, resetAt, used }: Store.Usage) => ({
@@ -409,6 +446,7 @@ export const make = Effect.gen(function* () {
   const storeHealth = yield* Store.StoreHealth
   const reloads = yield* Reloads
   const alerts = yield* Effect.serviceOption(Alerts)
+  const policies = yield* Effect.serviceOption(CallPolicy)
   const retry = yield* Retry
   const cache = yield* ResultCache
   const { health, status } = Option.match(yield* Effect.serviceOption(WarehouseHealth.WarehouseHealth), {
@@ -425,7 +463,10 @@ export const make = Effect.gen(function* () {
 
   const globals: Effect.Effect<Globals> = patiently(quota.status(noClient.client, noClient.tier)).pipe(
     Effect.match({
-      onSuccess: (all) => ({ quotas: all.filter(({ scope }) => scope === "global").map(quotaOf) }),
+      // Whether they are observed is each tier's own.
+      onSuccess: (all) => ({
+        quotas: all.flatMap(({ observed: _, ...one }) => (one.scope === "global" ? [quotaOf(one)] : []))
+      }),
       onFailure: (description) => ({ quotas: [], quotas_unavailable: description })
     })
   )
@@ -480,7 +521,10 @@ export const make = Effect.gen(function* () {
             config: {
               generation: config.generation,
               loaded_ms_ago: Math.max(0, at - config.loadedAt),
-              faults: config.faults.length
+              faults: config.faults.length,
+              ...(config.faults.length === 0 || config.faultsAt === undefined
+                ? {}
+                : { faults_ms_ago: Math.max(0, at - config.faultsAt) })
             }
           }),
       retries: { budget: thousandths(budget), retries },
@@ -508,7 +552,11 @@ export const make = Effect.gen(function* () {
   const wrong = Effect.map(reloads.status, (config) =>
     config === undefined
       ? {}
-      : { wrong: config.faults.map(({ text }) => text), needs_restart: config.needRestart }
+      : {
+          wrong: config.faults.map(({ text }) => text),
+          needs_restart: config.needRestart,
+          ...(config.path === undefined ? {} : { file: config.path })
+        }
   )
 
   const told = Option.match(alerts, {
@@ -574,6 +622,68 @@ export const make = Effect.gen(function* () {
     }))
   })
 
+  const tier = (name: string, hasTool: (tool: string) => boolean) =>
+    Effect.gen(function* () {
+      const rates = yield* limiter.status(noClient.client, name)
+      const kinds = yield* patiently(quota.status(noClient.client, name)).pipe(
+        Effect.orElseSucceed((): ReadonlyArray<QuotaStatus> => [])
+      )
+      const buckets = new Map(
+        rates.flatMap((one) => (one.scope === "tool" && one.name !== undefined ? [[one.name, one]] : []))
+      )
+      const weights = new Map(rates.flatMap(({ weights = {} }) => Object.entries(weights)))
+      const limited = [...new Set([...buckets.keys(), ...weights.keys()])].filter(hasTool).sort()
+      const mine =
+        buckets.size === 0 ? [] : (yield* activity.clients(SHOWN_CLIENTS)).filter((one) => one.tier === name)
+      const left = yield* Effect.forEach(
+        mine,
+        ({ client }) => Effect.map(limiter.status(client, name), (status) => ({ client, status })),
+        { concurrency: AT_ONCE }
+      )
+      const lowest = (tool: string) =>
+        left
+          .flatMap(({ client, status }) =>
+            status.flatMap(({ name, remaining, scope }) =>
+              scope === "tool" && name === tool ? [{ client, remaining: finite(Math.floor(remaining)) }] : []
+            )
+          )
+          .sort((a, b) => a.remaining - b.remaining)[0]
+      return {
+        tier: name,
+        denied: toolNames.filter((tool) => !hasTool(tool)),
+        observes: [
+          ...new Set([
+            ...rates.flatMap(({ observed, scope }) => (observed === true ? [scope] : [])),
+            ...kinds.flatMap(({ observed, quota }) => (observed === true ? [quota] : []))
+          ])
+        ],
+        tools: limited.map((tool) => {
+          const bucket = buckets.get(tool)
+          const weight = weights.get(tool)
+          const least = bucket === undefined ? undefined : lowest(tool)
+          return {
+            tool,
+            ...(bucket === undefined
+              ? {}
+              : { per_second: finite(bucket.ratePerSecond), burst: finite(bucket.burst) }),
+            ...(weight === undefined ? {} : { weight }),
+            ...(least === undefined ? {} : { lowest: least })
+          }
+        })
+      }
+    })
+
+  /** Those that differ from a tier that has all tools, and no limit by tool, and enforces all. */
+  const tiers = Option.match(policies, {
+    onNone: () => Effect.succeed([]),
+    onSome: ({ of, tiers = () => [] }) =>
+      Effect.map(
+        Effect.forEach(tiers(), (name) => tier(name, (tool) => hasTool(of(name), tool))),
+        (all) =>
+          all.filter(({ denied, observes, tools }) => denied.length + observes.length + tools.length > 0)
+      )
+  })
+
   /** One line of the history; the calls are those since the last one. */
   const sample = (elapsedMs: number): Effect.Effect<{ readonly [C in Column]: number }> =>
     Effect.gen(function* () {
@@ -602,5 +712,5 @@ export const make = Effect.gen(function* () {
       }
     })
 
-  return { shared, clients, refusedUsers, unserved, observed, wrong, told, sample }
+  return { shared, clients, tiers, refusedUsers, unserved, observed, wrong, told, sample }
 })

@@ -98,6 +98,8 @@ export interface QuotaStatus {
   readonly remaining: number
   /** Wall clock, milliseconds since 1970. */
   readonly resetAt: number
+  /** The client's tier only observes it: it refuses nothing. */
+  readonly observed?: boolean | undefined
 }
 
 /**
@@ -515,7 +517,8 @@ export const make = (
           return Effect.map(limited.length === 0 ? Effect.succeed([]) : store.usage(key), (usage) =>
             limited.map(({ limit, quota }) => {
               const found = usage.find((entry) => entry.quota === quota) ?? unused(quota, now)
-              return statusOf(found, scopeOf(key), quota, limit)
+              const status = statusOf(found, scopeOf(key), quota, limit)
+              return table.isObserved(tier, quota) ? { ...status, observed: true } : status
             })
           )
         }

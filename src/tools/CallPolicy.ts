@@ -136,6 +136,8 @@ export class CallPolicy extends Context.Tag("snowguard/CallPolicy")<
   {
     /** The policy of a tier; an unknown tier gets the one of `default`. */
     readonly of: (tier: string) => TierPolicy
+    /** The tiers that are known by name. */
+    readonly tiers?: (() => ReadonlyArray<string>) | undefined
     /** Runs the effect after policies have changed, while the scope is open; absent where they never do. */
     readonly onChange?: Live.OnChange | undefined
   }
@@ -158,6 +160,7 @@ export const layer = (tiers: Tiers | Live.Live<Tiers> = {}): Layer.Layer<CallPol
       const { base, of } = policies.current()
       return of.get(tier) ?? base
     },
+    tiers: () => [...policies.current().of.keys()],
     onChange: policies.onChange
   })
 }

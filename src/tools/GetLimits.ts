@@ -16,6 +16,7 @@ import * as Degradation from "../guard/Degradation.js"
 import * as Fields from "./schemas.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import { withNow } from "../platform/monotonic.js"
+import type { QuotaStatus } from "../quota/Quota.js"
 import { Quota } from "../quota/Quota.js"
 import type { Health } from "../quota/QuotaStore.js"
 import { StoreHealth, StoreMode } from "../quota/QuotaStore.js"
@@ -35,6 +36,9 @@ const silentStore = Effect.fail({ description: "the quota store did not answer i
 
 const input = Fields.closed(Schema.Struct({}))
 
+/** Of a limit that the caller's tier does not enforce. */
+const Observed = Schema.Boolean.annotations({ description: "Not enforced: it refuses nothing." })
+
 const output = Schema.Struct({
   client: Schema.String,
   tier: Schema.String,
@@ -53,10 +57,13 @@ const output = Schema.Struct({
           description: "Kept for clients below their share."
         })
       ),
-      weights: Schema.optional(Schema.Record({ key: Schema.String, value: Fields.Num }))
+      weights: Schema.optional(Schema.Record({ key: Schema.String, value: Fields.Num })),
+      observed: Schema.optional(Observed)
     })
   ),
-  quotas: Schema.Array(Fields.QuotaWarning).annotations({
+  quotas: Schema.Array(
+    Schema.Struct({ ...Fields.QuotaWarning.fields, observed: Schema.optional(Observed) })
+  ).annotations({
     description: "bytes_per_day counts the JSON of columns and rows once."
   }),
   quotas_unavailable: Schema.optional(
@@ -118,7 +125,13 @@ const rateLimit = (status: RateLimiter.ScopeStatus) => ({
   remaining: Fields.finite(Math.floor(status.remaining)),
   full_in_ms: Fields.finite(Math.ceil(status.resetMs)),
   ...(status.reserved === undefined ? {} : { reserved: Fields.finite(Math.floor(status.reserved)) }),
-  ...(status.weights === undefined ? {} : { weights: status.weights })
+  ...(status.weights === undefined ? {} : { weights: status.weights }),
+  ...(status.observed === undefined ? {} : { observed: status.observed })
+})
+
+const quotaUse = (status: QuotaStatus) => ({
+  ...Fields.quotaWarning(status),
+  ...(status.observed === undefined ? {} : { observed: status.observed })
 })
 
 const instant = (ms: number): string =>
@@ -195,7 +208,7 @@ export const make = Effect.gen(function* () {
       deadlines.answerBy(now + QUOTA_PATIENCE_MS, silentStore, () => quota.status(client, tier))
     ).pipe(
       Effect.match({
-        onSuccess: (status) => ({ quotas: status.map(Fields.quotaWarning) }),
+        onSuccess: (status) => ({ quotas: status.map(quotaUse) }),
         onFailure: ({ description }) => ({ quotas: [], quotas_unavailable: description })
       })
     )

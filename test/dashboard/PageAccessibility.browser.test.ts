@@ -129,6 +129,7 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
           await enter(page)
           for (const screen of screens) {
             await page.setViewportSize(screen)
+            assert.isAtMost(await scrollWidth(page), screen.width)
             const light = await Axe.violations(page)
             await page.emulateMedia({ colorScheme: "dark" })
             const dark = await Axe.violations(page, "colours")
@@ -191,6 +192,67 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
         const totals = await page.locator("#totals").innerText()
         assert.match(totals, /Served from memory\s+18\.4K\s+Of these served stale\s+77/)
       })
+    )
+
+    it.effect(
+      "says what observed limits would have refused, the limits by tool, the age and faults of the settings, and the alerts",
+      () =>
+        visit(async (page) => {
+          const textOf = async (title: string) =>
+            (
+              await page
+                .getByRole("article")
+                .filter({ has: page.getByRole("heading", { name: title, exact: true }) })
+                .innerText()
+            ).replaceAll("\u00a0", " ")
+          const expectIn = async (title: string, ...parts: ReadonlyArray<string>) => {
+            const text = (await textOf(title)).replaceAll(/\s+/g, " ")
+            for (const part of parts) assert.include(text, part, title)
+          }
+          await states["shows a server in trouble"]?.(page)
+          await expectIn(
+            "Would have been refused",
+            "5,120 by the rate of a tool and went on, the last 1 s ago",
+            "3 by the bytes per day of a client and went on",
+            "The tier bronze only observes: tool, bytes per day.",
+            "nightly-report execute_query: rate of a tool"
+          )
+          await expectIn(
+            "Limits by tool",
+            "execute_query 4 of 4 used by nightly-report 0.05 more each second for each client. A call takes 5 calls of the client's own rate. Only observed.",
+            "list_tables A call takes 2 calls of the client's own rate.",
+            "Denied: describe_view, explain_query, list_views, query_view",
+            "Tier gold execute_query 10 each, unused"
+          )
+          // A kind of quota that this page has never heard of is shown as any other.
+          await expectIn(
+            "Fullest quotas of clients",
+            "Requests per hour 100 of 100 nightly-report; resets in 21 min",
+            "Credits per day 0.25 of 1.5 billing, only observed; resets in 11 h 6 min"
+          )
+          await expectIn("Quotas, shared", "Credits per hour 0.05 of 12.5 used")
+          await expectIn(
+            "Settings",
+            "A change was refused: 2 faults",
+            "In force: generation 4, read 2 h 5 min ago.",
+            "The change was refused 5 min 10 s ago; nothing of it is in force.",
+            "File: /etc/snowguard/snowguard.toml",
+            "limits.burst (snowguard.toml:3): must be at least 1, not 0",
+            "Only after a restart: http.port, snowflake.role"
+          )
+          await expectIn(
+            "Alerts",
+            "critical The circuit is open, and no call reaches the warehouse: 3 consecutive failures",
+            "hooks.slack.com 12 delivered, 3 waiting, 7 failed attempts, it answers 503"
+          )
+          await states["has nothing to show yet"]?.(page)
+          await expectIn("Would have been refused", "No limit is only observed: each one is enforced.")
+          await expectIn("Limits by tool", "No tier limits, weighs or denies a tool.")
+          await expectIn("Settings", "As they were read last")
+          await expectIn("Alerts", "Nothing to tell since the start.", "No receiver is configured")
+          await states["shows a server in health"]?.(page)
+          await expectIn("Settings", "A part of them waits for a restart")
+        })
     )
 
     it.effect("keeps the focus in a dialog, and gives it back, whatever the answer was", () =>

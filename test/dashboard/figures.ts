@@ -63,6 +63,9 @@ const counts = (ok: number, refused: number, rejected: number, failed: number, c
   cancelled
 })
 
+/** A kind of quota whatever kinds there are. */
+const credits = (name: string) => name as NonNullable<Snapshot["quotas"]>[number]["quota"]
+
 const inMs = (now: number, ms: number): string => new Date(now + ms).toISOString()
 
 const client = (
@@ -81,7 +84,18 @@ const client = (
   last_decision: last[1],
   quotas: [
     { quota: "requests_per_hour", used, limit, resets_at: inMs(now, 1_260_000) },
-    { quota: "bytes_per_day", used: used * 90_000, limit: 1024 ** 3, resets_at: inMs(now, 40_000_000) }
+    { quota: "bytes_per_day", used: used * 90_000, limit: 1024 ** 3, resets_at: inMs(now, 40_000_000) },
+    ...(name === "billing"
+      ? [
+          {
+            quota: credits("credits_per_day"),
+            used: 0.25,
+            limit: 1.5,
+            resets_at: inMs(now, 40_000_000),
+            observed: true
+          }
+        ]
+      : [])
   ]
 })
 
@@ -154,6 +168,12 @@ const snapshot = (condition: Condition, now: number): Snapshot => {
     quotas: fresh
       ? []
       : [
+          {
+            quota: credits("credits_per_hour"),
+            used: 0.05,
+            limit: 12.5,
+            resets_at: inMs(now, 1_260_000)
+          },
           { quota: "requests_per_hour", used: 61_234, limit: 100_000, resets_at: inMs(now, 1_260_000) },
           {
             quota: "bytes_per_day",
@@ -215,6 +235,108 @@ const snapshot = (condition: Condition, now: number): Snapshot => {
           ]),
           client(now, "nightly-report", "bronze", 100, 100, [61_000, "QUOTA_EXCEEDED"])
         ],
+    config: {
+      generation: fresh ? 1 : 4,
+      loaded_ms_ago: fresh ? 12_000 : 7_500_000,
+      faults: failing ? 2 : 0,
+      ...(failing ? { faults_ms_ago: 310_000 } : {}),
+      file: "/etc/snowguard/snowguard.toml",
+      wrong: failing
+        ? [
+            'tiers.gold.requests_per_second (snowguard.toml:14): "fast" is not a number',
+            "limits.burst (snowguard.toml:3): must be at least 1, not 0"
+          ]
+        : [],
+      needs_restart: fresh ? [] : ["http.port", "snowflake.role"]
+    },
+    ...(fresh
+      ? {}
+      : {
+          would_refuse: [
+            { code: "RATE_LIMITED", scope: "tool", count: 5_120, last_ms_ago: 1_400 },
+            { code: "QUOTA_EXCEEDED", scope: "client:bytes_per_day", count: 3, last_ms_ago: 900_000 }
+          ],
+          observed: [
+            {
+              at: now - 1_400,
+              client: "nightly-report",
+              tool: "execute_query",
+              code: "RATE_LIMITED",
+              scope: "tool"
+            },
+            {
+              at: now - 900_000,
+              client: "data-platform-team-with-a-name-that-does-not-end",
+              tool: "query_view",
+              code: "QUOTA_EXCEEDED",
+              scope: "client:bytes_per_day"
+            }
+          ]
+        }),
+    tiers: fresh
+      ? []
+      : [
+          {
+            tier: "bronze",
+            denied: ["describe_view", "explain_query", "list_views", "query_view"],
+            observes: ["tool", "bytes_per_day"],
+            tools: [
+              {
+                tool: "execute_query",
+                per_second: 0.05,
+                burst: 4,
+                weight: 5,
+                lowest: { client: "nightly-report", remaining: 0 }
+              },
+              { tool: "list_tables", weight: 2 }
+            ]
+          },
+          {
+            tier: "gold",
+            denied: [],
+            observes: [],
+            tools: [{ tool: "execute_query", per_second: 2, burst: 10 }]
+          }
+        ],
+    alerts: fresh
+      ? { latest: [], receivers: [] }
+      : {
+          latest: [
+            ...(failing
+              ? [
+                  {
+                    at: now - 90_000,
+                    event: "circuit_opened" as const,
+                    severity: "critical" as const,
+                    text: "the circuit is open, and no call reaches the warehouse: 3 consecutive failures"
+                  }
+                ]
+              : []),
+            {
+              at: now - 600_000,
+              event: "quota_80" as const,
+              severity: "warning" as const,
+              text: "the quota requests_per_hour of the client billing is used to 80 %: 5760 of 7200"
+            },
+            {
+              at: now - 1_900_000,
+              event: "mode_changed" as const,
+              severity: "info" as const,
+              text: "the mode is normal (it was constrained): nothing calls for less"
+            }
+          ],
+          receivers: [
+            {
+              name: "hooks.slack.com",
+              host: "hooks.slack.com",
+              delivered: 12,
+              failed: failing ? 7 : 0,
+              waiting: failing ? 3 : 0,
+              dropped: 0,
+              ...(failing ? { trouble: "it answers 503" } : {})
+            }
+          ]
+        },
     actions: fresh
       ? []
       : [

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope, TestClock } from "effect"
+import { Effect, Either, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope, TestClock } from "effect"
 import * as Activity from "../../src/observe/Activity.js"
 import type { Entry } from "../../src/observe/Audit.js"
+import * as Audit_ from "../../src/observe/Audit.js"
 import { Audit } from "../../src/observe/Audit.js"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
@@ -14,6 +15,7 @@ import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as WarehouseHealth from "../../src/warehouse/WarehouseHealth.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
+import * as CallPolicy from "../../src/tools/CallPolicy.js"
 import * as ResultCache from "../../src/tools/ResultCache.js"
 import * as Retry from "../../src/guard/Retry.js"
 import * as ServerConfig from "../../src/config/ServerConfig.js"
@@ -324,6 +326,83 @@ describe("Operator", () => {
       }).pipe(Effect.provide(context))
       yield* close
     }).pipe(quiet)
+  )
+
+  it.effect(
+    "shows administrators what is particular to each tier: limits by tool with who has least left, tools it lacks, what it observes",
+    () =>
+      Effect.gen(function* () {
+        const { settings } = Either.getOrThrow(
+          ServerConfig.decode({
+            document: {
+              tiers: {
+                gold: {
+                  bytes_per_day: 10,
+                  observe: ["bytes_per_day", "tool"],
+                  deny_tools: ["explain_query"],
+                  tools: {
+                    execute_query: { requests_per_second: 0.5, burst: 4 },
+                    list_tables: { weight: 3 },
+                    // A limit of a tool that the tier does not have says nothing.
+                    explain_query: { weight: 2 }
+                  }
+                }
+              }
+            }
+          })
+        )
+        const layer = Operator.layer().pipe(
+          Layer.provideMerge(
+            Layer.mergeAll(
+              Layer.provideMerge(Activity.layer, Audit_.layerNoop),
+              Layer.orDie(RateLimiter.layer(ServerConfig.rateLimiterOptions(settings))),
+              Layer.provideMerge(
+                Layer.orDie(Quota.layer(ServerConfig.quotaOptions(settings))),
+                QuotaStore.layerMemory
+              ),
+              CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
+            )
+          ),
+          Layer.provideMerge(
+            Layer.mergeAll(
+              Bulkhead.layerNoop,
+              CircuitBreaker.layerNoop,
+              Degradation.layerNoop,
+              LoopGuard.layerNoop,
+              ResultCache.layerNoop,
+              Retry.layerNoop
+            )
+          )
+        )
+        yield* Effect.gen(function* () {
+          const operator = yield* Operator.Operator
+          const limiter = yield* RateLimiter.RateLimiter
+          const audit = yield* Audit
+          const row = Effect.map(operator.snapshot("all"), ({ tiers }) => tiers)
+          assert.deepStrictEqual(yield* row, [
+            {
+              tier: "gold",
+              denied: ["explain_query"],
+              observes: ["tool", "bytes_per_day"],
+              tools: [
+                { tool: "execute_query", per_second: 0.5, burst: 4 },
+                { tool: "list_tables", weight: 3 }
+              ]
+            }
+          ])
+          for (const client of ["ann", "bob", "bob"]) {
+            yield* limiter.acquire({ client, tier: "gold", class: "query", tool: "execute_query" })
+            yield* audit.record({ ...call(client), tier: "gold" })
+          }
+          assert.deepInclude((yield* row)?.[0]?.tools[0], { lowest: { client: "bob", remaining: 2 } })
+          const quotas = (yield* operator.snapshot("all")).clients?.[0]?.quotas
+          assert.deepInclude(
+            quotas?.find(({ quota }) => quota === "bytes_per_day"),
+            { limit: 10, observed: true }
+          )
+          assert.notProperty(yield* operator.snapshot("totals"), "tiers")
+        }).pipe(Effect.provide(layer))
+      }).pipe(quiet)
   )
 
   it.effect("the operator of nothing shows finite numbers", () =>

@@ -194,8 +194,10 @@ export const asText = ({
   refused_users,
   running = [],
   server,
+  tiers = [],
   trouble,
-  version
+  version,
+  would_refuse = []
 }: Snapshot): string =>
   [
     ...(server === undefined ? [] : [`server     ${plain(identityText(server, version))}`]),
@@ -244,6 +246,23 @@ export const asText = ({
       ({ code, count, last_ms_ago, outcome }) =>
         `${outcome.padEnd(10)} ${plain(code)}: ${count}, the last ${seconds(last_ms_ago)} ago`
     ),
+    ...would_refuse.map(
+      ({ code, count, last_ms_ago, scope }) =>
+        `observed   ${plain(code)} by ${plain(scope)} would have refused ${count}, the last ${seconds(last_ms_ago)} ago`
+    ),
+    ...tiers.flatMap(({ denied, observes, tier, tools }) => [
+      ...tools.map(
+        ({ burst, lowest, per_second, tool, weight }) =>
+          `tool       ${plain(tier)}: ${plain(tool)}` +
+          (per_second === undefined ? "" : ` ${per_second} a second, burst ${burst}`) +
+          (weight === undefined ? "" : `${per_second === undefined ? "" : ","} weight ${weight}`) +
+          (lowest === undefined ? "" : `; least left: ${plain(lowest.client)} ${lowest.remaining}`)
+      ),
+      ...(denied.length === 0 ? [] : [`tool       ${plain(tier)}: denied ${plain(denied.join(", "))}`]),
+      ...(observes.length === 0
+        ? []
+        : [`observes   ${plain(tier)}: ${plain(observes.join(", "))}: nothing is refused by these`])
+    ]),
     ...running.map(
       ({ client, ms, sent, tool }) =>
         `running    ${plain(client)}: ${plain(tool)} for ${seconds(ms)}, ${sent ? "in the warehouse" : "not sent yet"}`

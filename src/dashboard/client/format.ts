@@ -22,9 +22,17 @@ export const duration = (ms: number): string => {
 
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 })
 const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 1 })
+/** A rate of one call in a minute, or a hundredth of a credit, is not nothing. */
+const small = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 })
 
 export const count = (value: number): string =>
-  value >= Number.MAX_SAFE_INTEGER ? "∞" : value >= 10_000 ? compact.format(value) : plain.format(value)
+  value >= Number.MAX_SAFE_INTEGER
+    ? "∞"
+    : value >= 10_000
+      ? compact.format(value)
+      : Math.abs(value) < 1
+        ? small.format(value)
+        : plain.format(value)
 
 export const bytes = (value: number): string => {
   const names = ["B", "KiB", "MiB", "GiB", "TiB"]

@@ -132,7 +132,9 @@ const quotaConcerns = ({ at, clients = [], quotas }: Snapshot): ReadonlyArray<Co
     ]
   }),
   ...clients.flatMap(({ client, quotas: own }): ReadonlyArray<Concern> => {
-    const gone = own.find(({ limit, used }) => limit !== undefined && used >= limit)
+    const gone = own.find(
+      ({ limit, observed, used }) => observed !== true && limit !== undefined && used >= limit
+    )
     if (gone === undefined) return []
     return [
       ["warn", `${client} has no ${Format.words(gone.quota)} left, resets ${until(gone.resets_at, at)}`]

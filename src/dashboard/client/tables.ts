@@ -9,8 +9,10 @@ type ClientRow = NonNullable<Snapshot["clients"]>[number]
 /** The quota that is nearest to its end. */
 const fullest = ({ quotas }: ClientRow) => {
   const [first] = quotas
-    .flatMap(({ limit, quota, resets_at, used }) =>
-      limit === undefined ? [] : [{ quota, used, limit, resets_at, share: used / limit }]
+    .flatMap(({ limit, observed, quota, resets_at, used }) =>
+      limit === undefined
+        ? []
+        : [{ quota, used, limit, resets_at, isObserved: observed === true, share: used / limit }]
     )
     .sort((a, b) => b.share - a.share)
   return first
@@ -87,7 +89,13 @@ export const clients = (
                   `${Format.used(quota.quota, quota.used, quota.limit)} ${Format.words(quota.quota)}`
                 ),
                 bar(quota.share),
-                quota.share < 1 ? undefined : h("span", { class: "quiet" }, `used up, resets ${minute}`)
+                quota.share < 1
+                  ? undefined
+                  : h(
+                      "span",
+                      { class: "quiet" },
+                      `used up${quota.isObserved ? ", only observed" : ""}, resets ${minute}`
+                    )
               )
             ]
       )

@@ -3,6 +3,7 @@ import type { Snapshot } from "../../operate/Snapshot.js"
 import type { Mood } from "./dom.js"
 import { byId, fill, h, meter, setEnabled, setText } from "./dom.js"
 import * as Format from "./format.js"
+import * as Govern from "./govern.js"
 import * as Headline from "./headline.js"
 import * as Tables from "./tables.js"
 
@@ -197,6 +198,7 @@ export const render = (snapshot: Snapshot, onReset: (client: string) => void): v
   lists(snapshot)
   totals(snapshot)
   Tables.codes(snapshot.codes ?? [])
+  Govern.render(snapshot)
   if (snapshot.running !== undefined) Tables.running(snapshot.running)
   if (snapshot.unserved !== undefined) Tables.unserved(snapshot.unserved, snapshot.at)
   if (snapshot.clients !== undefined) Tables.clients(snapshot.clients, snapshot.at, onReset)
@@ -211,6 +213,7 @@ export const forget = (): void => {
   Tables.codes([])
   Tables.running([])
   Tables.unserved([], 0)
+  Govern.forget()
   setText(byId("server"), "")
   for (const id of ["concerns", "pools", "rates", "quotas", "totals"]) fill(byId(id), "", () => [])
 }

@@ -70,6 +70,8 @@ export interface Reading {
   readonly reserved?: number
   /** Of the client's own bucket: what a call of a tool takes from it, where that is not 1. */
   readonly weights?: { readonly [tool: string]: number }
+  /** The tier only observes it: it refuses nothing. */
+  readonly observed?: boolean
 }
 
 export interface Admitted {
@@ -392,6 +394,10 @@ export const rebase = (state: State, at: number, from: Config, to: Config): Stat
   }
 }
 
+/** A reading as callers of the tier meet it. */
+export const observable = ({ observe }: Tier, one: Reading): Reading =>
+  observe.has(one.scope) ? { ...one, observed: true } : one
+
 /** What calls of tools take from a client's own bucket, where that is not 1. */
 export const weightsOf = (tier: Tier): Pick<Reading, "weights"> => {
   const weights = [...tier.tools].filter(([, { weight }]) => weight !== 1)
@@ -424,5 +430,5 @@ export const status = (
     { ...read(own.line, own.tat, now), ...weightsOf(tier) },
     ...tools,
     ...sharedLines(tier, config).map((line) => read(line, state.shared[line.slot] ?? now, now))
-  ]
+  ].map((one) => observable(tier, one))
 }
