@@ -10,7 +10,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type { Parser } from "../gate/duckdb/parser.js"
 import type { Client } from "./duckdb/client.js"
@@ -109,13 +108,13 @@ export const layerEmbedded = (options: Options = {}): Layer.Layer<Embedded> =>
  */
 export const parser: Effect.Effect<Parser, never, Embedded> = Effect.map(Embedded, ({ parse }) => ({ parse }))
 
-const queryId: Effect.Effect<string> = Effect.map(
-  Effect.all(Array.from({ length: 4 }, () => Random.nextIntBetween(0, 0x1_0000_0000))),
-  (parts) =>
-    parts
-      .map((part) => part.toString(16).padStart(8, "0"))
-      .join("")
-      .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
+const queryId: Effect.Effect<string> = Effect.randomWith((random) =>
+  Effect.gen(function* () {
+    let digits = ""
+    while (digits.length < 32)
+      digits += (yield* random.nextIntBetween(0, 0x1_0000_0000)).toString(16).padStart(8, "0")
+    return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
+  })
 )
 
 /** The client that asks nothing of itself: of a library's caller, for example. */
@@ -132,12 +131,9 @@ export const of = (embedded: Client): Warehouse["Type"] => {
   return Warehouse.of({
     dialect: "duckdb",
     results: { fetch: ({ offset, queryId }) => spool.fetch(queryId, offset) },
-    execute: ({ binds = [], keepRows, onCancelled = Effect.void, tag, ...statement }) =>
-      Effect.gen(function* () {
-        // Run last, when the statement has been told to stop: it does, or its process ends.
-        yield* Effect.addFinalizer((exit) => (Exit.isInterrupted(exit) ? onCancelled : Effect.void))
-        const id = yield* queryId
-        return yield* embedded.execute(
+    execute: ({ binds = [], keepRows, onCancelled, tag, ...statement }) =>
+      Effect.flatMap(queryId, (id) => {
+        const executed = embedded.execute(
           {
             client: tag?.client ?? someClient,
             queryId: id,
@@ -155,6 +151,13 @@ export const of = (embedded: Client): Warehouse["Type"] => {
             return keepRows === undefined ? Effect.succeed(result) : spool.keep(result, keepRows, tag?.client)
           }
         )
+        // Run last, when the statement has been told to stop: it does, or its process ends.
+        return onCancelled === undefined
+          ? executed
+          : Effect.zipRight(
+              Effect.addFinalizer((exit) => (Exit.isInterrupted(exit) ? onCancelled : Effect.void)),
+              executed
+            )
       })
   })
 }

@@ -44,7 +44,7 @@ import type { Parser, Reply } from "../../gate/duckdb/parser.js"
 import * as Lru from "../../platform/core/Lru.js"
 import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
 import { CurrentPrincipal } from "../../platform/Principal.js"
-import type { Column, Row } from "../Warehouse.js"
+import type { Column, Result, Row } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { End, Process } from "./process.js"
 import { start } from "./process.js"
@@ -74,9 +74,8 @@ export interface Request extends Omit<Protocol.Execute, "_tag" | "id"> {
  * @since 0.1.0
  * @category models
  */
-export interface Answer {
+export interface Answer extends Pick<Result, "rows" | "whole"> {
   readonly columns: ReadonlyArray<Column>
-  readonly rows: Stream.Stream<ReadonlyArray<Row>, WarehouseError>
 }
 
 /**
@@ -93,7 +92,8 @@ export interface Client extends Parser {
   /** The databases and schemas; opens a process when there is none. */
   readonly names: Effect.Effect<Names, WarehouseError>
   /**
-   * Runs a statement and reads its answer, which may be tried more than once. The statement ends with the scope.
+   * Runs a statement and reads its answer, which may be tried more than once: what a `read` that failed has added
+   * to the scope stays in it. The statement ends with the scope.
    */
   readonly execute: <A, E, R>(
     request: Request,
@@ -426,17 +426,13 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
         return pause === 0 ? begun : Effect.zipRight(sleep(pause), begun)
       })
 
-    const started = (lane: Lane): Effect.Effect<void, WarehouseError> =>
-      Effect.iterate(
-        { tries: 0, isUp: false },
-        {
-          while: ({ isUp, tries }) => !isUp && tries < MOST_STARTS,
-          body: ({ tries }) => Effect.map(up(lane), (isUp) => ({ isUp, tries: tries + 1 }))
-        }
-      ).pipe(
-        Effect.flatMap(({ isUp }) =>
-          isUp ? Effect.void : notOpened("its process was killed each time that it started")
-        )
+    const started = (lane: Lane, tries = MOST_STARTS): Effect.Effect<void, WarehouseError> =>
+      Effect.flatMap(up(lane), (isUp) =>
+        isUp
+          ? Effect.void
+          : tries > 1
+            ? started(lane, tries - 1)
+            : notOpened("its process was killed each time that it started")
       )
 
     const notOpened = (why: string) =>
@@ -726,6 +722,8 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
         pump(lane)
       })
 
+    const isRunning = ({ state }: Job): boolean => state !== "over"
+
     /** Ends what is not over, and waits a little for it. */
     const finish = (lane: Lane, job: Job): Effect.Effect<void> =>
       Effect.suspend(() => {
@@ -759,14 +757,13 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       lane.process.send(message)
     }
 
-    /** One try: in a scope that ends with it unless it succeeds. */
+    /** One try; undefined when it had to move to another lane. */
     const attempt = (
       { client: _, queryId, ...request }: Request,
       lane: Lane,
       job: Job
-    ): Effect.Effect<Answer | undefined, WarehouseError, Scope.Scope> =>
+    ): Effect.Effect<Answer | undefined, WarehouseError> =>
       Effect.gen(function* () {
-        yield* Effect.addFinalizer(() => finish(lane, job))
         const began = now()
         if (!mayGo(lane, job)) {
           const ready = Effect.flatMap(place(lane, job), (isPlaced) =>
@@ -792,6 +789,15 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
         const first = yield* next(job)
         if (first?._tag !== "Answer") return yield* Effect.fail(lost(queryId))
         const width = first.columns.length
+        const rowsOf = (part: Part): Effect.Effect<ReadonlyArray<Row>, WarehouseError> => {
+          if (job.cancelledAt !== undefined) return Effect.fail(cancelled(queryId))
+          const rows: ReadonlyArray<Row> = part._tag === "Parsed" ? [] : part.rows
+          if (part._tag === "Rows" && job.state === "sent") lane.process?.send({ _tag: "More", id: job.id })
+          if (rows.every((row) => row.length === width)) return Effect.succeed(rows)
+          lane.process?.kill()
+          return Effect.fail(lost(queryId))
+        }
+        const whole = first.end ? Effect.suspend(() => rowsOf(first)) : undefined
         let part: Part | undefined = first
         /** The next rows, of which there are some. */
         const pull: Effect.Effect<ReadonlyArray<Row>, Option.Option<WarehouseError>> = Effect.suspend(() => {
@@ -803,16 +809,11 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
               return pull
             })
           }
-          const rows: ReadonlyArray<Row> = part._tag === "Parsed" ? [] : part.rows
-          if (part._tag === "Rows" && job.state === "sent") lane.process?.send({ _tag: "More", id: job.id })
+          const rows = Effect.mapError(rowsOf(part), Option.some)
           part = undefined
-          if (rows.some((row) => row.length !== width)) {
-            lane.process?.kill()
-            return Effect.fail(Option.some(lost(queryId)))
-          }
-          return rows.length === 0 ? pull : Effect.succeed(rows)
+          return Effect.flatMap(rows, (some) => (some.length === 0 ? pull : Effect.succeed(some)))
         })
-        return { columns: first.columns, rows: Stream.repeatEffectOption(pull) }
+        return { columns: first.columns, rows: Stream.repeatEffectOption(pull), whole }
       })
 
     const fingerprintOf = ({ binds, database, schema, sql }: Request): string =>
@@ -820,7 +821,10 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
         .update(JSON.stringify([sql, database, schema, binds]))
         .digest("base64")
 
-    const execute: Client["execute"] = (request, read) =>
+    const execute = <A, E, R>(
+      request: Request,
+      read: (answer: Answer) => Effect.Effect<A, E, R>
+    ): Effect.Effect<A, E | WarehouseError, R | Scope.Scope> =>
       Effect.suspend(() => {
         const { queryId, timeoutMs } = request
         const fingerprint = () => fingerprintOf(request)
@@ -839,27 +843,30 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
             if (leftMs <= 0) return yield* Effect.fail(outOfTime(queryId, timeoutMs))
             const lane: Lane = suspect?.lane ?? laneOf(request.client)
             const job = newJob(request, timeoutMs, leftMs, fingerprint, suspect?.it)
-            const scope = yield* Effect.flatMap(Effect.scope, (outer) =>
-              Scope.fork(outer, { _tag: "Sequential" })
-            )
             const exit = yield* attempt(request, lane, job).pipe(
               Effect.flatMap((answer) =>
                 answer === undefined ? Effect.succeedNone : Effect.asSome(read(answer))
               ),
-              Scope.extend(scope),
               restore,
               Effect.exit
             )
             job.isRead = true
-            if (Exit.isSuccess(exit) && Option.isSome(exit.value)) return exit.value
-            yield* Scope.close(scope, exit)
+            if (Exit.isSuccess(exit) && Option.isSome(exit.value)) {
+              // One that has ended has nothing to be told.
+              if (isRunning(job)) yield* Effect.addFinalizer(() => finish(lane, job))
+              return exit.value
+            }
+            yield* finish(lane, job)
             const right = accused.get(job)
             suspect = right === undefined ? undefined : { it: right, lane }
             return Exit.isFailure(exit) && !isLost(exit.cause) ? yield* exit : Option.none()
           })
         )
-        return Effect.repeat(once, { until: Option.isSome }).pipe(
-          Effect.flatMap(Option.match({ onNone: () => Effect.fail(lost(queryId)), onSome: Effect.succeed })),
+        const answered: Effect.Effect<A, E | WarehouseError, R | Scope.Scope> = Effect.flatMap(
+          once,
+          Option.match({ onNone: () => answered, onSome: Effect.succeed })
+        )
+        return answered.pipe(
           Effect.onError(() =>
             Effect.sync(() => {
               if (suspect === undefined) return
@@ -877,19 +884,19 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       )
 
     const ask = (client: string, sql: string): Effect.Effect<Reply, WarehouseError> =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const lane = laneOf(client)
-          const job = newJob({ client, queryId: "" }, PARSE_MS, PARSE_MS, undefined)
-          job.state = "placed"
-          yield* Effect.addFinalizer(() => Effect.sync(() => settle(lane, job, Effect.fail(cancelled("")))))
-          yield* started(lane)
-          send(lane, job, { _tag: "Parse", id: job.id, sql })
-          yield* watch
-          const part = yield* next(job)
-          return part?._tag === "Parsed" ? part : yield* Effect.fail(lost(""))
-        })
-      )
+      Effect.suspend(() => {
+        const lane = laneOf(client)
+        const job = newJob({ client, queryId: "" }, PARSE_MS, PARSE_MS, undefined)
+        job.state = "placed"
+        return started(lane).pipe(
+          Effect.flatMap(() => {
+            send(lane, job, { _tag: "Parse", id: job.id, sql })
+            return Effect.zipRight(watch, next(job))
+          }),
+          Effect.flatMap((part) => (part?._tag === "Parsed" ? Effect.succeed(part) : Effect.fail(lost("")))),
+          Effect.ensuring(Effect.sync(() => settle(lane, job, Effect.fail(cancelled("")))))
+        )
+      })
 
     const parse = (sql: string): Effect.Effect<Reply> =>
       Effect.flatMap(CurrentPrincipal, ({ client }) =>

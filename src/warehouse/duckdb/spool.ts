@@ -20,7 +20,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Lru from "../../platform/core/Lru.js"
 import * as ResultShape from "../../platform/core/ResultShape.js"
-import { monotonicMillis } from "../../platform/monotonic.js"
+import { monotonicMillis, withNow } from "../../platform/monotonic.js"
 import type { Column, Result, Row } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
 
@@ -121,44 +121,91 @@ export const make = (options: Options = defaults): Spool => {
     return true
   }
 
-  const keep: Spool["keep"] = (result, most, owner = "") =>
-    Effect.gen(function* () {
-      const pull = yield* Stream.toPull(result.rows)
-      const limits = { maxRows: most, maxBytes: options.maxResultBytes, maxCellBytes: options.maxResultBytes }
+  const limitsOf = (maxRows: number): ResultShape.Limits => ({
+    maxRows,
+    maxBytes: options.maxResultBytes,
+    maxCellBytes: options.maxResultBytes
+  })
+
+  /** What is here already takes memory until it has been read, kept or not: no account is needed of it. */
+  const keepWhole = (
+    result: Result,
+    whole: NonNullable<Result["whole"]>,
+    most: number,
+    owner: string
+  ): Effect.Effect<Result, WarehouseError> =>
+    Effect.flatMap(whole, (all) =>
+      withNow((now) => {
+        const shape = ResultShape.push(ResultShape.start(limitsOf(most)), all)
+        const { columns, queryId } = result
+        const complete = shape.truncated === undefined
+        const entry: Entry = {
+          columns,
+          rows: ResultShape.rows(shape),
+          complete,
+          expires: now + options.lifeMs
+        }
+        pulled += shape.bytes
+        put(queryId, owner, entry, shape.bytes)
+        pulled -= shape.bytes
+        return Effect.succeed({ queryId, columns, rows: Stream.make(all), whole: Effect.succeed(all) })
+      })
+    )
+
+  const pullAndKeep = (
+    result: Result,
+    most: number,
+    owner: string
+  ): Effect.Effect<Result, WarehouseError, Scope.Scope> =>
+    Effect.suspend(() => {
       let own = 0
       const takes = (bytes: number) => {
         pulled += bytes - own
         own = bytes
       }
-      yield* Effect.addFinalizer(() => Effect.sync(() => takes(0)))
-      let shape = ResultShape.start(limits)
-      const chunks: Array<ReadonlyArray<Row>> = []
-      let ended = false
-      let room = true
-      while (!ended && room && shape.truncated === undefined) {
-        const next = yield* Effect.either(pull)
-        if (Either.isLeft(next)) {
-          if (Option.isSome(next.left)) return yield* Effect.fail(next.left.value)
-          ended = true
-        } else {
-          const arrived = Chunk.toReadonlyArray(next.right)
-          chunks.push(...arrived)
-          for (const rows of arrived) shape = ResultShape.push(shape, rows)
-          takes(shape.bytes)
-          room = makeRoom(0)
+      const takesNone = Effect.sync(() => takes(0))
+      const kept = Effect.gen(function* () {
+        const pull = yield* Stream.toPull(result.rows)
+        const limits = limitsOf(most)
+        let shape = ResultShape.start(limits)
+        const chunks: Array<ReadonlyArray<Row>> = []
+        let ended = false
+        let room = true
+        while (!ended && room && shape.truncated === undefined) {
+          const next = yield* Effect.either(pull)
+          if (Either.isLeft(next)) {
+            if (Option.isSome(next.left)) return yield* Effect.fail(next.left.value)
+            ended = true
+          } else {
+            const arrived = Chunk.toReadonlyArray(next.right)
+            chunks.push(...arrived)
+            for (const rows of arrived) shape = ResultShape.push(shape, rows)
+            takes(shape.bytes)
+            room = makeRoom(0)
+          }
         }
-      }
-      const complete = ended && shape.truncated === undefined
-      const rows = ResultShape.rows(shape)
-      const expires = (yield* monotonicMillis) + options.lifeMs
-      const entry: Entry = { columns: result.columns, rows, complete, expires }
-      if (put(result.queryId, owner, entry, shape.bytes)) takes(0)
-      const arrived = Stream.fromIterable(chunks)
-      return {
-        ...result,
-        rows: ended ? arrived : Stream.concat(arrived, Stream.repeatEffectChunkOption(pull))
-      }
+        const complete = ended && shape.truncated === undefined
+        const rows = ResultShape.rows(shape)
+        const expires = (yield* monotonicMillis) + options.lifeMs
+        const entry: Entry = { columns: result.columns, rows, complete, expires }
+        if (put(result.queryId, owner, entry, shape.bytes)) takes(0)
+        const arrived = Stream.fromIterable(chunks)
+        return {
+          ...result,
+          rows: ended ? arrived : Stream.concat(arrived, Stream.repeatEffectChunkOption(pull))
+        }
+      })
+      // The scope of one that fails may go on: the statement is run again.
+      return Effect.zipRight(
+        Effect.addFinalizer(() => takesNone),
+        Effect.onError(kept, () => takesNone)
+      )
     })
+
+  const keep: Spool["keep"] = (result, most, owner = "") =>
+    result.whole === undefined
+      ? pullAndKeep(result, most, owner)
+      : keepWhole(result, result.whole, most, owner)
 
   const fetch: Spool["fetch"] = (queryId, offset) =>
     Effect.flatMap(monotonicMillis, (now) => {

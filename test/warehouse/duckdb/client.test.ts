@@ -174,6 +174,17 @@ describe("a statement that ends its process", () => {
   )
 })
 
+it.scopedLive("gives a small result as a whole, and a large one as a stream", () =>
+  Effect.gen(function* () {
+    const client = yield* make()
+    const isWhole = (rows: number) =>
+      client.execute(request(`SELECT i FROM range(${rows}) t(i) LIMIT ${rows}`), ({ whole }) =>
+        Effect.succeed(whole !== undefined)
+      )
+    expect([yield* isWhole(3), yield* isWhole(20_000)]).toEqual([true, false])
+  })
+)
+
 describe("places in a process", () => {
   it.scopedLive("go to the client that has the fewest", () =>
     Effect.gen(function* () {

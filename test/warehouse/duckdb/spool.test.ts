@@ -66,6 +66,32 @@ describe("the spool", () => {
     })
   )
 
+  it.scoped("keeps a result that is here as a whole, and hands it on as a whole", () =>
+    Effect.gen(function* () {
+      const spool = Spool.make()
+      const rows = upTo(0, 25).map((n): Row => [n])
+      const result: Result = { queryId: "q", columns, rows: Stream.make(rows), whole: Effect.succeed(rows) }
+      const kept = yield* spool.keep(result, 15)
+      expect(yield* kept.whole ?? Effect.dieMessage("it is a stream")).toEqual(rows)
+      expect(yield* all(kept)).toEqual(upTo(0, 25))
+      const again = yield* spool.fetch("q", 10)
+      expect([yield* all(again), again.partial]).toEqual([upTo(10, 15), true])
+    })
+  )
+
+  it.scoped("gives back what a result took that failed, though its scope goes on", () =>
+    Effect.gen(function* () {
+      const spool = Spool.make({ maxBytes: 200, maxEntries: 10, maxResultBytes: 180, lifeMs: 1000 })
+      const lost = new WarehouseError({ reason: "SessionLost", description: "x", sent: "yes" })
+      const { result } = yield* counted("lost", 40)
+      const broken = { ...result, rows: Stream.concat(result.rows, Stream.fail(lost)) }
+      for (let n = 0; n < 3; n++) expect(yield* Effect.flip(spool.keep(broken, 1000))).toBe(lost)
+      const next = yield* counted("next", 40)
+      yield* spool.keep(next.result, 1000)
+      expect(yield* all(yield* spool.fetch("next", 0))).toEqual(upTo(0, 40))
+    })
+  )
+
   it.scoped("keeps nothing of a statement that fails half-way", () =>
     Effect.gen(function* () {
       const spool = Spool.make()
