@@ -83,12 +83,12 @@ describe("the spool", () => {
     Effect.gen(function* () {
       const spool = Spool.make({ maxBytes: 200, maxEntries: 10, maxResultBytes: 180, lifeMs: 1000 })
       const lost = new WarehouseError({ reason: "SessionLost", description: "x", sent: "yes" })
-      const { result } = yield* counted("lost", 40)
+      const { result } = yield* counted("lost", 30)
       const broken = { ...result, rows: Stream.concat(result.rows, Stream.fail(lost)) }
       for (let n = 0; n < 3; n++) expect(yield* Effect.flip(spool.keep(broken, 1000))).toBe(lost)
-      const next = yield* counted("next", 40)
+      const next = yield* counted("next", 30)
       yield* spool.keep(next.result, 1000)
-      expect(yield* all(yield* spool.fetch("next", 0))).toEqual(upTo(0, 40))
+      expect(yield* all(yield* spool.fetch("next", 0))).toEqual(upTo(0, 30))
     })
   )
 
