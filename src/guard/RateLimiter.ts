@@ -378,6 +378,12 @@ export const inMemory = (
       config: first,
       buckets: TokenBucket.initial(first, yield* monotonicMillis)
     })
+    /** The limits that admissions were charged under. */
+    const terms = new WeakMap<Admission, BucketLimits.Config>()
+    const noted = (given: Admission, config: BucketLimits.Config): Admission => {
+      terms.set(given, config)
+      return given
+    }
     /** One step under the limits that are in force in it. */
     const step = <A>(
       f: (
@@ -402,14 +408,19 @@ export const inMemory = (
             (current, now, config): readonly [Effect.Effect<Admission, RateLimited>, TokenBucket.State] => {
               const [decision, next] = TokenBucket.decide(current, now, config, request, maxWaitMs)
               return [
-                decision._tag === "Admitted" ? Effect.succeed(admitted(request, decision)) : refuse(decision),
+                decision._tag === "Admitted"
+                  ? Effect.succeed(noted(admitted(request, decision), config))
+                  : refuse(decision),
                 next
               ]
             }
           )
         ),
       giveBack: (given, isGiven) =>
-        step((current, now, config) => [undefined, TokenBucket.refund(current, now, config, given, isGiven)]),
+        step((current, now, config) => [
+          undefined,
+          TokenBucket.refund(current, now, config, given, isGiven, terms.get(given))
+        ]),
       status: (client, tier) =>
         step((current, now, config) => [TokenBucket.status(current, now, config, client, tier), current])
     }

@@ -50,6 +50,10 @@ const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${l
 /** Below these the names are the operator's. */
 const named: ReadonlySet<string> = new Set(["tiers", "clients", "alerts", "tools"])
 
+/** Of what a tier observes: rate limits, not quotas. */
+const isRate = (name: string): boolean =>
+  name === "rate" || RateLimiter.Scope.literals.some((scope) => scope === name)
+
 /** The keys at which two settings differ, as they are written in a file. */
 const differences = (a: unknown, b: unknown, path: ReadonlyArray<string> = []): ReadonlyArray<string> => {
   if (same(a, b)) return []
@@ -78,6 +82,7 @@ export const effective = (old: Settings, next: Settings): Settings => {
       ...(rates
         ? {}
         : {
+            observe: [...before.observe.filter(isRate), ...tier.observe.filter((name) => !isRate(name))],
             requestsPerSecond: before.requestsPerSecond,
             burst: before.burst,
             initialTokens: before.initialTokens,

@@ -6,6 +6,7 @@ import * as Guard from "../../src/guard/Guard.js"
 import type { WouldRefuse } from "../../src/guard/Call.js"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as Activity from "../../src/observe/Activity.js"
+import * as Principal from "../../src/platform/Principal.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import * as Testing from "../../src/server/Testing.js"
@@ -86,7 +87,7 @@ describe("observed quotas", () => {
 })
 
 /** A server with one tier, which refuses at once and has one token a second. */
-const serverLayer = (tier: { readonly [name: string]: number }, observe: ReadonlyArray<string>) => {
+const serverLayer = (tier: { readonly [name: string]: unknown }, observe: ReadonlyArray<string>) => {
   const limits = { requests_per_second: 1, max_token_wait_seconds: 0, ...tier, observe }
   const { settings } = Either.getOrThrow(ServerConfig.decode({ document: { tiers: { default: limits } } }))
   return Testing.layer(
@@ -169,45 +170,82 @@ describe("a call that an observed limit would have refused", () => {
     )
   )
 
+  const limited = {
+    ...{ burst: 4, initial_tokens: 3, requests_per_hour: 5, queries_per_day: 3, bytes_per_day: 80 },
+    ...{ total_requests_per_second: 1.5, total_burst: 5 },
+    tools: {
+      execute_query: { requests_per_second: 0.5, burst: 2 },
+      explain_query: { weight: 2 },
+      list_tables: { requests_per_second: 2, burst: 1, weight: 0 }
+    }
+  }
+
   const serverOf = (observe: ReadonlyArray<string>) =>
     Effect.map(
-      Layer.build(Layer.fresh(serverLayer({ burst: 2, initial_tokens: 2, requests_per_hour: 3 }, observe))),
-      (context) => (observed: (would: WouldRefuse) => void) =>
-        Context.get(context, Guard.Guard).run(
-          { tool: "execute_query", class: "query", deadlineMs: 10_000, estimatedBytes: 0, observed },
-          ({ markSent }) => markSent
-        )
+      Layer.build(Layer.fresh(serverLayer(limited, observe))),
+      (context) =>
+        ({ client, tool }: Asked, observed: (would: WouldRefuse) => void) =>
+          Context.get(context, Guard.Guard)
+            .run(
+              {
+                ...{ tool, deadlineMs: 10_000, estimatedBytes: 10, observed },
+                class: tool === "execute_query" ? "query" : "metadata"
+              },
+              ({ addBytes, markSent }) => Effect.zipRight(markSent, addBytes(10))
+            )
+            .pipe(Effect.provideService(Principal.CurrentPrincipal, Principal.make(client)))
     )
 
-  it("is told exactly as the first refusal would have been, over any sequence of calls", () =>
-    fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.constantFrom(0, 0, 0, 500, 1000, 1000, 1000, 3_600_000), { maxLength: 40 }),
-        (ticks) =>
-          Effect.gen(function* () {
-            const enforced = yield* serverOf([])
-            const observed = yield* serverOf(["rate", "quota"])
-            for (const tick of ticks) {
-              yield* TestClock.adjust(tick)
-              const told: Array<WouldRefuse> = []
-              const refused = yield* Effect.either(enforced(() => {}))
-              yield* observed((would) => void told.push(would))
-              if (Either.isRight(refused)) assert.deepStrictEqual(told, [])
-              else if (refused.left._tag === "RateLimited") {
-                const { retryAfterMs, scope } = refused.left
-                assert.deepStrictEqual(told, [{ code: "RATE_LIMITED", scope, retryAfterMs }])
-              } else {
-                assert.ok(refused.left._tag === "QuotaExceeded")
-                const { quota, retryAfterMs, scope } = refused.left
-                assert.deepStrictEqual(told, [
-                  { code: "QUOTA_EXCEEDED", scope: `${scope}:${quota}`, retryAfterMs }
-                ])
-              }
+  interface Asked {
+    readonly client: string
+    readonly tool: string
+  }
+
+  const asked = fc.array(
+    fc.record({
+      client: fc.constantFrom("ann", "bob", "eve"),
+      tool: fc.constantFrom("execute_query", "explain_query", "list_tables", "list_views"),
+      tick: fc.constantFrom(0, 0, 500, 1000, 1999, 4000, 4000, 3_600_000)
+    }),
+    { minLength: 20, maxLength: 60 }
+  )
+
+  it("is told exactly as the refusal would have been, over the same calls of several clients and tools", async () => {
+    const scopes = new Set<string>()
+    await fc.assert(
+      fc.asyncProperty(asked, (calls) =>
+        Effect.gen(function* () {
+          const enforced = yield* serverOf([])
+          const observed = yield* serverOf(["rate", "quota"])
+          for (const { tick, ...call } of calls) {
+            yield* TestClock.adjust(tick)
+            const told: Array<WouldRefuse> = []
+            const refused = yield* Effect.either(enforced(call, () => assert.fail("nothing is observed")))
+            // None is refused, or this would fail.
+            yield* observed(call, (would) => void told.push(would))
+            if (Either.isRight(refused)) assert.deepStrictEqual(told, [])
+            else if (refused.left._tag === "RateLimited") {
+              const { retryAfterMs, scope } = refused.left
+              assert.deepStrictEqual(told, [{ code: "RATE_LIMITED", scope, retryAfterMs }])
+            } else {
+              assert.ok(refused.left._tag === "QuotaExceeded")
+              const { quota, retryAfterMs, scope } = refused.left
+              assert.deepStrictEqual(told, [
+                { code: "QUOTA_EXCEEDED", scope: `${scope}:${quota}`, retryAfterMs }
+              ])
             }
-          }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext), Effect.runPromise)
+            for (const { scope } of told) scopes.add(scope)
+          }
+        }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext), Effect.runPromise)
       ),
-      { numRuns: 60 }
-    ))
+      { numRuns: 25 }
+    )
+    // A run in which no limit of a kind has refused would say nothing of it.
+    assert.includeMembers(
+      [...scopes],
+      ["client", "tool", "tier", "client:requests_per_hour", "client:queries_per_day"]
+    )
+  })
 
   it.effect("is counted by limit, and the latest ones are kept with their clients", () =>
     Effect.gen(function* () {

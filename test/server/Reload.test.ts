@@ -179,6 +179,69 @@ describe("services under settings that change", () => {
   )
 
   it.effect(
+    "a call that is given back returns what it took under the old terms, to what was charged alone",
+    () =>
+      Effect.gen(function* () {
+        const of = (weight: number, observe: ReadonlyArray<RateLimiter.Scope>): RateLimiter.Options => ({
+          global: { rate: 1, burst: 100 },
+          classes: {},
+          tiers: { default: { client: { rate: 1, burst: 10 }, tools: { t: { weight } }, observe } }
+        })
+        const { live, set } = Live.make(of(5, []))
+        const limiter = yield* RateLimiter.make(live)
+        const request = { client: "a", tier: "default", class: "query", tool: "t" } as const
+        const left = Effect.map(limiter.status("a", "default"), (all) =>
+          all.map(({ remaining }) => remaining)
+        )
+        const dear = yield* limiter.acquire(request)
+        yield* set(of(2, []))
+        const cheap = yield* limiter.acquire(request)
+        expect(yield* left).toEqual([3, 98])
+        yield* limiter.refund(dear)
+        expect(yield* left).toEqual([8, 99])
+        // From now on the client's rate is only observed; what was charged to it before is given back all the same.
+        yield* set(of(5, ["client"]))
+        yield* limiter.refund(cheap, "observed")
+        expect(yield* left).toEqual([8, 99])
+        yield* limiter.refund(cheap)
+        expect(yield* left).toEqual([10, 100])
+        const observed = yield* limiter.acquire(request)
+        yield* set(of(1, []))
+        yield* limiter.refund(observed, "observed")
+        expect(yield* left).toEqual([10, 99])
+      })
+  )
+
+  it("limits of a fleet wait for a restart, those that are observed as well, and quotas that are observed do not", () => {
+    const of = (observe: ReadonlyArray<string>) =>
+      settings({
+        rate_limits: "shared",
+        quota_store: { kind: "redis", redis_url: "redis://127.0.0.1:1" },
+        tiers: { gold: { observe } }
+      })
+    const plans = (from: ReadonlyArray<string>, to: ReadonlyArray<string>) => {
+      const { changed, needRestart, settings } = Reload.plan(of(from), of(to))
+      return { changed, needRestart, observe: settings.tiers["gold"]?.observe }
+    }
+    expect(plans([], ["rate"])).toEqual({ changed: [], needRestart: ["tiers.gold.observe"], observe: [] })
+    expect(plans(["tool"], [])).toEqual({
+      changed: [],
+      needRestart: ["tiers.gold.observe"],
+      observe: ["tool"]
+    })
+    expect(plans(["tool"], ["tool", "quota"])).toEqual({
+      changed: ["tiers.gold.observe"],
+      needRestart: [],
+      observe: ["tool", "quota"]
+    })
+    expect(plans(["tool"], ["client", "bytes_per_day"])).toEqual({
+      changed: ["tiers.gold.observe"],
+      needRestart: ["tiers.gold.observe"],
+      observe: ["tool", "bytes_per_day"]
+    })
+  })
+
+  it.effect(
     "slots that are taken away are free when their work has ended, and new ones serve who waits",
     () =>
       Effect.gen(function* () {

@@ -306,31 +306,49 @@ export const observation = <Refusal>(
   return wouldRefuse === undefined ? { observed } : { observed, wouldRefuse }
 }
 
-/** Gives back what `decide` charged at the scopes, up to a full bucket: a `tat` in the past means full. */
+const keyOf = ({ name, scope }: Line): string => `${scope}\0${name ?? ""}`
+
+/** The shared bucket that an older one goes on as. */
+const successor = (config: Config, line: Line): Line | undefined => {
+  const known = config.shared[line.slot]
+  if (known === line) return line
+  const key = keyOf(line)
+  return config.shared.find((one) => keyOf(one) === key)
+}
+
+/**
+ * Gives back what `decide` charged at the scopes, up to a full bucket: a `tat` in the past means full. `under`: the
+ * limits it was charged under, where those in force are others; the same number of tokens is given back, to the buckets
+ * that were charged and are still there.
+ */
 export const refund = (
   state: State,
   at: number,
   config: Config,
   admission: Request & Pick<Admitted, "clientScope">,
-  isGiven: (scope: Scope) => boolean
+  isGiven: (scope: Scope) => boolean,
+  under: Config = config
 ): State => {
   const now = monotone(state, at)
   const cost = costOf(admission)
   const tier = tierOf(config, admission.tier)
+  const charged = tierOf(under, admission.tier)
   const { rows, tats } = state.table
   const shared = state.shared.slice()
   const overflown = admission.clientScope === "overflow"
   // The bucket of a client that was removed meanwhile was full: there is nothing to give back.
   const row = overflown ? ClientTable.OVERFLOW_ROW : rows.get(admission.client)
-  for (const line of pathOf(tier, admission.class)) {
-    if (!isGiven(line.scope)) continue
+  for (const before of pathOf(charged, admission.class)) {
+    const line = isGiven(before.scope) ? successor(config, before) : undefined
+    if (line === undefined) continue
     const paid = price(line, cost)
     shared[line.slot] = (shared[line.slot] ?? now) - paid
     const shares = state.shares[line.slot]
     if (shares !== undefined && row !== undefined) FairShare.giveBack(shares, now, row, paid)
   }
-  const tool = toolOf(tier, admission.tool)
-  const ownCost = tool === undefined ? cost : cost * tool.weight
+  const then = toolOf(charged, admission.tool)
+  const tool = then?.line === undefined ? undefined : toolOf(tier, admission.tool)
+  const ownCost = then === undefined ? cost : cost * then.weight
   const column = tool === undefined ? undefined : state.table.tools[tool.column]
   if (tool?.line !== undefined && column !== undefined && row !== undefined && isGiven("tool"))
     column[row] = (column[row] ?? now) - price(tool.line, cost)
@@ -352,8 +370,6 @@ const carried = (tat: number, now: number, from: Line | undefined, to: Line | un
   const tokens = (from.depth - Math.max(tat - now, 0)) / from.interval
   return now + Math.max(0, roundUp(to.depth - Math.min(tokens, to.burst) * to.interval))
 }
-
-const keyOf = ({ name, scope }: Line): string => `${scope}\0${name ?? ""}`
 
 /**
  * The same buckets under other limits: each has the tokens that it had, at most those that it can hold now, and owes

@@ -110,6 +110,48 @@ describe("limits that change while calls come", () => {
     }
   )
 
+  const weighted = (all: BucketLimits.Limits, weight: number): BucketLimits.Limits => {
+    const { default: base, ...rest } = all.tiers
+    if (base === undefined) return all
+    const tool = { ...base.tools?.["t"], weight: Math.min(weight, base.client.burst) }
+    return { ...all, tiers: { ...rest, default: { ...base, tools: { t: tool } } } }
+  }
+
+  it.prop(
+    "leave each bucket as if a call had never been, which was admitted before the change and is given back after it",
+    {
+      before: fc.tuple(limits, fc.integer({ min: 0, max: 5 })).map(([all, n]) => weighted(all, n)),
+      after: fc.tuple(limits, fc.integer({ min: 0, max: 5 })).map(([all, n]) => weighted(all, n)),
+      earlier: fc.array(call, { maxLength: 20 }),
+      last: call
+    },
+    ({ after, before, earlier, last }) => {
+      const [from, to] = [BucketLimits.compile(before), BucketLimits.compile(after)]
+      const ends = [true, false].map((isMade) => {
+        let now = 0
+        let state = TokenBucket.initial(from, now)
+        for (const { after, ...one } of earlier) {
+          now += after
+          state = TokenBucket.decide(state, now, from, { ...one, tier: home(one.client) })[1]
+        }
+        // One that costs nothing is no call, and makes the client known.
+        const request = { ...last, tier: home(last.client), cost: isMade ? 1 : 0 }
+        const [decision, changed] = TokenBucket.decide(state, now, from, request)
+        state = changed
+        state = TokenBucket.rebase(state, now, from, to)
+        if (isMade && decision._tag === "Admitted")
+          state = TokenBucket.refund(state, now, to, { ...request, clientScope: "client" }, () => true, from)
+        return readings(state, now, to)
+      })
+      const [made, never] = ends
+      made?.forEach((one, i) => {
+        // Less than a token is lost by rounding.
+        assert.approximately(one.remaining, never?.[i]?.remaining ?? NaN, 1, one.key)
+      })
+    },
+    { fastCheck: { numRuns: 300 } }
+  )
+
   const of = (rate: number, burst: number): BucketLimits.Limits => ({
     global: { rate: 1000, burst: 1000 },
     classes: {},
