@@ -63,7 +63,8 @@ export interface Sessions {
   readonly ttlMs: number
 }
 
-const maxTokens = 20_000
+/** Tokens that are remembered beyond their sessions. */
+const maxTokens = 2_000
 
 export const make = (ttlMs: number): Sessions => {
   const live = new Map<number, Session>()
@@ -81,10 +82,16 @@ export const make = (ttlMs: number): Sessions => {
     }
   }
 
+  const forget = (session: Session) => {
+    live.delete(session.id)
+    masters.delete(session.master)
+  }
+
   return {
     open: (fields) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
+        for (const session of live.values()) if (now >= session.endsAt) forget(session)
         const token = yield* Ids.hex(64)
         const master = yield* Ids.hex(64)
         const session: Session = {
@@ -108,7 +115,7 @@ export const make = (ttlMs: number): Sessions => {
         if (session.closed) return { _tag: "Gone" }
         if (now >= session.endsAt) {
           // It is no session any more, and a logout cannot say so.
-          live.delete(session.id)
+          forget(session)
           return { _tag: "Ended" }
         }
         return session.token === token && now < session.expiresAt
@@ -129,8 +136,7 @@ export const make = (ttlMs: number): Sessions => {
     },
     close: (session) => {
       session.closed = true
-      live.delete(session.id)
-      masters.delete(session.master)
+      forget(session)
     },
     all: () => [...live.values()],
     alive: Effect.map(

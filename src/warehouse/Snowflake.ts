@@ -270,11 +270,16 @@ const everyone = ({ login, role, roleOf, warehouse }: Options) =>
       roleOf === undefined ? shared : { ...shared, role: roleOf(principal) ?? role }
   })
 
+type Service = Warehouse["Type"] & {
+  /** How many sessions there are. */
+  readonly sessions: Effect.Effect<Pool.Status>
+}
+
 /**
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, Scope.Scope> =>
+export const make = (options: Options): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const limits = { loginMs: options.loginMs ?? 15_000, approvalMs: options.approvalMs ?? 120_000 }
     const fetchMs = options.fetchMs ?? 30_000
@@ -550,8 +555,9 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
 
     const hints = options.hints === false ? undefined : yield* Hints.make({ run })
 
-    return Warehouse.of({
+    return {
       dialect: "snowflake",
+      sessions: pool.status,
       reportsSubmit: true,
       actingAs: identityOf,
       results: {
@@ -565,7 +571,7 @@ export const make = (options: Options): Effect.Effect<Warehouse["Type"], never, 
             ? result
             : Effect.catchIf(result, Hints.isAboutNames, (error) => hints.explain(error, statement, place))
         })
-    })
+    }
   })
 
 /**

@@ -7,8 +7,19 @@ import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify } from "jose"
 const GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 const REDIRECT = "http://127.0.0.1:9/callback"
 
+/** Clients of the exchange, one for each way to authenticate. */
+const exchanging = (client_id, token_endpoint_auth_method, more = {}) => ({
+  client_id,
+  client_secret: "a secret of the exchange",
+  redirect_uris: [],
+  response_types: [],
+  grant_types: [GRANT],
+  token_endpoint_auth_method,
+  ...more
+})
+
 /** Users are called as they log in; each may have the roles named here. */
-export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
+export const start = async ({ account, resource, roles, clientKey, ttlSeconds = 300 }) => {
   const { Provider, errors } = await import("oidc-provider").then((module) => ({
     Provider: module.Provider ?? module.default,
     errors: module.errors
@@ -50,14 +61,17 @@ export const start = async ({ account, resource, roles, ttlSeconds = 300 }) => {
         response_types: ["code"],
         application_type: "native"
       },
-      {
-        client_id: "snowguard",
-        client_secret: "a secret of the exchange",
-        redirect_uris: [],
-        response_types: [],
-        grant_types: [GRANT],
-        token_endpoint_auth_method: "client_secret_basic"
-      }
+      exchanging("snowguard", "client_secret_basic"),
+      exchanging("snowguard-post", "client_secret_post"),
+      ...(clientKey === undefined
+        ? []
+        : [
+            exchanging("snowguard-key", "private_key_jwt", {
+              client_secret: undefined,
+              jwks: { keys: [clientKey] },
+              token_endpoint_auth_signing_alg: clientKey.alg
+            })
+          ])
     ],
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },

@@ -32,18 +32,35 @@ export interface Report {
   readonly mixedUp: ReadonlyArray<string>
   /** Users that may call and were refused for good. */
   readonly lockedOut: ReadonlyArray<string>
-  readonly mostSessions: number
+  /** Of the pool, those that were leaving beside them, and those of the account. */
+  readonly most: { readonly open: number; readonly leaving: number; readonly alive: number }
+  /** Sessions of the account that the pool did not know of, or more than it may have. */
+  readonly beyond: ReadonlyArray<string>
   /** When all is quiet, and those that were leaving have left. */
   readonly sessionsAtRest: number
   readonly opened: number
   readonly exchanges: number
-  readonly heapGrowthMegabytes: number
+  /** Of the heap after a collection, at fixed times; the first fifth is warm-up, and the slope is that of the rest. */
+  readonly heapMegabytes: ReadonlyArray<number>
+  readonly heapGrowthMegabytesPerMinute: number
 }
 
 export const MAX_SESSIONS = 12
 
 const AT_A_TIME = 24
+/** Short, so that they end in the middle of everything. Those of the last calls outlast the run. */
 const TOKEN_TTL_MS = 3_000
+
+/** Times at which the heap is measured. */
+const MEASURED = 50
+
+/** By least squares: what `ys` rise by from one to the next. */
+export const slope = (ys: ReadonlyArray<number>): number => {
+  const middle = (ys.length - 1) / 2
+  const mean = ys.reduce((sum, y) => sum + y, 0) / ys.length
+  const spread = ys.reduce((sum, _, x) => sum + (x - middle) ** 2, 0)
+  return spread === 0 ? 0 : ys.reduce((sum, y, x) => sum + (x - middle) * (y - mean), 0) / spread
+}
 
 const nameOf = (n: number): string => `U${n}`
 const tierOf = (n: number): string => (n % 2 === 0 ? "sales" : "web")
@@ -56,7 +73,9 @@ export const run = ({ calls, seconds, seed, sharedKey = false, users }: World) =
     const mixedUp: Array<string> = []
     const lockedOut = new Set<string>()
     const failed: Record<string, number> = {}
-    const counts = { calls: 0, answered: 0, cancelled: 0, statements: 0, mostSessions: 0 }
+    const counts = { calls: 0, answered: 0, cancelled: 0, statements: 0 }
+    const most = { open: 0, leaving: 0, alive: 0 }
+    const beyond: Array<string> = []
     const found = (what: string): void => {
       if (mixedUp.length < 20) mixedUp.push(what)
     }
@@ -223,32 +242,36 @@ export const run = ({ calls, seconds, seed, sharedKey = false, users }: World) =
       yield* Effect.sleep("400 millis")
     }).pipe(Effect.forever)
 
-    const watch = Effect.map(emulator.state, ({ sessions }) => {
-      counts.mostSessions = Math.max(counts.mostSessions, sessions.alive)
-    }).pipe(Effect.repeat(Schedule.spaced("50 millis")))
+    const watch = Effect.gen(function* () {
+      const before = yield* warehouse.sessions
+      const { alive } = (yield* emulator.state).sessions
+      const { leaving, open } = yield* warehouse.sessions
+      for (const [name, now] of Object.entries({ open, leaving, alive } satisfies typeof most)) {
+        most[name as keyof typeof most] = Math.max(most[name as keyof typeof most], now)
+      }
+      const known = Math.max(before.open + before.leaving, open + leaving)
+      if ((open > MAX_SESSIONS || alive > known) && beyond.length < 20) {
+        beyond.push(`${alive} in the account, ${open} in the pool, ${leaving} leaving`)
+      }
+    }).pipe(Effect.repeat(Schedule.spaced("20 millis")))
 
-    const heap = () => {
+    const heapMegabytes: Array<number> = []
+    const measure = Effect.sync(() => {
       globalThis.gc?.()
-      return process.memoryUsage().heapUsed / 2 ** 20
-    }
+      heapMegabytes.push(Math.round((process.memoryUsage().heapUsed / 2 ** 20) * 10) / 10)
+    }).pipe(Effect.repeat(Schedule.fixed((seconds * 1000) / MEASURED)))
     const began = yield* Clock.currentTimeMillis
     const until = began + seconds * 1000
-    let before = heap()
-    let halfTime = false
     const worker = Effect.gen(function* () {
       while (counts.calls < calls && (yield* Clock.currentTimeMillis) < until) {
         yield* call
-        // What is kept for each user is there by then.
-        if (!halfTime && (yield* Clock.currentTimeMillis) > began + seconds * 500) {
-          halfTime = true
-          before = heap()
-        }
       }
     })
     yield* Effect.scoped(
       Effect.gen(function* () {
         yield* Effect.forkScoped(disturb)
         yield* Effect.forkScoped(watch)
+        yield* Effect.forkScoped(measure)
         yield* Effect.forEach(Array.from({ length: AT_A_TIME }), () => worker, {
           concurrency: "unbounded",
           discard: true
@@ -268,20 +291,25 @@ export const run = ({ calls, seconds, seed, sharedKey = false, users }: World) =
         ),
       { concurrency: AT_A_TIME, discard: true }
     )
-    const { sessions } = yield* Effect.repeat(Effect.delay(emulator.state, "100 millis"), {
-      times: 50,
-      until: ({ sessions }) => sessions.alive <= MAX_SESSIONS
+    yield* Effect.repeat(Effect.delay(warehouse.sessions, "10 millis"), {
+      times: 500,
+      until: ({ leaving }) => leaving === 0
     })
+    const { sessions } = yield* emulator.state
     const { asked } = yield* exchange.status
     const report: Report = {
       ...counts,
+      most,
+      beyond,
       failed,
       mixedUp,
       lockedOut: [...lockedOut].slice(0, 20),
       sessionsAtRest: sessions.alive,
       opened: sessions.opened,
       exchanges: asked,
-      heapGrowthMegabytes: Math.round(heap() - before)
+      heapMegabytes,
+      heapGrowthMegabytesPerMinute:
+        Math.round((slope(heapMegabytes.slice(MEASURED / 5)) * MEASURED * 60 * 100) / seconds) / 100
     }
     return report
   }).pipe(Effect.scoped, Effect.withRandom(Random.make(seed)))

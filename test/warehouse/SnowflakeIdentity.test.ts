@@ -178,3 +178,17 @@ it.scopedLive("what fails of our own before a caller's statement is an error by 
     expect(own.sent).not.toBe("no")
   })
 )
+
+it.scopedLive("a session whose token has expired is renewed to be closed, and not left to the account", () =>
+  Effect.gen(function* () {
+    const { emulator, warehouse } = yield* start({ maxSessions: 1 })
+    yield* read(warehouse, "ann", "SELECT 1")
+    yield* emulator.expireSessions
+    yield* read(warehouse, "bob", "SELECT 1")
+    yield* Effect.repeat(Effect.delay(warehouse.sessions, "10 millis"), {
+      times: 500,
+      until: ({ leaving }) => leaving === 0
+    })
+    expect((yield* emulator.state).sessions).toEqual({ alive: 1, opened: 2 })
+  })
+)

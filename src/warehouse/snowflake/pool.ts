@@ -20,8 +20,8 @@
  * way takes as long as it takes, and goes on when its callers have left.
  *
  * Invariants
- * 1. At most `maxSessions` sessions and logins, `maxPerOwner` of them of one owner; at most `maxPerSession` statements
- *    in each.
+ * 1. At most `maxSessions` sessions and logins, `maxPerOwner` of them of one owner, beside the sessions that are leaving;
+ *    at most `maxPerSession` statements in each. A login that has begun counts until it has ended, also when its callers have left.
  * 2. Statements share a session only if their whole place is the same: no role ever borrows another's.
  * 3. No login is tried that `mayOpen` refuses; sessions that live are not concerned.
  * 4. A session that was lost is not handed out again, and is closed when its last statement ends.
@@ -82,6 +82,13 @@ export interface Lease<Session> {
   readonly release: Effect.Effect<void>
 }
 
+export interface Status {
+  /** Sessions that are open or being opened. */
+  readonly open: number
+  /** Sessions whose logout is under way: they are out of the pool, and the account may still have them. */
+  readonly leaving: number
+}
+
 export interface Caller extends Request {
   /** Present where a person has to approve the login. */
   readonly patience?: Patience | undefined
@@ -107,6 +114,8 @@ interface Slot<Session> {
   users: number
   usedAt: number
   lost: boolean
+  /** The login, or the move, is under way or has ended: the account has a session of it, or may have one. */
+  begun: boolean
   session: Session | undefined
 }
 
@@ -131,6 +140,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     /** Callers that wait for the session of a lane to be moved. */
     const movers = new Map<string, number>()
     let closed = false
+    let leaving = 0
 
     const { wait, wake } = Turns.make()
     const allBusy = Turns.busy(
@@ -155,7 +165,12 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       all.delete(slot)
       const { session } = slot
       slot.session = undefined
-      return session === undefined ? Effect.void : options.close(session)
+      if (session === undefined) return Effect.void
+      leaving += 1
+      return Effect.ensuring(
+        options.close(session),
+        Effect.sync(() => void (leaving -= 1))
+      )
     }
 
     // Added first, so closed last: the logins below have ended by then.
@@ -205,7 +220,11 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
 
     const tryLogin = (slot: Slot<Session>, place: Place) =>
       // Its callers have left while others logged in.
-      Effect.suspend(() => (slot.users === 0 ? Effect.fail(gone) : options.open(place)))
+      Effect.suspend(() => {
+        if (slot.users === 0) return Effect.fail(gone)
+        slot.begun = true
+        return options.open(place)
+      })
 
     /** Tells all waiting callers how it went. */
     const settled = (slot: Slot<Session>, opening: Effect.Effect<Session, WarehouseError>) =>
@@ -215,8 +234,8 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
             slot.session = exit.value
             slot.usedAt = now
             const opened = Deferred.succeed(slot.opened, exit.value)
-            // All callers have left, and its place was given to another.
-            return all.has(slot) ? opened : Effect.zipRight(opened, detach(slot))
+            // All callers have left: it may make room for others.
+            return slot.users === 0 ? Effect.zipRight(opened, wake) : opened
           }
           const failed = Exit.isInterrupted(exit) ? Exit.fail(gone) : exit
           return detach(slot).pipe(Effect.zipRight(Deferred.done(slot.opened, failed)), Effect.zipRight(wake))
@@ -279,6 +298,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
           users,
           usedAt: now,
           lost: false,
+          begun: false,
           session: undefined
         })
       )
@@ -318,7 +338,10 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       forget(from)
       all.delete(from)
       from.session = undefined
-      return add(place, key, now, (slot) => moved(slot, session, place, lanes))
+      return add(place, key, now, (slot) => {
+        slot.begun = true
+        return moved(slot, session, place, lanes)
+      })
     }
 
     /** For a login that may need a person, as long as the caller can wait. */
@@ -349,8 +372,8 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       let found: Slot<Session> | undefined
       for (const slot of current.values()) {
         if (owner !== undefined && slot.owner !== owner) continue
-        // One that is being opened may be waited for by a person.
-        if (slot.session === undefined && slot.lane !== undefined) continue
+        // The account may have a session of it already, or a person is looking at the login.
+        if (slot.session === undefined && slot.begun) continue
         if (slot.users === 0 && (found === undefined || slot.usedAt < found.usedAt)) found = slot
       }
       return found
@@ -497,8 +520,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
 
     return {
       acquire,
-      /** Sessions open or being opened. */
-      size: Effect.sync(() => all.size)
+      status: Effect.sync((): Status => ({ open: all.size, leaving }))
     }
   })
 

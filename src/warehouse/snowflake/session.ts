@@ -198,18 +198,25 @@ export const lives = (connection: DriverConnection): Effect.Effect<boolean> =>
     false
   )
 
+/** Whether the account knows that it has ended. */
+const left = (connection: DriverConnection) =>
+  Effect.async<boolean>((resume) => {
+    try {
+      connection.destroy((error) => resume(Effect.succeed(error === null || error === undefined)))
+    } catch {
+      resume(Effect.succeed(true))
+    }
+  })
+
 /**
- * Ends the session; never fails, never takes long.
+ * Ends the session; never fails, never takes long. A logout whose token has expired is not done: the session would stay
+ * in the account for hours. The driver renews the token for the heartbeat, and not for a logout.
  */
 export const close = (connection: DriverConnection): Effect.Effect<void> =>
   bounded(
-    Effect.async<void>((resume) => {
-      try {
-        connection.destroy(() => resume(Effect.void))
-      } catch {
-        resume(Effect.void)
-      }
-    }),
+    Effect.flatMap(left(connection), (isDone) =>
+      isDone ? Effect.void : Effect.asVoid(Effect.zipRight(lives(connection), left(connection)))
+    ),
     LEAVE_MS,
     undefined
   )

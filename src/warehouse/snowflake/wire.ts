@@ -337,6 +337,9 @@ const isJson = (headers: unknown): boolean =>
 const parsed = (text: string): Option.Option<unknown> =>
   Option.liftThrowable((): unknown => JSON.parse(text))()
 
+/** The driver takes a logout that is refused with it as done. */
+const TOKEN_EXPIRED = "390112"
+
 /** The driver reads the rest of an answer: tokens, refusals, statements that go on. */
 const onResponse = (response: Response): Response => {
   const { config, data, headers } = response
@@ -356,6 +359,9 @@ const onResponse = (response: Response): Response => {
   if (self !== undefined && Either.isRight(answer)) {
     self.answer = answer.right
     response.data = Answers.withoutResult(body.value)
+  }
+  if (at.startsWith("/session?delete") && body.value["code"] === TOKEN_EXPIRED) {
+    response.data = JSON.stringify({ ...body.value, code: `logout: ${TOKEN_EXPIRED}` })
   }
   return response
 }

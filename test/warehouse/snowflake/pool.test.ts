@@ -84,7 +84,7 @@ describe("the sessions", () => {
       yield* use("c")
       yield* Effect.yieldNow()
       expect(closed.map(({ place }) => place)).toEqual(["b"])
-      expect(yield* pool.size).toBe(2)
+      expect((yield* pool.status).open).toBe(2)
       const scope = yield* Scope.make()
       yield* Scope.extend(leased(pool, "a", caller), scope)
       yield* Scope.extend(leased(pool, "c", caller), scope)
@@ -94,7 +94,48 @@ describe("the sessions", () => {
       expect(opened).toEqual(["a", "b", "c"])
       yield* Scope.close(scope, Exit.void)
       expect((yield* Fiber.join(waiting)).place).toBe("d")
-      expect(yield* pool.size).toBe(2)
+      expect((yield* pool.status).open).toBe(2)
+    })
+  )
+
+  it.scoped("count from the beginning of their login until it has ended, also when its callers have left", () =>
+    Effect.gen(function* () {
+      const begun: Array<string> = []
+      const answered = yield* Deferred.make<void>()
+      const { closed, pool, use } = yield* harness({
+        owner: (place) => place,
+        open: (place) =>
+          Effect.suspend(() => {
+            begun.push(place)
+            return Effect.as(Deferred.await(answered), { place, n: begun.length })
+          })
+      })
+      const first = yield* Effect.forkAll([use("a"), use("b")])
+      yield* Effect.repeat(Effect.yieldNow(), { until: () => begun.length === 2 })
+      yield* Fiber.interrupt(first)
+      const next = yield* Effect.fork(use("c"))
+      yield* TestClock.adjust("1 second")
+      // The account may have sessions of both by now.
+      expect(begun).toEqual(["a", "b"])
+      expect(yield* pool.status).toEqual({ open: 2, leaving: 0 })
+      yield* Deferred.succeed(answered, undefined)
+      expect((yield* Fiber.join(next)).place).toBe("c")
+      expect(closed.length).toBe(1)
+      expect((yield* pool.status).open).toBe(2)
+    })
+  )
+
+  it.scoped("that are leaving are counted until they have left", () =>
+    Effect.gen(function* () {
+      const left = yield* Deferred.make<void>()
+      const { pool, use } = yield* harness({ maxSessions: 1, close: () => Deferred.await(left) })
+      yield* use("a")
+      yield* use("b")
+      yield* Effect.yieldNow()
+      expect(yield* pool.status).toEqual({ open: 1, leaving: 1 })
+      yield* Deferred.succeed(left, undefined)
+      yield* Effect.repeat(Effect.yieldNow(), { times: 5 })
+      expect(yield* pool.status).toEqual({ open: 1, leaving: 0 })
     })
   )
 
@@ -254,7 +295,7 @@ describe("the sessions", () => {
         yield* Scope.close(scope, Exit.void)
         for (const one of waiters) yield* Fiber.join(one)
         expect(order.indexOf("bob 1")).toBeLessThanOrEqual(1)
-        expect(yield* pool.size).toBe(1)
+        expect((yield* pool.status).open).toBe(1)
       })
   )
 
@@ -320,7 +361,7 @@ describe("the sessions", () => {
       )
       expect(opened).toEqual(["a 0"])
       expect(moves).toBeGreaterThan(3)
-      expect(yield* pool.size).toBe(1)
+      expect((yield* pool.status).open).toBe(1)
       // Another role has a login of its own.
       yield* use("b 0")
       expect(opened).toEqual(["a 0", "b 0"])
@@ -345,7 +386,7 @@ describe("the sessions", () => {
       yield* use("c 1")
       yield* use("d 1")
       expect(closed.map(({ place }) => place)).toEqual(["a 1", "b 1"])
-      expect(yield* pool.size).toBe(4)
+      expect((yield* pool.status).open).toBe(4)
       expect(opened).toEqual(["b 1", "a 1", "a 2", "a 3", "c 1", "d 1"])
     })
   )
@@ -387,7 +428,7 @@ describe("the sessions", () => {
       expect(closed).toEqual([])
       yield* TestClock.adjust("2 minutes")
       expect(closed.map(({ place }) => place)).toEqual(["a"])
-      expect(yield* pool.size).toBe(4)
+      expect((yield* pool.status).open).toBe(4)
       yield* Scope.close(held, Exit.void)
       yield* TestClock.adjust("9 minutes")
       expect(closed.map(({ place }) => place)).toEqual(["a", "b"])
