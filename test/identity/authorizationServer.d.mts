@@ -5,6 +5,7 @@ interface Started {
     user: string,
     options?: { readonly scope?: string; readonly wanted?: string; readonly seconds?: number }
   ) => Promise<string>
+  readonly ahead: (ms: number) => void
   readonly revoke: (token: string) => void
   readonly userOf: (
     token: string
@@ -16,4 +17,6 @@ export declare const start: (options: {
   readonly resource: string
   readonly roles: { readonly [user: string]: ReadonlyArray<string> }
   readonly ttlSeconds?: number
+  /** The public key of a client that authenticates by `private_key_jwt`. */
+  readonly clientKey?: object | undefined
 }) => Promise<Started>

@@ -10,9 +10,10 @@ export const resource = "https://mcp.example.com/mcp"
 /** An authorization server that gives tokens for the account, until the scope closes. */
 export const authorizationServer = (
   account: () => string,
-  roles: { readonly [user: string]: ReadonlyArray<string> } = {}
+  roles: { readonly [user: string]: ReadonlyArray<string> } = {},
+  clientKey?: object
 ) =>
   Effect.acquireRelease(
-    Effect.promise(() => AuthorizationServer.start({ account, resource, roles })),
+    Effect.promise(() => AuthorizationServer.start({ account, resource, roles, clientKey })),
     ({ stop }) => Effect.promise(stop)
   )
