@@ -98,31 +98,33 @@ describe("the sessions", () => {
     })
   )
 
-  it.scoped("count from the beginning of their login until it has ended, also when its callers have left", () =>
-    Effect.gen(function* () {
-      const begun: Array<string> = []
-      const answered = yield* Deferred.make<void>()
-      const { closed, pool, use } = yield* harness({
-        owner: (place) => place,
-        open: (place) =>
-          Effect.suspend(() => {
-            begun.push(place)
-            return Effect.as(Deferred.await(answered), { place, n: begun.length })
-          })
+  it.scoped(
+    "count from the beginning of their login until it has ended, also when its callers have left",
+    () =>
+      Effect.gen(function* () {
+        const begun: Array<string> = []
+        const answered = yield* Deferred.make<void>()
+        const { closed, pool, use } = yield* harness({
+          owner: (place) => place,
+          open: (place) =>
+            Effect.suspend(() => {
+              begun.push(place)
+              return Effect.as(Deferred.await(answered), { place, n: begun.length })
+            })
+        })
+        const first = yield* Effect.forkAll([use("a"), use("b")])
+        yield* Effect.repeat(Effect.yieldNow(), { until: () => begun.length === 2 })
+        yield* Fiber.interrupt(first)
+        const next = yield* Effect.fork(use("c"))
+        yield* TestClock.adjust("1 second")
+        // The account may have sessions of both by now.
+        expect(begun).toEqual(["a", "b"])
+        expect(yield* pool.status).toEqual({ open: 2, leaving: 0 })
+        yield* Deferred.succeed(answered, undefined)
+        expect((yield* Fiber.join(next)).place).toBe("c")
+        expect(closed.length).toBe(1)
+        expect((yield* pool.status).open).toBe(2)
       })
-      const first = yield* Effect.forkAll([use("a"), use("b")])
-      yield* Effect.repeat(Effect.yieldNow(), { until: () => begun.length === 2 })
-      yield* Fiber.interrupt(first)
-      const next = yield* Effect.fork(use("c"))
-      yield* TestClock.adjust("1 second")
-      // The account may have sessions of both by now.
-      expect(begun).toEqual(["a", "b"])
-      expect(yield* pool.status).toEqual({ open: 2, leaving: 0 })
-      yield* Deferred.succeed(answered, undefined)
-      expect((yield* Fiber.join(next)).place).toBe("c")
-      expect(closed.length).toBe(1)
-      expect((yield* pool.status).open).toBe(2)
-    })
   )
 
   it.scoped("that are leaving are counted until they have left", () =>
