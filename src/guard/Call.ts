@@ -14,7 +14,8 @@ import type { CircuitOpen, Failure, Verdict as Health } from "./CircuitBreaker.j
 import type { Deadlines } from "./Deadline.js"
 import { DeadlineExceeded, Received } from "./Deadline.js"
 import type { Degraded } from "./Degradation.js"
-import type { Admission, RateLimited, RateLimiter } from "./RateLimiter.js"
+import * as Metered from "./Metered.js"
+import type { Admission, RateLimited } from "./RateLimiter.js"
 import * as Verdict from "./Verdict.js"
 import * as Telemetry from "../observe/Telemetry.js"
 import { modifyAt, withNow } from "../platform/monotonic.js"
@@ -55,6 +56,8 @@ export interface Operation {
   readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
   /** Called with each limit that is observed and would have refused the call. */
   readonly observed?: ((would: WouldRefuse) => void) | undefined
+  /** Where it is recorded what the call does with its limits. */
+  readonly metered?: Metered.Sink | undefined
 }
 
 /**
@@ -191,10 +194,12 @@ export interface Call extends Operation {
   readonly deadline: number
   /** Milliseconds that it waits for rate-limit tokens. */
   readonly tokenWaitMs: number
+  readonly limits: Metered.Limits
   readonly used: Ref.Ref<Used>
 }
 
-const unused: Used = {
+/** @internal */
+export const unused: Used = {
   statements: 0,
   statementMs: 0,
   bytes: 0,
@@ -210,22 +215,34 @@ const unused: Used = {
 
 const impatient: TierOptions = { maxTokenWaitMs: 0, batch: false }
 
+/** @internal */
+export const tierOf = (tiers: { readonly [tier: string]: TierOptions }, name: string): TierOptions =>
+  tiers[name] ?? tiers["default"] ?? impatient
+
+/**
+ * Milliseconds that a call waits for its tokens.
+ *
+ * @internal
+ */
+export const tokenWaitOf = (maxTokenWaitMs: number, deadlineMs: number): number =>
+  Math.min(maxTokenWaitMs, deadlineMs)
+
 /** Calls of the current principal; their time runs from the receipt of the request. */
 export const maker = (
   options: Live.Live<{
     readonly [tier: string]: TierOptions
-  }>
+  }>,
+  limits: Metered.Limits
 ): Effect.Effect<(operation: Operation) => Effect.Effect<Call>> =>
-  Effect.map(RequestId.make, (nextRequestId) => {
+  Effect.zipWith(RequestId.make, Metered.make(limits), (nextRequestId, recorded) => {
     const callOf = (
       operation: Operation,
-      { client, tier }: Principal,
+      { assigned = false, client, tier }: Principal,
       begun: number,
       used: Ref.Ref<Used>
     ): Call => {
-      const tiers = options.current()
-      const { batch, maxTokenWaitMs } = tiers[tier] ?? tiers["default"] ?? impatient
-      const { deadlineMs } = operation
+      const { batch, maxTokenWaitMs } = tierOf(options.current(), tier)
+      const { deadlineMs, metered } = operation
       // Field by field: an object that is spread into has a hidden class of its own, and every guard reads this one.
       return {
         tool: operation.tool,
@@ -237,12 +254,22 @@ export const maker = (
         statement: operation.statement,
         waiting: operation.waiting,
         observed: operation.observed,
+        metered,
         client,
         tier,
         requestId: nextRequestId(),
         criticality: batch && operation.class === "query" ? "batch" : operation.class,
         deadline: begun + deadlineMs,
-        tokenWaitMs: Math.min(maxTokenWaitMs, deadlineMs),
+        tokenWaitMs: tokenWaitOf(maxTokenWaitMs, deadlineMs),
+        limits:
+          metered === undefined
+            ? limits
+            : recorded(metered, {
+                class: operation.class,
+                deadlineMs,
+                estimatedBytes: operation.estimatedBytes,
+                assigned
+              }),
         used
       }
     }
@@ -267,16 +294,19 @@ const tellQuota = (
 ): void => tell(call, { code: "QUOTA_EXCEEDED", scope: `${scope}:${quota}`, retryAfterMs })
 
 /** As the quotas see it: a call that an observed rate limit would have refused would not have come to them. */
-export const metered = (call: Call, { wouldRefuse }: Admission): Quota.Request =>
-  wouldRefuse === undefined ? call : { ...call, observe: false }
+export const metered = <R extends Quota.Request>(
+  request: R,
+  { wouldRefuse }: Admission
+): R | (R & { readonly observe: false }) =>
+  wouldRefuse === undefined ? request : { ...request, observe: false }
 
 /**
  * Counts and tells what would have been refused, if what is observed were enforced. A call that a quota would have
  * refused would have its tokens back.
  */
 export const observe = (
-  call: Call,
-  limiter: RateLimiter["Type"],
+  call: Pick<Call, "observed" | "tier" | "used">,
+  limiter: Metered.Limits["limiter"],
   tokens: Admission,
   { wouldRefuse: byQuota }: Quota.Reservation
 ): Effect.Effect<void> => {
@@ -342,7 +372,6 @@ const CANCEL_MS = 300
 export const attempt = <A, E, R>(
   call: Call,
   deadlines: Deadlines,
-  quota: Quota.Quota["Type"],
   reservation: Quota.Reservation,
   work: Work<A, E, R>
 ): Effect.Effect<A, E | DeadlineExceeded, R> =>
@@ -356,7 +385,7 @@ export const attempt = <A, E, R>(
         exceeded(call, used, mostMs < ownMs ? "call" : "attempt")
       )
       const bytesLeft = Math.max(0, reservation.bytesLeft - all.bytes)
-      const worked = work(attemptOf(call, quota, reservation, timeoutMs, bytesLeft))
+      const worked = work(attemptOf(call, reservation, timeoutMs, bytesLeft))
       return [
         deadlines.endBy(now + timeoutMs, late, worked),
         { ...all, limitMs: timeoutMs, cancelled: false }
@@ -366,8 +395,7 @@ export const attempt = <A, E, R>(
 
 /** The attempt as the work sees it. */
 const attemptOf = (
-  { client, deadlineMs, observed, requestId, tier, used }: Call,
-  quota: Quota.Quota["Type"],
+  { client, deadlineMs, limits: { quota }, observed, requestId, tier, used }: Call,
   reservation: Quota.Reservation,
   timeoutMs: number,
   bytesLeft: number
@@ -492,7 +520,7 @@ export const spent = ({ tier, used }: Call): Effect.Effect<Quota.Spent | undefin
   })
 
 /** Settles what is held for scans: as the warehouse reported, else at the estimate; released where nothing ran. */
-export const settleScans = ({ used }: Call, quota: Quota.Quota["Type"]): Effect.Effect<void> =>
+export const settleScans = ({ limits: { quota }, used }: Call): Effect.Effect<void> =>
   Effect.flatMap(Ref.get(used), ({ pastScans, scans }) =>
     scans.length + pastScans.length === 0
       ? Effect.void

@@ -20,6 +20,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Bulkhead from "./Bulkhead.js"
 import * as Call from "./Call.js"
@@ -105,7 +106,10 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
     const bulkhead = yield* Bulkhead.Bulkhead
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const deadlines = yield* Deadline.make(live.current().windDownMs)
-    const newCall = yield* Call.maker(Live.map(live, ({ tiers }) => tiers))
+    const newCall = yield* Call.maker(
+      Live.map(live, ({ tiers }) => tiers),
+      { limiter, quota }
+    )
     const comeBack = Verdict.comeBack(breaker.peek)
 
     const run: Guard["Type"]["run"] = (operation, work) =>
@@ -116,18 +120,21 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
         call.deadline,
         Call.tooLate(call),
         (answered) =>
-          degradation.protect(
-            call.criticality,
-            Effect.acquireUseRelease(
-              admit(call),
-              (admission) => perform(call, admission, work),
-              // A slow store does not delay the answer.
-              (admission, exit) => Effect.zipRight(answered(exit), settle(call, admission, exit))
+          degradation
+            .protect(
+              call.criticality,
+              Effect.acquireUseRelease(
+                admit(call),
+                (admission) => perform(call, admission, work),
+                // A slow store does not delay the answer.
+                (admission, exit) => Effect.zipRight(answered(exit), settle(call, admission, exit))
+              )
             )
-          )
+            .pipe(call.metered === undefined ? identity : Effect.ensuring(call.metered.ended))
       )
 
     const admit = Effect.fnUntraced(function* (call: Call.Call) {
+      const { limiter, quota } = call.limits
       const tokens = yield* limiter.reserve(call, call.tokenWaitMs)
       const charge = Effect.zipRight(
         Call.turn(call, tokens.waitMs),
@@ -150,7 +157,7 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
     const attempt = <A, E, R>(call: Call.Call, { reservation }: Admission, work: Call.Work<A, E, R>) =>
       Effect.acquireUseRelease(
         enter(call),
-        () => Call.attempt(call, deadlines, quota, reservation, work),
+        () => Call.attempt(call, deadlines, reservation, work),
         (seat, exit) => leave(call, seat, exit)
       )
 
@@ -183,7 +190,8 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
       { reservation, tokens }: Admission,
       exit: Exit.Exit<unknown, unknown>
     ) {
-      yield* Call.settleScans(call, quota)
+      const { limiter, quota } = call.limits
+      yield* Call.settleScans(call)
       const spent = yield* Call.spent(call)
       if (spent === undefined && !Verdict.keepsToken(exit)) yield* limiter.refund(tokens)
       yield* spent === undefined ? quota.release(reservation) : quota.settle(reservation, spent)

@@ -112,6 +112,8 @@ export interface Request {
   readonly tool?: string | undefined
   /** Tokens; 1 when absent. */
   readonly cost?: number | undefined
+  /** Told of each decision on these tokens, in its step: milliseconds since the buckets in this process were made. */
+  readonly decidedAt?: ((ms: number) => void) | undefined
 }
 
 /**
@@ -134,6 +136,8 @@ export interface Admission {
   readonly observed?: { readonly scopes: ReadonlySet<Scope>; readonly charged: boolean } | undefined
   /** Scopes that are observed would have refused the call, and were not charged. */
   readonly wouldRefuse?: WouldRefuse | undefined
+  /** That of the request. */
+  readonly decidedAt?: Request["decidedAt"]
 }
 
 /**
@@ -285,7 +289,8 @@ export const admission = (
     clientScope,
     waitMs: Math.ceil(waitMs),
     ...(observed === undefined ? {} : { observed }),
-    ...(wouldRefuse === undefined ? {} : { wouldRefuse })
+    ...(wouldRefuse === undefined ? {} : { wouldRefuse }),
+    ...(request.decidedAt === undefined ? {} : { decidedAt: request.decidedAt })
   }
 }
 
@@ -407,6 +412,7 @@ export const inMemory = (
           step(
             (current, now, config): readonly [Effect.Effect<Admission, RateLimited>, TokenBucket.State] => {
               const [decision, next] = TokenBucket.decide(current, now, config, request, maxWaitMs)
+              request.decidedAt?.(next.last)
               return [
                 decision._tag === "Admitted"
                   ? Effect.succeed(noted(admitted(request, decision), config))
@@ -417,10 +423,11 @@ export const inMemory = (
           )
         ),
       giveBack: (given, isGiven) =>
-        step((current, now, config) => [
-          undefined,
-          TokenBucket.refund(current, now, config, given, isGiven, terms.get(given))
-        ]),
+        step((current, now, config) => {
+          const next = TokenBucket.refund(current, now, config, given, isGiven, terms.get(given))
+          given.decidedAt?.(next.last)
+          return [undefined, next]
+        }),
       status: (client, tier) =>
         step((current, now, config) => [TokenBucket.status(current, now, config, client, tier), current])
     }

@@ -10,6 +10,7 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Exit from "effect/Exit"
@@ -22,6 +23,8 @@ import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { Received } from "../guard/Deadline.js"
 import { Audit } from "../observe/Audit.js"
+import type { Entry } from "../observe/Audit.js"
+import { settledLater } from "../observe/Metering.js"
 import * as Telemetry from "../observe/Telemetry.js"
 import * as RefusalLog from "../observe/refusalLog.js"
 import * as ToolInput from "../tools/input.js"
@@ -121,6 +124,12 @@ const instructions =
   "describe_table before you write SQL for execute_query. Calls are rate limited and counted against quotas: " +
   "a refused call says how many seconds to wait; wait that long, then repeat it once. get_limits is always free."
 
+/** The line of a call in the audit log waits so long for the call to settle. */
+const SETTLING = "1 second"
+
+/** Milliseconds, to the microsecond. */
+const inMicros = (ms: number): number => Math.round(ms * 1000) / 1000
+
 /** Clients time out after a minute without a message, and each progress note starts the minute anew. */
 const PROGRESS_EVERY = "10 seconds"
 
@@ -216,6 +225,7 @@ export const make = (options: Options) =>
     const policies = yield* CallPolicy
     const nextReference = yield* RequestId.make
     const log = yield* RefusalLog.make
+    const scope = yield* Effect.scope
     const calls = RequestRunner.tally()
     const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
     const monotonic = yield* monotonicReader
@@ -362,6 +372,37 @@ export const make = (options: Options) =>
       })
 
     /**
+     * Writes the line of a call when its limits are settled, or a little later: a store may settle behind the answer.
+     * What is settled after that is in a line of its own.
+     */
+    const written = (entry: Entry, notes: CallNotes, started: number): Effect.Effect<void> => {
+      const line = Effect.suspend(() => {
+        const limits = notes.limits()
+        return audit.record(limits.length === 0 ? entry : { ...entry, limits })
+      })
+      const { client, tier, tool } = entry
+      const rest = Effect.suspend(() => {
+        const limits = notes.limits()
+        const ms = inMicros(monotonic() - started)
+        return limits.length === 0
+          ? Effect.void
+          : audit.record({ client, tier, tool, decision: settledLater, ms, limits })
+      })
+      if (notes.hasSettled) return Effect.zipRight(line, notes.whenSettled(rest))
+      return Effect.flatMap(Deferred.make<void>(), (settled) =>
+        Effect.zipRight(
+          notes.whenSettled(Effect.asVoid(Deferred.succeed(settled, undefined))),
+          Deferred.await(settled)
+        ).pipe(
+          Effect.timeoutOption(SETTLING),
+          Effect.ensuring(line),
+          Effect.zipRight(Effect.suspend(() => notes.whenSettled(rest))),
+          Effect.forkIn(scope)
+        )
+      )
+    }
+
+    /**
      * The boundary: the span, the count, the time and the audit of a call, however it ends. Its fiber ends with it, so
      * the annotations of logs are set and not put back.
      */
@@ -381,8 +422,7 @@ export const make = (options: Options) =>
         const ms = monotonic() - started
         Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
         const { bytes, queryId = failedQuery, ranAs, rows, statement, wouldRefuse } = notes.all
-        const took = Math.round(ms * 1000) / 1000
-        return audit.record({
+        const told = {
           client,
           tier,
           tool: tool.name,
@@ -390,11 +430,12 @@ export const make = (options: Options) =>
           decision,
           rows,
           bytes,
-          ms: took,
+          ms: inMicros(ms),
           queryId,
           ...ranAs,
           ...(wouldRefuse === undefined ? {} : { wouldRefuse })
-        })
+        }
+        return written(told, notes, started)
       }
       const outcome = (exit: Exit.Exit<ToolResult>) => {
         if (exit._tag === "Failure") return ended("cancelled")

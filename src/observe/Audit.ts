@@ -18,6 +18,7 @@ import * as RepeatedLog from "./repeatedLog.js"
 import { reasonOf } from "../platform/fileReasons.js"
 import { counter } from "../platform/metrics.js"
 import type { Report } from "./AuditFile.js"
+import type * as Metering from "./Metering.js"
 
 /**
  * @since 0.1.0
@@ -51,7 +52,18 @@ export interface Entry {
         readonly retryAfterMs?: number | undefined
       }>
     | undefined
+  /** What the call asked of the limits that are counted. */
+  readonly limits?: ReadonlyArray<Metering.Operation> | undefined
 }
+
+/**
+ * Version of the lines, `v`; what a version adds, older readers may pass over. Lines without one are of version 1 and
+ * have no `limits`.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const version = 2
 
 /**
  * What an operator does is written down as a tool whose name begins so; no tool's own name can.
@@ -131,7 +143,8 @@ const isAnswered = ({ decision, queryId, rows }: Entry): boolean =>
 
 const cut = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most)}…`)
 
-const lineOf = (
+/** @internal */
+export const lineOf = (
   entry: Entry,
   time: DateTime.DateTime,
   statements: FileOptions["statements"],
@@ -145,7 +158,7 @@ const lineOf = (
         ? { statement: cut(statement, isAnswered(entry) ? MAX_TEXT : MAX_REFUSED_TEXT) }
         : { statement_sha256: sha256(statement) }
   // JSON leaves no line break in a value: a statement cannot forge a line.
-  return `${JSON.stringify({ time: DateTime.formatIso(time), ...rest, ...told })}\n`
+  return `${JSON.stringify({ time: DateTime.formatIso(time), v: version, ...rest, ...told })}\n`
 }
 
 const lostLines = counter("snowguard_audit_lost_total", "Lines of the audit log that could not be written.")

@@ -19,6 +19,8 @@ export interface Principal {
   readonly tier: string
   /** Present where the caller has an access token of an authorization server. */
   readonly subject?: Subject | undefined
+  /** The tier is the one that the settings give the client: the credential names none. */
+  readonly assigned?: boolean | undefined
 }
 
 /**
@@ -42,6 +44,14 @@ export interface Subject {
  */
 export const make = (client: string, tier = "default", subject?: Subject): Principal =>
   subject === undefined ? { client, tier } : { client, tier, subject }
+
+/**
+ * A client on the tier that the settings give it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const assigned = (client: string, tier: string): Principal => ({ client, tier, assigned: true })
 
 /**
  * The principal of the current call; `local` on the default tier until a transport says otherwise.

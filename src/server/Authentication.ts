@@ -43,7 +43,7 @@ export const layer = (
     tierOf: (client) => ServerConfig.tierOf(live.current(), client),
     isTier: (tier) => Object.hasOwn(live.current().tiers, tier)
   }
-  const local = Principal.make(settings.client, tiers.tierOf(settings.client))
+  const local = Principal.assigned(settings.client, tiers.tierOf(settings.client))
   switch (auth.mode) {
     case "none":
       return Auth.layerNone(local)

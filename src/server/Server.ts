@@ -250,7 +250,7 @@ export const stdio = <P extends Stack.Overrides = {}>(
     Effect.zipRight(
       Effect.provide(
         Stdio.serve({
-          principal: Principal.make(settings.client, ServerConfig.tierOf(settings, settings.client))
+          principal: Principal.assigned(settings.client, ServerConfig.tierOf(settings, settings.client))
         }),
         layer<P>(settings, overrides, directory)
       )

@@ -5,7 +5,10 @@
  * (a look-up that several wait for) keeps what it knew itself.
  */
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import type { WouldRefuse } from "../guard/Call.js"
+import type * as Metered from "../guard/Metered.js"
+import type * as Metering from "../observe/Metering.js"
 import type { RanAs } from "../warehouse/Warehouse.js"
 
 interface Part {
@@ -33,6 +36,10 @@ export class CallNotes {
   private hasLeft = false
   private who: RanAs | undefined
   private would: ReadonlyArray<WouldRefuse> | undefined
+  private readonly records: Array<Metered.Record> = []
+  /** Guarded operations that have not ended. */
+  private open = 0
+  private onEnd: Effect.Effect<void> = Effect.void
 
   /** The statement as the caller wrote it; what is really sent takes its place. */
   asked(statement: string): void {
@@ -50,6 +57,33 @@ export class CallNotes {
 
   readonly observed = (would: WouldRefuse): void => {
     this.would = [...(this.would ?? []), would]
+  }
+
+  readonly metered: Metered.Sink = {
+    begun: (record) => {
+      this.open += 1
+      this.records.push(record)
+    },
+    ended: Effect.suspend(() => {
+      this.open -= 1
+      return this.open === 0 ? this.onEnd : Effect.void
+    })
+  }
+
+  /** What the call did with its limits, and is not written yet. */
+  limits(): ReadonlyArray<Metering.Operation> {
+    return this.records.flatMap((record) => record.take())
+  }
+
+  /** No operation of the call is under way. */
+  get hasSettled(): boolean {
+    return this.open === 0
+  }
+
+  /** Runs whenever no operation of the call is under way any more; at once where that is so. */
+  whenSettled(then: Effect.Effect<void>): Effect.Effect<void> {
+    this.onEnd = then
+    return this.open === 0 ? then : Effect.void
   }
 
   /** From here on the warehouse may be working on it. */

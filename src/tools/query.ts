@@ -331,10 +331,10 @@ export const make = Effect.gen(function* () {
     const { objects } = policies.of(tier)
     const unseen = Names.withoutDenied(Names.rulesOf({ objects }, warehouse.dialect))
     const beside = { objects, tag: { tool: operation.tool, client, tier }, waiting: operation.waiting }
-    const { observed } = yield* CurrentNotes
+    const { metered, observed } = yield* CurrentNotes
     const started = now()
     const { value, warnings } = yield* guard.run<A, E | Refusal, never>(
-      { ...operation, observed },
+      { ...operation, observed, metered },
       Effect.map(
         prepare,
         (work) => (attempt: Attempt) =>

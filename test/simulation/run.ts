@@ -2,7 +2,11 @@
  * Runs a scenario on virtual time, with the real services and any of their layers switched off, and says
  * what came of it. The same options give the same report, to the byte.
  */
-import { Cause, Effect, Exit, Layer, Logger, LogLevel, Runtime, Scope } from "effect"
+import { Cause, DateTime, Effect, Exit, Layer, Logger, LogLevel, Runtime, Scope } from "effect"
+import * as Audit from "../../src/observe/Audit.js"
+import { settledLater } from "../../src/observe/Metering.js"
+import { CallNotes } from "../../src/tools/callNotes.js"
+import type { Call } from "./calls.js"
 import * as Clients from "./clients.js"
 import * as Invariants from "./invariants.js"
 import * as CourtRoom from "./invariants/Court.js"
@@ -27,6 +31,8 @@ export interface Options {
   readonly layers?: Partial<Layers> | undefined
   /** Layers that are broken on purpose. */
   readonly replaced?: ((scenario: Scenario) => Replacements) | undefined
+  /** Takes the lines of the audit log. */
+  readonly audit?: ((line: string) => void) | undefined
 }
 
 const HOUR = 3_600_000
@@ -100,6 +106,21 @@ const run = (options: Options): Report => {
     if (last >= 0 && isNext && passed <= RECOVERY_MS) recoveries[last] = passed
   }
 
+  /** One line when the call has ended, and another one where it settles later. */
+  const recorded = (call: Call, notes: CallNotes, decision: string): Effect.Effect<void> => {
+    const line = (decision: string) =>
+      Effect.map(DateTime.now, (now) => {
+        const limits = notes.limits()
+        const { wouldRefuse } = notes.all
+        const { client, tier } = call.asked
+        if (decision === settledLater && limits.length === 0) return
+        const entry = { client, tier, tool: Server.toolOf(call), decision, ms: 0, limits }
+        const told = wouldRefuse === undefined ? entry : { ...entry, wouldRefuse }
+        options.audit?.(Audit.lineOf(told, now, "none", String))
+      })
+    return Effect.zipRight(line(decision), notes.whenSettled(line(settledLater)))
+  }
+
   let reserved = 0
   let ids = 0
   const untilMs = hours * HOUR
@@ -113,7 +134,11 @@ const run = (options: Options): Report => {
     untilMs,
     working: () => time.now() % scenario.work.everyMs < scenario.work.lastMs,
     call: (call, done) => {
-      const fiber = fork(Server.answer(time, model, layers, call))
+      const notes = options.audit === undefined ? undefined : new CallNotes()
+      const audited = Effect.onExit(Server.answer(time, model, layers, call, notes), (exit) =>
+        notes === undefined ? Effect.void : recorded(call, notes, Exit.isSuccess(exit) ? "ok" : "failed")
+      )
+      const fiber = fork(notes === undefined ? Server.answer(time, model, layers, call) : audited)
       fiber.addObserver((exit) => {
         watch.answered(call, exit)
         reserved += call.reserved

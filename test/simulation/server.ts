@@ -17,6 +17,7 @@ import * as Retry from "../../src/guard/Retry.js"
 import { CurrentPrincipal } from "../../src/platform/Principal.js"
 import { Caller } from "./calls.js"
 import type { Call } from "./calls.js"
+import type { CallNotes } from "../../src/tools/callNotes.js"
 import type { Invariants } from "./invariants.js"
 import type { VirtualClock } from "./VirtualClock.js"
 import type { Model } from "./warehouse.js"
@@ -109,15 +110,19 @@ export interface Answer {
  * A call as a tool makes it: look-ups may be answered from memory, statements never are, and those that keep failing
  * are not tried again.
  */
-export const answer = (time: VirtualClock, model: Model, layers: Layers, call: Call) => {
+export const toolOf = ({ asked }: Call): string =>
+  asked.class === "query" ? "execute_query" : "describe_table"
+
+export const answer = (time: VirtualClock, model: Model, layers: Layers, call: Call, notes?: CallNotes) => {
   const statement = `${call.asked.class} ${call.asked.question}${call.asked.mistaken ? " mistaken" : ""}`
   const operation: Guard.Operation = {
-    tool: call.asked.class === "query" ? "execute_query" : "describe_table",
+    tool: toolOf(call),
     class: call.asked.class,
     deadlineMs: call.asked.deadlineMs,
     timeoutMs: call.asked.timeoutMs,
     estimatedBytes: call.asked.estimatedBytes,
-    statement: () => statement
+    statement: () => statement,
+    ...(notes === undefined ? {} : { metered: notes.metered, observed: notes.observed })
   }
   const asked = Effect.flatMap(Guard.Guard, (guard) => {
     call.guardedAt = time.now()

@@ -211,7 +211,8 @@ export const make = (options: Options) =>
 
     const identity = ({ admin, client, tier }: KeysFile.Key): Identity => {
       const named = tier ?? options.tierOf(client)
-      const principal = Principal.make(client, options.isTier(named) ? named : "default")
+      const known = options.isTier(named) ? named : "default"
+      const principal = tier === undefined ? Principal.assigned(client, known) : Principal.make(client, known)
       return { principal, owner: `key:${principal.tier}:${client}`, admin }
     }
 

@@ -211,9 +211,12 @@ export const make = (options: Options) =>
         })
       }
       const named = options.tierClaim === undefined ? [] : texts(payload[options.tierClaim])
-      const tier = [...named, options.tierOf(client)].find(options.isTier) ?? "default"
+      const ofToken = named.find(options.isTier)
+      const ofClient = options.tierOf(client)
+      const tier = ofToken ?? (options.isTier(ofClient) ? ofClient : "default")
+      const principal = Principal.make(client, tier, subjectOf(payload, token))
       return Effect.succeed({
-        principal: Principal.make(client, tier, subjectOf(payload, token)),
+        principal: ofToken === undefined ? { ...principal, assigned: true } : principal,
         // Several people may share a client; their sessions are their own.
         owner: `oauth:${JSON.stringify([tier, client, payload.iss, payload.sub])}`,
         admin: granted.includes(options.adminScope)

@@ -1,0 +1,227 @@
+/**
+ * The rate limits and quotas as one call meets them, with a record of each decision and booking for the audit log: what
+ * a replay needs to decide the same again.
+ *
+ * The time of a decision of the rate limits is the one that it was taken at; that of a booking is read when the store has
+ * answered. Steps are numbered in the order in which they took place in this process.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type * as RateLimiter from "./RateLimiter.js"
+import type * as Metering from "../observe/Metering.js"
+import { decimal } from "../observe/Metering.js"
+import { monotonicReader, wallReader } from "../platform/monotonic.js"
+import type { OperationClass } from "../platform/Operation.js"
+import type * as Quota from "../quota/Quota.js"
+
+/**
+ * What a guarded call does with its limits.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Limits {
+  readonly limiter: Pick<RateLimiter.RateLimiter["Type"], "reserve" | "refund">
+  readonly quota: Pick<Quota.Quota["Type"], "reserve" | "reserveScan" | "submitted" | "settle" | "release">
+}
+
+/**
+ * Where the records of a call go.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Sink {
+  readonly begun: (record: Record) => void
+  /** Nothing more will be recorded of it. */
+  readonly ended: Effect.Effect<void>
+}
+
+/** The start of a server, its clocks, and the numbers of its operations and steps. */
+class Start {
+  private operations = 0
+  private steps = 0
+  /** When the buckets were made, by both clocks; known with the first step, which is one of theirs. */
+  private origin: { readonly monotonic: number; readonly wall: number } | undefined
+
+  constructor(
+    readonly server: string,
+    private readonly monotonic: () => number,
+    readonly wall: () => number
+  ) {}
+
+  nextOperation(): number {
+    return ++this.operations
+  }
+
+  nextStep(): number {
+    return ++this.steps
+  }
+
+  /** `ms` have passed since. */
+  began(ms: number): { readonly monotonic: number; readonly wall: number } {
+    return (this.origin ??= { monotonic: this.monotonic() - ms, wall: Math.floor(this.wall() - ms) })
+  }
+
+  elapsed(): number {
+    return Math.max(0, this.monotonic() - this.began(0).monotonic)
+  }
+}
+
+/**
+ * What one guarded operation did so far.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Record {
+  private steps: Array<Metering.Step> = []
+  private readonly reservations: Array<Quota.Reservation> = []
+  /** Of the decision that was taken last and is not recorded yet. */
+  private place: readonly [n: number, at: number] | undefined
+
+  constructor(
+    private readonly start: Start,
+    private readonly head: Omit<Metering.Operation, "server" | "started" | "steps">
+  ) {}
+
+  readonly decidedAt = (ms: number): void => {
+    this.start.began(ms)
+    this.place = [this.start.nextStep(), decimal(ms)]
+  }
+
+  /** Number, time, and how far the wall clock is from it. */
+  now(): readonly [n: number, at: number, drift: number] {
+    const [n, at] = this.place ?? [this.start.nextStep(), decimal(this.start.elapsed())]
+    this.place = undefined
+    return [n, at, this.start.wall() - Math.floor(this.start.began(at).wall + at)]
+  }
+
+  add(step: Metering.Step): void {
+    this.steps.push(step)
+  }
+
+  holds(reservation: Quota.Reservation): void {
+    this.reservations.push(reservation)
+  }
+
+  of(reservation: Quota.Reservation): number {
+    return this.reservations.indexOf(reservation)
+  }
+
+  /** What was recorded since the last time. */
+  take(): ReadonlyArray<Metering.Operation> {
+    if (this.steps.length === 0) return []
+    const { server } = this.start
+    const taken = { server, started: this.start.began(0).wall, ...this.head, steps: this.steps }
+    this.steps = []
+    return [taken]
+  }
+}
+
+/**
+ * Begins the records of one server: for each operation the limits that write them.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  limits: Limits
+): Effect.Effect<
+  (
+    sink: Sink,
+    operation: {
+      readonly class: OperationClass
+      readonly deadlineMs: number
+      readonly estimatedBytes: number
+      readonly assigned: boolean
+    }
+  ) => Limits
+> =>
+  Effect.gen(function* () {
+    const id = (yield* Random.nextIntBetween(36 ** 5, 36 ** 6)).toString(36)
+    const start = new Start(id, yield* monotonicReader, yield* wallReader)
+    return (sink, { assigned, class: name, deadlineMs, estimatedBytes }) => {
+      const record = new Record(start, {
+        operation: start.nextOperation(),
+        class: name,
+        deadline: deadlineMs,
+        estimate: estimatedBytes,
+        ...(assigned ? { assigned } : {})
+      })
+      sink.begun(record)
+      return recorded(limits, record)
+    }
+  })
+
+const recorded = ({ limiter, quota }: Limits, record: Record): Limits => {
+  const note = (step: (...now: ReturnType<Record["now"]>) => Metering.Step): Effect.Effect<void> =>
+    Effect.sync(() => record.add(step(...record.now())))
+  /** Whether the store has carried it out is not known when it fails. */
+  const booked = <A, E>(
+    booking: Effect.Effect<A, E>,
+    step: (...now: ReturnType<Record["now"]>) => Metering.Step
+  ): Effect.Effect<A, E> => Effect.ensuring(booking, note(step))
+  /** A reservation that holds nothing is the same object for every call. */
+  const held = (reservation: Quota.Reservation): Quota.Reservation => {
+    const own = { ...reservation }
+    record.holds(own)
+    return own
+  }
+  const by = ({ quota, scope }: Quota.QuotaExceeded): string => `${scope}:${quota}`
+  return {
+    limiter: {
+      reserve: ({ class: name, client, cost, tier, tool }, maxWaitMs) =>
+        Effect.tapBoth(
+          limiter.reserve({ client, tier, class: name, tool, cost, decidedAt: record.decidedAt }, maxWaitMs),
+          {
+            onSuccess: ({ waitMs }) => note((...now) => [...now, "rate", waitMs]),
+            onFailure: ({ never, retryAfterMs, scope }) =>
+              note((...now) => [...now, "rate_refused", scope, never ? null : retryAfterMs])
+          }
+        ),
+      refund: (given, only) =>
+        // Of what is observed it is a consequence of the decision of the quotas.
+        only === undefined
+          ? booked(limiter.refund(given), (...now) => [...now, "refunded"])
+          : limiter.refund(given, only)
+    },
+    quota: {
+      reserve: (request) =>
+        Effect.tapBoth(Effect.map(quota.reserve(request), held), {
+          onSuccess: () => note((...now) => [...now, "quota"]),
+          onFailure: (error) =>
+            note((...now) =>
+              error._tag === "QuotaExceeded"
+                ? [...now, "quota_refused", by(error), error.retryAfterMs]
+                : [...now, "quota_lost"]
+            )
+        }),
+      reserveScan: (request) =>
+        Effect.tapBoth(Effect.map(quota.reserveScan(request), held), {
+          onSuccess: () => note((...now) => [...now, "scan", request.estimatedBytes]),
+          onFailure: (error) =>
+            note((...now) =>
+              error._tag === "QuotaExceeded"
+                ? [...now, "scan_refused", request.estimatedBytes, by(error), error.retryAfterMs]
+                : [...now, "scan_lost", request.estimatedBytes]
+            )
+        }),
+      submitted: (reservation) =>
+        booked(quota.submitted(reservation), (...now) => [...now, "sent", record.of(reservation)]),
+      settle: (reservation, spent) =>
+        booked(quota.settle(reservation, spent), (...now) => [
+          ...now,
+          "settled",
+          record.of(reservation),
+          spent.bytes,
+          spent.scanBytes ?? null,
+          spent.statementSeconds ?? null
+        ]),
+      release: (reservation) =>
+        booked(quota.release(reservation), (...now) => [...now, "released", record.of(reservation)])
+    }
+  }
+}

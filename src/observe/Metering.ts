@@ -1,0 +1,105 @@
+/**
+ * What a call asked of the rate limits and quotas, as it is in the audit log (`limits`): enough to take the same
+ * decisions again, under these limits or others (`snowguard limits simulate`).
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+const Count = Schema.Number
+/** Milliseconds since the buckets of the server were made; exact on the grid of the rate limits. */
+const At = Schema.Number
+/** Milliseconds by which the wall clock differs from `started` plus `at`, rounded down; nearly always 0. */
+const Drift = Schema.Number
+
+const step = <const What extends string, Rest extends Schema.TupleType.Elements>(what: What, ...rest: Rest) =>
+  Schema.Tuple(Count, At, Drift, Schema.Literal(what), ...rest)
+
+/** `SCOPE` of a rate limit, `SCOPE:QUOTA` of a quota. */
+const By = Schema.String
+/** Null where waiting would not help. */
+const RetryAfter = Schema.NullOr(Schema.Number)
+/** 0: the reservation of the call; 1 and on: those of its scans, in the order in which they were made. */
+const Of = Schema.Number
+
+/**
+ * One decision or booking: its number among those of the server, its time, what it was.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Step = Schema.Union(
+  /** Admitted by the rate limits, after so many milliseconds. */
+  step("rate", Schema.Number),
+  step("rate_refused", By, RetryAfter),
+  /** The quotas hold what the call may use. */
+  step("quota"),
+  step("quota_refused", By, RetryAfter),
+  /** The store of the quotas did not answer. */
+  step("quota_lost"),
+  /** The quotas hold so many bytes for a scan. */
+  step("scan", Schema.Number),
+  step("scan_refused", Schema.Number, By, RetryAfter),
+  step("scan_lost", Schema.Number),
+  /** What is reserved is charged from here on, also when the server ends. */
+  step("sent", Of),
+  /** Used: result bytes, bytes scanned, seconds in the warehouse; null where it is not known. */
+  step("settled", Of, Schema.Number, Schema.NullOr(Schema.Number), Schema.NullOr(Schema.Number)),
+  step("released", Of),
+  /** The tokens were given back. */
+  step("refunded")
+)
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Step = typeof Step.Type
+
+/**
+ * One guarded operation of a call. A line that was written before its end has a part of the steps, and a later line
+ * with the same `server` and `operation` has the others.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Operation = Schema.Struct({
+  /** One start of a server. */
+  server: Schema.String,
+  /** When its buckets were made, milliseconds since 1970. */
+  started: Schema.Number,
+  /** Number of the operation among those of the server. */
+  operation: Schema.Number,
+  class: Schema.Literal("query", "metadata", "control"),
+  /** Milliseconds that the call had. */
+  deadline: Schema.Number,
+  /** Result bytes expected. */
+  estimate: Schema.Number,
+  /** The tier is the one that the settings give the client; the credential names none. */
+  assigned: Schema.optional(Schema.Literal(true)),
+  steps: Schema.Array(Step)
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Operation = typeof Operation.Type
+
+/**
+ * The decision of a line that follows that of a call: what it did with its limits after it was answered.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const settledLater = "settled"
+
+/**
+ * Milliseconds in hundred thousandths, rounded up: finer than the grid of 2^-16 ms on which the rate limits decide, so
+ * that rounding down to the grid gives the same time again.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const decimal = (ms: number): number => {
+  const units = Math.ceil(ms * 1e5)
+  return (units / 1e5 < ms ? units + 1 : units) / 1e5
+}
