@@ -111,15 +111,29 @@ export const commands = [
   },
   {
     name: "limits",
-    summary: "say which settings make up a client's limits, and where each comes from; ACTION is explain",
+    summary:
+      "explain: say which settings make up a client's limits, and where each comes from; simulate: say whom other limits would have refused, by the audit log",
     operands: ["ACTION"],
     options: [
-      { name: "client", value: "NAME", summary: "the client" },
+      { name: "client", value: "NAME", summary: "explain: the client" },
       {
         name: "tier",
         value: "NAME",
-        summary: "as if its key named this tier; that of the client if not given"
+        summary: "explain: as if its key named this tier; that of the client if not given"
       },
+      {
+        name: "audit",
+        value: "FILE",
+        summary: "simulate: a file of the audit log; as often as there are files, of one server or several",
+        repeats: true
+      },
+      {
+        name: "from",
+        value: "TIME",
+        summary:
+          "simulate: count calls from then on (2026-11-30, 2026-11-30T08:00, UTC if not said); those before it are replayed all the same"
+      },
+      { name: "to", value: "TIME", summary: "simulate: leave out calls from then on" },
       { name: "json", summary: "as JSON" }
     ]
   },
@@ -235,6 +249,8 @@ export type Command<Name extends string = CommandName> =
       /** The command's own options; a flag that was given is `true`. */
       readonly options: { readonly [name: string]: string | true }
       readonly operands: ReadonlyArray<string>
+      /** All values of the options that may be given several times. */
+      readonly lists?: { readonly [name: string]: ReadonlyArray<string> } | undefined
     } & From)
 
 /** Where the settings come from. */
@@ -425,7 +441,14 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   return Either.right(
     print === true
       ? { _tag: "PrintConfig", json: own["json"] === true, ...from }
-      : { _tag: "Run", command: spec.name, ...from, options: own, operands }
+      : {
+          _tag: "Run",
+          command: spec.name,
+          ...from,
+          options: own,
+          operands,
+          ...(repeated.size === 0 ? {} : { lists: Object.fromEntries(repeated) })
+        }
   )
 }
 

@@ -169,6 +169,7 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
               sources: loaded.sources,
               options: command.options,
               operands: command.operands,
+              lists: command.lists,
               source
             })
         ).pipe(

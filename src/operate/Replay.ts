@@ -160,10 +160,7 @@ const makeAgenda = (recorded: ReadonlyArray<Event>) => {
   }
 }
 
-const eventsOf = (
-  calls: ReadonlyArray<Running>,
-  resets: ReadonlyArray<Reset>
-): ReadonlyArray<Event> => {
+const eventsOf = (calls: ReadonlyArray<Running>, resets: ReadonlyArray<Reset>): ReadonlyArray<Event> => {
   const servers = new Map<string, Array<{ readonly of: Running; readonly step: Metering.Step }>>()
   for (const of of calls) {
     const { server } = of.call.asked
@@ -210,21 +207,18 @@ export const replay = (
 ): Effect.Effect<ReadonlyArray<Result>> =>
   Effect.gen(function* () {
     const running = yield* Effect.forEach(log.calls, (call) =>
-      Effect.map(
-        Ref.make(GuardCall.unused),
-        (used): Running => ({
-          call,
-          tier: terms.tierOf(call.client, call.tier, call.asked.assigned === true),
-          used,
-          wouldRefuse: [],
-          held: new Map(),
-          tokens: undefined,
-          refused: undefined,
-          scans: 0,
-          behind: 0,
-          over: false
-        })
-      )
+      Effect.map(Ref.make(GuardCall.unused), (used): Running => ({
+        call,
+        tier: terms.tierOf(call.client, call.tier, call.asked.assigned === true),
+        used,
+        wouldRefuse: [],
+        held: new Map(),
+        tokens: undefined,
+        refused: undefined,
+        scans: 0,
+        behind: 0,
+        over: false
+      }))
     )
     const events = eventsOf(running, log.resets)
     const begin = events[0]?.at ?? 0
@@ -372,7 +366,9 @@ export const replay = (
             if (step[3] === "scan_refused") return
             of.over = true
             for (const [i, held] of of.held)
-              yield* sure(i === 0 ? quota.settle(held, { bytes: 0, statementSeconds: 0 }) : quota.release(held))
+              yield* sure(
+                i === 0 ? quota.settle(held, { bytes: 0, statementSeconds: 0 }) : quota.release(held)
+              )
             return
           }
           const { wouldRefuse } = answer.right

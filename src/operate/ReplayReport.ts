@@ -146,8 +146,7 @@ const clientOf = (client: string, results: ReadonlyArray<Result>): Client => {
   }
 }
 
-const many = (count: number, one: string, more = `${one}s`): string =>
-  `${count} ${count === 1 ? one : more}`
+const many = (count: number, one: string, more = `${one}s`): string => `${count} ${count === 1 ? one : more}`
 
 const notesOf = (results: ReadonlyArray<Result>, log: Log, { quota }: Terms): ReadonlyArray<string> => {
   const admitted = results.filter(({ now, then }) => then.refused !== undefined && now.refused === undefined)
@@ -236,6 +235,8 @@ const waitsText = ({ calls, max_ms, p50_ms }: Waits): string =>
 /** Month, day and time; the year is that of the headline. */
 const moment = (at: string): string => at.slice(5, 19).replace("T", " ")
 
+const dateAndTime = (at: string | null): string => (at ?? "").slice(0, 19).replace("T", " ")
+
 const limitText = ({ code, observed, scope }: By): string => {
   const [of = "", quota] = scope.split(":")
   const what =
@@ -272,8 +273,8 @@ export const render = (report: Report): string => {
     by.map((one) => [cut(client, CLIENT), limitText(one), String(one.then), String(one.now)])
   )
   return [
-    `${many(report.calls, "call")} of ${many(clients.length, "client")} on ${many(report.servers, "start")} of a server, ` +
-      `${from?.slice(0, 19) ?? ""} to ${to?.slice(0, 19) ?? ""} UTC`,
+    `${many(report.calls, "call")} of ${many(clients.length, "client")}, ${many(report.servers, "start")} of a server`,
+    `${dateAndTime(from)} to ${dateAndTime(to)} UTC`,
     "",
     ...textTable(
       [
@@ -298,8 +299,6 @@ export const render = (report: Report): string => {
           80
         )),
     "",
-    ...notes.flatMap((note) =>
-      wrapped(note, 78).map((line, i) => `${i === 0 ? "- " : "  "}${line}`)
-    )
+    ...notes.flatMap((note) => wrapped(note, 78).map((line, i) => `${i === 0 ? "- " : "  "}${line}`))
   ].join("\n")
 }

@@ -63,7 +63,8 @@ export const scenarioOf = (seed: number, hours: number): Scenario => {
   }
 }
 
-const same = (a: Replay.Outcome, b: Replay.Outcome): boolean => JSON.stringify(inOrder(a)) === JSON.stringify(inOrder(b))
+const same = (a: Replay.Outcome, b: Replay.Outcome): boolean =>
+  JSON.stringify(inOrder(a)) === JSON.stringify(inOrder(b))
 
 const inOrder = ({ refused, waitMs, wouldRefuse }: Replay.Outcome) => [
   waitMs,

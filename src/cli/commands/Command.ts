@@ -23,6 +23,8 @@ export interface Input {
   /** The command's own options; a flag that was given is `true`. */
   readonly options: { readonly [name: string]: string | true }
   readonly operands: ReadonlyArray<string>
+  /** All values of the options that may be given several times. */
+  readonly lists?: { readonly [name: string]: ReadonlyArray<string> } | undefined
   /** For commands that read their settings again while they run. */
   readonly source: Source
 }

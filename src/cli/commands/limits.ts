@@ -1,14 +1,28 @@
 /**
- * `snowguard limits explain`: the limits of a client, and where each comes from.
+ * `snowguard limits explain`: the limits of a client, and where each comes from. `snowguard limits simulate`: whom these
+ * limits would have refused, by the audit log.
  *
  * @since 0.1.0
  */
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { createReadStream } from "node:fs"
 import { explain } from "../../config/Explain.js"
 import type { Explanation, Row } from "../../config/Explain.js"
+import * as ServerConfig from "../../config/ServerConfig.js"
+import * as AuditLog from "../../operate/AuditLog.js"
+import * as Replay from "../../operate/Replay.js"
+import * as ReplayReport from "../../operate/ReplayReport.js"
+import { reasonOf } from "../../platform/fileReasons.js"
 import { escaped } from "../../platform/quoted.js"
-import type { Run } from "./Command.js"
-import { print, textOption, wrong } from "./Command.js"
+import { hasTool } from "../../tools/CallPolicy.js"
+import type { UsageFault } from "../Cli.js"
+import type { Input, Run } from "./Command.js"
+import { print, textOption, write, wrong } from "./Command.js"
 
 const titles: { readonly [O in Row["of"]]: string } = {
   client: "of the client",
@@ -83,14 +97,10 @@ const jsonOf = ({ client, rows, tier, tierFrom }: Explanation): string =>
     2
   )
 
-/**
- * @since 0.1.0
- * @category commands
- */
-export const run: Run = ({ operands, options, settings, sources = new Map() }) =>
+const explained = ({ options, settings, sources = new Map() }: Input): Effect.Effect<number, UsageFault> =>
   Effect.gen(function* () {
-    const [action] = operands
-    if (action !== "explain") return yield* wrong(action ?? "limits", "expected explain")
+    for (const other of ["audit", "from", "to"])
+      if (options[other] !== undefined) return yield* wrong(`--${other}`, "is of limits simulate only")
     const client = textOption(options, "client")
     if (client === undefined) return yield* wrong("limits explain", "expected --client NAME")
     const tier = textOption(options, "tier")
@@ -104,3 +114,129 @@ export const run: Run = ({ operands, options, settings, sources = new Map() }) =
     yield* print(options["json"] === true ? jsonOf(found) : escaped(textOf(found)))
     return 0
   })
+
+/**
+ * The audit log says nothing that could be replayed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NothingToReplay extends Schema.TaggedError<NothingToReplay>("snowguard/NothingToReplay")(
+  "NothingToReplay",
+  { description: Schema.String }
+) {
+  override get message(): string {
+    return this.description
+  }
+}
+
+const read = (path: string, log: ReturnType<typeof AuditLog.make>): Effect.Effect<void, NothingToReplay> =>
+  NodeStream.fromReadable(
+    () => createReadStream(path),
+    (cause) => new NothingToReplay({ description: `${path} cannot be read: ${reasonOf(cause)}` })
+  ).pipe(
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.zipWithIndex,
+    Stream.runForEach(([line, index]) => Effect.sync(() => log.add(path, index + 1, line)))
+  )
+
+/** Of the settings. */
+const termsOf = (settings: ServerConfig.Settings): Replay.Terms => {
+  const { isTier, tierOf } = ServerConfig.tiersOf(settings)
+  const policies = ServerConfig.callPolicyTiers(settings)
+  return {
+    limiter: ServerConfig.rateLimiterOptions(settings),
+    quota: ServerConfig.quotaOptions(settings),
+    tokenWaits: ServerConfig.guardOptions(settings).tiers ?? {},
+    windows: settings.quotaStore.windows,
+    jointQuotas: settings.quotaStore.kind !== "memory",
+    jointBuckets: settings.rateLimits === "shared",
+    tierOf: (client, tier, assigned) => {
+      const named = assigned ? tierOf(client) : tier
+      return isTier(named) ? named : "default"
+    },
+    mayCall: (tier, tool) => {
+      const policy = policies[tier]
+      return policy === undefined || hasTool(policy, tool)
+    }
+  }
+}
+
+/** Milliseconds since 1970; UTC where the text does not say otherwise. */
+const timeOption = (options: Input["options"], name: "from" | "to") => {
+  const text = textOption(options, name)
+  if (text === undefined) return Effect.succeed(undefined)
+  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text)
+  const isTime = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?$/.test(text)
+  const hasZone = isDay || /(Z|[+-]\d{2}:\d{2})$/.test(text.slice(10))
+  const time = isDay || isTime ? DateTime.make(hasZone ? text : `${text}Z`) : Option.none()
+  return Option.match(time, {
+    onNone: () => wrong(`--${name}`, `expected a time as 2026-11-30 or 2026-11-30T08:00, got ${text}`),
+    onSome: (time) => Effect.succeed(DateTime.toEpochMillis(time))
+  })
+}
+
+const simulated = ({
+  lists,
+  options,
+  settings
+}: Input): Effect.Effect<number, UsageFault | NothingToReplay> =>
+  Effect.gen(function* () {
+    for (const other of ["client", "tier"])
+      if (options[other] !== undefined) return yield* wrong(`--${other}`, "is of limits explain only")
+    const files = lists?.["audit"] ?? []
+    if (files.length === 0) return yield* wrong("limits simulate", "expected --audit FILE")
+    const range = { from: yield* timeOption(options, "from"), to: yield* timeOption(options, "to") }
+    const { from = -Infinity, to = Infinity } = range
+    if (from >= to) return yield* wrong("--to", "expected a time after --from")
+    const lines = AuditLog.make()
+    for (const file of files) yield* read(file, lines)
+    const log = lines.log()
+    const calls = log.calls.filter((call) => Replay.askedAt(call) < to)
+    if (!calls.some((call) => Replay.askedAt(call) >= from))
+      return yield* new NothingToReplay({ description: nothing(log, files) })
+    const terms = termsOf(settings)
+    const results = yield* Replay.replay({ ...log, calls }, terms)
+    const report = ReplayReport.make(results, log, terms, range)
+    yield* print(
+      options["json"] === true ? JSON.stringify(report, undefined, 2) : escaped(ReplayReport.render(report))
+    )
+    return 0
+  })
+
+/** Why there is no call to replay. */
+const nothing = ({ calls, faulty, lines, older }: AuditLog.Log, files: ReadonlyArray<string>): string => {
+  return calls.length > 0
+    ? "no call of the audit log is in this range of time"
+    : [
+        `${files.join(", ")}: no call that can be replayed`,
+        `${lines} lines of calls`,
+        ...(older === 0
+          ? []
+          : [
+              `${older} of them of an earlier version, which did not write what each call asked of the limits (limits)`
+            ]),
+        ...(faulty.length === 0
+          ? []
+          : [`${faulty.length} lines that cannot be read, the first ${faulty[0] ?? ""}`])
+      ].join("; ")
+}
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const run: Run = (input) => {
+  const [action] = input.operands
+  switch (action) {
+    case "explain":
+      return explained(input)
+    case "simulate":
+      return Effect.catchTag(simulated(input), "NothingToReplay", ({ message }) =>
+        Effect.as(write(process.stderr, escaped(message)), 1)
+      )
+    default:
+      return wrong(action ?? "limits", "expected explain or simulate")
+  }
+}
