@@ -438,6 +438,7 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
     connection: typeof connection === "string" ? connection : undefined,
     load: repeated.get("load")
   }
+  const lists = [...repeated].filter(([name]) => name !== "load")
   return Either.right(
     print === true
       ? { _tag: "PrintConfig", json: own["json"] === true, ...from }
@@ -447,7 +448,7 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
           ...from,
           options: own,
           operands,
-          ...(repeated.size === 0 ? {} : { lists: Object.fromEntries(repeated) })
+          ...(lists.length === 0 ? {} : { lists: Object.fromEntries(lists) })
         }
   )
 }

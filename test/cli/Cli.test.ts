@@ -135,6 +135,13 @@ describe("the command line", () => {
     const wrong = (...argv: ReadonlyArray<string>) =>
       Either.match(Cli.parse(argv), { onLeft: (fault) => fault.render().split("\n")[0], onRight: () => "" })
     const loading = { ...run, load: ["a.csv"] }
+    expect(loads("limits", "simulate", "--audit", "a.log", "a.log.1", "--audit=b.log", "--json")).toEqual({
+      ...run,
+      command: "limits",
+      operands: ["simulate"],
+      options: { audit: "b.log", json: true },
+      lists: { audit: ["a.log", "a.log.1", "b.log"] }
+    })
     expect(loads("--load", "a.csv")).toEqual(loading)
     expect(loads("stdio", "--load", "a.csv")).toEqual(loading)
     expect(loads("--load", "a.csv", "stdio")).toEqual(loading)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Report } from "../../src/operate/ReplayReport.js"
 import * as Command from "../utils/command.js"
@@ -10,14 +10,14 @@ import { bin, cleanEnv } from "../utils/server.js"
 
 const limits = (extra = "") => `
 [tiers.default]
-requests_per_second = 10
+requests_per_second = 4
 burst = 3
 initial_tokens = 2
-max_token_wait_seconds = 0.35
+max_token_wait_seconds = 0.6
 [tiers.small]
-requests_per_second = 5
+requests_per_second = 3
 burst = 6
-requests_per_hour = 14
+requests_per_hour = 10
 bytes_per_day = 100000
 observe = ["tool"]
 [tiers.small.tools.execute_query]
@@ -111,7 +111,7 @@ describe("limits simulate, spawned", () => {
         assert.strictEqual(less.calls, same.calls)
         assert.isAbove(less.newly_refused, 0)
         assert.strictEqual((ann?.calls ?? 0) - (ann?.refused.now ?? 0), 5)
-        assert.strictEqual(ann?.first_refused?.code, "RATE_LIMITED")
+        assert.isNotNull(ann?.first_refused)
 
         // What was asked before the range is replayed: it used what it used.
         const middle = (Date.parse(same.from ?? "") + Date.parse(same.to ?? "")) / 2
@@ -126,8 +126,88 @@ describe("limits simulate, spawned", () => {
 
         const { stdout } = yield* simulate(["--audit", audit, "--config", tighter])
         for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80, line)
-        if (process.env["SHOW"] !== undefined) console.log(stdout, readFileSync(audit, "utf8").slice(0, 3000))
       }),
     60_000
+  )
+
+  it.scopedLive(
+    "a file that cannot be read, one without what a replay needs, and times without a call end with 1",
+    () =>
+      Effect.gen(function* () {
+        const home = yield* folder
+        const file = (name: string, text: string): string => {
+          writeFileSync(join(home, name), text)
+          return join(home, name)
+        }
+        const older = JSON.stringify({
+          time: "2026-11-29T10:00:00.000Z",
+          client: "ann",
+          tier: "default",
+          tool: "execute_query",
+          decision: "ok",
+          ms: 1
+        })
+        const call = JSON.stringify({
+          ...JSON.parse(older),
+          v: 2,
+          limits: [
+            {
+              server: "a",
+              started: Date.UTC(2026, 10, 29, 10),
+              operation: 1,
+              class: "query",
+              deadline: 1000,
+              estimate: 100,
+              steps: [[1, 5, 0, "rate", 0]]
+            }
+          ]
+        })
+        const whole = file("whole.log", `${call}\n`)
+        const refused = (args: ReadonlyArray<string>, status: number, told: RegExp) =>
+          Effect.map(simulate(args), (ended) => {
+            assert.strictEqual(ended.status, status, ended.stderr)
+            assert.strictEqual(ended.stdout, "")
+            assert.match(ended.stderr, told)
+          })
+        yield* refused(["--audit", join(home, "none.log")], 1, /none\.log cannot be read: .*no such file/i)
+        yield* refused(["--audit", home], 1, /cannot be read: /)
+        yield* refused(
+          ["--audit", file("old.log", `${older}\n${older}\nnonsense\n`)],
+          1,
+          /no call that can be replayed; 2 lines of calls; 2 of them of an earlier version.*; 1 lines? that cannot be read, the first .*old\.log:3/
+        )
+        yield* refused(
+          ["--audit", whole, "--from", "2026-11-30"],
+          1,
+          /no call of the audit log is in this range/
+        )
+        yield* refused([], 64, /expected --audit FILE/)
+        yield* refused(["--audit", whole, "--from", "yesterday"], 64, /--from: expected a time/)
+        yield* refused(["--audit", whole, "--from", "2026-11-30", "--to", "2026-11-29T12:00"], 64, /--to: /)
+        yield* refused(["--audit", whole, "--client", "ann"], 64, /--client: is of limits explain only/)
+        yield* refused(["--audit", whole, "--config", join(home, "none.toml")], 78, /none\.toml/)
+
+        const mixed = file("mixed.log", `${older}\n{"time":\n${call}\n`)
+        const report = reportOf(
+          yield* simulate([
+            "--audit",
+            mixed,
+            whole,
+            "--from",
+            "2026-11-29",
+            "--to",
+            "2026-11-29T10:00:01",
+            "--json"
+          ])
+        )
+        assert.deepInclude(report, {
+          calls: 1,
+          not_replayed: {
+            older_lines: 1,
+            faulty_lines: [`${mixed}:2`],
+            calls_without_beginning: 0
+          }
+        })
+      })
   )
 })

@@ -136,8 +136,22 @@ describe("the audit of calls", () => {
     Effect.gen(function* () {
       const { call, next } = yield* connect
       yield* call("execute_query", { sql: "SELECT 1" })
-      const { ms, ...entry } = yield* next
+      const { limits = [], ms, ...entry } = yield* next
       assert.isAtLeast(ms, 0)
+      // What it asked of the limits, and used: enough to take the decisions again.
+      assert.strictEqual(limits.length, 1)
+      assert.deepInclude(limits[0], { class: "query", operation: 1 })
+      const steps = limits[0]?.steps ?? []
+      assert.deepStrictEqual(
+        steps.map(([n, , , what]) => [n, what]),
+        [
+          [1, "rate"],
+          [2, "quota"],
+          [3, "sent"],
+          [4, "settled"]
+        ]
+      )
+      assert.strictEqual(steps[3]?.[5], entry.bytes)
       assert.deepStrictEqual(entry, {
         client: "ana",
         tier: "gold",
