@@ -16,6 +16,7 @@ import { basename } from "node:path"
 import { literal, quoted } from "../../sql/Identifier.js"
 import type { Declared } from "./catalog.js"
 import { bodyOfView } from "./catalog.js"
+import { withoutFiles } from "./errors.js"
 
 /**
  * @since 0.1.0
@@ -259,7 +260,9 @@ export const show = async (
         `CREATE VIEW ${view} AS SELECT ${list.join(", ")} FROM ${[file, table.schema, table.name].map(quoted).join(".")}`
       )
     } catch (cause) {
-      skipped.push(`${where}: ${cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause)}`)
+      skipped.push(
+        `${where}: ${withoutFiles(cause instanceof Error ? cause.message.split("\n", 1)[0]! : String(cause))}`
+      )
       continue
     }
     const comments = table.columns.flatMap(({ comment }, at) =>

@@ -24,7 +24,7 @@ import { parse } from "./command.js"
 import * as Connections from "./connections.js"
 import { translate } from "./dialect/translate.js"
 import type { Failure } from "./errors.js"
-import { classify } from "./errors.js"
+import { classify, noInterval } from "./errors.js"
 import * as Instance from "./instance.js"
 import { resultNames } from "./names.js"
 import { columnsNear, missingIn } from "./suggest.js"
@@ -151,6 +151,14 @@ const tableRows = 500
 const remembered = { maxEntries: 200, maxBytes: 1024 * 1024 }
 const longestRemembered = 8 * 1024
 
+/** A value of DuckDB's that Snowflake does not have. */
+const difference: Failed = {
+  reason: "InvalidStatement",
+  code: "001044",
+  sqlState: "42P13",
+  description: noInterval
+}
+
 const tableAnswer = (table: Table, maxRows: number | undefined): Answer => {
   const rows = maxRows === undefined ? table.rows : table.rows.slice(0, maxRows)
   let at = 0
@@ -218,6 +226,8 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.
           limit: limitOf(select.tokens)
         })
         yield* Effect.addFinalizer(() => Effect.sync(running.close))
+        if (running.types.some((type) => type.toString() === "INTERVAL"))
+          return yield* Effect.fail(difference)
         const names = resultNames(select.sql, select.tokens, running.names)
         const columns = names.map((name, index): Column => {
           const type = running.types[index]!
@@ -225,7 +235,9 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.
         })
         const pull = running.pull(cells.reader(running.types))
         return { columns, pull: Effect.mapError(pull, Option.map(runError(request, namespace, select))) }
-      }).pipe(Effect.mapError(runError(request, namespace, select)))
+      }).pipe(
+        Effect.mapError((error) => ("_tag" in error ? runError(request, namespace, select)(error) : error))
+      )
 
     /** `memory.PUBLIC.T`, `DB.PUBLIC.T`: the plan says where a table is, with or without its database. */
     const bytesOf = (table: string): number => {

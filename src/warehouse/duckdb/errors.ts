@@ -32,13 +32,23 @@ const candidatesOf = (message: string): ReadonlyArray<string> => {
   return [...line.matchAll(/"((?:[^"]|"")*)"/g)].map((match) => match[1]!.replaceAll('""', '"'))
 }
 
+/**
+ * A text of DuckDB's without the names under which `attached.ts` attaches the user's files: statements see others.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const withoutFiles = (text: string): string =>
+  text.replaceAll(/"?_snowguard_file_\d+"?\./g, "").replaceAll(/"?_snowguard_file_\d+"?/g, "of the file")
+
 /** The first paragraph, without what is of use at DuckDB's console only. */
 const gist = (text: string): string => {
   const [first = ""] = text.split(/\n\s*\n|\n(?:LINE \d+:|Did you mean|Candidate|\s*Possible solutions)/, 1)
   return first
     .replaceAll(/"?\bmemory"?\."?main"?\./g, "")
     .replaceAll(/\bUNION\((?:[^()]|\([^()]*\))*\)/g, "VARIANT")
-    .replaceAll(/\bHUGEINT\b|\bBIGINT\b|\bINT(?:8|16|32|64|128)\b/g, "NUMBER")
+    .replaceAll(/\bSTRING_LITERAL\b/g, "VARCHAR")
+    .replaceAll(/\bINTEGER_LITERAL\b|\bHUGEINT\b|\bBIGINT\b|\bINT(?:8|16|32|64|128)\b/g, "NUMBER")
     .replaceAll(/\bDuckDB\b/g, "the warehouse")
     .replaceAll(/\s+/g, " ")
     .replace(/[!.\s]+$/, "")
@@ -86,6 +96,10 @@ const tooLarge = (description: string): Failure => ({
   description
 })
 
+/** What is said of a value that Snowflake has and DuckDB reckons with otherwise. */
+export const noInterval =
+  "The difference of two timestamps is an INTERVAL, which the embedded warehouse does not have; for the time between them use DATEDIFF(second, a, b)."
+
 const unquoted = (name: string): string => name.replaceAll('"', "")
 
 const rules: ReadonlyArray<Rule> = [
@@ -128,6 +142,43 @@ const rules: ReadonlyArray<Rule> = [
     })
   },
   {
+    kind: /^Catalog$/,
+    text: /Function with name "?([^"\n]+?)"? is not in the catalog, but it exists/,
+    to: ([, name]) => ({
+      ...invalid("002140", "42601", `Unknown function ${name!.toUpperCase()}.`),
+      missing: { kind: "Function", name: name!, candidates: [] }
+    })
+  },
+  {
+    // The dialect asks a function for the type of a date.
+    kind: /^Binder$/,
+    text: /given name and argument types 'sgj_moment_type\(([^\n]*)\)'/,
+    to: ([, types]) =>
+      invalid(
+        "001044",
+        "42P13",
+        types === "INTERVAL"
+          ? noInterval
+          : `A date or a timestamp is needed, not ${gist(types!)}: TO_DATE(x), TO_TIMESTAMP(x).`
+      )
+  },
+  {
+    kind: /^Binder$/,
+    text: /^(?:Could not choose a best candidate function for the function call "|No function matches the given name and argument types ')([-+*\/%])\(([^\n]*)\)['"]/,
+    to: ([, operator, types]) =>
+      invalid(
+        "001044",
+        "42P13",
+        `Invalid argument types for function '${operator!}': (${gist(types!)}).${
+          /VARCHAR|STRING_LITERAL/.test(types!)
+            ? " The embedded warehouse does not compute with texts: cast them first, for example x::NUMBER(38, 2)."
+            : types!.includes("UNION(")
+              ? " Cast a semi-structured value first: v::NUMBER, v::STRING."
+              : ""
+        }`
+      )
+  },
+  {
     kind: /^Binder$/,
     text: /^Referenced column "([^\n]+?)" (?:not found|was not found)/,
     to: ([, name], message) => unknownColumn(name!, message)
@@ -160,7 +211,11 @@ const rules: ReadonlyArray<Rule> = [
         "001044",
         "42P13",
         `Invalid argument types for function '${name!.toUpperCase()}': (${gist(types!)}).${
-          types!.includes("UNION(") ? " Cast a semi-structured value first: v::NUMBER, v::STRING." : ""
+          types!.includes("UNION(")
+            ? " Cast a semi-structured value first: v::NUMBER, v::STRING."
+            : types! === "VARCHAR"
+              ? " Cast a text first: x::NUMBER, x::DATE."
+              : ""
         }`
       )
   },
@@ -208,7 +263,17 @@ const rules: ReadonlyArray<Rule> = [
     to: () => invalid("002049", "42601", "A bind variable of the statement is not set.")
   },
   {
-    kind: /^Invalid(?: Input| type)?$|^Mismatch Type$|^Syntax$/i,
+    kind: /^Invalid Input$/,
+    text: /attached in read-only mode/,
+    to: () =>
+      invalid(
+        "003001",
+        "42501",
+        "The view takes numbers from a sequence (NEXTVAL), which would write to its file: files are opened for reading only."
+      )
+  },
+  {
+    kind: /^Invalid(?: Input| type)?$|^Sequence$|^Mismatch Type$|^Syntax$/i,
     text: /[^]*/,
     to: ([text]) => invalid("100132", "22000", sentence(text))
   },
@@ -262,8 +327,9 @@ const rules: ReadonlyArray<Rule> = [
  * @category conversions
  */
 export const classify = (message: string): Failure => {
-  const [, kind = "", text = message] =
-    /^(?:Failed to extract statements: )?([A-Za-z ]+?) Error: ([^]*)$/.exec(message) ?? []
+  const shown = withoutFiles(message)
+  const [, kind = "", text = shown] =
+    /^(?:Failed to extract statements: )?([A-Za-z ]+?) Error: ([^]*)$/.exec(shown) ?? []
   for (const rule of rules) {
     if (!rule.kind.test(kind)) continue
     const match = rule.text.exec(text)

@@ -139,6 +139,20 @@ it("shows nothing of what is DuckDB's own", () => {
   expect(classify("Binder Error: memory.main.iff wants a BIGINT!").description).toBe("Iff wants a NUMBER.")
 })
 
+it("does not show under which name a file of the user's is attached", () => {
+  const readOnly = classify(
+    'Invalid Input Error: Cannot execute statement of type "SELECT" on database "_snowguard_file_1" which is attached in read-only mode!'
+  )
+  expect([readOnly.reason, readOnly.code]).toEqual(["InvalidStatement", "003001"])
+  expect(readOnly.description).toContain("sequence (NEXTVAL)")
+  const messages = [
+    "Catalog Error: Table with name _snowguard_file_12.main.t does not exist!",
+    'Binder Error: "_snowguard_file_1" is not what it was',
+    "Odd Error: _snowguard_file_3"
+  ]
+  for (const message of messages) expect(JSON.stringify(classify(message))).not.toContain("snowguard_file")
+})
+
 it.prop(
   "has an answer in one sentence for every message",
   [FastCheck.string({ unit: "binary" })],

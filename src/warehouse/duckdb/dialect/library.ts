@@ -253,7 +253,8 @@ const unknownUnit = (name: string, arg: Argument | undefined): Written =>
     )
   )
 
-const addable = new Set([
+/** Parts that can be added to a date. */
+export const addable: ReadonlySet<string> = new Set([
   "year",
   "quarter",
   "month",
@@ -279,11 +280,8 @@ const truncatable = new Set([
   "microsecond"
 ])
 
-const dateAdd: Write = ({ args, name }) => {
-  const [unit, count, date] = args
-  const part = unitOf(unit)
-  if (count === undefined || date === undefined) return undefined
-  if (part === undefined || !addable.has(part)) return unknownUnit(name, unit)
+/** The date or timestamp so many parts later. */
+export const added = (part: string, count: string, date: Argument): Written => {
   const kind =
     date.kind === "date" && ["year", "quarter", "month", "week", "day"].includes(part)
       ? "date"
@@ -292,7 +290,14 @@ const dateAdd: Write = ({ args, name }) => {
         : date.kind === "date" || date.kind === "timestamp" || date.literal !== undefined
           ? "timestamp"
           : "unknown"
-  return written(kind, `sg_add_${part}(${count.sql}, ${moment(date)})`)
+  return written(kind, `sg_add_${part}(${count}, ${moment(date)})`)
+}
+
+const dateAdd: Write = ({ args, name }) => {
+  const [unit, count, date] = args
+  const part = unitOf(unit)
+  if (count === undefined || date === undefined) return undefined
+  return part === undefined || !addable.has(part) ? unknownUnit(name, unit) : added(part, count.sql, date)
 }
 
 const dateDiff: Write = ({ args, name }) => {
@@ -310,12 +315,10 @@ const dateTrunc: Write = ({ args, name }) => {
   const part = unitOf(unit)
   if (date === undefined) return undefined
   if (part === undefined || !truncatable.has(part)) return unknownUnit(name, unit)
-  if (date.kind === "time")
-    return written("time", `system.main.date_trunc('${part}', TIMESTAMP '1970-01-01' + ${date.sql})::TIME`)
-  return written(
-    date.kind === "date" ? "date" : date.kind === "timestamp" ? "timestamp" : "unknown",
-    `sg_trunc_date('${part}', ${moment(date)})`
-  )
+  // Only DuckDB knows whether a column is a time.
+  return date.kind === "date" || date.kind === "timestamp"
+    ? written(date.kind, `sg_trunc_date('${part}', ${date.sql})`)
+    : written(date.kind === "time" ? "time" : "unknown", `sg_trunc_moment('${part}', ${moment(date)})`)
 }
 
 /** `TO_NUMBER(x [, format] [, precision [, scale]])`. */
@@ -356,13 +359,28 @@ const separated = (invocation: Invocation): string => {
 }
 
 /** What follows the bracket of an aggregate. */
-const tail = ({ filter, over }: Invocation): string =>
+const tail = ({ filter, over }: Pick<Invocation, "filter" | "over">): string =>
   `${filter === undefined ? "" : ` FILTER (${filter})`}${over === undefined ? "" : ` ${over}`}`
 
 const aggregate = (invocation: Invocation, name: string, args: string, extra = ""): string => {
   const order = invocation.order === undefined ? "" : ` ${invocation.order}`
   return `${name}(${invocation.distinct ? "DISTINCT " : ""}${args}${order}${extra})${tail(invocation)}`
 }
+
+/** PERCENTILE and MEDIAN: three more digits behind the point than their argument has. */
+const interpolated = (arg: Argument, share: string, after: string): Written =>
+  written("number", `quantile_cont((${numeric(arg)}) * 1.000, ${share})${after}`)
+
+/** `PERCENTILE_CONT` and `PERCENTILE_DISC`. */
+export const percentile = (
+  isDiscrete: boolean,
+  arg: Argument,
+  share: string,
+  after: Pick<Invocation, "filter" | "over">
+): Written =>
+  isDiscrete
+    ? written("unknown", `quantile_disc(${arg.sql}, ${share})${tail(after)}`)
+    : interpolated(arg, share, tail(after))
 
 /** The aggregate over the rows in which `value` is not NULL. */
 const withoutNulls = (invocation: Invocation, name: string, args: string, value: string): string => {
@@ -373,11 +391,15 @@ const withoutNulls = (invocation: Invocation, name: string, args: string, value:
 const listagg: Write = (invocation) => {
   const [value] = invocation.args
   if (value === undefined) return undefined
-  // With DISTINCT the order has to be by the argument itself.
-  const text = invocation.distinct && invocation.order !== undefined ? value.sql : asText(value)
+  // With DISTINCT the order has to be by the argument itself, which is a text afterwards.
+  if (invocation.distinct && invocation.order !== undefined && value.kind !== "text")
+    return written(
+      "text",
+      `coalesce(array_to_string(list_transform(${withoutNulls(invocation, "list", value.sql, value.sql)}, lambda sg_e: ${asText({ sql: "sg_e", kind: "unknown" })}), ${separated(invocation)}), '')`
+    )
   return written(
     "text",
-    `coalesce(${aggregate(invocation, "string_agg", `${text}, ${separated(invocation)}`)}, '')`
+    `coalesce(${aggregate(invocation, "string_agg", `${asText(value)}, ${separated(invocation)}`)}, '')`
   )
 }
 
@@ -389,7 +411,7 @@ const listed =
     if (value === undefined) return undefined
     return written(
       "variant",
-      element(`${toArray}(sg_raw(${withoutNulls(invocation, "list", value.sql, value.sql)}))`)
+      element(`${toArray}(sg_in(${withoutNulls(invocation, "list", value.sql, value.sql)}))`)
     )
   }
 
@@ -403,7 +425,7 @@ const objectAgg: Write = (invocation) => {
   return written(
     "variant",
     element(
-      `sgj_object_agg(sg_raw(${withoutNulls(invocation, "list", `{'k': ${key.sql}, 'v': ${value.sql}}`, value.sql)}))`
+      `sgj_object_agg(sg_raw(${withoutNulls(invocation, "list", `{'k': ${key.sql}, 'v': ${asValue(value)}}`, value.sql)}))`
     )
   )
 }
@@ -427,6 +449,10 @@ const ofNumbers =
       )
     )
   }
+
+/** Aggregates that ask a second one for their type; PIVOT takes one alone. */
+export const isOfTwo = (name: string): boolean =>
+  /^(?:AVG|VAR_POP|VAR_SAMP|VARIANCE(?:_POP|_SAMP)?)$/.test(name)
 
 /** A path into a semi-structured value as the number that an aggregate needs. */
 export const numeric = ({ kind, sql }: Pick<Argument, "kind" | "sql">): string =>
@@ -496,7 +522,7 @@ const valueBy =
   (invocation) => {
     const { args } = invocation
     if (args.length < 3) return written("unknown", aggregate(invocation, name, list(args)))
-    return written("variant", element(`sgj_list(sg_raw(${aggregate(invocation, name, list(args))}))`))
+    return written("variant", element(`sgj_list(sg_in(${aggregate(invocation, name, list(args))}))`))
   }
 
 const object =
@@ -563,6 +589,17 @@ const ofBytes =
       )
     return written("bytes", `unhex(${name}(${hex}, 2 * (${from.sql})))`)
   }
+
+/** `LIKE(subject, pattern [, escape])`. */
+const like =
+  (operator: "LIKE" | "ILIKE"): Write =>
+  ({ args: [subject, pattern, escape] }) =>
+    subject === undefined || pattern === undefined
+      ? undefined
+      : written(
+          "boolean",
+          `(${asText(subject)} ${operator} ${pattern.sql}${escape === undefined ? "" : ` ESCAPE ${escape.sql}`})`
+        )
 
 const charindex: Write = ({ args }) => inJavaScript("position", args)
 
@@ -806,6 +843,8 @@ export const calls: Readonly<Record<string, Write>> = {
   STARTSWITH: ofTexts("boolean", "starts_with", 2),
   ENDSWITH: ofTexts("boolean", "ends_with", 2),
   ASCII: ofTexts("number", "ascii"),
+  LIKE: like("LIKE"),
+  ILIKE: like("ILIKE"),
   LEN: ({ args }) => inJavaScript("length", args),
   CHAR: ({ args }) => inJavaScript("chr", args),
   CHARINDEX: charindex,
@@ -986,14 +1025,17 @@ export const calls: Readonly<Record<string, Write>> = {
   VARIANCE_POP: ofNumbers("var_pop"),
   VARIANCE_SAMP: ofNumbers("var_samp"),
   SUM: ofNumeric("sum"),
-  MEDIAN: ofNumeric("median"),
+  MEDIAN: (invocation) => {
+    const [value] = invocation.args
+    return value === undefined ? undefined : interpolated(value, "0.5", tail(invocation))
+  },
   STDDEV: ofNumeric("stddev_samp"),
   STDDEV_POP: ofNumeric("stddev_pop"),
   STDDEV_SAMP: ofNumeric("stddev_samp"),
   APPROX_PERCENTILE: ({ args: [x, p], ...rest }) =>
     p === undefined
       ? undefined
-      : written("number", `quantile_cont(${numeric(x!)}, ${p.sql})${tail({ args: [x!], ...rest })}`),
+      : written("number", `quantile_cont((${numeric(x!)})::DOUBLE, ${p.sql})${tail(rest)}`),
   MIN_BY: valueBy("arg_min"),
   MAX_BY: valueBy("arg_max"),
   BOOLAND_AGG: (invocation) =>
@@ -1168,6 +1210,8 @@ const macroList: ReadonlyArray<string> = [
   'sg_epoch(d, n) AS (system.main.floor(system.main."/"(epoch_us(d), n)))::BIGINT',
   'sg_nanosecond(d) AS system.main."%"(microsecond(d), 1000000) * 1000',
   "sg_trunc_date(part, d) AS cast_to_type(system.main.date_trunc(part, d), d)",
+  // A time is truncated like the timestamp of that time on a day.
+  "sg_trunc_moment(part, d) AS cast_to_type(system.main.date_trunc(part, make_timestamp(epoch_us(d))), d)",
   "sg_last_month(d) AS system.main.last_day(d)",
   "sg_last_year(d) AS make_date(year(d), 12, 31)",
   "sg_last_quarter(d) AS system.main.last_day(make_date(year(d), 3 * quarter(d), 1))",

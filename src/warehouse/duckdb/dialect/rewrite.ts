@@ -29,6 +29,17 @@ interface Piece {
   readonly mark: string | undefined
   /** The arguments of the path that it is. */
   readonly path?: string | undefined
+  /** The parts of the INTERVAL that it is, in their order. */
+  readonly interval?: ReadonlyArray<readonly [count: string, unit: string]> | undefined
+  /** What a SELECT lists. */
+  readonly items?: ReadonlyArray<Item> | undefined
+}
+
+/** An item of a SELECT: the name that it gives, as it is written, and the value where that is one piece. */
+interface Item {
+  readonly name: string | undefined
+  readonly value: Piece | undefined
+  readonly isStar: boolean
 }
 
 /** Words that are no operand, so that a bracket after them is no call and `[` no subscript. */
@@ -74,6 +85,10 @@ const afterList = new Set([
   ...setOperators
 ])
 
+/** What ends ORDER BY, and what may follow one value in it. */
+const sortEnds = new Set(["LIMIT", "OFFSET", "FETCH", "ROWS", "RANGE", "GROUPS"])
+const sortFollows = new Set([",", "ASC", "DESC", "NULLS", ...sortEnds])
+
 const texts = new Set("VARCHAR STRING TEXT CHAR CHARACTER NVARCHAR NVARCHAR2 NCHAR CHARVARYING".split(" "))
 const integers = new Set("INT INTEGER BIGINT SMALLINT TINYINT BYTEINT".split(" "))
 const decimals = new Set(["NUMBER", "DECIMAL", "NUMERIC", "DEC"])
@@ -101,6 +116,30 @@ const parameters: Readonly<Record<string, ReadonlyArray<string>>> = {
   ROUND: ["EXPR", "SCALE", "ROUNDING_MODE"],
   SEARCH: ["", "", "SEARCH_MODE", "ANALYZER"]
 }
+
+/** Calls that are nothing without a window. */
+const windowed = new Set(
+  (
+    "ROW_NUMBER RANK DENSE_RANK PERCENT_RANK CUME_DIST NTILE LAG LEAD FIRST_VALUE LAST_VALUE NTH_VALUE RATIO_TO_REPORT " +
+    "CONDITIONAL_TRUE_EVENT CONDITIONAL_CHANGE_EVENT"
+  ).split(" ")
+)
+
+/** Functions that compare their arguments, from which one on. */
+const comparing: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(
+    "DECODE EQUAL_NULL NULLIF GREATEST LEAST GREATEST_IGNORE_NULLS LEAST_IGNORE_NULLS"
+      .split(" ")
+      .map((name) => [name, 0])
+  ),
+  MIN_BY: 1,
+  MAX_BY: 1
+}
+
+/** DuckDB's name of a subquery that has none. */
+const unnamedSubquery = "unnamed_subquery"
+
+const isPercentile = (name: string): boolean => name === "PERCENTILE_CONT" || name === "PERCENTILE_DISC"
 
 /** A call that nothing is written for has DuckDB's meaning, with what belongs inside of its bracket. */
 const framed = new Set(["FIRST_VALUE", "LAST_VALUE", "NTH_VALUE"])
@@ -405,9 +444,9 @@ export const rewrite = (from: Source): string => {
     })
     const parameter = made.names.join(", ")
     if (name === "FILTER")
-      return guarded(`sgj_list(sg_raw(list_filter(${items}, lambda ${parameter}: ${made.body})))`)
+      return guarded(`sgj_list(sg_in(list_filter(${items}, lambda ${parameter}: ${made.body})))`)
     if (name === "TRANSFORM")
-      return guarded(`sgj_list(sg_raw(list_transform(${items}, lambda ${parameter}: ${made.body})))`)
+      return guarded(`sgj_list(sg_in(list_transform(${items}, lambda ${parameter}: ${made.body})))`)
     const initial = ranges.length === 3 ? argument(...ranges[1]!) : undefined
     if (initial === undefined) return undefined
     return {
@@ -426,8 +465,10 @@ export const rewrite = (from: Source): string => {
       if (token.depth !== depth || !isWord(token, "FROM")) continue
       let end = index + 1
       let name: string | undefined
-      if (tokens[end]?.text === "(") end = skipTo(end)
-      else {
+      if (tokens[end]?.text === "(") {
+        end = skipTo(end)
+        name = unnamedSubquery
+      } else {
         while (isName(tokens[end])) {
           name = tokens[end]!.text
           end++
@@ -513,6 +554,24 @@ export const rewrite = (from: Source): string => {
   const named = ([start, end]: readonly [number, number]): Argument =>
     tokens[start + 1]?.text === "=>" ? argument(start + 2, end) : argument(start, end)
 
+  /** What is wrong with the window of a call that ends before a token. */
+  const windowless = (name: string, at: number): string | undefined => {
+    if (!windowed.has(name)) return undefined
+    let end = at
+    if (isWord(tokens[end], "IGNORE", "RESPECT")) end += 2
+    if (!isWord(tokens[end], "OVER"))
+      return `${name} is a window function: it needs OVER (PARTITION BY ... ORDER BY ...)`
+    const close = tokens[end + 1]?.text === "(" ? partner.get(end + 1) : undefined
+    const [first, ...others] = tokens.slice(end + 2, close)
+    // `OVER w` and `OVER (w)` name a window.
+    if (name === "RATIO_TO_REPORT" || close === undefined) return undefined
+    if (isName(first) && close > end + 2 && !isWord(first, "PARTITION", "ROWS", "RANGE", "GROUPS"))
+      return undefined
+    return close > end + 2 && others.some((token) => isWord(token, "ORDER"))
+      ? undefined
+      : `window function type [${name}] requires ORDER BY in window specification`
+  }
+
   const call = (at: number): { readonly piece: Piece; readonly end: number } => {
     const token = tokens[at]!
     const name = token.value
@@ -558,8 +617,11 @@ export const rewrite = (from: Source): string => {
     if (/^SEQ[1248]$/.test(name)) return piece({ kind: "number", sql: "sg_seq" })
     const star = starCall(name, at, ranges)
     if (star !== undefined) return piece(star)
-    const why = Library.refused[name]
+    const why = Library.refused[name] ?? windowless(name, close + 1)
     if (why !== undefined) return piece({ kind: "unknown", sql: refuse(why) })
+
+    const share = isPercentile(name) ? percentile(at) : undefined
+    if (share !== undefined) return share
 
     const write = Library.calls[name]
     const inScript =
@@ -572,7 +634,7 @@ export const rewrite = (from: Source): string => {
     const given =
       distinct && first !== undefined ? [[first[0] + 1, first[1]] as const, ...ranges.slice(1)] : ranges
     const order = parameters[name]
-    const args =
+    const plain =
       given.some(([start]) => tokens[start + 1]?.text === "=>") && order !== undefined
         ? order.flatMap((parameter, index) => {
             const found = given.find(
@@ -585,6 +647,14 @@ export const rewrite = (from: Source): string => {
             return range === undefined ? [] : [named(range)]
           })
         : given.map((range) => argument(...range))
+    const from_ = comparing[name] ?? plain.length
+    // What is sorted by beside DISTINCT is the argument.
+    const isOrdered = distinct && isWord(tokens[close + 1], "WITHIN")
+    const args = plain.map((arg, index) =>
+      index < from_ && !(isOrdered && index === 0)
+        ? arg
+        : { ...arg, sql: asCompared({ ...arg, operand: true }).sql }
+    )
     const { end, ...rest } = suffix(close + 1)
     const invocation: Invocation = { name, args, distinct, ...rest }
     const made = inScript ? Library.inJavaScript(name.toLowerCase(), args) : write?.(invocation)
@@ -592,6 +662,31 @@ export const rewrite = (from: Source): string => {
       return plainCall(at, `${distinct ? "DISTINCT " : ""}${args.map((arg) => arg.sql).join(", ")}`)
     // What was written does not take what follows; it stays where it is.
     return inScript ? piece(made) : piece(made, end)
+  }
+
+  /** `PERCENTILE_CONT(p) WITHIN GROUP (ORDER BY x DESC)`, which DuckDB does not have as a window function. */
+  const percentile = (at: number): { readonly piece: Piece; readonly end: number } | undefined => {
+    const token = tokens[at]!
+    const close = partner.get(at + 1)!
+    const group = close + 3
+    const end = partner.get(group)
+    if (!isWord(tokens[close + 1], "WITHIN") || end === undefined || !isWord(tokens[group + 2], "BY"))
+      return undefined
+    let last = end
+    if (isWord(tokens[last - 2], "NULLS")) last -= 2
+    const falls = isWord(tokens[last - 1], "DESC")
+    if (isWord(tokens[last - 1], "ASC", "DESC")) last--
+    const { end: stop, filter, over } = suffix(close + 1)
+    const share = emit(at + 2, close)
+    const isDiscrete = token.value === "PERCENTILE_DISC"
+    const made = Library.percentile(
+      isDiscrete,
+      argument(group + 3, last),
+      // DuckDB counts from the greatest value where the share is negative.
+      !falls ? share : isDiscrete && Number(share) !== 0 ? `-(${share})` : `1 - ${share}`,
+      { filter, over }
+    )
+    return { piece: { ...made, operand: true, mark: undefined }, end: stop }
   }
 
   /** A call as it is, with the words that DuckDB wants elsewhere. */
@@ -608,7 +703,7 @@ export const rewrite = (from: Source): string => {
       !/\b(?:ROWS|RANGE|GROUPS) (?:BETWEEN|UNBOUNDED|CURRENT|\d)/i.test(window)
         ? `OVER (${window} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)`
         : over
-    const quantile = /^PERCENTILE_(?:CONT|DISC)$/.test(token.value)
+    const quantile = isPercentile(token.value)
     const inside = `${inner}${order === undefined || quantile ? "" : ` ${order}`}${nulls === undefined ? "" : ` ${nulls}`}`
     const outside = `${order !== undefined && quantile ? ` WITHIN GROUP (${order})` : ""}${filter === undefined ? "" : ` FILTER (${filter})`}${frame === undefined ? "" : ` ${frame}`}`
     return {
@@ -831,6 +926,11 @@ export const rewrite = (from: Source): string => {
       const last = isWord(tokens[end - 2], "AS") ? end - 2 : end - 1
       return `${emit(start, last)} AS ${alias.kind === "string" ? quoted(alias.value) : alias.text}`
     })
+    const aggregate = tokens[open + 1]!.value.toUpperCase()
+    if (Library.isOfTwo(aggregate))
+      refuse(
+        `PIVOT with ${aggregate} is not supported by the embedded warehouse; write ${aggregate}(IFF(month = 'Jan', amount, NULL)) for each column`
+      )
     return { sql: `PIVOT (${emit(open + 1, list)} IN (${values.join(", ")}))`, end: close + 1 }
   }
 
@@ -1007,6 +1107,74 @@ export const rewrite = (from: Source): string => {
       ? piece
       : { ...piece, sql: `sgj_path_text(${piece.path})`, kind: "text" }
 
+  /** `'1 year, 2 days'`: numbers without a unit are seconds. */
+  const interval = (text_: string): Piece => {
+    const parts = [...text_.matchAll(/([+-]?\d+)\s*([a-z_]*)/gi)].map(([, count = "0", unit = ""]) => {
+      const known = unit === "" ? "second" : Library.partOf(unit)
+      return [count, known !== undefined && Library.addable.has(known) ? known : ""] as const
+    })
+    if (
+      !/^(?:\s*[+-]?\d+\s*[a-z_]*\s*,?)+\s*$/i.test(text_) ||
+      parts.length === 0 ||
+      parts.some(([, unit]) => unit === "")
+    )
+      refuse(
+        `INTERVAL '${text_.trim()}' is not a list of whole numbers with parts of dates: '1 year, 2 days'`
+      )
+    return {
+      sql: `INTERVAL ${literal(parts.map((part) => part.join(" ")).join(" "))}`,
+      kind: "unknown",
+      operand: true,
+      mark: undefined,
+      interval: parts
+    }
+  }
+
+  /** An INTERVAL after a date: its parts are added one after the other, and a date stays one by days and more. */
+  const advanced = (list: Array<Piece>): void => {
+    for (let at = 0; at < list.length; at++) {
+      const { interval: parts } = list[at]!
+      if (parts === undefined) continue
+      const sign = list[at - 1]
+      if (
+        sign?.operand === true ||
+        (sign?.mark !== "+" && sign?.mark !== "-") ||
+        list[at - 2]?.operand !== true
+      ) {
+        // The frame of a window.
+        if (!["PRECEDING", "FOLLOWING"].includes(list[at + 1]?.mark ?? ""))
+          refuse(
+            "The embedded warehouse has INTERVAL behind a date or a timestamp only, after + or -; for the time between two of them use DATEDIFF"
+          )
+        continue
+      }
+      let start = startOfOperand(list, at - 2)
+      while (
+        list[start - 1]?.operand === false &&
+        arithmetic.has(list[start - 1]?.mark ?? "") &&
+        list[start - 2]?.operand === true
+      )
+        start = startOfOperand(list, start - 2)
+      const left = list.slice(start, at - 1)
+      let moment: Argument = {
+        sql: left.length === 1 ? left[0]!.sql : `(${join(left)})`,
+        kind: left.length === 1 ? left[0]!.kind : "unknown",
+        literal: left.length === 1 && left[0]!.kind === "text" ? left[0]!.sql : undefined
+      }
+      for (const [count, unit] of parts) {
+        const added = Library.added(unit, sign.mark === "-" ? `(-(${count}))` : count, moment)
+        moment = { sql: added.sql, kind: added.kind }
+      }
+      list.splice(start, at - start + 1, {
+        sql: moment.sql,
+        kind: moment.kind,
+        operand: true,
+        mark: undefined
+      })
+      at = start
+    }
+  }
+
   /** A semi-structured value beside an operator as a number. */
   const computed = (list: Array<Piece>): void => {
     const wrap = (index: number) => {
@@ -1031,15 +1199,12 @@ export const rewrite = (from: Source): string => {
   )
 
   /** What may be a semi-structured value, as what DuckDB can compare. */
-  const asCompared = (piece: Piece): Piece => {
+  const asCompared = <P extends Pick<Piece, "sql" | "kind" | "operand">>(piece: P): P => {
     const isColumn = piece.kind === "unknown" && /^(?:\w+\.)*(?!NULL$|END$)[A-Za-z_]\w*$/i.test(piece.sql)
     return isSemiStructured && piece.operand && (piece.kind === "variant" || isColumn)
       ? { ...piece, sql: `sg_compared(${piece.sql})` }
       : piece
   }
-
-  // There what is sorted by must be what is selected.
-  const sortsSelected = tokens.some((token) => isWord(token, "DISTINCT", ...setOperators))
 
   /** A semi-structured value beside a comparison, or in ORDER BY. */
   const comparedWith = (list: Array<Piece>): void => {
@@ -1047,19 +1212,79 @@ export const rewrite = (from: Source): string => {
       const piece = list[index]
       if (piece !== undefined) list[index] = asCompared(piece)
     }
-    let isSorted = false
-    list.forEach(({ kind, mark, operand, sql: text }, index) => {
+    list.forEach(({ mark, operand }, index) => {
       const before = list[index - 1]?.mark
-      // A bare name may be an alias, which stands for itself alone.
-      if (isSorted && kind === "variant" && !/^\w+$/.test(text) && (before === "BY" || before === ","))
-        wrap(index)
       if (mark === undefined || operand) return
-      if (mark === "BY") isSorted = before === "ORDER" && !sortsSelected
-      else if (mark !== "," && comparisons.has(mark)) {
+      if (mark !== "," && comparisons.has(mark)) {
         wrap(index - 1)
         wrap(index + 1)
       } else if (mark === "IN" || mark === "BETWEEN") wrap(before === "NOT" ? index - 2 : index - 1)
+      else if (mark === "CASE" && list[index + 2]?.mark === "WHEN") wrap(index + 1)
     })
+  }
+
+  /** The name that a column has in the result: the last part of it. */
+  const lastName = (sql: string): string | undefined => /(?:^|\.)(\w+|"(?:[^"]|"")*")$/.exec(sql)?.[1]
+  const sameName = (a: string | undefined, b: string | undefined): boolean =>
+    a !== undefined && b !== undefined && a.toUpperCase() === b.toUpperCase()
+
+  /**
+   * A semi-structured value in ORDER BY. A position or a name of the list stands for its value there, and an
+   * expression of it does not; where only what is selected can be sorted by, the rows are sorted from outside.
+   */
+  const sorted = (list: Array<Piece>): void => {
+    const order = list.findIndex(({ mark }, index) => mark === "BY" && list[index - 1]?.mark === "ORDER")
+    if (!isSemiStructured || order < 0) return
+    const selects = list.slice(0, order).filter(({ mark }) => mark === "SELECT")
+    const [select] = selects
+    const items = select?.items ?? []
+    const isSet = list.slice(0, order).some(({ mark }) => mark !== undefined && setOperators.includes(mark))
+    const isWhole =
+      isSet ||
+      /^SELECT DISTINCT\b/.test(select?.sql ?? "") ||
+      list.some(({ mark, sql: text }, at) => mark === "ALL" && text !== "" && list[at - 2]?.mark === "GROUP")
+    const changed = new Map<number, Piece>()
+    for (let at = order + 1; at < list.length; at++) {
+      const piece = list[at]!
+      const before = list[at - 1]
+      const next = list[at + 1]
+      if (piece.mark !== undefined && sortEnds.has(piece.mark)) break
+      if (before?.mark !== "BY" && before?.mark !== ",") continue
+      if (next !== undefined && !(next.mark !== undefined && sortFollows.has(next.mark))) {
+        if (isWhole) return
+        continue
+      }
+      const position = /^\d+$/.test(piece.sql) ? Number(piece.sql) - 1 : undefined
+      const isKnown = position === undefined || !items.slice(0, position + 1).some(({ isStar }) => isStar)
+      const item = !isKnown
+        ? undefined
+        : position === undefined
+          ? items.findLast(({ name }) => sameName(name, piece.sql))
+          : items[position]
+      const value = item === undefined ? (position === undefined ? piece : undefined) : item.value
+      if (value === undefined) continue
+      const compared = asCompared(value)
+      if (compared === value) continue
+      if (!isWhole) {
+        changed.set(at, compared)
+        continue
+      }
+      const found = item ?? items.find((each) => each.value?.sql === piece.sql)
+      const name =
+        found === undefined ? lastName(piece.sql) : (found.name ?? lastName(found.value?.sql ?? ""))
+      const isThere = found !== undefined || isSet || items.some(({ isStar }) => isStar)
+      if (name === undefined || !isThere) return
+      changed.set(at, asCompared({ sql: name, kind: "variant", operand: true, mark: undefined }))
+    }
+    if (changed.size === 0) return
+    changed.forEach((piece, at) => {
+      list[at] = piece
+    })
+    if (!isWhole) return
+    const first = list.findIndex(({ mark }) => mark === "SELECT")
+    const mark = { kind: "unknown", operand: false, mark: undefined } as const
+    list.splice(order - 1, 0, { ...mark, sql: ")" })
+    list.splice(Math.max(0, first), 0, { ...mark, sql: "SELECT * FROM (" })
   }
 
   /** Where the operand begins that ends with a piece: `CASE ... END` is many. */
@@ -1167,11 +1392,13 @@ export const rewrite = (from: Source): string => {
   }
 
   /** The item of a list with the name that Snowflake would give it. */
-  const item = (start: number, end: number): string => {
-    const text = emit(start, end)
+  const item = (start: number, end: number): Item & { readonly sql: string } => {
+    const list = pieces(start, end)
+    const text = join(list)
     const first = tokens[start]
     const last = tokens[end - 1]
-    if (first === undefined || last === undefined) return text
+    if (first === undefined || last === undefined)
+      return { sql: text, name: undefined, value: undefined, isStar: false }
     const isStar =
       first.text === "*" ||
       tokens.slice(start, end).some((token, index, all) => token.text === "*" && all[index - 1]?.text === ".")
@@ -1188,6 +1415,10 @@ export const rewrite = (from: Source): string => {
           before.kind !== "open" &&
           !(before.kind === "word" && keywords.has(before.value)))) &&
       !isWord(last, "END", "NULL", "TRUE", "FALSE")
+    const name = (isColumn || aliased) && isName(last) ? last.text : undefined
+    const [value] = list
+    const isOne = list.length === (aliased ? (isWord(before, "AS") ? 3 : 2) : 1)
+    const known = { name, isStar, value: isOne && !isStar ? value : undefined }
     const shown = textOf(start, end)
     // The gate reads no backslash and no control character in a name.
     if (
@@ -1197,15 +1428,21 @@ export const rewrite = (from: Source): string => {
       isWord(first, "COLUMNS") ||
       /[\\\u0000-\u0008\u000b-\u001f]/.test(shown)
     )
-      return text
-    return `${text} AS ${quoted(shown.replace(/\s+/g, " ").toUpperCase())}`
+      return { ...known, sql: text }
+    const made = quoted(shown.replace(/\s+/g, " ").toUpperCase())
+    return { ...known, name: made, sql: `${text} AS ${made}` }
   }
 
   /** The list of a SELECT, item by item. */
   const selectList = (
     at: number,
     limit: number
-  ): { readonly sql: string; readonly end: number; readonly top: string } => {
+  ): {
+    readonly sql: string
+    readonly end: number
+    readonly top: string
+    readonly items: ReadonlyArray<Item>
+  } => {
     const depth = tokens[at]!.depth
     let start = at + 1
     let head = "SELECT"
@@ -1215,7 +1452,7 @@ export const rewrite = (from: Source): string => {
       top = ` LIMIT ${tokens[start + 1]!.text}`
       start += 2
     }
-    const items: Array<string> = []
+    const items: Array<ReturnType<typeof item>> = []
     let from_ = start
     let end = start
     for (; end < limit; end++) {
@@ -1236,7 +1473,7 @@ export const rewrite = (from: Source): string => {
       }
     }
     if (end > from_) items.push(item(from_, end))
-    return { sql: `${head} ${items.join(", ")}`, end, top }
+    return { sql: `${head} ${items.map((each) => each.sql).join(", ")}`, end, top, items }
   }
 
   const pieces = (start: number, end: number): Array<Piece> => {
@@ -1271,11 +1508,13 @@ export const rewrite = (from: Source): string => {
         if (type !== undefined && follows) {
           list.pop()
           push(type.cast({ sql: literal(token.value), kind: "text" }, false), type.kind)
-        } else
-          push(
-            last?.mark === "INTERVAL" ? literal(token.value.replaceAll(",", " ")) : literal(token.value),
-            "text"
-          )
+        } else if (last?.mark === "INTERVAL") {
+          list.pop()
+          // `INTERVAL '1' DAY` is `INTERVAL '1 day'`.
+          const unit = /^\s*[+-]?\d+\s*$/.test(token.value) ? Library.partOf(next?.value) : undefined
+          list.push(interval(`${token.value} ${unit ?? ""}`))
+          if (unit !== undefined && isWord(next)) at++
+        } else push(literal(token.value), "text")
         at++
       } else if (token.kind === "hex") {
         push(`unhex(${literal(token.value)})`, "bytes")
@@ -1386,10 +1625,12 @@ export const rewrite = (from: Source): string => {
         at++
       }
     }
+    advanced(list)
     computed(list)
     multiplied(list)
     comparedWith(list)
     concatenated(list)
+    sorted(list)
     return list
   }
 
@@ -1416,8 +1657,8 @@ export const rewrite = (from: Source): string => {
           keyword(tree, "SELECT")
           return stop
         }
-        const { end: listEnd, sql: text, top } = selectList(at, end)
-        keyword(text, "SELECT")
+        const { end: listEnd, items, sql: text, top } = selectList(at, end)
+        list.push({ sql: text, kind: "unknown", operand: false, mark: "SELECT", items })
         if (top !== "") limited(top)
         return listEnd
       }
@@ -1486,6 +1727,18 @@ export const rewrite = (from: Source): string => {
         }
         break
       }
+      case "MATCH_RECOGNIZE":
+        if (bracket && (last?.operand === true || isWord(tokens[at - 1], "AS")))
+          refuse(
+            "MATCH_RECOGNIZE is not supported by the embedded warehouse; use window functions and QUALIFY"
+          )
+        break
+      case "AT":
+      case "BEFORE":
+      case "CHANGES":
+        if (bracket && last?.operand === true && tokens[at + 3]?.text === "=>")
+          refuse(`${token.value} (...) is not supported: the embedded warehouse keeps no earlier data`)
+        break
       case "SAMPLE":
       case "TABLESAMPLE": {
         const made = sample(at)

@@ -687,9 +687,18 @@ const rank = (value: Value): number => {
   return typeof value === "number" || value instanceof Double || value instanceof Exact ? 1 : 3
 }
 
+/** By their digits where a double does not tell them apart. */
+const compareNumbers = (a: Value, b: Value): number => {
+  const [x, y] = [numberOf(a) ?? 0, numberOf(b) ?? 0]
+  if (x !== y || !Number.isFinite(x) || !(a instanceof Exact || b instanceof Exact)) return x - y
+  const [[m, i], [n, j]] = [unscaled(identity(a)), unscaled(identity(b))]
+  const difference = m * 10n ** BigInt(j) - n * 10n ** BigInt(i)
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0
+}
+
 const compareValues = (a: Value, b: Value): number => {
   if (rank(a) !== rank(b)) return rank(a) - rank(b)
-  if (rank(a) === 1) return (numberOf(a) ?? 0) - (numberOf(b) ?? 0)
+  if (rank(a) === 1) return compareNumbers(a, b)
   const [x, y] = [typeof a === "string" ? a : identity(a), typeof b === "string" ? b : identity(b)]
   return x < y ? -1 : x > y ? 1 : 0
 }
@@ -1208,7 +1217,8 @@ export const scalars: Readonly<Record<string, Scalar>> = {
     const made = new Map<string, Value>()
     for (const pair of list(pairs) ?? []) {
       const key = fields(pair)?.get("k")
-      const item = fields(pair)?.get("v")
+      const marked = fields(pair)?.get("v")
+      const item = typeof marked === "string" ? decode(marked) : undefined
       if (key === null || key === undefined || item === undefined) continue
       if (made.has(text(key))) return refuse(`Duplicate field key '${text(key)}'`)
       made.set(text(key), item)

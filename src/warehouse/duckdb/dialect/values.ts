@@ -59,11 +59,21 @@ export const variantType =
 export const isList = (value: Value): value is List => Array.isArray(value)
 export const isFields = (value: Value): value is Fields => value instanceof Map
 
+/** The one spelling of the digits of a number: equal numbers are equal texts. */
+const canonical = (digits: string): string => {
+  const [, sign = "", whole = "", part = ""] = /^([+-]?)0*(\d*)\.?(\d*?)0*$/.exec(digits) ?? []
+  return `${sign === "-" ? "-" : ""}${whole === "" ? "0" : whole}${part === "" ? "" : `.${part}`}`
+}
+
+/** A number that a double holds, or its digits. */
 const plain = (digits: string): number | Exact => {
   const number = Number(digits)
-  if (Number.isSafeInteger(number)) return number
-  const significant = digits.replace(/^-?0*\.?0*/, "").replace(/[.]/, "")
-  return significant.length <= 15 ? number : new Exact(digits)
+  if (Number.isSafeInteger(number)) {
+    // `9007199254740991.4` is a safe integer as a double only.
+    if (!/\.\d*[1-9]/.test(digits)) return number
+  }
+  const exact = canonical(digits)
+  return exact.includes(".") && decimalText(number) === exact ? number : new Exact(exact)
 }
 
 const maxDepth = 500
@@ -288,13 +298,7 @@ const longNumber =
   "cast it, for example v:id::NUMBER(38, 0)"
 
 /** A number that DuckDB may compare and compute as a double; refused where that would change it. */
-export const comparable = (value: Value): Value => {
-  if (!(value instanceof Exact)) return value
-  const number = Number(value.digits)
-  return value.digits.includes(".") && decimalText(number) === trimmed(value.digits)
-    ? number
-    : refuse(longNumber)
-}
+export const comparable = (value: Value): Value => (value instanceof Exact ? refuse(longNumber) : value)
 
 const typedKinds: Readonly<Record<string, Typed["kind"]>> = {
   DATE: "DATE",
@@ -337,7 +341,7 @@ const unmarked = (value: Value): Value => {
       case members.other: {
         if (!isFields(inner)) return inner
         const [kind, text] = [inner.get("k"), inner.get("v")]
-        if (kind === "NUMBER") return new Exact(String(text))
+        if (kind === "NUMBER") return plain(String(text))
         return kind === "DOUBLE" ? new Double(Number(text)) : new Typed(kindOf(String(kind)), String(text))
       }
     }
@@ -349,23 +353,31 @@ const kinds = new Set<string>(["DATE", "TIME", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ",
 const isKind = (kind: string): kind is Typed["kind"] => kinds.has(kind)
 const kindOf = (type: string): Typed["kind"] => (isKind(type) ? type : (typedKinds[type] ?? "TIMESTAMP_NTZ"))
 
+/** How a value of a type is read that JSON does not have. */
+const typed = (type: string): ((value: Value) => Value) | undefined => {
+  switch (type) {
+    case "BLOB":
+      return (value) => new Typed("BINARY", bytesText(String(value)))
+    case "DOUBLE":
+    case "FLOAT":
+      return (value) => (value instanceof Double ? value : new Double(numberOf(value) ?? Number.NaN))
+    case "TIMESTAMP WI":
+      return (value) => new Typed("TIMESTAMP_LTZ", String(value))
+  }
+  const kind = typedKinds[type]
+  return kind === undefined ? undefined : (value) => new Typed(kind, String(value))
+}
+
 /** What `sg_in` writes for an argument of any type: the first letters of the type, a colon, and JSON. */
 export const decode = (marked: string | null): Value => {
   if (marked === null) return undefined
   const colon = marked.indexOf(":")
-  const type = marked.slice(0, colon)
+  const type = marked.slice(0, colon).replace(/\[\]$/, "")
   const value = parseJson(marked.slice(colon + 1), false)
-  switch (type) {
-    case "BLOB":
-      return new Typed("BINARY", bytesText(String(value)))
-    case "DOUBLE":
-    case "FLOAT":
-      return value instanceof Double ? value : new Double(numberOf(value) ?? Number.NaN)
-    case "TIMESTAMP WI":
-      return new Typed("TIMESTAMP_LTZ", String(value))
-  }
-  const kind = typedKinds[type]
-  return kind === undefined ? unmarked(value) : new Typed(kind, String(value))
+  const read = typed(type)
+  if (read === undefined) return unmarked(value)
+  // The values of an aggregate: all of one type.
+  return isList(value) ? value.map((item) => (item === null ? item : read(item))) : read(value)
 }
 
 /**

@@ -1,0 +1,1330 @@
+/**
+ * Statements as they are written against Snowflake every day, with the rows that Snowflake gives for them.
+ */
+import { isDeepStrictEqual } from "node:util"
+import { expect } from "@effect/vitest"
+import { Chunk, Effect, Either, Stream } from "effect"
+import * as DuckDb from "../../../src/warehouse/DuckDb.js"
+import type { Row } from "../../../src/warehouse/Warehouse.js"
+import { Warehouse } from "../../../src/warehouse/Warehouse.js"
+import { withLayer } from "../../utils/withLayer.js"
+
+type Statements = ReadonlyArray<readonly [sql: string, rows: ReadonlyArray<Row>]>
+
+const families: Readonly<Record<string, Statements>> = {
+  "aggregates over windows, and QUALIFY": [
+    [
+      "SELECT column1, column2, SUM(column2) OVER (PARTITION BY column1 ORDER BY column2 ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM VALUES ('a', 1), ('a', 2), ('b', 5) ORDER BY 1, 2",
+      [
+        ["a", 1, 1],
+        ["a", 2, 3],
+        ["b", 5, 5]
+      ]
+    ],
+    [
+      "SELECT column1, SUM(column1) OVER (ORDER BY column1) FROM VALUES (1), (1), (2) ORDER BY 1",
+      [
+        [1, 2],
+        [1, 2],
+        [2, 4]
+      ]
+    ],
+    [
+      "SELECT column1, LAG(column1, 1, 0) OVER (ORDER BY column1), LEAD(column1) OVER (ORDER BY column1) FROM VALUES (5), (7), (9) ORDER BY 1",
+      [
+        [5, 0, 7],
+        [7, 5, 9],
+        [9, 7, null]
+      ]
+    ],
+    [
+      "SELECT column1, NTILE(2) OVER (ORDER BY column1), PERCENT_RANK() OVER (ORDER BY column1), CUME_DIST() OVER (ORDER BY column1) FROM VALUES (1), (2), (3), (4), (5) ORDER BY 1",
+      [
+        [1, 1, 0, 0.2],
+        [2, 1, 0.25, 0.4],
+        [3, 1, 0.5, 0.6],
+        [4, 2, 0.75, 0.8],
+        [5, 2, 1, 1]
+      ]
+    ],
+    [
+      "SELECT column1, RANK() OVER (ORDER BY column1 DESC), DENSE_RANK() OVER (ORDER BY column1 DESC) FROM VALUES (10), (20), (20), (30) ORDER BY column1",
+      [
+        [10, 4, 3],
+        [20, 2, 2],
+        [20, 2, 2],
+        [30, 1, 1]
+      ]
+    ],
+    [
+      "SELECT column1, ROW_NUMBER() OVER (ORDER BY column1 DESC) FROM VALUES (2), (NULL), (1) ORDER BY 2",
+      [
+        [null, 1],
+        [2, 2],
+        [1, 3]
+      ]
+    ],
+    [
+      "SELECT column1, ARRAY_AGG(column2) WITHIN GROUP (ORDER BY column2) OVER (PARTITION BY column1) FROM VALUES ('a', 2), ('a', 1), ('b', 3) ORDER BY 1",
+      [
+        ["a", [1, 2]],
+        ["a", [1, 2]],
+        ["b", [3]]
+      ]
+    ],
+    [
+      "SELECT column1, column2 FROM VALUES ('a', 3), ('a', 9), ('b', 1) QUALIFY ROW_NUMBER() OVER (PARTITION BY column1 ORDER BY column2 DESC) = 1 ORDER BY 1",
+      [
+        ["a", 9],
+        ["b", 1]
+      ]
+    ],
+    [
+      "SELECT column1 AS k, SUM(column2) AS s FROM VALUES ('a', 3), ('a', 9), ('b', 1) GROUP BY k QUALIFY RANK() OVER (ORDER BY s DESC) = 1",
+      [["a", 12]]
+    ],
+    [
+      "SELECT ROW_NUMBER() OVER (ORDER BY SEQ4()) - 1 AS n FROM TABLE(GENERATOR(ROWCOUNT => 3)) ORDER BY 1",
+      [[0], [1], [2]]
+    ],
+    [
+      "SELECT SUM(column1) OVER (ORDER BY column2 ROWS BETWEEN 2 PRECEDING AND CURRENT ROW), AVG(column1) OVER (ORDER BY column2 ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) FROM VALUES (1, 1), (2, 2), (3, 3), (4, 4) ORDER BY column2",
+      [
+        [1, "1.500000"],
+        [3, "2.000000"],
+        [6, "3.000000"],
+        [9, "3.500000"]
+      ]
+    ],
+    [
+      "SELECT column1, SUM(column2) OVER (ORDER BY column1 RANGE BETWEEN INTERVAL '1 day' PRECEDING AND CURRENT ROW) FROM VALUES ('2024-01-01'::DATE, 1), ('2024-01-02'::DATE, 2), ('2024-01-04'::DATE, 4) ORDER BY 1",
+      [
+        ["2024-01-01", 1],
+        ["2024-01-02", 3],
+        ["2024-01-04", 4]
+      ]
+    ],
+    [
+      "SELECT column1, LAST_VALUE(column2 IGNORE NULLS) OVER (ORDER BY column1 ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM VALUES (1, 'a'), (2, NULL), (3, 'c'), (4, NULL) ORDER BY 1",
+      [
+        [1, "a"],
+        [2, "a"],
+        [3, "c"],
+        [4, "c"]
+      ]
+    ],
+    [
+      "SELECT column1, FIRST_VALUE(column2) IGNORE NULLS OVER (ORDER BY column1) FROM VALUES (1, NULL), (2, 'b') ORDER BY 1",
+      [
+        [1, "b"],
+        [2, "b"]
+      ]
+    ],
+    [
+      "SELECT column1, NTH_VALUE(column1, 2) OVER (ORDER BY column1) FROM VALUES (10), (20), (30) ORDER BY 1",
+      [
+        [10, 20],
+        [20, 20],
+        [30, 20]
+      ]
+    ],
+    [
+      "SELECT column1, COUNT(*) OVER (), COUNT(DISTINCT column2) OVER (PARTITION BY column1) FROM VALUES ('a', 1), ('a', 1), ('b', 2) ORDER BY 1",
+      [
+        ["a", 3, 1],
+        ["a", 3, 1],
+        ["b", 3, 1]
+      ]
+    ],
+    [
+      "SELECT column1, ROUND(100 * RATIO_TO_REPORT(column2) OVER (), 1) AS pct FROM VALUES ('a', 1), ('b', 3) ORDER BY 1",
+      [
+        ["a", "25.0"],
+        ["b", "75.0"]
+      ]
+    ],
+    [
+      "SELECT column1, column2 - LAG(column2) OVER (PARTITION BY column1 ORDER BY column2) AS d FROM VALUES ('a', 1), ('a', 4), ('b', 2) ORDER BY 1, column2",
+      [
+        ["a", null],
+        ["a", 3],
+        ["b", null]
+      ]
+    ],
+    [
+      "SELECT column1, SUM(SUM(column2)) OVER (ORDER BY column1) FROM VALUES ('a', 1), ('a', 2), ('b', 5) GROUP BY column1 ORDER BY 1",
+      [
+        ["a", 3],
+        ["b", 8]
+      ]
+    ],
+    [
+      "SELECT column1, 100.0 * COUNT(*) / SUM(COUNT(*)) OVER () FROM VALUES ('a'), ('a'), ('b'), ('c') GROUP BY 1 ORDER BY 1",
+      [
+        ["a", "50.0000000"],
+        ["b", "25.0000000"],
+        ["c", "25.0000000"]
+      ]
+    ],
+    [
+      "SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY column2 DESC) OVER (PARTITION BY column1) FROM VALUES ('a', 1), ('a', 2)",
+      [["1.500"], ["1.500"]]
+    ],
+    [
+      "SELECT t.*, ROW_NUMBER() OVER (ORDER BY x) AS rn FROM (SELECT column1 AS x FROM VALUES (5), (4)) t QUALIFY rn = 1",
+      [[4, 1]]
+    ],
+    ["SELECT o:n::INT AS n, SUM(n) OVER (ORDER BY n) FROM (SELECT PARSE_JSON('{\"n\":2}') AS o)", [[2, 2]]],
+    [
+      "SELECT column1, MEDIAN(column2) OVER (PARTITION BY column1) FROM VALUES ('a', 1), ('a', 2)",
+      [
+        ["a", "1.500"],
+        ["a", "1.500"]
+      ]
+    ],
+    ["SELECT SUM(column1) OVER (PARTITION BY 1), COUNT(*) OVER () FROM VALUES (1)", [[1, 1]]],
+    [
+      "SELECT column1, COUNT(*) OVER (PARTITION BY column1) AS c FROM VALUES ('a'), ('a'), ('b') QUALIFY c > 1",
+      [
+        ["a", 2],
+        ["a", 2]
+      ]
+    ],
+    [
+      "SELECT column1, column2 FROM VALUES ('a', 1), ('a', 5), ('b', 2) QUALIFY column2 = MAX(column2) OVER (PARTITION BY column1) ORDER BY 1",
+      [
+        ["a", 5],
+        ["b", 2]
+      ]
+    ],
+    [
+      "WITH s AS (SELECT column1::TIMESTAMP AS t, column2 AS u FROM VALUES ('2024-01-01 10:00', 1), ('2024-01-01 10:10', 1), ('2024-01-01 11:00', 1)) SELECT t, CONDITIONAL_TRUE_EVENT(DATEDIFF(minute, prev, t) > 30) OVER (PARTITION BY u ORDER BY t) AS session FROM (SELECT *, LAG(t) OVER (PARTITION BY u ORDER BY t) AS prev FROM s) ORDER BY t",
+      [
+        ["2024-01-01T10:00:00", 0],
+        ["2024-01-01T10:10:00", 0],
+        ["2024-01-01T11:00:00", 1]
+      ]
+    ],
+    [
+      "WITH c AS (SELECT column1 AS u, column2::DATE AS d FROM VALUES (1, '2024-01-05'), (1, '2024-02-10'), (2, '2024-01-20')) SELECT DATE_TRUNC('month', first_d) AS cohort, DATEDIFF(month, first_d, d) AS m, COUNT(DISTINCT u) FROM (SELECT u, d, MIN(d) OVER (PARTITION BY u) AS first_d FROM c) GROUP BY 1, 2 ORDER BY 1, 2",
+      [
+        ["2024-01-01", 0, 2],
+        ["2024-01-01", 1, 1]
+      ]
+    ],
+    [
+      "SELECT DATEADD('day', ROW_NUMBER() OVER (ORDER BY NULL) - 1, '2024-01-30'::DATE) AS d FROM TABLE(GENERATOR(ROWCOUNT => 3)) ORDER BY d",
+      [["2024-01-30"], ["2024-01-31"], ["2024-02-01"]]
+    ]
+  ],
+  "PIVOT, UNPIVOT, GENERATOR and FLATTEN": [
+    [
+      'SELECT f.value:sku::STRING AS sku, SUM(f.value:qty::INT) AS q FROM (SELECT PARSE_JSON(\'{"items":[{"sku":"A","qty":2},{"sku":"B","qty":1},{"sku":"A","qty":3}]}\') AS o) t, LATERAL FLATTEN(INPUT => t.o:items) f GROUP BY 1 ORDER BY 1',
+      [
+        ["A", 5],
+        ["B", 1]
+      ]
+    ],
+    [
+      "SELECT * FROM (SELECT column1 AS region, column2 AS q, column3 AS amt FROM VALUES ('N', 'Q1', 10), ('N', 'Q2', 20), ('S', 'Q1', 5)) PIVOT (SUM(amt) FOR q IN ('Q1', 'Q2')) AS p (region, q1, q2) ORDER BY region",
+      [
+        ["N", 10, 20],
+        ["S", 5, null]
+      ]
+    ],
+    ["SELECT \"'Q1'\" + 1 FROM (SELECT 'Q1' AS q, 10 AS amt) PIVOT (MAX(amt) FOR q IN ('Q1', 'Q2'))", [[11]]],
+    ["SELECT * FROM (SELECT 1 AS id, 10 AS a, NULL::INT AS b) UNPIVOT (v FOR k IN (a, b))", [[1, "A", 10]]],
+    [
+      "SELECT * FROM (SELECT 1 AS id, 10 AS a, NULL::INT AS b) UNPIVOT INCLUDE NULLS (v FOR k IN (a, b)) ORDER BY k",
+      [
+        [1, "A", 10],
+        [1, "B", null]
+      ]
+    ],
+    [
+      "SELECT SEQ4() AS n, DATEADD(day, SEQ4(), '2024-02-27'::DATE) AS d FROM TABLE(GENERATOR(ROWCOUNT => 3)) ORDER BY n",
+      [
+        [0, "2024-02-27"],
+        [1, "2024-02-28"],
+        [2, "2024-02-29"]
+      ]
+    ],
+    [
+      "WITH d AS (SELECT DATEADD(month, SEQ4(), '2024-01-01'::DATE) AS m FROM TABLE(GENERATOR(ROWCOUNT => 2))) SELECT m, LAST_DAY(m), DATEDIFF(day, m, LAST_DAY(m)) + 1 FROM d ORDER BY m",
+      [
+        ["2024-01-01", "2024-01-31", 31],
+        ["2024-02-01", "2024-02-29", 29]
+      ]
+    ],
+    [
+      'SELECT f.index, f.value::STRING FROM TABLE(FLATTEN(INPUT => PARSE_JSON(\'["a","b"]\'))) f WHERE f.index > 0',
+      [[1, "b"]]
+    ],
+    [
+      'SELECT k.key, k.value::INT FROM (SELECT PARSE_JSON(\'{"x":1,"y":2}\') AS o) t, LATERAL FLATTEN(t.o) k ORDER BY k.key',
+      [
+        ["x", 1],
+        ["y", 2]
+      ]
+    ],
+    [
+      "SELECT t.id, f.value:n::INT FROM (SELECT 1 AS id, PARSE_JSON('[{\"n\":5},{\"n\":6}]') AS a UNION ALL SELECT 2, PARSE_JSON('[]')) t, LATERAL FLATTEN(INPUT => t.a, OUTER => TRUE) f ORDER BY 1, 2",
+      [
+        [1, 5],
+        [1, 6],
+        [2, null]
+      ]
+    ],
+    [
+      "SELECT id, value FROM (SELECT 1 AS id, 'a,b' AS csv) t, LATERAL SPLIT_TO_TABLE(t.csv, ',') ORDER BY index",
+      [
+        [1, "a"],
+        [1, "b"]
+      ]
+    ],
+    [
+      "SELECT t.id, s.value FROM (SELECT 1 AS id, 'a b' AS txt) t, TABLE(STRTOK_SPLIT_TO_TABLE(t.txt, ' ')) s ORDER BY s.index",
+      [
+        [1, "a"],
+        [1, "b"]
+      ]
+    ],
+    ["SELECT f.value AS v FROM TABLE(FLATTEN(PARSE_JSON('[3,1]'))) f ORDER BY f.value", [[1], [3]]],
+    [
+      'SELECT DISTINCT f.value::STRING AS tag FROM TABLE(FLATTEN(PARSE_JSON(\'["b","a","b"]\'))) f ORDER BY tag',
+      [["a"], ["b"]]
+    ],
+    [
+      'SELECT DISTINCT f.value:k::STRING FROM TABLE(FLATTEN(PARSE_JSON(\'[{"k":"b"},{"k":"a"}]\'))) f ORDER BY f.value:k::STRING',
+      [["a"], ["b"]]
+    ],
+    [
+      "SELECT e.name, f.value FROM (SELECT 'a' AS name, [2, 1] AS l) e, LATERAL FLATTEN(e.l) f ORDER BY e.name, f.value",
+      [
+        ["a", 1],
+        ["a", 2]
+      ]
+    ],
+    [
+      "SELECT * FROM (SELECT 'a' AS k, 1 AS jan, 2 AS feb) UNPIVOT (amount FOR month IN (jan AS 'January', feb AS 'February')) ORDER BY amount",
+      [
+        ["a", "January", 1],
+        ["a", "February", 2]
+      ]
+    ],
+    [
+      'SELECT f.path, f.key, f.value FROM TABLE(FLATTEN(INPUT => PARSE_JSON(\'{"a":{"b":1}}\'), RECURSIVE => TRUE)) f ORDER BY f.path',
+      [
+        ["a", "a", { b: 1 }],
+        ["a.b", "b", 1]
+      ]
+    ],
+    ["SELECT SEQ8() FROM TABLE(GENERATOR(ROWCOUNT => 2)) ORDER BY 1", [[0], [1]]],
+    ["SELECT COUNT(*) FROM TABLE(GENERATOR(ROWCOUNT => 1000)) g", [[1000]]]
+  ],
+  "numbers in semi-structured values": [
+    [
+      "SELECT TO_TIMESTAMP_NTZ(1700000000), TO_TIMESTAMP(1700000000123, 3), TO_TIMESTAMP(1700000000123456, 6), TO_TIMESTAMP('1700000000')",
+      [
+        [
+          "2023-11-14T22:13:20",
+          "2023-11-14T22:13:20.123",
+          "2023-11-14T22:13:20.123456",
+          "2023-11-14T22:13:20"
+        ]
+      ]
+    ],
+    [
+      "SELECT 99999999999999999999 + 1, 12345678901234567890::NUMBER(38,0) * 10, 1e10::NUMBER",
+      [["100000000000000000000", "123456789012345678900", 10000000000]]
+    ],
+    [
+      "SELECT PARSE_JSON(column1):k AS v, COUNT(*) FROM VALUES ('{\"k\":9007199254740993}'), ('{\"k\":9007199254740993}') GROUP BY v",
+      [["9007199254740993", 2]]
+    ],
+    [
+      "SELECT COUNT(*) FROM (SELECT PARSE_JSON('9007199254740993') AS v UNION SELECT PARSE_JSON('9007199254740993'))",
+      [[1]]
+    ],
+    [
+      "SELECT ARRAY_SORT([9007199254740993, 9007199254740992]), ARRAY_DISTINCT([9007199254740993, 9007199254740992])",
+      [
+        [
+          ["9007199254740992", "9007199254740993"],
+          ["9007199254740993", "9007199254740992"]
+        ]
+      ]
+    ],
+    [
+      "SELECT ARRAY_SORT([9007199254740993, 9007199254740992, 1.5, 9007199254740993.5])",
+      [[[1.5, "9007199254740992", "9007199254740993", "9007199254740993.5"]]]
+    ]
+  ],
+  "semi-structured values": [
+    [
+      'SELECT v:user.name::STRING, v:user.age::INT, v:tags[0]::STRING, v:missing::STRING IS NULL FROM (SELECT PARSE_JSON(\'{"user":{"name":"Ann","age":41},"tags":["x","y"]}\') AS v)',
+      [["Ann", 41, "x", true]]
+    ],
+    [
+      "SELECT v:a IS NULL, v:b IS NULL, IS_NULL_VALUE(v:a), v:a::STRING IS NULL, v:a::STRING FROM (SELECT PARSE_JSON('{\"a\":null}') AS v)",
+      [[false, true, true, true, null]]
+    ],
+    [
+      "SELECT ARRAY_AGG(column1) WITHIN GROUP (ORDER BY column1 DESC), ARRAY_AGG(DISTINCT column1) WITHIN GROUP (ORDER BY column1) FROM VALUES (1), (3), (2), (3)",
+      [
+        [
+          [3, 3, 2, 1],
+          [1, 2, 3]
+        ]
+      ]
+    ],
+    [
+      "SELECT OBJECT_AGG(column1, column2::VARIANT), ARRAY_SIZE(ARRAY_AGG(column2)) FROM VALUES ('x', 1), ('y', 2)",
+      [[{ x: 1, y: 2 }, 2]]
+    ],
+    [
+      "SELECT SPLIT_PART('2024-05-06', '-', 2)::INT, SPLIT('a|b', '|')[1]::STRING, ARRAY_SIZE(SPLIT('', ',')), STRTOK('a.b@c', '.@', 3)",
+      [[5, "b", 1, "c"]]
+    ],
+    [
+      "SELECT OBJECT_CONSTRUCT('name', column1, 'n', column2)::VARCHAR, TO_JSON(OBJECT_CONSTRUCT('b', 1, 'a', 2)) FROM VALUES ('x', 1.50)",
+      [['{"n":1.5,"name":"x"}', '{"a":2,"b":1}']]
+    ],
+    [
+      'SELECT PARSE_JSON(\'{"a":"1"}\'):a, PARSE_JSON(\'{"a":"1"}\'):a::INT + 1, PARSE_JSON(\'{"a":"1"}\'):a = \'1\', PARSE_JSON(\'[1,2]\')[1] > 1',
+      [["1", 2, true, true]]
+    ],
+    [
+      "SELECT TYPEOF(PARSE_JSON('\"x\"')), TYPEOF(PARSE_JSON('1.5')), TYPEOF(PARSE_JSON('[]')), TYPEOF(PARSE_JSON('null')), TYPEOF(PARSE_JSON('true'))",
+      [["VARCHAR", "DECIMAL", "ARRAY", "NULL_VALUE", "BOOLEAN"]]
+    ],
+    [
+      "SELECT ARRAY_AGG(OBJECT_CONSTRUCT('id', column1, 'v', column2)) WITHIN GROUP (ORDER BY column1) FROM VALUES (2, 'b'), (1, 'a')",
+      [
+        [
+          [
+            { id: 1, v: "a" },
+            { id: 2, v: "b" }
+          ]
+        ]
+      ]
+    ],
+    [
+      "SELECT ARRAY_TO_STRING(ARRAY_AGG(DISTINCT column1) WITHIN GROUP (ORDER BY column1), ',') FROM VALUES ('b'), ('a'), ('b')",
+      [["a,b"]]
+    ],
+    [
+      "SELECT ARRAY_CONTAINS('b'::VARIANT, ARRAY_CONSTRUCT('a', 'b')), ARRAY_CONTAINS(2, [1, 2]), ARRAY_POSITION('b'::VARIANT, ['a', 'b']), ARRAYS_OVERLAP(['a'], ['b', 'a'])",
+      [[true, true, 1, true]]
+    ],
+    [
+      "SELECT ARRAY_UNION_AGG(column1) FROM (SELECT [1, 2] AS column1 UNION ALL SELECT [2, 3])",
+      [[[1, 2, 3]]]
+    ],
+    ["SELECT ARRAY_UNIQUE_AGG(column1) FROM VALUES (1), (1), (NULL)", [[[1]]]],
+    [
+      'SELECT o:"First Name"::STRING, o[\'a.b\']::INT, o:list[1]:k::STRING, GET_PATH(o, \'list[0].k\')::STRING FROM (SELECT PARSE_JSON(\'{"First Name":"A","a.b":3,"list":[{"k":"p"},{"k":"q"}]}\') AS o)',
+      [["A", 3, "q", "p"]]
+    ],
+    [
+      'SELECT TRY_PARSE_JSON(\'{bad\') IS NULL, PARSE_JSON(\'{"d":"2024-01-02"}\'):d::DATE, PARSE_JSON(\'{"n":"12.5"}\'):n::NUMBER(5,1), PARSE_JSON(\'{"b":true}\'):b::BOOLEAN',
+      [[true, "2024-01-02", "12.5", true]]
+    ],
+    [
+      "SELECT OBJECT_KEYS(o), OBJECT_DELETE(o, 'a'), OBJECT_INSERT(o, 'c', 3), o:a + o:b FROM (SELECT OBJECT_CONSTRUCT('a', 1, 'b', 2) AS o)",
+      [[["a", "b"], { b: 2 }, { a: 1, b: 2, c: 3 }, 3]]
+    ],
+    [
+      'SELECT v:ts::TIMESTAMP, v:ms::NUMBER / 1000, TO_TIMESTAMP(v:ms::NUMBER, 3), TO_TIMESTAMP(v:s::INT) FROM (SELECT PARSE_JSON(\'{"ts":"2024-01-01T05:06:07Z","ms":1704067200500,"s":1704067200}\') AS v)',
+      [["2024-01-01T05:06:07", "1704067200.500000", "2024-01-01T00:00:00.500", "2024-01-01T00:00:00"]]
+    ],
+    [
+      "SELECT ARRAY_SIZE(v:items), v:items[ARRAY_SIZE(v:items) - 1]::INT FROM (SELECT PARSE_JSON('{\"items\":[1,2,3]}') AS v)",
+      [[3, 3]]
+    ],
+    [
+      "SELECT REPLACE('a.b.c', '.', ''), TRANSLATE('2*[3+4]', '*[+]', 'x(+)'), INITCAP('jane o''neil-smith'), REPEAT('=', 3), INSERT('abc', 2, 1, 'ZZ')",
+      [["abc", "2x(3+4)", "Jane O'neil-Smith", "===", "aZZc"]]
+    ],
+    [
+      "SELECT column1 % 2 = 0 AS even, ARRAY_AGG(column1) WITHIN GROUP (ORDER BY column1) FROM VALUES (1), (2), (3) GROUP BY even ORDER BY even",
+      [
+        [false, [1, 3]],
+        [true, [2]]
+      ]
+    ],
+    [
+      "SELECT REGEXP_SUBSTR_ALL('a1b22c333', '[0-9]+'), REGEXP_REPLACE('2024-05-06', '(\\\\d+)-(\\\\d+)-(\\\\d+)', '\\\\3/\\\\2/\\\\1'), REGEXP_SUBSTR('Hello World', '\\\\bw\\\\w+', 1, 1, 'i'), RLIKE('abc', 'ABC', 'i')",
+      [[["1", "22", "333"], "06/05/2024", "World", true]]
+    ],
+    [
+      'SELECT v, COUNT(*) FROM (SELECT PARSE_JSON(column1):k AS v FROM VALUES (\'{"k":"a"}\'), (\'{"k":"a"}\'), (\'{"k":1}\')) GROUP BY v ORDER BY 2 DESC',
+      [
+        ["a", 2],
+        [1, 1]
+      ]
+    ],
+    ["SELECT v FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('1.50'), ('1.5')) GROUP BY v", [[1.5]]],
+    [
+      "SELECT COUNT(*) FROM (SELECT DISTINCT v FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('1e2'), ('100'), ('100.0')))",
+      [[1]]
+    ],
+    [
+      'SELECT COUNT(*) FROM (SELECT DISTINCT v FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES (\'{"a":1,"b":2}\'), (\'{"b":2, "a":1.0}\')))',
+      [[1]]
+    ],
+    ["SELECT OBJECT_CONSTRUCT(*) FROM (SELECT 1 AS a, 'x' AS b, NULL AS c)", [[{ A: 1, B: "x" }]]],
+    [
+      "SELECT ARRAY_CONSTRUCT(1, 'two', NULL, 3.5), ARRAY_SIZE([]), [1, 2][0] + 1",
+      [[[1, "two", null, 3.5], 0, 2]]
+    ],
+    [
+      'SELECT CAST([1, 2] AS VARCHAR), TO_VARCHAR(PARSE_JSON(\'{"b": 1, "a": "x"}\')), [\'a\']::VARCHAR',
+      [["[1,2]", '{"a":"x","b":1}', '["a"]']]
+    ],
+    [
+      "SELECT STRIP_NULL_VALUE(v:a), v:a::VARCHAR IS NULL, NVL(v:a::INT, 0) FROM (SELECT PARSE_JSON('{\"a\":null}') AS v)",
+      [[null, true, 0]]
+    ],
+    [
+      "SELECT REDUCE([1, 2, 3], 0, (a, x) -> a + x), FILTER([1, 5], x -> x > 2), TRANSFORM([1, 2], x -> x * 2)",
+      [[6, [5], [2, 4]]]
+    ],
+    [
+      "SELECT column1:a::INT AS a FROM (SELECT PARSE_JSON('{\"a\":3}') AS column1) ORDER BY column1:a DESC",
+      [[3]]
+    ],
+    [
+      "SELECT MAX(column1:a), SUM(column1:a::INT), AVG(column1:a), COUNT(column1:b) FROM (SELECT PARSE_JSON('{\"a\":3}') AS column1)",
+      [[3, 3, 3, 0]]
+    ],
+    ["SELECT t.v FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('3'), ('1')) t ORDER BY 1", [[1], [3]]],
+    ["SELECT DISTINCT PARSE_JSON(column1) AS v FROM VALUES ('2'), ('1'), ('1') ORDER BY 1 DESC", [[2], [1]]],
+    [
+      "WITH a AS (SELECT PARSE_JSON('2') AS v) SELECT * FROM a UNION SELECT PARSE_JSON('1') ORDER BY v LIMIT 1",
+      [[1]]
+    ],
+    ["(SELECT PARSE_JSON('2') AS v) UNION ALL (SELECT PARSE_JSON('1')) ORDER BY v DESC", [[2], [1]]],
+    [
+      "SELECT DISTINCT t.v AS x FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('2'), ('1'), ('1')) t ORDER BY t.v",
+      [[1], [2]]
+    ],
+    [
+      "SELECT o:n AS x, COUNT(*) FROM (SELECT PARSE_JSON(column1) AS o FROM VALUES ('{\"n\":10}'), ('{\"n\":2}')) GROUP BY ALL ORDER BY x, 2 DESC",
+      [
+        [2, 1],
+        [10, 1]
+      ]
+    ],
+    [
+      "SELECT o:n AS x, COUNT(*) FROM (SELECT PARSE_JSON(column1) AS o FROM VALUES ('{\"n\":10}'), ('{\"n\":2}')) GROUP BY x ORDER BY x",
+      [
+        [2, 1],
+        [10, 1]
+      ]
+    ],
+    [
+      "SELECT o:n AS x, COUNT(*) AS c FROM (SELECT PARSE_JSON(column1) AS o FROM VALUES ('{\"n\":10}'), ('{\"n\":2}'), ('{\"n\":2}')) GROUP BY 1 ORDER BY c DESC, 1",
+      [
+        [2, 2],
+        [10, 1]
+      ]
+    ],
+    [
+      "SELECT o:n AS n FROM (SELECT PARSE_JSON(column1) AS o, column2 AS n FROM VALUES ('{\"n\":2}', 1), ('{\"n\":1}', 2)) ORDER BY n",
+      [[1], [2]]
+    ],
+    [
+      "SELECT LISTAGG(DISTINCT o:n, ',') WITHIN GROUP (ORDER BY o:n) FROM (SELECT PARSE_JSON(column1) AS o FROM VALUES ('{\"n\":2}'), ('{\"n\":1}'))",
+      [["1,2"]]
+    ],
+    [
+      "SELECT ARRAY_AGG(DISTINCT o:n) WITHIN GROUP (ORDER BY o:n DESC) FROM (SELECT PARSE_JSON(column1) AS o FROM VALUES ('{\"n\":2}'), ('{\"n\":1}'))",
+      [[[2, 1]]]
+    ],
+    ["SELECT OBJECT_CONSTRUCT(*) FROM (SELECT 1 AS a) WHERE a = 1", [[{ A: 1 }]]],
+    ["SELECT CASE v WHEN 1 THEN 'a' ELSE 'b' END FROM (SELECT PARSE_JSON('1') AS v)", [["a"]]],
+    ["SELECT ARRAY_AGG(column1) FROM (SELECT column1 FROM VALUES (3), (1) ORDER BY column1)", [[[1, 3]]]],
+    [
+      "SELECT ARRAY_AGG(column1)[0]::VARCHAR FROM VALUES ('2024-01-01'::TIMESTAMP)",
+      [["2024-01-01 00:00:00.000"]]
+    ],
+    [
+      "SELECT OBJECT_CONSTRUCT('t', column1, 'd', column2, 'n', column3, 'f', column4)::VARCHAR FROM VALUES ('2024-01-01 10:00'::TIMESTAMP, '2024-01-01'::DATE, 1.50, 1.5::FLOAT)",
+      [['{"d":"2024-01-01","f":1.500000000000000e+00,"n":1.5,"t":"2024-01-01 10:00:00.000"}']]
+    ],
+    [
+      'SELECT MAX(v:n::NUMBER(10,2)), SUM(v:n), AVG(v:n::FLOAT), MAX(v:s::STRING) FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES (\'{"n":1.25,"s":"a"}\'), (\'{"n":2,"s":"b"}\'))',
+      [["2.00", 3.25, 1.625, "b"]]
+    ],
+    [
+      "SELECT IFF(v:ok, 'y', 'n'), v:ok::BOOLEAN, v:ok = TRUE, CASE WHEN v:n > 1 THEN 'big' END FROM (SELECT PARSE_JSON('{\"ok\":true,\"n\":2}') AS v)",
+      [["y", true, true, "big"]]
+    ],
+    [
+      "SELECT v:a.b[0].\"c d\"::INT, v['a']['b'][0]['c d']::INT, v:x.y.z FROM (SELECT PARSE_JSON('{\"a\":{\"b\":[{\"c d\":7}]}}') AS v)",
+      [[7, 7, null]]
+    ],
+    [
+      "SELECT TRANSFORM([1, 2], x -> x::FLOAT / 4), MAX_BY(column1, column2, 1) FROM VALUES ('2024-01-01'::DATE, 1) GROUP BY ALL",
+      [[[0.25, 0.5], ["2024-01-01"]]]
+    ],
+    [
+      "SELECT ARRAY_AGG(column1)::VARCHAR, OBJECT_AGG('k', column1)::VARCHAR, ARRAY_AGG(column2)::VARCHAR, ARRAY_AGG(column3)::VARCHAR FROM VALUES ('2024-01-01 10:00'::TIMESTAMP, 1.5::FLOAT, X'4A')",
+      [
+        [
+          '["2024-01-01 10:00:00.000"]',
+          '{"k":"2024-01-01 10:00:00.000"}',
+          "[1.500000000000000e+00]",
+          '["4A"]'
+        ]
+      ]
+    ]
+  ],
+  "dates and INTERVAL": [
+    [
+      "SELECT DATE_TRUNC('month', column1::DATE) AS m, COUNT(*) AS n, SUM(column2) AS s FROM VALUES ('2024-01-03', 10), ('2024-01-30', 5), ('2024-02-01', 1) GROUP BY ALL ORDER BY m",
+      [
+        ["2024-01-01", 2, 15],
+        ["2024-02-01", 1, 1]
+      ]
+    ],
+    [
+      "SELECT MAX(column1), MIN(column1) FROM VALUES ('2024-01-05'::DATE), ('2023-12-31'::DATE)",
+      [["2024-01-05", "2023-12-31"]]
+    ],
+    [
+      "SELECT DATEDIFF('day', '2024-02-28', '2024-03-01'), DATEDIFF('hour', '2024-01-01 10:59:00', '2024-01-01 11:01:00'), DATEDIFF(quarter, '2024-03-31', '2024-04-01')",
+      [[2, 1, 1]]
+    ],
+    [
+      "SELECT DATEADD('month', -1, '2024-03-31'::DATE), DATEADD(day, 1.6, '2024-01-01'::DATE), DATEADD(week, -1, '2024-01-01'::DATE)",
+      [["2024-02-29", "2024-01-03", "2023-12-25"]]
+    ],
+    [
+      "SELECT '2024-01-15'::DATE + INTERVAL '1 month', '2024-01-31'::DATE + INTERVAL '1 month, 1 day', '2024-01-01'::TIMESTAMP - INTERVAL '90 minutes'",
+      [["2024-02-15", "2024-03-01", "2023-12-31T22:30:00"]]
+    ],
+    [
+      "SELECT TO_TIMESTAMP('2024-03-10 12:00:00') + INTERVAL '2 hours 30 minutes', '2024-01-01'::DATE - INTERVAL '1 year'",
+      [["2024-03-10T14:30:00", "2023-01-01"]]
+    ],
+    [
+      "SELECT DAYOFWEEK('2024-06-09'::DATE), DAYOFWEEK('2024-06-10'::DATE), DAYOFWEEKISO('2024-06-09'::DATE), WEEKISO('2024-12-30'::DATE), YEAROFWEEKISO('2024-12-30'::DATE)",
+      [[0, 1, 7, 1, 2025]]
+    ],
+    [
+      "SELECT WEEK('2024-12-30'::DATE), WEEKOFYEAR('2021-01-03'::DATE), YEAROFWEEK('2021-01-03'::DATE), YEAROFWEEK('2024-12-30'::DATE)",
+      [[1, 53, 2020, 2025]]
+    ],
+    [
+      "SELECT TO_CHAR('2024-07-04'::DATE, 'DD-Mon-YYYY'), TO_CHAR('2024-07-04 15:06:07'::TIMESTAMP, 'HH24:MI:SS'), TO_CHAR('2024-07-04'::DATE, 'Dy')",
+      [["04-Jul-2024", "15:06:07", "Thu"]]
+    ],
+    [
+      "SELECT TO_DATE('15.03.2024', 'DD.MM.YYYY'), TO_DATE('Mar 5, 2024', 'MON DD, YYYY'), TRY_TO_DATE('2024/31/12', 'YYYY/MM/DD')",
+      [["2024-03-15", "2024-03-05", null]]
+    ],
+    [
+      "SELECT DATE_PART('week', '2024-01-01'::DATE), DATE_PART(dayofyear, '2024-12-31'::DATE), DATE_PART(epoch, '2024-01-01 00:00:00'::TIMESTAMP)",
+      [[1, 366, 1704067200]]
+    ],
+    [
+      "SELECT CONVERT_TIMEZONE('UTC', 'Asia/Tokyo', '2024-01-01 15:00:00'::TIMESTAMP_NTZ), CONVERT_TIMEZONE('America/Los_Angeles', 'Europe/Berlin', '2024-07-01 12:00:00')",
+      [["2024-01-02T00:00:00", "2024-07-01T21:00:00"]]
+    ],
+    [
+      "SELECT DATEDIFF(second, '2024-01-01 00:00:00'::TIMESTAMP, '2024-01-01 01:01:01'::TIMESTAMP) / 60, TIMEDIFF(minute, '10:00:00'::TIME, '11:30:00'::TIME)",
+      [["61.016667", 90]]
+    ],
+    [
+      "SELECT TIMESTAMPDIFF(month, '2024-01-31', '2024-03-01'), MONTHS_BETWEEN('2024-03-31'::DATE, '2024-02-29'::DATE), MONTHS_BETWEEN('2024-03-15'::DATE, '2024-02-20'::DATE)",
+      [[2, 1, 0.83871]]
+    ],
+    [
+      "SELECT TRY_CAST('1.5' AS NUMBER(10, 2)), TRY_CAST('abc' AS FLOAT), TRY_TO_NUMBER('1,000', '9,999'), TRY_TO_TIMESTAMP('2024-01-01 25:00:00'), TRY_TO_BOOLEAN('y')",
+      [["1.50", null, 1000, null, true]]
+    ],
+    [
+      "SELECT GREATEST('a', 'b'), GREATEST('2024-01-01'::DATE, '2024-02-01'::DATE), LEAST(1, 2.5)",
+      [["b", "2024-02-01", "1.0"]]
+    ],
+    [
+      "SELECT TO_DATE('2019-02-28') + INTERVAL '1 day, 1 year', TO_DATE('2019-02-28') + INTERVAL '1 year, 1 day', TO_DATE('2024-01-31') + INTERVAL '1 month'",
+      [["2020-03-01", "2020-02-29", "2024-02-29"]]
+    ],
+    [
+      "SELECT TO_DATE('2024-01-01') + INTERVAL '3 hours', '10:00:00'::TIME + INTERVAL '90 s', '2024-01-01'::TIMESTAMP + INTERVAL '2 d, 3 h, 4 m, 5 s', '2024-01-01'::TIMESTAMP + INTERVAL '2'",
+      [["2024-01-01T03:00:00", "10:01:30", "2024-01-03T03:04:05", "2024-01-01T00:00:02"]]
+    ],
+    [
+      "SELECT '2024-01-01'::TIMESTAMP + INTERVAL '1 y, 2 mm, 1 w', '2024-05-01'::DATE - INTERVAL '1 q'",
+      [["2025-03-08T00:00:00", "2024-02-01"]]
+    ],
+    [
+      "SELECT column1 FROM VALUES ('2024-01-01'::DATE), ('2024-03-01'::DATE) WHERE column1 >= '2024-03-15'::DATE - INTERVAL '30 days'",
+      [["2024-03-01"]]
+    ],
+    [
+      "SELECT DATEDIFF(week, '2024-01-06', '2024-01-08'), DATEDIFF(year, '2023-12-31 23:59:59', '2024-01-01'), DATEDIFF(ms, '2024-01-01 00:00:00'::TIMESTAMP, '2024-01-01 00:00:01.5'::TIMESTAMP)",
+      [[1, 1, 1500]]
+    ],
+    [
+      "SELECT '2024-03-01'::DATE - '2024-02-01'::DATE, '2024-03-01'::DATE - 1, 1 + '2024-03-01'::DATE",
+      [[29, "2024-02-29", "2024-03-02"]]
+    ],
+    [
+      "SELECT DATE_TRUNC('week', '2024-06-09'::DATE), DATE_TRUNC('year', '2024-06-09 10:00:00'::TIMESTAMP), DATE_TRUNC('day', '2024-06-09 10:00:00'), TRUNC('2024-06-09'::DATE, 'MM')",
+      [["2024-06-03", "2024-01-01T00:00:00", "2024-06-09T00:00:00", "2024-06-01"]]
+    ],
+    [
+      "SELECT DATE_TRUNC('hour', '10:59:59'::TIME), HOUR('10:59:59'::TIME), DATEADD(minute, 5, '23:58:00'::TIME)",
+      [["10:00:00", 10, "00:03:00"]]
+    ],
+    [
+      "SELECT TIME_SLICE('2024-06-09 10:47:00'::TIMESTAMP, 15, 'MINUTE'), TIME_SLICE('2024-06-09'::DATE, 1, 'MONTH', 'END')",
+      [["2024-06-09T10:45:00", "2024-07-01"]]
+    ],
+    [
+      "SELECT TO_CHAR('2024-06-09 10:47:08.5'::TIMESTAMP, 'YYYY-MM-DD HH12:MI:SS.FF1 PM'), TO_CHAR('2024-06-09'::DATE), TO_VARCHAR('10:00'::TIME), '2024-06-09 10:47:08.5'::TIMESTAMP::VARCHAR",
+      [["2024-06-09 10:47:08.5 AM", "2024-06-09", "10:00:00", "2024-06-09 10:47:08.500"]]
+    ],
+    [
+      "SELECT MONTHNAME('2024-05-01'::DATE), DAYNAME('2024-05-01'::DATE), TO_CHAR('2024-05-01'::DATE, 'MMMM'), QUARTER('2024-05-01'::DATE), 'Q' || QUARTER('2024-05-01'::DATE)",
+      [["May", "Wed", "May", 2, "Q2"]]
+    ],
+    [
+      "SELECT YEAR(CURRENT_DATE()) >= 2024, CURRENT_TIMESTAMP()::DATE = CURRENT_DATE, DATEDIFF(day, CURRENT_DATE, CURRENT_DATE + 7)",
+      [[true, true, 7]]
+    ],
+    [
+      "SELECT EXTRACT(year FROM '2024-05-01'::DATE), EXTRACT(dow FROM '2024-05-05'::DATE), DATE_PART('quarter', '2024-05-05'::DATE), DATE_PART(epoch_millisecond, '1970-01-01 00:00:01'::TIMESTAMP)",
+      [[2024, 0, 2, 1000]]
+    ],
+    [
+      "SELECT LAST_DAY('2024-02-10'::DATE, 'week'), NEXT_DAY('2024-02-10'::DATE, 'mo'), PREVIOUS_DAY('2024-02-10'::DATE, 'sa'), LAST_DAY('2024-02-10 10:00:00'::TIMESTAMP)",
+      [["2024-02-11", "2024-02-12", "2024-02-03", "2024-02-29"]]
+    ],
+    [
+      "SELECT ADD_MONTHS('2024-01-31', 1), ADD_MONTHS('2024-02-29 10:00:00'::TIMESTAMP, 1), ADD_MONTHS('2024-02-29'::DATE, -12)",
+      [["2024-02-29T00:00:00", "2024-03-31T10:00:00", "2023-02-28"]]
+    ],
+    [
+      "SELECT '2024-01-01 10:00:00 +02:00'::TIMESTAMP_NTZ, '2024-01-01 10:00:00 +02:00'::TIMESTAMP_LTZ, TO_TIMESTAMP_NTZ('2024-01-01T10:00:00Z')",
+      [["2024-01-01T10:00:00", "2024-01-01T08:00:00Z", "2024-01-01T10:00:00"]]
+    ],
+    [
+      "SELECT a.id FROM (SELECT 1 AS id, '2024-01-05'::DATE AS d) a JOIN (SELECT 1 AS id, '2024-01-01'::DATE AS s, '2024-01-31'::DATE AS e) b ON a.id = b.id AND a.d BETWEEN b.s AND b.e",
+      [[1]]
+    ],
+    [
+      "SELECT '2024-01-01'::DATE = '2024-01-01', '2024-01-05'::DATE > '2024-01-1', '2024-01-01 10:00'::TIMESTAMP > '2024-01-01'",
+      [[true, true, true]]
+    ],
+    [
+      "SELECT TRY_CAST('2024-13-01' AS DATE), TRY_CAST('12:30' AS TIME), TRY_CAST('2024-01-01 10:00' AS TIMESTAMP), TRY_CAST('true' AS BOOLEAN), TRY_CAST('1,2' AS INT)",
+      [[null, "12:30:00", "2024-01-01T10:00:00", true, null]]
+    ],
+    [
+      "SELECT TO_DATE('2024-1-5'), TO_DATE('01/05/2024'), TO_DATE('5-Jan-2024'), TO_DATE('20240105', 'YYYYMMDD'), TO_DATE('2024-01-05T10:00:00Z')",
+      [["2024-01-05", "2024-01-05", "2024-01-05", "2024-01-05", "2024-01-05"]]
+    ],
+    [
+      "SELECT TO_TIMESTAMP('2024-01-05T10:00:00.123Z'), TO_TIMESTAMP('Fri, 05 Jan 2024 10:00:00 +0000', 'DY, DD MON YYYY HH24:MI:SS TZHTZM'), TO_TIMESTAMP('01/05/2024 3:04 PM', 'MM/DD/YYYY HH12:MI AM')",
+      [["2024-01-05T10:00:00.123", "2024-01-05T10:00:00", "2024-01-05T15:04:00"]]
+    ],
+    [
+      "SELECT DATE '2024-01-05' - DATE '2024-01-01', TIMESTAMPDIFF('hour', TIMESTAMP '2024-01-01 00:30:00', TIMESTAMP '2024-01-01 02:00:00')",
+      [[4, 2]]
+    ],
+    [
+      "SELECT column1 FROM VALUES ('2024-01-05'), ('2024-02-05') WHERE column1::DATE BETWEEN '2024-02-01' AND '2024-02-29'",
+      [["2024-02-05"]]
+    ],
+    [
+      "SELECT COUNT(*) FROM VALUES ('2024-01-05 23:00:00'::TIMESTAMP) WHERE column1 BETWEEN '2024-01-01' AND '2024-01-05'",
+      [[0]]
+    ],
+    [
+      "SELECT CURRENT_TIMESTAMP(3) IS NOT NULL, LOCALTIMESTAMP IS NOT NULL, SYSDATE() IS NOT NULL",
+      [[true, true, true]]
+    ],
+    [
+      "SELECT DATE_TRUNC('day', CONVERT_TIMEZONE('UTC', 'America/New_York', column1)) AS d, COUNT(*) FROM VALUES ('2024-01-02 03:00:00'::TIMESTAMP_NTZ), ('2024-01-02 12:00:00'::TIMESTAMP_NTZ) GROUP BY d ORDER BY d",
+      [
+        ["2024-01-01T00:00:00", 1],
+        ["2024-01-02T00:00:00", 1]
+      ]
+    ],
+    [
+      "SELECT '2024-01-01'::DATE + INTERVAL '1' DAY, DATE '2024-01-31' + INTERVAL '1 mon', d - INTERVAL '1 day' + INTERVAL '2 hours' FROM (SELECT '2024-01-10'::DATE AS d)",
+      [["2024-01-02", "2024-02-29", "2024-01-09T02:00:00"]]
+    ],
+    [
+      "SELECT d + 1 - INTERVAL '1 week', CASE WHEN TRUE THEN d END + INTERVAL '1 day', (d) + INTERVAL '-1 day', NULL::DATE + INTERVAL '1 day' FROM (SELECT '2024-01-10'::DATE AS d)",
+      [["2024-01-04", "2024-01-11", "2024-01-09", null]]
+    ],
+    ["SELECT DATE_TRUNC('minute', column1) FROM VALUES ('08:50:48'::TIME)", [["08:50:00"]]],
+    [
+      "SELECT DATE_TRUNC('week', column1), DATE_TRUNC('month', column2) FROM VALUES ('2024-06-09'::DATE, '2024-06-09 10:00:00'::TIMESTAMP)",
+      [["2024-06-03", "2024-06-01T00:00:00"]]
+    ],
+    [
+      "SELECT LISTAGG(DISTINCT column1, ',') WITHIN GROUP (ORDER BY column1 DESC), LISTAGG(DISTINCT column2, ',') WITHIN GROUP (ORDER BY column2), LISTAGG(DISTINCT column3, ',') WITHIN GROUP (ORDER BY column3) FROM VALUES (1.5::FLOAT, 1.50, '2024-01-01'::TIMESTAMP), (10::FLOAT, 2.25, NULL)",
+      [["10,1.5", "1.50,2.25", "2024-01-01 00:00:00.000"]]
+    ],
+    [
+      "SELECT TO_CHAR('2024-01-05'::DATE, 'YYYY-MM'), TO_CHAR('2024-01-05 13:00'::TIMESTAMP, 'DD/MM/YY HH12:MI AM'), TO_CHAR('2024-01-05'::DATE, 'Mon DD, YYYY'), TO_CHAR(12.5, '999.00'), TO_CHAR(1234.5)",
+      [["2024-01", "05/01/24 01:00 PM", "Jan 05, 2024", "  12.50", "1234.5"]]
+    ],
+    [
+      "SELECT LENGTH(12345), UPPER(12), SUBSTR(20240105, 1, 4)::INT, LEFT('2024-01-05'::DATE, 7), REPLACE(1.50, '.', ','), CONCAT(1, 2.50, TRUE), LPAD(7, 3, '0')",
+      [[5, "12", 2024, "2024-01", "1,50", "12.50true", "007"]]
+    ],
+    [
+      "SELECT CONVERT_TIMEZONE('Europe/London', 'America/New_York', '2024-03-10 06:30:00'::TIMESTAMP_NTZ), CONVERT_TIMEZONE('UTC', 'Australia/Sydney', '2024-01-01 00:00:00'::TIMESTAMP_NTZ)",
+      [["2024-03-10T01:30:00", "2024-01-01T11:00:00"]]
+    ],
+    [
+      "SELECT DATEDIFF('day', '2024-01-01 23:59:00'::TIMESTAMP, '2024-01-02 00:01:00'::TIMESTAMP), DATEDIFF('month', '2024-01-31'::DATE, '2024-02-01'::DATE), DATEDIFF('minute', '2024-01-01 00:00:59'::TIMESTAMP, '2024-01-01 00:01:00'::TIMESTAMP), DATEDIFF('week', '2024-01-07'::DATE, '2024-01-08'::DATE), DATEDIFF(day, '2024-02-01', '2024-01-01')",
+      [[1, 1, 1, 1, -31]]
+    ],
+    [
+      "SELECT YEAR('2024-05-06'), MONTH(TO_DATE('2024-05-06')), DAYOFWEEK(TO_DATE('2024-05-06')), WEEK(TO_DATE('2024-05-06')), HOUR('2024-05-06 07:08:09'::TIMESTAMP), DATE_PART('dayofweekiso', '2024-05-05'::DATE)",
+      [[2024, 5, 1, 19, 7, 7]]
+    ],
+    [
+      "SELECT TO_DATE('2024-05-06 10:11:12'), TO_TIMESTAMP('2024-05-06')::DATE, '2024-05-06 23:59:59'::TIMESTAMP::DATE, TO_TIME('10:11:12')::VARCHAR, TIME_FROM_PARTS(1, 2, 3)",
+      [["2024-05-06", "2024-05-06", "2024-05-06", "10:11:12", "01:02:03"]]
+    ],
+    [
+      "SELECT TRY_TO_DECIMAL('12.345', 10, 1), TRY_TO_DATE('05/06/2024', 'DD/MM/YYYY'), TRY_CAST('' AS INT), TRY_TO_DOUBLE('1e2'), TRY_TO_TIME('7:08'), TRY_CAST('null' AS DATE)",
+      [["12.3", "2024-06-05", null, 100, "07:08:00", null]]
+    ]
+  ],
+  aggregates: [
+    [
+      "SELECT LISTAGG(column2, ', ') WITHIN GROUP (ORDER BY column2) AS names FROM VALUES (1, 'Zoe'), (1, 'Adam'), (2, 'Bob') GROUP BY column1 ORDER BY 1",
+      [["Adam, Zoe"], ["Bob"]]
+    ],
+    [
+      "SELECT LISTAGG(DISTINCT column1, '|') WITHIN GROUP (ORDER BY column1 DESC), LISTAGG(column1) FROM VALUES ('a'), ('a')",
+      [["a", "aa"]]
+    ],
+    [
+      "SELECT MIN_BY(column1, column2), MAX_BY(column1, column2), MAX_BY(column1, column2, 2) FROM VALUES ('x', 1), ('y', 3), ('z', 2)",
+      [["x", "y", ["y", "z"]]]
+    ],
+    [
+      "SELECT APPROX_COUNT_DISTINCT(column1), HLL(column1), COUNT(DISTINCT column1) FROM VALUES (1), (2), (2), (NULL)",
+      [[2, 2, 2]]
+    ],
+    [
+      "SELECT APPROX_PERCENTILE(column1, 0.5), MEDIAN(column1), PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY column1), PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY column1) FROM VALUES (1), (2), (3), (4)",
+      [[2.5, "2.500", "2.500", 2]]
+    ],
+    ["SELECT MODE(column1) FROM VALUES ('a'), ('b'), ('b')", [["b"]]],
+    [
+      "SELECT CORR(column1, column2), COVAR_POP(column1, column2), REGR_SLOPE(column2, column1) FROM VALUES (1, 2), (2, 4), (3, 6)",
+      [[1, 1.3333333333333333, 2]]
+    ],
+    [
+      "SELECT STDDEV(column1), STDDEV_POP(column1), VARIANCE(column1) FROM VALUES (2), (4), (4), (4), (5), (5), (7), (9)",
+      [[2.138089935299395, 2, "4.571429"]]
+    ],
+    [
+      "SELECT COUNT_IF(column1 > 1), COUNT(*), COUNT(column1), SUM(IFF(column1 > 1, 1, 0)) FROM VALUES (1), (2), (3), (NULL)",
+      [[2, 4, 3, 2]]
+    ],
+    [
+      "SELECT column1, COUNT(*) FROM VALUES ('a'), ('b'), ('a') GROUP BY column1 HAVING COUNT(*) > 1",
+      [["a", 2]]
+    ],
+    [
+      "SELECT COALESCE(column1, 'all'), SUM(column2) FROM VALUES ('a', 1), ('b', 2) GROUP BY ROLLUP (column1) ORDER BY 2",
+      [
+        ["a", 1],
+        ["b", 2],
+        ["all", 3]
+      ]
+    ],
+    [
+      "SELECT column1, column2, SUM(column3), GROUPING(column1), GROUPING_ID(column1, column2) FROM VALUES ('a', 'x', 1), ('a', 'y', 2) GROUP BY GROUPING SETS ((column1, column2), (column1), ()) ORDER BY 5, 2",
+      [
+        ["a", "x", 1, 0, 0],
+        ["a", "y", 2, 0, 0],
+        ["a", null, 3, 0, 1],
+        [null, null, 3, 1, 3]
+      ]
+    ],
+    [
+      "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 4) SELECT SUM(n), LISTAGG(n, '>') WITHIN GROUP (ORDER BY n) FROM r",
+      [[10, "1>2>3>4"]]
+    ],
+    [
+      "SELECT REGEXP_SUBSTR('id=42;name=bob', 'name=([a-z]+)', 1, 1, 'e', 1), REGEXP_REPLACE('(555) 123-4567', '[^0-9]', ''), REGEXP_COUNT('a,b,,c', ',')",
+      [["bob", "5551234567", 3]]
+    ],
+    [
+      "SELECT SUM(column1) / COUNT(*), SUM(column1) / NULLIF(SUM(column2), 0), DIV0(SUM(column1), SUM(column2)) FROM VALUES (1.50, 0), (2.25, 0)",
+      [["1.87500000", null, "0.00000000"]]
+    ],
+    [
+      "SELECT AVG(column1), AVG(column1::FLOAT), SUM(column1) FROM VALUES (1.25), (2.50), (NULL)",
+      [["1.87500000", 1.875, "3.75"]]
+    ],
+    [
+      "SELECT CASE WHEN column1 >= 90 THEN 'A' WHEN column1 >= 80 THEN 'B' ELSE 'C' END AS g, COUNT(*) FROM VALUES (95), (85), (70), (91) GROUP BY g ORDER BY g",
+      [
+        ["A", 2],
+        ["B", 1],
+        ["C", 1]
+      ]
+    ],
+    [
+      "SELECT WIDTH_BUCKET(column1, 0, 100, 4) AS b, COUNT(*) FROM VALUES (5), (30), (99), (100), (-1) GROUP BY b ORDER BY b",
+      [
+        [0, 1],
+        [1, 1],
+        [2, 1],
+        [4, 1],
+        [5, 1]
+      ]
+    ],
+    [
+      "SELECT PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY column2) AS p90, column1 FROM VALUES ('a', 1), ('a', 11), ('b', 5) GROUP BY column1 ORDER BY 2",
+      [
+        ["10.000", "a"],
+        ["5.000", "b"]
+      ]
+    ],
+    [
+      "SELECT BOOLAND_AGG(column1 > 0), BOOLOR_AGG(column1 > 1), MAX(column1 > 1), COUNT_IF(column1 > 1) / COUNT(*) FROM VALUES (1), (2)",
+      [[true, true, true, "0.500000"]]
+    ],
+    [
+      "SELECT SUM(column1), AVG(column1), MIN(column1), COUNT(column1), LISTAGG(column1) FROM VALUES (1) WHERE FALSE",
+      [[null, null, null, 0, ""]]
+    ],
+    ["SELECT COUNT(*) FROM VALUES (1), (2), (3) AS t (x) SAMPLE (100)", [[3]]],
+    ["SELECT COUNT(*) FROM VALUES (1), (2) a (x) CROSS JOIN VALUES (1), (2), (3) b (y)", [[6]]],
+    [
+      "SELECT IFF(column1 > 1, 'hi', 'lo') AS lvl, SUM(column1) FROM VALUES (1), (2), (3) GROUP BY lvl ORDER BY lvl",
+      [
+        ["hi", 5],
+        ["lo", 1]
+      ]
+    ],
+    [
+      'SELECT column1 AS "Region", SUM(column2) AS "Total Sales" FROM VALUES (\'n\', 2) GROUP BY "Region" ORDER BY "Total Sales"',
+      [["n", 2]]
+    ],
+    [
+      "SELECT SUM(DISTINCT column1), COUNT(DISTINCT column1, column2), ANY_VALUE(column1) FROM VALUES (1, 'a'), (1, 'b'), (1, 'b')",
+      [[1, 2, 1]]
+    ],
+    [
+      "SELECT column1, COUNT(*) AS n FROM VALUES ('a'), ('a'), ('b') GROUP BY column1 HAVING n > 1",
+      [["a", 2]]
+    ],
+    [
+      "SELECT MEDIAN(column1), PERCENTILE_CONT(0.25) WITHIN GROUP (ORDER BY column1), PERCENTILE_DISC(0.25) WITHIN GROUP (ORDER BY column1), APPROX_PERCENTILE(column1, 0.5) FROM VALUES (1.25), (2.50)",
+      [["1.87500", "1.56250", "1.25", 1.875]]
+    ],
+    [
+      "SELECT MEDIAN(column1), PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY column1) FROM VALUES (1.5::FLOAT), (2::FLOAT)",
+      [[1.75, 1.75]]
+    ],
+    [
+      "SELECT PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY column1 DESC), PERCENTILE_CONT(0.1) WITHIN GROUP (ORDER BY column1 DESC) FROM VALUES (1), (2), (3), (4)",
+      [[3, "3.700"]]
+    ],
+    [
+      "SELECT LISTAGG(DISTINCT column1, ',') WITHIN GROUP (ORDER BY column1) FROM VALUES (1) WHERE FALSE",
+      [[""]]
+    ],
+    [
+      "SELECT column1, column2, SUM(column3) AS s FROM VALUES ('a', 'x', 1), ('a', 'y', 2), ('b', 'x', 3) GROUP BY CUBE (column1, column2) HAVING GROUPING(column1) = 1 ORDER BY column2",
+      [
+        [null, "x", 4],
+        [null, "y", 2],
+        [null, null, 6]
+      ]
+    ],
+    [
+      "SELECT column1, SUM(column2) FROM VALUES ('x', 0.1), ('x', 0.2), ('y', NULL) GROUP BY 1 ORDER BY 1",
+      [
+        ["x", "0.3"],
+        ["y", null]
+      ]
+    ],
+    [
+      "SELECT AVG(column1), ROUND(AVG(column1), 2), AVG(column1)::INT, AVG(IFF(column1 > 1, 1, 0)) FROM VALUES (1), (2), (2)",
+      [["1.666667", "1.67", 2, "0.666667"]]
+    ],
+    [
+      "SELECT COUNT(*) / 2, SUM(column1) / 3, 1.0 * 7 / 3, ROUND(7 / 3, 3), 7 / 3.0 FROM VALUES (1), (2), (4)",
+      [["1.500000", "2.333333", "2.3333333", "2.333", "2.333333"]]
+    ],
+    [
+      "SELECT MAX_BY(column1, column2), MIN_BY(column1, column2, 2) FROM VALUES ('a', NULL), ('b', 2), ('c', 1)",
+      [["b", ["c", "b"]]]
+    ],
+    [
+      "SELECT VARIANCE(column1), STDDEV(column1), VAR_POP(column1) FROM VALUES (1)",
+      [[null, null, "0.000000"]]
+    ],
+    [
+      "SELECT COUNT(DISTINCT CASE WHEN column2 > 1 THEN column1 END) FROM VALUES ('a', 1), ('b', 2), ('b', 3)",
+      [[1]]
+    ]
+  ],
+  "regular expressions and texts": [
+    [
+      "SELECT REGEXP_INSTR('hello world', 'o', 1, 2), REGEXP_LIKE('user@example.com', '.+@.+\\\\..+'), 'abc' REGEXP 'b', 'ABC' ILIKE '%b%'",
+      [[8, true, false, true]]
+    ],
+    [
+      "SELECT 'Laptop Pro' ILIKE ANY ('%phone%', '%laptop%'), 'x' LIKE ANY ('y', NULL), 'x' NOT ILIKE 'X'",
+      [[true, null, false]]
+    ],
+    [
+      "SELECT TRIM('  x '), LTRIM('00012', '0'), RTRIM('1.500', '0'), LPAD('5', 3, '0'), UPPER(LEFT('snow', 1)) || SUBSTR('snow', 2)",
+      [["x", "12", "1.5", "005", "Snow"]]
+    ],
+    [
+      "SELECT TO_VARCHAR(1.10), 1.10::VARCHAR, TO_VARCHAR(1e3::FLOAT), 'n=' || 1.0::FLOAT, (1/4)::VARCHAR",
+      [["1.10", "1.10", "1000", "n=1", "0.250000"]]
+    ],
+    [
+      "SELECT CONCAT(column1, '-', column2), column1 || '-' || COALESCE(column2, 'none') FROM VALUES ('a', NULL)",
+      [[null, "a-none"]]
+    ],
+    [
+      "SELECT CONTAINS('snowflake', 'flake'), STARTSWITH('abc', 'b'), POSITION('c', 'abcabc', 4), CHARINDEX('x', 'abc'), REVERSE('abc'), LENGTH('héllo')",
+      [[true, false, 6, 0, "cba", 5]]
+    ],
+    [
+      "SELECT SUBSTR('abcdef', -3, 2), SUBSTRING('abcdef', 2), LEFT('abc', 10), RIGHT('abc', 2), SUBSTR('abc', 0), SUBSTR('abc', 2, 0)",
+      [["de", "bcdef", "abc", "bc", "abc", ""]]
+    ],
+    [
+      "SELECT 'a' < 'B', 'A' = 'a', UPPER('a') = 'A', 'abc' BETWEEN 'abb' AND 'abd', 'Z' > 'a'",
+      [[false, false, true, true, false]]
+    ],
+    [
+      "SELECT EDITDISTANCE('flaw', 'lawn'), JAROWINKLER_SIMILARITY('martha', 'marhta'), SOUNDEX('Smith'), ASCII('a'), CHR(65)",
+      [[2, 96, "S530", 97, "A"]]
+    ],
+    [
+      "SELECT TRUE::INT, 0::BOOLEAN, 'true'::BOOLEAN, 1::VARCHAR || 'x', TO_BOOLEAN('no'), 12::BOOLEAN",
+      [[1, false, true, "1x", false, true]]
+    ],
+    [
+      "SELECT MD5('a'), SHA1('a'), SHA2('a', 512) = SHA2('a'), HEX_ENCODE('ab'), TRY_HEX_DECODE_STRING('zz')",
+      [["0cc175b9c0f1b6a831c399e269772661", "86f7e437faa5a7fce15d1ddcb9eaeaea377667b8", false, "6162", null]]
+    ],
+    ["SELECT * ILIKE '%id%' FROM (SELECT 1 AS user_id, 2 AS name, 3 AS id)", [[1, 3]]],
+    ["SELECT * REPLACE (a * 10 AS a) FROM (SELECT 1 AS a, 2 AS b)", [[10, 2]]],
+    ["SELECT UNIFORM(1, 1, RANDOM()), LENGTH(RANDSTR(8, RANDOM())), LENGTH(UUID_STRING())", [[1, 8, 36]]],
+    [
+      "SELECT '100%' LIKE '100^%' ESCAPE '^', 'a_b' LIKE 'a\\\\_b' ESCAPE '\\\\', 'a.b' LIKE 'a_b', '' LIKE '%', 'ab\\ncd' LIKE 'ab%cd'",
+      [[true, true, true, true, true]]
+    ],
+    [
+      "SELECT SPLIT_PART('a@b.com', '@', 2), SPLIT_PART('a', '-', 2), SPLIT_PART(NULL, '-', 1), TRIM('\"x\"', '\"'), LTRIM('xxa', 'x'), REGEXP_REPLACE(' a  b ', '\\\\s+', ' ')",
+      [["b.com", "", null, "x", "a", " a b "]]
+    ],
+    ["SELECT RANDOM() = RANDOM(), LENGTH(MD5(RANDOM()::VARCHAR))", [[false, 32]]],
+    [
+      "SELECT 'it''s', $$it's$$, 'a' || 'b' || 1, 'tab\\tx', '\\\\d'",
+      [["it's", "it's", "ab1", "tab\tx", "\\d"]]
+    ],
+    [
+      "SELECT LIKE('abc', 'a%'), ILIKE('ABC', 'a%'), 'abc' LIKE ALL ('a%', '%c'), 'a%b' LIKE 'a\\\\%b' ESCAPE '\\\\', 'abc' NOT RLIKE 'b.*'",
+      [[true, true, true, true, true]]
+    ]
+  ],
+  "joins, sets and subqueries": [
+    ["SELECT column1 FROM VALUES (2), (NULL), (1) ORDER BY column1", [[1], [2], [null]]],
+    ["SELECT column1 FROM VALUES (2), (NULL), (1) ORDER BY column1 DESC", [[null], [2], [1]]],
+    ["SELECT column1 FROM VALUES (2), (NULL), (1) ORDER BY column1 DESC NULLS LAST", [[2], [1], [null]]],
+    [
+      "SELECT DECODE(column1, 1, 'one', 2, 'two', 'many'), NVL2(column1, 'set', 'unset'), ZEROIFNULL(column1) FROM VALUES (2), (NULL) ORDER BY 3",
+      [
+        ["many", "unset", 0],
+        ["two", "set", 2]
+      ]
+    ],
+    [
+      "SELECT * FROM VALUES (1, 'a'), (2, 'b') AS t (id, name) WHERE (id, name) IN ((1, 'a'), (3, 'c'))",
+      [[1, "a"]]
+    ],
+    [
+      "SELECT a.id, b.v FROM (SELECT column1 AS id FROM VALUES (1), (2)) a LEFT JOIN (SELECT column1 AS id, column2 AS v FROM VALUES (2, 'x')) b USING (id) ORDER BY 1",
+      [
+        [1, null],
+        [2, "x"]
+      ]
+    ],
+    [
+      "SELECT a.column1 FROM VALUES (1), (2) a WHERE EXISTS (SELECT 1 FROM VALUES (2) b WHERE b.column1 = a.column1)",
+      [[2]]
+    ],
+    ["SELECT column1 FROM VALUES (1), (2), (3) MINUS SELECT column1 FROM VALUES (2) ORDER BY 1", [[1], [3]]],
+    ["SELECT 1 WHERE 2 NOT IN (1, NULL)", []],
+    ["SELECT $1, $2 FROM VALUES (1, 'a'), (2, 'b') ORDER BY $1 DESC LIMIT 1", [[2, "b"]]],
+    ["SELECT column1 FROM VALUES (1), (2), (3) ORDER BY column1 LIMIT 1 OFFSET 1", [[2]]],
+    ["SELECT column1 FROM VALUES (1), (2), (3) ORDER BY 1 OFFSET 1 ROWS FETCH NEXT 1 ROWS ONLY", [[2]]],
+    ["SELECT TOP 2 column1 FROM VALUES (3), (1), (2) ORDER BY 1", [[1], [2]]],
+    [
+      "SELECT x.k, y.k FROM (VALUES (1), (2)) AS x (k) FULL OUTER JOIN (VALUES (2), (3)) AS y (k) ON x.k = y.k ORDER BY COALESCE(x.k, y.k)",
+      [
+        [1, null],
+        [2, 2],
+        [null, 3]
+      ]
+    ],
+    ["SELECT k, v FROM (SELECT 1 AS k) NATURAL JOIN (SELECT 1 AS k, 'x' AS v)", [[1, "x"]]],
+    ["SELECT column1 FROM VALUES ('1'), ('2') WHERE column1 = 2", [["2"]]],
+    ["SELECT column1 AS x, x + 1 AS y, y * 2 AS z FROM VALUES (1) WHERE y = 2", [[1, 2, 4]]],
+    [
+      "SELECT (SELECT MAX(b.column1) FROM VALUES (1), (5) b WHERE b.column1 < a.column1) FROM VALUES (3) a",
+      [[1]]
+    ],
+    [
+      "SELECT column1 FROM VALUES (1), (2), (3) WHERE column1 > ALL (SELECT column1 FROM VALUES (1), (2))",
+      [[3]]
+    ],
+    [
+      "SELECT column1 FROM VALUES (1), (2), (3) WHERE column1 = ANY (SELECT column1 FROM VALUES (1), (3)) ORDER BY 1",
+      [[1], [3]]
+    ],
+    ["SELECT DISTINCT column1 FROM VALUES ('b'), ('a'), ('b') ORDER BY column1", [["a"], ["b"]]],
+    ["SELECT column1 FROM VALUES ('a'), ('B'), ('c') ORDER BY LOWER(column1) DESC", [["c"], ["B"], ["a"]]],
+    [
+      "SELECT column1 IN (1, 2), column1 NOT IN (3), column1 BETWEEN 1 AND 1.5, column1 IS NOT NULL FROM VALUES (1)",
+      [[true, true, true, true]]
+    ],
+    ["SELECT x.column1, y.column1 FROM VALUES (1) x, VALUES (2) y", [[1, 2]]],
+    [
+      "SELECT a.column1 FROM VALUES (1), (2) a LEFT JOIN VALUES (2) b ON a.column1 = b.column1 WHERE b.column1 IS NULL",
+      [[1]]
+    ]
+  ],
+  "numbers, casts and conditions": [
+    [
+      "SELECT TO_CHAR(1234567, '999,999,999'), TO_CHAR(0.126, '0.00'), TO_CHAR(-7.5, '99.9')",
+      [["   1,234,567", " 0.13", " -7.5"]]
+    ],
+    [
+      "SELECT ROUND(5 / 2), FLOOR(5 / 2), 10 / 4 * 2, ROUND(2 / 3, 2), (1 / 3)::FLOAT",
+      [[3, 2, "5.000000", "0.67", 0.333333]]
+    ],
+    [
+      "SELECT 100.0 * 1 / 3, ROUND(100 * 1 / 3, 1), 0.1 + 0.2, 1.0::FLOAT + 2",
+      [["33.3333333", "33.3", "0.3", 3]]
+    ],
+    [
+      "SELECT NULL = NULL, EQUAL_NULL(NULL, NULL), 1 IS DISTINCT FROM NULL, NOT NULL",
+      [[null, true, true, null]]
+    ],
+    [
+      "SELECT TO_NUMBER('$1,234.50', '$9,999.99', 10, 2), TO_DECIMAL('12.345', 10, 2), '1e3'::FLOAT, '  42 '::INT, '1.5'::INT, 2.5::INT, -2.5::INT",
+      [["1234.50", "12.35", 1000, 42, 2, 3, -3]]
+    ],
+    [
+      "SELECT ROUND(1234.567, -2), ROUND(-1.5), TRUNC(1.999, 1), CEIL(-0.5), FLOOR(-0.5), MOD(-7, 3), SIGN(-2.5), ABS(-3.20)",
+      [[1200, -2, "1.9", 0, -1, -1, -1, "3.20"]]
+    ],
+    [
+      "SELECT POWER(2, 0.5), SQRT(2), LN(10), LOG(10, 1000), EXP(1), PI(), DEGREES(PI()), CBRT(27)",
+      [
+        [
+          1.4142135623730951, 1.4142135623730951, 2.302585092994046, 3, 2.718281828459045, 3.141592653589793,
+          180, 3.0000000000000004
+        ]
+      ]
+    ],
+    ["SELECT * EXCLUDE (b) RENAME a AS z FROM (SELECT 1 AS a, 2 AS b)", [[1]]],
+    ["SELECT BITAND(5, 3), BITOR(5, 2), BITXOR(5, 1), BITSHIFTLEFT(1, 3), BITNOT(0)", [[1, 7, 4, 8, -1]]],
+    [
+      "SELECT BOOLXOR(TRUE, FALSE), BOOLAND(1, 0), TRUE AND NULL, FALSE AND NULL, TRUE OR NULL",
+      [[true, false, null, false, true]]
+    ],
+    ["SELECT '10' = 10, '10' > 9, 10 = '10.0', '2' > '10', '2' > 10", [[true, true, true, true, false]]],
+    ["SELECT TRUE = 'true', TRUE = 1, 'yes' = TRUE", [[true, true, true]]],
+    [
+      "SELECT COALESCE(NULL, 1, 2.5), NVL('1', 2), IFF(TRUE, 1, 2.5), CASE WHEN FALSE THEN 1 ELSE 2.25 END",
+      [["1.0", 1, "1.0", "2.25"]]
+    ],
+    [
+      "SELECT 3.7::INT, '3.5'::NUMBER, 1/3::FLOAT, 2.345::NUMBER(10,2), (-2.345)::NUMBER(10,2)",
+      [[4, 4, 0.3333333333333333, "2.35", "-2.35"]]
+    ],
+    ["SELECT v = 5 FROM (SELECT TO_VARIANT(5.0) AS v)", [[true]]],
+    ["SELECT HAVERSINE(40.7127, -74.0059, 34.0500, -118.2500)", [[3936.385096389294]]],
+    ["SELECT x AS rank FROM (SELECT 1 AS x) AS row_number (x)", [[1]]],
+    [
+      "SELECT NULLIF('', ''), NVL(NULL, 'x'), COALESCE(NULL, NULL), IFNULL(NULL, 0), NULLIF(1, 2), NVL2('a', 'b', 'c')",
+      [[null, "x", null, 0, 1, "b"]]
+    ],
+    ["SELECT UNIFORM(1, 10, RANDOM()) BETWEEN 1 AND 10, ABS(RANDOM()) >= 0", [[true, true]]],
+    [
+      "SELECT 17 % 5, MOD(17.5, 5), -17 % 5, ROUND(17.555, 2), ROUND(-0.5), CEIL(1.2, 0), FLOOR(17.99, 1), TRUNC(-17.99, 1), POWER(10, 2), SQRT(0)",
+      [[2, "2.5", -2, "17.56", -1, 2, "17.9", "-17.9", 100, 0]]
+    ],
+    [
+      "SELECT 0.1::FLOAT + 0.2::FLOAT, 1e-7::FLOAT, 1/3::FLOAT, 123456789.123::FLOAT, 'NaN'::FLOAT = 'NaN'::FLOAT",
+      [[0.30000000000000004, 1e-7, 0.3333333333333333, 123456789.123, true]]
+    ]
+  ]
+}
+
+/** What Snowflake refuses, or what is refused here because it would be another value; and what is said. */
+const refused: ReadonlyArray<readonly [sql: string, why: RegExp]> = [
+  ["SELECT SKEW(column1), KURTOSIS(column1) FROM VALUES (1), (2), (4), (9)", /KURTOSIS/i],
+  ["SELECT HASH('a') <> HASH('b')", /HASH/i],
+  ["SELECT 123456.789::NUMBER(5,2)", /Casting value/i],
+  ["SELECT '2024-01-01 10:00:00'::TIMESTAMP - '2024-01-01 09:00:00'::TIMESTAMP", /use DATEDIFF/i],
+  ["SELECT '2024-01-01 10:00:00'::TIMESTAMP + 1", /Invalid argument types for function/i],
+  [
+    "SELECT PARSE_JSON(column1):k AS v, COUNT(*) FROM VALUES ('{\"k\":9007199254740993}'), ('{\"k\":9007199254740992}') GROUP BY v ORDER BY v",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT v FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('9007199254740993'), ('5'), ('10000000000000000')) ORDER BY v",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT v, w FROM (SELECT PARSE_JSON(column1) AS v, 1 AS w FROM VALUES ('9007199254740993'), ('5'), ('10000000000000000')) ORDER BY w, v DESC",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT ROW_NUMBER() OVER (ORDER BY v) FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('9007199254740993'), ('5'), ('10000000000000000'))",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT GREATEST(v, 5) FROM (SELECT PARSE_JSON('9007199254740993') AS v)",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT CASE v WHEN 9007199254740992 THEN 'same' ELSE 'other' END, DECODE(v, 9007199254740993, 1, 0), v IN (9007199254740992), EQUAL_NULL(v, 9007199254740992), NULLIF(v, 9007199254740993) FROM (SELECT PARSE_JSON('9007199254740993') AS v)",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT DECODE(v, 9007199254740993, 1, 0) FROM (SELECT PARSE_JSON('9007199254740993') AS v)",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT EQUAL_NULL(v, 9007199254740993) FROM (SELECT PARSE_JSON('9007199254740993') AS v)",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT NULLIF(v, 9007199254740993) FROM (SELECT PARSE_JSON('9007199254740993') AS v)",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT MIN_BY(v, v), MAX_BY(w, v) FROM (SELECT PARSE_JSON(column1) AS v, 1 AS w FROM VALUES ('9007199254740993'), ('10000000000000000'))",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT ARRAY_AGG(v) WITHIN GROUP (ORDER BY v) FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('9007199254740993'), ('10000000000000000'))",
+    /more than 15 digits in a VARIANT/i
+  ],
+  ["SELECT ROW_NUMBER(), 1", /it needs OVER/i],
+  ["SELECT LAG(column1) FROM VALUES (1)", /it needs OVER/i],
+  ["SELECT RANK() FROM VALUES (1)", /it needs OVER/i],
+  ["SELECT 1 AS MATCH_RECOGNIZE(x)", /MATCH_RECOGNIZE is not supported by the/i],
+  ["SELECT * FROM VALUES (1) MATCH_RECOGNIZE (PATTERN (a) DEFINE a AS TRUE)", /MATCH_RECOGNIZE/i],
+  ["SELECT * FROM VALUES (1) MATCH_RECOGNIZE(x)", /MATCH_RECOGNIZE/i],
+  ["SELECT FIRST_VALUE(column1) FROM VALUES (1)", /it needs OVER/i],
+  ["SELECT NTILE(2) FROM VALUES (1)", /it needs OVER/i],
+  ["SELECT ROW_NUMBER() OVER () FROM VALUES (1)", /requires ORDER BY/i],
+  ["SELECT ST_DISTANCE(ST_MAKEPOINT(0, 0), ST_MAKEPOINT(0, 1))", /Unknown function/i],
+  [
+    "SELECT EXTRACT(epoch FROM ('2024-01-01 10:00:00'::TIMESTAMP - '2024-01-01 09:00:00'::TIMESTAMP))",
+    /use DATEDIFF/i
+  ],
+  [
+    "SELECT DATE_PART(epoch_second, a - b), DAY(a - b) FROM (SELECT '2024-01-01 10:00:00'::TIMESTAMP AS a, '2024-01-01 09:00:00'::TIMESTAMP AS b)",
+    /use DATEDIFF/i
+  ],
+  ["SELECT INTERVAL '1 day'", /INTERVAL/i],
+  ["SELECT '2024-01-01'::DATE + INTERVAL '1 fortnight'", /parts of dates/i],
+  ["SELECT '2024-01-01'::DATE + INTERVAL '1.5 days'", /whole numbers/i],
+  [
+    "SELECT PARSE_JSON(column1) AS v FROM VALUES ('9007199254740993'), ('10000000000000000') ORDER BY 1",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT PARSE_JSON(column1) AS v FROM VALUES ('9007199254740993'), ('10000000000000000') ORDER BY v DESC LIMIT 1",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT DISTINCT PARSE_JSON(column1) AS v FROM VALUES ('9007199254740993'), ('10000000000000000') ORDER BY v",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT DISTINCT * FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('9007199254740993'), ('10000000000000000')) ORDER BY v",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT PARSE_JSON('9007199254740993') AS v UNION ALL SELECT PARSE_JSON('10000000000000000') ORDER BY v",
+    /more than 15 digits in a VARIANT/i
+  ],
+  [
+    "SELECT o:n AS x, COUNT(*) FROM (SELECT PARSE_JSON(column1) AS o FROM VALUES ('{\"n\":9007199254740993}'), ('{\"n\":2}')) GROUP BY ALL ORDER BY x",
+    /more than 15 digits in a VARIANT/i
+  ],
+  ["SELECT column1 + 1 FROM VALUES ('5')", /cast them first/i],
+  ["SELECT ST_MAKEPOINT(0, 0)", /Unknown function ST_MAKEPOINT/i],
+  ["SELECT DATEADD(day, 1, 5)", /A date or a timestamp is needed, not NUMBER/],
+  ["SELECT '5' + 3", /\(VARCHAR, NUMBER\).*cast them first/],
+  ["SELECT SUM(column1) FROM VALUES ('a')", /Cast a text first/i],
+  ["SELECT * FROM ORDERS AT(OFFSET => -60)", /earlier data/i],
+  ["SELECT * FROM ORDERS BEFORE(STATEMENT => 'x')", /earlier data/i],
+  ["SELECT ROW_NUMBER() OVER (PARTITION BY column1) FROM VALUES (1)", /requires ORDER BY/i],
+  [
+    "SELECT * FROM (SELECT column1 AS k, column2 AS q, column3 AS a FROM VALUES (1, 'Q1', 10), (1, 'Q1', 20), (1, 'Q2', 5)) PIVOT (AVG(a) FOR q IN ('Q1' AS first, 'Q2' AS second))",
+    /AVG\(IFF/i
+  ],
+  ["SELECT APPROX_TOP_K(column1, 2) FROM VALUES ('a')", /GROUP BY/i]
+]
+
+const read = (sql: string) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const warehouse = yield* Warehouse
+      const result = yield* warehouse.execute({ sql, timeoutMs: 20_000, requestId: "statements" })
+      return Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows)).flat()
+    })
+  )
+
+withLayer(DuckDb.layer())("Statements of every day", (it) => {
+  for (const [name, statements] of Object.entries(families)) {
+    it.effect(`have Snowflake's rows: ${name}`, () =>
+      Effect.gen(function* () {
+        const others: Array<string> = []
+        for (const [sql, rows] of statements) {
+          const answer = yield* Effect.either(read(sql))
+          const got = Either.isRight(answer) ? answer.right : answer.left.description
+          if (!isDeepStrictEqual(got, rows))
+            others.push(`${sql}: ${JSON.stringify(got)} in place of ${JSON.stringify(rows)}`)
+        }
+        expect(others.join("\n")).toBe("")
+      })
+    )
+  }
+
+  it.effect("are refused, with what is different, where they would have other rows", () =>
+    Effect.gen(function* () {
+      for (const [sql, why] of refused) {
+        const answer = yield* Effect.either(read(sql))
+        const said = Either.isLeft(answer) ? (answer.left.description ?? "") : JSON.stringify(answer.right)
+        expect(`${sql} -> ${said}`).toMatch(new RegExp(`-> .*${why.source}`, "is"))
+        if (Either.isLeft(answer)) expect([sql, answer.left.reason]).toEqual([sql, "InvalidStatement"])
+      }
+    })
+  )
+})
