@@ -389,6 +389,27 @@ describe("sqlite, when the disk fails", () => {
       })
     )
   }
+
+  it.live("runs the steps of a turn in one transaction, and wakes no fiber for it", () =>
+    Effect.gen(function* () {
+      const database = failing(13)
+      let clocks = 0
+      // The worker, which waits for locks, does not run.
+      const transactions = Transactions.make({
+        database,
+        path: "/state/quota.db",
+        lockTimeoutMs: 50,
+        pages: Pages.make(database, { prefix: "p-", firstId: 0 }, "fixed"),
+        clock: () => ++clocks,
+        committed: () => {}
+      })
+      const submit = Effect.either(transactions.submit("reserve", true, () => "granted"))
+      const answers = yield* Effect.all([submit, submit, submit], { concurrency: "unbounded" })
+      expect(answers.map(Either.isLeft)).toEqual([true, true, true])
+      // One reading for each step, and one for the transaction they share.
+      expect(clocks).toBe(4)
+    })
+  )
 })
 
 describe("sqlite, over processes", () => {

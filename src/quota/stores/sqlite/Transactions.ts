@@ -1,13 +1,15 @@
 /**
  * Runs steps in transactions. All steps that were asked for in one turn of the event loop share one
- * transaction, each with its own answer, and one fiber runs them all:
+ * transaction, each with its own answer:
  *
  * ```
  *   submit --> queue --> BEGIN IMMEDIATE --> steps, in order --> COMMIT --> answers
- *                          | locked: spin a little, then sleep ~1 ms and try again,
+ *                          | locked: spin a little, then the worker sleeps ~1 ms and tries again,
  *                          v at most for the time limit
  *                        every step that waits fails
  * ```
+ *
+ * A transaction is synchronous, so no fiber has to be woken for it: the worker is there for the waiting.
  *
  * Invariants:
  *  - no step is answered before the COMMIT, and every step of a transaction that fails is told so;
@@ -42,7 +44,7 @@ export interface Transactions {
     writes: boolean,
     step: (page: Page) => A
   ) => Effect.Effect<A, QuotaStoreError>
-  /** Runs what is submitted, for ever. */
+  /** Waits for the lock whenever it is taken, for ever. */
   readonly worker: Effect.Effect<never>
   /** Runs what is still waiting, and refuses everything after. */
   readonly drain: Effect.Effect<void>
@@ -63,32 +65,32 @@ export const spin = (): void => {
   Atomics.wait(cell, 0, 0, SPIN_MS)
 }
 
+const within = (attempt: () => boolean, spins: number): boolean => {
+  if (attempt()) return true
+  for (let i = 0; i < spins; i++) {
+    spin()
+    if (attempt()) return true
+  }
+  return false
+}
+
 /**
  * Tries until it is true, at most for so long: waiting for a lock. The sleeps are of random length, so
  * that processes which wait for each other do not wake up together.
  */
-export const waitFor = (attempt: () => boolean, limitMs: number): Effect.Effect<boolean> => {
-  const within = (spins: number): boolean => {
-    if (attempt()) return true
-    for (let i = 0; i < spins; i++) {
-      spin()
-      if (attempt()) return true
-    }
-    return false
-  }
-  return Effect.suspend(() =>
-    within(SPINS)
+export const waitFor = (attempt: () => boolean, limitMs: number): Effect.Effect<boolean> =>
+  Effect.suspend(() =>
+    within(attempt, SPINS)
       ? Effect.succeed(true)
       : Effect.gen(function* () {
           const deadline = (yield* monotonicMillis) + limitMs
           while ((yield* monotonicMillis) < deadline) {
             yield* Effect.sleep(0.5 + (yield* Random.next))
-            if (within(SPINS_LATER)) return true
+            if (within(attempt, SPINS_LATER)) return true
           }
           return false
         })
   )
-}
 
 export const make = (options: {
   readonly database: Database
@@ -107,6 +109,9 @@ export const make = (options: {
   const rollback = database.prepare("ROLLBACK")
 
   const queue: Array<Job> = []
+  /** A turn is to come, or the worker waits for the lock. */
+  let isDue = false
+  let isLocked = false
   let wake: (() => void) | undefined = undefined
   let broken: QuotaStoreError | undefined = undefined
 
@@ -155,16 +160,30 @@ export const make = (options: {
     if (!done) failAll(({ operation }) => Errors.locked(operation, path, lockTimeoutMs))
   })
 
-  const idle = Effect.async<void>((resume) => {
-    if (queue.length > 0) {
-      resume(Effect.void)
-      return
-    }
+  const turn = (): void => {
+    if (within(attempt, SPINS)) return turnOver()
+    isLocked = true
+    wake?.()
+  }
+
+  const schedule = (): void => {
+    if (isDue) return
+    isDue = true
+    // What the other events of this turn submit is there by then: a transaction has ten steps under load, and not one.
+    setImmediate(turn)
+  }
+
+  const turnOver = (): void => {
+    isLocked = false
+    isDue = false
+    if (queue.length > 0) schedule()
+  }
+
+  const locked = Effect.async<void>((resume) => {
+    if (isLocked) return resume(Effect.void)
     wake = () => {
       wake = undefined
-      // What the other events of this turn submit is there by then. `Effect.yieldNow` waits for fibers alone: under load
-      // a transaction would have one step, and not ten.
-      setImmediate(() => resume(Effect.void))
+      resume(Effect.void)
     }
   })
 
@@ -188,12 +207,12 @@ export const make = (options: {
           cancelled: false
         }
         queue.push(job)
-        wake?.()
+        schedule()
         return Effect.sync(() => {
           job.cancelled = true
         })
       }),
-    worker: Effect.forever(Effect.zipRight(idle, flush)),
+    worker: Effect.forever(Effect.zipRight(locked, Effect.zipRight(flush, Effect.sync(turnOver)))),
     drain: Effect.suspend(() => {
       broken = Errors.failed("close", "the server is shutting down")
       return Effect.asVoid(
