@@ -12,8 +12,9 @@ import { childrenOf } from "../utils/children.js"
 
 /** Each is another text each time, so that none is refused because it was seen before. */
 export const bombs: { readonly [kind: string]: (n: number) => string } = {
-  "lag over the end (SIGSEGV)": (n) => `SELECT lag(${n}, -9223372036854775808) OVER (ORDER BY 1)`,
-  "lead over the end": (n) => `SELECT lead(${n}, -9223372036854775807) OVER (ORDER BY 1)`,
+  "lag over the end (SIGSEGV)": (n) =>
+    `SELECT lag(${n}, -9223372036854775808) OVER w FROM (SELECT 1) WINDOW w AS ()`,
+  "lead over the end": (n) => `SELECT lead(${n}, -9223372036854775807) OVER w FROM (SELECT 1) WINDOW w AS ()`,
   "20,000 nested brackets": (n) => `SELECT PARSE_JSON('${"[".repeat(20_000)}${n}${"]".repeat(20_000)}')`,
   "JSON to a nested type": (n) =>
     `SELECT from_json(repeat('[', 10000) || ${n} || repeat(']', 10000), '["JSON"]')`,
