@@ -99,6 +99,7 @@ export const agent = (server: H.Server, key: string) =>
     }
     return {
       lookUp: () => call("list_databases"),
+      run: (sql: string) => call("execute_query", { sql }),
       query: () => call("execute_query", { sql: "SELECT count(*) AS N FROM SNOWGUARD_SAMPLE.PUBLIC.ORDERS" })
     }
   })
