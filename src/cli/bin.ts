@@ -20,6 +20,7 @@ import * as HardEnd from "./hardEnd.js"
 import * as Live from "../platform/Live.js"
 import * as Layout from "../platform/layout.js"
 import { escaped, escapedLine } from "../platform/quoted.js"
+import { plural } from "../platform/core/format.js"
 import * as Package from "../platform/package.js"
 import * as Signals from "./signals.js"
 import * as Server from "../server/Server.js"
@@ -73,13 +74,37 @@ const readsConnection: { readonly [Name in Cli.CommandName]?: boolean } = {
   "check-sql": true
 }
 
-const load = ({ command, configPath, connection, load }: Extract<Cli.Command, { readonly _tag: "Run" }>) =>
-  ServerConfig.load({
-    configPath,
-    connection,
-    load,
-    account: command === "check" ? true : readsConnection[command] === true ? undefined : false
-  })
+const load = ({
+  command,
+  configPath,
+  connection,
+  load,
+  options
+}: Extract<Cli.Command, { readonly _tag: "Run" }>): Effect.Effect<
+  ServerConfig.Loaded,
+  ServerConfig.ConfigFaults
+> =>
+  command === "admin"
+    ? loadForAdmin(configPath, options["url"] !== undefined)
+    : ServerConfig.load({
+        configPath,
+        connection,
+        load,
+        account: command === "check" ? true : readsConnection[command] === true ? undefined : false
+      })
+
+/** A server that runs is operated although a file was broken since: only its address is needed. */
+const loadForAdmin = (configPath: string | undefined, isAddressed: boolean) =>
+  ServerConfig.loadSection("http", { configPath }).pipe(
+    Effect.tap(({ faults }) =>
+      faults === undefined || isAddressed
+        ? Effect.void
+        : tell(
+            `the settings read here are wrong (${plural(faults.faults.length, "fault")}); of them only the address of the server is used`
+          )
+    ),
+    Effect.catchAll((faults) => (isAddressed ? ServerConfig.decode({}) : Effect.fail(faults)))
+  )
 
 /** Logs what is served and where it is configured, first: clients start servers without a terminal. */
 const announce = (

@@ -349,6 +349,40 @@ export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults
 )
 
 /**
+ * The settings of one section, for what needs no other: where they are all right as `load` reads them, and otherwise
+ * those of the section with the defaults of all others. `faults`: what is wrong with the others. Fails where the
+ * section itself is wrong.
+ *
+ * @since 0.1.0
+ * @category loading
+ */
+export const loadSection = (
+  section: string,
+  options: LoadOptions = {}
+): Effect.Effect<Loaded & { readonly faults?: ConfigFaults }, ConfigFaults> =>
+  Effect.catchAll(load({ ...options, account: false }), (faults) =>
+    Effect.gen(function* () {
+      const env = options.env ?? process.env
+      const environment: UserDirs.Environment = { ...UserDirs.current(env), ...options.user }
+      const file = Either.getOrUndefined(namedFile(options, environment))
+      const read = options.readFile ?? ((path: string) => readFile(path, "utf8"))
+      const document =
+        file === undefined ? undefined : Either.getOrUndefined(yield* Effect.either(readDocument(file, read)))
+      const prefix = `SNOWGUARD_${section.toUpperCase()}_`
+      const found = decode({
+        document: document?.[section] === undefined ? undefined : { [section]: document[section] },
+        env: Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith(prefix))),
+        path: file?.path,
+        places: { ...environment, file: file === undefined ? undefined : dirname(file.path) }
+      })
+      return yield* Either.match(found, {
+        onLeft: () => Effect.fail(faults),
+        onRight: (loaded) => Effect.succeed({ ...loaded, faults })
+      })
+    })
+  )
+
+/**
  * @since 0.1.0
  * @category layers
  */

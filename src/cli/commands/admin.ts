@@ -121,7 +121,10 @@ const ask = <A, I>(
         const json: unknown = await response.json().catch(() => undefined)
         return { json, ok: response.ok, status: response.status }
       },
-      catch: () => fault(`no server answers at ${url.origin}`)
+      catch: () =>
+        fault(
+          `no server answers at ${url.origin}; if it listens elsewhere, because http.port has changed since it started, name it with --url`
+        )
     }).pipe(
       Effect.timeoutFail({
         duration: TIMEOUT,
