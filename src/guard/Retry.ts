@@ -170,8 +170,15 @@ interface State {
 }
 
 /** Does more load make the fault worse? A lost session does not count. */
-const isPushedBack = ({ afterTimeout, preset }: RetryPolicy.Decision & { _tag: "Retry" }): boolean =>
-  preset !== "once" || afterTimeout === true
+const isPushedBack = ({
+  afterTimeout,
+  preset,
+  unbudgeted
+}: RetryPolicy.Decision & { _tag: "Retry" }): boolean =>
+  unbudgeted !== true && (preset !== "once" || afterTimeout === true)
+
+/** What a retry is paid with. */
+type Paid = Pick<RetryPolicy.Decision & { _tag: "Retry" }, "afterTimeout" | "unbudgeted">
 
 /**
  * @since 0.1.0
@@ -214,17 +221,17 @@ export const make = (
     const count = (what: "retries" | "recovered") =>
       Ref.update(ref, (state) => ({ ...state, [what]: state[what] + 1 }))
 
-    const withdraw = (afterTimeout: boolean) =>
+    const withdraw = ({ afterTimeout = false, unbudgeted = false }: Paid) =>
       modifyAt(ref, (state, now) => {
+        if (unbudgeted) return [true, state]
         const [admitted, budget] = RetryBudget.withdraw(state.budget, now, config, afterTimeout)
         return [admitted, { ...state, budget }]
       })
 
-    const giveBack = (afterTimeout: boolean) =>
-      Ref.update(ref, (state) => ({
-        ...state,
-        budget: RetryBudget.refund(state.budget, config, afterTimeout)
-      }))
+    const giveBack = ({ afterTimeout = false, unbudgeted = false }: Paid) =>
+      Ref.update(ref, (state) =>
+        unbudgeted ? state : { ...state, budget: RetryBudget.refund(state.budget, config, afterTimeout) }
+      )
 
     /** The schedule of a policy, times the current factor; what the factor adds leaves half of the time to the retry. */
     const stretched = (delays: Schedule.Schedule<unknown, unknown>, deadline: number) =>
@@ -246,7 +253,7 @@ export const make = (
       course: Course,
       n: number,
       error: E,
-      { afterTimeout = false, preset, serverDelayMs = 0 }: RetryPolicy.Decision & { _tag: "Retry" },
+      { preset, serverDelayMs = 0, ...paid }: RetryPolicy.Decision & { _tag: "Retry" },
       { deadline = Number.POSITIVE_INFINITY, expectedMs = 0 }: Request<E>
     ) {
       if (n >= maxAttempts || course.attempts >= course.policy.attempts) return yield* giveUp("attempts")
@@ -261,13 +268,13 @@ export const make = (
       if (now + ms + expectedMs >= deadline) return yield* giveUp("deadline")
       return yield* Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
-          if (!(yield* withdraw(afterTimeout))) return yield* giveUp("budget")
+          if (!(yield* withdraw(paid))) return yield* giveUp("budget")
           yield* Effect.logDebug(`attempt ${n} failed (${preset}); trying again in ${ms} ms`)
-          yield* Effect.onInterrupt(restore(Effect.sleep(ms)), () => giveBack(afterTimeout))
+          yield* Effect.onInterrupt(restore(Effect.sleep(ms)), () => giveBack(paid))
           // A busy process wakes up late, perhaps after the deadline.
           if ((yield* monotonicMillis) < deadline)
             return { policy: course.policy, delays, attempts: course.attempts + 1 }
-          yield* giveBack(afterTimeout)
+          yield* giveBack(paid)
           return yield* giveUp("deadline")
         })
       )

@@ -54,6 +54,8 @@ export type Decision =
       readonly serverDelayMs?: number | undefined
       /** No answer came: the failed attempt may still be running in the warehouse, and its retry costs more. */
       readonly afterTimeout?: boolean | undefined
+      /** The warehouse has no part in it, and so its budget has none: what failed has limits of its own. */
+      readonly unbudgeted?: boolean | undefined
     }
 
 /**
@@ -76,7 +78,8 @@ const decisions: { readonly [R in Reason]: Decision } = {
   Cancelled: never,
   ResultExpired: never,
   Authentication: never,
-  LoginUnavailable: retry("connection"),
+  // Of an identity provider, which may fail for some callers only.
+  LoginUnavailable: { _tag: "Retry", preset: "connection", unbudgeted: true },
   Configuration: never,
   Unavailable: never,
   Overloaded: retry("overload"),

@@ -55,7 +55,8 @@ const warehouseProblem = (
   { latched }: WarehouseHealth.Status,
   { cause, phase }: CircuitBreaker.Status
 ): Option.Option<string> => {
-  if (latched !== undefined) {
+  // While some users are refused, the others are served.
+  if (latched !== undefined && latched.onlySome !== true) {
     const seconds = Math.ceil(latched.nextLoginInMs / 1000)
     return Option.some(
       `the login to the warehouse was refused: ${sentence(latched.reason)} The next one is tried in ${seconds} seconds`

@@ -246,13 +246,6 @@ export const parametersFor = (
   )
 }
 
-/** The client is refused, whatever the token is. */
-const ofClient: ReadonlySet<string | undefined> = new Set([
-  "invalid_client",
-  "unauthorized_client",
-  "unsupported_grant_type"
-])
-
 const CORRECT = "correct the section [exchange] of the configuration"
 
 /** No token of a caller, so that its refusal says that the endpoint was found and the client is known there. */
@@ -304,11 +297,7 @@ export const check = (
         return { facts, warnings: [], wrong: [description], todo: CORRECT, exitCode: 78 }
       }
       const { code, kind } = failure
-      if (
-        kind === "refused" ||
-        kind === "scope" ||
-        (kind === "client" && code !== undefined && !ofClient.has(code))
-      ) {
+      if (kind === "refused" || kind === "scope") {
         const client = `${settings.exchange.clientId ?? ""} (known there: a token that is none was refused with ${code ?? kind})`
         return { facts: { ...facts, client }, warnings: [untried], exitCode: 0 }
       }

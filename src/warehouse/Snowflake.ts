@@ -186,6 +186,12 @@ interface Session {
   readonly ranAs: RanAs
 }
 
+/** Where the statement of a result ran, and as whom: nothing that leads to a credential. */
+interface Kept {
+  readonly of: string
+  readonly where: Omit<Place, "as">
+}
+
 /** Where the statements ran whose results are kept. */
 const KEPT = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
@@ -285,7 +291,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
     const fetchMs = options.fetchMs ?? 30_000
     const maxSessions = options.maxSessions ?? 8
     const abandoned = Lru.make<number>(ABANDONED)
-    const kept = Lru.make<Place>(KEPT)
+    const kept = Lru.make<Kept>(KEPT)
     const health = options.health ?? (yield* WarehouseHealth.make({ latchMs: options.latchMs }))
 
     const id = yield* RequestId.make
@@ -527,7 +533,8 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
       statement.keepRows === undefined
         ? within(execute(statement), place, statement)
         : Effect.tap(within(execute(statement), place, statement), ({ queryId }) => {
-            Lru.set(kept, queryId, place, 1)
+            const { as, ...where } = place
+            Lru.set(kept, queryId, { of: as.key, where }, 1)
           })
 
     /** In a session like the one that made it; this process may not have made it. */
@@ -545,8 +552,8 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
             )
           ),
           // What a role of an identity was shown, no other one is.
-          known !== undefined && known.role === here.role && known.as.key === here.as.key
-            ? { ...known, as: here.as }
+          known !== undefined && known.where.role === here.role && known.of === here.as.key
+            ? { ...known.where, as: here.as }
             : here,
           stored
         )

@@ -41,7 +41,13 @@ import type { Reason, WarehouseError } from "./Warehouse.js"
 export interface Status {
   /** Why no login is tried; absent while logins are. */
   readonly latched?:
-    | { readonly reason: string; readonly code?: string | undefined; readonly nextLoginInMs: number }
+    | {
+        readonly reason: string
+        readonly code?: string | undefined
+        readonly nextLoginInMs: number
+        /** Other users are logged in. */
+        readonly onlySome?: boolean | undefined
+      }
     | undefined
   /** Of how many users no login is tried, where callers have users of their own; `latched` is one of them. */
   readonly latchedUsers?: number | undefined
@@ -359,7 +365,8 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
                 latched: {
                   reason: latch.error.description,
                   code: latch.error.code,
-                  nextLoginInMs: Math.ceil(latch.until - now)
+                  nextLoginInMs: Math.ceil(latch.until - now),
+                  ...(latched.length < owners.entries.size ? { onlySome: true as const } : {})
                 }
               }),
           ...(approvalSince === undefined ? {} : { approvalForMs: Math.floor(now - approvalSince) }),

@@ -426,6 +426,27 @@ describe("Retry", () => {
       })
     )
 
+    it.effect("is not spent on logins that an identity provider fails, whosever they are", () =>
+      Effect.gen(function* () {
+        const retry = yield* Retry.make({ budget: { ratio: 0, floorPerSecond: 0 } })
+        const before = (yield* retry.status).budget
+        const { attempt } = always(failure("LoginUnavailable"))
+        const calls = yield* Effect.fork(
+          Effect.all(
+            Array.from({ length: 50 }, () => Effect.exit(retry.run(attempt, request()))),
+            {
+              concurrency: "unbounded"
+            }
+          )
+        )
+        yield* TestClock.adjust("1 hour")
+        yield* Fiber.join(calls)
+        const { backoffFactor, budget, exhausted, retries } = yield* retry.status
+        expect(retries).toBeGreaterThan(50)
+        expect([budget, exhausted.budget, backoffFactor]).toEqual([before, 0, 1])
+      })
+    )
+
     it.effect("charges a retry twice when the first attempt may still be running", () =>
       Effect.gen(function* () {
         const retry = yield* Retry.make({ budget: { ratio: 0, floorPerSecond: 0 } })

@@ -8,7 +8,7 @@ import { parseArgs } from "node:util"
 import { MAX_SESSIONS, run } from "./run.js"
 
 /** Megabytes of the heap a minute. Less than some minutes do not tell a leak from noise. */
-const MAX_GROWTH = 0.5
+const MAX_GROWTH = 1
 const TELLING_MINUTES = 5
 
 const { values } = parseArgs({

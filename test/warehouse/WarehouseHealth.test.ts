@@ -98,6 +98,16 @@ describe("the health of the warehouse", () => {
     }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
   )
 
+  it.effect("says of a refused user whether others are logged in", () =>
+    Effect.gen(function* () {
+      const health = yield* WarehouseHealth.make()
+      yield* health.loginFailed(at("A", { owner: "eve", user: "EVE" }), refused, "identity")
+      expect((yield* health.status).latched?.onlySome).toBeUndefined()
+      yield* health.loginAccepted(at("A", { owner: "ann", user: "ANN" }))
+      expect((yield* health.status).latched?.onlySome).toBe(true)
+    }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
+  )
+
   it.effect(
     "does not hold a credential back that is known to be good, until nothing works with it any more",
     () =>

@@ -15,6 +15,7 @@
  * 3. A token is asked for anew before it ends. One that has not ended is used while that fails for a reason that passes.
  * 4. What is refused to one caller holds no other back, and not the same caller with another token. What fails because of
  *    the endpoint, or because of this server's own credential, holds all back for a bounded time; after it one asks.
+ *    An endpoint that has failed one caller only holds that caller back: it may be about its token.
  * 5. At most `maxConcurrent` requests, and each ends within `timeoutMs`.
  */
 import * as Deferred from "effect/Deferred"
@@ -91,7 +92,11 @@ export class ExchangeFailed extends Schema.TaggedError<ExchangeFailed>("snowguar
   }
 }
 
-const described = ({ code, kind, said }: TokenEndpoint.TokenFailed): string => {
+const described = ({
+  code,
+  kind,
+  said
+}: Pick<TokenEndpoint.TokenFailed, "code" | "kind" | "said">): string => {
   switch (kind) {
     case "client":
       return (
@@ -108,7 +113,10 @@ const described = ({ code, kind, said }: TokenEndpoint.TokenFailed): string => {
         ? `The authorization server wants the user itself (${said}): sign in again and consent to the use of Snowflake. ` +
             "Tell the user."
         : `The authorization server gives the caller no token for Snowflake (${said}). The access token may have been ` +
-            "revoked or have ended: sign in again. Tell the user."
+            "revoked or have ended: sign in again. Tell the user." +
+            (code === "invalid_request"
+              ? " If all callers are told so, the operator has to correct the parameters in [exchange]."
+              : "")
     default:
       return `The token endpoint ${said}.`
   }
@@ -121,13 +129,18 @@ const ofThePerson: ReadonlySet<string> = new Set([
   "login_required"
 ])
 
-const failedAs = (failure: TokenEndpoint.TokenFailed): ExchangeFailed =>
-  new ExchangeFailed({
-    kind: failure.kind,
-    description: described(failure),
+/** The word for a subject token that is not taken for any reason (RFC 8693, 2.2.2), beside its usual meaning. */
+const isOfToken = ({ code }: TokenEndpoint.TokenFailed): boolean => code === "invalid_request"
+
+const failedAs = (failure: TokenEndpoint.TokenFailed): ExchangeFailed => {
+  const kind = isOfToken(failure) ? "refused" : failure.kind
+  return new ExchangeFailed({
+    kind,
+    description: described({ ...failure, kind }),
     code: failure.code,
     retryAfterMs: failure.retryAfterMs
   })
+}
 
 /** As the port has it: what passes may be tried again, what is refused waits for a person. */
 export const toWarehouseError = ({
@@ -176,6 +189,8 @@ interface Caller extends UnderWay.UnderWay<Kept, Failure> {
 /** The endpoint, for all callers. */
 interface Endpoint {
   failures: number
+  /** The one caller whose requests have failed since it last answered; undefined when they are several. */
+  only: string | undefined
   downUntil: number
   error: ExchangeFailed | undefined
 }
@@ -211,7 +226,12 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
 
     // Touched in synchronous steps only.
     const callers = Lru.make<Caller>(CALLERS)
-    const endpoint: Endpoint = { failures: 0, downUntil: Number.NEGATIVE_INFINITY, error: undefined }
+    const endpoint: Endpoint = {
+      failures: 0,
+      only: undefined,
+      downUntil: Number.NEGATIVE_INFINITY,
+      error: undefined
+    }
     const counts = { asked: 0, failed: 0, waiting: 0 }
     let server: OAuth.AuthorizationServer | undefined =
       options.tokenUrl === undefined
@@ -322,8 +342,9 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
       })
 
     /** Why nothing is to be asked of the endpoint now. One call asks when its pause is over. */
-    const held = (now: number): ExchangeFailed | undefined => {
+    const held = (now: number, key: string): ExchangeFailed | undefined => {
       if (endpoint.error === undefined) return undefined
+      if (endpoint.only !== undefined && endpoint.only !== key) return undefined
       if (now < endpoint.downUntil) {
         return new ExchangeFailed({ ...endpoint.error, retryAfterMs: Math.ceil(endpoint.downUntil - now) })
       }
@@ -332,6 +353,7 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
     }
 
     const told = (
+      key: string,
       caller: Caller,
       hash: string,
       answer: Exit.Exit<Kept, Failure>,
@@ -362,6 +384,10 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
         }
         default: {
           const isFirst = endpoint.error === undefined
+          // What is said to this server is said to all callers.
+          const isOfServer = failure.kind === "client" || failure.kind === "rate-limited"
+          const isOfCaller = !isOfServer && (endpoint.failures === 0 || endpoint.only === key)
+          endpoint.only = isOfCaller ? key : undefined
           endpoint.failures += 1
           const pauseMs =
             failure.kind === "client"
@@ -402,7 +428,8 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
         },
         {
           scope,
-          settled: (exit) => Effect.flatMap(monotonicMillis, (now) => told(caller, hash, exit, now)),
+          settled: (exit) =>
+            Effect.flatMap(monotonicMillis, (now) => told(wanted.key, caller, hash, exit, now)),
           stopped: busy
         }
       )
@@ -434,7 +461,7 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
               return yield* new ExchangeFailed({ ...refused.error, retryAfterMs: Math.ceil(until - now) })
             }
           }
-          const failure = held(now)
+          const failure = held(now, wanted.key)
           if (failure !== undefined) return yield* refreshed(kept, now, failure)
         }
         const answer = yield* ask(caller, subjectToken, hash, wanted, now)

@@ -191,6 +191,7 @@ describe("an endpoint", () => {
     ["a refusal of the token", refuses("invalid_grant"), "refused", /sign in again/],
     ["a refusal of the user", refuses("access_denied", "no", 403), "refused", /Tell the user/],
     ["a wish for consent", refuses("interaction_required"), "refused", /consent/],
+    ["a refusal of the token, as RFC 8693 has it", refuses("invalid_request"), "refused", /sign in again/],
     ["a refusal of the scope", refuses("invalid_scope"), "scope", /role/],
     ["a refusal of the audience", refuses("invalid_target"), "scope", /audience/],
     ["a refusal of the client", refuses("invalid_client", "bad", 401), "client", /operator/],
@@ -247,6 +248,28 @@ describe("an endpoint", () => {
       expect(yield* token("user 1")).toBe("back")
     })
   )
+
+  for (const [what, reply] of [
+    ["answers one caller's token with an error of its own", { status: 500, body: "<html>" }],
+    ["gives one caller nothing that is a token", { body: "<html>hello</html>" }],
+    ["calls one caller's request invalid", refuses("invalid_request")]
+  ] as const) {
+    it.scoped(`that ${what} is asked for the others, and left alone for that one`, () =>
+      Effect.gen(function* () {
+        const { asked, fails, token } = yield* world(({ form }) =>
+          Effect.succeed(form.get("subject_token") === "token of eve" ? reply : gives("good"))
+        )
+        for (let n = 0; n < 20; n++) yield* fails("eve")
+        const ofEve = asked.length
+        expect(ofEve).toBeLessThanOrEqual(3)
+        expect(yield* token("ann")).toBe("good")
+        // Eve again, and alone.
+        for (let n = 0; n < 20; n++) yield* fails("eve")
+        expect(asked.length - ofEve).toBeLessThanOrEqual(4)
+        expect(yield* token("bob")).toBe("good")
+      })
+    )
+  }
 
   it.scoped("that asks for a pause gets it, exactly", () =>
     Effect.gen(function* () {
