@@ -62,7 +62,7 @@ class Start {
 
   /** `ms` have passed since. */
   began(ms: number): { readonly monotonic: number; readonly wall: number } {
-    return (this.origin ??= { monotonic: this.monotonic() - ms, wall: Math.floor(this.wall() - ms) })
+    return (this.origin ??= { monotonic: this.monotonic() - ms, wall: Math.ceil(this.wall() - ms) })
   }
 
   elapsed(): number {
@@ -183,10 +183,9 @@ const recorded = ({ limiter, quota }: Limits, record: Record): Limits => {
           }
         ),
       refund: (given, only) =>
-        // Of what is observed it is a consequence of the decision of the quotas.
-        only === undefined
-          ? booked(limiter.refund(given), (...now) => [...now, "refunded"])
-          : limiter.refund(given, only)
+        booked(limiter.refund(given, only), (...now) =>
+          only === undefined ? [...now, "refunded"] : [...now, "observed_refunded"]
+        )
     },
     quota: {
       reserve: (request) =>

@@ -395,6 +395,7 @@ export const make = (options: Options) =>
           Deferred.await(settled)
         ).pipe(
           Effect.timeoutOption(SETTLING),
+          Effect.interruptible,
           Effect.ensuring(line),
           Effect.zipRight(Effect.suspend(() => notes.whenSettled(rest))),
           Effect.forkIn(scope)

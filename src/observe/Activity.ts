@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import type { Entry } from "./Audit.js"
 import { Audit, operatorPrefix } from "./Audit.js"
 import * as CallStats from "./core/CallStats.js"
+import { settledLater } from "./Metering.js"
 
 /**
  * @since 0.1.0
@@ -194,7 +195,8 @@ export const layer: Layer.Layer<Activity | Audit, never, Audit> = Layer.effectCo
     const audit = yield* Audit
     const activity = yield* make
     const record = (entry: Entry) =>
-      entry.tool.startsWith(operatorPrefix)
+      // A call is counted with its first line.
+      entry.tool.startsWith(operatorPrefix) || entry.decision === settledLater
         ? audit.record(entry)
         : Effect.zipRight(activity.record(entry), audit.record(entry))
     return Context.make(Activity, activity).pipe(Context.add(Audit, { record }))

@@ -47,7 +47,9 @@ export const Step = Schema.Union(
   step("settled", Of, Schema.Number, Schema.NullOr(Schema.Number), Schema.NullOr(Schema.Number)),
   step("released", Of),
   /** The tokens were given back. */
-  step("refunded")
+  step("refunded"),
+  /** Those of the limits that are observed alone, because an observed quota would have refused the call. */
+  step("observed_refunded")
 )
 /**
  * @since 0.1.0

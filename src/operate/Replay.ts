@@ -75,7 +75,8 @@ export interface Result {
   readonly now: Outcome
 }
 
-const wallOf = ({ asked }: Call, [, at, drift]: Metering.Step): number =>
+/** @internal */
+export const wallOf = ({ asked }: Call, [, at, drift]: Metering.Step): number =>
   Math.floor(asked.started + at) + drift
 
 /**
@@ -397,6 +398,9 @@ export const replay = (
         }
         case "refunded":
           if (of.tokens !== undefined) yield* limiter.refund(of.tokens)
+          return
+        case "observed_refunded":
+          // It follows from what the quotas say now.
           return
       }
     })

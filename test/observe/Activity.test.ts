@@ -24,6 +24,8 @@ describe("Activity", () => {
         const activity = yield* Activity.Activity
         yield* audit.record(entry({ bytes: 40 }))
         yield* audit.record(entry({ client: "ben", decision: "RATE_LIMITED" }))
+        // What the call of `ana` did after its answer.
+        yield* audit.record(entry({ decision: "settled", client: "ana" }))
         const { bytes, counts } = yield* activity.totals
         assert.deepInclude(counts, { ok: 1, refused: 1, failed: 0 })
         assert.strictEqual(bytes, 40)
@@ -37,7 +39,7 @@ describe("Activity", () => {
       }).pipe(Effect.provide(Layer.provide(Activity.layer, below)))
       assert.deepStrictEqual(
         (yield* Ref.get(written)).map(({ client }) => client),
-        ["ana", "ben"]
+        ["ana", "ben", "ana"]
       )
     })
   )

@@ -2,11 +2,25 @@ import { assert, describe, it } from "@effect/vitest"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js"
-import { Deferred, Effect, Layer, Logger, LogLevel, Metric, Queue, Schema, Stream } from "effect"
+import {
+  Chunk,
+  Deferred,
+  Effect,
+  Layer,
+  Logger,
+  LogLevel,
+  Metric,
+  Queue,
+  Schema,
+  Stream,
+  TestClock
+} from "effect"
 import type { Entry } from "../../src/observe/Audit.js"
 import { Audit } from "../../src/observe/Audit.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
 import * as Principal from "../../src/platform/Principal.js"
+import * as Quota from "../../src/quota/Quota.js"
+import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import { QuotaStoreError } from "../../src/quota/QuotaStore.js"
 import * as Testing from "../../src/server/Testing.js"
 import * as Tool from "../../src/tools/Tool.js"
@@ -61,7 +75,7 @@ const throwing = Tool.make({
 })
 
 /** A client, and the entries in the order in which calls end. */
-const connect = Effect.gen(function* () {
+const connectTo = Effect.fnUntraced(function* (stack: ReturnType<typeof Testing.layer<{}>>) {
   const entries = yield* Queue.unbounded<Entry>()
   const started = yield* Deferred.make<void>()
   const tools = Layer.provide(
@@ -74,7 +88,7 @@ const connect = Effect.gen(function* () {
       ])
     ),
     // The later ones win.
-    Layer.mergeAll(Testing.layer(), warehouse(started), FakeGuards.readOnly())
+    Layer.mergeAll(stack, warehouse(started), FakeGuards.readOnly())
   )
   const context = yield* Layer.build(
     Layer.provide(
@@ -115,6 +129,18 @@ const connect = Effect.gen(function* () {
     })
   return { call, client, raw, next: Queue.take(entries), left: Queue.size(entries), started }
 })
+
+const connect = Effect.suspend(() => connectTo(Testing.layer()))
+
+/** Quotas that settle when they are let. */
+const slowToSettle = (gate: Effect.Effect<void>) =>
+  Layer.effect(
+    Quota.Quota,
+    Effect.map(Quota.make({ tiers: { default: { requests_per_day: 9 } } }), (quota) => ({
+      ...quota,
+      settle: (...given: Parameters<typeof quota.settle>) => Effect.zipRight(gate, quota.settle(...given))
+    }))
+  ).pipe(Layer.provide(QuotaStore.layerMemory), Layer.orDie)
 
 /** Counted calls of the tool that were none. */
 const strays = (tool: string): number =>
@@ -196,6 +222,53 @@ describe("the audit of calls", () => {
       yield* cancelled.await
       assert.strictEqual(yield* left, 0)
     }).pipe(quiet)
+  )
+
+  it.scoped(
+    "waits a second for the store to settle the call; what is settled later is in a second line",
+    () =>
+      Effect.gen(function* () {
+        // What closes waits for the clock: it is moved on then.
+        const closing = yield* Deferred.make<void>()
+        yield* Effect.forkScoped(
+          Effect.zipRight(Deferred.await(closing), Effect.forever(TestClock.adjust("1 second")))
+        )
+        const gate = yield* Deferred.make<void>()
+        const { call, left, next } = yield* connectTo(
+          Testing.layer({}, { quota: slowToSettle(Deferred.await(gate)) })
+        )
+        yield* Effect.addFinalizer(() => Deferred.succeed(closing, undefined))
+        const stepsOf = ({ limits = [] }: Entry) =>
+          limits.flatMap(({ operation, steps }) => steps.map(([n, , , what]) => [operation, n, what]))
+        yield* call("execute_query", { sql: "SELECT 1" })
+        assert.strictEqual(yield* left, 0)
+        const waits = Effect.map(TestClock.sleeps(), (all) => Chunk.contains(all, 1_000))
+        yield* Effect.repeat(waits, { until: (itWaits) => itWaits })
+        yield* TestClock.adjust("1 second")
+        const first = yield* next
+        assert.strictEqual(first.decision, "ok")
+        assert.deepStrictEqual(stepsOf(first), [
+          [1, 1, "rate"],
+          [1, 2, "quota"],
+          [1, 3, "sent"]
+        ])
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual(yield* left, 0)
+        yield* Deferred.succeed(gate, undefined)
+        const { limits, ...second } = yield* next
+        assert.deepStrictEqual(second, {
+          client: "ana",
+          tier: "gold",
+          tool: "execute_query",
+          decision: "settled",
+          ms: 4000
+        })
+        assert.deepStrictEqual(stepsOf({ ...second, limits }), [[1, 4, "settled"]])
+        // One that settles in time has one line.
+        yield* call("execute_query", { sql: "SELECT 1" })
+        assert.strictEqual(stepsOf(yield* next).length, 4)
+        assert.strictEqual(yield* left, 0)
+      }).pipe(quiet)
   )
 
   it.scopedLive("a call without the quota store counts as refused", () =>

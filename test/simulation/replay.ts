@@ -28,7 +28,7 @@ export const termsOf = ({ server }: Scenario): Replay.Terms => ({
 
 /** A world of the seed, with limits by tool, and in every second one with limits that are observed. */
 export const scenarioOf = (seed: number, hours: number): Scenario => {
-  const scenario = Scenarios.generate(seed, hours)
+  const scenario = seed % 4 === 0 ? Scenarios.crowdedHour(seed, 60_000) : Scenarios.generate(seed, hours)
   const { guard, limiter, quota } = scenario.server
   const { batch, default: usual, gold } = limiter.tiers
   if (batch === undefined || usual === undefined || gold === undefined) throw new Error("no such tier")
@@ -57,7 +57,15 @@ export const scenarioOf = (seed: number, hours: number): Scenario => {
         }
       },
       quota: observing
-        ? { ...quota, observe: { default: ["queries_per_hour"], batch: ["bytes_per_day"] } }
+        ? {
+            ...quota,
+            tiers: {
+              ...quota.tiers,
+              default: { ...quota.tiers["default"], queries_per_hour: 20, statement_seconds_per_day: 400 },
+              batch: { ...quota.tiers["batch"], bytes_per_day: 40_000 }
+            },
+            observe: { default: ["queries_per_hour"], batch: ["bytes_per_day"] }
+          }
         : quota
     }
   }
@@ -77,7 +85,10 @@ const inOrder = ({ refused, waitMs, wouldRefuse }: Replay.Outcome) => [
 export const differingOf = (results: ReadonlyArray<Replay.Result>): ReadonlyArray<Replay.Result> =>
   results.filter(({ now, then }) => !same(now, then))
 
-export const run = (seed: number, hours: number): Replayed => {
+/** A crowd calls in a few minutes as much as the others in hours. */
+export const hoursOf = (seed: number): number => (seed % 4 === 0 ? 0.1 : 6)
+
+export const run = (seed: number, hours = hoursOf(seed)): Replayed => {
   const scenario = scenarioOf(seed, hours)
   const lines = AuditLog.make()
   let number = 0

@@ -206,19 +206,22 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
       ...inner,
       acquire: (request) => watched(inner)(request, 0),
       reserve: watched(inner),
-      refund: (admission) =>
-        Effect.flatMap(CurrentPrincipal, (principal) =>
-          court.atomically(
-            Effect.map(inner.refund(admission), () => {
-              callOf(principal).refunded += 1
-              moved(admission.client)
-              for (const bucket of bucketsOf(admission)) {
-                bucket.giveBack(court.nowMicros())
-                shares.get(bucket)?.gaveBack(court.nowMicros(), admission.client)
-              }
-            })
-          )
-        )
+      refund: (admission, only) =>
+        // Limits that are observed are not in these books.
+        only !== undefined
+          ? inner.refund(admission, only)
+          : Effect.flatMap(CurrentPrincipal, (principal) =>
+              court.atomically(
+                Effect.map(inner.refund(admission), () => {
+                  callOf(principal).refunded += 1
+                  moved(admission.client)
+                  for (const bucket of bucketsOf(admission)) {
+                    bucket.giveBack(court.nowMicros())
+                    shares.get(bucket)?.gaveBack(court.nowMicros(), admission.client)
+                  }
+                })
+              )
+            )
     })
   }
 }
