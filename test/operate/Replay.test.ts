@@ -162,6 +162,15 @@ describe("under other limits", () => {
     ])
   })
 
+  it("what comes to the quotas while a call waits is served before it", () => {
+    const calls = [ran(0), ran(0), ran(0), ran(500, 1, { client: "bob" })]
+    const patient = { tokenWaits: { default: { maxTokenWaitMs: 2_000, batch: false } } }
+    assert.deepStrictEqual(
+      outcomes(calls, { ...patient, ...quotas({}, { global: { requests_per_day: 3 } }) }),
+      ["ok", "ok", "global:requests_per_day in 86399000", "ok"]
+    )
+  })
+
   it("quotas are used by what was used, when it was used", () => {
     const calls = [ran(0, 900), ran(50), ran(200, 99), ran(2_000, 5), ran(4_000)]
     // While the first runs, its estimate is held.
