@@ -102,7 +102,8 @@ const refusals = new Set([
   "CIRCUIT_OPEN",
   "DEGRADED",
   "DEADLINE_EXCEEDED",
-  "REPEATED_FAILURE"
+  "REPEATED_FAILURE",
+  "TOOL_DENIED"
 ])
 
 /** Mistakes of the caller: its own, and those that the warehouse finds. */

@@ -405,6 +405,10 @@ describe("Operator", () => {
       }).pipe(quiet)
   )
 
+  it("counts a tool that a tier does not have as a refusal, not as a failure", () => {
+    assert.strictEqual(Activity.outcomeOf("TOOL_DENIED"), "refused")
+  })
+
   it.effect("the operator of nothing shows finite numbers", () =>
     Effect.gen(function* () {
       const operator = yield* Operator.Operator
