@@ -436,7 +436,7 @@ export const make = (options: Options) =>
           ...ranAs,
           ...(wouldRefuse === undefined ? {} : { wouldRefuse })
         }
-        return written(told, notes, started)
+        return audit.withoutLimits === true ? audit.record(told) : written(told, notes, started)
       }
       const outcome = (exit: Exit.Exit<ToolResult>) => {
         if (exit._tag === "Failure") return ended("cancelled")
@@ -537,7 +537,7 @@ export const make = (options: Options) =>
                   Effect.scoped,
                   Effect.tap(() => (count > 0 ? Effect.sleep(PROGRESS_GAP_MS) : Effect.void))
                 )
-          const notes = new CallNotes()
+          const notes = new CallNotes(audit.withoutLimits !== true)
           return runner.run(
             call(tool, input, context, principal, parentSpan(asked), notes, received).pipe(audibly, within),
             {

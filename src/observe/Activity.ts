@@ -200,6 +200,8 @@ export const layer: Layer.Layer<Activity | Audit, never, Audit> = Layer.effectCo
       entry.tool.startsWith(operatorPrefix) || entry.decision === settledLater
         ? audit.record(entry)
         : Effect.zipRight(activity.record(entry), audit.record(entry))
-    return Context.make(Activity, activity).pipe(Context.add(Audit, { record }))
+    return Context.make(Activity, activity).pipe(
+      Context.add(Audit, { record, withoutLimits: audit.withoutLimits })
+    )
   })
 )

@@ -82,6 +82,8 @@ export class Audit extends Context.Tag("snowguard/Audit")<
   {
     /** Takes the entry of a call that has ended. Never fails and never waits: a call must not pay for it. */
     readonly record: (entry: Entry) => Effect.Effect<void>
+    /** Entries come without `limits`, and so without waiting for the call to settle: nothing would keep them. */
+    readonly withoutLimits?: boolean | undefined
   }
 >() {}
 
@@ -91,7 +93,10 @@ export class Audit extends Context.Tag("snowguard/Audit")<
  * @since 0.1.0
  * @category layers
  */
-export const layerNoop: Layer.Layer<Audit> = Layer.succeed(Audit, { record: () => Effect.void })
+export const layerNoop: Layer.Layer<Audit> = Layer.succeed(Audit, {
+  record: () => Effect.void,
+  withoutLimits: true
+})
 
 /**
  * @since 0.1.0

@@ -41,6 +41,9 @@ export class CallNotes {
   private open = 0
   private onEnd: Effect.Effect<void> = Effect.void
 
+  /** `keepsLimits`: what the call does with its limits is to be known. */
+  constructor(private readonly keepsLimits = true) {}
+
   /** The statement as the caller wrote it; what is really sent takes its place. */
   asked(statement: string): void {
     this.text = statement
@@ -59,7 +62,7 @@ export class CallNotes {
     this.would = [...(this.would ?? []), would]
   }
 
-  readonly metered: Metered.Sink = {
+  private readonly sink: Metered.Sink = {
     begun: (record) => {
       this.open += 1
       this.records.push(record)
@@ -68,6 +71,10 @@ export class CallNotes {
       this.open -= 1
       return this.open === 0 ? this.onEnd : Effect.void
     })
+  }
+
+  get metered(): Metered.Sink | undefined {
+    return this.keepsLimits ? this.sink : undefined
   }
 
   /** What the call did with its limits, and is not written yet. */

@@ -1,7 +1,7 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Layer, Logger, LogLevel, Option, Ref } from "effect"
+import { Effect, Either, Layer, Logger, LogLevel, Option, Queue, Ref } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -116,6 +116,27 @@ describe("the server as a layer", () => {
       )
     }).pipe(quiet)
   )
+
+  for (const withoutLimits of [true, undefined]) {
+    it.scopedLive(
+      `an audit ${withoutLimits === true ? "that keeps no limits is told none" : "is told what a call asked of its limits"}`,
+      () =>
+        Effect.gen(function* () {
+          const entries = yield* Queue.unbounded<Entry>()
+          const audit = Layer.succeed(Audit.Audit, {
+            withoutLimits,
+            record: (entry) => Queue.offer(entries, entry)
+          })
+          const degradation = Degradation.layerNoop
+          const parts = { audit, warehouse, readOnly, degradation, quotaStore: QuotaStore.layerMemory }
+          yield* Effect.gen(function* () {
+            yield* call("list_databases")
+            const { limits, tool } = yield* Queue.take(entries)
+            assert.deepStrictEqual([tool, limits === undefined], ["list_databases", withoutLimits === true])
+          }).pipe(Effect.provide(Server.layerShared(ServerConfig.defaults, parts, folder)))
+        }).pipe(quiet)
+    )
+  }
 
   it.scopedLive.skipIf(!Redis.available())("quotas and rate limits in Redis share one connection", () =>
     Effect.gen(function* () {
