@@ -44,7 +44,7 @@ class Start {
   private operations = 0
   private steps = 0
   /** When the buckets were made, by both clocks; known with the first step, which is one of theirs. */
-  private origin: { readonly monotonic: number; readonly wall: number } | undefined
+  private origin: { monotonic: number; readonly wall: number } | undefined
 
   constructor(
     readonly server: string,
@@ -60,13 +60,23 @@ class Start {
     return ++this.steps
   }
 
-  /** `ms` have passed since. */
-  began(ms: number): { readonly monotonic: number; readonly wall: number } {
-    return (this.origin ??= { monotonic: this.monotonic() - ms, wall: Math.ceil(this.wall() - ms) })
+  /** The buckets say that `ms` have passed. A little more has until it is read here: the earliest origin is the best. */
+  passed(ms: number): void {
+    const origin = this.known(ms)
+    origin.monotonic = Math.min(origin.monotonic, this.monotonic() - ms)
   }
 
   elapsed(): number {
-    return Math.max(0, this.monotonic() - this.began(0).monotonic)
+    return Math.max(0, this.monotonic() - this.known(0).monotonic)
+  }
+
+  /** Milliseconds since 1970. */
+  get started(): number {
+    return this.known(0).wall
+  }
+
+  private known(ms: number): NonNullable<Start["origin"]> {
+    return (this.origin ??= { monotonic: this.monotonic() - ms, wall: Math.ceil(this.wall() - ms) })
   }
 }
 
@@ -88,7 +98,7 @@ export class Record {
   ) {}
 
   readonly decidedAt = (ms: number): void => {
-    this.start.began(ms)
+    this.start.passed(ms)
     this.place = [this.start.nextStep(), decimal(ms)]
   }
 
@@ -96,7 +106,7 @@ export class Record {
   now(): readonly [n: number, at: number, drift: number] {
     const [n, at] = this.place ?? [this.start.nextStep(), decimal(this.start.elapsed())]
     this.place = undefined
-    return [n, at, this.start.wall() - Math.floor(this.start.began(at).wall + at)]
+    return [n, at, this.start.wall() - Math.floor(this.start.started + at)]
   }
 
   add(step: Metering.Step): void {
@@ -114,8 +124,8 @@ export class Record {
   /** What was recorded since the last time. */
   take(): ReadonlyArray<Metering.Operation> {
     if (this.steps.length === 0) return []
-    const { server } = this.start
-    const taken = { server, started: this.start.began(0).wall, ...this.head, steps: this.steps }
+    const { server, started } = this.start
+    const taken = { server, started, ...this.head, steps: this.steps }
     this.steps = []
     return [taken]
   }

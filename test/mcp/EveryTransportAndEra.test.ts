@@ -20,6 +20,7 @@ import { join } from "node:path"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import * as FaultScript from "../../src/emulator/FaultScript.js"
 import { metaKey } from "../../src/mcp/ErrorReport.js"
+import type { Operation } from "../../src/observe/Metering.js"
 import type { Collector } from "../utils/collector.js"
 import { collector } from "../utils/collector.js"
 import * as H from "../utils/http.js"
@@ -255,13 +256,27 @@ interface Audited {
   readonly [name: string]: unknown
 }
 
+interface Written extends Audited {
+  readonly limits?: ReadonlyArray<Operation> | undefined
+}
+
+/** What a call did with its limits, without times, whatever its credential says of the tier. */
+const limitsOf = (limits: ReadonlyArray<Operation> | undefined) =>
+  limits?.map(
+    ({ assigned: _assigned, operation: _, server: _server, started: _started, steps, ...asked }) => ({
+      ...asked,
+      steps: steps.map(([, , , what]) => what)
+    })
+  )
+
 /** The lines of the audit log without times and ids; calls that ran at the same time have no order. */
 const auditedIn = (path: string): ReadonlyArray<Audited> =>
   readFileSync(path, "utf8")
     .trimEnd()
     .split("\n")
     .map((line) => {
-      const { ms: _ms, queryId: _id, time: _time, ...entry }: Audited = JSON.parse(line)
+      const { ms: _ms, queryId: _id, time: _time, limits, ...rest }: Written = JSON.parse(line)
+      const entry: Audited = { ...rest, limits: limitsOf(limits) }
       // A view has no order: which of its rows come is not the same each time.
       return entry.tool === "query_view" ? { ...entry, bytes: 0 } : entry
     })
