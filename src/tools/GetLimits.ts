@@ -37,7 +37,7 @@ const silentStore = Effect.fail({ description: "the quota store did not answer i
 const input = Fields.closed(Schema.Struct({}))
 
 /** Of a limit that the caller's tier does not enforce. */
-const Observed = Schema.Boolean.annotations({ description: "Not enforced: it refuses nothing." })
+const Observed = Schema.Boolean.annotations({ description: "Not enforced." })
 
 const output = Schema.Struct({
   client: Schema.String,
@@ -66,9 +66,8 @@ const output = Schema.Struct({
   ).annotations({
     description: "bytes_per_day counts the JSON of columns and rows once."
   }),
-  quotas_unavailable: Schema.optional(
-    Schema.String.annotations({ description: "Why quotas could not be read." })
-  ),
+  /** Why quotas could not be read. */
+  quotas_unavailable: Schema.optional(Schema.String),
   quota_store: Schema.optional(
     Schema.Struct({
       mode: StoreMode.annotations({
@@ -76,7 +75,7 @@ const output = Schema.Struct({
       }),
       since: Schema.optional(Schema.String),
       reason: Schema.optional(Schema.String)
-    }).annotations({ description: "Where quotas are counted; absent while normal." })
+    }).annotations({ description: "Absent while normal." })
   ),
   circuit: Schema.Struct({
     phase: CircuitBreaker.Phase.annotations({ description: "closed: the warehouse is being called." }),
@@ -97,7 +96,7 @@ const output = Schema.Struct({
     shedding: Fields.Num.annotations({ description: "Share of queries turned away, 0 to 1." })
   }),
   backoff_factor: Fields.Num.annotations({
-    description: "Above 1 while the warehouse pushes calls back; pauses before retries are that much longer."
+    description: "Pauses before retries are so many times longer."
   }),
   concurrency: Schema.Array(
     Schema.Struct({

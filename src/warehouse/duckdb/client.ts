@@ -16,8 +16,9 @@
  * A process is ended from outside when its memory passes its limit, when all of them together pass theirs, and
  * when a statement has not stopped {@link GRACE_MS} after its limit or its cancellation. Which statement did it:
  *  - the statement that did not stop; or the only one that ran, if the process took too much memory or crashed.
- *    It fails with what it did, and is refused when it is repeated, for {@link REFUSED_MS}. One that was within its
- *    own limit, and ended because all together were not, is not refused;
+ *    It fails with what it did, and is refused when it is repeated, for {@link REFUSED_MS}. Not refused is one that
+ *    was within its own limit, and ended because all together were not; and one whose process had less than
+ *    {@link STUBBORN_MS} of processor time to stop in: that is a busy machine, and may be a harmless statement;
  *  - when several ran, each is run once more alone, the youngest first, and the others go on. So is the only one
  *    that ran when the process was killed by something else.
  * `read` is run again with the statement: what it has read before counts for nothing, so it may not hand
@@ -106,6 +107,8 @@ export interface Client extends Parser {
  * the reason is there.
  */
 export const GRACE_MS = 1_000
+/** Processor time after which a statement that has not stopped is one that does not, and not one that cannot. */
+const STUBBORN_MS = 200
 /** How long a statement that ended its process is refused. */
 export const REFUSED_MS = 10 * 60_000
 const refusedAtMost = { maxEntries: 256, maxBytes: 256 * 1024 }
@@ -163,6 +166,8 @@ interface Job {
   isRead: boolean
   sentAt: number
   cancelledAt: number | undefined
+  /** Since it was first seen that it must stop. */
+  stopping: { readonly at: number; readonly cpuMs: number | undefined } | undefined
   /** What has arrived and was not read. */
   readonly parts: Array<Part>
   /** Nothing more will arrive: the end, or why. */
@@ -173,6 +178,13 @@ interface Job {
   /** Milliseconds that the process has for what is waited for. */
   leftMs: number
   onOver: (() => void) | undefined
+}
+
+/** A statement did not stop. */
+interface Verdict {
+  readonly job: Job
+  readonly error: WarehouseError
+  readonly isRefused: boolean
 }
 
 interface Lane {
@@ -190,7 +202,7 @@ interface Lane {
   readonly trouble: Map<string, number>
   memory: ReadonlyArray<number>
   /** Why it is being killed. */
-  verdict: { readonly job: Job; readonly error: WarehouseError } | "memory" | "memory of all" | undefined
+  verdict: Verdict | "memory" | "memory of all" | undefined
   usedAt: number
 }
 
@@ -222,8 +234,22 @@ const outOfTime = (queryId: string, limitMs: number, more = "and was canceled") 
 
 const again = `The same statement is refused for ${REFUSED_MS / 60_000} minutes; change it`
 
+const busy = "The machine was too busy for it; it may be repeated"
+
 const exceeded = (queryId: string, what: string, advice: string) =>
   error(queryId, "ResourcesExceeded", `${what} ${again}${advice}.`, { code: "000625", sqlState: "53200" })
+
+const notStopped = (job: Job, isRefused: boolean): WarehouseError => {
+  const { cancelledAt, limitMs, queryId } = job
+  const ended = "did not stop within a second when it was canceled"
+  if (cancelledAt === undefined)
+    return outOfTime(
+      queryId,
+      limitMs,
+      `and ${ended}, so that its process was ended. ${isRefused ? again : busy}`
+    )
+  return isRefused ? exceeded(queryId, `The statement ${ended}.`, "") : cancelled(queryId)
+}
 
 const gigabytes = (bytes: number): string => `${Math.round(bytes / 1e8) / 10} GB`
 
@@ -503,10 +529,10 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
         typeof verdict === "object"
           ? verdict
           : alone !== undefined && isProven
-            ? { job: alone, error: whatItDid(alone, end, outOfMemory, ofAll) }
+            ? { job: alone, error: whatItDid(alone, end, outOfMemory, ofAll), isRefused: !ofAll }
             : undefined
       if (culprit !== undefined) {
-        if (!ofAll) remember(culprit.job, culprit.error)
+        if (culprit.isRefused) remember(culprit.job, culprit.error)
         lane.trouble.set(culprit.job.client, now())
       }
       // The right to run alone is there before anything that waits can take a place.
@@ -595,18 +621,23 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
 
     // ---------------------------------------------------------------- the watch
 
-    const overdue = (job: Job, at: number): WarehouseError | undefined => {
-      if (job.cancelledAt !== undefined) {
-        return at - job.cancelledAt > GRACE_MS
-          ? exceeded(job.queryId, `The statement did not stop within a second when it was canceled.`, "")
-          : undefined
+    const mustStop = (job: Job, at: number): boolean =>
+      job.cancelledAt !== undefined || (job.resume !== undefined && at - job.waitsSince > job.leftMs)
+
+    const overdue = (job: Job, process: Process, at: number): Verdict | undefined => {
+      if (!mustStop(job, at)) {
+        job.stopping = undefined
+        return undefined
       }
-      if (job.resume === undefined || at - job.waitsSince <= job.leftMs + GRACE_MS) return undefined
-      return outOfTime(
-        job.queryId,
-        job.limitMs,
-        `and did not stop within a second when it was canceled, so that its process was ended. ${again}`
-      )
+      const { stopping } = job
+      if (stopping === undefined) {
+        job.stopping = { at, cpuMs: process.cpuMs() }
+        return undefined
+      }
+      if (at - stopping.at <= GRACE_MS) return undefined
+      const used = (process.cpuMs() ?? Number.POSITIVE_INFINITY) - (stopping.cpuMs ?? 0)
+      const isRefused = used >= STUBBORN_MS
+      return { job, error: notStopped(job, isRefused), isRefused }
     }
 
     const look = (lane: Lane, at: number): number => {
@@ -620,10 +651,10 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
         return 0
       }
       for (const job of lane.jobs.values()) {
-        const error = overdue(job, at)
-        if (error === undefined) continue
+        const verdict = overdue(job, process, at)
+        if (verdict === undefined) continue
         // A question of the gate is short: what it waits for is a statement, which is found as after any death.
-        if (job.fingerprint !== undefined) lane.verdict ??= { job, error }
+        if (job.fingerprint !== undefined) lane.verdict ??= verdict
         process.kill()
       }
       const memory = process.memory() ?? 0
@@ -697,6 +728,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
       isRead: false,
       sentAt: 0,
       cancelledAt: undefined,
+      stopping: undefined,
       parts: [],
       ended: undefined,
       resume: undefined,

@@ -115,6 +115,29 @@ describe("a statement that ends its process", () => {
     })
   )
 
+  it.scopedLive("may be repeated when its process had no processor time to stop in", () =>
+    Effect.gen(function* () {
+      const client = yield* make()
+      for (const leave of [false, true]) {
+        yield* whole(client, "SELECT 1")
+        const running = yield* Effect.fork(Effect.either(whole(client, slow(), { timeoutMs: 300 })))
+        yield* Effect.sleep("20 millis")
+        for (const pid of childrenOf()) process.kill(pid, "SIGSTOP")
+        const begun = newChildren()
+        if (leave) yield* Fiber.interrupt(running)
+        else {
+          const outcome = yield* Fiber.join(running)
+          const error = Either.getOrThrow(Either.flip(outcome))
+          expect(error.reason).toBe("StatementTimeout")
+          expect(error.description).toContain("it may be repeated")
+        }
+        expect(yield* whole(client, slow(), { timeoutMs: 20_000 })).toEqual(slowAnswer())
+        // By another process: the one that stood still was ended.
+        expect(begun()).toHaveLength(1)
+      }
+    })
+  )
+
   it.scopedLive("takes none of those that ran beside it with it: they are run again, unseen", () =>
     Effect.gen(function* () {
       const client = yield* make()
