@@ -1,6 +1,9 @@
 /**
  * Runs a corpus of examples with known results (lines of `{sql, expect, source}`) through the embedded
  * warehouse and counts by group how many are right, give another value, or are refused.
+ *
+ * `--shape nested`: each example as a table expression with columns of other names. `--shape columns`: the examples without
+ * a FROM, their texts moved to columns, so that no function knows its argument before it runs.
  */
 import { existsSync, readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
@@ -38,6 +41,28 @@ const say = (line: string): void => {
 
 const short = (text: string): string => text.replace(/\s+/g, " ").trim()
 
+/** The example in another shape that has the same rows; undefined where it has none. */
+const shapes: { readonly [shape: string]: (example: Example) => string | undefined } = {
+  nested: ({ expect, sql }) => {
+    const width = Array.isArray(expect) && Array.isArray(expect[0]) ? expect[0].length : 0
+    if (width === 0 || !/^\s*(select|with)\b/i.test(sql)) return undefined
+    const names = Array.from({ length: width }, (_, at) => `MOVED_${at}`).join(", ")
+    return `WITH moved (${names}) AS (\n${sql.replace(/;\s*$/, "")}\n) SELECT ${names} FROM moved`
+  },
+  columns: ({ sql }) => {
+    if (!/^\s*select\b/i.test(sql) || /\b(from|where|qualify|collate)\b/i.test(sql)) return undefined
+    const moved: Array<string> = []
+    const text = sql
+      .replace(/;\s*$/, "")
+      .replace(
+        /(\b(?:date|time|timestamp\w*|interval|x)\s*|[:[]\s*)?'(?:[^'\\]|\\.|'')*'(?!\s*:(?!:))/gis,
+        (literal, before?: string) => (before === undefined ? `MOVED_${moved.push(literal) - 1}` : literal)
+      )
+    if (moved.length === 0) return undefined
+    return `${text}\nFROM (SELECT ${moved.map((literal, at) => `${literal} AS MOVED_${at}`).join(", ")}) AS moved`
+  }
+}
+
 const main = Effect.gen(function* () {
   const path = option("corpus")
   if (path === undefined || !existsSync(path)) {
@@ -47,11 +72,17 @@ const main = Effect.gen(function* () {
     return
   }
   const only = option("group")
+  const shape = shapes[option("shape") ?? ""]
   const examples = readFileSync(path, "utf8")
     .split("\n")
     .filter((line) => line.trim() !== "")
     .map((line): Example => JSON.parse(line))
     .filter((example) => only === undefined || groupOf(example).includes(only))
+    .flatMap((example): ReadonlyArray<Example> => {
+      if (shape === undefined) return [example]
+      const sql = shape(example)
+      return sql === undefined ? [] : [{ ...example, sql }]
+    })
   const engine = yield* Engine.make({ sample: false, memoryLimit: "1GB", threads: 2 })
   const guard = yield* Guard.make({
     translate,
