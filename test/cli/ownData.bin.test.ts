@@ -290,7 +290,11 @@ describe("the binary with files of the user's own", () => {
         [write("latin.csv", Buffer.from("a,b\n1,caf\xe9\n", "latin1"))]:
           ":2: not UTF-8; convert the file, for example with iconv",
         [write("empty.csv", "")]: ":1: the first line is empty, and should have the names of the columns",
-        [write("broken.ndjson", '{"a":1}\n{"a":\n{"a":3}\n')]: /^:[23]: not JSON: /,
+        [write("lines.csv", 'a,b\n1,"x\ny"\n\n1,2,3\n')]: ":5: 3 values, and the first line has 2 names",
+        [write("packed.csv.gz", gzipSync('a,b\n1,"x\n\ny"\n1,2,3\n'))]:
+          ":5: 3 values, and the first line has 2 names",
+        [write("broken.ndjson", '{"a":1}\n{"a":\n{"a":3}\n')]: /^:2: not JSON: /,
+        [write("blank.ndjson", '{"a":1}\n\n\n{"a":2}\n{"a" 3}\n')]: /^:5: not JSON: /,
         [write("fake.parquet", "not a parquet file at all")]: /^: .*magic bytes|^: .*[Pp]arquet/,
         [write("sheet.xlsx", "x")]: ": its name should end in .csv, .tsv, .json, .jsonl, .ndjson or .parquet",
         [write("shop.duckdb", "x")]: ": a DuckDB file is not loaded; name it in duckdb.database",

@@ -55,8 +55,9 @@ const shapes: { readonly [shape: string]: (example: Example) => string | undefin
     const text = sql
       .replace(/;\s*$/, "")
       .replace(
-        /(\b(?:date|time|timestamp\w*|interval|x)\s*|[:[]\s*)?'(?:[^'\\]|\\.|'')*'(?!\s*:(?!:))/gis,
-        (literal, before?: string) => (before === undefined ? `MOVED_${moved.push(literal) - 1}` : literal)
+        /(\b(?:date|time|timestamp\w*|interval|x)\s*|[:[]\s*)?'(?:[^'\\]|\\.|'')*'(\s*:(?!:))?/gis,
+        (literal, before?: string, key?: string) =>
+          before === undefined && key === undefined ? `MOVED_${moved.push(literal) - 1}` : literal
       )
     if (moved.length === 0) return undefined
     return `${text}\nFROM (SELECT ${moved.map((literal, at) => `${literal} AS MOVED_${at}`).join(", ")}) AS moved`

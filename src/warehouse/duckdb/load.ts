@@ -11,8 +11,10 @@
  *
  * @since 0.1.0
  */
-import { accessSync, constants, statSync } from "node:fs"
+import { accessSync, constants, createReadStream, statSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { createInterface } from "node:readline"
+import { createGunzip } from "node:zlib"
 import type * as DuckDb from "@duckdb/node-api"
 import { reasonOf } from "../../platform/fileReasons.js"
 import { literal, quoted } from "../../sql/Identifier.js"
@@ -61,6 +63,8 @@ class Bad extends Error {
   }
 }
 
+const tooLong = `longer than ${LONGEST_LINE} bytes`
+
 /** What DuckDB says of a file, in one line. */
 const faultOf = (path: string, cause: unknown): Fault => {
   if (cause instanceof Bad)
@@ -77,7 +81,7 @@ const faultOf = (path: string, cause: unknown): Fault => {
           : /unicode/.test(said)
             ? "not UTF-8; convert the file, for example with iconv"
             : /Maximum line size/i.test(said)
-              ? `longer than ${LONGEST_LINE} bytes`
+              ? tooLong
               : (said.split("\n").find((line) => !/^(?:.*CSV Error|Original Line)/.test(line)) ??
                 "cannot be read")
     return { path, line: Number(csv[1]), message: why }
@@ -89,6 +93,43 @@ const faultOf = (path: string, cause: unknown): Fault => {
     return { path, message: "needs more memory than duckdb.memory_limit; raise it" }
   }
   return { path, message: first }
+}
+
+const isJson = (text: string): boolean => {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The line of the file that a fault is on. DuckDB numbers the rows of a CSV, of which one may be several lines, and the
+ * records of a JSON file.
+ */
+const lineOf = async (path: string, format: Format, number: number): Promise<number | undefined> => {
+  const file = createReadStream(path)
+  const input = /\.gz$/i.test(path) ? file.pipe(createGunzip()) : file
+  let [line, row, isOpen] = [0, 0, false]
+  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    line++
+    if (format === "json") {
+      if (text.trim() !== "" && !isJson(text)) return line
+      continue
+    }
+    if (!isOpen && ++row === number) return line
+    if ((text.split('"').length - 1) % 2 === 1) isOpen = !isOpen
+  }
+  return undefined
+}
+
+/** What DuckDB says of the content of a file. */
+const faultIn = async (path: string, format: Format, cause: unknown): Promise<Fault> => {
+  const fault = faultOf(path, cause)
+  // A line that is too long is not read again.
+  if (cause instanceof Bad || fault.line === undefined || fault.message === tooLong) return fault
+  return { ...fault, line: (await lineOf(path, format, fault.line).catch(() => undefined)) ?? fault.line }
 }
 
 /** The files that a path or a pattern stands for. */
@@ -476,7 +517,7 @@ const loadAll = async (connection: DuckDb.DuckDBConnection, options: Options): P
       if (count === 0) notes.push(`${path} has no rows`)
       rows += count
     } catch (cause) {
-      faults.push(faultOf(path, cause))
+      faults.push(await faultIn(path, format, cause))
     }
   }
   return { faults, notes, rows, tables: tables.size }
