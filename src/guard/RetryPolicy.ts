@@ -106,7 +106,12 @@ export const decide = (error: unknown): Decision => {
   const decision = isForbidden(error) ? retry("connection") : decisions[error.reason]
   return decision._tag === "No"
     ? decision
-    : { ...decision, serverDelayMs: error.retryAfterMs, afterTimeout: error.sent === "unknown" }
+    : {
+        ...decision,
+        ...(error.ownBound === true ? { unbudgeted: true } : {}),
+        serverDelayMs: error.retryAfterMs,
+        afterTimeout: error.sent === "unknown"
+      }
 }
 
 /**

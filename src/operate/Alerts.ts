@@ -384,7 +384,8 @@ const lookAtHealth = Effect.fnUntraced(function* (receivers: Live.Live<Receivers
   const login = yield* WarehouseHealth.statusIfAny
   const store = yield* StoreHealth
   const look: Effect.Effect<Core.Health> = Effect.gen(function* () {
-    return { latched: (yield* login).latched, store: yield* store.status }
+    const { latched, latchedUsers = 0, refusedUsers = [] } = yield* login
+    return { latched, latchedUsers, refusedUsers, store: yield* store.status }
   })
   // A server that starts with a lost store says so.
   const known = yield* Ref.make<Core.Health>({ latched: undefined, store: { mode: "normal" } })

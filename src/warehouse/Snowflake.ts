@@ -495,7 +495,10 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
         Option.match(Cause.failureOption(cause), {
           onNone: () => Effect.void,
           onSome: (error) =>
-            losesSession(error.reason) ? Effect.zipRight(lost, health.failed(error)) : health.failed(error)
+            Effect.zipRight(
+              losesSession(error.reason) ? lost : Effect.void,
+              health.failed(error, { owner: as.key, user: as.user })
+            )
         })
       return Effect.contextWithEffect((context: Context.Context<Scope.Scope>) => {
         const scope = Context.get(context, Scope.Scope)

@@ -215,6 +215,8 @@ export class WarehouseError extends Schema.TaggedError<WarehouseError>("snowguar
     retryAfterMs: Schema.optional(Schema.Number),
     /** Of `Unreachable`: something did answer, a gateway perhaps, though only that it cannot serve. */
     answered: Schema.optional(Schema.Boolean),
+    /** Of `Overloaded`: a bound of the caller's own identity, in which others have no part. */
+    ownBound: Schema.optional(Schema.Boolean),
     /** Nearest existing names when a name was not found. */
     suggestions: Schema.optional(Schema.Array(Schema.String)),
     cause: Schema.optional(Schema.Defect)

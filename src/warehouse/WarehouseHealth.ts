@@ -45,7 +45,7 @@ export interface Status {
         readonly reason: string
         readonly code?: string | undefined
         readonly nextLoginInMs: number
-        /** Other users are logged in. */
+        /** It is of some users, and the others may be served. */
         readonly onlySome?: boolean | undefined
       }
     | undefined
@@ -73,16 +73,25 @@ export interface RefusedUser {
 }
 
 /**
+ * The user that something is about.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Whose {
+  /** Tells users apart; absent or empty where all callers are one user. */
+  readonly owner?: string | undefined
+  /** By what name an operator knows that user. */
+  readonly user?: string | undefined
+}
+
+/**
  * Identity, role and namespace of a login: texts that are the same when these are.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Attempt {
-  /** Whose login it is, where there are several users. */
-  readonly owner?: string | undefined
-  /** By what name an operator knows that user. */
-  readonly user?: string | undefined
+export interface Attempt extends Whose {
   readonly identity: string
   readonly role: string
   readonly place: string
@@ -115,7 +124,7 @@ export class WarehouseHealth extends Context.Tag("snowguard/WarehouseHealth")<
     /** A person has to approve a login, from now on until what is returned is run. */
     readonly awaitApproval: Effect.Effect<Effect.Effect<void>>
     /** A statement has failed; what an operator must mend is told. */
-    readonly failed: (error: WarehouseError) => Effect.Effect<void>
+    readonly failed: (error: WarehouseError, whose?: Whose) => Effect.Effect<void>
     readonly status: Effect.Effect<Status>
     /** The next login is tried at once; false when it would have been. */
     readonly unlatch: Effect.Effect<boolean>
@@ -190,13 +199,19 @@ const kinds: { readonly [R in Reason]?: string } = {
   Configuration: "is set up wrongly"
 }
 
-const advice: { readonly [R in Reason]?: string } = {
-  Unavailable:
-    "Queries fail until it is mended in Snowflake: resume the warehouse (ALTER WAREHOUSE ... RESUME, or AUTO_RESUME = TRUE), " +
+const advice: { readonly [R in Reason]?: (queries: string) => string } = {
+  Unavailable: (queries) =>
+    `${queries} fail until it is mended in Snowflake: resume the warehouse (ALTER WAREHOUSE ... RESUME, or AUTO_RESUME = TRUE), ` +
     "raise the quota of its resource monitor, or name another one in snowflake.warehouse.",
-  LoginUnavailable: "Sessions that are open are used meanwhile; new ones are tried again with each call.",
-  Configuration: "Queries fail until the settings are mended; snowguard check says more."
+  LoginUnavailable: () =>
+    "Sessions that are open are used meanwhile; new ones are tried again with each call.",
+  Configuration: (queries) => `${queries} fail until the settings are mended; snowguard check says more.`
 }
+
+const isOfOne = ({ owner = "" }: Whose): boolean => owner !== ""
+
+/** The user, where it is one of several; empty where it is that of all. */
+const nameOf = (whose: Whose): string => (isOfOne(whose) ? (whose.user ?? "one user") : "")
 
 /**
  * @since 0.1.0
@@ -210,7 +225,8 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
     const owners = Lru.make<Owner>(OWNERS)
     let approvalSince: number | undefined
     let trouble: { readonly error: WarehouseError; readonly at: number } | undefined
-    const toldAt = new Map<Reason, number>()
+    /** By the kind, those of single users apart from those of all. */
+    const toldAt = new Map<string, number>()
 
     const keyOf = {
       identity: () => IDENTITY,
@@ -254,17 +270,20 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
       return was
     }
 
-    const failed = (error: WarehouseError): Effect.Effect<void> => {
+    const failed = (error: WarehouseError, whose: Whose = {}): Effect.Effect<void> => {
       const what = advice[error.reason]
       if (what === undefined) return Effect.void
+      const name = nameOf(whose)
+      const kind = `${error.reason}${isOfOne(whose) ? " of one" : ""}`
       return Effect.flatMap(monotonicMillis, (now) => {
         trouble = { error, at: now }
-        const before = toldAt.get(error.reason)
+        const before = toldAt.get(kind)
         if (before !== undefined && now - before < TELL_EVERY_MS) return Effect.void
-        toldAt.set(error.reason, now)
+        toldAt.set(kind, now)
         return Effect.annotateLogs(
           Effect.logWarning(
-            `the warehouse ${kinds[error.reason] ?? "fails"}: ${sentence(error.description)} ${what}`
+            `the warehouse ${kinds[error.reason] ?? "fails"}${name === "" ? "" : ` for ${name}`}: ` +
+              `${sentence(error.description)} ${what(name === "" ? "Queries" : `Queries of ${name}`)}`
           ),
           noted(error)
         )
@@ -284,10 +303,11 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
         }),
       loginFailed: (attempt, error, refused) =>
         Effect.flatMap(monotonicMillis, (now) => {
-          if (refused === undefined) return failed(error)
+          if (refused === undefined) return failed(error, attempt)
           const owner = ownerOf(attempt)
           // Of a credential that has been exchanged in the meantime.
-          if (owner.identity !== undefined && attempt.identity !== owner.identity) return failed(error)
+          if (owner.identity !== undefined && attempt.identity !== owner.identity)
+            return failed(error, attempt)
           isOf(owner, attempt)
           owner.unknownInARow = refused === "unknown" ? owner.unknownInARow + 1 : 0
           const of =
@@ -304,11 +324,12 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
               ? latchMs
               : Math.min(latchMs, FIRST_LATCH_MS * 2 ** Math.min(times - 1, 20))
           Lru.set(owner.latches, key, { error, until: now + forMs, times }, 1)
-          if (of !== "identity") return failed(error)
+          if (of !== "identity") return failed(error, attempt)
+          const name = nameOf(attempt)
           return Effect.flatMap(Clock.currentTimeMillis, (wall) =>
             Effect.annotateLogs(
               Effect.logError(
-                `the login to the warehouse was refused: ${sentence(error.description)} ` +
+                `the login${name === "" ? "" : ` of ${name}`} to the warehouse was refused: ${sentence(error.description)} ` +
                   `Next login at ${iso(wall + forMs)}, so that the account is not locked. ` +
                   "Mend the credentials, then run: snowguard admin warehouse unlatch"
               ),
@@ -327,7 +348,9 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
           for (const of of ["identity", "role", "place"] as const) {
             Lru.remove(owner.latches, keyOf[of](attempt))
           }
-          return before === undefined ? Effect.void : Effect.logInfo("the login to the warehouse works again")
+          if (before === undefined) return Effect.void
+          const name = nameOf(attempt)
+          return Effect.logInfo(`the login${name === "" ? "" : ` of ${name}`} to the warehouse works again`)
         }),
       awaitApproval: Effect.flatMap(monotonicMillis, (now) => {
         approvalSince = now
@@ -355,6 +378,9 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
         }
         refused.sort((a, b) => a.nextLoginInMs - b.nextLoginInMs)
         const [latch] = latched
+        // One user of several says nothing of the others, also before they are known.
+        const isOfAll =
+          latched.length === owners.entries.size && (latched.length > 1 || owners.entries.has(""))
         const several = owners.entries.size > (owners.entries.has("") ? 1 : 0)
         return {
           ...(several && latched.length > 0 ? { latchedUsers: latched.length } : {}),
@@ -366,7 +392,7 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
                   reason: latch.error.description,
                   code: latch.error.code,
                   nextLoginInMs: Math.ceil(latch.until - now),
-                  ...(latched.length < owners.entries.size ? { onlySome: true as const } : {})
+                  ...(!isOfAll ? { onlySome: true as const } : {})
                 }
               }),
           ...(approvalSince === undefined ? {} : { approvalForMs: Math.floor(now - approvalSince) }),

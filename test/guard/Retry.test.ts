@@ -10,6 +10,7 @@ import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as Retry from "../../src/guard/Retry.js"
 import * as RetryPolicy from "../../src/guard/RetryPolicy.js"
 import { Reason, WarehouseError } from "../../src/warehouse/Warehouse.js"
+import * as Turns from "../../src/warehouse/snowflake/turns.js"
 
 type Service = typeof Retry.Retry.Service
 
@@ -444,6 +445,30 @@ describe("Retry", () => {
         const { backoffFactor, budget, exhausted, retries } = yield* retry.status
         expect(retries).toBeGreaterThan(50)
         expect([budget, exhausted.budget, backoffFactor]).toEqual([before, 0, 1])
+      })
+    )
+
+    it.effect("is not spent on a bound of one caller's own, which stretches no pause of others", () =>
+      Effect.gen(function* () {
+        const retry = yield* Retry.make({ budget: { ratio: 0, floorPerSecond: 0 } })
+        const before = (yield* retry.status).budget
+        const run = (error: WarehouseError) =>
+          Effect.gen(function* () {
+            const { attempt } = always(error)
+            const calls = yield* Effect.fork(
+              Effect.all(
+                Array.from({ length: 20 }, () => Effect.exit(retry.run(attempt, request()))),
+                { concurrency: "unbounded" }
+              )
+            )
+            yield* TestClock.adjust("1 minute")
+            yield* Fiber.join(calls)
+            return yield* retry.status
+          })
+        const own = yield* run(Turns.busy("The caller's own sessions are busy", 100, true))
+        expect(own.retries).toBeGreaterThan(20)
+        expect([own.budget, own.exhausted.budget, own.backoffFactor]).toEqual([before, 0, 1])
+        expect((yield* run(Turns.busy("All sessions are busy", 100))).budget).toBeLessThan(before)
       })
     )
 

@@ -98,13 +98,15 @@ describe("the health of the warehouse", () => {
     }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
   )
 
-  it.effect("says of a refused user whether others are logged in", () =>
+  it.effect("says of a refused user that it is one of several, unless all that are known are refused", () =>
     Effect.gen(function* () {
       const health = yield* WarehouseHealth.make()
       yield* health.loginFailed(at("A", { owner: "eve", user: "EVE" }), refused, "identity")
-      expect((yield* health.status).latched?.onlySome).toBeUndefined()
+      expect((yield* health.status).latched?.onlySome).toBe(true)
       yield* health.loginAccepted(at("A", { owner: "ann", user: "ANN" }))
       expect((yield* health.status).latched?.onlySome).toBe(true)
+      yield* health.loginFailed(at("A", { owner: "ann", user: "ANN" }), refused, "identity")
+      expect((yield* health.status).latched?.onlySome).toBeUndefined()
     }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
   )
 
@@ -156,6 +158,30 @@ describe("the health of the warehouse", () => {
         yield* over
         expect(yield* health.status).toEqual({})
         expect(lines).toEqual([["WARN", expect.stringMatching(/^a person has to approve the login/)]])
+      })
+    )
+  )
+
+  it.effect("says whose queries and logins fail where it is one user, and that hides no trouble of all", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        const health = yield* WarehouseHealth.make()
+        const wrong = error("Configuration", "The role does not exist.")
+        const ann = { owner: "1", user: "ANN" }
+        yield* health.failed(wrong, ann)
+        yield* health.failed(wrong, ann)
+        yield* health.failed(wrong)
+        yield* health.failed(wrong, { owner: "", user: "SERVICE" })
+        yield* health.loginFailed(at("A", ann), refused, "identity")
+        yield* health.loginAccepted(at("A", ann))
+        expect(lines.map(([, line]) => line)).toEqual([
+          "the warehouse is set up wrongly for ANN: The role does not exist. " +
+            "Queries of ANN fail until the settings are mended; snowguard check says more.",
+          "the warehouse is set up wrongly: The role does not exist. " +
+            "Queries fail until the settings are mended; snowguard check says more.",
+          expect.stringMatching(/^the login of ANN to the warehouse was refused: /),
+          "the login of ANN to the warehouse works again"
+        ])
       })
     )
   )

@@ -163,7 +163,14 @@ export const mode = ({
 
 /** What is known of the health of what the server stands on. */
 export interface Health {
-  readonly latched: { readonly reason: string; readonly nextLoginInMs: number } | undefined
+  readonly latched:
+    | { readonly reason: string; readonly nextLoginInMs: number; readonly onlySome?: boolean | undefined }
+    | undefined
+  /** How many users are refused, and those of them that are known by name, not all where they are many. */
+  readonly latchedUsers?: number | undefined
+  readonly refusedUsers?:
+    | ReadonlyArray<{ readonly user: string; readonly reason: string; readonly nextLoginInMs: number }>
+    | undefined
   readonly store: {
     readonly mode: string
     readonly reason?: string | undefined
@@ -171,11 +178,47 @@ export interface Health {
   }
 }
 
+/** No user is logged in. */
+const ofAll = ({ latched }: Health): Health["latched"] => (latched?.onlySome === true ? undefined : latched)
+
+const isComplete = ({ latchedUsers, refusedUsers = [] }: Health): boolean =>
+  refusedUsers.length === (latchedUsers ?? 0)
+
+/** Of single users, while others are served. Who is missing in a list that is cut off may be refused still. */
+const userLogins = (before: Health, now: Health): ReadonlyArray<Event> => {
+  const known = before.refusedUsers ?? []
+  const refused = now.refusedUsers ?? []
+  const isIn = (list: typeof known, user: string) => list.some((one) => one.user === user)
+  const entered =
+    ofAll(now) === undefined && isComplete(before) ? refused.filter(({ user }) => !isIn(known, user)) : []
+  const left = isComplete(now) ? known.filter(({ user }) => !isIn(refused, user)) : []
+  return [
+    ...entered.map(({ nextLoginInMs, reason, user }): Event => {
+      const seconds = Math.ceil(nextLoginInMs / 1000)
+      return {
+        event: "login_refused",
+        subject: user,
+        severity: "warning",
+        text: `the login of the user ${user} alone to the warehouse was refused; its next one is tried in ${seconds} seconds: ${reason}`,
+        details: { user, reason, next_login_seconds: seconds }
+      }
+    }),
+    ...left.map(({ user }): Event => ({
+      event: "login_accepted",
+      subject: user,
+      severity: "info",
+      text: `logins of the user ${user} to the warehouse are tried again`,
+      details: { user }
+    }))
+  ]
+}
+
 export const health = (before: Health, now: Health): ReadonlyArray<Event> => {
-  const found: Array<Event> = []
+  const found: Array<Event> = [...userLogins(before, now)]
   const base = { subject: "", details: {} }
-  if (before.latched === undefined && now.latched !== undefined) {
-    const { nextLoginInMs, reason } = now.latched
+  const [held, holds] = [ofAll(before), ofAll(now)]
+  if (held === undefined && holds !== undefined) {
+    const { nextLoginInMs, reason } = holds
     const seconds = Math.ceil(nextLoginInMs / 1000)
     found.push({
       ...base,
@@ -184,7 +227,7 @@ export const health = (before: Health, now: Health): ReadonlyArray<Event> => {
       text: `the login to the warehouse was refused; the next one is tried in ${seconds} seconds: ${reason}`,
       details: { reason, next_login_seconds: seconds }
     })
-  } else if (before.latched !== undefined && now.latched === undefined) {
+  } else if (held !== undefined && holds === undefined) {
     const text = "logins to the warehouse are tried again"
     found.push({ ...base, event: "login_accepted", severity: "info", text })
   }

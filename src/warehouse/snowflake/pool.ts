@@ -151,7 +151,8 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
     const ownBusy = (bound: number) =>
       Turns.busy(
         `${allAre(bound, "session", "the caller's own identity may have")} busy with its own statements`,
-        BUSY_RETRY_MS
+        BUSY_RETRY_MS,
+        true
       )
 
     const forget = (slot: Slot<Session>): void => {

@@ -26,12 +26,13 @@ export const unbounded: FairQueue.Bounds = {
 /**
  * The refusal of a call that waited in vain.
  */
-export const busy = (what: string, retryAfterMs: number): WarehouseError =>
+export const busy = (what: string, retryAfterMs: number, ownBound?: true): WarehouseError =>
   new WarehouseError({
     reason: "Overloaded",
     description: `${what}. Nothing was sent, and nothing was charged.`,
     sent: "no",
-    retryAfterMs
+    retryAfterMs,
+    ownBound
   })
 
 export const make = () => {

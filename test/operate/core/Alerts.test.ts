@@ -126,6 +126,35 @@ describe("events", () => {
     expect(names(lost, good)).toEqual(["store_found"])
     expect(Core.health(good, lost)[0]?.severity).toBe("critical")
   })
+
+  it("of one user's login are of that user, and not of the server's", () => {
+    const good: Core.Health = { latched: undefined, store: { mode: "normal" } }
+    const of = (...names: ReadonlyArray<string>): Core.Health => ({
+      ...good,
+      latched: { reason: "no", nextLoginInMs: 1500, onlySome: true },
+      latchedUsers: names.length,
+      refusedUsers: names.map((user) => ({ user, reason: "no", nextLoginInMs: 1500 }))
+    })
+    const told = (a: Core.Health, b: Core.Health) =>
+      Core.health(a, b).map(({ event, severity, subject }) => [event, severity, subject])
+    expect(told(good, of("ANN"))).toEqual([["login_refused", "warning", "ANN"]])
+    expect(Core.health(good, of("ANN"))[0]?.text).toContain("the user ANN alone")
+    expect(told(of("ANN"), of("ANN"))).toEqual([])
+    expect(told(of("ANN"), of("ANN", "BOB"))).toEqual([["login_refused", "warning", "BOB"]])
+    expect(told(of("ANN", "BOB"), of("BOB"))).toEqual([["login_accepted", "info", "ANN"]])
+    // All of them are refused: that is told once, of the server.
+    const all = { ...of("ANN", "BOB"), latched: { reason: "no", nextLoginInMs: 1500 } }
+    expect(told(good, all)).toEqual([["login_refused", "critical", ""]])
+    expect(told(of("ANN"), all)).toEqual([["login_refused", "critical", ""]])
+    expect(told(all, of("ANN"))).toEqual([
+      ["login_accepted", "info", "BOB"],
+      ["login_accepted", "info", ""]
+    ])
+    // A list that is cut off does not tell who is not refused any more.
+    const many = { ...of("ANN"), latchedUsers: 30 }
+    expect(told(of("ANN", "BOB"), many)).toEqual([])
+    expect(told(many, { ...of("BOB"), latchedUsers: 30 })).toEqual([])
+  })
 })
 
 describe("the document", () => {
