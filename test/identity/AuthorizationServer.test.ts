@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Clock, Effect, Either, Layer, Schedule } from "effect"
+import { Clock, Effect, Either, Layer, Logger, LogLevel, Metric, Schedule } from "effect"
 import { generateKeyPairSync } from "node:crypto"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { Authenticator } from "../../src/mcp/auth/Auth.js"
@@ -33,12 +33,17 @@ const start = (exchange: { readonly [setting: string]: unknown } = secret, clien
       clientKey
     )
     const ran: Array<string> = []
+    /** The tokens that have come to the account. */
+    const exchanged = new Set<string>()
     const emulator = yield* Emulator.start({
       directory: {
         users: { ANN: { roles: ["READER"] }, BOB: { roles: ["READER"] }, DAN: { roles: ["READER"] } },
         roles: { READER: { reads: ["SNOWGUARD_SAMPLE"] } }
       },
-      tokenUser: (token) => Effect.promise(() => server.userOf(token)),
+      tokenUser: (token) => {
+        exchanged.add(token)
+        return Effect.promise(() => server.userOf(token))
+      },
       onStatement: ({ role, secondaryRoles, session, sql }) =>
         void ran.push(`${session.user} ${role} ${String(secondaryRoles)}: ${sql}`)
     })
@@ -83,6 +88,7 @@ const start = (exchange: { readonly [setting: string]: unknown } = secret, clien
     return {
       server,
       ran,
+      exchanged,
       admit,
       call,
       ask,
@@ -236,4 +242,31 @@ it.scopedLive.skipIf(!isInstalled)("no text that a refused caller is told holds 
     expect(told).not.toContain(token.split(".")[2])
     expect(told).not.toContain(secret.client_secret)
   })
+)
+
+it.scopedLive.skipIf(!isInstalled)(
+  "no line of the log and no metric holds a token of a caller, a token that it was exchanged for, or the secret",
+  () => {
+    const lines: Array<string> = []
+    const logger = Logger.map(Logger.structuredLogger, (line) => void lines.push(JSON.stringify(line)))
+    return Effect.gen(function* () {
+      const { ask, exchanged, server, signIn } = yield* start()
+      const ann = yield* signIn("ann")
+      const dan = yield* signIn("dan")
+      expect(yield* ask(ann)).toEqual([["ANN"]])
+      server.revoke(dan)
+      yield* Effect.flip(ask(dan))
+      expect(exchanged.size).toBeGreaterThan(0)
+      const metrics = yield* Metric.snapshot
+      const told = `${lines.join("\n")}\n${JSON.stringify(metrics.map(({ metricKey }) => metricKey))}`
+      expect(metrics.length).toBeGreaterThan(0)
+      expect(lines.length).toBeGreaterThan(0)
+      for (const secretText of [ann, dan, ...exchanged, secret.client_secret])
+        expect(told.includes(secretText)).toBe(false)
+    }).pipe(
+      Effect.provide(
+        Layer.mergeAll(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.All))
+      )
+    )
+  }
 )

@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Chunk, Effect, Either, Exit, Redacted, Scope, Stream } from "effect"
+import { Chunk, Effect, Either, Exit, Fiber, Redacted, Scope, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -217,4 +217,37 @@ it.scopedLive.skipIf(!isInstalled)("without that nothing is written, and a resta
     yield* Effect.flip(again.signIn.token)
     expect(shown.length).toBe(2)
   })
+)
+
+it.scopedLive.skipIf(!isInstalled)(
+  "a redirect that comes twice signs in once, and a call that is cancelled while the browser is open takes nothing from the next",
+  () =>
+    Effect.gen(function* () {
+      const { awaited, serve, server, shown } = yield* start({ waitMs: 60_000 })
+      const { call, signIn } = yield* serve
+      const waiting = yield* Effect.fork(signIn.token)
+      const other = yield* Effect.fork(call)
+      yield* Effect.repeat(Effect.yieldNow(), { until: () => shown.length > 0 }).pipe(
+        Effect.timeout("5 seconds")
+      )
+      // It ends at once, long before the person has come back.
+      const ended = yield* Fiber.interrupt(waiting).pipe(Effect.timeout("5 seconds"))
+      expect(Exit.isInterrupted(ended)).toBe(true)
+      expect(awaited.now).toBe(1)
+
+      const back = yield* Effect.promise(() => server.comeBack(shown[0]!, "ann"))
+      const come = Effect.promise(() =>
+        fetch(back).then(
+          ({ status }) => status,
+          () => "closed" as const
+        )
+      )
+      const statuses = yield* Effect.all([come, come, come], { concurrency: "unbounded" })
+      expect(statuses.filter((status) => status === 200)).toHaveLength(1)
+      expect(statuses.every((status) => status === 200 || status === 400 || status === "closed")).toBe(true)
+      expect(yield* other.await.pipe(Effect.flatten)).toEqual([["ANN"]])
+      expect(yield* call).toEqual([["ANN"]])
+      expect(shown.length).toBe(1)
+      expect(awaited).toEqual({ count: 1, now: 0 })
+    })
 )
