@@ -8,6 +8,7 @@ import * as Emulator from "../../src/emulator/Emulator.js"
 import * as Principal from "../../src/platform/Principal.js"
 import * as SignInSettings from "../../src/server/SignIn.js"
 import { identityOf } from "../../src/server/SnowflakeAccount.js"
+import type { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as SignIn from "../../src/warehouse/snowflake/signIn.js"
 import * as Snowflake from "../../src/warehouse/Snowflake.js"
 import type { RanAs } from "../../src/warehouse/Warehouse.js"
@@ -96,13 +97,19 @@ const start = (more: Partial<SignIn.Options> = {}, given: { readonly [setting: s
     return { server, emulator, directory, serve, shown, awaited, get, asPerson }
   })
 
+/** What a call is told once the authorization server has been found, however long that takes. */
+const toldWhere = <A>(call: Effect.Effect<A, WarehouseError>) =>
+  Effect.repeat(Effect.flip(call), { until: ({ description }) => description.includes("open http") }).pipe(
+    Effect.timeout("20 seconds")
+  )
+
 it.scopedLive.skipIf(!isInstalled)(
   "calls are told where to sign in, one sign-in is begun for all, and they run as the person when it is done",
   () =>
     Effect.gen(function* () {
       const { asPerson, awaited, emulator, get, serve, server, shown } = yield* start()
       const { call, signIn, told } = yield* serve
-      const refused = yield* Effect.all([Effect.flip(call), Effect.flip(call), Effect.flip(signIn.token)], {
+      const refused = yield* Effect.all([toldWhere(call), toldWhere(call), toldWhere(signIn.token)], {
         concurrency: "unbounded"
       })
       expect(shown.length).toBe(1)
@@ -157,7 +164,7 @@ it.scopedLive.skipIf(!isInstalled)(
     Effect.gen(function* () {
       const { asPerson, serve, shown } = yield* start({ approvalMs: 800 })
       const { signIn } = yield* serve
-      yield* Effect.flip(signIn.token)
+      yield* toldWhere(signIn.token)
       const waiting = yield* Effect.fork(Effect.flip(signIn.token))
       yield* Effect.yieldNow()
       expect((yield* asPerson("refuses")).status).toBe(403)
@@ -165,7 +172,7 @@ it.scopedLive.skipIf(!isInstalled)(
       expect(reason).toBe("Authentication")
       expect(description).toContain("access_denied")
 
-      yield* Effect.flip(signIn.token)
+      yield* toldWhere(signIn.token)
       expect(shown.length).toBe(2)
       expect(new URL(shown[1]!).searchParams.get("state")).not.toBe(
         new URL(shown[0]!).searchParams.get("state")
@@ -184,7 +191,7 @@ it.scopedLive.skipIf(!isInstalled)(
       const { asPerson, directory, serve, shown } = yield* start({}, { oauth_keep: true })
       const before = yield* Scope.make()
       const { signIn } = yield* Scope.extend(serve, before)
-      yield* Effect.flip(signIn.token)
+      yield* toldWhere(signIn.token)
       yield* asPerson("ann")
       const token = Redacted.value(yield* signIn.token)
       yield* Scope.close(before, Exit.void)
@@ -200,7 +207,7 @@ it.scopedLive.skipIf(!isInstalled)(
       // The account does not take the person: it is not to be the same one again.
       yield* after.signIn.refused
       expect(readdirSync(directory)).toEqual([])
-      yield* Effect.flip(after.signIn.token)
+      yield* toldWhere(after.signIn.token)
       expect(shown.length).toBe(2)
     })
 )
@@ -209,12 +216,12 @@ it.scopedLive.skipIf(!isInstalled)("without that nothing is written, and a resta
   Effect.gen(function* () {
     const { asPerson, directory, serve, shown } = yield* start()
     const { signIn } = yield* serve
-    yield* Effect.flip(signIn.token)
+    yield* toldWhere(signIn.token)
     yield* asPerson("ann")
     yield* signIn.token
     expect(readdirSync(directory)).toEqual([])
     const again = yield* serve
-    yield* Effect.flip(again.signIn.token)
+    yield* toldWhere(again.signIn.token)
     expect(shown.length).toBe(2)
   })
 )
