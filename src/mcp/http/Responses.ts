@@ -30,7 +30,7 @@ import type { Form } from "./SessionTransport.js"
 import * as Metrics from "./Metrics.js"
 
 export interface Streams {
-  /** `onDropped` is called when the connection ends before the response does. */
+  /** `onDropped` is called when the connection ends before the response does; at once where it has ended already. */
   readonly opened: (
     response: ServerResponse,
     of: Metrics.StreamOf,
@@ -57,11 +57,17 @@ export const makeStreams = (): Streams => {
   const open = new Map<ServerResponse, Form>()
   return {
     opened: (response, of, onDropped, form = "events") => {
-      open.set(response, form)
       Metrics.stream("opened", of)
-      Metrics.streams(open.size)
       // Without a listener, a client that went away would end the process.
       response.on("error", ignore)
+      const dropped = () => {
+        Metrics.stream("disconnected", of)
+        onDropped()
+      }
+      // A client may leave while its request waits for its turn: "close" is not emitted again.
+      if (response.destroyed) return dropped()
+      open.set(response, form)
+      Metrics.streams(open.size)
       // An immediate answer leaves in one piece; a client that has to wait gets the headers now.
       setImmediate(() => {
         const hasBegun = response.headersSent || response.hasHeader("content-type")
@@ -71,9 +77,7 @@ export const makeStreams = (): Streams => {
       response.once("close", () => {
         open.delete(response)
         Metrics.streams(open.size)
-        if (response.writableFinished) return
-        Metrics.stream("disconnected", of)
-        onDropped()
+        if (!response.writableFinished) dropped()
       })
     },
     keepAlive: Effect.sync(() => {
