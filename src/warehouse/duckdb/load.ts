@@ -87,7 +87,7 @@ const faultOf = (path: string, cause: unknown): Fault => {
     return { path, line: Number(csv[1]), message: why }
   }
   const first = (said.split("\n", 1)[0] ?? said).replace(/^(?:[A-Z][\w ]*?) Error: /, "").trim()
-  const line = /Malformed JSON .* in line (\d+): (.*)$/.exec(first)
+  const line = /Malformed JSON .* in (?:line|record\/value) (\d+): (.*)$/.exec(first)
   if (line !== null) return { path, line: Number(line[1]), message: `not JSON: ${line[2]}` }
   if (/Out of Memory|out of memory/.test(said)) {
     return { path, message: "needs more memory than duckdb.memory_limit; raise it" }
@@ -111,11 +111,15 @@ const isJson = (text: string): boolean => {
 const lineOf = async (path: string, format: Format, number: number): Promise<number | undefined> => {
   const file = createReadStream(path)
   const input = /\.gz$/i.test(path) ? file.pipe(createGunzip()) : file
+  // A .json file may be one value of many lines: it is one of lines where its first line is a value.
+  let isLines = /\.(?:jsonl|ndjson)(?:\.gz)?$/i.test(path)
   let [line, row, isOpen] = [0, 0, false]
   for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
     line++
     if (format === "json") {
-      if (text.trim() !== "" && !isJson(text)) return line
+      if (text.trim() === "") continue
+      if (!isJson(text)) return isLines ? line : undefined
+      isLines = true
       continue
     }
     if (!isOpen && ++row === number) return line
@@ -129,7 +133,9 @@ const faultIn = async (path: string, format: Format, cause: unknown): Promise<Fa
   const fault = faultOf(path, cause)
   // A line that is too long is not read again.
   if (cause instanceof Bad || fault.line === undefined || fault.message === tooLong) return fault
-  return { ...fault, line: (await lineOf(path, format, fault.line).catch(() => undefined)) ?? fault.line }
+  const line = await lineOf(path, format, fault.line).catch(() => undefined)
+  if (line !== undefined) return { ...fault, line }
+  return format === "json" ? { path, message: fault.message } : fault
 }
 
 /** The files that a path or a pattern stands for. */
