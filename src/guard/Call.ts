@@ -24,7 +24,7 @@ import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import type * as Live from "../platform/Live.js"
 import * as RequestId from "../platform/requestId.js"
-import type * as Quota from "../quota/Quota.js"
+import * as Quota from "../quota/Quota.js"
 import type { QuotaStoreError } from "../quota/QuotaStore.js"
 
 /**
@@ -288,10 +288,8 @@ const tell = ({ observed, tier }: Pick<Call, "observed" | "tier">, would: WouldR
   observed?.(would)
 }
 
-const tellQuota = (
-  call: Pick<Call, "observed" | "tier">,
-  { quota, retryAfterMs, scope }: Quota.WouldRefuse
-): void => tell(call, { code: "QUOTA_EXCEEDED", scope: `${scope}:${quota}`, retryAfterMs })
+const tellQuota = (call: Pick<Call, "observed" | "tier">, would: Quota.WouldRefuse): void =>
+  tell(call, { code: "QUOTA_EXCEEDED", scope: Quota.limitName(would), retryAfterMs: would.retryAfterMs })
 
 /** As the quotas see it: a call that an observed rate limit would have refused would not have come to them. */
 export const metered = <R extends Quota.Request>(

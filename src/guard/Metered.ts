@@ -5,6 +5,9 @@
  * The time of a decision of the rate limits is the one that it was taken at; that of a booking is read when the store has
  * answered. Steps are numbered in the order in which they took place in this process.
  *
+ * What is recorded decides nothing and has one writer, so it is kept in plain fields, in synchronous steps, and not in a
+ * `Ref`.
+ *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
@@ -14,7 +17,7 @@ import type * as Metering from "../observe/Metering.js"
 import { decimal } from "../observe/Metering.js"
 import { monotonicReader, wallReader } from "../platform/monotonic.js"
 import type { OperationClass } from "../platform/Operation.js"
-import type * as Quota from "../quota/Quota.js"
+import * as Quota from "../quota/Quota.js"
 
 /**
  * What a guarded call does with its limits.
@@ -34,7 +37,7 @@ export interface Limits {
  * @category models
  */
 export interface Sink {
-  readonly begun: (record: Record) => void
+  readonly begun: (record: Recording) => void
   /** Nothing more will be recorded of it. */
   readonly ended: Effect.Effect<void>
 }
@@ -86,7 +89,7 @@ class Start {
  * @since 0.1.0
  * @category models
  */
-export class Record {
+export class Recording {
   private steps: Array<Metering.Step> = []
   private readonly reservations: Array<Quota.Reservation> = []
   /** Of the decision that was taken last and is not recorded yet. */
@@ -154,7 +157,7 @@ export const make = (
     const id = (yield* Random.nextIntBetween(36 ** 5, 36 ** 6)).toString(36)
     const start = new Start(id, yield* monotonicReader, yield* wallReader)
     return (sink, { assigned, class: name, deadlineMs, estimatedBytes }) => {
-      const record = new Record(start, {
+      const record = new Recording(start, {
         operation: start.nextOperation(),
         class: name,
         deadline: deadlineMs,
@@ -166,13 +169,13 @@ export const make = (
     }
   })
 
-const recorded = ({ limiter, quota }: Limits, record: Record): Limits => {
-  const note = (step: (...now: ReturnType<Record["now"]>) => Metering.Step): Effect.Effect<void> =>
+const recorded = ({ limiter, quota }: Limits, record: Recording): Limits => {
+  const note = (step: (...now: ReturnType<Recording["now"]>) => Metering.Step): Effect.Effect<void> =>
     Effect.sync(() => record.add(step(...record.now())))
   /** Whether the store has carried it out is not known when it fails. */
   const booked = <A, E>(
     booking: Effect.Effect<A, E>,
-    step: (...now: ReturnType<Record["now"]>) => Metering.Step
+    step: (...now: ReturnType<Recording["now"]>) => Metering.Step
   ): Effect.Effect<A, E> => Effect.ensuring(booking, note(step))
   /** A reservation that holds nothing is the same object for every call. */
   const held = (reservation: Quota.Reservation): Quota.Reservation => {
@@ -180,7 +183,6 @@ const recorded = ({ limiter, quota }: Limits, record: Record): Limits => {
     record.holds(own)
     return own
   }
-  const by = ({ quota, scope }: Quota.QuotaExceeded): string => `${scope}:${quota}`
   return {
     limiter: {
       reserve: ({ class: name, client, cost, tier, tool }, maxWaitMs) =>
@@ -204,7 +206,7 @@ const recorded = ({ limiter, quota }: Limits, record: Record): Limits => {
           onFailure: (error) =>
             note((...now) =>
               error._tag === "QuotaExceeded"
-                ? [...now, "quota_refused", by(error), error.retryAfterMs]
+                ? [...now, "quota_refused", Quota.limitName(error), error.retryAfterMs]
                 : [...now, "quota_lost"]
             )
         }),
@@ -214,7 +216,7 @@ const recorded = ({ limiter, quota }: Limits, record: Record): Limits => {
           onFailure: (error) =>
             note((...now) =>
               error._tag === "QuotaExceeded"
-                ? [...now, "scan_refused", request.estimatedBytes, by(error), error.retryAfterMs]
+                ? [...now, "scan_refused", request.estimatedBytes, Quota.limitName(error), error.retryAfterMs]
                 : [...now, "scan_lost", request.estimatedBytes]
             )
         }),

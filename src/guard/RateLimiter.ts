@@ -325,14 +325,16 @@ export const fromPrimitives = ({ giveBack, reserve, status }: Primitives): RateL
   /** What was given back of an admission, by identity; needs no clean-up. */
   const finished = new WeakMap<Admission, "all" | "observed">()
   const refund = (given: Admission, only?: "observed") =>
-    Effect.suspend(() => {
-      const before = finished.get(given)
-      const { charged, scopes } = given.observed ?? unobserved
-      const owed = charged && before === undefined
-      if (before === "all" || (only !== undefined && !owed)) return Effect.void
-      finished.set(given, only ?? "all")
-      return giveBack(given, (scope) => (scopes.has(scope) ? owed : only === undefined))
-    })
+    Effect.uninterruptible(
+      Effect.suspend(() => {
+        const before = finished.get(given)
+        const { charged, scopes } = given.observed ?? unobserved
+        const owed = charged && before === undefined
+        if (before === "all" || (only !== undefined && !owed)) return Effect.void
+        finished.set(given, only ?? "all")
+        return giveBack(given, (scope) => (scopes.has(scope) ? owed : only === undefined))
+      })
+    )
   return {
     acquire,
     reserve,

@@ -13,6 +13,7 @@ import type { Overloaded } from "../guard/Bulkhead.js"
 import type { CircuitOpen } from "../guard/CircuitBreaker.js"
 import { bytes, iso, plural, seconds, sentence } from "../platform/core/format.js"
 import type { QuotaExceeded } from "../quota/Quota.js"
+import { limitName } from "../quota/Quota.js"
 import type { RequestError } from "../tools/Tool.js"
 import type { Reason } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
@@ -276,7 +277,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         code: "QUOTA_EXCEEDED",
         message: `QUOTA_EXCEEDED: ${quotaText(error, now)}`,
         ...(fitsLater(error) ? retry(error.retryAfterMs, now) : { retryable: false }),
-        scope: `${error.scope}:${error.quota}`,
+        scope: limitName(error),
         limit: error.limit,
         used: error.used,
         remaining: error.remaining,

@@ -6,11 +6,13 @@
  */
 import * as Schema from "effect/Schema"
 
-const Count = Schema.Number
+/** What a date can hold, before and after 1970. */
+const Millis = Schema.Number.pipe(Schema.between(-8.64e15, 8.64e15))
+const Count = Schema.Finite
 /** Milliseconds since the buckets of the server were made; exact on the grid of the rate limits. */
-const At = Schema.Number
+const At = Millis
 /** Milliseconds by which the wall clock differs from `started` plus `at`, rounded down; nearly always 0. */
-const Drift = Schema.Number
+const Drift = Millis
 
 const step = <const What extends string, Rest extends Schema.TupleType.Elements>(what: What, ...rest: Rest) =>
   Schema.Tuple(Count, At, Drift, Schema.Literal(what), ...rest)
@@ -18,9 +20,9 @@ const step = <const What extends string, Rest extends Schema.TupleType.Elements>
 /** `SCOPE` of a rate limit, `SCOPE:QUOTA` of a quota. */
 const By = Schema.String
 /** Null where waiting would not help. */
-const RetryAfter = Schema.NullOr(Schema.Number)
+const RetryAfter = Schema.NullOr(Schema.Finite)
 /** 0: the reservation of the call; 1 and on: those of its scans, in the order in which they were made. */
-const Of = Schema.Number
+const Of = Schema.Finite
 
 /**
  * One decision or booking: its number among those of the server, its time, what it was.
@@ -30,7 +32,7 @@ const Of = Schema.Number
  */
 export const Step = Schema.Union(
   /** Admitted by the rate limits, after so many milliseconds. */
-  step("rate", Schema.Number),
+  step("rate", Schema.Finite),
   step("rate_refused", By, RetryAfter),
   /** The quotas hold what the call may use. */
   step("quota"),
@@ -38,13 +40,13 @@ export const Step = Schema.Union(
   /** The store of the quotas did not answer. */
   step("quota_lost"),
   /** The quotas hold so many bytes for a scan. */
-  step("scan", Schema.Number),
-  step("scan_refused", Schema.Number, By, RetryAfter),
-  step("scan_lost", Schema.Number),
+  step("scan", Schema.Finite),
+  step("scan_refused", Schema.Finite, By, RetryAfter),
+  step("scan_lost", Schema.Finite),
   /** What is reserved is charged from here on, also when the server ends. */
   step("sent", Of),
   /** Used: result bytes, bytes scanned, seconds in the warehouse; null where it is not known. */
-  step("settled", Of, Schema.Number, Schema.NullOr(Schema.Number), Schema.NullOr(Schema.Number)),
+  step("settled", Of, Schema.Finite, Schema.NullOr(Schema.Finite), Schema.NullOr(Schema.Finite)),
   step("released", Of),
   /** The tokens were given back. */
   step("refunded"),
@@ -68,14 +70,14 @@ export const Operation = Schema.Struct({
   /** One start of a server. */
   server: Schema.String,
   /** When its buckets were made, milliseconds since 1970. */
-  started: Schema.Number,
+  started: Millis,
   /** Number of the operation among those of the server. */
-  operation: Schema.Number,
+  operation: Schema.Finite,
   class: Schema.Literal("query", "metadata", "control"),
   /** Milliseconds that the call had. */
-  deadline: Schema.Number,
+  deadline: Schema.Finite,
   /** Result bytes expected. */
-  estimate: Schema.Number,
+  estimate: Schema.Finite,
   /** The tier is the one that the settings give the client; the credential names none. */
   assigned: Schema.optional(Schema.Literal(true)),
   steps: Schema.Array(Step)

@@ -87,7 +87,7 @@ const Line = Schema.parseJson(
         Schema.Struct({
           code: Schema.String,
           scope: Schema.String,
-          retryAfterMs: Schema.optional(Schema.Number)
+          retryAfterMs: Schema.optional(Schema.Finite)
         })
       )
     ),

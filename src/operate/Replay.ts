@@ -187,8 +187,11 @@ const eventsOf = (calls: ReadonlyArray<Running>, resets: ReadonlyArray<Reset>): 
   return all.sort((a, b) => a.at - b.at).map((event, order) => ({ ...event, order }))
 }
 
-const scopeOf = ({ quota, scope }: { readonly quota: string; readonly scope: string }): string =>
-  `${scope}:${quota}`
+const refusal = (by: Quota.WouldRefuse) => ({
+  code: "QUOTA_EXCEEDED" as const,
+  scope: Quota.limitName(by),
+  retryAfterMs: by.retryAfterMs
+})
 
 /** The store is in memory, and always answers. */
 const sure = <A, E>(
@@ -322,11 +325,7 @@ export const replay = (
           const answer = yield* Effect.either(sure(quota.reserve(GuardCall.metered(request, of.tokens))))
           const wasRefused = of.call.steps.some(([, , , what]) => /^(rate|quota)_refused$/.test(what))
           if (Either.isLeft(answer)) {
-            of.refused = {
-              code: "QUOTA_EXCEEDED",
-              scope: scopeOf(answer.left),
-              retryAfterMs: answer.left.retryAfterMs
-            }
+            of.refused = refusal(answer.left)
             // Where it was refused too, it is recorded when the tokens were given back.
             if (step[3] === "quota_refused") return
             of.over = true
@@ -359,11 +358,7 @@ export const replay = (
           )
           if (step[3] === "scan") of.scans += 1
           if (Either.isLeft(answer)) {
-            of.refused = {
-              code: "QUOTA_EXCEEDED",
-              scope: scopeOf(answer.left),
-              retryAfterMs: answer.left.retryAfterMs
-            }
+            of.refused = refusal(answer.left)
             if (step[3] === "scan_refused") return
             of.over = true
             for (const [i, held] of of.held)
@@ -373,12 +368,7 @@ export const replay = (
             return
           }
           const { wouldRefuse } = answer.right
-          if (wouldRefuse !== undefined)
-            of.wouldRefuse.push({
-              code: "QUOTA_EXCEEDED",
-              scope: scopeOf(wouldRefuse),
-              retryAfterMs: wouldRefuse.retryAfterMs
-            })
+          if (wouldRefuse !== undefined) of.wouldRefuse.push(refusal(wouldRefuse))
           if (step[3] === "scan") of.held.set(of.scans, answer.right)
           else yield* sure(quota.settle(answer.right, { bytes: 0, scanBytes: step[4] }))
           return

@@ -30,15 +30,19 @@ export const join = <A, E>(
       Effect.suspend(() => {
         if (at.underWay !== undefined) return Effect.succeed(at.underWay)
         at.underWay = fresh
-        return begin().pipe(
+        return Effect.suspend(begin).pipe(
           Effect.interruptible,
           Effect.exit,
           Effect.map((exit) => (Exit.isInterrupted(exit) ? Exit.fail(stopped) : exit)),
           Effect.flatMap((exit) =>
-            Effect.flatMap(settled(exit), () => {
-              at.underWay = undefined
-              return Deferred.done(fresh, exit)
-            })
+            // Whatever `settled` does: those that wait are told.
+            Effect.ensuring(
+              settled(exit),
+              Effect.suspend(() => {
+                at.underWay = undefined
+                return Deferred.done(fresh, exit)
+              })
+            )
           ),
           Effect.forkIn(scope),
           Effect.as(fresh)

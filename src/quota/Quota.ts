@@ -147,6 +147,15 @@ export interface Spent {
 }
 
 /**
+ * How a quota of a client, or of all, is named where limits of several kinds stand beside each other: `client:rows_per_day`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const limitName = ({ quota, scope }: { readonly quota: string; readonly scope: string }): string =>
+  `${scope}:${quota}`
+
+/**
  * @since 0.1.0
  * @category errors
  */

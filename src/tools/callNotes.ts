@@ -36,7 +36,7 @@ export class CallNotes {
   private hasLeft = false
   private who: RanAs | undefined
   private would: ReadonlyArray<WouldRefuse> | undefined
-  private readonly records: Array<Metered.Record> = []
+  private readonly records: Array<Metered.Recording> = []
   /** Guarded operations that have not ended. */
   private open = 0
   private onEnd: Effect.Effect<void> = Effect.void
@@ -121,7 +121,16 @@ export class CallNotes {
   }
 }
 
+/** One for all calls of tools outside of a server: nothing gathers in it. */
+class UnreadNotes extends CallNotes {
+  override readonly observed = (): void => {}
+
+  constructor() {
+    super(false)
+  }
+}
+
 /** The notes of the current call; outside of one, notes that are not read. */
 export class CurrentNotes extends Context.Reference<CurrentNotes>()("snowguard/CallNotes", {
-  defaultValue: () => new CallNotes()
+  defaultValue: (): CallNotes => new UnreadNotes()
 }) {}

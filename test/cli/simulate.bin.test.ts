@@ -181,6 +181,11 @@ describe("limits simulate, spawned", () => {
           1,
           /no call of the audit log is in this range/
         )
+        yield* refused(
+          ["--audit", file("endless.log", `${call}\n${"0".repeat(17 * 1024 ** 2)}`)],
+          1,
+          /endless\.log cannot be read: a line of it has more than 16777216 characters/
+        )
         yield* refused([], 64, /expected --audit FILE/)
         yield* refused(["--audit", whole, "--from", "yesterday"], 64, /--from: expected a time/)
         yield* refused(["--audit", whole, "--from", "2026-11-30", "--to", "2026-11-29T12:00"], 64, /--to: /)

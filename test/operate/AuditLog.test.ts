@@ -46,6 +46,28 @@ describe("the audit log, read again", () => {
     assert.deepInclude(log, { headless: 0, missing: 0, begunBefore: 0, servers: 1 })
   })
 
+  it("a line with a number or a time that there is not is none", () => {
+    const good = line([operation(1, [1, 0, 0, "rate", 0])])
+    const hostile = [
+      operation(2, [2, 8e300, 0, "rate", 0]),
+      operation(2, [2, -8e300, 0, "rate", 0]),
+      operation(2, [2, 0, 8e300, "rate", 0]),
+      { ...operation(2, [2, 0, 0, "rate", 0]), started: 8e300 },
+      // Written as 1e999, which JSON reads as infinite.
+      { ...operation(2, [2, 0, 0, "rate", 0]), estimate: 9e300 },
+      { ...operation(2, [2, 0, 0, "rate", 0]), deadline: 9e300 },
+      operation(2, [9e300, 0, 0, "rate", 0]),
+      operation(2, [2, 0, 0, "rate", -9e300]),
+      operation(2, [2, 0, 0, "settled", 0, 9e300, null, 1])
+    ].map((one) => line([one]).replaceAll("9e+300", "1e999"))
+    const log = read(good, ...hostile)
+    assert.deepStrictEqual(
+      log.faulty,
+      hostile.map((_, i) => `audit.log:${i + 2}`)
+    )
+    assert.lengthOf(log.calls, 1)
+  })
+
   it("says what is missing: older lines, beginnings, steps, and lines that are none", () => {
     const older = JSON.stringify({ ...JSON.parse(line([])), v: undefined, limits: undefined })
     const log = read(

@@ -15,7 +15,7 @@ const world = Effect.gen(function* () {
       }),
       Deferred.await
     )
-  return { asked, scope, settled }
+  return { asked, at, scope, settled }
 })
 
 describe("work that is under way", () => {
@@ -36,6 +36,25 @@ describe("work that is under way", () => {
         expect(settled).toEqual([Exit.succeed("one"), Exit.fail("two")])
         yield* Scope.close(scope, Exit.void)
       })
+  )
+
+  it.effect("leaves nothing to wait for when it cannot be begun, or its end cannot be told", () =>
+    Effect.gen(function* () {
+      const { asked, at, scope } = yield* world
+      const waits = (begin: () => Effect.Effect<string, string>, settled: Effect.Effect<void>) =>
+        Effect.flatMap(
+          UnderWay.join(at, begin, { scope, settled: () => settled, stopped: "stopped" }),
+          Deferred.await
+        )
+      const thrown = yield* Effect.exit(
+        waits(() => {
+          throw new Error("not begun")
+        }, Effect.void)
+      )
+      expect(Exit.isFailure(thrown)).toBe(true)
+      expect(yield* waits(() => Effect.succeed("one"), Effect.die("not told"))).toBe("one")
+      expect(yield* asked(Effect.succeed("two"))).toBe("two")
+    })
   )
 
   it.effect("ends with the scope, and those that wait are told, also where nothing can be interrupted", () =>

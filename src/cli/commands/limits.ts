@@ -130,12 +130,25 @@ export class NothingToReplay extends Schema.TaggedError<NothingToReplay>("snowgu
   }
 }
 
+/** Characters of a line at most: a statement as text is the longest part of one, 1 MB before it is escaped. */
+const LONGEST_LINE = 16 * 1024 ** 2
+
 const read = (path: string, log: ReturnType<typeof AuditLog.make>): Effect.Effect<void, NothingToReplay> =>
   NodeStream.fromReadable(
     () => createReadStream(path),
     (cause) => new NothingToReplay({ description: `${path} cannot be read: ${reasonOf(cause)}` })
   ).pipe(
     Stream.decodeText(),
+    // What is not an audit log may have no lines, and no end.
+    Stream.mapAccumEffect(0, (open, text) => {
+      const end = text.lastIndexOf("\n")
+      const length = end < 0 ? open + text.length : text.length - end - 1
+      return length > LONGEST_LINE
+        ? new NothingToReplay({
+            description: `${path} cannot be read: a line of it has more than ${LONGEST_LINE} characters, and none of an audit log has`
+          })
+        : Effect.succeed([length, text] as const)
+    }),
     Stream.splitLines,
     Stream.zipWithIndex,
     Stream.runForEach(([line, index]) => Effect.sync(() => log.add(path, index + 1, line)))

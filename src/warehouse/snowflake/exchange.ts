@@ -233,7 +233,7 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
       error: undefined
     }
     const counts = { asked: 0, failed: 0, waiting: 0 }
-    let server: OAuth.AuthorizationServer | undefined =
+    let server: TokenEndpoint.Server | undefined =
       options.tokenUrl === undefined
         ? undefined
         : { issuer: options.issuer ?? options.tokenUrl, token_endpoint: options.tokenUrl }

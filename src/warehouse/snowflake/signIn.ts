@@ -70,10 +70,7 @@ export interface SignIn {
   readonly pending: Effect.Effect<WarehouseError>
 }
 
-type Endpoints = OAuth.AuthorizationServer & {
-  readonly token_endpoint: string
-  readonly authorization_endpoint: string
-}
+type Endpoints = TokenEndpoint.Server & { readonly authorization_endpoint: string }
 
 interface Arrived {
   readonly parameters: URLSearchParams

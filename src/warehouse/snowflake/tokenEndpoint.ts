@@ -153,6 +153,9 @@ const fetched = async (
 
 const hostOf = (url: string): string => new URL(url).hostname
 
+/** An authorization server whose token endpoint is known. */
+export type Server = OAuth.AuthorizationServer & { readonly token_endpoint: string }
+
 /** Of a request to the URL. Those to this machine may go without encryption. */
 const outgoing = (oauth: typeof OAuth, url: string, signal: AbortSignal) => ({
   signal,
@@ -164,11 +167,7 @@ const outgoing = (oauth: typeof OAuth, url: string, signal: AbortSignal) => ({
  * The metadata of an authorization server. Both documents are asked for: authorization servers have one of them, or
  * both.
  */
-export const discovered = (
-  oauth: typeof OAuth,
-  issuerUrl: string,
-  signal: AbortSignal
-): Promise<OAuth.AuthorizationServer> => {
+export const discovered = (oauth: typeof OAuth, issuerUrl: string, signal: AbortSignal): Promise<Server> => {
   const issuer = new URL(issuerUrl)
   return Promise.any(
     (["oauth2", "oidc"] as const).map(async (algorithm) => {
@@ -182,7 +181,7 @@ export const discovered = (
       if (url === undefined || !isSafe(url) || (isLoopback(hostOf(url)) && !isLoopback(issuer.hostname))) {
         throw new TypeError("no token_endpoint")
       }
-      return found
+      return { ...found, token_endpoint: url }
     })
   )
 }
@@ -199,14 +198,14 @@ export const inTime =
 /** One request, and the token that it gets. `secrets`: what was sent, and must not be quoted. */
 export const granted = (
   oauth: typeof OAuth,
-  server: OAuth.AuthorizationServer,
+  server: Server,
   client: OAuth.Client,
   secrets: ReadonlyArray<string>,
   ask: (options: OAuth.TokenEndpointRequestOptions) => Promise<Response>
 ): Effect.Effect<Granted, TokenFailed> =>
   Effect.gen(function* () {
     const response = yield* Effect.tryPromise({
-      try: (signal) => ask(outgoing(oauth, server.token_endpoint ?? "https://x", signal)),
+      try: (signal) => ask(outgoing(oauth, server.token_endpoint, signal)),
       catch: (cause) =>
         cause instanceof Outbound.TooLarge
           ? malformed
