@@ -311,7 +311,8 @@ export const replay = (
             for (const [i, later] of of.call.steps.slice(1).entries())
               agenda.place({
                 at: Math.max(at, wallOf(of.call, later) + of.behind),
-                order: order + (i + 1) / 1_000,
+                // Before the event that comes next.
+                order: order + (i + 1) / (of.call.steps.length + 1),
                 of,
                 step: later,
                 isMoved: true

@@ -267,7 +267,15 @@ const row = (name: string, { calls, refused, waited }: Totals, first: string): R
  * @category rendering
  */
 export const render = (report: Report): string => {
-  const { clients, from, newly_admitted: more, newly_refused: less, notes, not_replayed: not, to } = report
+  const {
+    clients,
+    from,
+    newly_admitted: newlyAdmitted,
+    newly_refused: newlyRefused,
+    notes,
+    not_replayed: not,
+    to
+  } = report
   const numbers = new Set([1, 2, 3, 4, 5])
   const why = clients.flatMap(({ by, client }) =>
     by.map((one) => [cut(client, CLIENT), limitText(one), String(one.then), String(one.now)])
@@ -291,7 +299,7 @@ export const render = (report: Report): string => {
       ? []
       : ["", ...textTable([["client", "refused by", "then", "now"], ...why], new Set([2, 3]))]),
     "",
-    `newly refused: ${less}; newly admitted: ${more}`,
+    `newly refused: ${newlyRefused}; newly admitted: ${newlyAdmitted}`,
     ...(not.faulty_lines.length === 0
       ? []
       : wrapped(

@@ -209,8 +209,11 @@ const FIRST_LATCH_MS = 15_000
 /** Between two tokens of one caller, where the first was refused. */
 const NEXT_TOKEN_MS = 1_000
 
-/** Requests that wait for a slot: more are refused. */
+/** Requests at a time, those included that wait for a slot: more are refused. */
 const MAX_WAITING = 64
+
+/** Of an endpoint that has answered. */
+const answering = { failures: 0, error: undefined, downUntil: Number.NEGATIVE_INFINITY }
 
 /** Tells one token from another without holding it. */
 export const digest = (token: Redacted.Redacted<string>): string =>
@@ -361,7 +364,7 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
     ): Effect.Effect<void> => {
       if (Exit.isSuccess(answer)) {
         const wasDown = endpoint.error !== undefined
-        Object.assign(endpoint, { failures: 0, error: undefined, downUntil: Number.NEGATIVE_INFINITY })
+        Object.assign(endpoint, answering)
         caller.kept = answer.value
         caller.refused = undefined
         return wasDown ? Effect.logInfo("tokens are exchanged again") : Effect.void
@@ -375,7 +378,7 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
         case "refused":
         case "scope": {
           // It has answered.
-          Object.assign(endpoint, { failures: 0, error: undefined, downUntil: Number.NEGATIVE_INFINITY })
+          Object.assign(endpoint, answering)
           const times = (caller.refused?.times ?? 0) + 1
           const forMs = Math.min(latchMs, FIRST_LATCH_MS * 2 ** Math.min(times - 1, 20))
           caller.refused = { with: hash, error: failure, until: now + forMs, times }

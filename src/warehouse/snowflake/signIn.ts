@@ -82,7 +82,7 @@ interface Back {
   readonly response: ServerResponse
 }
 
-const alien = "This is not the sign-in that is waited for."
+const notThisSignIn = "This is not the sign-in that is waited for."
 
 /** Milliseconds after which a call may look again. */
 const AGAIN_MS = 5_000
@@ -264,10 +264,11 @@ export const make = (options: Options): Effect.Effect<SignIn, never, Scope.Scope
         if (options.issuer === undefined) parameters.delete("iss")
         try {
           const code = oauth.validateAuthResponse(server, client, parameters, state)
-          if (settle === undefined) return answer(response, 400, alien)
+          if (settle === undefined) return answer(response, 400, notThisSignIn)
           settle(Effect.succeed({ code, response }))
         } catch (cause) {
-          if (!(cause instanceof oauth.AuthorizationResponseError)) return answer(response, 400, alien)
+          if (!(cause instanceof oauth.AuthorizationResponseError))
+            return answer(response, 400, notThisSignIn)
           answer(response, 403, "The sign-in was refused. You can close this window.")
           settle?.(Effect.fail(failedAs(TokenEndpoint.refusal(cause.error, cause.error_description, []))))
         }
