@@ -11,7 +11,7 @@ export interface UnderWay<A, E> {
 interface Options<A, E> {
   readonly scope: Scope.Scope
   /** Told before those that wait are. */
-  readonly settled: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
+  readonly settled?: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
   /** How work ends that the end of the scope interrupts. */
   readonly stopped: E
 }
@@ -37,7 +37,7 @@ export const join = <A, E>(
           Effect.flatMap((exit) =>
             // Whatever `settled` does: those that wait are told.
             Effect.ensuring(
-              settled(exit),
+              settled?.(exit) ?? Effect.void,
               Effect.suspend(() => {
                 at.underWay = undefined
                 return Deferred.done(fresh, exit)

@@ -186,20 +186,26 @@ interface Caller extends UnderWay.UnderWay<Kept, Failure> {
   askedAt: number
 }
 
-/** The endpoint, for all callers. */
+/** The endpoint, for all callers. Times are monotonic milliseconds. */
 interface Endpoint {
+  /** Requests that failed since it last answered. */
   failures: number
   /** The one caller whose requests have failed since it last answered; undefined when they are several. */
   only: string | undefined
-  downUntil: number
+  /** It is left alone, one pause after another, each longer. */
+  pauses: number
+  pausedAt: number
+  pausedUntil: number
+  /** The caller that asks first after a pause. */
+  first: string | undefined
   error: ExchangeFailed | undefined
 }
 
 const CALLERS = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
-/** Failures of the endpoint in a row after which it is left alone for a while, doubling. */
+/** Failures of the endpoint in a row after which it is left alone for a while, doubling with each pause in a row. */
 const DOWN_AFTER = 3
-const { FIRST_PAUSE_MS } = TokenEndpoint
+const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
 /** Milliseconds before a wrong credential of this server is tried again. */
 const CLIENT_PAUSE_MS = 60_000
@@ -213,7 +219,15 @@ const NEXT_TOKEN_MS = 1_000
 const MAX_WAITING = 64
 
 /** Of an endpoint that has answered. */
-const answering = { failures: 0, error: undefined, downUntil: Number.NEGATIVE_INFINITY }
+const answering: Endpoint = {
+  failures: 0,
+  only: undefined,
+  pauses: 0,
+  pausedAt: Number.NEGATIVE_INFINITY,
+  pausedUntil: Number.NEGATIVE_INFINITY,
+  first: undefined,
+  error: undefined
+}
 
 /** Tells one token from another without holding it. */
 export const digest = (token: Redacted.Redacted<string>): string =>
@@ -229,12 +243,7 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
 
     // Touched in synchronous steps only.
     const callers = Lru.make<Caller>(CALLERS)
-    const endpoint: Endpoint = {
-      failures: 0,
-      only: undefined,
-      downUntil: Number.NEGATIVE_INFINITY,
-      error: undefined
-    }
+    const endpoint: Endpoint = { ...answering }
     const counts = { asked: 0, failed: 0, waiting: 0 }
     let server: TokenEndpoint.Server | undefined =
       options.tokenUrl === undefined
@@ -334,25 +343,40 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
       retryAfterMs: 2_000
     })
 
-    const inTurn = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | ExchangeFailed> =>
-      Effect.suspend((): Effect.Effect<A, E | ExchangeFailed> => {
+    /** Why nothing is to be asked of the endpoint now. One caller asks first when its pause is over. */
+    const held = (now: number, key: string): ExchangeFailed | undefined => {
+      const { error, first, only, pausedUntil } = endpoint
+      if (error === undefined || first === key) return undefined
+      if (only !== undefined && only !== key) return undefined
+      if (now < pausedUntil) {
+        // The answer to the first can be there at any time.
+        const retryAfterMs = first === undefined ? Math.ceil(pausedUntil - now) : FIRST_PAUSE_MS
+        return new ExchangeFailed({ ...error, retryAfterMs })
+      }
+      endpoint.first = key
+      endpoint.pausedUntil = now + timeoutMs
+      return undefined
+    }
+
+    /** Waits for a slot. A pause that began meanwhile holds. */
+    const inTurn = (
+      key: string,
+      asking: (now: number) => Effect.Effect<Kept, Failure>
+    ): Effect.Effect<Kept, Failure> =>
+      Effect.suspend(() => {
         if (counts.waiting >= MAX_WAITING) return Effect.fail(busy)
         counts.waiting += 1
-        return Effect.ensuring(
-          slots.withPermits(1)(work),
-          Effect.sync(() => void (counts.waiting -= 1))
-        )
+        return Effect.flatMap(monotonicMillis, (now) => {
+          const failure = held(now, key)
+          return failure === undefined ? asking(now) : Effect.fail(failure)
+        }).pipe(slots.withPermits(1), Effect.ensuring(Effect.sync(() => void (counts.waiting -= 1))))
       })
 
-    /** Why nothing is to be asked of the endpoint now. One call asks when its pause is over. */
-    const held = (now: number, key: string): ExchangeFailed | undefined => {
-      if (endpoint.error === undefined) return undefined
-      if (endpoint.only !== undefined && endpoint.only !== key) return undefined
-      if (now < endpoint.downUntil) {
-        return new ExchangeFailed({ ...endpoint.error, retryAfterMs: Math.ceil(endpoint.downUntil - now) })
-      }
-      endpoint.downUntil = now + timeoutMs
-      return undefined
+    const pauseOf = ({ kind, retryAfterMs = TokenEndpoint.UNTOLD_PAUSE_MS }: ExchangeFailed): number => {
+      if (kind === "client") return CLIENT_PAUSE_MS
+      if (kind === "rate-limited") return retryAfterMs
+      if (endpoint.failures < DOWN_AFTER) return 0
+      return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(endpoint.pauses, 10))
     }
 
     const told = (
@@ -360,8 +384,10 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
       caller: Caller,
       hash: string,
       answer: Exit.Exit<Kept, Failure>,
+      began: number,
       now: number
     ): Effect.Effect<void> => {
+      if (endpoint.first === key) endpoint.first = undefined
       if (Exit.isSuccess(answer)) {
         const wasDown = endpoint.error !== undefined
         Object.assign(endpoint, answering)
@@ -392,20 +418,13 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
           const isOfCaller = !isOfServer && (endpoint.failures === 0 || endpoint.only === key)
           endpoint.only = isOfCaller ? key : undefined
           endpoint.failures += 1
-          const pauseMs =
-            failure.kind === "client"
-              ? CLIENT_PAUSE_MS
-              : failure.kind === "rate-limited"
-                ? (failure.retryAfterMs ?? FIRST_PAUSE_MS)
-                : endpoint.failures < DOWN_AFTER
-                  ? 0
-                  : Math.min(
-                      LONGEST_PAUSE_MS,
-                      FIRST_PAUSE_MS * 2 ** Math.min(endpoint.failures - DOWN_AFTER, 10)
-                    )
-          if (pauseMs === 0) return Effect.void
+          const pauseMs = pauseOf(failure)
+          // Of a request that was under way when the pause began: nothing is new.
+          if (pauseMs === 0 || began <= endpoint.pausedAt) return Effect.void
+          endpoint.pauses += 1
+          endpoint.pausedAt = now
+          endpoint.pausedUntil = now + pauseMs
           endpoint.error = failure
-          endpoint.downUntil = now + pauseMs
           // Found through the issuer: it may have moved.
           if (options.tokenUrl === undefined) server = undefined
           return isFirst
@@ -427,14 +446,13 @@ export const make = (options: Options): Effect.Effect<Exchange, never, Scope.Sco
         () => {
           caller.with = hash
           caller.askedAt = now
-          return inTurn(request(subjectToken, wanted))
+          return inTurn(wanted.key, (began) =>
+            Effect.onExit(request(subjectToken, wanted), (exit) =>
+              Effect.flatMap(monotonicMillis, (ended) => told(wanted.key, caller, hash, exit, began, ended))
+            )
+          )
         },
-        {
-          scope,
-          settled: (exit) =>
-            Effect.flatMap(monotonicMillis, (now) => told(wanted.key, caller, hash, exit, now)),
-          stopped: busy
-        }
+        { scope, stopped: busy }
       )
 
     /** The token that has not ended is used where the failure passes. */

@@ -99,15 +99,15 @@ export const refusal = (
   return new TokenFailed({ kind, said, code })
 }
 
-/** A pause that is not named, and the longest that the endpoint can ask for, milliseconds. */
-export const FIRST_PAUSE_MS = 5_000
+/** A pause that the endpoint asks for without saying how long, and the longest that it can ask for, milliseconds. */
+export const UNTOLD_PAUSE_MS = 5_000
 const LONGEST_ASKED_MS = 300_000
 
 const retryAfter = (header: string | null): number => {
   const seconds = Number(header ?? Number.NaN)
   return Number.isFinite(seconds) && seconds >= 0
     ? Math.min(LONGEST_ASKED_MS, Math.max(1_000, Math.ceil(seconds * 1000)))
-    : FIRST_PAUSE_MS
+    : UNTOLD_PAUSE_MS
 }
 
 /** A token is renewed so long before its end, at most, and that part of its life. */

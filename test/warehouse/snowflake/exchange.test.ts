@@ -240,13 +240,41 @@ describe("an endpoint", () => {
         yield* TestClock.adjust("5 seconds")
         expect(yield* Fiber.join(failing)).toMatchObject({ kind: "slow" })
       }
-      expect(yield* fails("user 4")).toMatchObject({ kind: "slow", retryAfterMs: 5_000 })
+      expect(yield* fails("user 4")).toMatchObject({ kind: "slow", retryAfterMs: 1_000 })
       expect(asked).toHaveLength(3)
       behaviour.now = always(gives("back"))
-      yield* TestClock.adjust("5 seconds")
+      yield* TestClock.adjust("1 seconds")
       expect(yield* token("user 4")).toBe("back")
       expect(yield* token("user 1")).toBe("back")
     })
+  )
+
+  it.scoped(
+    "that fails many at once is left alone as long as for a few, and longer after each further failure",
+    () =>
+      Effect.gen(function* () {
+        const { asked, behaviour, fails, token } = yield* world(always({ status: 503, body: "" }))
+        const many = Array.from({ length: 40 }, (_, n) => `user ${n}`)
+        for (const error of yield* Effect.forEach(many, (user) => fails(user), {
+          concurrency: "unbounded"
+        })) {
+          expect(error).toMatchObject({ kind: "down" })
+        }
+        // Those that have a slot, and none of those that wait for one when the pause begins.
+        expect(asked.length).toBeLessThanOrEqual(8 + 3)
+        let requests = asked.length
+        for (const seconds of [1, 2, 4, 8]) {
+          expect(yield* fails("user 0")).toMatchObject({ retryAfterMs: seconds * 1000 })
+          yield* TestClock.adjust(`${seconds} seconds`)
+          yield* Effect.forEach(many, (user) => fails(user), { concurrency: "unbounded" })
+          requests += 1
+          expect(asked).toHaveLength(requests)
+        }
+        behaviour.now = always(gives("back"))
+        yield* TestClock.adjust("16 seconds")
+        expect(yield* token("user 7")).toBe("back")
+        yield* Effect.forEach(many, (user) => token(user), { concurrency: "unbounded" })
+      })
   )
 
   for (const [what, reply] of [
