@@ -257,8 +257,8 @@ export class Degradation extends Context.Tag("snowguard/Degradation")<
 >() {}
 
 /**
- * Did the call find room? Refusals that one client alone can cause do not count, or the flood of one client would
- * degrade the others. `undefined`: the end says nothing about overload.
+ * Did the call find room? Refusals that one client, or one identity at its own bound, alone can cause do not count,
+ * or the flood of one would degrade the others. `undefined`: the end says nothing about overload.
  *
  * @since 0.1.0
  * @category combinators
@@ -270,6 +270,7 @@ export const defaultOutcome = <A, E>(exit: Exit.Exit<A, E>): Outcome | undefined
     return error.why === "client-queue-full" || error.held !== undefined ? undefined : "refused"
   }
   if (error instanceof WarehouseError) {
+    if (error.ownBound === true) return undefined
     return error.reason === "Overloaded" ? "refused" : error.sent === "no" ? undefined : "accepted"
   }
   if (!(error instanceof DeadlineExceeded)) return undefined

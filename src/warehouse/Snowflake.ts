@@ -157,6 +157,12 @@ const noWayBack = new WarehouseError({
   sent: "no"
 })
 
+/** Snowflake bounds the statements at a time of a user: where callers have users of their own, others have no part in it. */
+const USER_IS_BUSY = "000610"
+
+const ofItsOwn = (error: WarehouseError): WarehouseError =>
+  error.code === USER_IS_BUSY ? new WarehouseError({ ...error, ownBound: true }) : error
+
 /** The account says that a token has ended, or does not know it any more. */
 const endedToken: ReadonlySet<string | undefined> = new Set(["390318", "390303"])
 
@@ -509,7 +515,10 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
           Effect.matchCauseEffect(
             withNow((now) => {
               runsAs?.(lease.session.ranAs)
-              return use(lease.session.connection, Math.max(1, begun + timeoutMs - now), restore)
+              return Effect.mapError(
+                use(lease.session.connection, Math.max(1, begun + timeoutMs - now), restore),
+                (error) => (as.mode === "shared" ? error : ofItsOwn(error))
+              )
             }),
             {
               onFailure: (cause) =>

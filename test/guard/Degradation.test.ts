@@ -281,6 +281,7 @@ describe("Degradation by refusals", () => {
     const { why, ...full } = overloaded("wait-timeout")
     expect(of(new Bulkhead.Overloaded({ ...full, why, held: 6 }))).toBeUndefined()
     expect(of(warehouseError("Overloaded"))).toBe("refused")
+    expect(of(new WarehouseError({ ...warehouseError("Overloaded"), ownBound: true }))).toBeUndefined()
     expect(of(warehouseError("NotFound"))).toBe("accepted")
     expect(of(warehouseError("Unreachable", "no"))).toBeUndefined()
     expect(of(new DeadlineExceeded({ limitMs: 1, sent: false, of: "call" }))).toBe("refused")

@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Chunk, Effect, Redacted, Stream } from "effect"
+import { Chunk, Effect, Fiber, Redacted, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import * as Principal from "../../src/platform/Principal.js"
@@ -144,6 +144,43 @@ it.scopedLive("a login that is refused to one user holds no other back", () =>
     expect(yield* Effect.flip(wrong)).toMatchObject({ reason: "Authentication", code: "390100" })
     expect((yield* emulator.state).requests["Login"]).toBe(1)
     expect((yield* read(warehouse, "bob", "SELECT 1")).rows).toEqual([[1]])
+  })
+)
+
+it.scopedLive("what one user alone has too many of is told apart from what the account has too many of", () =>
+  Effect.gen(function* () {
+    const refusing = (code: string) => [
+      { kind: "refusal" as const, where: "query" as const, code, sql: "SELECT 1" }
+    ]
+    const { emulator, warehouse } = yield* start({ maxSessionsPerIdentity: 1, maxPerSession: 1 })
+    const ask = (client: string) => Effect.flip(read(warehouse, client, "SELECT 1", { timeoutMs: 1_000 }))
+    yield* read(warehouse, "ann", "SELECT 2")
+    yield* emulator.setFaults({ faults: refusing("000610") })
+    const isBusy = { reason: "Overloaded", ownBound: true }
+    expect(yield* ask("ann")).toMatchObject({ ...isBusy, code: "000610" })
+    yield* emulator.setFaults({ faults: refusing("000625") })
+    const { ownBound, reason } = yield* ask("ann")
+    expect([reason, ownBound]).toEqual(["Overloaded", undefined])
+    // All sessions that the user may have are busy here.
+    yield* emulator.setFaults({ faults: [] })
+    const holding = yield* Effect.fork(read(warehouse, "ann", "SELECT SYSTEM$WAIT(20)"))
+    yield* Effect.repeat(Effect.delay(emulator.state, "10 millis"), {
+      until: ({ statements }) => statements.running > 0
+    })
+    expect(yield* ask("ann")).toMatchObject({ ...isBusy, sent: "no" })
+    expect((yield* read(warehouse, "bob", "SELECT 1")).rows).toEqual([[1]])
+    yield* Fiber.interrupt(holding)
+
+    // Where all callers are one user, its statements are those of all.
+    const shared = yield* Snowflake.make(
+      optionsFor(emulator.url, {
+        login: Effect.succeed(loginTo(emulator.url, { user: "ANN", password: Redacted.make("ann's") }))
+      })
+    )
+    yield* read(shared, "ann", "SELECT 2")
+    yield* emulator.setFaults({ faults: refusing("000610") })
+    const ofAll = yield* Effect.flip(read(shared, "ann", "SELECT 1"))
+    expect([ofAll.reason, ofAll.ownBound]).toEqual(["Overloaded", undefined])
   })
 )
 

@@ -155,6 +155,9 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         true
       )
 
+    /** One of several identities. */
+    const isOne = (owner: string): boolean => owner !== ""
+
     const forget = (slot: Slot<Session>): void => {
       if (current.get(slot.key) === slot) current.delete(slot.key)
       if (slot.lane !== undefined && lanes.get(slot.lane) === slot) lanes.delete(slot.lane)
@@ -182,19 +185,23 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       })
     )
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    const slots = <Pool>(pool: Pool, permits: number, what: string) =>
+    const slots = <Pool>(pool: Pool, permits: number, what: string, owner: string) =>
       Scope.extend(
         SlotPool.make(pool, { permits, ...Turns.unbounded }, ({ retryAfterMs }) =>
-          Turns.busy(what, retryAfterMs)
+          Turns.busy(what, retryAfterMs, isOne(owner))
         ),
         scope
       )
     /** One at a time, so that a password that is wrong is tried once and not once for each place. */
-    const logins = new Map<string, { readonly turn: Effect.Effect.Success<typeof newTurn>; users: number }>()
-    const newTurn = slots("login" as const, 1, "Others are logging in, one after another")
+    const logins = new Map<
+      string,
+      { readonly turn: Effect.Effect.Success<ReturnType<typeof newTurn>>; users: number }
+    >()
+    const newTurn = (owner: string) =>
+      slots("login" as const, 1, "Others are logging in, one after another", owner)
     const turnOf = (owner: string) =>
       Effect.acquireRelease(
-        Effect.flatMap(newTurn, (turn) =>
+        Effect.flatMap(newTurn(owner), (turn) =>
           Effect.sync(() => {
             const found = logins.get(owner) ?? { turn, users: 0 }
             found.users += 1
@@ -286,7 +293,8 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
         slots(
           "session" as const,
           options.maxPerSession,
-          `${allAre(options.maxPerSession, "statement", "one session may run at a time")} running`
+          `${allAre(options.maxPerSession, "statement", "one session may run at a time")} running`,
+          owner
         ),
         Deferred.make<Session, WarehouseError>(),
         (slots, opened): Slot<Session> => ({
@@ -354,10 +362,18 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
             Effect.raceFirst(login, Effect.zipRight(Effect.sleep(patience.ms), patience.over))
           )
 
-    const waitToMove = (lane: string, left: Request): Effect.Effect<void, WarehouseError> =>
+    const waitToMove = (lane: string, owner: string, left: Request): Effect.Effect<void, WarehouseError> =>
       Effect.acquireUseRelease(
         Effect.sync(() => movers.set(lane, (movers.get(lane) ?? 0) + 1)),
-        () => wait(left, allBusy),
+        () =>
+          wait(
+            left,
+            Turns.busy(
+              "The one session of this login is busy with other statements",
+              BUSY_RETRY_MS,
+              isOne(owner)
+            )
+          ),
         (_, exit) =>
           Effect.suspend(() => {
             const others = (movers.get(lane) ?? 1) - 1
@@ -411,7 +427,7 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
             another.session === undefined
               ? // It is logged in to, or moved, for others: how that ends is their affair.
                 Effect.interruptible(patiently(Effect.exit(Deferred.await(another.opened)), caller))
-              : waitToMove(lane, left)
+              : waitToMove(lane, ownerOf(place), left)
           return (
             (mustWait ? undefined : takeOver(place, key, now, another, options.lanes)) ??
             Effect.zipRight(next, claim(place, caller, until, true))

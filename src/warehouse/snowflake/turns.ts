@@ -24,15 +24,15 @@ export const unbounded: FairQueue.Bounds = {
 }
 
 /**
- * The refusal of a call that waited in vain.
+ * The refusal of a call that waited in vain. `isOwn`: for what is of its own identity, in which others have no part.
  */
-export const busy = (what: string, retryAfterMs: number, ownBound?: true): WarehouseError =>
+export const busy = (what: string, retryAfterMs: number, isOwn = false): WarehouseError =>
   new WarehouseError({
     reason: "Overloaded",
     description: `${what}. Nothing was sent, and nothing was charged.`,
     sent: "no",
     retryAfterMs,
-    ownBound
+    ...(isOwn ? { ownBound: true } : {})
   })
 
 export const make = () => {
