@@ -5,6 +5,7 @@ interface Started {
     user: string,
     options?: { readonly scope?: string; readonly wanted?: string; readonly seconds?: number }
   ) => Promise<string>
+  readonly given: () => ReadonlyArray<string>
   readonly ahead: (ms: number) => void
   readonly revoke: (token: string) => void
   readonly userOf: (

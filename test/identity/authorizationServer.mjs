@@ -38,7 +38,7 @@ export const start = async ({ account, resource, roles, clientKey, ttlSeconds = 
   const serverOf = (wanted) =>
     wanted === account() ? { scope: "session:role:READER", audience: account() } : servers[wanted]
   const servers = {
-    [resource]: { scope: "snowguard:read", audience: resource },
+    [resource]: { scope: "snowguard:read snowguard:admin", audience: resource },
     [`${resource}/other`]: { scope: "snowguard:read", audience: `${resource}/other` }
   }
   const provider = new Provider(issuer, {
@@ -95,6 +95,11 @@ export const start = async ({ account, resource, roles, clientKey, ttlSeconds = 
         }
       }
     }
+  })
+
+  const given = []
+  provider.on("grant.success", ({ body }) => {
+    for (const token of [body.access_token, body.refresh_token]) if (token !== undefined) given.push(token)
   })
 
   provider.registerGrantType(
@@ -224,6 +229,8 @@ export const start = async ({ account, resource, roles, clientKey, ttlSeconds = 
     issuer,
     signIn,
     comeBack,
+    /** All tokens that it has given out, but for those of identity. */
+    given: () => [...given],
     /** Its clock goes ahead of the server's, for the tokens that it is shown. */
     ahead: (ms) => void (state.aheadMs = ms),
     revoke: (token) => revoked.add(JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString()).jti),
