@@ -18,7 +18,11 @@ export class Process {
   stderr = ""
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
   readonly port: Promise<number>
-  constructor(readonly child: ChildProcess) {
+  constructor(
+    readonly child: ChildProcess,
+    /** Where it runs, and keeps what it keeps. */
+    readonly cwd: string
+  ) {
     this.exited = once(child, "close").then(([code, signal]) => ({
       code: code as number | null,
       signal: signal as NodeJS.Signals | null
@@ -49,7 +53,8 @@ export const spawned = (env: { readonly [name: string]: string } = {}) =>
             spawn(process.execPath, [bin, "http"], {
               cwd,
               env: cleanEnv({ SNOWGUARD_HTTP_PORT: "0", SNOWGUARD_STATE_DIR: cwd, ...env })
-            })
+            }),
+            cwd
           )
       ),
       ({ child, exited }) =>
