@@ -10,7 +10,6 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Exit from "effect/Exit"
@@ -124,8 +123,8 @@ const instructions =
   "describe_table before you write SQL for execute_query. Calls are rate limited and counted against quotas: " +
   "a refused call says how many seconds to wait; wait that long, then repeat it once. get_limits is always free."
 
-/** The line of a call in the audit log waits so long for the call to settle. */
-const SETTLING = "1 second"
+/** Milliseconds that the line of a call in the audit log waits for the call to settle. */
+const SETTLING_MS = 1_000
 
 /** Milliseconds, to the microsecond. */
 const inMicros = (ms: number): number => Math.round(ms * 1000) / 1000
@@ -225,10 +224,28 @@ export const make = (options: Options) =>
     const policies = yield* CallPolicy
     const nextReference = yield* RequestId.make
     const log = yield* RefusalLog.make
-    const scope = yield* Effect.scope
     const calls = RequestRunner.tally()
     const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
     const monotonic = yield* monotonicReader
+    /** Lines of calls that have ended and are not settled, the oldest first, with the time of the end. */
+    const unwritten = new Map<Effect.Effect<void>, number>()
+    const someUnwritten = yield* Effect.makeLatch(false)
+    /** Writes those that have waited long enough: one fiber for all calls, which wakes once a second at most. */
+    const writeOverdue = Effect.gen(function* () {
+      yield* someUnwritten.await
+      const [oldest = monotonic()] = unwritten.values()
+      yield* Effect.sleep(Math.max(1, Math.ceil(oldest + SETTLING_MS - monotonic())))
+      for (const [line, ended] of unwritten) {
+        if (ended + SETTLING_MS > monotonic()) return
+        yield* line
+      }
+      yield* someUnwritten.close
+      // A call may have ended before the latch was closed, and would not open it again.
+      if (unwritten.size > 0) yield* someUnwritten.open
+    })
+    // The limits of a call may settle after the server has ended, while the guard ends: in a line of its own.
+    yield* Effect.addFinalizer(() => Effect.all(unwritten.keys(), { discard: true }))
+    yield* Effect.forkScoped(Effect.forever(writeOverdue))
     // Built once, and not before a client asks: compiling a schema takes time, which `initialize` must not wait for.
     let listing: ReadonlyArray<ReturnType<typeof describe>> | undefined
     const list = ({ principal: { tier } }: Caller) => {
@@ -372,35 +389,27 @@ export const make = (options: Options) =>
       })
 
     /**
-     * Writes the line of a call when its limits are settled, or a little later: a store may settle behind the answer.
-     * What is settled after that is in a line of its own.
+     * Writes the line of a call, ended at `ended`, when its limits are settled: a store may settle behind the answer.
+     * What is settled after the line was written is in a line of its own.
      */
-    const written = (entry: Entry, notes: CallNotes, started: number): Effect.Effect<void> => {
-      const line = Effect.suspend(() => {
-        const limits = notes.limits()
-        return audit.record(limits.length === 0 ? entry : { ...entry, limits })
-      })
-      const { client, tier, tool } = entry
+    const written = (entry: Entry, notes: CallNotes, started: number, ended: number): Effect.Effect<void> => {
       const rest = Effect.suspend(() => {
         const limits = notes.limits()
+        const { client, tier, tool } = entry
         const ms = inMicros(monotonic() - started)
         return limits.length === 0
           ? Effect.void
           : audit.record({ client, tier, tool, decision: settledLater, ms, limits })
       })
-      if (notes.hasSettled) return Effect.zipRight(line, notes.whenSettled(rest))
-      return Effect.flatMap(Deferred.make<void>(), (settled) =>
-        Effect.zipRight(
-          notes.whenSettled(Effect.asVoid(Deferred.succeed(settled, undefined))),
-          Deferred.await(settled)
-        ).pipe(
-          Effect.timeoutOption(SETTLING),
-          Effect.interruptible,
-          Effect.ensuring(line),
-          Effect.zipRight(Effect.suspend(() => notes.whenSettled(rest))),
-          Effect.forkIn(scope)
-        )
-      )
+      const line = Effect.suspend(() => {
+        unwritten.delete(line)
+        const limits = notes.limits()
+        const record = audit.record(limits.length === 0 ? entry : { ...entry, limits })
+        return Effect.zipRight(record, notes.whenSettled(rest))
+      })
+      if (notes.hasSettled) return line
+      unwritten.set(line, ended)
+      return Effect.zipRight(notes.whenSettled(line), someUnwritten.open)
     }
 
     /**
@@ -420,7 +429,8 @@ export const make = (options: Options) =>
       const entry = { client, tool: tool.name, since: started, notes }
       const ended = (decision: string, failedQuery?: string) => {
         running.delete(entry)
-        const ms = monotonic() - started
+        const now = monotonic()
+        const ms = now - started
         Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
         const { bytes, queryId = failedQuery, ranAs, rows, statement, wouldRefuse } = notes.all
         const told = {
@@ -436,7 +446,7 @@ export const make = (options: Options) =>
           ...ranAs,
           ...(wouldRefuse === undefined ? {} : { wouldRefuse })
         }
-        return audit.withoutLimits === true ? audit.record(told) : written(told, notes, started)
+        return audit.withoutLimits === true ? audit.record(told) : written(told, notes, started, now)
       }
       const outcome = (exit: Exit.Exit<ToolResult>) => {
         if (exit._tag === "Failure") return ended("cancelled")

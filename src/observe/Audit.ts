@@ -210,22 +210,27 @@ const makeWatch = Effect.gen(function* () {
     })
 
   /** `report`: what became of so many lines that were to be written. */
-  const wrote = (path: string, lines: number, report: Report): Effect.Effect<void> =>
-    Effect.gen(function* () {
-      if (report.replaced === "removed") {
+  const wrote = (path: string, lines: number, report: Report): Effect.Effect<void> => {
+    const { failure, replaced, thrownAway: removed, unrotated, written } = report
+    const left = lines - written
+    if (left === 0 && replaced === undefined && unrotated === undefined && removed.length === 0) {
+      return Effect.void
+    }
+    return Effect.gen(function* () {
+      if (replaced === "removed") {
         yield* Effect.logWarning("the audit log was removed; a new one is begun")
-      } else if (report.replaced === "moved") {
+      } else if (replaced === "moved") {
         yield* Effect.logDebug("the audit log has another name now; a new one is begun")
       }
-      for (const bytes of report.thrownAway) {
+      for (const bytes of removed) {
         thrownAway({})
         thrownAwayBytes({}, bytes)
         yield* Effect.annotateLogs(Effect.logInfo("the oldest file of the audit log was removed"), { bytes })
       }
-      if (report.unrotated !== undefined) yield* logUnrotated(reasonOf(report.unrotated))
-      const left = lines - report.written
-      if (left > 0) yield* lost(left, `cannot be written: ${reasonOf(report.failure)}`)
+      if (unrotated !== undefined) yield* logUnrotated(reasonOf(unrotated))
+      if (left > 0) yield* lost(left, `cannot be written: ${reasonOf(failure)}`)
     }).pipe(Effect.annotateLogs({ path }))
+  }
 
   return { lost, wrote }
 })

@@ -41,6 +41,39 @@ describe("the audit log of the binary", () => {
     })
   )
 
+  it.scopedLive(
+    "has all that its calls did with their limits, when the client leaves with the last answer",
+    () =>
+      Effect.gen(function* () {
+        const file = join(folder, "settled.log")
+        const server = yield* Server.raw({ env: { SNOWGUARD_AUDIT_FILE: file } })
+        const exit = yield* Effect.promise(async () => {
+          await server.initialize()
+          const calls = Array.from({ length: 20 }, (_, i) =>
+            server.call(i + 1, "execute_query", { sql: `select ${i}` })
+          )
+          await Promise.all(calls)
+          server.child.stdin.end()
+          return server.exited
+        })
+        assert.strictEqual(exit.code, 0, server.stderr)
+        const lines = readFileSync(file, "utf8")
+          .trimEnd()
+          .split("\n")
+          .map((line): { decision: string; limits?: Array<{ steps: Array<Array<unknown>> }> } =>
+            JSON.parse(line)
+          )
+        assert.strictEqual(lines.filter(({ decision }) => decision !== "settled").length, 20)
+        const steps = lines.flatMap(({ limits = [] }) => limits.flatMap(({ steps }) => steps))
+        const count = (what: string) => steps.filter((step) => step[3] === what).length
+        assert.deepStrictEqual(
+          { reserved: count("quota"), ended: count("settled") + count("released") },
+          { reserved: count("quota"), ended: count("quota") }
+        )
+        assert.isAbove(count("settled"), 0)
+      })
+  )
+
   for (const command of ["stdio", "http"]) {
     it.scopedLive(`${command} does not start when it cannot be written`, () =>
       Effect.gen(function* () {

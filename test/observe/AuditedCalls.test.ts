@@ -6,12 +6,15 @@ import {
   Chunk,
   Deferred,
   Effect,
+  Exit,
+  Fiber,
   Layer,
   Logger,
   LogLevel,
   Metric,
   Queue,
   Schema,
+  Scope,
   Stream,
   TestClock
 } from "effect"
@@ -142,6 +145,9 @@ const slowToSettle = (gate: Effect.Effect<void>) =>
     }))
   ).pipe(Layer.provide(QuotaStore.layerMemory), Layer.orDie)
 
+const stepsOf = ({ limits = [] }: Entry) =>
+  limits.flatMap(({ operation, steps }) => steps.map(([n, , , what]) => [operation, n, what]))
+
 /** Counted calls of the tool that were none. */
 const strays = (tool: string): number =>
   counted(
@@ -238,8 +244,6 @@ describe("the audit of calls", () => {
           Testing.layer({}, { quota: slowToSettle(Deferred.await(gate)) })
         )
         yield* Effect.addFinalizer(() => Deferred.succeed(closing, undefined))
-        const stepsOf = ({ limits = [] }: Entry) =>
-          limits.flatMap(({ operation, steps }) => steps.map(([n, , , what]) => [operation, n, what]))
         yield* call("execute_query", { sql: "SELECT 1" })
         assert.strictEqual(yield* left, 0)
         const waits = Effect.map(TestClock.sleeps(), (all) => Chunk.contains(all, 1_000))
@@ -269,6 +273,33 @@ describe("the audit of calls", () => {
         assert.strictEqual(stepsOf(yield* next).length, 4)
         assert.strictEqual(yield* left, 0)
       }).pipe(quiet)
+  )
+
+  it.scopedLive("a server that ends before a call is settled has its line, and what is settled then", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const scope = yield* Scope.make()
+      const { call, left, next } = yield* connectTo(
+        Testing.layer({}, { quota: slowToSettle(Deferred.await(gate)) })
+      ).pipe(Scope.extend(scope))
+      yield* call("execute_query", { sql: "SELECT 1" })
+      assert.strictEqual(yield* left, 0)
+      const ending = yield* Effect.fork(Scope.close(scope, Exit.void))
+      const first = yield* next
+      assert.strictEqual(first.decision, "ok")
+      assert.deepStrictEqual(stepsOf(first), [
+        [1, 1, "rate"],
+        [1, 2, "quota"],
+        [1, 3, "sent"]
+      ])
+      // The guard still waits for the store.
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(ending)
+      assert.strictEqual(yield* left, 1)
+      const second = yield* next
+      assert.deepInclude(second, { client: "ana", tool: "execute_query", decision: "settled" })
+      assert.deepStrictEqual(stepsOf(second), [[1, 4, "settled"]])
+    }).pipe(quiet)
   )
 
   it.scopedLive("a call without the quota store counts as refused", () =>
