@@ -258,6 +258,37 @@ it.scopedLive(
     })
 )
 
+it.scopedLive(
+  "compares a semi-structured column by all digits, also where the statement does not say that it is one",
+  () =>
+    Effect.gen(function* () {
+      const folder = yield* orders
+      const lines = ["9007199254740993", "10000000000000000", "5", '"x"'].map(
+        (v, id) => `{"id":${id},"v":${v}}`
+      )
+      writeFileSync(join(folder, "events.ndjson"), lines.join("\n"))
+      const data = yield* DuckDb.ownData({ load: [join(folder, "events.ndjson")] })
+      const warehouse = yield* DuckDb.make({ data })
+      for (const sql of [
+        "SELECT id FROM events ORDER BY v",
+        "SELECT v FROM events ORDER BY 1",
+        'SELECT id FROM events ORDER BY events."V"',
+        "SELECT DISTINCT v FROM events ORDER BY v",
+        "SELECT v FROM events UNION SELECT v FROM events ORDER BY v",
+        "SELECT id FROM events QUALIFY ROW_NUMBER() OVER (ORDER BY v) = 1",
+        "SELECT id FROM events WHERE v = 9007199254740992",
+        "SELECT id FROM events WHERE v IN (9007199254740993)",
+        "SELECT MIN(v) FROM events"
+      ]) {
+        const { description } = yield* failure(warehouse, sql)
+        expect(`${sql}: ${description ?? ""}`).toContain("more than 15 digits in a VARIANT")
+      }
+      const small = "SELECT id FROM events WHERE id > 1 ORDER BY v"
+      const { rows } = yield* warehouse.execute(statement(small))
+      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(rows)).flat()).toEqual([[2], [3]])
+    })
+)
+
 it.scopedLive("says all that is wrong with the user's own files", () =>
   Effect.gen(function* () {
     const folder = yield* orders

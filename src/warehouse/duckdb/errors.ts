@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import type { Reason } from "../Warehouse.js"
+import { noInterval } from "./dialect/library.js"
 
 /**
  * @since 0.1.0
@@ -95,10 +96,6 @@ const tooLarge = (description: string): Failure => ({
   sqlState: "53200",
   description
 })
-
-/** What is said of a value that Snowflake has and DuckDB reckons with otherwise. */
-export const noInterval =
-  "The difference of two timestamps is an INTERVAL, which the embedded warehouse does not have; for the time between them use DATEDIFF(second, a, b)."
 
 const unquoted = (name: string): string => name.replaceAll('"', "")
 

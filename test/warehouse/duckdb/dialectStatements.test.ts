@@ -184,6 +184,33 @@ const families: Readonly<Record<string, Statements>> = {
     ],
     ["SELECT SUM(column1) OVER (PARTITION BY 1), COUNT(*) OVER () FROM VALUES (1)", [[1, 1]]],
     [
+      "SELECT x, y, SUM(y) OVER w, LAST_VALUE(y) OVER w, NTH_VALUE(y, 2) OVER (w), RANK() OVER (p ORDER BY y DESC), CONDITIONAL_CHANGE_EVENT(y) OVER w FROM (SELECT column1 AS x, column2 AS y FROM VALUES (1, 1), (1, 2)) WINDOW p AS (PARTITION BY x), w AS (p ORDER BY y) ORDER BY y",
+      [
+        [1, 1, 1, 2, 2, 2, 0],
+        [1, 2, 3, 2, 2, 1, 1]
+      ]
+    ],
+    [
+      "SELECT x FROM (SELECT column1 AS x FROM VALUES (2), (1)) WINDOW w AS (ORDER BY x) QUALIFY ROW_NUMBER() OVER w = 1",
+      [[1]]
+    ],
+    [
+      "SELECT DISTINCT a.id, b.id FROM (SELECT column1 AS id FROM VALUES (1), (2)) a JOIN (SELECT column1 AS id FROM VALUES (1), (2)) b ON TRUE ORDER BY b.id, a.id",
+      [
+        [1, 1],
+        [2, 1],
+        [1, 2],
+        [2, 2]
+      ]
+    ],
+    [
+      "SELECT DISTINCT * FROM (SELECT column1 AS id, column2 AS k FROM VALUES (1, 1), (2, 2)) a JOIN (SELECT column1 AS id, column2 AS k FROM VALUES (1, 5), (2, 4)) b ON a.id = b.id ORDER BY b.k",
+      [
+        [2, 2, 2, 4],
+        [1, 1, 1, 5]
+      ]
+    ],
+    [
       "SELECT column1, COUNT(*) OVER (PARTITION BY column1) AS c FROM VALUES ('a'), ('a'), ('b') QUALIFY c > 1",
       [
         ["a", 2],
@@ -322,6 +349,20 @@ const families: Readonly<Record<string, Statements>> = {
     ["SELECT SEQ8() FROM TABLE(GENERATOR(ROWCOUNT => 2)) ORDER BY 1", [[0], [1]]],
     ["SELECT COUNT(*) FROM TABLE(GENERATOR(ROWCOUNT => 1000)) g", [[1000]]]
   ],
+  differences: [
+    [
+      "SELECT d2 - d1, d2 - 1, d2 - d1 - 1, d2 - (d1 + 1), a - b - c, a - b * c, a / b - c, -a - b, a - -b, a * b - c / a, a - b + c, 10 - a - b, a + b - c - a FROM (SELECT '2024-01-03'::DATE AS d2, '2024-01-01'::DATE AS d1, 7 AS a, 2 AS b, 3 AS c)",
+      [[2, "2024-01-02", 1, 1, 2, 1, "0.500000", -9, 9, "13.571429", 8, 1, -1]]
+    ],
+    [
+      "SELECT SUM(a - b), (a - b) / NULLIF(a, 0) * 100, CASE WHEN a - b > 0 THEN a - b ELSE b - a END, a - CASE WHEN b > 1 THEN b ELSE 0 END FROM (SELECT 7 AS a, 2 AS b) GROUP BY a, b ORDER BY a - b",
+      [[5, "71.428600", 5, 5]]
+    ],
+    [
+      "SELECT a - b, COUNT(*), a - b || 'x' FROM (SELECT 1.25 AS a, 0.125 AS b) GROUP BY a - b ORDER BY a - b",
+      [["1.125", 1, "1.125x"]]
+    ]
+  ],
   "numbers in semi-structured values": [
     [
       "SELECT TO_TIMESTAMP_NTZ(1700000000), TO_TIMESTAMP(1700000000123, 3), TO_TIMESTAMP(1700000000123456, 6), TO_TIMESTAMP('1700000000')",
@@ -345,6 +386,22 @@ const families: Readonly<Record<string, Statements>> = {
     [
       "SELECT COUNT(*) FROM (SELECT PARSE_JSON('9007199254740993') AS v UNION SELECT PARSE_JSON('9007199254740993'))",
       [[1]]
+    ],
+    [
+      "SELECT COUNT(*) FROM (SELECT 1e20::FLOAT::VARIANT AS v UNION ALL SELECT 100000000000000000000::VARIANT) GROUP BY v",
+      [[2]]
+    ],
+    [
+      "SELECT COUNT(DISTINCT v) FROM (SELECT PARSE_JSON('{\"a\":1.8e19}'):a AS v UNION ALL SELECT 18000000000000000000::VARIANT UNION ALL SELECT 2::VARIANT UNION ALL SELECT 2.0::FLOAT::VARIANT)",
+      [[2]]
+    ],
+    [
+      "SELECT NVL(v:a, n), COALESCE(v:a, v:b, n), IFF(FALSE, v:a, 9007199254740993), NVL2(v:a, v:a, n), NVL(v:a, 0), NVL(v:a, 'x') FROM (SELECT PARSE_JSON('{}') AS v, 9007199254740993 AS n)",
+      [["9007199254740993", "9007199254740993", "9007199254740993", "9007199254740993", 0, "x"]]
+    ],
+    [
+      "SELECT SUM(NVL(v:a, 0)), SUM(NVL(v:b, n)), MAX(IFF(v:a > 1, v:a, n)) FROM (SELECT PARSE_JSON('{\"a\":4}') AS v, 7 AS n)",
+      [[4, 7, 4]]
     ],
     [
       "SELECT ARRAY_SORT([9007199254740993, 9007199254740992]), ARRAY_DISTINCT([9007199254740993, 9007199254740992])",
@@ -1232,6 +1289,30 @@ const refused: ReadonlyArray<readonly [sql: string, why: RegExp]> = [
     "SELECT ARRAY_AGG(v) WITHIN GROUP (ORDER BY v) FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('9007199254740993'), ('10000000000000000'))",
     /more than 15 digits in a VARIANT/i
   ],
+  ["SELECT ROW_NUMBER() OVER w FROM VALUES (1) WINDOW w AS (PARTITION BY column1)", /requires ORDER BY/i],
+  ["SELECT LAG(column1) OVER (w) FROM VALUES (1) WINDOW w AS (PARTITION BY column1)", /requires ORDER BY/i],
+  ["SELECT RANK() OVER v FROM VALUES (1) WINDOW w AS (PARTITION BY column1), v AS (w)", /requires ORDER BY/i],
+  ...[
+    "(a - b)::VARCHAR",
+    "CAST(a - b AS STRING)",
+    "a - b > b - a",
+    "a - b = a - b",
+    "a - b + b",
+    "a - d",
+    "a - b || ''",
+    "TO_CHAR(a - b)",
+    "COUNT(DISTINCT a - b)",
+    "COUNT_IF(a - b IS NOT NULL)",
+    "OBJECT_CONSTRUCT('d', a - b)",
+    "z - z",
+    "CURRENT_TIMESTAMP - z"
+  ].map(
+    (expression) =>
+      [
+        `SELECT ${expression} FROM (SELECT '2024-01-03 10:00'::TIMESTAMP AS a, '2024-01-01'::TIMESTAMP AS b, '2024-01-01'::DATE AS d, '2024-01-01'::TIMESTAMP_LTZ AS z)`,
+        /use DATEDIFF/i
+      ] as const
+  ),
   ["SELECT ROW_NUMBER(), 1", /it needs OVER/i],
   ["SELECT LAG(column1) FROM VALUES (1)", /it needs OVER/i],
   ["SELECT RANK() FROM VALUES (1)", /it needs OVER/i],

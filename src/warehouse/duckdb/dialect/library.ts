@@ -148,12 +148,26 @@ const script =
     return after === undefined ? call : after(call.sql)
   }
 
-/** What all of the arguments are, where they are the same. */
+/** What all of the arguments are, where they are the same; beside a semi-structured value all of them are. */
 const common = (args: ReadonlyArray<Argument>): Kind => {
   const kinds = new Set(args.filter(({ sql }) => sql.toUpperCase() !== "NULL").map(({ kind }) => kind))
+  if (kinds.has("variant")) return "variant"
   const [only] = kinds
   return kinds.size === 1 && only !== undefined ? only : "unknown"
 }
+
+/** Arguments of one type: beside a semi-structured value DuckDB would keep 15 digits of a number. */
+const together = (args: ReadonlyArray<Argument>): ReadonlyArray<Argument> => {
+  const isKept = ({ kind, sql }: Argument) =>
+    kind === "variant" || kind === "text" || kind === "boolean" || /^(?:NULL|-?\d{1,15})$/i.test(sql)
+  return args.some(({ kind }) => kind === "variant")
+    ? args.map((arg) =>
+        isKept(arg) ? arg : { ...arg, kind: "variant", sql: element(`sgj_variant(${asValue(arg)})`) }
+      )
+    : args
+}
+
+const coalesce: Write = ({ args }) => written(common(args), `coalesce(${list(together(args))})`)
 
 const bytes = (sql: string): Written => written("bytes", `unhex(${sql})`)
 const tried = (sql: string): Written => written("text", `try(${sql})`)
@@ -712,21 +726,22 @@ const now = "now()"
  */
 export const calls: Readonly<Record<string, Write>> = {
   // Conditions
-  IFF: ({ args: [c, a, b] }) =>
-    b === undefined
-      ? undefined
-      : written(
-          common([a!, b]),
-          `CASE WHEN ${c!.kind === "variant" ? `sgj_to_boolean(sg_in(${c!.sql}))` : c!.sql} THEN ${a!.sql} ELSE ${b.sql} END`
-        ),
-  NVL: ({ args }) => written(common(args), `coalesce(${list(args)})`),
-  IFNULL: ({ args }) => written(common(args), `coalesce(${list(args)})`),
-  COALESCE: ({ args }) => written(common(args), `coalesce(${list(args)})`),
+  IFF: ({ args: [condition, ...values] }) => {
+    const [a, b] = together(values)
+    if (condition === undefined || a === undefined || b === undefined) return undefined
+    const isTrue = condition.kind === "variant" ? `sgj_to_boolean(sg_in(${condition.sql}))` : condition.sql
+    return written(common(values), `CASE WHEN ${isTrue} THEN ${a.sql} ELSE ${b.sql} END`)
+  },
+  NVL: coalesce,
+  IFNULL: coalesce,
+  COALESCE: coalesce,
   NULLIF: ({ args }) => written(args[0]?.kind ?? "unknown", `nullif(${list(args)})`),
-  NVL2: ({ args: [a, b, c] }) =>
-    c === undefined
+  NVL2: ({ args: [value, ...values] }) => {
+    const [a, b] = together(values)
+    return value === undefined || a === undefined || b === undefined
       ? undefined
-      : written("unknown", `CASE WHEN (${a!.sql}) IS NOT NULL THEN ${b!.sql} ELSE ${c.sql} END`),
+      : written("unknown", `CASE WHEN (${value.sql}) IS NOT NULL THEN ${a.sql} ELSE ${b.sql} END`)
+  },
   DECODE: decode,
   ZEROIFNULL: ({ args: [x] }) =>
     x === undefined ? undefined : written("number", `coalesce(${numeric(x)}, 0)`),
@@ -1125,6 +1140,10 @@ const longProduct =
   "a product of many factors with more than 12 digits behind the point: Snowflake rounds it to 12, or to those of the " +
   "longer factor, and the embedded warehouse does not; round the factors, or cast them, for example x::NUMBER(38, 6)"
 
+/** What is said of a value that Snowflake has and DuckDB reckons with otherwise. */
+export const noInterval =
+  "The difference of two timestamps is an INTERVAL, which the embedded warehouse does not have; for the time between them use DATEDIFF(second, a, b)."
+
 const addUnits = ["year", "month"].map(
   (unit) => `sg_add_${unit}(n, d) AS cast_to_type(d + to_${unit}s(round(n)::INTEGER), d)`
 )
@@ -1155,7 +1174,7 @@ const macroList: ReadonlyArray<string> = [
   `sg_counted(x) AS CASE WHEN system.main.typeof(x) LIKE 'UNION(%' AND ${json} = '{"${members.none}":0}' THEN NULL ELSE x END`,
 
   // What DuckDB compares: a number that is not kept as one becomes one, or is refused.
-  `sg_compared(x) AS CASE WHEN ${type} LIKE 'UNION(%' AND ${json} LIKE '{"${members.other}":%' THEN cast_to_type(sgj_compared(sg_in(x))[1], x) ELSE x END`,
+  `sg_compared(x) AS CASE WHEN ${type} LIKE 'UNION(%' AND ${json} LIKE '{"${members.other}":%' THEN cast_to_type(sgj_compared(sg_in(x))[1], coalesce(x, '')) ELSE x END`,
 
   // Operators
   `"/"(a, b) AS cast_to_type(sgj_divide(a::VARCHAR, b::VARCHAR, system.main.typeof(a * round(b))), ${quotient("a")} * round(coalesce(b, 0)))`,
@@ -1166,6 +1185,9 @@ const macroList: ReadonlyArray<string> = [
   `sg_times(a, b) AS cast_to_type(a * b, struct_extract_at(row(a * b, round(a * b, greatest(12, sg_scale(a), sg_scale(b)))),
      CASE WHEN system.main.typeof(a * b) LIKE 'DECIMAL(%' THEN 2 ELSE 1 END))`,
   `sg_product(x, scales) AS CASE WHEN scales > 12 THEN error(${literal(longProduct)}) ELSE x END`,
+  // DuckDB chooses by the types of both.
+  `sg_minus(a DATE, b DATE) AS a - b, (a TIMESTAMP, b TIMESTAMP) AS error(${literal(noInterval)})::INTERVAL,
+     (a TIMESTAMPTZ, b TIMESTAMPTZ) AS error(${literal(noInterval)})::INTERVAL, (a, b) AS a - b`,
   `"~~"(a, b) AS system.main."~~"(sg_str(a), b::VARCHAR)`,
   `"!~~"(a, b) AS system.main."!~~"(sg_str(a), b::VARCHAR)`,
   `"~~*"(a, b) AS system.main."~~*"(sg_str(a), b::VARCHAR)`,

@@ -136,6 +136,9 @@ const comparing: Readonly<Record<string, number>> = {
   MAX_BY: 1
 }
 
+/** A column by its name, with or without that of its table. */
+const column = /^(?:(?:\w+|"(?:[^"]|"")+")\.)*(?:(?!(?:NULL|END)$)[A-Za-z_]\w*|"(?:[^"]|"")+")$/i
+
 /** DuckDB's name of a subquery that has none. */
 const unnamedSubquery = "unnamed_subquery"
 
@@ -370,6 +373,61 @@ export const rewrite = (from: Source): string => {
 
   const skipTo = (at: number): number => (partner.get(at) ?? at) + 1
 
+  /** The SELECT around a token. */
+  const selectAround = (at: number): number | undefined => {
+    let lowest = tokens[at]?.depth ?? 0
+    for (let index = at; index >= 0; index--) {
+      lowest = Math.min(lowest, tokens[index]!.depth)
+      if (isWord(tokens[index], "SELECT") && tokens[index]!.depth <= lowest) return index
+    }
+    return undefined
+  }
+
+  /** The bracket of the window that the SELECT around a token defines under a name, before a token. */
+  const windowNamed = (name: string, at: number, before: number): number | undefined => {
+    const select = selectAround(at)
+    if (select === undefined) return undefined
+    const { depth } = tokens[select]!
+    const stop = Math.min(before, endOfSelect(select, depth, tokens.length))
+    const clause = tokens.findIndex(
+      (token, index) => index > select && token.depth === depth && isWord(token, "WINDOW")
+    )
+    if (clause < 0) return undefined
+    for (let index = clause + 1; index < stop; index++) {
+      const token = tokens[index]!
+      if (token.depth !== depth || !isName(token) || token.value !== name) continue
+      if (isWord(tokens[index + 1], "AS") && tokens[index + 2]?.text === "(") return index + 2
+    }
+    return undefined
+  }
+
+  /**
+   * What the window after OVER consists of, and what it takes over of windows with names: the rules for one with a
+   * name are those for one in place.
+   */
+  const windowAt = (
+    start: number,
+    at = start,
+    before = tokens.length
+  ): ReadonlyArray<readonly [number, number]> | undefined => {
+    const token = tokens[start]
+    const named = (name: Token): ReadonlyArray<readonly [number, number]> | undefined => {
+      const open = windowNamed(name.value, at, before)
+      return open === undefined ? undefined : windowAt(open, at, open)
+    }
+    if (isName(token)) return named(token) ?? [[start, start + 1]]
+    const close = token?.text === "(" ? partner.get(start) : undefined
+    if (close === undefined) return undefined
+    const first = tokens[start + 1]
+    const base =
+      isName(first) && !isWord(first, "PARTITION", "ORDER", "ROWS", "RANGE", "GROUPS")
+        ? named(first)
+        : undefined
+    return base === undefined
+      ? [[start + 1, close]]
+      : [...base, ...(start + 2 < close ? [[start + 2, close] as const] : [])]
+  }
+
   /** What stands after the bracket of a call. */
   const suffix = (at: number): Omit<Invocation, "name" | "args" | "distinct"> & { readonly end: number } => {
     let end = at
@@ -393,15 +451,11 @@ export const rewrite = (from: Source): string => {
       filter = emit(end + 2, skipTo(end + 1) - 1)
       end = skipTo(end + 1)
     }
-    if (isWord(tokens[end], "OVER")) {
-      if (tokens[end + 1]?.text === "(") {
-        window = emit(end + 2, skipTo(end + 1) - 1)
-        over = `OVER (${window})`
-        end = skipTo(end + 1)
-      } else if (isName(tokens[end + 1])) {
-        over = `OVER ${tokens[end + 1]!.text}`
-        end += 2
-      }
+    const ranges = isWord(tokens[end], "OVER") ? windowAt(end + 1) : undefined
+    if (ranges !== undefined) {
+      window = ranges.map((range) => emit(...range)).join(" ")
+      over = `OVER (${window})`
+      end = skipTo(end + 1)
     }
     return { end, order, filter, over, window, nulls }
   }
@@ -459,7 +513,7 @@ export const rewrite = (from: Source): string => {
 
   /** The alias of the only table of the SELECT around a token. */
   const tableAround = (at: number): string | undefined => {
-    const depth = selectDepth(at)
+    const depth = tokens[selectAround(at) ?? 0]!.depth
     for (let index = at; index < tokens.length && tokens[index]!.depth >= depth; index++) {
       const token = tokens[index]!
       if (token.depth !== depth || !isWord(token, "FROM")) continue
@@ -486,14 +540,6 @@ export const rewrite = (from: Source): string => {
       return name
     }
     return undefined
-  }
-
-  const selectDepth = (at: number): number => {
-    for (let index = at; index >= 0; index--) {
-      if (isWord(tokens[index], "SELECT") && tokens[index]!.depth <= tokens[at]!.depth)
-        return tokens[index]!.depth
-    }
-    return 0
   }
 
   /** The columns that `* EXCLUDE a` or `* EXCLUDE (a, b)` leaves out. */
@@ -561,13 +607,14 @@ export const rewrite = (from: Source): string => {
     if (isWord(tokens[end], "IGNORE", "RESPECT")) end += 2
     if (!isWord(tokens[end], "OVER"))
       return `${name} is a window function: it needs OVER (PARTITION BY ... ORDER BY ...)`
-    const close = tokens[end + 1]?.text === "(" ? partner.get(end + 1) : undefined
-    const [first, ...others] = tokens.slice(end + 2, close)
-    // `OVER w` and `OVER (w)` name a window.
-    if (name === "RATIO_TO_REPORT" || close === undefined) return undefined
-    if (isName(first) && close > end + 2 && !isWord(first, "PARTITION", "ROWS", "RANGE", "GROUPS"))
-      return undefined
-    return close > end + 2 && others.some((token) => isWord(token, "ORDER"))
+    const ranges = windowAt(end + 1)
+    return name === "RATIO_TO_REPORT" ||
+      ranges === undefined ||
+      ranges.some(([start, stop]) =>
+        tokens
+          .slice(start, stop)
+          .some((token) => token.depth === tokens[start]!.depth && isWord(token, "ORDER"))
+      )
       ? undefined
       : `window function type [${name}] requires ORDER BY in window specification`
   }
@@ -1175,6 +1222,44 @@ export const rewrite = (from: Source): string => {
     }
   }
 
+  /** Where the product begins that ends with a piece, and the one ends that begins with one. */
+  const startOfProduct = (list: ReadonlyArray<Piece>, at: number): number => {
+    let start = startOfOperand(list, at)
+    while (isProductOf(list[start - 1]) && list[start - 2]?.operand === true)
+      start = startOfOperand(list, start - 2)
+    return start
+  }
+  const endOfProduct = (list: ReadonlyArray<Piece>, at: number): number | undefined => {
+    let end = endOfOperand(list, at)
+    while (end !== undefined && isProductOf(list[end])) end = endOfOperand(list, end + 1)
+    return end
+  }
+
+  /** Differences of what may be two timestamps, which DuckDB has as an INTERVAL. */
+  const subtracted = (list: Array<Piece>): void => {
+    for (let at = 1; at < list.length; at++) {
+      const { mark, operand } = list[at]!
+      if (mark !== "-" || operand || list[at - 1]?.operand !== true) continue
+      const end = endOfProduct(list, at + 1)
+      if (end === undefined) continue
+      // From the first of the additions that are done before, with its sign.
+      let start = startOfProduct(list, at - 1)
+      while (isSumOf(list[start - 1]) && list[start - 2]?.operand === true)
+        start = startOfProduct(list, start - 2)
+      if (isSumOf(list[start - 1])) start--
+      const [left, right] = [list.slice(start, at), list.slice(at + 1, end)]
+      if ([left, right].some((side) => side.every((piece) => piece.kind === "number" || !piece.operand)))
+        continue
+      list.splice(start, end - start, {
+        sql: `sg_minus(${join(left)}, ${join(right)})`,
+        kind: "unknown",
+        operand: true,
+        mark: undefined
+      })
+      at = start
+    }
+  }
+
   /** A semi-structured value beside an operator as a number. */
   const computed = (list: Array<Piece>): void => {
     const wrap = (index: number) => {
@@ -1189,19 +1274,10 @@ export const rewrite = (from: Source): string => {
     })
   }
 
-  const isSemiStructured = tokens.some(
-    (token, at) =>
-      token.text === "[" ||
-      (token.kind === "operator" && token.value === ":") ||
-      (isWord(token) &&
-        /JSON|FLATTEN|VARIANT|OBJECT|ARRAY|XML|^GET/.test(token.value) &&
-        !isWord(tokens[at - 1], "FROM"))
-  )
-
   /** What may be a semi-structured value, as what DuckDB can compare. */
   const asCompared = <P extends Pick<Piece, "sql" | "kind" | "operand">>(piece: P): P => {
-    const isColumn = piece.kind === "unknown" && /^(?:\w+\.)*(?!NULL$|END$)[A-Za-z_]\w*$/i.test(piece.sql)
-    return isSemiStructured && piece.operand && (piece.kind === "variant" || isColumn)
+    const isColumn = piece.kind === "unknown" && column.test(piece.sql)
+    return piece.operand && (piece.kind === "variant" || isColumn)
       ? { ...piece, sql: `sg_compared(${piece.sql})` }
       : piece
   }
@@ -1234,7 +1310,7 @@ export const rewrite = (from: Source): string => {
    */
   const sorted = (list: Array<Piece>): void => {
     const order = list.findIndex(({ mark }, index) => mark === "BY" && list[index - 1]?.mark === "ORDER")
-    if (!isSemiStructured || order < 0) return
+    if (order < 0) return
     const selects = list.slice(0, order).filter(({ mark }) => mark === "SELECT")
     const [select] = selects
     const items = select?.items ?? []
@@ -1243,6 +1319,7 @@ export const rewrite = (from: Source): string => {
       isSet ||
       /^SELECT DISTINCT\b/.test(select?.sql ?? "") ||
       list.some(({ mark, sql: text }, at) => mark === "ALL" && text !== "" && list[at - 2]?.mark === "GROUP")
+    const nameOf = ({ name, value }: Item) => name ?? lastName(value?.sql ?? "")
     const changed = new Map<number, Piece>()
     for (let at = order + 1; at < list.length; at++) {
       const piece = list[at]!
@@ -1270,10 +1347,13 @@ export const rewrite = (from: Source): string => {
         continue
       }
       const found = item ?? items.find((each) => each.value?.sql === piece.sql)
-      const name =
-        found === undefined ? lastName(piece.sql) : (found.name ?? lastName(found.value?.sql ?? ""))
+      const name = found === undefined ? lastName(piece.sql) : nameOf(found)
       const isThere = found !== undefined || isSet || items.some(({ isStar }) => isStar)
-      if (name === undefined || !isThere) return
+      // From outside a column has its name alone, which may be that of two.
+      const isAmbiguous =
+        items.filter((each) => sameName(nameOf(each), name)).length > 1 ||
+        (found === undefined && !isSet && piece.sql.includes("."))
+      if (name === undefined || !isThere || isAmbiguous) return
       changed.set(at, asCompared({ sql: name, kind: "variant", operand: true, mark: undefined }))
     }
     if (changed.size === 0) return
@@ -1335,15 +1415,16 @@ export const rewrite = (from: Source): string => {
   const isProductOf = (piece: Piece | undefined): boolean =>
     piece?.operand === false && (piece.mark === "*" || piece.mark === "/" || piece.mark === "%")
 
+  const isSumOf = (piece: Piece | undefined): boolean =>
+    piece?.operand === false && (piece.mark === "+" || piece.mark === "-")
+
   /** Products, which keep fewer digits behind the point than DuckDB's. */
   const multiplied = (list: Array<Piece>): void => {
     for (let at = 0; at < list.length; at++) {
       const { mark, operand } = list[at]!
       if (mark !== "*" || operand || list[at - 1]?.operand !== true) continue
       // From the first of the operations that are done before: `a / b * c` is a product of a quotient.
-      let start = startOfOperand(list, at - 1)
-      while (isProductOf(list[start - 1]) && list[start - 2]?.operand === true)
-        start = startOfOperand(list, start - 2)
+      const start = startOfProduct(list, at - 1)
       if (list[start - 1]?.mark === "INTERVAL") continue
       let end = endOfOperand(list, start) ?? start
       let factors = [join(list.slice(start, end))]
@@ -1628,6 +1709,7 @@ export const rewrite = (from: Source): string => {
     advanced(list)
     computed(list)
     multiplied(list)
+    subtracted(list)
     comparedWith(list)
     concatenated(list)
     sorted(list)

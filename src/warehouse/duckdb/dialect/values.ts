@@ -382,7 +382,7 @@ export const decode = (marked: string | null): Value => {
 
 /**
  * The member of the union, and what it holds. A floating-point number is a number like any other, which DuckDB can
- * compare; `keepsDoubles` where it must be told from others (TYPEOF), and what is compared is `compared` before.
+ * compare where a double holds it exactly; `keepsDoubles` where it must be told from others (TYPEOF), and what is compared is `compared` before.
  */
 export const memberOf = (
   value: Exclude<Value, undefined>,
@@ -392,10 +392,14 @@ export const memberOf = (
   if (typeof value === "boolean") return [members.boolean, value]
   if (typeof value === "number") return [members.number, value]
   if (typeof value === "string") return [members.text, value]
-  if (value instanceof Double)
-    return keepsDoubles && Number.isFinite(value.value)
-      ? [members.other, { k: "DOUBLE", v: String(value.value) }]
+  if (value instanceof Double) {
+    if (keepsDoubles && Number.isFinite(value.value))
+      return [members.other, { k: "DOUBLE", v: String(value.value) }]
+    // By its digits, like the whole number that it is equal to.
+    return Number.isInteger(value.value) && !Number.isSafeInteger(value.value)
+      ? [members.other, { k: "NUMBER", v: decimalText(value.value) }]
       : [members.number, value.value]
+  }
   if (value instanceof Exact) return [members.other, { k: "NUMBER", v: value.digits }]
   if (value instanceof Typed) return [members.other, { k: value.kind, v: value.text }]
   return [members.json, { a: printJson(value) }]
