@@ -3,7 +3,7 @@
  * a replay needs to decide the same again.
  *
  * The time of a decision of the rate limits is the one that it was taken at; that of a booking is read when the store has
- * answered. Steps are numbered in the order in which they took place in this process.
+ * answered. Steps are numbered in the order in which they are recorded.
  *
  * What is recorded decides nothing and has one writer, so it is kept in plain fields, in synchronous steps, and not in a
  * `Ref`.
@@ -92,24 +92,17 @@ class Start {
 export class Recording {
   private steps: Array<Metering.Step> = []
   private readonly reservations: Array<Quota.Reservation> = []
-  /** Of the decision that was taken last and is not recorded yet. */
-  private place: readonly [n: number, at: number] | undefined
 
   constructor(
     private readonly start: Start,
     private readonly head: Omit<Metering.Operation, "server" | "started" | "steps">
   ) {}
 
-  readonly decidedAt = (ms: number): void => {
-    this.start.passed(ms)
-    this.place = [this.start.nextStep(), decimal(ms)]
-  }
-
-  /** Number, time, and how far the wall clock is from it. */
-  now(): readonly [n: number, at: number, drift: number] {
-    const [n, at] = this.place ?? [this.start.nextStep(), decimal(this.start.elapsed())]
-    this.place = undefined
-    return [n, at, this.start.wall() - Math.floor(this.start.started + at)]
+  /** Number, time, and how far the wall clock is from it. The time of a decision is told by who took it. */
+  now(decidedAt?: number): readonly [n: number, at: number, drift: number] {
+    if (decidedAt !== undefined) this.start.passed(decidedAt)
+    const at = decimal(decidedAt ?? this.start.elapsed())
+    return [this.start.nextStep(), at, this.start.wall() - Math.floor(this.start.started + at)]
   }
 
   add(step: Metering.Step): void {
@@ -170,12 +163,13 @@ export const make = (
   })
 
 const recorded = ({ limiter, quota }: Limits, record: Recording): Limits => {
-  const note = (step: (...now: ReturnType<Recording["now"]>) => Metering.Step): Effect.Effect<void> =>
-    Effect.sync(() => record.add(step(...record.now())))
+  type Now = ReturnType<Recording["now"]>
+  const note = (step: (...now: Now) => Metering.Step, decidedAt?: number): Effect.Effect<void> =>
+    Effect.sync(() => record.add(step(...record.now(decidedAt))))
   /** Whether the store has carried it out is not known when it fails. */
   const booked = <A, E>(
     booking: Effect.Effect<A, E>,
-    step: (...now: ReturnType<Recording["now"]>) => Metering.Step
+    step: (...now: Now) => Metering.Step
   ): Effect.Effect<A, E> => Effect.ensuring(booking, note(step))
   /** A reservation that holds nothing is the same object for every call. */
   const held = (reservation: Quota.Reservation): Quota.Reservation => {
@@ -185,18 +179,15 @@ const recorded = ({ limiter, quota }: Limits, record: Recording): Limits => {
   }
   return {
     limiter: {
-      reserve: ({ class: name, client, cost, tier, tool }, maxWaitMs) =>
-        Effect.tapBoth(
-          limiter.reserve({ client, tier, class: name, tool, cost, decidedAt: record.decidedAt }, maxWaitMs),
-          {
-            onSuccess: ({ waitMs }) => note((...now) => [...now, "rate", waitMs]),
-            onFailure: ({ never, retryAfterMs, scope }) =>
-              note((...now) => [...now, "rate_refused", scope, never ? null : retryAfterMs])
-          }
-        ),
+      reserve: (request, maxWaitMs) =>
+        Effect.tapBoth(limiter.reserve(request, maxWaitMs), {
+          onSuccess: ({ decidedAt, waitMs }) => note((...now) => [...now, "rate", waitMs], decidedAt),
+          onFailure: ({ decidedAt, never, retryAfterMs, scope }) =>
+            note((...now) => [...now, "rate_refused", scope, never ? null : retryAfterMs], decidedAt)
+        }),
       refund: (given, only) =>
-        booked(limiter.refund(given, only), (...now) =>
-          only === undefined ? [...now, "refunded"] : [...now, "observed_refunded"]
+        Effect.tap(limiter.refund(given, only), (givenAt) =>
+          note((...now) => [...now, only === undefined ? "refunded" : "observed_refunded"], givenAt)
         )
     },
     quota: {

@@ -112,8 +112,6 @@ export interface Request {
   readonly tool?: string | undefined
   /** Tokens; 1 when absent. */
   readonly cost?: number | undefined
-  /** Told of each decision on these tokens, in its step: milliseconds since the buckets in this process were made. */
-  readonly decidedAt?: ((ms: number) => void) | undefined
 }
 
 /**
@@ -136,8 +134,14 @@ export interface Admission {
   readonly observed?: { readonly scopes: ReadonlySet<Scope>; readonly charged: boolean } | undefined
   /** Scopes that are observed would have refused the call, and were not charged. */
   readonly wouldRefuse?: WouldRefuse | undefined
-  /** That of the request. */
-  readonly decidedAt?: Request["decidedAt"]
+  /** Milliseconds from when the limiter was made to the decision. */
+  readonly decidedAt?: number | undefined
+  /**
+   * What a limiter of this module charged.
+   *
+   * @internal
+   */
+  readonly charge?: Charge | undefined
 }
 
 /**
@@ -192,7 +196,9 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("snowguard/Rate
   /** `retryAfterMs` plus a positive jitter, so that clients refused together do not return together. */
   retryHintMs: Schema.Number,
   /** The cost is larger than the bucket: waiting will never help. */
-  never: Schema.Boolean
+  never: Schema.Boolean,
+  /** Milliseconds from when the limiter was made to the decision. */
+  decidedAt: Schema.optional(Schema.Number)
 }) {
   override get message(): string {
     return this.never
@@ -226,8 +232,9 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
     /**
      * Give the tokens back: nothing was sent. Never lifts a bucket above its burst; the same admission
      * given back twice counts once. `only`: those of the scopes that are observed; the others can still be given back.
+     * Says when, as `decidedAt`; undefined where there was nothing to give back.
      */
-    readonly refund: (admission: Admission, only?: "observed") => Effect.Effect<void>
+    readonly refund: (admission: Admission, only?: "observed") => Effect.Effect<number | undefined>
     /**
      * `acquire`, then the effect; never refunds. Put a circuit breaker outside of it, or every call that the breaker
      * refuses costs a token.
@@ -250,12 +257,23 @@ const HINT_JITTER = 0.2
 /** @internal */
 export const refuse = ({
   binding: { burst, name, ratePerSecond, remaining, scope },
+  decidedAt,
   never,
   retryAfterMs
-}: Omit<TokenBucket.Refused, "_tag">): Effect.Effect<never, RateLimited> =>
+}: TokenBucket.Refusal & { readonly decidedAt: number }): Effect.Effect<never, RateLimited> =>
   Effect.flatMap(Random.next, (luck) => {
     const retryHintMs = retryAfterMs + Math.floor(retryAfterMs * HINT_JITTER * luck)
-    const fields = { scope, name, ratePerSecond, burst, remaining, retryAfterMs, retryHintMs, never }
+    const fields = {
+      scope,
+      name,
+      ratePerSecond,
+      burst,
+      remaining,
+      retryAfterMs,
+      retryHintMs,
+      never,
+      decidedAt
+    }
     return Effect.fail(withoutStack(() => new RateLimited(fields, { disableValidation: true })))
   })
 
@@ -264,35 +282,81 @@ const complete = (options: Options) => {
   return { ...options, maxClients, reserved }
 }
 
-/** @internal */
+/**
+ * The limits in force, if those of now are right.
+ *
+ * @internal
+ */
 export const compile = (
-  options: Options
-): Effect.Effect<BucketLimits.Config, InvalidOptions.InvalidOptions> => {
-  const limits = complete(options)
-  return Effect.map(InvalidOptions.check("RateLimiter", BucketLimits.problems(limits)), () =>
-    BucketLimits.compile(limits)
+  options: Live.Live<Options>
+): Effect.Effect<Live.Live<BucketLimits.Config>, InvalidOptions.InvalidOptions> =>
+  Effect.map(InvalidOptions.check("RateLimiter", problems(options.current())), () =>
+    Live.map(options, (current) => BucketLimits.compile(complete(current)))
   )
+
+/** Gives back what was charged at the scopes, and says when, as `decidedAt`. */
+type GiveBack = (isGiven: (scope: Scope) => boolean) => Effect.Effect<number | undefined>
+
+type Returned = "nothing" | "observed" | "all"
+
+const unobserved: TokenBucket.Observed = { scopes: new Set(), charged: false }
+
+/**
+ * What was charged for an admission, and what of it was given back.
+ *
+ * @internal
+ */
+export class Charge {
+  readonly #returned: Ref.Ref<Returned>
+  readonly #giveBack: GiveBack
+
+  constructor(returned: Ref.Ref<Returned>, giveBack: GiveBack) {
+    this.#returned = returned
+    this.#giveBack = giveBack
+  }
+
+  giveBack(
+    { charged, scopes }: TokenBucket.Observed = unobserved,
+    only: "observed" | undefined
+  ): Effect.Effect<number | undefined> {
+    const decided = Ref.modify(
+      this.#returned,
+      (before): readonly [Effect.Effect<number | undefined>, Returned] => {
+        const owed = charged && before === "nothing"
+        return before === "all" || (only !== undefined && !owed)
+          ? [Effect.succeed(undefined), before]
+          : [this.#giveBack((scope) => (scopes.has(scope) ? owed : only === undefined)), only ?? "all"]
+      }
+    )
+    return Effect.uninterruptible(Effect.flatten(decided))
+  }
 }
+
+const refund: RateLimiter["Type"]["refund"] = ({ charge, observed }, only) =>
+  charge === undefined ? Effect.succeed(undefined) : charge.giveBack(observed, only)
 
 /** @internal */
 export const admission = (
   request: Request,
-  decided: Pick<Admission, "clientScope" | "waitMs" | "observed" | "wouldRefuse">
-): Admission => {
-  const { clientScope, observed, waitMs, wouldRefuse } = decided
-  return {
-    client: request.client,
-    tier: request.tier,
-    class: request.class,
-    ...(request.tool === undefined ? {} : { tool: request.tool }),
-    cost: request.cost ?? 1,
-    clientScope,
-    waitMs: Math.ceil(waitMs),
-    ...(observed === undefined ? {} : { observed }),
-    ...(wouldRefuse === undefined ? {} : { wouldRefuse }),
-    ...(request.decidedAt === undefined ? {} : { decidedAt: request.decidedAt })
-  }
-}
+  decided: Pick<Admission, "clientScope" | "waitMs" | "observed" | "wouldRefuse" | "decidedAt">,
+  giveBack: GiveBack
+): Effect.Effect<Admission> =>
+  Effect.map(Ref.make<Returned>("nothing"), (returned) => {
+    const { clientScope, decidedAt, observed, waitMs, wouldRefuse } = decided
+    return {
+      client: request.client,
+      tier: request.tier,
+      class: request.class,
+      ...(request.tool === undefined ? {} : { tool: request.tool }),
+      cost: request.cost ?? 1,
+      clientScope,
+      waitMs: Math.ceil(waitMs),
+      ...(observed === undefined ? {} : { observed }),
+      ...(wouldRefuse === undefined ? {} : { wouldRefuse }),
+      decidedAt,
+      charge: new Charge(returned, giveBack)
+    }
+  })
 
 const wouldRefuseOf = ({ binding, never, retryAfterMs }: TokenBucket.Refusal): WouldRefuse => ({
   scope: binding.scope,
@@ -301,40 +365,16 @@ const wouldRefuseOf = ({ binding, never, retryAfterMs }: TokenBucket.Refusal): W
   never
 })
 
-const admitted = (request: Request, { wouldRefuse, ...decided }: TokenBucket.Admitted): Admission =>
-  admission(
-    request,
-    wouldRefuse === undefined ? decided : { ...decided, wouldRefuse: wouldRefuseOf(wouldRefuse) }
-  )
-
 /** @internal */
-export interface Primitives extends Pick<RateLimiter["Type"], "reserve" | "status"> {
-  /** Gives back what was charged at the scopes. */
-  readonly giveBack: (given: Admission, isGiven: (scope: Scope) => boolean) => Effect.Effect<void>
-}
-
-const unobserved: TokenBucket.Observed = { scopes: new Set(), charged: false }
+export type Primitives = Pick<RateLimiter["Type"], "reserve" | "status">
 
 /**
- * The service over its three primitives.
+ * The service over its two primitives.
  *
  * @internal
  */
-export const fromPrimitives = ({ giveBack, reserve, status }: Primitives): RateLimiter["Type"] => {
+export const fromPrimitives = ({ reserve, status }: Primitives): RateLimiter["Type"] => {
   const acquire = (request: Request) => reserve(request, 0)
-  /** What was given back of an admission, by identity; needs no clean-up. */
-  const finished = new WeakMap<Admission, "all" | "observed">()
-  const refund = (given: Admission, only?: "observed") =>
-    Effect.uninterruptible(
-      Effect.suspend(() => {
-        const before = finished.get(given)
-        const { charged, scopes } = given.observed ?? unobserved
-        const owed = charged && before === undefined
-        if (before === "all" || (only !== undefined && !owed)) return Effect.void
-        finished.set(given, only ?? "all")
-        return giveBack(given, (scope) => (scopes.has(scope) ? owed : only === undefined))
-      })
-    )
   return {
     acquire,
     reserve,
@@ -372,25 +412,21 @@ export const make = (
 ): Effect.Effect<Context.Tag.Service<typeof RateLimiter>, InvalidOptions.InvalidOptions> =>
   Effect.map(inMemory(options), fromPrimitives)
 
-/** @internal */
+/**
+ * `since`: what `decidedAt` counts from, monotonic milliseconds; from when it is made when absent.
+ *
+ * @internal
+ */
 export const inMemory = (
-  options: Options | Live.Live<Options>
+  options: Options | Live.Live<Options>,
+  since?: number
 ): Effect.Effect<Primitives, InvalidOptions.InvalidOptions> =>
   Effect.gen(function* () {
-    const live = Live.from(options)
-    yield* compile(live.current())
-    const configs = Live.map(live, (current) => BucketLimits.compile(complete(current)))
+    const configs = yield* compile(Live.from(options))
     const first = configs.current()
-    const state = yield* Ref.make<Based>({
-      config: first,
-      buckets: TokenBucket.initial(first, yield* monotonicMillis)
-    })
-    /** The limits that admissions were charged under. */
-    const terms = new WeakMap<Admission, BucketLimits.Config>()
-    const noted = (given: Admission, config: BucketLimits.Config): Admission => {
-      terms.set(given, config)
-      return given
-    }
+    const made = yield* monotonicMillis
+    const laterMs = since === undefined ? 0 : made - since
+    const state = yield* Ref.make<Based>({ config: first, buckets: TokenBucket.initial(first, made) })
     /** One step under the limits that are in force in it. */
     const step = <A>(
       f: (
@@ -408,28 +444,37 @@ export const inMemory = (
         const [answer, buckets] = f(before, now, config)
         return [answer, { config, buckets }]
       })
+    const admitted = (
+      request: Request,
+      under: BucketLimits.Config,
+      { wouldRefuse, ...decided }: TokenBucket.Admitted & { readonly decidedAt: number }
+    ): Effect.Effect<Admission> =>
+      admission(
+        request,
+        wouldRefuse === undefined ? decided : { ...decided, wouldRefuse: wouldRefuseOf(wouldRefuse) },
+        (isGiven) =>
+          step((current, now, config) => {
+            const given = { ...request, clientScope: decided.clientScope }
+            const next = TokenBucket.refund(current, now, config, given, isGiven, under)
+            return [next.last + laterMs, next]
+          })
+      )
     return {
       reserve: (request, maxWaitMs) =>
         Effect.flatten(
           step(
             (current, now, config): readonly [Effect.Effect<Admission, RateLimited>, TokenBucket.State] => {
               const [decision, next] = TokenBucket.decide(current, now, config, request, maxWaitMs)
-              request.decidedAt?.(next.last)
+              const decidedAt = next.last + laterMs
               return [
                 decision._tag === "Admitted"
-                  ? Effect.succeed(noted(admitted(request, decision), config))
-                  : refuse(decision),
+                  ? admitted(request, config, { ...decision, decidedAt })
+                  : refuse({ ...decision, decidedAt }),
                 next
               ]
             }
           )
         ),
-      giveBack: (given, isGiven) =>
-        step((current, now, config) => {
-          const next = TokenBucket.refund(current, now, config, given, isGiven, terms.get(given))
-          given.decidedAt?.(next.last)
-          return [undefined, next]
-        }),
       status: (client, tier) =>
         step((current, now, config) => [TokenBucket.status(current, now, config, client, tier), current])
     }
@@ -450,7 +495,7 @@ interface Based {
   readonly buckets: TokenBucket.State
 }
 
-const atOnce = { waitMs: 0, clientScope: "client" } as const
+const atOnce = { waitMs: 0, clientScope: "client", decidedAt: undefined } as const
 
 /**
  * Admits everything and has no buckets.
@@ -461,8 +506,7 @@ const atOnce = { waitMs: 0, clientScope: "client" } as const
 export const layerNoop: Layer.Layer<RateLimiter> = Layer.succeed(
   RateLimiter,
   fromPrimitives({
-    reserve: (request) => Effect.succeed(admission(request, atOnce)),
-    giveBack: () => Effect.void,
+    reserve: (request) => admission(request, atOnce, () => Effect.succeed(undefined)),
     status: () => Effect.succeed([])
   })
 )

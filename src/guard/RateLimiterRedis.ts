@@ -30,6 +30,8 @@ import * as TokenBucket from "./core/TokenBucket.js"
 import type { Admission, Bucket, Options as Limits, Request, TierBuckets, ToolLimit } from "./RateLimiter.js"
 import * as RateLimiter from "./RateLimiter.js"
 import type { InvalidOptions } from "../platform/InvalidOptions.js"
+import * as Live from "../platform/Live.js"
+import { monotonicReader } from "../platform/monotonic.js"
 import * as Redis from "../platform/Redis.js"
 import * as Script from "../platform/redis/script.js"
 
@@ -312,56 +314,80 @@ const doubleAt = (answer: Buffer, index: number): number => answer.readDoubleLE(
 
 type Service = Context.Tag.Service<RateLimiter.RateLimiter>
 
+/** The buckets of calls under one generation of the limits. */
+const bucketsOf = (prefix: string, config: BucketLimits.Config) => {
+  const shared = new Map(
+    config.shared.map((line) => [
+      line,
+      inRedis(
+        `${prefix}{global}:${line.scope}${line.name === undefined ? "" : `:${encodeURIComponent(line.name)}`}`,
+        line
+      )
+    ])
+  )
+  const sharedOf = (lines: ReadonlyArray<BucketLimits.Line>): ReadonlyArray<Line> =>
+    lines.flatMap((line) => shared.get(line) ?? [])
+  const tierOf = (name: string) => TokenBucket.tierOf(config, name)
+  const observedBy = ({ observe }: BucketLimits.Tier, lines: ReadonlyArray<Line>): ReadonlyArray<Line> =>
+    observe.size === 0
+      ? lines
+      : lines.map((one) => (observe.has(one.line.scope) ? { ...one, observed: true } : one))
+  const keyOf = (client: string) => `${prefix}{client:${encodeURIComponent(client)}}`
+  const ofTool = (client: string, tool: string, line: BucketLimits.Line): Line =>
+    inRedis(`${keyOf(client)}:tool:${encodeURIComponent(tool)}`, line)
+  /** The client's own bucket, and the one that it has for the tool. */
+  const own = ({
+    client,
+    tier,
+    tool = ""
+  }: Pick<Request, "client" | "tier" | "tool">): ReadonlyArray<Line> => {
+    const limits = tierOf(tier)
+    const limit = limits.tools.get(tool)
+    const first = inRedis(keyOf(client), limits.client, limit?.weight)
+    return observedBy(limits, limit?.line === undefined ? [first] : [first, ofTool(client, tool, limit.line)])
+  }
+  return {
+    maxClients: config.maxClients,
+    tierOf,
+    own,
+    pathOf: ({ class: name, tier }: { readonly class: string; readonly tier: string }) =>
+      observedBy(tierOf(tier), sharedOf(TokenBucket.pathOf(tierOf(tier), name))),
+    /** Those that any call of the client may pass: its own, and the shared ones. */
+    allOf: (client: string, tier: string): readonly [ReadonlyArray<Line>, ReadonlyArray<Line>] => [
+      [
+        ...own({ client, tier }),
+        ...[...tierOf(tier).tools].flatMap(([tool, { line }]) =>
+          line === undefined ? [] : [ofTool(client, tool, line)]
+        )
+      ],
+      sharedOf(TokenBucket.sharedLines(tierOf(tier), config))
+    ]
+  }
+}
+
 /**
+ * Options that are replaced must have no `RateLimiter.problems`. A bucket keeps the time at which it will be full again.
+ *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Service, InvalidOptions, Redis.Redis> =>
+export const make = (
+  options: Options | Live.Live<Options>
+): Effect.Effect<Service, InvalidOptions, Redis.Redis> =>
   Effect.gen(function* () {
-    const config = yield* RateLimiter.compile(options)
+    const live = Live.from(options)
+    const configs = yield* RateLimiter.compile(live)
     const redis = yield* Redis.Redis
-    const prefix = `${redis.prefix}b:`
-    const shared = new Map(
-      config.shared.map((line) => [
-        line,
-        inRedis(
-          `${prefix}{global}:${line.scope}${line.name === undefined ? "" : `:${encodeURIComponent(line.name)}`}`,
-          line
-        )
-      ])
-    )
-    const sharedOf = (lines: ReadonlyArray<BucketLimits.Line>): ReadonlyArray<Line> =>
-      lines.flatMap((line) => shared.get(line) ?? [])
-    const tierOf = (name: string) => TokenBucket.tierOf(config, name)
-    const observedBy = ({ observe }: BucketLimits.Tier, lines: ReadonlyArray<Line>): ReadonlyArray<Line> =>
-      observe.size === 0
-        ? lines
-        : lines.map((one) => (observe.has(one.line.scope) ? { ...one, observed: true } : one))
-    const keyOf = (client: string) => `${prefix}{client:${encodeURIComponent(client)}}`
-    const ofTool = (client: string, tool: string, line: BucketLimits.Line): Line =>
-      inRedis(`${keyOf(client)}:tool:${encodeURIComponent(tool)}`, line)
-    /** The client's own bucket, and the one that it has for the tool. */
-    const own = ({
-      client,
-      tier,
-      tool = ""
-    }: Pick<Request, "client" | "tier" | "tool">): ReadonlyArray<Line> => {
-      const limits = tierOf(tier)
-      const limit = limits.tools.get(tool)
-      const first = inRedis(keyOf(client), limits.client, limit?.weight)
-      return observedBy(
-        limits,
-        limit?.line === undefined ? [first] : [first, ofTool(client, tool, limit.line)]
-      )
-    }
-    const pathOf = ({ class: name, tier }: { readonly class: string; readonly tier: string }) =>
-      observedBy(tierOf(tier), sharedOf(TokenBucket.pathOf(tierOf(tier), name)))
+    const buckets = Live.map(configs, (config) => bucketsOf(`${redis.prefix}b:`, config))
+    const now = yield* monotonicReader
+    const made = now()
+    const elapsed = () => now() - made
 
     const at: Effect.Effect<string | number> =
-      options.time === "clock" ? Effect.map(Clock.currentTimeMillis, (ms) => ms * 1000) : Effect.succeed("")
+      live.current().time === "clock"
+        ? Effect.map(Clock.currentTimeMillis, (ms) => ms * 1000)
+        : Effect.succeed("")
 
-    /** Admissions of buckets in memory. */
-    const locally = new WeakMap<Admission, RateLimiter.Primitives>()
     /** The buckets in memory; kept for the next outage, or each outage would start with a fresh burst. */
     const fallback = yield* SynchronizedRef.make<
       { readonly replicas: number; readonly limiter: RateLimiter.Primitives } | undefined
@@ -371,15 +397,20 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
       SynchronizedRef.modifyEffect(fallback, (known) =>
         known?.replicas === replicas
           ? Effect.succeed([known.limiter, known])
-          : Effect.map(Effect.orDie(RateLimiter.inMemory(shareOfAll(options, replicas))), (limiter) => [
-              limiter,
-              { replicas, limiter }
-            ])
+          : Effect.map(
+              Effect.orDie(
+                RateLimiter.inMemory(
+                  Live.map(live, (current) => shareOfAll(current, replicas)),
+                  made
+                )
+              ),
+              (limiter) => [limiter, { replicas, limiter }]
+            )
       )
     )
 
     const refused = (binding: Line, debt: number, retryAfterMs: number, never: boolean) =>
-      RateLimiter.refuse({ binding: statusOf(binding, debt), retryAfterMs, never })
+      RateLimiter.refuse({ binding: statusOf(binding, debt), decidedAt: elapsed(), retryAfterMs, never })
 
     const payBack = (lines: ReadonlyArray<Line>, client: string, cost: number): Effect.Effect<void> =>
       lines.length === 0
@@ -403,11 +434,18 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
       readonly would?: RateLimiter.WouldRefuse | undefined
     }
 
-    const ask = (lines: ReadonlyArray<Line>, client: string, cost: number, patience: number) =>
+    interface Asking {
+      readonly client: string
+      readonly cost: number
+      readonly patience: number
+      readonly maxClients: number
+    }
+
+    const ask = (lines: ReadonlyArray<Line>, { client, cost, maxClients, patience }: Asking) =>
       Effect.flatMap(at, (now) =>
         Effect.map(
           redis.run(acquireScript, keysOf(lines), [
-            ...[now, patience, client, config.maxClients, lines.length],
+            ...[now, patience, client, maxClients, lines.length],
             ...lines.flatMap((line) => [
               ...[price(line, cost), line.depth, line.startDebt, line.reserve],
               line.observed ? (isTooSmall(line, cost) ? 2 : 1) : 0
@@ -426,20 +464,19 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
     /** All buckets, or none, and the same of those that are observed: the one that makes the caller wait longest. */
     const askAll = (
       [lines, ...others]: ReadonlyArray<ReadonlyArray<Line>>,
-      client: string,
-      cost: number,
-      patience: number
+      asking: Asking
     ): Effect.Effect<Answer | undefined, Redis.RedisError> =>
       lines === undefined
         ? Effect.succeed(undefined)
-        : Effect.flatMap(ask(lines, client, cost, patience), (answer) => {
+        : Effect.flatMap(ask(lines, asking), (answer) => {
+            const { client, cost } = asking
             if (answer === undefined || answer.wait < 0 || others.length === 0) return Effect.succeed(answer)
             const { would } = answer
             const rest = would === undefined ? others : others.map((group) => group.filter(isEnforced))
             const asked = rest.filter((group) => group.length > 0)
             if (asked.length === 0) return Effect.succeed(answer)
             const undo = payBack(would === undefined ? lines : lines.filter(isEnforced), client, cost)
-            return askAll(asked, client, cost, patience).pipe(
+            return askAll(asked, asking).pipe(
               Effect.onError(() => undo),
               Effect.tap((other) => {
                 if (other === undefined || other.wait < 0) return undo
@@ -458,70 +495,58 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
             )
           })
 
+    /** In a cluster the client's own buckets and the shared ones are on different nodes. */
+    const grouped = (own: ReadonlyArray<Line>, path: ReadonlyArray<Line>) =>
+      redis.cluster ? [own, path] : [[...own, ...path]]
+
     const reserve = (
       request: Request,
       maxWaitMs: number
     ): Effect.Effect<Admission, RateLimiter.RateLimited> =>
       Effect.suspend(() => {
+        const { maxClients, own, pathOf, tierOf } = buckets.current()
         const { client, tier } = request
         const cost = TokenBucket.costOf(request)
-        const first = own(request)
-        const path = pathOf(request)
+        const groups = grouped(own(request), pathOf(request))
         const patience = TokenBucket.patienceOf(maxWaitMs) * 1000
-        const tooSmall = [...first, ...path].find((line) => !line.observed && isTooSmall(line, cost))
+        const tooSmall = groups.flat().find((line) => !line.observed && isTooSmall(line, cost))
         if (tooSmall !== undefined) return refused(tooSmall, 0, 0, true)
-        const groups = redis.cluster ? [first, path] : [[...first, ...path]]
-        return Effect.matchEffect(askAll(groups, client, cost, patience), {
-          onFailure: () =>
-            Effect.flatMap(local, (limiter) =>
-              Effect.map(limiter.reserve(request, maxWaitMs), (given) => {
-                locally.set(given, limiter)
-                return given
-              })
-            ),
+        const giveBack = (isGiven: (scope: RateLimiter.Scope) => boolean) =>
+          Effect.forEach(
+            groups,
+            (lines) =>
+              payBack(
+                lines.filter(({ line }) => isGiven(line.scope)),
+                client,
+                cost
+              ),
+            { discard: true }
+          ).pipe(Effect.map(elapsed))
+        return Effect.matchEffect(askAll(groups, { client, cost, patience, maxClients }), {
+          onFailure: () => Effect.flatMap(local, (limiter) => limiter.reserve(request, maxWaitMs)),
           onSuccess: (answer) =>
             answer === undefined
               ? Effect.die(new Error("a rate limiter without buckets"))
               : answer.wait < 0
                 ? refused(answer.binding, answer.debt, Math.ceil(-answer.wait / 1000), false)
-                : Effect.succeed(
-                    RateLimiter.admission(request, {
+                : RateLimiter.admission(
+                    request,
+                    {
                       clientScope: "client",
                       waitMs: answer.wait / 1000,
+                      decidedAt: elapsed(),
                       ...TokenBucket.observation(tierOf(tier), answer.would)
-                    })
+                    },
+                    giveBack
                   )
         })
       })
 
-    const giveBack: RateLimiter.Primitives["giveBack"] = (given, isGiven) => {
-      const limiter = locally.get(given)
-      if (limiter !== undefined) return limiter.giveBack(given, isGiven)
-      const first = own(given)
-      const groups = redis.cluster ? [first, pathOf(given)] : [[...first, ...pathOf(given)]]
-      return Effect.forEach(
-        groups,
-        (lines) =>
-          payBack(
-            lines.filter(({ line }) => isGiven(line.scope)),
-            given.client,
-            given.cost
-          ),
-        { discard: true }
-      )
-    }
-
     return RateLimiter.fromPrimitives({
       reserve,
-      giveBack,
-      status: (client, tier) => {
-        const path = sharedOf(TokenBucket.sharedLines(tierOf(tier), config))
-        const tools = [...tierOf(tier).tools].flatMap(([tool, { line }]) =>
-          line === undefined ? [] : [ofTool(client, tool, line)]
-        )
-        const first = [...own({ client, tier }), ...tools]
-        const groups = redis.cluster ? [first, path] : [[...first, ...path]]
-        return Effect.forEach(groups, (lines) =>
+      status: Effect.fnUntraced(function* (client: string, tier: string) {
+        const { allOf, tierOf } = buckets.current()
+        return yield* Effect.forEach(grouped(...allOf(client, tier)), (lines) =>
           Effect.flatMap(at, (now) =>
             Effect.map(
               redis.run(
@@ -541,7 +566,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
           ),
           Effect.catchAll(() => Effect.flatMap(local, (limiter) => limiter.status(client, tier)))
         )
-      }
+      })
     })
   })
 
@@ -549,5 +574,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidOptions, R
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<RateLimiter.RateLimiter, InvalidOptions, Redis.Redis> =>
+export const layer = (
+  options: Options | Live.Live<Options>
+): Layer.Layer<RateLimiter.RateLimiter, InvalidOptions, Redis.Redis> =>
   Layer.effect(RateLimiter.RateLimiter, make(options))

@@ -176,7 +176,8 @@ const eventsOf = (calls: ReadonlyArray<Running>, resets: ReadonlyArray<Reset>): 
     isMoved: false
   }))
   for (const steps of servers.values()) {
-    steps.sort((a, b) => a.step[0] - b.step[0])
+    // A decision is recorded after it was taken, and other calls may come between.
+    steps.sort((a, b) => a.step[1] - b.step[1] || a.step[0] - b.step[0])
     let at = -Infinity
     for (const { of, step } of steps) {
       at = Math.max(at, wallOf(of.call, step))

@@ -143,14 +143,14 @@ export const parts = (given: Settings | Live.Live<Settings>, directory: Director
   const live = Live.from(given)
   const settings = live.current()
   const shared = connection(settings)
-  const options = ServerConfig.rateLimiterOptions(settings)
+  const options = Live.map(live, ServerConfig.rateLimiterOptions)
   const quotaStore: Layer.Layer<Stores, QuotaStore.QuotaStoreError | ServerConfig.ConfigFaults> =
     settings.quotaStore.kind === "redis"
       ? Layer.provide(inRedis(settings), shared)
       : here(settings, directory)
   const rateLimiter: Layer.Layer<RateLimiter.RateLimiter, ServerConfig.ConfigFaults> =
     settings.rateLimits === "local"
-      ? Layer.orDie(RateLimiter.layer(Live.map(live, ServerConfig.rateLimiterOptions)))
+      ? Layer.orDie(RateLimiter.layer(options))
       : Layer.provide(
           load(
             () => import("../guard/RateLimiterRedis.js"),

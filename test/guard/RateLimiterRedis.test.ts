@@ -3,6 +3,7 @@ import { Clock, Effect, Exit, FastCheck as fc, Scope } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as RedisLimiter from "../../src/guard/RateLimiterRedis.js"
+import * as Live from "../../src/platform/Live.js"
 import * as Redis from "../../src/platform/Redis.js"
 import * as TestRedis from "../utils/redis.js"
 
@@ -128,8 +129,9 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
             else if (command._tag === "refund") {
               const pair = given[command.which % Math.max(1, given.length)]
               if (pair === undefined) continue
-              yield* shared.refund(pair[0], command.only)
-              yield* memory.refund(pair[1], command.only)
+              expect(yield* shared.refund(pair[0], command.only)).toBe(
+                yield* memory.refund(pair[1], command.only)
+              )
             } else {
               const { _tag, patience, caller, ...rest } = command
               const asked = { ...rest, ...caller }
@@ -146,8 +148,13 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
               expect(Exit.isSuccess(actual)).toBe(Exit.isSuccess(expected))
               if (one !== undefined && "retryAfterMs" in one && two !== undefined && "retryAfterMs" in two) {
                 expect(one.retryAfterMs).toBe(two.retryAfterMs)
+                expect(one.decidedAt).toBe(time.now - 1_024_000)
+                expect(two.decidedAt).toBe(time.now - 1_024_000)
                 if (!two.never) expect(one).toMatchObject({ scope: two.scope, remaining: two.remaining })
-              } else expect(one).toEqual(two)
+              } else {
+                expect(one).toEqual(two)
+                expect(one).toMatchObject({ decidedAt: time.now - 1_024_000 })
+              }
               if (Exit.isSuccess(actual) && Exit.isSuccess(expected)) {
                 seen.add(caller.client)
                 given.push([actual.value, expected.value])
@@ -207,6 +214,63 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
         )
         expect(exits.filter(Exit.isSuccess).length).toBe(20)
       }
+    })
+  )
+
+  it("tell when they decided from one start, whether Redis answers or not", () => {
+    const time = { now: 5_000 }
+    const of = (redis: Redis.Redis["Type"], when: (moment: string) => Effect.Effect<void>) =>
+      Effect.gen(function* () {
+        const shared = yield* limiter({ ...limits, time: "clock" }, redis)
+        for (const moment of ["there", "away"]) {
+          yield* when(moment)
+          time.now += 1_000
+          const given = yield* shared.acquire(request({ client: moment }))
+          expect(given.decidedAt).toBe(time.now - 5_000)
+          const refused = yield* Effect.flip(shared.acquire(request({ client: moment, cost: 4 })))
+          expect(refused.decidedAt).toBe(time.now - 5_000)
+          time.now += 1_000
+          expect(yield* shared.refund(given)).toBe(time.now - 5_000)
+          expect(yield* shared.refund(given)).toBeUndefined()
+        }
+      }).pipe(Effect.withClock(clockOf(time)))
+    return Effect.gen(function* () {
+      const own = yield* TestRedis.server()
+      const redis = yield* Redis.make({ url: own.url, prefix: "when:", heartbeatMs: 50 })
+      yield* of(redis, (moment) => (moment === "away" ? Effect.promise(() => own.kill()) : Effect.void))
+    }).pipe(Effect.scoped, Effect.runPromise)
+  })
+
+  it.scopedLive("apply to the clients of a tier that is removed those of the tier that they fall to", () =>
+    Effect.gen(function* () {
+      const tier = (burst: number): RateLimiter.TierBuckets => ({ client: { rate: 0.01, burst } })
+      const options = (tiers: RateLimiter.Options["tiers"]): RedisLimiter.Options => ({
+        global: { rate: 100, burst: 100 },
+        classes: {},
+        tiers: { default: tier(2), ...tiers },
+        reserved: 0
+      })
+      const own = yield* TestRedis.server()
+      const redis = yield* Redis.make({ url: own.url, prefix: "removed:", heartbeatMs: 50 })
+      const { live, set } = Live.make(options({ gold: tier(20) }))
+      const shared = yield* Effect.provideService(RedisLimiter.make(live), Redis.Redis, redis)
+      const admitted = (client: string) =>
+        Effect.replicateEffect(Effect.exit(shared.acquire(request({ client, tier: "gold" }))), 8).pipe(
+          Effect.map((all) => all.filter(Exit.isSuccess).length)
+        )
+      const before = yield* shared.acquire(request({ client: "ann", tier: "gold" }))
+      expect(yield* admitted("ann")).toBe(8)
+      yield* set(options({}))
+      expect(yield* admitted("ann")).toBe(0)
+      expect(yield* admitted("bob")).toBe(2)
+      expect((yield* shared.status("bob", "gold"))[0]).toMatchObject({ burst: 2, remaining: 0 })
+      // What was taken of a bucket is given back to it.
+      yield* shared.refund(before)
+      // Redis is away: this server's part of the same limits.
+      yield* Effect.promise(() => own.kill())
+      expect(yield* admitted("cid")).toBe(2)
+      yield* set(options({ gold: tier(5) }))
+      expect(yield* admitted("dan")).toBe(5)
     })
   )
 })

@@ -58,7 +58,7 @@ describe("Testing", () => {
         acquire: () => never,
         reserve: () => never,
         acquireWithin: () => never,
-        refund: () => Effect.void,
+        refund: () => Effect.succeed(undefined),
         limit: () => never,
         status: () => Effect.succeed([])
       })

@@ -82,7 +82,7 @@ export const limiterThatChargesRefusals: Broken = (scenario) =>
 
 /** Tokens of calls that were never sent are gone. */
 export const limiterThatKeepsRefunds: Broken = (scenario) =>
-  limiter(scenario, () => ({ refund: () => Effect.void }))
+  limiter(scenario, () => ({ refund: () => Effect.succeed(undefined) }))
 
 /** The wait is a guess, rounded to seconds. */
 export const limiterThatGuesses: Broken = (scenario) =>
@@ -169,6 +169,7 @@ const limiterOnTables = (
         refund: (admission) =>
           Effect.map(monotonicMillis, (now) => {
             state = TokenBucket.refund(state, now, config, admission, () => true)
+            return state.last
           }),
         status: (client, tier) =>
           Effect.map(monotonicMillis, (now) => TokenBucket.status(state, now, config, client, tier))

@@ -212,7 +212,7 @@ export const make = (court: Court, options: RateLimiter.Options): Tokens => {
           ? inner.refund(admission, only)
           : Effect.flatMap(CurrentPrincipal, (principal) =>
               court.atomically(
-                Effect.map(inner.refund(admission), () => {
+                Effect.tap(inner.refund(admission), () => {
                   callOf(principal).refunded += 1
                   moved(admission.client)
                   for (const bucket of bucketsOf(admission)) {
