@@ -33,7 +33,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { JWTVerifyGetKey } from "jose"
 import * as Lru from "../../platform/core/Lru.js"
-import { isLoopback, isSafe } from "../../platform/loopback.js"
+import { mayDirectTo } from "../../platform/loopback.js"
 import { monotonicReader } from "../../platform/monotonic.js"
 import * as Outbound from "../../platform/outbound.js"
 
@@ -102,12 +102,8 @@ export const jwksUrl = (document: unknown, issuer: string): URL => {
   if (named(document, "issuer") !== issuer) throw new FetchFault("its issuer is not auth.issuer")
   const location = named(document, "jwks_uri")
   if (typeof location !== "string" || !URL.canParse(location)) throw new FetchFault("it has no jwks_uri")
-  const url = new URL(location)
-  // A remote server must not direct requests to this machine.
-  if (!isSafe(url.href) || (isLoopback(url.hostname) && !isLoopback(new URL(issuer).hostname))) {
-    throw new FetchFault("its jwks_uri is not an https URL")
-  }
-  return url
+  if (!mayDirectTo(new URL(issuer), location)) throw new FetchFault("its jwks_uri is not an https URL")
+  return new URL(location)
 }
 
 /** Requests all documents at once; rejects with a `FetchFault` that says what is wrong with each. */

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as OAuth from "oauth4webapi"
-import { isLoopback, isSafe } from "../../platform/loopback.js"
+import { isLoopback, mayDirectTo } from "../../platform/loopback.js"
 import { monotonicMillis } from "../../platform/monotonic.js"
 import * as Outbound from "../../platform/outbound.js"
 
@@ -124,32 +124,33 @@ const lifeOf = (expiresIn: number | undefined, now: number) => {
 
 const MAX_BYTES = 256 * 1024
 
-/** `fetch` through the proxy of the environment, bounded in bytes. */
-const fetched = async (
-  url: string,
-  init: {
-    readonly method?: string
-    readonly headers?: unknown
-    readonly body?: unknown
-    readonly signal?: unknown
+/** `fetch` through the proxy of the environment, bounded in bytes, until the signal. */
+const fetchUntil =
+  (signal: AbortSignal) =>
+  async (
+    url: string,
+    {
+      body: sent,
+      headers: asked,
+      method
+    }: OAuth.CustomFetchOptions<"GET" | "POST", URLSearchParams | undefined>
+  ): Promise<Response> => {
+    const answer = await Outbound.request(new URL(url), {
+      method,
+      headers: asked,
+      redirect: "manual",
+      signal,
+      ...(sent === undefined ? {} : { body: sent.toString() })
+    })
+    const body = answer.body === null ? null : await Outbound.bytes(answer.body, MAX_BYTES)
+    const headers = new Headers()
+    for (const name of ["content-type", "retry-after", "www-authenticate"]) {
+      const value = answer.headers.get(name)
+      if (value !== null) headers.set(name, value)
+    }
+    const isEmpty = [101, 204, 205, 304].includes(answer.status)
+    return new Response(isEmpty ? null : body, { status: answer.status, headers })
   }
-): Promise<Response> => {
-  const answer = await Outbound.request(new URL(url), {
-    method: init.method === "POST" ? "POST" : "GET",
-    headers: Object.fromEntries(new Headers(init.headers as Record<string, string> | undefined)),
-    redirect: "manual",
-    signal: init.signal as AbortSignal,
-    ...(init.body === undefined || init.body === null ? {} : { body: String(init.body) })
-  })
-  const body = answer.body === null ? null : await Outbound.bytes(answer.body, MAX_BYTES)
-  const headers = new Headers()
-  for (const name of ["content-type", "retry-after", "www-authenticate"]) {
-    const value = answer.headers.get(name)
-    if (value !== null) headers.set(name, value)
-  }
-  const isEmpty = [101, 204, 205, 304].includes(answer.status)
-  return new Response(isEmpty ? null : body, { status: answer.status, headers })
-}
 
 const hostOf = (url: string): string => new URL(url).hostname
 
@@ -159,7 +160,7 @@ export type Server = OAuth.AuthorizationServer & { readonly token_endpoint: stri
 /** Of a request to the URL. Those to this machine may go without encryption. */
 const outgoing = (oauth: typeof OAuth, url: string, signal: AbortSignal) => ({
   signal,
-  [oauth.customFetch]: fetched,
+  [oauth.customFetch]: fetchUntil(signal),
   ...(isLoopback(hostOf(url)) ? { [oauth.allowInsecureRequests]: true as const } : {})
 })
 
@@ -176,9 +177,8 @@ export const discovered = (oauth: typeof OAuth, issuerUrl: string, signal: Abort
         ...outgoing(oauth, issuer.href, signal)
       })
       const found = await oauth.processDiscoveryResponse(issuer, response)
-      // A remote server must not direct requests to this machine.
       const url = found.token_endpoint
-      if (url === undefined || !isSafe(url) || (isLoopback(hostOf(url)) && !isLoopback(issuer.hostname))) {
+      if (url === undefined || !mayDirectTo(issuer, url)) {
         throw new TypeError("no token_endpoint")
       }
       return { ...found, token_endpoint: url }
