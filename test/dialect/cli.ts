@@ -3,7 +3,10 @@
  * warehouse and counts by group how many are right, give another value, or are refused.
  *
  * `--shape nested`: each example as a table expression with columns of other names. `--shape columns`: the examples without
- * a FROM, their texts moved to columns, so that no function knows its argument before it runs.
+ * a FROM, their texts moved to columns, so that no function knows its argument before it runs. `--shape literals`: with
+ * later dates or other texts where the rows follow from it, with the literals in a table expression elsewhere.
+ *
+ * Examples whose rows are not those of their statement alone are left out, each with its reason.
  */
 import { existsSync, readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
@@ -14,13 +17,8 @@ import { functions, translate } from "../../src/warehouse/duckdb/dialect/snowfla
 import * as Engine from "../../src/warehouse/duckdb/engine.js"
 import type { Row } from "../../src/warehouse/Warehouse.js"
 import { sameRows } from "./compare.js"
-import type { Shown } from "./compare.js"
-
-interface Example {
-  readonly sql: string
-  readonly expect: Shown
-  readonly source: string
-}
+import type { Example } from "./shapes.js"
+import { shapes, tokensOf } from "./shapes.js"
 
 const option = (name: string): string | undefined => {
   const at = process.argv.indexOf(`--${name}`)
@@ -41,27 +39,46 @@ const say = (line: string): void => {
 
 const short = (text: string): string => text.replace(/\s+/g, " ").trim()
 
-/** The example in another shape that has the same rows; undefined where it has none. */
-const shapes: { readonly [shape: string]: (example: Example) => string | undefined } = {
-  nested: ({ expect, sql }) => {
-    const width = Array.isArray(expect) && Array.isArray(expect[0]) ? expect[0].length : 0
-    if (width === 0 || !/^\s*(select|with)\b/i.test(sql)) return undefined
-    const names = Array.from({ length: width }, (_, at) => `MOVED_${at}`).join(", ")
-    return `WITH moved (${names}) AS (\n${sql.replace(/;\s*$/, "")}\n) SELECT ${names} FROM moved`
-  },
-  columns: ({ sql }) => {
-    if (!/^\s*select\b/i.test(sql) || /\b(from|where|qualify|collate)\b/i.test(sql)) return undefined
-    const moved: Array<string> = []
-    const text = sql
-      .replace(/;\s*$/, "")
-      .replace(
-        /(\b(?:date|time|timestamp\w*|interval|x)\s*|[:[]\s*)?'(?:[^'\\]|\\.|'')*'(\s*:(?!:))?/gis,
-        (literal, before?: string, key?: string) =>
-          before === undefined && key === undefined ? `MOVED_${moved.push(literal) - 1}` : literal
-      )
-    if (moved.length === 0) return undefined
-    return `${text}\nFROM (SELECT ${moved.map((literal, at) => `${literal} AS MOVED_${at}`).join(", ")}) AS moved`
+/** Why the rows of an example are not those of its statement; undefined where they are. */
+const leftOut = (example: Example, all: ReadonlyArray<Example>): string | undefined => {
+  const { expect, sql } = example
+  const others = all.filter(
+    (other) => other.sql === sql && JSON.stringify(other.expect) !== JSON.stringify(expect)
+  )
+  if (others.length > 0)
+    return "the same statement has other rows elsewhere: they depend on parameters of the session, which the example does not state"
+  if (example.class === "inlined-table" && expect.length > 0 && /\bNULL::\w+ AS \w+/.test(sql))
+    return "the data of a table is lost: a column is NULL in all rows"
+  const offset = /\d\d:\d\d(?:[:.\d]*) ?[+-](?!00:?00)\d\d:?\d\d$/
+  if (
+    expect.flat().some((cell) => cell !== null && offset.test(cell)) &&
+    !/'[^']*(?:[+-]\d\d:?\d\d|\w\/\w)[^']*'/.test(sql)
+  )
+    return "the rows are in the time zone of a session, which the example does not state"
+  if (/OVER\s*\(\s*PARTITION BY ([\w, ]+?) ORDER BY \1\s+ROWS\b/i.test(sql))
+    return "a frame of rows is sorted by what is the same in all of them: each order is right"
+  return undefined
+}
+
+/** The columns by which the rows of a statement are sorted, up to the first expression that is none. */
+const sortedBy = (sql: string, names: ReadonlyArray<string>): ReadonlyArray<number> => {
+  const tokens = tokensOf(sql)
+  const start = tokens.findLastIndex(
+    ({ depth, value }, at) => depth === 0 && value === "BY" && tokens[at - 1]?.value === "ORDER"
+  )
+  const columns: Array<number> = []
+  for (let at = start + 1; start >= 0 && at < tokens.length; at++) {
+    const token = tokens[at]!
+    const column = token.kind === "number" ? Number(token.text) - 1 : names.indexOf(token.value)
+    const ends = /^(?:,|;|ASC|DESC|NULLS|LIMIT|OFFSET|FETCH)$/
+    if (column < 0 || !ends.test(tokens[at + 1]?.value ?? ";")) break
+    columns.push(column)
+    while (at < tokens.length && tokens[at]!.text !== ",") {
+      if (/^(?:LIMIT|OFFSET|FETCH)$/.test(tokens[at]!.value)) return columns
+      at++
+    }
   }
+  return columns
 }
 
 const main = Effect.gen(function* () {
@@ -73,17 +90,31 @@ const main = Effect.gen(function* () {
     return
   }
   const only = option("group")
-  const shape = shapes[option("shape") ?? ""]
-  const examples = readFileSync(path, "utf8")
+  const wanted = option("shape")
+  const shape = wanted === undefined ? undefined : shapes[wanted]
+  if (wanted !== undefined && shape === undefined)
+    return say(`there is no shape ${wanted}; there are ${Object.keys(shapes).join(", ")}`)
+  const all = readFileSync(path, "utf8")
     .split("\n")
     .filter((line) => line.trim() !== "")
     .map((line): Example => JSON.parse(line))
-    .filter((example) => only === undefined || groupOf(example).includes(only))
-    .flatMap((example): ReadonlyArray<Example> => {
-      if (shape === undefined) return [example]
-      const sql = shape(example)
-      return sql === undefined ? [] : [{ ...example, sql }]
-    })
+  const told = all.filter((example, index) => {
+    const why = leftOut(example, all)
+    if (why !== undefined) say(`left out: #${index}: ${why}`)
+    return why === undefined
+  })
+  const inGroup = told.filter((example) => only === undefined || groupOf(example).includes(only))
+  const examples =
+    shape === undefined
+      ? inGroup
+      : inGroup.flatMap((example): ReadonlyArray<Example> => {
+          const changed = shape(example)
+          return changed === undefined ? [] : [{ ...example, ...changed }]
+        })
+  if (shape !== undefined)
+    say(
+      `left out: ${inGroup.length - examples.length} of ${inGroup.length} that have no such shape with known rows`
+    )
   const engine = yield* Engine.make({ sample: false, memoryLimit: "1GB", threads: 2 })
   const guard = yield* Guard.make({
     translate,
@@ -100,7 +131,7 @@ const main = Effect.gen(function* () {
             guard.check(example.sql, { allowFunctions: [] }),
             ({ code, reason }) => ({ reason: code, description: reason })
           )
-          const { pull } = yield* engine.execute({
+          const { columns, pull } = yield* engine.execute({
             sql: accepted.canonical,
             binds: [],
             database: undefined,
@@ -112,7 +143,7 @@ const main = Effect.gen(function* () {
           for (;;) {
             const next = yield* Effect.either(pull)
             if (Either.isRight(next)) rows.push(...next.right)
-            else if (Option.isNone(next.left)) return rows
+            else if (Option.isNone(next.left)) return { rows, names: columns.map(({ name }) => name) }
             else return yield* Effect.fail(next.left.value)
           }
         })
@@ -122,14 +153,14 @@ const main = Effect.gen(function* () {
     counts.set(groupOf(example), count)
     const verdict = Either.isLeft(answer)
       ? "error"
-      : sameRows(answer.right, example.expect)
+      : sameRows(answer.right.rows, example.expect, sortedBy(example.sql, answer.right.names))
         ? "right"
         : "other"
     count[verdict]++
     if (verdict !== "right") {
       const got = Either.isLeft(answer)
         ? `${answer.left.reason}: ${answer.left.description ?? ""}`
-        : `got ${JSON.stringify(answer.right).slice(0, 600)}\n   expected ${JSON.stringify(example.expect).slice(0, 600)}`
+        : `got ${JSON.stringify(answer.right.rows).slice(0, 600)}\n   expected ${JSON.stringify(example.expect).slice(0, 600)}`
       notes.push({ kind: verdict, text: `#${index} ${short(example.sql).slice(-500)}\n   ${short(got)}` })
     }
     if (flag("verdicts")) say(`${index}\t${verdict}`)

@@ -70,11 +70,20 @@ export const sameCell = (cell: Cell, shown: string | null): boolean => {
 const sameRow = (row: ReadonlyArray<Cell>, shown: ReadonlyArray<string | null>): boolean =>
   row.length === shown.length && row.every((cell, index) => sameCell(cell, shown[index] ?? null))
 
-/** In the order of the example where the statement has one, in any order otherwise. */
-export const sameRows = (rows: ReadonlyArray<ReadonlyArray<Cell>>, shown: Shown): boolean => {
+/**
+ * The same rows, with those columns in the order of the example by which the statement sorts. Rows that are equal in
+ * these may come in any order.
+ */
+export const sameRows = (
+  rows: ReadonlyArray<ReadonlyArray<Cell>>,
+  shown: Shown,
+  sortedBy: ReadonlyArray<number> = []
+): boolean => {
   if (rows.length !== shown.length) return false
   const left = [...shown]
-  return rows.every((row) => {
+  return rows.every((row, index) => {
+    if (!sortedBy.every((column) => sameCell(row[column] ?? null, shown[index]![column] ?? null)))
+      return false
     const at = left.findIndex((other) => sameRow(row, other))
     if (at >= 0) left.splice(at, 1)
     return at >= 0

@@ -350,6 +350,7 @@ const families: Readonly<Record<string, Statements>> = {
     ["SELECT COUNT(*) FROM TABLE(GENERATOR(ROWCOUNT => 1000)) g", [[1000]]]
   ],
   differences: [
+    ["SELECT COT(0), AS_DECIMAL(TO_VARIANT(1.25::NUMBER(6, 3)), 6, 3)", [["inf", "1.250"]]],
     [
       "SELECT d2 - d1, d2 - 1, d2 - d1 - 1, d2 - (d1 + 1), a - b - c, a - b * c, a / b - c, -a - b, a - -b, a * b - c / a, a - b + c, 10 - a - b, a + b - c - a FROM (SELECT '2024-01-03'::DATE AS d2, '2024-01-01'::DATE AS d1, 7 AS a, 2 AS b, 3 AS c)",
       [[2, "2024-01-02", 1, 1, 2, 1, "0.500000", -9, 9, "13.571429", 8, 1, -1]]
@@ -1289,6 +1290,8 @@ const refused: ReadonlyArray<readonly [sql: string, why: RegExp]> = [
     "SELECT ARRAY_AGG(v) WITHIN GROUP (ORDER BY v) FROM (SELECT PARSE_JSON(column1) AS v FROM VALUES ('9007199254740993'), ('10000000000000000'))",
     /more than 15 digits in a VARIANT/i
   ],
+  ["SELECT AS_DECIMAL(TO_VARIANT(1.25), 6, x) FROM (SELECT 3 AS x)", /must be integer literals/i],
+  ["SELECT AS_NUMBER(TO_VARIANT(1.25), 39)", /invalid precision and scale/i],
   ["SELECT ROW_NUMBER() OVER w FROM VALUES (1) WINDOW w AS (PARTITION BY column1)", /requires ORDER BY/i],
   ["SELECT LAG(column1) OVER (w) FROM VALUES (1) WINDOW w AS (PARTITION BY column1)", /requires ORDER BY/i],
   ["SELECT RANK() OVER v FROM VALUES (1) WINDOW w AS (PARTITION BY column1), v AS (w)", /requires ORDER BY/i],

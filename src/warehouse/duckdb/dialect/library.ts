@@ -335,6 +335,19 @@ const dateTrunc: Write = ({ args, name }) => {
     : written(date.kind === "time" ? "time" : "unknown", `sg_trunc_moment('${part}', ${moment(date)})`)
 }
 
+/** Precision and scale of a NUMBER, or what is wrong with them. */
+const sizesOf = (
+  args: ReadonlyArray<Argument>
+): readonly [precision: number, scale: number] | readonly [wrong: string] => {
+  const numbers = args.map(({ kind, literal: text }) => (kind === "number" ? Number(text) : Number.NaN))
+  const [precision = 38, scale = 0] = numbers
+  if (numbers.some((number) => !Number.isInteger(number)))
+    return ["precision and scale must be integer literals"]
+  return precision < 1 || precision > 38 || scale < 0 || scale > precision
+    ? [`invalid precision and scale: ${precision}, ${scale}`]
+    : [precision, scale]
+}
+
 /** `TO_NUMBER(x [, format] [, precision [, scale]])`. */
 const toNumber =
   (tolerant: boolean): Write =>
@@ -342,12 +355,8 @@ const toNumber =
     const [value, ...rest] = args
     if (value === undefined) return undefined
     const isFormat = rest[0] !== undefined && rest[0].kind === "text"
-    const numbers = (isFormat ? rest.slice(1) : rest).map((arg) => Number(arg.literal))
-    if (numbers.some((number) => !Number.isInteger(number)))
-      return written("unknown", refusal("precision and scale must be integer literals"))
-    const [precision = 38, scale = 0] = numbers
-    if (precision < 1 || precision > 38 || scale < 0 || scale > precision)
-      return written("unknown", refusal(`invalid precision and scale: ${precision}, ${scale}`))
+    const [precision, scale] = sizesOf(isFormat ? rest.slice(1) : rest)
+    if (typeof precision === "string") return written("unknown", refusal(precision))
     const prefix = tolerant ? "try_" : ""
     const read = `sgj_${prefix}to_number(sg_in(${value.sql})${isFormat ? `, ${asText(rest[0]!)}` : ""})`
     return written(
@@ -771,13 +780,16 @@ export const calls: Readonly<Record<string, Write>> = {
 
   // Numbers
   ...Object.fromEntries(
-    "ABS SIGN SQRT CBRT EXP LN POWER POW SIN COS TAN COT ASIN ACOS ATAN ATAN2 SINH COSH TANH ASINH ACOSH ATANH DEGREES RADIANS"
+    "ABS SIGN SQRT CBRT EXP LN POWER POW SIN COS TAN ASIN ACOS ATAN ATAN2 SINH COSH TANH ASINH ACOSH ATANH DEGREES RADIANS"
       .split(" ")
       .map((name): [string, Write] => [
         name,
         ({ args }) => written("number", `${name.toLowerCase()}(${args.map(numeric).join(", ")})`)
       ])
   ),
+  // Infinite at zero.
+  COT: ({ args: [x] }) =>
+    x === undefined ? undefined : written("number", `system.main."/"(1::DOUBLE, tan(${numeric(x)}))`),
   SQUARE: ({ args: [x] }) => (x === undefined ? undefined : written("number", `pow(${numeric(x)}, 2)`)),
   DIV0: ({ args: [a, b] }) =>
     b === undefined ? undefined : written("number", `sg_div0(${a!.sql}, ${b.sql})`),
@@ -1099,12 +1111,12 @@ function toChar(args: ReadonlyArray<Argument>): Written {
 }
 
 function asNumber(args: ReadonlyArray<Argument>): Written {
-  const [value, precision, scale] = args
+  const [value, ...rest] = args
   if (value === undefined) return written("unknown", refusal("not enough arguments for function AS_DECIMAL"))
-  return written(
-    "number",
-    `sgj_as_number(sg_in(${value.sql}))::DECIMAL(${precision?.literal ?? "38"}, ${scale?.literal ?? "0"})`
-  )
+  const [precision, scale] = sizesOf(rest)
+  return typeof precision === "string"
+    ? written("unknown", refusal(precision))
+    : written("number", `sgj_as_number(sg_in(${value.sql}))::DECIMAL(${precision}, ${scale})`)
 }
 
 /**
