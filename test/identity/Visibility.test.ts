@@ -1,10 +1,13 @@
 import { expect, it } from "@effect/vitest"
-import { Effect, Either, Layer } from "effect"
+import { Effect, Either, Layer, Logger, LogLevel, Redacted } from "effect"
 import * as Emulator from "../../src/emulator/Emulator.js"
+import { Authenticator, AuthRefused, bearer } from "../../src/mcp/auth/Auth.js"
+import * as Http from "../../src/mcp/http/Http.js"
 import * as Principal from "../../src/platform/Principal.js"
 import * as Server from "../../src/server/Server.js"
 import { Toolbox } from "../../src/tools/Toolbox.js"
 import { settingsOf } from "../config/samples.js"
+import * as H from "../utils/http.js"
 
 /** A server for two clients, each a user of its own on an emulated account. Same tier, same limits. */
 const start = Effect.gen(function* () {
@@ -108,3 +111,201 @@ it.scopedLive("no cursor, result, suggestion or remembered failure of one user i
     expect(limits["acting_as"]).toEqual({ identity: "client", user: "BOB", warehouse: "WH" })
   })
 )
+
+const issuer = "https://login.example.com"
+
+/** Both ways in which callers have users of their own. With `exchange` all of them may come by one client. */
+const identities = [
+  {
+    name: "two clients",
+    given: (url: string) => ({
+      snowflake: { access_url: url, account: "emulator", identity: "client", warehouse: "WH" },
+      clients: {
+        ann: { snowflake: { user: "ANN", password: "ann's" } },
+        bob: { snowflake: { user: "BOB", password: "bob's" } }
+      }
+    }),
+    principal: (user: string) => Principal.make(user)
+  },
+  {
+    name: "two callers of one client",
+    given: (url: string) => ({
+      auth: { mode: "oauth", issuer, resource: "https://mcp.example.com/mcp" },
+      snowflake: { access_url: url, account: "emulator", identity: "exchange", warehouse: "WH" },
+      exchange: { client_id: "snowguard", client_secret: "secret", token_url: `${url}/oauth/token-request` }
+    }),
+    principal: (user: string) =>
+      Principal.make("agent", "default", {
+        id: `${issuer} ${user}`,
+        name: user.toUpperCase(),
+        token: Effect.succeed(Redacted.make(user))
+      })
+  }
+]
+
+/** The same over HTTP, in both eras of the protocol. */
+const served = ({ given, principal }: (typeof identities)[number]) =>
+  Effect.gen(function* () {
+    const emulator = yield* Emulator.start({
+      directory: {
+        users: {
+          ANN: { password: "ann's", roles: ["SALES"] },
+          BOB: { password: "bob's", roles: ["WEB"] }
+        },
+        roles: {
+          SALES: { reads: ["SNOWGUARD_SAMPLE.PUBLIC"] },
+          WEB: { reads: ["SNOWGUARD_SAMPLE.WEB"] }
+        }
+      },
+      clients: { snowguard: { secret: "secret", exchanges: true } },
+      subjectOf: (token) => ({ user: token })
+    })
+    const settings = settingsOf({
+      document: {
+        warehouse: "snowflake",
+        quota_store: { kind: "memory" },
+        // No question stays unanswered for their number.
+        limits: { requests_per_second: 1000, burst: 10_000, queries_per_second: 1000, query_burst: 10_000 },
+        tiers: { default: { requests_per_second: 1000, burst: 10_000, initial_tokens: 10_000 } },
+        ...given(emulator.url)
+      }
+    })
+    const callers = Layer.succeed(Authenticator, {
+      mode: "keys",
+      authenticate: (credentials) =>
+        Effect.flatMap(bearer(credentials), (user) =>
+          ["ann", "bob", "root"].includes(user)
+            ? Effect.succeed({ principal: principal(user), owner: user, admin: user === "root" })
+            : new AuthRefused({ reason: "invalid", description: "Unknown." })
+        ),
+      remembered: () => Effect.succeedNone,
+      challenge: () => "Bearer",
+      resourceMetadata: Effect.runSync(Effect.succeedNone)
+    })
+    const context = yield* Layer.build(Layer.merge(Server.layerShared(settings), callers))
+    const { port } = yield* Effect.provide(Http.listen({ ...Http.defaults, port: 0 }), context)
+    const http = new H.Server(port)
+    let id = 0
+    const speak = (user: string, era: string) =>
+      Effect.gen(function* () {
+        const session = era === "2025" ? yield* http.open({ token: user }) : undefined
+        return (method: string, params: { readonly [name: string]: unknown } = {}) => {
+          const own = ++id
+          const asked =
+            session === undefined
+              ? H.modern(own, method, params)
+              : { body: H.message(own, method, params), session }
+          return Effect.map(http.ask({ ...asked, token: user }), (answer) =>
+            H.messages(answer).find((one) => one.id === own)!
+          )
+        }
+      })
+    return { emulator, http, speak }
+  })
+
+const templates = [
+  "snowflake://{database}",
+  "snowflake://{database}/{schema}",
+  "snowflake://{database}/{schema}/{object}"
+]
+
+/** Everything that names of objects come by. What is asked names schemas of both, and no object but by a guess. */
+const questions = ["PUBLIC", "WEB"].flatMap(
+  (schema): ReadonlyArray<readonly [string, { readonly [name: string]: unknown }]> => {
+    const context = { arguments: { database, schema } }
+    const ref = { type: "ref/resource", uri: templates[2] }
+    return [
+      ["resources/list", {}],
+      ["resources/templates/list", {}],
+      ["resources/read", { uri: `snowflake://${database}` }],
+      ["resources/read", { uri: `snowflake://${database}/${schema}` }],
+      ["resources/read", { uri: `snowflake://${database}/${schema}/ORDER` }],
+      ["resources/read", { uri: `snowflake://${database}/${schema}/EVENT` }],
+      ...["database", "schema", "object"].map(
+        (name) => ["completion/complete", { ref, argument: { name, value: "" }, context }] as const
+      ),
+      [
+        "completion/complete",
+        { ref: { type: "ref/prompt", name: "explore_database" }, argument: { name: "database", value: "" } }
+      ],
+      ["tools/call", { name: "list_views", arguments: { database, schema } }],
+      ["tools/call", { name: "describe_table", arguments: { database, schema, table: "ORDER" } }],
+      ["tools/call", { name: "describe_table", arguments: { database, schema, table: "EVENT" } }],
+      [
+        "tools/call",
+        { name: "execute_query", arguments: { sql: `SELECT * FROM ${database}.${schema}.EVENT` } }
+      ],
+      [
+        "tools/call",
+        { name: "execute_query", arguments: { sql: `SELECT * FROM ${database}.${schema}.ORDER` } }
+      ],
+      [
+        "tools/call",
+        { name: "explain_query", arguments: { sql: `SELECT * FROM ${database}.${schema}.ORDERZ` } }
+      ],
+      ["tools/call", { name: "get_limits", arguments: {} }]
+    ]
+  }
+)
+
+for (const identity of identities) {
+  it.scopedLive(
+    `resources, completions and suggestions of ${identity.name} name no object of the other's, in both eras, in an outage and from memory`,
+    () =>
+      Effect.gen(function* () {
+        const { emulator, http, speak } = yield* served(identity)
+        const voices = yield* Effect.forEach(
+          ["ann", "bob"].flatMap((user) => ["2025", "2026"].map((era) => ({ user, era }))),
+          ({ era, user }) => Effect.map(speak(user, era), (ask) => ({ user, era, ask }))
+        )
+        const complete = (ask: (typeof voices)[number]["ask"], schema: string) =>
+          Effect.map(
+            ask("completion/complete", {
+              ref: { type: "ref/resource", uri: templates[2] },
+              argument: { name: "object", value: "" },
+              context: { arguments: { database, schema } }
+            }),
+            ({ result }) => (result?.["completion"] as { readonly values: ReadonlyArray<string> }).values
+          )
+        // What each may see is what it is told, and the other is not.
+        const own = {
+          ann: yield* complete(voices[0]!.ask, "PUBLIC"),
+          bob: yield* complete(voices[2]!.ask, "WEB")
+        }
+        expect(own.ann).toContain("ORDERS")
+        expect(own.bob).toContain("EVENTS")
+        expect(own.ann.filter((name) => own.bob.includes(name))).toEqual([])
+        const isOf = (names: ReadonlyArray<string>, text: string) =>
+          names.filter((name) => new RegExp(`(?<![A-Z_])${name}(?![A-Z_])`).test(text))
+
+        const all = (when: string) =>
+          Effect.forEach(
+            voices,
+            ({ ask, era, user }) =>
+              Effect.gen(function* () {
+                const answers = yield* Effect.forEach(questions, ([method, params]) => ask(method, params))
+                const text = answers.map((one) => JSON.stringify(one)).join("\n")
+                const [mine, other] = user === "ann" ? [own.ann, own.bob] : [own.bob, own.ann]
+                expect([when, user, era, isOf(other, text)]).toEqual([when, user, era, []])
+                // The same search finds what is the caller's own.
+                expect([when, user, era, isOf(mine, text)]).toEqual([when, user, era, [...mine]])
+                expect(text).not.toContain("RATE_LIMITED")
+              }),
+            // Together, so that an outage is one of both.
+            { concurrency: "unbounded", discard: true }
+          )
+        yield* all("fresh")
+        yield* all("remembered")
+        yield* emulator.setFaults({ faults: [{ kind: "status", status: 503, where: "any" }] })
+        yield* all("in an outage")
+        yield* emulator.setFaults({ faults: [] })
+        const pinned = yield* http.ask({
+          path: "/admin/ladder/pin",
+          body: { mode: "cache-only" },
+          token: "root"
+        })
+        expect(pinned.status).toBe(200)
+        yield* all("from memory alone")
+      }).pipe(Effect.provide(Logger.minimumLogLevel(LogLevel.None)))
+  )
+}
