@@ -23,6 +23,7 @@
  * | `snowguard_retry_budget`, `snowguard_retries_total`, `snowguard_retries_exhausted_total` | reason | |
  * | `snowguard_retry_backoff_factor` | | above 1 while the warehouse pushes calls back |
  * | `snowguard_warehouse_login_latched` | | 1 while no login is tried, because the last one was refused |
+ * | `snowguard_warehouse_users_latched` | | users of callers of which no login is tried, while others are served |
  * | `snowguard_cache_entries`, `snowguard_cache_bytes`, `snowguard_cache_hits_total` | kind | |
  * | `snowguard_quota_store_changes_total` | to | the quota store was lost, or found again |
  * | `snowguard_quota_store_state` | state | 1 for the one in force: `normal`, `outage`, `memory` |

@@ -38,6 +38,10 @@ const loginLatched = gauge(
   "snowguard_warehouse_login_latched",
   "1 while no login is tried, because the last one was refused."
 )
+const usersLatched = gauge(
+  "snowguard_warehouse_users_latched",
+  "Users of callers of which no login is tried, because the last one was refused, while others are served."
+)
 const cacheEntries = gauge("snowguard_cache_entries", "Answers that are remembered.")
 const cacheBytes = gauge("snowguard_cache_bytes", "Bytes of the answers that are remembered.")
 const cacheHits = total("snowguard_cache_hits_total", "Calls answered from memory.")
@@ -109,8 +113,10 @@ export const sample = Effect.gen(function* () {
   retries({}, retry.retries)
   for (const [reason, count] of Object.entries(retry.exhausted)) retriesExhausted({ reason }, count)
   backoffFactor({}, retry.backoffFactor)
-  const { latched } = yield* Effect.flatten(WarehouseHealth.statusIfAny)
-  loginLatched({}, latched === undefined ? 0 : 1)
+  const { latched, latchedUsers = 0 } = yield* Effect.flatten(WarehouseHealth.statusIfAny)
+  const isOfSome = latched?.onlySome === true
+  loginLatched({}, latched === undefined || isOfSome ? 0 : 1)
+  usersLatched({}, isOfSome ? latchedUsers : 0)
   const store = yield* Effect.flatMap(QuotaStore.StoreHealth, (_) => _.status)
   for (const state of QuotaStore.StoreMode.literals) storeState({ state }, state === store.mode ? 1 : 0)
   const cache = yield* Effect.flatMap(ResultCache, (_) => _.status)

@@ -351,7 +351,7 @@ export const make = ({
           mode: { ...shared.mode, pinned: ladder.isHeld() }
         }
         return see === "totals"
-          ? totals
+          ? Snapshots.totals(totals)
           : {
               ...totals,
               ...(totals.config === undefined

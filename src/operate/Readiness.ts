@@ -29,6 +29,8 @@ export class Readiness extends Context.Tag("snowguard/Readiness")<
     readonly problem: Effect.Effect<Option.Option<string>>
     /** Why the warehouse is not called, although the server answers. */
     readonly impaired?: Effect.Effect<Option.Option<string>> | undefined
+    /** That the logins of some callers' users are refused, while the others are served. */
+    readonly refusedLogins?: Effect.Effect<Option.Option<string>> | undefined
   }
 >() {}
 
@@ -74,6 +76,15 @@ const warehouseProblem = (
   }
 }
 
+/** Without names: everybody may ask whether the server is ready. */
+const loginProblem = ({ latched, latchedUsers = 0 }: WarehouseHealth.Status): Option.Option<string> =>
+  latched?.onlySome === true && latchedUsers > 0
+    ? Option.some(
+        `the login of ${latchedUsers} ${latchedUsers === 1 ? "user" : "users"} to the warehouse was refused; callers with ` +
+          "other users are served"
+      )
+    : Option.none()
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -90,7 +101,8 @@ export const make = Effect.gen(function* () {
     }),
     impaired: Effect.gen(function* () {
       return warehouseProblem(yield* health, yield* breaker.status)
-    })
+    }),
+    refusedLogins: Effect.map(health, loginProblem)
   })
 })
 

@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import { Bulkhead } from "../guard/Bulkhead.js"
 import * as CircuitBreaker from "../guard/CircuitBreaker.js"
 import { Phase } from "../guard/CircuitBreaker.js"
@@ -178,6 +179,8 @@ export const Snapshot = Schema.Struct({
   login: optional(
     Schema.Struct({
       latched: Schema.Boolean,
+      /** It is of some users, and callers with others are served; why is in `refused_users`. */
+      only_some: optional(Schema.Boolean),
       reason: optional(Schema.String),
       next_login_in_ms: optional(Schema.Number)
     })
@@ -190,7 +193,13 @@ export const Snapshot = Schema.Struct({
   ),
   /** What an operator has to mend, while it is fresh. */
   trouble: optional(
-    Schema.Struct({ reason: Schema.String, description: Schema.String, ms_ago: Schema.Number })
+    Schema.Struct({
+      reason: Schema.String,
+      description: Schema.String,
+      ms_ago: Schema.Number,
+      /** Whose it is, where callers have users of their own; for administrators, as the whole of it then is. */
+      user: optional(Schema.String)
+    })
   ),
   mode: Schema.Struct({
     mode: Mode,
@@ -305,6 +314,45 @@ export const Snapshot = Schema.Struct({
  */
 export type Snapshot = typeof Snapshot.Type
 
+/** A figure that is added is for administrators alone until it is listed here. */
+const forAll = [
+  "at",
+  "uptime_ms",
+  "version",
+  "server",
+  "circuit",
+  "login",
+  "mode",
+  "pools",
+  "backoff_factor",
+  "rate_limits",
+  "quotas",
+  "quotas_unavailable",
+  "quota_store",
+  "retries",
+  "cache",
+  "calls",
+  "codes",
+  "would_refuse"
+] as const
+
+/**
+ * What callers see that may not administer: no client, no user, no text that is about one of them.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const totals = (snapshot: Snapshot): Snapshot => {
+  const { config, trouble } = snapshot
+  return {
+    ...Struct.pick(snapshot, ...forAll),
+    ...(config === undefined
+      ? {}
+      : { config: Struct.pick(config, "generation", "loaded_ms_ago", "faults", "faults_ms_ago") }),
+    ...(trouble === undefined || trouble.user !== undefined ? {} : { trouble })
+  }
+}
+
 /**
  * What is remembered of the last hour. Rates are per second; `breaker` and `mode` are how bad it is: 0 is
  * good.
@@ -382,10 +430,21 @@ const healthOf = ({ latched, trouble }: WarehouseHealth.Status): Health => ({
   login:
     latched === undefined
       ? { latched: false }
-      : { latched: true, reason: latched.reason, next_login_in_ms: whole(latched.nextLoginInMs) },
+      : {
+          latched: true,
+          ...(latched.onlySome === true ? { only_some: true } : { reason: latched.reason }),
+          next_login_in_ms: whole(latched.nextLoginInMs)
+        },
   ...(trouble === undefined
     ? {}
-    : { trouble: { reason: trouble.reason, description: trouble.description, ms_ago: whole(trouble.agoMs) } })
+    : {
+        trouble: {
+          reason: trouble.reason,
+          description: trouble.description,
+          ms_ago: whole(trouble.agoMs),
+          ...(trouble.user === undefined ? {} : { user: trouble.user })
+        }
+      })
 })
 
 const modeOf = ({ mode, shedding, signal, sinceMs, wayBack, why }: Degradation.Status) => ({

@@ -57,7 +57,14 @@ export interface Status {
   readonly approvalForMs?: number | undefined
   /** What else failed last for a reason of this kind, for some minutes. */
   readonly trouble?:
-    { readonly reason: Reason; readonly description: string; readonly agoMs: number } | undefined
+    | {
+        readonly reason: Reason
+        readonly description: string
+        readonly agoMs: number
+        /** Whose trouble it is, where it is not that of all. */
+        readonly user?: string | undefined
+      }
+    | undefined
 }
 
 /**
@@ -224,7 +231,7 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
     // Touched in synchronous steps only.
     const owners = Lru.make<Owner>(OWNERS)
     let approvalSince: number | undefined
-    let trouble: { readonly error: WarehouseError; readonly at: number } | undefined
+    let trouble: { readonly error: WarehouseError; readonly at: number; readonly user: string } | undefined
     /** By the kind, those of single users apart from those of all. */
     const toldAt = new Map<string, number>()
 
@@ -276,7 +283,7 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
       const name = nameOf(whose)
       const kind = `${error.reason}${isOfOne(whose) ? " of one" : ""}`
       return Effect.flatMap(monotonicMillis, (now) => {
-        trouble = { error, at: now }
+        trouble = { error, at: now, user: name }
         const before = toldAt.get(kind)
         if (before !== undefined && now - before < TELL_EVERY_MS) return Effect.void
         toldAt.set(kind, now)
@@ -402,7 +409,8 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
                 trouble: {
                   reason: trouble.error.reason,
                   description: trouble.error.description,
-                  agoMs: Math.floor(now - trouble.at)
+                  agoMs: Math.floor(now - trouble.at),
+                  ...(trouble.user === "" ? {} : { user: trouble.user })
                 }
               })
         }

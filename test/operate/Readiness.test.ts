@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Logger, Metric, Option, Scope, TestClock } from "effect"
+import { Context, Effect, Exit, Layer, Logger, Metric, Option, Scope, TestClock } from "effect"
 import * as Admin from "../../src/cli/commands/admin.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as Degradation from "../../src/guard/Degradation.js"
@@ -17,6 +17,8 @@ import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as ResultCache from "../../src/tools/ResultCache.js"
 import * as Retry from "../../src/guard/Retry.js"
 import * as GetLimits from "../../src/tools/GetLimits.js"
+import { WarehouseError } from "../../src/warehouse/Warehouse.js"
+import * as WarehouseHealth from "../../src/warehouse/WarehouseHealth.js"
 import * as Fakes from "../utils/fakeGuards.js"
 
 const quiet = Effect.provide(Logger.remove(Logger.defaultLogger))
@@ -233,6 +235,60 @@ describe("a circuit that is open", () => {
           assert.deepStrictEqual(yield* impaired, Option.some("an operator holds the circuit open"))
         })
       )
+    }).pipe(quiet)
+  )
+})
+
+describe("logins that are refused", () => {
+  it.scoped("of some users are told as theirs, by their number, and of all as those of the warehouse", () =>
+    Effect.gen(function* () {
+      const health = yield* WarehouseHealth.make()
+      const context = yield* Layer.build(
+        Layer.provide(
+          Readiness.layer,
+          Layer.mergeAll(
+            Layer.succeed(WarehouseHealth.WarehouseHealth, health),
+            Layer.provideMerge(
+              Degradation.layer(),
+              Layer.merge(CircuitBreaker.layer(), Layer.orDie(Bulkhead.layerNoop))
+            ),
+            QuotaStore.layerMemory
+          )
+        )
+      )
+      const { impaired, problem, refusedLogins } = Context.get(context, Readiness.Readiness)
+      const told = Effect.map(Effect.all([problem, impaired!, refusedLogins!]), (all) =>
+        all.map(Option.getOrNull)
+      )
+      const attempt = (user: string) => ({
+        owner: `key of ${user}`,
+        user,
+        identity: user,
+        role: "R",
+        place: "P"
+      })
+      const refused = new WarehouseError({ reason: "Authentication", description: "Disabled.", sent: "no" })
+      const others = "callers with other users are served"
+      assert.deepStrictEqual(yield* told, [null, null, null])
+      yield* health.loginFailed(attempt("ANN"), refused, "identity")
+      assert.deepStrictEqual(yield* told, [
+        null,
+        null,
+        `the login of 1 user to the warehouse was refused; ${others}`
+      ])
+      yield* health.loginAccepted(attempt("CARL"))
+      yield* health.loginFailed(attempt("BOB"), refused, "identity")
+      assert.deepStrictEqual(yield* told, [
+        null,
+        null,
+        `the login of 2 users to the warehouse was refused; ${others}`
+      ])
+      yield* health.loginFailed(attempt("CARL"), refused, "identity")
+      const [, impairment, logins] = yield* told
+      assert.match(impairment ?? "", /^the login to the warehouse was refused: Disabled\./)
+      assert.strictEqual(logins, null)
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(yield* told, [null, null, null])
     }).pipe(quiet)
   )
 })

@@ -209,7 +209,9 @@ export const asText = ({
       (circuit.cause === undefined ? "" : `; ${circuit.cause}`),
     ...(login?.latched === true
       ? [
-          `login      refused: ${plain(login.reason ?? "")} Next login in ${seconds(login.next_login_in_ms ?? 0)}, or after: snowguard admin warehouse unlatch`,
+          login.only_some === true
+            ? "login      refused to some users; callers with others are served"
+            : `login      refused: ${plain(login.reason ?? "")} Next login in ${seconds(login.next_login_in_ms ?? 0)}, or after: snowguard admin warehouse unlatch`,
           ...(refused_users ?? []).map(
             ({ next_login_in_ms, reason, user }) =>
               `           ${plain(user)}: ${plain(reason)} Next login in ${seconds(next_login_in_ms)}, or after: snowguard admin warehouse unlatch --user ${plain(user)}`
@@ -218,7 +220,9 @@ export const asText = ({
       : []),
     ...(trouble === undefined
       ? []
-      : [`trouble    ${trouble.reason}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`]),
+      : [
+          `trouble    ${trouble.reason}${trouble.user === undefined ? "" : ` for ${plain(trouble.user)}`}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`
+        ]),
     ...storeLines(quota_store),
     ...(config === undefined
       ? []

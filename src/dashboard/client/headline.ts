@@ -157,10 +157,16 @@ const loginConcerns = ({ login, refused_users = [], trouble }: Snapshot): Readon
   refused_users.length > 0
     ? refused_users.map(({ reason, user }) => ["bad", `The login of ${user} is refused: ${reason}`])
     : login?.latched === true
-      ? [["bad", `A login of the warehouse is refused: ${login.reason ?? "without a reason"}`]]
+      ? [
+          login.only_some === true
+            ? ["warn", "The login of some users is refused; callers with others are served"]
+            : ["bad", `A login of the warehouse is refused: ${login.reason ?? "without a reason"}`]
+        ]
       : trouble === undefined
         ? []
-        : [["warn", `${Format.duration(trouble.ms_ago)} ago: ${trouble.description}`]]
+        : [["warn", `${Format.duration(trouble.ms_ago)} ago${ofUser(trouble.user)}: ${trouble.description}`]]
+
+const ofUser = (user: string | undefined): string => (user === undefined ? "" : `, for ${user}`)
 
 /** How many faults there are; for administrators which. */
 const configConcerns = ({ config }: Snapshot): ReadonlyArray<Concern> => {

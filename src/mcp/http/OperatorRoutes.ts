@@ -47,6 +47,7 @@ import { Authenticator } from "../auth/Auth.js"
 import * as Page from "../../dashboard/page.js"
 import * as Prometheus from "../../observe/prometheus.js"
 import type { Snapshot } from "../../operate/Operator.js"
+import { totals } from "../../operate/Snapshot.js"
 import { Operator, Action } from "../../operate/Operator.js"
 import { Reloads } from "../../operate/Reloads.js"
 import { Readiness } from "../../operate/Readiness.js"
@@ -140,6 +141,7 @@ const makeMachines = ({ edge, isDraining, metrics }: Options) =>
       // Another replica would do no better: it is reported, and the server stays ready.
       const auth = yield* authenticator.problem ?? Effect.succeedNone
       const warehouse = yield* readiness.impaired ?? Effect.succeedNone
+      const logins = yield* readiness.refusedLogins ?? Effect.succeedNone
       const config = yield* reloads.status
       const found = {
         ...(config === undefined || config.faults.length === 0
@@ -150,7 +152,8 @@ const makeMachines = ({ edge, isDraining, metrics }: Options) =>
               )}`
             }),
         ...(Option.isSome(auth) ? { auth: `no new access token can be checked: ${auth.value}` } : {}),
-        ...(Option.isSome(warehouse) ? { warehouse: warehouse.value } : {})
+        ...(Option.isSome(warehouse) ? { warehouse: warehouse.value } : {}),
+        ...(Option.isSome(logins) ? { logins: logins.value } : {})
       }
       const details = Object.keys(found).length === 0 ? {} : { details: found }
       return Option.match(reason, {
@@ -258,16 +261,7 @@ const watch = (watchers: Shares.Shares, response: ServerResponse, { owner }: Ide
   return true
 }
 
-const withoutNames = ({
-  actions: _,
-  clients: __,
-  running: ___,
-  unserved: ____,
-  ...totals
-}: Snapshot): Snapshot => totals
-
-const seenBy = ({ admin }: Identity, snapshot: Snapshot): Snapshot =>
-  admin ? snapshot : withoutNames(snapshot)
+const seenBy = ({ admin }: Identity, snapshot: Snapshot): Snapshot => (admin ? snapshot : totals(snapshot))
 
 const encoder = new TextEncoder()
 

@@ -41,7 +41,7 @@ export interface Client {
   readonly bytes: number
   readonly lastAt: number
   readonly lastDecision: string
-  /** User and role in the warehouse of the last call that ran a statement. */
+  /** User and role in the warehouse of the last call that ran a statement, and whether it had others before. */
   readonly actsAs?: string | undefined
 }
 
@@ -69,6 +69,7 @@ interface Seen {
   lastAt: number
   lastDecision: string
   actsAs: string | undefined
+  others: boolean
 }
 
 export interface Interval {
@@ -149,7 +150,8 @@ export const record = (stats: CallStats, now: number, call: Call): void => {
       bytes: 0,
       lastAt: now,
       lastDecision: call.decision,
-      actsAs: undefined
+      actsAs: undefined,
+      others: false
     }
     if (stats.clients.size >= stats.maxClients) {
       for (const oldest of stats.clients.keys()) {
@@ -163,7 +165,10 @@ export const record = (stats: CallStats, now: number, call: Call): void => {
   seen.bytes += call.bytes
   seen.lastAt = now
   seen.lastDecision = call.decision
-  seen.actsAs = call.actsAs ?? seen.actsAs
+  if (call.actsAs !== undefined) {
+    seen.others ||= seen.actsAs !== undefined && seen.actsAs !== call.actsAs
+    seen.actsAs = call.actsAs
+  }
   stats.clients.set(call.client, seen)
 }
 
@@ -199,8 +204,8 @@ export const clients = (stats: CallStats, atMost: number): ReadonlyArray<Client>
   [...stats.clients]
     .reverse()
     .slice(0, atMost)
-    .map(([client, { actsAs, bytes, counts, lastAt, lastDecision, tier }]) => ({
-      ...(actsAs === undefined ? {} : { actsAs }),
+    .map(([client, { actsAs, bytes, counts, lastAt, lastDecision, others, tier }]) => ({
+      ...(actsAs === undefined ? {} : { actsAs: others ? `${actsAs}, and others` : actsAs }),
       client,
       tier,
       counts: { ...counts },

@@ -132,6 +132,8 @@ describe("what operators see over HTTP", () => {
       assert.deepInclude(JSON.parse(totals.body), { admin: false })
       assert.notInclude(totals.body, "clients")
       assert.notInclude(totals.body, '"ana"')
+      const beyond = Object.keys(all.snapshot).filter((name) => !(name in JSON.parse(totals.body).snapshot))
+      assert.sameMembers(beyond, ["actions", "clients", "observed", "running", "tiers", "unserved"])
       assert.deepInclude(JSON.parse(totals.body).snapshot.calls, { ok: 1 })
     }).pipe(quiet)
   )

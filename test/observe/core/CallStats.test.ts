@@ -130,6 +130,34 @@ describe("call statistics", () => {
     { fastCheck: { numRuns: 200 } }
   )
 
+  it("says as whom a client acts, the last time, and that it has acted as others", () => {
+    const stats = CallStats.make(2)
+    const call = (client: string, actsAs?: string) =>
+      CallStats.record(stats, 0, {
+        client,
+        tier: "t",
+        tool: "x",
+        outcome: "ok",
+        decision: "ok",
+        ms: 1,
+        bytes: 0,
+        actsAs
+      })
+    const acts = () => CallStats.clients(stats, 2).map(({ actsAs, client }) => [client, actsAs])
+    call("a")
+    assert.deepStrictEqual(acts(), [["a", undefined]])
+    call("a", "ANN (R)")
+    call("a", "ANN (R)")
+    call("a")
+    assert.deepStrictEqual(acts(), [["a", "ANN (R)"]])
+    call("a", "BOB (R)")
+    call("b", "ANN (R)")
+    assert.deepStrictEqual(acts(), [
+      ["b", "ANN (R)"],
+      ["a", "BOB (R), and others"]
+    ])
+  })
+
   it("has no percentile of nothing", () => {
     const stats = CallStats.make(1)
     assert.deepStrictEqual(CallStats.take(stats), { counts: none, bytes: 0, p50: undefined, p95: undefined })
