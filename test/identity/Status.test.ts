@@ -6,7 +6,7 @@ import { join } from "node:path"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import * as Keys from "../../src/mcp/auth/Keys.js"
 import * as Chromium from "../dashboard/chromium.js"
-import * as H from "../utils/http.js"
+import type * as H from "../utils/http.js"
 import { folder, serving } from "../utils/httpProcess.js"
 
 const start = Effect.gen(function* () {
