@@ -195,6 +195,8 @@ export interface Call extends Operation {
   /** Milliseconds that it waits for rate-limit tokens. */
   readonly tokenWaitMs: number
   readonly limits: Metered.Limits
+  /** Takes place around all that the call does with its limits. */
+  readonly within: Metered.Metered["within"]
   readonly used: Ref.Ref<Used>
 }
 
@@ -235,6 +237,7 @@ export const maker = (
   limits: Metered.Limits
 ): Effect.Effect<(operation: Operation) => Effect.Effect<Call>> =>
   Effect.zipWith(RequestId.make, Metered.make(limits), (nextRequestId, recorded) => {
+    const plain = Metered.unrecorded(limits)
     const callOf = (
       operation: Operation,
       { assigned = false, client, tier }: Principal,
@@ -243,6 +246,15 @@ export const maker = (
     ): Call => {
       const { batch, maxTokenWaitMs } = tierOf(options.current(), tier)
       const { deadlineMs, metered } = operation
+      const meeting =
+        metered === undefined
+          ? plain
+          : recorded(metered, {
+              class: operation.class,
+              deadlineMs,
+              estimatedBytes: operation.estimatedBytes,
+              assigned
+            })
       // Field by field: an object that is spread into has a hidden class of its own, and every guard reads this one.
       return {
         tool: operation.tool,
@@ -261,15 +273,8 @@ export const maker = (
         criticality: batch && operation.class === "query" ? "batch" : operation.class,
         deadline: begun + deadlineMs,
         tokenWaitMs: tokenWaitOf(maxTokenWaitMs, deadlineMs),
-        limits:
-          metered === undefined
-            ? limits
-            : recorded(metered, {
-                class: operation.class,
-                deadlineMs,
-                estimatedBytes: operation.estimatedBytes,
-                assigned
-              }),
+        limits: meeting.limits,
+        within: meeting.within,
         used
       }
     }

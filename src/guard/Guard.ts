@@ -20,7 +20,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Bulkhead from "./Bulkhead.js"
 import * as Call from "./Call.js"
@@ -120,8 +119,8 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
         call.deadline,
         Call.tooLate(call),
         (answered) =>
-          degradation
-            .protect(
+          call.within(
+            degradation.protect(
               call.criticality,
               Effect.acquireUseRelease(
                 admit(call),
@@ -130,7 +129,7 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
                 (admission, exit) => Effect.zipRight(answered(exit), settle(call, admission, exit))
               )
             )
-            .pipe(call.metered === undefined ? identity : Effect.ensuring(call.metered.ended))
+          )
       )
 
     const admit = Effect.fnUntraced(function* (call: Call.Call) {

@@ -11,6 +11,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Random from "effect/Random"
 import type * as RateLimiter from "./RateLimiter.js"
 import type * as Metering from "../observe/Metering.js"
@@ -37,10 +38,30 @@ export interface Limits {
  * @category models
  */
 export interface Sink {
-  readonly begun: (record: Recording) => void
-  /** Nothing more will be recorded of it. */
-  readonly ended: Effect.Effect<void>
+  /** An operation is under way, and is recorded here. */
+  readonly begin: (record: Recording) => Effect.Effect<void>
+  /** Nothing more will be recorded of it; run once for each that has begun. */
+  readonly end: Effect.Effect<void>
 }
+
+/**
+ * The limits that a call meets, and the bracket in which it meets them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Metered {
+  readonly limits: Limits
+  readonly within: <A, E, R>(operation: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+/**
+ * Limits without a record.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const unrecorded = (limits: Limits): Metered => ({ limits, within: identity })
 
 /** The start of a server, its clocks, and the numbers of its operations and steps. */
 class Start {
@@ -128,7 +149,7 @@ export class Recording {
 }
 
 /**
- * Begins the records of one server: for each operation the limits that write them.
+ * Begins the records of one server: for each operation the limits that write them, while it is under way.
  *
  * @since 0.1.0
  * @category constructors
@@ -144,7 +165,7 @@ export const make = (
       readonly estimatedBytes: number
       readonly assigned: boolean
     }
-  ) => Limits
+  ) => Metered
 > =>
   Effect.gen(function* () {
     const id = (yield* Random.nextIntBetween(36 ** 5, 36 ** 6)).toString(36)
@@ -157,8 +178,15 @@ export const make = (
         estimate: estimatedBytes,
         ...(assigned ? { assigned } : {})
       })
-      sink.begun(record)
-      return recorded(limits, record)
+      return {
+        limits: recorded(limits, record),
+        within: (operation) =>
+          Effect.acquireUseRelease(
+            sink.begin(record),
+            () => operation,
+            () => sink.end
+          )
+      }
     }
   })
 

@@ -210,8 +210,20 @@ const MAX_NAME = 64
 /** Characters of an unknown resource's URI that are told. */
 const MAX_URI = 200
 
-/** A resource that was not read because its call was refused; an error of a request has no other place for that. */
-const REFUSED = -32603
+/** A resource that cannot be read now: a limit, the warehouse, or this server; JSON-RPC has no other number for that. */
+const NOT_NOW = -32603
+
+/** By the code of the report of a call that reads a resource: those that are no fault of this server, and do not pass. */
+const unreadable: { readonly [code: string]: number | undefined } = {
+  WAREHOUSE_NOT_FOUND: NO_RESOURCE,
+  WAREHOUSE_PERMISSION: NO_RESOURCE,
+  OBJECT_NOT_ALLOWED: NO_RESOURCE,
+  TOOL_DENIED: NO_RESOURCE,
+  INVALID_INPUT: -32602
+}
+
+/** Milliseconds in which a connection takes the notices of one change. */
+const NOTICE_MS = 10_000
 
 /**
  * @since 0.1.0
@@ -284,20 +296,21 @@ export const make = (options: Options) =>
             if (audience.connections.size === 0) audiences.delete(tier)
           })
       )
+    const scope = yield* Effect.scope
     const policiesChanged = Effect.suspend(() => {
       const told = [...audiences].flatMap(([tier, audience]) => {
         const before = audience.shown
         audience.shown = shownTo(tier)
         const changed = notices.filter((notice) => before[notice] !== audience.shown[notice])
-        return changed.flatMap((notice) => [...audience.connections].map((notify) => ({ notice, notify })))
+        return changed.length === 0 ? [] : [...audience.connections].map((notify) => ({ changed, notify }))
       })
-      // A connection that has closed meanwhile is not told.
-      return Effect.forEach(
-        told,
-        ({ notice, notify }) => Effect.ignore(Effect.tryPromise(() => notify(notice))),
-        {
+      // A change of the policies does not wait for connections. A connection that has closed meanwhile is not told.
+      const send = ({ changed, notify }: (typeof told)[number]) =>
+        Effect.forEach(changed, (notice) => Effect.ignore(Effect.tryPromise(() => notify(notice))), {
           discard: true
-        }
+        }).pipe(Effect.timeoutOption(NOTICE_MS))
+      return Effect.asVoid(
+        Effect.forkIn(Effect.forEach(told, send, { concurrency: "unbounded", discard: true }), scope)
       )
     })
     if (policies.onChange !== undefined) yield* policies.onChange(policiesChanged)
@@ -592,9 +605,9 @@ export const make = (options: Options) =>
             return Resources.contents(uri, JSON.stringify(result.structuredContent))
           const report = ErrorReport.fromResult(result)
           throw {
-            code: report?.code === "WAREHOUSE_NOT_FOUND" ? NO_RESOURCE : REFUSED,
+            code: unreadable[report?.code ?? ""] ?? NOT_NOW,
             message: report?.message ?? "The resource could not be read.",
-            data: { [ErrorReport.metaKey]: report }
+            data: { uri: quoted(uri, MAX_URI), [ErrorReport.metaKey]: report }
           }
         }
 

@@ -102,8 +102,12 @@ const isQuota = Schema.is(QuotaName)
 const resetOf = ({ target, time }: typeof Line.Type): ReadonlyArray<Reset> => {
   const at = Option.map(DateTime.make(time), DateTime.toEpochMillis)
   if (Option.isNone(at) || target === undefined) return []
-  const [client = "", quota] = target.split(" ")
-  return [{ at: at.value, client, ...(isQuota(quota) ? { quota } : {}) }]
+  // A client's name may have spaces, a quota's has none.
+  const space = target.lastIndexOf(" ")
+  const quota = target.slice(space + 1)
+  return space > 0 && isQuota(quota)
+    ? [{ at: at.value, client: target.slice(0, space), quota }]
+    : [{ at: at.value, client: target }]
 }
 
 interface Gathered extends Omit<Call, "steps" | "wouldRefuse"> {

@@ -63,11 +63,12 @@ export class CallNotes {
   }
 
   private readonly sink: Metered.Sink = {
-    begun: (record) => {
-      this.open += 1
-      this.records.push(record)
-    },
-    ended: Effect.suspend(() => {
+    begin: (record) =>
+      Effect.sync(() => {
+        this.open += 1
+        this.records.push(record)
+      }),
+    end: Effect.suspend(() => {
       this.open -= 1
       return this.open === 0 ? this.onEnd : Effect.void
     })

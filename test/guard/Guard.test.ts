@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Ref, TestClock } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Ref, Scope, TestClock } from "effect"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as Degradation from "../../src/guard/Degradation.js"
@@ -343,6 +343,34 @@ describe("Guard", () => {
       assert.strictEqual(after.tokens, 10_000 - sent)
       assert.strictEqual((yield* breaker.status).phase, "closed")
     }).pipe(Effect.provide(stack({ burst: 10_000, quota: { requests_per_hour: 100_000 } })))
+  )
+
+  it.effect("a call whose guard has closed, or whose caller left before it began, is not under way", () =>
+    Effect.gen(function* () {
+      const under = yield* Ref.make({ begun: 0, ended: 0 })
+      const metered: Guard.Operation["metered"] = {
+        begin: () => Ref.update(under, (all) => ({ ...all, begun: all.begun + 1 })),
+        end: Ref.update(under, (all) => ({ ...all, ended: all.ended + 1 }))
+      }
+      const scope = yield* Scope.make()
+      const services = yield* Layer.buildWithScope(stack(), scope)
+      const run = Effect.provide(
+        Effect.flatMap(Guard.Guard, (guard) => guard.run({ ...operation, metered }, () => Effect.void)),
+        services
+      )
+      yield* run
+      assert.deepStrictEqual(yield* Ref.get(under), { begun: 1, ended: 1 })
+      // At whatever moment it is left.
+      for (let turns = 0; turns < 12; turns++) {
+        const fiber = yield* Effect.fork(run)
+        for (let i = 0; i < turns; i++) yield* Effect.yieldNow()
+        yield* Fiber.interrupt(fiber)
+      }
+      yield* Scope.close(scope, Exit.void)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(run)))
+      const { begun, ended } = yield* Ref.get(under)
+      assert.strictEqual(ended, begun)
+    })
   )
 
   it.effect("the work sees the services of its caller", () =>

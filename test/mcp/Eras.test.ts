@@ -5,6 +5,7 @@ import type { Scope } from "effect"
 import * as Audit from "../../src/observe/Audit.js"
 import { metaKey } from "../../src/mcp/ErrorReport.js"
 import { RateLimited } from "../../src/guard/RateLimiter.js"
+import * as ToolNames from "../../src/tools/names.js"
 import * as Tool from "../../src/tools/Tool.js"
 import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as H from "../utils/http.js"
@@ -357,6 +358,39 @@ describe("both eras", () => {
             ]) {
               const { answer } = yield* speaker.ask("r", "resources/read", { uri })
               assert.strictEqual(answer?.error?.code, code, uri)
+            }
+          }).pipe(quiet)
+      )
+
+      it.scopedLive(
+        "says of a resource that may not be read why, and that this is no fault of the server",
+        () =>
+          Effect.gen(function* () {
+            const hidden = (tool: string, fails: Effect.Effect<void, Tool.ToolError>) =>
+              listing(tool, "names", () => Effect.as(fails, ["it was read"]))
+            const rules = ToolNames.rulesOf(
+              { objects: { allow: ["SALES.PUBLIC.*"], deny: ["SALES.PUBLIC.PAY"] } },
+              "snowflake"
+            )
+            const speaker = yield* open({
+              tools: [
+                hidden("list_schemas", ToolNames.mayLookInto(rules, ["HR"])),
+                hidden("list_tables", Effect.fail(ToolNames.invalidInput("The name is none."))),
+                hidden("describe_table", ToolNames.mayRead(rules, ["SALES", "PUBLIC", "PAY"]))
+              ]
+            })
+            const none = isModern ? -32602 : -32002
+            for (const [uri, code, report] of [
+              ["snowflake://HR", none, "OBJECT_NOT_ALLOWED"],
+              ["snowflake://SALES/A", -32602, "INVALID_INPUT"],
+              ["snowflake://SALES/PUBLIC/PAY", none, "OBJECT_NOT_ALLOWED"]
+            ] as const) {
+              const { answer } = yield* speaker.ask("r", "resources/read", { uri })
+              assert.strictEqual(answer?.error?.code, code, uri)
+              assert.match(answer?.error?.message ?? "", new RegExp(`^${report}: .`))
+              assert.deepInclude(answer?.error?.data, { uri })
+              const given = (answer?.error?.data as Record<string, object>)[metaKey]
+              assert.deepInclude(given, { code: report, retryable: false })
             }
           }).pipe(quiet)
       )

@@ -7,6 +7,7 @@ import { Deferred, Effect, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope, Te
 import { metaKey } from "../../src/mcp/ErrorReport.js"
 import * as Audit from "../../src/observe/Audit.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
+import * as Live from "../../src/platform/Live.js"
 import * as Principal from "../../src/platform/Principal.js"
 import { RateLimited } from "../../src/guard/RateLimiter.js"
 import * as Tool from "../../src/tools/Tool.js"
@@ -29,11 +30,21 @@ const tool = (name: string, handler: Tool.Tool<typeof Input, typeof Out>["handle
 
 const whoAmI = Effect.map(Principal.CurrentPrincipal, ({ client, tier }) => ({ who: `${client}/${tier}` }))
 
-const connect = (
+const serverOf = (
   tools: ReadonlyArray<Tool.Any>,
   drainMs = 1_000,
   policies: Parameters<typeof CallPolicy.layer>[0] = {}
 ) =>
+  Layer.provide(
+    McpServer.layer({ name: "snowguard", version: "1.2.3", drainMs }),
+    Layer.mergeAll(
+      Audit.layerNoop,
+      CallPolicy.layer(policies),
+      Layer.orDie(Toolbox.layer(tools.map((tool) => Effect.succeed(tool))))
+    )
+  )
+
+const connect = (...of: Parameters<typeof serverOf>) =>
   Effect.gen(function* () {
     const server = yield* McpServer.McpServer
     const [ours, theirs] = InMemoryTransport.createLinkedPair()
@@ -50,18 +61,7 @@ const connect = (
       (client) => Effect.promise(() => client.close())
     )
     return { client, connection, close: Scope.close(scope, Exit.void) }
-  }).pipe(
-    Effect.provide(
-      Layer.provide(
-        McpServer.layer({ name: "snowguard", version: "1.2.3", drainMs }),
-        Layer.mergeAll(
-          Audit.layerNoop,
-          CallPolicy.layer(policies),
-          Layer.orDie(Toolbox.layer(tools.map((tool) => Effect.succeed(tool))))
-        )
-      )
-    )
-  )
+  }).pipe(Effect.provide(serverOf(...of)))
 
 const call = (client: Client, name: string, args: Record<string, unknown> = {}) =>
   Effect.promise(() => client.callTool({ name, arguments: args }) as Promise<CallToolResult>)
@@ -143,6 +143,28 @@ describe("McpServer", () => {
         assert.strictEqual(outputSchema?.type, "object")
         assert.isTrue(annotations?.readOnlyHint)
       }
+    })
+  )
+
+  it.scopedLive("a change of the policies does not wait until connections have taken its notice", () =>
+    Effect.gen(function* () {
+      const { live, set } = Live.make<{ readonly [tier: string]: Partial<CallPolicy.TierPolicy> }>({})
+      const server = yield* Layer.build(serverOf([tool("a", () => whoAmI)], 1_000, live))
+      const [ours, transport] = InMemoryTransport.createLinkedPair()
+      yield* Effect.provide(
+        Effect.flatMap(McpServer.McpServer, (one) => one.connect(transport, Principal.make("alice", "gold"))),
+        server
+      )
+      yield* Effect.promise(() => new Client({ name: "test", version: "1" }).connect(ours))
+      const asked = yield* Deferred.make<void>()
+      // A client that does not read.
+      transport.send = () => {
+        Deferred.unsafeDone(asked, Effect.void)
+        return new Promise(() => {})
+      }
+      yield* set({ default: { tools: { allow: [], deny: ["a"] } } })
+      yield* Deferred.await(asked)
+      yield* set({})
     })
   )
 

@@ -93,12 +93,18 @@ describe("the audit log, read again", () => {
     const log = read(
       line([], { ...reset, target: "bob" }),
       line([], { ...reset, target: "ann queries_per_hour" }),
+      line([], { ...reset, target: "Ann  van den Berg" }),
+      line([], { ...reset, target: "team a bytes_per_day" }),
+      line([], { ...reset, target: "queries_per_hour" }),
       line([], { ...reset, target: "eve", decision: "STORE_LOST" })
     )
     const at = Date.UTC(2026, 10, 30, 10)
     assert.deepStrictEqual(log.resets, [
       { at, client: "bob" },
-      { at, client: "ann", quota: "queries_per_hour" }
+      { at, client: "ann", quota: "queries_per_hour" },
+      { at, client: "Ann  van den Berg" },
+      { at, client: "team a", quota: "bytes_per_day" },
+      { at, client: "queries_per_hour" }
     ])
     assert.strictEqual(log.lines, 0)
   })
