@@ -86,7 +86,7 @@ export interface PoolStatus {
   readonly permits: number
   readonly inUse: number
   readonly queued: number
-  /** Milliseconds a new waiter would expect to wait; 0 when a slot is free. */
+  /** Milliseconds a new waiter would expect to wait; 0 when a slot is free and no call waits. */
   readonly estimatedWaitMs: number
 }
 

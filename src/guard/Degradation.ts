@@ -538,6 +538,10 @@ export const make = (
     })
   })
 
+/** While a slot is free only a client with its share of them waits, which says nothing about the others. */
+const fullPools = ({ status }: Bulkhead.Bulkhead["Type"]) =>
+  Effect.map(status, (pools) => pools.filter(({ inUse, permits }) => inUse >= permits))
+
 /**
  * The ladder over the breaker and the bulkhead that are provided, and over `sources`. With `eventLoop: true` a fiber
  * measures the delay of the event loop too.
@@ -560,7 +564,7 @@ export const layer = ({
       const bulkhead = yield* Bulkhead.Bulkhead
       const measured = eventLoop ? { eventLoopDelay: yield* measureEventLoop } : {}
       return yield* make(
-        { breaker: breaker.status, bulkhead: bulkhead.status, ...measured, ...sources },
+        { breaker: breaker.status, bulkhead: fullPools(bulkhead), ...measured, ...sources },
         options
       )
     })

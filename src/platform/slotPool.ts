@@ -282,7 +282,9 @@ export const make = <Pool, Overloaded>(
         release,
         status: modifyAt(ref, (state, now) => {
           const { inUse, queue } = state
-          const estimatedWaitMs = inUse < options.current().permits ? 0 : estimate(state, queue.size + 1, now)
+          // Beside free slots wait the clients that have their share of them.
+          const isFree = inUse < options.current().permits && queue.size === 0
+          const estimatedWaitMs = isFree ? 0 : estimate(state, queue.size + 1, now)
           return [{ inUse, queued: queue.size, estimatedWaitMs }, state]
         })
       }

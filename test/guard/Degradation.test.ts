@@ -103,6 +103,39 @@ describe("Degradation with a breaker", () => {
       }).pipe(fixed)
   )
 
+  it.effect.each([
+    { reserve: 1, then: "normal" },
+    { reserve: 0, then: "constrained" }
+  ])(
+    "is in the mode $then where one client has what it may of the slots, $reserve being reserved",
+    ({ reserve, then }) => {
+      const slots = { permits: 3, maxQueue: 9, maxQueuePerClient: 9, reserve }
+      const bulkhead = Bulkhead.layer({ requests: slots, statements: slots })
+      return Effect.gen(function* () {
+        const pools = yield* Bulkhead.Bulkhead
+        const request = { client: "evil", tier: "default", weight: 1, maxWaitMs: 100_000 }
+        yield* Effect.forEach([1, 2, 3, 4, 5], () =>
+          Effect.fork(Bulkhead.withSlot(pools, "statements", request, Effect.never))
+        )
+        yield* TestClock.adjust("30 seconds")
+        const degradation = yield* Degradation.Degradation
+        yield* Effect.exit(degradation.decide("query"))
+        const [waiting] = (yield* pools.status).filter(({ pool }) => pool === "statements")
+        expect(waiting?.queued).toBe(reserve === 1 ? 3 : 2)
+        expect(waiting?.estimatedWaitMs).toBeGreaterThanOrEqual(30_000)
+        expect((yield* degradation.status).mode).toBe(then)
+      }).pipe(
+        Effect.provide(
+          Layer.provideMerge(
+            Degradation.layer({ eventLoop: false }),
+            Layer.merge(CircuitBreaker.layer(), bulkhead)
+          ).pipe(Layer.orDie)
+        ),
+        fixed
+      )
+    }
+  )
+
   it.scoped("names no wait while an operator holds the circuit open", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make()

@@ -54,15 +54,20 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
     if (verdict === "allowed" || (verdict === "unknown" && allowed.defined.has(name.toUpperCase()))) return
     const full = [...qualifiers, name].join(".").toUpperCase()
     if (verdict === "unknown" && allowed.functions.has(full)) return
-    const near = verdict === "unknown" ? allowed.nearest(name, kind) : []
+    if (verdict === "never")
+      return fail(
+        "FUNCTION_NOT_ALLOWED",
+        `the function ${full} is not allowed`,
+        tree,
+        "it can change state or run text as SQL, so it cannot be allowed"
+      )
+    const near = allowed.nearest(name, kind)
     fail(
       "FUNCTION_NOT_ALLOWED",
-      `the function ${full} is not allowed` +
-        (near.length === 0 ? "" : `; allowed and similar: ${near.join(", ")}`),
+      `the ${kind === "table" ? "table function" : "function"} ${full} is unknown` +
+        (near.length === 0 ? "" : `; did you mean ${near.join(", ")}?`),
       tree,
-      verdict === "never"
-        ? "it can change state or run text as SQL, so it cannot be allowed"
-        : `an operator can allow it by adding ${full} to the allowed functions`
+      `if the warehouse has it, an operator can allow it by adding ${full} to the allowed functions`
     )
   }
 

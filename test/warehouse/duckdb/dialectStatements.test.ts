@@ -349,6 +349,30 @@ const families: Readonly<Record<string, Statements>> = {
     ["SELECT SEQ8() FROM TABLE(GENERATOR(ROWCOUNT => 2)) ORDER BY 1", [[0], [1]]],
     ["SELECT COUNT(*) FROM TABLE(GENERATOR(ROWCOUNT => 1000)) g", [[1000]]]
   ],
+  "GROUP BY ALL": [
+    [
+      "SELECT r, COUNT(*) AS n FROM (SELECT column1 AS r FROM VALUES ('low'), ('high'), ('mid'), ('low')) GROUP BY ALL ORDER BY CASE r WHEN 'high' THEN 1 WHEN 'mid' THEN 2 ELSE 3 END",
+      [
+        ["high", 1],
+        ["mid", 1],
+        ["low", 2]
+      ]
+    ],
+    [
+      "SELECT a, b, SUM(c) FROM (SELECT column1 AS a, column2 AS b, column3 AS c FROM VALUES (1, NULL, 5), (2, 'x', 6), (1, NULL, 7)) GROUP BY ALL ORDER BY a * -1, LENGTH(b) NULLS FIRST, b, a",
+      [
+        [2, "x", 6],
+        [1, null, 12]
+      ]
+    ],
+    [
+      "SELECT UPPER(r) AS r, COUNT(*) AS n FROM (SELECT column1 AS r FROM VALUES ('a'), ('b'), ('b')) GROUP BY ALL ORDER BY n / 2 DESC, UPPER(r)",
+      [
+        ["B", 2],
+        ["A", 1]
+      ]
+    ]
+  ],
   differences: [
     ["SELECT COT(0), AS_DECIMAL(TO_VARIANT(1.25::NUMBER(6, 3)), 6, 3)", [["inf", "1.250"]]],
     [

@@ -159,6 +159,8 @@ export const rewrite = (from: Source): string => {
 
   /** The parameters of the lambdas around, which are elements of arrays. */
   let bound: ReadonlySet<string> = new Set()
+  /** The columns by which GROUP BY ALL groups, in the ORDER BY behind it: DuckDB finds them there as a whole item only. */
+  let grouped: ReadonlySet<string> = new Set()
   const flattens = tokens.some((token) => isWord(token, "FLATTEN"))
   /** VALUE and THIS of FLATTEN. */
   const isElement = (token: Token | undefined): boolean =>
@@ -1315,10 +1317,8 @@ export const rewrite = (from: Source): string => {
     const [select] = selects
     const items = select?.items ?? []
     const isSet = list.slice(0, order).some(({ mark }) => mark !== undefined && setOperators.includes(mark))
-    const isWhole =
-      isSet ||
-      /^SELECT DISTINCT\b/.test(select?.sql ?? "") ||
-      list.some(({ mark, sql: text }, at) => mark === "ALL" && text !== "" && list[at - 2]?.mark === "GROUP")
+    const isWhole = isSet || /^SELECT DISTINCT\b/.test(select?.sql ?? "")
+    const isByAll = groupedByAll(list) !== undefined
     const nameOf = ({ name, value }: Item) => name ?? lastName(value?.sql ?? "")
     const changed = new Map<number, Piece>()
     for (let at = order + 1; at < list.length; at++) {
@@ -1342,6 +1342,12 @@ export const rewrite = (from: Source): string => {
       if (value === undefined) continue
       const compared = asCompared(value)
       if (compared === value) continue
+      if (!isWhole && isByAll) {
+        // An aggregate is none of the columns by which is grouped.
+        if (/\b(?:list|arg_min|arg_max)\(/.test(value.sql)) continue
+        changed.set(at, asCompared({ ...value, sql: `any_value(${value.sql})`, kind: "variant" }))
+        continue
+      }
       if (!isWhole) {
         changed.set(at, compared)
         continue
@@ -1563,6 +1569,7 @@ export const rewrite = (from: Source): string => {
       list.push({ sql: text, kind, operand, mark })
     }
     const keyword = (text: string, mark: string) => push(text, "unknown", false, mark)
+    const outerGrouped = grouped
     let limit = ""
     for (let at = start; at < end;) {
       const token = tokens[at]!
@@ -1706,6 +1713,7 @@ export const rewrite = (from: Source): string => {
         at++
       }
     }
+    grouped = outerGrouped
     advanced(list)
     computed(list)
     multiplied(list)
@@ -1936,11 +1944,40 @@ export const rewrite = (from: Source): string => {
     }
     if (isKeyword) {
       keyword(token.text, token.value)
+      if (token.value === "ORDER") grouped = groupedByAll(list) ?? grouped
+      return at + 1
+    }
+    if (grouped.has(token.value) && tokens[at - 1]?.text !== "." && next?.text !== "." && !isSortItem(at)) {
+      push(`any_value(${token.text})`)
       return at + 1
     }
     const isName = ownWords.has(token.value) && !bracket && !isWord(next, "JOIN")
     push(isName ? quoted(token.text) : token.text, kindOfWord(token), true)
     return at + 1
+  }
+
+  /** A value that is a whole item of ORDER BY. */
+  const isSortItem = (at: number): boolean => {
+    const [before, after] = [tokens[at - 1], tokens[at + 1]]
+    return (
+      (before?.text === "," || isWord(before, "BY")) &&
+      (after === undefined || after.kind === "close" || sortFollows.has(after.value))
+    )
+  }
+
+  /** The columns of a list by which GROUP BY ALL groups. */
+  const groupedByAll = (list: ReadonlyArray<Piece>): ReadonlySet<string> | undefined => {
+    const isByAll = list.some(
+      ({ mark }, at) => mark === "ALL" && list[at - 1]?.mark === "BY" && list[at - 2]?.mark === "GROUP"
+    )
+    const items = list.findLast(({ mark }) => mark === "SELECT")?.items ?? []
+    return isByAll
+      ? new Set(
+          items.flatMap(({ name, value }) =>
+            name !== undefined && sameName(value?.sql, name) ? [name.toUpperCase()] : []
+          )
+        )
+      : undefined
   }
 
   /** `, name (a, b) AS (` */
