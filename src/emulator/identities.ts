@@ -40,12 +40,14 @@ interface Privilege {
   /** `TABLE`, `SCHEMA`, `DATABASE`, `WAREHOUSE`, `ACCOUNT`, ... */
   readonly on: string
   readonly name: string
+  /** With the grant option: the role may grant it to others. */
+  readonly grantable?: boolean | undefined
 }
 
 export interface Role {
   /** Databases, schemas and tables that may be read: `DB`, `DB.SCHEMA`, `DB.SCHEMA.TABLE`. */
   readonly reads: ReadonlyArray<string>
-  /** What `SHOW GRANTS` lists beside reading. */
+  /** What `SHOW GRANTS` lists beside reading; what roles that are granted (`USAGE` on `ROLE`) may read, this one may. */
   readonly also?: ReadonlyArray<Privilege> | undefined
 }
 
@@ -74,7 +76,8 @@ export interface Identities {
   readonly mayRead: (session: Acting, sql: string) => Effect.Effect<void, Failure>
   /** Which rows of a `SHOW` are seen. */
   readonly seen: (session: Acting, sql: string, columns: ReadonlyArray<Column>) => (row: Row) => boolean
-  readonly grantsTo: (role: string) => ReadonlyArray<Privilege>
+  /** Undefined for a role that there is not. */
+  readonly grantsTo: (role: string) => ReadonlyArray<Privilege> | undefined
 }
 
 interface Acting {
@@ -130,11 +133,21 @@ const anything = { functions: new Set<string>(), defined: new Set<string>(), nea
  */
 export const make = ({ roles, users }: Directory, engine: Pick<Client, "parse">): Identities => {
   const rolesOf = (user: string) => upper(named(users, user)?.roles ?? [])
+  /** With all that are granted to it. */
+  const withGranted = (role: string, seen = new Set<string>()): ReadonlySet<string> => {
+    if (seen.has(role)) return seen
+    seen.add(role)
+    for (const { name, on, privilege } of named(roles, role)?.also ?? []) {
+      if (privilege === "USAGE" && /^(?:DATABASE_)?ROLE$/.test(on)) withGranted(name, seen)
+    }
+    return seen
+  }
   const othersOf = (user: string, role: string) => rolesOf(user).filter((one) => one !== role)
   const rulesOf = ({ role, secondaryRoles, user }: Acting): ObjectRules.Rules => {
     const also =
       secondaryRoles === "ALL" ? othersOf(user, role) : secondaryRoles === "NONE" ? [] : secondaryRoles
-    const allow = [role, ...also].flatMap((one) => named(roles, one)?.reads ?? [])
+    const active = new Set([role, ...also, "PUBLIC"].flatMap((one) => [...withGranted(one)]))
+    const allow = [...active].flatMap((one) => named(roles, one)?.reads ?? [])
     return { allow: allow.length === 0 ? [NOTHING] : allow, deny: [] }
   }
   return {
@@ -188,6 +201,7 @@ export const make = ({ roles, users }: Directory, engine: Pick<Client, "parse">)
     },
     grantsTo: (role) => {
       const found = named(roles, role)
+      if (found === undefined && role !== "PUBLIC") return undefined
       return [
         ...(found?.reads ?? []).map((name): Privilege => {
           const parts = name.split(".").length

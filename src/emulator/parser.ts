@@ -195,10 +195,10 @@ const commandOf = (tokens: ReadonlyArray<Token>, source: string): Command => {
   if (!at.word("SHOW")) return query
   const kind = at.anyWord()
   if (kind === "GRANTS") {
-    const name = at.word("TO") && at.word("ROLE") ? at.name() : undefined
-    return at.done && (name === undefined || name.length === 1)
-      ? { _tag: "ShowGrants", role: name?.[0] }
-      : query
+    if (!at.word("TO")) return at.done ? { _tag: "ShowGrants", role: undefined } : query
+    const parts = at.word("DATABASE") ? 2 : 1
+    const name = at.word("ROLE") ? at.name() : undefined
+    return at.done && name?.length === parts ? { _tag: "ShowGrants", role: name.join(".") } : query
   }
   const like = at.word("LIKE") ? at.string() : undefined
   if (kind === "PARAMETERS") {

@@ -176,29 +176,33 @@ export const answer = (
     case "ShowWarehouses":
       return Effect.sync(() => showWarehouses(environment, session, command.like ?? "%"))
     case "ShowGrants":
-      return Effect.sync(() => {
+      return Effect.suspend(() => {
         const of = command.role ?? session.role
-        return table(
-          [
-            "created_on",
-            "privilege",
-            "granted_on",
-            "name",
-            "granted_to",
-            "grantee_name",
-            "grant_option",
-            "granted_by"
-          ],
-          (environment.identities?.grantsTo(of) ?? []).map(({ name, on, privilege }) => [
-            "2026-01-01 00:00:00.000 +0000",
-            privilege,
-            on,
-            name,
-            "ROLE",
-            of,
-            "false",
-            "SECURITYADMIN"
-          ])
+        const grants = environment.identities === undefined ? [] : environment.identities.grantsTo(of)
+        if (grants === undefined) return Effect.fail(Failures.missing)
+        return Effect.succeed(
+          table(
+            [
+              "created_on",
+              "privilege",
+              "granted_on",
+              "name",
+              "granted_to",
+              "grantee_name",
+              "grant_option",
+              "granted_by"
+            ],
+            grants.map(({ grantable = false, name, on, privilege }) => [
+              "2026-01-01 00:00:00.000 +0000",
+              privilege,
+              on,
+              name,
+              "ROLE",
+              of,
+              String(grantable),
+              "SECURITYADMIN"
+            ])
+          )
         )
       })
     case "DescribeUser": {

@@ -175,6 +175,20 @@ const levelsOf = (settings: Settings): ReadonlyArray<Level> =>
     }))
   )
 
+/**
+ * Callers that have a user of their own, as options of `snowguard check`.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const named = ({ clients, tiers }: Settings): ReadonlyArray<string> => {
+  const own = (option: string, section: Settings["clients"] | Settings["tiers"]) =>
+    Object.entries(section).flatMap(([name, { snowflake }]) =>
+      hasCredential(snowflake) ? [`${option} ${name}`] : []
+    )
+  return [...own("--client", clients), ...own("--tier", tiers)]
+}
+
 /** The person at the browser is one, and not one for each client. */
 const oneForAll =
   'is "oauth_authorization_code", by which one person signs in for all callers: it belongs into [snowflake], with ' +
@@ -267,6 +281,14 @@ const priceOf = (given: Credential): Price =>
 
 /** Before the client in the key of an identity that no session is opened for. */
 const NO_USER = "no user: "
+
+/**
+ * Whether nothing says which user a caller is.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const hasNoUser = ({ key }: Pick<Identity, "key">): boolean => key.startsWith(NO_USER)
 
 /** The server's own user is not meant where a caller has no token. */
 const noToken = wrong(
@@ -387,7 +409,7 @@ export const identityOf = (
     const known = made.get(name)
     if (known !== undefined) return known
     const identity = make(principal)
-    if (isNamed || !identity.key.startsWith(NO_USER)) made.set(name, identity)
+    if (isNamed || !hasNoUser(identity)) made.set(name, identity)
     return identity
   }
 }

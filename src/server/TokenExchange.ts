@@ -274,10 +274,13 @@ export const check = (
         })
       )
       const facts = {
+        client: principal.client,
+        tier: principal.tier,
         identity: "exchange",
         account: accountUrl(settings) ?? "unknown",
         "authorization server": tokenUrlOf(settings) ?? issuerOf(settings) ?? "unknown",
-        role: place.role ?? "the one of the token"
+        role: place.role ?? "the one of the token",
+        warehouse: place.warehouse ?? "the one of the user"
       }
       const untried =
         "whether callers get tokens, and may log in with them, was not tried: that takes the access token of a caller; call " +
@@ -298,8 +301,8 @@ export const check = (
       }
       const { code, kind } = failure
       if (kind === "refused" || kind === "scope") {
-        const client = `${settings.exchange.clientId ?? ""} (known there: a token that is none was refused with ${code ?? kind})`
-        return { facts: { ...facts, client }, warnings: [untried], exitCode: 0 }
+        const known = `${settings.exchange.clientId ?? ""} (known there: a token that is none was refused with ${code ?? kind})`
+        return { facts: { ...facts, "client of the exchange": known }, warnings: [untried], exitCode: 0 }
       }
       return kind === "client"
         ? { facts, warnings: [], wrong: [description], todo: CORRECT, exitCode: 78 }

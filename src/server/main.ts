@@ -120,15 +120,33 @@ export const checkAccount = (
     if (faults.length > 0) return incomplete(faults.map(({ message, setting }) => `${setting} ${message}`))
     const { client = caller.tier === undefined ? settings.client : `any of ${caller.tier}` } = caller
     const principal = Principal.make(client, caller.tier ?? ServerConfig.tierOf(settings, client))
+    const identityOf = account.identityOf(settings)
+    if (identity === "client" && account.hasNoUser(identityOf(principal))) {
+      return isNamed
+        ? incomplete(
+            [
+              `${caller.client === undefined ? `the tier ${principal.tier}` : `the client ${client}`} has no user of its ` +
+                'own in Snowflake, and snowflake.identity is "client"'
+            ],
+            `set a user and its credential in ${[
+              ...(caller.client === undefined ? [] : [`[clients.${client}.snowflake]`]),
+              `[tiers.${principal.tier}.snowflake]`
+            ].join(" or ")}`
+          )
+        : incomplete(
+            ['snowflake.identity is "client": each client, or tier, has a user of its own in Snowflake'],
+            `say whose login to check: ${account.named(settings).join(", ")}`
+          )
+    }
     if (identity === "exchange") {
       const exchanging = yield* Effect.promise(() => import("./TokenExchange.js"))
-      const { role, warehouse } = account.identityOf(settings)(principal)
+      const { role, warehouse } = identityOf(principal)
       return yield* exchanging.check(settings, principal, { role, warehouse })
     }
     return yield* check(
       Effect.map(account.options(settings.snowflake), (given) => ({
         ...given,
-        identityOf: account.identityOf(settings)
+        identityOf
       })),
       principal
     )

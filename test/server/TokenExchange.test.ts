@@ -299,7 +299,8 @@ it.scopedLive("check says what it could verify of the exchange without a caller'
       facts: {
         identity: "exchange",
         "authorization server": `${emulator.url}/oauth/token-request`,
-        client: "snowguard (known there: a token that is none was refused with invalid_grant)"
+        "client of the exchange":
+          "snowguard (known there: a token that is none was refused with invalid_grant)"
       },
       warnings: [expect.stringContaining("was not tried")]
     })

@@ -73,6 +73,12 @@ const diagnosis = ({ code, description, reason }: WarehouseError): Diagnosis => 
         wrong: "the warehouse, database or schema of the login does not exist or is not visible to the role",
         todo: "correct snowflake.warehouse, snowflake.database and snowflake.schema"
       }
+    // None is set, or the session was not given the one that is.
+    case "000606":
+      return {
+        wrong: "no warehouse is active: none is set, it does not exist, or the role may not use it",
+        todo: "correct snowflake.warehouse, or grant USAGE on it to the role"
+      }
     case "390420":
     case "390422":
     case "390432":
@@ -136,14 +142,22 @@ const passing: ReadonlySet<Reason> = new Set<Reason>([
   "LoginUnavailable"
 ])
 
-const failed = (error: WarehouseError, facts: Report["facts"] = {}): Report => {
+/** Settings of a login that a client or a tier may have of its own. */
+const inSection = (section: string, todo: string): string =>
+  section === "snowflake"
+    ? todo
+    : todo
+        .replaceAll(/\bsnowflake\.(?=(?:user|password|role|warehouse|oauth_\w+)\b)/g, `${section}.`)
+        .replaceAll("[snowflake]", `[${section}]`)
+
+const failed = (error: WarehouseError, facts: Report["facts"] = {}, section = "snowflake"): Report => {
   const { all = false, todo, wrong } = diagnosis(error)
   const code = error.code === undefined ? "" : ` [${error.code}]`
   return {
     facts,
     warnings: [],
     wrong: [`${all ? wrong : `${wrong}: ${error.description}`}${code}`],
-    todo,
+    todo: inSection(section, todo),
     exitCode: passing.has(error.reason) ? 69 : 78
   }
 }
@@ -153,11 +167,11 @@ const correct = "correct the section [snowflake] of the configuration"
 /**
  * The report of settings with which no login can work.
  */
-export const incomplete = (wrong: ReadonlyArray<string>): Report => ({
+export const incomplete = (wrong: ReadonlyArray<string>, todo = correct): Report => ({
   facts: {},
   warnings: [],
   wrong,
-  todo: correct,
+  todo,
   exitCode: 78
 })
 
@@ -201,7 +215,7 @@ const parsed = (cell: Cell | undefined): unknown =>
 const secondaryRoles = (
   role: string | undefined,
   row: { readonly [column: string]: Cell }
-): { readonly fact: string; readonly warning?: string } => {
+): { readonly fact: string; readonly active: ReadonlyArray<string>; readonly warning?: string } => {
   const active = parsed(row["s"])
   const roles = Predicate.isRecord(active) && typeof active["roles"] === "string" ? active["roles"] : ""
   const all = parsed(row["o"])
@@ -211,12 +225,14 @@ const secondaryRoles = (
   if (roles !== "") {
     return {
       fact: listed(roles.split(",")),
+      active: roles.split(","),
       warning:
         "secondary roles are active, so that the role alone does not bound what is read; " +
         'snowflake.secondary_roles = "none" switches them off'
     }
   }
   return {
+    active: [],
     fact:
       others.length === 0
         ? "none"
@@ -238,57 +254,130 @@ const reading = new Set([
 /** Warnings about privileges that are listed one by one; of the rest the number is told. */
 const MOST_GRANTS = 20
 
-const beyondReading = (
-  role: string,
-  grants: ReadonlyArray<{ readonly [column: string]: Cell }>
-): ReadonlyArray<string> => {
-  const found = grants.flatMap((grant) => {
-    const privilege = text(grant["privilege"])?.toUpperCase() ?? ""
-    return privilege === "" || reading.has(privilege)
-      ? []
-      : [
-          `${role} has ${privilege} on ${text(grant["granted_on"]) ?? "an object"} ${text(grant["name"]) ?? ""}`
-        ]
-  })
-  const rest = found.length - MOST_GRANTS
-  return [
-    ...found.slice(0, MOST_GRANTS).map((one) => `${one.trim()}, which is more than reading`),
-    ...(rest > 0 ? [`${role} has ${rest} more privileges beyond reading`] : [])
-  ]
+/** Roles that are looked at; more are rare, and each is a statement. */
+const MOST_ROLES = 50
+
+interface HeldRole {
+  readonly kind: "ROLE" | "DATABASE ROLE"
+  readonly name: string
+  /** How the session has it: by itself, as another active role, or granted to one of these. */
+  readonly by: string
 }
 
+/** As `SHOW GRANTS` tells it: in quotes only where it has to be. */
+const identifierOf = ({ kind, name }: HeldRole): string =>
+  name.includes('"') ? name : (kind === "ROLE" ? [name] : name.split(".")).map(quoted).join(".")
+
+/** What is more than reading in a grant, in words. */
+const excessOf = (grant: { readonly [column: string]: Cell }): string | undefined => {
+  const privilege = text(grant["privilege"])?.toUpperCase() ?? ""
+  const kind = text(grant["granted_on"])?.toUpperCase() ?? "an object"
+  const on = `${privilege} on ${kind} ${text(grant["name"]) ?? ""}`.trim()
+  if (privilege === "") return undefined
+  if (!reading.has(privilege)) return `has ${on}`
+  // It may run with the rights of its owner.
+  if (kind === "PROCEDURE") return `has ${on}`
+  return text(grant["grant_option"])?.toLowerCase() === "true" ? `may grant ${on} to others` : undefined
+}
+
+/** What the active roles, and all that are granted to them, may do beyond reading. */
+const beyondReading = (
+  role: string,
+  others: ReadonlyArray<string>,
+  grantsTo: (
+    role: string
+  ) => Effect.Effect<ReadonlyArray<{ readonly [column: string]: Cell }>, WarehouseError>
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.gen(function* () {
+    const found: Array<string> = []
+    const inherited: Array<string> = []
+    const unseen: Array<string> = []
+    const queue: Array<HeldRole> = [
+      { kind: "ROLE", name: role, by: "" },
+      ...others.map((name): HeldRole => ({ kind: "ROLE", name, by: ` by the secondary role ${name}` })),
+      // Each session has it.
+      { kind: "ROLE", name: "PUBLIC", by: " by the role PUBLIC" }
+    ]
+    const seen = new Set<string>()
+    for (let held = queue.shift(); held !== undefined; held = queue.shift()) {
+      const { by, kind, name } = held
+      if (seen.has(`${kind} ${name}`)) continue
+      if (seen.size >= MOST_ROLES) {
+        found.push(`has more than ${MOST_ROLES} roles, and the others were not looked at`)
+        break
+      }
+      seen.add(`${kind} ${name}`)
+      if (kind === "ROLE" && systemRoles.includes(name)) {
+        inherited.push(name)
+        continue
+      }
+      const grants = yield* Effect.either(grantsTo(`${kind} ${identifierOf(held)}`))
+      if (Either.isLeft(grants)) {
+        unseen.push(name)
+        continue
+      }
+      for (const grant of grants.right) {
+        const on = text(grant["granted_on"])?.toUpperCase().replaceAll("_", " ")
+        const granted = text(grant["name"]) ?? ""
+        if (
+          (on === "ROLE" || on === "DATABASE ROLE") &&
+          text(grant["privilege"])?.toUpperCase() === "USAGE"
+        ) {
+          queue.push({ kind: on, name: granted, by: ` by the role ${granted}` })
+        }
+        const excess = excessOf(grant)
+        if (excess !== undefined) found.push(`${excess}${by}, which is more than reading`)
+      }
+    }
+    const rest = found.length - MOST_GRANTS
+    return [
+      ...inherited.map((name) => `${role} has the system role ${name}, which may do far more than read`),
+      ...found.slice(0, MOST_GRANTS).map((one) => `${role} ${one}`),
+      ...(rest > 0 ? [`${role} has ${rest} more privileges beyond reading`] : []),
+      ...(unseen.length > 0 ? [`what ${listed(unseen)} may do could not be seen (SHOW GRANTS TO ROLE)`] : [])
+    ]
+  })
+
+/** A login by password alone has worked: what may not be seen is a person, or a legacy service user. */
 const passwordOf = (
   user: string,
   properties: ReadonlyArray<{ readonly [column: string]: Cell }>
 ): ReadonlyArray<string> => {
   const type = text(properties.find((row) => text(row["property"])?.toUpperCase() === "TYPE")?.["value"])
   const what =
-    type?.toUpperCase() === "LEGACY_SERVICE"
-      ? "is a legacy service user"
-      : type?.toUpperCase() === "SERVICE"
-        ? undefined
-        : "is a person"
-  return what === undefined
+    properties.length === 0
+      ? "(a person or a legacy service user)"
+      : type?.toUpperCase() === "LEGACY_SERVICE"
+        ? "is a legacy service user and"
+        : "is a person and"
+  return type?.toUpperCase() === "SERVICE"
     ? []
     : [
-        `${user} ${what} and logs in with a password alone, which Snowflake takes of trial and reader accounts only; use a ` +
+        `${user} ${what} logs in with a password alone, which Snowflake takes of trial and reader accounts only; use a ` +
           "user of TYPE = SERVICE with a key pair, or a second factor"
       ]
 }
 
+const notThere = (name: string) => ({
+  wrong: [`the warehouse ${name} does not exist or the role may not use it`],
+  todo: "correct snowflake.warehouse, or grant USAGE on it to the role"
+})
+
+/** `asked`: the one that the settings name. */
 const warehouseOf = (
+  asked: string | undefined,
   name: string | undefined,
-  found: ReadonlyArray<{ readonly [column: string]: Cell }>
+  found: Either.Either<ReadonlyArray<{ readonly [column: string]: Cell }>, WarehouseError>
 ): { readonly fact: string } | { readonly wrong: ReadonlyArray<string>; readonly todo: string } => {
   if (name === undefined) {
-    return { wrong: ["no warehouse is set, and queries will fail"], todo: "set snowflake.warehouse" }
+    return asked === undefined
+      ? { wrong: ["no warehouse is set, and queries will fail"], todo: "set snowflake.warehouse" }
+      : notThere(asked)
   }
-  const entry = found.find((row) => text(row["name"]) === name)
+  if (Either.isLeft(found)) return { fact: `${name} (its size could not be seen)` }
+  const entry = found.right.find((row) => text(row["name"]) === name)
   if (entry === undefined) {
-    return {
-      wrong: [`the warehouse ${name} does not exist or the role may not use it`],
-      todo: "correct snowflake.warehouse, or grant USAGE on it to the role"
-    }
+    return notThere(name)
   }
   const state = text(entry["state"])?.toUpperCase() ?? "unknown"
   const resumes = text(entry["auto_resume"])?.toLowerCase() !== "false"
@@ -322,6 +411,7 @@ const checked = (
     Effect.gen(function* () {
       const given = yield* options
       const as = principal === undefined ? undefined : given.identityOf?.(principal)
+      const section = as?.mode === "client" ? as.key : "snowflake"
       const login = yield* as?.login ?? given.login
       const host = {
         ...(principal === undefined
@@ -336,7 +426,7 @@ const checked = (
       const answer = yield* Effect.either(
         look(warehouse, id, who, priceOf(login) === "person" ? APPROVAL_TIMEOUT_MS : TIMEOUT_MS)
       )
-      if (Either.isLeft(answer)) return failed(answer.left, host)
+      if (Either.isLeft(answer)) return failed(answer.left, host, section)
       const [row = {}] = answer.right
       const role = text(row["r"])
       const secondary = secondaryRoles(role, row)
@@ -349,25 +439,30 @@ const checked = (
         "secondary roles": secondary.fact,
         version: text(row["v"]) ?? "unknown"
       }
+      const seenIn = (sql: string) => look(warehouse, id, sql)
       // What may not be seen is no fault of the login.
-      const seenIn = (sql: string) => Effect.orElseSucceed(look(warehouse, id, sql), () => [])
-      const grants = role === undefined ? [] : yield* seenIn(`SHOW GRANTS TO ROLE ${quoted(role)}`)
       const properties =
-        user === undefined || !isPassword(login) ? [] : yield* seenIn(`DESCRIBE USER ${quoted(user)}`)
+        user === undefined || !isPassword(login)
+          ? undefined
+          : yield* Effect.orElseSucceed(seenIn(`DESCRIBE USER ${quoted(user)}`), () => [])
       const warnings = [
         ...(role === undefined
           ? ["no role is active; nothing will be visible"]
           : systemRoles.includes(role)
             ? [`${role} is a system role; use one that may read what agents need and no more`]
-            : beyondReading(role, grants)),
+            : yield* beyondReading(role, secondary.active, (of) => seenIn(`SHOW GRANTS TO ${of}`))),
         ...(secondary.warning === undefined ? [] : [secondary.warning]),
-        ...(properties.length === 0 ? [] : passwordOf(user ?? "the user", properties))
+        ...(properties === undefined ? [] : passwordOf(user ?? "the user", properties))
       ]
-      const found = warehouseOf(text(row["w"]), yield* seenIn("SHOW WAREHOUSES"))
+      const found = warehouseOf(
+        (as ?? given).warehouse,
+        text(row["w"]),
+        yield* Effect.either(seenIn("SHOW WAREHOUSES"))
+      )
       const report: Report =
         "fact" in found
           ? { facts: { ...facts, warehouse: found.fact }, warnings, exitCode: 0 }
-          : { facts, warnings, ...found, exitCode: 78 }
+          : { facts, warnings, wrong: found.wrong, todo: inSection(section, found.todo), exitCode: 78 }
       return report
     }).pipe(Effect.catchAll((error) => Effect.succeed(failed(error))))
   )
