@@ -116,6 +116,7 @@ interface Running {
   readonly used: GuardCall.Call["used"]
   readonly wouldRefuse: Array<Would>
   readonly held: Map<number, Quota.Reservation>
+  readonly wasRefused: boolean
   tokens: RateLimiter.Admission | undefined
   refused: Refusal | undefined
   scans: number
@@ -140,21 +141,53 @@ const isCall = (of: Event["of"]): of is Running => "held" in of
 
 const isBefore = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 
-/** The recorded steps in their order, with those that are late or early among them. */
-const makeAgenda = (recorded: ReadonlyArray<Event>) => {
-  const moved: Array<Event> = []
-  let next = 0
-  const place = (event: Event): void => {
-    let at = moved.length
-    while (at > 0 && isBefore(event, moved[at - 1]!)) at -= 1
-    moved.splice(at, 0, event)
+/** A binary heap, the earliest event on top: of as many events as a log says. */
+const makeHeap = () => {
+  const heap: Array<Event> = []
+  const rises = (at: number): number => {
+    const up = (at - 1) >> 1
+    if (at === 0 || !isBefore(heap[at]!, heap[up]!)) return at
+    ;[heap[at], heap[up]] = [heap[up]!, heap[at]!]
+    return up
+  }
+  const sinks = (at: number): number => {
+    const [left, right] = [2 * at + 1, 2 * at + 2]
+    const down = right < heap.length && isBefore(heap[right]!, heap[left]!) ? right : left
+    if (down >= heap.length || !isBefore(heap[down]!, heap[at]!)) return at
+    ;[heap[at], heap[down]] = [heap[down]!, heap[at]!]
+    return down
+  }
+  const settle = (from: number, step: (at: number) => number): void => {
+    for (let at = from, next = step(at); next !== at; next = step(at)) at = next
   }
   return {
-    place,
+    first: (): Event | undefined => heap[0],
+    add: (event: Event): void => {
+      heap.push(event)
+      settle(heap.length - 1, rises)
+    },
+    take: (): Event | undefined => {
+      const [first] = heap
+      const last = heap.pop()
+      if (first !== last && last !== undefined) {
+        heap[0] = last
+        settle(0, sinks)
+      }
+      return first
+    }
+  }
+}
+
+/** The recorded steps in their order, with those that are late or early among them. */
+const makeAgenda = (recorded: ReadonlyArray<Event>) => {
+  const moved = makeHeap()
+  let next = 0
+  return {
+    place: moved.add,
     take: (): Event | undefined => {
       const first = recorded[next]
-      const [other] = moved
-      if (other !== undefined && (first === undefined || isBefore(other, first))) return moved.shift()
+      const other = moved.first()
+      if (other !== undefined && (first === undefined || isBefore(other, first))) return moved.take()
       next += 1
       return first
     }
@@ -218,6 +251,7 @@ export const replay = (
         used,
         wouldRefuse: [],
         held: new Map(),
+        wasRefused: call.steps.some(([, , , what]) => what === "rate_refused" || what === "quota_refused"),
         tokens: undefined,
         refused: undefined,
         scans: 0,
@@ -281,6 +315,8 @@ export const replay = (
       switch (step[3]) {
         case "rate":
         case "rate_refused": {
+          // An operation asks once.
+          if (of.tokens !== undefined) return
           if (!terms.mayCall(tier, tool)) {
             of.refused = { code: "TOOL_DENIED", scope: tool, retryAfterMs: null }
             of.over = true
@@ -323,9 +359,8 @@ export const replay = (
         }
         case "quota":
         case "quota_refused": {
-          if (of.tokens === undefined) return
+          if (of.tokens === undefined || of.held.has(0)) return
           const answer = yield* Effect.either(sure(quota.reserve(GuardCall.metered(request, of.tokens))))
-          const wasRefused = of.call.steps.some(([, , , what]) => /^(rate|quota)_refused$/.test(what))
           if (Either.isLeft(answer)) {
             of.refused = refusal(answer.left)
             // Where it was refused too, it is recorded when the tokens were given back.
@@ -340,7 +375,7 @@ export const replay = (
             of.tokens,
             answer.right
           )
-          if (!wasRefused) return
+          if (!of.wasRefused) return
           of.over = true
           return yield* sure(quota.settle(answer.right, { bytes: asked.estimate }))
         }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, FastCheck as fc } from "effect"
 import type { Operation, Step } from "../../src/observe/Metering.js"
 import type { Call } from "../../src/operate/AuditLog.js"
 import * as Replay from "../../src/operate/Replay.js"
@@ -303,6 +303,53 @@ describe("under other limits", () => {
     const one = quotas({ queries_per_day: 1 })
     assert.deepStrictEqual(outcomes([left(true), later], one)[1], "client:queries_per_day in 86200000")
     assert.deepStrictEqual(outcomes([left(false), later], one)[1], "ok")
+  })
+})
+
+describe("a call of very many steps", () => {
+  const many = 100_000
+  /** Late from its first step on, so that every later one takes place at another time. */
+  const late = (what: (i: number) => readonly [ms: number, what: string, ...rest: ReadonlyArray<unknown>]) =>
+    asked(0, [[0, "rate", 7], ...Array.from({ length: many }, (_, i) => what(i + 1))])
+
+  // Each took minutes where a step costs time for each of the others.
+  it.each([
+    ["in their order", (i: number) => [i, "released", 0] as const],
+    ["in the reverse order", (i: number) => [many - i, "released", 0] as const],
+    ["all at once", () => [5, "released", 0] as const],
+    ["that ask again", (i: number) => [i, "rate", i] as const],
+    ["that reserve again", (i: number) => [i, "quota"] as const]
+  ])(
+    "is replayed in a time that grows with their number: %s",
+    (_, what) => {
+      const call = late(what)
+      const { replay } = Replay
+      const [result] = Effect.runSync(replay({ calls: [call], resets: [] }, terms))
+      assert.isUndefined(result?.now.refused)
+    },
+    15_000
+  )
+
+  it("takes steps that are moved in the order of their times, and those of one time in their order", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 40 }), (waits) => {
+        // Each waits for its tokens now, and reserves when they are due.
+        const calls = waits.map((at) => asked(at, [[0, "rate_refused", "client", 1]], { client: "one" }))
+        const slow = {
+          ...terms,
+          limiter: { ...terms.limiter, tiers: { default: { client: { rate: 100, burst: 1 } } } },
+          quota: { tiers: { default: { requests_per_day: 3 } } },
+          tokenWaits: { default: { maxTokenWaitMs: 60_000, batch: false } }
+        }
+        const results = Effect.runSync(Replay.replay({ calls: inOrder(calls), resets: [] }, slow))
+        const byTurn = [...results].sort((a, b) => a.at + a.now.waitMs - b.at - b.now.waitMs)
+        assert.deepStrictEqual(
+          byTurn.map(({ now }) => now.refused === undefined),
+          byTurn.map((_, i) => i < 3)
+        )
+      }),
+      { numRuns: 50 }
+    )
   })
 })
 
