@@ -121,6 +121,9 @@ const warehouseText: { readonly [R in Reason]: (it: string) => string } = {
   Unknown: (it) => `The warehouse failed: ${it}`
 }
 
+const ownBoundText = (it: string): string =>
+  `Too much of your own is under way: ${it} Send fewer calls at once.`
+
 /** @internal */
 export const warehouseCode: {
   readonly [R in Reason]: { readonly code: string; readonly retryable: boolean }
@@ -358,7 +361,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
       return {
         code,
         message:
-          `${code}: ${warehouseText[error.reason](sentence(error.description))}` +
+          `${code}: ${(error.ownBound === true ? ownBoundText : warehouseText[error.reason])(sentence(error.description))}` +
           (suggestions.length === 0 ? "" : ` Did you mean ${suggestions.join(" or ")}?`) +
           (retryable && error.retryAfterMs !== undefined ? ` ${wait(error.retryAfterMs, now)}` : ""),
         ...(retryable && error.retryAfterMs !== undefined ? retry(error.retryAfterMs, now) : { retryable }),

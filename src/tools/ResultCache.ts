@@ -169,7 +169,11 @@ const outages: { readonly [R in Reason]: string | undefined } = {
  * @category combinators
  */
 export const unreachable = (error: unknown): Option.Option<string> => {
-  if (error instanceof WarehouseError) return Option.fromNullable(outages[error.reason])
+  if (error instanceof WarehouseError) {
+    return error.ownBound === true
+      ? Option.some("as many of the caller's own statements are under way as may be")
+      : Option.fromNullable(outages[error.reason])
+  }
   if (Predicate.isTagged(error, "CircuitOpen")) return Option.some("the circuit to the warehouse is open")
   if (Predicate.isTagged(error, "Degraded")) {
     const why = Predicate.hasProperty(error, "why") ? String(error.why) : "no reason given"

@@ -19,6 +19,7 @@ const options: Emulator.Options = {
       BOB: { password: "bob's", roles: ["WEB_READER"], defaultSecondaryRoles: "NONE", type: "SERVICE" },
       KEEPER: { password: "keeper's", roles: ["WEB_READER"], keepsSecondaryRoles: true },
       EVE: { roles: ["WEB_READER"], exchangeRefusedWith: "access_denied" },
+      HEIR: { password: "heir's", roles: ["HEIR"], defaultSecondaryRoles: "NONE" },
       GONE: { password: "gone's", roles: ["WEB_READER"] }
     },
     roles: {
@@ -26,7 +27,16 @@ const options: Emulator.Options = {
         reads: ["SNOWGUARD_SAMPLE.PUBLIC.ORDERS", "SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS"],
         also: [{ privilege: "INSERT", on: "TABLE", name: "SNOWGUARD_SAMPLE.PUBLIC.ORDERS" }]
       },
-      WEB_READER: { reads: ["SNOWGUARD_SAMPLE.WEB"] }
+      WEB_READER: { reads: ["SNOWGUARD_SAMPLE.WEB"] },
+      HEIR: {
+        reads: [],
+        also: [
+          { privilege: "USAGE", on: "ROLE", name: "MIDDLE" },
+          { privilege: "USAGE", on: "DATABASE_ROLE", name: "SNOWGUARD_SAMPLE.LOOKERS", grantable: true }
+        ]
+      },
+      MIDDLE: { reads: [], also: [{ privilege: "USAGE", on: "ROLE", name: "WEB_READER" }] },
+      "SNOWGUARD_SAMPLE.LOOKERS": { reads: ["SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS"] }
     }
   },
   refusals: { GONE: "390101" },
@@ -119,6 +129,35 @@ withLayer(Shared.layer(options))("the users of the emulator", (it) => {
       })
       yield* Driver.rows(ann, "USE ROLE WEB_READER")
       expect(yield* tables).not.toContain("ORDERS")
+    })
+  )
+
+  it.effect("may read what roles may that are granted to theirs, also those of a database", () =>
+    Effect.gen(function* () {
+      const emulator = yield* Shared.Shared
+      const heir = yield* Driver.connect(emulator, {
+        username: "heir",
+        password: "heir's",
+        database: "SNOWGUARD_SAMPLE"
+      })
+      yield* Driver.rows(heir, "SELECT COUNT(*) FROM WEB.EVENTS")
+      yield* Driver.rows(heir, "SELECT COUNT(*) FROM PUBLIC.CUSTOMERS")
+      expect(yield* Effect.flip(Driver.rows(heir, "SELECT COUNT(*) FROM PUBLIC.ORDERS"))).toMatchObject({
+        code: "002003"
+      })
+      const grants = (of: string) =>
+        Effect.map(Driver.rows(heir, `SHOW GRANTS TO ${of}`), (rows) =>
+          rows.map((row) => [row[1], row[2], row[3], row[6]])
+        )
+      expect(yield* grants("ROLE HEIR")).toEqual([
+        ["USAGE", "ROLE", "MIDDLE", "false"],
+        ["USAGE", "DATABASE_ROLE", "SNOWGUARD_SAMPLE.LOOKERS", "true"]
+      ])
+      expect(yield* grants('DATABASE ROLE "SNOWGUARD_SAMPLE"."LOOKERS"')).toEqual([
+        ["SELECT", "TABLE", "SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS", "false"]
+      ])
+      expect(yield* grants("ROLE PUBLIC")).toEqual([])
+      expect(yield* Effect.flip(grants("ROLE NO_SUCH"))).toMatchObject({ code: "002043" })
     })
   )
 

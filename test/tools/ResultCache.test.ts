@@ -352,6 +352,11 @@ describe("What counts as an outage", () => {
       "ServerFault"
     ])
     expect(isOutage(new CircuitOpen({ phase: "open", failures: 1, calls: 1, cause: "x" }))).toBe(true)
+    expect(
+      ResultCache.unreachable(
+        new WarehouseError({ reason: "Overloaded", description: "", sent: "no", ownBound: true })
+      )
+    ).toEqual(Option.some("as many of the caller's own statements are under way as may be"))
     expect(isOutage(deadline("attempt"))).toBe(true)
     expect(isOutage(deadline("call"))).toBe(false)
     expect(isOutage({ _tag: "RateLimited" })).toBe(false)

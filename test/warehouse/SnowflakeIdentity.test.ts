@@ -2,6 +2,7 @@ import { expect, it } from "@effect/vitest"
 import { Chunk, Effect, Fiber, Redacted, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import * as Emulator from "../../src/emulator/Emulator.js"
+import * as ErrorReport from "../../src/mcp/ErrorReport.js"
 import * as Principal from "../../src/platform/Principal.js"
 import * as Snowflake from "../../src/warehouse/Snowflake.js"
 import type { Identity } from "../../src/warehouse/snowflake/identity.js"
@@ -157,7 +158,13 @@ it.scopedLive("what one user alone has too many of is told apart from what the a
     yield* read(warehouse, "ann", "SELECT 2")
     yield* emulator.setFaults({ faults: refusing("000610") })
     const isBusy = { reason: "Overloaded", ownBound: true }
-    expect(yield* ask("ann")).toMatchObject({ ...isBusy, code: "000610" })
+    const tooMany = yield* ask("ann")
+    expect(tooMany).toMatchObject({ ...isBusy, code: "000610" })
+    expect(ErrorReport.fromError(tooMany, 0)).toMatchObject({
+      code: "WAREHOUSE_OVERLOADED",
+      retryable: true,
+      message: expect.stringMatching(/^WAREHOUSE_OVERLOADED: Too much of your own is under way: /)
+    })
     yield* emulator.setFaults({ faults: refusing("000625") })
     const { ownBound, reason } = yield* ask("ann")
     expect([reason, ownBound]).toEqual(["Overloaded", undefined])
