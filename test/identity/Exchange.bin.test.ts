@@ -5,7 +5,9 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import * as H from "../utils/http.js"
+import { run } from "../utils/command.js"
 import { folder, serving } from "../utils/httpProcess.js"
+import { bin, cleanEnv } from "../utils/server.js"
 import { filesIn, holding } from "./secrets.js"
 import { authorizationServer, isInstalled, resource } from "./started.js"
 
@@ -52,7 +54,7 @@ client_secret = "${clientSecret}"
     { mode: 0o600 }
   )
   const { process, server: served } = yield* serving({ HOME: home, SNOWGUARD_CONFIG: configuration })
-  return { emulator, home, process, ran, served, server }
+  return { configuration, emulator, home, process, ran, served, server }
 })
 
 it.scopedLive.skipIf(!isInstalled)(
@@ -142,6 +144,38 @@ it.scopedLive.skipIf(!isInstalled)(
       for (const token of given) {
         expect(holding({ ...texts, planted: `{"line": "${token}"}` }, [token])).toEqual(["planted"])
       }
+    }),
+  60_000
+)
+
+it.scopedLive.skipIf(!isInstalled)(
+  "check says for whom tokens would be asked, that the endpoint knows this server, and what takes a caller's token",
+  () =>
+    Effect.gen(function* () {
+      const { configuration, emulator, ran, server } = yield* start
+      const { status, stdout } = yield* Effect.promise(() =>
+        run(process.execPath, [bin, "check", "--client", "ann"], {
+          env: cleanEnv({ SNOWGUARD_CONFIG: configuration })
+        })
+      )
+      expect([status, stdout.trimEnd().split("\n")]).toEqual([
+        0,
+        [
+          "client: ann",
+          "tier: default",
+          "identity: exchange",
+          `account: ${emulator.url}`,
+          `authorization server: ${server.issuer}`,
+          "role: READER",
+          "warehouse: WH",
+          "client of the exchange: snowguard (known there: a token that is none was refused with invalid_grant)",
+          expect.stringMatching(
+            /^warning: whether callers get tokens, and may log in with them, was not tried/
+          ),
+          "ok"
+        ]
+      ])
+      expect(ran).toEqual([])
     }),
   60_000
 )
