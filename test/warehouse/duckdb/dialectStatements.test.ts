@@ -349,6 +349,523 @@ const families: Readonly<Record<string, Statements>> = {
     ["SELECT SEQ8() FROM TABLE(GENERATOR(ROWCOUNT => 2)) ORDER BY 1", [[0], [1]]],
     ["SELECT COUNT(*) FROM TABLE(GENERATOR(ROWCOUNT => 1000)) g", [[1000]]]
   ],
+  "what agents ask": [
+    [
+      "SELECT DATEDIFF('day', '2024-02-28', '2024-03-01'), DATEDIFF(hour, '2024-01-01 23:59', '2024-01-02 00:01'), DATEDIFF(year, '2023-12-31', '2024-01-01'), DATEDIFF(quarter, '2024-01-01', '2024-12-31')",
+      [[2, 1, 1, 3]]
+    ],
+    [
+      "SELECT DATEADD(month, 1, '2024-01-31'::DATE), DATEADD(month, -1, '2024-03-31'::DATE), DATEADD(year, 1, '2024-02-29'::DATE), DATEADD(day, 1.5, '2024-01-01'::DATE)",
+      [["2024-02-29", "2024-02-29", "2025-02-28", "2024-01-03"]]
+    ],
+    [
+      "SELECT DATE_TRUNC('week', '2024-09-01'::DATE), DATE_TRUNC('quarter', '2024-08-15'::DATE), DATE_TRUNC('YEAR', '2024-08-15 10:11:12'::TIMESTAMP), TRUNC('2024-08-15'::DATE, 'MONTH')",
+      [["2024-08-26", "2024-07-01", "2024-01-01T00:00:00", "2024-08-01"]]
+    ],
+    [
+      "SELECT DAYOFWEEK('2024-09-01'::DATE), DAYOFWEEKISO('2024-09-01'::DATE), WEEK('2024-12-30'::DATE), WEEKISO('2024-12-30'::DATE), YEAROFWEEK('2024-12-30'::DATE)",
+      [[0, 7, 1, 1, 2025]]
+    ],
+    [
+      "SELECT TO_CHAR('2024-03-05 07:08:09.123'::TIMESTAMP, 'YYYY-MM-DD HH24:MI:SS.FF3'), TO_CHAR('2024-03-05'::DATE, 'DD-MON-YY'), TO_CHAR('2024-03-05'::DATE, 'MMMM DD, YYYY'), TO_CHAR('2024-03-05 15:00'::TIMESTAMP, 'HH12:MI PM')",
+      [["2024-03-05 07:08:09.123", "05-Mar-24", "March 05, 2024", "03:00 PM"]]
+    ],
+    [
+      "SELECT TO_DATE('03/05/2024', 'MM/DD/YYYY'), TO_DATE('20240305', 'YYYYMMDD'), TO_TIMESTAMP('2024-03-05T07:08:09Z'), TO_TIMESTAMP_NTZ('2024-03-05 07:08:09.5 +02:00'), TRY_TO_DATE('05.03.2024')",
+      [["2024-03-05", "2024-03-05", "2024-03-05T07:08:09", "2024-03-05T07:08:09.500", null]]
+    ],
+    [
+      "SELECT MONTHS_BETWEEN('2024-03-31'::DATE, '2024-02-29'::DATE), MONTHS_BETWEEN('2024-03-15'::DATE, '2024-02-01'::DATE), LAST_DAY('2024-02-10'::DATE), NEXT_DAY('2024-03-05'::DATE, 'mo')",
+      [[1, 1.451613, "2024-02-29", "2024-03-11"]]
+    ],
+    [
+      "SELECT CONVERT_TIMEZONE('UTC', 'Europe/Berlin', '2024-07-01 12:00:00'::TIMESTAMP_NTZ), CONVERT_TIMEZONE('America/New_York', 'UTC', '2024-03-10 02:30:00'::TIMESTAMP_NTZ)",
+      [["2024-07-01T14:00:00", "2024-03-10T07:30:00"]]
+    ],
+    [
+      "SELECT DATE_PART(epoch_second, '2024-01-01'::TIMESTAMP), EXTRACT(EPOCH_MILLISECOND FROM '2024-01-01'::TIMESTAMP), EXTRACT(dow FROM '2024-09-01'::DATE), DATE_PART('doy', '2024-03-01'::DATE)",
+      [[1704067200, 1704067200000, 0, 61]]
+    ],
+    [
+      "SELECT TIME_SLICE('2024-03-05 07:38:09'::TIMESTAMP, 15, 'MINUTE'), TIME_SLICE('2024-03-05'::DATE, 1, 'MONTH', 'END'), DATE_FROM_PARTS(2024, 13, 1), DATE_FROM_PARTS(2024, 3, 0), TIME_FROM_PARTS(12, 70, 0)",
+      [["2024-03-05T07:30:00", "2024-04-01", "2025-01-01", "2024-02-29", "13:10:00"]]
+    ],
+    [
+      "SELECT TO_TIME('13:45:12'), '13:45:12'::TIME + INTERVAL '1 hour', DATEADD(hour, 12, '13:45:12'::TIME), TIMEDIFF(minute, '10:00'::TIME, '11:30'::TIME), HOUR('13:45:12'::TIME)",
+      [["13:45:12", "14:45:12", "01:45:12", 90, 13]]
+    ],
+    [
+      "SELECT v:a.b[1].c::INT, v:a.b[0], v['a']['b'][1]['c'], v:x IS NULL, v:n IS NULL, IS_NULL_VALUE(v:n) FROM (SELECT PARSE_JSON('{\"a\":{\"b\":[10,{\"c\":7}]},\"n\":null}') AS v)",
+      [[7, 10, 7, true, false, true]]
+    ],
+    [
+      "SELECT OBJECT_CONSTRUCT('k', 1, 'z', NULL), OBJECT_CONSTRUCT_KEEP_NULL('k', NULL), ARRAY_CONSTRUCT(1, 'a', NULL), ARRAY_SIZE(PARSE_JSON('[1,2]')), OBJECT_KEYS(PARSE_JSON('{\"b\":1,\"a\":2}'))",
+      [[{ k: 1 }, { k: null }, [1, "a", null], 2, ["a", "b"]]]
+    ],
+    [
+      "SELECT TYPEOF(PARSE_JSON('1.50')), TYPEOF(PARSE_JSON('[]')), TYPEOF(PARSE_JSON('null')), TYPEOF(TO_VARIANT('x')), PARSE_JSON('null') IS NULL, TRY_PARSE_JSON('{a') IS NULL",
+      [["DECIMAL", "ARRAY", "NULL_VALUE", "VARCHAR", false, true]]
+    ],
+    [
+      "SELECT ARRAY_AGG(column1) WITHIN GROUP (ORDER BY column1 DESC), ARRAY_AGG(DISTINCT column2) WITHIN GROUP (ORDER BY column2), OBJECT_AGG(column1, column2) FROM VALUES ('a', 1), ('b', 1), ('c', 2)",
+      [[["c", "b", "a"], [1, 2], { a: 1, b: 1, c: 2 }]]
+    ],
+    [
+      'SELECT f.value:id::INT AS id, f.index FROM (SELECT PARSE_JSON(\'[{"id":5},{"id":3}]\') AS v), LATERAL FLATTEN(INPUT => v) f ORDER BY f.index',
+      [
+        [5, 0],
+        [3, 1]
+      ]
+    ],
+    [
+      'SELECT k.key, k.value FROM TABLE(FLATTEN(PARSE_JSON(\'{"x":1,"y":"b"}\'))) k ORDER BY k.key',
+      [
+        ["x", 1],
+        ["y", "b"]
+      ]
+    ],
+    [
+      "SELECT ARRAY_CONTAINS(2::VARIANT, [1,2,3]), ARRAY_POSITION('b'::VARIANT, ['a','b']), ARRAY_TO_STRING([1,2,3], '-'), ARRAY_SLICE([1,2,3,4], 1, 3), ARRAY_CAT([1],[2]), ARRAY_COMPACT([1,NULL,2]), ARRAY_SORT([3,1,2], FALSE)",
+      [[true, 1, "1-2-3", [2, 3], [1, 2], [1, 2], [3, 2, 1]]]
+    ],
+    [
+      'SELECT PARSE_JSON(\'{"a":"5"}\'):a::INT + 1, PARSE_JSON(\'{"a":5}\'):a = 5, PARSE_JSON(\'{"a":"x"}\'):a = \'x\', PARSE_JSON(\'{"a":true}\'):a::BOOLEAN, PARSE_JSON(\'{"a":1.5}\'):a::INT',
+      [[6, true, true, true, 2]]
+    ],
+    [
+      "SELECT STRIP_NULL_VALUE(PARSE_JSON('{\"a\":null}'):a), GET_PATH(PARSE_JSON('{\"a\":[{\"b\":1}]}'), 'a[0].b'), PARSE_JSON('{\"A b\":1}'):\"A b\", OBJECT_INSERT(PARSE_JSON('{\"a\":1}'), 'b', 2), OBJECT_DELETE(PARSE_JSON('{\"a\":1,\"b\":2}'), 'a')",
+      [[null, 1, 1, { a: 1, b: 2 }, { b: 2 }]]
+    ],
+    [
+      "SELECT column1, LAG(column1, 1, 0) OVER (ORDER BY column1), LEAD(column1) OVER (ORDER BY column1), SUM(column1) OVER (ORDER BY column1), FIRST_VALUE(column1) OVER (ORDER BY column1 DESC) FROM VALUES (1), (2), (4) ORDER BY column1",
+      [
+        [1, 0, 2, 1, 4],
+        [2, 1, 4, 3, 4],
+        [4, 2, null, 7, 4]
+      ]
+    ],
+    [
+      "SELECT column1, RANK() OVER (ORDER BY column1), DENSE_RANK() OVER (ORDER BY column1), PERCENT_RANK() OVER (ORDER BY column1), CUME_DIST() OVER (ORDER BY column1), NTILE(2) OVER (ORDER BY column1) FROM VALUES (1), (2), (2), (4) ORDER BY column1",
+      [
+        [1, 1, 1, 0, 0.25, 1],
+        [2, 2, 2, 0.3333333333333333, 0.75, 1],
+        [2, 2, 2, 0.3333333333333333, 0.75, 2],
+        [4, 4, 3, 1, 1, 2]
+      ]
+    ],
+    [
+      "SELECT column1, AVG(column1) OVER (ORDER BY column1 ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING), COUNT(*) OVER (PARTITION BY column1 % 2), MAX(column1) OVER (ORDER BY column1 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) FROM VALUES (1), (2), (3) ORDER BY column1",
+      [
+        [1, "1.500000", 2, null],
+        [2, "2.000000", 1, 1],
+        [3, "2.500000", 2, 2]
+      ]
+    ],
+    [
+      "SELECT column1 AS g, column2 AS v FROM VALUES ('a', 1), ('a', 3), ('b', 2) QUALIFY ROW_NUMBER() OVER (PARTITION BY g ORDER BY v DESC) = 1 ORDER BY g",
+      [
+        ["a", 3],
+        ["b", 2]
+      ]
+    ],
+    [
+      "SELECT column1 AS g, SUM(column2) AS s FROM VALUES ('a', 1), ('a', 3), ('b', 2) GROUP BY g HAVING s > 2 QUALIFY RANK() OVER (ORDER BY s DESC) <= 1",
+      [["a", 4]]
+    ],
+    [
+      "SELECT TRY_CAST('12.7' AS INT), TRY_CAST('abc' AS INT), TRY_CAST('2024-02-30' AS DATE), TRY_TO_NUMBER('1,234.5', '9,999.9', 10, 1), TRY_TO_BOOLEAN('maybe'), TRY_TO_TIMESTAMP('2024-01-01 25:00:00'), TRY_TO_DOUBLE('1e3')",
+      [[13, null, null, "1234.5", null, null, 1000]]
+    ],
+    [
+      "SELECT '12.5'::NUMBER(5,1), '12.56'::NUMBER(5,1), 12.5::INT, -12.5::INT, 13.5::INT, '1e2'::NUMBER, 1.005::NUMBER(10,2), ' 42 '::INT",
+      [["12.5", "12.6", 13, -13, 14, 100, "1.01", 42]]
+    ],
+    [
+      "SELECT REGEXP_SUBSTR('order-123-456', '\\\\d+'), REGEXP_SUBSTR('order-123-456', '\\\\d+', 1, 2), REGEXP_SUBSTR('key=val', '(\\\\w+)=(\\\\w+)', 1, 1, 'e', 2), REGEXP_REPLACE('a1b22', '[0-9]+', '#'), REGEXP_REPLACE('John Smith', '(\\\\w+) (\\\\w+)', '\\\\2, \\\\1'), REGEXP_COUNT('banana', 'an'), REGEXP_INSTR('hello world', 'o', 1, 2)",
+      [["123", "456", "val", "a#b#", "Smith, John", 2, 8]]
+    ],
+    [
+      "SELECT 'abc' RLIKE 'a.c', 'abcd' RLIKE 'a.c', REGEXP_LIKE('ABC', 'abc', 'i'), 'a_c' LIKE 'a\\\\_c' ESCAPE '\\\\', 'abc' LIKE 'a_c', 'Foo' ILIKE 'f%', 'x' LIKE ANY ('a%', 'x'), 'ab' NOT LIKE 'a%'",
+      [[true, false, true, true, true, true, true, false]]
+    ],
+    [
+      "SELECT SPLIT('a,b,c', ','), SPLIT_PART('a,b,c', ',', -1), SPLIT_PART('a,b,c', ',', 5), STRTOK('a.b-c', '.-', 3), SPLIT(NULL, ',')",
+      [[["a", "b", "c"], "c", "", "c", null]]
+    ],
+    [
+      "SELECT * FROM (SELECT column1 AS r, column2 AS q, column3 AS a FROM VALUES ('N', 'Q1', 10), ('N', 'Q2', 20), ('S', 'Q1', 5)) PIVOT (SUM(a) FOR q IN ('Q1', 'Q2')) AS p (region, q1, q2) ORDER BY region",
+      [
+        ["N", 10, 20],
+        ["S", 5, null]
+      ]
+    ],
+    [
+      "SELECT * FROM (SELECT 1 AS id, 10 AS jan, NULL AS feb, 30 AS mar) UNPIVOT (amt FOR mon IN (jan, feb, mar)) ORDER BY mon",
+      [
+        [1, "JAN", 10],
+        [1, "MAR", 30]
+      ]
+    ],
+    [
+      "SELECT LISTAGG(column1, ', ') WITHIN GROUP (ORDER BY column1 DESC), LISTAGG(DISTINCT column1, '|') WITHIN GROUP (ORDER BY column1), LISTAGG(column1) FROM VALUES ('b'), ('a'), ('b'), (NULL)",
+      [["b, b, a", "a|b", "bab"]]
+    ],
+    [
+      "SELECT column2, LISTAGG(column1, ',') WITHIN GROUP (ORDER BY column1) FROM VALUES ('x', 1), ('y', 1), ('z', 2) GROUP BY column2 ORDER BY column2",
+      [
+        [1, "x,y"],
+        [2, "z"]
+      ]
+    ],
+    [
+      "SELECT SEQ4() AS n, DATEADD(day, n, '2024-01-01'::DATE) AS d FROM TABLE(GENERATOR(ROWCOUNT => 3)) ORDER BY n",
+      [
+        [0, "2024-01-01"],
+        [1, "2024-01-02"],
+        [2, "2024-01-03"]
+      ]
+    ],
+    [
+      "SELECT ROW_NUMBER() OVER (ORDER BY SEQ4()) AS n FROM TABLE(GENERATOR(ROWCOUNT => 3)) ORDER BY n",
+      [[1], [2], [3]]
+    ],
+    [
+      "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 4) SELECT SUM(n), MAX(n) FROM r",
+      [[10, 4]]
+    ],
+    [
+      "SELECT 7 / 2, 7 / 2.0, 10 / 4, 1 / 3 * 3, MOD(-7, 3), -7 % 3, DIV0(5, 0), ROUND(2.5), ROUND(-2.5), ROUND(1234.567, -2), CEIL(-1.5), FLOOR(-1.5), TRUNC(-1.59, 1)",
+      [["3.500000", "3.500000", "2.500000", "0.999999", -1, -1, "0.000000", 3, -3, 1200, -1, -2, "-1.5"]]
+    ],
+    [
+      "SELECT SUM(column1) / COUNT(*), AVG(column1), MEDIAN(column1), STDDEV(column1), COUNT_IF(column1 > 1), MODE(column1), APPROX_COUNT_DISTINCT(column1) FROM VALUES (1), (2), (2), (5)",
+      [["2.500000", "2.500000", "2.000", 1.7320508075688772, 3, 2, 3]]
+    ],
+    [
+      "SELECT COUNT(*), COUNT(column1), COUNT(DISTINCT column1), SUM(column1), AVG(column1) FROM VALUES (NULL), (1), (1)",
+      [[3, 2, 1, 2, "1.000000"]]
+    ],
+    [
+      "SELECT GREATEST(1, 2.5), LEAST('b', 'a'), COALESCE(NULL, 3), NULLIF(1, 1), IFF(NULL, 1, 2), ZEROIFNULL(NULL), NVL2(1, 'y', 'n'), DECODE(2, 1, 'a', 2, 'b'), GREATEST('2024-01-01'::DATE, '2024-02-01'::DATE)",
+      [["2.5", "a", 3, null, 2, 0, "y", "b", "2024-02-01"]]
+    ],
+    [
+      "SELECT SUBSTR('hello', -3, 2), SUBSTR('hello', 2), LEFT('hello', 2), RIGHT('hello', 2), CHARINDEX('l', 'hello', 4), POSITION('lo' IN 'hello'), INSERT('abc', 2, 1, 'ZZ'), TRANSLATE('abc', 'ab', 'x'), EDITDISTANCE('kitten', 'sitting')",
+      [["ll", "ello", "he", "lo", 4, 4, "aZZc", "xc", 3]]
+    ],
+    [
+      "SELECT TRUE::INT, 'yes'::BOOLEAN, 0::BOOLEAN, TRUE::VARCHAR, TO_BOOLEAN('off'), 1 = '1', '10' > 9",
+      [[1, true, false, "true", false, true, true]]
+    ],
+    ["SELECT t.a, s.b FROM (SELECT 1 AS a) t LEFT JOIN (SELECT 1 AS a, 2 AS b) s USING (a)", [[1, 2]]],
+    [
+      "SELECT a, b FROM (SELECT column1 AS a, column2 AS b FROM VALUES (1, 2), (3, NULL)) WHERE b IS DISTINCT FROM 2",
+      [[3, null]]
+    ],
+    [
+      "SELECT column1, SUM(column2) FROM VALUES ('a', 1), ('b', 2) GROUP BY ROLLUP(column1) ORDER BY column1 NULLS LAST",
+      [
+        ["a", 1],
+        ["b", 2],
+        [null, 3]
+      ]
+    ],
+    [
+      "SELECT column1, column2, SUM(column3), GROUPING(column1, column2) FROM VALUES ('a', 'x', 1), ('b', 'y', 2) GROUP BY GROUPING SETS ((column1), (column2)) ORDER BY 1 NULLS LAST, 2 NULLS LAST",
+      [
+        ["a", null, 1, 1],
+        ["b", null, 2, 1],
+        [null, "x", 1, 2],
+        [null, "y", 2, 2]
+      ]
+    ],
+    [
+      "SELECT MAX_BY(column1, column2), MIN_BY(column1, column2), ANY_VALUE(column3), CORR(column2, column2), PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY column2), PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY column2) FROM VALUES ('a', 1, 'z'), ('b', 4, 'z')",
+      [["b", "a", "z", 1, "2.500", 1]]
+    ],
+    ["SELECT * EXCLUDE (b) RENAME (a AS x) FROM (SELECT 1 AS a, 2 AS b, 3 AS c)", [[1, 3]]],
+    ["SELECT * REPLACE (a * 2 AS a) FROM (SELECT 1 AS a, 2 AS b)", [[2, 2]]],
+    ["SELECT * ILIKE 'col%' FROM (SELECT 1 AS col1, 2 AS other)", [[1]]],
+    [
+      "SELECT ARRAY_UNIQUE_AGG(column1), ARRAY_SIZE(ARRAY_UNIQUE_AGG(column1)) FROM VALUES (1), (1), (2)",
+      [[[1, 2], 2]]
+    ],
+    [
+      "SELECT BITAND(5, 3), BITOR(5, 3), BITXOR(5, 3), BITSHIFTLEFT(1, 4), HEX_ENCODE('ab'), MD5('a'), SHA1('a'), BASE64_ENCODE('hi')",
+      [
+        [
+          1,
+          7,
+          6,
+          16,
+          "6162",
+          "0cc175b9c0f1b6a831c399e269772661",
+          "86f7e437faa5a7fce15d1ddcb9eaeaea377667b8",
+          "aGk="
+        ]
+      ]
+    ],
+    [
+      "SELECT HAVERSINE(0, 0, 0, 1), WIDTH_BUCKET(5, 0, 10, 5), SIGN(-3), ABS(-2.5), SQRT(16), POWER(2, 10), LN(1), LOG(10, 1000), EXP(0), PI(), FACTORIAL(5), SQUARE(4)",
+      [[111.19492664455873, 3, -1, "2.5", 4, 1024, 0, 3, 1, 3.141592653589793, 120, 16]]
+    ],
+    [
+      "SELECT DATE_TRUNC('month', column1::DATE) AS m, COUNT(*) AS n, SUM(n) OVER (ORDER BY m) AS running FROM VALUES ('2024-01-05'), ('2024-01-20'), ('2024-02-01') GROUP BY 1 ORDER BY 1",
+      [
+        ["2024-01-01", 2, 2],
+        ["2024-02-01", 1, 3]
+      ]
+    ],
+    [
+      "SELECT column1 AS d, DATEDIFF(day, LAG(d) OVER (ORDER BY d), d) AS gap FROM VALUES ('2024-01-01'::DATE), ('2024-01-04'::DATE) ORDER BY d",
+      [
+        ["2024-01-01", null],
+        ["2024-01-04", 3]
+      ]
+    ],
+    [
+      "SELECT CASE WHEN column1 BETWEEN 1 AND 5 THEN '1-5' WHEN column1 > 5 THEN '6+' ELSE 'none' END AS bucket, COUNT(*) FROM VALUES (1), (7), (NULL) GROUP BY bucket ORDER BY bucket",
+      [
+        ["1-5", 1],
+        ["6+", 1],
+        ["none", 1]
+      ]
+    ],
+    [
+      "SELECT TO_TIMESTAMP_LTZ('2024-01-01 00:00:00'), '2024-01-01 10:00:00 -0500'::TIMESTAMP_LTZ, '2024-01-01 10:00:00 -0500'::TIMESTAMP_NTZ, TO_TIMESTAMP(1704067200), TO_TIMESTAMP(1704067200000, 3), TO_TIMESTAMP('1704067200')",
+      [
+        [
+          "2024-01-01T00:00:00Z",
+          "2024-01-01T15:00:00Z",
+          "2024-01-01T10:00:00",
+          "2024-01-01T00:00:00",
+          "2024-01-01T00:00:00",
+          "2024-01-01T00:00:00"
+        ]
+      ]
+    ],
+    [
+      "SELECT '2024-01-01 10:00'::TIMESTAMP::VARCHAR, '2024-01-01 10:00:00.5'::TIMESTAMP || 'x', TO_VARCHAR('2024-01-01 10:00'::TIMESTAMP), CONCAT('2024-01-01'::DATE, '!'), '2024-01-01 10:00'::TIMESTAMP_LTZ::VARCHAR, '10:00:00.5'::TIME::VARCHAR",
+      [
+        [
+          "2024-01-01 10:00:00.000",
+          "2024-01-01 10:00:00.500x",
+          "2024-01-01 10:00:00.000",
+          "2024-01-01!",
+          "2024-01-01 10:00:00.000 +0000",
+          "10:00:00"
+        ]
+      ]
+    ],
+    [
+      "SELECT LENGTH('2024-01-01 10:00'::TIMESTAMP), LEFT('2024-01-01 10:00'::TIMESTAMP, 10), SPLIT_PART(ts, ' ', 2), REPLACE(ts, '-', '/'), ts LIKE '%00.000' FROM (SELECT '2024-01-01 10:00'::TIMESTAMP AS ts)",
+      [[23, "2024-01-01", "10:00:00.000", "2024/01/01 10:00:00.000", true]]
+    ],
+    [
+      "SELECT LISTAGG(ts, ',') FROM (SELECT '2024-01-01 10:00'::TIMESTAMP AS ts)",
+      [["2024-01-01 10:00:00.000"]]
+    ],
+    [
+      "SELECT 1.0::FLOAT::VARCHAR, 1e10::FLOAT::VARCHAR, 0.1::FLOAT + 0.2::FLOAT, 123456789.123::FLOAT::VARCHAR, 1::NUMBER(10,2)::VARCHAR, 1.50::VARCHAR, (1/3)::VARCHAR, TRUE || '', 1e-7::FLOAT::VARCHAR",
+      [
+        [
+          "1",
+          "10000000000",
+          0.30000000000000004,
+          "123456789.123",
+          "1.00",
+          "1.50",
+          "0.333333",
+          "true",
+          "1e-07"
+        ]
+      ]
+    ],
+    ["SELECT a / b, a % b, a * b FROM (SELECT 10::INT AS a, 4::INT AS b)", [["2.500000", 2, 40]]],
+    ["SELECT a / b FROM (SELECT 10.50::NUMBER(10,2) AS a, 3::NUMBER(10,0) AS b)", [["3.50000000"]]],
+    [
+      "SELECT SUM(x), AVG(x), SUM(x) / 3, MAX(x) FROM (SELECT column1::NUMBER(10,2) AS x FROM VALUES (1.25), (2.5), (3))",
+      [["6.75", "2.25000000", "2.25000000", "3.00"]]
+    ],
+    [
+      "SELECT NULL IN (1, 2), 1 IN (2, NULL), 1 NOT IN (2, NULL), NULL = NULL, NULL <> 1, NOT NULL, NULL AND FALSE, NULL OR TRUE",
+      [[null, null, null, null, null, null, false, true]]
+    ],
+    ["SELECT column1 FROM VALUES (2), (NULL), (1) ORDER BY column1 DESC", [[null], [2], [1]]],
+    [
+      "SELECT column1 FROM VALUES ('b'), ('B'), ('a'), ('_'), ('1') ORDER BY column1",
+      [["1"], ["B"], ["_"], ["a"], ["b"]]
+    ],
+    [
+      "SELECT 'a' = 'A', 'a ' = 'a', '' IS NULL, 'abc' > 'abd', 'Z' < 'a'",
+      [[false, false, false, false, true]]
+    ],
+    [
+      "SELECT CASE WHEN TRUE THEN 1 ELSE 2.5 END, COALESCE(1, 2.55), IFF(TRUE, 1, 2.5), NVL(NULL, 1.50)",
+      [["1.0", "1.00", "1.0", "1.50"]]
+    ],
+    [
+      "SELECT x FROM (SELECT 1 AS x UNION SELECT 2.5 UNION ALL SELECT 1) ORDER BY x",
+      [["1.0"], ["1.0"], ["2.5"]]
+    ],
+    [
+      "SELECT '2024-01-31'::DATE - '2024-01-01'::DATE, '2024-01-31'::DATE - 1, '2024-01-31'::DATE > '2024-01-30', '2024-01-31'::DATE = '2024-01-31', '2024-01-31 00:00:00'::TIMESTAMP = '2024-01-31'::DATE",
+      [[30, "2024-01-30", true, true, true]]
+    ],
+    [
+      "SELECT '2024-01-31 12:34:56'::TIMESTAMP::DATE, '2024-01-31 12:34:56'::TIMESTAMP::TIME, '2024-01-31'::DATE::TIMESTAMP, DATE('2024-01-31 12:34:56'), TO_DATE('2024-01-31T12:34:56')",
+      [["2024-01-31", "12:34:56", "2024-01-31T00:00:00", "2024-01-31", "2024-01-31"]]
+    ],
+    [
+      "SELECT DATE_TRUNC('day', '2024-01-31 12:34:56'::TIMESTAMP), DATE_TRUNC(hour, '2024-01-31 12:34:56'::TIMESTAMP), DATE_TRUNC('month', '2024-01-31')",
+      [["2024-01-31T00:00:00", "2024-01-31T12:00:00", "2024-01-01T00:00:00"]]
+    ],
+    [
+      "SELECT BOOLAND_AGG(column1 > 0), BOOLOR_AGG(column1 > 2), MIN(column2), MAX(column2), COUNT(DISTINCT column1, column2) FROM VALUES (1, 'a'), (2, 'b'), (2, 'b')",
+      [[true, false, "a", "b", 2]]
+    ],
+    [
+      "SELECT ROUND(1.005::FLOAT, 2), ROUND(2.675, 2), ROUND(0.5::FLOAT), ROUND(-0.5), ROUND(1e20::FLOAT), ROUND(125, -1), TRUNC(-2.7), CEIL(2.001, 2), FLOOR(-2.345, 2)",
+      [[1, "2.68", 1, -1, 100000000000000000000, 130, -2, "2.01", "-2.35"]]
+    ],
+    [
+      "SELECT MOD(5.5, 2), MOD(-5, 3), 5 % -3, MOD(5, 0.3), ABS(-1.50), SIGN(0)",
+      [["1.5", -2, 2, "0.2", "1.50", 0]]
+    ],
+    [
+      "SELECT LOG(2, 8), LN(10), EXP(1), DEGREES(PI()), RADIANS(180), ATAN2(1, 1)",
+      [[3, 2.302585092994046, 2.718281828459045, 180, 3.141592653589793, 0.7853981633974483]]
+    ],
+    [
+      "SELECT TRY_TO_DATE('2024-13-01'), TRY_TO_DATE('01/02/2024'), TRY_TO_DATE('2024-1-5'), TRY_TO_DATE('20240105'), TRY_TO_DATE('Jan 5 2024'), TRY_TO_DATE('1704067200')",
+      [[null, "2024-01-02", "2024-01-05", "1970-08-23", null, "2024-01-01"]]
+    ],
+    [
+      "SELECT TO_TIMESTAMP('2024-01-02 03:04:05 PM', 'YYYY-MM-DD HH12:MI:SS AM'), TO_TIMESTAMP('Tue, 02 Jan 2024', 'DY, DD MON YYYY'), TO_DATE('January 2, 2024', 'MMMM DD, YYYY'), TO_TIMESTAMP('02/01/24 10:11', 'DD/MM/YY HH24:MI')",
+      [["2024-01-02T15:04:05", "2024-01-02T00:00:00", "2024-01-02", "2024-01-02T10:11:00"]]
+    ],
+    [
+      "SELECT TO_CHAR('2024-01-02'::DATE, 'DY'), TO_CHAR('2024-01-02'::DATE, 'Q'), TO_CHAR('2024-01-02 03:04:05.678901'::TIMESTAMP, 'HH24MISSFF6'), TO_CHAR('2024-01-02'::DATE, 'YY/MM/DD'), TO_CHAR('2024-01-02'::DATE, '\"Day\" DD')",
+      [["Tue", "Q", "030405678901", "24/01/02", "Day 02"]]
+    ],
+    [
+      'SELECT v:price * v:qty, v:price + 1, v:name || \'!\', v:qty > \'2\', v:price::NUMBER(10,2) FROM (SELECT PARSE_JSON(\'{"price":2.5,"qty":3,"name":"x"}\') AS v)',
+      [[7.5, 3.5, "x!", false, "2.50"]]
+    ],
+    [
+      'SELECT v:a::DATE, v:b::TIMESTAMP, DATEDIFF(day, v:a, v:b), DATE_TRUNC(\'month\', v:a::DATE), v:a > \'2024-01-01\' FROM (SELECT PARSE_JSON(\'{"a":"2024-01-05","b":"2024-01-07 10:00:00"}\') AS v)',
+      [["2024-01-05", "2024-01-07T10:00:00", 2, "2024-01-01", true]]
+    ],
+    [
+      "SELECT v:tags[0]::STRING, ARRAY_SIZE(v:tags), v:tags[5], ARRAY_CONTAINS('b'::VARIANT, v:tags), v:tags::STRING, ARRAY_TO_STRING(v:tags, ',') FROM (SELECT PARSE_JSON('{\"tags\":[\"a\",\"b\"]}') AS v)",
+      [["a", 2, null, true, '["a","b"]', "a,b"]]
+    ],
+    [
+      'SELECT f.value::STRING AS tag, COUNT(*) FROM (SELECT PARSE_JSON(\'["a","b","a"]\') AS v) t, LATERAL FLATTEN(t.v) f GROUP BY 1 ORDER BY 2 DESC, 1',
+      [
+        ["a", 2],
+        ["b", 1]
+      ]
+    ],
+    [
+      "SELECT TO_JSON(OBJECT_CONSTRUCT('b', 1, 'a', ARRAY_CONSTRUCT(1.5, 'x', TRUE, NULL))), PARSE_JSON('{\"b\":1,\"a\":2}')::STRING, TO_VARIANT('x')::STRING, TO_JSON('x'::VARIANT), ARRAY_CONSTRUCT()::STRING",
+      [['{"a":[1.5,"x",true,null],"b":1}', '{"a":2,"b":1}', "x", '"x"', "[]"]]
+    ],
+    [
+      "SELECT GET(PARSE_JSON('{\"a\":1}'), 'a'), GET(PARSE_JSON('[1,2]'), 0), PARSE_JSON('[1,2]')[1], PARSE_JSON('{\"a\":{\"b\":null}}'):a.b::STRING, PARSE_JSON('{\"a\":\"null\"}'):a::STRING",
+      [[1, 1, 2, null, "null"]]
+    ],
+    [
+      "SELECT AS_INTEGER(PARSE_JSON('5')), AS_VARCHAR(PARSE_JSON('\"x\"')), IS_INTEGER(PARSE_JSON('5')), IS_VARCHAR(PARSE_JSON('5')), IS_OBJECT(PARSE_JSON('{}')), IS_ARRAY(PARSE_JSON('[]'))",
+      [[5, "x", true, false, true, true]]
+    ],
+    [
+      "SELECT OBJECT_PICK(PARSE_JSON('{\"a\":1,\"b\":2}'), 'a'), ARRAY_DISTINCT([1,1,2]), ARRAY_INTERSECTION([1,2,3],[2,3,4]), ARRAY_EXCEPT([1,2,3],[2]), ARRAYS_OVERLAP([1,2],[2,3]), ARRAY_FLATTEN([[1,2],[3]]), ARRAY_MIN([3,1]), ARRAY_GENERATE_RANGE(1, 4), ARRAY_INSERT([1,2], 1, 9), ARRAY_PREPEND([1], 0)",
+      [[{ a: 1 }, [1, 2], [2, 3], [1, 3], true, [1, 2, 3], 1, [1, 2, 3], [1, 9, 2], [0, 1]]]
+    ],
+    [
+      "SELECT FILTER([1,2,3], x -> x > 1), TRANSFORM([1,2], x -> x * 10), REDUCE([1,2,3], 0, (acc, x) -> acc + x)",
+      [[[2, 3], [10, 20], 6]]
+    ],
+    [
+      "SELECT x, SUM(x) OVER (ORDER BY x RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM (SELECT column1 AS x FROM VALUES (1), (2), (4)) ORDER BY x",
+      [
+        [1, 1],
+        [2, 3],
+        [4, 4]
+      ]
+    ],
+    [
+      "SELECT column1, SUM(column1) OVER (PARTITION BY column2 ORDER BY column1) AS s, SUM(column1) OVER () AS t, column1 / SUM(column1) OVER () AS share FROM VALUES (1, 'a'), (3, 'a'), (4, 'b') ORDER BY column1",
+      [
+        [1, 1, 8, "0.125000"],
+        [3, 4, 8, "0.375000"],
+        [4, 4, 8, "0.500000"]
+      ]
+    ],
+    [
+      "SELECT x, LAG(x) IGNORE NULLS OVER (ORDER BY i) AS l, LAST_VALUE(x IGNORE NULLS) OVER (ORDER BY i ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS f FROM (SELECT column1 AS i, column2 AS x FROM VALUES (1, 10), (2, NULL), (3, 30)) ORDER BY i",
+      [
+        [10, null, null],
+        [null, 10, 10],
+        [30, 10, 10]
+      ]
+    ],
+    ["SELECT COUNT(*) FROM (SELECT 1 AS a UNION ALL SELECT NULL) t WHERE a NOT IN (SELECT 2)", [[1]]],
+    ["SELECT a FROM (SELECT 1 AS a UNION ALL SELECT 2) MINUS SELECT 1", [[2]]],
+    [
+      "SELECT a, (SELECT MAX(b) FROM (SELECT 1 AS a, 5 AS b) u WHERE u.a = t.a) AS m FROM (SELECT 1 AS a UNION ALL SELECT 2) t ORDER BY a",
+      [
+        [1, 5],
+        [2, null]
+      ]
+    ],
+    ["SELECT TOP 1 a FROM (SELECT 1 AS a UNION ALL SELECT 2) ORDER BY a DESC", [[2]]],
+    [
+      "SELECT a FROM (SELECT 1 AS a UNION ALL SELECT 2 UNION ALL SELECT 3) ORDER BY a LIMIT 1 OFFSET 1",
+      [[2]]
+    ],
+    [
+      "SELECT a FROM (SELECT 1 AS a UNION ALL SELECT 2 UNION ALL SELECT 3) ORDER BY a FETCH FIRST 2 ROWS ONLY",
+      [[1], [2]]
+    ],
+    ["SELECT $1, $2 FROM VALUES (1, 'a')", [[1, "a"]]],
+    ["SELECT t.$1 AS x FROM VALUES (1, 'a') t", [[1]]],
+    [
+      "SELECT REGEXP_SUBSTR('aBc', 'b', 1, 1, 'i'), REGEXP_REPLACE('aaa', 'a', 'b', 1, 2), REGEXP_REPLACE('abc', 'b'), REGEXP_SUBSTR('abc', 'x'), REGEXP_SUBSTR_ALL('a1b2', '[0-9]'), 'line1\\nline2' RLIKE 'line1.line2', 'a.b' RLIKE 'a\\\\.b', $$a\\d$$",
+      [["B", "aba", "ac", null, ["1", "2"], false, true, "a\\d"]]
+    ],
+    [
+      "SELECT PARSE_URL('https://a.com:8080/p/q?x=1#f'):host::STRING, PARSE_URL('https://a.com/p?x=1'):parameters.x::STRING, SOUNDEX('Robert'), JAROWINKLER_SIMILARITY('abc', 'abd'), ASCII('A'), CHR(65), UNICODE('é'), SPACE(2) || 'x'",
+      [["a.com", "1", "R163", 82, 65, "A", 233, "  x"]]
+    ],
+    [
+      "SELECT DATEADD(minute, 90, '2024-01-01'::DATE), DATEADD(week, 1, '2024-01-01 10:00'::TIMESTAMP), DATEADD('millisecond', 1500, '2024-01-01 00:00:00'::TIMESTAMP), ADD_MONTHS('2024-02-29'::DATE, 12), TIMESTAMPADD(hour, 1, '2024-01-01'::TIMESTAMP)",
+      [
+        [
+          "2024-01-01T01:30:00",
+          "2024-01-08T10:00:00",
+          "2024-01-01T00:00:01.500",
+          "2025-02-28",
+          "2024-01-01T01:00:00"
+        ]
+      ]
+    ],
+    [
+      "SELECT DATEDIFF(second, '10:00:00'::TIME, '10:01:30'::TIME), DATEDIFF(week, '2024-01-07'::DATE, '2024-01-08'::DATE), DATEDIFF(month, '2024-01-31'::DATE, '2024-03-01'::DATE), DATEDIFF(day, '2024-01-01 23:59'::TIMESTAMP, '2024-01-02'::DATE), DATEDIFF(millisecond, '2024-01-01'::TIMESTAMP, '2024-01-01 00:00:01.5'::TIMESTAMP)",
+      [[90, 1, 2, 1, 1500]]
+    ],
+    [
+      "SELECT MONTHNAME('2024-05-01'::DATE), DAYNAME('2024-05-01'::DATE), QUARTER('2024-05-01'::DATE), YEAR('2024-05-01'::TIMESTAMP), DAYOFYEAR('2024-12-31'::DATE), WEEKOFYEAR('2021-01-03'::DATE), PREVIOUS_DAY('2024-05-01'::DATE, 'Friday'), LAST_DAY('2024-05-01'::DATE, 'quarter'), LAST_DAY('2024-05-01'::DATE, 'week')",
+      [["May", "Wed", 2, 2024, 366, 53, "2024-04-26", "2024-06-30", "2024-05-05"]]
+    ],
+    ["SELECT column1:a::INT FROM VALUES (PARSE_JSON('{\"a\":1}'))", [[1]]],
+    [
+      "SELECT SUM(IFF(column1 = 'x', 1, 0)), SUM(column1 = 'x'), COUNT(CASE WHEN column1 = 'x' THEN 1 END) FROM VALUES ('x'), ('y')",
+      [[1, 1, 1]]
+    ],
+    ["SELECT a.*, b.c FROM (SELECT 1 AS a, 2 AS b) a CROSS JOIN (SELECT 3 AS c) b", [[1, 2, 3]]]
+  ],
   "GROUP BY ALL": [
     [
       "SELECT r, COUNT(*) AS n FROM (SELECT column1 AS r FROM VALUES ('low'), ('high'), ('mid'), ('low')) GROUP BY ALL ORDER BY CASE r WHEN 'high' THEN 1 WHEN 'mid' THEN 2 ELSE 3 END",
@@ -371,6 +888,24 @@ const families: Readonly<Record<string, Statements>> = {
         ["B", 2],
         ["A", 1]
       ]
+    ]
+  ],
+  "digits of a second": [
+    [
+      "SELECT '2024-01-01 10:11:12.123456789'::DATE, '2024-01-01 10:11:12.123456000'::TIMESTAMP, DATEADD(nanosecond, 5000, '2024-01-01'::TIMESTAMP), TIME_FROM_PARTS(1, 2, 3, 500000000), TO_CHAR('2024-01-01 10:11:12.25'::TIMESTAMP, 'FF9')",
+      [
+        [
+          "2024-01-01",
+          "2024-01-01T10:11:12.123456",
+          "2024-01-01T00:00:00.000005",
+          "01:02:03.500",
+          "250000000"
+        ]
+      ]
+    ],
+    [
+      "SELECT TRY_CAST('x' AS DATE), TRY_CAST('10:00' AS TIME), TRY_CAST('2024-02-30' AS DATE), TRY_CAST((SELECT '05-Mar-2016') AS TIMESTAMP)",
+      [[null, "10:00:00", null, "2016-03-05T00:00:00"]]
     ]
   ],
   differences: [
@@ -1316,6 +1851,17 @@ const refused: ReadonlyArray<readonly [sql: string, why: RegExp]> = [
   ],
   ["SELECT AS_DECIMAL(TO_VARIANT(1.25), 6, x) FROM (SELECT 3 AS x)", /must be integer literals/i],
   ["SELECT AS_NUMBER(TO_VARIANT(1.25), 39)", /invalid precision and scale/i],
+  ...[
+    "'2024-01-01 10:11:12.123456789'::TIMESTAMP",
+    "'10:11:12.1234567'::TIME",
+    "TRY_CAST('2024-01-01 10:11:12.123456789' AS TIMESTAMP)",
+    "TRY_TO_TIMESTAMP('2024-01-01 10:11:12.123456789')",
+    "TO_TIMESTAMP(1704067200123456789, 9)",
+    "DATEADD(nanosecond, 1, '2024-01-01'::TIMESTAMP)",
+    "'2024-01-01'::TIMESTAMP + INTERVAL '1 nanosecond'",
+    "TIMESTAMP_FROM_PARTS(2024, 1, 1, 0, 0, 0, 1)",
+    "TIME_FROM_PARTS(1, 2, 3, 1)"
+  ].map((expression) => [`SELECT ${expression}`, /nine digits of a second/i] as const),
   ["SELECT ROW_NUMBER() OVER w FROM VALUES (1) WINDOW w AS (PARTITION BY column1)", /requires ORDER BY/i],
   ["SELECT LAG(column1) OVER (w) FROM VALUES (1) WINDOW w AS (PARTITION BY column1)", /requires ORDER BY/i],
   ["SELECT RANK() OVER v FROM VALUES (1) WINDOW w AS (PARTITION BY column1), v AS (w)", /requires ORDER BY/i],

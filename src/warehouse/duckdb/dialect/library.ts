@@ -16,7 +16,7 @@
  */
 import { literal } from "../../../sql/Identifier.js"
 import { scalars } from "./scalars.js"
-import { members, variantType } from "./values.js"
+import { members, noNanoseconds, variantType } from "./values.js"
 
 /**
  * What is known of an expression without asking DuckDB.
@@ -710,7 +710,7 @@ const fromParts =
     const needed = type === "timestamp" ? 6 : 3
     if (plain.length !== needed)
       return written("unknown", refusal(`not enough arguments for function ${name}`))
-    const fraction = nanos === undefined ? "0" : `system.main.floor(0.001 * (${nanos.sql}))::BIGINT`
+    const fraction = nanos === undefined ? "0" : `sg_micros((${nanos.sql})::BIGINT)`
     if (type === "date") return written("date", `sg_date_parts(${plain.join(", ")})`)
     if (type === "time") return written("time", `sg_time_parts(${plain.join(", ")}, ${fraction})`)
     const made = `sg_timestamp_parts(${plain.join(", ")}, ${fraction})`
@@ -1234,7 +1234,8 @@ const macroList: ReadonlyArray<string> = [
   ...["hour", "minute", "second"].map((unit) => `sg_add_${unit}(n, d) AS d + to_${unit}s(round(n)::BIGINT)`),
   "sg_add_millisecond(n, d) AS d + to_microseconds(1000 * round(n)::BIGINT)",
   "sg_add_microsecond(n, d) AS d + to_microseconds(round(n)::BIGINT)",
-  "sg_add_nanosecond(n, d) AS d + to_microseconds(round(n)::BIGINT // 1000)",
+  `sg_micros(n) AS CASE WHEN system.main."%"(n, 1000) = 0 THEN n // 1000 ELSE error(${literal(noNanoseconds)}) END`,
+  "sg_add_nanosecond(n, d) AS d + to_microseconds(sg_micros(round(n)::BIGINT))",
   ...["year", "quarter", "month", "day", "hour", "minute", "second", "millisecond", "microsecond"].map(
     (unit) => `sg_diff_${unit}(a, b) AS date_diff('${unit}', a, b)`
   ),

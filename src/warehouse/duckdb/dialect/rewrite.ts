@@ -313,13 +313,13 @@ export const rewrite = (from: Source): string => {
       if (isWord(tokens[end], "PRECISION")) end++
       return number("DOUBLE")
     }
-    const moment = (kind: Kind, macro: string): Type => ({
+    const moment = (kind: Kind, macro: string, tried: string): Type => ({
       end,
       kind,
-      cast: (value, tried) => (tried ? `try(${macro}(${value.sql}))` : `${macro}(${value.sql})`)
+      cast: (value, isTried) => (isTried ? tried.replace("@", () => value.sql) : `${macro}(${value.sql})`)
     })
-    if (name === "DATE") return moment("date", "sg_date")
-    if (name === "TIME") return moment("time", "sg_time")
+    if (name === "DATE") return moment("date", "sg_date", "sgj_try_to_date(sg_in(@))::DATE")
+    if (name === "TIME") return moment("time", "sg_time", "sgj_try_to_time(sg_in(@))::TIME")
     if (timestamps.has(name) || zoned.has(name)) {
       let isZoned = zoned.has(name)
       if (
@@ -340,7 +340,9 @@ export const rewrite = (from: Source): string => {
             )
         }
       }
-      return moment("timestamp", isZoned ? "sg_timestamptz" : "sg_timestamp")
+      return isZoned
+        ? moment("timestamp", "sg_timestamptz", "sgj_try_to_timestamp_ltz(sg_in(@))::TIMESTAMP::TIMESTAMPTZ")
+        : moment("timestamp", "sg_timestamp", "sgj_try_to_timestamp_ntz(sg_in(@))::TIMESTAMP")
     }
     const script = (kind: Kind, function_: string): Type => ({
       end,

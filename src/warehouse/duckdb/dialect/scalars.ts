@@ -21,6 +21,7 @@ import {
   isFields,
   isList,
   members,
+  noNanoseconds,
   numberOf,
   parseJson,
   printJson,
@@ -354,6 +355,7 @@ const spoken: Readonly<Record<Kind, string>> = {
 }
 
 const written = (moment: Moment, kind: Kind): string => {
+  if (kind !== "DATE" && moment.nanos % 1000n !== 0n) return refuse(noNanoseconds)
   switch (kind) {
     case "DATE":
       return Formats.dateText(moment)

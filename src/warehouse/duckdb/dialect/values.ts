@@ -293,6 +293,9 @@ export const numberOf = (value: Value): number | undefined => {
   return refuse(`Failed to cast variant value ${printJson(value)} to a number`)
 }
 
+export const noNanoseconds =
+  "Snowflake keeps nine digits of a second, and the embedded warehouse six: leave the others out"
+
 const longNumber =
   "A number of more than 15 digits in a VARIANT is not computed or compared exactly by the embedded warehouse; " +
   "cast it, for example v:id::NUMBER(38, 0)"
