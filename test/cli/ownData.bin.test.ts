@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as api from "@duckdb/node-api"
 import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -281,6 +282,10 @@ describe("the binary with files of the user's own", () => {
       }
       mkdirSync(join(at, "folder"))
       const late = `a,b\n${"1,2\n".repeat(30_000)}x,3,4\n`
+      const pipe = (name: string) => {
+        execFileSync("mkfifo", [join(at, name)])
+        return join(at, name)
+      }
       const files = {
         [write("many.csv", "a,b\n1,2\n1,2,3\n")]: ":3: 3 values, and the first line has 2 names",
         [write("few.csv", "a,b\n1,2\n\n1\n")]: ":4: 1 value, and the first line has 2 names",
@@ -302,6 +307,7 @@ describe("the binary with files of the user's own", () => {
         [write("sheet.xlsx", "x")]: ": its name should end in .csv, .tsv, .json, .jsonl, .ndjson or .parquet",
         [write("shop.duckdb", "x")]: ": a DuckDB file is not loaded; name it in duckdb.database",
         [join(at, "folder")]: `: it is a directory; write ${join(at, "folder", "*.csv")} for the files in it`,
+        [pipe("pipe.csv")]: ": it is a directory, a pipe or a device, and not a file",
         [join(at, "none.csv")]: ": there is no such file",
         [join(at, "none-*.csv")]: ": no file matches",
         [write("folder/many.csv", "a\n1\n")]:

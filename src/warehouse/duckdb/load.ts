@@ -413,9 +413,12 @@ const loadFile = async (
 const readable = (path: string): number => {
   try {
     accessSync(path, constants.R_OK)
-    return statSync(path).size
+    const found = statSync(path)
+    // To read a pipe or a device may never end.
+    if (!found.isFile()) throw new Bad("it is a directory, a pipe or a device, and not a file")
+    return found.size
   } catch (cause) {
-    throw new Bad(`cannot be read: ${reasonOf(cause)}`)
+    throw cause instanceof Bad ? cause : new Bad(`cannot be read: ${reasonOf(cause)}`)
   }
 }
 
