@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import { identity } from "effect/Function"
 import * as Schema from "effect/Schema"
 import type { Overloaded } from "../guard/Bulkhead.js"
 import type { CircuitOpen } from "../guard/CircuitBreaker.js"
@@ -21,9 +22,12 @@ import { WarehouseError } from "../warehouse/Warehouse.js"
 /** Above a minute a model cannot be expected to wait by itself. */
 const LONG_MS = 60_000
 
+/** ISO 8601, not before `ms`. */
+const toSecond = (ms: number): string => iso(Math.ceil(ms / 1000) * 1000).replace(".000Z", "Z")
+
 const wait = (ms: number, now: number): string =>
   ms > LONG_MS
-    ? `Do not retry before ${iso(now + ms)} (in ${seconds(ms)}); the same call will work then. Tell the user.`
+    ? `Do not retry before ${toSecond(now + ms)} (in ${seconds(ms)}); the same call will work then. Tell the user.`
     : `Wait ${seconds(ms)}, then repeat the same call once.`
 
 const busy = (count: number, noun: string) =>
@@ -32,34 +36,34 @@ const busy = (count: number, noun: string) =>
 const ran = (sent: boolean) =>
   // Told at the deadline, when the warehouse has not answered yet.
   sent
-    ? "The statement was sent; its cancellation was requested, and is not confirmed."
+    ? "The statement was sent; its cancellation is requested and is not confirmed."
     : "Nothing was executed and nothing was charged."
 
 const quotaWords = (quota: string) => quota.replace(/_/g, " ")
+
+/** Characters of a failure that is told once more: it was told whole when it happened. */
+const MAX_REPEATED = 100
+
+const cut = (text: string, at: number): string => (text.length <= at ? text : `${text.slice(0, at)}…`)
 
 /** What is more than the whole limit never fits, however long it waits. */
 const fitsLater = ({ estimate = 0, limit }: QuotaExceeded): boolean => estimate <= limit
 
 /** How a statement scans less. */
-const narrower =
-  "Filter on the columns that the tables are clustered or sorted by (often a date), or read fewer or smaller " +
-  "tables; LIMIT alone does not help."
+const narrower = "Filter on clustered columns (often a date) or read smaller tables; LIMIT does not help."
 
 const quotaText = (error: QuotaExceeded, now: number): string => {
-  const { estimate, limit, quota, remaining, resetAt, retryAfterMs, scope, used } = error
+  const { estimate, limit, quota, remaining, retryAfterMs, scope, used } = error
   const whose = scope === "client" ? "this client has" : "all clients together have"
   if (estimate === undefined) {
-    return (
-      `${whose} used ${used} of ${limit} ${quotaWords(quota)}. ${ran(false)} ` +
-      `It resets at ${iso(resetAt)}. ${wait(retryAfterMs, now)}`
-    )
+    return `${whose} used ${used} of ${limit} ${quotaWords(quota)}. ${ran(false)} ${wait(retryAfterMs, now)}`
   }
   const would =
-    `the statement would scan about ${bytes(estimate)}, and ${whose} used ${bytes(used)} of ${bytes(limit)} ` +
-    `(${quotaWords(quota)}), so ${bytes(remaining)} are left. It did not run. ${narrower} `
+    `it would scan about ${bytes(estimate)}; ${whose} ${bytes(remaining)} left of ${bytes(limit)} ` +
+    `(${quotaWords(quota)}). It did not run. `
   return fitsLater(error)
-    ? `${would}It resets at ${iso(resetAt)}. ${wait(retryAfterMs, now)}`
-    : `${would}It is more than the whole limit: unchanged, it will always be refused.`
+    ? `${would}${wait(retryAfterMs, now)} Or scan less.`
+    : `${would}${narrower} Unchanged, it will always be refused.`
 }
 
 const slotsText = ({ held, permits, pool, queued, why }: Overloaded): string => {
@@ -67,9 +71,9 @@ const slotsText = ({ held, permits, pool, queued, why }: Overloaded): string => 
   return (
     (held === undefined
       ? busy(permits, slot)
-      : `this client has ${held} of ${plural(permits, slot)}, of which the last are kept for clients that have none,`) +
+      : `this client has ${held} of ${plural(permits, slot)}, the last are kept for clients without,`) +
     ` and ${plural(queued, "call")} wait${queued === 1 ? "s" : ""}` +
-    (why === "client-queue-full" ? ", too many of them from this client" : "")
+    (why === "client-queue-full" && held === undefined ? ", too many from this client" : "")
   )
 }
 
@@ -81,9 +85,10 @@ const circuitText = ({ cause, phase, retryAfterMs }: CircuitOpen, now: number): 
       : `the warehouse is failing (${cause}), so no call is sent to it. ${ran(false)}`
   if (retryAfterMs === undefined) return `${what} An operator holds it open; tell the user.`
   // How long others will take is a guess.
-  const when =
-    phase === "half-open" ? `Try again in about ${seconds(retryAfterMs)}.` : wait(retryAfterMs, now)
-  return `${what} ${when} If it fails again, tell the user.`
+  if (phase === "half-open") {
+    return `${what} Try again in about ${seconds(retryAfterMs)}. If it fails again, tell the user.`
+  }
+  return `${what} ${wait(retryAfterMs, now)}${retryAfterMs > LONG_MS ? "" : " If it fails again, tell the user."}`
 }
 
 const scopeWords: { readonly [scope: string]: string } = {
@@ -92,7 +97,7 @@ const scopeWords: { readonly [scope: string]: string } = {
   tier: "the limit shared by all clients of this tier",
   class: "the limit shared by all clients for this kind of call",
   global: "the limit shared by all clients of this server",
-  overflow: "the limit shared by clients not seen before (too many clients)"
+  overflow: "the limit shared by all clients not seen before"
 }
 
 const warehouseText: { readonly [R in Reason]: (it: string) => string } = {
@@ -147,6 +152,14 @@ export const warehouseCode: {
   Unknown: { code: "WAREHOUSE_UNKNOWN", retryable: false }
 }
 
+/** Raised before the warehouse reads the statement: the words are ours. */
+const outside: ReadonlySet<Reason> = new Set<Reason>([
+  "Unreachable",
+  "Configuration",
+  "Authentication",
+  "LoginUnavailable"
+])
+
 const retry = (ms: number, now: number) => ({
   retryable: true,
   retryAfterMs: Math.ceil(ms),
@@ -200,12 +213,17 @@ export type ErrorReport = typeof ErrorReport.Type
 export const metaKey = "dev.snowguard/error"
 
 /**
- * `now` is the wall clock in milliseconds: refusals name the moment at which the wait is over.
+ * `now` is the wall clock in milliseconds: refusals name the moment at which the wait is over. `quote` marks what the
+ * warehouse said, which may be data: unmarked when absent.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromError = (error: RequestError, now: number): ErrorReport => {
+export const fromError = (
+  error: RequestError,
+  now: number,
+  quote = (words: string): string => words
+): ErrorReport => {
   switch (error._tag) {
     case "RateLimited":
       return error.never
@@ -234,7 +252,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         code: "OVERLOADED",
         message:
           `OVERLOADED: ${slotsText(error)}` +
-          `. ${ran(false)} ${wait(error.retryAfterMs, now)} Send fewer calls at once.`,
+          `. ${ran(false)} ${wait(error.retryAfterMs, now)}${error.retryAfterMs > LONG_MS ? "" : " Send fewer at once."}`,
         ...retry(error.retryAfterMs, now),
         scope: error.pool,
         limit: error.permits,
@@ -251,7 +269,7 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
           `. ${ran(false)} ` +
           (error.retryAfterMs === undefined
             ? "An operator decides when this ends; tell the user."
-            : `${wait(error.retryAfterMs, now)} get_limits tells the mode and the way back.`),
+            : wait(error.retryAfterMs, now)),
         ...(error.retryAfterMs === undefined ? { retryable: false } : retry(error.retryAfterMs, now)),
         scope: error.mode,
         sideEffects: "none"
@@ -261,14 +279,14 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         code: "REPEATED_FAILURE",
         message:
           `REPEATED_FAILURE: this statement has failed ${error.attempts} times with ${error.code}: ` +
-          `${sentence(error.description)} It was not sent again. ` +
+          `${quote(sentence(cut(error.description, MAX_REPEATED)))} It was not sent again. ` +
           (error.code === "WAREHOUSE_PERMISSION"
             ? "Tell the user, or change the statement"
             : "Change the statement") +
           (error.code === "WAREHOUSE_STATEMENT_TIMEOUT" ? " or ask for a longer timeout_seconds" : "") +
           (error.suggestions === undefined || error.suggestions.length === 0
             ? ""
-            : ` (did you mean ${error.suggestions.join(" or ")}?)`) +
+            : ` (did you mean ${quote(error.suggestions.join(" or "))}?)`) +
           `; unchanged, it is not tried for another ${seconds(error.retryAfterMs)}.`,
         retryable: false,
         scope: error.code,
@@ -295,8 +313,8 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
         message:
           `QUOTA_STORE_UNAVAILABLE: the server cannot read its quota records, so it admits nothing. ${ran(false)} ` +
           (error.lasting === true
-            ? `It does not mend by itself: tell the user that an operator must act, and repeat the call after that.`
-            : `${wait(ms, now)} If it fails again, tell the user that an operator must act.`),
+            ? "It does not mend by itself: tell the user that an operator must act, and repeat the call after that."
+            : `${wait(ms, now)}${ms > LONG_MS ? "" : " If it fails again, tell the user."}`),
         ...retry(ms, now),
         scope: "quota_store",
         sideEffects: "none"
@@ -358,11 +376,13 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
     case "WarehouseError": {
       const { code, retryable } = warehouseCode[error.reason]
       const suggestions = error.suggestions ?? []
+      const isOwnBound = error.ownBound === true
+      const words = (isOwnBound || outside.has(error.reason) ? identity : quote)(sentence(error.description))
       return {
         code,
         message:
-          `${code}: ${(error.ownBound === true ? ownBoundText : warehouseText[error.reason])(sentence(error.description))}` +
-          (suggestions.length === 0 ? "" : ` Did you mean ${suggestions.join(" or ")}?`) +
+          `${code}: ${(isOwnBound ? ownBoundText : warehouseText[error.reason])(words)}` +
+          (suggestions.length === 0 ? "" : ` Did you mean ${quote(suggestions.join(" or "))}?`) +
           (retryable && error.retryAfterMs !== undefined ? ` ${wait(error.retryAfterMs, now)}` : ""),
         ...(retryable && error.retryAfterMs !== undefined ? retry(error.retryAfterMs, now) : { retryable }),
         sideEffects:
@@ -379,11 +399,8 @@ export const fromError = (error: RequestError, now: number): ErrorReport => {
       return {
         code: "TOOL_DENIED",
         message:
-          `TOOL_DENIED: callers of the tier ${error.tier} may not call ${error.tool}. ${ran(false)} ` +
-          (error.others.length === 0
-            ? "They may call no tool."
-            : `They may call ${error.others.join(", ")}.`) +
-          " Do not retry; if the task needs this tool, tell the user that an operator decides that (deny_tools, allow_tools).",
+          `TOOL_DENIED: callers of the tier ${error.tier} may not call ${error.tool}. ${ran(false)} Do not retry; ` +
+          "use one of the listed tools, or tell the user that an operator decides this (deny_tools, allow_tools).",
         retryable: false,
         scope: error.tier,
         sideEffects: "none"
@@ -459,14 +476,6 @@ export const shuttingDown = (sent: boolean, now: number): ErrorReport => ({
   ...retry(RESTART_MS, now),
   sideEffects: sent ? "unknown" : "none"
 })
-
-/** Raised before the warehouse reads the statement. */
-const outside: ReadonlySet<Reason> = new Set<Reason>([
-  "Unreachable",
-  "Configuration",
-  "Authentication",
-  "LoginUnavailable"
-])
 
 const MAX_CAUSE = 120
 

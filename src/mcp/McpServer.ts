@@ -20,6 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import { randomBytes } from "node:crypto"
 import { Received } from "../guard/Deadline.js"
 import { Audit } from "../observe/Audit.js"
 import type { Entry } from "../observe/Audit.js"
@@ -29,6 +30,7 @@ import * as RefusalLog from "../observe/refusalLog.js"
 import * as ToolInput from "../tools/input.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
+import * as Lru from "../platform/core/Lru.js"
 import { monotonicReader } from "../platform/monotonic.js"
 import { quoted } from "../platform/quoted.js"
 import * as RequestId from "../platform/requestId.js"
@@ -37,12 +39,14 @@ import { CallPolicy, hasTool, ToolDenied } from "../tools/CallPolicy.js"
 import { Toolbox } from "../tools/Toolbox.js"
 import { CallNotes, CurrentNotes } from "../tools/callNotes.js"
 import * as JsonSchema from "../tools/jsonSchema.js"
+import { common as commonFields, whenRefused } from "../tools/schemas.js"
 import * as ErrorReport from "./ErrorReport.js"
 import * as Prompts from "./Prompts.js"
 import type { Asked, Connect, Era, Params, ToolResult, Transport } from "./Protocol.js"
 import type * as Protocol from "./Protocol.js"
 import { invalidParams, methodNotFound } from "./Protocol.js"
 import * as Resources from "./Resources.js"
+import * as Fence from "./core/Fence.js"
 import * as TraceParent from "./core/TraceParent.js"
 import * as RequestRunner from "./requestRunner.js"
 
@@ -119,9 +123,12 @@ export class McpServer extends Context.Tag("snowguard/McpServer")<
 >() {}
 
 const instructions =
-  "Read-only access to a Snowflake warehouse. Explore with list_databases, list_schemas, list_tables and " +
-  "describe_table before you write SQL for execute_query. Calls are rate limited and counted against quotas: " +
-  "a refused call says how many seconds to wait; wait that long, then repeat it once. get_limits is always free."
+  "Read-only access to a Snowflake warehouse. Find names with list_databases, list_schemas, list_tables and " +
+  "describe_table before you write SQL for execute_query. Calls are rate limited and counted against quotas. " +
+  `${whenRefused} get_limits is always free. Many answers have these fields: truncated, truncated_reason and ` +
+  "next_step (what is not shown, why, how to get it), truncated_cells (values cut short), elapsed_ms, stale, " +
+  "age_seconds and stale_reason (an older answer, since the warehouse is out of reach), degraded (the server's " +
+  "mode, why, and the way back), quota_warnings (quotas of which less than a fifth is left)."
 
 /** Milliseconds that the line of a call in the audit log waits for the call to settle. */
 const SETTLING_MS = 1_000
@@ -135,13 +142,19 @@ const PROGRESS_EVERY = "10 seconds"
 /** A client that is handed a progress note and the result in one turn loses the note. */
 const PROGRESS_GAP_MS = 5
 
+/** The title stands beside the name; whether it destroys, or may be repeated, says nothing of a tool that only reads. */
+const annotations = ({ title: _, ...hints }: Tool.Annotations) => {
+  const { openWorldHint, readOnlyHint } = hints
+  return readOnlyHint ? { readOnlyHint, openWorldHint } : hints
+}
+
 const describe = (tool: Tool.Any) => ({
   name: tool.name,
   title: tool.annotations.title,
   description: tool.description,
   inputSchema: JsonSchema.object(tool.input),
-  outputSchema: JsonSchema.object(tool.output),
-  annotations: { ...tool.annotations }
+  outputSchema: JsonSchema.outline(tool.output, commonFields),
+  annotations: annotations(tool.annotations)
 })
 
 /** The span of the caller that a call belongs to: the parent of the call's span, which decides nothing else. */
@@ -149,6 +162,10 @@ const parentSpan = ({ meta }: Asked): Tracer.ExternalSpan | undefined => {
   const found = TraceParent.parse(meta?.["traceparent"])
   return found === undefined ? undefined : Tracer.externalSpan(found)
 }
+
+const asContent = (text: string) => ({ type: "text" as const, text })
+
+const fence = () => Fence.make(randomBytes(6).toString("hex"))
 
 const isObject = (value: unknown): value is Params =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -200,6 +217,11 @@ const sdk: { readonly [E in Era]: () => Promise<{ readonly connect: Connect }> }
   "2025": () => import("./Sdk1.js"),
   "2026": () => import("./Sdk2.js")
 }
+
+/** Clients whose refusals in a row are counted. */
+const REFUSED_CLIENTS = { maxEntries: 1_000, maxBytes: Number.MAX_SAFE_INTEGER }
+
+type Report = ErrorReport.ErrorReport
 
 /** The label of every unknown tool: a client must not make labels, nor forge an operator's action in the audit log. */
 const NO_TOOL = "(unknown)"
@@ -314,17 +336,22 @@ export const make = (options: Options) =>
       )
     })
     if (policies.onChange !== undefined) yield* policies.onChange(policiesChanged)
-    const denied = (tool: string, tier: string) =>
-      new ToolDenied({
-        tool,
-        tier,
-        others: toolbox.tools.flatMap(({ name }) => (hasTool(policies.of(tier), name) ? [name] : []))
-      })
     const codecs = new Map<string, ReturnType<typeof ToolInput.codec>>()
     const codecOf = (tool: Tool.Any): ReturnType<typeof ToolInput.codec> => {
       const made = codecs.get(tool.name) ?? ToolInput.codec(tool)
       codecs.set(tool.name, made)
       return made
+    }
+
+    /** The latest refusal of a client, and how often it came in a row. */
+    const refusals = Lru.make<{ readonly refusal: string; readonly times: number }>(REFUSED_CLIENTS)
+    const timesRefused = (client: string, tool: string, { code, scope, sideEffects }: Report): number => {
+      if (sideEffects !== "none" || scope === undefined) return 1
+      const refusal = JSON.stringify([tool, code, scope])
+      const before = Lru.get(refusals, client)
+      const times = before?.refusal === refusal ? before.times + 1 : 1
+      Lru.set(refusals, client, { refusal, times }, 1)
+      return times
     }
 
     /** A typed error as the result that the model reads; counted and logged. */
@@ -334,7 +361,11 @@ export const make = (options: Options) =>
       { client, tier }: Principal
     ): Effect.Effect<ToolResult> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const report = ErrorReport.fromError(error, now)
+        const { explained, quote } = fence()
+        const plain = ErrorReport.fromError(error, now, quote)
+        const times = timesRefused(client, tool, plain)
+        const again = times === 1 ? "" : ` ${times} times in a row now.`
+        const report = { ...plain, message: explained(plain.message + again) }
         if (report.sideEffects === "none" && report.scope !== undefined) {
           Telemetry.recordRefusal(tier, report.code, report.scope)
         }
@@ -352,9 +383,9 @@ export const make = (options: Options) =>
       context: Tool.Context,
       principal: Principal
     ): Effect.Effect<ToolResult> => {
-      const { tier } = principal
+      const { client, tier } = principal
       if (!hasTool(policies.of(tier), tool.name))
-        return reported(denied(tool.name, tier), tool.name, principal)
+        return reported(new ToolDenied({ tool: tool.name, tier }), tool.name, principal)
       const { decode, encode } = codecOf(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
@@ -362,13 +393,17 @@ export const make = (options: Options) =>
       }
       const answered = Effect.gen(function* () {
         const result = yield* tool.handler(decoded.right, context)
+        if (tool.class !== "control") Lru.remove(refusals, client)
         // What is large takes long to encode: others come first.
         yield* Effect.yieldNow()
         const value = yield* Effect.orDie(encode(result))
         const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]
+        const structuredContent = value as Record<string, unknown>
+        if (tool.class === "control") return { content: texts.map(asContent), structuredContent }
+        const { close, open } = fence()
         return {
-          content: texts.map((text) => ({ type: "text" as const, text })),
-          structuredContent: value as Record<string, unknown>
+          content: [open, ...texts, close].map(asContent),
+          structuredContent: { notice: Fence.notice, ...structuredContent }
         }
       })
       const failed = (cause: Cause.Cause<never>) => {

@@ -99,9 +99,7 @@ export const hasTool = ({ tools: { allow, deny } }: TierPolicy, tool: string): b
  */
 export class ToolDenied extends Schema.TaggedError<ToolDenied>("snowguard/ToolDenied")("ToolDenied", {
   tool: Schema.String,
-  tier: Schema.String,
-  /** The tools that the tier has. */
-  others: Schema.Array(Schema.String)
+  tier: Schema.String
 }) {
   override get message(): string {
     return `the tier ${this.tier} does not have the tool ${this.tool}`

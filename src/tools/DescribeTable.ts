@@ -17,7 +17,7 @@ const input = Fields.closed(
     database: Fields.Database,
     schema: Fields.SchemaOrPublic,
     table: Fields.TableName,
-    pattern: Fields.ColumnPattern,
+    pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.COLUMN_LIMIT, Catalog.COLUMN_DEFAULT)
   })
 )
@@ -37,8 +37,7 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name,
     description:
-      "Shows the columns of a table with types, keys and comments. Call it before you write SQL on a table: " +
-      `guessed column names fail. Needs no compute. ${Fields.whenRefused}`,
+      "Shows the columns of a table: types, keys, comments. Call it before you write SQL on it. Needs no compute.",
     class: "metadata",
     input,
     output,

@@ -19,7 +19,7 @@ const input = Fields.closed(
     database: Fields.Database,
     schema: Fields.SchemaOrPublic,
     view_name: Fields.ViewName,
-    pattern: Fields.ColumnPattern,
+    pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.COLUMN_LIMIT, Catalog.COLUMN_DEFAULT)
   })
 )
@@ -79,9 +79,7 @@ export const make = Effect.gen(function* () {
   const catalog = yield* Catalog.make
   return Tool.make({
     name,
-    description:
-      "Shows the columns of a view and its SQL definition. query_view reads its rows. Needs no compute. " +
-      Fields.whenRefused,
+    description: "Shows the columns and the SQL definition of a view. Needs no compute.",
     class: "metadata",
     input,
     output,

@@ -23,21 +23,11 @@ const name = "execute_query"
 
 const input = Fields.closed(
   Schema.Struct({
-    sql: Fields.Sql.annotations({ description: "One statement: SELECT, WITH, SHOW, DESCRIBE or EXPLAIN." }),
-    database: Schema.optional(
-      Fields.Database.annotations({ description: "Database that names without one are looked up in." })
-    ),
-    schema: Schema.optional(
-      Fields.SchemaName.annotations({ description: "Schema that names without one are looked up in." })
-    ),
-    limit: Schema.optional(
-      Fields.limit(100_000, "Rows returned at most, 100 by default; your tier may allow less.")
-    ),
-    timeout_seconds: Schema.optional(
-      Schema.Int.pipe(Schema.between(1, 3600)).annotations({
-        description: "Seconds the statement may run; your tier may allow less."
-      })
-    ),
+    sql: Fields.Sql.annotations({ description: "One SELECT, WITH, SHOW, DESCRIBE or EXPLAIN." }),
+    database: Schema.optional(Fields.Database.annotations({ description: "Of names without one." })),
+    schema: Schema.optional(Fields.SchemaName.annotations({ description: "Of names without one." })),
+    limit: Schema.optional(Fields.limit(100_000, "Rows; default 100, at most 100000.")),
+    timeout_seconds: Schema.optional(Fields.limit(3600, "At most 3600; your tier may allow less.")),
     format: Formats.Format
   })
 )
@@ -58,8 +48,7 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name,
     description:
-      "Runs one read-only SQL statement in Snowflake's dialect and returns its rows. Statements that write, " +
-      "and several in one call, are rejected without running. Look up names with describe_table first; " +
+      "Runs one read-only SQL statement in Snowflake's dialect and returns its rows. Look up names first; " +
       "aggregate and filter in SQL rather than fetch: `truncated` says when rows are missing. " +
       Fields.whenRefused,
     class: "query",

@@ -19,9 +19,9 @@ const name = "explain_query"
 
 const input = Fields.closed(
   Schema.Struct({
-    sql: Fields.Sql.annotations({ description: "One SELECT or WITH statement, without EXPLAIN." }),
-    database: Schema.optional(Fields.Database.annotations({ description: "Database of names without one." })),
-    schema: Schema.optional(Fields.SchemaName.annotations({ description: "Schema of names without one." }))
+    sql: Fields.Sql.annotations({ description: "One SELECT or WITH." }),
+    database: Schema.optional(Fields.Database.annotations({ description: "Of names without one." })),
+    schema: Schema.optional(Fields.SchemaName.annotations({ description: "Of names without one." }))
   })
 )
 
@@ -60,8 +60,8 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name,
     description:
-      "Shows what a query would read (partitions, bytes) and its operations, without running it. Needs no " +
-      `compute: call it before a query on a big table. ${Fields.whenRefused}`,
+      "Shows what a query would read (partitions, bytes), without running it: call it before a query on a big table. " +
+      "Needs no compute.",
     class: "metadata",
     input,
     aliases: Fields.sqlAliases,

@@ -215,9 +215,8 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name: "get_limits",
     description:
-      "Shows what is left of your rate limits and quotas, when they reset, whether the warehouse is " +
-      "reachable, and what one call may ask for. Always answers and costs nothing. Use it after a refusal, " +
-      "or before a series of calls.",
+      "Shows what is left of your limits and quotas, when they reset, whether the warehouse is reachable, and what " +
+      "one call may ask for. Always answers, costs nothing.",
     class: "control",
     input,
     output,

@@ -18,7 +18,7 @@ const input = Fields.closed(
     cursor: Schema.optional(
       Fields.text(1024, "next_cursor of the answer before; the first rows when absent.")
     ),
-    limit: Schema.optional(Fields.limit(100_000, "Rows returned at most, 100 by default.")),
+    limit: Schema.optional(Fields.limit(100_000, "Rows; default 100, at most 100000.")),
     format: Formats.Format
   })
 )
@@ -32,8 +32,7 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name,
     description:
-      "Returns the next rows of an earlier result, kept for some minutes, without running it again. Counts as " +
-      "a request, not as a query.",
+      "Returns the next rows of an earlier result, kept for some minutes. Counts as a request, not as a query.",
     class: "metadata",
     input,
     output: Fields.QueryResult,

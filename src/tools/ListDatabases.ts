@@ -35,8 +35,8 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name,
     description:
-      "Lists the databases you can read. Start here when you do not know where the data is. Needs no " +
-      `compute. ${Fields.whenRefused}`,
+      "Lists the databases you can read. Needs no compute. A name is written as it is listed: plain ones are upper " +
+      `case, "quoted" ones exact.`,
     class: "metadata",
     input,
     output,

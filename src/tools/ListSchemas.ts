@@ -33,7 +33,7 @@ export const make = Effect.gen(function* () {
   const catalog = yield* Catalog.make
   return Tool.make({
     name,
-    description: `Lists the schemas of a database. Needs no compute. ${Fields.whenRefused}`,
+    description: "Lists the schemas of a database. Needs no compute.",
     class: "metadata",
     input,
     output,

@@ -56,9 +56,7 @@ export const make = Effect.gen(function* () {
   const catalog = yield* Catalog.make
   return Tool.make({
     name,
-    description:
-      "Lists the tables of a database, or of one schema, with kinds, row counts and sizes. For views use " +
-      `list_views. Needs no compute. ${Fields.whenRefused}`,
+    description: "Lists the tables of a database or a schema with row counts and sizes. Needs no compute.",
     class: "metadata",
     input,
     output,

@@ -42,9 +42,7 @@ export const make = Effect.gen(function* () {
   const catalog = yield* Catalog.make
   return Tool.make({
     name,
-    description:
-      "Lists the views of a database, or of one schema. describe_view shows the columns and definition of " +
-      `one. Needs no compute. ${Fields.whenRefused}`,
+    description: "Lists the views of a database or a schema. Needs no compute.",
     class: "metadata",
     input,
     output,

@@ -19,10 +19,9 @@ const input = Fields.closed(
     database: Fields.Database,
     schema: Fields.SchemaOrPublic,
     view_name: Fields.ViewName,
-    limit: Schema.optionalWith(
-      Fields.limit(100_000, `Rows returned at most, ${DEFAULT_LIMIT} by default; your tier may allow less.`),
-      { default: () => DEFAULT_LIMIT }
-    ),
+    limit: Schema.optionalWith(Fields.limit(100_000, `Rows; default ${DEFAULT_LIMIT}, at most 100000.`), {
+      default: () => DEFAULT_LIMIT
+    }),
     format: Formats.Format
   })
 )
@@ -35,9 +34,7 @@ export const make = Effect.gen(function* () {
   const query = yield* Query.makeRows
   return Tool.make({
     name,
-    description:
-      "Returns the first rows of a view or table, without SQL, in no particular order. For filters, joins or " +
-      `aggregates use execute_query. \`truncated\` says when there is more. ${Fields.whenRefused}`,
+    description: "Returns some rows of a view or table, without SQL, in no particular order.",
     class: "query",
     input,
     output: Fields.QueryResult,

@@ -52,7 +52,7 @@ export const markdown = (columns: ReadonlyArray<string>, rows: ReadonlyArray<Row
 
 export const Format = Schema.optional(
   Schema.Literal("json", "csv", "markdown").annotations({
-    description: "Of the text content, json by default."
+    description: "Of the text; default json."
   })
 )
 

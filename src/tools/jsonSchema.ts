@@ -181,3 +181,35 @@ const describesObject = (node: Node): boolean => {
   const members = node["anyOf"] ?? node["oneOf"]
   return Array.isArray(members) && members.every((member) => isNode(member) && describesObject(member))
 }
+
+/**
+ * What an answer is made of, in the shortest form that is true: without descriptions, and without the fields that many
+ * answers have and the instructions describe once.
+ */
+export const outline = (schema: Schema.Schema.Any, without: ReadonlySet<string>): ObjectSchema => {
+  const { properties = {}, required = [], ...rest } = object(schema)
+  const isOwn = (name: string): boolean => !without.has(name)
+  const own = Object.entries(properties).filter(([name]) => isOwn(name))
+  return {
+    ...rest,
+    properties: Object.fromEntries(own.map(([name, property]) => [name, bare(property) as Node])),
+    ...(required.some(isOwn) ? { required: required.filter(isOwn) } : {})
+  }
+}
+
+/** Keywords that say nothing of what is there. */
+const words = new Set(["description", "minimum"])
+
+const bare = (value: unknown): unknown => {
+  if (!isNode(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, child]): Array<[string, unknown]> => {
+      if (words.has(key)) return []
+      if (childMap.has(key) && isNode(child)) {
+        return [[key, Object.fromEntries(Object.entries(child).map(([name, item]) => [name, bare(item)]))]]
+      }
+      if (childList.has(key) && Array.isArray(child)) return [[key, child.map(bare)]]
+      return [[key, key === "items" || childSchema.has(key) ? bare(child) : child]]
+    })
+  )
+}

@@ -8,9 +8,6 @@ import * as Schema from "effect/Schema"
 import type { QuotaStatus } from "../quota/Quota.js"
 import type { Row } from "../warehouse/Warehouse.js"
 
-/** Names are told in this form too, so that they can be copied from one answer into the next call. */
-const nameRule = `As listed: plain is upper case, "in double quotes" exact.`
-
 /**
  * A text of 1 to `max` characters. The bounds are checked and not advertised: strict function calling of
  * model providers refuses schemas with `minLength` or `maxLength`.
@@ -29,15 +26,15 @@ export const text = (max: number, description: string) =>
 // 255 characters is the longest name there is; every one of them may be a doubled quote.
 const name = (description: string) => text(512, description)
 
-// The rule is told once for each tool: the others have the same.
-export const Database = name(`Database name. ${nameRule}`)
-export const SchemaName = name("Schema name.")
-export const TableName = name("Table name.")
-export const ViewName = name("View name.")
+// How names are written is told in the instructions, and by the tools that list them.
+export const Database = name("As listed.")
+export const SchemaName = name("As listed.")
+export const TableName = name("As listed.")
+export const ViewName = name("As listed.")
 
 /** The schema of one object, where there is a usual one. */
 export const SchemaOrPublic = Schema.optionalWith(
-  SchemaName.annotations({ description: "Schema name, PUBLIC by default." }),
+  SchemaName.annotations({ description: "Default PUBLIC." }),
   { default: () => "PUBLIC" }
 )
 
@@ -49,18 +46,22 @@ export const Sql = Schema.String.pipe(
 /** What other servers call it; models know those. */
 export const sqlAliases = { sql: ["query", "statement"] }
 
-const pattern = (of: string) =>
-  Schema.optional(text(512, `${of} like this LIKE pattern (% and _), in any case.`))
+/** Of the names that are shown. */
+export const Pattern = Schema.optional(text(512, "LIKE pattern, any case."))
 
-export const Pattern = pattern("Only names")
-export const ColumnPattern = pattern("Only columns")
-
+/** A whole number from 1 to `max`; the bounds are told by the description. */
 export const limit = (max: number, description: string) =>
-  Schema.Int.pipe(Schema.between(1, max)).annotations({ description })
+  Schema.Number.pipe(
+    Schema.filter(
+      (value) =>
+        (Number.isInteger(value) && value >= 1 && value <= max) || `expected a whole number from 1 to ${max}`,
+      { jsonSchema: { type: "integer", description }, description }
+    )
+  )
 
 /** How many entries at most; undefined leaves it to the tool. */
 export const atMost = (max: number, standard: number) =>
-  Schema.optional(limit(max, `Shown at most, ${standard} by default.`))
+  Schema.optional(limit(max, `Default ${standard}, at most ${max}.`))
 
 /**
  * A mistyped argument is told, not ignored: `schema_name` instead of `schema` would otherwise look up
@@ -156,6 +157,11 @@ export interface Completeness {
   readonly next_step?: string
 }
 
+/** Fields that many answers have; what they mean is in the instructions. */
+export const common: ReadonlySet<string> = new Set(
+  Object.keys({ ...metaFields, ...cachedFields, ...truncatedFields, truncated_cells: 0 })
+)
+
 /** Fields of every answer that lists things. */
 export const listFields = {
   count: Count.annotations({ description: "Entries shown." }),
@@ -201,5 +207,5 @@ export const ColumnInfo = Schema.Struct({
   comment: Text
 })
 
-/** What to do when a call is refused; part of every tool's description. */
-export const whenRefused = "If refused, wait the seconds the error names, then repeat the same call once."
+/** What to do when a call is refused; in the instructions, and where calls are refused most. */
+export const whenRefused = "If refused, wait the seconds that are named, then repeat the same call once."

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Layer, Logger, LogLevel, Queue, Schema } from "effect"
 import type { Scope } from "effect"
+import { notice } from "../../src/mcp/core/Fence.js"
 import * as Audit from "../../src/observe/Audit.js"
 import { metaKey } from "../../src/mcp/ErrorReport.js"
 import { RateLimited } from "../../src/guard/RateLimiter.js"
@@ -277,7 +278,7 @@ describe("both eras", () => {
           {
             uri: "snowflake://SALES/a%20b/%C3%A4%2F",
             mimeType: "application/json",
-            text: '{"columns":[{"name":"SALES|a b|ä/"}]}'
+            text: JSON.stringify({ notice, columns: [{ name: "SALES|a b|ä/" }] })
           }
         ]
       })

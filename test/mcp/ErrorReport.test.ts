@@ -134,7 +134,7 @@ describe("ErrorReport", () => {
 
   it("a wait of more than a minute is the user's, with the moment it ends", () => {
     const report = ErrorReport.fromError(find("QuotaExceeded"), now)
-    assert.match(report.message, /Do not retry before 2026-11-23T12:50:00.000Z .* Tell the user\./)
+    assert.match(report.message, /Do not retry before 2026-11-23T12:50:00Z .* Tell the user\./)
     assert.deepInclude(report, { used: 1800, limit: 1800, remaining: 0, resetAt: "2026-11-23T12:50:00.000Z" })
   })
 
@@ -173,6 +173,99 @@ describe("ErrorReport", () => {
     )
     assert.match(report.message, /Did you mean ORDERS or ORDER_LINES\?/)
     assert.deepStrictEqual(report.suggestions, ["ORDERS", "ORDER_LINES"])
+  })
+
+  it("a refusal of a limit says all it has to say in 300 bytes, whatever its figures are", () => {
+    const again = " 1000 times in a row now."
+    for (const retryAfterMs of [59_000, 3_000_000, 86_400_000]) {
+      const refusals: ReadonlyArray<RequestError> = [
+        ...(["client", "tool", "tier", "class", "global", "overflow"] as const).map(
+          (scope) =>
+            new RateLimited({
+              scope,
+              ratePerSecond: 0.25,
+              burst: 1000,
+              remaining: 0,
+              retryAfterMs,
+              retryHintMs: retryAfterMs,
+              never: false
+            })
+        ),
+        new Degraded({
+          mode: "constrained",
+          criticality: "metadata",
+          why: "callers wait 2.4 s for a slot",
+          signal: "slot-wait",
+          shed: true,
+          retryAfterMs
+        }),
+        ...[undefined, 19].map(
+          (held) =>
+            new Overloaded({
+              pool: "statements",
+              why: "client-queue-full",
+              permits: 20,
+              queued: 107,
+              ...(held === undefined ? {} : { held }),
+              waitedMs: 5,
+              retryAfterMs
+            })
+        ),
+        ...[undefined, 1e12, 5e12].map(
+          (estimate) =>
+            new QuotaExceeded({
+              scope: "global",
+              quota: "statement_seconds_per_day",
+              limit: 18e11,
+              used: 18e11,
+              remaining: 0,
+              resetAt: now + retryAfterMs,
+              retryAfterMs,
+              ...(estimate === undefined ? {} : { estimate })
+            })
+        ),
+        ...[true, false].map(
+          (lasting) => new QuotaStoreError({ operation: "reserve", description: "x", retryAfterMs, lasting })
+        ),
+        ...(["open", "half-open", "forced-open"] as const).map(
+          (phase) =>
+            new CircuitOpen({
+              phase,
+              failures: 12,
+              calls: 20,
+              cause: "12 failures of 20 calls",
+              ...(phase === "forced-open" ? {} : { retryAfterMs })
+            })
+        ),
+        new DeadlineExceeded({ limitMs: 60_000, sent: true, of: "attempt", retryAfterMs }),
+        new DeadlineExceeded({ limitMs: 60_000, sent: false, of: "call" })
+      ]
+      for (const error of refusals) {
+        const { message } = ErrorReport.fromError(error, now)
+        assert.isAtMost(message.length + again.length, 300, message)
+        // Did anything run?
+        assert.match(message, /Nothing was executed|did not run|was sent/)
+        // When, and whether the same call will then work; or that waiting is no answer.
+        assert.match(message, /same call|[Tt]ell the user|always be refused|repeat it once later/)
+        if (retryAfterMs > 60_000 && /Do not retry before/.test(message))
+          assert.include(message, "Tell the user")
+      }
+    }
+  })
+
+  it("a failure that is told once more is cut, and its words are marked", () => {
+    const { message } = ErrorReport.fromError(
+      new RepeatedFailure({
+        attempts: 3,
+        code: "WAREHOUSE_NOT_FOUND",
+        description: "x".repeat(5_000),
+        retryAfterMs: 42_000
+      }),
+      now,
+      (words) => `<${words}>`
+    )
+    assert.isAtMost(message.length, 300)
+    assert.match(message, /<x{100}…[.]?>/)
   })
 
   it("what only an operator may know stays out of the text", () => {

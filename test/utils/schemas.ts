@@ -6,6 +6,7 @@ import { AjvJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/ajv
 import type { JsonSchemaType, JsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/types.js"
 import type { Schema } from "effect"
 import { expect } from "vitest"
+import { common } from "../../src/tools/schemas.js"
 import * as JsonSchema from "../../src/tools/jsonSchema.js"
 import type * as Tool from "../../src/tools/Tool.js"
 
@@ -33,7 +34,7 @@ export const listed = (tool: Tool.Any) =>
     title: tool.annotations.title,
     description: tool.description,
     inputSchema: JsonSchema.object(tool.input),
-    outputSchema: JsonSchema.object(tool.output),
+    outputSchema: JsonSchema.outline(tool.output, common),
     annotations: tool.annotations
   })
 
