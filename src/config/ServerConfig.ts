@@ -32,6 +32,7 @@ import * as UserDirs from "../platform/userDirs.js"
 import type * as Quota from "../quota/Quota.js"
 import { QuotaName } from "../quota/QuotaStore.js"
 import type { TierPolicy } from "../tools/CallPolicy.js"
+import { toolNames } from "../tools/CallPolicy.js"
 import type * as ResultCache from "../tools/ResultCache.js"
 import * as Connections from "./Connections.js"
 import { ConfigFaults } from "./Faults.js"
@@ -554,8 +555,10 @@ export const quotaOptions = (settings: Settings): Quota.Options => ({
  * @since 0.1.0
  * @category options
  */
-export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: TierPolicy } =>
-  mapValues(settings.tiers, (tier: TierSettings): TierPolicy => {
+export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: TierPolicy } => {
+  const { enabled } = settings.tools
+  const off = enabled.length === 0 ? [] : toolNames.filter((name) => !enabled.includes(name))
+  return mapValues(settings.tiers, (tier: TierSettings): TierPolicy => {
     const most = tier.maxStatementSeconds ?? settings.timeouts.maxStatementSeconds
     return {
       defaultRows: Math.min(settings.results.defaultRows, tier.maxRows),
@@ -567,13 +570,14 @@ export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: 
       // Unquoted names are upper case to Snowflake, and the guard compares them so.
       allowFunctions: tier.allowFunctions.map((name) => name.toUpperCase()),
       objects: { allow: tier.allowObjects, deny: tier.denyObjects },
-      tools: { allow: tier.allowTools, deny: tier.denyTools },
+      tools: { allow: tier.allowTools, deny: [...tier.denyTools, ...off] },
       allowFlow: tier.allowFlow,
       allowStages: tier.allowStages,
       chargeScans: tier.scanBytesPerDay !== undefined || settings.globalQuota.scanBytesPerDay !== undefined,
       ...(tier.maxScanBytes === undefined ? {} : { maxScanBytes: tier.maxScanBytes })
     }
   })
+}
 
 /**
  * @since 0.1.0

@@ -592,6 +592,12 @@ export const table = {
         tier_claim: text({ ...claim, about: "claim that names the tier, or several" })
       }
     },
+    tools: {
+      about: "The tools of this server.",
+      fields: {
+        enabled: list({ ...tools, about: "those that callers of any tier have at all; empty: all" })
+      }
+    },
     audit: {
       about: "The log of what each client asked.",
       fields: {

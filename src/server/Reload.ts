@@ -118,6 +118,7 @@ export const effective = (old: Settings, next: Settings): Settings => {
       cursorKeyFile: old.results.cursorKeyFile
     },
     globalQuota: next.globalQuota,
+    tools: next.tools,
     tiers,
     clients,
     alerts: next.alerts

@@ -56,6 +56,22 @@ describe("what a model reads of the built server", () => {
     })
   )
 
+  it.scopedLive("a tool that is switched off is neither listed nor called, whatever the tier", () =>
+    Effect.gen(function* () {
+      const { call, client } = yield* Server.client({
+        SNOWGUARD_WAREHOUSE: "duckdb",
+        SNOWGUARD_TOOLS_ENABLED: "get_limits,execute_query"
+      })
+      const { tools } = yield* Effect.promise(() => client.listTools())
+      assert.deepStrictEqual(
+        tools.map(({ name }) => name),
+        ["execute_query", "get_limits"]
+      )
+      assert.strictEqual(Server.report(yield* call("list_databases")).code, "TOOL_DENIED")
+      Server.structured(yield* call("execute_query", { sql: "SELECT 1" }))
+    })
+  )
+
   it.scopedLive("a result costs little more than its rows, in both forms", () =>
     Effect.gen(function* () {
       const { call } = yield* onTheSample
