@@ -62,7 +62,7 @@ const quotaText = (error: QuotaExceeded, now: number): string => {
     `it would scan about ${bytes(estimate)}; ${whose} ${bytes(remaining)} left of ${bytes(limit)} ` +
     `(${quotaWords(quota)}). It did not run. `
   return fitsLater(error)
-    ? `${would}${wait(retryAfterMs, now)} Or scan less.`
+    ? `${would}${wait(retryAfterMs, now)} Or filter, say by date.`
     : `${would}${narrower} Unchanged, it will always be refused.`
 }
 

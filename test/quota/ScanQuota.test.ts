@@ -282,9 +282,9 @@ describe("bytes to be scanned", () => {
         0
       )
       expect(message).toContain("would scan about 2.0 KiB")
-      expect(message).toContain("used 1.0 KiB of 2.0 KiB (scan bytes per day), so 1.0 KiB are left")
+      expect(message).toContain("this client has 1.0 KiB left of 2.0 KiB (scan bytes per day)")
       expect(message).toContain("It did not run")
-      expect(message).toContain("Filter on the columns")
+      expect(message).toContain("filter, say by date")
       expect([retryable, retryAt]).toEqual([true, "1970-01-02T00:00:00.000Z"])
       const never = ErrorReport.fromError(yield* Effect.flip(quota.reserveScan(scan(4096))), 0)
       expect(never).toMatchObject({ retryable: false, limit: 2048 })
