@@ -145,7 +145,7 @@ it.scopedLive.skipIf(!isInstalled)(
         expect(holding({ ...texts, planted: `{"line": "${token}"}` }, [token])).toEqual(["planted"])
       }
     }),
-  60_000
+  120_000
 )
 
 it.scopedLive.skipIf(!isInstalled)(
@@ -177,5 +177,5 @@ it.scopedLive.skipIf(!isInstalled)(
       ])
       expect(ran).toEqual([])
     }),
-  60_000
+  120_000
 )

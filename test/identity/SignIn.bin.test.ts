@@ -131,7 +131,7 @@ it.scopedLive.skipIf(!isInstalled)(
       expect((yield* again.address).url).not.toBe(url)
       expect(given()).toEqual(secrets)
     }),
-  60_000
+  120_000
 )
 
 it.scopedLive.skipIf(!isInstalled)(
@@ -160,5 +160,5 @@ it.scopedLive.skipIf(!isInstalled)(
       expect(Server.structured(answered)["rows"]).toEqual([["ANN"]])
       expect(again.server.stderr).not.toContain("sign in to Snowflake")
     }),
-  60_000
+  120_000
 )

@@ -130,5 +130,5 @@ it.scopedLive(
         })
       }).pipe(Effect.provide(Chromium.layer))
     }),
-  60_000
+  120_000
 )

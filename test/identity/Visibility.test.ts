@@ -306,6 +306,8 @@ for (const identity of identities) {
         })
         expect(pinned.status).toBe(200)
         yield* all("from memory alone")
-      }).pipe(Effect.provide(Logger.minimumLogLevel(LogLevel.None)))
+      }).pipe(Effect.provide(Logger.minimumLogLevel(LogLevel.None))),
+    // Hundreds of questions, and the retries of an outage.
+    180_000
   )
 }
