@@ -51,6 +51,9 @@ const AT_A_TIME = 24
 /** Short, so that they end in the middle of everything. Those of the last calls outlast the run. */
 const TOKEN_TTL_MS = 3_000
 
+/** A small part of the life of a token, with which its session ends by itself. */
+const BEYOND_MS = 500
+
 /** Times at which the heap is measured. */
 const MEASURED = 50
 
@@ -76,7 +79,7 @@ export const run = ({ calls, seconds, seed, sharedKey = false, users }: World) =
     const counts = { calls: 0, answered: 0, cancelled: 0, statements: 0 }
     const most = { open: 0, leaving: 0, alive: 0 }
     const beyond: Array<string> = []
-    let inARow = 0
+    let beyondSince: number | undefined
     const found = (what: string): void => {
       if (mixedUp.length < 20) mixedUp.push(what)
     }
@@ -251,9 +254,10 @@ export const run = ({ calls, seconds, seed, sharedKey = false, users }: World) =
         most[name as keyof typeof most] = Math.max(most[name as keyof typeof most], now)
       }
       const known = Math.max(before.open + before.leaving, open + leaving)
-      // The looks are not one instant; what was left behind is there for seconds.
-      inARow = open > MAX_SESSIONS || alive > known ? inARow + 1 : 0
-      if (inARow >= 3 && beyond.length < 20) {
+      // The looks are not one instant, however busy the machine; what was left behind is there for seconds.
+      const now = yield* Clock.currentTimeMillis
+      beyondSince = open > MAX_SESSIONS || alive > known ? (beyondSince ?? now) : undefined
+      if (beyondSince !== undefined && now - beyondSince >= BEYOND_MS && beyond.length < 20) {
         beyond.push(`${alive} in the account, ${open} in the pool, ${leaving} leaving`)
       }
     }).pipe(Effect.repeat(Schedule.spaced("20 millis")))
