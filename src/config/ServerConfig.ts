@@ -29,6 +29,7 @@ import { names as eventNames } from "../platform/core/Events.js"
 import type { Receivers } from "../operate/Alerts.js"
 import { codeOf, reasonOf } from "../platform/fileReasons.js"
 import * as UserDirs from "../platform/userDirs.js"
+import type * as Credits from "../quota/Credits.js"
 import type * as Quota from "../quota/Quota.js"
 import { QuotaName } from "../quota/QuotaStore.js"
 import type { TierPolicy } from "../tools/CallPolicy.js"
@@ -528,8 +529,13 @@ const limits = (from: Settings["globalQuota"]): Quota.Limits => ({
   ...(from.scanBytesPerDay === undefined ? {} : { scan_bytes_per_day: from.scanBytesPerDay }),
   ...(from.statementSecondsPerDay === undefined
     ? {}
-    : { statement_seconds_per_day: from.statementSecondsPerDay })
+    : { statement_seconds_per_day: from.statementSecondsPerDay }),
+  ...(from.creditsPerHour === undefined ? {} : { credits_per_hour: from.creditsPerHour }),
+  ...(from.creditsPerDay === undefined ? {} : { credits_per_day: from.creditsPerDay })
 })
+
+const limitsCredits = ({ creditsPerDay, creditsPerHour }: Settings["globalQuota"]): boolean =>
+  creditsPerDay !== undefined || creditsPerHour !== undefined
 
 /**
  * @since 0.1.0
@@ -547,6 +553,17 @@ export const quotaOptions = (settings: Settings): Quota.Options => ({
   outage: mapValues(settings.tiers, (tier) => tier.onQuotaOutage),
   clients: mapValues(settings.clients, limits),
   global: limits(settings.globalQuota)
+})
+
+/**
+ * For `Credits.layer`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export const creditsOptions = ({ snowflake }: Settings): Credits.Options => ({
+  unknownPerHour: snowflake.unknownCreditsPerHour,
+  refreshMs: ms(snowflake.warehouseRefreshSeconds)
 })
 
 /**
@@ -574,6 +591,9 @@ export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: 
       allowFlow: tier.allowFlow,
       allowStages: tier.allowStages,
       chargeScans: tier.scanBytesPerDay !== undefined || settings.globalQuota.scanBytesPerDay !== undefined,
+      // A client with a limit of its own may come with any tier.
+      chargeCredits: [tier, settings.globalQuota, ...Object.values(settings.clients)].some(limitsCredits),
+      wakeWarehouse: tier.wakeWarehouse,
       ...(tier.maxScanBytes === undefined ? {} : { maxScanBytes: tier.maxScanBytes })
     }
   })

@@ -7,7 +7,9 @@ import { defaults as breaker } from "../guard/CircuitBreaker.js"
 import { names as events } from "../platform/core/Events.js"
 import { Scope } from "../guard/RateLimiter.js"
 import { namePattern } from "../platform/Principal.js"
-import { QuotaName } from "../quota/QuotaStore.js"
+import { defaults as credits } from "../quota/Credits.js"
+import { LEAST_CREDITS } from "../quota/Quota.js"
+import { partOf, QuotaName } from "../quota/QuotaStore.js"
 import { syntax } from "../sql/ObjectRules.js"
 import { defaults as policy, toolNames } from "../tools/CallPolicy.js"
 import { defaults as cache } from "../tools/ResultCache.js"
@@ -42,6 +44,18 @@ const quotas = {
     about: "seconds that queries run in the warehouse",
     per: "UTC day",
     unit: "seconds"
+  },
+  credits_per_hour: {
+    max: count,
+    about: "credits of Snowflake that queries cost",
+    per: "UTC hour",
+    unit: "credits"
+  },
+  credits_per_day: {
+    max: count,
+    about: "credits of Snowflake that queries cost",
+    per: "UTC day",
+    unit: "credits"
   }
 } satisfies { readonly [name: string]: Counted }
 const quota = <D extends number | undefined = undefined>(
@@ -50,8 +64,9 @@ const quota = <D extends number | undefined = undefined>(
   fallback?: D
 ) => {
   const { about, max, per, unit }: Counted = quotas[name]
-  return integer<D>({
-    min: 1,
+  const whole = partOf(name) === 1
+  return (whole ? integer : number)<D>({
+    min: whole ? 1 : LEAST_CREDITS,
     max,
     ...(fallback === undefined ? {} : { default: fallback }),
     unit,
@@ -794,6 +809,21 @@ export const table = {
           max: 1000,
           about: "of them of one user, where there are several; 4 when unset"
         }),
+        unknown_credits_per_hour: number({
+          min: 0,
+          max: 100_000,
+          default: credits.unknownPerHour,
+          unit: "credits",
+          about:
+            "what a warehouse is counted with whose size or type does not say what it costs, or that is not shown"
+        }),
+        warehouse_refresh_seconds: number({
+          ...seconds,
+          max: 3600,
+          default: credits.refreshMs / 1000,
+          about:
+            "age at which what `SHOW WAREHOUSES` said of size and state is asked for again, where credits count"
+        }),
         latch_seconds: number({
           ...seconds,
           max: 86_400,
@@ -871,7 +901,9 @@ export const table = {
         queries_per_day: quota("queries_per_day", "over all clients"),
         bytes_per_day: quota("bytes_per_day", "over all clients"),
         scan_bytes_per_day: quota("scan_bytes_per_day", "over all clients"),
-        statement_seconds_per_day: quota("statement_seconds_per_day", "over all clients")
+        statement_seconds_per_day: quota("statement_seconds_per_day", "over all clients"),
+        credits_per_hour: quota("credits_per_hour", "over all clients"),
+        credits_per_day: quota("credits_per_day", "over all clients")
       }
     }
   },
@@ -907,6 +939,8 @@ export const table = {
         bytes_per_day: quota("bytes_per_day", "of one client", 1024 ** 3),
         scan_bytes_per_day: quota("scan_bytes_per_day", "of one client"),
         statement_seconds_per_day: quota("statement_seconds_per_day", "of one client"),
+        credits_per_hour: quota("credits_per_hour", "of one client"),
+        credits_per_day: quota("credits_per_day", "of one client"),
         max_rows: integer({
           min: 1,
           max: 1_000_000,
@@ -1001,6 +1035,11 @@ export const table = {
           about: "... that may not be read, also where `allow_objects` has them"
         }),
         allow_flow: boolean({ default: policy.allowFlow, about: "statements may be chained with `->>`" }),
+        wake_warehouse: boolean({
+          default: policy.wakeWarehouse,
+          about:
+            "queries may resume a virtual warehouse of Snowflake that is suspended; where not, they are refused while it is"
+        }),
         allow_stages: boolean({
           default: policy.allowStages,
           about: "files of named stages may be read, as FROM '@DB.SCHEMA.STAGE/file'"
@@ -1023,6 +1062,8 @@ export const table = {
         bytes_per_day: quota("bytes_per_day", "in place of the tier's"),
         scan_bytes_per_day: quota("scan_bytes_per_day", "in place of the tier's"),
         statement_seconds_per_day: quota("statement_seconds_per_day", "in place of the tier's"),
+        credits_per_hour: quota("credits_per_hour", "in place of the tier's"),
+        credits_per_day: quota("credits_per_day", "in place of the tier's"),
         ...caller("the client")
       }
     },

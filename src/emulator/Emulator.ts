@@ -9,9 +9,12 @@
  * Everything lives in the scope: closing it ends the statements, destroys every socket and frees the
  * engine. Only loopback is listened on unless told otherwise.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as DuckDb from "../warehouse/DuckDb.js"
+import type { Bill } from "./billing.js"
+import * as Billing from "./billing.js"
 import * as ChunkUrls from "./chunkUrls.js"
 import * as Control from "./control.js"
 import * as FaultGate from "./faults.js"
@@ -55,6 +58,10 @@ export interface Options extends Pick<
   /** Warehouses and roles that exist. Default: any. */
   readonly warehouses?: ReadonlyArray<string> | undefined
   readonly roles?: ReadonlyArray<string> | undefined
+  /** Size, auto-suspend and so on of warehouses by name. Default: X-Small, and always running. */
+  readonly compute?: Readonly<Record<string, Billing.Traits>> | undefined
+  /** Rows of `MY_BUDGET_SUMMARY()`; there is no such function when absent. */
+  readonly budgets?: ReadonlyArray<Readonly<Record<string, string>>> | undefined
   /** Kinds and masking policies of tables, by `DATABASE.SCHEMA.TABLE`. */
   readonly tables?: Traits | undefined
   /** Rows of a SHOW at most. Default 10,000. */
@@ -88,6 +95,9 @@ export interface Emulator {
   readonly controlPort: number
   readonly controlUrl: string
   readonly state: Effect.Effect<Control.State>
+  /** What the warehouses cost until now. */
+  readonly bills: Effect.Effect<ReadonlyArray<Bill>>
+  readonly suspend: (warehouse: string) => Effect.Effect<void>
   readonly setFaults: (script: FaultScript) => Effect.Effect<void>
   readonly reset: Effect.Effect<void>
   /** The tokens of all sessions have expired. */
@@ -120,8 +130,11 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
     const engine = yield* DuckDb.makeEmbedded({ ...options, processes: 1 })
     if (options.warm === true) yield* Effect.forkScoped(Effect.ignore(engine.names))
     const sessions = Sessions.make(options.sessionTtlMs ?? 3_600_000)
+    const billing = Billing.make(options.compute)
     const environment = {
       engine,
+      billing,
+      budgets: options.budgets,
       sizes: { inlineRows: options.inlineRows ?? 1000, chunkRows: options.chunkRows ?? 5000 },
       account: options.account ?? "EMULATOR",
       warehouses: options.warehouses,
@@ -200,6 +213,8 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       controlPort: controlServer.port,
       controlUrl: `http://${address}:${controlServer.port}`,
       state: Control.state(control),
+      bills: Effect.map(Clock.currentTimeMillis, billing.bills),
+      suspend: (warehouse) => Effect.map(Clock.currentTimeMillis, (now) => billing.suspend(warehouse, now)),
       setFaults: gate.install,
       reset: Control.reset(control),
       expireSessions: Effect.sync(() => {

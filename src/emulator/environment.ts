@@ -2,6 +2,7 @@
  * What statements run in.
  */
 import type * as Effect from "effect/Effect"
+import type { Billing } from "./billing.js"
 import type { Client } from "../warehouse/duckdb/client.js"
 import type { Identities } from "./identities.js"
 import type { Traits } from "./listings.js"
@@ -13,6 +14,9 @@ export interface Environment {
   readonly account: string
   /** Warehouses that exist; any name does when undefined. */
   readonly warehouses: ReadonlyArray<string> | undefined
+  readonly billing: Billing
+  /** Rows of `MY_BUDGET_SUMMARY()`; there is no such function when undefined. */
+  readonly budgets: ReadonlyArray<Readonly<Record<string, string>>> | undefined
   readonly roles: ReadonlyArray<string> | undefined
   /** Users and grants; everyone may read everything when undefined. */
   readonly identities: Identities | undefined

@@ -240,6 +240,8 @@ export const statementCount = (actual: number, desired: number): Failure =>
   )
 export const badParameter = (name: string, value: string): Failure =>
   failure("001008", `SQL compilation error:\ninvalid value [${value}] for parameter '${name}'`, "22023")
+export const unknownFunction = (name: string): Failure =>
+  failure("002140", `SQL compilation error:\nUnknown function ${name}`, "42601")
 export const noWarehouse = failure(
   "000606",
   "No active warehouse selected in the current session.  Select an active warehouse with the 'use warehouse' command.",

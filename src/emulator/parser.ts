@@ -33,6 +33,7 @@ export type Command =
   | { readonly _tag: "UnsetParameters"; readonly names: ReadonlyArray<string> }
   | { readonly _tag: "ShowParameters"; readonly like: string | undefined }
   | { readonly _tag: "ShowWarehouses"; readonly like: string | undefined }
+  | { readonly _tag: "ShowBudgets" }
   /** Of a role; of the one that is active when undefined. */
   | { readonly _tag: "ShowGrants"; readonly role: string | undefined }
   | { readonly _tag: "DescribeUser"; readonly name: string }
@@ -182,6 +183,8 @@ const alterSession = (at: Cursor): Command | undefined => {
 const commandOf = (tokens: ReadonlyArray<Token>, source: string): Command => {
   const at = cursor(tokens, 0)
   const query: Command = { _tag: "Query" }
+  if (budgets.test(source.slice(tokens[0]?.start, tokens[tokens.length - 1]?.end)))
+    return { _tag: "ShowBudgets" }
   if (at.word("SELECT") || at.word("CALL")) return system(tokens, source) ?? query
   if (at.word("USE")) return use(at) ?? query
   if (at.word("ALTER")) return alterSession(at) ?? query
@@ -207,6 +210,8 @@ const commandOf = (tokens: ReadonlyArray<Token>, source: string): Command => {
   }
   return kind === "WAREHOUSES" && at.done ? { _tag: "ShowWarehouses", like } : query
 }
+
+const budgets = /^SELECT \* FROM TABLE\(SNOWFLAKE\.LOCAL\.MY_BUDGET_SUMMARY\(\)\)$/i
 
 const typeIds: Readonly<Record<string, number>> = {
   SELECT: 0x1000,

@@ -2,6 +2,7 @@
  * Statements that a session answers itself: USE, ALTER SESSION, SHOW PARAMETERS, SHOW WAREHOUSES, and the
  * system functions that wait and cancel.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Catalog } from "../warehouse/duckdb/catalog.js"
 import { findDatabase, findSchema } from "../warehouse/duckdb/catalog.js"
@@ -124,13 +125,46 @@ const showParameters = (session: Session, parameters: ReadonlyMap<string, string
       })
   )
 
-const showWarehouses = (environment: Environment, session: Session, pattern: string): Table =>
+const warehouseColumns = [
+  "name",
+  "state",
+  "type",
+  "size",
+  "started_clusters",
+  "running",
+  "queued",
+  "is_default",
+  "is_current",
+  "auto_suspend",
+  "auto_resume",
+  "resource_constraint"
+]
+
+const showWarehouses = (environment: Environment, session: Session, pattern: string, now: number): Table =>
   table(
-    ["name", "state", "type", "size", "is_default", "is_current"],
+    warehouseColumns,
     (environment.warehouses ?? (session.warehouse === undefined ? [] : [session.warehouse]))
       .filter(like(pattern))
-      .map((name) => [name, "STARTED", "STANDARD", "X-Small", "N", name === session.warehouse ? "Y" : "N"])
+      .map((name) => {
+        const row: Readonly<Record<string, string | null>> = {
+          ...environment.billing.row(name, now),
+          is_default: "N",
+          is_current: name === session.warehouse ? "Y" : "N"
+        }
+        return warehouseColumns.map((column) => row[column] ?? null)
+      })
   )
+
+const showBudgets = ({ budgets }: Environment): Effect.Effect<Table, Failure> => {
+  if (budgets === undefined) return Effect.fail(Failures.unknownFunction("SNOWFLAKE.LOCAL.MY_BUDGET_SUMMARY"))
+  const names = [...new Set(budgets.flatMap((row) => Object.keys(row)))]
+  return Effect.succeed(
+    table(
+      names,
+      budgets.map((row) => names.map((name) => row[name] ?? null))
+    )
+  )
+}
 
 export const answer = (
   environment: Environment,
@@ -174,7 +208,11 @@ export const answer = (
     case "ShowParameters":
       return Effect.sync(() => showParameters(session, parameters, command.like ?? "%"))
     case "ShowWarehouses":
-      return Effect.sync(() => showWarehouses(environment, session, command.like ?? "%"))
+      return Effect.map(Clock.currentTimeMillis, (now) =>
+        showWarehouses(environment, session, command.like ?? "%", now)
+      )
+    case "ShowBudgets":
+      return showBudgets(environment)
     case "ShowGrants":
       return Effect.suspend(() => {
         const of = command.role ?? session.role

@@ -15,6 +15,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import type { Billing } from "./billing.js"
 import type { Bind } from "../warehouse/Warehouse.js"
 import type { Environment } from "./environment.js"
 import * as Execute from "./execute.js"
@@ -162,10 +163,14 @@ const secondsOf = (parameters: ReadonlyMap<string, string>, name: string, standa
   return Number.isFinite(value) && value > 0 ? Math.min(value, maxTimeoutSeconds) : standard
 }
 
+/** For whom it runs: the client that its tag names, else its user. */
+const whoOf = ({ session, tag }: Statement): string =>
+  /"client":"([^"\\]{1,200})"/.exec(tag)?.[1] ?? session.user
+
 /**
  * With so many statements at a time.
  */
-const makeWarehouse = (concurrency: number): Effect.Effect<VirtualWarehouse> =>
+const makeWarehouse = (concurrency: number, billing: Billing): Effect.Effect<VirtualWarehouse> =>
   Effect.map(Effect.makeSemaphore(concurrency), (permits) => {
     let executed = 0
     const run: VirtualWarehouse["run"] = (statement, usesWarehouse, submission, body) =>
@@ -193,7 +198,15 @@ const makeWarehouse = (concurrency: number): Effect.Effect<VirtualWarehouse> =>
           case "queueTimeout":
             return Effect.fail(Failures.queueTimeout(queueSeconds || 60))
         }
-        const queued = permits.withPermits(1)(started)
+        const billed = Effect.acquireUseRelease(
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            const begun = billing.begin(warehouse, whoOf(statement), now)
+            return begun === undefined ? Effect.fail(Failures.suspended(warehouse)) : Effect.succeed(begun)
+          }),
+          () => started,
+          (begun) => Effect.map(Clock.currentTimeMillis, (now) => billing.end(begun, now))
+        )
+        const queued = permits.withPermits(1)(billed)
         if (queueSeconds === 0) return queued
         const tooLong = Effect.flatMap(Effect.sleep(queueSeconds * 1000), () =>
           statement.status === "QUEUED" ? Effect.fail(Failures.queueTimeout(queueSeconds)) : Effect.never
@@ -243,7 +256,7 @@ export const make = (
 ): Effect.Effect<Statements, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    const warehouse = yield* makeWarehouse(options.concurrency)
+    const warehouse = yield* makeWarehouse(options.concurrency, environment.billing)
     // Looking a request id up and writing it down is one step.
     const submitting = yield* Effect.makeSemaphore(1)
     const store = makeStore(options.keep, options.keepBytes)

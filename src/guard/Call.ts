@@ -47,6 +47,8 @@ export interface Operation {
   readonly silenceMs?: number | undefined
   /** Result bytes expected; the bytes delivered are settled afterwards. */
   readonly estimatedBytes: number
+  /** Credits that the call may cost at most; what it costs is settled afterwards. */
+  readonly estimatedCredits?: number | undefined
   /**
    * The statement with all that identifies it, as one text; read after a failure. Repeated failures of one statement
    * of one client count once against the warehouse.
@@ -103,6 +105,8 @@ export interface Attempt {
   readonly beginScan?: Effect.Effect<void> | undefined
   /** Bytes that a statement has scanned, as the warehouse reports; adds up, and replaces what is held. */
   readonly addScan?: ((bytes: number) => Effect.Effect<void>) | undefined
+  /** Credits that a statement has cost; adds up, and replaces the estimate of the call. */
+  readonly addCredits?: ((credits: number) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -169,6 +173,7 @@ interface Used {
   readonly statementMs: number
   readonly bytes: number
   readonly scanBytes: number | undefined
+  readonly credits: number | undefined
   /** When the running attempt sent its statement, monotonic milliseconds. */
   readonly sentAt: number | undefined
   /** Milliseconds that the running attempt may take. */
@@ -206,6 +211,7 @@ export const unused: Used = {
   statementMs: 0,
   bytes: 0,
   scanBytes: undefined,
+  credits: undefined,
   sentAt: undefined,
   limitMs: Number.POSITIVE_INFINITY,
   cancelled: false,
@@ -253,6 +259,7 @@ export const maker = (
               class: operation.class,
               deadlineMs,
               estimatedBytes: operation.estimatedBytes,
+              estimatedCredits: operation.estimatedCredits,
               assigned
             })
       // Field by field: an object that is spread into has a hidden class of its own, and every guard reads this one.
@@ -263,6 +270,7 @@ export const maker = (
         timeoutMs: operation.timeoutMs,
         silenceMs: operation.silenceMs,
         estimatedBytes: operation.estimatedBytes,
+        estimatedCredits: operation.estimatedCredits,
         statement: operation.statement,
         waiting: operation.waiting,
         observed: operation.observed,
@@ -449,7 +457,8 @@ const attemptOf = (
       return held === undefined
         ? { ...all, scanBytes: (all.scanBytes ?? 0) + bytes }
         : { ...all, scans: [...all.scans.slice(0, -1), { ...held, scanned: (held.scanned ?? 0) + bytes }] }
-    })
+    }),
+  addCredits: (credits) => Ref.update(used, (all) => ({ ...all, credits: (all.credits ?? 0) + credits }))
 })
 
 /** A login that hangs and a statement that meets a limit of its own end sooner than this. */
@@ -517,9 +526,10 @@ export const guarded = <A>({ client, tier }: Call, { status }: Quota.Reservation
 
 /** What the call used in the warehouse; undefined when nothing was sent. */
 export const spent = ({ tier, used }: Call): Effect.Effect<Quota.Spent | undefined> =>
-  Effect.map(Ref.get(used), ({ bytes, scanBytes, statementMs, statements }) => {
+  Effect.map(Ref.get(used), ({ bytes, credits, scanBytes, statementMs, statements }) => {
     Telemetry.recordBytes(tier, bytes)
-    return statements > 0 ? { bytes, scanBytes, statementSeconds: statementMs / 1000 } : undefined
+    if (credits !== undefined) Telemetry.recordCredits(tier, credits)
+    return statements > 0 ? { bytes, scanBytes, statementSeconds: statementMs / 1000, credits } : undefined
   })
 
 /** Settles what is held for scans: as the warehouse reported, else at the estimate; released where nothing ran. */

@@ -163,6 +163,7 @@ export const make = (
       readonly class: OperationClass
       readonly deadlineMs: number
       readonly estimatedBytes: number
+      readonly estimatedCredits: number | undefined
       readonly assigned: boolean
     }
   ) => Metered
@@ -170,12 +171,13 @@ export const make = (
   Effect.gen(function* () {
     const id = (yield* Random.nextIntBetween(36 ** 5, 36 ** 6)).toString(36)
     const start = new Start(id, yield* monotonicReader, yield* wallReader)
-    return (sink, { assigned, class: name, deadlineMs, estimatedBytes }) => {
+    return (sink, { assigned, class: name, deadlineMs, estimatedBytes, estimatedCredits }) => {
       const record = new Recording(start, {
         operation: start.nextOperation(),
         class: name,
         deadline: deadlineMs,
         estimate: estimatedBytes,
+        ...(estimatedCredits === undefined ? {} : { credits: estimatedCredits }),
         ...(assigned ? { assigned } : {})
       })
       return {
@@ -248,7 +250,8 @@ const recorded = ({ limiter, quota }: Limits, record: Recording): Limits => {
           record.of(reservation),
           spent.bytes,
           spent.scanBytes ?? null,
-          spent.statementSeconds ?? null
+          spent.statementSeconds ?? null,
+          ...(spent.credits === undefined ? ([] as const) : ([spent.credits] as const))
         ]),
       release: (reservation) =>
         booked(quota.release(reservation), (...now) => [...now, "released", record.of(reservation)])

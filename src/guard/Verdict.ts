@@ -10,6 +10,7 @@ import { DeadlineExceeded } from "./Deadline.js"
 import type { OperationClass } from "../platform/Operation.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 import type { Reason } from "../warehouse/Warehouse.js"
+import { WarehouseSuspended } from "../quota/Credits.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 
 /**
@@ -154,4 +155,5 @@ const costsNothing = (error: unknown): boolean =>
   error instanceof Overloaded ||
   error instanceof CircuitOpen ||
   error instanceof DeadlineExceeded ||
+  error instanceof WarehouseSuspended ||
   error instanceof WarehouseError

@@ -58,12 +58,17 @@ const quotaText = (error: QuotaExceeded, now: number): string => {
   if (estimate === undefined) {
     return `${whose} used ${used} of ${limit} ${quotaWords(quota)}. ${ran(false)} ${wait(retryAfterMs, now)}`
   }
+  const isCredits = quota.startsWith("credits_")
+  const amount = (of: number) => (isCredits ? `${Math.round(of * 1e6) / 1e6} credits` : bytes(of))
   const would =
-    `it would scan about ${bytes(estimate)}; ${whose} ${bytes(remaining)} left of ${bytes(limit)} ` +
-    `(${quotaWords(quota)}). It did not run. `
+    `it ${isCredits ? "may cost" : "would scan about"} ${amount(estimate)}; ${whose} ${amount(remaining)} left of ` +
+    `${amount(limit)} (${quotaWords(quota)}). It did not run. `
+  const [soon, less] = isCredits
+    ? ["Or ask for a shorter timeout_seconds.", "Ask for a shorter timeout_seconds."]
+    : ["Or filter, say by date.", narrower]
   return fitsLater(error)
-    ? `${would}${wait(retryAfterMs, now)} Or filter, say by date.`
-    : `${would}${narrower} Unchanged, it will always be refused.`
+    ? `${would}${wait(retryAfterMs, now)} ${soon}`
+    : `${would}${less} Unchanged, it will always be refused.`
 }
 
 const slotsText = ({ held, permits, pool, queued, why }: Overloaded): string => {
@@ -371,6 +376,17 @@ export const fromError = (
         scope: "max_scan_bytes",
         ...optional("limit", error.limit),
         ...optional("used", error.estimate),
+        sideEffects: "none"
+      }
+    case "WarehouseSuspended":
+      return {
+        code: "WAREHOUSE_SUSPENDED",
+        message:
+          `WAREHOUSE_SUSPENDED: ${error.message}. ${ran(false)} ` +
+          "It works while others use the warehouse; explain_query and catalog tools need none. " +
+          "Or tell the user: an operator resumes it, or lets the tier do so (wake_warehouse).",
+        retryable: false,
+        scope: error.tier,
         sideEffects: "none"
       }
     case "WarehouseError": {

@@ -45,8 +45,15 @@ export const Step = Schema.Union(
   step("scan_lost", Schema.Finite),
   /** What is reserved is charged from here on, also when the server ends. */
   step("sent", Of),
-  /** Used: result bytes, bytes scanned, seconds in the warehouse; null where it is not known. */
-  step("settled", Of, Schema.Finite, Schema.NullOr(Schema.Finite), Schema.NullOr(Schema.Finite)),
+  /** Used: result bytes, bytes scanned, seconds in the warehouse; null where it is not known. Credits where they are. */
+  step(
+    "settled",
+    Of,
+    Schema.Finite,
+    Schema.NullOr(Schema.Finite),
+    Schema.NullOr(Schema.Finite),
+    Schema.optionalElement(Schema.Finite)
+  ),
   step("released", Of),
   /** The tokens were given back. */
   step("refunded"),
@@ -78,6 +85,8 @@ export const Operation = Schema.Struct({
   deadline: Schema.Finite,
   /** Result bytes expected. */
   estimate: Schema.Finite,
+  /** Credits that it may cost at most, where they are estimated. */
+  credits: Schema.optional(Schema.Finite),
   /** The tier is the one that the settings give the client; the credential names none. */
   assigned: Schema.optional(Schema.Literal(true)),
   steps: Schema.Array(Step)

@@ -14,6 +14,7 @@
  * | `snowguard_attempts_total` | class, verdict | attempts in the warehouse, by what the breaker made of them |
  * | `snowguard_statement_seconds` | class | time of an attempt in the warehouse |
  * | `snowguard_result_bytes_total` | tier | bytes of results delivered |
+ * | `snowguard_credits_total` | tier | credits that statements were charged, where a limit of credits is set |
  * | `snowguard_quota_left_ratio` | tier, quota | of the client that has the least, once that was less than a fifth; it rises again when the quota does |
  * | `snowguard_token_wait_seconds` | tier | waits for rate-limit tokens |
  * | `snowguard_breaker_transitions_total` | to | |
@@ -79,6 +80,7 @@ const attempts = counter(
 )
 const statementSeconds = histogram("snowguard_statement_seconds", "Time of an attempt in the warehouse.")
 const resultBytes = counter("snowguard_result_bytes_total", "Bytes of results delivered.")
+const credits = counter("snowguard_credits_total", "Credits that statements were charged.")
 const quotaLeft = gauge(
   "snowguard_quota_left_ratio",
   "Part of a quota that is left to the client of the tier that has the least, once that was less than a fifth."
@@ -156,6 +158,12 @@ export const recordAttempt = (operation: string, verdict: string, ms: number): v
 export const recordBytes = (tier: string, bytes: number): void => {
   if (bytes > 0) resultBytes({ tier }, bytes)
 }
+
+/**
+ * @since 0.1.0
+ * @category recording
+ */
+export const recordCredits = (tier: string, amount: number): void => credits({ tier }, amount)
 
 /** A quota of a client, as far as the gauge of what is left needs it. */
 interface Left {

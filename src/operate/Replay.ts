@@ -310,6 +310,7 @@ export const replay = (
         tool,
         class: asked.class,
         estimatedBytes: asked.estimate,
+        estimatedCredits: asked.credits,
         deadlineMs: asked.deadline
       }
       switch (step[3]) {
@@ -400,7 +401,9 @@ export const replay = (
             of.over = true
             for (const [i, held] of of.held)
               yield* sure(
-                i === 0 ? quota.settle(held, { bytes: 0, statementSeconds: 0 }) : quota.release(held)
+                i === 0
+                  ? quota.settle(held, { bytes: 0, statementSeconds: 0, credits: 0 })
+                  : quota.release(held)
               )
             return
           }
@@ -455,11 +458,12 @@ export const replay = (
     }))
   })
 
-const spentOf = ([, , , , , bytes, scanBytes, seconds]: Extract<
+const spentOf = ([, , , , , bytes, scanBytes, seconds, credits]: Extract<
   Metering.Step,
   readonly [number, number, number, "settled", ...Array<unknown>]
 >): Quota.Spent => ({
   bytes,
   ...(scanBytes === null ? {} : { scanBytes }),
-  ...(seconds === null ? {} : { statementSeconds: seconds })
+  ...(seconds === null ? {} : { statementSeconds: seconds }),
+  ...(credits === undefined ? {} : { credits })
 })

@@ -150,11 +150,12 @@ const many = (count: number, one: string, more = `${one}s`): string => `${count}
 
 const notesOf = (results: ReadonlyArray<Result>, log: Log, { quota }: Terms): ReadonlyArray<string> => {
   const admitted = results.filter(({ now, then }) => then.refused !== undefined && now.refused === undefined)
-  const limitsScans = [
-    ...Object.values(quota.tiers),
-    ...Object.values(quota.clients ?? {}),
-    quota.global ?? {}
-  ].some((limits) => limits.scan_bytes_per_day !== undefined)
+  const all = [...Object.values(quota.tiers), ...Object.values(quota.clients ?? {}), quota.global ?? {}]
+  const limitsScans = all.some((limits) => limits.scan_bytes_per_day !== undefined)
+  const limitsCredits = all.some(
+    ({ credits_per_day, credits_per_hour }) => credits_per_day !== undefined || credits_per_hour !== undefined
+  )
+  const hasCredits = results.some(({ call }) => call.asked.credits !== undefined)
   const hasScans = results.some(({ call }) => call.steps.some(([, , , what]) => what.startsWith("scan")))
   return [
     "Clients react to refusals and waits; the replay asks what was asked then, when it was asked.",
@@ -165,6 +166,11 @@ const notesOf = (results: ReadonlyArray<Result>, log: Log, { quota }: Terms): Re
         ]),
     ...(limitsScans && !hasScans
       ? ["scan_bytes_per_day: no call says what it would scan, because no such limit was in force."]
+      : []),
+    ...(limitsCredits && !hasCredits
+      ? [
+          "credits_per_hour, credits_per_day: no call says what it would cost, because no such limit was in force."
+        ]
       : []),
     ...(log.begunBefore === 0
       ? []

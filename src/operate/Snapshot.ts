@@ -21,6 +21,7 @@ import { Activity } from "../observe/Activity.js"
 import { names as eventNames } from "../platform/core/Events.js"
 import * as Package from "../platform/package.js"
 import type { QuotaStatus } from "../quota/Quota.js"
+import { Credits } from "../quota/Credits.js"
 import { Quota } from "../quota/Quota.js"
 import * as Store from "../quota/QuotaStore.js"
 import { QuotaName, StoreMode } from "../quota/QuotaStore.js"
@@ -234,6 +235,22 @@ export const Snapshot = Schema.Struct({
   /** Of all clients together. */
   quotas: Schema.Array(QuotaUse),
   quotas_unavailable: optional(Schema.String),
+  /** What statements cost since the start, by virtual warehouse; absent where none costs credits. */
+  warehouses: optional(
+    Schema.Array(
+      Schema.Struct({
+        warehouse: optional(Schema.String),
+        kind: optional(Schema.String),
+        credits_per_hour: Schema.Number,
+        /** The rate is not known, and counted as this. */
+        assumed: optional(Schema.Boolean),
+        state: Schema.Literal("running", "suspended", "unknown"),
+        asked_ms_ago: Schema.Number,
+        running: Schema.Number,
+        credits: Schema.Number
+      })
+    )
+  ),
   /** Where they are counted. */
   quota_store: optional(
     Schema.Struct({
@@ -305,6 +322,16 @@ export const Snapshot = Schema.Struct({
         })
       )
     })
+  ),
+  /** What the account says of limits of its own (`MY_BUDGET_SUMMARY`), by user; without rows where it does not. */
+  account_budgets: optional(
+    Schema.Array(
+      Schema.Struct({
+        user: optional(Schema.String),
+        asked_ms_ago: Schema.Number,
+        rows: optional(Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown })))
+      })
+    )
   ),
   actions: optional(Schema.Array(ActionRow))
 })
@@ -518,6 +545,7 @@ export const make = Effect.gen(function* () {
     }),
     onSome: ({ status }) => ({ health: Effect.map(status, healthOf), status })
   })
+  const credits = Option.getOrUndefined(yield* Effect.serviceOption(Credits))
   const startedAt = yield* Clock.currentTimeMillis
 
   const globals: Effect.Effect<Globals> = patiently(quota.status(noClient.client, noClient.tier)).pipe(
@@ -553,6 +581,35 @@ export const make = Effect.gen(function* () {
       }))
   )
 
+  const warehouses =
+    credits === undefined
+      ? Effect.succeed({})
+      : Effect.map(credits.warehouses, (all) => ({
+          warehouses: all.map(
+            ({ ageMs, creditsPerHour, isKnown, kind, running, spent, state, warehouse }) => ({
+              ...(warehouse === undefined ? {} : { warehouse }),
+              ...(kind === undefined ? {} : { kind }),
+              credits_per_hour: thousandths(creditsPerHour),
+              ...(isKnown ? {} : { assumed: true }),
+              state,
+              asked_ms_ago: whole(ageMs),
+              running,
+              credits: thousandths(spent)
+            })
+          )
+        }))
+
+  const accountBudgets =
+    credits === undefined
+      ? Effect.succeed({})
+      : Effect.map(credits.allBudgets, (all) => ({
+          account_budgets: all.slice(0, SHOWN_CLIENTS).map(({ ageMs, rows, user }) => ({
+            ...(user === undefined ? {} : { user }),
+            asked_ms_ago: whole(ageMs),
+            ...(rows === undefined ? {} : { rows })
+          }))
+        }))
+
   /** What all may see; `held` and `pinned` are the operator's to say. */
   const shared = Effect.gen(function* () {
     const at = yield* Clock.currentTimeMillis
@@ -573,6 +630,7 @@ export const make = Effect.gen(function* () {
       backoff_factor: thousandths(backoffFactor),
       rate_limits: yield* rateLimits,
       ...(yield* globals),
+      ...(yield* warehouses),
       quota_store: storeOf(yield* storeHealth.status),
       ...(config === undefined
         ? {}
@@ -771,5 +829,5 @@ export const make = Effect.gen(function* () {
       }
     })
 
-  return { shared, clients, tiers, refusedUsers, unserved, observed, wrong, told, sample }
+  return { shared, clients, tiers, accountBudgets, refusedUsers, unserved, observed, wrong, told, sample }
 })

@@ -1,5 +1,5 @@
 /**
- * How much: budgets of requests, queries, bytes and seconds per hour and day, for each client and for the server as a
+ * How much: budgets of requests, queries, bytes, seconds and credits per hour and day, for each client and for the server as a
  * whole, on any {@link QuotaStore}. Reserved before the work, settled with the actual usage after it.
  *
  * @since 0.1.0
@@ -14,7 +14,7 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import { sliceAt, sliceEnd, windowOf } from "./core/Window.js"
-import { clientKey, GLOBAL_KEY, QuotaName, QuotaStore } from "./QuotaStore.js"
+import { clientKey, GLOBAL_KEY, partOf, QuotaName, QuotaStore } from "./QuotaStore.js"
 import type { Actual, Charge, Decision, OutagePolicy, QuotaStoreError } from "./QuotaStore.js"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
 import * as Live from "../platform/Live.js"
@@ -22,7 +22,7 @@ import type { OperationClass } from "../platform/Operation.js"
 import { withoutStack } from "../platform/withoutStack.js"
 
 /**
- * Limits by quota, at least 1 each; a quota without an entry is not limited.
+ * Limits by quota, at least 1 each ({@link LEAST_CREDITS} of credits); a quota without an entry is not limited.
  *
  * @since 0.1.0
  * @category models
@@ -69,6 +69,8 @@ export interface Request {
   readonly class: OperationClass
   /** Result bytes expected; the bytes delivered are settled afterwards. */
   readonly estimatedBytes: number
+  /** Credits that the call may cost at most; they have to fit in advance. None when absent. */
+  readonly estimatedCredits?: number | undefined
   /** Milliseconds the call may take at most. */
   readonly deadlineMs: number
   /** False where the call would not have come this far: nothing is charged to quotas that are observed. */
@@ -133,7 +135,7 @@ export interface WouldRefuse {
 }
 
 /**
- * What a call really used. Bytes scanned and seconds in the warehouse count where they are known and a
+ * What a call really used. Bytes scanned, seconds in the warehouse and credits count where they are known and a
  * quota for them is configured.
  *
  * @since 0.1.0
@@ -144,6 +146,7 @@ export interface Spent {
   readonly bytes: number
   readonly scanBytes?: number | undefined
   readonly statementSeconds?: number | undefined
+  readonly credits?: number | undefined
 }
 
 /**
@@ -170,7 +173,7 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("snowguard/
     /** Wall clock, milliseconds since 1970. */
     resetAt: Schema.Number,
     retryAfterMs: Schema.Number,
-    /** Bytes asked for, where they are estimated; an estimate above the limit never fits. */
+    /** Bytes or credits asked for, where they are estimated; an estimate above the limit never fits. */
     estimate: Schema.optional(Schema.Number)
   }
 ) {
@@ -187,7 +190,7 @@ export class Quota extends Context.Tag("snowguard/Quota")<
   Quota,
   {
     /**
-     * Holds one request, one query if it is one, and the estimated bytes, of every quota of the client and of the
+     * Holds one request, one query if it is one, and the estimated bytes and credits, of every quota of the client and of the
      * server: all of them or none.
      *
      * Fails with `QuotaExceeded`, which names the quota that takes longest to clear; nothing is charged then. Fails with
@@ -252,12 +255,30 @@ const postPaid: ReadonlySet<QuotaName> = new Set<QuotaName>([
   "statement_seconds_per_day"
 ])
 
+/**
+ * The least limit of credits.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const LEAST_CREDITS = 0.001
+
+const isCredits = (quota: string): boolean => partOf(quota) < 1
+
+/** In whole parts of what they are counted in. */
+const credit = (credits: number): number => {
+  const part = partOf("credits_per_hour")
+  return Math.ceil(credits / part) * part
+}
+
+const leastOf = (quota: string): number => (isCredits(quota) ? LEAST_CREDITS : 1)
+
 const problemsOf = (where: string, limits: Limits): ReadonlyArray<string> =>
   Object.entries(limits).flatMap(([quota, limit]) =>
     !names.some((name) => name === quota)
       ? [`${where}: there is no quota ${quota}`]
-      : limit !== undefined && !(limit >= 1 && limit < Number.POSITIVE_INFINITY)
-        ? [`${where}: ${quota} must be a number of at least 1, not ${limit}`]
+      : limit !== undefined && !(limit >= leastOf(quota) && limit < Number.POSITIVE_INFINITY)
+        ? [`${where}: ${quota} must be a number of at least ${leastOf(quota)}, not ${limit}`]
         : []
   )
 
@@ -323,12 +344,27 @@ export const limitTable = (options: Pick<Options, "tiers" | "clients" | "global"
   return { global, limitOf, chargesOf, isObserved }
 }
 
+const amountOf = (quota: QuotaName, { estimatedBytes, estimatedCredits = 0 }: Request): number => {
+  if (quota === "bytes_per_day") return estimatedBytes
+  if (isCredits(quota)) return credit(estimatedCredits)
+  return postPaid.has(quota) ? 0 : 1
+}
+
 const amountsOf = (request: Request) =>
   charged[request.class].map((quota) => ({
     quota,
-    amount: quota === "bytes_per_day" ? request.estimatedBytes : postPaid.has(quota) ? 0 : 1,
+    amount: amountOf(quota, request),
     postPaid: postPaid.has(quota)
   }))
+
+/** What a call was refused for, where that is an estimate which has to fit. */
+const estimateOf = (
+  quota: QuotaName,
+  amounts: ReadonlyArray<{ readonly quota: QuotaName; readonly amount: number }>
+): number | undefined =>
+  isCredits(quota) || quota === "scan_bytes_per_day"
+    ? amounts.find((one) => one.quota === quota && one.amount > 0)?.amount
+    : undefined
 
 const scopeOf = (key: string): "client" | "global" => (key === GLOBAL_KEY ? "global" : "client")
 
@@ -338,8 +374,16 @@ const statusOf = (
   quota: QuotaName,
   limit: number
 ): QuotaStatus => {
+  const shown = (amount: number): number => (isCredits(quota) ? Math.round(amount * 1e6) / 1e6 : amount)
   const used = usage.used + usage.reserved
-  return { scope, quota, limit, used, remaining: Math.max(0, limit - used), resetAt: usage.resetAt }
+  return {
+    scope,
+    quota,
+    limit,
+    used: shown(used),
+    remaining: shown(Math.max(0, limit - used)),
+    resetAt: usage.resetAt
+  }
 }
 
 const byFullest = (a: QuotaStatus, b: QuotaStatus): number => a.remaining / a.limit - b.remaining / b.limit
@@ -361,7 +405,7 @@ const granted = (
 
 const refuse = (
   refused: Extract<Decision, { readonly _tag: "Refused" }>,
-  estimate?: number
+  estimate: number | undefined
 ): Effect.Effect<never, QuotaExceeded> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Effect.fail(
@@ -379,6 +423,9 @@ const refuse = (
     )
   )
 
+const creditsOf = ({ credits }: Spent): number | undefined =>
+  credits === undefined ? undefined : credit(credits)
+
 /** What a settled call has used of each quota; undefined where the amount that was reserved stands. */
 const amounts: { readonly [Q in QuotaName]: ((spent: Spent) => number | undefined) | undefined } = {
   requests_per_hour: undefined,
@@ -387,7 +434,9 @@ const amounts: { readonly [Q in QuotaName]: ((spent: Spent) => number | undefine
   queries_per_day: undefined,
   bytes_per_day: ({ bytes }) => bytes,
   scan_bytes_per_day: ({ scanBytes }) => scanBytes,
-  statement_seconds_per_day: ({ statementSeconds }) => statementSeconds
+  statement_seconds_per_day: ({ statementSeconds }) => statementSeconds,
+  credits_per_hour: creditsOf,
+  credits_per_day: creditsOf
 }
 
 const actualOf = ({ client = "", status }: Reservation, spent: Spent): ReadonlyArray<Actual> =>
@@ -427,8 +476,7 @@ export const make = (
 
     const hold = (
       request: Request | ScanRequest,
-      amounts: Parameters<ReturnType<typeof limitTable>["chargesOf"]>[2],
-      estimate?: number
+      amounts: Parameters<ReturnType<typeof limitTable>["chargesOf"]>[2]
     ): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
       Effect.flatMap(overrideOf(request.client), (runtime) => {
         const table = tables.current()
@@ -443,7 +491,7 @@ export const make = (
                 (decision): Effect.Effect<Reservation, QuotaExceeded> =>
                   decision._tag === "Granted"
                     ? Effect.succeed(granted(decision, request))
-                    : refuse(decision, estimate)
+                    : refuse(decision, estimateOf(decision.quota, amounts))
               )
         return observed.length === 0 || request.observe === false
           ? held
@@ -476,7 +524,7 @@ export const make = (
     const reserveScan = (request: ScanRequest) => {
       const { estimatedBytes: amount } = request
       // Not post-paid: the estimate itself has to fit.
-      return hold(request, [{ quota: "scan_bytes_per_day", amount, postPaid: false }], amount)
+      return hold(request, [{ quota: "scan_bytes_per_day", amount, postPaid: false }])
     }
 
     const both =

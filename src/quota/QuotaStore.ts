@@ -43,13 +43,24 @@ export const QuotaName = Schema.Literal(
   "queries_per_day",
   "bytes_per_day",
   "scan_bytes_per_day",
-  "statement_seconds_per_day"
+  "statement_seconds_per_day",
+  "credits_per_hour",
+  "credits_per_day"
 )
 /**
  * @since 0.1.0
  * @category models
  */
 export type QuotaName = typeof QuotaName.Type
+
+/**
+ * What a quota is counted in parts of. Credits have parts of 2^-20: sums of them are exact, so that what is held and given
+ * back leaves nothing behind.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const partOf = (quota: string): number => (quota.startsWith("credits_per_") ? 2 ** -20 : 1)
 
 /**
  * One amount against one quota of one key. `limit` travels with the charge, so that a limit can change at run time

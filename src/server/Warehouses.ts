@@ -13,6 +13,7 @@ import { lazily } from "../platform/lazily.js"
 import * as UserDirs from "../platform/userDirs.js"
 import * as ReadOnly from "../gate/ReadOnly.js"
 import * as ServerConfig from "../config/ServerConfig.js"
+import * as Credits from "../quota/Credits.js"
 import type * as DuckDb from "../warehouse/DuckDb.js"
 import * as Warehouse from "../warehouse/Warehouse.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
@@ -148,7 +149,7 @@ export const layer = (
 ): Layer.Layer<Warehouse.Warehouse, ServerConfig.ConfigFaults> =>
   settings.warehouse === "snowflake"
     ? Layer.unwrapEffect(Effect.as(loginIsComplete(settings), snowflake(settings, directory)))
-    : duckdb(processes)
+    : Layer.merge(duckdb(processes), Layer.effectDiscard(tellCredits(settings)))
 
 /** What is missing is said at the start, and all of it: the first call may come much later, from a model. */
 const loginIsComplete = (settings: ServerConfig.Settings) =>
@@ -167,6 +168,16 @@ const tellRoles = ({ snowflake }: ServerConfig.Settings) =>
     ? Effect.logInfo(
         "sessions in Snowflake have their role and no other; what only another role of the user may read is not found " +
           '(snowflake.secondary_roles = "all" allows them all)'
+      )
+    : Effect.void
+
+/** The embedded warehouse costs no credits: what limits them is set for another warehouse, or in vain. */
+const tellCredits = (settings: ServerConfig.Settings) =>
+  Object.values(ServerConfig.callPolicyTiers(settings)).some(
+    ({ chargeCredits, wakeWarehouse }) => chargeCredits || !wakeWarehouse
+  )
+    ? Effect.logWarning(
+        "credits_per_hour, credits_per_day and wake_warehouse have no effect: the embedded warehouse costs no credits"
       )
     : Effect.void
 
@@ -229,10 +240,14 @@ const snowflake = (settings: ServerConfig.Settings, directory: Either.Either<str
             )
           )
         }),
-        { keepsResults: true, reportsSubmit: true, actingAs: ofCaller }
+        { keepsResults: true, reportsSubmit: true, actingAs: ofCaller, bills: true }
       )
     })
-  ).pipe(Layer.provideMerge(WarehouseHealth.layer({ latchMs: settings.snowflake.latchSeconds * 1000 })))
+  ).pipe(
+    // What it costs is counted beside it: not every warehouse costs something.
+    (warehouse) => Layer.provideMerge(Credits.layer(ServerConfig.creditsOptions(settings)), warehouse),
+    Layer.provideMerge(WarehouseHealth.layer({ latchMs: settings.snowflake.latchSeconds * 1000 }))
+  )
 
 const duckdb = (processes: Layer.Layer<Embedded, ServerConfig.ConfigFaults>) =>
   Layer.unwrapEffect(

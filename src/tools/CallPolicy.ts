@@ -41,6 +41,10 @@ export interface TierPolicy {
   readonly maxScanBytes?: number | undefined
   /** Whether that estimate counts against a quota of scanned bytes, so that it is asked for anyway. */
   readonly chargeScans: boolean
+  /** Whether what statements cost counts against a quota of credits, so that it is estimated. */
+  readonly chargeCredits: boolean
+  /** Whether statements may resume a warehouse that is suspended. */
+  readonly wakeWarehouse: boolean
 }
 
 /**
@@ -59,7 +63,9 @@ export const defaults: TierPolicy = {
   tools: { allow: [], deny: [] },
   allowFlow: true,
   allowStages: false,
-  chargeScans: false
+  chargeScans: false,
+  chargeCredits: false,
+  wakeWarehouse: true
 }
 
 /**

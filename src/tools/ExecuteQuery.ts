@@ -73,7 +73,8 @@ export const make = Effect.gen(function* () {
         sql: (appendLimit, policy) =>
           Effect.map(readOnly.check(sql, forGate(policy, { appendLimit, database, schema })), (accepted) => ({
             sql: accepted.canonical,
-            scans: scans(accepted)
+            scans: scans(accepted),
+            computes: accepted.kind === "select"
           })),
         statement: () => fingerprint(sql, Dialect.snowflake),
         started: progress("running"),

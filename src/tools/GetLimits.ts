@@ -18,6 +18,8 @@ import { CurrentPrincipal } from "../platform/Principal.js"
 import { withNow } from "../platform/monotonic.js"
 import type { QuotaStatus } from "../quota/Quota.js"
 import { Quota } from "../quota/Quota.js"
+import { Credits } from "../quota/Credits.js"
+import type { Budgets, Status as Compute } from "../quota/Credits.js"
 import type { Health } from "../quota/QuotaStore.js"
 import { StoreHealth, StoreMode } from "../quota/QuotaStore.js"
 import * as RateLimiter from "../guard/RateLimiter.js"
@@ -77,6 +79,8 @@ const output = Schema.Struct({
       reason: Schema.optional(Schema.String)
     }).annotations({ description: "Absent while normal." })
   ),
+  /** Where credits count: the virtual warehouse, its rate and state, and limits of the account's own. */
+  credits: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown })),
   circuit: Schema.Struct({
     phase: CircuitBreaker.Phase.annotations({ description: "closed: the warehouse is being called." }),
     calls: Fields.Num,
@@ -176,6 +180,29 @@ const acting = (acting: Acting | undefined) => {
   }
 }
 
+const budgets = (budgets: Budgets | undefined) => {
+  if (budgets === undefined) return {}
+  return budgets.rows === undefined
+    ? { account_budgets_note: "The account does not tell its own limits (MY_BUDGET_SUMMARY)." }
+    : { account_budgets: budgets.rows }
+}
+
+const creditsOf = (compute: Compute | undefined, mayResume: boolean, told: Budgets | undefined) =>
+  compute === undefined
+    ? {}
+    : {
+        credits: {
+          ...(compute.warehouse === undefined ? {} : { warehouse: compute.warehouse }),
+          ...(compute.kind === undefined ? {} : { kind: compute.kind }),
+          credits_per_hour: compute.creditsPerHour,
+          ...(compute.isKnown ? {} : { assumed: true }),
+          state: compute.state,
+          age_seconds: Math.round(compute.ageMs / 1000),
+          may_resume: mayResume,
+          ...budgets(told)
+        }
+      }
+
 const concurrency = (status: Bulkhead.PoolStatus) => ({
   pool: status.pool,
   slots: Fields.finite(status.permits),
@@ -198,6 +225,7 @@ export const make = Effect.gen(function* () {
   const policies = yield* CallPolicy
   const store = yield* StoreHealth
   const warehouse = yield* Warehouse
+  const credits = Option.getOrUndefined(yield* Effect.serviceOption(Credits))
 
   const deadlines = yield* Deadline.make(WIND_DOWN_MS)
 
@@ -232,6 +260,13 @@ export const make = Effect.gen(function* () {
         rate_limits: (yield* limiter.status(client, tier)).map(rateLimit),
         ...(yield* quotas(client, tier)),
         ...quotaStore(yield* store.status),
+        ...(credits !== undefined && (policy.chargeCredits || !policy.wakeWarehouse)
+          ? creditsOf(
+              yield* credits.status(principal),
+              policy.wakeWarehouse,
+              yield* credits.budgets(principal)
+            )
+          : {}),
         circuit: circuit(yield* breaker.status),
         mode: mode(yield* degradation.status),
         backoff_factor: Math.round((yield* retry.status).backoffFactor * 1000) / 1000,

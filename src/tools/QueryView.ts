@@ -47,7 +47,8 @@ export const make = Effect.gen(function* () {
       return yield* query.run({
         tool: name,
         limit,
-        sql: (stopAt) => Effect.succeed({ sql: `SELECT * FROM ${view} LIMIT ${stopAt}`, scans: true }),
+        sql: (stopAt) =>
+          Effect.succeed({ sql: `SELECT * FROM ${view} LIMIT ${stopAt}`, scans: true, computes: true }),
         statement: () => view,
         started: progress("running"),
         waiting: progress

@@ -10,6 +10,7 @@ import type { Refusal } from "../guard/Guard.js"
 import type { RepeatedFailure } from "../guard/LoopGuard.js"
 import type { OperationClass } from "../platform/Operation.js"
 import type { StatementRejected } from "../gate/ReadOnly.js"
+import type { WarehouseSuspended } from "../quota/Credits.js"
 import type { ScanBudgetExceeded } from "../gate/ScanBudget.js"
 import type { WarehouseError } from "../warehouse/Warehouse.js"
 import type { ToolDenied } from "./CallPolicy.js"
@@ -41,7 +42,14 @@ export class ToolError extends Schema.TaggedError<ToolError>("snowguard/ToolErro
  * @category errors
  */
 export type RequestError =
-  Refusal | RepeatedFailure | ScanBudgetExceeded | StatementRejected | WarehouseError | ToolDenied | ToolError
+  | Refusal
+  | RepeatedFailure
+  | ScanBudgetExceeded
+  | StatementRejected
+  | WarehouseSuspended
+  | WarehouseError
+  | ToolDenied
+  | ToolError
 
 /**
  * @since 0.1.0

@@ -11,11 +11,14 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ScanBudgetExceeded, estimate } from "../gate/ScanBudget.js"
 import { Received } from "../guard/Deadline.js"
 import { Degradation } from "../guard/Degradation.js"
+import { CircuitBreaker } from "../guard/CircuitBreaker.js"
 import { DeadlineExceeded, Guard } from "../guard/Guard.js"
 import type { Attempt, Refusal } from "../guard/Guard.js"
 import { spans } from "../observe/Telemetry.js"
@@ -23,6 +26,8 @@ import * as ResultShape from "../platform/core/ResultShape.js"
 import { monotonicReader } from "../platform/monotonic.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
+import { Credits } from "../quota/Credits.js"
+import type { Running, WarehouseSuspended } from "../quota/Credits.js"
 import { actingAs, fetchStored, Warehouse } from "../warehouse/Warehouse.js"
 import type { Cell, Column, Row, Statement, Stored, WarehouseError } from "../warehouse/Warehouse.js"
 import { CallPolicy } from "./CallPolicy.js"
@@ -53,6 +58,8 @@ interface Bounds {
   readonly into?: Into | undefined
   /** What the statement will scan is held for it. */
   readonly scans?: boolean | undefined
+  /** It runs in a virtual warehouse. */
+  readonly computes?: boolean | undefined
   /** Position among the statements of the same attempt, from 0. */
   readonly part?: number | undefined
 }
@@ -73,6 +80,8 @@ export interface Limits {
 }
 
 interface Request extends Bounds, Limits {
+  /** Run when the statement leaves; what it cost is told to the attempt, where that counts. */
+  readonly begin?: Effect.Effect<Running> | undefined
   /** A statement to run, or a stored result to read on. */
   readonly statement:
     | Omit<Statement, "requestId" | "timeoutMs" | "maxRows">
@@ -154,9 +163,20 @@ export const collect = Effect.fnUntraced(
       notes.submitted()
       return markSent
     })
-    const onSubmit = request.scans === true ? Effect.zipRight(sent, beginScan) : sent
-    // A warehouse that does not say when the statement leaves may be sending it from here on.
-    if (warehouse.reportsSubmit !== true) yield* onSubmit
+    const running = yield* Ref.make(Option.none<Running>())
+    const begun = Effect.uninterruptible(
+      Effect.flatMap(Ref.get(running), (known) =>
+        request.begin === undefined || Option.isSome(known)
+          ? Effect.void
+          : Effect.flatMap(request.begin, (it) => Ref.set(running, Option.some(it)))
+      )
+    )
+    const ended = Effect.flatMap(Ref.get(running), (it) =>
+      Option.isNone(it)
+        ? Effect.void
+        : Effect.flatMap(it.value.end, attempt.addCredits ?? (() => Effect.void))
+    )
+    const onSubmit = Effect.zipRight(request.scans === true ? Effect.zipRight(sent, beginScan) : sent, begun)
     const most = Math.max(request.maxRows, "sql" in statement ? (statement.keepRows ?? 0) : 0)
     const bounds = {
       // It is the warehouse that ends a statement which takes too long: it says more about it than we can.
@@ -170,9 +190,16 @@ export const collect = Effect.fnUntraced(
       ...(attempt.cancelled === undefined ? {} : { onCancelled: attempt.cancelled }),
       runsAs: notes.runsAs
     }
-    const result = yield* "sql" in statement
-      ? warehouse.execute({ ...statement, ...bounds })
-      : fetchStored(warehouse, { ...statement, ...bounds })
+    const executed =
+      "sql" in statement
+        ? warehouse.execute({ ...statement, ...bounds })
+        : fetchStored(warehouse, { ...statement, ...bounds })
+    const result = yield* Effect.ensuring(
+      // A warehouse that does not say when the statement leaves may be sending it from here on.
+      warehouse.reportsSubmit === true ? executed : Effect.zipRight(onSubmit, executed),
+      // The rest of its rows comes without the virtual warehouse.
+      ended
+    )
     const pick = picker(result.columns, request.pick)
     const described = result.columns.map(({ name, type }) => ({ name, type }))
     let shape = ResultShape.start(shapeLimits(request, attempt), pick === undefined ? described : [])
@@ -297,6 +324,8 @@ export const make = Effect.gen(function* () {
   const policies = yield* CallPolicy
   const warehouse = yield* Warehouse
   const now = yield* monotonicReader
+  /** None where the warehouse costs no credits. */
+  const credits = Option.getOrUndefined(yield* Effect.serviceOption(Credits))
 
   /** While the server serves less than it could, every answer says so. */
   const degraded = Effect.map(degradation.status, ({ mode, wayBack, why }): Pick<AnswerMeta, "degraded"> =>
@@ -320,33 +349,35 @@ export const make = Effect.gen(function* () {
     operation: Parameters<typeof guard.run>[0],
     limits: Limits,
     prepare: Effect.Effect<
-      (
-        run: Run,
-        holdScan: NonNullable<Attempt["holdScan"]>
-      ) => Effect.Effect<A, E | WarehouseError | Refusal>,
+      (run: Run, attempt: Attempt) => Effect.Effect<A, E | WarehouseError | Refusal>,
       E | WarehouseError
     >
   ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
     const { client, tier } = yield* CurrentPrincipal
-    const { objects } = policies.of(tier)
+    const { chargeCredits, objects } = policies.of(tier)
     const unseen = Names.withoutDenied(Names.rulesOf({ objects }, warehouse.dialect))
     const beside = { objects, tag: { tool: operation.tool, client, tier }, waiting: operation.waiting }
     const { metered, observed } = yield* CurrentNotes
     const started = now()
     const { value, warnings } = yield* guard.run<A, E | Refusal, never>(
       { ...operation, observed, metered },
-      Effect.map(
-        prepare,
-        (work) => (attempt: Attempt) =>
-          work(
-            ({ statement, ...bounds }) =>
-              Effect.mapError(
-                collect(warehouse, attempt, { ...bounds, ...limits, statement: { ...statement, ...beside } }),
-                unseen("sql" in statement ? statement.sql : "")
-              ),
-            attempt.holdScan ?? (() => Effect.void)
-          )
-      )
+      Effect.map(prepare, (work) => (given: Attempt) => {
+        const attempt = chargeCredits ? given : { ...given, addCredits: undefined }
+        return work(
+          ({ statement, ...bounds }) =>
+            Effect.mapError(
+              collect(warehouse, attempt, {
+                ...bounds,
+                ...limits,
+                statement: { ...statement, ...beside },
+                // Those of tiers without a limit have their share of the time too.
+                ...(bounds.computes === true && credits !== undefined ? { begin: credits.begin } : {})
+              }),
+              unseen("sql" in statement ? statement.sql : "")
+            ),
+          attempt
+        )
+      })
     )
     const elapsed_ms = Math.round(now() - started)
     const quota_warnings = warnings.map(quotaWarning)
@@ -356,6 +387,7 @@ export const make = Effect.gen(function* () {
 
   return {
     dialect: warehouse.dialect,
+    credits,
     keepsResults: warehouse.results !== undefined,
     policy,
     policyOf,
@@ -447,6 +479,8 @@ interface Checked {
   readonly sql: string
   /** Whether it reads tables, so that what it would scan counts. */
   readonly scans: boolean
+  /** Whether it runs in a virtual warehouse, which it would resume. */
+  readonly computes: boolean
 }
 
 interface RowsRequest<E> {
@@ -523,6 +557,10 @@ const describePage = (page: Page) => {
 export const makeRows = Effect.gen(function* () {
   const call = yield* make
   const cursors = yield* Cursors
+  const breaker = yield* CircuitBreaker
+  const { credits } = call
+  /** While it is open nothing is asked of the account either. */
+  const circuitIsClosed = Effect.isSuccess(breaker.peek)
 
   const answer = Effect.fnUntraced(function* (
     page: Omit<Page, "more">,
@@ -545,7 +583,7 @@ export const makeRows = Effect.gen(function* () {
   /** Asks the warehouse what the statement would scan before it may run, and holds that much. */
   const withinBudget = Effect.fnUntraced(function* (
     run: Run,
-    holdScan: NonNullable<Attempt["holdScan"]>,
+    { holdScan = () => Effect.void }: Attempt,
     { chargeScans, maxScanBytes: limit, objects }: TierPolicy,
     statement: Pick<Statement, "sql" | "database" | "schema">
   ): Effect.fn.Return<void, WarehouseError | Refusal | ScanBudgetExceeded> {
@@ -565,12 +603,21 @@ export const makeRows = Effect.gen(function* () {
     if (chargeScans) yield* holdScan(bytes)
   })
 
+  /** What the warehouse is known to be, shortly before the statement leaves. */
+  const inWarehouse = (
+    { chargeCredits, wakeWarehouse }: TierPolicy,
+    place: Pick<Statement, "database" | "schema">
+  ): Effect.Effect<void, WarehouseSuspended | WarehouseError> => {
+    if (credits === undefined) return Effect.void
+    return wakeWarehouse ? Effect.when(credits.look(place), () => chargeCredits) : credits.mustRun(place)
+  }
+
   return {
     rules: call.rules,
     identityOf: call.identityOf,
     run: Effect.fnUntraced(function* <E>(
       request: RowsRequest<E>
-    ): Effect.fn.Return<QueryResult, E | WarehouseError | Refusal | ScanBudgetExceeded> {
+    ): Effect.fn.Return<QueryResult, E | WarehouseError | Refusal | ScanBudgetExceeded | WarehouseSuspended> {
       const { database, limit, schema, timeoutSeconds, tool, waiting } = request
       const principal = yield* CurrentPrincipal
       const policy = call.policyOf(principal)
@@ -578,7 +625,9 @@ export const makeRows = Effect.gen(function* () {
       const keepRows = call.keepsResults ? policy.maxRows : undefined
       const wanted = timeoutSeconds === undefined ? policy.statementTimeoutMs : timeoutSeconds * 1000
       const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
-      const { meta, value } = yield* call.guarded<Collected, E | ScanBudgetExceeded>(
+      const place = { database, schema }
+      const counts = policy.chargeCredits && credits !== undefined
+      const { meta, value } = yield* call.guarded<Collected, E | ScanBudgetExceeded | WarehouseSuspended>(
         {
           tool,
           class: "query",
@@ -587,6 +636,7 @@ export const makeRows = Effect.gen(function* () {
           // What the caller asks for does not decide how soon the warehouse counts as silent.
           silenceMs: Math.min(policy.statementTimeoutMs, SILENCE_MS),
           estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES),
+          estimatedCredits: counts ? yield* credits.estimate(place, timeoutMs, circuitIsClosed) : undefined,
           statement: request.statement,
           waiting
         },
@@ -594,19 +644,25 @@ export const makeRows = Effect.gen(function* () {
         // One row beyond the limit tells whether there are more.
         Effect.map(
           request.sql((keepRows ?? maxRows) + 1, policy),
-          ({ scans, sql }) =>
-            (run, holdScan) =>
+          ({ computes, scans, sql }) =>
+            (run, attempt) =>
               Effect.gen(function* () {
                 yield* request.started
                 if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
-                  yield* withinBudget(run, holdScan, policy, { sql, database, schema })
+                  yield* withinBudget(run, attempt, policy, { sql, ...place })
                 }
-                return yield* run({
-                  statement: { sql, database, schema, keepRows },
+                // What needs no warehouse costs nothing.
+                if (counts && attempt.addCredits !== undefined) yield* attempt.addCredits(0)
+                if (computes) yield* inWarehouse(policy, place)
+                const collected = yield* run({
+                  statement: { sql, ...place, keepRows },
                   maxRows,
                   maxBytes: policy.maxResultBytes,
-                  scans
+                  scans,
+                  computes
                 })
+                if (counts && computes) yield* credits.askBudgets(place)
+                return collected
               })
         )
       )

@@ -36,12 +36,13 @@ import { withNow } from "../platform/monotonic.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import type { Principal } from "../platform/Principal.js"
 import { quoted } from "../sql/Identifier.js"
-import type { Cell, RanAs, Reason, Result, Statement, Stored } from "./Warehouse.js"
+import type { Billing, Budget, Cell, RanAs, Reason, Result, Statement, Stored } from "./Warehouse.js"
 import { Warehouse, WarehouseError } from "./Warehouse.js"
 import * as WarehouseHealth from "./WarehouseHealth.js"
 import * as RequestId from "../platform/requestId.js"
 import type { Login } from "./snowflake/auth.js"
 import * as Auth from "./snowflake/auth.js"
+import * as Compute from "./snowflake/compute.js"
 import { losesSession } from "./snowflake/classify.js"
 import { refusedOf } from "./snowflake/codes.js"
 import * as Driver from "./snowflake/driver.js"
@@ -121,6 +122,21 @@ const LEAVE_MS = 600_000
 
 /** Milliseconds for a change of the namespace, which needs no warehouse. */
 const MOVE_MS = 10_000
+
+/** Milliseconds for a look at the account beside a statement. */
+const LOOK_MS = 5_000
+
+/** What the account shows at a time. */
+const SHOWN = 10_000
+
+/** Limits of the account's own that are told of a user, and characters of each of their fields. */
+const BUDGETS = 20
+const TOLD = 200
+
+const short = (cell: string | number | boolean | null): string | number | boolean | null =>
+  typeof cell === "string" ? cell.slice(0, TOLD) : cell
+
+const literal = (text: string): string => `'${text.replaceAll("\\", "\\\\\\\\").replaceAll("'", "''")}'`
 
 /** What takes a session to a place of the same role and warehouse. */
 const moves = ({ database, schema }: Place): ReadonlyArray<string> =>
@@ -572,6 +588,56 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
       })
     }
 
+    /** The rows of a short statement of our own, in a session of the caller's place. */
+    const looked = (sql: string, place: Place, maxRows: number) =>
+      Effect.scoped(
+        Effect.flatMap(
+          run({ sql, requestId: id(), timeoutMs: LOOK_MS, maxRows }, place),
+          ({ columns, rows, whole }) => {
+            const names = columns.map(({ name }) => name.toLowerCase())
+            return Effect.map(
+              whole ?? Effect.map(Stream.runCollect(rows), (chunks) => Chunk.toReadonlyArray(chunks).flat()),
+              (all) => all.map((row) => Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])))
+            )
+          }
+        )
+      )
+
+    const billing: Billing = {
+      compute: (at) =>
+        Effect.flatMap(CurrentPrincipal, (principal) => {
+          const place = placeOf(at, principal)
+          // An underscore of the pattern is any character: the name is compared again.
+          const like = place.warehouse === undefined ? "" : ` LIKE ${literal(place.warehouse)}`
+          return Effect.map(looked(`SHOW WAREHOUSES${like}`, place, SHOWN), (rows) =>
+            Compute.chosen(rows, place.warehouse)
+          )
+        }),
+      budget: (at) =>
+        Effect.flatMap(CurrentPrincipal, (principal) =>
+          Effect.map(
+            looked(
+              "SELECT * FROM TABLE(SNOWFLAKE.LOCAL.MY_BUDGET_SUMMARY())",
+              placeOf(at, principal),
+              BUDGETS
+            ),
+            (rows) =>
+              rows
+                .slice(0, BUDGETS)
+                .map((row) =>
+                  Object.fromEntries(
+                    Object.entries(row).map(([name, cell]): [string, Budget[string]] => [
+                      name,
+                      typeof cell === "object" && cell !== null
+                        ? JSON.stringify(cell).slice(0, TOLD)
+                        : short(cell)
+                    ])
+                  )
+                )
+          )
+        )
+    }
+
     const hints = options.hints === false ? undefined : yield* Hints.make({ run })
 
     return {
@@ -579,6 +645,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
       sessions: pool.status,
       reportsSubmit: true,
       actingAs: identityOf,
+      billing,
       results: {
         fetch: (stored) => Effect.flatMap(CurrentPrincipal, (principal) => fetch(stored, principal))
       },

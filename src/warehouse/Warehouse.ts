@@ -258,6 +258,55 @@ export interface Acting {
 }
 
 /**
+ * The virtual warehouse that a session's statements run in, as the account tells it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Compute {
+  readonly name: string
+  /** Size and type, in the account's words. */
+  readonly kind: string
+  /** While it runs; undefined where that cannot be known. */
+  readonly creditsPerHour: number | undefined
+  readonly state: "running" | "suspended" | "unknown"
+  /** A statement resumes it. */
+  readonly autoResume: boolean
+  /** Milliseconds without a statement after which it is suspended; undefined: never. */
+  readonly autoSuspendMs: number | undefined
+  /** Statements that ran in it, of all users. */
+  readonly running: number
+}
+
+/**
+ * What the account says of a limit of its own that applies to the user of a session: a row, as it is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Budget {
+  readonly [field: string]: string | number | boolean | null
+}
+
+/**
+ * What a warehouse that is paid by the hour says of itself to the current caller, in the place of a statement. Neither is
+ * a statement of the caller: both are short, and fail within seconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Billing {
+  /** Needs no running warehouse. Undefined where the caller's role does not see it. */
+  readonly compute: (
+    place: Pick<Statement, "database" | "schema">
+  ) => Effect.Effect<Compute | undefined, WarehouseError>
+  /** May need a running warehouse. */
+  readonly budget: (
+    place: Pick<Statement, "database" | "schema">
+  ) => Effect.Effect<ReadonlyArray<Budget>, WarehouseError>
+}
+
+/**
  * @since 0.1.0
  * @category context
  */
@@ -274,6 +323,8 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
     readonly reportsSubmit?: boolean | undefined
     /** Absent where all callers are one and the same. */
     readonly actingAs?: ((principal: Principal) => Acting) | undefined
+    /** Absent in a warehouse that costs nothing by the hour. */
+    readonly billing?: Billing | undefined
   }
 >() {}
 
@@ -296,11 +347,12 @@ export const actingAs = ({ actingAs }: Context.Tag.Service<Warehouse>, principal
 export const layerLazy = (
   dialect: "snowflake" | "duckdb",
   load: Effect.Effect<Layer.Layer<Warehouse, WarehouseError>, WarehouseError>,
-  /** Whether the adapter has {@link Results}, and reports, and as whom it acts: asking it would load it. */
+  /** Whether the adapter has {@link Results}, reports, and bills, and as whom it acts: asking it would load it. */
   options: {
     readonly keepsResults?: boolean
     readonly reportsSubmit?: boolean
     readonly actingAs?: Context.Tag.Service<Warehouse>["actingAs"]
+    readonly bills?: boolean
   } = {}
 ): Layer.Layer<Warehouse> =>
   Layer.scoped(
@@ -312,6 +364,19 @@ export const layerLazy = (
       ...(options.actingAs === undefined ? {} : { actingAs: options.actingAs }),
       ...(options.keepsResults === true
         ? { results: { fetch: (stored: Stored) => Effect.flatMap(warehouse, (_) => fetchStored(_, stored)) } }
+        : {}),
+      ...(options.bills === true
+        ? {
+            billing: {
+              compute: (place) =>
+                Effect.flatMap(
+                  warehouse,
+                  ({ billing }) => billing?.compute(place) ?? Effect.succeed(undefined)
+                ),
+              budget: (place) =>
+                Effect.flatMap(warehouse, ({ billing }) => billing?.budget(place) ?? Effect.succeed([]))
+            }
+          }
         : {})
     }))
   )

@@ -40,6 +40,7 @@ const settings = settingsOf({
         deny_objects: ['SALES."pay".T'],
         allow_flow: false,
         allow_stages: true,
+        wake_warehouse: false,
         max_result_bytes: 4096,
         max_scan_bytes: 1_000_000
       },
@@ -52,7 +53,12 @@ const settings = settingsOf({
       shared: { total_requests_per_second: 6, total_burst: 7 }
     },
     clients: {
-      "nightly-report": { tier: "batch", queries_per_hour: 8, statement_seconds_per_day: 77 },
+      "nightly-report": {
+        tier: "batch",
+        queries_per_hour: 8,
+        statement_seconds_per_day: 77,
+        credits_per_hour: 0.5
+      },
       constructor: {}
     }
   }
@@ -118,7 +124,11 @@ describe("options made from settings", () => {
       queries_per_day: 43_200,
       bytes_per_day: 1_073_741_824
     })
-    expect(clients?.["nightly-report"]).toStrictEqual({ queries_per_hour: 8, statement_seconds_per_day: 77 })
+    expect(clients?.["nightly-report"]).toStrictEqual({
+      queries_per_hour: 8,
+      statement_seconds_per_day: 77,
+      credits_per_hour: 0.5
+    })
     expect(tiers["paid"]).toMatchObject({ scan_bytes_per_day: 1_000_000, statement_seconds_per_day: 600 })
     expect(clients?.["valueOf"]).toBeUndefined()
     expect(global).toStrictEqual({ bytes_per_day: 99, scan_bytes_per_day: 88 })
@@ -138,10 +148,14 @@ describe("options made from settings", () => {
       tools: { allow: [], deny: [] },
       allowFlow: true,
       allowStages: false,
-      chargeScans: true
+      chargeScans: true,
+      chargeCredits: true,
+      wakeWarehouse: true
     })
     expect(ServerConfig.callPolicyTiers(ServerConfig.defaults)["default"]).toMatchObject({
-      chargeScans: false
+      chargeScans: false,
+      chargeCredits: false,
+      wakeWarehouse: true
     })
     expect(tiers["paid"]?.tools).toEqual({ allow: [], deny: ["explain_query"] })
     expect(tiers["batch"]).toEqual({
@@ -155,7 +169,8 @@ describe("options made from settings", () => {
       allowFlow: false,
       allowStages: true,
       maxResultBytes: 4096,
-      maxScanBytes: 1_000_000
+      maxScanBytes: 1_000_000,
+      wakeWarehouse: false
     })
   })
 

@@ -14,7 +14,8 @@ const limits = {
   requests_per_hour: 1_000,
   bytes_per_day: 1e9,
   scan_bytes_per_day: 1e9,
-  statement_seconds_per_day: 1e6
+  statement_seconds_per_day: 1e6,
+  credits_per_day: 1e6
 }
 
 /** How often each reservation was finished. */
@@ -79,6 +80,7 @@ const slowWarehouse = (cancelMs: number) => {
         Effect.gen(function* () {
           yield* Effect.sleep(cancelMs)
           yield* attempt.addScan?.(1_000) ?? Effect.void
+          yield* attempt.addCredits?.(0.5) ?? Effect.void
           yield* attempt.addBytes(10)
           ran.ms += (yield* Clock.currentTimeMillis) - began
           ran.under -= 1
@@ -93,7 +95,8 @@ const operation: Guard.Operation = {
   class: "query",
   deadlineMs: 6_000,
   timeoutMs: 2_000,
-  estimatedBytes: 100
+  estimatedBytes: 100,
+  estimatedCredits: 4
 }
 
 describe("a call that is cancelled", () => {
@@ -119,6 +122,7 @@ describe("a call that is cancelled", () => {
         assert.closeTo(spent("statement_seconds_per_day") * 1000, ran.ms, 0.01, what)
         assert.strictEqual(spent("bytes_per_day"), 10 * ran.statements, what)
         assert.strictEqual(spent("scan_bytes_per_day"), 1_000 * ran.statements, what)
+        assert.strictEqual(spent("credits_per_day"), 0.5 * ran.statements, what)
         assert.strictEqual(spent("requests_per_hour"), ran.statements > 0 ? 1 : 0, what)
         assert.strictEqual(after.reserved, 0, what)
         statements += ran.statements

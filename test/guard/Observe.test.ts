@@ -27,13 +27,19 @@ const commands = fc.array(
     client: fc.constantFrom("a", "b"),
     class: fc.constantFrom("query" as const, "metadata" as const),
     bytes: fc.integer({ min: 0, max: 40 }),
+    credits: fc.constantFrom(undefined, 0.1, 0.3, 2.5),
     tick: fc.constantFrom(0, 0, 60_000, 3_600_000),
     end: fc.constantFrom("settle" as const, "release" as const, "never" as const)
   }),
   { maxLength: 40 }
 )
 const limit = fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined })
-const limits = fc.record({ requests_per_hour: limit, queries_per_day: limit, bytes_per_day: limit })
+const limits = fc.record({
+  requests_per_hour: limit,
+  queries_per_day: limit,
+  bytes_per_day: limit,
+  credits_per_hour: limit
+})
 const defined = (all: { readonly [name: string]: number | undefined }): Quota.Limits =>
   Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
 
@@ -44,13 +50,14 @@ describe("observed quotas", () => {
         Effect.gen(function* () {
           const enforced = yield* quotas(defined(own), defined(all), [])
           const observed = yield* quotas(defined(own), defined(all), QuotaStore.QuotaName.literals)
-          for (const { bytes, class: name, client, end, tick } of sequence) {
+          for (const { bytes, class: name, client, credits, end, tick } of sequence) {
             yield* TestClock.adjust(tick)
             const asked = {
               client,
               tier: "default",
               class: name,
               estimatedBytes: bytes,
+              estimatedCredits: credits,
               deadlineMs: 60_000
             }
             const one = yield* Effect.either(enforced.reserve(asked))
@@ -62,7 +69,7 @@ describe("observed quotas", () => {
             } else {
               assert.isUndefined(other.wouldRefuse)
               assert.strictEqual(other.bytesLeft, Infinity, "an observed quota cuts no result")
-              const spent = { bytes: bytes * 2 }
+              const spent = { bytes: bytes * 2, credits: credits === undefined ? undefined : credits / 2 }
               if (end === "settle") {
                 yield* enforced.settle(one.right, spent)
                 yield* observed.settle(other, spent)

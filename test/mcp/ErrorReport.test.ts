@@ -12,6 +12,7 @@ import { RateLimited } from "../../src/guard/RateLimiter.js"
 import { StatementRejected } from "../../src/gate/ReadOnly.js"
 import type { RequestError } from "../../src/tools/Tool.js"
 import { ToolError } from "../../src/tools/Tool.js"
+import { WarehouseSuspended } from "../../src/quota/Credits.js"
 import { Reason, WarehouseError } from "../../src/warehouse/Warehouse.js"
 
 const forced = new CircuitOpen({ phase: "forced-open", failures: 0, calls: 0, cause: "maintenance" })
@@ -83,6 +84,8 @@ const errors: ReadonlyArray<RequestError> = [
   new DeadlineExceeded({ limitMs: 60_000, sent: true, of: "attempt" }),
   new DeadlineExceeded({ limitMs: 60_000, sent: false, of: "call" }),
   new StatementRejected({ code: "NOT_A_READ", reason: "DROP changes data.", position: 0 }),
+  new WarehouseSuspended({ tier: "guests", warehouse: "WH" }),
+  new WarehouseSuspended({ tier: "guests" }),
   new ToolError({ code: "INVALID_INPUT", description: "give sql", retryable: false }),
   ...Reason.literals.map((reason) => new WarehouseError({ reason, description: "It failed.", sent: "yes" }))
 ]
@@ -121,6 +124,51 @@ describe("ErrorReport", () => {
       "RATE_LIMITED: this client's own limit of 10 calls per second (burst 100) is reached. Nothing was " +
         "executed and nothing was charged. Wait 1.4 seconds, then repeat the same call once."
     )
+  })
+
+  it("credits that do not fit are told in credits, with what was asked for and what is left", () => {
+    const exceeded = (estimate: number) =>
+      ErrorReport.fromError(
+        new QuotaExceeded({
+          scope: "client",
+          quota: "credits_per_hour",
+          limit: 2,
+          used: 1.5,
+          remaining: 0.5,
+          resetAt: now + 60_000,
+          retryAfterMs: 60_000,
+          estimate
+        }),
+        now
+      )
+    assert.include(
+      exceeded(0.75).message,
+      "it may cost 0.75 credits; this client has 0.5 credits left of 2 credits (credits per hour). It did not run."
+    )
+    assert.deepInclude(exceeded(0.75), {
+      retryable: true,
+      retryAfterMs: 60_000,
+      scope: "client:credits_per_hour"
+    })
+    assert.include(exceeded(3).message, "always be refused")
+    assert.deepInclude(exceeded(3), { retryable: false })
+  })
+
+  it("a suspended warehouse is named, with what can be done, and that nothing was charged", () => {
+    const report = ErrorReport.fromError(new WarehouseSuspended({ tier: "guests", warehouse: "WH" }), now)
+    assert.deepInclude(report, {
+      code: "WAREHOUSE_SUSPENDED",
+      retryable: false,
+      scope: "guests",
+      sideEffects: "none"
+    })
+    for (const part of [
+      "the warehouse WH is suspended",
+      "nothing was charged",
+      "explain_query",
+      "wake_warehouse"
+    ])
+      assert.include(report.message, part)
   })
 
   it("a wait in words is never shorter than the wait", () => {

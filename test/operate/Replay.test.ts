@@ -296,6 +296,34 @@ describe("under other limits", () => {
     ])
   })
 
+  it("credits are held as estimated, settled as recorded, and charged at the estimate where nothing is recorded", () => {
+    const costs = (at: number, credits: number, ...used: ReadonlyArray<number>) =>
+      asked(
+        at,
+        [
+          [0, "rate", 0],
+          [0, "quota"],
+          [1, "sent", 0],
+          [50, "settled", 0, 10, null, 0.05, ...used]
+        ],
+        { credits }
+      )
+    const calls = [
+      costs(0, 0.75, 0.25),
+      costs(10, 0.5, 0.1),
+      costs(2_000, 0.7, 0.7),
+      costs(4_000, 0.25),
+      ran(6_000)
+    ]
+    assert.deepStrictEqual(outcomes(calls, quotas({ credits_per_hour: 1 })), [
+      "ok",
+      "client:credits_per_hour in 3599990",
+      "ok",
+      "client:credits_per_hour in 3596000",
+      "ok"
+    ])
+  })
+
   it("what a server that ended left open expires: charged where it was sent, free where it was not", () => {
     const left = (sent: boolean) =>
       asked(0, [[0, "rate", 0], [0, "quota"], ...(sent ? [[1, "sent", 0] as const] : [])])

@@ -170,6 +170,104 @@ describe("bytes", () => {
   )
 })
 
+describe("credits", () => {
+  const credits = (estimatedCredits?: number) => request({ estimatedCredits })
+
+  it.effect("have to fit in advance, and are settled with what the statement cost", () =>
+    Effect.gen(function* () {
+      const quota = yield* Quota.Quota
+      yield* TestClock.adjust("45 minutes")
+      const first = yield* quota.reserve(credits(0.75))
+      const refused = yield* Effect.flip(quota.reserve(credits(0.5)))
+      expect(refused).toMatchObject({
+        quota: "credits_per_hour",
+        limit: 1,
+        used: 0.75,
+        remaining: 0.25,
+        estimate: 0.5,
+        retryAfterMs: HOUR / 4
+      })
+      yield* quota.settle(first, { bytes: 0, credits: 0.125 })
+      expect(yield* see("credits_per_hour")).toEqual([0.125, 0.875])
+      expect(yield* see("credits_per_day")).toEqual([0.125, 9.875])
+      expect(yield* see("credits_per_day", "global")).toEqual([0.125, 99.875])
+      yield* quota.release(yield* quota.reserve(credits(0.5)))
+      expect(yield* see("credits_per_hour")).toEqual([0.125, 0.875])
+    }).pipe(
+      Effect.provide(
+        layer({ ...tiers({ credits_per_hour: 1, credits_per_day: 10 }), global: { credits_per_day: 100 } })
+      )
+    )
+  )
+
+  it.effect("are admitted again after exactly the named time", () =>
+    Effect.gen(function* () {
+      const quota = yield* Quota.Quota
+      yield* TestClock.adjust(Duration.millis(12_345))
+      yield* quota.settle(yield* quota.reserve(credits(0.5)), { bytes: 0, credits: 0.3 })
+      const error = yield* Effect.flip(quota.reserve(credits(0.8)))
+      if (error._tag !== "QuotaExceeded") throw error
+      yield* TestClock.adjust(Duration.millis(error.retryAfterMs - 1))
+      expect(yield* Effect.flip(quota.reserve(credits(0.8)))).toMatchObject({ retryAfterMs: 1 })
+      yield* TestClock.adjust(Duration.millis(1))
+      yield* quota.reserve(credits(0.8))
+    }).pipe(Effect.provide(layer(tiers({ credits_per_hour: 1 }))))
+  )
+
+  it.effect("leave nothing behind of what was held and given back, whatever the fractions", () =>
+    Effect.gen(function* () {
+      const quota = yield* Quota.Quota
+      const store = yield* QuotaStore.QuotaStore
+      const held = yield* Effect.forEach([0.1, 0.2, 0.3, 1 / 3, 0.7, 1e-9], (amount) =>
+        quota.reserve(credits(amount))
+      )
+      for (const one of held) yield* quota.release(one)
+      for (const { reserved, used } of yield* store.usage("client:ada"))
+        expect([reserved, used]).toEqual([0, 0])
+      // Nothing is rounded down to nothing.
+      yield* quota.settle(yield* quota.reserve(credits(1)), { bytes: 0, credits: 1e-9 })
+      expect((yield* store.usage("client:ada"))[0]?.used).toBe(2 ** -20)
+    }).pipe(Effect.provide(layer(tiers({ credits_per_day: 10 }))))
+  )
+
+  it.effect(
+    "that are not estimated ask only that some are left, and those of catalog look-ups are none",
+    () =>
+      Effect.gen(function* () {
+        const quota = yield* Quota.Quota
+        yield* quota.settle(yield* quota.reserve(credits()), { bytes: 0 })
+        expect(yield* see("credits_per_day")).toEqual([0, 1])
+        yield* quota.settle(yield* quota.reserve(credits(1)), { bytes: 0 })
+        expect(yield* see("credits_per_day")).toEqual([1, 0])
+        expect(yield* Effect.flip(quota.reserve(credits()))).toMatchObject({ quota: "credits_per_day" })
+        yield* quota.reserve(request({ class: "metadata", estimatedCredits: 5 }))
+      }).pipe(Effect.provide(layer(tiers({ credits_per_day: 1 }))))
+  )
+
+  it.effect("may have a limit below one", () =>
+    Effect.gen(function* () {
+      expect(Quota.problems(tiers({ credits_per_hour: 0.001 }))).toEqual([])
+      expect(Quota.problems(tiers({ credits_per_hour: 0 }))).toHaveLength(1)
+      expect(Quota.problems(tiers({ requests_per_hour: 0.5 }))).toHaveLength(1)
+    })
+  )
+
+  it.effect("that are observed refuse nothing, and are charged where they fit", () =>
+    Effect.gen(function* () {
+      const quota = yield* Quota.Quota
+      const fits = yield* quota.reserve(credits(0.75))
+      const over = yield* quota.reserve(credits(0.5))
+      expect(fits.wouldRefuse).toBeUndefined()
+      expect(over.wouldRefuse).toMatchObject({ scope: "client", quota: "credits_per_hour" })
+      yield* quota.settle(fits, { bytes: 0, credits: 0.25 })
+      yield* quota.settle(over, { bytes: 0, credits: 0.25 })
+      expect(yield* see("credits_per_hour")).toEqual([0.25, 0.75])
+    }).pipe(
+      Effect.provide(layer({ ...tiers({ credits_per_hour: 1 }), observe: { default: ["credits_per_hour"] } }))
+    )
+  )
+})
+
 describe("time", () => {
   it.effect("a call over the full hour is charged to the hour in which it began", () =>
     Effect.gen(function* () {

@@ -2,6 +2,7 @@
  * `npm run simulate -- --hours 24 --seed 1 --seeds 1 --compare --ablation --json --without breaker,retry`
  */
 import * as Ablation from "./ablation.js"
+import * as Credits from "./credits.js"
 import type { Report } from "./report.js"
 import { simulate } from "./run.js"
 import * as Scenarios from "./scenarios.js"
@@ -16,6 +17,8 @@ const help = `usage: npm run simulate -- [options]
   --compare      one hand-written bad day with every layer, without each, and without any: a table
   --ablation     each mechanism of the guard in a small world that it is for, with it and without it: a table
                  (--seeds 20; --only TEXT: those whose name or world has it in it)
+  --credits      what is charged in credits against the account's bill, and against the bill of an account that others use too
+                 (--hours 24 at most)
   --json         the reports as JSON`
 
 const parse = (args: ReadonlyArray<string>) => {
@@ -26,6 +29,7 @@ const parse = (args: ReadonlyArray<string>) => {
     only: "",
     compare: false,
     ablation: false,
+    credits: false,
     json: false
   }
   const without: Array<Server.LayerName> = []
@@ -48,6 +52,7 @@ const parse = (args: ReadonlyArray<string>) => {
     else if (arg === "--seeds") options.seeds = number()
     else if (arg === "--compare") options.compare = true
     else if (arg === "--ablation") options.ablation = true
+    else if (arg === "--credits") options.credits = true
     else if (arg === "--only") options.only = value()
     else if (arg === "--json") options.json = true
     else if (arg === "--without")
@@ -89,7 +94,7 @@ const accuse = (report: Report, replay: string): void => {
 }
 
 const main = (): void => {
-  const { ablation, compare, hours, json, only, seed, seeds, without } = parse(process.argv.slice(2))
+  const { ablation, compare, credits, hours, json, only, seed, seeds, without } = parse(process.argv.slice(2))
   const layers = Object.fromEntries(without.map((name) => [name, false]))
   const began = performance.now()
   const reports: Array<Report> = []
@@ -101,6 +106,15 @@ const main = (): void => {
     accuse(report, replay)
   }
 
+  if (credits) {
+    for (let each = seed; each < seed + seeds; each++)
+      for (const others of [false, true]) {
+        const report = Credits.day(each, Math.min(24, hours), { others })
+        console.log(json ? JSON.stringify(report) : Credits.describe(report))
+        if (report.wokenByGuests > 0) process.exitCode = 1
+      }
+    return
+  }
   if (ablation) {
     if (!json) console.log(Ablation.head)
     const rows = Ablation.measure({

@@ -34,7 +34,7 @@ export interface Folded {
   sweep: IterableIterator<string>
 }
 
-const COLUMNS = 8
+const COLUMNS = 10
 const ROWS_PER_BLOCK = 1024
 
 /**

@@ -34,7 +34,7 @@ import type * as Scope from "effect/Scope"
 import * as Lru from "../../platform/core/Lru.js"
 import * as Window from "../core/Window.js"
 import type { Charge, Decision, OutagePolicy, Usage } from "../QuotaStore.js"
-import { makeMemory, QuotaStore, QuotaStoreError, StoreHealth } from "../QuotaStore.js"
+import { makeMemory, partOf, QuotaStore, QuotaStoreError, StoreHealth } from "../QuotaStore.js"
 import * as Telemetry from "../../observe/Telemetry.js"
 
 /**
@@ -58,6 +58,10 @@ export interface Options {
 }
 
 type Store = Context.Tag.Service<QuotaStore>
+
+/** Rounded down to what the quota is counted in. */
+const wholeParts = (quota: string, amount: number): number =>
+  Math.floor(amount / partOf(quota)) * partOf(quota)
 
 /** The store is out of reach. Times in milliseconds since 1970. */
 interface Lost {
@@ -215,9 +219,9 @@ export const make = (
       const window = Window.windowOf(quota, windows)
       const begun = (Window.sliceAt(window, now) + 1 - window.slices) * window.sliceMs
       // A window that has begun since: nothing can have been used before.
-      if (begun > since) return Math.floor(limit / replicas)
+      if (begun > since) return wholeParts(quota, limit / replicas)
       if (last === undefined || last.resetAt <= since) return undefined
-      return Math.max(0, Math.floor((limit - last.used - last.reserved) / replicas))
+      return Math.max(0, wholeParts(quota, (limit - last.used - last.reserved) / replicas))
     }
 
     const policyOf = (charges: ReadonlyArray<Charge>): OutagePolicy =>

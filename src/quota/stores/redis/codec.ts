@@ -9,11 +9,13 @@ import { QuotaName } from "../../QuotaStore.js"
 const codes: { readonly [Q in QuotaName]: number } = {
   requests_per_hour: 1,
   queries_per_hour: 2,
+  credits_per_hour: 3,
   requests_per_day: 64,
   queries_per_day: 65,
   bytes_per_day: 66,
   scan_bytes_per_day: 67,
-  statement_seconds_per_day: 68
+  statement_seconds_per_day: 68,
+  credits_per_day: 69
 }
 const names = new Map(QuotaName.literals.map((name) => [codes[name], name]))
 
