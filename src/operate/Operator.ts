@@ -359,6 +359,7 @@ export const make = ({
                 : { config: { ...totals.config, ...(yield* view.wrong) } }),
               ...(yield* view.told),
               ...(yield* view.refusedUsers),
+              ...(yield* view.warehouses),
               ...(yield* view.accountBudgets),
               clients: yield* view.clients,
               tiers: yield* view.tiers,

@@ -235,22 +235,6 @@ export const Snapshot = Schema.Struct({
   /** Of all clients together. */
   quotas: Schema.Array(QuotaUse),
   quotas_unavailable: optional(Schema.String),
-  /** What statements cost since the start, by virtual warehouse; absent where none costs credits. */
-  warehouses: optional(
-    Schema.Array(
-      Schema.Struct({
-        warehouse: optional(Schema.String),
-        kind: optional(Schema.String),
-        credits_per_hour: Schema.Number,
-        /** The rate is not known, and counted as this. */
-        assumed: optional(Schema.Boolean),
-        state: Schema.Literal("running", "suspended", "unknown"),
-        asked_ms_ago: Schema.Number,
-        running: Schema.Number,
-        credits: Schema.Number
-      })
-    )
-  ),
   /** Where they are counted. */
   quota_store: optional(
     Schema.Struct({
@@ -322,6 +306,22 @@ export const Snapshot = Schema.Struct({
         })
       )
     })
+  ),
+  /** What statements cost since the start, by virtual warehouse; absent where none costs credits. */
+  warehouses: optional(
+    Schema.Array(
+      Schema.Struct({
+        warehouse: optional(Schema.String),
+        kind: optional(Schema.String),
+        credits_per_hour: Schema.Number,
+        /** The rate is not known, and counted as this. */
+        assumed: optional(Schema.Boolean),
+        state: Schema.Literal("running", "suspended", "unknown"),
+        asked_ms_ago: Schema.Number,
+        running: Schema.Number,
+        credits: Schema.Number
+      })
+    )
   ),
   /** What the account says of limits of its own (`MY_BUDGET_SUMMARY`), by user; without rows where it does not. */
   account_budgets: optional(
@@ -630,7 +630,6 @@ export const make = Effect.gen(function* () {
       backoff_factor: thousandths(backoffFactor),
       rate_limits: yield* rateLimits,
       ...(yield* globals),
-      ...(yield* warehouses),
       quota_store: storeOf(yield* storeHealth.status),
       ...(config === undefined
         ? {}
@@ -829,5 +828,17 @@ export const make = Effect.gen(function* () {
       }
     })
 
-  return { shared, clients, tiers, accountBudgets, refusedUsers, unserved, observed, wrong, told, sample }
+  return {
+    shared,
+    clients,
+    tiers,
+    warehouses,
+    accountBudgets,
+    refusedUsers,
+    unserved,
+    observed,
+    wrong,
+    told,
+    sample
+  }
 })
