@@ -87,9 +87,12 @@ describe("an account that bills", () => {
         Effect.gen(function* () {
           const { credits } = yield* start({}, { budgets })
           yield* credits.askBudgets(place)
-          return yield* Effect.repeat(Effect.delay(credits.budgets(Principal.make("local", "default")), "20 millis"), {
-            until: (found) => found !== undefined
-          })
+          return yield* Effect.repeat(
+            Effect.delay(credits.budgets(Principal.make("local", "default")), "20 millis"),
+            {
+              until: (found) => found !== undefined
+            }
+          )
         })
       const rows = [{ BUDGET_NAME: "TEAM", CREDIT_LIMIT: "100", IS_BLOCKED: "false" }]
       expect((yield* told(rows))?.rows).toEqual([
