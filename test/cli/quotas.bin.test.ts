@@ -76,7 +76,10 @@ describe("quotas of the binary, spawned", () => {
           scope: "client:scan_bytes_per_day",
           limit: 2_000_000
         })
-        assert.match(refusal.message, /would scan about .* are left\. It did not run\. Filter on/)
+        assert.match(
+          refusal.message,
+          /would scan about .* left of .*\. It did not run\. .* Or filter, say by date\./
+        )
         assert.match(refusal.resetAt ?? "", /T00:00:00\.000Z$/)
         assert.deepStrictEqual(yield* left, after)
         // What scans nothing runs all the same.

@@ -130,6 +130,50 @@ const fullest = (clients: Clients, now: number): void => {
   )
 }
 
+/** What statements cost since the start, and what the account says of limits of its own. */
+const credits = ({ account_budgets = [], warehouses = [] }: Snapshot): void => {
+  show(byId("no-warehouses"), warehouses.length === 0)
+  fill(byId("warehouse-rows"), JSON.stringify([warehouses, account_budgets]), () => [
+    ...warehouses.map(
+      ({ assumed, asked_ms_ago, credits, credits_per_hour, kind, running, state, warehouse }) =>
+        h(
+          "p",
+          { class: "note" },
+          h("b", {}, warehouse ?? "Not shown to the role"),
+          ` ${Format.count(credits)} credits since the start. `,
+          h(
+            "span",
+            { class: "quiet" },
+            [
+              kind,
+              `${Format.count(credits_per_hour)} an hour${assumed === true ? ", assumed" : ""}`,
+              `${state} ${Format.duration(asked_ms_ago)} ago`,
+              running === 0 ? undefined : `${Format.count(running)} queries of this server`
+            ]
+              .filter((part) => part !== undefined)
+              .join(", ")
+          )
+        )
+    ),
+    ...account_budgets.map(({ rows, user }) =>
+      h(
+        "p",
+        { class: "note" },
+        h("span", { class: "quiet" }, `The account's own limits${user === undefined ? "" : ` of ${user}`}: `),
+        rows === undefined
+          ? "not told"
+          : rows
+              .map((row) =>
+                Object.entries(row)
+                  .map(([name, value]) => `${Format.words(name)} ${String(value)}`)
+                  .join(", ")
+              )
+              .join("; ") || "none"
+      )
+    )
+  ])
+}
+
 const faultsOf = ({ faults }: NonNullable<Snapshot["config"]>): string =>
   `${Format.count(faults)} ${faults === 1 ? "fault" : "faults"}`
 
@@ -232,6 +276,7 @@ export const render = (snapshot: Snapshot): void => {
   settings(snapshot)
   byTool(snapshot.tiers ?? [])
   fullest(snapshot.clients ?? [], snapshot.at)
+  credits(snapshot)
   alerts(snapshot)
 }
 
@@ -242,6 +287,7 @@ export const forget = (): void => {
     "observed-rows",
     "tier-rows",
     "fullest-rows",
+    "warehouse-rows",
     "config-more",
     "alert-rows",
     "receiver-rows"
