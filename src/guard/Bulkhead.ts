@@ -171,11 +171,7 @@ const makePool = (
     acquire: ({ client, maxWaitMs, tier }: Request) =>
       slots.acquire({ client, weight: weights.current().get(tier) ?? 1, maxWaitMs }),
     release: slots.release,
-    status: Effect.map(slots.status, (status): PoolStatus => ({
-      pool,
-      permits: options.current().permits,
-      ...status
-    }))
+    status: slots.status
   }))
 }
 

@@ -17,7 +17,7 @@ import * as Either from "effect/Either"
 import { isUtf8 } from "node:buffer"
 import * as JsonScan from "./core/JsonScan.js"
 import type { Message as Protocol } from "./Protocol.js"
-import { REVISION_KEY } from "./Protocol.js"
+import { REVISION_KEY, structuredJson } from "./Protocol.js"
 
 /** The JSON text of an id. */
 export type Id = string
@@ -279,12 +279,20 @@ export const cancelled = (requestId: Id, reason: string): Protocol => ({
   params: { requestId, reason }
 })
 
+/** Its `structuredContent` is written once, where it is the text as well. */
+const resultText = (result: object): string => {
+  const structured: unknown = Reflect.get(result, structuredJson)
+  if (typeof structured !== "string") return JSON.stringify(result)
+  const rest = JSON.stringify({ ...result, structuredContent: undefined })
+  return `${rest.slice(0, -1)},"structuredContent":${structured}}`
+}
+
 /** The text of a message of the server's; an answer goes out with the id that its request came with. */
 export const text = (message: Protocol): string => {
   if ("method" in message) return JSON.stringify(message)
   const id = message.id === undefined ? "null" : String(message.id)
   return "result" in message
-    ? `{"result":${JSON.stringify(message.result)},"jsonrpc":"2.0","id":${id}}`
+    ? `{"result":${resultText(message.result)},"jsonrpc":"2.0","id":${id}}`
     : `{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify(message.error)}}`
 }
 

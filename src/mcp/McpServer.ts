@@ -31,7 +31,7 @@ import * as ToolInput from "../tools/input.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import * as Lru from "../platform/core/Lru.js"
-import { monotonicReader } from "../platform/monotonic.js"
+import { monotonicReader, nanosReader } from "../platform/monotonic.js"
 import { quoted } from "../platform/quoted.js"
 import * as RequestId from "../platform/requestId.js"
 import type * as Tool from "../tools/Tool.js"
@@ -44,7 +44,7 @@ import * as ErrorReport from "./ErrorReport.js"
 import * as Prompts from "./Prompts.js"
 import type { Asked, Connect, Era, Params, ToolResult, Transport } from "./Protocol.js"
 import type * as Protocol from "./Protocol.js"
-import { invalidParams, methodNotFound } from "./Protocol.js"
+import { invalidParams, methodNotFound, structuredJson } from "./Protocol.js"
 import * as Resources from "./Resources.js"
 import * as Fence from "./core/Fence.js"
 import * as TraceParent from "./core/TraceParent.js"
@@ -261,6 +261,7 @@ export const make = (options: Options) =>
     const calls = RequestRunner.tally()
     const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
     const monotonic = yield* monotonicReader
+    const nanos = yield* nanosReader
     /** Lines of calls that have ended and are not settled, the oldest first, with the time of the end. */
     const unwritten = new Map<Effect.Effect<void>, number>()
     const someUnwritten = yield* Effect.makeLatch(false)
@@ -395,11 +396,16 @@ export const make = (options: Options) =>
         const result = yield* tool.handler(decoded.right, context)
         if (tool.class !== "control") Lru.remove(refusals, client)
         // What is large takes long to encode: others come first.
-        yield* Effect.yieldNow()
-        const value = yield* Effect.orDie(encode(result))
-        const texts = tool.render?.(result, decoded.right) ?? [JSON.stringify(value)]
+        if (tool.class !== "control") yield* Effect.yieldNow()
+        const value = encode === undefined ? result : yield* Effect.orDie(encode(result))
         const structuredContent = value as Record<string, unknown>
-        if (tool.class === "control") return { content: texts.map(asContent), structuredContent }
+        const rendered = tool.render?.(result, decoded.right)
+        const texts = rendered ?? [JSON.stringify(value)]
+        if (tool.class === "control") {
+          const [json] = texts
+          const written = rendered === undefined && json !== undefined ? { [structuredJson]: json } : {}
+          return { content: texts.map(asContent), structuredContent, ...written }
+        }
         const { close, open } = fence()
         return {
           content: [open, ...texts, close].map(asContent),
@@ -531,7 +537,7 @@ export const make = (options: Options) =>
               )
           )
           const exit = yield* Effect.exit(Effect.interruptible(ran))
-          span.end(yield* Clock.currentTimeNanos, exit)
+          span.end(nanos(), exit)
           yield* outcome(exit)
           return yield* exit
         })
@@ -637,7 +643,7 @@ export const make = (options: Options) =>
           }
           const result = await callTool(tool, reading.args, asked, caller)
           if (result.isError !== true)
-            return Resources.contents(uri, JSON.stringify(result.structuredContent))
+            return Resources.contents(uri, result[structuredJson] ?? JSON.stringify(result.structuredContent))
           const report = ErrorReport.fromResult(result)
           throw {
             code: unreadable[report?.code ?? ""] ?? NOT_NOW,

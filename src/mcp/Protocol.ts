@@ -128,6 +128,9 @@ export const methods: ReadonlySet<string> = new Set([
 
 export const methodNotFound: Fault = { code: -32601, message: "Method not found" }
 
+/** No member of the protocol: the JSON of a result's `structuredContent`, where its text is that already. */
+export const structuredJson: unique symbol = Symbol("structuredJson")
+
 /**
  * The result of a call.
  *
@@ -135,6 +138,7 @@ export const methodNotFound: Fault = { code: -32601, message: "Method not found"
  * @category models
  */
 export interface ToolResult {
+  readonly [structuredJson]?: string
   readonly content: ReadonlyArray<{ readonly type: "text"; readonly text: string }>
   readonly structuredContent?: { readonly [name: string]: unknown }
   readonly isError?: boolean

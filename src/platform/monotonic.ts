@@ -16,6 +16,12 @@ export const monotonicReader: Effect.Effect<() => number> = Effect.map(
   (clock) => () => unsafeMonotonicMillis(clock)
 )
 
+/** Nanoseconds of the same clock, as spans have them. */
+export const nanosReader: Effect.Effect<() => bigint> = Effect.map(
+  Effect.clock,
+  (clock) => () => clock.unsafeCurrentTimeNanos()
+)
+
 /** The wall clock for callbacks, milliseconds since 1970. */
 export const wallReader: Effect.Effect<() => number> = Effect.map(
   Effect.clock,

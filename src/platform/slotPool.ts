@@ -58,6 +58,8 @@ export interface SlotPool<Pool, Overloaded> {
   /** The slot is free, or the next waiter's. Once for each. */
   readonly release: (slot: Slot<Pool>) => Effect.Effect<void>
   readonly status: Effect.Effect<{
+    readonly pool: Pool
+    readonly permits: number
     readonly inUse: number
     readonly queued: number
     readonly estimatedWaitMs: number
@@ -282,10 +284,11 @@ export const make = <Pool, Overloaded>(
         release,
         status: modifyAt(ref, (state, now) => {
           const { inUse, queue } = state
+          const { permits } = options.current()
           // Beside free slots wait the clients that have their share of them.
-          const isFree = inUse < options.current().permits && queue.size === 0
+          const isFree = inUse < permits && queue.size === 0
           const estimatedWaitMs = isFree ? 0 : estimate(state, queue.size + 1, now)
-          return [{ inUse, queued: queue.size, estimatedWaitMs }, state]
+          return [{ pool, permits, inUse, queued: queue.size, estimatedWaitMs }, state]
         })
       }
     }

@@ -571,7 +571,8 @@ export const make = (
             const limit = limitOf(quota)
             return limit === undefined ? [] : [{ quota, limit }]
           })
-          return Effect.map(limited.length === 0 ? Effect.succeed([]) : store.usage(key), (usage) =>
+          if (limited.length === 0) return Effect.succeed([])
+          return Effect.map(store.usage(key), (usage) =>
             limited.map(({ limit, quota }) => {
               const found = usage.find((entry) => entry.quota === quota) ?? unused(quota, now)
               const status = statusOf(found, scopeOf(key), quota, limit)

@@ -226,9 +226,11 @@ export interface Health {
  * @category context
  */
 export class StoreHealth extends Context.Reference<StoreHealth>()("snowguard/QuotaStore/StoreHealth", {
-  defaultValue: (): { readonly status: Effect.Effect<Health> } => ({
-    status: Effect.succeed({ mode: "normal" })
-  })
+  defaultValue: (): {
+    readonly status: Effect.Effect<Health>
+    /** Milliseconds that an operation takes at most; absent where the store does not say. */
+    readonly boundMs?: number | undefined
+  } => ({ status: Effect.succeed({ mode: "normal" }) })
 }) {}
 
 /**

@@ -121,14 +121,22 @@ const inRedis = (settings: Settings): Layer.Layer<Stores, QuotaStore.QuotaStoreE
   )
 
 const here = (settings: Settings, directory: Directory): Layer.Layer<Stores, QuotaStore.QuotaStoreError> => {
-  const { kind, onUnavailable, windows } = settings.quotaStore
+  const { kind, lockWaitSeconds, onUnavailable, windows } = settings.quotaStore
   if (kind === "sqlite") {
-    return Opened.layer(sqlite(settings, directory), { onUnavailable, windows, timeoutMs: BOUNDED })
+    return Opened.layer(sqlite(settings, directory), {
+      onUnavailable,
+      windows,
+      timeoutMs: BOUNDED,
+      boundMs: lockWaitSeconds * 1000
+    })
   }
   const memory = windows === "rolling" ? QuotaStore.layerMemoryRolling : QuotaStore.layerMemory
   return Layer.merge(
     memory,
-    Layer.succeed(QuotaStore.StoreHealth, { status: Effect.succeed({ mode: "normal" as const }) })
+    Layer.succeed(QuotaStore.StoreHealth, {
+      status: Effect.succeed({ mode: "normal" as const }),
+      boundMs: 0
+    })
   )
 }
 

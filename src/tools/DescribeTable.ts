@@ -41,6 +41,7 @@ export const make = Effect.gen(function* () {
     class: "metadata",
     input,
     output,
+    unchecked: true,
     annotations: Tool.readOnly("Describe table"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema, table }) {
       const object = Names.object(database, schema, table)

@@ -83,6 +83,7 @@ export const make = Effect.gen(function* () {
     class: "metadata",
     input,
     output,
+    unchecked: true,
     annotations: Tool.readOnly("Describe view"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema, view_name }) {
       const object = Names.object(database, schema, view_name)

@@ -55,6 +55,7 @@ export const make = Effect.gen(function* () {
     input,
     aliases: Fields.sqlAliases,
     output: Fields.QueryResult,
+    unchecked: true,
     annotations: Tool.readOnly("Execute query"),
     render: Formats.render,
     handler: Effect.fnUntraced(function* (input, { progress }) {

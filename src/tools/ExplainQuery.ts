@@ -66,6 +66,7 @@ export const make = Effect.gen(function* () {
     input,
     aliases: Fields.sqlAliases,
     output,
+    unchecked: true,
     annotations: Tool.readOnly("Explain query"),
     handler: Effect.fnUntraced(function* ({ database, schema, sql }) {
       const notes = yield* CurrentNotes

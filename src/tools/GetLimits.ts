@@ -229,10 +229,14 @@ export const make = Effect.gen(function* () {
 
   const deadlines = yield* Deadline.make(WIND_DOWN_MS)
 
-  // A store that cannot be interrupted is left behind, not waited for.
+  // A store that says no bound is left behind in a fiber of its own, where it cannot be interrupted.
+  const isBounded = store.boundMs !== undefined && store.boundMs <= QUOTA_PATIENCE_MS
   const quotas = (client: string, tier: string) =>
-    withNow((now) =>
-      deadlines.answerBy(now + QUOTA_PATIENCE_MS, silentStore, () => quota.status(client, tier))
+    (isBounded
+      ? quota.status(client, tier)
+      : withNow((now) =>
+          deadlines.answerBy(now + QUOTA_PATIENCE_MS, silentStore, () => quota.status(client, tier))
+        )
     ).pipe(
       Effect.match({
         onSuccess: (status) => ({ quotas: status.map(quotaUse) }),
@@ -248,6 +252,7 @@ export const make = Effect.gen(function* () {
     class: "control",
     input,
     output,
+    unchecked: true,
     annotations: Tool.readOnly("Get limits"),
     handler: Effect.fnUntraced(function* () {
       const principal = yield* CurrentPrincipal

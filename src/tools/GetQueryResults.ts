@@ -36,6 +36,7 @@ export const make = Effect.gen(function* () {
     class: "metadata",
     input,
     output: Fields.QueryResult,
+    unchecked: true,
     annotations: Tool.readOnly("Get query results"),
     render: Formats.render,
     handler: ({ cursor, limit, query_id }) => query.page(name, { queryId: query_id, cursor, limit })

@@ -40,6 +40,7 @@ export const make = Effect.gen(function* () {
     class: "metadata",
     input,
     output,
+    unchecked: true,
     annotations: Tool.readOnly("List databases"),
     handler: Effect.fnUntraced(function* ({ limit, pattern }) {
       const rules = yield* catalog.rules

@@ -37,6 +37,7 @@ export const make = Effect.gen(function* () {
     class: "metadata",
     input,
     output,
+    unchecked: true,
     annotations: Tool.readOnly("List schemas"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern }) {
       const rules = yield* catalog.rules

@@ -46,6 +46,7 @@ export const make = Effect.gen(function* () {
     class: "metadata",
     input,
     output,
+    unchecked: true,
     annotations: Tool.readOnly("List views"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema }) {
       const rules = yield* catalog.rules

@@ -38,6 +38,7 @@ export const make = Effect.gen(function* () {
     class: "query",
     input,
     output: Fields.QueryResult,
+    unchecked: true,
     annotations: Tool.readOnly("Query view"),
     render: Formats.render,
     handler: Effect.fnUntraced(function* ({ database, limit, schema, view_name }, { progress }) {

@@ -90,6 +90,8 @@ export interface Tool<Input extends Schema.Schema.AnyNoContext, Output extends S
    */
   readonly aliases?: { readonly [argument: string]: ReadonlyArray<string> }
   readonly output: Output
+  /** A result is sent as the handler makes it, neither checked nor encoded: for what the tests of the tool check. */
+  readonly unchecked?: boolean
   readonly annotations: Annotations
   /** The text of a result, one entry a block, where it is not its JSON; undefined for that. */
   readonly render?: (

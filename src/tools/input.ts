@@ -246,5 +246,5 @@ const messages = (error: ParseResult.ParseError): ReadonlyArray<string> => [
 /** A tool's schemas as functions. Built once for each tool: what a schema compiles to is not free. */
 export const codec = (tool: Tool.Any) => ({
   decode: decoder(tool),
-  encode: Schema.encode(tool.output)
+  encode: tool.unchecked === true ? undefined : Schema.encode(tool.output)
 })

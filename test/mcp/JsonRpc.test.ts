@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, LogLevel } from "effect"
+import { Effect, FastCheck as fc, Logger, LogLevel } from "effect"
+import * as JsonRpc from "../../src/mcp/JsonRpc.js"
+import { structuredJson } from "../../src/mcp/Protocol.js"
 import * as H from "../utils/http.js"
 import * as P from "../utils/pipe.js"
 
@@ -313,6 +315,22 @@ describe("what a client says", () => {
         assert.deepStrictEqual(yield* pipe.settled, [], line)
       }
     }).pipe(quiet)
+  )
+
+  it.prop(
+    "a result whose text is its structured content is the same message, however it is written",
+    { value: fc.dictionary(fc.string(), fc.jsonValue()), meta: fc.option(fc.jsonValue()) },
+    ({ meta, value }) => {
+      const json = JSON.stringify(value)
+      const result = {
+        content: [{ type: "text", text: json }],
+        structuredContent: JSON.parse(json),
+        ...(meta === null ? {} : { _meta: { meta } })
+      }
+      const message = (result: object) => ({ jsonrpc: "2.0" as const, id: 1, result: { ...result } })
+      const text = JsonRpc.text(message({ ...result, [structuredJson]: json }))
+      assert.deepStrictEqual(JSON.parse(text), JSON.parse(JSON.stringify(message(result))))
+    }
   )
 
   it.scopedLive("keeps all the digits of an id that is too large", () =>

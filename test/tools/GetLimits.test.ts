@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, TestClock } from "effect"
+import type { FiberId } from "effect"
+import { Effect, Equal, Layer, TestClock } from "effect"
 import type { PoolStatus } from "../../src/guard/Bulkhead.js"
 import { Bulkhead } from "../../src/guard/Bulkhead.js"
 import type { Status } from "../../src/guard/CircuitBreaker.js"
@@ -138,6 +139,29 @@ describe("get_limits", () => {
         quotas: [],
         quotas_unavailable: "the quota store did not answer in time"
       })
+    })
+  )
+
+  it.effect("reads quotas in its own fiber where the store bounds its waits, and beside it otherwise", () =>
+    Effect.gen(function* () {
+      const readers: Array<FiberId.FiberId> = []
+      const quota = Layer.mock(Quota, {
+        status: () =>
+          Effect.map(Effect.fiberId, (id) => {
+            readers.push(id)
+            return [hourly]
+          })
+      })
+      const normal = Effect.succeed<Health>({ mode: "normal" })
+      for (const boundMs of [0, 250, 2_000, 2_001, undefined]) {
+        const health = Layer.succeed(StoreHealth, { status: normal, boundMs })
+        const { call } = yield* Fakes.harness(GetLimits.make, {
+          services: Layer.merge(services(quota), health)
+        })
+        expect((yield* call({})).quotas).toHaveLength(1)
+      }
+      const own = yield* Effect.fiberId
+      expect(readers.map((id) => Equal.equals(id, own))).toEqual([true, true, true, false, false])
     })
   )
 

@@ -105,6 +105,20 @@ describe("the schemas of the built-in tools", () => {
     )
   )
 
+  it.effect("have results that need no encoding where none is done", () =>
+    withTools(
+      Effect.gen(function* () {
+        const { tools } = yield* Toolbox.Toolbox
+        const sent = tools.filter(({ unchecked }) => unchecked === true)
+        expect(sent.length).toBeGreaterThan(0)
+        for (const { output } of sent) {
+          const made = Schema.encodedSchema(Schema.typeSchema(output))
+          expect(String(Schema.encodedSchema(output))).toBe(String(made))
+        }
+      })
+    )
+  )
+
   it.effect("have nothing that providers stumble over, and describe every argument", () =>
     withTools(
       Effect.gen(function* () {

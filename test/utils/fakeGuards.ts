@@ -2,7 +2,8 @@
  * Guards that let everything through and remember what they were asked, so that a tool can be tested
  * alone. The real wiring has its own tests.
  */
-import { Effect, Either, Layer, Ref, Schema, Scope } from "effect"
+import type { Schema } from "effect"
+import { Effect, Either, Layer, Ref, Scope } from "effect"
 import { Bulkhead } from "../../src/guard/Bulkhead.js"
 import * as CallPolicy from "../../src/tools/CallPolicy.js"
 import type { Status } from "../../src/guard/CircuitBreaker.js"
@@ -189,7 +190,7 @@ export const harness = <T extends Tool.Any>(
     const { guard, layer, warehouse } = yield* services(options)
     const scope = yield* Scope.make()
     const tool = yield* make.pipe(Effect.provide(layer), Scope.extend(scope))
-    const decode = ToolInput.decoder(tool)
+    const { decode, encode } = ToolInput.codec(tool)
     const call = (input: object, context: Tool.Context = quietContext) =>
       Effect.gen(function* () {
         const decoded = yield* decode(input as Record<string, unknown>).pipe(
@@ -201,7 +202,7 @@ export const harness = <T extends Tool.Any>(
           decoded as Schema.Schema.Type<T["input"]>,
           context
         )
-        expectValid(tool.output, yield* Schema.encode(tool.output)(value))
+        expectValid(tool.output, encode === undefined ? value : yield* encode(value))
         return value
       })
     return { tool, call, warehouse, guard }

@@ -38,7 +38,7 @@ export const layer = <E extends QuotaStoreError, R>(
             const since = yield* Clock.currentTimeMillis
             const health: Health = { mode: "memory", since, reason: error.description }
             return Context.make(QuotaStore, store).pipe(
-              Context.add(StoreHealth, { status: Effect.succeed(health) })
+              Context.add(StoreHealth, { status: Effect.succeed(health), boundMs: 0 })
             )
           })
         )

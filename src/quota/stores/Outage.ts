@@ -50,6 +50,8 @@ export interface Options {
   readonly windows?: Window.Mode | undefined
   /** An answer that takes longer is lost; `Infinity` where the store bounds its waits. Default 1,000. */
   readonly timeoutMs?: number | undefined
+  /** How the store bounds them, milliseconds, where that is known. */
+  readonly boundMs?: number | undefined
   /** Milliseconds to the first probe of a lost store; then twice as long, up to `maxProbeMs`. 100 and 5,000. */
   readonly probeMs?: number | undefined
   readonly maxProbeMs?: number | undefined
@@ -373,7 +375,7 @@ export const make = (
           }
     )
 
-    return { store: decorated, health: { status } }
+    return { store: decorated, health: { status, boundMs: options.boundMs } }
   })
 
 const nameOf = (key: string, quota: string): string => `${quota} ${key}`
