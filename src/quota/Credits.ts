@@ -114,6 +114,8 @@ type Place = Pick<Statement, "database" | "schema">
 export interface Running {
   /** Once, when it has ended: the credits that it is charged. */
   readonly end: Effect.Effect<number>
+  /** The same where the account refused to resume the warehouse for it: it is charged nothing. */
+  readonly refused: Effect.Effect<number>
 }
 
 /**
@@ -355,15 +357,22 @@ export const make = (options: Partial<Options> = {}) =>
             })
           ]
         }),
-        (stint): Running => ({
-          end: modifyAt(accounts, (all, now) => {
-            const account = accountOf(all, name)
-            const [ms, time] = BusyTime.end(account.time, now, stint)
-            const credits = (ms * rateOf(seen.known?.compute)) / HOUR_MS
-            const next = { ...account, time, lastActive: now, spent: account.spent + credits }
-            return [credits, bounded(HashMap.set(all, name, next), now)]
-          })
-        })
+        (stint): Running => {
+          const ended = (ran: boolean) =>
+            modifyAt(accounts, (all, now) => {
+              const account = accountOf(all, name)
+              const [ms, time] = BusyTime.end(account.time, now, ran ? stint : BusyTime.withoutMinimum(stint))
+              const credits = ran ? (ms * rateOf(seen.known?.compute)) / HOUR_MS : 0
+              const next = { ...account, time, spent: account.spent + credits }
+              // That it was begun says nothing, then: what was seen before counts again.
+              const left =
+                ran || time.running > 0
+                  ? { ...next, lastActive: now }
+                  : { ...next, lastBegun: Number.NEGATIVE_INFINITY }
+              return [credits, bounded(HashMap.set(all, name, left), now)]
+            })
+          return { end: ended(true), refused: ended(false) }
+        }
       )
     })
 

@@ -9,8 +9,10 @@
  * {@link collect} runs one statement inside an attempt of the guard. {@link make} makes guarded calls and
  * look-ups in the catalog. {@link makeRows} makes queries that return rows, and the pages after the first one.
  */
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
@@ -171,11 +173,15 @@ export const collect = Effect.fnUntraced(
           : Effect.flatMap(request.begin, (it) => Ref.set(running, Option.some(it)))
       )
     )
-    const ended = Effect.flatMap(Ref.get(running), (it) =>
-      Option.isNone(it)
-        ? Effect.void
-        : Effect.flatMap(it.value.end, attempt.addCredits ?? (() => Effect.void))
-    )
+    const ended = (exit: Exit.Exit<unknown, WarehouseError>) =>
+      Effect.flatMap(Ref.get(running), (it) =>
+        Option.isNone(it)
+          ? Effect.void
+          : Effect.flatMap(
+              wasNotRun(exit) ? it.value.refused : it.value.end,
+              attempt.addCredits ?? (() => Effect.void)
+            )
+      )
     const onSubmit = Effect.zipRight(request.scans === true ? Effect.zipRight(sent, beginScan) : sent, begun)
     const most = Math.max(request.maxRows, "sql" in statement ? (statement.keepRows ?? 0) : 0)
     const bounds = {
@@ -194,7 +200,7 @@ export const collect = Effect.fnUntraced(
       "sql" in statement
         ? warehouse.execute({ ...statement, ...bounds })
         : fetchStored(warehouse, { ...statement, ...bounds })
-    const result = yield* Effect.ensuring(
+    const result = yield* Effect.onExit(
       // A warehouse that does not say when the statement leaves may be sending it from here on.
       warehouse.reportsSubmit === true ? executed : Effect.zipRight(onSubmit, executed),
       // The rest of its rows comes without the virtual warehouse.
@@ -247,6 +253,11 @@ export const collect = Effect.fnUntraced(
   (collected) =>
     Effect.useSpan(spans.statement, { kind: "client", captureStackTrace: false }, () => collected)
 )
+
+/** There was no warehouse to run in. */
+const wasNotRun = (exit: Exit.Exit<unknown, WarehouseError>): boolean =>
+  Exit.isFailure(exit) &&
+  Option.exists(Cause.failureOption(exit.cause), ({ reason }) => reason === "Unavailable")
 
 /** Advice on how to get what is missing: beyond a number of rows, and beyond a number of bytes. */
 export interface Advice {

@@ -207,6 +207,23 @@ describe("Credits: what is charged", () => {
     })
   )
 
+  it.scoped(
+    "is nothing where the account refused to resume the warehouse, which is then not taken for running",
+    () =>
+      Effect.gen(function* () {
+        const { credits } = yield* account({ compute: Effect.succeed({ ...suspended, creditsPerHour: 60 }) })
+        yield* credits.look(place)
+        const first = yield* credits.begin
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* first.refused, 0)
+        assert.deepInclude((yield* credits.warehouses)[0], { state: "suspended", running: 0, spent: 0 })
+        // The next one resumes it, and has the minute.
+        const second = yield* credits.begin
+        yield* TestClock.adjust("1 second")
+        assert.closeTo(yield* second.end, 1, 1e-9)
+      })
+  )
+
   it.scoped("keeps warehouses apart", () =>
     Effect.gen(function* () {
       const { credits } = yield* account({

@@ -237,7 +237,8 @@ export const day = (seed: number, hours = 24, faults: Faults = {}): Report => {
           reserved += amount
           return amount
         }),
-      begin: Effect.map(credits.begin, ({ end }) => ({
+      begin: Effect.map(credits.begin, ({ end, refused }) => ({
+        refused,
         end: Effect.map(end, (amount) => amount * (faults.factor ?? 1))
       }))
     }))

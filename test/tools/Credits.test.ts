@@ -190,6 +190,23 @@ describe("a query where credits count", () => {
       })
   )
 
+  it.scoped("is charged nothing where the account does not resume the warehouse for it", () =>
+    Effect.gen(function* () {
+      const { execute, used } = yield* world({
+        compute: Effect.succeed({ ...running, state: "suspended" }),
+        run: () =>
+          Effect.delay(
+            new WarehouseError({ reason: "Unavailable", description: "a resource monitor", sent: "yes" }),
+            "1 second"
+          )
+      })
+      const call = yield* started(Effect.flip(execute("SELECT 1", 100)))
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* Fiber.join(call)).toMatchObject({ reason: "Unavailable" })
+      expect((yield* used())["credits_per_hour"] ?? [0, 0]).toEqual([0, 0])
+    })
+  )
+
   it.scoped("that needs no warehouse looks nothing up before it leaves, and costs nothing", () =>
     Effect.gen(function* () {
       const { asked, execute, used } = yield* world()

@@ -79,6 +79,14 @@ export const begin = (self: BusyTime, now: number, minimumMs = 0): readonly [Sti
 }
 
 /**
+ * It did not resume the warehouse after all.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withoutMinimum = (stint: Stint): Stint => ({ ...stint, minimumUntil: Number.NEGATIVE_INFINITY })
+
+/**
  * It ends; with the milliseconds that it is charged. Once for each.
  *
  * @since 0.1.0
