@@ -11,6 +11,13 @@ export type Kind =
   | { readonly _tag: "choice"; readonly values: ReadonlyArray<string> }
   /** `expected` completes "expected ..." in a fault. */
   | { readonly _tag: "text" | "list"; readonly pattern: RegExp; readonly expected: string }
+  /** One of `values` by names that match. */
+  | {
+      readonly _tag: "record"
+      readonly pattern: RegExp
+      readonly values: ReadonlyArray<string>
+      readonly expected: string
+    }
 
 /**
  * A number as TOML and people write it.
@@ -86,6 +93,16 @@ export const fromText = (kind: Kind, value: string): unknown => {
       // An empty variable is not set: a lone comma is how to say that there are none.
       return items.every((item) => item === "") ? [] : items
     }
+    case "record": {
+      const items = value.split(",").map((item) => item.trim())
+      if (items.every((item) => item === "")) return {}
+      // The name is in quotes where it holds an equals sign, which is the last one then.
+      const parts = items.map((item) => [
+        item.slice(0, item.lastIndexOf("=")),
+        item.slice(item.lastIndexOf("=") + 1)
+      ])
+      return items.some((item) => !item.includes("=")) ? value : Object.fromEntries(parts)
+    }
     default:
       return value
   }
@@ -110,6 +127,15 @@ export const accepts = (kind: Kind, value: unknown): boolean => {
     case "list":
       return (
         Array.isArray(value) && value.every((item) => typeof item === "string" && kind.pattern.test(item))
+      )
+    case "record":
+      return (
+        typeof value === "object" &&
+        value !== null &&
+        !Array.isArray(value) &&
+        Object.entries(value).every(
+          ([name, item]) => kind.pattern.test(name) && typeof item === "string" && kind.values.includes(item)
+        )
       )
   }
 }

@@ -16,6 +16,10 @@ const literal = (value: unknown): string => {
   if (Redacted.isRedacted(value)) return quote(redacted)
   if (typeof value === "number") return formatNumber(value)
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`
+  if (typeof value === "object" && value !== null) {
+    const entries = Object.entries(value).map(([name, one]) => `${quote(name)} = ${literal(one)}`)
+    return entries.length === 0 ? "{}" : `{ ${entries.join(", ")} }`
+  }
   return typeof value === "string" ? quote(value) : String(value)
 }
 

@@ -587,6 +587,7 @@ export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: 
       // Unquoted names are upper case to Snowflake, and the guard compares them so.
       allowFunctions: tier.allowFunctions.map((name) => name.toUpperCase()),
       objects: { allow: tier.allowObjects, deny: tier.denyObjects },
+      masks: tier.mask,
       tools: { allow: tier.allowTools, deny: [...tier.denyTools, ...off] },
       allowFlow: tier.allowFlow,
       allowStages: tier.allowStages,

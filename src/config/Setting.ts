@@ -173,6 +173,18 @@ export const list = (options: Patterned): Setting<ReadonlyArray<string>> =>
   setting({ _tag: "list", pattern: options.pattern, expected: options.expected }, [], options)
 
 /**
+ * One of `values` by names that match; `name=value`, comma-separated, in the environment.
+ */
+export const record = <const V extends ReadonlyArray<string>>(
+  options: Patterned & { readonly values: V }
+): Setting<{ readonly [name: string]: V[number] }> =>
+  setting(
+    { _tag: "record", pattern: options.pattern, values: options.values, expected: options.expected },
+    {},
+    options
+  )
+
+/**
  * Paths of files, or patterns of them; each as a {@link path} is read.
  */
 export const paths = (rules: Rules): Setting<ReadonlyArray<string>> => ({

@@ -10,10 +10,11 @@ import { namePattern } from "../platform/Principal.js"
 import { defaults as credits } from "../quota/Credits.js"
 import { LEAST_CREDITS } from "../quota/Quota.js"
 import { partOf, QuotaName } from "../quota/QuotaStore.js"
+import * as MaskRules from "../sql/MaskRules.js"
 import { syntax } from "../sql/ObjectRules.js"
 import { defaults as policy, toolNames } from "../tools/CallPolicy.js"
 import { defaults as cache } from "../tools/ResultCache.js"
-import { boolean, choice, integer, list, number, path, paths, secret, text } from "./Setting.js"
+import { boolean, choice, integer, list, number, path, paths, record, secret, text } from "./Setting.js"
 import type { SettingsOf, Table } from "./Table.js"
 
 const count = 1_000_000_000
@@ -418,6 +419,16 @@ export const table = {
         }),
         cursor_key_file: path({
           about: "file with the same, read at the start; in place of `results.cursor_key`"
+        }),
+        token_key: secret({
+          pattern: /^\s*[\w+/=-]{43,512}\s*$/,
+          expected: "a key of 43 characters or more as `openssl rand -base64 32` prints it",
+          about:
+            "what the tokens of masked columns are made with (`tiers.NAME.mask`): servers with the same key make the " +
+            "same tokens. Not set: a key made once in the state directory"
+        }),
+        token_key_file: path({
+          about: "file with the same, read at the start; in place of `results.token_key`"
         })
       }
     },
@@ -1033,6 +1044,14 @@ export const table = {
         deny_objects: list({
           ...objects,
           about: "... that may not be read, also where `allow_objects` has them"
+        }),
+        mask: record({
+          pattern: MaskRules.syntax,
+          values: MaskRules.kinds,
+          expected: 'a table such as { "SALES.PUBLIC.CUSTOMERS.EMAIL" = "token", "*.HR.*.SALARY" = "null" }',
+          about:
+            "columns whose values queries do not see, by full name, `*` for any name in its place: `token`, the same " +
+            "for equal values; `null`; `hidden`, one text for all. See [Masked columns](#masked-columns)"
         }),
         allow_flow: boolean({ default: policy.allowFlow, about: "statements may be chained with `->>`" }),
         wake_warehouse: boolean({

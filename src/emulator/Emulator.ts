@@ -84,6 +84,8 @@ export interface Options extends Pick<
   readonly warm?: boolean | undefined
   /** Of the embedded engine; see the embedded warehouse. */
   readonly sample?: boolean | undefined
+  /** In place of the sample. */
+  readonly data?: DuckDb.Options["data"]
   readonly memoryLimit?: string | undefined
   readonly threads?: number | undefined
 }

@@ -28,13 +28,15 @@ import { mayReadByName } from "./core/SnowflakeGrammar.js"
 import * as Names from "./core/SnowflakeNames.js"
 import { defaultLimits, tokenize } from "../sql/Lexer.js"
 import type { Limits, Token } from "../sql/Lexer.js"
+import * as MaskRules from "../sql/MaskRules.js"
+import * as Masking from "./core/Masking.js"
 import * as ObjectRules from "../sql/ObjectRules.js"
 import * as Show from "./core/Show.js"
 import { notARead, reject, single, unfoldsWithin } from "../sql/Statement.js"
 import type { Rejection } from "../sql/Statement.js"
 import { inspect } from "./duckdb/ast.js"
 import type { Problem } from "./duckdb/ast.js"
-import type { Allowed } from "./duckdb/names.js"
+import type { Allowed, Reference } from "./duckdb/names.js"
 import { refused } from "./duckdb/objects.js"
 import * as Rules from "./duckdb/rules.js"
 import * as Parser from "./duckdb/parser.js"
@@ -189,6 +191,23 @@ const limitedText = (
 const typeOf = (value: unknown): unknown =>
   typeof value === "object" && value !== null && "type" in value ? value.type : undefined
 
+const masks = ({ masking }: ReadOnly.Policy): MaskRules.Masking | undefined =>
+  masking === undefined || MaskRules.isEmpty(masking.masks) ? undefined : masking
+
+/**
+ * Whether DuckDB reads the tables that were decided on and no others, but for the catalog's views; or none, as where the
+ * translation says in place of the statement what is not supported.
+ */
+const readsOnly = (references: ReadonlyArray<Reference>, decided: Masking.Masked["reads"]): boolean => {
+  const names = (tables: ReadonlyArray<ReadonlyArray<string>>): string =>
+    JSON.stringify(tables.map((parts) => JSON.stringify(parts.map((part) => part.toUpperCase()))).sort())
+  const tables = references
+    .map(({ parts }) => parts)
+    // Also under the name that the embedded warehouse gives it.
+    .filter((parts) => !/^(?:_SNOWGUARD_)?INFORMATION_SCHEMA$/i.test(parts[parts.length - 2] ?? ""))
+  return tables.length === 0 || names(tables) === names(decided)
+}
+
 /** A LIMIT or a SAMPLE at the top, or a form that takes neither. */
 const hasOwnSize = (node: Parser.Tree["node"]): boolean =>
   (Array.isArray(node["modifiers"]) &&
@@ -236,7 +255,34 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       return Either.map(read(translated, larger, duckdb), (tokens) => ({ sql: translated, tokens }))
     }
 
-    const query = Effect.fnUntraced(function* (source: ReadonlyArray<Token>, policy: ReadOnly.Policy) {
+    /** The query with masks, where the tier has some. */
+    const maskedBy = (
+      source: ReadonlyArray<Token>,
+      policy: ReadOnly.Policy
+    ): Either.Either<
+      { readonly tokens: ReadonlyArray<Token>; readonly reads?: Masking.Masked["reads"] },
+      Rejection
+    > => {
+      const masking = masks(policy)
+      if (masking === undefined) return Either.right({ tokens: source })
+      if (options.translate === undefined)
+        return reject(
+          "NOT_A_READ",
+          "columns can be masked in Snowflake's SQL alone, which this warehouse is not asked in"
+        )
+      const place = {
+        ...Rules.placeOf(policy, options.namespace),
+        functions: new Set(policy.allowFunctions),
+        objects: ObjectRules.compile(policy.objects, true),
+        searchesPublic: false
+      }
+      return Masking.mask(source, masking, place, limits)
+    }
+
+    const query = Effect.fnUntraced(function* (given: ReadonlyArray<Token>, policy: ReadOnly.Policy) {
+      const anew = maskedBy(given, policy)
+      if (Either.isLeft(anew)) return Either.left(anew.left)
+      const { reads, tokens: source } = anew.right
       const translates = options.translate !== undefined
       const odd = translates ? undefined : ambiguous(source)
       if (odd !== undefined) return Either.left(odd)
@@ -270,6 +316,12 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
         allowedBy(policy)
       )
       if (problem !== undefined) return Either.left(place(problem))
+      if (reads !== undefined && !readsOnly(references, reads)) {
+        return reject(
+          "OBJECT_NOT_ALLOWED",
+          "a statement of this form cannot be masked; write it with plain SELECTs and joins"
+        )
+      }
       const rules = ObjectRules.compile(policy.objects, true)
       const denied =
         rules === undefined
@@ -278,7 +330,16 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       if (denied !== undefined) return Either.left(place(denied))
       const byName = rules === undefined ? undefined : functions.find((name) => tellsOfObjects(name, policy))
       if (byName !== undefined) return Either.left(Names.readsByName(byName, undefined))
-      const accepted: ReadOnly.Accepted = { canonical, kind: "select", tables, functions }
+      const masking = masks(policy)
+      const logged = (text: string) =>
+        masking === undefined ? {} : { logged: MaskRules.withoutKey(text, masking) }
+      const accepted: ReadOnly.Accepted = {
+        canonical,
+        ...logged(canonical),
+        kind: "select",
+        tables,
+        functions
+      }
       const limit = policy.appendLimit
       if (limit === undefined || hasOwnSize(tree.right.node)) return Either.right(accepted)
       if (!Number.isSafeInteger(limit) || limit < 0)
@@ -288,7 +349,7 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       const after = Either.isLeft(seenLimited) ? undefined : yield* parse(seenLimited.right.sql)
       return Either.right(
         after !== undefined && Either.isRight(after) && onlyLimited(tree.right, after.right)
-          ? { ...accepted, canonical: limited, appendedLimit: limit }
+          ? { ...accepted, canonical: limited, ...logged(limited), appendedLimit: limit }
           : accepted
       )
     })
@@ -302,6 +363,7 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       if (known !== undefined) return known
       const first = tokens[0]!
       if (first.kind === "word" && first.value === "EXPLAIN") {
+        if (masks(policy) !== undefined) return Masking.explained(first)
         const prefix = explainPrefix(tokens)
         const verb = prefix === undefined ? undefined : tokens[prefix]
         const options = verb?.text === "(" && explainOptions.has(tokens[(prefix ?? 0) + 1]?.value ?? "")

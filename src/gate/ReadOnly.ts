@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { lazyService } from "../platform/lazily.js"
+import type { Masking } from "../sql/MaskRules.js"
 import type { Rules } from "../sql/ObjectRules.js"
 
 /**
@@ -31,6 +32,8 @@ export interface Policy {
   readonly allowFlow?: boolean | undefined
   /** Whether files in stages may be read, as `FROM '@stage/file'`; they may not when absent. */
   readonly allowStages?: boolean | undefined
+  /** Columns that are masked: the statement is written anew so that none of their values leaves. */
+  readonly masking?: Masking | undefined
 }
 
 /**
@@ -46,6 +49,8 @@ export const defaultPolicy: Policy = { allowFunctions: [] }
 export interface Accepted {
   /** The text to execute and to log: one statement, no comments. */
   readonly canonical: string
+  /** What is logged in its place, where it holds the key of tokens. */
+  readonly logged?: string | undefined
   readonly kind: "select" | "show" | "describe" | "explain"
   /** Tables and views the statement names, as written. */
   readonly tables: ReadonlyArray<string>
@@ -83,7 +88,9 @@ export class StatementRejected extends Schema.TaggedError<StatementRejected>("sn
     /** Offset into the caller's text, in UTF-16 units, where known. */
     position: Schema.optional(Schema.Number),
     /** What an operator can do to allow it, where that is possible. */
-    hint: Schema.optional(Schema.String)
+    hint: Schema.optional(Schema.String),
+    /** Tables, in full, of which something has to be looked up before the statement can be accepted. */
+    lookUp: Schema.optional(Schema.Array(Schema.Array(Schema.String)))
   }
 ) {
   override get message(): string {

@@ -48,7 +48,7 @@ export interface Source {
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** Below these the names are the operator's. */
-const named: ReadonlySet<string> = new Set(["tiers", "clients", "alerts", "tools"])
+const named: ReadonlySet<string> = new Set(["tiers", "clients", "alerts", "tools", "mask"])
 
 /** Of what a tier observes: rate limits, not quotas. */
 const isRate = (name: string): boolean =>
@@ -115,7 +115,9 @@ export const effective = (old: Settings, next: Settings): Settings => {
     results: {
       ...next.results,
       cursorKey: old.results.cursorKey,
-      cursorKeyFile: old.results.cursorKeyFile
+      cursorKeyFile: old.results.cursorKeyFile,
+      tokenKey: old.results.tokenKey,
+      tokenKeyFile: old.results.tokenKeyFile
     },
     globalQuota: next.globalQuota,
     tools: next.tools,

@@ -42,6 +42,7 @@ import * as ResultCache from "../tools/ResultCache.js"
 import * as Retry from "../guard/Retry.js"
 import * as ServerConfig from "../config/ServerConfig.js"
 import * as Stack from "./Stack.js"
+import * as TokenKey from "./TokenKey.js"
 import * as Gauges from "../operate/Gauges.js"
 import * as Toolbox from "../tools/Toolbox.js"
 import * as Stdio from "../mcp/stdio/Stdio.js"
@@ -131,7 +132,11 @@ export const parts = (
     // The settings were checked when they were read: options that a service refuses are a defect.
     retry: Layer.orDie(Retry.layer()),
     resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
-    callPolicy: CallPolicy.layer(Live.map(live, ServerConfig.callPolicyTiers)),
+    callPolicy: Layer.unwrapEffect(
+      Effect.map(TokenKey.make(settings, directoryOf(directory)), (tokenKey) =>
+        CallPolicy.layer(Live.map(live, ServerConfig.callPolicyTiers), { tokenKey })
+      )
+    ),
     cursors: CursorKeys.layer(settings, directoryOf(directory)),
     warehouse: Warehouses.layer(settings, embedded, directoryOf(directory)),
     readOnly: Warehouses.gate(settings, settings.warehouse, embedded),

@@ -118,6 +118,19 @@ export const permits = (rules: Compiled, name: ReadonlyArray<string>): boolean =
     : !deniedBy(rules, name, covers) && allowedBy(rules, name, covers)
 
 /**
+ * Whether a rule allows the table or view by its own name, and not with all that is in a schema.
+ */
+export const allowsByName = (rules: Compiled, name: ReadonlyArray<string>): boolean =>
+  permits(rules, name) &&
+  allowedBy(
+    rules,
+    name,
+    (pattern, compared) =>
+      pattern.length === 3 && pattern.every((part) => part !== undefined) && agrees(pattern, compared)
+  ) &&
+  rules.allow.length > 0
+
+/**
  * Whether anything in the database or the schema may be read, so that it may be shown.
  */
 export const shows = (rules: Compiled, name: ReadonlyArray<string>): boolean =>

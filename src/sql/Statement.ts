@@ -20,6 +20,8 @@ export interface Rejection {
   readonly reason: string
   readonly position?: number | undefined
   readonly hint?: string | undefined
+  /** Tables, in full, of which something has to be looked up before the statement can be decided on. */
+  readonly lookUp?: ReadonlyArray<ReadonlyArray<string>> | undefined
 }
 
 export const reject = (

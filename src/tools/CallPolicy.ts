@@ -5,10 +5,12 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Live from "../platform/Live.js"
 import * as Schema from "effect/Schema"
 import type { Policy } from "../gate/ReadOnly.js"
+import * as MaskRules from "../sql/MaskRules.js"
 import type { Rules } from "../sql/ObjectRules.js"
 import { unrestricted } from "../sql/ObjectRules.js"
 
@@ -31,6 +33,8 @@ export interface TierPolicy {
   readonly allowFunctions: ReadonlyArray<string>
   /** Which databases, schemas and tables may be read; all that the server's role may when there are no rules. */
   readonly objects: Rules
+  /** Columns that are masked, by their full names, and as what they are seen. */
+  readonly masks: MaskRules.Masks
   /** The tools that the tier has: those of `allow`, or all where it is empty, without those of `deny`. */
   readonly tools: { readonly allow: ReadonlyArray<string>; readonly deny: ReadonlyArray<string> }
   /** Whether statements may be chained with `->>`. */
@@ -60,6 +64,7 @@ export const defaults: TierPolicy = {
   maxStatementTimeoutMs: 300_000,
   allowFunctions: [],
   objects: unrestricted,
+  masks: MaskRules.none,
   tools: { allow: [], deny: [] },
   allowFlow: true,
   allowStages: false,
@@ -120,14 +125,16 @@ export class ToolDenied extends Schema.TaggedError<ToolDenied>("snowguard/ToolDe
  * @category conversions
  */
 export const forGate = (
-  { allowFlow, allowFunctions, allowStages, chargeScans, maxScanBytes, objects }: TierPolicy,
-  call: Pick<Policy, "database" | "schema" | "appendLimit"> = {}
+  { allowFlow, allowFunctions, allowStages, chargeScans, masks, maxScanBytes, objects }: TierPolicy,
+  call: Pick<Policy, "database" | "schema" | "appendLimit" | "masking"> = {}
 ): Policy => ({
   allowFunctions,
   objects,
   // No warehouse can tell what a chain would scan: to explain it is to run all but its first statement.
   allowFlow: allowFlow && maxScanBytes === undefined && !chargeScans,
   allowStages,
+  // Nothing is known of any table: what reads one is refused.
+  ...(MaskRules.isEmpty(masks) ? {} : { masking: { masks, known: () => undefined } }),
   ...call
 })
 
@@ -142,6 +149,8 @@ export class CallPolicy extends Context.Tag("snowguard/CallPolicy")<
     readonly of: (tier: string) => TierPolicy
     /** The tiers that are known by name. */
     readonly tiers?: (() => ReadonlyArray<string>) | undefined
+    /** The key of the tokens that masked columns are seen as; without it they cannot be. */
+    readonly tokenKey?: Effect.Effect<MaskRules.TokenKey> | undefined
     /** Runs the effect after policies have changed, while the scope is open; absent where they never do. */
     readonly onChange?: Live.OnChange | undefined
   }
@@ -154,19 +163,39 @@ export class CallPolicy extends Context.Tag("snowguard/CallPolicy")<
  * @since 0.1.0
  * @category layers
  */
-export const layer = (tiers: Tiers | Live.Live<Tiers> = {}): Layer.Layer<CallPolicy> => {
+export const layer = (
+  tiers: Tiers | Live.Live<Tiers> = {},
+  options: { readonly tokenKey?: Effect.Effect<Uint8Array | undefined> | undefined } = {}
+): Layer.Layer<CallPolicy> => {
   const policies = Live.map(Live.from(tiers), (current) => {
     const base: TierPolicy = { ...defaults, ...current["default"] }
     return { base, of: new Map(Object.entries(current).map(([name, own]) => [name, { ...base, ...own }])) }
   })
-  return Layer.succeed(CallPolicy, {
-    of: (tier) => {
-      const { base, of } = policies.current()
-      return of.get(tier) ?? base
-    },
-    tiers: () => [...policies.current().of.keys()],
-    onChange: policies.onChange
-  })
+  return Layer.effect(
+    CallPolicy,
+    Effect.map(Effect.cached(tokenKey(options.tokenKey)), (tokenKey) => ({
+      of: (tier: string) => {
+        const { base, of } = policies.current()
+        return of.get(tier) ?? base
+      },
+      tiers: () => [...policies.current().of.keys()],
+      tokenKey,
+      onChange: policies.onChange
+    }))
+  )
 }
+
+/** The two keys of the digest. A random one of this process where none is given. */
+const tokenKey = (given: Effect.Effect<Uint8Array | undefined> = Effect.succeed(undefined)) =>
+  Effect.zipWith(
+    given,
+    Effect.promise(() => import("node:crypto")),
+    (key, { createHmac, randomBytes }): MaskRules.TokenKey => {
+      const secret = key ?? randomBytes(32)
+      const derived = (use: string) =>
+        createHmac("sha256", secret).update(`snowguard tokens ${use}`).digest("hex")
+      return [derived("inner"), derived("outer")]
+    }
+  )
 
 type Tiers = { readonly [tier: string]: Partial<TierPolicy> }

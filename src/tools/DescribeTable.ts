@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
+import * as Masks from "./masks.js"
 import * as Names from "./names.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
@@ -51,7 +52,7 @@ export const make = Effect.gen(function* () {
       const { meta, value } = yield* catalog.metadata(name, JSON.stringify([sql, which]), (run, policy) =>
         Catalog.describe(run, sql, policy, which)
       )
-      const { columns, head } = Catalog.columns(value, which, meta)
+      const { columns, head } = Catalog.columns(value, which, meta, Masks.seen(yield* catalog.policy, object))
       return { table: Names.written(...object), ...head, columns }
     })
   })

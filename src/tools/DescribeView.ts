@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
+import * as Masks from "./masks.js"
 import * as Names from "./names.js"
 import type * as Query from "./query.js"
 import * as Fields from "./schemas.js"
@@ -105,7 +106,12 @@ export const make = Effect.gen(function* () {
         )
       })
       const [described, ddl] = value
-      const { columns, head } = Catalog.columns(described, which, meta)
+      const { columns, head } = Catalog.columns(
+        described,
+        which,
+        meta,
+        Masks.seen(yield* catalog.policy, object)
+      )
       return { view: Names.written(...object), ...head, columns, ...ddl }
     })
   })

@@ -71,12 +71,24 @@ export const make = Effect.gen(function* () {
         database,
         schema,
         // Metered, so that rejected statements are not free to send by the thousand.
-        sql: (appendLimit, policy) =>
-          Effect.map(readOnly.check(sql, forGate(policy, { appendLimit, database, schema })), (accepted) => ({
-            sql: accepted.canonical,
-            scans: scans(accepted),
-            computes: accepted.kind === "select"
-          })),
+        sql: (appendLimit, policy, masking) =>
+          Effect.map(
+            readOnly.check(
+              sql,
+              forGate(policy, {
+                appendLimit,
+                database,
+                schema,
+                ...(masking === undefined ? {} : { masking })
+              })
+            ),
+            (accepted) => ({
+              sql: accepted.canonical,
+              logged: accepted.logged,
+              scans: scans(accepted),
+              computes: accepted.kind === "select"
+            })
+          ),
         statement: () => fingerprint(sql, Dialect.snowflake),
         started: progress("running"),
         waiting: progress

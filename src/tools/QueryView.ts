@@ -5,6 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { ReadOnly } from "../gate/ReadOnly.js"
+import { forGate } from "./CallPolicy.js"
 import * as Formats from "./formats.js"
 import * as Names from "./names.js"
 import * as Query from "./query.js"
@@ -32,6 +34,7 @@ const input = Fields.closed(
  */
 export const make = Effect.gen(function* () {
   const query = yield* Query.makeRows
+  const readOnly = yield* ReadOnly
   return Tool.make({
     name,
     description: "Returns some rows of a view or table, without SQL, in no particular order.",
@@ -48,8 +51,17 @@ export const make = Effect.gen(function* () {
       return yield* query.run({
         tool: name,
         limit,
-        sql: (stopAt) =>
-          Effect.succeed({ sql: `SELECT * FROM ${view} LIMIT ${stopAt}`, scans: true, computes: true }),
+        sql: (stopAt, policy, masking) => {
+          const sql = `SELECT * FROM ${view} LIMIT ${stopAt}`
+          return masking === undefined
+            ? Effect.succeed({ sql, scans: true, computes: true })
+            : Effect.map(readOnly.check(sql, forGate(policy, { masking })), ({ canonical, logged }) => ({
+                sql: canonical,
+                logged,
+                scans: true,
+                computes: true
+              }))
+        },
         statement: () => view,
         started: progress("running"),
         waiting: progress

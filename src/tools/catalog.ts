@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { TierPolicy } from "./CallPolicy.js"
 import { like } from "../sql/Like.js"
+import type { Kind } from "../sql/MaskRules.js"
 import type { Cell, Row } from "../warehouse/Warehouse.js"
 import * as Names from "./names.js"
 import * as Query from "./query.js"
@@ -270,8 +271,13 @@ export const describe = (run: Query.Run, sql: string, policy: TierPolicy, { limi
   })
 }
 
-/** The answer that a {@link describe} makes. */
-export const columns = (result: Query.Collected, { limit }: Columns, meta: AnswerMeta) => ({
+/** The answer that a {@link describe} makes; `masked`: as what a column is seen, undefined as it is. */
+export const columns = (
+  result: Query.Collected,
+  { limit }: Columns,
+  meta: AnswerMeta,
+  masked: (column: string) => Kind | undefined
+) => ({
   head: headOf(
     result,
     narrowing("Narrow the columns with pattern", limit, COLUMN_LIMIT, COLUMN_DEFAULT),
@@ -282,6 +288,9 @@ export const columns = (result: Query.Collected, { limit }: Columns, meta: Answe
     type: text(entry.type),
     nullable: entry.nullable === true,
     ...texts(entry, ["default", "masking_policy", "comment"]),
+    ...maskOf(masked(Names.exact(text(entry.name)))),
     ...(entry.primary_key === true ? { primary_key: true } : {})
   }))
 })
+
+const maskOf = (kind: Kind | undefined) => (kind === undefined ? {} : { masked: kind })

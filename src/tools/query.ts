@@ -15,8 +15,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
+import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { StatementRejected } from "../gate/ReadOnly.js"
 import { ScanBudgetExceeded, estimate } from "../gate/ScanBudget.js"
 import { Received } from "../guard/Deadline.js"
 import { Degradation } from "../guard/Degradation.js"
@@ -27,6 +29,7 @@ import { spans } from "../observe/Telemetry.js"
 import * as ResultShape from "../platform/core/ResultShape.js"
 import { monotonicReader } from "../platform/monotonic.js"
 import type { Principal } from "../platform/Principal.js"
+import type { Masking } from "../sql/MaskRules.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import { Credits } from "../quota/Credits.js"
 import type { Running, WarehouseSuspended } from "../quota/Credits.js"
@@ -36,6 +39,7 @@ import { CallPolicy } from "./CallPolicy.js"
 import type { TierPolicy } from "./CallPolicy.js"
 import { CurrentNotes } from "./callNotes.js"
 import { Cursors } from "./Cursors.js"
+import * as Masks from "./masks.js"
 import * as Names from "./names.js"
 import { ResultCache } from "./ResultCache.js"
 import type { Served } from "./ResultCache.js"
@@ -64,6 +68,8 @@ interface Bounds {
   readonly computes?: boolean | undefined
   /** Position among the statements of the same attempt, from 0. */
   readonly part?: number | undefined
+  /** Asked for by the server itself: not among what is written down of the call. */
+  readonly beside?: boolean | undefined
 }
 
 interface Into {
@@ -84,6 +90,8 @@ export interface Limits {
 interface Request extends Bounds, Limits {
   /** Run when the statement leaves; what it cost is told to the attempt, where that counts. */
   readonly begin?: Effect.Effect<Running> | undefined
+  /** What is written down of the statement, where it holds a secret. */
+  readonly logged?: string | undefined
   /** A statement to run, or a stored result to read on. */
   readonly statement:
     | Omit<Statement, "requestId" | "timeoutMs" | "maxRows">
@@ -112,6 +120,9 @@ const CELL_MARGIN = 8
 /** A cell may take a quarter of the result, and never more than fits the attention of a reader. */
 const cellLimit = (maxBytes: number): number => Math.min(32 * 1024, Math.floor(maxBytes / 4))
 
+/** Statements of one attempt that have ids of the form of others. */
+const MAX_PARTS = 48
+
 /**
  * The id of the n-th statement of an attempt. Statements of one attempt must not share an id: the
  * warehouse would answer the second with the result of the first. It stays the same over retries and
@@ -119,10 +130,17 @@ const cellLimit = (maxBytes: number): number => Math.min(32 * 1024, Math.floor(m
  */
 export const partId = (requestId: string, part: number): string => {
   if (part === 0) return requestId
-  const version = 14
-  return /^[0-9a-f]{8}-[0-9a-f]{4}-4/.test(requestId) && part < 12
-    ? requestId.slice(0, version) + (4 + part).toString(16) + requestId.slice(version + 1)
-    : `${requestId}-${part}`
+  const [version, variant] = [14, 19]
+  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]/.test(requestId) || part >= MAX_PARTS)
+    return `${requestId}-${part}`
+  const digit = (at: number, more: number) => ((parseInt(requestId.charAt(at), 16) + more) % 16).toString(16)
+  return (
+    requestId.slice(0, version) +
+    digit(version, part % 12) +
+    requestId.slice(version + 1, variant) +
+    digit(variant, 4 * Math.floor(part / 12)) +
+    requestId.slice(variant + 1)
+  )
 }
 
 const picker = (columns: ReadonlyArray<Column>, pick: ReadonlyArray<string> | undefined) => {
@@ -159,7 +177,8 @@ export const collect = Effect.fnUntraced(
   ): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
     const notes = yield* CurrentNotes
     const { part = 0, statement } = request
-    if ("sql" in statement) notes.sent(part, statement.sql)
+    const written = request.beside !== true
+    if ("sql" in statement && written) notes.sent(part, request.logged ?? statement.sql)
     const { beginScan = Effect.void, markSent } = attempt
     const sent = Effect.suspend(() => {
       notes.submitted()
@@ -234,7 +253,7 @@ export const collect = Effect.fnUntraced(
     yield* count
     const { cutCells, truncated } = shape
     const rows = ResultShape.rows(shape)
-    notes.received(part, { queryId: result.queryId, rows: rows.length, bytes: shape.bytes })
+    if (written) notes.received(part, { queryId: result.queryId, rows: rows.length, bytes: shape.bytes })
     const byQuota = truncated?.reason === "bytes" && attempt.bytesLeft < request.maxBytes
     return {
       queryId: result.queryId,
@@ -308,6 +327,7 @@ const METADATA_BYTES = 4096
 /** Runs a statement of the call, or reads on in a stored result; time limit, id and tag are filled in. */
 export type Run = (
   request: Bounds & {
+    readonly logged?: string | undefined
     readonly statement:
       Pick<Statement, "sql" | "database" | "schema" | "keepRows"> | Pick<Stored, "queryId" | "offset">
   }
@@ -337,6 +357,7 @@ export const make = Effect.gen(function* () {
   const now = yield* monotonicReader
   /** None where the warehouse costs no credits. */
   const credits = Option.getOrUndefined(yield* Effect.serviceOption(Credits))
+  const masks = Masks.make(policies, warehouse.dialect)
 
   /** While the server serves less than it could, every answer says so. */
   const degraded = Effect.map(degradation.status, ({ mode, wayBack, why }): Pick<AnswerMeta, "degraded"> =>
@@ -364,9 +385,12 @@ export const make = Effect.gen(function* () {
       E | WarehouseError
     >
   ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
-    const { client, tier } = yield* CurrentPrincipal
-    const { chargeCredits, objects } = policies.of(tier)
+    const principal = yield* CurrentPrincipal
+    const { client, tier } = principal
+    const tierPolicy = policies.of(tier)
+    const { chargeCredits, objects } = tierPolicy
     const unseen = Names.withoutDenied(Names.rulesOf({ objects }, warehouse.dialect))
+    const withoutValues = Masks.withoutValues(yield* masks.forCall(tierPolicy, identityOf(principal)))
     const beside = { objects, tag: { tool: operation.tool, client, tier }, waiting: operation.waiting }
     const { metered, observed } = yield* CurrentNotes
     const started = now()
@@ -384,7 +408,7 @@ export const make = Effect.gen(function* () {
                 // Those of tiers without a limit have their share of the time too.
                 ...(bounds.computes === true && credits !== undefined ? { begin: credits.begin } : {})
               }),
-              unseen("sql" in statement ? statement.sql : "")
+              (error) => withoutValues(unseen("sql" in statement ? statement.sql : "")(error))
             ),
           attempt
         )
@@ -404,6 +428,8 @@ export const make = Effect.gen(function* () {
     policyOf,
     /** The identity of a caller in the warehouse: what is remembered is remembered by it. */
     identityOf,
+    /** What is known of the tables that have masked columns. */
+    masks,
     /** What the current caller may see; undefined when that is everything. */
     rules: Effect.map(policy, (policy) => Names.rulesOf(policy, warehouse.dialect)),
     guarded,
@@ -485,9 +511,15 @@ const ROW_BYTES = 128
 /** Bytes of the answer to EXPLAIN. A statement with a longer plan is refused. */
 const PLAN_BYTES = 4 * 1024 * 1024
 
+/** A table has other columns, or is gone: what was looked up of it is not true any more. */
+const mayBeOutdated = ({ code, reason }: WarehouseError): boolean =>
+  reason === "NotFound" || code === "000904"
+
 /** A statement that may run. */
 interface Checked {
   readonly sql: string
+  /** What is written down in its place, where it holds a secret. */
+  readonly logged?: string | undefined
   /** Whether it reads tables, so that what it would scan counts. */
   readonly scans: boolean
   /** Whether it runs in a virtual warehouse, which it would resume. */
@@ -501,8 +533,15 @@ interface RowsRequest<E> {
   readonly timeoutSeconds?: number | undefined
   readonly database?: string | undefined
   readonly schema?: string | undefined
-  /** The text to execute, given the number of rows after which it may stop. Metered, and done once. */
-  readonly sql: (stopAt: number, policy: TierPolicy) => Effect.Effect<Checked, E>
+  /**
+   * The text to execute, given the number of rows after which it may stop. Metered, and done once; once more after
+   * a look-up where `masking` did not know a table.
+   */
+  readonly sql: (
+    stopAt: number,
+    policy: TierPolicy,
+    masking: Masking | undefined
+  ) => Effect.Effect<Checked, E>
   /** What the caller asks: see `Operation.statement`. */
   readonly statement: () => string
   /** The statement was accepted and is about to run. */
@@ -596,10 +635,11 @@ export const makeRows = Effect.gen(function* () {
     run: Run,
     { holdScan = () => Effect.void }: Attempt,
     { chargeScans, maxScanBytes: limit, objects }: TierPolicy,
-    statement: Pick<Statement, "sql" | "database" | "schema">
+    { logged, ...statement }: Pick<Statement, "sql" | "database" | "schema"> & Pick<Checked, "logged">
   ): Effect.fn.Return<void, WarehouseError | Refusal | ScanBudgetExceeded> {
     const plan = yield* run({
       statement: { ...statement, sql: `EXPLAIN USING JSON ${statement.sql}` },
+      logged: logged === undefined ? undefined : `EXPLAIN USING JSON ${logged}`,
       part: 1,
       maxRows: 1,
       maxBytes: PLAN_BYTES,
@@ -628,7 +668,10 @@ export const makeRows = Effect.gen(function* () {
     identityOf: call.identityOf,
     run: Effect.fnUntraced(function* <E>(
       request: RowsRequest<E>
-    ): Effect.fn.Return<QueryResult, E | WarehouseError | Refusal | ScanBudgetExceeded | WarehouseSuspended> {
+    ): Effect.fn.Return<
+      QueryResult,
+      E | WarehouseError | Refusal | ScanBudgetExceeded | WarehouseSuspended | StatementRejected | ToolError
+    > {
       const { database, limit, schema, timeoutSeconds, tool, waiting } = request
       const principal = yield* CurrentPrincipal
       const policy = call.policyOf(principal)
@@ -638,7 +681,29 @@ export const makeRows = Effect.gen(function* () {
       const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
       const place = { database, schema }
       const counts = policy.chargeCredits && credits !== undefined
-      const { meta, value } = yield* call.guarded<Collected, E | ScanBudgetExceeded | WarehouseSuspended>(
+      const own = call.identityOf(principal)
+      const masking = yield* call.masks.forCall(policy, own)
+      const decide = request.sql((keepRows ?? maxRows) + 1, policy, masking)
+      /** The statement, or what has to be learned of its tables first: that takes statements of its own. */
+      const decideOrLookUp = Effect.matchEffect(decide, {
+        onSuccess: (checked) => Effect.succeed(Either.right(checked)),
+        onFailure: (error) => {
+          const tables = Masks.toLookUp(error)
+          if (masking === undefined || tables === undefined) return Effect.fail(error)
+          const learn = (run: Run) =>
+            call.masks.learn(
+              masking,
+              own,
+              (look) => run({ ...look, statement: { ...look.statement, ...place } }),
+              tables
+            )
+          return Effect.succeed(Either.left(learn))
+        }
+      })
+      const { meta, value } = yield* call.guarded<
+        Collected,
+        E | ScanBudgetExceeded | WarehouseSuspended | StatementRejected | ToolError
+      >(
         {
           tool,
           class: "query",
@@ -654,30 +719,35 @@ export const makeRows = Effect.gen(function* () {
         { timeoutMs, graceMs: ANSWER_GRACE_MS },
         // One row beyond the limit tells whether there are more.
         Effect.map(
-          request.sql((keepRows ?? maxRows) + 1, policy),
-          ({ computes, scans, sql }) =>
-            (run, attempt) =>
-              Effect.gen(function* () {
-                yield* request.started
-                if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
-                  yield* withinBudget(run, attempt, policy, { sql, ...place })
-                }
-                // What needs no warehouse costs nothing.
-                if (counts && attempt.addCredits !== undefined) yield* attempt.addCredits(0)
-                if (computes) yield* inWarehouse(policy, place)
-                const collected = yield* run({
-                  statement: { sql, ...place, keepRows },
-                  maxRows,
-                  maxBytes: policy.maxResultBytes,
-                  scans,
-                  computes
-                })
-                if (counts && computes) yield* credits.askBudgets(place)
-                return collected
-              })
+          decideOrLookUp,
+          (decided) => (run, attempt) =>
+            Effect.gen(function* () {
+              const { computes, logged, scans, sql } = Either.isRight(decided)
+                ? decided.right
+                : yield* Effect.zipRight(decided.left(run), decide)
+              yield* request.started
+              if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
+                yield* withinBudget(run, attempt, policy, { sql, logged, ...place })
+              }
+              // What needs no warehouse costs nothing.
+              if (counts && attempt.addCredits !== undefined) yield* attempt.addCredits(0)
+              if (computes) yield* inWarehouse(policy, place)
+              const collected = yield* run({
+                statement: { sql, ...place, keepRows },
+                logged,
+                maxRows,
+                maxBytes: policy.maxResultBytes,
+                scans,
+                computes
+              }).pipe(
+                Effect.tapError((error) => (mayBeOutdated(error) ? call.masks.forget(own) : Effect.void))
+              )
+              if (counts && computes) yield* credits.askBudgets(place)
+              return collected
+            })
         )
       )
-      const identity = call.identityOf(principal)
+      const identity = own + Masks.fingerprint(policy)
       if (keepRows !== undefined) yield* cursors.remember(value.queryId, identity)
       return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta, identity)
     }),
@@ -692,9 +762,10 @@ export const makeRows = Effect.gen(function* () {
     ): Effect.fn.Return<QueryResult, ToolError | WarehouseError | Refusal> {
       const { queryId } = from
       const principal = yield* CurrentPrincipal
-      const identity = call.identityOf(principal)
-      const offset = yield* cursors.open(queryId, from.cursor, identity)
       const policy = call.policyOf(principal)
+      // What was read under other masks, or under none, is another result.
+      const identity = call.identityOf(principal) + Masks.fingerprint(policy)
+      const offset = yield* cursors.open(queryId, from.cursor, identity)
       const { maxResultBytes, metadataTimeoutMs } = policy
       const maxRows = Math.min(from.limit ?? policy.defaultRows, Math.max(0, policy.maxRows - offset))
       const { meta, value } = yield* call.guarded<Collected, never>(

@@ -204,6 +204,7 @@ export const ColumnInfo = Schema.Struct({
   default: Text,
   primary_key: Schema.optional(Schema.Boolean),
   masking_policy: Text,
+  masked: Text,
   comment: Text
 })
 

@@ -15,7 +15,7 @@ const texts: { readonly [expected: string]: ReadonlyArray<string> } = {
   sizes: ["1GB", "512MiB", "1.5 GB"],
   paths: ["/var/lib/snow guard/keys.json", "C:\\x\\keys.json"],
   urls: ["https://login.example.com/a?b=c#d"],
-  keys: [`${"ab+/".repeat(11)}, ${"0f-_".repeat(16)}`]
+  keys: [`${"ab+/".repeat(11)}, ${"0f-_".repeat(16)}`, "ab+/".repeat(11)]
 }
 
 const items = [
@@ -57,6 +57,14 @@ const valueOf = (kind: Kind): FastCheck.Arbitrary<unknown> => {
       return FastCheck.array(FastCheck.constantFrom(...items.filter((item) => kind.pattern.test(item))), {
         maxLength: 4
       })
+    case "record":
+      return FastCheck.dictionary(
+        FastCheck.constantFrom('A.B."c d".E', "*.HR.*.SALARY", "A.B.C.D").filter((name) =>
+          kind.pattern.test(name)
+        ),
+        FastCheck.constantFrom(...kind.values),
+        { maxKeys: 3 }
+      )
   }
 }
 

@@ -69,6 +69,7 @@ describe("tiers", () => {
       allowFunctions: [],
       allowObjects: [],
       denyObjects: [],
+      mask: {},
       allowFlow: true,
       allowStages: false,
       maxResultBytes: undefined,

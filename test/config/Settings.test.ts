@@ -83,7 +83,8 @@ describe("the table of settings", () => {
         boolean: ["true", 1, [true], {}],
         choice: [1, true, ["duckdb"], {}, ""],
         text: [1, true, ["a"], {}, ""],
-        list: [1, true, "A", {}, [1], ["a\0 b"], [""]]
+        list: [1, true, "A", {}, [1], ["a\0 b"], [""]],
+        record: [1, true, "A", ["a"], { "A.B.C.D": 1 }, { "A.B.C.D": "plain" }, { "A.B.C": "token" }]
       }[setting.kind._tag]
       for (const value of wrong) {
         const found = faultsOf({ document: nest(path, value) })

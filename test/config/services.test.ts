@@ -145,6 +145,7 @@ describe("options made from settings", () => {
       maxStatementTimeoutMs: 90_000,
       allowFunctions: [],
       objects: { allow: [], deny: [] },
+      masks: {},
       tools: { allow: [], deny: [] },
       allowFlow: true,
       allowStages: false,

@@ -15,7 +15,9 @@ import { snowflake } from "../../sql/Dialect.js"
 import { emit } from "./Emit.js"
 import { exceedsBytes, snowflakeLimits, tokenize } from "../../sql/Lexer.js"
 import type { Limits, Token } from "../../sql/Lexer.js"
+import * as MaskRules from "../../sql/MaskRules.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
+import * as Masking from "./Masking.js"
 import { inspect } from "./SnowflakeScan.js"
 import type { Allowed } from "./SnowflakeScan.js"
 import * as Names from "./SnowflakeNames.js"
@@ -39,10 +41,12 @@ export interface Policy {
   readonly allowFlow?: boolean | undefined
   /** `FROM '@stage/file'`; not allowed when absent. */
   readonly allowStages?: boolean | undefined
+  readonly masking?: MaskRules.Masking | undefined
 }
 
 interface Accepted {
   readonly canonical: string
+  readonly logged?: string | undefined
   readonly kind: "select" | "show" | "describe" | "explain"
   readonly tables: ReadonlyArray<string>
   readonly functions: ReadonlyArray<string>
@@ -82,7 +86,8 @@ const segment = (
   tokens: ReadonlyArray<Token>,
   allowed: Allowed,
   names: Names.Names,
-  restricted: boolean
+  restricted: boolean,
+  masks: boolean
 ): Either.Either<Accepted["kind"], Rejection> => {
   const first = tokens[0]
   if (first === undefined) return reject("SYNTAX", "a statement is missing before or after ->>")
@@ -90,6 +95,8 @@ const segment = (
   if (metadata !== undefined) {
     return Either.flatMap(metadata, ({ kind, table }) => {
       if (table === undefined && restricted) return notWhileRestricted(tokens)
+      const hidden = masks ? Masking.metadata(tokens, table !== undefined) : Either.void
+      if (Either.isLeft(hidden)) return Either.left(hidden.left)
       if (table !== undefined) {
         names.tables.add(table.map((part) => part.text).join("."))
         names.references.push({ parts: table.map((part) => part.value), token: table[0] })
@@ -98,6 +105,7 @@ const segment = (
     })
   }
   const explains = isKeyword(tokens, 0, "EXPLAIN")
+  if (explains && masks) return Masking.explained(first)
   const from = explains ? explainPrefix(tokens) : 0
   const verb = tokens[from]
   const query = verb?.text === "(" || (verb?.kind === "word" && /^(?:SELECT|WITH|VALUES)$/.test(verb.value))
@@ -154,23 +162,39 @@ export const check = (
       "an operator can allow them with allow_flow for the tier"
     )
   }
+  const masking =
+    policy.masking === undefined || MaskRules.isEmpty(policy.masking.masks) ? undefined : policy.masking
+  if (parts.length > 1 && masking !== undefined) return Masking.chained(parts[0]?.[parts[0].length - 1])
   let kind: Accepted["kind"] = "select"
   for (const part of parts) {
-    const decided = segment(part, allowed, names, rules !== undefined)
+    const decided = segment(part, allowed, names, rules !== undefined, masking !== undefined)
     if (Either.isLeft(decided)) return Either.left(decided.left)
     kind = decided.right
   }
   const refused = Names.refused(names, rules, { ...policy, allowed: allowed.functions })
   if (refused !== undefined) return Either.left(refused)
-  const canonical = emit(tokens, snowflake)
+  let sent = tokens
+  if (masking !== undefined && kind === "select") {
+    const place = { ...policy, functions: allowed.functions, objects: rules, searchesPublic: true }
+    const masked = Masking.mask(tokens, masking, place, limits)
+    if (Either.isLeft(masked)) return Either.left(masked.left)
+    sent = masked.right.tokens
+  }
+  const canonical = emit(sent, snowflake)
   // Spaces and unfolded strings can make it longer than the caller's text, which was within the limits.
   if (exceedsBytes(canonical, limits.bytes))
     return reject("TOO_LARGE", `the statement is longer than ${limits.bytes} bytes`)
-  const accepted: Accepted = { canonical, kind, tables: [...names.tables], functions: [...names.functions] }
+  const done = (text: string): Accepted => ({
+    canonical: text,
+    ...(masking === undefined ? {} : { logged: MaskRules.withoutKey(text, masking) }),
+    kind,
+    tables: [...names.tables],
+    functions: [...names.functions]
+  })
   const limit = policy.appendLimit
-  if (limit === undefined || kind !== "select" || parts.length > 1 || !takesLimit(tokens))
-    return Either.right(accepted)
+  if (limit === undefined || kind !== "select" || parts.length > 1 || !takesLimit(sent))
+    return Either.right(done(canonical))
   const limited = `${canonical} LIMIT ${limit}`
-  const fits = !exceedsBytes(limited, limits.bytes) && tokens.length + 2 <= limits.tokens
-  return Either.right(fits ? { ...accepted, canonical: limited, appendedLimit: limit } : accepted)
+  const fits = !exceedsBytes(limited, limits.bytes) && sent.length + 2 <= limits.tokens
+  return Either.right(fits ? { ...done(limited), appendedLimit: limit } : done(canonical))
 }

@@ -8,9 +8,17 @@ import { mayReadByName } from "./SnowflakeGrammar.js"
 import type { Rejection } from "../../sql/Statement.js"
 
 /** A table, a view, a stage, a stream or a file format, one entry a part, as Snowflake compares them. */
-interface Reference {
+export interface Reference {
   readonly parts: ReadonlyArray<string>
   readonly token: Token | undefined
+  /** Its first and its last token, where it stands as a name of its own and not in a text. */
+  readonly span?: Span | undefined
+}
+
+/** Indexes of tokens, both of them inside. */
+interface Span {
+  readonly from: number
+  readonly to: number
 }
 
 /** A function that can tell of objects that the rules do not see is called. */
@@ -32,6 +40,8 @@ export interface Names {
   /** Tables whose names are known only when the statement runs. */
   readonly dynamic: Array<{ readonly form: string; readonly token: Token | undefined }>
   readonly ctes: Array<{ readonly name: string; readonly token: Token | undefined }>
+  /** Where a CTE is read: indexes of tokens. */
+  readonly reads: Array<number>
 }
 
 export const none = (): Names => ({
@@ -40,7 +50,8 @@ export const none = (): Names => ({
   references: [],
   calls: [],
   dynamic: [],
-  ctes: []
+  ctes: [],
+  reads: []
 })
 
 interface Place {

@@ -267,8 +267,8 @@ export const inspect = (
       refuse("NOT_A_READ", "NEXTVAL takes a number from a sequence", tokens[at])
     if (parts.length > 1 || !isCte(parts[0]!.value)) {
       names.tables.add(written(parts))
-      names.references.push({ parts: full, token: tokens[at] })
-    }
+      names.references.push({ parts: full, token: tokens[at], span: { from: at, to: end } })
+    } else names.reads.push(at)
     return end
   }
 

@@ -1,0 +1,473 @@
+/**
+ * Writes a query anew so that no value of a masked column leaves the warehouse, whatever is computed from it:
+ * each reference to a table that has masked columns becomes one to a CTE that computes their masks.
+ *
+ * ```
+ * SELECT c.EMAIL FROM CUSTOMERS c
+ * WITH SG_MASKED_1 AS (SELECT "ID", <token of "EMAIL"> AS "EMAIL" FROM "SALES"."PUBLIC"."CUSTOMERS")
+ * SELECT c.EMAIL FROM SG_MASKED_1 c
+ * ```
+ *
+ * The CTE lists the columns instead of `* REPLACE`: one that was added or renamed since they were looked up is
+ * missing, and never seen unmasked. It stands before the statement and not in the place of the table, so that the
+ * key of tokens is in no text from which a warehouse makes the name of a column or an error.
+ *
+ * Invariants:
+ *  - a statement of which it is not known where each table stands is refused;
+ *  - every table that is left is written in full, and was found to be one without masked columns;
+ *  - CTEs of the caller's get names that no table has: what the warehouse takes for a table is not there;
+ *  - what was written is read again, and has to name those tables and no others.
+ */
+import * as Either from "effect/Either"
+import { snowflake } from "../../sql/Dialect.js"
+import * as Identifier from "../../sql/Identifier.js"
+import type { Limits, Token, TokenKind } from "../../sql/Lexer.js"
+import { tokenize } from "../../sql/Lexer.js"
+import * as MaskRules from "../../sql/MaskRules.js"
+import type { Column, Compiled, Kind, Masking, Table, TokenKey } from "../../sql/MaskRules.js"
+import * as ObjectRules from "../../sql/ObjectRules.js"
+import { reject } from "../../sql/Statement.js"
+import type { Rejection } from "../../sql/Statement.js"
+import { emit } from "./Emit.js"
+import { isName, isWord } from "./SnowflakeFrame.js"
+import { afterTable, mayReadByName, ofOthers } from "./SnowflakeGrammar.js"
+import * as Names from "./SnowflakeNames.js"
+import { inspect } from "./SnowflakeScan.js"
+
+/** Where names are looked up, and what is allowed by name. */
+export interface Place {
+  readonly database?: string | undefined
+  readonly schema?: string | undefined
+  readonly functions: ReadonlySet<string>
+  readonly objects: ObjectRules.Compiled | undefined
+  /** Whether the warehouse looks into PUBLIC after the current schema. */
+  readonly searchesPublic: boolean
+}
+
+export interface Masked {
+  readonly tokens: ReadonlyArray<Token>
+  /** Tables and functions of the caller's statement, as written. */
+  readonly tables: ReadonlyArray<string>
+  readonly functions: ReadonlyArray<string>
+  /** Every table of the new statement, in full, as often as it is there. */
+  readonly reads: ReadonlyArray<Table>
+}
+
+const refusal = (reason: string, at: Token | undefined, hint?: string): Either.Either<never, Rejection> =>
+  reject("OBJECT_NOT_ALLOWED", reason, at?.start, hint)
+
+const because = "while columns are masked for this tier"
+
+/** Functions that tell of statements, which hold the key of tokens, or what other statements have read. */
+const tellsOfStatements = (name: string): boolean =>
+  ofOthers.has(name) ||
+  ["CURRENT_STATEMENT", "SYS_CONTEXT", "EXPLAIN_JSON", "IDENTIFIER", "SEMANTIC_VIEW"].includes(name) ||
+  name.startsWith("SYSTEM$EXPLAIN") ||
+  name.includes("_HISTORY")
+
+/** Views of INFORMATION_SCHEMA that tell of objects alone: others quote values, as in the errors of loads. */
+const catalogViews = new Set(
+  (
+    "APPLICABLE_ROLES COLUMNS DATABASES ENABLED_ROLES KEY_COLUMN_USAGE OBJECT_PRIVILEGES " +
+    "REFERENTIAL_CONSTRAINTS SCHEMATA TABLES TABLE_CONSTRAINTS TABLE_PRIVILEGES VIEWS"
+  ).split(" ")
+)
+
+/** Forms of which it cannot be said what they read. */
+const unreadable = (
+  tokens: ReadonlyArray<Token>,
+  { calls, dynamic, references }: Names.Names,
+  { functions }: Place
+): Either.Either<void, Rejection> => {
+  const [first] = dynamic
+  if (first !== undefined) {
+    return refusal(
+      `${first.form} names an object that cannot be masked`,
+      first.token,
+      `${because}, write names as they are: DB.SCHEMA.TABLE`
+    )
+  }
+  for (const { name, token } of calls) {
+    if (tellsOfStatements(name) || (mayReadByName(name) && !functions.has(name))) {
+      return reject(
+        "FUNCTION_NOT_ALLOWED",
+        `the function ${name} is not available ${because}: it can tell values that are masked`,
+        token.start,
+        "read the table itself"
+      )
+    }
+  }
+  const semantic = tokens.findIndex(
+    (token, at) => isWord(token, "SEMANTIC") && isWord(tokens[at + 1], "VIEW") && isWord(tokens[at - 1], "AS")
+  )
+  if (semantic >= 0) {
+    return refusal(`semantic views are not available ${because}`, tokens[semantic], "query their tables")
+  }
+  const hidden = references.find(({ span }) => span === undefined)
+  return hidden === undefined
+    ? Either.void
+    : refusal(`streams and stages are not available ${because}`, hidden.token, "query the table itself")
+}
+
+/** A table of the statement and what it becomes. */
+interface Read {
+  readonly table: Table
+  readonly from: number
+  readonly to: number
+  /** The columns of a table that has masked ones. */
+  readonly columns: ReadonlyArray<Column> | undefined
+}
+
+const full = (table: Table): string => Identifier.written(...table)
+
+/** Each reference with the table that it means; undefined for what is left as it is written. */
+const resolve = (
+  { parts, span, token }: Names.Reference,
+  rules: Compiled,
+  masking: Masking,
+  place: Place
+): Either.Either<Read | undefined, Rejection> => {
+  const { from, to } = span!
+  const found = parts.length > 3 ? undefined : ObjectRules.resolve(parts, place, place.searchesPublic)
+  const [table] = found ?? []
+  if (found === undefined || table === undefined) {
+    return refusal(
+      `it is not known which database and schema ${full(parts)} is in`,
+      token,
+      "write DB.SCHEMA.TABLE, or give the arguments database and schema"
+    )
+  }
+  if (found.some(([database]) => database?.toUpperCase() === "SNOWFLAKE")) {
+    return refusal(
+      `the database SNOWFLAKE tells of statements and is not available ${because}`,
+      token,
+      "query the tables themselves"
+    )
+  }
+  if (table[1] === "INFORMATION_SCHEMA") {
+    return parts.length > 1 && catalogViews.has(table[2] ?? "")
+      ? Either.right(undefined)
+      : refusal(
+          `${full(table)} is not available ${because}`,
+          token,
+          `written with its schema, INFORMATION_SCHEMA has ${[...catalogViews].join(", ")}`
+        )
+  }
+  const known = masking.known(table)
+  const needsColumns = MaskRules.mayMask(rules, table)
+  if (known === undefined || (needsColumns && known.columns === undefined)) {
+    return Either.left({
+      code: "OBJECT_NOT_ALLOWED",
+      reason: `${full(table)} may have masked columns, and it is not known which columns it has`,
+      position: token?.start,
+      hint: "they are looked up when the statement runs",
+      lookUp: [table]
+    })
+  }
+  const isListed =
+    MaskRules.lists(rules, table) ||
+    (place.objects !== undefined && ObjectRules.allowsByName(place.objects, table))
+  if (!known.isTable && !isListed) {
+    return refusal(
+      `${full(table)} is a view, and what it reads cannot be masked`,
+      token,
+      "read its tables (describe_view shows them); an operator can name the view in mask or in allow_objects of the tier"
+    )
+  }
+  const columns = known.columns ?? []
+  const hasMasks = columns.some(({ name }) => MaskRules.ofColumn(rules, table, name) !== undefined)
+  return Either.right({ table, from, to, columns: hasMasks ? columns : undefined })
+}
+
+/** Values that have no text of their own: they are told as NULL in place of a token. */
+const withoutText = /^(?:GEOGRAPHY|GEOMETRY|VECTOR|MAP|FILE)\b/i
+
+/**
+ * What a column is replaced by. The digest is a hash within a hash, each begun with a key of its own that fills one
+ * block of SHA-256, as in HMAC. NULL stays NULL, of the type of the column.
+ */
+const masked = (kind: Kind, column: string, type: string, [inner, outer]: TokenKey): string => {
+  if (kind === "hidden") return "'(hidden)'"
+  if (kind === "null" || withoutText.test(type)) return `CASE WHEN FALSE THEN ${column} END`
+  const digest = `SHA2('${outer}' || SHA2('${inner}' || CAST(${column} AS VARCHAR), 256), 256)`
+  return `'tok_' || LEFT(${digest}, 24)`
+}
+
+const noKey: TokenKey = ["", ""]
+
+const definition = (
+  { columns = [], table }: Read,
+  rules: Compiled,
+  key: TokenKey | undefined
+): Either.Either<string, Identifier.InvalidIdentifier | Rejection> =>
+  Either.gen(function* () {
+    const list: Array<string> = []
+    for (const { name, type } of columns) {
+      const column = yield* Identifier.quote(name)
+      const kind = MaskRules.ofColumn(rules, table, name)
+      if (kind === "token" && key === undefined)
+        return yield* refusal("there is no key to make tokens with", undefined)
+      list.push(kind === undefined ? column : `${masked(kind, column, type, key ?? noKey)} AS ${column}`)
+    }
+    return `SELECT ${list.join(", ")} FROM ${yield* Identifier.qualified(...table)}`
+  })
+
+/** A token that stands nowhere, so that it touches no other. */
+const made = (kind: TokenKind, text: string, value: string): Token => ({
+  kind,
+  text,
+  value,
+  start: Number.NaN,
+  end: Number.NaN,
+  depth: 0
+})
+
+const word = (text: string): Token => made("word", text, text)
+const quoted = (name: string): Token => made("quoted", Identifier.quoted(name), name)
+const dot = made("operator", ".", ".")
+
+const dotted = (names: ReadonlyArray<string>): ReadonlyArray<Token> =>
+  names.flatMap((name, at) => (at === 0 ? [quoted(name)] : [dot, quoted(name)]))
+
+/** Clauses that make other rows of a table, before its alias. */
+const rowClauses = new Set(["PIVOT", "UNPIVOT", "MATCH_RECOGNIZE"])
+const timeClauses = new Set(["AT", "BEFORE", "CHANGES"])
+
+/** Whether the table that ends before `at` has no alias, and no clause that takes its place. */
+const isBare = (tokens: ReadonlyArray<Token>, at: number): boolean => {
+  const next = tokens[at]
+  if (next?.kind === "quoted") return false
+  return (
+    next?.kind !== "word" ||
+    (next.value !== "AS" && !rowClauses.has(next.value) && afterTable.has(next.value))
+  )
+}
+
+/** A prefix of names that the statement does not have. */
+const freshPrefix = (tokens: ReadonlyArray<Token>): string => {
+  let prefix = "SG"
+  while (tokens.some(({ value }) => value.toUpperCase().startsWith(`${prefix}_`))) prefix += "X"
+  return prefix
+}
+
+interface Edit {
+  readonly to: number
+  readonly by: ReadonlyArray<Token>
+}
+
+/** Names of columns that begin with the schema of a table, `DB.SCH.T.COL`: the table has that name no more. */
+const qualifiers = (
+  tokens: ReadonlyArray<Token>,
+  reads: ReadonlyArray<Read>,
+  edits: Map<number, Edit>
+): void => {
+  for (let at = 0; at < tokens.length; at++) {
+    const edit = edits.get(at)
+    if (edit !== undefined) {
+      at = edit.to
+      continue
+    }
+    if (!isName(tokens[at]) || tokens[at - 1]?.text === ".") continue
+    let end = at
+    while (tokens[end + 1]?.text === "." && isName(tokens[end + 2])) end += 2
+    if (tokens[end + 1]?.text === "(") continue
+    // All names of the chain but the last, which is the column; all of them before a star.
+    const last = tokens[end + 1]?.text === "." && tokens[end + 2]?.text === "*" ? end : end - 2
+    const names: Array<string> = []
+    for (let each = at; each <= last; each += 2) names.push(tokens[each]!.value)
+    const read = reads.find(
+      ({ table, to }) =>
+        names.length > 1 &&
+        names.length <= 3 &&
+        isBare(tokens, to + 1) &&
+        table.slice(-names.length).every((part, index) => part === names[index])
+    )
+    if (read !== undefined) edits.set(at, { to: last, by: [quoted(read.table[2] ?? "")] })
+    at = end
+  }
+}
+
+const applied = (tokens: ReadonlyArray<Token>, edits: ReadonlyMap<number, Edit>): ReadonlyArray<Token> => {
+  const result: Array<Token> = []
+  for (let at = 0; at < tokens.length; at++) {
+    const edit = edits.get(at)
+    if (edit === undefined) result.push(tokens[at]!)
+    else {
+      result.push(...edit.by)
+      at = edit.to
+    }
+  }
+  return result
+}
+
+/** The tables that a statement names, in full where they are, in one order. */
+const named = ({ references }: Names.Names): ReadonlyArray<string> =>
+  references.map(({ parts }) => JSON.stringify(parts)).sort()
+
+/**
+ * The query with masks, or why it cannot be masked. `tokens`: one query that is a read, and what it names.
+ */
+export const mask = (
+  tokens: ReadonlyArray<Token>,
+  masking: Masking,
+  place: Place,
+  limits: Limits
+): Either.Either<Masked, Rejection> =>
+  Either.gen(function* () {
+    const names = Names.none()
+    const allowed = { functions: place.functions, stages: false }
+    const problem = inspect(tokens, 0, allowed, names)
+    if (problem !== undefined) return yield* Either.left(problem)
+    yield* unreadable(tokens, names, place)
+    const rules = MaskRules.compile(masking.masks)
+
+    const reads: Array<Read> = []
+    const left: Array<string> = []
+    const unknown: Array<Rejection> = []
+    for (const reference of names.references) {
+      const read = resolve(reference, rules, masking, place)
+      if (Either.isRight(read)) {
+        if (read.right === undefined) left.push(JSON.stringify(reference.parts))
+        else reads.push(read.right)
+      } else if (read.left.lookUp === undefined) return yield* Either.left(read.left)
+      else unknown.push(read.left)
+    }
+    const [first] = unknown
+    if (first !== undefined) {
+      const tables = new Map(
+        unknown.flatMap(({ lookUp = [] }) => lookUp.map((table) => [full(table), table]))
+      )
+      return yield* Either.left({ ...first, lookUp: [...tables.values()] })
+    }
+
+    const prefix = freshPrefix(tokens)
+    const edits = new Map<number, Edit>()
+    const definitions: Array<string> = []
+    for (const read of reads) {
+      const { columns, from, table, to } = read
+      const bare = isBare(tokens, to + 1)
+      if (columns === undefined) {
+        edits.set(from, { to, by: dotted(table) })
+        continue
+      }
+      const next = tokens[to + 1]
+      if (next?.kind === "word" && timeClauses.has(next.value) && tokens[to + 2]?.text === "(") {
+        return yield* refusal(
+          `${next.value} is not available on ${full(table)}, which has masked columns`,
+          next,
+          "read the table as it is now"
+        )
+      }
+      const cte = `${prefix}_MASKED_${definitions.length + 1}`
+      const body = yield* Either.mapLeft(definition(read, rules, masking.key), (invalid): Rejection =>
+        "_tag" in invalid
+          ? {
+              code: "OBJECT_NOT_ALLOWED",
+              reason: `${full(table)} has a column whose name cannot be written: ${invalid.message}`
+            }
+          : invalid
+      )
+      definitions.push(`${cte} AS (${body})`)
+      const alias = bare ? [word("AS"), quoted(table[2] ?? "")] : []
+      edits.set(from, { to, by: [word(cte), ...alias] })
+    }
+
+    const renamed = new Map<string, Token>()
+    const places = new Map(tokens.map((token, at) => [token, at]))
+    for (const { name, token } of names.ctes) {
+      const at = token === undefined ? undefined : places.get(token)
+      if (at === undefined) return yield* refusal("a CTE without a place in the text cannot be masked", token)
+      const by = renamed.get(name) ?? word(`${prefix}_WITH_${renamed.size + 1}`)
+      renamed.set(name, by)
+      edits.set(at, { to: at, by: [by] })
+    }
+    for (const at of names.reads) {
+      const token = tokens[at]!
+      const by = renamed.get(token.value)
+      if (by === undefined)
+        return yield* refusal(`${token.text} cannot be masked`, token, "name the CTE otherwise")
+      const alias = isBare(tokens, at + 1) ? [word("AS"), quoted(token.value)] : []
+      edits.set(at, { to: at, by: [by, ...alias] })
+    }
+    qualifiers(tokens, reads, edits)
+
+    const body = applied(tokens, edits)
+    const result = yield* withDefinitions(body, definitions, limits)
+    yield* verified(result, allowed, [...reads.map(({ table }) => JSON.stringify(table)), ...left])
+    return {
+      tokens: result,
+      tables: [...names.tables],
+      functions: [...names.functions],
+      reads: reads.map(({ table }) => table)
+    }
+  })
+
+/** The statement with further CTEs, before its own. */
+const withDefinitions = (
+  body: ReadonlyArray<Token>,
+  definitions: ReadonlyArray<string>,
+  limits: Limits
+): Either.Either<ReadonlyArray<Token>, Rejection> => {
+  if (definitions.length === 0) return Either.right(body)
+  if (isWord(body[0], "VALUES")) {
+    return refusal("VALUES with tables that have masked columns is not available", body[0], "write a SELECT")
+  }
+  const read = tokenize(`WITH ${definitions.join(", ")}`, snowflake, limits)
+  if (Either.isLeft(read)) return reject(read.left.code, `with its masks ${read.left.message}`)
+  const added = read.right
+  if (!isWord(body[0], "WITH")) return Either.right([...added, ...body])
+  const recursive = isWord(body[1], "RECURSIVE") && isName(body[2]) && !isWord(body[2], "AS") ? 2 : 1
+  const comma = made("operator", ",", ",")
+  return Either.right([...body.slice(0, recursive), ...added.slice(1), comma, ...body.slice(recursive)])
+}
+
+/** Reads again what was written: it has to name the tables that were decided on, and no others. */
+const verified = (
+  tokens: ReadonlyArray<Token>,
+  allowed: Parameters<typeof inspect>[2],
+  expected: ReadonlyArray<string>
+): Either.Either<void, Rejection> => {
+  const again = tokenize(emit(tokens, snowflake), snowflake, {
+    bytes: Number.MAX_SAFE_INTEGER,
+    tokens: Number.MAX_SAFE_INTEGER,
+    depth: Number.MAX_SAFE_INTEGER
+  })
+  const names = Names.none()
+  const holds =
+    Either.isRight(again) &&
+    inspect(again.right, 0, allowed, names) === undefined &&
+    names.dynamic.length === 0 &&
+    JSON.stringify(named(names)) === JSON.stringify([...expected].sort())
+  return holds
+    ? Either.void
+    : refusal("a statement of this form cannot be masked", undefined, "write it with plain SELECTs and joins")
+}
+
+/** SHOW lists objects; what else it lists may hold statements and values. */
+const shown = new Set(["DATABASES", "SCHEMAS", "TABLES", "VIEWS", "COLUMNS", "OBJECTS"])
+
+/**
+ * Whether SHOW and DESCRIBE may be used; `isTable`: it describes a table or a view.
+ */
+export const metadata = (tokens: ReadonlyArray<Token>, isTable: boolean): Either.Either<void, Rejection> => {
+  const kind = isWord(tokens[1], "TERSE") ? tokens[2] : tokens[1]
+  if (isTable || (isWord(tokens[0], "SHOW") && kind?.kind === "word" && shown.has(kind.value)))
+    return Either.void
+  return refusal(
+    `${tokens[0]?.value} of this kind is not available ${because}`,
+    tokens[0],
+    `available are SHOW ${[...shown].join(", ")} and DESCRIBE TABLE | VIEW`
+  )
+}
+
+/** EXPLAIN shows literals, among them the key of tokens. */
+export const explained = (token: Token | undefined): Either.Either<never, Rejection> =>
+  refusal(`EXPLAIN is not available ${because}`, token, "run the query with a small LIMIT")
+
+/** A chain hands on what its statements have read, under names that are no tables. */
+export const chained = (token: Token | undefined): Either.Either<never, Rejection> =>
+  refusal(
+    `chains of statements (->>) are not available ${because}`,
+    token,
+    "send one SELECT, with WITH for its steps"
+  )

@@ -1,0 +1,188 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Server from "./server.js"
+import * as Shop from "./shop.js"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-masked-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const tier = { mask: Shop.masks }
+const shop = { database: "SHOP", schema: "PUBLIC" }
+const needles = Shop.needles(1)
+
+const clean = (answer: Server.Answer) => {
+  expect(Shop.leaks(answer.bytes, needles)).toEqual([])
+  return answer
+}
+
+const code = ({ structured, text }: Server.Answer) => (Object.keys(structured).length > 0 ? "ok" : text)
+
+for (const kind of ["embedded", "emulator"] as const) {
+  describe(`the tools of a tier with masks, on the ${kind} warehouse`, () => {
+    it.scopedLive("tell what is masked, read masks, page through them, and explain nothing", () =>
+      Effect.gen(function* () {
+        const call = yield* Server.start({ kind, tier })
+        const described = clean(yield* call("describe_table", { ...shop, table: "customers" }))
+        const columns = described.structured["columns"] as ReadonlyArray<{ name: string; masked?: string }>
+        expect(Object.fromEntries(columns.map(({ masked, name }) => [name, masked]))).toEqual({
+          ID: undefined,
+          NAME: "hidden",
+          EMAIL: "token",
+          PHONE: "hidden",
+          COUNTRY: undefined,
+          BIRTH: "null",
+          NOTES: "null",
+          SPEND: undefined
+        })
+        const [first] = clean(yield* call("query_view", { ...shop, view_name: "CUSTOMERS", limit: 1 })).rows
+        expect(first).toEqual([
+          1,
+          "(hidden)",
+          expect.stringMatching(/^tok_[0-9a-f]{24}$/),
+          "(hidden)",
+          "DE",
+          null,
+          null,
+          "10.50"
+        ])
+        expect(code(yield* call("query_view", { ...shop, view_name: "V_CUSTOMERS" }))).toMatch(/is a view/)
+        expect(code(yield* call("explain_query", { ...shop, sql: "SELECT EMAIL FROM CUSTOMERS" }))).toMatch(
+          /EXPLAIN is not available/
+        )
+        // The first page, and all that can be read on from it.
+        let page = clean(yield* call("execute_query", { sql: "SELECT * FROM CUSTOMERS", limit: 10 }))
+        let rows = page.rows.length
+        while (page.structured["next_cursor"] !== undefined) {
+          page = clean(
+            yield* call("get_query_results", {
+              query_id: page.structured["query_id"],
+              cursor: page.structured["next_cursor"],
+              limit: 10
+            })
+          )
+          rows += page.rows.length
+        }
+        expect(rows).toBe(24)
+      })
+    )
+
+    it.scopedLive(
+      "make the same tokens in every statement, after a restart too, and others with another key",
+      () =>
+        Effect.gen(function* () {
+          const state = yield* folder
+          const tokens = (document: { readonly [section: string]: unknown } = {}, directory = state) =>
+            Effect.gen(function* () {
+              const call = yield* Server.start({ kind, tier, document, state: directory })
+              const sql = "SELECT EMAIL FROM CUSTOMERS ORDER BY ID LIMIT 3"
+              const once = clean(yield* call("execute_query", { sql })).rows
+              const again = yield* call("execute_query", { sql: `SELECT x.EMAIL FROM (${sql}) x` })
+              expect([...again.rows].sort()).toEqual([...once].sort())
+              return once
+            }).pipe(Effect.scoped)
+          const first = yield* tokens()
+          expect(yield* tokens()).toEqual(first)
+          expect(yield* tokens({}, yield* folder)).not.toEqual(first)
+          const token_key = "k7Qz+abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM="
+          const configured = yield* tokens({ results: { token_key } })
+          expect(configured).not.toEqual(first)
+          expect(yield* tokens({ results: { token_key } }, yield* folder)).toEqual(configured)
+        })
+    )
+
+    it.scopedLive("never confirm a guessed value, and say whether two rows have the same one", () =>
+      Effect.gen(function* () {
+        const call = yield* Server.start({ kind, tier })
+        const [person] = Shop.people(1)
+        const count = (sql: string) => Effect.map(call("execute_query", { sql }), ({ rows }) => rows[0]?.[0])
+        for (const guess of [person!.email, person!.email.toUpperCase()]) {
+          expect(yield* count(`SELECT COUNT(*) FROM CUSTOMERS WHERE EMAIL = '${guess}'`)).toBe(0)
+          expect(
+            yield* count(`SELECT COUNT(*) FROM CUSTOMERS WHERE EMAIL ILIKE '%${guess.slice(0, 8)}%'`)
+          ).toBe(0)
+        }
+        expect(yield* count(`SELECT COUNT(*) FROM CUSTOMERS WHERE BIRTH = '${person!.birth}'`)).toBe(0)
+        expect(
+          yield* count(
+            "SELECT COUNT(*) FROM CUSTOMERS c JOIN ORDERS o ON o.CUSTOMER_EMAIL = c.EMAIL AND o.CUSTOMER_ID = c.ID"
+          )
+        ).toBe(60)
+      })
+    )
+
+    it.scopedLive("show a view that an operator names, with the masks that it has", () =>
+      Effect.gen(function* () {
+        const listed = { mask: { ...Shop.masks, "SHOP.PUBLIC.V_LISTED.CONTACT": "token" } }
+        const call = yield* Server.start({ kind, tier: listed })
+        const { rows } = clean(
+          yield* call("execute_query", {
+            sql: "SELECT COUNT(*) FROM V_LISTED v JOIN CUSTOMERS c ON c.EMAIL = v.CONTACT AND c.ID = v.ID"
+          })
+        )
+        expect(rows).toEqual([[24]])
+        clean(yield* call("query_view", { ...shop, view_name: "V_LISTED" }))
+        expect(code(yield* call("query_view", { ...shop, view_name: "V_CUSTOMERS" }))).toMatch(/is a view/)
+      })
+    )
+
+    it.scopedLive("tell of an error in a listed view no value that it quotes", () =>
+      Effect.gen(function* () {
+        const mask = { ...Shop.masks, "SHOP.PUBLIC.V_BROKEN.X": "null" }
+        const call = yield* Server.start({ kind, tier: { mask } })
+        const broken = clean(yield* call("execute_query", { sql: "SELECT N FROM V_BROKEN" }))
+        expect(broken.text).toMatch(/Numeric value \(the rest of the message is not shown/)
+        const plain = yield* Server.start({ kind })
+        const told = yield* plain("execute_query", { sql: "SELECT N FROM V_BROKEN" })
+        expect(Shop.leaks(told.bytes, needles)).not.toEqual([])
+      })
+    )
+
+    it.scopedLive("write statements to the audit log without the key and without values", () =>
+      Effect.gen(function* () {
+        const file = join(yield* folder, "audit.log")
+        yield* Effect.gen(function* () {
+          const call = yield* Server.start({ kind, tier, document: { audit: { file, statements: "text" } } })
+          yield* call("execute_query", { sql: "SELECT EMAIL, COUNT(*) FROM CUSTOMERS GROUP BY 1" })
+          yield* call("execute_query", { sql: "SELECT CAST(EMAIL AS NUMBER) FROM CUSTOMERS" })
+          yield* call("query_view", { ...shop, view_name: "CUSTOMERS" })
+        }).pipe(Effect.scoped)
+        const log = readFileSync(file, "utf8")
+        expect(log).toContain("SHA2('***' || SHA2('***' ||")
+        expect(log).not.toMatch(/[0-9a-f]{64}/)
+        expect(JSON.parse(log.slice(0, log.indexOf("\n")))).toMatchObject({ decision: "ok", rows: 24 })
+        expect(Shop.leaks(log, needles)).toEqual([])
+      })
+    )
+  })
+}
+
+describe("a tier with masks", () => {
+  it.scopedLive("is told in the words of the warehouse that a table or a column does not exist", () =>
+    Effect.gen(function* () {
+      const call = yield* Server.start({ kind: "embedded", tier })
+      const ask = (sql: string) => Effect.map(call("execute_query", { sql }), ({ text }) => text)
+      expect(yield* ask("SELECT * FROM CUSTOMER")).toMatch(
+        /WAREHOUSE_NOT_FOUND.*'SHOP\.PUBLIC\.CUSTOMER' does not exist.*Did you mean SHOP\.PUBLIC\.CUSTOMERS/
+      )
+      expect(yield* ask("SELECT EMIAL FROM CUSTOMERS")).toMatch(
+        /invalid identifier 'EMIAL'.*Did you mean EMAIL/
+      )
+    })
+  )
+
+  it.scopedLive("reads within a scan budget, which is asked for with the masks", () =>
+    Effect.gen(function* () {
+      const call = yield* Server.start({ kind: "embedded", tier: { ...tier, max_scan_bytes: 1_000_000_000 } })
+      expect(clean(yield* call("execute_query", { sql: "SELECT EMAIL FROM CUSTOMERS" })).isError).toBe(false)
+      const tight = yield* Server.start({ kind: "embedded", tier: { ...tier, max_scan_bytes: 1 } })
+      expect(code(yield* tight("execute_query", { sql: "SELECT EMAIL FROM CUSTOMERS" }))).toMatch(
+        /SCAN_BUDGET_EXCEEDED/
+      )
+    })
+  )
+})

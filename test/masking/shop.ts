@@ -1,0 +1,160 @@
+/**
+ * A shop whose tables hold canaries in the columns that are masked: values that are nowhere else, so that each place
+ * where one of them, or what is made of it, can be seen is a leak.
+ */
+import { DuckDBInstance } from "@duckdb/node-api"
+import { createHash } from "node:crypto"
+import { join } from "node:path"
+
+export const masks = {
+  "SHOP.PUBLIC.CUSTOMERS.EMAIL": "token",
+  "SHOP.PUBLIC.LEADS.EMAIL": "token",
+  "SHOP.PUBLIC.ORDERS.CUSTOMER_EMAIL": "token",
+  "*.PUBLIC.*.PHONE": "hidden",
+  "*.*.CUSTOMERS.NAME": "hidden",
+  "*.*.*.BIRTH": "null",
+  "SHOP.PUBLIC.CUSTOMERS.NOTES": "null",
+  "*.HR.*.SALARY": "null",
+  "*.HR.*.IBAN": "token"
+} as const
+
+export interface Person {
+  readonly id: number
+  readonly name: string
+  readonly email: string
+  readonly phone: string
+  readonly birth: string
+  readonly note: string
+  readonly country: string
+  readonly spend: number
+}
+
+const countries = ["DE", "FR", "US", "JP"]
+
+/** `world` makes other values of all masked columns, and the same of all others. */
+export const people = (world: number): ReadonlyArray<Person> =>
+  Array.from({ length: 24 }, (_, at) => ({
+    id: at + 1,
+    name: `Zyxname${world}q${String.fromCharCode(97 + ((at * 7) % 26))}${at}`,
+    email: `canary${world}x${(at * 7919) % 997}w@vault${at % 3}.example`,
+    phone: `+99${world}77${1000003 * (at + 3)}`,
+    birth: `${2301 + world * 40 + at}-0${(at % 9) + 1}-1${at % 9}`,
+    note: `secretnote${world}n${at}`,
+    country: countries[at % 4]!,
+    spend: 10 * (at + 1) + 0.5
+  }))
+
+export const staff = (world: number) =>
+  Array.from({ length: 12 }, (_, at) => ({
+    id: at + 1,
+    team: ["OPS", "DEV", "FIN"][at % 3]!,
+    boss: at === 0 ? null : Math.ceil(at / 2),
+    salary: 83710000 + world * 500_000 + at * 911,
+    iban: `ZZ${world}9IBANCANARY${at * 31 + 11}`
+  }))
+
+/** A DuckDB file with the shop; the database is called SHOP. */
+export const create = async (folder: string, world = 1): Promise<string> => {
+  const path = join(folder, "shop.duckdb")
+  const instance = await DuckDBInstance.create(path)
+  const connection = await instance.connect()
+  const text = (value: string | number | null) =>
+    value === null ? "NULL" : typeof value === "number" ? String(value) : `'${value}'`
+  const rows = (values: ReadonlyArray<ReadonlyArray<string | number | null>>) =>
+    values.map((row) => `(${row.map(text).join(", ")})`).join(", ")
+  const all = people(world)
+  for (const sql of [
+    `CREATE TABLE CUSTOMERS (ID BIGINT PRIMARY KEY, NAME VARCHAR, EMAIL VARCHAR, PHONE VARCHAR, COUNTRY VARCHAR,
+       BIRTH DATE, NOTES JSON, SPEND DECIMAL(10,2))`,
+    `INSERT INTO CUSTOMERS VALUES ${rows(
+      all.map(({ birth, country, email, id, name, note, phone, spend }) => [
+        id,
+        name,
+        email,
+        phone,
+        country,
+        birth,
+        JSON.stringify({ a: note, tags: [note, `${note}z`] }),
+        spend
+      ])
+    )}`,
+    `CREATE TABLE LEADS (ID BIGINT, EMAIL VARCHAR, SOURCE VARCHAR, SCORE BIGINT)`,
+    `INSERT INTO LEADS VALUES ${rows(
+      all.slice(0, 10).map(({ email }, at) => [at + 1, email, at % 2 === 0 ? "WEB" : "FAIR", at * 10])
+    )}, (11, NULL, 'WEB', 5), (12, NULL, 'FAIR', 7)`,
+    `CREATE TABLE ORDERS (ID BIGINT, CUSTOMER_ID BIGINT, CUSTOMER_EMAIL VARCHAR, AMOUNT DECIMAL(10,2), ORDERED DATE,
+       STATUS VARCHAR)`,
+    `INSERT INTO ORDERS VALUES ${rows(
+      Array.from({ length: 60 }, (_, at) => {
+        const person = all[(at * 5) % all.length]!
+        return [
+          at + 1,
+          person.id,
+          person.email,
+          at * 3 + 1,
+          `2025-0${(at % 9) + 1}-1${at % 10}`,
+          at % 4 === 0 ? "OPEN" : "DONE"
+        ]
+      })
+    )}`,
+    `CREATE TABLE PRODUCTS (ID BIGINT, NAME VARCHAR, PRICE DECIMAL(10,2))`,
+    `INSERT INTO PRODUCTS VALUES (1, 'Tent', 99.5), (2, 'Pack', 49), (3, 'Boots', 120)`,
+    `CREATE SCHEMA HR`,
+    `CREATE TABLE HR.STAFF (ID BIGINT, TEAM VARCHAR, BOSS BIGINT, SALARY BIGINT, IBAN VARCHAR)`,
+    `INSERT INTO HR.STAFF VALUES ${rows(
+      staff(world).map(({ boss, iban, id, salary, team }) => [id, team, boss, salary, iban])
+    )}`,
+    `CREATE VIEW V_CUSTOMERS AS SELECT ID, EMAIL AS CONTACT, NAME AS WHO FROM CUSTOMERS`,
+    `CREATE VIEW V_COUNTRIES AS SELECT COUNTRY, COUNT(*) AS N FROM CUSTOMERS GROUP BY COUNTRY`,
+    `CREATE VIEW V_LISTED AS SELECT ID, EMAIL AS CONTACT, COUNTRY FROM CUSTOMERS`,
+    `CREATE VIEW V_BROKEN AS SELECT ID, CAST(EMAIL AS BIGINT) AS N FROM CUSTOMERS`
+  ])
+    await connection.run(sql)
+  connection.closeSync()
+  instance.closeSync()
+  return path
+}
+
+const hash = (algorithm: string, text: string) => createHash(algorithm).update(text).digest("hex")
+
+/** What a canary looks like in an answer: as it is, in parts, reversed, in other encodings, as a digest. */
+export const needles = (world: number): ReadonlyArray<string> => {
+  const values = [
+    ...people(world).flatMap(({ email, name, note, phone }) => [email, name, note, phone]),
+    ...staff(world).flatMap(({ iban, salary }) => [iban, String(salary)]),
+    ...people(world).map(({ birth }) => birth)
+  ]
+  const found = new Set<string>()
+  for (const value of values) {
+    const bytes = Buffer.from(value)
+    const wide = value.length > 9
+    found.add(value)
+    found.add([...value].reverse().join(""))
+    found.add(bytes.toString("hex"))
+    if (wide) {
+      // A third of a value is one in any of its alignments, too.
+      for (const shift of [0, 1, 2]) {
+        const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64")
+        found.add(text.slice(shift === 0 ? 0 : 4, Math.floor(((shift + bytes.length) * 4) / 3) - 2))
+      }
+    }
+    for (const algorithm of ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]) {
+      found.add(hash(algorithm, value).slice(0, 20))
+      found.add(hash(algorithm, value.toUpperCase()).slice(0, 20))
+    }
+  }
+  // What all values of a column have in common.
+  for (const stem of ["canary", "vault", "zyxname", "secretnote", "ibancanary", `+99${world}77`]) {
+    found.add(stem)
+    found.add(Buffer.from(stem).toString("hex"))
+    found.add(Buffer.from(stem.toUpperCase()).toString("hex"))
+    found.add([...stem].reverse().join(""))
+  }
+  return [...found].map((needle) => needle.toLowerCase())
+}
+
+/** The canaries that stand in what a client was sent. */
+export const leaks = (bytes: string, among: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const text = bytes.toLowerCase()
+  return among.filter((needle) => text.includes(needle))
+}
