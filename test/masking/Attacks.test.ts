@@ -16,6 +16,7 @@ const learned = ({ bytes }: Server.Answer): string => [...withoutChance(bytes)].
 
 const withoutChance = (bytes: string): string =>
   bytes
+    .replaceAll(/data-[0-9a-f]{12}/g, "MARK")
     .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "ID")
     .replaceAll(/\\*"elapsed_ms\\*":\d+/g, "MS")
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z?(?:[+-]\d\d:\d\d)?/g, "NOW")
