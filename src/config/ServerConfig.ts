@@ -574,6 +574,8 @@ export const creditsOptions = ({ snowflake }: Settings): Credits.Options => ({
  */
 export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: TierPolicy } => {
   const { enabled } = settings.tools
+  // A client with a limit of its own may come with any tier.
+  const ofAllTiers = [settings.globalQuota, ...Object.values(settings.clients)]
   const off = enabled.length === 0 ? [] : toolNames.filter((name) => !enabled.includes(name))
   return mapValues(settings.tiers, (tier: TierSettings): TierPolicy => {
     const most = tier.maxStatementSeconds ?? settings.timeouts.maxStatementSeconds
@@ -591,9 +593,8 @@ export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: 
       tools: { allow: tier.allowTools, deny: [...tier.denyTools, ...off] },
       allowFlow: tier.allowFlow,
       allowStages: tier.allowStages,
-      chargeScans: tier.scanBytesPerDay !== undefined || settings.globalQuota.scanBytesPerDay !== undefined,
-      // A client with a limit of its own may come with any tier.
-      chargeCredits: [tier, settings.globalQuota, ...Object.values(settings.clients)].some(limitsCredits),
+      chargeScans: [tier, ...ofAllTiers].some(({ scanBytesPerDay }) => scanBytesPerDay !== undefined),
+      chargeCredits: [tier, ...ofAllTiers].some(limitsCredits),
       wakeWarehouse: tier.wakeWarehouse,
       ...(tier.maxScanBytes === undefined ? {} : { maxScanBytes: tier.maxScanBytes })
     }

@@ -175,6 +175,13 @@ describe("options made from settings", () => {
     })
   })
 
+  it("have what a limit of one client alone needs asked for in every tier", () => {
+    const of = (limit: object) =>
+      ServerConfig.callPolicyTiers(settingsOf({ document: { clients: { ada: limit } } }))["default"]
+    expect(of({ scan_bytes_per_day: 1_000_000 })).toMatchObject({ chargeScans: true, chargeCredits: false })
+    expect(of({ credits_per_day: 1 })).toMatchObject({ chargeScans: false, chargeCredits: true })
+  })
+
   it("give the breaker its numbers in milliseconds", () => {
     expect(ServerConfig.breakerOptions(settings)).toEqual({
       consecutiveFailures: 3,
