@@ -32,7 +32,7 @@ const TABLES_AT_ONCE = 20
 /** The first parts are the statement and its plan. */
 const FIRST_PART = 2
 
-/** Kinds of objects with rows of their own. What else SHOW OBJECTS lists is made of other tables. */
+/** Kinds of tables with rows of their own. SHOW TABLES lists no views, and dynamic tables with a column that says so. */
 const tableKinds =
   /^(?:BASE |TRANSIENT |TEMPORARY |LOCAL TEMPORARY |EXTERNAL |ICEBERG |HYBRID |EVENT )?TABLE$|^TRANSIENT$|^TEMPORARY$/i
 
@@ -115,7 +115,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
     })
     const columns = needsColumns ? yield* describe : undefined
     const listed = yield* run({
-      statement: { sql: `SHOW OBJECTS${yield* Names.like(name)}${yield* Names.within([database, schema])}` },
+      statement: { sql: `SHOW TABLES${yield* Names.like(name)}${yield* Names.within([database, schema])}` },
       part: part + 1,
       beside: true,
       pick: ["name", "kind", "is_dynamic"],

@@ -50,7 +50,9 @@ for (const kind of ["embedded", "emulator"] as const) {
           null,
           "10.50"
         ])
-        expect(code(yield* call("query_view", { ...shop, view_name: "V_CUSTOMERS" }))).toMatch(/is a view/)
+        expect(code(yield* call("query_view", { ...shop, view_name: "V_CUSTOMERS" }))).toMatch(
+          /is a view or made of other tables/
+        )
         expect(code(yield* call("explain_query", { ...shop, sql: "SELECT EMAIL FROM CUSTOMERS" }))).toMatch(
           /EXPLAIN is not available/
         )
@@ -126,7 +128,9 @@ for (const kind of ["embedded", "emulator"] as const) {
         )
         expect(rows).toEqual([[24]])
         clean(yield* call("query_view", { ...shop, view_name: "V_LISTED" }))
-        expect(code(yield* call("query_view", { ...shop, view_name: "V_CUSTOMERS" }))).toMatch(/is a view/)
+        expect(code(yield* call("query_view", { ...shop, view_name: "V_CUSTOMERS" }))).toMatch(
+          /is a view or made of other tables/
+        )
       })
     )
 
@@ -183,6 +187,34 @@ describe("a tier with masks", () => {
       expect(code(yield* tight("execute_query", { sql: "SELECT EMAIL FROM CUSTOMERS" }))).toMatch(
         /SCAN_BUDGET_EXCEEDED/
       )
+    })
+  )
+
+  it.scopedLive("reads on in no result from before its masks, also by a cursor", () =>
+    Effect.gen(function* () {
+      const { call, set } = yield* Server.startLive({ kind: "embedded" })
+      const first = yield* call("execute_query", { sql: "SELECT EMAIL FROM CUSTOMERS ORDER BY ID", limit: 5 })
+      const { next_cursor: cursor, query_id } = first.structured
+      const read = (args: object) => call("get_query_results", { query_id, ...args })
+      expect(Shop.leaks((yield* read({ cursor })).bytes, needles)).not.toEqual([])
+      yield* set(tier)
+      for (const args of [{ cursor }, {}])
+        expect(code(clean(yield* read(args)))).toMatch(/RESULT_NOT_AVAILABLE/)
+      clean(yield* call("execute_query", { sql: "SELECT EMAIL FROM CUSTOMERS ORDER BY ID" }))
+    })
+  )
+
+  it.scopedLive("reads no dynamic table, which is made of others, and every other kind of table", () =>
+    Effect.gen(function* () {
+      const tables = {
+        "SHOP.PUBLIC.PRODUCTS": { kind: "dynamic" },
+        "SHOP.PUBLIC.CUSTOMERS": { kind: "iceberg" }
+      } as const
+      const call = yield* Server.start({ kind: "emulator", tier, tables })
+      expect(code(yield* call("execute_query", { sql: "SELECT NAME FROM PRODUCTS" }))).toMatch(
+        /PRODUCTS is a view or made of other tables/
+      )
+      expect(code(clean(yield* call("execute_query", { sql: "SELECT EMAIL FROM CUSTOMERS" })))).toBe("ok")
     })
   )
 })

@@ -8,6 +8,7 @@ import { join } from "node:path"
 import * as ServerConfig from "../../src/config/ServerConfig.js"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { McpServer } from "../../src/mcp/McpServer.js"
+import * as Live from "../../src/platform/Live.js"
 import * as Principal from "../../src/platform/Principal.js"
 import * as Server from "../../src/server/Server.js"
 import * as DuckDb from "../../src/warehouse/DuckDb.js"
@@ -48,6 +49,8 @@ export interface Options {
   readonly tier?: { readonly [setting: string]: unknown } | undefined
   readonly document?: { readonly [section: string]: unknown } | undefined
   readonly state?: string | undefined
+  /** What the emulator says of its tables. */
+  readonly tables?: Emulator.Options["tables"]
 }
 
 const connect = (principal: Principal.Principal) =>
@@ -80,7 +83,11 @@ const connect = (principal: Principal.Principal) =>
   })
 
 /** A server with a client of its own; its parts live as long as the scope. */
-export const start = ({ document = {}, kind, state, tier = {}, world = 1 }: Options) =>
+export const start = ({ document, kind, state, tables, tier = {}, world = 1 }: Options) =>
+  Effect.map(startLive({ document, kind, state, tables, tier, world }), ({ call }) => call)
+
+/** The same, and how its tier gets other settings. */
+export const startLive = ({ document = {}, kind, state, tables, tier = {}, world = 1 }: Options) =>
   Effect.gen(function* () {
     const home = yield* folder
     const file = yield* Effect.promise(() => Shop.create(home, world))
@@ -89,7 +96,7 @@ export const start = ({ document = {}, kind, state, tier = {}, world = 1 }: Opti
         ? { warehouse: "duckdb", duckdb: { database: file, max_processes: 1 } }
         : yield* Effect.gen(function* () {
             const data = yield* Effect.orDie(DuckDb.ownData({ database: file }))
-            const emulator = yield* Emulator.start({ data, concurrency: 4 })
+            const emulator = yield* Emulator.start({ data, tables, concurrency: 4 })
             return {
               warehouse: "snowflake",
               snowflake: {
@@ -104,23 +111,25 @@ export const start = ({ document = {}, kind, state, tier = {}, world = 1 }: Opti
               }
             }
           })
-    const { settings } = Either.getOrThrow(
-      ServerConfig.decode({
-        document: {
-          ...warehouse,
-          quota_store: { kind: "memory" },
-          limits: {
-            requests_per_second: 10_000,
-            burst: 100_000,
-            queries_per_second: 10_000,
-            query_burst: 100_000
-          },
-          tiers: { default: { ...unlimited, ...tier } },
-          ...document
-        }
-      })
-    )
-    const server = Server.layer(settings, {}, state ?? join(home, "state"))
-    const context = yield* Layer.build(server)
-    return yield* Effect.provide(connect(Principal.make("ann")), context)
+    const settingsOf = (tier: Options["tier"]) =>
+      Either.getOrThrow(
+        ServerConfig.decode({
+          document: {
+            ...warehouse,
+            quota_store: { kind: "memory" },
+            limits: {
+              requests_per_second: 10_000,
+              burst: 100_000,
+              queries_per_second: 10_000,
+              query_burst: 100_000
+            },
+            tiers: { default: { ...unlimited, ...tier } },
+            ...document
+          }
+        })
+      ).settings
+    const { live, set } = Live.make(settingsOf(tier))
+    const context = yield* Layer.build(Server.layerShared(live, {}, state ?? join(home, "state")))
+    const call = yield* Effect.provide(connect(Principal.make("ann")), context)
+    return { call, set: (tier: Options["tier"]) => set(settingsOf(tier)) }
   }).pipe(Effect.provide(Logger.minimumLogLevel(LogLevel.None)))

@@ -169,9 +169,9 @@ const resolve = (
     (place.objects !== undefined && ObjectRules.allowsByName(place.objects, table))
   if (!known.isTable && !isListed) {
     return refusal(
-      `${full(table)} is a view, and what it reads cannot be masked`,
+      `${full(table)} is a view or made of other tables, and what it reads cannot be masked`,
       token,
-      "read its tables (describe_view shows them); an operator can name the view in mask or in allow_objects of the tier"
+      "read its tables (describe_view shows those of a view); an operator can name it in mask or allow_objects of the tier"
     )
   }
   const columns = known.columns ?? []
