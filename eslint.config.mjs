@@ -25,7 +25,7 @@ const rooms = [
   "platform"
 ]
 /** Rooms with a `core/`; that of `platform` is for all. */
-const withCore = ["gate", "guard", "mcp", "observe", "operate", "quota"]
+const withCore = ["gate", "guard", "mcp", "observe", "operate", "quota", "tools"]
 /** What stands beside the server and is started by the rooms named here only. */
 const startedBy = { emulator: ["cli", "demo", "server"], embedded: [], demo: ["cli"], dashboard: ["mcp"] }
 /** Rooms from which an adapter may be chosen. */

@@ -35,6 +35,7 @@ import { QuotaName } from "../quota/QuotaStore.js"
 import type { TierPolicy } from "../tools/CallPolicy.js"
 import { toolNames } from "../tools/CallPolicy.js"
 import type * as ResultCache from "../tools/ResultCache.js"
+import type * as SearchIndex from "../tools/SearchIndex.js"
 import * as Connections from "./Connections.js"
 import { ConfigFaults } from "./Faults.js"
 import type { Fault } from "./Faults.js"
@@ -639,6 +640,17 @@ export const cacheOptions = ({ cache }: Settings): Partial<ResultCache.Options> 
   maxEntries: cache.maxEntries,
   freshMs: ms(cache.freshSeconds),
   maxAgeMs: ms(cache.maxAgeSeconds)
+})
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const searchOptions = ({ search }: Settings): Partial<SearchIndex.Options> => ({
+  maxObjects: search.maxObjects,
+  maxBytes: search.maxBytes,
+  refreshMs: ms(search.refreshSeconds),
+  statementsPerHour: search.statementsPerHour
 })
 
 /**

@@ -14,6 +14,7 @@ import * as MaskRules from "../sql/MaskRules.js"
 import { syntax } from "../sql/ObjectRules.js"
 import { defaults as policy, toolNames } from "../tools/CallPolicy.js"
 import { defaults as cache } from "../tools/ResultCache.js"
+import { defaults as search } from "../tools/SearchIndex.js"
 import { boolean, choice, integer, list, number, path, paths, record, secret, text } from "./Setting.js"
 import type { SettingsOf, Table } from "./Table.js"
 
@@ -459,6 +460,38 @@ export const table = {
           min: 1024,
           max: 1024 ** 4,
           default: cache.maxBytes,
+          unit: "bytes",
+          about: "memory that they may take"
+        })
+      }
+    },
+    search: {
+      about: "What `search_objects` finds: names of tables, views and columns, kept in memory.",
+      fields: {
+        refresh_seconds: number({
+          ...seconds,
+          min: 60,
+          max: 604_800,
+          default: search.refreshMs / 1000,
+          about: "age from which they are asked for again, in the background, when a client calls"
+        }),
+        statements_per_hour: integer({
+          min: 10,
+          max: 1_000_000,
+          default: search.statementsPerHour,
+          about:
+            "statements that this may take over all users; they count as those of the client `snowguard:search`"
+        }),
+        max_objects: integer({
+          min: 1_000,
+          max: 100_000_000,
+          default: search.maxObjects,
+          about: "tables, views and columns kept"
+        }),
+        max_bytes: integer({
+          min: 1024 ** 2,
+          max: 1024 ** 4,
+          default: search.maxBytes,
           unit: "bytes",
           about: "memory that they may take"
         })

@@ -50,6 +50,11 @@ export interface Operation {
   /** Credits that the call may cost at most; what it costs is settled afterwards. */
   readonly estimatedCredits?: number | undefined
   /**
+   * Answered from the memory of this process: it is counted against rate limits and quotas, and needs neither a slot nor
+   * the warehouse. It is served in every mode.
+   */
+  readonly local?: boolean | undefined
+  /**
    * The statement with all that identifies it, as one text; read after a failure. Repeated failures of one statement
    * of one client count once against the warehouse.
    */
@@ -271,6 +276,7 @@ export const maker = (
         silenceMs: operation.silenceMs,
         estimatedBytes: operation.estimatedBytes,
         estimatedCredits: operation.estimatedCredits,
+        local: operation.local,
         statement: operation.statement,
         waiting: operation.waiting,
         observed: operation.observed,

@@ -14,6 +14,9 @@
  *     settle       actual usage into the quotas, or everything back
  * ```
  *
+ * A call that is answered from memory (`local`) passes admission and settlement only: whatever the state of the warehouse
+ * is, it is served, and counted.
+ *
  * Admission and attempt are brackets: however a call ends, what it took is settled or given back, exactly once.
  * @since 0.1.0
  */
@@ -118,18 +121,15 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
       deadlines.answerBy<Call.Guarded<A>, E | Call.Refusal, R, Deadline.DeadlineExceeded>(
         call.deadline,
         Call.tooLate(call),
-        (answered) =>
-          call.within(
-            degradation.protect(
-              call.criticality,
-              Effect.acquireUseRelease(
-                admit(call),
-                (admission) => perform(call, admission, work),
-                // A slow store does not delay the answer.
-                (admission, exit) => Effect.zipRight(answered(exit), settle(call, admission, exit))
-              )
-            )
+        (answered) => {
+          const admitted = Effect.acquireUseRelease(
+            admit(call),
+            (admission) => perform(call, admission, work),
+            // A slow store does not delay the answer.
+            (admission, exit) => Effect.zipRight(answered(exit), settle(call, admission, exit))
           )
+          return call.within(call.local === true ? admitted : degradation.protect(call.criticality, admitted))
+        }
       )
 
     const admit = Effect.fnUntraced(function* (call: Call.Call) {
@@ -146,11 +146,13 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
 
     const perform = <A, E, R>(call: Call.Call, admission: Admission, work: Call.Prepared<A, E, R>) =>
       Effect.flatMap(Effect.isEffect(work) ? work : Effect.succeed(work), (prepared) =>
-        retry.run<A, E | Call.Refusal, R>(() => attempt(call, admission, prepared), {
-          class: call.class,
-          deadline: call.deadline,
-          decide: Verdict.decide(call.class)
-        })
+        call.local === true
+          ? Call.attempt(call, deadlines, admission.reservation, prepared)
+          : retry.run<A, E | Call.Refusal, R>(() => attempt(call, admission, prepared), {
+              class: call.class,
+              deadline: call.deadline,
+              decide: Verdict.decide(call.class)
+            })
       ).pipe(Effect.map((value) => Call.guarded(call, admission.reservation, value)))
 
     const attempt = <A, E, R>(call: Call.Call, { reservation }: Admission, work: Call.Work<A, E, R>) =>

@@ -40,6 +40,7 @@ import type { QuotaStoreError } from "../quota/QuotaStore.js"
 import * as Readiness from "../operate/Readiness.js"
 import * as ResultCache from "../tools/ResultCache.js"
 import * as Retry from "../guard/Retry.js"
+import * as SearchIndex from "../tools/SearchIndex.js"
 import * as ServerConfig from "../config/ServerConfig.js"
 import * as Stack from "./Stack.js"
 import * as TokenKey from "./TokenKey.js"
@@ -132,6 +133,7 @@ export const parts = (
     // The settings were checked when they were read: options that a service refuses are a defect.
     retry: Layer.orDie(Retry.layer()),
     resultCache: ResultCache.layer(ServerConfig.cacheOptions(settings)),
+    searchIndex: SearchIndex.layer(ServerConfig.searchOptions(settings)),
     callPolicy: Layer.unwrapEffect(
       Effect.map(TokenKey.make(settings, directoryOf(directory)), (tokenKey) =>
         CallPolicy.layer(Live.map(live, ServerConfig.callPolicyTiers), { tokenKey })

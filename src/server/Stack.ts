@@ -1,5 +1,5 @@
 /**
- * What stands under the server: sixteen services, each a layer, each replaceable. This file says which of
+ * What stands under the server: seventeen services, each a layer, each replaceable. This file says which of
  * them a part may ask for, and puts them on each other; it chooses none of them.
  *
  * ```
@@ -7,7 +7,7 @@
  *   guard          may ask for all below
  *   quota  degradation  loopGuard                            may ask for the ground
  *   audit  rateLimiter  bulkhead  circuitBreaker  retry  quotaStore
- *   resultCache  callPolicy  cursors  warehouse  readOnly    the ground: ask for none of these
+ *   resultCache  searchIndex  callPolicy  cursors  warehouse  readOnly    the ground: ask for none of these
  * ```
  *
  * What a part asks for beyond that (your database, say) is required of the builder of the stack.
@@ -29,6 +29,7 @@ import type { RateLimiter } from "../guard/RateLimiter.js"
 import type { ReadOnly } from "../gate/ReadOnly.js"
 import type { ResultCache } from "../tools/ResultCache.js"
 import type { Retry } from "../guard/Retry.js"
+import type { SearchIndex } from "../tools/SearchIndex.js"
 import type { Toolbox } from "../tools/Toolbox.js"
 import type { Warehouse } from "../warehouse/Warehouse.js"
 
@@ -40,6 +41,7 @@ interface Ground {
   readonly retry: Retry
   readonly quotaStore: QuotaStore
   readonly resultCache: ResultCache
+  readonly searchIndex: SearchIndex
   readonly callPolicy: CallPolicy
   readonly cursors: Cursors
   readonly warehouse: Warehouse
@@ -167,6 +169,7 @@ export const layer = <E, R>(parts: Parts<E, R>): Layer.Layer<Service, E, R> => {
     parts.retry,
     parts.quotaStore,
     parts.resultCache,
+    parts.searchIndex,
     parts.callPolicy,
     parts.cursors,
     parts.warehouse,

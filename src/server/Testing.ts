@@ -23,6 +23,7 @@ import * as RateLimiter from "../guard/RateLimiter.js"
 import * as ResultCache from "../tools/ResultCache.js"
 import * as Retry from "../guard/Retry.js"
 import { ReadOnly } from "../gate/ReadOnly.js"
+import * as SearchIndex from "../tools/SearchIndex.js"
 import * as ServerConfig from "../config/ServerConfig.js"
 import * as Stack from "./Stack.js"
 import * as Toolbox from "../tools/Toolbox.js"
@@ -90,6 +91,7 @@ export const parts = (answers: { readonly [sql: string]: Answer } = {}): Stack.P
   retry: Retry.layerNoop,
   quotaStore: QuotaStore.layerMemory,
   resultCache: ResultCache.layerNoop,
+  searchIndex: SearchIndex.layerNoop,
   callPolicy: CallPolicy.layer(),
   cursors: Cursors.layer(),
   warehouse: layerWarehouse(answers),

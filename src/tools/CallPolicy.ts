@@ -90,7 +90,8 @@ export const toolNames = [
   "list_schemas",
   "list_tables",
   "list_views",
-  "query_view"
+  "query_view",
+  "search_objects"
 ] as const
 
 /**

@@ -37,12 +37,12 @@ const output = Schema.Struct({
 })
 
 /** Snowflake calls all of these TABLE, and says which they are in columns of their own. */
-const flags = ["is_dynamic", "is_hybrid", "is_external", "is_event", "is_iceberg"] as const
+export const tableFlags = ["is_dynamic", "is_hybrid", "is_external", "is_event", "is_iceberg"] as const
 
-type Flagged = Catalog.Entry<"kind" | (typeof flags)[number]>
+type Flagged = Catalog.Entry<"kind" | (typeof tableFlags)[number]>
 
-const kindOf = (entry: Flagged): Cell => {
-  const set = flags.filter((flag) => Catalog.flag(entry[flag]))
+export const kindOf = (entry: Flagged): Cell => {
+  const set = tableFlags.filter((flag) => Catalog.flag(entry[flag]))
   return set.length === 0
     ? entry.kind
     : `${set.map((flag) => flag.slice("is_".length).toUpperCase()).join(" ")} TABLE`
@@ -71,7 +71,7 @@ export const make = Effect.gen(function* () {
         namespace,
         pattern,
         limit,
-        columns: ["name", "schema_name", "kind", "rows", "bytes", "comment", ...flags],
+        columns: ["name", "schema_name", "kind", "rows", "bytes", "comment", ...tableFlags],
         keep: Catalog.permitted(rules, namespace),
         fields: ["name", "schema", "kind", "rows", "bytes", "comment"],
         entry: (entry) => ({

@@ -27,6 +27,7 @@ import * as ListSchemas from "./ListSchemas.js"
 import * as ListTables from "./ListTables.js"
 import * as ListViews from "./ListViews.js"
 import * as QueryView from "./QueryView.js"
+import * as SearchObjects from "./SearchObjects.js"
 
 /**
  * The list cannot be served as it is: a name twice, or one that clients refuse.
@@ -75,7 +76,8 @@ export const builtin = [
   ListSchemas.make,
   ListTables.make,
   ListViews.make,
-  QueryView.make
+  QueryView.make,
+  SearchObjects.make
 ] as const
 
 /** What the protocol recommends and all clients accept. */

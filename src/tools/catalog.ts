@@ -33,7 +33,7 @@ const MAX_PAGES = 10
 /** One row by the names of its columns. */
 export type Entry<Name extends string> = { readonly [K in Name]: Cell }
 
-const toEntry = <Name extends string>(names: ReadonlyArray<Name>, row: Row): Entry<Name> =>
+export const toEntry = <Name extends string>(names: ReadonlyArray<Name>, row: Row): Entry<Name> =>
   Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])) as Entry<Name>
 
 const toEntries = <Name extends string>(

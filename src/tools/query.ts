@@ -33,9 +33,10 @@ import type { Masking } from "../sql/MaskRules.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import { Credits } from "../quota/Credits.js"
 import type { Running, WarehouseSuspended } from "../quota/Credits.js"
+import type { QuotaStatus } from "../quota/Quota.js"
 import { actingAs, fetchStored, Warehouse } from "../warehouse/Warehouse.js"
 import type { Cell, Column, Row, Statement, Stored, WarehouseError } from "../warehouse/Warehouse.js"
-import { CallPolicy } from "./CallPolicy.js"
+import { CallPolicy, hasTool } from "./CallPolicy.js"
 import type { TierPolicy } from "./CallPolicy.js"
 import { CurrentNotes } from "./callNotes.js"
 import { Cursors } from "./Cursors.js"
@@ -43,6 +44,7 @@ import * as Masks from "./masks.js"
 import * as Names from "./names.js"
 import { ResultCache } from "./ResultCache.js"
 import type { Served } from "./ResultCache.js"
+import { SearchIndex } from "./SearchIndex.js"
 import { quotaWarning } from "./schemas.js"
 import type { AnswerMeta, Completeness, QueryResult } from "./schemas.js"
 import type { ToolError } from "./Tool.js"
@@ -333,6 +335,9 @@ export type Run = (
   }
 ) => Effect.Effect<Collected, WarehouseError>
 
+/** The tool for which objects are kept in memory. */
+export const SEARCH = "search_objects"
+
 /** What a look-up does in each attempt. */
 type LookUp<A, E> = (run: Run, policy: TierPolicy) => Effect.Effect<A, E | WarehouseError>
 
@@ -354,6 +359,7 @@ export const make = Effect.gen(function* () {
   const degradation = yield* Degradation
   const policies = yield* CallPolicy
   const warehouse = yield* Warehouse
+  const index = yield* SearchIndex
   const now = yield* monotonicReader
   /** None where the warehouse costs no credits. */
   const credits = Option.getOrUndefined(yield* Effect.serviceOption(Credits))
@@ -375,6 +381,12 @@ export const make = Effect.gen(function* () {
     const { key, role = "" } = actingAs(warehouse, principal)
     return key === "" && role === "" ? "" : JSON.stringify([key, role])
   }
+
+  const metaOf = (started: number, warnings: ReadonlyArray<QuotaStatus>): Effect.Effect<AnswerMeta> =>
+    Effect.map(degraded, (degraded) => {
+      const meta = { elapsed_ms: Math.round(now() - started), ...degraded }
+      return warnings.length === 0 ? meta : { ...meta, quota_warnings: warnings.map(quotaWarning) }
+    })
 
   /** `prepare` decides, before anything is waited for, whether the work may be done. */
   const guarded = Effect.fnUntraced(function* <A, E>(
@@ -414,10 +426,37 @@ export const make = Effect.gen(function* () {
         )
       })
     )
-    const elapsed_ms = Math.round(now() - started)
-    const quota_warnings = warnings.map(quotaWarning)
-    const meta = { elapsed_ms, ...(yield* degraded) }
-    return { value, meta: quota_warnings.length === 0 ? meta : { ...meta, quota_warnings } }
+    if (hasTool(policies.of(tier), SEARCH)) yield* index.answered(identityOf(principal), principal)
+    return { value, meta: yield* metaOf(started, warnings) }
+  })
+
+  /** An answer from memory: it counts as a request, and is given whatever the state of the warehouse is. */
+  const local = Effect.fnUntraced(function* <A, E>(
+    tool: string,
+    work: Effect.Effect<A, E | WarehouseError>,
+    bytesOf: (value: A) => number
+  ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
+    const { metadataTimeoutMs } = yield* policy
+    const { metered, observed } = yield* CurrentNotes
+    const started = now()
+    const { value, warnings } = yield* guard.run<A, E | Refusal, never>(
+      {
+        tool,
+        class: "metadata",
+        deadlineMs: metadataTimeoutMs * METADATA_ATTEMPTS,
+        timeoutMs: metadataTimeoutMs,
+        estimatedBytes: METADATA_BYTES,
+        local: true,
+        observed,
+        metered
+      },
+      ({ addBytes, markSent }) =>
+        Effect.zipRight(
+          markSent,
+          Effect.tap(work, (value) => addBytes(bytesOf(value)))
+        )
+    )
+    return { value, meta: yield* metaOf(started, warnings) }
   })
 
   return {
@@ -433,6 +472,7 @@ export const make = Effect.gen(function* () {
     /** What the current caller may see; undefined when that is everything. */
     rules: Effect.map(policy, (policy) => Names.rulesOf(policy, warehouse.dialect)),
     guarded,
+    local,
     /**
      * A look-up in the catalog, by a key that names the tool and all that the answer depends on. What
      * one caller was told is true for the others of its tier that are the same user and role in the warehouse.

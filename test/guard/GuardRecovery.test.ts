@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Ref, TestClock } from "effect"
+import * as Audit from "../../src/observe/Audit.js"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as CallPolicy from "../../src/tools/CallPolicy.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
@@ -12,6 +13,7 @@ import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as ResultCache from "../../src/tools/ResultCache.js"
 import * as Retry from "../../src/guard/Retry.js"
+import * as SearchIndex from "../../src/tools/SearchIndex.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
 import type { Reason } from "../../src/warehouse/Warehouse.js"
 import { Warehouse, WarehouseError } from "../../src/warehouse/Warehouse.js"
@@ -321,7 +323,8 @@ describe("Guard, with every layer", () => {
             Toolbox.layerDefault.pipe(
               Layer.provide(LoopGuard.layer()),
               Layer.provide(stack),
-              Layer.provide([CallPolicy.layer(), Cursors.layer(), readOnly(), warehouse])
+              Layer.provide([CallPolicy.layer(), Cursors.layer(), readOnly(), warehouse]),
+              Layer.provide([Audit.layerNoop, SearchIndex.layerNoop])
             )
           )
         )
@@ -376,7 +379,8 @@ describe("Guard, with every layer", () => {
           Toolbox.layerDefault.pipe(
             Layer.provide(LoopGuard.layer()),
             Layer.provide(stack),
-            Layer.provide([CallPolicy.layer(), Cursors.layer(), readOnly(), fake.layer])
+            Layer.provide([CallPolicy.layer(), Cursors.layer(), readOnly(), fake.layer]),
+            Layer.provide([Audit.layerNoop, SearchIndex.layerNoop])
           )
         )
       )

@@ -9,6 +9,7 @@ import * as CallPolicy from "../../src/tools/CallPolicy.js"
 import type { Status } from "../../src/guard/CircuitBreaker.js"
 import { CircuitBreaker } from "../../src/guard/CircuitBreaker.js"
 import * as Cursors from "../../src/tools/Cursors.js"
+import * as Audit from "../../src/observe/Audit.js"
 import * as Degradation from "../../src/guard/Degradation.js"
 import type { Operation, Refusal } from "../../src/guard/Guard.js"
 import { Guard } from "../../src/guard/Guard.js"
@@ -22,6 +23,7 @@ import { RateLimiter } from "../../src/guard/RateLimiter.js"
 import type { Policy } from "../../src/gate/ReadOnly.js"
 import { ReadOnly, StatementRejected } from "../../src/gate/ReadOnly.js"
 import * as ResultCache from "../../src/tools/ResultCache.js"
+import * as SearchIndex from "../../src/tools/SearchIndex.js"
 import * as ToolInput from "../../src/tools/input.js"
 import type * as Tool from "../../src/tools/Tool.js"
 import { ToolError } from "../../src/tools/Tool.js"
@@ -122,16 +124,19 @@ export const idleServices = Layer.mergeAll(
 
 /** Services that change nothing while all is well. */
 const quietServices = Layer.mergeAll(
+  Audit.layerNoop,
   Cursors.layer(),
   Degradation.layerNoop,
   LoopGuard.layerNoop,
   ResultCache.layerNoop,
-  Retry.layerNoop
+  Retry.layerNoop,
+  SearchIndex.layerNoop
 )
 
 export const quietContext: Tool.Context = { progress: () => Effect.void }
 
 export type Services =
+  | Audit.Audit
   | Guard
   | Cursors.Cursors
   | Warehouse
@@ -144,6 +149,7 @@ export type Services =
   | Degradation.Degradation
   | LoopGuard.LoopGuard
   | ResultCache.ResultCache
+  | SearchIndex.SearchIndex
   | Retry.Retry
 
 export interface Options extends GuardOptions {

@@ -1,0 +1,421 @@
+/**
+ * Tables, views and their columns in memory, found by words of their names, comments and types: also by the
+ * beginning of a word, and by a word that is misspelt.
+ *
+ * A table with its columns is one document of the full-text index: columns are looked at only in the tables that
+ * match best, which keeps the index small. The index is updated in place: its owner must use it linearly.
+ *
+ * Invariants
+ * 1. `objects <= maxObjects` and `bytes <= maxBytes` after every operation. What does not fit is not added.
+ * 2. Tables that are the same in every part are kept once, however many hold them, until the last one lets go.
+ *    One that differs in any part is another one: a holder finds what it was itself told, and nothing else.
+ */
+import MiniSearch from "minisearch"
+import { distance } from "../../platform/core/Nearest.js"
+
+export interface Column {
+  readonly name: string
+  readonly type: string
+  readonly comment: string
+}
+
+/** A table or a view. */
+export interface Table {
+  readonly database: string
+  readonly schema: string
+  readonly name: string
+  readonly isView: boolean
+  /** As the warehouse calls it: `TABLE`, `DYNAMIC TABLE`, `VIEW`. */
+  readonly kind: string
+  readonly comment: string
+  /** Undefined while they are not known. */
+  readonly columns: ReadonlyArray<Column> | undefined
+}
+
+export interface Bounds {
+  /** Tables, views and columns together. */
+  readonly maxObjects: number
+  readonly maxBytes: number
+}
+
+interface Entry {
+  readonly id: number
+  readonly table: Table
+  readonly objects: number
+  readonly bytes: number
+  holders: number
+}
+
+export interface ObjectIndex {
+  readonly bounds: Bounds
+  readonly texts: MiniSearch<Entry>
+  readonly entries: Map<number, Entry>
+  /** The entries of a full name: more than one where holders were told different things. */
+  readonly byName: Map<string, ReadonlyArray<number>>
+  /** Words of names: the same few names of columns stand in most tables. */
+  readonly names: Map<string, NameWords>
+  objects: number
+  bytes: number
+  latest: number
+}
+
+export const fullName = ({ database, name, schema }: Pick<Table, "database" | "schema" | "name">): string =>
+  JSON.stringify([database, schema, name])
+
+// Words
+
+/** Longer texts are not what somebody looks for. */
+const MAX_TEXT = 2_000
+
+/** Names whose words are remembered. */
+const MOST_NAMES = 20_000
+
+/** Words of a question that say nothing about an object. */
+const stopWords: ReadonlySet<string> = new Set(
+  "a an and are by contain for from has hold how in is of on or store the to what where which with".split(" ")
+)
+
+/** Singular and plural are the same word. */
+const stem = (word: string): string =>
+  word.length > 4 && word.endsWith("ies")
+    ? `${word.slice(0, -3)}y`
+    : word.length > 3 && word.endsWith("s") && !word.endsWith("ss")
+      ? word.slice(0, -1)
+      : word
+
+const plain = (text: string): string =>
+  /^[\x20-\x7e]*$/.test(text) ? text : text.normalize("NFKD").replace(/\p{M}+/gu, "")
+
+/** `orderLine_ID` -> order, line, id. */
+export const words = (text: string): ReadonlyArray<string> =>
+  plain(text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text)
+    .replace(/(\p{Ll}|\d)(?=\p{Lu})/gu, "$1 ")
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .flatMap((word) => (word === "" ? [] : [stem(word)]))
+
+/** The words of a name, and the name as one word. */
+interface NameWords {
+  readonly parts: ReadonlyArray<string>
+  readonly whole: string
+  /** What the name is found by: `orderlines` finds ORDER_LINES. Of longer names there are too many. */
+  readonly all: ReadonlyArray<string>
+}
+
+/** Marked, so that `order` does not lead to every name that begins with it. */
+const asWhole = (word: string): string => `=${word}`
+const isWhole = (word: string): boolean => word.startsWith("=")
+
+const nameWords = (name: string): NameWords => {
+  const parts = words(name)
+  const whole = parts.join("")
+  return { parts, whole, all: parts.length === 2 ? [...parts, asWhole(whole)] : parts }
+}
+
+const wordsOfName = ({ names }: Pick<ObjectIndex, "names">, name: string): NameWords => {
+  const before = names.get(name)
+  if (before !== undefined) return before
+  if (names.size >= MOST_NAMES) names.clear()
+  const made = nameWords(name)
+  names.set(name, made)
+  return made
+}
+
+/** Each answer is made once. */
+const remembered = <K, A>(f: (key: K) => A): ((key: K) => A) => {
+  const known = new Map<K, A>()
+  return (key) => {
+    const before = known.get(key)
+    if (before !== undefined) return before
+    const made = f(key)
+    known.set(key, made)
+    return made
+  }
+}
+
+const fields = ["name", "path", "comment", "columns", "notes", "types"] as const
+type Field = (typeof fields)[number]
+
+const wordsOf = (
+  index: Pick<ObjectIndex, "names">,
+  { columns = [], comment, database, name, schema }: Table,
+  field: Field
+): ReadonlyArray<string> => {
+  const distinct = (of: (column: Column) => ReadonlyArray<string>) => [...new Set(columns.flatMap(of))]
+  switch (field) {
+    case "name":
+      return nameWords(name).all
+    case "path":
+      return words(`${database} ${schema}`)
+    case "comment":
+      return words(comment)
+    case "columns":
+      return distinct((column) => wordsOfName(index, column.name).all)
+    case "notes":
+      return distinct((column) => (column.comment === "" ? [] : words(column.comment)))
+    case "types":
+      return distinct((column) => wordsOfName(index, column.type).parts)
+  }
+}
+
+// What is kept
+
+/** Measured by `npm run bench:search`: what a table takes, a column of it, and a character of their texts. */
+const TABLE_BYTES = 2_000
+const COLUMN_BYTES = 250
+const CHARACTER_BYTES = 2
+
+const charactersOf = ({ comment, name, type }: Column): number => comment.length + name.length + type.length
+
+const bytesOf = ({ columns = [], comment, database, name, schema }: Table): number =>
+  TABLE_BYTES +
+  columns.length * COLUMN_BYTES +
+  CHARACTER_BYTES *
+    (database.length +
+      schema.length +
+      name.length +
+      comment.length +
+      columns.reduce((sum, column) => sum + charactersOf(column), 0))
+
+export const make = (bounds: Bounds): ObjectIndex => {
+  const known = { names: new Map<string, NameWords>() }
+  return {
+    bounds,
+    ...known,
+    texts: new MiniSearch<Entry>({
+      fields: [...fields],
+      extractField: (entry, field) =>
+        field === "id"
+          ? entry.id
+          : fields.includes(field as Field)
+            ? wordsOf(known, entry.table, field as Field)
+            : "",
+      stringifyField: (value) => (Array.isArray(value) ? value.join(" ") : String(value)),
+      tokenize: (text) => (text === "" ? [] : text.split(" ")),
+      processTerm: (term) => term,
+      autoVacuum: false
+    }),
+    entries: new Map(),
+    byName: new Map(),
+    objects: 0,
+    bytes: 0,
+    latest: 0
+  }
+}
+
+const sameColumns = (a: Table["columns"], b: Table["columns"]): boolean =>
+  a === b ||
+  (a !== undefined &&
+    b?.length === a.length &&
+    a.every(({ comment, name, type }, at) => {
+      const other = b[at]
+      return name === other?.name && type === other.type && comment === other.comment
+    }))
+
+const same = (a: Table, b: Table): boolean =>
+  a.kind === b.kind && a.isView === b.isView && a.comment === b.comment && sameColumns(a.columns, b.columns)
+
+/** Holds the table; undefined when there is no room for it. */
+export const add = (index: ObjectIndex, table: Table): number | undefined => {
+  const key = fullName(table)
+  const alike = index.byName.get(key) ?? []
+  for (const id of alike) {
+    const entry = index.entries.get(id)
+    if (entry !== undefined && same(entry.table, table)) {
+      entry.holders += 1
+      return id
+    }
+  }
+  const objects = 1 + (table.columns?.length ?? 0)
+  const bytes = bytesOf(table)
+  const { maxBytes, maxObjects } = index.bounds
+  if (index.objects + objects > maxObjects || index.bytes + bytes > maxBytes) return undefined
+  const id = ++index.latest
+  const entry: Entry = { id, table, objects, bytes, holders: 1 }
+  index.texts.add(entry)
+  index.entries.set(id, entry)
+  index.byName.set(key, [...alike, id])
+  index.objects += objects
+  index.bytes += bytes
+  return id
+}
+
+/** Lets go of a table that is held. */
+export const release = (index: ObjectIndex, id: number): void => {
+  const entry = index.entries.get(id)
+  if (entry === undefined) return
+  entry.holders -= 1
+  if (entry.holders > 0) return
+  const key = fullName(entry.table)
+  const others = (index.byName.get(key) ?? []).filter((other) => other !== id)
+  index.texts.remove(entry)
+  index.entries.delete(id)
+  if (others.length === 0) index.byName.delete(key)
+  else index.byName.set(key, others)
+  index.objects -= entry.objects
+  index.bytes -= entry.bytes
+}
+
+export const tableOf = (index: ObjectIndex, id: number): Table | undefined => index.entries.get(id)?.table
+
+// How it is ranked
+
+export type Kind = "table" | "view" | "column"
+
+export interface Question {
+  readonly text: string
+  readonly kinds: ReadonlySet<Kind>
+  readonly limit: number
+  /** Whether the asker may see the table of this id. */
+  readonly sees: (id: number, table: Table) => boolean
+}
+
+export interface Hit {
+  readonly kind: Kind
+  readonly table: Table
+  /** Undefined: the table or view itself. */
+  readonly column: Column | undefined
+  readonly score: number
+}
+
+/** Columns are looked at in so many tables. */
+const MOST_TABLES = 300
+
+/** Words of a question beyond these are not looked for. */
+const MOST_WORDS = 12
+
+/** Shorter words have too many continuations, and too many neighbours. */
+const SHORTEST_PREFIX = 2
+const SHORTEST_TYPO = 4
+
+const edits = (word: string): number => (word.length < SHORTEST_TYPO ? 0 : word.length < 8 ? 1 : 2)
+
+/** How much a word of the index is what was asked for, 0 to 1. */
+const likeness = (asked: string, found: string): number => {
+  if (asked === found) return 1
+  if (asked.length >= SHORTEST_PREFIX && found.startsWith(asked)) {
+    return 0.5 + (0.4 * asked.length) / found.length
+  }
+  const most = edits(asked)
+  if (most === 0 || Math.abs(asked.length - found.length) > most) return 0
+  const away = distance(asked, found)
+  return away > most ? 0 : 0.75 - 0.15 * (away - 1) - 0.1 * (away / asked.length)
+}
+
+/** What a match is worth by the place of the word. */
+const weight = { name: 3, comment: 1.2, path: 0.8, columns: 0.5, notes: 0.3, types: 0.2 } as const
+const columnWeight = { name: 3, comment: 1.2, type: 0.8, table: 1, tableComment: 0.3, path: 0.3 } as const
+
+/** A name of which every word was asked for stands before one that holds more. */
+const COVERED = 0.6
+/** A name that is the question itself. */
+const SAME_NAME = 2
+
+/** The objects that match best, the best first. */
+export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Question): ReadonlyArray<Hit> => {
+  const said = words(text)
+  const telling = said.filter((word) => !stopWords.has(word))
+  const asked = [...new Set(telling.length === 0 ? said : telling)].slice(0, MOST_WORDS)
+  if (asked.length === 0) return []
+  const whole = said.join("")
+  const looked = said.length <= 2 ? [...asked, asWhole(whole)] : asked
+
+  const like = remembered((word: string) => remembered((found: string) => likeness(word, found)))
+  const accepts = remembered((found: string) => looked.some((word) => like(word)(found) > 0))
+  const isSeen = remembered((id: number) => {
+    const table = tableOf(index, id)
+    return table !== undefined && sees(id, table)
+  })
+  const found = index.texts.search(looked.join(" "), {
+    prefix: (word) => !isWhole(word) && word.length >= SHORTEST_PREFIX,
+    // Two, since swapped letters are two edits here; `likeness` counts them as one.
+    fuzzy: (word) => (edits(word) === 0 ? false : isWhole(word) ? 3 : 2),
+    boost: { name: 4, columns: 2, comment: 1, notes: 0.7, path: 0.5, types: 0.3 },
+    boostDocument: (id: number, term) => (accepts(term) && isSeen(id) ? 1 : 0)
+  })
+
+  // Rare words tell more than those that stand everywhere.
+  const frequency = new Map<string, number>()
+  for (const { queryTerms } of found) {
+    for (const word of queryTerms) frequency.set(word, (frequency.get(word) ?? 0) + 1)
+  }
+  const rarity = asked.map(
+    (word) => Math.log(1 + index.entries.size / (1 + (frequency.get(word) ?? 0))) + 0.5
+  )
+  const all = rarity.reduce((sum, one) => sum + one, 0)
+  const weighed = (worth: (at: number) => number): number =>
+    rarity.reduce((sum, one, at) => sum + one * worth(at), 0)
+
+  const best = (word: string, among: ReadonlyArray<string>): number => {
+    const alike = like(word)
+    return among.reduce((most, one) => Math.max(most, alike(one)), 0)
+  }
+  /** What a text has of the question, by the words of the question; `extra`: for being it, or for holding most of it. */
+  const had = remembered((text: string) => {
+    const own = wordsOfName(index, text)
+    const bests = asked.map((word) => best(word, own.all))
+    const hit = own.parts.filter((word) => asked.some((one) => like(one)(word) > 0)).length
+    const same = like(whole)(own.whole)
+    const extra = all * (COVERED * (hit / Math.max(1, own.parts.length)) + SAME_NAME * same * same)
+    return { bests, extra, isHit: extra > 0 || bests.some((one) => one > 0) }
+  })
+
+  const hits: Array<Hit & { readonly order: number }> = []
+  for (const { id, match } of found.slice(0, MOST_TABLES)) {
+    const table = tableOf(index, id as number)
+    if (table === undefined) continue
+    const terms: { readonly [F in Field]: Array<string> } = {
+      name: [],
+      path: [],
+      comment: [],
+      columns: [],
+      notes: [],
+      types: []
+    }
+    for (const [term, where] of Object.entries(match)) {
+      for (const field of where) terms[field as Field].push(term)
+    }
+    const byName = asked.map((word) => best(word, terms.name))
+    const byComment = asked.map((word) => best(word, terms.comment))
+    const byPath = asked.map((word) => best(word, terms.path))
+    const kind = table.isView ? "view" : "table"
+    if (kinds.has(kind)) {
+      const score = weighed((at) => {
+        const word = asked[at] ?? ""
+        return Math.max(
+          weight.name * (byName[at] ?? 0),
+          weight.comment * (byComment[at] ?? 0),
+          weight.path * (byPath[at] ?? 0),
+          weight.columns * best(word, terms.columns),
+          weight.notes * best(word, terms.notes),
+          weight.types * best(word, terms.types)
+        )
+      })
+      hits.push({ kind, table, column: undefined, score: score + had(table.name).extra, order: hits.length })
+    }
+    if (!kinds.has("column") || table.columns === undefined) continue
+    const around = asked.map((_, at) =>
+      Math.max(
+        columnWeight.table * (byName[at] ?? 0),
+        columnWeight.tableComment * (byComment[at] ?? 0),
+        columnWeight.path * (byPath[at] ?? 0)
+      )
+    )
+    for (const column of table.columns) {
+      const name = had(column.name)
+      const type = had(column.type)
+      const comment = column.comment === "" ? undefined : had(column.comment)
+      if (!name.isHit && !type.isHit && comment?.isHit !== true) continue
+      const score = weighed((at) =>
+        Math.max(
+          columnWeight.name * (name.bests[at] ?? 0),
+          columnWeight.type * (type.bests[at] ?? 0),
+          columnWeight.comment * (comment?.bests[at] ?? 0),
+          around[at] ?? 0
+        )
+      )
+      hits.push({ kind: "column", table, column, score: score + name.extra, order: hits.length })
+    }
+  }
+  return hits.sort((a, b) => b.score - a.score || a.order - b.order).slice(0, limit)
+}
