@@ -311,3 +311,28 @@ for (const identity of identities) {
     180_000
   )
 }
+
+it.scopedLive(
+  "two users find what their own roles see, and nothing else, also while the account is down",
+  () =>
+    Effect.gen(function* () {
+      const { call, emulator } = yield* start
+      const find = (client: string, query: string) =>
+        Effect.map(call(client, "search_objects", { query }), (answer) => Either.getOrThrow(answer))
+      const found = (answer: { readonly [name: string]: unknown }) =>
+        (answer["objects"] as ReadonlyArray<{ readonly name: string; readonly column?: string }>).map(
+          ({ column, name }) => (column === undefined ? name : `${name}.${column}`)
+        )
+      const mistyped = found(yield* find("ann", "custmer emial"))
+      expect(mistyped).toContain(`${database}.PUBLIC.CUSTOMERS.EMAIL`)
+      const events = yield* find("bob", "events")
+      expect(found(events)[0]).toBe(`${database}.WEB.EVENTS`)
+      expect(JSON.stringify(yield* find("bob", "customers orders email"))).not.toMatch(/PUBLIC|EMAIL/)
+      expect(JSON.stringify(yield* find("ann", "events"))).not.toMatch(/WEB\b|EVENT_ID/)
+
+      yield* emulator.setFaults({ faults: [{ kind: "status", status: 503, where: "any" }] })
+      const down = yield* find("bob", "events")
+      expect(found(down)).toEqual(found(events))
+      expect(down["age_seconds"]).toEqual(expect.any(Number))
+    })
+)

@@ -129,8 +129,7 @@ const quietServices = Layer.mergeAll(
   Degradation.layerNoop,
   LoopGuard.layerNoop,
   ResultCache.layerNoop,
-  Retry.layerNoop,
-  SearchIndex.layerNoop
+  Retry.layerNoop
 )
 
 export const quietContext: Tool.Context = { progress: () => Effect.void }
@@ -160,6 +159,7 @@ export interface Options extends GuardOptions {
   readonly policy?: Partial<CallPolicy.TierPolicy>
   readonly services?: Layer.Layer<RateLimiter | Quota | CircuitBreaker | Bulkhead>
   readonly readOnly?: Layer.Layer<ReadOnly>
+  readonly searchIndex?: Layer.Layer<SearchIndex.SearchIndex>
 }
 
 /** Runs a call as this client. */
@@ -179,6 +179,7 @@ export const services = (options: Options = {}) =>
       CallPolicy.layer({ default: options.policy ?? {} }),
       options.readOnly ?? readOnly(),
       options.services ?? idleServices,
+      options.searchIndex ?? SearchIndex.layerNoop,
       quietServices
     )
     return { warehouse, guard: guarded, layer }

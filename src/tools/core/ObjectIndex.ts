@@ -311,6 +311,14 @@ const COVERED = 0.6
 /** A name that is the question itself. */
 const SAME_NAME = 2
 
+interface Had {
+  readonly bests: ReadonlyArray<number>
+  readonly extra: number
+  readonly isHit: boolean
+}
+
+const nothing: Had = { bests: [], extra: 0, isHit: false }
+
 /** The objects that match best, the best first. */
 export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Question): ReadonlyArray<Hit> => {
   const said = words(text)
@@ -318,15 +326,25 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
   const asked = [...new Set(telling.length === 0 ? said : telling)].slice(0, MOST_WORDS)
   if (asked.length === 0) return []
   const whole = said.join("")
-  const looked = said.length <= 2 ? [...asked, asWhole(whole)] : asked
+  // A word may be a whole name without the lines between its words, and so may the whole question.
+  const wholes = [...asked, ...(said.length === 2 ? [whole] : [])].map(asWhole)
 
-  const like = remembered((word: string) => remembered((found: string) => likeness(word, found)))
-  const accepts = remembered((found: string) => looked.some((word) => like(word)(found) > 0))
+  /** How much a word of the index is each of the words looked for; undefined where it is none of them. */
+  const likenesses = new Map<string, ReadonlyArray<number> | undefined>()
+  const accepts = (found: string): boolean => {
+    const known = likenesses.get(found)
+    if (known !== undefined || likenesses.has(found)) return known !== undefined
+    const made = asked.map((word, at) => Math.max(likeness(word, found), likeness(wholes[at] ?? "", found)))
+    const isLike =
+      made.some((one) => one > 0) || (isWhole(found) && wholes.some((one) => likeness(one, found) > 0))
+    likenesses.set(found, isLike ? made : undefined)
+    return isLike
+  }
   const isSeen = remembered((id: number) => {
     const table = tableOf(index, id)
     return table !== undefined && sees(id, table)
   })
-  const found = index.texts.search(looked.join(" "), {
+  const found = index.texts.search([...asked, ...wholes].join(" "), {
     prefix: (word) => !isWhole(word) && word.length >= SHORTEST_PREFIX,
     // Two, since swapped letters are two edits here; `likeness` counts them as one.
     fuzzy: (word) => (edits(word) === 0 ? false : isWhole(word) ? 3 : 2),
@@ -346,18 +364,24 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
   const weighed = (worth: (at: number) => number): number =>
     rarity.reduce((sum, one, at) => sum + one * worth(at), 0)
 
-  const best = (word: string, among: ReadonlyArray<string>): number => {
-    const alike = like(word)
-    return among.reduce((most, one) => Math.max(most, alike(one)), 0)
+  /** The best likeness to each word of the question; all words that have any were met by the search. */
+  const bestOf = (among: ReadonlyArray<string>): ReadonlyArray<number> => {
+    const bests = asked.map(() => 0)
+    for (const word of among) {
+      const alike = likenesses.get(word)
+      if (alike !== undefined) bests.forEach((most, at) => void (bests[at] = Math.max(most, alike[at] ?? 0)))
+    }
+    return bests
   }
   /** What a text has of the question, by the words of the question; `extra`: for being it, or for holding most of it. */
-  const had = remembered((text: string) => {
+  const had = remembered((text: string): Had => {
     const own = wordsOfName(index, text)
-    const bests = asked.map((word) => best(word, own.all))
-    const hit = own.parts.filter((word) => asked.some((one) => like(one)(word) > 0)).length
-    const same = like(whole)(own.whole)
+    const hit = own.parts.filter((word) => likenesses.get(word) !== undefined).length
+    const isSame = hit * 2 >= own.parts.length || likenesses.get(asWhole(own.whole)) !== undefined
+    if (!isSame && hit === 0) return nothing
+    const same = isSame ? likeness(whole, own.whole) : 0
     const extra = all * (COVERED * (hit / Math.max(1, own.parts.length)) + SAME_NAME * same * same)
-    return { bests, extra, isHit: extra > 0 || bests.some((one) => one > 0) }
+    return { bests: bestOf(own.all), extra, isHit: extra > 0 }
   })
 
   const hits: Array<Hit & { readonly order: number }> = []
@@ -375,23 +399,26 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
     for (const [term, where] of Object.entries(match)) {
       for (const field of where) terms[field as Field].push(term)
     }
-    const byName = asked.map((word) => best(word, terms.name))
-    const byComment = asked.map((word) => best(word, terms.comment))
-    const byPath = asked.map((word) => best(word, terms.path))
+    const byName = bestOf(terms.name)
+    const byComment = bestOf(terms.comment)
+    const byPath = bestOf(terms.path)
     const kind = table.isView ? "view" : "table"
-    if (kinds.has(kind)) {
-      const score = weighed((at) => {
-        const word = asked[at] ?? ""
-        return Math.max(
+    const extra = had(table.name).extra
+    // A table that matches by its columns alone is told by these.
+    const isOwn = extra > 0 || [byName, byComment, byPath].some((all) => all.some((one) => one > 0))
+    if (kinds.has(kind) && (isOwn || !kinds.has("column"))) {
+      const [inColumns, inNotes, inTypes] = [terms.columns, terms.notes, terms.types].map(bestOf)
+      const score = weighed((at) =>
+        Math.max(
           weight.name * (byName[at] ?? 0),
           weight.comment * (byComment[at] ?? 0),
           weight.path * (byPath[at] ?? 0),
-          weight.columns * best(word, terms.columns),
-          weight.notes * best(word, terms.notes),
-          weight.types * best(word, terms.types)
+          weight.columns * (inColumns?.[at] ?? 0),
+          weight.notes * (inNotes?.[at] ?? 0),
+          weight.types * (inTypes?.[at] ?? 0)
         )
-      })
-      hits.push({ kind, table, column: undefined, score: score + had(table.name).extra, order: hits.length })
+      )
+      hits.push({ kind, table, column: undefined, score: score + extra, order: hits.length })
     }
     if (!kinds.has("column") || table.columns === undefined) continue
     const around = asked.map((_, at) =>
