@@ -80,12 +80,20 @@ export const agents: ReadonlyArray<Agent> = [
 ]
 
 /**
+ * A search, misspelt as agents do. The first one waits until the names have been read.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const search: Call = { tool: "search_objects", input: { query: "custmer emial", limit: 1 } }
+
+/**
  * What the catalog agent asks for: asked once beforehand, so that there is something to remember.
  *
  * @since 0.1.0
  * @category data
  */
-export const first: ReadonlyArray<Call> = [...catalog, query("SELECT COUNT(*) AS N FROM ORDERS")]
+export const first: ReadonlyArray<Call> = [...catalog, query("SELECT COUNT(*) AS N FROM ORDERS"), search]
 
 /**
  * Fires until it is interrupted. `hurry`: so many times faster.

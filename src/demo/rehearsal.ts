@@ -44,6 +44,8 @@ export type Event =
   | ({ readonly _tag: "Moment" } & Moment)
   /** The text of a code, the first time it is read. */
   | { readonly _tag: "Refusal"; readonly code: string; readonly text: string }
+  /** What a search has found while nothing answers; undefined: nothing. */
+  | { readonly _tag: "Search"; readonly query: string; readonly found: string | undefined }
   | ({ readonly _tag: "Summary" } & Figures)
 
 /**
@@ -149,6 +151,17 @@ const stateOf = (answer: Client.Answer) => {
   }
 }
 
+/** The first object of a search, with the age of what is known. */
+const foundOf = (answer: Client.Answer): string | undefined => {
+  if (answer._tag === "Refused") return undefined
+  const { age_seconds: age, objects } = answer.content
+  const [first] = Array.isArray(objects) ? objects : []
+  const { column, name } = fields(first)
+  return typeof name === "string"
+    ? `${name}${typeof column === "string" ? `.${column}` : ""} (as of ${numberOf(age)} s ago)`
+    : undefined
+}
+
 const until = (holds: () => boolean): Effect.Effect<void> =>
   Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet"))).pipe(
     Effect.retry(Schedule.spaced(20)),
@@ -234,6 +247,7 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
         .slice(0, Outage.phases.indexOf(phase))
         .every((earlier) => ledger.inFlight(earlier.name) === 0)
     const arrivals: Array<Summary.Arrived> = []
+    let found: string | undefined
     for (const one of Outage.phases) {
       phase = one.name
       const [from, already] = [yield* elapsed, yield* submitted]
@@ -249,7 +263,11 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
       yield* emulator.setFaults(Outage.script([one], speed))
       yield* tell({ _tag: "Phase", name: one.name, description: one.description, atMs: from })
       yield* Effect.sleep(one.lastsMs / speed)
-      if (one.name === "down") yield* until(() => transitions.some(({ to }) => to === "open"))
+      if (one.name === "down") {
+        yield* until(() => transitions.some(({ to }) => to === "open"))
+        found = foundOf(yield* watcher.call(Agents.search.tool, Agents.search.input))
+        yield* tell({ _tag: "Search", query: String(Agents.search.input["query"]), found })
+      }
       if (one === Outage.phases.at(-1)) yield* until(() => transitions.at(-1)?.to === "closed")
       arrivals.push({
         phase: one.name,
@@ -270,6 +288,7 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
       transitions,
       arrivals,
       retries: (yield* retry.status).retries,
+      isSearchable: found !== undefined,
       leftRunning: statements.running + statements.queued
     })
   })

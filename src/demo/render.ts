@@ -178,6 +178,12 @@ export const render = (event: Event, look: Look): string => {
       return moment(event, look)
     case "Refusal":
       return indented(event.text, "        > ", look.width).join("\n")
+    case "Search":
+      return indented(
+        `Nothing answers, and search_objects "${event.query}" finds ${event.found ?? "nothing"}.`,
+        "        > ",
+        look.width
+      ).join("\n")
     case "Summary":
       return summary(event, look)
   }

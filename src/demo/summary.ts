@@ -71,9 +71,11 @@ export const make = (seen: {
   readonly transitions: ReadonlyArray<Seen>
   readonly arrivals: ReadonlyArray<Arrived>
   readonly retries: number
+  /** A search found something in the outage. */
+  readonly isSearchable: boolean
   readonly leftRunning: number
 }): Figures => {
-  const { arrivals, leftRunning, ledger, mistakes, retries, transitions } = seen
+  const { arrivals, isSearchable, leftRunning, ledger, mistakes, retries, transitions } = seen
   const troubled = new Set(Outage.phases.flatMap(({ faults, name }) => (faults.length > 0 ? [name] : [])))
   const phases = arrivals.flatMap(({ phase: name, statements }) => {
     const counts = ledger.phases.get(name)
@@ -106,6 +108,7 @@ export const make = (seen: {
       },
       { name: "the breaker opened in the outage", held: opened.length > 0 },
       { name: "the breaker closed after it", held: transitions.at(-1)?.to === "closed" },
+      { name: "names of tables and columns were found in the outage", held: isSearchable },
       { name: "no statement was left running", held: leftRunning === 0 }
     ]
   }

@@ -61,6 +61,11 @@ const steps: ReadonlyArray<Step> = [
     shown: (answers) => content(answers, ({ tables }) => names(tables))
   },
   {
+    title: 'Where is the address of a customer? search_objects "custmer emial"',
+    calls: [["search_objects", { query: "custmer emial", limit: 1 }]],
+    shown: (answers) => content(answers, ({ objects }) => JSON.stringify(objects))
+  },
+  {
     title: "Revenue by country: execute_query, 3 rows",
     calls: [["execute_query", { sql: revenue, database, schema: "PUBLIC", limit: 3 }]],
     shown: (answers) => content(answers, ({ rows, truncated }) => JSON.stringify({ rows, truncated }))

@@ -55,6 +55,9 @@ it.scopedLive("rehearses an outage: the breaker opens and closes, every call is 
     const told = events.flatMap((event) => (event._tag === "Refusal" ? [event.code] : []))
     expect(told).toContain("WAREHOUSE_INVALID_STATEMENT")
     expect(new Set(told).size).toBe(told.length)
+    expect(events.flatMap((event) => (event._tag === "Search" ? [event.found] : []))).toEqual([
+      expect.stringContaining("SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS.EMAIL")
+    ])
     expect(summary).toMatchObject({ unanswered: 0, leftRunning: 0 })
     expect(summary.phases.some(({ refused, stale }) => refused + stale > 0)).toBe(true)
     expect(readdirSync(TMPDIR)).toEqual([])
