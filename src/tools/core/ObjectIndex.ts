@@ -52,7 +52,9 @@ export interface ObjectIndex {
   readonly entries: Map<number, Entry>
   /** The entries of a full name: more than one where holders were told different things. */
   readonly byName: Map<string, ReadonlyArray<number>>
-  /** Words of names: the same few names of columns stand in most tables. */
+  /** The names of columns, with their words and the tables in which they stand. */
+  readonly columns: Map<string, Named>
+  /** Words of other short texts. */
   readonly names: Map<string, NameWords>
   objects: number
   bytes: number
@@ -112,8 +114,13 @@ const nameWords = (name: string): NameWords => {
   return { parts, whole, all: parts.length === 2 ? [...parts, asWhole(whole)] : parts }
 }
 
-const wordsOfName = ({ names }: Pick<ObjectIndex, "names">, name: string): NameWords => {
-  const before = names.get(name)
+interface Named {
+  readonly words: NameWords
+  readonly tables: Set<number>
+}
+
+const wordsOfName = ({ columns, names }: Pick<ObjectIndex, "columns" | "names">, name: string): NameWords => {
+  const before = columns.get(name)?.words ?? names.get(name)
   if (before !== undefined) return before
   if (names.size >= MOST_NAMES) names.clear()
   const made = nameWords(name)
@@ -137,7 +144,7 @@ const fields = ["name", "path", "comment", "columns", "notes", "types"] as const
 type Field = (typeof fields)[number]
 
 const wordsOf = (
-  index: Pick<ObjectIndex, "names">,
+  index: Pick<ObjectIndex, "columns" | "names">,
   { columns = [], comment, database, name, schema }: Table,
   field: Field
 ): ReadonlyArray<string> => {
@@ -178,7 +185,7 @@ const bytesOf = ({ columns = [], comment, database, name, schema }: Table): numb
       columns.reduce((sum, column) => sum + charactersOf(column), 0))
 
 export const make = (bounds: Bounds): ObjectIndex => {
-  const known = { names: new Map<string, NameWords>() }
+  const known = { columns: new Map<string, Named>(), names: new Map<string, NameWords>() }
   return {
     bounds,
     ...known,
@@ -232,6 +239,11 @@ export const add = (index: ObjectIndex, table: Table): number | undefined => {
   if (index.objects + objects > maxObjects || index.bytes + bytes > maxBytes) return undefined
   const id = ++index.latest
   const entry: Entry = { id, table, objects, bytes, holders: 1 }
+  for (const { name } of table.columns ?? []) {
+    const named = index.columns.get(name)
+    if (named === undefined) index.columns.set(name, { words: nameWords(name), tables: new Set([id]) })
+    else named.tables.add(id)
+  }
   index.texts.add(entry)
   index.entries.set(id, entry)
   index.byName.set(key, [...alike, id])
@@ -249,6 +261,11 @@ export const release = (index: ObjectIndex, id: number): void => {
   const key = fullName(entry.table)
   const others = (index.byName.get(key) ?? []).filter((other) => other !== id)
   index.texts.remove(entry)
+  for (const { name } of entry.table.columns ?? []) {
+    const named = index.columns.get(name)
+    named?.tables.delete(id)
+    if (named?.tables.size === 0) index.columns.delete(name)
+  }
   index.entries.delete(id)
   if (others.length === 0) index.byName.delete(key)
   else index.byName.set(key, others)
@@ -278,8 +295,11 @@ export interface Hit {
   readonly score: number
 }
 
-/** Columns are looked at in so many tables. */
-const MOST_TABLES = 300
+/** Columns are looked at in so many tables that match best as a whole ... */
+const MOST_TABLES = 150
+/** ... and in so many that hold one of the names of columns that match best. */
+const MOST_NAMED = 40
+const TABLES_OF_NAMED = 20
 
 /** Words of a question beyond these are not looked for. */
 const MOST_WORDS = 12
@@ -384,9 +404,31 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
     return { bests: bestOf(own.all), extra, isHit: extra > 0 }
   })
 
+  const candidates = new Map<number, { readonly [term: string]: ReadonlyArray<string> }>(
+    found.slice(0, MOST_TABLES).map(({ id, match }) => [id as number, match])
+  )
+  if (kinds.has("column")) {
+    const matches = new Map(found.map(({ id, match }) => [id as number, match]))
+    const named: Array<{ readonly tables: ReadonlySet<number>; readonly score: number }> = []
+    for (const [name, { tables, words }] of index.columns) {
+      if (!words.all.some((word) => likenesses.get(word) !== undefined)) continue
+      const { bests, extra } = had(name)
+      named.push({ tables, score: weighed((at) => bests[at] ?? 0) + extra })
+    }
+    for (const { tables } of named.sort((a, b) => b.score - a.score).slice(0, MOST_NAMED)) {
+      let left = TABLES_OF_NAMED
+      for (const id of tables) {
+        const match = matches.get(id)
+        if (match === undefined) continue
+        candidates.set(id, match)
+        if (--left === 0) break
+      }
+    }
+  }
+
   const hits: Array<Hit & { readonly order: number }> = []
-  for (const { id, match } of found.slice(0, MOST_TABLES)) {
-    const table = tableOf(index, id as number)
+  for (const [id, match] of candidates) {
+    const table = tableOf(index, id)
     if (table === undefined) continue
     const terms: { readonly [F in Field]: Array<string> } = {
       name: [],
