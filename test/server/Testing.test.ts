@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Ref } from "effect"
+import { Context, Effect, Layer, Ref, TestClock } from "effect"
+import * as Audit from "../../src/observe/Audit.js"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
+import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
+import * as Degradation from "../../src/guard/Degradation.js"
 import * as Guard from "../../src/guard/Guard.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
@@ -8,6 +11,7 @@ import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as Retry from "../../src/guard/Retry.js"
 import type * as Stack from "../../src/server/Stack.js"
 import * as Testing from "../../src/server/Testing.js"
+import * as SearchIndex from "../../src/tools/SearchIndex.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
 
 const answers = {
@@ -114,4 +118,90 @@ describe("Testing", () => {
     })
     assert.isDefined(complete)
   })
+})
+
+const text = (name: string) => ({ name, type: "VARCHAR", nullable: true })
+const listed = (record: { readonly [column: string]: string }) => ({
+  columns: Object.keys(record).map(text),
+  rows: [Object.values(record)]
+})
+const place = { database_name: "SHOP", schema_name: "PUBLIC" }
+const names = {
+  "SHOW TABLES IN ACCOUNT": listed({ name: "ORDERS", ...place, kind: "TABLE" }),
+  "SHOW VIEWS IN ACCOUNT": listed({ name: "TOTALS", ...place }),
+  "SHOW COLUMNS IN ACCOUNT": listed({
+    table_name: "ORDERS",
+    column_name: "STATUS",
+    data_type: "TEXT",
+    ...place
+  })
+}
+
+describe("what is kept for search_objects", () => {
+  const used = (client: string) =>
+    Effect.gen(function* () {
+      const quotas = yield* Effect.flatMap(Quota.Quota, (_) => _.status(client, "default"))
+      return quotas.find(({ quota, scope }) => scope === "client" && quota === "requests_per_hour")?.used
+    })
+
+  const search = Effect.gen(function* () {
+    const tool = (yield* Toolbox.Toolbox).get("search_objects")
+    assert(tool !== undefined)
+    return yield* tool.handler(
+      { query: "status", kinds: undefined, database: undefined, limit: 5 },
+      { progress: () => Effect.void }
+    )
+  })
+
+  it.effect("is read after a client's first answer, as calls of a client of its own in the audit log", () =>
+    Effect.gen(function* () {
+      const lines: Array<Audit.Entry> = []
+      const audit = Layer.succeed(Audit.Audit, {
+        record: (entry) => Effect.sync(() => void lines.push(entry))
+      })
+      yield* Effect.gen(function* () {
+        yield* run("SELECT 1")
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* used("snowguard:search"), 0)
+        for (let n = 0; n < 20; n++) yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual([yield* used("local"), yield* used("snowguard:search")], [1, 3])
+        assert.deepStrictEqual(
+          lines.map(({ client, decision, statement }) => [client, statement, decision]),
+          Object.keys(names).map((sql) => ["snowguard:search", sql, "ok"])
+        )
+        assert.isTrue(lines.every(({ limits }) => limits !== undefined && limits.length > 0))
+        // A search is a request of its client, and sends nothing.
+        assert.deepInclude(yield* search, { count: 1, truncated: false, age_seconds: 19 })
+        assert.deepStrictEqual([yield* used("local"), yield* used("snowguard:search")], [2, 3])
+      }).pipe(
+        Effect.provide(Testing.layer({ ...answers, ...names }, { audit, searchIndex: SearchIndex.layer() }))
+      )
+    })
+  )
+
+  it.effect("answers while the circuit is open, in every mode, and within the rate limit", () =>
+    Effect.gen(function* () {
+      yield* run("SELECT 1")
+      for (let n = 0; n < 20; n++) yield* TestClock.adjust("1 second")
+      yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, (_) => _.forceOpen("test"))
+      yield* Effect.flatMap(Degradation.Degradation, (_) => _.pin("emergency", "test"))
+      assert.deepInclude(yield* search, { count: 1 })
+      const { calls } = yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, (_) => _.status)
+      const before = calls
+      for (let n = 0; n < 99; n++) yield* search
+      assert.strictEqual((yield* Effect.flip(search))._tag, "RateLimited")
+      assert.strictEqual(
+        (yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, (_) => _.status)).calls,
+        before
+      )
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Testing.layer(
+          { ...answers, ...names },
+          { searchIndex: SearchIndex.layer(), degradation: Degradation.layer() }
+        )
+      )
+    )
+  )
 })
