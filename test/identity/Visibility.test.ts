@@ -228,6 +228,7 @@ const questions = ["PUBLIC", "WEB"].flatMap(
         "completion/complete",
         { ref: { type: "ref/prompt", name: "explore_database" }, argument: { name: "database", value: "" } }
       ],
+      ["tools/call", { name: "search_objects", arguments: { query: `order event ${schema}` } }],
       ["tools/call", { name: "list_views", arguments: { database, schema } }],
       ["tools/call", { name: "describe_table", arguments: { database, schema, table: "ORDER" } }],
       ["tools/call", { name: "describe_table", arguments: { database, schema, table: "EVENT" } }],
