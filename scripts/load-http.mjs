@@ -179,9 +179,10 @@ try {
     SNOWGUARD_HTTP_SESSION_IDLE_SECONDS: String(idleSeconds)
   })
   ;({ agent, ask, call, opened } = Servers.client(child.port))
-  // The warehouse is opened by the first call.
+  // The warehouse is opened by the first call, and the names for searches are read after it.
   const first = await opened(admin)
   await call(admin, first, "execute_query", { sql: "SELECT 1 AS one" })
+  await call(admin, first, "search_objects", { query: "one" })
   await ask(admin, { session: first, method: "DELETE" })
   const held = async () => {
     const { text } = await ask(admin, { path: "/metrics", method: "GET" })

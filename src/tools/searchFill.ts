@@ -109,6 +109,8 @@ export const make = Effect.gen(function* () {
   ) =>
     Effect.gen(function* () {
       const { metadataTimeoutMs: timeoutMs } = policies.of(client.tier)
+      // The embedded warehouse has processes by client, and needs no other one for this.
+      const { client: name, tier } = warehouse.dialect === "duckdb" ? principal : client
       const notes = new CallNotes(audit.withoutLimits !== true)
       const started = yield* monotonicMillis
       const record = (decision: string) =>
@@ -147,7 +149,7 @@ export const make = Effect.gen(function* () {
               warehouse,
               { ...attempt, bytesLeft: Number.MAX_SAFE_INTEGER, addBytes: () => Effect.void },
               {
-                statement: { sql, tag: { tool: Query.SEARCH, client: client.client, tier: client.tier } },
+                statement: { sql, tag: { tool: Query.SEARCH, client: name, tier } },
                 timeoutMs,
                 maxRows: MAX_ROWS,
                 maxBytes: MAX_BYTES,
