@@ -120,9 +120,8 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name: Query.SEARCH,
     description:
-      "Finds tables, views and columns by words of their names, comments and types, also misspelt ones. Use it first " +
-      "when you do not know where the data is. Answers from memory, with its age; needs no warehouse. " +
-      Fields.whenRefused,
+      "Finds tables, views and columns by words of names, comments and types, also misspelt. Use it first when you do " +
+      "not know where data is. From memory, with its age: needs no warehouse.",
     class: "metadata",
     input,
     aliases: { query: ["text", "q", "search", "pattern", "keyword"] },

@@ -8,11 +8,13 @@
  */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { Guard } from "../guard/Guard.js"
 import { Audit } from "../observe/Audit.js"
 import { monotonicMillis, monotonicReader } from "../platform/monotonic.js"
 import * as Principal from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
+import { Credits } from "../quota/Credits.js"
 import { actingAs, Warehouse, WarehouseError } from "../warehouse/Warehouse.js"
 import type { Cell } from "../warehouse/Warehouse.js"
 import { CallPolicy, hasTool } from "./CallPolicy.js"
@@ -98,6 +100,7 @@ export const make = Effect.gen(function* () {
   const warehouse = yield* Warehouse
   const policies = yield* CallPolicy
   const audit = yield* Audit
+  const credits = Option.getOrUndefined(yield* Effect.serviceOption(Credits))
   const now = yield* monotonicReader
 
   /** One statement, recorded as a call of its own. */
@@ -154,7 +157,8 @@ export const make = Effect.gen(function* () {
                 maxRows: MAX_ROWS,
                 maxBytes: MAX_BYTES,
                 maxCellBytes: CELL_BYTES,
-                pick
+                pick,
+                ...(kind === "query" && credits !== undefined ? { begin: credits.begin } : {})
               }
             ).pipe(Effect.provideService(CurrentPrincipal, principal))
         )
