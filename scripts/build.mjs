@@ -49,7 +49,12 @@ const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
   readFileSync(`${root}/package.json`, "utf8")
 )
 // Native drivers stay outside: they find their binaries relative to their own package.
-const bundled = new Set(["@modelcontextprotocol/sdk", "@modelcontextprotocol/server", "minisearch", "smol-toml"])
+const bundled = new Set([
+  "@modelcontextprotocol/sdk",
+  "@modelcontextprotocol/server",
+  "minisearch",
+  "smol-toml"
+])
 
 // The JavaScript of DuckDB's driver is bundled; its native part is found from where the driver is installed.
 const nativeOfDriver = {
