@@ -10,6 +10,7 @@ import {
   afterTable,
   beforeBracket,
   builtin,
+  clausePairs,
   endsFrom,
   ofOthers,
   queryStarts,
@@ -230,10 +231,67 @@ export const check = ({ allowed, from, names, tokens, top }: Place, open: number
   names.calls.push({ name: full, token: first })
   const argument = tokens[open + 1]
   if (full === "IDENTIFIER") identifier(tokens, open, top.wantsTable, names)
-  if (full === "SEMANTIC_VIEW" && !isName(argument)) {
+  if (full !== "SEMANTIC_VIEW") return undefined
+  if (!top.wantsTable && !(top.kind === "clause" && top.name === "TABLE"))
+    refuse("SYNTAX", "SEMANTIC_VIEW belongs into FROM: SELECT * FROM SEMANTIC_VIEW(...)", name)
+  if (!isName(argument))
     refuse("OBJECT_NOT_ALLOWED", "SEMANTIC_VIEW takes the name of a semantic view", argument)
+  return open + 1
+}
+
+const semanticClauses = new Set(["DIMENSIONS", "METRICS", "FACTS", "WHERE", "VARIABLES"])
+
+/** What a query has behind its tables, and SEMANTIC_VIEW behind its bracket. */
+const ofQueries = new Set([...endsFrom, "FROM", "LIMIT", "FETCH", "OFFSET", "JOIN"])
+
+const semanticForm =
+  "SEMANTIC_VIEW takes a name, then DIMENSIONS, METRICS or FACTS with expressions, WHERE with a condition and " +
+  "VARIABLES with values"
+
+/**
+ * The rest of `SEMANTIC_VIEW(name DIMENSIONS a.b, a.* METRICS c.d AS x WHERE a.b > 1 VARIABLES v = 2)`, from the
+ * end of the name on: clauses of expressions, in which no query stands. Answers the brackets that follow the word
+ * of a clause, and so are no calls: `METRICS (a.b + 1) AS c`.
+ */
+export const semanticClausesOf = (
+  tokens: ReadonlyArray<Token>,
+  start: number,
+  closers: Int32Array
+): ReadonlyArray<number> => {
+  const brackets: Array<number> = []
+  const seen = new Set<string>()
+  const first = tokens[start]
+  if (first?.kind !== "close" && !continues(first, semanticClauses)) refuse("SYNTAX", semanticForm, first)
+  let begins = start
+  for (let at = start; tokens[at] !== undefined && tokens[at]?.kind !== "close"; at++) {
+    const token = tokens[at]!
+    const before = tokens[at - 1]
+    if (token.kind === "open") {
+      if (at === begins && at > start) brackets.push(at)
+      for (let inner = at + 1; inner < closers[at]!; inner++)
+        if (tokens[inner - 1]!.kind === "open" && continues(tokens[inner], queryStarts))
+          refuse("SYNTAX", "SEMANTIC_VIEW takes expressions, and no query inside its bracket", tokens[inner])
+      at = closers[at]!
+      continue
+    }
+    if (token.kind !== "word" || before?.text === ".") continue
+    // Where an expression or an alias is due, the same word is a name.
+    const follows = at === start || endsOperand(before) || isStar(tokens, at - 1, start)
+    const isDue = !follows || (at === begins && at > start)
+    const pair = clausePairs.get(token.value)
+    if (semanticClauses.has(token.value) && !isDue) {
+      if (seen.has(token.value)) refuse("SYNTAX", `${token.text} stands twice in SEMANTIC_VIEW`, token)
+      seen.add(token.value)
+      begins = at + 1
+    } else if (
+      !isDue &&
+      (continues(token, queryStarts) || continues(token, ofQueries)) &&
+      (pair === undefined || isWord(tokens[at + 1], pair))
+    ) {
+      refuse("SYNTAX", `${token.text} does not belong into SEMANTIC_VIEW; it follows the bracket`, token)
+    }
   }
-  return full === "SEMANTIC_VIEW" && isName(argument) ? open + 1 : undefined
+  return brackets
 }
 
 /** TABLE( 'name' | $name | name | function(...) ) */

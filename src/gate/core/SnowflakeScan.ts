@@ -64,6 +64,8 @@ export const inspect = (
   /** Brackets of semantic views that WITH defines: read already, up to where; or with expressions inside. */
   const read = new Set<number>()
   const semantic = new Set<number>()
+  /** Brackets behind the word of a clause of SEMANTIC_VIEW: no calls. */
+  const grouped = new Set<number>()
   let top = stack[0]!
 
   const startsQuery = (at: number): boolean => {
@@ -272,6 +274,19 @@ export const inspect = (
     return end
   }
 
+  /** The name of a semantic view at `at`; answers where it ends. */
+  const semanticName = (at: number): number => {
+    if (isWord(tokens[at], "IDENTIFIER") && tokens[at + 1]?.text === "(") {
+      const found = Calls.identified(tokens, at + 1)
+      if (found?.isWhole === true) names.tables.add(found.text)
+      names.dynamic.push({ form: "IDENTIFIER(...)", token: tokens[at] })
+      return closers[at + 1]! + 1
+    }
+    const end = table(at)
+    if (end < at) refuse("OBJECT_NOT_ALLOWED", "SEMANTIC_VIEW takes the name of a semantic view", tokens[at])
+    return end + 1
+  }
+
   const enter = (at: number): void => {
     const token = tokens[at]!
     const previous = at > from ? tokens[at - 1] : undefined
@@ -301,11 +316,15 @@ export const inspect = (
       next = isTop ? frame("group", "", outer) : frame("clause", "STAGE", outer)
     } else if (columns.has(at)) next = frame("names", "", outer)
     else if (semantic.has(at)) next = frame("clause", "SEMANTIC", outer)
+    else if (grouped.has(at)) next = frame("group", "", outer)
     else if (isName(previous)) {
       next = afterWord(tokens, at, from, outer)
       if (next === undefined) {
         const object = Calls.check({ tokens, from, top: outer, allowed, names }, at)
-        if (object !== undefined) table(object)
+        if (object !== undefined) {
+          const end = semanticName(object)
+          for (const open of Calls.semanticClausesOf(tokens, end, closers)) grouped.add(open)
+        }
         const name = previous!.value
         next = frame("call", name, outer, outer.wantsTable)
       }
