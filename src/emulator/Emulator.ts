@@ -30,6 +30,7 @@ import * as Ids from "./ids.js"
 import type { Traits } from "./listings.js"
 import { SHOW_ROWS } from "./listings.js"
 import * as Protocol from "./protocol.js"
+import * as Semantic from "./semantic.js"
 import * as Sessions from "./sessions.js"
 import * as Statements from "./statements.js"
 
@@ -143,6 +144,7 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       roles: options.roles,
       identities: options.directory === undefined ? undefined : Identities.make(options.directory, engine),
       traits: options.tables ?? {},
+      semanticViews: options.sample === false ? [] : [Semantic.sample],
       showRows: options.showRows ?? SHOW_ROWS
     }
     const statements = yield* Statements.make(

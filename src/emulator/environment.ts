@@ -7,6 +7,7 @@ import type { Client } from "../warehouse/duckdb/client.js"
 import type { Identities } from "./identities.js"
 import type { Traits } from "./listings.js"
 import type { Rows, Sizes } from "./results.js"
+import type { SemanticView } from "./semantic.js"
 
 export interface Environment {
   readonly engine: Client
@@ -22,6 +23,7 @@ export interface Environment {
   readonly identities: Identities | undefined
   /** What tables are that the engine knows as tables only. */
   readonly traits: Traits
+  readonly semanticViews: ReadonlyArray<SemanticView>
   /** Rows of a SHOW at most. */
   readonly showRows: number
   readonly stored: (queryId: string) => Rows | undefined

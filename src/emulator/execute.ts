@@ -20,6 +20,7 @@ import type { Rows, Sizes } from "./results.js"
 import { allJson, builder } from "./results.js"
 import { relation } from "./wire.js"
 import * as Listings from "./listings.js"
+import * as Semantic from "./semantic.js"
 import * as SessionCommands from "./sessionCommands.js"
 import type { Session } from "./sessions.js"
 import type { Context, Text } from "./parser.js"
@@ -100,43 +101,46 @@ export const run = (
   statement: Run
 ): Effect.Effect<Rows, Failure> => {
   const { parameters, text } = statement
-  return text.command._tag === "Query"
+  const answered = (table: Table) => rowsOf(table, text.typeId, environment.sizes)
+  if (text.command._tag !== "Query") {
+    return Effect.map(SessionCommands.answer(environment, session, text.command, parameters), answered)
+  }
+  const metadata = Semantic.metadata(text.sql)
+  return metadata === undefined
     ? query(environment, session, statement)
-    : Effect.map(SessionCommands.answer(environment, session, text.command, parameters), (table) =>
-        rowsOf(table, text.typeId, environment.sizes)
-      )
+    : Effect.map(Semantic.answer(environment, session, metadata), answered)
 }
 
 /** The text with what the session knows put into it; `binds` gets what it reads from stored results. */
-const resolved = (environment: Environment, session: Session, text: Text, binds: Array<Bind>) => {
-  const tokens = tokenize(text.sql, snowflake)
+const resolved = (environment: Environment, session: Session, text: string, binds: Array<Bind>) => {
+  const tokens = tokenize(text, snowflake)
   // The engine reports what cannot be read.
-  if (Either.isLeft(tokens)) return Effect.succeed({ sql: text.sql, tokens: [], isRewritten: false })
+  if (Either.isLeft(tokens)) return Effect.succeed(text)
   const edits = contextCalls(tokens.right, contextOf(environment, session))
-  const filled = apply(text.sql, edits)
+  const filled = apply(text, edits)
   const again = tokenize(filled, snowflake)
   const scans = Either.isRight(again) ? resultScans(again.right) : []
   const unknown = scans.find((scan) => environment.stored(scan.queryId) === undefined)
   if (unknown !== undefined) return Effect.fail(Failures.resultUnknown(unknown.queryId))
-  const sql = apply(
-    filled,
-    scans.map(({ end, queryId, start }) => {
-      const stored = environment.stored(queryId)!
-      binds.push(allJson(stored))
-      return { start, end, text: relation(stored.columns, binds.length) }
-    })
-  )
-  return Effect.succeed({ sql, tokens: tokens.right, isRewritten: sql !== text.sql })
+  const read = scans.map(({ end, queryId, start }) => {
+    const stored = environment.stored(queryId)!
+    binds.push(allJson(stored))
+    return { start, end, text: relation(stored.columns, binds.length) }
+  })
+  return Effect.succeed(apply(filled, read))
 }
 
 const query = (environment: Environment, session: Session, statement: Run): Effect.Effect<Rows, Failure> =>
   Effect.gen(function* () {
     const { text } = statement
     const binds: Array<Bind> = [...statement.binds]
-    const { isRewritten, sql, tokens } = yield* resolved(environment, session, text, binds)
+    const semantic = yield* Semantic.rewritten(environment, session, text.sql)
+    const sql = yield* resolved(environment, session, semantic?.sql ?? text.sql, binds)
+    const tokens = Either.getOrElse(tokenize(text.sql, snowflake), () => [])
+    const isRewritten = sql !== text.sql
     const isShow = text.typeId === SHOW
     const { identities } = environment
-    if (identities !== undefined) yield* identities.mayRead(session, text.sql)
+    if (identities !== undefined) yield* identities.mayRead(session, semantic?.reads ?? text.sql)
     const limit = Number(statement.parameters.get("ROWS_PER_RESULTSET") ?? 0)
     const most = isShow ? environment.showRows : Number.POSITIVE_INFINITY
     const capped = Math.min(limit > 0 ? limit : Number.POSITIVE_INFINITY, most)
