@@ -88,6 +88,27 @@ const read = (
   return Either.isLeft(unfolds) ? Either.left(unfolds.left) : statement
 }
 
+/** Refuses what asks for a semantic view; SHOW SEMANTIC VIEWS lists none. */
+const semanticView = (tokens: ReadonlyArray<Token>): Rejection | undefined => {
+  const found = tokens.find(
+    ({ kind, value }, at) =>
+      kind === "word" &&
+      (value === "SEMANTIC_VIEW"
+        ? tokens[at + 1]?.text === "("
+        : value === "SEMANTIC" &&
+          at === 1 &&
+          /^(?:DESC|DESCRIBE|SHOW)$/.test(tokens[0]?.value ?? "") &&
+          !(tokens[0]?.value === "SHOW" && tokens[2]?.value === "VIEWS"))
+  )
+  return found === undefined
+    ? undefined
+    : {
+        code: "OBJECT_NOT_ALLOWED",
+        reason: "this warehouse has no semantic views; query its tables and views",
+        position: found.start
+      }
+}
+
 /** Refuses what means something else in Snowflake, or nothing without values. */
 const ambiguous = (tokens: ReadonlyArray<Token>): Rejection | undefined => {
   for (let i = 0; i < tokens.length; i++) {
@@ -358,6 +379,8 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       const statement = read(sql, limits, written)
       if (Either.isLeft(statement)) return Either.left(statement.left)
       const tokens = statement.right
+      const semantic = semanticView(tokens)
+      if (semantic !== undefined) return Either.left(semantic)
       const rules = ObjectRules.compile(policy.objects, true)
       const known = metadata(tokens, rules, Rules.placeOf(policy, options.namespace), written)
       if (known !== undefined) return known

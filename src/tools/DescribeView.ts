@@ -1,11 +1,13 @@
 /**
- * `describe_view`: the columns of a view and the SQL it is made of.
+ * `describe_view`: the columns of a view and the SQL it is made of; of a semantic view what can be asked of it.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
+import type { SemanticView } from "./core/SemanticView.js"
 import * as Masks from "./masks.js"
 import * as Names from "./names.js"
 import type * as Query from "./query.js"
@@ -25,6 +27,23 @@ const input = Fields.closed(
   })
 )
 
+/** What is in it says what it is: a schema of each part would be told in every conversation. */
+const Semantic = Schema.declare(
+  (value: unknown): value is SemanticView => typeof value === "object" && value !== null,
+  {
+    jsonSchema: { type: "object" },
+    arbitrary: () => (fc) =>
+      fc.constant<SemanticView>({
+        tables: [],
+        relationships: [],
+        dimensions: [],
+        facts: [],
+        metrics: [],
+        verified_queries: []
+      })
+  }
+)
+
 const output = Schema.Struct({
   view: Schema.String.annotations({ description: "The name to use in SQL." }),
   ...Fields.listFields,
@@ -34,11 +53,17 @@ const output = Schema.Struct({
   ),
   definition_note: Schema.optional(
     Schema.String.annotations({ description: "Why the definition is missing or not complete." })
-  )
+  ),
+  semantic: Schema.optional(Semantic)
 })
 
 /** The columns are worth having even where the text is for the owner's eyes only, as with a secure view. */
 const withheld = new Set<Reason>(["Permission", "NotFound", "InvalidStatement", "Unavailable"])
+
+/** What DESCRIBE VIEW says of a name that is none of a view's. */
+const absent = new Set<Reason>(["NotFound", "InvalidStatement"])
+
+const makesSemantic = /^\s*create\s+(?:or\s+\w+\s+)?semantic\s+view\b/i
 
 /** Of the definition in one answer. */
 const DEFINITION_BYTES = 16 * 1024
@@ -80,7 +105,8 @@ export const make = Effect.gen(function* () {
   const catalog = yield* Catalog.make
   return Tool.make({
     name,
-    description: "Shows the columns and the SQL definition of a view. Needs no compute.",
+    description:
+      "Shows the columns and the SQL definition of a view, or what a semantic view has. Needs no compute.",
     class: "metadata",
     input,
     output,
@@ -93,26 +119,45 @@ export const make = Effect.gen(function* () {
       const view = yield* Names.quoted(object)
       const quoted = yield* Names.literal(view, "The name")
       const which = { limit, pattern }
-      const { meta, value } = yield* catalog.metadata(name, JSON.stringify([view, which]), (run, policy) => {
-        const half = Math.floor(policy.maxResultBytes / 2)
-        return Effect.zip(
-          Catalog.describe(run, `DESCRIBE VIEW ${view}`, { ...policy, maxResultBytes: half }, which),
-          definition(
+      const policy = yield* catalog.policy
+      const half = Math.floor(policy.maxResultBytes / 2)
+      const lookUp = Effect.fnUntraced(function* (run: Query.Run) {
+        const columns = yield* Effect.either(
+          Catalog.describe(run, `DESCRIBE VIEW ${view}`, { ...policy, maxResultBytes: half }, which)
+        )
+        const maybe =
+          catalog.dialect === "snowflake" && Either.isLeft(columns) && absent.has(columns.left.reason)
+        if (Either.isLeft(columns) && !maybe) return yield* Effect.fail(columns.left)
+        if (Either.isRight(columns) && !Catalog.isSemantic(columns.right)) {
+          const ddl = yield* definition(
             run,
             `SELECT GET_DDL('VIEW', ${quoted})`,
             Math.min(DEFINITION_BYTES, Math.floor(half * 0.75)),
             rules !== undefined
           )
+          if (!("definition" in ddl && makesSemantic.test(ddl.definition ?? "")))
+            return { described: columns.right, ddl, properties: undefined }
+        }
+        const properties = yield* Effect.either(Catalog.describeSemantic(run, view, half, 2))
+        if (Either.isRight(properties)) return { properties: properties.right }
+        // No semantic view either: what was said first names what the name may have been meant for.
+        return yield* Effect.fail(
+          Either.isLeft(columns) && absent.has(properties.left.reason) ? columns.left : properties.left
         )
       })
-      const [described, ddl] = value
-      const { columns, head } = Catalog.columns(
-        described,
-        which,
-        meta,
-        Masks.seen(yield* catalog.policy, object)
-      )
-      return { view: Names.written(...object), ...head, columns, ...ddl }
+      const { meta, value } = yield* catalog.metadata(name, JSON.stringify([view, which]), lookUp)
+      if (value.properties !== undefined) {
+        const { head, semantic } = Catalog.semantic(value.properties, object, which, { policy, rules }, meta)
+        return {
+          view: Names.written(...object),
+          kind: Catalog.SEMANTIC,
+          ...head,
+          columns: [],
+          semantic
+        }
+      }
+      const { columns, head } = Catalog.columns(value.described, which, meta, Masks.seen(policy, object))
+      return { view: Names.written(...object), ...head, columns, ...value.ddl }
     })
   })
 })

@@ -1,5 +1,5 @@
 /**
- * `list_views`: the views of a database or of one schema.
+ * `list_views`: the views and semantic views of a database or of one schema.
  *
  * @since 0.1.0
  */
@@ -27,12 +27,23 @@ const output = Schema.Struct({
     Schema.Struct({
       name: Schema.String,
       schema: Fields.Text,
+      kind: Fields.Text,
       comment: Fields.Text,
       is_secure: Schema.optional(Schema.Boolean),
       is_materialized: Schema.optional(Schema.Boolean)
     })
   )
 })
+
+/** Accounts may list a semantic view among the views as well. */
+const onlyOnce = <View extends { readonly name: string; readonly schema: string; readonly kind?: string }>(
+  all: ReadonlyArray<View>
+) => {
+  const nameOf = ({ name, schema }: View) => JSON.stringify([schema, name])
+  const semantic = new Set(all.filter(({ kind }) => kind === Catalog.SEMANTIC).map(nameOf))
+  const views = all.filter((view) => view.kind === Catalog.SEMANTIC || !semantic.has(nameOf(view)))
+  return { count: views.length, views }
+}
 
 /**
  * @since 0.1.0
@@ -54,27 +65,29 @@ export const make = Effect.gen(function* () {
       yield* Names.mayLookInto(rules, namespace)
       const { entries, head } = yield* catalog.list(name, {
         kind: "VIEWS",
+        first: "SEMANTIC VIEWS",
         namespace,
         pattern,
         limit,
         columns: ["name", "schema_name", "comment", "is_secure", "is_materialized"],
         keep: Catalog.permitted(rules, namespace),
-        fields: ["name", "schema", "comment", "is_secure", "is_materialized"],
-        entry: (entry) => ({
+        fields: ["name", "schema", "kind", "comment", "is_secure", "is_materialized"],
+        entry: (entry, kind) => ({
           ...entry,
           name: Names.written(Catalog.text(entry.name)),
-          schema: Names.written(Catalog.text(entry.schema_name))
+          schema: Names.written(Catalog.text(entry.schema_name)),
+          kind: kind === "VIEWS" ? null : Catalog.SEMANTIC
         }),
         narrower: Catalog.narrower(namespace)
       })
       const views = entries.map((entry) => ({
         name: Catalog.text(entry.name),
         schema: Catalog.text(entry.schema),
-        ...Catalog.texts(entry, ["comment"]),
+        ...Catalog.texts(entry, ["kind", "comment"]),
         ...(Catalog.flag(entry.is_secure) ? { is_secure: true } : {}),
         ...(Catalog.flag(entry.is_materialized) ? { is_materialized: true } : {})
       }))
-      return { ...head, views }
+      return { ...head, ...onlyOnce(views) }
     })
   })
 })

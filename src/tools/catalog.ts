@@ -5,10 +5,12 @@ import * as Effect from "effect/Effect"
 import type { TierPolicy } from "./CallPolicy.js"
 import { like } from "../sql/Like.js"
 import type { Kind } from "../sql/MaskRules.js"
-import type { Cell, Row } from "../warehouse/Warehouse.js"
+import type { Cell, Row, WarehouseError } from "../warehouse/Warehouse.js"
+import * as SemanticView from "./core/SemanticView.js"
 import * as Names from "./names.js"
 import * as Query from "./query.js"
 import type { AnswerMeta, Completeness } from "./schemas.js"
+import type { ToolError } from "./Tool.js"
 
 /** Entries of one answer: as many as the caller asks for, up to the most; what fits a glance when it does not. */
 export const LIST_LIMIT = 1000
@@ -103,9 +105,16 @@ const joined = (before: Query.Collected, page: Query.Collected): Query.Collected
   arrived: before.arrived + page.arrived
 })
 
+/** The kind of a semantic view, as it is told; other views have none. */
+export const SEMANTIC = "SEMANTIC VIEW"
+
+type Listed = "DATABASES" | "SCHEMAS" | "TABLES" | "VIEWS" | "SEMANTIC VIEWS"
+
 /** What SHOW lists, where, and what of it may be seen. */
 interface Listing<Column extends string, Field extends string> {
-  readonly kind: "DATABASES" | "SCHEMAS" | "TABLES" | "VIEWS"
+  readonly kind: Listed
+  /** Listed before the others, where the warehouse has such objects. */
+  readonly first?: Listed | undefined
   readonly pattern: string | undefined
   readonly namespace: Names.Name
   readonly limit: number | undefined
@@ -114,7 +123,7 @@ interface Listing<Column extends string, Field extends string> {
   readonly keep: ((entry: Entry<Column | "name">) => boolean) | undefined
   /** The fields of an entry; `name` is the first of them. */
   readonly fields: ReadonlyArray<Field>
-  readonly entry: (entry: Entry<Column | "name">) => Entry<Field>
+  readonly entry: (entry: Entry<Column | "name">, kind: Listed) => Entry<Field>
   /** What to do about a list that is cut: `Narrow the list with pattern`. */
   readonly narrower: string
 }
@@ -139,47 +148,69 @@ const filled = (cell: Cell): Cell => (cell === "" ? null : cell)
 const columnBytes = (fields: ReadonlyArray<string>) =>
   fields.map((field) => (field === "comment" || field === "default" ? COMMENT_BYTES : undefined))
 
+const nothing: Query.Collected = {
+  queryId: "",
+  columns: [],
+  rows: [],
+  cutCells: 0,
+  bytes: 0,
+  arrived: 0,
+  last: undefined,
+  partial: false,
+  truncated: undefined
+}
+
+const isUnknownKind = (error: WarehouseError | ToolError): boolean =>
+  error._tag === "WarehouseError" && error.reason === "InvalidStatement"
+
 export const make = Effect.map(Query.make, (call) => {
   const list = Effect.fnUntraced(function* <const Column extends string, const Field extends string>(
     tool: string,
     listing: Listing<Column, Field>
   ) {
-    const { columns, fields, keep, kind, limit, namespace } = listing
+    const { columns, fields, first, keep, limit, namespace } = listing
+    const kinds = first === undefined || call.dialect === "duckdb" ? [listing.kind] : [first, listing.kind]
     const maxRows = limit ?? LIST_DEFAULT
     const within = yield* Names.within(namespace)
-    const sql = `SHOW ${kind}${yield* Names.like(listing.pattern)}${within}`
+    const clauses = `${yield* Names.like(listing.pattern)}${within}`
     // In a whole database the same name may stand in several schemas: there is no reading on after a name.
-    const pages = call.dialect === "snowflake" && !(namespace.length === 1 && kind !== "SCHEMAS")
+    const pages = call.dialect === "snowflake" && !(namespace.length === 1 && listing.kind !== "SCHEMAS")
     const pick: ReadonlyArray<Column | "name"> = columns
-    const into = {
+    const into = (kind: Listed) => ({
       names: fields,
       columnBytes: columnBytes(fields),
       row: (row: Row): Row => {
-        const entry = listing.entry(toEntry(pick, row))
+        const entry = listing.entry(toEntry(pick, row), kind)
         return fields.map((field) => filled(entry[field]))
       }
-    }
+    })
 
     const read = (run: Query.Run, policy: TierPolicy) =>
       Effect.gen(function* () {
         const maxBytes = bytesOf(policy, limit)
-        const page = (part: number, after: string | undefined, before: Query.Collected | undefined) =>
+        const page = (
+          kind: Listed,
+          part: number,
+          after: string | undefined,
+          before: Query.Collected | undefined
+        ) =>
           Effect.gen(function* () {
+            const left = maxRows - (before?.rows.length ?? 0)
             // What may not be seen would take the place of what may.
             const most =
               after !== undefined
                 ? ` LIMIT ${SHOW_CAP} FROM ${yield* Names.literal(after, "The name")}`
                 : keep === undefined
-                  ? ` LIMIT ${maxRows + 1}`
+                  ? ` LIMIT ${left + 1}`
                   : ""
             return yield* run({
-              statement: { sql: sql + most },
+              statement: { sql: `SHOW ${kind}${clauses}${most}` },
               part,
               pick,
-              maxRows: maxRows - (before?.rows.length ?? 0),
+              maxRows: left,
               maxBytes: maxBytes - (before?.bytes ?? 0),
               maxCellBytes: CELL_BYTES,
-              into,
+              into: into(kind),
               keep:
                 keep === undefined
                   ? undefined
@@ -191,21 +222,33 @@ export const make = Effect.map(Query.make, (call) => {
           call.dialect === "snowflake" &&
           last.truncated === undefined &&
           last.arrived >= SHOW_CAP
-        let last = yield* page(0, undefined, undefined)
-        let all = last
-        let after: string | undefined
-        for (let part = 1; pages && part < MAX_PAGES && isCut(last); part++) {
-          const next = text(last.last?.[0] ?? null)
-          // Nothing comes after a name that is the last one for the second time.
-          if (next === "" || next === after) break
-          after = next
-          last = yield* page(part, after, all)
-          all = joined(all, last)
+        let part = 0
+        let cut = false
+        let all: Query.Collected | undefined
+        for (const kind of kinds) {
+          if (all?.truncated !== undefined) break
+          const asked = page(kind, part++, undefined, all)
+          // An account that does not know the kind has none of it.
+          let last: Query.Collected = yield* kind === listing.kind
+            ? asked
+            : Effect.catchIf(asked, isUnknownKind, () => Effect.succeed(nothing))
+          all = all === undefined ? last : joined(all, last)
+          let after: string | undefined
+          for (; pages && part < MAX_PAGES && isCut(last); part++) {
+            const next = text(last.last?.[0] ?? null)
+            // Nothing comes after a name that is the last one for the second time.
+            if (next === "" || next === after) break
+            after = next
+            last = yield* page(kind, part, after, all)
+            all = joined(all, last)
+          }
+          cut ||= isCut(last)
         }
-        return { result: all, isCut: isCut(last) }
+        return { result: all ?? nothing, isCut: cut }
       })
 
-    const { meta, value } = yield* call.metadata(tool, JSON.stringify([sql, limit]), read)
+    const key = [`SHOW ${listing.kind}${clauses}`, limit]
+    const { meta, value } = yield* call.metadata(tool, JSON.stringify(key), read)
     const { isCut, result } = value
     const advice = narrowing(listing.narrower, limit, LIST_LIMIT, LIST_DEFAULT)
     const head = headOf(result, advice, meta)
@@ -224,7 +267,16 @@ export const make = Effect.map(Query.make, (call) => {
   return { ...call, list }
 })
 
-const described = ["name", "type", "null?", "default", "primary key", "comment", "policy name"] as const
+const described = [
+  "name",
+  "type",
+  "null?",
+  "default",
+  "primary key",
+  "comment",
+  "policy name",
+  "kind"
+] as const
 const columnFields = [
   "name",
   "type",
@@ -232,7 +284,8 @@ const columnFields = [
   "default",
   "primary_key",
   "masking_policy",
-  "comment"
+  "comment",
+  "kind"
 ] as const
 
 /** Which columns of a table or view. */
@@ -264,12 +317,18 @@ export const describe = (run: Query.Run, sql: string, policy: TierPolicy, { limi
           filled(entry.default),
           flag(entry["primary key"]) ? true : null,
           filled(entry["policy name"]),
-          filled(entry.comment)
+          filled(entry.comment),
+          // Of a table or a view all are columns.
+          entry.kind === "COLUMN" ? null : filled(entry.kind)
         ]
       }
     }
   })
 }
+
+/** Whether what a {@link describe} tells is a semantic view. */
+export const isSemantic = (result: Query.Collected): boolean =>
+  toEntries(columnFields, result.rows).some(({ kind }) => /^(?:DIMENSION|FACT|METRIC)$/.test(text(kind)))
 
 /** The answer that a {@link describe} makes; `masked`: as what a column is seen, undefined as it is. */
 export const columns = (
@@ -294,3 +353,57 @@ export const columns = (
 })
 
 const maskOf = (kind: Kind | undefined) => (kind === undefined ? {} : { masked: kind })
+
+const property = ["object_kind", "object_name", "parent_entity", "property", "property_value"] as const
+
+/** What says nothing that is not told otherwise. */
+const isIdle = (row: Row): boolean =>
+  (row[3] === "ACCESS_MODIFIER" && row[4] !== "PRIVATE") || (row[3] === "TABLE" && row[0] !== "RELATIONSHIP")
+
+/** Properties that a semantic view may have: several for each of as many members as columns are read. */
+const PROPERTIES = 5 * COLUMN_LIMIT
+
+/** DESCRIBE of a semantic view, inside a look-up. */
+export const describeSemantic = (run: Query.Run, view: string, maxBytes: number, part: number) =>
+  run({
+    statement: { sql: `DESCRIBE SEMANTIC VIEW ${view}` },
+    part,
+    pick: property,
+    maxRows: PROPERTIES,
+    maxBytes,
+    maxCellBytes: CELL_BYTES * 2,
+    keep: (row) => !isIdle(row)
+  })
+
+/** The answer that a {@link describeSemantic} makes. */
+export const semantic = (
+  result: Query.Collected,
+  view: Names.Name,
+  { limit, pattern }: Columns,
+  { policy, rules }: { readonly policy: TierPolicy; readonly rules: Names.Rules },
+  meta: AnswerMeta
+) => {
+  const maxBytes = bytesOf(policy, limit)
+  const { cut, cutCells, members, semantic } = SemanticView.describe(
+    toEntries(property, result.rows).map((entry) => ({
+      kind: text(entry.object_kind),
+      name: text(entry.object_name),
+      parent: text(entry.parent_entity),
+      property: text(entry.property),
+      value: text(entry.property_value)
+    })),
+    {
+      view: Names.written(...view),
+      written: Names.written,
+      mayName: (table) => Names.permits(rules, ...table),
+      matches: pattern === undefined ? () => true : like(pattern),
+      maxMembers: limit ?? COLUMN_DEFAULT,
+      maxBytes,
+      maxCommentBytes: COMMENT_BYTES
+    }
+  )
+  const truncated = cut === undefined ? result.truncated : { reason: cut, limit: maxBytes }
+  const advice = narrowing("Narrow the members with pattern", limit, COLUMN_LIMIT, COLUMN_DEFAULT)
+  const told = { ...result, truncated, cutCells: result.cutCells + cutCells }
+  return { head: { ...headOf(told, advice, meta), count: members }, semantic }
+}

@@ -167,7 +167,11 @@ describe("describe_view", () => {
       expect(yield* Effect.flip(call({ database: "d", view_name: "v" }))).toMatchObject({
         suggestions: ["V2"]
       })
-      expect(yield* warehouse.sql).toHaveLength(1)
+      expect(yield* warehouse.sql).toEqual([
+        `DESCRIBE VIEW "D"."PUBLIC"."V"`,
+        // The name may be that of a semantic view.
+        `DESCRIBE SEMANTIC VIEW "D"."PUBLIC"."V"`
+      ])
     })
   )
 
@@ -210,6 +214,157 @@ describe("partId", () => {
     const id = "0f8fad5b-d9cb-469f-a165-708677289501"
     expect(new Set(Array.from({ length: 20 }, (_, part) => partId(id, part))).size).toBe(20)
   })
+})
+
+const property = (
+  object_kind: string | null,
+  object_name: string | null,
+  parent_entity: string | null,
+  property: string,
+  property_value: string
+) => ({ object_kind, object_name, parent_entity, property, property_value })
+
+const semanticRows = [
+  property(null, null, null, "COMMENT", "Sales"),
+  property("TABLE", "ORDERS", null, "BASE_TABLE_DATABASE_NAME", "SALES"),
+  property("TABLE", "ORDERS", null, "BASE_TABLE_SCHEMA_NAME", "RAW"),
+  property("TABLE", "ORDERS", null, "BASE_TABLE_NAME", "T_ORDERS"),
+  property("TABLE", "ORDERS", null, "PRIMARY_KEY", '["ID","LINE"]'),
+  property("DIMENSION", "DAY", "ORDERS", "TABLE", "ORDERS"),
+  property("DIMENSION", "DAY", "ORDERS", "EXPRESSION", "TO_DATE(placed_at)"),
+  property("DIMENSION", "DAY", "ORDERS", "DATA_TYPE", "DATE"),
+  property("DIMENSION", "DAY", "ORDERS", "ACCESS_MODIFIER", "PUBLIC"),
+  property("FACT", "cost", "ORDERS", "EXPRESSION", "cost"),
+  property("FACT", "cost", "ORDERS", "ACCESS_MODIFIER", "PRIVATE"),
+  property("TABLE", "CUSTOMERS", null, "DEFINITION", "SELECT * FROM crm"),
+  property("RELATIONSHIP", "R", "ORDERS", "TABLE", "ORDERS"),
+  property("RELATIONSHIP", "R", "ORDERS", "REF_TABLE", "CUSTOMERS"),
+  property("RELATIONSHIP", "R", "ORDERS", "FOREIGN_KEY", '["CID"]'),
+  property("RELATIONSHIP", "R", "ORDERS", "REF_KEY", '["ID"]'),
+  property("METRIC", "REVENUE", "ORDERS", "EXPRESSION", "SUM(amount)"),
+  property("METRIC", "REVENUE", "ORDERS", "SYNONYMS", '["sales"]'),
+  property("METRIC", "REVENUE", "ORDERS", "COMMENT", "In dollars"),
+  property("DERIVED_METRIC", "SHARE", null, "EXPRESSION", "orders.revenue / 2"),
+  property("AI_VERIFIED_QUERY", "Q1", null, "QUESTION", "How much?"),
+  property("AI_VERIFIED_QUERY", "Q1", null, "SQL", "SELECT 1"),
+  property("EXTENSION", "CA", null, "VALUE", '{"verified_queries":[{"question":"When?","sql":"SELECT 2"}]}')
+]
+
+describe("describe_view of a semantic view", () => {
+  const rules: ReadonlyArray<Fake.Rule> = [
+    { when: /^DESCRIBE VIEW/, then: Fake.fails("NotFound") },
+    { when: /^DESCRIBE SEMANTIC VIEW/, then: Fake.records(semanticRows) }
+  ]
+
+  it.effect("gives tables, relationships, members, verified queries and a query to begin with", () =>
+    Effect.gen(function* () {
+      const { call, guard, warehouse } = yield* Fakes.harness(DescribeView.make, { rules })
+      const result = yield* call({ database: "sales", view_name: "s" })
+      expect(result).toMatchObject({ view: "SALES.PUBLIC.S", count: 4, truncated: false, columns: [] })
+      expect(result.semantic).toEqual({
+        comment: "Sales",
+        tables: [
+          { name: "ORDERS", base_table: "SALES.RAW.T_ORDERS", primary_key: ["ID", "LINE"] },
+          { name: "CUSTOMERS", definition: "SELECT * FROM crm" }
+        ],
+        relationships: ["ORDERS (CID) REFERENCES CUSTOMERS (ID)"],
+        dimensions: [{ name: "ORDERS.DAY", type: "DATE", expression: "TO_DATE(placed_at)" }],
+        facts: [{ name: 'ORDERS."cost"', expression: "cost", private: true }],
+        metrics: [
+          { name: "ORDERS.REVENUE", expression: "SUM(amount)", synonyms: ["sales"], comment: "In dollars" },
+          { name: "SHARE", expression: "orders.revenue / 2" }
+        ],
+        verified_queries: [
+          { question: "How much?", sql: "SELECT 1" },
+          { question: "When?", sql: "SELECT 2" }
+        ],
+        example: "SELECT * FROM SEMANTIC_VIEW(SALES.PUBLIC.S DIMENSIONS ORDERS.DAY METRICS ORDERS.REVENUE)"
+      })
+      expect(yield* warehouse.sql).toEqual([
+        `DESCRIBE VIEW "SALES"."PUBLIC"."S"`,
+        `DESCRIBE SEMANTIC VIEW "SALES"."PUBLIC"."S"`
+      ])
+      expect((yield* guard.seen).operations).toHaveLength(1)
+    })
+  )
+
+  for (const [what, more] of [
+    [
+      "whose columns are told as dimensions and metrics",
+      [{ when: /^DESCRIBE VIEW/, then: Fake.records([column("DAY", { kind: "DIMENSION" })]) }]
+    ],
+    [
+      "whose definition makes a semantic view",
+      [
+        { when: /^DESCRIBE VIEW/, then: Fake.records([column("DAY")]) },
+        ddl("create or replace semantic view S tables (t)")
+      ]
+    ]
+  ] as const) {
+    it.effect(`knows one ${what}`, () =>
+      Effect.gen(function* () {
+        const { call } = yield* Fakes.harness(DescribeView.make, { rules: [...more, ...rules] })
+        expect((yield* call({ database: "d", view_name: "s" })).semantic?.metrics).toHaveLength(2)
+      })
+    )
+  }
+
+  it.effect("does not ask the embedded warehouse, which has none", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(DescribeView.make, { rules, dialect: "duckdb" })
+      expect(yield* Effect.flip(call({ database: "d", view_name: "s" }))).toMatchObject({
+        reason: "NotFound"
+      })
+      expect(yield* warehouse.sql).toHaveLength(1)
+    })
+  )
+
+  it.effect("says what else failed where the second question fails for another reason", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(DescribeView.make, {
+        rules: [rules[0]!, { when: /SEMANTIC/, then: Fake.fails("Unreachable") }]
+      })
+      expect(yield* Effect.flip(call({ database: "d", view_name: "s" }))).toMatchObject({
+        reason: "Unreachable"
+      })
+    })
+  )
+
+  it.effect("narrows its members by pattern and limit, and says that there are more", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(DescribeView.make, { rules })
+      const one = yield* call({ database: "d", view_name: "s", pattern: "rev%" })
+      expect(one).toMatchObject({ count: 1, truncated: false, semantic: { dimensions: [], facts: [] } })
+      const two = yield* call({ database: "d", view_name: "s", limit: 2 })
+      expect(two).toMatchObject({ count: 2, truncated: true, truncated_reason: "rows" })
+      expect(two.next_step).toContain("pattern")
+    })
+  )
+
+  it.effect("stays within the bytes of one answer, and keeps members and queries apart", () =>
+    Effect.gen(function* () {
+      const many = Array.from({ length: 600 }, (_, i) =>
+        property("DIMENSION", `D${i}`, "ORDERS", "EXPRESSION", "x".repeat(300))
+      )
+      const { call } = yield* Fakes.harness(DescribeView.make, {
+        rules: [rules[0]!, { when: /SEMANTIC/, then: Fake.records([...many, ...semanticRows]) }]
+      })
+      const result = yield* call({ database: "d", view_name: "s" })
+      expect(result).toMatchObject({ truncated: true })
+      expect(JSON.stringify(result.semantic).length).toBeLessThan(33_000)
+      expect(result.semantic?.verified_queries).toHaveLength(2)
+      expect(result.semantic?.dimensions.length).toBe(result.count)
+    })
+  )
+
+  it.effect("does not name tables that the tier may not read", () =>
+    Effect.gen(function* () {
+      const policy = { objects: { allow: ["SALES"], deny: ["SALES.RAW"] } }
+      const { call } = yield* Fakes.harness(DescribeView.make, { rules, policy })
+      const { semantic } = yield* call({ database: "sales", view_name: "s" })
+      expect(semantic?.tables[0]).toEqual({ name: "ORDERS", primary_key: ["ID", "LINE"] })
+    })
+  )
 })
 
 describe("an object that the tier may not read", () => {

@@ -288,30 +288,114 @@ const view = {
   is_materialized: "false"
 }
 
+const semantic = {
+  created_on: "2026-01-01T00:00:00Z",
+  name: "SALES_ANALYSIS",
+  database_name: "SALES",
+  schema_name: "PUBLIC",
+  comment: "metrics"
+}
+const semanticViews = (then: Fake.Rule["then"]): Fake.Rule => ({ when: /^SHOW SEMANTIC VIEWS/, then })
+const noSemanticViews = semanticViews(Fake.records([]))
+
 describe("list_views", () => {
-  it.effect("lists the views of a database or of one schema", () =>
+  it.effect("lists the views of a database or of one schema, semantic views first", () =>
     Effect.gen(function* () {
-      const { call, warehouse } = yield* Fakes.harness(ListViews.make, {
-        rules: [{ when: /./, then: Fake.records([view]) }]
+      const { call, guard, warehouse } = yield* Fakes.harness(ListViews.make, {
+        rules: [
+          semanticViews(Fake.records([semantic])),
+          // Some accounts list a semantic view as a view, too.
+          { when: /./, then: Fake.records([{ ...view, name: "SALES_ANALYSIS" }, view]) }
+        ]
       })
       const result = yield* call({ database: "sales" })
       yield* call({ database: "sales", schema: "public", pattern: "top%", limit: 2 })
       expect(yield* warehouse.sql).toEqual([
-        `SHOW VIEWS IN DATABASE "SALES" LIMIT 201`,
-        `SHOW VIEWS LIKE 'top%' IN SCHEMA "SALES"."PUBLIC" LIMIT 3`
+        `SHOW SEMANTIC VIEWS IN DATABASE "SALES" LIMIT 201`,
+        `SHOW VIEWS IN DATABASE "SALES" LIMIT 200`,
+        `SHOW SEMANTIC VIEWS LIKE 'top%' IN SCHEMA "SALES"."PUBLIC" LIMIT 3`,
+        `SHOW VIEWS LIKE 'top%' IN SCHEMA "SALES"."PUBLIC" LIMIT 2`
       ])
       expect(result.views).toEqual([
+        { name: "SALES_ANALYSIS", schema: "PUBLIC", kind: "SEMANTIC VIEW", comment: "metrics" },
         { name: "TOP_CUSTOMERS", schema: "PUBLIC", comment: "best", is_secure: true }
       ])
+      expect(result.count).toBe(2)
+      expect((yield* guard.seen).operations).toHaveLength(2)
     })
   )
 
   it.effect("copes with columns that a warehouse does not have", () =>
     Effect.gen(function* () {
       const { call } = yield* Fakes.harness(ListViews.make, {
-        rules: [{ when: /./, then: Fake.records([{ schema_name: "S", name: "V" }]) }]
+        rules: [noSemanticViews, { when: /./, then: Fake.records([{ schema_name: "S", name: "V" }]) }]
       })
       expect((yield* call({ database: "d" })).views).toEqual([{ name: "V", schema: "S" }])
+    })
+  )
+
+  it.effect("asks the embedded warehouse for views alone", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListViews.make, {
+        dialect: "duckdb",
+        rules: [{ when: /./, then: Fake.records([view]) }]
+      })
+      expect((yield* call({ database: "d" })).count).toBe(1)
+      expect(yield* warehouse.sql).toEqual([`SHOW VIEWS IN DATABASE "D" LIMIT 201`])
+    })
+  )
+
+  it.effect("lists the views of an account that does not know semantic views", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(ListViews.make, {
+        rules: [semanticViews(Fake.fails("InvalidStatement")), { when: /./, then: Fake.records([view]) }]
+      })
+      expect(yield* call({ database: "d" })).toMatchObject({ count: 1, truncated: false })
+    })
+  )
+
+  it.effect("fails where the semantic views cannot be listed for another reason", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(ListViews.make, {
+        rules: [semanticViews(Fake.fails("Unreachable")), { when: /./, then: Fake.records([view]) }]
+      })
+      expect(yield* Effect.flip(call({ database: "d" }))).toMatchObject({ reason: "Unreachable" })
+    })
+  )
+
+  it.effect("says that there is more when the semantic views alone are as many as were asked for", () =>
+    Effect.gen(function* () {
+      const { call, warehouse } = yield* Fakes.harness(ListViews.make, {
+        rules: [
+          semanticViews(Fake.records([semantic, { ...semantic, name: "T" }])),
+          { when: /./, then: Fake.records([view]) }
+        ]
+      })
+      expect(yield* call({ database: "d", limit: 2 })).toMatchObject({
+        count: 2,
+        truncated: true,
+        truncated_reason: "rows"
+      })
+      expect((yield* warehouse.sql)[1]).toBe(`SHOW VIEWS IN DATABASE "D" LIMIT 1`)
+      const one = yield* call({ database: "d", limit: 1 })
+      expect(one).toMatchObject({ count: 1, truncated: true })
+      expect(yield* warehouse.sql).toHaveLength(3)
+    })
+  )
+
+  it.effect("leaves out the semantic views that the tier may not read", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Fakes.harness(ListViews.make, {
+        policy: { objects: { allow: [], deny: ["SALES.PUBLIC.SALES_ANALYSIS"] } },
+        rules: [
+          semanticViews(Fake.records([semantic, { ...semantic, name: "T" }])),
+          { when: /./, then: Fake.records([view]) }
+        ]
+      })
+      expect((yield* call({ database: "sales" })).views.map(({ name }) => name)).toEqual([
+        "T",
+        "TOP_CUSTOMERS"
+      ])
     })
   )
 })

@@ -42,6 +42,8 @@ const unexpected = (token: Token | undefined, wanted: string): Either.Either<nev
 
 const show = (tokens: ReadonlyArray<Token>): Either.Either<Metadata, Rejection> => {
   let at = tokens[1]?.value === "TERSE" ? 2 : 1
+  // SHOW SEMANTIC VIEWS, of which there are none.
+  if (tokens[at]?.value === "SEMANTIC" && tokens[at + 1]?.value === "VIEWS") at++
   const kind = tokens[at]
   if (kind?.kind !== "word" || !objectKinds.has(kind.value)) {
     return reject(

@@ -36,7 +36,7 @@ export type Scope =
  * @since 0.1.0
  * @category models
  */
-export type ShowKind = "DATABASES" | "SCHEMAS" | "TABLES" | "VIEWS" | "OBJECTS" | "COLUMNS"
+export type ShowKind = "DATABASES" | "SCHEMAS" | "TABLES" | "VIEWS" | "SEMANTIC VIEWS" | "OBJECTS" | "COLUMNS"
 
 /**
  * @since 0.1.0
@@ -82,7 +82,9 @@ export interface SyntaxProblem {
 const problem = (message: string): Either.Either<never, SyntaxProblem> =>
   Either.left({ _tag: "SyntaxProblem", message })
 
-const kinds = new Set<string>(["DATABASES", "SCHEMAS", "TABLES", "VIEWS", "OBJECTS", "COLUMNS"])
+const kinds = new Set<string>([
+  ...["DATABASES", "SCHEMAS", "TABLES", "VIEWS", "SEMANTIC VIEWS", "OBJECTS", "COLUMNS"]
+])
 const isShowKind = (word: string): word is ShowKind => kinds.has(word)
 
 /** What a statement that DuckDB runs may begin with. */
@@ -105,7 +107,7 @@ const scope = (at: Cursor): Scope | undefined => {
 
 const show = (at: Cursor): Either.Either<Command, SyntaxProblem> => {
   const terse = at.word("TERSE")
-  const kind = at.anyWord()
+  const kind = at.word("SEMANTIC") ? `SEMANTIC ${at.anyWord() ?? ""}` : at.anyWord()
   if (kind === undefined || !isShowKind(kind)) {
     return problem(`SHOW ${kind ?? ""} is not supported here; it lists ${[...kinds].join(", ")}.`)
   }

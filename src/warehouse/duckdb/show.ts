@@ -79,6 +79,8 @@ const full: Readonly<Record<Show["kind"], string>> = {
   SCHEMAS: "created_on,name,is_default,is_current,database_name,owner,comment,options,retention_time",
   TABLES: tableColumns,
   VIEWS: viewColumns,
+  // There are none.
+  "SEMANTIC VIEWS": "created_on,name,database_name,schema_name,comment,owner,owner_role_type,extension",
   OBJECTS: tableColumns,
   COLUMNS: "table_name,schema_name,column_name,data_type,null?,default,kind,expression,comment,database_name"
 }
