@@ -65,6 +65,8 @@ export interface Options extends Pick<
   readonly budgets?: ReadonlyArray<Readonly<Record<string, string>>> | undefined
   /** Kinds and masking policies of tables, by `DATABASE.SCHEMA.TABLE`. */
   readonly tables?: Traits | undefined
+  /** Default: the one over the sample, where there is a sample. */
+  readonly semanticViews?: ReadonlyArray<Semantic.SemanticView> | undefined
   /** Rows of a SHOW at most. Default 10,000. */
   readonly showRows?: number | undefined
   /** What `CURRENT_ACCOUNT()` answers. Default `EMULATOR`. */
@@ -144,7 +146,7 @@ export const start = (options: Options = {}): Effect.Effect<Emulator, EmulatorEr
       roles: options.roles,
       identities: options.directory === undefined ? undefined : Identities.make(options.directory, engine),
       traits: options.tables ?? {},
-      semanticViews: options.sample === false ? [] : [Semantic.sample],
+      semanticViews: options.semanticViews ?? (options.sample === false ? [] : [Semantic.sample]),
       showRows: options.showRows ?? SHOW_ROWS
     }
     const statements = yield* Statements.make(

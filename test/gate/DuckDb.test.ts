@@ -129,6 +129,28 @@ withLayer(embeddedGate())("the DuckDB gate", (it) => {
     })
   )
 
+  it.effect("says of semantic views that there are none, and lists none", () =>
+    Effect.gen(function* () {
+      for (const sql of [
+        "SELECT * FROM SEMANTIC_VIEW(v DIMENSIONS a.b METRICS c.d WHERE a.b > 1)",
+        "WITH x AS (SELECT * FROM semantic_view (v METRICS m)) SELECT * FROM x",
+        "EXPLAIN SELECT * FROM SEMANTIC_VIEW(v METRICS m)",
+        "DESCRIBE SEMANTIC VIEW d.s.v",
+        "DESC SEMANTIC VIEW v",
+        "SHOW SEMANTIC METRICS IN v",
+        "SHOW SEMANTIC DIMENSIONS IN v FOR METRIC m"
+      ]) {
+        expect(yield* rejection(sql)).toMatchObject({
+          code: "OBJECT_NOT_ALLOWED",
+          reason: expect.stringContaining("no semantic views")
+        })
+      }
+      expect(yield* check("SHOW SEMANTIC VIEWS IN DATABASE d")).toMatchObject({ kind: "show" })
+      // Names like any other.
+      yield* check("SELECT semantic_view, semantic FROM t AS semantic")
+    })
+  )
+
   it.effect("leaves a statement alone that has its own limit, or cannot take one", () =>
     Effect.gen(function* () {
       const unlimited = [

@@ -190,7 +190,7 @@ describe("the schemas of the built-in tools", () => {
         const list = (yield* Toolbox.Toolbox).tools.map(listed)
         const inputs = list.map(({ outputSchema: _, ...rest }) => rest)
         expect(JSON.stringify(inputs).length).toBeLessThan(10_300)
-        expect(JSON.stringify(list).length).toBeLessThan(29_700)
+        expect(JSON.stringify(list).length).toBeLessThan(29_600)
       })
     )
   )

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect } from "vitest"
 import * as Emulator from "../../src/emulator/Emulator.js"
+import { sample as salesAnalysis } from "../../src/emulator/semantic.js"
 import * as Server from "../utils/server.js"
 
 const shop = { database: "snowguard_sample" }
@@ -27,6 +28,97 @@ const home = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
+it.scopedLive("lists, describes and queries semantic views by the names that it tells", () =>
+  Effect.gen(function* () {
+    const odd = 'Sales "by" day.v2'
+    const emulator = yield* Emulator.start({
+      semanticViews: [salesAnalysis, { ...salesAnalysis, name: odd }]
+    })
+    const { call } = yield* Server.client({ ...account(emulator.url), HOME: yield* home })
+    const ask = (tool: string, args: Record<string, unknown> = {}) =>
+      Effect.map(call(tool, args), Server.structured)
+    const listed = (yield* ask("list_views", { ...shop, schema: "public" }))["views"] as ReadonlyArray<{
+      readonly name: string
+      readonly schema: string
+      readonly kind?: string
+    }>
+    const semantic = listed.filter(({ kind }) => kind === "SEMANTIC VIEW")
+    expect(semantic.map(({ name }) => name)).toEqual(["SALES_ANALYSIS", '"Sales ""by"" day.v2"'])
+    expect(listed.filter(({ kind }) => kind === undefined).map(({ name }) => name)).toContain("ORDER_SUMMARY")
+    for (const { name, schema } of semantic) {
+      const described = yield* ask("describe_view", { ...shop, schema, view_name: name })
+      expect(described).toMatchObject({
+        count: 13,
+        truncated: false,
+        semantic: {
+          comment: salesAnalysis.comment,
+          tables: [
+            {
+              name: "CUSTOMERS",
+              base_table: "SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS",
+              primary_key: ["CUSTOMER_ID"]
+            },
+            { name: "ORDERS" }
+          ],
+          relationships: ["ORDERS (CUSTOMER_ID) REFERENCES CUSTOMERS (CUSTOMER_ID)"],
+          facts: [{ name: "ORDERS.ORDER_AMOUNT" }, { name: "ORDERS.DISCOUNT_CODE", private: true }],
+          verified_queries: [{ question: "Which countries bring the most revenue?" }]
+        }
+      })
+      const { dimensions, example, metrics, verified_queries } = described["semantic"] as {
+        readonly dimensions: ReadonlyArray<{ readonly name: string }>
+        readonly metrics: ReadonlyArray<{ readonly name: string }>
+        readonly example: string
+        readonly verified_queries: ReadonlyArray<{ readonly sql: string }>
+      }
+      expect(yield* ask("execute_query", { sql: example })).toMatchObject({
+        truncated: false,
+        columns: [{ name: "COUNTRY" }, { name: "CUSTOMER_COUNT" }]
+      })
+      // Without a database or a schema: the names say it all.
+      const full = described["view"]
+      const all = yield* ask("execute_query", {
+        sql:
+          `SELECT * FROM SEMANTIC_VIEW(${full} DIMENSIONS ${dimensions.map((one) => one.name).join(", ")} ` +
+          `METRICS ${metrics
+            .map((one) => one.name)
+            .filter((name) => name.startsWith("ORDERS."))
+            .join(", ")})`,
+        limit: 3
+      })
+      expect(all).toMatchObject({ row_count: 3, truncated: true })
+      expect(all["columns"]).toHaveLength(dimensions.length + 3)
+      expect(
+        yield* ask("execute_query", {
+          sql: `SELECT COUNTRY, AGG(REVENUE) FROM ${full} WHERE COUNTRY = 'Germany' GROUP BY COUNTRY`
+        })
+      ).toMatchObject({ rows: [["Germany", expect.anything()]] })
+      const facts = `SELECT * FROM SEMANTIC_VIEW(${full} FACTS ORDERS.ORDER_AMOUNT WHERE ORDERS.ORDER_AMOUNT > 1500)`
+      expect(yield* ask("execute_query", { sql: facts })).toMatchObject({
+        columns: [{ name: "ORDER_AMOUNT" }]
+      })
+      expect(yield* ask("execute_query", { sql: verified_queries[0]!.sql })).toMatchObject({
+        columns: [{ name: "COUNTRY" }, { name: "REVENUE" }]
+      })
+      expect(yield* ask("execute_query", { sql: `DESCRIBE SEMANTIC VIEW ${full}` })).toMatchObject({
+        truncated: false
+      })
+    }
+    const finer = "DIMENSIONS orders.order_date METRICS customers.customer_count"
+    const wrong = Server.report(
+      yield* call("execute_query", { ...shop, sql: `SELECT * FROM SEMANTIC_VIEW(sales_analysis ${finer})` })
+    )
+    expect(wrong).toMatchObject({ code: "WAREHOUSE_INVALID_STATEMENT", retryable: false })
+    expect(wrong.message).toContain("granularity")
+    const refused = Server.report(
+      yield* call("execute_query", {
+        sql: `SELECT * FROM SEMANTIC_VIEW(sales_analysis METRICS revenue WHERE country IN (SELECT 1))`
+      })
+    )
+    expect(refused.code).toBe("STATEMENT_REJECTED")
+  })
+)
+
 it.scopedLive("serves every tool from a Snowflake account, each result as its schema says", () =>
   Effect.gen(function* () {
     const emulator = yield* Emulator.start()
@@ -40,7 +132,7 @@ it.scopedLive("serves every tool from a Snowflake account, each result as its sc
       truncated: true
     })
     const views = (yield* ask("list_views", shop))["views"]
-    expect(views).toHaveLength(3)
+    expect(views).toHaveLength(4)
     const table = yield* ask("describe_table", { ...shop, schema: "web", table: "events" })
     expect(JSON.stringify(table["columns"])).toContain('"VARIANT"')
     expect(JSON.stringify(yield* ask("describe_view", { ...shop, view_name: "ORDER_SUMMARY" }))).toMatch(

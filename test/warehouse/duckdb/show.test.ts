@@ -85,6 +85,13 @@ describe("SHOW", () => {
     expect(names("SHOW VIEWS")).toEqual(["ORDERS_VIEW"])
   })
 
+  it("lists no semantic views, with Snowflake's columns, also where there are views", () => {
+    const none = show("SHOW SEMANTIC VIEWS LIKE '%' IN SCHEMA public LIMIT 5")
+    expect(none.rows).toEqual([])
+    expect(none.columns.map(({ name }) => name)).toContain("database_name")
+    expect(Either.isLeft(parse("SHOW SEMANTIC METRICS"))).toBe(true)
+  })
+
   it("marks what is current and adds INFORMATION_SCHEMA", () => {
     expect(column(show("SHOW DATABASES"), "is_current")).toEqual(["Y", "N"])
     const schemas = show("SHOW SCHEMAS IN DATABASE D1")
