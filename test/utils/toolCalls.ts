@@ -81,10 +81,13 @@ export const rows: ReadonlyArray<Row> = [
   row("explained write", "explain_query", { sql: "DELETE FROM ORDERS" }, refused("STATEMENT_REJECTED"))
 ]
 
-const firstName = (list: unknown): unknown =>
-  Array.isArray(list) && typeof list[0] === "object" && list[0] !== null
-    ? Reflect.get(list[0], "name")
+/** Of the views that are no semantic views. */
+const firstName = (list: unknown): unknown => {
+  const plain = Array.isArray(list)
+    ? list.find((one: { readonly kind?: string }) => one.kind === undefined)
     : undefined
+  return typeof plain === "object" && plain !== null ? Reflect.get(plain, "name") : undefined
+}
 
 export interface Outcome {
   readonly row: Row
