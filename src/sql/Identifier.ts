@@ -61,14 +61,15 @@ const reserved: ReadonlySet<string> = new Set(
   ).split(" ")
 )
 
+/** Lexers read more than one `$` in a name differently. */
+const plain = /^[A-Z_][A-Z0-9_]*(?:\$[A-Z0-9_]*)?$/
+
 /**
  * A name written so that SQL reads the same name again: in double quotes only where it has to be. Without
  * the checks of {@link quote}: for names that the warehouse itself has told.
  */
 export const written = (...parts: ReadonlyArray<string>): string =>
-  parts
-    .map((part) => (/^[A-Z_][A-Z0-9_$]*$/.test(part) && !reserved.has(part) ? part : quoted(part)))
-    .join(".")
+  parts.map((part) => (plain.test(part) && !reserved.has(part) ? part : quoted(part))).join(".")
 
 /**
  * `text` as a string literal. Without a `dialect` the literal reads the same whether or not a backslash

@@ -112,14 +112,14 @@ describe("a name that is listed", () => {
 
   it.effect("is written as SQL reads it: in double quotes where it has to be", () =>
     Effect.gen(function* () {
-      const odd = ["lower_db", "a.b.c", "ORDER", "PLAIN", 'say "hi"']
+      const odd = ["lower_db", "a.b.c", "ORDER", "PLAIN", "A$1", "A$$1", 'say "hi"']
       const { layer } = yield* make(
         catalog(odd.map((one) => relation(one, one, one, "TABLE", [one]))),
         "snowflake"
       )
       const { databases, table } = yield* tools({ warehouse: layer })
       expect((yield* databases.call({})).databases.map((one) => one.name).sort()).toEqual(
-        ['"lower_db"', '"a.b.c"', '"ORDER"', "PLAIN", '"say ""hi"""'].sort()
+        ['"lower_db"', '"a.b.c"', '"ORDER"', "PLAIN", "A$1", '"A$$1"', '"say ""hi"""'].sort()
       )
       const described = yield* table.call({ database: '"a.b.c"', schema: '"a.b.c"', table: '"a.b.c"' })
       expect(described).toMatchObject({ table: '"a.b.c"."a.b.c"."a.b.c"', columns: [{ name: '"a.b.c"' }] })
