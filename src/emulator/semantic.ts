@@ -21,11 +21,12 @@ import { cursor } from "../warehouse/duckdb/cursor.js"
 import type { Cursor } from "../warehouse/duckdb/cursor.js"
 import { apply, isName, isWord, source } from "../warehouse/duckdb/dialect/source.js"
 import type { Edit } from "../warehouse/duckdb/dialect/source.js"
+import type { Client } from "../warehouse/duckdb/client.js"
 import type { Table } from "../warehouse/duckdb/show.js"
 import type { Cell } from "../warehouse/Warehouse.js"
-import type { Environment } from "./environment.js"
 import type { Failure } from "./failures.js"
 import * as Failures from "./failures.js"
+import type { Identities } from "./identities.js"
 import type { Session } from "./sessions.js"
 
 interface LogicalTable {
@@ -73,6 +74,13 @@ export interface SemanticView {
   readonly relationships: ReadonlyArray<Relationship>
   readonly members: ReadonlyArray<Member>
   readonly verifiedQueries: ReadonlyArray<VerifiedQuery>
+}
+
+/** What of the account is asked. */
+interface Account {
+  readonly engine: Pick<Client, "names">
+  readonly identities: Identities | undefined
+  readonly semanticViews: ReadonlyArray<SemanticView>
 }
 
 const shop = (table: string) => ["SNOWGUARD_SAMPLE", "PUBLIC", table] as const
@@ -354,7 +362,7 @@ const find = (
 }
 
 /** Those that the session may see. */
-const seenBy = ({ identities, semanticViews }: Environment, session: Session) => {
+const seenBy = ({ identities, semanticViews }: Account, session: Session) => {
   const columns = ["name", "database_name", "schema_name"].map((name) => ({
     name,
     type: "VARCHAR",
@@ -432,7 +440,7 @@ const listed = (
  * What Snowflake answers to a question about semantic views.
  */
 export const answer = (
-  environment: Environment,
+  environment: Account,
   session: Session,
   command: Metadata
 ): Effect.Effect<Table, Failure> =>
@@ -877,7 +885,7 @@ const viewAt = (
  * which objects are read; undefined where it names no semantic view.
  */
 export const rewritten = (
-  environment: Environment,
+  environment: Account,
   session: Session,
   sql: string
 ): Effect.Effect<{ readonly sql: string; readonly reads: string } | undefined, Failure> =>
