@@ -4,7 +4,8 @@
  *
  * Invariants:
  *  - names are compared without their case, also in quotes: a session may be told to ignore it, and doubt masks;
- *  - where rules differ about a column, the one that tells least holds.
+ *  - where rules differ about a column, the one that tells least holds;
+ *  - a column that is computed from a masked one is masked, and so is one that a masked one is computed from.
  */
 
 /** `token`: a keyed digest, equal for equal values; `null`; `hidden`: the same text for every value. */
@@ -34,6 +35,8 @@ export interface Column {
   readonly name: string
   /** The warehouse's name of the type. */
   readonly type: string
+  /** Of a virtual column: the columns of the table that it is computed from. */
+  readonly from?: ReadonlyArray<string> | undefined
 }
 
 /** What has been looked up of a table or a view. */
@@ -91,15 +94,59 @@ export const lists = (rules: Compiled, table: Table): boolean =>
 
 const strength = (kind: Kind): number => kinds.length - ["null", "hidden", "token"].indexOf(kind)
 
+const strongest = (kinds: ReadonlyArray<Kind | undefined>): Kind | undefined =>
+  kinds.reduce<Kind | undefined>(
+    (told, kind) =>
+      kind !== undefined && (told === undefined || strength(kind) > strength(told)) ? kind : told,
+    undefined
+  )
+
 /** As what the column is seen; undefined: as it is. */
 export const ofColumn = (rules: Compiled, table: Table, column: string): Kind | undefined =>
-  rules
-    .filter(({ pattern }) => agrees(pattern, [...table, column]))
-    .map(({ kind }) => kind)
-    .reduce<Kind | undefined>(
-      (told, kind) => (told === undefined || strength(kind) > strength(told) ? kind : told),
-      undefined
-    )
+  strongest(rules.filter(({ pattern }) => agrees(pattern, [...table, column])).map(({ kind }) => kind))
+
+/** The same for all columns of a table, with those that tell a masked one because one is computed from the other. */
+export const ofColumns = (
+  rules: Compiled,
+  table: Table,
+  columns: ReadonlyArray<Column>
+): ReadonlyArray<Kind | undefined> => {
+  const places = new Map(columns.map(({ name }, at) => [fold(name), at]))
+  const sources = columns.map(({ from = [] }) =>
+    from.map((name) => places.get(fold(name))).filter((at) => at !== undefined)
+  )
+  const ruled = columns.map(({ name }) => ofColumn(rules, table, name))
+  /** Goes on until nothing changes: each round makes a kind stronger, and there are three. */
+  const spread = (
+    kinds: ReadonlyArray<Kind | undefined>,
+    tells: ReadonlyArray<ReadonlyArray<number>>
+  ): ReadonlyArray<Kind | undefined> => {
+    const next = kinds.map((kind, at) => strongest([kind, ...tells[at]!.map((each) => kinds[each])]))
+    return next.every((kind, at) => kind === kinds[at]) ? kinds : spread(next, tells)
+  }
+  if (sources.every((each) => each.length === 0)) return ruled
+  const uses: ReadonlyArray<Array<number>> = columns.map(() => [])
+  sources.forEach((each, at) => each.forEach((source) => uses[source]!.push(at)))
+  const computed = spread(ruled, sources)
+  // From the rules alone: else all columns of an external table, which are computed from one, would be masked.
+  const told = spread(ruled, uses)
+  return columns.map((_, at) => strongest([computed[at], told[at]]))
+}
+
+/**
+ * The columns, of those with `names`, that an expression may be computed from. Texts count as well, as in the path
+ * of a VARIANT: doubt masks.
+ */
+export const namesIn = (expression: string, names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const text = fold(expression)
+  const isPart = (character: string) => /[\p{L}\p{N}_$]/u.test(character)
+  return names.filter((name) => {
+    const wanted = fold(name.replaceAll('"', '""'))
+    for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1))
+      if (!isPart(text.charAt(at - 1)) && !isPart(text.charAt(at + wanted.length))) return true
+    return false
+  })
+}
 
 /** A text without the key of tokens. */
 export const withoutKey = (text: string, { key }: Pick<Masking, "key">): string =>

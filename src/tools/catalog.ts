@@ -4,9 +4,10 @@
 import * as Effect from "effect/Effect"
 import type { TierPolicy } from "./CallPolicy.js"
 import { like } from "../sql/Like.js"
-import type { Kind } from "../sql/MaskRules.js"
+import type { Column, Kind } from "../sql/MaskRules.js"
 import type { Cell, Row, WarehouseError } from "../warehouse/Warehouse.js"
 import * as SemanticView from "./core/SemanticView.js"
+import * as Masks from "./masks.js"
 import * as Names from "./names.js"
 import * as Query from "./query.js"
 import type { AnswerMeta, Completeness } from "./schemas.js"
@@ -275,6 +276,7 @@ const described = [
   "primary key",
   "comment",
   "policy name",
+  "expression",
   "kind"
 ] as const
 const columnFields = [
@@ -282,6 +284,7 @@ const columnFields = [
   "type",
   "nullable",
   "default",
+  "expression",
   "primary_key",
   "masking_policy",
   "comment",
@@ -315,6 +318,7 @@ export const describe = (run: Query.Run, sql: string, policy: TierPolicy, { limi
           entry.type,
           flag(entry["null?"]),
           filled(entry.default),
+          filled(entry.expression),
           flag(entry["primary key"]) ? true : null,
           filled(entry["policy name"]),
           filled(entry.comment),
@@ -330,27 +334,33 @@ export const describe = (run: Query.Run, sql: string, policy: TierPolicy, { limi
 export const isSemantic = (result: Query.Collected): boolean =>
   toEntries(columnFields, result.rows).some(({ kind }) => /^(?:DIMENSION|FACT|METRIC)$/.test(text(kind)))
 
-/** The answer that a {@link describe} makes; `masked`: as what a column is seen, undefined as it is. */
+/** The answer that a {@link describe} makes; `masked`: as what the columns are seen, undefined as they are. */
 export const columns = (
   result: Query.Collected,
   { limit }: Columns,
   meta: AnswerMeta,
-  masked: (column: string) => Kind | undefined
-) => ({
-  head: headOf(
-    result,
-    narrowing("Narrow the columns with pattern", limit, COLUMN_LIMIT, COLUMN_DEFAULT),
-    meta
-  ),
-  columns: toEntries(columnFields, result.rows).map((entry) => ({
-    name: text(entry.name),
-    type: text(entry.type),
-    nullable: entry.nullable === true,
-    ...texts(entry, ["default", "masking_policy", "comment"]),
-    ...maskOf(masked(Names.exact(text(entry.name)))),
-    ...(entry.primary_key === true ? { primary_key: true } : {})
-  }))
-})
+  masked: (columns: ReadonlyArray<Column>) => ReadonlyArray<Kind | undefined>
+) => {
+  const entries = toEntries(columnFields, result.rows)
+  const kinds = masked(
+    Masks.columnsOf(entries.map(({ expression, name, type }) => [Names.exact(text(name)), type, expression]))
+  )
+  return {
+    head: headOf(
+      result,
+      narrowing("Narrow the columns with pattern", limit, COLUMN_LIMIT, COLUMN_DEFAULT),
+      meta
+    ),
+    columns: entries.map((entry, at) => ({
+      name: text(entry.name),
+      type: text(entry.type),
+      nullable: entry.nullable === true,
+      ...texts(entry, ["default", "expression", "masking_policy", "comment"]),
+      ...maskOf(kinds[at]),
+      ...(entry.primary_key === true ? { primary_key: true } : {})
+    }))
+  }
+}
 
 const maskOf = (kind: Kind | undefined) => (kind === undefined ? {} : { masked: kind })
 

@@ -23,7 +23,7 @@ const bounds = { maxEntries: 2_000, maxBytes: 16 * 1024 * 1024 }
 
 /** Of one look-up: a table has some thousand columns at most, and a structured type has a long name. */
 const DESCRIBED_BYTES = 4 * 1024 * 1024
-const CELL_BYTES = 2048
+const CELL_BYTES = 64 * 1024
 const MAX_COLUMNS = 10_000
 
 /** Tables that one call looks up; parts of an attempt are numbered, and this many have numbers. */
@@ -38,6 +38,16 @@ const tableKinds =
 
 const text = (cell: Cell | undefined): string => (typeof cell === "string" ? cell : String(cell ?? ""))
 
+/** Columns from their names, types and what they are computed from. */
+export const columnsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<MaskRules.Column> => {
+  const names = rows.map(([name]) => text(name))
+  return rows.map(([, type, expression], at) => {
+    const name = names[at]!
+    const from = MaskRules.namesIn(text(expression), names).filter((each) => each !== name)
+    return { name, type: text(type), ...(from.length === 0 ? {} : { from }) }
+  })
+}
+
 /** Runs a look-up beside the statement of a call. */
 export type Look = (request: {
   readonly statement: { readonly sql: string }
@@ -49,7 +59,12 @@ export type Look = (request: {
   readonly maxBytes: number
   readonly maxCellBytes: number
 }) => Effect.Effect<
-  { readonly rows: ReadonlyArray<Row>; readonly truncated: unknown; readonly partial: boolean },
+  {
+    readonly rows: ReadonlyArray<Row>
+    readonly truncated: unknown
+    readonly partial: boolean
+    readonly cutCells: number
+  },
   WarehouseError
 >
 
@@ -69,10 +84,10 @@ export const ofTier = ({ masks }: Pick<TierPolicy, "masks">): MaskRules.Compiled
   MaskRules.isEmpty(masks) ? undefined : MaskRules.compile(masks)
 
 /** As what the columns of a table are seen. */
-export const seen = (policy: Pick<TierPolicy, "masks">, table: MaskRules.Table) => {
-  const rules = ofTier(policy) ?? []
-  return (column: string): MaskRules.Kind | undefined => MaskRules.ofColumn(rules, table, column)
-}
+export const seen =
+  (policy: Pick<TierPolicy, "masks">, table: MaskRules.Table) =>
+  (columns: ReadonlyArray<MaskRules.Column>): ReadonlyArray<MaskRules.Kind | undefined> =>
+    MaskRules.ofColumns(ofTier(policy) ?? [], table, columns)
 
 /** What tells apart the results of one set of masks from those of another. */
 export const fingerprint = ({ masks }: Pick<TierPolicy, "masks">): string =>
@@ -104,14 +119,15 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
         statement: { sql: `DESCRIBE TABLE ${yield* Names.quoted(table)}` },
         part,
         beside: true,
-        pick: ["name", "type"],
+        pick: ["name", "type", "expression"],
         maxRows: MAX_COLUMNS,
         maxBytes: DESCRIBED_BYTES,
         maxCellBytes: CELL_BYTES
       })
-      if (described.truncated !== undefined || described.partial || described.rows.length === 0)
+      const { cutCells, partial, rows, truncated } = described
+      if (truncated !== undefined || partial || cutCells > 0 || rows.length === 0)
         return yield* withoutTable(table)
-      return described.rows.map(([name, type]) => ({ name: text(name), type: text(type) }))
+      return columnsOf(rows)
     })
     const columns = needsColumns ? yield* describe : undefined
     const listed = yield* run({
@@ -162,7 +178,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
             const known = yield* lookUp(run, part, table, MaskRules.mayMask(rules, table))
             const expires = (yield* Clock.currentTimeMillis) + BELIEVED_MS
             const bytes = (known.columns ?? []).reduce(
-              (sum, { name, type }) => sum + 2 * (name.length + type.length),
+              (sum, { from = [], name, type }) => sum + 2 * [name, type, ...from].join("").length,
               100
             )
             Lru.set(remembered, keyOf(identity, table), { known, expires }, bytes)

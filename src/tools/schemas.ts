@@ -202,6 +202,7 @@ export const ColumnInfo = Schema.Struct({
   type: Schema.String,
   nullable: Schema.Boolean,
   default: Text,
+  expression: Text,
   primary_key: Schema.optional(Schema.Boolean),
   masking_policy: Text,
   masked: Text,

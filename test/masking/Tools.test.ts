@@ -73,6 +73,28 @@ for (const kind of ["embedded", "emulator"] as const) {
       })
     )
 
+    it.scopedLive("mask what is computed from a masked column, and what a masked one is computed from", () =>
+      Effect.gen(function* () {
+        const call = yield* Server.start({ kind, tier })
+        const token = expect.stringMatching(/^tok_[0-9a-f]{24}$/)
+        const read = clean(yield* call("execute_query", { sql: "SELECT * FROM ACCOUNTS", limit: 1 }))
+        expect(read.rows).toEqual([[1, token, token, token, null, null, 2, "(hidden)"]])
+        expect(read.bytes).not.toMatch(/7700000\d|15400000\d/)
+        const described = clean(yield* call("describe_table", { ...shop, table: "ACCOUNTS" }))
+        const columns = described.structured["columns"] as ReadonlyArray<{ name: string; masked?: string }>
+        expect(columns.map(({ masked = "" }) => masked)).toEqual([
+          "",
+          "token",
+          "token",
+          "token",
+          "null",
+          "null",
+          "",
+          "hidden"
+        ])
+      })
+    )
+
     it.scopedLive(
       "make the same tokens in every statement, after a restart too, and others with another key",
       () =>

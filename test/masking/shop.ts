@@ -10,6 +10,8 @@ export const masks = {
   "SHOP.PUBLIC.CUSTOMERS.EMAIL": "token",
   "SHOP.PUBLIC.LEADS.EMAIL": "token",
   "SHOP.PUBLIC.ORDERS.CUSTOMER_EMAIL": "token",
+  "SHOP.PUBLIC.ACCOUNTS.EMAIL": "token",
+  "SHOP.PUBLIC.ACCOUNTS.DOUBLED": "null",
   "*.PUBLIC.*.PHONE": "hidden",
   "*.*.CUSTOMERS.NAME": "hidden",
   "*.*.*.BIRTH": "null",
@@ -99,6 +101,12 @@ export const create = async (folder: string, world = 1): Promise<string> => {
     )}`,
     `CREATE TABLE PRODUCTS (ID BIGINT, NAME VARCHAR, PRICE DECIMAL(10,2))`,
     `INSERT INTO PRODUCTS VALUES (1, 'Tent', 99.5), (2, 'Pack', 49), (3, 'Boots', 120)`,
+    `CREATE TABLE ACCOUNTS (ID BIGINT, EMAIL VARCHAR, "e lower" VARCHAR GENERATED ALWAYS AS (lower(EMAIL)),
+       DOMAIN VARCHAR GENERATED ALWAYS AS (split_part("e lower", '@', 2)), SECRET BIGINT, DOUBLED BIGINT GENERATED ALWAYS AS
+       (2 * SECRET), TWICE BIGINT GENERATED ALWAYS AS (2 * ID), "PHONE" VARCHAR DEFAULT 'EMAIL')`,
+    `INSERT INTO ACCOUNTS (ID, EMAIL, SECRET, PHONE) VALUES ${rows(
+      all.map(({ email, id, phone }) => [id, email, 77_000_000 + id, phone])
+    )}`,
     `CREATE SCHEMA HR`,
     `CREATE TABLE HR.STAFF (ID BIGINT, TEAM VARCHAR, BOSS BIGINT, SALARY BIGINT, IBAN VARCHAR)`,
     `INSERT INTO HR.STAFF VALUES ${rows(

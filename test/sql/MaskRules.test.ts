@@ -30,6 +30,35 @@ describe("rules about masked columns", () => {
     expect(MaskRules.lists(rules, ["X", "HR", "STAFF"])).toBe(false)
   })
 
+  it("mean with a virtual column what it is computed from, and with a column what is computed from it", () => {
+    const seen = (masks: MaskRules.Masks, columns: ReadonlyArray<MaskRules.Column>) =>
+      MaskRules.ofColumns(MaskRules.compile(masks), ["D", "S", "T"], columns)
+    const column = (name: string, ...from: ReadonlyArray<string>) => ({ name, type: "VARCHAR", from })
+    // An external table: all is computed from VALUE, which has each of its columns.
+    const external = [column("VALUE"), column("EMAIL", "VALUE"), column("CITY", "VALUE")]
+    expect(seen({ "D.S.T.EMAIL": "token" }, external)).toEqual(["token", "token", undefined])
+    expect(seen({ "D.S.T.VALUE": "hidden" }, external)).toEqual(["hidden", "hidden", "hidden"])
+    const chain = [column("A"), column("B", "A"), column("C", "B"), column("D", "C", "A"), column("E")]
+    expect(seen({ "D.S.T.A": "token" }, chain)).toEqual(["token", "token", "token", "token", undefined])
+    expect(seen({ "D.S.T.C": "null", "*.*.*.A": "token" }, chain)).toEqual([
+      "null",
+      "null",
+      "null",
+      "null",
+      undefined
+    ])
+  })
+
+  it("find columns in expressions by whole words, whatever their case and quotes", () => {
+    const names = ["EMAIL", "MAIL", "e mail", 'a"b', "ID"]
+    const found = (expression: string) => MaskRules.namesIn(expression, names)
+    expect(found("LOWER(Email)")).toEqual(["EMAIL"])
+    expect(found(`'"' || "EMAIL" || '"' || MAIL2`)).toEqual(["EMAIL"])
+    expect(found('"e mail" || "a""b" || GRID || ID')).toEqual(["MAIL", "e mail", 'a"b', "ID"])
+    expect(found("(VALUE:mail::VARCHAR)")).toEqual(["MAIL"])
+    expect(found("E_MAIL$EMAIL")).toEqual([])
+  })
+
   it("never see a column as more when a rule is added", () => {
     const part = fc.constantFrom("A", "B", "*")
     const rule = fc.tuple(part, part, part, part).map((parts) => parts.join("."))

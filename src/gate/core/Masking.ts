@@ -202,9 +202,10 @@ const definition = (
 ): Either.Either<string, Identifier.InvalidIdentifier | Rejection> =>
   Either.gen(function* () {
     const list: Array<string> = []
-    for (const { name, type } of columns) {
+    const kinds = MaskRules.ofColumns(rules, table, columns)
+    for (const [at, { name, type }] of columns.entries()) {
       const column = yield* Identifier.quote(name)
-      const kind = MaskRules.ofColumn(rules, table, name)
+      const kind = kinds[at]
       if (kind === "token" && key === undefined)
         return yield* refusal("there is no key to make tokens with", undefined)
       list.push(kind === undefined ? column : `${masked(kind, column, type, key ?? noKey)} AS ${column}`)

@@ -177,6 +177,8 @@ interface Table {
     readonly name: string
     readonly type: string
     readonly required: boolean
+    /** The default of a column, or what a generated one is computed from. */
+    readonly expression: string
     readonly comment: string
   }>
 }
@@ -206,18 +208,40 @@ const tablesOf = async (connection: DuckDBConnection, file: string): Promise<Rea
       columns: []
     })
   }
-  for (const [schema, table, name, type, nullable, comment] of await select(
-    `SELECT schema_name, table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns()
-     WHERE ${own} ORDER BY schema_name, table_name, column_index`
+  for (const [schema, table, name, type, nullable, expression, comment] of await select(
+    `SELECT schema_name, table_name, column_name, data_type, is_nullable, column_default, comment
+     FROM duckdb_columns() WHERE ${own} ORDER BY schema_name, table_name, column_index`
   )) {
     tables.get(keyOf(schema, table))?.columns.push({
       name: text(name),
       type: text(type),
       required: nullable === false,
+      expression: text(expression),
       comment: text(comment)
     })
   }
   return [...tables.values()]
+}
+
+/** Texts, quoted names and words of an expression as DuckDB prints it. */
+const parts = /'(?:[^']|'')*'|"(?:[^"]|"")+"|[\p{L}_][\p{L}\p{N}_$]*/gu
+
+/** Expressions of generated columns, in the names that statements see: defaults alone name no columns. */
+const computedOf = (table: Table, seen: ReadonlyArray<string>): ReadonlyMap<string, string> => {
+  const names = new Map(table.columns.map(({ name }, at) => [name.toUpperCase(), quoted(seen[at]!)]))
+  const computed = new Map<string, string>()
+  for (const [at, { expression }] of table.columns.entries()) {
+    let isComputed = false
+    const written = expression.replace(parts, (part) => {
+      const name = part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part
+      const column = names.get(name.toUpperCase())
+      if (column === undefined || column === quoted(seen[at]!)) return part
+      isComputed = true
+      return column
+    })
+    if (isComputed) computed.set(seen[at]!, written)
+  }
+  return computed
 }
 
 /**
@@ -278,7 +302,13 @@ export const show = async (
       name,
       primaryKey: named((column) => table.primaryKey.includes(column.name)),
       ...(table.isTable
-        ? { table: { rows: table.rows, required: named(({ required }) => required) } }
+        ? {
+            table: {
+              rows: table.rows,
+              required: named(({ required }) => required),
+              computed: computedOf(table, columns)
+            }
+          }
         : { query: table.query }),
       from: `${file}.${where}`
     })

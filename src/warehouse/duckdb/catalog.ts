@@ -24,6 +24,8 @@ export interface CatalogColumn {
   readonly type: string
   readonly nullable: boolean
   readonly default: string | null
+  /** Of a virtual column: what it is computed from. */
+  readonly expression?: string | undefined
   readonly comment: string | null
   readonly primaryKey: boolean
 }
@@ -113,7 +115,12 @@ export interface Declared {
   readonly primaryKey?: ReadonlyArray<string>
   readonly query?: string
   /** Of a view that stands for a table of a file. */
-  readonly table?: { readonly rows: number; readonly required: ReadonlyArray<string> }
+  readonly table?: {
+    readonly rows: number
+    readonly required: ReadonlyArray<string>
+    /** The expressions of virtual columns, by their names. */
+    readonly computed: ReadonlyMap<string, string>
+  }
 }
 
 /** The query of a view as DuckDB keeps it. */
@@ -167,6 +174,7 @@ export const read = async (
       type: snowflakeType(text(type)),
       nullable: nullable === true && stored?.required.includes(text(name)) !== true,
       default: typeof expression === "string" ? expression : null,
+      expression: stored?.computed.get(text(name)),
       comment: typeof comment === "string" ? comment : null,
       primaryKey: keys.includes(text(name))
     })

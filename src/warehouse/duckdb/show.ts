@@ -181,8 +181,8 @@ const columnEntry = (relation: Relation, column: CatalogColumn): Entry => ({
   data_type: dataType(column),
   "null?": column.nullable ? "true" : "NOT_NULL",
   default: column.default ?? "",
-  kind: "COLUMN",
-  expression: "",
+  kind: column.expression === undefined ? "COLUMN" : "VIRTUAL_COLUMN",
+  expression: column.expression ?? "",
   comment: column.comment ?? "",
   database_name: relation.database
 })
@@ -230,11 +230,12 @@ export const describe = (relation: Relation): Table =>
     relation.columns.map((column) => ({
       name: column.name,
       type: column.type,
-      kind: "COLUMN",
+      kind: column.expression === undefined ? "COLUMN" : "VIRTUAL_COLUMN",
       "null?": column.nullable ? "Y" : "N",
       default: column.default,
       "primary key": column.primaryKey ? "Y" : "N",
       "unique key": "N",
+      expression: column.expression ?? null,
       comment: column.comment
     }))
   )
