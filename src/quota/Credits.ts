@@ -170,32 +170,45 @@ const PLACES = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 /** Warehouses that are remembered after their statements have ended. */
 const MAX_WAREHOUSES = 1_000
 
-const HOUR_MS = 3_600_000
-
-/** What the account said last; times are monotonic milliseconds. */
-interface Known {
-  readonly compute: Compute | undefined
-  readonly at: number
+/** Beyond that those are forgotten that have rested longest, half of them at once. */
+const bounded = (all: HashMap.HashMap<string, Account>): HashMap.HashMap<string, Account> => {
+  if (HashMap.size(all) <= MAX_WAREHOUSES) return all
+  const resting = HashMap.toEntries(all).filter(([, { time }]) => time.running === 0)
+  const longest = resting.sort(([, a], [, b]) => a.lastActive - b.lastActive).slice(0, MAX_WAREHOUSES / 2)
+  return HashMap.removeMany(
+    all,
+    longest.map(([name]) => name)
+  )
 }
 
-/** Where it is asked, by those who share a place. */
+const HOUR_MS = 3_600_000
+
+/** What the account said last of a warehouse; times are monotonic milliseconds. */
+interface Known {
+  readonly compute: Compute | undefined
+  /** The state is not older than the question, and may be as old. */
+  readonly askedAt: number
+  readonly answeredAt: number
+}
+
+/** A warehouse as the account tells it, and the question about it that is under way. */
 interface Seen extends UnderWay.UnderWay<void, undefined> {
   known: Known | undefined
 }
 
-interface Told {
+/** The limits of a user as the account tells them, and the question about them that is under way. */
+interface Told extends UnderWay.UnderWay<void, undefined> {
   readonly user: string | undefined
   rows: ReadonlyArray<Budget> | undefined
-  at: number
-  isAsked: boolean
+  /** Before the first answer: minus infinity. */
+  answeredAt: number
 }
 
 /** The statements of this server in a warehouse. */
 interface Account {
   readonly time: BusyTime.BusyTime
-  readonly compute: Compute | undefined
   /** Undefined: the account was not asked. */
-  readonly seenAt: number | undefined
+  readonly known: Known | undefined
   readonly lastBegun: number
   readonly lastActive: number
   readonly spent: number
@@ -203,22 +216,21 @@ interface Account {
 
 const untouched: Account = {
   time: BusyTime.empty,
-  compute: undefined,
-  seenAt: undefined,
+  known: undefined,
   lastBegun: Number.NEGATIVE_INFINITY,
   lastActive: Number.NEGATIVE_INFINITY,
   spent: 0
 }
 
-/** After a look in vain: what a warehouse costs changes seldom, whether it runs often. */
+/** Where the account does not tell any more: what a warehouse costs changes seldom, whether it runs often. */
 const outdated = (compute: Compute | undefined): Compute | undefined =>
   compute && { ...compute, state: "unknown", running: 0 }
 
-/** What a statement of ours did since the look counts: it has resumed the warehouse, and kept it from being suspended. */
-const stateOf = ({ at, compute }: Known, account: Account, now: number): Compute["state"] => {
+/** A statement of ours that began after the question has resumed the warehouse, and kept it from being suspended. */
+const stateOf = ({ askedAt, compute }: Known, account: Account, now: number): Compute["state"] => {
   if (compute === undefined) return "unknown"
   const { lastActive, lastBegun, time } = account
-  if (lastBegun < at) return compute.state
+  if (lastBegun < askedAt) return compute.state
   const isAwake = time.running > 0 || now < lastActive + (compute.autoSuspendMs ?? Number.POSITIVE_INFINITY)
   return isAwake ? "running" : "suspended"
 }
@@ -243,40 +255,40 @@ export const make = (options: Partial<Options> = {}) =>
       const { key, role = "", warehouse: name } = actingAs(warehouse, principal)
       return name === undefined ? JSON.stringify([key, role]) : `=${name}`
     }
-    const seenAt = (place: string): Seen => {
+    const seenIn = (place: string): Seen => {
       const found = Lru.get(places, place)
       if (found !== undefined) return found
       const fresh: Seen = { known: undefined, underWay: undefined }
       Lru.set(places, place, fresh, 1)
       return fresh
     }
-    const nameOf = (place: string, seen: Seen): string => seen.known?.compute?.name ?? `(${place})`
+    const nameOf = (place: string, seen: Seen | undefined): string =>
+      seen?.known?.compute?.name ?? `(${place})`
     const accountOf = (all: HashMap.HashMap<string, Account>, name: string): Account =>
       Option.getOrElse(HashMap.get(all, name), () => untouched)
 
     const rateOf = (compute: Compute | undefined): number => compute?.creditsPerHour ?? unknownPerHour
 
-    /** Asks the account, whatever is known. */
-    const ask = (seen: Seen, at: Place): Effect.Effect<Compute | undefined, WarehouseError> =>
-      billing === undefined
-        ? Effect.succeed(undefined)
-        : Effect.tapBoth(billing.compute(at), {
-            onFailure: () =>
-              Effect.map(monotonicMillis, (now) => {
-                seen.known = { compute: outdated(seen.known?.compute), at: now }
-              }),
-            onSuccess: (compute) =>
-              Effect.map(monotonicMillis, (now) => {
-                seen.known = { compute, at: now }
-              })
+    /** Asks the account, whatever is known. What it does not tell this caller's role it may have told another's. */
+    const ask = (seen: Seen, at: Place): Effect.Effect<Compute | undefined, WarehouseError> => {
+      if (billing === undefined) return Effect.succeed(undefined)
+      return withNow((askedAt) => {
+        const note = (compute: Compute | undefined) =>
+          Effect.map(monotonicMillis, (answeredAt) => {
+            // The answer to a later question may have come before.
+            if (seen.known !== undefined && askedAt < seen.known.askedAt) return
+            seen.known = { compute: compute ?? outdated(seen.known?.compute), askedAt, answeredAt }
           })
+        return Effect.tapBoth(billing.compute(at), { onFailure: () => note(undefined), onSuccess: note })
+      })
+    }
 
     const isFresh = ({ known }: Seen, now: number): boolean =>
-      known !== undefined && now - known.at < refreshMs
+      known !== undefined && now - known.answeredAt < refreshMs
 
     const here = Effect.map(CurrentPrincipal, (principal) => {
       const place = placeOf(principal)
-      return { place, principal, seen: seenAt(place) }
+      return { place, principal, seen: seenIn(place) }
     })
 
     /** One question at a time; those who come meanwhile wait for its answer. */
@@ -289,7 +301,7 @@ export const make = (options: Partial<Options> = {}) =>
                 UnderWay.join<void, undefined>(
                   seen,
                   () => Effect.provideService(Effect.ignore(ask(seen, at)), CurrentPrincipal, principal),
-                  { scope, settled: () => Effect.void, stopped: undefined }
+                  { scope, stopped: undefined }
                 ),
                 (answer) => Effect.ignore(Deferred.await(answer))
               )
@@ -300,12 +312,12 @@ export const make = (options: Partial<Options> = {}) =>
       Effect.gen(function* () {
         const { principal, seen } = yield* here
         const now = yield* monotonicMillis
-        const { compute, at: since = 0 } = seen.known ?? {}
+        const { askedAt = 0, compute } = seen.known ?? {}
         // With a statement in it, it is not suspended before that much later.
         const isCertain =
           compute?.state === "running" &&
           compute.running > 0 &&
-          now < since + Math.min(compute.autoSuspendMs ?? Number.POSITIVE_INFINITY, refreshMs)
+          now < askedAt + Math.min(compute.autoSuspendMs ?? Number.POSITIVE_INFINITY, refreshMs)
         if (isCertain) return
         const found = yield* ask(seen, at)
         if (found?.state === "running") return
@@ -328,7 +340,7 @@ export const make = (options: Partial<Options> = {}) =>
         const runs =
           known !== undefined &&
           stateOf(known, account, now) === "running" &&
-          (account.time.running > 0 || now - known.at < refreshMs)
+          (account.time.running > 0 || now - known.answeredAt < refreshMs)
         return (rateOf(known?.compute) * (ms + (runs ? 0 : MINIMUM_MS))) / HOUR_MS
       })
 
@@ -350,8 +362,7 @@ export const make = (options: Partial<Options> = {}) =>
             HashMap.set(all, name, {
               ...account,
               time,
-              compute: known?.compute,
-              seenAt: known?.at,
+              known,
               lastBegun: now,
               lastActive: now
             })
@@ -369,46 +380,42 @@ export const make = (options: Partial<Options> = {}) =>
                 ran || time.running > 0
                   ? { ...next, lastActive: now }
                   : { ...next, lastBegun: Number.NEGATIVE_INFINITY }
-              return [credits, bounded(HashMap.set(all, name, left), now)]
+              return [credits, bounded(HashMap.set(all, name, left))]
             })
           return { end: ended(true), refused: ended(false) }
         }
       )
     })
 
-    /** What has rested longest is forgotten, when there are very many. */
-    const bounded = (all: HashMap.HashMap<string, Account>, now: number) =>
-      HashMap.size(all) <= MAX_WAREHOUSES
-        ? all
-        : HashMap.filter(all, ({ lastActive, time }) => time.running > 0 || now - lastActive < HOUR_MS)
-
     /** Nothing waits for it, and whether it fails is told where it is asked for. */
     const askBudgets = (at: Place): Effect.Effect<void> =>
-      Effect.zipWith(CurrentPrincipal, monotonicMillis, (principal, now) => {
-        if (billing === undefined) return Effect.void
-        const { key, user } = actingAs(warehouse, principal)
-        const told: Told = Lru.get(limits, key) ?? { user, rows: undefined, at: -Infinity, isAsked: false }
-        const age = now - told.at
-        if (told.isAsked || age < (told.rows === undefined ? NO_BUDGET_MS : BUDGET_MS)) return Effect.void
-        told.isAsked = true
-        Lru.set(limits, key, told, 1)
-        return billing.budget(at).pipe(
-          Effect.option,
-          Effect.flatMap((rows) =>
-            Effect.map(monotonicMillis, (now) => {
-              Object.assign(told, { rows: Option.getOrUndefined(rows), at: now })
-            })
-          ),
-          Effect.ensuring(
-            Effect.sync(() => {
-              told.isAsked = false
-            })
-          ),
-          Effect.provideService(CurrentPrincipal, principal),
-          Effect.forkIn(scope),
-          Effect.asVoid
-        )
-      }).pipe(Effect.flatten)
+      Effect.flatMap(CurrentPrincipal, (principal) =>
+        withNow((now) => {
+          if (billing === undefined) return Effect.void
+          const told = toldOf(principal)
+          if (now - told.answeredAt < (told.rows === undefined ? NO_BUDGET_MS : BUDGET_MS)) return Effect.void
+          const asked = Effect.zipWith(Effect.option(billing.budget(at)), monotonicMillis, (rows, ended) => {
+            told.rows = Option.getOrUndefined(rows)
+            told.answeredAt = ended
+          })
+          return Effect.asVoid(
+            UnderWay.join<void, undefined>(
+              told,
+              () => Effect.provideService(asked, CurrentPrincipal, principal),
+              { scope, stopped: undefined }
+            )
+          )
+        })
+      )
+
+    const toldOf = (principal: Principal): Told => {
+      const { key, user } = actingAs(warehouse, principal)
+      const found = Lru.get(limits, key)
+      if (found !== undefined) return found
+      const fresh: Told = { user, rows: undefined, answeredAt: Number.NEGATIVE_INFINITY, underWay: undefined }
+      Lru.set(limits, key, fresh, 1)
+      return fresh
+    }
 
     const statusOf = (known: Known | undefined, account: Account, now: number): Status | undefined =>
       known === undefined
@@ -419,12 +426,15 @@ export const make = (options: Partial<Options> = {}) =>
             creditsPerHour: rateOf(known.compute),
             isKnown: known.compute?.creditsPerHour !== undefined,
             state: stateOf(known, account, now),
-            ageMs: Math.max(0, now - known.at),
+            ageMs: Math.max(0, now - known.answeredAt),
             running: account.time.running,
             spent: account.spent
           }
 
-    const budgetsOf = ({ at, rows, user }: Told, now: number): Budgets => ({ user, rows, ageMs: now - at })
+    const budgetsOf = (told: Told | undefined, now: number): Budgets | undefined =>
+      told === undefined || told.answeredAt === Number.NEGATIVE_INFINITY
+        ? undefined
+        : { user: told.user, rows: told.rows, ageMs: now - told.answeredAt }
 
     return Credits.of({
       estimate,
@@ -432,37 +442,25 @@ export const make = (options: Partial<Options> = {}) =>
       mustRun,
       begin,
       askBudgets,
-      status: (principal) => {
-        const place = placeOf(principal)
-        return withNow((now) =>
+      status: (principal) =>
+        withNow((now) =>
           Effect.map(Ref.get(accounts), (all) => {
-            const seen = seenAt(place)
-            return statusOf(seen.known, accountOf(all, nameOf(place, seen)), now)
+            const place = placeOf(principal)
+            const seen = Lru.get(places, place)
+            return statusOf(seen?.known, accountOf(all, nameOf(place, seen)), now)
           })
-        )
-      },
+        ),
       warehouses: withNow((now) =>
         Effect.map(Ref.get(accounts), (all) =>
-          [...HashMap.values(all)].flatMap((account) => {
-            const { compute, seenAt: at } = account
-            const status = statusOf(at === undefined ? undefined : { compute, at }, account, now)
-            return status === undefined ? [] : [status]
-          })
+          [...HashMap.values(all)].flatMap((account) => statusOf(account.known, account, now) ?? [])
         )
       ),
       budgets: (principal) =>
-        withNow((now) => {
-          const told = Lru.get(limits, actingAs(warehouse, principal).key)
-          return Effect.succeed(
-            told === undefined || told.at === -Infinity ? undefined : budgetsOf(told, now)
-          )
-        }),
+        withNow((now) =>
+          Effect.sync(() => budgetsOf(Lru.get(limits, actingAs(warehouse, principal).key), now))
+        ),
       allBudgets: withNow((now) =>
-        Effect.sync(() =>
-          [...limits.entries.values()].flatMap(({ value }) =>
-            value.at === -Infinity ? [] : [budgetsOf(value, now)]
-          )
-        )
+        Effect.sync(() => [...limits.entries.values()].flatMap(({ value }) => budgetsOf(value, now) ?? []))
       )
     })
   })

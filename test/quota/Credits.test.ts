@@ -224,6 +224,70 @@ describe("Credits: what is charged", () => {
       })
   )
 
+  it.scoped("has one minute of a resume where the statement began while the account was asked", () =>
+    Effect.gen(function* () {
+      const { credits, says } = yield* account({
+        compute: Effect.succeed({ ...suspended, creditsPerHour: 60 })
+      })
+      yield* credits.look(place)
+      yield* says(Effect.delay(Effect.succeed({ ...suspended, creditsPerHour: 60 }), "2 seconds"))
+      yield* TestClock.adjust("10 seconds")
+      const look = yield* Effect.fork(credits.look(place))
+      yield* TestClock.adjust("1 second")
+      const first = yield* credits.begin
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(look)
+      // The answer is of before the first one, which has resumed the warehouse and pays for that.
+      const second = yield* credits.begin
+      yield* TestClock.adjust("2 seconds")
+      const charged = (yield* first.end) + (yield* second.end)
+      assert.closeTo(charged, 1, 1e-9)
+    })
+  )
+
+  it.scoped(
+    "has the rate that the account told another role, where it does not show this role the warehouse",
+    () =>
+      Effect.gen(function* () {
+        const { credits } = yield* account({
+          compute: Effect.map(CurrentPrincipal, ({ client }) =>
+            client === "bob" ? undefined : { ...running, creditsPerHour: 3600 }
+          )
+        })
+        yield* credits.look(place)
+        const statement = yield* credits.begin
+        yield* TestClock.adjust("10 seconds")
+        yield* as("bob")(credits.look(place))
+        assert.closeTo(yield* statement.end, 10, 1e-9)
+        assert.deepInclude(yield* credits.status(Principal.make("ada", "default")), {
+          creditsPerHour: 3600,
+          state: "unknown"
+        })
+      })
+  )
+
+  it.scoped("is remembered of a bounded number of warehouses, of those that were used last", () =>
+    Effect.gen(function* () {
+      const { credits } = yield* account({
+        compute: Effect.map(CurrentPrincipal, ({ client }) => ({ ...running, name: client })),
+        nameOf: (client) => client
+      })
+      const run = credits.look(place).pipe(Effect.zipRight(credits.begin))
+      const lasting = yield* as("lasting")(run)
+      for (let i = 0; i < 2_500; i++) {
+        yield* as(`W${i}`)(Effect.flatMap(run, ({ end }) => end))
+        if (i % 100 === 99) yield* TestClock.adjust(100)
+      }
+      const names = (yield* credits.warehouses).map(({ warehouse }) => warehouse)
+      assert.isAtMost(names.length, 1_000)
+      assert.include(names, "W2499")
+      assert.include(names, "W2000")
+      // A statement that still runs is charged all of its time.
+      assert.include(names, "lasting")
+      assert.closeTo(yield* lasting.end, 2.5 / 3600, 1e-9)
+    })
+  )
+
   it.scoped("keeps warehouses apart", () =>
     Effect.gen(function* () {
       const { credits } = yield* account({
@@ -273,6 +337,23 @@ describe("Credits: a tier that may not resume the warehouse", () => {
       yield* credits.mustRun(place)
       assert.strictEqual((yield* asked).compute, 4)
     })
+  )
+
+  it.scoped(
+    "is refused by the answer to the latest question, when that to an earlier one comes after it",
+    () =>
+      Effect.gen(function* () {
+        const { credits, says } = yield* account({
+          compute: Effect.delay(Effect.succeed({ ...running, running: 3 }), "2 seconds")
+        })
+        const early = yield* Effect.fork(credits.mustRun(place))
+        yield* TestClock.adjust("1 second")
+        yield* says(Effect.succeed(suspended))
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(credits.mustRun(place))))
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(early)
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(credits.mustRun(place))))
+      })
   )
 
   it.scoped("fails as the account does where that does not answer", () =>
