@@ -11,7 +11,7 @@ import * as AST from "effect/SchemaAST"
 
 interface ObjectSchema {
   type: "object"
-  properties?: { [name: string]: object }
+  properties?: { [name: string]: Node }
   required?: Array<string>
   [keyword: string]: unknown
 }
@@ -19,9 +19,12 @@ interface ObjectSchema {
 type Node = { readonly [keyword: string]: unknown }
 
 const PREFIX = "#/$defs/"
-const childSchema = new Set(["not", "propertyNames", "contains", "if", "then", "else", "additionalItems"])
+const childSchema = new Set([
+  ...["items", "additionalProperties", "additionalItems", "propertyNames", "contains"],
+  ...["not", "if", "then", "else"]
+])
 const childList = new Set(["anyOf", "oneOf", "allOf"])
-const childMap = new Set(["properties", "patternProperties"])
+const childMap = new Set(["properties", "patternProperties", "$defs"])
 const annotation = new Set(["description", "default", "examples", "title", "$comment"])
 
 const isNode = (value: unknown): value is Node => Predicate.isRecord(value)
@@ -116,21 +119,26 @@ const normalise = (value: unknown, env: Env): unknown => {
   return clean($ref === undefined ? rest : { ...rest, $ref }, env)
 }
 
+/** What stands under a keyword, with `f` of each schema that is in it. */
+const mapSchemas = (key: string, value: unknown, f: (schema: unknown) => unknown): unknown => {
+  if (childSchema.has(key)) return f(value)
+  if (childList.has(key) && Array.isArray(value)) return value.map(f)
+  if (!childMap.has(key) || !isNode(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, schema]) => [name, f(schema)]))
+}
+
+const saysNothing = (key: string, value: unknown): boolean =>
+  (key === "pattern" && !compiles(value)) ||
+  (key === "additionalProperties" && value === true) ||
+  (key === "required" && Array.isArray(value) && value.length === 0)
+
 const clean = (node: Node, env: Env): Node => {
   const out: { [keyword: string]: unknown } = {}
   for (const [key, child] of Object.entries(node)) {
-    if (childMap.has(key) && isNode(child)) {
-      out[key] = Object.fromEntries(Object.entries(child).map(([name, item]) => [name, normalise(item, env)]))
-    } else if (childList.has(key) && Array.isArray(child))
-      out[key] = child.map((item) => normalise(item, env))
-    else if (key === "items" && Array.isArray(child)) {
+    if (key === "items" && Array.isArray(child)) {
       throw new Error("a tuple has no form that all clients read: use an array or a struct")
-    } else if (key === "items" || childSchema.has(key)) out[key] = normalise(child, env)
-    else if (key === "pattern" && !compiles(child)) continue
-    else if (key === "additionalProperties") {
-      if (child !== true) out[key] = normalise(child, env)
-    } else if (key === "required" && Array.isArray(child) && child.length === 0) continue
-    else out[key] = child
+    }
+    if (!saysNothing(key, child)) out[key] = mapSchemas(key, child, (schema) => normalise(schema, env))
   }
   return collapse(out)
 }
@@ -191,25 +199,21 @@ export const outline = (schema: Schema.Schema.Any, without: ReadonlySet<string>)
   const isOwn = (name: string): boolean => !without.has(name)
   const own = Object.entries(properties).filter(([name]) => isOwn(name))
   return {
-    ...rest,
-    properties: Object.fromEntries(own.map(([name, property]) => [name, bare(property) as Node])),
+    ...bare(rest),
+    type: "object",
+    properties: Object.fromEntries(own.map(([name, property]) => [name, bare(property)])),
     ...(required.some(isOwn) ? { required: required.filter(isOwn) } : {})
   }
 }
 
-/** Keywords that say nothing of what is there. */
-const words = new Set(["description", "minimum"])
+/** Keywords that tell what is there, but not its form. */
+const telling = new Set(["description", "minimum"])
 
-const bare = (value: unknown): unknown => {
-  if (!isNode(value)) return value
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, child]): Array<[string, unknown]> => {
-      if (words.has(key)) return []
-      if (childMap.has(key) && isNode(child)) {
-        return [[key, Object.fromEntries(Object.entries(child).map(([name, item]) => [name, bare(item)]))]]
-      }
-      if (childList.has(key) && Array.isArray(child)) return [[key, child.map(bare)]]
-      return [[key, key === "items" || childSchema.has(key) ? bare(child) : child]]
-    })
+const bare = (node: Node): Node =>
+  Object.fromEntries(
+    Object.entries(node).flatMap(([key, child]) =>
+      telling.has(key)
+        ? []
+        : [[key, mapSchemas(key, child, (schema) => (isNode(schema) ? bare(schema) : schema))]]
+    )
   )
-}

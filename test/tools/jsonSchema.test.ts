@@ -148,3 +148,30 @@ describe("object", () => {
     expect(() => JsonSchema.object(Schema.Struct({ n: Schema.BigIntFromSelf }))).toThrow()
   })
 })
+
+describe("outline", () => {
+  const described = Schema.Number.annotations({ description: "a number" })
+
+  it("has the form of an answer without descriptions, also in records and definitions, and without common fields", () => {
+    const schema = JsonSchema.outline(
+      Schema.Struct({
+        byName: Schema.Record({ key: Schema.String, value: Schema.Struct({ n: described }) }),
+        tree: Tree.annotations({ description: "a tree" }),
+        ms: described
+      }),
+      new Set(["ms"])
+    )
+    expect(JSON.stringify(schema)).not.toContain('"description"')
+    expect(schema).toMatchObject({
+      type: "object",
+      properties: { byName: { additionalProperties: { properties: { n: { type: "number" } } } } },
+      required: ["byName", "tree"]
+    })
+    expect(schema.properties).not.toHaveProperty("ms")
+  })
+
+  it("keeps a field that is called description", () => {
+    const schema = JsonSchema.outline(Schema.Struct({ description: Schema.String }), new Set())
+    expect(schema.properties).toEqual({ description: { type: "string" } })
+  })
+})
