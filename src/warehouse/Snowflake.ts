@@ -48,6 +48,7 @@ import { refusedOf } from "./snowflake/codes.js"
 import * as Driver from "./snowflake/driver.js"
 import * as Hints from "./snowflake/hints.js"
 import type { Identity } from "./snowflake/identity.js"
+import * as Named from "./snowflake/named.js"
 import * as Pool from "./snowflake/pool.js"
 import type { Place } from "./snowflake/session.js"
 import * as Sessions from "./snowflake/session.js"
@@ -126,17 +127,20 @@ const MOVE_MS = 10_000
 /** Milliseconds for a look at the account beside a statement. */
 const LOOK_MS = 5_000
 
-/** What the account shows at a time. */
-const SHOWN = 10_000
+/** Warehouses that the account shows at a time. */
+const MAX_WAREHOUSES = 10_000
 
 /** Limits of the account's own that are told of a user, and characters of each of their fields. */
-const BUDGETS = 20
-const TOLD = 200
+const MAX_BUDGETS = 20
+const MAX_FIELD = 200
 
-const short = (cell: string | number | boolean | null): string | number | boolean | null =>
-  typeof cell === "string" ? cell.slice(0, TOLD) : cell
+const shortened = (cell: Cell | undefined): Budget[string] => {
+  if (typeof cell === "string") return cell.slice(0, MAX_FIELD)
+  return typeof cell === "object" && cell !== null ? JSON.stringify(cell).slice(0, MAX_FIELD) : (cell ?? null)
+}
 
-const literal = (text: string): string => `'${text.replaceAll("\\", "\\\\\\\\").replaceAll("'", "''")}'`
+/** A LIKE pattern in a text of Snowflake: a backslash escapes in both. */
+const pattern = (text: string): string => `'${text.replaceAll("\\", "\\\\\\\\").replaceAll("'", "''")}'`
 
 /** What takes a session to a place of the same role and warehouse. */
 const moves = ({ database, schema }: Place): ReadonlyArray<string> =>
@@ -591,16 +595,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
     /** The rows of a short statement of our own, in a session of the caller's place. */
     const looked = (sql: string, place: Place, maxRows: number) =>
       Effect.scoped(
-        Effect.flatMap(
-          run({ sql, requestId: id(), timeoutMs: LOOK_MS, maxRows }, place),
-          ({ columns, rows, whole }) => {
-            const names = columns.map(({ name }) => name.toLowerCase())
-            return Effect.map(
-              whole ?? Effect.map(Stream.runCollect(rows), (chunks) => Chunk.toReadonlyArray(chunks).flat()),
-              (all) => all.map((row) => Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])))
-            )
-          }
-        )
+        Effect.flatMap(run({ sql, requestId: id(), timeoutMs: LOOK_MS, maxRows }, place), Named.rows)
       )
 
     const billing: Billing = {
@@ -608,8 +603,8 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
         Effect.flatMap(CurrentPrincipal, (principal) => {
           const place = placeOf(at, principal)
           // An underscore of the pattern is any character: the name is compared again.
-          const like = place.warehouse === undefined ? "" : ` LIKE ${literal(place.warehouse)}`
-          return Effect.map(looked(`SHOW WAREHOUSES${like}`, place, SHOWN), (rows) =>
+          const like = place.warehouse === undefined ? "" : ` LIKE ${pattern(place.warehouse)}`
+          return Effect.map(looked(`SHOW WAREHOUSES${like}`, place, MAX_WAREHOUSES), (rows) =>
             Compute.chosen(rows, place.warehouse)
           )
         }),
@@ -619,20 +614,13 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
             looked(
               "SELECT * FROM TABLE(SNOWFLAKE.LOCAL.MY_BUDGET_SUMMARY())",
               placeOf(at, principal),
-              BUDGETS
+              MAX_BUDGETS
             ),
             (rows) =>
               rows
-                .slice(0, BUDGETS)
+                .slice(0, MAX_BUDGETS)
                 .map((row) =>
-                  Object.fromEntries(
-                    Object.entries(row).map(([name, cell]): [string, Budget[string]] => [
-                      name,
-                      typeof cell === "object" && cell !== null
-                        ? JSON.stringify(cell).slice(0, TOLD)
-                        : short(cell)
-                    ])
-                  )
+                  Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, shortened(cell)]))
                 )
           )
         )

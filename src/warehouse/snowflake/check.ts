@@ -2,7 +2,6 @@
  * For operators: does the login work, as whom, and is everything there that queries will need? What was
  * found, what is wrong and what to do about it, and an exit code. Wakes no warehouse and costs nothing.
  */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -11,7 +10,6 @@ import type { Principal } from "../../platform/Principal.js"
 import { CurrentPrincipal } from "../../platform/Principal.js"
 import { listed } from "../../platform/core/format.js"
 import * as RequestId from "../../platform/requestId.js"
-import * as Stream from "effect/Stream"
 import { quoted } from "../../sql/Identifier.js"
 import type { Cell, Reason, Warehouse, WarehouseError } from "../Warehouse.js"
 import * as WarehouseHealth from "../WarehouseHealth.js"
@@ -19,6 +17,7 @@ import type { Options } from "../Snowflake.js"
 import * as Snowflake from "../Snowflake.js"
 import { isPassword, priceOf, where } from "./auth.js"
 import { FORBIDDEN, PROXY } from "./classify.js"
+import * as Named from "./named.js"
 
 /** Exported: the emitted declarations of other modules name it. */
 export interface Report {
@@ -183,7 +182,7 @@ const look = (
   id: () => string,
   sql: string,
   timeoutMs = TIMEOUT_MS
-): Effect.Effect<ReadonlyArray<{ readonly [column: string]: Cell }>, WarehouseError> =>
+): Effect.Effect<ReadonlyArray<Named.Named>, WarehouseError> =>
   Effect.scoped(
     Effect.flatMap(
       warehouse.execute({
@@ -192,14 +191,7 @@ const look = (
         requestId: id(),
         tag: { tool: "check", client: "operator" }
       }),
-      ({ columns, rows }) =>
-        Effect.map(Stream.runCollect(rows), (chunks) =>
-          Chunk.toReadonlyArray(chunks)
-            .flat()
-            .map((row) =>
-              Object.fromEntries(columns.map(({ name }, at) => [name.toLowerCase(), row[at] ?? null]))
-            )
-        )
+      Named.rows
     )
   )
 
@@ -214,7 +206,7 @@ const parsed = (cell: Cell | undefined): unknown =>
 /** Those that the session has beside its role, and those that it could have. */
 const secondaryRoles = (
   role: string | undefined,
-  row: { readonly [column: string]: Cell }
+  row: Named.Named
 ): { readonly fact: string; readonly active: ReadonlyArray<string>; readonly warning?: string } => {
   const active = parsed(row["s"])
   const roles = Predicate.isRecord(active) && typeof active["roles"] === "string" ? active["roles"] : ""
@@ -269,7 +261,7 @@ const identifierOf = ({ kind, name }: HeldRole): string =>
   name.includes('"') ? name : (kind === "ROLE" ? [name] : name.split(".")).map(quoted).join(".")
 
 /** What is more than reading in a grant, in words. */
-const excessOf = (grant: { readonly [column: string]: Cell }): string | undefined => {
+const excessOf = (grant: Named.Named): string | undefined => {
   const privilege = text(grant["privilege"])?.toUpperCase() ?? ""
   const kind = text(grant["granted_on"])?.toUpperCase() ?? "an object"
   const on = `${privilege} on ${kind} ${text(grant["name"]) ?? ""}`.trim()
@@ -284,9 +276,7 @@ const excessOf = (grant: { readonly [column: string]: Cell }): string | undefine
 const beyondReading = (
   role: string,
   others: ReadonlyArray<string>,
-  grantsTo: (
-    role: string
-  ) => Effect.Effect<ReadonlyArray<{ readonly [column: string]: Cell }>, WarehouseError>
+  grantsTo: (role: string) => Effect.Effect<ReadonlyArray<Named.Named>, WarehouseError>
 ): Effect.Effect<ReadonlyArray<string>> =>
   Effect.gen(function* () {
     const found: Array<string> = []
@@ -339,10 +329,7 @@ const beyondReading = (
   })
 
 /** A login by password alone has worked: what may not be seen is a person, or a legacy service user. */
-const passwordOf = (
-  user: string,
-  properties: ReadonlyArray<{ readonly [column: string]: Cell }>
-): ReadonlyArray<string> => {
+const passwordOf = (user: string, properties: ReadonlyArray<Named.Named>): ReadonlyArray<string> => {
   const type = text(properties.find((row) => text(row["property"])?.toUpperCase() === "TYPE")?.["value"])
   const what =
     properties.length === 0
@@ -367,7 +354,7 @@ const notThere = (name: string) => ({
 const warehouseOf = (
   asked: string | undefined,
   name: string | undefined,
-  found: Either.Either<ReadonlyArray<{ readonly [column: string]: Cell }>, WarehouseError>
+  found: Either.Either<ReadonlyArray<Named.Named>, WarehouseError>
 ): { readonly fact: string } | { readonly wrong: ReadonlyArray<string>; readonly todo: string } => {
   if (name === undefined) {
     return asked === undefined

@@ -7,9 +7,7 @@
  * What adaptive and interactive warehouses cost is not known from their size.
  */
 import type { Compute } from "../Warehouse.js"
-
-/** A row by the names of its columns, in lower case. */
-export type Named = { readonly [column: string]: unknown }
+import type { Named } from "./named.js"
 
 const sizes = [
   "XSMALL",

@@ -5,11 +5,9 @@
  * and remembers what it saw for a while: agents that guess names guess several. It adds to an error and
  * never replaces it: what takes too long or fails is left out, and the error is what it was.
  */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as Lru from "../../platform/core/Lru.js"
 import type { Catalog, CatalogColumn, Missing as MissingName, Relation, Schema } from "../duckdb/catalog.js"
 import { findDatabase, findRelation, findSchema, seenBy } from "../duckdb/catalog.js"
@@ -26,6 +24,7 @@ import { snowflakeLimits, tokenize } from "../../sql/Lexer.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
 import type { Result, Statement } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
+import * as Named from "./named.js"
 import type { Place } from "./session.js"
 
 /** How long a caller waits for advice beyond the error. */
@@ -118,7 +117,7 @@ const mentioned = (tokens: ReadonlyArray<Token>): ReadonlySet<string> =>
 
 export const make = ({ run }: Options) =>
   Effect.map(RequestId.make, (nextId) => {
-    const seen = Lru.make<{ readonly at: number; readonly rows: ReadonlyArray<Record<string, unknown>> }>({
+    const seen = Lru.make<{ readonly at: number; readonly rows: ReadonlyArray<Named.Named> }>({
       maxEntries: 200,
       maxBytes: 200 * MAX_ROWS
     })
@@ -141,14 +140,7 @@ export const make = ({ run }: Options) =>
               },
               place
             ),
-            ({ columns, rows }) =>
-              Effect.map(Stream.runCollect(rows), (chunks) =>
-                Chunk.toReadonlyArray(chunks)
-                  .flat()
-                  .map((row) =>
-                    Object.fromEntries(columns.map(({ name }, at) => [name.toLowerCase(), row[at]]))
-                  )
-              )
+            Named.rows
           )
         )
         Lru.set(seen, key, { at: now, rows }, rows.length + 1)

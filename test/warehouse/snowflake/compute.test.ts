@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest"
 import * as Compute from "../../../src/warehouse/snowflake/compute.js"
+import type { Named } from "../../../src/warehouse/snowflake/named.js"
 
-const row = (more: Compute.Named = {}): Compute.Named => ({
+const row = (more: Named = {}): Named => ({
   name: "WH",
   state: "STARTED",
   type: "STANDARD",
@@ -14,7 +15,7 @@ const row = (more: Compute.Named = {}): Compute.Named => ({
   ...more
 })
 
-const rate = (more: Compute.Named) => Compute.fromRow(row(more)).creditsPerHour
+const rate = (more: Named) => Compute.fromRow(row(more)).creditsPerHour
 
 describe("what SHOW WAREHOUSES says of cost", () => {
   it("doubles the credits of an hour with the size, however the size is written", () => {
