@@ -16,31 +16,23 @@ import { literal, quoted } from "../../../sql/Identifier.js"
 import type { Token } from "../../../sql/Lexer.js"
 import * as Library from "./library.js"
 import type { Argument, Invocation, Kind, Written } from "./library.js"
+import type { Item, Piece } from "./operators.js"
+import {
+  asCompared,
+  comparisons,
+  groupedByAll,
+  join,
+  popSide,
+  setOperators,
+  sortFollows,
+  startOfOperand,
+  withOperators
+} from "./operators.js"
 import { scalars } from "./scalars.js"
 import type { Source } from "./source.js"
-import { argumentsOf, isName, isWord } from "./source.js"
-
-interface Piece {
-  readonly sql: string
-  readonly kind: Kind
-  /** A value, a name: what an operator can stand after. */
-  readonly operand: boolean
-  /** The value of a keyword or an operator. */
-  readonly mark: string | undefined
-  /** The arguments of the path that it is. */
-  readonly path?: string | undefined
-  /** The parts of the INTERVAL that it is, in their order. */
-  readonly interval?: ReadonlyArray<readonly [count: string, unit: string]> | undefined
-  /** What a SELECT lists. */
-  readonly items?: ReadonlyArray<Item> | undefined
-}
-
-/** An item of a SELECT: the name that it gives, as it is written, and the value where that is one piece. */
-interface Item {
-  readonly name: string | undefined
-  readonly value: Piece | undefined
-  readonly isStar: boolean
-}
+import { argumentsOf, isName, isWord, textOf } from "./source.js"
+import type { Type } from "./types.js"
+import { typeAt } from "./types.js"
 
 /** Words that are no operand, so that a bracket after them is no call and `[` no subscript. */
 const keywords = new Set(
@@ -64,9 +56,6 @@ const boundaries = new Set(
   ).split(" ")
 )
 
-const comparisons = new Set(["=", "<>", "!=", "<", ">", "<=", ">=", ","])
-const arithmetic = new Set(["+", "-", "*", "/", "%"])
-const setOperators = ["UNION", "INTERSECT", "EXCEPT", "MINUS"]
 const afterList = new Set([
   ...[
     "FROM",
@@ -85,15 +74,6 @@ const afterList = new Set([
   ...setOperators
 ])
 
-/** What ends ORDER BY, and what may follow one value in it. */
-const sortEnds = new Set(["LIMIT", "OFFSET", "FETCH", "ROWS", "RANGE", "GROUPS"])
-const sortFollows = new Set([",", "ASC", "DESC", "NULLS", ...sortEnds])
-
-const texts = new Set("VARCHAR STRING TEXT CHAR CHARACTER NVARCHAR NVARCHAR2 NCHAR CHARVARYING".split(" "))
-const integers = new Set("INT INTEGER BIGINT SMALLINT TINYINT BYTEINT".split(" "))
-const decimals = new Set(["NUMBER", "DECIMAL", "NUMERIC", "DEC"])
-const floats = new Set("FLOAT FLOAT4 FLOAT8 DOUBLE REAL".split(" "))
-const timestamps = new Set("TIMESTAMP TIMESTAMP_NTZ TIMESTAMPNTZ DATETIME".split(" "))
 /** Reserved by DuckDB, and names like any other in Snowflake. */
 const ownWords = new Set(
   (
@@ -102,14 +82,6 @@ const ownWords = new Set(
     "SYMMETRIC UNPACK VARIADIC VERBOSE"
   ).split(" ")
 )
-
-const zoned = new Set("TIMESTAMP_LTZ TIMESTAMPLTZ TIMESTAMP_TZ TIMESTAMPTZ".split(" "))
-
-interface Type {
-  readonly end: number
-  readonly kind: Kind
-  readonly cast: (value: Piece | Argument, tried: boolean) => string
-}
 
 /** Names of parameters, where Snowflake allows to name them. */
 const parameters: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -136,9 +108,6 @@ const comparing: Readonly<Record<string, number>> = {
   MAX_BY: 1
 }
 
-/** A column by its name, with or without that of its table. */
-const column = /^(?:(?:\w+|"(?:[^"]|"")+")\.)*(?:(?!(?:NULL|END)$)[A-Za-z_]\w*|"(?:[^"]|"")+")$/i
-
 /** DuckDB's name of a subquery that has none. */
 const unnamedSubquery = "unnamed_subquery"
 
@@ -147,27 +116,12 @@ const isPercentile = (name: string): boolean => name === "PERCENTILE_CONT" || na
 /** A call that nothing is written for has DuckDB's meaning, with what belongs inside of its bracket. */
 const framed = new Set(["FIRST_VALUE", "LAST_VALUE", "NTH_VALUE"])
 
-export const rewrite = (from: Source): string => {
-  const { partner, sql, tokens } = from
-
-  /** The first part of the statement that would not have Snowflake's meaning: then nothing of it runs. */
-  let refusal: string | undefined
-  const refuse = (message: string): string => {
-    refusal ??= Library.refusal(message)
-    return Library.refusal(message)
-  }
-
-  /** The parameters of the lambdas around, which are elements of arrays. */
-  let bound: ReadonlySet<string> = new Set()
-  /** The columns by which GROUP BY ALL groups, in the ORDER BY behind it: DuckDB finds them there as a whole item only. */
-  let grouped: ReadonlySet<string> = new Set()
-  const flattens = tokens.some((token) => isWord(token, "FLATTEN"))
-  /** VALUE and THIS of FLATTEN. */
-  const isElement = (token: Token | undefined): boolean =>
-    isWord(token) &&
-    (bound.has(token.value) || (flattens && (token.value === "VALUE" || token.value === "THIS")))
-
-  // SEQ numbers the rows that are flattened, and a table function here does not know which one it is called for.
+/**
+ * Whether a statement reads SEQ of a FLATTEN of several rows: it numbers the rows that are flattened, and a table function
+ * here does not know which one it is called for.
+ */
+const numbersFlattenedRows = (from: Source): boolean => {
+  const { partner, tokens } = from
   const flattensRows = (token: Token, at: number): boolean =>
     isWord(token, "FLATTEN", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE") &&
     argumentsOf(from, at + 1).some(([start, end]) =>
@@ -228,18 +182,36 @@ export const rewrite = (from: Source): string => {
     }
     return false
   }
-  if (flattened.size > 0 && (tokens.some(isStarWithSeq) || (!definesSeq && tokens.some(isSeq)))) {
+  return flattened.size > 0 && (tokens.some(isStarWithSeq) || (!definesSeq && tokens.some(isSeq)))
+}
+
+export const rewrite = (from: Source): string => {
+  const { partner, tokens } = from
+
+  /** The first part of the statement that would not have Snowflake's meaning: then nothing of it runs. */
+  let refusal: string | undefined
+  const refuse = (message: string): string => {
+    refusal ??= Library.refusal(message)
+    return Library.refusal(message)
+  }
+
+  /** The parameters of the lambdas around, which are elements of arrays. */
+  let bound: ReadonlySet<string> = new Set()
+  /** The columns by which GROUP BY ALL groups, in the ORDER BY behind it: DuckDB finds them there as a whole item only. */
+  let grouped: ReadonlySet<string> = new Set()
+  const flattens = tokens.some((token) => isWord(token, "FLATTEN"))
+  /** VALUE and THIS of FLATTEN. */
+  const isElement = (token: Token | undefined): boolean =>
+    isWord(token) &&
+    (bound.has(token.value) || (flattens && (token.value === "VALUE" || token.value === "THIS")))
+
+  if (numbersFlattenedRows(from)) {
     refuse(
       "SEQ of a FLATTEN of several rows is not supported by the embedded warehouse: it would be 1 for each; name the other columns instead of *, and number the rows before, with ROW_NUMBER() OVER (ORDER BY ...)."
     )
   }
 
-  const textOf = (start: number, end: number): string =>
-    start >= end ? "" : sql.slice(tokens[start]!.start, tokens[end - 1]!.end)
-
   const emit = (start: number, end: number): string => join(pieces(start, end))
-
-  const join = (list: ReadonlyArray<Piece>): string => list.map((piece) => piece.sql).join(" ")
 
   /** The range as one argument. */
   const argument = (start: number, end: number): Argument => {
@@ -272,106 +244,6 @@ export const rewrite = (from: Source): string => {
 
   const kindOfWord = (token: Token): Kind =>
     token.value === "TRUE" || token.value === "FALSE" ? "boolean" : isElement(token) ? "variant" : "unknown"
-
-  // Types
-
-  const typeAt = (at: number): Type | undefined => {
-    const token = tokens[at]
-    if (!isWord(token)) return undefined
-    const open = tokens[at + 1]?.text === "(" ? at + 1 : undefined
-    const close = open === undefined ? undefined : partner.get(open)
-    const sizes = open === undefined ? [] : argumentsOf(from, open).map(([start, end]) => textOf(start, end))
-    let end = close === undefined ? at + 1 : close + 1
-    const name = token.value
-    const tryOf = (sql: string, tried: boolean) => (tried ? `try(${sql})` : sql)
-    if (texts.has(name)) {
-      if (isWord(tokens[end], "VARYING")) end++
-      const length =
-        sizes[0] ?? (name === "CHAR" || name === "CHARACTER" || name === "NCHAR" ? "1" : undefined)
-      return {
-        end,
-        kind: "text",
-        cast: (value, tried) => {
-          const plain = value.kind === "text" ? value.sql : `sg_text(${value.sql})`
-          const text = length === undefined ? plain : `sgj_too_long(${plain}, ${literal(length)})`
-          return tryOf(`(${text})::VARCHAR`, tried)
-        }
-      }
-    }
-    const number = (target: string): Type => ({
-      end,
-      kind: "number",
-      cast: (value, tried) =>
-        tryOf(
-          `${value.kind === "number" || value.kind === "text" ? `(${value.sql})` : `sg_scalar(${value.sql})`}::${target}`,
-          tried
-        )
-    })
-    if (integers.has(name)) return number("BIGINT")
-    if (decimals.has(name)) return number(`DECIMAL(${sizes[0] ?? "38"}, ${sizes[1] ?? "0"})`)
-    if (floats.has(name)) {
-      if (isWord(tokens[end], "PRECISION")) end++
-      return number("DOUBLE")
-    }
-    const moment = (kind: Kind, macro: string, tried: string): Type => ({
-      end,
-      kind,
-      cast: (value, isTried) => (isTried ? tried.replace("@", () => value.sql) : `${macro}(${value.sql})`)
-    })
-    if (name === "DATE") return moment("date", "sg_date", "sgj_try_to_date(sg_in(@))::DATE")
-    if (name === "TIME") return moment("time", "sg_time", "sgj_try_to_time(sg_in(@))::TIME")
-    if (timestamps.has(name) || zoned.has(name)) {
-      let isZoned = zoned.has(name)
-      if (
-        isWord(tokens[end], "WITH", "WITHOUT") &&
-        isWord(tokens[end + (isWord(tokens[end + 1], "LOCAL") ? 2 : 1)], "TIME")
-      ) {
-        isZoned = tokens[end]!.value === "WITH"
-        end += isWord(tokens[end + 1], "LOCAL") ? 4 : 3
-      }
-      if (name === "TIMESTAMP_TZ" || name === "TIMESTAMPTZ") {
-        return {
-          end,
-          kind: "timestamp",
-          cast: (value, tried) =>
-            tryOf(
-              `sgj_${tried ? "try_" : ""}to_timestamp_tz(sg_in(${value.sql}))::TIMESTAMP::TIMESTAMPTZ`,
-              false
-            )
-        }
-      }
-      return isZoned
-        ? moment("timestamp", "sg_timestamptz", "sgj_try_to_timestamp_ltz(sg_in(@))::TIMESTAMP::TIMESTAMPTZ")
-        : moment("timestamp", "sg_timestamp", "sgj_try_to_timestamp_ntz(sg_in(@))::TIMESTAMP")
-    }
-    const script = (kind: Kind, function_: string): Type => ({
-      end,
-      kind,
-      cast: (value, tried) => {
-        const call = `sgj_${function_}(sg_in(${value.sql}))`
-        return tryOf(kind === "variant" ? Library.element(call) : call, tried)
-      }
-    })
-    switch (name) {
-      case "BOOLEAN":
-        return script("boolean", "to_boolean")
-      case "VARIANT":
-        return script("variant", "variant")
-      case "ARRAY":
-        return script("variant", "to_array")
-      case "OBJECT":
-      case "MAP":
-        return script("variant", "to_object")
-      case "BINARY":
-      case "VARBINARY":
-        return {
-          end,
-          kind: "bytes",
-          cast: (value, tried) => tryOf(`unhex(sgj_to_binary(sg_in(${value.sql})))`, tried)
-        }
-    }
-    return undefined
-  }
 
   // Calls
 
@@ -638,7 +510,7 @@ export const rewrite = (from: Source): string => {
     if (name === "CAST" || name === "TRY_CAST") {
       for (let index = open + 1; index < close; index++) {
         if (!isWord(tokens[index], "AS") || tokens[index]!.depth !== token.depth + 1) continue
-        const type = typeAt(index + 1)
+        const type = typeAt(from, index + 1)
         if (type === undefined || type.end !== close) break
         return piece({ sql: type.cast(argument(open + 1, index), name === "TRY_CAST"), kind: type.kind })
       }
@@ -944,7 +816,10 @@ export const rewrite = (from: Source): string => {
       const shown = end > start + 1 ? alias.value : name.value
       return `${name.text} AS ${literal(shown)}`
     })
-    return { sql: `UNPIVOT ${nulls}(${textOf(open + 1, list)} IN (${columns.join(", ")}))`, end: close + 1 }
+    return {
+      sql: `UNPIVOT ${nulls}(${textOf(from, open + 1, list)} IN (${columns.join(", ")}))`,
+      end: close + 1
+    }
   }
 
   const pivot = (at: number): { readonly sql: string; readonly end: number } | undefined => {
@@ -1013,6 +888,7 @@ export const rewrite = (from: Source): string => {
     const hasAlias = names.length > 1 && table[table.length - 2]?.text !== "."
     const alias = (hasAlias ? names[names.length - 1]! : names[names.length - 1]!).text
     const relation = textOf(
+      from,
       fromAt + 1,
       hasAlias ? tableEnd - (isWord(tokens[tableEnd - 2], "AS") ? 2 : 1) : tableEnd
     )
@@ -1055,7 +931,7 @@ export const rewrite = (from: Source): string => {
         const name = `sg_path${++uses}`
         const shown = `${emit(...separator)} || sg_text(${emit(...value)})`
         columns.push(`${shown} AS ${name}`)
-        recursion.push(`sg_p.${name} || ${emit(...separator)} || sg_text(sg_t.${textOf(...value)})`)
+        recursion.push(`sg_p.${name} || ${emit(...separator)} || sg_text(sg_t.${textOf(from, ...value)})`)
         listTokens.push(name)
         index = partner.get(index + 1)!
       } else if (isWord(token, "CONNECT_BY_ROOT") && isName(tokens[index + 1])) {
@@ -1119,21 +995,6 @@ export const rewrite = (from: Source): string => {
     }
   }
 
-  /** The pieces at the end that make one side of a comparison. */
-  const popSide = (list: Array<Piece>): string => {
-    let from_ = list.length
-    while (from_ > 0) {
-      const piece = list[from_ - 1]!
-      if (
-        !piece.operand &&
-        !(piece.mark !== undefined && (arithmetic.has(piece.mark) || piece.mark === "||"))
-      )
-        break
-      from_--
-    }
-    return join(list.splice(from_))
-  }
-
   /** Where the other side ends that begins at a token. */
   const endOfSide = (at: number, limit: number): number => {
     const depth = tokens[at]?.depth ?? 0
@@ -1181,305 +1042,6 @@ export const rewrite = (from: Source): string => {
     }
   }
 
-  /** An INTERVAL after a date: its parts are added one after the other, and a date stays one by days and more. */
-  const advanced = (list: Array<Piece>): void => {
-    for (let at = 0; at < list.length; at++) {
-      const { interval: parts } = list[at]!
-      if (parts === undefined) continue
-      const sign = list[at - 1]
-      if (
-        sign?.operand === true ||
-        (sign?.mark !== "+" && sign?.mark !== "-") ||
-        list[at - 2]?.operand !== true
-      ) {
-        // The frame of a window.
-        if (!["PRECEDING", "FOLLOWING"].includes(list[at + 1]?.mark ?? ""))
-          refuse(
-            "The embedded warehouse has INTERVAL behind a date or a timestamp only, after + or -; for the time between two of them use DATEDIFF"
-          )
-        continue
-      }
-      let start = startOfOperand(list, at - 2)
-      while (
-        list[start - 1]?.operand === false &&
-        arithmetic.has(list[start - 1]?.mark ?? "") &&
-        list[start - 2]?.operand === true
-      )
-        start = startOfOperand(list, start - 2)
-      const left = list.slice(start, at - 1)
-      let moment: Argument = {
-        sql: left.length === 1 ? left[0]!.sql : `(${join(left)})`,
-        kind: left.length === 1 ? left[0]!.kind : "unknown",
-        literal: left.length === 1 && left[0]!.kind === "text" ? left[0]!.sql : undefined
-      }
-      for (const [count, unit] of parts) {
-        const added = Library.added(unit, sign.mark === "-" ? `(-(${count}))` : count, moment)
-        moment = { sql: added.sql, kind: added.kind }
-      }
-      list.splice(start, at - start + 1, {
-        sql: moment.sql,
-        kind: moment.kind,
-        operand: true,
-        mark: undefined
-      })
-      at = start
-    }
-  }
-
-  /** Where the product begins that ends with a piece, and the one ends that begins with one. */
-  const startOfProduct = (list: ReadonlyArray<Piece>, at: number): number => {
-    let start = startOfOperand(list, at)
-    while (isProductOf(list[start - 1]) && list[start - 2]?.operand === true)
-      start = startOfOperand(list, start - 2)
-    return start
-  }
-  const endOfProduct = (list: ReadonlyArray<Piece>, at: number): number | undefined => {
-    let end = endOfOperand(list, at)
-    while (end !== undefined && isProductOf(list[end])) end = endOfOperand(list, end + 1)
-    return end
-  }
-
-  /** Differences of what may be two timestamps, which DuckDB has as an INTERVAL. */
-  const subtracted = (list: Array<Piece>): void => {
-    for (let at = 1; at < list.length; at++) {
-      const { mark, operand } = list[at]!
-      if (mark !== "-" || operand || list[at - 1]?.operand !== true) continue
-      const end = endOfProduct(list, at + 1)
-      if (end === undefined) continue
-      // From the first of the additions that are done before, with its sign.
-      let start = startOfProduct(list, at - 1)
-      while (isSumOf(list[start - 1]) && list[start - 2]?.operand === true)
-        start = startOfProduct(list, start - 2)
-      if (isSumOf(list[start - 1])) start--
-      const [left, right] = [list.slice(start, at), list.slice(at + 1, end)]
-      if ([left, right].some((side) => side.every((piece) => piece.kind === "number" || !piece.operand)))
-        continue
-      list.splice(start, end - start, {
-        sql: `sg_minus(${join(left)}, ${join(right)})`,
-        kind: "unknown",
-        operand: true,
-        mark: undefined
-      })
-      at = start
-    }
-  }
-
-  /** A semi-structured value beside an operator as a number. */
-  const computed = (list: Array<Piece>): void => {
-    const wrap = (index: number) => {
-      const piece = list[index]
-      // Of a column that may have another type DuckDB is asked.
-      if (piece?.kind === "variant") list[index] = { ...piece, sql: Library.numeric(piece), kind: "number" }
-    }
-    list.forEach((piece, index) => {
-      if (piece.mark === undefined || piece.operand || !arithmetic.has(piece.mark)) return
-      wrap(index - 1)
-      wrap(index + 1)
-    })
-  }
-
-  /** What may be a semi-structured value, as what DuckDB can compare. */
-  const asCompared = <P extends Pick<Piece, "sql" | "kind" | "operand">>(piece: P): P => {
-    const isColumn = piece.kind === "unknown" && column.test(piece.sql)
-    return piece.operand && (piece.kind === "variant" || isColumn)
-      ? { ...piece, sql: `sg_compared(${piece.sql})` }
-      : piece
-  }
-
-  /** A semi-structured value beside a comparison, or in ORDER BY. */
-  const comparedWith = (list: Array<Piece>): void => {
-    const wrap = (index: number) => {
-      const piece = list[index]
-      if (piece !== undefined) list[index] = asCompared(piece)
-    }
-    list.forEach(({ mark, operand }, index) => {
-      const before = list[index - 1]?.mark
-      if (mark === undefined || operand) return
-      if (mark !== "," && comparisons.has(mark)) {
-        wrap(index - 1)
-        wrap(index + 1)
-      } else if (mark === "IN" || mark === "BETWEEN") wrap(before === "NOT" ? index - 2 : index - 1)
-      else if (mark === "CASE" && list[index + 2]?.mark === "WHEN") wrap(index + 1)
-    })
-  }
-
-  /** The name that a column has in the result: the last part of it. */
-  const lastName = (sql: string): string | undefined => /(?:^|\.)(\w+|"(?:[^"]|"")*")$/.exec(sql)?.[1]
-  const sameName = (a: string | undefined, b: string | undefined): boolean =>
-    a !== undefined && b !== undefined && a.toUpperCase() === b.toUpperCase()
-
-  /**
-   * A semi-structured value in ORDER BY. A position or a name of the list stands for its value there, and an
-   * expression of it does not; where only what is selected can be sorted by, the rows are sorted from outside.
-   */
-  const sorted = (list: Array<Piece>): void => {
-    const order = list.findIndex(({ mark }, index) => mark === "BY" && list[index - 1]?.mark === "ORDER")
-    if (order < 0) return
-    const selects = list.slice(0, order).filter(({ mark }) => mark === "SELECT")
-    const [select] = selects
-    const items = select?.items ?? []
-    const isSet = list.slice(0, order).some(({ mark }) => mark !== undefined && setOperators.includes(mark))
-    const isWhole = isSet || /^SELECT DISTINCT\b/.test(select?.sql ?? "")
-    const isByAll = groupedByAll(list) !== undefined
-    const nameOf = ({ name, value }: Item) => name ?? lastName(value?.sql ?? "")
-    const changed = new Map<number, Piece>()
-    for (let at = order + 1; at < list.length; at++) {
-      const piece = list[at]!
-      const before = list[at - 1]
-      const next = list[at + 1]
-      if (piece.mark !== undefined && sortEnds.has(piece.mark)) break
-      if (before?.mark !== "BY" && before?.mark !== ",") continue
-      if (next !== undefined && !(next.mark !== undefined && sortFollows.has(next.mark))) {
-        if (isWhole) return
-        continue
-      }
-      const position = /^\d+$/.test(piece.sql) ? Number(piece.sql) - 1 : undefined
-      const isKnown = position === undefined || !items.slice(0, position + 1).some(({ isStar }) => isStar)
-      const item = !isKnown
-        ? undefined
-        : position === undefined
-          ? items.findLast(({ name }) => sameName(name, piece.sql))
-          : items[position]
-      const value = item === undefined ? (position === undefined ? piece : undefined) : item.value
-      if (value === undefined) continue
-      const compared = asCompared(value)
-      if (compared === value) continue
-      if (!isWhole && isByAll) {
-        // An aggregate is none of the columns by which is grouped.
-        if (/\b(?:list|arg_min|arg_max)\(/.test(value.sql)) continue
-        changed.set(at, asCompared({ ...value, sql: `any_value(${value.sql})`, kind: "variant" }))
-        continue
-      }
-      if (!isWhole) {
-        changed.set(at, compared)
-        continue
-      }
-      const found = item ?? items.find((each) => each.value?.sql === piece.sql)
-      const name = found === undefined ? lastName(piece.sql) : nameOf(found)
-      const isThere = found !== undefined || isSet || items.some(({ isStar }) => isStar)
-      // From outside a column has its name alone, which may be that of two.
-      const isAmbiguous =
-        items.filter((each) => sameName(nameOf(each), name)).length > 1 ||
-        (found === undefined && !isSet && piece.sql.includes("."))
-      if (name === undefined || !isThere || isAmbiguous) return
-      changed.set(at, asCompared({ sql: name, kind: "variant", operand: true, mark: undefined }))
-    }
-    if (changed.size === 0) return
-    changed.forEach((piece, at) => {
-      list[at] = piece
-    })
-    if (!isWhole) return
-    const first = list.findIndex(({ mark }) => mark === "SELECT")
-    const mark = { kind: "unknown", operand: false, mark: undefined } as const
-    list.splice(order - 1, 0, { ...mark, sql: ")" })
-    list.splice(Math.max(0, first), 0, { ...mark, sql: "SELECT * FROM (" })
-  }
-
-  /** Where the operand begins that ends with a piece: `CASE ... END` is many. */
-  const startOfOperand = (list: ReadonlyArray<Piece>, at: number): number => {
-    if (list[at]?.sql.toUpperCase() !== "END") return at
-    let open = 0
-    for (let index = at; index >= 0; index--) {
-      if (list[index]!.mark === "CASE") open--
-      else if (list[index]!.sql.toUpperCase() === "END") open++
-      if (open === 0) return index
-    }
-    return at
-  }
-
-  /** The piece after the operand that begins with one; undefined where none begins. */
-  const endOfOperand = (list: ReadonlyArray<Piece>, at: number): number | undefined => {
-    const first = list[at]
-    if (first?.mark === "-" && !first.operand) return endOfOperand(list, at + 1)
-    if (first?.mark === "CASE") {
-      let open = 0
-      for (let index = at; index < list.length; index++) {
-        if (list[index]!.mark === "CASE") open++
-        else if (list[index]!.sql.toUpperCase() === "END" && --open === 0) return index + 1
-      }
-      return undefined
-    }
-    return first?.operand === true ? at + 1 : undefined
-  }
-
-  /** Factors as Snowflake multiplies them: what has no digits behind the point changes nothing about the others. */
-  const product = (factors: ReadonlyArray<string>): string => {
-    const isWhole = (sql: string) => /^\d+(?:::BIGINT)?$/.test(sql)
-    const plain = factors.join(" * ")
-    const fractions = factors.filter((factor) => !isWhole(factor))
-    if (fractions.length < 2 || factors.some((factor) => /^NULL$/i.test(factor))) return plain
-    // DuckDB reads the operands of each several times to find its type.
-    const isShallow = plain.split("sg_times(").length - 1 + fractions.length <= 3
-    if (!isShallow)
-      return `sg_product(${plain}, ${fractions.map((factor) => `sg_scale(${factor})`).join(" + ")})`
-    const [first = "", ...others] = factors
-    return others.reduce(
-      (left, right) =>
-        isWhole(left) || isWhole(right) ? `(${left} * ${right})` : `sg_times(${left}, ${right})`,
-      first
-    )
-  }
-
-  const isProductOf = (piece: Piece | undefined): boolean =>
-    piece?.operand === false && (piece.mark === "*" || piece.mark === "/" || piece.mark === "%")
-
-  const isSumOf = (piece: Piece | undefined): boolean =>
-    piece?.operand === false && (piece.mark === "+" || piece.mark === "-")
-
-  /** Products, which keep fewer digits behind the point than DuckDB's. */
-  const multiplied = (list: Array<Piece>): void => {
-    for (let at = 0; at < list.length; at++) {
-      const { mark, operand } = list[at]!
-      if (mark !== "*" || operand || list[at - 1]?.operand !== true) continue
-      // From the first of the operations that are done before: `a / b * c` is a product of a quotient.
-      const start = startOfProduct(list, at - 1)
-      if (list[start - 1]?.mark === "INTERVAL") continue
-      let end = endOfOperand(list, start) ?? start
-      let factors = [join(list.slice(start, end))]
-      const begun = end
-      for (;;) {
-        const operator = list[end]
-        if (!isProductOf(operator)) break
-        const next = endOfOperand(list, end + 1)
-        if (next === undefined) break
-        const right = join(list.slice(end + 1, next))
-        if (operator?.mark === "*") factors.push(right)
-        else factors = [`${product(factors)} ${operator?.mark ?? ""} ${right}`]
-        end = next
-      }
-      if (end === begun) continue
-      list.splice(start, end - start, {
-        sql: product(factors),
-        kind: "unknown",
-        operand: true,
-        mark: undefined
-      })
-      at = start
-    }
-  }
-
-  /** Every value beside `||` as a text. */
-  const concatenated = (list: Array<Piece>): void => {
-    const wrap = (index: number, beyond: number) => {
-      const piece = list[index]
-      const other = list[beyond]?.mark
-      if (
-        piece === undefined ||
-        !piece.operand ||
-        piece.kind === "text" ||
-        piece.kind === "bytes" ||
-        (other !== undefined && arithmetic.has(other))
-      )
-        return
-      list[index] = { ...piece, sql: `sg_text(${piece.sql})`, kind: "text" }
-    }
-    list.forEach((piece, index) => {
-      if (piece.mark !== "||") return
-      wrap(index - 1, index - 2)
-      wrap(index + 1, index + 2)
-    })
-  }
-
   /** The item of a list with the name that Snowflake would give it. */
   const item = (start: number, end: number): Item & { readonly sql: string } => {
     const list = pieces(start, end)
@@ -1508,7 +1070,7 @@ export const rewrite = (from: Source): string => {
     const [value] = list
     const isOne = list.length === (aliased ? (isWord(before, "AS") ? 3 : 2) : 1)
     const known = { name, isStar, value: isOne && !isStar ? value : undefined }
-    const shown = textOf(start, end)
+    const shown = textOf(from, start, end)
     // The gate reads no backslash and no control character in a name.
     if (
       isStar ||
@@ -1593,7 +1155,7 @@ export const rewrite = (from: Source): string => {
             "TIMESTAMP_TZ",
             "DATETIME"
           )
-            ? typeAt(at - 1)
+            ? typeAt(from, at - 1)
             : undefined
         if (type !== undefined && follows) {
           list.pop()
@@ -1619,7 +1181,7 @@ export const rewrite = (from: Source): string => {
         push(token.text.replace(/^\$(\d+)$/, "column$1").replace(/^\$bind(\d+)$/, "$$$1"))
         at++
       } else if (token.kind === "operator" && token.value === "::" && follows) {
-        const type = typeAt(at + 1)
+        const type = typeAt(from, at + 1)
         if (type === undefined) {
           list.pop()
           push(`${last.sql}::${next?.text ?? ""}`)
@@ -1716,13 +1278,7 @@ export const rewrite = (from: Source): string => {
       }
     }
     grouped = outerGrouped
-    advanced(list)
-    computed(list)
-    multiplied(list)
-    subtracted(list)
-    comparedWith(list)
-    concatenated(list)
-    sorted(list)
+    withOperators(list, refuse)
     return list
   }
 
@@ -1965,21 +1521,6 @@ export const rewrite = (from: Source): string => {
       (before?.text === "," || isWord(before, "BY")) &&
       (after === undefined || after.kind === "close" || sortFollows.has(after.value))
     )
-  }
-
-  /** The columns of a list by which GROUP BY ALL groups. */
-  const groupedByAll = (list: ReadonlyArray<Piece>): ReadonlySet<string> | undefined => {
-    const isByAll = list.some(
-      ({ mark }, at) => mark === "ALL" && list[at - 1]?.mark === "BY" && list[at - 2]?.mark === "GROUP"
-    )
-    const items = list.findLast(({ mark }) => mark === "SELECT")?.items ?? []
-    return isByAll
-      ? new Set(
-          items.flatMap(({ name, value }) =>
-            name !== undefined && sameName(value?.sql, name) ? [name.toUpperCase()] : []
-          )
-        )
-      : undefined
   }
 
   /** `, name (a, b) AS (` */

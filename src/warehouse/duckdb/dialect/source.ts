@@ -72,6 +72,15 @@ export const source = (sql: string, tokens: ReadonlyArray<Token>): Source => {
 }
 
 /**
+ * The statement's own text from one token to before another.
+ *
+ * @since 0.1.0
+ * @category lookups
+ */
+export const textOf = ({ sql, tokens }: Source, start: number, end: number): string =>
+  start >= end ? "" : sql.slice(tokens[start]!.start, tokens[end - 1]!.end)
+
+/**
  * @since 0.1.0
  * @category predicates
  */
