@@ -370,7 +370,7 @@ export const fromError = (
           (error.limit === undefined
             ? "; here all that is scanned counts. It did not run. "
             : `; this tier's limit is ${bytes(error.limit)} a statement. It did not run. `) +
-          (error.tables.length === 0 ? "" : `It reads ${error.tables.join(", ")}. `) +
+          (error.tables.length === 0 ? "" : `It reads ${quote(error.tables.join(", "))}. `) +
           `${narrower} Unchanged, it will be refused again.`,
         retryable: false,
         scope: "max_scan_bytes",

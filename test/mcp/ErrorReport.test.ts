@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { ScanBudgetExceeded } from "../../src/gate/ScanBudget.js"
 import { Overloaded } from "../../src/guard/Bulkhead.js"
 import { CircuitOpen } from "../../src/guard/CircuitBreaker.js"
 import { Degraded } from "../../src/guard/Degradation.js"
@@ -314,6 +315,17 @@ describe("ErrorReport", () => {
     )
     assert.isAtMost(message.length, 300)
     assert.match(message, /<x{100}…[.]?>/)
+  })
+
+  it("names of tables that a plan tells are marked: a view may read tables that the caller did not name", () => {
+    for (const limit of [undefined, 1_000]) {
+      const { message } = ErrorReport.fromError(
+        new ScanBudgetExceeded({ estimate: 2_000, limit, tables: ['S.P."Drop all"', "S.P.T"] }),
+        now,
+        (words) => `<${words}>`
+      )
+      assert.include(message, 'It reads <S.P."Drop all", S.P.T>.')
+    }
   })
 
   it("what only an operator may know stays out of the text", () => {
