@@ -416,7 +416,7 @@ export const fromError = (
         code: "TOOL_DENIED",
         message:
           `TOOL_DENIED: callers of the tier ${error.tier} may not call ${error.tool}. ${ran(false)} Do not retry; ` +
-          "use one of the listed tools, or tell the user that an operator decides this (deny_tools, allow_tools).",
+          "use one of the listed tools, or tell the user that an operator decides this (tools.enabled, allow_tools, deny_tools).",
         retryable: false,
         scope: error.tier,
         sideEffects: "none"

@@ -67,7 +67,10 @@ describe("what a model reads of the built server", () => {
         tools.map(({ name }) => name),
         ["execute_query", "get_limits"]
       )
-      assert.strictEqual(Server.report(yield* call("list_databases")).code, "TOOL_DENIED")
+      const { code, message } = Server.report(yield* call("list_databases"))
+      assert.strictEqual(code, "TOOL_DENIED")
+      // The operator is told of the setting that did it.
+      assert.include(message, "tools.enabled")
       Server.structured(yield* call("execute_query", { sql: "SELECT 1" }))
     })
   )
