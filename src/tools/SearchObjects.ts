@@ -100,6 +100,8 @@ const age = ({
   }
 }
 
+const cut = "The best matches are here. Use more telling words, database or kinds, or raise limit."
+
 const partial =
   "Not all tables and columns are known to the search: what is not found here may exist. list_tables and describe_table ask the warehouse."
 
@@ -153,18 +155,12 @@ export const make = Effect.gen(function* () {
       )
       const { age_seconds, hits, isFilling, isPartial, objects, stale, stale_reason } = value
       const isCut = hits.length > limit
+      const steps = [...(isCut ? [cut] : []), ...(isFilling || isPartial ? [partial] : [])]
       return {
         count: objects.length,
         truncated: isCut,
-        ...(isCut
-          ? {
-              truncated_reason: "rows" as const,
-              next_step:
-                "The best matches are here. Use more telling words, database or kinds, or raise limit."
-            }
-          : isFilling || isPartial
-            ? { next_step: partial }
-            : {}),
+        ...(isCut ? { truncated_reason: "rows" as const } : {}),
+        ...(steps.length === 0 ? {} : { next_step: steps.join(" ") }),
         age_seconds,
         ...(stale === undefined ? {} : { stale, stale_reason }),
         ...meta,

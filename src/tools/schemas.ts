@@ -12,25 +12,24 @@ import type { Row } from "../warehouse/Warehouse.js"
  * A text of 1 to `max` characters. The bounds are checked and not advertised: strict function calling of
  * model providers refuses schemas with `minLength` or `maxLength`.
  */
-export const text = (max: number, description: string) =>
-  Schema.String.annotations({ description }).pipe(
+export const text = (max: number, description?: string) => {
+  const told = description === undefined ? {} : { description }
+  return Schema.String.annotations(told).pipe(
     Schema.filter(
       (value) => (value.length > 0 && value.length <= max) || `expected a text of 1 to ${max} characters`,
-      {
-        jsonSchema: {},
-        description
-      }
+      { jsonSchema: {}, ...told }
     )
   )
+}
 
 // 255 characters is the longest name there is; every one of them may be a doubled quote.
-const name = (description: string) => text(512, description)
+const name = text(512)
 
-// How names are written is told in the instructions, and by the tools that list them.
-export const Database = name("As listed.")
-export const SchemaName = name("As listed.")
-export const TableName = name("As listed.")
-export const ViewName = name("As listed.")
+// How names are written is told by `list_databases`.
+export const Database = name
+export const SchemaName = name
+export const TableName = name
+export const ViewName = name
 
 /** The schema of one object, where there is a usual one. */
 export const SchemaOrPublic = Schema.optionalWith(

@@ -15,7 +15,7 @@ describe("a shared server with the embedded warehouse, under attack", () => {
       calls: 30,
       timeoutSeconds: 3,
       kinds: [
-        "lag over the end (SIGSEGV)",
+        "json_transform of a deep structure (SIGSEGV)",
         "20,000 nested brackets",
         "edit distance of long texts",
         "list of two thousand million",

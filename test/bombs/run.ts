@@ -12,13 +12,10 @@ import { childrenOf } from "../utils/children.js"
 
 /** Each is another text each time, so that none is refused because it was seen before. */
 export const bombs: { readonly [kind: string]: (n: number) => string } = {
-  "lag over the end (SIGSEGV)": (n) =>
-    `SELECT lag(${n}, -9223372036854775808) OVER w FROM (SELECT 1) WINDOW w AS ()`,
-  "lead over the end": (n) => `SELECT lead(${n}, -9223372036854775807) OVER w FROM (SELECT 1) WINDOW w AS ()`,
   "20,000 nested brackets": (n) => `SELECT PARSE_JSON('${"[".repeat(20_000)}${n}${"]".repeat(20_000)}')`,
   "JSON to a nested type": (n) =>
     `SELECT from_json(repeat('[', 10000) || ${n} || repeat(']', 10000), '["JSON"]')`,
-  "json_transform of a deep structure": (n) =>
+  "json_transform of a deep structure (SIGSEGV)": (n) =>
     `SELECT json_transform('${n}', repeat('[', 10000) || '"JSON"' || repeat(']', 10000))`,
   "edit distance of long texts": (n) =>
     `SELECT damerau_levenshtein(repeat('a', ${50_000 + n}), repeat('b', 50000))`,

@@ -168,7 +168,7 @@ const checkRow = ({ report, row, structured, text }: Outcome): void => {
     const json = notice === undefined ? text : text.split("\n").slice(1, -1).join("\n")
     assert.deepStrictEqual(JSON.parse(json), data, row.name)
   }
-  for (const word of row.includes ?? []) assert.include(text, word, row.name)
+  for (const word of row.includes ?? []) assert.include(text, word, `${row.name}: ${text}`)
 }
 
 const passing = /^(degraded|elapsed_ms|query_id|queryId|next_cursor|.*_(at|on)|.*At|.*AtMs|.*Ms)$/

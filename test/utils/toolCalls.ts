@@ -69,10 +69,14 @@ export const rows: ReadonlyArray<Row> = [
   row("explained", "explain_query", { ...shop, sql: "SELECT SUM(TOTAL_AMOUNT) FROM ORDERS" }, answered({}), [
     "ORDERS"
   ]),
-  row("searched", "search_objects", { query: "custmer emial", limit: 1 }, answered({ count: 1 }), [
-    "SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS",
-    "EMAIL"
-  ]),
+  // Names are there before the columns are.
+  row(
+    "searched",
+    "search_objects",
+    { query: "evnts", kinds: ["table"], limit: 1 },
+    answered({ count: 1 }),
+    ["SNOWGUARD_SAMPLE.WEB.EVENTS"]
+  ),
   row("limits", "get_limits", {}, answered({ client: "erin", tier: "gold" }), ["statements"]),
   row("written", "execute_query", { sql: "DROP TABLE ORDERS" }, refused("STATEMENT_REJECTED")),
   row("mistyped", "execute_query", { sql: "SELECT 1", limit: "ten" }, refused("INVALID_INPUT")),

@@ -29,7 +29,7 @@ const whole = (client: Client, sql: string, ask?: Ask): Effect.Effect<ReadonlyAr
 
 const failure = (client: Client, sql: string, ask?: Ask) => Effect.flip(whole(client, sql, ask))
 
-const crash = (n = 1) => `SELECT lag(${n}, -9223372036854775808) OVER w FROM (SELECT 1) WINDOW w AS ()`
+const crash = (n = 1) => `SELECT json_transform('${n}', repeat('[', 10000) || '"JSON"' || repeat(']', 10000))`
 /** Planned for hours; does not stop when it is interrupted. */
 const deaf = (n = 1) =>
   `WITH t0 AS (SELECT ${n} AS a)${Array.from({ length: 20 }, (_, i) => `, t${i + 1} AS (SELECT x.*, y.* FROM t${i} x, t${i} y)`).join("")} SELECT * FROM t20`
