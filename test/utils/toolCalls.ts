@@ -70,13 +70,9 @@ export const rows: ReadonlyArray<Row> = [
     "ORDERS"
   ]),
   // Names are there before the columns are.
-  row(
-    "searched",
-    "search_objects",
-    { query: "evnts", kinds: ["table"], limit: 1 },
-    answered({ count: 1 }),
-    ["SNOWGUARD_SAMPLE.WEB.EVENTS"]
-  ),
+  row("searched", "search_objects", { query: "evnts", kinds: ["table"], limit: 1 }, answered({ count: 1 }), [
+    "SNOWGUARD_SAMPLE.WEB.EVENTS"
+  ]),
   row("limits", "get_limits", {}, answered({ client: "erin", tier: "gold" }), ["statements"]),
   row("written", "execute_query", { sql: "DROP TABLE ORDERS" }, refused("STATEMENT_REJECTED")),
   row("mistyped", "execute_query", { sql: "SELECT 1", limit: "ten" }, refused("INVALID_INPUT")),
