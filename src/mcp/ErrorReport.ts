@@ -53,7 +53,7 @@ const fitsLater = ({ estimate = 0, limit }: QuotaExceeded): boolean => estimate 
 const narrower = "Filter on clustered columns (often a date) or read smaller tables; LIMIT does not help."
 
 const quotaText = (error: QuotaExceeded, now: number): string => {
-  const { estimate, limit, quota, remaining, retryAfterMs, scope, used } = error
+  const { estimate, held = 0, limit, quota, remaining, retryAfterMs, scope, used } = error
   const whose = scope === "client" ? "this client has" : "all clients together have"
   if (estimate === undefined) {
     return `${whose} used ${used} of ${limit} ${quotaWords(quota)}. ${ran(false)} ${wait(retryAfterMs, now)}`
@@ -66,9 +66,11 @@ const quotaText = (error: QuotaExceeded, now: number): string => {
   const [soon, less] = isCredits
     ? ["Or ask for a shorter timeout_seconds.", "Ask for a shorter timeout_seconds."]
     : ["Or filter, say by date.", narrower]
-  return fitsLater(error)
-    ? `${would}${wait(retryAfterMs, now)} ${soon}`
-    : `${would}${less} Unchanged, it will always be refused.`
+  if (!fitsLater(error)) return `${would}${less} Unchanged, it will always be refused.`
+  // Calls that run give back what they do not use.
+  return held > 0 && used - held + estimate <= limit
+    ? `${would}Calls that run hold ${amount(held)}: repeat it once when they have ended. ${soon}`
+    : `${would}${wait(retryAfterMs, now)} ${soon}`
 }
 
 const slotsText = ({ held, permits, pool, queued, why }: Overloaded): string => {

@@ -174,7 +174,9 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("snowguard/
     resetAt: Schema.Number,
     retryAfterMs: Schema.Number,
     /** Bytes or credits asked for, where they are estimated; an estimate above the limit never fits. */
-    estimate: Schema.optional(Schema.Number)
+    estimate: Schema.optional(Schema.Number),
+    /** With an estimate: what of `used` is held by calls that have not ended, and may be given back before the reset. */
+    held: Schema.optional(Schema.Number)
   }
 ) {
   override get message(): string {
@@ -415,7 +417,7 @@ const refuse = (
             {
               ...statusOf(refused, scopeOf(refused.key), refused.quota, refused.limit),
               retryAfterMs: Math.max(0, refused.resetAt - now),
-              ...(estimate === undefined ? {} : { estimate })
+              ...(estimate === undefined ? {} : { estimate, held: refused.reserved })
             },
             true
           )

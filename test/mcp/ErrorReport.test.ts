@@ -127,6 +127,28 @@ describe("ErrorReport", () => {
     )
   })
 
+  it("what calls that run hold is told to come back with them, and not at the reset", () => {
+    const refused = (held: number) =>
+      ErrorReport.fromError(
+        new QuotaExceeded({
+          scope: "client",
+          quota: "credits_per_day",
+          limit: 2,
+          used: 1.75,
+          remaining: 0.25,
+          resetAt: now + 40_000_000,
+          retryAfterMs: 40_000_000,
+          estimate: 0.75,
+          held
+        }),
+        now
+      ).message
+    assert.match(refused(1), /Calls that run hold 1 credits: repeat it once when they have ended\./)
+    assert.notMatch(refused(1), /Do not retry before/)
+    // Without them it would not fit either.
+    assert.match(refused(0.25), /Do not retry before 2026-11-23T23:06:40Z/)
+  })
+
   it("credits that do not fit are told in credits, with what was asked for and what is left", () => {
     const exceeded = (estimate: number) =>
       ErrorReport.fromError(
