@@ -272,7 +272,10 @@ export const make = (options: Options) =>
       yield* Effect.sleep(Math.max(1, Math.ceil(oldest + SETTLING_MS - monotonic())))
       for (const [line, ended] of unwritten) {
         if (ended + SETTLING_MS > monotonic()) return
-        yield* line
+        // Whole, or not begun: it is forgotten when it begins.
+        yield* Effect.uninterruptible(
+          Effect.catchAllDefect(line, (defect) => Effect.logError("a line of the audit log is lost", defect))
+        )
       }
       yield* someUnwritten.close
       // A call may have ended before the latch was closed, and would not open it again.
