@@ -1035,7 +1035,7 @@ const families: Readonly<Record<string, Statements>> = {
       [[true, true, 1, true]]
     ],
     [
-      "SELECT ARRAY_UNION_AGG(column1) FROM (SELECT [1, 2] AS column1 UNION ALL SELECT [2, 3])",
+      "SELECT ARRAY_SORT(ARRAY_UNION_AGG(column1)) FROM (SELECT [1, 2] AS column1 UNION ALL SELECT [2, 3])",
       [[[1, 2, 3]]]
     ],
     ["SELECT ARRAY_UNIQUE_AGG(column1) FROM VALUES (1), (1), (NULL)", [[[1]]]],
