@@ -385,9 +385,9 @@ export const make = (
           return [refusal === undefined ? Effect.void : refuse(refusal), current]
         })
       ),
-      acquire: Effect.flatMap(CurrentPrincipal, ({ client }) =>
+      acquire: Effect.flatMap(CurrentPrincipal, ({ client, onBehalfOf = client }) =>
         step((current, now) => {
-          const [admission, next] = Core.acquire(current, now, config.current(), client)
+          const [admission, next] = Core.acquire(current, now, config.current(), onBehalfOf)
           return [answer(admission), admission.transitions, next]
         })
       ),

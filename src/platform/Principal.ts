@@ -21,6 +21,11 @@ export interface Principal {
   readonly subject?: Subject | undefined
   /** The tier is the one that the settings give the client: the credential names none. */
   readonly assigned?: boolean | undefined
+  /**
+   * Work of the server's own is done for this client. Limits count it apart; what it sees of the warehouse is no
+   * word of another client.
+   */
+  readonly onBehalfOf?: string | undefined
 }
 
 /**

@@ -164,7 +164,7 @@ export const make = Effect.gen(function* () {
         )
         .pipe(
           Effect.provideService(CurrentNotes, notes),
-          Effect.provideService(CurrentPrincipal, client),
+          Effect.provideService(CurrentPrincipal, { ...client, onBehalfOf: principal.client }),
           Effect.onExit((exit) =>
             notes.whenSettled(
               record(

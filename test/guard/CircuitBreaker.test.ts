@@ -20,6 +20,7 @@ import {
 } from "effect"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as Live from "../../src/platform/Live.js"
+import * as Principal from "../../src/platform/Principal.js"
 
 const tenSeconds = Schedule.spaced("10 seconds")
 const quiet = Logger.remove(Logger.defaultLogger)
@@ -54,6 +55,28 @@ describe("options that change", () => {
       yield* breaker.settle(yield* breaker.acquire, "success")
       expect(yield* phase).toBe("closed")
     }).pipe(Effect.provide(quiet))
+  )
+})
+
+describe("work of the server's own for a client", () => {
+  const opens = (onBehalfOf: string | undefined) =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.CircuitBreaker
+      const as = (principal: Principal.Principal) =>
+        Effect.provideService(breaker.acquire, Principal.CurrentPrincipal, principal)
+      yield* breaker.settle(yield* as({ client: "server", tier: "default", onBehalfOf }), "success")
+      for (const statement of ["a", "b", "c"]) {
+        const permit = yield* as(Principal.make("ann"))
+        yield* breaker.settle(permit, "failure", { call: statement, silent: false, statement })
+      }
+      return (yield* breaker.status).phase
+    }).pipe(Effect.provide(layer()))
+
+  it.effect("is no other client's word: one client that calls alone opens the circuit", () =>
+    Effect.gen(function* () {
+      expect(yield* opens("ann")).toBe("open")
+      expect(yield* opens(undefined)).toBe("closed")
+    })
   )
 })
 
