@@ -136,6 +136,8 @@ export const run = async (options: Options): Promise<Report> => {
   }
   const keys = { abuser: key("abuser"), neighbour: key("neighbour") }
   const server = spawn(process.execPath, [options.bin, "http"], { env, stdio: ["ignore", "ignore", "pipe"] })
+  // Also where the run fails.
+  process.once("exit", () => server.kill("SIGKILL"))
   let log = ""
   let died = false
   let stopping = false
