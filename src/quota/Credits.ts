@@ -250,7 +250,7 @@ export const make = (options: Partial<Options> = {}) =>
     const limits = Lru.make<Told>(PLACES)
     const accounts = yield* Ref.make(HashMap.empty<string, Account>())
 
-    /** A warehouse is the same whoever asks; the one that a user has by default may be another one for each. */
+    /** A warehouse with a name is the same for all callers; the default one of a user may differ between users. */
     const placeOf = (principal: Principal): string => {
       const { key, role = "", warehouse: name } = actingAs(warehouse, principal)
       return name === undefined ? JSON.stringify([key, role]) : `=${name}`

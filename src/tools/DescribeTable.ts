@@ -15,9 +15,9 @@ const name = "describe_table"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Database,
+    database: Fields.Name,
     schema: Fields.SchemaOrPublic,
-    table: Fields.TableName,
+    table: Fields.Name,
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.COLUMN_LIMIT, Catalog.COLUMN_DEFAULT)
   })

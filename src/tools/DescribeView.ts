@@ -19,9 +19,9 @@ const name = "describe_view"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Database,
+    database: Fields.Name,
     schema: Fields.SchemaOrPublic,
-    view_name: Fields.ViewName,
+    view_name: Fields.Name,
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.COLUMN_LIMIT, Catalog.COLUMN_DEFAULT)
   })

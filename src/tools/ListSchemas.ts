@@ -14,7 +14,7 @@ const name = "list_schemas"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Database,
+    database: Fields.Name,
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
   })

@@ -15,8 +15,8 @@ const name = "list_tables"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Database,
-    schema: Schema.optional(Fields.SchemaName),
+    database: Fields.Name,
+    schema: Schema.optional(Fields.Name),
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
   })

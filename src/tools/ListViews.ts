@@ -14,8 +14,8 @@ const name = "list_views"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Database,
-    schema: Schema.optional(Fields.SchemaName),
+    database: Fields.Name,
+    schema: Schema.optional(Fields.Name),
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
   })

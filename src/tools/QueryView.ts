@@ -18,9 +18,9 @@ const DEFAULT_LIMIT = 10
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Database,
+    database: Fields.Name,
     schema: Fields.SchemaOrPublic,
-    view_name: Fields.ViewName,
+    view_name: Fields.Name,
     limit: Schema.optionalWith(Fields.limit(100_000, `Rows; default ${DEFAULT_LIMIT}, at most 100000.`), {
       default: () => DEFAULT_LIMIT
     }),

@@ -178,7 +178,7 @@ interface Seen {
   /** Tables without room, by place. */
   readonly leftOut: Map<string, number>
   failure: Stopped | undefined
-  /** Somebody waits: the fill begins at once. */
+  /** A search waits: the fill begins at once. */
   urgent: Deferred.Deferred<void>
   /** The fill that is wanted has ended. */
   done: Deferred.Deferred<void>

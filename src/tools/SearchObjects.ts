@@ -37,7 +37,7 @@ const Kind = Schema.Literal("table", "view", "column")
 const input = Fields.closed(
   Schema.Struct({
     query: Fields.text(200, "Words, parts of names, types."),
-    database: Schema.optional(Fields.Database),
+    database: Schema.optional(Fields.Name),
     kinds: Schema.optional(Schema.Array(Kind).annotations({ description: "All by default." })),
     limit: Fields.atMost(MOST, STANDARD)
   })

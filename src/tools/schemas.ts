@@ -22,20 +22,16 @@ export const text = (max: number, description?: string) => {
   )
 }
 
-// 255 characters is the longest name there is; every one of them may be a doubled quote.
-const name = text(512)
-
-// How names are written is told by `list_databases`.
-export const Database = name
-export const SchemaName = name
-export const TableName = name
-export const ViewName = name
+/**
+ * A name of an object; how it is written is told by `list_databases`. 255 characters is the longest name there is, and
+ * every one of them may be a doubled quote.
+ */
+export const Name = text(512)
 
 /** The schema of one object, where there is a usual one. */
-export const SchemaOrPublic = Schema.optionalWith(
-  SchemaName.annotations({ description: "Default PUBLIC." }),
-  { default: () => "PUBLIC" }
-)
+export const SchemaOrPublic = Schema.optionalWith(Name.annotations({ description: "Default PUBLIC." }), {
+  default: () => "PUBLIC"
+})
 
 /** Its length is for the gate to judge. */
 export const Sql = Schema.String.pipe(

@@ -9,19 +9,22 @@ import { Toolbox } from "../../src/tools/Toolbox.js"
 import { settingsOf } from "../config/samples.js"
 import * as H from "../utils/http.js"
 
+/** Two users, each with a role that reads what the other's does not. */
+const directory = {
+  users: {
+    ANN: { password: "ann's", roles: ["SALES"] },
+    BOB: { password: "bob's", roles: ["WEB"] }
+  },
+  roles: {
+    SALES: { reads: ["SNOWGUARD_SAMPLE.PUBLIC"] },
+    WEB: { reads: ["SNOWGUARD_SAMPLE.WEB"] }
+  }
+}
+
 /** A server for two clients, each a user of its own on an emulated account. Same tier, same limits. */
 const start = Effect.gen(function* () {
   const emulator = yield* Emulator.start({
-    directory: {
-      users: {
-        ANN: { password: "ann's", roles: ["SALES"] },
-        BOB: { password: "bob's", roles: ["WEB"] }
-      },
-      roles: {
-        SALES: { reads: ["SNOWGUARD_SAMPLE.PUBLIC"] },
-        WEB: { reads: ["SNOWGUARD_SAMPLE.WEB"] }
-      }
-    }
+    directory
   })
   const settings = settingsOf({
     document: {
@@ -147,16 +150,7 @@ const identities = [
 const served = ({ given, principal }: (typeof identities)[number]) =>
   Effect.gen(function* () {
     const emulator = yield* Emulator.start({
-      directory: {
-        users: {
-          ANN: { password: "ann's", roles: ["SALES"] },
-          BOB: { password: "bob's", roles: ["WEB"] }
-        },
-        roles: {
-          SALES: { reads: ["SNOWGUARD_SAMPLE.PUBLIC"] },
-          WEB: { reads: ["SNOWGUARD_SAMPLE.WEB"] }
-        }
-      },
+      directory,
       clients: { snowguard: { secret: "secret", exchanges: true } },
       subjectOf: (token) => ({ user: token })
     })

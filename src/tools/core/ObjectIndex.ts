@@ -66,7 +66,7 @@ export const fullName = ({ database, name, schema }: Pick<Table, "database" | "s
 
 // Words
 
-/** Longer texts are not what somebody looks for. */
+/** Texts that are longer are not searched for. */
 const MAX_TEXT = 2_000
 
 /** Names whose words are remembered. */

@@ -14,7 +14,7 @@ export interface Times {
 
 export const never: Times = { filledAt: undefined, notBefore: Number.NEGATIVE_INFINITY, isWanted: false }
 
-/** Is it time for a fill, now that somebody asks for something? */
+/** Is a fill due, at a call of the client? */
 export const isDue = ({ filledAt, isWanted, notBefore }: Times, now: number, refreshMs: number): boolean =>
   !isWanted && now >= notBefore && (filledAt === undefined || now - filledAt >= refreshMs)
 
