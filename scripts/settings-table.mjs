@@ -1,11 +1,12 @@
-// Writes the tables of settings into README.md, from the same table that the server reads its settings
-// with. `--check` writes nothing and exits 1 when README.md says something else.
+// Writes the tables of settings into docs/configuration.md, from the same table that the server reads its settings
+// with. `--check` writes nothing and exits 1 when that page says something else.
 import { build } from "esbuild"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath, pathToFileURL } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
-const readme = `${root}README.md`
+const name = "docs/configuration.md"
+const page = `${root}${name}`
 const begin = "<!-- settings:begin -->"
 const end = "<!-- settings:end -->"
 
@@ -14,12 +15,12 @@ const fail = (message) => {
   process.exit(1)
 }
 
-if (!existsSync(readme)) fail(`README.md is missing; it needs the lines ${begin} and ${end}`)
+if (!existsSync(page)) fail(`${name} is missing; it needs the lines ${begin} and ${end}`)
 
-const before = readFileSync(readme, "utf8")
+const before = readFileSync(page, "utf8")
 const from = before.indexOf(begin)
 const to = before.indexOf(end)
-if (from === -1 || to < from) fail(`README.md needs the lines ${begin} and ${end}, in this order`)
+if (from === -1 || to < from) fail(`${name} needs the lines ${begin} and ${end}, in this order`)
 
 /** The table as the sources make it, whatever is built. */
 const fromSources = async () => {
@@ -46,10 +47,10 @@ const fromSources = async () => {
 
 const table = await fromSources()
 const after = `${before.slice(0, from + begin.length)}\n\n${table}\n\n${before.slice(to)}`
-if (after === before) process.stderr.write("settings-table: README.md is up to date\n")
+if (after === before) process.stderr.write(`settings-table: ${name} is up to date\n`)
 else if (process.argv.includes("--check")) {
-  fail("README.md does not show the settings as they are; run `node scripts/settings-table.mjs`")
+  fail(`${name} does not show the settings as they are; run \`node scripts/settings-table.mjs\``)
 } else {
-  writeFileSync(readme, after)
-  process.stderr.write("settings-table: README.md written\n")
+  writeFileSync(page, after)
+  process.stderr.write(`settings-table: ${name} written\n`)
 }

@@ -79,6 +79,8 @@ describe("the packed package", () => {
       "dist/guard/RateLimiter.js.map",
       "src/guard/RateLimiter.ts",
       "README.md",
+      "CHANGELOG.md",
+      "docs/configuration.md",
       "LICENSE"
     ]) {
       assert.include(files, file)
@@ -88,9 +90,9 @@ describe("the packed package", () => {
     assert.notMatch(lock, /"resolved"/)
   })
 
-  it("is installed as a library by the README's line, whose versions are those of the peers", () => {
-    const readme = readFileSync(join(root, "README.md"), "utf8")
-    const [, named = ""] = /npm install \S*snowguard-\S+\.tgz (effect@.*)/.exec(readme) ?? []
+  it("is installed as a library by the documented line, whose versions are those of the peers", () => {
+    const page = readFileSync(join(root, "docs/extending.md"), "utf8")
+    const [, named = ""] = /npm install \S*snowguard-\S+\.tgz (effect@.*)/.exec(page) ?? []
     const versions = named.split(" ").map((one) => one.split(/(?<=.)@/))
     const peers = Object.entries(manifest.peerDependencies).map(([name, range]) => {
       const [major = "", minor = ""] = range.replace("^", "").split(".")
@@ -151,13 +153,17 @@ console.log(JSON.stringify(opened))`)
     assert.deepStrictEqual(JSON.parse(found), [])
   })
 
-  it("its barrel has every public module of the first level, and the README names public modules only", async () => {
+  it("its barrel has every public module of the first level, and the documentation names public modules only", async () => {
     const names = JSON.parse(
       await use(`import * as all from "snowguard"; console.log(JSON.stringify(Object.keys(all)))`)
     )
     assert.deepStrictEqual([...names].sort(), publicModules.filter((path) => !path.includes("/")).sort())
-    const readme = readFileSync(join(root, "README.md"), "utf8")
-    const named = [...readme.matchAll(/[`"]snowguard\/([A-Za-z/]+)[`"]/g)].map(([, path]) => path ?? "")
+    const pages = ["README.md", ...readdirSync(join(root, "docs")).map((file) => `docs/${file}`)]
+      .filter((file) => file.endsWith(".md"))
+      .map((file) => readFileSync(join(root, file), "utf8"))
+    const named = [...pages.join("\n").matchAll(/[`"]snowguard\/([A-Za-z/]+)[`"]/g)].map(
+      ([, path]) => path ?? ""
+    )
     assert.isAbove(named.length, 5)
     assert.deepStrictEqual(
       named.filter((path) => !publicModules.includes(path)),

@@ -1,6 +1,6 @@
 /**
  * The settings for people to read: the effective configuration as a file (`--print-config`) and the
- * README's tables.
+ * tables of docs/configuration.md.
  */
 import * as Redacted from "effect/Redacted"
 import type { Path } from "./Key.js"

@@ -421,7 +421,7 @@ export const printConfigJson = (loaded: Loaded, remarks: ReadonlyArray<string> =
   Print.configJson(table, { ...loaded, remarks: [...remarks, ...loaded.notes] })
 
 /**
- * The README's tables of settings, in Markdown.
+ * The tables of docs/configuration.md, in Markdown.
  *
  * @since 0.1.0
  * @category rendering

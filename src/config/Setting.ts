@@ -8,7 +8,7 @@ import type { Kind } from "./Kind.js"
 import { accepts, expected, show } from "./Kind.js"
 
 interface Rules {
-  /** One line for the README and for readers of the source. */
+  /** One line for docs/configuration.md and for readers of the source. */
   readonly about: string
   /** Unit of the number, as in "seconds". */
   readonly unit?: string | undefined

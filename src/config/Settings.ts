@@ -1,6 +1,6 @@
 /**
  * THE TABLE: every setting of the server, once. The decoded `Settings`, the faults, `--print-config` and
- * the README's tables of settings are made from it; to add a setting is to add an entry here. A value that a
+ * the tables of docs/configuration.md are made from it; to add a setting is to add an entry here. A value that a
  * service has by itself is taken from the service's `defaults`.
  */
 import { defaults as breaker } from "../guard/CircuitBreaker.js"
@@ -1084,7 +1084,7 @@ export const table = {
           expected: 'a table such as { "SALES.PUBLIC.CUSTOMERS.EMAIL" = "token", "*.HR.*.SALARY" = "null" }',
           about:
             "columns whose values queries do not see, by full name, `*` for any name in its place: `token`, the same " +
-            "for equal values; `null`; `hidden`, one text for all. See [Masked columns](#masked-columns)"
+            "for equal values; `null`; `hidden`, one text for all. See [Masked columns](security.md#masked-columns)"
         }),
         allow_flow: boolean({ default: policy.allowFlow, about: "statements may be chained with `->>`" }),
         wake_warehouse: boolean({

@@ -48,15 +48,15 @@ describe("the clients of both generations of the SDK, over both transports", () 
   )
 })
 
-it("the README names the versions that the script pins", () => {
+it("the documentation names the versions that the script pins", () => {
   const script = readFileSync(`${root}scripts/clients.mjs`, "utf8")
-  const readme = readFileSync(`${root}README.md`, "utf8")
+  const page = readFileSync(`${root}docs/measured.md`, "utf8")
   const pins = [...script.matchAll(/"?([@\w/-]+)"?: "(\d+\.\d+\.\d+)"/g)].map(([, name, pin]) => ({
     name,
     pin
   }))
   assert.isAbove(pins.length, 9)
   for (const { name, pin } of pins) {
-    assert.match(readme, new RegExp(`\\| ${name}(, \\w+)? \\| ${pin} \\|`))
+    assert.match(page, new RegExp(`\\| ${name}(, \\w+)? \\| ${pin} \\|`))
   }
 })

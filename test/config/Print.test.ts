@@ -219,7 +219,7 @@ describe("a password inside a URL", () => {
   })
 })
 
-describe("the README's tables", () => {
+describe("the tables of the documentation", () => {
   const markdown = Print.markdown(table)
   const rows = markdown.split("\n").filter((line) => line.startsWith("| `"))
 

@@ -1,4 +1,4 @@
-/** Writes pictures of the page in all its states into a folder. */
+/** Writes pictures of the page in all its states into a folder, or those that are named after it. */
 import { Effect } from "effect"
 import { mkdirSync } from "node:fs"
 import { createServer } from "node:http"
@@ -9,7 +9,7 @@ import * as PageText from "../../src/dashboard/page.js"
 import * as Chromium from "./chromium.js"
 import { pretend } from "./pretend.js"
 
-const folder = process.argv[2] ?? "page-shots"
+const [folder = "page-shots", ...names] = process.argv.slice(2)
 
 const site = Effect.acquireRelease(
   Effect.async<{ readonly url: string; readonly close: () => void }>((resume) => {
@@ -51,6 +51,11 @@ const shots: { readonly [name: string]: Shot } = {
   "failing-dark": { options: { ...desktop, ...dark }, prepare: showing("failing") },
   "failing-phone": { options: phone, prepare: showing("failing"), whole: true },
   phone: { options: { ...phone, ...dark }, prepare: showing("healthy"), whole: true },
+  // The one of the documentation.
+  status: {
+    options: { viewport: { width: 1280, height: 820 } },
+    prepare: showing("failing")
+  },
   fresh: { options: desktop, prepare: showing("fresh"), whole: true },
   stale: {
     options: desktop,
@@ -99,7 +104,9 @@ if (Chromium.available()) {
       Effect.gen(function* () {
         const { url } = yield* site
         const browser = yield* Chromium.Chrome
-        for (const [name, shot] of Object.entries(shots)) yield* take(browser, url, name, shot)
+        for (const [name, shot] of Object.entries(shots)) {
+          if (names.length === 0 || names.includes(name)) yield* take(browser, url, name, shot)
+        }
       })
     ).pipe(Effect.provide(Chromium.layer))
   )

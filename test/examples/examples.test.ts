@@ -9,7 +9,7 @@ import * as GuardAnything from "./guardAnything.js"
 import * as OwnTool from "./ownTool.js"
 import * as OwnToolTest from "./ownToolTest.js"
 
-describe("the examples of the README", () => {
+describe("the examples of the documentation", () => {
   it("each is under 50 lines", () => {
     for (const file of readdirSync(import.meta.dirname).filter((name) => !name.endsWith(".test.ts"))) {
       const lines = readFileSync(`${import.meta.dirname}/${file}`, "utf8")

@@ -19,7 +19,7 @@ afterAll(() => {
   for (const made of folders) rmSync(made, { recursive: true })
 })
 
-/** The bounds of the README's table, as far out as they go. */
+/** The bounds of the table in docs/configuration.md, as far out as they go. */
 const extremes = {
   least: {
     limits: {

@@ -265,7 +265,7 @@ export const measure = (options: {
   })
 }
 
-/** For a README. */
+/** For docs/architecture.md. */
 export const line = ({ apart, column, mechanism, print, with: one, without, world }: Row): string =>
   `| ${[mechanism, world, column, inWords(one, print), inWords(without, print), apart ? "yes" : "no"].join(" | ")} |`
 

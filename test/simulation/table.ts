@@ -75,7 +75,7 @@ const columns: ReadonlyArray<
   ["most statements at once", (_) => _.mostStatements, (_) => _.toFixed(0)]
 ]
 
-/** For a README; of several seeds the mean, and of what is served its 95 % interval. */
+/** For docs/measured.md; of several seeds the mean, and of what is served its 95 % interval. */
 export const markdown = (rows: ReadonlyArray<Row>): string => {
   const lines = rows.map(({ reports, title }) => [
     title,
