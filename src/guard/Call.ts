@@ -97,21 +97,20 @@ export interface Attempt {
   /** Run it before the statement leaves the process: from here on the call is charged. */
   readonly markSent: Effect.Effect<void>
   /** The warehouse has confirmed the cancellation of the statement: it is slow, and it answers. */
-  readonly cancelled?: Effect.Effect<void> | undefined
+  readonly cancelled: Effect.Effect<void>
   /** Result bytes that have arrived; adds up. */
   readonly addBytes: (bytes: number) => Effect.Effect<void>
   /**
    * Holds the bytes that a statement is expected to scan, until the attempt has ended. Fails when the quotas have
    * less left; the statement must not run then.
    */
-  readonly holdScan?:
-    ((bytes: number) => Effect.Effect<void, Quota.QuotaExceeded | QuotaStoreError>) | undefined
+  readonly holdScan: (bytes: number) => Effect.Effect<void, Quota.QuotaExceeded | QuotaStoreError>
   /** The statement whose scan is held is about to run. */
-  readonly beginScan?: Effect.Effect<void> | undefined
+  readonly beginScan: Effect.Effect<void>
   /** Bytes that a statement has scanned, as the warehouse reports; adds up, and replaces what is held. */
-  readonly addScan?: ((bytes: number) => Effect.Effect<void>) | undefined
+  readonly addScan: (bytes: number) => Effect.Effect<void>
   /** Credits that a statement has cost; adds up, and replaces the estimate of the call. */
-  readonly addCredits?: ((credits: number) => Effect.Effect<void>) | undefined
+  readonly addCredits: (credits: number) => Effect.Effect<void>
 }
 
 /**

@@ -148,6 +148,8 @@ export class CallPolicy extends Context.Tag("snowguard/CallPolicy")<
   {
     /** The policy of a tier; an unknown tier gets the one of `default`. */
     readonly of: (tier: string) => TierPolicy
+    /** Whether what statements cost matters to any tier: to a quota of credits, or since it must not wake a warehouse. */
+    readonly countsCredits: () => boolean
     /** The tiers that are known by name. */
     readonly tiers?: (() => ReadonlyArray<string>) | undefined
     /** The key of the tokens that masked columns are seen as; without it they cannot be. */
@@ -170,7 +172,9 @@ export const layer = (
 ): Layer.Layer<CallPolicy> => {
   const policies = Live.map(Live.from(tiers), (current) => {
     const base: TierPolicy = { ...defaults, ...current["default"] }
-    return { base, of: new Map(Object.entries(current).map(([name, own]) => [name, { ...base, ...own }])) }
+    const of = new Map(Object.entries(current).map(([name, own]) => [name, { ...base, ...own }]))
+    const countsCredits = [base, ...of.values()].some((one) => one.chargeCredits || !one.wakeWarehouse)
+    return { base, of, countsCredits }
   })
   return Layer.effect(
     CallPolicy,
@@ -179,6 +183,7 @@ export const layer = (
         const { base, of } = policies.current()
         return of.get(tier) ?? base
       },
+      countsCredits: () => policies.current().countsCredits,
       tiers: () => [...policies.current().of.keys()],
       tokenKey,
       onChange: policies.onChange

@@ -89,9 +89,16 @@ export interface Limits {
   readonly graceMs?: number | undefined
 }
 
+/** What a statement costs is counted. */
+interface Bill {
+  /** Run when the statement leaves. */
+  readonly begin: Effect.Effect<Running>
+  /** Told what it has cost, when it has ended. */
+  readonly charge: (credits: number) => Effect.Effect<void>
+}
+
 interface Request extends Bounds, Limits {
-  /** Run when the statement leaves; what it cost is told to the attempt, where that counts. */
-  readonly begin?: Effect.Effect<Running> | undefined
+  readonly bill?: Bill | undefined
   /** What is written down of the statement, where it holds a secret. */
   readonly logged?: string | undefined
   /** A statement to run, or a stored result to read on. */
@@ -181,29 +188,11 @@ export const collect = Effect.fnUntraced(
     const { part = 0, statement } = request
     const written = request.beside !== true
     if ("sql" in statement && written) notes.sent(part, request.logged ?? statement.sql)
-    const { beginScan = Effect.void, markSent } = attempt
     const sent = Effect.suspend(() => {
       notes.submitted()
-      return markSent
+      return attempt.markSent
     })
-    const running = yield* Ref.make(Option.none<Running>())
-    const begun = Effect.uninterruptible(
-      Effect.flatMap(Ref.get(running), (known) =>
-        request.begin === undefined || Option.isSome(known)
-          ? Effect.void
-          : Effect.flatMap(request.begin, (it) => Ref.set(running, Option.some(it)))
-      )
-    )
-    const ended = (exit: Exit.Exit<unknown, WarehouseError>) =>
-      Effect.flatMap(Ref.get(running), (it) =>
-        Option.isNone(it)
-          ? Effect.void
-          : Effect.flatMap(
-              wasNotRun(exit) ? it.value.refused : it.value.end,
-              attempt.addCredits ?? (() => Effect.void)
-            )
-      )
-    const onSubmit = Effect.zipRight(request.scans === true ? Effect.zipRight(sent, beginScan) : sent, begun)
+    const submitted = request.scans === true ? Effect.zipRight(sent, attempt.beginScan) : sent
     const most = Math.max(request.maxRows, "sql" in statement ? (statement.keepRows ?? 0) : 0)
     const bounds = {
       // It is the warehouse that ends a statement which takes too long: it says more about it than we can.
@@ -213,20 +202,22 @@ export const collect = Effect.fnUntraced(
       // Longer than what is shown, so that a cell that was cut is told from one that fits.
       maxCellBytes: CELL_MARGIN * (request.maxCellBytes ?? cellLimit(request.maxBytes)),
       requestId: partId(attempt.requestId, part),
-      ...(warehouse.reportsSubmit === true ? { onSubmit } : {}),
-      ...(attempt.cancelled === undefined ? {} : { onCancelled: attempt.cancelled }),
+      onCancelled: attempt.cancelled,
       runsAs: notes.runsAs
     }
-    const executed =
-      "sql" in statement
-        ? warehouse.execute({ ...statement, ...bounds })
-        : fetchStored(warehouse, { ...statement, ...bounds })
-    const result = yield* Effect.onExit(
+    const executed = (onSubmit: Effect.Effect<void>) => {
+      const reported = warehouse.reportsSubmit === true ? { ...bounds, onSubmit } : bounds
+      const execution =
+        "sql" in statement
+          ? warehouse.execute({ ...statement, ...reported })
+          : fetchStored(warehouse, { ...statement, ...reported })
       // A warehouse that does not say when the statement leaves may be sending it from here on.
-      warehouse.reportsSubmit === true ? executed : Effect.zipRight(onSubmit, executed),
-      // The rest of its rows comes without the virtual warehouse.
-      ended
-    )
+      return warehouse.reportsSubmit === true ? execution : Effect.zipRight(onSubmit, execution)
+    }
+    const { bill } = request
+    const result = yield* bill === undefined
+      ? executed(submitted)
+      : billed(bill, (begun) => executed(Effect.zipRight(submitted, begun)))
     const pick = picker(result.columns, request.pick)
     const described = result.columns.map(({ name, type }) => ({ name, type }))
     let shape = ResultShape.start(shapeLimits(request, attempt), pick === undefined ? described : [])
@@ -274,6 +265,24 @@ export const collect = Effect.fnUntraced(
   (collected) =>
     Effect.useSpan(spans.statement, { kind: "client", captureStackTrace: false }, () => collected)
 )
+
+/** Bills an execution, which runs `begun` when its statement leaves. Its rows come without the virtual warehouse. */
+const billed = <A, R>(
+  { begin, charge }: Bill,
+  execution: (begun: Effect.Effect<void>) => Effect.Effect<A, WarehouseError, R>
+): Effect.Effect<A, WarehouseError, R> =>
+  Effect.flatMap(Ref.make<Running | undefined>(undefined), (running) => {
+    const begun = Effect.uninterruptible(
+      Effect.flatMap(Ref.get(running), (known) =>
+        known === undefined ? Effect.flatMap(begin, (it) => Ref.set(running, it)) : Effect.void
+      )
+    )
+    return Effect.onExit(execution(begun), (exit) =>
+      Effect.flatMap(Ref.get(running), (it) =>
+        it === undefined ? Effect.void : Effect.flatMap(wasNotRun(exit) ? it.refused : it.end, charge)
+      )
+    )
+  })
 
 /** There was no warehouse to run in. */
 const wasNotRun = (exit: Exit.Exit<unknown, WarehouseError>): boolean =>
@@ -388,6 +397,12 @@ export const make = Effect.gen(function* () {
       return warnings.length === 0 ? meta : { ...meta, quota_warnings: warnings.map(quotaWarning) }
     })
 
+  /** Where credits count for anybody: statements of tiers without a limit have their share of the time too. */
+  const billOf = ({ addCredits }: Attempt, charges: boolean): Bill | undefined =>
+    credits !== undefined && policies.countsCredits()
+      ? { begin: credits.begin, charge: charges ? addCredits : () => Effect.void }
+      : undefined
+
   /** `prepare` decides, before anything is waited for, whether the work may be done. */
   const guarded = Effect.fnUntraced(function* <A, E>(
     operation: Parameters<typeof guard.run>[0],
@@ -408,23 +423,23 @@ export const make = Effect.gen(function* () {
     const started = now()
     const { value, warnings } = yield* guard.run<A, E | Refusal, never>(
       { ...operation, observed, metered },
-      Effect.map(prepare, (work) => (given: Attempt) => {
-        const attempt = chargeCredits ? given : { ...given, addCredits: undefined }
-        return work(
-          ({ statement, ...bounds }) =>
-            Effect.mapError(
-              collect(warehouse, attempt, {
-                ...bounds,
-                ...limits,
-                statement: { ...statement, ...beside },
-                // Those of tiers without a limit have their share of the time too.
-                ...(bounds.computes === true && credits !== undefined ? { begin: credits.begin } : {})
-              }),
-              (error) => withoutValues(unseen("sql" in statement ? statement.sql : "")(error))
-            ),
-          attempt
-        )
-      })
+      Effect.map(
+        prepare,
+        (work) => (attempt: Attempt) =>
+          work(
+            ({ statement, ...bounds }) =>
+              Effect.mapError(
+                collect(warehouse, attempt, {
+                  ...bounds,
+                  ...limits,
+                  statement: { ...statement, ...beside },
+                  bill: bounds.computes === true ? billOf(attempt, chargeCredits) : undefined
+                }),
+                (error) => withoutValues(unseen("sql" in statement ? statement.sql : "")(error))
+              ),
+            attempt
+          )
+      )
     )
     if (hasTool(policies.of(tier), SEARCH)) yield* index.answered(identityOf(principal), principal)
     return { value, meta: yield* metaOf(started, warnings) }
@@ -673,7 +688,7 @@ export const makeRows = Effect.gen(function* () {
   /** Asks the warehouse what the statement would scan before it may run, and holds that much. */
   const withinBudget = Effect.fnUntraced(function* (
     run: Run,
-    { holdScan = () => Effect.void }: Attempt,
+    { holdScan }: Attempt,
     { chargeScans, maxScanBytes: limit, objects }: TierPolicy,
     { logged, ...statement }: Pick<Statement, "sql" | "database" | "schema"> & Pick<Checked, "logged">
   ): Effect.fn.Return<void, WarehouseError | Refusal | ScanBudgetExceeded> {
@@ -770,7 +785,7 @@ export const makeRows = Effect.gen(function* () {
                 yield* withinBudget(run, attempt, policy, { sql, logged, ...place })
               }
               // What needs no warehouse costs nothing.
-              if (counts && attempt.addCredits !== undefined) yield* attempt.addCredits(0)
+              if (counts) yield* attempt.addCredits(0)
               if (computes) yield* inWarehouse(policy, place)
               const collected = yield* run({
                 statement: { sql, ...place, keepRows },

@@ -158,7 +158,10 @@ export const make = Effect.gen(function* () {
                 maxBytes: MAX_BYTES,
                 maxCellBytes: CELL_BYTES,
                 pick,
-                ...(kind === "query" && credits !== undefined ? { begin: credits.begin } : {})
+                bill:
+                  kind === "query" && credits !== undefined && policies.countsCredits()
+                    ? { begin: credits.begin, charge: attempt.addCredits }
+                    : undefined
               }
             ).pipe(Effect.provideService(CurrentPrincipal, principal))
         )

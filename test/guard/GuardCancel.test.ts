@@ -79,8 +79,8 @@ const slowWarehouse = (cancelMs: number) => {
       yield* Effect.onExit(Effect.never, () =>
         Effect.gen(function* () {
           yield* Effect.sleep(cancelMs)
-          yield* attempt.addScan?.(1_000) ?? Effect.void
-          yield* attempt.addCredits?.(0.5) ?? Effect.void
+          yield* attempt.addScan(1_000)
+          yield* attempt.addCredits(0.5)
           yield* attempt.addBytes(10)
           ran.ms += (yield* Clock.currentTimeMillis) - began
           ran.under -= 1

@@ -157,7 +157,7 @@ describe("a call that an observed limit would have refused", () => {
         ...{ tool: "execute_query", class: "query", deadlineMs: 10_000, estimatedBytes: 0 },
         observed: (would) => void told.push(would)
       }
-      const scanning = run(operation, ({ beginScan = Effect.void, holdScan = () => Effect.void, markSent }) =>
+      const scanning = run(operation, ({ beginScan, holdScan, markSent }) =>
         holdScan(60).pipe(Effect.zipRight(markSent), Effect.zipRight(beginScan))
       )
       const scanned = Effect.map(

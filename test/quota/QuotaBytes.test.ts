@@ -84,7 +84,12 @@ describe("result bytes", () => {
             timeoutMs: 1000,
             bytesLeft: left,
             markSent: Effect.void,
-            addBytes: (bytes) => Effect.sync(() => void (counted += bytes))
+            cancelled: Effect.void,
+            addBytes: (bytes) => Effect.sync(() => void (counted += bytes)),
+            holdScan: () => Effect.void,
+            beginScan: Effect.void,
+            addScan: () => Effect.void,
+            addCredits: () => Effect.void
           },
           { statement: { sql: "SELECT 1" }, timeoutMs: 1000, maxRows: 10, maxBytes: 1000 }
         )

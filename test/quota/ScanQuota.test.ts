@@ -65,8 +65,8 @@ const statement = <A, E>(estimate: number, work: Effect.Effect<A, E>) =>
   Effect.flatMap(Guard.Guard, (guard) =>
     guard.run<A, E | Quota.QuotaExceeded | QuotaStore.QuotaStoreError, never>(operation, (attempt) =>
       attempt.markSent.pipe(
-        Effect.zipRight(attempt.holdScan?.(estimate) ?? Effect.void),
-        Effect.zipRight(attempt.beginScan ?? Effect.void),
+        Effect.zipRight(attempt.holdScan(estimate)),
+        Effect.zipRight(attempt.beginScan),
         Effect.zipRight(work)
       )
     )
@@ -142,10 +142,10 @@ describe("bytes to be scanned", () => {
       yield* guard.run<void, Quota.QuotaExceeded | QuotaStore.QuotaStoreError, never>(operation, (attempt) =>
         Effect.gen(function* () {
           yield* attempt.markSent
-          yield* attempt.holdScan?.(500) ?? Effect.void
-          yield* attempt.beginScan ?? Effect.void
-          yield* attempt.addScan?.(100) ?? Effect.void
-          yield* attempt.addScan?.(20) ?? Effect.void
+          yield* attempt.holdScan(500)
+          yield* attempt.beginScan
+          yield* attempt.addScan(100)
+          yield* attempt.addScan(20)
         })
       )
       expect(yield* used()).toBe(120)
@@ -161,7 +161,7 @@ describe("bytes to be scanned", () => {
       const fiber = yield* Effect.fork(
         guard.run<never, Quota.QuotaExceeded | QuotaStore.QuotaStoreError, never>(operation, (attempt) =>
           attempt.markSent.pipe(
-            Effect.zipRight(attempt.holdScan?.(700) ?? Effect.void),
+            Effect.zipRight(attempt.holdScan(700)),
             Effect.zipRight(Deferred.succeed(held, undefined)),
             Effect.zipRight(Effect.never)
           )
@@ -210,13 +210,13 @@ describe("bytes to be scanned", () => {
                 Effect.gen(function* () {
                   yield* attempt.markSent
                   yield* Effect.yieldNow()
-                  yield* attempt.holdScan?.(10) ?? Effect.void
+                  yield* attempt.holdScan(10)
                   held += 1
                   yield* Effect.yieldNow()
                   yield* Effect.sync(() => {
                     began = true
                   })
-                  yield* attempt.beginScan ?? Effect.void
+                  yield* attempt.beginScan
                   yield* Effect.yieldNow()
                 }).pipe(Effect.zipRight(Effect.yieldNow()))
               )

@@ -6,6 +6,7 @@ import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import * as Credits from "../../src/quota/Credits.js"
+import * as Live from "../../src/platform/Live.js"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as Testing from "../../src/server/Testing.js"
 import * as CallPolicy from "../../src/tools/CallPolicy.js"
@@ -39,10 +40,15 @@ const world = (
   given: Partial<Account> = {},
   {
     limits = { credits_per_hour: 1_000 },
-    policy = {}
+    policy = {},
+    tiers = Live.from({
+      default: { chargeCredits: true, ...policy },
+      guests: { chargeCredits: false, wakeWarehouse: false }
+    })
   }: {
     readonly limits?: Quota.Limits
     readonly policy?: Partial<CallPolicy.TierPolicy>
+    readonly tiers?: Live.Live<{ readonly [tier: string]: Partial<CallPolicy.TierPolicy> }>
   } = {}
 ) =>
   Effect.gen(function* () {
@@ -52,6 +58,17 @@ const world = (
       ...given
     })
     const asked = yield* Ref.make({ looks: 0, statements: 0 })
+    const begun = yield* Ref.make(0)
+    const credits = Layer.scoped(
+      Credits.Credits,
+      Effect.map(Credits.make(), (credits) => ({
+        ...credits,
+        begin: Effect.zipRight(
+          Ref.update(begun, (n) => n + 1),
+          credits.begin
+        )
+      }))
+    )
     const warehouse = Layer.succeed(Warehouse, {
       dialect: "snowflake",
       reportsSubmit: true,
@@ -89,12 +106,9 @@ const world = (
       Testing.layer(
         {},
         {
-          warehouse: Layer.provideMerge(Credits.layer(), warehouse),
+          warehouse: Layer.provideMerge(credits, warehouse),
           readOnly,
-          callPolicy: CallPolicy.layer({
-            default: { chargeCredits: true, ...policy },
-            guests: { chargeCredits: false, wakeWarehouse: false }
-          }),
+          callPolicy: CallPolicy.layer(tiers),
           quota: Layer.orDie(Quota.layer({ tiers: { default: { requests_per_hour: 100, ...limits } } }))
         }
       )
@@ -116,6 +130,7 @@ const world = (
       limits: tools.limits.handler({}, Fakes.quietContext),
       becomes: (next: Partial<Account>) => Ref.update(account, (now) => ({ ...now, ...next })),
       asked: Ref.get(asked),
+      begun: Ref.get(begun),
       used: (client = "local") =>
         provided(
           Effect.flatMap(QuotaStore.QuotaStore, (store) =>
@@ -253,6 +268,34 @@ describe("a query where credits count", () => {
       expect((yield* used("bob"))["credits_per_hour"]?.[0] ?? 0).toBe(0)
     })
   )
+})
+
+describe("the account of what statements cost", () => {
+  for (const [what, counting] of [
+    ["charges credits", { chargeCredits: true }],
+    ["may not resume the warehouse", { wakeWarehouse: false }]
+  ] as const) {
+    it.scoped(`is kept for the statements of all tiers from when a tier ${what}, and not before`, () =>
+      Effect.gen(function* () {
+        const { live, set } = Live.make<{ readonly [tier: string]: Partial<CallPolicy.TierPolicy> }>({
+          default: {}
+        })
+        const { begun, execute } = yield* world({}, { tiers: live })
+        const asks = (sql: string) =>
+          Effect.gen(function* () {
+            const call = yield* started(execute(sql, 100))
+            yield* TestClock.adjust("20 seconds")
+            yield* Fiber.join(call)
+            return yield* begun
+          })
+        expect(yield* asks("SELECT 1")).toBe(0)
+        yield* set({ default: {}, guests: counting })
+        expect(yield* asks("SELECT 2")).toBe(1)
+        yield* set({ default: {} })
+        expect(yield* asks("SELECT 3")).toBe(1)
+      })
+    )
+  }
 })
 
 describe("a query of a tier that may not resume the warehouse", () => {

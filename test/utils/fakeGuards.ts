@@ -70,10 +70,13 @@ export const guard = (options: GuardOptions = {}): Effect.Effect<FakeGuard> =>
             bytesLeft: options.bytesLeft ?? Number.MAX_SAFE_INTEGER,
             markSent: Ref.update(seen, (now) => ({ ...now, sent: now.sent + 1 })),
             addBytes: (bytes) => Ref.update(seen, (now) => ({ ...now, bytes: now.bytes + bytes })),
+            cancelled: Effect.void,
             holdScan: (bytes) => Ref.set(held, bytes),
             beginScan: Effect.flatMap(Ref.get(held), (bytes) =>
               Ref.update(seen, (now) => ({ ...now, scanned: now.scanned + bytes }))
-            )
+            ),
+            addScan: () => Effect.void,
+            addCredits: () => Effect.void
           })
           return { value, warnings: options.warnings ?? [] }
         })
