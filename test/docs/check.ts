@@ -3,8 +3,8 @@
  *
  *     links        relative ones and their anchors resolve; every page of docs/ is in docs/README.md
  *     sh, bash     each command is in commands.json, by which the suite runs it, and each of those is on a page
- *     toml         is a configuration that the server accepts
- *     json         parses; variables of an MCP client's `env` are those of the server
+ *     toml         is a configuration that the server accepts, or a client's
+ *     json, yaml   parses; variables of a client's `env` are those of the server
  *     ts, js       is one of the compiled examples; parses
  *     inline code  settings, variables, metrics, files, npm scripts and commands of `snowguard` that exist
  */
@@ -14,6 +14,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { Script } from "node:vm"
 import * as Toml from "smol-toml"
+import { parse as parseYaml } from "yaml"
 import * as Cli from "../../src/cli/Cli.js"
 import * as ServerConfig from "../../src/config/ServerConfig.js"
 import type { Page, Token } from "./pages.js"
@@ -85,18 +86,24 @@ const isVariable = (name: string): boolean =>
 
 const examples = new Set(listed("test/examples").map((path) => read(path).trimEnd()))
 
-const clientSnippet = (text: string): ReadonlyArray<string> => {
-  const { mcpServers, servers } = JSON.parse(text) as {
-    readonly [key: string]: { readonly [name: string]: { readonly env?: object } } | undefined
-  }
-  return [mcpServers, servers].flatMap((clients) =>
-    Object.values(typeof clients === "object" ? clients : {}).flatMap(({ env = {} }) =>
-      Object.keys(env)
-        .filter((name) => !isVariable(name))
-        .map((name) => `${name} is no variable of the server`)
-    )
-  )
-}
+/** Names of the environments that are anywhere in a document, as an MCP client's configuration has them. */
+const environments = (document: unknown): ReadonlyArray<string> =>
+  typeof document !== "object" || document === null
+    ? []
+    : Object.entries(document).flatMap(([key, value]) =>
+        /^envs?$/.test(key) ? Object.keys(Object(value)) : environments(value)
+      )
+
+const clientFaults = (document: unknown): ReadonlyArray<string> =>
+  environments(document)
+    .filter((name) => !isVariable(name))
+    .map((name) => `${name} is no variable of the server`)
+
+const settingsFaults = (document: { readonly [key: string]: unknown }): ReadonlyArray<string> =>
+  Either.match(ServerConfig.decode({ document }), {
+    onLeft: (faults) => [faults.render()],
+    onRight: () => []
+  })
 
 const blockFaults = (all: ReadonlyArray<Page>): ReadonlyArray<string> => {
   const known = runs()
@@ -109,18 +116,19 @@ const blockFaults = (all: ReadonlyArray<Page>): ReadonlyArray<string> => {
   const checks: { readonly [language: string]: (text: string) => ReadonlyArray<string> } = {
     sh: shell,
     bash: shell,
-    toml: (text) =>
-      Either.match(ServerConfig.decode({ document: Toml.parse(text) }), {
-        onLeft: (faults) => [faults.render()],
-        onRight: () => []
-      }),
-    json: clientSnippet,
+    toml: (text) => {
+      const document = Toml.parse(text)
+      return "mcp_servers" in document ? clientFaults(document) : settingsFaults(document)
+    },
+    json: (text) => clientFaults(JSON.parse(text)),
+    yaml: (text) => clientFaults(parseYaml(text)),
     ts: (text) => (examples.has(text.trimEnd()) ? [] : ["is none of the compiled examples of test/examples"]),
     js: (text) => {
       new Script(text)
       return []
     },
     mermaid: () => [],
+    text: () => [],
     "": () => []
   }
   const faults = all.flatMap((page) =>
