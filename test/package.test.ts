@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,6 +15,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll } from "vitest"
 import { run as runCommand } from "./utils/command.js"
+import { reached } from "./utils/reached.js"
 import { cleanEnv } from "./utils/server.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -151,6 +153,50 @@ for (const path of ${JSON.stringify(closed)}) {
 }
 console.log(JSON.stringify(opened))`)
     assert.deepStrictEqual(JSON.parse(found), [])
+  })
+
+  it("what loads no other package is there where nothing but effect is installed, and a driver that is not is named", async () => {
+    const bare = mkdtempSync(join(tmpdir(), "snowguard-layers-"))
+    try {
+      mkdirSync(join(bare, "node_modules"))
+      cpSync(join(consumer, "node_modules/snowguard"), join(bare, "node_modules/snowguard"), {
+        recursive: true
+      })
+      symlinkSync(
+        realpathSync(join(root, "node_modules/effect")),
+        join(bare, "node_modules/effect"),
+        "junction"
+      )
+      const light = [...(await reached())].flatMap(([subpath, { packages }]) =>
+        packages.every((name) => name === "effect") ? [subpath] : []
+      )
+      assert.includeMembers(light, [
+        "RateLimiter",
+        "CircuitBreaker",
+        "Bulkhead",
+        "Retry",
+        "Degradation",
+        "Guard"
+      ])
+      writeFileSync(
+        join(bare, "layers.mjs"),
+        `import { Effect } from "effect"
+for (const path of ${JSON.stringify(light)}) await import("snowguard/" + path)
+const Sqlite = await import("snowguard/QuotaStore/Sqlite")
+const Redis = await import("snowguard/Redis")
+for (const made of [Sqlite.make({ path: "quota.db" }), Redis.make({ url: "redis://127.0.0.1:1" })]) {
+  console.log((await Effect.runPromise(Effect.scoped(Effect.flip(made)))).message)
+}`
+      )
+      const ran = await run(process.execPath, ["layers.mjs"], bare)
+      assert.strictEqual(ran.status, 0, ran.stderr)
+      assert.match(
+        ran.stdout,
+        /driver @photostructure\/sqlite is not installed.*\n.*driver ioredis is not installed/
+      )
+    } finally {
+      rmSync(bare, { recursive: true, force: true })
+    }
   })
 
   it("its barrel has every public module of the first level, and the documentation names public modules only", async () => {

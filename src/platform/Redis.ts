@@ -26,6 +26,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { notLoaded } from "./drivers.js"
 import * as Connection from "./redis/connection.js"
 import * as Url from "./redis/url.js"
 import { errorOf, fail, isNoScript, isRefusal, RedisError, troubleIn } from "./redis/errors.js"
@@ -158,7 +159,7 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
     const client = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: () => Connection.open(target, { commandTimeoutMs }, options.tls),
-        catch: () => fail("Missing", "the Redis driver is not installed; run npm install ioredis")
+        catch: (cause) => fail("Missing", notLoaded("ioredis", cause))
       }),
       (opened) =>
         Effect.promise(() => (opened.status === "ready" ? opened.quit() : Promise.resolve("OK"))).pipe(

@@ -18,6 +18,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { notLoaded } from "../platform/drivers.js"
 import { lazyService } from "../platform/lazily.js"
 import type { Principal } from "../platform/Principal.js"
 import type { Rules } from "../sql/ObjectRules.js"
@@ -413,7 +414,7 @@ export const importAdapter = <A>(driver: string, load: () => Promise<A>): Effect
     catch: (cause) =>
       new WarehouseError({
         reason: "Configuration",
-        description: `The driver ${driver} could not be loaded; reinstall it on the server.`,
+        description: notLoaded(driver, cause),
         sent: "no",
         cause
       })

@@ -14,7 +14,8 @@ describe("a connection to redis", () => {
       expect(error).toMatchObject({
         _tag: "RedisError",
         reason: "Missing",
-        message: "redis: the Redis driver is not installed; run npm install ioredis"
+        message:
+          "redis: The driver ioredis is not installed. Install snowguard with its optional dependencies (without --omit=optional)."
       })
       expect(JSON.stringify(error)).not.toContain("s3cret")
     })

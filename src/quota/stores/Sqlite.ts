@@ -21,6 +21,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import { notLoaded } from "../../platform/drivers.js"
 import { wallReader } from "../../platform/monotonic.js"
 import * as Ledger from "../core/Ledger.js"
 import type * as Window from "../core/Window.js"
@@ -128,8 +129,7 @@ export const make = (
     const { durability = "normal", lockTimeoutMs = 250, path, windows = "fixed" } = options
     const open = yield* Effect.tryPromise({
       try: () => Database.load(),
-      catch: (cause) =>
-        Errors.failed("open", "the SQLite driver (@photostructure/sqlite) does not load here", cause)
+      catch: (cause) => Errors.failed("open", notLoaded("@photostructure/sqlite", cause), cause)
     })
     yield* attempt(path, () => {
       Database.create(path)

@@ -43,6 +43,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Parser, Reply } from "../../gate/duckdb/parser.js"
 import * as Lru from "../../platform/core/Lru.js"
+import { isAbsent, notLoaded } from "../../platform/drivers.js"
 import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
 import { CurrentPrincipal } from "../../platform/Principal.js"
 import type { Column, Result, Row } from "../Warehouse.js"
@@ -464,7 +465,7 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
     const notOpened = (why: string) =>
       new WarehouseError({
         reason: "Configuration",
-        description: "The embedded warehouse could not be opened.",
+        description: `The embedded warehouse could not be opened.${isAbsent("@duckdb/node-api", why) ? ` ${notLoaded("@duckdb/node-api", why)}` : ""}`,
         sent: "no",
         cause: new Error(why)
       })

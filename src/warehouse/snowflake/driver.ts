@@ -12,6 +12,7 @@
  * driver's can replace it.
  */
 import * as Effect from "effect/Effect"
+import { notLoaded } from "../../platform/drivers.js"
 import { homeOf } from "../../platform/userDirs.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { Agents, Axios, Descriptions } from "./wire.js"
@@ -221,5 +222,5 @@ export const load: Effect.Effect<Driver, WarehouseError> = Effect.tryPromise({
   catch: (error) =>
     error instanceof WarehouseError
       ? error
-      : configuration("The driver snowflake-sdk could not be loaded; reinstall it on the server.")
+      : configuration(notLoaded("snowflake-sdk", error))
 })
