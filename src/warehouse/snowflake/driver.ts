@@ -220,7 +220,5 @@ export const load: Effect.Effect<Driver, WarehouseError> = Effect.tryPromise({
       throw error
     })),
   catch: (error) =>
-    error instanceof WarehouseError
-      ? error
-      : configuration(notLoaded("snowflake-sdk", error))
+    error instanceof WarehouseError ? error : configuration(notLoaded("snowflake-sdk", error))
 })
