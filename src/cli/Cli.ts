@@ -1,215 +1,16 @@
 /**
- * The command line as data: its commands and options, the parser, and the help, all from two tables. Pure: it runs no
- * command.
+ * The command line: from the arguments after `node snowguard` to a command, or to everything that is wrong with them.
+ * Pure: it runs no command.
  *
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { parseArgs } from "node:util"
-import { prefix } from "../config/Key.js"
 import { printable } from "../config/Kind.js"
-import { reserved } from "../config/Table.js"
 import { nearest } from "../platform/core/Nearest.js"
-import * as Layout from "../platform/layout.js"
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface OptionSpec {
-  /** Without the dashes. */
-  readonly name: string
-  readonly short?: string | undefined
-  /** What the value is called in the help; a flag has none. */
-  readonly value?: string | undefined
-  readonly summary: string
-  /** May be given several times, and takes the arguments behind its value too: a shell's `*.csv` is many. */
-  readonly repeats?: boolean | undefined
-}
-
-/** An option of the commands that serve. */
-const load: OptionSpec = {
-  name: "load",
-  value: "FILE",
-  summary:
-    "serve this file (CSV, TSV, JSON, Parquet) as a table of LOCAL.PUBLIC; as often as there are files",
-  repeats: true
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface CommandSpec {
-  readonly name: string
-  readonly summary: string
-  readonly options: ReadonlyArray<OptionSpec>
-  /** What follows the name, in order; `[NAME]` may be left out. None when absent. */
-  readonly operands?: ReadonlyArray<string> | undefined
-}
-
-/**
- * A new command is a line here and an entry in `bin`. The first one is the default.
- *
- * @since 0.1.0
- * @category constants
- */
-export const commands = [
-  { name: "stdio", summary: "serve one client over stdin and stdout (the default)", options: [load] },
-  {
-    name: "http",
-    summary: "serve many clients over HTTP",
-    options: [
-      { name: "host", value: "HOST", summary: "the address to listen on; http.host if not given" },
-      { name: "port", value: "PORT", summary: "the port to listen on; http.port if not given" },
-      load
-    ]
-  },
-  {
-    name: "keys",
-    summary: "make, list or revoke API keys; ACTION is create, list or revoke",
-    operands: ["ACTION", "[NAME]"],
-    options: [
-      { name: "tier", value: "NAME", summary: "the tier of the new key; that of the client if not given" },
-      { name: "admin", summary: "the new key may also operate the server" },
-      { name: "json", summary: "as JSON" }
-    ]
-  },
-  {
-    name: "admin",
-    summary:
-      "look at a running server, or operate it; WHAT is status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, warehouse unlatch, or reload (settings)",
-    operands: ["WHAT", "[VERB]", "[NAME]"],
-    options: [
-      { name: "url", value: "URL", summary: "of the server; http.host and http.port if not given" },
-      { name: "quota", value: "QUOTA", summary: "reset this quota only" },
-      { name: "user", value: "USER", summary: "unlatch the login of this user only" },
-      { name: "json", summary: "as JSON" }
-    ]
-  },
-  {
-    name: "check",
-    summary: "connect to the Snowflake account and say what is wrong",
-    options: [
-      { name: "client", value: "NAME", summary: "as this client's statements run" },
-      { name: "tier", value: "NAME", summary: "as those of this tier; that of the client if not given" },
-      { name: "json", summary: "as JSON" }
-    ]
-  },
-  {
-    name: "quota",
-    summary: "show, reset or export what was used; ACTION is show, reset or export",
-    operands: ["ACTION"],
-    options: [
-      { name: "client", value: "NAME", summary: "of this client only" },
-      { name: "quota", value: "QUOTA", summary: "reset this quota only" },
-      { name: "all", summary: "reset what every client has used; asks first at a terminal" },
-      { name: "yes", summary: "do not ask" },
-      { name: "json", summary: "as JSON" }
-    ]
-  },
-  {
-    name: "limits",
-    summary:
-      "explain: say which settings make up a client's limits, and where each comes from; simulate: say whom other limits would have refused, by the audit log",
-    operands: ["ACTION"],
-    options: [
-      { name: "client", value: "NAME", summary: "explain: the client" },
-      {
-        name: "tier",
-        value: "NAME",
-        summary: "explain: as if its key named this tier; that of the client if not given"
-      },
-      {
-        name: "audit",
-        value: "FILE",
-        summary: "simulate: a file of the audit log; as often as there are files, of one server or several",
-        repeats: true
-      },
-      {
-        name: "from",
-        value: "TIME",
-        summary:
-          "simulate: count calls from then on (2026-11-30, 2026-11-30T08:00, UTC if not said); those before it are replayed all the same"
-      },
-      { name: "to", value: "TIME", summary: "simulate: leave out calls from then on" },
-      { name: "json", summary: "as JSON" }
-    ]
-  },
-  {
-    name: "demo",
-    summary: "a short tour on the embedded warehouse, or the rehearsal of an outage of Snowflake",
-    options: [
-      { name: "outage", summary: "rehearse an outage: a minute, with an emulated account" },
-      { name: "speed", value: "N", summary: "so many times faster; 1 if not given" },
-      { name: "json", summary: "one JSON object a line" }
-    ]
-  },
-  {
-    name: "emulator",
-    summary: "serve Snowflake's wire protocol from the embedded warehouse, with faults on demand",
-    options: [
-      { name: "port", value: "PORT", summary: "where to listen; any free port if not given" },
-      { name: "control-port", value: "PORT", summary: "where it is controlled, whatever the faults are" },
-      { name: "host", value: "HOST", summary: "the address to listen on; 127.0.0.1 if not given" },
-      { name: "faults", value: "FILE", summary: "a script of faults, in JSON" },
-      { name: "seed", value: "N", summary: "decides what the probabilities of the faults come out as" }
-    ]
-  },
-  {
-    name: "check-sql",
-    summary: "say whether the read-only gate accepts statements, and why not",
-    operands: ["[SQL]"],
-    options: [
-      {
-        name: "dialect",
-        value: "DIALECT",
-        summary: "snowflake or duckdb; that of the warehouse if not given"
-      },
-      { name: "tier", value: "NAME", summary: "the tier whose policy applies; default if not given" },
-      { name: "json", summary: "one JSON object a line" }
-    ]
-  }
-] as const satisfies ReadonlyArray<CommandSpec>
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type CommandName = (typeof commands)[number]["name"]
-
-/**
- * Understood with every command.
- *
- * @since 0.1.0
- * @category constants
- */
-export const options = [
-  { name: "config", short: "c", value: "PATH", summary: "read this configuration file" },
-  {
-    name: "connection",
-    value: "NAME",
-    summary: "use this connection of Snowflake's connections.toml or config.toml"
-  },
-  {
-    name: "print-config",
-    summary: "print the configuration in effect, without secrets, and exit; with --json as JSON"
-  },
-  { name: "version", short: "V", summary: "print the version and exit" },
-  { name: "help", short: "h", summary: "print this help and exit" }
-] as const satisfies ReadonlyArray<OptionSpec>
-
-/** Answered without running a command. */
-const help = {
-  name: "help",
-  summary: "print this help, or that of a command",
-  operands: ["[COMMAND]"],
-  options: []
-} as const satisfies CommandSpec
-
-/** Beside `--print-config`. */
-const asJson: OptionSpec = { name: "json", summary: "as JSON" }
+import type { CommandName, CommandSpec, Described, OptionSpec } from "./Commands.js"
+import { asJson, commands, help, options } from "./Commands.js"
 
 /**
  * Exit code of a command line that cannot be understood (`EX_USAGE` of sysexits.h).
@@ -220,32 +21,23 @@ const asJson: OptionSpec = { name: "json", summary: "as JSON" }
 export const exitCode = 64
 
 /**
- * What the process ends with.
- *
- * @since 0.1.0
- * @category constants
- */
-export const exitCodes: ReadonlyArray<readonly [code: number, meaning: string]> = [
-  [0, "done; a server: ended as it was asked to"],
-  [1, "it failed, or the answer is no (check-sql: a statement is refused; admin: no server answers)"],
-  [64, "the command line is wrong"],
-  [69, "the Snowflake account cannot be reached right now (check)"],
-  [74, "the quota store cannot be opened, or the output cannot be written"],
-  [78, "the configuration is wrong, or the account does not accept it (check)"],
-  [141, "the reader of the output went away before its end"]
-]
-
-/**
  * @since 0.1.0
  * @category models
  */
 export type Command<Name extends string = CommandName> =
-  | { readonly _tag: "Help"; readonly command: Name | undefined }
-  | { readonly _tag: "Version" }
+  | {
+      readonly _tag: "Help"
+      readonly command: Name | undefined
+      readonly action: string | undefined
+      readonly json: boolean
+    }
+  | { readonly _tag: "Version"; readonly json: boolean }
   | ({ readonly _tag: "PrintConfig"; readonly json: boolean } & From)
   | ({
       readonly _tag: "Run"
       readonly command: Name
+      /** The action of the command that was named, of those that have some. */
+      readonly action: string | undefined
       /** The command's own options; a flag that was given is `true`. */
       readonly options: { readonly [name: string]: string | true }
       readonly operands: ReadonlyArray<string>
@@ -275,22 +67,45 @@ export class UsageFault extends Schema.TaggedError<UsageFault>("snowguard/UsageF
       /** What was probably meant. */
       nearest: Schema.optional(Schema.String)
     })
-  )
+  ),
+  /** The command, and the action, whose help says how it is used. */
+  topic: Schema.optional(Schema.String)
 }) {
   override get message(): string {
     return this.render()
   }
 
-  /** One line for each fault, for stderr. */
-  render(): string {
+  /** One line for each fault, for stderr, and one that says where the help is. */
+  render(topic = this.topic): string {
     const lines = this.faults.map(({ argument, message, nearest: meant }) =>
       printable(`${argument}: ${message}${meant === undefined ? "" : `; did you mean ${meant}?`}`)
     )
-    return [...lines, "snowguard --help lists what there is"].join("\n")
+    return [
+      ...lines,
+      topic === undefined
+        ? "snowguard --help lists what there is"
+        : `snowguard help ${topic} shows how it is used`
+    ].join("\n")
   }
 }
 
-type Faults = Array<(typeof UsageFault.Type)["faults"][number]>
+/**
+ * One thing that is wrong; `among`: the names that could have been meant.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const wrong = (
+  argument: string,
+  message: string,
+  given = "",
+  among: Iterable<string> = []
+): UsageFault => {
+  const [meant] = nearest(given, among, 1)
+  return new UsageFault({
+    faults: [{ argument, message, ...(meant === undefined ? {} : { nearest: meant }) }]
+  })
+}
 
 const closest = <A extends { readonly name: string }>(
   name: string,
@@ -306,7 +121,75 @@ const closest = <A extends { readonly name: string }>(
 
 const takesValue = (option: OptionSpec | undefined): boolean => option?.value !== undefined
 
-const isRequired = (operand: string): boolean => !operand.startsWith("[")
+/**
+ * The options of a command, with those of all its actions.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const optionsOf = (spec: CommandSpec): ReadonlyArray<OptionSpec> => [
+  ...spec.options,
+  ...(spec.actions ?? []).flatMap((action) => action.options)
+]
+
+/** What understands an option, in words. */
+const ownersOf = (specs: ReadonlyArray<CommandSpec>, name: string): ReadonlyArray<string> =>
+  specs.flatMap((spec) =>
+    spec.options.some((own) => own.name === name)
+      ? [spec.name]
+      : (spec.actions ?? []).flatMap((action) =>
+          action.options.some((own) => own.name === name) ? [`${spec.name} ${action.name}`] : []
+        )
+  )
+
+/** `a, b or c`. */
+const either = (names: ReadonlyArray<string>): string =>
+  names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1) ?? ""}`
+
+/**
+ * The action that the words behind a command name.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const actionOf = (spec: CommandSpec, words: ReadonlyArray<string>): Described | undefined =>
+  spec.actions?.find(({ name }) => name === words.slice(0, name.split(" ").length).join(" "))
+
+/** What is wrong with words that name no action. */
+const noAction = (spec: CommandSpec, [first, second]: ReadonlyArray<string>) => {
+  const actions = spec.actions ?? []
+  const names = [...new Set(actions.map(({ name }) => name.split(" ")[0] ?? ""))]
+  if (first === undefined)
+    return { argument: spec.name, message: `expected ${either(names)}`, nearest: undefined }
+  const verbs = actions.flatMap(({ name }) =>
+    name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []
+  )
+  const [given, among] = verbs.length === 0 ? [first, names] : [second, verbs]
+  const meant = given === undefined ? undefined : nearest(given, among, 1)[0]
+  return {
+    argument: [spec.name, first, ...(verbs.length === 0 || second === undefined ? [] : [second])].join(" "),
+    message: given === undefined || meant === undefined ? `expected ${either(among)}` : "unknown action",
+    nearest:
+      meant === undefined ? undefined : [spec.name, ...(verbs.length === 0 ? [] : [first]), meant].join(" ")
+  }
+}
+
+type Faults = Array<(typeof UsageFault.Type)["faults"][number]>
+
+/** What is wrong with a value. */
+const valueFault = (
+  { values, whole }: Pick<OptionSpec, "values" | "whole">,
+  value: string
+): { readonly message: string; readonly nearest: string | undefined } | undefined => {
+  if (values !== undefined && !values.includes(value)) {
+    return { message: `expected ${either(values)}, got ${value}`, nearest: nearest(value, values, 1)[0] }
+  }
+  if (whole === undefined) return undefined
+  const fits = /^\d{1,10}$/.test(value) && Number(value) >= whole.least && Number(value) <= whole.most
+  return fits
+    ? undefined
+    : { message: `expected a whole number from ${whole.least} to ${whole.most}`, nearest: undefined }
+}
 
 /**
  * Reads the arguments after `node snowguard`. `--help` wins over everything, faults included.
@@ -327,7 +210,7 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   specs: Specs,
   argv: ReadonlyArray<string>
 ): Either.Either<Command<Specs[number]["name"]>, UsageFault> => {
-  const all: ReadonlyArray<OptionSpec> = [...options, ...specs.flatMap((spec) => spec.options)]
+  const all: ReadonlyArray<OptionSpec> = [...options, ...specs.flatMap(optionsOf)]
   // Not strict: node would stop at the first mistake, and suggests nothing.
   const { tokens } = parseArgs({
     args: [...argv],
@@ -372,46 +255,80 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   const faults: Faults = []
   const fault = (argument: string, message: string, meant?: string | undefined) =>
     faults.push({ argument, message, ...(meant === undefined ? {} : { nearest: meant }) })
-  if (named === help.name) {
-    const [asked, ...more] = operands
-    const about = specs.find(({ name }) => name === asked)
-    if (asked !== undefined && asked !== help.name && about === undefined) {
-      fault(asked, "unknown command", closest(asked, specs)?.name)
-    }
-    for (const extra of more) fault(extra, "unexpected argument")
-    return faults.length > 0
-      ? Either.left(new UsageFault({ faults }))
-      : Either.right({ _tag: "Help", command: about?.name })
-  }
+  const isGiven = (name: string) => flags.some((flag) => flag.name === name)
+  const json = isGiven(asJson.name)
   const spec: Specs[number] | undefined =
     named === undefined ? specs[0] : specs.find((candidate) => candidate.name === named)
-  if (flags.some(({ name }) => name === "help")) {
-    return Either.right({ _tag: "Help", command: named === undefined ? undefined : spec?.name })
+  if (named === help.name && !isGiven("help")) {
+    const [asked, ...more] = operands
+    const about = specs.find(({ name }) => name === asked)
+    const action = about === undefined ? undefined : actionOf(about, more)
+    // `help admin breaker`: the help of the command has all that begin so.
+    const isPart = (about?.actions ?? []).some(({ name }) => name.startsWith(`${more.join(" ")} `))
+    if (asked !== undefined && asked !== help.name && about === undefined) {
+      fault(asked, "unknown command", closest(asked, specs)?.name)
+    } else if (about?.actions !== undefined && more.length > 0 && action === undefined && !isPart) {
+      const { argument, message, nearest: meant } = noAction(about, more)
+      fault(argument, message, meant)
+    } else {
+      const known = action === undefined ? (isPart ? more.length : 0) : action.name.split(" ").length
+      for (const extra of more.slice(known)) fault(extra, "unexpected argument")
+    }
+    return faults.length > 0
+      ? Either.left(new UsageFault({ faults, topic: about?.name }))
+      : Either.right({ _tag: "Help", command: about?.name, action: action?.name, json })
+  }
+  const action = spec === undefined ? undefined : actionOf(spec, operands)
+  if (isGiven("help")) {
+    return Either.right({
+      _tag: "Help",
+      command: named === undefined ? undefined : spec?.name,
+      action: action?.name,
+      json
+    })
   }
 
+  const isPrinted = isGiven("print-config") || isGiven("version")
   if (spec === undefined) {
     fault(
       named ?? "",
       "unknown command",
       closest(named ?? "", named?.startsWith("-") === true ? specs : [...specs, help])?.name
     )
+  } else if (spec.actions !== undefined && action === undefined) {
+    const { argument, message, nearest: meant } = noAction(spec, operands)
+    fault(argument, message, meant)
   } else {
-    const wanted = spec.operands ?? []
-    const missing = wanted.slice(operands.length).find(isRequired)
-    if (missing !== undefined) fault(spec.name, `expected ${missing}`)
-    for (const extra of operands.slice(wanted.length)) fault(extra, "unexpected argument")
+    const words = action === undefined ? 0 : action.name.split(" ").length
+    const given = operands.slice(words)
+    const wanted = (action ?? spec).operands ?? []
+    const path = [spec.name, ...operands.slice(0, words)].join(" ")
+    const missing = wanted.slice(given.length).find(({ optional }) => optional !== true)
+    if (missing !== undefined) {
+      fault(path, `expected ${missing.values === undefined ? missing.name : either(missing.values)}`)
+    }
+    for (const [i, operand] of wanted.entries()) {
+      const value = given[i]
+      const found = value === undefined ? undefined : valueFault(operand, value)
+      if (found !== undefined) fault(path, found.message, found.nearest)
+    }
+    for (const extra of given.slice(wanted.length)) fault(extra, "unexpected argument")
   }
 
-  // An unknown command has unknown options.
-  const printed = flags.some(({ name }) => name === "print-config")
+  // An unknown command, or action, has unknown options.
+  const own =
+    spec === undefined ? all : action === undefined ? optionsOf(spec) : [...spec.options, ...action.options]
   const known: ReadonlyArray<OptionSpec> =
-    spec === undefined ? all : [...options, ...spec.options, ...(printed ? [asJson] : [])]
+    spec === undefined ? all : [...options, ...own, ...(isPrinted ? [asJson] : [])]
   const values: { [name: string]: string | true } = {}
   for (const { inlineValue, name, rawName, value } of flags) {
     const option = known.find((candidate) => candidate.name === name)
-    const owners = specs.filter((candidate) => candidate.options.some((own) => own.name === name))
-    if (option === undefined && owners.length > 0) {
-      fault(rawName, `an option of ${owners.map((owner) => owner.name).join(", ")} only`)
+    const owners = ownersOf(specs, name)
+    const siblings = owners.filter((owner) => owner.startsWith(`${spec?.name ?? ""} `))
+    if (option === undefined && siblings.length > 0 && action !== undefined) {
+      fault(rawName, `an option of ${siblings.join(", ")}, not of ${spec?.name ?? ""} ${action.name}`)
+    } else if (option === undefined && owners.length > 0) {
+      fault(rawName, `an option of ${owners.join(", ")} only`)
     } else if (option === undefined) {
       const meant = closest(name, known)
       fault(rawName, "unknown option", meant === undefined ? undefined : `--${meant.name}`)
@@ -427,12 +344,19 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
     } else if (option.repeats !== true && Object.hasOwn(values, name)) {
       fault(rawName, "given twice")
     } else {
+      const found = valueFault(option, value)
+      if (found !== undefined) fault(rawName, found.message, found.nearest)
       values[name] = value
     }
   }
-  if (faults.length > 0 || spec === undefined) return Either.left(new UsageFault({ faults }))
-  if (values["version"] === true) return Either.right({ _tag: "Version" })
-  const { config, connection, load: _, "print-config": print, ...own } = values
+  if (faults.length > 0 || spec === undefined) {
+    const topic = named === undefined ? undefined : spec?.name
+    return Either.left(
+      new UsageFault({ faults, topic: action === undefined ? topic : `${spec?.name ?? ""} ${action.name}` })
+    )
+  }
+  if (values["version"] === true) return Either.right({ _tag: "Version", json })
+  const { config, connection, load: _, "print-config": print, ...rest } = values
   const from: From = {
     configPath: typeof config === "string" ? config : undefined,
     connection: typeof connection === "string" ? connection : undefined,
@@ -441,109 +365,15 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
   const lists = [...repeated].filter(([name]) => name !== "load")
   return Either.right(
     print === true
-      ? { _tag: "PrintConfig", json: own["json"] === true, ...from }
+      ? { _tag: "PrintConfig", json, ...from }
       : {
           _tag: "Run",
           command: spec.name,
+          action: action?.name,
           ...from,
-          options: own,
+          options: rest,
           operands,
           ...(lists.length === 0 ? {} : { lists: Object.fromEntries(lists) })
         }
   )
-}
-
-const optionRows = (specs: ReadonlyArray<OptionSpec>, width: number) =>
-  Layout.definitions(
-    specs.map(({ name, short, summary, value }) => [
-      `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`,
-      summary
-    ]),
-    width
-  )
-
-const commandRow = ({ name, operands = [], summary }: CommandSpec) =>
-  [[name, ...operands].join(" "), summary] as const
-
-/**
- * The help, for stdout: of everything, or of one command. `width`: characters of a line.
- *
- * @since 0.1.0
- * @category rendering
- */
-export const helpText = (
-  command?: string,
-  specs: ReadonlyArray<CommandSpec> = commands,
-  width: number = Layout.widthOf({})
-): string => {
-  const spec = specs.find(({ name }) => name === command)
-  if (spec !== undefined) {
-    const operands = (spec.operands ?? []).map((operand) => ` ${operand}`).join("")
-    return [
-      ...Layout.wrapped(`Usage: snowguard ${spec.name}${operands} [OPTIONS]`, width),
-      "",
-      ...Layout.wrapped(spec.summary, width),
-      "",
-      "Options:",
-      ...optionRows([...spec.options, ...options], width),
-      ""
-    ].join("\n")
-  }
-  return [
-    "Usage: snowguard [COMMAND] [OPTIONS]",
-    "",
-    ...Layout.wrapped(
-      "An MCP server for Snowflake that keeps serving when agents misbehave and when Snowflake does.",
-      width
-    ),
-    "",
-    "Commands:",
-    ...Layout.definitions([...specs, help].map(commandRow), width),
-    "",
-    "Options:",
-    ...optionRows(options, width),
-    "",
-    "Environment:",
-    ...Layout.definitions(
-      [
-        ...Object.entries(reserved).map(([name, about]) => [name, about.replaceAll("`", "")] as const),
-        [`${prefix}*`, "every setting of the file; --print-config shows them all"],
-        ["NO_COLOR, FORCE_COLOR", "no colours, or colours, whatever the output is"]
-      ],
-      width
-    ),
-    "",
-    "Exit codes:",
-    ...Layout.definitions(
-      exitCodes.map(([code, meaning]) => [String(code), meaning]),
-      width
-    ),
-    ""
-  ].join("\n")
-}
-
-/**
- * For a server that is started by hand: what it waits for, and what to do instead. `script`: what node was started
- * with; `width`: characters of a line.
- *
- * @since 0.1.0
- * @category rendering
- */
-export const terminalText = (script: string | undefined, width: number = Layout.widthOf({})): string => {
-  const program = script === undefined || !/\.js$/.test(script) ? "snowguard" : `node ${script}`
-  return [
-    ...Layout.wrapped(
-      "This is an MCP server: it waits on stdin for the JSON-RPC messages of an MCP client, which starts it by itself.",
-      width
-    ),
-    ...Layout.definitions(
-      [
-        [`${program} demo`, "a short tour of what it does"],
-        [`${program} http`, "a server that clients reach over HTTP"],
-        [`${program} --help`, "what else there is"]
-      ],
-      width
-    ),
-    "Ctrl-C ends it."
-  ].join("\n")
 }

@@ -14,10 +14,13 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Cli from "./Cli.js"
+import type { CommandName } from "./Commands.js"
 import type { Run } from "./commands/Command.js"
 import { OutputLost, storeExitCode, write } from "./commands/Command.js"
+import { relative } from "node:path"
 import * as HardEnd from "./hardEnd.js"
 import * as Live from "../platform/Live.js"
+import { hasColors, painter } from "../platform/colors.js"
 import * as Layout from "../platform/layout.js"
 import { escaped, escapedLine } from "../platform/quoted.js"
 import { plural } from "../platform/core/format.js"
@@ -28,7 +31,7 @@ import * as ServerConfig from "../config/ServerConfig.js"
 import * as StderrLogger from "../observe/StderrLogger.js"
 
 /** Each command is a chunk of its own, loaded when it runs. */
-const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly run: Run }> } = {
+const commands: { readonly [Name in CommandName]: () => Promise<{ readonly run: Run }> } = {
   stdio: () => import("./commands/stdio.js"),
   http: () => import("./commands/http.js"),
   keys: () => import("./commands/keys.js"),
@@ -38,7 +41,8 @@ const commands: { readonly [Name in Cli.CommandName]: () => Promise<{ readonly r
   limits: () => import("./commands/limits.js"),
   demo: () => import("./commands/demo.js"),
   emulator: () => import("./commands/emulator.js"),
-  "check-sql": () => import("./commands/checkSql.js")
+  "check-sql": () => import("./commands/checkSql.js"),
+  completion: () => import("./commands/completion.js")
 }
 
 const logger = (settings: ServerConfig.Settings, live?: Live.Live<ServerConfig.Settings>) =>
@@ -48,7 +52,7 @@ const logger = (settings: ServerConfig.Settings, live?: Live.Live<ServerConfig.S
   })
 
 /** The events that stop a command; over stdio also the client's end of the pipe. */
-const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
+const endsOf = ({ command }: { readonly command: CommandName }) => {
   const signals = [[process, "SIGTERM"] as const, [process, "SIGINT"] as const]
   return command === "stdio"
     ? [
@@ -61,13 +65,13 @@ const endsOf = ({ command }: { readonly command: Cli.CommandName }) => {
 }
 
 /** Servers can count in memory without a quota store, and announce themselves. */
-const serves = ({ command }: { readonly command: Cli.CommandName }): boolean =>
+const serves = ({ command }: { readonly command: CommandName }): boolean =>
   command === "stdio" || command === "http"
 
 const stateDirectory = () => Either.merge(Server.stateDirectory())
 
 /** Commands that use the account; the others run without a valid connection. */
-const readsConnection: { readonly [Name in Cli.CommandName]?: boolean } = {
+const readsConnection: { readonly [Name in CommandName]?: boolean } = {
   stdio: true,
   http: true,
   check: true,
@@ -84,14 +88,16 @@ const load = ({
   ServerConfig.Loaded,
   ServerConfig.ConfigFaults
 > =>
-  command === "admin"
-    ? loadForAdmin(configPath, options["url"] !== undefined)
-    : ServerConfig.load({
-        configPath,
-        connection,
-        load,
-        account: command === "check" ? true : readsConnection[command] === true ? undefined : false
-      })
+  command === "completion"
+    ? ServerConfig.decode({})
+    : command === "admin"
+      ? loadForAdmin(configPath, options["url"] !== undefined)
+      : ServerConfig.load({
+          configPath,
+          connection,
+          load,
+          account: command === "check" ? true : readsConnection[command] === true ? undefined : false
+        })
 
 /** A server that runs is operated although a file was broken since: only its address is needed. */
 const loadForAdmin = (configPath: string | undefined, isAddressed: boolean) =>
@@ -105,6 +111,21 @@ const loadForAdmin = (configPath: string | undefined, isAddressed: boolean) =>
     ),
     Effect.catchAll((faults) => (isAddressed ? ServerConfig.decode({}) : Effect.fail(faults)))
   )
+
+const lookOf = (stream: NodeJS.WriteStream) => ({
+  width: Layout.widthOf(stream),
+  paint: painter(hasColors(stream, process.env))
+})
+
+/** The path as it can be typed here; the working directory may be gone. */
+const shortest = (path: string | undefined): string | undefined => {
+  if (path === undefined) return undefined
+  const from = Either.getOrElse(
+    Either.try(() => relative(process.cwd(), path)),
+    () => path
+  )
+  return from !== "" && from.length < path.length ? from : path
+}
 
 /** Logs what is served and where it is configured, first: clients start servers without a terminal. */
 const announce = (
@@ -137,7 +158,8 @@ const announce = (
       })
     )
     if (command.command === "stdio" && process.stdin.isTTY) {
-      yield* write(process.stderr, Cli.terminalText(process.argv[1], Layout.widthOf(process.stderr)))
+      const Help = yield* Effect.promise(() => import("./Help.js"))
+      yield* write(process.stderr, Help.terminal(shortest(process.argv[1]), lookOf(process.stderr)))
     }
   })
 
@@ -145,7 +167,7 @@ const announce = (
 const tell = (text: string) => write(process.stderr, escaped(text))
 
 /** A shared server without a terminal outlives the shell that started it. */
-const endsOnHangup = ({ command }: { readonly command: Cli.CommandName }): boolean =>
+const endsOnHangup = ({ command }: { readonly command: CommandName }): boolean =>
   command !== "http" || process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
 
 type Fault = Effect.Effect.Error<ReturnType<Run>>
@@ -154,12 +176,23 @@ type Fault = Effect.Effect.Error<ReturnType<Run>>
 const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
   switch (command._tag) {
     case "Help":
-      return Effect.as(
-        write(process.stdout, Cli.helpText(command.command, Cli.commands, Layout.widthOf(process.stdout))),
-        0
+      return Effect.promise(() => import("./Help.js")).pipe(
+        Effect.flatMap((Help) =>
+          write(
+            process.stdout,
+            command.json ? Help.json(command.command) : Help.text(command, lookOf(process.stdout))
+          )
+        ),
+        Effect.as(0)
       )
     case "Version":
-      return Effect.as(write(process.stdout, Package.version), 0)
+      return Effect.as(
+        write(
+          process.stdout,
+          command.json ? JSON.stringify({ version: Package.version, node: process.version }) : Package.version
+        ),
+        0
+      )
     case "PrintConfig":
       return Effect.flatMap(ServerConfig.load(command), (loaded) =>
         Effect.as(
@@ -212,8 +245,14 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
 const parsed = Cli.parse(process.argv.slice(2))
 const command: Effect.Effect<number, Fault> = Either.match(parsed, { onLeft: Effect.fail, onRight: run })
 
+/** Where the help of the command is that runs. */
+const topic =
+  Either.isRight(parsed) && parsed.right._tag === "Run"
+    ? [parsed.right.command, ...(parsed.right.action === undefined ? [] : [parsed.right.action])].join(" ")
+    : undefined
+
 const program = command.pipe(
-  Effect.catchTag("UsageFault", (fault) => Effect.as(tell(fault.render()), Cli.exitCode)),
+  Effect.catchTag("UsageFault", (fault) => Effect.as(tell(fault.render(fault.topic ?? topic)), Cli.exitCode)),
   Effect.catchTag("ConfigFaults", (faults) => Effect.as(tell(faults.render()), ServerConfig.exitCode)),
   Effect.catchTag("QuotaStoreError", (error) =>
     Effect.as(

@@ -119,25 +119,21 @@ export const configJson = <T extends Table>(
       }
     })
   const all = group(settings)
-  return JSON.stringify(
-    {
-      file: path ?? null,
-      remarks,
-      settings: [
-        ...of([], table.root, all),
-        ...Object.entries(table.sections).flatMap(([section, { fields }]) =>
-          of([section], fields, group(all[camel(section)]))
-        ),
-        ...Object.entries(table.named).flatMap(([section, { fields }]) =>
-          Object.entries(group(all[camel(section)])).flatMap(([name, values]) =>
-            of([section, name], fieldsOf(fields, group(values)), group(values))
-          )
+  return JSON.stringify({
+    file: path ?? null,
+    remarks,
+    settings: [
+      ...of([], table.root, all),
+      ...Object.entries(table.sections).flatMap(([section, { fields }]) =>
+        of([section], fields, group(all[camel(section)]))
+      ),
+      ...Object.entries(table.named).flatMap(([section, { fields }]) =>
+        Object.entries(group(all[camel(section)])).flatMap(([name, values]) =>
+          of([section, name], fieldsOf(fields, group(values)), group(values))
         )
-      ]
-    },
-    undefined,
-    2
-  )
+      )
+    ]
+  })
 }
 
 const cell = (text: string): string => text.replaceAll("|", "\\|")

@@ -1,6 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
 import * as Cli from "../../src/cli/Cli.js"
+import * as Commands from "../../src/cli/Commands.js"
+import { Action } from "../../src/operate/Operator.js"
+import { painter } from "../../src/platform/colors.js"
+import * as Help from "../../src/cli/Help.js"
 
 const specs = [
   { name: "stdio", summary: "serve", options: [] },
@@ -12,7 +16,31 @@ const specs = [
       { name: "quiet", summary: "say less" }
     ]
   },
-  { name: "quota", summary: "show or reset a quota", options: [], operands: ["ACTION", "[CLIENT]"] }
+  {
+    name: "quota",
+    summary: "show or reset a quota",
+    options: [{ name: "json", summary: "as JSON" }],
+    actions: [
+      { name: "show", summary: "show it", operands: [{ name: "CLIENT", optional: true }], options: [] },
+      {
+        name: "reset",
+        summary: "reset it",
+        operands: [{ name: "CLIENT" }],
+        options: [{ name: "yes", summary: "do not ask" }]
+      },
+      { name: "window open", summary: "begin a window", options: [] },
+      { name: "window shut", summary: "end a window", options: [] }
+    ]
+  },
+  {
+    name: "draw",
+    summary: "draw",
+    operands: [{ name: "SHAPE", values: ["circle", "square"] }],
+    options: [
+      { name: "color", value: "COLOR", summary: "the color", values: ["red", "green"] },
+      { name: "times", value: "N", summary: "how often", whole: { least: 1, most: 9 } }
+    ]
+  }
 ] as const
 
 const faults = (...argv: ReadonlyArray<string>) =>
@@ -21,7 +49,16 @@ const faults = (...argv: ReadonlyArray<string>) =>
     onRight: () => []
   })
 const parsed = (...argv: ReadonlyArray<string>) => Either.getOrThrow(Cli.parseWith(specs, argv))
-const run = { _tag: "Run", command: "stdio", configPath: undefined, options: {}, operands: [] }
+const run = {
+  _tag: "Run",
+  command: "stdio",
+  action: undefined,
+  configPath: undefined,
+  options: {},
+  operands: []
+}
+
+const help = (command?: string, action?: string) => ({ _tag: "Help", command, action, json: false })
 
 describe("the command line", () => {
   it("serves over stdio when nothing is said, or when `stdio` is", () => {
@@ -48,23 +85,33 @@ describe("the command line", () => {
       configPath: "x"
     })
     expect(parsed("--print-config", "--json")).toMatchObject({ _tag: "PrintConfig", json: true })
-    expect(parsed("--version")).toEqual({ _tag: "Version" })
-    expect(parsed("-V")).toEqual({ _tag: "Version" })
-    expect(parsed("-h")).toEqual({ _tag: "Help", command: undefined })
-    expect(parsed("http", "--help")).toEqual({ _tag: "Help", command: "http" })
+    expect(parsed("--version")).toEqual({ _tag: "Version", json: false })
+    expect(parsed("-V", "--json")).toEqual({ _tag: "Version", json: true })
+    expect(parsed("-h")).toEqual(help())
+    expect(parsed("http", "--help")).toEqual(help("http"))
+    expect(parsed("quota", "reset", "--help")).toEqual(help("quota", "reset"))
+    expect(parsed("quota", "window", "open", "-h", "--json")).toEqual({
+      ...help("quota", "window open"),
+      json: true
+    })
   })
 
   it("helps as a command too, and knows which help is not there", () => {
-    expect(parsed("help")).toEqual({ _tag: "Help", command: undefined })
-    expect(parsed("help", "quota")).toEqual({ _tag: "Help", command: "quota" })
-    expect(parsed("help", "help")).toEqual({ _tag: "Help", command: undefined })
+    expect(parsed("help")).toEqual(help())
+    expect(parsed("help", "quota")).toEqual(help("quota"))
+    expect(parsed("help", "quota", "reset")).toEqual(help("quota", "reset"))
+    expect(parsed("help", "quota", "window", "shut")).toEqual(help("quota", "window shut"))
+    expect(parsed("help", "quota", "window")).toEqual(help("quota"))
+    expect(parsed("help", "help")).toEqual(help())
+    expect(faults("help", "quota", "rest")).toEqual(["quota rest: unknown action; did you mean quota reset?"])
+    expect(faults("help", "quota", "reset", "now")).toEqual(["now: unexpected argument"])
     expect(faults("help", "htp")).toEqual(["htp: unknown command; did you mean http?"])
     expect(faults("help", "http", "now")).toEqual(["now: unexpected argument"])
     expect(faults("hlp")).toEqual(["hlp: unknown command; did you mean help?"])
   })
 
   it("helps whatever else is wrong", () => {
-    expect(parsed("--bogus", "nonsense", "--help")).toEqual({ _tag: "Help", command: undefined })
+    expect(parsed("--bogus", "nonsense", "--help")).toEqual(help())
     expect(faults("--", "--help")).toEqual(["--help: unknown command"])
   })
 
@@ -114,11 +161,15 @@ describe("the command line", () => {
       onLeft: (fault) => fault.render().split("\n"),
       onRight: () => []
     })
-    const owners = Cli.commands.filter(({ options }) =>
-      options.some(({ name }: Cli.OptionSpec) => name === "json")
-    )
-    expect(owners.length).toBeGreaterThan(2)
-    expect(json).toBe(`--json: an option of ${owners.map(({ name }) => name).join(", ")} only`)
+    expect(json).toMatch(/^--json: an option of keys, admin, .* only$/)
+    expect(faults("quota", "show", "--yes")).toEqual(["--yes: an option of quota reset, not of quota show"])
+    expect(faults("http", "--yes")).toEqual(["--yes: an option of quota reset only"])
+    expect(parsed("quota", "reset", "ann", "--yes", "--json")).toMatchObject({
+      command: "quota",
+      action: "reset",
+      operands: ["reset", "ann"],
+      options: { yes: true, json: true }
+    })
   })
 
   it("refuses values that are missing, empty, lost, given twice or not asked for", () => {
@@ -138,6 +189,7 @@ describe("the command line", () => {
     expect(loads("limits", "simulate", "--audit", "a.log", "a.log.1", "--audit=b.log", "--json")).toEqual({
       ...run,
       command: "limits",
+      action: "simulate",
       operands: ["simulate"],
       options: { audit: "b.log", json: true },
       lists: { audit: ["a.log", "a.log.1", "b.log"] }
@@ -156,10 +208,48 @@ describe("the command line", () => {
     expect(wrong("quota", "show", "--load", "a.csv")).toBe("--load: an option of stdio, http only")
   })
 
-  it("refuses operands that are missing or too many", () => {
-    expect(faults("quota")).toEqual(["quota: expected ACTION"])
-    expect(faults("quota", "a", "b", "c")).toEqual(["c: unexpected argument"])
+  it("refuses actions and operands that are missing, unknown or too many", () => {
+    expect(faults("quota")).toEqual(["quota: expected show, reset or window"])
+    expect(faults("quota", "rset")).toEqual(["quota rset: unknown action; did you mean quota reset?"])
+    expect(faults("quota", "frob")).toEqual(["quota frob: expected show, reset or window"])
+    expect(faults("quota", "window")).toEqual(["quota window: expected open or shut"])
+    expect(faults("quota", "window", "opn")).toEqual([
+      "quota window opn: unknown action; did you mean quota window open?"
+    ])
+    expect(faults("quota", "reset")).toEqual(["quota reset: expected CLIENT"])
+    expect(faults("quota", "show", "b", "c")).toEqual(["c: unexpected argument"])
+    expect(faults("quota", "window", "open", "c")).toEqual(["c: unexpected argument"])
     expect(faults("stdio", "x")).toEqual(["x: unexpected argument"])
+  })
+
+  it("refuses values that an option or an operand does not have", () => {
+    expect(parsed("draw", "circle", "--color", "red", "--times", "9")).toMatchObject({ operands: ["circle"] })
+    expect(faults("draw")).toEqual(["draw: expected circle or square"])
+    expect(faults("draw", "sqare")).toEqual([
+      "draw: expected circle or square, got sqare; did you mean square?"
+    ])
+    expect(faults("draw", "circle", "--color", "gren")).toEqual([
+      "--color: expected red or green, got gren; did you mean green?"
+    ])
+    for (const times of ["0", "10", "two", "1.5"]) {
+      expect(faults("draw", "circle", "--times", times)).toEqual([
+        "--times: expected a whole number from 1 to 9"
+      ])
+    }
+  })
+
+  it("says where the help is of what was used wrongly", () => {
+    const last = (...argv: ReadonlyArray<string>) =>
+      Either.match(Cli.parseWith(specs, argv), {
+        onLeft: (fault) => fault.render().split("\n").at(-1),
+        onRight: () => undefined
+      })
+    expect(last("frob")).toBe("snowguard --help lists what there is")
+    expect(last("--frob")).toBe("snowguard --help lists what there is")
+    expect(last("http", "x")).toBe("snowguard help http shows how it is used")
+    expect(last("quota", "frob")).toBe("snowguard help quota shows how it is used")
+    expect(last("quota", "reset")).toBe("snowguard help quota reset shows how it is used")
+    expect(last("quota", "window", "shut", "x")).toBe("snowguard help quota window shut shows how it is used")
   })
 
   it("reports everything at once, on lines that an argument cannot forge", () => {
@@ -200,53 +290,131 @@ describe("the command line", () => {
   )
 
   it("uses an option name for one kind of option only", () => {
-    const kinds = new Map<string, boolean>()
-    for (const spec of [Cli.options, ...Cli.commands.map(({ options }) => options)].flat()) {
-      const { name, value }: Cli.OptionSpec = spec
-      expect(kinds.get(name) ?? value !== undefined).toBe(value !== undefined)
-      kinds.set(name, value !== undefined)
+    const kinds = new Map<string, unknown>()
+    for (const option of [...Commands.options, ...Commands.commands.flatMap(Cli.optionsOf)]) {
+      const { file = false, name, value, values = [] }: Commands.OptionSpec = option
+      const kind = { isValued: value !== undefined, file, values }
+      expect(kinds.get(name) ?? kind).toEqual(kind)
+      kinds.set(name, kind)
+    }
+  })
+
+  it("understands every example of its help", () => {
+    const all = [...Commands.commands, Commands.help].flatMap((spec: Commands.CommandSpec) => [
+      spec,
+      ...(spec.actions ?? [])
+    ])
+    const examples = all.flatMap(({ examples = [] }) => examples)
+    expect(examples.length).toBeGreaterThan(20)
+    for (const [line] of examples) {
+      // As a shell reads it: quotes, and redirections that the command does not see.
+      const argv = [...line.replace(/ [<>] \S+$/, "").matchAll(/'([^']*)'|(\S+)/g)].map(
+        ([, a, b]) => a ?? b ?? ""
+      )
+      expect(Either.isRight(Cli.parse(argv)), line).toBe(true)
     }
   })
 })
 
 describe("the help", () => {
+  const all: ReadonlyArray<Commands.CommandSpec> = [...Commands.commands, Commands.help]
+  const topics = [
+    {},
+    ...all.flatMap(({ actions = [], name }) => [
+      { command: name },
+      ...actions.map((action) => ({ command: name, action: action.name }))
+    ])
+  ]
+
   it("shows every command and every option", () => {
-    const text = Cli.helpText(undefined, specs, 200)
-    for (const { name, summary } of [...specs, ...Cli.options]) {
+    const text = Help.text({}, { width: 200 }, specs)
+    for (const { name, summary } of [...specs, ...Commands.options]) {
       expect(text).toContain(name)
       expect(text).toContain(summary)
     }
-    expect(text).toContain("  quota ACTION [CLIENT]  show or reset a quota")
+    expect(text).toContain("\n  quota  show or reset a quota\n")
     expect(text).toContain("-c, --config PATH")
     expect(text).toContain("SNOWGUARD_STATE_DIR")
     expect(text.endsWith("\n")).toBe(true)
+    for (const { group, name } of all) {
+      expect(Commands.groups, name).toContain(group)
+      expect(Help.text()).toContain(`\n  ${name} `)
+    }
   })
 
-  it("of a command shows its own options first", () => {
-    expect(Cli.helpText("http", specs)).toMatch(
+  it("of a command shows its actions, and the options of each", () => {
+    expect(Help.text({ command: "http" }, {}, specs)).toMatch(
       /^Usage: snowguard http \[OPTIONS\]\n[^]*-p, --port PORT[^]*--config/
     )
-    expect(Cli.helpText("stdio")).toContain("Usage: snowguard stdio")
+    const keys = Help.text({ command: "keys" })
+    expect(keys).toMatch(/^Usage: snowguard keys ACTION \[OPTIONS\]\n/)
+    expect(keys).toMatch(/\nActions:\n {2}create NAME +create a key[^]*\nOptions of create:\n[^]*--tier NAME/)
+    expect(keys).toMatch(/\nExamples:\n[^]* {2}snowguard keys create ada +/)
+  })
+
+  it("of an action shows its own options before those of all", () => {
+    const text = Help.text({ command: "quota", action: "reset" })
+    expect(text).toMatch(
+      /^Usage: snowguard quota reset \[OPTIONS\]\n[^]*--yes[^]*--json[^]*every command:[^]*--config/
+    )
+    expect(text).not.toContain("export")
+    expect(Help.text({ command: "keys", action: "create" })).toMatch(
+      /^Usage: snowguard keys create NAME \[OPTIONS\]/
+    )
   })
 
   it("fits the width of the terminal, between words", () => {
-    for (const width of [40, 60, 80, 100, 132]) {
-      for (const command of [undefined, ...Cli.commands.map(({ name }) => name)]) {
-        for (const line of Cli.helpText(command, Cli.commands, width).split("\n")) {
-          // A name that has no blank in it is not broken.
-          if (line.trim().includes(" ")) expect(line.length, line).toBeLessThanOrEqual(width)
-        }
-      }
+    for (const topic of topics) {
       const words = (text: string) => text.split(/\s+/).filter((word) => word !== "")
-      expect(words(Cli.helpText(undefined, Cli.commands, width))).toEqual(
-        words(Cli.helpText(undefined, Cli.commands, 500))
-      )
+      for (const width of [40, 60, 80, 100, 132]) {
+        const text = Help.text(topic, { width })
+        for (const line of text.split("\n")) {
+          // A name that has no blank in it, and a line to be copied, is not broken.
+          if (line.trim().includes(" ") && !/^ {2}snowguard /.test(line)) {
+            expect(line.length, line).toBeLessThanOrEqual(width)
+          }
+        }
+        expect(words(text)).toEqual(words(Help.text(topic, { width: 500 })))
+      }
     }
-    expect(Cli.helpText("admin")).toBe(Cli.helpText("admin", Cli.commands, 80))
+    expect(Help.text({ command: "admin" })).toBe(Help.text({ command: "admin" }, { width: 80 }))
+  })
+
+  it("has headings in bold where there are colours, which change no text", () => {
+    for (const topic of topics) {
+      const colored = Help.text(topic, { paint: painter(true) })
+      expect(colored).toMatch(/\u001b\[1mOptions/)
+      expect(colored.replace(/\u001b\[\d+m/g, "")).toBe(Help.text(topic))
+      expect(Help.text(topic)).not.toContain("\u001b")
+    }
+  })
+
+  it("is the same table as JSON", () => {
+    const whole = JSON.parse(Help.json()) as {
+      readonly commands: ReadonlyArray<{ readonly name: string; readonly actions: ReadonlyArray<unknown> }>
+      readonly exit_codes: ReadonlyArray<{ readonly code: number }>
+    }
+    expect(whole.commands.map(({ name }) => name)).toEqual(all.map(({ name }) => name))
+    expect(whole.exit_codes.map(({ code }) => code)).toEqual(Commands.exitCodes.map(([code]) => code))
+    const [keys] = (JSON.parse(Help.json("keys")) as typeof whole).commands
+    expect(keys).toMatchObject({
+      name: "keys",
+      actions: [{ name: "create" }, { name: "list" }, { name: "revoke" }]
+    })
   })
 
   it("says what each exit code means", () => {
-    const text = Cli.helpText(undefined, Cli.commands, 200)
+    const text = Help.text({}, { width: 200 })
     for (const code of [0, 1, 64, 69, 74, 78, 141]) expect(text).toMatch(new RegExp(`^  ${code} +\\S`, "m"))
+  })
+
+  it("names the actions that a running server has, all of them", () => {
+    const served = Action.members.flatMap(({ fields }) => fields.action.literals)
+    const named = (all.find(({ name }) => name === "admin")?.actions ?? []).map(({ name }) =>
+      name.replace(" ", "/")
+    )
+    expect(named.filter((name) => name !== "status").toSorted()).toEqual(
+      served.map((name) => (name === "config/reload" ? "reload" : name)).toSorted()
+    )
   })
 })

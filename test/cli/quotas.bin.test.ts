@@ -115,7 +115,7 @@ describe("quotas of the binary, spawned", () => {
         assert.isTrue(lines.map((line) => JSON.parse(line)).every(({ client }) => client === "local"))
 
         assert.include(
-          quota("reset", "--client", "local", "--quota", "requests_per_day"),
+          quota("reset", "--client", "local", "--quota", "requests_per_day", "--yes"),
           "requests_per_day 2"
         )
         Server.structured(yield* server.call("list_databases"))
@@ -128,7 +128,7 @@ describe("quotas of the binary, spawned", () => {
         assert.deepInclude(refused, { status: 64, stdout: "" })
         assert.match(refused.stderr, /^quota reset: expected --client NAME, or --all /)
         assert.match(quota("show"), /^local +requests_per_day +1 /m)
-        assert.include(quota("reset", "--all"), "requests_per_day 1")
+        assert.include(quota("reset", "--all", "--yes"), "requests_per_day 1")
         assert.match(quota("show"), /^(nothing has been used\n$|client )/)
       })
     )

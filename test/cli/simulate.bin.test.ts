@@ -189,7 +189,11 @@ describe("limits simulate, spawned", () => {
         yield* refused([], 64, /expected --audit FILE/)
         yield* refused(["--audit", whole, "--from", "yesterday"], 64, /--from: expected a time/)
         yield* refused(["--audit", whole, "--from", "2026-11-30", "--to", "2026-11-29T12:00"], 64, /--to: /)
-        yield* refused(["--audit", whole, "--client", "ann"], 64, /--client: is of limits explain only/)
+        yield* refused(
+          ["--audit", whole, "--client", "ann"],
+          64,
+          /--client: an option of limits explain, not of limits simulate/
+        )
         yield* refused(["--audit", whole, "--config", join(home, "none.toml")], 78, /none\.toml/)
 
         const mixed = file("mixed.log", `${older}\n{"time":\n${call}\n`)

@@ -7,7 +7,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { createInterface } from "node:readline"
-import { UsageFault } from "../Cli.js"
+import type { UsageFault } from "../Cli.js"
 import type { ConfigFaults, Loaded, Settings } from "../../config/ServerConfig.js"
 import type { Source } from "../../server/Reload.js"
 import type { QuotaStoreError } from "../../quota/QuotaStore.js"
@@ -127,13 +127,6 @@ export const confirmed = (
 
 /**
  * @since 0.1.0
- * @category errors
- */
-export const wrong = (argument: string, message: string): UsageFault =>
-  new UsageFault({ faults: [{ argument, message }] })
-
-/**
- * @since 0.1.0
  * @category reading
  */
 export const textOption = (options: Input["options"], name: string): string | undefined => {
@@ -142,17 +135,14 @@ export const textOption = (options: Input["options"], name: string): string | un
 }
 
 /**
+ * The parser has looked at it (`whole` of the option).
+ *
  * @since 0.1.0
  * @category reading
  */
-export const wholeOption = (
-  options: Input["options"],
-  name: string,
-  most: number
-): Effect.Effect<number | undefined, UsageFault> => {
+export const wholeOption = (options: Input["options"], name: string): number | undefined => {
   const value = textOption(options, name)
-  if (value === undefined) return Effect.succeed(undefined)
-  return /^\d{1,10}$/.test(value) && Number(value) <= most
-    ? Effect.succeed(Number(value))
-    : wrong(`--${name}`, `expected a whole number from 0 to ${most}`)
+  return value === undefined ? undefined : Number(value)
 }
+
+export { wrong } from "../Cli.js"

@@ -18,6 +18,7 @@ import { iso, plural } from "../../platform/core/format.js"
 import { escaped } from "../../platform/quoted.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
+import { during } from "../LiveLine.js"
 import type { Input, Run } from "./Command.js"
 import { print, textOption, write, wrong } from "./Command.js"
 
@@ -294,12 +295,12 @@ const work = ({ operands, options, settings }: Input) =>
     const action = yield* actionOf(operands, textOption(options, "quota"), textOption(options, "user"))
     const key = yield* adminKey
     if (action === undefined) {
-      const { snapshot } = yield* ask(base, "/status/data", key, Seen)
+      const { snapshot } = yield* ask(base, "/status/data", key, Seen).pipe(during(`asking ${base}`))
       yield* print(escaped(json ? JSON.stringify(snapshot) : asText(snapshot)))
       return 0
     }
     const { action: path, ...body } = action
-    const done = yield* ask(base, `/admin/${path}`, key, Done, body)
+    const done = yield* ask(base, `/admin/${path}`, key, Done, body).pipe(during(`asking ${base}`))
     yield* print(escaped(json ? JSON.stringify(done) : done.result))
     return done.faults === undefined ? 0 : 1
   })

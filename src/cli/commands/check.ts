@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import { escaped, escapedLine } from "../../platform/quoted.js"
 import * as Main from "../../server/main.js"
+import { during } from "../LiveLine.js"
 import type { Run } from "./Command.js"
 import { print, textOption } from "./Command.js"
 
@@ -61,7 +62,7 @@ export const run: Run = ({ options, settings }) =>
     const report = yield* Main.checkAccount(settings, {
       client: textOption(options, "client"),
       tier: textOption(options, "tier")
-    })
+    }).pipe(during(`logging in to ${settings.snowflake.account ?? "the Snowflake account"}`))
     const notes = settings.warehouse === "snowflake" ? [] : [unused]
     yield* print(
       options["json"] === true ? escapedLine(asJson(report, notes)) : escaped(asText(report, notes))

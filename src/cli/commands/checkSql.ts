@@ -18,7 +18,7 @@ import { ReadOnly } from "../../gate/ReadOnly.js"
 import type { Accepted, StatementRejected } from "../../gate/ReadOnly.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
 import type { Run } from "./Command.js"
-import { print, wrong } from "./Command.js"
+import { print, textOption, write, wrong } from "./Command.js"
 
 /** The statement of a line of JSON, or undefined when the line is something else. */
 const statementOf = (line: string): string | undefined => {
@@ -114,18 +114,19 @@ export const asText = (
  */
 export const run: Run = ({ operands, options, settings }) =>
   Effect.gen(function* () {
-    const dialect = options["dialect"] ?? settings.warehouse
-    if (dialect !== "snowflake" && dialect !== "duckdb") {
-      return yield* wrong("--dialect", `expected snowflake or duckdb, got ${String(dialect)}`)
-    }
+    const chosen = textOption(options, "dialect") ?? settings.warehouse
+    const dialect = chosen === "snowflake" ? "snowflake" : "duckdb"
     const other = dialect === "snowflake" ? "duckdb" : "snowflake"
     const told =
       options["dialect"] === undefined
         ? `${dialect}, of the configured warehouse (another one: --dialect ${other})`
         : dialect
-    const tier = options["tier"] ?? "default"
-    if (typeof tier !== "string" || settings.tiers[tier] === undefined) {
-      return yield* wrong("--tier", `there is no tier ${String(tier)}`)
+    const tier = textOption(options, "tier") ?? "default"
+    if (!Object.hasOwn(settings.tiers, tier)) {
+      return yield* wrong("--tier", `there is no tier ${tier}`, tier, Object.keys(settings.tiers))
+    }
+    if (operands[0] === undefined && process.stdin.isTTY) {
+      yield* write(process.stderr, "Type a statement. Ctrl-D, on a line of its own, ends it.")
     }
     const input = operands[0] ?? (yield* Effect.promise(() => text(process.stdin)))
     const sqls = yield* operands[0] === undefined ? statements(input) : Either.right([input])

@@ -16,8 +16,6 @@ import type { Look } from "../../demo/render.js"
 import { indented, progress, render } from "../../demo/render.js"
 import * as Tour from "../../demo/tour.js"
 
-const MOST_SPEED = 100
-
 const introduction = (speed: number): ReadonlyArray<string> => [
   "An outage of Snowflake, rehearsed: the complete server with Snowflake's driver, an emulated account on this " +
     "machine, and four agents: two that behave, one that floods, one whose SQL is wrong. Limits are the defaults; " +
@@ -106,8 +104,7 @@ const readerLeft = Effect.async<number>((resume) => {
 export const run: Run = ({ options }) =>
   Effect.gen(function* () {
     const outage = options["outage"] === true
-    const speed = yield* wholeOption(options, "speed", MOST_SPEED)
-    if (speed === 0) return yield* wrong("--speed", `expected a whole number from 1 to ${MOST_SPEED}`)
+    const speed = wholeOption(options, "speed")
     if (speed !== undefined && !outage) return yield* wrong("--speed", "is of --outage only")
     const json = options["json"] === true
     const shown = outage ? rehearse(speed ?? 1, json) : tour(json)

@@ -16,9 +16,9 @@ import { textOption, wholeOption, write } from "./Command.js"
  */
 export const run: Run = ({ options }) =>
   Effect.gen(function* () {
-    const port = yield* wholeOption(options, "port", 65_535)
-    const controlPort = yield* wholeOption(options, "control-port", 65_535)
-    const seed = yield* wholeOption(options, "seed", 2 ** 32 - 1)
+    const port = wholeOption(options, "port")
+    const controlPort = wholeOption(options, "control-port")
+    const seed = wholeOption(options, "seed")
     return yield* Emulator.run({
       port,
       controlPort,

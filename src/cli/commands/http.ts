@@ -14,7 +14,7 @@ import { textOption, wholeOption } from "./Command.js"
  */
 export const run: Run = ({ options, settings, source }) =>
   Effect.gen(function* () {
-    const port = yield* wholeOption(options, "port", 65_535)
+    const port = wholeOption(options, "port")
     yield* Main.http(settings, { host: textOption(options, "host"), port }, source)
     return 0
   })

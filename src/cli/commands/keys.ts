@@ -35,16 +35,20 @@ const tableOf = (keys: ReadonlyArray<Keys.Listed>): string =>
  * @since 0.1.0
  * @category commands
  */
-export const run: Run = ({ operands: [action, name], options, settings }) =>
+export const run: Run = ({ operands: [action, name = ""], options, settings }) =>
   Effect.gen(function* () {
     const path = yield* Main.keysPath(settings)
     const json = options["json"] === true
     switch (action) {
       case "create": {
-        if (name === undefined) return yield* wrong("keys create", "expected the name of a client")
         const tier = textOption(options, "tier")
         if (tier !== undefined && !Object.hasOwn(settings.tiers, tier)) {
-          return yield* wrong("--tier", `there is no tier ${tier} in the configuration`)
+          return yield* wrong(
+            "--tier",
+            `there is no tier ${tier} in the configuration`,
+            tier,
+            Object.keys(settings.tiers)
+          )
         }
         const made = yield* Keys.create(path, { client: name, tier, admin: options["admin"] === true })
         // Alone on stdout, so that `K=$(snowguard keys create ada)` is the key.
@@ -62,14 +66,16 @@ export const run: Run = ({ operands: [action, name], options, settings }) =>
         return 0
       }
       case "revoke": {
-        if (name === undefined) {
-          return yield* wrong("keys revoke", "expected the id of a key, or the name of a client")
-        }
-        const revoked = yield* Keys.revoke(path, name)
-        yield* print(
-          json ? JSON.stringify({ revoked }) : `revoked: ${revoked.map(({ id }) => id).join(", ") || "none"}`
+        const revoked = yield* Effect.catchTag(Keys.revoke(path, name), "KeysFault", ({ message }) =>
+          Effect.as(write(process.stderr, escapedLine(message)), undefined)
         )
-        return revoked.length === 0 ? 1 : 0
+        const ids = (revoked ?? []).map(({ id }) => id)
+        if (json) yield* print(JSON.stringify({ revoked: revoked ?? [] }))
+        else if (ids.length > 0) yield* print(`revoked: ${ids.join(", ")}`)
+        if (revoked?.length === 0) {
+          yield* write(process.stderr, `${escapedLine(name)}: it was revoked before, nothing has changed`)
+        }
+        return ids.length === 0 ? 1 : 0
       }
       default:
         return yield* wrong(action ?? "keys", "expected create, list or revoke")

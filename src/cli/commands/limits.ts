@@ -18,9 +18,11 @@ import * as AuditLog from "../../operate/AuditLog.js"
 import * as Replay from "../../operate/Replay.js"
 import * as ReplayReport from "../../operate/ReplayReport.js"
 import { reasonOf } from "../../platform/fileReasons.js"
+import * as Layout from "../../platform/layout.js"
 import { escaped } from "../../platform/quoted.js"
 import { hasTool } from "../../tools/CallPolicy.js"
 import type { UsageFault } from "../Cli.js"
+import { during } from "../LiveLine.js"
 import type { Input, Run } from "./Command.js"
 import { print, textOption, write, wrong } from "./Command.js"
 
@@ -32,8 +34,12 @@ const titles: { readonly [O in Row["of"]]: string } = {
 }
 
 /** What an empty list means is with its setting: `allow_tools` is then all, `deny_tools` none. */
-const valueOf = (value: unknown): string =>
-  Array.isArray(value) ? (value.length === 0 ? "empty" : value.join(", ")) : String(value)
+const valueOf = (value: unknown): string => {
+  if (Array.isArray(value)) return value.length === 0 ? "empty" : value.join(", ")
+  if (typeof value !== "object" || value === null) return String(value)
+  const entries = Object.entries(value).map(([name, of]) => `${name}: ${valueOf(of)}`)
+  return entries.length === 0 ? "empty" : entries.join(", ")
+}
 
 const whence = ({ from, insteadOf, source }: Row): string =>
   [
@@ -45,62 +51,70 @@ const whence = ({ from, insteadOf, source }: Row): string =>
     ...(insteadOf === undefined ? [] : [`instead of ${insteadOf}`])
   ].join(", ")
 
-const textOf = ({ client, rows, tier, tierFrom }: Explanation): string => {
+/**
+ * For people. Where a line is too narrow for all columns, the last ones stand in a line below.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const asText = (
+  { client, rows, tier, tierFrom }: Explanation,
+  width: number = Number.POSITIVE_INFINITY
+): string => {
   const cells = rows.map((row) => ({
     row,
     limit: row.limit,
     value: `${valueOf(row.value)}${row.observed ? " (observed)" : ""}`,
-    setting: row.setting
+    setting: row.setting,
+    whence: whence(row)
   }))
-  const width = (of: "limit" | "value" | "setting") =>
+  const widest = (of: "limit" | "value" | "setting" | "whence") =>
     Math.min(60, Math.max(0, ...cells.map((one) => one[of].length)))
+  const first = `  ${" ".repeat(widest("limit"))}  `
+  const fits = first.length + widest("value") + widest("setting") + widest("whence") + 4 <= width
+  const line = ({ limit, setting, value, whence }: (typeof cells)[number]): ReadonlyArray<string> => {
+    const named = `  ${limit.padEnd(widest("limit"))}`
+    if (fits) {
+      return [[named, value.padEnd(widest("value")), setting.padEnd(widest("setting")), whence].join("  ")]
+    }
+    const [begin = "", ...more] = Layout.wrapped(value, width - first.length)
+    return [
+      `${named}  ${begin}`,
+      ...more.map((text) => first + text),
+      // A setting that is as it comes says no more than the limit does.
+      ...(whence === "default"
+        ? []
+        : Layout.wrapped(`${setting}: ${whence}`, width - 4).map((text) => `    ${text}`))
+    ]
+  }
   return [
-    `client ${client}, tier ${tier}: ${tierFrom}`,
+    ...Layout.wrapped(`client ${client}, tier ${tier}: ${tierFrom}`, width),
     ...(["client", "tool", "tier", "all"] as const).flatMap((of) => {
       const own = cells.filter(({ row }) => row.of === of)
-      return own.length === 0
-        ? []
-        : [
-            "",
-            titles[of],
-            ...own.map(({ limit, row, setting, value }) =>
-              [
-                `  ${limit.padEnd(width("limit"))}`,
-                value.padEnd(width("value")),
-                setting.padEnd(width("setting")),
-                whence(row)
-              ].join("  ")
-            )
-          ]
+      return own.length === 0 ? [] : ["", titles[of], ...own.flatMap(line)]
     })
   ].join("\n")
 }
 
 const jsonOf = ({ client, rows, tier, tierFrom }: Explanation): string =>
-  JSON.stringify(
-    {
-      client,
-      tier,
-      tier_from: tierFrom,
-      limits: rows.map(({ from, insteadOf, limit, observed, of, setting, source, value }) => ({
-        of,
-        limit,
-        value,
-        setting,
-        source,
-        from,
-        instead_of: insteadOf,
-        observed
-      }))
-    },
-    undefined,
-    2
-  )
+  JSON.stringify({
+    client,
+    tier,
+    tier_from: tierFrom,
+    limits: rows.map(({ from, insteadOf, limit, observed, of, setting, source, value }) => ({
+      of,
+      limit,
+      value,
+      setting,
+      source,
+      from,
+      instead_of: insteadOf,
+      observed
+    }))
+  })
 
 const explained = ({ options, settings, sources = new Map() }: Input): Effect.Effect<number, UsageFault> =>
   Effect.gen(function* () {
-    for (const other of ["audit", "from", "to"])
-      if (options[other] !== undefined) return yield* wrong(`--${other}`, "is of limits simulate only")
     const client = textOption(options, "client")
     if (client === undefined) return yield* wrong("limits explain", "expected --client NAME")
     const tier = textOption(options, "tier")
@@ -108,10 +122,16 @@ const explained = ({ options, settings, sources = new Map() }: Input): Effect.Ef
     if (found === undefined) {
       return yield* wrong(
         "--tier",
-        `there is no tier ${tier ?? ""}; there are ${Object.keys(settings.tiers).join(", ")}`
+        `there is no tier ${tier ?? ""}; there are ${Object.keys(settings.tiers).join(", ")}`,
+        tier,
+        Object.keys(settings.tiers)
       )
     }
-    yield* print(options["json"] === true ? jsonOf(found) : escaped(textOf(found)))
+    yield* print(
+      options["json"] === true
+        ? jsonOf(found)
+        : escaped(asText(found, process.stdout.isTTY ? Layout.widthOf(process.stdout) : undefined))
+    )
     return 0
   })
 
@@ -196,25 +216,25 @@ const simulated = ({
   settings
 }: Input): Effect.Effect<number, UsageFault | NothingToReplay> =>
   Effect.gen(function* () {
-    for (const other of ["client", "tier"])
-      if (options[other] !== undefined) return yield* wrong(`--${other}`, "is of limits explain only")
     const files = lists?.["audit"] ?? []
     if (files.length === 0) return yield* wrong("limits simulate", "expected --audit FILE")
     const range = { from: yield* timeOption(options, "from"), to: yield* timeOption(options, "to") }
     const { from = -Infinity, to = Infinity } = range
     if (from >= to) return yield* wrong("--to", "expected a time after --from")
     const lines = AuditLog.make()
-    for (const file of files) yield* read(file, lines)
+    yield* Effect.forEach(files, (file) => read(file, lines), { discard: true }).pipe(
+      during(`reading ${files.length === 1 ? (files[0] ?? "") : `${files.length} files`}`)
+    )
     const log = lines.log()
     const calls = log.calls.filter((call) => Replay.askedAt(call) < to)
     if (!calls.some((call) => Replay.askedAt(call) >= from))
       return yield* new NothingToReplay({ description: nothing(log, files) })
     const terms = termsOf(settings)
-    const results = yield* Replay.replay({ ...log, calls }, terms)
-    const report = ReplayReport.make(results, log, terms, range)
-    yield* print(
-      options["json"] === true ? JSON.stringify(report, undefined, 2) : escaped(ReplayReport.render(report))
+    const results = yield* Replay.replay({ ...log, calls }, terms).pipe(
+      during(`replaying ${calls.length} calls`)
     )
+    const report = ReplayReport.make(results, log, terms, range)
+    yield* print(options["json"] === true ? JSON.stringify(report) : escaped(ReplayReport.render(report)))
     return 0
   })
 

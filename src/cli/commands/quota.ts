@@ -5,21 +5,23 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { escaped } from "../../platform/quoted.js"
+import { escaped, escapedLine } from "../../platform/quoted.js"
 import * as Main from "../../server/main.js"
 import * as Quota from "../../quota/Quota.js"
 import * as QuotaAdmin from "../../quota/QuotaAdmin.js"
 import { clientOf, QuotaName } from "../../quota/QuotaStore.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
 import type { Run } from "./Command.js"
-import { confirmed, print, write, wrong } from "./Command.js"
+import { confirmed, print, textOption, write, wrong } from "./Command.js"
 
 /** Names of clients are as they were written to the store: control characters are escaped. */
 const shown = (text: string) => print(escaped(text))
 
-const isQuota = Schema.is(QuotaName)
+/** The parser has looked at it. */
+const asQuota = Schema.decodeUnknownOption(QuotaName)
 
 /** The limits of the configuration; those of a tier that only a key names are not known here. */
 const limitsOf = (settings: ServerConfig.Settings): QuotaAdmin.LimitOf => {
@@ -39,9 +41,6 @@ const limitsOf = (settings: ServerConfig.Settings): QuotaAdmin.LimitOf => {
 export const run: Run = ({ operands, options, settings }) =>
   Effect.gen(function* () {
     const [action] = operands
-    if (action !== "show" && action !== "reset" && action !== "export") {
-      return yield* wrong(action ?? "quota", "expected show, reset or export")
-    }
     if (settings.quotaStore.kind === "memory") {
       return yield* wrong(
         "quota",
@@ -49,26 +48,27 @@ export const run: Run = ({ operands, options, settings }) =>
       )
     }
     const json = options["json"] === true
-    const client = typeof options["client"] === "string" ? options["client"] : undefined
-    const quota = options["quota"]
-    if (quota !== undefined && !isQuota(quota)) {
-      return yield* wrong("--quota", `expected one of ${QuotaName.literals.join(", ")}`)
-    }
-    const all = options["all"] === true
-    if (all && (action !== "reset" || client !== undefined)) {
-      return yield* wrong("--all", "is of reset only, in place of --client")
-    }
-    if (action === "reset" && client === undefined) {
-      if (!all) {
+    const client = textOption(options, "client")
+    const quota = Option.getOrUndefined(asQuota(options["quota"]))
+    if (action === "reset") {
+      const all = options["all"] === true
+      if (all === (client !== undefined)) {
         return yield* wrong(
           "quota reset",
-          "expected --client NAME, or --all to forget what every client has used"
+          all
+            ? "expected --client NAME or --all, not both"
+            : "expected --client NAME, or --all to forget what every client has used"
         )
       }
-      const asks = options["yes"] !== true && process.stdin.isTTY && process.stderr.isTTY
-      if (asks && !(yield* confirmed("Forget what every client has used?"))) {
-        yield* write(process.stderr, "nothing was reset")
-        return 1
+      if (options["yes"] !== true) {
+        const what = `what ${client ?? "every client"} has used${quota === undefined ? "" : ` of ${quota}`}`
+        if (!process.stdin.isTTY || !process.stderr.isTTY) {
+          return yield* wrong("quota reset", `there is no terminal to ask at: --yes forgets ${what}`)
+        }
+        if (!(yield* confirmed(`Forget ${escapedLine(what)}?`))) {
+          yield* write(process.stderr, "nothing was reset")
+          return 1
+        }
       }
     }
     const limitOf = limitsOf(settings)
