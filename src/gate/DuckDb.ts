@@ -407,8 +407,34 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       return isQuery(first) ? yield* query(tokens, policy) : notARead(first.text, first.start, "duckdb")
     })
 
+    /** The text of a view is DuckDB's own SQL, also where statements are Snowflake's. */
+    const viewReads = Effect.fnUntraced(function* (
+      text: string,
+      [database = "", schema = ""]: MaskRules.Table
+    ) {
+      const statement = read(text, limits, duckdb)
+      if (Either.isLeft(statement)) return Either.left(statement.left)
+      const from = Masking.viewQuery(statement.right)
+      if (from === undefined) return Masking.noView()
+      const tree = yield* parse(emit(statement.right.slice(from), duckdb))
+      if (Either.isLeft(tree)) return Either.left({ ...tree.left, position: undefined })
+      const policy = ReadOnly.defaultPolicy
+      const { ctes, functions, problem, references } = inspect(tree.right.statement, allowedBy(policy))
+      if (problem !== undefined) return Either.left({ ...problem, position: undefined })
+      const byName = functions.find((name) => tellsOfObjects(name, policy))
+      if (byName !== undefined) return Either.left(Names.readsByName(byName, undefined))
+      return Either.right({
+        tables: references.map(({ parts }) => Rules.ofView(parts, { database, schema })),
+        ctes: ctes.map((name) => [database, schema, name.toUpperCase()])
+      })
+    })
+
     return {
       dialect: "duckdb",
+      readsOf: (text, view) =>
+        Effect.flatMap(viewReads(text, view), (reads) =>
+          Effect.mapError(reads, (rejection) => new ReadOnly.StatementRejected(rejection))
+        ),
       check: (sql, policy) =>
         Effect.flatMap(decide(sql, policy), (verdict) =>
           Either.isRight(verdict)

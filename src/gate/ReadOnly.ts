@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { lazyService } from "../platform/lazily.js"
-import type { Masking } from "../sql/MaskRules.js"
+import type { Masking, Reads, Table } from "../sql/MaskRules.js"
 import type { Rules } from "../sql/ObjectRules.js"
 
 /**
@@ -90,7 +90,9 @@ export class StatementRejected extends Schema.TaggedError<StatementRejected>("sn
     /** What an operator can do to allow it, where that is possible. */
     hint: Schema.optional(Schema.String),
     /** Tables, in full, of which something has to be looked up before the statement can be accepted. */
-    lookUp: Schema.optional(Schema.Array(Schema.Array(Schema.String)))
+    lookUp: Schema.optional(Schema.Array(Schema.Array(Schema.String))),
+    /** The same for those that are read by its views. */
+    lookUpBelow: Schema.optional(Schema.Array(Schema.Array(Schema.String)))
   }
 ) {
   override get message(): string {
@@ -107,8 +109,18 @@ export class ReadOnly extends Context.Tag("snowguard/ReadOnly")<
   {
     readonly dialect: "snowflake" | "duckdb"
     readonly check: (sql: string, policy: Policy) => Effect.Effect<Accepted, StatementRejected>
+    /**
+     * What a view reads, from the text that made it: `CREATE VIEW ... AS query`. Fails where that cannot be known for
+     * certain. Without it no view is shown to a tier that has masked columns, unless an operator names it.
+     */
+    readonly readsOf?: (text: string, view: Table) => Effect.Effect<Reads, StatementRejected>
   }
 >() {}
+
+const unreadable = new StatementRejected({
+  code: "OBJECT_NOT_ALLOWED",
+  reason: "this gate reads no texts of views"
+})
 
 /**
  * A gate whose layer is loaded with the first statement. One that cannot be loaded accepts nothing:
@@ -125,6 +137,10 @@ export const layerLazy = (
     ReadOnly,
     Effect.map(lazyService(ReadOnly, load), (gate) => ({
       dialect,
-      check: (sql, policy) => Effect.flatMap(gate, (_) => _.check(sql, policy))
+      check: (sql, policy) => Effect.flatMap(gate, (_) => _.check(sql, policy)),
+      readsOf: (text, view) =>
+        Effect.flatMap(gate, ({ readsOf }) =>
+          readsOf === undefined ? Effect.fail(unreadable) : readsOf(text, view)
+        )
     }))
   )

@@ -11,6 +11,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as ReadOnly from "./ReadOnly.js"
 import type { Limits } from "../sql/Lexer.js"
+import * as Masking from "./core/Masking.js"
 import * as Gate from "./core/ReadOnly.js"
 
 /**
@@ -50,7 +51,11 @@ export const make = (options: Options = {}): ReadOnly.ReadOnly["Type"] => ({
       return Either.isRight(verdict)
         ? Effect.succeed(verdict.right)
         : Effect.fail(new ReadOnly.StatementRejected(verdict.left))
-    })
+    }),
+  readsOf: (text, view) =>
+    Effect.suspend(() =>
+      Effect.mapError(Masking.readsOf(text, view), (rejection) => new ReadOnly.StatementRejected(rejection))
+    )
 })
 
 /**

@@ -39,12 +39,24 @@ export interface Column {
   readonly from?: ReadonlyArray<string> | undefined
 }
 
+/** What the text of a view names. */
+export interface Reads {
+  /** One entry a name: the table that it means, or those of which it means the first that there is. */
+  readonly tables: ReadonlyArray<ReadonlyArray<Table>>
+  /** Its CTEs, as the tables that they would be if they did not hide them. */
+  readonly ctes: ReadonlyArray<Table>
+}
+
 /** What has been looked up of a table or a view. */
 export interface Known {
   /** Rows of its own: no view, and nothing else that is made of other tables. */
   readonly isTable: boolean
   /** In their order; absent where no rule can mean one of them. */
   readonly columns?: ReadonlyArray<Column> | undefined
+  /** Of what is no table: what it reads, or why that is not known. */
+  readonly reads?: Reads | string | undefined
+  /** A view reads it, and the caller's role sees none of that name. */
+  readonly isAbsent?: boolean | undefined
 }
 
 /** Two keys of a digest, each the 64 hexadecimal digits of 32 bytes. */

@@ -22,6 +22,8 @@ export interface Rejection {
   readonly hint?: string | undefined
   /** Tables, in full, of which something has to be looked up before the statement can be decided on. */
   readonly lookUp?: ReadonlyArray<ReadonlyArray<string>> | undefined
+  /** The same for those that are read by its views. */
+  readonly lookUpBelow?: ReadonlyArray<ReadonlyArray<string>> | undefined
 }
 
 export const reject = (

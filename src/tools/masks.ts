@@ -2,11 +2,14 @@
  * Masked columns, for the tools: what the gate has to know of a table before it can write a statement anew, looked up
  * once and remembered for some minutes, and the errors of a warehouse without values.
  *
- * A table that changes meanwhile loses columns to the caller until it is looked up again; it never shows more.
+ * A table that changes meanwhile loses columns to the caller until it is looked up again; it never shows more. A view
+ * that is made anew meanwhile, or a table that becomes a view, is taken for what it was until then.
  */
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
+import type { ReadOnly } from "../gate/ReadOnly.js"
 import { StatementRejected } from "../gate/ReadOnly.js"
 import * as Lru from "../platform/core/Lru.js"
 import * as MaskRules from "../sql/MaskRules.js"
@@ -19,6 +22,9 @@ import type { ToolError } from "./Tool.js"
 /** How long what was looked up is believed. */
 const BELIEVED_MS = 300_000
 
+/** The same of what is no table: a view that is made anew may read other tables. */
+const VIEW_BELIEVED_MS = 60_000
+
 const bounds = { maxEntries: 2_000, maxBytes: 16 * 1024 * 1024 }
 
 /** Of one look-up: a table has some thousand columns at most, and a structured type has a long name. */
@@ -26,11 +32,12 @@ const DESCRIBED_BYTES = 4 * 1024 * 1024
 const CELL_BYTES = 64 * 1024
 const MAX_COLUMNS = 10_000
 
-/** Tables that one call looks up; parts of an attempt are numbered, and this many have numbers. */
-const TABLES_AT_ONCE = 20
-
-/** The first parts are the statement and its plan. */
+/** The first parts of an attempt are the statement and its plan; the others are numbered up to this one. */
 const FIRST_PART = 2
+const LAST_PART = 47
+
+/** Look-ups after each other in one call: views stand on views. */
+export const MAX_ROUNDS = 12
 
 /** Kinds of tables with rows of their own. SHOW TABLES lists no views, and dynamic tables with a column that says so. */
 const tableKinds =
@@ -77,6 +84,19 @@ interface Entry {
 export interface OfCall extends MaskRules.Masking {
   readonly rules: MaskRules.Compiled
   readonly key: MaskRules.TokenKey | undefined
+  /**
+   * The number of a look-up among the statements of the call, the same in each of its attempts: the warehouse answers a
+   * number that it knows with what it answered before.
+   */
+  readonly partOf: (lookUp: string) => Effect.Effect<number, StatementRejected>
+}
+
+/** What has to be looked up before a statement can be decided on. */
+export interface Unknown {
+  /** Named in the statement. */
+  readonly tables: ReadonlyArray<MaskRules.Table>
+  /** Read by views. */
+  readonly below: ReadonlyArray<MaskRules.Table>
 }
 
 /** The masks of a tier; undefined where it has none. */
@@ -100,8 +120,17 @@ const withoutTable = (table: MaskRules.Table): StatementRejected =>
     hint: "call get_limits: a quota of bytes may be used up; else name another table"
   })
 
+const noReads = "what it reads is not looked up"
+
+const tooMany = new StatementRejected({
+  code: "OBJECT_NOT_ALLOWED",
+  reason: "the statement and its views read more tables than can be looked up in one call",
+  hint: "query fewer of them first: what was looked up is remembered for a minute"
+})
+
 /** Remembers what is known of tables, by the identity that has looked it up. */
 export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowflake" | "duckdb") => {
+  type Gate = Pick<Context.Tag.Service<ReadOnly>, "readsOf">
   const remembered = Lru.make<Entry>(bounds)
   const keyOf = (identity: string, table: MaskRules.Table) => JSON.stringify([identity, ...table])
   const isSame = (a: string, b: string) =>
@@ -109,46 +138,62 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
 
   const lookUp = Effect.fnUntraced(function* (
     run: Look,
-    part: number,
+    { partOf, rules }: OfCall,
     table: MaskRules.Table,
-    needsColumns: boolean
+    gate: Gate,
+    absent?: MaskRules.Known
   ): Effect.fn.Return<MaskRules.Known, WarehouseError | ToolError | StatementRejected> {
     const [database = "", schema = "", name = ""] = table
+    const ask = Effect.fnUntraced(function* (
+      sql: string,
+      pick: ReadonlyArray<string>,
+      more: Pick<Parameters<Look>[0], "keep" | "maxRows">
+    ) {
+      const part = yield* partOf(sql)
+      const bounds = { maxBytes: DESCRIBED_BYTES, maxCellBytes: CELL_BYTES }
+      return yield* run({ statement: { sql }, part, beside: true, pick, ...more, ...bounds })
+    })
     const describe = Effect.gen(function* () {
-      const described = yield* run({
-        statement: { sql: `DESCRIBE TABLE ${yield* Names.quoted(table)}` },
-        part,
-        beside: true,
-        pick: ["name", "type", "expression"],
-        maxRows: MAX_COLUMNS,
-        maxBytes: DESCRIBED_BYTES,
-        maxCellBytes: CELL_BYTES
-      })
+      const sql = `DESCRIBE TABLE ${yield* Names.quoted(table)}`
+      const described = yield* ask(sql, ["name", "type", "expression"], { maxRows: MAX_COLUMNS })
       const { cutCells, partial, rows, truncated } = described
       if (truncated !== undefined || partial || cutCells > 0 || rows.length === 0)
         return yield* withoutTable(table)
       return columnsOf(rows)
     })
-    const columns = needsColumns ? yield* describe : undefined
-    const listed = yield* run({
-      statement: { sql: `SHOW TABLES${yield* Names.like(name)}${yield* Names.within([database, schema])}` },
-      part: part + 1,
-      beside: true,
-      pick: ["name", "kind", "is_dynamic"],
-      keep: ([found]: Row) => isSame(text(found), name),
-      maxRows: 10,
-      maxBytes: DESCRIBED_BYTES,
-      maxCellBytes: CELL_BYTES
+    const show = Effect.fnUntraced(function* (kind: "TABLES" | "VIEWS", pick: ReadonlyArray<string>) {
+      const sql = `SHOW ${kind}${yield* Names.like(name)}${yield* Names.within([database, schema])}`
+      return yield* ask(sql, pick, { keep: ([found]) => isSame(text(found), name), maxRows: 10 })
     })
-    const [, kind, isDynamic] = listed.rows[0] ?? []
-    // The warehouse says itself that there is no such table.
-    if (listed.rows.length === 0 && columns === undefined) yield* describe
-    return {
-      isTable:
-        listed.rows.length === 1 && tableKinds.test(text(kind)) && !/^(?:y|yes|true)$/i.test(text(isDynamic)),
-      columns
-    }
+    const { rows } = yield* show("TABLES", ["name", "kind", "is_dynamic"])
+    const views = rows.length > 0 ? undefined : yield* show("VIEWS", ["name", "text"])
+    const isThere = rows.length > 0 || views?.rows.length !== 0
+    if (!isThere && absent !== undefined) return absent
+    // Of what is not there the warehouse says so itself.
+    const columns = !isThere || MaskRules.mayMask(rules, table) ? yield* describe : undefined
+    const [, kind, isDynamic] = rows[0] ?? []
+    const isTable =
+      rows.length === 1 && tableKinds.test(text(kind)) && !/^(?:y|yes|true)$/i.test(text(isDynamic))
+    if (isTable) return { isTable, columns }
+    return { isTable, columns, reads: views === undefined ? noReads : yield* readsOf(views, table, gate) }
   })
+
+  /** What a view reads, or why that is not known. */
+  const readsOf = (
+    { cutCells, rows }: { readonly cutCells: number; readonly rows: ReadonlyArray<Row> },
+    view: MaskRules.Table,
+    gate: Gate
+  ): Effect.Effect<MaskRules.Reads | string> => {
+    const [, made] = rows[0] ?? []
+    if (rows.length !== 1) return Effect.succeed(noReads)
+    if (cutCells > 0) return Effect.succeed("its text is too long")
+    if (text(made) === "") return Effect.succeed("this role does not see its text, as that of a secure view")
+    return gate.readsOf === undefined
+      ? Effect.succeed(noReads)
+      : Effect.catchAll(gate.readsOf(text(made), view), ({ reason }) =>
+          Effect.succeed(`what it reads is not certain: ${reason}`)
+        )
+  }
 
   return {
     /** For one call: what is known when it begins, and what it learns. Undefined for a tier without masks. */
@@ -158,7 +203,16 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
         if (rules === undefined) return undefined
         const now = yield* Clock.currentTimeMillis
         const key = policies.tokenKey === undefined ? undefined : yield* policies.tokenKey
+        const parts = yield* Ref.make<ReadonlyArray<string>>([])
         return {
+          partOf: (lookUp) =>
+            Effect.flatMap(
+              Ref.modify(parts, (known) => {
+                const at = known.indexOf(lookUp)
+                return at < 0 ? [known.length, [...known, lookUp]] : [at, known]
+              }),
+              (at) => (FIRST_PART + at > LAST_PART ? Effect.fail(tooMany) : Effect.succeed(FIRST_PART + at))
+            ),
           masks: policy.masks,
           rules,
           key,
@@ -168,23 +222,39 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
           }
         }
       }),
-    /** Looks up the tables that a statement was refused for; it can be decided on then. */
-    learn: ({ rules }: OfCall, identity: string, run: Look, tables: ReadonlyArray<MaskRules.Table>) =>
-      Effect.forEach(
-        tables.slice(0, TABLES_AT_ONCE),
-        (table, at) =>
-          Effect.gen(function* () {
-            const part = FIRST_PART + 2 * at
-            const known = yield* lookUp(run, part, table, MaskRules.mayMask(rules, table))
-            const expires = (yield* Clock.currentTimeMillis) + BELIEVED_MS
-            const bytes = (known.columns ?? []).reduce(
-              (sum, { from = [], name, type }) => sum + 2 * [name, type, ...from].join("").length,
-              100
-            )
-            Lru.set(remembered, keyOf(identity, table), { known, expires }, bytes)
-          }),
-        { discard: true }
-      ),
+    /** Looks up the tables that a statement was refused for; it can be decided on then, or names others. */
+    learn: (
+      ofCall: OfCall,
+      identity: string,
+      run: Look,
+      gate: Gate,
+      { below, tables }: Unknown
+    ): Effect.Effect<void, WarehouseError | ToolError | StatementRejected> => {
+      const remember = (table: MaskRules.Table, known: MaskRules.Known) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const expires = now + (known.isTable ? BELIEVED_MS : VIEW_BELIEVED_MS)
+          Lru.set(remembered, keyOf(identity, table), { known, expires }, 2 * JSON.stringify(known).length)
+        })
+      const isUnseen = (error: WarehouseError | ToolError | StatementRejected) =>
+        error._tag === "WarehouseError" && (error.reason === "NotFound" || error.reason === "Permission")
+      const absent: MaskRules.Known = { isTable: false, isAbsent: true }
+      const others = below.filter((table) => !tables.some((each) => keyOf("", each) === keyOf("", table)))
+      const looked = [
+        ...tables.map((table) => [table, lookUp(run, ofCall, table, gate)] as const),
+        ...others.map((table) => {
+          const found = lookUp(run, ofCall, table, gate, absent)
+          // Also a schema or a database that this role does not see.
+          return [table, Effect.catchIf(found, isUnseen, () => Effect.succeed(absent))] as const
+        })
+      ]
+      return Effect.forEach(
+        looked,
+        ([table, found]) => Effect.flatMap(found, (known) => remember(table, known)),
+        {
+          discard: true
+        }
+      )
+    },
     /** Forgets all that an identity has looked up: a statement failed that may have been written by it. */
     forget: (identity: string): Effect.Effect<void> =>
       Effect.sync(() => {
@@ -195,11 +265,12 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
   }
 }
 
-/** The tables that have to be looked up before the statement can be decided on; undefined for any other failure. */
-export const toLookUp = (error: unknown): ReadonlyArray<MaskRules.Table> | undefined =>
-  error instanceof StatementRejected && error.lookUp !== undefined && error.lookUp.length > 0
-    ? error.lookUp
-    : undefined
+/** What has to be looked up before the statement can be decided on; undefined for any other failure. */
+export const toLookUp = (error: unknown): Unknown | undefined => {
+  if (!(error instanceof StatementRejected)) return undefined
+  const { lookUp: tables = [], lookUpBelow: below = [] } = error
+  return tables.length + below.length > 0 ? { tables, below } : undefined
+}
 
 /** Mistakes in the text of a statement: the warehouse had no rows yet. */
 const beforeRows = /^(?:42|0A|02)/

@@ -18,6 +18,7 @@ import * as Ref from "effect/Ref"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { ReadOnly } from "../gate/ReadOnly.js"
 import type { StatementRejected } from "../gate/ReadOnly.js"
 import { ScanBudgetExceeded, estimate } from "../gate/ScanBudget.js"
 import { Received } from "../guard/Deadline.js"
@@ -663,6 +664,7 @@ export const makeRows = Effect.gen(function* () {
   const call = yield* make
   const cursors = yield* Cursors
   const breaker = yield* CircuitBreaker
+  const gate = yield* ReadOnly
   const { credits } = call
   /** While it is open nothing is asked of the account either. */
   const circuitIsClosed = Effect.isSuccess(breaker.peek)
@@ -739,20 +741,31 @@ export const makeRows = Effect.gen(function* () {
       const own = call.identityOf(principal)
       const masking = yield* call.masks.forCall(policy, own)
       const decide = request.sql((keepRows ?? maxRows) + 1, policy, masking)
-      /** The statement, or what has to be learned of its tables first: that takes statements of its own. */
+      /** Looks up what is unknown, with statements of its own: a view that is known then names what it reads. */
+      const decideKnowing = (
+        run: Run,
+        masking: Masks.OfCall,
+        unknown: Masks.Unknown,
+        rounds = Masks.MAX_ROUNDS
+      ): Effect.Effect<Checked, E | WarehouseError | StatementRejected | ToolError> => {
+        const look: Masks.Look = (request) =>
+          run({ ...request, statement: { ...request.statement, ...place } })
+        return Effect.zipRight(call.masks.learn(masking, own, look, gate, unknown), decide).pipe(
+          Effect.catchAll((error) => {
+            const more = Masks.toLookUp(error)
+            return more === undefined || rounds <= 1
+              ? Effect.fail(error)
+              : decideKnowing(run, masking, more, rounds - 1)
+          })
+        )
+      }
       const decideOrLookUp = Effect.matchEffect(decide, {
         onSuccess: (checked) => Effect.succeed(Either.right(checked)),
         onFailure: (error) => {
-          const tables = Masks.toLookUp(error)
-          if (masking === undefined || tables === undefined) return Effect.fail(error)
-          const learn = (run: Run) =>
-            call.masks.learn(
-              masking,
-              own,
-              (look) => run({ ...look, statement: { ...look.statement, ...place } }),
-              tables
-            )
-          return Effect.succeed(Either.left(learn))
+          const unknown = Masks.toLookUp(error)
+          return masking === undefined || unknown === undefined
+            ? Effect.fail(error)
+            : Effect.succeed(Either.left((run: Run) => decideKnowing(run, masking, unknown)))
         }
       })
       const { meta, value } = yield* call.guarded<
@@ -779,7 +792,7 @@ export const makeRows = Effect.gen(function* () {
             Effect.gen(function* () {
               const { computes, logged, scans, sql } = Either.isRight(decided)
                 ? decided.right
-                : yield* Effect.zipRight(decided.left(run), decide)
+                : yield* decided.left(run)
               yield* request.started
               if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
                 yield* withinBudget(run, attempt, policy, { sql, logged, ...place })

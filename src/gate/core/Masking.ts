@@ -14,7 +14,8 @@
  *
  * Invariants:
  *  - a statement of which it is not known where each table stands is refused;
- *  - every table that is left is written in full, and was found to be one without masked columns;
+ *  - every table that is left is written in full, and was found to be one without masked columns, or a view that
+ *    reads only such tables;
  *  - CTEs of the caller's get names that no table has: what the warehouse takes for a table is not there;
  *  - what was written is read again, and has to name those tables and no others.
  */
@@ -22,11 +23,11 @@ import * as Either from "effect/Either"
 import { snowflake } from "../../sql/Dialect.js"
 import * as Identifier from "../../sql/Identifier.js"
 import type { Limits, Token, TokenKind } from "../../sql/Lexer.js"
-import { tokenize } from "../../sql/Lexer.js"
+import { snowflakeLimits, tokenize } from "../../sql/Lexer.js"
 import * as MaskRules from "../../sql/MaskRules.js"
-import type { Column, Compiled, Kind, Masking, Table, TokenKey } from "../../sql/MaskRules.js"
+import type { Column, Compiled, Kind, Known, Masking, Reads, Table, TokenKey } from "../../sql/MaskRules.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
-import { reject } from "../../sql/Statement.js"
+import { isKeyword, reject, single } from "../../sql/Statement.js"
 import type { Rejection } from "../../sql/Statement.js"
 import { emit } from "./Emit.js"
 import { isName, isWord } from "./SnowflakeFrame.js"
@@ -77,7 +78,7 @@ const catalogViews = new Set(
 const unreadable = (
   tokens: ReadonlyArray<Token>,
   { calls, dynamic, references }: Names.Names,
-  { functions }: Place
+  { functions }: Pick<Place, "functions">
 ): Either.Either<void, Rejection> => {
   const [first] = dynamic
   if (first !== undefined) {
@@ -120,6 +121,115 @@ interface Read {
 
 const full = (table: Table): string => Identifier.written(...table)
 
+/** Whether an operator has named the table or the view itself, as one that may be shown. */
+const isListed = (rules: Compiled, { objects }: Place, table: Table): boolean =>
+  MaskRules.lists(rules, table) || (objects !== undefined && ObjectRules.allowsByName(objects, table))
+
+const hasMasks = (rules: Compiled, table: Table, columns: ReadonlyArray<Column>): boolean =>
+  columns.some(({ name }) => MaskRules.ofColumn(rules, table, name) !== undefined)
+
+const isAccount = ([database]: Table): boolean => database?.toUpperCase() === "SNOWFLAKE"
+
+const isCatalog = ([, schema]: Table): boolean => schema?.toUpperCase() === "INFORMATION_SCHEMA"
+
+/** Views that stand on each other. */
+const MAX_VIEWS = 10
+
+/**
+ * Why a view may show what is masked; undefined where it shows no more than its tables, none of which has masks.
+ * Adds to `unknown` what has to be looked up before that is known.
+ */
+const showsMasked = (
+  view: Table,
+  { reads }: Known,
+  rules: Compiled,
+  masking: Masking,
+  place: Place,
+  unknown: Map<string, Table>
+): string | undefined => {
+  const told = (table: Table): string =>
+    place.objects === undefined || ObjectRules.permits(place.objects, table) ? full(table) : "a table"
+  const done = new Set<string>()
+  const follow = (below: Table, reads: Known["reads"], path: ReadonlyArray<string>): string | undefined => {
+    const name = below === view ? full(view) : `${told(below)} below ${full(view)}`
+    if (reads === undefined || typeof reads === "string")
+      return `${name} is a view or made of other tables: ${reads ?? "what it reads is not known"}`
+    // Where a CTE hides a table is for the warehouse to say: it counts as read if it is there.
+    for (const places of [...reads.tables, ...reads.ctes.map((cte) => [cte])]) {
+      let isThere = reads.ctes.includes(places[0] ?? [])
+      for (const table of places) {
+        const id = full(table)
+        if (isAccount(table))
+          return `the view ${name} reads the database SNOWFLAKE, which tells of statements`
+        if (isCatalog(table)) {
+          if (!catalogViews.has(table[2]?.toUpperCase() ?? "")) return `the view ${name} reads ${told(table)}`
+          isThere = true
+          continue
+        }
+        const known = masking.known(table)
+        const needsColumns = MaskRules.mayMask(rules, table)
+        if (known?.isAbsent === true) continue
+        isThere = true
+        if (known === undefined || (needsColumns && known.columns === undefined)) {
+          unknown.set(id, table)
+          continue
+        }
+        if (hasMasks(rules, table, known.columns ?? []))
+          return `the view ${name} reads ${told(table)}, which has masked columns`
+        if (known.isTable || done.has(id) || isListed(rules, place, table)) continue
+        if (path.includes(id)) return `the view ${told(table)} reads itself`
+        if (path.length >= MAX_VIEWS) return `more than ${MAX_VIEWS} views stand on each other`
+        const reason = follow(table, known.reads, [...path, id])
+        if (reason !== undefined) return reason
+        done.add(id)
+      }
+      if (!isThere) {
+        const [first = []] = places
+        return `the view ${name} reads ${told(first)}, which this role does not see`
+      }
+    }
+    return undefined
+  }
+  return follow(view, reads, [full(view)])
+}
+
+/** Where the query of a view begins in the statement that made it; undefined where that is none. */
+export const viewQuery = (tokens: ReadonlyArray<Token>): number | undefined => {
+  const as = tokens.findIndex(({ depth }, at) => depth === 0 && isKeyword(tokens, at, "AS"))
+  const head = tokens.slice(0, as < 0 ? 0 : as)
+  const isView = isWord(head[0], "CREATE") && head.some((_, at) => isKeyword(head, at, "VIEW"))
+  return isView && !head.some((_, at) => isKeyword(head, at, "SEMANTIC")) ? as + 1 : undefined
+}
+
+export const noView = (): Either.Either<never, Rejection> =>
+  reject("OBJECT_NOT_ALLOWED", "its text is not CREATE VIEW ... AS query")
+
+/**
+ * What a view reads, by the statement that made it. Snowflake looks for names of a view in the view's own schema, and
+ * not on the search path.
+ */
+export const readsOf = (text: string, view: Table): Either.Either<Reads, Rejection> =>
+  Either.gen(function* () {
+    const read = tokenize(text, snowflake, snowflakeLimits)
+    if (Either.isLeft(read)) return yield* reject(read.left.code, read.left.message, read.left.position)
+    const tokens = yield* single(read.right)
+    const from = viewQuery(tokens)
+    if (from === undefined) return yield* noView()
+    const names = Names.none()
+    const functions = new Set<string>()
+    const problem = inspect(tokens, from, { functions, stages: false }, names)
+    if (problem !== undefined) return yield* Either.left(problem)
+    yield* unreadable(tokens, names, { functions })
+    const [database, schema] = view
+    const tables: Array<ReadonlyArray<Table>> = []
+    for (const { parts, token } of names.references) {
+      const found = parts.length > 3 ? undefined : ObjectRules.resolve(parts, { database, schema }, false)
+      if (found === undefined) return yield* refusal(`it is not known what ${full(parts)} is`, token)
+      tables.push(found)
+    }
+    return { tables, ctes: names.ctes.map(({ name }) => [database ?? "", schema ?? "", name]) }
+  })
+
 /** Each reference with the table that it means; undefined for what is left as it is written. */
 const resolve = (
   { parts, span, token }: Names.Reference,
@@ -137,7 +247,7 @@ const resolve = (
       "write DB.SCHEMA.TABLE, or give the arguments database and schema"
     )
   }
-  if (found.some(([database]) => database?.toUpperCase() === "SNOWFLAKE")) {
+  if (found.some(isAccount)) {
     return refusal(
       `the database SNOWFLAKE tells of statements and is not available ${because}`,
       token,
@@ -155,7 +265,7 @@ const resolve = (
   }
   const known = masking.known(table)
   const needsColumns = MaskRules.mayMask(rules, table)
-  if (known === undefined || (needsColumns && known.columns === undefined)) {
+  if (known === undefined || known.isAbsent === true || (needsColumns && known.columns === undefined)) {
     return Either.left({
       code: "OBJECT_NOT_ALLOWED",
       reason: `${full(table)} may have masked columns, and it is not known which columns it has`,
@@ -164,19 +274,28 @@ const resolve = (
       lookUp: [table]
     })
   }
-  const isListed =
-    MaskRules.lists(rules, table) ||
-    (place.objects !== undefined && ObjectRules.allowsByName(place.objects, table))
-  if (!known.isTable && !isListed) {
-    return refusal(
-      `${full(table)} is a view or made of other tables, and what it reads cannot be masked`,
-      token,
-      "read its tables (describe_view shows those of a view); an operator can name it in mask or allow_objects of the tier"
-    )
+  if (!known.isTable && !isListed(rules, place, table)) {
+    const unknown = new Map<string, Table>()
+    const reason = showsMasked(table, known, rules, masking, place, unknown)
+    if (reason !== undefined) {
+      return refusal(
+        reason,
+        token,
+        "query its tables (describe_view), which can be masked; an operator can name it in mask or allow_objects"
+      )
+    }
+    if (unknown.size > 0) {
+      return Either.left({
+        code: "OBJECT_NOT_ALLOWED",
+        reason: `${full(table)} is a view, and it is not known whether its tables have masked columns`,
+        position: token?.start,
+        hint: "they are looked up when the statement runs",
+        lookUpBelow: [...unknown.values()]
+      })
+    }
   }
   const columns = known.columns ?? []
-  const hasMasks = columns.some(({ name }) => MaskRules.ofColumn(rules, table, name) !== undefined)
-  return Either.right({ table, from, to, columns: hasMasks ? columns : undefined })
+  return Either.right({ table, from, to, columns: hasMasks(rules, table, columns) ? columns : undefined })
 }
 
 /** Values that have no text of their own: they are told as NULL in place of a token. */
@@ -330,15 +449,20 @@ export const mask = (
       if (Either.isRight(read)) {
         if (read.right === undefined) left.push(JSON.stringify(reference.parts))
         else reads.push(read.right)
-      } else if (read.left.lookUp === undefined) return yield* Either.left(read.left)
+      } else if (read.left.lookUp === undefined && read.left.lookUpBelow === undefined)
+        return yield* Either.left(read.left)
       else unknown.push(read.left)
     }
     const [first] = unknown
     if (first !== undefined) {
-      const tables = new Map(
-        unknown.flatMap(({ lookUp = [] }) => lookUp.map((table) => [full(table), table]))
-      )
-      return yield* Either.left({ ...first, lookUp: [...tables.values()] })
+      const once = (tables: ReadonlyArray<Table>) => [
+        ...new Map(tables.map((table) => [full(table), table])).values()
+      ]
+      return yield* Either.left({
+        ...first,
+        lookUp: once(unknown.flatMap(({ lookUp = [] }) => lookUp)),
+        lookUpBelow: once(unknown.flatMap(({ lookUpBelow = [] }) => lookUpBelow))
+      })
     }
 
     const prefix = freshPrefix(tokens)

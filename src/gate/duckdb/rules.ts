@@ -29,6 +29,38 @@ export const placeOf = (policy: Policy, standard: Place | undefined): Place =>
     ? { database: standard?.database, schema: policy.schema ?? standard?.schema }
     : { database: policy.database, schema: policy.schema ?? "PUBLIC" }
 
+/**
+ * The tables that a name in the text of a view may mean, upper case, in DuckDB's order: in the view's schema before the
+ * main one, and `a.b` in the schema `a` or in the database `a`.
+ *
+ * @since 0.1.0
+ * @category resolving
+ */
+export const ofView = (
+  parts: ReadonlyArray<string>,
+  view: { readonly database: string; readonly schema: string }
+): ReadonlyArray<ReadonlyArray<string>> => {
+  const names = parts.map((part) => part.toUpperCase())
+  const places =
+    names.length === 3
+      ? [names]
+      : names.length === 2
+        ? [
+            [view.database, ...names],
+            [names[0]!, "MAIN", names[1]!]
+          ]
+        : [
+            [view.database, view.schema, ...names],
+            [view.database, "MAIN", ...names]
+          ]
+  const full = places.map(([database = "", schema = "", table = ""]) => [
+    database,
+    schema === "MAIN" ? "PUBLIC" : schema,
+    table
+  ])
+  return full.filter((place, at) => at === 0 || place.join("\0") !== full[0]?.join("\0"))
+}
+
 const hint =
   "list_tables shows what may be read; an operator can change allow_objects and deny_objects of the tier"
 

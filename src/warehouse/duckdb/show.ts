@@ -247,7 +247,7 @@ function viewDdl(relation: Relation): string {
       : `${written(column.name)} COMMENT ${literal(column.comment)}`
   )
   const comment = relation.comment === "" ? "" : ` COMMENT=${literal(relation.comment)}`
-  return `CREATE OR REPLACE VIEW ${written(relation.name)} (\n\t${columns.join(",\n\t")}\n)${comment}\nAS\n${relation.query};`
+  return `CREATE OR REPLACE VIEW ${written(relation.name)} (\n\t${columns.join(",\n\t")}\n)${comment}\nAS\n${relation.query.replaceAll("count_star()", "count(*)")};`
 }
 
 const tableDdl = (relation: Relation): string => {

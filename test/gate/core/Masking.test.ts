@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
+import { readsOf } from "../../../src/gate/core/Masking.js"
 import * as Gate from "../../../src/gate/core/ReadOnly.js"
 import type { Known, Masking, Table } from "../../../src/sql/MaskRules.js"
 import { snowflake } from "../../../src/sql/Dialect.js"
@@ -175,6 +176,144 @@ describe("a query with masked columns", () => {
       const plain = Gate.check(sql, place)
       expect(Gate.check(sql, { ...place, masking: { ...masking, masks: {} } })).toEqual(plain)
     }
+  })
+})
+
+describe("the text of a view", () => {
+  const view = ["D", "S", "V"]
+  const reads = (text: string) =>
+    Either.map(readsOf(text, view), ({ ctes, tables }) => ({
+      tables: tables.map((places) => places.map((table) => table.join(".")).join(" or ")),
+      ctes: ctes.map((cte) => cte.join("."))
+    }))
+
+  it.each<[string, ReadonlyArray<string>, ReadonlyArray<string>?]>([
+    ["CREATE VIEW V AS SELECT * FROM T", ["D.S.T"]],
+    [
+      "create or replace secure view x.y.v (a comment 'AS SELECT 1 FROM', b) comment = 'AS' as select 1 from t;",
+      ["D.S.T"]
+    ],
+    ['CREATE VIEW "AS" AS SELECT * FROM "t" -- FROM U\n, X.U', ["D.S.t", "D.X.U"]],
+    ["CREATE VIEW D.AS.V AS (SELECT 1 FROM A..T UNION ALL SELECT 2 FROM A.B.C)", ["A.PUBLIC.T", "A.B.C"]],
+    ["CREATE MATERIALIZED VIEW IF NOT EXISTS V COPY GRANTS CLUSTER BY (E) AS SELECT E FROM T", ["D.S.T"]],
+    ["CREATE RECURSIVE VIEW V (N) AS SELECT 1 UNION ALL SELECT N + 1 FROM V", ["D.S.V"]],
+    ["CREATE VIEW V WITH ROW ACCESS POLICY p ON (ID) WITH TAG (t = 'AS') AS SELECT ID FROM U", ["D.S.U"]],
+    ["CREATE VIEW V AS WITH T AS (SELECT E FROM T) SELECT * FROM T, O", ["D.S.T", "D.S.O"], ["D.S.T"]],
+    [
+      "CREATE VIEW V AS SELECT f.VALUE FROM T, LATERAL FLATTEN(INPUT => N) f, LATERAL (SELECT 1 FROM U) l",
+      ["D.S.T", "D.S.U"]
+    ],
+    [
+      "CREATE VIEW V AS SELECT (SELECT MAX(E) FROM T AT(OFFSET => -60)) FROM TABLE(GENERATOR(ROWCOUNT => 2))",
+      ["D.S.T"]
+    ],
+    ["CREATE VIEW V AS SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES", ["D.INFORMATION_SCHEMA.TABLES"]],
+    ["CREATE VIEW V AS SELECT 1 AS N", []]
+  ])("says what the view reads, in the view's own schema: %s", (text, tables, ctes = []) => {
+    expect(reads(text)).toEqual(Either.right({ tables, ctes }))
+  })
+
+  it.each([
+    "SELECT * FROM T",
+    "",
+    "CREATE VIEW V",
+    "CREATE TABLE V AS SELECT * FROM T",
+    "CREATE DYNAMIC TABLE V TARGET_LAG = '1 minute' WAREHOUSE = W AS SELECT * FROM T",
+    "CREATE SEMANTIC VIEW V TABLES (T) METRICS (T.m AS COUNT(*))",
+    "CREATE VIEW V AS SELECT * FROM T; SELECT 1",
+    "CREATE VIEW V AS SELECT MY_FUNCTION(ID) FROM U",
+    "CREATE VIEW V AS SELECT * FROM TABLE(MY_FUNCTION(1))",
+    "CREATE VIEW V AS SELECT * FROM IDENTIFIER('T')",
+    "CREATE VIEW V AS SELECT * FROM TABLE('T')",
+    "CREATE VIEW V AS SELECT * FROM $t",
+    "CREATE VIEW V AS SELECT $1 FROM @stage",
+    "CREATE VIEW V AS SELECT * FROM '@stage/f.csv'",
+    "CREATE VIEW V AS SELECT * FROM TABLE(RESULT_SCAN('01a0'))",
+    "CREATE VIEW V AS SELECT * FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY())",
+    "CREATE VIEW V AS SELECT * FROM SEMANTIC_VIEW(S METRICS m)",
+    "CREATE VIEW V AS SELECT GET_DDL('TABLE', 'T')",
+    "CREATE VIEW V AS SELECT 'open FROM T"
+  ])("is refused where what it reads is not certain: %s", (text) => {
+    expect(Either.isLeft(reads(text))).toBe(true)
+  })
+})
+
+describe("a view that no operator names", () => {
+  const views: { readonly [name: string]: string } = {
+    GOOD: "SELECT F FROM U",
+    UPON: "SELECT F FROM GOOD JOIN S.GOOD g USING (F)",
+    BAD: "SELECT F FROM UPON UNION ALL SELECT E FROM T",
+    UPONBAD: "SELECT * FROM GOOD, BAD",
+    WILD: "SELECT X FROM HR.P",
+    UPONLISTED: "SELECT E FROM L",
+    SHADOW: "WITH T AS (SELECT F FROM U) SELECT F FROM T",
+    FREE: "WITH NONE AS (SELECT F FROM U) SELECT F FROM NONE",
+    UNSEEN: "SELECT F FROM NONE",
+    NEW: "SELECT F FROM U, N.A, N.B",
+    ROUND: "SELECT F FROM TURN",
+    TURN: "SELECT F FROM U UNION ALL SELECT F FROM ROUND",
+    ACCOUNT: "SELECT QUERY_TEXT FROM SNOWFLAKE.ACCOUNT_USAGE.QUERY_HISTORY",
+    LOADS: "SELECT * FROM INFORMATION_SCHEMA.LOAD_HISTORY",
+    ...Object.fromEntries(
+      Array.from({ length: 14 }, (_, at) => [
+        `DEEP_${at}`.replace(/\d+/, (n) => "X".repeat(Number(n) + 1)),
+        at === 0 ? "SELECT F FROM U" : `SELECT F FROM DEEP_${"X".repeat(at)}`
+      ])
+    )
+  }
+  const known = (table: Table): Known | undefined => {
+    const name = nameOf(table)
+    if (name === "D.S.NONE") return { isTable: false, isAbsent: true }
+    const text = table[1] === "S" ? views[table[2] ?? ""] : undefined
+    if (text === undefined) return tables[name]
+    return { isTable: false, reads: Either.getOrThrow(readsOf(`CREATE VIEW V AS ${text}`, table)) }
+  }
+  const ask = (view: string, more: Partial<Gate.Policy> = {}) =>
+    check(`SELECT * FROM ${view}`, { masking: { ...masking, known }, ...more })
+
+  it.each(["GOOD", "UPON", "FREE", "DEEP_X", "DEEP_XXXXXXXXXX"])(
+    "is read where none of its tables has masks: %s",
+    (view) => {
+      expect(Either.map(ask(view), ({ canonical }) => canonical)).toEqual(
+        Either.right(`SELECT * FROM "D"."S"."${view}"`)
+      )
+    }
+  )
+
+  it.each([
+    ["BAD", /^the view D\.S\.BAD reads D\.S\.T, which has masked columns$/],
+    ["UPONBAD", /^the view D\.S\.BAD below D\.S\.UPONBAD reads D\.S\.T, which/],
+    ["WILD", /reads D\.HR\.P, which has masked columns/],
+    ["UPONLISTED", /reads D\.S\.L, which has masked columns/],
+    ["SHADOW", /reads D\.S\.T, which has masked columns/],
+    ["UNSEEN", /reads D\.S\.NONE, which this role does not see/],
+    ["ROUND", /reads itself/],
+    ["TURN", /reads itself/],
+    ["ACCOUNT", /SNOWFLAKE, which tells of statements/],
+    ["LOADS", /reads D\.INFORMATION_SCHEMA\.LOAD_HISTORY/],
+    ["DEEP_XXXXXXXXXXXXXX", /more than 10 views/]
+  ])("is refused with the table that it shows: %s", (view, reason) => {
+    expect(Either.flip(ask(view)).pipe(Either.getOrThrow)).toMatchObject({
+      code: "OBJECT_NOT_ALLOWED",
+      reason: expect.stringMatching(reason)
+    })
+  })
+
+  it("is not decided on before its tables have been looked up, beside those of the statement", () => {
+    expect(Either.flip(ask("NEW, NEWER")).pipe(Either.getOrThrow)).toMatchObject({
+      lookUp: [["D", "S", "NEWER"]],
+      lookUpBelow: [
+        ["D", "N", "A"],
+        ["D", "N", "B"]
+      ]
+    })
+  })
+
+  it("names no table that may not be named", () => {
+    const objects = { allow: [], deny: ["D.S.T"] }
+    expect(Either.flip(ask("BAD", { objects })).pipe(Either.getOrThrow).reason).toBe(
+      "the view D.S.BAD reads a table, which has masked columns"
+    )
   })
 })
 
