@@ -170,6 +170,14 @@ const computed = scalars.flatMap((template, at) =>
   )
 )
 
+/** Beside a view over tables without masks, which is read as it is. */
+const besideViews = scalars
+  .filter((_, at) => at % 3 === 1)
+  .map(
+    (template) =>
+      `SELECT v.LABEL, ${put(template, "c.EMAIL")} AS V FROM V_PRODUCTS v JOIN CUSTOMERS c ON c.ID = v.ID`
+  )
+
 const summed = [...aggregates, ...windows].flatMap((template, at) => [
   `SELECT ${put(template, columns[at % 2]!)} AS V FROM CUSTOMERS`,
   ...(at % 2 === 0
@@ -484,6 +492,7 @@ export const attacks: ReadonlyArray<string> = [
   ...names,
   ...forms,
   ...views,
+  ...besideViews,
   ...errors,
   ...probes,
   ...nested,

@@ -16,7 +16,7 @@ const warehouse = (rows: { readonly [statement: string]: ReadonlyArray<Row> }, c
     asked.push([part, sql])
     const found = rows[sql]
     return found === undefined
-      ? Effect.fail(new WarehouseError({ reason: "NotFound", description: `no ${sql}`, sent: true }))
+      ? Effect.fail(new WarehouseError({ reason: "NotFound", description: `no ${sql}`, sent: "yes" }))
       : Effect.succeed({ rows: found.filter(keep), truncated: undefined, partial: false, cutCells })
   }
   return { asked, look }
