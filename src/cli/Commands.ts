@@ -240,6 +240,13 @@ export const commands = [
         examples: [["admin quota reset ada --quota queries_per_hour", "one quota of the client ada"]]
       },
       {
+        name: "call cancel",
+        operands: [{ name: "ID" }],
+        summary: "cancel a running call; its caller is told that an operator did",
+        options: [],
+        examples: [["admin call cancel 81", "the call that `admin status` lists as 81"]]
+      },
+      {
         name: "warehouse unlatch",
         summary: "try a login again that the account has refused",
         options: [{ name: "user", value: "USER", summary: "of this user only" }]

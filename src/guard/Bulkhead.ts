@@ -86,6 +86,8 @@ export interface PoolStatus {
   readonly permits: number
   readonly inUse: number
   readonly queued: number
+  /** Who waits, in the order of their turns, and how many of its calls; absent where that is not known. */
+  readonly waiting?: ReadonlyArray<readonly [client: string, calls: number]> | undefined
   /** Milliseconds a new waiter would expect to wait; 0 when a slot is free and no call waits. */
   readonly estimatedWaitMs: number
 }

@@ -495,6 +495,17 @@ export const shuttingDown = (sent: boolean, now: number): ErrorReport => ({
   sideEffects: sent ? "unknown" : "none"
 })
 
+/** @internal `sent`: its statement may have reached the warehouse. */
+export const cancelledByOperator = (sent: boolean): ErrorReport => ({
+  code: "CANCELLED_BY_OPERATOR",
+  message:
+    "CANCELLED_BY_OPERATOR: an operator of this server cancelled this call. " +
+    `${sent ? "The statement was sent and is being cancelled." : "Nothing was executed."} ` +
+    "Do not repeat it; tell the user.",
+  retryable: false,
+  sideEffects: sent ? "unknown" : "none"
+})
+
 const MAX_CAUSE = 120
 
 /**

@@ -27,6 +27,7 @@ import type { Entry } from "../observe/Audit.js"
 import { settledLater } from "../observe/Metering.js"
 import * as Telemetry from "../observe/Telemetry.js"
 import * as RefusalLog from "../observe/refusalLog.js"
+import * as RunningCalls from "../observe/RunningCalls.js"
 import * as ToolInput from "../tools/input.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
@@ -82,21 +83,6 @@ export type CallerOf = (id: Protocol.RequestId) => {
 }
 
 /**
- * A call that is under way.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Running {
-  readonly client: string
-  readonly tool: string
-  /** Monotonic, milliseconds: when it was received. */
-  readonly since: number
-  /** Is its statement in the warehouse? */
-  readonly sent: boolean
-}
-
-/**
  * @since 0.1.0
  * @category context
  */
@@ -115,8 +101,6 @@ export class McpServer extends Context.Tag("snowguard/McpServer")<
     ) => Effect.Effect<Connection, never, Scope.Scope>
     /** Of all connections together; `cut`: told that the server is shutting down. */
     readonly calls?: Readonly<RequestRunner.Tally>
-    /** The calls under way, the oldest first. */
-    readonly running?: () => ReadonlyArray<Running>
     /** Names of the tools there are. */
     readonly tools?: ReadonlySet<string>
   }
@@ -259,7 +243,7 @@ export const make = (options: Options) =>
     const nextReference = yield* RequestId.make
     const log = yield* RefusalLog.make
     const calls = RequestRunner.tally()
-    const running = new Set<Omit<Running, "sent"> & { readonly notes: CallNotes }>()
+    const running = yield* RunningCalls.RunningCalls
     const monotonic = yield* monotonicReader
     const nanos = yield* nanosReader
     /** Lines of calls that have ended and are not settled, the oldest first, with the time of the end. */
@@ -483,9 +467,7 @@ export const make = (options: Options) =>
       started: number
     ) => {
       const { client, tier } = principal
-      const entry = { client, tool: tool.name, since: started, notes }
       const ended = (decision: string, failedQuery?: string) => {
-        running.delete(entry)
         const now = monotonic()
         const ms = now - started
         Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
@@ -525,7 +507,6 @@ export const make = (options: Options) =>
             captureStackTrace: false,
             ...(parent === undefined ? {} : { parent })
           })
-          running.add(entry)
           yield* FiberRef.update(FiberRef.currentLogAnnotations, (all) =>
             HashMap.set(HashMap.set(all, "client", client), "tool", tool.name)
           )
@@ -609,6 +590,21 @@ export const make = (options: Options) =>
             call(tool, input, context, principal, parentSpan(asked), notes, received).pipe(audibly, within),
             {
               signal: asked.signal,
+              begins: (stop) => {
+                const underWay: RunningCalls.Call = {
+                  client: principal.client,
+                  tool: tool.name,
+                  since: received,
+                  progress: () => notes.progress,
+                  cancel: stop(
+                    Effect.sync(() =>
+                      ErrorReport.toResult(ErrorReport.cancelledByOperator(notes.wasSubmitted))
+                    )
+                  )
+                }
+                running.add(underWay)
+                return () => running.remove(underWay)
+              },
               onCut: Effect.map(Clock.currentTimeMillis, (now) =>
                 ErrorReport.toResult(ErrorReport.shuttingDown(notes.wasSubmitted, now))
               )
@@ -738,13 +734,6 @@ export const make = (options: Options) =>
     return McpServer.of({
       connect,
       calls,
-      running: () =>
-        [...running].map(({ client, notes, since, tool }) => ({
-          client,
-          tool,
-          since,
-          sent: notes.wasSubmitted
-        })),
       tools: new Set(toolbox.tools.map(({ name }) => name))
     })
   })
@@ -753,5 +742,7 @@ export const make = (options: Options) =>
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<McpServer, never, Audit | CallPolicy | Toolbox> =>
+export const layer = (
+  options: Options
+): Layer.Layer<McpServer, never, Audit | CallPolicy | RunningCalls.RunningCalls | Toolbox> =>
   Layer.scoped(McpServer, make(options))

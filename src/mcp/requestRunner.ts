@@ -17,15 +17,23 @@ import { monotonicMillis } from "../platform/monotonic.js"
  *   in flight --> answered    it ended
  *             --> cancelled   its caller left, or cancelled it: no answer is read
  *             --> cut         the scope closed: its caller reads why
+ *             --> stopped     from outside: its caller reads why
  * ```
  */
 export interface RequestRunner<R> {
-  readonly run: <A>(
-    effect: Effect.Effect<A, never, R>,
-    options: { readonly signal: AbortSignal; readonly onCut: Effect.Effect<A> }
-  ) => Promise<A>
+  readonly run: <A>(effect: Effect.Effect<A, never, R>, options: Options<A>) => Promise<A>
   /** Interrupts every call at once: no client is left to answer. */
   readonly interruptAll: Effect.Effect<void>
+}
+
+interface Options<A> {
+  readonly signal: AbortSignal
+  readonly onCut: Effect.Effect<A>
+  /**
+   * Told before the effect begins: runs `stop` to answer the caller, and to interrupt the effect then. What it returns
+   * is run when the effect has ended.
+   */
+  readonly begins?: (stop: (answer: Effect.Effect<A>) => Effect.Effect<void>) => () => void
 }
 
 /** Calls, by how they ended; those of several runners may be counted together. */
@@ -34,9 +42,10 @@ export interface Tally {
   answered: number
   cancelled: number
   cut: number
+  stopped: number
 }
 
-export const tally = (): Tally => ({ inFlight: 0, answered: 0, cancelled: 0, cut: 0 })
+export const tally = (): Tally => ({ inFlight: 0, answered: 0, cancelled: 0, cut: 0, stopped: 0 })
 
 export const make = <R>({
   drainMs,
@@ -67,10 +76,7 @@ export const make = <R>({
       )
     )
     return {
-      run: <A>(
-        effect: Effect.Effect<A, never, R>,
-        { onCut, signal }: { readonly signal: AbortSignal; readonly onCut: Effect.Effect<A> }
-      ) =>
+      run: <A>(effect: Effect.Effect<A, never, R>, { begins, onCut, signal }: Options<A>) =>
         new Promise<A>((resolve, reject) => {
           tally.inFlight += 1
           // The connection may be made uninterruptibly, and fibers inherit that from the runtime. Its scheduler
@@ -78,7 +84,7 @@ export const make = <R>({
           const fiber = fork(Effect.interruptible(effect), { immediate: false })
           const abort = () => Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
           let isOver = false
-          const over = (how: "answered" | "cancelled" | "cut", answer: () => void) => {
+          const over = (how: "answered" | "cancelled" | "cut" | "stopped", answer: () => void) => {
             if (isOver) return
             isOver = true
             tally.inFlight -= 1
@@ -89,9 +95,16 @@ export const make = <R>({
           }
           const cut = Effect.map(onCut, (answer) => over("cut", () => resolve(answer)))
           cuts.add(cut)
+          const ended = begins?.((answer) =>
+            Effect.zipRight(
+              Effect.map(answer, (value) => over("stopped", () => resolve(value))),
+              Fiber.interruptFork(fiber)
+            )
+          )
           if (signal.aborted) abort()
           else signal.addEventListener("abort", abort, { once: true })
           fiber.addObserver((exit) => {
+            ended?.()
             if (exit._tag === "Success") over("answered", () => resolve(exit.value))
             // Only interruption gets here: the effect has no typed error and catches its defects.
             else over("cancelled", () => reject(exit.cause))

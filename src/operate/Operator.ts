@@ -1,7 +1,7 @@
 /**
  * What an operator sees of a running server, and does to it: everything that limits calls as it is
  * now and as it was in the last hour; and holding the circuit open, starting it afresh, trying the next login,
- * pinning the degradation ladder, setting a client's quotas back.
+ * pinning the degradation ladder, setting a client's quotas back, cancelling a call.
  *
  * ```
  *   one fiber, every 5 s ──> History (a ring of an hour)        actions ──> one at a time, audited, logged
@@ -31,6 +31,7 @@ import * as RateLimiter from "../guard/RateLimiter.js"
 import * as Retry from "../guard/Retry.js"
 import * as Activity from "../observe/Activity.js"
 import * as Audit from "../observe/Audit.js"
+import * as RunningCalls from "../observe/RunningCalls.js"
 import type { Principal } from "../platform/Principal.js"
 import { monotonicMillis } from "../platform/monotonic.js"
 import * as Quota from "../quota/Quota.js"
@@ -74,6 +75,13 @@ export const Action = Schema.Union(
       "breaker/reset",
       "ladder/unpin",
       "config/reload"
+    )
+  }),
+  Schema.Struct({
+    action: Schema.Literal("call/cancel"),
+    /** Of a call that is under way, as the snapshot names it. */
+    id: Schema.String.pipe(
+      Schema.pattern(/^\d{1,16}$/, { message: () => "expected the id of a running call" })
     )
   }),
   Schema.Struct({
@@ -149,6 +157,8 @@ export interface Options {
   readonly samples?: number | undefined
   /** Which server this is, among several. */
   readonly server?: Identity | undefined
+  /** Statements of calls under way are shown; false when absent. */
+  readonly showStatements?: boolean | undefined
 }
 
 /**
@@ -170,6 +180,8 @@ const targetOf = (action: Action): string | undefined => {
       return action.quota === undefined ? action.client : `${action.client} ${action.quota}`
     case "warehouse/unlatch":
       return action.user
+    case "call/cancel":
+      return action.id
     default:
       return undefined
   }
@@ -206,7 +218,8 @@ const makeHold = Effect.gen(function* () {
 export const make = ({
   sampleEveryMs = defaults.sampleEveryMs,
   samples = defaults.samples,
-  server
+  server,
+  showStatements = false
 }: Options = {}) =>
   Effect.gen(function* () {
     const audit = yield* Audit.Audit
@@ -215,7 +228,8 @@ export const make = ({
     const store = yield* QuotaStore.QuotaStore
     const health = yield* Effect.serviceOption(WarehouseHealth)
     const reloads = yield* Reloads
-    const view = yield* Snapshots.make
+    const calls = yield* RunningCalls.RunningCalls
+    const view = yield* Snapshots.make({ showStatements })
     const sampleMetrics = Effect.provide(
       Gauges.sample,
       yield* Effect.context<Effect.Effect.Context<typeof Gauges.sample>>()
@@ -268,6 +282,12 @@ export const make = ({
         case "config/reload":
           return Effect.map(reloads.reload, ({ changed, faults, result }) =>
             faults.length === 0 ? done(changed, result) : { ...done(changed, result), faults }
+          )
+        case "call/cancel":
+          return Effect.map(calls.cancel(action.id), (call) =>
+            call === undefined
+              ? done(false, "this call has ended already")
+              : done(true, `the call of ${call.tool} by ${call.client} is cancelled`)
           )
         case "warehouse/unlatch":
           return Option.match(health, {
@@ -361,6 +381,8 @@ export const make = ({
               ...(yield* view.refusedUsers),
               ...(yield* view.warehouses),
               ...(yield* view.accountBudgets),
+              running: yield* view.running,
+              queue: yield* view.queue,
               clients: yield* view.clients,
               tiers: yield* view.tiers,
               unserved: yield* view.unserved,
@@ -404,6 +426,7 @@ export const layerNoop: Layer.Layer<Operator> = Layer.provide(
     QuotaStore.layerMemory,
     RateLimiter.layerNoop,
     ResultCache.layerNoop,
-    Retry.layerNoop
+    Retry.layerNoop,
+    RunningCalls.layer
   )
 )

@@ -18,8 +18,11 @@ import { Mode, Signal } from "../guard/Degradation.js"
 import { RateLimiter } from "../guard/RateLimiter.js"
 import { Retry } from "../guard/Retry.js"
 import { Activity } from "../observe/Activity.js"
+import { RunningCalls } from "../observe/RunningCalls.js"
 import { names as eventNames } from "../platform/core/Events.js"
+import { monotonicMillis } from "../platform/monotonic.js"
 import * as Package from "../platform/package.js"
+import { quoted } from "../platform/quoted.js"
 import type { QuotaStatus } from "../quota/Quota.js"
 import { Credits } from "../quota/Credits.js"
 import { Quota } from "../quota/Quota.js"
@@ -139,11 +142,17 @@ export type Identity = typeof Identity.Type
  * @category models
  */
 export const RunningRow = Schema.Struct({
+  /** What it is cancelled by. */
+  id: Schema.String,
   client: Schema.String,
   tool: Schema.String,
   ms: Schema.Number,
   /** Its statement is in the warehouse. */
-  sent: Schema.Boolean
+  sent: Schema.Boolean,
+  /** Rows that have arrived. */
+  rows: Schema.Number,
+  /** Where the audit log holds the text of statements, too. */
+  statement: optional(Schema.String)
 })
 
 const Outcome = Schema.Literal("refused", "rejected", "failed")
@@ -277,6 +286,10 @@ export const Snapshot = Schema.Struct({
   would_refuse: optional(Schema.Array(Schema.Struct({ ...CodeCount, scope: Schema.String }))),
   /** For administrators, as all that follows: the calls under way, the oldest first. */
   running: optional(Schema.Array(RunningRow)),
+  /** Who waits for slots, by pool, in the order of their turns. */
+  queue: optional(
+    Schema.Array(Schema.Struct({ pool: Schema.String, client: Schema.String, calls: Schema.Number }))
+  ),
   /** The latest calls that were not served, the newest first. */
   unserved: optional(Schema.Array(Schema.Struct({ ...Refused, outcome: Outcome }))),
   /** The latest calls that a limit which is observed would have refused, the newest first. */
@@ -417,6 +430,12 @@ const STORE_PATIENCE = Duration.seconds(2)
 /** Clients that are shown: what fits a page, and what a store can be asked for. */
 const SHOWN_CLIENTS = 25
 
+/** Of the calls under way, the oldest; and of the clients that wait, those whose turn is next. */
+const SHOWN_CALLS = 50
+
+/** Characters of a statement that are shown. */
+const SHOWN_STATEMENT = 300
+
 /** Clients whose rate limits are asked for at the same time, where they are not in this process. */
 const AT_ONCE = 8
 
@@ -521,8 +540,18 @@ const badness: { readonly [P in CircuitBreaker.Phase]: number } = {
 const badnessOf = ({ phase, retryAfterMs }: CircuitBreaker.Status): number =>
   badness[phase === "open" && retryAfterMs <= 0 ? "half-open" : phase]
 
-export const make = Effect.gen(function* () {
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Statements of calls under way are shown: the audit log holds their text, too. */
+  readonly showStatements: boolean
+}
+
+export const make = Effect.fnUntraced(function* ({ showStatements }: Options) {
   const activity = yield* Activity
+  const calls = yield* RunningCalls
   const breaker = yield* CircuitBreaker.CircuitBreaker
   const degradation = yield* Degradation.Degradation
   const bulkhead = yield* Bulkhead
@@ -706,6 +735,29 @@ export const make = Effect.gen(function* () {
     )
   )
 
+  const running = Effect.zipWith(calls.all, monotonicMillis, (all, now) =>
+    all.slice(0, SHOWN_CALLS).map(([id, { client, progress, since, tool }]) => {
+      const { rows, sent, statement } = progress()
+      return {
+        id,
+        client,
+        tool,
+        ms: Math.max(0, Math.round(now - since)),
+        sent,
+        rows,
+        ...(showStatements && statement !== undefined
+          ? { statement: quoted(statement, SHOWN_STATEMENT) }
+          : {})
+      }
+    })
+  )
+
+  const queue = Effect.map(bulkhead.status, (all) =>
+    all.flatMap(({ pool, waiting = [] }) =>
+      waiting.slice(0, SHOWN_CALLS).map(([client, calls]) => ({ pool, client, calls }))
+    )
+  )
+
   const observed = Effect.map(activity.observed, ({ latest }) => latest)
 
   const clients = Effect.gen(function* () {
@@ -835,6 +887,8 @@ export const make = Effect.gen(function* () {
     warehouses,
     accountBudgets,
     refusedUsers,
+    running,
+    queue,
     unserved,
     observed,
     wrong,

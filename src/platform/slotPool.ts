@@ -62,6 +62,8 @@ export interface SlotPool<Pool, Overloaded> {
     readonly permits: number
     readonly inUse: number
     readonly queued: number
+    /** Who waits, in the order of their turns, and how many of its calls. */
+    readonly waiting: ReadonlyArray<readonly [client: string, calls: number]>
     readonly estimatedWaitMs: number
   }>
 }
@@ -288,7 +290,8 @@ export const make = <Pool, Overloaded>(
           // Beside free slots wait the clients that have their share of them.
           const isFree = inUse < permits && queue.size === 0
           const estimatedWaitMs = isFree ? 0 : estimate(state, queue.size + 1, now)
-          return [{ pool, permits, inUse, queued: queue.size, estimatedWaitMs }, state]
+          const waiting = FairQueue.waiting(queue)
+          return [{ pool, permits, inUse, queued: queue.size, waiting, estimatedWaitMs }, state]
         })
       }
     }

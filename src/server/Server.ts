@@ -20,6 +20,7 @@ import { join } from "node:path"
 import type * as Activity from "../observe/Activity.js"
 import type * as Alerts from "../operate/Alerts.js"
 import * as Audit from "../observe/Audit.js"
+import * as RunningCalls from "../observe/RunningCalls.js"
 import * as Bulkhead from "../guard/Bulkhead.js"
 import * as CallPolicy from "../tools/CallPolicy.js"
 import * as CircuitBreaker from "../guard/CircuitBreaker.js"
@@ -201,7 +202,11 @@ export const layer = <P extends Stack.Overrides = {}>(
   Layer.unwrapEffect(
     Effect.map(
       watched(settings, Stack.replace<PartError, never, P>(parts(settings, directory), overrides)),
-      ({ alerts, parts }) => Layer.provideMerge(Layer.merge(server(settings), alerts), Stack.layer(parts))
+      ({ alerts, parts }) =>
+        Layer.merge(server(settings), alerts).pipe(
+          Layer.provide(RunningCalls.layer),
+          Layer.provideMerge(Stack.layer(parts))
+        )
     )
   )
 
@@ -234,9 +239,18 @@ export const layerShared = <P extends Stack.Overrides = {}>(
         const audit = Layer.provide(Activity.layer, made.audit)
         return Layer.mergeAll(
           server(settings),
-          Layer.provide(Operator.layer({ server: identity(settings) }), told),
+          Layer.provide(
+            Operator.layer({
+              server: identity(settings),
+              showStatements: settings.audit.file !== undefined && settings.audit.statements === "text"
+            }),
+            told
+          ),
           alerts
-        ).pipe(Layer.provideMerge(Layer.merge(Stack.layer({ ...made, audit }), audit)))
+        ).pipe(
+          Layer.provide(RunningCalls.layer),
+          Layer.provideMerge(Layer.merge(Stack.layer({ ...made, audit }), audit))
+        )
       }
     )
   )

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type { WouldRefuse } from "../guard/Call.js"
 import type * as Metered from "../guard/Metered.js"
 import type * as Metering from "../observe/Metering.js"
+import type { Progress } from "../observe/RunningCalls.js"
 import type { RanAs } from "../warehouse/Warehouse.js"
 
 interface Part {
@@ -34,6 +35,7 @@ export class CallNotes {
   private text: string | undefined
   private readonly parts: Array<Part | undefined> = []
   private hasLeft = false
+  private arrived = 0
   private who: RanAs | undefined
   private would: ReadonlyArray<WouldRefuse> | undefined
   private readonly records: Array<Metered.Recording> = []
@@ -101,6 +103,15 @@ export class CallNotes {
 
   get wasSubmitted(): boolean {
     return this.hasLeft
+  }
+
+  /** Rows that came in, of whatever statement. */
+  reading(rows: number): void {
+    this.arrived += rows
+  }
+
+  get progress(): Progress {
+    return { sent: this.hasLeft, rows: this.arrived, statement: this.parts[0]?.statement ?? this.text }
   }
 
   received(part: number, got: { readonly queryId: string; readonly rows: number; readonly bytes: number }) {

@@ -229,6 +229,7 @@ export const collect = Effect.fnUntraced(
     const take = (chunk: ReadonlyArray<Row>) => {
       const picked = pick === undefined ? chunk : chunk.map(pick)
       arrived += picked.length
+      notes.reading(picked.length)
       last = picked.at(-1)
       const kept = request.keep === undefined ? picked : picked.filter(request.keep)
       shape = ResultShape.push(shape, request.into === undefined ? kept : kept.map(request.into.row))

@@ -17,6 +17,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Audit from "../../src/observe/Audit.js"
+import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import * as Operator from "../../src/operate/Operator.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
 import * as Principal from "../../src/platform/Principal.js"
@@ -59,7 +60,7 @@ const ours = (withKeys: boolean) => {
     auth,
     Readiness.layerNoop,
     Operator.layerNoop
-  ).pipe(Layer.provideMerge(Audit.layerNoop))
+  ).pipe(Layer.provideMerge(Layer.merge(Audit.layerNoop, RunningCalls.layer)))
   NodeRuntime.runMain(
     // What is measured is what a request costs, not that a flood is turned away.
     Http.listen({

@@ -2,6 +2,7 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Logger, LogLevel, Schema } from "effect"
 import * as Audit from "../../src/observe/Audit.js"
+import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import * as Operator from "../../src/operate/Operator.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
 import * as Principal from "../../src/platform/Principal.js"
@@ -60,7 +61,7 @@ export const layers = Layer.mergeAll(
   Auth.layerNone(Principal.make("local")),
   Readiness.layerNoop,
   Operator.layerNoop
-).pipe(Layer.provideMerge(Audit.layerNoop))
+).pipe(Layer.provideMerge(Layer.merge(Audit.layerNoop, RunningCalls.layer)))
 
 NodeRuntime.runMain(
   Http.listen({ ...Http.defaults, port: 0 }).pipe(

@@ -58,12 +58,12 @@ const states: { readonly [name: string]: (page: Page) => Promise<void> } = {
   "shows a server in trouble": async (page) => {
     await pretend(page, "failing")
     await page.reload()
-    await seen(page, "The warehouse fails and is not called")
+    await seen(page, "Circuit open: the warehouse is not called")
   },
   "has lost the server": async (page) => {
     await pretend(page, "failing")
     await page.reload()
-    await seen(page, "The warehouse fails and is not called")
+    await seen(page, "Circuit open: the warehouse is not called")
     await pretend(page, "gone")
     await later(page, 2_500)
     await seen(page, /cannot be reached.*Trying again/)
@@ -116,7 +116,7 @@ const tabTo = async (page: Page, name: string) => {
   throw new Error(`no way to ${name} by Tab`)
 }
 
-const charts = ["Calls", "Time of a call", "Slots and queue", "Health"].map((title) => `${title}: moment`)
+const charts = ["Calls", "Latency", "Slots and queue", "Health"].map((title) => `${title}: moment`)
 const resets = ["analytics-agents", "billing", "data-platform-team-with-a-name-that-does-not-end"]
   .concat("nightly-report")
   .map((client) => `Reset quotas of ${client}`)
@@ -158,10 +158,33 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
           "Sign out",
           ...["Hold open", "Release", "Reset"],
           ...["Mode to pin", "Pin", "Unpin"],
+          ...["Cancel execute_query of nightly-report", "Cancel list_tables of analytics-agents"],
           ...charts,
           ...resets
         ])
       })
+    )
+
+    it.effect("folds on a phone what is needed least: five screens at most, and all of it on a tap", () =>
+      visit(
+        async (page) => {
+          const height = () => page.evaluate<number>("document.documentElement.scrollHeight")
+          await states["shows a server in trouble"]?.(page)
+          assert.isAtMost(await height(), 5 * 844)
+          const isSeen = (title: string) =>
+            page.getByRole("heading", { name: title, exact: true }).isVisible()
+          for (const title of ["Warehouse", "Running now", "Refusals and errors"])
+            assert.isTrue(await isSeen(title), title)
+          assert.isFalse(await isSeen("Settings"))
+          const folds = page.locator("details.fold > summary")
+          for (const fold of await folds.all()) await fold.click()
+          for (const title of ["Since the start", "Settings", "Alerts", "Clients", "What operators did"])
+            assert.isTrue(await isSeen(title), title)
+          assert.isTrue(await page.getByRole("slider", { name: "Calls: moment" }).isVisible())
+          assert.isAbove(await height(), 5 * 844)
+        },
+        { viewport: { width: 390, height: 844 } }
+      )
     )
 
     it.effect("says which server it is, what runs there, and what was not served", () =>
@@ -178,19 +201,23 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
             .getByRole("listitem")
             .allInnerTexts()
         assert.deepStrictEqual(
-          (await items("Running now")).map((text) => text.replaceAll("\u00a0", " ")),
+          (await items("Running now")).map((text) => text.replaceAll(/\s+/g, " ")),
           [
-            "nightly-report execute_query for 41 s, in the warehouse",
-            "analytics-agents list_tables for 80 ms, not sent yet"
+            "nightly-report execute_query for 41 s, in the warehouse, 12.4K rows so far SELECT c.region, SUM(o.total) FROM sales.public.orders o JOIN sales.public.customers c USING (id) GROUP BY 1 Cancel",
+            "analytics-agents list_tables for 80 ms, not sent yet Cancel"
           ]
         )
         const [first = "", , third = "", , latest = ""] = await items("Refusals and errors")
         assert.match(first, /^51\.2K RATE_LIMITED refused, the last 400\sms ago$/)
         assert.match(third, /WAREHOUSE_INVALID_STATEMENT client error/)
         assert.match(latest, /billing execute_query: RATE_LIMITED$/)
-        // What is stale is a part of what came from memory, and is shown as one.
+        await seen(
+          page,
+          /^7 wait, about 420\sms; next: billing 5, data-platform-team-with-a-name-that-does-not-end 2$/
+        )
+        // What is stale is a part of what came from the cache, and is shown as one.
         const totals = await page.locator("#totals").innerText()
-        assert.match(totals, /Served from memory\s+18\.4K\s+Of these served stale\s+77/)
+        assert.match(totals, /Served from cache\s+18\.4K\s+Of these served stale\s+77/)
       })
     )
 
@@ -266,7 +293,7 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
         await tabTo(page, "Hold open")
         await page.keyboard.press("Enter")
         // What does no harm is what a hasty Enter chooses.
-        assert.strictEqual(await nameOfFocused(page), "Cancel")
+        assert.strictEqual(await nameOfFocused(page), "Go back")
         const within: Array<string> = []
         for (let i = 0; i < 6; i++) {
           await page.keyboard.press("Tab")
@@ -274,7 +301,7 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
           assert.isTrue(inDialog || name === "", name)
           within.push(name)
         }
-        assert.includeMembers(within, ["Cancel", "Hold open"])
+        assert.includeMembers(within, ["Go back", "Hold open"])
         await page.keyboard.press("Escape")
         assert.strictEqual(await page.getByRole("dialog").count(), 0)
         assert.strictEqual(await nameOfFocused(page), "Hold open")
@@ -305,7 +332,7 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
       visit(async (page) => {
         await states["shows a server in trouble"]?.(page)
         const calls = page.getByRole("slider", { name: "Calls: moment" })
-        const legend = page.locator("figure", { hasText: "Time of a call" }).locator("b").first()
+        const legend = page.locator("figure", { hasText: "Latency" }).locator("b").first()
         const valueOf = () => calls.getAttribute("aria-valuetext")
         assert.match(String(await valueOf()), /^\d\d:\d\d:\d\d, now: answered 1\/s, refused .*, failed /)
         assert.strictEqual(await legend.innerText(), "4\u00a0ms")
@@ -353,7 +380,7 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
             await pretend(page, "failing")
             await later(page, 10_000)
             await later(page, 2_500)
-            await seen(page, "The warehouse fails and is not called")
+            await seen(page, "Circuit open: the warehouse is not called")
             assert.isFalse(await page.getByText(/Trying again/).isVisible())
             const moving =
               await page.evaluate<number>(`[...document.querySelectorAll("*")].filter((element) => {

@@ -4,7 +4,7 @@
  */
 import { assert, describe } from "@effect/vitest"
 import { vi } from "vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Locator, Page } from "playwright-core"
 import { withLayer } from "../utils/withLayer.js"
@@ -12,6 +12,9 @@ import * as Chromium from "./chromium.js"
 import * as Stack from "./stack.js"
 
 const settings = (openSeconds: number) => `
+[limits]
+# One of them is kept for a client without any.
+max_concurrent_statements = 3
 [breaker]
 consecutive_failures = 2
 open_seconds = ${openSeconds}
@@ -39,13 +42,13 @@ const signIn = async (page: Page, key: string) => {
 }
 
 /** Presses it and answers the question that comes. */
-const press = async (page: Page, name: string, answer: "Cancel" | "Yes") => {
+const press = async (page: Page, name: string, answer: "Go back" | "Yes") => {
   await page.getByRole("button", { name, exact: true }).click()
   const dialog = page.getByRole("dialog")
   await dialog.waitFor()
   await dialog
     .getByRole("button")
-    .nth(answer === "Cancel" ? 0 : 1)
+    .nth(answer === "Go back" ? 0 : 1)
     .click()
   await dialog.waitFor({ state: "hidden" })
 }
@@ -164,7 +167,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await page.getByText(/^agent has no queries per day left, resets in \d/).waitFor()
         await heading(page, "Healthy")
 
-        await press(page, "Reset quotas of agent", "Cancel")
+        await press(page, "Reset quotas of agent", "Go back")
         assert.strictEqual(await agent.query(), "QUOTA_EXCEEDED")
         assert.deepStrictEqual(stack.operated(), [])
         await press(page, "Reset quotas of agent", "Yes")
@@ -175,22 +178,66 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
       })
     )
 
+    it.effect("shows what runs and who waits, and cancels a call: its caller is told, and no other", () =>
+      scene(async ({ agent: other, page, stack }) => {
+        await signIn(page, stack.keys.ops)
+        await heading(page, "Healthy")
+        const before = stack.operated().length
+        const scope = await Effect.runPromise(Scope.make())
+        // A client without a quota of queries.
+        const agent = await Effect.runPromise(Scope.extend(Stack.agent(stack.server, stack.keys.ops), scope))
+        await stack.account.faults([{ kind: "latency", where: "query", sql: "slow", delay: { ms: 60_000 } }])
+        const slow = ["ONE", "TWO", "THREE"].map((name) => agent.run(`SELECT 1 AS SLOW_${name}`))
+        const slots = card(page, "Slots")
+        await says(slots, /^1 wait, about .*; next: ops 1$/)
+        const running = card(page, "Running now")
+        await says(running, "SELECT 1 AS SLOW_ONE")
+        const one = running.getByRole("listitem").filter({ hasText: "SLOW_ONE" })
+        await says(one, /^for .*, in the warehouse$/)
+        const cancel = one.getByRole("button")
+        await cancel.click()
+        await page.getByRole("dialog").getByRole("button", { name: "Go back" }).click()
+        await cancel.click()
+        await page.getByRole("dialog").getByRole("button", { name: "Cancel the call" }).click()
+        await done(page, "Done: the call of execute_query by ops is cancelled.")
+        assert.strictEqual(await slow[0], "CANCELLED_BY_OPERATOR")
+        await one.waitFor({ state: "detached" })
+        // The slot is free: the call that waited has it now.
+        await says(running.getByRole("listitem").filter({ hasText: "SLOW_THREE" }), /in the warehouse/)
+        assert.strictEqual(await running.getByRole("listitem").count(), 2)
+        await heard(() => assert.match(stack.operated()[before] ?? "", /^ops call\/cancel \d+$/))
+        for (const rest of await running.getByRole("button").all()) {
+          await rest.click()
+          await page.getByRole("dialog").getByRole("button", { name: "Cancel the call" }).click()
+        }
+        assert.deepStrictEqual(await Promise.all(slow.slice(1)), [
+          "CANCELLED_BY_OPERATOR",
+          "CANCELLED_BY_OPERATOR"
+        ])
+        await stack.account.faults([])
+        // It counts against no warehouse.
+        await heading(page, "Healthy")
+        assert.strictEqual(await other.lookUp(), "ok")
+        await Effect.runPromise(Scope.close(scope, Exit.void))
+      })
+    )
+
     it.effect("pins the mode and unpins it", () =>
       scene(async ({ agent, page, stack }) => {
         await signIn(page, stack.keys.ops)
         await heading(page, "Healthy")
         const before = stack.operated().length
         await page.getByLabel("Mode to pin").selectOption("emergency")
-        await press(page, "Pin", "Cancel")
+        await press(page, "Pin", "Go back")
         assert.strictEqual(await agent.query(), "ok")
         assert.strictEqual(stack.operated().length, before)
         await press(page, "Pin", "Yes")
-        await heading(page, "Only remembered answers")
+        await heading(page, "Cached answers only")
         const level = card(page, "Service level")
         await says(level.locator("[aria-current]"), "emergency")
         await says(level, /Way back: an operator must release the pin\./)
         assert.strictEqual(await agent.query(), "DEGRADED")
-        await press(page, "Unpin", "Cancel")
+        await press(page, "Unpin", "Go back")
         assert.strictEqual(await agent.query(), "DEGRADED")
         await press(page, "Unpin", "Yes")
         await heading(page, "Healthy")
@@ -210,14 +257,14 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await signIn(page, stack.keys.ops)
         await heading(page, "Healthy")
         const before = stack.operated().length
-        await press(page, "Hold open", "Cancel")
+        await press(page, "Hold open", "Go back")
         assert.strictEqual(await agent.lookUp(), "ok")
         assert.strictEqual(stack.operated().length, before)
         await press(page, "Hold open", "Yes")
-        await heading(page, "The warehouse is not called: an operator holds it off")
-        await says(card(page, "Warehouse"), "It is not tried until it is released.")
+        await heading(page, "Circuit held open by an operator: the warehouse is not called")
+        await says(card(page, "Warehouse"), "No probe until it is released.")
         assert.include(["CIRCUIT_OPEN", "DEGRADED"], await agent.query())
-        await press(page, "Release", "Cancel")
+        await press(page, "Release", "Go back")
         assert.include(["CIRCUIT_OPEN", "DEGRADED"], await agent.query())
         await press(page, "Release", "Yes")
         await says(card(page, "Warehouse"), "Healthy")
@@ -233,10 +280,10 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         const warehouse = card(page, "Warehouse")
         await says(warehouse, "Healthy")
         await stack.account.faults(failing)
-        await callUntil(agent, heading(page, "The warehouse fails and is not called"))
+        await callUntil(agent, heading(page, "Circuit open: the warehouse is not called"))
         await says(warehouse, /consecutive failures; the last: .*HTTP 503/)
         // It runs down under one's eyes.
-        const next = warehouse.getByText(/^Next try in \d/)
+        const next = warehouse.getByText(/^Next probe in \d/)
         const first = await next.innerText()
         await next.filter({ hasNotText: first }).waitFor()
         assert.isBelow(secondsIn(await next.innerText()), secondsIn(first))
@@ -244,8 +291,8 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         assert.include(["CIRCUIT_OPEN", "DEGRADED"], await agent.query())
         await stack.account.faults([])
         assert.include(["CIRCUIT_OPEN", "DEGRADED"], await agent.query())
-        await press(page, "Reset", "Cancel")
-        await says(warehouse, "Not called: it fails")
+        await press(page, "Reset", "Go back")
+        await says(warehouse, "Circuit open: not called")
         await press(page, "Reset", "Yes")
         await says(warehouse, "Healthy")
         await heard(() => assert.strictEqual(stack.operated().at(-1), "ops breaker/reset"))
@@ -275,10 +322,10 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
           const agent = yield* Stack.agent(stack.server, stack.keys.agent)
           yield* Effect.promise(async () => {
             await stack.account.faults(failing)
-            await callUntil(agent, heading(page, "The warehouse fails and is not called"))
+            await callUntil(agent, heading(page, "Circuit open: the warehouse is not called"))
             await stack.account.faults([])
             const warehouse = card(page, "Warehouse")
-            await says(warehouse, "The next call is a try.")
+            await says(warehouse, "The next call is a probe.")
             await callUntil(agent, says(warehouse, "Healthy"))
             // The ladder holds the next mode for half a minute: batch tiers, or a share of the queries, still wait.
             await heading(page, /^(Healthy|Batch tiers are turned away|Some queries are turned away)$/)

@@ -203,9 +203,24 @@ const snapshot = (condition: Condition, now: number): Snapshot => {
     running: fresh
       ? []
       : [
-          { client: "nightly-report", tool: "execute_query", ms: 41_300, sent: true },
-          { client: "analytics-agents", tool: "list_tables", ms: 80, sent: false }
+          {
+            id: "81",
+            client: "nightly-report",
+            tool: "execute_query",
+            ms: 41_300,
+            sent: true,
+            rows: 12_400,
+            statement:
+              "SELECT c.region, SUM(o.total) FROM sales.public.orders o JOIN sales.public.customers c USING (id) GROUP BY 1"
+          },
+          { id: "94", client: "analytics-agents", tool: "list_tables", ms: 80, sent: false, rows: 0 }
         ],
+    queue: failing
+      ? [
+          { pool: "requests", client: "billing", calls: 5 },
+          { pool: "requests", client: "data-platform-team-with-a-name-that-does-not-end", calls: 2 }
+        ]
+      : [],
     unserved: fresh
       ? []
       : [

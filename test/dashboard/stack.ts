@@ -119,6 +119,7 @@ export const start = ({ toml }: Options) =>
 ${toml}
 [audit]
 file = ${JSON.stringify(audit)}
+statements = "text"
 [snowflake]
 account = "emulator"
 access_url = ${JSON.stringify(account.url)}

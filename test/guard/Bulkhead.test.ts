@@ -97,6 +97,10 @@ describe("Bulkhead", () => {
       const third = yield* Effect.fork(withSlot("c", Effect.succeed("ran")))
       yield* settle
       assert.deepInclude(yield* status, { permits: 2, inUse: 2, queued: 1 })
+      assert.deepStrictEqual(
+        (yield* status).waiting?.map(([, calls]) => calls),
+        [1]
+      )
       yield* first
       assert.strictEqual(yield* Fiber.join(third), "ran")
       yield* second

@@ -6,6 +6,7 @@ import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Effect, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope, TestClock } from "effect"
 import { metaKey } from "../../src/mcp/ErrorReport.js"
 import * as Audit from "../../src/observe/Audit.js"
+import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
 import * as Live from "../../src/platform/Live.js"
 import * as Principal from "../../src/platform/Principal.js"
@@ -39,6 +40,7 @@ const serverOf = (
     McpServer.layer({ name: "snowguard", version: "1.2.3", drainMs }),
     Layer.mergeAll(
       Audit.layerNoop,
+      RunningCalls.layer,
       CallPolicy.layer(policies),
       Layer.orDie(Toolbox.layer(tools.map((tool) => Effect.succeed(tool))))
     )

@@ -19,6 +19,7 @@ import {
   TestClock
 } from "effect"
 import type { Entry } from "../../src/observe/Audit.js"
+import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import { Audit } from "../../src/observe/Audit.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
 import * as Principal from "../../src/platform/Principal.js"
@@ -98,6 +99,7 @@ const connectTo = Effect.fnUntraced(function* (stack: ReturnType<typeof Testing.
       McpServer.layer({ name: "snowguard", version: "1", drainMs: 100 }),
       Layer.mergeAll(
         CallPolicy.layer(),
+        RunningCalls.layer,
         Layer.succeed(Audit, { record: (entry) => Effect.asVoid(Queue.offer(entries, entry)) }),
         tools
       )

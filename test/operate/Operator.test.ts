@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope, TestClock } from "effect"
 import * as Activity from "../../src/observe/Activity.js"
 import type { Entry } from "../../src/observe/Audit.js"
+import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import * as Audit_ from "../../src/observe/Audit.js"
 import { Audit } from "../../src/observe/Audit.js"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
@@ -56,7 +57,8 @@ const stack = (
           ),
           LoopGuard.layerNoop,
           ResultCache.layerNoop,
-          Retry.layerNoop
+          Retry.layerNoop,
+          RunningCalls.layer
         )
       )
     )
@@ -360,7 +362,8 @@ describe("Operator", () => {
                 Layer.orDie(Quota.layer(ServerConfig.quotaOptions(settings))),
                 QuotaStore.layerMemory
               ),
-              CallPolicy.layer(ServerConfig.callPolicyTiers(settings))
+              CallPolicy.layer(ServerConfig.callPolicyTiers(settings)),
+              RunningCalls.layer
             )
           ),
           Layer.provideMerge(

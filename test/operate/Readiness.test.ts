@@ -11,6 +11,7 @@ import * as Outage from "../../src/quota/stores/Outage.js"
 import * as Readiness from "../../src/operate/Readiness.js"
 import * as Activity from "../../src/observe/Activity.js"
 import * as Audit from "../../src/observe/Audit.js"
+import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as LoopGuard from "../../src/guard/LoopGuard.js"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
@@ -62,7 +63,8 @@ const stack = (options: Outage.Options = {}, lasting = false) =>
       LoopGuard.layerNoop,
       RateLimiter.layerNoop,
       ResultCache.layerNoop,
-      Retry.layerNoop
+      Retry.layerNoop,
+      RunningCalls.layer
     )
     const scope = yield* Scope.make()
     yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))

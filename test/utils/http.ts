@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from "node:http"
 import * as NodeHttp from "node:http"
 import { connect } from "node:net"
 import * as Audit from "../../src/observe/Audit.js"
+import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
 import * as Operator from "../../src/operate/Operator.js"
 import * as Principal from "../../src/platform/Principal.js"
@@ -60,16 +61,18 @@ export interface ServerOptions {
   readonly ready?: Layer.Layer<Readiness.Readiness> | undefined
   readonly drainMs?: number | undefined
   readonly audit?: Layer.Layer<Audit.Audit> | undefined
+  readonly running?: Layer.Layer<RunningCalls.RunningCalls> | undefined
   readonly policies?: Parameters<typeof CallPolicy.layer>[0]
   readonly operator?: Layer.Layer<Operator.Operator> | undefined
 }
 
-export const layers = ({ audit, auth, drainMs, operator, policies, ready, tools }: ServerOptions) =>
+export const layers = ({ audit, auth, drainMs, operator, policies, ready, running, tools }: ServerOptions) =>
   Layer.mergeAll(
     Layer.provide(
       McpServer.layer({ name: "snowguard", version: "1.2.3", drainMs: drainMs ?? 1_000 }),
       Layer.mergeAll(
         audit ?? Audit.layerNoop,
+        running ?? RunningCalls.layer,
         CallPolicy.layer(policies),
         Layer.orDie(Toolbox.layer((tools ?? [tool("who", () => whoAmI)]).map((one) => Effect.succeed(one))))
       )

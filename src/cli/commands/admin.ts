@@ -36,6 +36,9 @@ export class AdminFault extends Schema.TaggedError<AdminFault>("snowguard/AdminF
   }
 }
 
+/** What the third operand is; a client where nothing is said. */
+const operands: { readonly [action: string]: string } = { "ladder/pin": "mode", "call/cancel": "id" }
+
 /**
  * What the operands ask for; undefined: to look.
  *
@@ -51,7 +54,7 @@ export const actionOf = (
   const action = part === "reload" && verb === undefined ? "config/reload" : `${part ?? ""}/${verb ?? ""}`
   const given = {
     action,
-    ...(what === undefined ? {} : action === "ladder/pin" ? { mode: what } : { client: what }),
+    ...(what === undefined ? {} : { [operands[action] ?? "client"]: what }),
     ...(quota === undefined ? {} : { quota }),
     ...(user === undefined ? {} : { user })
   }
@@ -70,7 +73,7 @@ export const actionOf = (
     return wrong(
       ["admin", part, verb].filter((word) => word !== undefined).join(" "),
       why === undefined
-        ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, warehouse unlatch, or reload"
+        ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, call cancel ID, warehouse unlatch, or reload"
         : `${why.path.join(".")}: ${why.message}`
     )
   })
@@ -195,6 +198,7 @@ export const asText = ({
   quota_store,
   quotas,
   quotas_unavailable,
+  queue = [],
   refused_users,
   running = [],
   server,
@@ -247,6 +251,9 @@ export const asText = ({
     ...pools.map(
       ({ in_use, pool, queued, slots }) => `slots      ${pool}: ${in_use} of ${slots}, ${queued} wait`
     ),
+    ...queue.map(
+      ({ calls, client, pool }) => `queue      ${pool}: ${plural(calls, "call")} of ${plain(client)}`
+    ),
     ...(quotas_unavailable === undefined ? [] : [`quota      not known: ${plain(quotas_unavailable)}`]),
     ...quotas.map(({ limit, quota, used }) => `quota      ${quota}: ${used} of ${limit ?? "-"}`),
     `calls      ${calls.ok} answered, ${calls.refused} refused, ${calls.rejected} rejected, ${calls.failed} failed, ${calls.cancelled} cancelled`,
@@ -272,8 +279,10 @@ export const asText = ({
         : [`observes   ${plain(tier)}: ${plain(observes.join(", "))}: nothing is refused by these`])
     ]),
     ...running.map(
-      ({ client, ms, sent, tool }) =>
-        `running    ${plain(client)}: ${plain(tool)} for ${seconds(ms)}, ${sent ? "in the warehouse" : "not sent yet"}`
+      ({ client, id, ms, rows, sent, statement, tool }) =>
+        `running    ${id} ${plain(client)}: ${plain(tool)} for ${seconds(ms)}, ${sent ? "in the warehouse" : "not sent yet"}` +
+        (rows === 0 ? "" : `, ${plural(rows, "row")} so far`) +
+        (statement === undefined ? "" : `: ${plain(statement)}`)
     ),
     ...clients.map(
       ({ calls, client, last_decision, tier }) =>

@@ -1,4 +1,5 @@
 /** What an operator can do, each after a question. */
+import type { Snapshot } from "../../operate/Snapshot.js"
 import * as Api from "./api.js"
 import type { Question } from "./confirm.js"
 import { confirmed } from "./confirm.js"
@@ -9,6 +10,10 @@ export interface Hooks {
   readonly onDone: (result: string) => void
   readonly onRefused: (error: unknown) => void
 }
+
+type RunningRow = NonNullable<Snapshot["running"]>[number]
+
+export type Actions = ReturnType<typeof make>
 
 export const make = ({ onDone, onRefused }: Hooks) => {
   /** Asks, does it, and says what came of it. */
@@ -66,6 +71,16 @@ export const make = ({ onDone, onRefused }: Hooks) => {
   ])
 
   return {
+    cancelCall: ({ client, id, tool }: Pick<RunningRow, "client" | "id" | "tool">): void =>
+      void perform(
+        {
+          title: `Cancel ${tool} of ${client}?`,
+          text: "Its statement is cancelled in the warehouse, and its caller is told that an operator did it.",
+          yes: "Cancel the call"
+        },
+        "call/cancel",
+        { id }
+      ),
     resetQuota: (client: string): void =>
       void perform(
         {

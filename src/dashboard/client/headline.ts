@@ -46,18 +46,18 @@ export const warehouse = (snapshot: Snapshot): State => {
   if (reach !== "off" && isRemembering(snapshot)) return ["warn", "Not called in this mode"]
   switch (reach) {
     case "off":
-      return ["bad", phase === "forced-open" ? "Not called: held open" : "Not called: it fails"]
+      return ["bad", phase === "forced-open" ? "Circuit held open: not called" : "Circuit open: not called"]
     case "probed":
-      return ["warn", "Being tried again"]
+      return ["warn", "Circuit half-open: being probed"]
     case "called":
-      return phase === "disabled" ? ["warn", "Called without a breaker"] : ["good", "Healthy"]
+      return phase === "disabled" ? ["warn", "No circuit breaker"] : ["good", "Healthy"]
   }
 }
 
 /** What is served. */
 export const service = (snapshot: Snapshot): State => {
   if (snapshot.quota_store?.refusing === true) return ["bad", "Calls are refused"]
-  if (isRemembering(snapshot)) return ["bad", "Only remembered answers"]
+  if (isRemembering(snapshot)) return ["bad", "Cached answers only"]
   if (reachOf(snapshot) === "off") return ["bad", "Calls of the warehouse are refused"]
   const { mode, shedding } = snapshot.mode
   if (mode === "normal") return ["good", "Everything is served"]
@@ -67,7 +67,7 @@ export const service = (snapshot: Snapshot): State => {
 const served = (snapshot: Snapshot): string => {
   const { mode, shedding } = snapshot.mode
   if (snapshot.quota_store?.refusing === true) return "Calls are refused: what is used cannot be counted."
-  if (isRemembering(snapshot)) return "Look-ups are answered from memory, queries are refused."
+  if (isRemembering(snapshot)) return "Look-ups are answered from the cache, queries are refused."
   if (reachOf(snapshot) === "off") return "Every call of the warehouse is refused."
   if (mode === "normal") return "Every call is served within its limits."
   return shedding > 0
@@ -79,13 +79,13 @@ const ofReach = (snapshot: Snapshot): string => {
   const { phase } = snapshot.circuit
   switch (reachOf(snapshot)) {
     case "probed":
-      return "The warehouse is being tried again"
+      return "Circuit half-open: the warehouse is being probed"
     case "off":
       return phase === "forced-open"
-        ? "The warehouse is not called: an operator holds it off"
-        : "The warehouse fails and is not called"
+        ? "Circuit held open by an operator: the warehouse is not called"
+        : "Circuit open: the warehouse is not called"
     case "called":
-      return "The circuit breaker is switched off"
+      return "There is no circuit breaker"
   }
 }
 

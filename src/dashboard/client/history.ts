@@ -26,7 +26,7 @@ const perSecond = (value: number) => `${Format.count(value)}/s`
 const charts = {
   calls: Charts.makeChart({ title: "Calls", stacked: true, format: perSecond, atLeast: 1 }),
   time: Charts.makeChart({
-    title: "Time of a call",
+    title: "Latency",
     stacked: false,
     format: (ms) => Format.duration(ms),
     atLeast: 10

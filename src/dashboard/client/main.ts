@@ -6,6 +6,7 @@ import * as Actions from "./actions.js"
 import * as Api from "./api.js"
 import { dismiss } from "./confirm.js"
 import { byId, setText, show } from "./dom.js"
+import * as Folds from "./folds.js"
 import * as Format from "./format.js"
 import { headline } from "./headline.js"
 import * as History from "./history.js"
@@ -62,7 +63,7 @@ const credential = () => signIn.credential.replace("API ", "")
 const showSnapshot = (snapshot: Api.Tick["snapshot"]) => {
   updatedAt = performance.now()
   trouble = undefined
-  View.render(snapshot, actions.resetQuota)
+  View.render(snapshot, actions)
   History.now(snapshot)
   announce(headline(snapshot).words)
   showAge()
@@ -206,5 +207,6 @@ byId("login-form").addEventListener("submit", (event) => {
 })
 
 History.mount()
+Folds.mount()
 setInterval(showAge, 1_000)
 start()

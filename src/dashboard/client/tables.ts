@@ -134,24 +134,42 @@ export const codes = (all: ReadonlyArray<CodeRow>): void => {
   )
 }
 
-/** The calls under way. */
-export const running = (all: NonNullable<Snapshot["running"]>): void => {
+type RunningRow = NonNullable<Snapshot["running"]>[number]
+
+const runningRows = new Map<string, { readonly root: HTMLLIElement; readonly age: HTMLElement }>()
+
+const makeRunning = (call: RunningRow, onCancel: (call: RunningRow) => void) => {
+  const age = h("span", { class: "quiet" })
+  const { client, statement, tool } = call
+  const button = h("button", { type: "button", "aria-label": `Cancel ${tool} of ${client}` }, "Cancel")
+  button.addEventListener("click", () => onCancel(call))
+  const told = h("div", {}, h("b", {}, client), ` ${tool} `, age)
+  if (statement !== undefined) told.append(h("code", { class: "statement" }, statement))
+  return { root: h("li", {}, told, button), age }
+}
+
+/** The calls under way. Rows stay what they are, so that a button is still there when it is pressed. */
+export const running = (all: ReadonlyArray<RunningRow>, onCancel: (call: RunningRow) => void): void => {
   show(byId("no-running"), all.length === 0)
-  fill(byId("running-rows"), JSON.stringify(all), () =>
-    all.map(({ client, ms, sent, tool }) =>
-      h(
-        "li",
-        {},
-        h("b", {}, client),
-        ` ${tool} `,
-        h(
-          "span",
-          { class: "quiet" },
-          `for ${Format.duration(ms)}, ${sent ? "in the warehouse" : "not sent yet"}`
-        )
-      )
+  const present = new Set(all.map(({ id }) => id))
+  for (const [id, { root }] of runningRows) {
+    if (present.has(id)) continue
+    root.remove()
+    runningRows.delete(id)
+  }
+  for (const call of all) {
+    const row = runningRows.get(call.id) ?? makeRunning(call, onCancel)
+    if (!runningRows.has(call.id)) {
+      runningRows.set(call.id, row)
+      byId("running-rows").append(row.root)
+    }
+    const rows =
+      call.rows === 0 ? "" : `, ${Format.count(call.rows)} ${call.rows === 1 ? "row" : "rows"} so far`
+    setText(
+      row.age,
+      `for ${Format.duration(call.ms)}, ${call.sent ? "in the warehouse" : "not sent yet"}${rows}`
     )
-  )
+  }
 }
 
 /** The latest calls that were not served. */
@@ -180,6 +198,7 @@ const deeds: { readonly [action: string]: string } = {
   "ladder/unpin": "unpinned the mode",
   "quota/reset": "reset the quotas of",
   "warehouse/unlatch": "unlatched the login",
+  "call/cancel": "cancelled the call",
   "config/reload": "had the settings read again"
 }
 

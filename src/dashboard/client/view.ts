@@ -1,5 +1,6 @@
 /** The figures of one moment, put on the page. */
 import type { Snapshot } from "../../operate/Snapshot.js"
+import type { Actions } from "./actions.js"
 import type { Mood } from "./dom.js"
 import { byId, fill, h, meter, setEnabled, setText } from "./dom.js"
 import * as Format from "./format.js"
@@ -18,10 +19,10 @@ const left = (ms: number | undefined, age: number): number | undefined =>
   ms === undefined ? undefined : Math.max(0, ms - age)
 
 const nextTry = ({ next_probe_in_ms, phase }: Snapshot["circuit"], age: number): string => {
-  if (phase === "forced-open") return "It is not tried until it is released."
+  if (phase === "forced-open") return "No probe until it is released."
   if (phase !== "open") return ""
   const ms = left(next_probe_in_ms, age) ?? 0
-  return ms < 1000 ? "The next call is a try." : `Next try in ${Format.duration(ms)}.`
+  return ms < 1000 ? "The next call is a probe." : `Next probe in ${Format.duration(ms)}.`
 }
 
 const circuit = (snapshot: Snapshot) => {
@@ -74,18 +75,30 @@ const mode = (snapshot: Snapshot) => {
   setEnabled(byId("ladder-unpin"), pinned)
 }
 
-const lists = ({ at, pools, quotas, quotas_unavailable, rate_limits }: Snapshot) => {
-  fill(byId("pools"), JSON.stringify(pools), () =>
-    pools.map(({ estimated_wait_ms, in_use, pool, queued, slots }) =>
-      meter(
+/** Clients that wait are named, as many as fit. */
+const NAMED_WAITERS = 5
+
+/** `analytics 12, billing 3 and 2 clients more` */
+const waiters = (queue: NonNullable<Snapshot["queue"]>, of: string): string => {
+  const all = queue.filter(({ pool }) => pool === of)
+  const named = all.slice(0, NAMED_WAITERS).map(({ calls, client }) => `${client} ${Format.count(calls)}`)
+  const more = all.length - named.length
+  return named.join(", ") + (more > 0 ? ` and ${more} ${more === 1 ? "client" : "clients"} more` : "")
+}
+
+const lists = ({ at, pools, queue = [], quotas, quotas_unavailable, rate_limits }: Snapshot) => {
+  fill(byId("pools"), JSON.stringify([pools, queue]), () =>
+    pools.map(({ estimated_wait_ms, in_use, pool, queued, slots }) => {
+      const names = waiters(queue, pool)
+      return meter(
         Format.sentence(Format.words(pool)),
         `${Format.count(in_use)} of ${Format.count(slots)} in use`,
         in_use / slots,
         queued === 0
           ? "none waiting"
-          : `${Format.count(queued)} wait, about ${Format.duration(estimated_wait_ms)}`
+          : `${Format.count(queued)} wait, about ${Format.duration(estimated_wait_ms)}${names === "" ? "" : `; next: ${names}`}`
       )
-    )
+    })
   )
   fill(byId("rates"), JSON.stringify(rate_limits), () =>
     rate_limits.map(({ burst, name, per_second, remaining, scope }) =>
@@ -124,10 +137,10 @@ const totals = ({ cache, calls, retries, uptime_ms }: Snapshot) => {
     ["Client errors", Format.count(calls.rejected)],
     ["Cancelled", Format.count(calls.cancelled)],
     ["Retries", Format.count(retries.retries)],
-    ["Served from memory", Format.count(cache.fresh_hits + cache.stale_hits)],
+    ["Served from cache", Format.count(cache.fresh_hits + cache.stale_hits)],
     ["Of these served stale", Format.count(cache.stale_hits)],
     ["Results", Format.bytes(calls.bytes)],
-    ["Running for", Format.duration(uptime_ms)]
+    ["Uptime", Format.duration(uptime_ms)]
   ]
   fill(byId("totals"), JSON.stringify(rows), () =>
     rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))
@@ -188,7 +201,10 @@ export const renderLost = (age: number): void => {
   setText(byId("headline-more"), `The last that was known: ${last.charAt(0).toLowerCase()}${last.slice(1)}.`)
 }
 
-export const render = (snapshot: Snapshot, onReset: (client: string) => void): void => {
+export const render = (
+  snapshot: Snapshot,
+  { cancelCall, resetQuota }: Pick<Actions, "cancelCall" | "resetQuota">
+): void => {
   latest = snapshot
   top(snapshot)
   circuit(snapshot)
@@ -199,9 +215,9 @@ export const render = (snapshot: Snapshot, onReset: (client: string) => void): v
   totals(snapshot)
   Tables.codes(snapshot.codes ?? [])
   Govern.render(snapshot)
-  if (snapshot.running !== undefined) Tables.running(snapshot.running)
+  if (snapshot.running !== undefined) Tables.running(snapshot.running, cancelCall)
   if (snapshot.unserved !== undefined) Tables.unserved(snapshot.unserved, snapshot.at)
-  if (snapshot.clients !== undefined) Tables.clients(snapshot.clients, snapshot.at, onReset)
+  if (snapshot.clients !== undefined) Tables.clients(snapshot.clients, snapshot.at, resetQuota)
   if (snapshot.actions !== undefined) Tables.actions(snapshot.actions, snapshot.at)
 }
 
@@ -211,7 +227,7 @@ export const forget = (): void => {
   Tables.clients([], 0, () => {})
   Tables.actions([], 0)
   Tables.codes([])
-  Tables.running([])
+  Tables.running([], () => {})
   Tables.unserved([], 0)
   Govern.forget()
   setText(byId("server"), "")

@@ -13,6 +13,7 @@
  * | `POST /admin/ladder/pin` | administrators | `{ "mode": MODE }` |
  * | `POST /admin/ladder/unpin` | administrators | `{}` |
  * | `POST /admin/warehouse/unlatch` | administrators | `{ "user"?: NAME }` |
+ * | `POST /admin/call/cancel` | administrators | `{ "id": ID }`, as `/status/data` names the call |
  * | `POST /admin/config/reload` | administrators | `{}` |
  * | `POST /admin/quota/reset` | administrators | `{ "client": NAME, "quota"?: QUOTA }` |
  *
@@ -40,7 +41,6 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { McpServer } from "../McpServer.js"
 import * as Shares from "../core/Shares.js"
 import type { Identity } from "../auth/Auth.js"
 import { Authenticator } from "../auth/Auth.js"
@@ -206,9 +206,6 @@ const EVERY_MS = 2_000
 /** A snapshot serves all requests within this time. */
 const FRESH_MS = 500
 
-/** Of the calls under way, the oldest. */
-const SHOWN_CALLS = 50
-
 const STREAM_LASTS = "10 minutes"
 
 /** At a time, of all and of one caller. */
@@ -270,7 +267,6 @@ const event = (data: object): Uint8Array => encoder.encode(`data: ${JSON.stringi
 const makeStatus = ({ draining, edge, hasPage, streams }: Options) =>
   Effect.gen(function* () {
     const operator = yield* Operator
-    const { running = () => [] } = yield* McpServer
     const watchers = Shares.make(MAX_WATCHERS, MAX_WATCHERS_EACH)
 
     let last: { readonly at: number; readonly snapshot: Snapshot } | undefined
@@ -278,17 +274,8 @@ const makeStatus = ({ draining, edge, hasPage, streams }: Options) =>
       last !== undefined && now - last.at < FRESH_MS
         ? Effect.succeed(last.snapshot)
         : Effect.map(operator.snapshot("all"), (seen): Snapshot => {
-            const calls = running()
-              .slice(0, SHOWN_CALLS)
-              .map(({ client, sent, since, tool }) => ({
-                client,
-                tool,
-                ms: Math.max(0, Math.round(now - since)),
-                sent
-              }))
-            const fresh = { ...seen, running: calls }
-            last = { at: now, snapshot: fresh }
-            return fresh
+            last = { at: now, snapshot: seen }
+            return seen
           })
     )
 

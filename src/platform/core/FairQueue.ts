@@ -176,6 +176,14 @@ export const cancel = <A>(queue: FairQueue<A>, ticket: Ticket<A>): boolean => {
   return true
 }
 
+/** Who waits, and with how many tickets: those that wait for the next turn first. */
+export const waiting = <A>({ lanes, turn }: FairQueue<A>): ReadonlyArray<readonly [string, number]> => {
+  const found: Array<readonly [string, number]> = []
+  for (let lane = turn; lane !== undefined && found.length < lanes.size; lane = lane.after)
+    found.push([lane.client, lane.size])
+  return found
+}
+
 /**
  * About how many tickets would be served before a new one of this client: its own, and as many rounds
  * of all other clients. Exact for equal weights and equally long lanes, else rather too many.

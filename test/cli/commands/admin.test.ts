@@ -52,6 +52,7 @@ describe("snowguard admin", () => {
       [["status"], undefined],
       [["breaker", "open"], { action: "breaker/open" }],
       [["breaker", "release"], { action: "breaker/release" }],
+      [["call", "cancel", "81"], { action: "call/cancel", id: "81" }],
       [["breaker", "reset"], { action: "breaker/reset" }],
       [["ladder", "pin", "cache-only"], { action: "ladder/pin", mode: "cache-only" }],
       [["ladder", "unpin"], { action: "ladder/unpin" }],

@@ -3,6 +3,7 @@ import { Deferred, Effect, Exit, Layer, Logger, LogLevel, Ref, Scope } from "eff
 import type { IncomingMessage } from "node:http"
 import * as Activity from "../../../src/observe/Activity.js"
 import type { Entry } from "../../../src/observe/Audit.js"
+import * as RunningCalls from "../../../src/observe/RunningCalls.js"
 import { Audit } from "../../../src/observe/Audit.js"
 import * as Bulkhead from "../../../src/guard/Bulkhead.js"
 import * as CircuitBreaker from "../../../src/guard/CircuitBreaker.js"
@@ -52,12 +53,14 @@ const start = (
       RateLimiter.layerNoop,
       LoopGuard.layerNoop,
       ResultCache.layerNoop,
-      Retry.layerNoop
+      Retry.layerNoop,
+      RunningCalls.layer
     )
     const context = yield* Layer.build(Layer.provideMerge(Operator.layer(), services))
     const server = yield* H.server({
       operator: Layer.succeedContext(context),
       audit: Layer.succeedContext(context),
+      running: Layer.succeedContext(context),
       options,
       tools,
       ...(mode === "keys" ? { auth } : {})
@@ -133,7 +136,7 @@ describe("what operators see over HTTP", () => {
       assert.notInclude(totals.body, "clients")
       assert.notInclude(totals.body, '"ana"')
       const beyond = Object.keys(all.snapshot).filter((name) => !(name in JSON.parse(totals.body).snapshot))
-      assert.sameMembers(beyond, ["actions", "clients", "observed", "running", "tiers", "unserved"])
+      assert.sameMembers(beyond, ["actions", "clients", "observed", "queue", "running", "tiers", "unserved"])
       assert.deepInclude(JSON.parse(totals.body).snapshot.calls, { ok: 1 })
     }).pipe(quiet)
   )
@@ -228,6 +231,52 @@ describe("what runs", () => {
 })
 
 describe("what operators do over HTTP", () => {
+  it.scopedLive(
+    "cancel a call: its caller is answered with the reason, its work ends, and others go on",
+    () =>
+      Effect.gen(function* () {
+        const gate = yield* H.gate
+        const { context, server, written } = yield* start("keys", {}, [gate.tool])
+        const session = yield* server.open({ token: "ana" })
+        const call = server.start({ body: H.toolCall(1, "gate"), session, token: "ana" })
+        yield* Deferred.await(gate.started)
+        const seen = (token: string) =>
+          Effect.map(server.ask({ path: "/status/data", token }), ({ body }) => JSON.parse(body).snapshot)
+        const [{ id }] = (yield* seen("root")).running
+        const cancel = (token: string, id: unknown) =>
+          server.ask({ path: "/admin/call/cancel", token, body: { id } })
+        assert.strictEqual((yield* cancel("ana", id)).status, 403)
+        assert.strictEqual((yield* cancel("root", "no number")).status, 400)
+        assert.deepInclude(JSON.parse((yield* cancel("root", "12345")).body), { changed: false })
+        assert.isFalse(yield* Deferred.isDone(gate.interrupted))
+        assert.deepStrictEqual(JSON.parse((yield* cancel("root", id)).body), {
+          changed: true,
+          result: "the call of gate by ana is cancelled"
+        })
+        const { body } = yield* Effect.promise(() => call.answer)
+        assert.include(body, "CANCELLED_BY_OPERATOR")
+        assert.include(body, "Nothing was executed. Do not repeat it; tell the user.")
+        yield* Deferred.await(gate.interrupted)
+        assert.deepInclude(JSON.parse((yield* cancel("root", id)).body), { changed: false })
+        assert.deepStrictEqual((yield* seen("root")).running, [])
+        const lines = yield* Effect.repeat(written, {
+          until: (lines) => lines.some(({ tool }) => tool === "gate")
+        })
+        assert.deepInclude(
+          lines.find(({ tool }) => tool === "gate"),
+          { client: "ana", decision: "cancelled" }
+        )
+        assert.deepStrictEqual(
+          lines.flatMap(({ target, tool }) => (tool === "operator:call/cancel" ? [target] : [])),
+          ["12345", id, id]
+        )
+        const { counts } = yield* Effect.flatMap(Activity.Activity, ({ totals }) => totals).pipe(
+          Effect.provide(context)
+        )
+        assert.deepInclude(counts, { cancelled: 1, failed: 0 })
+      }).pipe(quiet)
+  )
+
   it.scopedLive("administrators act, and it is in the audit log; others do not", () =>
     Effect.gen(function* () {
       const { server, written } = yield* start()

@@ -200,6 +200,10 @@ describe("FairQueue", () => {
             assert.strictEqual(FairQueue.cancel(queue, ticket), model.cancel(one.item))
         }
         assert.strictEqual(queue.size, model.size)
+        assert.deepStrictEqual(
+          FairQueue.waiting(queue),
+          model.lanes.map(({ client, items }) => [client, items.length] as const)
+        )
         assert.strictEqual(queue.lanes.size, model.lanes.length)
       }
       for (let next = model.dequeue(); next !== undefined; next = model.dequeue())

@@ -1,0 +1,82 @@
+/**
+ * The calls of this process that are under way: who asked what, how far it is, and a way to end it. The server
+ * adds a call when it is received and removes it when it has ended; operators look, and cancel.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/**
+ * How far a call is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Progress {
+  /** Is its statement in the warehouse? */
+  readonly sent: boolean
+  /** Rows that have arrived, over all its statements. */
+  readonly rows: number
+  /** The statement, once it is known. */
+  readonly statement: string | undefined
+}
+
+/**
+ * A call that is under way.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Call {
+  readonly client: string
+  readonly tool: string
+  /** Monotonic, milliseconds: when it was received. */
+  readonly since: number
+  readonly progress: () => Progress
+  /** Answers the caller that an operator cancelled the call, and then ends the call and its statement. */
+  readonly cancel: Effect.Effect<void>
+}
+
+/**
+ * @since 0.1.0
+ * @category context
+ */
+export class RunningCalls extends Context.Tag("snowguard/RunningCalls")<
+  RunningCalls,
+  {
+    /** What is added is to be removed when it ends. */
+    readonly add: (call: Call) => void
+    readonly remove: (call: Call) => void
+    /** The oldest first. The id is that of {@link cancel}; it is never used again. */
+    readonly all: Effect.Effect<ReadonlyArray<readonly [id: string, call: Call]>>
+    /** The call that was cancelled; undefined when no such call is under way. */
+    readonly cancel: (id: string) => Effect.Effect<Call | undefined>
+  }
+>() {}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<Context.Tag.Service<RunningCalls>> = Effect.sync(() => {
+  const calls = new Map<Call, string>()
+  let last = 0
+  return {
+    add: (call) => void calls.set(call, String(++last)),
+    remove: (call) => void calls.delete(call),
+    all: Effect.sync(() => [...calls].map(([call, id]) => [id, call] as const)),
+    cancel: (wanted) =>
+      Effect.suspend(() => {
+        const [call] = [...calls].find(([, id]) => id === wanted) ?? []
+        return call === undefined ? Effect.succeed(undefined) : Effect.as(call.cancel, call)
+      })
+  }
+})
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<RunningCalls> = Layer.effect(RunningCalls, make)
