@@ -294,7 +294,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
     it.effect("shows what runs and who waits, and cancels a call: its caller is told, and no other", () =>
       scene(async ({ agent: other, page, stack }) => {
         await signIn(page, stack.keys.ops)
-        await heading(page, "Healthy")
+        await says(card(page, "Warehouse"), "Healthy")
         const before = stack.operated().length
         const scope = await Effect.runPromise(Scope.make())
         // A client without a quota of queries.
