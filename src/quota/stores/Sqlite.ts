@@ -177,15 +177,17 @@ export const make = (
     yield* Effect.forkScoped(transactions.worker)
     yield* Effect.forkScoped(Upkeep.background({ checkpoints, transactions, path }))
 
-    const { submit } = transactions
+    const { post, submit, submitIfWanted } = transactions
     return QuotaStore.of({
       reserve: (charges, ttlMs) =>
-        submit("reserve", true, (page) => {
+        submitIfWanted("reserve", (page) => {
           const { ledger, now } = chargesLoaded(page, charges)
           return Ledger.reserve(ledger, now, charges, ttlMs)
         }),
+      // The statement does not wait for the disk. A process that dies with it on the way, before this turn of the event
+      // loop is over, has acknowledged nothing: the reservation expires as if nothing had been sent.
       submitted: (id) =>
-        submit("submitted", true, ({ ledger, loadReservation, now }) => {
+        post("submitted", ({ ledger, loadReservation, now }) => {
           loadReservation(id)
           Ledger.submitted(ledger, now, id)
         }),

@@ -217,6 +217,27 @@ describe("sqlite", () => {
     })
   )
 
+  it.scopedLive("lets a statement leave while the file is locked, and books that with what comes next", () =>
+    Effect.gen(function* () {
+      const path = yield* temporaryPath
+      const store = yield* Sqlite.make({ path, lockTimeoutMs: 10_000 })
+      const granted = yield* store.reserve([charge("a")], DAY)
+      if (granted._tag !== "Granted") return yield* Effect.dieMessage("refused")
+      const blocker = new DatabaseSync(path)
+      blocker.exec("BEGIN IMMEDIATE")
+      // It would wait for the lock until it times out.
+      yield* store.submitted(granted.reservation)
+      expect(query(path, "SELECT state FROM reservation")).toEqual([{ state: "held" }])
+      blocker.exec("ROLLBACK")
+      blocker.close()
+      yield* store.reserve([charge("b")], DAY)
+      expect(query(path, "SELECT state FROM reservation ORDER BY state DESC")).toEqual([
+        { state: "submitted" },
+        { state: "held" }
+      ])
+    })
+  )
+
   it.scopedLive("fails in time while the file is locked, still reads, and goes on afterwards", () =>
     Effect.gen(function* () {
       const path = yield* temporaryPath

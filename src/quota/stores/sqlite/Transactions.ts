@@ -38,12 +38,22 @@ interface Job {
 }
 
 export interface Transactions {
-  /** Runs a step; one that does not write needs no lock and leaves nothing behind. */
+  /**
+   * Runs a step, also when its fiber is interrupted before. One that does not write needs no lock and leaves nothing
+   * behind.
+   */
   readonly submit: <A>(
     operation: string,
     writes: boolean,
     step: (page: Page) => A
   ) => Effect.Effect<A, QuotaStoreError>
+  /** Runs a step that writes, unless its fiber is interrupted before. */
+  readonly submitIfWanted: <A>(
+    operation: string,
+    step: (page: Page) => A
+  ) => Effect.Effect<A, QuotaStoreError>
+  /** Runs a step that writes, after those that were submitted before and before those that come later; waits for none. */
+  readonly post: (operation: string, step: (page: Page) => void) => Effect.Effect<void, QuotaStoreError>
   /** Waits for the lock whenever it is taken, for ever. */
   readonly worker: Effect.Effect<never>
   /** Runs what is still waiting, and refuses everything after. */
@@ -187,30 +197,48 @@ export const make = (options: {
     }
   })
 
+  const enqueue = <A>(
+    operation: string,
+    writes: boolean,
+    step: (page: Page) => A,
+    resume: (answer: Effect.Effect<A, QuotaStoreError>) => void
+  ): Job | undefined => {
+    if (broken !== undefined) {
+      resume(Effect.fail(broken))
+      return undefined
+    }
+    let answer: Effect.Effect<A> = Effect.never
+    const job: Job = {
+      operation,
+      writes,
+      now: clock(),
+      run: (page) => {
+        answer = Effect.succeed(step(page))
+      },
+      answer: () => resume(answer),
+      fail: (error) => resume(Effect.fail(error)),
+      cancelled: false
+    }
+    queue.push(job)
+    schedule()
+    return job
+  }
+
   return {
     submit: <A>(operation: string, writes: boolean, step: (page: Page) => A) =>
+      Effect.async<A, QuotaStoreError>((resume) => void enqueue(operation, writes, step, resume)),
+    submitIfWanted: <A>(operation: string, step: (page: Page) => A) =>
       Effect.async<A, QuotaStoreError>((resume) => {
-        if (broken !== undefined) {
-          resume(Effect.fail(broken))
-          return
-        }
-        let answer: Effect.Effect<A> = Effect.never
-        const job: Job = {
-          operation,
-          writes,
-          now: clock(),
-          run: (page) => {
-            answer = Effect.succeed(step(page))
-          },
-          answer: () => resume(answer),
-          fail: (error) => resume(Effect.fail(error)),
-          cancelled: false
-        }
-        queue.push(job)
-        schedule()
+        const job = enqueue(operation, true, step, resume)
         return Effect.sync(() => {
-          job.cancelled = true
+          if (job !== undefined) job.cancelled = true
         })
+      }),
+    post: (operation, step) =>
+      Effect.suspend(() => {
+        let failed: Effect.Effect<void, QuotaStoreError> = Effect.void
+        enqueue(operation, true, step, (answer) => (failed = answer))
+        return failed
       }),
     worker: Effect.forever(Effect.zipRight(locked, Effect.zipRight(flush, Effect.sync(turnOver)))),
     drain: Effect.suspend(() => {
