@@ -18,7 +18,7 @@ import * as Metered from "./Metered.js"
 import type { Admission, RateLimited } from "./RateLimiter.js"
 import * as Verdict from "./Verdict.js"
 import * as Telemetry from "../observe/Telemetry.js"
-import { modifyAt, withNow } from "../platform/monotonic.js"
+import { monotonicReader } from "../platform/monotonic.js"
 import type { Criticality, OperationClass } from "../platform/Operation.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
@@ -199,6 +199,8 @@ export interface Call extends Operation {
   readonly tier: string
   readonly requestId: string
   readonly criticality: Criticality
+  /** Reads the monotonic clock, milliseconds. */
+  readonly now: () => number
   /** Monotonic milliseconds. */
   readonly deadline: number
   /** Milliseconds that it waits for rate-limit tokens. */
@@ -246,7 +248,10 @@ export const maker = (
   }>,
   limits: Metered.Limits
 ): Effect.Effect<(operation: Operation) => Effect.Effect<Call>> =>
-  Effect.zipWith(RequestId.make, Metered.make(limits), (nextRequestId, recorded) => {
+  Effect.gen(function* () {
+    const nextRequestId = yield* RequestId.make
+    const recorded = yield* Metered.make(limits)
+    const now = yield* monotonicReader
     const plain = Metered.unrecorded(limits)
     const callOf = (
       operation: Operation,
@@ -284,6 +289,7 @@ export const maker = (
         tier,
         requestId: nextRequestId(),
         criticality: batch && operation.class === "query" ? "batch" : operation.class,
+        now,
         deadline: begun + deadlineMs,
         tokenWaitMs: tokenWaitOf(maxTokenWaitMs, deadlineMs),
         limits: meeting.limits,
@@ -292,13 +298,11 @@ export const maker = (
       }
     }
     return (operation: Operation) =>
-      Effect.contextWithEffect((context: Context.Context<never>) =>
-        withNow((now) => {
-          const begun = Context.get(context, Received) ?? now
-          const principal = Context.get(context, CurrentPrincipal)
-          return Effect.map(Ref.make(unused), (used) => callOf(operation, principal, begun, used))
-        })
-      )
+      Effect.gen(function* () {
+        const context = yield* Effect.context<never>()
+        const begun = Context.get(context, Received) ?? now()
+        return callOf(operation, Context.get(context, CurrentPrincipal), begun, yield* Ref.make(unused))
+      })
   })
 
 const tell = ({ observed, tier }: Pick<Call, "observed" | "tier">, would: WouldRefuse): void => {
@@ -352,11 +356,8 @@ export const turn = ({ tier, waiting }: Call, waitMs: number): Effect.Effect<voi
   )
 }
 
-/** With the milliseconds that are left of the call. */
-export const withLeft = <A, E, R>(
-  { deadline }: Call,
-  f: (leftMs: number) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> => withNow((now) => f(Math.max(0, deadline - now)))
+/** Milliseconds that are left of the call. */
+export const left = ({ deadline, now }: Call): number => Math.max(0, deadline - now())
 
 const exceeded = (
   { deadlineMs, timeoutMs = deadlineMs }: Call,
@@ -392,8 +393,9 @@ export const attempt = <A, E, R>(
   work: Work<A, E, R>
 ): Effect.Effect<A, E | DeadlineExceeded, R> =>
   Effect.flatten(
-    modifyAt(call.used, (all, now) => {
+    Ref.modify(call.used, (all) => {
       const { deadlineMs, timeoutMs: ownMs = deadlineMs } = call
+      const now = call.now()
       const leftMs = Math.max(0, call.deadline - now)
       const mostMs = leftMs - Math.min(CANCEL_MS, leftMs / 10)
       const timeoutMs = Math.min(ownMs, mostMs)
@@ -411,7 +413,7 @@ export const attempt = <A, E, R>(
 
 /** The attempt as the work sees it. */
 const attemptOf = (
-  { client, deadlineMs, limits: { quota }, observed, requestId, tier, used }: Call,
+  { client, deadlineMs, limits: { quota }, now, observed, requestId, tier, used }: Call,
   reservation: Quota.Reservation,
   timeoutMs: number,
   bytesLeft: number
@@ -420,12 +422,12 @@ const attemptOf = (
   timeoutMs,
   bytesLeft,
   markSent: Effect.flatten(
-    modifyAt(used, (all, now) =>
+    Ref.modify(used, (all) =>
       all.sentAt !== undefined
         ? [Effect.void, all]
         : [
             all.statements === 0 ? Effect.ignoreLogged(quota.submitted(reservation)) : Effect.void,
-            { ...all, sentAt: now, statements: all.statements + 1 }
+            { ...all, sentAt: now(), statements: all.statements + 1 }
           ]
     )
   ),
@@ -489,8 +491,9 @@ export const attemptEnded = (
   exit: Exit.Exit<unknown, unknown>,
   begunAt: number
 ): Effect.Effect<Ended> =>
-  modifyAt(call.used, (all, now) => {
+  Ref.modify(call.used, (all) => {
     const { deadlineMs, timeoutMs: ownMs = deadlineMs, silenceMs = ownMs, statement } = call
+    const now = call.now()
     const { cancelled, late, limitMs, pastScans, scans, sentAt, statementMs, statements } = all
     const ms = now - begunAt
     const isNotSent = Verdict.neverLeft(exit)

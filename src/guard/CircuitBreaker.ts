@@ -22,7 +22,7 @@ import * as Stream from "effect/Stream"
 import * as Core from "./core/CircuitBreaker.js"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
 import * as Live from "../platform/Live.js"
-import { modifyAt } from "../platform/monotonic.js"
+import { steps } from "../platform/monotonic.js"
 import { withoutStack } from "../platform/withoutStack.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 
@@ -111,7 +111,7 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
      */
     readonly acquire: Effect.Effect<Permit, CircuitOpen>
     /**
-     * The end of the call: once for each permit, however the call ended. `failure` says whether anything answered, and
+     * The end of the call: once for each permit, however the call ended, in an uninterruptible region too. `failure` says whether anything answered, and
      * identifies the call and the statement; a failure without it counts as a silence.
      */
     readonly settle: (permit: Permit, verdict: Verdict, failure?: Failure) => Effect.Effect<void>
@@ -323,6 +323,7 @@ export const make = (
   given: Options | Live.Live<Options> = {}
 ): Effect.Effect<Context.Tag.Service<CircuitBreaker>, never, Scope.Scope> =>
   Effect.gen(function* () {
+    const { modifyAt } = yield* steps
     const live = Live.from(given)
     // Its name and open times are those of the start.
     const options = live.current()
@@ -365,17 +366,15 @@ export const make = (
             { discard: true }
           ).pipe(Effect.zipRight(transitions.some(({ to }) => to === "open") ? redraw : Effect.void))
 
-    /** One decision in whole milliseconds and the announcement of its transitions, in one uninterruptible step. */
+    /** One decision in whole milliseconds and the announcement of its transitions. Run it where it is not interrupted. */
     const step = <A, E>(
       f: (current: Core.State, now: number) => readonly [Effect.Effect<A, E>, Core.Transitions, Core.State]
     ): Effect.Effect<A, E> =>
-      Effect.uninterruptible(
-        Effect.flatten(
-          modifyAt(state, (current, now) => {
-            const [answer, transitions, next] = f(current, Math.floor(now))
-            return [transitions.length === 0 ? answer : Effect.zipRight(changed(transitions), answer), next]
-          })
-        )
+      Effect.flatten(
+        modifyAt(state, (current, now) => {
+          const [answer, transitions, next] = f(current, Math.floor(now))
+          return [transitions.length === 0 ? answer : Effect.zipRight(changed(transitions), answer), next]
+        })
       )
 
     return CircuitBreaker.of({
@@ -410,8 +409,8 @@ export const make = (
             (token) => step((current, now) => [Effect.void, ...Core.release(current, now, token)])
           )
         ),
-      disable: step((current, now) => [Effect.void, ...Core.disable(current, now)]),
-      reset: step((current, now) => [Effect.void, ...Core.reset(current, now)]),
+      disable: Effect.uninterruptible(step((current, now) => [Effect.void, ...Core.disable(current, now)])),
+      reset: Effect.uninterruptible(step((current, now) => [Effect.void, ...Core.reset(current, now)])),
       transitions: Stream.fromPubSub(events)
     })
   })

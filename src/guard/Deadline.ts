@@ -24,12 +24,9 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as HashSet from "effect/HashSet"
-import * as Ref from "effect/Ref"
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import * as Heap from "./core/Deadlines.js"
-import { modifyAt, monotonicMillis } from "../platform/monotonic.js"
+import * as Alarms from "../platform/alarms.js"
 
 /**
  * When the request of the current call was received, in monotonic milliseconds: the deadline counts from then. Undefined
@@ -98,75 +95,6 @@ export interface Deadlines {
   ) => Effect.Effect<A, E | E2, R>
 }
 
-/** Rings once, at its time, unless `ring` was removed before; a removed `ring` keeps nothing alive. */
-interface Alarm {
-  readonly at: number
-  ring: Effect.Effect<void> | undefined
-}
-
-const isSet = (alarm: Alarm): boolean => alarm.ring !== undefined
-
-const alarmAt = (at: number, ring: Effect.Effect<void>): Alarm => ({ at, ring })
-
-const turnOff = (alarm: Alarm): void => {
-  alarm.ring = undefined
-}
-
-interface Alarms {
-  /** When the sleeping fiber wakes. A fiber that was superseded by an earlier time ends when it wakes. */
-  readonly until: number
-  /** At this size the heap is swept: twice the alarms that were set after the last time. */
-  readonly sweepAt: number
-}
-
-const LEAST_SWEPT = 256
-
-/** One sleeping fiber rings all alarms. Returns what sets one. */
-const makeAlarms = Effect.gen(function* () {
-  // Not a fork of the calling fiber: the alarms outlive the call and would keep its context alive.
-  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-  const scope = yield* Effect.scope
-  /** Updated in place, within the steps of `alarms`. */
-  const heap = Heap.make<Alarm>()
-  const alarms = yield* Ref.make<Alarms>({ until: Number.POSITIVE_INFINITY, sweepAt: LEAST_SWEPT })
-
-  const ringDue = (until: number): Effect.Effect<void> =>
-    Effect.flatten(
-      modifyAt(alarms, (current, now) => {
-        if (current.until !== until) return [Effect.void, current]
-        const due = Heap.takeDue(heap, now, isSet)
-        const rung = Effect.all(
-          due.map(({ ring = Effect.void }) => ring),
-          { discard: true }
-        )
-        due.forEach(turnOff)
-        const next = Heap.earliest(heap, isSet) ?? Number.POSITIVE_INFINITY
-        return [
-          next === Number.POSITIVE_INFINITY ? rung : Effect.zipRight(rung, watch(next)),
-          { ...current, until: next }
-        ]
-      })
-    )
-
-  const watch = (until: number): Effect.Effect<void> =>
-    Effect.map(monotonicMillis, (now) => Math.max(1, Math.ceil(until - now))).pipe(
-      Effect.flatMap(Effect.sleep),
-      Effect.zipRight(ringDue(until))
-    )
-
-  return (alarm: Alarm): Effect.Effect<void> =>
-    Ref.update(alarms, ({ sweepAt, until }) => {
-      const isFull = heap.length >= sweepAt
-      if (isFull) Heap.sweep(heap, isSet)
-      Heap.add(heap, alarm.at, alarm)
-      if (alarm.at < until) runFork(watch(alarm.at), { scope })
-      return {
-        until: Math.min(until, alarm.at),
-        sweepAt: isFull ? Math.max(LEAST_SWEPT, 2 * heap.length) : sweepAt
-      }
-    })
-})
-
 /** The interruptor of effects that are out of time. */
 const alarmId = FiberId.make(-2, 0)
 
@@ -181,7 +109,7 @@ const isLate = (cause: Cause.Cause<unknown>): boolean => HashSet.has(Cause.inter
  */
 export const make = (windDownMs: number): Effect.Effect<Deadlines, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const setAlarm = yield* makeAlarms
+    const setAlarm = yield* Alarms.make
     const calls = yield* Effect.acquireRelease(Scope.make(), (scope, exit) =>
       Scope.close(scope, exit).pipe(
         Effect.interruptible,
@@ -202,13 +130,13 @@ export const make = (windDownMs: number): Effect.Effect<Deadlines, never, Scope.
           const call = Effect.flatMap(Effect.exit(Effect.interruptible(effect(answer))), answer)
           return Effect.flatMap(Effect.forkIn(call, calls), (fiber) => {
             const interrupt = Fiber.interruptAsFork(fiber, FiberId.none)
-            const alarm = alarmAt(
+            const alarm = Alarms.at(
               at,
               Effect.exit(late).pipe(Effect.flatMap(answer), Effect.zipRight(interrupt))
             )
             return Effect.zipRight(setAlarm(alarm), Effect.exit(restore(Deferred.await(answered)))).pipe(
               Effect.flatMap((exit) => {
-                turnOff(alarm)
+                Alarms.turnOff(alarm)
                 if (Exit.isSuccess(exit)) return Effect.zipRight(Fiber.inheritAll(fiber), exit)
                 return Exit.isInterrupted(exit) ? Effect.zipRight(interrupt, exit) : exit
               })
@@ -224,10 +152,10 @@ export const make = (windDownMs: number): Effect.Effect<Deadlines, never, Scope.
     ): Effect.Effect<A, E | E2, R> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Effect.forkDaemon(restore(effect)), (fiber) => {
-          const alarm = alarmAt(at, Fiber.interruptAsFork(fiber, alarmId))
+          const alarm = Alarms.at(at, Fiber.interruptAsFork(fiber, alarmId))
           return Effect.zipRight(setAlarm(alarm), Effect.exit(restore(Fiber.await(fiber)))).pipe(
             Effect.flatMap((awaited): Effect.Effect<A, E | E2> => {
-              turnOff(alarm)
+              Alarms.turnOff(alarm)
               const exit = Exit.flatten(awaited)
               if (Exit.isSuccess(exit)) return Effect.zipRight(Fiber.inheritAll(fiber), exit)
               // The caller was interrupted, and waits for the end.

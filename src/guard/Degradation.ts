@@ -34,7 +34,7 @@ import { DeadlineExceeded } from "./Deadline.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Ladder from "./core/DegradationLadder.js"
 import * as OutcomeWindow from "./core/OutcomeWindow.js"
-import { modifyAt, monotonicMillis, updateAt } from "../platform/monotonic.js"
+import { monotonicMillis, steps } from "../platform/monotonic.js"
 import { withoutStack } from "../platform/withoutStack.js"
 import { Criticality } from "../platform/Operation.js"
 import { Quota } from "../quota/Quota.js"
@@ -370,6 +370,7 @@ export const make = (
   Effect.gen(function* () {
     const config: Config = { ...defaults, ...options }
     const events = yield* Effect.acquireRelease(PubSub.sliding<Change>(64), PubSub.shutdown)
+    const { modifyAt, updateAt } = yield* steps
     const start = Math.floor(yield* monotonicMillis)
     const ref = yield* Ref.make<State>({
       ladder: Ladder.initial(start),

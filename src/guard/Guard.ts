@@ -32,6 +32,7 @@ import * as Degradation from "./Degradation.js"
 import * as RateLimiter from "./RateLimiter.js"
 import * as Retry from "./Retry.js"
 import * as Verdict from "./Verdict.js"
+import { afterwards } from "../platform/afterwards.js"
 import * as Live from "../platform/Live.js"
 import * as Quota from "../quota/Quota.js"
 import type { WarehouseError } from "../warehouse/Warehouse.js"
@@ -172,8 +173,8 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
     })
 
     const slot = (call: Call.Call, pool: Bulkhead.Pool) =>
-      Call.withLeft(call, (left) => {
-        const maxWaitMs = Math.min(live.current().maxWaitMs, left)
+      Effect.suspend(() => {
+        const maxWaitMs = Math.min(live.current().maxWaitMs, Call.left(call))
         return bulkhead.acquire(pool, { client: call.client, tier: call.tier, maxWaitMs })
       })
 
@@ -181,9 +182,11 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
       Effect.zipRight(bulkhead.release(statement), bulkhead.release(request))
 
     const leave = (call: Call.Call, seat: Seat, exit: Exit.Exit<unknown, unknown>) =>
-      Call.attemptEnded(call, exit, seat.permit.startedAt).pipe(
-        Effect.flatMap(({ failure, verdict }) => breaker.settle(seat.permit, verdict, failure)),
-        Effect.ensuring(free(seat))
+      afterwards(
+        Effect.flatMap(Call.attemptEnded(call, exit, seat.permit.startedAt), ({ failure, verdict }) =>
+          breaker.settle(seat.permit, verdict, failure)
+        ),
+        () => free(seat)
       )
 
     const settle = Effect.fnUntraced(function* (

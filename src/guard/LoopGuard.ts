@@ -18,7 +18,7 @@ import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as Core from "./core/LoopGuard.js"
 import * as Lru from "../platform/core/Lru.js"
-import { modifyAt, updateAt } from "../platform/monotonic.js"
+import { steps } from "../platform/monotonic.js"
 import { withoutStack } from "../platform/withoutStack.js"
 import { ReadOnly, StatementRejected } from "../gate/ReadOnly.js"
 import * as Dialect from "../sql/Dialect.js"
@@ -183,6 +183,7 @@ export const make = (
   options: Partial<Options> = {}
 ): Effect.Effect<Context.Tag.Service<LoopGuard>> =>
   Effect.gen(function* () {
+    const { modifyAt, updateAt } = yield* steps
     const config: Options = { ...defaults, ...options }
     /** The tables in it are updated in place, each time in one step of the `Ref`. */
     const ref = yield* Ref.make<State>({

@@ -18,7 +18,7 @@ import * as BucketLimits from "./core/BucketLimits.js"
 import * as TokenBucket from "./core/TokenBucket.js"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
 import * as Live from "../platform/Live.js"
-import { modifyAt, monotonicMillis } from "../platform/monotonic.js"
+import { monotonicMillis, steps } from "../platform/monotonic.js"
 import type { OperationClass } from "../platform/Operation.js"
 import { withoutStack } from "../platform/withoutStack.js"
 
@@ -422,6 +422,7 @@ export const inMemory = (
   since?: number
 ): Effect.Effect<Primitives, InvalidOptions.InvalidOptions> =>
   Effect.gen(function* () {
+    const { modifyAt } = yield* steps
     const configs = yield* compile(Live.from(options))
     const first = configs.current()
     const made = yield* monotonicMillis

@@ -28,7 +28,7 @@ import * as RetryBudget from "./core/RetryBudget.js"
 import * as Pressure from "./core/Pressure.js"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
 import { expected } from "../platform/expected.js"
-import { modifyAt, monotonicMillis, updateAt } from "../platform/monotonic.js"
+import { monotonicMillis, steps } from "../platform/monotonic.js"
 import type { OperationClass } from "../platform/Operation.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 
@@ -198,6 +198,7 @@ export const make = (
       problems
     } = resolve(options)
     yield* InvalidOptions.check("Retry", problems)
+    const { modifyAt, updateAt } = yield* steps
     const config = RetryBudget.compile(limits)
     const start = yield* monotonicMillis
     const ref = yield* Ref.make<State>({
@@ -325,11 +326,12 @@ export const make = (
 
     return {
       run: (attempt, request) =>
-        begun.pipe(
-          Effect.zipRight(attempt(1)),
-          Effect.catchAllCause(recover(attempt, request, 1, {})),
-          Effect.zipLeft(worked)
-        ),
+        Effect.gen(function* () {
+          yield* begun
+          const value = yield* Effect.catchAllCause(attempt(1), recover(attempt, request, 1, {}))
+          yield* worked
+          return value
+        }),
       status: modifyAt(ref, (state, now) => [
         {
           budget: RetryBudget.left(state.budget, now, config),

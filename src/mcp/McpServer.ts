@@ -31,6 +31,7 @@ import * as RunningCalls from "../observe/RunningCalls.js"
 import * as ToolInput from "../tools/input.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
+import { extendContext } from "../platform/fiberContext.js"
 import * as Lru from "../platform/core/Lru.js"
 import { monotonicReader, nanosReader } from "../platform/monotonic.js"
 import { quoted } from "../platform/quoted.js"
@@ -455,7 +456,7 @@ export const make = (options: Options) =>
 
     /**
      * The boundary: the span, the count, the time and the audit of a call, however it ends. Its fiber ends with it, so
-     * the annotations of logs are set and not put back.
+     * the annotations of logs and what is known of the call are set and not put back.
      */
     const call = (
       tool: Tool.Any,
@@ -510,16 +511,15 @@ export const make = (options: Options) =>
           yield* FiberRef.update(FiberRef.currentLogAnnotations, (all) =>
             HashMap.set(HashMap.set(all, "client", client), "tool", tool.name)
           )
-          const ran = Effect.mapInputContext(
-            Effect.suspend(() => run(tool, input, context, principal)),
-            (context: Context.Context<never>) =>
-              context.pipe(
-                Context.add(CurrentNotes, notes),
-                Context.add(Received, started),
-                Context.add(CurrentPrincipal, principal),
-                Context.add(Tracer.ParentSpan, span)
-              )
+          yield* extendContext((all) =>
+            all.pipe(
+              Context.add(CurrentNotes, notes),
+              Context.add(Received, started),
+              Context.add(CurrentPrincipal, principal),
+              Context.add(Tracer.ParentSpan, span)
+            )
           )
+          const ran = Effect.suspend(() => run(tool, input, context, principal))
           const exit = yield* Effect.exit(Effect.interruptible(ran))
           span.end(nanos(), exit)
           yield* outcome(exit)

@@ -48,3 +48,18 @@ export const modifyAt = <S, A>(
 /** {@link modifyAt} where there is nothing to answer. */
 export const updateAt = <S>(ref: Ref.Ref<S>, f: (state: S, now: number) => S): Effect.Effect<void> =>
   Clock.clockWith((clock) => Ref.update(ref, (state) => f(state, unsafeMonotonicMillis(clock))))
+
+/** Steps in time, on a clock that is known. */
+export interface Steps {
+  readonly modifyAt: typeof modifyAt
+  readonly updateAt: typeof updateAt
+}
+
+/**
+ * The same on the clock of the fiber that makes a service: a step then looks up no clock. Of the services that each call
+ * passes; a service lives on one clock.
+ */
+export const steps: Effect.Effect<Steps> = Effect.map(monotonicReader, (now) => ({
+  modifyAt: (ref, f) => Ref.modify(ref, (state) => f(state, now())),
+  updateAt: (ref, f) => Ref.update(ref, (state) => f(state, now()))
+}))

@@ -26,7 +26,7 @@ import * as Fiber from "effect/Fiber"
 import * as Ref from "effect/Ref"
 import * as FairQueue from "./core/FairQueue.js"
 import * as Live from "./Live.js"
-import { modifyAt } from "./monotonic.js"
+import { steps } from "./monotonic.js"
 
 interface Options extends FairQueue.Bounds {
   /** Slots, >= 1. */
@@ -107,7 +107,8 @@ export const make = <Pool, Overloaded>(
   const options = Live.from(given)
   /** Without `reserve` now, there may be one later: then who holds what must be known. */
   const counts = given instanceof Live.Live || (given.reserve ?? 0) > 0
-  return Effect.map(
+  return Effect.zipWith(
+    steps,
     Ref.make<State<Pool, Overloaded>>({
       inUse: 0,
       held: new Map(),
@@ -122,7 +123,7 @@ export const make = <Pool, Overloaded>(
       serviceMs: undefined,
       movedAt: 0
     }),
-    (ref) => {
+    ({ modifyAt }, ref) => {
       type Ticket = FairQueue.Ticket<Waiter<Pool, Overloaded>>
 
       const mayTake = ({ held, inUse }: State<Pool, Overloaded>, client: string): boolean => {
@@ -279,10 +280,8 @@ export const make = <Pool, Overloaded>(
           )
         )
 
-      const acquire = (request: Request) => Effect.uninterruptible(enter(request))
-
       return {
-        acquire,
+        acquire: enter,
         release,
         status: modifyAt(ref, (state, now) => {
           const { inUse, queue } = state

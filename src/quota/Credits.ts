@@ -24,7 +24,7 @@ import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as BusyTime from "./core/BusyTime.js"
 import * as Lru from "../platform/core/Lru.js"
-import { modifyAt, monotonicMillis, withNow } from "../platform/monotonic.js"
+import { monotonicMillis, steps, withNow } from "../platform/monotonic.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import * as UnderWay from "../platform/underWay.js"
@@ -244,6 +244,7 @@ export const make = (options: Partial<Options> = {}) =>
     const { refreshMs, unknownPerHour }: Options = { ...defaults, ...options }
     const warehouse = yield* Warehouse
     const { billing } = warehouse
+    const { modifyAt } = yield* steps
     const scope = yield* Effect.scope
     /** Both updated in place, in synchronous steps. */
     const places = Lru.make<Seen>(PLACES)

@@ -473,16 +473,16 @@ export const make = (
     const tables = Live.map(live, limitTable)
     /** Limits of single clients that were set at run time. */
     const overrides = yield* Ref.make(HashMap.empty<string, Limits>())
-    const overrideOf = (client: string) =>
-      Effect.map(Ref.get(overrides), (all) => Option.getOrUndefined(HashMap.get(all, client)))
+    const overrideOf = (all: HashMap.HashMap<string, Limits>, client: string) =>
+      Option.getOrUndefined(HashMap.get(all, client))
 
     const hold = (
       request: Request | ScanRequest,
       amounts: Parameters<ReturnType<typeof limitTable>["chargesOf"]>[2]
     ): Effect.Effect<Reservation, QuotaExceeded | QuotaStoreError> =>
-      Effect.flatMap(overrideOf(request.client), (runtime) => {
+      Effect.flatMap(Ref.get(overrides), (all) => {
         const table = tables.current()
-        const charges = table.chargesOf(request, runtime, amounts)
+        const charges = table.chargesOf(request, overrideOf(all, request.client), amounts)
         const observed = charges.filter(({ quota }) => table.isObserved(request.tier, quota))
         const enforced = observed.length === 0 ? charges : charges.filter((one) => !observed.includes(one))
         const held =
@@ -521,7 +521,7 @@ export const make = (
         )
       ).pipe(Effect.orElseSucceed(() => ({})))
 
-    const reserve = (request: Request) => Effect.suspend(() => hold(request, amountsOf(request)))
+    const reserve = (request: Request) => hold(request, amountsOf(request))
 
     const reserveScan = (request: ScanRequest) => {
       const { estimatedBytes: amount } = request
@@ -566,7 +566,7 @@ export const make = (
         ),
       status: Effect.fnUntraced(function* (client: string, tier: string) {
         const table = tables.current()
-        const runtime = yield* overrideOf(client)
+        const runtime = overrideOf(yield* Ref.get(overrides), client)
         const now = yield* Clock.currentTimeMillis
         const statusIn = (key: string, limitOf: (quota: QuotaName) => number | undefined) => {
           const limited = names.flatMap((quota) => {

@@ -15,13 +15,13 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Lru from "../platform/core/Lru.js"
+import { wallReader } from "../platform/monotonic.js"
 import type { Principal } from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import { ToolError } from "./Tool.js"
@@ -135,6 +135,7 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
   Effect.gen(function* () {
     const seal = yield* Effect.cached(Effect.uninterruptible(loadSeal(options.keys ?? [])))
     const lifeMs = options.lifeMs ?? 3_600_000
+    const clock = yield* wallReader
     const known = Lru.make<number>({
       maxEntries: options.maxEntries ?? 10_000,
       maxBytes: Number.MAX_SAFE_INTEGER
@@ -162,22 +163,20 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
 
     return Cursors.of({
       remember: (queryId, identity = "") =>
-        Effect.flatMap(CurrentPrincipal, (principal) =>
-          Effect.map(Clock.currentTimeMillis, (now) => {
-            Lru.set(known, ofCaller(principal, identity, queryId), now + lifeMs, 1)
-          })
-        ),
+        Effect.map(CurrentPrincipal, (principal) => {
+          Lru.set(known, ofCaller(principal, identity, queryId), clock() + lifeMs, 1)
+        }),
       issue: (queryId, offset, identity = "") =>
         Effect.gen(function* () {
           const principal = yield* CurrentPrincipal
-          const expires = (yield* Clock.currentTimeMillis) + lifeMs
+          const expires = clock() + lifeMs
           const payload = Buffer.from(JSON.stringify([queryId, offset, expires])).toString("base64url")
           return `${payload}.${(yield* seal).sign(ofCaller(principal, identity, payload))}`
         }),
       open: (queryId, cursor, identity = "") =>
         Effect.gen(function* () {
           const principal = yield* CurrentPrincipal
-          const now = yield* Clock.currentTimeMillis
+          const now = clock()
           if (cursor === undefined) {
             const expires = Lru.get(known, ofCaller(principal, identity, queryId)) ?? 0
             return now < expires ? 0 : yield* unavailable

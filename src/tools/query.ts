@@ -22,6 +22,7 @@ import { ReadOnly } from "../gate/ReadOnly.js"
 import type { StatementRejected } from "../gate/ReadOnly.js"
 import { ScanBudgetExceeded, estimate } from "../gate/ScanBudget.js"
 import { Received } from "../guard/Deadline.js"
+import type { Status } from "../guard/Degradation.js"
 import { Degradation } from "../guard/Degradation.js"
 import { CircuitBreaker } from "../guard/CircuitBreaker.js"
 import { DeadlineExceeded, Guard } from "../guard/Guard.js"
@@ -39,6 +40,7 @@ import { actingAs, fetchStored, Warehouse } from "../warehouse/Warehouse.js"
 import type { Cell, Column, Row, Statement, Stored, WarehouseError } from "../warehouse/Warehouse.js"
 import { CallPolicy, hasTool } from "./CallPolicy.js"
 import type { TierPolicy } from "./CallPolicy.js"
+import type { CallNotes } from "./callNotes.js"
 import { CurrentNotes } from "./callNotes.js"
 import { Cursors } from "./Cursors.js"
 import * as Masks from "./masks.js"
@@ -183,9 +185,9 @@ export const collect = Effect.fnUntraced(
   function* (
     warehouse: Context.Tag.Service<Warehouse>,
     attempt: Attempt,
+    notes: CallNotes,
     request: Request
   ): Effect.fn.Return<Collected, WarehouseError, Scope.Scope> {
-    const notes = yield* CurrentNotes
     const { part = 0, statement } = request
     const written = request.beside !== true
     if ("sql" in statement && written) notes.sent(part, request.logged ?? statement.sql)
@@ -377,11 +379,10 @@ export const make = Effect.gen(function* () {
   const masks = Masks.make(policies, warehouse.dialect)
 
   /** While the server serves less than it could, every answer says so. */
-  const degraded = Effect.map(degradation.status, ({ mode, wayBack, why }): Pick<AnswerMeta, "degraded"> =>
+  const degraded = ({ mode, wayBack, why }: Status): Pick<AnswerMeta, "degraded"> =>
     mode === "normal"
       ? {}
       : { degraded: { mode, why, ...(wayBack === undefined ? {} : { way_back: wayBack.condition }) } }
-  )
 
   const policyOf = ({ tier }: Principal): TierPolicy => policies.of(tier)
 
@@ -393,11 +394,10 @@ export const make = Effect.gen(function* () {
     return key === "" && role === "" ? "" : JSON.stringify([key, role])
   }
 
-  const metaOf = (started: number, warnings: ReadonlyArray<QuotaStatus>): Effect.Effect<AnswerMeta> =>
-    Effect.map(degraded, (degraded) => {
-      const meta = { elapsed_ms: Math.round(now() - started), ...degraded }
-      return warnings.length === 0 ? meta : { ...meta, quota_warnings: warnings.map(quotaWarning) }
-    })
+  const metaOf = (started: number, warnings: ReadonlyArray<QuotaStatus>, status: Status): AnswerMeta => {
+    const meta = { elapsed_ms: Math.round(now() - started), ...degraded(status) }
+    return warnings.length === 0 ? meta : { ...meta, quota_warnings: warnings.map(quotaWarning) }
+  }
 
   /** Where credits count for anybody: statements of tiers without a limit have their share of the time too. */
   const billOf = ({ addCredits }: Attempt, charges: boolean): Bill | undefined =>
@@ -421,7 +421,8 @@ export const make = Effect.gen(function* () {
     const unseen = Names.withoutDenied(Names.rulesOf({ objects }, warehouse.dialect))
     const withoutValues = Masks.withoutValues(yield* masks.forCall(tierPolicy, identityOf(principal)))
     const beside = { objects, tag: { tool: operation.tool, client, tier }, waiting: operation.waiting }
-    const { metered, observed } = yield* CurrentNotes
+    const notes = yield* CurrentNotes
+    const { metered, observed } = notes
     const started = now()
     const { value, warnings } = yield* guard.run<A, E | Refusal, never>(
       { ...operation, observed, metered },
@@ -431,7 +432,7 @@ export const make = Effect.gen(function* () {
           work(
             ({ statement, ...bounds }) =>
               Effect.mapError(
-                collect(warehouse, attempt, {
+                collect(warehouse, attempt, notes, {
                   ...bounds,
                   ...limits,
                   statement: { ...statement, ...beside },
@@ -444,7 +445,7 @@ export const make = Effect.gen(function* () {
       )
     )
     if (hasTool(policies.of(tier), SEARCH)) yield* index.answered(identityOf(principal), principal)
-    return { value, meta: yield* metaOf(started, warnings) }
+    return { value, meta: metaOf(started, warnings, yield* degradation.status) }
   })
 
   /** An answer from memory: it counts as a request, and is given whatever the state of the warehouse is. */
@@ -473,7 +474,7 @@ export const make = Effect.gen(function* () {
           Effect.tap(work, (value) => addBytes(bytesOf(value)))
         )
     )
-    return { value, meta: yield* metaOf(started, warnings) }
+    return { value, meta: metaOf(started, warnings, yield* degradation.status) }
   })
 
   return {
@@ -538,7 +539,7 @@ export const make = Effect.gen(function* () {
         )
         if (cached === undefined && own !== undefined) return { value, meta: own }
         const elapsed_ms = Math.round(now() - started)
-        const meta = { elapsed_ms, ...(yield* degraded) }
+        const meta = { elapsed_ms, ...degraded(yield* degradation.status) }
         return { value, meta: cached === undefined ? meta : { ...meta, ...cachedMeta(cached) } }
       })
   }
@@ -718,7 +719,8 @@ export const makeRows = Effect.gen(function* () {
     place: Pick<Statement, "database" | "schema">
   ): Effect.Effect<void, WarehouseSuspended | WarehouseError> => {
     if (credits === undefined) return Effect.void
-    return wakeWarehouse ? Effect.when(credits.look(place), () => chargeCredits) : credits.mustRun(place)
+    if (!wakeWarehouse) return credits.mustRun(place)
+    return chargeCredits ? credits.look(place) : Effect.void
   }
 
   return {

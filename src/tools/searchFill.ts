@@ -151,6 +151,7 @@ export const make = Effect.gen(function* () {
             Query.collect(
               warehouse,
               { ...attempt, bytesLeft: Number.MAX_SAFE_INTEGER, addBytes: () => Effect.void },
+              notes,
               {
                 statement: { sql, tag: { tool: Query.SEARCH, client: name, tier } },
                 timeoutMs,

@@ -32,7 +32,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { afterwards } from "../platform/afterwards.js"
 import * as Lru from "../platform/core/Lru.js"
-import { withNow } from "../platform/monotonic.js"
+import * as Alarms from "../platform/alarms.js"
+import { monotonicReader } from "../platform/monotonic.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import type { Principal } from "../platform/Principal.js"
 import { quoted } from "../sql/Identifier.js"
@@ -320,6 +321,8 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
     const kept = Lru.make<Kept>(KEPT)
     const health = options.health ?? (yield* WarehouseHealth.make({ latchMs: options.latchMs }))
 
+    const clock = yield* monotonicReader
+    const setAlarm = yield* Alarms.make
     const id = yield* RequestId.make
     const keyOf = ({ as, database, role, schema, warehouse }: Place) =>
       JSON.stringify([as.key, role, warehouse, database, schema])
@@ -432,6 +435,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
               maxRows: undefined,
               parameters: { MULTI_STATEMENT_COUNT: 1, QUERY_TAG: JSON.stringify({ app: "snowguard" }) },
               fetchMs,
+              setAlarm,
               abandoned: Effect.void,
               cancelled: Effect.void
             },
@@ -492,6 +496,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
             maxRows: statement.maxRows,
             parameters: parameters(statement, leftMs, options),
             fetchMs,
+            setAlarm,
             abandoned: Effect.sync(() => {
               Lru.set(abandoned, requestId, (Lru.get(abandoned, requestId) ?? 0) + 1, 1)
             }),
@@ -533,10 +538,10 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
         const caller = { client: as.mode === "exchange" ? as.key : client, maxWaitMs, patience }
         const sent = (begun: number, lease: Lease, restore: Statements.Restore) =>
           Effect.matchCauseEffect(
-            withNow((now) => {
+            Effect.suspend(() => {
               runsAs?.(lease.session.ranAs)
               return Effect.mapError(
-                use(lease.session.connection, Math.max(1, begun + timeoutMs - now), restore),
+                use(lease.session.connection, Math.max(1, begun + timeoutMs - clock()), restore),
                 (error) => (as.mode === "shared" ? error : ofItsOwn(error))
               )
             }),
@@ -553,10 +558,9 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
                 )
             }
           )
-        return withNow((begun) =>
-          Effect.uninterruptibleMask((restore) =>
-            Effect.flatMap(pool.acquire(place, caller), (lease) => sent(begun, lease, restore))
-          )
+        const begun = clock()
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(pool.acquire(place, caller), (lease) => sent(begun, lease, restore))
         )
       })
     }

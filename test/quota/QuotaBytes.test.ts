@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck as fc, Layer, Stream } from "effect"
+import { CallNotes } from "../../src/tools/callNotes.js"
 import { collect } from "../../src/tools/query.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
@@ -91,6 +92,7 @@ describe("result bytes", () => {
             addScan: () => Effect.void,
             addCredits: () => Effect.void
           },
+          new CallNotes(),
           { statement: { sql: "SELECT 1" }, timeoutMs: 1000, maxRows: 10, maxBytes: 1000 }
         )
         expect([answer.rows.length, answer.columns.length]).toEqual([rows, 1])

@@ -10,6 +10,7 @@ import { CurrentPrincipal } from "../../src/platform/Principal.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import * as ResultCache from "../../src/tools/ResultCache.js"
+import { CallNotes } from "../../src/tools/callNotes.js"
 import * as Query from "../../src/tools/query.js"
 import { Warehouse } from "../../src/warehouse/Warehouse.js"
 import * as Fakes from "../utils/fakeGuards.js"
@@ -111,7 +112,7 @@ const query = (timeoutMs: number, reportsSubmit = true) =>
     const running = guard.run(
       { tool: "execute_query", class: "query", deadlineMs: 10_000, timeoutMs, estimatedBytes: 0 },
       (attempt) =>
-        Query.collect(warehouse(reportsSubmit), attempt, {
+        Query.collect(warehouse(reportsSubmit), attempt, new CallNotes(), {
           statement: { sql: "SELECT 1" },
           timeoutMs,
           maxRows: 1,

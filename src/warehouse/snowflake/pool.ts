@@ -37,7 +37,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { expected } from "../../platform/expected.js"
-import { monotonicMillis, withNow } from "../../platform/monotonic.js"
+import { monotonicMillis, monotonicReader, withNow } from "../../platform/monotonic.js"
 import * as SlotPool from "../../platform/slotPool.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { Request } from "./turns.js"
@@ -133,6 +133,7 @@ const BUSY_RETRY_MS = 2_000
 export const make = <Place, Session>(options: Options<Place, Session>) =>
   Effect.gen(function* () {
     const { maxPerOwner = () => options.maxSessions, owner: ownerOf = () => "" } = options
+    const clock = yield* monotonicReader
     const current = new Map<string, Slot<Session>>()
     const all = new Set<Slot<Session>>()
     /** The one session of a lane, wherever it is. */
@@ -409,7 +410,8 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       until: number,
       woken = false
     ): Effect.Effect<Slot<Session>, WarehouseError> =>
-      withNow((now) => {
+      Effect.suspend(() => {
+        const now = clock()
         if (closed) return Effect.fail(gone)
         const key = options.key(place)
         const found = current.get(key)
@@ -450,19 +452,22 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       })
 
     const release = (slot: Slot<Session>): Effect.Effect<void> =>
-      withNow((now) => {
+      Effect.suspend(() => {
         slot.users -= 1
-        slot.usedAt = now
+        slot.usedAt = clock()
         if (slot.users > 0) return Effect.void
         return slot.lost ? remove(slot) : wake
       })
 
     /** Idle for long: the server may have ended it. Only the first to come back asks. */
-    const fresh = (slot: Slot<Session>, session: Session, now: number): Effect.Effect<boolean> => {
+    const fresh = (slot: Slot<Session>, session: Session): Effect.Effect<boolean> => {
       if (slot.lost) return Effect.succeed(false)
+      const now = clock()
       if (now - slot.usedAt < options.idleMs) return Effect.succeed(true)
       slot.usedAt = now
-      return Effect.tap(options.lives(session), (alive) => (alive ? Effect.void : remove(slot)))
+      return Effect.interruptible(
+        Effect.tap(options.lives(session), (alive) => (alive ? Effect.void : remove(slot)))
+      )
     }
 
     /** Undefined when it has died of age. */
@@ -470,23 +475,17 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
       slot: Slot<Session>,
       caller: Caller
     ): Effect.Effect<Lease<Session> | undefined, WarehouseError> =>
-      Effect.flatMap(
-        slot.session === undefined
-          ? Effect.interruptible(patiently(Deferred.await(slot.opened), caller))
-          : Effect.succeed(slot.session),
-        (session) =>
-          withNow((now) =>
-            Effect.flatMap(Effect.interruptible(fresh(slot, session, now)), (alive) =>
-              alive
-                ? Effect.map(slot.slots.acquire({ ...caller, weight: 1 }), (taken) => ({
-                    session,
-                    lost: remove(slot),
-                    release: Effect.zipRight(slot.slots.release(taken), release(slot))
-                  }))
-                : Effect.succeed(undefined)
-            )
-          )
-      )
+      Effect.gen(function* () {
+        const session =
+          slot.session ?? (yield* Effect.interruptible(patiently(Deferred.await(slot.opened), caller)))
+        if (!(yield* fresh(slot, session))) return undefined
+        const taken = yield* slot.slots.acquire({ ...caller, weight: 1 })
+        return {
+          session,
+          lost: remove(slot),
+          release: Effect.zipRight(slot.slots.release(taken), release(slot))
+        }
+      })
 
     /** Callers that stay away leave their sessions behind. */
     const leave = withNow((now) => {
@@ -514,26 +513,19 @@ export const make = <Place, Session>(options: Options<Place, Session>) =>
      * waited for is interruptible there too.
      */
     const acquire = (place: Place, caller: Caller): Effect.Effect<Lease<Session>, WarehouseError> =>
-      Effect.uninterruptible(
-        withNow((now) => {
-          // A session that lives, or is being opened, may be used whatever would be said of another login.
-          const lane = options.lanes?.of(place)
-          const known = current.has(options.key(place)) || (lane !== undefined && lanes.has(lane))
-          const claimed = claim(place, caller, now + caller.maxWaitMs)
-          return Effect.flatMap(
-            known ? claimed : Effect.zipRight(Effect.interruptible(options.mayOpen(place)), claimed),
-            (slot) =>
-              Effect.matchCauseEffect(lease(slot, caller), {
-                onFailure: (cause) => Effect.zipRight(release(slot), Effect.failCause(cause)),
-                onSuccess: (leased) =>
-                  leased === undefined
-                    ? // One more time, with a session that is new.
-                      Effect.zipRight(release(slot), acquire(place, caller))
-                    : Effect.succeed(leased)
-              })
-          )
-        })
-      )
+      Effect.gen(function* () {
+        const until = clock() + caller.maxWaitMs
+        // A session that lives, or is being opened, may be used whatever would be said of another login.
+        const lane = options.lanes?.of(place)
+        const known = current.has(options.key(place)) || (lane !== undefined && lanes.has(lane))
+        if (!known) yield* Effect.interruptible(options.mayOpen(place))
+        const slot = yield* claim(place, caller, until)
+        const leased = yield* Effect.tapErrorCause(lease(slot, caller), () => release(slot))
+        if (leased !== undefined) return leased
+        // One more time, with a session that is new.
+        yield* release(slot)
+        return yield* acquire(place, caller)
+      })
 
     return {
       acquire,

@@ -20,9 +20,8 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
+import * as Alarms from "../../platform/alarms.js"
 import type { Result } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
 import type { DriverConnection, DriverStatement } from "./driver.js"
@@ -40,6 +39,8 @@ interface Request {
   readonly parameters: { readonly [name: string]: string | number }
   /** Milliseconds between two parts of the rows, at most. */
   readonly fetchMs: number
+  /** Sets an alarm. */
+  readonly setAlarm: Alarms.Set
   /** Told when the statement was given up before it ended: its id must not be used again. */
   readonly abandoned: Effect.Effect<void>
   /** Told when the server has confirmed that a statement which was given up is cancelled, or had ended before. */
@@ -204,8 +205,6 @@ const overdue = (running: Running, request: Request): Effect.Effect<never, Wareh
     })
   )
 
-const silence = Fiber.interruptAsFork(FiberId.none)
-
 /**
  * Sends a statement. The result is read until {@link Reading.end} is run; of one that failed nothing is under way.
  * Run it in an uninterruptible region, as any acquisition; what is waited for is what `restore` makes of it.
@@ -218,17 +217,19 @@ export const execute = (
   Effect.flatMap(Wire.task(request.requestId), (task) => {
     const running = send(connection, request, task)
     const ring = Effect.sync(() => running.waiting.forEach((told) => told(Exit.succeed(undefined))))
-    // One sleeping fiber; `Effect.timeout` races two for each statement.
-    const alarm = Effect.forkDaemon(Effect.interruptible(Effect.delay(ring, request.timeoutMs + GRACE_MS)))
-    return Effect.flatMap(alarm, (alarm) => {
+    const alarm = Alarms.at(task.clock.now() + request.timeoutMs + GRACE_MS, ring)
+    return Effect.flatMap(request.setAlarm(alarm), () => {
       const answered = Effect.flatMap(ended(running), (statement) =>
         statement === undefined ? overdue(running, request) : resultOf(statement, task, request)
       )
       return Effect.matchCauseEffect(restore(answered), {
-        onFailure: (cause) =>
-          Effect.zipRight(silence(alarm), Effect.zipRight(stop(running, request), Effect.failCause(cause))),
-        onSuccess: (result) =>
-          Effect.as(silence(alarm), {
+        onFailure: (cause) => {
+          Alarms.turnOff(alarm)
+          return Effect.zipRight(stop(running, request), Effect.failCause(cause))
+        },
+        onSuccess: (result) => {
+          Alarms.turnOff(alarm)
+          return Effect.succeed({
             result,
             end: (exit) => {
               const forgotten = Effect.sync(() => forget(running))
@@ -236,6 +237,7 @@ export const execute = (
               return Exit.isSuccess(exit) ? forgotten : Effect.zipRight(request.cancelled, forgotten)
             }
           })
+        }
       })
     })
   })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import * as Deadlines from "../../../src/guard/core/Deadlines.js"
+import * as Deadlines from "../../../src/platform/core/Deadlines.js"
 
 const always = () => true
 
