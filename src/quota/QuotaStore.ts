@@ -2,7 +2,7 @@
  * PORT: keeps the usage of quotas. One atomic `reserve` over any number of quotas, then `settle` with the actual usage or
  * `release` when nothing was used. There is no get and set, which would be a race.
  *
- * The contract of every store (`test/quota/QuotaStore.contract.ts`):
+ * The contract of every store (as cases to run: `snowguard/testing/QuotaStoreContract`):
  *  - `reserve` is all or nothing over all its charges; a refusal changes nothing;
  *  - used plus reserved never exceeds a limit by an admission;
  *  - `settle` and `release` are idempotent by reservation id: the first one counts;

@@ -1,7 +1,7 @@
 /**
  * PORT: the thing that runs one read statement and streams its rows.
  *
- * The contract every adapter keeps (`test/Warehouse.contract.ts`):
+ * The contract every adapter keeps (as cases to run: `snowguard/testing/WarehouseContract`):
  *  - one statement a call; the text is executed as given (the guard has already decided on it);
  *  - nothing is contacted before the first `execute` (start-up is free of side effects);
  *  - interrupting `execute`, or closing its scope before the rows have ended, cancels the statement in

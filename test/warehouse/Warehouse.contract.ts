@@ -1,13 +1,14 @@
 /**
- * What every adapter of the `Warehouse` port keeps, checked against a warehouse that holds the sample
- * database. Run in real time: a real warehouse stands behind it.
+ * The contract of the `Warehouse` port, and what an adapter shows of the sample database besides. Run in real time: a real
+ * warehouse stands behind it.
  */
 import type { Layer, Scope } from "effect"
-import { Chunk, Deferred, Duration, Effect, Either, Exit, Fiber, Option, Stream } from "effect"
+import { Chunk, Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import { expect } from "vitest"
-import type { Result, Row, Statement, Stored, WarehouseError } from "../../src/warehouse/Warehouse.js"
+import type { Result, Row, Statement, WarehouseError } from "../../src/warehouse/Warehouse.js"
 import { Warehouse } from "../../src/warehouse/Warehouse.js"
+import * as WarehouseContract from "../../src/warehouse/WarehouseContract.js"
 import { withLayer } from "../utils/withLayer.js"
 
 const statement = (sql: string, options: Partial<Statement> = {}): Statement => ({
@@ -51,29 +52,6 @@ const read = (sql: string, options?: Partial<Statement>): Effect.Effect<Read, Wa
     })
   )
 
-/** Rows of a result that is kept, from there on. */
-const readOn = (
-  queryId: string,
-  offset: number,
-  options: Partial<Stored> = {}
-): Effect.Effect<Omit<Read, "chunks">, WarehouseError, Warehouse> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const { results } = yield* Warehouse
-      if (results === undefined) return yield* Effect.dieMessage("keeps no results")
-      const stored = { queryId, offset, timeoutMs: 10_000, requestId: randomUUID(), ...options }
-      const result = yield* results.fetch(stored)
-      const chunks = Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows))
-      if (result.whole !== undefined) expect(yield* result.whole).toEqual(chunks.flat())
-      return {
-        columns: result.columns.map((column) => column.name),
-        types: result.columns.map((column) => column.type),
-        rows: chunks.flat(),
-        queryId: result.queryId
-      }
-    })
-  )
-
 /** Every row as a record under the names of the columns. */
 const records = (result: Read) =>
   result.rows.map((row) => Object.fromEntries(result.columns.map((name, index) => [name, row[index]])))
@@ -85,9 +63,6 @@ const failure = (sql: string, options?: Partial<Statement>) =>
     Effect.flip
   )
 
-/** Counts for hours. */
-const endless = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"
-
 /** More statements than are run at the same time: while too many others run, this does not return. */
 const stillAnswers = Effect.gen(function* () {
   const results = yield* Effect.all(
@@ -97,18 +72,33 @@ const stillAnswers = Effect.gen(function* () {
   expect(results.map((result) => result.rows)).toEqual(Array.from({ length: 8 }, (_, n) => [[n]]))
 })
 
-export interface Traits {
-  /** Rows are computed as they are read; otherwise the whole result is there before its first row. */
-  readonly streams: boolean
+/** What is asked of a warehouse that holds the sample database. */
+const options: WarehouseContract.Options = {
+  rows: (count) => `SELECT range AS N FROM range(${count})`,
+  endless: "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3",
+  failsLate: "SELECT CASE WHEN i = 300000 THEN CAST('x' || i AS INTEGER) ELSE i END FROM range(1000000) t(i)",
+  cells: [
+    [
+      "SELECT 9007199254740991, -9007199254740991, 9007199254740993, CAST('1.10' AS DECIMAL(5,2))",
+      [9007199254740991, -9007199254740991, "9007199254740993", "1.10"]
+    ],
+    [
+      "SELECT CAST('12345678901234567890123456789012345678' AS DECIMAL(38,0)), CAST('-0.000001' AS DECIMAL(10,6))",
+      ["12345678901234567890123456789012345678", "-0.000001"]
+    ],
+    ["SELECT CAST(0.1 AS DOUBLE), NULL, true", [0.1, null, true]]
+  ],
+  catalog: { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC", table: "ORDERS", view: "ORDER_SUMMARY" }
 }
 
 export const contract = (
   name: string,
   layer: Layer.Layer<Warehouse, unknown>,
-  { streams }: Traits = { streams: true }
+  { streams }: { readonly streams: boolean } = { streams: true }
 ): void => {
-  const many = `SELECT range AS N FROM range(${streams ? 10_000_000_000 : 50_000})`
   withLayer(layer)(`Warehouse contract: ${name}`, (it) => {
+    for (const each of WarehouseContract.cases({ ...options, streams })) it.effect(each.name, () => each.run)
+
     it.effect("lists databases, schemas, tables and views with Snowflake's columns", () =>
       Effect.gen(function* () {
         const databases = yield* read("SHOW DATABASES")
@@ -132,18 +122,6 @@ export const contract = (
           "WEB.DAILY_FUNNEL"
         ])
         expect(records(views)[1]?.["text"]).toMatch(/^CREATE OR REPLACE VIEW ORDER_SUMMARY/)
-      })
-    )
-
-    it.effect("tells when a statement leaves, once for each, if it says that it does", () =>
-      Effect.gen(function* () {
-        const { reportsSubmit = false } = yield* Warehouse
-        const times = { execute: 0, fetch: 0 }
-        const counting = (what: keyof typeof times) => ({ onSubmit: Effect.sync(() => void times[what]++) })
-        const { queryId } = yield* read("SELECT 1 AS A", { keepRows: 10, ...counting("execute") })
-        yield* readOn(queryId, 0, counting("fetch"))
-        const expected = reportsSubmit ? 1 : 0
-        expect(times).toEqual({ execute: expected, fetch: expected })
       })
     )
 
@@ -215,27 +193,6 @@ export const contract = (
       })
     )
 
-    it.effect("loses no digit of a number", () =>
-      Effect.gen(function* () {
-        const { rows } = yield* read(
-          `SELECT 9007199254740991 AS A, -9007199254740991 AS B, 9007199254740993 AS C,
-             CAST('12345678901234567890123456789012345678' AS DECIMAL(38,0)) AS D,
-             CAST('1.10' AS DECIMAL(5,2)) AS E, CAST('-0.000001' AS DECIMAL(10,6)) AS F, CAST(0.1 AS DOUBLE) AS G`
-        )
-        expect(rows).toEqual([
-          [
-            9007199254740991,
-            -9007199254740991,
-            "9007199254740993",
-            "12345678901234567890123456789012345678",
-            "1.10",
-            "-0.000001",
-            0.1
-          ]
-        ])
-      })
-    )
-
     it.effect("shows dates, times and semi-structured values as JSON", () =>
       Effect.gen(function* () {
         const { rows } = yield* read(
@@ -290,59 +247,6 @@ export const contract = (
       })
     )
 
-    it.effect("reads no more than the caller will, and every row when there is no cap", () =>
-      Effect.gen(function* () {
-        const sql = "SELECT EVENT_ID FROM SNOWGUARD_SAMPLE.WEB.EVENTS ORDER BY EVENT_ID"
-        const capped = yield* read(sql, { maxRows: 2500 })
-        expect(capped.rows).toHaveLength(2500)
-        const all = yield* read(sql)
-        expect(all.rows).toHaveLength(100_000)
-        expect(all.rows[99_999]).toEqual([100_000])
-        expect(all.chunks.every((chunk) => chunk.length > 0)).toBe(true)
-        const none = yield* read("SELECT 1 WHERE 1 = 0")
-        expect(none.chunks).toEqual([])
-      })
-    )
-
-    if (streams)
-      it.effect("computes rows only as they are pulled", () =>
-        Effect.gen(function* () {
-          // All of it would take minutes; the first rows are there at once.
-          const first = yield* Effect.scoped(
-            Effect.flatMap(open(many), (result) => Stream.runHead(result.rows))
-          ).pipe(Effect.timeout("5 seconds"))
-          expect(Option.getOrThrow(first)[0]).toEqual([0])
-          yield* stillAnswers
-        })
-      )
-
-    it.effect("cancels a running statement when it is interrupted", () =>
-      Effect.gen(function* () {
-        // Were they left running, the later rounds would find no place to run.
-        for (let round = 0; round < 4; round++) {
-          const running = yield* Effect.fork(read(endless, { timeoutMs: 600_000 }))
-          // Others came later and have been answered, so by now it is running.
-          yield* stillAnswers
-          const [took, exit] = yield* Effect.timed(Fiber.interrupt(running))
-          expect(Exit.isInterrupted(exit)).toBe(true)
-          expect(Duration.toMillis(took)).toBeLessThan(1000)
-        }
-        yield* stillAnswers
-      })
-    )
-
-    it.effect("cancels statements that are still waiting for their turn", () =>
-      Effect.gen(function* () {
-        const many = yield* Effect.forEach(Array.from({ length: 12 }), () =>
-          Effect.fork(read(endless, { timeoutMs: 600_000 }))
-        )
-        yield* Effect.yieldNow()
-        const exits = yield* Effect.forEach(many, Fiber.interrupt, { concurrency: "unbounded" })
-        expect(exits.every(Exit.isInterrupted)).toBe(true)
-        yield* stillAnswers
-      })
-    )
-
     if (streams)
       it.effect("cancels a statement whose rows are being fetched", () =>
         Effect.gen(function* () {
@@ -364,28 +268,6 @@ export const contract = (
           yield* stillAnswers
         })
       )
-
-    it.effect("cancels a statement whose scope closes before its rows have ended", () =>
-      Effect.gen(function* () {
-        for (let round = 0; round < 4; round++) {
-          const { rows } = yield* Effect.scoped(open(many))
-          const late = yield* Effect.either(Stream.runHead(rows))
-          expect(Either.isLeft(late) && late.left.reason).toBe("Cancelled")
-        }
-        yield* stillAnswers
-      })
-    )
-
-    it.effect("ends a statement that runs out of its time, and says so", () =>
-      Effect.gen(function* () {
-        for (let round = 0; round < 4; round++) {
-          const [took, error] = yield* Effect.timed(failure(endless, { timeoutMs: 150 }))
-          expect([error.reason, error.code, error.sent]).toEqual(["StatementTimeout", "000630", "yes"])
-          expect(Duration.toMillis(took)).toBeLessThan(2000)
-        }
-        yield* stillAnswers
-      })
-    )
 
     it.effect("says whose fault a failure is, in Snowflake's codes", () =>
       Effect.gen(function* () {
@@ -412,16 +294,6 @@ export const contract = (
       })
     )
 
-    it.effect("reports a failure in the middle of the rows instead of ending early", () =>
-      Effect.gen(function* () {
-        const error = yield* failure(
-          "SELECT CASE WHEN i = 300000 THEN CAST('x' || i AS INTEGER) ELSE i END FROM range(1000000) t(i)"
-        )
-        expect([error.reason, error.code]).toEqual(["InvalidStatement", "100038"])
-        yield* stillAnswers
-      })
-    )
-
     it.effect("offers the nearest names for one that is not there", () =>
       Effect.gen(function* () {
         const suggestions: ReadonlyArray<readonly [string, string]> = [
@@ -441,80 +313,6 @@ export const contract = (
           expect([sql, error.suggestions?.[0]]).toEqual([sql, nearest])
           expect(error.suggestions!.length).toBeLessThanOrEqual(3)
         }
-      })
-    )
-
-    it.effect("keeps the rows that it was asked to, in their order, for reading on", () =>
-      Effect.gen(function* () {
-        const kept = { keepRows: 4_000, maxRows: 4_001 }
-        const sql =
-          "SELECT EVENT_ID, OCCURRED_AT, PAYLOAD FROM SNOWGUARD_SAMPLE.WEB.EVENTS ORDER BY EVENT_ID DESC"
-        const whole = yield* read(sql, { maxRows: 4_000 })
-        // The caller stops early.
-        const { columns, head, queryId } = yield* Effect.scoped(
-          Effect.flatMap(open(sql, kept), ({ rows, ...result }) =>
-            Effect.map(Stream.runHead(rows), (chunk) => ({ ...result, head: Option.getOrThrow(chunk) }))
-          )
-        )
-        expect(head.slice(0, 100)).toEqual(whole.rows.slice(0, 100))
-        const seen: Array<Row> = []
-        while (seen.length < 4_000) {
-          const page = yield* readOn(queryId, seen.length, { maxRows: Math.min(700, 4_000 - seen.length) })
-          expect(page).toMatchObject({
-            queryId,
-            columns: columns.map(({ name }) => name),
-            types: whole.types
-          })
-          expect(page.rows.length).toBeGreaterThan(0)
-          seen.push(...page.rows.slice(0, 700))
-        }
-        expect(seen.slice(0, 4_000)).toEqual(whole.rows)
-        // Several may read in it at a time, from anywhere, and again.
-        const parts = yield* Effect.all(
-          [3_990, 0, 2_500].map((offset) => readOn(queryId, offset, { maxRows: 10 })),
-          { concurrency: "unbounded" }
-        )
-        expect(parts.map(({ rows }) => rows[0])).toEqual([
-          whole.rows[3_990],
-          whole.rows[0],
-          whole.rows[2_500]
-        ])
-      })
-    )
-
-    it.effect("has nothing after the last row of a result that is kept", () =>
-      Effect.gen(function* () {
-        const { queryId } = yield* read("SELECT range AS N FROM range(5)", { keepRows: 10, maxRows: 11 })
-        expect((yield* readOn(queryId, 3)).rows).toEqual([[3], [4]])
-        expect((yield* readOn(queryId, 5)).rows).toEqual([])
-      })
-    )
-
-    it.effect("says so when a result is not kept, whatever its id looks like", () =>
-      Effect.gen(function* () {
-        for (const id of [randomUUID(), "", "../../session", "01b00000-0000-0000-0000-0000000000zz"]) {
-          const error = yield* Effect.flip(readOn(id, 0))
-          expect([id, error.reason]).toEqual([id, "ResultExpired"])
-        }
-        yield* stillAnswers
-      })
-    )
-
-    it.effect("keeps concurrent statements apart", () =>
-      Effect.gen(function* () {
-        const results = yield* Effect.all(
-          Array.from({ length: 20 }, (_, n) =>
-            n % 5 === 4
-              ? Effect.as(failure("SELECT * FROM NO_SUCH_TABLE"), -1)
-              : Effect.map(
-                  read(`SELECT ${n} + EVENT_ID * 0 FROM SNOWGUARD_SAMPLE.WEB.EVENTS LIMIT 5000`),
-                  (result) =>
-                    new Set(result.rows.map((row) => row[0])).size * 1000 + Number(result.rows[4999]?.[0])
-                )
-          ),
-          { concurrency: "unbounded" }
-        )
-        expect(results).toEqual(Array.from({ length: 20 }, (_, n) => (n % 5 === 4 ? -1 : 1000 + n)))
       })
     )
   })

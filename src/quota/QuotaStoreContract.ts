@@ -1,0 +1,504 @@
+/**
+ * What every {@link QuotaStore} must do, as a list of cases for any test runner; our own stores are tested with this list.
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { test } from "node:test"
+ * import * as QuotaStoreContract from "snowguard/testing/QuotaStoreContract"
+ *
+ * for (const { name, run } of QuotaStoreContract.cases(MyStore.layer)) {
+ *   test(name, () => Effect.runPromise(run))
+ * }
+ * ```
+ *
+ * Each case builds the layer afresh and works on keys of its own, so a store may keep what earlier cases left behind; what
+ * earlier runs of the list left must be gone. Time is the `Clock`'s, and moved by hand; sleeping is real, so a store may
+ * wait for locks and sockets.
+ *
+ * Not in the list, since it depends on how a store can fail: that every operation ends within a bounded time.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as fc from "effect/FastCheck"
+import type * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import { deepStrictEqual, ok, strictEqual } from "node:assert"
+import { randomUUID } from "node:crypto"
+import type { Case } from "../platform/contracts.js"
+import { matches } from "../platform/contracts.js"
+import * as Ledger from "./core/Ledger.js"
+import * as QuotaStore from "./QuotaStore.js"
+
+export type {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  Case
+} from "../platform/contracts.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * Where the store takes the time from: the `Clock` (the default), or `elsewhere`, a database's own clock for example. The
+   * cases in which time passes are then left out.
+   */
+  readonly time?: "clock" | "elsewhere" | undefined
+  /** Sequences of operations that are compared with the model; 60 when absent. */
+  readonly numRuns?: number | undefined
+}
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const START = Date.UTC(2031, 4, 5, 12, 30)
+const quotas: ReadonlyArray<QuotaStore.QuotaName> = ["requests_per_hour", "queries_per_day", "bytes_per_day"]
+const owners = ["a", "b", "all"] as const
+type Owner = (typeof owners)[number]
+
+interface Time {
+  now: number
+}
+
+const clockOf = (time: Time): Clock.Clock => {
+  const live = Clock.make()
+  return {
+    [Clock.ClockTypeId]: Clock.ClockTypeId,
+    unsafeCurrentTimeMillis: () => time.now,
+    unsafeCurrentTimeNanos: () => BigInt(time.now) * 1_000_000n,
+    currentTimeMillis: Effect.sync(() => time.now),
+    currentTimeNanos: Effect.sync(() => BigInt(time.now) * 1_000_000n),
+    sleep: (duration) => live.sleep(duration)
+  }
+}
+
+const chargesArbitrary = fc.uniqueArray(
+  fc.record({
+    owner: fc.constantFrom(...owners),
+    quota: fc.constantFrom(...quotas),
+    limit: fc.constantFrom(5, 8, 20),
+    amount: fc.nat({ max: 6 }),
+    postPaid: fc.boolean()
+  }),
+  { minLength: 1, maxLength: 5, selector: ({ owner, quota }) => `${owner} ${quota}` }
+)
+const which = fc.nat({ max: 9 })
+const commandArbitrary = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      _tag: fc.constant("tick" as const),
+      ms: fc.constantFrom(1, 999, 20_000, 61_000, HOUR / 2, HOUR, DAY)
+    })
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      _tag: fc.constant("reserve" as const),
+      charges: chargesArbitrary,
+      ttl: fc.constantFrom(1, 1000, 60_000, DAY)
+    })
+  },
+  fc.record({ _tag: fc.constant("check" as const), charges: chargesArbitrary }),
+  fc.record({ _tag: fc.constant("submitted" as const), which }),
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      _tag: fc.constant("settle" as const),
+      which,
+      actual: fc.uniqueArray(
+        fc.record({
+          owner: fc.constantFrom(...owners),
+          quota: fc.constantFrom(...quotas),
+          amount: fc.nat({ max: 9 })
+        }),
+        { maxLength: 3, selector: ({ owner, quota }) => `${owner} ${quota}` }
+      )
+    })
+  },
+  fc.record({ _tag: fc.constant("release" as const), which }),
+  fc.record({
+    _tag: fc.constant("reset" as const),
+    owner: fc.constantFrom(...owners),
+    quota: fc.constantFrom(undefined, ...quotas)
+  })
+)
+
+type Store = Context.Tag.Service<QuotaStore.QuotaStore>
+
+const charge = (
+  key: string,
+  amount: number,
+  overrides: Partial<QuotaStore.Charge> = {}
+): QuotaStore.Charge => ({ key, quota: "requests_per_hour", limit: 10, amount, ...overrides })
+
+const reserved = (decision: QuotaStore.Decision): string => {
+  ok(decision._tag === "Granted", "the reservation was refused")
+  return decision.reservation
+}
+
+/** Quotas of which nothing is used or held may be listed or not. */
+const something = (usage: ReadonlyArray<QuotaStore.Usage>) =>
+  usage
+    .filter(({ reserved, used }) => used > 0 || reserved > 0)
+    .map(({ key, quota, reserved, used }) => ({ key, quota, reserved, used }))
+    .sort((a, b) => (a.quota < b.quota ? -1 : 1))
+
+/** What one quota of a key should show. */
+const shows = (
+  usage: ReadonlyArray<Partial<QuotaStore.Usage>>,
+  expected: Partial<QuotaStore.Usage>
+): void => {
+  strictEqual(usage.length, 1)
+  matches(usage[0], expected)
+}
+
+const refuses = (
+  decision: QuotaStore.Decision,
+  expected: Partial<Extract<QuotaStore.Decision, { readonly _tag: "Refused" }>>
+): void => matches(decision, { _tag: "Refused", ...expected })
+
+/**
+ * The cases for the store of a layer.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const cases = <E>(
+  layer: Layer.Layer<QuotaStore.QuotaStore, E>,
+  options: Options = {}
+): ReadonlyArray<Case<E | QuotaStore.QuotaStoreError>> => {
+  const travels = (options.time ?? "clock") === "clock"
+  const suite = randomUUID().slice(0, 8)
+  const built = { times: 0 }
+
+  const rule = (name: string, run: Case<E | QuotaStore.QuotaStoreError>["run"]) => ({ name, run })
+
+  const run = (
+    body: (
+      store: Store,
+      time: Time,
+      key: (owner: string) => string
+    ) => Effect.Effect<void, QuotaStore.QuotaStoreError>
+  ): Effect.Effect<void, E | QuotaStore.QuotaStoreError> =>
+    Effect.suspend(() => {
+      built.times += 1
+      const namespace = `contract-${suite}-${built.times}`
+      // Later than every case before it, for stores that remember how late it was.
+      const time = { now: START + built.times * 10 * DAY }
+      return Effect.flatMap(QuotaStore.QuotaStore, (store) =>
+        body(store, time, (owner) => `client:${namespace}-${owner}`)
+      ).pipe(Effect.provide(layer), Effect.withClock(clockOf(time)))
+    })
+
+  /** All of a decision that stores must agree on: ids are their own. */
+  const comparable = (decision: QuotaStore.Decision) => {
+    const of = ({
+      key,
+      limit,
+      quota,
+      reserved,
+      resetAt,
+      used
+    }: QuotaStore.Usage & { readonly limit: number }) => ({
+      key,
+      limit,
+      quota,
+      reserved,
+      used,
+      resetAt: travels ? resetAt : 0
+    })
+    return {
+      granted: decision._tag === "Granted",
+      of: decision._tag === "Granted" ? decision.usage.map(of) : [of(decision)]
+    }
+  }
+
+  const always = [
+    rule(
+      "agrees with the model over any sequence of commands",
+      Effect.flatMap(Effect.runtime<never>(), (runtime) =>
+        Effect.promise(() =>
+          fc.assert(
+            fc.asyncProperty(fc.array(commandArbitrary, { minLength: 1, maxLength: 30 }), (commands) =>
+              Runtime.runPromise(runtime)(
+                run((store, time, key) =>
+                  Effect.gen(function* () {
+                    const model = Ledger.make<QuotaStore.QuotaName>("model-")
+                    const ids: Array<readonly [store: string, model: string]> = []
+                    const keyed = <T extends { readonly owner: Owner }>(values: ReadonlyArray<T>) =>
+                      values.map(({ owner, ...rest }) => ({ ...rest, key: key(owner) }))
+                    for (const command of commands) {
+                      switch (command._tag) {
+                        case "tick":
+                          if (travels) time.now += command.ms
+                          break
+                        case "check":
+                        case "reserve": {
+                          const charges = keyed(command.charges)
+                          const ttl = command._tag === "reserve" ? (travels ? command.ttl : DAY) : 0
+                          const [actual, expected] =
+                            command._tag === "reserve"
+                              ? [
+                                  yield* store.reserve(charges, ttl),
+                                  Ledger.reserve(model, time.now, charges, ttl)
+                                ]
+                              : [yield* store.check(charges), Ledger.check(model, time.now, charges)]
+                          deepStrictEqual(comparable(actual), comparable(expected))
+                          if (
+                            command._tag === "reserve" &&
+                            actual._tag === "Granted" &&
+                            expected._tag === "Granted"
+                          ) {
+                            ids.push([actual.reservation, expected.reservation])
+                          }
+                          break
+                        }
+                        case "reset":
+                          yield* store.reset(key(command.owner), command.quota)
+                          Ledger.reset(model, time.now, key(command.owner), command.quota)
+                          break
+                        default: {
+                          const pair = ids[command.which % Math.max(1, ids.length)]
+                          if (pair === undefined) break
+                          if (command._tag === "submitted") {
+                            yield* store.submitted(pair[0])
+                            Ledger.submitted(model, time.now, pair[1])
+                          } else if (command._tag === "release") {
+                            yield* store.release(pair[0])
+                            Ledger.release(model, time.now, pair[1])
+                          } else {
+                            yield* store.settle(pair[0], keyed(command.actual))
+                            Ledger.settle(model, time.now, pair[1], keyed(command.actual))
+                          }
+                        }
+                      }
+                      for (const owner of owners) {
+                        deepStrictEqual(
+                          something(yield* store.usage(key(owner))),
+                          something(Ledger.usage(model, time.now, key(owner)))
+                        )
+                      }
+                    }
+                  })
+                )
+              )
+            ),
+            { numRuns: options.numRuns ?? 60 }
+          )
+        )
+      )
+    ),
+
+    rule(
+      "admits exactly the limit of concurrent reservations",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const decisions = yield* Effect.all(
+            Array.from({ length: 60 }, (_, i) =>
+              store.reserve([charge(key("all"), 1), charge(key(`${i % 7}`), 1)], DAY)
+            ),
+            { concurrency: "unbounded" }
+          )
+          strictEqual(decisions.filter(({ _tag }) => _tag === "Granted").length, 10)
+          const [usage] = yield* store.usage(key("all"))
+          matches(usage, { used: 0, reserved: 10 })
+        })
+      )
+    ),
+
+    rule(
+      "charges nothing for a refusal: not even the charges that would fit",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const decision = yield* store.reserve([charge(key("a"), 1), charge(key("b"), 11)], DAY)
+          refuses(decision, { key: key("b"), limit: 10, used: 0, reserved: 0 })
+          deepStrictEqual(something(yield* store.usage(key("a"))), [])
+        })
+      )
+    ),
+
+    rule(
+      "counts the first settle or release of a reservation, and no other",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const actual = (amount: number) => [{ key: key("a"), quota: "requests_per_hour" as const, amount }]
+          const one = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
+          const two = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
+          yield* store.settle(one, actual(2))
+          yield* store.settle(one, actual(7))
+          yield* store.release(one)
+          yield* store.release(two)
+          yield* store.settle(two, actual(7))
+          shows(yield* store.usage(key("a")), { used: 2, reserved: 0 })
+        })
+      )
+    ),
+
+    rule(
+      "settles once when several settle at the same time",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const id = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
+          yield* Effect.all(
+            Array.from({ length: 20 }, () =>
+              store.settle(id, [{ key: key("a"), quota: "requests_per_hour", amount: 3 }])
+            ),
+            { concurrency: "unbounded" }
+          )
+          shows(yield* store.usage(key("a")), { used: 3, reserved: 0 })
+        })
+      )
+    ),
+
+    rule(
+      "charges the actual amounts of an unknown reservation, once",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const actual = [{ key: key("a"), quota: "requests_per_hour" as const, amount: 3 }]
+          yield* store.settle(key("unknown"), actual)
+          yield* store.settle(key("unknown"), actual)
+          shows(yield* store.usage(key("a")), { used: 3, reserved: 0 })
+        })
+      )
+    ),
+
+    rule(
+      "lists every key once and in order, over as many pages as it takes",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const keys = Array.from({ length: 230 }, (_, i) => key(`k${i}`)).sort()
+          yield* Effect.forEach(keys, (each) => store.reserve([charge(each, 1)], DAY), { discard: true })
+          const pages = (cursor?: string): Effect.Effect<ReadonlyArray<string>, QuotaStore.QuotaStoreError> =>
+            Effect.flatMap(store.list(cursor), ({ next, usage }) => {
+              const here = usage.map((each) => each.key)
+              return next === undefined
+                ? Effect.succeed(here)
+                : Effect.map(pages(next), (others) => [...here, ...others])
+            })
+          const seen = yield* pages()
+          deepStrictEqual(
+            seen.filter((each) => each.startsWith(key(""))),
+            keys
+          )
+        })
+      )
+    ),
+
+    rule(
+      "resets one quota, or all, and leaves what is held",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const both = [charge(key("a"), 3), charge(key("a"), 5, { quota: "queries_per_day" })]
+          yield* store.settle(reserved(yield* store.reserve(both, DAY)), [])
+          yield* store.reserve([charge(key("a"), 1)], DAY)
+          yield* store.reset(key("a"), "queries_per_day")
+          shows(something(yield* store.usage(key("a"))), { used: 3, reserved: 1 })
+          yield* store.reset(key("a"))
+          shows(something(yield* store.usage(key("a"))), { used: 0, reserved: 1 })
+        })
+      )
+    ),
+    rule(
+      "carries an interrupted reservation out as a whole or not at all, and holds no other operation back",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          for (const i of Array.from({ length: 20 }).keys()) {
+            const asked = yield* Effect.fork(
+              store.reserve([charge(key(`x${i}`), 1), charge(key(`y${i}`), 1)], DAY)
+            )
+            if (i % 2 === 0) yield* Effect.yieldNow()
+            yield* Fiber.interrupt(asked)
+            const [x, y] = yield* Effect.all([store.usage(key(`x${i}`)), store.usage(key(`y${i}`))])
+            deepStrictEqual(
+              something(x).map(({ reserved }) => reserved),
+              something(y).map(({ reserved }) => reserved)
+            )
+          }
+          reserved(yield* store.reserve([charge(key("x0"), 1)], DAY))
+        })
+      )
+    )
+  ]
+
+  const inTime = [
+    rule(
+      "gives an hour its limit back at the full hour UTC, not one millisecond earlier",
+      run((store, time, key) =>
+        Effect.gen(function* () {
+          const id = reserved(yield* store.reserve([charge(key("a"), 10)], DAY))
+          yield* store.settle(id, [])
+          const refused = yield* store.reserve([charge(key("a"), 1)], DAY)
+          const border = Math.floor(time.now / HOUR) * HOUR + HOUR
+          refuses(refused, { used: 10, reserved: 0, resetAt: border })
+          time.now = border - 1
+          strictEqual((yield* store.reserve([charge(key("a"), 1)], DAY))._tag, "Refused")
+          time.now = border
+          strictEqual((yield* store.reserve([charge(key("a"), 1)], DAY))._tag, "Granted")
+        })
+      )
+    ),
+
+    rule(
+      "books a late settlement in the window of the reservation",
+      run((store, time, key) =>
+        Effect.gen(function* () {
+          const id = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
+          time.now += HOUR
+          yield* store.settle(id, [{ key: key("a"), quota: "requests_per_hour", amount: 9 }])
+          deepStrictEqual(something(yield* store.usage(key("a"))), [])
+        })
+      )
+    ),
+
+    rule(
+      "releases an expired reservation, and charges one that was submitted",
+      run((store, time, key) =>
+        Effect.gen(function* () {
+          yield* store.reserve([charge(key("a"), 4)], 60_000)
+          yield* store.submitted(reserved(yield* store.reserve([charge(key("b"), 4)], 60_000)))
+          time.now += 59_999
+          shows(yield* store.usage(key("a")), { used: 0, reserved: 4 })
+          time.now += 1
+          deepStrictEqual(something(yield* store.usage(key("a"))), [])
+          shows(yield* store.usage(key("b")), { used: 4, reserved: 0 })
+        })
+      )
+    ),
+
+    rule(
+      "accepts a settlement after the expiry",
+      run((store, time, key) =>
+        Effect.gen(function* () {
+          const id = reserved(yield* store.reserve([charge(key("a"), 4)], 60_000))
+          yield* store.submitted(id)
+          time.now += 61_000
+          shows(yield* store.usage(key("a")), { used: 4, reserved: 0 })
+          yield* store.settle(id, [{ key: key("a"), quota: "requests_per_hour", amount: 1 }])
+          shows(yield* store.usage(key("a")), { used: 1, reserved: 0 })
+        })
+      )
+    ),
+
+    rule(
+      "is not affected by a clock that steps back over the border of a window",
+      run((store, time, key) =>
+        Effect.gen(function* () {
+          time.now = Math.floor(time.now / HOUR) * HOUR + HOUR
+          yield* store.settle(reserved(yield* store.reserve([charge(key("a"), 10)], DAY)), [])
+          time.now -= 1
+          refuses(yield* store.reserve([charge(key("a"), 1)], DAY), {
+            resetAt: time.now + 1 + HOUR
+          })
+        })
+      )
+    )
+  ]
+  return travels ? [...always, ...inTime] : always
+}

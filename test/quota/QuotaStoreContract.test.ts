@@ -1,0 +1,186 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Layer } from "effect"
+import * as QuotaStore from "snowguard/QuotaStore"
+import * as QuotaStoreContract from "snowguard/testing/QuotaStoreContract"
+
+type Store = QuotaStore.QuotaStore["Type"]
+
+/** The cases that a store does not keep. */
+const broken = async (layer: Layer.Layer<QuotaStore.QuotaStore>): Promise<Array<string>> => {
+  const names: Array<string> = []
+  for (const { name, run } of QuotaStoreContract.cases(layer, { numRuns: 20 })) {
+    if ((await Effect.runPromiseExit(run))._tag === "Failure") names.push(name)
+  }
+  return names
+}
+
+const model = "agrees with the model over any sequence of commands"
+
+/** A store as it is written first: a map, one entry for each quota of a key, read and then written. */
+const naive = Layer.sync(QuotaStore.QuotaStore, (): Store => {
+  const HOUR = 3_600_000
+  const used = new Map<string, QuotaStore.Usage>()
+  const held = new Map<string, ReadonlyArray<QuotaStore.Charge>>()
+  const at = (key: string, quota: QuotaStore.QuotaName): Effect.Effect<QuotaStore.Usage> =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      const window = quota.endsWith("_per_day") ? 24 * HOUR : HOUR
+      const found = used.get(`${key} ${quota}`)
+      return found !== undefined && found.resetAt > now
+        ? found
+        : { key, quota, used: 0, reserved: 0, resetAt: Math.floor(now / window) * window + window }
+    })
+  const set = (usage: QuotaStore.Usage) =>
+    Effect.sync(() => void used.set(`${usage.key} ${usage.quota}`, usage))
+  const decide = (charges: ReadonlyArray<QuotaStore.Charge>) =>
+    Effect.gen(function* () {
+      const usage = yield* Effect.forEach(charges, (charge) =>
+        Effect.map(at(charge.key, charge.quota), (found) => ({ ...found, ...charge }))
+      )
+      const over = usage.find(({ amount, limit, reserved, used }) => used + reserved + amount > limit)
+      return over === undefined
+        ? { _tag: "Granted" as const, reservation: `${held.size}`, usage }
+        : { ...over, _tag: "Refused" as const }
+    })
+  const end = (id: string, actual: ReadonlyArray<QuotaStore.Actual> | undefined) =>
+    Effect.forEach(
+      held.get(id) ?? [],
+      ({ amount, key, quota }) =>
+        Effect.flatMap(at(key, quota), (found) => {
+          const spent = actual?.find((each) => each.key === key && each.quota === quota)?.amount ?? amount
+          return set({
+            ...found,
+            used: found.used + (actual === undefined ? 0 : spent),
+            reserved: found.reserved - amount
+          })
+        }),
+      { discard: true }
+    )
+  return {
+    check: decide,
+    reserve: (charges) =>
+      Effect.gen(function* () {
+        const decision = yield* decide(charges)
+        // Another call comes in between: a database is asked and answers.
+        yield* Effect.yieldNow()
+        if (decision._tag === "Refused") return decision
+        for (const { amount, key, quota, reserved, resetAt, used } of decision.usage) {
+          yield* set({ key, quota, used, reserved: reserved + amount, resetAt })
+        }
+        held.set(decision.reservation, charges)
+        return decision
+      }),
+    submitted: () => Effect.void,
+    settle: end,
+    release: (id) => end(id, undefined),
+    usage: (key) => Effect.sync(() => [...used.values()].filter((each) => each.key === key)),
+    list: () => Effect.sync(() => ({ usage: [...used.values()] })),
+    reset: (key) =>
+      Effect.sync(() => {
+        for (const [name, each] of used) if (each.key === key) used.delete(name)
+      })
+  }
+})
+
+/** A store in memory in which one operation is wrong. */
+const wrong = (change: (store: Store) => Partial<Store>): Layer.Layer<QuotaStore.QuotaStore> =>
+  Layer.effect(
+    QuotaStore.QuotaStore,
+    Effect.map(QuotaStore.makeMemory(), (store) => ({ ...store, ...change(store) }))
+  )
+
+/** Each fault with a case that names it. */
+const faults: ReadonlyArray<
+  readonly [name: string, layer: Layer.Layer<QuotaStore.QuotaStore>, caught: string]
+> = [
+  [
+    "that charges one after the other",
+    wrong(({ reserve }) => ({
+      reserve: (charges, ttlMs) =>
+        Effect.gen(function* () {
+          for (const charge of charges.slice(0, -1)) yield* reserve([charge], ttlMs)
+          return yield* reserve(charges.slice(-1), ttlMs)
+        })
+    })),
+    "charges nothing for a refusal: not even the charges that would fit"
+  ],
+  [
+    "that charges where it should only look",
+    wrong(({ reserve }) => ({ check: (charges) => reserve(charges, 1000) })),
+    model
+  ],
+  [
+    "that settles a reservation as often as it is asked",
+    wrong(({ settle }) => ({ settle: (id, actual) => settle(`${id} ${Math.random()}`, actual) })),
+    "counts the first settle or release of a reservation, and no other"
+  ],
+  [
+    "that forgets what was submitted",
+    wrong(() => ({ submitted: () => Effect.void })),
+    "releases an expired reservation, and charges one that was submitted"
+  ],
+  [
+    "that ends its list after one page",
+    wrong(({ list }) => ({ list: (cursor) => Effect.map(list(cursor), ({ usage }) => ({ usage })) })),
+    "lists every key once and in order, over as many pages as it takes"
+  ],
+  [
+    "that resets all quotas of a key for one",
+    wrong(({ reset }) => ({ reset: (key) => reset(key) })),
+    "resets one quota, or all, and leaves what is held"
+  ],
+  [
+    "that says a millisecond too much of when a window ends",
+    wrong(({ reserve }) => ({
+      reserve: (charges, ttlMs) =>
+        Effect.map(reserve(charges, ttlMs), (decision) =>
+          decision._tag === "Refused" ? { ...decision, resetAt: decision.resetAt + 1 } : decision
+        )
+    })),
+    "gives an hour its limit back at the full hour UTC, not one millisecond earlier"
+  ],
+  [
+    "that books half of what is interrupted",
+    wrong(({ reserve }) => ({
+      reserve: (charges, ttlMs) =>
+        Effect.gen(function* () {
+          const first = yield* reserve(charges.slice(0, 1), ttlMs)
+          if (charges.length === 1) return first
+          yield* Effect.yieldNow()
+          return yield* reserve(charges.slice(1), ttlMs)
+        })
+    })),
+    "carries an interrupted reservation out as a whole or not at all, and holds no other operation back"
+  ]
+]
+
+describe("the contract of quota stores, for stores written elsewhere", () => {
+  it("finds nothing in a store that keeps it", async () => {
+    assert.deepStrictEqual(await broken(QuotaStore.layerMemory), [])
+  })
+
+  it.each(faults)("finds a store %s", async (_, layer, caught) => {
+    assert.include(await broken(layer), caught)
+  })
+
+  it("finds what a store as it is written first does wrong: a race, settlements that count twice, a lost hold", async () => {
+    const names = await broken(naive)
+    assert.includeMembers(names, [
+      model,
+      "admits exactly the limit of concurrent reservations",
+      "counts the first settle or release of a reservation, and no other",
+      "charges the actual amounts of an unknown reservation, once",
+      "resets one quota, or all, and leaves what is held"
+    ])
+    assert.notInclude(names, "charges nothing for a refusal: not even the charges that would fit")
+  })
+
+  it("leaves out the cases in which time passes for a store with a clock of its own, and tells what was wrong", async () => {
+    const all = QuotaStoreContract.cases(QuotaStore.layerMemory)
+    const still = QuotaStoreContract.cases(QuotaStore.layerMemory, { time: "elsewhere" })
+    assert.isBelow(still.length, all.length)
+    const [, layer, caught] = faults[0] ?? assert.fail()
+    const failed = QuotaStoreContract.cases(layer).find(({ name }) => name === caught) ?? assert.fail()
+    const error = await Effect.runPromise(failed.run).then(() => undefined, String)
+    assert.match(error ?? "", /AssertionError[^]*reserved/)
+  })
+})
