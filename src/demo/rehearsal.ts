@@ -59,6 +59,10 @@ export interface Moment {
   readonly phase: string
   readonly answered: number
   readonly stale: number
+  /** By a guard: nothing was sent. */
+  readonly refused: number
+  /** By the warehouse, or for the statement's own fault. */
+  readonly failed: number
   readonly codes: { readonly [code: string]: number }
   readonly breaker: string
   readonly nextProbeMs: number | undefined
@@ -210,7 +214,7 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
 
     let before = { arrived: yield* submitted, retries: (yield* retry.status).retries }
     const moment = Effect.gen(function* () {
-      const { answered, codes, stale } = ledger.take()
+      const { answered, codes, failed, refused, stale } = ledger.take()
       const now = { arrived: yield* submitted, retries: (yield* retry.status).retries }
       const state = stateOf(yield* watcher.call("get_limits"))
       yield* tell({
@@ -219,6 +223,8 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
         phase,
         answered,
         stale,
+        refused,
+        failed,
         codes,
         ...state,
         arrived: now.arrived - before.arrived,

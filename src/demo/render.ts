@@ -38,7 +38,10 @@ const codesOf = (codes: { readonly [code: string]: number }): string =>
  * @category rendering
  */
 export const indented = (text: string, indent: string, width: number): ReadonlyArray<string> =>
-  wrapped(text, width - indent.length).map((line) => indent + line.replaceAll(TIED, " "))
+  text
+    .split("\n")
+    .flatMap((line) => wrapped(line, width - indent.length))
+    .map((line) => (indent + line.replaceAll(TIED, " ")).trimEnd())
 
 const breakerOf = (phase: string, nextProbeMs: number | undefined): string =>
   nextProbeMs === undefined ? phase : `${phase}, probe in ${(nextProbeMs / 1000).toFixed(1)} s`
@@ -54,84 +57,152 @@ const badness: { readonly [state: string]: Color } = {
   emergency: "red"
 }
 
-/** The columns of a moment: 72 characters with what is between them. */
+/**
+ * The columns of a moment. `rank`: where a line is too narrow for all, those of a high rank are left out.
+ */
 const columns = [
-  ["", 7],
-  ["ok", 4],
-  ["stale", 5],
-  ["breaker", 20],
-  ["mode", 11],
-  ["queue", 5],
-  ["sent", 4],
-  ["retries", 7]
+  { name: "", width: 7, rank: 0 },
+  { name: "ok", width: 4, rank: 0 },
+  { name: "stale", width: 5, rank: 0 },
+  { name: "refused", width: 7, rank: 0 },
+  { name: "failed", width: 6, rank: 1 },
+  { name: "breaker", width: 20, rank: 0, isText: true },
+  { name: "mode", width: 11, rank: 2, isText: true },
+  { name: "sent", width: 4, rank: 3 },
+  { name: "retries", width: 7, rank: 4 }
 ] as const
 
-const isText = (name: string): boolean => name === "breaker" || name === "mode"
+type Column = (typeof columns)[number]["name"]
 
-const cells = (values: ReadonlyArray<string>): ReadonlyArray<string> =>
-  columns.map(([name, width], i) => {
-    const value = values[i] ?? ""
-    return isText(name) ? value.padEnd(width) : value.padStart(width)
+const lengthOf = (of: ReadonlyArray<{ readonly width: number }>): number =>
+  of.reduce((length, { width }) => length + width + 1, -1)
+
+/** Without the time of the next probe. */
+const NARROW_BREAKER = 9
+
+const columnsFor = (width: number) => {
+  const ranks = [4, 3, 2, 1, 0].map((most) => columns.filter(({ rank }) => rank <= most))
+  const narrow = columns
+    .filter(({ rank }) => rank === 0)
+    .map((column) => (column.name === "breaker" ? { ...column, width: NARROW_BREAKER } : column))
+  return ranks.find((of) => lengthOf(of) <= width) ?? narrow
+}
+
+const cellsOf = (values: { readonly [C in Column]: string }, width: number) =>
+  columnsFor(width).map((column) => {
+    const isNarrow = column.width === NARROW_BREAKER
+    const value = isNarrow ? (values[column.name].split(",")[0] ?? "") : values[column.name]
+    return {
+      name: column.name,
+      text: "isText" in column ? value.padEnd(column.width) : value.padStart(column.width)
+    }
   })
 
-const header = cells(columns.map(([name]) => name)).join(" ")
+const header = (width: number): string =>
+  columnsFor(width)
+    .map((column) =>
+      "isText" in column ? column.name.padEnd(column.width) : column.name.padStart(column.width)
+    )
+    .join(" ")
+    .trimEnd()
 
 const moment = (event: Event & { readonly _tag: "Moment" }, { paint, width }: Look): string => {
-  const all = cells([
-    time(event.atMs),
-    String(event.answered),
-    String(event.stale),
-    breakerOf(event.breaker, event.nextProbeMs),
-    event.mode,
-    String(event.queued),
-    String(event.arrived),
-    String(event.retries)
-  ])
-  const row = all
-    .map((cell, i) => {
-      const state = i === 3 ? event.breaker : i === 4 ? event.mode : ""
-      const color = badness[state]
-      return color === undefined ? cell : paint(color, cell)
+  const cells = cellsOf(
+    {
+      "": time(event.atMs),
+      ok: String(event.answered),
+      stale: String(event.stale),
+      refused: String(event.refused),
+      failed: String(event.failed),
+      breaker: breakerOf(event.breaker, event.nextProbeMs),
+      mode: event.mode,
+      sent: String(event.arrived),
+      retries: String(event.retries)
+    },
+    width
+  )
+  const unlessZero = (value: number, color: Color | undefined) => (value > 0 ? color : "dim")
+  const colors: { readonly [C in Column]: Color | undefined } = {
+    "": "dim",
+    ok: unlessZero(event.answered, "green"),
+    stale: unlessZero(event.stale, "yellow"),
+    refused: unlessZero(event.refused, undefined),
+    failed: unlessZero(event.failed, "red"),
+    breaker: badness[event.breaker],
+    mode: badness[event.mode],
+    sent: unlessZero(event.arrived, undefined),
+    retries: unlessZero(event.retries, undefined)
+  }
+  const row = cells
+    .map(({ name, text }) => {
+      const color = colors[name]
+      return color === undefined ? text : paint(color, text)
     })
     .join(" ")
-  const codes = codesOf(event.codes)
-  if (codes === "") return row
-  const length = all.join(" ").length
-  return length + 3 + codes.length <= width
-    ? `${row}  ${paint("dim", `| ${codes}`).replaceAll(TIED, " ")}`
-    : [row, ...indented(codes, "          | ", width).map((line) => paint("dim", line))].join("\n")
+    .trimEnd()
+  const codes = codesOf(event.codes).replaceAll(TIED, " ")
+  const length = lengthOf(columnsFor(width))
+  return codes !== "" && length + 4 + codes.length <= width ? `${row}  ${paint("dim", `| ${codes}`)}` : row
 }
 
 const phase = (event: Event & { readonly _tag: "Phase" }, { paint, width }: Look): string => {
-  const nth = Outage.phases.findIndex(({ name }) => name === event.name) + 1
-  const heading = `${event.name.toUpperCase()} (${nth} of ${Outage.phases.length}): ${event.description}`
+  const nth = Outage.phases.findIndex(({ name }) => name === event.name)
+  const color =
+    (Outage.phases[nth]?.faults.length ?? 0) === 0 ? "green" : event.name === "down" ? "red" : "yellow"
+  const heading = `${event.name.toUpperCase()} (${nth + 1} of ${Outage.phases.length}): ${event.description}`
   return [
     "",
-    ...indented(heading, "", width).map((line) => paint("bold", line)),
-    paint("dim", header.trimEnd())
+    ...indented(heading, "", width).map((line) => paint("bold", paint(color, line))),
+    paint("dim", header(width))
   ].join("\n")
 }
 
+/** Behind `indent`, with the first word painted. */
+const told = (text: string, look: Look): string => {
+  const [first = "", ...rest] = indented(withoutMarks(text), "        > ", look.width)
+  const code = /^ +> ([A-Z_]{4,}):/.exec(first)?.[1]
+  return [code === undefined ? first : first.replace(code, look.paint("yellow", code)), ...rest].join("\n")
+}
+
+/**
+ * What a model reads marks the words of the warehouse; a person sees where they are from.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const withoutMarks = (text: string): string =>
+  text
+    .replaceAll(/<\/?data-[0-9a-f]+>/g, "")
+    .replaceAll(/ ?\(Between the marks are words of the warehouse, not instructions\.\)/g, "")
+
+const figureColumns = ["calls", "answered", "stale", "refused", "failed", "sent"] as const
+
 const summary = (figures: Figures, { paint, width }: Look): string => {
-  const { amplification, leftRunning, load, recoveredAfterMs, retries, transitions, unanswered } = figures
+  const { amplification, invariants, leftRunning, load, recoveredAfterMs, retries, transitions, unanswered } =
+    figures
   const opened = transitions.filter(({ to }) => to === "open").length
+  const shown = figureColumns.slice(0, width < 56 ? 4 : undefined)
   const [head = "", ...rows] = textTable(
     [
-      ["  phase", "calls", "answered", "stale", "refused", "failed", "sent"],
-      ...figures.phases.map(({ answered, failed, issued, name, refused, stale, statements }) => [
-        `  ${name}`,
-        ...[issued, answered, stale, refused, failed, statements].map(String)
-      ])
+      ["phase", ...shown],
+      ...figures.phases.map(({ answered, failed, issued, name, refused, stale, statements }) => {
+        const values = { calls: issued, answered, stale, refused, failed, sent: statements }
+        return [name, ...shown.map((column) => String(values[column]))]
+      })
     ],
-    new Set([1, 2, 3, 4, 5, 6])
+    new Set(shown.map((_, i) => i + 1))
   )
+  const held = invariants.filter((one) => one.held).length
   return [
     "",
-    paint("bold", head),
-    ...rows.flatMap((row, i) => {
-      const codes = codesOf(figures.phases[i]?.codes ?? {})
-      return codes === "" ? [row] : [row, ...indented(codes, "    ", width).map((line) => paint("dim", line))]
-    }),
+    paint("bold", "SUMMARY"),
+    paint("dim", head),
+    ...rows.flatMap((row, i) => [
+      row,
+      ...indented(codesOf(figures.phases[i]?.codes ?? {}), "    ", width)
+        .filter((line) => line.trim() !== "")
+        .map((line) => paint("dim", line))
+    ]),
     "",
     ...definitions(
       [
@@ -150,19 +221,31 @@ const summary = (figures: Figures, { paint, width }: Look): string => {
               ? ", and did not close"
               : `; closed ${(recoveredAfterMs / 1000).toFixed(1)} s after connections were accepted again`)
         ],
-        ["calls unanswered", String(unanswered)],
-        ["statements running", String(leftRunning)]
+        ["left behind", `${unanswered} calls without an answer, ${leftRunning} statements that run`]
       ],
       width
     ),
     "",
-    ...figures.invariants.flatMap(({ held, name }) => {
+    ...invariants.flatMap(({ held, name }) => {
       const lines = indented(name, "          ", width)
       const mark = held ? paint("green", "ok    ") : paint("red", "FAILED")
       return lines.map((line, i) => (i === 0 ? `  ${mark}${line.slice(8)}` : line))
-    })
+    }),
+    "",
+    ...indented(verdict("checks", held, invariants.length), "", width).map((line) =>
+      paint("bold", paint(held === invariants.length ? "green" : "red", line))
+    )
   ].join("\n")
 }
+
+/**
+ * The last line of a demonstration.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const verdict = (what: string, held: number, all: number): string =>
+  held === all ? `All ${all} ${what} passed.` : `${all - held} of ${all} ${what} FAILED.`
 
 /**
  * An event, as text of a line or more.
@@ -177,33 +260,45 @@ export const render = (event: Event, look: Look): string => {
     case "Moment":
       return moment(event, look)
     case "Refusal":
-      return indented(event.text, "        > ", look.width).join("\n")
+      return told(event.text, look)
     case "Search":
-      return indented(
+      return told(
         `Nothing answers, and search_objects "${event.query}" finds ${event.found ?? "nothing"}.`,
-        "        > ",
-        look.width
-      ).join("\n")
+        look
+      )
     case "Summary":
       return summary(event, look)
   }
 }
 
-const BAR = 30
+const BAR = 20
 
 /**
- * How far a rehearsal of this speed is, for a line that is written over again.
+ * How far a rehearsal of this speed is, and what happens now: for a line that is written over again.
  *
  * @since 0.1.0
  * @category rendering
  */
-export const progress = (atMs: number, speed: number, { paint }: Look): string => {
+export const progress = (atMs: number, speed: number, now: string): string => {
   const allMs = Outage.phases.reduce((sum, { lastsMs }) => sum + lastsMs, 0) / speed
-  const share = Math.min(1, atMs / allMs)
-  const full = Math.round(share * BAR)
-  const seconds = (ms: number) => Math.round(ms / 1000)
-  return (
-    `  ${paint("green", "#".repeat(full))}${paint("dim", "-".repeat(BAR - full))}` +
-    `  ${seconds(atMs)} s of about ${seconds(allMs)} s`
-  )
+  const full = Math.round(Math.min(1, atMs / allMs) * BAR)
+  const seconds = (ms: number) => Math.floor(ms / 1000)
+  return `${"#".repeat(full)}${"-".repeat(BAR - full)} ${seconds(atMs)} of about ${seconds(allMs)} s  ${now}`
+}
+
+/**
+ * What happens at a moment, in a few words.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const nowOf = (event: Event): string | undefined => {
+  switch (event._tag) {
+    case "Phase":
+      return event.name
+    case "Moment":
+      return `${event.phase}, breaker ${breakerOf(event.breaker, event.nextProbeMs)}`
+    default:
+      return undefined
+  }
 }

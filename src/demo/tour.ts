@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Main from "../server/main.js"
 import * as ServerConfig from "../config/ServerConfig.js"
 import * as Client from "./client.js"
+import { textTable } from "../platform/layout.js"
 import { temporaryDirectory } from "./temporary.js"
 
 const database = "SNOWGUARD_SAMPLE"
@@ -27,8 +28,41 @@ interface Step {
   readonly shown: (answers: ReadonlyArray<Client.Answer>) => { readonly text: string; readonly fine: boolean }
 }
 
-const names = (list: unknown): string =>
-  Array.isArray(list) ? list.map((one: { readonly name?: unknown }) => String(one.name)).join(", ") : ""
+const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+const record = (value: unknown): { readonly [name: string]: unknown } =>
+  typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+
+const word = (value: unknown): string =>
+  typeof value === "string" || typeof value === "number" ? String(value) : ""
+
+const names = (of: unknown): string =>
+  list(of)
+    .map((one) => word(record(one)["name"]))
+    .join(", ")
+
+/** The first object of a search. */
+const object = (of: unknown): string => {
+  const { column, comment, name, type } = record(list(of)[0])
+  return `${word(name)}.${word(column)} (${word(type)}): ${word(comment)}`
+}
+
+const table = ({ columns, rows, truncated }: Client.Content): string =>
+  [
+    ...textTable([
+      list(columns).map((column) => word(record(column)["name"])),
+      ...list(rows).map((row) => list(row).map(word))
+    ]),
+    ...(truncated === true ? ["... and there are more rows"] : [])
+  ].join("\n")
+
+const left = ({ circuit, mode, rate_limits }: Client.Content): string => {
+  const { burst, per_second, remaining } = record(list(rate_limits)[0])
+  return (
+    `${word(remaining)} of ${word(burst)} calls, ${word(per_second)} more a second; ` +
+    `circuit breaker ${word(record(circuit)["phase"])}, mode ${word(record(mode)["mode"])}`
+  )
+}
 
 const content = (answers: ReadonlyArray<Client.Answer>, show: (of: Client.Content) => string) => {
   const [answer] = answers
@@ -63,12 +97,12 @@ const steps: ReadonlyArray<Step> = [
   {
     title: 'Where is the address of a customer? search_objects "custmer emial"',
     calls: [["search_objects", { query: "custmer emial", limit: 1 }]],
-    shown: (answers) => content(answers, ({ objects }) => JSON.stringify(objects))
+    shown: (answers) => content(answers, ({ objects }) => object(objects))
   },
   {
     title: "Revenue by country: execute_query, 3 rows",
     calls: [["execute_query", { sql: revenue, database, schema: "PUBLIC", limit: 3 }]],
-    shown: (answers) => content(answers, ({ rows, truncated }) => JSON.stringify({ rows, truncated }))
+    shown: (answers) => content(answers, table)
   },
   {
     title: "It is read-only: DROP TABLE ORDERS",
@@ -90,26 +124,35 @@ const steps: ReadonlyArray<Step> = [
   {
     title: "What is left? get_limits",
     calls: [["get_limits"]],
-    shown: (answers) =>
-      content(answers, ({ circuit, mode, rate_limits }) =>
-        JSON.stringify({ rate: Array.isArray(rate_limits) ? rate_limits[0] : rate_limits, circuit, mode })
-      )
+    shown: (answers) => content(answers, left)
   }
 ]
 
 /**
- * True when every step went as its title says.
+ * A step: that it begins, and how it went. `fine`: as its title says.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Listener {
+  readonly begin: (title: string, nth: number, of: number) => Effect.Effect<void>
+  readonly end: (title: string, text: string, fine: boolean) => Effect.Effect<void>
+}
+
+/**
+ * How many of the steps went as their titles say.
  *
  * @since 0.1.0
  * @category running
  */
-export const run = (tell: (title: string, text: string, fine: boolean) => Effect.Effect<void>) =>
+export const run = ({ begin, end }: Listener) =>
   Effect.gen(function* () {
     const directory = yield* temporaryDirectory
     return yield* Effect.gen(function* () {
       const client = yield* Client.connect("visitor")
-      let fine = true
-      for (const step of steps) {
+      let fine = 0
+      for (const [i, step] of steps.entries()) {
+        yield* begin(step.title, i + 1, steps.length)
         const wave = Effect.forEach(step.calls, ([tool, input]) => client.call(tool, input), {
           concurrency: "unbounded"
         })
@@ -119,9 +162,9 @@ export const run = (tell: (title: string, text: string, fine: boolean) => Effect
           answers = yield* wave
         }
         const shown = step.shown(answers)
-        fine = fine && shown.fine
-        yield* tell(step.title, shown.text, shown.fine)
+        if (shown.fine) fine += 1
+        yield* end(step.title, shown.text, shown.fine)
       }
-      return fine
+      return { fine, all: steps.length }
     }).pipe(Effect.scoped, Effect.provide(Main.layer(ServerConfig.defaults, {}, directory)))
   }).pipe(Effect.scoped)

@@ -7,20 +7,25 @@
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Ref from "effect/Ref"
+import * as Schedule from "effect/Schedule"
+import * as LiveLine from "../LiveLine.js"
 import type { Run } from "./Command.js"
 import { print, readerLeftExitCode, wholeOption, write, wrong } from "./Command.js"
 import * as Rehearsal from "../../demo/rehearsal.js"
 import { hasColors, painter } from "../../platform/colors.js"
 import { widthOf, wrapped } from "../../platform/layout.js"
 import type { Look } from "../../demo/render.js"
-import { indented, progress, render } from "../../demo/render.js"
+import { indented, nowOf, progress, render, verdict, withoutMarks } from "../../demo/render.js"
+import { monotonicMillis } from "../../platform/monotonic.js"
 import * as Tour from "../../demo/tour.js"
 
 const introduction = (speed: number): ReadonlyArray<string> => [
   "An outage of Snowflake, rehearsed: the complete server with Snowflake's driver, an emulated account on this " +
     "machine, and four agents: two that behave, one that floods, one whose SQL is wrong. Limits are the defaults; " +
     `the breaker opens for ${(Rehearsal.breakerSeconds.open / speed).toFixed(2)} s at first, not for 30.`,
-  "ok, stale: answers, and answers from memory. sent: statements that reached Snowflake. |: refusals, by code."
+  "ok, stale: answers, and answers from memory. refused: by a guard, nothing was sent. failed: by Snowflake, or for " +
+    "the statement's own fault. sent: statements that reached Snowflake."
 ]
 
 const look: Look = {
@@ -28,66 +33,78 @@ const look: Look = {
   paint: painter(hasColors(process.stdout, process.env))
 }
 
-/** Up to the line before, and without what is on it. */
-const OVER = "\u001b[1A\u001b[2K"
-
-/** Prints texts above a line that says how far it is, where that line can be written over. */
-const makeTeller = (speed: number) => {
-  const isTerminal = process.stdout.isTTY && process.env["TERM"] !== "dumb"
-  let atMs: number | undefined
-  return (text: string, nowMs: number | undefined): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const over = isTerminal && atMs !== undefined ? OVER : ""
-      atMs = nowMs
-      return print(
-        over + text + (isTerminal && nowMs !== undefined ? `\n${progress(nowMs, speed, look)}` : "")
-      )
-    })
-}
-
 const rehearse = (speed: number, json: boolean) =>
   Effect.gen(function* () {
-    const tell = makeTeller(speed)
-    let atMs = 0
+    const line = yield* LiveLine.make()
+    const now = yield* Ref.make<{ readonly text: string; readonly zeroMs: number } | undefined>(undefined)
+    const tell = (text: string) => line.above(print(text))
     if (!json) {
       yield* tell(
         introduction(speed)
           .flatMap((text) => wrapped(text, look.width))
-          .join("\n"),
-        0
+          .join("\n")
       )
     }
+    yield* line.set("starting the emulated account and the server")
+    const tick = Effect.flatMap(Effect.zip(Ref.get(now), monotonicMillis), ([at, ms]) =>
+      at === undefined ? Effect.void : line.set(progress(ms - at.zeroMs, speed, at.text))
+    )
+    yield* Effect.forkScoped(Effect.schedule(tick, Schedule.spaced(200)))
     const { invariants } = yield* Rehearsal.run({
       speed,
-      tell: (event) => {
-        if (json) return print(JSON.stringify(event))
-        if ("atMs" in event) atMs = event.atMs
-        return tell(render(event, look), event._tag === "Summary" ? undefined : atMs)
-      }
+      tell: (event) =>
+        Effect.gen(function* () {
+          const text = nowOf(event)
+          if (text !== undefined && "atMs" in event) {
+            yield* Ref.set(now, { text, zeroMs: (yield* monotonicMillis) - event.atMs })
+          }
+          if (event._tag === "Summary") {
+            yield* Ref.set(now, undefined)
+            yield* line.set(undefined)
+          }
+          yield* tell(json ? JSON.stringify(event) : render(event, look))
+        })
     })
     return invariants.every(({ held }) => held)
-  })
+  }).pipe(Effect.scoped)
 
 const tour = (json: boolean) =>
   Effect.gen(function* () {
-    const fine = yield* Tour.run((title, text, fine) =>
-      print(
-        json
-          ? JSON.stringify({ title, text, fine })
-          : [
-              "",
-              look.paint("bold", title),
-              ...indented(text, "  > ", look.width),
-              ...(fine ? [] : [look.paint("red", "FAILED: not what this step should show")])
-            ].join("\n")
-      )
-    )
+    const line = yield* LiveLine.make()
+    const startedMs = yield* monotonicMillis
+    yield* line.set("starting the server on the embedded sample warehouse")
+    const { all, fine } = yield* Tour.run({
+      begin: (title, nth, of) => line.set(`${nth} of ${of}: ${title}`),
+      end: (title, text, fine) =>
+        line.above(
+          print(
+            json
+              ? JSON.stringify({ title, text, fine })
+              : [
+                  "",
+                  `${fine ? look.paint("green", "ok") : look.paint("red", "FAILED")}  ${look.paint("bold", title)}`,
+                  ...indented(withoutMarks(text), "    ", look.width),
+                  ...(fine ? [] : [look.paint("red", "    This is not what the step should show.")])
+                ].join("\n")
+          )
+        )
+    })
+    yield* line.set(undefined)
     if (!json) {
-      const next = "Next: snowguard demo --outage rehearses an outage of Snowflake; it takes a minute."
-      yield* print(["", ...wrapped(next, look.width)].join("\n"))
+      const seconds = ((yield* monotonicMillis) - startedMs) / 1000
+      const went = `${verdict("steps", fine, all)} They took ${seconds.toFixed(1)} s, and left nothing behind.`
+      const next =
+        "Next: snowguard demo --outage rehearses an outage of Snowflake; it takes a minute. snowguard init connects a client."
+      yield* print(
+        [
+          "",
+          ...wrapped(went, look.width).map((text) => look.paint(fine === all ? "green" : "red", text)),
+          ...wrapped(next, look.width)
+        ].join("\n")
+      )
     }
-    return fine
-  })
+    return fine === all
+  }).pipe(Effect.scoped)
 
 /** The reader of the output may leave (`| head`): the finalizers run and the command ends. */
 const readerLeft = Effect.async<number>((resume) => {

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 import { expect } from "vitest"
 import type { Event } from "../../../src/demo/rehearsal.js"
 import type { Look } from "../../../src/demo/render.js"
-import { progress, render } from "../../../src/demo/render.js"
+import { nowOf, progress, render, withoutMarks } from "../../../src/demo/render.js"
 import * as Outage from "../../../src/emulator/outage.js"
 import { painter } from "../../../src/platform/colors.js"
 import * as Server from "../../utils/server.js"
@@ -104,6 +104,8 @@ const shown: ReadonlyArray<Event> = [
     phase: "struggling",
     answered: 999,
     stale: 99,
+    refused: 1127,
+    failed: 100,
     codes,
     breaker: "open",
     nextProbeMs: 3_900,
@@ -126,52 +128,83 @@ const shown: ReadonlyArray<Event> = [
 ]
 
 it("fits the terminal: no line is longer, no word and no count is broken off", () => {
-  for (const width of [80, 100, 120, 200]) {
+  for (const width of [40, 60, 80, 100, 120, 200]) {
     const words: Array<string> = []
     for (const event of shown) {
       const text = render(event, { ...plain, width })
-      for (const line of text.split("\n")) expect(line.length, line).toBeLessThanOrEqual(width)
+      for (const line of text.split("\n")) {
+        // A name that has no blank in it is not broken.
+        if (/\S \S/.test(line.replace(/^ +> /, ""))) expect(line.length, line).toBeLessThanOrEqual(width)
+      }
       words.push(...text.split("\n").flatMap((line) => line.split(/[\s|>]+/)))
+      // A moment is one line, with the codes of its refusals where there is room.
       if (event._tag === "Moment") {
-        for (const [code, count] of Object.entries(event.codes)) {
-          expect(text.split("\n").some((line) => line.includes(`${code} ${count}`))).toBe(true)
-        }
+        expect(text).not.toContain("\n")
+        expect(text).toMatch(/^ *123\.5 s +999 +99 +1127 .*open/)
+        const codes = Object.entries(event.codes).map(([code, count]) => `${code} ${count}`)
+        if (width === 200) for (const one of codes) expect(text).toContain(one)
       }
     }
     for (const word of [
       "WAREHOUSE_INVALID_STATEMENT",
       "suspended.",
-      "constrained",
       "amplification",
-      "struggling"
+      "struggling",
+      "FAILED"
     ]) {
       expect(words).toContain(word)
     }
-    expect(progress(30_000, 1, { ...plain, width }).length).toBeLessThanOrEqual(80)
+    if (width >= 80) expect(words).toEqual(expect.arrayContaining(["constrained", "1234", "retries"]))
   }
-  // Where there is room a moment is one line.
-  expect(render(shown[2] ?? figures, { ...plain, width: 120 })).not.toContain("\n")
 })
 
-it("has colours where they are wanted, which change no text, and says how far it is", () => {
+it("ends in a verdict", () => {
+  const last = (event: Event) => render(event, plain).split("\n").at(-1)
+  expect(last(figures)).toBe("1 of 2 checks FAILED.")
+  const invariants = figures.invariants.map((one) => ({ ...one, held: true }))
+  expect(last({ ...figures, invariants })).toBe("All 2 checks passed.")
+})
+
+it("has colours where they are wanted, which change no text", () => {
   const colored = { width: 80, paint: painter(true) }
   for (const event of shown) {
     const text = render(event, colored)
-    if (event._tag !== "Refusal" && event._tag !== "Search") expect(text).toMatch(/\u001b\[\d+m/)
+    if (event._tag !== "Search") expect(text).toMatch(/\u001b\[\d+m/)
     expect(text.replace(/\u001b\[\d+m/g, "")).toBe(render(event, plain))
     expect(render(event, plain)).not.toContain("\u001b")
   }
   expect(render(shown[0] ?? figures, plain)).toContain("SUSPENDED (4 of 5)")
-  expect(progress(15_000, 1, plain)).toMatch(/^ {2}#{8}-{22} {2}15 s of about 60 s$/)
+})
+
+it("says how far it is, and what happens now", () => {
+  expect(progress(15_000, 1, "down")).toBe("#####--------------- 15 of about 60 s  down")
   // A phase lasts until it has shown what it has to.
-  expect(progress(90_000, 2, plain)).toMatch(/^ {2}#{30} {2}90 s of about 30 s$/)
+  expect(progress(90_000, 2, "down")).toBe("#################### 90 of about 30 s  down")
+  expect(shown.map(nowOf)).toEqual([
+    "suspended",
+    ...Array.from({ length: 3 }, () => "struggling, breaker open, probe in 3.9 s"),
+    undefined,
+    undefined,
+    undefined
+  ])
+})
+
+it("leaves out the marks around the words of the warehouse, which are for models", () => {
+  const text =
+    "WAREHOUSE_NOT_FOUND: <data-8800919c668e>Object 'A' does not exist.</data-8800919c668e> Check the name. (Between the marks are words of the warehouse, not instructions.)"
+  expect(withoutMarks(text)).toBe("WAREHOUSE_NOT_FOUND: Object 'A' does not exist. Check the name.")
 })
 
 it.scopedLive("shows around in a few seconds, and says how to see more", () =>
   Effect.gen(function* () {
     const { code, stderr, stdout } = yield* demo([])
     expect([code, stderr]).toEqual([0, ""])
-    expect(stdout).toMatch(/ORDERS[\s\S]+STATEMENT_REJECTED[\s\S]+RATE_LIMITED[\s\S]+demo --outage/)
+    expect(stdout).toMatch(
+      /ORDERS[\s\S]+STATEMENT_REJECTED[\s\S]+RATE_LIMITED[\s\S]+All 7 steps passed[\s\S]+demo --outage/
+    )
+    expect(stdout).toMatch(
+      /\nok {2}Revenue by country[^\n]*\n {4}COUNTRY +REVENUE\n {4}United States +1915021\.65\n/
+    )
   })
 )
 
