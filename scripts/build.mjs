@@ -50,6 +50,7 @@ const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
 )
 // Native drivers stay outside: they find their binaries relative to their own package.
 const bundled = new Set([
+  "@clack/prompts",
   "@modelcontextprotocol/sdk",
   "@modelcontextprotocol/server",
   "minisearch",

@@ -6,6 +6,7 @@
  */
 import * as Degradation from "../guard/Degradation.js"
 import { QuotaName } from "../quota/QuotaStore.js"
+import { clients } from "./clients.js"
 
 /**
  * @since 0.1.0
@@ -409,6 +410,54 @@ export const commands = [
     examples: [
       ["check-sql 'DROP TABLE t'", "refused, and why"],
       ["check-sql --dialect snowflake < report.sql", "a file"]
+    ]
+  },
+  {
+    name: "init",
+    group: "Set up",
+    summary: "write a first configuration, and what a client needs",
+    about: [
+      "Asks at a terminal for what the options do not say. The file is checked before it is written, only its owner may " +
+        "read it, and no secret is in it. What the client needs is printed on stdout.",
+      "--connection NAME serves a connection of Snowflake's own tools."
+    ],
+    options: [
+      { name: "account", value: "ACCOUNT", summary: "serve this Snowflake account" },
+      { name: "user", value: "USER", summary: "the user that logs in" },
+      {
+        name: "auth",
+        value: "METHOD",
+        summary: "key, token, password (in SNOWFLAKE_PASSWORD) or sso (the browser)",
+        values: ["key", "token", "password", "sso"]
+      },
+      { name: "key-file", value: "FILE", summary: "the private key of the user", file: true },
+      { name: "token-file", value: "FILE", summary: "its programmatic access token", file: true },
+      { name: "role", value: "ROLE", summary: "the role of the sessions; one that can only read" },
+      { name: "warehouse", value: "NAME", summary: "the virtual warehouse" },
+      { ...load, summary: "serve this file of the machine; as often as there are files" },
+      { name: "sample", summary: "serve the embedded sample warehouse" },
+      {
+        name: "for",
+        value: "CLIENT",
+        summary: `print what this client needs: ${clients.map(({ name }) => name).join(", ")}`,
+        values: clients.map(({ name }) => name)
+      },
+      {
+        name: "file",
+        value: "PATH",
+        summary: "write this file; snowguard.toml of the user's configuration if not given",
+        file: true
+      },
+      { name: "yes", summary: "ask nothing, and replace a file that is there" },
+      json
+    ],
+    examples: [
+      ["init", "asks"],
+      ["init --load orders.csv --for cursor", "a file as a table, for Cursor"],
+      [
+        "init --account myorg-myaccount --user AGENT --key-file agent.p8 --role READER --yes",
+        "an account, in a script"
+      ]
     ]
   },
   {

@@ -180,6 +180,7 @@ export const terminal = (
     "",
     ...Layout.definitions(
       [
+        [`${program} init`, "writes a configuration, and says what a client needs"],
         [`${program} demo`, "a short tour of what it does"],
         [`${program} http`, "a server that clients reach over HTTP"],
         [`${program} --help`, "what else there is"]

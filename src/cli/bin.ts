@@ -42,6 +42,7 @@ const commands: { readonly [Name in CommandName]: () => Promise<{ readonly run: 
   demo: () => import("./commands/demo.js"),
   emulator: () => import("./commands/emulator.js"),
   "check-sql": () => import("./commands/checkSql.js"),
+  init: () => import("./commands/init.js"),
   completion: () => import("./commands/completion.js")
 }
 
@@ -88,7 +89,7 @@ const load = ({
   ServerConfig.Loaded,
   ServerConfig.ConfigFaults
 > =>
-  command === "completion"
+  command === "completion" || command === "init"
     ? ServerConfig.decode({})
     : command === "admin"
       ? loadForAdmin(configPath, options["url"] !== undefined)
@@ -227,7 +228,8 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
               sources: loaded.sources,
               options: command.options,
               operands: command.operands,
-              lists: command.lists,
+              lists: command.load === undefined ? command.lists : { ...command.lists, load: command.load },
+              connection: command.connection,
               source
             })
         ).pipe(

@@ -84,6 +84,21 @@ export const http = (
 }
 
 /**
+ * What is wrong with the login of `[snowflake]` whatever the account says, files included. Nothing is contacted.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const loginFaults = ({ snowflake }: ServerConfig.Settings) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./SnowflakeAccount.js")),
+    (account) =>
+      Effect.map(account.allFaults(snowflake), (faults) =>
+        faults.map((fault) => ({ setting: fault.setting, message: account.described(fault) }))
+      )
+  )
+
+/**
  * The identity in the account, or what is wrong; never fails.
  *
  * @since 0.1.0
@@ -100,9 +115,9 @@ export const checkAccount = (
     const { identity } = settings.snowflake
     const isNamed = caller.client !== undefined || caller.tier !== undefined
     if (identity === "shared" && !isNamed) {
-      const faults = yield* account.allFaults(settings.snowflake)
+      const faults = yield* loginFaults(settings)
       if (faults.length > 0) {
-        return incomplete(faults.map((fault) => `snowflake.${fault.setting} ${account.described(fault)}`))
+        return incomplete(faults.map(({ message, setting }) => `snowflake.${setting} ${message}`))
       }
       const options = account.options(settings.snowflake)
       if (!account.isSignIn(settings.snowflake)) return yield* check(options)

@@ -205,7 +205,7 @@ describe("the command line", () => {
     })
     expect(wrong("--load")).toBe("--load: expected FILE")
     expect(wrong("--load", "--version")).toBe("--load: expected FILE, got --version")
-    expect(wrong("quota", "show", "--load", "a.csv")).toBe("--load: an option of stdio, http only")
+    expect(wrong("quota", "show", "--load", "a.csv")).toBe("--load: an option of stdio, http, init only")
   })
 
   it("refuses actions and operands that are missing, unknown or too many", () => {

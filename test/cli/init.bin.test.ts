@@ -48,14 +48,20 @@ const envOf = (directory: string, extra: Server.Env = {}) =>
   Server.cleanEnv({ HOME: directory, XDG_CONFIG_HOME: join(directory, "config"), ...extra })
 
 const init = (args: ReadonlyArray<string>, env = envOf(home())) => {
-  const done = spawnSync(process.execPath, [Server.bin, "init", ...args], { env, encoding: "utf8", input: "" })
+  const done = spawnSync(process.execPath, [Server.bin, "init", ...args], {
+    env,
+    encoding: "utf8",
+    input: ""
+  })
   assert.notMatch(done.stderr, /^\s+at /m)
   return { ...done, file: join(env["XDG_CONFIG_HOME"] ?? "", "snowguard", "snowguard.toml") }
 }
 
 const account = ["--account", "myorg-myaccount", "--user", "AGENT"]
 
-const written: ReadonlyArray<readonly [args: ReadonlyArray<string>, document: object, env?: ReadonlyArray<string>]> = [
+const written: ReadonlyArray<
+  readonly [args: ReadonlyArray<string>, document: object, env?: ReadonlyArray<string>]
+> = [
   [["--sample"], { warehouse: "duckdb" }],
   [["--load", csv], { warehouse: "duckdb", duckdb: { load: [csv] } }],
   [
@@ -87,7 +93,10 @@ const written: ReadonlyArray<readonly [args: ReadonlyArray<string>, document: ob
   ],
   [
     [...account, "--auth", "password"],
-    { warehouse: "snowflake", snowflake: { account: "myorg-myaccount", user: "AGENT", authenticator: "snowflake" } },
+    {
+      warehouse: "snowflake",
+      snowflake: { account: "myorg-myaccount", user: "AGENT", authenticator: "snowflake" }
+    },
     ["SNOWFLAKE_PASSWORD"]
   ],
   [
@@ -206,9 +215,13 @@ describe("snowguard init, without a terminal", () => {
     for (const { name } of clients) {
       const file = join(directory, `${name}.toml`)
       const env = envOf(directory, { SNOWFLAKE_PASSWORD: "hunter2" })
-      const { status, stderr, stdout } = init([...account, "--auth", "password", "--for", name, "--file", file], env)
+      const { status, stderr, stdout } = init(
+        [...account, "--auth", "password", "--for", name, "--file", file],
+        env
+      )
       assert.strictEqual(status, 0, stderr)
-      for (const part of [process.execPath, "bin.js", file, "SNOWFLAKE_PASSWORD"]) assert.include(stdout, part)
+      for (const part of [process.execPath, "bin.js", file, "SNOWFLAKE_PASSWORD"])
+        assert.include(stdout, part)
       assert.notInclude(stdout + stderr, "hunter2")
     }
   })
@@ -217,7 +230,11 @@ describe("snowguard init, without a terminal", () => {
     const { stdout } = init(["--load", csv, "--for", "claude-desktop"])
     const { mcpServers } = JSON.parse(stdout) as {
       readonly mcpServers: {
-        readonly snowguard: { readonly command: string; readonly args: Array<string>; readonly env: Server.Env }
+        readonly snowguard: {
+          readonly command: string
+          readonly args: Array<string>
+          readonly env: Server.Env
+        }
       }
     }
     const { args, command, env } = mcpServers.snowguard
@@ -248,18 +265,24 @@ describe("snowguard init, without a terminal", () => {
   it("prints the same as one object with --json", () => {
     const { file, status, stdout } = init([...account, "--auth", "password", "--for", "codex", "--json"])
     assert.strictEqual(status, 0)
-    const value = JSON.parse(stdout) as { readonly client: { readonly text: string } }
-    assert.deepInclude(value, { file, secrets: ["SNOWFLAKE_PASSWORD"] })
-    assert.deepInclude(value.client, { name: "codex", language: "toml" })
-    assert.property(parse(value.client.text), "mcp_servers")
+    const { client, ...rest } = JSON.parse(stdout) as {
+      readonly client: { readonly name: string; readonly language: string; readonly text: string }
+    }
+    assert.deepStrictEqual(rest as object, { file, secrets: ["SNOWFLAKE_PASSWORD"] })
+    assert.deepStrictEqual([client.name, client.language], ["codex", "toml"])
+    assert.property(parse(client.text), "mcp_servers")
   })
 })
 
 describe("snowguard init, at a terminal", () => {
-  const missing = spawnSync("script", ["--version"]).status === 0 ? undefined : "there is no script(1) of util-linux"
+  const missing =
+    spawnSync("script", ["--version"]).status === 0 ? undefined : "there is no script(1) of util-linux"
 
   /** Types each answer when its question is there. */
-  const asked = async (answers: ReadonlyArray<readonly [question: string, typed: string]>, directory: string) => {
+  const asked = async (
+    answers: ReadonlyArray<readonly [question: string, typed: string]>,
+    directory: string
+  ) => {
     const command = `stty cols 70; '${process.execPath}' '${Server.bin}' init`
     const child = spawn("script", ["-qec", command, "/dev/null"], {
       env: { ...envOf(directory), TERM: "xterm-256color", LANG: "C.UTF-8" }

@@ -25,6 +25,8 @@ export interface Input {
   readonly operands: ReadonlyArray<string>
   /** All values of the options that may be given several times. */
   readonly lists?: { readonly [name: string]: ReadonlyArray<string> } | undefined
+  /** The connection of Snowflake's own files that the command line names. */
+  readonly connection?: string | undefined
   /** For commands that read their settings again while they run. */
   readonly source: Source
 }

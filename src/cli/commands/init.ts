@@ -62,7 +62,8 @@ const givenOf = ({ connection, lists, options }: Input): Effect.Effect<Given, Us
       textOption(options, "auth") ??
       (keyFile !== undefined ? "key" : tokenFile !== undefined ? "token" : undefined)
     if (keyFile !== undefined && auth !== "key") return yield* wrong("--key-file", "is of --auth key only")
-    if (tokenFile !== undefined && auth !== "token") return yield* wrong("--token-file", "is of --auth token only")
+    if (tokenFile !== undefined && auth !== "token")
+      return yield* wrong("--token-file", "is of --auth token only")
     const ofAccount = ["user", "auth", "key-file", "token-file", "role", "warehouse"]
     const stray = ofAccount.find((name) => options[name] !== undefined)
     if (stray !== undefined && said.length > 0 && account === undefined) {
@@ -98,7 +99,10 @@ const complete = (given: Given): Effect.Effect<Setup.Source, UsageFault> => {
   const { account, auth, connection = "", files, keyFile, kind, role, tokenFile, user, warehouse } = given
   switch (kind) {
     case undefined:
-      return wrong("init", "expected --account, --connection, --load or --sample: there is no terminal to ask at")
+      return wrong(
+        "init",
+        "expected --account, --connection, --load or --sample: there is no terminal to ask at"
+      )
     case "sample":
       return Effect.succeed({ _tag: "sample" })
     case "files":
@@ -111,7 +115,14 @@ const complete = (given: Given): Effect.Effect<Setup.Source, UsageFault> => {
       if (auth === undefined) return wrong("init", "expected --auth key, token, password or sso")
       if (auth === "key" && keyFile === undefined) return wrong("init", "expected --key-file FILE")
       if (auth === "token" && tokenFile === undefined) return wrong("init", "expected --token-file FILE")
-      return Effect.succeed({ _tag: "account", account, user, login: loginOf(auth, keyFile ?? tokenFile ?? ""), role, warehouse })
+      return Effect.succeed({
+        _tag: "account",
+        account,
+        user,
+        login: loginOf(auth, keyFile ?? tokenFile ?? ""),
+        role,
+        warehouse
+      })
     }
   }
 }
@@ -142,17 +153,22 @@ const check = (source: Setup.Source, file: string, text: string) =>
       env,
       readFile: (path) => (path === file ? Promise.resolve(text) : readFile(path, "utf8"))
     })
-    const faults = source._tag === "account" || source._tag === "connection" ? yield* Main.loginFaults(settings) : []
+    const faults =
+      source._tag === "account" || source._tag === "connection" ? yield* Main.loginFaults(settings) : []
     const unreadable =
       source._tag === "files"
-        ? source.files.filter((path) => !path.includes("*") && !existsSync(path)).map((path) => `${path}: there is no such file`)
+        ? source.files
+            .filter((path) => !path.includes("*") && !existsSync(path))
+            .map((path) => `${path}: there is no such file`)
         : []
     return {
       missing,
       wrong: [
         ...unreadable,
         ...faults
-          .filter(({ setting }) => missing.length === 0 || (setting !== "password" && setting !== "private_key"))
+          .filter(
+            ({ setting }) => missing.length === 0 || (setting !== "password" && setting !== "private_key")
+          )
           .map(({ message, setting }) => `snowflake.${setting} ${message}`)
       ]
     }
@@ -161,7 +177,10 @@ const check = (source: Setup.Source, file: string, text: string) =>
 /** The program that runs, as a client can start it from anywhere. */
 const program = (): readonly [string, string] => {
   const script = process.argv[1] ?? ""
-  return [process.execPath, Option.getOrElse(Option.liftThrowable(() => realpathSync(script))(), () => script)]
+  return [
+    process.execPath,
+    Option.getOrElse(Option.liftThrowable(() => realpathSync(script))(), () => script)
+  ]
 }
 
 const say = (text: string) => write(process.stderr, escaped(text))
@@ -169,6 +188,7 @@ const say = (text: string) => write(process.stderr, escaped(text))
 /** For people, the words on stderr. */
 const tell = (
   file: string,
+  { isAccount, isDefault }: { readonly isAccount: boolean; readonly isDefault: boolean },
   missing: ReadonlyArray<string>,
   client: (Client & { readonly shown: Snippet }) | undefined,
   script: string
@@ -176,16 +196,20 @@ const tell = (
   Effect.gen(function* () {
     yield* say(`wrote ${file}`)
     for (const name of missing) {
-      yield* say(`to do: set ${name} where the server starts${client === undefined ? "" : `, in place of ${Setup.placeholder}`}`)
+      yield* say(
+        `to do: set ${name} where the server starts${client === undefined ? "" : `, in place of ${Setup.placeholder}`}`
+      )
     }
     if (/[\\/]_npx[\\/]/.test(script)) {
-      yield* say("to do: install the package; what npx has fetched may be gone tomorrow, and a client starts it by its path")
+      yield* say(
+        "to do: install the package; what npx has fetched may be gone tomorrow, and a client starts it by its path"
+      )
     }
     if (client !== undefined) {
       yield* say(`\n${client.title}: ${client.where.replaceAll("`", "")}\n`)
       yield* print(client.shown.text)
     }
-    yield* say(`\nnext: snowguard check --config ${file}`)
+    if (isAccount) yield* say(`\nnext: snowguard check${isDefault ? "" : ` --config ${file}`}`)
   })
 
 /**
@@ -204,7 +228,9 @@ export const run: Run = (input) =>
       return yield* wrong("init", "this user has no home directory: expected --file FILE")
     }
     const file =
-      written === undefined ? join(directory ?? "", ServerConfig.fileName) : yield* absolute("--file", written)
+      written === undefined
+        ? join(directory ?? "", ServerConfig.fileName)
+        : yield* absolute("--file", written)
     const exists = existsSync(file)
     if (exists && !asks && options["yes"] !== true) {
       return yield* wrong("init", `${file} is there already: --yes replaces it`)
@@ -247,7 +273,9 @@ export const run: Run = (input) =>
     }
     const started = program()
     const shown =
-      client === undefined ? undefined : yield* client.snippet(Setup.launch(source, { file, program: started }))
+      client === undefined
+        ? undefined
+        : yield* client.snippet(Setup.launch(source, { file, program: started }))
     if (json) {
       yield* print(
         JSON.stringify({
@@ -258,6 +286,16 @@ export const run: Run = (input) =>
             : { client: { name: client.name, where: client.where, ...shown } })
         })
       )
-    } else yield* tell(file, missing, client === undefined || shown === undefined ? undefined : { ...client, shown }, started[1])
+    } else
+      yield* tell(
+        file,
+        {
+          isAccount: source._tag === "account" || source._tag === "connection",
+          isDefault: written === undefined
+        },
+        missing,
+        client === undefined || shown === undefined ? undefined : { ...client, shown },
+        started[1]
+      )
     return 0
   })

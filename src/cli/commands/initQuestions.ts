@@ -41,12 +41,15 @@ class Cancelled extends Data.TaggedError("Cancelled") {}
 
 const output = process.stderr
 
-const answer = <A>(asked: () => Promise<A | symbol>): Effect.Effect<A, Cancelled> =>
-  Effect.flatMap(Effect.promise(asked), (given) =>
-    typeof given === "symbol" ? Effect.fail(new Cancelled()) : Effect.succeed(given)
+const answer = <A>(asked: () => Promise<A>): Effect.Effect<Exclude<A, symbol>, Cancelled> =>
+  Effect.filterOrFail(
+    Effect.promise(asked),
+    (given): given is Exclude<A, symbol> => typeof given !== "symbol",
+    () => new Cancelled()
   )
 
-const isNeeded = (text: string | undefined) => (text === undefined || text.trim() === "" ? "It is needed" : undefined)
+const isNeeded = (text: string | undefined) =>
+  text === undefined || text.trim() === "" ? "It is needed" : undefined
 
 const asks = (message: string, placeholder: string) =>
   Effect.map(
@@ -175,7 +178,8 @@ const source = (given: Given): Effect.Effect<Source, Cancelled> =>
           user: given.user ?? (yield* asks("As which user?", "AGENT")),
           login: yield* login(given),
           role: given.role ?? (yield* mayAnswer("In which role? Empty: the user's own", "READER")),
-          warehouse: given.warehouse ?? (yield* mayAnswer("In which warehouse? Empty: the user's own", "AGENTS"))
+          warehouse:
+            given.warehouse ?? (yield* mayAnswer("In which warehouse? Empty: the user's own", "AGENTS"))
         }
     }
   })
