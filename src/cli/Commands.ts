@@ -384,7 +384,8 @@ export const commands = [
         value: "N",
         summary: "decides what the probabilities of the faults come out as",
         whole: { least: 0, most: 2 ** 32 - 1 }
-      }
+      },
+      json
     ],
     examples: [["emulator --port 9100", "then SNOWFLAKE_ACCESS_URL=http://127.0.0.1:9100"]]
   },
@@ -542,5 +543,6 @@ export const exitCodes: ReadonlyArray<readonly [code: number, meaning: string]> 
   [69, "the Snowflake account cannot be reached right now (check)"],
   [74, "the quota store cannot be opened, or the output cannot be written"],
   [78, "the configuration is wrong, or the account does not accept it (check)"],
+  [130, "it was interrupted before its end; not of servers"],
   [141, "the reader of the output went away before its end"]
 ]

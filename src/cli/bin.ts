@@ -247,6 +247,13 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
 const parsed = Cli.parse(process.argv.slice(2))
 const command: Effect.Effect<number, Fault> = Either.match(parsed, { onLeft: Effect.fail, onRight: run })
 
+/** A server, and what is like one, has no other end. */
+const endsByInterruption = (of: typeof parsed): boolean =>
+  Either.isRight(of) && of.right._tag === "Run" && (serves(of.right) || of.right.command === "emulator")
+
+/** Exit code of a command that was interrupted before its end: 128 and the number of SIGINT. */
+const interruptedExitCode = 130
+
 /** Where the help of the command is that runs. */
 const topic =
   Either.isRight(parsed) && parsed.right._tag === "Run"
@@ -298,7 +305,13 @@ NodeRuntime.runMain(program, {
   disableErrorReporting: true,
   // runMain does not end the process by itself, and an open handle would keep it.
   teardown: (exit) => {
-    const code = Exit.isSuccess(exit) ? exit.value : Cause.isInterruptedOnly(exit.cause) ? 0 : 1
+    const code = Exit.isSuccess(exit)
+      ? exit.value
+      : Cause.isInterruptedOnly(exit.cause)
+        ? endsByInterruption(parsed)
+          ? 0
+          : interruptedExitCode
+        : 1
     process.exit(typeof code === "number" ? code : 0)
   }
 })

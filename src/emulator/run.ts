@@ -11,6 +11,8 @@ import type { FaultScript } from "./FaultScript.js"
 interface Options extends Pick<Emulator.Options, "port" | "controlPort" | "host" | "seed"> {
   /** A file with a fault script in JSON. */
   readonly faultsPath?: string | undefined
+  /** The line is one of JSON. */
+  readonly json?: boolean | undefined
   /** Takes the line; stdout when absent. */
   readonly print?: ((line: string) => void) | undefined
 }
@@ -18,8 +20,15 @@ interface Options extends Pick<Emulator.Options, "port" | "controlPort" | "host"
 /**
  * Where the emulator is and how to log in: one line.
  */
-const announcement = (emulator: Emulator.Emulator): string =>
-  `Snowflake emulator at ${emulator.url} (any account, user ${Emulator.defaultUser}, password ${Emulator.defaultPassword}); control at ${emulator.controlUrl}/__emulator/state`
+const announcement = (emulator: Emulator.Emulator, json: boolean): string =>
+  json
+    ? JSON.stringify({
+        url: emulator.url,
+        control_url: emulator.controlUrl,
+        user: Emulator.defaultUser,
+        password: Emulator.defaultPassword
+      })
+    : `Snowflake emulator at ${emulator.url} (any account, user ${Emulator.defaultUser}, password ${Emulator.defaultPassword}); control at ${emulator.controlUrl}/__emulator/state`
 
 /**
  * Fails with the path and with what is wrong in the file.
@@ -44,13 +53,14 @@ const readScript = (path: string): Effect.Effect<FaultScript, Emulator.EmulatorE
 
 export const run = ({
   faultsPath,
+  json = false,
   print,
   ...options
 }: Options): Effect.Effect<never, Emulator.EmulatorError> =>
   Effect.gen(function* () {
     const faults = faultsPath === undefined ? undefined : yield* readScript(faultsPath)
     const emulator = yield* Emulator.start({ ...options, faults, warm: true })
-    const line = announcement(emulator)
+    const line = announcement(emulator, json)
     yield* Effect.sync(() => (print === undefined ? void process.stdout.write(`${line}\n`) : print(line)))
     return yield* Effect.never
   }).pipe(Effect.scoped)

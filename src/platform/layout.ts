@@ -26,6 +26,23 @@ export const textTable = (
   )
 }
 
+/** A table where it fits; otherwise each row as its first cell, with the others and their headings below. */
+export const fittingTable = (
+  [headings = [], ...rows]: ReadonlyArray<ReadonlyArray<string>>,
+  width: number
+): ReadonlyArray<string> => {
+  const table = textTable([headings, ...rows])
+  return table.every(({ length }) => length <= width)
+    ? table
+    : rows.flatMap(([first = "", ...others]) => [
+        first,
+        ...wrapped(
+          others.map((cell, i) => `${headings[i + 1] ?? ""}: ${cell}`).join("; "),
+          width - INDENT
+        ).map((line) => " ".repeat(INDENT) + line)
+      ])
+}
+
 /** In lines of at most `width`, between words only: a word that is longer has a line of its own. */
 export const wrapped = (text: string, width: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
@@ -61,3 +78,17 @@ export const definitions = (
       : [head.padEnd(before.length) + first, ...rest.map((line) => before + line)]
   })
 }
+
+/** Lines that are too long, broken between words; what goes on stands `indent` characters further right. */
+export const hanging = (text: string, indent: number, width: number): string =>
+  text
+    .split("\n")
+    .flatMap((line) => {
+      if (line.length <= width) return [line]
+      const before = /^ */.exec(line)?.[0] ?? ""
+      // What the line begins with keeps its place: blanks within it are columns.
+      const head = line.slice(0, Math.max(indent, before.length))
+      const [first = "", ...rest] = wrapped(line.slice(head.length), width - head.length)
+      return [head + first, ...rest.map((more) => " ".repeat(head.length) + more)]
+    })
+    .join("\n")

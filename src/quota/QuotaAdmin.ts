@@ -102,7 +102,7 @@ const tableOf = (all: ReadonlyArray<Row>): string => {
     String(row.used),
     String(row.held),
     row.limit === null ? "-" : String(row.limit),
-    row.resets_at
+    row.resets_at.replace(/\.000Z$/, "Z")
   ])
   return textTable([HEADINGS, ...lines], NUMBERS).join("\n")
 }

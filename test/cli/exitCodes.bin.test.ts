@@ -1,6 +1,7 @@
 /** What every command ends with, and what it prints where: a table over the built binary. */
 import { assert, describe, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -111,11 +112,31 @@ describe("the exit code, and what is on stdout and on stderr", () => {
     for (const [code] of exitCodes) assert.match(page, new RegExp(`^\\| ${code} \\| \\S`, "m"))
     const explained = new Set(exitCodes.map(([code]) => code))
     for (const { code } of cases) assert.isTrue(explained.has(code), String(code))
-    // A reader that goes away has its own test.
-    assert.deepStrictEqual(
-      [...explained].filter((code) => !cases.some((one) => one.code === code)),
-      [141]
-    )
+    // An interruption, and a reader that goes away, have tests of their own.
+    const others = [...explained].filter((code) => !cases.some((one) => one.code === code))
+    assert.deepStrictEqual(others, [130, 141])
+  })
+
+  it("is 130 for a command that is interrupted, and 0 for a server", async () => {
+    for (const [args, code] of [
+      [["demo", "--outage", "--json"], 130],
+      [["emulator", "--json"], 0]
+    ] as const) {
+      const child = spawn(process.execPath, [Server.bin, ...args], { env })
+      let stderr = ""
+      child.stderr.setEncoding("utf8").on("data", (text: string) => void (stderr += text))
+      await once(child.stdout, "data")
+      child.kill("SIGINT")
+      child.stdout.resume()
+      const [ended] = (await once(child, "close")) as [number | null]
+      assert.deepStrictEqual([ended, stderr], [code, ""], args.join(" "))
+    }
+  })
+
+  it("comes with no colours on a pipe, unless they are forced", () => {
+    const bold = "\u001b[1mOptions:"
+    assert.notInclude(run(["help", "keys"]).stdout, bold)
+    assert.include(run(["help", "keys"], { FORCE_COLOR: "1" }).stdout, bold)
   })
 })
 
@@ -151,10 +172,10 @@ describe("--json", () => {
 
 describe("at a terminal", () => {
   const hasScript = spawnSync("script", ["--version"]).status === 0
-  const atTerminal = (args: ReadonlyArray<string>, typed: string) => {
+  const atTerminal = (args: ReadonlyArray<string>, typed: string, extra: Server.Env = {}) => {
     const command = [process.execPath, Server.bin, ...args].map((word) => `'${word}'`).join(" ")
     const { status, stdout } = spawnSync("script", ["-qec", `stty cols 60; ${command}`, "/dev/null"], {
-      env: { ...env, TERM: "xterm" },
+      env: { ...env, TERM: "xterm", ...extra },
       encoding: "utf8",
       input: typed
     })
@@ -172,6 +193,24 @@ describe("at a terminal", () => {
     const yes = atTerminal(["quota", "reset", "--client", "ada"], "y\n")
     assert.strictEqual(yes.status, 0)
     assert.match(yes.shown, /nothing to forget of ada/)
+  })
+
+  it("what is long goes on below, behind what it is about, in the width of the terminal", (context) => {
+    if (!hasScript) {
+      console.error("skipped: there is no script(1) of util-linux to make a terminal with")
+      context.skip()
+    }
+    for (const args of [
+      ["check-sql", "DROP TABLE t"],
+      ["check"],
+      ["limits", "explain", "--client", "ada"],
+      ["keys", "list"]
+    ]) {
+      const { shown } = atTerminal(args, "", { NO_COLOR: "1" })
+      const lines = shown.trimEnd().split("\n")
+      assert.isAtLeast(lines.length, 3, shown)
+      for (const line of lines) assert.isAtMost(line.length, 60, line)
+    }
   })
 
   it("the help fits its width, with headings in bold", (context) => {

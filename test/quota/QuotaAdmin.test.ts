@@ -30,9 +30,9 @@ describe("quota administration", () => {
         key !== "global" && quota === "requests_per_hour" ? 3600 : undefined
       expect((yield* Admin.show({ limitOf })).split("\n")).toEqual([
         "client  quota              used  held  limit  resets at",
-        "ada     bytes_per_day       900     0      -  2031-05-06T00:00:00.000Z",
-        "ada     requests_per_hour    12     1   3600  2031-05-05T13:00:00.000Z",
-        "bob     requests_per_hour     3     0   3600  2031-05-05T13:00:00.000Z",
+        "ada     bytes_per_day       900     0      -  2031-05-06T00:00:00Z",
+        "ada     requests_per_hour    12     1   3600  2031-05-05T13:00:00Z",
+        "bob     requests_per_hour     3     0   3600  2031-05-05T13:00:00Z",
         "(all)   requests_per_hour    15     1      -  2031-05-05T13:00:00.000Z"
       ])
       expect((yield* Admin.show({ client: "bob" })).split("\n")).toHaveLength(2)

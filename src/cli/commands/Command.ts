@@ -7,6 +7,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { createInterface } from "node:readline"
+import { hanging, widthOf } from "../../platform/layout.js"
 import type { UsageFault } from "../Cli.js"
 import type { ConfigFaults, Loaded, Settings } from "../../config/ServerConfig.js"
 import type { Source } from "../../server/Reload.js"
@@ -101,6 +102,15 @@ export const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<v
  * @category output
  */
 export const print = (text: string): Effect.Effect<void> => write(process.stdout, text)
+
+/**
+ * For people: as it is for a pipe, in the width of a terminal.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const printHanging = (text: string, indent: number): Effect.Effect<void> =>
+  print(process.stdout.isTTY ? hanging(text, indent, widthOf(process.stdout)) : text)
 
 /**
  * Asks at a terminal whether to go on. Anything but yes is no.

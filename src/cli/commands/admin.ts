@@ -20,7 +20,7 @@ import { withoutStack } from "../../platform/withoutStack.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
 import { during } from "../LiveLine.js"
 import type { Input, Run } from "./Command.js"
-import { print, textOption, write, wrong } from "./Command.js"
+import { print, printHanging, textOption, write, wrong } from "./Command.js"
 
 /**
  * The server did not do it.
@@ -305,7 +305,7 @@ const work = ({ operands, options, settings }: Input) =>
     const key = yield* adminKey
     if (action === undefined) {
       const { snapshot } = yield* ask(base, "/status/data", key, Seen).pipe(during(`asking ${base}`))
-      yield* print(escaped(json ? JSON.stringify(snapshot) : asText(snapshot)))
+      yield* json ? print(escaped(JSON.stringify(snapshot))) : printHanging(escaped(asText(snapshot)), 11)
       return 0
     }
     const { action: path, ...body } = action

@@ -9,7 +9,7 @@ import { escaped, escapedLine } from "../../platform/quoted.js"
 import * as Main from "../../server/main.js"
 import { during } from "../LiveLine.js"
 import type { Run } from "./Command.js"
-import { print, textOption } from "./Command.js"
+import { print, printHanging, textOption } from "./Command.js"
 
 type Report = Effect.Effect.Success<ReturnType<typeof Main.checkAccount>>
 
@@ -64,8 +64,8 @@ export const run: Run = ({ options, settings }) =>
       tier: textOption(options, "tier")
     }).pipe(during(`logging in to ${settings.snowflake.account ?? "the Snowflake account"}`))
     const notes = settings.warehouse === "snowflake" ? [] : [unused]
-    yield* print(
-      options["json"] === true ? escapedLine(asJson(report, notes)) : escaped(asText(report, notes))
-    )
+    yield* options["json"] === true
+      ? print(escapedLine(asJson(report, notes)))
+      : printHanging(escaped(asText(report, notes)), 2)
     return report.exitCode
   })

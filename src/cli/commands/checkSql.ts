@@ -18,7 +18,7 @@ import { ReadOnly } from "../../gate/ReadOnly.js"
 import type { Accepted, StatementRejected } from "../../gate/ReadOnly.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
 import type { Run } from "./Command.js"
-import { print, textOption, write, wrong } from "./Command.js"
+import { print, printHanging, textOption, write, wrong } from "./Command.js"
 
 /** The statement of a line of JSON, or undefined when the line is something else. */
 const statementOf = (line: string): string | undefined => {
@@ -139,11 +139,9 @@ export const run: Run = ({ operands, options, settings }) =>
       for (const sql of sqls) {
         const verdict = yield* Effect.either(gate.check(sql, CallPolicy.forGate(policy)))
         if (Either.isLeft(verdict)) count += 1
-        yield* print(
-          options["json"] === true
-            ? escapedLine(asJson(verdict, dialect))
-            : escaped(asText(sql, verdict, told))
-        )
+        yield* options["json"] === true
+          ? print(escapedLine(asJson(verdict, dialect)))
+          : printHanging(escaped(asText(sql, verdict, told)), 10)
       }
       return count
     }).pipe(Effect.provide(Main.gate(settings, dialect)))

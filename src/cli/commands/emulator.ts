@@ -24,6 +24,7 @@ export const run: Run = ({ options }) =>
       controlPort,
       seed,
       host: textOption(options, "host"),
-      faultsPath: textOption(options, "faults")
+      faultsPath: textOption(options, "faults"),
+      json: options["json"] === true
     }).pipe(Effect.catchTag("EmulatorError", (error) => Effect.as(write(process.stderr, error.message), 1)))
   })

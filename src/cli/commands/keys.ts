@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import { escapedLine } from "../../platform/quoted.js"
-import { textTable } from "../../platform/layout.js"
+import { fittingTable, widthOf } from "../../platform/layout.js"
 import { startFaults } from "../../server/startFaults.js"
 import * as Main from "../../server/main.js"
 import * as Keys from "../../mcp/auth/Keys.js"
@@ -14,18 +14,21 @@ import type { Run } from "./Command.js"
 import { print, textOption, write, wrong } from "./Command.js"
 
 /** Of a key without a tier its client decides. */
-const tableOf = (keys: ReadonlyArray<Keys.Listed>): string =>
-  textTable([
-    ["id", "client", "tier", "admin", "created", "state"],
-    ...keys.map(({ admin, client, createdAt, id, revokedAt, tier }) => [
-      id,
-      client,
-      tier ?? "-",
-      admin ? "yes" : "-",
-      createdAt,
-      revokedAt === undefined ? "active" : `revoked ${revokedAt}`
-    ])
-  ])
+const tableOf = (keys: ReadonlyArray<Keys.Listed>, width: number): string =>
+  fittingTable(
+    [
+      ["id", "client", "tier", "admin", "created", "state"],
+      ...keys.map(({ admin, client, createdAt, id, revokedAt, tier }) => [
+        id,
+        client,
+        tier ?? "-",
+        admin ? "yes" : "-",
+        createdAt,
+        revokedAt === undefined ? "active" : `revoked ${revokedAt}`
+      ])
+    ],
+    width
+  )
     .map(escapedLine)
     .join("\n")
 
@@ -61,7 +64,11 @@ export const run: Run = ({ operands: [action, name = ""], options, settings }) =
       case "list": {
         const keys = yield* Keys.list(path)
         yield* print(
-          json ? JSON.stringify({ keys }) : keys.length === 0 ? "there are no keys" : tableOf(keys)
+          json
+            ? JSON.stringify({ keys })
+            : keys.length === 0
+              ? "there are no keys"
+              : tableOf(keys, process.stdout.isTTY ? widthOf(process.stdout) : Number.POSITIVE_INFINITY)
         )
         return 0
       }
