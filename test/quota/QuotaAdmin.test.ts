@@ -44,7 +44,7 @@ describe("quota administration", () => {
             used: 3,
             held: 0,
             limit: 3600,
-            resets_at: "2031-05-05T13:00:00Z"
+            resets_at: "2031-05-05T13:00:00.000Z"
           }
         ]
       })
