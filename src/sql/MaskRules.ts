@@ -5,7 +5,8 @@
  * Invariants:
  *  - names are compared without their case, also in quotes: a session may be told to ignore it, and doubt masks;
  *  - where rules differ about a column, the one that tells least holds;
- *  - a column that is computed from a masked one is masked, and so is one that a masked one is computed from.
+ *  - a column that is computed from a masked one is masked, and so is one that a masked one is computed from;
+ *  - columns that are computed from the same place of another are masked alike.
  */
 
 /** `token`: a keyed digest, equal for equal values; `null`; `hidden`: the same text for every value. */
@@ -37,6 +38,8 @@ export interface Column {
   readonly type: string
   /** Of a virtual column: the columns of the table that it is computed from. */
   readonly from?: ReadonlyArray<string> | undefined
+  /** And where in them: the column, and the keys of the path in it as far as they are plainly written. */
+  readonly paths?: ReadonlyArray<ReadonlyArray<string>> | undefined
 }
 
 /** What the text of a view names. */
@@ -117,6 +120,15 @@ const strongest = (kinds: ReadonlyArray<Kind | undefined>): Kind | undefined =>
 export const ofColumn = (rules: Compiled, table: Table, column: string): Kind | undefined =>
   strongest(rules.filter(({ pattern }) => agrees(pattern, [...table, column])).map(({ kind }) => kind))
 
+const begins = (path: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
+  path.every((key, at) => key === other[at])
+
+/** Whether two columns are computed from the same value, or one from a part of what the other has. */
+const overlaps = (
+  a: ReadonlyArray<ReadonlyArray<string>>,
+  b: ReadonlyArray<ReadonlyArray<string>>
+): boolean => a.some((path) => b.some((other) => begins(path, other) || begins(other, path)))
+
 /** The same for all columns of a table, with those that tell a masked one because one is computed from the other. */
 export const ofColumns = (
   rules: Compiled,
@@ -127,7 +139,15 @@ export const ofColumns = (
   const sources = columns.map(({ from = [] }) =>
     from.map((name) => places.get(fold(name))).filter((at) => at !== undefined)
   )
-  const ruled = columns.map(({ name }) => ofColumn(rules, table, name))
+  const own = columns.map(({ name }) => ofColumn(rules, table, name))
+  const ruled = columns.map(({ paths = [] }, at) =>
+    strongest([
+      own[at],
+      ...columns.map((other, place) =>
+        own[place] !== undefined && overlaps(paths, other.paths ?? []) ? own[place] : undefined
+      )
+    ])
+  )
   /** Goes on until nothing changes: each round makes a kind stronger, and there are three. */
   const spread = (
     kinds: ReadonlyArray<Kind | undefined>,
@@ -158,6 +178,52 @@ export const namesIn = (expression: string, names: ReadonlyArray<string>): Reado
       if (!isPart(text.charAt(at - 1)) && !isPart(text.charAt(at + wanted.length))) return true
     return false
   })
+}
+
+/** Columns that are in no list of columns: what a file is called, the fields of its rows. */
+const fileColumns = /METADATA\$[A-Z_]+|\$[0-9]+/g
+
+const step = /^\s*(?:[:.]\s*("(?:[^"]|"")+"|[\p{L}\p{N}_$]+)|\[\s*(?:'((?:[^']|'')*)'|([0-9]+))\s*\])/u
+const got = /^\s*,\s*'((?:[^']|'')*)'/
+
+/** The keys that follow the name of a column. */
+const keysAfter = (rest: string, isGet: boolean): ReadonlyArray<string> => {
+  const [given, inText] = isGet ? (got.exec(rest) ?? []) : []
+  if (given !== undefined) return (inText ?? "").split(/[^\p{L}\p{N}_$ -]+/u).filter((key) => key !== "")
+  const keys: Array<string> = []
+  for (let left = rest; !left.startsWith("::");) {
+    const [whole, name, text, at] = step.exec(left) ?? []
+    if (whole === undefined) break
+    keys.push(
+      name?.startsWith('"') === true ? name.slice(1, -1).replaceAll('""', '"') : (name ?? text ?? at ?? "")
+    )
+    left = left.slice(whole.length)
+  }
+  return keys
+}
+
+/**
+ * Where in the columns with `names`, and in those of its file, an expression reads: `VALUE:a.b::VARCHAR` reads
+ * `["VALUE", "A", "B"]`. A path that is computed otherwise ends where that begins: doubt masks.
+ */
+export const pathsIn = (
+  expression: string,
+  names: ReadonlyArray<string>
+): ReadonlyArray<ReadonlyArray<string>> => {
+  const text = fold(expression)
+  const files = [...new Set(text.match(fileColumns) ?? [])]
+  const paths: Array<ReadonlyArray<string>> = []
+  for (const name of [...namesIn(expression, names), ...files]) {
+    const wanted = fold(name.replaceAll('"', '""'))
+    for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1)) {
+      const end = at + wanted.length
+      if (/[\p{L}\p{N}_$]/u.test(text.charAt(at - 1)) || /[\p{L}\p{N}_]/u.test(text.charAt(end))) continue
+      const isGet = /\bGET(?:_PATH|_IGNORE_CASE)?\s*\(\s*"?$/.test(text.slice(0, at))
+      const rest = text.slice(text.charAt(end) === '"' ? end + 1 : end)
+      paths.push([fold(name), ...keysAfter(rest, isGet)])
+    }
+  }
+  return paths
 }
 
 /** A text without the key of tokens. */

@@ -50,8 +50,15 @@ export const columnsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<MaskRules.Col
   const names = rows.map(([name]) => text(name))
   return rows.map(([, type, expression], at) => {
     const name = names[at]!
-    const from = MaskRules.namesIn(text(expression), names).filter((each) => each !== name)
-    return { name, type: text(type), ...(from.length === 0 ? {} : { from }) }
+    const others = names.filter((each) => each !== name)
+    const from = MaskRules.namesIn(text(expression), others)
+    const paths = MaskRules.pathsIn(text(expression), others)
+    return {
+      name,
+      type: text(type),
+      ...(from.length === 0 ? {} : { from }),
+      ...(paths.length === 0 ? {} : { paths })
+    }
   })
 }
 

@@ -49,6 +49,52 @@ describe("rules about masked columns", () => {
     ])
   })
 
+  it("mean with a virtual column those that are computed from the same place, however it is written", () => {
+    const seen = (masks: MaskRules.Masks, expressions: ReadonlyArray<string>) => {
+      const columns = expressions.map((expression, at) => ({
+        name: `C${at}`,
+        type: "VARCHAR",
+        from: MaskRules.namesIn(expression, ["VALUE", "NAME"]),
+        paths: MaskRules.pathsIn(expression, ["VALUE", "NAME"])
+      }))
+      const all = [{ name: "VALUE", type: "VARIANT" }, { name: "NAME", type: "VARCHAR" }, ...columns]
+      return MaskRules.ofColumns(MaskRules.compile(masks), ["D", "S", "T"], all)
+        .slice(2)
+        .map((kind) => kind ?? "")
+        .join(" ")
+    }
+    const hideFirst: MaskRules.Masks = { "D.S.T.C0": "hidden" }
+    const same = [
+      "(VALUE:email::VARCHAR)",
+      "(CAST(GET(VALUE, 'email') AS VARCHAR(16777216)))",
+      'LOWER("VALUE":"Email"::NUMBER(10,2))',
+      "VALUE['email']",
+      "GET_PATH(VALUE, 'email')",
+      "LEFT(value:email, 3)",
+      "VALUE:city || VALUE:email",
+      "VALUE:email.domain::VARCHAR",
+      "TO_JSON(VALUE)"
+    ]
+    expect(seen(hideFirst, same)).toBe(same.map(() => "hidden").join(" "))
+    expect(
+      seen(hideFirst, [
+        "VALUE:email::VARCHAR",
+        "VALUE:city::VARCHAR",
+        "VALUE:emails",
+        "GET(VALUE, 'c2')",
+        "VALUE[0]"
+      ])
+    ).toBe("hidden    ")
+    expect(seen(hideFirst, ["VALUE:a.b", "VALUE:a.c", "VALUE:a"])).toBe("hidden  hidden")
+    expect(seen(hideFirst, ["METADATA$FILENAME", "SPLIT_PART(METADATA$FILENAME, '/', 1)", "VALUE:c2"])).toBe(
+      "hidden hidden "
+    )
+    expect(seen(hideFirst, ["$1:c1", "$1:c1::DATE", "$1:c2", "$12:c1"])).toBe("hidden hidden  ")
+    expect(seen({ "D.S.T.C0": "token", "D.S.T.C1": "null" }, ["LOWER(NAME)", "UPPER(NAME)", "VALUE:a"])).toBe(
+      "null null "
+    )
+  })
+
   it("find columns in expressions by whole words, whatever their case and quotes", () => {
     const names = ["EMAIL", "MAIL", "e mail", 'a"b', "ID"]
     const found = (expression: string) => MaskRules.namesIn(expression, names)
