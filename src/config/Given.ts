@@ -189,7 +189,10 @@ export const fromFile = (
           meant ? Key.format([section, known.base, name]) : undefined
         )
       } else if (!namePattern.test(name)) {
-        fault(at, `expected a ${known.one} whose name is made of letters, digits and . _ @ : - (128 at most)`)
+        fault(
+          at,
+          `expected a ${known.one} whose name is made of letters, digits and . _ @ : - (128 at most), not snowguard:...`
+        )
       } else {
         into.names.get(section)?.add(name)
         fields(at, known.fields, value)

@@ -84,7 +84,7 @@ const seconds = { min: 0.001, max: 86_400, unit: "seconds" }
 /** Of a client or a tier. */
 const name = {
   pattern: namePattern,
-  expected: "a name of letters, digits and . _ @ : - (128 at most)"
+  expected: "a name of letters, digits and . _ @ : - (128 at most), not snowguard:..."
 }
 const dotted = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$/
 

@@ -72,9 +72,9 @@ export class CurrentPrincipal extends Context.Reference<CurrentPrincipal>()(
 ) {}
 
 /**
- * How a client or a tier may be called.
+ * How a client or a tier may be called. Names that begin with `snowguard:` are those of the server's own work.
  *
  * @since 0.1.0
  * @category models
  */
-export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/
+export const namePattern = /^(?!snowguard:)[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/i

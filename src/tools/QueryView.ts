@@ -4,9 +4,12 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ReadOnly } from "../gate/ReadOnly.js"
 import { forGate } from "./CallPolicy.js"
+import type { Reason, Row } from "../warehouse/Warehouse.js"
+import * as Catalog from "./catalog.js"
 import * as Formats from "./formats.js"
 import * as Names from "./names.js"
 import * as Query from "./query.js"
@@ -14,6 +17,9 @@ import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
 
 const name = "query_view"
+
+/** What the warehouse says of a semantic view where a view is due. */
+const maybeSemantic = new Set<Reason>(["NotFound", "InvalidStatement"])
 const DEFAULT_LIMIT = 10
 
 const input = Fields.closed(
@@ -35,6 +41,16 @@ const input = Fields.closed(
 export const make = Effect.gen(function* () {
   const query = yield* Query.makeRows
   const readOnly = yield* ReadOnly
+  const catalog = yield* Catalog.make
+  const isSemantic = Effect.fnUntraced(function* (object: Names.Name) {
+    const [database = "", schema = "", last = ""] = object
+    const sql = `SHOW SEMANTIC VIEWS${yield* Names.like(last)}${yield* Names.within([database, schema])}`
+    const keep = ([found]: Row) => found === last
+    const { value } = yield* catalog.metadata(name, sql, (run) =>
+      run({ statement: { sql }, part: 0, pick: ["name"], keep, maxRows: 1, maxBytes: 4096 })
+    )
+    return value.rows.length > 0
+  })
   return Tool.make({
     name,
     description: "Returns some rows of a view or table, without SQL, in no particular order.",
@@ -48,7 +64,7 @@ export const make = Effect.gen(function* () {
       const object = Names.object(database, schema, view_name)
       yield* Names.mayRead(yield* query.rules, object)
       const view = yield* Names.quoted(object)
-      return yield* query.run({
+      const rows = query.run({
         tool: name,
         limit,
         sql: (stopAt, policy, masking) => {
@@ -66,6 +82,25 @@ export const make = Effect.gen(function* () {
         started: progress("running"),
         waiting: progress
       })
+      if (catalog.dialect !== "snowflake") return yield* rows
+      return yield* Effect.catchIf(
+        rows,
+        (error) => error._tag === "WarehouseError" && maybeSemantic.has(error.reason),
+        (error) =>
+          Effect.flatMap(Effect.option(isSemantic(object)), (found) =>
+            Effect.fail(
+              Option.contains(found, true)
+                ? new Tool.ToolError({
+                    code: "INVALID_INPUT",
+                    description:
+                      `${Names.written(...object)} is a semantic view: call describe_view, which shows an example, then ` +
+                      `execute_query with SELECT * FROM SEMANTIC_VIEW(${view} DIMENSIONS ... METRICS ...).`,
+                    retryable: false
+                  })
+                : error
+            )
+          )
+      )
     })
   })
 })

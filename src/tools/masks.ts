@@ -8,6 +8,7 @@
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import type { ReadOnly } from "../gate/ReadOnly.js"
 import { StatementRejected } from "../gate/ReadOnly.js"
@@ -135,6 +136,13 @@ const tooMany = new StatementRejected({
   hint: "query fewer of them first: what was looked up is remembered for a minute"
 })
 
+const isSemantic = (table: MaskRules.Table): StatementRejected =>
+  new StatementRejected({
+    code: "OBJECT_NOT_ALLOWED",
+    reason: `${Names.written(...table)} is a semantic view, whose dimensions and metrics cannot be masked`,
+    hint: "query its tables: describe_view names them"
+  })
+
 /** Remembers what is known of tables, by the identity that has looked it up. */
 export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowflake" | "duckdb") => {
   type Gate = Pick<Context.Tag.Service<ReadOnly>, "readsOf">
@@ -168,7 +176,10 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
         return yield* withoutTable(table)
       return columnsOf(rows)
     })
-    const show = Effect.fnUntraced(function* (kind: "TABLES" | "VIEWS", pick: ReadonlyArray<string>) {
+    const show = Effect.fnUntraced(function* (
+      kind: "TABLES" | "VIEWS" | "SEMANTIC VIEWS",
+      pick: ReadonlyArray<string>
+    ) {
       const sql = `SHOW ${kind}${yield* Names.like(name)}${yield* Names.within([database, schema])}`
       return yield* ask(sql, pick, { keep: ([found]) => isSame(text(found), name), maxRows: 10 })
     })
@@ -176,6 +187,14 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
     const views = rows.length > 0 ? undefined : yield* show("VIEWS", ["name", "text"])
     const isThere = rows.length > 0 || views?.rows.length !== 0
     if (!isThere && absent !== undefined) return absent
+    if (!isThere && dialect === "snowflake") {
+      // An account that does not know them has none.
+      const semantic = yield* Effect.option(show("SEMANTIC VIEWS", ["name"]))
+      if (Option.exists(semantic, ({ rows }) => rows.length > 0)) {
+        if (MaskRules.mayMask(rules, table)) return yield* isSemantic(table)
+        return { isTable: false, reads: "it is a semantic view" }
+      }
+    }
     // Of what is not there the warehouse says so itself.
     const columns = !isThere || MaskRules.mayMask(rules, table) ? yield* describe : undefined
     const [, kind, isDynamic] = rows[0] ?? []

@@ -226,6 +226,42 @@ describe("a tier with masks", () => {
     })
   )
 
+  it.scopedLive("is told of a semantic view that it is one, and what to do, with masks and without", () =>
+    Effect.gen(function* () {
+      const view = { ...shop, view_name: "S_PEOPLE" }
+      const opaque = { mask: { "SHOP.PUBLIC.CUSTOMERS.EMAIL": "null" } }
+      for (const mask of [tier, opaque]) {
+        const call = yield* Server.start({ kind: "emulator", tier: mask })
+        for (const sql of [
+          "SELECT AGG(LAST_ONE) FROM S_PEOPLE",
+          "SELECT CONTACT, AGG(N) FROM SHOP.PUBLIC.S_PEOPLE GROUP BY CONTACT"
+        ])
+          expect(code(clean(yield* call("execute_query", { sql })))).toMatch(
+            /S_PEOPLE is .*semantic view.*its tables/
+          )
+        expect(code(clean(yield* call("query_view", view)))).toMatch(
+          /S_PEOPLE is .*semantic view.*its tables/
+        )
+        const sql = "SELECT * FROM SEMANTIC_VIEW(S_PEOPLE METRICS last_one)"
+        expect(code(clean(yield* call("execute_query", { sql })))).toMatch(/SEMANTIC_VIEW is not available/)
+        expect(code(clean(yield* call("execute_query", { sql: "DESCRIBE SEMANTIC VIEW S_PEOPLE" })))).toMatch(
+          /DESCRIBE of semantic views is not available/
+        )
+        expect(code(clean(yield* call("describe_view", view)))).toBe("ok")
+        expect(code(yield* call("execute_query", { sql: "SELECT * FROM S_NONE" }))).toMatch(/does not exist/)
+      }
+      const plain = yield* Server.start({ kind: "emulator" })
+      const told = code(yield* plain("query_view", view))
+      expect(told).toMatch(
+        /INVALID_INPUT: .*S_PEOPLE is a semantic view.*SELECT \* FROM SEMANTIC_VIEW\("SHOP"\."PUBLIC"\."S_PEOPLE" DIM/
+      )
+      expect(code(yield* plain("query_view", { ...view, view_name: "S_NONE" }))).toMatch(
+        /WAREHOUSE_NOT_FOUND/
+      )
+      expect(code(yield* plain("query_view", { ...view, view_name: "V_LISTED" }))).toBe("ok")
+    })
+  )
+
   it.scopedLive("reads no dynamic table, which is made of others, and every other kind of table", () =>
     Effect.gen(function* () {
       const tables = {

@@ -96,7 +96,12 @@ export const startLive = ({ document = {}, kind, state, tables, tier = {}, world
         ? { warehouse: "duckdb", duckdb: { database: file, max_processes: 1 } }
         : yield* Effect.gen(function* () {
             const data = yield* Effect.orDie(DuckDb.ownData({ database: file }))
-            const emulator = yield* Emulator.start({ data, tables, concurrency: 4 })
+            const emulator = yield* Emulator.start({
+              data,
+              tables,
+              concurrency: 4,
+              semanticViews: [Shop.semantic]
+            })
             return {
               warehouse: "snowflake",
               snowflake: {

@@ -5,6 +5,7 @@
 import { DuckDBInstance } from "@duckdb/node-api"
 import { createHash } from "node:crypto"
 import { join } from "node:path"
+import type { SemanticView } from "../../src/emulator/semantic.js"
 
 export const masks = {
   "SHOP.PUBLIC.CUSTOMERS.EMAIL": "token",
@@ -19,6 +20,24 @@ export const masks = {
   "*.HR.*.SALARY": "null",
   "*.HR.*.IBAN": "token"
 } as const
+
+const member = { table: "CUSTOMERS", type: "VARCHAR(100)" } as const
+
+/** What the emulator has of semantic views: it asks for a masked column under another name. */
+export const semantic: SemanticView = {
+  database: "SHOP",
+  schema: "PUBLIC",
+  name: "S_PEOPLE",
+  comment: "",
+  tables: [{ name: "CUSTOMERS", base: ["SHOP", "PUBLIC", "CUSTOMERS"], primaryKey: ["ID"], comment: "" }],
+  relationships: [],
+  members: [
+    { ...member, kind: "DIMENSION", name: "CONTACT", expression: "customers.email" },
+    { ...member, kind: "METRIC", name: "N", expression: "COUNT(customers.id)" },
+    { ...member, kind: "METRIC", name: "LAST_ONE", expression: "MAX(customers.email)" }
+  ],
+  verifiedQueries: []
+}
 
 export interface Person {
   readonly id: number

@@ -576,6 +576,13 @@ const shown = new Set(["DATABASES", "SCHEMAS", "TABLES", "VIEWS", "COLUMNS", "OB
  */
 export const metadata = (tokens: ReadonlyArray<Token>, isTable: boolean): Either.Either<void, Rejection> => {
   const kind = isWord(tokens[1], "TERSE") ? tokens[2] : tokens[1]
+  // Of a semantic view DESCRIBE also tells the values that Cortex Analyst is given as samples.
+  if (isWord(kind, "SEMANTIC"))
+    return refusal(
+      `${tokens[0]?.value} of semantic views is not available ${because}`,
+      tokens[0],
+      "describe_view and list_views show them"
+    )
   if (isTable || (isWord(tokens[0], "SHOW") && kind?.kind === "word" && shown.has(kind.value)))
     return Either.void
   return refusal(

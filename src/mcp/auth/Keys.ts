@@ -67,7 +67,7 @@ export const create = (
     for (const name of [options.client, options.tier ?? "default"]) {
       if (!namePattern.test(name)) {
         return yield* new KeysFault({
-          description: `${JSON.stringify(name)} is not a name of letters, digits and . _ @ : - (128 at most)`
+          description: `${JSON.stringify(name)} is not a name of letters, digits and . _ @ : - (128 at most), not snowguard:...`
         })
       }
     }

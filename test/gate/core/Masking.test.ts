@@ -128,6 +128,8 @@ describe("a query with masked columns", () => {
     ["EXPLAIN SELECT 1", /EXPLAIN/],
     ["SHOW WAREHOUSES", /SHOW of this kind/],
     ["DESCRIBE TASK X", /DESCRIBE of this kind/],
+    ["DESC SEMANTIC VIEW X", /DESC of semantic views/],
+    ["SHOW SEMANTIC FACTS IN X", /SHOW of semantic views/],
     ["SELECT CURRENT_STATEMENT()", /CURRENT_STATEMENT/],
     ["SELECT GET_DDL('TABLE', 'T')", /GET_DDL/],
     ["SELECT * FROM SNOWFLAKE.ACCOUNT_USAGE.QUERY_HISTORY", /SNOWFLAKE tells of statements/],
