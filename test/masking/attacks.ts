@@ -172,7 +172,7 @@ const computed = scalars.flatMap((template, at) =>
 
 /** Beside a view over tables without masks, which is read as it is. */
 const besideViews = scalars
-  .filter((_, at) => at % 3 === 1)
+  .filter((_, at) => at % 3 !== 2)
   .map(
     (template) =>
       `SELECT v.LABEL, ${put(template, "c.EMAIL")} AS V FROM V_PRODUCTS v JOIN CUSTOMERS c ON c.ID = v.ID`
