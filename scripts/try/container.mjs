@@ -1,6 +1,8 @@
 // The Dockerfile, built by buildah and run as an engine would run it: as process 1, as the image's user, on a root file
 // system that is read-only. Needs root, buildah and busybox-static, and reaches no image registry: the base image is a
 // stand-in (baseImage.mjs).
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
@@ -13,26 +15,18 @@ import { converse, done, ran } from "./conversation.mjs"
 const startMs = 60_000
 const stopMs = 10_000
 
-/** Asks the server at this port a question over HTTP. */
+/** Asks the server at this port a question over HTTP, as a client of the SDK. */
 const query = async (port, key, sql) => {
-  const response = await fetch(`http://127.0.0.1:${port}/mcp`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${key}`,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-protocol-version": "2025-11-25"
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: 1,
-      method: "tools/call",
-      params: { name: "execute_query", arguments: { sql } }
-    })
-  })
-  const text = await response.text()
-  if (!response.ok || !/"row_count":1\b|\\"row_count\\":1\b/.test(text))
-    throw new Error(`${response.status}: ${text.slice(0, 500)}`)
+  const client = new Client({ name: "try-install", version: "1" })
+  const url = new URL(`http://127.0.0.1:${port}/mcp`)
+  const requestInit = { headers: { authorization: `Bearer ${key}` } }
+  await client.connect(new StreamableHTTPClientTransport(url, { requestInit }))
+  try {
+    const { content, isError } = await client.callTool({ name: "execute_query", arguments: { sql } })
+    if (isError === true) throw new Error(JSON.stringify(content))
+  } finally {
+    await client.close()
+  }
 }
 
 /** Starts the HTTP server that the command is, asks it a question with the key, and ends it: its exit code is 0. */
@@ -141,6 +135,12 @@ export const run = async ({ config, rootfs }, folder) => {
   const closed = once(server, "close")
   let said = ""
   server.stderr.setEncoding("utf8").on("data", (text) => (said += text))
+  // What `unshare` has started: a change of the user lets it outlive that.
+  const started = () =>
+    readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8")
+      .split(" ")
+      .filter(Boolean)
+      .map(Number)
   try {
     const health = config.Healthcheck.Test.slice(1)
     const isHealthy = async () => (await ran(...inside(health))).code === 0
@@ -148,7 +148,7 @@ export const run = async ({ config, rootfs }, folder) => {
       if (Date.now() > end || server.exitCode !== null)
         throw new Error(`never healthy: ${said.slice(-1_500)}`)
     }
-    const pid = Number(readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8").trim())
+    const [pid] = started()
     const [, ids] = /^NSpid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))
     if (ids.split(/\s+/).at(-1) !== "1") throw new Error(`the server is not process 1 but ${ids}`)
     const call = (sql) => query(18_790, key, sql)
@@ -171,7 +171,10 @@ export const run = async ({ config, rootfs }, folder) => {
     if (code !== 0) throw new Error(`SIGTERM ended it with ${code ?? signal}: ${said.slice(-1_500)}`)
     return { ...seen, stopMs: Date.now() - told }
   } finally {
-    server.kill("SIGKILL")
+    if (server.exitCode === null && server.signalCode === null) {
+      for (const pid of started()) process.kill(pid, "SIGKILL")
+      server.kill("SIGKILL")
+    }
     await closed
   }
 }
