@@ -85,19 +85,26 @@ describe("the Dockerfile", () => {
   )
 })
 
+interface Service {
+  readonly image: string
+  readonly environment?: { readonly [name: string]: string }
+  readonly volumes?: ReadonlyArray<string>
+  readonly read_only?: boolean
+  readonly stop_grace_period?: string
+}
+
 describe("the compose file", () => {
   const folder = "ops/compose"
   const compose = parseYaml(read(`${folder}/compose.yaml`), { merge: true })
-  const servers = Object.entries<{ readonly [key: string]: never }>(compose.services).filter(
-    ([, { image }]) => image === "snowguard"
-  )
+  const services: ReadonlyArray<readonly [string, Service]> = Object.entries<Service>(compose.services)
+  const servers = services.filter(([, { image }]) => image === "snowguard")
 
   it.effect("sets variables that the server knows, and keeps the quotas of both servers in its Redis", () =>
     Effect.gen(function* () {
       assert.strictEqual(servers.length, 2)
       for (const [, { environment }] of servers) {
         const env = Object.fromEntries(
-          Object.entries<string>(environment).map(([name, value]) => [
+          Object.entries(environment ?? {}).map(([name, value]) => [
             name,
             value.replace(/\$\{\w+:-(.*?)\}/, "$1")
           ])
@@ -110,20 +117,19 @@ describe("the compose file", () => {
   )
 
   it("mounts files that are there, and writes to a read-only root nowhere", () => {
-    const mounted = Object.values<{ readonly volumes?: ReadonlyArray<string> }>(compose.services)
-      .flatMap(({ volumes = [] }) => volumes)
+    const mounted = services
+      .flatMap(([, { volumes = [] }]) => volumes)
       .map((volume) => volume.split(":")[0] ?? "")
     for (const source of mounted) {
       if (source.startsWith(".")) assert.isTrue(existsSync(join(root, folder, source)), source)
       else assert.property(compose.volumes, source)
     }
-    for (const [name, service] of Object.entries<{ readonly read_only?: boolean }>(compose.services)) {
-      assert.isTrue(service.read_only, name)
-    }
+    for (const [name, service] of services) assert.isTrue(service.read_only, name)
   })
 
   it("lets a server end by itself before it is killed", () => {
-    for (const [, { stop_grace_period: grace }] of servers) assert.isAbove(Number.parseInt(grace, 10), 10)
+    for (const [, { stop_grace_period: grace }] of servers)
+      assert.isAbove(Number.parseInt(grace ?? "", 10), 10)
   })
 
   it("has its servers scraped where they listen", () => {
