@@ -4,6 +4,7 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import { Deferred, Effect, Layer, Schema } from "effect"
 import type { IncomingHttpHeaders } from "node:http"
 import * as NodeHttp from "node:http"
+import * as NodeHttps from "node:https"
 import { connect } from "node:net"
 import * as Audit from "../../src/observe/Audit.js"
 import * as RunningCalls from "../../src/observe/RunningCalls.js"
@@ -128,7 +129,11 @@ export const toolCall = (id: string | number, name: string, args: object = {}) =
 
 export class Server {
   readonly url: URL
-  constructor(readonly port: number) {
+  constructor(
+    readonly port: number,
+    /** How it is reached over TLS; without: plain HTTP. */
+    readonly tls?: NodeHttps.RequestOptions
+  ) {
     this.url = new URL(`http://127.0.0.1:${port}/mcp`)
   }
 
@@ -152,14 +157,15 @@ export class Server {
       if (value === undefined) delete all[name]
       else all[name] = value
     }
-    const request = NodeHttp.request({
+    const to = {
       host: "127.0.0.1",
       port: this.port,
       path,
       method: method ?? (payload === undefined ? "GET" : "POST"),
       headers: all,
       agent: false
-    })
+    }
+    const request = this.tls === undefined ? NodeHttp.request(to) : NodeHttps.request({ ...to, ...this.tls })
     const began = new Promise<NodeHttp.IncomingMessage>((resolve, reject) => {
       request.on("response", resolve).on("error", reject)
     })
