@@ -1,5 +1,5 @@
 /** The examples for nginx and Caddy, between clients of both eras and the built server, with TLS. */
-import { assert, describe, it, layer } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import {
   Client as ModernClient,
   StreamableHTTPClientTransport as ModernTransport
@@ -22,6 +22,7 @@ import { endless, folder, spawned } from "../utils/httpProcess.js"
 import type { Nginx } from "../utils/ops.js"
 import { available, certificate, daemon, eventually, nginx, shipped } from "../utils/ops.js"
 import { bin, cleanEnv, report } from "../utils/server.js"
+import { withLayer } from "../utils/withLayer.js"
 
 const NAME = "snowguard.example.com"
 
@@ -213,159 +214,156 @@ const place = (before: (ports: ReadonlyArray<number>) => Started<object>) =>
 
 for (const [name, before] of proxies) {
   if (!available(name, "openssl")) continue
-  layer(Layer.scoped(Place, place(before)), { excludeTestServices: true, timeout: 60_000 })(
-    `the example for ${name}`,
-    (it) => {
-      it.scoped("lets clients of both eras call over TLS", () =>
-        Effect.gen(function* () {
-          const { front, key } = yield* Place
-          for (const [era, call] of yield* clients(front, key)) {
-            const result = yield* Effect.promise(() => call("execute_query", { sql: "SELECT 42 AS N" }))
-            assert.deepInclude(result.structuredContent, { row_count: 1 }, era)
-          }
-        })
-      )
+  withLayer(Layer.scoped(Place, place(before)))(`the example for ${name}`, (it) => {
+    it.effect("lets clients of both eras call over TLS", () =>
+      Effect.gen(function* () {
+        const { front, key } = yield* Place
+        for (const [era, call] of yield* clients(front, key)) {
+          const result = yield* Effect.promise(() => call("execute_query", { sql: "SELECT 42 AS N" }))
+          assert.deepInclude(result.structuredContent, { row_count: 1 }, era)
+        }
+      })
+    )
 
-      it.scoped("hands on what a call tells while it runs, and a hang-up ends its statement", () =>
-        Effect.gen(function* () {
-          const { front, key, port, server } = yield* Place
-          const session = yield* server.open({ token: key, headers: named })
-          const params = { name: "execute_query", arguments: { sql: endless } }
-          const modern = H.modern(2, "tools/call", { ...params, ...watched })
-          const asks: ReadonlyArray<H.Ask> = [
-            { body: H.message(1, "tools/call", { ...params, ...watched }), session, headers: named },
-            { body: modern.body as object, headers: { ...named, ...modern.headers } },
-            // Nothing is told here: its headers alone come before its end.
-            { body: H.message(3, "tools/call", params), session, headers: named }
-          ]
-          for (const ask of asks) {
-            const call = server.start({ ...ask, token: key })
-            const response = yield* Effect.promise(() => call.began)
-            assert.strictEqual(response.statusCode, 200)
-            yield* untilRunning(port, key, 1)
-            call.request.destroy()
-            yield* untilRunning(port, key, 0)
-          }
-          const told = server.start({ ...asks[0], token: key })
-          const response = yield* Effect.promise(() => told.began)
-          const first = yield* Effect.promise(
-            () => new Promise<string>((resolve) => response.once("data", (text: string) => resolve(text)))
-          )
-          assert.match(first, /notifications\/progress/)
-          told.request.destroy()
-          yield* untilRunning(port, key, 0)
-
-          // HTTP/2 has no connection of its own for a call: its stream is reset.
-          const http2 = yield* Effect.acquireRelease(
-            Effect.sync(() =>
-              connectHttp2(`https://${NAME}:${front.port}`, { ...front.tls, host: "127.0.0.1" })
-            ),
-            (session) => Effect.sync(() => session.destroy())
-          )
-          const stream = http2.request({
-            ":method": "POST",
-            ":path": "/mcp",
-            authorization: `Bearer ${key}`,
-            accept: "application/json, text/event-stream",
-            "content-type": "application/json",
-            "mcp-session-id": session
-          })
-          stream.end(JSON.stringify(H.message(4, "tools/call", params)))
+    it.effect("hands on what a call tells while it runs, and a hang-up ends its statement", () =>
+      Effect.gen(function* () {
+        const { front, key, port, server } = yield* Place
+        const session = yield* server.open({ token: key, headers: named })
+        const params = { name: "execute_query", arguments: { sql: endless } }
+        const modern = H.modern(2, "tools/call", { ...params, ...watched })
+        const asks: ReadonlyArray<H.Ask> = [
+          { body: H.message(1, "tools/call", { ...params, ...watched }), session, headers: named },
+          { body: modern.body as object, headers: { ...named, ...modern.headers } },
+          // Nothing is told here: its headers alone come before its end.
+          { body: H.message(3, "tools/call", params), session, headers: named }
+        ]
+        for (const ask of asks) {
+          const call = server.start({ ...ask, token: key })
+          const response = yield* Effect.promise(() => call.began)
+          assert.strictEqual(response.statusCode, 200)
           yield* untilRunning(port, key, 1)
-          stream.close()
+          call.request.destroy()
           yield* untilRunning(port, key, 0)
-        })
-      )
-
-      it.scoped("sends the events of the status page at once", () =>
-        Effect.gen(function* () {
-          const { key, server } = yield* Place
-          const { began, request } = server.start({ path: "/status/events", token: key, headers: named })
-          const response = yield* Effect.promise(() => began)
-          assert.include(response.headers["content-type"], "text/event-stream")
-          let text = ""
-          response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
-          response.on("error", () => {})
-          yield* eventually(() => /^data: .*\n\ndata: /m.test(text))
-          request.destroy()
-        })
-      )
-
-      it.scoped("tells the server who calls, whatever a caller writes of itself", () =>
-        Effect.gen(function* () {
-          const { front, process } = yield* Place
-          const stranger = behind(front, "127.0.0.2")
-          const headers = { ...named, "x-forwarded-for": "203.0.113.9" }
-          const { status } = yield* stranger.ask({ body: H.initialize(), token: "guessed", headers })
-          assert.strictEqual(status, 401)
-          const line = yield* eventually(() =>
-            process.stderr.split("\n").find((line) => line.includes("credentials refused"))
-          )
-          assert.deepInclude((JSON.parse(line) as { readonly annotations: object }).annotations, {
-            address: "127.0.0.2"
-          })
-        })
-      )
-
-      it.scoped("keeps other names, and the operator's paths for outsiders, away", () =>
-        Effect.gen(function* () {
-          const { front, key, server } = yield* Place
-          const evil = yield* server.ask({
-            body: H.initialize(),
-            token: key,
-            headers: { host: "evil.example" }
-          })
-          // Caddy has no site of that name, and answers with nothing.
-          assert.isTrue(evil.status === 403 || evil.body === "", `${evil.status} ${evil.body}`)
-          assert.isUndefined(evil.headers["mcp-session-id"])
-          const stranger = behind(front, "127.0.0.2")
-          for (const path of ["/metrics", "/admin/config/reload"]) {
-            const method = path === "/metrics" ? "GET" : "POST"
-            const outside = yield* stranger.ask({ path, method, token: key, headers: named })
-            assert.strictEqual(outside.status, 403, path)
-            assert.notInclude(outside.body, "administrators", path)
-            // The server itself refuses: this key is none of an administrator.
-            const inside = yield* server.ask({ path, method, token: key, headers: named })
-            assert.include(inside.body, "administrators", path)
-          }
-          assert.strictEqual((yield* stranger.ask({ path: "/healthz", headers: named })).status, 200)
-        })
-      )
-
-      it.scoped("leaves it to the server to refuse what is too large", () =>
-        Effect.gen(function* () {
-          const { key, server } = yield* Place
-          const session = yield* server.open({ token: key, headers: named })
-          const body = H.toolCall(1, "execute_query", { sql: `SELECT '${"x".repeat(2 * 1024 ** 2)}'` })
-          const { body: answer, status } = yield* server.ask({ body, session, token: key, headers: named })
-          assert.strictEqual(status, 413)
-          assert.include(answer, "jsonrpc")
-        })
-      )
-
-      // Proxies give up after a minute by default.
-      if (process.env["SNOWGUARD_TEST_LONG"] === "1") {
-        it.scoped(
-          "answers calls of more than a minute",
-          () =>
-            Effect.gen(function* () {
-              const { front, key } = yield* Place
-              const all = yield* clients(front, key)
-              const results = yield* Effect.promise(() =>
-                Promise.all(
-                  all.map(([, call]) => call("execute_query", { sql: endless, timeout_seconds: 75 }, 120_000))
-                )
-              )
-              for (const result of results) {
-                const { code } = report(result)
-                assert.strictEqual(code, "WAREHOUSE_STATEMENT_TIMEOUT")
-              }
-            }),
-          150_000
+        }
+        const told = server.start({ ...asks[0], token: key })
+        const response = yield* Effect.promise(() => told.began)
+        const first = yield* Effect.promise(
+          () => new Promise<string>((resolve) => response.once("data", (text: string) => resolve(text)))
         )
-      }
+        assert.match(first, /notifications\/progress/)
+        told.request.destroy()
+        yield* untilRunning(port, key, 0)
+
+        // HTTP/2 has no connection of its own for a call: its stream is reset.
+        const http2 = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            connectHttp2(`https://${NAME}:${front.port}`, { ...front.tls, host: "127.0.0.1" })
+          ),
+          (session) => Effect.sync(() => session.destroy())
+        )
+        const stream = http2.request({
+          ":method": "POST",
+          ":path": "/mcp",
+          authorization: `Bearer ${key}`,
+          accept: "application/json, text/event-stream",
+          "content-type": "application/json",
+          "mcp-session-id": session
+        })
+        stream.end(JSON.stringify(H.message(4, "tools/call", params)))
+        yield* untilRunning(port, key, 1)
+        stream.close()
+        yield* untilRunning(port, key, 0)
+      })
+    )
+
+    it.effect("sends the events of the status page at once", () =>
+      Effect.gen(function* () {
+        const { key, server } = yield* Place
+        const { began, request } = server.start({ path: "/status/events", token: key, headers: named })
+        const response = yield* Effect.promise(() => began)
+        assert.include(response.headers["content-type"], "text/event-stream")
+        let text = ""
+        response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
+        response.on("error", () => {})
+        yield* eventually(() => /^data: .*\n\ndata: /m.test(text))
+        request.destroy()
+      })
+    )
+
+    it.effect("tells the server who calls, whatever a caller writes of itself", () =>
+      Effect.gen(function* () {
+        const { front, process } = yield* Place
+        const stranger = behind(front, "127.0.0.2")
+        const headers = { ...named, "x-forwarded-for": "203.0.113.9" }
+        const { status } = yield* stranger.ask({ body: H.initialize(), token: "guessed", headers })
+        assert.strictEqual(status, 401)
+        const line = yield* eventually(() =>
+          process.stderr.split("\n").find((line) => line.includes("credentials refused"))
+        )
+        assert.deepInclude((JSON.parse(line) as { readonly annotations: object }).annotations, {
+          address: "127.0.0.2"
+        })
+      })
+    )
+
+    it.effect("keeps other names, and the operator's paths for outsiders, away", () =>
+      Effect.gen(function* () {
+        const { front, key, server } = yield* Place
+        const evil = yield* server.ask({
+          body: H.initialize(),
+          token: key,
+          headers: { host: "evil.example" }
+        })
+        // Caddy has no site of that name, and answers with nothing.
+        assert.isTrue(evil.status === 403 || evil.body === "", `${evil.status} ${evil.body}`)
+        assert.isUndefined(evil.headers["mcp-session-id"])
+        const stranger = behind(front, "127.0.0.2")
+        for (const path of ["/metrics", "/admin/config/reload"]) {
+          const method = path === "/metrics" ? "GET" : "POST"
+          const outside = yield* stranger.ask({ path, method, token: key, headers: named })
+          assert.strictEqual(outside.status, 403, path)
+          assert.notInclude(outside.body, "administrators", path)
+          // The server itself refuses: this key is none of an administrator.
+          const inside = yield* server.ask({ path, method, token: key, headers: named })
+          assert.include(inside.body, "administrators", path)
+        }
+        assert.strictEqual((yield* stranger.ask({ path: "/healthz", headers: named })).status, 200)
+      })
+    )
+
+    it.effect("leaves it to the server to refuse what is too large", () =>
+      Effect.gen(function* () {
+        const { key, server } = yield* Place
+        const session = yield* server.open({ token: key, headers: named })
+        const body = H.toolCall(1, "execute_query", { sql: `SELECT '${"x".repeat(2 * 1024 ** 2)}'` })
+        const { body: answer, status } = yield* server.ask({ body, session, token: key, headers: named })
+        assert.strictEqual(status, 413)
+        assert.include(answer, "jsonrpc")
+      })
+    )
+
+    // Proxies give up after a minute by default.
+    if (process.env["SNOWGUARD_TEST_LONG"] === "1") {
+      it.effect(
+        "answers calls of more than a minute",
+        () =>
+          Effect.gen(function* () {
+            const { front, key } = yield* Place
+            const all = yield* clients(front, key)
+            const results = yield* Effect.promise(() =>
+              Promise.all(
+                all.map(([, call]) => call("execute_query", { sql: endless, timeout_seconds: 75 }, 120_000))
+              )
+            )
+            for (const result of results) {
+              const { code } = report(result)
+              assert.strictEqual(code, "WAREHOUSE_STATEMENT_TIMEOUT")
+            }
+          }),
+        150_000
+      )
     }
-  )
+  })
 }
 
 if (process.env["SNOWGUARD_TEST_LONG"] !== "1") {

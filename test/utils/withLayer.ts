@@ -3,7 +3,11 @@ import type { Layer, Scope } from "effect"
 import { Effect, ManagedRuntime } from "effect"
 
 interface WithLayer<R> {
-  readonly effect: <A, E>(name: string, test: () => Effect.Effect<A, E, R | Scope.Scope>) => void
+  readonly effect: <A, E>(
+    name: string,
+    test: () => Effect.Effect<A, E, R | Scope.Scope>,
+    timeoutMs?: number
+  ) => void
 }
 
 /**
@@ -19,8 +23,8 @@ export const withLayer =
       beforeAll(() => runtime.runtime().then(() => undefined))
       afterAll(() => runtime.dispose())
       tests({
-        effect: (title, test) => {
-          it(title, () => runtime.runPromise(Effect.asVoid(Effect.scoped(Effect.suspend(test)))))
+        effect: (title, test, timeoutMs) => {
+          it(title, () => runtime.runPromise(Effect.asVoid(Effect.scoped(Effect.suspend(test)))), timeoutMs)
         }
       })
     })
