@@ -50,6 +50,9 @@ const circuit = (snapshot: Snapshot) => {
   setEnabled(byId("breaker-release"), held)
 }
 
+/** A time in the text stands still; the one that runs down is shown beside it. */
+const IN_TIME = /^in [\d.]+ seconds? /
+
 const mode = (snapshot: Snapshot) => {
   const { mode, pinned, shedding, way_back, why } = snapshot.mode
   const [feeling, words] = Headline.service(snapshot)
@@ -67,7 +70,7 @@ const mode = (snapshot: Snapshot) => {
     [
       `${Format.sentence(why)}.`,
       mode === "constrained" && shedding > 0 ? `${Format.percent(shedding)} of queries are turned away.` : "",
-      way_back === undefined ? "" : `Way back: ${way_back}.`
+      way_back === undefined ? "" : `Way back: ${way_back.replace(IN_TIME, "")}.`
     ]
       .filter((part) => part !== "")
       .join(" ")
@@ -168,9 +171,8 @@ export const tick = (age: number): void => {
   const next = nextTry(latest.circuit, age)
   setText(byId("headline-more"), `${Headline.headline(latest).served} ${next}`.trim())
   setText(byId("circuit-next"), next)
-  const { back_in_ms, since_ms, way_back = "" } = latest.mode
-  // Where the way back has a time of its own, a second one beside it would be another by a second or two.
-  const back = / \d+ s\b/.test(way_back) ? undefined : left(back_in_ms, age)
+  const { back_in_ms, since_ms } = latest.mode
+  const back = left(back_in_ms, age)
   setText(
     byId("mode-since"),
     `In this mode for ${Format.duration(since_ms + age)}.` +
