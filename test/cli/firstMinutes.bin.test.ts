@@ -111,6 +111,7 @@ describe("the binary, when something is wrong from the start", () => {
           new RegExp(`^wrong: snowflake\\.${setting} is needed[^\\n]*: set SNOWFLAKE_`, "m")
         )
       }
+      assert.match(stdout, /^note: no account is set: snowguard init /m)
       assert.match(stdout, /embedded warehouse[^\n]*\nto do: [^\n]+$/)
     })
   )

@@ -17,6 +17,8 @@ type Report = Effect.Effect.Success<ReturnType<typeof Main.checkAccount>>
 const unused =
   'the server answers from its embedded warehouse; warehouse = "snowflake" makes it use an account'
 
+const unset = "no account is set: snowguard init asks for one, and writes the configuration"
+
 /**
  * For people, a line each.
  *
@@ -63,7 +65,9 @@ export const run: Run = ({ options, settings }) =>
       client: textOption(options, "client"),
       tier: textOption(options, "tier")
     }).pipe(during(`logging in to ${settings.snowflake.account ?? "the Snowflake account"}`))
-    const notes = settings.warehouse === "snowflake" ? [] : [unused]
+    const { accessUrl, account, connection } = settings.snowflake
+    const isUnset = accessUrl === undefined && account === undefined && connection === undefined
+    const notes = [...(isUnset ? [unset] : []), ...(settings.warehouse === "snowflake" ? [] : [unused])]
     yield* options["json"] === true
       ? print(escapedLine(asJson(report, notes)))
       : printHanging(escaped(asText(report, notes)), 2)
