@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Commands from "../../src/cli/Commands.js"
 import * as Completion from "../../src/cli/Completion.js"
 
 type Shell = "bash" | "zsh" | "fish"
@@ -89,14 +90,12 @@ for (const shell of ["bash", "zsh", "fish"] as const) {
 
     test("offers the actions of a command, of two words one after the other", () => {
       expect(words("keys", "").toSorted()).toEqual(["create", "list", "revoke"])
-      expect(words("admin", "").toSorted()).toEqual([
-        "breaker",
-        "ladder",
-        "quota",
-        "reload",
-        "status",
-        "warehouse"
-      ])
+      const all: ReadonlyArray<Commands.CommandSpec> = Commands.commands
+      const first = (all.find(({ name }) => name === "admin")?.actions ?? []).map(({ name }) =>
+        name.replace(/ .*/, "")
+      )
+      expect(words("admin", "").toSorted()).toEqual([...new Set(first)].toSorted())
+      expect(first).toContain("breaker")
       expect(words("admin", "breaker", "").toSorted()).toEqual(["open", "release", "reset"])
       expect(words("help", "quota", "").toSorted()).toEqual(["export", "reset", "show"])
     })

@@ -112,7 +112,10 @@ describe("quotas of the binary, spawned", () => {
         )
         assert.match(quota("show"), /^local +requests_per_day +2 +0 +2 +\S+Z$/m)
         const lines = quota("export").trimEnd().split("\n")
-        assert.isTrue(lines.map((line) => JSON.parse(line)).every(({ client }) => client === "local"))
+        assert.isTrue(
+          lines.map((line) => JSON.parse(line)).every(({ client }) => client === "local"),
+          lines.join("\n")
+        )
 
         assert.include(
           quota("reset", "--client", "local", "--quota", "requests_per_day", "--yes"),
