@@ -358,6 +358,10 @@ export const make = (options: Options) =>
         if (report.sideEffects === "none" && report.scope !== undefined) {
           Telemetry.recordRefusal(tier, report.code, report.scope)
         }
+        // What a call costs is known after it: the first that is refused may be the first that says so.
+        if (error._tag === "QuotaExceeded" && error.remaining < error.limit / 5) {
+          Telemetry.recordLowQuota(tier, client, error)
+        }
         const { code, retryAfterMs, scope } = report
         const cause = ErrorReport.logCause(error)
         return Effect.as(

@@ -20,7 +20,7 @@
  * | `snowguard_breaker_transitions_total` | to | |
  * | `snowguard_degradation_changes_total` | to | |
  * | `snowguard_breaker_phase`, `snowguard_degradation_mode` | phase / mode | 1 for the one in force |
- * | `snowguard_slots_in_use`, `snowguard_queue_length`, `snowguard_queue_wait_seconds` | pool | |
+ * | `snowguard_slots`, `snowguard_slots_in_use`, `snowguard_queue_length`, `snowguard_queue_wait_seconds` | pool | |
  * | `snowguard_retry_budget`, `snowguard_retries_total`, `snowguard_retries_exhausted_total` | reason | |
  * | `snowguard_retry_backoff_factor` | | above 1 while the warehouse pushes calls back |
  * | `snowguard_warehouse_login_latched` | | 1 while no login is tried, because the last one was refused |
@@ -40,6 +40,7 @@
  * | `snowguard_alerts_failed_attempts_total` | | attempts that a receiver did not take |
  * | `snowguard_fibers` | | requests in flight and background work: a leak would grow it |
  * | `process_resident_memory_bytes`, `nodejs_heap_size_used_bytes`, `process_cpu_seconds_total` | | of the process |
+ * | `snowguard_ready` | | 1 while the server can answer, as `/readyz` says |
  * | `snowguard_http_requests_total` | method, status | requests over HTTP by class of status: `2xx`, `4xx` |
  * | `snowguard_http_refusals_total` | reason | requests that the edge refused before any tool ran |
  * | `snowguard_http_auth_total` | result | credentials that held, and why others did not |

@@ -25,6 +25,7 @@ import { Reloads } from "./Reloads.js"
 const breakerPhase = gauge("snowguard_breaker_phase", "1 for the phase that the circuit breaker is in.")
 const mode = gauge("snowguard_degradation_mode", "1 for the degradation mode in force.")
 const slotsInUse = gauge("snowguard_slots_in_use", "Slots that are taken.")
+const slots = gauge("snowguard_slots", "Slots that there are.")
 const queueLength = gauge("snowguard_queue_length", "Calls that wait for a slot.")
 const queueWait = gauge("snowguard_queue_wait_seconds", "Time a new call would expect to wait for a slot.")
 const retryBudget = gauge("snowguard_retry_budget", "Retries that the budget has left.")
@@ -104,6 +105,7 @@ export const sample = Effect.gen(function* () {
   const ladder = yield* Effect.flatMap(Degradation.Degradation, (_) => _.status)
   for (const name of Degradation.Mode.literals) mode({ mode: name }, name === ladder.mode ? 1 : 0)
   for (const pool of yield* Effect.flatMap(Bulkhead.Bulkhead, (_) => _.status)) {
+    slots({ pool: pool.pool }, pool.permits)
     slotsInUse({ pool: pool.pool }, pool.inUse)
     queueLength({ pool: pool.pool }, pool.queued)
     queueWait({ pool: pool.pool }, pool.estimatedWaitMs / 1000)

@@ -82,3 +82,6 @@ const rememberedGauge = gauge(
 )
 export const remembered = (table: "addresses" | "credentials", count: number): void =>
   rememberedGauge({ table }, count)
+
+const readyGauge = gauge("snowguard_ready", "1 while the server can answer, as /readyz says.")
+export const ready = (isReady: boolean): void => readyGauge({}, isReady ? 1 : 0)

@@ -135,9 +135,14 @@ const makeMachines = ({ edge, isDraining, metrics }: Options) =>
     const operator = yield* Operator
     const reloads = yield* Reloads
 
-    const ready = Effect.gen(function* () {
-      const problem = yield* readiness.problem
+    const notReady = Effect.map(readiness.problem, (problem) => {
       const reason = isDraining() ? Option.some("the server is shutting down") : problem
+      Metrics.ready(Option.isNone(reason))
+      return reason
+    })
+
+    const ready = Effect.gen(function* () {
+      const reason = yield* notReady
       // Another replica would do no better: it is reported, and the server stays ready.
       const auth = yield* authenticator.problem ?? Effect.succeedNone
       const warehouse = yield* readiness.impaired ?? Effect.succeedNone
@@ -175,6 +180,7 @@ const makeMachines = ({ edge, isDraining, metrics }: Options) =>
       }
       // As of now: the gauges are only set every few seconds otherwise.
       yield* operator.sampleMetrics
+      yield* notReady
       Metrics.remembered("addresses", edge.remembered())
       Metrics.remembered("credentials", authenticator.entries?.() ?? 0)
       const snapshot = yield* Metric.snapshot
