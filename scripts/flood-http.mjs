@@ -1,5 +1,5 @@
 // A hundred thousand strangers against `snowguard http`, each with a credential, a session, an address and a
-// name of his own, while one real client works: how are they answered, what does the server keep of them, and
+// name of its own, while one real client works: how are they answered, what does the server keep of them, and
 // what does the client notice?
 //   node scripts/flood-http.mjs [--count 100000] [--connections 32] [--json]
 import { spawn } from "node:child_process"
@@ -23,8 +23,10 @@ const ALONE_MS = 5_000
 const { env: clean, folder, remove } = Servers.surroundings()
 const env = {
   ...clean,
-  // The strangers come through a proxy, each from an address of his own.
+  // The strangers come through a proxy, each from an address of its own.
   SNOWGUARD_HTTP_TRUSTED_PROXIES: "127.0.0.1",
+  // Else a session that a caller with a key makes up is opened for it.
+  SNOWGUARD_HTTP_STRICT_SESSIONS: "true",
   SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_SECOND: "1000",
   SNOWGUARD_LOG_LEVEL: "debug",
   SNOWGUARD_AUDIT_FILE: join(folder, "audit.jsonl")
@@ -132,7 +134,7 @@ const stranger = (i, token) => {
     case 2:
       return { body: initialize(`${MARK}-${i}`), headers: from }
     default:
-      // Somebody with a key, and the session of nobody.
+      // A caller with a key, and a session that was never opened.
       return {
         body: { id: i, method: "ping" },
         headers: { authorization: `Bearer ${token}`, "mcp-session-id": `${MARK}-${i}` }

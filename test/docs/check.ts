@@ -6,6 +6,7 @@
  *     toml         is a configuration that the server accepts, or a client's
  *     json, yaml   parses; variables of a client's `env` are those of the server
  *     ts, js       is one of the compiled examples; parses
+ *     npm run      so is each script that a sentence names
  *     inline code  settings, variables, metrics, files, npm scripts and commands of `snowguard` that exist
  */
 import { Either } from "effect"
@@ -19,7 +20,7 @@ import * as Cli from "../../src/cli/Cli.js"
 import * as Commands from "../../src/cli/Commands.js"
 import * as ServerConfig from "../../src/config/ServerConfig.js"
 import type { Page, Token } from "./pages.js"
-import { blocks, commandsOf, listed, pages, read, root, runs } from "./pages.js"
+import { blocks, commandsOf, listed, pages, read, root, runs, scriptsOf } from "./pages.js"
 
 /** What was true of earlier builds is no fault there. */
 const isHistory = ({ path }: Page): boolean => path === "CHANGELOG.md"
@@ -143,8 +144,27 @@ const blockFaults = (all: ReadonlyArray<Page>): ReadonlyArray<string> => {
       }
     })
   )
+  const named = all
+    .filter((page) => !isHistory(page))
+    .flatMap((page) => scriptsOf(page).map((script) => ({ page, script })))
+  const unknown = named.flatMap(({ page, script }) => {
+    used.add(script)
+    return script in known
+      ? []
+      : [`${page.path}: \`${script}\` is run by no test: say how in test/docs/commands.json`]
+  })
+  const lost = Object.entries(known).flatMap(([command, { by }]) =>
+    by === undefined || existsSync(join(root, by))
+      ? []
+      : [`test/docs/commands.json: ${command}: there is no ${by}`]
+  )
   const unused = Object.keys(known).filter((command) => !used.has(command))
-  return [...faults, ...unused.map((command) => `test/docs/commands.json: \`${command}\` is on no page`)]
+  return [
+    ...faults,
+    ...unknown,
+    ...lost,
+    ...unused.map((command) => `test/docs/commands.json: \`${command}\` is on no page`)
+  ]
 }
 
 // Inline code

@@ -12,7 +12,7 @@ import { freePort } from "../utils/freePort.js"
 import { cleanEnv } from "../utils/server.js"
 import { faults } from "./check.js"
 import type { Run } from "./pages.js"
-import { blocks, commandsOf, pages, root, runs } from "./pages.js"
+import { blocks, commandsOf, pages, root, runs, scriptsOf } from "./pages.js"
 
 test("the documentation names what exists: links, anchors, settings, variables, metrics, files, commands", () => {
   assert.deepStrictEqual(faults(), [])
@@ -58,19 +58,29 @@ const sameCommands = (one: string, other: string): boolean =>
   commandsOf(one).join("\n") === commandsOf(other).join("\n")
 
 const list = runs()
-const shell = pages()
-  .flatMap((page) => blocks(page))
+const all = pages()
+const scripts = [...new Set(all.flatMap((page) => scriptsOf(page)))].map((script) => ({
+  path: script,
+  line: undefined,
+  language: "sh",
+  text: script
+}))
+const shell = [...all.flatMap((page) => blocks(page)), ...scripts]
   .filter(({ language }) => /^(sh|bash)$/.test(language))
   // Once, whichever page says it.
   .filter(({ text }, i, all) => all.findIndex((other) => sameCommands(other.text, text)) === i)
   .map((block) => ({
     ...block,
-    commands: commandsOf(block.text).map((command) => ({ command, ...list[command] }))
+    commands: commandsOf(block.text)
+      .map((command): Run & { readonly command: string } => ({ command, ...list[command] }))
+      // Else another test runs it.
+      .filter(({ by }) => by === undefined)
   }))
 
 describe("the commands of the documentation", () => {
   for (const { commands, line, path } of shell) {
-    const where = `${path}:${line}`
+    const where = line === undefined ? path : `${path}:${line}`
+    if (commands.length === 0) continue
     const needs = commands.flatMap(({ needs = [] }) => needs)
     if (needs.length > 0) {
       test(`${where} is not run: it needs ${needs.join(", ")}`, ({ skip }) => {

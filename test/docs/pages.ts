@@ -59,6 +59,12 @@ export const commandsOf = (text: string): ReadonlyArray<string> =>
     .map((line) => line.replace(/(?:^|\s)#.*$/, "").trim())
     .filter((line) => line !== "")
 
+/** The scripts of package.json that a page names in a sentence, as `npm run NAME`. */
+export const scriptsOf = ({ tokens }: Page): ReadonlyArray<string> =>
+  tokens
+    .filter(({ token }) => token.type === "code_inline")
+    .flatMap(({ token }) => token.content.match(/\bnpm run [\w:]+/g) ?? [])
+
 /** How the command of a page is run by the suite. */
 export interface Run {
   /** In place of the command, and `because` of what. */
@@ -70,7 +76,7 @@ export interface Run {
   readonly writes?: string
   /** It is not run, because it needs this. */
   readonly needs?: string
-  /** A test file that runs it, or its short form. */
+  /** The test file that runs the same for a shorter time. */
   readonly by?: string
 }
 
