@@ -158,7 +158,11 @@ const records = ({ columns, rows }: Read) =>
   rows.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])))
 
 const times = <A, E, R>(count: number, effect: (round: number) => Effect.Effect<A, E, R>) =>
-  Effect.forEach(Array.from({ length: count }).keys(), effect, { discard: true })
+  Effect.forEach(
+    Array.from({ length: count }, (_, round) => round),
+    effect,
+    { discard: true }
+  )
 
 /**
  * The cases for the warehouse of the context. Each fails with the `WarehouseError` of a statement that should have run.
