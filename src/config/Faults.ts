@@ -4,6 +4,7 @@
 import * as Schema from "effect/Schema"
 import { printable } from "./Kind.js"
 
+/** One thing that is wrong, with the key and where it was said. */
 export const Fault = Schema.Struct({
   /** As the operator wrote it: a key of the file, an environment variable, a flag, or the file itself. */
   key: Schema.String,
@@ -17,6 +18,7 @@ export const Fault = Schema.Struct({
 })
 export type Fault = typeof Fault.Type
 
+/** All that is wrong with a configuration, so that it can be corrected at once. Holds no value of a secret. */
 export class ConfigFaults extends Schema.TaggedError<ConfigFaults>("snowguard/ConfigFaults")("ConfigFaults", {
   faults: Schema.Array(Fault),
   /** The file that was read, where one was. */

@@ -63,6 +63,7 @@ export interface Request<E> {
   readonly class: OperationClass
   /** Monotonic milliseconds; none when absent. */
   readonly deadline: number | undefined
+  /** Whether an error is tried again, and how. `RetryPolicy.decide` is that of the server. */
   readonly decide: (error: E) => RetryPolicy.Decision
   /** Milliseconds an attempt usually takes: a retry that would end after the deadline does not start. */
   readonly expectedMs?: number | undefined

@@ -68,6 +68,7 @@ return tostring(redis.call('ZCARD', KEYS[1]))
  * @category models
  */
 export interface Circuit {
+  /** Refuses the effect while the circuit is open, else runs it and counts how it ended. */
   readonly protect: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Open, R>
 }
 

@@ -47,7 +47,9 @@ export interface Options {
   readonly clientClaim: string
   /** Claim that names the tier, or several of which the first that is configured counts. */
   readonly tierClaim?: string | undefined
+  /** The tier that the settings give a client. */
   readonly tierOf: (client: string) => string
+  /** Is there a tier of this name? Of a token's tiers the first that is there counts. */
   readonly isTier: (tier: string) => boolean
   /** Keep the newest token of each caller in memory, to be exchanged for one that acts as the caller. */
   readonly keepTokens?: boolean | undefined

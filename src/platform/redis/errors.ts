@@ -17,6 +17,7 @@ export const Reason = Schema.Literal(
 )
 export type Reason = typeof Reason.Type
 
+/** Why Redis did not do it; `reason` says what can be done about it. No part of it holds a password. */
 export class RedisError extends Schema.TaggedError<RedisError>("snowguard/RedisError")("RedisError", {
   reason: Reason,
   /** What went wrong and what an operator can do, in a sentence. */

@@ -1,0 +1,92 @@
+// The reference of the public modules, from their sources.
+//   npm run docs:api              the whole, as Markdown in docs/api/ (built, not committed)
+//   node scripts/api.mjs --index  the table of modules in docs/modules.md; with --check it only says whether it is the same
+// Both say which public module has no purpose, and which service has no example.
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+process.chdir(root)
+const { exports } = JSON.parse(readFileSync("package.json", "utf8"))
+const modules = Object.entries(exports).flatMap(([subpath, file]) =>
+  file.endsWith(".js") && subpath !== "."
+    ? [{ name: subpath.slice(2), source: file.replace("./dist/", "src/").replace(/\.js$/, ".ts") }]
+    : []
+)
+/** Services that stand for themselves: what each does is shown by an example. */
+const services = [
+  "Bulkhead",
+  "CircuitBreaker",
+  "Degradation",
+  "Guard",
+  "LoopGuard",
+  "Quota",
+  "QuotaStore",
+  "RateLimiter",
+  "Retry",
+  "Server",
+  "Testing",
+  "Tool",
+  "Toolbox",
+  "Warehouse"
+]
+
+const headerOf = (text) => {
+  const [, comment = ""] = /^\/\*\*([^]*?)\*\//.exec(text) ?? []
+  return comment
+    .split("\n")
+    .map((line) => line.replace(/^\s*\* ?/, ""))
+    .join("\n")
+    .trim()
+}
+/** The first sentence; a link of the sources is its text. */
+const purposeOf = (header) =>
+  (/^[^]*?(?:[.;:](?=\s)|\n\n|$)/.exec(header)?.[0] ?? "")
+    .replace(/\{@link ([^}|]+)[^}]*\}/g, "`$1`")
+    .replace(/\s+/g, " ")
+    .replaceAll("|", "\\|")
+    .replace(/[.;:]?\s*$/, ".")
+
+const problems = []
+const rows = modules.map(({ name, source }) => {
+  const text = readFileSync(source, "utf8")
+  const purpose = purposeOf(headerOf(text))
+  if (purpose.length < 10) problems.push(`${source}: the module does not begin with its purpose`)
+  if (services.includes(name) && !/@example|```ts/.test(text)) problems.push(`${source}: no example`)
+  return `| \`snowguard/${name}\` | ${purpose} |`
+})
+
+const page = "docs/modules.md"
+if (process.argv.includes("--index")) {
+  const before = readFileSync(page, "utf8")
+  const table = ["| module | what it is |", "| --- | --- |", ...rows].join("\n")
+  const after = before.replace(
+    /(<!-- modules:begin -->)[^]*(<!-- modules:end -->)/,
+    (_, begin, end) => `${begin}\n\n${table}\n\n${end}`
+  )
+  if (!process.argv.includes("--check")) writeFileSync(page, after)
+  else if (after !== before) problems.push(`${page} differs from the sources: run \`npm run docs\``)
+} else {
+  const { Application } = await import("typedoc")
+  const out = "docs/api"
+  rmSync(out, { recursive: true, force: true })
+  const app = await Application.bootstrapWithPlugins({
+    entryPoints: modules.map(({ source }) => source),
+    plugin: ["typedoc-plugin-markdown"],
+    tsconfig: "tsconfig.build.json",
+    out,
+    readme: "none",
+    excludeExternals: true,
+    excludeInternal: true,
+    disableSources: true,
+    skipErrorChecking: true,
+    logLevel: "Error",
+    outputFileStrategy: "modules"
+  })
+  const project = await app.convert()
+  if (project === undefined) process.exit(1)
+  await app.generateOutputs(project)
+  process.stderr.write(`${out}: ${modules.length} modules\n`)
+}
+for (const problem of problems) process.stderr.write(`api: ${problem}\n`)
+if (problems.length > 0) process.exitCode = 1
