@@ -39,13 +39,18 @@ const headerOf = (text) => {
     .join("\n")
     .trim()
 }
-/** The first sentence; a link of the sources is its text. */
-const purposeOf = (header) =>
-  (/^[^]*?(?:[.;:](?=\s)|\n\n|$)/.exec(header)?.[0] ?? "")
+/** The first sentence, and the next one where that is short; a link of the sources is its text. */
+const purposeOf = (header) => {
+  const [paragraph = ""] = header
+    .replace(/^PORT:\s*(\w)/, (_, letter) => letter.toUpperCase())
+    .split(/\n\s*\n/)
+  const sentences = paragraph.replace(/\s+/g, " ").split(/(?<=[.;])\s/)
+  return (sentences[0].length < 40 ? sentences.slice(0, 2) : sentences.slice(0, 1))
+    .join(" ")
     .replace(/\{@link ([^}|]+)[^}]*\}/g, "`$1`")
-    .replace(/\s+/g, " ")
     .replaceAll("|", "\\|")
-    .replace(/[.;:]?\s*$/, ".")
+    .replace(/[.;:]?$/, ".")
+}
 
 const problems = []
 const rows = modules.map(({ name, source }) => {

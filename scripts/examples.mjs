@@ -7,6 +7,7 @@ const examples = [
   ["The whole server with a part of your own", "ownStore"],
   ["Your own tool beside ours", "ownTool"],
   ["A test of it, without a warehouse and without waiting", "ownToolTest"],
+  ["A test of a store of your own against the contract of all stores", "ownContract"],
   ["Our breaker and limiter in front of any Effect", "guardAnything"]
 ]
 const section = examples

@@ -284,6 +284,9 @@ for (const made of [Sqlite.make({ path: "quota.db" }), Redis.make({ url: "redis:
     assert.isUndefined(answers[1].result.isError, JSON.stringify(answers[1]))
     const ledger = readFileSync(join(consumer, "ledger.jsonl"), "utf8").trimEnd().split("\n")
     assert.deepInclude(JSON.parse(ledger[0] ?? ""), { decision: "Granted" })
+    const contract = await run(process.execPath, ["--test", "out/ownContract.js"], consumer)
+    assert.strictEqual(contract.status, 0, contract.stdout)
+    assert.match(contract.stdout, /pass 1[0-9]/)
     const tested = await use(`import { Effect } from "effect"
 import { test } from "./out/ownToolTest.js"
 await Effect.runPromise(test)

@@ -18,6 +18,13 @@
  * is, it is served, and counted.
  *
  * Admission and attempt are brackets: however a call ends, what it took is settled or given back, exactly once.
+ *
+ * ```ts
+ * guard.run({ tool: "count", class: "query", deadlineMs: 10_000, estimatedBytes: 64 }, (attempt) =>
+ *   Effect.zipRight(attempt.markSent, callTheWarehouse(attempt.timeoutMs, attempt.requestId))
+ * )
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"

@@ -6,6 +6,10 @@
  * It is in front of the rate limit, so its work per call is bounded: a statement is read only while a failure of the
  * same client is remembered, and a long one is compared as it is. The rules are in `guard/core/LoopGuard`.
  *
+ * ```ts
+ * loopGuard.protect({ client: "team-a", statement: "SELECT x FROM t" }, theCall)
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"

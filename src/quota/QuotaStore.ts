@@ -20,6 +20,11 @@
  *  - of several quotas that refuse, the refusal names the one that takes longest to clear, the first of them if they
  *    take equally long.
  *
+ * ```ts
+ * const decision = yield* store.reserve([{ key: "client:a", quota: "requests_per_hour", limit: 100, amount: 1 }], 60_000)
+ * if (decision._tag === "Granted") yield* store.settle(decision.reservation, [])
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"

@@ -2,6 +2,18 @@
  * What a tool is: a name, schemas, annotations and a handler. It knows nothing of the MCP SDK, so the
  * same tool can be served by another protocol revision or called directly.
  *
+ * ```ts
+ * Tool.make({
+ *   name: "greet",
+ *   description: "Says hello.",
+ *   class: "metadata",
+ *   input: Schema.Struct({ name: Schema.String }),
+ *   output: Schema.Struct({ text: Schema.String }),
+ *   annotations: Tool.readOnly("Greet"),
+ *   handler: ({ name }) => Effect.succeed({ text: `hello ${name}` })
+ * })
+ * ```
+ *
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"

@@ -10,6 +10,11 @@
  *  - a cell is a JSON value that loses nothing (see {@link Cell});
  *  - every failure is a {@link WarehouseError} whose `reason` says whose fault it is.
  *
+ * ```ts
+ * const result = yield* warehouse.execute({ sql: "SELECT 1", timeoutMs: 10_000, requestId: "1" })
+ * const rows = yield* Stream.runCollect(result.rows)
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
