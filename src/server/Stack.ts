@@ -14,6 +14,7 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Audit } from "../observe/Audit.js"
 import type { Bulkhead } from "../guard/Bulkhead.js"
@@ -26,12 +27,13 @@ import type { LoopGuard } from "../guard/LoopGuard.js"
 import type { Quota } from "../quota/Quota.js"
 import type { QuotaStore } from "../quota/QuotaStore.js"
 import type { RateLimiter } from "../guard/RateLimiter.js"
-import type { ReadOnly } from "../gate/ReadOnly.js"
+import { InvalidOptions } from "../platform/InvalidOptions.js"
+import { ReadOnly } from "../gate/ReadOnly.js"
 import type { ResultCache } from "../tools/ResultCache.js"
 import type { Retry } from "../guard/Retry.js"
 import type { SearchIndex } from "../tools/SearchIndex.js"
 import type { Toolbox } from "../tools/Toolbox.js"
-import type { Warehouse } from "../warehouse/Warehouse.js"
+import { Warehouse } from "../warehouse/Warehouse.js"
 
 interface Ground {
   readonly audit: Audit
@@ -154,8 +156,26 @@ export const replace = <E, R, P extends Overrides = {}>(
   return { ...parts, ...Object.fromEntries(given) } as Parts<E | ErrorOf<P>, R | ContextOf<P>>
 }
 
+/** A gate of another dialect would let through what it does not understand. */
+const sameDialect = Layer.effectDiscard(
+  Effect.zipWith(Warehouse, ReadOnly, (warehouse, gate) =>
+    warehouse.dialect === gate.dialect
+      ? Effect.void
+      : Effect.die(
+          new InvalidOptions({
+            service: "Stack",
+            problems: [
+              `the warehouse speaks ${warehouse.dialect} and the read-only gate ${gate.dialect}: replace warehouse and ` +
+                "readOnly together (ReadOnly/Snowflake, ReadOnly/DuckDb)"
+            ]
+          })
+        )
+  ).pipe(Effect.flatten)
+)
+
 /**
- * Puts the parts on each other. A part is built once, however many ask for it.
+ * Puts the parts on each other. A part is built once, however many ask for it. A warehouse and a gate of different dialects
+ * are a defect (`InvalidOptions`).
  *
  * @since 0.1.0
  * @category layers
@@ -179,6 +199,6 @@ export const layer = <E, R>(parts: Parts<E, R>): Layer.Layer<Service, E, R> => {
   return parts.toolbox.pipe(
     Layer.provideMerge(parts.guard),
     Layer.provideMerge(middle),
-    Layer.provideMerge(ground)
+    Layer.provideMerge(Layer.provideMerge(sameDialect, ground))
   )
 }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Ref, TestClock } from "effect"
+import { Cause, Context, Effect, Layer, Ref, TestClock } from "effect"
 import * as Audit from "../../src/observe/Audit.js"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
@@ -11,6 +11,7 @@ import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as Retry from "../../src/guard/Retry.js"
 import type * as Stack from "../../src/server/Stack.js"
 import * as Testing from "../../src/server/Testing.js"
+import * as ReadOnly from "../../src/gate/ReadOnly.js"
 import * as SearchIndex from "../../src/tools/SearchIndex.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
 
@@ -32,6 +33,23 @@ describe("Testing", () => {
         assert.deepInclude(yield* run("SELECT 1"), { rows: [[1]], truncated: false })
       assert.strictEqual((yield* Effect.flip(run("SELECT 1")))._tag, "RateLimited")
     }).pipe(Effect.provide(Layer.provide(Toolbox.layerDefault, Testing.layer(answers))))
+  )
+
+  it.effect(
+    "a warehouse in front of which stands a gate of another dialect is refused when the stack is built",
+    () =>
+      Effect.gen(function* () {
+        const readOnly = Layer.effect(
+          ReadOnly.ReadOnly,
+          Effect.map(ReadOnly.ReadOnly, (gate) => ({ ...gate, dialect: "duckdb" as const }))
+        ).pipe(Layer.provide(Testing.layerReadOnlyNoop))
+        const exit = yield* Effect.exit(Effect.scoped(Layer.build(Testing.layer(answers, { readOnly }))))
+        assert(exit._tag === "Failure")
+        assert.match(
+          String(Cause.squash(exit.cause)),
+          /the warehouse speaks snowflake and the read-only gate duckdb: replace warehouse and readOnly together/
+        )
+      })
   )
 
   it.effect("a statement without an answer is not found", () =>
