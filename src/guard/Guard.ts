@@ -143,10 +143,8 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
     const admit = Effect.fnUntraced(function* (call: Call.Call) {
       const { limiter, quota } = call.limits
       const tokens = yield* limiter.reserve(call, call.tokenWaitMs)
-      const charge = Effect.zipRight(
-        Call.turn(call, tokens.waitMs),
-        quota.reserve(Call.metered(call, tokens))
-      )
+      const reserve = quota.reserve(Call.metered(call, tokens))
+      const charge = tokens.waitMs === 0 ? reserve : Effect.zipRight(Call.turn(call, tokens.waitMs), reserve)
       const reservation = yield* Effect.tapErrorCause(charge, () => limiter.refund(tokens))
       yield* Call.observe(call, limiter, tokens, reservation)
       return { tokens, reservation }
@@ -173,17 +171,16 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
     const enter = Effect.fnUntraced(function* (call: Call.Call) {
       const request = yield* slot(call, "requests")
       // An open circuit refuses before the call queues for a statement.
-      const queued = Effect.zipRight(breaker.peek, slot(call, "statements"))
+      const queued = Effect.flatMap(breaker.peek, () => slot(call, "statements"))
       const statement = yield* Effect.tapErrorCause(queued, () => bulkhead.release(request))
       const permit = yield* Effect.tapErrorCause(breaker.acquire, () => free({ request, statement }))
       return { request, statement, permit }
     })
 
-    const slot = (call: Call.Call, pool: Bulkhead.Pool) =>
-      Effect.suspend(() => {
-        const maxWaitMs = Math.min(live.current().maxWaitMs, Call.left(call))
-        return bulkhead.acquire(pool, { client: call.client, tier: call.tier, maxWaitMs })
-      })
+    const slot = (call: Call.Call, pool: Bulkhead.Pool) => {
+      const maxWaitMs = Math.min(live.current().maxWaitMs, Call.left(call))
+      return bulkhead.acquire(pool, { client: call.client, tier: call.tier, maxWaitMs })
+    }
 
     const free = ({ request, statement }: Omit<Seat, "permit">) =>
       Effect.zipRight(bulkhead.release(statement), bulkhead.release(request))

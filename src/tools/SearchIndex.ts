@@ -19,7 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
-import { modifyAt, monotonicMillis } from "../platform/monotonic.js"
+import { modifyAt, monotonicMillis, monotonicReader } from "../platform/monotonic.js"
 import type { Refusal } from "../guard/Guard.js"
 import type { Principal } from "../platform/Principal.js"
 import type { WarehouseError } from "../warehouse/Warehouse.js"
@@ -198,6 +198,7 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
     const identities = new Map<string, Seen>()
     const wanted = yield* Queue.unbounded<string>()
     const budget = yield* Ref.make(Refresh.noBudget)
+    const clock = yield* monotonicReader
 
     const forgetPlace = (seen: Seen, place: string): void => {
       for (const id of seen.places.get(place)?.values() ?? []) {
@@ -253,8 +254,7 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
     const want = (identity: string, principal: Principal): Effect.Effect<Seen> =>
       Effect.gen(function* () {
         const seen = yield* seenBy(identity, principal)
-        const now = yield* monotonicMillis
-        if (Refresh.isDue(seen.times, now, refreshMs)) {
+        if (Refresh.isDue(seen.times, clock(), refreshMs)) {
           seen.times = { ...seen.times, isWanted: true }
           yield* Queue.offer(wanted, identity)
         }

@@ -37,6 +37,16 @@ export const busy = (what: string, retryAfterMs: number, isOwn = false): Warehou
 
 export const make = () => {
   const waiting = FairQueue.make<Deferred.Deferred<void>>(unbounded)
+  // Every caller that was taken out of the queue must be woken.
+  const wakeAll = Effect.uninterruptible(
+    Effect.suspend(() => {
+      const woken: Array<Deferred.Deferred<void>> = []
+      for (let next = FairQueue.dequeue(waiting); next !== undefined; next = FairQueue.dequeue(waiting)) {
+        woken.push(next)
+      }
+      return Effect.forEach(woken, (next) => Deferred.succeed(next, undefined), { discard: true })
+    })
+  )
   return {
     /** `refusal`: what a caller is told that has waited in vain. */
     wait: ({ client, maxWaitMs }: Request, refusal: WarehouseError): Effect.Effect<void, WarehouseError> =>
@@ -50,16 +60,6 @@ export const make = () => {
           })
         ).pipe(Effect.ensuring(Effect.sync(() => FairQueue.cancel(waiting, ticket))))
       }),
-    // Every caller that was taken out of the queue must be woken.
-    wake: Effect.uninterruptible(
-      Effect.suspend(() => {
-        const woken: Array<Deferred.Deferred<void>> = []
-        for (let next = FairQueue.dequeue(waiting); next !== undefined; next = FairQueue.dequeue(waiting)) {
-          woken.push(next)
-        }
-        if (woken.length === 0) return Effect.void
-        return Effect.forEach(woken, (next) => Deferred.succeed(next, undefined), { discard: true })
-      })
-    )
+    wake: Effect.suspend(() => (waiting.size === 0 ? Effect.void : wakeAll))
   }
 }
