@@ -90,6 +90,7 @@ export const toolNames = [
   "list_schemas",
   "list_tables",
   "list_views",
+  "profile_table",
   "query_view",
   "search_objects"
 ] as const

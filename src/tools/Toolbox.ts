@@ -26,6 +26,7 @@ import * as ListDatabases from "./ListDatabases.js"
 import * as ListSchemas from "./ListSchemas.js"
 import * as ListTables from "./ListTables.js"
 import * as ListViews from "./ListViews.js"
+import * as ProfileTable from "./ProfileTable.js"
 import * as QueryView from "./QueryView.js"
 import * as SearchObjects from "./SearchObjects.js"
 
@@ -76,6 +77,7 @@ export const builtin = [
   ListSchemas.make,
   ListTables.make,
   ListViews.make,
+  ProfileTable.make,
   QueryView.make,
   SearchObjects.make
 ] as const

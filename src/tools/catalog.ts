@@ -50,7 +50,8 @@ export const text = (cell: Cell): string =>
 /** Warehouses write yes as `true`, `Y`, `YES` or a real boolean. */
 export const flag = (cell: Cell): boolean => /^(y|yes|true)$/i.test(text(cell))
 
-const count = (cell: Cell): number | undefined => {
+/** A number as it is counted; undefined of what is none. */
+export const count = (cell: Cell): number | undefined => {
   const value = text(cell) === "" ? Number.NaN : Number(text(cell))
   return Number.isFinite(value) ? value : undefined
 }
@@ -332,7 +333,10 @@ export const describe = (run: Query.Run, sql: string, policy: TierPolicy, { limi
 
 /** Whether what a {@link describe} tells is a semantic view. */
 export const isSemantic = (result: Query.Collected): boolean =>
-  toEntries(columnFields, result.rows).some(({ kind }) => /^(?:DIMENSION|FACT|METRIC)$/.test(text(kind)))
+  toEntries(columnFields, result.rows).some(({ kind }) => isMember(kind))
+
+/** Whether what is described is of a kind that only semantic views have. */
+export const isMember = (kind: Cell): boolean => /^(?:DIMENSION|FACT|METRIC)$/.test(text(kind))
 
 /** The answer that a {@link describe} makes; `masked`: as what the columns are seen, undefined as they are. */
 export const columns = (

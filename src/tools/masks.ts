@@ -35,7 +35,10 @@ const MAX_COLUMNS = 10_000
 
 /** The first parts of an attempt are the statement and its plan; the others are numbered up to this one. */
 const FIRST_PART = 2
-const LAST_PART = 47
+const LAST_PART = 45
+
+/** Two numbers are left for what a tool itself looks up. */
+export const FREE_PART = LAST_PART + 1
 
 /** Look-ups after each other in one call: views stand on views. */
 export const MAX_ROUNDS = 12

@@ -582,6 +582,23 @@ interface Checked {
   readonly scans: boolean
   /** Whether it runs in a virtual warehouse, which it would resume. */
   readonly computes: boolean
+  /** How its rows are kept, where not as they are. */
+  readonly bounds?: Pick<Bounds, "maxCellBytes" | "pick" | "into"> | undefined
+}
+
+/**
+ * The text to execute, given the number of rows after which it may stop. Metered, and done once; once more after
+ * a look-up where `masking` did not know a table.
+ */
+export type Text<E> = (
+  stopAt: number,
+  policy: TierPolicy,
+  masking: Masking | undefined
+) => Effect.Effect<Checked, E>
+
+/** A text that is made of what other statements of the same attempt have told. */
+interface Learned<E> {
+  readonly learn: (run: Run) => Effect.Effect<Text<E>, E | WarehouseError>
 }
 
 interface RowsRequest<E> {
@@ -591,15 +608,7 @@ interface RowsRequest<E> {
   readonly timeoutSeconds?: number | undefined
   readonly database?: string | undefined
   readonly schema?: string | undefined
-  /**
-   * The text to execute, given the number of rows after which it may stop. Metered, and done once; once more after
-   * a look-up where `masking` did not know a table.
-   */
-  readonly sql: (
-    stopAt: number,
-    policy: TierPolicy,
-    masking: Masking | undefined
-  ) => Effect.Effect<Checked, E>
+  readonly sql: Text<E> | Learned<E>
   /** What the caller asks: see `Operation.statement`. */
   readonly statement: () => string
   /** The statement was accepted and is about to run. */
@@ -723,102 +732,132 @@ export const makeRows = Effect.gen(function* () {
     return chargeCredits ? credits.look(place) : Effect.void
   }
 
+  /** One statement of a caller, within all its limits; `rows`: how many of its rows are given, and how many kept. */
+  const statement = Effect.fnUntraced(function* <E>(
+    request: Omit<RowsRequest<E>, "limit">,
+    { keepRows, maxRows }: { readonly maxRows: number; readonly keepRows: number | undefined }
+  ): Effect.fn.Return<
+    Answer<Collected>,
+    E | WarehouseError | Refusal | ScanBudgetExceeded | WarehouseSuspended | StatementRejected | ToolError
+  > {
+    const { database, schema, sql: source, timeoutSeconds, tool, waiting } = request
+    const principal = yield* CurrentPrincipal
+    const policy = call.policyOf(principal)
+    const wanted = timeoutSeconds === undefined ? policy.statementTimeoutMs : timeoutSeconds * 1000
+    const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
+    const place = { database, schema }
+    const counts = policy.chargeCredits && credits !== undefined
+    const own = call.identityOf(principal)
+    const masking = yield* call.masks.forCall(policy, own)
+    type Late = (run: Run) => Effect.Effect<Checked, E | WarehouseError | StatementRejected | ToolError>
+    const placed =
+      (run: Run): Run =>
+      (look) =>
+        run("sql" in look.statement ? { ...look, statement: { ...look.statement, ...place } } : look)
+    /** Looks up what is unknown, with statements of its own: a view that is known then names what it reads. */
+    const decideKnowing = (
+      run: Run,
+      decided: Effect.Effect<Checked, E>,
+      masking: Masks.OfCall,
+      unknown: Masks.Unknown,
+      rounds = Masks.MAX_ROUNDS
+    ): Effect.Effect<Checked, E | WarehouseError | StatementRejected | ToolError> =>
+      Effect.zipRight(call.masks.learn(masking, own, placed(run), gate, unknown), decided).pipe(
+        Effect.catchAll((error) => {
+          const more = Masks.toLookUp(error)
+          return more === undefined || rounds <= 1
+            ? Effect.fail(error)
+            : decideKnowing(run, decided, masking, more, rounds - 1)
+        })
+      )
+    /** The statement, or how to come by it once there is a session. */
+    const decide = (text: Text<E>): Effect.Effect<Either.Either<Checked, Late>, E> => {
+      const decided = text((keepRows ?? maxRows) + 1, policy, masking)
+      return Effect.matchEffect(decided, {
+        onSuccess: (checked) => Effect.succeed(Either.right(checked)),
+        onFailure: (error) => {
+          const unknown = Masks.toLookUp(error)
+          if (masking === undefined || unknown === undefined) return Effect.fail(error)
+          const late: Late = (run) => decideKnowing(run, decided, masking, unknown)
+          return Effect.succeed(Either.left(late))
+        }
+      })
+    }
+    const late = (decided: Either.Either<Checked, Late>, run: Run) =>
+      Either.isRight(decided) ? Effect.succeed(decided.right) : decided.left(run)
+    const prepared: Effect.Effect<Either.Either<Checked, Late>, E> = typeof source === "function"
+      ? decide(source)
+      : Effect.succeed(
+          Either.left((run) =>
+            Effect.flatMap(Effect.flatMap(source.learn(placed(run)), decide), (decided) => late(decided, run))
+          )
+        )
+    return yield* call.guarded<
+      Collected,
+      E | ScanBudgetExceeded | WarehouseSuspended | StatementRejected | ToolError
+    >(
+      {
+        tool,
+        class: "query",
+        deadlineMs: timeoutMs + QUERY_GRACE_MS,
+        timeoutMs: timeoutMs + ANSWER_GRACE_MS,
+        // What the caller asks for does not decide how soon the warehouse counts as silent.
+        silenceMs: Math.min(policy.statementTimeoutMs, SILENCE_MS),
+        estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES),
+        estimatedCredits: counts ? yield* credits.estimate(place, timeoutMs, circuitIsClosed) : undefined,
+        statement: request.statement,
+        waiting
+      },
+      { timeoutMs, graceMs: ANSWER_GRACE_MS },
+      Effect.map(
+        prepared,
+        (decided) => (run, attempt) =>
+          Effect.gen(function* () {
+            const { bounds, computes, logged, scans, sql } = yield* late(decided, run)
+            yield* request.started
+            if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
+              yield* withinBudget(run, attempt, policy, { sql, logged, ...place })
+            }
+            // What needs no warehouse costs nothing.
+            if (counts) yield* attempt.addCredits(0)
+            if (computes) yield* inWarehouse(policy, place)
+            const collected = yield* run({
+              ...bounds,
+              statement: { sql, ...place, keepRows },
+              logged,
+              maxRows,
+              maxBytes: policy.maxResultBytes,
+              scans,
+              computes
+            }).pipe(Effect.tapError((error) => (mayBeOutdated(error) ? call.masks.forget(own) : Effect.void)))
+            if (counts && computes) yield* credits.askBudgets(place)
+            return collected
+          })
+      )
+    )
+  })
+
   return {
+    dialect: call.dialect,
+    policy: call.policy,
     rules: call.rules,
     identityOf: call.identityOf,
+    /** All rows of a statement of our own, at most `maxRows` whatever the tier's rows are; none of them is kept. */
+    all: <E>(request: Omit<RowsRequest<E>, "limit">, maxRows: number) =>
+      statement(request, { maxRows, keepRows: undefined }),
     run: Effect.fnUntraced(function* <E>(
       request: RowsRequest<E>
     ): Effect.fn.Return<
       QueryResult,
       E | WarehouseError | Refusal | ScanBudgetExceeded | WarehouseSuspended | StatementRejected | ToolError
     > {
-      const { database, limit, schema, timeoutSeconds, tool, waiting } = request
       const principal = yield* CurrentPrincipal
       const policy = call.policyOf(principal)
-      const maxRows = Math.min(limit ?? policy.defaultRows, policy.maxRows)
+      // One row beyond the limit tells whether there are more.
+      const maxRows = Math.min(request.limit ?? policy.defaultRows, policy.maxRows)
       const keepRows = call.keepsResults ? policy.maxRows : undefined
-      const wanted = timeoutSeconds === undefined ? policy.statementTimeoutMs : timeoutSeconds * 1000
-      const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
-      const place = { database, schema }
-      const counts = policy.chargeCredits && credits !== undefined
-      const own = call.identityOf(principal)
-      const masking = yield* call.masks.forCall(policy, own)
-      const decide = request.sql((keepRows ?? maxRows) + 1, policy, masking)
-      /** Looks up what is unknown, with statements of its own: a view that is known then names what it reads. */
-      const decideKnowing = (
-        run: Run,
-        masking: Masks.OfCall,
-        unknown: Masks.Unknown,
-        rounds = Masks.MAX_ROUNDS
-      ): Effect.Effect<Checked, E | WarehouseError | StatementRejected | ToolError> => {
-        const look: Masks.Look = (request) =>
-          run({ ...request, statement: { ...request.statement, ...place } })
-        return Effect.zipRight(call.masks.learn(masking, own, look, gate, unknown), decide).pipe(
-          Effect.catchAll((error) => {
-            const more = Masks.toLookUp(error)
-            return more === undefined || rounds <= 1
-              ? Effect.fail(error)
-              : decideKnowing(run, masking, more, rounds - 1)
-          })
-        )
-      }
-      const decideOrLookUp = Effect.matchEffect(decide, {
-        onSuccess: (checked) => Effect.succeed(Either.right(checked)),
-        onFailure: (error) => {
-          const unknown = Masks.toLookUp(error)
-          return masking === undefined || unknown === undefined
-            ? Effect.fail(error)
-            : Effect.succeed(Either.left((run: Run) => decideKnowing(run, masking, unknown)))
-        }
-      })
-      const { meta, value } = yield* call.guarded<
-        Collected,
-        E | ScanBudgetExceeded | WarehouseSuspended | StatementRejected | ToolError
-      >(
-        {
-          tool,
-          class: "query",
-          deadlineMs: timeoutMs + QUERY_GRACE_MS,
-          timeoutMs: timeoutMs + ANSWER_GRACE_MS,
-          // What the caller asks for does not decide how soon the warehouse counts as silent.
-          silenceMs: Math.min(policy.statementTimeoutMs, SILENCE_MS),
-          estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES),
-          estimatedCredits: counts ? yield* credits.estimate(place, timeoutMs, circuitIsClosed) : undefined,
-          statement: request.statement,
-          waiting
-        },
-        { timeoutMs, graceMs: ANSWER_GRACE_MS },
-        // One row beyond the limit tells whether there are more.
-        Effect.map(
-          decideOrLookUp,
-          (decided) => (run, attempt) =>
-            Effect.gen(function* () {
-              const { computes, logged, scans, sql } = Either.isRight(decided)
-                ? decided.right
-                : yield* decided.left(run)
-              yield* request.started
-              if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
-                yield* withinBudget(run, attempt, policy, { sql, logged, ...place })
-              }
-              // What needs no warehouse costs nothing.
-              if (counts) yield* attempt.addCredits(0)
-              if (computes) yield* inWarehouse(policy, place)
-              const collected = yield* run({
-                statement: { sql, ...place, keepRows },
-                logged,
-                maxRows,
-                maxBytes: policy.maxResultBytes,
-                scans,
-                computes
-              }).pipe(
-                Effect.tapError((error) => (mayBeOutdated(error) ? call.masks.forget(own) : Effect.void))
-              )
-              if (counts && computes) yield* credits.askBudgets(place)
-              return collected
-            })
-        )
-      )
-      const identity = own + Masks.fingerprint(policy)
+      const { meta, value } = yield* statement(request, { maxRows, keepRows })
+      const identity = call.identityOf(principal) + Masks.fingerprint(policy)
       if (keepRows !== undefined) yield* cursors.remember(value.queryId, identity)
       return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta, identity)
     }),

@@ -136,7 +136,7 @@ export interface AnswerMeta {
   readonly quota_warnings?: ReadonlyArray<QuotaWarning> | undefined
 }
 
-const TruncatedReason = Schema.Literal("rows", "bytes", "quota", "cells")
+const TruncatedReason = Schema.Literal("rows", "bytes", "quota", "cells", "columns")
 
 const truncatedFields = {
   truncated: Schema.Boolean.annotations({ description: "True when there is more than is shown here." }),
@@ -163,6 +163,13 @@ export const listFields = {
   ...truncatedFields,
   truncated_cells: Schema.optional(Count),
   ...cachedFields,
+  ...metaFields
+}
+
+/** The same of an answer that is no list and is never remembered. */
+export const profileFields = {
+  ...truncatedFields,
+  truncated_cells: Schema.optional(Count),
   ...metaFields
 }
 

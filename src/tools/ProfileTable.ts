@@ -1,0 +1,313 @@
+/**
+ * `profile_table`: what is in the columns of a table, by one statement.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
+import { ReadOnly } from "../gate/ReadOnly.js"
+import type { StatementRejected } from "../gate/ReadOnly.js"
+import { nearest } from "../platform/core/Nearest.js"
+import type { Kind as MaskKind } from "../sql/MaskRules.js"
+import { forGate } from "./CallPolicy.js"
+import * as Catalog from "./catalog.js"
+import * as Profile from "./core/Profile.js"
+import * as Masks from "./masks.js"
+import * as Names from "./names.js"
+import * as Query from "./query.js"
+import * as Fields from "./schemas.js"
+import * as Tool from "./Tool.js"
+
+const name = "profile_table"
+
+/** Columns of one call: each has an aggregate of its own, and a grouping set, of which Snowflake allows 128. */
+const MAX_COLUMNS = 50
+
+/** Columns that are named as left out. */
+const NAMED = 100
+
+const SAMPLE_ROWS = 100_000
+
+/** The most that Snowflake draws by number. */
+const MAX_SAMPLE_ROWS = 1_000_000
+
+/** Bytes of what is looked up: thousands of columns, of which a structured type may have a long name. */
+const BOOK_BYTES = 4 * 1024 * 1024
+const NAME_BYTES = 64 * 1024
+
+/** Bytes of one value. */
+const CELL_BYTES = 256
+
+const input = Fields.closed(
+  Schema.Struct({
+    table: Fields.Name.annotations({ description: "DB.SCHEMA.TABLE, or give these." }),
+    database: Schema.optional(Fields.Name),
+    schema: Schema.optional(Fields.Name),
+    columns: Schema.optional(
+      Schema.Array(Fields.Name)
+        .annotations({ description: `Default: the first ${MAX_COLUMNS}.` })
+        .pipe(
+          Schema.filter(
+            ({ length }) => (length > 0 && length <= MAX_COLUMNS) || `expected 1 to ${MAX_COLUMNS} columns`,
+            { jsonSchema: {} }
+          )
+        )
+    ),
+    sample_rows: Schema.optionalWith(
+      Fields.limit(MAX_SAMPLE_ROWS, `Rows to read; default ${SAMPLE_ROWS}, at most ${MAX_SAMPLE_ROWS}.`),
+      { default: () => SAMPLE_ROWS }
+    )
+  })
+)
+
+const Value = Schema.Unknown
+const Values = Schema.Array(Value)
+
+const output = Schema.Struct({
+  table: Schema.String,
+  query_id: Schema.String,
+  rows: Schema.optional(Fields.Num.annotations({ description: "Of the table, where known." })),
+  rows_read: Fields.Num.annotations({ description: "Rows that all figures are of." }),
+  estimate: Schema.Boolean.annotations({ description: "True: a sample was read." }),
+  ...Fields.profileFields,
+  left_out: Schema.optional(Schema.Array(Schema.String)),
+  columns: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      type: Schema.String,
+      masked: Fields.Text,
+      note: Fields.Text,
+      nulls: Schema.optional(Fields.Num),
+      distinct: Schema.optional(Fields.Num),
+      least: Schema.optional(Value),
+      greatest: Schema.optional(Value),
+      quartiles: Schema.optional(Values),
+      length: Schema.optional(Schema.Struct({ min: Fields.Num, mean: Fields.Num, max: Fields.Num })),
+      most_frequent: Schema.optional(Schema.Array(Values))
+    })
+  ),
+  sample: Schema.Array(Values)
+})
+
+/** The table in full; one without a database cannot be meant. */
+const tableOf = ({ database = "", schema = "PUBLIC", table }: typeof input.Type) => {
+  const object = Names.object(database, schema, table)
+  return object.length === 3 && object[0] !== ""
+    ? Effect.succeed(object)
+    : Names.invalidInput("The database is missing: give database, or write table as DB.SCHEMA.TABLE.")
+}
+
+interface Column extends Profile.Column {
+  readonly name: string
+  readonly type: string
+  readonly mask: MaskKind | undefined
+}
+
+/** What was learned of the table, and is profiled. */
+interface Plan {
+  readonly columns: ReadonlyArray<Column>
+  readonly leftOut: ReadonlyArray<string>
+  readonly sampling: Profile.Sampling
+  /** By the warehouse's own book. */
+  readonly rows: number | undefined
+}
+
+const noteOf = ({ kind }: Column): { readonly note?: string } =>
+  kind === "nested" || kind === "opaque" ? { note: "Values of this type are not compared." } : {}
+
+const nothing: Plan = { columns: [], leftOut: [], sampling: { of: "all" }, rows: undefined }
+
+const fewer = "Name fewer columns in columns."
+
+/** A value that is cut is no figure that is missing. */
+const completeness = (result: Query.Collected, leftOut: ReadonlyArray<string>): Fields.Completeness => {
+  const cut = Query.completeness({ ...result, cutCells: 0 }, { rows: fewer, bytes: fewer })
+  return cut.truncated || leftOut.length === 0
+    ? cut
+    : {
+        truncated: true,
+        truncated_reason: "columns",
+        next_step: `${leftOut.length} more columns are left out. Name in columns those that you need, at most ${MAX_COLUMNS}.`
+      }
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.gen(function* () {
+  const query = yield* Query.makeRows
+  const readOnly = yield* ReadOnly
+  const isSame = (a: string, b: string) =>
+    query.dialect === "duckdb" ? a.toUpperCase() === b.toUpperCase() : a === b
+
+  /** The columns that are asked for, or the first ones. */
+  const chosen = <A extends { readonly name: string }>(
+    all: ReadonlyArray<A>,
+    asked: ReadonlyArray<string> | undefined
+  ): Effect.Effect<ReadonlyArray<A>, Tool.ToolError> => {
+    if (asked === undefined) return Effect.succeed(all.slice(0, MAX_COLUMNS))
+    const names = [...new Set(asked.map(Names.exact))]
+    const found = names.map((wanted) => all.find((column) => isSame(column.name, wanted)))
+    const missing = names.filter((_, at) => found[at] === undefined)
+    const [first] = missing
+    if (first === undefined) return Effect.succeed([...new Set(found.filter((each) => each !== undefined))])
+    const close = nearest(
+      first,
+      all.map((column) => column.name)
+    ).map((each) => Names.written(each))
+    return Names.invalidInput(
+      `The table has no column ${missing.map((each) => Names.written(each)).join(", ")}.` +
+        (close.length === 0 ? "" : ` Did you mean ${close.join(" or ")}?`)
+    )
+  }
+
+  /** The columns of a table or a view, and what the warehouse's own book says of its size. */
+  const lookUp = Effect.fnUntraced(function* (run: Query.Run, object: Names.Name) {
+    const [database = "", schema = "", name = ""] = object
+    const bounds = { beside: true, maxBytes: BOOK_BYTES, maxCellBytes: NAME_BYTES }
+    const described = yield* run({
+      ...bounds,
+      statement: { sql: `DESCRIBE TABLE ${yield* Names.quoted(object)}` },
+      part: Masks.FREE_PART,
+      pick: ["name", "type", "expression", "kind"],
+      maxRows: Catalog.COLUMN_LIMIT
+    })
+    const listed = yield* run({
+      ...bounds,
+      statement: { sql: `SHOW TABLES${yield* Names.like(name)}${yield* Names.within([database, schema])}` },
+      part: Masks.FREE_PART + 1,
+      pick: ["name", "kind", "rows", "bytes", "is_dynamic", "is_external", "is_hybrid", "is_iceberg"],
+      keep: ([found = null]) => isSame(Catalog.text(found), name),
+      maxRows: 1
+    })
+    const [, kind = null, rows = null, bytes = null, ...others] = listed.rows[0] ?? []
+    return {
+      columns: Masks.columnsOf(described.rows),
+      isSemantic: described.rows.some(([, , , kind = null]) => Catalog.isMember(kind)),
+      rows: Catalog.count(rows),
+      bytes: Catalog.count(bytes),
+      hasBlocks:
+        query.dialect === "snowflake" &&
+        /^(?:BASE |TRANSIENT |TEMPORARY )?TABLE$|^TRANSIENT$|^TEMPORARY$/i.test(Catalog.text(kind)) &&
+        !others.some(Catalog.flag)
+    }
+  })
+
+  const plan = Effect.fnUntraced(function* (
+    run: Query.Run,
+    object: Names.Name,
+    { columns: asked, sample_rows }: typeof input.Type
+  ) {
+    const looked = yield* lookUp(run, object)
+    if (looked.isSemantic) {
+      return yield* Names.invalidInput(
+        `${Names.written(...object)} is a semantic view, which has no rows of its own: call describe_view.`
+      )
+    }
+    const all = looked.columns
+    const masks = Masks.seen(yield* query.policy, object)(all)
+    const masked = all.map((column, at) => ({ ...column, mask: masks[at] }))
+    const columns = yield* Effect.forEach(yield* chosen(masked, asked), (column) =>
+      Effect.map(Names.quoted([column.name]), (quoted): Column => ({
+        ...column,
+        quoted,
+        kind: Profile.kindOf(column.type, column.mask)
+      }))
+    )
+    const { bytes, hasBlocks, rows } = looked
+    return {
+      columns,
+      leftOut:
+        asked === undefined ? all.slice(columns.length).map((column) => Names.written(column.name)) : [],
+      sampling: Profile.sampling(
+        // What is masked is read through a subquery, of which no blocks can be drawn.
+        { rows, bytes, hasBlocks: hasBlocks && masks.every((mask) => mask === undefined) },
+        sample_rows
+      ),
+      rows
+    } satisfies Plan
+  })
+
+  const profiled =
+    (table: string, { columns, sampling }: Plan): Query.Text<StatementRejected | Tool.ToolError> =>
+    (_, policy, masking) =>
+      Effect.map(
+        readOnly.check(
+          Profile.statement(table, columns, sampling),
+          forGate(policy, masking === undefined ? {} : { masking })
+        ),
+        ({ canonical, logged }) => ({
+          sql: canonical,
+          logged,
+          scans: true,
+          computes: true,
+          bounds: {
+            pick: Profile.namesOf(columns).map((each) => each.toLowerCase()),
+            into: { names: [], row: Profile.compact(columns) },
+            maxCellBytes: CELL_BYTES
+          }
+        })
+      )
+
+  return Tool.make({
+    name,
+    description:
+      "Tells what is in a table's columns: nulls, distinct and frequent values, ranges, some rows. Call it before " +
+      "you write SQL on data you do not know. Reads a sample of a large table.",
+    class: "query",
+    input,
+    output,
+    unchecked: true,
+    annotations: Tool.readOnly("Profile table"),
+    handler: Effect.fnUntraced(function* (input, { progress }) {
+      const object = yield* tableOf(input)
+      yield* Names.mayRead(yield* query.rules, object)
+      const table = yield* Names.quoted(object)
+      const learned = yield* Ref.make(Option.none<Plan>())
+      const { meta, value } = yield* query.all(
+        {
+          tool: name,
+          sql: {
+            learn: (run) =>
+              Effect.gen(function* () {
+                const found = yield* plan(run, object, input)
+                yield* Ref.set(learned, Option.some(found))
+                return profiled(table, found)
+              })
+          },
+          statement: () => `${name} ${table}`,
+          started: progress("running"),
+          waiting: progress
+        },
+        Profile.rowsFor(MAX_COLUMNS)
+      )
+      const { columns, leftOut, rows, sampling } = Option.getOrElse(yield* Ref.get(learned), () => nothing)
+      const { cutCells, queryId, truncated } = value
+      const told = Profile.read(columns, value.rows, truncated === undefined)
+      const isAll = sampling.of === "all" || (sampling.of === "rows" && told.rows < sampling.rows)
+      const total = isAll ? told.rows : rows
+      return {
+        table: Names.written(...object),
+        query_id: queryId,
+        ...(total === undefined ? {} : { rows: total }),
+        rows_read: told.rows,
+        estimate: !isAll,
+        ...completeness(value, leftOut),
+        ...(cutCells === 0 ? {} : { truncated_cells: cutCells }),
+        ...meta,
+        ...(leftOut.length === 0 ? {} : { left_out: leftOut.slice(0, NAMED) }),
+        columns: columns.map((column, at) => ({
+          name: Names.written(column.name),
+          type: column.type,
+          ...(column.mask === undefined ? {} : { masked: column.mask }),
+          ...noteOf(column),
+          ...told.columns[at]
+        })),
+        sample: told.sample
+      }
+    })
+  })
+})
