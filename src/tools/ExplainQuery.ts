@@ -20,8 +20,8 @@ const name = "explain_query"
 const input = Fields.closed(
   Schema.Struct({
     sql: Fields.Sql.annotations({ description: "One SELECT or WITH." }),
-    database: Schema.optional(Fields.Name.annotations({ description: "Of names without one." })),
-    schema: Schema.optional(Fields.Name.annotations({ description: "Of names without one." }))
+    database: Schema.optional(Fields.Name),
+    schema: Schema.optional(Fields.Name)
   })
 )
 

@@ -15,10 +15,8 @@ const name = "get_query_results"
 const input = Fields.closed(
   Schema.Struct({
     query_id: Fields.text(128, "Of the earlier answer."),
-    cursor: Schema.optional(
-      Fields.text(1024, "next_cursor of the answer before; the first rows when absent.")
-    ),
-    limit: Schema.optional(Fields.limit(100_000, "Rows; default 100, at most 100000.")),
+    cursor: Schema.optional(Fields.text(1024, "next_cursor; the first rows when absent.")),
+    limit: Schema.optional(Fields.limit(100_000, "Rows; default 100.")),
     format: Formats.Format
   })
 )

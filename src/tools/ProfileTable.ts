@@ -42,7 +42,7 @@ const CELL_BYTES = 256
 
 const input = Fields.closed(
   Schema.Struct({
-    table: Fields.Name.annotations({ description: "DB.SCHEMA.TABLE, or give these." }),
+    table: Fields.Name.annotations({ description: "Also DB.SCHEMA.TABLE." }),
     database: Schema.optional(Fields.Name),
     schema: Schema.optional(Fields.Name),
     columns: Schema.optional(
@@ -55,15 +55,20 @@ const input = Fields.closed(
           )
         )
     ),
-    sample_rows: Schema.optionalWith(
-      Fields.limit(MAX_SAMPLE_ROWS, `Rows to read; default ${SAMPLE_ROWS}, at most ${MAX_SAMPLE_ROWS}.`),
-      { default: () => SAMPLE_ROWS }
-    )
+    sample_rows: Schema.optionalWith(Fields.limit(MAX_SAMPLE_ROWS, `Rows read; default ${SAMPLE_ROWS}.`), {
+      default: () => SAMPLE_ROWS
+    })
   })
 )
 
 const Value = Schema.Unknown
-const Values = Schema.Array(Value)
+
+/** Values as the warehouse gives them. */
+const Values = Schema.declare((value: unknown): value is ReadonlyArray<unknown> => Array.isArray(value), {
+  identifier: "Values",
+  jsonSchema: { type: "array" },
+  arbitrary: () => (fc) => fc.array(fc.oneof(fc.string(), fc.integer(), fc.constant(null)))
+})
 
 const output = Schema.Struct({
   table: Schema.String,
@@ -84,7 +89,11 @@ const output = Schema.Struct({
       least: Schema.optional(Value),
       greatest: Schema.optional(Value),
       quartiles: Schema.optional(Values),
-      length: Schema.optional(Schema.Struct({ min: Fields.Num, mean: Fields.Num, max: Fields.Num })),
+      length: Schema.optional(
+        Schema.Struct({ min: Fields.Num, mean: Fields.Num, max: Fields.Num }).annotations({
+          jsonSchema: { type: "object" }
+        })
+      ),
       most_frequent: Schema.optional(Schema.Array(Values))
     })
   ),
@@ -256,7 +265,7 @@ export const make = Effect.gen(function* () {
     name,
     description:
       "Tells what is in a table's columns: nulls, distinct and frequent values, ranges, some rows. Call it before " +
-      "you write SQL on data you do not know. Reads a sample of a large table.",
+      "you write SQL on data you do not know. Large tables are sampled.",
     class: "query",
     input,
     output,

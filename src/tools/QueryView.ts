@@ -27,7 +27,7 @@ const input = Fields.closed(
     database: Fields.Name,
     schema: Fields.SchemaOrPublic,
     view_name: Fields.Name,
-    limit: Schema.optionalWith(Fields.limit(100_000, `Rows; default ${DEFAULT_LIMIT}, at most 100000.`), {
+    limit: Schema.optionalWith(Fields.limit(100_000, `Rows; default ${DEFAULT_LIMIT}.`), {
       default: () => DEFAULT_LIMIT
     }),
     format: Formats.Format

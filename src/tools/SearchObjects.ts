@@ -38,7 +38,7 @@ const input = Fields.closed(
   Schema.Struct({
     query: Fields.text(200, "Words, parts of names, types."),
     database: Schema.optional(Fields.Name),
-    kinds: Schema.optional(Schema.Array(Kind).annotations({ description: "All by default." })),
+    kinds: Schema.optional(Schema.Array(Kind)),
     limit: Fields.atMost(MOST, STANDARD)
   })
 )

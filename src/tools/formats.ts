@@ -50,11 +50,8 @@ export const markdown = (columns: ReadonlyArray<string>, rows: ReadonlyArray<Row
   )
 }
 
-export const Format = Schema.optional(
-  Schema.Literal("json", "csv", "markdown").annotations({
-    description: "Of the text; default json."
-  })
-)
+/** Of the text; JSON where it is not given. */
+export const Format = Schema.optional(Schema.Literal("json", "csv", "markdown"))
 
 /** The rows, and then what else is to be said; undefined for plain JSON. */
 export const render = (

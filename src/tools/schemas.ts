@@ -42,7 +42,7 @@ export const Sql = Schema.String.pipe(
 export const sqlAliases = { sql: ["query", "statement"] }
 
 /** Of the names that are shown. */
-export const Pattern = Schema.optional(text(512, "LIKE pattern, any case."))
+export const Pattern = Schema.optional(text(512, "LIKE pattern."))
 
 /** A whole number from 1 to `max`; the bounds are told by the description. */
 export const limit = (max: number, description: string) =>
@@ -55,8 +55,7 @@ export const limit = (max: number, description: string) =>
   )
 
 /** How many entries at most; undefined leaves it to the tool. */
-export const atMost = (max: number, standard: number) =>
-  Schema.optional(limit(max, `Default ${standard}, at most ${max}.`))
+export const atMost = (max: number, standard: number) => Schema.optional(limit(max, `Default ${standard}.`))
 
 /**
  * A mistyped argument is told, not ignored: `schema_name` instead of `schema` would otherwise look up

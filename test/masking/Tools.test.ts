@@ -73,6 +73,60 @@ for (const kind of ["embedded", "emulator"] as const) {
       })
     )
 
+    it.scopedLive("profile a masked column as what it is seen as", () =>
+      Effect.gen(function* () {
+        const profiled = (call: Server.Call, table: string, sample_rows = 100_000) =>
+          call("profile_table", { table: `SHOP.${table}`, sample_rows })
+        const call = yield* Server.start({ kind, tier })
+        const columns = ({ structured }: Server.Answer) =>
+          new Map(
+            (structured["columns"] as ReadonlyArray<{ readonly name: string }>).map((each) => [
+              each.name,
+              each
+            ])
+          )
+        const orders = clean(yield* profiled(call, "PUBLIC.ORDERS"))
+        expect(orders.structured).toMatchObject({ rows: 60, rows_read: 60, estimate: false })
+        const token = expect.stringMatching(/^tok_[0-9a-f]{24}$/)
+        expect(columns(orders).get("CUSTOMER_EMAIL")).toEqual({
+          name: "CUSTOMER_EMAIL",
+          type: expect.stringMatching(/^VARCHAR/),
+          masked: "token",
+          nulls: 0,
+          distinct: expect.any(Number),
+          most_frequent: Array.from({ length: 5 }, () => [token, 3])
+        })
+        expect(columns(orders).get("STATUS")).toMatchObject({
+          distinct: 2,
+          most_frequent: [
+            ["DONE", 45],
+            ["OPEN", 15]
+          ]
+        })
+        const customers = clean(yield* profiled(call, "PUBLIC.CUSTOMERS"))
+        const type = expect.any(String)
+        for (const [name, masked] of [
+          ["NAME", "hidden"],
+          ["PHONE", "hidden"],
+          ["BIRTH", "null"],
+          ["NOTES", "null"]
+        ] as const)
+          expect(columns(customers).get(name)).toEqual({ name, type, masked })
+        expect(columns(customers).get("EMAIL")).toMatchObject({ masked: "token", distinct: 24 })
+        expect(columns(customers).get("SPEND")).toMatchObject({ least: "10.50", greatest: "240.50" })
+        clean(yield* profiled(call, "PUBLIC.ACCOUNTS"))
+        clean(yield* profiled(call, "PUBLIC.LEADS"))
+        clean(yield* profiled(call, "HR.STAFF"))
+        const sampled = clean(yield* profiled(call, "PUBLIC.ORDERS", 30))
+        expect(sampled.structured).toMatchObject({ rows: 60, estimate: true })
+        expect(code(clean(yield* profiled(call, "PUBLIC.V_CUSTOMERS")))).toMatch(
+          /is a view or made of other tables/
+        )
+        const plain = yield* Server.start({ kind })
+        expect(Shop.leaks((yield* profiled(plain, "PUBLIC.CUSTOMERS")).bytes, needles)).not.toEqual([])
+      })
+    )
+
     it.scopedLive("mask what is computed from a masked column, and what a masked one is computed from", () =>
       Effect.gen(function* () {
         const call = yield* Server.start({ kind, tier })

@@ -49,6 +49,8 @@ export interface Options {
   readonly tier?: { readonly [setting: string]: unknown } | undefined
   readonly document?: { readonly [section: string]: unknown } | undefined
   readonly state?: string | undefined
+  /** Makes another file than the shop's in a folder; its database has the name of the file. */
+  readonly create?: ((folder: string) => Promise<string>) | undefined
   /** What the emulator says of its tables. */
   readonly tables?: Emulator.Options["tables"]
 }
@@ -83,14 +85,13 @@ const connect = (principal: Principal.Principal) =>
   })
 
 /** A server with a client of its own; its parts live as long as the scope. */
-export const start = ({ document, kind, state, tables, tier = {}, world = 1 }: Options) =>
-  Effect.map(startLive({ document, kind, state, tables, tier, world }), ({ call }) => call)
+export const start = (options: Options) => Effect.map(startLive(options), ({ call }) => call)
 
 /** The same, and how its tier gets other settings. */
-export const startLive = ({ document = {}, kind, state, tables, tier = {}, world = 1 }: Options) =>
+export const startLive = ({ create, document = {}, kind, state, tables, tier = {}, world = 1 }: Options) =>
   Effect.gen(function* () {
     const home = yield* folder
-    const file = yield* Effect.promise(() => Shop.create(home, world))
+    const file = yield* Effect.promise(() => create?.(home) ?? Shop.create(home, world))
     const warehouse =
       kind === "embedded"
         ? { warehouse: "duckdb", duckdb: { database: file, max_processes: 1 } }

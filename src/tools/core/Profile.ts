@@ -53,7 +53,9 @@ export const kindOf = (type: string, mask: "token" | "null" | "hidden" | undefin
 
 const ofType = (type: string): Kind => {
   const [name = ""] = /^[A-Z_]+/.exec(type.toUpperCase()) ?? []
-  if (/^(?:NUMBER|DECIMAL|NUMERIC|(?:TINY|SMALL|BIG|BYTE)?INT|INTEGER|FLOAT|DOUBLE|REAL|DECFLOAT)$/.test(name))
+  if (
+    /^(?:NUMBER|DECIMAL|NUMERIC|(?:TINY|SMALL|BIG|BYTE)?INT|INTEGER|FLOAT|DOUBLE|REAL|DECFLOAT)$/.test(name)
+  )
     return "number"
   if (/^(?:VARCHAR|TEXT|STRING|CHAR|CHARACTER)$/.test(name)) return "text"
   if (/^(?:DATE|TIME|DATETIME|TIMESTAMP(?:_NTZ|_LTZ|_TZ)?)$/.test(name)) return "time"
@@ -248,11 +250,7 @@ const rounded = (value: number): number => Math.round(value * 100) / 100
  * What the compacted rows say. `isWhole`: none of them is missing. Where all repeated values of a column are here, its
  * other values are different from each other, and the number of distinct values is exact.
  */
-export const read = (
-  columns: ReadonlyArray<Column>,
-  rows: ReadonlyArray<Row>,
-  isWhole: boolean
-): Profile => {
+export const read = (columns: ReadonlyArray<Column>, rows: ReadonlyArray<Row>, isWhole: boolean): Profile => {
   const of = (part: number) => rows.filter(([k]) => Number(k) === part)
   const [[first = []], [second = []], [low = []], [middle = []], [high = []]] = [
     of(parts.first),
@@ -279,7 +277,9 @@ export const read = (
     return {
       nulls: total - filled,
       ...(hasDistinct(column) ? { distinct: isExact ? most : told } : {}),
-      ...(isOrdered(column) && !isEmpty ? { least: first[value] ?? null, greatest: second[value] ?? null } : {}),
+      ...(isOrdered(column) && !isEmpty
+        ? { least: first[value] ?? null, greatest: second[value] ?? null }
+        : {}),
       ...(column.kind === "number" && !isEmpty
         ? { quartiles: [low, middle, high].map((row) => row[number] ?? null) }
         : {}),
