@@ -9,23 +9,52 @@ const name = fc
   .string({ unit: "grapheme", minLength: 1, maxLength: 40 })
   .filter((text) => Identifier.quoted(text) !== "" && !/[\0\p{Cs}]/u.test(text))
 
-const awkward = fc.constantFrom('say "hi"', "select", "C1", "N", "W", "F", "it's", "--", "/*", "$$", "a.b", "x".repeat(255))
+const awkward = fc.constantFrom(
+  'say "hi"',
+  "select",
+  "C1",
+  "N",
+  "W",
+  "F",
+  "it's",
+  "--",
+  "/*",
+  "$$",
+  "a.b",
+  "x".repeat(255)
+)
 
 const type = fc.constantFrom(
-  ...["NUMBER(38,0)", "FLOAT", "VARCHAR(16777216)", "VARCHAR(10) COLLATE 'en-ci'", "BOOLEAN", "DATE", "TIME(9)"],
+  ...[
+    "NUMBER(38,0)",
+    "FLOAT",
+    "VARCHAR(16777216)",
+    "VARCHAR(10) COLLATE 'en-ci'",
+    "BOOLEAN",
+    "DATE",
+    "TIME(9)"
+  ],
   ...["TIMESTAMP_TZ(9)", "BINARY(8388608)", "VARIANT", "OBJECT(a NUMBER)", "ARRAY", "MAP(VARCHAR, NUMBER)"],
   ...["GEOGRAPHY", "VECTOR(FLOAT, 3)", "UNKNOWN"]
 )
 
 const column = fc
-  .record({ name: fc.oneof(name, awkward), type, mask: fc.constantFrom(undefined, undefined, "token", "null", "hidden") })
+  .record({
+    name: fc.oneof(name, awkward),
+    type,
+    mask: fc.constantFrom(undefined, undefined, "token", "null", "hidden")
+  })
   .map((column) => ({
     ...column,
     quoted: Identifier.quoted(column.name),
     kind: Profile.kindOf(column.type, column.mask as "token")
   }))
 
-const columns = fc.uniqueArray(column, { minLength: 1, maxLength: 50, selector: ({ name }) => name.toUpperCase() })
+const columns = fc.uniqueArray(column, {
+  minLength: 1,
+  maxLength: 50,
+  selector: ({ name }) => name.toUpperCase()
+})
 
 const sampling = fc.oneof(
   fc.constant<Profile.Sampling>({ of: "all" }),
