@@ -109,8 +109,8 @@ export class McpServer extends Context.Tag("snowguard/McpServer")<
 
 const instructions =
   "Read-only access to a Snowflake warehouse. Find tables and columns with search_objects, list_databases, " +
-  "list_schemas, list_tables and describe_table before you write SQL for execute_query. Calls are rate limited and " +
-  `counted against quotas. ${whenRefused} get_limits is always free. Many answers have these fields: truncated, truncated_reason and ` +
+  "list_schemas, list_tables and describe_table, and see what is in them with profile_table, before you write SQL " +
+  `for execute_query. Calls are rate limited and counted against quotas. ${whenRefused} get_limits is always free. Many answers have these fields: truncated, truncated_reason and ` +
   "next_step (what is not shown, why, how to get it), truncated_cells (values cut short), elapsed_ms, stale, " +
   "age_seconds and stale_reason (an older answer, since the warehouse is out of reach), degraded (the server's " +
   "mode, why, and the way back), quota_warnings (quotas of which less than a fifth is left)."

@@ -26,7 +26,7 @@ const input = Fields.closed(
     sql: Fields.Sql.annotations({ description: "One SELECT, WITH, SHOW, DESCRIBE or EXPLAIN." }),
     database: Schema.optional(Fields.Name.annotations({ description: "Of names without one." })),
     schema: Schema.optional(Fields.Name.annotations({ description: "Of names without one." })),
-    limit: Schema.optional(Fields.limit(100_000, "Rows; default 100.")),
+    limit: Schema.optional(Fields.limit(100_000, "Default 100.")),
     timeout_seconds: Schema.optional(Fields.limit(3600, "At most 3600.")),
     format: Formats.Format
   })

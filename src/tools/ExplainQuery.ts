@@ -60,7 +60,7 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name,
     description:
-      "Shows what a query would read (partitions, bytes), without running it: call it before a query on a big table. " +
+      "Shows what a query would read (partitions, bytes), without running it: call it before a big one. " +
       "Needs no compute.",
     class: "metadata",
     input,

@@ -16,7 +16,7 @@ const input = Fields.closed(
   Schema.Struct({
     query_id: Fields.text(128, "Of the earlier answer."),
     cursor: Schema.optional(Fields.text(1024, "next_cursor; the first rows when absent.")),
-    limit: Schema.optional(Fields.limit(100_000, "Rows; default 100.")),
+    limit: Schema.optional(Fields.limit(100_000, "Default 100.")),
     format: Formats.Format
   })
 )

@@ -55,7 +55,7 @@ const input = Fields.closed(
           )
         )
     ),
-    sample_rows: Schema.optionalWith(Fields.limit(MAX_SAMPLE_ROWS, `Rows read; default ${SAMPLE_ROWS}.`), {
+    sample_rows: Schema.optionalWith(Fields.limit(MAX_SAMPLE_ROWS, `Default ${SAMPLE_ROWS}.`), {
       default: () => SAMPLE_ROWS
     })
   })
@@ -264,8 +264,8 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name,
     description:
-      "Tells what is in a table's columns: nulls, distinct and frequent values, ranges, some rows. Call it before " +
-      "you write SQL on data you do not know. Large tables are sampled.",
+      "Shows what is in a table: nulls, distinct and frequent values and ranges of its columns, some rows. Call it " +
+      "before you write SQL on unknown data. Large tables are sampled.",
     class: "query",
     input,
     output,

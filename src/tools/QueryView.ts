@@ -27,7 +27,7 @@ const input = Fields.closed(
     database: Fields.Name,
     schema: Fields.SchemaOrPublic,
     view_name: Fields.Name,
-    limit: Schema.optionalWith(Fields.limit(100_000, `Rows; default ${DEFAULT_LIMIT}.`), {
+    limit: Schema.optionalWith(Fields.limit(100_000, `Default ${DEFAULT_LIMIT}.`), {
       default: () => DEFAULT_LIMIT
     }),
     format: Formats.Format

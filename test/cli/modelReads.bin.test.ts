@@ -112,6 +112,7 @@ describe("what a model reads of the built server", () => {
         yield* call("execute_query", { sql: `SELECT * FROM ${table}`, format: "csv" }),
         yield* call("execute_query", { sql: `SELECT 1 AS "${PLANTED}"`, format: "markdown" }),
         yield* call("describe_table", { database, schema, table: "NOTES" }),
+        yield* call("profile_table", { database, schema, table: "NOTES" }),
         yield* call("query_view", { database, schema, view_name: "NOTES" }),
         yield* call("execute_query", { sql: `SELECT ("${PLANTED}")::INT FROM ${table}` }),
         yield* call("execute_query", { sql: `SELECT * FROM "${PLANTED}"` })

@@ -69,6 +69,13 @@ export const rows: ReadonlyArray<Row> = [
   row("explained", "explain_query", { ...shop, sql: "SELECT SUM(TOTAL_AMOUNT) FROM ORDERS" }, answered({}), [
     "ORDERS"
   ]),
+  row(
+    "profiled",
+    "profile_table",
+    { table: "SNOWGUARD_SAMPLE.PUBLIC.ORDERS", columns: ["status"] },
+    answered({ rows: 20_000, rows_read: 20_000, estimate: false }),
+    ["DELIVERED"]
+  ),
   // Names are there before the columns are.
   row("searched", "search_objects", { query: "evnts", kinds: ["table"], limit: 1 }, answered({ count: 1 }), [
     "SNOWGUARD_SAMPLE.WEB.EVENTS"
