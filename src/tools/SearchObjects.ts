@@ -36,7 +36,7 @@ const Kind = Schema.Literal("table", "view", "column")
 
 const input = Fields.closed(
   Schema.Struct({
-    query: Fields.text(200),
+    query: Fields.text(200, "Words."),
     database: Schema.optional(Fields.Name),
     kinds: Schema.optional(Schema.Array(Kind)),
     limit: Fields.atMost(MOST, STANDARD)

@@ -171,7 +171,7 @@ const checkRow = ({ report, row, structured, text }: Outcome): void => {
   for (const word of row.includes ?? []) assert.include(text, word, `${row.name}: ${text}`)
 }
 
-const passing = /^(degraded|elapsed_ms|query_id|queryId|next_cursor|.*_(at|on)|.*At|.*AtMs|.*Ms)$/
+const passing = /^(age_seconds|degraded|elapsed_ms|query_id|queryId|next_cursor|.*_(at|on)|.*At|.*AtMs|.*Ms)$/
 
 /** What is the same at every time and in every process. */
 const stripped = (value: unknown): unknown =>
