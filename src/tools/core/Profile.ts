@@ -3,7 +3,8 @@
  *
  * ```
  * S   the rows that are read: the table, or a sample of it; its columns are C1, C2, ..
- * F   one row: the figures of each column of S
+ * E   S, with what figures are computed from: lengths, and numbers as floats
+ * F   one row: the figures of each column
  * G   the values that occur more than once in a column, with their counts: one grouping set a column
  * H   G, with the rank of each value
  * ```
@@ -66,8 +67,7 @@ const ofType = (type: string): Kind => {
 
 const isOrdered = ({ kind }: Column): boolean => kind === "number" || kind === "text" || kind === "time"
 const hasGroups = (column: Column): boolean =>
-  isOrdered(column) || column.kind === "boolean" || column.kind === "token"
-const hasDistinct = (column: Column): boolean => hasGroups(column) || column.kind === "binary"
+  isOrdered(column) || ["boolean", "binary", "token"].includes(column.kind)
 const hasLength = ({ kind }: Column): boolean => kind === "text" || kind === "binary"
 
 /** What most micro-partitions of Snowflake hold at most, compressed, and how many a sample of blocks has to have. */
@@ -103,10 +103,10 @@ const RANKS = MOST_FREQUENT + 1
 export const SAMPLE = 3
 
 /** The parts of the result. The figures of a column are spread over the first of them. */
-const parts = { first: 0, second: 1, low: 2, middle: 3, high: 4, frequent: 5, row: 6 } as const
+const parts = { first: 0, second: 1, third: 2, fourth: 3, repeated: 4, frequent: 5, row: 6 } as const
 
 /** Rows that the statement for so many columns has at most. */
-export const rowsFor = (columns: number): number => parts.frequent + RANKS * columns + SAMPLE
+export const rowsFor = (columns: number): number => parts.repeated + (1 + RANKS) * columns + SAMPLE
 
 /** The names of the columns of the result. */
 export const namesOf = (columns: ReadonlyArray<Column>): ReadonlyArray<string> => [
@@ -135,31 +135,30 @@ const source = (table: string, columns: ReadonlyArray<Column>, how: Sampling): s
 
 export const statement = (table: string, columns: ReadonlyArray<Column>, how: Sampling): string => {
   const named = columns.map((column, at) => ({ ...column, at: at + 1, c: `C${at + 1}` }))
+  type Named = (typeof named)[number]
   const grouped = named.filter(hasGroups)
+  const list = (each: ReadonlyArray<Named>) => each.map(({ c }) => c).join(", ")
+  const isShown = ({ kind }: Column) => kind !== "opaque"
+  const isNumber = ({ kind }: Column) => kind === "number"
+  const isSpread = (column: Column) => isNumber(column) || hasLength(column)
   const figures = named.flatMap((column) => {
     const { at, c, kind } = column
-    const quantile = (share: number) => `APPROX_PERCENTILE(${c}::FLOAT, ${share})`
+    const of = (functions: ReadonlyArray<string>) =>
+      functions.map((text, index) => `${text} AS ${"XYZ".charAt(index)}${at}`)
     return [
       // Any value gives its place the type of the column.
-      ...(kind === "opaque" ? [] : [`${isOrdered(column) ? "MIN" : "ANY_VALUE"}(${c}) AS L${at}`]),
+      ...(isShown(column) ? [`${isOrdered(column) ? "MIN" : "ANY_VALUE"}(${c}) AS L${at}`] : []),
       ...(isOrdered(column) ? [`MAX(${c}) AS M${at}`] : []),
       ...(kind === "unseen" ? [] : [`COUNT(${c})::FLOAT AS P${at}`]),
-      ...(hasDistinct(column) ? [`APPROX_COUNT_DISTINCT(${c})::FLOAT AS D${at}`] : []),
-      ...(hasLength(column)
-        ? [
-            `MIN(LENGTH(${c}))::FLOAT AS X${at}`,
-            `AVG(LENGTH(${c}))::FLOAT AS Y${at}`,
-            `MAX(LENGTH(${c}))::FLOAT AS Z${at}`
-          ]
-        : []),
-      ...(kind === "number"
-        ? [`${quantile(0.25)} AS X${at}`, `${quantile(0.5)} AS Y${at}`, `${quantile(0.75)} AS Z${at}`]
-        : [])
+      ...(hasLength(column) ? of(["MIN", "AVG", "MAX"].map((name) => `${name}(E${at})`)) : []),
+      ...(isNumber(column) ? of([0.25, 0.5, 0.75].map((share) => `APPROX_PERCENTILE(E${at}, ${share})`)) : [])
     ]
   })
-  type Named = (typeof named)[number]
+  const spread = named
+    .filter(isSpread)
+    .map(({ at, c, kind }) => `, ${kind === "number" ? c : `LENGTH(${c})`}::FLOAT AS E${at}`)
   const nothing = () => "NULL"
-  const within = (holds: (column: Named) => boolean, prefix: string) => (column: Named) =>
+  const where = (holds: (column: Named) => boolean, prefix: string) => (column: Named) =>
     holds(column) ? `${prefix}${column.at}` : "NULL"
   const part = (
     [k, w, r, n]: readonly [number, string, string, string],
@@ -168,45 +167,40 @@ export const statement = (table: string, columns: ReadonlyArray<Column>, how: Sa
     from: string
   ) => {
     const cells = [String(k), w, r, n, ...named.map(value), ...named.map(number)]
-    const names = k === 0 ? namesOf(columns) : []
-    return `SELECT ${cells.map((cell, at) => (k === 0 ? `${cell} AS ${names[at]}` : cell)).join(", ")} FROM ${from}`
+    const names = namesOf(columns)
+    const told = cells.map((cell, at) => (k === parts.first ? `${cell} AS ${names[at]}` : cell))
+    return `SELECT ${told.join(", ")} FROM ${from}`
   }
-  const spread = (column: Named) => hasLength(column) || column.kind === "number"
   const ctes = [
     `S AS (${source(table, columns, how)})`,
-    `F AS (SELECT COUNT(*) AS N${figures.map((each) => `, ${each}`).join("")} FROM S)`,
-    ...(grouped.length === 0
-      ? []
-      : [
-          `G AS (SELECT ${grouped.map(({ c }) => c).join(", ")}, COUNT(*) AS N, ` +
-            `CASE ${grouped.map(({ at, c }) => `WHEN GROUPING(${c}) = 0 THEN ${at}`).join(" ")} END AS W FROM S ` +
-            `GROUP BY GROUPING SETS (${grouped.map(({ c }) => `(${c})`).join(", ")}) HAVING COUNT(*) > 1)`,
-          `H AS (SELECT ${grouped.map(({ c }) => c).join(", ")}, N, W, ROW_NUMBER() OVER (PARTITION BY W ` +
-            `ORDER BY N DESC, ${grouped.map(({ c }) => c).join(", ")}) AS R FROM G)`
-        ])
+    `E AS (SELECT ${list(named)}${spread.join("")} FROM S)`,
+    `F AS (SELECT ${["COUNT(*) AS N", ...figures].join(", ")} FROM E)`
+  ]
+  const groups = [
+    `G AS (SELECT ${list(grouped)}, COUNT(*) AS N, ` +
+      `CASE ${grouped.map(({ at, c }) => `WHEN GROUPING(${c}) = 0 THEN ${at}`).join(" ")} END AS W FROM S ` +
+      `GROUP BY GROUPING SETS (${grouped.map(({ c }) => `(${c})`).join(", ")}) HAVING COUNT(*) > 1)`,
+    `H AS (SELECT ${list(grouped)}, N, W, ROW_NUMBER() OVER (PARTITION BY W ORDER BY N DESC) AS R FROM G)`
+  ]
+  const ofGroups = [
+    part([parts.repeated, "W", "0", "SUM(N - 1)"], nothing, nothing, "G GROUP BY W"),
+    part([parts.frequent, "W", "R", "N"], where(hasGroups, "C"), nothing, `H WHERE R <= ${RANKS}`)
   ]
   const selects = [
     part(
       [parts.first, "0", "0", "N"],
-      within(({ kind }) => kind !== "opaque", "L"),
-      within(({ kind }) => kind !== "unseen", "P"),
+      where(isShown, "L"),
+      where(({ kind }) => kind !== "unseen", "P"),
       "F"
     ),
-    part([parts.second, "0", "0", "0"], within(isOrdered, "M"), within(hasDistinct, "D"), "F"),
-    part([parts.low, "0", "0", "0"], nothing, within(spread, "X"), "F"),
-    part([parts.middle, "0", "0", "0"], nothing, within(spread, "Y"), "F"),
-    part([parts.high, "0", "0", "0"], nothing, within(spread, "Z"), "F"),
-    ...(grouped.length === 0
-      ? []
-      : [part([parts.frequent, "W", "R", "N"], within(hasGroups, "C"), nothing, `H WHERE R <= ${RANKS}`)]),
-    part(
-      [parts.row, "0", "0", "0"],
-      within(({ kind }) => kind !== "opaque", "C"),
-      nothing,
-      `(SELECT * FROM S LIMIT ${SAMPLE})`
-    )
+    part([parts.second, "0", "0", "0"], where(isOrdered, "M"), where(isSpread, "X"), "F"),
+    part([parts.third, "0", "0", "0"], nothing, where(isSpread, "Y"), "F"),
+    part([parts.fourth, "0", "0", "0"], nothing, where(isSpread, "Z"), "F"),
+    ...(grouped.length === 0 ? [] : ofGroups),
+    part([parts.row, "0", "0", "0"], where(isShown, "C"), nothing, `(SELECT * FROM S LIMIT ${SAMPLE})`)
   ]
-  return `WITH ${ctes.join(", ")} ${selects.join(" UNION ALL ")} ORDER BY K, W, R`
+  const all = grouped.length === 0 ? ctes : [...ctes, ...groups]
+  return `WITH ${all.join(", ")} ${selects.join(" UNION ALL ")} ORDER BY K, W, R`
 }
 
 /** A row without the places that it leaves empty: of the frequent values there are many, with one value each. */
@@ -247,53 +241,49 @@ export interface Profile {
 const rounded = (value: number): number => Math.round(value * 100) / 100
 
 /**
- * What the compacted rows say. `isWhole`: none of them is missing. Where all repeated values of a column are here, its
- * other values are different from each other, and the number of distinct values is exact.
+ * What the compacted rows say. `isWhole`: none of them is missing. How often values are repeated says how many distinct
+ * ones there are: the others occur once.
  */
 export const read = (columns: ReadonlyArray<Column>, rows: ReadonlyArray<Row>, isWhole: boolean): Profile => {
   const of = (part: number) => rows.filter(([k]) => Number(k) === part)
-  const [[first = []], [second = []], [low = []], [middle = []], [high = []]] = [
-    of(parts.first),
-    of(parts.second),
-    of(parts.low),
-    of(parts.middle),
-    of(parts.high)
-  ]
+  const [first = [], second = [], third = [], fourth = []] = [
+    parts.first,
+    parts.second,
+    parts.third,
+    parts.fourth
+  ].map((part) => of(part)[0])
   const total = Number(first[3] ?? 0)
+  const repeated = new Map(of(parts.repeated).map(([, w, , n]) => [Number(w), Number(n)]))
   const frequent = of(parts.frequent)
+  const sample = of(parts.row)
+  // What comes after them is there.
+  const knowsRepeated = isWhole || frequent.length > 0 || sample.length > 0
   const figures = columns.map((column, at): Figures => {
+    if (column.kind === "unseen") return {}
     const value = 4 + at
     const number = value + columns.length
-    if (column.kind === "unseen") return {}
     const filled = Number(first[number] ?? 0)
-    const groups = frequent.filter(([, w]) => Number(w) === at + 1)
-    const repeated = groups.flatMap(([, , , n, each = null]) =>
-      each === null ? [] : [[each, Number(n)] as const]
+    const nulls = Math.max(0, total - filled)
+    // NULL is a group as well.
+    const again = (repeated.get(at + 1) ?? 0) - Math.max(0, nulls - 1)
+    const most = frequent.flatMap(([, w, , n, each = null]) =>
+      Number(w) !== at + 1 || each === null ? [] : [[each, Number(n)] as const]
     )
-    const most = filled - repeated.reduce((sum, [, n]) => sum + n - 1, 0)
-    const isExact = isWhole && hasGroups(column) && groups.length < RANKS
-    const told = Math.max(repeated.length, Math.min(Number(second[number] ?? 0), most))
     const isEmpty = filled === 0
+    const spread = [second, third, fourth].map((row) => row[number] ?? null)
+    const [min = 0, mean = 0, max = 0] = spread.map(Number)
     return {
-      nulls: total - filled,
-      ...(hasDistinct(column) ? { distinct: isExact ? most : told } : {}),
+      nulls,
+      ...(hasGroups(column) && knowsRepeated
+        ? { distinct: Math.min(filled, Math.max(most.length, filled - again)) }
+        : {}),
       ...(isOrdered(column) && !isEmpty
         ? { least: first[value] ?? null, greatest: second[value] ?? null }
         : {}),
-      ...(column.kind === "number" && !isEmpty
-        ? { quartiles: [low, middle, high].map((row) => row[number] ?? null) }
-        : {}),
-      ...(hasLength(column) && !isEmpty
-        ? {
-            length: {
-              min: Number(low[number]),
-              mean: rounded(Number(middle[number])),
-              max: Number(high[number])
-            }
-          }
-        : {}),
-      ...(repeated.length > 0 ? { most_frequent: repeated.slice(0, MOST_FREQUENT) } : {})
+      ...(column.kind === "number" && !isEmpty ? { quartiles: spread } : {}),
+      ...(hasLength(column) && !isEmpty ? { length: { min, mean: rounded(mean), max } } : {}),
+      ...(most.length > 0 ? { most_frequent: most.slice(0, MOST_FREQUENT) } : {})
     }
   })
-  return { rows: total, columns: figures, sample: of(parts.row).map((row) => row.slice(1)) }
+  return { rows: total, columns: figures, sample: sample.map((row) => row.slice(1)) }
 }
