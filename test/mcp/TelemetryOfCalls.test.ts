@@ -3,8 +3,11 @@ import { Deferred, Effect, Exit, Logger, LogLevel, Metric, MetricState, Scope } 
 import { once } from "node:events"
 import * as NodeHttp from "node:http"
 import { PassThrough } from "node:stream"
+import * as Auth from "../../src/mcp/auth/Auth.js"
 import * as Otlp from "../../src/observe/Otlp.js"
+import * as Telemetry from "../../src/observe/Telemetry.js"
 import * as Principal from "../../src/platform/Principal.js"
+import * as Quota from "../../src/quota/Quota.js"
 import * as Stdio from "../../src/mcp/stdio/Stdio.js"
 import * as H from "../utils/http.js"
 
@@ -87,6 +90,34 @@ const seen = (transport: string) => {
 }
 
 describe("what is counted of the protocol", () => {
+  it.scopedLive(
+    "a client that is refused with little left of a quota is told of, and one with more is not",
+    () =>
+      Effect.gen(function* () {
+        const refusedWith = (name: string, quota: "credits_per_day" | "bytes_per_day", remaining: number) =>
+          H.tool(name, () =>
+            Effect.fail(
+              new Quota.QuotaExceeded({
+                ...{ scope: "client", quota, limit: 10, used: 10 - remaining, remaining },
+                ...{ resetAt: 0, retryAfterMs: 1_000 }
+              })
+            )
+          )
+        const server = yield* H.server({
+          tools: [refusedWith("spent", "credits_per_day", 1), refusedWith("large", "bytes_per_day", 5)],
+          auth: Auth.layerNone(Principal.make("ann", "refused-early"))
+        })
+        const session = yield* server.open()
+        yield* server.call(session, 1, "spent")
+        yield* server.call(session, 2, "large")
+        const told = Telemetry.lowQuotas().filter(({ tier }) => tier === "refused-early")
+        assert.deepStrictEqual(
+          told.map(({ client, status }) => [client, status.quota, status.remaining]),
+          [["ann", "credits_per_day", 1]]
+        )
+      }).pipe(quiet)
+  )
+
   it.scopedLive("over HTTP: every request, notification and session, by names that are bounded", () =>
     Effect.gen(function* () {
       const { started, tool } = yield* endless

@@ -439,12 +439,18 @@ describe("MCP over HTTP", () => {
       const broken = Layer.succeed(Readiness.Readiness, {
         problem: Effect.succeed(Option.some("the quota store is out of reach"))
       })
-      const server = yield* H.server({ ready: broken })
+      const options = { metrics: "open" as const }
+      const server = yield* H.server({ ready: broken, options })
+      const gauge = (server: H.Server) =>
+        Effect.map(server.ask({ path: "/metrics" }), ({ body }) => /^snowguard_ready (\d)$/m.exec(body)?.[1])
+      assert.strictEqual(yield* gauge(server), "0")
       const answer = yield* server.ask({ path: "/readyz" })
       assert.strictEqual(answer.status, 503)
       assert.deepInclude(JSON.parse(answer.body), { reason: "the quota store is out of reach" })
       assert.strictEqual((yield* server.ask({ path: "/healthz" })).status, 200)
-      assert.strictEqual((yield* (yield* H.server()).ask({ path: "/readyz" })).status, 200)
+      const other = yield* H.server({ options })
+      assert.strictEqual(yield* gauge(other), "1")
+      assert.strictEqual((yield* other.ask({ path: "/readyz" })).status, 200)
     }).pipe(quiet)
   )
 
