@@ -13,6 +13,7 @@ import { labelled, locked, samplesOf, troubled } from "../utils/scenario.js"
 interface Rule {
   readonly alert: string
   readonly expr: string
+  readonly labels: { readonly [name: string]: string }
   readonly annotations: { readonly [name: string]: string }
 }
 
@@ -25,6 +26,8 @@ interface Target {
   readonly expr: string
 }
 interface Panel {
+  readonly id: number
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
   readonly title: string
   readonly type: string
   readonly targets?: ReadonlyArray<Target>
@@ -102,8 +105,8 @@ const first: { readonly [phase: string]: ReadonlyArray<string> } = {
   quotas: ["SnowguardQuotaNearlyUsed", "SnowguardQuotaUsedUp"],
   loop: ["SnowguardClientLooping"],
   guessed: ["SnowguardClientsRefused"],
-  open: ["SnowguardCircuitOpen"],
-  pinned: ["SnowguardDegraded", "SnowguardNotReady"],
+  open: ["SnowguardCircuitOpen", "SnowguardDegraded"],
+  pinned: ["SnowguardNotReady"],
   "wrong settings": ["SnowguardConfigRefused"],
   "other settings": []
 }
@@ -119,6 +122,10 @@ describe("the rules for Prometheus", () => {
       documented,
       rules.map(({ alert }) => alert)
     )
+    for (const { alert, annotations, labels } of rules) {
+      assert.strictEqual(annotations["runbook"], "docs/operating.md#rules-for-prometheus", alert)
+      assert.include(["critical", "warning", "info"], labels["severity"], alert)
+    }
     expect(shipped("prometheus-alerts.yml")).not.toMatch(/\bclient=|by \([^)]*client/)
   })
 
@@ -157,6 +164,29 @@ describe("the rules for Prometheus", () => {
       for (const { alert } of rules) assert.match(texts, new RegExp(`labels: '\\{alertname="${alert}"`))
     }).pipe(Effect.scoped, Effect.runPromise)
   )
+})
+
+describe("the dashboard", () => {
+  it("has each panel once, in a place of its own, and asks for the servers that were chosen", () => {
+    const { panels } = dashboard
+    assert.strictEqual(new Set(panels.map(({ id }) => id)).size, panels.length)
+    const cells = panels.flatMap(({ gridPos: { h, w, x, y } }) =>
+      Array.from({ length: h * w }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`)
+    )
+    assert.strictEqual(new Set(cells).size, cells.length)
+    for (const { gridPos, targets = [], title, type } of panels) {
+      assert.isAtMost(gridPos.x + gridPos.w, 24, title)
+      if (type !== "row") assert.isNotEmpty(targets, title)
+      for (const { expr } of targets) {
+        const chosen = expr.match(/\{instance=~"\$instance",job=~"\$job"[,}]/g) ?? []
+        assert.strictEqual(
+          chosen.length,
+          expr.match(/\b(?:snowguard|process|nodejs)_[a-z_]+|\bup\b/g)?.length,
+          expr
+        )
+      }
+    }
+  })
 })
 
 describe.runIf(available("promtool", "prometheus"))("what servers in trouble tell", () => {

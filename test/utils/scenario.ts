@@ -166,6 +166,11 @@ export const troubled = Effect.gen(function* () {
 
   yield* act("breaker/open")
   yield* query("default")
+  // The mode follows the circuit a moment later.
+  yield* eventually(async () => {
+    const text = await Effect.runPromise(scrape)
+    return value(text, /^snowguard_degradation_mode\{mode="cache-only"\}/) === 1
+  })
   yield* seen("open")
   yield* act("breaker/release")
   yield* act("breaker/reset")
