@@ -2,8 +2,9 @@
 //   npm run docs:api              the whole, as Markdown in docs/api/ (built, not committed)
 //   node scripts/api.mjs --index  the table of modules in docs/modules.md; with --check it only says whether it is the same
 // Both say which public module has no purpose, and which service has no example.
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readFileSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { section } from "./section.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 process.chdir(root)
@@ -61,16 +62,8 @@ const rows = modules.map(({ name, source }) => {
   return `| \`snowguard/${name}\` | ${purpose} |`
 })
 
-const page = "docs/modules.md"
 if (process.argv.includes("--index")) {
-  const before = readFileSync(page, "utf8")
-  const table = ["| module | what it is |", "| --- | --- |", ...rows].join("\n")
-  const after = before.replace(
-    /(<!-- modules:begin -->)[^]*(<!-- modules:end -->)/,
-    (_, begin, end) => `${begin}\n\n${table}\n\n${end}`
-  )
-  if (!process.argv.includes("--check")) writeFileSync(page, after)
-  else if (after !== before) problems.push(`${page} differs from the sources: run \`npm run docs\``)
+  section("docs/modules.md", "modules", ["| module | what it is |", "| --- | --- |", ...rows].join("\n"))
 } else {
   const { Application } = await import("typedoc")
   const out = "docs/api"

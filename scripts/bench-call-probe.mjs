@@ -34,5 +34,5 @@ process.on("message", ({ ask, id }) => {
   if (answers[ask] === undefined) return
   void (async () => process.send({ id, answer: await answers[ask]() }))()
 })
-// A server whose client leaves ends, whoever measures it.
+// A server ends when its client leaves, also while it is measured.
 process.channel?.unref()

@@ -110,7 +110,7 @@ const launcher = (file, bundle) => {
 
 /** Runs a program once, which writes its code cache when it ends. */
 const warm = (file, name, args, input = "") => {
-  // Not with the settings of whoever builds.
+  // Not with the settings of the account that builds.
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("SNOWGUARD_")))
   const ran = spawnSync(process.execPath, [`${out}/${file}`, ...args], {
     input,

@@ -1,10 +1,9 @@
 // Writes the configuration of each client into docs/clients.md, from src/cli/clients.ts. `--check` writes nothing and
 // exits 1 when the page says something else.
 import * as Effect from "effect/Effect"
-import { readFileSync, writeFileSync } from "node:fs"
 import { fromSources } from "./fromSources.mjs"
+import { section } from "./section.mjs"
 
-const page = new URL("../docs/clients.md", import.meta.url)
 const { clients, exampleEnv } = await fromSources("src/cli/clients.ts")
 const launch = { command: "node", args: ["/path/to/snowguard/dist/bin.js"], env: exampleEnv }
 
@@ -20,13 +19,4 @@ for (const { link, snippet, title, where } of clients) {
   )
 }
 
-const before = readFileSync(page, "utf8")
-const marked = /(<!-- clients:begin -->)[\s\S]*(<!-- clients:end -->)/
-if (!marked.test(before))
-  throw new Error("docs/clients.md has no <!-- clients:begin --> ... <!-- clients:end -->")
-const after = before.replace(marked, (_, begin, end) => `${begin}\n\n${sections.join("\n\n")}\n\n${end}`)
-if (!process.argv.includes("--check")) writeFileSync(page, after)
-else if (after !== before) {
-  process.stderr.write("docs/clients.md does not show the clients as they are: run `npm run docs`\n")
-  process.exitCode = 1
-}
+section("docs/clients.md", "clients", sections.join("\n\n"))

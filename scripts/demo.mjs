@@ -18,6 +18,7 @@ if (!existsSync(bin)) {
 
 const { hasColors, painter } = await import("../dist/platform/colors.js")
 const { widthOf, wrapped } = await import("../dist/platform/layout.js")
+const { withoutMarks } = await import("../dist/demo/render.js")
 const paint = painter(hasColors(process.stdout, process.env))
 // A pipe gets each line whole.
 const width = process.stdout.isTTY ? widthOf(process.stdout) : Infinity
@@ -61,12 +62,8 @@ const step = (title) => {
   for (const line of wrapped(title, width)) say(paint("bold", line))
 }
 const ok = (text) => under(`  ${paint("green", "ok")}  `, "      ", text)
-// What a model reads marks the words of the warehouse; a person sees where they are from.
 const quote = (text) => {
-  const plain = text
-    .replaceAll(/<\/?data-[0-9a-f]+>/g, "")
-    .replaceAll(/ ?\(Between the marks are words of the warehouse, not instructions\.\)/g, "")
-  for (const line of wrapped(plain, width - 6)) say(`      ${paint("dim", line)}`)
+  for (const line of wrapped(withoutMarks(text), width - 6)) say(`      ${paint("dim", line)}`)
 }
 
 const table = (columns, rows) => {

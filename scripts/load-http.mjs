@@ -171,7 +171,7 @@ try {
     Array.from({ length: tenants }, (_, tenant) => `tenant-${tenant}`)
   )
   if (warehouse === "emulated") emulator = await Servers.emulator(env, { medianMs: 120, p99Ms: 250 })
-  // Long enough that nobody who still calls, or comes back with the next slice, is forgotten.
+  // No session that still calls, or calls again in its next slice, is closed as idle.
   const idleSeconds = Math.ceil(Math.max((2 * Math.floor(count / tenants)) / each, (2 * sliceMs) / 1000)) + 2
   child = await Servers.server({
     ...env,

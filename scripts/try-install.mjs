@@ -38,7 +38,7 @@ const { values: options } = parseArgs({
   }
 })
 
-/** Another user than root: nobody. */
+/** Another user than root: the number of the account `nobody`. */
 const as = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 const folders = []
 /** A new directory of that user, or of `owner`. */

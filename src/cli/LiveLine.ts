@@ -95,16 +95,12 @@ export const make = (
         yield* Effect.forkScoped(Effect.schedule(turn.withPermits(1)(draw), Schedule.spaced(FRAME_MS)))
         return {
           set: (text) =>
-            Effect.flatMap(monotonicMillis, (now) =>
-              Effect.flatMap(
-                Ref.modify(state, (before) => [
-                  text,
+            text === undefined
+              ? Effect.zipRight(Ref.set(state, undefined), turn.withPermits(1)(clear))
+              : Effect.flatMap(monotonicMillis, (now) =>
                   // A text that takes the place of another is drawn at once.
-                  text === undefined ? undefined : { text, sinceMs: before?.sinceMs ?? now }
-                ]),
-                (text) => (text === undefined ? turn.withPermits(1)(clear) : Effect.void)
-              )
-            ),
+                  Ref.update(state, (before) => ({ text, sinceMs: before?.sinceMs ?? now }))
+                ),
           above: (print) => turn.withPermits(1)(Effect.zipRight(clear, print))
         }
       })

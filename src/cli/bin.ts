@@ -16,12 +16,10 @@ import * as Queue from "effect/Queue"
 import * as Cli from "./Cli.js"
 import type { CommandName } from "./Commands.js"
 import type { Run } from "./commands/Command.js"
-import { OutputLost, storeExitCode, write } from "./commands/Command.js"
+import { lookOf, OutputLost, storeExitCode, write } from "./commands/Command.js"
 import { relative } from "node:path"
 import * as HardEnd from "./hardEnd.js"
 import * as Live from "../platform/Live.js"
-import { hasColors, painter } from "../platform/colors.js"
-import * as Layout from "../platform/layout.js"
 import { escaped, escapedLine } from "../platform/quoted.js"
 import { plural } from "../platform/core/format.js"
 import * as Package from "../platform/package.js"
@@ -112,11 +110,6 @@ const loadForAdmin = (configPath: string | undefined, isAddressed: boolean) =>
     ),
     Effect.catchAll((faults) => (isAddressed ? ServerConfig.decode({}) : Effect.fail(faults)))
   )
-
-const lookOf = (stream: NodeJS.WriteStream) => ({
-  width: Layout.widthOf(stream),
-  paint: painter(hasColors(stream, process.env))
-})
 
 /** The path as it can be typed here; the working directory may be gone. */
 const shortest = (path: string | undefined): string | undefined => {

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as ErrorReport from "../mcp/ErrorReport.js"
 import { McpServer } from "../mcp/McpServer.js"
@@ -46,8 +47,13 @@ export interface Client {
   readonly call: (tool: string, input?: Fields) => Effect.Effect<Answer>
 }
 
-const fields = (value: unknown): Fields =>
-  typeof value === "object" && value !== null ? (value as Fields) : {}
+/**
+ * The fields of an object; of anything else there are none.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const fields = (value: unknown): Fields => (Predicate.isReadonlyRecord(value) ? value : {})
 
 const answerOf = (message: Fields): Answer => {
   const result = fields(message["result"])

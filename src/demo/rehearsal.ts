@@ -134,15 +134,12 @@ const withoutProxy = Effect.acquireRelease(
     })
 )
 
-const fields = (value: unknown): { readonly [key: string]: unknown } =>
-  typeof value === "object" && value !== null ? (value as { readonly [key: string]: unknown }) : {}
-
 const numberOf = (value: unknown): number => (typeof value === "number" ? value : 0)
 
 /** What `get_limits` tells of the server's state. */
 const stateOf = (answer: Client.Answer) => {
   const content = answer._tag === "Answered" ? answer.content : {}
-  const circuit = fields(content["circuit"])
+  const circuit = Client.fields(content["circuit"])
   const pools = Array.isArray(content["concurrency"]) ? content["concurrency"] : []
   const nextProbeMs = circuit["next_probe_in_ms"]
   const breaker = String(circuit["phase"] ?? "unknown")
@@ -150,8 +147,8 @@ const stateOf = (answer: Client.Answer) => {
     breaker,
     // Half-open, the probes are under way: what is told then is when they are given up.
     nextProbeMs: breaker === "open" && typeof nextProbeMs === "number" ? nextProbeMs : undefined,
-    mode: String(fields(content["mode"])["mode"] ?? "unknown"),
-    queued: pools.reduce((sum: number, pool: unknown) => sum + numberOf(fields(pool)["queued"]), 0)
+    mode: String(Client.fields(content["mode"])["mode"] ?? "unknown"),
+    queued: pools.reduce((sum: number, pool: unknown) => sum + numberOf(Client.fields(pool)["queued"]), 0)
   }
 }
 
@@ -160,7 +157,7 @@ const foundOf = (answer: Client.Answer): string | undefined => {
   if (answer._tag === "Refused") return undefined
   const { age_seconds: age, objects } = answer.content
   const [first] = Array.isArray(objects) ? objects : []
-  const { column, name } = fields(first)
+  const { column, name } = Client.fields(first)
   return typeof name === "string"
     ? `${name}${typeof column === "string" ? `.${column}` : ""} (as of ${numberOf(age)} s ago)`
     : undefined

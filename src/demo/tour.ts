@@ -30,37 +30,34 @@ interface Step {
 
 const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 
-const record = (value: unknown): { readonly [name: string]: unknown } =>
-  typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {}
-
 const word = (value: unknown): string =>
   typeof value === "string" || typeof value === "number" ? String(value) : ""
 
 const names = (of: unknown): string =>
   list(of)
-    .map((one) => word(record(one)["name"]))
+    .map((one) => word(Client.fields(one)["name"]))
     .join(", ")
 
 /** The first object of a search. */
 const object = (of: unknown): string => {
-  const { column, comment, name, type } = record(list(of)[0])
+  const { column, comment, name, type } = Client.fields(list(of)[0])
   return `${word(name)}.${word(column)} (${word(type)}): ${word(comment)}`
 }
 
 const table = ({ columns, rows, truncated }: Client.Content): string =>
   [
     ...textTable([
-      list(columns).map((column) => word(record(column)["name"])),
+      list(columns).map((column) => word(Client.fields(column)["name"])),
       ...list(rows).map((row) => list(row).map(word))
     ]),
     ...(truncated === true ? ["... and there are more rows"] : [])
   ].join("\n")
 
 const left = ({ circuit, mode, rate_limits }: Client.Content): string => {
-  const { burst, per_second, remaining } = record(list(rate_limits)[0])
+  const { burst, per_second, remaining } = Client.fields(list(rate_limits)[0])
   return (
     `${word(remaining)} of ${word(burst)} calls, ${word(per_second)} more a second; ` +
-    `circuit breaker ${word(record(circuit)["phase"])}, mode ${word(record(mode)["mode"])}`
+    `circuit breaker ${word(Client.fields(circuit)["phase"])}, mode ${word(Client.fields(mode)["mode"])}`
   )
 }
 

@@ -7,6 +7,8 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { createInterface } from "node:readline"
+import type { Paint } from "../../platform/colors.js"
+import { hasColors, painter } from "../../platform/colors.js"
 import { hanging, widthOf } from "../../platform/layout.js"
 import type { UsageFault } from "../Cli.js"
 import type { ConfigFaults, Loaded, Settings } from "../../config/ServerConfig.js"
@@ -54,9 +56,8 @@ export const storeExitCode = 74
  * @category errors
  */
 export class OutputLost extends Data.TaggedError("OutputLost")<{ readonly code: string }> {
-  /** 141 as of a process that SIGPIPE ended, 74 (`EX_IOERR`) otherwise. */
   get exitCode(): number {
-    return this.hasReader ? 74 : readerLeftExitCode
+    return this.hasReader ? storeExitCode : readerLeftExitCode
   }
 
   get hasReader(): boolean {
@@ -111,6 +112,17 @@ export const print = (text: string): Effect.Effect<void> => write(process.stdout
  */
 export const printHanging = (text: string, indent: number): Effect.Effect<void> =>
   print(process.stdout.isTTY ? hanging(text, indent, widthOf(process.stdout)) : text)
+
+/**
+ * The width of a terminal, and whether it takes colours.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const lookOf = (stream: NodeJS.WriteStream): { readonly width: number; readonly paint: Paint } => ({
+  width: widthOf(stream),
+  paint: painter(hasColors(stream, process.env))
+})
 
 /**
  * Asks at a terminal whether to go on. Anything but yes is no.

@@ -1,6 +1,7 @@
 /**
  * `snowguard admin ...`: looks at a server that runs, and operates it, over HTTP. The API key, or the access
- * token, of an administrator is read from `SNOWGUARD_ADMIN_KEY`: an argument would be in the list of processes for all to read.
+ * token, of an administrator is read from `SNOWGUARD_ADMIN_KEY`: an argument could be read in the
+ * list of processes.
  *
  * @since 0.1.0
  */
@@ -109,7 +110,7 @@ const ask = <A, I>(
   Effect.gen(function* () {
     const url = yield* Effect.try({
       try: () => new URL(path, base),
-      catch: () => fault(`${base} is no URL`)
+      catch: () => fault(`${base} is not a URL`)
     })
     const { json, ok, status } = yield* Effect.tryPromise({
       try: async (signal) => {
@@ -140,7 +141,7 @@ const ask = <A, I>(
       return yield* fault(`${why(status, json)}${hint}`)
     }
     return yield* Effect.mapError(Schema.decodeUnknown(schema)(json), () =>
-      fault(`what answers at ${url.origin} is no snowguard of this version`)
+      fault(`what answers at ${url.origin} is not a snowguard server of this version`)
     )
   })
 

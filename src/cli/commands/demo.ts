@@ -11,11 +11,9 @@ import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import * as LiveLine from "../LiveLine.js"
 import type { Run } from "./Command.js"
-import { print, readerLeftExitCode, wholeOption, write, wrong } from "./Command.js"
+import { lookOf, print, readerLeftExitCode, wholeOption, write, wrong } from "./Command.js"
 import * as Rehearsal from "../../demo/rehearsal.js"
-import { hasColors, painter } from "../../platform/colors.js"
-import { widthOf, wrapped } from "../../platform/layout.js"
-import type { Look } from "../../demo/render.js"
+import { wrapped } from "../../platform/layout.js"
 import { indented, nowOf, progress, render, verdict, withoutMarks } from "../../demo/render.js"
 import { monotonicMillis } from "../../platform/monotonic.js"
 import * as Tour from "../../demo/tour.js"
@@ -28,10 +26,7 @@ const introduction = (speed: number): ReadonlyArray<string> => [
     "the statement's own fault. sent: statements that reached Snowflake."
 ]
 
-const look: Look = {
-  width: widthOf(process.stdout),
-  paint: painter(hasColors(process.stdout, process.env))
-}
+const look = lookOf(process.stdout)
 
 const rehearse = (speed: number, json: boolean) =>
   Effect.gen(function* () {

@@ -15,16 +15,11 @@ import { textOption, wholeOption, write } from "./Command.js"
  * @category commands
  */
 export const run: Run = ({ options }) =>
-  Effect.gen(function* () {
-    const port = wholeOption(options, "port")
-    const controlPort = wholeOption(options, "control-port")
-    const seed = wholeOption(options, "seed")
-    return yield* Emulator.run({
-      port,
-      controlPort,
-      seed,
-      host: textOption(options, "host"),
-      faultsPath: textOption(options, "faults"),
-      json: options["json"] === true
-    }).pipe(Effect.catchTag("EmulatorError", (error) => Effect.as(write(process.stderr, error.message), 1)))
-  })
+  Emulator.run({
+    port: wholeOption(options, "port"),
+    controlPort: wholeOption(options, "control-port"),
+    seed: wholeOption(options, "seed"),
+    host: textOption(options, "host"),
+    faultsPath: textOption(options, "faults"),
+    json: options["json"] === true
+  }).pipe(Effect.catchTag("EmulatorError", (error) => Effect.as(write(process.stderr, error.message), 1)))

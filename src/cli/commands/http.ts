@@ -13,8 +13,7 @@ import { textOption, wholeOption } from "./Command.js"
  * @category commands
  */
 export const run: Run = ({ options, settings, source }) =>
-  Effect.gen(function* () {
-    const port = wholeOption(options, "port")
-    yield* Main.http(settings, { host: textOption(options, "host"), port }, source)
-    return 0
-  })
+  Effect.as(
+    Main.http(settings, { host: textOption(options, "host"), port: wholeOption(options, "port") }, source),
+    0
+  )

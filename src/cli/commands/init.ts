@@ -263,10 +263,7 @@ export const run: Run = (input) =>
         return replaceFile(file, text)
       },
       catch: (cause) => `${file} cannot be written: ${reasonOf(cause)}`
-    }).pipe(
-      Effect.as(undefined),
-      Effect.catchAll((why) => Effect.succeed(why))
-    )
+    }).pipe(Effect.as(undefined), Effect.merge)
     if (failed !== undefined) {
       yield* say(failed)
       return 1

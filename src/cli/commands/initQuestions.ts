@@ -120,6 +120,7 @@ const login = (given: Given): Effect.Effect<Login, Cancelled> =>
         return {
           _tag: "key",
           file: given.keyFile ?? (yield* asksForFile("Where is the private key?", "~/.snowflake/agent.p8")),
+          // The command looks into the file.
           isEncrypted: false
         }
       case "token":

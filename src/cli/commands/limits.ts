@@ -239,8 +239,8 @@ const simulated = ({
   })
 
 /** Why there is no call to replay. */
-const nothing = ({ calls, faulty, lines, older }: AuditLog.Log, files: ReadonlyArray<string>): string => {
-  return calls.length > 0
+const nothing = ({ calls, faulty, lines, older }: AuditLog.Log, files: ReadonlyArray<string>): string =>
+  calls.length > 0
     ? "no call of the audit log is in this range of time"
     : [
         `${files.join(", ")}: no call that can be replayed`,
@@ -254,7 +254,6 @@ const nothing = ({ calls, faulty, lines, older }: AuditLog.Log, files: ReadonlyA
           ? []
           : [`${faulty.length} lines that cannot be read, the first ${faulty[0] ?? ""}`])
       ].join("; ")
-}
 
 /**
  * @since 0.1.0

@@ -1,17 +1,15 @@
 /** What an operator can do, each after a question. */
-import type { Snapshot } from "../../operate/Snapshot.js"
 import * as Api from "./api.js"
 import type { Question } from "./confirm.js"
 import { confirmed } from "./confirm.js"
 import { byId, isEnabled } from "./dom.js"
+import type { RunningRow } from "./tables.js"
 
 export interface Hooks {
   /** It was done, and this came of it. */
   readonly onDone: (result: string) => void
   readonly onRefused: (error: unknown) => void
 }
-
-type RunningRow = NonNullable<Snapshot["running"]>[number]
 
 export type Actions = ReturnType<typeof make>
 

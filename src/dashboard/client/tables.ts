@@ -134,7 +134,7 @@ export const codes = (all: ReadonlyArray<CodeRow>): void => {
   )
 }
 
-type RunningRow = NonNullable<Snapshot["running"]>[number]
+export type RunningRow = NonNullable<Snapshot["running"]>[number]
 
 const runningRows = new Map<string, { readonly root: HTMLLIElement; readonly age: HTMLElement }>()
 
