@@ -135,7 +135,7 @@ describe("what is looked up for masks", () => {
         below: []
       })
       const exit = yield* Effect.exit(masks.learn(ofCall, "", look, gate, unknown(ofCall)))
-      expect([Exit.isFailure(exit), asked.length, asked.at(-1)?.[0]]).toEqual([true, 46, 47])
+      expect([Exit.isFailure(exit), asked.length, asked.at(-1)?.[0]]).toEqual([true, 44, 45])
       const next = yield* again
       yield* masks.learn(next!, "", look, gate, unknown(next!))
       expect(unknown(next!).tables).toEqual([])

@@ -108,18 +108,23 @@ export const make = (
         const giveBack = Effect.suspend(() =>
           Effect.forEach(ids, (id) => Effect.ignore(finish("release", id, [])), { discard: true })
         )
+        // An interruption waits for the answer: what is granted behind its back could not be given back.
+        const step = (group: ReadonlyArray<Charge>, held: number | undefined) =>
+          decide(operation, group, held).pipe(
+            Effect.tap((decided) => {
+              if (held !== undefined && decided._tag === "Granted") ids.push(decided.reservation)
+              return Effect.void
+            }),
+            Effect.uninterruptible
+          )
         return Effect.gen(function* () {
           let refused: Refused | undefined = undefined
           for (const group of groups) {
             // After a refusal the others are only asked: which of them takes longest to clear?
             const held: number | undefined = refused === undefined ? ttlMs : undefined
-            const decided: Decision = yield* decide(operation, group, held)
-            if (decided._tag === "Refused") {
-              if (refused === undefined || isNamedBefore(decided, refused)) refused = decided
-            } else {
-              if (held !== undefined) ids.push(decided.reservation)
-              usage.push(...decided.usage)
-            }
+            const decided: Decision = yield* step(group, held)
+            if (decided._tag === "Granted") usage.push(...decided.usage)
+            else if (refused === undefined || isNamedBefore(decided, refused)) refused = decided
           }
           if (refused !== undefined) {
             yield* giveBack
