@@ -527,7 +527,7 @@ export const attemptEnded = (
 
 /** The result, with the quotas that are nearly used up. */
 export const guarded = <A>({ client, tier }: Call, { status }: Quota.Reservation, value: A): Guarded<A> => {
-  const warnings = status.filter(({ limit, remaining }) => remaining < limit / 5)
+  const warnings = status.filter(Telemetry.isLowQuota)
   for (const quota of warnings) Telemetry.recordLowQuota(tier, client, quota)
   return { value, warnings }
 }

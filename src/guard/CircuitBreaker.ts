@@ -111,7 +111,8 @@ export class CircuitBreaker extends Context.Tag("snowguard/CircuitBreaker")<
      */
     readonly acquire: Effect.Effect<Permit, CircuitOpen>
     /**
-     * The end of the call: once for each permit, however the call ended, in an uninterruptible region too. `failure` says whether anything answered, and
+     * Ends the call. Run it exactly once for each permit, however the call ended, and in an uninterruptible region, or
+     * a transition may stay unannounced; {@link protect} does both. `failure` says whether anything answered, and
      * identifies the call and the statement; a failure without it counts as a silence.
      */
     readonly settle: (permit: Permit, verdict: Verdict, failure?: Failure) => Effect.Effect<void>

@@ -110,8 +110,9 @@ export class McpServer extends Context.Tag("snowguard/McpServer")<
 const instructions =
   "Read-only access to a Snowflake warehouse. Find tables and columns with search_objects, list_databases, " +
   "list_schemas, list_tables and describe_table, and see what is in them with profile_table, before you write SQL " +
-  `for execute_query. Calls are rate limited and counted against quotas. ${whenRefused} get_limits is always free. Many answers have these fields: truncated, truncated_reason and ` +
-  "next_step (what is not shown, why, how to get it), truncated_cells (values cut short), elapsed_ms, stale, " +
+  `for execute_query. Calls are rate limited and counted against quotas. ${whenRefused} ` +
+  "get_limits is always free. Many answers have these fields: truncated, truncated_reason and next_step (what " +
+  "is not shown, why, how to get it), truncated_cells (values cut short), elapsed_ms, stale, " +
   "age_seconds and stale_reason (an older answer, since the warehouse is out of reach), degraded (the server's " +
   "mode, why, and the way back), quota_warnings (quotas of which less than a fifth is left)."
 
@@ -358,10 +359,8 @@ export const make = (options: Options) =>
         if (report.sideEffects === "none" && report.scope !== undefined) {
           Telemetry.recordRefusal(tier, report.code, report.scope)
         }
-        // What a call costs is known after it: the first that is refused may be the first that says so.
-        if (error._tag === "QuotaExceeded" && error.remaining < error.limit / 5) {
-          Telemetry.recordLowQuota(tier, client, error)
-        }
+        // What a call costs is known after it: the first call that is refused may be the first to show a low quota.
+        if (error._tag === "QuotaExceeded") Telemetry.recordLowQuota(tier, client, error)
         const { code, retryAfterMs, scope } = report
         const cause = ErrorReport.logCause(error)
         return Effect.as(

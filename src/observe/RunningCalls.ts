@@ -46,7 +46,7 @@ export interface Call {
 export class RunningCalls extends Context.Tag("snowguard/RunningCalls")<
   RunningCalls,
   {
-    /** What is added is to be removed when it ends. */
+    /** Each call that is added must be removed when it has ended. */
     readonly add: (call: Call) => void
     readonly remove: (call: Call) => void
     /** The oldest first. The id is that of {@link cancel}; it is never used again. */
@@ -61,6 +61,7 @@ export class RunningCalls extends Context.Tag("snowguard/RunningCalls")<
  * @category constructors
  */
 export const make: Effect.Effect<Context.Tag.Service<RunningCalls>> = Effect.sync(() => {
+  // Changed in single synchronous steps: calls begin and end in callbacks of the SDKs, outside of any fiber.
   const calls = new Map<Call, string>()
   let last = 0
   return {

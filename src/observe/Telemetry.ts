@@ -183,7 +183,9 @@ interface Low {
 /** The client of each tier that has the least left of a quota, while that is little. */
 const low = new Map<string, Low>()
 
-const LOW = 1 / 5
+/** @internal Less than a fifth of it is left. */
+export const isLowQuota = ({ limit, remaining }: Pick<Left, "limit" | "remaining">): boolean =>
+  remaining < limit / 5
 
 const leftOf = ({ limit, remaining }: Left): number => remaining / limit
 
@@ -192,20 +194,20 @@ export const lowQuotas = (): ReadonlyArray<Low> => [...low.values()]
 
 /** @internal What a low quota is now; it may have been reset since, by time or by an operator, without a call. */
 export const updateLowQuota = ({ client, status, tier }: Low, found: Left | undefined): void => {
-  const left = found === undefined ? 1 : leftOf(found)
-  quotaLeft({ tier, quota: status.quota }, left)
+  quotaLeft({ tier, quota: status.quota }, found === undefined ? 1 : leftOf(found))
   const key = `${tier}\0${status.quota}`
-  if (found === undefined || left >= LOW) low.delete(key)
-  else low.set(key, { tier, client, status: found })
+  if (found !== undefined && isLowQuota(found)) low.set(key, { tier, client, status: found })
+  else low.delete(key)
 }
 
 /**
- * A quota of which a client has little left.
+ * Records a quota of a client, if less than a fifth of it is left.
  *
  * @since 0.1.0
  * @category recording
  */
 export const recordLowQuota = (tier: string, client: string, status: Left): void => {
+  if (!isLowQuota(status)) return
   const key = `${tier}\0${status.quota}`
   const known = low.get(key)
   if (known !== undefined && known.client !== client && leftOf(known.status) < leftOf(status)) return

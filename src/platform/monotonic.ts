@@ -56,8 +56,8 @@ export interface Steps {
 }
 
 /**
- * The same on the clock of the fiber that makes a service: a step then looks up no clock. Of the services that each call
- * passes; a service lives on one clock.
+ * The same on the clock of the fiber that runs this: a step then looks up no clock. For services that every call passes:
+ * they keep the clock that they were made with.
  */
 export const steps: Effect.Effect<Steps> = Effect.map(monotonicReader, (now) => ({
   modifyAt: (ref, f) => Ref.modify(ref, (state) => f(state, now())),

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import { ReadOnly } from "../gate/ReadOnly.js"
@@ -32,10 +31,6 @@ const SAMPLE_ROWS = 100_000
 
 /** The most that Snowflake draws by number. */
 const MAX_SAMPLE_ROWS = 1_000_000
-
-/** Bytes of what is looked up: thousands of columns, of which a structured type may have a long name. */
-const BOOK_BYTES = 4 * 1024 * 1024
-const NAME_BYTES = 64 * 1024
 
 /** Bytes of one value. */
 const CELL_BYTES = 256
@@ -114,23 +109,24 @@ interface Column extends Profile.Column {
   readonly mask: MaskKind | undefined
 }
 
-/** What was learned of the table, and is profiled. */
+/** What was learned of the table, and what of it is profiled. */
 interface Plan {
   readonly columns: ReadonlyArray<Column>
   readonly leftOut: ReadonlyArray<string>
   readonly sampling: Profile.Sampling
-  /** By the warehouse's own book. */
+  /** As the warehouse tells; undefined where it does not. */
   readonly rows: number | undefined
 }
 
 const noteOf = ({ kind }: Column): { readonly note?: string } =>
   kind === "nested" || kind === "opaque" ? { note: "Values of this type are not compared." } : {}
 
+/** Before the table has been looked up. */
 const nothing: Plan = { columns: [], leftOut: [], sampling: { of: "all" }, rows: undefined }
 
 const fewer = "Name fewer columns in columns."
 
-/** A value that is cut is no figure that is missing. */
+/** Values that are cut do not make a profile incomplete: they are counted beside it. */
 const completeness = (result: Query.Collected, leftOut: ReadonlyArray<string>): Fields.Completeness => {
   const cut = Query.completeness({ ...result, cutCells: 0 }, { rows: fewer, bytes: fewer })
   return cut.truncated || leftOut.length === 0
@@ -149,8 +145,7 @@ const completeness = (result: Query.Collected, leftOut: ReadonlyArray<string>): 
 export const make = Effect.gen(function* () {
   const query = yield* Query.makeRows
   const readOnly = yield* ReadOnly
-  const isSame = (a: string, b: string) =>
-    query.dialect === "duckdb" ? a.toUpperCase() === b.toUpperCase() : a === b
+  const isSame = (a: string, b: string) => Names.isSame(a, b, query.dialect)
 
   /** The columns that are asked for, or the first ones. */
   const chosen = <A extends { readonly name: string }>(
@@ -173,19 +168,18 @@ export const make = Effect.gen(function* () {
     )
   }
 
-  /** The columns of a table or a view, and what the warehouse's own book says of its size. */
+  /** The columns of a table or a view, and what the warehouse tells of its size. */
   const lookUp = Effect.fnUntraced(function* (run: Query.Run, object: Names.Name) {
     const [database = "", schema = "", name = ""] = object
-    const bounds = { beside: true, maxBytes: BOOK_BYTES, maxCellBytes: NAME_BYTES }
     const described = yield* run({
-      ...bounds,
+      ...Masks.lookUpBounds,
       statement: { sql: `DESCRIBE TABLE ${yield* Names.quoted(object)}` },
       part: Masks.FREE_PART,
       pick: ["name", "type", "expression", "kind"],
       maxRows: Catalog.COLUMN_LIMIT
     })
     const listed = yield* run({
-      ...bounds,
+      ...Masks.lookUpBounds,
       statement: { sql: `SHOW TABLES${yield* Names.like(name)}${yield* Names.within([database, schema])}` },
       part: Masks.FREE_PART + 1,
       pick: ["name", "kind", "rows", "bytes", "is_dynamic", "is_external", "is_hybrid", "is_iceberg"],
@@ -275,7 +269,7 @@ export const make = Effect.gen(function* () {
       const object = yield* tableOf(input)
       yield* Names.mayRead(yield* query.rules, object)
       const table = yield* Names.quoted(object)
-      const learned = yield* Ref.make(Option.none<Plan>())
+      const learned = yield* Ref.make(nothing)
       const { meta, value } = yield* query.all(
         {
           tool: name,
@@ -283,7 +277,7 @@ export const make = Effect.gen(function* () {
             learn: (run) =>
               Effect.gen(function* () {
                 const found = yield* plan(run, object, input)
-                yield* Ref.set(learned, Option.some(found))
+                yield* Ref.set(learned, found)
                 return profiled(table, found)
               })
           },
@@ -293,7 +287,7 @@ export const make = Effect.gen(function* () {
         },
         Profile.rowsFor(MAX_COLUMNS)
       )
-      const { columns, leftOut, rows, sampling } = Option.getOrElse(yield* Ref.get(learned), () => nothing)
+      const { columns, leftOut, rows, sampling } = yield* Ref.get(learned)
       const { cutCells, queryId, truncated } = value
       const told = Profile.read(columns, value.rows, truncated === undefined)
       const isAll = sampling.of === "all" || (sampling.of === "rows" && told.rows < sampling.rows)

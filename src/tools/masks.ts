@@ -26,18 +26,17 @@ const BELIEVED_MS = 300_000
 /** The same of what is no table: a view that is made anew may read other tables. */
 const VIEW_BELIEVED_MS = 60_000
 
-const bounds = { maxEntries: 2_000, maxBytes: 16 * 1024 * 1024 }
+const remembers = { maxEntries: 2_000, maxBytes: 16 * 1024 * 1024 }
 
 /** Of one look-up: a table has some thousand columns at most, and a structured type has a long name. */
-const DESCRIBED_BYTES = 4 * 1024 * 1024
-const CELL_BYTES = 64 * 1024
+export const lookUpBounds = { beside: true, maxBytes: 4 * 1024 * 1024, maxCellBytes: 64 * 1024 } as const
 const MAX_COLUMNS = 10_000
 
 /** The first parts of an attempt are the statement and its plan; the others are numbered up to this one. */
 const FIRST_PART = 2
 const LAST_PART = 45
 
-/** Two numbers are left for what a tool itself looks up. */
+/** Two numbers are left for what a tool itself looks up: `partId` in `tools/query` has 48 in all. */
 export const FREE_PART = LAST_PART + 1
 
 /** Look-ups after each other in one call: views stand on views. */
@@ -149,10 +148,8 @@ const isSemantic = (table: MaskRules.Table): StatementRejected =>
 /** Remembers what is known of tables, by the identity that has looked it up. */
 export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowflake" | "duckdb") => {
   type Gate = Pick<Context.Tag.Service<ReadOnly>, "readsOf">
-  const remembered = Lru.make<Entry>(bounds)
+  const remembered = Lru.make<Entry>(remembers)
   const keyOf = (identity: string, table: MaskRules.Table) => JSON.stringify([identity, ...table])
-  const isSame = (a: string, b: string) =>
-    dialect === "duckdb" ? a.toUpperCase() === b.toUpperCase() : a === b
 
   const lookUp = Effect.fnUntraced(function* (
     run: Look,
@@ -168,8 +165,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
       more: Pick<Parameters<Look>[0], "keep" | "maxRows">
     ) {
       const part = yield* partOf(sql)
-      const bounds = { maxBytes: DESCRIBED_BYTES, maxCellBytes: CELL_BYTES }
-      return yield* run({ statement: { sql }, part, beside: true, pick, ...more, ...bounds })
+      return yield* run({ ...lookUpBounds, statement: { sql }, part, pick, ...more })
     })
     const describe = Effect.gen(function* () {
       const sql = `DESCRIBE TABLE ${yield* Names.quoted(table)}`
@@ -184,7 +180,10 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
       pick: ReadonlyArray<string>
     ) {
       const sql = `SHOW ${kind}${yield* Names.like(name)}${yield* Names.within([database, schema])}`
-      return yield* ask(sql, pick, { keep: ([found]) => isSame(text(found), name), maxRows: 10 })
+      return yield* ask(sql, pick, {
+        keep: ([found]) => Names.isSame(text(found), name, dialect),
+        maxRows: 10
+      })
     })
     const { rows } = yield* show("TABLES", ["name", "kind", "is_dynamic"])
     const views = rows.length > 0 ? undefined : yield* show("VIEWS", ["name", "text"])

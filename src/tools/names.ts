@@ -32,6 +32,10 @@ export const exact = (name: string): string => {
   return quoted?.[1] === undefined ? name : quoted[1].replaceAll('""', '"')
 }
 
+/** Whether two exact names mean the same: DuckDB ignores their case. */
+export const isSame = (a: string, b: string, dialect: "snowflake" | "duckdb"): boolean =>
+  dialect === "duckdb" ? a.toUpperCase() === b.toUpperCase() : a === b
+
 const part = `(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")`
 const dotted = new RegExp(`^${part}(?:\\.${part}){1,2}$`, "s")
 const eachPart = new RegExp(part, "gs")

@@ -15,7 +15,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
-import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ReadOnly } from "../gate/ReadOnly.js"
@@ -132,7 +131,7 @@ const CELL_MARGIN = 8
 /** A cell may take a quarter of the result, and never more than fits the attention of a reader. */
 const cellLimit = (maxBytes: number): number => Math.min(32 * 1024, Math.floor(maxBytes / 4))
 
-/** Statements of one attempt that have ids of the form of others. */
+/** Statements of one attempt whose ids have the form of a UUID. */
 const MAX_PARTS = 48
 
 /**
@@ -399,7 +398,7 @@ export const make = Effect.gen(function* () {
     return warnings.length === 0 ? meta : { ...meta, quota_warnings: warnings.map(quotaWarning) }
   }
 
-  /** Where credits count for anybody: statements of tiers without a limit have their share of the time too. */
+  /** Where any tier counts credits, all statements are billed: those of the others share the warehouse's time. */
   const billOf = ({ addCredits }: Attempt, charges: boolean): Bill | undefined =>
     credits !== undefined && policies.countsCredits()
       ? { begin: credits.begin, charge: charges ? addCredits : () => Effect.void }
@@ -587,8 +586,8 @@ interface Checked {
 }
 
 /**
- * The text to execute, given the number of rows after which it may stop. Metered, and done once; once more after
- * a look-up where `masking` did not know a table.
+ * The text to execute, given the number of rows after which it may stop. Metered. Run once, and once more after each
+ * look-up of tables that `masking` did not know.
  */
 export type Text<E> = (
   stopAt: number,
@@ -600,6 +599,9 @@ export type Text<E> = (
 interface Learned<E> {
   readonly learn: (run: Run) => Effect.Effect<Text<E>, E | WarehouseError>
 }
+
+/** The statement, once what has to be known of its tables is looked up. */
+type Decided<E> = (run: Run) => Effect.Effect<Checked, E | WarehouseError | StatementRejected | ToolError>
 
 interface RowsRequest<E> {
   readonly tool: string
@@ -732,7 +734,39 @@ export const makeRows = Effect.gen(function* () {
     return chargeCredits ? credits.look(place) : Effect.void
   }
 
-  /** One statement of a caller, within all its limits; `rows`: how many of its rows are given, and how many kept. */
+  /** Decides on a text: before anything is waited for, unless other statements have to tell of its tables first. */
+  const decide = <E>(
+    text: Effect.Effect<Checked, E>,
+    masking: Masks.OfCall | undefined,
+    identity: string
+  ): Effect.Effect<Decided<E>, E> => {
+    /** A view whose text is looked up then names what it reads: that may have to be looked up, too. */
+    const lookUp = (
+      run: Run,
+      masking: Masks.OfCall,
+      unknown: Masks.Unknown,
+      rounds: number
+    ): ReturnType<Decided<E>> =>
+      Effect.zipRight(call.masks.learn(masking, identity, run, gate, unknown), text).pipe(
+        Effect.catchAll((error) => {
+          const more = Masks.toLookUp(error)
+          return more === undefined || rounds <= 1
+            ? Effect.fail(error)
+            : lookUp(run, masking, more, rounds - 1)
+        })
+      )
+    return Effect.matchEffect(text, {
+      onSuccess: (checked) => Effect.succeed(() => Effect.succeed(checked)),
+      onFailure: (error) => {
+        const unknown = Masks.toLookUp(error)
+        return masking === undefined || unknown === undefined
+          ? Effect.fail(error)
+          : Effect.succeed((run: Run) => lookUp(run, masking, unknown, Masks.MAX_ROUNDS))
+      }
+    })
+  }
+
+  /** One statement of a caller, within all its limits: `maxRows` of its rows are given, and `keepRows` are kept. */
   const statement = Effect.fnUntraced(function* <E>(
     request: Omit<RowsRequest<E>, "limit">,
     { keepRows, maxRows }: { readonly maxRows: number; readonly keepRows: number | undefined }
@@ -749,47 +783,15 @@ export const makeRows = Effect.gen(function* () {
     const counts = policy.chargeCredits && credits !== undefined
     const own = call.identityOf(principal)
     const masking = yield* call.masks.forCall(policy, own)
-    type Late = (run: Run) => Effect.Effect<Checked, E | WarehouseError | StatementRejected | ToolError>
-    const placed =
-      (run: Run): Run =>
-      (look) =>
-        run("sql" in look.statement ? { ...look, statement: { ...look.statement, ...place } } : look)
-    /** Looks up what is unknown, with statements of its own: a view that is known then names what it reads. */
-    const decideKnowing = (
-      run: Run,
-      decided: Effect.Effect<Checked, E>,
-      masking: Masks.OfCall,
-      unknown: Masks.Unknown,
-      rounds = Masks.MAX_ROUNDS
-    ): Effect.Effect<Checked, E | WarehouseError | StatementRejected | ToolError> =>
-      Effect.zipRight(call.masks.learn(masking, own, placed(run), gate, unknown), decided).pipe(
-        Effect.catchAll((error) => {
-          const more = Masks.toLookUp(error)
-          return more === undefined || rounds <= 1
-            ? Effect.fail(error)
-            : decideKnowing(run, decided, masking, more, rounds - 1)
-        })
-      )
-    /** The statement, or how to come by it once there is a session. */
-    const decide = (text: Text<E>): Effect.Effect<Either.Either<Checked, Late>, E> => {
-      const decided = text((keepRows ?? maxRows) + 1, policy, masking)
-      return Effect.matchEffect(decided, {
-        onSuccess: (checked) => Effect.succeed(Either.right(checked)),
-        onFailure: (error) => {
-          const unknown = Masks.toLookUp(error)
-          if (masking === undefined || unknown === undefined) return Effect.fail(error)
-          const late: Late = (run) => decideKnowing(run, decided, masking, unknown)
-          return Effect.succeed(Either.left(late))
-        }
-      })
-    }
-    const late = (decided: Either.Either<Checked, Late>, run: Run) =>
-      Either.isRight(decided) ? Effect.succeed(decided.right) : decided.left(run)
-    const prepared: Effect.Effect<Either.Either<Checked, Late>, E> = typeof source === "function"
-      ? decide(source)
-      : Effect.succeed(
-          Either.left((run) =>
-            Effect.flatMap(Effect.flatMap(source.learn(placed(run)), decide), (decided) => late(decided, run))
+    const decided = (text: Text<E>) =>
+      // One row more than are kept tells whether there are more.
+      decide(text((keepRows ?? maxRows) + 1, policy, masking), masking, own)
+    const prepared: Effect.Effect<Decided<E>, E> = typeof source === "function"
+      ? decided(source)
+      : Effect.succeed((run) =>
+          source.learn(run).pipe(
+            Effect.flatMap(decided),
+            Effect.flatMap((late) => late(run))
           )
         )
     return yield* call.guarded<
@@ -813,7 +815,9 @@ export const makeRows = Effect.gen(function* () {
         prepared,
         (decided) => (run, attempt) =>
           Effect.gen(function* () {
-            const { bounds, computes, logged, scans, sql } = yield* late(decided, run)
+            const { bounds, computes, logged, scans, sql } = yield* decided((look) =>
+              run("sql" in look.statement ? { ...look, statement: { ...look.statement, ...place } } : look)
+            )
             yield* request.started
             if (scans && (policy.chargeScans || policy.maxScanBytes !== undefined)) {
               yield* withinBudget(run, attempt, policy, { sql, logged, ...place })
@@ -853,7 +857,6 @@ export const makeRows = Effect.gen(function* () {
     > {
       const principal = yield* CurrentPrincipal
       const policy = call.policyOf(principal)
-      // One row beyond the limit tells whether there are more.
       const maxRows = Math.min(request.limit ?? policy.defaultRows, policy.maxRows)
       const keepRows = call.keepsResults ? policy.maxRows : undefined
       const { meta, value } = yield* statement(request, { maxRows, keepRows })

@@ -96,7 +96,7 @@ export const sampling = (
 }
 
 /** Values that are told as the most frequent, and one more, since NULL may be among them. */
-export const MOST_FREQUENT = 5
+const MOST_FREQUENT = 5
 const RANKS = MOST_FREQUENT + 1
 
 /** Rows that are shown. */

@@ -103,6 +103,8 @@ export interface Client extends Parser {
   ) => Effect.Effect<A, E | WarehouseError, R | Scope.Scope>
 }
 
+const DRIVER = "@duckdb/node-api"
+
 /**
  * What a statement that must stop has to stop in. A call is answered two seconds after its time at the latest: then
  * the reason is there.
@@ -465,7 +467,9 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
     const notOpened = (why: string) =>
       new WarehouseError({
         reason: "Configuration",
-        description: `The embedded warehouse could not be opened.${isAbsent("@duckdb/node-api", why) ? ` ${notLoaded("@duckdb/node-api", why)}` : ""}`,
+        description:
+          "The embedded warehouse could not be opened." +
+          (isAbsent(DRIVER, why) ? ` ${notLoaded(DRIVER, why)}` : ""),
         sent: "no",
         cause: new Error(why)
       })

@@ -52,7 +52,10 @@ export interface Transactions {
     operation: string,
     step: (page: Page) => A
   ) => Effect.Effect<A, QuotaStoreError>
-  /** Runs a step that writes, after those that were submitted before and before those that come later; waits for none. */
+  /**
+   * Runs a step that writes, after the steps submitted before it and before those submitted later. Does not wait for it:
+   * only that the store is closed or broken is told, not that its transaction fails.
+   */
   readonly post: (operation: string, step: (page: Page) => void) => Effect.Effect<void, QuotaStoreError>
   /** Waits for the lock whenever it is taken, for ever. */
   readonly worker: Effect.Effect<never>
