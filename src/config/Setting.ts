@@ -85,7 +85,7 @@ const star = ".*."
 export const isEach = (field: string): boolean => field.includes(star)
 
 /** The same field of the table `name`. */
-export const ofEach = (field: string, name: string): string => field.replace(star, `.${name}.`)
+const ofEach = (field: string, name: string): string => field.replace(star, `.${name}.`)
 
 /** Every `group.*.field` once for each of the names of its group. */
 export const expanded = (fields: Fields, names: (group: string) => Iterable<string>): Fields =>

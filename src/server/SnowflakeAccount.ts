@@ -194,13 +194,8 @@ const oneForAll =
   'is "oauth_authorization_code", by which one person signs in for all callers: it belongs into [snowflake], with ' +
   'snowflake.identity = "shared"'
 
-/**
- * What is wrong with the users of clients and tiers, by the key of the setting.
- *
- * @since 0.1.0
- * @category checks
- */
-export const callerFaults = (settings: Settings): ReadonlyArray<Fault> => {
+/** What is wrong with the users of clients and tiers, by the key of the setting. */
+const callerFaults = (settings: Settings): ReadonlyArray<Fault> => {
   const { accessUrl, account, identity } = settings.snowflake
   const levels = levelsOf(settings).filter(({ given }) => hasCredential(given))
   if (identity !== "client") {

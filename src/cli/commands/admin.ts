@@ -23,13 +23,8 @@ import { during } from "../LiveLine.js"
 import type { Input, Run } from "./Command.js"
 import { print, printHanging, textOption, write, wrong } from "./Command.js"
 
-/**
- * The server did not do it.
- *
- * @since 0.1.0
- * @category errors
- */
-export class AdminFault extends Schema.TaggedError<AdminFault>("snowguard/AdminFault")("AdminFault", {
+/** The server was not reached, or refused. */
+class AdminFault extends Schema.TaggedError<AdminFault>("snowguard/AdminFault")("AdminFault", {
   description: Schema.String
 }) {
   override get message(): string {

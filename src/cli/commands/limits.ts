@@ -135,13 +135,8 @@ const explained = ({ options, settings, sources = new Map() }: Input): Effect.Ef
     return 0
   })
 
-/**
- * The audit log says nothing that could be replayed.
- *
- * @since 0.1.0
- * @category errors
- */
-export class NothingToReplay extends Schema.TaggedError<NothingToReplay>("snowguard/NothingToReplay")(
+/** The audit log cannot be read, or holds no call that could be replayed. */
+class NothingToReplay extends Schema.TaggedError<NothingToReplay>("snowguard/NothingToReplay")(
   "NothingToReplay",
   { description: Schema.String }
 ) {

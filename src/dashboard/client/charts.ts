@@ -44,7 +44,7 @@ const runs = (at: ReadonlyArray<number>): ReadonlyArray<readonly [number, number
 }
 
 /** The values of a moment, as a legend that is there from the start. */
-export const makeLegend = () => {
+const makeLegend = () => {
   const root = h("ul", { class: "legend" })
   let items: ReadonlyArray<{ readonly name: string; readonly value: HTMLElement }> = []
   return {
