@@ -1,5 +1,5 @@
 /**
- * `search_objects`: tables, views and columns by words of their names, comments and types, from memory.
+ * `search_objects`: tables, views, semantic views and columns by words of their names, comments and types, from memory.
  *
  * @since 0.1.0
  */
@@ -32,7 +32,7 @@ const FILLS = 2
 
 const COMMENT = 200
 
-const Kind = Schema.Literal("table", "view", "column")
+const Kind = Schema.Literal("table", "view", "semantic view", "column")
 
 const input = Fields.closed(
   Schema.Struct({
@@ -122,8 +122,8 @@ export const make = Effect.gen(function* () {
   return Tool.make({
     name: Query.SEARCH,
     description:
-      "Finds tables, views and columns by words of names, comments and types, also misspelt. Use it first when you do " +
-      "not know where data is. From memory, with its age: needs no warehouse.",
+      "Finds tables, (semantic) views and columns by words of names, comments and types, also misspelt. Use it first to " +
+      "find data. From memory: needs no warehouse.",
     class: "metadata",
     input,
     aliases: { query: ["text", "q", "search", "pattern", "keyword"] },

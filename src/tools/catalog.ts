@@ -108,7 +108,7 @@ const joined = (before: Query.Collected, page: Query.Collected): Query.Collected
 })
 
 /** The kind of a semantic view, as it is told; other views have none. */
-export const SEMANTIC = "SEMANTIC VIEW"
+export { SEMANTIC } from "./core/ObjectIndex.js"
 
 type Listed = "DATABASES" | "SCHEMAS" | "TABLES" | "VIEWS" | "SEMANTIC VIEWS"
 

@@ -8,6 +8,7 @@
  */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { Guard } from "../guard/Guard.js"
 import { Audit } from "../observe/Audit.js"
@@ -73,6 +74,9 @@ const typeOf = (cell: Cell): string => {
 }
 
 const INFORMATION_SCHEMA = "INFORMATION_SCHEMA"
+
+/** Semantic views are a place of their own in the index: one list holds them, and has no columns. */
+const SEMANTIC_VIEWS = "SEMANTIC VIEWS"
 
 const grouped = <A>(all: Iterable<A>, key: (one: A) => string): Map<string, Array<A>> => {
   const groups = new Map<string, Array<A>>()
@@ -261,7 +265,7 @@ export const make = Effect.gen(function* () {
   /** Of the account where one list holds it, else of each database, else of each schema. */
   const everywhere = <const Name extends string>(
     fill: Fill,
-    what: "TABLES" | "VIEWS",
+    what: "TABLES" | "VIEWS" | typeof SEMANTIC_VIEWS,
     pick: readonly ["name", ...ReadonlyArray<Name>],
     shows: (name: Names.Name) => boolean
   ) =>
@@ -288,6 +292,16 @@ export const make = Effect.gen(function* () {
       }
       return all
     })
+
+  /** None where the warehouse has no such kind. */
+  const semanticViews = (fill: Fill, shows: (name: Names.Name) => boolean) =>
+    warehouse.dialect === "duckdb"
+      ? Effect.succeed([])
+      : Effect.catchIf(
+          everywhere(fill, SEMANTIC_VIEWS, viewColumns, shows),
+          ({ error }) => error instanceof WarehouseError && error.reason === "InvalidStatement",
+          () => Effect.succeed([])
+        )
 
   const isRunning = (fill: Fill) =>
     Effect.gen(function* () {
@@ -369,11 +383,26 @@ export const make = Effect.gen(function* () {
 
       const listed = yield* everywhere(fill, "TABLES", tableColumns, shows)
       const views = yield* everywhere(fill, "VIEWS", viewColumns, shows)
+      // Tables and views are told also where the statements do not last for these.
+      const semantic = yield* Effect.either(semanticViews(fill, shows))
       const place = (entry: Catalog.Entry<"name" | "database_name" | "schema_name">) => ({
         database: Catalog.text(entry.database_name),
         schema: Catalog.text(entry.schema_name),
         name: Catalog.text(entry.name)
       })
+      const isFound = ({ database, name, schema }: ReturnType<typeof place>) =>
+        schema !== INFORMATION_SCHEMA && permits([database, schema, name])
+      const semanticFound = Either.getOrElse(semantic, () => [])
+        .map((entry): Table => ({
+          ...place(entry),
+          isView: true,
+          kind: Catalog.SEMANTIC,
+          comment: Catalog.text(entry.comment),
+          columns: []
+        }))
+        .filter(isFound)
+      // Accounts may list a semantic view among the views as well.
+      const isSemantic = new Set(semanticFound.map(fullName))
       const found = [
         ...listed.map((entry) => ({
           ...place(entry),
@@ -387,17 +416,17 @@ export const make = Effect.gen(function* () {
           kind: "VIEW",
           comment: Catalog.text(entry.comment)
         }))
-      ].filter(
-        ({ database, name, schema }) => schema !== INFORMATION_SCHEMA && permits([database, schema, name])
-      )
+      ].filter((one) => isFound(one) && !(one.isView && isSemantic.has(fullName(one))))
       const placeOf = ({ database, schema }: (typeof found)[number]) => JSON.stringify([database, schema])
       const tables = found.map((table): Table => ({
         ...table,
         columns: fill.columnsOf(placeOf(table), table)
       }))
       const bySchema = grouped(tables, placeOf)
-      yield* fill.only([...bySchema.keys()])
+      yield* fill.only([...bySchema.keys(), SEMANTIC_VIEWS])
       for (const [place, own] of bySchema) yield* fill.replace(place, own)
+      if (Either.isLeft(semantic)) return yield* Effect.fail(semantic.left)
+      yield* fill.replace(SEMANTIC_VIEWS, semanticFound)
 
       /** The columns of all these schemas from one list, where it holds them; the schemas that are left. */
       const fromOneList = (namespace: Names.Name, schemas: ReadonlyArray<Schema>) =>

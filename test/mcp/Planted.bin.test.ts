@@ -228,6 +228,11 @@ const paths: ReadonlyArray<Path> = [
 ]
 
 const ofSemanticView: ReadonlyArray<Path> = [
+  {
+    tool: "search_objects",
+    args: { query: "semantic rules", kinds: ["semantic view"] },
+    places: ["semantic view name", "semantic comment"]
+  },
   { tool: "list_views", args: inPublic, places: ["semantic view name", "semantic comment"] },
   {
     tool: "describe_view",

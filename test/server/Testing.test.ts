@@ -147,6 +147,7 @@ const place = { database_name: "SHOP", schema_name: "PUBLIC" }
 const names = {
   "SHOW TABLES IN ACCOUNT": listed({ name: "ORDERS", ...place, kind: "TABLE" }),
   "SHOW VIEWS IN ACCOUNT": listed({ name: "TOTALS", ...place }),
+  "SHOW SEMANTIC VIEWS IN ACCOUNT": listed({ name: "SALES", ...place }),
   "SHOW COLUMNS IN ACCOUNT": listed({
     table_name: "ORDERS",
     column_name: "STATUS",
@@ -182,7 +183,7 @@ describe("what is kept for search_objects", () => {
         yield* TestClock.adjust("2 seconds")
         assert.strictEqual(yield* used("snowguard:search"), 0)
         for (let n = 0; n < 20; n++) yield* TestClock.adjust("1 second")
-        assert.deepStrictEqual([yield* used("local"), yield* used("snowguard:search")], [1, 3])
+        assert.deepStrictEqual([yield* used("local"), yield* used("snowguard:search")], [1, 4])
         assert.deepStrictEqual(
           lines.map(({ client, decision, statement }) => [client, statement, decision]),
           Object.keys(names).map((sql) => ["snowguard:search", sql, "ok"])
@@ -190,7 +191,7 @@ describe("what is kept for search_objects", () => {
         assert.isTrue(lines.every(({ limits }) => limits !== undefined && limits.length > 0))
         // A search is a request of its client, and sends nothing.
         assert.deepInclude(yield* search, { count: 1, truncated: false, age_seconds: 19 })
-        assert.deepStrictEqual([yield* used("local"), yield* used("snowguard:search")], [2, 3])
+        assert.deepStrictEqual([yield* used("local"), yield* used("snowguard:search")], [2, 4])
       }).pipe(
         Effect.provide(Testing.layer({ ...answers, ...names }, { audit, searchIndex: SearchIndex.layer() }))
       )

@@ -18,6 +18,9 @@ const start = (
     readonly warehouse?: "STARTED" | "SUSPENDED"
     readonly index?: Partial<SearchIndex.Options>
     readonly policy?: Fakes.Options["policy"]
+    /** Undefined: the account knows no such kind. */
+    readonly semantic?:
+      ReadonlyArray<{ readonly name: string; readonly [column: string]: string }> | undefined
   } = {}
 ) =>
   Effect.gen(function* () {
@@ -28,6 +31,11 @@ const start = (
     const answer = (sql: string) =>
       Effect.gen(function* () {
         const all = yield* Ref.get(relationsNow)
+        if (sql === "SHOW SEMANTIC VIEWS IN ACCOUNT" && "semantic" in options) {
+          return options.semantic === undefined
+            ? yield* new WarehouseError({ reason: "InvalidStatement", description: "no", sent: "yes" })
+            : FakeWarehouse.records(options.semantic)
+        }
         if (sql === "SHOW WAREHOUSES") return FakeWarehouse.records([{ name: "WH", state, is_current: "Y" }])
         const schema = /^SELECT .* WHERE TABLE_SCHEMA = '(.*)' ORDER BY/.exec(sql)?.[1]
         return schema === undefined
@@ -114,9 +122,74 @@ describe("search_objects", () => {
       expect(yield* sent).toEqual([
         "SHOW TABLES IN ACCOUNT",
         "SHOW VIEWS IN ACCOUNT",
+        "SHOW SEMANTIC VIEWS IN ACCOUNT",
         "SHOW COLUMNS IN ACCOUNT"
       ])
     })
+  )
+
+  const semantic = [
+    { name: "Sales", database_name: "SHOP", schema_name: "PUBLIC", comment: "Revenue by country" },
+    // Accounts may list it among the views as well.
+    { name: "OpenOrders", database_name: "SHOP", schema_name: "PUBLIC", comment: "" },
+    { name: "PAY", database_name: "HR", schema_name: "METRICS", comment: "Revenue by employee" }
+  ]
+
+  it.effect("finds semantic views by name and comment, each once, as a kind of their own", () =>
+    Effect.gen(function* () {
+      const { search, sent } = yield* start(shop, { semantic })
+      const answer = yield* search({ query: "revenue by country" })
+      expect(answer.objects).toEqual([
+        { name: 'SHOP.PUBLIC."Sales"', kind: "semantic view", comment: "Revenue by country" },
+        { name: "HR.METRICS.PAY", kind: "semantic view", comment: "Revenue by employee" }
+      ])
+      expect(answer.next_step).toBeUndefined()
+      expect((yield* search({ query: "open orders" })).objects).toEqual([
+        { name: 'SHOP.PUBLIC."OpenOrders"', kind: "semantic view" }
+      ])
+      expect(shown(yield* search({ query: "sales open orders", kinds: ["view"] }))).toEqual([])
+      expect(shown(yield* search({ query: "sales customers", kinds: ["semantic view"] }))).toEqual([
+        'SHOP.PUBLIC."Sales"'
+      ])
+      expect((yield* sent).filter((sql) => sql.includes("SEMANTIC"))).toHaveLength(1)
+    })
+  )
+
+  it.effect("names no semantic view that the tier may not read", () =>
+    Effect.gen(function* () {
+      const { search } = yield* start(shop, { semantic, policy: { objects: { allow: [], deny: ["HR"] } } })
+      expect(shown(yield* search({ query: "revenue pay" }))).toEqual(['SHOP.PUBLIC."Sales"'])
+    })
+  )
+
+  it.effect("finds tables, views and columns of an account that knows no semantic views", () =>
+    Effect.gen(function* () {
+      const { search } = yield* start(shop, { semantic: undefined })
+      const answer = yield* search({ query: "email open orders" })
+      expect(shown(answer)).toContain("SHOP.PUBLIC.CUSTOMERS.EMAIL")
+      expect(answer.objects[0]).toMatchObject({ kind: "view" })
+      expect(answer.next_step).toBeUndefined()
+    })
+  )
+
+  it.effect(
+    "keeps the semantic views that it knows where the statements last for tables and views only",
+    () =>
+      Effect.gen(function* () {
+        const { search, sent } = yield* start(shop, {
+          semantic,
+          index: { refreshMs: 60_000, statementsPerHour: 6 }
+        })
+        yield* search({ query: "sales" })
+        yield* TestClock.adjust("1 minute")
+        yield* search({ query: "sales" })
+        yield* TestClock.adjust("1 second")
+        // The second reading ended before them.
+        expect((yield* sent).slice(4)).toEqual(["SHOW TABLES IN ACCOUNT", "SHOW VIEWS IN ACCOUNT"])
+        expect(shown(yield* search({ query: "sales customers" }))).toEqual(
+          expect.arrayContaining(['SHOP.PUBLIC."Sales"', "SHOP.PUBLIC.CUSTOMERS"])
+        )
+      })
   )
 
   it.effect("narrows to a database, and says when there is more than the limit", () =>

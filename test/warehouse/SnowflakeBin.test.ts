@@ -45,6 +45,16 @@ it.scopedLive("lists, describes and queries semantic views by the names that it 
     const semantic = listed.filter(({ kind }) => kind === "SEMANTIC VIEW")
     expect(semantic.map(({ name }) => name)).toEqual(["SALES_ANALYSIS", '"Sales ""by"" day.v2"'])
     expect(listed.filter(({ kind }) => kind === undefined).map(({ name }) => name)).toContain("ORDER_SUMMARY")
+    const found = yield* ask("search_objects", { query: "sales revenue", kinds: ["semantic view"] })
+    expect(found["objects"]).toEqual(
+      expect.arrayContaining(
+        semantic.map(({ name }) => ({
+          name: `SNOWGUARD_SAMPLE.PUBLIC.${name}`,
+          kind: "semantic view",
+          comment: salesAnalysis.comment
+        }))
+      )
+    )
     for (const { name, schema } of semantic) {
       const described = yield* ask("describe_view", { ...shop, schema, view_name: name })
       expect(described).toMatchObject({

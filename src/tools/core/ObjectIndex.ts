@@ -25,12 +25,15 @@ export interface Table {
   readonly schema: string
   readonly name: string
   readonly isView: boolean
-  /** As the warehouse calls it: `TABLE`, `DYNAMIC TABLE`, `VIEW`. */
+  /** As the warehouse calls it: `TABLE`, `DYNAMIC TABLE`, `VIEW`, `SEMANTIC VIEW`. */
   readonly kind: string
   readonly comment: string
   /** Undefined while they are not known. */
   readonly columns: ReadonlyArray<Column> | undefined
 }
+
+/** The kind of a semantic view; it is a view as well. */
+export const SEMANTIC = "SEMANTIC VIEW"
 
 export interface Bounds {
   /** Tables, views and columns together. */
@@ -277,7 +280,7 @@ export const tableOf = (index: ObjectIndex, id: number): Table | undefined => in
 
 // How it is ranked
 
-export type Kind = "table" | "view" | "column"
+export type Kind = "table" | "view" | "semantic view" | "column"
 
 export interface Question {
   readonly text: string
@@ -444,7 +447,7 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
     const byName = bestOf(terms.name)
     const byComment = bestOf(terms.comment)
     const byPath = bestOf(terms.path)
-    const kind = table.isView ? "view" : "table"
+    const kind = !table.isView ? "table" : table.kind === SEMANTIC ? "semantic view" : "view"
     const extra = had(table.name).extra
     // A table that matches by its columns alone is told by these.
     const isOwn = extra > 0 || [byName, byComment, byPath].some((all) => all.some((one) => one > 0))
