@@ -180,10 +180,10 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
       pick: ReadonlyArray<string>
     ) {
       const sql = `SHOW ${kind}${yield* Names.like(name)}${yield* Names.within([database, schema])}`
-      return yield* ask(sql, pick, {
-        keep: ([found]) => Names.isSame(text(found), name, dialect),
-        maxRows: 10
-      })
+      const keep = ([found]: Row) => Names.isSame(text(found), name, dialect)
+      const shown = yield* ask(sql, pick, { keep, maxRows: 10 })
+      // A row that had no room is no proof that there is none: a table must not be taken for one that is not there.
+      return shown.truncated === undefined && !shown.partial ? shown : yield* withoutTable(table)
     })
     const { rows } = yield* show("TABLES", ["name", "kind", "is_dynamic"])
     const views = rows.length > 0 ? undefined : yield* show("VIEWS", ["name", "text"])
@@ -278,9 +278,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
       return Effect.forEach(
         looked,
         ([table, found]) => Effect.flatMap(found, (known) => remember(table, known)),
-        {
-          discard: true
-        }
+        { discard: true }
       )
     },
     /** Forgets all that an identity has looked up: a statement failed that may have been written by it. */

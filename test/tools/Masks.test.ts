@@ -71,6 +71,22 @@ describe("what is looked up for masks", () => {
     })
   )
 
+  it.effect("is not that a table is absent where its row had no room", () =>
+    Effect.gen(function* () {
+      const { masks, ofCall } = yield* setUp
+      const T = ["D", "S", "T"]
+      const look: Masks.Look = () =>
+        Effect.succeed({
+          rows: [],
+          truncated: { reason: "quota", limit: 10 },
+          partial: false,
+          cutCells: 0
+        })
+      const exit = yield* Effect.exit(masks.learn(ofCall, "", look, gate, { tables: [], below: [T] }))
+      expect([Exit.isFailure(exit), ofCall.known(T)]).toEqual([true, undefined])
+    })
+  )
+
   it.effect("says that what a view reads is not there, and of what a statement names the error", () =>
     Effect.gen(function* () {
       const { masks, ofCall } = yield* setUp

@@ -67,7 +67,9 @@ export const create = (
     for (const name of [options.client, options.tier ?? "default"]) {
       if (!namePattern.test(name)) {
         return yield* new KeysFault({
-          description: `${JSON.stringify(name)} is not a name of letters, digits and . _ @ : - (128 at most), not snowguard:...`
+          description:
+            `${JSON.stringify(name)} cannot be a name: names are made of letters, digits and . _ @ : - (128 at most), ` +
+            "and do not begin with snowguard:"
         })
       }
     }
