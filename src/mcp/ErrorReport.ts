@@ -126,12 +126,20 @@ const warehouseText: { readonly [R in Reason]: (it: string) => string } = {
     `The server is set up wrongly: ${it} Do not retry; tell the user that an operator must act.`,
   Unavailable: (it) => `The warehouse is not available: ${it} Tell the user.`,
   Overloaded: (it) => `The warehouse is overloaded: ${it}`,
-  SessionLost: (it) => `The session with the warehouse was lost: ${it} Repeat the call once.`,
+  SessionLost: (it) => `The session with the warehouse was lost: ${it}`,
   Unreachable: (it) => `The warehouse cannot be reached: ${it} Your statement is not at fault.`,
   Protocol: (it) => `The warehouse gave an answer that makes no sense: ${it} Your statement is not at fault.`,
   ServerFault: (it) => `The warehouse reported an internal error: ${it} Your statement may not be at fault.`,
   Unknown: (it) => `The warehouse failed: ${it}`
 }
+
+/** When to repeat a call that failed at the warehouse, and may work then. */
+const again = ({ reason, retryAfterMs }: WarehouseError, now: number): string =>
+  retryAfterMs !== undefined
+    ? wait(retryAfterMs, now)
+    : reason === "Cancelled"
+      ? "Repeat it once if it is still wanted."
+      : "Repeat the same call once; if it fails again, tell the user."
 
 const ownBoundText = (it: string): string =>
   `Too much of your own is under way: ${it} Send fewer calls at once.`
@@ -322,7 +330,7 @@ export const fromError = (
           (error.lasting === true
             ? "It does not mend by itself: tell the user that an operator must act, and repeat the call after that."
             : `${wait(ms, now)}${ms > LONG_MS ? "" : " If it fails again, tell the user."}`),
-        ...retry(ms, now),
+        ...(error.lasting === true ? { retryable: false } : retry(ms, now)),
         scope: "quota_store",
         sideEffects: "none"
       }
@@ -401,7 +409,7 @@ export const fromError = (
         message:
           `${code}: ${(isOwnBound ? ownBoundText : warehouseText[error.reason])(words)}` +
           (suggestions.length === 0 ? "" : ` Did you mean ${quote(suggestions.join(" or "))}?`) +
-          (retryable && error.retryAfterMs !== undefined ? ` ${wait(error.retryAfterMs, now)}` : ""),
+          (retryable ? ` ${again(error, now)}` : ""),
         ...(retryable && error.retryAfterMs !== undefined ? retry(error.retryAfterMs, now) : { retryable }),
         sideEffects:
           error.sent === "no"
@@ -460,6 +468,18 @@ export const internal = (id: string): ErrorReport => ({
   code: "INTERNAL",
   message: `INTERNAL: the server failed in a way it does not understand (reference ${id}). Tell the user; the server's log has the details.`,
   retryable: false,
+  sideEffects: "unknown"
+})
+
+/**
+ * @internal The same, of a call that had sent its statement before: a try of it may have run, and is charged.
+ */
+export const afterSending = (report: ErrorReport): ErrorReport => ({
+  ...report,
+  message: report.message.replace(
+    ran(false),
+    "A try of this call was sent before; whether it ran is not known."
+  ),
   sideEffects: "unknown"
 })
 

@@ -350,23 +350,26 @@ export const make = (options: Options) =>
       tool: string,
       { client, tier }: Principal
     ): Effect.Effect<ToolResult> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const { wasSubmitted } = yield* CurrentNotes
         const { explained, quote } = fence()
-        const plain = ErrorReport.fromError(error, now, quote)
+        const refusal = ErrorReport.fromError(error, now, quote)
+        // What refuses an attempt says nothing of those before it.
+        const isOfAttempt = error._tag === "CircuitOpen" || error._tag === "Overloaded"
+        const plain = wasSubmitted && isOfAttempt ? ErrorReport.afterSending(refusal) : refusal
         const times = timesRefused(client, tool, plain)
         const again = times === 1 ? "" : ` ${times} times in a row now.`
         const report = { ...plain, message: explained(plain.message + again) }
-        if (report.sideEffects === "none" && report.scope !== undefined) {
+        if (refusal.sideEffects === "none" && report.scope !== undefined) {
           Telemetry.recordRefusal(tier, report.code, report.scope)
         }
         // What a call costs is known after it: the first call that is refused may be the first to show a low quota.
         if (error._tag === "QuotaExceeded") Telemetry.recordLowQuota(tier, client, error)
         const { code, retryAfterMs, scope } = report
         const cause = ErrorReport.logCause(error)
-        return Effect.as(
-          log.refused({ client, tool, code, scope, retryAfterMs, cause }),
-          ErrorReport.toResult(report)
-        )
+        yield* log.refused({ client, tool, code, scope, retryAfterMs, cause })
+        return ErrorReport.toResult(report)
       })
 
     const run = (

@@ -100,7 +100,9 @@ const tableOf = ({ database = "", schema = "PUBLIC", table }: typeof input.Type)
   const object = Names.object(database, schema, table)
   return object.length === 3 && object[0] !== ""
     ? Effect.succeed(object)
-    : Names.invalidInput("The database is missing: give database, or write table as DB.SCHEMA.TABLE.")
+    : Names.invalidInput(
+        "The database is missing: give database, or write table as DB.SCHEMA.TABLE. Nothing was executed."
+      )
 }
 
 interface Column extends Profile.Column {

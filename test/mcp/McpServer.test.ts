@@ -6,6 +6,8 @@ import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Deferred, Effect, Exit, Layer, Logger, LogLevel, Ref, Schema, Scope, TestClock } from "effect"
 import { metaKey } from "../../src/mcp/ErrorReport.js"
 import * as Audit from "../../src/observe/Audit.js"
+import { CircuitOpen } from "../../src/guard/CircuitBreaker.js"
+import { CurrentNotes } from "../../src/tools/callNotes.js"
 import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
 import * as Live from "../../src/platform/Live.js"
@@ -73,6 +75,30 @@ const text = (result: CallToolResult) => (result.content[0]?.type === "text" ? r
 const quiet = Logger.minimumLogLevel(LogLevel.None)
 
 describe("McpServer", () => {
+  it.scopedLive("a refusal between two tries of a call does not say that nothing ran", () =>
+    Effect.gen(function* () {
+      const open = new CircuitOpen({
+        phase: "open",
+        failures: 3,
+        calls: 3,
+        cause: "3 failures",
+        retryAfterMs: 5_000
+      })
+      const sent = Effect.map(CurrentNotes, (notes) => notes.submitted())
+      const { client } = yield* connect([
+        tool("tried", () => Effect.zipRight(sent, open)),
+        tool("refused", () => open)
+      ])
+      const tried = yield* call(client, "tried")
+      assert.deepInclude(tried._meta?.[metaKey], { code: "CIRCUIT_OPEN", sideEffects: "unknown" })
+      assert.include(text(tried), "A try of this call was sent before; whether it ran is not known.")
+      assert.notInclude(text(tried), "Nothing was executed")
+      const refused = yield* call(client, "refused")
+      assert.deepInclude(refused._meta?.[metaKey], { code: "CIRCUIT_OPEN", sideEffects: "none" })
+      assert.include(text(refused), "Nothing was executed and nothing was charged.")
+    }).pipe(Effect.provide(quiet))
+  )
+
   it.scopedLive(
     "lists the tools that the caller's tier has, and refuses the others before their arguments are read",
     () =>
