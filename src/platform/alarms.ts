@@ -50,7 +50,10 @@ export const make: Effect.Effect<Set, never, Scope.Scope> = Effect.gen(function*
         if (current.until !== until) return [Effect.void, current]
         const due = Heap.takeDue(heap, now, isSet)
         const rung = Effect.all(
-          due.map(({ ring = Effect.void }) => ring),
+          // What goes wrong with one stops no other.
+          due.map(({ ring = Effect.void }) =>
+            Effect.catchAllCause(ring, (cause) => Effect.logError("an alarm failed", cause))
+          ),
           { discard: true }
         )
         due.forEach(turnOff)
