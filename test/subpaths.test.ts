@@ -36,6 +36,7 @@ const heavy: { readonly [subpath: string]: string } = {
   "tools/ListSchemas": "minisearch",
   "tools/ListTables": "minisearch",
   "tools/ListViews": "minisearch",
+  "tools/ProfileTable": "minisearch",
   "tools/QueryView": "minisearch",
   "tools/SearchObjects": "minisearch"
 }
