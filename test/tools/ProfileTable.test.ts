@@ -178,10 +178,11 @@ for (const kind of ["embedded", "emulator"] as const) {
         expect(find("FLAG")).toMatchObject({
           nulls: 40,
           distinct: 2,
-          most_frequent: [
+          // The order of those that are equally frequent is open.
+          most_frequent: expect.arrayContaining([
             [false, 40],
             [true, 40]
-          ]
+          ])
         })
         expect(find("FLAG")).not.toHaveProperty("least")
         expect(find("RAW")).toMatchObject({
