@@ -132,7 +132,10 @@ describe("a server whose quota store is lost", () => {
       assert.strictEqual(passing.retryAfterMs, 5_000)
       assert.include(passing.message, "Wait 5 seconds, then repeat the same call once. If it fails again")
       const lasting = yield* report(true)
-      assert.deepInclude({ retryAfterMs: undefined, ...lasting }, { retryable: false, retryAfterMs: undefined })
+      assert.deepInclude(
+        { retryAfterMs: undefined, ...lasting },
+        { retryable: false, retryAfterMs: undefined }
+      )
       assert.include(lasting.message, "It does not mend by itself: tell the user that an operator must act")
       assert.notInclude(lasting.message, "Wait")
       assert.include(lasting.problem, "An operator has to mend it")
