@@ -111,6 +111,17 @@ const byValue = (all: ReadonlyArray<Place>) => {
 const pathPattern = (all: ReadonlyArray<Place>): string =>
   all.flatMap(({ path }) => (path === "" ? [] : [`"${path}"`])).join("|")
 
+/** Within a loop over the words before the cursor, in bash and zsh: which command they have come to. */
+const walk = (any: string, all: ReturnType<typeof places>): string => `    case "$word" in
+      ${any}) skip=yes; continue ;;
+      -*) continue ;;
+    esac
+    next="\${at:+$at }$word"
+    case "$next" in
+      ${pathPattern(all)}) at="$next" ;;
+    esac
+  done`
+
 /**
  * For `~/.bashrc`: `source <(snowguard completion bash)`. Runs in bash 3.2, as macOS has it.
  *
@@ -132,15 +143,7 @@ _snowguard() {
     word="\${COMP_WORDS[i]}"
     if [[ $word == "=" ]]; then continue; fi
     if [[ -n $skip ]]; then skip=""; continue; fi
-    case "$word" in
-      ${any}) skip=yes; continue ;;
-      -*) continue ;;
-    esac
-    next="\${at:+$at }$word"
-    case "$next" in
-      ${pathPattern(all)}) at="$next" ;;
-    esac
-  done
+${walk(any, all)}
   case "$prev" in
     ${files})
       local IFS=$'\\n'
@@ -181,15 +184,7 @@ _snowguard() {
   local -a choices options
   for word in "\${(@)words[2,CURRENT-1]}"; do
     if [[ -n $skip ]]; then skip=""; continue; fi
-    case "$word" in
-      ${any}) skip=yes; continue ;;
-      -*) continue ;;
-    esac
-    next="\${at:+$at }$word"
-    case "$next" in
-      ${pathPattern(all)}) at="$next" ;;
-    esac
-  done
+${walk(any, all)}
   if [[ $cur == --*=* ]]; then prev="\${cur%%=*}"; compset -P '*='; fi
   case "$prev" in
     ${files}) _files; return ;;

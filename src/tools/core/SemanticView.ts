@@ -2,6 +2,7 @@
  * What `DESCRIBE SEMANTIC VIEW` tells, a property a row, as the description of a semantic view: its logical tables, how
  * they refer to each other, its dimensions, facts and metrics, and questions with the statements that answer them.
  */
+import * as Predicate from "effect/Predicate"
 
 /** One row. Nothing is the empty text. */
 export interface Property {
@@ -97,9 +98,6 @@ const parsed = (text: string): unknown => {
   }
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null
-
 /** `["A","B"]`; a single name is one, and what is no text keeps its JSON. */
 const textsOf = (value: string | undefined): ReadonlyArray<string> => {
   if (value === undefined || value === "") return []
@@ -125,10 +123,10 @@ const verifiedIn = ({ kind, name, properties }: Subject): ReadonlyArray<Verified
   }
   if (kind !== "EXTENSION") return []
   const extension = parsed(properties.get("VALUE") ?? "")
-  const queries = isRecord(extension) ? extension["verified_queries"] : undefined
+  const queries = Predicate.isReadonlyRecord(extension) ? extension["verified_queries"] : undefined
   return Array.isArray(queries)
     ? queries
-        .filter(isRecord)
+        .filter(Predicate.isReadonlyRecord)
         .flatMap(({ question, sql }) =>
           typeof question === "string" && typeof sql === "string" ? [{ question, sql }] : []
         )
