@@ -90,30 +90,7 @@ const toolsOf = () => {
 }
 
 /** The manifest of a platform's bundle. */
-const manifestOf = (platform, { connection, tools }) => {
-  const settings = [
-    {
-      key: "serve",
-      variable: "SNOWGUARD_WAREHOUSE",
-      type: "string",
-      title: "What is served",
-      description: "snowflake (your account), or duckdb (a sample, which needs no account)",
-      default: "snowflake"
-    },
-    ...connection.map(({ description, isSecret, key, kind, title, variable }) => ({
-      ...{ key, variable, title, description, default: "" },
-      type: kind === "file" ? "file" : "string",
-      ...(isSecret ? { sensitive: true } : {})
-    })),
-    {
-      key: "config",
-      variable: "SNOWGUARD_CONFIG",
-      type: "file",
-      title: "snowguard.toml",
-      description: "Limits, tiers and all other settings; optional",
-      default: ""
-    }
-  ]
+const manifestOf = (platform, { settings, tools }) => {
   return {
     manifest_version: "0.3",
     name: project.name,
@@ -135,9 +112,16 @@ const manifestOf = (platform, { connection, tools }) => {
     },
     tools,
     user_config: Object.fromEntries(
-      settings.map(({ default: unset, description, key, sensitive, title, type }) => [
+      settings.map(({ choices: [first] = [""], description, isSecret, key, kind, title }) => [
         key,
-        { type, title, description, required: false, default: unset, sensitive }
+        {
+          type: kind === "file" ? "file" : "string",
+          title,
+          description,
+          required: false,
+          default: first,
+          ...(isSecret ? { sensitive: true } : {})
+        }
       ])
     ),
     compatibility: {
@@ -225,6 +209,6 @@ mkdirSync(cache, { recursive: true })
 install(join(cache, "tool"), tool)
 const main = join(cache, "tool", "node_modules", "@anthropic-ai", "mcpb", "dist", "index.js")
 const { packExtension: pack } = await import(pathToFileURL(main).href)
-const { connection } = await fromSources("src/cli/clients.ts")
-const shared = { connection, pack, tools: toolsOf() }
+const { settings } = await fromSources("src/cli/clients.ts")
+const shared = { settings, pack, tools: toolsOf() }
 for (const platform of chosen) await build(platform, shared)

@@ -12,24 +12,19 @@ const { values: options } = parseArgs({
   options: { check: { type: "boolean", default: false }, bundles: { type: "string" } }
 })
 const { mcpName, name, version } = JSON.parse(readFileSync(`${root}package.json`, "utf8"))
-const { connection } = await fromSources("src/cli/clients.ts")
+const { settings } = await fromSources("src/cli/clients.ts")
 
-const environmentVariables = [
-  {
-    name: "SNOWGUARD_WAREHOUSE",
-    description: "snowflake (an account) or duckdb (an embedded sample, which needs none)",
-    default: "duckdb",
-    choices: ["snowflake", "duckdb"]
-  },
-  ...connection.map(({ description, example, isSecret, kind, variable }) => ({
+const environmentVariables = settings.map(
+  ({ choices, description, example, isSecret, kind, standard, variable }) => ({
     name: variable,
     description,
     ...(kind === "file" ? { format: "filepath" } : {}),
     ...(isSecret ? { isSecret } : {}),
-    ...(example === "" ? {} : { placeholder: example })
-  })),
-  { name: "SNOWGUARD_CONFIG", description: "snowguard.toml, with all other settings", format: "filepath" }
-]
+    ...(example === "" ? {} : { placeholder: example }),
+    ...(standard === undefined ? {} : { default: standard }),
+    ...(choices === undefined ? {} : { choices })
+  })
+)
 const transport = { type: "stdio" }
 
 /** The bundles, as files of a release. */

@@ -21,7 +21,6 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
-import { parse as parseYaml } from "yaml"
 import { fromSources } from "./fromSources.mjs"
 import { install } from "./installed.mjs"
 import * as Chart from "./try/chart.mjs"
@@ -167,33 +166,11 @@ const mcpb = async () => {
 /** The snippets for clients: the command that each starts, as its format is read, is run. */
 const clients = async () => {
   const { clients, exampleEnv } = await fromSources("src/cli/clients.ts")
-  const { parse: parseToml } = await import("smol-toml")
+  const { launchOf } = await fromSources("test/utils/clientFormats.ts")
   const home = folder()
   const launch = { command: process.execPath, args: [join(root, "dist", "bin.js")], env: exampleEnv }
-  const read = {
-    json: (text) => Object.values(JSON.parse(text))[0].snowguard,
-    toml: (text) => parseToml(text).mcp_servers.snowguard,
-    yaml: (text) => {
-      const { args, cmd: command, envs: env } = parseYaml(text).extensions.snowguard
-      return { command, args, env }
-    },
-    // The client's own command is not here: the shell says what it would get.
-    sh: (text) => {
-      const { stdout } = spawnSync("sh", ["-c", `claude() { printf '%s\\0' "$@"; }\n${text}`], {
-        encoding: "utf8"
-      })
-      const words = stdout.split("\0").slice(0, -1)
-      const end = words.indexOf("--")
-      const env = words
-        .slice(3, end)
-        .filter((word) => word !== "-e")
-        .map((word) => word.split(/=(.*)/s).slice(0, 2))
-      return { command: words[end + 1], args: words.slice(end + 2), env: Object.fromEntries(env) }
-    }
-  }
   for (const { name, snippet } of clients) {
-    const { language, text } = await Effect.runPromise(snippet(launch))
-    const { args, command, env } = read[language](text)
+    const { args, command, env } = launchOf(await Effect.runPromise(snippet(launch)))
     // The account of the example does not exist: the same command answers from the sample.
     const run = {
       cwd: home,

@@ -40,17 +40,18 @@ export type Command<Name extends string = CommandName> =
       readonly action: string | undefined
       /** The command's own options; a flag that was given is `true`. */
       readonly options: { readonly [name: string]: string | true }
+      /** What follows the name of the command or the action. */
       readonly operands: ReadonlyArray<string>
-      /** All values of the options that may be given several times. */
-      readonly lists?: { readonly [name: string]: ReadonlyArray<string> } | undefined
+      /** What is asked first at a terminal, where the action takes something away. */
+      readonly question: string | undefined
     } & From)
 
 /** Where the settings come from. */
 interface From {
   readonly configPath: string | undefined
   readonly connection: string | undefined
-  /** Files that the embedded warehouse serves. */
-  readonly load?: ReadonlyArray<string> | undefined
+  /** All values of the options that may be given several times. */
+  readonly lists: { readonly [name: string]: ReadonlyArray<string> }
 }
 
 /**
@@ -119,8 +120,6 @@ const closest = <A extends { readonly name: string }>(
   return among.find((one) => one.name === found)
 }
 
-const takesValue = (option: OptionSpec | undefined): boolean => option?.value !== undefined
-
 /**
  * The options of a command, with those of all its actions.
  *
@@ -155,40 +154,43 @@ const either = (names: ReadonlyArray<string>): string =>
 export const actionOf = (spec: CommandSpec, words: ReadonlyArray<string>): Described | undefined =>
   spec.actions?.find(({ name }) => name === words.slice(0, name.split(" ").length).join(" "))
 
+type Fault = (typeof UsageFault.Type)["faults"][number]
+
+const fault = (argument: string, message: string, nearest?: string | undefined): Fault => ({
+  argument,
+  message,
+  ...(nearest === undefined ? {} : { nearest })
+})
+
 /** What is wrong with words that name no action. */
-const noAction = (spec: CommandSpec, [first, second]: ReadonlyArray<string>) => {
+const noAction = (spec: CommandSpec, [first, second]: ReadonlyArray<string>): Fault => {
   const actions = spec.actions ?? []
   const names = [...new Set(actions.map(({ name }) => name.split(" ")[0] ?? ""))]
-  if (first === undefined)
-    return { argument: spec.name, message: `expected ${either(names)}`, nearest: undefined }
+  if (first === undefined) return fault(spec.name, `expected ${either(names)}`)
   const verbs = actions.flatMap(({ name }) =>
     name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []
   )
   const [given, among] = verbs.length === 0 ? [first, names] : [second, verbs]
   const meant = given === undefined ? undefined : nearest(given, among, 1)[0]
-  return {
-    argument: [spec.name, first, ...(verbs.length === 0 || second === undefined ? [] : [second])].join(" "),
-    message: given === undefined || meant === undefined ? `expected ${either(among)}` : "unknown action",
-    nearest:
-      meant === undefined ? undefined : [spec.name, ...(verbs.length === 0 ? [] : [first]), meant].join(" ")
-  }
+  return fault(
+    [spec.name, first, ...(verbs.length === 0 || second === undefined ? [] : [second])].join(" "),
+    given === undefined || meant === undefined ? `expected ${either(among)}` : "unknown action",
+    meant === undefined ? undefined : [spec.name, ...(verbs.length === 0 ? [] : [first]), meant].join(" ")
+  )
 }
 
-type Faults = Array<(typeof UsageFault.Type)["faults"][number]>
-
-/** What is wrong with a value. */
-const valueFault = (
+/** What is wrong with the value of an option or an operand. */
+const valueFaults = (
+  argument: string,
   { values, whole }: Pick<OptionSpec, "values" | "whole">,
   value: string
-): { readonly message: string; readonly nearest: string | undefined } | undefined => {
+): ReadonlyArray<Fault> => {
   if (values !== undefined && !values.includes(value)) {
-    return { message: `expected ${either(values)}, got ${value}`, nearest: nearest(value, values, 1)[0] }
+    return [fault(argument, `expected ${either(values)}, got ${value}`, nearest(value, values, 1)[0])]
   }
-  if (whole === undefined) return undefined
+  if (whole === undefined) return []
   const fits = /^\d{1,10}$/.test(value) && Number(value) >= whole.least && Number(value) <= whole.most
-  return fits
-    ? undefined
-    : { message: `expected a whole number from ${whole.least} to ${whole.most}`, nearest: undefined }
+  return fits ? [] : [fault(argument, `expected a whole number from ${whole.least} to ${whole.most}`)]
 }
 
 /**
@@ -200,17 +202,27 @@ const valueFault = (
 export const parse: (argv: ReadonlyArray<string>) => Either.Either<Command, UsageFault> = (argv) =>
   parseWith(commands, argv)
 
-/**
- * {@link parse} for other commands; the first is the default.
- *
- * @since 0.1.0
- * @category parsing
- */
-export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<CommandSpec>]>(
-  specs: Specs,
+/** An option as it was given. */
+interface Flag {
+  readonly name: string
+  readonly rawName: string
+  readonly value: string | undefined
+  readonly inlineValue: boolean | undefined
+}
+
+/** A command line, in its parts: nothing is known yet of what they mean. */
+interface Parts {
+  readonly words: ReadonlyArray<string>
+  readonly flags: ReadonlyArray<Flag>
+  /** The values of the options that may be given several times. */
+  readonly lists: { readonly [name: string]: ReadonlyArray<string> }
+}
+
+const partsOf = (
+  specs: ReadonlyArray<CommandSpec>,
+  all: ReadonlyArray<OptionSpec>,
   argv: ReadonlyArray<string>
-): Either.Either<Command<Specs[number]["name"]>, UsageFault> => {
-  const all: ReadonlyArray<OptionSpec> = [...options, ...specs.flatMap(optionsOf)]
+): Parts => {
   // Not strict: node would stop at the first mistake, and suggests nothing.
   const { tokens } = parseArgs({
     args: [...argv],
@@ -227,127 +239,185 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
       ])
     )
   })
-  const flags = tokens.flatMap((token) => (token.kind === "option" ? [token] : []))
-  const repeated = new Map<string, Array<string>>()
-  let last: Array<string> | undefined
-  const [named, ...operands] = tokens.flatMap((token, i) => {
+  const words: Array<string> = []
+  const flags: Array<Flag> = []
+  const lists = new Map<string, Array<string>>()
+  let before: Flag | undefined
+  /** Takes the words behind it too: a shell's `*.csv` is many. */
+  let list: Array<string> | undefined
+  for (const token of tokens) {
     if (token.kind === "option") {
-      const repeats = all.some(({ name, repeats }) => name === token.name && repeats === true)
-      last = undefined
-      if (!repeats || token.value === undefined || token.value === "") return []
-      last = [...(repeated.get(token.name) ?? []), token.value]
-      repeated.set(token.name, last)
-      return []
+      const { inlineValue, name, rawName, value } = token
+      before = { inlineValue, name, rawName, value }
+      flags.push(before)
+      const repeats = all.some((option) => option.name === name && option.repeats === true)
+      list = repeats && value !== undefined && value !== "" ? [...(lists.get(name) ?? []), value] : undefined
+      if (list !== undefined) lists.set(name, list)
+      continue
     }
-    if (token.kind !== "positional") return []
-    if (last !== undefined && !specs.some(({ name }) => name === token.value)) {
-      last.push(token.value)
-      return []
+    const option = before
+    before = undefined
+    if (token.kind !== "positional") continue
+    if (list !== undefined && !specs.some(({ name }) => name === token.value)) {
+      list.push(token.value)
+      continue
     }
-    last = undefined
-    // `--confg my.toml`: the path is part of the mistake before it, not a command. An option that is known
-    // has its value already.
-    const before = tokens[i - 1]
-    const isLost =
-      before?.kind === "option" && before.value === undefined && takesValue(closest(before.name, all))
-    return isLost ? [] : [token.value]
-  })
-  const faults: Faults = []
-  const fault = (argument: string, message: string, meant?: string | undefined) =>
-    faults.push({ argument, message, ...(meant === undefined ? {} : { nearest: meant }) })
-  const isGiven = (name: string) => flags.some((flag) => flag.name === name)
-  const json = isGiven(asJson.name)
+    list = undefined
+    if (!losesValue(option, all)) words.push(token.value)
+  }
+  return { words, flags, lists: Object.fromEntries(lists) }
+}
+
+/**
+ * `--confg my.toml`: the path is part of the mistake before it, not a command. An option that is known has its value
+ * already.
+ */
+const losesValue = (before: Flag | undefined, all: ReadonlyArray<OptionSpec>): boolean =>
+  before !== undefined && before.value === undefined && closest(before.name, all)?.value !== undefined
+
+/** `help COMMAND ACTION`. */
+const helpAbout = <Name extends string>(
+  specs: ReadonlyArray<CommandSpec & { readonly name: Name }>,
+  [asked, ...more]: ReadonlyArray<string>,
+  json: boolean
+): Either.Either<Command<Name>, UsageFault> => {
+  const about = specs.find(({ name }) => name === asked)
+  const action = about === undefined ? undefined : actionOf(about, more)
+  // `help admin breaker`: the help of the command has all that begin so.
+  const isPart = (about?.actions ?? []).some(({ name }) => name.startsWith(`${more.join(" ")} `))
+  const faults = (): ReadonlyArray<Fault> => {
+    if (asked !== undefined && asked !== help.name && about === undefined) {
+      return [fault(asked, "unknown command", closest(asked, specs)?.name)]
+    }
+    if (about?.actions !== undefined && more.length > 0 && action === undefined && !isPart) {
+      return [noAction(about, more)]
+    }
+    const known = isPart ? more.length : lengthOf(action)
+    return more.slice(known).map((extra) => fault(extra, "unexpected argument"))
+  }
+  const wrong = faults()
+  return wrong.length > 0
+    ? Either.left(new UsageFault({ faults: wrong, topic: about?.name }))
+    : Either.right({ _tag: "Help", command: about?.name, action: action?.name, json })
+}
+
+/** Words in the name of an action. */
+const lengthOf = (action: Described | undefined): number => action?.name.split(" ").length ?? 0
+
+/** What is meant: a command, and one of its actions where it has some. */
+interface Meant {
+  readonly spec: CommandSpec | undefined
+  readonly action: Described | undefined
+}
+
+/** What is wrong with the words: the command, the action, the operands. */
+const wordFaults = (
+  specs: ReadonlyArray<CommandSpec>,
+  { action, spec }: Meant,
+  [named = "", ...words]: ReadonlyArray<string>
+): ReadonlyArray<Fault> => {
+  if (spec === undefined) {
+    const among = named.startsWith("-") ? specs : [...specs, help]
+    return [fault(named, "unknown command", closest(named, among)?.name)]
+  }
+  if (spec.actions !== undefined && action === undefined) return [noAction(spec, words)]
+  const given = words.slice(lengthOf(action))
+  const wanted = (action ?? spec).operands ?? []
+  const path = [spec.name, ...(action === undefined ? [] : [action.name])].join(" ")
+  const missing = wanted.slice(given.length).find(({ optional }) => optional !== true)
+  return [
+    ...(missing === undefined
+      ? []
+      : [fault(path, `expected ${missing.values === undefined ? missing.name : either(missing.values)}`)]),
+    ...wanted.flatMap((operand, i) => {
+      const value = given[i]
+      return value === undefined ? [] : valueFaults(path, operand, value)
+    }),
+    ...given.slice(wanted.length).map((extra) => fault(extra, "unexpected argument"))
+  ]
+}
+
+/** What is wrong with an option that is not one of the command. */
+const strangeFault = (
+  specs: ReadonlyArray<CommandSpec>,
+  { action, spec }: Meant,
+  { name, rawName }: Flag,
+  known: ReadonlyArray<OptionSpec>
+): Fault => {
+  const owners = ownersOf(specs, name)
+  const siblings = owners.filter((owner) => owner.startsWith(`${spec?.name ?? ""} `))
+  if (siblings.length > 0 && action !== undefined) {
+    return fault(rawName, `an option of ${siblings.join(", ")}, not of ${spec?.name ?? ""} ${action.name}`)
+  }
+  if (owners.length > 0) return fault(rawName, `an option of ${owners.join(", ")} only`)
+  const meant = closest(name, known)
+  return fault(rawName, "unknown option", meant === undefined ? undefined : `--${meant.name}`)
+}
+
+/** What is wrong with an option of the command, as it was given. */
+const flagFaults = (
+  option: OptionSpec,
+  { inlineValue, rawName, value }: Flag,
+  isGiven: boolean
+): ReadonlyArray<Fault> => {
+  // A flag given twice says the same thing.
+  if (option.value === undefined) return value === undefined ? [] : [fault(rawName, "takes no value")]
+  if (value === undefined || value === "") return [fault(rawName, `expected ${option.value}`)]
+  // `--config --print-config` has lost its path; `--config=-odd-name` is meant as it is.
+  if (value.startsWith("-") && inlineValue === false) {
+    return [fault(rawName, `expected ${option.value}, got ${value}`)]
+  }
+  if (option.repeats !== true && isGiven) return [fault(rawName, "given twice")]
+  return valueFaults(rawName, option, value)
+}
+
+/** The options that are known where this is meant. An unknown command, or action, has unknown options. */
+const knownOptions = (
+  all: ReadonlyArray<OptionSpec>,
+  { action, spec }: Meant,
+  isPrinted: boolean
+): ReadonlyArray<OptionSpec> => {
+  if (spec === undefined) return all
+  const own = action === undefined ? optionsOf(spec) : [...spec.options, ...action.options]
+  return [...options, ...own, ...(isPrinted ? [asJson] : [])]
+}
+
+/**
+ * {@link parse} for other commands; the first is the default.
+ *
+ * @since 0.1.0
+ * @category parsing
+ */
+export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<CommandSpec>]>(
+  specs: Specs,
+  argv: ReadonlyArray<string>
+): Either.Either<Command<Specs[number]["name"]>, UsageFault> => {
+  const all: ReadonlyArray<OptionSpec> = [...options, ...specs.flatMap(optionsOf)]
+  const { flags, lists, words } = partsOf(specs, all, argv)
+  const has = (name: string) => flags.some((flag) => flag.name === name)
+  const json = has(asJson.name)
+  const [named, ...behind] = words
+  if (named === help.name && !has("help")) return helpAbout(specs, behind, json)
+
   const spec: Specs[number] | undefined =
     named === undefined ? specs[0] : specs.find((candidate) => candidate.name === named)
-  if (named === help.name && !isGiven("help")) {
-    const [asked, ...more] = operands
-    const about = specs.find(({ name }) => name === asked)
-    const action = about === undefined ? undefined : actionOf(about, more)
-    // `help admin breaker`: the help of the command has all that begin so.
-    const isPart = (about?.actions ?? []).some(({ name }) => name.startsWith(`${more.join(" ")} `))
-    if (asked !== undefined && asked !== help.name && about === undefined) {
-      fault(asked, "unknown command", closest(asked, specs)?.name)
-    } else if (about?.actions !== undefined && more.length > 0 && action === undefined && !isPart) {
-      const { argument, message, nearest: meant } = noAction(about, more)
-      fault(argument, message, meant)
-    } else {
-      const known = action === undefined ? (isPart ? more.length : 0) : action.name.split(" ").length
-      for (const extra of more.slice(known)) fault(extra, "unexpected argument")
-    }
-    return faults.length > 0
-      ? Either.left(new UsageFault({ faults, topic: about?.name }))
-      : Either.right({ _tag: "Help", command: about?.name, action: action?.name, json })
-  }
-  const action = spec === undefined ? undefined : actionOf(spec, operands)
-  if (isGiven("help")) {
-    return Either.right({
-      _tag: "Help",
-      command: named === undefined ? undefined : spec?.name,
-      action: action?.name,
-      json
-    })
+  const action = spec === undefined ? undefined : actionOf(spec, behind)
+  if (has("help")) {
+    const command = named === undefined ? undefined : spec?.name
+    return Either.right({ _tag: "Help", command, action: action?.name, json })
   }
 
-  const isPrinted = isGiven("print-config") || isGiven("version")
-  if (spec === undefined) {
-    fault(
-      named ?? "",
-      "unknown command",
-      closest(named ?? "", named?.startsWith("-") === true ? specs : [...specs, help])?.name
-    )
-  } else if (spec.actions !== undefined && action === undefined) {
-    const { argument, message, nearest: meant } = noAction(spec, operands)
-    fault(argument, message, meant)
-  } else {
-    const words = action === undefined ? 0 : action.name.split(" ").length
-    const given = operands.slice(words)
-    const wanted = (action ?? spec).operands ?? []
-    const path = [spec.name, ...operands.slice(0, words)].join(" ")
-    const missing = wanted.slice(given.length).find(({ optional }) => optional !== true)
-    if (missing !== undefined) {
-      fault(path, `expected ${missing.values === undefined ? missing.name : either(missing.values)}`)
-    }
-    for (const [i, operand] of wanted.entries()) {
-      const value = given[i]
-      const found = value === undefined ? undefined : valueFault(operand, value)
-      if (found !== undefined) fault(path, found.message, found.nearest)
-    }
-    for (const extra of given.slice(wanted.length)) fault(extra, "unexpected argument")
-  }
-
-  // An unknown command, or action, has unknown options.
-  const own =
-    spec === undefined ? all : action === undefined ? optionsOf(spec) : [...spec.options, ...action.options]
-  const known: ReadonlyArray<OptionSpec> =
-    spec === undefined ? all : [...options, ...own, ...(isPrinted ? [asJson] : [])]
+  const known = knownOptions(all, { spec, action }, has("print-config") || has("version"))
+  const faults = [...wordFaults(specs, { spec, action }, words)]
   const values: { [name: string]: string | true } = {}
-  for (const { inlineValue, name, rawName, value } of flags) {
-    const option = known.find((candidate) => candidate.name === name)
-    const owners = ownersOf(specs, name)
-    const siblings = owners.filter((owner) => owner.startsWith(`${spec?.name ?? ""} `))
-    if (option === undefined && siblings.length > 0 && action !== undefined) {
-      fault(rawName, `an option of ${siblings.join(", ")}, not of ${spec?.name ?? ""} ${action.name}`)
-    } else if (option === undefined && owners.length > 0) {
-      fault(rawName, `an option of ${owners.join(", ")} only`)
-    } else if (option === undefined) {
-      const meant = closest(name, known)
-      fault(rawName, "unknown option", meant === undefined ? undefined : `--${meant.name}`)
-    } else if (option.value === undefined) {
-      if (value !== undefined) fault(rawName, "takes no value")
-      // A flag given twice says the same thing.
-      values[name] = true
-    } else if (value === undefined || value === "") {
-      fault(rawName, `expected ${option.value}`)
-    } else if (value.startsWith("-") && inlineValue === false) {
-      // `--config --print-config` has lost its path; `--config=-odd-name` is meant as it is.
-      fault(rawName, `expected ${option.value}, got ${value}`)
-    } else if (option.repeats !== true && Object.hasOwn(values, name)) {
-      fault(rawName, "given twice")
-    } else {
-      const found = valueFault(option, value)
-      if (found !== undefined) fault(rawName, found.message, found.nearest)
-      values[name] = value
+  for (const flag of flags) {
+    const option = known.find(({ name }) => name === flag.name)
+    if (option === undefined) {
+      faults.push(strangeFault(specs, { spec, action }, flag, known))
+      continue
     }
+    faults.push(...flagFaults(option, flag, Object.hasOwn(values, flag.name)))
+    if (option.repeats !== true) values[flag.name] = flag.value ?? true
   }
   if (faults.length > 0 || spec === undefined) {
     const topic = named === undefined ? undefined : spec?.name
@@ -355,25 +425,21 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
       new UsageFault({ faults, topic: action === undefined ? topic : `${spec?.name ?? ""} ${action.name}` })
     )
   }
-  if (values["version"] === true) return Either.right({ _tag: "Version", json })
-  const { config, connection, load: _, "print-config": print, ...rest } = values
+  const { config, connection, "print-config": print, version, ...own } = values
+  if (version === true) return Either.right({ _tag: "Version", json })
   const from: From = {
     configPath: typeof config === "string" ? config : undefined,
     connection: typeof connection === "string" ? connection : undefined,
-    load: repeated.get("load")
+    lists
   }
-  const lists = [...repeated].filter(([name]) => name !== "load")
-  return Either.right(
-    print === true
-      ? { _tag: "PrintConfig", json, ...from }
-      : {
-          _tag: "Run",
-          command: spec.name,
-          action: action?.name,
-          ...from,
-          options: rest,
-          operands,
-          ...(lists.length === 0 ? {} : { lists: Object.fromEntries(lists) })
-        }
-  )
+  if (print === true) return Either.right({ _tag: "PrintConfig", json, ...from })
+  const given = { operands: behind.slice(lengthOf(action)), options: own }
+  return Either.right({
+    _tag: "Run",
+    command: spec.name,
+    action: action?.name,
+    question: action?.asks?.(given),
+    ...given,
+    ...from
+  })
 }

@@ -66,6 +66,17 @@ export interface Described {
   readonly options: ReadonlyArray<OptionSpec>
   readonly operands?: ReadonlyArray<OperandSpec> | undefined
   readonly examples?: ReadonlyArray<Example> | undefined
+  /** It takes something away: what a person at a terminal is asked first, unless `--yes` ({@link yes}) is given. */
+  readonly asks?: ((given: GivenWords) => string) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface GivenWords {
+  readonly operands: ReadonlyArray<string>
+  readonly options: { readonly [name: string]: string | true }
 }
 
 /**
@@ -109,6 +120,17 @@ const quota: OptionSpec = {
   summary: "reset this quota only",
   values: QuotaName.literals
 }
+
+/**
+ * Of each action that asks.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const yes: OptionSpec = { name: "yes", summary: "do not ask" }
+
+const forget = (whose: string, { quota }: GivenWords["options"]): string =>
+  `Forget what ${whose} has used${quota === undefined ? "" : ` of ${String(quota)}`}?`
 
 const ofClient = (summary: string): OptionSpec => ({ name: "client", value: "NAME", summary })
 
@@ -189,8 +211,9 @@ export const commands = [
         name: "revoke",
         operands: [{ name: "NAME" }],
         summary: "revoke a key by its id, or all keys of a client",
-        about: ["The exit code is 1 when nothing was revoked."],
-        options: [],
+        about: ["Asks first at a terminal. The exit code is 1 when nothing was revoked."],
+        options: [yes],
+        asks: ({ operands: [name] }) => `Revoke ${name}? A key that is revoked does not come back.`,
         examples: [
           ["keys revoke ada", "all keys of the client ada"],
           ["keys revoke 4f0c2a9be713", "one key"]
@@ -204,7 +227,8 @@ export const commands = [
     summary: "look at a running server, and operate it",
     about: [
       "Asks over HTTP. The API key or the access token of an administrator is read from SNOWGUARD_ADMIN_KEY: an argument " +
-        "could be read in the list of processes."
+        "could be read in the list of processes.",
+      "What takes something from clients asks first at a terminal, unless --yes is given; a script is not asked."
     ],
     options: [
       { name: "url", value: "URL", summary: "of the server; http.host and http.port if not given" },
@@ -220,7 +244,8 @@ export const commands = [
       {
         name: "breaker open",
         summary: "stop all statements until release",
-        options: [],
+        options: [yes],
+        asks: () => "Stop the statements of all clients, until release?",
         examples: [["admin breaker open", "clients get remembered answers, or CIRCUIT_OPEN"]]
       },
       { name: "breaker release", summary: "let the breaker decide again", options: [] },
@@ -229,7 +254,8 @@ export const commands = [
         name: "ladder pin",
         operands: [{ name: "MODE", values: Degradation.Mode.literals }],
         summary: "hold the server in a mode of degradation",
-        options: [],
+        options: [yes],
+        asks: ({ operands: [mode] }) => `Hold the server in the mode ${mode} for all clients, until unpin?`,
         examples: [["admin ladder pin cache-only", "remembered answers only"]]
       },
       { name: "ladder unpin", summary: "let the server choose its mode again", options: [] },
@@ -237,14 +263,17 @@ export const commands = [
         name: "quota reset",
         operands: [{ name: "CLIENT" }],
         summary: "forget what a client has used",
-        options: [quota],
+        options: [quota, yes],
+        asks: ({ operands: [client = ""], options }) => forget(client, options),
         examples: [["admin quota reset ada --quota queries_per_hour", "one quota of the client ada"]]
       },
       {
         name: "call cancel",
         operands: [{ name: "ID" }],
         summary: "cancel a running call; its caller is told that an operator did",
-        options: [],
+        about: ["The exit code is 1 when no such call is under way."],
+        options: [yes],
+        asks: ({ operands: [id] }) => `Cancel the call ${id}?`,
         examples: [["admin call cancel 81", "the call that `admin status` lists as 81"]]
       },
       {
@@ -276,8 +305,10 @@ export const commands = [
           ofClient("what this client has used"),
           { name: "all", summary: "what every client has used" },
           quota,
-          { name: "yes", summary: "do not ask" }
+          yes
         ],
+        asks: ({ options }) =>
+          forget(options["all"] === true ? "every client" : String(options["client"]), options),
         examples: [
           ["quota reset --client ada", "asks, then forgets"],
           ["quota reset --all --yes", "everything, in a script"]
@@ -336,9 +367,10 @@ export const commands = [
   {
     name: "check",
     group: "Operate",
-    summary: "log in to the Snowflake account, or say what is wrong",
+    summary: "open the warehouse that is served, or say what is wrong",
     about: [
-      "The last line is ok, or what to do. The exit code is 78 for a setting that is wrong, 69 to try later."
+      "An account is logged in to, once; files of your own are read. The last line is ok, or what to do. The exit code " +
+        "is 78 for a setting or a file that is wrong, 69 to try later."
     ],
     options: [
       ofClient("as this client's statements run"),
@@ -418,8 +450,8 @@ export const commands = [
     group: "Set up",
     summary: "write a first configuration, and what a client needs",
     about: [
-      "Asks at a terminal for what the options do not say. The file is checked before it is written, only its owner may " +
-        "read it, and no secret is in it. What the client needs is printed on stdout.",
+      "Asks at a terminal for what the options do not say. Before the file is written it is checked, and the files that it " +
+        "names are read. Only its owner may read it, and no secret is in it. What the client needs is printed on stdout.",
       "--connection NAME serves a connection of Snowflake's own tools."
     ],
     options: [
@@ -538,11 +570,17 @@ export const asJson: OptionSpec = json
  */
 export const exitCodes: ReadonlyArray<readonly [code: number, meaning: string]> = [
   [0, "done; a server: ended as it was asked to"],
-  [1, "it failed, or the answer is no (a statement is refused, no key is revoked, no server answers)"],
+  [
+    1,
+    "it failed, or the answer is no (a statement is refused, no key is revoked, no such call, no server answers)"
+  ],
   [64, "the command line is wrong"],
   [69, "the Snowflake account cannot be reached right now (check)"],
   [74, "the quota store cannot be opened, or the output cannot be written"],
-  [78, "the configuration is wrong, or the account does not accept it (check)"],
+  [
+    78,
+    "the configuration is wrong, the account does not accept it, or a file cannot be served (check, init)"
+  ],
   [130, "it was interrupted before its end; not of servers"],
   [141, "the reader of the output went away before its end"]
 ]

@@ -16,7 +16,7 @@ import * as Queue from "effect/Queue"
 import * as Cli from "./Cli.js"
 import type { CommandName } from "./Commands.js"
 import type { Run } from "./commands/Command.js"
-import { lookOf, OutputLost, storeExitCode, write } from "./commands/Command.js"
+import { lookOf, OutputLost, storeExitCode, write, writeHanging } from "./commands/Command.js"
 import { relative } from "node:path"
 import * as HardEnd from "./hardEnd.js"
 import * as Live from "../platform/Live.js"
@@ -69,34 +69,62 @@ const serves = ({ command }: { readonly command: CommandName }): boolean =>
 
 const stateDirectory = () => Either.merge(Server.stateDirectory())
 
-/** Commands that use the account; the others run without a valid connection. */
-const readsConnection: { readonly [Name in CommandName]?: boolean } = {
-  stdio: true,
-  http: true,
-  check: true,
-  "check-sql": true
+/** What a command has to know of the settings: nothing, where the server is, all but the account, all, what it checks. */
+type Needs = "nothing" | "address" | "limits" | "all" | "check"
+
+const needs: { readonly [Name in CommandName]: Needs } = {
+  stdio: "all",
+  http: "all",
+  keys: "limits",
+  admin: "address",
+  quota: "limits",
+  limits: "limits",
+  check: "check",
+  demo: "limits",
+  emulator: "limits",
+  "check-sql": "all",
+  // It writes them.
+  init: "nothing",
+  completion: "nothing"
 }
 
-const load = ({
-  command,
+const fromOf = ({
   configPath,
   connection,
-  load,
-  options
-}: Extract<Cli.Command, { readonly _tag: "Run" }>): Effect.Effect<
-  ServerConfig.Loaded,
-  ServerConfig.ConfigFaults
-> =>
-  command === "completion" || command === "init"
-    ? ServerConfig.decode({})
-    : command === "admin"
-      ? loadForAdmin(configPath, options["url"] !== undefined)
-      : ServerConfig.load({
-          configPath,
-          connection,
-          load,
-          account: command === "check" ? true : readsConnection[command] === true ? undefined : false
-        })
+  lists
+}: Omit<Extract<Cli.Command, { readonly _tag: "PrintConfig" }>, "_tag" | "json">) => ({
+  configPath,
+  connection,
+  load: lists["load"]
+})
+
+const load = (
+  command: Extract<Cli.Command, { readonly _tag: "Run" }>
+): Effect.Effect<ServerConfig.Loaded, ServerConfig.ConfigFaults> => {
+  const from = fromOf(command)
+  switch (needs[command.command]) {
+    case "nothing":
+      return ServerConfig.decode({})
+    case "address":
+      return loadForAdmin(from.configPath, command.options["url"] !== undefined)
+    case "limits":
+      return ServerConfig.load({ ...from, account: false })
+    case "all":
+      return ServerConfig.load(from)
+    case "check":
+      return loadForCheck(from)
+  }
+}
+
+/** Where nothing says which warehouse is served, an account that is set is meant. */
+const loadForCheck = (from: ReturnType<typeof fromOf>) => {
+  const account = ServerConfig.load({ ...from, account: true })
+  return from.connection === undefined
+    ? Effect.flatMap(ServerConfig.load(from), (loaded) =>
+        ServerConfig.choosesWarehouse(loaded) ? Effect.succeed(loaded) : account
+      )
+    : account
+}
 
 /** A server that runs is operated although a file was broken since: only its address is needed. */
 const loadForAdmin = (configPath: string | undefined, isAddressed: boolean) =>
@@ -141,9 +169,9 @@ const announce = (
         version: Package.version,
         warehouse:
           settings.warehouse === "duckdb"
-            ? settings.duckdb.database === undefined && settings.duckdb.load.length === 0
-              ? "the embedded sample warehouse"
-              : "the embedded warehouse, with files of your own"
+            ? ServerConfig.hasOwnData(settings.duckdb)
+              ? "the embedded warehouse, with files of your own"
+              : "the embedded sample warehouse"
             : `the Snowflake account ${account ?? accessUrl ?? "that is not set"}` +
               (user === undefined ? "" : `, user ${user}`) +
               (role === undefined ? "" : `, role ${role}`),
@@ -158,7 +186,7 @@ const announce = (
   })
 
 /** Faults quote arguments, files and the answers of other servers: control characters are escaped. */
-const tell = (text: string) => write(process.stderr, escaped(text))
+const tell = (text: string) => writeHanging(process.stderr, escaped(text), 2)
 
 /** A shared server without a terminal outlives the shell that started it. */
 const endsOnHangup = ({ command }: { readonly command: CommandName }): boolean =>
@@ -188,7 +216,7 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
         0
       )
     case "PrintConfig":
-      return Effect.flatMap(ServerConfig.load(command), (loaded) =>
+      return Effect.flatMap(ServerConfig.load(fromOf(command)), (loaded) =>
         Effect.as(
           write(
             process.stdout,
@@ -219,9 +247,11 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
             module.run({
               settings,
               sources: loaded.sources,
+              action: command.action,
               options: command.options,
               operands: command.operands,
-              lists: command.load === undefined ? command.lists : { ...command.lists, load: command.load },
+              question: command.question,
+              lists: command.lists,
               connection: command.connection,
               source
             })

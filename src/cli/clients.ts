@@ -25,6 +25,10 @@ export interface Given {
   readonly example: string
   readonly kind: "text" | "file"
   readonly isSecret: boolean
+  /** The only values it takes; the first is what a form begins with. */
+  readonly choices?: ReadonlyArray<string> | undefined
+  /** What the server does without it. */
+  readonly standard?: string | undefined
 }
 
 const given = (
@@ -33,14 +37,14 @@ const given = (
   title: string,
   description: string,
   example: string,
-  { isSecret = false, kind = "text" }: { readonly isSecret?: boolean; readonly kind?: Given["kind"] } = {}
-): Given => ({ key, variable, title, description, example, kind, isSecret })
+  { isSecret = false, kind = "text", ...values }: Partial<Given> = {}
+): Given => ({ key, variable, title, description, example, kind, isSecret, ...values })
 
 /**
  * What of a Snowflake account a client has to know: enough to log in by key pair or by token. The rest is set in
  * `snowguard.toml`.
  */
-export const connection: ReadonlyArray<Given> = [
+const connection: ReadonlyArray<Given> = [
   given(
     "account",
     "SNOWFLAKE_ACCOUNT",
@@ -81,6 +85,22 @@ export const connection: ReadonlyArray<Given> = [
     "",
     { isSecret: true }
   )
+]
+
+/** All that a form of a client, or a registry, asks for: what is served, the account, and the file for the rest. */
+export const settings: ReadonlyArray<Given> = [
+  given(
+    "serve",
+    "SNOWGUARD_WAREHOUSE",
+    "What is served",
+    "snowflake (an account) or duckdb (an embedded sample, which needs none)",
+    "",
+    { choices: ["snowflake", "duckdb"], standard: "duckdb" }
+  ),
+  ...connection,
+  given("config", "SNOWGUARD_CONFIG", "snowguard.toml", "snowguard.toml, with all other settings", "", {
+    kind: "file"
+  })
 ]
 
 /** The environment of an account that logs in by key pair, with the examples as values. */

@@ -14,7 +14,7 @@ import { fromText, quote } from "./Kind.js"
 import type { Fields } from "./Setting.js"
 import * as Setting from "./Setting.js"
 import type { NamedSection, Table } from "./Table.js"
-import { namePattern } from "../platform/Principal.js"
+import { namePattern, nameRule } from "../platform/Principal.js"
 import { reserved } from "./Table.js"
 
 /**
@@ -189,10 +189,7 @@ export const fromFile = (
           meant ? Key.format([section, known.base, name]) : undefined
         )
       } else if (!namePattern.test(name)) {
-        fault(
-          at,
-          `expected a ${known.one} whose name is made of letters, digits and . _ @ : - (128 at most), not snowguard:...`
-        )
+        fault(at, `expected a ${known.one} with a name of ${nameRule}`)
       } else {
         into.names.get(section)?.add(name)
         fields(at, known.fields, value)

@@ -352,6 +352,24 @@ export const load: (options?: LoadOptions) => Effect.Effect<Loaded, ConfigFaults
 )
 
 /**
+ * Whether the embedded warehouse serves files of the user's own, in place of the sample.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const hasOwnData = ({ database, load }: Settings["duckdb"]): boolean =>
+  database !== undefined || load.length > 0
+
+/**
+ * Whether anything says which warehouse is served: the default one is what is left where nothing does.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const choosesWarehouse = ({ settings, sources }: Pick<Loaded, "settings" | "sources">): boolean =>
+  hasOwnData(settings.duckdb) || (sources.get("warehouse") ?? { source: "default" }).source !== "default"
+
+/**
  * The settings of one section, for what needs no other: where they are all right as `load` reads them, and otherwise
  * those of the section with the defaults of all others. `faults`: what is wrong with the others. Fails where the
  * section itself is wrong.

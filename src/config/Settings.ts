@@ -6,7 +6,7 @@
 import { defaults as breaker } from "../guard/CircuitBreaker.js"
 import { names as events } from "../platform/core/Events.js"
 import { Scope } from "../guard/RateLimiter.js"
-import { namePattern } from "../platform/Principal.js"
+import { namePattern, nameRule } from "../platform/Principal.js"
 import { defaults as credits } from "../quota/Credits.js"
 import { LEAST_CREDITS } from "../quota/Quota.js"
 import { partOf, QuotaName } from "../quota/QuotaStore.js"
@@ -84,7 +84,7 @@ const seconds = { min: 0.001, max: 86_400, unit: "seconds" }
 /** Of a client or a tier. */
 const name = {
   pattern: namePattern,
-  expected: "a name of letters, digits and . _ @ : - (128 at most), not snowguard:..."
+  expected: `a name of ${nameRule}`
 }
 const dotted = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$/
 

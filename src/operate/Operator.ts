@@ -286,7 +286,7 @@ export const make = ({
         case "call/cancel":
           return Effect.map(calls.cancel(action.id), (call) =>
             call === undefined
-              ? done(false, "no call with this id is under way")
+              ? done(false, `no call with the id ${action.id} is under way`)
               : done(true, `the call of ${call.tool} by ${call.client} is cancelled`)
           )
         case "warehouse/unlatch":

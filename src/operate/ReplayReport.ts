@@ -5,7 +5,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
-import { textTable, wrapped } from "../platform/layout.js"
+import { fittingTable, wrapped } from "../platform/layout.js"
 import type { Log } from "./AuditLog.js"
 import type { Outcome, Result, Terms } from "./Replay.js"
 
@@ -267,12 +267,12 @@ const row = (name: string, { calls, refused, waited }: Totals, first: string): R
 ]
 
 /**
- * Tables for a terminal of 80 columns.
+ * Tables, and what has to be known of them. A table that is too wide is a paragraph for each of its rows.
  *
  * @since 0.1.0
  * @category rendering
  */
-export const render = (report: Report): string => {
+export const render = (report: Report, width: number = Number.POSITIVE_INFINITY): string => {
   const {
     clients,
     from,
@@ -286,11 +286,14 @@ export const render = (report: Report): string => {
   const why = clients.flatMap(({ by, client }) =>
     by.map((one) => [cut(client, CLIENT), limitText(one), String(one.then), String(one.now)])
   )
+  const said = (text: string) => wrapped(text, width)
   return [
-    `${many(report.calls, "call")} of ${many(clients.length, "client")}, ${many(report.servers, "start")} of a server`,
-    `${dateAndTime(from)} to ${dateAndTime(to)} UTC`,
+    ...said(
+      `${many(report.calls, "call")} of ${many(clients.length, "client")}, ${many(report.servers, "start")} of a server`
+    ),
+    ...said(`${dateAndTime(from)} to ${dateAndTime(to)} UTC`),
     "",
-    ...textTable(
+    ...fittingTable(
       [
         ["client", "calls", "refused", "now", "waited", "now", "first refused now"],
         ...clients.map((one) =>
@@ -298,21 +301,21 @@ export const render = (report: Report): string => {
         ),
         row("all", report, "")
       ],
+      width,
       numbers
     ),
-    "waited: seconds, p50/max of the calls that waited for the rate limit",
+    ...said("waited: seconds, p50/max of the calls that waited for the rate limit"),
     ...(why.length === 0
       ? []
-      : ["", ...textTable([["client", "refused by", "then", "now"], ...why], new Set([2, 3]))]),
+      : ["", ...fittingTable([["client", "refused by", "then", "now"], ...why], width, new Set([2, 3]))]),
     "",
-    `newly refused: ${newlyRefused}; newly admitted: ${newlyAdmitted}`,
+    ...said(`newly refused: ${newlyRefused}; newly admitted: ${newlyAdmitted}`),
     ...(not.faulty_lines.length === 0
       ? []
-      : wrapped(
-          `${many(not.faulty_lines.length, "line")} cannot be read: ${not.faulty_lines.slice(0, 10).join(", ")}${not.faulty_lines.length > 10 ? ", …" : ""}`,
-          80
+      : said(
+          `${many(not.faulty_lines.length, "line")} cannot be read: ${not.faulty_lines.slice(0, 10).join(", ")}${not.faulty_lines.length > 10 ? ", …" : ""}`
         )),
     "",
-    ...notes.flatMap((note) => wrapped(note, 78).map((line, i) => `${i === 0 ? "- " : "  "}${line}`))
+    ...notes.flatMap((note) => wrapped(note, width - 2).map((line, i) => `${i === 0 ? "- " : "  "}${line}`))
   ].join("\n")
 }

@@ -78,3 +78,12 @@ export class CurrentPrincipal extends Context.Reference<CurrentPrincipal>()(
  * @category models
  */
 export const namePattern = /^(?!snowguard:)[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/i
+
+/**
+ * What {@link namePattern} allows, in words.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const nameRule =
+  'at most 128 letters, digits and . _ @ : -, beginning with a letter or a digit, and not with "snowguard:"'

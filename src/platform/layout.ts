@@ -29,9 +29,10 @@ export const textTable = (
 /** A table where it fits; otherwise each row as its first cell, with the others and their headings below. */
 export const fittingTable = (
   [headings = [], ...rows]: ReadonlyArray<ReadonlyArray<string>>,
-  width: number
+  width: number,
+  right: ReadonlySet<number> = new Set()
 ): ReadonlyArray<string> => {
-  const table = textTable([headings, ...rows])
+  const table = textTable([headings, ...rows], right)
   return table.every(({ length }) => length <= width)
     ? table
     : rows.flatMap(([first = "", ...others]) => [
@@ -88,7 +89,9 @@ export const hanging = (text: string, indent: number, width: number): string =>
       const before = /^ */.exec(line)?.[0] ?? ""
       // What the line begins with keeps its place: blanks within it are columns.
       const head = line.slice(0, Math.max(indent, before.length))
-      const [first = "", ...rest] = wrapped(line.slice(head.length), width - head.length)
-      return [head + first, ...rest.map((more) => " ".repeat(head.length) + more)]
+      const gap = /^ */.exec(line.slice(head.length))?.[0] ?? ""
+      const behind = line.slice(head.length + gap.length)
+      const [first = "", ...rest] = wrapped(behind, width - head.length - gap.length)
+      return [head + gap + first, ...rest.map((more) => " ".repeat(head.length) + more)]
     })
     .join("\n")

@@ -10,7 +10,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { textTable } from "../platform/layout.js"
+import { fittingTable } from "../platform/layout.js"
 import type { QuotaName, QuotaStoreError, Usage } from "./QuotaStore.js"
 import { clientKey, clientOf, GLOBAL_KEY, QuotaStore } from "./QuotaStore.js"
 
@@ -31,6 +31,8 @@ export interface ShowOptions {
   readonly client?: string | undefined
   readonly json?: boolean | undefined
   readonly limitOf?: LimitOf | undefined
+  /** Characters of a line at most; as many as there are when absent. */
+  readonly width?: number | undefined
 }
 
 /** A line of a table, and of the JSON forms. */
@@ -94,8 +96,8 @@ const nameOf = ({ client }: Row): string => (client === null ? "(all)" : printab
 const HEADINGS = ["client", "quota", "used", "held", "limit", "resets at"] as const
 const NUMBERS = new Set([2, 3, 4])
 
-/** Columns as wide as they need to be; numbers to the right. */
-const tableOf = (all: ReadonlyArray<Row>): string => {
+/** Columns as wide as they need to be, where that fits; numbers to the right. */
+const tableOf = (all: ReadonlyArray<Row>, width = Number.POSITIVE_INFINITY): string => {
   const lines = all.map((row) => [
     nameOf(row),
     row.quota,
@@ -104,7 +106,7 @@ const tableOf = (all: ReadonlyArray<Row>): string => {
     row.limit === null ? "-" : String(row.limit),
     row.resets_at.replace(/\.000Z$/, "Z")
   ])
-  return textTable([HEADINGS, ...lines], NUMBERS).join("\n")
+  return fittingTable([HEADINGS, ...lines], width, NUMBERS).join("\n")
 }
 
 /**
@@ -121,7 +123,7 @@ export const show = (options: ShowOptions = {}): Effect.Effect<string, QuotaStor
         ? options.client === undefined
           ? "nothing has been used"
           : `nothing has been used by ${printable(options.client)}`
-        : tableOf(all)
+        : tableOf(all, options.width)
   )
 
 /**

@@ -12,10 +12,13 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { statSync } from "node:fs"
 import { join } from "node:path"
 import * as CircuitBreaker from "../guard/CircuitBreaker.js"
 import { sentence } from "../platform/core/format.js"
+import { codeOf } from "../platform/fileReasons.js"
 import * as QuotaStore from "../quota/QuotaStore.js"
 import * as Opened from "../quota/stores/Opened.js"
 import { errorIn } from "../quota/stores/redis/errors.js"
@@ -40,6 +43,28 @@ const fault = (key: string, message: string) =>
 /** Of the process: the directory for what must survive a restart, or why there is none. */
 type Directory = Either.Either<string, string>
 
+const fileIn = (directory: string): string => join(directory, "quota.db")
+
+/**
+ * The path of the store that is a file, where no server has made it yet: to open it would make it.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const absentStore = ({ quotaStore }: Settings, directory: Directory): Option.Option<string> =>
+  quotaStore.kind !== "sqlite"
+    ? Option.none()
+    : Option.filter(Option.map(Either.getRight(directory), fileIn), isAbsent)
+
+/** What cannot be looked at is opened, which tells why. An empty file is one that a server was about to make. */
+const isAbsent = (path: string): boolean => {
+  try {
+    return statSync(path).size === 0
+  } catch (cause) {
+    return codeOf(cause) === "ENOENT"
+  }
+}
+
 const sqlite = ({ quotaStore }: Settings, directory: Directory) =>
   Either.match(directory, {
     onLeft: (description) =>
@@ -49,7 +74,7 @@ const sqlite = ({ quotaStore }: Settings, directory: Directory) =>
         () => import("../quota/stores/Sqlite.js"),
         (adapter) =>
           adapter.layer({
-            path: join(path, "quota.db"),
+            path: fileIn(path),
             durability: quotaStore.durability,
             windows: quotaStore.windows,
             lockTimeoutMs: quotaStore.lockWaitSeconds * 1000

@@ -50,7 +50,7 @@ export const embedded = (settings: ServerConfig.Settings): Layer.Layer<Embedded,
 /** The user's own files, which are loaded before anything is served: a call never waits for them. */
 const ownData = Effect.fnUntraced(function* ({ duckdb, warehouse }: ServerConfig.Settings) {
   const { database, load } = duckdb
-  if (warehouse !== "duckdb" || (database === undefined && load.length === 0)) return undefined
+  if (warehouse !== "duckdb" || !ServerConfig.hasOwnData(duckdb)) return undefined
   const adapter = yield* Effect.promise(() => import("../warehouse/DuckDb.js"))
   yield* Effect.logInfo("loading").pipe(
     Effect.annotateLogs({ files: [...(database === undefined ? [] : [database]), ...load].join(", ") })

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Package from "../platform/package.js"
 import { startFaults } from "./startFaults.js"
@@ -13,6 +14,7 @@ import type { Source } from "./Reload.js"
 import * as Server from "./Server.js"
 import * as Principal from "../platform/Principal.js"
 import * as ServerConfig from "../config/ServerConfig.js"
+import type { Report } from "../warehouse/snowflake/check.js"
 import { silent } from "../warehouse/WarehouseHealth.js"
 import { signedIn } from "./Warehouses.js"
 
@@ -42,6 +44,15 @@ export const quotaStore = (settings: ServerConfig.Settings) =>
     { ...settings, quotaStore: { ...settings.quotaStore, onUnavailable: "refuse" } },
     Server.stateDirectory()
   ).quotaStore
+
+/**
+ * The path of the quota store that is a file, where there is none yet.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const absentQuotaStore = (settings: ServerConfig.Settings) =>
+  Effect.sync(() => Fleet.absentStore(settings, Server.stateDirectory()))
 
 /**
  * Serves one client over this process's stdin and stdout until it leaves.
@@ -99,7 +110,57 @@ export const loginFaults = ({ snowflake }: ServerConfig.Settings) =>
   )
 
 /**
- * The identity in the account, or what is wrong; never fails.
+ * Opens the embedded warehouse, as a server does that starts, with the files of the user's own: what was found there,
+ * or everything that is wrong; never fails.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const checkEmbedded = ({ duckdb }: ServerConfig.Settings): Effect.Effect<Report> =>
+  Effect.gen(function* () {
+    const { database, load } = duckdb
+    const isOwn = ServerConfig.hasOwnData(duckdb)
+    const looked = {
+      warehouse: `the embedded warehouse, with ${isOwn ? "files of your own" : "the sample"}`,
+      ...(load.length === 0 ? {} : { files: load.join(", ") }),
+      ...(database === undefined ? {} : { "DuckDB file": database })
+    }
+    const wrong = (
+      wrong: ReadonlyArray<string>,
+      todo: string,
+      warnings: ReadonlyArray<string> = []
+    ): Report => ({
+      facts: looked,
+      warnings,
+      wrong,
+      todo,
+      exitCode: 78
+    })
+    const adapter = yield* Effect.promise(() => import("../warehouse/DuckDb.js"))
+    const data = isOwn ? yield* Effect.either(adapter.ownData({ database, load }, duckdb)) : undefined
+    if (data !== undefined && Either.isLeft(data)) {
+      return wrong(data.left.message.split("\n"), "mend the files, or name others in the section [duckdb]")
+    }
+    const own = data?.right
+    const warnings = own?.notes ?? []
+    const client = yield* adapter.makeEmbedded({ ...duckdb, data: own, processes: 1 })
+    const names = yield* Effect.either(client.names)
+    if (Either.isLeft(names)) {
+      return wrong([names.left.description], "mend what keeps the embedded warehouse from opening", warnings)
+    }
+    return {
+      facts: {
+        ...looked,
+        databases: names.right.databases.map(({ name }) => name).join(", "),
+        ...(own === undefined ? {} : { tables: String(own.tables), rows: String(own.rows) })
+      },
+      warnings,
+      exitCode: 0 as const
+    }
+  }).pipe(Effect.scoped)
+
+/**
+ * The identity in the account, or what is wrong; never fails. `tier` is one of the settings.
  *
  * @since 0.1.0
  * @category checks
@@ -127,9 +188,6 @@ export const checkAccount = (
       const principal = Principal.make(settings.client)
       const { login } = account.identityOf(settings, { signIn })(principal)
       return yield* check(Effect.map(options, (given) => ({ ...given, login })))
-    }
-    if (caller.tier !== undefined && !Object.hasOwn(settings.tiers, caller.tier)) {
-      return incomplete([`tiers has no ${JSON.stringify(caller.tier)}`])
     }
     const faults = account.startFaults(settings)
     if (faults.length > 0) return incomplete(faults.map(({ message, setting }) => `${setting} ${message}`))

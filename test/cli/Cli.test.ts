@@ -54,8 +54,11 @@ const run = {
   command: "stdio",
   action: undefined,
   configPath: undefined,
+  connection: undefined,
+  question: undefined,
   options: {},
-  operands: []
+  operands: [],
+  lists: {}
 }
 
 const help = (command?: string, action?: string) => ({ _tag: "Help", command, action, json: false })
@@ -82,7 +85,9 @@ describe("the command line", () => {
     expect(parsed("--print-config", "--config", "x")).toEqual({
       _tag: "PrintConfig",
       json: false,
-      configPath: "x"
+      configPath: "x",
+      connection: undefined,
+      lists: {}
     })
     expect(parsed("--print-config", "--json")).toMatchObject({ _tag: "PrintConfig", json: true })
     expect(parsed("--version")).toEqual({ _tag: "Version", json: false })
@@ -123,9 +128,9 @@ describe("the command line", () => {
     })
     expect(parsed("quota", "show", "ann").valueOf()).toMatchObject({
       command: "quota",
-      operands: ["show", "ann"]
+      operands: ["ann"]
     })
-    expect(parsed("quota", "show", "--", "-ann")).toMatchObject({ operands: ["show", "-ann"] })
+    expect(parsed("quota", "show", "--", "-ann")).toMatchObject({ operands: ["-ann"] })
   })
 
   it("takes options in front of the command and of operands", () => {
@@ -137,9 +142,9 @@ describe("the command line", () => {
     expect(parsed("--config", "x.toml", "quota", "show", "ann")).toMatchObject({
       command: "quota",
       configPath: "x.toml",
-      operands: ["show", "ann"]
+      operands: ["ann"]
     })
-    expect(parsed("quota", "-c", "x.toml", "show", "ann")).toMatchObject({ operands: ["show", "ann"] })
+    expect(parsed("quota", "-c", "x.toml", "show", "ann")).toMatchObject({ operands: ["ann"] })
   })
 
   it("names what it does not know, and what was probably meant", () => {
@@ -167,7 +172,7 @@ describe("the command line", () => {
     expect(parsed("quota", "reset", "ann", "--yes", "--json")).toMatchObject({
       command: "quota",
       action: "reset",
-      operands: ["reset", "ann"],
+      operands: ["ann"],
       options: { yes: true, json: true }
     })
   })
@@ -185,13 +190,12 @@ describe("the command line", () => {
     const loads = (...argv: ReadonlyArray<string>) => Either.getOrThrow(Cli.parse(argv))
     const wrong = (...argv: ReadonlyArray<string>) =>
       Either.match(Cli.parse(argv), { onLeft: (fault) => fault.render().split("\n")[0], onRight: () => "" })
-    const loading = { ...run, load: ["a.csv"] }
+    const loading = { ...run, lists: { load: ["a.csv"] } }
     expect(loads("limits", "simulate", "--audit", "a.log", "a.log.1", "--audit=b.log", "--json")).toEqual({
       ...run,
       command: "limits",
       action: "simulate",
-      operands: ["simulate"],
-      options: { audit: "b.log", json: true },
+      options: { json: true },
       lists: { audit: ["a.log", "a.log.1", "b.log"] }
     })
     expect(loads("--load", "a.csv")).toEqual(loading)
@@ -200,7 +204,7 @@ describe("the command line", () => {
     expect(loads("--load", "a.csv", "http")).toEqual({ ...loading, command: "http" })
     expect(loads("--load", "a.csv", "b.csv", "--load=c.csv", "d e.csv", "-c", "x.toml")).toEqual({
       ...run,
-      load: ["a.csv", "b.csv", "c.csv", "d e.csv"],
+      lists: { load: ["a.csv", "b.csv", "c.csv", "d e.csv"] },
       configPath: "x.toml"
     })
     expect(wrong("--load")).toBe("--load: expected FILE")
@@ -288,6 +292,40 @@ describe("the command line", () => {
     },
     { fastCheck: { numRuns: 300 } }
   )
+
+  it("knows what is asked before an action that takes something away, and each of these has --yes", () => {
+    const questionOf = (line: string) => {
+      const command = Either.getOrThrow(Cli.parse(line.split(" ")))
+      return command._tag === "Run" ? command.question : undefined
+    }
+    const asking = {
+      "keys revoke ada": "Revoke ada? A key that is revoked does not come back.",
+      "admin breaker open": "Stop the statements of all clients, until release?",
+      "admin ladder pin cache-only": "Hold the server in the mode cache-only for all clients, until unpin?",
+      "admin quota reset ada": "Forget what ada has used?",
+      "admin call cancel 81 --json": "Cancel the call 81?",
+      "quota reset --client ada --quota bytes_per_day": "Forget what ada has used of bytes_per_day?",
+      "quota reset --all": "Forget what every client has used?"
+    }
+    for (const [line, question] of Object.entries(asking)) {
+      expect(questionOf(line)).toBe(question)
+      expect(Either.isRight(Cli.parse([...line.split(" "), "--yes"])), line).toBe(true)
+    }
+    for (const line of [
+      "keys list",
+      "admin breaker release",
+      "admin ladder unpin",
+      "admin reload",
+      "quota show"
+    ]) {
+      expect(questionOf(line)).toBeUndefined()
+    }
+    const actions = Commands.commands.flatMap(({ actions = [] }: Commands.CommandSpec) => actions)
+    expect(actions.filter(({ asks }) => asks !== undefined)).toHaveLength(6)
+    for (const { asks, name, options } of actions) {
+      expect(options.includes(Commands.yes), name).toBe(asks !== undefined)
+    }
+  })
 
   it("uses an option name for one kind of option only", () => {
     const kinds = new Map<string, unknown>()

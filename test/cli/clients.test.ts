@@ -1,47 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { FastCheck as fc } from "effect"
-import { parse as parseToml } from "smol-toml"
-import { parse as parseYaml } from "yaml"
 import type { Client, Launch } from "../../src/cli/clients.js"
-import { clients, connection, exampleEnv } from "../../src/cli/clients.js"
+import { clients, exampleEnv, settings } from "../../src/cli/clients.js"
 import * as ServerConfig from "../../src/config/ServerConfig.js"
-import { run } from "../utils/command.js"
+import { launchOf } from "../utils/clientFormats.js"
 
-/** What the client would start: the snippet read as the client's own format is read. */
-const launchOf = async (client: Client, launch: Launch): Promise<Launch> => {
-  const { language, text } = await Effect.runPromise(client.snippet(launch))
-  if (language === "sh") {
-    // The shell itself says which arguments the command gets.
-    const shown = await run("sh", ["-c", `claude() { for one; do printf '%s\\0' "$one"; done; }\n${text}`])
-    assert.strictEqual(shown.status, 0, shown.stderr)
-    const words = shown.stdout.split("\0").slice(0, -1)
-    const end = words.indexOf("--")
-    assert.deepStrictEqual(words.slice(0, 3), ["mcp", "add", "snowguard"])
-    const env: { [name: string]: string } = {}
-    for (let at = 3; at < end; at += 2) {
-      assert.strictEqual(words[at], "-e")
-      const [, name = "", value = ""] = /^(\w+)=(.*)$/s.exec(words[at + 1] ?? "") ?? []
-      env[name] = value
-    }
-    return { command: words[end + 1] ?? "", args: words.slice(end + 2), env }
-  }
-  if (language === "toml") {
-    return JSON.parse(JSON.stringify(parseToml(text))).mcp_servers.snowguard
-  }
-  if (language === "yaml") {
-    const { args, cmd, envs, type } = parseYaml(text).extensions.snowguard
-    assert.strictEqual(type, "stdio")
-    return { command: cmd, args, env: envs ?? {} }
-  }
-  const value = JSON.parse(text)
-  if (client.name === "vscode") {
-    const { type, ...rest } = value.servers.snowguard
-    assert.strictEqual(type, "stdio")
-    return rest
-  }
-  return value.mcpServers.snowguard
-}
+const startedBy = async (client: Client, launch: Launch): Promise<Launch> =>
+  launchOf(await Effect.runPromise(client.snippet(launch)))
 
 const launches: ReadonlyArray<Launch> = [
   { command: "node", args: ["/opt/snowguard/dist/bin.js"], env: {} },
@@ -55,7 +21,7 @@ const launches: ReadonlyArray<Launch> = [
 
 describe.each(clients.map((client) => [client.name, client] as const))("the snippet for %s", (_, client) => {
   it("read as that client reads it, starts the same command with the same environment", async () => {
-    for (const launch of launches) assert.deepStrictEqual(await launchOf(client, launch), launch)
+    for (const launch of launches) assert.deepStrictEqual(await startedBy(client, launch), launch)
   })
 
   it("says what any text in it says, quotes and control characters included", async () => {
@@ -69,7 +35,7 @@ describe.each(clients.map((client) => [client.name, client] as const))("the snip
     await fc.assert(
       fc.asyncProperty(launch, async (one) => {
         const plain = { ...one, env: { ...one.env } }
-        assert.deepEqual(JSON.stringify(await launchOf(client, plain)), JSON.stringify(plain))
+        assert.deepEqual(JSON.stringify(await startedBy(client, plain)), JSON.stringify(plain))
       }),
       { numRuns: client.name === "claude-code" ? 25 : 100 }
     )
@@ -106,15 +72,23 @@ describe("the links that open a client", () => {
 })
 
 it.effect(
-  "every variable of the connection is a setting of the server, and the secret ones are secrets",
+  "every variable that a client gives is one that the server reads, and the secret ones are secrets",
   () =>
     Effect.gen(function* () {
       const marker = "value-of-the-variable"
-      for (const { isSecret, variable } of connection) {
-        const loaded = yield* ServerConfig.load({ env: { [variable]: marker }, account: false })
-        const printed = ServerConfig.printConfig(loaded, [])
-        assert.include(printed, variable)
-        assert.strictEqual(!printed.includes(marker), isSecret, variable)
+      for (const { choices = [marker], isSecret, variable } of settings) {
+        for (const value of choices) {
+          const env = { [variable]: value }
+          // The file itself is no setting.
+          if (variable === "SNOWGUARD_CONFIG") {
+            const { faults } = yield* Effect.flip(ServerConfig.load({ env, account: false }))
+            assert.deepInclude(faults[0], { key: variable, source: "env" })
+            continue
+          }
+          const printed = ServerConfig.printConfig(yield* ServerConfig.load({ env, account: false }), [])
+          assert.include(printed, variable)
+          assert.strictEqual(!printed.includes(value), isSecret, variable)
+        }
       }
     })
 )

@@ -5,9 +5,10 @@ import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll } from "vitest"
+import { afterAll, beforeAll } from "vitest"
 import { exitCodes } from "../../src/cli/Commands.js"
 import * as Server from "../utils/server.js"
+import * as Terminal from "../utils/terminal.js"
 
 const folder = mkdtempSync(join(tmpdir(), "snowguard-codes-"))
 const file = join(folder, "file")
@@ -54,6 +55,7 @@ const cases: ReadonlyArray<Case> = [
   { args: ["quota", "show"], code: 0 },
   { args: ["quota", "reset", "--client", "ada", "--yes"], code: 0 },
   { args: ["limits", "explain", "--client", "ada"], code: 0 },
+  { args: ["check"], code: 0, env: { SNOWGUARD_WAREHOUSE: "duckdb" } },
 
   { args: ["check-sql", "DROP TABLE t"], code: 1 },
   { args: ["keys", "revoke", "nobody"], code: 1, told: /^there is no key/, silent: true },
@@ -78,14 +80,25 @@ const cases: ReadonlyArray<Case> = [
   usage(["keys", "create"], /^keys create: expected NAME\nsnowguard help keys create /),
   usage(["keys", "create", "bad name!"], /^keys: .*\nsnowguard help keys create /),
   usage(["keys", "create", "ada", "--tier", "defualt"], /^--tier: .*; did you mean default\?\n/),
-  usage(["check-sql", "--tier", "none", "SELECT 1"], /^--tier: there is no tier none\n/),
+  usage(
+    ["check-sql", "--tier", "none", "SELECT 1"],
+    /^--tier: there is no tier none in the configuration, which has default\n/
+  ),
+  usage(["check", "--tier", "golden"], /^--tier: there is no tier golden in the configuration/),
+  usage(["limits", "explain", "--client", "ada", "--tier", "golden"], /^--tier: there is no tier golden /),
+  usage(["admin", "call"], /^admin call: expected cancel\n/),
+  usage(["admin", "call", "cancel"], /^admin call cancel: expected ID\n/),
+  usage(["admin", "call", "cncel", "5"], /did you mean admin call cancel\?\n/),
   // Before anything is said of a server that starts.
   usage(["http", "--port", "abc"], /^--port: expected a whole number from 0 to 65535\n/),
   usage(["demo", "--outage", "--speed", "0"], /^--speed: expected a whole number from 1 to 100\n/),
   usage(["quota", "reset"], /^quota reset: expected --client NAME, or --all /),
   usage(["quota", "reset", "--all", "--client", "ada"], /not both/),
-  usage(["quota", "reset", "--client", "ada"], /no terminal to ask at: --yes forgets what ada has used\n/),
-  usage(["quota", "reset", "--all"], /--yes forgets what every client has used\n/),
+  usage(
+    ["quota", "reset", "--client", "ada"],
+    /no terminal to ask at: --yes answers "Forget what ada has used\?"\n/
+  ),
+  usage(["quota", "reset", "--all"], /--yes answers "Forget what every client has used\?"\n/),
   usage(["quota", "show", "--yes"], /^--yes: an option of quota reset, not of quota show\n/),
 
   { args: ["check"], code: 69, env: account },
@@ -171,57 +184,84 @@ describe("--json", () => {
 })
 
 describe("at a terminal", () => {
-  const hasScript = spawnSync("script", ["--version"]).status === 0
-  const atTerminal = (args: ReadonlyArray<string>, typed: string, extra: Server.Env = {}) => {
-    const command = [process.execPath, Server.bin, ...args].map((word) => `'${word}'`).join(" ")
-    const { status, stdout } = spawnSync("script", ["-qec", `stty cols 60; ${command}`, "/dev/null"], {
-      env: { ...env, TERM: "xterm", ...extra },
-      encoding: "utf8",
-      input: typed
-    })
-    return { status, shown: stdout.replaceAll("\r", "") }
-  }
-
-  it("quota reset asks, and anything but a yes resets nothing", (context) => {
-    if (!hasScript) {
-      console.error("skipped: there is no script(1) of util-linux to make a terminal with")
-      context.skip()
-    }
-    const no = atTerminal(["quota", "reset", "--client", "ada"], "n\n")
-    assert.strictEqual(no.status, 1)
-    assert.match(no.shown, /Forget what ada has used\? \[y\/N\] [^]*nothing was reset/)
-    const yes = atTerminal(["quota", "reset", "--client", "ada"], "y\n")
-    assert.strictEqual(yes.status, 0)
-    assert.match(yes.shown, /nothing to forget of ada/)
+  const nowhere = ["--url", "http://127.0.0.1:1"]
+  /** What is asked, and what a yes leads to. */
+  const asking: ReadonlyArray<
+    readonly [args: ReadonlyArray<string>, question: string, code: number, told: RegExp]
+  > = [
+    [["quota", "reset", "--client", "ada"], "Forget what ada has used?", 0, /nothing to forget of ada/],
+    [["keys", "revoke", "nobody"], "Revoke nobody?", 1, /there is no key/],
+    [["admin", "call", "cancel", "81", ...nowhere], "Cancel the call 81?", 1, /no server answers/],
+    [["admin", "quota", "reset", "ada", ...nowhere], "Forget what ada has used?", 1, /no server answers/],
+    [["admin", "breaker", "open", ...nowhere], "Stop the statements of all clients", 1, /no server answers/],
+    [["admin", "ladder", "pin", "emergency", ...nowhere], "in the mode emergency", 1, /no server answers/]
+  ]
+  // Something has to be in the store that is asked about.
+  beforeAll(() => {
+    const message = (id: number, method: string, params: object) =>
+      `${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`
+    const hello = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } }
+    const call = { name: "list_databases", arguments: {} }
+    run([], {}, message(0, "initialize", hello) + message(1, "tools/call", call))
   })
 
-  it("what is long goes on below, behind what it is about, in the width of the terminal", (context) => {
-    if (!hasScript) {
-      console.error("skipped: there is no script(1) of util-linux to make a terminal with")
-      context.skip()
-    }
+  for (const [args, question, code, told] of asking) {
+    it(`${args.slice(0, 3).join(" ")} asks, does nothing without a yes, and does not ask with --yes`, async (context) => {
+      Terminal.need(context)
+      const answered = (typed: string) =>
+        Terminal.run(args, { answers: [[question, typed]], columns: 60, env })
+      for (const typed of ["n", "\r", "\u0003", "\u0004"]) {
+        const no = await answered(typed)
+        assert.deepStrictEqual([no.code, no.unasked], [1, []], no.shown)
+        assert.match(no.plain, /\nnothing was changed\n$/)
+        assert.notMatch(no.plain, told)
+      }
+      const yes = await answered("y")
+      assert.deepStrictEqual([yes.code, yes.unasked], [code, []], yes.shown)
+      assert.match(yes.plain, told)
+      const sure = await Terminal.run([...args, "--yes"], { env })
+      assert.strictEqual(sure.code, code)
+      assert.notInclude(sure.plain, question)
+      // A script is not asked; the one that may forget everything has to say so.
+      const script = run(args)
+      if (args[0] === "quota") assert.strictEqual(script.status, 64)
+      else assert.match(script.stderr, told)
+    })
+  }
+
+  it("what is long goes on below, behind what it is about, in the width of the terminal", async (context) => {
+    Terminal.need(context)
     for (const args of [
       ["check-sql", "DROP TABLE t"],
       ["check"],
       ["limits", "explain", "--client", "ada"],
-      ["keys", "list"]
+      ["keys", "list"],
+      ["quota", "show"],
+      ["quota", "reset", "--client", "n".repeat(20), "--all"],
+      [
+        "limits",
+        "simulate",
+        "--audit",
+        join(folder, "none"),
+        join(folder, "other"),
+        join(folder, "one more")
+      ],
+      ["init", "--load", "none.csv", "--sample"],
+      ["admin", "status", "--url", "http://127.0.0.1:1"]
     ]) {
-      const { shown } = atTerminal(args, "", { NO_COLOR: "1" })
-      const lines = shown.trimEnd().split("\n")
-      assert.isAtLeast(lines.length, 3, shown)
+      const { plain } = await Terminal.run(args, { columns: 60, env: { ...env, NO_COLOR: "1" } })
+      const lines = plain.trimEnd().split("\n")
+      assert.isAtLeast(lines.length, 2, plain)
       for (const line of lines) assert.isAtMost(line.length, 60, line)
     }
   })
 
-  it("the help fits its width, with headings in bold", (context) => {
-    if (!hasScript) {
-      console.error("skipped: there is no script(1) of util-linux to make a terminal with")
-      context.skip()
-    }
-    const { shown, status } = atTerminal(["help", "quota"], "")
-    assert.strictEqual(status, 0)
+  it("the help fits its width, with headings in bold", async (context) => {
+    Terminal.need(context)
+    const { code, shown } = await Terminal.run(["help", "quota"], { columns: 60, env })
+    assert.strictEqual(code, 0)
     assert.include(shown, "\u001b[1mActions:\u001b[0m")
-    for (const line of shown.split("\n")) {
+    for (const line of shown.replaceAll("\r", "").split("\n")) {
       const plain = line.replaceAll(/\u001b\[\d+m/g, "")
       if (!plain.startsWith("  snowguard ")) assert.isAtMost(plain.length, 60, plain)
     }

@@ -3,13 +3,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawn, spawnSync } from "node:child_process"
 import { generateKeyPairSync } from "node:crypto"
 import { once } from "node:events"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parse } from "smol-toml"
 import { afterAll } from "vitest"
 import { clients } from "../../src/cli/clients.js"
 import * as Server from "../utils/server.js"
+import * as Terminal from "../utils/terminal.js"
 
 const folder = mkdtempSync(join(tmpdir(), "snowguard-init-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -182,6 +192,53 @@ describe("snowguard init, without a terminal", () => {
     }
   })
 
+  const ragged = path("ragged.csv", "ID,NAME\n1,ada\n2\n")
+  const twice = path("twice.csv", "id,ID,\n1,2,3\n")
+
+  it("reads the files that it names, as the server will, and writes nothing where one of them cannot be served", () => {
+    for (const [files, told] of [
+      [[ragged], /wrong: \S+ragged\.csv:3: 1 value, and the first line has 2 names\n/],
+      [[path("empty.csv", "")], /wrong: \S+empty\.csv:1: the first line is empty/],
+      [[path("open.csv", 'ID\n"1\n')], /wrong: \S+open\.csv:2: a value in quotes does not end/],
+      [[path("notes.docx", "x")], /wrong: \S+notes\.docx: its name should end in \.csv/],
+      [[path("broken.parquet", "x")], /wrong: \S+broken\.parquet: /],
+      [[path("none-*.csv")], /wrong: \S+none-\*\.csv: no file matches/],
+      [[folder], /wrong: \S+: it is a directory/],
+      // All that is wrong is told at once.
+      [[ragged, csv, path("gone.json")], /gone\.json: there is no such file\n[^]*ragged\.csv:3: /]
+    ] as const) {
+      const { file, status, stderr, stdout } = init(["--load", ...files])
+      assert.deepStrictEqual([status, stdout], [78, ""], stderr)
+      assert.match(stderr, told)
+      assert.isFalse(existsSync(file))
+    }
+  })
+
+  it("names a file that this user may not read", (context) => {
+    if (process.getuid?.() === 0) {
+      console.error("skipped: root may read every file")
+      context.skip("root may read every file")
+    }
+    const secret = path("secret.csv", "ID\n1\n")
+    chmodSync(secret, 0)
+    const { file, status, stderr } = init(["--load", secret])
+    assert.strictEqual(status, 78)
+    assert.match(stderr, /wrong: \S+secret\.csv: cannot be read: /)
+    assert.isFalse(existsSync(file))
+  })
+
+  it("says under which names columns are served that have none of their own", () => {
+    const { file, status, stderr } = init(["--load", twice])
+    assert.strictEqual(status, 0, stderr)
+    assert.match(stderr, /warning: \S+twice\.csv: column 2 has the name ID of another, and is called ID_2\n/)
+    assert.match(stderr, /warning: \S+twice\.csv: column 3 has no name, and is called _\n/)
+    assert.isTrue(existsSync(file))
+    const { warnings } = JSON.parse(init(["--load", twice, "--json"]).stdout) as {
+      readonly warnings: ReadonlyArray<string>
+    }
+    assert.lengthOf(warnings, 2)
+  })
+
   it("says which option is missing, or does not fit", () => {
     for (const [args, told] of [
       [[], /expected --account, --connection, --load or --sample/],
@@ -268,47 +325,85 @@ describe("snowguard init, without a terminal", () => {
     const { client, ...rest } = JSON.parse(stdout) as {
       readonly client: { readonly name: string; readonly language: string; readonly text: string }
     }
-    assert.deepStrictEqual(rest as object, { file, secrets: ["SNOWFLAKE_PASSWORD"] })
+    assert.deepStrictEqual(rest as object, { file, secrets: ["SNOWFLAKE_PASSWORD"], warnings: [] })
     assert.deepStrictEqual([client.name, client.language], ["codex", "toml"])
     assert.property(parse(client.text), "mcp_servers")
   })
 })
 
-describe("snowguard init, at a terminal", () => {
-  const missing =
-    spawnSync("script", ["--version"]).status === 0 ? undefined : "there is no script(1) of util-linux"
+describe("snowguard check, of what init has written", () => {
+  const check = (env: Server.Env, ...args: ReadonlyArray<string>) =>
+    spawnSync(process.execPath, [Server.bin, "check", ...args], {
+      env: Server.cleanEnv(env),
+      encoding: "utf8"
+    })
+  const linesOf = (text: string) => text.trimEnd().split("\n")
 
-  /** Types each answer when its question is there. */
-  const asked = async (
-    answers: ReadonlyArray<readonly [question: string, typed: string]>,
-    directory: string
-  ) => {
-    const command = `stty cols 70; '${process.execPath}' '${Server.bin}' init`
-    const child = spawn("script", ["-qec", command, "/dev/null"], {
-      env: { ...envOf(directory), TERM: "xterm-256color", LANG: "C.UTF-8" }
+  it("opens the embedded warehouse, says what it looked at, and ends with ok", () => {
+    const env = envOf(home())
+    const { file } = init(["--load", csv], env)
+    const done = check(env)
+    assert.deepStrictEqual([done.status, done.stderr], [0, ""], done.stdout)
+    assert.deepStrictEqual(linesOf(done.stdout), [
+      `settings: ${file}`,
+      "warehouse: the embedded warehouse, with files of your own",
+      `files: ${csv}`,
+      "databases: LOCAL",
+      "tables: 1",
+      "rows: 1",
+      "ok"
+    ])
+    assert.deepInclude(JSON.parse(check(env, "--json").stdout), {
+      ok: true,
+      files: csv,
+      tables: "1",
+      notes: []
     })
-    const waiting = [...answers]
-    let seen = ""
-    let shown = ""
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      shown += text
-      seen += text
-      const [next] = waiting
-      if (next === undefined || !seen.includes(next[0])) return
-      waiting.shift()
-      seen = ""
-      child.stdin.write(next[1])
-    })
-    const [code] = (await once(child, "close")) as [number | null]
-    return { code, shown, unasked: waiting }
-  }
+    const sample = envOf(home())
+    init(["--sample"], sample)
+    const other = check(sample)
+    assert.strictEqual(other.status, 0)
+    assert.match(other.stdout, /with the sample\ndatabases: SNOWGUARD_SAMPLE\nok\n$/)
+  })
+
+  it("tells what has become of the files since", () => {
+    const env = envOf(home())
+    const mine = path("mine.csv", "ID\n1\n")
+    init(["--load", mine], env)
+    writeFileSync(mine, "ID,NAME\n1\n")
+    const { status, stdout } = check(env)
+    assert.strictEqual(status, 78)
+    assert.match(stdout, /\nwrong: \S+mine\.csv:2: 1 value, and the first line has 2 names\nto do: [^\n]+\n$/)
+    rmSync(mine)
+    assert.match(check(env).stdout, /\nwrong: \S+mine\.csv: there is no such file\n/)
+  })
+
+  it("does not log in to an account that this machine knows too, unless it is named", () => {
+    const directory = home()
+    const env = envOf(directory)
+    init(["--load", csv], env)
+    mkdirSync(join(directory, ".snowflake"))
+    writeFileSync(
+      join(directory, ".snowflake", "connections.toml"),
+      '[default]\naccount = "a"\nuser = "u"\npassword = "hunter2"\nhost = "127.0.0.1"\nprotocol = "http"\nport = 1\n',
+      { mode: 0o600 }
+    )
+    assert.match(check(env).stdout, /\nrows: 1\nok\n$/)
+    const account = { ...env, SNOWFLAKE_ACCOUNT: "a", SNOWFLAKE_ACCESS_URL: "http://127.0.0.1:1" }
+    const told = check(account)
+    assert.strictEqual(told.status, 0)
+    assert.match(told.stdout, /\nnote: a Snowflake account is set, and was not asked: [^\n]+\nok\n$/)
+    assert.strictEqual(check(env, "--connection", "default").status, 69)
+  })
+})
+
+describe("snowguard init, at a terminal", () => {
+  const asked = (answers: ReadonlyArray<readonly [question: string, typed: string]>, directory: string) =>
+    Terminal.run(["init"], { answers, env: envOf(directory) })
 
   const test = (name: string, run: () => Promise<void>) =>
     it(name, async (context) => {
-      if (missing !== undefined) {
-        console.error(`skipped: ${missing}`)
-        context.skip(missing)
-      }
+      Terminal.need(context)
       await run()
     })
 
@@ -344,6 +439,33 @@ describe("snowguard init, at a terminal", () => {
       }
     )
     assert.match(shown, /Cursor: ~\/\.cursor\/mcp\.json[^]*"mcpServers"/)
+  })
+
+  test("ends with nothing written at Ctrl-D, and without an answer", async () => {
+    for (const key of ["\u0004", "\u001b"]) {
+      const directory = home()
+      const ended = await asked([["What does it serve?", key]], directory)
+      assert.deepStrictEqual([ended.code, ended.unasked], [1, []], ended.shown)
+      assert.include(ended.shown, "nothing was written")
+      assert.isFalse(existsSync(join(directory, "config")))
+    }
+  })
+
+  test("asks for a file, and tells what is wrong with it before anything is written", async () => {
+    const directory = home()
+    const { code, shown, unasked } = await asked(
+      [
+        ["What does it serve?", `${DOWN}\r`],
+        ["Which file?", `${path("torn.csv", "ID,NAME\n1\n")}\r`],
+        ["Which client is to use it?", "\r"]
+      ],
+      directory
+    )
+    assert.deepStrictEqual([code, unasked], [78, []], shown)
+    assert.match(
+      shown.replaceAll(/\s+/g, " "),
+      /torn\.csv:2: 1 value, and the first line has 2 names nothing was written/
+    )
   })
 
   test("asks before it replaces a file, and Ctrl-C ends it with nothing written", async () => {

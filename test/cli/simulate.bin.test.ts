@@ -7,6 +7,7 @@ import * as Command from "../utils/command.js"
 import type * as Http from "../utils/http.js"
 import { folder, serving } from "../utils/httpProcess.js"
 import { bin, cleanEnv } from "../utils/server.js"
+import * as Terminal from "../utils/terminal.js"
 
 const limits = (extra = "") => `
 [tiers.default]
@@ -126,6 +127,16 @@ describe("limits simulate, spawned", () => {
 
         const { stdout } = yield* simulate(["--audit", audit, "--config", tighter])
         for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80, line)
+        if (Terminal.missing !== undefined) return
+        const narrow = yield* Effect.promise(() =>
+          Terminal.run(["limits", "simulate", "--audit", audit, "--config", tighter], {
+            columns: 50,
+            env: cleanEnv()
+          })
+        )
+        assert.strictEqual(narrow.code, 0, narrow.shown)
+        assert.include(narrow.plain, "newly refused: ")
+        for (const line of narrow.plain.split("\n")) assert.isAtMost(line.length, 50, line)
       }),
     60_000
   )

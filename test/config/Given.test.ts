@@ -48,7 +48,7 @@ describe("the file", () => {
     expect(faultsOf({ document })).toEqual([
       "__proto__ (snowguard.toml): unknown section",
       "hasOwnProperty (snowguard.toml): unknown key",
-      "tiers.__proto__ (snowguard.toml): expected a tier whose name is made of letters, digits and . _ @ : - (128 at most), not snowguard:...",
+      'tiers.__proto__ (snowguard.toml): expected a tier with a name of at most 128 letters, digits and . _ @ : -, beginning with a letter or a digit, and not with "snowguard:"',
       "tiers.default.toString (snowguard.toml): unknown key"
     ])
     expect(
@@ -60,16 +60,16 @@ describe("the file", () => {
   it("refuses a name of the server's own work", () => {
     const document = { client: "snowguard:search", clients: { "Snowguard:x": {}, "snowguard.x": {} } }
     expect(faultsOf({ document })).toEqual([
-      expect.stringMatching(/^client .*not snowguard:\.\.\./),
-      expect.stringMatching(/^clients\."Snowguard:x" .*not snowguard:\.\.\./)
+      expect.stringMatching(/^client .*and not with "snowguard:"/),
+      expect.stringMatching(/^clients\."Snowguard:x" .*and not with "snowguard:"/)
     ])
   })
 
   it("refuses a name that could not be printed or sent", () => {
     expect(faultsOf({ document: { tiers: { "a b": {} }, clients: { "": {}, "x\ny": {} } } })).toEqual([
-      'tiers."a b" (snowguard.toml): expected a tier whose name is made of letters, digits and . _ @ : - (128 at most), not snowguard:...',
-      'clients."" (snowguard.toml): expected a client whose name is made of letters, digits and . _ @ : - (128 at most), not snowguard:...',
-      'clients."x\\ny" (snowguard.toml): expected a client whose name is made of letters, digits and . _ @ : - (128 at most), not snowguard:...'
+      'tiers."a b" (snowguard.toml): expected a tier with a name of at most 128 letters, digits and . _ @ : -, beginning with a letter or a digit, and not with "snowguard:"',
+      'clients."" (snowguard.toml): expected a client with a name of at most 128 letters, digits and . _ @ : -, beginning with a letter or a digit, and not with "snowguard:"',
+      'clients."x\\ny" (snowguard.toml): expected a client with a name of at most 128 letters, digits and . _ @ : -, beginning with a letter or a digit, and not with "snowguard:"'
     ])
   })
 })

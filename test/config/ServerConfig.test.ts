@@ -314,7 +314,7 @@ describe("load", () => {
     Effect.gen(function* () {
       const text = "client = 2020-01-01\n[limits]\nburst = nan\nquery_burst = inf\nmax_queued = 1.5"
       expect(yield* report({ [own]: text })).toEqual([
-        `client (${own}): expected a name of letters, digits and . _ @ : - (128 at most), not snowguard:..., got a date`,
+        `client (${own}): expected a name of at most 128 letters, digits and . _ @ : -, beginning with a letter or a digit, and not with "snowguard:", got a date`,
         `limits.burst (${own}): expected a whole number from 1 to 1000000, got NaN`,
         `limits.query_burst (${own}): expected a whole number from 1 to 1000000, got Infinity`,
         `limits.max_queued (${own}): expected a whole number from 0 to 1000000, got 1.5`

@@ -419,8 +419,9 @@ describe("the report of a replay", () => {
       }
     })
     assert.match(report.notes.join("\n"), /2 lines of an earlier version/)
-    const lines = ReplayReport.render(report).split("\n")
+    const lines = ReplayReport.render(report, 80).split("\n")
     for (const line of lines) assert.isAtMost(line.length, 80, line)
+    for (const line of ReplayReport.render(report, 40).split("\n")) assert.isAtMost(line.length, 40, line)
     assert.match(lines.join("\n"), /ann +4 +0 +2 +- +- +01-05 00:00:00/)
     assert.match(lines.join("\n"), /1 line cannot be read: audit\.log:7/)
     const late = ReplayReport.make(results, log, terms, { from: started + 50, to: started + 101 })

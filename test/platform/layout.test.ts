@@ -26,6 +26,15 @@ describe("text that fits a width", () => {
     ])
   })
 
+  it("has its numbers to the right in a table, and as they are in rows", () => {
+    const numbers = [
+      ["client", "used"],
+      ["ada", "7"]
+    ]
+    expect(Layout.fittingTable(numbers, 80, new Set([1]))).toEqual(["client  used", "ada        7"])
+    expect(Layout.fittingTable(numbers, 10, new Set([1]))).toEqual(["ada", "  used: 7"])
+  })
+
   it("goes on below what it is about", () => {
     expect(Layout.hanging("circuit    closed: 0 of 98 calls failed", 11, 28)).toBe(
       "circuit    closed: 0 of 98\n           calls failed"
@@ -34,5 +43,9 @@ describe("text that fits a width", () => {
       "short\n  long line of\n  words here"
     )
     expect(Layout.hanging("mode       normal", 11, 40)).toBe("mode       normal")
+    // A word that ends where the rest begins keeps the blank behind it.
+    expect(Layout.hanging("no server answers at this address", 2, 20)).toBe(
+      "no server answers\n  at this address"
+    )
   })
 })

@@ -239,3 +239,20 @@ it.scopedLive("says what is wrong with whose settings, and what to do", () =>
     )
   })
 )
+
+it.scopedLive("logs in once a run, whatever comes of it: a refused password is not tried again", () =>
+  Effect.gen(function* () {
+    const { check, emulator } = yield* start(own)
+    const logins = Effect.map(emulator.state, ({ requests }) => requests["Login"] ?? 0)
+    for (const [client, code] of [
+      ["ann", 0],
+      ["wrong", 78],
+      ["stranger", 78],
+      ["lost", 78]
+    ] as const) {
+      const before = yield* logins
+      const { status, stdout } = yield* check("--client", client)
+      expect([client, status, (yield* logins) - before], stdout).toEqual([client, code, 1])
+    }
+  })
+)

@@ -6,11 +6,13 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { createInterface } from "node:readline"
+import * as Either from "effect/Either"
 import type { Paint } from "../../platform/colors.js"
 import { hasColors, painter } from "../../platform/colors.js"
 import { hanging, widthOf } from "../../platform/layout.js"
+import { escapedLine } from "../../platform/quoted.js"
 import type { UsageFault } from "../Cli.js"
+import { wrong } from "../Cli.js"
 import type { ConfigFaults, Loaded, Settings } from "../../config/ServerConfig.js"
 import type { Source } from "../../server/Reload.js"
 import type { QuotaStoreError } from "../../quota/QuotaStore.js"
@@ -25,9 +27,14 @@ export interface Input {
   readonly sources?: Loaded["sources"] | undefined
   /** The command's own options; a flag that was given is `true`. */
   readonly options: { readonly [name: string]: string | true }
+  /** The action of the command that was named, of those that have some. */
+  readonly action?: string | undefined
+  /** What follows the name of the command or the action. */
   readonly operands: ReadonlyArray<string>
+  /** What is asked first at a terminal, where the action takes something away. */
+  readonly question?: string | undefined
   /** All values of the options that may be given several times. */
-  readonly lists?: { readonly [name: string]: ReadonlyArray<string> } | undefined
+  readonly lists: { readonly [name: string]: ReadonlyArray<string> }
   /** The connection of Snowflake's own files that the command line names. */
   readonly connection?: string | undefined
   /** For commands that read their settings again while they run. */
@@ -105,13 +112,31 @@ export const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<v
 export const print = (text: string): Effect.Effect<void> => write(process.stdout, text)
 
 /**
- * For people: as it is for a pipe, in the width of a terminal.
+ * How many characters a line for people may have: of a terminal its width, of a pipe any number.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const widthFor = (stream: NodeJS.WriteStream): number =>
+  stream.isTTY ? widthOf(stream) : Number.POSITIVE_INFINITY
+
+/**
+ * For people: as it is for a pipe, in the width of a terminal. What a long line begins with stands alone, `indent` wide.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const writeHanging = (stream: NodeJS.WriteStream, text: string, indent: number): Effect.Effect<void> =>
+  write(stream, hanging(text, indent, widthFor(stream)))
+
+/**
+ * The same, to stdout.
  *
  * @since 0.1.0
  * @category output
  */
 export const printHanging = (text: string, indent: number): Effect.Effect<void> =>
-  print(process.stdout.isTTY ? hanging(text, indent, widthOf(process.stdout)) : text)
+  writeHanging(process.stdout, text, indent)
 
 /**
  * The width of a terminal, and whether it takes colours.
@@ -125,29 +150,50 @@ export const lookOf = (stream: NodeJS.WriteStream): { readonly width: number; re
 })
 
 /**
- * Asks at a terminal whether to go on. Anything but yes is no.
+ * Whether to go on with what takes something away ({@link Input.question}): a person at a terminal is asked, unless
+ * `--yes` is given. A script is not asked: it names what it means, and may run where no one is.
  *
  * @since 0.1.0
  * @category input
  */
-export const confirmed = (
-  question: string,
-  {
-    input = process.stdin,
-    output = process.stderr
-  }: { readonly input?: NodeJS.ReadableStream; readonly output?: NodeJS.WritableStream } = {}
-): Effect.Effect<boolean> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => createInterface({ input, output })),
-    (lines) =>
-      Effect.async<boolean>((resume) => {
-        lines.question(`${question} [y/N] `, (answer) =>
-          resume(Effect.succeed(/^\s*y(es)?\s*$/i.test(answer)))
-        )
-        lines.on("close", () => resume(Effect.succeed(false)))
-      }),
-    (lines) => Effect.sync(() => lines.close())
+export const agreed = ({ options, question }: Input): Effect.Effect<boolean> =>
+  question === undefined || options["yes"] === true || !isAtTerminal()
+    ? Effect.succeed(true)
+    : Effect.flatMap(
+        Effect.promise(() => import("../prompts.js")),
+        ({ confirmed }) => confirmed(escapedLine(question))
+      ).pipe(Effect.tap((yes) => (yes ? Effect.void : write(process.stderr, "nothing was changed"))))
+
+/**
+ * Whether a question can be asked, and answered.
+ *
+ * @since 0.1.0
+ * @category input
+ */
+export const isAtTerminal = (): boolean => process.stdin.isTTY && process.stderr.isTTY
+
+/**
+ * The tier that `--tier` names.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const tierOption = ({
+  options,
+  settings
+}: Pick<Input, "options" | "settings">): Either.Either<string | undefined, UsageFault> => {
+  const tier = textOption(options, "tier")
+  if (tier === undefined || Object.hasOwn(settings.tiers, tier)) return Either.right(tier)
+  const tiers = Object.keys(settings.tiers)
+  return Either.left(
+    wrong(
+      "--tier",
+      `there is no tier ${tier} in the configuration, which has ${tiers.join(", ")}`,
+      tier,
+      tiers
+    )
   )
+}
 
 /**
  * @since 0.1.0
@@ -169,4 +215,4 @@ export const wholeOption = (options: Input["options"], name: string): number | u
   return value === undefined ? undefined : Number(value)
 }
 
-export { wrong } from "../Cli.js"
+export { wrong }

@@ -6,22 +6,19 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Config from "effect/Config"
 import * as Schema from "effect/Schema"
-import type { UsageFault } from "../Cli.js"
 import type { Identity } from "../../operate/Snapshot.js"
-import { Action, Done, Snapshot } from "../../operate/Operator.js"
+import { Done, Snapshot } from "../../operate/Operator.js"
 import { iso, plural } from "../../platform/core/format.js"
 import { escaped } from "../../platform/quoted.js"
 import { withoutStack } from "../../platform/withoutStack.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
 import { during } from "../LiveLine.js"
 import type { Input, Run } from "./Command.js"
-import { print, printHanging, textOption, write, wrong } from "./Command.js"
+import { agreed, print, printHanging, textOption, writeHanging } from "./Command.js"
 
 /** The server was not reached, or refused. */
 class AdminFault extends Schema.TaggedError<AdminFault>("snowguard/AdminFault")("AdminFault", {
@@ -32,47 +29,40 @@ class AdminFault extends Schema.TaggedError<AdminFault>("snowguard/AdminFault")(
   }
 }
 
-/** What the third operand is; a client where nothing is said. */
-const operands: { readonly [action: string]: string } = { "ladder/pin": "mode", "call/cancel": "id" }
+/** What the operand of an action is called in the body of its request. */
+const bodyNames: { readonly [action: string]: string } = {
+  "ladder pin": "mode",
+  "quota reset": "client",
+  "call cancel": "id"
+}
+
+/** Actions that fail where there is nothing to do them to. */
+const mustChange: ReadonlySet<string> = new Set(["call cancel"])
 
 /**
- * What the operands ask for; undefined: to look.
+ * The request of an action; undefined: to look. The parser has looked at the words.
  *
  * @since 0.1.0
- * @category parsing
+ * @category constructors
  */
-export const actionOf = (
-  [part, verb, what, ...rest]: ReadonlyArray<string>,
-  quota?: string,
-  user?: string
-): Either.Either<Action | undefined, UsageFault> => {
-  if (part === "status" && verb === undefined) return Either.right(undefined)
-  const action = part === "reload" && verb === undefined ? "config/reload" : `${part ?? ""}/${verb ?? ""}`
+export const requestOf = ({
+  action = "status",
+  operands: [operand],
+  options
+}: Pick<Input, "action" | "operands" | "options">):
+  { readonly path: string; readonly body: { readonly [name: string]: string } } | undefined => {
+  if (action === "status") return undefined
   const given = {
-    action,
-    ...(what === undefined ? {} : { [operands[action] ?? "client"]: what }),
-    ...(quota === undefined ? {} : { quota }),
-    ...(user === undefined ? {} : { user })
+    [bodyNames[action] ?? ""]: operand,
+    quota: textOption(options, "quota"),
+    user: textOption(options, "user")
   }
-  const decoded =
-    rest.length > 0
-      ? Either.left(undefined)
-      : Schema.decodeUnknownEither(Action, { onExcessProperty: "error" })(given)
-  return Either.mapLeft(decoded, (error) => {
-    const known = Action.members.some((member) =>
-      member.fields.action.literals.some((literal) => literal === action)
+  return {
+    path: action === "reload" ? "config/reload" : action.replace(" ", "/"),
+    body: Object.fromEntries(
+      Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
     )
-    const why =
-      error !== undefined && known
-        ? ParseResult.ArrayFormatter.formatErrorSync(error).find(({ path }) => path[0] !== "action")
-        : undefined
-    return wrong(
-      ["admin", part, verb].filter((word) => word !== undefined).join(" "),
-      why === undefined
-        ? "expected status, breaker open|release|reset, ladder pin MODE, ladder unpin, quota reset CLIENT, call cancel ID, warehouse unlatch, or reload"
-        : `${why.path.join(".")}: ${why.message}`
-    )
-  })
+  }
 }
 
 /** The URL to call: the address to listen on may be one that cannot be called. */
@@ -293,30 +283,36 @@ const adminKey = Config.option(Config.redacted("SNOWGUARD_ADMIN_KEY")).pipe(
   Effect.map(Option.getOrUndefined)
 )
 
-const work = ({ operands, options, settings }: Input) =>
+const work = (input: Input) =>
   Effect.gen(function* () {
+    const { action, options, settings } = input
     const json = options["json"] === true
     const base = textOption(options, "url") ?? defaultUrl(ServerConfig.httpOptions(settings))
-    const action = yield* actionOf(operands, textOption(options, "quota"), textOption(options, "user"))
+    const request = requestOf(input)
     const key = yield* adminKey
-    if (action === undefined) {
+    if (request === undefined) {
       const { snapshot } = yield* ask(base, "/status/data", key, Seen).pipe(during(`asking ${base}`))
       yield* json ? print(escaped(JSON.stringify(snapshot))) : printHanging(escaped(asText(snapshot)), 11)
       return 0
     }
-    const { action: path, ...body } = action
-    const done = yield* ask(base, `/admin/${path}`, key, Done, body).pipe(during(`asking ${base}`))
-    yield* print(escaped(json ? JSON.stringify(done) : done.result))
-    return done.faults === undefined ? 0 : 1
+    if (!(yield* agreed(input))) return 1
+    const done = yield* ask(base, `/admin/${request.path}`, key, Done, request.body).pipe(
+      during(`asking ${base}`)
+    )
+    const failed = !done.changed && mustChange.has(action ?? "")
+    if (json) yield* print(escaped(JSON.stringify(done)))
+    else if (failed) return yield* fault(done.result)
+    else yield* printHanging(escaped(done.result), 2)
+    return failed || done.faults !== undefined ? 1 : 0
   })
 
 /**
- * Exit code 1 when the server was not reached or refused.
+ * Exit code 1 when the server was not reached or refused, or the answer is no.
  *
  * @since 0.1.0
  * @category commands
  */
 export const run: Run = (input) =>
   Effect.catchTag(work(input), "AdminFault", ({ message }) =>
-    Effect.as(write(process.stderr, escaped(message)), 1)
+    Effect.as(writeHanging(process.stderr, escaped(message), 2), 1)
   )

@@ -18,7 +18,7 @@ import { ReadOnly } from "../../gate/ReadOnly.js"
 import type { Accepted, StatementRejected } from "../../gate/ReadOnly.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
 import type { Run } from "./Command.js"
-import { print, printHanging, textOption, write, wrong } from "./Command.js"
+import { print, printHanging, textOption, tierOption, write, wrong } from "./Command.js"
 
 /** The statement of a line of JSON, or undefined when the line is something else. */
 const statementOf = (line: string): string | undefined => {
@@ -112,8 +112,9 @@ export const asText = (
  * @since 0.1.0
  * @category commands
  */
-export const run: Run = ({ operands, options, settings }) =>
+export const run: Run = (input) =>
   Effect.gen(function* () {
+    const { operands, options, settings } = input
     const chosen = textOption(options, "dialect") ?? settings.warehouse
     const dialect = chosen === "snowflake" ? "snowflake" : "duckdb"
     const other = dialect === "snowflake" ? "duckdb" : "snowflake"
@@ -121,15 +122,12 @@ export const run: Run = ({ operands, options, settings }) =>
       options["dialect"] === undefined
         ? `${dialect}, of the configured warehouse (another one: --dialect ${other})`
         : dialect
-    const tier = textOption(options, "tier") ?? "default"
-    if (!Object.hasOwn(settings.tiers, tier)) {
-      return yield* wrong("--tier", `there is no tier ${tier}`, tier, Object.keys(settings.tiers))
-    }
+    const tier = (yield* tierOption(input)) ?? "default"
     if (operands[0] === undefined && process.stdin.isTTY) {
       yield* write(process.stderr, "Type a statement. Ctrl-D, on a line of its own, ends it.")
     }
-    const input = operands[0] ?? (yield* Effect.promise(() => text(process.stdin)))
-    const sqls = yield* operands[0] === undefined ? statements(input) : Either.right([input])
+    const given = operands[0] ?? (yield* Effect.promise(() => text(process.stdin)))
+    const sqls = yield* operands[0] === undefined ? statements(given) : Either.right([given])
     const policy = yield* Effect.map(CallPolicy.CallPolicy, (policies) => policies.of(tier)).pipe(
       Effect.provide(CallPolicy.layer(ServerConfig.callPolicyTiers(settings)))
     )

@@ -23,7 +23,8 @@ import type { Client, Snippet } from "../clients.js"
 import { clients } from "../clients.js"
 import * as Setup from "../Setup.js"
 import type { Input, Run } from "./Command.js"
-import { print, textOption, write, wrong } from "./Command.js"
+import { during } from "../LiveLine.js"
+import { isAtTerminal, print, textOption, writeHanging, wrong } from "./Command.js"
 import type { Given } from "./initQuestions.js"
 
 /** As an operator writes it; from the working directory. */
@@ -47,7 +48,7 @@ const givenOf = ({ connection, lists, options }: Input): Effect.Effect<Given, Us
       const written = textOption(options, name)
       return written === undefined ? Effect.succeed(undefined) : absolute(`--${name}`, written)
     }
-    const files = yield* Effect.forEach(lists?.["load"] ?? [], (file) => absolute("--load", file))
+    const files = yield* Effect.forEach(lists["load"] ?? [], (file) => absolute("--load", file))
     const keyFile = yield* fileOf("key-file")
     const tokenFile = yield* fileOf("token-file")
     const account = textOption(options, "account")
@@ -94,7 +95,7 @@ const givenOf = ({ connection, lists, options }: Input): Effect.Effect<Given, Us
     }
   })
 
-/** Of the options alone. */
+/** What is to be served, where all of it is said. */
 const complete = (given: Given): Effect.Effect<Setup.Source, UsageFault> => {
   const { account, auth, connection = "", files, keyFile, kind, role, tokenFile, user, warehouse } = given
   switch (kind) {
@@ -153,24 +154,21 @@ const check = (source: Setup.Source, file: string, text: string) =>
       env,
       readFile: (path) => (path === file ? Promise.resolve(text) : readFile(path, "utf8"))
     })
-    const faults =
-      source._tag === "account" || source._tag === "connection" ? yield* Main.loginFaults(settings) : []
-    const unreadable =
-      source._tag === "files"
-        ? source.files
-            .filter((path) => !path.includes("*") && !existsSync(path))
-            .map((path) => `${path}: there is no such file`)
-        : []
+    if (settings.warehouse === "duckdb") {
+      const { warnings, wrong = [] } = yield* Main.checkEmbedded(settings).pipe(
+        during("opening the embedded warehouse")
+      )
+      return { missing, warnings, wrong }
+    }
+    const faults = yield* Main.loginFaults(settings)
     return {
       missing,
-      wrong: [
-        ...unreadable,
-        ...faults
-          .filter(
-            ({ setting }) => missing.length === 0 || (setting !== "password" && setting !== "private_key")
-          )
-          .map(({ message, setting }) => `snowflake.${setting} ${message}`)
-      ]
+      warnings: [],
+      wrong: faults
+        .filter(
+          ({ setting }) => missing.length === 0 || (setting !== "password" && setting !== "private_key")
+        )
+        .map(({ message, setting }) => `snowflake.${setting} ${message}`)
     }
   })
 
@@ -183,12 +181,13 @@ const program = (): readonly [string, string] => {
   ]
 }
 
-const say = (text: string) => write(process.stderr, escaped(text))
+/** For people. */
+const say = (text: string) => writeHanging(process.stderr, escaped(text), 2)
 
 /** For people, the words on stderr. */
 const tell = (
   file: string,
-  { isAccount, isDefault }: { readonly isAccount: boolean; readonly isDefault: boolean },
+  { isDefault }: { readonly isDefault: boolean },
   missing: ReadonlyArray<string>,
   client: (Client & { readonly shown: Snippet }) | undefined,
   script: string
@@ -209,7 +208,7 @@ const tell = (
       yield* say(`\n${client.title}: ${client.where.replaceAll("`", "")}\n`)
       yield* print(client.shown.text)
     }
-    if (isAccount) yield* say(`\nnext: snowguard check${isDefault ? "" : ` --config ${file}`}`)
+    yield* say(`\nnext: snowguard check${isDefault ? "" : ` --config ${file}`}`)
   })
 
 /**
@@ -221,7 +220,7 @@ export const run: Run = (input) =>
     const { options } = input
     const given = yield* givenOf(input)
     const json = options["json"] === true
-    const asks = options["yes"] !== true && !json && process.stdin.isTTY && process.stderr.isTTY
+    const asks = options["yes"] !== true && !json && isAtTerminal()
     const directory = UserDirs.configDir(UserDirs.current())
     const written = textOption(options, "file")
     if (written === undefined && directory === undefined) {
@@ -240,18 +239,16 @@ export const run: Run = (input) =>
           Effect.promise(() => import("./initQuestions.js")),
           ({ ask }) => ask(given, exists ? file : undefined)
         )
-      : Option.some({ source: yield* complete(given), client: given.client })
+      : Option.some(given)
     if (Option.isNone(answered)) {
       yield* say("nothing was written")
       return 1
     }
-    const { client, source: bare } = answered.value
-    const source: Setup.Source =
-      bare._tag === "account" && bare.login._tag === "key"
-        ? { ...bare, login: loginOf("key", bare.login.file) }
-        : bare
+    const { client } = answered.value
+    const source = yield* complete(answered.value)
     const text = Setup.document(source)
-    const { missing, wrong: faults } = yield* check(source, file, text)
+    const { missing, warnings, wrong: faults } = yield* check(source, file, text)
+    for (const warning of warnings) yield* say(`warning: ${warning}`)
     if (faults.length > 0) {
       for (const fault of faults) yield* say(`wrong: ${fault}`)
       yield* say("nothing was written")
@@ -278,6 +275,7 @@ export const run: Run = (input) =>
         JSON.stringify({
           file,
           secrets: missing,
+          warnings,
           ...(client === undefined || shown === undefined
             ? {}
             : { client: { name: client.name, where: client.where, ...shown } })
@@ -287,7 +285,6 @@ export const run: Run = (input) =>
       yield* tell(
         file,
         {
-          isAccount: source._tag === "account" || source._tag === "connection",
           isDefault: written === undefined
         },
         missing,

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Prompts from "@clack/prompts"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -14,7 +13,8 @@ import { parse } from "smol-toml"
 import * as UserDirs from "../../platform/userDirs.js"
 import type { Client } from "../clients.js"
 import { clients } from "../clients.js"
-import type { Login, Source } from "../Setup.js"
+import { answer, Cancelled, confirmed } from "../prompts.js"
+import type { Source } from "../Setup.js"
 
 /**
  * What the options say.
@@ -36,30 +36,18 @@ export interface Given {
   readonly client: Client | undefined
 }
 
-/** The person at the terminal has ended it. */
-class Cancelled extends Data.TaggedError("Cancelled") {}
-
-const output = process.stderr
-
-const answer = <A>(asked: () => Promise<A>): Effect.Effect<Exclude<A, symbol>, Cancelled> =>
-  Effect.filterOrFail(
-    Effect.promise(asked),
-    (given): given is Exclude<A, symbol> => typeof given !== "symbol",
-    () => new Cancelled()
-  )
-
 const isNeeded = (text: string | undefined) =>
   text === undefined || text.trim() === "" ? "It is needed" : undefined
 
 const asks = (message: string, placeholder: string) =>
   Effect.map(
-    answer(() => Prompts.text({ message, placeholder, validate: isNeeded, output })),
+    answer((options) => Prompts.text({ ...options, message, placeholder, validate: isNeeded })),
     (text) => text.trim()
   )
 
 const mayAnswer = (message: string, placeholder: string) =>
   Effect.map(
-    answer(() => Prompts.text({ message, placeholder, defaultValue: "", output })),
+    answer((options) => Prompts.text({ ...options, message, placeholder, defaultValue: "" })),
     (text) => (text.trim() === "" ? undefined : text.trim())
   )
 
@@ -70,11 +58,11 @@ const pathOf = (written: string): Either.Either<string, string> => {
 
 const asksForFile = (message: string, placeholder: string) =>
   Effect.map(
-    answer(() =>
+    answer((options) =>
       Prompts.text({
+        ...options,
         message,
         placeholder,
-        output,
         validate: (text) => {
           const path = pathOf(text ?? "")
           if (Either.isLeft(path)) return `It ${path.left}`
@@ -99,122 +87,106 @@ const connections = (): ReadonlyArray<string> => {
   return [...new Set(found)]
 }
 
-const login = (given: Given): Effect.Effect<Login, Cancelled> =>
+/** One of several; the value of each is what the options of the command call it. */
+const chooses = <Value extends string>(
+  message: string,
+  options: ReadonlyArray<{ readonly value: Value; readonly label: string; readonly hint?: string }>
+): Effect.Effect<string, Cancelled> =>
+  answer((place) => Prompts.select<string>({ ...place, message, options: [...options] }))
+
+const login = (given: Given): Effect.Effect<Given, Cancelled> =>
   Effect.gen(function* () {
     const auth =
       given.auth ??
-      (yield* answer(() =>
-        Prompts.select({
-          message: "How does it log in?",
-          output,
-          options: [
-            { value: "key", label: "A private key in a file", hint: "for servers" },
-            { value: "token", label: "A programmatic access token in a file" },
-            { value: "password", label: "A password, in SNOWFLAKE_PASSWORD", hint: "of the environment" },
-            { value: "sso", label: "Single sign-on, in the browser", hint: "for one person" }
-          ]
-        })
-      ))
-    switch (auth) {
-      case "key":
-        return {
-          _tag: "key",
-          file: given.keyFile ?? (yield* asksForFile("Where is the private key?", "~/.snowflake/agent.p8")),
-          // The command looks into the file.
-          isEncrypted: false
-        }
-      case "token":
-        return {
-          _tag: "token",
-          file: given.tokenFile ?? (yield* asksForFile("Where is the token?", "~/.snowflake/agent.token"))
-        }
-      default:
-        return { _tag: auth === "sso" ? "sso" : "password" }
+      (yield* chooses("How does it log in?", [
+        { value: "key", label: "A private key in a file", hint: "for servers" },
+        { value: "token", label: "A programmatic access token in a file" },
+        { value: "password", label: "A password, in SNOWFLAKE_PASSWORD", hint: "of the environment" },
+        { value: "sso", label: "Single sign-on, in the browser", hint: "for one person" }
+      ]))
+    const needs = (name: string, file: string | undefined, message: string, placeholder: string) =>
+      auth === name && file === undefined ? asksForFile(message, placeholder) : Effect.succeed(file)
+    return {
+      ...given,
+      auth,
+      keyFile: yield* needs("key", given.keyFile, "Where is the private key?", "~/.snowflake/agent.p8"),
+      tokenFile: yield* needs("token", given.tokenFile, "Where is the token?", "~/.snowflake/agent.token")
     }
   })
 
-const source = (given: Given): Effect.Effect<Source, Cancelled> =>
+const kinds = (names: ReadonlyArray<string>) =>
+  answer((place) =>
+    Prompts.select<Source["_tag"]>({
+      ...place,
+      message: "What does it serve?",
+      options: [
+        { value: "account", label: "A Snowflake account" },
+        ...(names.length === 0
+          ? []
+          : [{ value: "connection" as const, label: "A connection of Snowflake's own tools" }]),
+        { value: "files", label: "Files of this machine", hint: "CSV, TSV, JSON, Parquet" },
+        { value: "sample", label: "The sample warehouse", hint: "to look around" }
+      ]
+    })
+  )
+
+/** What it serves, with all that is needed for it. */
+const source = (given: Given): Effect.Effect<Given, Cancelled> =>
   Effect.gen(function* () {
     const names = given.kind === undefined ? connections() : []
-    const kind =
-      given.kind ??
-      (yield* answer(() =>
-        Prompts.select<Source["_tag"]>({
-          message: "What does it serve?",
-          output,
-          options: [
-            { value: "account", label: "A Snowflake account" },
-            ...(names.length === 0
-              ? []
-              : [{ value: "connection" as const, label: "A connection of Snowflake's own tools" }]),
-            { value: "files", label: "Files of this machine", hint: "CSV, TSV, JSON, Parquet" },
-            { value: "sample", label: "The sample warehouse", hint: "to look around" }
-          ]
-        })
-      ))
+    const kind = given.kind ?? (yield* kinds(names))
     switch (kind) {
       case "sample":
-        return { _tag: "sample" }
+        return { ...given, kind }
       case "files": {
-        if (given.files.length > 0) return { _tag: "files", files: given.files }
-        return { _tag: "files", files: [yield* asksForFile("Which file?", "~/data/orders.csv")] }
+        const asked =
+          given.files.length > 0 ? given.files : [yield* asksForFile("Which file?", "~/data/orders.csv")]
+        return { ...given, kind, files: asked }
       }
-      case "connection":
+      case "connection": {
+        const among = names.map((value) => ({ value, label: value }))
         return {
-          _tag: "connection",
-          name:
-            given.connection ??
-            (yield* answer(() =>
-              Prompts.select({
-                message: "Which connection?",
-                output,
-                options: names.map((value) => ({ value, label: value }))
-              })
-            ))
+          ...given,
+          kind,
+          connection: given.connection ?? (yield* chooses("Which connection?", among))
         }
-      case "account":
+      }
+      case "account": {
+        const account = given.account ?? (yield* asks("Which account?", "myorg-myaccount"))
+        const user = given.user ?? (yield* asks("As which user?", "AGENT"))
         return {
-          _tag: "account",
-          account: given.account ?? (yield* asks("Which account?", "myorg-myaccount")),
-          user: given.user ?? (yield* asks("As which user?", "AGENT")),
-          login: yield* login(given),
+          ...(yield* login(given)),
+          kind,
+          account,
+          user,
           role: given.role ?? (yield* mayAnswer("In which role? Empty: the user's own", "READER")),
           warehouse:
             given.warehouse ?? (yield* mayAnswer("In which warehouse? Empty: the user's own", "AGENTS"))
         }
+      }
     }
   })
 
 /**
- * None when the person has ended it, or does not want the file replaced.
+ * The options, with what they do not say. None when the person has ended it, or does not want the file replaced.
  *
  * @since 0.1.0
  * @category prompts
  */
-export const ask = (
-  given: Given,
-  existing: string | undefined
-): Effect.Effect<Option.Option<{ readonly source: Source; readonly client: Client | undefined }>> =>
+export const ask = (given: Given, existing: string | undefined): Effect.Effect<Option.Option<Given>> =>
   Effect.gen(function* () {
+    const output = process.stderr
     Prompts.intro("snowguard init", { output })
-    if (existing !== undefined) {
-      const message = `${existing} is there already. Replace it?`
-      const may = yield* answer(() => Prompts.confirm({ message, initialValue: false, output }))
-      if (!may) return yield* new Cancelled()
+    if (existing !== undefined && !(yield* confirmed(`${existing} is there already. Replace it?`))) {
+      return yield* new Cancelled()
     }
-    const serves = yield* source(given)
+    const served = yield* source(given)
     const name =
       given.client?.name ??
-      (yield* answer(() =>
-        Prompts.select({
-          message: "Which client is to use it?",
-          output,
-          options: [
-            ...clients.map(({ name, title }) => ({ value: name, label: title })),
-            { value: "", label: "None of these" }
-          ]
-        })
-      ))
-    Prompts.outro("Checked before it is written.", { output })
-    return Option.some({ source: serves, client: clients.find((client) => client.name === name) })
+      (yield* chooses("Which client is to use it?", [
+        ...clients.map(({ name, title }) => ({ value: name, label: title })),
+        { value: "", label: "None of these" }
+      ]))
+    Prompts.outro("It is checked before it is written.", { output })
+    return Option.some({ ...served, client: clients.find((client) => client.name === name) })
   }).pipe(Effect.catchTag("Cancelled", () => Effect.succeed(Option.none())))

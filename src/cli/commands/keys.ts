@@ -6,12 +6,12 @@
  */
 import * as Effect from "effect/Effect"
 import { escapedLine } from "../../platform/quoted.js"
-import { fittingTable, widthOf } from "../../platform/layout.js"
+import { fittingTable } from "../../platform/layout.js"
 import { startFaults } from "../../server/startFaults.js"
 import * as Main from "../../server/main.js"
 import * as Keys from "../../mcp/auth/Keys.js"
 import type { Run } from "./Command.js"
-import { print, textOption, write, wrong } from "./Command.js"
+import { agreed, print, tierOption, widthFor, write, wrong } from "./Command.js"
 
 /** Of a key without a tier its client decides. */
 const tableOf = (keys: ReadonlyArray<Keys.Listed>, width: number): string =>
@@ -38,21 +38,19 @@ const tableOf = (keys: ReadonlyArray<Keys.Listed>, width: number): string =>
  * @since 0.1.0
  * @category commands
  */
-export const run: Run = ({ operands: [action, name = ""], options, settings }) =>
+export const run: Run = (input) =>
   Effect.gen(function* () {
+    const {
+      action,
+      operands: [name = ""],
+      options,
+      settings
+    } = input
     const path = yield* Main.keysPath(settings)
     const json = options["json"] === true
     switch (action) {
       case "create": {
-        const tier = textOption(options, "tier")
-        if (tier !== undefined && !Object.hasOwn(settings.tiers, tier)) {
-          return yield* wrong(
-            "--tier",
-            `there is no tier ${tier} in the configuration`,
-            tier,
-            Object.keys(settings.tiers)
-          )
-        }
+        const tier = yield* tierOption(input)
         const made = yield* Keys.create(path, { client: name, tier, admin: options["admin"] === true })
         // Alone on stdout, so that `K=$(snowguard keys create ada)` is the key.
         yield* print(json ? JSON.stringify(made) : made.key)
@@ -68,11 +66,12 @@ export const run: Run = ({ operands: [action, name = ""], options, settings }) =
             ? JSON.stringify({ keys })
             : keys.length === 0
               ? "there are no keys"
-              : tableOf(keys, process.stdout.isTTY ? widthOf(process.stdout) : Number.POSITIVE_INFINITY)
+              : tableOf(keys, widthFor(process.stdout))
         )
         return 0
       }
       case "revoke": {
+        if (!(yield* agreed(input))) return 1
         const revoked = yield* Effect.catchTag(Keys.revoke(path, name), "KeysFault", ({ message }) =>
           Effect.as(write(process.stderr, escapedLine(message)), undefined)
         )

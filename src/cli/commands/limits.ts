@@ -24,7 +24,7 @@ import { hasTool } from "../../tools/CallPolicy.js"
 import type { UsageFault } from "../Cli.js"
 import { during } from "../LiveLine.js"
 import type { Input, Run } from "./Command.js"
-import { print, textOption, write, wrong } from "./Command.js"
+import { print, textOption, tierOption, widthFor, writeHanging, wrong } from "./Command.js"
 
 const titles: { readonly [O in Row["of"]]: string } = {
   client: "of the client",
@@ -113,25 +113,16 @@ const jsonOf = ({ client, rows, tier, tierFrom }: Explanation): string =>
     }))
   })
 
-const explained = ({ options, settings, sources = new Map() }: Input): Effect.Effect<number, UsageFault> =>
+const explained = (input: Input): Effect.Effect<number, UsageFault> =>
   Effect.gen(function* () {
+    const { options, settings, sources = new Map() } = input
     const client = textOption(options, "client")
     if (client === undefined) return yield* wrong("limits explain", "expected --client NAME")
-    const tier = textOption(options, "tier")
-    const found = explain({ settings, sources }, client, tier)
-    if (found === undefined) {
-      return yield* wrong(
-        "--tier",
-        `there is no tier ${tier ?? ""}; there are ${Object.keys(settings.tiers).join(", ")}`,
-        tier,
-        Object.keys(settings.tiers)
-      )
-    }
-    yield* print(
-      options["json"] === true
-        ? jsonOf(found)
-        : escaped(asText(found, process.stdout.isTTY ? Layout.widthOf(process.stdout) : undefined))
+    // The tiers of clients are checked with the settings, and this one just now.
+    const found = yield* Effect.orDie(
+      Effect.fromNullable(explain({ settings, sources }, client, yield* tierOption(input)))
     )
+    yield* print(options["json"] === true ? jsonOf(found) : escaped(asText(found, widthFor(process.stdout))))
     return 0
   })
 
@@ -211,7 +202,7 @@ const simulated = ({
   settings
 }: Input): Effect.Effect<number, UsageFault | NothingToReplay> =>
   Effect.gen(function* () {
-    const files = lists?.["audit"] ?? []
+    const files = lists["audit"] ?? []
     if (files.length === 0) return yield* wrong("limits simulate", "expected --audit FILE")
     const range = { from: yield* timeOption(options, "from"), to: yield* timeOption(options, "to") }
     const { from = -Infinity, to = Infinity } = range
@@ -229,7 +220,11 @@ const simulated = ({
       during(`replaying ${calls.length} calls`)
     )
     const report = ReplayReport.make(results, log, terms, range)
-    yield* print(options["json"] === true ? JSON.stringify(report) : escaped(ReplayReport.render(report)))
+    yield* print(
+      options["json"] === true
+        ? JSON.stringify(report)
+        : escaped(ReplayReport.render(report, Layout.widthOf(process.stdout)))
+    )
     return 0
   })
 
@@ -255,15 +250,14 @@ const nothing = ({ calls, faulty, lines, older }: AuditLog.Log, files: ReadonlyA
  * @category commands
  */
 export const run: Run = (input) => {
-  const [action] = input.operands
-  switch (action) {
+  switch (input.action) {
     case "explain":
       return explained(input)
     case "simulate":
       return Effect.catchTag(simulated(input), "NothingToReplay", ({ message }) =>
-        Effect.as(write(process.stderr, escaped(message)), 1)
+        Effect.as(writeHanging(process.stderr, escaped(message), 2), 1)
       )
     default:
-      return wrong(action ?? "limits", "expected explain or simulate")
+      return wrong("limits", "expected explain or simulate")
   }
 }

@@ -8,14 +8,16 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { escaped, escapedLine } from "../../platform/quoted.js"
+import { escaped } from "../../platform/quoted.js"
 import * as Main from "../../server/main.js"
 import * as Quota from "../../quota/Quota.js"
 import * as QuotaAdmin from "../../quota/QuotaAdmin.js"
 import { clientOf, QuotaName } from "../../quota/QuotaStore.js"
 import * as ServerConfig from "../../config/ServerConfig.js"
-import type { Run } from "./Command.js"
-import { confirmed, print, textOption, write, wrong } from "./Command.js"
+import type { UsageFault } from "../Cli.js"
+import { during } from "../LiveLine.js"
+import type { Input, Run } from "./Command.js"
+import { agreed, isAtTerminal, print, printHanging, textOption, widthFor, write, wrong } from "./Command.js"
 
 /** Names of clients are as they were written to the store: control characters are escaped. */
 const shown = (text: string) => print(escaped(text))
@@ -34,13 +36,41 @@ const limitsOf = (settings: ServerConfig.Settings): QuotaAdmin.LimitOf => {
   }
 }
 
+/** What is wrong with the options of `reset`, which forgets nothing by a slip. */
+const resetFault = ({ options, question }: Input): Option.Option<UsageFault> => {
+  const [all, client] = [options["all"] === true, textOption(options, "client")]
+  if (all === (client !== undefined)) {
+    return Option.some(
+      wrong(
+        "quota reset",
+        all
+          ? "expected --client NAME or --all, not both"
+          : "expected --client NAME, or --all to forget what every client has used"
+      )
+    )
+  }
+  return options["yes"] === true || isAtTerminal()
+    ? Option.none()
+    : Option.some(wrong("quota reset", `there is no terminal to ask at: --yes answers "${question ?? ""}"`))
+}
+
+/** Where no server has counted yet, the answer is known, and no store is made for it. */
+const withoutStore = (path: string, { action, options }: Input) =>
+  Effect.gen(function* () {
+    const text = escaped(`no quota store at ${path} yet: nothing has been used`)
+    if (action === "export") return yield* write(process.stderr, text)
+    if (options["json"] !== true) return yield* printHanging(text, 2)
+    yield* write(process.stderr, text)
+    yield* print(JSON.stringify({ [action === "reset" ? "reset" : "usage"]: [] }))
+  })
+
 /**
  * @since 0.1.0
  * @category commands
  */
-export const run: Run = ({ operands, options, settings }) =>
+export const run: Run = (input) =>
   Effect.gen(function* () {
-    const [action] = operands
+    const { action, options, settings } = input
     if (settings.quotaStore.kind === "memory") {
       return yield* wrong(
         "quota",
@@ -50,33 +80,20 @@ export const run: Run = ({ operands, options, settings }) =>
     const json = options["json"] === true
     const client = textOption(options, "client")
     const quota = Option.getOrUndefined(asQuota(options["quota"]))
-    if (action === "reset") {
-      const all = options["all"] === true
-      if (all === (client !== undefined)) {
-        return yield* wrong(
-          "quota reset",
-          all
-            ? "expected --client NAME or --all, not both"
-            : "expected --client NAME, or --all to forget what every client has used"
-        )
-      }
-      if (options["yes"] !== true) {
-        const what = `what ${client ?? "every client"} has used${quota === undefined ? "" : ` of ${quota}`}`
-        if (!process.stdin.isTTY || !process.stderr.isTTY) {
-          return yield* wrong("quota reset", `there is no terminal to ask at: --yes forgets ${what}`)
-        }
-        if (!(yield* confirmed(`Forget ${escapedLine(what)}?`))) {
-          yield* write(process.stderr, "nothing was reset")
-          return 1
-        }
-      }
-    }
+    if (action === "reset")
+      yield* Option.match(resetFault(input), { onNone: () => Effect.void, onSome: Effect.fail })
+    const absent = yield* Main.absentQuotaStore(settings)
+    if (Option.isSome(absent)) return yield* Effect.as(withoutStore(absent.value, input), 0)
+    if (!(yield* agreed(input))) return 1
     const limitOf = limitsOf(settings)
     const work =
       action === "show"
-        ? Effect.flatMap(QuotaAdmin.show({ client, json, limitOf }), shown)
+        ? Effect.flatMap(QuotaAdmin.show({ client, json, limitOf, width: widthFor(process.stdout) }), shown)
         : action === "reset"
           ? Effect.flatMap(QuotaAdmin.reset({ client, json, quota }), shown)
           : Stream.runForEach(QuotaAdmin.exportLines({ client, limitOf }), shown)
-    return yield* Effect.as(Effect.provide(work, Main.quotaStore(settings)), 0)
+    return yield* Effect.as(
+      Effect.provide(work, Main.quotaStore(settings)).pipe(during("reading the quota store")),
+      0
+    )
   })

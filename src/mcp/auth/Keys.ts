@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
-import { namePattern } from "../../platform/Principal.js"
+import { namePattern, nameRule } from "../../platform/Principal.js"
 import { monotonicMillis } from "../../platform/monotonic.js"
 import * as OtherWriters from "../../platform/otherWriters.js"
 import * as Principal from "../../platform/Principal.js"
@@ -67,9 +67,7 @@ export const create = (
     for (const name of [options.client, options.tier ?? "default"]) {
       if (!namePattern.test(name)) {
         return yield* new KeysFault({
-          description:
-            `${JSON.stringify(name)} cannot be a name: names are made of letters, digits and . _ @ : - (128 at most), ` +
-            "and do not begin with snowguard:"
+          description: `${JSON.stringify(name)} cannot be a name: expected ${nameRule}`
         })
       }
     }

@@ -368,15 +368,32 @@ const fromJson = async (staged: Staged, columns: ReadonlyArray<string>): Promise
 
 const target = "files.main"
 
+/** What of a file's names is not as it is written: a column is found under the name that it got. */
+const nameNotes = (names: ReadonlyArray<string>, got: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names.flatMap((name, at) => {
+    const wanted = Attached.identifier(name)
+    if (wanted === got[at]) return []
+    return wanted === ""
+      ? [`column ${at + 1} has no name, and is called ${got[at]}`]
+      : [`column ${at + 1} has the name ${wanted} of another, and is called ${got[at]}`]
+  })
+
+interface LoadedFile {
+  readonly rows: number
+  readonly notes: ReadonlyArray<string>
+}
+
 const loadFile = async (
   connection: DuckDb.DuckDBConnection,
   path: string,
   format: Format,
   table: string
-): Promise<number> => {
+): Promise<LoadedFile> => {
   const name = `${target}.${quoted(table)}`
+  let notes: ReadonlyArray<string> = []
   const create = (columns: ReadonlyArray<string>, names: ReadonlyArray<string>, from: string) => {
     const named = Attached.columnNames(names)
+    notes = nameNotes(names, named)
     return connection.run(
       `CREATE TABLE ${name} AS SELECT ${columns.map((column, at) => `${column} AS ${quoted(named[at]!)}`).join(", ")} FROM ${from}`
     )
@@ -407,7 +424,7 @@ const loadFile = async (
     await connection.run("DROP TABLE staged")
   }
   const count = await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM ${name}`)
-  return Number(count.getRows()[0]?.[0] ?? 0)
+  return { rows: Number(count.getRows()[0]?.[0] ?? 0), notes }
 }
 
 const readable = (path: string): number => {
@@ -522,9 +539,10 @@ const loadAll = async (connection: DuckDb.DuckDBConnection, options: Options): P
   let rows = 0
   for (const [table, { format, path }] of tables) {
     try {
-      const count = await loadFile(connection, path, format, table)
-      if (count === 0) notes.push(`${path} has no rows`)
-      rows += count
+      const loaded = await loadFile(connection, path, format, table)
+      if (loaded.rows === 0) notes.push(`${path} has no rows`)
+      notes.push(...loaded.notes.map((note) => `${path}: ${note}`))
+      rows += loaded.rows
     } catch (cause) {
       faults.push(await faultIn(path, format, cause))
     }

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Layer, Logger, LogLevel } from "effect"
+import { Effect, Either, Layer, Logger, LogLevel, Schema } from "effect"
 import { spawn } from "node:child_process"
+import * as Cli from "../../../src/cli/Cli.js"
+import * as Commands from "../../../src/cli/Commands.js"
 import * as Admin from "../../../src/cli/commands/admin.js"
-import type * as Operator from "../../../src/operate/Operator.js"
+import * as Operator from "../../../src/operate/Operator.js"
 import * as Principal from "../../../src/platform/Principal.js"
 import * as Auth from "../../../src/mcp/auth/Auth.js"
 import * as H from "../../utils/http.js"
@@ -10,11 +12,11 @@ import { bin, cleanEnv } from "../../utils/server.js"
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
-const faultOf = (...operands: ReadonlyArray<string>): string =>
-  Either.match(Admin.actionOf(operands), {
-    onLeft: ({ faults }) => `${faults[0]?.argument}: ${faults[0]?.message}`,
-    onRight: () => "no fault"
-  })
+/** As a person types it. */
+const requestOf = (line: string) => {
+  const command = Either.getOrThrow(Cli.parse(["admin", ...line.split(" ")]))
+  return command._tag === "Run" ? Admin.requestOf(command) : undefined
+}
 
 const auth = Layer.succeed(Auth.Authenticator, {
   mode: "keys",
@@ -47,42 +49,40 @@ const run = (server: H.Server, operands: ReadonlyArray<string>, key?: string) =>
   )
 
 describe("snowguard admin", () => {
-  it("reads what is to be done", () => {
-    const cases: ReadonlyArray<readonly [ReadonlyArray<string>, Operator.Action | undefined]> = [
-      [["status"], undefined],
-      [["breaker", "open"], { action: "breaker/open" }],
-      [["breaker", "release"], { action: "breaker/release" }],
-      [["call", "cancel", "81"], { action: "call/cancel", id: "81" }],
-      [["breaker", "reset"], { action: "breaker/reset" }],
-      [["ladder", "pin", "cache-only"], { action: "ladder/pin", mode: "cache-only" }],
-      [["ladder", "unpin"], { action: "ladder/unpin" }],
-      [["warehouse", "unlatch"], { action: "warehouse/unlatch" }],
-      [["reload"], { action: "config/reload" }],
-      [["quota", "reset", "ana"], { action: "quota/reset", client: "ana" }]
-    ]
-    for (const [operands, action] of cases) {
-      assert.deepStrictEqual(Admin.actionOf(operands), Either.right(action), operands.join(" "))
+  it("asks for what is to be done in the words of the server", () => {
+    const cases: { readonly [line: string]: Operator.Action } = {
+      "breaker open --yes": { action: "breaker/open" },
+      "breaker release": { action: "breaker/release" },
+      "call cancel 81 --yes": { action: "call/cancel", id: "81" },
+      "breaker reset": { action: "breaker/reset" },
+      "ladder pin cache-only": { action: "ladder/pin", mode: "cache-only" },
+      "ladder unpin": { action: "ladder/unpin" },
+      "warehouse unlatch": { action: "warehouse/unlatch" },
+      "warehouse unlatch --user ANN": { action: "warehouse/unlatch", user: "ANN" },
+      reload: { action: "config/reload" },
+      "quota reset ana": { action: "quota/reset", client: "ana" },
+      "quota reset ana --quota queries_per_day": {
+        action: "quota/reset",
+        client: "ana",
+        quota: "queries_per_day"
+      }
     }
-    assert.deepStrictEqual(
-      Admin.actionOf(["quota", "reset", "ana"], "queries_per_day"),
-      Either.right({ action: "quota/reset", client: "ana", quota: "queries_per_day" })
-    )
-    assert.deepStrictEqual(
-      Admin.actionOf(["warehouse", "unlatch"], undefined, "ANN"),
-      Either.right({ action: "warehouse/unlatch", user: "ANN" })
-    )
+    for (const [line, { action, ...body }] of Object.entries(cases)) {
+      assert.deepEqual(requestOf(line), { path: action, body } as object, line)
+    }
+    assert.isUndefined(requestOf("status"))
   })
 
-  it("says what is wrong with it", () => {
-    assert.match(faultOf("ladder", "pin", "panic"), /^admin ladder pin: mode: expected one of normal, /)
-    assert.match(faultOf("ladder", "pin"), /mode: is missing/)
-    assert.match(faultOf("quota", "reset"), /client: is missing/)
-    for (const operands of [["breaker"], ["breaker", "explode"], ["status", "now"], ["a", "b", "c", "d"]]) {
-      assert.match(faultOf(...operands), /expected status, breaker open\|release\|reset/, operands.join(" "))
+  it("has a request that a server understands for each action of the table", () => {
+    const values: { readonly [operand: string]: string } = { MODE: "normal", CLIENT: "ana", ID: "81" }
+    const spec: Commands.CommandSpec | undefined = Commands.commands.find(({ name }) => name === "admin")
+    for (const { name, operands = [] } of spec?.actions ?? []) {
+      if (name === "status") continue
+      const request = requestOf([name, ...operands.map((one) => values[one.name] ?? "")].join(" "))
+      const given = { action: request?.path, ...request?.body }
+      const decoded = Schema.decodeUnknownEither(Operator.Action, { onExcessProperty: "error" })(given)
+      assert.isTrue(Either.isRight(decoded), name)
     }
-    assert.isTrue(Either.isLeft(Admin.actionOf(["breaker", "open", "now"])))
-    assert.isTrue(Either.isLeft(Admin.actionOf(["quota", "reset", "ana"], "moons")))
-    assert.isTrue(Either.isLeft(Admin.actionOf(["breaker", "reset"], undefined, "ANN")))
   })
 
   it.scopedLive("operates a server that runs, with the key of an administrator", () =>
@@ -108,6 +108,29 @@ describe("snowguard admin", () => {
       const guessed = yield* run(server, ["breaker", "open"], "guess")
       assert.deepInclude(guessed, { code: 1, stdout: "" })
       assert.match(guessed.stderr, /^Unknown key\. Use an API key [^\n]+--admin`\.\n$/)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("fails where there is no call to cancel", () =>
+    Effect.gen(function* () {
+      const server = yield* H.server({ auth })
+      const text = yield* run(server, ["call", "cancel", "81"], "sesame")
+      assert.deepStrictEqual(text, {
+        code: 1,
+        stdout: "",
+        stderr: "no call with the id 81 is under way\n"
+      })
+      const json = yield* run(server, ["call", "cancel", "81", "--json"], "sesame")
+      assert.deepInclude(json, { code: 1, stderr: "" })
+      assert.deepInclude(JSON.parse(json.stdout), { changed: false })
+      // What is as it was asked to be is no failure.
+      for (const action of [
+        ["breaker", "release"],
+        ["ladder", "unpin"],
+        ["quota", "reset", "ana"]
+      ]) {
+        assert.strictEqual((yield* run(server, action, "sesame")).code, 0, action.join(" "))
+      }
     }).pipe(quiet)
   )
 })

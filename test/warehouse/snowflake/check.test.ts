@@ -125,6 +125,5 @@ it.scopedLive("the check of a caller names its user, its roles, and all that it 
     expect(finance).not.toMatch(/password|USAGE/)
     expect(yield* report(own, { tier: "gold" })).toMatch(/\nuser: SERVER\nrole: READER\n/)
     expect(yield* report(own, { client: "unknown" })).toMatch(/^78\n[^]*no user of its own in Snowflake/)
-    expect(yield* report(own, { tier: "golden" })).toMatch(/^78\n[^]*tiers has no "golden"/)
   })
 )
