@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
 
 /**
  * @since 0.1.0
@@ -105,10 +106,11 @@ export const drive = (
   { calls, everyMs }: Agent,
   hurry: number,
   fire: (call: Call) => Effect.Effect<void>
-): Effect.Effect<never> => {
-  let n = 0
-  return Effect.suspend(() => Effect.forEach(calls(n++), fire, { discard: true })).pipe(
-    Effect.zipRight(Effect.sleep(everyMs / hurry)),
-    Effect.forever
+): Effect.Effect<never> =>
+  Effect.flatMap(Ref.make(0), (times) =>
+    Ref.getAndUpdate(times, (n) => n + 1).pipe(
+      Effect.flatMap((n) => Effect.forEach(calls(n), fire, { discard: true })),
+      Effect.zipRight(Effect.sleep(everyMs / hurry)),
+      Effect.forever
+    )
   )
-}

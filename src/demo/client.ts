@@ -35,6 +35,8 @@ export type Answer =
       readonly _tag: "Refused"
       readonly code: string
       readonly text: string
+      /** Its statement may have run. */
+      readonly sent: boolean
       readonly retryAfterMs: number | undefined
     }
 
@@ -61,11 +63,12 @@ const answerOf = (message: Fields): Answer => {
     return { _tag: "Answered", content: fields(result["structuredContent"]) }
   }
   const report = fields(fields(result["_meta"])[ErrorReport.metaKey])
-  const { code, message: text, retryAfterMs } = report
+  const { code, message: text, retryAfterMs, sideEffects } = report
   return {
     _tag: "Refused",
     code: typeof code === "string" ? code : "PROTOCOL",
     text: typeof text === "string" ? text : JSON.stringify(message["error"] ?? result),
+    sent: sideEffects === "unknown",
     retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined
   }
 }

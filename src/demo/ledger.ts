@@ -1,9 +1,11 @@
 /**
- * What became of the calls of a rehearsal, counted by phase and for the line of the moment. Plain mutable
- * state: every step is synchronous.
+ * What became of the calls of a rehearsal, counted by phase and for the line of the moment.
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
+import { outcomeOf } from "../observe/Activity.js"
 import type { Answer } from "./client.js"
 
 /**
@@ -13,46 +15,36 @@ import type { Answer } from "./client.js"
  * @category models
  */
 export interface Counts {
-  issued: number
-  answered: number
-  stale: number
-  refused: number
-  failed: number
-  readonly codes: { [code: string]: number }
+  readonly issued: number
+  readonly answered: number
+  readonly stale: number
+  readonly refused: number
+  readonly failed: number
+  readonly codes: { readonly [code: string]: number }
 }
 
-const empty = (): Counts => ({ issued: 0, answered: 0, stale: 0, refused: 0, failed: 0, codes: {} })
+const empty: Counts = { issued: 0, answered: 0, stale: 0, refused: 0, failed: 0, codes: {} }
 
-/** A guard said no, and nothing was sent. */
-const guards = new Set([
-  "RATE_LIMITED",
-  "OVERLOADED",
-  "QUOTA_EXCEEDED",
-  "QUOTA_STORE_UNAVAILABLE",
-  "SCAN_BUDGET_EXCEEDED",
-  "WAREHOUSE_SUSPENDED",
-  "CIRCUIT_OPEN",
-  "DEGRADED",
-  "REPEATED_FAILURE",
-  "STATEMENT_REJECTED",
-  "INVALID_INPUT"
-])
+interface News {
+  readonly code: string
+  readonly text: string
+}
 
 /**
  * @since 0.1.0
  * @category models
  */
 export interface Ledger {
-  /** A call begins; the result is told how it ended. */
-  readonly begin: (phase: string) => (answer: Answer) => void
+  /** A call begins; what it gives is run with how the call ended. */
+  readonly begin: (phase: string) => Effect.Effect<(answer: Answer) => Effect.Effect<void>>
   /** By the phase that calls began in. */
-  readonly phases: ReadonlyMap<string, Counts>
+  readonly phases: Effect.Effect<ReadonlyMap<string, Counts>>
   /** What has ended since the last time this was asked. */
-  readonly take: () => Counts
+  readonly take: Effect.Effect<Counts>
   /** Calls without an answer yet: all of them, or those that began in a phase. */
-  readonly inFlight: (phase?: string) => number
+  readonly inFlight: (phase?: string) => Effect.Effect<number>
   /** The first text of each code, once. */
-  readonly news: () => ReadonlyArray<{ readonly code: string; readonly text: string }>
+  readonly news: Effect.Effect<ReadonlyArray<News>>
 }
 
 /**
@@ -65,58 +57,75 @@ export const isMistake = (answer: Answer): boolean =>
   answer._tag === "Refused" &&
   (answer.code === "WAREHOUSE_INVALID_STATEMENT" || answer.code === "WAREHOUSE_NOT_FOUND")
 
-const count = (counts: Counts, answer: Answer): void => {
-  if (answer._tag === "Answered") {
-    if (answer.content["stale"] === true) counts.stale += 1
-    else counts.answered += 1
-    return
-  }
-  counts.codes[answer.code] = (counts.codes[answer.code] ?? 0) + 1
-  if (guards.has(answer.code)) counts.refused += 1
-  else counts.failed += 1
+/** A guard said no, and nothing was sent: a limit, or the gate. */
+const isRefused = ({ code, sent }: Answer & { readonly _tag: "Refused" }): boolean => {
+  const outcome = outcomeOf(code, sent)
+  return outcome === "refused" || code === "QUOTA_STORE_UNAVAILABLE" || (outcome === "rejected" && !sent)
 }
+
+const counted = (counts: Counts, answer: Answer): Counts => {
+  if (answer._tag === "Answered") {
+    return answer.content["stale"] === true
+      ? { ...counts, stale: counts.stale + 1 }
+      : { ...counts, answered: counts.answered + 1 }
+  }
+  const { code } = answer
+  const codes = { ...counts.codes, [code]: (counts.codes[code] ?? 0) + 1 }
+  return isRefused(answer)
+    ? { ...counts, codes, refused: counts.refused + 1 }
+    : { ...counts, codes, failed: counts.failed + 1 }
+}
+
+interface State {
+  readonly phases: ReadonlyMap<string, Counts>
+  readonly inFlight: ReadonlyMap<string, number>
+  readonly moment: Counts
+  /** Codes whose text was told, or is among the news. */
+  readonly told: ReadonlySet<string>
+  readonly news: ReadonlyArray<News>
+}
+
+const begun = (state: State, phase: string): State => {
+  const counts = state.phases.get(phase) ?? empty
+  return {
+    ...state,
+    phases: new Map(state.phases).set(phase, { ...counts, issued: counts.issued + 1 }),
+    inFlight: new Map(state.inFlight).set(phase, (state.inFlight.get(phase) ?? 0) + 1)
+  }
+}
+
+const ended = (state: State, phase: string, answer: Answer): State => ({
+  phases: new Map(state.phases).set(phase, counted(state.phases.get(phase) ?? empty, answer)),
+  inFlight: new Map(state.inFlight).set(phase, (state.inFlight.get(phase) ?? 0) - 1),
+  moment: counted(state.moment, answer),
+  ...(answer._tag === "Answered" || state.told.has(answer.code)
+    ? { told: state.told, news: state.news }
+    : {
+        told: new Set(state.told).add(answer.code),
+        news: [...state.news, { code: answer.code, text: answer.text }]
+      })
+})
 
 /**
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Ledger => {
-  const phases = new Map<string, Counts>()
-  const told = new Set<string>()
-  let news: Array<{ readonly code: string; readonly text: string }> = []
-  let moment = empty()
-  const inFlight = new Map<string, number>()
-  const add = (phase: string, by: number) => inFlight.set(phase, (inFlight.get(phase) ?? 0) + by)
-  return {
-    begin: (phase) => {
-      const counts = phases.get(phase) ?? empty()
-      phases.set(phase, counts)
-      counts.issued += 1
-      add(phase, 1)
-      return (answer) => {
-        add(phase, -1)
-        count(counts, answer)
-        count(moment, answer)
-        if (answer._tag === "Refused" && !told.has(answer.code)) {
-          told.add(answer.code)
-          news.push({ code: answer.code, text: answer.text })
-        }
-      }
-    },
-    phases,
-    take: () => {
-      const taken = moment
-      moment = empty()
-      return taken
-    },
+export const make: Effect.Effect<Ledger> = Effect.map(
+  Ref.make<State>({ phases: new Map(), inFlight: new Map(), moment: empty, told: new Set(), news: [] }),
+  (ref) => ({
+    begin: (phase) =>
+      Effect.as(
+        Ref.update(ref, (state) => begun(state, phase)),
+        (answer) => Ref.update(ref, (state) => ended(state, phase, answer))
+      ),
+    phases: Effect.map(Ref.get(ref), ({ phases }) => phases),
+    take: Ref.modify(ref, (state) => [state.moment, { ...state, moment: empty }]),
     inFlight: (phase) =>
-      phase === undefined
-        ? [...inFlight.values()].reduce((sum, calls) => sum + calls, 0)
-        : (inFlight.get(phase) ?? 0),
-    news: () => {
-      const taken = news
-      news = []
-      return taken
-    }
-  }
-}
+      Effect.map(Ref.get(ref), ({ inFlight }) =>
+        phase === undefined
+          ? [...inFlight.values()].reduce((sum, calls) => sum + calls, 0)
+          : (inFlight.get(phase) ?? 0)
+      ),
+    news: Ref.modify(ref, (state) => [state.news, { ...state, news: [] }])
+  })
+)

@@ -163,8 +163,8 @@ const foundOf = (answer: Client.Answer): string | undefined => {
     : undefined
 }
 
-const until = (holds: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet"))).pipe(
+const until = (holds: Effect.Effect<boolean>): Effect.Effect<void> =>
+  Effect.flatMap(holds, (does) => (does ? Effect.void : Effect.fail("not yet"))).pipe(
     Effect.retry(Schedule.spaced(20)),
     Effect.timeoutOption(PATIENCE_MS),
     Effect.ignore
@@ -174,7 +174,7 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
   Effect.gen(function* () {
     const breaker = yield* CircuitBreaker
     const retry = yield* Retry
-    const ledger = Ledger.make()
+    const ledger = yield* Ledger.make
     const transitions: Array<Summary.Seen> = []
     const submitted = Effect.map(emulator.state, ({ requests }) => requests["Submit"] ?? 0)
 
@@ -199,10 +199,10 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
       Effect.map(Client.connect(agent.name), (client) => ({ agent, client }))
     )
     const ask = (client: Client.Client, { input, tool }: Agents.Call) =>
-      Effect.suspend(() => {
-        const ended = ledger.begin(phase)
-        return Effect.tap(client.call(tool, input), (answer) => Effect.sync(() => ended(answer)))
-      })
+      Effect.flatMap(
+        Effect.suspend(() => ledger.begin(phase)),
+        (ended) => Effect.tap(client.call(tool, input), ended)
+      )
     const driven = clients.map(({ agent, client }) =>
       Agents.drive(agent, Math.min(speed, MOST_HURRY), (call) =>
         Effect.asVoid(FiberSet.run(calls, ask(client, call)))
@@ -211,7 +211,7 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
 
     let before = { arrived: yield* submitted, retries: (yield* retry.status).retries }
     const moment = Effect.gen(function* () {
-      const { answered, codes, failed, refused, stale } = ledger.take()
+      const { answered, codes, failed, refused, stale } = yield* ledger.take
       const now = { arrived: yield* submitted, retries: (yield* retry.status).retries }
       const state = stateOf(yield* watcher.call("get_limits"))
       yield* tell({
@@ -228,7 +228,7 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
         retries: now.retries - before.retries
       })
       before = now
-      for (const one of ledger.news()) yield* tell({ _tag: "Refusal", ...one })
+      for (const one of yield* ledger.news) yield* tell({ _tag: "Refusal", ...one })
     })
     const wrong = yield* Effect.forEach(
       clients.filter(({ client }) => client.name === Agents.mistakes.name),
@@ -246,9 +246,12 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
     )
 
     const settledBefore = (phase: Outage.Phase) =>
-      Outage.phases
-        .slice(0, Outage.phases.indexOf(phase))
-        .every((earlier) => ledger.inFlight(earlier.name) === 0)
+      Effect.map(
+        Effect.forEach(Outage.phases.slice(0, Outage.phases.indexOf(phase)), ({ name }) =>
+          ledger.inFlight(name)
+        ),
+        (calls) => calls.every((n) => n === 0)
+      )
     const arrivals: Array<Summary.Arrived> = []
     let found: string | undefined
     for (const one of Outage.phases) {
@@ -256,22 +259,17 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
       const [from, already] = [yield* elapsed, yield* submitted]
       if (one.faults.length > 0) settled = one.name
       else {
-        yield* Effect.forkScoped(
-          Effect.map(
-            until(() => settledBefore(one)),
-            () => void (settled = one.name)
-          )
-        )
+        yield* Effect.forkScoped(Effect.map(until(settledBefore(one)), () => void (settled = one.name)))
       }
       yield* emulator.setFaults(Outage.script([one], speed))
       yield* tell({ _tag: "Phase", name: one.name, description: one.description, atMs: from })
       yield* Effect.sleep(one.lastsMs / speed)
       if (one.name === "down") {
-        yield* until(() => transitions.some(({ to }) => to === "open"))
+        yield* until(Effect.sync(() => transitions.some(({ to }) => to === "open")))
         found = foundOf(yield* watcher.call(Agents.search.tool, Agents.search.input))
         yield* tell({ _tag: "Search", query: String(Agents.search.input["query"]), found })
       }
-      if (one === Outage.phases.at(-1)) yield* until(() => transitions.at(-1)?.to === "closed")
+      if (one === Outage.phases.at(-1)) yield* until(Effect.sync(() => transitions.at(-1)?.to === "closed"))
       arrivals.push({
         phase: one.name,
         fromMs: from,
@@ -286,7 +284,8 @@ const rehearse = (emulator: Emulator.Emulator, { speed, tell }: Options) =>
     yield* moment
     const { statements } = yield* emulator.state
     return Summary.make({
-      ledger,
+      counts: yield* ledger.phases,
+      unanswered: yield* ledger.inFlight(),
       mistakes,
       transitions,
       arrivals,

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Outage from "../emulator/outage.js"
-import type { Counts, Ledger } from "./ledger.js"
+import type { Counts } from "./ledger.js"
 
 /**
  * A change of the breaker.
@@ -65,7 +65,9 @@ export interface Figures {
  * @category constructors
  */
 export const make = (seen: {
-  readonly ledger: Pick<Ledger, "phases" | "inFlight">
+  /** By the phase that calls began in. */
+  readonly counts: ReadonlyMap<string, Counts>
+  readonly unanswered: number
   /** Broken statements that were sent before anything else went wrong, and the breaker's state after them. */
   readonly mistakes: { readonly made: number; readonly closed: boolean }
   readonly transitions: ReadonlyArray<Seen>
@@ -75,10 +77,10 @@ export const make = (seen: {
   readonly isSearchable: boolean
   readonly leftRunning: number
 }): Figures => {
-  const { arrivals, isSearchable, leftRunning, ledger, mistakes, retries, transitions } = seen
+  const { arrivals, isSearchable, leftRunning, mistakes, retries, transitions, unanswered } = seen
   const troubled = new Set(Outage.phases.flatMap(({ faults, name }) => (faults.length > 0 ? [name] : [])))
   const phases = arrivals.flatMap(({ phase: name, statements }) => {
-    const counts = ledger.phases.get(name)
+    const counts = seen.counts.get(name)
     return counts === undefined ? [] : [{ name, statements, ...counts }]
   })
   const sum = (of: (phase: (typeof phases)[number]) => number) =>
@@ -89,7 +91,6 @@ export const make = (seen: {
   const opened = transitions.filter(({ to }) => to === "open")
   const closed = transitions.findLast(({ to }) => to === "closed")
   const backAt = arrivals.find(({ phase }) => phase === "down")?.untilMs
-  const unanswered = ledger.inFlight()
   return {
     phases,
     transitions,

@@ -10,10 +10,11 @@ import * as Exit from "effect/Exit"
 import * as Ref from "effect/Ref"
 import { createHash } from "node:crypto"
 import type { Overloaded } from "./Bulkhead.js"
-import type { CircuitOpen, Failure, Verdict as Health } from "./CircuitBreaker.js"
+import type { CircuitBreaker, CircuitOpen, Failure, Verdict as BreakerVerdict } from "./CircuitBreaker.js"
 import type { Deadlines } from "./Deadline.js"
 import { DeadlineExceeded, Received } from "./Deadline.js"
 import type { Degraded } from "./Degradation.js"
+import * as Lateness from "./core/Lateness.js"
 import * as Metered from "./Metered.js"
 import type { Admission, RateLimited } from "./RateLimiter.js"
 import * as Verdict from "./Verdict.js"
@@ -26,6 +27,9 @@ import type * as Live from "../platform/Live.js"
 import * as RequestId from "../platform/requestId.js"
 import * as Quota from "../quota/Quota.js"
 import type { QuotaStoreError } from "../quota/QuotaStore.js"
+import type { Reason } from "../warehouse/Warehouse.js"
+import { WarehouseError } from "../warehouse/Warehouse.js"
+import type * as Health from "../warehouse/WarehouseHealth.js"
 
 /**
  * What a tool asks the guard to let through.
@@ -180,6 +184,8 @@ interface Used {
   readonly credits: number | undefined
   /** When the running attempt sent its statement, monotonic milliseconds. */
   readonly sentAt: number | undefined
+  /** When the latest statement was sent, that of an attempt that has ended too. */
+  readonly lastSentAt: number | undefined
   /** Milliseconds that the running attempt may take. */
   readonly limitMs: number
   /** The warehouse has confirmed the cancellation of the running attempt's statement. */
@@ -209,6 +215,8 @@ export interface Call extends Operation {
   /** Takes place around all that the call does with its limits. */
   readonly within: Metered.Metered["within"]
   readonly used: Ref.Ref<Used>
+  /** What became of the statements of its class, those of all calls. */
+  readonly served: Lateness.Served
 }
 
 /** @internal */
@@ -219,6 +227,7 @@ export const unused: Used = {
   scanBytes: undefined,
   credits: undefined,
   sentAt: undefined,
+  lastSentAt: undefined,
   limitMs: Number.POSITIVE_INFINITY,
   cancelled: false,
   scans: [],
@@ -253,6 +262,11 @@ export const maker = (
     const recorded = yield* Metered.make(limits)
     const now = yield* monotonicReader
     const plain = Metered.unrecorded(limits)
+    const served = {
+      query: Lateness.nothing(),
+      metadata: Lateness.nothing(),
+      control: Lateness.nothing()
+    } satisfies { readonly [C in OperationClass]: Lateness.Served }
     const callOf = (
       operation: Operation,
       { assigned = false, client, tier }: Principal,
@@ -294,7 +308,8 @@ export const maker = (
         tokenWaitMs: tokenWaitOf(maxTokenWaitMs, deadlineMs),
         limits: meeting.limits,
         within: meeting.within,
-        used
+        used,
+        served: served[operation.class]
       }
     }
     return (operation: Operation) =>
@@ -411,6 +426,14 @@ export const attempt = <A, E, R>(
     })
   )
 
+/** The statement of the running attempt leaves this process. */
+const sentNow = (all: Used, now: number): Used => ({
+  ...all,
+  sentAt: now,
+  lastSentAt: now,
+  statements: all.statements + 1
+})
+
 /** The attempt as the work sees it. */
 const attemptOf = (
   { client, deadlineMs, limits: { quota }, now, observed, requestId, tier, used }: Call,
@@ -427,7 +450,7 @@ const attemptOf = (
         ? [Effect.void, all]
         : [
             all.statements === 0 ? Effect.ignoreLogged(quota.submitted(reservation)) : Effect.void,
-            { ...all, sentAt: now(), statements: all.statements + 1 }
+            sentNow(all, now())
           ]
     )
   ),
@@ -476,7 +499,7 @@ const fingerprint = (statement: string): string => createHash("sha256").update(s
 
 /** What the end of an attempt says about the health of the warehouse. */
 export interface Ended {
-  readonly verdict: Health
+  readonly verdict: BreakerVerdict
   readonly failure: Failure | undefined
 }
 
@@ -502,6 +525,12 @@ export const attemptEnded = (
     const silent = wasCut && !cancelled && (isFull || ms >= LASTING_MS)
     const verdict = Verdict.verdict(exit, silent)
     Telemetry.recordAttempt(call.class, verdict, ms)
+    if (sentAt !== undefined) {
+      if (verdict === "success" || verdict === "alive") call.served.answeredAt = now
+      else if (wasCut || silent || Verdict.isStatementTimeout(exit)) {
+        call.served.unservedSentAt = Math.max(call.served.unservedSentAt, sentAt)
+      }
+    }
     const failure =
       verdict === "failure"
         ? Verdict.failureOf(exit, {
@@ -524,6 +553,50 @@ export const attemptEnded = (
       }
     ]
   })
+
+/** A statement that was sent has no result within its time. */
+const isLate = (error: unknown): error is DeadlineExceeded | WarehouseError =>
+  error instanceof DeadlineExceeded
+    ? error.sent
+    : error instanceof WarehouseError && error.reason === "StatementTimeout"
+
+/** Why calls fail at the warehouse now, where that is known. What is of one user, or over, says nothing of a call. */
+const troubleOf = ({ latched, trouble }: Health.Status): Reason | undefined => {
+  if (latched !== undefined && latched.onlySome !== true) return "Authentication"
+  return trouble?.user === undefined && trouble?.recoveredAgoMs === undefined ? trouble?.reason : undefined
+}
+
+/** Fails with the error; where a statement was out of time, with what it took so long for. */
+export const explainLate =
+  (breaker: Pick<CircuitBreaker["Type"], "status">, health: Effect.Effect<Health.Status>) =>
+  <E>(call: Call, error: E): Effect.Effect<never, E | DeadlineExceeded | WarehouseError> => {
+    if (!isLate(error)) return Effect.fail(error)
+    return Effect.flatMap(
+      Effect.all([Ref.get(call.used), breaker.status, health]),
+      ([{ lastSentAt: sentAt }, { phase }, status]) => {
+        if (sentAt === undefined) return Effect.fail(error)
+        const trouble = troubleOf(status)
+        const facts: Lateness.Facts = {
+          now: call.now(),
+          sentAt,
+          served: call.served,
+          cancelled: error instanceof WarehouseError || error.cancelled === true,
+          inTrouble: trouble !== undefined || phase === "open" || phase === "half-open"
+        }
+        const lateness = {
+          fault: Lateness.faultOf(facts),
+          class: call.class === "query" ? ("query" as const) : ("metadata" as const),
+          quietMs: Math.round(Lateness.quietMs(facts)),
+          ...(trouble === undefined ? {} : { trouble })
+        }
+        return Effect.fail(
+          error instanceof DeadlineExceeded
+            ? new DeadlineExceeded({ ...error, lateness })
+            : new WarehouseError({ ...error, lateness })
+        )
+      }
+    )
+  }
 
 /** The result, with the quotas that are nearly used up. */
 export const guarded = <A>({ client, tier }: Call, { status }: Quota.Reservation, value: A): Guarded<A> => {

@@ -27,6 +27,7 @@ import * as HashSet from "effect/HashSet"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Alarms from "../platform/alarms.js"
+import { Lateness } from "../warehouse/Warehouse.js"
 
 /**
  * When the request of the current call was received, in monotonic milliseconds: the deadline counts from then. Undefined
@@ -57,7 +58,9 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snow
     /** `attempt`: the warehouse took too long. `call`: what was left of the caller's own time. */
     of: Schema.Literal("attempt", "call"),
     /** Milliseconds until the warehouse is called again, when the circuit is open. */
-    retryAfterMs: Schema.optional(Schema.Number)
+    retryAfterMs: Schema.optional(Schema.Number),
+    /** Of a statement that was sent: what it took so long for. */
+    lateness: Schema.optional(Lateness)
   }
 ) {
   override get message(): string {

@@ -177,7 +177,7 @@ export interface Status {
   readonly signal?: Signal | undefined
   readonly value?: number | string | undefined
   readonly threshold?: number | undefined
-  /** The next mode down, its condition, and the least milliseconds until then (absent when not known). */
+  /** The next mode down, its condition in words, and the least milliseconds until then (absent when not known). */
   readonly wayBack?:
     { readonly to: Mode; readonly condition: string; readonly inMs?: number | undefined } | undefined
   /** Share of queries that are refused, 0 to 1. */
@@ -277,6 +277,14 @@ export const defaultOutcome = <A, E>(exit: Exit.Exit<A, E>): Outcome | undefined
   // An attempt holds its slots; a call that timed out outside of an attempt waited for room.
   return error.sent || error.of === "attempt" ? "accepted" : "refused"
 }
+
+/**
+ * The condition of the way back and the time until then in one text.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const inWords = Ladder.inWords
 
 const SAMPLE_MS = 500
 const SAMPLES = 5
@@ -513,7 +521,7 @@ export const make = (
         sinceMs: now - since,
         why: Ladder.describe(ladder),
         ...evidence(ladder),
-        ...(next === undefined ? {} : { wayBack: inMs === undefined ? next : { ...next, inMs } }),
+        ...(next === undefined ? {} : { wayBack: next }),
         shedding: mode === "normal" ? 0 : mode === "constrained" ? shedProbability(seen) : 1
       }
     })

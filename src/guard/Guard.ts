@@ -43,6 +43,7 @@ import { afterwards } from "../platform/afterwards.js"
 import * as Live from "../platform/Live.js"
 import * as Quota from "../quota/Quota.js"
 import type { WarehouseError } from "../warehouse/Warehouse.js"
+import { statusIfAny } from "../warehouse/WarehouseHealth.js"
 
 export { DeadlineExceeded } from "./Deadline.js"
 export type { Attempt, Guarded, Operation, Prepared, Refusal, TierOptions, Work } from "./Call.js"
@@ -121,9 +122,12 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
       { limiter, quota }
     )
     const comeBack = Verdict.comeBack(breaker.peek)
+    const explainLate = Call.explainLate(breaker, yield* statusIfAny)
 
     const run: Guard["Type"]["run"] = (operation, work) =>
-      Effect.flatMap(newCall(operation), (call) => Effect.catchAll(answer(call, work), comeBack))
+      Effect.flatMap(newCall(operation), (call) =>
+        Effect.catchAll(answer(call, work), (error) => Effect.catchAll(explainLate(call, error), comeBack))
+      )
 
     const answer = <A, E, R>(call: Call.Call, work: Call.Prepared<A, E, R>) =>
       deadlines.answerBy<Call.Guarded<A>, E | Call.Refusal, R, Deadline.DeadlineExceeded>(

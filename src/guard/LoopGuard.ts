@@ -144,6 +144,17 @@ const deterministic: { readonly [R in Reason]: string | undefined } = {
   Unknown: undefined
 }
 
+/**
+ * The codes of failures that are answered from memory.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const codes: ReadonlyArray<string> = [
+  "STATEMENT_REJECTED",
+  ...Object.values(deterministic).filter((code) => code !== undefined)
+]
+
 /** Characters. Longer statements are not normalised: the work in front of the rate limit is bounded. */
 const READ_AT_MOST = 16_384
 
@@ -153,6 +164,8 @@ const failureOf = (error: unknown): Failure | undefined => {
     return { kind: `STATEMENT_REJECTED ${error.code}`, code: "STATEMENT_REJECTED", description }
   }
   if (!(error instanceof WarehouseError)) return undefined
+  // It may work when the warehouse is well again.
+  if (error.lateness?.fault === "warehouse") return undefined
   const code = deterministic[error.reason]
   return code === undefined
     ? undefined
@@ -169,6 +182,11 @@ const refusal = ({ attempts, failure, retryAfterMs }: Core.Blocked<Failure>): Re
 /** Two bytes a character, and the objects around them. */
 const bytesOf = (key: string, { description, suggestions = [] }: Failure): number =>
   2 * (key.length + description.length + suggestions.join("").length) + 500
+
+interface Checked {
+  readonly blocked: Core.Blocked<Failure> | undefined
+  readonly now: number
+}
 
 interface State {
   readonly troubles: Core.State<Failure>
@@ -204,16 +222,16 @@ export const make = (
       ])
 
     /** Whole milliseconds, so that `retryAfterMs` is exact. */
-    const check = (request: Request) =>
-      modifyAt(ref, (state, at) => {
+    const check = (request: Request): Effect.Effect<Checked> =>
+      modifyAt(ref, (state, at): readonly [Checked, State] => {
         const now = Math.floor(at)
         const blocked = Core.mayBeBlocked(state.clients, now, request.client)
           ? Core.check(state.troubles, now, config, keyOf(request))
           : undefined
-        return [blocked, blocked === undefined ? state : { ...state, refused: state.refused + 1 }]
+        return [{ blocked, now }, blocked === undefined ? state : { ...state, refused: state.refused + 1 }]
       })
 
-    const settle = (request: Request, exit: Exit.Exit<unknown, unknown>) =>
+    const settle = (request: Request, begunAt: number, exit: Exit.Exit<unknown, unknown>) =>
       updateAt(ref, (state, at) => {
         const now = Math.floor(at)
         const { clients, troubles } = state
@@ -225,7 +243,7 @@ export const make = (
         const failure = failureOf(Option.getOrUndefined(Cause.failureOption(exit.cause)))
         if (failure === undefined) return state
         const key = keyOf(request)
-        Core.failed(troubles, now, config, key, failure, bytesOf(key, failure))
+        Core.failed(troubles, now, config, key, failure, bytesOf(key, failure), begunAt)
         const blocked = Core.check(troubles, now, config, key)
         Core.clientFailed(clients, now, config, client, blocked?.retryAfterMs ?? 0)
         return state
@@ -233,9 +251,9 @@ export const make = (
 
     return {
       protect: <A, E, R>(request: Request, effect: Effect.Effect<A, E, R>) =>
-        Effect.flatMap(check(request), (blocked): Effect.Effect<A, E | RepeatedFailure, R> =>
+        Effect.flatMap(check(request), ({ blocked, now }): Effect.Effect<A, E | RepeatedFailure, R> =>
           blocked === undefined
-            ? Effect.onExit(effect, (exit) => settle(request, exit))
+            ? Effect.onExit(effect, (exit) => settle(request, now, exit))
             : Effect.fail(refusal(blocked))
         ),
       status: Effect.map(Ref.get(ref), ({ refused, troubles }) => ({ entries: Lru.size(troubles), refused }))

@@ -11,11 +11,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as BucketLimits from "./core/BucketLimits.js"
 import * as TokenBucket from "./core/TokenBucket.js"
+import * as Lru from "../platform/core/Lru.js"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
 import * as Live from "../platform/Live.js"
 import { monotonicMillis, steps } from "../platform/monotonic.js"
@@ -193,7 +193,10 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("snowguard/Rate
   remaining: Schema.Number,
   /** Exact: the same call is admitted then and not one millisecond earlier, without calls of other clients. */
   retryAfterMs: Schema.Number,
-  /** `retryAfterMs` plus a positive jitter, so that clients refused together do not return together. */
+  /**
+   * What to tell the caller: `retryAfterMs`, and later by one token for each call that was refused by the same bucket
+   * before and told a time that has not come, so that calls refused together do not return together.
+   */
   retryHintMs: Schema.Number,
   /** The cost is larger than the bucket: waiting will never help. */
   never: Schema.Boolean,
@@ -251,18 +254,51 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
   }
 >() {}
 
-/** The hint is the exact wait plus up to this part of it, never less. */
-const HINT_JITTER = 0.2
+/** Buckets of which it is remembered what was told last. */
+const TOLD = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
+
+/**
+ * The moments that refused calls were told, by the bucket that refused them: the latest, on the clock of `decidedAt`.
+ * Updated in place, in the step of one refusal.
+ *
+ * @internal
+ */
+export type Told = Lru.Lru<number>
 
 /** @internal */
-export const refuse = ({
-  binding: { burst, name, ratePerSecond, remaining, scope },
-  decidedAt,
-  never,
-  retryAfterMs
-}: TokenBucket.Refusal & { readonly decidedAt: number }): Effect.Effect<never, RateLimited> =>
-  Effect.flatMap(Random.next, (luck) => {
-    const retryHintMs = retryAfterMs + Math.floor(retryAfterMs * HINT_JITTER * luck)
+export const makeTold = (): Told => Lru.make<number>(TOLD)
+
+/**
+ * The n-th of calls that are refused together is told the time of the n-th token, for as many as the bucket holds: a
+ * client that does not wait pushes its own time no further away than that.
+ */
+const hintOf = (
+  told: Told,
+  { client, cost = 1 }: Request,
+  { binding: { burst, name = "", ratePerSecond, scope }, decidedAt, never, retryAfterMs }: Decided
+): number => {
+  if (never) return retryAfterMs
+  const isOwn = scope === "client" || scope === "tool"
+  const key = JSON.stringify([scope, name, isOwn ? client : ""])
+  const due = decidedAt + retryAfterMs
+  const next = (Lru.get(told, key) ?? Number.NEGATIVE_INFINITY) + (cost * 1_000) / ratePerSecond
+  const at = Math.min(Math.max(due, next), due + (burst * 1_000) / ratePerSecond)
+  Lru.set(told, key, at, 1)
+  return Math.ceil(at - decidedAt)
+}
+
+type Decided = TokenBucket.Refusal & { readonly decidedAt: number }
+
+/** @internal */
+export const refuse = (told: Told, request: Request, decided: Decided): Effect.Effect<never, RateLimited> =>
+  Effect.suspend(() => {
+    const {
+      binding: { burst, name, ratePerSecond, remaining, scope },
+      decidedAt,
+      never,
+      retryAfterMs
+    } = decided
+    const retryHintMs = hintOf(told, request, decided)
     const fields = {
       scope,
       name,
@@ -427,6 +463,7 @@ export const inMemory = (
     const first = configs.current()
     const made = yield* monotonicMillis
     const laterMs = since === undefined ? 0 : made - since
+    const told = makeTold()
     const state = yield* Ref.make<Based>({ config: first, buckets: TokenBucket.initial(first, made) })
     /** One step under the limits that are in force in it. */
     const step = <A>(
@@ -470,7 +507,7 @@ export const inMemory = (
               return [
                 decision._tag === "Admitted"
                   ? admitted(request, config, { ...decision, decidedAt })
-                  : refuse({ ...decision, decidedAt }),
+                  : refuse(told, request, { ...decision, decidedAt }),
                 next
               ]
             }

@@ -409,8 +409,15 @@ export const make = (
       )
     )
 
-    const refused = (binding: Line, debt: number, retryAfterMs: number, never: boolean) =>
-      RateLimiter.refuse({ binding: statusOf(binding, debt), decidedAt: elapsed(), retryAfterMs, never })
+    /** What was told from here: other servers are not known. */
+    const told = RateLimiter.makeTold()
+    const refused = (request: Request, binding: Line, debt: number, retryAfterMs: number, never: boolean) =>
+      RateLimiter.refuse(told, request, {
+        binding: statusOf(binding, debt),
+        decidedAt: elapsed(),
+        retryAfterMs,
+        never
+      })
 
     const payBack = (lines: ReadonlyArray<Line>, client: string, cost: number): Effect.Effect<void> =>
       lines.length === 0
@@ -510,7 +517,7 @@ export const make = (
         const groups = grouped(own(request), pathOf(request))
         const patience = TokenBucket.patienceOf(maxWaitMs) * 1000
         const tooSmall = groups.flat().find((line) => !line.observed && isTooSmall(line, cost))
-        if (tooSmall !== undefined) return refused(tooSmall, 0, 0, true)
+        if (tooSmall !== undefined) return refused(request, tooSmall, 0, 0, true)
         const giveBack = (isGiven: (scope: RateLimiter.Scope) => boolean) =>
           Effect.forEach(
             groups,
@@ -528,7 +535,7 @@ export const make = (
             answer === undefined
               ? Effect.die(new Error("a rate limiter without buckets"))
               : answer.wait < 0
-                ? refused(answer.binding, answer.debt, Math.ceil(-answer.wait / 1000), false)
+                ? refused(request, answer.binding, answer.debt, Math.ceil(-answer.wait / 1000), false)
                 : RateLimiter.admission(
                     request,
                     {

@@ -103,6 +103,12 @@ export const neverLeft = (exit: Exit.Exit<unknown, unknown>): boolean => {
   return error instanceof WarehouseError && error.sent === "no"
 }
 
+/** The warehouse ended the statement at its time limit, or was made to. */
+export const isStatementTimeout = (exit: Exit.Exit<unknown, unknown>): boolean => {
+  const error = errorOf(exit)
+  return error instanceof WarehouseError && error.reason === "StatementTimeout"
+}
+
 /** Fails with the error, and with the wait that an open circuit asks for where the error may have opened it. */
 export const comeBack =
   (peek: Effect.Effect<void, CircuitOpen>) =>

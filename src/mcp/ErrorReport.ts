@@ -12,11 +12,13 @@ import { identity } from "effect/Function"
 import * as Schema from "effect/Schema"
 import type { Overloaded } from "../guard/Bulkhead.js"
 import type { CircuitOpen } from "../guard/CircuitBreaker.js"
+import type { Degraded } from "../guard/Degradation.js"
 import { bytes, iso, plural, seconds, sentence } from "../platform/core/format.js"
 import type { QuotaExceeded } from "../quota/Quota.js"
 import { limitName } from "../quota/Quota.js"
 import type { RequestError } from "../tools/Tool.js"
-import type { Reason } from "../warehouse/Warehouse.js"
+import type { Code } from "../observe/Activity.js"
+import type { Lateness, Reason } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 
 /** Above a minute a model cannot be expected to wait by itself. */
@@ -98,6 +100,14 @@ const circuitText = ({ cause, phase, retryAfterMs }: CircuitOpen, now: number): 
   return `${what} ${wait(retryAfterMs, now)}${retryAfterMs > LONG_MS ? "" : " If it fails again, tell the user."}`
 }
 
+/** What a mode does not serve. */
+const unserved: { readonly [C in Degraded["criticality"]]: string } = {
+  control: "serves nothing",
+  metadata: "answers look-ups from memory only, which has no answer to this one",
+  query: "serves no queries",
+  batch: "serves no queries of low priority"
+}
+
 const scopeWords: { readonly [scope: string]: string } = {
   client: "this client's own limit",
   tool: "this client's own limit for this tool",
@@ -113,8 +123,8 @@ const warehouseText: { readonly [R in Reason]: (it: string) => string } = {
   NotFound: (it) =>
     `${it} Check the name (list_databases, list_schemas, list_tables); repeating the call will fail again.`,
   Permission: (it) => `${it} The server's role may not do this; tell the user.`,
-  StatementTimeout: (it) =>
-    `${it} Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds.`,
+  // What to do follows: it depends on what became of others.
+  StatementTimeout: identity,
   ResourcesExceeded: (it) =>
     `${it} Read fewer rows or columns, shorten long texts with LEFT(column, n), or filter before sorting and grouping.`,
   Cancelled: () => "The statement was cancelled.",
@@ -133,6 +143,53 @@ const warehouseText: { readonly [R in Reason]: (it: string) => string } = {
   Unknown: (it) => `The warehouse failed: ${it}`
 }
 
+/** A query or a look-up, the plural, how one asks for less, how for longer. */
+const lateWords: {
+  readonly [C in Lateness["class"]]: readonly [one: string, many: string, less: string, longer: string]
+} = {
+  query: [
+    "query",
+    "queries",
+    "narrow it (a filter, fewer rows, a LIMIT)",
+    " or ask for a longer timeout_seconds"
+  ],
+  metadata: ["look-up", "look-ups", "name a database, a schema or a pattern", ""]
+}
+
+/** What a statement took so long for, and what to do about it. */
+const lateText = ({ class: kind, fault, quietMs, trouble }: Lateness): string => {
+  const [one, many, less, longer] = lateWords[kind]
+  switch (fault) {
+    case "statement":
+      return `Other ${many} were answered meanwhile, so this one asks for too much: ${less}${longer}.`
+    case "warehouse":
+      return (
+        (trouble === undefined
+          ? `The warehouse has answered no ${one} for ${seconds(quietMs)}`
+          : `Calls fail at the warehouse now (${warehouseCode[trouble].code})`) +
+        ": it is slow or does not answer. Repeat the same call once later; if it fails again, tell the user."
+      )
+    case "unknown":
+      return (
+        `No other ${one} was answered meanwhile: it is too large, or the warehouse slow. ${upper(less)}${longer}; ` +
+        "if it fails again, tell the user."
+      )
+  }
+}
+
+const upper = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+/** Nothing is known of the others. */
+const unexplained =
+  "Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds."
+
+const lateAdvice = (lateness: Lateness | undefined): string =>
+  lateness === undefined ? unexplained : lateText(lateness)
+
+/** Was it the warehouse, as far as is known, so that the same call may work later? */
+const mayPass = ({ lateness }: { readonly lateness?: Lateness | undefined }): boolean =>
+  lateness?.fault === "warehouse"
+
 /** When to repeat a call that failed at the warehouse, and may work then. */
 const again = ({ reason, retryAfterMs }: WarehouseError, now: number): string =>
   retryAfterMs !== undefined
@@ -146,7 +203,7 @@ const ownBoundText = (it: string): string =>
 
 /** @internal */
 export const warehouseCode: {
-  readonly [R in Reason]: { readonly code: string; readonly retryable: boolean }
+  readonly [R in Reason]: { readonly code: Code; readonly retryable: boolean }
 } = {
   InvalidStatement: { code: "WAREHOUSE_INVALID_STATEMENT", retryable: false },
   NotFound: { code: "WAREHOUSE_NOT_FOUND", retryable: false },
@@ -173,6 +230,14 @@ const outside: ReadonlySet<Reason> = new Set<Reason>([
   "Configuration",
   "Authentication",
   "LoginUnavailable"
+])
+
+/** Found before a statement runs, unless the warehouse says otherwise. */
+const beforeRunning: ReadonlySet<Reason> = new Set<Reason>([
+  "InvalidStatement",
+  "NotFound",
+  "Permission",
+  "ResultExpired"
 ])
 
 const retry = (ms: number, now: number) => ({
@@ -206,7 +271,7 @@ export const ErrorReport = Schema.Struct({
   used: Schema.optionalWith(Schema.Number, { exact: true }),
   remaining: Schema.optionalWith(Schema.Number, { exact: true }),
   resetAt: Schema.optionalWith(Schema.String, { exact: true }),
-  /** Did a statement reach the warehouse? Statements are reads: `unknown` is about cost, not data. */
+  /** May a statement have run in the warehouse? Statements are reads: `unknown` is about cost, not data. */
   sideEffects: Schema.Literal("none", "unknown"),
   queryId: Schema.optionalWith(Schema.String, { exact: true }),
   suggestions: Schema.optionalWith(Schema.Array(Schema.String), { exact: true }),
@@ -255,8 +320,8 @@ export const fromError = (
             code: "RATE_LIMITED",
             message:
               `RATE_LIMITED: ${scopeWords[error.scope] ?? error.scope} of ${error.ratePerSecond} calls per second ` +
-              `(burst ${error.burst}) is reached. ${ran(false)} ${wait(error.retryAfterMs, now)}`,
-            ...retry(error.retryAfterMs, now),
+              `(burst ${error.burst}) is reached. ${ran(false)} ${wait(error.retryHintMs, now)}`,
+            ...retry(error.retryHintMs, now),
             scope: error.scope,
             limit: error.burst,
             remaining: error.remaining,
@@ -278,9 +343,7 @@ export const fromError = (
         code: "DEGRADED",
         message:
           `DEGRADED: the server is in ${error.mode} mode because ${error.why}` +
-          (error.shed
-            ? `, and turns some ${error.criticality} calls away`
-            : `, and serves no ${error.criticality} work now`) +
+          (error.shed ? `, and turns some queries away` : `, and ${unserved[error.criticality]} now`) +
           `. ${ran(false)} ` +
           (error.retryAfterMs === undefined
             ? "An operator decides when this ends; tell the user."
@@ -352,9 +415,12 @@ export const fromError = (
           (error.retryAfterMs !== undefined
             ? `The warehouse does not answer. ${wait(error.retryAfterMs, now)}`
             : error.sent
-              ? "Narrow the statement (fewer rows, a filter, a LIMIT) or ask for a longer timeout_seconds."
+              ? lateAdvice(error.lateness)
               : "It was still waiting for its turn, or for a session with the warehouse; repeat it once later."),
-        ...(error.retryAfterMs === undefined ? { retryable: !error.sent } : retry(error.retryAfterMs, now)),
+        ...(error.retryAfterMs === undefined
+          ? { retryable: !error.sent || mayPass(error) }
+          : retry(error.retryAfterMs, now)),
+        ...optional("scope", error.sent ? undefined : error.of),
         sideEffects: error.sent ? "unknown" : "none"
       }
     case "StatementRejected":
@@ -400,7 +466,9 @@ export const fromError = (
         sideEffects: "none"
       }
     case "WarehouseError": {
-      const { code, retryable } = warehouseCode[error.reason]
+      const { code, retryable: mayRetry } = warehouseCode[error.reason]
+      const isLate = error.reason === "StatementTimeout"
+      const retryable = mayRetry || (isLate && mayPass(error))
       const suggestions = error.suggestions ?? []
       const isOwnBound = error.ownBound === true
       const words = (isOwnBound || outside.has(error.reason) ? identity : quote)(sentence(error.description))
@@ -409,14 +477,10 @@ export const fromError = (
         message:
           `${code}: ${(isOwnBound ? ownBoundText : warehouseText[error.reason])(words)}` +
           (suggestions.length === 0 ? "" : ` Did you mean ${quote(suggestions.join(" or "))}?`) +
-          (retryable ? ` ${again(error, now)}` : ""),
+          (isLate ? ` ${lateAdvice(error.lateness)}` : mayRetry ? ` ${again(error, now)}` : ""),
         ...(retryable && error.retryAfterMs !== undefined ? retry(error.retryAfterMs, now) : { retryable }),
         sideEffects:
-          error.sent === "no"
-            ? "none"
-            : error.reason === "InvalidStatement" || error.reason === "NotFound"
-              ? "none"
-              : "unknown",
+          error.sent === "no" || !(error.ran ?? !beforeRunning.has(error.reason)) ? "none" : "unknown",
         ...optional("queryId", error.queryId),
         ...(suggestions.length === 0 ? {} : { suggestions })
       }
@@ -489,6 +553,9 @@ export const toResult = (report: ErrorReport) => ({
   content: [{ type: "text" as const, text: report.message }],
   _meta: { [metaKey]: report }
 })
+
+/** @internal The text of a report as a person reads it. */
+export { withoutMarks } from "./core/Fence.js"
 
 const isReport = Schema.is(ErrorReport)
 

@@ -22,6 +22,7 @@ import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { randomBytes } from "node:crypto"
 import { Received } from "../guard/Deadline.js"
+import * as Activity from "../observe/Activity.js"
 import { Audit } from "../observe/Audit.js"
 import type { Entry } from "../observe/Audit.js"
 import { settledLater } from "../observe/Metering.js"
@@ -207,6 +208,17 @@ const sdk: { readonly [E in Era]: () => Promise<{ readonly connect: Connect }> }
 /** Clients whose refusals in a row are counted. */
 const REFUSED_CLIENTS = { maxEntries: 1_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
+/** Characters of the arguments by which calls are told apart. */
+const COMPARED = 16_384
+
+/** A call of a tool, as far as its refusals are counted. */
+interface AskedFor {
+  readonly tool: string
+  readonly input: { readonly [name: string]: unknown }
+  /** Monotonic milliseconds. */
+  readonly started: number
+}
+
 type Report = ErrorReport.ErrorReport
 
 /** The label of every unknown tool: a client must not make labels, nor forge an operator's action in the audit log. */
@@ -333,21 +345,30 @@ export const make = (options: Options) =>
       return made
     }
 
-    /** The latest refusal of a client, and how often it came in a row. */
-    const refusals = Lru.make<{ readonly refusal: string; readonly times: number }>(REFUSED_CLIENTS)
-    const timesRefused = (client: string, tool: string, { code, scope, sideEffects }: Report): number => {
+    /** The latest refusal of a client, how often the same call had it in a row, and when it was answered last. */
+    const refusals = Lru.make<{ readonly refusal: string; readonly times: number; readonly at: number }>(
+      REFUSED_CLIENTS
+    )
+    /** One call after another: those that were under way together did not know of each other's refusal. */
+    const timesRefused = (
+      client: string,
+      { input, started, tool }: AskedFor,
+      { code, scope, sideEffects }: Report
+    ): number => {
       if (sideEffects !== "none" || scope === undefined) return 1
-      const refusal = JSON.stringify([tool, code, scope])
+      const refusal = JSON.stringify([tool, code, scope, JSON.stringify(input).slice(0, COMPARED)])
       const before = Lru.get(refusals, client)
-      const times = before?.refusal === refusal ? before.times + 1 : 1
-      Lru.set(refusals, client, { refusal, times }, 1)
+      const isSame = before?.refusal === refusal
+      if (isSame && started < before.at) return 1
+      const times = isSame ? before.times + 1 : 1
+      Lru.set(refusals, client, { refusal, times, at: monotonic() }, 1)
       return times
     }
 
     /** A typed error as the result that the model reads; counted and logged. */
     const reported = (
       error: Parameters<typeof ErrorReport.fromError>[0],
-      tool: string,
+      asked: AskedFor,
       { client, tier }: Principal
     ): Effect.Effect<ToolResult> =>
       Effect.gen(function* () {
@@ -358,10 +379,11 @@ export const make = (options: Options) =>
         // What refuses an attempt says nothing of those before it.
         const isOfAttempt = error._tag === "CircuitOpen" || error._tag === "Overloaded"
         const plain = wasSubmitted && isOfAttempt ? ErrorReport.afterSending(refusal) : refusal
-        const times = timesRefused(client, tool, plain)
-        const again = times === 1 ? "" : ` ${times} times in a row now.`
+        const { tool } = asked
+        const times = timesRefused(client, asked, plain)
+        const again = times === 1 ? "" : ` Refused ${times} times in a row now.`
         const report = { ...plain, message: explained(plain.message + again) }
-        if (refusal.sideEffects === "none" && report.scope !== undefined) {
+        if (report.sideEffects === "none" && report.scope !== undefined) {
           Telemetry.recordRefusal(tier, report.code, report.scope)
         }
         // What a call costs is known after it: the first call that is refused may be the first to show a low quota.
@@ -376,11 +398,13 @@ export const make = (options: Options) =>
       tool: Tool.Any,
       input: { readonly [name: string]: unknown },
       context: Tool.Context,
-      principal: Principal
+      principal: Principal,
+      started: number
     ): Effect.Effect<ToolResult> => {
+      const asked: AskedFor = { tool: tool.name, input, started }
       const { client, tier } = principal
       if (!hasTool(policies.of(tier), tool.name))
-        return reported(new ToolDenied({ tool: tool.name, tier }), tool.name, principal)
+        return reported(new ToolDenied({ tool: tool.name, tier }), asked, principal)
       const { decode, encode } = codecOf(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
@@ -418,7 +442,7 @@ export const make = (options: Options) =>
       return Effect.catchAllCause(answered, (cause) =>
         Effect.catchAllCause(
           Either.match(Cause.failureOrCause(cause), {
-            onLeft: (error) => reported(error, tool.name, principal),
+            onLeft: (error) => reported(error, asked, principal),
             onRight: Effect.failCause
           }),
           failed
@@ -431,9 +455,10 @@ export const make = (options: Options) =>
       Effect.suspend(() => {
         const isKnown = toolbox.get(name) !== undefined
         const tool = isKnown ? name : NO_TOOL
-        Telemetry.recordCall({ tool, tier, outcome: decision, ms: 0 })
+        const outcome = Activity.outcomeOf(decision)
+        Telemetry.recordCall({ tool, tier, outcome: decision, kind: outcome, ms: 0 })
         const asked = isKnown || name === "" ? undefined : quoted(name, MAX_NAME)
-        return audit.record({ client, tier, tool, asked, decision, ms: 0 })
+        return audit.record({ client, tier, tool, asked, decision, outcome, ms: 0 })
       })
 
     /**
@@ -474,10 +499,11 @@ export const make = (options: Options) =>
       started: number
     ) => {
       const { client, tier } = principal
-      const ended = (decision: string, failedQuery?: string) => {
+      const ended = (decision: string, { queryId: failedQuery, sideEffects }: Partial<Report> = {}) => {
         const now = monotonic()
         const ms = now - started
-        Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, ms })
+        const outcome = Activity.outcomeOf(decision, sideEffects === "unknown")
+        Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, kind: outcome, ms })
         const { bytes, queryId = failedQuery, ranAs, rows, statement, wouldRefuse } = notes.all
         const told = {
           client,
@@ -485,6 +511,7 @@ export const make = (options: Options) =>
           tool: tool.name,
           statement,
           decision,
+          outcome,
           rows,
           bytes,
           ms: inMicros(ms),
@@ -498,7 +525,7 @@ export const make = (options: Options) =>
         if (exit._tag === "Failure") return ended("cancelled")
         if (exit.value.isError !== true) return ended("ok")
         const report = ErrorReport.fromResult(exit.value)
-        return ended(report?.code ?? "INTERNAL", report?.queryId)
+        return ended(report?.code ?? "INTERNAL", report)
       }
       return Effect.uninterruptible(
         Effect.gen(function* () {
@@ -525,7 +552,7 @@ export const make = (options: Options) =>
               Context.add(Tracer.ParentSpan, span)
             )
           )
-          const ran = Effect.suspend(() => run(tool, input, context, principal))
+          const ran = Effect.suspend(() => run(tool, input, context, principal, started))
           const exit = yield* Effect.exit(Effect.interruptible(ran))
           span.end(nanos(), exit)
           yield* outcome(exit)

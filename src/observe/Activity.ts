@@ -94,47 +94,74 @@ export class Activity extends Context.Tag("snowguard/Activity")<
   }
 >() {}
 
-const refusals = new Set([
-  "RATE_LIMITED",
-  "OVERLOADED",
-  "QUOTA_EXCEEDED",
-  "SCAN_BUDGET_EXCEEDED",
-  "WAREHOUSE_SUSPENDED",
-  "CIRCUIT_OPEN",
-  "DEGRADED",
-  "DEADLINE_EXCEEDED",
-  "REPEATED_FAILURE",
-  "TOOL_DENIED"
-])
-
-/** Mistakes of the caller: its own, and those that the warehouse finds. */
-const mistakes = new Set([
-  "STATEMENT_REJECTED",
-  "INVALID_INPUT",
-  "INVALID_PARAMS",
-  "UNKNOWN_TOOL",
-  "WAREHOUSE_INVALID_STATEMENT",
-  "WAREHOUSE_NOT_FOUND",
-  "WAREHOUSE_PERMISSION",
-  "WAREHOUSE_RESULT_EXPIRED",
-  "WAREHOUSE_STATEMENT_TIMEOUT",
-  "WAREHOUSE_RESOURCES_EXCEEDED"
-])
+/**
+ * Every code with which a call can end without a result, and what that is as long as no statement was sent. A tool of
+ * your own may have others.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const codes = {
+  RATE_LIMITED: "refused",
+  OVERLOADED: "refused",
+  QUOTA_EXCEEDED: "refused",
+  SCAN_BUDGET_EXCEEDED: "refused",
+  WAREHOUSE_SUSPENDED: "refused",
+  CIRCUIT_OPEN: "refused",
+  DEGRADED: "refused",
+  DEADLINE_EXCEEDED: "refused",
+  REPEATED_FAILURE: "refused",
+  TOOL_DENIED: "refused",
+  // Mistakes of the caller: its own, and those that the warehouse finds.
+  STATEMENT_REJECTED: "rejected",
+  INVALID_INPUT: "rejected",
+  INVALID_PARAMS: "rejected",
+  UNKNOWN_TOOL: "rejected",
+  WAREHOUSE_INVALID_STATEMENT: "rejected",
+  WAREHOUSE_NOT_FOUND: "rejected",
+  WAREHOUSE_PERMISSION: "rejected",
+  WAREHOUSE_RESULT_EXPIRED: "rejected",
+  WAREHOUSE_STATEMENT_TIMEOUT: "rejected",
+  WAREHOUSE_RESOURCES_EXCEEDED: "rejected",
+  WAREHOUSE_CANCELLED: "failed",
+  WAREHOUSE_AUTHENTICATION: "failed",
+  WAREHOUSE_LOGIN_UNAVAILABLE: "failed",
+  WAREHOUSE_CONFIGURATION: "failed",
+  WAREHOUSE_UNAVAILABLE: "failed",
+  WAREHOUSE_OVERLOADED: "failed",
+  WAREHOUSE_SESSION_LOST: "failed",
+  WAREHOUSE_UNREACHABLE: "failed",
+  WAREHOUSE_PROTOCOL: "failed",
+  WAREHOUSE_SERVER_FAULT: "failed",
+  WAREHOUSE_UNKNOWN: "failed",
+  QUOTA_STORE_UNAVAILABLE: "failed",
+  RESULT_NOT_AVAILABLE: "failed",
+  SEARCH_NOT_READY: "failed",
+  CANCELLED_BY_OPERATOR: "failed",
+  SHUTTING_DOWN: "failed",
+  INTERNAL: "failed"
+} as const satisfies { readonly [code: string]: "refused" | "rejected" | "failed" }
 
 /**
- * What kind of end a decision of the audit log is.
+ * @since 0.1.0
+ * @category models
+ */
+export type Code = keyof typeof codes
+
+const isCode = (decision: string): decision is Code => Object.hasOwn(codes, decision)
+
+/**
+ * What kind of end a decision of the audit log is. What refuses a call that had sent its statement before (a try of it
+ * may have run, and is charged) is a failure.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const outcomeOf = (decision: string): Outcome =>
-  decision === "ok" || decision === "cancelled"
-    ? decision
-    : refusals.has(decision)
-      ? "refused"
-      : mistakes.has(decision)
-        ? "rejected"
-        : "failed"
+export const outcomeOf = (decision: string, sent = false): Outcome => {
+  if (decision === "ok" || decision === "cancelled") return decision
+  const outcome = isCode(decision) ? codes[decision] : "failed"
+  return sent && outcome === "refused" ? "failed" : outcome
+}
 
 /** More than an operator looks at; some hundred bytes each. */
 const MAX_CLIENTS = 1_000
@@ -162,13 +189,13 @@ export const make: Effect.Effect<Context.Tag.Service<Activity>> = Effect.sync(()
   return Activity.of({
     record: (entry) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
-        const { bytes = 0, client, decision, ms, role, tier, tool, user } = entry
+        const { bytes = 0, client, decision, ms, outcome, role, tier, tool, user } = entry
         note(now, entry)
         CallStats.record(stats, now, {
           client,
           tier,
           tool,
-          outcome: outcomeOf(decision),
+          outcome: outcome ?? outcomeOf(decision),
           decision,
           ms,
           bytes,

@@ -14,9 +14,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { Outcome } from "./core/CallStats.js"
 import * as RepeatedLog from "./repeatedLog.js"
 import { reasonOf } from "../platform/fileReasons.js"
-import { counter } from "../platform/metrics.js"
+import { begin, counter } from "../platform/metrics.js"
 import type { Report } from "./AuditFile.js"
 import type * as Metering from "./Metering.js"
 
@@ -36,6 +37,8 @@ export interface Entry {
   readonly statement?: string | undefined
   /** `ok`, `cancelled`, or the code of the refusal or error. */
   readonly decision: string
+  /** What kind of end that is; that of the decision of a call that sent nothing when absent. */
+  readonly outcome?: Outcome | undefined
   readonly rows?: number | undefined
   readonly bytes?: number | undefined
   /** Milliseconds from the call to its end. */
@@ -181,8 +184,7 @@ const MAX_KINDS = 20
 
 /** Counts and logs what happens to the lines and to the file. Every lost line is counted, however often it is logged. */
 const makeWatch = Effect.gen(function* () {
-  // A counter that begins with its first event hides it: an increase is seen between two values only.
-  for (const count of [lostLines, thrownAway, thrownAwayBytes]) count({}, 0)
+  for (const count of [lostLines, thrownAway, thrownAwayBytes]) begin(count)
 
   const logLost = yield* RepeatedLog.make<string>({
     maxKinds: MAX_KINDS,

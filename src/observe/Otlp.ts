@@ -31,7 +31,7 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
-import { counter } from "../platform/metrics.js"
+import { begin, counter } from "../platform/metrics.js"
 import * as Outbound from "../platform/outbound.js"
 
 // Spans and metrics as OTLP/HTTP has them in JSON.
@@ -311,6 +311,7 @@ export const layer = (options: Options): Layer.Layer<never> =>
         Effect.zipRight(send([...spans]), spans.length < BATCH ? Effect.void : Effect.suspend(() => drain))
       )
 
+      begin(dropped)
       const startTimeUnixNano = String(yield* Clock.currentTimeNanos)
       const measure = Effect.gen(function* () {
         const timeUnixNano = String(yield* Clock.currentTimeNanos)

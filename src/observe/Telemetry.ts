@@ -7,7 +7,7 @@
  *
  * | metric | labels | |
  * |---|---|---|
- * | `snowguard_calls_total` | tool, tier, outcome | calls by how they ended: `ok`, `cancelled`, or an error code; `(unknown)` stands for every name that is no tool's |
+ * | `snowguard_calls_total` | tool, tier, outcome, kind | calls by how they ended: `ok`, `cancelled`, or an error code, and by what kind of end that is: `refused` (by a limit or a guard, before anything was sent), `rejected` (a mistake of the caller), `failed` (the warehouse or the server, or out of time after the statement was sent); `(unknown)` stands for every name that is no tool's |
  * | `snowguard_call_seconds` | tool | from the client's request to its answer |
  * | `snowguard_refusals_total` | tier, reason, scope | calls that a guard turned away |
  * | `snowguard_would_refuse_total` | tier, reason, scope | calls that went on, and that a limit which is observed would have turned away |
@@ -55,7 +55,8 @@
  *
  * @since 0.1.0
  */
-import { counter, gauge, histogram } from "../platform/metrics.js"
+import { begin as beginCounter, counter, gauge, histogram } from "../platform/metrics.js"
+import type { Outcome } from "./core/CallStats.js"
 
 /**
  * Names of spans: one at the boundary, one around each statement, no others.
@@ -64,6 +65,9 @@ import { counter, gauge, histogram } from "../platform/metrics.js"
  * @category constants
  */
 export const spans = { call: "snowguard.call", statement: "snowguard.statement" } as const
+
+/** What the circuit breaker makes of an attempt. */
+type Verdict = "success" | "alive" | "failure" | "ignored"
 
 const calls = counter(
   "snowguard_calls_total",
@@ -100,10 +104,33 @@ const storeOutage = counter(
 const storeStates = ["normal", "outage", "memory"] as const
 const storeDecisions = ["admitted", "closed"] as const
 
-/** @internal A counter that begins with its first event hides it: an increase is seen between two values only. */
+const verdicts: ReadonlyArray<Verdict> = ["success", "alive", "failure", "ignored"]
+
+/** @internal The counters of what the code knows the labels of. */
 export const begin = (): void => {
-  for (const to of storeStates) storeChanges({ to }, 0)
-  for (const decision of storeDecisions) storeOutage({ decision }, 0)
+  beginCounter(storeChanges, { to: storeStates })
+  beginCounter(storeOutage, { decision: storeDecisions })
+  beginCounter(attempts, { class: ["query", "metadata"], verdict: verdicts })
+}
+
+/** @internal The counters of calls, whose labels the tools and the settings know. */
+export const beginCalls = (known: {
+  readonly tiers: ReadonlyArray<string>
+  readonly tools: ReadonlyArray<string>
+  /** How calls end, each with its kind. */
+  readonly ends: ReadonlyArray<{ readonly outcome: string; readonly kind: Outcome }>
+  /** What turns them away. */
+  readonly refusals: ReadonlyArray<{ readonly reason: string; readonly scope: string }>
+  /** Of these, what may be observed only. */
+  readonly observed: ReadonlyArray<{ readonly reason: string; readonly scope: string }>
+}): void => {
+  for (const tier of known.tiers) {
+    for (const tool of known.tools) for (const end of known.ends) calls({ tool, tier, ...end }, 0)
+    for (const refusal of known.refusals) refusals({ tier, ...refusal }, 0)
+    for (const refusal of known.observed) wouldRefusals({ tier, ...refusal }, 0)
+    resultBytes({ tier }, 0)
+    credits({ tier }, 0)
+  }
 }
 
 /**
@@ -117,9 +144,11 @@ export const recordCall = (call: {
   readonly tier: string
   /** `ok`, `cancelled`, or the code of its error. */
   readonly outcome: string
+  /** What kind of end that is. */
+  readonly kind: Outcome
   readonly ms: number
 }): void => {
-  calls({ tool: call.tool, tier: call.tier, outcome: call.outcome })
+  calls({ tool: call.tool, tier: call.tier, outcome: call.outcome, kind: call.kind })
   callSeconds({ tool: call.tool }, call.ms)
 }
 
@@ -147,7 +176,7 @@ export const recordWouldRefuse = (tier: string, reason: string, scope: string): 
  * @since 0.1.0
  * @category recording
  */
-export const recordAttempt = (operation: string, verdict: string, ms: number): void => {
+export const recordAttempt = (operation: string, verdict: Verdict, ms: number): void => {
   statementSeconds({ class: operation }, ms)
   attempts({ class: operation, verdict })
 }

@@ -33,7 +33,7 @@ import * as LoopGuard from "../guard/LoopGuard.js"
 import type { Event, Name } from "../platform/core/Events.js"
 import { iso } from "../platform/core/format.js"
 import { same } from "../platform/core/same.js"
-import { counter } from "../platform/metrics.js"
+import { begin, counter } from "../platform/metrics.js"
 import { modifyAt, updateAt } from "../platform/monotonic.js"
 import * as Live from "../platform/Live.js"
 import * as Outbound from "../platform/outbound.js"
@@ -208,6 +208,8 @@ interface Line {
  */
 export const make = (receivers: Receivers, server: { readonly host: string }) =>
   Effect.gen(function* () {
+    begin(sent, { event: names, result: ["delivered", "dropped"] })
+    begin(failedAttempts)
     const outer = yield* Scope.Scope
     const nextId = yield* RequestId.make
     const lines = yield* Ref.make<ReadonlyMap<string, Line>>(new Map())

@@ -7,18 +7,24 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Bulkhead from "../guard/Bulkhead.js"
 import * as CircuitBreaker from "../guard/CircuitBreaker.js"
 import * as Degradation from "../guard/Degradation.js"
-import { LoopGuard } from "../guard/LoopGuard.js"
+import * as LoopGuard from "../guard/LoopGuard.js"
+import * as RateLimiter from "../guard/RateLimiter.js"
 import { Retry } from "../guard/Retry.js"
-import { counter, gauge, total } from "../platform/metrics.js"
+import { RejectionCode } from "../gate/ReadOnly.js"
+import * as Activity from "../observe/Activity.js"
+import { begin as beginCounter, counter, gauge, total } from "../platform/metrics.js"
 import * as Telemetry from "../observe/Telemetry.js"
 import * as Quota from "../quota/Quota.js"
 import * as QuotaStore from "../quota/QuotaStore.js"
+import { CallPolicy } from "../tools/CallPolicy.js"
 import { ResultCache } from "../tools/ResultCache.js"
+import { Toolbox } from "../tools/Toolbox.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
 import { Reloads } from "./Reloads.js"
 
@@ -126,7 +132,7 @@ export const sample = Effect.gen(function* () {
   cacheBytes({}, cache.bytes)
   cacheHits({ kind: "fresh" }, cache.freshHits)
   cacheHits({ kind: "stale" }, cache.staleHits)
-  loopGuardRefused({}, (yield* Effect.flatMap(LoopGuard, (_) => _.status)).refused)
+  loopGuardRefused({}, (yield* Effect.flatMap(LoopGuard.LoopGuard, (_) => _.status)).refused)
   const config = yield* Effect.flatMap(Reloads, (_) => _.status)
   if (config !== undefined) {
     configFaults({}, config.faults.length)
@@ -137,11 +143,77 @@ export const sample = Effect.gen(function* () {
   yield* sampleProcess
 })
 
-/** A counter that begins with its first event hides it: an increase is seen between two values only. */
 const begin = Effect.sync(() => {
-  for (const to of CircuitBreaker.Phase.literals) transitions({ to }, 0)
-  for (const to of Degradation.Mode.literals) changes({ to }, 0)
+  beginCounter(transitions, { to: CircuitBreaker.Phase.literals })
+  beginCounter(changes, { to: Degradation.Mode.literals })
   Telemetry.begin()
+})
+
+const ends = [
+  { outcome: "ok", kind: "ok" as const },
+  { outcome: "cancelled", kind: "cancelled" as const },
+  ...Object.keys(Activity.codes).flatMap((outcome) =>
+    [...new Set([Activity.outcomeOf(outcome), Activity.outcomeOf(outcome, true)])].map((kind) => ({
+      outcome,
+      kind
+    }))
+  )
+]
+
+const scoped = (reason: Activity.Code, scopes: ReadonlyArray<string>) =>
+  scopes.map((scope) => ({ reason, scope }))
+
+/** Refusals that a limit can be observed of. */
+const ofLimits = [
+  ...scoped("RATE_LIMITED", RateLimiter.Scope.literals),
+  ...scoped(
+    "QUOTA_EXCEEDED",
+    ["client", "global"].flatMap((scope) =>
+      QuotaStore.QuotaName.literals.map((quota) => Quota.limitName({ scope, quota }))
+    )
+  )
+]
+
+const ofGuards = [
+  ...ofLimits,
+  ...scoped("OVERLOADED", ["requests", "statements"]),
+  ...scoped("CIRCUIT_OPEN", ["warehouse"]),
+  ...scoped(
+    "DEGRADED",
+    Degradation.Mode.literals.filter((mode) => mode !== "normal")
+  ),
+  ...scoped("DEADLINE_EXCEEDED", ["attempt", "call"]),
+  ...scoped("QUOTA_STORE_UNAVAILABLE", ["quota_store"]),
+  ...scoped("REPEATED_FAILURE", LoopGuard.codes),
+  ...scoped("SCAN_BUDGET_EXCEEDED", ["max_scan_bytes"]),
+  ...scoped("STATEMENT_REJECTED", RejectionCode.literals)
+]
+
+/** Not at the start: there are a thousand of them, and a scrape comes later. */
+const BEGIN_AFTER = "1 second"
+
+/** The tools and tiers that there are; none are known where there is no toolbox. */
+const beginCalls = Effect.gen(function* () {
+  const toolbox = yield* Effect.serviceOption(Toolbox)
+  const policies = yield* Effect.serviceOption(CallPolicy)
+  const tools = Option.match(toolbox, {
+    onNone: () => [],
+    onSome: ({ tools }) => tools.map(({ name }) => name)
+  })
+  const begun = Effect.sync(() => {
+    const tiers = Option.flatMapNullable(policies, ({ tiers }) => tiers?.())
+    for (const tier of new Set(["default", ...Option.getOrElse(tiers, () => [])])) {
+      const refusals = [
+        ...ofGuards,
+        ...scoped("TOOL_DENIED", [tier]),
+        ...scoped("WAREHOUSE_SUSPENDED", [tier])
+      ]
+      Telemetry.beginCalls({ tiers: [tier], tools, ends, refusals, observed: ofLimits })
+    }
+  })
+  const onChange = Option.flatMapNullable(policies, ({ onChange }) => onChange)
+  if (Option.isSome(onChange)) yield* onChange.value(begun)
+  yield* Effect.forkScoped(Effect.delay(begun, BEGIN_AFTER))
 })
 
 const SAMPLE_EVERY = "10 seconds"
@@ -157,6 +229,7 @@ export const layer: Layer.Layer<never, never, Effect.Effect.Context<typeof sampl
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const degradation = yield* Degradation.Degradation
     yield* begin
+    yield* beginCalls
     yield* Effect.forkScoped(
       Stream.runForEach(breaker.transitions, ({ to }) => Effect.sync(() => transitions({ to })))
     )

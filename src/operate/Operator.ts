@@ -272,7 +272,7 @@ export const make = ({
           return Effect.as(breaker.reset, done(true, "the circuit starts afresh"))
         case "ladder/pin":
           return Effect.as(
-            ladder.take(degradation.pin(action.mode, "until it is unpinned")),
+            ladder.take(degradation.pin(action.mode, "with snowguard admin, or on /status")),
             done(true, `the mode is ${action.mode}, whatever the signals say`)
           )
         case "ladder/unpin":

@@ -207,6 +207,8 @@ export const Snapshot = Schema.Struct({
       reason: Schema.String,
       description: Schema.String,
       ms_ago: Schema.Number,
+      /** How long ago a success showed that it is over; absent while it is not. */
+      recovered_ms_ago: optional(Schema.Number),
       /** Whose it is, where callers have users of their own; for administrators, as the whole of it then is. */
       user: optional(Schema.String)
     })
@@ -488,6 +490,9 @@ const healthOf = ({ latched, trouble }: WarehouseHealth.Status): Health => ({
           reason: trouble.reason,
           description: trouble.description,
           ms_ago: whole(trouble.agoMs),
+          ...(trouble.recoveredAgoMs === undefined
+            ? {}
+            : { recovered_ms_ago: whole(trouble.recoveredAgoMs) }),
           ...(trouble.user === undefined ? {} : { user: trouble.user })
         }
       })

@@ -43,6 +43,21 @@ const handles = <Type, Out>(metricOf: (tags: Tags) => Metric.Metric<Type, number
   }
 }
 
+/**
+ * A counter that begins with its first event hides it, since an increase is seen between two values only: it begins with
+ * every combination of these values. They must be few, and known before the first event.
+ */
+export const begin = (
+  count: (labels: Labels, by: number) => void,
+  known: { readonly [label: string]: ReadonlyArray<string> } = {}
+): void => {
+  const all = Object.entries(known).reduce<ReadonlyArray<Labels>>(
+    (sets, [label, values]) => sets.flatMap((set) => values.map((value) => ({ ...set, [label]: value }))),
+    [{}]
+  )
+  for (const labels of all) count(labels, 0)
+}
+
 export const counter = (name: string, description: string) => {
   const of = handles(keyed(MetricKey.counter(name, { description, incremental: true })))
   return Object.assign((labels: Labels, by = 1): void => of(labels)(by), { of })

@@ -22,7 +22,7 @@ import * as RateLimiter from "../guard/RateLimiter.js"
 import type { Outcome, Status } from "../operate/Reloads.js"
 import { listed } from "../platform/core/format.js"
 import { isGroup, same } from "../platform/core/same.js"
-import { counter } from "../platform/metrics.js"
+import { begin, counter } from "../platform/metrics.js"
 import type * as Live from "../platform/Live.js"
 import * as Quota from "../quota/Quota.js"
 
@@ -169,7 +169,7 @@ export const make = ({ hangup, live, load, path, set }: Source) =>
     })
     const oneAtATime = yield* Effect.makeSemaphore(1)
     yield* Effect.sync(() => {
-      for (const result of ["applied", "same", "refused"]) reloads({ result }, 0)
+      begin(reloads, { result: ["applied", "same", "refused"] })
     })
 
     const refused = (faults: Status["faults"]) =>

@@ -22,7 +22,7 @@ import type { StatementRejected } from "../gate/ReadOnly.js"
 import { ScanBudgetExceeded, estimate } from "../gate/ScanBudget.js"
 import { Received } from "../guard/Deadline.js"
 import type { Status } from "../guard/Degradation.js"
-import { Degradation } from "../guard/Degradation.js"
+import { Degradation, inWords } from "../guard/Degradation.js"
 import { CircuitBreaker } from "../guard/CircuitBreaker.js"
 import { DeadlineExceeded, Guard } from "../guard/Guard.js"
 import type { Attempt, Refusal } from "../guard/Guard.js"
@@ -381,7 +381,7 @@ export const make = Effect.gen(function* () {
   const degraded = ({ mode, wayBack, why }: Status): Pick<AnswerMeta, "degraded"> =>
     mode === "normal"
       ? {}
-      : { degraded: { mode, why, ...(wayBack === undefined ? {} : { way_back: wayBack.condition }) } }
+      : { degraded: { mode, why, ...(wayBack === undefined ? {} : { way_back: inWords(wayBack) }) } }
 
   const policyOf = ({ tier }: Principal): TierPolicy => policies.of(tier)
 

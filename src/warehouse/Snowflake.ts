@@ -278,6 +278,12 @@ type Use = (
 
 type Lease = Pool.Lease<Session>
 
+/** Without a text: rows of a statement that has run before. */
+type Within = Pick<Statement, "runsAs" | "timeoutMs" | "waiting"> & Partial<Pick<Statement, "sql">>
+
+/** Catalog look-ups, `SHOW`, `DESCRIBE` and `EXPLAIN` run without a virtual warehouse. */
+const needsCompute = /^[\s(]*(?:SELECT|WITH)\b/i
+
 /** Reported when there is a session to send it in. */
 const submitted =
   ({ onSubmit }: Pick<Statement, "onSubmit">, use: Use): Use =>
@@ -334,6 +340,14 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
       user: place.as.user,
       identity: credential,
       role: place.role ?? "",
+      warehouse: place.warehouse,
+      place: keyOf(place)
+    })
+    /** Who the statements of the place are for. */
+    const whoseOf = (place: Place): WarehouseHealth.Whose => ({
+      owner: place.as.key,
+      user: place.as.user,
+      warehouse: place.warehouse,
       place: keyOf(place)
     })
     const isAllowed = (place: Place, credential: string) => health.login(attemptOf(place, credential))
@@ -511,7 +525,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
     const within = (
       use: Use,
       place: Place,
-      { runsAs, timeoutMs, waiting }: Pick<Statement, "runsAs" | "timeoutMs" | "waiting">
+      { runsAs, sql, timeoutMs, waiting }: Within
     ): Effect.Effect<Result, WarehouseError, Scope.Scope> => {
       const { as } = place
       if (as.price !== "none" && options.database === undefined && place.database !== undefined)
@@ -528,7 +542,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
           onSome: (error) =>
             Effect.zipRight(
               losesSession(error.reason) ? lost : Effect.void,
-              health.failed(error, { owner: as.key, user: as.user })
+              health.failed(error, whoseOf(place))
             )
         })
       return Effect.contextWithEffect((context: Context.Context<Scope.Scope>) => {
@@ -551,11 +565,17 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
                   afterwards(told(lease, cause), () => lease.release),
                   Effect.failCause(cause)
                 ),
-              onSuccess: ({ end, result }) =>
-                Effect.as(
+              onSuccess: ({ end, result }) => {
+                const kept = Effect.as(
                   Scope.addFinalizerExit(scope, (exit) => afterwards(end(exit), () => lease.release)),
                   result
                 )
+                const noted = health.answered(() => ({
+                  ...whoseOf(place),
+                  computes: sql !== undefined && needsCompute.test(sql)
+                }))
+                return noted === undefined ? kept : Effect.zipRight(noted, kept)
+              }
             }
           )
         const begun = clock()

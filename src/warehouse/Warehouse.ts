@@ -202,6 +202,27 @@ export const Reason = Schema.Literal(
 export type Reason = typeof Reason.Type
 
 /**
+ * Why a statement had no result within its time, as far as it is known from the other statements of that time.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Lateness = Schema.Struct({
+  /** `statement`: others were answered meanwhile. `warehouse`: it is slow or does not answer. */
+  fault: Schema.Literal("statement", "warehouse", "unknown"),
+  class: Schema.Literal("query", "metadata"),
+  /** Milliseconds in which the warehouse has answered no statement of that class, since this one was sent at most. */
+  quietMs: Schema.Number,
+  /** Why other calls fail at the warehouse, where that is known. */
+  trouble: Schema.optional(Reason)
+})
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Lateness = typeof Lateness.Type
+
+/**
  * @since 0.1.0
  * @category errors
  */
@@ -213,6 +234,8 @@ export class WarehouseError extends Schema.TaggedError<WarehouseError>("snowguar
     description: Schema.String,
     /** Did the statement reach the warehouse? Decides refunds and what the caller is told. */
     sent: Schema.Literal("no", "yes", "unknown"),
+    /** Did the statement run? `false`: the warehouse refused it before. Absent where that is not known. */
+    ran: Schema.optional(Schema.Boolean),
     queryId: Schema.optional(Schema.String),
     /** The warehouse's own code and SQLSTATE, where it gave them. */
     code: Schema.optional(Schema.String),
@@ -223,6 +246,8 @@ export class WarehouseError extends Schema.TaggedError<WarehouseError>("snowguar
     answered: Schema.optional(Schema.Boolean),
     /** Of `Overloaded`: a bound of the caller's own identity, in which others have no part. */
     ownBound: Schema.optional(Schema.Boolean),
+    /** Of `StatementTimeout`: what the statement took so long for. */
+    lateness: Schema.optional(Lateness),
     /** Nearest existing names when a name was not found. */
     suggestions: Schema.optional(Schema.Array(Schema.String)),
     cause: Schema.optional(Schema.Defect)

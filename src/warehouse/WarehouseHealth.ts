@@ -20,7 +20,9 @@
  * 3. Another credential is tried at once, and what was refused to the former one is forgotten.
  * 4. The log has one line when a latch closes and one when a login works again; what else goes wrong it
  *    has once a minute at most, each kind.
- * 5. Time is the monotonic clock's: a wall clock that is set does not open a latch.
+ * 5. Trouble is over, and shown as that, when a later success proves it: that of a stopped warehouse a statement of the
+ *    same user that needed the same warehouse, that of a configuration one at the same place, that of logins a login.
+ * 6. Time is the monotonic clock's: a wall clock that is set does not open a latch.
  *
  * @since 0.1.0
  */
@@ -61,6 +63,8 @@ export interface Status {
         readonly reason: Reason
         readonly description: string
         readonly agoMs: number
+        /** How long ago a statement was answered that shows that it is over. */
+        readonly recoveredAgoMs?: number | undefined
         /** Whose trouble it is, where it is not that of all. */
         readonly user?: string | undefined
       }
@@ -90,6 +94,21 @@ export interface Whose {
   readonly owner?: string | undefined
   /** By what name an operator knows that user. */
   readonly user?: string | undefined
+  /** The virtual warehouse; the default one of the user when absent. */
+  readonly warehouse?: string | undefined
+  /** Role, virtual warehouse and namespace, as one text. */
+  readonly place?: string | undefined
+}
+
+/**
+ * A statement that has been answered.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Answered extends Whose {
+  /** It needed a virtual warehouse. */
+  readonly computes: boolean
 }
 
 /**
@@ -132,6 +151,8 @@ export class WarehouseHealth extends Context.Tag("snowguard/WarehouseHealth")<
     readonly awaitApproval: Effect.Effect<Effect.Effect<void>>
     /** A statement has failed; what an operator must mend is told. */
     readonly failed: (error: WarehouseError, whose?: Whose) => Effect.Effect<void>
+    /** A statement has been answered. What is to be noted then; undefined, at no cost, while there is no trouble. */
+    readonly answered: (about: () => Answered) => Effect.Effect<void> | undefined
     readonly status: Effect.Effect<Status>
     /** The next login is tried at once; false when it would have been. */
     readonly unlatch: Effect.Effect<boolean>
@@ -197,7 +218,24 @@ const IDENTITY = ""
 /** Milliseconds between two lines about the same kind of trouble. */
 const TELL_EVERY_MS = 60_000
 
-/** Milliseconds that trouble is shown: its end is not reported. */
+/** Kinds of trouble that are remembered. */
+const TROUBLES = { maxEntries: 100, maxBytes: Number.MAX_SAFE_INTEGER }
+
+interface Trouble {
+  readonly error: WarehouseError
+  readonly at: number
+  readonly user: string
+}
+
+/** What a success has to have in common with trouble to end it. */
+const troubleKey = (reason: Reason, { owner = "", place, warehouse }: Whose): string =>
+  JSON.stringify([
+    reason,
+    owner,
+    reason === "Unavailable" ? warehouse : reason === "Configuration" ? place : undefined
+  ])
+
+/** Milliseconds that trouble is shown: that it has ended shows only where there are calls. */
 const SHOWN_MS = 300_000
 
 const kinds: { readonly [R in Reason]?: string } = {
@@ -231,7 +269,9 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
     // Touched in synchronous steps only.
     const owners = Lru.make<Owner>(OWNERS)
     let approvalSince: number | undefined
-    let trouble: { readonly error: WarehouseError; readonly at: number; readonly user: string } | undefined
+    const troubles = Lru.make<Trouble>(TROUBLES)
+    /** The latest that is over. */
+    let past: (Trouble & { readonly overAt: number }) | undefined
     /** By the kind, those of single users apart from those of all. */
     const toldAt = new Map<string, number>()
 
@@ -283,7 +323,7 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
       const name = nameOf(whose)
       const kind = `${error.reason}${isOfOne(whose) ? " of one" : ""}`
       return Effect.flatMap(monotonicMillis, (now) => {
-        trouble = { error, at: now, user: name }
+        Lru.set(troubles, troubleKey(error.reason, whose), { error, at: now, user: name }, 1)
         const before = toldAt.get(kind)
         if (before !== undefined && now - before < TELL_EVERY_MS) return Effect.void
         toldAt.set(kind, now)
@@ -295,6 +335,32 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
           noted(error)
         )
       })
+    }
+
+    /** What a success has ended; undefined where that is nothing. */
+    const recovered = (whose: Whose, reasons: ReadonlyArray<Reason>): Effect.Effect<void> | undefined => {
+      const ended = reasons.flatMap((reason) => {
+        const key = troubleKey(reason, whose)
+        const found = Lru.get(troubles, key)
+        return found !== undefined && Lru.remove(troubles, key) ? [found] : []
+      })
+      return ended.length === 0
+        ? undefined
+        : Effect.flatMap(monotonicMillis, (now) => {
+            for (const one of ended) past = { ...one, overAt: now }
+            return Effect.logInfo(
+              `statements are answered again: ${ended.map(({ error }) => error.reason).join(", ")}`
+            )
+          })
+    }
+    /** The latest that goes on, else the latest that is over; for some minutes. */
+    const shownTrouble = (now: number): (Trouble & { readonly overAt?: number }) | undefined => {
+      const isShown = ({ at }: Trouble) => now - at <= SHOWN_MS
+      const [latest] = [...troubles.entries.values()]
+        .map(({ value }) => value)
+        .filter(isShown)
+        .sort((a, b) => b.at - a.at)
+      return latest ?? (past !== undefined && isShown(past) ? past : undefined)
     }
 
     return {
@@ -352,12 +418,16 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
           owner.accepted = true
           owner.unknownInARow = 0
           const before = Lru.get(owner.latches, IDENTITY)
+          const noted = recovered(attempt, ["LoginUnavailable", "Configuration"]) ?? Effect.void
           for (const of of ["identity", "role", "place"] as const) {
             Lru.remove(owner.latches, keyOf[of](attempt))
           }
-          if (before === undefined) return Effect.void
+          if (before === undefined) return noted
           const name = nameOf(attempt)
-          return Effect.logInfo(`the login${name === "" ? "" : ` of ${name}`} to the warehouse works again`)
+          return Effect.zipRight(
+            noted,
+            Effect.logInfo(`the login${name === "" ? "" : ` of ${name}`} to the warehouse works again`)
+          )
         }),
       awaitApproval: Effect.flatMap(monotonicMillis, (now) => {
         approvalSince = now
@@ -369,6 +439,11 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
         )
       }),
       failed,
+      answered: (about) => {
+        if (Lru.size(troubles) === 0) return undefined
+        const it = about()
+        return recovered(it, it.computes ? ["Unavailable", "Configuration"] : ["Configuration"])
+      },
       status: Effect.map(monotonicMillis, (now): Status => {
         const latched: Array<Latch> = []
         const refused: Array<RefusedUser> = []
@@ -388,6 +463,7 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
         // One user of several says nothing of the others, also before they are known.
         const isOfAll =
           latched.length === owners.entries.size && (latched.length > 1 || owners.entries.has(""))
+        const trouble = shownTrouble(now)
         const several = owners.entries.size > (owners.entries.has("") ? 1 : 0)
         return {
           ...(several && latched.length > 0 ? { latchedUsers: latched.length } : {}),
@@ -403,13 +479,16 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
                 }
               }),
           ...(approvalSince === undefined ? {} : { approvalForMs: Math.floor(now - approvalSince) }),
-          ...(trouble === undefined || now - trouble.at > SHOWN_MS
+          ...(trouble === undefined
             ? {}
             : {
                 trouble: {
                   reason: trouble.error.reason,
                   description: trouble.error.description,
                   agoMs: Math.floor(now - trouble.at),
+                  ...(trouble.overAt === undefined
+                    ? {}
+                    : { recoveredAgoMs: Math.floor(now - trouble.overAt) }),
                   ...(trouble.user === "" ? {} : { user: trouble.user })
                 }
               })
@@ -441,6 +520,7 @@ export const silent: Context.Tag.Service<WarehouseHealth> = {
   loginAccepted: () => Effect.void,
   awaitApproval: Effect.as(tellApproval, Effect.void),
   failed: () => Effect.void,
+  answered: () => undefined,
   status: Effect.succeed({}),
   unlatch: Effect.succeed(false),
   unlatchUser: () => Effect.succeed(false)

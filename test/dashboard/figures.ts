@@ -132,7 +132,7 @@ const snapshot = (condition: Condition, now: number): Snapshot => {
           since_ms: 84_000,
           why: "the circuit to the warehouse is open",
           signal: "circuit",
-          way_back: "in 41 seconds a call is let through as a probe",
+          way_back: "a call is let through as a probe",
           back_in_ms: 41_000,
           shedding: 1,
           pinned: false

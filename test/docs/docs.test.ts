@@ -2,11 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { generateKeyPairSync } from "node:crypto"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "vitest"
 import * as Emulator from "../../src/emulator/Emulator.js"
+import { codes } from "../../src/observe/Activity.js"
 import { run } from "../utils/command.js"
 import { freePort } from "../utils/freePort.js"
 import { cleanEnv } from "../utils/server.js"
@@ -16,6 +17,14 @@ import { blocks, commandsOf, pages, root, runs, scriptsOf } from "./pages.js"
 
 test("the documentation names what exists: links, anchors, settings, variables, metrics, files, commands", () => {
   assert.deepStrictEqual(faults(), [])
+})
+
+test("the table for 3 am has a row for every code that a client can get", () => {
+  const page = readFileSync(join(root, "docs/operating.md"), "utf8")
+  const [, section = ""] = page.split("## At 3 am\n")
+  const rows = section.split("\n## ")[0]?.match(/^\| [^|]+ \|/gm) ?? []
+  const missing = Object.keys(codes).filter((code) => !rows.some((row) => row.includes(`\`${code}\``)))
+  assert.deepStrictEqual(missing, [])
 })
 
 /** A user's machine: an empty home but for a key, some files, and the clients that are installed. */
@@ -95,7 +104,7 @@ describe("the commands of the documentation", () => {
         Effect.gen(function* () {
           const { bin, data, folder, home } = yield* machine
           const account = yield* Emulator.start()
-          const ports = yield* Effect.promise(() => Promise.all([freePort(), freePort()]))
+          const ports = yield* Effect.promise(() => Promise.all([freePort(), freePort(), freePort()]))
           const script = [
             "set -euo pipefail",
             "servers=()",
@@ -109,6 +118,7 @@ describe("the commands of the documentation", () => {
             .replaceAll("/data/", `${data}/`)
             .replaceAll("8787", String(ports[0]))
             .replaceAll("8085", String(ports[1]))
+            .replaceAll("8086", String(ports[2]))
           const ended = yield* Effect.promise(() =>
             run("bash", ["-c", script], {
               cwd: root,

@@ -13,6 +13,7 @@ import type { RequestError } from "../../src/tools/Tool.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
 import type { Reason, Statement } from "../../src/warehouse/Warehouse.js"
 import { Warehouse, WarehouseError } from "../../src/warehouse/Warehouse.js"
+import * as WarehouseHealth from "../../src/warehouse/WarehouseHealth.js"
 
 const { circuitBreaker, guard, retry } = Server.parts(ServerConfig.defaults)
 
@@ -144,6 +145,87 @@ describe("a statement that does not end in time", () => {
         }
         assert.strictEqual(yield* phase, "closed")
       }).pipe(Effect.provide(stack(slow(100))))
+  )
+
+  it.effect(
+    "is told as the warehouse's silence where nothing is answered, and not as a statement to narrow",
+    () =>
+      Effect.gen(function* () {
+        const { error } = yield* timed(ask("ana", "SELECT 1"))
+        assert.deepInclude(error, { _tag: "DeadlineExceeded", cancelled: false })
+        const report = ErrorReport.fromError(error, 0)
+        assert.match(
+          report.message,
+          /The warehouse has answered no query for 4\d(?:\.\d)? seconds: it is slow or/
+        )
+        assert.notMatch(report.message, /[Nn]arrow|timeout_seconds/)
+        assert.isTrue(report.retryable)
+        const { error: listing } = yield* timed(use("ana", "list_tables", { database: "A", schema: "B" }))
+        assert.match(ErrorReport.fromError(listing, 0).message, /The warehouse has answered no look-up for/)
+      }).pipe(Effect.provide(stack((statement) => Effect.zipRight(sent(statement), Effect.never))))
+  )
+
+  it.effect("is told as too large where other statements of its kind are answered meanwhile", () =>
+    Effect.gen(function* () {
+      const late = yield* Effect.fork(timed(ask("ana", "SELECT 1")))
+      for (let n = 0; n < 60; n++) {
+        yield* TestClock.adjust(1_000)
+        yield* Effect.exit(ask("ben", "SELECT wrong"))
+      }
+      const { error } = yield* Fiber.join(late)
+      const report = ErrorReport.fromError(error, 0)
+      assert.include(report.message, "Other queries were answered meanwhile, so this one asks for too much")
+      assert.isFalse(report.retryable)
+    }).pipe(
+      Effect.provide(
+        stack((statement) =>
+          Effect.zipRight(
+            sent(statement),
+            statement.sql.includes("wrong") ? failing("Permission", { sent: "yes" }) : Effect.never
+          )
+        )
+      )
+    )
+  )
+
+  it.effect("is told to be either where the warehouse answers its cancellation alone", () =>
+    Effect.gen(function* () {
+      const { error } = yield* timed(ask("ana", "SELECT 1"))
+      const { message } = ErrorReport.fromError(error, 0)
+      assert.match(message, /it is too large, or the warehouse slow/)
+      assert.isAtMost(message.length, 300)
+    }).pipe(Effect.provide(stack(slow(100))))
+  )
+
+  it.effect(
+    "that the warehouse ended is told the same way, and is not remembered against the statement",
+    () =>
+      Effect.gen(function* () {
+        for (let n = 0; n < 5; n++) {
+          const { error } = yield* timed(ask("ana", "SELECT 1"))
+          assert.strictEqual(error._tag, "WarehouseError")
+          const report = ErrorReport.fromError(error, 0)
+          assert.match(
+            report.message,
+            /Calls fail at the warehouse now \(WAREHOUSE_UNAVAILABLE\): it is slow/
+          )
+          assert.isTrue(report.retryable)
+        }
+      }).pipe(
+        Effect.provide(
+          Layer.provideMerge(
+            stack((statement) =>
+              Effect.zipRight(sent(statement), failing("StatementTimeout", { sent: "yes" }))
+            ),
+            Layer.succeed(WarehouseHealth.WarehouseHealth, {
+              ...WarehouseHealth.silent,
+              status: Effect.succeed({
+                trouble: { reason: "Unavailable" as const, description: "It is suspended.", agoMs: 1_000 }
+              })
+            })
+          )
+        )
+      )
   )
 
   it.effect("does not delay the answer when its cancellation is slow", () =>

@@ -52,6 +52,27 @@ describe("LoopGuard", () => {
     })
   )
 
+  it.effect("counts calls that were under way together as one failure", () =>
+    Effect.gen(function* () {
+      const { calls, fail, run } = yield* guarded()
+      const together = Effect.all(
+        Effect.replicate(Effect.exit(run({}, Effect.delay(Effect.fail(notFound), 1_000))), 10),
+        { concurrency: "unbounded" }
+      )
+      const wave = Effect.flatMap(Effect.fork(together), (fiber) =>
+        Effect.zipRight(TestClock.adjust(1_000), fiber.await)
+      )
+      yield* wave
+      yield* wave
+      expect(yield* run({}, Effect.succeed("rows"))).toBe("rows")
+      yield* wave
+      yield* wave
+      yield* fail(1, notFound)
+      expect(yield* Effect.flip(run({}, Effect.succeed("rows")))).toMatchObject({ attempts: 3 })
+      expect(yield* calls).toBe(10 * 4 + 1 + 1)
+    })
+  )
+
   it.effect("admits the statement again at exactly the named time, with or without refusals in between", () =>
     Effect.gen(function* () {
       const { fail, run } = yield* guarded()

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, Fiber, Layer, Random, TestClock } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Layer, TestClock } from "effect"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
 import * as Live from "../../src/platform/Live.js"
 
@@ -119,18 +119,35 @@ describe("RateLimiter", () => {
     }).pipe(Effect.provide(layerOf({ rate: 10, burst: 100, initial: 50 })))
   )
 
-  it.effect("hints at a wait of up to a fifth more, never less", () =>
+  it.effect("tells calls that are refused together one time after another, at which each is admitted", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.RateLimiter
-      yield* limiter.acquire(call("a"))
-      const hints = yield* Effect.forEach([0, 0.5, 0.999_999], (luck) =>
-        Effect.flip(limiter.acquire(call("a"))).pipe(
-          Effect.map((refused) => refused.retryHintMs),
-          Effect.withRandom({ ...Random.make("seed"), next: Effect.succeed(luck) })
-        )
+      yield* limiter.acquire(call("a", 5))
+      const refused = yield* Effect.all(Effect.replicate(Effect.flip(limiter.acquire(call("a"))), 5))
+      assert.deepStrictEqual(
+        refused.map(({ retryAfterMs, retryHintMs }) => [retryAfterMs, retryHintMs]),
+        [100, 200, 300, 400, 500].map((hint) => [100, hint])
       )
-      assert.deepStrictEqual(hints, [1000, 1100, 1199])
-    }).pipe(Effect.provide(layerOf({ rate: 1, burst: 1 })))
+      // Another client has a bucket of its own.
+      yield* limiter.acquire(call("b", 5))
+      assert.strictEqual((yield* Effect.flip(limiter.acquire(call("b")))).retryHintMs, 100)
+      for (let n = 0; n < 5; n++) {
+        yield* TestClock.adjust(100)
+        yield* limiter.acquire(call("a"))
+      }
+      // Those times are over.
+      const { retryAfterMs, retryHintMs } = yield* Effect.flip(limiter.acquire(call("a")))
+      assert.strictEqual(retryHintMs, retryAfterMs)
+    }).pipe(Effect.provide(layerOf({ rate: 10, burst: 5 })))
+  )
+
+  it.effect("a client that does not wait is told no later than as many calls as the bucket holds", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.RateLimiter
+      yield* limiter.acquire(call("a", 5))
+      const refused = yield* Effect.all(Effect.replicate(Effect.flip(limiter.acquire(call("a"))), 1_000))
+      assert.strictEqual(Math.max(...refused.map(({ retryHintMs }) => retryHintMs)), 600)
+    }).pipe(Effect.provide(layerOf({ rate: 10, burst: 5 })))
   )
 
   it.effect("refuses without a stack trace, and leaves those of other errors alone", () =>

@@ -263,7 +263,7 @@ describe("both eras", () => {
       assert.deepStrictEqual(results[1]?.[1]["structuredContent"], { who: "local/default" })
       assert.deepInclude((results[4]?.[1]["meta"] as Record<string, object>)[metaKey], {
         code: "RATE_LIMITED",
-        retryAfterMs: 250
+        retryAfterMs: 260
       })
       assert.deepStrictEqual(
         results.map(([, , error]) => error?.code),

@@ -27,7 +27,7 @@ const limited = (retryAfterMs: number, never = false) =>
     burst: 100,
     remaining: 0,
     retryAfterMs,
-    retryHintMs: retryAfterMs + 5,
+    retryHintMs: retryAfterMs,
     never
   })
 
@@ -247,7 +247,7 @@ describe("ErrorReport", () => {
   })
 
   it("a refusal of a limit says all it has to say in 300 bytes, whatever its figures are", () => {
-    const again = " 1000 times in a row now."
+    const again = " Refused 1000 times in a row now."
     for (const retryAfterMs of [59_000, 3_000_000, 86_400_000]) {
       const refusals: ReadonlyArray<RequestError> = [
         ...(["client", "tool", "tier", "class", "global", "overflow"] as const).map(
@@ -322,6 +322,20 @@ describe("ErrorReport", () => {
           assert.include(message, "Tell the user")
       }
     }
+  })
+
+  it("says that nothing ran where the warehouse refused before it runs a statement", () => {
+    const sideEffects = (reason: Reason, ran?: boolean) =>
+      ErrorReport.fromError(
+        new WarehouseError({ reason, description: "no", sent: "yes", ...(ran === undefined ? {} : { ran }) }),
+        now
+      ).sideEffects
+    assert.strictEqual(sideEffects("Unavailable", false), "none")
+    assert.strictEqual(sideEffects("Unavailable"), "unknown")
+    assert.strictEqual(sideEffects("InvalidStatement"), "none")
+    assert.strictEqual(sideEffects("InvalidStatement", true), "unknown")
+    assert.strictEqual(sideEffects("Permission"), "none")
+    assert.strictEqual(sideEffects("ServerFault"), "unknown")
   })
 
   it("a failure that is told once more is cut, and its words are marked", () => {

@@ -223,7 +223,7 @@ describe("McpServer", () => {
       assert.match(text(result), /^RATE_LIMITED: .* Wait 0.3 seconds/)
       assert.deepInclude(result._meta?.[metaKey], {
         code: "RATE_LIMITED",
-        retryAfterMs: 250,
+        retryAfterMs: 260,
         sideEffects: "none"
       })
     }).pipe(Effect.provide(quiet))

@@ -44,6 +44,33 @@ describe("Activity", () => {
     })
   )
 
+  it("what refuses a call after its statement was sent is a failure, and is counted apart", () => {
+    const codes = Object.keys(Activity.codes)
+    for (const code of codes) assert.notStrictEqual(Activity.outcomeOf(code, true), "refused", code)
+    assert.strictEqual(Activity.outcomeOf("DEADLINE_EXCEEDED"), "refused")
+    assert.strictEqual(Activity.outcomeOf("DEADLINE_EXCEEDED", true), "failed")
+    assert.strictEqual(Activity.outcomeOf("INVALID_INPUT", true), "rejected")
+    assert.strictEqual(Activity.outcomeOf("A_TOOL_OF_YOUR_OWN"), "failed")
+  })
+
+  it.effect("counts a code by each kind of end that it had", () =>
+    Effect.gen(function* () {
+      const activity = yield* Activity.make
+      const late = entry({ decision: "DEADLINE_EXCEEDED" })
+      yield* activity.record({ ...late, outcome: "failed" })
+      yield* activity.record({ ...late, outcome: "failed" })
+      yield* activity.record({ ...late, outcome: "refused" })
+      assert.deepInclude((yield* activity.totals).counts, { refused: 1, failed: 2 })
+      assert.deepStrictEqual(
+        (yield* activity.unserved).codes.map(({ code, count, outcome }) => [code, outcome, count]),
+        [
+          ["DEADLINE_EXCEEDED", "failed", 2],
+          ["DEADLINE_EXCEEDED", "refused", 1]
+        ]
+      )
+    })
+  )
+
   it("tells limits, mistakes and failures apart", () => {
     const cases: { readonly [decision: string]: Activity.Outcome } = {
       ok: "ok",

@@ -21,6 +21,7 @@ import {
 import type { Entry } from "../../src/observe/Audit.js"
 import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import { Audit } from "../../src/observe/Audit.js"
+import { DeadlineExceeded } from "../../src/guard/Guard.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
 import * as Principal from "../../src/platform/Principal.js"
 import * as Quota from "../../src/quota/Quota.js"
@@ -70,6 +71,14 @@ const storeless = Tool.make({
   handler: () => Effect.fail(new QuotaStoreError({ operation: "reserve", description: "no route" }))
 })
 
+/** Out of time, before or after its statement was sent. */
+const late = Tool.make({
+  ...buggy,
+  name: "late",
+  input: Schema.Struct({ sent: Schema.Boolean }),
+  handler: ({ sent }) => Effect.fail(new DeadlineExceeded({ limitMs: 1, sent, of: "call" }))
+})
+
 const throwing = Tool.make({
   ...buggy,
   name: "throwing",
@@ -88,6 +97,7 @@ const connectTo = Effect.fnUntraced(function* (stack: ReturnType<typeof Testing.
         ExecuteQuery.make,
         Effect.succeed(buggy),
         Effect.succeed(storeless),
+        Effect.succeed(late),
         Effect.succeed(throwing)
       ])
     ),
@@ -193,6 +203,7 @@ describe("the audit of calls", () => {
         // The statement that was sent, not the one that was asked for.
         statement: "/*canonical*/ SELECT 1\nLIMIT 101",
         decision: "ok",
+        outcome: "ok",
         rows: 2,
         bytes: entry.bytes,
         queryId: "q-1"
@@ -316,11 +327,42 @@ describe("the audit of calls", () => {
     }).pipe(quiet)
   )
 
+  it.scopedLive(
+    "a call that is out of time is refused while it waited, and has failed once it was sent",
+    () =>
+      Effect.gen(function* () {
+        const { call, next } = yield* connect
+        const ofKind = (metric: string, label: string, value: string) =>
+          counted(
+            metric,
+            (of) => of(label) === value && [of("outcome"), of("reason")].includes("DEADLINE_EXCEEDED")
+          )
+        const before = ["failed", "refused"].map((kind) => ofKind("snowguard_calls_total", "kind", kind))
+        const refusedBefore = ofKind("snowguard_refusals_total", "tier", "gold")
+        yield* call("late", { sent: true })
+        assert.deepInclude(yield* next, { decision: "DEADLINE_EXCEEDED", outcome: "failed" })
+        yield* call("late", { sent: false })
+        assert.deepInclude(yield* next, { decision: "DEADLINE_EXCEEDED", outcome: "refused" })
+        assert.deepStrictEqual(
+          ["failed", "refused"].map((kind) => ofKind("snowguard_calls_total", "kind", kind)),
+          before.map((count) => count + 1)
+        )
+        assert.strictEqual(ofKind("snowguard_refusals_total", "tier", "gold"), refusedBefore + 1)
+      }).pipe(quiet)
+  )
+
   it.scopedLive("has a request for no tool, or that is none, and counts it under one name", () =>
     Effect.gen(function* () {
       const { left, next, raw } = yield* connect
       const before = { unknown: strays("(unknown)"), known: strays("execute_query") }
-      const unknown = { client: "ana", tier: "gold", tool: "(unknown)", decision: "UNKNOWN_TOOL", ms: 0 }
+      const unknown = {
+        client: "ana",
+        tier: "gold",
+        tool: "(unknown)",
+        decision: "UNKNOWN_TOOL",
+        outcome: "rejected" as const,
+        ms: 0
+      }
       const malformed = { ...unknown, decision: "INVALID_PARAMS" }
 
       const answer = yield* raw({ name: "operator:reset\u202e\n", arguments: {} })

@@ -210,6 +210,48 @@ describe("the health of the warehouse", () => {
     )
   )
 
+  it.effect("is shown as past once a success proves that it is over, and no other success does", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        const health = yield* WarehouseHealth.make()
+        const answered = (whose: WarehouseHealth.Whose, computes = true) =>
+          health.answered(() => ({ ...whose, computes })) ?? Effect.void
+        const trouble = Effect.map(health.status, (status) => status.trouble)
+        const small = { owner: "", warehouse: "SMALL", place: "A" }
+        // At no cost while nothing is wrong.
+        expect(health.answered(() => ({ ...small, computes: true }))).toBeUndefined()
+        yield* health.failed(error("Unavailable", "It is suspended."), small)
+        yield* TestClock.adjust("10 seconds")
+        yield* answered({ ...small, warehouse: "LARGE" })
+        // SHOW needs no warehouse.
+        yield* answered(small, false)
+        expect(yield* trouble).toEqual({
+          reason: "Unavailable",
+          description: "It is suspended.",
+          agoMs: 10_000
+        })
+        yield* answered({ ...small, place: "B" })
+        yield* TestClock.adjust("7 seconds")
+        expect(yield* trouble).toMatchObject({ agoMs: 17_000, recoveredAgoMs: 7_000 })
+        expect(lines.at(-1)).toEqual(["INFO", "statements are answered again: Unavailable"])
+        // A login that is tried later, and a namespace that is not there.
+        yield* health.failed(error("LoginUnavailable", "The provider is down."), small)
+        yield* answered(small)
+        expect(yield* trouble).not.toHaveProperty("recoveredAgoMs")
+        yield* health.loginAccepted({ ...me, ...small })
+        expect(yield* trouble).toMatchObject({ reason: "LoginUnavailable", recoveredAgoMs: 0 })
+        // What goes on is told before what is over.
+        yield* health.failed(error("Unavailable", "It is suspended."), small)
+        yield* health.failed(error("Configuration", "No such database."), { ...small, place: "C" })
+        yield* answered({ ...small, place: "C" }, false)
+        expect(yield* trouble).toMatchObject({ reason: "Unavailable" })
+        expect(yield* trouble).not.toHaveProperty("recoveredAgoMs")
+        yield* TestClock.adjust("6 minutes")
+        expect(yield* trouble).toBeUndefined()
+      })
+    )
+  )
+
   it.effect("is told beside the readiness of a server, which can answer from memory", () =>
     Effect.gen(function* () {
       const { impaired = Effect.die("not told"), problem } = yield* Readiness.Readiness

@@ -212,7 +212,11 @@ export const asText = ({
     ...(trouble === undefined
       ? []
       : [
-          `trouble    ${trouble.reason}${trouble.user === undefined ? "" : ` for ${plain(trouble.user)}`}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`
+          `${trouble.recovered_ms_ago === undefined ? "trouble   " : "recovered "} ` +
+            (trouble.recovered_ms_ago === undefined
+              ? ""
+              : `${seconds(trouble.recovered_ms_ago)} ago, from `) +
+            `${trouble.reason}${trouble.user === undefined ? "" : ` for ${plain(trouble.user)}`}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`
         ]),
     ...storeLines(quota_store),
     ...(config === undefined

@@ -164,7 +164,20 @@ const loginConcerns = ({ login, refused_users = [], trouble }: Snapshot): Readon
         ]
       : trouble === undefined
         ? []
-        : [["warn", `${Format.duration(trouble.ms_ago)} ago${ofUser(trouble.user)}: ${trouble.description}`]]
+        : [[trouble.recovered_ms_ago === undefined ? "warn" : "good", troubleText(trouble)]]
+
+/** What is over is told as that. */
+const troubleText = ({
+  description,
+  ms_ago,
+  recovered_ms_ago,
+  user
+}: NonNullable<Snapshot["trouble"]>): string => {
+  const what = `${Format.duration(ms_ago)} ago${ofUser(user)}: ${description}`
+  return recovered_ms_ago === undefined
+    ? `${what} No statement has been answered since.`
+    : `Over since ${Format.duration(recovered_ms_ago)}. ${what}`
+}
 
 const ofUser = (user: string | undefined): string => (user === undefined ? "" : `, for ${user}`)
 

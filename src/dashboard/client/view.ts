@@ -50,9 +50,6 @@ const circuit = (snapshot: Snapshot) => {
   setEnabled(byId("breaker-release"), held)
 }
 
-/** A time in the text stands still; the one that runs down is shown beside it. */
-const IN_TIME = /^in [\d.]+ seconds? /
-
 const mode = (snapshot: Snapshot) => {
   const { mode, pinned, shedding, way_back, why } = snapshot.mode
   const [feeling, words] = Headline.service(snapshot)
@@ -70,7 +67,7 @@ const mode = (snapshot: Snapshot) => {
     [
       `${Format.sentence(why)}.`,
       mode === "constrained" && shedding > 0 ? `${Format.percent(shedding)} of queries are turned away.` : "",
-      way_back === undefined ? "" : `Way back: ${way_back.replace(IN_TIME, "")}.`
+      way_back === undefined ? "" : `Way back: ${way_back}.`
     ]
       .filter((part) => part !== "")
       .join(" ")

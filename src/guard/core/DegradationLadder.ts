@@ -325,15 +325,10 @@ const reading = (why: Why): string => {
 /** Why the mode is in force. */
 export const describe = (state: State): string => {
   const pin = state.pins[state.pins.length - 1]
-  if (pin !== undefined) return `an operator set it: ${pin.cause}`
+  if (pin !== undefined) return `an operator has pinned it (${pin.cause})`
   if (state.why === undefined) return "nothing calls for less"
   return state.recovering ? `recovering; at worst ${reading(state.why)}` : reading(state.why)
 }
-
-const probe = (inMs: number): string =>
-  inMs > 0
-    ? `in ${seconds(inMs)} a call is let through as a probe`
-    : "the next call is let through as a probe"
 
 const needs = (why: Why, holdMs: number, inMs: number | undefined): string => {
   switch (why.signal) {
@@ -341,7 +336,9 @@ const needs = (why: Why, holdMs: number, inMs: number | undefined): string => {
       return why.phase === "forced-open" || inMs === undefined
         ? "an operator must release the circuit"
         : why.mode === "cache-only"
-          ? probe(inMs)
+          ? inMs > 0
+            ? "a call is let through as a probe"
+            : "the next call is let through as a probe"
           : "probes must succeed and the circuit close"
     default:
       return `the ${why.signal} signal must stay below its threshold for ${seconds(holdMs)}`
@@ -349,20 +346,34 @@ const needs = (why: Why, holdMs: number, inMs: number | undefined): string => {
 }
 
 /**
- * The next mode down and its condition. `inMs`: the least milliseconds until then; undefined when an operator decides.
+ * The next mode down and its condition, without the time until then: that is `inMs`, which runs down; undefined when an
+ * operator decides.
  */
 export const wayBack = (
   state: State,
   holdMs: number,
   inMs: number | undefined
-): { readonly to: Mode; readonly condition: string } | undefined => {
+): { readonly to: Mode; readonly condition: string; readonly inMs?: number } | undefined => {
   if (state.pins.length > 0) {
     return { to: modes[state.base] ?? "normal", condition: "an operator must release the pin" }
   }
   if (state.base === 0) return undefined
   const condition =
     state.recovering || state.why === undefined
-      ? `nothing may call for ${modes[state.base]} for another ${seconds(inMs ?? holdMs)}`
+      ? `nothing may call for ${modes[state.base]} until then`
       : needs(state.why, holdMs, inMs)
-  return { to: modes[indexOf(state.mode) - 1] ?? "normal", condition }
+  return {
+    to: modes[indexOf(state.mode) - 1] ?? "normal",
+    condition,
+    ...(inMs === undefined ? {} : { inMs })
+  }
 }
+
+/** Condition and time in one text, for those who read it once. */
+export const inWords = ({
+  condition,
+  inMs
+}: {
+  readonly condition: string
+  readonly inMs?: number | undefined
+}) => (inMs === undefined || inMs <= 0 ? condition : `${condition}, in ${seconds(inMs)} at the earliest`)

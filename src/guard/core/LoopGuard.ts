@@ -2,8 +2,8 @@
  * Calls that fail the same way again and again are answered from memory for a while.
  *
  * Invariants
- * 1. A key is blocked only after `failures` real failures of the same kind within `windowMs`, without a
- *    success or another kind of failure between them.
+ * 1. A key is blocked only after `failures` real failures of the same kind within `windowMs`, one after another, without
+ *    a success or another kind of failure between them: calls that were under way together failed once.
  * 2. It is blocked until exactly `windowMs` after the last of them; refusals prolong nothing.
  * 3. Keys are compared in full: two statements are never taken for one.
  * 4. The memory is bounded in entries and in bytes (`Lru`). A call whose entry was evicted is admitted.
@@ -66,17 +66,20 @@ export const check = <F extends Failure>(
     : { failure: trouble.failure, attempts: trouble.attempts, retryAfterMs: Math.ceil(left) }
 }
 
-/** The call was tried and failed in a way that will come again. */
+/** The call was tried, from `begunAt` on, and failed in a way that will come again. */
 export const failed = <F extends Failure>(
   state: State<F>,
   at: number,
   config: Config,
   key: string,
   failure: F,
-  bytes: number
+  bytes: number,
+  begunAt = at
 ): void => {
   const known = Lru.get(state, key)
   const before = known?.failure.kind === failure.kind ? known : undefined
+  // It was under way when the last one was answered, and could not be changed for that.
+  if (before !== undefined && begunAt < lastOf(before.times)) return
   const now = Math.max(at, lastOf(before?.times ?? []))
   const recent = (before?.times ?? []).filter((time) => now - time < config.windowMs)
   const attempts = recent.length === 0 ? 1 : (before?.attempts ?? 0) + 1

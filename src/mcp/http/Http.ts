@@ -139,7 +139,7 @@ const counted =
 
 interface Unreadable {
   readonly line: string
-  readonly reason: string
+  readonly reason: Metrics.RefusalReason
 }
 
 const unreadable: { readonly [code: string]: Unreadable } = {
@@ -204,6 +204,7 @@ export const listen = (
     const { about, mode } = yield* Auth.Authenticator
     if (mode === "none") yield* Auth.requireLoopback(options.host)
     const host = Auth.bare(options.host)
+    Metrics.begin()
 
     let isDraining = false
     const draining = yield* Deferred.make<void>()

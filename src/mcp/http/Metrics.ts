@@ -4,14 +4,16 @@
  *
  * @since 0.1.0
  */
-import { counter, gauge, histogram } from "../../platform/metrics.js"
+import { begin as beginCounter, counter, gauge, histogram } from "../../platform/metrics.js"
 
 const requestsOf = counter(
   "snowguard_http_requests_total",
   "Requests over HTTP by the class of their status."
 )
 
-const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+const methodNames = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const
+
+const methods: ReadonlySet<string> = new Set(methodNames)
 
 /** A request is over: it was answered, or its client has gone (then without a status). */
 export const requested = (method: string | undefined, status: number | undefined): void =>
@@ -25,14 +27,45 @@ const refusals = counter(
   "Requests that the HTTP edge refused before any tool ran."
 )
 
+/** Why the edge refuses a request. */
+export const refusalReasons = [
+  ...["host", "origin", "path", "method", "accept", "content-type", "revision", "malformed"],
+  ...[
+    "invalid-request",
+    "invalid-params",
+    "headers-too-large",
+    "request-too-slow",
+    "pipelined",
+    "connections"
+  ],
+  ...["auth-missing", "auth-invalid", "auth-expired", "auth-unavailable", "insufficient-scope", "not-admin"],
+  ...["failed-logins", "requests", "bytes", "draining", "quota-store", "watchers"],
+  ...["no-session", "unknown-session", "second-stream", "streams-total", "streams-client"],
+  ...["sessions-total", "sessions-owner"],
+  ...[
+    "body-encoding",
+    "body-too-large",
+    "body-too-slow",
+    "body-too-many",
+    "body-too-many-own",
+    "body-not-utf8"
+  ],
+  ...["body-not-json", "body-too-complex", "body-aborted"]
+] as const
+
+export type RefusalReason = (typeof refusalReasons)[number]
+
 /** A request was refused at the edge. */
-export const refused = (reason: string): void => refusals({ reason })
+export const refused = (reason: RefusalReason): void => refusals({ reason })
 
 const auths = counter(
   "snowguard_http_auth_total",
   "Credentials that held (ok), and the reasons why others did not."
 )
 
+const credentials = ["ok", "missing", "invalid", "expired", "insufficient-scope", "unavailable"] as const
+
+/** Credentials of a request held, or why they did not. */
 export const authenticated = (result: string): void => auths({ result })
 
 const edgeTime = histogram(
@@ -47,7 +80,9 @@ const sessionEvents = counter(
   "Sessions that were opened, closed, forgotten because they were not used (expired), or made room (evicted)."
 )
 
-export const session = (event: "opened" | "closed" | "expired" | "evicted", count = 1): void =>
+const sessionEventNames = ["opened", "closed", "expired", "evicted"] as const
+
+export const session = (event: (typeof sessionEventNames)[number], count = 1): void =>
   sessionEvents({ event }, count)
 
 const streamEvents = counter(
@@ -55,10 +90,13 @@ const streamEvents = counter(
   "Answers and streams that were begun (opened), cancelled by their client, or left by it (disconnected)."
 )
 
-/** `call`: the answer to a message; `session`: what is told unasked; `status`: the events of the status page. */
-export type StreamOf = "call" | "session" | "status"
+const streamEventNames = ["opened", "cancelled", "disconnected"] as const
+const streamsOf = ["call", "session", "status"] as const
 
-export const stream = (event: "opened" | "cancelled" | "disconnected", of: StreamOf): void =>
+/** `call`: the answer to a message; `session`: what is told unasked; `status`: the events of the status page. */
+export type StreamOf = (typeof streamsOf)[number]
+
+export const stream = (event: (typeof streamEventNames)[number], of: StreamOf): void =>
   streamEvents({ event, of })
 
 const unreads = counter(
@@ -66,7 +104,9 @@ const unreads = counter(
   "Answers that were dropped because their clients did not read them: for too long (stalled), or too many together (overflow)."
 )
 
-export type Unread = "stalled" | "overflow"
+const unreadReasons = ["stalled", "overflow"] as const
+
+export type Unread = (typeof unreadReasons)[number]
 
 export const unread = (reason: Unread): void => unreads({ reason })
 
@@ -85,3 +125,16 @@ export const remembered = (table: "addresses" | "credentials", count: number): v
 
 const readyGauge = gauge("snowguard_ready", "1 while the server can answer, as /readyz says.")
 export const ready = (isReady: boolean): void => readyGauge({}, isReady ? 1 : 0)
+
+/** The counters with all labels that they can have. */
+export const begin = (): void => {
+  beginCounter(requestsOf, {
+    method: [...methodNames, "other"],
+    status: ["2xx", "3xx", "4xx", "5xx", "none"]
+  })
+  beginCounter(refusals, { reason: refusalReasons })
+  beginCounter(auths, { result: credentials })
+  beginCounter(sessionEvents, { event: sessionEventNames })
+  beginCounter(streamEvents, { event: streamEventNames, of: streamsOf })
+  beginCounter(unreads, { reason: unreadReasons })
+}

@@ -20,7 +20,7 @@ export type Reply = HttpServerResponse.HttpServerResponse
 export interface Refusal {
   readonly status: number
   /** For the metrics; a word of our own. */
-  readonly reason: string
+  readonly reason: Metrics.RefusalReason
   /** What the client's user reads. */
   readonly message: string
   /** As JSON-RPC says; the status where it has no number for it (numbers around -32000 are reserved). */

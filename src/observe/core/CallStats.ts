@@ -45,7 +45,7 @@ export interface Client {
   readonly actsAs?: string | undefined
 }
 
-/** How often calls ended with a code. */
+/** How often calls ended with a code; one that was refused and one that failed are counted apart. */
 export interface Code {
   readonly code: string
   readonly outcome: Outcome
@@ -90,7 +90,8 @@ export interface CallStats {
   buckets: Array<number>
   /** In the order of their last call. */
   readonly clients: Map<string, Seen>
-  readonly codes: Map<string, { readonly outcome: Outcome; count: number; lastAt: number }>
+  /** By outcome and code. */
+  readonly codes: Map<string, { -readonly [K in keyof Code]: Code[K] }>
   /** The newest last. */
   readonly latest: Array<Ending>
 }
@@ -126,11 +127,12 @@ const remember = (stats: CallStats, at: number, { client, decision: code, outcom
   if (outcome === "ok" || outcome === "cancelled") return
   stats.latest.push({ at, client, tool, code, outcome })
   if (stats.latest.length > LATEST) stats.latest.shift()
-  const known = stats.codes.get(code)
+  const key = `${outcome} ${code}`
+  const known = stats.codes.get(key)
   if (known !== undefined) {
     known.count += 1
     known.lastAt = at
-  } else if (stats.codes.size < MAX_CODES) stats.codes.set(code, { outcome, count: 1, lastAt: at })
+  } else if (stats.codes.size < MAX_CODES) stats.codes.set(key, { code, outcome, count: 1, lastAt: at })
 }
 
 export const record = (stats: CallStats, now: number, call: Call): void => {
@@ -216,8 +218,8 @@ export const clients = (stats: CallStats, atMost: number): ReadonlyArray<Client>
 
 /** What was not served, by code: the most frequent first. */
 export const codes = ({ codes }: CallStats): ReadonlyArray<Code> =>
-  [...codes]
-    .map(([code, counted]) => ({ code, ...counted }))
+  [...codes.values()]
+    .map((counted) => ({ ...counted }))
     .sort((a, b) => b.count - a.count || (a.code < b.code ? -1 : 1))
 
 /** The newest first. */

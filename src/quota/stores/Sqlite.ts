@@ -25,6 +25,7 @@ import { notLoaded } from "../../platform/drivers.js"
 import { wallReader } from "../../platform/monotonic.js"
 import * as Ledger from "../core/Ledger.js"
 import type * as Window from "../core/Window.js"
+import * as RepeatedLog from "../../observe/repeatedLog.js"
 import type { Charge, QuotaStoreError } from "../QuotaStore.js"
 import { clockSetBack, QuotaStore } from "../QuotaStore.js"
 import * as Database from "./sqlite/database.js"
@@ -113,6 +114,9 @@ const inTransaction = (database: Database.Database, f: () => Identity): Identity
   }
 }
 
+/** Reasons that are kept apart in the log. */
+const LOST_KINDS = 20
+
 const chargesLoaded = (page: Page, charges: ReadonlyArray<Charge>): Page => {
   for (const { key } of charges) page.loadKey(key)
   return page
@@ -151,6 +155,18 @@ export const make = (
     )
 
     const checkpoints = yield* attempt(path, () => Upkeep.makeCheckpoints(database, path))
+    const noteLost = yield* RepeatedLog.make<string>({
+      maxKinds: LOST_KINDS,
+      line: (problem = "several", statements, isFirst) =>
+        Effect.annotateLogs(
+          Effect.logWarning(
+            isFirst
+              ? "it could not be noted that a statement was sent: if this server ends before the statement does, it is not charged"
+              : "for more statements it could not be noted that they were sent"
+          ),
+          { problem, statements, path }
+        )
+    })
     // A transaction is one synchronous step, which cannot wait for an effect.
     const runtime = yield* Effect.runtime()
     const transactions = yield* attempt(path, () =>
@@ -165,7 +181,8 @@ export const make = (
           (byMs) => void Runtime.runFork(runtime)(clockSetBack(byMs))
         ),
         clock,
-        committed: checkpoints.committed
+        committed: checkpoints.committed,
+        lost: ({ description }) => void Runtime.runFork(runtime)(noteLost(description))
       })
     )
     yield* Effect.addFinalizer(() =>

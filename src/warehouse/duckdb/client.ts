@@ -213,7 +213,7 @@ const error = (
   queryId: string,
   reason: WarehouseError["reason"],
   description: string,
-  more: { readonly code?: string; readonly sqlState?: string; readonly sent?: "no" | "yes" } = {}
+  more: Partial<Pick<WarehouseError, "code" | "sqlState" | "sent" | "ran" | "suggestions">> = {}
 ): WarehouseError =>
   new WarehouseError({ reason, description, sent: "yes", ...(queryId === "" ? {} : { queryId }), ...more })
 

@@ -10,7 +10,7 @@
  * no description holds a host, a header or a body.
  */
 import type { Reason } from "../Warehouse.js"
-import { isCertificateCode, loginReasonOf, reasonOf } from "./codes.js"
+import { isCertificateCode, loginReasonOf, ranOf, reasonOf } from "./codes.js"
 
 /**
  * Where in the life of a statement it failed. `login`: before it was sent. `fetch`: after it ended.
@@ -21,6 +21,8 @@ interface Failure {
   readonly reason: Reason
   readonly description: string
   readonly sent: "no" | "yes" | "unknown"
+  /** Undefined where it is not known. */
+  readonly ran?: boolean | undefined
   readonly code?: string | undefined
   readonly sqlState?: string | undefined
   readonly queryId?: string | undefined
@@ -290,6 +292,7 @@ const fromServer = (phase: Phase, error: Fields): Failure => {
     description: gist(message) || `It refused with code ${code}.`,
     // A session is refused before its statement is looked at.
     sent: phase === "login" || (settled === "SessionLost" && phase === "execute") ? "no" : "yes",
+    ran: phase === "execute" ? ranOf(settled, code, sqlState) : undefined,
     code,
     sqlState,
     queryId

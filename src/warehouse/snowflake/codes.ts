@@ -87,6 +87,46 @@ export const reasonOf = (
   return first(bySqlState, sqlState) ?? first(byRange, code)
 }
 
+/** Compilation and privileges: syntax, names, types (000904 is an unknown column). Not 100xxx, which are of rows. */
+const ofCompilation = /^(?:000|001|002|003)\d{3}$/
+
+/** Privileges, syntax, names of objects and databases. */
+const stateOfCompilation = /^(?:42(?!P)|3D|3F)/
+
+/**
+ * Did the statement run? `false` where the server is known to refuse before it runs: what cannot be compiled, has no
+ * warehouse, or is one too many. Undefined where a code does not tell.
+ */
+export const ranOf = (
+  reason: Reason,
+  code: string | undefined,
+  sqlState: string | undefined
+): boolean | undefined => {
+  switch (reason) {
+    case "Unavailable":
+    case "Permission":
+    case "NotFound":
+    case "SessionLost":
+    case "Configuration":
+    case "ResultExpired":
+      return false
+    case "InvalidStatement":
+      if (code !== undefined && /^100\d{3}$/.test(code)) return true
+      return (code !== undefined && ofCompilation.test(code)) ||
+        (sqlState !== undefined && stateOfCompilation.test(sqlState))
+        ? false
+        : undefined
+    case "Overloaded":
+      // It waited for its turn in the warehouse, or was not let in; what lacks memory (53xxx) has begun.
+      return code === "000625" || sqlState?.startsWith("53") === true ? undefined : false
+    case "StatementTimeout":
+    case "ResourcesExceeded":
+      return true
+    default:
+      return undefined
+  }
+}
+
 interface Refusal {
   readonly reason: Reason
   /** Undefined: it passes, and the next login may be tried. */

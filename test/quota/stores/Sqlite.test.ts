@@ -238,6 +238,38 @@ describe("sqlite", () => {
     })
   )
 
+  it.scopedLive("logs that a note of a statement was not taken, the first of a kind at once", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.replace(
+        Logger.defaultLogger,
+        Logger.make(({ message }) => {
+          lines.push(String(message))
+        })
+      )
+      yield* Effect.gen(function* () {
+        const path = yield* temporaryPath
+        const store = yield* Sqlite.make({ path, lockTimeoutMs: 30 })
+        const ids = yield* Effect.forEach(["a", "b", "c"], (key) =>
+          Effect.map(store.reserve([charge(key)], DAY), (decision) =>
+            decision._tag === "Granted" ? decision.reservation : "refused"
+          )
+        )
+        const blocker = new DatabaseSync(path)
+        blocker.exec("BEGIN IMMEDIATE")
+        for (const id of ids) yield* store.submitted(id)
+        // Behind them in the queue: once it has failed, so have they.
+        yield* Effect.flip(store.reserve([charge("d")], DAY))
+        const told = () =>
+          lines.filter((line) => line.startsWith("it could not be noted that a statement was sent"))
+        expect(told()).toHaveLength(1)
+        blocker.exec("ROLLBACK")
+        blocker.close()
+      }).pipe(Effect.scoped, Effect.provide(logger))
+      expect(lines.filter((line) => line.startsWith("for more statements"))).toHaveLength(1)
+    })
+  )
+
   it.scopedLive("fails in time while the file is locked, still reads, and goes on afterwards", () =>
     Effect.gen(function* () {
       const path = yield* temporaryPath

@@ -198,6 +198,46 @@ describe("what the driver throws", () => {
     expect(JSON.stringify(failure)).not.toMatch(/10\.1\.2\.3|secret/)
   })
 
+  it("is known not to have run where the server refuses before it runs a statement", () => {
+    const ranOf = (code: string, sqlState?: string, message?: string) => {
+      const { ran, sent } = classify(server(code, sqlState, message), "execute")
+      return [sent, ran]
+    }
+    // No warehouse, a stopped one, a resource monitor, the end of a trial.
+    for (const [code, sqlState] of [
+      ["000606", "57P03"],
+      ["000608", "57014"],
+      ["090073", "22000"],
+      ["390913", undefined],
+      ["000610", undefined]
+    ] as const)
+      expect([code, ...ranOf(code, sqlState)]).toEqual([
+        code,
+        code === "390913" ? ranOf(code)[0] : "yes",
+        false
+      ])
+    // Compilation and privileges.
+    for (const [code, sqlState] of [
+      ["001003", "42000"],
+      ["000904", "42000"],
+      ["002140", "42601"],
+      ["002003", "42S02"],
+      ["003001", "42501"],
+      ["009999", "42601"]
+    ] as const)
+      expect([code, ...ranOf(code, sqlState)]).toEqual([code, "yes", false])
+    // Found while rows were read.
+    for (const [code, sqlState] of [
+      ["100038", "22018"],
+      ["100051", "22012"],
+      ["000630", "57014"]
+    ] as const)
+      expect([code, ...ranOf(code, sqlState)]).toEqual([code, "yes", true])
+    // Not told.
+    for (const code of ["000603", "000604", "000625"])
+      expect([code, ranOf(code)[1]]).toEqual([code, undefined])
+  })
+
   it("trips the breaker and is tried again only where the warehouse is at fault", () => {
     for (const [what, thrown, phase, reason] of cases) {
       const retried = decide(new WarehouseError({ ...classify(thrown, phase) }))._tag === "Retry"

@@ -54,7 +54,7 @@ export interface Transactions {
   ) => Effect.Effect<A, QuotaStoreError>
   /**
    * Runs a step that writes, after the steps submitted before it and before those submitted later. Does not wait for it:
-   * only that the store is closed or broken is told, not that its transaction fails.
+   * only that the store is closed or broken is told; that its transaction fails, `lost` is told.
    */
   readonly post: (operation: string, step: (page: Page) => void) => Effect.Effect<void, QuotaStoreError>
   /** Waits for the lock whenever it is taken, for ever. */
@@ -114,6 +114,8 @@ export const make = (options: {
   readonly clock: () => number
   /** Told of every transaction that may have written. */
   readonly committed: () => void
+  /** Told why a step that was posted did not take place. */
+  readonly lost: (error: QuotaStoreError) => void
 }): Transactions => {
   const { clock, database, lockTimeoutMs, pages, path } = options
   const begin = database.prepare("BEGIN")
@@ -204,7 +206,8 @@ export const make = (options: {
     operation: string,
     writes: boolean,
     step: (page: Page) => A,
-    resume: (answer: Effect.Effect<A, QuotaStoreError>) => void
+    resume: (answer: Effect.Effect<A, QuotaStoreError>) => void,
+    lost: (error: QuotaStoreError) => void = () => {}
   ): Job | undefined => {
     if (broken !== undefined) {
       resume(Effect.fail(broken))
@@ -219,7 +222,10 @@ export const make = (options: {
         answer = Effect.succeed(step(page))
       },
       answer: () => resume(answer),
-      fail: (error) => resume(Effect.fail(error)),
+      fail: (error) => {
+        lost(error)
+        resume(Effect.fail(error))
+      },
       cancelled: false
     }
     queue.push(job)
@@ -240,7 +246,7 @@ export const make = (options: {
     post: (operation, step) =>
       Effect.suspend(() => {
         let failed: Effect.Effect<void, QuotaStoreError> = Effect.void
-        enqueue(operation, true, step, (answer) => (failed = answer))
+        enqueue(operation, true, step, (answer) => (failed = answer), options.lost)
         return failed
       }),
     worker: Effect.forever(Effect.zipRight(locked, Effect.zipRight(flush, Effect.sync(turnOver)))),
