@@ -381,7 +381,7 @@ export const make = (options: Options) =>
         const plain = wasSubmitted && isOfAttempt ? ErrorReport.afterSending(refusal) : refusal
         const { tool } = asked
         const times = timesRefused(client, asked, plain)
-        const again = times === 1 ? "" : ` Refused ${times} times in a row now.`
+        const again = times === 1 ? "" : ` Refused ${times} times in a row.`
         const report = { ...plain, message: explained(plain.message + again) }
         if (report.sideEffects === "none" && report.scope !== undefined) {
           Telemetry.recordRefusal(tier, report.code, report.scope)

@@ -27,22 +27,27 @@ const stack = (execute: (statement: Statement) => Effect.Effect<never, Warehouse
     }
   ).pipe(Layer.merge(Logger.remove(Logger.defaultLogger)))
 
-/** What a call of this client fails with, as it is told, however long that takes. */
-const told = (client: string, sql: string) =>
+/** What a call of this client fails with. */
+const failing = (client: string, sql: string) =>
   Effect.gen(function* () {
     const tool = (yield* Toolbox.Toolbox).get("execute_query")
     if (tool === undefined) return yield* Effect.dieMessage("no tool")
     const call: Effect.Effect<RequestError, unknown> = Effect.flip(
       tool.handler({ sql }, { progress: () => Effect.void })
-    ).pipe(Effect.provideService(Principal.CurrentPrincipal, Principal.make(client)))
-    const fiber = yield* Effect.fork(call)
-    yield* TestClock.adjust(0)
+    )
+    return ErrorReport.fromError(yield* call, 0)
+  }).pipe(Effect.provideService(Principal.CurrentPrincipal, Principal.make(client)), Effect.orDie)
+
+/** The same, however long it takes. */
+const told = (client: string, sql: string) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(failing(client, sql))
     for (let ms = 0; ms < 120_000; ms += 1_000) {
-      if (Option.isSome(yield* Fiber.poll(fiber))) return ErrorReport.fromError(yield* Fiber.join(fiber), 0)
       yield* TestClock.adjust(1_000)
+      if (Option.isSome(yield* Fiber.poll(fiber))) return yield* Fiber.join(fiber)
     }
     return yield* Effect.dieMessage("never answered")
-  }).pipe(Effect.orDie)
+  })
 
 const refused = new WarehouseError({ reason: "Permission", description: "No.", sent: "yes" })
 
@@ -62,17 +67,17 @@ const busy = (statement: Statement) =>
 /** Each refusal that pages may show. */
 const produced: ReadonlyArray<Effect.Effect<ErrorReport.ErrorReport>> = [
   // As many at once as an agent's loop sends.
-  Effect.flatMap(
-    Effect.all(
-      Array.from({ length: 90 }, (_, n) => told("ana", `SELECT ${n}`)),
-      { concurrency: "unbounded" }
-    ),
-    (all) => Effect.fromNullable(all.find(({ code }) => code === "RATE_LIMITED"))
-  ).pipe(Effect.provide(stack(() => Effect.fail(refused)))),
+  Effect.gen(function* () {
+    const calls = Array.from({ length: 90 }, (_, n) => failing("ana", `SELECT ${n}`))
+    const fiber = yield* Effect.fork(Effect.all(calls, { concurrency: "unbounded" }))
+    yield* TestClock.adjust(10_000)
+    const all = yield* Fiber.join(fiber)
+    return yield* Effect.fromNullable(all.find(({ code }) => code === "RATE_LIMITED"))
+  }).pipe(Effect.provide(stack(() => Effect.fail(refused)))),
   told("ana", "SELECT 1").pipe(Effect.provide(stack(silent))),
   Effect.gen(function* () {
     const late = yield* Effect.fork(told("ana", "SELECT 1"))
-    const others = Effect.forever(Effect.delay(told("ben", "SELECT 'other'"), 3_000))
+    const others = Effect.forever(Effect.delay(failing("ben", "SELECT 'other'"), 3_000))
     const asking = yield* Effect.fork(others)
     const report = yield* Fiber.join(late)
     yield* Fiber.interrupt(asking)

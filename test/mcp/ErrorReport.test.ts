@@ -247,7 +247,7 @@ describe("ErrorReport", () => {
   })
 
   it("a refusal of a limit says all it has to say in 300 bytes, whatever its figures are", () => {
-    const again = " Refused 1000 times in a row now."
+    const again = " Refused 1000 times in a row."
     for (const retryAfterMs of [59_000, 3_000_000, 86_400_000]) {
       const refusals: ReadonlyArray<RequestError> = [
         ...(["client", "tool", "tier", "class", "global", "overflow"] as const).map(

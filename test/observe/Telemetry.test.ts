@@ -8,7 +8,10 @@ import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import { Phase } from "../../src/guard/CircuitBreaker.js"
 import { Mode } from "../../src/guard/Degradation.js"
+import * as HttpMetrics from "../../src/mcp/http/Metrics.js"
+import * as Activity from "../../src/observe/Activity.js"
 import * as Gauges from "../../src/operate/Gauges.js"
+import { Toolbox } from "../../src/tools/Toolbox.js"
 import * as Testing from "../../src/server/Testing.js"
 
 /** Label values of the metric's counters. */
@@ -27,6 +30,37 @@ describe("Telemetry", () => {
       assert.deepStrictEqual(labels("snowguard_quota_store_changes_total"), ["memory", "normal", "outage"])
       assert.deepStrictEqual(labels("snowguard_quota_store_outage_total"), ["admitted", "closed"])
     }).pipe(Effect.provide(Testing.layer()))
+  )
+
+  it.scoped(
+    "has the counters of calls with every label that the code and the settings know, and of no client",
+    () =>
+      Effect.gen(function* () {
+        yield* Layer.build(Gauges.layer)
+        yield* TestClock.adjust("1 second")
+        const { tools } = yield* Toolbox
+        const begun = (name: string, ...wanted: ReadonlyArray<string>): boolean =>
+          Metric.unsafeSnapshot().some(({ metricKey }) => {
+            const values = metricKey.tags.map(({ value }) => value)
+            return metricKey.name === name && wanted.every((one) => values.includes(one))
+          })
+        for (const { name } of tools) {
+          for (const [code, kind] of Object.entries(Activity.codes)) {
+            assert.isTrue(begun("snowguard_calls_total", name, "default", code, kind), `${name} ${code}`)
+          }
+          assert.isTrue(begun("snowguard_calls_total", name, "ok"))
+          assert.isTrue(begun("snowguard_calls_total", name, "DEADLINE_EXCEEDED", "failed"))
+        }
+        for (const [code, kind] of Object.entries(Activity.codes))
+          if (kind === "refused") assert.isTrue(begun("snowguard_refusals_total", "default", code), code)
+        assert.isTrue(
+          begun("snowguard_would_refuse_total", "default", "QUOTA_EXCEEDED", "client:queries_per_hour")
+        )
+        assert.isTrue(begun("snowguard_attempts_total", "query", "failure"))
+        HttpMetrics.begin()
+        for (const name of ["requests", "refusals", "auth", "sessions", "streams", "unread"])
+          assert.isTrue(begun(`snowguard_http_${name}_total`), name)
+      }).pipe(Effect.provide(Testing.layer()))
   )
 
   /** The lines of /metrics that hold a name, without labels of other tests. */

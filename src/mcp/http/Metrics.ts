@@ -29,7 +29,7 @@ const refusals = counter(
 
 /** Why the edge refuses a request. */
 export const refusalReasons = [
-  ...["host", "origin", "path", "method", "accept", "content-type", "revision", "malformed"],
+  ...["host", "origin", "path", "method", "accept", "content-type", "revision", "modern", "malformed"],
   ...[
     "invalid-request",
     "invalid-params",

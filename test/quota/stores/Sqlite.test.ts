@@ -426,7 +426,8 @@ describe("sqlite, when the disk fails", () => {
           lockTimeoutMs: 50,
           pages: Pages.make(database, { prefix: "p-", firstId: 0 }, "fixed"),
           clock: () => 0,
-          committed: () => (commits += 1)
+          committed: () => (commits += 1),
+          lost: () => {}
         })
         yield* Effect.forkScoped(transactions.worker)
         const submit = Effect.either(transactions.submit("reserve", true, () => "granted"))
@@ -454,7 +455,8 @@ describe("sqlite, when the disk fails", () => {
         lockTimeoutMs: 50,
         pages: Pages.make(database, { prefix: "p-", firstId: 0 }, "fixed"),
         clock: () => ++clocks,
-        committed: () => {}
+        committed: () => {},
+        lost: () => {}
       })
       const submit = Effect.either(transactions.submit("reserve", true, () => "granted"))
       const answers = yield* Effect.all([submit, submit, submit], { concurrency: "unbounded" })
