@@ -7,7 +7,6 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Bulkhead from "../guard/Bulkhead.js"
@@ -24,7 +23,6 @@ import * as Quota from "../quota/Quota.js"
 import * as QuotaStore from "../quota/QuotaStore.js"
 import { CallPolicy } from "../tools/CallPolicy.js"
 import { ResultCache } from "../tools/ResultCache.js"
-import { Toolbox } from "../tools/Toolbox.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
 import { Reloads } from "./Reloads.js"
 
@@ -192,29 +190,30 @@ const ofGuards = [
 /** Not at the start: there are a thousand of them, and a scrape comes later. */
 const BEGIN_AFTER = "1 second"
 
-/** The tools and tiers that there are; none are known where there is no toolbox. */
-const beginCalls = Effect.gen(function* () {
-  const toolbox = yield* Effect.serviceOption(Toolbox)
-  const policies = yield* Effect.serviceOption(CallPolicy)
-  const tools = Option.match(toolbox, {
-    onNone: () => [],
-    onSome: ({ tools }) => tools.map(({ name }) => name)
-  })
-  const begun = Effect.sync(() => {
-    const tiers = Option.flatMapNullable(policies, ({ tiers }) => tiers?.())
-    for (const tier of new Set(["default", ...Option.getOrElse(tiers, () => [])])) {
-      const refusals = [
-        ...ofGuards,
-        ...scoped("TOOL_DENIED", [tier]),
-        ...scoped("WAREHOUSE_SUSPENDED", [tier])
-      ]
-      Telemetry.beginCalls({ tiers: [tier], tools, ends, refusals, observed: ofLimits })
-    }
-  })
-  const onChange = Option.flatMapNullable(policies, ({ onChange }) => onChange)
-  if (Option.isSome(onChange)) yield* onChange.value(begun)
-  yield* Effect.forkScoped(Effect.delay(begun, BEGIN_AFTER))
-})
+/**
+ * Begins the counters of calls of these tools at 0, for every tier that the policies know, while the scope is open.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerCalls = (tools: ReadonlyArray<string>): Layer.Layer<never, never, CallPolicy> =>
+  Layer.scopedDiscard(
+    Effect.gen(function* () {
+      const { onChange, tiers = () => [] } = yield* CallPolicy
+      const begun = Effect.sync(() => {
+        for (const tier of new Set(["default", ...tiers()])) {
+          const refusals = [
+            ...ofGuards,
+            ...scoped("TOOL_DENIED", [tier]),
+            ...scoped("WAREHOUSE_SUSPENDED", [tier])
+          ]
+          Telemetry.beginCalls({ tiers: [tier], tools, ends, refusals, observed: ofLimits })
+        }
+      })
+      if (onChange !== undefined) yield* onChange(begun)
+      yield* Effect.forkScoped(Effect.delay(begun, BEGIN_AFTER))
+    })
+  )
 
 const SAMPLE_EVERY = "10 seconds"
 
@@ -229,7 +228,6 @@ export const layer: Layer.Layer<never, never, Effect.Effect.Context<typeof sampl
     const breaker = yield* CircuitBreaker.CircuitBreaker
     const degradation = yield* Degradation.Degradation
     yield* begin
-    yield* beginCalls
     yield* Effect.forkScoped(
       Stream.runForEach(breaker.transitions, ({ to }) => Effect.sync(() => transitions({ to })))
     )

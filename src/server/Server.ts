@@ -154,12 +154,16 @@ export const parts = (
 /** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
 const DRAIN_SHARE = 0.8
 
+const callsCounted = Layer.unwrapEffect(
+  Effect.map(Toolbox.Toolbox, ({ tools }) => Gauges.layerCalls(tools.map(({ name }) => name)))
+)
+
 /** What stands on the parts and is not replaced by a name: provide your own instead of asking for it here. */
 const server = (settings: ServerConfig.Settings) =>
   Layer.merge(
     McpServer.layer({ ...Package, drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE }),
     Readiness.layer
-  ).pipe(Layer.provide(Layer.merge(Gauges.layer, Degradation.layerQuotaSignal)))
+  ).pipe(Layer.provide(Layer.mergeAll(Gauges.layer, callsCounted, Degradation.layerQuotaSignal)))
 
 /** The parts with what tells of them in front, and the receivers; loaded only where there are any. */
 const watched = <E, R>(

@@ -229,6 +229,42 @@ describe("McpServer", () => {
     }).pipe(Effect.provide(quiet))
   )
 
+  it.scopedLive(
+    "a refusal says how often the same call was refused, one after another, and counts no others",
+    () =>
+      Effect.gen(function* () {
+        const refusal = new RateLimited({
+          scope: "client",
+          ratePerSecond: 10,
+          burst: 100,
+          remaining: 0,
+          retryAfterMs: 250,
+          retryHintMs: 260,
+          never: false
+        })
+        const arrived = yield* Ref.make(0)
+        const all = yield* Deferred.make<void>()
+        const together = Effect.flatMap(
+          Ref.updateAndGet(arrived, (n) => n + 1),
+          (n) => (n < 3 ? Deferred.await(all) : Deferred.succeed(all, undefined))
+        )
+        const { client } = yield* connect([
+          tool("limited", ({ limit }) => Effect.zipRight(limit === 9 ? together : Effect.void, refusal))
+        ])
+        const refused = (limit: number) => Effect.map(call(client, "limited", { limit }), text)
+        const counts = (told: string) => /Refused (\d+) times in a row/.exec(told)?.[1]
+        assert.isUndefined(counts(yield* refused(1)))
+        // Another call.
+        assert.isUndefined(counts(yield* refused(2)))
+        assert.strictEqual(counts(yield* refused(2)), "2")
+        assert.strictEqual(counts(yield* refused(2)), "3")
+        // Under way together.
+        const told = yield* Effect.all([refused(9), refused(9), refused(9)], { concurrency: "unbounded" })
+        assert.deepStrictEqual(told.map(counts), [undefined, undefined, undefined])
+        assert.strictEqual(counts(yield* refused(9)), "2")
+      }).pipe(Effect.provide(quiet))
+  )
+
   it.scopedLive("arguments that do not fit are the model's to correct: every problem is named", () =>
     Effect.gen(function* () {
       const { client } = yield* connect([tool("strict", () => whoAmI)])
