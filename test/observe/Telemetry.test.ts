@@ -36,9 +36,9 @@ describe("Telemetry", () => {
     "has the counters of calls with every label that the code and the settings know, and of no client",
     () =>
       Effect.gen(function* () {
-        yield* Layer.build(Gauges.layer)
-        yield* TestClock.adjust("1 second")
         const { tools } = yield* Toolbox
+        yield* Layer.build(Layer.merge(Gauges.layer, Gauges.layerCalls(tools.map(({ name }) => name))))
+        yield* TestClock.adjust("1 second")
         const begun = (name: string, ...wanted: ReadonlyArray<string>): boolean =>
           Metric.unsafeSnapshot().some(({ metricKey }) => {
             const values = metricKey.tags.map(({ value }) => value)
