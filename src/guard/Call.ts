@@ -560,11 +560,14 @@ const isLate = (error: unknown): error is DeadlineExceeded | WarehouseError =>
     ? error.sent
     : error instanceof WarehouseError && error.reason === "StatementTimeout"
 
-/** Why calls fail at the warehouse now, where that is known. What is of one user, or over, says nothing of a call. */
-const troubleOf = ({ latched, trouble }: Health.Status): Reason | undefined => {
-  if (latched !== undefined && latched.onlySome !== true) return "Authentication"
-  return trouble?.user === undefined && trouble?.recoveredAgoMs === undefined ? trouble?.reason : undefined
-}
+/**
+ * Why calls fail at the warehouse now, where that is known. What is of one user, or over, says nothing of a call, and
+ * neither does a login: the statement had a session.
+ */
+const troubleOf = ({ trouble }: Health.Status): Reason | undefined =>
+  trouble?.reason === "Unavailable" && trouble.user === undefined && trouble.recoveredAgoMs === undefined
+    ? trouble.reason
+    : undefined
 
 /** Fails with the error; where a statement was out of time, with what it took so long for. */
 export const explainLate =
