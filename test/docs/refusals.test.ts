@@ -94,7 +94,7 @@ const comparable = (text: string): string =>
     .trim()
 
 const isShown = ({ text }: { readonly text: string }): boolean =>
-  Object.keys(codes).some((code) => text.startsWith(`${code}: `) || text.includes(`"code": "${code}"`))
+  Object.keys(codes).some((code) => text.startsWith(`${code}: `) || text.startsWith(`{\n  "code": "${code}"`))
 
 /** The fields, with texts and figures that vary left open. */
 const shapeOf = (report: object): object =>
