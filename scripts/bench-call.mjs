@@ -1,6 +1,6 @@
 // What a call costs: the whole server beside the bare driver and its peers, and where it goes, with the goals.
-//   npm run bench:call [-- --rounds 5] [--ms 500] [--only calls,start,memory,http,breakdown,growth] [--json]
-//                         [--peers DIR | --no-peers]
+//   npm run bench:call [-- --rounds 5] [--ms 500] [--warm 5000] [--only calls,start,memory,http,breakdown,growth]
+//                         [--json] [--peers DIR | --no-peers]
 // The peers are no dependencies: npm installs them into --peers (node_modules/.cache/call-peers). Needs dist/.
 import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
@@ -15,6 +15,7 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
     ms: { type: "string", default: "500" },
+    warm: { type: "string", default: "5000" },
     only: { type: "string", default: "" },
     peers: { type: "string", default: join(root, "node_modules", ".cache", "call-peers") },
     "no-peers": { type: "boolean", default: false },
@@ -86,6 +87,7 @@ const given = {
   peers,
   rounds: Number(options.rounds),
   ms: Number(options.ms),
+  warm: Number(options.warm),
   only: options.only === "" ? [] : options.only.split(","),
   json: options.json
 }

@@ -20,7 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import { randomBytes } from "node:crypto"
+import { randomUUID } from "node:crypto"
 import { Received } from "../guard/Deadline.js"
 import * as Activity from "../observe/Activity.js"
 import { Audit } from "../observe/Audit.js"
@@ -152,7 +152,8 @@ const parentSpan = ({ meta }: Asked): Tracer.ExternalSpan | undefined => {
 
 const asContent = (text: string) => ({ type: "text" as const, text })
 
-const fence = () => Fence.make(randomBytes(6).toString("hex"))
+/** The last field of a random UUID is random as a whole; node draws the bytes of many at a time. */
+const fence = () => Fence.make(randomUUID().slice(-12))
 
 const isObject = (value: unknown): value is Params =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -545,11 +546,14 @@ export const make = (options: Options) =>
             HashMap.set(HashMap.set(all, "client", client), "tool", tool.name)
           )
           yield* extendContext((all) =>
-            all.pipe(
-              Context.add(CurrentNotes, notes),
-              Context.add(Received, started),
-              Context.add(CurrentPrincipal, principal),
-              Context.add(Tracer.ParentSpan, span)
+            // What is large is copied once.
+            Context.merge(
+              all,
+              Context.make(CurrentNotes, notes).pipe(
+                Context.add(Received, started),
+                Context.add(CurrentPrincipal, principal),
+                Context.add(Tracer.ParentSpan, span)
+              )
             )
           )
           const ran = Effect.suspend(() => run(tool, input, context, principal, started))

@@ -35,6 +35,8 @@ interface Given {
   readonly peers: { readonly [name: string]: Command | string }
   readonly rounds: number
   readonly ms: number
+  /** Calls of each server before the first round. */
+  readonly warm: number
   readonly only: ReadonlyArray<string>
   readonly json: boolean
 }
@@ -165,10 +167,11 @@ interface Samples {
 }
 
 /**
- * Before anything is measured: V8 compiles for some hundred calls, on threads that count too. As many for the fast as
- * for the slow ones, and not many more later: who is called ten times as often is compiled ten times as well.
+ * Before anything is measured: V8 compiles for some thousand calls, on threads that count too, and servers run for days.
+ * As many for the fast as for the slow ones, and not many more later: what is called ten times as often is compiled ten
+ * times as well.
  */
-const WARM_UP = { ms: 10_000, calls: 600 }
+const WARM_UP = { ms: 120_000, calls: given.warm }
 const MOST_CALLS = 600
 
 interface Bounds {
@@ -779,7 +782,7 @@ const mib = (bytes: ReadonlyArray<number>) => median(bytes) / 1024 / 1024
 const print = (report: Report, goals: ReadonlyArray<Goal>): string => {
   const { breakdown, calls, growth, http, leftOut, machine, memory, rounds, starts } = report
   const sections: Array<string> = [
-    `${machine.cpus} cores, node ${machine.node}, medians of ${rounds} rounds` +
+    `${machine.cpus} cores, node ${machine.node}, medians of ${rounds} rounds after ${given.warm} calls` +
       (machine.loaded
         ? `; UNDER LOAD (${machine.load.toFixed(1)} at the start): compare within this run only`
         : "")
