@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { freePort } from "../utils/freePort.js"
 import * as Redis from "../utils/redis.js"
 import * as Server from "../utils/server.js"
@@ -82,7 +83,7 @@ describe("a server whose Redis is not there when it starts", () => {
         await server.initialize()
         const answer = await server.call(1, "list_databases")
         assert.notStrictEqual(answer.result?.isError, true)
-        while (!server.stderr.includes("are not shared")) await new Promise((done) => setTimeout(done, 50))
+        while (!server.stderr.includes("are not shared")) await once(server.child.stderr, "data")
         server.child.stdin.end()
         await server.exited
       })

@@ -70,4 +70,13 @@ describe("the URL of a Redis", () => {
       tls: {}
     })
   })
+
+  it("never breaks a connection under a command that is still in time", () => {
+    const target = parse("redis://h")
+    if (typeof target === "string") throw new Error(target)
+    for (const commandTimeoutMs of [50, 150, 999, 1_000, 2_000, 10_000]) {
+      const { commandTimeout = 0, socketTimeout = 0 } = optionsOf(target, { commandTimeoutMs })
+      expect(socketTimeout).toBeGreaterThan(commandTimeout)
+    }
+  })
 })

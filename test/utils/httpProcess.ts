@@ -17,6 +17,7 @@ export class Process {
   stdout = ""
   stderr = ""
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
+  /** Where it listens; fails with what the process wrote when it ends without. */
   readonly port: Promise<number>
   constructor(
     readonly child: ChildProcess,
@@ -28,13 +29,22 @@ export class Process {
       signal: signal as NodeJS.Signals | null
     }))
     child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.stdout += text))
-    this.port = new Promise((resolve) => {
+    this.port = new Promise((resolve, reject) => {
       child.stderr?.setEncoding("utf8").on("data", (text: string) => {
         this.stderr += text
         const port = /127\.0\.0\.1:(\d+)\/mcp/.exec(this.stderr)?.[1]
         if (port !== undefined) resolve(Number(port))
       })
+      this.exited.then(
+        ({ code, signal }) =>
+          reject(
+            new Error(`the server ended (${signal ?? `code ${code}`}) and never listened:\n${this.stderr}`)
+          ),
+        reject
+      )
     })
+    // A test that ends it on purpose does not ask for the port.
+    this.port.catch(() => {})
   }
 }
 

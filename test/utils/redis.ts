@@ -138,7 +138,11 @@ export const cluster = Effect.gen(function* () {
           "--cluster-node-timeout",
           "2000",
           "--cluster-require-full-coverage",
-          "no"
+          "no",
+          // Else a node knows its address only when another has called it, and until then leaves itself out of
+          // what it tells clients about the cluster.
+          "--cluster-announce-ip",
+          "127.0.0.1"
         ])
       ),
       (started) => Effect.promise(() => started.kill())

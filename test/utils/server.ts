@@ -89,7 +89,10 @@ export class RawServer {
   readonly notJson: Array<string> = []
   stderr = ""
   private rest = ""
-  private readonly waiting = new Map<number, (message: Message) => void>()
+  private readonly waiting = new Map<
+    number,
+    { readonly resolve: (message: Message) => void; readonly reject: (cause: Error) => void }
+  >()
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 
   constructor(readonly child: ChildProcessWithoutNullStreams) {
@@ -104,6 +107,10 @@ export class RawServer {
     child.stdin.on("error", () => {})
     this.exited = once(child, "close").then(([code, signal]) => {
       if (this.rest !== "") this.notJson.push(this.rest)
+      const cause = new Error(
+        `the server ended (${signal ?? `code ${code}`}) and did not answer:\n${this.stderr}`
+      )
+      for (const { reject } of this.waiting.values()) reject(cause)
       return { code: code as number | null, signal: signal as NodeJS.Signals | null }
     })
   }
@@ -113,7 +120,7 @@ export class RawServer {
       const message = JSON.parse(line) as Message & { readonly jsonrpc?: string }
       if (message.jsonrpc !== "2.0") throw new Error("not JSON-RPC")
       this.messages.push(message)
-      if (message.id !== undefined) this.waiting.get(message.id)?.(message)
+      if (message.id !== undefined) this.waiting.get(message.id)?.resolve(message)
     } catch {
       this.notJson.push(line)
     }
@@ -124,7 +131,9 @@ export class RawServer {
   }
 
   request(id: number, method: string, params: object = {}): Promise<Message> {
-    const answer = new Promise<Message>((resolve) => this.waiting.set(id, resolve))
+    const answer = new Promise<Message>((resolve, reject) => this.waiting.set(id, { resolve, reject }))
+    // Some tests end the server on purpose, and do not ask for the answer.
+    answer.catch(() => {})
     this.send({ id, method, params })
     return answer
   }

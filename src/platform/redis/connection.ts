@@ -39,7 +39,9 @@ export const optionsOf = (target: Target, { commandTimeoutMs }: Timing, tls: Tls
     : {}),
   commandTimeout: commandTimeoutMs,
   connectTimeout: CONNECT_TIMEOUT_MS,
-  socketTimeout: CONNECT_TIMEOUT_MS,
+  // Counted from the first command that is under way: shorter than a command's own limit, it would break the
+  // connection under commands that are still in time, in a stall of this process as in one of Redis.
+  socketTimeout: Math.max(CONNECT_TIMEOUT_MS, 2 * commandTimeoutMs),
   maxRetriesPerRequest: 0,
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,

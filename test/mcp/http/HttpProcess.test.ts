@@ -22,6 +22,17 @@ const held = (server: H.Server, text: string) => {
 }
 
 describe("the shared server, spawned", () => {
+  it.scopedLive("has no port where it cannot start: what it wrote is the reason", () =>
+    Effect.gen(function* () {
+      const server = yield* spawned({ SNOWGUARD_CONFIG: "/nowhere/snowguard.toml" })
+      const cause = yield* Effect.flip(Effect.tryPromise(() => server.port))
+      assert.match(
+        String(cause.error),
+        /the server ended \(code \d+\) and never listened:[^]*\/nowhere\/snowguard.toml/
+      )
+    })
+  )
+
   it.scopedLive("serves the warehouse, and a client that hangs up frees its statement", () =>
     Effect.gen(function* () {
       const { server } = yield* serving()
