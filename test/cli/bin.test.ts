@@ -179,7 +179,7 @@ describe("the binary, spawned", () => {
           SNOWFLAKE_USER: Emulator.defaultUser,
           SNOWFLAKE_PASSWORD: Emulator.defaultPassword,
           SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "1",
-          SNOWGUARD_BREAKER_CONSECUTIVE_FAILURES: "2"
+          SNOWGUARD_BREAKER_CONSECUTIVE_FAILURES: "1"
         })
         yield* call("list_databases")
         yield* emulator.setFaults({ faults: [{ kind: "hang", where: "query" }] })

@@ -130,11 +130,12 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
           for (const screen of screens) {
             await page.setViewportSize(screen)
             assert.isAtMost(await scrollWidth(page), screen.width)
-            const light = await Axe.violations(page)
+            assert.deepStrictEqual(await Axe.violations(page), [], String(screen.width))
+            // The narrow screen has the same colours, and less to see.
+            if (screen !== screens[0]) continue
             await page.emulateMedia({ colorScheme: "dark" })
-            const dark = await Axe.violations(page, "colours")
+            assert.deepStrictEqual(await Axe.violations(page, "colours"), [], "dark")
             await page.emulateMedia({ colorScheme: "light" })
-            assert.deepStrictEqual({ light, dark }, { light: [], dark: [] }, String(screen.width))
           }
           await page.setViewportSize(narrowest)
           assert.isAtMost(await scrollWidth(page), narrowest.width)

@@ -10,17 +10,22 @@ const refused = (sign_in?: object) => ({
 
 const token = { credential: "access token", admin: "an access token with the scope snowguard:admin" }
 
+type Pretended = Condition | "silent" | "gone" | "stranger" | "tokenless"
+
+const pretended = new WeakMap<Page, Pretended>()
+
 /**
  * From now on the server's figures are these; `silent`: a healthy one that says nothing more; `gone`: no server
  * answers; `stranger`: a key is asked for. The page comes back for more as soon as the stream of events has
  * ended, which it does at once.
  */
-export const pretend = async (
-  page: Page,
-  what: Condition | "silent" | "gone" | "stranger" | "tokenless"
-): Promise<void> => {
-  await page.unrouteAll({ behavior: "ignoreErrors" })
+export const pretend = async (page: Page, what: Pretended): Promise<void> => {
+  const isNew = !pretended.has(page)
+  pretended.set(page, what)
+  // One route for all states: while one took the place of another, a request would reach the server itself.
+  if (!isNew) return
   await page.route(/\/status\/(data|events)$/, async (route) => {
+    const what = pretended.get(page) ?? "gone"
     if (what === "gone") return route.abort("connectionrefused")
     if (what === "stranger") return route.fulfill(refused())
     if (what === "tokenless") return route.fulfill(refused(token))

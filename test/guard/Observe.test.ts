@@ -10,6 +10,7 @@ import * as Principal from "../../src/platform/Principal.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
 import * as Testing from "../../src/server/Testing.js"
+import { shortOrLong } from "../utils/long.js"
 
 const quotas = (limits: Quota.Limits, global: Quota.Limits, observe: ReadonlyArray<QuotaStore.QuotaName>) =>
   Effect.map(
@@ -89,7 +90,7 @@ describe("observed quotas", () => {
           }
         }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext), Effect.runPromise)
       ),
-      { numRuns: 100 }
+      { numRuns: shortOrLong(25, 100) }
     ))
 })
 
@@ -256,7 +257,7 @@ describe("a call that an observed limit would have refused", () => {
           }
         }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext), Effect.runPromise)
       ),
-      { numRuns: 25, examples: [[eachKind]] }
+      { numRuns: shortOrLong(6, 25), examples: [[eachKind]] }
     )
     // A run in which no limit of a kind has refused would say nothing of it.
     assert.includeMembers(

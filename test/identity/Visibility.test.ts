@@ -8,6 +8,7 @@ import * as Server from "../../src/server/Server.js"
 import { Toolbox } from "../../src/tools/Toolbox.js"
 import { settingsOf } from "../config/samples.js"
 import * as H from "../utils/http.js"
+import { isLong } from "../utils/long.js"
 
 /** Two users, each with a role that reads what the other's does not. */
 const directory = {
@@ -244,13 +245,15 @@ const questions = ["PUBLIC", "WEB"].flatMap(
 )
 
 for (const identity of identities) {
+  // Eras and identities do not meet: the second identity is asked for in one era.
+  const eras = identity === identities[0] || isLong ? ["2025", "2026"] : ["2026"]
   it.scopedLive(
-    `resources, completions and suggestions of ${identity.name} name no object of the other's, in both eras, in an outage and from memory`,
+    `resources, completions and suggestions of ${identity.name} name no object of the other's, in ${eras.length === 2 ? "both eras" : "one era"}, in an outage and from memory`,
     () =>
       Effect.gen(function* () {
         const { emulator, http, speak } = yield* served(identity)
         const voices = yield* Effect.forEach(
-          ["ann", "bob"].flatMap((user) => ["2025", "2026"].map((era) => ({ user, era }))),
+          ["ann", "bob"].flatMap((user) => eras.map((era) => ({ user, era }))),
           ({ era, user }) => Effect.map(speak(user, era), (ask) => ({ user, era, ask }))
         )
         const complete = (ask: (typeof voices)[number]["ask"], schema: string) =>
@@ -265,7 +268,7 @@ for (const identity of identities) {
         // What each may see is what it is told, and the other is not.
         const own = {
           ann: yield* complete(voices[0]!.ask, "PUBLIC"),
-          bob: yield* complete(voices[2]!.ask, "WEB")
+          bob: yield* complete(voices.find(({ user }) => user === "bob")!.ask, "WEB")
         }
         expect(own.ann).toContain("ORDERS")
         expect(own.bob).toContain("EVENTS")

@@ -1,23 +1,29 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { analyses } from "./analyses.js"
 import { attacks } from "./attacks.js"
+import { isLong } from "../utils/long.js"
+import { withLayer } from "../utils/withLayer.js"
 import * as Server from "./server.js"
 import * as Shop from "./shop.js"
 
-const kinds = ["embedded", "emulator"] as const
+class Embedded extends Context.Tag("test/Embedded")<Embedded, Server.Live>() {}
+class Emulated extends Context.Tag("test/Emulated")<Emulated, Server.Live>() {}
+
+const kinds = [
+  ["embedded", Embedded],
+  ["emulator", Emulated]
+] as const
+
+const tier = { mask: Shop.masks }
 
 const query = (call: Server.Call, sql: string) => call("execute_query", { sql })
 
 const limit = 300_000
 
-/**
- * All of them on the embedded warehouse, and of what costs a suite minutes every fourth: `npm run attacks` runs all
- * of them everywhere.
- */
-const isWhole = process.env["SNOWGUARD_TEST_ATTACKS"] === "all"
-const some = <A>(all: ReadonlyArray<A>): ReadonlyArray<A> =>
-  isWhole ? all : all.filter((_, i) => i % 4 === 0)
+/** One of so many, where all of them cost a run of all tests minutes: `npm run attacks` runs all of them everywhere. */
+const some = <A>(all: ReadonlyArray<A>, of: number): ReadonlyArray<A> =>
+  isLong ? all : all.filter((_, i) => i % of === 0)
 
 /** What a caller learns of an answer, without what is another one each time, such as the order of groups. */
 const learned = ({ bytes }: Server.Answer): string => [...withoutChance(bytes)].sort().join("")
@@ -35,21 +41,29 @@ const opaque = Object.fromEntries(
   Object.entries(Shop.masks).map(([column, kind]) => [column, kind === "token" ? "null" : kind])
 )
 
-describe(`${attacks.length} attacks on masked columns`, () => {
-  it("are at least three hundred, each of them once", () => {
+describe(`${attacks.length} attacks and ${analyses.length} analyses`, () => {
+  it("are at least three hundred and sixty, each of them once", () => {
     expect(new Set(attacks).size).toBe(attacks.length)
     expect(attacks.length).toBeGreaterThanOrEqual(300)
+    expect(new Set(analyses).size).toBeGreaterThanOrEqual(60)
   })
+})
 
-  for (const kind of kinds) {
-    it.scopedLive(
-      `see no canary on the ${kind} warehouse, in no form`,
+const servers = Layer.merge(
+  Layer.scoped(Embedded, Server.startLive({ kind: "embedded", tier })),
+  Layer.scoped(Emulated, Server.startLive({ kind: "emulator", tier }))
+)
+
+withLayer(servers)("a tier with masks", (it) => {
+  for (const [kind, Served] of kinds) {
+    it.effect(
+      `lets attacks see no canary on the ${kind} warehouse, in no form`,
       () =>
         Effect.gen(function* () {
-          const call = yield* Server.start({ kind, tier: { mask: Shop.masks } })
+          const { call } = yield* Served
           const needles = Shop.needles(1)
           let answered = 0
-          const chosen = kind === "embedded" ? attacks : some(attacks)
+          const chosen = some(attacks, kind === "embedded" ? 3 : 8)
           for (const sql of chosen) {
             const answer = yield* query(call, sql)
             if (!answer.isError) answered += 1
@@ -60,58 +74,54 @@ describe(`${attacks.length} attacks on masked columns`, () => {
         }),
       limit
     )
+
+    it.effect(
+      `is answered analyses on the ${kind} warehouse as where nothing is masked`,
+      () =>
+        Effect.gen(function* () {
+          const { call, withTier } = yield* Served
+          const chosen = some(analyses, kind === "embedded" ? 2 : 8)
+          const masked = yield* Effect.forEach(chosen, (sql) => query(call, sql))
+          yield* withTier({})
+          for (const [n, sql] of chosen.entries()) {
+            const { isError, rows, text } = masked[n]!
+            const plain = yield* query(call, sql)
+            expect([sql, isError ? text : "", rows]).toEqual([sql, "", plain.rows])
+          }
+        }),
+      limit
+    )
   }
 
-  it.scopedLive(
-    "see canaries where nothing is masked, so that the search for them finds what there is",
+  it.effect(
+    "is what hides canaries: attacks see them where nothing is masked, so that the search for them finds what there is",
     () =>
       Effect.gen(function* () {
-        const call = yield* Server.start({ kind: "embedded" })
+        const { call, withTier } = yield* Embedded
+        yield* withTier({})
         const needles = Shop.needles(1)
         let leaking = 0
-        const chosen = some(attacks)
+        const chosen = some(attacks, 8)
         for (const sql of chosen)
           if (Shop.leaks((yield* query(call, sql)).bytes, needles).length > 0) leaking += 1
         expect(leaking).toBeGreaterThan(chosen.length / 2)
       }),
     limit
   )
-
-  it.scopedLive(
-    "learn the same of two shops that differ in masked columns alone, where none is seen as a token",
-    () =>
-      Effect.gen(function* () {
-        const [one, other] = yield* Effect.all([
-          Server.start({ kind: "embedded", world: 1, tier: { mask: opaque } }),
-          Server.start({ kind: "embedded", world: 2, tier: { mask: opaque } })
-        ])
-        for (const sql of some(attacks).filter((sql) => !/SAMPLE/.test(sql))) {
-          const [a, b] = yield* Effect.all([query(one, sql), query(other, sql)])
-          expect([sql, learned(a)]).toEqual([sql, learned(b)])
-        }
-      }),
-    limit
-  )
 })
 
-describe(`${analyses.length} analyses of tables with masked columns`, () => {
-  it("are at least sixty", () => expect(new Set(analyses).size).toBeGreaterThanOrEqual(60))
-
-  for (const kind of kinds) {
-    it.scopedLive(
-      `are answered on the ${kind} warehouse as where nothing is masked`,
-      () =>
-        Effect.gen(function* () {
-          const [masked, plain] = yield* Effect.all([
-            Server.start({ kind, tier: { mask: Shop.masks } }),
-            Server.start({ kind })
-          ])
-          for (const sql of kind === "embedded" ? analyses : some(analyses)) {
-            const [a, b] = yield* Effect.all([query(masked, sql), query(plain, sql)])
-            expect([sql, a.isError ? a.text : "", a.rows]).toEqual([sql, "", b.rows])
-          }
-        }),
-      limit
-    )
-  }
-})
+it.scopedLive(
+  "attacks learn the same of two shops that differ in masked columns alone, where none is seen as a token",
+  () =>
+    Effect.gen(function* () {
+      const [one, other] = yield* Effect.all([
+        Server.start({ kind: "embedded", world: 1, tier: { mask: opaque } }),
+        Server.start({ kind: "embedded", world: 2, tier: { mask: opaque } })
+      ])
+      for (const sql of some(attacks, 8).filter((sql) => !/SAMPLE/.test(sql))) {
+        const [a, b] = yield* Effect.all([query(one, sql), query(other, sql)])
+        expect([sql, learned(a)]).toEqual([sql, learned(b)])
+      }
+    }),
+  limit
+)

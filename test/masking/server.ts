@@ -8,7 +8,7 @@ import { join } from "node:path"
 import * as ServerConfig from "../../src/config/ServerConfig.js"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { McpServer } from "../../src/mcp/McpServer.js"
-import * as Live from "../../src/platform/Live.js"
+import * as LiveSettings from "../../src/platform/Live.js"
 import * as Principal from "../../src/platform/Principal.js"
 import * as Server from "../../src/server/Server.js"
 import * as DuckDb from "../../src/warehouse/DuckDb.js"
@@ -84,6 +84,8 @@ const connect = (principal: Principal.Principal) =>
     return call
   })
 
+export type Live = Effect.Effect.Success<ReturnType<typeof startLive>>
+
 /** A server with a client of its own; its parts live as long as the scope. */
 export const start = (options: Options) => Effect.map(startLive(options), ({ call }) => call)
 
@@ -134,8 +136,14 @@ export const startLive = ({ create, document = {}, kind, state, tables, tier = {
           }
         })
       ).settings
-    const { live, set } = Live.make(settingsOf(tier))
+    const { live, set } = LiveSettings.make(settingsOf(tier))
     const context = yield* Layer.build(Server.layerShared(live, {}, state ?? join(home, "state")))
     const call = yield* Effect.provide(connect(Principal.make("ann")), context)
-    return { call, set: (tier: Options["tier"]) => set(settingsOf(tier)) }
+    const setTier = (tier: Options["tier"]) => set(settingsOf(tier))
+    return {
+      call,
+      set: setTier,
+      /** Other settings of the tier until the scope is closed, for tests that share a server. */
+      withTier: (other: Options["tier"]) => Effect.acquireRelease(setTier(other), () => setTier(tier))
+    }
   }).pipe(Effect.provide(Logger.minimumLogLevel(LogLevel.None)))

@@ -25,6 +25,7 @@ import type { Collector } from "../utils/collector.js"
 import { collector } from "../utils/collector.js"
 import * as H from "../utils/http.js"
 import { endless, folder, serving, spawned } from "../utils/httpProcess.js"
+import { isLong } from "../utils/long.js"
 import { bin, cleanEnv } from "../utils/server.js"
 import type { Outcome } from "../utils/toolCalls.js"
 import { converse, rows } from "../utils/toolCalls.js"
@@ -418,7 +419,8 @@ describe("the binary", () => {
       Effect.gen(function* () {
         const home = configured(yield* folder)
         const [first, ...others] = yield* Effect.forEach(
-          cells,
+          // Each era once, and each transport.
+          cells.filter((_, i) => isLong || i === 0 || i === 3),
           ([name, open]) =>
             Effect.map(Effect.scoped(conversation(open, home)), (found) => ({ name, ...found })),
           { concurrency: 2 }

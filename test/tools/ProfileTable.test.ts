@@ -153,220 +153,236 @@ const others = [
   `CREATE VIEW V_LARGE AS SELECT * FROM LARGE`
 ]
 
-const known = create({ KNOWN: ordered, EMPTY: ordered.map((column) => ({ ...column, values: [] })) }, others)
+const anyColumn = (name: string, size: number): fc.Arbitrary<Column> => {
+  const of = (type: string, value: fc.Arbitrary<Value>) =>
+    fc
+      .tuple(fc.array(value, { minLength: 1, maxLength: 9 }), fc.boolean())
+      .chain(([few, isFree]) =>
+        fc.array(fc.option(isFree ? value : fc.constantFrom(...few), { freq: 4 }), {
+          minLength: size,
+          maxLength: size
+        })
+      )
+      .map((values): Column => ({ name, type, values }))
+  return fc.oneof(
+    of("BIGINT", fc.integer({ min: -50, max: 50 })),
+    of("DECIMAL(38,0)", fc.bigInt({ min: -(10n ** 37n), max: 10n ** 37n })),
+    of(
+      "DOUBLE",
+      fc.integer({ min: -9999, max: 9999 }).map((n) => n / 16)
+    ),
+    of(
+      "VARCHAR",
+      fc.string({ unit: "grapheme", maxLength: 12 }).map((text) => text.replaceAll("\0", ""))
+    ),
+    of(
+      "DATE",
+      fc.integer({ min: 0, max: 9999 }).map((n) => new Date(n * 86_400_000).toISOString().slice(0, 10))
+    )
+  )
+}
+/** Of any shape. */
+const anyTables = fc.sample(
+  fc
+    .tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 6 }))
+    .chain(([size, width]) =>
+      fc.tuple(
+        ...Array.from({ length: width }, (_, at) => anyColumn(`${String.fromCharCode(72 + at)}_${at}`, size))
+      )
+    ),
+  { seed: 7, numRuns: 15 }
+)
 
-class Known extends Context.Tag("test/Known")<Known, Server.Call>() {}
+const file = create(
+  {
+    KNOWN: ordered,
+    EMPTY: ordered.map((column) => ({ ...column, values: [] })),
+    ...Object.fromEntries(anyTables.map((columns, at) => [`T${at}`, columns]))
+  },
+  others
+)
+
+class Known extends Context.Tag("test/Known")<Known, Server.Live>() {}
 
 for (const kind of ["embedded", "emulator"] as const) {
-  const started = (options: Partial<Server.Options> = {}) => Server.start({ kind, create: known, ...options })
-  withLayer(Layer.scoped(Known, started()))(`profile_table on the ${kind} warehouse`, (it) => {
-    const table = (call: Server.Call, name: string, args: object = {}) =>
-      call("profile_table", { database: "KNOWN", table: name, ...args })
+  withLayer(Layer.scoped(Known, Server.startLive({ kind, create: file })))(
+    `profile_table on the ${kind} warehouse`,
+    (it) => {
+      const called = Effect.map(Known, ({ call }) => call)
+      const table = (call: Server.Call, name: string, args: object = {}) =>
+        call("profile_table", { database: "KNOWN", table: name, ...args })
 
-    it.effect("tells of each column what its data are", () =>
-      Effect.gen(function* () {
-        const answer = yield* table(yield* Known, "KNOWN")
-        const told = columnsOf(answer)
-        expect(answer.structured).toMatchObject({ rows, rows_read: rows, estimate: false, truncated: false })
-        for (const [at, column] of ordered.entries()) agrees(column, told[at])
-        const find = (name: string) => told.find((each) => each.name === name)
-        expect(find('"SELECT"')).toMatchObject({ length: { min: 2, mean: 2, max: 2 } })
-        expect(find("STATE")).toMatchObject({ length: { min: 0, mean: 3, max: 4 } })
-        expect(find("BIG")).toMatchObject({ least: "9007199254740993", greatest: "9007199254740995" })
-        for (const [at, quartile] of find("ID")!.quartiles!.entries())
-          expect(Math.abs(quartile - 30 * (at + 1))).toBeLessThan(3)
-        expect(find("FLAG")).toMatchObject({
-          nulls: 40,
-          distinct: 2,
-          // The order of those that are equally frequent is open.
-          most_frequent: expect.arrayContaining([
-            [false, 40],
-            [true, 40]
-          ])
-        })
-        expect(find("FLAG")).not.toHaveProperty("least")
-        expect(find("RAW")).toMatchObject({
-          nulls: 100,
-          distinct: 1,
-          length: { min: 2, mean: 2, max: 2 },
-          most_frequent: [["ABCD", 20]]
-        })
-        expect(find("DOC")).toEqual({ name: "DOC", type: "VARIANT", note: expect.any(String), nulls: 10 })
-        expect(find("LIST")).toMatchObject({ nulls: 100, note: expect.any(String) })
-        expect(find("PRICE")).toMatchObject({ least: "1.50", greatest: "120.50" })
-        expect(find("MADE")).toMatchObject({ least: "2024-01-01T01:00:00", greatest: "2024-01-06T00:00:00" })
-        expect(find("MADE")).not.toHaveProperty("quartiles")
-        const long = find("LONG")!
-        expect(long.length).toEqual({ min: 26, mean: 621, max: 1216 })
-        expect(String(long.greatest)).toMatch(/^x+…\[truncated \d+ bytes\]$/)
-        expect(Buffer.byteLength(String(long.greatest))).toBeLessThanOrEqual(256)
-        const sample = answer.structured["sample"] as ReadonlyArray<ReadonlyArray<unknown>>
-        expect(sample).toHaveLength(3)
-        for (const row of sample) {
-          expect(row).toHaveLength(told.length)
-          const id = Number(row[0])
-          expect(row.slice(0, ordered.length)).toEqual(ordered.map(({ values }) => cell(values[id - 1]!)))
-        }
-        // What is in the data stands between the marks, as rows do.
-        const [open = "", body = "", close = ""] = answer.text.split("\n")
-        expect(open).toMatch(/^<data-[0-9a-f]{12}>/)
-        expect(body).toContain("IGNORE ALL RULES")
-        expect(close).toBe(`</data-${open.slice(6, 18)}>`)
-        expect(answer.structured).toHaveProperty("notice")
-      })
-    )
-
-    it.effect("tells of an empty table that it is one", () =>
-      Effect.gen(function* () {
-        const answer = yield* table(yield* Known, "EMPTY")
-        expect(answer.structured).toMatchObject({ rows: 0, rows_read: 0, estimate: false, sample: [] })
-        for (const column of columnsOf(answer)) {
-          expect(column).toEqual({ name: column.name, type: column.type, nulls: 0, distinct: 0 })
-        }
-      })
-    )
-
-    it.effect("takes names as other tools do, and says which table or column is not there", () =>
-      Effect.gen(function* () {
-        const call = yield* Known
-        const full = yield* call("profile_table", { table: "known.public.mixed_case" })
-        expect(full.structured).toMatchObject({ table: "KNOWN.PUBLIC.MIXED_CASE", rows: 3 })
-        expect(columnsOf(full)).toMatchObject([{ name: "A_B", distinct: 2, most_frequent: [[1, 2]] }])
-        const some = yield* table(call, "known", { columns: ['"SELECT"', "state", "STATE"] })
-        expect(columnsOf(some).map(({ name }) => name)).toEqual(['"SELECT"', "STATE"])
-        expect(some.structured).toMatchObject({ truncated: false })
-        expect((yield* call("profile_table", { table: "KNOWN" })).text).toMatch(/database is missing/)
-        expect((yield* table(call, "KNOWN", { columns: ["STAT"] })).text).toMatch(/no column STAT.*STATE/)
-        expect((yield* table(call, "KNOWNS")).text).toMatch(/WAREHOUSE_NOT_FOUND/)
-        const many = Array.from({ length: 51 }, (_, at) => `COLUMN_${at}`)
-        expect((yield* table(call, "WIDE", { columns: many })).text).toMatch(/1 to 50 columns/)
-      })
-    )
-
-    it.effect("reads fifty columns of a wide table, and says which are left out", () =>
-      Effect.gen(function* () {
-        const call = yield* Known
-        const answer = yield* table(call, "WIDE")
-        const told = columnsOf(answer)
-        expect(told).toHaveLength(50)
-        expect(told.map(({ distinct }) => distinct)).toEqual(Array.from({ length: 50 }, (_, at) => at + 1))
-        expect(answer.structured).toMatchObject({ truncated: true, truncated_reason: "columns" })
-        expect(answer.structured["next_step"]).toMatch(/^450 more columns/)
-        expect(answer.structured["left_out"]).toEqual(
-          Array.from({ length: 100 }, (_, at) => `COLUMN_${at + 50}`)
-        )
-        const last = yield* table(call, "WIDE", { columns: ["COLUMN_499", "COLUMN_2"] })
-        expect(columnsOf(last).map(({ greatest }) => greatest)).toEqual([59, 2])
-      })
-    )
-
-    it.effect("reads a sample of a large table, and says that figures are estimates", () =>
-      Effect.gen(function* () {
-        const call = yield* Known
-        const whole = yield* table(call, "LARGE")
-        expect(whole.structured).toMatchObject({ rows: 20_000, rows_read: 20_000, estimate: false })
-        expect(columnsOf(whole)).toMatchObject([{ distinct: 20_000 }, { distinct: 4 }, { nulls: 10_000 }])
-        const { structured, text } = yield* table(call, "LARGE", { sample_rows: 2000 })
-        const read = Number(structured["rows_read"])
-        expect(structured, text).toMatchObject({ rows: 20_000, estimate: true })
-        // Ten standard deviations.
-        expect(Math.abs(read - 2000)).toBeLessThan(430)
-        const [id, part, half] = structured["columns"] as ReadonlyArray<Told>
-        expect(id!.distinct).toBe(read)
-        expect(part!.distinct).toBe(4)
-        expect(part!.most_frequent!.reduce((sum, [, count]) => sum + count, 0)).toBe(read)
-        expect(Math.abs(half!.nulls / read - 0.5)).toBeLessThan(0.12)
-      })
-    )
-
-    it.effect("reads a view, whose rows are counted only where all of them are read", () =>
-      Effect.gen(function* () {
-        const call = yield* Known
-        const small = yield* table(call, "V")
-        expect(small.structured).toMatchObject({ rows, rows_read: rows, estimate: false })
-        agrees(ordered[2]!, columnsOf(small)[1])
-        const large = yield* table(call, "V_LARGE", { sample_rows: 300 })
-        expect(large.structured).toMatchObject({ rows_read: 300, estimate: true })
-        expect(large.structured).not.toHaveProperty("rows")
-      })
-    )
-
-    it.effect("reads what the tier may, and is there where the tier has it", () =>
-      Effect.gen(function* () {
-        const call = yield* started({ tier: { deny_objects: ["KNOWN.PUBLIC.LARGE"] } })
-        for (const name of ["LARGE", "PUBLIC.LARGE", 'KNOWN."PUBLIC"."LARGE"'])
-          expect((yield* table(call, name)).text).toMatch(/OBJECT_NOT_ALLOWED/)
-        expect(columnsOf(yield* table(call, "KNOWN"))).not.toEqual([])
-        const without = yield* started({ tier: { deny_tools: ["profile_table"] } })
-        expect((yield* table(without, "KNOWN")).text).toMatch(/TOOL_DENIED/)
-      })
-    )
-
-    it.effect("scans no more than the tier may, by the warehouse's own estimate", () =>
-      Effect.gen(function* () {
-        const call = yield* started({ tier: { max_scan_bytes: 1 } })
-        expect((yield* table(call, "LARGE")).text).toMatch(/SCAN_BUDGET/)
-        const generous = yield* started({ tier: { max_scan_bytes: 1_000_000_000 } })
-        expect((yield* table(generous, "LARGE")).structured).toMatchObject({ rows: 20_000 })
-      })
-    )
-
-    it.effect("tells the truth of any table", () =>
-      Effect.gen(function* () {
-        const column = (name: string, size: number): fc.Arbitrary<Column> => {
-          const of = (type: string, value: fc.Arbitrary<Value>) =>
-            fc
-              .tuple(fc.array(value, { minLength: 1, maxLength: 9 }), fc.boolean())
-              .chain(([few, isFree]) =>
-                fc.array(fc.option(isFree ? value : fc.constantFrom(...few), { freq: 4 }), {
-                  minLength: size,
-                  maxLength: size
-                })
-              )
-              .map((values): Column => ({ name, type, values }))
-          return fc.oneof(
-            of("BIGINT", fc.integer({ min: -50, max: 50 })),
-            of("DECIMAL(38,0)", fc.bigInt({ min: -(10n ** 37n), max: 10n ** 37n })),
-            of(
-              "DOUBLE",
-              fc.integer({ min: -9999, max: 9999 }).map((n) => n / 16)
-            ),
-            of(
-              "VARCHAR",
-              fc.string({ unit: "grapheme", maxLength: 12 }).map((text) => text.replaceAll("\0", ""))
-            ),
-            of(
-              "DATE",
-              fc
-                .integer({ min: 0, max: 9999 })
-                .map((n) => new Date(n * 86_400_000).toISOString().slice(0, 10))
-            )
-          )
-        }
-        const tables = fc.sample(
-          fc
-            .tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 6 }))
-            .chain(([size, width]) =>
-              fc.tuple(
-                ...Array.from({ length: width }, (_, at) =>
-                  column(`${String.fromCharCode(72 + at)}_${at}`, size)
-                )
-              )
-            ),
-          { seed: 7, numRuns: 15 }
-        )
-        const call = yield* started({
-          create: create(Object.fromEntries(tables.map((columns, at) => [`T${at}`, columns])))
-        })
-        for (const [at, columns] of tables.entries()) {
-          const answer = yield* table(call, `T${at}`)
+      it.effect("tells of each column what its data are", () =>
+        Effect.gen(function* () {
+          const answer = yield* table(yield* called, "KNOWN")
           const told = columnsOf(answer)
-          expect(answer.structured).toMatchObject({ rows: columns[0]!.values.length, estimate: false })
-          for (const [index, column] of columns.entries()) agrees(column, told[index])
-        }
-      })
-    )
-  })
+          expect(answer.structured).toMatchObject({
+            rows,
+            rows_read: rows,
+            estimate: false,
+            truncated: false
+          })
+          for (const [at, column] of ordered.entries()) agrees(column, told[at])
+          const find = (name: string) => told.find((each) => each.name === name)
+          expect(find('"SELECT"')).toMatchObject({ length: { min: 2, mean: 2, max: 2 } })
+          expect(find("STATE")).toMatchObject({ length: { min: 0, mean: 3, max: 4 } })
+          expect(find("BIG")).toMatchObject({ least: "9007199254740993", greatest: "9007199254740995" })
+          for (const [at, quartile] of find("ID")!.quartiles!.entries())
+            expect(Math.abs(quartile - 30 * (at + 1))).toBeLessThan(3)
+          expect(find("FLAG")).toMatchObject({
+            nulls: 40,
+            distinct: 2,
+            // The order of those that are equally frequent is open.
+            most_frequent: expect.arrayContaining([
+              [false, 40],
+              [true, 40]
+            ])
+          })
+          expect(find("FLAG")).not.toHaveProperty("least")
+          expect(find("RAW")).toMatchObject({
+            nulls: 100,
+            distinct: 1,
+            length: { min: 2, mean: 2, max: 2 },
+            most_frequent: [["ABCD", 20]]
+          })
+          expect(find("DOC")).toEqual({ name: "DOC", type: "VARIANT", note: expect.any(String), nulls: 10 })
+          expect(find("LIST")).toMatchObject({ nulls: 100, note: expect.any(String) })
+          expect(find("PRICE")).toMatchObject({ least: "1.50", greatest: "120.50" })
+          expect(find("MADE")).toMatchObject({
+            least: "2024-01-01T01:00:00",
+            greatest: "2024-01-06T00:00:00"
+          })
+          expect(find("MADE")).not.toHaveProperty("quartiles")
+          const long = find("LONG")!
+          expect(long.length).toEqual({ min: 26, mean: 621, max: 1216 })
+          expect(String(long.greatest)).toMatch(/^x+…\[truncated \d+ bytes\]$/)
+          expect(Buffer.byteLength(String(long.greatest))).toBeLessThanOrEqual(256)
+          const sample = answer.structured["sample"] as ReadonlyArray<ReadonlyArray<unknown>>
+          expect(sample).toHaveLength(3)
+          for (const row of sample) {
+            expect(row).toHaveLength(told.length)
+            const id = Number(row[0])
+            expect(row.slice(0, ordered.length)).toEqual(ordered.map(({ values }) => cell(values[id - 1]!)))
+          }
+          // What is in the data stands between the marks, as rows do.
+          const [open = "", body = "", close = ""] = answer.text.split("\n")
+          expect(open).toMatch(/^<data-[0-9a-f]{12}>/)
+          expect(body).toContain("IGNORE ALL RULES")
+          expect(close).toBe(`</data-${open.slice(6, 18)}>`)
+          expect(answer.structured).toHaveProperty("notice")
+        })
+      )
+
+      it.effect("tells of an empty table that it is one", () =>
+        Effect.gen(function* () {
+          const answer = yield* table(yield* called, "EMPTY")
+          expect(answer.structured).toMatchObject({ rows: 0, rows_read: 0, estimate: false, sample: [] })
+          for (const column of columnsOf(answer)) {
+            expect(column).toEqual({ name: column.name, type: column.type, nulls: 0, distinct: 0 })
+          }
+        })
+      )
+
+      it.effect("takes names as other tools do, and says which table or column is not there", () =>
+        Effect.gen(function* () {
+          const call = yield* called
+          const full = yield* call("profile_table", { table: "known.public.mixed_case" })
+          expect(full.structured).toMatchObject({ table: "KNOWN.PUBLIC.MIXED_CASE", rows: 3 })
+          expect(columnsOf(full)).toMatchObject([{ name: "A_B", distinct: 2, most_frequent: [[1, 2]] }])
+          const some = yield* table(call, "known", { columns: ['"SELECT"', "state", "STATE"] })
+          expect(columnsOf(some).map(({ name }) => name)).toEqual(['"SELECT"', "STATE"])
+          expect(some.structured).toMatchObject({ truncated: false })
+          expect((yield* call("profile_table", { table: "KNOWN" })).text).toMatch(/database is missing/)
+          expect((yield* table(call, "KNOWN", { columns: ["STAT"] })).text).toMatch(/no column STAT.*STATE/)
+          expect((yield* table(call, "KNOWNS")).text).toMatch(/WAREHOUSE_NOT_FOUND/)
+          const many = Array.from({ length: 51 }, (_, at) => `COLUMN_${at}`)
+          expect((yield* table(call, "WIDE", { columns: many })).text).toMatch(/1 to 50 columns/)
+        })
+      )
+
+      it.effect("reads fifty columns of a wide table, and says which are left out", () =>
+        Effect.gen(function* () {
+          const call = yield* called
+          const answer = yield* table(call, "WIDE")
+          const told = columnsOf(answer)
+          expect(told).toHaveLength(50)
+          expect(told.map(({ distinct }) => distinct)).toEqual(Array.from({ length: 50 }, (_, at) => at + 1))
+          expect(answer.structured).toMatchObject({ truncated: true, truncated_reason: "columns" })
+          expect(answer.structured["next_step"]).toMatch(/^450 more columns/)
+          expect(answer.structured["left_out"]).toEqual(
+            Array.from({ length: 100 }, (_, at) => `COLUMN_${at + 50}`)
+          )
+          const last = yield* table(call, "WIDE", { columns: ["COLUMN_499", "COLUMN_2"] })
+          expect(columnsOf(last).map(({ greatest }) => greatest)).toEqual([59, 2])
+        })
+      )
+
+      it.effect("reads a sample of a large table, and says that figures are estimates", () =>
+        Effect.gen(function* () {
+          const call = yield* called
+          const whole = yield* table(call, "LARGE")
+          expect(whole.structured).toMatchObject({ rows: 20_000, rows_read: 20_000, estimate: false })
+          expect(columnsOf(whole)).toMatchObject([{ distinct: 20_000 }, { distinct: 4 }, { nulls: 10_000 }])
+          const { structured, text } = yield* table(call, "LARGE", { sample_rows: 2000 })
+          const read = Number(structured["rows_read"])
+          expect(structured, text).toMatchObject({ rows: 20_000, estimate: true })
+          // Ten standard deviations.
+          expect(Math.abs(read - 2000)).toBeLessThan(430)
+          const [id, part, half] = structured["columns"] as ReadonlyArray<Told>
+          expect(id!.distinct).toBe(read)
+          expect(part!.distinct).toBe(4)
+          expect(part!.most_frequent!.reduce((sum, [, count]) => sum + count, 0)).toBe(read)
+          expect(Math.abs(half!.nulls / read - 0.5)).toBeLessThan(0.12)
+        })
+      )
+
+      it.effect("reads a view, whose rows are counted only where all of them are read", () =>
+        Effect.gen(function* () {
+          const call = yield* called
+          const small = yield* table(call, "V")
+          expect(small.structured).toMatchObject({ rows, rows_read: rows, estimate: false })
+          agrees(ordered[2]!, columnsOf(small)[1])
+          const large = yield* table(call, "V_LARGE", { sample_rows: 300 })
+          expect(large.structured).toMatchObject({ rows_read: 300, estimate: true })
+          expect(large.structured).not.toHaveProperty("rows")
+        })
+      )
+
+      it.effect("reads what the tier may, and is there where the tier has it", () =>
+        Effect.gen(function* () {
+          const { call, withTier } = yield* Known
+          yield* withTier({ deny_objects: ["KNOWN.PUBLIC.LARGE"] })
+          for (const name of ["LARGE", "PUBLIC.LARGE", 'KNOWN."PUBLIC"."LARGE"'])
+            expect((yield* table(call, name)).text).toMatch(/OBJECT_NOT_ALLOWED/)
+          expect(columnsOf(yield* table(call, "KNOWN"))).not.toEqual([])
+          yield* withTier({ deny_tools: ["profile_table"] })
+          expect((yield* table(call, "KNOWN")).text).toMatch(/TOOL_DENIED/)
+        })
+      )
+
+      it.effect("scans no more than the tier may, by the warehouse's own estimate", () =>
+        Effect.gen(function* () {
+          const { call, withTier } = yield* Known
+          yield* withTier({ max_scan_bytes: 1 })
+          expect((yield* table(call, "LARGE")).text).toMatch(/SCAN_BUDGET/)
+          yield* withTier({ max_scan_bytes: 1_000_000_000 })
+          expect((yield* table(call, "LARGE")).structured).toMatchObject({ rows: 20_000 })
+        })
+      )
+
+      it.effect("tells the truth of any table", () =>
+        Effect.gen(function* () {
+          const call = yield* called
+          for (const [at, columns] of anyTables.entries()) {
+            const answer = yield* table(call, `T${at}`)
+            const told = columnsOf(answer)
+            expect(answer.structured).toMatchObject({ rows: columns[0]!.values.length, estimate: false })
+            for (const [index, column] of columns.entries()) agrees(column, told[index])
+          }
+        })
+      )
+    }
+  )
 }
 
 describe("profile_table", () => {

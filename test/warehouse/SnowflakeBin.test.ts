@@ -268,7 +268,7 @@ it.scopedLive("answers in time while the account does not answer at all", () =>
     const { call } = yield* Server.client({
       ...account(`http://127.0.0.1:${port}`),
       HOME: yield* home,
-      SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: "2",
+      SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: "1",
       SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "1"
     })
     // The driver is loaded by the first call: a busy machine takes its time for that.
@@ -280,8 +280,8 @@ it.scopedLive("answers in time while the account does not answer at all", () =>
         expect(performance.now() - since).toBeLessThan(mostMs)
         expect(Server.report(result)).toMatchObject({ code: "DEADLINE_EXCEEDED", sideEffects: "none" })
       })
-    yield* told("execute_query", { sql: "SELECT 1", timeout_seconds: 3 }, 5_000 + slack)
-    yield* told("execute_query", { sql: "SELECT 1" }, 4_000 + slack)
+    yield* told("execute_query", { sql: "SELECT 1", timeout_seconds: 2 }, 4_000 + slack)
+    yield* told("execute_query", { sql: "SELECT 1" }, 3_000 + slack)
     yield* told("list_databases", {}, 2_000 + slack)
   })
 )

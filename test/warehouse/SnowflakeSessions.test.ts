@@ -16,7 +16,7 @@ const read = (warehouse: Warehouse["Type"], sql: string, more: Partial<Statement
     )
   )
 
-const waits = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"
+const waits = "SELECT SYSTEM$WAIT(3600)"
 
 const start = (options: Partial<Snowflake.Options> = {}) =>
   Effect.gen(function* () {

@@ -7,6 +7,7 @@ import { check } from "../../../src/gate/core/ReadOnly.js"
 import type { Policy } from "../../../src/gate/core/ReadOnly.js"
 import { attacks } from "./ReadOnlyAttacks.js"
 import { intrusions } from "./ReadOnlyIntrusions.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const strict: Policy = { allowFunctions: [] }
 
@@ -312,7 +313,7 @@ describe("an accepted statement", () => {
           expect([canonical, seen(canonical, variant)]).toEqual([canonical, { ends: 0, comments: 0 }])
         }
       }),
-      { numRuns: 4000 }
+      { numRuns: shortOrLong(800, 4000) }
     )
     expect(accepted).toBeGreaterThan(200)
   })
@@ -326,7 +327,7 @@ describe("an accepted statement", () => {
         called += verdict.right.functions.length
         expect(verdict.right.functions.filter((name) => name.toUpperCase() !== "ABS")).toEqual([])
       }),
-      { numRuns: 4000 }
+      { numRuns: shortOrLong(800, 4000) }
     )
     expect(called).toBeGreaterThan(200)
   })

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
 import { check } from "../../../src/gate/core/ReadOnly.js"
 import type { Policy } from "../../../src/gate/core/ReadOnly.js"
+import { shortOrLong } from "../../utils/long.js"
 
 /**
  * Every form in which something can be called, in every place where an expression or a table can stand. Each
@@ -345,7 +346,7 @@ describe("a call that is not allowed", () => {
       const harmless = dressed("FLATTEN", "(INPUT => PARSE_JSON('[1]'))")
       expect([harmless, accepted(harmless)]).toEqual([harmless, true])
     },
-    { fastCheck: { numRuns: 3000 } }
+    { fastCheck: { numRuns: shortOrLong(600, 3000) } }
   )
 })
 

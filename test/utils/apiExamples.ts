@@ -1,10 +1,8 @@
-import { assert, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import ts from "typescript"
-import { publicModules } from "./utils/reached.js"
+import { publicModules } from "./reached.js"
 
-const root = fileURLToPath(new URL("..", import.meta.url))
+const root = fileURLToPath(new URL("../..", import.meta.url))
 
 /** What the fragments in the comments of the public modules speak of. */
 const prelude = `import { Duration, Effect, Layer, Schema, Stream } from "effect"
@@ -68,53 +66,12 @@ const sourceOf = (example: string): string => {
   return `${prelude}export const example = Effect.gen(function* () {\n${body}\n})\n`
 }
 
-it("the examples in the comments of the public modules compile", { timeout: 240_000 }, () => {
-  const examples = publicModules.flatMap(([subpath, file]) => {
+/** The examples in the comments of the public modules, each as a module that compiles where the package is installed. */
+export const apiExamples = (): ReadonlyArray<{ readonly file: string; readonly source: string }> =>
+  publicModules.flatMap(([subpath, file]) => {
     const source = file.replace("./dist/", "src/").replace(/\.js$/, ".ts")
-    return examplesIn(readFileSync(`${root}${source}`, "utf8")).map(
-      (example, i) =>
-        [`${root}test/example-${subpath.replaceAll("/", "-")}-${i}.ts`, sourceOf(example)] as const
-    )
+    return examplesIn(readFileSync(`${root}${source}`, "utf8")).map((example, i) => ({
+      file: `example-${subpath.replaceAll("/", "-")}-${i}.ts`,
+      source: sourceOf(example)
+    }))
   })
-  assert.isAbove(examples.length, 12)
-  const sources = new Map<string, string>(examples)
-  const { config } = ts.readConfigFile(`${root}tsconfig.json`, (path) => ts.sys.readFile(path))
-  const parsed = ts.parseJsonConfigFileContent(
-    {
-      ...config,
-      include: [],
-      files: [],
-      compilerOptions: {
-        ...config.compilerOptions,
-        incremental: false,
-        tsBuildInfoFile: undefined,
-        // Fragments: what they compute is not used, and so is most of what they may speak of.
-        noUnusedLocals: false,
-        noUnusedParameters: false,
-        paths: { ...config.compilerOptions.paths, snowguard: ["./src/index.ts"] }
-      }
-    },
-    ts.sys,
-    root
-  )
-  const host = ts.createCompilerHost(parsed.options)
-  const { fileExists, getSourceFile, readFile } = host
-  host.fileExists = (path) => sources.has(path) || fileExists(path)
-  host.readFile = (path) => sources.get(path) ?? readFile(path)
-  host.getSourceFile = (path, language, ...rest) => {
-    const text = sources.get(path)
-    return text === undefined
-      ? getSourceFile(path, language, ...rest)
-      : ts.createSourceFile(path, text, language)
-  }
-  const program = ts.createProgram([...sources.keys()], parsed.options, host)
-  const faults = [...sources.keys()].flatMap((path) =>
-    [
-      ...program.getSyntacticDiagnostics(program.getSourceFile(path)),
-      ...program.getSemanticDiagnostics(program.getSourceFile(path))
-    ].map(
-      ({ messageText }) => `${path.slice(root.length)}: ${ts.flattenDiagnosticMessageText(messageText, " ")}`
-    )
-  )
-  assert.deepStrictEqual(faults, [])
-})

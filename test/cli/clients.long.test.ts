@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -46,17 +45,4 @@ describe("the clients of both generations of the SDK, over both transports", () 
     // The script bounds each row.
     { timeout: 420_000 }
   )
-})
-
-it("the documentation names the versions that the script pins", () => {
-  const script = readFileSync(`${root}scripts/clients.mjs`, "utf8")
-  const page = readFileSync(`${root}docs/measured.md`, "utf8")
-  const pins = [...script.matchAll(/"?([@\w/-]+)"?: "(\d+\.\d+\.\d+)"/g)].map(([, name, pin]) => ({
-    name,
-    pin
-  }))
-  assert.isAbove(pins.length, 9)
-  for (const { name, pin } of pins) {
-    assert.match(page, new RegExp(`\\| ${name}(, \\w+)? \\| ${pin} \\|`))
-  }
 })

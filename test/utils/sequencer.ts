@@ -1,0 +1,39 @@
+import { createHash } from "node:crypto"
+import type { TestSpecification } from "vitest/node"
+import { BaseSequencer } from "vitest/node"
+
+/** Files of more than ten seconds. Begun last, one of them would run alone while the other workers are done. */
+const long = [
+  "dashboard/PageAccessibility.browser",
+  "simulation/simulate",
+  "warehouse/duckdb/client",
+  "warehouse/SnowflakeBin",
+  "cli/bin",
+  "package",
+  "masking/Attacks",
+  "masking/Tools",
+  "warehouse/CheckBin",
+  "mcp/EveryTransportAndEra",
+  "identity/Visibility",
+  "cli/exitCodes.bin",
+  "cli/ownData.bin",
+  "warehouse/SnowflakeLogins"
+].map((name) => `/test/${name}.test.ts`)
+
+/** Long files first, all others in an order that the seed of the run draws. */
+export default class LongFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const { seed } = this.ctx.config.sequence
+    const rank = ({ moduleId }: TestSpecification): string => {
+      const place = long.findIndex((name) => moduleId.endsWith(name))
+      return place < 0
+        ? createHash("sha256").update(`${seed} ${moduleId}`).digest("hex")
+        : // Before every digest.
+          ` ${String.fromCharCode(97 + place)}`
+    }
+    return files
+      .map((file) => ({ file, rank: rank(file) }))
+      .sort((a, b) => (a.rank < b.rank ? -1 : 1))
+      .map(({ file }) => file)
+  }
+}
