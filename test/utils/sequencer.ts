@@ -9,7 +9,6 @@ const long = [
   "warehouse/duckdb/client",
   "warehouse/SnowflakeBin",
   "cli/bin",
-  "package",
   "masking/Attacks",
   "masking/Tools",
   "warehouse/CheckBin",
