@@ -16,6 +16,8 @@ const given = (name, value) => (args.includes(name) ? Number(args[args.indexOf(n
 const rounds = given("--rounds", 9)
 const seconds = given("--seconds", 2)
 const width = given("--sessions", 20)
+// V8 compiles for some thousand calls, and servers run for days.
+const warm = given("--warm", 5)
 const forNode = args.filter((arg) => arg.startsWith("--node=")).map((arg) => arg.slice("--node=".length))
 
 const folder = `${root}/node_modules/.cache/bench-http`
@@ -150,7 +152,7 @@ const servers = await Promise.all(
 try {
   for (const server of servers) {
     await open(server)
-    await measure(server, 1_000)
+    await measure(server, warm * 1000)
     server.found = []
   }
   for (let turn = 0; turn < rounds; turn++) {

@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import { createHmac, randomBytes } from "node:crypto"
+import { hash, randomBytes } from "node:crypto"
 import * as Lru from "../../platform/core/Lru.js"
 
 export interface Proven<A> {
@@ -16,9 +16,9 @@ export interface Proven<A> {
 }
 
 export const make = <A>(maxEntries: number): Proven<A> => {
-  const secret = randomBytes(32)
-  const digest = (credential: string): string =>
-    createHmac("sha256", secret).update(credential).digest("base64")
+  // It stands first and has a fixed length, so that no two credentials are hashed as one text.
+  const secret = randomBytes(32).toString("hex")
+  const digest = (credential: string): string => hash("sha256", secret + credential, "base64")
   const table = Lru.make<A>({ maxEntries, maxBytes: maxEntries })
   return {
     get: (credential) => Lru.get(table, digest(credential)),
