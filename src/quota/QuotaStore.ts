@@ -18,7 +18,12 @@
  *    carried out;
  *  - an interrupted operation was carried out as a whole or not at all. A reservation that was granted then expires;
  *  - of several quotas that refuse, the refusal names the one that takes longest to clear, the first of them if they
- *    take equally long.
+ *    take equally long;
+ *  - what an operation other than `submitted` has acknowledged outlives the process, in a store that outlives it.
+ *
+ * What each operation answers, in which units, and what it does when it is repeated: at the operation. All fail with
+ * `QuotaStoreError` alone, and for no other reason than that the store gave no answer: ids and keys that are not known
+ * are no errors.
  *
  * ```ts
  * const decision = yield* store.reserve([{ key: "client:a", quota: "requests_per_hour", limit: 100, amount: 1 }], 60_000)
@@ -163,34 +168,81 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
   QuotaStore,
   {
     /**
-     * All charges or none, in one step. `ttlMs`: milliseconds until an unfinished reservation expires. Run it in an
-     * uninterruptible region: the grant of an interrupted call counts until it expires.
+     * Holds all charges or none, in one step.
+     *
+     * A charge is admitted if `used + reserved + amount <= limit` in the current window of its quota, the charges before
+     * it in the list included. One that is `postPaid`, or whose `amount` is 0, is admitted if `used + reserved < limit`.
+     * An `amount` below 0 counts as 0. Amounts are in the unit of the quota: requests, queries, bytes, seconds, credits.
+     *
+     * `Granted`: a new `reservation` id, which no other process of the store has given or gives, and for each charge, in
+     * their order, its quota with this reservation in `reserved`. `Refused`: nothing has changed, and it names the quota
+     * that takes longest to clear (the first of them, if they take equally long), as it was without this call.
+     * `resetAt`: milliseconds since 1970 at which the charge is admitted without further calls; the start of the next
+     * window for fixed windows and for an amount above the limit.
+     *
+     * `ttlMs`: milliseconds (> 0) until an unfinished reservation expires, also one of a process that has crashed: at
+     * `now + ttlMs` it no longer counts in `reserved`. Run it in an uninterruptible region: the grant of an interrupted
+     * call counts until it expires.
      */
     readonly reserve: (
       charges: ReadonlyArray<Charge>,
       ttlMs: number
     ) => Effect.Effect<Decision, QuotaStoreError>
-    /** From here on an unfinished reservation is charged when it expires, not released. */
+    /**
+     * The work has been sent: from here on an unfinished reservation is charged at its estimates when it expires, not
+     * released. Usage shows no difference before that.
+     *
+     * Idempotent. After the expiry it charges the estimates, once, to the window of the reservation. For a reservation
+     * that was settled or released, and for an id that is not known, it does nothing and succeeds. A store may answer
+     * before the note is durable: a process that dies in between leaves a reservation that is released when it expires.
+     */
     readonly submitted: (reservation: string) => Effect.Effect<void, QuotaStoreError>
-    /** Replaces the estimates by the actual amounts; charges not named keep their estimate. */
+    /**
+     * Replaces the estimates by the actual amounts, in the window of the reservation: nothing changes if that is over. A
+     * charge that `actual` does not name, or names with an amount that is not 0 or more, keeps its estimate; an amount
+     * for a quota that was not reserved is ignored. An actual amount may take `used` over the limit.
+     *
+     * The first `settle` or `release` of a reservation counts, every later one does nothing and succeeds, also several
+     * at the same time. The first one after the expiry corrects what the expiry charged or released. For an id that is
+     * not known (the store has lost it, or it is of another store) the amounts are charged to the current window, once
+     * for each id.
+     */
     readonly settle: (
       reservation: string,
       actual: ReadonlyArray<Actual>
     ) => Effect.Effect<void, QuotaStoreError>
-    /** Nothing was used. */
+    /**
+     * Nothing was used: what is held is given back, and what the expiry has charged as well. Counts as the first one or
+     * not at all, as `settle`. For an id that is not known it charges nothing, and a later `settle` of the id does
+     * nothing.
+     */
     readonly release: (reservation: string) => Effect.Effect<void, QuotaStoreError>
-    /** Would `reserve` grant this now? Charges nothing. */
+    /**
+     * What `reserve` would answer now. Changes nothing: no usage, no reservation to finish. `Granted` has the empty
+     * string as its `reservation`, and `reserved` of its usage includes the amounts asked for, as after a `reserve`.
+     */
     readonly check: (charges: ReadonlyArray<Charge>) => Effect.Effect<Decision, QuotaStoreError>
-    /** The quotas of a key of which something is used or held now. */
+    /**
+     * The quotas of a key of which something is used or held now, one entry for each. Quotas of which nothing is may be
+     * listed with zeros or left out; a key that is not known has none.
+     */
     readonly usage: (key: string) => Effect.Effect<ReadonlyArray<Usage>, QuotaStoreError>
-    /** Pages over every key, in order; `next` is absent on the last page. */
+    /**
+     * Pages over every key of which something is used or held, sorted by their characters: each key once, all its
+     * quotas on one page. `cursor`: `next` of the page before; the first page when absent. `next` is absent on the last
+     * page. Keys that come or go between two pages may be missed or listed.
+     */
     readonly list: (
       cursor?: string
     ) => Effect.Effect<
       { readonly usage: ReadonlyArray<Usage>; readonly next?: string | undefined },
       QuotaStoreError
     >
-    /** Sets what was used to zero, of one quota or of all. */
+    /**
+     * Sets `used` to zero, of one quota of the key or of all. What is held stays held, and is charged when it is
+     * settled; a settlement that corrects an amount from before the reset does not take `used` below zero. For a key that
+     * is not known it does nothing.
+     */
     readonly reset: (key: string, quota?: QuotaName) => Effect.Effect<void, QuotaStoreError>
   }
 >() {}

@@ -19,17 +19,18 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as fc from "effect/FastCheck"
 import type * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
 import * as Runtime from "effect/Runtime"
 import { deepStrictEqual, ok, strictEqual } from "node:assert"
 import { randomUUID } from "node:crypto"
-import type { Case } from "../platform/contracts.js"
-import { matches } from "../platform/contracts.js"
+import type { Case, Journal, Time } from "../platform/contracts.js"
+import { clockOf, journal, matches } from "../platform/contracts.js"
 import * as Ledger from "./core/Ledger.js"
 import * as QuotaStore from "./QuotaStore.js"
 
@@ -61,22 +62,6 @@ const START = Date.UTC(2031, 4, 5, 12, 30)
 const quotas: ReadonlyArray<QuotaStore.QuotaName> = ["requests_per_hour", "queries_per_day", "bytes_per_day"]
 const owners = ["a", "b", "all"] as const
 type Owner = (typeof owners)[number]
-
-interface Time {
-  now: number
-}
-
-const clockOf = (time: Time): Clock.Clock => {
-  const live = Clock.make()
-  return {
-    [Clock.ClockTypeId]: Clock.ClockTypeId,
-    unsafeCurrentTimeMillis: () => time.now,
-    unsafeCurrentTimeNanos: () => BigInt(time.now) * 1_000_000n,
-    currentTimeMillis: Effect.sync(() => time.now),
-    currentTimeNanos: Effect.sync(() => BigInt(time.now) * 1_000_000n),
-    sleep: (duration) => live.sleep(duration)
-  }
-}
 
 const chargesArbitrary = fc.uniqueArray(
   fc.record({
@@ -130,7 +115,20 @@ const commandArbitrary = fc.oneof(
   })
 )
 
+type Command = typeof commandArbitrary extends fc.Arbitrary<infer A> ? A : never
 type Store = Context.Tag.Service<QuotaStore.QuotaStore>
+
+/** The store, of which each operation is noted. */
+const noting = (store: Store, { noted }: Journal): Store => ({
+  reserve: (charges, ttlMs) => noted("reserve", [charges, ttlMs])(store.reserve(charges, ttlMs)),
+  submitted: (id) => noted("submitted", [id])(store.submitted(id)),
+  settle: (id, actual) => noted("settle", [id, actual])(store.settle(id, actual)),
+  release: (id) => noted("release", [id])(store.release(id)),
+  check: (charges) => noted("check", [charges])(store.check(charges)),
+  usage: (key) => noted("usage", [key])(store.usage(key)),
+  list: (cursor) => noted("list", [cursor])(store.list(cursor)),
+  reset: (key, quota) => noted("reset", [key, quota])(store.reset(key, quota))
+})
 
 const charge = (
   key: string,
@@ -149,6 +147,10 @@ const something = (usage: ReadonlyArray<QuotaStore.Usage>) =>
     .filter(({ reserved, used }) => used > 0 || reserved > 0)
     .map(({ key, quota, reserved, used }) => ({ key, quota, reserved, used }))
     .sort((a, b) => (a.quota < b.quota ? -1 : 1))
+
+/** What the store gave is what the model gives. */
+const same = (what: string, actual: unknown, expected: unknown): void =>
+  deepStrictEqual(actual, expected, `the store and the model differ in ${what}`)
 
 /** What one quota of a key should show. */
 const shows = (
@@ -192,8 +194,8 @@ export const cases = <E>(
       const namespace = `contract-${suite}-${built.times}`
       // Later than every case before it, for stores that remember how late it was.
       const time = { now: START + built.times * 10 * DAY }
-      return Effect.flatMap(QuotaStore.QuotaStore, (store) =>
-        body(store, time, (owner) => `client:${namespace}-${owner}`)
+      return Effect.flatMap(Effect.all([QuotaStore.QuotaStore, journal]), ([store, journal]) =>
+        journal.told(body(noting(store, journal), time, (owner) => `client:${namespace}-${owner}`))
       ).pipe(Effect.provide(layer), Effect.withClock(clockOf(time)))
     })
 
@@ -220,80 +222,95 @@ export const cases = <E>(
     }
   }
 
+  /** Runs the commands on the store and on the model, and compares every answer and what they come to. */
+  const agrees = (
+    commands: ReadonlyArray<Command>,
+    store: Store,
+    time: Time,
+    key: (owner: string) => string
+  ): Effect.Effect<void, QuotaStore.QuotaStoreError> =>
+    Effect.gen(function* () {
+      const model = Ledger.make<QuotaStore.QuotaName>("model-")
+      const ids: Array<readonly [store: string, model: string]> = []
+      const keyed = <T extends { readonly owner: Owner }>(values: ReadonlyArray<T>) =>
+        values.map(({ owner, ...rest }) => ({ ...rest, key: key(owner) }))
+      for (const command of commands) {
+        switch (command._tag) {
+          case "tick":
+            if (travels) time.now += command.ms
+            break
+          case "check": {
+            const charges = keyed(command.charges)
+            const actual = yield* store.check(charges)
+            same(
+              "the answer to check",
+              comparable(actual),
+              comparable(Ledger.check(model, time.now, charges))
+            )
+            break
+          }
+          case "reserve": {
+            const charges = keyed(command.charges)
+            const ttl = travels ? command.ttl : DAY
+            const actual = yield* store.reserve(charges, ttl)
+            const expected = Ledger.reserve(model, time.now, charges, ttl)
+            same("the answer to reserve", comparable(actual), comparable(expected))
+            if (actual._tag === "Granted" && expected._tag === "Granted") {
+              ids.push([actual.reservation, expected.reservation])
+            }
+            break
+          }
+          case "reset":
+            yield* store.reset(key(command.owner), command.quota)
+            Ledger.reset(model, time.now, key(command.owner), command.quota)
+            break
+          default: {
+            const pair = ids[command.which % Math.max(1, ids.length)]
+            if (pair === undefined) break
+            if (command._tag === "submitted") {
+              yield* store.submitted(pair[0])
+              Ledger.submitted(model, time.now, pair[1])
+            } else if (command._tag === "release") {
+              yield* store.release(pair[0])
+              Ledger.release(model, time.now, pair[1])
+            } else {
+              yield* store.settle(pair[0], keyed(command.actual))
+              Ledger.settle(model, time.now, pair[1], keyed(command.actual))
+            }
+          }
+        }
+        for (const owner of owners) {
+          same(
+            `the usage after ${command._tag === "tick" ? `${command.ms} ms` : command._tag}`,
+            something(yield* store.usage(key(owner))),
+            something(Ledger.usage(model, time.now, key(owner)))
+          )
+        }
+      }
+    })
+
   const always = [
     rule(
       "agrees with the model over any sequence of commands",
-      Effect.flatMap(Effect.runtime<never>(), (runtime) =>
-        Effect.promise(() =>
-          fc.assert(
+      Effect.gen(function* () {
+        const runtime = yield* Effect.runtime<never>()
+        const failed = yield* Ref.make<Exit.Exit<void, E | QuotaStore.QuotaStoreError>>(Exit.void)
+        const keeps = (commands: ReadonlyArray<Command>) =>
+          Effect.exit(run((store, time, key) => agrees(commands, store, time, key))).pipe(
+            Effect.tap((exit) => (Exit.isFailure(exit) ? Ref.set(failed, exit) : Effect.void)),
+            Effect.map(Exit.isSuccess)
+          )
+        yield* Effect.promise(() =>
+          fc.check(
             fc.asyncProperty(fc.array(commandArbitrary, { minLength: 1, maxLength: 30 }), (commands) =>
-              Runtime.runPromise(runtime)(
-                run((store, time, key) =>
-                  Effect.gen(function* () {
-                    const model = Ledger.make<QuotaStore.QuotaName>("model-")
-                    const ids: Array<readonly [store: string, model: string]> = []
-                    const keyed = <T extends { readonly owner: Owner }>(values: ReadonlyArray<T>) =>
-                      values.map(({ owner, ...rest }) => ({ ...rest, key: key(owner) }))
-                    for (const command of commands) {
-                      switch (command._tag) {
-                        case "tick":
-                          if (travels) time.now += command.ms
-                          break
-                        case "check":
-                        case "reserve": {
-                          const charges = keyed(command.charges)
-                          const ttl = command._tag === "reserve" ? (travels ? command.ttl : DAY) : 0
-                          const [actual, expected] =
-                            command._tag === "reserve"
-                              ? [
-                                  yield* store.reserve(charges, ttl),
-                                  Ledger.reserve(model, time.now, charges, ttl)
-                                ]
-                              : [yield* store.check(charges), Ledger.check(model, time.now, charges)]
-                          deepStrictEqual(comparable(actual), comparable(expected))
-                          if (
-                            command._tag === "reserve" &&
-                            actual._tag === "Granted" &&
-                            expected._tag === "Granted"
-                          ) {
-                            ids.push([actual.reservation, expected.reservation])
-                          }
-                          break
-                        }
-                        case "reset":
-                          yield* store.reset(key(command.owner), command.quota)
-                          Ledger.reset(model, time.now, key(command.owner), command.quota)
-                          break
-                        default: {
-                          const pair = ids[command.which % Math.max(1, ids.length)]
-                          if (pair === undefined) break
-                          if (command._tag === "submitted") {
-                            yield* store.submitted(pair[0])
-                            Ledger.submitted(model, time.now, pair[1])
-                          } else if (command._tag === "release") {
-                            yield* store.release(pair[0])
-                            Ledger.release(model, time.now, pair[1])
-                          } else {
-                            yield* store.settle(pair[0], keyed(command.actual))
-                            Ledger.settle(model, time.now, pair[1], keyed(command.actual))
-                          }
-                        }
-                      }
-                      for (const owner of owners) {
-                        deepStrictEqual(
-                          something(yield* store.usage(key(owner))),
-                          something(Ledger.usage(model, time.now, key(owner)))
-                        )
-                      }
-                    }
-                  })
-                )
-              )
+              Runtime.runPromise(runtime)(keeps(commands))
             ),
             { numRuns: options.numRuns ?? 60 }
           )
         )
-      )
+        // The shortest sequence that fails is the last one that did.
+        yield* yield* Ref.get(failed)
+      })
     ),
 
     rule(
@@ -365,6 +382,37 @@ export const cases = <E>(
           yield* store.settle(key("unknown"), actual)
           yield* store.settle(key("unknown"), actual)
           shows(yield* store.usage(key("a")), { used: 3, reserved: 0 })
+        })
+      )
+    ),
+
+    rule(
+      "takes an id or a key that it does not know for no error, and charges nothing for a release",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          yield* store.submitted(key("unknown"))
+          yield* store.release(key("unknown"))
+          yield* store.settle(key("unknown"), [{ key: key("a"), quota: "requests_per_hour", amount: 3 }])
+          yield* store.reset(key("a"))
+          deepStrictEqual(something(yield* store.usage(key("a"))), [])
+          const id = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
+          yield* store.release(id)
+          yield* store.submitted(id)
+          deepStrictEqual(something(yield* store.usage(key("a"))), [])
+        })
+      )
+    ),
+
+    rule(
+      "answers a check as it would a reservation, and holds nothing for it",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          yield* store.reserve([charge(key("a"), 4)], DAY)
+          const granted = yield* store.check([charge(key("a"), 6)])
+          matches(granted, { _tag: "Granted", reservation: "" })
+          if (granted._tag === "Granted") shows(granted.usage, { used: 0, reserved: 10 })
+          refuses(yield* store.check([charge(key("a"), 7)]), { key: key("a"), used: 0, reserved: 4 })
+          shows(something(yield* store.usage(key("a"))), { used: 0, reserved: 4 })
         })
       )
     ),
@@ -473,6 +521,20 @@ export const cases = <E>(
           time.now += 1
           deepStrictEqual(something(yield* store.usage(key("a"))), [])
           shows(yield* store.usage(key("b")), { used: 4, reserved: 0 })
+        })
+      )
+    ),
+
+    rule(
+      "charges the estimate when it hears after the expiry that work was submitted, once",
+      run((store, time, key) =>
+        Effect.gen(function* () {
+          const id = reserved(yield* store.reserve([charge(key("a"), 4)], 60_000))
+          time.now += 61_000
+          deepStrictEqual(something(yield* store.usage(key("a"))), [])
+          yield* store.submitted(id)
+          yield* store.submitted(id)
+          shows(yield* store.usage(key("a")), { used: 4, reserved: 0 })
         })
       )
     ),

@@ -33,7 +33,7 @@ import * as Stream from "effect/Stream"
 import { deepStrictEqual, ok, strictEqual } from "node:assert"
 import { randomUUID } from "node:crypto"
 import type { Case } from "../platform/contracts.js"
-import { matches } from "../platform/contracts.js"
+import { journal, matches } from "../platform/contracts.js"
 import type { Cell, Result, Row, Statement, Stored, WarehouseError } from "./Warehouse.js"
 import { Warehouse } from "./Warehouse.js"
 
@@ -79,15 +79,24 @@ export interface Options {
 const STATEMENT_MS = 10_000
 const HOUR = 3_600_000
 
-/** The whole answer to a statement. */
-interface Read {
+/**
+ * The whole answer to a statement.
+ *
+ * @internal
+ */
+export interface Read {
   readonly queryId: string
   readonly columns: ReadonlyArray<string>
   readonly types: ReadonlyArray<string>
   readonly rows: ReadonlyArray<Row>
 }
 
-const open = (
+/**
+ * Runs a statement, with an id of its own.
+ *
+ * @internal
+ */
+export const open = (
   sql: string,
   options: Partial<Statement> = {}
 ): Effect.Effect<Result, WarehouseError, Warehouse | Scope.Scope> =>
@@ -120,8 +129,15 @@ const whole = (result: Result): Effect.Effect<Read, WarehouseError> =>
     }
   })
 
-const read = (sql: string, options?: Partial<Statement>): Effect.Effect<Read, WarehouseError, Warehouse> =>
-  Effect.scoped(Effect.flatMap(open(sql, options), whole))
+/**
+ * All of what a statement answers.
+ *
+ * @internal
+ */
+export const read = (
+  sql: string,
+  options?: Partial<Statement>
+): Effect.Effect<Read, WarehouseError, Warehouse> => Effect.scoped(Effect.flatMap(open(sql, options), whole))
 
 const readOn = (
   queryId: string,
@@ -137,8 +153,12 @@ const readOn = (
     })
   )
 
-/** The rows of a statement that should have failed may be too many to be shown. */
-const failure = (
+/**
+ * What a statement fails with that must. The rows of one that succeeds may be too many to be shown.
+ *
+ * @internal
+ */
+export const failure = (
   sql: string,
   options?: Partial<Statement>
 ): Effect.Effect<WarehouseError, never, Warehouse> =>
@@ -154,8 +174,41 @@ const reasonOf = <R>(reading: Effect.Effect<Read, WarehouseError, R>) =>
 const numbers = (count: number, from = 0): ReadonlyArray<Row> =>
   Array.from({ length: count }, (_, index) => [from + index])
 
-const records = ({ columns, rows }: Read) =>
+/**
+ * Every row as a record under the names of the columns.
+ *
+ * @internal
+ */
+export const records = ({ columns, rows }: Read) =>
   rows.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])))
+
+/** The warehouse of the context, of which every statement and every look into a kept result is noted. */
+const noting = (run: Effect.Effect<void, WarehouseError, Warehouse>) =>
+  Effect.flatMap(journal, ({ noted, told }) => {
+    const shown = ({ columns, queryId }: Result) => ({ queryId, columns: columns.map(({ name }) => name) })
+    return Effect.provideServiceEffect(
+      told(run),
+      Warehouse,
+      Effect.map(Warehouse, ({ execute, results, ...warehouse }) => ({
+        ...warehouse,
+        execute: (statement: Statement) => {
+          const { binds, keepRows, maxRows, sql, timeoutMs } = statement
+          const options = { binds, keepRows, maxRows, timeoutMs }
+          return noted("execute", [sql, options], shown)(execute(statement))
+        },
+        ...(results === undefined
+          ? {}
+          : {
+              results: {
+                fetch: (stored: Stored) => {
+                  const { maxRows, offset, queryId } = stored
+                  return noted("fetch", [queryId, { offset, maxRows }], shown)(results.fetch(stored))
+                }
+              }
+            })
+      }))
+    )
+  })
 
 const times = <A, E, R>(count: number, effect: (round: number) => Effect.Effect<A, E, R>) =>
   Effect.forEach(
@@ -206,7 +259,9 @@ export const cases = (options: Options): ReadonlyArray<Case<WarehouseError, Ware
       ok(Duration.toMillis(took) < cancelMs, `cancelled after ${Duration.toMillis(took)} ms`)
     })
 
-  const rule = (name: string, run: Effect.Effect<void, WarehouseError, Warehouse>) => [{ name, run }]
+  const rule = (name: string, run: Effect.Effect<void, WarehouseError, Warehouse>) => [
+    { name, run: noting(run) }
+  ]
   const ruleIf = (applies: boolean, name: string, run: Effect.Effect<void, WarehouseError, Warehouse>) =>
     applies ? rule(name, run) : []
   /** Of a warehouse that keeps results; another keeps this by having none. */

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect, Exit, FastCheck as fc, Scope } from "effect"
+import { Clock, Effect, Exit, FastCheck as fc, Layer, Scope } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
+import * as RateLimiterContract from "../../src/guard/RateLimiterContract.js"
 import * as RedisLimiter from "../../src/guard/RateLimiterRedis.js"
+import { clockOf } from "../../src/platform/contracts.js"
 import * as Live from "../../src/platform/Live.js"
 import * as Redis from "../../src/platform/Redis.js"
 import * as TestRedis from "../utils/redis.js"
@@ -68,15 +70,6 @@ const answerOf = (exit: Exit.Exit<RateLimiter.Admission, RateLimiter.RateLimited
   const error = exit.cause._tag === "Fail" ? exit.cause.error : undefined
   return error && { ...error, retryHintMs: 0, remaining: error.never ? 0 : error.remaining }
 }
-
-const clockOf = (time: { readonly now: number }): Clock.Clock => ({
-  [Clock.ClockTypeId]: Clock.ClockTypeId,
-  unsafeCurrentTimeMillis: () => time.now,
-  unsafeCurrentTimeNanos: () => BigInt(time.now) * 1_000_000n,
-  currentTimeMillis: Effect.sync(() => time.now),
-  currentTimeNanos: Effect.sync(() => BigInt(time.now) * 1_000_000n),
-  sleep: (duration) => Clock.make().sleep(duration)
-})
 
 describe.runIf(TestRedis.available())("rate limits in redis", () => {
   const scope = Effect.runSync(Scope.make())
@@ -166,6 +159,18 @@ describe.runIf(TestRedis.available())("rate limits in redis", () => {
       { numRuns: 20 }
     )
   )
+
+  describe("keep the contract of rate limiters", () => {
+    for (const { name, run } of RateLimiterContract.cases((options) =>
+      Layer.scoped(
+        RateLimiter.RateLimiter,
+        Effect.flatMap(Effect.withClock(connection(), Clock.make()), (redis) =>
+          limiter({ ...options, time: "clock" }, redis)
+        )
+      )
+    ))
+      it(name, () => Effect.runPromise(run))
+  })
 
   it.scopedLive("counts the calls of all servers together", () =>
     Effect.gen(function* () {

@@ -174,13 +174,52 @@ describe("the contract of quota stores, for stores written elsewhere", () => {
     assert.notInclude(names, "charges nothing for a refusal: not even the charges that would fit")
   })
 
-  it("leaves out the cases in which time passes for a store with a clock of its own, and tells what was wrong", async () => {
+  it("leaves out the cases in which time passes for a store with a clock of its own", () => {
     const all = QuotaStoreContract.cases(QuotaStore.layerMemory)
     const still = QuotaStoreContract.cases(QuotaStore.layerMemory, { time: "elsewhere" })
     assert.isBelow(still.length, all.length)
-    const [, layer, caught] = faults[0] ?? assert.fail()
-    const failed = QuotaStoreContract.cases(layer).find(({ name }) => name === caught) ?? assert.fail()
-    const error = await Effect.runPromise(failed.run).then(() => undefined, String)
-    assert.match(error ?? "", /AssertionError[^]*reserved/)
+  })
+
+  const messageOf = async (layer: Layer.Layer<QuotaStore.QuotaStore>, name: string): Promise<string> => {
+    const failed = QuotaStoreContract.cases(layer).find((each) => each.name === name) ?? assert.fail()
+    return (await Effect.runPromise(failed.run).then(() => undefined, String)) ?? ""
+  }
+
+  it.each(faults)(
+    "tells of a store %s what was expected, what it gave and which operations led there",
+    async (_, layer, caught) => {
+      const message = await messageOf(layer, caught)
+      assert.match(message, /AssertionError/)
+      assert.match(message, /^expected: .+\ngot: .+\noperations, the last one last:\n {2}\d+\. \w+\(/m)
+    }
+  )
+
+  it.each([
+    ["check", wrong(({ reserve }) => ({ check: (charges) => reserve(charges, 1000) })), /usage after check/],
+    ["release", wrong(() => ({ release: () => Effect.void })), /usage after release/],
+    ["settle", wrong(({ settle }) => ({ settle: (id) => settle(id, []) })), /usage after settle/],
+    ["submitted", wrong(() => ({ submitted: () => Effect.void })), /usage after (submitted|\d+ ms)/],
+    [
+      "reserve",
+      wrong(({ reserve }) => ({
+        reserve: (charges, ttlMs) =>
+          Effect.map(reserve(charges, ttlMs), (decision) =>
+            decision._tag === "Refused" ? { ...decision, used: decision.used + 1 } : decision
+          )
+      })),
+      /the answer to reserve/
+    ]
+  ] as const)("names the command of a sequence that went wrong: %s", async (operation, layer, where) => {
+    const message = await messageOf(layer, model)
+    assert.match(message, where)
+    assert.match(message, new RegExp(`\\n {2}\\d+\\. ${operation}\\(.*: `))
+    assert.match(message, /\nexpected: .+\ngot: .+\n/)
+  })
+
+  it("passes on what the store fails with, in a sequence of commands as well", async () => {
+    const down = new QuotaStore.QuotaStoreError({ operation: "reserve", description: "out of reach" })
+    const [first] = QuotaStoreContract.cases(wrong(() => ({ reserve: () => Effect.fail(down) })))
+    const failed = await Effect.runPromise(Effect.flip((first ?? assert.fail()).run))
+    assert.strictEqual(failed, down)
   })
 })

@@ -2,66 +2,14 @@
  * The contract of the `Warehouse` port, and what an adapter shows of the sample database besides. Run in real time: a real
  * warehouse stands behind it.
  */
-import type { Layer, Scope } from "effect"
-import { Chunk, Deferred, Effect, Exit, Fiber, Stream } from "effect"
-import { randomUUID } from "node:crypto"
+import type { Layer } from "effect"
+import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import { expect } from "vitest"
-import type { Result, Row, Statement, WarehouseError } from "../../src/warehouse/Warehouse.js"
-import { Warehouse } from "../../src/warehouse/Warehouse.js"
+import type { Warehouse } from "../../src/warehouse/Warehouse.js"
 import * as WarehouseContract from "../../src/warehouse/WarehouseContract.js"
 import { withLayer } from "../utils/withLayer.js"
 
-const statement = (sql: string, options: Partial<Statement> = {}): Statement => ({
-  sql,
-  timeoutMs: 10_000,
-  // A warehouse answers a second statement of the same id with the result of the first.
-  requestId: randomUUID(),
-  tag: { tool: "test", client: "contract" },
-  ...options
-})
-
-const open = (
-  sql: string,
-  options?: Partial<Statement>
-): Effect.Effect<Result, WarehouseError, Warehouse | Scope.Scope> =>
-  Effect.flatMap(Warehouse, (warehouse) => warehouse.execute(statement(sql, options)))
-
-interface Read {
-  readonly columns: ReadonlyArray<string>
-  readonly types: ReadonlyArray<string>
-  readonly rows: ReadonlyArray<Row>
-  readonly chunks: ReadonlyArray<ReadonlyArray<Row>>
-  readonly queryId: string
-}
-
-/** The whole result. */
-const read = (sql: string, options?: Partial<Statement>): Effect.Effect<Read, WarehouseError, Warehouse> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const result = yield* open(sql, options)
-      const chunks = Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows))
-      // What is handed over at once is what the stream would give.
-      if (result.whole !== undefined) expect(yield* result.whole).toEqual(chunks.flat())
-      return {
-        columns: result.columns.map((column) => column.name),
-        types: result.columns.map((column) => column.type),
-        rows: chunks.flat(),
-        chunks,
-        queryId: result.queryId
-      }
-    })
-  )
-
-/** Every row as a record under the names of the columns. */
-const records = (result: Read) =>
-  result.rows.map((row) => Object.fromEntries(result.columns.map((name, index) => [name, row[index]])))
-
-/** The rows of a statement that should have failed may be too many to be shown. */
-const failure = (sql: string, options?: Partial<Statement>) =>
-  read(sql, options).pipe(
-    Effect.flatMap(({ rows }) => Effect.dieMessage(`${sql} succeeded with ${rows.length} rows`)),
-    Effect.flip
-  )
+const { failure, open, read, records } = WarehouseContract
 
 /** More statements than are run at the same time: while too many others run, this does not return. */
 const stillAnswers = Effect.gen(function* () {

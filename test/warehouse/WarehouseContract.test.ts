@@ -172,4 +172,15 @@ describe("the contract of warehouses, for warehouses written elsewhere", () => {
     const named = cases.filter(({ name }) => name === caught)
     assert.deepStrictEqual(await broken(layer, named), [caught])
   })
+
+  it("tells which statements led to what was not expected", async () => {
+    const [, layer, caught] = faults.find(([name]) => name.includes("a name is missing")) ?? assert.fail()
+    const { run } = cases.find(({ name }) => name === caught) ?? assert.fail()
+    const message = await Effect.runPromise(Effect.provide(run, layer)).then(() => "", String)
+    assert.match(message, /\nexpected: 'NotFound'\ngot: 'InvalidStatement'\noperations, the last one last:\n/)
+    assert.match(
+      message,
+      /\n {2}\d+\. execute\('missing', .*\): failed: InvalidStatement: as it was asked to$/
+    )
+  })
 })
