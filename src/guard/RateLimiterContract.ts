@@ -86,13 +86,13 @@ const request = (client: string, overrides: Partial<RateLimiter.Request> = {}): 
 
 /** The limiter, of which each operation is noted. */
 const noting = (limiter: Limiter, { noted }: Journal): Limiter => ({
-  acquire: (asked) => noted("acquire", [asked])(limiter.acquire(asked)),
-  reserve: (asked, maxWaitMs) => noted("reserve", [asked, maxWaitMs])(limiter.reserve(asked, maxWaitMs)),
+  acquire: (asked) => noted("acquire", [asked], limiter.acquire(asked)),
+  reserve: (asked, maxWaitMs) => noted("reserve", [asked, maxWaitMs], limiter.reserve(asked, maxWaitMs)),
   acquireWithin: (asked, maxWaitMs) =>
-    noted("acquireWithin", [asked, maxWaitMs])(limiter.acquireWithin(asked, maxWaitMs)),
-  refund: (admission, only) => noted("refund", [admission, only])(limiter.refund(admission, only)),
-  limit: (asked, effect) => noted("limit", [asked])(limiter.limit(asked, effect)),
-  status: (client, tier) => noted("status", [client, tier])(limiter.status(client, tier))
+    noted("acquireWithin", [asked, maxWaitMs], limiter.acquireWithin(asked, maxWaitMs)),
+  refund: (admission, only) => noted("refund", [admission, only], limiter.refund(admission, only)),
+  limit: (asked, effect) => noted("limit", [asked], limiter.limit(asked, effect)),
+  status: (client, tier) => noted("status", [client, tier], limiter.status(client, tier))
 })
 
 const admitted = (asking: Effect.Effect<RateLimiter.Admission, RateLimiter.RateLimited>) =>

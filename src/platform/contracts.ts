@@ -50,11 +50,12 @@ export const clockOf = (time: Time): Clock.Clock => {
 /** What was asked of an implementation and what it answered, while a case runs. */
 export interface Journal {
   /** Runs an operation and notes it with its outcome, of which `shown` is told. */
-  readonly noted: <A>(
+  readonly noted: <A, E, R>(
     operation: string,
     given: ReadonlyArray<unknown>,
+    effect: Effect.Effect<A, E, R>,
     shown?: (value: A) => unknown
-  ) => <E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E, R>
   /** Adds what was noted to an `AssertionError`. */
   readonly told: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
@@ -91,18 +92,16 @@ const withOperations = (error: AssertionError, lines: ReadonlyArray<string>): As
 export const journal: Effect.Effect<Journal> = Effect.map(
   Ref.make<{ readonly count: number; readonly lines: ReadonlyArray<string> }>({ count: 0, lines: [] }),
   (notes): Journal => ({
-    noted:
-      (operation, given, shown = identity) =>
-      (effect) =>
-        Effect.onExit(effect, (exit) =>
-          Ref.update(notes, ({ count, lines }) => ({
-            count: count + 1,
-            lines: [
-              ...lines.slice(1 - TOLD),
-              `${count + 1}. ${operation}(${given.map(short).join(", ")}): ${outcome(exit, shown)}`
-            ]
-          }))
-        ),
+    noted: (operation, given, effect, shown = identity) =>
+      Effect.onExit(effect, (exit) =>
+        Ref.update(notes, ({ count, lines }) => ({
+          count: count + 1,
+          lines: [
+            ...lines.slice(1 - TOLD),
+            `${count + 1}. ${operation}(${given.map(short).join(", ")}): ${outcome(exit, shown)}`
+          ]
+        }))
+      ),
     told: (effect) =>
       Effect.catchAllDefect(effect, (defect) =>
         Effect.flatMap(Ref.get(notes), ({ lines }) =>

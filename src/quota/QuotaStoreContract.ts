@@ -43,6 +43,8 @@ export type {
 } from "../platform/contracts.js"
 
 /**
+ * What the store can do, and how much is tried.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -120,14 +122,14 @@ type Store = Context.Tag.Service<QuotaStore.QuotaStore>
 
 /** The store, of which each operation is noted. */
 const noting = (store: Store, { noted }: Journal): Store => ({
-  reserve: (charges, ttlMs) => noted("reserve", [charges, ttlMs])(store.reserve(charges, ttlMs)),
-  submitted: (id) => noted("submitted", [id])(store.submitted(id)),
-  settle: (id, actual) => noted("settle", [id, actual])(store.settle(id, actual)),
-  release: (id) => noted("release", [id])(store.release(id)),
-  check: (charges) => noted("check", [charges])(store.check(charges)),
-  usage: (key) => noted("usage", [key])(store.usage(key)),
-  list: (cursor) => noted("list", [cursor])(store.list(cursor)),
-  reset: (key, quota) => noted("reset", [key, quota])(store.reset(key, quota))
+  reserve: (charges, ttlMs) => noted("reserve", [charges, ttlMs], store.reserve(charges, ttlMs)),
+  submitted: (id) => noted("submitted", [id], store.submitted(id)),
+  settle: (id, actual) => noted("settle", [id, actual], store.settle(id, actual)),
+  release: (id) => noted("release", [id], store.release(id)),
+  check: (charges) => noted("check", [charges], store.check(charges)),
+  usage: (key) => noted("usage", [key], store.usage(key)),
+  list: (cursor) => noted("list", [cursor], store.list(cursor)),
+  reset: (key, quota) => noted("reset", [key, quota], store.reset(key, quota))
 })
 
 const charge = (

@@ -194,7 +194,7 @@ const noting = (run: Effect.Effect<void, WarehouseError, Warehouse>) =>
         execute: (statement: Statement) => {
           const { binds, keepRows, maxRows, sql, timeoutMs } = statement
           const options = { binds, keepRows, maxRows, timeoutMs }
-          return noted("execute", [sql, options], shown)(execute(statement))
+          return noted("execute", [sql, options], execute(statement), shown)
         },
         ...(results === undefined
           ? {}
@@ -202,7 +202,7 @@ const noting = (run: Effect.Effect<void, WarehouseError, Warehouse>) =>
               results: {
                 fetch: (stored: Stored) => {
                   const { maxRows, offset, queryId } = stored
-                  return noted("fetch", [queryId, { offset, maxRows }], shown)(results.fetch(stored))
+                  return noted("fetch", [queryId, { offset, maxRows }], results.fetch(stored), shown)
                 }
               }
             })

@@ -12,6 +12,7 @@ import { RateLimiter, CircuitBreaker, Bulkhead, Retry, RetryPolicy, Degradation,
   Warehouse, WarehouseHealth, Server, ServerConfig, Testing, Tool, Toolbox, Readiness, Live, Operator, Redis,
   StderrLogger } from "snowguard"
 import * as QuotaStoreContract from "snowguard/testing/QuotaStoreContract"
+import * as RateLimiterContract from "snowguard/testing/RateLimiterContract"
 import * as WarehouseContract from "snowguard/testing/WarehouseContract"
 declare const client: string
 declare const tier: string
@@ -37,6 +38,7 @@ declare const warehouse: Warehouse.Warehouse["Type"]
 declare const settings: ServerConfig.Settings
 declare const toolbox: Layer.Layer<Toolbox.Toolbox>
 declare const MyStore: Layer.Layer<QuotaStore.QuotaStore> & { readonly layer: Layer.Layer<QuotaStore.QuotaStore> }
+declare const MyLimiter: { readonly layer: typeof RateLimiter.layer }
 declare const MyWarehouse: { readonly layer: Layer.Layer<Warehouse.Warehouse> }
 declare const callTheApi: Effect.Effect<string, Warehouse.WarehouseError>
 declare const theCall: Effect.Effect<string, Warehouse.WarehouseError>
