@@ -45,6 +45,8 @@ import * as Lru from "../platform/core/Lru.js"
 export type { Parser, Reply } from "./duckdb/parser.js"
 
 /**
+ * The parser that is asked, the dialect that is translated, and where names are looked up.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -237,6 +239,8 @@ const hasOwnSize = (node: Parser.Tree["node"]): boolean =>
   typeOf(node["from_table"]) === "SHOW_REF"
 
 /**
+ * A gate that asks the parser for each statement that it does not remember.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -448,6 +452,8 @@ const isQuery = (token: Token): boolean =>
   token.text === "(" || (token.kind === "word" && queryVerbs.has(token.value))
 
 /**
+ * A gate that asks the parser for each statement that it does not remember.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -37,12 +37,16 @@ export interface Policy {
 }
 
 /**
+ * Reads alone, with the functions that are known.
+ *
  * @since 0.1.0
  * @category models
  */
 export const defaultPolicy: Policy = { allowFunctions: [] }
 
 /**
+ * A statement that may run, as the warehouse is to be given it.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -76,6 +80,8 @@ export const RejectionCode = Schema.Literal(
 )
 
 /**
+ * The statement may not run: it was not sent. Repeating it is of no use; changing it may be.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -101,6 +107,8 @@ export class StatementRejected extends Schema.TaggedError<StatementRejected>("sn
 }
 
 /**
+ * Decides what may run. Fails with `StatementRejected`, also for what it does not understand.
+ *
  * @since 0.1.0
  * @category context
  */

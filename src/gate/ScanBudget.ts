@@ -30,6 +30,8 @@ export class ScanBudgetExceeded extends Schema.TaggedError<ScanBudgetExceeded>(
 }
 
 /**
+ * What a statement would scan, in bytes, and which tables; undefined where the plan does not say.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -15,6 +15,8 @@ import * as Masking from "./core/Masking.js"
 import * as Gate from "./core/ReadOnly.js"
 
 /**
+ * How long a statement may be, and where names are looked up.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -36,6 +38,8 @@ const placeOf = ({ database, schema }: Namespace, standard: Namespace = {}): Nam
 })
 
 /**
+ * A gate that needs nothing but the text. A row limit that is not a whole number of 1 or more is a defect.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -59,6 +63,8 @@ export const make = (options: Options = {}): ReadOnly.ReadOnly["Type"] => ({
 })
 
 /**
+ * A gate that needs nothing but the text.
+ *
  * @since 0.1.0
  * @category layers
  */

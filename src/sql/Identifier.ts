@@ -18,11 +18,33 @@ const maxLength = 255
 const invalid = (message: string): Either.Either<never, InvalidIdentifier> =>
   Either.left({ _tag: "InvalidIdentifier", message })
 
+/**
+ * The exact name that `name` means. A plain name (`orders`) is upper case, as in SQL; a name in double
+ * quotes (`"Orders"`) is what is between them; anything else (`my table`) is what it says.
+ */
+export const exact = (name: string): string => {
+  if (/^[A-Za-z_][A-Za-z0-9_$]*$/.test(name)) return name.toUpperCase()
+  const quoted = /^"((?:[^"]|"")+)"$/s.exec(name)
+  return quoted?.[1] === undefined ? name : quoted[1].replaceAll('""', '"')
+}
+
 /** A name in double quotes, without the checks of {@link quote}: for names that the warehouse itself has told. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** A text in single quotes, where a backslash is a character like any other. */
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/**
+ * A name in upper case, letter by letter: a letter whose upper case is another number of letters stays as it is, or
+ * `MAßE` and `MASSE` would be one name.
+ */
+export const upper = (name: string): string =>
+  /^[\x20-\x7e]*$/.test(name)
+    ? name.toUpperCase()
+    : name.replace(/\p{L}/gu, (letter) => {
+        const made = letter.toUpperCase()
+        return made.length === letter.length ? made : letter
+      })
 
 const wellFormed = (text: string): boolean =>
   !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text)

@@ -2,6 +2,7 @@
  * The parts of the lexer that need no state: comments, dollar strings, escapes, and the words for what
  * is refused.
  */
+import { upper } from "./Identifier.js"
 
 export interface LexicalError {
   readonly code: "TOO_LARGE" | "SYNTAX"
@@ -80,6 +81,30 @@ export const decodeEscapes = (body: string): string | undefined => {
 
 const spelled = (code: number): string => `U+${code.toString(16).toUpperCase().padStart(4, "0")}`
 
+/** A character as it is, where that is a letter or a sign of its own. */
+const shown = (code: number): string => {
+  const char = String.fromCodePoint(code)
+  return `the character ${/^[\p{L}\p{N}\p{P}\p{S}]$/u.test(char) ? `${char} (${spelled(code)})` : spelled(code)}`
+}
+
+const inName = /[\p{L}\p{M}\p{N}_$]/u
+
+/** A name that is longer is not repeated. */
+const LONGEST_NAME = 64
+
+/** What to write in place of a character beyond ASCII. */
+const insteadOf = (sql: string, at: number, code: number): string => {
+  if (/[\u2018\u2019\u201A\u201C-\u201F]/.test(String.fromCodePoint(code)))
+    return `quotes are ' around a text and " around a name`
+  if (!inName.test(String.fromCodePoint(code))) return "only ASCII is allowed there"
+  const before = sql.slice(Math.max(0, at - LONGEST_NAME), at)
+  const after = sql.slice(at, at + LONGEST_NAME)
+  const [head = ""] = /[\p{L}\p{M}\p{N}_$]*$/u.exec(before) ?? []
+  const [tail = ""] = /^[\p{L}\p{M}\p{N}_$]+/u.exec(after) ?? []
+  const name = upper(head + tail).slice(0, LONGEST_NAME)
+  return `a name that holds one is written in double quotes, in the letters that describe_table shows: "${name}"`
+}
+
 /** What to say about a character that belongs to no token. */
 export const unprintable = (sql: string, at: number): string => {
   const code = sql.codePointAt(at) ?? 0
@@ -88,6 +113,6 @@ export const unprintable = (sql: string, at: number): string => {
   if (code === 0x5c) return "a backslash outside a string"
   if (code < 0x20 || code === 0x7f) return `the control character ${spelled(code)} outside quotes`
   return code > 0x7f
-    ? `the character ${spelled(code)} outside quotes; only ASCII is allowed there`
+    ? `${shown(code)} outside quotes; ${insteadOf(sql, at, code)}`
     : `the character ${String.fromCodePoint(code)} is not part of a read`
 }

@@ -68,6 +68,39 @@ withLayer(embeddedGate())("the DuckDB gate", (it) => {
     })
   )
 
+  it.effect("says what there is in place of each kind of function that is refused", () =>
+    Effect.gen(function* () {
+      const kinds: ReadonlyArray<readonly [sql: string, reason: RegExp, way: RegExp]> = [
+        ["SELECT * FROM read_csv('x.csv')", /reads files/, /^no statement reads files.*duckdb\.load/],
+        ["SELECT * FROM parquet_metadata('x')", /reads files/, /list_tables shows them$/],
+        ["SELECT read_text('x')", /reads files/, /duckdb\.load/],
+        ["SELECT * FROM glob('*')", /reads files/, /duckdb\.load/],
+        ["SELECT * FROM sqlite_scan('x', 'y')", /reads files/, /duckdb\.load/],
+        ["SELECT * FROM 'x.csv'", /could be read as a file/, /duckdb\.load/],
+        ["SELECT * FROM duckdb_settings()", /tells of the engine/, /SHOW TABLES.*INFORMATION_SCHEMA/],
+        ["SELECT * FROM pragma_table_info('t')", /tells of the engine/, /SHOW TABLES/],
+        ["SELECT nextval('s')", /is not allowed$/, /cannot be allowed$/],
+        ["SELECT my_fn(1)", /is unknown/, /an operator can allow it by adding MY_FN/]
+      ]
+      for (const [sql, reason, way] of kinds) {
+        const error = yield* rejection(sql)
+        expect(error.reason, sql).toMatch(reason)
+        expect(error.hint, sql).toMatch(way)
+      }
+    })
+  )
+
+  it.effect("promises an operator nothing: what it says cannot be allowed is refused when it is", () =>
+    Effect.gen(function* () {
+      for (const name of ["read_csv", "duckdb_settings", "glob", "query", "my_fn"]) {
+        const sql = `SELECT * FROM ${name}('x')`
+        const { hint = "" } = yield* rejection(sql)
+        const allowed = yield* Effect.either(check(sql, allowing(name)))
+        expect([name, allowed._tag === "Right"]).toEqual([name, /an operator can allow it/.test(hint)])
+      }
+    })
+  )
+
   it.effect("tells where a syntax error stands", () =>
     Effect.gen(function* () {
       const sql = "SELECT  'é😀' /* c */ , a FROM WHERE x"

@@ -20,6 +20,24 @@ describe("names and texts of callers", () => {
     expect(Identifier.stringLiteral("a\\_b", duckdb)).toEqual(Either.right("'a\\_b'"))
   })
 
+  it("are in upper case letter by letter, so that no two of them become one", () => {
+    expect(["orders", "größe", "maße", "MASSE", "ﬁx", "стул", "日本"].map(Identifier.upper)).toEqual([
+      "ORDERS",
+      "GRÖßE",
+      "MAßE",
+      "MASSE",
+      "ﬁX",
+      "СТУЛ",
+      "日本"
+    ])
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme" }), (name) => {
+        expect(Identifier.upper(Identifier.upper(name))).toBe(Identifier.upper(name))
+        expect(Identifier.upper(name)).toHaveLength(name.length)
+      })
+    )
+  })
+
   it("are refused where their end would be in doubt", () => {
     for (const name of ["", "a\0", "a\n", "a\\", "\ud800", "x".repeat(256)]) {
       expect(Either.isLeft(Identifier.quote(name))).toBe(true)

@@ -145,6 +145,13 @@ describe("the lexer", () => {
   }
 
   it("names the character that it refuses", () => {
+    expect(problem("SELECT GRÖSSE FROM t")?.message).toContain("Ö (U+00D6)")
+    expect(problem("SELECT GRÖSSE FROM t")?.message).toMatch(/in double quotes.*describe_table.*: "GRÖSSE"$/)
+    expect(problem("SELECT t.größe$2 FROM t")?.message).toMatch(/: "GRÖßE\$2"$/)
+    expect(problem("SELECT 1 AS стул")?.message).toMatch(/: "СТУЛ"$/)
+    expect(problem(`SELECT ${"ö".repeat(500)}`)?.message.length).toBeLessThan(300)
+    expect(problem("SELECT ‘a’")?.message).toMatch(/quotes are ' around a text and " around a name/)
+    expect(problem("SELECT a – b")?.message).toMatch(/only ASCII/)
     expect(problem("SELECT\u00a01")?.message).toContain("U+00A0")
     expect(problem("SELECT \u{1F600}")?.message).toContain("U+1F600")
   })

@@ -136,6 +136,16 @@ const isCatalog = ([, schema]: Table): boolean => schema?.toUpperCase() === "INF
 const MAX_VIEWS = 10
 
 /**
+ * What is decided of a table that a view reads: why the view may show what is masked, that nothing of it is seen, that
+ * more has to be looked up, or that its own reads have to be followed. `undefined`: nothing speaks against it.
+ */
+type Below =
+  | { readonly _tag: "Absent" | "Unknown" }
+  | { readonly _tag: "Refused"; readonly reason: string }
+  | { readonly _tag: "Reads"; readonly reads: Known["reads"] }
+  | undefined
+
+/**
  * Why a view may show what is masked; undefined where it shows no more than its tables, none of which has masks.
  * Adds to `unknown` what has to be looked up before that is known.
  */
@@ -150,43 +160,61 @@ const showsMasked = (
   const told = (table: Table): string =>
     place.objects === undefined || ObjectRules.permits(place.objects, table) ? full(table) : "a table"
   const done = new Set<string>()
-  const follow = (below: Table, reads: Known["reads"], path: ReadonlyArray<string>): string | undefined => {
-    const name = below === view ? full(view) : `${told(below)} below ${full(view)}`
+
+  /** A table that is read under this name. */
+  const below = (table: Table, name: string): Below => {
+    const refused = (reason: string): Below => ({
+      _tag: "Refused",
+      reason: `the view ${name} reads ${reason}`
+    })
+    if (isAccount(table)) return refused("the database SNOWFLAKE, which tells of statements")
+    if (isCatalog(table))
+      return catalogViews.has(table[2]?.toUpperCase() ?? "") ? undefined : refused(told(table))
+    const known = masking.known(table)
+    if (known?.isAbsent === true) return { _tag: "Absent" }
+    if (known === undefined || (MaskRules.mayMask(rules, table) && known.columns === undefined))
+      return { _tag: "Unknown" }
+    if (hasMasks(rules, table, known.columns ?? []))
+      return refused(`${told(table)}, which has masked columns`)
+    return known.isTable || done.has(full(table)) || isListed(rules, place, table)
+      ? undefined
+      : { _tag: "Reads", reads: known.reads }
+  }
+
+  /** All tables that a name may stand for; `mayBeAbsent`: it may also stand for none. */
+  const ofName = (
+    places: ReadonlyArray<Table>,
+    mayBeAbsent: boolean,
+    name: string,
+    path: ReadonlyArray<string>
+  ): string | undefined => {
+    let isThere = mayBeAbsent
+    for (const table of places) {
+      const id = full(table)
+      const found = below(table, name)
+      if (found?._tag === "Refused") return found.reason
+      if (found?._tag === "Absent") continue
+      isThere = true
+      if (found?._tag === "Unknown") unknown.set(id, table)
+      if (found?._tag !== "Reads") continue
+      if (path.includes(id)) return `the view ${told(table)} reads itself`
+      if (path.length >= MAX_VIEWS) return `more than ${MAX_VIEWS} views stand on each other`
+      const reason = follow(table, found.reads, [...path, id])
+      if (reason !== undefined) return reason
+      done.add(id)
+    }
+    const [first = []] = places
+    return isThere ? undefined : `the view ${name} reads ${told(first)}, which this role does not see`
+  }
+
+  const follow = (of: Table, reads: Known["reads"], path: ReadonlyArray<string>): string | undefined => {
+    const name = of === view ? full(view) : `${told(of)} below ${full(view)}`
     if (reads === undefined || typeof reads === "string")
       return `${name} is a view or made of other tables: ${reads ?? "what it reads is not known"}`
     // Where a CTE hides a table is for the warehouse to say: it counts as read if it is there.
     for (const places of [...reads.tables, ...reads.ctes.map((cte) => [cte])]) {
-      let isThere = reads.ctes.includes(places[0] ?? [])
-      for (const table of places) {
-        const id = full(table)
-        if (isAccount(table))
-          return `the view ${name} reads the database SNOWFLAKE, which tells of statements`
-        if (isCatalog(table)) {
-          if (!catalogViews.has(table[2]?.toUpperCase() ?? "")) return `the view ${name} reads ${told(table)}`
-          isThere = true
-          continue
-        }
-        const known = masking.known(table)
-        const needsColumns = MaskRules.mayMask(rules, table)
-        if (known?.isAbsent === true) continue
-        isThere = true
-        if (known === undefined || (needsColumns && known.columns === undefined)) {
-          unknown.set(id, table)
-          continue
-        }
-        if (hasMasks(rules, table, known.columns ?? []))
-          return `the view ${name} reads ${told(table)}, which has masked columns`
-        if (known.isTable || done.has(id) || isListed(rules, place, table)) continue
-        if (path.includes(id)) return `the view ${told(table)} reads itself`
-        if (path.length >= MAX_VIEWS) return `more than ${MAX_VIEWS} views stand on each other`
-        const reason = follow(table, known.reads, [...path, id])
-        if (reason !== undefined) return reason
-        done.add(id)
-      }
-      if (!isThere) {
-        const [first = []] = places
-        return `the view ${name} reads ${told(first)}, which this role does not see`
-      }
+      const reason = ofName(places, reads.ctes.includes(places[0] ?? []), name, path)
+      if (reason !== undefined) return reason
     }
     return undefined
   }

@@ -6,7 +6,7 @@
  */
 import * as Functions from "../core/Functions.js"
 import type { Rejection } from "../../sql/Statement.js"
-import { refused } from "./objects.js"
+import { isFile, refused } from "./objects.js"
 import { locationOf, spelled, text } from "./tree.js"
 import type { Tree } from "./tree.js"
 
@@ -54,20 +54,15 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
     if (verdict === "allowed" || (verdict === "unknown" && allowed.defined.has(name.toUpperCase()))) return
     const full = [...qualifiers, name].join(".").toUpperCase()
     if (verdict === "unknown" && allowed.functions.has(full)) return
-    if (verdict === "never")
-      return fail(
-        "FUNCTION_NOT_ALLOWED",
-        `the function ${full} is not allowed`,
-        tree,
-        "it can change state or run text as SQL, so it cannot be allowed"
-      )
-    const near = allowed.nearest(name, kind)
+    const { reason, way } = Functions.refusalInDuckDb(name, full)
+    // What is known for what it is was not misspelt.
+    const near = verdict === "never" ? [] : allowed.nearest(name, kind)
     fail(
       "FUNCTION_NOT_ALLOWED",
-      `the ${kind === "table" ? "table function" : "function"} ${full} is unknown` +
+      `the ${kind === "table" ? "table function" : "function"} ${full} ${reason}` +
         (near.length === 0 ? "" : `; did you mean ${near.join(", ")}?`),
       tree,
-      `if the warehouse has it, an operator can allow it by adding ${full} to the allowed functions`
+      way
     )
   }
 
@@ -76,7 +71,8 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
       .map(text)
       .filter((p) => p !== "")
     const reason = refused(parts)
-    if (reason !== undefined) fail("OBJECT_NOT_ALLOWED", reason, tree)
+    if (reason !== undefined)
+      fail("OBJECT_NOT_ALLOWED", reason, tree, isFile(parts) ? Functions.inPlaceOfFiles : undefined)
     if (parts.length === 1 && isCte((parts[0] ?? "").toLowerCase())) return
     tables.add(spelled(parts))
     references.push({ parts, location: locationOf(tree) })

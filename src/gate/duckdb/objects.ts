@@ -33,6 +33,16 @@ const fileSuffixes = new Set(
 )
 
 /**
+ * Whether DuckDB could take the name for a file.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const isFile = (parts: ReadonlyArray<string>): boolean =>
+  parts.some((part) => !plain.test(part)) ||
+  (parts.length > 1 && fileSuffixes.has(parts.at(-1)?.toLowerCase() ?? ""))
+
+/**
  * Why the name is refused; undefined when it is not.
  *
  * @since 0.1.0
@@ -47,7 +57,7 @@ export const refused = (parts: ReadonlyArray<string>): string | undefined => {
   const lower = parts.map((part) => part.toLowerCase())
   const last = lower[lower.length - 1] ?? ""
   const qualifiers = lower.slice(0, -1)
-  if (qualifiers.length > 0 && fileSuffixes.has(last)) {
+  if (isFile(parts)) {
     return `the table name ${name} could be read as a file`
   }
   const owner = qualifiers.find((part) => reserved.has(part) || internal.test(part))
