@@ -63,6 +63,63 @@ const leftovers = ({ child }: Server.RawServer) =>
   readdirSync(tmpdir()).filter((name) => name.startsWith(`snowguard-data-${child.pid}-`))
 
 describe("the binary with files of the user's own", () => {
+  it.scopedLive("keeps what columns were called, and serves names that need quotes in every tool", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      writeFileSync(
+        join(at, "Kunden Maße.csv"),
+        "Größe (cm);Straße;Straße;OrderTotal;name;Maße;Masse\n170;a;x;1;Ada;1;2\n180;b;y;2;Bob;3;4\n"
+      )
+      const { ask, rows } = yield* serving(["--load", join(at, "*.csv")])
+      const table = '"KUNDEN_MAßE"'
+      const described = Server.structured(yield* ask("describe_table", { table }))
+      assert.strictEqual(described["table"], `LOCAL.PUBLIC.${table}`)
+      assert.deepStrictEqual(
+        (described["columns"] as ReadonlyArray<{ name: string; comment?: string }>).map(
+          ({ comment, name }) => [name, comment]
+        ),
+        [
+          ['"GRÖßE__CM_"', "Größe (cm)"],
+          ['"STRAßE"', "Straße"],
+          ['"STRAßE_2"', "Straße"],
+          ["ORDERTOTAL", "OrderTotal"],
+          ["NAME", undefined],
+          ['"MAßE"', "Maße"],
+          ["MASSE", "Masse"]
+        ]
+      )
+      const listed = Server.structured(yield* ask("list_tables"))["tables"]
+      assert.deepInclude((listed as ReadonlyArray<object>)[0], { name: table, comment: "Kunden Maße" })
+      assert.deepStrictEqual(yield* rows(`SELECT "GRÖßE__CM_", "MAßE", MASSE FROM ${table} ORDER BY 1`), [
+        [170, 1, 2],
+        [180, 3, 4]
+      ])
+      const result = Server.structured(yield* ask("execute_query", { sql: `SELECT * FROM ${table}` }))
+      assert.deepStrictEqual(
+        (result["columns"] as ReadonlyArray<{ name: string; in_sql?: string }>).map(
+          ({ in_sql, name }) => in_sql ?? name
+        ),
+        (described["columns"] as ReadonlyArray<{ name: string }>).map(({ name }) => name)
+      )
+      const profile = Server.structured(
+        yield* ask("profile_table", { table, columns: ['"GRÖßE__CM_"', "straße"] })
+      )
+      assert.deepInclude((profile["columns"] as ReadonlyArray<object>)[0], { least: 170, greatest: 180 })
+      assert.strictEqual(Server.structured(yield* ask("query_view", { view_name: table }))["row_count"], 2)
+      for (const query of ["Größe", "grosse", "OrderTotal"]) {
+        const found = Server.structured(yield* ask("search_objects", { query }))["objects"]
+        assert.isAbove((found as ReadonlyArray<object>).length, 0, query)
+      }
+      const refused = yield* ask("execute_query", { sql: `SELECT Größe FROM ${table}` })
+      assert.match(
+        JSON.stringify(refused.content),
+        /in double quotes, in the letters that describe_table shows: .*GRÖßE/
+      )
+      const missing = yield* ask("execute_query", { sql: `SELECT groesse FROM ${table}` })
+      assert.match(JSON.stringify(missing.content), /Did you mean .*GRÖßE__CM_/)
+    })
+  )
+
   it.scopedLive("serves CSV, TSV, JSON and Parquet as tables with Snowflake's types, and no sample", () =>
     Effect.gen(function* () {
       const at = yield* folder

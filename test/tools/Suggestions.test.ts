@@ -180,6 +180,35 @@ describe("what is suggested for a column", () => {
     expect(near({ allow: [], deny: [] })).toEqual(["SALARY"])
     expect(near({ allow: [], deny: ["HR"] })).toEqual([])
   })
+
+  const nearIn = (columns: ReadonlyArray<string>, name: string) => {
+    const tokens = tokenize(`SELECT x FROM STAFF`, snowflake)
+    const failure = {
+      reason: "InvalidStatement",
+      code: "000904",
+      sqlState: "42000",
+      description: "",
+      missing: { kind: "Column", name, candidates: [] }
+    } as const
+    const whole = catalog([
+      relation("HR", "PUBLIC", "STAFF", "TABLE", [...columns]),
+      relation("HR", "PUBLIC", "OTHERS", "TABLE", [name])
+    ])
+    return columnsNear(whole, failure, tokens._tag === "Right" ? tokens.right : [])
+  }
+
+  it("is written as SQL needs it", () => {
+    expect(nearIn(["GRÖSSE", "order_id", "ORDER", "NAME"], "GROESSE")).toEqual(['"GRÖSSE"'])
+    expect(nearIn(["GRÖSSE", "order_id", "NAME"], "ORDERID")).toEqual(['"order_id"'])
+    expect(nearIn(["ORDER", "NAME"], "ORDRE")).toEqual(['"ORDER"'])
+  })
+
+  it("shares a word with what was asked for where nothing is spelt alike, and is nothing else", () => {
+    const columns = ["PRICE_OF_ORDER", "CREATED_AT", "CUSTOMER_REGION", "ID"]
+    expect(nearIn(columns, "ORDER_PRICE")).toEqual(["PRICE_OF_ORDER"])
+    expect(nearIn(columns, "SALES_REGIONS")).toEqual(["CUSTOMER_REGION"])
+    expect(nearIn(columns, "WEATHER")).toEqual([])
+  })
 })
 
 describe("what a warehouse says of an error", () => {

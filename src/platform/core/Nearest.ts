@@ -29,7 +29,26 @@ export const distance = (a: string, b: string): number => {
 // Names longer than this are not typing mistakes of one another worth a quadratic comparison.
 const LONGEST = 128
 
-const normalise = (name: string): string => name.toUpperCase()
+/** Letters of which there is another spelling without a mark: `GRÖSSE` is asked for as GROESSE and as GROSSE. */
+const spellings: ReadonlyArray<readonly [letter: RegExp, spelling: string]> = [
+  [/Ä/g, "AE"],
+  [/Ö/g, "OE"],
+  [/Ü/g, "UE"],
+  [/Å/g, "AA"],
+  [/Ø/g, "OE"]
+]
+
+/** In upper case (`ß` is `SS`) and without marks, then as it is spelt without them. */
+const normalised = (name: string): ReadonlyArray<string> => {
+  const upper = name.normalize("NFC").toUpperCase()
+  if (/^[\x20-\x7e]*$/.test(upper)) return [upper]
+  const plain = upper.normalize("NFKD").replace(/\p{M}+/gu, "")
+  const spelt = spellings.reduce((text, [letter, spelling]) => text.replace(letter, spelling), upper)
+  return spelt === upper ? [plain] : [plain, spelt.normalize("NFKD").replace(/\p{M}+/gu, "")]
+}
+
+const least = (names: ReadonlyArray<string>, of: (name: string) => number): number =>
+  names.reduce((best, name) => Math.min(best, of(name)), Number.POSITIVE_INFINITY)
 
 const score = (wanted: string, candidate: string): number => {
   if (wanted === candidate) return 0
@@ -51,14 +70,15 @@ const score = (wanted: string, candidate: string): number => {
  * is offered: a wrong suggestion is worse than none.
  */
 export const nearest = (name: string, candidates: Iterable<string>, max = 3): ReadonlyArray<string> => {
-  const wanted = normalise(name)
-  if (wanted.length === 0 || wanted.length > LONGEST) return []
+  const wanted = normalised(name)
+  if (name.length === 0 || name.length > LONGEST) return []
   const scored: Array<{ readonly candidate: string; readonly score: number }> = []
   const seen = new Set<string>()
   for (const candidate of candidates) {
     if (seen.has(candidate) || candidate.length === 0 || candidate.length > LONGEST) continue
     seen.add(candidate)
-    const value = score(wanted, normalise(candidate))
+    const spelt = normalised(candidate)
+    const value = least(wanted, (one) => least(spelt, (other) => score(one, other)))
     if (value !== Number.POSITIVE_INFINITY) scored.push({ candidate, score: value })
   }
   return scored

@@ -7,13 +7,14 @@
  *
  * Rules of names ({@link identifier}): letters become upper case, what is not a letter, a digit, `_` or `$` becomes
  * `_`, and a digit at the start gets a `_` before it. Columns whose names become the same are numbered; tables are a
- * fault. The schema `main` is `PUBLIC`, the others keep their names.
+ * fault. What a column was called is told in its comment, where its name does not tell it ({@link commentOf}). The
+ * schema `main` is `PUBLIC`, the others keep their names.
  *
  * @since 0.1.0
  */
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { basename } from "node:path"
-import { literal, quoted } from "../../sql/Identifier.js"
+import { literal, quoted, upper } from "../../sql/Identifier.js"
 import type { Declared } from "./catalog.js"
 import { bodyOfView } from "./catalog.js"
 import { withoutFiles } from "./errors.js"
@@ -65,12 +66,13 @@ const publicSchema = "PUBLIC"
 const taken = new Set(["MAIN", "MEMORY", "SYSTEM", "TEMP", "PG_CATALOG", "INFORMATION_SCHEMA"])
 
 /**
+ * The name that a table, a column or a schema gets for what it is called in a file.
+ *
  * @since 0.1.0
  * @category names
  */
 export const identifier = (name: string): string =>
-  name
-    .toUpperCase()
+  upper(name.normalize("NFC").trim())
     .replace(/[^\p{L}\p{N}_$]/gu, "_")
     .replace(/^(?=[\p{N}$])/u, "_")
 
@@ -129,21 +131,40 @@ export const converted = (type: string, sql: string): string => {
     : sql
 }
 
+/** DuckDB compares names without regard to case. */
+const compared = (name: string): string => name.toLowerCase()
+
 /**
- * Names for columns, none twice.
+ * Names for columns, none twice: the first of several that would be the same has the name, and no number is one that
+ * another column is called by.
  *
  * @since 0.1.0
  * @category names
  */
 export const columnNames = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const wanted = names.map((name) => identifier(name) || "_")
+  const reserved = new Set(wanted.map(compared))
   const used = new Set<string>()
-  return names.map((name) => {
-    const wanted = identifier(name) || "_"
-    let free = wanted
-    for (let count = 2; used.has(free); count++) free = `${wanted}_${count}`
-    used.add(free)
+  return wanted.map((name) => {
+    let free = name
+    for (let count = 2; used.has(compared(free)) || (free !== name && reserved.has(compared(free))); count++)
+      free = `${name}_${count}`
+    used.add(compared(free))
     return free
   })
+}
+
+/**
+ * The comment of what is called `original` in a file and `name` here: what it was called is added, where more of it than
+ * its case in one word is lost. Control characters are spaces in it.
+ *
+ * @since 0.1.0
+ * @category names
+ */
+export const commentOf = (original: string, name: string, comment = ""): string => {
+  const told = original.replace(/\p{Cc}+/gu, " ").trim()
+  if (told === "" || told === name || (told === told.toLowerCase() && upper(told) === name)) return comment
+  return comment === "" ? told : `${comment} (${told})`
 }
 
 /**
@@ -160,6 +181,22 @@ export const attach = async (
   await connection.run(`ATTACH ${literal(path)} AS ${quoted(hidden(index))} (READ_ONLY)`)
   await connection.run(`ATTACH ':memory:' AS ${quoted(database)}`)
 }
+
+/**
+ * Statements that comment on the columns of a relation; an empty comment is none.
+ *
+ * @since 0.1.0
+ * @category names
+ */
+export const commentsOn = (
+  relation: string,
+  columns: ReadonlyArray<string>,
+  comments: ReadonlyArray<string>
+): Array<string> =>
+  columns.flatMap((column, at) => {
+    const comment = comments[at] ?? ""
+    return comment === "" ? [] : [`COMMENT ON COLUMN ${relation}.${quoted(column)} IS ${literal(comment)}`]
+  })
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "")
 const texts = (value: unknown): ReadonlyArray<string> => (Array.isArray(value) ? value.map(text) : [])
@@ -289,10 +326,13 @@ export const show = async (
       )
       continue
     }
-    const comments = table.columns.flatMap(({ comment }, at) =>
-      comment === "" ? [] : [`COMMENT ON COLUMN ${view}.${quoted(columns[at]!)} IS ${literal(comment)}`]
+    const comments = commentsOn(
+      view,
+      columns,
+      table.columns.map((column, at) => commentOf(column.name, columns[at]!, column.comment))
     )
-    if (table.comment !== "") comments.push(`COMMENT ON VIEW ${view} IS ${literal(table.comment)}`)
+    const comment = commentOf(table.name, name, table.comment)
+    if (comment !== "") comments.push(`COMMENT ON VIEW ${view} IS ${literal(comment)}`)
     if (comments.length > 0) await connection.run(comments.join(";\n"))
     const named = (keep: (column: Table["columns"][number]) => boolean) =>
       columns.filter((_, at) => keep(table.columns[at]!))

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import { upper } from "../../sql/Identifier.js"
 import type { Reason } from "../Warehouse.js"
 import { noInterval } from "./dialect/library.js"
 
@@ -86,7 +87,7 @@ const absent = (
 })
 
 const unknownColumn = (name: string, message: string): Failure => ({
-  ...invalid("000904", "42000", `invalid identifier '${name.toUpperCase()}'.`),
+  ...invalid("000904", "42000", `invalid identifier '${upper(name)}'.`),
   missing: { kind: "Column", name, candidates: candidatesOf(message) }
 })
 
@@ -186,7 +187,7 @@ const rules: ReadonlyArray<Rule> = [
     text: /^[A-Z][a-z ]* "([^\n]+?)" does not have a column named "([^\n]+?)"/,
     to: ([, relation, name], message) => {
       const failure = unknownColumn(name!, message)
-      return { ...failure, description: `invalid identifier '${`${relation}.${name}`.toUpperCase()}'.` }
+      return { ...failure, description: `invalid identifier '${upper(`${relation}.${name}`)}'.` }
     }
   },
   {

@@ -4,7 +4,8 @@
  *
  * What a CSV holds is decided by all of it, not by a sample: a column is a number, a date or a boolean when each of
  * its values is one, and text otherwise. Numbers keep their digits (`NUMBER(9,2)`); one with zeros in front, like a
- * postal code, is text. Dates are those of ISO 8601. The first line has the names. Of JSON the fields of the objects
+ * postal code, is text. Dates are those of ISO 8601. The first line has the names; what a column is called there is its
+ * comment, where its name (`attached.ts`) does not tell it. Of JSON the fields of the objects
  * are the columns, typed in the same way; what is nested, or of several kinds, is a VARIANT.
  *
  * Every file is tried: all that is wrong is told at once.
@@ -391,12 +392,20 @@ const loadFile = async (
 ): Promise<LoadedFile> => {
   const name = `${target}.${quoted(table)}`
   let notes: ReadonlyArray<string> = []
-  const create = (columns: ReadonlyArray<string>, names: ReadonlyArray<string>, from: string) => {
+  const create = async (columns: ReadonlyArray<string>, names: ReadonlyArray<string>, from: string) => {
     const named = Attached.columnNames(names)
     notes = nameNotes(names, named)
-    return connection.run(
+    await connection.run(
       `CREATE TABLE ${name} AS SELECT ${columns.map((column, at) => `${column} AS ${quoted(named[at]!)}`).join(", ")} FROM ${from}`
     )
+    const comments = Attached.commentsOn(
+      name,
+      named,
+      names.map((original, at) => Attached.commentOf(original, named[at]!))
+    )
+    const comment = Attached.commentOf(Attached.stemOf(path), table)
+    if (comment !== "") comments.push(`COMMENT ON TABLE ${name} IS ${literal(comment)}`)
+    if (comments.length > 0) await connection.run(comments.join(";\n"))
   }
   if (format === "parquet") {
     const from = `read_parquet(${exactly(path)})`

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import { upper } from "../../sql/Identifier.js"
 import type { Token } from "../../sql/Lexer.js"
 
 /** Words that end the list of a SELECT. */
@@ -55,7 +56,7 @@ const isStar = (item: ReadonlyArray<Token>): boolean => {
   return item.length > 1 && second?.value === "." && (third?.value === "*" || isStar(item.slice(2)))
 }
 
-const folded = (name: string): string => (name === "count_star()" ? "COUNT(*)" : name.toUpperCase())
+const folded = (name: string): string => (name === "count_star()" ? "COUNT(*)" : upper(name))
 
 /**
  * `names` are what DuckDB calls the columns of the statement that `tokens` are of, `sql` its text.

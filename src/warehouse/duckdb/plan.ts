@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Predicate from "effect/Predicate"
 import type { Cell, Column } from "../Warehouse.js"
 import type { Table } from "./show.js"
 
@@ -15,12 +16,9 @@ interface Node {
   readonly info: Readonly<Record<string, string>>
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const node = (value: unknown): Node => {
-  const record = isRecord(value) ? value : {}
-  const info = isRecord(record["extra_info"]) ? record["extra_info"] : {}
+  const record = Predicate.isReadonlyRecord(value) ? value : {}
+  const info = Predicate.isReadonlyRecord(record["extra_info"]) ? record["extra_info"] : {}
   return {
     name: typeof record["name"] === "string" ? record["name"].trim() : "",
     children: Array.isArray(record["children"]) ? record["children"].map(node) : [],

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { nearest } from "../../platform/core/Nearest.js"
+import { written } from "../../sql/Identifier.js"
 import type { Token } from "../../sql/Lexer.js"
 import type { Catalog, Missing, Namespace } from "./catalog.js"
 import { findRelation } from "./catalog.js"
@@ -46,6 +47,32 @@ export const missingIn = (
   return "_tag" in found ? found : undefined
 }
 
+/** Shorter words stand in many names, and tell nothing. */
+const SHORTEST_WORD = 4
+
+const wordsOf = (name: string): ReadonlyArray<string> =>
+  name
+    .toUpperCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter(({ length }) => length >= SHORTEST_WORD)
+
+/** `ORDER_PRICE` -> `PRICE_OF_ORDER`: the columns that have most of its words, at most three. */
+const sharingWords = (name: string, columns: Iterable<string>): ReadonlyArray<string> => {
+  const asked = wordsOf(name)
+  return [...columns]
+    .map((column) => {
+      const words = wordsOf(column)
+      return {
+        column,
+        shared: asked.filter((word) => words.some((own) => nearest(word, [own]).length > 0)).length
+      }
+    })
+    .filter(({ shared }) => shared > 0)
+    .sort((a, b) => b.shared - a.shared)
+    .slice(0, 3)
+    .map(({ column }) => column)
+}
+
 /**
  * Columns that resemble the one that a failure is about, from the tables that the statement names; functions
  * where it is about one.
@@ -65,5 +92,11 @@ export const columnsNear = (
   const columns = catalog.relations
     .filter(({ database, name, schema }) => words.has(name) && visible([database, schema, name]))
     .flatMap((relation) => relation.columns.map((column) => column.name))
-  return nearest(failure.missing.name, [...columns, ...failure.missing.candidates])
+  const told = new Set(columns)
+  const { candidates, name } = failure.missing
+  const near = nearest(name, [...columns, ...candidates])
+  // As it is written into SQL: a name that needs quotes would be refused, or be missing again, without them.
+  return (near.length > 0 ? near : sharingWords(name, told)).map((one) =>
+    told.has(one) ? written(one) : one
+  )
 }

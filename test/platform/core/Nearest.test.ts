@@ -47,6 +47,14 @@ describe("nearest", () => {
     expect(nearest("LIFETIME_VALUE", tables)).toEqual(["CUSTOMER_LIFETIME_VALUE"])
   })
 
+  it("finds a name with marks by its letters without them, and by its other spelling", () => {
+    const columns = ["GRÖSSE", "STRAßE", "NAME", "ÉTÉ"]
+    expect(nearest("GROESSE", columns)).toEqual(["GRÖSSE"])
+    expect(nearest("grosse", columns)).toEqual(["GRÖSSE"])
+    expect(nearest("STRASSE", columns)).toEqual(["STRAßE"])
+    expect(nearest("ete", columns)).toEqual(["ÉTÉ"])
+  })
+
   it("offers nothing rather than something unlike", () => {
     expect(nearest("INVOICES", tables)).toEqual([])
     expect(nearest("", tables)).toEqual([])
