@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import { lazily } from "../platform/lazily.js"
 import * as UserDirs from "../platform/userDirs.js"
 import * as ReadOnly from "../gate/ReadOnly.js"
+import * as Identifier from "../sql/Identifier.js"
 import * as ServerConfig from "../config/ServerConfig.js"
 import * as Credits from "../quota/Credits.js"
 import type * as DuckDb from "../warehouse/DuckDb.js"
@@ -71,16 +72,28 @@ const ownData = Effect.fnUntraced(function* ({ duckdb, warehouse }: ServerConfig
   return data
 })
 
-/** Where names are looked up that do not say it. */
-const standardPlace = ({ duckdb: { database, load } }: ServerConfig.Settings) =>
-  Effect.map(
+/** Where names are looked up that do not say their database and schema: for the gate, the tools and the warehouse. */
+const currentPlace = (
+  settings: ServerConfig.Settings,
+  dialect: ServerConfig.Settings["warehouse"]
+): Effect.Effect<NonNullable<Warehouse.Warehouse["Type"]["place"]>> => {
+  if (dialect === "snowflake") {
+    const exact = (name: string | undefined) =>
+      name === undefined || name === "" ? undefined : Identifier.exact(name)
+    const { database, schema } = settings.snowflake
+    return Effect.succeed({ database: exact(database), schema: exact(schema) })
+  }
+  const { database, load } = settings.duckdb
+  if (load.length === 0 && database === undefined)
+    return Effect.succeed({ database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" })
+  return Effect.map(
     Effect.promise(() => import("../warehouse/duckdb/attached.js")),
     ({ databaseOf, loadedDatabase }) => ({
-      database:
-        load.length > 0 ? loadedDatabase : database === undefined ? "SNOWGUARD_SAMPLE" : databaseOf(database),
+      database: load.length > 0 || database === undefined ? loadedDatabase : databaseOf(database),
       schema: "PUBLIC"
     })
   )
+}
 
 /**
  * The read-only gate of a warehouse. Adapters are chunks of their own, loaded by the first call that
@@ -102,12 +115,10 @@ export const gate = (
     case "snowflake":
       return ReadOnly.layerLazy(
         dialect,
-        Effect.map(
+        Effect.zipWith(
           Effect.promise(() => import("../gate/Snowflake.js")),
-          (guard) =>
-            guard.layer({
-              namespace: { database: settings.snowflake.database, schema: settings.snowflake.schema }
-            })
+          currentPlace(settings, dialect),
+          (guard, namespace) => guard.layer({ namespace })
         )
       )
     case "duckdb":
@@ -119,7 +130,7 @@ export const gate = (
               Effect.all([
                 Effect.promise(() => import("../gate/DuckDb.js")),
                 Effect.promise(() => import("../warehouse/duckdb/dialect/snowflake.js")),
-                standardPlace(settings)
+                currentPlace(settings, dialect)
               ]),
               ([guard, { functions, translate }, namespace]) =>
                 guard.layer({
@@ -149,7 +160,7 @@ export const layer = (
 ): Layer.Layer<Warehouse.Warehouse, ServerConfig.ConfigFaults> =>
   settings.warehouse === "snowflake"
     ? Layer.unwrapEffect(Effect.as(loginIsComplete(settings), snowflake(settings, directory)))
-    : Layer.merge(duckdb(processes), Layer.effectDiscard(tellCredits(settings)))
+    : Layer.merge(duckdb(settings, processes), Layer.effectDiscard(tellCredits(settings)))
 
 /** What is missing is said at the start, and all of it: the first call may come much later, from a model. */
 const loginIsComplete = (settings: ServerConfig.Settings) =>
@@ -197,7 +208,10 @@ export const signedIn = (
 
 const snowflake = (settings: ServerConfig.Settings, directory: Either.Either<string, string>) =>
   Layer.unwrapEffect(
-    Effect.zipWith(WarehouseHealth.WarehouseHealth, account, (health, { identityOf, isSignIn, options }) => {
+    Effect.gen(function* () {
+      const health = yield* WarehouseHealth.WarehouseHealth
+      const { identityOf, isSignIn, options } = yield* account
+      const place = yield* currentPlace(settings, "snowflake")
       const ofCaller = identityOf(settings)
       return Warehouse.layerLazy(
         "snowflake",
@@ -240,7 +254,7 @@ const snowflake = (settings: ServerConfig.Settings, directory: Either.Either<str
             )
           )
         }),
-        { keepsResults: true, reportsSubmit: true, actingAs: ofCaller, bills: true }
+        { keepsResults: true, reportsSubmit: true, actingAs: ofCaller, place, bills: true }
       )
     })
   ).pipe(
@@ -249,18 +263,21 @@ const snowflake = (settings: ServerConfig.Settings, directory: Either.Either<str
     Layer.provideMerge(WarehouseHealth.layer({ latchMs: settings.snowflake.latchSeconds * 1000 }))
   )
 
-const duckdb = (processes: Layer.Layer<Embedded, ServerConfig.ConfigFaults>) =>
+const duckdb = (
+  settings: ServerConfig.Settings,
+  processes: Layer.Layer<Embedded, ServerConfig.ConfigFaults>
+) =>
   Layer.unwrapEffect(
-    Effect.map(Embedded, (client) =>
+    Effect.zipWith(Embedded, currentPlace(settings, "duckdb"), (client, place) =>
       Warehouse.layerLazy(
         "duckdb",
         Effect.flatMap(client, (embedded) =>
           Effect.map(
             Effect.promise(() => import("../warehouse/DuckDb.js")),
-            (adapter) => Layer.succeed(Warehouse.Warehouse, adapter.of(embedded))
+            (adapter) => Layer.succeed(Warehouse.Warehouse, adapter.of(embedded, place))
           )
         ),
-        { keepsResults: true }
+        { keepsResults: true, place }
       )
     )
   ).pipe(Layer.provide(processes))

@@ -15,6 +15,8 @@ import type { Rules } from "../sql/ObjectRules.js"
 import { unrestricted } from "../sql/ObjectRules.js"
 
 /**
+ * What a call of a tier may ask for; milliseconds, rows, and bytes of JSON.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -52,6 +54,8 @@ export interface TierPolicy {
 }
 
 /**
+ * The policy of a tier of which nothing is configured.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -141,6 +145,8 @@ export const forGate = (
 })
 
 /**
+ * The policies of all tiers, and the key that tokens of masked values are made with. Reading one never fails.
+ *
  * @since 0.1.0
  * @category context
  */

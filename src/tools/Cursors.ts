@@ -27,6 +27,8 @@ import { CurrentPrincipal } from "../platform/Principal.js"
 import { ToolError } from "./Tool.js"
 
 /**
+ * The keys that sign cursors, and how long one is believed.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -43,6 +45,8 @@ export interface Options {
 }
 
 /**
+ * Cursors of results: signed, bound to a client and an identity, and without anything to keep in this process.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -128,6 +132,8 @@ export const keysFromText = (text: string): Either.Either<ReadonlyArray<Uint8Arr
 }
 
 /**
+ * Cursors that are signed with the first of the keys, and believed if any of them has signed.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -187,6 +193,8 @@ export const make = (options: Options = {}): Effect.Effect<Context.Tag.Service<C
   })
 
 /**
+ * Cursors that are signed with the keys of the options.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -15,8 +15,8 @@ const name = "describe_table"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Name,
-    schema: Fields.SchemaOrPublic,
+    database: Fields.Database,
+    schema: Fields.SchemaOfOne,
     table: Fields.Name,
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.COLUMN_LIMIT, Catalog.COLUMN_DEFAULT)
@@ -30,6 +30,8 @@ const output = Schema.Struct({
 })
 
 /**
+ * The tool, over the catalog of the context.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -45,7 +47,7 @@ export const make = Effect.gen(function* () {
     unchecked: true,
     annotations: Tool.readOnly("Describe table"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema, table }) {
-      const object = Names.object(database, schema, table)
+      const object = yield* Names.object(catalog.place, { database, schema, name: table })
       yield* Names.mayRead(yield* catalog.rules, object)
       const sql = `DESCRIBE TABLE ${yield* Names.quoted(object)}`
       const which = { limit, pattern }

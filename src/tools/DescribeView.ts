@@ -19,8 +19,8 @@ const name = "describe_view"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Name,
-    schema: Fields.SchemaOrPublic,
+    database: Fields.Database,
+    schema: Fields.SchemaOfOne,
     view_name: Fields.Name,
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.COLUMN_LIMIT, Catalog.COLUMN_DEFAULT)
@@ -98,6 +98,8 @@ const definition = (run: Query.Run, sql: string, maxBytes: number, restricted: b
   )
 
 /**
+ * The tool, over the catalog of the context.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -113,7 +115,7 @@ export const make = Effect.gen(function* () {
     unchecked: true,
     annotations: Tool.readOnly("Describe view"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema, view_name }) {
-      const object = Names.object(database, schema, view_name)
+      const object = yield* Names.object(catalog.place, { database, schema, name: view_name })
       const rules = yield* catalog.rules
       yield* Names.mayRead(rules, object)
       const view = yield* Names.quoted(object)

@@ -38,6 +38,8 @@ const scans = ({ kind, tables }: Accepted): boolean =>
   (tables.length === 0 || tables.some((table) => !/(?:^|\.)"?INFORMATION_SCHEMA"?\.[^.]*$/i.test(table)))
 
 /**
+ * The tool, behind the gate and the guards of the context.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -51,6 +51,8 @@ const MAX_OPERATIONS = 100
 const PLAN_BYTES = 512 * 1024
 
 /**
+ * The tool, behind the gate of the context; nothing is run.
+ *
  * @since 0.1.0
  * @category constructors
  */

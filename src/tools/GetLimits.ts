@@ -212,6 +212,8 @@ const concurrency = (status: Bulkhead.PoolStatus) => ({
 })
 
 /**
+ * The tool, over the limits of the context; it charges nothing but its own request.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -22,6 +22,8 @@ const input = Fields.closed(
 )
 
 /**
+ * The tool, over the results that the warehouse of the context keeps.
+ *
  * @since 0.1.0
  * @category constructors
  */

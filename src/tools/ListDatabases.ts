@@ -27,6 +27,8 @@ const output = Schema.Struct({
 })
 
 /**
+ * The tool, over the catalog of the context.
+ *
  * @since 0.1.0
  * @category constructors
  */

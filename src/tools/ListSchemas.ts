@@ -14,7 +14,7 @@ const name = "list_schemas"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Name,
+    database: Fields.Database,
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
   })
@@ -26,6 +26,8 @@ const output = Schema.Struct({
 })
 
 /**
+ * The tool, over the catalog of the context.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -41,7 +43,7 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("List schemas"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern }) {
       const rules = yield* catalog.rules
-      const namespace = Names.namespace(database, undefined)
+      const namespace = yield* Names.namespace(catalog.place, { database })
       yield* Names.mayLookInto(rules, namespace)
       const { entries, head } = yield* catalog.list(name, {
         kind: "SCHEMAS",

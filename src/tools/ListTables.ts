@@ -15,7 +15,7 @@ const name = "list_tables"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Name,
+    database: Fields.Database,
     schema: Schema.optional(Fields.Name),
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
@@ -41,6 +41,7 @@ export const tableFlags = ["is_dynamic", "is_hybrid", "is_external", "is_event",
 
 type Flagged = Catalog.Entry<"kind" | (typeof tableFlags)[number]>
 
+/** What a row of SHOW TABLES is, in words: `DYNAMIC TABLE`. */
 export const kindOf = (entry: Flagged): Cell => {
   const set = tableFlags.filter((flag) => Catalog.flag(entry[flag]))
   return set.length === 0
@@ -49,6 +50,8 @@ export const kindOf = (entry: Flagged): Cell => {
 }
 
 /**
+ * The tool, over the catalog of the context.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -64,7 +67,7 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("List tables"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema }) {
       const rules = yield* catalog.rules
-      const namespace = Names.namespace(database, schema)
+      const namespace = yield* Names.namespace(catalog.place, { database, schema })
       yield* Names.mayLookInto(rules, namespace)
       const { entries, head } = yield* catalog.list(name, {
         kind: "TABLES",

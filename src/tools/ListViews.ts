@@ -14,7 +14,7 @@ const name = "list_views"
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Name,
+    database: Fields.Database,
     schema: Schema.optional(Fields.Name),
     pattern: Fields.Pattern,
     limit: Fields.atMost(Catalog.LIST_LIMIT, Catalog.LIST_DEFAULT)
@@ -46,6 +46,8 @@ const onlyOnce = <View extends { readonly name: string; readonly schema: string;
 }
 
 /**
+ * The tool, over the catalog of the context.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -61,7 +63,7 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("List views"),
     handler: Effect.fnUntraced(function* ({ database, limit, pattern, schema }) {
       const rules = yield* catalog.rules
-      const namespace = Names.namespace(database, schema)
+      const namespace = yield* Names.namespace(catalog.place, { database, schema })
       yield* Names.mayLookInto(rules, namespace)
       const { entries, head } = yield* catalog.list(name, {
         kind: "VIEWS",

@@ -13,6 +13,7 @@ import type { Kind as MaskKind } from "../sql/MaskRules.js"
 import { forGate } from "./CallPolicy.js"
 import * as Catalog from "./catalog.js"
 import * as Profile from "./core/Profile.js"
+import * as LookUps from "./lookUps.js"
 import * as Masks from "./masks.js"
 import * as Names from "./names.js"
 import * as Query from "./query.js"
@@ -38,8 +39,8 @@ const CELL_BYTES = 256
 const input = Fields.closed(
   Schema.Struct({
     table: Fields.Name.annotations({ description: "Also DB.SCHEMA.TABLE." }),
-    database: Schema.optional(Fields.Name),
-    schema: Schema.optional(Fields.Name),
+    database: Fields.Database,
+    schema: Fields.SchemaOfOne,
     columns: Schema.optional(
       Schema.Array(Fields.Name)
         .annotations({ description: `Default: the first ${MAX_COLUMNS}.` })
@@ -95,16 +96,6 @@ const output = Schema.Struct({
   sample: Schema.Array(Values)
 })
 
-/** The table in full; one without a database cannot be meant. */
-const tableOf = ({ database = "", schema = "PUBLIC", table }: typeof input.Type) => {
-  const object = Names.object(database, schema, table)
-  return object.length === 3 && object[0] !== ""
-    ? Effect.succeed(object)
-    : Names.invalidInput(
-        "The database is missing: give database, or write table as DB.SCHEMA.TABLE. Nothing was executed."
-      )
-}
-
 interface Column extends Profile.Column {
   readonly name: string
   readonly type: string
@@ -122,6 +113,15 @@ interface Plan {
 
 const noteOf = ({ kind }: Column): { readonly note?: string } =>
   kind === "nested" || kind === "opaque" ? { note: "Values of this type are not compared." } : {}
+
+const incomplete = (object: Names.Name): Tool.ToolError =>
+  new Tool.ToolError({
+    code: "LOOK_UP_INCOMPLETE",
+    description:
+      `The columns of ${Names.written(...object)} could not all be looked up, and nothing of its rows was read. ` +
+      "A quota of result bytes may be used up (get_limits says when it is reset); else use describe_table and execute_query.",
+    retryable: false
+  })
 
 /** Before the table has been looked up. */
 const nothing: Plan = { columns: [], leftOut: [], sampling: { of: "all" }, rows: undefined }
@@ -141,6 +141,8 @@ const completeness = (result: Query.Collected, leftOut: ReadonlyArray<string>): 
 }
 
 /**
+ * The tool, behind the gate and the guards of the context.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -172,22 +174,25 @@ export const make = Effect.gen(function* () {
 
   /** The columns of a table or a view, and what the warehouse tells of its size. */
   const lookUp = Effect.fnUntraced(function* (run: Query.Run, object: Names.Name) {
-    const [database = "", schema = "", name = ""] = object
     const described = yield* run({
       ...Masks.lookUpBounds,
       statement: { sql: `DESCRIBE TABLE ${yield* Names.quoted(object)}` },
-      part: Masks.FREE_PART,
+      part: LookUps.OWN_PART,
       pick: ["name", "type", "expression", "kind"],
       maxRows: Catalog.COLUMN_LIMIT
     })
+    const { keep, sql } = yield* LookUps.showOne("TABLES", object, query.dialect)
     const listed = yield* run({
       ...Masks.lookUpBounds,
-      statement: { sql: `SHOW TABLES${yield* Names.like(name)}${yield* Names.within([database, schema])}` },
-      part: Masks.FREE_PART + 1,
+      statement: { sql },
+      part: LookUps.OWN_PART + 1,
       pick: ["name", "kind", "rows", "bytes", "is_dynamic", "is_external", "is_hybrid", "is_iceberg"],
-      keep: ([found = null]) => isSame(Catalog.text(found), name),
+      keep,
       maxRows: 1
     })
+    // Columns that are not known would be left out without a word, and a table without its size be read whole.
+    const isAll = LookUps.isWhole(described) && described.truncated === undefined && LookUps.isWhole(listed)
+    if (!isAll) return yield* incomplete(object)
     const [, kind = null, rows = null, bytes = null, ...others] = listed.rows[0] ?? []
     return {
       columns: Masks.columnsOf(described.rows),
@@ -268,7 +273,7 @@ export const make = Effect.gen(function* () {
     unchecked: true,
     annotations: Tool.readOnly("Profile table"),
     handler: Effect.fnUntraced(function* (input, { progress }) {
-      const object = yield* tableOf(input)
+      const object = yield* Names.object(query.place, { ...input, name: input.table })
       yield* Names.mayRead(yield* query.rules, object)
       const table = yield* Names.quoted(object)
       const learned = yield* Ref.make(nothing)

@@ -8,9 +8,10 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ReadOnly } from "../gate/ReadOnly.js"
 import { forGate } from "./CallPolicy.js"
-import type { Reason, Row } from "../warehouse/Warehouse.js"
+import type { Reason } from "../warehouse/Warehouse.js"
 import * as Catalog from "./catalog.js"
 import * as Formats from "./formats.js"
+import * as LookUps from "./lookUps.js"
 import * as Names from "./names.js"
 import * as Query from "./query.js"
 import * as Fields from "./schemas.js"
@@ -24,8 +25,8 @@ const DEFAULT_LIMIT = 10
 
 const input = Fields.closed(
   Schema.Struct({
-    database: Fields.Name,
-    schema: Fields.SchemaOrPublic,
+    database: Fields.Database,
+    schema: Fields.SchemaOfOne,
     view_name: Fields.Name,
     limit: Schema.optionalWith(Fields.limit(100_000, `Default ${DEFAULT_LIMIT}.`), {
       default: () => DEFAULT_LIMIT
@@ -35,6 +36,8 @@ const input = Fields.closed(
 )
 
 /**
+ * The tool, behind the guards of the context; under masks behind the gate as well.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -43,9 +46,7 @@ export const make = Effect.gen(function* () {
   const readOnly = yield* ReadOnly
   const catalog = yield* Catalog.make
   const isSemantic = Effect.fnUntraced(function* (object: Names.Name) {
-    const [database = "", schema = "", last = ""] = object
-    const sql = `SHOW SEMANTIC VIEWS${yield* Names.like(last)}${yield* Names.within([database, schema])}`
-    const keep = ([found]: Row) => found === last
+    const { keep, sql } = yield* LookUps.showOne("SEMANTIC VIEWS", object, catalog.dialect)
     const { value } = yield* catalog.metadata(name, sql, (run) =>
       run({ statement: { sql }, part: 0, pick: ["name"], keep, maxRows: 1, maxBytes: 4096 })
     )
@@ -61,7 +62,7 @@ export const make = Effect.gen(function* () {
     annotations: Tool.readOnly("Query view"),
     render: Formats.render,
     handler: Effect.fnUntraced(function* ({ database, limit, schema, view_name }, { progress }) {
-      const object = Names.object(database, schema, view_name)
+      const object = yield* Names.object(catalog.place, { database, schema, name: view_name })
       yield* Names.mayRead(yield* query.rules, object)
       const view = yield* Names.quoted(object)
       const rows = query.run({

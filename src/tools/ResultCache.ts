@@ -29,6 +29,8 @@ import type { Reason } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 
 /**
+ * How much is remembered, and for how long an answer is of use; milliseconds and bytes.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -56,6 +58,8 @@ export const defaults: Options = {
 }
 
 /**
+ * An answer that is remembered, with its age in milliseconds.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -66,6 +70,8 @@ export interface Hit {
 }
 
 /**
+ * An answer, and whether it was asked for by this call.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -83,6 +89,8 @@ export interface Served<A> {
 }
 
 /**
+ * What is asked, under which key, and how old an answer may be.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -103,6 +111,8 @@ export interface Request<A, E> {
 }
 
 /**
+ * What is remembered and what it has spared, counted since the start; bytes of JSON.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -118,6 +128,8 @@ export interface Status {
 }
 
 /**
+ * Remembered answers. It adds no error: what is asked fails as it does.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -218,6 +230,8 @@ const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(v
 const wholeMillis = Effect.map(monotonicMillis, Math.floor)
 
 /**
+ * Remembers nothing at first; what is used least recently goes first.
+ *
  * @since 0.1.0
  * @category constructors
  */

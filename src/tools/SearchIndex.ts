@@ -27,30 +27,40 @@ import * as ObjectIndex from "./core/ObjectIndex.js"
 import * as Refresh from "./core/Refresh.js"
 
 /**
+ * A table or a view as it is searched for.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Table = ObjectIndex.Table
 
 /**
+ * A column as it is searched for.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Column = ObjectIndex.Column
 
 /**
+ * An object that was found, with its score: more is better, and scores of two searches are not compared.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Hit = ObjectIndex.Hit
 
 /**
+ * What kind of object is looked for.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Kind = ObjectIndex.Kind
 
 /**
+ * How much is kept, how often it is asked for again, and how many statements that may take.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -97,6 +107,8 @@ export interface Question {
 }
 
 /**
+ * What a search has found, and how much it may not know.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -144,6 +156,8 @@ export interface Stopped {
 }
 
 /**
+ * Searches names in memory. A search never fails and asks the warehouse nothing itself: it says what it does not know.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -167,6 +181,20 @@ const RETRY_MS = 60_000
 /** Tables that are put into the index at a time, before others have their turn. */
 const CHUNK = 20
 
+/** Milliseconds of a search after which others have their turn. */
+const SLICE_MS = 5
+
+/** Runs the steps to their end. A timer is waited for between slices: a fiber that yields lets no event in. */
+const inSlices = <A>(steps: Generator<void, A>, now: () => number): Effect.Effect<A> =>
+  Effect.suspend(() => {
+    const until = now() + SLICE_MS
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done === true) return Effect.succeed(value)
+      if (now() >= until) return Effect.zipRight(Effect.sleep(0), inSlices(steps, now))
+    }
+  })
+
 interface Seen {
   principal: Principal
   times: Refresh.Times
@@ -185,6 +213,8 @@ interface Seen {
 }
 
 /**
+ * Knows nothing at first; the first call of an identity that is answered makes its fill due.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -356,12 +386,15 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
           }
           const now = yield* monotonicMillis
           const { begunAt, failure, ids, leftOut, places, times } = seen
-          const hits = ObjectIndex.search(index, {
-            text,
-            kinds,
-            limit,
-            sees: (id, table) => ids.has(id) && permits(table)
-          })
+          const hits = yield* inSlices(
+            ObjectIndex.searching(index, {
+              text,
+              kinds,
+              limit,
+              sees: (id, table) => ids.has(id) && permits(table)
+            }),
+            clock
+          )
           const asOf = times.filledAt ?? (places.size === 0 ? undefined : begunAt)
           return {
             hits,
@@ -378,6 +411,8 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
   })
 
 /**
+ * Knows nothing at first; {@link SearchIndex} is filled by the tool that searches it.
+ *
  * @since 0.1.0
  * @category layers
  */

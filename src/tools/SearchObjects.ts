@@ -106,6 +106,8 @@ const partial =
   "Not all tables and columns are known to the search: what is not found here may exist. list_tables and describe_table ask the warehouse."
 
 /**
+ * The tool, and the fibers that fill its index until the scope closes.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -64,6 +64,8 @@ export type RequestError =
   | ToolError
 
 /**
+ * Hints of the protocol about a tool, for clients; nothing is enforced by them.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -87,6 +89,8 @@ export interface Context {
 }
 
 /**
+ * A tool: what a model reads of it, what it takes, and what it does.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -117,6 +121,8 @@ export interface Tool<Input extends Schema.Schema.AnyNoContext, Output extends S
 }
 
 /**
+ * A tool of any input and output.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -137,6 +143,8 @@ export const readOnly = (title: string): Annotations => ({
 })
 
 /**
+ * A tool, with the types of its schemas inferred.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -46,6 +46,8 @@ export class ToolboxError extends Schema.TaggedError<ToolboxError>("snowguard/To
 }
 
 /**
+ * The tools that are served; the list does not change while the server runs.
+ *
  * @since 0.1.0
  * @category context
  */

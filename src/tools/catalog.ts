@@ -5,13 +5,13 @@ import * as Effect from "effect/Effect"
 import type { TierPolicy } from "./CallPolicy.js"
 import { like } from "../sql/Like.js"
 import type { Column, Kind } from "../sql/MaskRules.js"
-import type { Cell, Row, WarehouseError } from "../warehouse/Warehouse.js"
+import type { Cell, Row } from "../warehouse/Warehouse.js"
 import * as SemanticView from "./core/SemanticView.js"
+import { count, flag, noneWhereUnknown, text } from "./lookUps.js"
 import * as Masks from "./masks.js"
 import * as Names from "./names.js"
 import * as Query from "./query.js"
 import type { AnswerMeta, Completeness } from "./schemas.js"
-import type { ToolError } from "./Tool.js"
 
 /** Entries of one answer: as many as the caller asks for, up to the most; what fits a glance when it does not. */
 export const LIST_LIMIT = 1000
@@ -33,6 +33,8 @@ const CELL_BYTES = 2048
 const SHOW_CAP = 10_000
 const MAX_PAGES = 10
 
+export { count, flag, text } from "./lookUps.js"
+
 /** One row by the names of its columns. */
 export type Entry<Name extends string> = { readonly [K in Name]: Cell }
 
@@ -43,18 +45,6 @@ const toEntries = <Name extends string>(
   names: ReadonlyArray<Name>,
   rows: ReadonlyArray<Row>
 ): ReadonlyArray<Entry<Name>> => rows.map((row) => toEntry(names, row))
-
-export const text = (cell: Cell): string =>
-  cell === null ? "" : typeof cell === "object" ? JSON.stringify(cell) : String(cell)
-
-/** Warehouses write yes as `true`, `Y`, `YES` or a real boolean. */
-export const flag = (cell: Cell): boolean => /^(y|yes|true)$/i.test(text(cell))
-
-/** A number as it is counted; undefined of what is none. */
-export const count = (cell: Cell): number | undefined => {
-  const value = text(cell) === "" ? Number.NaN : Number(text(cell))
-  return Number.isFinite(value) ? value : undefined
-}
 
 const present = <Name extends string, A>(
   names: ReadonlyArray<Name>,
@@ -162,9 +152,6 @@ const nothing: Query.Collected = {
   truncated: undefined
 }
 
-const isUnknownKind = (error: WarehouseError | ToolError): boolean =>
-  error._tag === "WarehouseError" && error.reason === "InvalidStatement"
-
 export const make = Effect.map(Query.make, (call) => {
   const list = Effect.fnUntraced(function* <const Column extends string, const Field extends string>(
     tool: string,
@@ -231,9 +218,7 @@ export const make = Effect.map(Query.make, (call) => {
           if (all?.truncated !== undefined) break
           const asked = page(kind, part++, undefined, all)
           // An account that does not know the kind has none of it.
-          let last: Query.Collected = yield* kind === listing.kind
-            ? asked
-            : Effect.catchIf(asked, isUnknownKind, () => Effect.succeed(nothing))
+          let last: Query.Collected = yield* kind === listing.kind ? asked : noneWhereUnknown(asked, nothing)
           all = all === undefined ? last : joined(all, last)
           let after: string | undefined
           for (; pages && part < MAX_PAGES && isCut(last); part++) {

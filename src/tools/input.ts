@@ -150,7 +150,7 @@ const expected = (property: Property, value: unknown): string | undefined => {
     case "array":
       return Array.isArray(value) ? undefined : "a list"
     case "object":
-      return Predicate.isRecord(value) && !Array.isArray(value) ? undefined : "an object"
+      return Predicate.isRecord(value) ? undefined : "an object"
     default:
       return undefined
   }

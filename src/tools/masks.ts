@@ -8,15 +8,15 @@
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import type { ReadOnly } from "../gate/ReadOnly.js"
 import { StatementRejected } from "../gate/ReadOnly.js"
 import * as Lru from "../platform/core/Lru.js"
 import * as MaskRules from "../sql/MaskRules.js"
-import type { Cell, Row } from "../warehouse/Warehouse.js"
+import type { Row } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 import type { CallPolicy, TierPolicy } from "./CallPolicy.js"
+import * as LookUps from "./lookUps.js"
 import * as Names from "./names.js"
 import type { ToolError } from "./Tool.js"
 
@@ -32,13 +32,6 @@ const remembers = { maxEntries: 2_000, maxBytes: 16 * 1024 * 1024 }
 export const lookUpBounds = { beside: true, maxBytes: 4 * 1024 * 1024, maxCellBytes: 64 * 1024 } as const
 const MAX_COLUMNS = 10_000
 
-/** The first parts of an attempt are the statement and its plan; the others are numbered up to this one. */
-const FIRST_PART = 2
-const LAST_PART = 45
-
-/** Two numbers are left for what a tool itself looks up: `partId` in `tools/query` has 48 in all. */
-export const FREE_PART = LAST_PART + 1
-
 /** Look-ups after each other in one call: views stand on views. */
 export const MAX_ROUNDS = 12
 
@@ -46,19 +39,17 @@ export const MAX_ROUNDS = 12
 const tableKinds =
   /^(?:BASE |TRANSIENT |TEMPORARY |LOCAL TEMPORARY |EXTERNAL |ICEBERG |HYBRID |EVENT )?TABLE$|^TRANSIENT$|^TEMPORARY$/i
 
-const text = (cell: Cell | undefined): string => (typeof cell === "string" ? cell : String(cell ?? ""))
-
 /** Columns from their names, types and what they are computed from. */
 export const columnsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<MaskRules.Column> => {
-  const names = rows.map(([name]) => text(name))
+  const names = rows.map(([name]) => LookUps.text(name))
   return rows.map(([, type, expression], at) => {
     const name = names[at]!
     const others = names.filter((each) => each !== name)
-    const from = MaskRules.namesIn(text(expression), others)
-    const paths = MaskRules.pathsIn(text(expression), others)
+    const from = MaskRules.namesIn(LookUps.text(expression), others)
+    const paths = MaskRules.pathsIn(LookUps.text(expression), others)
     return {
       name,
-      type: text(type),
+      type: LookUps.text(type),
       ...(from.length === 0 ? {} : { from }),
       ...(paths.length === 0 ? {} : { paths })
     }
@@ -78,7 +69,7 @@ export type Look = (request: {
 }) => Effect.Effect<
   {
     readonly rows: ReadonlyArray<Row>
-    readonly truncated: unknown
+    readonly truncated: { readonly reason: string } | undefined
     readonly partial: boolean
     readonly cutCells: number
   },
@@ -158,7 +149,6 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
     gate: Gate,
     absent?: MaskRules.Known
   ): Effect.fn.Return<MaskRules.Known, WarehouseError | ToolError | StatementRejected> {
-    const [database = "", schema = "", name = ""] = table
     const ask = Effect.fnUntraced(function* (
       sql: string,
       pick: ReadonlyArray<string>,
@@ -170,8 +160,8 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
     const describe = Effect.gen(function* () {
       const sql = `DESCRIBE TABLE ${yield* Names.quoted(table)}`
       const described = yield* ask(sql, ["name", "type", "expression"], { maxRows: MAX_COLUMNS })
-      const { cutCells, partial, rows, truncated } = described
-      if (truncated !== undefined || partial || cutCells > 0 || rows.length === 0)
+      const { rows, truncated } = described
+      if (!LookUps.isWhole(described) || truncated !== undefined || rows.length === 0)
         return yield* withoutTable(table)
       return columnsOf(rows)
     })
@@ -179,8 +169,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
       kind: "TABLES" | "VIEWS" | "SEMANTIC VIEWS",
       pick: ReadonlyArray<string>
     ) {
-      const sql = `SHOW ${kind}${yield* Names.like(name)}${yield* Names.within([database, schema])}`
-      const keep = ([found]: Row) => Names.isSame(text(found), name, dialect)
+      const { keep, sql } = yield* LookUps.showOne(kind, table, dialect)
       const shown = yield* ask(sql, pick, { keep, maxRows: 10 })
       // A row that had no room is no proof that there is none: a table must not be taken for one that is not there.
       return shown.truncated === undefined && !shown.partial ? shown : yield* withoutTable(table)
@@ -190,9 +179,11 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
     const isThere = rows.length > 0 || views?.rows.length !== 0
     if (!isThere && absent !== undefined) return absent
     if (!isThere && dialect === "snowflake") {
-      // An account that does not know them has none.
-      const semantic = yield* Effect.option(show("SEMANTIC VIEWS", ["name"]))
-      if (Option.exists(semantic, ({ rows }) => rows.length > 0)) {
+      const semantic = yield* LookUps.noneWhereUnknown(
+        Effect.map(show("SEMANTIC VIEWS", ["name"]), ({ rows }) => rows.length > 0),
+        false
+      )
+      if (semantic) {
         if (MaskRules.mayMask(rules, table)) return yield* isSemantic(table)
         return { isTable: false, reads: "it is a semantic view" }
       }
@@ -200,8 +191,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
     // Of what is not there the warehouse says so itself.
     const columns = !isThere || MaskRules.mayMask(rules, table) ? yield* describe : undefined
     const [, kind, isDynamic] = rows[0] ?? []
-    const isTable =
-      rows.length === 1 && tableKinds.test(text(kind)) && !/^(?:y|yes|true)$/i.test(text(isDynamic))
+    const isTable = rows.length === 1 && tableKinds.test(LookUps.text(kind)) && !LookUps.flag(isDynamic)
     if (isTable) return { isTable, columns }
     return { isTable, columns, reads: views === undefined ? noReads : yield* readsOf(views, table, gate) }
   })
@@ -215,10 +205,11 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
     const [, made] = rows[0] ?? []
     if (rows.length !== 1) return Effect.succeed(noReads)
     if (cutCells > 0) return Effect.succeed("its text is too long")
-    if (text(made) === "") return Effect.succeed("this role does not see its text, as that of a secure view")
+    if (LookUps.text(made) === "")
+      return Effect.succeed("this role does not see its text, as that of a secure view")
     return gate.readsOf === undefined
       ? Effect.succeed(noReads)
-      : Effect.catchAll(gate.readsOf(text(made), view), ({ reason }) =>
+      : Effect.catchAll(gate.readsOf(LookUps.text(made), view), ({ reason }) =>
           Effect.succeed(`what it reads is not certain: ${reason}`)
         )
   }
@@ -239,7 +230,10 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
                 const at = known.indexOf(lookUp)
                 return at < 0 ? [known.length, [...known, lookUp]] : [at, known]
               }),
-              (at) => (FIRST_PART + at > LAST_PART ? Effect.fail(tooMany) : Effect.succeed(FIRST_PART + at))
+              (at) => {
+                const part = LookUps.lookUpPart(at)
+                return part === undefined ? Effect.fail(tooMany) : Effect.succeed(part)
+              }
             ),
           masks: policy.masks,
           rules,

@@ -13,28 +13,19 @@ import * as Either from "effect/Either"
 import { snowflake } from "../sql/Dialect.js"
 import * as Identifier from "../sql/Identifier.js"
 import * as ObjectRules from "../sql/ObjectRules.js"
+import type { Statement } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 import type { TierPolicy } from "./CallPolicy.js"
 import { ToolError } from "./Tool.js"
 
-export const { written } = Identifier
+export const { exact, written } = Identifier
 
 /** One exact name a part: a database, a schema in it, a table or view in that. */
 export type Name = ReadonlyArray<string>
 
-/**
- * The exact name that `name` means. A plain name (`orders`) is upper case, as in SQL; a name in double
- * quotes (`"Orders"`) is what is between them; anything else (`my table`) is what it says.
- */
-export const exact = (name: string): string => {
-  if (/^[A-Za-z_][A-Za-z0-9_$]*$/.test(name)) return name.toUpperCase()
-  const quoted = /^"((?:[^"]|"")+)"$/s.exec(name)
-  return quoted?.[1] === undefined ? name : quoted[1].replaceAll('""', '"')
-}
-
 /** Whether two exact names mean the same: DuckDB ignores their case. */
 export const isSame = (a: string, b: string, dialect: "snowflake" | "duckdb"): boolean =>
-  dialect === "duckdb" ? a.toUpperCase() === b.toUpperCase() : a === b
+  dialect === "duckdb" ? Identifier.upper(a) === Identifier.upper(b) : a === b
 
 const part = `(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")`
 const dotted = new RegExp(`^${part}(?:\\.${part}){1,2}$`, "s")
@@ -46,21 +37,56 @@ const eachPart = new RegExp(part, "gs")
  */
 const partsOf = (name: string): Name => (dotted.test(name) ? (name.match(eachPart) ?? []) : [name]).map(exact)
 
-/** A database, or a schema; one that is written `database.schema` says its own database. */
-export const namespace = (database: string, schema: string | undefined): Name => {
-  if (schema === undefined) return [exact(database)]
-  const parts = partsOf(schema)
-  return parts.length === 2 ? parts : [exact(database), exact(schema)]
-}
-
-/** A table or view; one with dots says its own schema, or schema and database. */
-export const object = (database: string, schema: string, name: string): Name => {
-  const parts = partsOf(name)
-  return [...namespace(database, schema).slice(0, 3 - parts.length), ...parts]
-}
-
 export const invalidInput = (description: string): ToolError =>
   new ToolError({ code: "INVALID_INPUT", description, retryable: false })
+
+/** Where names are looked up that do not say their database and schema: that of the session. */
+export type Place = Pick<Statement, "database" | "schema">
+
+const noDatabase = invalidInput(
+  "The database is missing: this server has no current one. Give database, or write DB.SCHEMA.NAME. Nothing was executed."
+)
+
+/**
+ * A database, or a schema where one is named: `database.schema` says its own database. Without a database it is the
+ * current one. `whole`: the whole database is meant where no schema is named.
+ */
+const namespaceIn = (
+  place: Place,
+  { database, schema }: Place,
+  whole: boolean
+): Effect.Effect<Name, ToolError> => {
+  const parts = schema === undefined ? [] : partsOf(schema)
+  if (parts.length === 2) return Effect.succeed(parts)
+  const inDatabase = database === undefined ? place.database : exact(database)
+  if (inDatabase === undefined) return noDatabase
+  if (schema !== undefined) return Effect.succeed([inDatabase, exact(schema)])
+  // A schema belongs to its database: the current one is of no use in another.
+  return Effect.succeed(
+    whole ? [inDatabase] : [inDatabase, (inDatabase === place.database && place.schema) || "PUBLIC"]
+  )
+}
+
+/** The database, or the schema in it, that a list is asked of. */
+export const namespace = (place: Place, asked: Place): Effect.Effect<Name, ToolError> =>
+  namespaceIn(place, asked, true)
+
+/**
+ * A table or view in full, as SQL would resolve it: one with dots says its own schema, or schema and database; what is
+ * not said is that of the arguments, and then the current one.
+ */
+export const object = (
+  place: Place,
+  { name, ...asked }: Place & { readonly name: string }
+): Effect.Effect<Name, ToolError> => {
+  const parts = partsOf(name)
+  return parts.length === 3
+    ? Effect.succeed(parts)
+    : Effect.map(namespaceIn(place, asked, false), (inside) => [
+        ...inside.slice(0, 3 - parts.length),
+        ...parts
+      ])
+}
 
 const orInvalid = (result: Either.Either<string, Identifier.InvalidIdentifier>, what: string) =>
   Either.match(result, {

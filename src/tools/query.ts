@@ -42,6 +42,7 @@ import type { TierPolicy } from "./CallPolicy.js"
 import type { CallNotes } from "./callNotes.js"
 import { CurrentNotes } from "./callNotes.js"
 import { Cursors } from "./Cursors.js"
+import { partId } from "./lookUps.js"
 import * as Masks from "./masks.js"
 import * as Names from "./names.js"
 import { ResultCache } from "./ResultCache.js"
@@ -121,6 +122,8 @@ export interface Collected {
   readonly last: Row | undefined
   /** There were more rows, and none of those is stored. */
   readonly partial: boolean
+  /** They are of a SELECT, so that the names of its columns may be those of tables. */
+  readonly selected?: boolean | undefined
   /** `quota`: the bytes ended where a quota ends, not where the tier's limit does. */
   readonly truncated: { readonly reason: "rows" | "bytes" | "quota"; readonly limit: number } | undefined
 }
@@ -130,29 +133,6 @@ const CELL_MARGIN = 8
 
 /** A cell may take a quarter of the result, and never more than fits the attention of a reader. */
 const cellLimit = (maxBytes: number): number => Math.min(32 * 1024, Math.floor(maxBytes / 4))
-
-/** Statements of one attempt whose ids have the form of a UUID. */
-const MAX_PARTS = 48
-
-/**
- * The id of the n-th statement of an attempt. Statements of one attempt must not share an id: the
- * warehouse would answer the second with the result of the first. It stays the same over retries and
- * cannot meet another call's: those differ in their other digits.
- */
-export const partId = (requestId: string, part: number): string => {
-  if (part === 0) return requestId
-  const [version, variant] = [14, 19]
-  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]/.test(requestId) || part >= MAX_PARTS)
-    return `${requestId}-${part}`
-  const digit = (at: number, more: number) => ((parseInt(requestId.charAt(at), 16) + more) % 16).toString(16)
-  return (
-    requestId.slice(0, version) +
-    digit(version, part % 12) +
-    requestId.slice(version + 1, variant) +
-    digit(variant, 4 * Math.floor(part / 12)) +
-    requestId.slice(variant + 1)
-  )
-}
 
 const picker = (columns: ReadonlyArray<Column>, pick: ReadonlyArray<string> | undefined) => {
   if (pick === undefined) return undefined
@@ -478,6 +458,8 @@ export const make = Effect.gen(function* () {
 
   return {
     dialect: warehouse.dialect,
+    /** Where names are looked up that do not say their database and schema. */
+    place: warehouse.place ?? {},
     credits,
     keepsResults: warehouse.results !== undefined,
     policy,
@@ -650,6 +632,12 @@ const pageAdvice = ({ maxRows, more, offset, policy }: Page): Advice => {
   }
 }
 
+/** How a column is written in SQL, where that is not its bare name. What an expression is called is no name of one. */
+const inSql = (name: string): { readonly in_sql?: string } => {
+  const written = Names.written(name)
+  return written !== name && /^[\p{L}\p{N}_$]+$/u.test(name) ? { in_sql: written } : {}
+}
+
 const describePage = (page: Page) => {
   const { cutCells, partial, queryId, rows } = page.result
   const told = completeness(page.result, pageAdvice(page))
@@ -695,7 +683,11 @@ export const makeRows = Effect.gen(function* () {
       ...describePage({ ...page, more }),
       ...(more ? { next_cursor: yield* cursors.issue(result.queryId, next, identity) } : {}),
       ...meta,
-      columns: result.columns.map(({ name, type }) => ({ name, type })),
+      columns: result.columns.map(({ name, type }) => ({
+        name,
+        type,
+        ...(result.selected === true ? inSql(name) : {})
+      })),
       rows: result.rows
     }
   })
@@ -835,7 +827,7 @@ export const makeRows = Effect.gen(function* () {
               computes
             }).pipe(Effect.tapError((error) => (mayBeOutdated(error) ? call.masks.forget(own) : Effect.void)))
             if (counts && computes) yield* credits.askBudgets(place)
-            return collected
+            return { ...collected, selected: computes }
           })
       )
     )
@@ -843,6 +835,7 @@ export const makeRows = Effect.gen(function* () {
 
   return {
     dialect: call.dialect,
+    place: call.place,
     policy: call.policy,
     rules: call.rules,
     identityOf: call.identityOf,

@@ -28,10 +28,11 @@ export const text = (max: number, description?: string) => {
  */
 export const Name = text(512)
 
-/** The schema of one object, where there is a usual one. */
-export const SchemaOrPublic = Schema.optionalWith(Name.annotations({ description: "Default PUBLIC." }), {
-  default: () => "PUBLIC"
-})
+/** Of names that do not say it: the current one when absent. */
+export const Database = Schema.optional(Name)
+
+/** The schema of one object: the current one, or PUBLIC in another database. */
+export const SchemaOfOne = Schema.optional(Name)
 
 /** Its length is for the gate to judge. */
 export const Sql = Schema.String.pipe(
@@ -193,7 +194,7 @@ export const QueryResult = Schema.Struct({
   ),
   truncated_cells: Schema.optional(Count.annotations({ description: "Values cut short." })),
   ...metaFields,
-  columns: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.String })),
+  columns: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.String, in_sql: Text })),
   rows: Rows
 })
 export type QueryResult = typeof QueryResult.Type

@@ -24,6 +24,8 @@ export { OwnDataFaults } from "./duckdb/ownData.js"
 export type { OwnData }
 
 /**
+ * The data that is served, and what its processes may use.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -82,6 +84,8 @@ export const ownData = (
 export class Embedded extends Context.Tag("snowguard/Warehouse/DuckDb/Embedded")<Embedded, Client>() {}
 
 /**
+ * No process runs until the first statement; all end with the scope.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -94,6 +98,8 @@ export const makeEmbedded = (options: Options = {}): Effect.Effect<Client, never
   })
 
 /**
+ * No process runs until the first statement.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -121,15 +127,16 @@ const queryId: Effect.Effect<string> = Effect.randomWith((random) =>
 const someClient = "local"
 
 /**
- * The warehouse on processes that are there.
+ * The warehouse on processes that are there; `place`: see `Warehouse.place`.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const of = (embedded: Client): Warehouse["Type"] => {
+export const of = (embedded: Client, place?: Warehouse["Type"]["place"]): Warehouse["Type"] => {
   const spool = Spools.make()
   return Warehouse.of({
     dialect: "duckdb",
+    place,
     results: { fetch: ({ offset, queryId }) => spool.fetch(queryId, offset) },
     execute: ({ binds = [], keepRows, onCancelled, tag, ...statement }) =>
       Effect.flatMap(queryId, (id) => {
@@ -162,24 +169,36 @@ export const of = (embedded: Client): Warehouse["Type"] => {
   })
 }
 
+/** As the processes have it: the first of one's own databases, or the sample. */
+const placeIn = ({ data, sample }: Options): Warehouse["Type"]["place"] => {
+  const database = data?.attached[0]?.database ?? (sample === false ? undefined : Sample.database)
+  return database === undefined ? undefined : { database, schema: "PUBLIC" }
+}
+
 /**
+ * A warehouse with processes of its own, which end with the scope.
+ *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Warehouse["Type"], never, Scope.Scope> =>
-  Effect.map(makeEmbedded(options), of)
+  Effect.map(makeEmbedded(options), (embedded) => of(embedded, placeIn(options)))
 
 /**
+ * A warehouse with processes of its own.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (options: Options = {}): Layer.Layer<Warehouse> => Layer.scoped(Warehouse, make(options))
 
 /**
+ * A warehouse on the processes of the context; it names no current database.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layerOf: Layer.Layer<Warehouse, never, Embedded> = Layer.effect(
   Warehouse,
-  Effect.map(Embedded, of)
+  Effect.map(Embedded, (embedded) => of(embedded))
 )

@@ -36,7 +36,7 @@ import * as Alarms from "../platform/alarms.js"
 import { monotonicReader } from "../platform/monotonic.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import type { Principal } from "../platform/Principal.js"
-import { quoted } from "../sql/Identifier.js"
+import { exact, quoted } from "../sql/Identifier.js"
 import type { Billing, Budget, Cell, RanAs, Reason, Result, Statement, Stored } from "./Warehouse.js"
 import { Warehouse, WarehouseError } from "./Warehouse.js"
 import * as WarehouseHealth from "./WarehouseHealth.js"
@@ -57,6 +57,8 @@ import * as Statements from "./snowflake/statement.js"
 import * as StoredResults from "./snowflake/stored.js"
 
 /**
+ * The account, the login, and how many sessions and statements may be open; milliseconds.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -225,13 +227,8 @@ const KEPT = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 /** Rounded: the caller has a second beyond it, and some milliseconds have always passed. */
 const seconds = (ms: number): number => Math.max(1, Math.round(ms / 1000))
 
-/** As SQL reads a name: plain ones in upper case, quoted ones as they are. */
-const folded = (name: string | undefined): string | undefined => {
-  if (name === undefined || name === "") return undefined
-  const quoted = /^"((?:[^"]|"")+)"$/s.exec(name)?.[1]
-  if (quoted !== undefined) return quoted.replaceAll('""', '"')
-  return /^[A-Za-z_][A-Za-z0-9_$]*$/.test(name) ? name.toUpperCase() : name
-}
+const folded = (name: string | undefined): string | undefined =>
+  name === undefined || name === "" ? undefined : exact(name)
 
 /** Megabytes of one part of a result: the least that Snowflake takes. Parts are streamed, and so abandoned early. */
 const PART_MEGABYTES = 16
@@ -315,6 +312,8 @@ type Service = Warehouse["Type"] & {
 }
 
 /**
+ * No session is opened until the first statement; all are closed with the scope.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -657,6 +656,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
       sessions: pool.status,
       reportsSubmit: true,
       actingAs: identityOf,
+      place: { database: folded(options.database), schema: folded(options.schema) },
       billing,
       results: {
         fetch: (stored) => Effect.flatMap(CurrentPrincipal, (principal) => fetch(stored, principal))
@@ -673,6 +673,8 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
   })
 
 /**
+ * No session is opened until the first statement.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -39,12 +39,16 @@ import type { Rules } from "../sql/ObjectRules.js"
 export type Cell = string | number | boolean | null | ReadonlyArray<Cell> | { readonly [key: string]: Cell }
 
 /**
+ * The cells of a row, in the order of the columns.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Row = ReadonlyArray<Cell>
 
 /**
+ * A column of a result.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -64,6 +68,8 @@ export interface Column {
 export type Bind = string | number | boolean | null
 
 /**
+ * One read that is to be run, its bounds, and for whom.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -106,6 +112,8 @@ export interface Statement {
 }
 
 /**
+ * What a statement answers: its columns at once, its rows as they are pulled while the scope is open.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -139,6 +147,8 @@ export interface Stored extends Pick<
 }
 
 /**
+ * Results that the warehouse keeps after a statement has ended.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -223,6 +233,9 @@ export const Lateness = Schema.Struct({
 export type Lateness = typeof Lateness.Type
 
 /**
+ * A statement, or a login for it, failed. `reason` says what can be done; `sent`, whether anything reached the
+ * warehouse.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -338,6 +351,9 @@ export interface Billing {
 }
 
 /**
+ * Runs statements. Operations fail with `WarehouseError` alone; interruption and the end of the scope cancel a
+ * statement.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -348,6 +364,11 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
     readonly dialect: "snowflake" | "duckdb"
     /** Runs it until the scope closes; a scope that closes early cancels it in the warehouse. */
     readonly execute: (statement: Statement) => Effect.Effect<Result, WarehouseError, Scope.Scope>
+    /**
+     * Where a statement that names no database and no schema looks for names: exact names, those of the configuration.
+     * Absent where there is no such place, or where it is not known.
+     */
+    readonly place?: Pick<Statement, "database" | "schema"> | undefined
     /** Absent in a warehouse that keeps no results. */
     readonly results?: Results | undefined
     /** Runs each statement's `onSubmit`; of one that does not, a statement counts as sent when it is asked. */
@@ -362,6 +383,8 @@ export class Warehouse extends Context.Tag("snowguard/Warehouse")<
 const everyone: Acting = { key: "", mode: "shared" }
 
 /**
+ * As whom a principal's statements run; the same for all where the warehouse does not say.
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -378,11 +401,15 @@ export const actingAs = ({ actingAs }: Context.Tag.Service<Warehouse>, principal
 export const layerLazy = (
   dialect: "snowflake" | "duckdb",
   load: Effect.Effect<Layer.Layer<Warehouse, WarehouseError>, WarehouseError>,
-  /** Whether the adapter has {@link Results}, reports, and bills, and as whom it acts: asking it would load it. */
+  /**
+   * Whether the adapter has {@link Results}, reports, and bills, as whom it acts and in which place: asking it would load
+   * it.
+   */
   options: {
     readonly keepsResults?: boolean
     readonly reportsSubmit?: boolean
     readonly actingAs?: Context.Tag.Service<Warehouse>["actingAs"]
+    readonly place?: Context.Tag.Service<Warehouse>["place"]
     readonly bills?: boolean
   } = {}
 ): Layer.Layer<Warehouse> =>
@@ -393,6 +420,7 @@ export const layerLazy = (
       execute: (statement) => Effect.flatMap(warehouse, (_) => _.execute(statement)),
       ...(options.reportsSubmit === true ? { reportsSubmit: true } : {}),
       ...(options.actingAs === undefined ? {} : { actingAs: options.actingAs }),
+      ...(options.place === undefined ? {} : { place: options.place }),
       ...(options.keepsResults === true
         ? { results: { fetch: (stored: Stored) => Effect.flatMap(warehouse, (_) => fetchStored(_, stored)) } }
         : {}),

@@ -60,6 +60,35 @@ for (let n = 0; n < queries; n++) {
   const { name } = table.columns![Math.floor(random() * table.columns!.length)]!
   if (ask(misspelt(name, random)).some(({ column }) => column?.name === name)) columnsFound += 1
 }
+/** All words that a question may have, none of them rare, and the longest that is done between two pauses. */
+const words = ids
+  .slice(0, 6)
+  .flatMap((id) => ObjectIndex.words(ObjectIndex.tableOf(index, id)?.name ?? ""))
+  .map((word) => word.slice(0, 3))
+const large: Array<number> = []
+let longest = 0
+for (let n = 0; n < 20; n++) {
+  const steps = ObjectIndex.searching(index, {
+    text: `${words.join(" ")} id date name amount status type code`,
+    kinds,
+    limit: 10,
+    sees: () => true
+  })
+  const from = busyMs()
+  for (;;) {
+    const begun = performance.now()
+    const { done } = steps.next()
+    longest = Math.max(longest, performance.now() - begun)
+    if (done === true) break
+  }
+  large.push(busyMs() - from)
+}
+print(
+  "twelve common words, median, longest",
+  `${large.sort((a, b) => a - b)[10]!.toFixed(1)} ms, ${large.at(-1)!.toFixed(1)} ms`
+)
+print("the longest without a pause", `${longest.toFixed(1)} ms`)
+
 const sorted = times.sort((a, b) => a - b)
 const at = (share: number) => `${(sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(1)} ms`
 print("query, median, p90, p99", [at(0.5), at(0.9), at(0.99)].join(", "))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { partId } from "../../src/tools/query.js"
+import { partId } from "../../src/tools/lookUps.js"
 import * as RequestId from "../../src/platform/requestId.js"
 import * as DescribeTable from "../../src/tools/DescribeTable.js"
 import * as DescribeView from "../../src/tools/DescribeView.js"

@@ -41,6 +41,40 @@ const find = (
 ): ReadonlyArray<string> =>
   ObjectIndex.search(index, { text, kinds: all, limit: 10, sees: () => true, ...more }).map(shown)
 
+describe("a search", () => {
+  const size = { tables: 300, columns: 20, seed: 5 }
+  const { index } = indexOf(catalogOf(size))
+  const common = "id date name amount status type code customer order line price total"
+
+  it("finds the same with pauses as without, and has many of them in a large question", () => {
+    const question = { text: common, kinds: all, limit: 20, sees: () => true }
+    const steps = ObjectIndex.searching(index, question)
+    const pauses: Array<void> = []
+    let last = steps.next()
+    for (; last.done !== true; last = steps.next()) pauses.push(last.value)
+    expect(last.value).toEqual(ObjectIndex.search(index, question))
+    expect(last.value.length).toBe(20)
+    expect(pauses.length).toBeGreaterThan(50)
+  })
+
+  it("goes on when the index changes in a pause, and tells nothing that is gone", () => {
+    const { ids, index } = indexOf(catalogOf(size))
+    const steps = ObjectIndex.searching(index, { text: common, kinds: all, limit: 20, sees: () => true })
+    for (let n = 0; n < 15; n++) steps.next()
+    for (const id of ids) if (id !== undefined) ObjectIndex.release(index, id)
+    let last = steps.next()
+    while (last.done !== true) last = steps.next()
+    expect(last.value).toEqual([])
+  })
+
+  it("finds a letter by the two that it is spelt with", () => {
+    const { index } = indexOf([table("KUNDEN", [["GROESSE", "NUMBER", "Größe (cm)"], "STRASSE", "ORT"])])
+    expect(find(index, "straße")).toEqual(["KUNDEN.STRASSE"])
+    expect(find(index, "grosse")).toEqual(["KUNDEN.GROESSE"])
+    expect(find(index, "Größe")).toEqual(["KUNDEN.GROESSE"])
+  })
+})
+
 describe("the index of objects", () => {
   const { index } = indexOf([
     table("CUSTOMERS", ["CUSTOMER_ID", "FIRST_NAME", ["EMAIL", "VARCHAR", "where invoices are sent"]]),

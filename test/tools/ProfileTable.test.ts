@@ -292,7 +292,9 @@ for (const kind of ["embedded", "emulator"] as const) {
           const some = yield* table(call, "known", { columns: ['"SELECT"', "state", "STATE"] })
           expect(columnsOf(some).map(({ name }) => name)).toEqual(['"SELECT"', "STATE"])
           expect(some.structured).toMatchObject({ truncated: false })
-          expect((yield* call("profile_table", { table: "KNOWN" })).text).toMatch(/database is missing/)
+          // A bare name is looked up in the database of the settings, as in SQL; the account's is another one.
+          const bare = yield* call("profile_table", { table: "EMPTY" })
+          expect(bare.text).toMatch(/"table":"KNOWN.PUBLIC.EMPTY"|'SHOP.PUBLIC.EMPTY' does not exist/)
           expect((yield* table(call, "KNOWN", { columns: ["STAT"] })).text).toMatch(/no column STAT.*STATE/)
           expect((yield* table(call, "KNOWNS")).text).toMatch(/WAREHOUSE_NOT_FOUND/)
           const many = Array.from({ length: 51 }, (_, at) => `COLUMN_${at}`)

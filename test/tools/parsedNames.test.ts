@@ -2,6 +2,12 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck as fc } from "effect"
 import * as Names from "../../src/tools/names.js"
 
+/** In a session without a current database. */
+const object = (database: string, schema: string, name: string) =>
+  Effect.runSync(Names.object({}, { database, schema, name }))
+const namespace = (database: string, schema: string | undefined) =>
+  Effect.runSync(Names.namespace({}, { database, schema }))
+
 describe("exact", () => {
   it("folds a plain name to upper case, as SQL does", () => {
     expect(Names.exact("orders")).toBe("ORDERS")
@@ -23,23 +29,54 @@ describe("exact", () => {
 
 describe("object", () => {
   it("lets a dotted name say its own schema and database, and a quoted one be what it is", () => {
-    expect(Names.object("db", "public", "orders")).toEqual(["DB", "PUBLIC", "ORDERS"])
-    expect(Names.object("db", "public", "web.events")).toEqual(["DB", "WEB", "EVENTS"])
-    expect(Names.object("db", "public", "shop.web.events")).toEqual(["SHOP", "WEB", "EVENTS"])
-    expect(Names.object("db", "public", 'SHOP."Web"."a.b"')).toEqual(["SHOP", "Web", "a.b"])
-    expect(Names.object("db", "public", '"web.events"')).toEqual(["DB", "PUBLIC", "web.events"])
-    expect(Names.object("db", "public", "a.b.c.d")).toEqual(["DB", "PUBLIC", "a.b.c.d"])
-    expect(Names.object("db", "public", "a.b; DROP")).toEqual(["DB", "PUBLIC", "a.b; DROP"])
-    expect(Names.object("db", "shop.web", "events")).toEqual(["SHOP", "WEB", "EVENTS"])
+    expect(object("db", "public", "orders")).toEqual(["DB", "PUBLIC", "ORDERS"])
+    expect(object("db", "public", "web.events")).toEqual(["DB", "WEB", "EVENTS"])
+    expect(object("db", "public", "shop.web.events")).toEqual(["SHOP", "WEB", "EVENTS"])
+    expect(object("db", "public", 'SHOP."Web"."a.b"')).toEqual(["SHOP", "Web", "a.b"])
+    expect(object("db", "public", '"web.events"')).toEqual(["DB", "PUBLIC", "web.events"])
+    expect(object("db", "public", "a.b.c.d")).toEqual(["DB", "PUBLIC", "a.b.c.d"])
+    expect(object("db", "public", "a.b; DROP")).toEqual(["DB", "PUBLIC", "a.b; DROP"])
+    expect(object("db", "shop.web", "events")).toEqual(["SHOP", "WEB", "EVENTS"])
   })
 })
 
 describe("namespace", () => {
   it("lets a schema say its own database", () => {
-    expect(Names.namespace("db", undefined)).toEqual(["DB"])
-    expect(Names.namespace("db", "web")).toEqual(["DB", "WEB"])
-    expect(Names.namespace("db", 'shop."web"')).toEqual(["SHOP", "web"])
-    expect(Names.namespace("a.b", "a.b.c")).toEqual(["a.b", "a.b.c"])
+    expect(namespace("db", undefined)).toEqual(["DB"])
+    expect(namespace("db", "web")).toEqual(["DB", "WEB"])
+    expect(namespace("db", 'shop."web"')).toEqual(["SHOP", "web"])
+    expect(namespace("a.b", "a.b.c")).toEqual(["a.b", "a.b.c"])
+  })
+})
+
+describe("the current database and schema", () => {
+  const place = { database: "SHOP", schema: "Web" }
+  const object = (asked: { readonly database?: string; readonly schema?: string; readonly name: string }) =>
+    Effect.runSync(Names.object(place, asked))
+
+  it("are those of a name that does not say its own, and a schema is of its database alone", () => {
+    expect(object({ name: "orders" })).toEqual(["SHOP", "Web", "ORDERS"])
+    expect(object({ name: "raw.orders" })).toEqual(["SHOP", "RAW", "ORDERS"])
+    expect(object({ schema: "raw", name: "orders" })).toEqual(["SHOP", "RAW", "ORDERS"])
+    expect(object({ database: "shop", name: "orders" })).toEqual(["SHOP", "Web", "ORDERS"])
+    expect(object({ database: "other", name: "orders" })).toEqual(["OTHER", "PUBLIC", "ORDERS"])
+    expect(object({ name: "a.b.c" })).toEqual(["A", "B", "C"])
+  })
+
+  it("are PUBLIC where only the database is known, and asked for where none is", () => {
+    expect(Effect.runSync(Names.object({ database: "SHOP" }, { name: "t" }))).toEqual(["SHOP", "PUBLIC", "T"])
+    expect(Effect.runSync(Names.object({}, { name: "a.b.c" }))).toEqual(["A", "B", "C"])
+    for (const name of ["t", "s.t"])
+      expect(Effect.runSync(Effect.flip(Names.object({}, { name })))).toMatchObject({
+        code: "INVALID_INPUT",
+        description: expect.stringContaining("DB.SCHEMA.NAME")
+      })
+  })
+
+  it("are the database that a list is asked of, whole", () => {
+    expect(Effect.runSync(Names.namespace(place, {}))).toEqual(["SHOP"])
+    expect(Effect.runSync(Names.namespace(place, { schema: "raw" }))).toEqual(["SHOP", "RAW"])
+    expect(Effect.runSync(Effect.flip(Names.namespace({}, {})))).toMatchObject({ code: "INVALID_INPUT" })
   })
 })
 
@@ -68,10 +105,10 @@ describe("written", () => {
     ([[database, schema, name]]) => {
       const [d, s, n] = [database!, schema!, name!]
       for (const one of [d, s, n]) expect(Names.exact(Names.written(one))).toBe(one)
-      expect(Names.namespace(Names.written(d), Names.written(s))).toEqual([d, s])
-      expect(Names.namespace("other", Names.written(d, s))).toEqual([d, s])
-      expect(Names.object(Names.written(d), Names.written(s), Names.written(n))).toEqual([d, s, n])
-      expect(Names.object("other", "other", Names.written(d, s, n))).toEqual([d, s, n])
+      expect(namespace(Names.written(d), Names.written(s))).toEqual([d, s])
+      expect(namespace("other", Names.written(d, s))).toEqual([d, s])
+      expect(object(Names.written(d), Names.written(s), Names.written(n))).toEqual([d, s, n])
+      expect(object("other", "other", Names.written(d, s, n))).toEqual([d, s, n])
     }
   )
 

@@ -89,7 +89,13 @@ const stem = (word: string): string =>
       : word
 
 const plain = (text: string): string =>
-  /^[\x20-\x7e]*$/.test(text) ? text : text.normalize("NFKD").replace(/\p{M}+/gu, "")
+  /^[\x20-\x7e]*$/.test(text)
+    ? text
+    : text
+        .normalize("NFKD")
+        .replace(/\p{M}+/gu, "")
+        .replaceAll("ß", "ss")
+        .replaceAll("ẞ", "SS")
 
 /** `orderLine_ID` -> order, line, id. */
 export const words = (text: string): ReadonlyArray<string> =>
@@ -307,6 +313,16 @@ const TABLES_OF_NAMED = 20
 /** Words of a question beyond these are not looked for. */
 const MOST_WORDS = 12
 
+/**
+ * Occurrences of words that one search looks at. Beyond them the words that are left are looked for as they are, without
+ * their continuations and misspellings: what is common is found by the words before.
+ */
+const MOST_OCCURRENCES = 150_000
+
+/** Columns that one search looks at, and how many between two pauses. */
+const MOST_COLUMNS = 100_000
+const COLUMNS_AT_A_TIME = 500
+
 /** Shorter words have too many continuations, and too many neighbours. */
 const SHORTEST_PREFIX = 2
 const SHORTEST_TYPO = 4
@@ -342,8 +358,21 @@ interface Had {
 
 const nothing: Had = { bests: [], extra: 0, isHit: false }
 
-/** The objects that match best, the best first. */
-export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Question): ReadonlyArray<Hit> => {
+/** What one word was found in. */
+interface Met {
+  score: number
+  readonly words: Set<string>
+  match: { readonly [term: string]: ReadonlyArray<string> }
+}
+
+/**
+ * The objects that match best, the best first. Yields where it may pause: the work between two pauses, and of all, is
+ * bounded whatever is asked and however large the index is. What is added or removed meanwhile may be found or not.
+ */
+export function* searching(
+  index: ObjectIndex,
+  { kinds, limit, sees, text }: Question
+): Generator<void, ReadonlyArray<Hit>> {
   const said = words(text)
   const telling = said.filter((word) => !stopWords.has(word))
   const asked = [...new Set(telling.length === 0 ? said : telling)].slice(0, MOST_WORDS)
@@ -367,19 +396,38 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
     const table = tableOf(index, id)
     return table !== undefined && sees(id, table)
   })
-  const found = index.texts.search([...asked, ...wholes].join(" "), {
-    prefix: (word) => !isWhole(word) && word.length >= SHORTEST_PREFIX,
-    // Two, since swapped letters are two edits here; `likeness` counts them as one.
-    fuzzy: (word) => (edits(word) === 0 ? false : isWhole(word) ? 3 : 2),
-    boost: { name: 4, columns: 2, comment: 1, notes: 0.7, path: 0.5, types: 0.3 },
-    boostDocument: (id: number, term) => (accepts(term) && isSeen(id) ? 1 : 0)
-  })
-
+  let occurrences = 0
+  const met = new Map<number, Met>()
   // Rare words tell more than those that stand everywhere.
   const frequency = new Map<string, number>()
-  for (const { queryTerms } of found) {
-    for (const word of queryTerms) frequency.set(word, (frequency.get(word) ?? 0) + 1)
+  for (const word of new Set([...asked, ...wholes])) {
+    const isLoose = occurrences < MOST_OCCURRENCES
+    const found = index.texts.search(word, {
+      prefix: isLoose && !isWhole(word) && word.length >= SHORTEST_PREFIX,
+      // Two, since swapped letters are two edits here; `likeness` counts them as one.
+      fuzzy: !isLoose || edits(word) === 0 ? false : isWhole(word) ? 3 : 2,
+      boost: { name: 4, columns: 2, comment: 1, notes: 0.7, path: 0.5, types: 0.3 },
+      boostDocument: (id: number, term) => {
+        occurrences += 1
+        return accepts(term) && isSeen(id) ? 1 : 0
+      }
+    })
+    frequency.set(word, found.length)
+    for (const { id, match, score } of found) {
+      const before = met.get(id as number)
+      if (before === undefined) met.set(id as number, { score, words: new Set([word]), match })
+      else {
+        before.score += score
+        before.words.add(word)
+        before.match = { ...before.match, ...match }
+      }
+    }
+    yield
   }
+  /** One that has several of the words stands before one that has one of them often. */
+  const found = [...met]
+    .map(([id, { match, score, words }]) => ({ id, match, score: score * words.size }))
+    .sort((a, b) => b.score - a.score)
   const rarity = asked.map(
     (word) => Math.log(1 + index.entries.size / (1 + (frequency.get(word) ?? 0))) + 0.5
   )
@@ -408,12 +456,14 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
   })
 
   const candidates = new Map<number, { readonly [term: string]: ReadonlyArray<string> }>(
-    found.slice(0, MOST_TABLES).map(({ id, match }) => [id as number, match])
+    found.slice(0, MOST_TABLES).map(({ id, match }) => [id, match])
   )
+  /** Steps since the last pause. */
+  let steps = 0
   if (kinds.has("column")) {
-    const matches = new Map(found.map(({ id, match }) => [id as number, match]))
     const named: Array<{ readonly tables: ReadonlySet<number>; readonly score: number }> = []
     for (const [name, { tables, words }] of index.columns) {
+      if (++steps % COLUMNS_AT_A_TIME === 0) yield
       if (!words.all.some((word) => likenesses.get(word) !== undefined)) continue
       const { bests, extra } = had(name)
       named.push({ tables, score: weighed((at) => bests[at] ?? 0) + extra })
@@ -421,7 +471,7 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
     for (const { tables } of named.sort((a, b) => b.score - a.score).slice(0, MOST_NAMED)) {
       let left = TABLES_OF_NAMED
       for (const id of tables) {
-        const match = matches.get(id)
+        const match = met.get(id)?.match
         if (match === undefined) continue
         candidates.set(id, match)
         if (--left === 0) break
@@ -430,7 +480,9 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
   }
 
   const hits: Array<Hit & { readonly order: number }> = []
+  let columnsLeft = MOST_COLUMNS
   for (const [id, match] of candidates) {
+    yield
     const table = tableOf(index, id)
     if (table === undefined) continue
     const terms: { readonly [F in Field]: Array<string> } = {
@@ -473,7 +525,9 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
         columnWeight.path * (byPath[at] ?? 0)
       )
     )
-    for (const column of table.columns) {
+    for (const column of table.columns.slice(0, columnsLeft)) {
+      columnsLeft -= 1
+      if (++steps % COLUMNS_AT_A_TIME === 0) yield
       const name = had(column.name)
       const type = had(column.type)
       const comment = column.comment === "" ? undefined : had(column.comment)
@@ -490,4 +544,13 @@ export const search = (index: ObjectIndex, { kinds, limit, sees, text }: Questio
     }
   }
   return hits.sort((a, b) => b.score - a.score || a.order - b.order).slice(0, limit)
+}
+
+/** {@link searching} without pauses. */
+export const search = (index: ObjectIndex, question: Question): ReadonlyArray<Hit> => {
+  const steps = searching(index, question)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
 }
