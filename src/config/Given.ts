@@ -4,6 +4,7 @@
  * `Resolve`.
  */
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import { nearest } from "../platform/core/Nearest.js"
 import type { Environment } from "../platform/userDirs.js"
 import { resolvePath } from "../platform/userDirs.js"
@@ -124,7 +125,7 @@ const own = <A>(record: { readonly [name: string]: A }, name: string): A | undef
 
 /** A table of TOML. */
 export const isTable = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
+  Predicate.isReadonlyRecord(value) && !(value instanceof Date)
 
 const addInner = (into: Collected, group: Path, name: string): void => {
   const key = Key.format(group)

@@ -1,6 +1,7 @@
 /**
  * What a value may be: what is accepted, how that is said, and how a value is written down.
  */
+import * as Predicate from "effect/Predicate"
 
 /**
  * What a setting may be. Bounds are inclusive.
@@ -130,9 +131,7 @@ export const accepts = (kind: Kind, value: unknown): boolean => {
       )
     case "record":
       return (
-        typeof value === "object" &&
-        value !== null &&
-        !Array.isArray(value) &&
+        Predicate.isReadonlyRecord(value) &&
         Object.entries(value).every(
           ([name, item]) => kind.pattern.test(name) && typeof item === "string" && kind.values.includes(item)
         )

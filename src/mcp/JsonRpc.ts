@@ -14,6 +14,7 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import { isUtf8 } from "node:buffer"
 import * as JsonScan from "./core/JsonScan.js"
 import type { Message as Protocol } from "./Protocol.js"
@@ -70,9 +71,6 @@ export const problem = (issues: ReadonlyArray<Issue> = []): string =>
     .join("; ")
     .slice(0, MAX_DETAIL)
 
-const isMembers = (value: unknown): value is Members =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const kindOf = (value: unknown): string =>
   value === undefined ? "nothing" : Array.isArray(value) ? "a list" : `a value of type ${typeof value}`
 
@@ -84,7 +82,7 @@ const expected = (
   within = "params"
 ): string | undefined => {
   const value = of[name]
-  if (type === "string" ? typeof value === "string" : isMembers(value)) return undefined
+  if (type === "string" ? typeof value === "string" : Predicate.isReadonlyRecord(value)) return undefined
   return `${within}.${name}: expected ${type === "string" ? "a text" : "an object"}, received ${kindOf(value)}`
 }
 
@@ -96,7 +94,7 @@ const handshakeProblem = (params: Members | undefined): string | undefined => {
     expected(params, "protocolVersion", "string") ??
     expected(params, "capabilities", "object") ??
     expected(params, "clientInfo", "object") ??
-    (isMembers(info)
+    (Predicate.isReadonlyRecord(info)
       ? (expected(info, "name", "string", "params.clientInfo") ??
         expected(info, "version", "string", "params.clientInfo"))
       : undefined)
@@ -110,14 +108,15 @@ const paramsProblem = (
   isNotification: boolean
 ): string | undefined => {
   const meta = params?.["_meta"]
-  if (meta !== undefined && !isMembers(meta)) return "params._meta: expected an object"
+  if (meta !== undefined && !Predicate.isReadonlyRecord(meta)) return "params._meta: expected an object"
   const token = meta?.["progressToken"]
   if (token !== undefined && typeof token !== "string" && !Number.isSafeInteger(token)) {
     return "params._meta: not valid (a progressToken is a text or a whole number)"
   }
   if (isNotification) return undefined
   // The 2026 era has no handshake, and says so itself.
-  if (method === "initialize" && !(isMembers(meta) && REVISION_KEY in meta)) return handshakeProblem(params)
+  if (method === "initialize" && !(Predicate.isReadonlyRecord(meta) && REVISION_KEY in meta))
+    return handshakeProblem(params)
   if (method.endsWith("/list") && params?.["cursor"] !== undefined)
     return expected(params, "cursor", "string")
   return undefined
@@ -125,10 +124,14 @@ const paramsProblem = (
 
 /** A response, of which there should be none: this server asks nothing. */
 const responseOf = ({ error, id, result }: Members): Protocol | undefined => {
-  if (isMembers(result) && error === undefined && (typeof id === "string" || typeof id === "number")) {
+  if (
+    Predicate.isReadonlyRecord(result) &&
+    error === undefined &&
+    (typeof id === "string" || typeof id === "number")
+  ) {
     return isId(id) ? { jsonrpc: "2.0", id, result } : undefined
   }
-  if (!isMembers(error) || result !== undefined) return undefined
+  if (!Predicate.isReadonlyRecord(error) || result !== undefined) return undefined
   const { code, message } = error
   return typeof code === "number" && Number.isSafeInteger(code) && typeof message === "string"
     ? { jsonrpc: "2.0", error: { code, message } }
@@ -139,7 +142,7 @@ const responseOf = ({ error, id, result }: Members): Protocol | undefined => {
 const dropNulls = (of: Members): void => {
   for (const [name, value] of Object.entries(of)) {
     if (value === null) Reflect.deleteProperty(of, name)
-    else if (isMembers(value)) dropNulls(value)
+    else if (Predicate.isReadonlyRecord(value)) dropNulls(value)
   }
 }
 
@@ -151,7 +154,7 @@ const withoutNulls = (params: Members): Members => {
 }
 
 const idOf = (value: unknown): Id | undefined => {
-  const id = isMembers(value) ? value["id"] : undefined
+  const id = Predicate.isReadonlyRecord(value) ? value["id"] : undefined
   return typeof id === "string" || (typeof id === "number" && Number.isFinite(id))
     ? JSON.stringify(id)
     : undefined
@@ -219,7 +222,7 @@ export const read = (value: unknown): Either.Either<Message, Malformed> => {
   if (Array.isArray(value)) {
     const batch = value
       .slice(0, MAX_BATCH)
-      .flatMap((one) => (isMembers(one) && "method" in one ? (idOf(one) ?? []) : []))
+      .flatMap((one) => (Predicate.isReadonlyRecord(one) && "method" in one ? (idOf(one) ?? []) : []))
     return Either.left({
       code: -32600,
       message: "Batches are not accepted: send one message at a time.",
@@ -228,7 +231,7 @@ export const read = (value: unknown): Either.Either<Message, Malformed> => {
       batch
     })
   }
-  if (!isMembers(value)) return refuse(-32600, "Expected a JSON-RPC message: an object.")
+  if (!Predicate.isReadonlyRecord(value)) return refuse(-32600, "Expected a JSON-RPC message: an object.")
   const wrong = frameProblem(value)
   if (wrong !== undefined) return refuse(-32600, wrong)
 
@@ -249,10 +252,10 @@ export const read = (value: unknown): Either.Either<Message, Malformed> => {
       id: key,
       isNotification
     })
-  if (params !== undefined && params !== null && !isMembers(params)) {
+  if (params !== undefined && params !== null && !Predicate.isReadonlyRecord(params)) {
     return badParams("params: expected an object")
   }
-  const given = isMembers(params) ? withoutNulls(params) : undefined
+  const given = Predicate.isReadonlyRecord(params) ? withoutNulls(params) : undefined
   const problem = paramsProblem(method, given, isNotification)
   if (problem !== undefined) return badParams(problem)
   const asked = { jsonrpc: "2.0" as const, method, ...(given === undefined ? {} : { params: given }) }

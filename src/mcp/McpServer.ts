@@ -17,6 +17,7 @@ import * as FiberRef from "effect/FiberRef"
 import { identity } from "effect/Function"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
@@ -54,6 +55,8 @@ import * as TraceParent from "./core/TraceParent.js"
 import * as RequestRunner from "./requestRunner.js"
 
 /**
+ * What the server is called, and how long the end of a connection waits for calls.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -65,6 +68,8 @@ export interface Options {
 }
 
 /**
+ * One client that is connected.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -85,6 +90,8 @@ export type CallerOf = (id: Protocol.RequestId) => {
 }
 
 /**
+ * The tools, resources and prompts behind any transport of either protocol era.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -155,14 +162,12 @@ const asContent = (text: string) => ({ type: "text" as const, text })
 /** The last field of a random UUID is random as a whole; node draws the bytes of many at a time. */
 const fence = () => Fence.make(randomUUID().slice(-12))
 
-const isObject = (value: unknown): value is Params =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /** What is wrong with the request for a tool; its arguments are the tool's to read. */
 const callProblem = ({ arguments: given, name, task }: Params): string | undefined => {
   if (typeof name !== "string") return "params.name: expected a text"
   // `null` is how some clients write that there are none.
-  if (given !== undefined && given !== null && !isObject(given)) return "params.arguments: expected an object"
+  if (given !== undefined && given !== null && !Predicate.isReadonlyRecord(given))
+    return "params.arguments: expected an object"
   return task === undefined ? undefined : "this server makes no tasks"
 }
 
@@ -247,6 +252,8 @@ const unreadable: { readonly [code: string]: number | undefined } = {
 const NOTICE_MS = 10_000
 
 /**
+ * Serves the toolbox of the context; a call that fails is answered, and never ends the connection.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -662,7 +669,12 @@ export const make = (options: Options) =>
             throw invalidParams(toolbox.unknown(name))
           }
           const { arguments: given } = params
-          return callTool(tool, isObject(given) ? withoutPrototype(given) : {}, asked, caller)
+          return callTool(
+            tool,
+            Predicate.isReadonlyRecord(given) ? withoutPrototype(given) : {},
+            asked,
+            caller
+          )
         }
 
         const readResource = async ({ uri }: Params, asked: Asked, caller: Caller) => {
@@ -689,7 +701,7 @@ export const make = (options: Options) =>
         }
 
         const complete = async ({ argument, context, ref }: Params, asked: Asked, caller: Caller) => {
-          if (!isObject(ref) || !isObject(argument)) {
+          if (!Predicate.isReadonlyRecord(ref) || !Predicate.isReadonlyRecord(argument)) {
             throw invalidParams(
               "Invalid completion/complete: params.ref and params.argument: expected objects"
             )
@@ -705,7 +717,10 @@ export const make = (options: Options) =>
           if (names === undefined || typeof name !== "string" || typeof value !== "string") {
             throw invalidParams("Invalid completion/complete: there is no such prompt or resource template")
           }
-          const given = isObject(context) && isObject(context["arguments"]) ? context["arguments"] : {}
+          const given =
+            Predicate.isReadonlyRecord(context) && Predicate.isReadonlyRecord(context["arguments"])
+              ? context["arguments"]
+              : {}
           const wanted = names.includes(name) ? (Resources.completing(name, given) ?? []) : []
           const results: Array<{ readonly member: string; readonly result: Params }> = []
           for (const { args, member, tool: of } of wanted) {
@@ -738,7 +753,10 @@ export const make = (options: Options) =>
               return Prompts.list
             case "prompts/get": {
               const { arguments: given, name } = params
-              return Either.getOrThrowWith(Prompts.get(name, isObject(given) ? given : {}), invalidParams)
+              return Either.getOrThrowWith(
+                Prompts.get(name, Predicate.isReadonlyRecord(given) ? given : {}),
+                invalidParams
+              )
             }
             case "completion/complete":
               return complete(params, asked, caller)
@@ -776,6 +794,8 @@ export const make = (options: Options) =>
   })
 
 /**
+ * Serves the toolbox of the context.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -11,6 +11,7 @@
 import type { Message, RequestId, SendOptions, Transport } from "./Protocol.js"
 import * as Effect from "effect/Effect"
 import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Protocol from "./Protocol.js"
 import { histogram } from "../platform/metrics.js"
@@ -113,7 +114,7 @@ interface Pending {
 }
 
 const field = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined
+  Predicate.hasProperty(value, name) ? value[name] : undefined
 
 export class Observed implements Transport {
   onclose?: (() => void) | undefined

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Predicate from "effect/Predicate"
 import type { InboundClassificationOutcome, jsonSchemaValidator } from "@modelcontextprotocol/server"
 import { PerRequestHTTPServerTransport, Server, classifyInboundRequest } from "@modelcontextprotocol/server"
 import * as Protocol from "./Protocol.js"
@@ -156,9 +157,6 @@ const served = (
   )
 }
 
-const isObject = (value: unknown): value is Protocol.Params =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const RESERVED = "io.modelcontextprotocol/"
 
 /**
@@ -166,16 +164,18 @@ const RESERVED = "io.modelcontextprotocol/"
  * judge, whose validator takes longer than all the rest of it.
  */
 const isPlain = (meta: unknown, method: string, headers: Headers): boolean =>
-  isObject(meta) &&
+  Predicate.isReadonlyRecord(meta) &&
   headers.revision === revision &&
   headers.method === method &&
   meta[Protocol.REVISION_KEY] === revision &&
-  isObject(meta[`${RESERVED}clientCapabilities`]) &&
+  Predicate.isReadonlyRecord(meta[`${RESERVED}clientCapabilities`]) &&
   Object.entries(meta).every(([key, value]) => {
     if (!key.startsWith(RESERVED) || key === Protocol.REVISION_KEY) return true
-    if (!isObject(value)) return false
+    if (!Predicate.isReadonlyRecord(value)) return false
     if (key === `${RESERVED}clientCapabilities`) {
-      return Object.values(value).every((one) => isObject(one) && Object.keys(one).length === 0)
+      return Object.values(value).every(
+        (one) => Predicate.isReadonlyRecord(one) && Object.keys(one).length === 0
+      )
     }
     const { name, version, ...rest } = value
     const isInfo = key === `${RESERVED}clientInfo` && typeof name === "string" && typeof version === "string"

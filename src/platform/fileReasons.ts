@@ -1,7 +1,8 @@
 /** What the file system says, in words for the operator. */
+import * as Predicate from "effect/Predicate"
 
 export const codeOf = (cause: unknown): string =>
-  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"
+  Predicate.hasProperty(cause, "code") ? String(cause.code) : "unknown error"
 
 const reasons: { readonly [code: string]: string } = {
   ENOENT: "there is no such file",

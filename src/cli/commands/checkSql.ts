@@ -9,6 +9,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import { text } from "node:stream/consumers"
 import * as CallPolicy from "../../tools/CallPolicy.js"
 import type { UsageFault } from "../Cli.js"
@@ -24,9 +25,7 @@ import { print, printHanging, textOption, tierOption, write, wrong } from "./Com
 const statementOf = (line: string): string | undefined => {
   try {
     const value: unknown = JSON.parse(line)
-    return typeof value === "object" && value !== null && "sql" in value && typeof value.sql === "string"
-      ? value.sql
-      : undefined
+    return Predicate.hasProperty(value, "sql") && typeof value.sql === "string" ? value.sql : undefined
   } catch {
     return undefined
   }

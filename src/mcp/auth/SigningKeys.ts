@@ -28,6 +28,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -95,7 +96,7 @@ export const documents = (issuer: string): ReadonlyArray<URL> => {
 }
 
 const named = (document: unknown, name: string): unknown =>
-  typeof document === "object" && document !== null ? Reflect.get(document, name) : undefined
+  Predicate.hasProperty(document, name) ? document[name] : undefined
 
 /** The location of the keys in a document of this issuer. */
 export const jwksUrl = (document: unknown, issuer: string): URL => {
@@ -149,8 +150,7 @@ const MAX_MISSING = 1_000
  */
 const MAX_DOUBTS = 8
 
-const codeOf = (error: unknown): unknown =>
-  typeof error === "object" && error !== null ? Reflect.get(error, "code") : undefined
+const codeOf = (error: unknown): unknown => named(error, "code")
 
 export interface SigningKeys {
   readonly keys: JWTVerifyGetKey
@@ -161,8 +161,7 @@ export interface SigningKeys {
 /** Between two tries in the background; a token may cause one sooner. */
 const TRY_AGAIN = "30 seconds"
 
-const isKeySet = (value: unknown): boolean =>
-  typeof value === "object" && value !== null && Array.isArray(Reflect.get(value, "keys"))
+const isKeySet = (value: unknown): boolean => Array.isArray(named(value, "keys"))
 
 const keysFrom = async (url: URL, timeoutMs: number): Promise<unknown> => {
   try {

@@ -5,6 +5,7 @@
  * Nothing but the driver opens a database file that exists: closing it again would drop the locks this process
  * holds on it (POSIX locks belong to the process, not to the handle).
  */
+import * as Predicate from "effect/Predicate"
 import { closeSync, openSync, statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import * as Directories from "../../../platform/directories.js"
@@ -65,7 +66,7 @@ export const isSafe = (version: string): boolean => {
 }
 
 const isExisting = (cause: unknown): boolean =>
-  typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EEXIST"
+  Predicate.hasProperty(cause, "code") && cause.code === "EEXIST"
 
 /** Makes the file, for its owner alone, if there is none; SQLite gives its other files the same mode. */
 export const create = (path: string): void => {
