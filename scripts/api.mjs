@@ -1,9 +1,11 @@
 // The reference of the public modules, from their sources.
 //   npm run docs:api              the whole, as Markdown in docs/api/ (built, not committed)
 //   node scripts/api.mjs --index  the table of modules in docs/modules.md; with --check it only says whether it is the same
-// Both say which public module has no purpose, and which service has no example.
+// Both say which public module has no purpose, which service has no example, and which exported name has no sentence of
+// its own.
 import { readFileSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import ts from "typescript"
 import { section } from "./section.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -53,12 +55,46 @@ const purposeOf = (header) => {
     .replace(/[.;:]?$/, ".")
 }
 
+/** What is told of a declaration before its tags; undefined of one that is internal. */
+const toldOf = (node) => {
+  const comments = ts.getJSDocCommentsAndTags(node).filter(ts.isJSDoc)
+  if (comments.some((comment) => comment.tags?.some(({ tagName }) => tagName.text === "internal")))
+    return undefined
+  return comments.map((comment) => ts.getTextOfJSDocComment(comment.comment) ?? "").join(" ")
+}
+
+/** Exported names without a sentence. A value and a type of one name are told of once. */
+const untold = (source, text) => {
+  const file = ts.createSourceFile(source, text, ts.ScriptTarget.Latest, true)
+  const told = new Map()
+  const note = (name, node) => {
+    const sentence = toldOf(node)
+    if (sentence !== undefined) told.set(name, `${told.get(name) ?? ""}${sentence}`)
+  }
+  for (const statement of file.statements) {
+    if (ts.isExportDeclaration(statement)) {
+      // What stands elsewhere is told of there; here where it has a comment.
+      continue
+    }
+    const isExported = (ts.canHaveModifiers(statement) ? ts.getModifiers(statement) : undefined)?.some(
+      ({ kind }) => kind === ts.SyntaxKind.ExportKeyword
+    )
+    if (isExported !== true) continue
+    if (ts.isVariableStatement(statement))
+      for (const { name } of statement.declarationList.declarations) note(name.getText(file), statement)
+    else note(statement.name?.text ?? "default", statement)
+  }
+  // A sentence has words enough to say what the name does not.
+  return [...told].filter(([, text]) => text.trim().split(/\s+/).length < 3).map(([name]) => name)
+}
+
 const problems = []
 const rows = modules.map(({ name, source }) => {
   const text = readFileSync(source, "utf8")
   const purpose = purposeOf(headerOf(text))
   if (purpose.length < 10) problems.push(`${source}: the module does not begin with its purpose`)
   if (services.includes(name) && !/@example|```ts/.test(text)) problems.push(`${source}: no example`)
+  for (const name of untold(source, text)) problems.push(`${source}: ${name} has no sentence of its own`)
   return `| \`snowguard/${name}\` | ${purpose} |`
 })
 

@@ -50,12 +50,16 @@ export { ConfigFaults }
 export type { Fault, Origin, Settings }
 
 /**
+ * What the settings say of one tier.
+ *
  * @since 0.1.0
  * @category models
  */
 export type TierSettings = Settings["tiers"][string]
 
 /**
+ * Settings, where each of them comes from, and what should be said about them.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -70,6 +74,8 @@ export interface Loaded {
 }
 
 /**
+ * Where settings are looked for, beside the environment of the process.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -109,6 +115,8 @@ export const exitCode = 78
 export const fileName = "snowguard.toml"
 
 /**
+ * The settings that the server was started with.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -404,12 +412,16 @@ export const loadSection = (
   )
 
 /**
+ * Settings that are known already.
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer = (settings: Settings): Layer.Layer<ServerConfig> => Layer.succeed(ServerConfig, settings)
 
 /**
+ * Settings as the binary reads them: fails with all that is wrong with them at once.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -470,6 +482,8 @@ export const tierOf = (settings: Settings, client: string): string =>
   settings.clients[client]?.tier ?? "default"
 
 /**
+ * The buckets that the settings ask for; rates per second.
+ *
  * @since 0.1.0
  * @category options
  */
@@ -557,6 +571,8 @@ const limitsCredits = ({ creditsPerDay, creditsPerHour }: Settings["globalQuota"
   creditsPerDay !== undefined || creditsPerHour !== undefined
 
 /**
+ * The quotas that the settings ask for.
+ *
  * @since 0.1.0
  * @category options
  */
@@ -575,6 +591,8 @@ export const quotaOptions = (settings: Settings): Quota.Options => ({
 })
 
 /**
+ * What the settings say of the cost of a virtual warehouse; credits per hour and milliseconds.
+ *
  * For `Credits.layer`.
  *
  * @since 0.1.0
@@ -621,6 +639,8 @@ export const callPolicyTiers = (settings: Settings): { readonly [tier: string]: 
 }
 
 /**
+ * The circuit that the settings ask for; milliseconds.
+ *
  * @since 0.1.0
  * @category options
  */
@@ -638,6 +658,8 @@ export const breakerOptions = ({ breaker }: Settings) => ({
 })
 
 /**
+ * How long calls wait, as the settings say; milliseconds.
+ *
  * @since 0.1.0
  * @category options
  */
@@ -650,6 +672,8 @@ export const guardOptions = (settings: Settings): Partial<Guard.Options> => ({
 })
 
 /**
+ * What of answers is remembered, as the settings say; bytes and milliseconds.
+ *
  * @since 0.1.0
  * @category options
  */
@@ -661,6 +685,8 @@ export const cacheOptions = ({ cache }: Settings): Partial<ResultCache.Options> 
 })
 
 /**
+ * What of names is kept for searches, as the settings say; bytes and milliseconds.
+ *
  * @since 0.1.0
  * @category options
  */
@@ -672,6 +698,8 @@ export const searchOptions = ({ search }: Settings): Partial<SearchIndex.Options
 })
 
 /**
+ * The HTTP server that the settings ask for; milliseconds and bytes.
+ *
  * For `Http.serve`.
  *
  * @since 0.1.0
@@ -701,6 +729,8 @@ export const httpOptions = ({ http, timeouts }: Settings): Http.Options => ({
 })
 
 /**
+ * Where alerts go, by the name of the receiver; those without a URL are left out.
+ *
  * For `Alerts.layer`.
  *
  * @since 0.1.0
@@ -746,6 +776,8 @@ const levels = {
 }
 
 /**
+ * The level below which nothing is logged.
+ *
  * @since 0.1.0
  * @category options
  */

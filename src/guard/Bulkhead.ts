@@ -16,6 +16,8 @@ import * as SlotPool from "../platform/slotPool.js"
 import { withoutStack } from "../platform/withoutStack.js"
 
 /**
+ * What a slot is for: a call as a whole, or one statement in the warehouse.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -27,6 +29,8 @@ export const Pool = Schema.Literal("requests", "statements")
 export type Pool = typeof Pool.Type
 
 /**
+ * How many slots a pool has, how many may wait for one, and what is kept for clients that have none.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -45,6 +49,8 @@ export interface PoolOptions {
 }
 
 /**
+ * The two pools and the weights of tiers. Wrong ones fail the layer with `InvalidOptions`.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -56,6 +62,8 @@ export interface Options {
 }
 
 /**
+ * Who asks for a slot, and how long it waits for one.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -67,6 +75,8 @@ export interface Request {
 }
 
 /**
+ * A slot that is held; whoever acquired it hands it to `release`, once.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -78,6 +88,8 @@ export interface Slot {
 }
 
 /**
+ * Slots and waiting calls of a pool, counted now.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -93,6 +105,8 @@ export interface PoolStatus {
 }
 
 /**
+ * No slot was given: the queue is full, or the wait was longer than the call would. Nothing was sent; waiting may help.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -118,6 +132,8 @@ export class Overloaded extends Schema.TaggedError<Overloaded>("snowguard/Overlo
 }
 
 /**
+ * Slots, granted fairly. Fails with `Overloaded` where none is free in time.
+ *
  * @since 0.1.0
  * @category context
  */

@@ -36,6 +36,9 @@ import { CurrentPrincipal } from "../platform/Principal.js"
 export type Verdict = Core.Verdict
 
 /**
+ * `closed` lets calls through, `open` refuses them, `half-open` lets a few through as probes. `forced-open` and
+ * `disabled` are an operator's, until that is taken back.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -65,18 +68,24 @@ export type Permit = Core.Permit
 export type Failure = Core.Failure
 
 /**
+ * The phase, why and since when, and the calls that were counted for it; milliseconds of a monotonic clock.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Status = Core.Status
 
 /**
+ * A change of the phase, with its reason.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Transition = Core.Transition
 
 /**
+ * The circuit refused the call: nothing was sent, and nothing is known of how it would have ended.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -97,6 +106,8 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>("snowguard/Circ
 }
 
 /**
+ * One circuit, for one thing that can fail. Operations fail with `CircuitOpen` alone, beside the errors of the work.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -417,6 +428,8 @@ export const make = (
   })
 
 /**
+ * A circuit of its own, closed at first; wrong options are a defect.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -69,6 +69,8 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snow
 }
 
 /**
+ * One alarm for the deadlines of all calls.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -99,6 +99,8 @@ export interface Sources {
 export type Steps = Ladder.Steps
 
 /**
+ * When the mode changes and how fast it comes back; milliseconds, and shares from 0 to 1.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -152,6 +154,8 @@ export const defaults: Config = {
 }
 
 /**
+ * A change of the mode, and why.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -163,6 +167,8 @@ export interface Change {
 }
 
 /**
+ * The mode that is in force, since when and why.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -215,6 +221,8 @@ export class Degraded extends Schema.TaggedError<Degraded>("snowguard/Degraded")
 export type Outcome = "accepted" | "refused"
 
 /**
+ * How {@link protect} judges the call.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -224,6 +232,8 @@ export interface ProtectOptions<A, E> {
 }
 
 /**
+ * What is served, answered from memory or refused now. Refusals are `Degraded`; nothing else fails.
+ *
  * @since 0.1.0
  * @category context
  */

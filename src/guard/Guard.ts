@@ -49,6 +49,8 @@ export { DeadlineExceeded } from "./Deadline.js"
 export type { Attempt, Guarded, Operation, Prepared, Refusal, TierOptions, Work } from "./Call.js"
 
 /**
+ * Everything that stands between a call and the warehouse, as one operation.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -68,6 +70,8 @@ export class Guard extends Context.Tag("snowguard/Guard")<
 >() {}
 
 /**
+ * How long a call waits for a slot and for tokens, by tier, and how long the end of the server waits for calls.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -81,6 +85,8 @@ export interface Options {
 }
 
 /**
+ * Five seconds for a slot, two for tokens, two for the end.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -104,6 +110,8 @@ interface Seat {
 }
 
 /**
+ * The path of a call over the services of the context.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -31,6 +31,8 @@ import type { Reason } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 
 /**
+ * After how many failures a statement is blocked, for how long, and how many statements are remembered.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -59,6 +61,8 @@ export const defaults: Options = {
 }
 
 /**
+ * Whose statement it is, and all that its outcome depends on.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -100,6 +104,8 @@ export class RepeatedFailure extends Schema.TaggedError<RepeatedFailure>("snowgu
 }
 
 /**
+ * Remembers statements that failed. Fails with `RepeatedFailure` in their place, beside the errors of the work.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -261,6 +267,8 @@ export const make = (
   })
 
 /**
+ * Remembers nothing at first; statements are compared in the dialect of the gate.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -271,6 +279,8 @@ export const layer = (options?: Partial<Options>): Layer.Layer<LoopGuard, never,
   )
 
 /**
+ * Blocks nothing and remembers nothing.
+ *
  * Remembers nothing.
  *
  * @since 0.1.0

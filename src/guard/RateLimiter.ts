@@ -37,6 +37,8 @@ export const Scope = Schema.Literal("client", "tool", "tier", "class", "global",
 export type Scope = typeof Scope.Type
 
 /**
+ * A token bucket: how fast it fills, and how much it holds.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -50,6 +52,8 @@ export interface Bucket {
 }
 
 /**
+ * The buckets of all scopes. See {@link problems} for what makes no sense.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -70,12 +74,16 @@ export interface Options {
 }
 
 /**
+ * How many clients are tracked, and which part of a shared bucket is kept for those below their share.
+ *
  * @since 0.1.0
  * @category models
  */
 export const defaults = { maxClients: 100_000, reserved: 0.25 } as const
 
 /**
+ * The buckets of a tier's clients.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -90,6 +98,8 @@ export interface TierBuckets {
 }
 
 /**
+ * What the calls of one tool take, beside what every call takes.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -101,6 +111,8 @@ export interface ToolLimit {
 }
 
 /**
+ * A call that asks for tokens. A cost that is negative or not finite is a defect.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -181,6 +193,8 @@ export interface ScopeStatus {
 }
 
 /**
+ * A bucket had too few tokens: none was charged and nothing was sent. Waiting `retryAfterMs` helps, unless `never`.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -211,6 +225,9 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("snowguard/Rate
 }
 
 /**
+ * Token buckets, decided together. Operations fail with `RateLimited` alone; a limiter that cannot reach its buckets
+ * decides by what it has.
+ *
  * @since 0.1.0
  * @category context
  */

@@ -36,6 +36,8 @@ import * as Redis from "../platform/Redis.js"
 import * as Script from "../platform/redis/script.js"
 
 /**
+ * The limits of all servers together, and whose clock is believed.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -578,6 +580,9 @@ export const make = (
   })
 
 /**
+ * Buckets in the Redis of the context, and a part of them in memory while it is away; fails with `InvalidOptions` where
+ * the limits make no sense.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -33,6 +33,9 @@ import type { OperationClass } from "../platform/Operation.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 
 /**
+ * What differs from the policies of each class, and the budget of all retries. Wrong ones fail the layer with
+ * `InvalidOptions`.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -56,6 +59,8 @@ export interface Options {
 }
 
 /**
+ * Which work is retried, until when, and by which judgement of its errors.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -70,6 +75,8 @@ export interface Request<E> {
 }
 
 /**
+ * The budget of retries and what was done of them, counted since the start.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -93,6 +100,8 @@ export interface Status {
 }
 
 /**
+ * Runs attempts. Fails with the error of the last attempt and with none of its own.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -182,6 +191,8 @@ const isPushedBack = ({
 type Paid = Pick<RetryPolicy.Decision & { _tag: "Retry" }, "afterTimeout" | "unbudgeted">
 
 /**
+ * A full budget at first; fails with `InvalidOptions` where a policy makes no sense.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -349,6 +360,8 @@ export const make = (
   })
 
 /**
+ * A full budget at first; fails with `InvalidOptions` where a policy makes no sense.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -356,6 +369,8 @@ export const layer = (options?: Options): Layer.Layer<Retry, InvalidOptions.Inva
   Layer.effect(Retry, make(options))
 
 /**
+ * One attempt, and no retry.
+ *
  * Never retries.
  *
  * @since 0.1.0

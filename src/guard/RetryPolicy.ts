@@ -23,6 +23,8 @@ import type { Reason } from "../warehouse/Warehouse.js"
 export type Preset = "transient" | "connection" | "overload" | "once"
 
 /**
+ * How often one kind of fault is tried again, and after which pauses in milliseconds.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -34,6 +36,8 @@ export interface Policy {
 }
 
 /**
+ * The policy of each kind of fault.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -14,12 +14,16 @@ import * as CallStats from "./core/CallStats.js"
 import { settledLater } from "./Metering.js"
 
 /**
+ * How a call ended, as the counts tell it apart.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Outcome = CallStats.Outcome
 
 /**
+ * Calls by outcome: numbers of calls, never a rate.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -34,6 +38,8 @@ export type Counts = CallStats.Counts
 export type Interval = CallStats.Interval
 
 /**
+ * A client that called lately, with its counts and the tier that it had last.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -68,6 +74,8 @@ export interface Observed {
 }
 
 /**
+ * Counts of the calls of this process. Nothing of it fails, and nothing of it outlives the process.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -170,6 +178,8 @@ const MAX_CLIENTS = 1_000
 const MAX_OBSERVED = 20
 
 /**
+ * Counts that begin at zero.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -22,6 +22,8 @@ import type { Report } from "./AuditFile.js"
 import type * as Metering from "./Metering.js"
 
 /**
+ * What is written down of one call, or of one action of an operator. Times are milliseconds, sizes are bytes of JSON.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -77,6 +79,8 @@ export const version = 2
 export const operatorPrefix = "operator:"
 
 /**
+ * Where the entries of calls go. No operation fails: a record that cannot be written is counted and logged instead.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -91,6 +95,8 @@ export class Audit extends Context.Tag("snowguard/Audit")<
 >() {}
 
 /**
+ * Records nothing.
+ *
  * Keeps nothing.
  *
  * @since 0.1.0
@@ -102,6 +108,8 @@ export const layerNoop: Layer.Layer<Audit> = Layer.succeed(Audit, {
 })
 
 /**
+ * Where the log is written, what of a statement, and how much is kept; sizes in bytes.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -190,6 +190,8 @@ const metrics = (
 })
 
 /**
+ * The collector, and what is told of this server to it; milliseconds between two exports.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -239,6 +241,9 @@ export const parseHeaders = (text: string): { readonly [name: string]: string } 
   )
 
 /**
+ * Exports until its scope closes, and then once more. A collector that does not answer is logged and costs no call
+ * anything: what does not fit the queue is dropped.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -40,6 +40,8 @@ export interface Call {
 }
 
 /**
+ * The calls under way in this process, and a way to end one. Nothing of it fails.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -57,6 +59,8 @@ export class RunningCalls extends Context.Tag("snowguard/RunningCalls")<
 >() {}
 
 /**
+ * No call is under way at first.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -77,6 +81,8 @@ export const make: Effect.Effect<Context.Tag.Service<RunningCalls>> = Effect.syn
 })
 
 /**
+ * No call is under way at first.
+ *
  * @since 0.1.0
  * @category layers
  */

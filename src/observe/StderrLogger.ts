@@ -20,6 +20,8 @@ import * as Live from "../platform/Live.js"
 import { escaped, escapedLine } from "../platform/quoted.js"
 
 /**
+ * In which form is logged, from which level on, and where to.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -182,6 +182,8 @@ export const recordAttempt = (operation: string, verdict: Verdict, ms: number): 
 }
 
 /**
+ * Counts bytes of results of a tier.
+ *
  * @since 0.1.0
  * @category recording
  */
@@ -190,6 +192,8 @@ export const recordBytes = (tier: string, bytes: number): void => {
 }
 
 /**
+ * Counts credits of a tier.
+ *
  * @since 0.1.0
  * @category recording
  */
@@ -245,6 +249,8 @@ export const recordLowQuota = (tier: string, client: string, status: Left): void
 }
 
 /**
+ * Counts how long a call of a tier waited for its tokens, milliseconds.
+ *
  * @since 0.1.0
  * @category recording
  */

@@ -108,6 +108,8 @@ export const Action = Schema.Union(
 export type Action = typeof Action.Type
 
 /**
+ * What an action of an operator has changed.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -126,6 +128,8 @@ export const Done = Schema.Struct({
 export type Done = typeof Done.Type
 
 /**
+ * The state of everything that limits calls, and the actions on it. Each action is in the audit log with its operator.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -147,6 +151,8 @@ export class Operator extends Context.Tag("snowguard/Operator")<
 >() {}
 
 /**
+ * How often the state is sampled for its history, and what of statements is shown.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -162,6 +168,8 @@ export interface Options {
 }
 
 /**
+ * A sample every five seconds, for an hour.
+ *
  * An hour.
  *
  * @since 0.1.0
@@ -212,6 +220,8 @@ const makeHold = Effect.gen(function* () {
 })
 
 /**
+ * Sees and changes the services of the context; what of them is absent is left out.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -19,6 +19,8 @@ import { StoreHealth } from "../quota/QuotaStore.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
 
 /**
+ * Whether this server can answer, for a load balancer.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -86,6 +88,8 @@ const loginProblem = ({ latched, latchedUsers = 0 }: WarehouseHealth.Status): Op
     : Option.none()
 
 /**
+ * Ready while the circuit, the mode, the login and the store of the context let calls through.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -107,6 +111,8 @@ export const make = Effect.gen(function* () {
 })
 
 /**
+ * Ready while the circuit, the mode, the login and the store of the context let calls through.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -114,6 +120,8 @@ export const layer: Layer.Layer<Readiness, never, CircuitBreaker.CircuitBreaker 
   Layer.effect(Readiness, make)
 
 /**
+ * Always ready, whatever the services say.
+ *
  * Always ready.
  *
  * @since 0.1.0

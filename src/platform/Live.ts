@@ -17,6 +17,8 @@ import type * as Scope from "effect/Scope"
 export type OnChange = (listener: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
 
 /**
+ * A value that may be replaced while its users live: they read it anew for each decision.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -41,6 +43,8 @@ export const from = <A extends object>(given: A | Live<A>): Live<A> =>
   given instanceof Live ? given : new Live(() => given)
 
 /**
+ * A value and how it is replaced; who listens runs before `set` returns.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -9,6 +9,8 @@ import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 
 /**
+ * Who calls, as far as limits and rights depend on it.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -44,6 +46,8 @@ export interface Subject {
 }
 
 /**
+ * A client of a tier, with the user and the token of its own where it has them.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -64,6 +64,8 @@ return tostring(redis.call('ZCARD', KEYS[1]))
 `)
 
 /**
+ * A circuit breaker for the connection: commands are refused at once while Redis does not answer.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -84,6 +86,8 @@ export interface Open {
 }
 
 /**
+ * Where Redis is, and how long a command may take; milliseconds.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -106,6 +110,8 @@ export interface Options {
 }
 
 /**
+ * One connection. Commands fail with `RedisError` within their time limit, also in an uninterruptible region.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -140,6 +146,8 @@ const FIRST_CONNECTION_MS = 2000
 const unprotected: Circuit = { protect: (effect) => effect }
 
 /**
+ * Connects in the background and reconnects; fails only where the URL or the driver is wrong. Closed with the scope.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -318,6 +326,8 @@ export const make = (options: Options): Effect.Effect<Context.Tag.Service<Redis>
   })
 
 /**
+ * Connects in the background and reconnects; fails only where the URL or the driver is wrong.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -33,6 +33,8 @@ import type { Budget, Compute, Statement, WarehouseError } from "../warehouse/Wa
 import { actingAs, Warehouse } from "../warehouse/Warehouse.js"
 
 /**
+ * What is assumed of a virtual warehouse that the account tells nothing of, and how often the account is asked.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -44,6 +46,9 @@ export interface Options {
 }
 
 /**
+ * Four credits an hour (a warehouse of size M) where the rate is not known; the account is asked every ten seconds at
+ * most.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -236,6 +241,8 @@ const stateOf = ({ askedAt, compute }: Known, account: Account, now: number): Co
 }
 
 /**
+ * Counts for the warehouse of the context; for one without `billing` every estimate and charge is 0 credits.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -467,6 +474,8 @@ export const make = (options: Partial<Options> = {}) =>
   })
 
 /**
+ * Counts for the warehouse of the context, from zero on.
+ *
  * @since 0.1.0
  * @category layers
  */

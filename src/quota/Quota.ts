@@ -30,6 +30,8 @@ import { withoutStack } from "../platform/withoutStack.js"
 export type Limits = { readonly [K in QuotaName]?: number | undefined }
 
 /**
+ * What clients and the whole server may use, by tier and by client; a limit that is absent does not exist.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -54,12 +56,16 @@ export interface Options {
 }
 
 /**
+ * Milliseconds beyond its deadline for which a reservation is held.
+ *
  * @since 0.1.0
  * @category models
  */
 export const defaults = { graceMs: 30_000 } as const
 
 /**
+ * A call that asks to be counted: bytes, seconds and credits as they are estimated.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -88,6 +94,8 @@ export interface ScanRequest extends Pick<Request, "client" | "tier" | "deadline
 }
 
 /**
+ * One quota as its client may see it, in its own unit: requests, queries, bytes, seconds or credits.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -105,6 +113,8 @@ export interface QuotaStatus {
 }
 
 /**
+ * What is held for a call until it is settled or released, or until it expires.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -159,6 +169,8 @@ export const limitName = ({ quota, scope }: { readonly quota: string; readonly s
   `${scope}:${quota}`
 
 /**
+ * A quota is used up: nothing was charged and nothing was sent. Waiting until `resetAt` helps.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -185,6 +197,8 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("snowguard/
 }
 
 /**
+ * Reserves before a call and settles after it. Fails with `QuotaExceeded`, or with the error of the store.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -458,6 +472,8 @@ const unused = (quota: QuotaName, now: number) => {
 const nothing: Reservation = { id: "", status: [], bytesLeft: Number.POSITIVE_INFINITY }
 
 /**
+ * Counts in the store of the context; fails with `InvalidOptions` where the limits make no sense.
+ *
  * @since 0.1.0
  * @category constructors
  */

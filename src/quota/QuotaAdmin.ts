@@ -23,6 +23,8 @@ import { clientKey, clientOf, GLOBAL_KEY, QuotaStore } from "./QuotaStore.js"
 export type LimitOf = (key: string, quota: QuotaName) => number | undefined
 
 /**
+ * Whose usage is shown, and how.
+ *
  * @since 0.1.0
  * @category models
  */

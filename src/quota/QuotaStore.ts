@@ -43,6 +43,8 @@ import * as Ledger from "./core/Ledger.js"
 import type * as Window from "./core/Window.js"
 
 /**
+ * What is counted, and in which window: hours and days are those of UTC.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -94,18 +96,24 @@ export interface Charge extends Ledger.Charge<QuotaName> {
 export type OutagePolicy = "closed" | "share"
 
 /**
+ * What is used and held of one quota of one key in the current window, in the unit of the quota.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Usage = Ledger.Usage<QuotaName>
 
 /**
+ * The answer to a reservation: granted with an id, or refused with the quota that takes longest to clear.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Decision = Ledger.Decision<QuotaName>
 
 /**
+ * What was used in the end of one quota of one key; 0 or more, in the unit of the quota.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -161,6 +169,8 @@ export class QuotaStoreError extends Schema.TaggedError<QuotaStoreError>("snowgu
 }
 
 /**
+ * Keeps usage, atomically. All operations fail with `QuotaStoreError` and nothing else.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -248,6 +258,8 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
 >() {}
 
 /**
+ * Where quotas are counted: see {@link Health}.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -37,6 +37,8 @@ import { monotonicMillis } from "../platform/monotonic.js"
 import type { Reason, WarehouseError } from "./Warehouse.js"
 
 /**
+ * What waits for an operator; times in milliseconds.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -132,6 +134,8 @@ export interface Attempt extends Whose {
 export type Refused = "identity" | "role" | "place" | "unknown"
 
 /**
+ * Remembers a refused login, so that no account is locked by repeating it.
+ *
  * @since 0.1.0
  * @category context
  */
@@ -162,6 +166,8 @@ export class WarehouseHealth extends Context.Tag("snowguard/WarehouseHealth")<
 >() {}
 
 /**
+ * For how long a login that was refused is not repeated.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -259,6 +265,8 @@ const isOfOne = ({ owner = "" }: Whose): boolean => owner !== ""
 const nameOf = (whose: Whose): string => (isOfOne(whose) ? (whose.user ?? "one user") : "")
 
 /**
+ * Nothing is refused at first.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -538,6 +546,8 @@ export const statusIfAny: Effect.Effect<Effect.Effect<Status>> = Effect.map(
 )
 
 /**
+ * Nothing is refused at first.
+ *
  * @since 0.1.0
  * @category layers
  */

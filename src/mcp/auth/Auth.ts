@@ -34,6 +34,8 @@ export interface Credentials {
 }
 
 /**
+ * Who a request comes from, once its credentials were checked.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -87,6 +89,8 @@ export interface SignIn {
 }
 
 /**
+ * How a person signs in at the status page where callers have API keys.
+ *
  * @since 0.1.0
  * @category constants
  */
@@ -111,6 +115,8 @@ export class AuthMisconfigured extends Schema.TaggedError<AuthMisconfigured>("sn
 }
 
 /**
+ * From the credentials of a request to its principal. Fails with `AuthRefused` alone.
+ *
  * @since 0.1.0
  * @category context
  */

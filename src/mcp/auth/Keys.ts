@@ -32,6 +32,8 @@ import * as Proven from "./Proven.js"
 export type Listed = Omit<KeysFile.Key, "salt" | "hash">
 
 /**
+ * A key cannot be made or revoked, and why.
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -86,6 +88,8 @@ export const create = (
   })
 
 /**
+ * The keys of a file, without their secrets; fails where the file cannot be read.
+ *
  * @since 0.1.0
  * @category managing
  */
@@ -122,6 +126,8 @@ export const revoke = (
   )
 
 /**
+ * The file of keys, and which tiers there are.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -155,6 +161,8 @@ const crowded = new AuthRefused({
 })
 
 /**
+ * Checks keys against the file, which is read again when it changes.
+ *
  * @since 0.1.0
  * @category constructors
  */

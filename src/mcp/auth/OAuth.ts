@@ -13,6 +13,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type { JWTPayload } from "jose"
 import { createHash } from "node:crypto"
@@ -26,6 +27,8 @@ import * as Proven from "./Proven.js"
 import * as SigningKeys from "./SigningKeys.js"
 
 /**
+ * Which authorization server is believed, what tokens must be for, and how clients and tiers are read from them.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -94,8 +97,7 @@ const clientOf = (value: unknown): string | undefined => {
     : `oauth-${createHash("sha256").update(value).digest("hex").slice(0, 40)}`
 }
 
-const codeOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "code" in error ? String(error.code) : ""
+const codeOf = (error: unknown): string => (Predicate.hasProperty(error, "code") ? String(error.code) : "")
 
 /** Is the token at fault, or the source of the keys? Texts name a claim, never its value. */
 const fromJose = (error: unknown): AuthRefused => {
@@ -110,7 +112,7 @@ const fromJose = (error: unknown): AuthRefused => {
     case "ERR_JWT_EXPIRED":
       return new AuthRefused({ reason: "expired", description: "The access token has expired." })
     case "ERR_JWT_CLAIM_VALIDATION_FAILED": {
-      const claim = typeof error === "object" && error !== null && "claim" in error ? String(error.claim) : ""
+      const claim = Predicate.hasProperty(error, "claim") ? String(error.claim) : ""
       const what = ["iss", "aud", "nbf", "iat", "exp", "sub"].includes(claim) ? claim : "a claim"
       return new AuthRefused({
         reason: "invalid",
@@ -143,6 +145,8 @@ const url = (key: string, value: string): Effect.Effect<URL, AuthMisconfigured> 
 }
 
 /**
+ * Checks access tokens; fails with `AuthMisconfigured` where a URL or a claim cannot be used.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -292,6 +296,8 @@ export const make = (options: Options) =>
   })
 
 /**
+ * Checks access tokens; fails with `AuthMisconfigured` where a URL or a claim cannot be used.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -40,6 +40,8 @@ import * as Sessions from "./Sessions.js"
 import * as Stateless from "./Stateless.js"
 
 /**
+ * Where the server listens, for whom, and how much it takes; milliseconds and bytes.
+ *
  * @since 0.1.0
  * @category models
  */

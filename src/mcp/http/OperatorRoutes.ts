@@ -37,6 +37,7 @@ import * as Either from "effect/Either"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
+import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -360,11 +361,8 @@ const isJson = ({ headers }: IncomingMessage): boolean =>
 
 const invalid = (message: string, status = 400): Refusal => ({ status, reason: "invalid-request", message })
 
-const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const actionOf = (path: string, body: unknown): Either.Either<Action, Refusal> =>
-  isRecord(body) && !("action" in body)
+  Predicate.isReadonlyRecord(body) && !("action" in body)
     ? Either.mapLeft(decode({ ...body, action: path }), (error) =>
         invalid(
           ParseResult.ArrayFormatter.formatErrorSync(error)

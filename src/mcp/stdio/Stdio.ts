@@ -25,6 +25,8 @@ import { StdioTransport } from "./StdioTransport.js"
 import { consoleToStderr } from "./consoleToStderr.js"
 
 /**
+ * The client, its streams, and how long its last calls are waited for.
+ *
  * @since 0.1.0
  * @category models
  */

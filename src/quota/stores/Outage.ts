@@ -38,6 +38,8 @@ import { makeMemory, partOf, QuotaStore, QuotaStoreError, StoreHealth } from "..
 import * as Telemetry from "../../observe/Telemetry.js"
 
 /**
+ * What happens to charges while the store is lost, and how long an operation may take; milliseconds.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -381,6 +383,8 @@ export const make = (
 const nameOf = (key: string, quota: string): string => `${quota} ${key}`
 
 /**
+ * The store of `inner`, and its health; fails as `inner` does when it is built.
+ *
  * @since 0.1.0
  * @category layers
  */

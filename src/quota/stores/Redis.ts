@@ -31,6 +31,8 @@ import { errorIn } from "./redis/errors.js"
 import * as Operations from "./redis/operations.js"
 
 /**
+ * How windows move, and whose clock is believed.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -64,6 +66,8 @@ const grouped = <A>(
 const nothing: Decision = { _tag: "Granted", reservation: "", usage: [] }
 
 /**
+ * A store over the connection of the context. Building it never fails: an operation does, while Redis is away.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -239,6 +243,8 @@ export const make = (
   })
 
 /**
+ * A store over the connection of the context.
+ *
  * @since 0.1.0
  * @category layers
  */

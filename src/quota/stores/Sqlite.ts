@@ -38,6 +38,8 @@ import * as Transactions from "./sqlite/Transactions.js"
 import * as Upkeep from "./sqlite/upkeep.js"
 
 /**
+ * The file, what a power cut may cost, and how long an operation waits for other processes.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -123,6 +125,8 @@ const chargesLoaded = (page: Page, charges: ReadonlyArray<Charge>): Page => {
 }
 
 /**
+ * Opens the file, or fails with what is wrong with it and what to do; closed with the scope.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -252,6 +256,8 @@ export const make = (
   })
 
 /**
+ * Opens the file, or fails with what is wrong with it and what to do.
+ *
  * @since 0.1.0
  * @category layers
  */
