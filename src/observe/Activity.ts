@@ -151,6 +151,8 @@ export const codes = {
 } as const satisfies { readonly [code: string]: "refused" | "rejected" | "failed" }
 
 /**
+ * A code with which calls end that were not answered, as it is counted.
+ *
  * @since 0.1.0
  * @category models
  */

@@ -294,7 +294,7 @@ for (const kind of ["embedded", "emulator"] as const) {
           expect(some.structured).toMatchObject({ truncated: false })
           // A bare name is looked up in the database of the settings, as in SQL; the account's is another one.
           const bare = yield* call("profile_table", { table: "EMPTY" })
-          expect(bare.text).toMatch(/"table":"KNOWN.PUBLIC.EMPTY"|'SHOP.PUBLIC.EMPTY' does not exist/)
+          expect(bare.text).toMatch(/"table":"KNOWN.PUBLIC.EMPTY"|WAREHOUSE_NOT_FOUND: .*SHOP/)
           expect((yield* table(call, "KNOWN", { columns: ["STAT"] })).text).toMatch(/no column STAT.*STATE/)
           expect((yield* table(call, "KNOWNS")).text).toMatch(/WAREHOUSE_NOT_FOUND/)
           const many = Array.from({ length: 51 }, (_, at) => `COLUMN_${at}`)
