@@ -160,17 +160,15 @@ export const json = (command?: string, specs: ReadonlyArray<CommandSpec> = comma
 }
 
 /**
- * For a server that is started by hand: what it waits for, and what to do instead. `script`: what node was started
- * with.
+ * For a server that is started by hand: what it waits for, and what to do instead. `program`: how it is started.
  *
  * @since 0.1.0
  * @category rendering
  */
 export const terminal = (
-  script: string | undefined,
+  program: string,
   { paint = painter(false), width = Layout.widthOf({}) }: Look = {}
 ): string => {
-  const program = script === undefined || !/\.js$/.test(script) ? "snowguard" : `node ${script}`
   return [
     "",
     ...Layout.wrapped(

@@ -17,7 +17,6 @@ import * as Cli from "./Cli.js"
 import type { CommandName } from "./Commands.js"
 import type { Run } from "./commands/Command.js"
 import { lookOf, OutputLost, storeExitCode, write, writeHanging } from "./commands/Command.js"
-import { relative } from "node:path"
 import * as HardEnd from "./hardEnd.js"
 import * as Live from "../platform/Live.js"
 import { escaped, escapedLine } from "../platform/quoted.js"
@@ -139,16 +138,6 @@ const loadForAdmin = (configPath: string | undefined, isAddressed: boolean) =>
     Effect.catchAll((faults) => (isAddressed ? ServerConfig.decode({}) : Effect.fail(faults)))
   )
 
-/** The path as it can be typed here; the working directory may be gone. */
-const shortest = (path: string | undefined): string | undefined => {
-  if (path === undefined) return undefined
-  const from = Either.getOrElse(
-    Either.try(() => relative(process.cwd(), path)),
-    () => path
-  )
-  return from !== "" && from.length < path.length ? from : path
-}
-
 /** Logs what is served and where it is configured, first: clients start servers without a terminal. */
 const announce = (
   { notes, path, settings }: ServerConfig.Loaded,
@@ -179,10 +168,6 @@ const announce = (
         state: stateDirectory()
       })
     )
-    if (command.command === "stdio" && process.stdin.isTTY) {
-      const Help = yield* Effect.promise(() => import("./Help.js"))
-      yield* write(process.stderr, Help.terminal(shortest(process.argv[1]), lookOf(process.stderr)))
-    }
   })
 
 /** Faults quote arguments, files and the answers of other servers: control characters are escaped. */

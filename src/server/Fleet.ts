@@ -11,6 +11,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -107,6 +108,17 @@ const connection = ({
         Layer.catchAll((error: RedisError) => Layer.fail(fault("quota_store.redis_url", error.description)))
       )
 
+/** What is waited for without a word. */
+const SLOW_MS = 500
+
+/** Says what a start waits for. */
+const toldWhenSlow = <A, E, R>(what: string, layer: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> =>
+  Layer.unwrapScoped(
+    Effect.map(Effect.forkScoped(Effect.delay(Effect.logInfo(`waiting for ${what}`), SLOW_MS)), (fiber) =>
+      Layer.tap(layer, () => Fiber.interrupt(fiber))
+    )
+  )
+
 /** One that is not there when a server starts is one that cannot be opened; one that is lost later is looked for. */
 const present = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
   Layer.unwrapEffect(
@@ -136,7 +148,8 @@ const inRedis = (settings: Settings): Layer.Layer<Stores, QuotaStore.QuotaStoreE
       const { Redis } = yield* Effect.promise(() => import("../platform/Redis.js"))
       const { replicas } = yield* Redis
       const { onUnavailable, windows } = settings.quotaStore
-      return Opened.layer(present(redisStore(settings)), {
+      const store = toldWhenSlow("Redis (quota_store.redis_url)", present(redisStore(settings)))
+      return Opened.layer(store, {
         onUnavailable,
         windows,
         replicas,
@@ -148,7 +161,7 @@ const inRedis = (settings: Settings): Layer.Layer<Stores, QuotaStore.QuotaStoreE
 const here = (settings: Settings, directory: Directory): Layer.Layer<Stores, QuotaStore.QuotaStoreError> => {
   const { kind, lockWaitSeconds, onUnavailable, windows } = settings.quotaStore
   if (kind === "sqlite") {
-    return Opened.layer(sqlite(settings, directory), {
+    return Opened.layer(toldWhenSlow("the quota store (quota.db)", sqlite(settings, directory)), {
       onUnavailable,
       windows,
       timeoutMs: BOUNDED,

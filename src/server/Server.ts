@@ -261,7 +261,7 @@ export const layerShared = <P extends Stack.Overrides = {}>(
 
 /**
  * Serves one client over this process's stdin and stdout until it leaves. From its first moment on, what goes
- * through `console` goes to stderr.
+ * through `console` goes to stderr. `ready` is run when all parts are there, before the client is listened to.
  *
  * @since 0.1.0
  * @category serving
@@ -269,14 +269,18 @@ export const layerShared = <P extends Stack.Overrides = {}>(
 export const stdio = <P extends Stack.Overrides = {}>(
   settings: ServerConfig.Settings,
   overrides?: Stack.Only<P>,
-  directory?: string
+  directory?: string,
+  ready: Effect.Effect<void> = Effect.void
 ): Effect.Effect<void, PartError | Stack.ErrorOf<P>, Stack.ContextOf<P>> =>
   Stdio.reserveStdout.pipe(
     Effect.zipRight(
       Effect.provide(
-        Stdio.serve({
-          principal: Principal.assigned(settings.client, ServerConfig.tierOf(settings, settings.client))
-        }),
+        Effect.zipRight(
+          ready,
+          Stdio.serve({
+            principal: Principal.assigned(settings.client, ServerConfig.tierOf(settings, settings.client))
+          })
+        ),
         layer<P>(settings, overrides, directory)
       )
     ),

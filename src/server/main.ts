@@ -55,13 +55,16 @@ export const absentQuotaStore = (settings: ServerConfig.Settings) =>
   Effect.sync(() => Fleet.absentStore(settings, Server.stateDirectory()))
 
 /**
- * Serves one client over this process's stdin and stdout until it leaves.
+ * Serves one client over this process's stdin and stdout until it leaves. `ready` is run before it is listened to.
  *
  * @since 0.1.0
  * @category serving
  */
-export const stdio = (settings: ServerConfig.Settings) =>
-  Server.stdio(settings).pipe(Effect.provide(otlp), Effect.catchTag("AuditError", startFaults.AuditError))
+export const stdio = (settings: ServerConfig.Settings, ready: Effect.Effect<void> = Effect.void) =>
+  Server.stdio<{}>(settings, {}, undefined, ready).pipe(
+    Effect.provide(otlp),
+    Effect.catchTag("AuditError", startFaults.AuditError)
+  )
 
 /**
  * Serves many clients over HTTP until it is interrupted; with a `source`, under settings that can be read again.

@@ -7,6 +7,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { relative } from "node:path"
 import type { Paint } from "../../platform/colors.js"
 import { hasColors, painter } from "../../platform/colors.js"
 import { hanging, widthOf } from "../../platform/layout.js"
@@ -148,6 +149,24 @@ export const lookOf = (stream: NodeJS.WriteStream): { readonly width: number; re
   width: widthOf(stream),
   paint: painter(hasColors(stream, process.env))
 })
+
+/** The path as it can be typed here; the working directory may be gone. */
+const shortest = (path: string): string => {
+  const from = Either.getOrElse(
+    Either.try(() => relative(process.cwd(), path)),
+    () => path
+  )
+  return from !== "" && from.length < path.length ? from : path
+}
+
+/**
+ * How the program that runs is started: a clone and a bundle have no command of their own.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const programName = (script = process.argv[1] ?? ""): string =>
+  /\.js$/.test(script) ? `node ${shortest(script)}` : "snowguard"
 
 /**
  * Whether to go on with what takes something away ({@link Input.question}): a person at a terminal is asked, unless

@@ -24,7 +24,7 @@ import { clients } from "../clients.js"
 import * as Setup from "../Setup.js"
 import type { Input, Run } from "./Command.js"
 import { during } from "../LiveLine.js"
-import { isAtTerminal, print, textOption, writeHanging, wrong } from "./Command.js"
+import { isAtTerminal, print, programName, textOption, writeHanging, wrong } from "./Command.js"
 import type { Given } from "./initQuestions.js"
 
 /** As an operator writes it; from the working directory. */
@@ -208,7 +208,7 @@ const tell = (
       yield* say(`\n${client.title}: ${client.where.replaceAll("`", "")}\n`)
       yield* print(client.shown.text)
     }
-    yield* say(`\nnext: snowguard check${isDefault ? "" : ` --config ${file}`}`)
+    yield* say(`\nnext: ${programName()} check${isDefault ? "" : ` --config ${file}`}`)
   })
 
 /**
