@@ -134,7 +134,7 @@ const warehouseText: { readonly [R in Reason]: (it: string) => string } = {
   LoginUnavailable: (it) => `The server cannot log in to the warehouse now: ${it}`,
   Configuration: (it) =>
     `The server is set up wrongly: ${it} Do not retry; tell the user that an operator must act.`,
-  Unavailable: (it) => `The warehouse is not available: ${it} Tell the user.`,
+  Unavailable: (it) => `The warehouse is not available: ${it}`,
   Overloaded: (it) => `The warehouse is overloaded: ${it}`,
   SessionLost: (it) => `The session with the warehouse was lost: ${it}`,
   Unreachable: (it) => `The warehouse cannot be reached: ${it} Your statement is not at fault.`,
@@ -231,6 +231,9 @@ const outside: ReadonlySet<Reason> = new Set<Reason>([
   "Authentication",
   "LoginUnavailable"
 ])
+
+/** The warehouse takes no statement, or not this one, whatever it asks. */
+const refusing: ReadonlySet<Reason> = new Set<Reason>(["Unavailable", "Overloaded"])
 
 /** Found before a statement runs, unless the warehouse says otherwise. */
 const beforeRunning: ReadonlySet<Reason> = new Set<Reason>([
@@ -477,6 +480,10 @@ export const fromError = (
         message:
           `${code}: ${(isOwnBound ? ownBoundText : warehouseText[error.reason])(words)}` +
           (suggestions.length === 0 ? "" : ` Did you mean ${quote(suggestions.join(" or "))}?`) +
+          (refusing.has(error.reason) && (error.sent === "no" || error.ran === false)
+            ? " It did not run."
+            : "") +
+          (error.reason === "Unavailable" ? " Tell the user." : "") +
           (isLate ? ` ${lateAdvice(error.lateness)}` : mayRetry ? ` ${again(error, now)}` : ""),
         ...(retryable && error.retryAfterMs !== undefined ? retry(error.retryAfterMs, now) : { retryable }),
         sideEffects:

@@ -398,7 +398,8 @@ export const make = (options: Options) =>
         if (error._tag === "QuotaExceeded") Telemetry.recordLowQuota(tier, client, error)
         const { code, retryAfterMs, scope } = report
         const cause = ErrorReport.logCause(error)
-        yield* log.refused({ client, tool, code, scope, retryAfterMs, cause })
+        const outcome = Activity.outcomeOf(code, report.sideEffects === "unknown")
+        yield* log.refused({ client, tool, code, outcome, scope, retryAfterMs, cause })
         return ErrorReport.toResult(report)
       })
 

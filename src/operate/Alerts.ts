@@ -209,8 +209,6 @@ interface Line {
  */
 export const make = (receivers: Receivers, server: { readonly host: string }) =>
   Effect.gen(function* () {
-    begin(sent, { event: names, result: ["delivered", "dropped"] })
-    begin(failedAttempts)
     const outer = yield* Scope.Scope
     const nextId = yield* RequestId.make
     const lines = yield* Ref.make<ReadonlyMap<string, Line>>(new Map())
@@ -297,6 +295,8 @@ export const make = (receivers: Receivers, server: { readonly host: string }) =>
 
     const start = (name: string, receiver: Receiver, before: Line | undefined) =>
       Effect.gen(function* () {
+        begin(sent, { event: names, result: ["delivered", "dropped"] })
+        begin(failedAttempts)
         const scope = yield* Scope.fork(outer, outer.strategy)
         const line: Line = {
           receiver,

@@ -215,7 +215,7 @@ describe("Degradation by measurements", () => {
         mode: "cache-only",
         generation: 1,
         sinceMs: 5_000,
-        why: "recovering; at worst a call would wait 61235 ms for a slot (threshold 60000 ms)",
+        why: "it is recovering; the cause was: a call would wait 61235 ms for a slot (threshold 60000 ms)",
         signal: "slot-wait",
         value: 61_234.5,
         threshold: 60_000,

@@ -332,6 +332,8 @@ describe("ErrorReport", () => {
         now
       ).sideEffects
     assert.strictEqual(sideEffects("Unavailable", false), "none")
+    const stopped = new WarehouseError({ reason: "Unavailable", description: "No.", sent: "yes", ran: false })
+    assert.match(ErrorReport.fromError(stopped, now).message, /No\. It did not run\. Tell the user\.$/)
     assert.strictEqual(sideEffects("Unavailable"), "unknown")
     assert.strictEqual(sideEffects("InvalidStatement"), "none")
     assert.strictEqual(sideEffects("InvalidStatement", true), "unknown")

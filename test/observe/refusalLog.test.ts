@@ -18,6 +18,7 @@ const limited: RefusalLog.Refusal = {
   client: "alice",
   tool: "execute_query",
   code: "RATE_LIMITED",
+  outcome: "refused",
   scope: "client",
   retryAfterMs: 1_200,
   cause: undefined
@@ -54,7 +55,12 @@ describe("the log of refusals", () => {
     return Effect.gen(function* () {
       const scope = yield* Scope.make()
       const log = yield* Scope.extend(RefusalLog.make, scope)
-      const failed = { ...limited, code: "WAREHOUSE_UNAVAILABLE", scope: undefined }
+      const failed = {
+        ...limited,
+        code: "WAREHOUSE_UNAVAILABLE",
+        outcome: "failed" as const,
+        scope: undefined
+      }
       for (const cause of ["connection reset", "connection reset", "no such host", "x".repeat(10_000)]) {
         yield* log.refused({ ...failed, cause })
       }

@@ -196,7 +196,11 @@ export const asText = ({
   [
     ...(server === undefined ? [] : [`server     ${plain(identityText(server, version))}`]),
     `circuit    ${circuit.phase}${circuit.held ? " (held from here)" : ""}: ${circuit.failures} of ${circuit.calls} calls failed` +
-      (circuit.next_probe_in_ms === undefined ? "" : `; next try in ${seconds(circuit.next_probe_in_ms)}`) +
+      (circuit.next_probe_in_ms !== undefined
+        ? `; next try in ${seconds(circuit.next_probe_in_ms)}`
+        : circuit.phase === "open"
+          ? "; the next call is a probe"
+          : "") +
       (circuit.cause === undefined ? "" : `; ${circuit.cause}`),
     ...(login?.latched === true
       ? [

@@ -175,7 +175,7 @@ const troubleText = ({
 }: NonNullable<Snapshot["trouble"]>): string => {
   const what = `${Format.duration(ms_ago)} ago${ofUser(user)}: ${description}`
   return recovered_ms_ago === undefined
-    ? `${what} No statement has been answered since.`
+    ? `${what} It goes on, as far as is known.`
     : `Over since ${Format.duration(recovered_ms_ago)}. ${what}`
 }
 

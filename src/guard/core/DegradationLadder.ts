@@ -327,7 +327,7 @@ export const describe = (state: State): string => {
   const pin = state.pins[state.pins.length - 1]
   if (pin !== undefined) return `an operator has pinned it (${pin.cause})`
   if (state.why === undefined) return "nothing calls for less"
-  return state.recovering ? `recovering; at worst ${reading(state.why)}` : reading(state.why)
+  return state.recovering ? `it is recovering; the cause was: ${reading(state.why)}` : reading(state.why)
 }
 
 const needs = (why: Why, holdMs: number, inMs: number | undefined): string => {
