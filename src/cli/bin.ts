@@ -68,20 +68,20 @@ const serves = ({ command }: { readonly command: CommandName }): boolean =>
 
 const stateDirectory = () => Either.merge(Server.stateDirectory())
 
-/** What a command has to know of the settings: nothing, where the server is, all but the account, all, what it checks. */
-type Needs = "nothing" | "address" | "limits" | "all" | "check"
+/** What a command has to know: nothing, where the server is, the settings, these with a valid account, what is served. */
+type Needs = "nothing" | "address" | "settings" | "account" | "served"
 
 const needs: { readonly [Name in CommandName]: Needs } = {
-  stdio: "all",
-  http: "all",
-  keys: "limits",
+  stdio: "account",
+  http: "account",
+  keys: "settings",
   admin: "address",
-  quota: "limits",
-  limits: "limits",
-  check: "check",
-  demo: "limits",
-  emulator: "limits",
-  "check-sql": "all",
+  quota: "settings",
+  limits: "settings",
+  check: "served",
+  demo: "settings",
+  emulator: "settings",
+  "check-sql": "account",
   // It writes them.
   init: "nothing",
   completion: "nothing"
@@ -106,11 +106,11 @@ const load = (
       return ServerConfig.decode({})
     case "address":
       return loadForAdmin(from.configPath, command.options["url"] !== undefined)
-    case "limits":
+    case "settings":
       return ServerConfig.load({ ...from, account: false })
-    case "all":
+    case "account":
       return ServerConfig.load(from)
-    case "check":
+    case "served":
       return loadForCheck(from)
   }
 }
