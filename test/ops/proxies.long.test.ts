@@ -343,31 +343,25 @@ for (const [name, before] of proxies) {
     )
 
     // Proxies give up after a minute by default.
-    if (process.env["SNOWGUARD_TEST_LONG"] === "1") {
-      it.effect(
-        "answers calls of more than a minute",
-        () =>
-          Effect.gen(function* () {
-            const { front, key } = yield* Place
-            const all = yield* clients(front, key)
-            const results = yield* Effect.promise(() =>
-              Promise.all(
-                all.map(([, call]) => call("execute_query", { sql: endless, timeout_seconds: 75 }, 120_000))
-              )
+    it.effect(
+      "answers calls of more than a minute",
+      () =>
+        Effect.gen(function* () {
+          const { front, key } = yield* Place
+          const all = yield* clients(front, key)
+          const results = yield* Effect.promise(() =>
+            Promise.all(
+              all.map(([, call]) => call("execute_query", { sql: endless, timeout_seconds: 75 }, 120_000))
             )
-            for (const result of results) {
-              const { code } = report(result)
-              assert.strictEqual(code, "WAREHOUSE_STATEMENT_TIMEOUT")
-            }
-          }),
-        150_000
-      )
-    }
+          )
+          for (const result of results) {
+            const { code } = report(result)
+            assert.strictEqual(code, "WAREHOUSE_STATEMENT_TIMEOUT")
+          }
+        }),
+      150_000
+    )
   })
-}
-
-if (process.env["SNOWGUARD_TEST_LONG"] !== "1") {
-  console.log("skipped: calls of more than a minute through nginx and Caddy; SNOWGUARD_TEST_LONG=1 runs them")
 }
 
 describe.runIf(available("nginx", "openssl"))("the example for nginx, while calls run", () => {
