@@ -49,7 +49,7 @@ export const clockOf = (time: Time): Clock.Clock => {
 
 /** What was asked of an implementation and what it answered, while a case runs. */
 export interface Journal {
-  /** Runs an operation and notes it with its outcome, of which `shown` is told. */
+  /** Runs an operation and notes it with its outcome, of which `shown` is told, and its time since the first one. */
   readonly noted: <A, E, R>(
     operation: string,
     given: ReadonlyArray<unknown>,
@@ -90,17 +90,23 @@ const withOperations = (error: AssertionError, lines: ReadonlyArray<string>): As
 
 /** An empty journal. */
 export const journal: Effect.Effect<Journal> = Effect.map(
-  Ref.make<{ readonly count: number; readonly lines: ReadonlyArray<string> }>({ count: 0, lines: [] }),
+  Ref.make<{ readonly count: number; readonly begun?: number; readonly lines: ReadonlyArray<string> }>({
+    count: 0,
+    lines: []
+  }),
   (notes): Journal => ({
     noted: (operation, given, effect, shown = identity) =>
-      Effect.onExit(effect, (exit) =>
-        Ref.update(notes, ({ count, lines }) => ({
-          count: count + 1,
-          lines: [
-            ...lines.slice(1 - TOLD),
-            `${count + 1}. ${operation}(${given.map(short).join(", ")}): ${outcome(exit, shown)}`
-          ]
-        }))
+      Effect.flatMap(Clock.currentTimeMillis, (at) =>
+        Effect.onExit(effect, (exit) =>
+          Ref.update(notes, ({ begun = at, count, lines }) => ({
+            begun,
+            count: count + 1,
+            lines: [
+              ...lines.slice(1 - TOLD),
+              `${count + 1}. +${at - begun} ms ${operation}(${given.map(short).join(", ")}): ${outcome(exit, shown)}`
+            ]
+          }))
+        )
       ),
     told: (effect) =>
       Effect.catchAllDefect(effect, (defect) =>

@@ -131,7 +131,7 @@ describe("the contract of rate limiters, for limiters written elsewhere", () => 
     assert.include([...found.keys()], caught)
     assert.match(
       found.get(caught) ?? "",
-      /AssertionError.*\n[^]*operations, the last one last:\n {2}\d+\. \w+\(/
+      /AssertionError.*\n[^]*operations, the last one last:\n {2}\d+\. \+\d+ ms \w+\(/
     )
   })
 

@@ -190,7 +190,10 @@ describe("the contract of quota stores, for stores written elsewhere", () => {
     async (_, layer, caught) => {
       const message = await messageOf(layer, caught)
       assert.match(message, /AssertionError/)
-      assert.match(message, /^expected: .+\ngot: .+\noperations, the last one last:\n {2}\d+\. \w+\(/m)
+      assert.match(
+        message,
+        /^expected: .+\ngot: .+\noperations, the last one last:\n {2}\d+\. \+\d+ ms \w+\(/m
+      )
     }
   )
 
@@ -212,7 +215,7 @@ describe("the contract of quota stores, for stores written elsewhere", () => {
   ] as const)("names the command of a sequence that went wrong: %s", async (operation, layer, where) => {
     const message = await messageOf(layer, model)
     assert.match(message, where)
-    assert.match(message, new RegExp(`\\n {2}\\d+\\. ${operation}\\(.*: `))
+    assert.match(message, new RegExp(`\\n {2}\\d+\\. \\+\\d+ ms ${operation}\\(.*: `))
     assert.match(message, /\nexpected: .+\ngot: .+\n/)
   })
 

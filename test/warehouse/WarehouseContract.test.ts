@@ -180,7 +180,7 @@ describe("the contract of warehouses, for warehouses written elsewhere", () => {
     assert.match(message, /\nexpected: 'NotFound'\ngot: 'InvalidStatement'\noperations, the last one last:\n/)
     assert.match(
       message,
-      /\n {2}\d+\. execute\('missing', .*\): failed: .*InvalidStatement: as it was asked to/
+      /\n {2}\d+\. \+\d+ ms execute\('missing', .*\): failed: .*InvalidStatement: as it was asked to/
     )
   })
 })
