@@ -450,6 +450,31 @@ describe("profile_table", () => {
     })
   )
 
+  it.effect(
+    "reads no rows of a table whose look-up was cut short: by a quota, or by more columns than are read",
+    () =>
+      Effect.gen(function* () {
+        const many = Object.fromEntries(Array.from({ length: 10_001 }, (_, at) => [`C${at}`, "NUMBER(38,0)"]))
+        for (const [columns, options] of [
+          [{ A: "NUMBER(38,0)", B: "NUMBER(38,0)", C: "NUMBER(38,0)" }, { bytesLeft: 90 }],
+          [many, {}]
+        ] as const) {
+          const { call, warehouse } = yield* Fakes.harness(ProfileTable.make, {
+            ...options,
+            rules: [
+              { when: /^DESCRIBE/, then: described(columns) },
+              { when: /^SHOW/, then: listed({ rows: 9, bytes: 1000 }) }
+            ]
+          })
+          expect(yield* Effect.flip(call({ table: "d.s.t" }))).toMatchObject({
+            code: "LOOK_UP_INCOMPLETE",
+            description: expect.stringContaining("get_limits")
+          })
+          expect((yield* warehouse.sql).filter((sql) => !/^(?:DESCRIBE|SHOW)/.test(sql))).toEqual([])
+        }
+      })
+  )
+
   it.effect("says of a semantic view what to call", () =>
     Effect.gen(function* () {
       const { call } = yield* Fakes.harness(ProfileTable.make, {
