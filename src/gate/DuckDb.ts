@@ -28,6 +28,7 @@ import { mayReadByName } from "./core/SnowflakeGrammar.js"
 import * as Names from "./core/SnowflakeNames.js"
 import { defaultLimits, tokenize } from "../sql/Lexer.js"
 import type { Limits, Token } from "../sql/Lexer.js"
+import * as Identifier from "../sql/Identifier.js"
 import * as MaskRules from "../sql/MaskRules.js"
 import * as Masking from "./core/Masking.js"
 import * as ObjectRules from "../sql/ObjectRules.js"
@@ -223,7 +224,7 @@ const masks = ({ masking }: ReadOnly.Policy): MaskRules.Masking | undefined =>
  */
 const readsOnly = (references: ReadonlyArray<Reference>, decided: Masking.Masked["reads"]): boolean => {
   const names = (tables: ReadonlyArray<ReadonlyArray<string>>): string =>
-    JSON.stringify(tables.map((parts) => JSON.stringify(parts.map((part) => part.toUpperCase()))).sort())
+    JSON.stringify(tables.map((parts) => JSON.stringify(parts.map(Identifier.upper))).sort())
   const tables = references
     .map(({ parts }) => parts)
     // Also under the name that the embedded warehouse gives it.
@@ -429,7 +430,7 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       if (byName !== undefined) return Either.left(Names.readsByName(byName, undefined))
       return Either.right({
         tables: references.map(({ parts }) => Rules.ofView(parts, { database, schema })),
-        ctes: ctes.map((name) => [database, schema, name.toUpperCase()])
+        ctes: ctes.map((name) => [database, schema, Identifier.upper(name)])
       })
     })
 

@@ -1,4 +1,4 @@
-import { expect } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -36,6 +36,30 @@ const kinds = [
 const layers = Layer.merge(
   Layer.scoped(Embedded, Server.startLive({ kind: "embedded", tier })),
   Layer.scoped(Emulated, Server.startLive({ kind: "emulator", tier }))
+)
+
+it.live(
+  "tables whose names differ in letters that become two in upper case are not taken for one another in a view",
+  () =>
+    Effect.gen(function* () {
+      const call = yield* Server.start({
+        kind: "embedded",
+        tier: { mask: { "SHOP.PUBLIC.*.SECRET": "token" } },
+        create: (folder) =>
+          Shop.created(folder, [
+            `CREATE TABLE "Maße" (ID BIGINT, SECRET VARCHAR)`,
+            `INSERT INTO "Maße" VALUES (1, '${needles[0] ?? ""}')`,
+            `CREATE TABLE "Masse" (ID BIGINT, PLAIN VARCHAR)`,
+            `INSERT INTO "Masse" VALUES (1, 'seen')`,
+            `CREATE VIEW V_LENGTH AS SELECT * FROM "Maße"`,
+            `CREATE VIEW V_WEIGHT AS SELECT * FROM "Masse"`
+          ])
+      })
+      expect(code(clean(yield* call("query_view", { ...shop, view_name: "V_LENGTH" })))).toMatch(
+        /reads SHOP\.PUBLIC\."MAßE", which has masked columns/
+      )
+      expect(clean(yield* call("query_view", { ...shop, view_name: "V_WEIGHT" })).rows).toEqual([[1, "seen"]])
+    }).pipe(Effect.scoped)
 )
 
 withLayer(layers)("a tier with masks", (it) => {

@@ -74,17 +74,25 @@ export const staff = (world: number) =>
     iban: `ZZ${world}9IBANCANARY${at * 31 + 11}`
   }))
 
-/** A DuckDB file with the shop; the database is called SHOP. */
-export const create = async (folder: string, world = 1): Promise<string> => {
+/** A DuckDB file; the database is called SHOP. */
+export const created = async (folder: string, statements: ReadonlyArray<string>): Promise<string> => {
   const path = join(folder, "shop.duckdb")
   const instance = await DuckDBInstance.create(path)
   const connection = await instance.connect()
+  for (const sql of statements) await connection.run(sql)
+  connection.closeSync()
+  instance.closeSync()
+  return path
+}
+
+/** A file with the shop. */
+export const create = (folder: string, world = 1): Promise<string> => {
   const text = (value: string | number | null) =>
     value === null ? "NULL" : typeof value === "number" ? String(value) : `'${value}'`
   const rows = (values: ReadonlyArray<ReadonlyArray<string | number | null>>) =>
     values.map((row) => `(${row.map(text).join(", ")})`).join(", ")
   const all = people(world)
-  for (const sql of [
+  return created(folder, [
     `CREATE TABLE CUSTOMERS (ID BIGINT PRIMARY KEY, NAME VARCHAR, EMAIL VARCHAR, PHONE VARCHAR, COUNTRY VARCHAR,
        BIRTH DATE, NOTES JSON, SPEND DECIMAL(10,2))`,
     `INSERT INTO CUSTOMERS VALUES ${rows(
@@ -174,10 +182,6 @@ export const create = async (folder: string, world = 1): Promise<string> => {
     `CREATE VIEW V_TEXT AS SELECT '\' AS A, EMAIL AS C FROM CUSTOMERS WHERE ' FROM PRODUCTS' <> '--'`,
     `CREATE VIEW V_VALUES AS SELECT * FROM (VALUES ((SELECT MAX(EMAIL) FROM CUSTOMERS))) v (C)`
   ])
-    await connection.run(sql)
-  connection.closeSync()
-  instance.closeSync()
-  return path
 }
 
 const hash = (algorithm: string, text: string) => createHash(algorithm).update(text).digest("hex")

@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import type { Policy } from "../ReadOnly.js"
+import * as Identifier from "../../sql/Identifier.js"
 import type { Token } from "../../sql/Lexer.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
 import type { Rejection } from "../../sql/Statement.js"
@@ -30,8 +31,8 @@ export const placeOf = (policy: Policy, standard: Place | undefined): Place =>
     : { database: policy.database, schema: policy.schema ?? "PUBLIC" }
 
 /**
- * The tables that a name in the text of a view may mean, upper case, in DuckDB's order: in the view's schema before the
- * main one, and `a.b` in the schema `a` or in the database `a`.
+ * The tables that a name in the text of a view may mean, as the embedded warehouse names those of a file, in DuckDB's
+ * order: in the view's schema before the main one, and `a.b` in the schema `a` or in the database `a`.
  *
  * @since 0.1.0
  * @category resolving
@@ -40,7 +41,7 @@ export const ofView = (
   parts: ReadonlyArray<string>,
   view: { readonly database: string; readonly schema: string }
 ): ReadonlyArray<ReadonlyArray<string>> => {
-  const names = parts.map((part) => part.toUpperCase())
+  const names = parts.map(Identifier.upper)
   const places =
     names.length === 3
       ? [names]
