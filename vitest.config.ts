@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { defineConfig } from "vitest/config"
+import { isLong } from "./test/utils/long.js"
 import LongFirst from "./test/utils/sequencer.js"
 
 const manifest: { readonly exports: { readonly [subpath: string]: string } } = JSON.parse(
@@ -7,8 +8,6 @@ const manifest: { readonly exports: { readonly [subpath: string]: string } } = J
 )
 
 /** The long forms: files of their own, and those that do more when they are asked for. */
-const isLong = process.env["SNOWGUARD_TEST_LONG"] === "1"
-
 const longForms = () =>
   readdirSync("test", { recursive: true })
     .map((file) => `test/${String(file).replaceAll("\\", "/")}`)
@@ -38,7 +37,7 @@ export default defineConfig({
     // Modules are loaded once a worker, not once a file: that was more than half of the time. No file may
     // leave anything behind in a module, and any file can follow any other.
     isolate: false,
-    sequence: { shuffle: { files: true }, sequencer: LongFirst },
+    sequence: { sequencer: LongFirst, seed: Date.now() },
     maxWorkers: 2,
     minWorkers: 1,
     // A limit against hanging only: spawning is slow on a busy machine.

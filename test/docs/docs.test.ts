@@ -1,4 +1,4 @@
-/** The documentation: what it names exists. `commands.long.test.ts` runs what it says to type. */
+/** The documentation: what it names exists. `commands.test.ts` runs what it says to type. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, test } from "vitest"
