@@ -35,8 +35,8 @@ export type Answer =
       readonly _tag: "Refused"
       readonly code: string
       readonly text: string
-      /** Its statement may have run. */
-      readonly sent: boolean
+      /** Its statement may have run: also false of one that the warehouse has turned down. */
+      readonly mayHaveRun: boolean
       readonly retryAfterMs: number | undefined
     }
 
@@ -68,7 +68,7 @@ const answerOf = (message: Fields): Answer => {
     _tag: "Refused",
     code: typeof code === "string" ? code : "PROTOCOL",
     text: typeof text === "string" ? text : JSON.stringify(message["error"] ?? result),
-    sent: sideEffects === "unknown",
+    mayHaveRun: sideEffects === "unknown",
     retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined
   }
 }

@@ -58,9 +58,11 @@ export const isMistake = (answer: Answer): boolean =>
   (answer.code === "WAREHOUSE_INVALID_STATEMENT" || answer.code === "WAREHOUSE_NOT_FOUND")
 
 /** A guard said no, and nothing was sent: a limit, or the gate. */
-const isRefused = ({ code, sent }: Answer & { readonly _tag: "Refused" }): boolean => {
-  const outcome = outcomeOf(code, sent)
-  return outcome === "refused" || code === "QUOTA_STORE_UNAVAILABLE" || (outcome === "rejected" && !sent)
+const isRefused = ({ code, mayHaveRun }: Answer & { readonly _tag: "Refused" }): boolean => {
+  const outcome = outcomeOf(code, mayHaveRun)
+  // Mistakes that the warehouse finds have reached it, although nothing has run.
+  const isOfGate = outcome === "rejected" && !mayHaveRun && !code.startsWith("WAREHOUSE_")
+  return outcome === "refused" || code === "QUOTA_STORE_UNAVAILABLE" || isOfGate
 }
 
 const counted = (counts: Counts, answer: Answer): Counts => {
