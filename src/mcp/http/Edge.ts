@@ -203,6 +203,12 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
       return wait === 0 ? Effect.succeed(identity) : Effect.delay(Effect.succeed(identity), wait)
     }
 
+    /** The credentials held, whatever becomes of the request. */
+    const held = (identity: Auth.Identity, length: number): Effect.Effect<Auth.Identity, Refusal> => {
+      Metrics.authenticated("ok")
+      return paced(identity, length)
+    }
+
     const refusal = (refused: Auth.AuthRefused): Refusal => {
       const challenge = authenticator.challenge(refused)
       const headers = challenge === undefined ? {} : { "www-authenticate": challenge }
@@ -282,13 +288,14 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
           address,
           mayTry: () => Floods.waitMs(failures, monotonic(), block) === 0
         }
-        const identified = Effect.suspend(() => {
+        return Effect.suspend(() => {
           const now = monotonic()
           const wait = Floods.waitMs(failures, now, block)
           if (wait === 0) {
             return Effect.matchEffect(authenticator.authenticate(credentials), {
-              onSuccess: (identity) => paced(identity, length),
+              onSuccess: (identity) => held(identity, length),
               onFailure: (refused) => {
+                Metrics.authenticated(refused.reason)
                 if (refused.reason !== "unavailable" && refused.reason !== "insufficient-scope") {
                   Floods.charge(failures, monotonic(), block)
                 }
@@ -302,9 +309,10 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
           return Effect.flatMap(
             authenticator.remembered(credentials),
             Option.match({
-              onSome: (identity) => paced(identity, length),
-              onNone: () =>
-                Effect.zipRight(
+              onSome: (identity) => held(identity, length),
+              onNone: () => {
+                Metrics.authenticated("failed-logins")
+                return Effect.zipRight(
                   told(address, "too-many"),
                   Effect.fail(
                     flooding(
@@ -315,12 +323,9 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
                     )
                   )
                 )
+              }
             })
           )
-        })
-        return Effect.tapBoth(identified, {
-          onFailure: ({ reason }) => Effect.sync(() => Metrics.authenticated(reason.replace(/^auth-/, ""))),
-          onSuccess: () => Effect.sync(() => Metrics.authenticated("ok"))
         })
       }
     }

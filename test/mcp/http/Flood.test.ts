@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Layer, Logger, LogLevel } from "effect"
+import { Effect, Either, Fiber, Layer, Logger, LogLevel, Metric, MetricState, TestClock } from "effect"
 import { generateKeyPair, exportJWK } from "jose"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer, IncomingMessage } from "node:http"
@@ -74,7 +74,7 @@ const requests = () => {
   }
 }
 
-const edgeOf = (auth: Layer.Layer<Auth.Authenticator>) =>
+const edgeOf = (auth: Layer.Layer<Auth.Authenticator>, options: Partial<Edge.Options> = {}) =>
   Effect.gen(function* () {
     const context = yield* Layer.build(auth)
     const edge = yield* Effect.provide(
@@ -84,7 +84,8 @@ const edgeOf = (auth: Layer.Layer<Auth.Authenticator>) =>
         // So slowly that no address is forgotten before the flood is over.
         failures: { burst: 20, ratePerSecond: 0.0001 },
         requests: Http.defaults.clientRequests,
-        bytes: Http.defaults.clientBytes
+        bytes: Http.defaults.clientBytes,
+        ...options
       }),
       context
     )
@@ -138,6 +139,44 @@ describe("a flood of strangers", () => {
         assert.isAtMost(entries(), CREDENTIALS)
         yield* real
       }).pipe(quiet)
+  )
+
+  it.scoped("every look at credentials is counted by what it found, whatever becomes of the request", () =>
+    Effect.gen(function* () {
+      const path = yield* keysFile
+      const { key } = yield* Keys.create(path, { client: "alice" })
+      const { edge } = yield* edgeOf(Layer.orDie(Keys.layer({ ...tiers, path })), {
+        failures: { burst: 1, ratePerSecond: 0.0001 },
+        requests: { burst: 1, ratePerSecond: 0.0001 }
+      })
+      const counts = Effect.map(
+        Metric.snapshot,
+        (pairs) =>
+          new Map(
+            pairs.flatMap(({ metricKey: { name, tags }, metricState }) =>
+              name === "snowguard_http_auth_total" && MetricState.isCounterState(metricState)
+                ? [[tags[0]?.value ?? "", Number(metricState.count)] as const]
+                : []
+            )
+          )
+      )
+      const before = yield* counts
+      const request = requests()
+      const asked = (token: string) =>
+        Effect.fork(Effect.either(edge.identify(request(token, "192.0.2.1")))).pipe(
+          Effect.tap(TestClock.adjust("1 minute")),
+          Effect.flatMap(Fiber.join),
+          Effect.map(Either.match({ onLeft: ({ reason }) => reason, onRight: () => "let in" }))
+        )
+      const answers = yield* Effect.forEach([key, key, fakeKey(1), key, fakeKey(2)], asked)
+      assert.deepStrictEqual(answers, ["let in", "requests", "auth-invalid", "requests", "failed-logins"])
+      const after = yield* counts
+      const more = [...after].flatMap(([result, count]) => {
+        const added = count - (before.get(result) ?? 0)
+        return added === 0 ? [] : [[result, added] as const]
+      })
+      assert.deepStrictEqual(Object.fromEntries(more), { ok: 3, invalid: 1, "failed-logins": 1 })
+    })
   )
 
   it.scopedLive("forged tokens: the same, and the authorization server is asked once", () =>
