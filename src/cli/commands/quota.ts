@@ -86,14 +86,18 @@ export const run: Run = (input) =>
     if (Option.isSome(absent)) return yield* Effect.as(withoutStore(absent.value, input), 0)
     if (!(yield* agreed(input))) return 1
     const limitOf = limitsOf(settings)
-    const work =
-      action === "show"
-        ? Effect.flatMap(QuotaAdmin.show({ client, json, limitOf, width: widthFor(process.stdout) }), shown)
-        : action === "reset"
-          ? Effect.flatMap(QuotaAdmin.reset({ client, json, quota }), shown)
-          : Stream.runForEach(QuotaAdmin.exportLines({ client, limitOf }), shown)
-    return yield* Effect.as(
-      Effect.provide(work, Main.quotaStore(settings)).pipe(during("reading the quota store")),
-      0
-    )
+    const store = Main.quotaStore(settings)
+    if (action === "export") {
+      // Its lines are what is seen.
+      yield* Effect.provide(Stream.runForEach(QuotaAdmin.exportLines({ client, limitOf }), shown), store)
+      return 0
+    }
+    const text = yield* Effect.provide(
+      action === "reset"
+        ? QuotaAdmin.reset({ client, json, quota })
+        : QuotaAdmin.show({ client, json, limitOf, width: widthFor(process.stdout) }),
+      store
+    ).pipe(during("asking the quota store"))
+    yield* shown(text)
+    return 0
   })
