@@ -223,7 +223,7 @@ const simulated = ({
     yield* print(
       options["json"] === true
         ? JSON.stringify(report)
-        : escaped(ReplayReport.render(report, Layout.widthOf(process.stdout)))
+        : escaped(ReplayReport.render(report, widthFor(process.stdout)))
     )
     return 0
   })
