@@ -113,9 +113,9 @@ export const begin = (): void => {
   beginCounter(attempts, { class: ["query", "metadata"], verdict: verdicts })
 }
 
-/** @internal The counters of calls, whose labels the tools and the settings know. */
+/** @internal The counters of calls of a tier, whose labels the tools and the settings know. */
 export const beginCalls = (known: {
-  readonly tiers: ReadonlyArray<string>
+  readonly tier: string
   readonly tools: ReadonlyArray<string>
   /** How calls end, each with its kind. */
   readonly ends: ReadonlyArray<{ readonly outcome: string; readonly kind: Outcome }>
@@ -124,13 +124,12 @@ export const beginCalls = (known: {
   /** Of these, what may be observed only. */
   readonly observed: ReadonlyArray<{ readonly reason: string; readonly scope: string }>
 }): void => {
-  for (const tier of known.tiers) {
-    for (const tool of known.tools) for (const end of known.ends) calls({ tool, tier, ...end }, 0)
-    for (const refusal of known.refusals) refusals({ tier, ...refusal }, 0)
-    for (const refusal of known.observed) wouldRefusals({ tier, ...refusal }, 0)
-    resultBytes({ tier }, 0)
-    credits({ tier }, 0)
-  }
+  const { tier } = known
+  for (const tool of known.tools) for (const end of known.ends) calls({ tool, tier, ...end }, 0)
+  for (const refusal of known.refusals) refusals({ tier, ...refusal }, 0)
+  for (const refusal of known.observed) wouldRefusals({ tier, ...refusal }, 0)
+  resultBytes({ tier }, 0)
+  credits({ tier }, 0)
 }
 
 /**

@@ -21,7 +21,7 @@ import { begin as beginCounter, counter, gauge, total } from "../platform/metric
 import * as Telemetry from "../observe/Telemetry.js"
 import * as Quota from "../quota/Quota.js"
 import * as QuotaStore from "../quota/QuotaStore.js"
-import { CallPolicy } from "../tools/CallPolicy.js"
+import { CallPolicy, hasTool } from "../tools/CallPolicy.js"
 import { ResultCache } from "../tools/ResultCache.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
 import { Reloads } from "./Reloads.js"
@@ -187,11 +187,12 @@ const ofGuards = [
   ...scoped("STATEMENT_REJECTED", RejectionCode.literals)
 ]
 
-/** Not at the start: there are a thousand of them, and a scrape comes later. */
+/** Not at the start: there are hundreds of them per tier, and a scrape comes later. */
 const BEGIN_AFTER = "1 second"
 
 /**
- * Begins the counters of calls of these tools at 0, for every tier that the policies know, while the scope is open.
+ * Begins the counters of calls at 0, for every tier that the policies know and each of these tools that it has, while
+ * the scope is open. For a server whose counters are read.
  *
  * @since 0.1.0
  * @category layers
@@ -199,7 +200,7 @@ const BEGIN_AFTER = "1 second"
 export const layerCalls = (tools: ReadonlyArray<string>): Layer.Layer<never, never, CallPolicy> =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
-      const { onChange, tiers = () => [] } = yield* CallPolicy
+      const { of, onChange, tiers = () => [] } = yield* CallPolicy
       const begun = Effect.sync(() => {
         for (const tier of new Set(["default", ...tiers()])) {
           const refusals = [
@@ -207,7 +208,13 @@ export const layerCalls = (tools: ReadonlyArray<string>): Layer.Layer<never, nev
             ...scoped("TOOL_DENIED", [tier]),
             ...scoped("WAREHOUSE_SUSPENDED", [tier])
           ]
-          Telemetry.beginCalls({ tiers: [tier], tools, ends, refusals, observed: ofLimits })
+          Telemetry.beginCalls({
+            tier,
+            tools: tools.filter((tool) => hasTool(of(tier), tool)),
+            ends,
+            refusals,
+            observed: ofLimits
+          })
         }
       })
       if (onChange !== undefined) yield* onChange(begun)

@@ -154,16 +154,25 @@ export const parts = (
 /** Share of the shutdown time that calls in flight get; the rest is for cancelling what is left. */
 const DRAIN_SHARE = 0.8
 
+/** Counters at 0 are for those who read them: the scraper of a shared server, or a collector. */
 const callsCounted = Layer.unwrapEffect(
   Effect.map(Toolbox.Toolbox, ({ tools }) => Gauges.layerCalls(tools.map(({ name }) => name)))
 )
+
+/**
+ * Whether telemetry is sent to a collector.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const hasCollector = (): boolean => (process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "") !== ""
 
 /** What stands on the parts and is not replaced by a name: provide your own instead of asking for it here. */
 const server = (settings: ServerConfig.Settings) =>
   Layer.merge(
     McpServer.layer({ ...Package, drainMs: settings.timeouts.shutdownSeconds * 1000 * DRAIN_SHARE }),
     Readiness.layer
-  ).pipe(Layer.provide(Layer.mergeAll(Gauges.layer, callsCounted, Degradation.layerQuotaSignal)))
+  ).pipe(Layer.provide(Layer.merge(Gauges.layer, Degradation.layerQuotaSignal)))
 
 /** The parts with what tells of them in front, and the receivers; loaded only where there are any. */
 const watched = <E, R>(
@@ -207,7 +216,7 @@ export const layer = <P extends Stack.Overrides = {}>(
     Effect.map(
       watched(settings, Stack.replace<PartError, never, P>(parts(settings, directory), overrides)),
       ({ alerts, parts }) =>
-        Layer.merge(server(settings), alerts).pipe(
+        Layer.mergeAll(server(settings), hasCollector() ? callsCounted : Layer.empty, alerts).pipe(
           Layer.provide(RunningCalls.layer),
           Layer.provideMerge(Stack.layer(parts))
         )
@@ -243,6 +252,7 @@ export const layerShared = <P extends Stack.Overrides = {}>(
         const audit = Layer.provide(Activity.layer, made.audit)
         return Layer.mergeAll(
           server(settings),
+          callsCounted,
           Layer.provide(
             Operator.layer({
               server: identity(settings),

@@ -23,14 +23,14 @@ export { keysPath, layer, stateDirectory } from "./Server.js"
 
 /** The exporter of telemetry, outermost: what runs below is traced. Loaded only where a collector is named. */
 const otlp: Layer.Layer<never> = Layer.suspend(() =>
-  (process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "") === ""
-    ? Layer.empty
-    : Layer.unwrapEffect(
+  Server.hasCollector()
+    ? Layer.unwrapEffect(
         Effect.map(
           Effect.promise(() => import("../observe/Otlp.js")),
           ({ layerConfig }) => layerConfig(Package)
         )
       )
+    : Layer.empty
 )
 
 /**

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric, TestClock } from "effect"
 import * as Guard from "../../src/guard/Guard.js"
+import * as Live from "../../src/platform/Live.js"
 import * as MetricHandles from "../../src/platform/metrics.js"
 import * as Prometheus from "../../src/observe/prometheus.js"
 import { CurrentPrincipal } from "../../src/platform/Principal.js"
@@ -11,6 +12,7 @@ import { Mode } from "../../src/guard/Degradation.js"
 import * as HttpMetrics from "../../src/mcp/http/Metrics.js"
 import * as Activity from "../../src/observe/Activity.js"
 import * as Gauges from "../../src/operate/Gauges.js"
+import * as CallPolicy from "../../src/tools/CallPolicy.js"
 import { Toolbox } from "../../src/tools/Toolbox.js"
 import * as Testing from "../../src/server/Testing.js"
 
@@ -58,9 +60,54 @@ describe("Telemetry", () => {
         )
         assert.isTrue(begun("snowguard_attempts_total", "query", "failure"))
         HttpMetrics.begin()
-        for (const name of ["requests", "refusals", "auth", "sessions", "streams", "unread"])
-          assert.isTrue(begun(`snowguard_http_${name}_total`), name)
+        for (const reason of HttpMetrics.refusalReasons)
+          assert.isTrue(begun("snowguard_http_refusals_total", reason), reason)
+        for (const result of ["ok", "missing", "invalid", "expired", "insufficient-scope", "unavailable"])
+          assert.isTrue(begun("snowguard_http_auth_total", result), result)
+        assert.isTrue(begun("snowguard_http_auth_total", "failed-logins"))
+        for (const status of ["2xx", "3xx", "4xx", "5xx", "none"]) {
+          assert.isTrue(begun("snowguard_http_requests_total", "POST", status), status)
+          assert.isTrue(begun("snowguard_http_requests_total", "other", status), status)
+        }
+        for (const event of ["opened", "closed", "expired", "evicted"])
+          assert.isTrue(begun("snowguard_http_sessions_total", event), event)
+        for (const event of ["opened", "cancelled", "disconnected"])
+          for (const of of ["call", "session", "status"])
+            assert.isTrue(begun("snowguard_http_streams_total", event, of), `${event} ${of}`)
+        for (const reason of ["stalled", "overflow"])
+          assert.isTrue(begun("snowguard_http_unread_total", reason), reason)
+        for (const { metricKey } of Metric.unsafeSnapshot())
+          assert.notInclude(
+            metricKey.tags.map(({ key }) => key),
+            "client",
+            metricKey.name
+          )
       }).pipe(Effect.provide(Testing.layer()))
+  )
+
+  it.scoped("has the counters of a tier's own tools, also of a tier that a reload adds", () =>
+    Effect.gen(function* () {
+      const { live, set } = Live.make<{ readonly [tier: string]: Partial<CallPolicy.TierPolicy> }>({
+        narrow: { tools: { allow: [], deny: ["execute_query"] } }
+      })
+      const toolsOf = (tier: string) =>
+        new Set(
+          Metric.unsafeSnapshot().flatMap(({ metricKey: { name, tags } }) => {
+            const own = tags.some(({ key, value }) => key === "tier" && value === tier)
+            return name === "snowguard_calls_total" && own
+              ? tags.filter(({ key }) => key === "tool").map(({ value }) => value)
+              : []
+          })
+        )
+      yield* Layer.build(
+        Layer.provide(Gauges.layerCalls(["execute_query", "get_limits"]), CallPolicy.layer(live))
+      )
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(toolsOf("narrow"), new Set(["get_limits"]))
+      assert.deepStrictEqual(toolsOf("added"), new Set())
+      yield* set({ added: {} })
+      assert.deepStrictEqual(toolsOf("added"), new Set(["execute_query", "get_limits"]))
+    })
   )
 
   /** The lines of /metrics that hold a name, without labels of other tests. */
