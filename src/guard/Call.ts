@@ -19,6 +19,7 @@ import * as Metered from "./Metered.js"
 import type { Admission, RateLimited } from "./RateLimiter.js"
 import * as Verdict from "./Verdict.js"
 import * as Telemetry from "../observe/Telemetry.js"
+import * as Lru from "../platform/core/Lru.js"
 import { monotonicReader } from "../platform/monotonic.js"
 import type { Criticality, OperationClass } from "../platform/Operation.js"
 import type { Principal } from "../platform/Principal.js"
@@ -27,7 +28,6 @@ import type * as Live from "../platform/Live.js"
 import * as RequestId from "../platform/requestId.js"
 import * as Quota from "../quota/Quota.js"
 import type { QuotaStoreError } from "../quota/QuotaStore.js"
-import type { Reason } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 import type * as Health from "../warehouse/WarehouseHealth.js"
 
@@ -63,6 +63,8 @@ export interface Operation {
    * of one client count once against the warehouse.
    */
   readonly statement?: (() => string) | undefined
+  /** The virtual warehouse: the same text for calls whose statements run in the same. All run in one when absent. */
+  readonly place?: string | undefined
   /** Called when the call has to wait, with what it waits for. */
   readonly waiting?: ((message: string) => Effect.Effect<void>) | undefined
   /** Called with each limit that is observed and would have refused the call. */
@@ -184,7 +186,7 @@ interface Used {
   readonly credits: number | undefined
   /** When the running attempt sent its statement, monotonic milliseconds. */
   readonly sentAt: number | undefined
-  /** When the latest statement was sent, that of an attempt that has ended too. */
+  /** When the latest statement was sent, unless it has ended in time. */
   readonly lastSentAt: number | undefined
   /** Milliseconds that the running attempt may take. */
   readonly limitMs: number
@@ -215,8 +217,8 @@ export interface Call extends Operation {
   /** Takes place around all that the call does with its limits. */
   readonly within: Metered.Metered["within"]
   readonly used: Ref.Ref<Used>
-  /** What became of the statements of its class, those of all calls. */
-  readonly served: Lateness.Served
+  /** What became of the statements of its class in its place, those of all calls. */
+  readonly served: Ref.Ref<Lateness.Served>
 }
 
 /** @internal */
@@ -235,6 +237,9 @@ export const unused: Used = {
   late: false,
   wouldBeRefused: false
 }
+
+/** Classes of operations in virtual warehouses of which it is remembered what became of their statements. */
+const SERVED = { maxEntries: 1_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
 const impatient: TierOptions = { maxTokenWaitMs: 0, batch: false }
 
@@ -262,16 +267,23 @@ export const maker = (
     const recorded = yield* Metered.make(limits)
     const now = yield* monotonicReader
     const plain = Metered.unrecorded(limits)
-    const served = {
-      query: Lateness.nothing(),
-      metadata: Lateness.nothing(),
-      control: Lateness.nothing()
-    } satisfies { readonly [C in OperationClass]: Lateness.Served }
+    const all = Lru.make<Ref.Ref<Lateness.Served>>(SERVED)
+    const servedOf = ({ class: kind, place = "" }: Operation): Effect.Effect<Ref.Ref<Lateness.Served>> =>
+      Effect.suspend(() => {
+        const key = `${kind} ${place}`
+        const known = Lru.get(all, key)
+        if (known !== undefined) return Effect.succeed(known)
+        return Effect.map(Ref.make(Lateness.nothing), (fresh) => {
+          Lru.set(all, key, fresh, 1)
+          return fresh
+        })
+      })
     const callOf = (
       operation: Operation,
       { assigned = false, client, tier }: Principal,
       begun: number,
-      used: Ref.Ref<Used>
+      used: Ref.Ref<Used>,
+      served: Ref.Ref<Lateness.Served>
     ): Call => {
       const { batch, maxTokenWaitMs } = tierOf(options.current(), tier)
       const { deadlineMs, metered } = operation
@@ -296,6 +308,7 @@ export const maker = (
         estimatedCredits: operation.estimatedCredits,
         local: operation.local,
         statement: operation.statement,
+        place: operation.place,
         waiting: operation.waiting,
         observed: operation.observed,
         metered,
@@ -309,14 +322,21 @@ export const maker = (
         limits: meeting.limits,
         within: meeting.within,
         used,
-        served: served[operation.class]
+        served
       }
     }
     return (operation: Operation) =>
       Effect.gen(function* () {
         const context = yield* Effect.context<never>()
         const begun = Context.get(context, Received) ?? now()
-        return callOf(operation, Context.get(context, CurrentPrincipal), begun, yield* Ref.make(unused))
+        const used = yield* Ref.make(unused)
+        return callOf(
+          operation,
+          Context.get(context, CurrentPrincipal),
+          begun,
+          used,
+          yield* servedOf(operation)
+        )
       })
   })
 
@@ -376,7 +396,7 @@ export const left = ({ deadline, now }: Call): number => Math.max(0, deadline - 
 
 const exceeded = (
   { deadlineMs, timeoutMs = deadlineMs }: Call,
-  { cancelled, statements }: Used,
+  { cancelled, lastSentAt, statements }: Used,
   of: "attempt" | "call"
 ) =>
   Effect.fail(
@@ -384,7 +404,8 @@ const exceeded = (
       limitMs: of === "call" ? deadlineMs : timeoutMs,
       sent: statements > 0,
       cancelled,
-      of
+      of,
+      ...(statements > 0 && lastSentAt === undefined ? { retrying: true } : {})
     })
   )
 
@@ -514,6 +535,20 @@ export const attemptEnded = (
   exit: Exit.Exit<unknown, unknown>,
   begunAt: number
 ): Effect.Effect<Ended> =>
+  Effect.flatMap(usedBy(call, exit, begunAt), ({ end, ended }) =>
+    end === undefined
+      ? Effect.succeed(ended)
+      : Effect.as(
+          Ref.update(call.served, (served) => Lateness.ended(served, end)),
+          ended
+        )
+  )
+
+const usedBy = (
+  call: Call,
+  exit: Exit.Exit<unknown, unknown>,
+  begunAt: number
+): Effect.Effect<{ readonly ended: Ended; readonly end: Lateness.End | undefined }> =>
   Ref.modify(call.used, (all) => {
     const { deadlineMs, timeoutMs: ownMs = deadlineMs, silenceMs = ownMs, statement } = call
     const now = call.now()
@@ -525,12 +560,10 @@ export const attemptEnded = (
     const silent = wasCut && !cancelled && (isFull || ms >= LASTING_MS)
     const verdict = Verdict.verdict(exit, silent)
     Telemetry.recordAttempt(call.class, verdict, ms)
-    if (sentAt !== undefined) {
-      if (verdict === "success" || verdict === "alive") call.served.answeredAt = now
-      else if (wasCut || silent || Verdict.isStatementTimeout(exit)) {
-        call.served.unservedSentAt = Math.max(call.served.unservedSentAt, sentAt)
-      }
-    }
+    const isLate = wasCut || Verdict.isStatementTimeout(exit)
+    // A query that is refused before it runs needs no virtual warehouse, and proves nothing of one.
+    const isAnswered = verdict === "success" || (verdict === "alive" && call.class !== "query" && !isNotSent)
+    const of = isAnswered ? ("answered" as const) : isLate ? ("unserved" as const) : undefined
     const failure =
       verdict === "failure"
         ? Verdict.failureOf(exit, {
@@ -542,12 +575,16 @@ export const attemptEnded = (
           })
         : undefined
     return [
-      { verdict, failure },
+      {
+        ended: { verdict, failure },
+        end: sentAt === undefined || of === undefined ? undefined : { of, sentAt, now }
+      },
       {
         ...all,
         statements: sentAt !== undefined && isNotSent ? statements - 1 : statements,
         statementMs: sentAt === undefined ? statementMs : statementMs + now - sentAt,
         sentAt: undefined,
+        lastSentAt: isLate ? all.lastSentAt : undefined,
         scans: [],
         pastScans: [...pastScans, ...(isNotSent ? scans.map((scan) => ({ ...scan, begun: false })) : scans)]
       }
@@ -561,13 +598,11 @@ const isLate = (error: unknown): error is DeadlineExceeded | WarehouseError =>
     : error instanceof WarehouseError && error.reason === "StatementTimeout"
 
 /**
- * Why calls fail at the warehouse now, where that is known. What is of one user, or over, says nothing of a call, and
+ * Calls fail at the warehouse now because it is not available. What is of one user, or over, says nothing of a call, and
  * neither does a login: the statement had a session.
  */
-const troubleOf = ({ trouble }: Health.Status): Reason | undefined =>
+const isUnavailable = ({ trouble }: Health.Status): boolean =>
   trouble?.reason === "Unavailable" && trouble.user === undefined && trouble.recoveredAgoMs === undefined
-    ? trouble.reason
-    : undefined
 
 /** Fails with the error; where a statement was out of time, with what it took so long for. */
 export const explainLate =
@@ -575,22 +610,24 @@ export const explainLate =
   <E>(call: Call, error: E): Effect.Effect<never, E | DeadlineExceeded | WarehouseError> => {
     if (!isLate(error)) return Effect.fail(error)
     return Effect.flatMap(
-      Effect.all([Ref.get(call.used), breaker.status, health]),
-      ([{ lastSentAt: sentAt }, { phase }, status]) => {
+      Effect.all([Ref.get(call.used), Ref.get(call.served), breaker.status, health]),
+      ([{ lastSentAt: sentAt }, served, { phase }, status]) => {
         if (sentAt === undefined) return Effect.fail(error)
-        const trouble = troubleOf(status)
         const facts: Lateness.Facts = {
           now: call.now(),
           sentAt,
-          served: call.served,
+          served,
           cancelled: error instanceof WarehouseError || error.cancelled === true,
-          inTrouble: trouble !== undefined || phase === "open" || phase === "half-open"
+          known: isUnavailable(status)
+            ? "trouble"
+            : phase === "open" || phase === "half-open"
+              ? "circuit"
+              : undefined
         }
         const lateness = {
-          fault: Lateness.faultOf(facts),
+          ...Lateness.blameOf(facts),
           class: call.class === "query" ? ("query" as const) : ("metadata" as const),
-          quietMs: Math.round(Lateness.quietMs(facts)),
-          ...(trouble === undefined ? {} : { trouble })
+          quietMs: Math.round(Lateness.quietMs(facts))
         }
         return Effect.fail(
           error instanceof DeadlineExceeded

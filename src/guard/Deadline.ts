@@ -59,6 +59,8 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snow
     of: Schema.Literal("attempt", "call"),
     /** Milliseconds until the warehouse is called again, when the circuit is open. */
     retryAfterMs: Schema.optional(Schema.Number),
+    /** None runs: the last that was sent had ended, and the call waited to be tried again. */
+    retrying: Schema.optional(Schema.Boolean),
     /** Of a statement that was sent: what it took so long for. */
     lateness: Schema.optional(Lateness)
   }

@@ -157,16 +157,18 @@ const lateWords: {
 }
 
 /** What a statement took so long for, and what to do about it. */
-const lateText = ({ class: kind, fault, quietMs, trouble }: Lateness): string => {
+const lateText = ({ class: kind, fault, quietMs, why = "quiet" }: Lateness): string => {
   const [one, many, less, longer] = lateWords[kind]
   switch (fault) {
     case "statement":
       return `Other ${many} were answered meanwhile, so this one asks for too much: ${less}${longer}.`
     case "warehouse":
       return (
-        (trouble === undefined
-          ? `The warehouse has answered no ${one} for ${seconds(quietMs)}`
-          : `Calls fail at the warehouse now (${warehouseCode[trouble].code})`) +
+        {
+          circuit: "Calls fail at the warehouse now (CIRCUIT_OPEN)",
+          trouble: "Calls fail at the warehouse now (WAREHOUSE_UNAVAILABLE)",
+          quiet: `The warehouse has answered no ${one} for ${seconds(quietMs)}`
+        }[why] +
         ": it is slow or does not answer. Repeat the same call once later; if it fails again, tell the user."
       )
     case "unknown":
@@ -414,14 +416,22 @@ export const fromError = (
         code: "DEADLINE_EXCEEDED",
         message:
           `DEADLINE_EXCEEDED: the call did not finish within ${seconds(error.limitMs)}. ` +
-          `${error.cancelled === true ? "The statement was sent and has been cancelled." : ran(error.sent)} ` +
+          `${
+            error.retrying === true
+              ? "A try of it was sent and failed before."
+              : error.cancelled === true
+                ? "The statement was sent and has been cancelled."
+                : ran(error.sent)
+          } ` +
           (error.retryAfterMs !== undefined
             ? `The warehouse does not answer. ${wait(error.retryAfterMs, now)}`
-            : error.sent
-              ? lateAdvice(error.lateness)
-              : "It was still waiting for its turn, or for a session with the warehouse; repeat it once later."),
+            : error.retrying === true
+              ? "It was waiting to be tried again; repeat it once later. If it fails again, tell the user."
+              : error.sent
+                ? lateAdvice(error.lateness)
+                : "It was still waiting for its turn, or for a session with the warehouse; repeat it once later."),
         ...(error.retryAfterMs === undefined
-          ? { retryable: !error.sent || mayPass(error) }
+          ? { retryable: !error.sent || error.retrying === true || mayPass(error) }
           : retry(error.retryAfterMs, now)),
         ...optional("scope", error.sent ? undefined : error.of),
         sideEffects: error.sent ? "unknown" : "none"

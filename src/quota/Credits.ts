@@ -30,7 +30,7 @@ import { CurrentPrincipal } from "../platform/Principal.js"
 import * as UnderWay from "../platform/underWay.js"
 import { withoutStack } from "../platform/withoutStack.js"
 import type { Budget, Compute, Statement, WarehouseError } from "../warehouse/Warehouse.js"
-import { actingAs, Warehouse } from "../warehouse/Warehouse.js"
+import { actingAs, placeOf, Warehouse } from "../warehouse/Warehouse.js"
 
 /**
  * What is assumed of a virtual warehouse that the account tells nothing of, and how often the account is asked.
@@ -258,11 +258,6 @@ export const make = (options: Partial<Options> = {}) =>
     const limits = Lru.make<Told>(PLACES)
     const accounts = yield* Ref.make(HashMap.empty<string, Account>())
 
-    /** A warehouse with a name is the same for all callers; the default one of a user may differ between users. */
-    const placeOf = (principal: Principal): string => {
-      const { key, role = "", warehouse: name } = actingAs(warehouse, principal)
-      return name === undefined ? JSON.stringify([key, role]) : `=${name}`
-    }
     const seenIn = (place: string): Seen => {
       const found = Lru.get(places, place)
       if (found !== undefined) return found
@@ -295,7 +290,7 @@ export const make = (options: Partial<Options> = {}) =>
       known !== undefined && now - known.answeredAt < refreshMs
 
     const here = Effect.map(CurrentPrincipal, (principal) => {
-      const place = placeOf(principal)
+      const place = placeOf(warehouse, principal)
       return { place, principal, seen: seenIn(place) }
     })
 
@@ -453,7 +448,7 @@ export const make = (options: Partial<Options> = {}) =>
       status: (principal) =>
         withNow((now) =>
           Effect.map(Ref.get(accounts), (all) => {
-            const place = placeOf(principal)
+            const place = placeOf(warehouse, principal)
             const seen = Lru.get(places, place)
             return statusOf(seen?.known, accountOf(all, nameOf(place, seen)), now)
           })

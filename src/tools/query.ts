@@ -35,7 +35,7 @@ import { CurrentPrincipal } from "../platform/Principal.js"
 import { Credits } from "../quota/Credits.js"
 import type { Running, WarehouseSuspended } from "../quota/Credits.js"
 import type { QuotaStatus } from "../quota/Quota.js"
-import { actingAs, fetchStored, Warehouse } from "../warehouse/Warehouse.js"
+import { actingAs, fetchStored, placeOf, Warehouse } from "../warehouse/Warehouse.js"
 import type { Cell, Column, Row, Statement, Stored, WarehouseError } from "../warehouse/Warehouse.js"
 import { CallPolicy, hasTool } from "./CallPolicy.js"
 import type { TierPolicy } from "./CallPolicy.js"
@@ -404,7 +404,7 @@ export const make = Effect.gen(function* () {
     const { metered, observed } = notes
     const started = now()
     const { value, warnings } = yield* guard.run<A, E | Refusal, never>(
-      { ...operation, observed, metered },
+      { ...operation, place: placeOf(warehouse, principal), observed, metered },
       Effect.map(
         prepare,
         (work) => (attempt: Attempt) =>

@@ -16,7 +16,7 @@ import { monotonicMillis, monotonicReader } from "../platform/monotonic.js"
 import * as Principal from "../platform/Principal.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import { Credits } from "../quota/Credits.js"
-import { actingAs, Warehouse, WarehouseError } from "../warehouse/Warehouse.js"
+import { actingAs, placeOf, Warehouse, WarehouseError } from "../warehouse/Warehouse.js"
 import type { Cell } from "../warehouse/Warehouse.js"
 import { CallPolicy, hasTool } from "./CallPolicy.js"
 import { CallNotes, CurrentNotes } from "./callNotes.js"
@@ -148,6 +148,7 @@ export const make = Effect.gen(function* () {
             // Nothing of it goes to a client.
             estimatedBytes: 0,
             statement: () => sql,
+            place: placeOf(warehouse, principal),
             observed: notes.observed,
             metered: notes.metered
           },

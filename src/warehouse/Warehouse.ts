@@ -221,10 +221,13 @@ export const Lateness = Schema.Struct({
   /** `statement`: others were answered meanwhile. `warehouse`: it is slow or does not answer. */
   fault: Schema.Literal("statement", "warehouse", "unknown"),
   class: Schema.Literal("query", "metadata"),
-  /** Milliseconds in which the warehouse has answered no statement of that class, since this one was sent at most. */
+  /** Milliseconds since the last answer to a statement of this class; at most the age of this one. */
   quietMs: Schema.Number,
-  /** Why other calls fail at the warehouse, where that is known. */
-  trouble: Schema.optional(Reason)
+  /**
+   * Of `warehouse`. `circuit`: its circuit is not closed. `trouble`: calls fail because it is not available. `quiet`: it
+   * has answered no statement of that class for `quietMs`.
+   */
+  why: Schema.optional(Schema.Literal("circuit", "trouble", "quiet"))
 })
 /**
  * @since 0.1.0
@@ -390,6 +393,18 @@ const everyone: Acting = { key: "", mode: "shared" }
  */
 export const actingAs = ({ actingAs }: Context.Tag.Service<Warehouse>, principal: Principal): Acting =>
   actingAs?.(principal) ?? everyone
+
+/**
+ * The virtual warehouse of a principal's statements: the same text where it is the same. One with a name is the same for
+ * all callers; the default one of a user may differ between users.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const placeOf = (warehouse: Context.Tag.Service<Warehouse>, principal: Principal): string => {
+  const { key, role = "", warehouse: name } = actingAs(warehouse, principal)
+  return name === undefined ? JSON.stringify([key, role]) : `=${name}`
+}
 
 /**
  * A warehouse whose layer is loaded with the first statement: start-up pays for no driver, and a client

@@ -1,9 +1,10 @@
 /** What a call says about the warehouse, with the parts and the numbers that the server ships with. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Option, Stream, TestClock } from "effect"
+import type { Context } from "effect"
+import { Effect, Fiber, Layer, Logger, Option, Ref, Stream, TestClock } from "effect"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as Bulkhead from "../../src/guard/Bulkhead.js"
-import { Received } from "../../src/guard/Deadline.js"
+import { DeadlineExceeded, Received } from "../../src/guard/Deadline.js"
 import * as ErrorReport from "../../src/mcp/ErrorReport.js"
 import * as Principal from "../../src/platform/Principal.js"
 import * as Server from "../../src/server/Server.js"
@@ -17,11 +18,18 @@ import * as WarehouseHealth from "../../src/warehouse/WarehouseHealth.js"
 
 const { circuitBreaker, guard, retry } = Server.parts(ServerConfig.defaults)
 
+type Service = Context.Tag.Service<Warehouse>
+
 /** The shipped breaker, retries and guard in front of this warehouse. */
-const stack = (execute: (statement: Statement) => Effect.Effect<never, WarehouseError>) =>
+const stack = (execute: Service["execute"], more: Partial<Service> = {}) =>
   Testing.layer(
     {},
-    { circuitBreaker, guard, retry, warehouse: Layer.succeed(Warehouse, { dialect: "snowflake", execute }) }
+    {
+      circuitBreaker,
+      guard,
+      retry,
+      warehouse: Layer.succeed(Warehouse, { dialect: "snowflake", execute, ...more })
+    }
   ).pipe(Layer.merge(Logger.remove(Logger.defaultLogger)))
 
 const failing = (reason: Reason, more: Partial<WarehouseError> = {}) =>
@@ -165,27 +173,115 @@ describe("a statement that does not end in time", () => {
       }).pipe(Effect.provide(stack((statement) => Effect.zipRight(sent(statement), Effect.never))))
   )
 
-  it.effect("is told as too large where other statements of its kind are answered meanwhile", () =>
+  /** What ana reads whose statement is never answered, while ben asks this once a second. */
+  const beside = (sql: string) =>
     Effect.gen(function* () {
       const late = yield* Effect.fork(timed(ask("ana", "SELECT 1")))
       for (let n = 0; n < 60; n++) {
         yield* TestClock.adjust(1_000)
-        yield* Effect.exit(ask("ben", "SELECT wrong"))
+        yield* Effect.exit(ask("ben", sql))
       }
       const { error } = yield* Fiber.join(late)
-      const report = ErrorReport.fromError(error, 0)
+      return ErrorReport.fromError(error, 0)
+    })
+
+  const answering: Service["execute"] = (statement) =>
+    Effect.zipRight(
+      sent(statement),
+      statement.sql.includes("wrong")
+        ? failing("InvalidStatement", { sent: "yes" })
+        : statement.sql.includes("quick")
+          ? Effect.succeed({ queryId: "q", columns: [], rows: Stream.empty })
+          : Effect.never
+    )
+
+  it.effect("is told as too large where other statements of its kind are answered meanwhile", () =>
+    Effect.gen(function* () {
+      const report = yield* beside("SELECT quick")
       assert.include(report.message, "Other queries were answered meanwhile, so this one asks for too much")
       assert.isFalse(report.retryable)
+    }).pipe(Effect.provide(stack(answering)))
+  )
+
+  it.effect("is not told as too large because the mistakes of others are found before they run", () =>
+    Effect.gen(function* () {
+      const report = yield* beside("SELECT wrong")
+      assert.match(report.message, /The warehouse has answered no query for 4\d(?:\.\d)? seconds/)
+      assert.isTrue(report.retryable)
+    }).pipe(Effect.provide(stack(answering)))
+  )
+
+  it.effect("is not told as too large because another virtual warehouse answers", () =>
+    Effect.gen(function* () {
+      const report = yield* beside("SELECT quick")
+      assert.match(report.message, /The warehouse has answered no query for 4\d(?:\.\d)? seconds/)
+      assert.isTrue(report.retryable)
     }).pipe(
       Effect.provide(
-        stack((statement) =>
-          Effect.zipRight(
-            sent(statement),
-            statement.sql.includes("wrong") ? failing("Permission", { sent: "yes" }) : Effect.never
-          )
-        )
+        stack(answering, {
+          actingAs: ({ client }) => ({
+            key: "",
+            mode: "shared",
+            warehouse: client === "ben" ? "FAST_WH" : "SLOW_WH"
+          })
+        })
       )
     )
+  )
+
+  it.effect(
+    "is told as the failure of others where the circuit is open, though some were just answered",
+    () =>
+      Effect.gen(function* () {
+        const breaker = yield* CircuitBreaker.CircuitBreaker
+        const late = yield* Effect.fork(timed(ask("ana", "SELECT 1")))
+        yield* TestClock.adjust(40_000)
+        yield* Effect.exit(ask("ben", "SELECT quick"))
+        for (let n = 0; n < 20; n++) {
+          yield* Effect.ignore(
+            Effect.flatMap(breaker.acquire, (permit) =>
+              breaker.settle(permit, "failure", { why: "no answer", call: `call ${n}`, silent: true })
+            )
+          )
+        }
+        assert.strictEqual(yield* phase, "open")
+        yield* TestClock.adjust(60_000)
+        const { error } = yield* Fiber.join(late)
+        assert.instanceOf(error, DeadlineExceeded)
+        const { message } = ErrorReport.fromError(
+          new DeadlineExceeded({ ...error, retryAfterMs: undefined }),
+          0
+        )
+        assert.include(message, "Calls fail at the warehouse now (CIRCUIT_OPEN)")
+        assert.notInclude(message, "has answered no query")
+      }).pipe(Effect.provide(stack(answering)))
+  )
+
+  it.effect("is told as waiting to be tried again where it had failed before its time was over", () =>
+    Effect.gen(function* () {
+      const tries = yield* Ref.make(0)
+      const execute = (statement: Statement) =>
+        Effect.flatMap(
+          Ref.getAndUpdate(tries, (n) => n + 1),
+          // The second try waits for a session.
+          (before) =>
+            before === 0
+              ? Effect.zipRight(sent(statement), failing("SessionLost", { sent: "yes" }))
+              : Effect.never
+        )
+      const { error } = yield* timed(
+        use("ana", "execute_query", { sql: "SELECT 1", timeout_seconds: 3 })
+      ).pipe(Effect.provide(stack(execute, { reportsSubmit: true })))
+      assert.deepInclude(error, { _tag: "DeadlineExceeded", sent: true, retrying: true })
+      const report = ErrorReport.fromError(error, 0)
+      assert.include(
+        report.message,
+        "A try of it was sent and failed before. It was waiting to be tried again"
+      )
+      assert.notMatch(report.message, /[Nn]arrow|timeout_seconds|cancel/)
+      assert.isTrue(report.retryable)
+      assert.strictEqual(report.sideEffects, "unknown")
+    })
   )
 
   it.effect("is told to be either where the warehouse answers its cancellation alone", () =>

@@ -1,6 +1,8 @@
 /**
  * Why a statement has no result within its time: it is too large, or the warehouse is slow or does not answer. Decided
- * from what became of the other statements of its class: look-ups need no virtual warehouse, and prove nothing of one.
+ * from what became of the other statements of its class in the same place: look-ups need no virtual warehouse, and prove
+ * nothing of one, and neither does an answer from another one. A statement that is refused before it runs needs none
+ * either.
  *
  * ```
  *            sent                    half of its time          now
@@ -11,43 +13,58 @@
  * @since 0.1.0
  */
 
-/** What became last of the statements of a class. Monotonic milliseconds; updated in place, in synchronous steps. */
+/** What became last of the statements of a class in one place. Monotonic milliseconds. */
 export interface Served {
   /** When one was answered last. */
-  answeredAt: number
+  readonly answeredAt: number
   /** When the latest of those was sent that had no answer in their time. */
-  unservedSentAt: number
+  readonly unservedSentAt: number
 }
 
-export const nothing = (): Served => ({
+export const nothing: Served = {
   answeredAt: Number.NEGATIVE_INFINITY,
   unservedSentAt: Number.NEGATIVE_INFINITY
-})
+}
+
+/** How a statement ended. `unserved`: it had no answer in its time. */
+export interface End {
+  readonly of: "answered" | "unserved"
+  readonly sentAt: number
+  readonly now: number
+}
+
+export const ended = (served: Served, { now, of, sentAt }: End): Served =>
+  of === "answered"
+    ? { ...served, answeredAt: Math.max(served.answeredAt, now) }
+    : { ...served, unservedSentAt: Math.max(served.unservedSentAt, sentAt) }
 
 export interface Facts {
   readonly now: number
   /** When the statement was sent. */
   readonly sentAt: number
-  readonly served: Readonly<Served>
+  readonly served: Served
   /** The warehouse has confirmed that the statement is cancelled: something answers. */
   readonly cancelled: boolean
-  /** The circuit is not closed, or calls fail at the warehouse for a reason that is known. */
-  readonly inTrouble: boolean
+  /** `circuit`: it is not closed. `trouble`: calls fail at the warehouse for a reason that an operator has to mend. */
+  readonly known?: "circuit" | "trouble" | undefined
 }
 
-export type Fault = "statement" | "warehouse" | "unknown"
+/** What it is for which there is no result. `quiet`: no statement was answered for long. */
+export type Blame =
+  | { readonly fault: "statement" | "unknown" }
+  | { readonly fault: "warehouse"; readonly why: "circuit" | "trouble" | "quiet" }
 
-/** Milliseconds in which no statement was answered, since this one was sent at most. */
+/** Milliseconds since the last answer to a statement of this class; at most the age of this one. */
 export const quietMs = ({ now, sentAt, served }: Facts): number =>
   Math.max(0, now - Math.max(sentAt, served.answeredAt))
 
-export const faultOf = (facts: Facts): Fault => {
-  const { cancelled, inTrouble, now, sentAt, served } = facts
-  if (inTrouble) return "warehouse"
+export const blameOf = (facts: Facts): Blame => {
+  const { cancelled, known, now, sentAt, served } = facts
+  if (known !== undefined) return { fault: "warehouse", why: known }
   // Sent after the last answer, and not answered in time either.
   const stopped = served.answeredAt > sentAt && served.unservedSentAt > served.answeredAt
   const quiet = quietMs(facts)
-  if (!stopped && quiet <= (now - sentAt) / 2 && served.answeredAt > sentAt) return "statement"
+  if (!stopped && quiet <= (now - sentAt) / 2 && served.answeredAt > sentAt) return { fault: "statement" }
   // One that is cancelled at once is of a service that answers; others did not ask, or wait as this one did.
-  return cancelled ? "unknown" : "warehouse"
+  return cancelled ? { fault: "unknown" } : { fault: "warehouse", why: "quiet" }
 }
