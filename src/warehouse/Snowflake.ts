@@ -549,8 +549,9 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
         const { client } = Context.get(context, CurrentPrincipal)
         // Several users may share a client.
         const caller = { client: as.mode === "exchange" ? as.key : client, maxWaitMs, patience }
-        const sent = (begun: number, lease: Lease, restore: Statements.Restore) =>
-          Effect.matchCauseEffect(
+        const sent = (begun: number, lease: Lease, restore: Statements.Restore) => {
+          const begunAt = clock()
+          return Effect.matchCauseEffect(
             Effect.suspend(() => {
               runsAs?.(lease.session.ranAs)
               return Effect.mapError(
@@ -569,14 +570,13 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
                   Scope.addFinalizerExit(scope, (exit) => afterwards(end(exit), () => lease.release)),
                   result
                 )
-                const noted = health.answered(() => ({
-                  ...whoseOf(place),
-                  computes: sql !== undefined && needsCompute.test(sql)
-                }))
-                return noted === undefined ? kept : Effect.zipRight(noted, kept)
+                if (!health.hasTrouble()) return kept
+                const computes = sql !== undefined && needsCompute.test(sql)
+                return Effect.zipRight(health.answered({ ...whoseOf(place), computes, begunAt }), kept)
               }
             }
           )
+        }
         const begun = clock()
         return Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(pool.acquire(place, caller), (lease) => sent(begun, lease, restore))

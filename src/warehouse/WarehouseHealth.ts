@@ -19,9 +19,12 @@
  *    back unless it is known to be good, and then from the third in a row on.
  * 3. Another credential is tried at once, and what was refused to the former one is forgotten.
  * 4. The log has one line when a latch closes and one when a login works again; what else goes wrong it
- *    has once a minute at most, each kind.
- * 5. Trouble is over, and shown as that, when a later success proves it: that of a stopped warehouse a statement of the
- *    same user that needed the same warehouse, that of a configuration one at the same place, that of logins a login.
+ *    has once a minute at most, each kind, and so its end.
+ * 5. Trouble is over, and shown as that, when a success proves it: that of a stopped warehouse a SELECT of the same user
+ *    with the same warehouse, that of a configuration a statement at the same place, that of logins a login. A statement
+ *    that had begun before the trouble proves nothing: what runs goes on where a resource monitor refuses what is new.
+ *    Limit: a SELECT that Snowflake answers from its result cache or from metadata needs no warehouse, cannot be told
+ *    apart, and ends the trouble of one until the next statement fails.
  * 6. Time is the monotonic clock's: a wall clock that is set does not open a latch.
  *
  * @since 0.1.0
@@ -111,6 +114,8 @@ export interface Whose {
 export interface Answered extends Whose {
   /** It needed a virtual warehouse. */
   readonly computes: boolean
+  /** When it was sent, by the monotonic clock. */
+  readonly begunAt: number
 }
 
 /**
@@ -155,8 +160,10 @@ export class WarehouseHealth extends Context.Tag("snowguard/WarehouseHealth")<
     readonly awaitApproval: Effect.Effect<Effect.Effect<void>>
     /** A statement has failed; what an operator must mend is told. */
     readonly failed: (error: WarehouseError, whose?: Whose) => Effect.Effect<void>
-    /** A statement has been answered. What is to be noted then; undefined, at no cost, while there is no trouble. */
-    readonly answered: (about: () => Answered) => Effect.Effect<void> | undefined
+    /** Whether there is any that a success could end: what is answered needs no notice while there is none. */
+    readonly hasTrouble: () => boolean
+    /** A statement has been answered: the trouble that it disproves is over. */
+    readonly answered: (it: Answered) => Effect.Effect<void>
     readonly status: Effect.Effect<Status>
     /** The next login is tried at once; false when it would have been. */
     readonly unlatch: Effect.Effect<boolean>
@@ -241,8 +248,11 @@ const troubleKey = (reason: Reason, { owner = "", place, warehouse }: Whose): st
     reason === "Unavailable" ? warehouse : reason === "Configuration" ? place : undefined
   ])
 
-/** Milliseconds that trouble is shown: that it has ended shows only where there are calls. */
+/** Milliseconds that trouble is shown, and its end: that it has ended shows only where there are calls. */
 const SHOWN_MS = 300_000
+
+/** Milliseconds after which trouble that no success has ended is forgotten. */
+const FORGOTTEN_MS = 3_600_000
 
 const kinds: { readonly [R in Reason]?: string } = {
   Unavailable: "is not available",
@@ -282,6 +292,7 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
     let past: (Trouble & { readonly overAt: number }) | undefined
     /** By the kind, those of single users apart from those of all. */
     const toldAt = new Map<string, number>()
+    const toldOverAt = new Map<Reason, number>()
 
     const keyOf = {
       identity: () => IDENTITY,
@@ -345,30 +356,39 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
       })
     }
 
-    /** What a success has ended; undefined where that is nothing. */
-    const recovered = (whose: Whose, reasons: ReadonlyArray<Reason>): Effect.Effect<void> | undefined => {
-      const ended = reasons.flatMap((reason) => {
-        const key = troubleKey(reason, whose)
-        const found = Lru.get(troubles, key)
-        return found !== undefined && Lru.remove(troubles, key) ? [found] : []
+    /** Ends what a success disproves that had begun at that time. */
+    const recovered = (
+      whose: Whose,
+      reasons: ReadonlyArray<Reason>,
+      begunAt = Number.POSITIVE_INFINITY
+    ): Effect.Effect<void> =>
+      Effect.flatMap(monotonicMillis, (now) => {
+        const told: Array<Reason> = []
+        for (const reason of reasons) {
+          const key = troubleKey(reason, whose)
+          const found = Lru.get(troubles, key)
+          if (found === undefined || found.at >= begunAt) continue
+          Lru.remove(troubles, key)
+          past = { ...found, overAt: now }
+          const before = toldOverAt.get(reason)
+          if (before !== undefined && now - before < TELL_EVERY_MS) continue
+          toldOverAt.set(reason, now)
+          told.push(reason)
+        }
+        for (const [key, { value }] of troubles.entries) {
+          if (now - value.at > FORGOTTEN_MS) Lru.remove(troubles, key)
+        }
+        return told.length === 0
+          ? Effect.void
+          : Effect.logInfo(`statements are answered again: ${told.join(", ")}`)
       })
-      return ended.length === 0
-        ? undefined
-        : Effect.flatMap(monotonicMillis, (now) => {
-            for (const one of ended) past = { ...one, overAt: now }
-            return Effect.logInfo(
-              `statements are answered again: ${ended.map(({ error }) => error.reason).join(", ")}`
-            )
-          })
-    }
     /** The latest that goes on, else the latest that is over; for some minutes. */
     const shownTrouble = (now: number): (Trouble & { readonly overAt?: number }) | undefined => {
-      const isShown = ({ at }: Trouble) => now - at <= SHOWN_MS
       const [latest] = [...troubles.entries.values()]
         .map(({ value }) => value)
-        .filter(isShown)
+        .filter(({ at }) => now - at <= SHOWN_MS)
         .sort((a, b) => b.at - a.at)
-      return latest ?? (past !== undefined && isShown(past) ? past : undefined)
+      return latest ?? (past !== undefined && now - past.overAt <= SHOWN_MS ? past : undefined)
     }
 
     return {
@@ -426,7 +446,7 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
           owner.accepted = true
           owner.unknownInARow = 0
           const before = Lru.get(owner.latches, IDENTITY)
-          const noted = recovered(attempt, ["LoginUnavailable", "Configuration"]) ?? Effect.void
+          const noted = recovered(attempt, ["LoginUnavailable", "Configuration"])
           for (const of of ["identity", "role", "place"] as const) {
             Lru.remove(owner.latches, keyOf[of](attempt))
           }
@@ -447,11 +467,9 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
         )
       }),
       failed,
-      answered: (about) => {
-        if (Lru.size(troubles) === 0) return undefined
-        const it = about()
-        return recovered(it, it.computes ? ["Unavailable", "Configuration"] : ["Configuration"])
-      },
+      hasTrouble: () => Lru.size(troubles) > 0,
+      answered: (it) =>
+        recovered(it, it.computes ? ["Unavailable", "Configuration"] : ["Configuration"], it.begunAt),
       status: Effect.map(monotonicMillis, (now): Status => {
         const latched: Array<Latch> = []
         const refused: Array<RefusedUser> = []
@@ -528,7 +546,8 @@ export const silent: Context.Tag.Service<WarehouseHealth> = {
   loginAccepted: () => Effect.void,
   awaitApproval: Effect.as(tellApproval, Effect.void),
   failed: () => Effect.void,
-  answered: () => undefined,
+  hasTrouble: () => false,
+  answered: () => Effect.void,
   status: Effect.succeed({}),
   unlatch: Effect.succeed(false),
   unlatchUser: () => Effect.succeed(false)

@@ -3,6 +3,7 @@ import { Effect, Layer, Logger, Option, TestClock } from "effect"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as Degradation from "../../src/guard/Degradation.js"
 import * as Readiness from "../../src/operate/Readiness.js"
+import { monotonicMillis } from "../../src/platform/monotonic.js"
 import type { Reason } from "../../src/warehouse/Warehouse.js"
 import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as WarehouseHealth from "../../src/warehouse/WarehouseHealth.js"
@@ -215,12 +216,12 @@ describe("the health of the warehouse", () => {
       Effect.gen(function* () {
         const health = yield* WarehouseHealth.make()
         const answered = (whose: WarehouseHealth.Whose, computes = true) =>
-          health.answered(() => ({ ...whose, computes })) ?? Effect.void
+          Effect.flatMap(monotonicMillis, (begunAt) => health.answered({ ...whose, computes, begunAt }))
         const trouble = Effect.map(health.status, (status) => status.trouble)
         const small = { owner: "", warehouse: "SMALL", place: "A" }
-        // At no cost while nothing is wrong.
-        expect(health.answered(() => ({ ...small, computes: true }))).toBeUndefined()
+        expect(health.hasTrouble()).toBe(false)
         yield* health.failed(error("Unavailable", "It is suspended."), small)
+        expect(health.hasTrouble()).toBe(true)
         yield* TestClock.adjust("10 seconds")
         yield* answered({ ...small, warehouse: "LARGE" })
         // SHOW needs no warehouse.
@@ -243,6 +244,7 @@ describe("the health of the warehouse", () => {
         // What goes on is told before what is over.
         yield* health.failed(error("Unavailable", "It is suspended."), small)
         yield* health.failed(error("Configuration", "No such database."), { ...small, place: "C" })
+        yield* TestClock.adjust("1 second")
         yield* answered({ ...small, place: "C" }, false)
         expect(yield* trouble).toMatchObject({ reason: "Unavailable" })
         expect(yield* trouble).not.toHaveProperty("recoveredAgoMs")
@@ -250,6 +252,69 @@ describe("the health of the warehouse", () => {
         expect(yield* trouble).toBeUndefined()
       })
     )
+  )
+
+  it.effect("is not past for a statement that was running when it began", () =>
+    Effect.gen(function* () {
+      const health = yield* WarehouseHealth.make()
+      const begunAt = yield* monotonicMillis
+      const recoveredMs = Effect.map(health.status, ({ trouble }) => trouble?.recoveredAgoMs)
+      yield* TestClock.adjust("5 seconds")
+      yield* health.failed(error("Unavailable", "The resource monitor suspends it."))
+      yield* TestClock.adjust("5 seconds")
+      yield* health.answered({ computes: true, begunAt })
+      expect(yield* recoveredMs).toBeUndefined()
+      yield* health.answered({ computes: true, begunAt: begunAt + 6_000 })
+      expect(yield* recoveredMs).toBe(0)
+    })
+  )
+
+  it.effect("is shown as past for five minutes after its end, however long it lasted", () =>
+    Effect.gen(function* () {
+      const health = yield* WarehouseHealth.make()
+      const trouble = Effect.map(health.status, (status) => status.trouble)
+      yield* health.failed(error("Unavailable", "It is suspended."))
+      yield* TestClock.adjust("6 minutes")
+      yield* health.answered({ computes: true, begunAt: yield* monotonicMillis })
+      yield* TestClock.adjust("4 minutes")
+      expect(yield* trouble).toMatchObject({ reason: "Unavailable", recoveredAgoMs: 240_000 })
+      yield* TestClock.adjust("2 minutes")
+      expect(yield* trouble).toBeUndefined()
+    })
+  )
+
+  it.effect("has its end told once a minute, where it comes and goes", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        const health = yield* WarehouseHealth.make()
+        const comesAndGoes = Effect.gen(function* () {
+          yield* health.failed(error("Unavailable", "It is suspended."))
+          yield* TestClock.adjust("1 second")
+          yield* health.answered({ computes: true, begunAt: yield* monotonicMillis })
+        })
+        yield* Effect.replicateEffect(comesAndGoes, 20)
+        expect(lines.map(([level]) => level)).toEqual(["WARN", "INFO"])
+        yield* TestClock.adjust("1 minute")
+        yield* comesAndGoes
+        expect(lines.map(([level]) => level)).toEqual(["WARN", "INFO", "WARN", "INFO"])
+      })
+    )
+  )
+
+  it.effect("is forgotten an hour after it was seen last, where no success ends it", () =>
+    Effect.gen(function* () {
+      const health = yield* WarehouseHealth.make()
+      yield* health.failed(error("Configuration", "No such database."), { place: "C" })
+      const other = Effect.flatMap(monotonicMillis, (begunAt) =>
+        health.answered({ place: "A", computes: false, begunAt })
+      )
+      yield* TestClock.adjust("59 minutes")
+      yield* other
+      expect(health.hasTrouble()).toBe(true)
+      yield* TestClock.adjust("2 minutes")
+      yield* other
+      expect(health.hasTrouble()).toBe(false)
+    })
   )
 
   it.effect("is told beside the readiness of a server, which can answer from memory", () =>
