@@ -167,8 +167,8 @@ const metadata = (
   if (parsed === undefined) return undefined
   return Either.flatMap(parsed, ({ kind, name }) => {
     const parts = name.map((token) => (token.kind === "quoted" ? token.value : token.text))
-    const reason = parts.length === 0 ? undefined : refused(parts)
-    if (reason !== undefined) return reject("OBJECT_NOT_ALLOWED", reason, name[0]?.start)
+    const refusal = parts.length === 0 ? undefined : refused(parts)
+    if (refusal !== undefined) return reject("OBJECT_NOT_ALLOWED", refusal.reason, name[0]?.start)
     if (rules !== undefined) {
       const denied = Rules.metadata(kind, name, rules, place)
       if (denied !== undefined) return Either.left(denied)

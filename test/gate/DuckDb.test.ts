@@ -80,7 +80,10 @@ withLayer(embeddedGate())("the DuckDB gate", (it) => {
         ["SELECT * FROM duckdb_settings()", /tells of the engine/, /SHOW TABLES.*INFORMATION_SCHEMA/],
         ["SELECT * FROM pragma_table_info('t')", /tells of the engine/, /SHOW TABLES/],
         ["SELECT nextval('s')", /is not allowed$/, /cannot be allowed$/],
-        ["SELECT my_fn(1)", /is unknown/, /an operator can allow it by adding MY_FN/]
+        ["SELECT current_query()", /tells of the engine/, /SHOW TABLES/],
+        ["SELECT my_fn(1)", /is unknown/, /an operator can allow it by adding MY_FN/],
+        ['SELECT "my$&_fn"(1)', /is unknown/, /an operator can allow it by adding MY\$&_FN to/],
+        ["SELECT daily_query(1)", /is unknown/, /adding DAILY_QUERY to .*; no statement reads files/]
       ]
       for (const [sql, reason, way] of kinds) {
         const error = yield* rejection(sql)
@@ -92,7 +95,15 @@ withLayer(embeddedGate())("the DuckDB gate", (it) => {
 
   it.effect("promises an operator nothing: what it says cannot be allowed is refused when it is", () =>
     Effect.gen(function* () {
-      for (const name of ["read_csv", "duckdb_settings", "glob", "query", "my_fn"]) {
+      for (const name of [
+        "read_csv",
+        "duckdb_settings",
+        "glob",
+        "query",
+        "sqlite_query",
+        "my_fn",
+        "daily_query"
+      ]) {
         const sql = `SELECT * FROM ${name}('x')`
         const { hint = "" } = yield* rejection(sql)
         const allowed = yield* Effect.either(check(sql, allowing(name)))

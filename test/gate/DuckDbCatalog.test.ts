@@ -63,6 +63,19 @@ withLayer(embeddedGate())("the lists against the DuckDB that is installed", (it)
     })
   )
 
+  it.effect("none that reads files or tells of the engine can be allowed by an operator", () =>
+    Effect.gen(function* () {
+      const names = yield* ask("SELECT DISTINCT function_name FROM duckdb_functions()")
+      const looks =
+        /^(?:read_.*|parquet_.*|glob|sniff_csv|.*_(?:scan|attach|query)|(?:duckdb|pragma|sqlite|pg)_.*)$/
+      const verdicts = names
+        .filter((name) => looks.test(name))
+        .flatMap((name) => [Functions.scalarInDuckDb(name), Functions.tableInDuckDb(name)])
+      expect(verdicts.length).toBeGreaterThan(150)
+      expect(verdicts.filter((one) => one === "allowed" || one.verdict !== "never")).toEqual([])
+    })
+  )
+
   it.effect("a Snowflake name never lets through a DuckDB function that is not listed", () =>
     Effect.gen(function* () {
       const names = yield* ask(

@@ -137,3 +137,22 @@ export const never: ReadonlySet<string> = new Set(
     .trim()
     .split(/\s+/)
 )
+
+/**
+ * What reads files or other systems, of DuckDB and of its extensions, beside the names that begin with `read_`,
+ * `parquet_` or `st_read`.
+ *
+ * @since 0.1.0
+ * @category data
+ */
+export const readers: ReadonlySet<string> = new Set(
+  `
+    arrow_scan arrow_scan_dumb bigquery_arrow_scan bigquery_attach bigquery_query bigquery_scan delta_scan
+    ducklake_scan excel_scan glob hnsw_index_scan iceberg_scan index_scan lance_scan mongo_query mongo_scan
+    mssql_attach mssql_query mssql_scan mysql_attach mysql_query mysql_scan odbc_attach odbc_query odbc_scan
+    pandas_scan postgres_attach postgres_query postgres_scan seq_scan sniff_csv snowflake_attach
+    snowflake_query snowflake_scan sqlite_attach sqlite_query sqlite_scan
+  `
+    .trim()
+    .split(/\s+/)
+)

@@ -5,23 +5,17 @@ import * as DuckDb from "./DuckDbFunctions.js"
 import * as Snowflake from "./SnowflakeBuiltins.js"
 
 /**
- * What is known about a function.
+ * What a refused function is, and what there is in its place.
  *
- *  - `allowed`: it computes from its arguments and nothing else;
- *  - `unknown`: refused, an operator may allow it;
+ *  - `unknown`: an operator may allow it;
  *  - `never`: refused whatever an operator allows.
  */
-type Verdict = "allowed" | "unknown" | "never"
-
-/**
- * What a refused function is, and what there is in its place.
- */
 export interface Refusal {
-  /** `never`: refused whatever an operator allows. */
   readonly verdict: "unknown" | "never"
   /** Continues "the function X". */
   readonly reason: string
-  readonly way: string
+  /** `full`: the function's name with its schema. */
+  readonly way: (full: string) => string
 }
 
 /** In place of what reads files: a table name that could be read as one is refused in the same words. */
@@ -29,59 +23,61 @@ export const inPlaceOfFiles =
   "no statement reads files here; an operator can load files when the server starts (duckdb.load or --load), and each is " +
   "a table then: list_tables shows them"
 
+const mayBeAllowed = (full: string): string =>
+  `if the warehouse has it, an operator can allow it by adding ${full} to the allowed functions`
+
 /**
  * The ways of what is refused in DuckDB, by kinds of functions: the first that fits. What reads a file or tells of the
- * engine is of no use to allow, since the embedded warehouse is cut off from files and shows its tables otherwise.
+ * engine is of no use to allow, since the embedded warehouse is cut off from files and shows its tables otherwise. The
+ * prefixes are DuckDB's own for such functions, and later versions add to them.
  */
 const refusals: ReadonlyArray<Refusal & { readonly is: (name: string) => boolean }> = [
   {
     is: (name) => DuckDb.never.has(name),
     verdict: "never",
     reason: "is not allowed",
-    way: "it can change state or run text as SQL, so it cannot be allowed"
+    way: () => "it can change state or run text as SQL, so it cannot be allowed"
   },
   {
-    is: (name) => /^(?:read_\w+|parquet_\w+|glob|sniff_csv|\w+_(?:scan|attach|query)|st_read\w*)$/.test(name),
+    is: (name) => DuckDb.readers.has(name) || /^(?:(?:read|parquet)_\w+|st_read\w*)$/.test(name),
     verdict: "never",
     reason: "reads files or other systems, which is not allowed",
-    way: inPlaceOfFiles
+    way: () => inPlaceOfFiles
   },
   {
-    is: (name) => /^(?:duckdb|pragma|sqlite|pg)_\w+$/.test(name),
+    is: (name) => name === "current_query" || /^(?:duckdb|pragma|sqlite|pg)_\w+$/.test(name),
     verdict: "never",
     reason: "tells of the engine, which is not allowed",
-    way: "SHOW TABLES, SHOW COLUMNS, DESCRIBE TABLE and INFORMATION_SCHEMA tell what there is"
+    way: () => "SHOW TABLES, SHOW COLUMNS, DESCRIBE TABLE and INFORMATION_SCHEMA tell what there is"
   },
   {
-    is: () => true,
+    // A name like those of extensions; it may as well be the warehouse's own.
+    is: (name) => /_(?:scan|attach|query)$/.test(name),
     verdict: "unknown",
     reason: "is unknown",
-    way: "if the warehouse has it, an operator can allow it by adding NAME to the allowed functions"
-  }
+    way: (full) => `${mayBeAllowed(full)}; ${inPlaceOfFiles}`
+  },
+  { is: () => true, verdict: "unknown", reason: "is unknown", way: mayBeAllowed }
 ]
 
-/**
- * Why a function of DuckDB is refused that is not allowed; `full`: its name with its schema.
- */
-export const refusalInDuckDb = (name: string, full: string): Refusal => {
-  const { reason, verdict, way } = refusals.find(({ is }) => is(name.toLowerCase())) ?? refusals.at(-1)!
-  return { reason, verdict, way: way.replace("NAME", full) }
+const decided = (name: string, isListed: (lower: string) => boolean): "allowed" | Refusal => {
+  const lower = name.toLowerCase()
+  return !DuckDb.never.has(lower) && isListed(lower) ? "allowed" : refusals.find(({ is }) => is(lower))!
 }
 
 /**
  * A scalar, aggregate or window function in DuckDB. Snowflake's built-in names are allowed: a
  * DuckDB that imitates Snowflake has them, and any other knows no function of that name.
  */
-export const scalarInDuckDb = (name: string): Verdict => {
-  const lower = name.toLowerCase()
-  if (DuckDb.never.has(lower)) return "never"
-  return DuckDb.native.has(lower) ||
-    DuckDb.operators.has(lower) ||
-    DuckDb.macros.has(lower) ||
-    Snowflake.names.has(name.toUpperCase())
-    ? "allowed"
-    : refusalInDuckDb(name, name).verdict
-}
+export const scalarInDuckDb = (name: string): "allowed" | Refusal =>
+  decided(
+    name,
+    (lower) =>
+      DuckDb.native.has(lower) ||
+      DuckDb.operators.has(lower) ||
+      DuckDb.macros.has(lower) ||
+      Snowflake.names.has(name.toUpperCase())
+  )
 
 /** Snowflake's table functions that compute from their arguments. */
 const snowflakeTables = new Set(["FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE"])
@@ -89,13 +85,8 @@ const snowflakeTables = new Set(["FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRT
 /**
  * A function after FROM in DuckDB.
  */
-export const tableInDuckDb = (name: string): Verdict => {
-  const lower = name.toLowerCase()
-  if (DuckDb.never.has(lower)) return "never"
-  return DuckDb.tables.has(lower) || snowflakeTables.has(name.toUpperCase())
-    ? "allowed"
-    : refusalInDuckDb(name, name).verdict
-}
+export const tableInDuckDb = (name: string): "allowed" | Refusal =>
+  decided(name, (lower) => DuckDb.tables.has(lower) || snowflakeTables.has(name.toUpperCase()))
 
 const upper = (names: Iterable<string>): ReadonlyArray<string> => [...names].map((name) => name.toUpperCase())
 

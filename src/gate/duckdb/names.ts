@@ -6,7 +6,7 @@
  */
 import * as Functions from "../core/Functions.js"
 import type { Rejection } from "../../sql/Statement.js"
-import { isFile, refused } from "./objects.js"
+import { refused } from "./objects.js"
 import { locationOf, spelled, text } from "./tree.js"
 import type { Tree } from "./tree.js"
 
@@ -51,18 +51,18 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
     )
     if (tree["is_operator"] !== true) functions.add(name)
     const verdict = kind === "table" ? Functions.tableInDuckDb(name) : Functions.scalarInDuckDb(name)
-    if (verdict === "allowed" || (verdict === "unknown" && allowed.defined.has(name.toUpperCase()))) return
+    if (verdict === "allowed") return
     const full = [...qualifiers, name].join(".").toUpperCase()
-    if (verdict === "unknown" && allowed.functions.has(full)) return
-    const { reason, way } = Functions.refusalInDuckDb(name, full)
+    const mayBeAllowed = verdict.verdict === "unknown"
+    if (mayBeAllowed && (allowed.defined.has(name.toUpperCase()) || allowed.functions.has(full))) return
     // What is known for what it is was not misspelt.
-    const near = verdict === "never" ? [] : allowed.nearest(name, kind)
+    const near = mayBeAllowed ? allowed.nearest(name, kind) : []
     fail(
       "FUNCTION_NOT_ALLOWED",
-      `the ${kind === "table" ? "table function" : "function"} ${full} ${reason}` +
+      `the ${kind === "table" ? "table function" : "function"} ${full} ${verdict.reason}` +
         (near.length === 0 ? "" : `; did you mean ${near.join(", ")}?`),
       tree,
-      way
+      verdict.way(full)
     )
   }
 
@@ -70,9 +70,8 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
     const parts = [tree["catalog_name"], tree["schema_name"], tree["table_name"]]
       .map(text)
       .filter((p) => p !== "")
-    const reason = refused(parts)
-    if (reason !== undefined)
-      fail("OBJECT_NOT_ALLOWED", reason, tree, isFile(parts) ? Functions.inPlaceOfFiles : undefined)
+    const refusal = refused(parts)
+    if (refusal !== undefined) fail("OBJECT_NOT_ALLOWED", refusal.reason, tree, refusal.way)
     if (parts.length === 1 && isCte((parts[0] ?? "").toLowerCase())) return
     tables.add(spelled(parts))
     references.push({ parts, location: locationOf(tree) })

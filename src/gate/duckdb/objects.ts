@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import { inPlaceOfFiles } from "../core/Functions.js"
 
 /** Qualifiers that belong to DuckDB itself, in lower case. */
 const reserved = new Set(["system", "temp", "memory", "pg_catalog", "pg_temp"])
@@ -32,15 +33,13 @@ const fileSuffixes = new Set(
   ).split(" ")
 )
 
-/**
- * Whether DuckDB could take the name for a file.
- *
- * @since 0.1.0
- * @category checks
- */
-export const isFile = (parts: ReadonlyArray<string>): boolean =>
-  parts.some((part) => !plain.test(part)) ||
-  (parts.length > 1 && fileSuffixes.has(parts.at(-1)?.toLowerCase() ?? ""))
+/** Why a table is refused, and what there is in its place. */
+interface Refusal {
+  readonly reason: string
+  readonly way?: string
+}
+
+const asFile = (reason: string): Refusal => ({ reason, way: inPlaceOfFiles })
 
 /**
  * Why the name is refused; undefined when it is not.
@@ -48,24 +47,28 @@ export const isFile = (parts: ReadonlyArray<string>): boolean =>
  * @since 0.1.0
  * @category checks
  */
-export const refused = (parts: ReadonlyArray<string>): string | undefined => {
+export const refused = (parts: ReadonlyArray<string>): Refusal | undefined => {
   const name = parts.join(".")
   const odd = parts.find((part) => !plain.test(part))
   if (odd !== undefined) {
-    return `the table name ${JSON.stringify(odd)} could be read as a file or a pattern; names hold letters, digits, _, $, - and spaces`
+    return asFile(
+      `the table name ${JSON.stringify(odd)} could be read as a file or a pattern; names hold letters, digits, _, $, - and spaces`
+    )
   }
   const lower = parts.map((part) => part.toLowerCase())
   const last = lower[lower.length - 1] ?? ""
   const qualifiers = lower.slice(0, -1)
-  if (isFile(parts)) {
-    return `the table name ${name} could be read as a file`
+  if (qualifiers.length > 0 && fileSuffixes.has(last)) {
+    return asFile(`the table name ${name} could be read as a file`)
   }
   const owner = qualifiers.find((part) => reserved.has(part) || internal.test(part))
   if (owner !== undefined || internal.test(last)) {
-    return `${name} belongs to the engine; use SHOW TABLES, SHOW COLUMNS or INFORMATION_SCHEMA`
+    return { reason: `${name} belongs to the engine; use SHOW TABLES, SHOW COLUMNS or INFORMATION_SCHEMA` }
   }
   if (qualifiers[qualifiers.length - 1] === "information_schema" && !informationSchema.has(last)) {
-    return `${name} is not available; INFORMATION_SCHEMA has ${[...informationSchema].join(", ").toUpperCase()}`
+    return {
+      reason: `${name} is not available; INFORMATION_SCHEMA has ${[...informationSchema].join(", ").toUpperCase()}`
+    }
   }
   return undefined
 }
