@@ -43,7 +43,7 @@ export const from = <A extends object>(given: A | Live<A>): Live<A> =>
   given instanceof Live ? given : new Live(() => given)
 
 /**
- * A value and how it is replaced; who listens runs before `set` returns.
+ * A value and how it is replaced; listeners run before `set` returns.
  *
  * @since 0.1.0
  * @category constructors

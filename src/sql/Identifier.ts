@@ -36,7 +36,7 @@ export const literal = (text: string): string => `'${text.replaceAll("'", "''")}
 
 /**
  * A name in upper case, letter by letter: a letter whose upper case is another number of letters stays as it is, or
- * `MAßE` and `MASSE` would be one name.
+ * `MAßE` and `MASSE` would be one name. What DuckDB takes for the same name, where it folds ASCII alone, is the same so.
  */
 export const upper = (name: string): string =>
   /^[\x20-\x7e]*$/.test(name)
@@ -45,6 +45,9 @@ export const upper = (name: string): string =>
         const made = letter.toUpperCase()
         return made.length === letter.length ? made : letter
       })
+
+/** Whether two exact names mean the same in the embedded warehouse, whose own names are all {@link upper}. */
+export const sameInDuckDb = (a: string, b: string): boolean => upper(a) === upper(b)
 
 const wellFormed = (text: string): boolean =>
   !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text)

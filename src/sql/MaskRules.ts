@@ -80,6 +80,7 @@ export const syntax =
 
 const part = /\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+"/g
 
+/** Wider than any warehouse: `MAßE` is masked where `MASSE` is. A mask too many shows nothing. */
 const fold = (name: string): string => name.toUpperCase()
 
 export const isEmpty = (masks: Masks): boolean => Object.keys(masks).length === 0

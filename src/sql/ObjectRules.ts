@@ -43,15 +43,15 @@ export const syntax =
 
 const part = /\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+"/g
 
-/** Letters beyond ASCII keep their case: a warehouse that ignores case does not fold those. */
+/** Letters beyond ASCII keep their case: DuckDB does not fold those, and no more is allowed than a rule names. */
 const fold = (name: string): string => name.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
 
 const exact = (name: string): string => name
 const upper = (name: string): string => name.toUpperCase()
 
-/** How names are compared with what is allowed, and with what is denied. */
+/** How names are compared with what is allowed, and with what is denied: that is wider, or a spelling would escape it. */
 const forAllow = (ignoreCase: boolean): ((name: string) => string) => (ignoreCase ? fold : exact)
-const forDeny = (ignoreCase: boolean): ((name: string) => string) => (ignoreCase ? fold : upper)
+const forDeny = upper
 
 const parse = (rule: string, compared: (name: string) => string): Pattern =>
   (rule.match(part) ?? []).map((text) => {
@@ -69,7 +69,7 @@ export const compile = (rules: Rules | undefined, ignoreCase: boolean): Compiled
   }
   return {
     allow: rules.allow.map((rule) => parse(rule, forAllow(ignoreCase))),
-    deny: rules.deny.map((rule) => parse(rule, forDeny(ignoreCase))),
+    deny: rules.deny.map((rule) => parse(rule, forDeny)),
     ignoreCase
   }
 }
@@ -98,7 +98,7 @@ const allowedBy = ({ allow, ignoreCase }: Compiled, name: ReadonlyArray<string>,
 }
 
 const deniedBy = ({ deny, ignoreCase }: Compiled, name: ReadonlyArray<string>, test: Test): boolean => {
-  const compared = name.map(forDeny(ignoreCase))
+  const compared = name.map(forDeny)
   return deny.some((pattern) => test(pattern, compared))
 }
 
@@ -146,7 +146,7 @@ export const permitsAll = (rules: Compiled, name: ReadonlyArray<string>): boolea
  * Whether a rule denies a table of this name somewhere: no CTE should look like it.
  */
 export const namesDenied = (rules: Compiled, table: string): boolean => {
-  const name = forDeny(rules.ignoreCase)(table)
+  const name = forDeny(table)
   return rules.deny.some((pattern) => pattern.length === 3 && pattern[2] === name)
 }
 

@@ -101,8 +101,11 @@ const insteadOf = (sql: string, at: number, code: number): string => {
   const after = sql.slice(at, at + LONGEST_NAME)
   const [head = ""] = /[\p{L}\p{M}\p{N}_$]*$/u.exec(before) ?? []
   const [tail = ""] = /^[\p{L}\p{M}\p{N}_$]+/u.exec(after) ?? []
-  const name = upper(head + tail).slice(0, LONGEST_NAME)
-  return `a name that holds one is written in double quotes, in the letters that describe_table shows: "${name}"`
+  const name = upper(head + tail)
+  return (
+    "a name that holds one is written in double quotes, in the letters that describe_table shows" +
+    (name.length > LONGEST_NAME ? "" : `: "${name}"`)
+  )
 }
 
 /** What to say about a character that belongs to no token. */

@@ -25,7 +25,7 @@ export type Name = ReadonlyArray<string>
 
 /** Whether two exact names mean the same: DuckDB ignores their case. */
 export const isSame = (a: string, b: string, dialect: "snowflake" | "duckdb"): boolean =>
-  dialect === "duckdb" ? Identifier.upper(a) === Identifier.upper(b) : a === b
+  dialect === "duckdb" ? Identifier.sameInDuckDb(a, b) : a === b
 
 const part = `(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")`
 const dotted = new RegExp(`^${part}(?:\\.${part}){1,2}$`, "s")
@@ -44,7 +44,8 @@ export const invalidInput = (description: string): ToolError =>
 export type Place = Pick<Statement, "database" | "schema">
 
 const noDatabase = invalidInput(
-  "The database is missing: this server has no current one. Give database, or write DB.SCHEMA.NAME. Nothing was executed."
+  "The database is missing, and no database is configured (snowflake.database). Give database, or write DB.SCHEMA.NAME. " +
+    "Nothing was executed."
 )
 
 /**

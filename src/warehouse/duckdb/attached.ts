@@ -131,9 +131,6 @@ export const converted = (type: string, sql: string): string => {
     : sql
 }
 
-/** DuckDB compares names without regard to case. */
-const compared = (name: string): string => name.toLowerCase()
-
 /**
  * Names for columns, none twice: the first of several that would be the same has the name, and no number is one that
  * another column is called by.
@@ -143,13 +140,13 @@ const compared = (name: string): string => name.toLowerCase()
  */
 export const columnNames = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
   const wanted = names.map((name) => identifier(name) || "_")
-  const reserved = new Set(wanted.map(compared))
+  const reserved = new Set(wanted.map(upper))
   const used = new Set<string>()
   return wanted.map((name) => {
     let free = name
-    for (let count = 2; used.has(compared(free)) || (free !== name && reserved.has(compared(free))); count++)
+    for (let count = 2; used.has(upper(free)) || (free !== name && reserved.has(upper(free))); count++)
       free = `${name}_${count}`
-    used.add(compared(free))
+    used.add(upper(free))
     return free
   })
 }
@@ -265,13 +262,13 @@ const parts = /'(?:[^']|'')*'|"(?:[^"]|"")+"|[\p{L}_][\p{L}\p{N}_$]*/gu
 
 /** Expressions of generated columns, in the names that statements see: defaults alone name no columns. */
 const computedOf = (table: Table, seen: ReadonlyArray<string>): ReadonlyMap<string, string> => {
-  const names = new Map(table.columns.map(({ name }, at) => [name.toUpperCase(), quoted(seen[at]!)]))
+  const names = new Map(table.columns.map(({ name }, at) => [upper(name), quoted(seen[at]!)]))
   const computed = new Map<string, string>()
   for (const [at, { expression }] of table.columns.entries()) {
     let isComputed = false
     const written = expression.replace(parts, (part) => {
       const name = part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part
-      const column = names.get(name.toUpperCase())
+      const column = names.get(upper(name))
       if (column === undefined || column === quoted(seen[at]!)) return part
       isComputed = true
       return column

@@ -14,7 +14,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Lru from "../../platform/core/Lru.js"
 import type { Bind, Column, Row } from "../Warehouse.js"
-import { quoted } from "../../sql/Identifier.js"
+import { quoted, sameInDuckDb, upper } from "../../sql/Identifier.js"
 import * as ObjectRules from "../../sql/ObjectRules.js"
 import type { Catalog, Missing, Namespace } from "./catalog.js"
 import { findRelation, findSchema, seenBy } from "./catalog.js"
@@ -109,7 +109,7 @@ const missingError = (missing: Missing): Failed =>
 
 /** Exact, or what an unquoted name would mean. */
 const chosen = (name: string, known: ReadonlyArray<string>): string =>
-  known.includes(name) ? name : name.toUpperCase()
+  known.includes(name) ? name : upper(name)
 
 /** The request's namespace, completed by the default one, or what it names in vain. */
 const namespaceOf = (catalog: Catalog, standard: Namespace, request: Request): Namespace | Missing => {
@@ -242,13 +242,12 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.
 
     /** `memory.PUBLIC.T`, `DB.PUBLIC.T`: the plan says where a table is, with or without its database. */
     const bytesOf = (table: string): number => {
-      const parts = table.split(".").map((part) => part.toUpperCase())
-      const [name, schema, database] = parts.reverse()
+      const [name = "", schema, database] = table.split(".").reverse()
       const found = whole.relations.filter(
         (relation) =>
-          relation.name.toUpperCase() === name &&
-          (schema === undefined || relation.schema.toUpperCase() === schema) &&
-          (database === undefined || relation.database.toUpperCase() === database)
+          sameInDuckDb(relation.name, name) &&
+          (schema === undefined || sameInDuckDb(relation.schema, schema)) &&
+          (database === undefined || sameInDuckDb(relation.database, database))
       )
       return found.reduce((most, { bytes }) => Math.max(most, bytes), 0)
     }

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { nearest } from "../../platform/core/Nearest.js"
-import { written } from "../../sql/Identifier.js"
+import { sameInDuckDb, upper, written } from "../../sql/Identifier.js"
 import type { Token } from "../../sql/Lexer.js"
 import type { Catalog, Missing, Namespace } from "./catalog.js"
 import { findRelation } from "./catalog.js"
@@ -16,7 +16,7 @@ const isName = (token: Token | undefined): token is Token =>
 
 /** The dotted name around the first token that is `part`. */
 const reference = (tokens: ReadonlyArray<Token>, part: string): ReadonlyArray<string> | undefined => {
-  const at = tokens.findIndex((token) => isName(token) && token.value.toUpperCase() === part.toUpperCase())
+  const at = tokens.findIndex((token) => isName(token) && sameInDuckDb(token.value, part))
   if (at < 0) return undefined
   let start = at
   while (tokens[start - 1]?.text === "." && isName(tokens[start - 2])) start -= 2
@@ -42,7 +42,7 @@ export const missingIn = (
 ): Missing | undefined => {
   if (failure.missing === undefined || failure.reason !== "NotFound") return undefined
   const [part = failure.missing.name] = failure.missing.name.split(".").slice(-1)
-  const name = reference(tokens, part) ?? failure.missing.name.split(".").map((word) => word.toUpperCase())
+  const name = reference(tokens, part) ?? failure.missing.name.split(".").map(upper)
   const found = findRelation(catalog, name, namespace)
   return "_tag" in found ? found : undefined
 }
