@@ -120,7 +120,7 @@ export interface Found {
   readonly isFilling: boolean
   /** Why the last fill ended early; what is here is from before it. */
   readonly failure: Stopped | undefined
-  /** There was no room for some tables, or the columns of some are not known. */
+  /** There was no room for some tables, or the columns of some are not known, or not looked at. */
   readonly isPartial: boolean
 }
 
@@ -386,7 +386,7 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
           }
           const now = yield* monotonicMillis
           const { begunAt, failure, ids, leftOut, places, times } = seen
-          const hits = yield* inSlices(
+          const { hits, isCut } = yield* inSlices(
             ObjectIndex.searching(index, {
               text,
               kinds,
@@ -402,6 +402,7 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
             isFilling: times.isWanted,
             failure,
             isPartial:
+              isCut ||
               [...leftOut.values()].some((tables) => tables > 0) ||
               [...ids].some((id) => ObjectIndex.tableOf(index, id)?.columns === undefined)
           }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as ObjectIndex from "../../src/tools/core/ObjectIndex.js"
 import * as Refresh from "../../src/tools/core/Refresh.js"
-import { catalogOf, misspelt, seeded } from "../utils/searchCatalog.js"
+import { catalogOf, misspelt, search, seeded } from "../utils/searchCatalog.js"
 
 const all: ReadonlySet<ObjectIndex.Kind> = new Set(["table", "view", "column"])
 const roomy = { maxObjects: 1_000_000, maxBytes: 1_000_000_000 }
@@ -39,7 +39,7 @@ const find = (
   text: string,
   more: Partial<ObjectIndex.Question> = {}
 ): ReadonlyArray<string> =>
-  ObjectIndex.search(index, { text, kinds: all, limit: 10, sees: () => true, ...more }).map(shown)
+  search(index, { text, kinds: all, limit: 10, sees: () => true, ...more }).hits.map(shown)
 
 describe("a search", () => {
   const size = { tables: 300, columns: 20, seed: 5 }
@@ -52,9 +52,22 @@ describe("a search", () => {
     const pauses: Array<void> = []
     let last = steps.next()
     for (; last.done !== true; last = steps.next()) pauses.push(last.value)
-    expect(last.value).toEqual(ObjectIndex.search(index, question))
-    expect(last.value.length).toBe(20)
+    expect(last.value).toEqual(search(index, question))
+    expect(last.value.hits.length).toBe(20)
+    expect(last.value.isCut).toBe(false)
     expect(pauses.length).toBeGreaterThan(50)
+  })
+
+  it("tells that it is cut where it has more columns before it than it looks at", () => {
+    const wide = Array.from({ length: 11 }, (_, at) =>
+      table(
+        `ORDERS_${at}`,
+        Array.from({ length: 10_000 }, (_, column) => `C${column}`)
+      )
+    )
+    const question = { text: "orders", kinds: all, limit: 5, sees: () => true }
+    expect(search(indexOf(wide.slice(0, 10)).index, question).isCut).toBe(false)
+    expect(search(indexOf(wide).index, question)).toMatchObject({ hits: { length: 5 }, isCut: true })
   })
 
   it("goes on when the index changes in a pause, and tells nothing that is gone", () => {
@@ -64,7 +77,7 @@ describe("a search", () => {
     for (const id of ids) if (id !== undefined) ObjectIndex.release(index, id)
     let last = steps.next()
     while (last.done !== true) last = steps.next()
-    expect(last.value).toEqual([])
+    expect(last.value.hits).toEqual([])
   })
 
   it("finds a letter by the two that it is spelt with", () => {

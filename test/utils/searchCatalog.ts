@@ -2,6 +2,16 @@
  * A catalog of any size with names as warehouses have them, and misspelt names, the same for the same seed.
  */
 import type { Column, Table } from "../../src/tools/core/ObjectIndex.js"
+import * as ObjectIndex from "../../src/tools/core/ObjectIndex.js"
+
+/** The search without pauses. */
+export const search = (index: ObjectIndex.ObjectIndex, question: ObjectIndex.Question): ObjectIndex.Hits => {
+  const steps = ObjectIndex.searching(index, question)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
 
 /** Numbers from 0 up to 1: mulberry32. */
 export const seeded = (seed: number): (() => number) => {

@@ -314,7 +314,7 @@ const TABLES_OF_NAMED = 20
 const MOST_WORDS = 12
 
 /**
- * Occurrences of words that one search looks at. Beyond them the words that are left are looked for as they are, without
+ * Entries of the index that one search looks at, but for those of the word that passes this. Beyond them the words that are left are looked for as they are, without
  * their continuations and misspellings: what is common is found by the words before.
  */
 const MOST_OCCURRENCES = 150_000
@@ -365,18 +365,26 @@ interface Met {
   match: { readonly [term: string]: ReadonlyArray<string> }
 }
 
+export interface Hits {
+  /** The best first. */
+  readonly hits: ReadonlyArray<Hit>
+  /** Columns of some tables were not looked at: there were more than one search looks at. */
+  readonly isCut: boolean
+}
+
 /**
- * The objects that match best, the best first. Yields where it may pause: the work between two pauses, and of all, is
- * bounded whatever is asked and however large the index is. What is added or removed meanwhile may be found or not.
+ * The objects that match best. Yields where it may pause: after each word, which is looked for in one go and takes the
+ * longer the more of the index is like it, and then after so many columns. What is added or removed meanwhile may be
+ * found or not.
  */
 export function* searching(
   index: ObjectIndex,
   { kinds, limit, sees, text }: Question
-): Generator<void, ReadonlyArray<Hit>> {
+): Generator<void, Hits> {
   const said = words(text)
   const telling = said.filter((word) => !stopWords.has(word))
   const asked = [...new Set(telling.length === 0 ? said : telling)].slice(0, MOST_WORDS)
-  if (asked.length === 0) return []
+  if (asked.length === 0) return { hits: [], isCut: false }
   const whole = said.join("")
   // A word may be a whole name without the lines between its words, and so may the whole question.
   const wholes = [...asked, ...(said.length === 2 ? [whole] : [])].map(asWhole)
@@ -481,6 +489,7 @@ export function* searching(
 
   const hits: Array<Hit & { readonly order: number }> = []
   let columnsLeft = MOST_COLUMNS
+  let isCut = false
   for (const [id, match] of candidates) {
     yield
     const table = tableOf(index, id)
@@ -525,6 +534,7 @@ export function* searching(
         columnWeight.path * (byPath[at] ?? 0)
       )
     )
+    isCut ||= table.columns.length > columnsLeft
     for (const column of table.columns.slice(0, columnsLeft)) {
       columnsLeft -= 1
       if (++steps % COLUMNS_AT_A_TIME === 0) yield
@@ -543,14 +553,6 @@ export function* searching(
       hits.push({ kind: "column", table, column, score: score + name.extra, order: hits.length })
     }
   }
-  return hits.sort((a, b) => b.score - a.score || a.order - b.order).slice(0, limit)
-}
-
-/** {@link searching} without pauses. */
-export const search = (index: ObjectIndex, question: Question): ReadonlyArray<Hit> => {
-  const steps = searching(index, question)
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done === true) return value
-  }
+  hits.sort((a, b) => b.score - a.score || a.order - b.order)
+  return { hits: hits.slice(0, limit), isCut }
 }
