@@ -97,7 +97,7 @@ const allowedBy = ({ allow, ignoreCase }: Compiled, name: ReadonlyArray<string>,
     : allow.length === 0 || allow.some((pattern) => test(pattern, compared))
 }
 
-const deniedBy = ({ deny, ignoreCase }: Compiled, name: ReadonlyArray<string>, test: Test): boolean => {
+const deniedBy = ({ deny }: Compiled, name: ReadonlyArray<string>, test: Test): boolean => {
   const compared = name.map(forDeny)
   return deny.some((pattern) => test(pattern, compared))
 }

@@ -7,8 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
+import { SEMANTIC } from "./core/ObjectIndex.js"
 import type { SemanticView } from "./core/SemanticView.js"
 import * as Masks from "./masks.js"
+import * as LookUps from "./lookUps.js"
 import * as Names from "./names.js"
 import type * as Query from "./query.js"
 import * as Fields from "./schemas.js"
@@ -72,7 +74,7 @@ const definition = (run: Query.Run, sql: string, maxBytes: number, restricted: b
   // Room is left for the name of the one column, which repeats the whole expression.
   run({ statement: { sql }, part: 1, maxRows: 1, maxBytes: maxBytes + 4096, maxCellBytes: maxBytes }).pipe(
     Effect.map(({ cutCells, rows, truncated }) => {
-      const text = Catalog.text(rows[0]?.[0] ?? null)
+      const text = LookUps.text(rows[0]?.[0] ?? null)
       if (text === "") {
         return {
           definition_note:
@@ -152,7 +154,7 @@ export const make = Effect.gen(function* () {
         const { head, semantic } = Catalog.semantic(value.properties, object, which, { policy, rules }, meta)
         return {
           view: Names.written(...object),
-          kind: Catalog.SEMANTIC,
+          kind: SEMANTIC,
           ...head,
           columns: [],
           semantic

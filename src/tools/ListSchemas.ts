@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
+import * as LookUps from "./lookUps.js"
 import * as Names from "./names.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
@@ -54,13 +55,13 @@ export const make = Effect.gen(function* () {
         keep:
           rules === undefined
             ? undefined
-            : (entry) => Names.shows(rules, ...namespace, Catalog.text(entry.name)),
+            : (entry) => Names.shows(rules, ...namespace, LookUps.text(entry.name)),
         fields: ["name", "comment", "created_on"],
-        entry: (entry) => ({ ...entry, name: Names.written(Catalog.text(entry.name)) }),
+        entry: (entry) => ({ ...entry, name: Names.written(LookUps.text(entry.name)) }),
         narrower: "Narrow the list with pattern"
       })
       const schemas = entries.map((entry) => ({
-        name: Catalog.text(entry.name),
+        name: LookUps.text(entry.name),
         ...Catalog.texts(entry, ["comment", "created_on"])
       }))
       return { ...head, schemas }

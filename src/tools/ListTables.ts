@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
+import * as LookUps from "./lookUps.js"
 import * as Names from "./names.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
@@ -43,7 +44,7 @@ type Flagged = Catalog.Entry<"kind" | (typeof tableFlags)[number]>
 
 /** What a row of SHOW TABLES is, in words: `DYNAMIC TABLE`. */
 export const kindOf = (entry: Flagged): Cell => {
-  const set = tableFlags.filter((flag) => Catalog.flag(entry[flag]))
+  const set = tableFlags.filter((flag) => LookUps.flag(entry[flag]))
   return set.length === 0
     ? entry.kind
     : `${set.map((flag) => flag.slice("is_".length).toUpperCase()).join(" ")} TABLE`
@@ -79,15 +80,15 @@ export const make = Effect.gen(function* () {
         fields: ["name", "schema", "kind", "rows", "bytes", "comment"],
         entry: (entry) => ({
           ...entry,
-          name: Names.written(Catalog.text(entry.name)),
-          schema: Names.written(Catalog.text(entry.schema_name)),
+          name: Names.written(LookUps.text(entry.name)),
+          schema: Names.written(LookUps.text(entry.schema_name)),
           kind: kindOf(entry)
         }),
         narrower: Catalog.narrower(namespace)
       })
       const tables = entries.map((entry) => ({
-        name: Catalog.text(entry.name),
-        schema: Catalog.text(entry.schema),
+        name: LookUps.text(entry.name),
+        schema: LookUps.text(entry.schema),
         ...Catalog.texts(entry, ["kind", "comment"]),
         ...Catalog.counts(entry, ["rows", "bytes"])
       }))

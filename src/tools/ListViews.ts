@@ -6,6 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Catalog from "./catalog.js"
+import { SEMANTIC } from "./core/ObjectIndex.js"
+import * as LookUps from "./lookUps.js"
 import * as Names from "./names.js"
 import * as Fields from "./schemas.js"
 import * as Tool from "./Tool.js"
@@ -40,8 +42,8 @@ const onlyOnce = <View extends { readonly name: string; readonly schema: string;
   all: ReadonlyArray<View>
 ) => {
   const nameOf = ({ name, schema }: View) => JSON.stringify([schema, name])
-  const semantic = new Set(all.filter(({ kind }) => kind === Catalog.SEMANTIC).map(nameOf))
-  const views = all.filter((view) => view.kind === Catalog.SEMANTIC || !semantic.has(nameOf(view)))
+  const semantic = new Set(all.filter(({ kind }) => kind === SEMANTIC).map(nameOf))
+  const views = all.filter((view) => view.kind === SEMANTIC || !semantic.has(nameOf(view)))
   return { count: views.length, views }
 }
 
@@ -76,18 +78,18 @@ export const make = Effect.gen(function* () {
         fields: ["name", "schema", "kind", "comment", "is_secure", "is_materialized"],
         entry: (entry, kind) => ({
           ...entry,
-          name: Names.written(Catalog.text(entry.name)),
-          schema: Names.written(Catalog.text(entry.schema_name)),
-          kind: kind === "VIEWS" ? null : Catalog.SEMANTIC
+          name: Names.written(LookUps.text(entry.name)),
+          schema: Names.written(LookUps.text(entry.schema_name)),
+          kind: kind === "VIEWS" ? null : SEMANTIC
         }),
         narrower: Catalog.narrower(namespace)
       })
       const views = entries.map((entry) => ({
-        name: Catalog.text(entry.name),
-        schema: Catalog.text(entry.schema),
+        name: LookUps.text(entry.name),
+        schema: LookUps.text(entry.schema),
         ...Catalog.texts(entry, ["kind", "comment"]),
-        ...(Catalog.flag(entry.is_secure) ? { is_secure: true } : {}),
-        ...(Catalog.flag(entry.is_materialized) ? { is_materialized: true } : {})
+        ...(LookUps.flag(entry.is_secure) ? { is_secure: true } : {}),
+        ...(LookUps.flag(entry.is_materialized) ? { is_materialized: true } : {})
       }))
       return { ...head, ...onlyOnce(views) }
     })

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { ReadOnly } from "../gate/ReadOnly.js"
 import type { StatementRejected } from "../gate/ReadOnly.js"
 import { nearest } from "../platform/core/Nearest.js"
-import type { Kind as MaskKind } from "../sql/MaskRules.js"
+import * as MaskRules from "../sql/MaskRules.js"
 import { forGate } from "./CallPolicy.js"
 import * as Catalog from "./catalog.js"
 import * as Profile from "./core/Profile.js"
@@ -99,7 +99,7 @@ const output = Schema.Struct({
 interface Column extends Profile.Column {
   readonly name: string
   readonly type: string
-  readonly mask: MaskKind | undefined
+  readonly mask: MaskRules.Kind | undefined
 }
 
 /** What was learned of the table, and what of it is profiled. */
@@ -114,12 +114,28 @@ interface Plan {
 const noteOf = ({ kind }: Column): { readonly note?: string } =>
   kind === "nested" || kind === "opaque" ? { note: "Values of this type are not compared." } : {}
 
-const incomplete = (object: Names.Name): Tool.ToolError =>
+/** Why a look-up is not whole; undefined where it is. `cells`: whether values that are cut are a matter. */
+const lacking = ({ cutCells, partial, truncated }: Query.Collected, cells: boolean): string | undefined => {
+  switch (truncated?.reason) {
+    case "rows":
+      return `it has more than ${truncated.limit} columns`
+    case "bytes":
+      return `what describes it is larger than ${truncated.limit} bytes`
+    case "quota":
+      return "a quota of result bytes is used up (get_limits says when it is reset)"
+  }
+  if (cutCells > 0 && cells) {
+    return `the expression of a column is longer than ${Masks.lookUpBounds.maxCellBytes} bytes, and columns are masked for this client`
+  }
+  return partial ? "the warehouse told a part of it" : undefined
+}
+
+const incomplete = (object: Names.Name, why: string): Tool.ToolError =>
   new Tool.ToolError({
     code: "LOOK_UP_INCOMPLETE",
     description:
-      `The columns of ${Names.written(...object)} could not all be looked up, and nothing of its rows was read. ` +
-      "A quota of result bytes may be used up (get_limits says when it is reset); else use describe_table and execute_query.",
+      `${Names.written(...object)} could not be looked up as a whole: ${why}. Nothing of its rows was read. ` +
+      "describe_table and execute_query tell of a part of it.",
     retryable: false
   })
 
@@ -188,21 +204,22 @@ export const make = Effect.gen(function* () {
       part: LookUps.OWN_PART + 1,
       pick: ["name", "kind", "rows", "bytes", "is_dynamic", "is_external", "is_hybrid", "is_iceberg"],
       keep,
-      maxRows: 1
+      maxRows: 2
     })
     // Columns that are not known would be left out without a word, and a table without its size be read whole.
-    const isAll = LookUps.isWhole(described) && described.truncated === undefined && LookUps.isWhole(listed)
-    if (!isAll) return yield* incomplete(object)
+    // What expressions name decides what else is masked; where nothing is, they are of no matter.
+    const why = lacking(described, !MaskRules.isEmpty((yield* query.policy).masks)) ?? lacking(listed, false)
+    if (why !== undefined) return yield* incomplete(object, why)
     const [, kind = null, rows = null, bytes = null, ...others] = listed.rows[0] ?? []
     return {
       columns: Masks.columnsOf(described.rows),
       isSemantic: described.rows.some(([, , , kind = null]) => Catalog.isMember(kind)),
-      rows: Catalog.count(rows),
-      bytes: Catalog.count(bytes),
+      rows: LookUps.count(rows),
+      bytes: LookUps.count(bytes),
       hasBlocks:
         query.dialect === "snowflake" &&
-        /^(?:BASE |TRANSIENT |TEMPORARY )?TABLE$|^TRANSIENT$|^TEMPORARY$/i.test(Catalog.text(kind)) &&
-        !others.some(Catalog.flag)
+        /^(?:BASE |TRANSIENT |TEMPORARY )?TABLE$|^TRANSIENT$|^TEMPORARY$/i.test(LookUps.text(kind)) &&
+        !others.some(LookUps.flag)
     }
   })
 

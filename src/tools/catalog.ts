@@ -33,8 +33,6 @@ const CELL_BYTES = 2048
 const SHOW_CAP = 10_000
 const MAX_PAGES = 10
 
-export { count, flag, text } from "./lookUps.js"
-
 /** One row by the names of its columns. */
 export type Entry<Name extends string> = { readonly [K in Name]: Cell }
 
@@ -96,9 +94,6 @@ const joined = (before: Query.Collected, page: Query.Collected): Query.Collected
   bytes: before.bytes + page.bytes,
   arrived: before.arrived + page.arrived
 })
-
-/** The kind of a semantic view, as it is told; other views have none. */
-export { SEMANTIC } from "./core/ObjectIndex.js"
 
 type Listed = "DATABASES" | "SCHEMAS" | "TABLES" | "VIEWS" | "SEMANTIC VIEWS"
 

@@ -3,7 +3,8 @@
  * of one name, and the cells of its rows.
  */
 import * as Effect from "effect/Effect"
-import type { Cell, Row, WarehouseError } from "../warehouse/Warehouse.js"
+import type { Cell, Row } from "../warehouse/Warehouse.js"
+import { WarehouseError } from "../warehouse/Warehouse.js"
 import * as Names from "./names.js"
 import type { ToolError } from "./Tool.js"
 
@@ -79,17 +80,17 @@ export const showOne = (
  * What is listed of a kind that an account may not know: nothing then. Every other failure is one, since what could not be
  * looked up must not be taken for what is not there.
  */
-export const noneWhereUnknown = <A, E extends { readonly _tag: string }, R>(
+export const noneWhereUnknown = <A, E, R>(
   listing: Effect.Effect<A, E | WarehouseError, R>,
   none: A
 ): Effect.Effect<A, E | WarehouseError, R> =>
   Effect.catchIf(
     listing,
-    (error) => error._tag === "WarehouseError" && "reason" in error && error.reason === "InvalidStatement",
+    (error) => error instanceof WarehouseError && error.reason === "InvalidStatement",
     () => Effect.succeed(none)
   )
 
-/** Every row arrived, and nothing of it was cut; more rows than were asked for are no matter. */
+/** Every row arrived, and nothing of it was cut. */
 export const isWhole = ({
   cutCells,
   partial,
@@ -97,5 +98,5 @@ export const isWhole = ({
 }: {
   readonly cutCells: number
   readonly partial: boolean
-  readonly truncated: { readonly reason: string } | undefined
-}): boolean => cutCells === 0 && !partial && (truncated === undefined || truncated.reason === "rows")
+  readonly truncated: object | undefined
+}): boolean => cutCells === 0 && !partial && truncated === undefined

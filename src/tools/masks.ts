@@ -160,9 +160,8 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
     const describe = Effect.gen(function* () {
       const sql = `DESCRIBE TABLE ${yield* Names.quoted(table)}`
       const described = yield* ask(sql, ["name", "type", "expression"], { maxRows: MAX_COLUMNS })
-      const { rows, truncated } = described
-      if (!LookUps.isWhole(described) || truncated !== undefined || rows.length === 0)
-        return yield* withoutTable(table)
+      const { rows } = described
+      if (!LookUps.isWhole(described) || rows.length === 0) return yield* withoutTable(table)
       return columnsOf(rows)
     })
     const show = Effect.fnUntraced(function* (

@@ -23,9 +23,10 @@ import { CallNotes, CurrentNotes } from "./callNotes.js"
 import * as Refresh from "./core/Refresh.js"
 import { kindOf, tableFlags } from "./ListTables.js"
 import * as Catalog from "./catalog.js"
+import * as LookUps from "./lookUps.js"
 import * as Names from "./names.js"
 import * as Query from "./query.js"
-import { fullName } from "./core/ObjectIndex.js"
+import { fullName, SEMANTIC } from "./core/ObjectIndex.js"
 import type { Column, Fill, Stopped, Table } from "./SearchIndex.js"
 
 /** The client as which the statements are counted. Its tier is `default`. */
@@ -65,7 +66,7 @@ const columnColumns = [
 
 /** `{"type":"FIXED","precision":12,"scale":2}` -> `NUMBER(12,2)`. */
 const typeOf = (cell: Cell): string => {
-  const given = Catalog.text(cell)
+  const given = LookUps.text(cell)
   const [, type = given] = /"type"\s*:\s*"([A-Z_]+)"/.exec(given) ?? []
   const number = (name: string) => new RegExp(`"${name}"\\s*:\\s*(\\d+)`).exec(given)?.[1]
   const [precision, scale = "0"] = [number("precision"), number("scale")]
@@ -254,7 +255,7 @@ export const make = Effect.gen(function* () {
       for (let page = 0; page < MAX_PAGES; page++) {
         const { isCut, rows } = yield* show<Name | "name">(fill, what, schema, pick, rest)
         all.push(...rows)
-        const last = Catalog.text(rows.at(-1)?.name ?? null)
+        const last = LookUps.text(rows.at(-1)?.name ?? null)
         if (!isCut || last === "") break
         const literal = yield* Effect.either(Names.literal(last, "The name"))
         if (literal._tag === "Left") break
@@ -276,7 +277,7 @@ export const make = Effect.gen(function* () {
       const all: Array<Catalog.Entry<Name | "name">> = []
       const databases = yield* show(fill, "DATABASES", [], ["name"])
       for (const { name } of databases.rows) {
-        const database = Catalog.text(name)
+        const database = LookUps.text(name)
         if (!shows([database])) continue
         const inDatabase = yield* show<Name | "name">(fill, what, [database], pick)
         if (!inDatabase.isCut) {
@@ -285,7 +286,7 @@ export const make = Effect.gen(function* () {
         }
         const schemas = yield* show(fill, "SCHEMAS", [database], ["name"])
         for (const { name } of schemas.rows) {
-          const schema = [database, Catalog.text(name)]
+          const schema = [database, LookUps.text(name)]
           if (schema[1] !== INFORMATION_SCHEMA && shows(schema)) {
             all.push(...(yield* pages<Name>(fill, what, schema, pick)))
           }
@@ -310,15 +311,15 @@ export const make = Effect.gen(function* () {
       const { rows } = yield* show(fill, "WAREHOUSES", [], ["name", "state", "is_current"])
       return rows.some(
         ({ is_current, name, state }) =>
-          Catalog.text(state) === "STARTED" &&
-          (Catalog.flag(is_current) || (own !== undefined && Names.exact(own) === Catalog.text(name)))
+          LookUps.text(state) === "STARTED" &&
+          (LookUps.flag(is_current) || (own !== undefined && Names.exact(own) === LookUps.text(name)))
       )
     })
 
   const toColumn = (row: ColumnRow): Column => ({
-    name: Catalog.text(row.column_name),
+    name: LookUps.text(row.column_name),
     type: typeOf(row.data_type),
-    comment: Catalog.text(row.comment)
+    comment: LookUps.text(row.comment)
   })
 
   /** Each table with its columns of a list that holds all of them. */
@@ -328,9 +329,9 @@ export const make = Effect.gen(function* () {
   ): ReadonlyArray<Table> => {
     const byTable = grouped(rows, (row) =>
       fullName({
-        database: Catalog.text(row.database_name),
-        schema: Catalog.text(row.schema_name),
-        name: Catalog.text(row.table_name)
+        database: LookUps.text(row.database_name),
+        schema: LookUps.text(row.schema_name),
+        name: LookUps.text(row.table_name)
       })
     )
     return tables.map((table) => ({ ...table, columns: (byTable.get(fullName(table)) ?? []).map(toColumn) }))
@@ -387,9 +388,9 @@ export const make = Effect.gen(function* () {
       // Tables and views are told also where the statements do not last for these.
       const semantic = yield* Effect.either(semanticViews(fill, shows))
       const place = (entry: Catalog.Entry<"name" | "database_name" | "schema_name">) => ({
-        database: Catalog.text(entry.database_name),
-        schema: Catalog.text(entry.schema_name),
-        name: Catalog.text(entry.name)
+        database: LookUps.text(entry.database_name),
+        schema: LookUps.text(entry.schema_name),
+        name: LookUps.text(entry.name)
       })
       const isFound = ({ database, name, schema }: ReturnType<typeof place>) =>
         schema !== INFORMATION_SCHEMA && permits([database, schema, name])
@@ -397,8 +398,8 @@ export const make = Effect.gen(function* () {
         .map((entry): Table => ({
           ...place(entry),
           isView: true,
-          kind: Catalog.SEMANTIC,
-          comment: Catalog.text(entry.comment),
+          kind: SEMANTIC,
+          comment: LookUps.text(entry.comment),
           columns: []
         }))
         .filter(isFound)
@@ -408,14 +409,14 @@ export const make = Effect.gen(function* () {
         ...listed.map((entry) => ({
           ...place(entry),
           isView: false,
-          kind: Catalog.text(kindOf(entry)),
-          comment: Catalog.text(entry.comment)
+          kind: LookUps.text(kindOf(entry)),
+          comment: LookUps.text(entry.comment)
         })),
         ...views.map((entry) => ({
           ...place(entry),
           isView: true,
           kind: "VIEW",
-          comment: Catalog.text(entry.comment)
+          comment: LookUps.text(entry.comment)
         }))
       ].filter((one) => isFound(one) && !(one.isView && isSemantic.has(fullName(one))))
       const placeOf = ({ database, schema }: (typeof found)[number]) => JSON.stringify([database, schema])

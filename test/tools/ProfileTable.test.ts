@@ -455,9 +455,9 @@ describe("profile_table", () => {
     () =>
       Effect.gen(function* () {
         const many = Object.fromEntries(Array.from({ length: 10_001 }, (_, at) => [`C${at}`, "NUMBER(38,0)"]))
-        for (const [columns, options] of [
-          [{ A: "NUMBER(38,0)", B: "NUMBER(38,0)", C: "NUMBER(38,0)" }, { bytesLeft: 90 }],
-          [many, {}]
+        for (const [columns, options, why] of [
+          [{ A: "NUMBER(38,0)", B: "NUMBER(38,0)", C: "NUMBER(38,0)" }, { bytesLeft: 90 }, "get_limits"],
+          [many, {}, "more than 10000 columns"]
         ] as const) {
           const { call, warehouse } = yield* Fakes.harness(ProfileTable.make, {
             ...options,
@@ -468,11 +468,32 @@ describe("profile_table", () => {
           })
           expect(yield* Effect.flip(call({ table: "d.s.t" }))).toMatchObject({
             code: "LOOK_UP_INCOMPLETE",
-            description: expect.stringContaining("get_limits")
+            description: expect.stringContaining(why)
           })
           expect((yield* warehouse.sql).filter((sql) => !/^(?:DESCRIBE|SHOW)/.test(sql))).toEqual([])
         }
       })
+  )
+
+  it.effect("takes an expression that is too long to be read whole for a matter of masks alone", () =>
+    Effect.gen(function* () {
+      const long = { name: "A", type: "NUMBER(38,0)", kind: "COLUMN", expression: "1+".repeat(40_000) + "1" }
+      const asked = (masks: { readonly [column: string]: "null" }) =>
+        Effect.gen(function* () {
+          const { call, warehouse } = yield* Fakes.harness(ProfileTable.make, {
+            policy: { masks },
+            rules: [
+              { when: /^DESCRIBE/, then: Fake.records([long]) },
+              { when: /^SHOW/, then: listed({ rows: 9, bytes: 1000 }) }
+            ]
+          })
+          const answer = yield* Effect.either(call({ table: "d.s.t" }))
+          const isRead = (yield* warehouse.sql).some((sql) => !/^(?:DESCRIBE|SHOW)/.test(sql))
+          return { isRead, code: answer._tag === "Left" && "code" in answer.left ? answer.left.code : "" }
+        })
+      expect(yield* asked({})).toMatchObject({ isRead: true })
+      expect(yield* asked({ "D.S.T.B": "null" })).toEqual({ isRead: false, code: "LOOK_UP_INCOMPLETE" })
+    })
   )
 
   it.effect("says of a semantic view what to call", () =>
