@@ -91,6 +91,8 @@ export class StatementRejected extends Schema.TaggedError<StatementRejected>("sn
     code: RejectionCode,
     /** What is wrong, and what is allowed instead. */
     reason: Schema.String,
+    /** What else is wrong, in which names and words of the warehouse stand: a model must not take them for the server's. */
+    words: Schema.optional(Schema.String),
     /** Offset into the caller's text, in UTF-16 units, where known. */
     position: Schema.optional(Schema.Number),
     /** What an operator can do to allow it, where that is possible. */
@@ -102,7 +104,12 @@ export class StatementRejected extends Schema.TaggedError<StatementRejected>("sn
   }
 ) {
   override get message(): string {
-    return `${this.code}: ${this.reason}`
+    return `${this.code}: ${this.why}`
+  }
+
+  /** The reason with the words of the warehouse, for people. */
+  get why(): string {
+    return this.words === undefined ? this.reason : `${this.reason}: ${this.words}`
   }
 }
 

@@ -441,6 +441,7 @@ export const fromError = (
         code: "STATEMENT_REJECTED",
         message:
           `STATEMENT_REJECTED (${error.code}): ${sentence(error.reason)}` +
+          (error.words === undefined ? "" : ` ${quote(sentence(error.words))}`) +
           (error.hint === undefined ? "" : ` ${sentence(error.hint)}`) +
           " Nothing was executed. This server is read-only; change the statement, repeating it will be rejected again.",
         retryable: false,
@@ -515,7 +516,9 @@ export const fromError = (
     case "ToolError":
       return {
         code: error.code,
-        message: `${error.code}: ${sentence(error.description)}`,
+        message:
+          `${error.code}: ${sentence(error.description)}` +
+          (error.suggestions === undefined ? "" : ` Did you mean ${quote(error.suggestions.join(" or "))}?`),
         ...(error.retryAfterMs === undefined
           ? { retryable: error.retryable }
           : retry(error.retryAfterMs, now)),

@@ -18,6 +18,8 @@ export interface Rejection {
     | "FUNCTION_NOT_ALLOWED"
     | "OBJECT_NOT_ALLOWED"
   readonly reason: string
+  /** What else is wrong, in which names and words of the warehouse stand: nothing that the caller wrote. */
+  readonly words?: string | undefined
   readonly position?: number | undefined
   readonly hint?: string | undefined
   /** Tables, in full, of which something has to be looked up before the statement can be decided on. */

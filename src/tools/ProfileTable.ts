@@ -183,8 +183,8 @@ export const make = Effect.gen(function* () {
       all.map((column) => column.name)
     ).map((each) => Names.written(each))
     return Names.invalidInput(
-      `The table has no column ${missing.map((each) => Names.written(each)).join(", ")}.` +
-        (close.length === 0 ? "" : ` Did you mean ${close.join(" or ")}?`)
+      `The table has no column ${missing.map((each) => Names.written(each)).join(", ")}.`,
+      close
     )
   }
 

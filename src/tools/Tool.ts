@@ -40,7 +40,9 @@ export class ToolError extends Schema.TaggedError<ToolError>("snowguard/ToolErro
   description: Schema.String,
   /** Will the same call work later? */
   retryable: Schema.Boolean,
-  retryAfterMs: Schema.optional(Schema.Number)
+  retryAfterMs: Schema.optional(Schema.Number),
+  /** Names in the warehouse that may have been meant, as SQL writes them. */
+  suggestions: Schema.optional(Schema.Array(Schema.String))
 }) {
   override get message(): string {
     return this.description

@@ -37,8 +37,13 @@ const eachPart = new RegExp(part, "gs")
  */
 const partsOf = (name: string): Name => (dotted.test(name) ? (name.match(eachPart) ?? []) : [name]).map(exact)
 
-export const invalidInput = (description: string): ToolError =>
-  new ToolError({ code: "INVALID_INPUT", description, retryable: false })
+export const invalidInput = (description: string, suggestions: ReadonlyArray<string> = []): ToolError =>
+  new ToolError({
+    code: "INVALID_INPUT",
+    description,
+    retryable: false,
+    ...(suggestions.length === 0 ? {} : { suggestions })
+  })
 
 /** Where names are looked up that do not say their database and schema: that of the session. */
 export type Place = Pick<Statement, "database" | "schema">

@@ -56,11 +56,11 @@ export const statements = (input: string): Either.Either<ReadonlyArray<string>, 
 export const asJson = (verdict: Either.Either<Accepted, StatementRejected>, dialect: string): string =>
   JSON.stringify(
     Either.match(verdict, {
-      onLeft: ({ code, hint, position, reason }) => ({
+      onLeft: ({ code, hint, position, why }) => ({
         accepted: false,
         dialect,
         code,
-        message: reason,
+        message: why,
         ...(position === undefined ? {} : { position }),
         ...(hint === undefined ? {} : { hint })
       }),
@@ -92,9 +92,9 @@ export const asText = (
   dialect: string
 ): string =>
   Either.match(verdict, {
-    onLeft: ({ code, hint, position, reason }) =>
+    onLeft: ({ code, hint, position, why }) =>
       [
-        `refused   ${code}${position === undefined ? "" : ` at ${place(sql, position)}`}: ${reason}`,
+        `refused   ${code}${position === undefined ? "" : ` at ${place(sql, position)}`}: ${why}`,
         ...(hint === undefined ? [] : [`          ${hint}`]),
         `          dialect: ${dialect}`
       ].join("\n"),

@@ -306,11 +306,13 @@ const resolve = (
     const unknown = new Map<string, Table>()
     const reason = showsMasked(table, known, rules, masking, place, unknown)
     if (reason !== undefined) {
-      return refusal(
-        reason,
-        token,
-        "query its tables (describe_view), which can be masked; an operator can name it in mask or allow_objects"
-      )
+      return Either.left({
+        code: "OBJECT_NOT_ALLOWED",
+        reason: `${full(table)} may show what is masked for this tier`,
+        words: reason,
+        position: token?.start,
+        hint: "query its tables (describe_view), which can be masked; an operator can name it in mask or allow_objects"
+      })
     }
     if (unknown.size > 0) {
       return Either.left({
