@@ -31,6 +31,7 @@ import * as ResultShape from "../platform/core/ResultShape.js"
 import { weight } from "../warehouse/duckdb/cells.js"
 import type { Engine } from "../warehouse/duckdb/engine.js"
 import * as Engines from "../warehouse/duckdb/engine.js"
+import { bounded } from "../warehouse/duckdb/errors.js"
 import { writeSnapshot } from "../warehouse/duckdb/instance.js"
 import { load } from "../warehouse/duckdb/load.js"
 import * as Protocol from "../warehouse/duckdb/protocol.js"
@@ -132,17 +133,19 @@ const run = (
       }
     })
   ).pipe(
-    Effect.catchAll((failure) => Effect.sync(() => send({ _tag: "Fail", id: request.id, failure }))),
+    Effect.catchAll((failure) =>
+      Effect.sync(() => send({ _tag: "Fail", id: request.id, failure: bounded(failure) }))
+    ),
     Effect.catchAllDefect((defect) =>
       Effect.sync(() =>
         send({
           _tag: "Fail",
           id: request.id,
-          failure: {
+          failure: bounded({
             reason: "ServerFault",
             description: "SQL execution internal error.",
             detail: String(defect)
-          }
+          })
         })
       )
     ),

@@ -23,5 +23,13 @@ export const bytes = (count: number): string => {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
 
+/** A text without its middle where it is longer than `most`, at whole code points: an end often tells as much as a beginning. */
+export const shortened = (text: string, most: number): string => {
+  if (text.length <= most) return text
+  const tail = Math.floor(most / 4)
+  const head = text.slice(0, most - tail - 1).replace(/[\uD800-\uDBFF]$/, "")
+  return `${head}…${text.slice(text.length - tail).replace(/^[\uDC00-\uDFFF]/, "")}`
+}
+
 /** Descriptions come from many places; some end their sentence and some do not. */
 export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)

@@ -48,6 +48,7 @@ import { unsafeMonotonicMillis } from "../../platform/monotonic.js"
 import { CurrentPrincipal } from "../../platform/Principal.js"
 import type { Column, Result, Row } from "../Warehouse.js"
 import { WarehouseError } from "../Warehouse.js"
+import { bounded } from "./errors.js"
 import type { End, Process } from "./process.js"
 import { start } from "./process.js"
 import * as Protocol from "./protocol.js"
@@ -585,7 +586,8 @@ export const make = (options: Options): Effect.Effect<Client, never, Scope.Scope
           job.parts.push(message)
           return settle(lane, job, Effect.void)
         case "Fail": {
-          const { detail, ...failure } = message.failure
+          // The child has bounded it; a child whose memory is corrupted may not have.
+          const { detail, ...failure } = bounded(message.failure)
           // A statement that is run again has less time than it was given; its caller is told the whole.
           if (failure.reason === "StatementTimeout") {
             return settle(lane, job, Effect.fail(outOfTime(job.queryId, job.limitMs)))

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { shortened } from "../../platform/core/format.js"
 import * as Lru from "../../platform/core/Lru.js"
 import type { Bind, Column, Row } from "../Warehouse.js"
 import { quoted, sameInDuckDb, upper } from "../../sql/Identifier.js"
@@ -152,6 +153,9 @@ const tableRows = 500
 const remembered = { maxEntries: 200, maxBytes: 1024 * 1024 }
 const longestRemembered = 8 * 1024
 
+/** Characters of the name of a column: longer ones are texts of expressions, or made of data. */
+const longestName = 1_000
+
 /** A value of DuckDB's that Snowflake does not have. */
 const difference: Failed = {
   reason: "InvalidStatement",
@@ -232,7 +236,11 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.
         const names = resultNames(select.sql, select.tokens, running.names)
         const columns = names.map((name, index): Column => {
           const type = running.types[index]!
-          return { name, type: snowflakeType(type.alias ?? type.toString()), nullable: true }
+          return {
+            name: shortened(name, longestName),
+            type: snowflakeType(type.alias ?? type.toString()),
+            nullable: true
+          }
         })
         const pull = running.pull(cells.reader(running.types))
         return { columns, pull: Effect.mapError(pull, Option.map(runError(request, namespace, select))) }

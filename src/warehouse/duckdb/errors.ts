@@ -3,10 +3,12 @@
  *
  * DuckDB says what happened only in prose: `<Kind> Error: <text>`, then, on lines of their own, candidates,
  * an excerpt of the statement and advice on settings. Only the first part says anything to the author of
- * the statement; the rest, and every name of DuckDB's own, is left out.
+ * the statement; the rest, and every name of DuckDB's own, is left out. It may quote a whole value, of any size, which
+ * nothing counts as a result: {@link bounded}.
  *
  * @since 0.1.0
  */
+import { shortened } from "../../platform/core/format.js"
 import { upper } from "../../sql/Identifier.js"
 import type { Reason } from "../Warehouse.js"
 import { noInterval } from "./dialect/library.js"
@@ -28,6 +30,41 @@ export interface Failure {
     readonly candidates: ReadonlyArray<string>
   }
 }
+
+/** What is read of a message: more than the longest that quotes no value. */
+const READ = 16 * 1024
+
+/** Characters of a text about a failure, as of Snowflake's. */
+const LONGEST = 600
+
+/** Names that are suggested. */
+const SUGGESTED = 10
+
+/**
+ * The failure as it is told: values and names of any length stand in none of its texts.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const bounded = <
+  F extends {
+    readonly description: string
+    readonly suggestions?: ReadonlyArray<string> | undefined
+    readonly detail?: string | undefined
+  }
+>(
+  failure: F
+): F => ({
+  ...failure,
+  description: shortened(failure.description, LONGEST),
+  ...(failure.suggestions === undefined
+    ? {}
+    : {
+        // Half a name is none.
+        suggestions: failure.suggestions.filter(({ length }) => length <= LONGEST).slice(0, SUGGESTED)
+      }),
+  ...(failure.detail === undefined ? {} : { detail: shortened(failure.detail, LONGEST) })
+})
 
 const candidatesOf = (message: string): ReadonlyArray<string> => {
   const line = /^Candidate (?:bindings|tables):[ :]*(.*)$/m.exec(message)?.[1] ?? ""
@@ -325,13 +362,13 @@ const rules: ReadonlyArray<Rule> = [
  * @category conversions
  */
 export const classify = (message: string): Failure => {
-  const shown = withoutFiles(message)
+  const shown = withoutFiles(shortened(message, READ))
   const [, kind = "", text = shown] =
     /^(?:Failed to extract statements: )?([A-Za-z ]+?) Error: ([^]*)$/.exec(shown) ?? []
   for (const rule of rules) {
     if (!rule.kind.test(kind)) continue
     const match = rule.text.exec(text)
-    if (match !== null) return rule.to(match, text)
+    if (match !== null) return bounded(rule.to(match, text))
   }
-  return { reason: "Unknown", code: "000600", sqlState: "XX000", description: sentence(text) }
+  return bounded({ reason: "Unknown", code: "000600", sqlState: "XX000", description: sentence(text) })
 }

@@ -48,7 +48,7 @@ export const gist = (message: string): string => {
     .replace(/^(?:SQL (?:compilation|execution) error:?\s*)+/i, "")
     .replaceAll(/[\p{Cc}\s]+/gu, " ")
     .trim()
-  const short = plain.length > LONGEST ? `${plain.slice(0, LONGEST)}…` : plain
+  const short = plain.length > LONGEST ? `${plain.slice(0, LONGEST).replace(/[\uD800-\uDBFF]$/, "")}…` : plain
   return short === "" || /[.!?…]$/.test(short) ? short : `${short}.`
 }
 

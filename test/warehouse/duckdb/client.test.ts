@@ -59,6 +59,28 @@ const hasAllPlaces = (client: Client) =>
     expect(all).toEqual(Array.from({ length: 24 }, (_, n) => [[n]]))
   })
 
+describe("a statement whose failure quotes a value", () => {
+  const long = (text: string) => `repeat(${text}, 3000000)`
+  it.scopedLive.each([
+    `SELECT TO_NUMBER(${long("'x'")})`,
+    `SELECT CAST(${long("'x'")} AS INTEGER)`,
+    `SELECT CAST(${long("chr(1)")} AS DATE)`,
+    `SELECT CAST(${long("'😀'")} AS BOOLEAN)`,
+    `SELECT CAST(${long("'x'")} AS TIMESTAMP)`,
+    `SELECT PARSE_JSON(${long("'x'")})`,
+    `SELECT CAST(string_agg(i || '@example.com', ',') AS INTEGER) FROM range(100000) t(i)`,
+    `SELECT error(${long("'x'")})`
+  ])("is told in a few hundred characters: %s", (sql) =>
+    Effect.gen(function* () {
+      const { description, ...error } = yield* failure(yield* make(), sql)
+      expect(description).toContain("…")
+      expect(description.length).toBeLessThanOrEqual(600)
+      expect(JSON.stringify({ ...error, description }).length).toBeLessThan(4_000)
+      expect(Buffer.from(description).toString()).toBe(description)
+    })
+  )
+})
+
 describe("a statement that ends its process", () => {
   it.scopedLive("fails alone, with what it did, and is refused when it comes again", () =>
     Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import { classify } from "../../../src/warehouse/duckdb/errors.js"
+import { bounded, classify } from "../../../src/warehouse/duckdb/errors.js"
 
 const line = "\n\nLINE 1: SELECT x FROM y\n               ^"
 
@@ -151,6 +151,34 @@ it("does not show under which name a file of the user's is attached", () => {
     "Odd Error: _snowguard_file_3"
   ]
   for (const message of messages) expect(JSON.stringify(classify(message))).not.toContain("snowguard_file")
+})
+
+it.each([
+  ["Could not convert string '", "' to INT32", "Numeric value '", "' is not recognized."],
+  ["Could not convert string '", "' to BOOL", "Boolean value '", "' is not recognized."],
+  ['invalid date field format: "', '", expected format is (YYYY-MM-DD)', "Date '", "' is not recognized."],
+  ['invalid timestamp field format: "', '", expected', "Timestamp '", "' is not recognized."],
+  ["Malformed JSON: ", "", "Malformed JSON: ", "."]
+])("quotes no whole value, however long: %s%s", (before, after, begins, ends) => {
+  for (const unit of ["x", "\u0001", "é", "😀", "a😀"]) {
+    const message = `Conversion Error: ${before}${unit.repeat(300_000)}${after}${line}`
+    const { code, description } = classify(message)
+    expect(description.length).toBeLessThanOrEqual(600)
+    expect(Buffer.byteLength(JSON.stringify(description))).toBeLessThan(4_000)
+    expect([description.startsWith(begins), description.endsWith(ends)]).toEqual([true, true])
+    expect(Buffer.from(description).toString()).toBe(description)
+    expect(code).toBe(classify(`Conversion Error: ${before}x${after}${line}`).code)
+  }
+})
+
+it("bounds every text of a failure, and suggests no half of a name", () => {
+  const long = "x".repeat(100_000)
+  const failure = bounded({ description: long, detail: long, suggestions: ["ID", long, ...long] })
+  expect(failure.suggestions.slice(0, 3)).toEqual(["ID", "x", "x"])
+  expect(JSON.stringify(failure).length).toBeLessThan(1_500)
+  for (const kind of ["Parser", "Catalog", "Binder", "Conversion", "Out of Range", "Not implemented", "Odd"])
+    for (const text of [long, `syntax error at or near "${long}"`, `Referenced column "${long}" not found`])
+      expect(classify(`${kind} Error: ${text}`).description.length).toBeLessThanOrEqual(600)
 })
 
 it.prop(

@@ -284,6 +284,10 @@ describe("what the driver throws", () => {
       "Object 'X' does not exist or not authorized."
     )
     expect(gist(`a\u001b[31m${"x".repeat(5_000)}`).length).toBeLessThan(620)
+    for (const start of ["", "a"]) {
+      const cut = gist(start + "😀".repeat(1_000))
+      expect(Buffer.from(cut).toString()).toBe(cut)
+    }
     expect(classify(server("002003", "42S02"), "execute")).toMatchObject({ code: "002003", queryId: "01b2" })
   })
 
