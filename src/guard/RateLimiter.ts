@@ -208,8 +208,8 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("snowguard/Rate
   /** Exact: the same call is admitted then and not one millisecond earlier, without calls of other clients. */
   retryAfterMs: Schema.Number,
   /**
-   * What to tell the caller: `retryAfterMs`, and later by one token for each call that was refused by the same bucket
-   * before and told a time that has not come, so that calls refused together do not return together.
+   * What to tell the caller: `retryAfterMs`, and later by what the call takes of the bucket for each call that was refused
+   * by the same bucket just before, so that calls refused together do not return together.
    */
   retryHintMs: Schema.Number,
   /** The cost is larger than the bucket: waiting will never help. */
@@ -274,33 +274,39 @@ export class RateLimiter extends Context.Tag("snowguard/RateLimiter")<
 /** Buckets of which it is remembered what was told last. */
 const TOLD = { maxEntries: 10_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
+/** Calls that the same bucket refuses within so many milliseconds of each other are refused together. */
+const TOGETHER_MS = 1_000
+
 /**
- * The moments that refused calls were told, by the bucket that refused them: the latest, on the clock of `decidedAt`.
- * Updated in place, in the step of one refusal.
+ * The latest moment that a refused call was told, and when it was refused, by the bucket that refused it; on the clock of
+ * `decidedAt`. Updated in place, in the step of one refusal.
  *
  * @internal
  */
-export type Told = Lru.Lru<number>
+export type Told = Lru.Lru<{ readonly at: number; readonly refusedAt: number }>
 
 /** @internal */
-export const makeTold = (): Told => Lru.make<number>(TOLD)
+export const makeTold = (): Told => Lru.make(TOLD)
 
 /**
- * The n-th of calls that are refused together is told the time of the n-th token, for as many as the bucket holds: a
- * client that does not wait pushes its own time no further away than that.
+ * The n-th of calls that are refused together is told the time at which the bucket holds enough for n of them, as many as
+ * it can hold. A client that comes back early after a while is told the exact time again.
  */
 const hintOf = (
   told: Told,
-  { client, cost = 1 }: Request,
-  { binding: { burst, name = "", ratePerSecond, scope }, decidedAt, never, retryAfterMs }: Decided
+  { client }: Request,
+  { binding: { burst, name = "", ratePerSecond, scope }, decidedAt, never, priceMs, retryAfterMs }: Decided
 ): number => {
   if (never) return retryAfterMs
   const isOwn = scope === "client" || scope === "tool"
   const key = JSON.stringify([scope, name, isOwn ? client : ""])
   const due = decidedAt + retryAfterMs
-  const next = (Lru.get(told, key) ?? Number.NEGATIVE_INFINITY) + (cost * 1_000) / ratePerSecond
-  const at = Math.min(Math.max(due, next), due + (burst * 1_000) / ratePerSecond)
-  Lru.set(told, key, at, 1)
+  const last = Lru.get(told, key)
+  const isTogether = last !== undefined && decidedAt - last.refusedAt < TOGETHER_MS
+  const at = isTogether
+    ? Math.min(Math.max(due, last.at + priceMs), due + (burst * 1_000) / ratePerSecond)
+    : due
+  Lru.set(told, key, { at, refusedAt: decidedAt }, 1)
   return Math.ceil(at - decidedAt)
 }
 

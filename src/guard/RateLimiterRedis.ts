@@ -418,6 +418,7 @@ export const make = (
         binding: statusOf(binding, debt),
         decidedAt: elapsed(),
         retryAfterMs,
+        priceMs: price(binding, TokenBucket.costOf(request)) / 1000,
         never
       })
 

@@ -313,7 +313,7 @@ export const fromError = (
     case "RateLimited":
       return error.never
         ? {
-            code: "RATE_LIMITED",
+            code: "RATE_LIMITED" satisfies Code,
             message: `RATE_LIMITED: ${error.message}. ${ran(false)} Waiting will not help; ask for less.`,
             retryable: false,
             scope: error.scope,
@@ -322,7 +322,7 @@ export const fromError = (
             sideEffects: "none"
           }
         : {
-            code: "RATE_LIMITED",
+            code: "RATE_LIMITED" satisfies Code,
             message:
               `RATE_LIMITED: ${scopeWords[error.scope] ?? error.scope} of ${error.ratePerSecond} calls per second ` +
               `(burst ${error.burst}) is reached. ${ran(false)} ${wait(error.retryHintMs, now)}`,
@@ -334,7 +334,7 @@ export const fromError = (
           }
     case "Overloaded":
       return {
-        code: "OVERLOADED",
+        code: "OVERLOADED" satisfies Code,
         message:
           `OVERLOADED: ${slotsText(error)}` +
           `. ${ran(false)} ${wait(error.retryAfterMs, now)}${error.retryAfterMs > LONG_MS ? "" : " Send fewer at once."}`,
@@ -345,7 +345,7 @@ export const fromError = (
       }
     case "Degraded":
       return {
-        code: "DEGRADED",
+        code: "DEGRADED" satisfies Code,
         message:
           `DEGRADED: the server is in ${error.mode} mode because ${error.why}` +
           (error.shed ? `, and turns some queries away` : `, and ${unserved[error.criticality]} now`) +
@@ -359,7 +359,7 @@ export const fromError = (
       }
     case "RepeatedFailure":
       return {
-        code: "REPEATED_FAILURE",
+        code: "REPEATED_FAILURE" satisfies Code,
         message:
           `REPEATED_FAILURE: this statement has failed ${error.attempts} times with ${error.code}: ` +
           `${quote(sentence(cut(error.description, MAX_REPEATED)))} It was not sent again. ` +
@@ -378,7 +378,7 @@ export const fromError = (
       }
     case "QuotaExceeded":
       return {
-        code: "QUOTA_EXCEEDED",
+        code: "QUOTA_EXCEEDED" satisfies Code,
         message: `QUOTA_EXCEEDED: ${quotaText(error, now)}`,
         ...(fitsLater(error) ? retry(error.retryAfterMs, now) : { retryable: false }),
         scope: limitName(error),
@@ -392,7 +392,7 @@ export const fromError = (
       // A lost store is looked for every few seconds: a sooner retry finds nothing changed.
       const ms = Math.max(error.lasting === true ? 60_000 : 5_000, error.retryAfterMs ?? 0)
       return {
-        code: "QUOTA_STORE_UNAVAILABLE",
+        code: "QUOTA_STORE_UNAVAILABLE" satisfies Code,
         message:
           `QUOTA_STORE_UNAVAILABLE: the server cannot read its quota records, so it admits nothing. ${ran(false)} ` +
           (error.lasting === true
@@ -405,7 +405,7 @@ export const fromError = (
     }
     case "CircuitOpen":
       return {
-        code: "CIRCUIT_OPEN",
+        code: "CIRCUIT_OPEN" satisfies Code,
         message: `CIRCUIT_OPEN: ${circuitText(error, now)}`,
         ...(error.retryAfterMs === undefined ? { retryable: false } : retry(error.retryAfterMs, now)),
         scope: "warehouse",
@@ -413,7 +413,7 @@ export const fromError = (
       }
     case "DeadlineExceeded":
       return {
-        code: "DEADLINE_EXCEEDED",
+        code: "DEADLINE_EXCEEDED" satisfies Code,
         message:
           `DEADLINE_EXCEEDED: the call did not finish within ${seconds(error.limitMs)}. ` +
           `${
@@ -438,7 +438,7 @@ export const fromError = (
       }
     case "StatementRejected":
       return {
-        code: "STATEMENT_REJECTED",
+        code: "STATEMENT_REJECTED" satisfies Code,
         message:
           `STATEMENT_REJECTED (${error.code}): ${sentence(error.reason)}` +
           (error.words === undefined ? "" : ` ${quote(sentence(error.words))}`) +
@@ -451,7 +451,7 @@ export const fromError = (
       }
     case "ScanBudgetExceeded":
       return {
-        code: "SCAN_BUDGET_EXCEEDED",
+        code: "SCAN_BUDGET_EXCEEDED" satisfies Code,
         message:
           "SCAN_BUDGET_EXCEEDED: " +
           (error.estimate === undefined
@@ -470,7 +470,7 @@ export const fromError = (
       }
     case "WarehouseSuspended":
       return {
-        code: "WAREHOUSE_SUSPENDED",
+        code: "WAREHOUSE_SUSPENDED" satisfies Code,
         message:
           `WAREHOUSE_SUSPENDED: ${error.message}. ${ran(false)} ` +
           "It works while others use the warehouse; explain_query and catalog tools need none. " +
@@ -505,7 +505,7 @@ export const fromError = (
     }
     case "ToolDenied":
       return {
-        code: "TOOL_DENIED",
+        code: "TOOL_DENIED" satisfies Code,
         message:
           `TOOL_DENIED: callers of the tier ${error.tier} may not call ${error.tool}. ${ran(false)} Do not retry; ` +
           "use one of the listed tools, or tell the user that an operator decides this (tools.enabled, allow_tools, deny_tools).",
@@ -536,7 +536,7 @@ export const fromError = (
  * @category constructors
  */
 export const invalidInput = (tool: string, problems: string): ErrorReport => ({
-  code: "INVALID_INPUT",
+  code: "INVALID_INPUT" satisfies Code,
   message: `INVALID_INPUT: the arguments of ${tool} are not valid. ${problems} Nothing was executed. Correct them and call again.`,
   retryable: false,
   sideEffects: "none"
@@ -549,7 +549,7 @@ export const invalidInput = (tool: string, problems: string): ErrorReport => ({
  * @category constructors
  */
 export const internal = (id: string): ErrorReport => ({
-  code: "INTERNAL",
+  code: "INTERNAL" satisfies Code,
   message: `INTERNAL: the server failed in a way it does not understand (reference ${id}). Tell the user; the server's log has the details.`,
   retryable: false,
   sideEffects: "unknown"
@@ -592,7 +592,7 @@ const RESTART_MS = 10_000
 
 /** @internal The server stopped before the call had ended. `sent`: its statement may have reached the warehouse. */
 export const shuttingDown = (sent: boolean, now: number): ErrorReport => ({
-  code: "SHUTTING_DOWN",
+  code: "SHUTTING_DOWN" satisfies Code,
   message:
     `SHUTTING_DOWN: the server is shutting down and could not wait for this call to end. ` +
     // Told before it is done: the caller may be gone by then.
@@ -604,7 +604,7 @@ export const shuttingDown = (sent: boolean, now: number): ErrorReport => ({
 
 /** @internal `sent`: its statement may have reached the warehouse. */
 export const cancelledByOperator = (sent: boolean): ErrorReport => ({
-  code: "CANCELLED_BY_OPERATOR",
+  code: "CANCELLED_BY_OPERATOR" satisfies Code,
   message:
     "CANCELLED_BY_OPERATOR: an operator of this server cancelled this call. " +
     `${sent ? "The statement was sent and is being cancelled." : "Nothing was executed."} ` +

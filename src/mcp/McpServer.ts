@@ -21,7 +21,7 @@ import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import { randomUUID } from "node:crypto"
+import { hash, randomUUID } from "node:crypto"
 import { Received } from "../guard/Deadline.js"
 import * as Activity from "../observe/Activity.js"
 import { Audit } from "../observe/Audit.js"
@@ -214,9 +214,6 @@ const sdk: { readonly [E in Era]: () => Promise<{ readonly connect: Connect }> }
 /** Clients whose refusals in a row are counted. */
 const REFUSED_CLIENTS = { maxEntries: 1_000, maxBytes: Number.MAX_SAFE_INTEGER }
 
-/** Characters of the arguments by which calls are told apart. */
-const COMPARED = 16_384
-
 /** A call of a tool, as far as its refusals are counted. */
 interface AskedFor {
   readonly tool: string
@@ -363,8 +360,12 @@ export const make = (options: Options) =>
       { input, started, tool }: AskedFor,
       { code, scope, sideEffects }: Report
     ): number => {
-      if (sideEffects !== "none" || scope === undefined) return 1
-      const refusal = JSON.stringify([tool, code, scope, JSON.stringify(input).slice(0, COMPARED)])
+      if (sideEffects !== "none" || scope === undefined) {
+        Lru.remove(refusals, client)
+        return 1
+      }
+      // Arguments may be long, and there are many clients.
+      const refusal = hash("sha256", JSON.stringify([tool, code, scope, input]), "base64")
       const before = Lru.get(refusals, client)
       const isSame = before?.refusal === refusal
       if (isSame && started < before.at) return 1
@@ -398,7 +399,7 @@ export const make = (options: Options) =>
         if (error._tag === "QuotaExceeded") Telemetry.recordLowQuota(tier, client, error)
         const { code, retryAfterMs, scope } = report
         const cause = ErrorReport.logCause(error)
-        const outcome = Activity.outcomeOf(code, report.sideEffects === "unknown")
+        const outcome = Activity.endOf(code, report.sideEffects === "unknown", report.retryable)
         yield* log.refused({ client, tool, code, outcome, scope, retryAfterMs, cause })
         return ErrorReport.toResult(report)
       })
@@ -417,6 +418,7 @@ export const make = (options: Options) =>
       const { decode, encode } = codecOf(tool)
       const decoded = decode(input)
       if (Either.isLeft(decoded)) {
+        Lru.remove(refusals, client)
         return Effect.succeed(ErrorReport.toResult(ErrorReport.invalidInput(tool.name, decoded.left)))
       }
       const answered = Effect.gen(function* () {
@@ -508,10 +510,13 @@ export const make = (options: Options) =>
       started: number
     ) => {
       const { client, tier } = principal
-      const ended = (decision: string, { queryId: failedQuery, sideEffects }: Partial<Report> = {}) => {
+      const ended = (
+        decision: string,
+        { queryId: failedQuery, retryable, sideEffects }: Partial<Report> = {}
+      ) => {
         const now = monotonic()
         const ms = now - started
-        const outcome = Activity.outcomeOf(decision, sideEffects === "unknown")
+        const outcome = Activity.outcomeOf(decision, sideEffects === "unknown", retryable)
         Telemetry.recordCall({ tool: tool.name, tier, outcome: decision, kind: outcome, ms })
         const { bytes, queryId = failedQuery, ranAs, rows, statement, wouldRefuse } = notes.all
         const told = {

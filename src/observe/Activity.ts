@@ -125,6 +125,7 @@ export const codes = {
   INVALID_INPUT: "rejected",
   INVALID_PARAMS: "rejected",
   UNKNOWN_TOOL: "rejected",
+  OBJECT_NOT_ALLOWED: "rejected",
   WAREHOUSE_INVALID_STATEMENT: "rejected",
   WAREHOUSE_NOT_FOUND: "rejected",
   WAREHOUSE_PERMISSION: "rejected",
@@ -144,6 +145,7 @@ export const codes = {
   WAREHOUSE_UNKNOWN: "failed",
   QUOTA_STORE_UNAVAILABLE: "failed",
   RESULT_NOT_AVAILABLE: "failed",
+  LOOK_UP_INCOMPLETE: "failed",
   SEARCH_NOT_READY: "failed",
   CANCELLED_BY_OPERATOR: "failed",
   SHUTTING_DOWN: "failed",
@@ -161,17 +163,30 @@ export type Code = keyof typeof codes
 const isCode = (decision: string): decision is Code => Object.hasOwn(codes, decision)
 
 /**
- * What kind of end a decision of the audit log is. What refuses a call that had sent its statement before (a try of it
- * may have run, and is charged) is a failure.
+ * What kind of end a code is. What refuses a call that had sent its statement before (a try of it
+ * may have run, and is charged) is a failure, and so is what looks like a mistake of the caller while the same call may
+ * work later (`retryable`): a statement that a slow warehouse did not end in time.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const outcomeOf = (decision: string, sent = false): Outcome => {
-  if (decision === "ok" || decision === "cancelled") return decision
-  const outcome = isCode(decision) ? codes[decision] : "failed"
-  return sent && outcome === "refused" ? "failed" : outcome
+export const endOf = (
+  code: string,
+  sent = false,
+  retryable = false
+): Exclude<Outcome, "ok" | "cancelled"> => {
+  const outcome = isCode(code) ? codes[code] : "failed"
+  return (sent && outcome === "refused") || (retryable && outcome === "rejected") ? "failed" : outcome
 }
+
+/**
+ * The same of a decision of the audit log.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const outcomeOf = (decision: string, sent = false, retryable = false): Outcome =>
+  decision === "ok" || decision === "cancelled" ? decision : endOf(decision, sent, retryable)
 
 /** More than an operator looks at; some hundred bytes each. */
 const MAX_CLIENTS = 1_000

@@ -13,7 +13,7 @@ export interface Refusal {
   readonly tool: string
   readonly code: string
   /** What kind of end it is. */
-  readonly outcome: Outcome
+  readonly outcome: Exclude<Outcome, "ok">
   readonly scope: string | undefined
   readonly retryAfterMs: number | undefined
   /** For the operator; the client reads its description only. */
@@ -24,12 +24,12 @@ const MAX_KINDS = 1_000
 
 const MAX_CAUSE = 200
 
-const verbs: { readonly [O in Outcome]: string } = {
-  ok: "answered",
-  cancelled: "cancelled",
-  refused: "refused",
-  rejected: "rejected",
-  failed: "failed"
+/** Of the first call, and of more like it. */
+const texts: { readonly [O in Refusal["outcome"]]: readonly [first: string, more: string] } = {
+  cancelled: ["call cancelled", "more calls were cancelled like this"],
+  refused: ["call refused", "more calls were refused like this"],
+  rejected: ["call rejected", "more calls were rejected like this"],
+  failed: ["call failed", "more calls failed like this"]
 }
 
 const line = (refusal: Refusal | undefined, times: number, isFirst: boolean) => {
@@ -37,16 +37,10 @@ const line = (refusal: Refusal | undefined, times: number, isFirst: boolean) => 
     return Effect.annotateLogs(Effect.logInfo("more calls were refused, or failed"), { times })
   }
   const { outcome, ...all } = refusal
-  const verb = verbs[outcome]
-  if (isFirst) return Effect.annotateLogs(Effect.logInfo(`call ${verb}`), all)
+  const [first, more] = texts[outcome]
+  if (isFirst) return Effect.annotateLogs(Effect.logInfo(first), all)
   const { retryAfterMs: _, ...about } = all
-  return Effect.annotateLogs(
-    Effect.logInfo(`more calls ${verb === "failed" ? verb : `were ${verb}`} like this`),
-    {
-      ...about,
-      times
-    }
-  )
+  return Effect.annotateLogs(Effect.logInfo(more), { ...about, times })
 }
 
 export const make: Effect.Effect<RefusalLog, never, Scope.Scope> = Effect.map(

@@ -155,7 +155,9 @@ const ends = [
       outcome,
       kind
     }))
-  )
+  ),
+  // Blamed on the warehouse.
+  { outcome: "WAREHOUSE_STATEMENT_TIMEOUT" satisfies Activity.Code, kind: "failed" as const }
 ]
 
 const scoped = (reason: Activity.Code, scopes: ReadonlyArray<string>) =>
@@ -174,7 +176,7 @@ const ofLimits = [
 
 const ofGuards = [
   ...ofLimits,
-  ...scoped("OVERLOADED", ["requests", "statements"]),
+  ...scoped("OVERLOADED", Bulkhead.Pool.literals),
   ...scoped("CIRCUIT_OPEN", ["warehouse"]),
   ...scoped(
     "DEGRADED",

@@ -221,7 +221,7 @@ describe("Degradation by measurements", () => {
         threshold: 60_000,
         wayBack: {
           to: "constrained",
-          condition: "nothing may call for cache-only until then",
+          condition: "no signal may call for cache-only",
           inMs: 25_000
         },
         shedding: 1

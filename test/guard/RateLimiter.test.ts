@@ -141,6 +141,42 @@ describe("RateLimiter", () => {
     }).pipe(Effect.provide(layerOf({ rate: 10, burst: 5 })))
   )
 
+  it.effect("spreads calls of a tool that weighs more by what each takes", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.RateLimiter
+      const heavy = { ...call("a"), tool: "profile_table" }
+      yield* limiter.acquire(call("a", 9))
+      const refused = yield* Effect.all(Effect.replicate(Effect.flip(limiter.acquire(heavy)), 3))
+      assert.deepStrictEqual(
+        refused.map(({ retryHintMs }) => retryHintMs),
+        [300, 600, 900]
+      )
+      for (let n = 0; n < 3; n++) {
+        yield* TestClock.adjust(300)
+        yield* limiter.acquire(heavy)
+      }
+    }).pipe(
+      Effect.provide(
+        layerOf(wide, {
+          tiers: { default: { client: { rate: 10, burst: 9 }, tools: { profile_table: { weight: 3 } } } }
+        })
+      )
+    )
+  )
+
+  it.effect("tells the exact time again to a client that comes back too early", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.RateLimiter
+      yield* limiter.acquire(call("a", 5))
+      for (let n = 0; n < 3; n++) {
+        const { retryAfterMs, retryHintMs } = yield* Effect.flip(limiter.acquire(call("a")))
+        assert.strictEqual(retryAfterMs, 1_000_000 - n * 60_000)
+        assert.strictEqual(retryHintMs, retryAfterMs)
+        yield* TestClock.adjust("1 minute")
+      }
+    }).pipe(Effect.provide(layerOf({ rate: 0.001, burst: 5 })))
+  )
+
   it.effect("a client that does not wait is told no later than as many calls as the bucket holds", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.RateLimiter

@@ -14,6 +14,7 @@ import * as Live from "../../src/platform/Live.js"
 import * as Principal from "../../src/platform/Principal.js"
 import { RateLimited } from "../../src/guard/RateLimiter.js"
 import * as Tool from "../../src/tools/Tool.js"
+import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
 import * as CallPolicy from "../../src/tools/CallPolicy.js"
 
@@ -262,6 +263,50 @@ describe("McpServer", () => {
         const told = yield* Effect.all([refused(9), refused(9), refused(9)], { concurrency: "unbounded" })
         assert.deepStrictEqual(told.map(counts), [undefined, undefined, undefined])
         assert.strictEqual(counts(yield* refused(9)), "2")
+      }).pipe(Effect.provide(quiet))
+  )
+
+  it.scopedLive(
+    "a refusal counts none before another end of a call, nor of a call whose arguments differ late",
+    () =>
+      Effect.gen(function* () {
+        const refusal = new RateLimited({
+          scope: "client",
+          ratePerSecond: 10,
+          burst: 100,
+          remaining: 0,
+          retryAfterMs: 250,
+          retryHintMs: 260,
+          never: false
+        })
+        const failure = new WarehouseError({ reason: "Unreachable", description: "It is gone.", sent: "yes" })
+        const ends = yield* Ref.make<ReadonlyArray<RateLimited | WarehouseError>>([])
+        const Long = Schema.Struct({ sql: Schema.String })
+        const long = Tool.make({
+          name: "long",
+          description: "long",
+          class: "query",
+          input: Long,
+          output: Out,
+          annotations: Tool.readOnly("long"),
+          handler: () =>
+            Effect.flatMap(
+              Ref.modify(ends, ([first = refusal, ...rest]) => [first, rest]),
+              Effect.fail
+            )
+        })
+        const { client } = yield* connect([long])
+        const refused = (sql: unknown) => Effect.map(call(client, "long", { sql }), text)
+        const isRepeated = (told: string) => told.includes("times in a row")
+        const filler = "x".repeat(20_000)
+        assert.isFalse(isRepeated(yield* refused(`${filler} 1`)))
+        assert.isFalse(isRepeated(yield* refused(`${filler} 2`)))
+        assert.isTrue(isRepeated(yield* refused(`${filler} 2`)))
+        yield* Ref.set(ends, [failure])
+        assert.match(yield* refused(`${filler} 2`), /^WAREHOUSE_UNREACHABLE/)
+        assert.isFalse(isRepeated(yield* refused(`${filler} 2`)))
+        assert.match(yield* refused(5), /^INVALID_INPUT/)
+        assert.isFalse(isRepeated(yield* refused(`${filler} 2`)))
       }).pipe(Effect.provide(quiet))
   )
 

@@ -9,6 +9,8 @@ import * as Telemetry from "../../src/observe/Telemetry.js"
 import * as Principal from "../../src/platform/Principal.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as Stdio from "../../src/mcp/stdio/Stdio.js"
+import type { Lateness } from "../../src/warehouse/Warehouse.js"
+import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as H from "../utils/http.js"
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
@@ -116,6 +118,37 @@ describe("what is counted of the protocol", () => {
           [["ann", "credits_per_day", 1]]
         )
       }).pipe(quiet)
+  )
+
+  it.scopedLive("a timeout is a failure where the warehouse is slow, and else the caller's mistake", () =>
+    Effect.gen(function* () {
+      const late = (name: string, lateness: Lateness) =>
+        H.tool(name, () =>
+          Effect.fail(
+            new WarehouseError({
+              reason: "StatementTimeout",
+              description: "It was cut.",
+              sent: "yes",
+              lateness
+            })
+          )
+        )
+      const server = yield* H.server({
+        tools: [
+          late("slow", { fault: "warehouse", why: "quiet", class: "query", quietMs: 45_000 }),
+          late("large", { fault: "statement", class: "query", quietMs: 0 })
+        ]
+      })
+      const session = yield* server.open()
+      const calls = Effect.zipRight(server.call(session, 1, "slow"), server.call(session, 2, "large"))
+      const kinds = Object.keys(yield* counted("snowguard_calls_total", calls)).map((labels) =>
+        ["tool", "outcome", "kind"].map((name) => new RegExp(`(?:^| )${name}=(\\S+)`).exec(labels)?.[1])
+      )
+      assert.sameDeepMembers(kinds, [
+        ["slow", "WAREHOUSE_STATEMENT_TIMEOUT", "failed"],
+        ["large", "WAREHOUSE_STATEMENT_TIMEOUT", "rejected"]
+      ])
+    }).pipe(quiet)
   )
 
   it.scopedLive("over HTTP: every request, notification and session, by names that are bounded", () =>

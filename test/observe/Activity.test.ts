@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { Effect, Layer, Ref } from "effect"
 import * as Activity from "../../src/observe/Activity.js"
 import type { Entry } from "../../src/observe/Audit.js"
@@ -51,6 +53,28 @@ describe("Activity", () => {
     assert.strictEqual(Activity.outcomeOf("DEADLINE_EXCEEDED", true), "failed")
     assert.strictEqual(Activity.outcomeOf("INVALID_INPUT", true), "rejected")
     assert.strictEqual(Activity.outcomeOf("A_TOOL_OF_YOUR_OWN"), "failed")
+  })
+
+  it("a statement that a slow warehouse did not end in time is a failure, and one that is too large a mistake", () => {
+    assert.strictEqual(Activity.outcomeOf("WAREHOUSE_STATEMENT_TIMEOUT", true, true), "failed")
+    assert.strictEqual(Activity.outcomeOf("WAREHOUSE_STATEMENT_TIMEOUT", true, false), "rejected")
+    // Limits ask to wait, too.
+    assert.strictEqual(Activity.outcomeOf("RATE_LIMITED", false, true), "refused")
+  })
+
+  it("knows every code with which a tool fails by itself", () => {
+    const src = join(import.meta.dirname, "../../src")
+    const sources = readdirSync(src, { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => readFileSync(join(src, file), "utf8"))
+    const made = sources.flatMap((text) => [...text.matchAll(/\bnew (?:Tool\.)?ToolError\(/g)])
+    const codes = sources.flatMap((text) =>
+      [...text.matchAll(/\bnew (?:Tool\.)?ToolError\(\{\s*code: "([A-Z_]+)"/g)].map(([, code]) => code)
+    )
+    // None has its code from elsewhere.
+    assert.strictEqual(codes.length, made.length)
+    assert.include(codes, "OBJECT_NOT_ALLOWED")
+    for (const code of codes) assert.property(Activity.codes, code ?? "")
   })
 
   it.effect("counts a code by each kind of end that it had", () =>

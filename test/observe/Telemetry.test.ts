@@ -7,8 +7,17 @@ import * as Prometheus from "../../src/observe/prometheus.js"
 import { CurrentPrincipal } from "../../src/platform/Principal.js"
 import * as Quota from "../../src/quota/Quota.js"
 import * as QuotaStore from "../../src/quota/QuotaStore.js"
-import { Phase } from "../../src/guard/CircuitBreaker.js"
-import { Mode } from "../../src/guard/Degradation.js"
+import { ScanBudgetExceeded } from "../../src/gate/ScanBudget.js"
+import { StatementRejected } from "../../src/gate/ReadOnly.js"
+import { Overloaded } from "../../src/guard/Bulkhead.js"
+import { CircuitOpen, Phase } from "../../src/guard/CircuitBreaker.js"
+import { DeadlineExceeded } from "../../src/guard/Deadline.js"
+import { Degraded, Mode } from "../../src/guard/Degradation.js"
+import { RepeatedFailure } from "../../src/guard/LoopGuard.js"
+import { RateLimited } from "../../src/guard/RateLimiter.js"
+import * as ErrorReport from "../../src/mcp/ErrorReport.js"
+import { WarehouseSuspended } from "../../src/quota/Credits.js"
+import type { RequestError } from "../../src/tools/Tool.js"
 import * as HttpMetrics from "../../src/mcp/http/Metrics.js"
 import * as Activity from "../../src/observe/Activity.js"
 import * as Gauges from "../../src/operate/Gauges.js"
@@ -22,6 +31,61 @@ const labels = (name: string): ReadonlyArray<string> =>
     .filter(({ metricKey }) => metricKey.name === name)
     .flatMap(({ metricKey }) => metricKey.tags.map(({ value }) => value))
     .sort()
+
+/** One of each kind that refuses a call before anything is sent. */
+const refusing: {
+  readonly [T in Exclude<RequestError["_tag"], "WarehouseError" | "ToolError">]: RequestError & {
+    readonly _tag: T
+  }
+} = {
+  RateLimited: new RateLimited({
+    scope: "tool",
+    ratePerSecond: 1,
+    burst: 1,
+    remaining: 0,
+    retryAfterMs: 1,
+    retryHintMs: 1,
+    never: false
+  }),
+  QuotaExceeded: new Quota.QuotaExceeded({
+    scope: "global",
+    quota: "bytes_per_day",
+    limit: 1,
+    used: 1,
+    remaining: 0,
+    resetAt: 0,
+    retryAfterMs: 1
+  }),
+  QuotaStoreError: new QuotaStore.QuotaStoreError({ operation: "reserve", description: "It is lost." }),
+  Overloaded: new Overloaded({
+    pool: "statements",
+    why: "queue-full",
+    permits: 1,
+    queued: 1,
+    waitedMs: 0,
+    retryAfterMs: 1
+  }),
+  CircuitOpen: new CircuitOpen({ phase: "open", failures: 1, calls: 1, cause: "silence", retryAfterMs: 1 }),
+  Degraded: new Degraded({
+    mode: "cache-only",
+    criticality: "query",
+    why: "silence",
+    signal: "circuit",
+    shed: false,
+    retryAfterMs: 1
+  }),
+  DeadlineExceeded: new DeadlineExceeded({ limitMs: 1, sent: false, of: "attempt" }),
+  RepeatedFailure: new RepeatedFailure({
+    attempts: 3,
+    code: "WAREHOUSE_NOT_FOUND",
+    description: "Too large.",
+    retryAfterMs: 1
+  }),
+  StatementRejected: new StatementRejected({ code: "NOT_A_READ", reason: "DROP changes data." }),
+  ScanBudgetExceeded: new ScanBudgetExceeded({ estimate: 2, limit: 1, tables: [] }),
+  WarehouseSuspended: new WarehouseSuspended({ tier: "default" }),
+  ToolDenied: new CallPolicy.ToolDenied({ tool: "execute_query", tier: "default" })
+}
 
 describe("Telemetry", () => {
   it.scoped("has the counters of rare events before there is one", () =>
@@ -46,6 +110,12 @@ describe("Telemetry", () => {
             const values = metricKey.tags.map(({ value }) => value)
             return metricKey.name === name && wanted.every((one) => values.includes(one))
           })
+        assert.isTrue(begun("snowguard_calls_total", "WAREHOUSE_STATEMENT_TIMEOUT", "failed"))
+        for (const error of Object.values(refusing)) {
+          const { code, scope = "", sideEffects } = ErrorReport.fromError(error, 0)
+          assert.strictEqual(sideEffects, "none", code)
+          assert.isTrue(begun("snowguard_refusals_total", "default", code, scope), `${code} ${scope}`)
+        }
         for (const { name } of tools) {
           for (const [code, kind] of Object.entries(Activity.codes)) {
             assert.isTrue(begun("snowguard_calls_total", name, "default", code, kind), `${name} ${code}`)

@@ -360,7 +360,7 @@ export const wayBack = (
   if (state.base === 0) return undefined
   const condition =
     state.recovering || state.why === undefined
-      ? `nothing may call for ${modes[state.base]} until then`
+      ? `no signal may call for ${modes[state.base]}`
       : needs(state.why, holdMs, inMs)
   return {
     to: modes[indexOf(state.mode) - 1] ?? "normal",

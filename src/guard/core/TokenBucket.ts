@@ -96,6 +96,8 @@ export interface Refusal {
   readonly binding: Reading
   /** Whole milliseconds until the same call is admitted, without calls of other clients; 0 when it never is. */
   readonly retryAfterMs: number
+  /** Milliseconds in which that bucket fills by what the call takes of it. */
+  readonly priceMs: number
   /** The cost is larger than the bucket. */
   readonly never: boolean
 }
@@ -242,7 +244,12 @@ export const decide = (
   const refusal = (by: Line, waitMs: number): Refusal => {
     const tat = by === tool?.line ? toolTat : by.slot < 0 ? own.tat : (state.shared[by.slot] ?? now)
     const never = waitMs === Infinity
-    return { binding: read(by, tat, now), retryAfterMs: never ? 0 : Math.ceil(waitMs - patience), never }
+    return {
+      binding: read(by, tat, now),
+      retryAfterMs: never ? 0 : Math.ceil(waitMs - patience),
+      priceMs: price(by, by === own.line ? ownCost : cost),
+      never
+    }
   }
 
   if (wait > patience) {
