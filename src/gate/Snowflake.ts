@@ -11,6 +11,8 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as ReadOnly from "./ReadOnly.js"
 import type { Limits } from "../sql/Lexer.js"
+import type { Namespace } from "../sql/Namespace.js"
+import { placeIn } from "../sql/Namespace.js"
 import * as Masking from "./core/Masking.js"
 import * as Gate from "./core/ReadOnly.js"
 
@@ -26,17 +28,6 @@ export interface Options {
   readonly namespace?: Namespace | undefined
 }
 
-interface Namespace {
-  readonly database?: string | undefined
-  readonly schema?: string | undefined
-}
-
-/** A schema belongs to its database: the default one is of no use in another. */
-const placeOf = ({ database, schema }: Namespace, standard: Namespace = {}): Namespace => ({
-  database: database ?? standard.database,
-  schema: schema ?? (database === undefined || database === standard.database ? standard.schema : undefined)
-})
-
 /**
  * A gate that needs nothing but the text. A row limit that is not a whole number of 1 or more is a defect.
  *
@@ -51,7 +42,11 @@ export const make = (options: Options = {}): ReadOnly.ReadOnly["Type"] => ({
       if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0)) {
         return Effect.dieMessage(`appendLimit is ${limit}`)
       }
-      const verdict = Gate.check(sql, { ...policy, ...placeOf(policy, options.namespace) }, options.limits)
+      const verdict = Gate.check(
+        sql,
+        { ...policy, ...placeIn(options.namespace ?? {}, policy) },
+        options.limits
+      )
       return Either.isRight(verdict)
         ? Effect.succeed(verdict.right)
         : Effect.fail(new ReadOnly.StatementRejected(verdict.left))

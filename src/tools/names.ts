@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { snowflake } from "../sql/Dialect.js"
 import * as Identifier from "../sql/Identifier.js"
+import { placeIn } from "../sql/Namespace.js"
 import * as ObjectRules from "../sql/ObjectRules.js"
 import type { Statement } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
@@ -64,12 +65,13 @@ const namespaceIn = (
 ): Effect.Effect<Name, ToolError> => {
   const parts = schema === undefined ? [] : partsOf(schema)
   if (parts.length === 2) return Effect.succeed(parts)
-  const inDatabase = database === undefined ? place.database : exact(database)
-  if (inDatabase === undefined) return noDatabase
-  if (schema !== undefined) return Effect.succeed([inDatabase, exact(schema)])
-  // A schema belongs to its database: the current one is of no use in another.
+  const inside = placeIn(place, {
+    database: database === undefined ? undefined : exact(database),
+    schema: schema === undefined ? undefined : exact(schema)
+  })
+  if (inside.database === undefined) return noDatabase
   return Effect.succeed(
-    whole ? [inDatabase] : [inDatabase, (inDatabase === place.database && place.schema) || "PUBLIC"]
+    whole && schema === undefined ? [inside.database] : [inside.database, inside.schema ?? "PUBLIC"]
   )
 }
 

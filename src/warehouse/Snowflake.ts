@@ -37,6 +37,7 @@ import { monotonicReader } from "../platform/monotonic.js"
 import { CurrentPrincipal } from "../platform/Principal.js"
 import type { Principal } from "../platform/Principal.js"
 import { exact, quoted } from "../sql/Identifier.js"
+import { placeIn } from "../sql/Namespace.js"
 import type { Billing, Budget, Cell, RanAs, Reason, Result, Statement, Stored } from "./Warehouse.js"
 import { Warehouse, WarehouseError } from "./Warehouse.js"
 import * as WarehouseHealth from "./WarehouseHealth.js"
@@ -485,13 +486,8 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
     })
 
     const placeOf = (statement: Pick<Statement, "database" | "schema">, principal: Principal): Place => {
-      const database = statement.database ?? folded(options.database)
-      // A schema belongs to its database: the default one is of no use in another.
-      const schema =
-        statement.schema ??
-        (statement.database === undefined || statement.database === folded(options.database)
-          ? folded(options.schema)
-          : undefined)
+      const standard = { database: folded(options.database), schema: folded(options.schema) }
+      const { database, schema } = placeIn(standard, statement)
       const as = identityOf(principal)
       return { as, role: folded(as.role), warehouse: folded(as.warehouse), database, schema }
     }

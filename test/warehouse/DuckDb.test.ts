@@ -1,3 +1,4 @@
+import { DuckDBInstance } from "@duckdb/node-api"
 import { expect, it } from "@effect/vitest"
 import { Chunk, Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
@@ -273,4 +274,41 @@ it.scopedLive("says all that is wrong with the user's own files", () =>
     ])
     expect(message).toContain(`${join(folder, "bad.csv")}:2: 1 value`)
   })
+)
+
+it.scopedLive(
+  "tells names apart that only a wider upper case joins: of generated columns, and of plans",
+  () =>
+    Effect.gen(function* () {
+      const folder = yield* orders
+      const path = join(folder, "shop.duckdb")
+      yield* Effect.promise(async () => {
+        const instance = await DuckDBInstance.create(path)
+        const connection = await instance.connect()
+        // Measures and a mass.
+        await connection.run(
+          'CREATE TABLE "Masse" ("Masse" BIGINT, "Maße" BIGINT, "twice it" BIGINT AS (2 * "Masse"), t2 BIGINT AS (2 * "Maße"))'
+        )
+        await connection.run('INSERT INTO "Masse" VALUES (1, 10)')
+        await connection.run('CREATE TABLE "Maße" AS SELECT i AS a, i AS b FROM range(5000) t(i)')
+        connection.closeSync()
+        instance.closeSync()
+      })
+      const warehouse = yield* DuckDb.make({ data: yield* DuckDb.ownData({ database: path }) })
+      const bytes = (table: string) =>
+        Effect.map(read(warehouse, `EXPLAIN USING JSON SELECT * FROM ${table}`), ([row]) => {
+          const [, assigned] = /"bytesAssigned":(\d+)/.exec(JSON.stringify(row).replaceAll("\\", "")) ?? []
+          return Number(assigned)
+        })
+      expect(yield* read(warehouse, "SELECT * FROM MASSE")).toEqual([[1, 10, 2, 20]])
+      expect(yield* read(warehouse, "DESCRIBE TABLE MASSE")).toEqual(
+        expect.arrayContaining([
+          expect.arrayContaining(["TWICE_IT", '(2 * "MASSE")']),
+          expect.arrayContaining(["T2", '(2 * "MAßE")'])
+        ])
+      )
+      const [small, large] = [yield* bytes("MASSE"), yield* bytes('"MAßE"')]
+      expect(small).toBeGreaterThan(0)
+      expect(large).toBeGreaterThan(50 * small)
+    })
 )
