@@ -97,8 +97,10 @@ const insteadOf = (sql: string, at: number, code: number): string => {
   if (/[\u2018\u2019\u201A\u201C-\u201F]/.test(String.fromCodePoint(code)))
     return `quotes are ' around a text and " around a name`
   if (!inName.test(String.fromCodePoint(code))) return "only ASCII is allowed there"
-  const before = sql.slice(Math.max(0, at - LONGEST_NAME), at)
-  const after = sql.slice(at, at + LONGEST_NAME)
+  // More of it than is repeated, also where half a character is cut off.
+  const enough = LONGEST_NAME + 2
+  const before = sql.slice(Math.max(0, at - enough), at)
+  const after = sql.slice(at, at + enough)
   const [head = ""] = /[\p{L}\p{M}\p{N}_$]*$/u.exec(before) ?? []
   const [tail = ""] = /^[\p{L}\p{M}\p{N}_$]+/u.exec(after) ?? []
   const name = upper(head + tail)

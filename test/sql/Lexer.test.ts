@@ -151,6 +151,14 @@ describe("the lexer", () => {
     expect(problem("SELECT 1 AS стул")?.message).toMatch(/: "СТУЛ"$/)
     expect(problem(`SELECT ${"ö".repeat(500)}`)?.message.length).toBeLessThan(300)
     expect(problem("SELECT ‘a’")?.message).toMatch(/quotes are ' around a text and " around a name/)
+    // A name that is too long is not repeated, nor a part of it.
+    for (const long of [
+      `${"A".repeat(64)}Ö`,
+      `Ö${"A".repeat(64)}`,
+      `${"A".repeat(40)}Ö${"A".repeat(40)}`,
+      "𝒜".repeat(33)
+    ])
+      expect(problem(`SELECT ${long} FROM t`)?.message).toMatch(/that describe_table shows$/)
     expect(problem("SELECT a – b")?.message).toMatch(/only ASCII/)
     expect(problem("SELECT\u00a01")?.message).toContain("U+00A0")
     expect(problem("SELECT \u{1F600}")?.message).toContain("U+1F600")

@@ -303,8 +303,8 @@ it.scopedLive(
       expect(yield* read(warehouse, "SELECT * FROM MASSE")).toEqual([[1, 10, 2, 20]])
       expect(yield* read(warehouse, "DESCRIBE TABLE MASSE")).toEqual(
         expect.arrayContaining([
-          expect.arrayContaining(["TWICE_IT", '(2 * "MASSE")']),
-          expect.arrayContaining(["T2", '(2 * "MAßE")'])
+          expect.arrayContaining(["TWICE_IT", 'CAST((2 * "MASSE") AS BIGINT)']),
+          expect.arrayContaining(["T2", 'CAST((2 * "MAßE") AS BIGINT)'])
         ])
       )
       const [small, large] = [yield* bytes("MASSE"), yield* bytes('"MAßE"')]
