@@ -63,7 +63,10 @@ const toldOf = (node) => {
   return comments.map((comment) => ts.getTextOfJSDocComment(comment.comment) ?? "").join(" ")
 }
 
-/** Exported names without a sentence. A value and a type of one name are told of once. */
+/**
+ * Names declared and exported here without a sentence; what is re-exported is told of where it is declared. A value and a
+ * type of one name are told of once.
+ */
 const untold = (source, text) => {
   const file = ts.createSourceFile(source, text, ts.ScriptTarget.Latest, true)
   const told = new Map()
@@ -72,10 +75,6 @@ const untold = (source, text) => {
     if (sentence !== undefined) told.set(name, `${told.get(name) ?? ""}${sentence}`)
   }
   for (const statement of file.statements) {
-    if (ts.isExportDeclaration(statement)) {
-      // What stands elsewhere is told of there; here where it has a comment.
-      continue
-    }
     const isExported = (ts.canHaveModifiers(statement) ? ts.getModifiers(statement) : undefined)?.some(
       ({ kind }) => kind === ts.SyntaxKind.ExportKeyword
     )

@@ -1,7 +1,7 @@
 // How many calls a second the server answers over HTTP, beside the SDK's own transport on node's server
 // (no authentication, no bounds, no sessions that end) with the same tool and the same answer; in the 2025 era
 // beside SDK 1 and in the 2026 era beside SDK 2. They take turns, so that whatever else the machine does meets all.
-//   npm run bench:http [-- --rounds 9] [--seconds 2] [--sessions 20] [--json]
+//   npm run bench:http [-- --rounds 9] [--seconds 2] [--sessions 20] [--warm-seconds 5] [--json]
 import { build } from "esbuild"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -17,7 +17,7 @@ const rounds = given("--rounds", 9)
 const seconds = given("--seconds", 2)
 const width = given("--sessions", 20)
 // V8 compiles for some thousand calls, and servers run for days.
-const warm = given("--warm", 5)
+const warmSeconds = given("--warm-seconds", 5)
 const forNode = args.filter((arg) => arg.startsWith("--node=")).map((arg) => arg.slice("--node=".length))
 
 const folder = `${root}/node_modules/.cache/bench-http`
@@ -152,7 +152,7 @@ const servers = await Promise.all(
 try {
   for (const server of servers) {
     await open(server)
-    await measure(server, warm * 1000)
+    await measure(server, warmSeconds * 1000)
     server.found = []
   }
   for (let turn = 0; turn < rounds; turn++) {

@@ -15,22 +15,20 @@
  * earlier runs of the list left must be gone. Time is the `Clock`'s, and moved by hand; sleeping is real, so a store may
  * wait for locks and sockets.
  *
- * Not in the list, since it depends on how a store can fail: that every operation ends within a bounded time.
+ * An operation that gives no answer within {@link Options.timeoutMs} fails its case. Not in the list, since it depends on how
+ * a store can fail: that an operation of a store out of reach ends within a bounded time.
  *
  * @since 0.1.0
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as fc from "effect/FastCheck"
 import type * as Layer from "effect/Layer"
-import * as Ref from "effect/Ref"
-import * as Runtime from "effect/Runtime"
 import { deepStrictEqual, ok, strictEqual } from "node:assert"
 import { randomUUID } from "node:crypto"
 import type { Case, Journal, Time } from "../platform/contracts.js"
-import { clockOf, journal, matches } from "../platform/contracts.js"
+import { clockOf, journal, matches, property } from "../platform/contracts.js"
 import * as Ledger from "./core/Ledger.js"
 import * as QuotaStore from "./QuotaStore.js"
 
@@ -56,8 +54,11 @@ export interface Options {
   readonly time?: "clock" | "elsewhere" | undefined
   /** Sequences of operations that are compared with the model; 60 when absent. */
   readonly numRuns?: number | undefined
+  /** Milliseconds within which every operation must answer, in real time; 10000 when absent. */
+  readonly timeoutMs?: number | undefined
 }
 
+const TIMEOUT_MS = 10_000
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const START = Date.UTC(2031, 4, 5, 12, 30)
@@ -119,6 +120,8 @@ const commandArbitrary = fc.oneof(
 
 type Command = typeof commandArbitrary extends fc.Arbitrary<infer A> ? A : never
 type Store = Context.Tag.Service<QuotaStore.QuotaStore>
+/** The usage of a key, of which the journal does not tell. */
+type Look = Store["usage"]
 
 /** The store, of which each operation is noted. */
 const noting = (store: Store, { noted }: Journal): Store => ({
@@ -177,27 +180,34 @@ const refuses = (
 export const cases = <E>(
   layer: Layer.Layer<QuotaStore.QuotaStore, E>,
   options: Options = {}
-): ReadonlyArray<Case<E | QuotaStore.QuotaStoreError>> => {
+): ReadonlyArray<Case<E>> => {
   const travels = (options.time ?? "clock") === "clock"
   const suite = randomUUID().slice(0, 8)
   const built = { times: 0 }
 
-  const rule = (name: string, run: Case<E | QuotaStore.QuotaStoreError>["run"]) => ({ name, run })
+  const rule = (name: string, run: Case<E>["run"]) => ({ name, run })
 
   const run = (
     body: (
       store: Store,
       time: Time,
-      key: (owner: string) => string
+      key: (owner: string) => string,
+      look: Look
     ) => Effect.Effect<void, QuotaStore.QuotaStoreError>
-  ): Effect.Effect<void, E | QuotaStore.QuotaStoreError> =>
+  ): Effect.Effect<void, E> =>
     Effect.suspend(() => {
       built.times += 1
       const namespace = `contract-${suite}-${built.times}`
       // Later than every case before it, for stores that remember how late it was.
       const time = { now: START + built.times * 10 * DAY }
-      return Effect.flatMap(Effect.all([QuotaStore.QuotaStore, journal]), ([store, journal]) =>
-        journal.told(body(noting(store, journal), time, (owner) => `client:${namespace}-${owner}`))
+      return Effect.flatMap(
+        Effect.all([QuotaStore.QuotaStore, journal(options.timeoutMs ?? TIMEOUT_MS)]),
+        ([store, journal]) => {
+          const look: Look = (key) => journal.unnoted("usage", [key], store.usage(key))
+          return journal.told(
+            body(noting(store, journal), time, (owner) => `client:${namespace}-${owner}`, look)
+          )
+        }
       ).pipe(Effect.provide(layer), Effect.withClock(clockOf(time)))
     })
 
@@ -229,7 +239,8 @@ export const cases = <E>(
     commands: ReadonlyArray<Command>,
     store: Store,
     time: Time,
-    key: (owner: string) => string
+    key: (owner: string) => string,
+    look: Look
   ): Effect.Effect<void, QuotaStore.QuotaStoreError> =>
     Effect.gen(function* () {
       const model = Ledger.make<QuotaStore.QuotaName>("model-")
@@ -284,7 +295,7 @@ export const cases = <E>(
         for (const owner of owners) {
           same(
             `the usage after ${command._tag === "tick" ? `${command.ms} ms` : command._tag}`,
-            something(yield* store.usage(key(owner))),
+            something(yield* look(key(owner))),
             something(Ledger.usage(model, time.now, key(owner)))
           )
         }
@@ -294,25 +305,11 @@ export const cases = <E>(
   const always = [
     rule(
       "agrees with the model over any sequence of commands",
-      Effect.gen(function* () {
-        const runtime = yield* Effect.runtime<never>()
-        const failed = yield* Ref.make<Exit.Exit<void, E | QuotaStore.QuotaStoreError>>(Exit.void)
-        const keeps = (commands: ReadonlyArray<Command>) =>
-          Effect.exit(run((store, time, key) => agrees(commands, store, time, key))).pipe(
-            Effect.tap((exit) => (Exit.isFailure(exit) ? Ref.set(failed, exit) : Effect.void)),
-            Effect.map(Exit.isSuccess)
-          )
-        yield* Effect.promise(() =>
-          fc.check(
-            fc.asyncProperty(fc.array(commandArbitrary, { minLength: 1, maxLength: 30 }), (commands) =>
-              Runtime.runPromise(runtime)(keeps(commands))
-            ),
-            { numRuns: options.numRuns ?? 60 }
-          )
-        )
-        // The shortest sequence that fails is the last one that did.
-        yield* yield* Ref.get(failed)
-      })
+      property(
+        fc.array(commandArbitrary, { minLength: 1, maxLength: 30 }),
+        options.numRuns ?? 60,
+        (commands) => run((store, time, key, look) => agrees(commands, store, time, key, look))
+      )
     ),
 
     rule(
@@ -339,6 +336,60 @@ export const cases = <E>(
           const decision = yield* store.reserve([charge(key("a"), 1), charge(key("b"), 11)], DAY)
           refuses(decision, { key: key("b"), limit: 10, used: 0, reserved: 0 })
           deepStrictEqual(something(yield* store.usage(key("a"))), [])
+        })
+      )
+    ),
+
+    rule(
+      "adds up the charges of one quota and key in a reservation",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const both = [charge(key("a"), 6), charge(key("a"), 5)]
+          refuses(yield* store.check(both), { key: key("a"), quota: "requests_per_hour", limit: 10 })
+          refuses(yield* store.reserve(both, DAY), { key: key("a"), quota: "requests_per_hour", limit: 10 })
+          deepStrictEqual(something(yield* store.usage(key("a"))), [])
+          reserved(yield* store.reserve([charge(key("a"), 6), charge(key("a"), 4)], DAY))
+          shows(something(yield* store.usage(key("a"))), { used: 0, reserved: 10 })
+        })
+      )
+    ),
+
+    rule(
+      "counts an amount below 0 as 0",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
+          const id = reserved(yield* store.reserve([charge(key("a"), -3)], DAY))
+          shows(something(yield* store.usage(key("a"))), { used: 0, reserved: 4 })
+          yield* store.settle(id, [])
+          shows(something(yield* store.usage(key("a"))), { used: 0, reserved: 4 })
+          refuses(yield* store.reserve([charge(key("a"), -3), charge(key("a"), 7)], DAY), { key: key("a") })
+        })
+      )
+    ),
+
+    rule(
+      "keeps the estimate where the actual amount is below 0",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const id = reserved(yield* store.reserve([charge(key("a"), 4)], DAY))
+          yield* store.settle(id, [{ key: key("a"), quota: "requests_per_hour", amount: -1 }])
+          shows(something(yield* store.usage(key("a"))), { used: 4, reserved: 0 })
+        })
+      )
+    ),
+
+    rule(
+      "counts parts of a credit",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const credits = { quota: "credits_per_day", limit: 1 } as const
+          const id = reserved(yield* store.reserve([charge(key("a"), 0.25, credits)], DAY))
+          shows(something(yield* store.usage(key("a"))), { used: 0, reserved: 0.25 })
+          yield* store.settle(id, [{ key: key("a"), quota: "credits_per_day", amount: 0.3125 }])
+          shows(something(yield* store.usage(key("a"))), { used: 0.3125, reserved: 0 })
+          refuses(yield* store.reserve([charge(key("a"), 0.75, credits)], DAY), { used: 0.3125, limit: 1 })
+          reserved(yield* store.reserve([charge(key("a"), 0.6875, credits)], DAY))
         })
       )
     ),
@@ -424,7 +475,9 @@ export const cases = <E>(
       run((store, _, key) =>
         Effect.gen(function* () {
           const keys = Array.from({ length: 230 }, (_, i) => key(`k${i}`)).sort()
-          yield* Effect.forEach(keys, (each) => store.reserve([charge(each, 1)], DAY), { discard: true })
+          yield* Effect.forEach([...keys].reverse(), (each) => store.reserve([charge(each, 1)], DAY), {
+            discard: true
+          })
           const pages = (cursor?: string): Effect.Effect<ReadonlyArray<string>, QuotaStore.QuotaStoreError> =>
             Effect.flatMap(store.list(cursor), ({ next, usage }) => {
               const here = usage.map((each) => each.key)
@@ -463,7 +516,7 @@ export const cases = <E>(
             const asked = yield* Effect.fork(
               store.reserve([charge(key(`x${i}`), 1), charge(key(`y${i}`), 1)], DAY)
             )
-            if (i % 2 === 0) yield* Effect.yieldNow()
+            yield* Effect.replicateEffect(Effect.yieldNow(), i % 5, { discard: true })
             yield* Fiber.interrupt(asked)
             // What was sent may arrive between two looks: it is whole in the end.
             const held = (name: string) =>
@@ -551,6 +604,43 @@ export const cases = <E>(
           shows(yield* store.usage(key("a")), { used: 4, reserved: 0 })
           yield* store.settle(id, [{ key: key("a"), quota: "requests_per_hour", amount: 1 }])
           shows(yield* store.usage(key("a")), { used: 1, reserved: 0 })
+        })
+      )
+    ),
+
+    rule(
+      "names the quota that takes longest to clear in a refusal, the first of them if they take equally long",
+      run((store, _, key) =>
+        Effect.gen(function* () {
+          const hour = charge(key("a"), 10)
+          const other = charge(key("b"), 10)
+          const day = charge(key("a"), 10, { quota: "queries_per_day" })
+          reserved(yield* store.reserve([hour, other, day], DAY))
+          for (const charges of [
+            [hour, day],
+            [day, hour]
+          ]) {
+            refuses(yield* store.reserve(charges, DAY), { key: key("a"), quota: "queries_per_day" })
+          }
+          refuses(yield* store.reserve([hour, other], DAY), { key: key("a"), quota: "requests_per_hour" })
+          refuses(yield* store.reserve([other, hour], DAY), { key: key("b"), quota: "requests_per_hour" })
+        })
+      )
+    ),
+
+    rule(
+      "does not take what is used below 0 by a correction of an amount from before a reset",
+      run((store, time, key) =>
+        Effect.gen(function* () {
+          const id = reserved(yield* store.reserve([charge(key("a"), 4)], 60_000))
+          yield* store.submitted(id)
+          time.now += 61_000
+          shows(yield* store.usage(key("a")), { used: 4, reserved: 0 })
+          yield* store.reset(key("a"))
+          yield* store.settle(id, [{ key: key("a"), quota: "requests_per_hour", amount: 1 }])
+          for (const { used } of yield* store.usage(key("a"))) strictEqual(used, 0)
+          reserved(yield* store.reserve([charge(key("a"), 10)], DAY))
+          refuses(yield* store.reserve([charge(key("a"), 1)], DAY), { used: 0, reserved: 10 })
         })
       )
     ),

@@ -184,29 +184,33 @@ export const records = ({ columns, rows }: Read) =>
 
 /** The warehouse of the context, of which every statement and every look into a kept result is noted. */
 const noting = (run: Effect.Effect<void, WarehouseError, Warehouse>) =>
-  Effect.flatMap(journal, ({ noted, told }) => {
+  Effect.flatMap(journal(), ({ noted, told }) => {
     const shown = ({ columns, queryId }: Result) => ({ queryId, columns: columns.map(({ name }) => name) })
     return Effect.provideServiceEffect(
       told(run),
       Warehouse,
-      Effect.map(Warehouse, ({ execute, results, ...warehouse }) => ({
-        ...warehouse,
-        execute: (statement: Statement) => {
-          const { binds, keepRows, maxRows, sql, timeoutMs } = statement
-          const options = { binds, keepRows, maxRows, timeoutMs }
-          return noted("execute", [sql, options], execute(statement), shown)
-        },
-        ...(results === undefined
-          ? {}
-          : {
-              results: {
-                fetch: (stored: Stored) => {
-                  const { maxRows, offset, queryId } = stored
-                  return noted("fetch", [queryId, { offset, maxRows }], results.fetch(stored), shown)
-                }
-              }
-            })
-      }))
+      // Field by field: of an adapter that is a class, a spread leaves out what is on the prototype.
+      Effect.map(Warehouse, (warehouse) => {
+        const { results } = warehouse
+        return {
+          dialect: warehouse.dialect,
+          place: warehouse.place,
+          reportsSubmit: warehouse.reportsSubmit,
+          actingAs: warehouse.actingAs?.bind(warehouse),
+          billing: warehouse.billing,
+          execute: (statement: Statement) => {
+            const { binds, keepRows, maxRows, sql, timeoutMs } = statement
+            const options = { binds, keepRows, maxRows, timeoutMs }
+            return noted("execute", [sql, options], warehouse.execute(statement), shown)
+          },
+          results: results && {
+            fetch: (stored: Stored) => {
+              const { maxRows, offset, queryId } = stored
+              return noted("fetch", [queryId, { offset, maxRows }], results.fetch(stored), shown)
+            }
+          }
+        }
+      })
     )
   })
 
@@ -218,12 +222,13 @@ const times = <A, E, R>(count: number, effect: (round: number) => Effect.Effect<
   )
 
 /**
- * The cases for the warehouse of the context. Each fails with the `WarehouseError` of a statement that should have run.
+ * The cases for the warehouse of the context. It dies of a statement that should have run, and tells the
+ * `WarehouseError`.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const cases = (options: Options): ReadonlyArray<Case<WarehouseError, Warehouse>> => {
+export const cases = (options: Options): ReadonlyArray<Case<never, Warehouse>> => {
   const { cancelMs = 1000, catalog, cells, endless, failsLate, rows, streams = false } = options
   const { invalid = "SELEC 1", missing = "SELECT * FROM NO_SUCH_TABLE" } = options
   const echo =

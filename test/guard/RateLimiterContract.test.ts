@@ -118,6 +118,16 @@ const faults: ReadonlyArray<readonly [name: string, make: Make, caught: string]>
       reserve: (request, maxWaitMs) => reserve({ ...request, cost: 1 }, maxWaitMs)
     })),
     "decides as the model over any sequence of calls"
+  ],
+  [
+    "that shows a token too many of a bucket of all clients",
+    wrong(({ status }) => ({
+      status: (client, tier) =>
+        Effect.map(status(client, tier), (all) =>
+          all.map((each) => (each.scope === "class" ? { ...each, remaining: each.remaining + 1 } : each))
+        )
+    })),
+    "decides as the model over any sequence of calls"
   ]
 ]
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Layer } from "effect"
+import { Cause, Clock, Effect, Exit, Layer, Option } from "effect"
 import * as QuotaStore from "snowguard/QuotaStore"
 import * as QuotaStoreContract from "snowguard/testing/QuotaStoreContract"
 
@@ -150,6 +150,106 @@ const faults: ReadonlyArray<
         })
     })),
     "carries an interrupted reservation out as a whole or not at all, and holds no other operation back"
+  ],
+  [
+    "that looks at each charge of a quota alone",
+    wrong(({ reserve }) => ({
+      reserve: (charges, ttlMs) =>
+        reserve(
+          charges.map((charge, i) => ({
+            ...charge,
+            limit: charges
+              .slice(0, i)
+              .filter(({ key, quota }) => key === charge.key && quota === charge.quota)
+              .reduce((limit, { amount }) => limit + amount, charge.limit)
+          })),
+          ttlMs
+        )
+    })),
+    "adds up the charges of one quota and key in a reservation"
+  ],
+  [
+    "that drops the sign of an amount",
+    wrong(({ reserve }) => ({
+      reserve: (charges, ttlMs) =>
+        reserve(
+          charges.map((charge) => ({ ...charge, amount: Math.abs(charge.amount) })),
+          ttlMs
+        )
+    })),
+    "counts an amount below 0 as 0"
+  ],
+  [
+    "that takes an actual amount below 0",
+    wrong(({ settle }) => ({
+      settle: (id, actual) =>
+        settle(
+          id,
+          actual.map((each) => ({ ...each, amount: Math.max(0, each.amount) }))
+        )
+    })),
+    "keeps the estimate where the actual amount is below 0"
+  ],
+  [
+    "that subtracts what was used before a reset",
+    wrong(({ reset, usage }) => {
+      const before = new Map<string, number>()
+      return {
+        reset: (key, quota) =>
+          key.endsWith("-a") && quota === undefined
+            ? Effect.flatMap(usage(key), (all) => Effect.sync(() => void before.set(key, all[0]?.used ?? 0)))
+            : reset(key, quota),
+        usage: (key) =>
+          Effect.map(usage(key), (all) =>
+            all.map((each) => ({ ...each, used: each.used - (before.get(key) ?? 0) }))
+          )
+      }
+    }),
+    "does not take what is used below 0 by a correction of an amount from before a reset"
+  ],
+  [
+    "that counts whole credits only",
+    wrong(({ reserve, settle }) => ({
+      reserve: (charges, ttlMs) =>
+        reserve(
+          charges.map((charge) => ({ ...charge, amount: Math.round(charge.amount) })),
+          ttlMs
+        ),
+      settle: (id, actual) =>
+        settle(
+          id,
+          actual.map((each) => ({ ...each, amount: Math.round(each.amount) }))
+        )
+    })),
+    "counts parts of a credit"
+  ],
+  [
+    "that lists keys as they came",
+    wrong(({ reserve, usage }) => {
+      const keys = new Set<string>()
+      return {
+        reserve: (charges, ttlMs) => {
+          for (const { key } of charges) keys.add(key)
+          return reserve(charges, ttlMs)
+        },
+        list: () => Effect.map(Effect.forEach(keys, usage), (all) => ({ usage: all.flat() }))
+      }
+    }),
+    "lists every key once and in order, over as many pages as it takes"
+  ],
+  [
+    "that names the first quota that refuses",
+    wrong(({ check, reserve }) => ({
+      reserve: (charges, ttlMs) =>
+        Effect.gen(function* () {
+          for (const charge of charges) {
+            const alone = yield* check([charge])
+            if (alone._tag === "Refused") return alone
+          }
+          return yield* reserve(charges, ttlMs)
+        })
+    })),
+    "names the quota that takes longest to clear in a refusal, the first of them if they take equally long"
   ]
 ]
 
@@ -186,6 +286,12 @@ describe("the contract of quota stores, for stores written elsewhere", () => {
     return (await Effect.runPromise(failed.run).then(() => undefined, String)) ?? ""
   }
 
+  const defectOf = async (run: Effect.Effect<void>): Promise<Error> => {
+    const exit = await Effect.runPromiseExit(run)
+    const defect = Exit.isFailure(exit) ? Option.getOrThrow(Cause.dieOption(exit.cause)) : assert.fail()
+    return defect instanceof Error ? defect : assert.fail(String(defect))
+  }
+
   it.each(faults)(
     "tells of a store %s what was expected, what it gave and which operations led there",
     async (_, layer, caught) => {
@@ -219,10 +325,50 @@ describe("the contract of quota stores, for stores written elsewhere", () => {
     assert.match(message, /\nexpected: .+\ngot: .+\n/)
   })
 
-  it("passes on what the store fails with, in a sequence of commands as well", async () => {
+  it("passes on what the store fails with, in a sequence of commands as well, and tells how it is found again", async () => {
     const down = new QuotaStore.QuotaStoreError({ operation: "reserve", description: "out of reach" })
-    const [first] = QuotaStoreContract.cases(wrong(() => ({ reserve: () => Effect.fail(down) })))
-    const failed = await Effect.runPromise(Effect.flip((first ?? assert.fail()).run))
-    assert.strictEqual(failed, down)
+    const layer = wrong(() => ({ reserve: () => Effect.fail(down) }))
+    const [first] = QuotaStoreContract.cases(layer)
+    const failed = await defectOf((first ?? assert.fail()).run)
+    assert.strictEqual((failed.cause as Error).cause, down)
+    const message = await messageOf(layer, model)
+    assert.match(message, /out of reach\noperations, the last one last:\n {2}1\. .*reserve\(.*: failed: /)
+    assert.match(message, /\nseed: -?\d+, path: \d+(:\d+)*/)
+  })
+
+  it("tells the operations that led to a store that dies", async () => {
+    const layer = wrong(() => ({ settle: () => Effect.die(new TypeError("no rows")) }))
+    const message = await messageOf(layer, "resets one quota, or all, and leaves what is held")
+    assert.match(message, /TypeError: no rows\noperations, the last one last:\n {2}1\. .*reserve\(/)
+    assert.match(message, / settle\(.*: failed: /)
+  })
+
+  it("keeps the line of the case that found a fault", async () => {
+    const cases = QuotaStoreContract.cases(wrong(() => ({ release: () => Effect.void })))
+    const found = cases.find(({ name }) => name.startsWith("counts the first settle")) ?? assert.fail()
+    const { stack = "" } = await defectOf(found.run)
+    assert.match(stack, /operations[^]+\n {4}at .*QuotaStoreContract\.ts/)
+  })
+
+  it("tells of the commands, not of its own looks, how a sequence went wrong", async () => {
+    assert.notMatch(
+      await messageOf(
+        wrong(() => ({ release: () => Effect.void })),
+        model
+      ),
+      /ms usage\(/
+    )
+  })
+
+  it.each([
+    ["never answers", Effect.never],
+    ["can not be interrupted", Effect.uninterruptible(Effect.never)]
+  ])("ends a case in which an operation %s, and names it", async (_, settle) => {
+    const layer = wrong(() => ({ settle: () => settle }))
+    const cases = QuotaStoreContract.cases(layer, { timeoutMs: 50 })
+    const found = cases.find(({ name }) => name === "resets one quota, or all, and leaves what is held")
+    const message = await Effect.runPromise((found ?? assert.fail()).run).then(() => "", String)
+    assert.match(message, /AssertionError.*settle gave no answer within 50 ms\n/)
+    assert.match(message, / {2}1\. .*reserve\(.*\n {2}2\. .*settle\(.*: no answer within 50 ms/)
   })
 })

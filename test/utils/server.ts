@@ -88,6 +88,8 @@ export class RawServer {
   readonly messages: Array<Message> = []
   readonly notJson: Array<string> = []
   stderr = ""
+  /** Why no answer comes any more, once the process has ended. */
+  private ended: Error | undefined
   private rest = ""
   private readonly waiting = new Map<
     number,
@@ -110,6 +112,7 @@ export class RawServer {
       const cause = new Error(
         `the server ended (${signal ?? `code ${code}`}) and did not answer:\n${this.stderr}`
       )
+      this.ended = cause
       for (const { reject } of this.waiting.values()) reject(cause)
       return { code: code as number | null, signal: signal as NodeJS.Signals | null }
     })
@@ -131,7 +134,10 @@ export class RawServer {
   }
 
   request(id: number, method: string, params: object = {}): Promise<Message> {
-    const answer = new Promise<Message>((resolve, reject) => this.waiting.set(id, { resolve, reject }))
+    const answer = new Promise<Message>((resolve, reject) => {
+      if (this.ended === undefined) this.waiting.set(id, { resolve, reject })
+      else reject(this.ended)
+    })
     // Some tests end the server on purpose, and do not ask for the answer.
     answer.catch(() => {})
     this.send({ id, method, params })

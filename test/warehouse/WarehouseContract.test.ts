@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Layer, Random, Stream } from "effect"
+import { Context, Deferred, Effect, Layer, Random, Stream } from "effect"
 import * as Warehouse from "snowguard/Warehouse"
 import * as WarehouseContract from "snowguard/testing/WarehouseContract"
 
@@ -164,6 +164,22 @@ const faults: ReadonlyArray<
 ]
 
 describe("the contract of warehouses, for warehouses written elsewhere", () => {
+  it("finds nothing in an adapter that is a class, whose methods are on a prototype", async () => {
+    class Adapter {
+      constructor(private readonly inner: Warehouse.Warehouse["Type"]) {}
+      get dialect() {
+        return this.inner.dialect
+      }
+      execute(statement: Warehouse.Statement) {
+        return this.inner.execute(statement)
+      }
+    }
+    const layer = Layer.map(warehouse(), (context) =>
+      Context.make(Warehouse.Warehouse, new Adapter(Context.get(context, Warehouse.Warehouse)))
+    )
+    assert.deepStrictEqual(await broken(layer), [])
+  })
+
   it("finds nothing in a warehouse that keeps it", async () => {
     assert.deepStrictEqual(await broken(warehouse()), [])
   })
