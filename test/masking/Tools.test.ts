@@ -87,6 +87,60 @@ it.live("words of the warehouse stand between marks where a view or a column is 
   }).pipe(Effect.scoped)
 )
 
+/** The name of a function, a view that calls a macro of this name, by its name or not. */
+const macros: ReadonlyArray<readonly [macro: string, view: string]> = [
+  ["lower(x) AS (SELECT max(EMAIL) FROM CUSTOMERS)", "SELECT ID, lower('x') AS E FROM ORDERS"],
+  ['"LOWER"(x) AS (SELECT max(EMAIL) FROM CUSTOMERS)', "SELECT ID, lower('x') AS E FROM ORDERS"],
+  ["to_char(x) AS (SELECT max(EMAIL) FROM CUSTOMERS)", "SELECT ID, to_char(ID) AS E FROM ORDERS"],
+  ["sg_upper(x) AS (SELECT max(EMAIL) FROM CUSTOMERS)", "SELECT ID, sg_upper('x') AS E FROM ORDERS"],
+  ["range(x) AS TABLE SELECT * FROM CUSTOMERS", "SELECT * FROM range(3)"],
+  ['"||"(a, b) AS (SELECT max(EMAIL) FROM CUSTOMERS)', "SELECT ID, ID || 'x' AS E FROM ORDERS"],
+  ["list_value(a) AS (SELECT max(EMAIL) FROM CUSTOMERS)", "SELECT ID, [ID] AS E FROM ORDERS"]
+]
+
+it.live.each(macros)(
+  "shows nothing by a view of an attached file that calls a macro of the file: %s",
+  ([macro, view]) =>
+    Effect.gen(function* () {
+      const call = yield* Server.start({
+        kind: "embedded",
+        tier: { mask: { "SHOP.PUBLIC.CUSTOMERS.EMAIL": "token" } },
+        create: (folder) =>
+          Shop.created(folder, [
+            `CREATE TABLE CUSTOMERS (ID BIGINT, EMAIL VARCHAR)`,
+            `INSERT INTO CUSTOMERS VALUES (1, '${needles[0] ?? ""}')`,
+            `CREATE TABLE ORDERS (ID BIGINT)`,
+            `INSERT INTO ORDERS VALUES (1)`,
+            `CREATE MACRO ${macro}`,
+            `CREATE VIEW V_MACRO AS ${view}`,
+            `CREATE VIEW V_UPON AS SELECT * FROM V_MACRO`
+          ])
+      })
+      for (const view_name of ["V_MACRO", "V_UPON"])
+        expect(clean(yield* call("query_view", { ...shop, view_name })).isError).toBe(true)
+      expect(clean(yield* call("execute_query", { sql: "SELECT ID FROM ORDERS" })).rows).toEqual([[1]])
+    }).pipe(Effect.scoped)
+)
+
+it.live("reads views of an attached file that call none of its macros", () =>
+  Effect.gen(function* () {
+    const call = yield* Server.start({
+      kind: "embedded",
+      tier: { mask: { "SHOP.PUBLIC.CUSTOMERS.EMAIL": "token" } },
+      create: (folder) =>
+        Shop.created(folder, [
+          `CREATE TABLE CUSTOMERS (ID BIGINT, EMAIL VARCHAR)`,
+          `CREATE TABLE ORDERS (ID BIGINT)`,
+          `INSERT INTO ORDERS VALUES (1)`,
+          `CREATE MACRO net_price(x) AS x / 2`,
+          `CREATE VIEW V_PLAIN AS SELECT ID, upper('net_price') AS N FROM ORDERS`
+        ])
+    })
+    const { rows } = clean(yield* call("query_view", { ...shop, view_name: "V_PLAIN" }))
+    expect(rows).toEqual([[1, "NET_PRICE"]])
+  }).pipe(Effect.scoped)
+)
+
 withLayer(layers)("a tier with masks", (it) => {
   for (const [kind, Served] of kinds) {
     const on = `on the ${kind} warehouse:`

@@ -205,7 +205,7 @@ interface Table {
   readonly comment: string
   readonly rows: number
   readonly primaryKey: ReadonlyArray<string>
-  /** The query of a view. */
+  /** The query of a view; empty where it does not tell what the view reads. */
   readonly query: string
   readonly columns: Array<{
     readonly name: string
@@ -217,9 +217,33 @@ interface Table {
   }>
 }
 
+/** A macro of a file. */
+interface Macro {
+  /** In lower case, as DuckDB compares names. */
+  readonly name: string
+  /** A function has the same name. */
+  readonly isBuiltIn: boolean
+}
+
+/**
+ * Whether a view may call a macro of its file, which reads what the text of the view does not name. In a view they come
+ * before functions of the same name, which operators and other forms call without their names: `||`, `[1]`, `LIKE`.
+ */
+const reachesMacro = (sql: string, macros: ReadonlyArray<Macro>): boolean => {
+  const written = sql.toLowerCase().replaceAll('"', "").replace(/\s+\(/g, "(")
+  return macros.some(({ isBuiltIn, name }) => isBuiltIn || written.includes(`${name.replaceAll('"', "")}(`))
+}
+
 const tablesOf = async (connection: DuckDBConnection, file: string): Promise<ReadonlyArray<Table>> => {
   const select = async (sql: string) => (await connection.runAndReadAll(sql)).getRowsJson()
   const own = `database_name = ${literal(file)} AND NOT internal`
+  const macros = (
+    await select(
+      `SELECT lower(function_name), bool_or(lower(function_name) IN (SELECT lower(function_name)
+         FROM duckdb_functions() WHERE database_name NOT LIKE '\\_snowguard%' ESCAPE '\\'))
+       FROM duckdb_functions() WHERE ${own} GROUP BY ALL`
+    )
+  ).map(([name, isBuiltIn]): Macro => ({ name: text(name), isBuiltIn: isBuiltIn === true }))
   const tables = new Map<string, Table>()
   const keyOf = (schema: unknown, name: unknown) => JSON.stringify([schema, name])
   for (const [schema, name, isTable, comment, rows, primaryKey, sql] of await select(
@@ -238,7 +262,7 @@ const tablesOf = async (connection: DuckDBConnection, file: string): Promise<Rea
       comment: text(comment),
       rows: Number(rows),
       primaryKey: texts(primaryKey),
-      query: bodyOfView(text(sql)),
+      query: reachesMacro(text(sql), macros) ? "" : bodyOfView(text(sql)),
       columns: []
     })
   }
