@@ -281,8 +281,6 @@ export const layer = (options?: Partial<Options>): Layer.Layer<LoopGuard, never,
 /**
  * Blocks nothing and remembers nothing.
  *
- * Remembers nothing.
- *
  * @since 0.1.0
  * @category layers
  */

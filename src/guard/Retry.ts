@@ -371,8 +371,6 @@ export const layer = (options?: Options): Layer.Layer<Retry, InvalidOptions.Inva
 /**
  * One attempt, and no retry.
  *
- * Never retries.
- *
  * @since 0.1.0
  * @category layers
  */

@@ -97,8 +97,6 @@ export class Audit extends Context.Tag("snowguard/Audit")<
 /**
  * Records nothing.
  *
- * Keeps nothing.
- *
  * @since 0.1.0
  * @category layers
  */

@@ -170,8 +170,6 @@ export interface Options {
 /**
  * A sample every five seconds, for an hour.
  *
- * An hour.
- *
  * @since 0.1.0
  * @category constants
  */

@@ -122,8 +122,6 @@ export const layer: Layer.Layer<Readiness, never, CircuitBreaker.CircuitBreaker 
 /**
  * Always ready, whatever the services say.
  *
- * Always ready.
- *
  * @since 0.1.0
  * @category layers
  */
