@@ -29,15 +29,27 @@ class AdminFault extends Schema.TaggedError<AdminFault>("snowguard/AdminFault")(
   }
 }
 
-/** What the operand of an action is called in the body of its request. */
-const bodyNames: { readonly [action: string]: string } = {
-  "ladder pin": "mode",
-  "quota reset": "client",
-  "call cancel": "id"
+/** How the server is asked for an action. */
+interface Asked {
+  readonly path: string
+  /** What its operand is called in the body of the request. */
+  readonly operand?: string
+  /** It fails where there is nothing to do it to. */
+  readonly mustChange?: boolean
 }
 
-/** Actions that fail where there is nothing to do them to. */
-const mustChange: ReadonlySet<string> = new Set(["call cancel"])
+/** Of each action but `status`. */
+const asked: { readonly [action: string]: Asked } = {
+  "breaker open": { path: "breaker/open" },
+  "breaker release": { path: "breaker/release" },
+  "breaker reset": { path: "breaker/reset" },
+  "ladder pin": { path: "ladder/pin", operand: "mode" },
+  "ladder unpin": { path: "ladder/unpin" },
+  "quota reset": { path: "quota/reset", operand: "client" },
+  "call cancel": { path: "call/cancel", operand: "id", mustChange: true },
+  "warehouse unlatch": { path: "warehouse/unlatch" },
+  reload: { path: "config/reload" }
+}
 
 /**
  * The request of an action; undefined: to look. The parser has looked at the words.
@@ -50,15 +62,20 @@ export const requestOf = ({
   operands: [operand],
   options
 }: Pick<Input, "action" | "operands" | "options">):
-  { readonly path: string; readonly body: { readonly [name: string]: string } } | undefined => {
-  if (action === "status") return undefined
+  | {
+      readonly path: string
+      readonly body: { readonly [name: string]: string }
+    }
+  | undefined => {
+  const how = asked[action]
+  if (how === undefined) return undefined
   const given = {
-    [bodyNames[action] ?? ""]: operand,
+    [how.operand ?? ""]: operand,
     quota: textOption(options, "quota"),
     user: textOption(options, "user")
   }
   return {
-    path: action === "reload" ? "config/reload" : action.replace(" ", "/"),
+    path: how.path,
     body: Object.fromEntries(
       Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
     )
@@ -293,7 +310,7 @@ const adminKey = Config.option(Config.redacted("SNOWGUARD_ADMIN_KEY")).pipe(
 
 const work = (input: Input) =>
   Effect.gen(function* () {
-    const { action, options, settings } = input
+    const { action = "status", options, settings } = input
     const json = options["json"] === true
     const base = textOption(options, "url") ?? defaultUrl(ServerConfig.httpOptions(settings))
     const request = requestOf(input)
@@ -307,7 +324,7 @@ const work = (input: Input) =>
     const done = yield* ask(base, `/admin/${request.path}`, key, Done, request.body).pipe(
       during(`asking ${base}`)
     )
-    const failed = !done.changed && mustChange.has(action ?? "")
+    const failed = !done.changed && asked[action]?.mustChange === true
     if (json) yield* print(escaped(JSON.stringify(done)))
     else if (failed) return yield* fault(done.result)
     else yield* printHanging(escaped(done.result), 2)
