@@ -36,6 +36,18 @@ const usageOf = (path: ReadonlyArray<string>, spec: CommandSpec | Described): st
     "[OPTIONS]"
   ].join(" ")
 
+/** The options of actions, each once: by the names of the actions that have it. */
+const ownOptions = (
+  actions: ReadonlyArray<Described>
+): ReadonlyArray<readonly [of: string, own: ReadonlyArray<OptionSpec>]> => {
+  const own = new Map<string, ReadonlyArray<OptionSpec>>()
+  for (const option of new Set(actions.flatMap(({ options }) => options))) {
+    const of = actions.filter(({ options }) => options.includes(option)).map(({ name }) => name)
+    own.set(of.join(", "), [...(own.get(of.join(", ")) ?? []), option])
+  }
+  return [...own]
+}
+
 const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`
 
 /**
@@ -53,7 +65,13 @@ export const text = (
     heading: string,
     rows: ReadonlyArray<readonly [term: string, meaning: string]>
   ): ReadonlyArray<string> =>
-    rows.length === 0 ? [] : ["", paint("bold", `${heading}:`), ...Layout.definitions(rows, width)]
+    rows.length === 0
+      ? []
+      : [
+          "",
+          ...Layout.wrapped(`${heading}:`, width).map((line) => paint("bold", line)),
+          ...Layout.definitions(rows, width)
+        ]
   const optionRows = (of: ReadonlyArray<OptionSpec>) =>
     of.map((option) => [optionTerm(option), option.summary] as const)
   const exampleRows = (of: ReadonlyArray<Example> = []) =>
@@ -114,7 +132,7 @@ export const text = (
       actions.map((one) => [[one.name, ...operandsOf(one)].join(" "), one.summary])
     ),
     ...section("Options", optionRows(spec.options)),
-    ...actions.flatMap((one) => section(`Options of ${one.name}`, optionRows(one.options))),
+    ...ownOptions(actions).flatMap(([of, own]) => section(`Options of ${of}`, optionRows(own))),
     ...section("Options of every command", optionRows(options)),
     ...section("Examples", [
       ...exampleRows(spec.examples),
