@@ -71,14 +71,17 @@ export const run: Run = (input) =>
         return 0
       }
       case "revoke": {
-        if (!(yield* agreed(input))) return 1
-        const revoked = yield* Effect.catchTag(Keys.revoke(path, name), "KeysFault", ({ message }) =>
+        const named = yield* Effect.catchTag(Keys.named(path, name), "KeysFault", ({ message }) =>
           Effect.as(write(process.stderr, escapedLine(message)), undefined)
         )
-        const ids = (revoked ?? []).map(({ id }) => id)
-        if (json) yield* print(JSON.stringify({ revoked: revoked ?? [] }))
+        const isActive = named?.some(({ revokedAt }) => revokedAt === undefined) === true
+        // Where there is nothing to revoke, there is nothing to ask.
+        if (isActive && !(yield* agreed(input))) return 1
+        const revoked = isActive ? yield* Keys.revoke(path, name) : []
+        const ids = revoked.map(({ id }) => id)
+        if (json) yield* print(JSON.stringify({ revoked }))
         else if (ids.length > 0) yield* print(`revoked: ${ids.join(", ")}`)
-        if (revoked?.length === 0) {
+        if (named !== undefined && ids.length === 0) {
           yield* write(process.stderr, `${escapedLine(name)}: it was revoked before, nothing has changed`)
         }
         return ids.length === 0 ? 1 : 0

@@ -96,6 +96,32 @@ export const create = (
 export const list = (path: string): Effect.Effect<ReadonlyArray<Listed>, KeysFile.KeysFileError> =>
   Effect.map(KeysFile.read(path), (keys) => keys.map(listed))
 
+const isCalled =
+  (idOrClient: string) =>
+  ({ client, id }: { readonly id: string; readonly client: string }): boolean =>
+    id === idOrClient || client === idOrClient
+
+const noKey = (idOrClient: string) =>
+  new KeysFault({
+    description: `there is no key, and no client with a key, called ${JSON.stringify(idOrClient)}`
+  })
+
+/**
+ * The key of the id, or the keys of the client, among them those that were revoked; fails where there are none.
+ *
+ * @since 0.1.0
+ * @category managing
+ */
+export const named = (
+  path: string,
+  idOrClient: string
+): Effect.Effect<ReadonlyArray<Listed>, KeysFault | KeysFile.KeysFileError> =>
+  Effect.filterOrFail(
+    Effect.map(list(path), (keys) => keys.filter(isCalled(idOrClient))),
+    (keys) => keys.length > 0,
+    () => noKey(idOrClient)
+  )
+
 /**
  * Revokes one key by its id, or all keys of a client by its name; returns those that were revoked now.
  *
@@ -108,12 +134,8 @@ export const revoke = (
 ): Effect.Effect<ReadonlyArray<Listed>, KeysFault | KeysFile.KeysFileError> =>
   Effect.flatMap(now, (revokedAt) =>
     KeysFile.modify(path, (keys) => {
-      const meant = (key: KeysFile.Key) => key.id === idOrClient || key.client === idOrClient
-      if (!keys.some(meant)) {
-        return new KeysFault({
-          description: `there is no key, and no client with a key, called ${JSON.stringify(idOrClient)}`
-        })
-      }
+      const meant = isCalled(idOrClient)
+      if (!keys.some(meant)) return noKey(idOrClient)
       const revoked: Array<Listed> = []
       const after = keys.map((key) => {
         if (!meant(key) || key.revokedAt !== undefined) return key
