@@ -44,6 +44,7 @@ export type Command<Name extends string = CommandName> =
       readonly operands: ReadonlyArray<string>
       /** What is asked first at a terminal, where the action takes something away. */
       readonly question: string | undefined
+      readonly scriptMustAgree?: true
     } & From)
 
 /** Where the settings come from. */
@@ -439,6 +440,7 @@ export const parseWith = <const Specs extends readonly [CommandSpec, ...Array<Co
     command: spec.name,
     action: action?.name,
     question: action?.asks?.(given),
+    ...(action?.scriptMustAgree === true ? { scriptMustAgree: true as const } : {}),
     ...given,
     ...from
   })

@@ -68,6 +68,8 @@ export interface Described {
   readonly examples?: ReadonlyArray<Example> | undefined
   /** It takes something away: what a person at a terminal is asked first, unless `--yes` ({@link yes}) is given. */
   readonly asks?: ((given: GivenWords) => string) | undefined
+  /** What is taken away does not come back, and may be all of it: a script, which is not asked, must give `--yes`. */
+  readonly scriptMustAgree?: boolean | undefined
 }
 
 /**
@@ -228,7 +230,7 @@ export const commands = [
     about: [
       "Asks over HTTP. The API key or the access token of an administrator is read from SNOWGUARD_ADMIN_KEY: an argument " +
         "could be read in the list of processes.",
-      "What takes something from clients asks first at a terminal, unless --yes is given; a script is not asked."
+      "What takes something from clients asks first at a terminal, unless --yes is given; a script is not asked, and needs --yes for quota reset."
     ],
     options: [
       { name: "url", value: "URL", summary: "of the server; http.host and http.port if not given" },
@@ -263,8 +265,10 @@ export const commands = [
         name: "quota reset",
         operands: [{ name: "CLIENT" }],
         summary: "forget what a client has used",
+        about: ["Asks first. Where there is no terminal to ask at, --yes is needed."],
         options: [quota, yes],
         asks: ({ operands: [client = ""], options }) => forget(client, options),
+        scriptMustAgree: true,
         examples: [["admin quota reset ada --quota queries_per_hour", "one quota of the client ada"]]
       },
       {
@@ -309,6 +313,7 @@ export const commands = [
         ],
         asks: ({ options }) =>
           forget(options["all"] === true ? "every client" : String(options["client"]), options),
+        scriptMustAgree: true,
         examples: [
           ["quota reset --client ada", "asks, then forgets"],
           ["quota reset --all --yes", "everything, in a script"]

@@ -236,6 +236,7 @@ const run = (command: Cli.Command): Effect.Effect<number, Fault> => {
               options: command.options,
               operands: command.operands,
               question: command.question,
+              scriptMustAgree: command.scriptMustAgree,
               lists: command.lists,
               connection: command.connection,
               source

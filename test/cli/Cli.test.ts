@@ -390,6 +390,13 @@ describe("the help", () => {
     expect(keys).toMatch(/\nExamples:\n[^]* {2}snowguard keys create ada +/)
   })
 
+  it("an option that several actions have is shown once", () => {
+    const text = Help.text({ command: "admin" })
+    expect(text.match(/--yes +do not ask/g)).toHaveLength(1)
+    expect(text).toMatch(/\nOptions of breaker open, ladder pin, quota reset, call cancel:\n +--yes/)
+    expect(text).toMatch(/\nOptions of quota reset:\n +--quota/)
+  })
+
   it("of an action shows its own options before those of all", () => {
     const text = Help.text({ command: "quota", action: "reset" })
     expect(text).toMatch(

@@ -190,7 +190,6 @@ describe("at a terminal", () => {
     readonly [args: ReadonlyArray<string>, question: string, code: number, told: RegExp]
   > = [
     [["quota", "reset", "--client", "ada"], "Forget what ada has used?", 0, /nothing to forget of ada/],
-    [["keys", "revoke", "nobody"], "Revoke nobody?", 1, /there is no key/],
     [["admin", "call", "cancel", "81", ...nowhere], "Cancel the call 81?", 1, /no server answers/],
     [["admin", "quota", "reset", "ada", ...nowhere], "Forget what ada has used?", 1, /no server answers/],
     [["admin", "breaker", "open", ...nowhere], "Stop the statements of all clients", 1, /no server answers/],
@@ -222,12 +221,42 @@ describe("at a terminal", () => {
       const sure = await Terminal.run([...args, "--yes"], { env })
       assert.strictEqual(sure.code, code)
       assert.notInclude(sure.plain, question)
-      // A script is not asked; the one that may forget everything has to say so.
+      // A script is not asked; one that forgets what was used has to say so.
       const script = run(args)
-      if (args[0] === "quota") assert.strictEqual(script.status, 64)
-      else assert.match(script.stderr, told)
+      if (args.includes("reset")) {
+        assert.strictEqual(script.status, 64)
+        assert.match(script.stderr, /reset: there is no terminal to ask at: --yes answers "Forget what ada/)
+      } else assert.notMatch(script.stderr, /no terminal/)
     })
   }
+
+  it("keys revoke asks, and revokes after a yes", async (context) => {
+    Terminal.need(context)
+    run(["keys", "create", "ida"])
+    const revoke = (typed: string) =>
+      Terminal.run(["keys", "revoke", "ida"], { answers: [["Revoke ida?", typed]], env })
+    const no = await revoke("n")
+    assert.deepStrictEqual([no.code, no.unasked], [1, []], no.shown)
+    assert.match(no.plain, /\nnothing was changed\n$/)
+    const yes = await revoke("y")
+    assert.deepStrictEqual([yes.code, yes.unasked], [0, []], yes.shown)
+    assert.match(yes.plain, /revoked: /)
+  })
+
+  it("keys revoke asks nothing where there is no such key, or none that is not revoked", async (context) => {
+    Terminal.need(context)
+    run(["keys", "create", "gone"])
+    run(["keys", "revoke", "gone"])
+    for (const [name, told] of [
+      ["nobody", /there is no key/],
+      ["gone", /it was revoked before/]
+    ] as const) {
+      const ended = await Terminal.run(["keys", "revoke", name], { env })
+      assert.strictEqual(ended.code, 1, ended.shown)
+      assert.match(ended.plain, told)
+      assert.notInclude(ended.plain, "Revoke")
+    }
+  })
 
   it("what is long goes on below, behind what it is about, in the width of the terminal", async (context) => {
     Terminal.need(context)

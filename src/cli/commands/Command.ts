@@ -34,6 +34,8 @@ export interface Input {
   readonly operands: ReadonlyArray<string>
   /** What is asked first at a terminal, where the action takes something away. */
   readonly question?: string | undefined
+  /** Where no one can be asked, `--yes` is needed. */
+  readonly scriptMustAgree?: boolean | undefined
   /** All values of the options that may be given several times. */
   readonly lists: { readonly [name: string]: ReadonlyArray<string> }
   /** The connection of Snowflake's own files that the command line names. */
@@ -170,18 +172,29 @@ export const programName = (script = process.argv[1] ?? ""): string =>
 
 /**
  * Whether to go on with what takes something away ({@link Input.question}): a person at a terminal is asked, unless
- * `--yes` is given. A script is not asked: it names what it means, and may run where no one is.
+ * `--yes` is given. A script is not asked: it names what it means, and may run where no one is. Where the loss asks for
+ * it ({@link Input.scriptMustAgree}), it fails without `--yes`.
  *
  * @since 0.1.0
  * @category input
  */
-export const agreed = ({ options, question }: Input): Effect.Effect<boolean> =>
-  question === undefined || options["yes"] === true || !isAtTerminal()
-    ? Effect.succeed(true)
-    : Effect.flatMap(
-        Effect.promise(() => import("../prompts.js")),
-        ({ confirmed }) => confirmed(escapedLine(question))
-      ).pipe(Effect.tap((yes) => (yes ? Effect.void : write(process.stderr, "nothing was changed"))))
+export const agreed = ({
+  action,
+  options,
+  question,
+  scriptMustAgree
+}: Input): Effect.Effect<boolean, UsageFault> => {
+  if (question === undefined || options["yes"] === true) return Effect.succeed(true)
+  if (isAtTerminal()) {
+    return Effect.flatMap(
+      Effect.promise(() => import("../prompts.js")),
+      ({ confirmed }) => confirmed(escapedLine(question))
+    ).pipe(Effect.tap((yes) => (yes ? Effect.void : write(process.stderr, "nothing was changed"))))
+  }
+  return scriptMustAgree === true
+    ? wrong(action ?? "--yes", `there is no terminal to ask at: --yes answers "${question}"`)
+    : Effect.succeed(true)
+}
 
 /**
  * Whether a question can be asked, and answered.

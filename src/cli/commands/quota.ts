@@ -37,21 +37,18 @@ const limitsOf = (settings: ServerConfig.Settings): QuotaAdmin.LimitOf => {
 }
 
 /** What is wrong with the options of `reset`, which forgets nothing by a slip. */
-const resetFault = ({ options, question }: Input): Option.Option<UsageFault> => {
+const resetFault = ({ options }: Input): Option.Option<UsageFault> => {
   const [all, client] = [options["all"] === true, textOption(options, "client")]
-  if (all === (client !== undefined)) {
-    return Option.some(
-      wrong(
-        "quota reset",
-        all
-          ? "expected --client NAME or --all, not both"
-          : "expected --client NAME, or --all to forget what every client has used"
+  return all === (client !== undefined)
+    ? Option.some(
+        wrong(
+          "quota reset",
+          all
+            ? "expected --client NAME or --all, not both"
+            : "expected --client NAME, or --all to forget what every client has used"
+        )
       )
-    )
-  }
-  return options["yes"] === true || isAtTerminal()
-    ? Option.none()
-    : Option.some(wrong("quota reset", `there is no terminal to ask at: --yes answers "${question ?? ""}"`))
+    : Option.none()
 }
 
 /** Where no server has counted yet, the answer is known, and no store is made for it. */
@@ -83,8 +80,9 @@ export const run: Run = (input) =>
     if (action === "reset")
       yield* Option.match(resetFault(input), { onNone: () => Effect.void, onSome: Effect.fail })
     const absent = yield* Main.absentQuotaStore(settings)
+    // A person is not asked where there is nothing to forget; what a script must say does not depend on it.
+    if ((Option.isNone(absent) || !isAtTerminal()) && !(yield* agreed(input))) return 1
     if (Option.isSome(absent)) return yield* Effect.as(withoutStore(absent.value, input), 0)
-    if (!(yield* agreed(input))) return 1
     const limitOf = limitsOf(settings)
     const store = Main.quotaStore(settings)
     if (action === "export") {

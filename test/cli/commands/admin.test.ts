@@ -127,7 +127,7 @@ describe("snowguard admin", () => {
       for (const action of [
         ["breaker", "release"],
         ["ladder", "unpin"],
-        ["quota", "reset", "ana"]
+        ["quota", "reset", "ana", "--yes"]
       ]) {
         assert.strictEqual((yield* run(server, action, "sesame")).code, 0, action.join(" "))
       }
