@@ -95,7 +95,7 @@ export class Audit extends Context.Tag("snowguard/Audit")<
 >() {}
 
 /**
- * Records nothing.
+ * Records nothing: there is no audit log.
  *
  * @since 0.1.0
  * @category layers
