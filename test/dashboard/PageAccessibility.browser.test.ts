@@ -125,6 +125,9 @@ const resets = ["analytics-agents", "billing", "data-platform-team-with-a-name-t
 describe.skipIf(!Chromium.available())("the accessibility of the status page, in a browser", () => {
   withLayer(Layer.merge(Chromium.layer, quiet))("", (it) => {
     const some = ["asks for a key", "asks back before it acts", "shows a server in trouble"]
+    it.effect("has the states of its short form", () =>
+      Effect.sync(() => assert.includeMembers(Object.keys(states), some))
+    )
     for (const [state, enter] of Object.entries(states)) {
       // Each rule is a second of the browser's; between them these states have everything that a page has.
       if (!isLong && !some.includes(state)) continue
