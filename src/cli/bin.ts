@@ -68,19 +68,29 @@ const serves = ({ command }: { readonly command: CommandName }): boolean =>
 
 const stateDirectory = () => Either.merge(Server.stateDirectory())
 
-/** What a command has to know: nothing, where the server is, the settings, these with a valid account, what is served. */
-type Needs = "nothing" | "address" | "settings" | "account" | "served"
+/** What a command has to know of the settings. */
+type Needs =
+  /** Nothing: no file is read. */
+  | "nothing"
+  /** Where the server is. */
+  | "address"
+  /** All but the account, which may be missing or wrong. */
+  | "withoutAccount"
+  /** All; the account where Snowflake is served. */
+  | "account"
+  /** The same; an account is meant too where nothing says which warehouse is served. */
+  | "served"
 
 const needs: { readonly [Name in CommandName]: Needs } = {
   stdio: "account",
   http: "account",
-  keys: "settings",
+  keys: "withoutAccount",
   admin: "address",
-  quota: "settings",
-  limits: "settings",
+  quota: "withoutAccount",
+  limits: "withoutAccount",
   check: "served",
-  demo: "settings",
-  emulator: "settings",
+  demo: "withoutAccount",
+  emulator: "withoutAccount",
   "check-sql": "account",
   // It writes them.
   init: "nothing",
@@ -106,7 +116,7 @@ const load = (
       return ServerConfig.decode({})
     case "address":
       return loadForAdmin(from.configPath, command.options["url"] !== undefined)
-    case "settings":
+    case "withoutAccount":
       return ServerConfig.load({ ...from, account: false })
     case "account":
       return ServerConfig.load(from)

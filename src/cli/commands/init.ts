@@ -187,7 +187,7 @@ const say = (text: string) => writeHanging(process.stderr, escaped(text), 2)
 /** For people, the words on stderr. */
 const tell = (
   file: string,
-  { isDefault }: { readonly isDefault: boolean },
+  isDefault: boolean,
   missing: ReadonlyArray<string>,
   client: (Client & { readonly shown: Snippet }) | undefined,
   script: string
@@ -284,9 +284,7 @@ export const run: Run = (input) =>
     } else
       yield* tell(
         file,
-        {
-          isDefault: written === undefined
-        },
+        written === undefined,
         missing,
         client === undefined || shown === undefined ? undefined : { ...client, shown },
         started[1]

@@ -90,9 +90,9 @@ const connections = (): ReadonlyArray<string> => {
 /** One of several; the value of each is what the options of the command call it. */
 const chooses = <Value extends string>(
   message: string,
-  options: ReadonlyArray<{ readonly value: Value; readonly label: string; readonly hint?: string }>
-): Effect.Effect<string, Cancelled> =>
-  answer((place) => Prompts.select<string>({ ...place, message, options: [...options] }))
+  options: ReadonlyArray<Prompts.Option<Value>>
+): Effect.Effect<Value, Cancelled> =>
+  answer((place) => Prompts.select<Value>({ ...place, message, options: [...options] }))
 
 const login = (given: Given): Effect.Effect<Given, Cancelled> =>
   Effect.gen(function* () {
