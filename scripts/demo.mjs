@@ -18,7 +18,7 @@ if (!existsSync(bin)) {
 
 const { hasColors, painter } = await import("../dist/platform/colors.js")
 const { widthOf, wrapped } = await import("../dist/platform/layout.js")
-const { withoutMarks } = await import("../dist/demo/render.js")
+const { withoutMarks } = await import("../dist/mcp/ErrorReport.js")
 const paint = painter(hasColors(process.stdout, process.env))
 // A pipe gets each line whole.
 const width = process.stdout.isTTY ? widthOf(process.stdout) : Infinity
