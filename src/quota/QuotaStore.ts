@@ -186,7 +186,7 @@ export class QuotaStore extends Context.Tag("snowguard/QuotaStore")<
      *
      * `Granted`: a new `reservation` id, which no other process of the store has given or gives, and for each charge, in
      * their order, its quota with this reservation in `reserved`. `Refused`: nothing has changed, and it names the quota
-     * that takes longest to clear (the first of them, if they take equally long), as it was without this call.
+     * that takes longest to clear (the first of them, if they take equally long), with the charges before it in the list.
      * `resetAt`: milliseconds since 1970 at which the charge is admitted without further calls; the start of the next
      * window for fixed windows and for an amount above the limit.
      *

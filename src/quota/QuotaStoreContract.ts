@@ -345,8 +345,8 @@ export const cases = <E>(
       run((store, _, key) =>
         Effect.gen(function* () {
           const both = [charge(key("a"), 6), charge(key("a"), 5)]
-          refuses(yield* store.check(both), { key: key("a"), quota: "requests_per_hour", limit: 10 })
-          refuses(yield* store.reserve(both, DAY), { key: key("a"), quota: "requests_per_hour", limit: 10 })
+          refuses(yield* store.check(both), { key: key("a"), limit: 10, used: 0, reserved: 6 })
+          refuses(yield* store.reserve(both, DAY), { key: key("a"), limit: 10, used: 0, reserved: 6 })
           deepStrictEqual(something(yield* store.usage(key("a"))), [])
           reserved(yield* store.reserve([charge(key("a"), 6), charge(key("a"), 4)], DAY))
           shows(something(yield* store.usage(key("a"))), { used: 0, reserved: 10 })

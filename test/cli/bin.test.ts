@@ -389,6 +389,8 @@ describe("the binary, spawned", () => {
         await server.call(1, "list_databases")
         server.child.stdin.end()
         await server.exited
+        const late = await server.call(2, "list_databases").then(() => "answered", String)
+        assert.include(late, "the server ended (code 0)")
       })
       assert.deepStrictEqual(readdirSync(folder), [])
     })
