@@ -16,8 +16,8 @@ import type { Degraded } from "../guard/Degradation.js"
 import { bytes, iso, plural, seconds, sentence } from "../platform/core/format.js"
 import type { QuotaExceeded } from "../quota/Quota.js"
 import { limitName } from "../quota/Quota.js"
+import { warehouseCode } from "../tools/errorCodes.js"
 import type { RequestError } from "../tools/Tool.js"
-import type { Code } from "../observe/Activity.js"
 import type { Lateness, Reason } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
 
@@ -202,29 +202,6 @@ const again = ({ reason, retryAfterMs }: WarehouseError, now: number): string =>
 
 const ownBoundText = (it: string): string =>
   `Too much of your own is under way: ${it} Send fewer calls at once.`
-
-/** @internal */
-export const warehouseCode: {
-  readonly [R in Reason]: { readonly code: Code; readonly retryable: boolean }
-} = {
-  InvalidStatement: { code: "WAREHOUSE_INVALID_STATEMENT", retryable: false },
-  NotFound: { code: "WAREHOUSE_NOT_FOUND", retryable: false },
-  Permission: { code: "WAREHOUSE_PERMISSION", retryable: false },
-  StatementTimeout: { code: "WAREHOUSE_STATEMENT_TIMEOUT", retryable: false },
-  ResourcesExceeded: { code: "WAREHOUSE_RESOURCES_EXCEEDED", retryable: false },
-  Cancelled: { code: "WAREHOUSE_CANCELLED", retryable: true },
-  ResultExpired: { code: "WAREHOUSE_RESULT_EXPIRED", retryable: false },
-  Authentication: { code: "WAREHOUSE_AUTHENTICATION", retryable: false },
-  LoginUnavailable: { code: "WAREHOUSE_LOGIN_UNAVAILABLE", retryable: true },
-  Configuration: { code: "WAREHOUSE_CONFIGURATION", retryable: false },
-  Unavailable: { code: "WAREHOUSE_UNAVAILABLE", retryable: false },
-  Overloaded: { code: "WAREHOUSE_OVERLOADED", retryable: true },
-  SessionLost: { code: "WAREHOUSE_SESSION_LOST", retryable: true },
-  Unreachable: { code: "WAREHOUSE_UNREACHABLE", retryable: true },
-  Protocol: { code: "WAREHOUSE_PROTOCOL", retryable: true },
-  ServerFault: { code: "WAREHOUSE_SERVER_FAULT", retryable: true },
-  Unknown: { code: "WAREHOUSE_UNKNOWN", retryable: false }
-}
 
 /** Raised before the warehouse reads the statement: the words are ours. */
 const outside: ReadonlySet<Reason> = new Set<Reason>([

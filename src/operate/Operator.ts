@@ -81,7 +81,7 @@ export const Action = Schema.Union(
     action: Schema.Literal("call/cancel"),
     /** Of a call that is under way, as the snapshot names it. */
     id: Schema.String.pipe(
-      Schema.pattern(/^\d{1,16}$/, { message: () => "expected the id of a running call" })
+      Schema.pattern(/^[a-z0-9-]{1,32}$/, { message: () => "expected the id of a running call" })
     )
   }),
   Schema.Struct({

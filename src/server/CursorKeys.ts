@@ -90,7 +90,10 @@ const keys = (settings: ServerConfig.Settings, directory: Either.Either<string, 
       yield* Effect.logWarning(`cursors are of this process alone: ${directory.left}`)
     }
     if (kind === "redis") {
-      yield* Effect.logInfo("cursors are of this process alone: results.cursor_key is not set")
+      yield* Effect.logWarning(
+        "cursors are of this process alone: results.cursor_key is not set. Where several servers share a Redis, " +
+          "get_query_results answers RESULT_NOT_AVAILABLE on each server but one: give all of them the same key"
+      )
     }
     return undefined
   })

@@ -7,10 +7,13 @@
  * for whom the fill is.
  */
 import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { Guard } from "../guard/Guard.js"
+import { outcomeOf } from "../observe/Activity.js"
 import { Audit } from "../observe/Audit.js"
 import { monotonicMillis, monotonicReader } from "../platform/monotonic.js"
 import * as Principal from "../platform/Principal.js"
@@ -21,6 +24,7 @@ import type { Cell } from "../warehouse/Warehouse.js"
 import { CallPolicy, hasTool } from "./CallPolicy.js"
 import { CallNotes, CurrentNotes } from "./callNotes.js"
 import * as Refresh from "./core/Refresh.js"
+import { codeOf } from "./errorCodes.js"
 import { kindOf, tableFlags } from "./ListTables.js"
 import * as Catalog from "./catalog.js"
 import * as LookUps from "./lookUps.js"
@@ -28,6 +32,7 @@ import * as Names from "./names.js"
 import * as Query from "./query.js"
 import { fullName, SEMANTIC } from "./core/ObjectIndex.js"
 import type { Column, Fill, Stopped, Table } from "./SearchIndex.js"
+import type { RequestError } from "./Tool.js"
 
 /** The client as which the statements are counted. Its tier is `default`. */
 const client = Principal.make("snowguard:search")
@@ -94,6 +99,15 @@ type ColumnRow = Catalog.Entry<(typeof columnColumns)[number]>
 /** Of one schema, by its key. */
 type Schema = readonly [place: string, tables: ReadonlyArray<Table>]
 
+/** As of any call: `ok`, `cancelled`, or the code of what it failed with. */
+const decisionOf = (exit: Exit.Exit<unknown, RequestError>): string =>
+  exit._tag === "Success"
+    ? "ok"
+    : Option.match(Cause.failureOption(exit.cause), {
+        onSome: codeOf,
+        onNone: () => (Cause.isInterruptedOnly(exit.cause) ? "cancelled" : "INTERNAL")
+      })
+
 const scopeOf = (what: string): string => (what === "DATABASES" || what === "WAREHOUSES" ? "" : " IN ACCOUNT")
 
 /** What is wrong with one database or schema, and says nothing about the others. */
@@ -130,6 +144,7 @@ export const make = Effect.gen(function* () {
             tool: Query.SEARCH,
             statement: statement ?? sql,
             decision,
+            outcome: outcomeOf(decision, notes.wasSubmitted),
             rows,
             bytes,
             ms: Math.round(now() - started),
@@ -175,19 +190,7 @@ export const make = Effect.gen(function* () {
         .pipe(
           Effect.provideService(CurrentNotes, notes),
           Effect.provideService(CurrentPrincipal, { ...client, onBehalfOf: principal.client }),
-          Effect.onExit((exit) =>
-            notes.whenSettled(
-              record(
-                exit._tag === "Success"
-                  ? "ok"
-                  : exit.cause._tag === "Fail"
-                    ? exit.cause.error._tag === "WarehouseError"
-                      ? exit.cause.error.reason
-                      : exit.cause.error._tag
-                    : "cancelled"
-              )
-            )
-          )
+          Effect.onExit((exit) => notes.whenSettled(record(decisionOf(exit))))
         )
     })
 

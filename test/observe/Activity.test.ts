@@ -5,7 +5,7 @@ import { Effect, Layer, Ref } from "effect"
 import * as Activity from "../../src/observe/Activity.js"
 import type { Entry } from "../../src/observe/Audit.js"
 import { Audit } from "../../src/observe/Audit.js"
-import { warehouseCode } from "../../src/mcp/ErrorReport.js"
+import { warehouseCode } from "../../src/tools/errorCodes.js"
 
 const entry = (fields: Partial<Entry> = {}): Entry => ({
   client: "ana",

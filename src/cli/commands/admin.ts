@@ -297,7 +297,7 @@ export const asText = ({
     ),
     ...clients.map(
       ({ calls, client, last_decision, tier }) =>
-        `client     ${plain(client)} (${tier}): ${calls.ok} answered, ${calls.refused} refused; last: ${last_decision}`
+        `client     ${plain(client)} (${tier}): ${calls.ok} answered, ${calls.refused} refused, ${calls.failed} failed${calls.rejected === 0 ? "" : `, ${calls.rejected} rejected`}; last: ${last_decision}`
     )
   ].join("\n")
 
