@@ -24,6 +24,7 @@ const cases = [
         "replicaCount=3",
         "quotaStore.redis.enabled=true",
         "quotaStore.redis.urlSecret=redis",
+        "quotaStore.redis.cursorKeySecret=cursors",
         "secrets.keys=keys"
       ],
       ...[

@@ -11,6 +11,7 @@ import { QuotaExceeded } from "../../src/quota/Quota.js"
 import { QuotaStoreError } from "../../src/quota/QuotaStore.js"
 import { RateLimited } from "../../src/guard/RateLimiter.js"
 import { StatementRejected } from "../../src/gate/ReadOnly.js"
+import { codeOf } from "../../src/tools/errorCodes.js"
 import type { RequestError } from "../../src/tools/Tool.js"
 import { ToolError } from "../../src/tools/Tool.js"
 import { WarehouseSuspended } from "../../src/quota/Credits.js"
@@ -102,6 +103,7 @@ describe("ErrorReport", () => {
     for (const error of errors) {
       const report = ErrorReport.fromError(error, now)
       assert.isTrue(report.message.startsWith(`${report.code}`), report.message)
+      assert.strictEqual(codeOf(error), report.code)
       assert.deepStrictEqual(
         Schema.decodeUnknownSync(ErrorReport.ErrorReport)(JSON.parse(JSON.stringify(report))),
         report

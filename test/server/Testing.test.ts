@@ -14,6 +14,7 @@ import * as Testing from "../../src/server/Testing.js"
 import * as ReadOnly from "../../src/gate/ReadOnly.js"
 import * as SearchIndex from "../../src/tools/SearchIndex.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
+import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 
 const answers = {
   "SELECT 1": { columns: [{ name: "1", type: "NUMBER(1,0)", nullable: false }], rows: [[1]] }
@@ -171,6 +172,29 @@ describe("what is kept for search_objects", () => {
       { progress: () => Effect.void }
     )
   })
+
+  it.effect("is counted by the codes of the errors where it cannot be read", () =>
+    Effect.gen(function* () {
+      const lines: Array<Audit.Entry> = []
+      const audit = Layer.succeed(Audit.Audit, {
+        record: (entry) => Effect.sync(() => void lines.push(entry))
+      })
+      const error = new WarehouseError({ reason: "Unreachable", description: "gone", sent: "no" })
+      const failing = Object.fromEntries(Object.keys(names).map((sql) => [sql, error]))
+      yield* Effect.gen(function* () {
+        yield* run("SELECT 1")
+        for (let n = 0; n < 20; n++) yield* TestClock.adjust("1 second")
+        const [line] = lines
+        assert.deepInclude(line, {
+          client: "snowguard:search",
+          decision: "WAREHOUSE_UNREACHABLE",
+          outcome: "failed"
+        })
+      }).pipe(
+        Effect.provide(Testing.layer({ ...answers, ...failing }, { audit, searchIndex: SearchIndex.layer() }))
+      )
+    })
+  )
 
   it.effect("is read after a client's first answer, as calls of a client of its own in the audit log", () =>
     Effect.gen(function* () {
