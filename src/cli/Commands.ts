@@ -230,6 +230,8 @@ export const commands = [
     about: [
       "Asks over HTTP. The API key or the access token of an administrator is read from SNOWGUARD_ADMIN_KEY: an argument " +
         "could be read in the list of processes.",
+      "It asks and changes the one server that answers, and says which. A proxy in front of several takes it to any of " +
+        "them: give --url the address of each server. Quotas alone are those of all that share the store.",
       "What takes something from clients asks first at a terminal, unless --yes is given; a script is not asked, and needs --yes for quota reset."
     ],
     options: [
@@ -241,7 +243,7 @@ export const commands = [
         name: "status",
         summary: "what the server does now, and why it refuses",
         options: [],
-        examples: [["admin status --url https://snow.example", "of a server elsewhere"]]
+        examples: [["admin status --url http://10.0.0.2:8787", "of a server elsewhere, past the proxy"]]
       },
       {
         name: "breaker open",
@@ -278,7 +280,7 @@ export const commands = [
         about: ["The exit code is 1 when no such call is under way."],
         options: [yes],
         asks: ({ operands: [id] }) => `Cancel the call ${id}?`,
-        examples: [["admin call cancel 81", "the call that `admin status` lists as 81"]]
+        examples: [["admin call cancel k7m2qd-81", "the call that `admin status` lists as k7m2qd-81"]]
       },
       {
         name: "warehouse unlatch",

@@ -200,6 +200,11 @@ const again = ({ reason, retryAfterMs }: WarehouseError, now: number): string =>
       ? "Repeat it once if it is still wanted."
       : "Repeat the same call once; if it fails again, tell the user."
 
+/** The operator finds the warehouse's own code in the runbook. */
+const unavailable = ({ code, ran, sent }: WarehouseError): string =>
+  (sent === "no" || ran === false ? "" : " Whether it ran is not known.") +
+  ` Do not repeat it; tell the user that an operator must act${code === undefined ? "" : ` (error ${code})`}.`
+
 const ownBoundText = (it: string): string =>
   `Too much of your own is under way: ${it} Send fewer calls at once.`
 
@@ -471,7 +476,7 @@ export const fromError = (
           (refusing.has(error.reason) && (error.sent === "no" || error.ran === false)
             ? " It did not run."
             : "") +
-          (error.reason === "Unavailable" ? " Tell the user." : "") +
+          (error.reason === "Unavailable" ? unavailable(error) : "") +
           (isLate ? ` ${lateAdvice(error.lateness)}` : mayRetry ? ` ${again(error, now)}` : ""),
         ...(retryable && error.retryAfterMs !== undefined ? retry(error.retryAfterMs, now) : { retryable }),
         sideEffects:

@@ -118,6 +118,8 @@ export const Done = Schema.Struct({
   changed: Schema.Boolean,
   /** In words. */
   result: Schema.String,
+  /** Which server did it: of a fleet this one alone. */
+  server: Schema.String,
   /** What was wrong with the settings that were read: nothing was changed. */
   faults: Schema.optionalWith(Schema.Array(Schema.String), { exact: true })
 })
@@ -261,7 +263,9 @@ export const make = ({
       Effect.forkScoped
     )
 
-    const done = (changed: boolean, result: string): Done => ({ changed, result })
+    const identity = { ...server, process: calls.processId }
+    const here = Snapshots.serverName(identity)
+    const done = (changed: boolean, result: string): Done => ({ changed, result, server: here })
 
     const perform = (action: Action): Effect.Effect<Done, QuotaStore.QuotaStoreError> => {
       switch (action.action) {
@@ -294,7 +298,7 @@ export const make = ({
         case "call/cancel":
           return Effect.map(calls.cancel(action.id), (call) =>
             call === undefined
-              ? done(false, `no call with the id ${action.id} is under way`)
+              ? done(false, `no call with the id ${action.id} is under way on this server`)
               : done(true, `the call of ${call.tool} by ${call.client} is cancelled`)
           )
         case "warehouse/unlatch":
@@ -303,14 +307,17 @@ export const make = ({
             onSome: ({ unlatch, unlatchUser }) =>
               action.user === undefined
                 ? Effect.map(unlatch, (was) =>
-                    done(was, was ? "the next call logs in" : "no login is held back")
+                    done(
+                      was,
+                      was ? "the next call of this server logs in" : "no login is held back on this server"
+                    )
                   )
                 : Effect.map(unlatchUser(action.user), (was) =>
                     done(
                       was,
                       was
-                        ? `the next call of ${action.user} logs in`
-                        : `no login of ${action.user} is held back`
+                        ? `the next call of ${action.user} on this server logs in`
+                        : `no login of ${action.user} is held back on this server`
                     )
                   )
           })
@@ -374,7 +381,7 @@ export const make = ({
         const shared = yield* view.shared
         const totals: Snapshot = {
           ...shared,
-          ...(server === undefined ? {} : { server }),
+          ...(server === undefined ? {} : { server: { ...server, process: calls.processId } }),
           circuit: { ...shared.circuit, held: circuit.isHeld() },
           mode: { ...shared.mode, pinned: ladder.isHeld() }
         }

@@ -121,6 +121,10 @@ export const ActionRow = Schema.Struct({
 export const Identity = Schema.Struct({
   /** The machine. */
   host: Schema.String,
+  /** Where it listens. */
+  port: optional(Schema.Number),
+  /** The process, by the word that its ids of calls begin with. */
+  process: optional(Schema.String),
   warehouse: Schema.Literal("duckdb", "snowflake"),
   account: optional(Schema.String),
   user: optional(Schema.String),
@@ -134,6 +138,18 @@ export const Identity = Schema.Struct({
  * @category models
  */
 export type Identity = typeof Identity.Type
+
+/**
+ * A server by a name that no other one of a fleet has.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const serverName = ({ host, port, process }: Partial<Pick<Identity, "host" | "port" | "process">>) =>
+  [
+    ...(host === undefined ? [] : [port === undefined ? host : `${host}:${port}`]),
+    ...(process === undefined ? [] : [`process ${process}`])
+  ].join(", ")
 
 /**
  * A call that is under way, as an administrator sees it.
@@ -205,6 +221,8 @@ export const Snapshot = Schema.Struct({
   trouble: optional(
     Schema.Struct({
       reason: Schema.String,
+      /** The warehouse's own: 000608. */
+      code: optional(Schema.String),
       description: Schema.String,
       ms_ago: Schema.Number,
       /** How long ago a success showed that it is over; absent while it is not. */
@@ -488,6 +506,7 @@ const healthOf = ({ latched, trouble }: WarehouseHealth.Status): Health => ({
     : {
         trouble: {
           reason: trouble.reason,
+          ...(trouble.code === undefined ? {} : { code: trouble.code }),
           description: trouble.description,
           ms_ago: whole(trouble.agoMs),
           ...(trouble.recoveredAgoMs === undefined

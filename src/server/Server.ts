@@ -81,11 +81,14 @@ const breakerOptions = (settings: ServerConfig.Settings): CircuitBreaker.Options
 }
 
 /** Which server this is, as far as the settings say. */
-const identity = ({ snowflake, warehouse }: ServerConfig.Settings): Operator.Identity => {
-  if (warehouse === "duckdb") return { host: hostname(), warehouse }
+const identity = (settings: ServerConfig.Settings): Operator.Identity => {
+  const { snowflake, warehouse } = settings
+  const { port } = ServerConfig.httpOptions(settings)
+  const where = { host: hostname(), ...(port === 0 ? {} : { port }) }
+  if (warehouse === "duckdb") return { ...where, warehouse }
   const { accessUrl, account = accessUrl, identity, role, user, warehouse: virtual } = snowflake
   return {
-    host: hostname(),
+    ...where,
     warehouse,
     ...(account === undefined ? {} : { account }),
     ...(identity === "shared" ? {} : { identity }),

@@ -66,6 +66,8 @@ export interface Status {
   readonly trouble?:
     | {
         readonly reason: Reason
+        /** The warehouse's own, where it gave one. */
+        readonly code?: string | undefined
         readonly description: string
         readonly agoMs: number
         /** How long ago a statement was answered that shows that it is over. */
@@ -510,6 +512,7 @@ export const make = ({ latchMs = LATCH_MS }: Options = {}): Effect.Effect<
             : {
                 trouble: {
                   reason: trouble.error.reason,
+                  ...(trouble.error.code === undefined ? {} : { code: trouble.error.code }),
                   description: trouble.error.description,
                   agoMs: Math.floor(now - trouble.at),
                   ...(trouble.overAt === undefined

@@ -296,7 +296,9 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
         await states["shows a server in health"]?.(page)
         await page.route(/\/admin\//, (route) => {
           asked.push(new URL(route.request().url()).pathname)
-          return route.fulfill({ json: { changed: true, result: "so it is" } })
+          return route.fulfill({
+            json: { changed: true, result: "so it is", server: "vm:8787, process k7m2qd" }
+          })
         })
         await tabTo(page, "Hold open")
         await page.keyboard.press("Enter")
@@ -321,13 +323,16 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
         await page.keyboard.press("Enter")
         await page.keyboard.press("Tab")
         await page.keyboard.press("Enter")
-        await seen(page, "Done: so it is.")
+        await seen(page, "Done: so it is (server vm:8787, process k7m2qd).")
         assert.strictEqual(await nameOfFocused(page), "Hold open")
         assert.deepStrictEqual(asked, ["/admin/breaker/open"])
         await page.keyboard.press("Shift+Tab")
         assert.strictEqual(await nameOfFocused(page), "Close")
         await page.keyboard.press("Enter")
-        assert.strictEqual(await page.getByText("Done: so it is.").count(), 1)
+        assert.strictEqual(
+          await page.getByText("Done: so it is (server vm:8787, process k7m2qd).").count(),
+          1
+        )
         assert.isFalse(await page.locator("#notice").isVisible())
         // What is of no use now can be found, and does nothing.
         await tabTo(page, "Release")

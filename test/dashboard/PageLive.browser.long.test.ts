@@ -314,7 +314,7 @@ describe.skipIf(!Chromium.available())("the status page of a live server, in a b
         await page.getByRole("dialog").getByRole("button", { name: "Go back" }).click()
         await cancel.click()
         await page.getByRole("dialog").getByRole("button", { name: "Cancel the call" }).click()
-        await done(page, "Done: the call of execute_query by ops is cancelled.")
+        await done(page, /^Done: the call of execute_query by ops is cancelled \(server /)
         assert.strictEqual(await slow[0], "CANCELLED_BY_OPERATOR")
         await one.waitFor({ state: "detached" })
         // The slot is free: the call that waited has it now.

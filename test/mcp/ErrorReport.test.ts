@@ -334,8 +334,22 @@ describe("ErrorReport", () => {
         now
       ).sideEffects
     assert.strictEqual(sideEffects("Unavailable", false), "none")
-    const stopped = new WarehouseError({ reason: "Unavailable", description: "No.", sent: "yes", ran: false })
-    assert.match(ErrorReport.fromError(stopped, now).message, /No\. It did not run\. Tell the user\.$/)
+    const stopped = new WarehouseError({
+      reason: "Unavailable",
+      description: "No.",
+      sent: "yes",
+      ran: false,
+      code: "000608"
+    })
+    assert.match(
+      ErrorReport.fromError(stopped, now).message,
+      /No\. It did not run\. Do not repeat it; tell the user that an operator must act \(error 000608\)\.$/
+    )
+    const fetched = new WarehouseError({ reason: "Unavailable", description: "No.", sent: "yes" })
+    assert.match(
+      ErrorReport.fromError(fetched, now).message,
+      /No\. Whether it ran is not known\. Do not repeat it;/
+    )
     assert.strictEqual(sideEffects("Unavailable"), "unknown")
     assert.strictEqual(sideEffects("InvalidStatement"), "none")
     assert.strictEqual(sideEffects("InvalidStatement", true), "unknown")

@@ -171,9 +171,9 @@ describe("Operator", () => {
           ])
           assert.notProperty(yield* operator.snapshot("totals"), "refused_users")
           const unlatch = (user: string) => operator.act({ action: "warehouse/unlatch", user }, ana)
-          assert.deepStrictEqual(yield* unlatch("eve"), {
+          assert.deepInclude(yield* unlatch("eve"), {
             changed: false,
-            result: "no login of eve is held back"
+            result: "no login of eve is held back on this server"
           })
           assert.isTrue((yield* unlatch("ann")).changed)
           yield* health.login(attempt("ANN"))

@@ -130,7 +130,9 @@ describe("servers with the quotas elsewhere", () => {
         ]
         expect(yield* reads(a.cursors, b.cursors)).toBe(false)
         expect(a.log).toEqual(
-          kind === "redis" ? [expect.stringMatching(/^WARN .*results\.cursor_key is not set.*the same key/)] : []
+          kind === "redis"
+            ? [expect.stringMatching(/^WARN .*results\.cursor_key is not set.*the same key/)]
+            : []
         )
       }
       expect(readdirSync(directory)).toEqual([])

@@ -228,6 +228,7 @@ describe("the health of the warehouse", () => {
         yield* answered(small, false)
         expect(yield* trouble).toEqual({
           reason: "Unavailable",
+          code: "390100",
           description: "It is suspended.",
           agoMs: 10_000
         })

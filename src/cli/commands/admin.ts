@@ -12,6 +12,7 @@ import * as Config from "effect/Config"
 import * as Schema from "effect/Schema"
 import type { Identity } from "../../operate/Snapshot.js"
 import { Done, Snapshot } from "../../operate/Operator.js"
+import { serverName } from "../../operate/Snapshot.js"
 import { iso, plural } from "../../platform/core/format.js"
 import { escaped } from "../../platform/quoted.js"
 import { withoutStack } from "../../platform/withoutStack.js"
@@ -155,11 +156,11 @@ const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, "?")
 const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`
 
 const identityText = (
-  { account, host, role, user, virtual_warehouse, warehouse }: Identity,
+  { account, role, user, virtual_warehouse, warehouse, ...name }: Identity,
   version: string
 ): string =>
   [
-    `${host}, snowguard ${version}`,
+    `${serverName(name)}, snowguard ${version}`,
     warehouse === "duckdb" ? "the embedded warehouse" : `the Snowflake account ${account ?? "unknown"}`,
     ...(user === undefined ? [] : [`user ${user}`]),
     ...(role === undefined ? [] : [`role ${role}`]),
@@ -237,7 +238,7 @@ export const asText = ({
             (trouble.recovered_ms_ago === undefined
               ? ""
               : `${seconds(trouble.recovered_ms_ago)} ago, from `) +
-            `${trouble.reason}${trouble.user === undefined ? "" : ` for ${plain(trouble.user)}`}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`
+            `${trouble.reason}${trouble.code === undefined ? "" : ` ${plain(trouble.code)}`}${trouble.user === undefined ? "" : ` for ${plain(trouble.user)}`}, ${seconds(trouble.ms_ago)} ago: ${plain(trouble.description)}`
         ]),
     ...storeLines(quota_store),
     ...(config === undefined
@@ -325,9 +326,10 @@ const work = (input: Input) =>
       during(`asking ${base}`)
     )
     const failed = !done.changed && asked[action]?.mustChange === true
+    const told = `${done.result} (server ${done.server})`
     if (json) yield* print(escaped(JSON.stringify(done)))
-    else if (failed) return yield* fault(done.result)
-    else yield* printHanging(escaped(done.result), 2)
+    else if (failed) return yield* fault(told)
+    else yield* printHanging(escaped(told), 2)
     return failed || done.faults !== undefined ? 1 : 0
   })
 

@@ -18,7 +18,8 @@ export const make = ({ onDone, onRefused }: Hooks) => {
   const perform = async (question: Question, action: string, body: object = {}): Promise<void> => {
     if (!(await confirmed(question))) return
     try {
-      onDone((await Api.act(action, body)).result)
+      const { result, server } = await Api.act(action, body)
+      onDone(`${result} (server ${server})`)
     } catch (error) {
       onRefused(error)
     }

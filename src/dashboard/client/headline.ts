@@ -168,12 +168,13 @@ const loginConcerns = ({ login, refused_users = [], trouble }: Snapshot): Readon
 
 /** What is over is told as that. */
 const troubleText = ({
+  code,
   description,
   ms_ago,
   recovered_ms_ago,
   user
 }: NonNullable<Snapshot["trouble"]>): string => {
-  const what = `${Format.duration(ms_ago)} ago${ofUser(user)}: ${description}`
+  const what = `${Format.duration(ms_ago)} ago${ofUser(user)}${code === undefined ? "" : `, ${code}`}: ${description}`
   return recovered_ms_ago === undefined
     ? `${what} It goes on, as far as is known.`
     : `Over since ${Format.duration(recovered_ms_ago)}. ${what}`

@@ -153,7 +153,8 @@ const identity = ({ server, version }: Snapshot) => {
     server === undefined
       ? []
       : [
-          `on ${server.host}`,
+          `on ${server.host}${server.port === undefined ? "" : `:${server.port}`}`,
+          server.process === undefined ? "" : `process ${server.process}`,
           server.warehouse === "duckdb" ? "embedded warehouse" : `account ${server.account ?? "unknown"}`,
           server.user === undefined ? "" : `user ${server.user}`,
           server.role === undefined ? "" : `role ${server.role}`,

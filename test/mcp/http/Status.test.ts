@@ -251,7 +251,8 @@ describe("what operators do over HTTP", () => {
         assert.isFalse(yield* Deferred.isDone(gate.interrupted))
         assert.deepStrictEqual(JSON.parse((yield* cancel("root", id)).body), {
           changed: true,
-          result: "the call of gate by ana is cancelled"
+          result: "the call of gate by ana is cancelled",
+          server: `process ${id.split("-")[0]}`
         })
         const { body } = yield* Effect.promise(() => call.answer)
         assert.include(body, "CANCELLED_BY_OPERATOR")
