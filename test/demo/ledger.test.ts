@@ -47,7 +47,7 @@ describe("the ledger of a rehearsal", () => {
           "INVALID_INPUT",
           "INVALID_PARAMS",
           "UNKNOWN_TOOL",
-        "OBJECT_NOT_ALLOWED",
+          "OBJECT_NOT_ALLOWED",
           "QUOTA_STORE_UNAVAILABLE"
         ])
         assert.strictEqual(yield* kindOf(unanswered("A_CODE_OF_ANOTHER_VERSION", false)), "failed")
