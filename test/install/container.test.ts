@@ -170,8 +170,13 @@ describe("the Helm chart", () => {
         [...text.matchAll(/name: (SNOW\w+)/g)].map(([, name = ""]) => name)
       )
       assert.isAbove(names.length, 3)
-      const value = (name: string) =>
-        name.endsWith("KIND") ? "redis" : name.endsWith("URL") ? "redis://redis:6379" : "/etc/snowguard/x"
+      const values: ReadonlyArray<readonly [end: string, value: string]> = [
+        ["KIND", "redis"],
+        ["URL", "redis://redis:6379"],
+        ["RATE_LIMITS", "shared"],
+        ["CURSOR_KEY", "k".repeat(43)]
+      ]
+      const value = (name: string) => values.find(([end]) => name.endsWith(end))?.[1] ?? "/etc/snowguard/x"
       const env = Object.fromEntries(names.map((name) => [name, value(name)]))
       yield* settingsOf({ ...env, SNOWGUARD_CONFIG: "" })
     })

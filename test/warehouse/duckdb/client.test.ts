@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Either, Exit, Fiber, Stream } from "effect"
+import { Cause, Duration, Effect, Either, Exit, Fiber, Schedule, Stream } from "effect"
 import type { Client } from "../../../src/warehouse/duckdb/client.js"
 import * as DuckDb from "../../../src/warehouse/DuckDb.js"
 import type { Row } from "../../../src/warehouse/Warehouse.js"
@@ -303,7 +303,8 @@ describe("the process is killed at any moment", () => {
         }
         yield* Effect.repeat(
           Effect.sync(() => childrenOf().length),
-          { until: (count) => count === before }
+          // Those of the tests before may have ended meanwhile.
+          { until: (count) => count <= before, schedule: Schedule.spaced("20 millis") }
         ).pipe(Effect.timeout("5 seconds"))
       })
     )
@@ -331,7 +332,8 @@ describe("the process is killed at any moment", () => {
       }
       yield* Effect.repeat(
         Effect.sync(() => childrenOf().length),
-        { until: (count) => count === before }
+        // Those of the tests before may have ended meanwhile.
+        { until: (count) => count <= before, schedule: Schedule.spaced("20 millis") }
       ).pipe(Effect.timeout("5 seconds"))
     })
   )
