@@ -120,11 +120,15 @@ const faults: ReadonlyArray<readonly [name: string, make: Make, caught: string]>
     "decides as the model over any sequence of calls"
   ],
   [
-    "that shows a token too many of a bucket of all clients",
+    "that shows a token too many of a bucket of all clients that is not full",
     wrong(({ status }) => ({
       status: (client, tier) =>
         Effect.map(status(client, tier), (all) =>
-          all.map((each) => (each.scope === "class" ? { ...each, remaining: each.remaining + 1 } : each))
+          all.map((each) =>
+            each.scope === "class" && each.remaining < each.burst
+              ? { ...each, remaining: each.remaining + 1 }
+              : each
+          )
         )
     })),
     "decides as the model over any sequence of calls"

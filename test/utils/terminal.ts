@@ -26,7 +26,8 @@ export interface Typed {
 
 export const run = async (args: ReadonlyArray<string>, { answers = [], columns = 70, env }: Typed) => {
   const words = [process.execPath, Server.bin, ...args].map((word) => `'${word}'`).join(" ")
-  const child = spawn("script", ["-qec", `stty cols ${columns}; ${words}`, "/dev/null"], {
+  // A shell that stayed between would be interrupted by a typed Ctrl-C itself, and end with its own code.
+  const child = spawn("script", ["-qec", `stty cols ${columns}; exec ${words}`, "/dev/null"], {
     env: { ...env, TERM: "xterm-256color", LANG: "C.UTF-8" }
   })
   const unasked = [...answers]
